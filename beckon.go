@@ -1,0 +1,139 @@
+// Package beckon is the whole server as a library: New, Run, Handler.
+//
+// It joins the rooms and owns no rule of its own. See ARCHITECTURE.md for the way a call takes.
+package beckon
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/beckon-im/beckon/internal/api"
+	"github.com/beckon-im/beckon/internal/delivery"
+	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/gateway"
+	"github.com/beckon-im/beckon/internal/store"
+)
+
+// Server is a Beckon server.
+type Server struct {
+	cfg      Config
+	store    *store.Store
+	delivery *delivery.Delivery
+	engine   *engine.Engine
+	gateway  *gateway.Gateway
+	api      *api.API
+	metrics  *prometheus.Registry
+	ready    chan struct{}
+}
+
+// New opens the data directory and prepares a server. ctx bounds the opening and the life of background key refreshes.
+// Call Run next; Close only when Run is never called.
+func New(ctx context.Context, cfg Config) (*Server, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{})}
+	var err error
+	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Now: cfg.Now, MaxBatch: cfg.MaxBatch, NoSync: cfg.NoSync, Log: cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.join(ctx); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	return s, nil
+}
+
+// join makes the rooms and the doors between them.
+func (s *Server) join(ctx context.Context) (err error) {
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.delivery = delivery.New(s.store, delivery.NewLocal(), delivery.Options{Log: s.cfg.Log})
+	s.gateway, err = gateway.New(s.store, s.delivery, gateway.Options{
+		Ping: s.cfg.Ping, Metrics: s.metrics, Log: s.cfg.Log,
+		CheckOrigin: func(r *http.Request) bool { return s.api.AllowOrigin(r) },
+	})
+	if err != nil {
+		return err
+	}
+	s.engine = engine.New(s.store, s.gateway, engine.Options{Log: s.cfg.Log})
+	s.api, err = api.New(ctx, s.engine, api.Options{
+		Auth: api.AuthOptions{
+			JWTSecret: s.cfg.JWTSecret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.JWTIssuer, Audience: s.cfg.JWTAudience,
+			UserSigAppID: s.cfg.UserSigAppID, UserSigKey: s.cfg.UserSigKey, APIKeys: s.cfg.APIKeys,
+		},
+		Limits:  api.Limits{User: s.cfg.UserRate, UserBurst: s.cfg.UserBurst, Address: s.cfg.AddressRate, AddressBurst: s.cfg.AddressBurst},
+		Origins: s.cfg.Origins,
+		Log:     s.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.store.Announce(s.delivery.Announce)
+	s.delivery.Serve(s.gateway)
+	s.gateway.Serve(s.api)
+	return nil
+}
+
+// Run serves until ctx ends, then finishes what is under way, and closes the data directory.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.gateway.Start(); err != nil {
+		return errors.Join(err, s.store.Close())
+	}
+	if err := s.engine.Restore(ctx); err != nil {
+		return errors.Join(err, s.store.Close())
+	}
+	close(s.ready)
+	// The order of stopping: sessions and deadlines first, then the store, which finishes what they asked for.
+	stopStore, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var storing errgroup.Group
+	storing.Go(func() error { return s.store.Run(stopStore) })
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.delivery.Run(gctx) })
+	g.Go(func() error { return s.engine.Run(gctx) })
+	g.Go(func() error { return s.gateway.Run(gctx) })
+	err := g.Wait()
+	cancel()
+	return errors.Join(err, storing.Wait(), s.store.Close())
+}
+
+// Close releases the data directory of a server that was never run.
+func (s *Server) Close() error { return s.store.Close() }
+
+// Ready is closed when the server takes calls.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Token mints a token for a device of a user; ttl 0 never expires.
+func (s *Server) Token(userID, deviceID string, ttl time.Duration) (string, error) {
+	return s.api.Authenticator().Mint(userID, deviceID, ttl)
+}
+
+// APIKey returns a key for app servers.
+func (s *Server) APIKey() string { return s.cfg.APIKeys[0] }
+
+// Handler serves every door: devices, app servers, metrics and health.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	devices := s.gateway.Handler()
+	mux.Handle("/connection/", devices)
+	mux.Handle(gateway.PathEmulation, devices)
+	mux.Handle("/", s.api.Handler())
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-s.ready:
+			_, _ = w.Write([]byte("ready\n"))
+		default:
+			http.Error(w, "starting", http.StatusServiceUnavailable)
+		}
+	})
+	return s.api.Guard(mux)
+}

@@ -1,0 +1,106 @@
+package beckontest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Tape records what a device was told, one line each, and lets a test wait for a line instead of for time.
+type Tape struct {
+	t     testing.TB
+	name  string
+	mu    sync.Mutex
+	lines []string
+	raw   []protocol.Signaling
+	moved chan struct{}
+}
+
+// NewTape makes a tape; name is how failures call it.
+func NewTape(t testing.TB, name string) *Tape {
+	return &Tape{t: t, name: name, moved: make(chan struct{})}
+}
+
+func (p *Tape) add(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, fmt.Sprintf(format, args...))
+	close(p.moved)
+	p.moved = make(chan struct{})
+}
+
+// Listener writes every callback on the tape.
+func (p *Tape) Listener() client.Listener {
+	return client.Listener{
+		OnReceiveNewInvitation: func(id, inviter, group string, list []string, data string) {
+			p.add("new %s from %s group %q to %s data %q", id, inviter, group, strings.Join(list, ","), data)
+		},
+		OnInviteeAccepted:                func(id, who, data string) { p.add("accepted %s by %s data %q", id, who, data) },
+		OnInviteeRejected:                func(id, who, data string) { p.add("rejected %s by %s data %q", id, who, data) },
+		OnInvitationCancelled:            func(id, who, data string) { p.add("cancelled %s by %s data %q", id, who, data) },
+		OnInvitationTimeout:              func(id string, list []string) { p.add("timeout %s of %s", id, strings.Join(list, ",")) },
+		OnInvitationModified:             func(id, data string) { p.add("modified %s data %q", id, data) },
+		OnInviteeRinging:                 func(id, who string) { p.add("ringing %s at %s", id, who) },
+		OnInvitationHandledByOtherDevice: func(id, action string) { p.add("elsewhere %s %s", id, action) },
+		OnGroup:                          func(e protocol.GroupEvent) { p.add("group %s %s %s", e.GroupID, e.Tip, strings.Join(e.Members, ",")) },
+		OnReload:                         func(list []string) { p.add("reload %s", strings.Join(list, ",")) },
+		OnDisconnected:                   func(code int, reason string) { p.add("disconnected %d %s", code, reason) },
+		OnSignaling: func(m protocol.Signaling) {
+			p.mu.Lock()
+			p.raw = append(p.raw, m)
+			p.mu.Unlock()
+		},
+	}
+}
+
+// Wait waits until a line begins with prefix, and returns it.
+func (p *Tape) Wait(prefix string) string {
+	p.t.Helper()
+	limit := time.NewTimer(Patience)
+	defer limit.Stop()
+	for {
+		p.mu.Lock()
+		moved := p.moved
+		for _, l := range p.lines {
+			if strings.HasPrefix(l, prefix) {
+				p.mu.Unlock()
+				return l
+			}
+		}
+		p.mu.Unlock()
+		select {
+		case <-moved:
+		case <-limit.C:
+			p.t.Fatalf("%s never heard %q; it heard:\n  %s", p.name, prefix, strings.Join(p.Lines(), "\n  "))
+		}
+	}
+}
+
+// Lines returns what is on the tape.
+func (p *Tape) Lines() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.lines...)
+}
+
+// Raw returns every signaling event.
+func (p *Tape) Raw() []protocol.Signaling {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]protocol.Signaling(nil), p.raw...)
+}
+
+// Count returns how many lines begin with prefix.
+func (p *Tape) Count(prefix string) (n int) {
+	for _, l := range p.Lines() {
+		if strings.HasPrefix(l, prefix) {
+			n++
+		}
+	}
+	return n
+}

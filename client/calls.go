@@ -1,0 +1,241 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/centrifugal/centrifuge-go"
+	"github.com/google/uuid"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Call runs any verb. A lost connection does not lose the call: it is sent again after the reconnect, until ctx ends. With
+// a request id in the request that is harmless. A refusal is a *protocol.Error.
+func (c *Client) Call(ctx context.Context, verb string, request, response any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.opt.CallTimeout)
+		defer cancel()
+	}
+	for {
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+		res, err := c.conn.RPC(ctx, verb, body)
+		if err == nil {
+			if refused := decodeError(res.Data); refused != nil {
+				return refused
+			}
+			return json.Unmarshal(res.Data, response)
+		}
+		if ctx.Err() != nil || !passing(err) {
+			return fmt.Errorf("beckon: %s: %w", verb, err)
+		}
+	}
+}
+
+// passing reports whether a failure of the transport goes away with a reconnect.
+func passing(err error) bool {
+	var e *centrifuge.Error
+	if errors.As(err, &e) {
+		return e.Temporary
+	}
+	return !errors.Is(err, centrifuge.ErrClientClosed)
+}
+
+// NewID makes an id for an invitation or a request: a UUIDv7.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Invite invites one person, or several without a group. An inviteID and a requestID are made when they are missing.
+func (c *Client) Invite(ctx context.Context, req protocol.InviteRequest) (protocol.InviteResponse, error) {
+	invitees := req.InviteeList
+	if req.Invitee != "" {
+		invitees = []string{req.Invitee}
+	}
+	name(&req.InviteOptions)
+	return c.invite(ctx, "invite", req.InviteID, req, invitees)
+}
+
+// InviteInGroup invites members of a group.
+func (c *Client) InviteInGroup(ctx context.Context, req protocol.InviteInGroupRequest) (protocol.InviteResponse, error) {
+	name(&req.InviteOptions)
+	return c.invite(ctx, "inviteInGroup", req.InviteID, req, req.InviteeList)
+}
+
+func name(o *protocol.InviteOptions) {
+	if o.InviteID == "" {
+		o.InviteID = NewID()
+	}
+	fillID(&o.RequestID)
+}
+
+func fillID(id *string) {
+	if *id == "" {
+		*id = NewID()
+	}
+}
+
+func (c *Client) invite(ctx context.Context, verb, id string, req any, invitees []string) (res protocol.InviteResponse, err error) {
+	told := make(chan struct{})
+	c.mu.Lock()
+	c.pending[id] = told
+	c.mu.Unlock()
+	err = c.Call(ctx, verb, req, &res)
+	c.mu.Lock()
+	if err == nil {
+		c.ledger.opened(res.Invitation, invitees)
+	}
+	delete(c.pending, id)
+	c.mu.Unlock()
+	close(told)
+	return res, err
+}
+
+// Accept accepts an invitation.
+func (c *Client) Accept(ctx context.Context, inviteID, data string) (protocol.ActionResponse, error) {
+	req := protocol.AnswerRequest{InviteID: inviteID, Data: data, RequestID: NewID()}
+	return c.decide(ctx, "accept", inviteID, req, invite.Accepted)
+}
+
+// Reject rejects an invitation; an empty reason is "declined".
+func (c *Client) Reject(ctx context.Context, inviteID, data, reason string) (protocol.ActionResponse, error) {
+	req := protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: inviteID, Data: data, RequestID: NewID()}, Reason: reason}
+	return c.decide(ctx, "reject", inviteID, req, invite.Rejected)
+}
+
+func (c *Client) decide(ctx context.Context, verb, id string, req any, state invite.State) (res protocol.ActionResponse, err error) {
+	if err = c.Call(ctx, verb, req, &res); err == nil {
+		c.mu.Lock()
+		c.ledger.acted(id, state)
+		c.mu.Unlock()
+	}
+	return res, err
+}
+
+// Cancel ends the invitees that are still open: all of them, or those named.
+func (c *Client) Cancel(ctx context.Context, req protocol.CancelRequest) (res protocol.ActionResponse, err error) {
+	fillID(&req.RequestID)
+	return res, c.Call(ctx, "cancel", req, &res)
+}
+
+// ModifyInvitation replaces the data of an open invitation.
+func (c *Client) ModifyInvitation(ctx context.Context, inviteID, data string) (res protocol.ActionResponse, err error) {
+	return res, c.Call(ctx, "modifyInvitation", protocol.ModifyRequest{InviteID: inviteID, Data: data, RequestID: NewID()}, &res)
+}
+
+// AddInvitees invites more people to an open invitation.
+func (c *Client) AddInvitees(ctx context.Context, req protocol.AddInviteesRequest) (res protocol.ActionResponse, err error) {
+	fillID(&req.RequestID)
+	return res, c.Call(ctx, "addInvitees", req, &res)
+}
+
+// Ring tells the inviter that this device alerts its person.
+func (c *Client) Ring(ctx context.Context, inviteID string) (res protocol.ActionResponse, err error) {
+	return res, c.Call(ctx, "ring", protocol.RingRequest{InviteID: inviteID}, &res)
+}
+
+// GetInvitation reads an invitation and a page of its invitees.
+func (c *Client) GetInvitation(ctx context.Context, req protocol.GetInvitationRequest) (res protocol.GetInvitationResponse, err error) {
+	return res, c.Call(ctx, "getInvitation", req, &res)
+}
+
+// ListInvitations lists the open invitations of this user.
+func (c *Client) ListInvitations(ctx context.Context) (res protocol.ListInvitationsResponse, err error) {
+	return res, c.Call(ctx, "listInvitations", protocol.ListInvitationsRequest{}, &res)
+}
+
+// CreateGroup creates a group with this user as its owner.
+func (c *Client) CreateGroup(ctx context.Context, req protocol.CreateGroupRequest) (res protocol.GroupResponse, err error) {
+	return res, c.Call(ctx, "createGroup", req, &res)
+}
+
+// JoinGroup joins a group that admits people freely.
+func (c *Client) JoinGroup(ctx context.Context, groupID string) (res protocol.GroupResponse, err error) {
+	return res, c.Call(ctx, "joinGroup", protocol.GroupRequest{GroupID: groupID}, &res)
+}
+
+// QuitGroup leaves a group.
+func (c *Client) QuitGroup(ctx context.Context, groupID string) (res protocol.GroupResponse, err error) {
+	return res, c.Call(ctx, "quitGroup", protocol.GroupRequest{GroupID: groupID}, &res)
+}
+
+// InviteUserToGroup brings people into a group.
+func (c *Client) InviteUserToGroup(ctx context.Context, groupID string, users []string) (res protocol.GroupResponse, err error) {
+	return res, c.Call(ctx, "inviteUserToGroup", protocol.GroupMembersRequest{GroupID: groupID, MemberList: users}, &res)
+}
+
+// KickGroupMember removes people from a group.
+func (c *Client) KickGroupMember(ctx context.Context, groupID string, users []string) (res protocol.GroupResponse, err error) {
+	return res, c.Call(ctx, "kickGroupMember", protocol.GroupMembersRequest{GroupID: groupID, MemberList: users}, &res)
+}
+
+// DismissGroup ends a group.
+func (c *Client) DismissGroup(ctx context.Context, groupID string) (res protocol.GroupResponse, err error) {
+	return res, c.Call(ctx, "dismissGroup", protocol.GroupRequest{GroupID: groupID}, &res)
+}
+
+// GetGroupMemberList reads a page of a group's members.
+func (c *Client) GetGroupMemberList(ctx context.Context, req protocol.PageRequest) (res protocol.MembersResponse, err error) {
+	return res, c.Call(ctx, "getGroupMemberList", req, &res)
+}
+
+// GetJoinedGroupList reads a page of this user's groups.
+func (c *Client) GetJoinedGroupList(ctx context.Context, req protocol.JoinedRequest) (res protocol.JoinedResponse, err error) {
+	return res, c.Call(ctx, "getJoinedGroupList", req, &res)
+}
+
+// SignalingInfo is what a signaling message says, as in the original.
+type SignalingInfo = protocol.Signaling
+
+// GetSignalingInfo reads a message of any origin (history, a push payload); nil when it is not signaling.
+func GetSignalingInfo(message []byte) *SignalingInfo {
+	var m protocol.Signaling
+	if json.Unmarshal(message, &m) != nil || m.BusinessID != protocol.BusinessID || m.InviteID == "" ||
+		m.ActionType < protocol.ActionInvite || m.ActionType > protocol.ActionRinging {
+		return nil
+	}
+	return &m
+}
+
+// AddInvitedSignaling takes in an invitation that came another way, as in a push payload. It asks the server how the
+// invitation stands; when it is still open for this user, OnReceiveNewInvitation follows. What this device holds already
+// is refused with 8012, what is over with 8010.
+func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*protocol.Invitation, error) {
+	c.mu.Lock()
+	known := c.ledger.held[info.InviteID] != nil
+	c.mu.Unlock()
+	if known {
+		return nil, &protocol.Error{Code: im.CodeExists, Message: "this device holds the invitation already"}
+	}
+	res, err := c.GetInvitation(ctx, protocol.GetInvitationRequest{InviteID: info.InviteID, Limit: 1000})
+	if err != nil {
+		return nil, err
+	}
+	v := *res.Invitation
+	var mine []protocol.Invitee
+	for _, p := range v.Invitees {
+		if p.UserID == c.Welcome().UserID {
+			mine = append(mine, p)
+		}
+	}
+	if len(mine) == 0 || mine[0].State != invite.Open {
+		return &v, &protocol.Error{Code: im.CodeOver, Message: "the invitation is no longer open for this user", Invitation: &v}
+	}
+	v.Invitees = mine
+	c.events.put(func() {
+		c.mu.Lock()
+		todo := c.ledger.snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}})
+		c.mu.Unlock()
+		c.tell(todo)
+	})
+	return &v, nil
+}

@@ -1,0 +1,141 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// dispatch runs callbacks one after another.
+func (c *Client) dispatch() {
+	defer close(c.done)
+	for {
+		q := c.events.take()
+		if q == nil {
+			return
+		}
+		for _, f := range q {
+			f()
+		}
+	}
+}
+
+func (c *Client) welcomed(w protocol.Welcome) {
+	c.mu.Lock()
+	c.welcome, c.epoch = w, w.Epoch
+	c.skew = time.Until(time.UnixMilli(w.ServerTime))
+	c.ledger.me = w.UserID
+	for t, seq := range w.Positions {
+		if _, ok := c.seen[t]; !ok {
+			c.seen[t] = seq
+		}
+	}
+	todo := c.ledger.snapshot(w)
+	c.mu.Unlock()
+	if c.opt.Listener.OnConnected != nil {
+		c.opt.Listener.OnConnected(w)
+	}
+	c.tell(todo)
+	if len(w.Reload) > 0 {
+		c.reload(w.Reload)
+	}
+}
+
+func (c *Client) received(topic string, seq uint64, data []byte) {
+	event, err := protocol.Decode(data)
+	if err != nil || event == nil {
+		c.advance(topic, seq)
+		return // of a newer server, for newer clients
+	}
+	switch e := event.(type) {
+	case *protocol.GroupEvent:
+		if c.opt.Listener.OnGroup != nil {
+			c.opt.Listener.OnGroup(*e)
+		}
+	case *protocol.Signaling:
+		c.awaitAck(e.InviteID)
+		if c.opt.Listener.OnSignaling != nil {
+			c.opt.Listener.OnSignaling(*e)
+		}
+		c.mu.Lock()
+		stale := seq != 0 && seq <= c.welcome.Positions[topic]
+		todo := c.ledger.event(*e, stale)
+		c.mu.Unlock()
+		c.tell(todo)
+	}
+	c.advance(topic, seq)
+}
+
+func (c *Client) advance(topic string, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if seq > c.seen[topic] {
+		c.seen[topic] = seq
+	}
+}
+
+// awaitAck holds an event back until the caller of the invite that caused it has its answer. The ack came first on the
+// wire; this keeps the order up to the program.
+func (c *Client) awaitAck(inviteID string) {
+	c.mu.Lock()
+	wait := c.pending[inviteID]
+	c.mu.Unlock()
+	if wait != nil {
+		<-wait
+	}
+}
+
+// reload brings what the device holds in line with the server after too much was missed.
+func (c *Client) reload(timelines []string) {
+	c.mu.Lock()
+	held := c.ledger.doubtful(c.welcome)
+	c.mu.Unlock()
+	for _, id := range held {
+		c.mu.Lock()
+		todo := c.ledger.lost(id)
+		c.mu.Unlock()
+		c.tell(todo)
+	}
+	if c.opt.Listener.OnReload != nil {
+		c.opt.Listener.OnReload(timelines)
+	}
+}
+
+// tell carries out what the ledger decided.
+func (c *Client) tell(todo []notice) {
+	l := &c.opt.Listener
+	for _, n := range todo {
+		switch n.kind {
+		case noticeNew:
+			if l.OnReceiveNewInvitation != nil {
+				l.OnReceiveNewInvitation(n.inviteID, n.user, n.groupID, n.list, n.data)
+			}
+		case noticeAccepted:
+			call3(l.OnInviteeAccepted, n.inviteID, n.user, n.data)
+		case noticeRejected:
+			call3(l.OnInviteeRejected, n.inviteID, n.user, n.data)
+		case noticeCancelled:
+			call3(l.OnInvitationCancelled, n.inviteID, n.user, n.data)
+		case noticeTimeout:
+			call2(l.OnInvitationTimeout, n.inviteID, n.list)
+		case noticeModified:
+			call2(l.OnInvitationModified, n.inviteID, n.data)
+		case noticeRinging:
+			call2(l.OnInviteeRinging, n.inviteID, n.user)
+		case noticeElsewhere:
+			call2(l.OnInvitationHandledByOtherDevice, n.inviteID, n.data)
+		}
+	}
+}
+
+// decodeError reads the error object of a reply; nil when the reply is none. An error object begins with its code, and no
+// other reply has one.
+func decodeError(b []byte) *protocol.Error {
+	var e protocol.Error
+	if !bytes.HasPrefix(b, []byte(`{"code":`)) || json.Unmarshal(b, &e) != nil {
+		return nil
+	}
+	return &e
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// load runs flows, closed or open loop, and fills the result.
+func (b *bench) load(ctx context.Context, res *benchResult) error {
+	if err := b.makeGroups(ctx); err != nil {
+		return err
+	}
+	total := b.cmd.Warmup + b.cmd.Duration
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var cpu0 time.Duration
+	var t0 time.Time
+	begun := time.AfterFunc(b.cmd.Warmup, func() {
+		cpu0, t0 = cpuTime(b.cmd.PID), time.Now()
+		b.counts.Store(true)
+	})
+	defer begun.Stop()
+	var measured, cpu time.Duration
+	ended := make(chan struct{})
+	time.AfterFunc(total, func() {
+		b.counts.Store(false)
+		measured, cpu = time.Since(t0), cpuTime(b.cmd.PID)-cpu0
+		close(ended)
+	})
+	if b.cmd.Rate > 0 {
+		res.Mode = fmt.Sprintf("open loop, %.0f flows/s", b.cmd.Rate)
+		b.open(ctx, ended)
+	} else {
+		res.Mode = fmt.Sprintf("closed loop, %d in flight", b.cmd.Flight)
+		b.closed(ctx, ended)
+	}
+	if len(b.groups) > 0 {
+		res.Mode += fmt.Sprintf(", groups of %d", b.cmd.Group)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	res.Flows, res.Failures, res.Seconds = b.count.Load(), b.failed.Load(), measured.Seconds()
+	res.FlowsPerSecond = float64(res.Flows) / measured.Seconds()
+	b.quantiles(res)
+	res.RSS = residentBytes(b.cmd.PID)
+	if res.Flows > 0 && cpu > 0 {
+		res.CPUPerFlow = float64(cpu.Microseconds()) / float64(res.Flows)
+	}
+	return nil
+}
+
+func (b *bench) quantiles(res *benchResult) {
+	ms := func(q float64) float64 { return float64(b.latency.ValueAtQuantile(q)) / 1000 }
+	res.P50, res.P90, res.P99, res.Max = ms(50), ms(90), ms(99), float64(b.latency.Max())/1000
+}
+
+// closed keeps a number of flows in flight.
+func (b *bench) closed(ctx context.Context, ended <-chan struct{}) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range b.cmd.Flight {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				case <-ctx.Done():
+					return
+				default:
+					b.begin(ctx, int(next.Add(1)), time.Now())
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// open starts flows at a fixed rate, whether or not the ones before have ended.
+func (b *bench) open(ctx context.Context, ended <-chan struct{}) {
+	var wg sync.WaitGroup
+	start, tick := time.Now(), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; {
+		select {
+		case <-ended:
+			wg.Wait()
+			return
+		case <-ctx.Done():
+			wg.Wait()
+			return
+		case now := <-tick.C:
+			for due := start.Add(time.Duration(float64(n) / b.cmd.Rate * float64(time.Second))); !due.After(now); {
+				wg.Go(func() { b.begin(ctx, n, due) })
+				n++
+				due = start.Add(time.Duration(float64(n) / b.cmd.Rate * float64(time.Second)))
+			}
+		}
+	}
+}
+
+func (b *bench) makeGroups(ctx context.Context) error {
+	if b.cmd.Group == 0 {
+		return nil
+	}
+	if b.cmd.Group < 2 || b.cmd.Group > len(b.users) {
+		return fmt.Errorf("--group %d needs at least 2 and at most --users %d members", b.cmd.Group, len(b.users))
+	}
+	for at := 0; at+b.cmd.Group <= len(b.users); at += b.cmd.Group {
+		var members []string
+		for i := 1; i < b.cmd.Group; i++ {
+			members = append(members, b.name(at+i))
+		}
+		first := members[:min(len(members), 500)]
+		res, err := b.users[at].CreateGroup(ctx, protocol.CreateGroupRequest{Type: "Community", MemberList: first})
+		if err != nil {
+			return err
+		}
+		for rest := members[len(first):]; len(rest) > 0; {
+			n := min(len(rest), 500)
+			if _, err := b.users[at].InviteUserToGroup(ctx, res.Group.GroupID, rest[:n]); err != nil {
+				return err
+			}
+			rest = rest[n:]
+		}
+		b.groups = append(b.groups, res.Group.GroupID)
+	}
+	return nil
+}
+
+// settle is how long idle connections are left alone before memory is read.
+const settle = 15 * time.Second
+
+// idle reports the server's memory for connections that do nothing.
+func (b *bench) idle(ctx context.Context, res *benchResult, before int64) error {
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	res.Mode = "idle connections"
+	res.RSS = residentBytes(b.cmd.PID)
+	res.BytesPerUser = float64(res.RSS-before) / float64(len(b.users))
+	res.Note = fmt.Sprintf("resident before connecting: %.1f MiB", float64(before)/(1<<20))
+	return nil
+}
+
+// deadlines opens invitations that nobody answers and reports how late their timeouts come.
+func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
+	var left atomic.Int64
+	left.Store(int64(b.cmd.Deadline))
+	all := make(chan struct{})
+	var mu sync.Mutex
+	due := make(map[string]int64, b.cmd.Deadline)
+	twice := 0
+	b.onEnd = func(m protocol.Signaling) {
+		mu.Lock()
+		defer mu.Unlock()
+		at, open := due[m.InviteID]
+		if !open {
+			return // the other person of the pair hears it too
+		}
+		if at == 0 {
+			twice++
+			return
+		}
+		_ = b.latency.RecordValue(max(1, (m.Time-at)*1000))
+		due[m.InviteID] = 0
+		if left.Add(-1) == 0 {
+			close(all)
+		}
+	}
+	begun := time.Now()
+	if err := b.openMany(ctx, func(id string, at int64) { mu.Lock(); due[id] = at; mu.Unlock() }); err != nil {
+		return err
+	}
+	opened := time.Since(begun)
+	select {
+	case <-all:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(b.cmd.Spread + 5*time.Minute):
+		return fmt.Errorf("%d timeouts never came", left.Load())
+	}
+	b.quantiles(res)
+	res.Mode = fmt.Sprintf("%d deadlines over %s", b.cmd.Deadline, b.cmd.Spread)
+	res.Flows, res.Seconds = int64(b.cmd.Deadline), time.Since(begun).Seconds()
+	res.FlowsPerSecond = float64(b.cmd.Deadline) / opened.Seconds()
+	res.RSS = residentBytes(b.cmd.PID)
+	res.Note = fmt.Sprintf("latency is deadline to decision by the server's clock; flows per second is opening them; %d came twice", twice)
+	return nil
+}
+
+// openMany opens the invitations so that their deadlines fall evenly into the spread, which begins when all are open.
+func (b *bench) openMany(ctx context.Context, note func(id string, at int64)) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(256)
+	data := string(make7bit(b.cmd.Payload))
+	start := time.Now()
+	lead := time.Duration(b.cmd.Deadline) * time.Second / 2500 // what opening them takes, about
+	for n := range b.cmd.Deadline {
+		g.Go(func() error {
+			target := start.Add(lead + time.Duration(float64(b.cmd.Spread)*float64(n)/float64(b.cmd.Deadline)))
+			wait := max(1, int64(time.Until(target)/time.Second))
+			id := client.NewID()
+			res, err := b.users[n%len(b.users)].Invite(ctx, protocol.InviteRequest{Invitee: b.name((n + 1) % len(b.users)),
+				InviteOptions: protocol.InviteOptions{InviteID: id, Data: data, Timeout: wait}})
+			if err == nil {
+				note(id, res.Invitation.Deadline)
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// listener finds the process that listens on the server's port on this machine; 0 when it cannot.
+func listener(server string) int {
+	u, err := url.Parse(server)
+	if err != nil {
+		return 0
+	}
+	port, _ := strconv.Atoi(u.Port())
+	inode := ""
+	f, err := os.Open("/proc/net/tcp")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		p := strings.Fields(s.Text())
+		if len(p) > 9 && p[3] == "0A" && strings.HasSuffix(p[1], fmt.Sprintf(":%04X", port)) {
+			inode = p[9]
+		}
+	}
+	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil && inode != "" && to == "socket:["+inode+"]" {
+			pid, _ := strconv.Atoi(strings.Split(fd, "/")[2])
+			return pid
+		}
+	}
+	return 0
+}
+
+// cpuTime is the user and system time of a process, from the operating system.
+func cpuTime(pid int) time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	p := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	user, _ := strconv.ParseInt(p[11], 10, 64)
+	sys, _ := strconv.ParseInt(p[12], 10, 64)
+	return time.Duration(user+sys) * time.Second / 100 // the kernel counts in hundredths
+}
+
+// residentBytes is the resident memory of a process, from the operating system.
+func residentBytes(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(strings.Fields(string(b))[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/beckon-im/beckon"
+)
+
+// serverFlags are the flags that serve and dev share.
+type serverFlags struct {
+	Listen  string `help:"Address to listen on." default:"127.0.0.1:8787" placeholder:"ADDR"`
+	Data    string `help:"Directory of the database and the generated keys." default:"beckon-data" placeholder:"DIR"`
+	NoFsync bool   `help:"Do not wait for the disk at each commit. For measuring only: acknowledged actions can be lost." name:"no-fsync"`
+	LogJSON bool   `help:"Log as JSON." name:"log-json"`
+
+	JWTSecret    string   `help:"Secret of HS256 tokens, at least 32 characters. Default: generated, kept in the data directory." name:"jwt-secret"`
+	JWKSURL      string   `help:"Where the public keys of RS256 and ES256 tokens are." name:"jwks-url"`
+	JWTIssuer    string   `help:"Issuer that tokens must have." name:"jwt-issuer"`
+	JWTAudience  string   `help:"Audience that tokens must have." name:"jwt-audience"`
+	UserSigAppID int64    `help:"Application id of UserSig tokens." name:"usersig-app-id"`
+	UserSigKey   string   `help:"Key of UserSig tokens." name:"usersig-key"`
+	APIKey       []string `help:"Keys of app servers. Default: one generated, kept in the data directory." name:"api-key"`
+	Origins      []string `help:"Web origins whose pages may connect; * for all. Default: the server's own host."`
+
+	UserRate     float64 `help:"Calls per second of one user. Default: 100." name:"user-rate"`
+	UserBurst    int     `help:"Calls at once of one user. Default: 200." name:"user-burst"`
+	AddressRate  float64 `help:"Connects and requests per second of one address. Default: 1000." name:"address-rate"`
+	AddressBurst int     `help:"Connects and requests at once of one address. Default: 5000." name:"address-burst"`
+
+	Ping     time.Duration `help:"How often a link is checked." default:"10s"`
+	MaxBatch int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
+}
+
+func (f *serverFlags) config(log *slog.Logger) beckon.Config {
+	return beckon.Config{
+		DataDir: f.Data, JWTSecret: f.JWTSecret, JWKSURL: f.JWKSURL, JWTIssuer: f.JWTIssuer, JWTAudience: f.JWTAudience,
+		UserSigAppID: f.UserSigAppID, UserSigKey: f.UserSigKey, APIKeys: f.APIKey, Origins: f.Origins,
+		UserRate: f.UserRate, UserBurst: f.UserBurst, AddressRate: f.AddressRate, AddressBurst: f.AddressBurst,
+		Ping: f.Ping, MaxBatch: f.MaxBatch, NoSync: f.NoFsync, Log: log,
+	}
+}
+
+func (f *serverFlags) logger() *slog.Logger {
+	if f.LogJSON {
+		return slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, nil))
+}
+
+type serveCmd struct{ serverFlags }
+
+// Run serves until a signal.
+func (c *serveCmd) Run(ctx context.Context) error {
+	return c.run(ctx, c.config(c.logger()), func(_ *beckon.Server, url string) {
+		fmt.Println("beckon listens on", url)
+	})
+}
+
+// headerTime bounds how long a client may take for its request headers.
+const headerTime = 10 * time.Second
+
+// run serves with a configuration and tells when it is ready.
+func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, ready func(*beckon.Server, string)) error {
+	ln, err := net.Listen("tcp", f.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", f.Listen, err)
+	}
+	srv, err := beckon.New(ctx, cfg)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	web := &http.Server{Handler: srv.Handler(), ReadHeaderTimeout: headerTime}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return srv.Run(gctx) })
+	g.Go(func() error {
+		if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-gctx.Done()
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return web.Shutdown(end)
+	})
+	g.Go(func() error {
+		select {
+		case <-srv.Ready():
+			ready(srv, "http://"+ln.Addr().String())
+		case <-gctx.Done():
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+type devCmd struct{ serverFlags }
+
+// demoPeople get ready-made tokens from beckon dev.
+func demoPeople() []string { return []string{"alice", "bob", "carol"} }
+
+// Run serves for trying out.
+func (c *devCmd) Run(ctx context.Context) error {
+	cfg := c.config(c.logger())
+	if len(cfg.Origins) == 0 {
+		cfg.Origins = []string{"*"}
+	}
+	return c.run(ctx, cfg, func(srv *beckon.Server, url string) {
+		fmt.Printf("\nbeckon is ready at %s  (data in %s)\n\n", url, c.Data)
+		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  metrics      %s/metrics\n\n", url, url, url[4:], url)
+		fmt.Printf("  API key      %s\n", srv.APIKey())
+		for _, who := range demoPeople() {
+			token, err := srv.Token(who, "", 0)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "beckon: no token for", who+":", err)
+				continue
+			}
+			fmt.Printf("  token %-6s %s\n", who, token)
+		}
+		fmt.Printf("\nTry it: open two terminals and run\n\n  %[1]s phone alice --data %[2]s --server %[3]s\n  %[1]s phone bob --data %[2]s --server %[3]s\n\n", os.Args[0], c.Data, url)
+	})
+}
+
+type tokenCmd struct {
+	User   string        `arg:"" help:"The user."`
+	Device string        `help:"Bind the token to this device."`
+	TTL    time.Duration `help:"How long it is valid; 0 never expires." default:"24h" name:"ttl"`
+	Data   string        `help:"The server's data directory, for its secret." default:"beckon-data"`
+	Secret string        `help:"The server's JWT secret, instead of the one in the data directory." name:"jwt-secret"`
+}
+
+// Run prints a token.
+func (c *tokenCmd) Run() error {
+	token, err := beckon.MintToken(c.Data, c.Secret, c.User, c.Device, c.TTL)
+	if err == nil {
+		fmt.Println(token)
+	}
+	return err
+}

@@ -1,0 +1,144 @@
+package beckon
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/api"
+)
+
+// Config is everything that can be chosen. The zero value works: it keeps its data and its keys in ./beckon-data.
+type Config struct {
+	// DataDir is where the database and the generated keys are. One server at a time may use it. Default: "beckon-data".
+	DataDir string
+	// JWTSecret verifies the HS256 tokens of devices. Default: generated once, kept in DataDir/keys.json.
+	JWTSecret string
+	// JWKSURL is where the public keys for RS256 and ES256 tokens are. Default: none.
+	JWKSURL string
+	// JWTIssuer and JWTAudience must stand in a token when set. Default: not checked.
+	JWTIssuer, JWTAudience string
+	// UserSigAppID and UserSigKey let devices in with a UserSig (TLSSigAPIv2). Default: none.
+	UserSigAppID int64
+	UserSigKey   string
+	// APIKeys let app servers act for any user; at least 16 characters each. Default: one generated, kept in DataDir/keys.json.
+	APIKeys []string
+	// Origins are the web origins whose pages may connect; "*" allows all. Default: pages of the server's own host.
+	Origins []string
+	// UserRate and UserBurst bound the calls of one user, per second and at once. Default: 100 and 200.
+	UserRate  float64
+	UserBurst int
+	// AddressRate and AddressBurst bound the connects and requests of one address. Raise them behind a proxy that hides
+	// addresses. Default: 1000 and 5000.
+	AddressRate  float64
+	AddressBurst int
+	// Ping is how often a device's link is checked; a dead one is closed within one and a half of it. Default: 10 s.
+	Ping time.Duration
+	// MaxBatch bounds the actions that share one commit. Default: 256.
+	MaxBatch int
+	// NoSync leaves out the fsync at each commit: acknowledged actions are lost when the machine dies. For measuring
+	// only. Default: false.
+	NoSync bool
+	// Now is the clock that decides, in milliseconds. Change it only in tests. Default: the system's.
+	Now func() int64
+	// Log receives what operators should know. Default: slog.Default().
+	Log *slog.Logger
+}
+
+// Keys are the secrets that a server makes for itself.
+type Keys struct {
+	JWTSecret string `json:"jwtSecret"`
+	APIKey    string `json:"apiKey"`
+}
+
+// KeysFile is the name of the generated secrets in the data directory.
+const KeysFile = "keys.json"
+
+// fill completes the configuration with defaults and generated keys.
+func (c *Config) fill() error {
+	if c.DataDir == "" {
+		c.DataDir = "beckon-data"
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.JWTSecret != "" && len(c.JWTSecret) < 32 {
+		return errors.New("the JWT secret is shorter than 32 characters, which can be guessed; use a longer one")
+	}
+	if (c.UserSigAppID == 0) != (c.UserSigKey == "") {
+		return errors.New("UserSig needs both the application id and the key")
+	}
+	if c.JWTSecret != "" && len(c.APIKeys) > 0 {
+		return nil
+	}
+	k, err := LoadKeys(c.DataDir)
+	if err != nil {
+		return err
+	}
+	if c.JWTSecret == "" {
+		c.JWTSecret = k.JWTSecret
+	}
+	if len(c.APIKeys) == 0 {
+		c.APIKeys = []string{k.APIKey}
+	}
+	return nil
+}
+
+// LoadKeys reads the generated secrets of a data directory, and makes them the first time.
+func LoadKeys(dir string) (Keys, error) {
+	var k Keys
+	file := filepath.Join(dir, KeysFile)
+	b, err := os.ReadFile(file)
+	if err == nil {
+		if err := json.Unmarshal(b, &k); err != nil || len(k.JWTSecret) < 32 || len(k.APIKey) < 16 {
+			return k, fmt.Errorf("%s is damaged; restore it, or remove it to make new keys and invalidate all tokens", file)
+		}
+		return k, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
+	}
+	k = Keys{JWTSecret: secret(32), APIKey: "bk_" + secret(24)}
+	if b, err = json.MarshalIndent(k, "", "  "); err != nil {
+		return k, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return k, err
+	}
+	return k, os.WriteFile(file, append(b, '\n'), 0o600)
+}
+
+func secret(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // it never fails
+	return hex.EncodeToString(b)
+}
+
+// MintToken makes a token for a device of a user without a running server: with the given secret, or the one that a
+// server keeps in its data directory. ttl 0 never expires.
+func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (string, error) {
+	if err := im.CheckUserID("user", userID); err != nil {
+		return "", err
+	}
+	if secret == "" {
+		k, err := LoadKeys(dataDir)
+		if err != nil {
+			return "", err
+		}
+		secret = k.JWTSecret
+	}
+	a, err := api.NewAuthenticator(context.Background(), api.AuthOptions{JWTSecret: secret})
+	if err != nil {
+		return "", err
+	}
+	return a.Mint(userID, deviceID, ttl)
+}

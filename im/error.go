@@ -1,0 +1,75 @@
+package im
+
+import "errors"
+
+// Error is the one error type of Beckon: a number for machines, a message for people, a cause for logs.
+//
+// The numbers follow the Tencent Chat SDK wherever it has one for the case, so that existing error handling keeps its meaning.
+type Error struct {
+	Code       int    // what a program branches on
+	Message    string // what was wrong, where, and what to do; safe to show
+	Field      string // the request field at fault, when there is one
+	RetryAfter int    // milliseconds to wait before trying again; 0 = no advice
+	Detail     any    // what else applies: for 8010 and 8012 the invitation as it now stands
+	Cause      error  // for the log only, never sent
+}
+
+// The error numbers of Beckon.
+const (
+	CodeBadParameter = 6017  // a field is missing, malformed or out of range
+	CodeTooLong      = 8001  // a body or a field is over its size limit
+	CodeOver         = 8010  // unknown invitation, or its outcome is already decided
+	CodeNotYours     = 8011  // this user may not do that to this invitation
+	CodeExists       = 8012  // the inviteID is taken by another content, or the user is already invited
+	CodeTooOften     = 9506  // over a rate limit; see RetryAfter
+	CodeInternal     = 10002 // the server failed; nothing was changed unless a later read says so
+
+	CodeGroupParameter = 10004 // a group request is malformed
+	CodeGroupDenied    = 10007 // not a member, or the role does not allow it
+	CodeOwnerMayNot    = 10009 // the owner may not quit a group of this type
+	CodeNoGroup        = 10010 // no such group
+	CodeAlreadyMember  = 10013 // already a member
+	CodeGroupFull      = 10014 // the group has its maximum of members
+	CodeBadGroupID     = 10015 // the group id is malformed
+	CodeGroupIDTaken   = 10021 // the group id is taken
+
+	CodeTokenExpired   = 70001 // the token has expired: get a new one
+	CodeTokenMalformed = 70003 // the token cannot be read
+	CodeTokenRefused   = 70009 // the signature does not verify with any key of this server
+	CodeTokenUser      = 70013 // the token is for another user
+	CodeTokenApp       = 70014 // the token is for another application
+)
+
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Message + ": " + e.Cause.Error()
+	}
+	return e.Message
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// CodeOf returns the number of err, or CodeInternal when err is not an *Error. It is 0 for nil.
+func CodeOf(err error) int {
+	if err == nil {
+		return 0
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+// Bad reports a malformed or out-of-range field.
+func Bad(field, message string) *Error {
+	return &Error{Code: CodeBadParameter, Field: field, Message: field + " " + message}
+}
+
+// Refuse reports a decision against the caller.
+func Refuse(code int, message string) *Error { return &Error{Code: code, Message: message} }
+
+// Internal wraps a failure of ours. The cause is logged, never shown.
+func Internal(cause error) *Error {
+	return &Error{Code: CodeInternal, Message: "the server could not do that; try again", Cause: cause, RetryAfter: 1000}
+}

@@ -1,0 +1,80 @@
+// Package im owns the words of instant messaging: ids, topics, conversations, groups and who may do what in them, and the one error type.
+//
+// It is pure: no I/O, no clock, no goroutine.
+package im
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Limits on ids, in bytes.
+const (
+	MaxUserID    = 64
+	MaxGroupID   = 48 // as in the original
+	MaxDeviceID  = 64
+	MaxRequestID = 64
+	MaxInviteID  = 64 // SPEC 1
+	MaxRoomID    = 64
+)
+
+// MaxData is the limit of an invitation's data and of a message body, in bytes (SPEC 1 and 2).
+const MaxData = 12 << 10
+
+// The signs that ids may have beside letters and digits.
+const (
+	idSigns   = "_.:-"
+	nameSigns = idSigns + "@+="
+)
+
+// CheckInviteID accepts 1–64 of A-Za-z0-9_.:- (SPEC 1).
+func CheckInviteID(id string) error { return check("inviteID", id, MaxInviteID, idSigns) }
+
+// CheckUserID accepts 1–64 of A-Za-z0-9_.:-@+=.
+func CheckUserID(field, id string) error { return check(field, id, MaxUserID, nameSigns) }
+
+// CheckDeviceID accepts 1–64 of A-Za-z0-9_.:-@+=.
+func CheckDeviceID(id string) error { return check("deviceID", id, MaxDeviceID, nameSigns) }
+
+// CheckRequestID accepts the empty id and 1–64 of A-Za-z0-9_.:-@+=.
+func CheckRequestID(id string) error {
+	if id == "" {
+		return nil
+	}
+	return check("requestID", id, MaxRequestID, nameSigns)
+}
+
+// CheckRoomID accepts the empty id and 1–64 of A-Za-z0-9_.:-@+=.
+func CheckRoomID(id string) error {
+	if id == "" {
+		return nil
+	}
+	return check("roomID", id, MaxRoomID, nameSigns)
+}
+
+// CheckGroupID accepts 1–48 of A-Za-z0-9_.:-@+=.
+func CheckGroupID(id string) error {
+	if err := check("groupID", id, MaxGroupID, nameSigns); err != nil {
+		return &Error{Code: CodeBadGroupID, Field: "groupID", Message: err.Error()}
+	}
+	return nil
+}
+
+func check(field, id string, limit int, signs string) error {
+	switch {
+	case id == "":
+		return Bad(field, "is missing")
+	case len(id) > limit:
+		return Bad(field, fmt.Sprintf("is %d bytes long; the limit is %d", len(id), limit))
+	}
+	for i := range len(id) {
+		if c := id[i]; !letterOrDigit(c) && strings.IndexByte(signs, c) < 0 {
+			return Bad(field, fmt.Sprintf("has the byte %q at position %d; allowed are letters, digits and %s", c, i, signs))
+		}
+	}
+	return nil
+}
+
+func letterOrDigit(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}

@@ -1,0 +1,51 @@
+package im
+
+import "strings"
+
+// A topic names a timeline: one contiguous sequence of records, and the lock under which it grows.
+// This file is the only place that spells topic names.
+const (
+	userPrefix       = "user:"
+	groupPrefix      = "group:"
+	invitationPrefix = "invitation:"
+)
+
+// UserTopic is the timeline of one person: everything that concerns them, on all their devices.
+func UserTopic(userID string) string { return userPrefix + userID }
+
+// GroupTopic is the timeline of a group, heard by all its members.
+func GroupTopic(groupID string) string { return groupPrefix + groupID }
+
+// InvitationTopic is the timeline on which the invitees of an invitation that has no group to be heard in
+// (SPEC 1: several invitees without a group, or notify "participants") hear each other's answers.
+func InvitationTopic(inviteID string) string { return invitationPrefix + inviteID }
+
+// TopicUser returns the user of a user topic, or "" for any other topic.
+func TopicUser(topic string) string {
+	id, _ := strings.CutPrefix(topic, userPrefix)
+	if len(id) == len(topic) {
+		return ""
+	}
+	return id
+}
+
+// TopicInvitation returns the invitation of an invitation topic, or "" for any other topic.
+func TopicInvitation(topic string) string {
+	id, _ := strings.CutPrefix(topic, invitationPrefix)
+	if len(id) == len(topic) {
+		return ""
+	}
+	return id
+}
+
+// Conversation names a conversation as its reader sees it: c2c_<peer> or group_<id>.
+func Conversation(reader, from, to, groupID string) string {
+	switch {
+	case groupID != "":
+		return "group_" + groupID
+	case reader == from:
+		return "c2c_" + to
+	default:
+		return "c2c_" + from
+	}
+}

@@ -1,0 +1,137 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/gateway"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// connectTime bounds what a connecting device may cost.
+const connectTime = 10 * time.Second
+
+// Connect lets a device in: it checks the token, and reads what the device is told and listens to.
+func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session, error) {
+	id, err := a.auth.Check(at.Token)
+	if err != nil {
+		return nil, err
+	}
+	if !a.limits.user(id.UserID) {
+		return nil, tooOften("you connect too often")
+	}
+	hello, err := readHello(at.Data)
+	if err != nil {
+		return nil, err
+	}
+	by := engine.Caller{UserID: id.UserID, DeviceID: hello.DeviceID}
+	if id.DeviceID != "" {
+		by.DeviceID = id.DeviceID
+	}
+	if by.DeviceID == "" {
+		by.DeviceID = "d-" + uuid.NewString()[:13]
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	stood := make(map[string]engine.Position, len(at.Known))
+	for topic, p := range at.Known {
+		stood[topic] = engine.Position(p)
+	}
+	welcome, listening, err := a.engine.Connect(ctx, by, hello, stood)
+	if err != nil {
+		return nil, err
+	}
+	s := &gateway.Session{UserID: by.UserID, DeviceID: by.DeviceID, Origin: engine.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt}
+	if s.Welcome, err = json.Marshal(welcome); err != nil {
+		return nil, err
+	}
+	for _, l := range listening {
+		s.Topics = append(s.Topics, gateway.Topic{Name: l.Topic, After: l.After, Recover: l.Recover})
+	}
+	return s, nil
+}
+
+// maxPositions bounds the positions that a device brings.
+const maxPositions = 20_000
+
+func readHello(data []byte) (protocol.Hello, error) {
+	var h protocol.Hello
+	if len(data) == 0 {
+		return h, nil
+	}
+	if err := json.Unmarshal(data, &h); err != nil {
+		return h, badJSON(err)
+	}
+	switch {
+	case len(h.Positions) > maxPositions:
+		return h, im.Bad("positions", "has too many timelines")
+	case len(h.Platform) > im.MaxDeviceID:
+		return h, im.Bad("platform", "is over 64 bytes")
+	case h.DeviceID != "":
+		return h, im.CheckDeviceID(h.DeviceID)
+	}
+	return h, nil
+}
+
+// Renew checks a new token for a session, which must be for the same user.
+func (a *API) Renew(_ context.Context, s *gateway.Session, token string) (int64, error) {
+	id, err := a.auth.Check(token)
+	if err != nil {
+		return 0, err
+	}
+	if id.UserID != s.UserID {
+		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user")
+	}
+	return id.ExpireAt, nil
+}
+
+// Call runs a verb for a session.
+func (a *API) Call(s *gateway.Session, name string, data []byte, reply func([]byte)) {
+	by := engine.Caller{UserID: s.UserID, DeviceID: s.DeviceID}
+	a.call(context.Background(), by, name, data, func(b []byte, e *protocol.Error) {
+		if e != nil {
+			b, _ = json.Marshal(e) // our own type of strings and numbers always encodes
+		}
+		reply(b)
+	})
+}
+
+// createToken mints a token for app servers.
+func (a *API) createToken(_ context.Context, _ engine.Caller, req protocol.CreateTokenRequest) (protocol.CreateTokenResponse, error) {
+	var res protocol.CreateTokenResponse
+	if err := im.CheckUserID("userID", req.UserID); err != nil {
+		return res, err
+	}
+	if req.DeviceID != "" {
+		if err := im.CheckDeviceID(req.DeviceID); err != nil {
+			return res, err
+		}
+	}
+	if req.TTL < 0 || req.TTL > maxTTL {
+		return res, im.Bad("ttl", "is out of range; it is seconds from 0 (never expires) to 31536000")
+	}
+	token, err := a.auth.Mint(req.UserID, req.DeviceID, time.Duration(req.TTL)*time.Second)
+	if err != nil {
+		return res, &im.Error{Code: im.CodeBadParameter, Message: err.Error()}
+	}
+	res.Token = token
+	if req.TTL > 0 {
+		res.ExpireAt = a.opt.Auth.now().Unix() + req.TTL
+	}
+	return res, nil
+}
+
+// maxTTL is the longest life of a minted token, in seconds.
+const maxTTL = 365 * 24 * 3600
+
+func (o *AuthOptions) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
+}

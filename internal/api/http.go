@@ -1,0 +1,182 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// The headers by which an app server acts for somebody.
+const (
+	HeaderUser   = "Beckon-User"   // with an API key: for whom
+	HeaderDevice = "Beckon-Device" // with a device's own token: which device
+)
+
+// status maps error numbers to HTTP statuses; all others are 400.
+func status(code int) int {
+	switch code {
+	case im.CodeTokenExpired, im.CodeTokenMalformed, im.CodeTokenRefused, im.CodeTokenUser, im.CodeTokenApp:
+		return http.StatusUnauthorized
+	case im.CodeNotYours, im.CodeGroupDenied, im.CodeOwnerMayNot:
+		return http.StatusForbidden
+	case im.CodeNoGroup:
+		return http.StatusNotFound
+	case im.CodeOver, im.CodeExists, im.CodeAlreadyMember, im.CodeGroupIDTaken, im.CodeGroupFull:
+		return http.StatusConflict
+	case im.CodeTooLong:
+		return http.StatusRequestEntityTooLarge
+	case im.CodeTooOften:
+		return http.StatusTooManyRequests
+	case im.CodeInternal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
+}
+
+// Handler serves POST /v1/<verb> and its description.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v1/{verb}", a.post)
+	doc := a.openAPI()
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
+		_, _ = w.Write(doc)
+	})
+	page := a.docsPage()
+	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write(page)
+	})
+	return mux
+}
+
+func (a *API) post(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		writeError(w, http.StatusMethodNotAllowed, &protocol.Error{Code: im.CodeBadParameter, Message: "verbs are called with POST"})
+		return
+	}
+	by, err := a.caller(r)
+	if err != nil {
+		a.fail(w, r, by, err)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, protocol.MaxRequest))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			err = &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"}
+		} else {
+			err = im.Bad("body", "could not be read")
+		}
+		a.fail(w, r, by, err)
+		return
+	}
+	type outcome struct {
+		body []byte
+		err  *protocol.Error
+	}
+	done := make(chan outcome, 1)
+	a.call(r.Context(), by, r.PathValue("verb"), body, func(b []byte, e *protocol.Error) { done <- outcome{b, e} })
+	select {
+	case o := <-done:
+		if o.err != nil {
+			writeError(w, status(o.err.Code), o.err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(o.body)
+	case <-r.Context().Done(): // the client has gone; what it asked for goes on
+	}
+}
+
+func (a *API) fail(w http.ResponseWriter, r *http.Request, by engine.Caller, err error) {
+	e := a.refusal(r.PathValue("verb"), by, err)
+	writeError(w, status(e.Code), e)
+}
+
+func writeError(w http.ResponseWriter, status int, e *protocol.Error) {
+	w.Header().Set("Content-Type", "application/json")
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(e)
+}
+
+// caller finds out who calls: an app server acting for a user or for nobody, or a device with its own token.
+func (a *API) caller(r *http.Request) (engine.Caller, error) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return engine.Caller{}, im.Refuse(im.CodeTokenMalformed, "the header Authorization: Bearer <API key or token> is missing")
+	}
+	user, device := r.Header.Get(HeaderUser), r.Header.Get(HeaderDevice)
+	if a.auth.IsAPIKey(token) {
+		v := a.verbs[r.PathValue("verb")]
+		switch {
+		case user == "" && v != nil && !v.admin:
+			return engine.Caller{}, im.Bad(HeaderUser, "is missing: it says for whom this app server acts")
+		case user == "":
+			return engine.Caller{}, nil
+		}
+		return engine.Caller{UserID: user}, im.CheckUserID(HeaderUser, user)
+	}
+	id, err := a.auth.Check(token)
+	if err != nil {
+		return engine.Caller{}, err
+	}
+	switch {
+	case user != "" && user != id.UserID:
+		return engine.Caller{}, im.Refuse(im.CodeTokenUser, "this token is of "+id.UserID+", who cannot act for "+clip(user))
+	case id.DeviceID != "":
+		device = id.DeviceID
+	case device != "":
+		if err := im.CheckDeviceID(device); err != nil {
+			return engine.Caller{}, err
+		}
+	}
+	return engine.Caller{UserID: id.UserID, DeviceID: device}, nil
+}
+
+// Guard limits each address, and lets pages of allowed origins call.
+func (a *API) Guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil && !a.limits.address(host) {
+			e := a.refusal("", engine.Caller{}, tooOften("this address calls too often"))
+			writeError(w, http.StatusTooManyRequests, e)
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && a.AllowOrigin(r) {
+			h := w.Header()
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Add("Vary", "Origin")
+			if r.Method == http.MethodOptions {
+				h.Set("Access-Control-Allow-Methods", "POST, GET, OPTIONS")
+				h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, "+HeaderUser+", "+HeaderDevice)
+				h.Set("Access-Control-Max-Age", "600")
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// AllowOrigin reports whether the page that makes a request may: one of the same host, or of an allowed origin.
+func (a *API) AllowOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || slices.Contains(a.opt.Origins, "*") || slices.Contains(a.opt.Origins, origin) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(u.Host, r.Host)
+}

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"bytes"
+	"compress/zlib"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/beckon-im/beckon/im"
+)
+
+// maxUserSig bounds what a UserSig may inflate to, in bytes: a real one is under 1 KiB.
+const maxUserSig = 8 << 10
+
+// userSig is the content of a TLSSigAPIv2 token.
+type userSig struct {
+	Version    string `json:"TLS.ver"`
+	Identifier string `json:"TLS.identifier"`
+	AppID      int64  `json:"TLS.sdkappid"`
+	Expire     int64  `json:"TLS.expire"` // seconds
+	Time       int64  `json:"TLS.time"`   // unix seconds
+	UserBuf    string `json:"TLS.userbuf,omitempty"`
+	Sig        string `json:"TLS.sig"`
+}
+
+// fromUserSig maps the three characters that TLSSigAPIv2 changes back to base64.
+func fromUserSig(s string) string {
+	return strings.NewReplacer("*", "+", "-", "/", "_", "=").Replace(s)
+}
+
+// readUserSig unpacks a token without believing it.
+func readUserSig(token string) (userSig, error) {
+	var u userSig
+	packed, err := base64.StdEncoding.DecodeString(fromUserSig(token))
+	if err != nil {
+		return u, err
+	}
+	z, err := zlib.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return u, err
+	}
+	text, err := io.ReadAll(io.LimitReader(z, maxUserSig+1))
+	if err != nil {
+		return u, err
+	}
+	if len(text) > maxUserSig {
+		return u, fmt.Errorf("inflates to more than %d bytes", maxUserSig)
+	}
+	return u, json.Unmarshal(text, &u)
+}
+
+// signature is the HMAC of TLSSigAPIv2: the key is used as text, and every line ends in a newline.
+func (u *userSig) signature(key string) string {
+	m := hmac.New(sha256.New, []byte(key))
+	fmt.Fprintf(m, "TLS.identifier:%s\nTLS.sdkappid:%d\nTLS.time:%d\nTLS.expire:%d\n", u.Identifier, u.AppID, u.Time, u.Expire)
+	if u.UserBuf != "" {
+		fmt.Fprintf(m, "TLS.userbuf:%s\n", u.UserBuf)
+	}
+	return base64.StdEncoding.EncodeToString(m.Sum(nil))
+}
+
+func checkUserSig(token string, appID int64, key string, now time.Time) (Identity, error) {
+	u, err := readUserSig(token)
+	if err != nil {
+		return Identity{}, &im.Error{Code: im.CodeTokenMalformed, Message: "the token is neither a JWT nor a UserSig", Cause: err}
+	}
+	switch {
+	case key == "":
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server takes no UserSig")
+	case u.AppID != appID:
+		return Identity{}, im.Refuse(im.CodeTokenApp, "the UserSig is for another application")
+	case !hmac.Equal([]byte(u.Sig), []byte(u.signature(key))):
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "the UserSig's signature does not verify")
+	case u.Expire <= 0 || u.Time <= 0 || u.Time > 1<<40 || u.Expire > 1<<40:
+		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the UserSig has no valid time and expiry")
+	case now.Unix() >= u.Time+u.Expire:
+		return Identity{}, im.Refuse(im.CodeTokenExpired, "the UserSig has expired; get a new one")
+	}
+	return Identity{UserID: u.Identifier, ExpireAt: u.Time + u.Expire}, nil
+}

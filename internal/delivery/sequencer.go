@@ -1,0 +1,78 @@
+package delivery
+
+import (
+	"sync"
+
+	"github.com/beckon-im/beckon/internal/store"
+)
+
+// maxWaiting bounds the records that one feed keeps while a gap before them is fetched. The rest is fetched too.
+const maxWaiting = 256
+
+// feed delivers one topic strictly in order. Its lock is held while a record is handed on, because order is the point.
+type feed struct {
+	mu      sync.Mutex
+	next    uint64 // 0 = it is not yet known where the topic stands
+	waiting map[uint64]store.Record
+}
+
+// begin says where the topic stands; what was offered meanwhile follows.
+func (f *feed) begin(head uint64, hand func(store.Record)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.next = head + 1
+	for seq := range f.waiting {
+		if seq < f.next {
+			delete(f.waiting, seq)
+		}
+	}
+	f.drain(hand)
+}
+
+// offer takes a record and hands on what is now in order. It reports whether a gap is left before the record.
+func (f *feed) offer(r store.Record, hand func(store.Record)) (gap bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case r.Seq == 0:
+		hand(r)
+		return false
+	case f.next == 0 || r.Seq > f.next:
+		if f.waiting == nil {
+			f.waiting = map[uint64]store.Record{}
+		}
+		if len(f.waiting) < maxWaiting {
+			f.waiting[r.Seq] = r
+		}
+		return f.next != 0
+	case r.Seq < f.next:
+		return false
+	}
+	hand(r)
+	f.next++
+	f.drain(hand)
+	return len(f.waiting) > 0
+}
+
+func (f *feed) drain(hand func(store.Record)) {
+	for len(f.waiting) > 0 {
+		r, ok := f.waiting[f.next]
+		if !ok {
+			return
+		}
+		delete(f.waiting, f.next)
+		hand(r)
+		f.next++
+	}
+	f.waiting = nil
+}
+
+// delivered returns the last sequence that was handed on.
+func (f *feed) delivered() (seq uint64, ready bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.next == 0 {
+		return 0, false
+	}
+	return f.next - 1, true
+}

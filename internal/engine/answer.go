@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Accept answers yes for the caller.
+func (e *Engine) Accept(by Caller, req protocol.AnswerRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.actor(req.RequestID), Data: req.Data}, done)
+}
+
+// Reject answers no for the caller.
+func (e *Engine) Reject(by Caller, req protocol.RejectRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.actor(req.RequestID), Data: req.Data, Reason: req.Reason}, done)
+}
+
+// Ring notes that a device of the caller alerts its person.
+func (e *Engine) Ring(by Caller, req protocol.RingRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.actor("")}, done)
+}
+
+func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protocol.ActionResponse, error)) {
+	if err := firstError(im.CheckInviteID(id), im.CheckRequestID(a.By.RequestID), invite.CheckData(a.Data), invite.CheckReason(a.Reason)); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	r, ok, err := e.route(id)
+	if err != nil || !ok {
+		done(protocol.ActionResponse{}, unknownOr(err))
+		return
+	}
+	need := store.Need{Topics: r.topics(), Invitations: []string{id}, Invitees: []store.InviteeKey{{InviteID: id, UserID: by.UserID}}}
+	if a.Act == invite.Ring && r.groupID != "" {
+		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
+	}
+	var after invite.Invitation
+	do(e, need, func(w *store.World) (protocol.ActionResponse, error) {
+		v := w.Invitation(id)
+		if v == nil {
+			return protocol.ActionResponse{}, unknownOr(nil)
+		}
+		me := w.Invitee(id, by.UserID)
+		s, err := invite.Apply(*v, me, a, w.Now)
+		if err != nil {
+			return protocol.ActionResponse{}, standing(err, v, me, by, w.Now)
+		}
+		after = s.Invitation
+		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Repeat: s.Repeat, Deadline: s.Invitee.Deadline, ServerTime: w.Now}
+		if s.Repeat {
+			return res, nil
+		}
+		if a.Act == invite.Ring {
+			return res, e.putRing(w, s, by)
+		}
+		if err := e.putAnswer(w, s, a, by, ""); err != nil || !s.CloseRest {
+			return res, err
+		}
+		after, err = e.closeRest(w, s)
+		return res, err
+	}, func(res protocol.ActionResponse, err error) {
+		if err == nil {
+			e.settled(id, after.Over(), 0, true)
+		}
+		done(res, err)
+	})
+}
+
+// putAnswer puts an accept or reject and tells it. Its cost does not depend on how many were invited.
+func (e *Engine) putAnswer(w *store.World, s invite.Step, a invite.Answer, by Caller, merged string) error {
+	action := protocol.ActionAccept
+	if a.Act == invite.Reject {
+		action = protocol.ActionReject
+	}
+	m := message(&s.Invitation, action, by.UserID, w.Now)
+	m.Merged = merged
+	m.Answers = []protocol.Answer{{Invitee: s.Invitee.UserID, ActionType: action, Data: a.Data, Reason: s.Invitee.Reason, Time: w.Now}}
+	if err := tell(w, &s.Invitation, by, m, []string{s.Invitee.UserID}); err != nil {
+		return err
+	}
+	w.PutInvitation(s.Invitation)
+	w.PutInvitee(s.Invitee)
+	return nil
+}
+
+// closeRest cancels whom the last possible accept left waiting.
+func (e *Engine) closeRest(w *store.World, s invite.Step) (invite.Invitation, error) {
+	id := s.Invitation.ID
+	if !w.HasOpen(id) {
+		return s.Invitation, &store.More{Need: store.Need{OpenInvitees: []string{id}}}
+	}
+	var rest []*invite.Invitee
+	for _, p := range w.OpenInvitees(id) {
+		if p.UserID != s.Invitee.UserID {
+			rest = append(rest, p)
+		}
+	}
+	c := invite.Rest(s.Invitation, rest, w.Now)
+	return c.Invitation, e.end(w, c, Caller{}, protocol.ActionCancel, invite.ReasonAnswered, "")
+}
+
+// putRing tells the inviter that the first device alerts its person.
+func (e *Engine) putRing(w *store.World, s invite.Step, by Caller) error {
+	v := &s.Invitation
+	t := im.UserTopic(v.Inviter)
+	m := message(v, protocol.ActionRinging, by.UserID, w.Now)
+	m.InviteeList = []string{s.Invitee.UserID}
+	if d := s.Invitee.Deadline; d != 0 {
+		m.Deadline, m.Remaining = d, d-w.Now
+	}
+	w.Append(t, store.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
+	w.PutInvitation(*v)
+	w.PutInvitee(s.Invitee)
+	return nil
+}
+
+func unknownOr(err error) error {
+	if err != nil {
+		return im.Internal(err)
+	}
+	return &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "there is no invitation with this inviteID"}
+}
+
+// Standing is the Detail of a refusal: the invitation as it now stands and the action that won.
+type Standing struct {
+	Invitation *protocol.Invitation
+	Won        *protocol.Won
+}
+
+// standing completes a refusal that a decision made, for the eyes of by.
+func standing(err error, v *invite.Invitation, p *invite.Invitee, by Caller, now int64) error {
+	var e *im.Error
+	if !errors.As(err, &e) || e.Code != im.CodeOver && e.Code != im.CodeExists {
+		return err
+	}
+	var list []invite.Invitee
+	st := &Standing{}
+	if p != nil {
+		list = []invite.Invitee{seenBy(*p, v, by)}
+		st.Won = won(v, &list[0], now)
+	}
+	st.Invitation = protocol.ViewInvitation(v, list, now)
+	e.Detail = st
+	return e
+}
+
+// seenBy hides which device answered from everybody but that person and the inviter.
+func seenBy(p invite.Invitee, v *invite.Invitation, by Caller) invite.Invitee {
+	if by.UserID != p.UserID && by.UserID != v.Inviter {
+		p.By = invite.Mark{}
+	}
+	return p
+}
+
+func won(v *invite.Invitation, p *invite.Invitee, now int64) *protocol.Won {
+	switch p.StateAt(now) {
+	case invite.Accepted:
+		return &protocol.Won{Action: "accept", UserID: p.UserID, Device: p.By.Device, Time: p.DecidedAt}
+	case invite.Rejected:
+		return &protocol.Won{Action: "reject", UserID: p.UserID, Device: p.By.Device, Reason: p.Reason, Time: p.DecidedAt}
+	case invite.Cancelled:
+		w := &protocol.Won{Action: "cancel", Reason: p.Reason, Time: p.DecidedAt}
+		if p.Reason == "" {
+			w.UserID = v.Inviter
+		}
+		return w
+	case invite.TimedOut:
+		return &protocol.Won{Action: "timeout", Time: max(p.DecidedAt, p.Deadline)}
+	}
+	return nil
+}

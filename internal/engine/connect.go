@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Listening is a topic that a connecting device hears.
+type Listening struct {
+	Topic   string
+	After   uint64 // the last sequence that it does not hear, unless Recover
+	Recover bool   // the transport goes on from where it stood
+}
+
+// Position is how far a device's transport had come in a topic.
+type Position struct {
+	Seq   uint64
+	Epoch string
+}
+
+// Connect reads what a connecting device is told, and what it listens to. stood is where its transport stood when the
+// connection before broke; hello may bring positions that the device kept itself, over a restart.
+func (e *Engine) Connect(ctx context.Context, by Caller, hello protocol.Hello, stood map[string]Position) (protocol.Welcome, []Listening, error) {
+	snap, err := e.store.Snapshot(ctx, by.UserID)
+	if err != nil {
+		return protocol.Welcome{}, nil, im.Internal(err)
+	}
+	c := connecting{e: e, hello: hello, stood: stood, fresh: len(stood) == 0 && len(hello.Positions) == 0}
+	c.welcome = protocol.Welcome{
+		UserID: by.UserID, DeviceID: by.DeviceID, ServerTime: snap.Now, Epoch: e.store.Epoch(), Positions: map[string]uint64{},
+		Invitations: viewOpen(snap.Invitations, store.MaxSnapshot, snap.Now), More: len(snap.Invitations) >= store.MaxSnapshot,
+	}
+	if err := c.gather(ctx, by, snap); err != nil {
+		return protocol.Welcome{}, nil, im.Internal(err)
+	}
+	return c.welcome, c.list, nil
+}
+
+// connecting gathers what one device listens to.
+type connecting struct {
+	e       *Engine
+	hello   protocol.Hello
+	stood   map[string]Position
+	fresh   bool // the device has no past here: the snapshot is its beginning
+	welcome protocol.Welcome
+	list    []Listening
+}
+
+func (c *connecting) gather(ctx context.Context, by Caller, snap *store.Snapshot) error {
+	if err := c.listen(ctx, im.UserTopic(by.UserID), snap.Head, snap.Head, 0); err != nil {
+		return err
+	}
+	for _, g := range snap.Groups {
+		after := g.JoinedSeq // a device that was here before can only have missed a group that it joined meanwhile
+		if c.fresh {
+			after = g.Head
+		}
+		if err := c.listen(ctx, im.GroupTopic(g.GroupID), g.Head, after, g.JoinedSeq); err != nil {
+			return err
+		}
+	}
+	for i := range snap.Invitations {
+		if o := &snap.Invitations[i]; o.Mine != nil && o.Invitation.Party {
+			if err := c.party(ctx, o.Invitation.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for t := range c.stood {
+		if err := c.heardBefore(ctx, by, im.TopicInvitation(t)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listen adds a topic: from where the transport stood, or after the position that the device kept, or else after the
+// given sequence. Nobody hears what was said before the sequence joined.
+func (c *connecting) listen(ctx context.Context, topic string, head, after, joined uint64) error {
+	c.welcome.Positions[topic] = head
+	if p, ok := c.stood[topic]; ok && p.Seq >= joined {
+		c.list = append(c.list, Listening{Topic: topic, Recover: true})
+		return nil
+	}
+	if pos, ok := c.hello.Positions[topic]; ok && c.stood == nil {
+		floor, err := c.e.store.Floor(ctx, topic)
+		if err != nil {
+			return err
+		}
+		if c.hello.Epoch == c.e.store.Epoch() && pos >= floor && pos <= head {
+			after = max(pos, joined)
+		} else {
+			after = head
+			c.welcome.Reload = append(c.welcome.Reload, topic)
+		}
+	}
+	c.list = append(c.list, Listening{Topic: topic, After: after})
+	return nil
+}
+
+// party adds the topic of an invitation, from its beginning: it is short.
+func (c *connecting) party(ctx context.Context, id string) error {
+	head, err := c.e.store.Head(ctx, im.InvitationTopic(id))
+	if err != nil {
+		return err
+	}
+	return c.listen(ctx, im.InvitationTopic(id), head, 0, 0)
+}
+
+// heardBefore lets a device that listened to an invitation hear how it went on, also when it is over.
+func (c *connecting) heardBefore(ctx context.Context, by Caller, id string) error {
+	if _, listed := c.welcome.Positions[im.InvitationTopic(id)]; id == "" || listed {
+		return nil
+	}
+	p, err := c.e.store.Invitee(ctx, id, by.UserID)
+	if err != nil || p == nil {
+		return err
+	}
+	return c.party(ctx, id)
+}

@@ -1,0 +1,133 @@
+// Package engine owns the verbs: it loads, decides with the pure rules, and appends. It also owns the deadlines.
+//
+// It never talks to a device: what it commits is announced by the store's reader, after the caller has its answer.
+package engine
+
+import (
+	"context"
+	"log/slog"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/invite"
+)
+
+// Presence knows how many devices of a person are connected now.
+type Presence interface {
+	Devices(userID string) int
+}
+
+// Options are the choices for an engine. The zero value works.
+type Options struct {
+	// Log receives what operators should know. Default: slog.Default().
+	Log *slog.Logger
+}
+
+// Caller is who calls a verb.
+type Caller struct {
+	UserID   string
+	DeviceID string // empty when an app server acts for the user
+}
+
+func (c Caller) actor(requestID string) invite.Actor {
+	return invite.Actor{User: c.UserID, Device: c.DeviceID, RequestID: requestID}
+}
+
+// origin is how a record names the acting device, so that this device alone is not told again. It says nothing to others.
+func (c Caller) origin() string { return Origin(c.UserID, c.DeviceID) }
+
+// Engine runs the verbs.
+type Engine struct {
+	store     *store.Store
+	presence  Presence
+	deadlines *deadlines
+	routes    *lru.Cache[string, route]
+	log       *slog.Logger
+}
+
+// route is what never changes of an invitation and says which topics an action on it needs.
+type route struct {
+	inviter, peer, groupID string
+	limited                bool // has an acceptLimit
+}
+
+// maxRoutes bounds the memory of routes; a route that was forgotten is read again.
+const maxRoutes = 1 << 17
+
+// New makes an engine on a store.
+func New(s *store.Store, p Presence, opt Options) *Engine {
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	routes, _ := lru.New[string, route](maxRoutes) // it fails only for a size below one
+	return &Engine{store: s, presence: p, deadlines: newDeadlines(), routes: routes, log: opt.Log}
+}
+
+// Restore reads the deadlines of all open invitations. Call it before Run.
+func (e *Engine) Restore(ctx context.Context) error {
+	return e.store.Deadlines(ctx, func(d store.Deadline) { e.deadlines.set(d.InviteID, d.Due) })
+}
+
+// Run announces deadlines and trims what has expired, until ctx ends.
+func (e *Engine) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.expireLoop(ctx) })
+	g.Go(func() error { return e.store.Trim(ctx) })
+	return g.Wait()
+}
+
+// do queues a unit whose outcome is a T.
+func do[T any](e *Engine, need store.Need, decide func(*store.World) (T, error), done func(T, error)) {
+	var out T
+	err := e.store.Do(&store.Unit{
+		Need: need,
+		Decide: func(w *store.World) (err error) {
+			out, err = decide(w)
+			return err
+		},
+		Done: func(err error) { done(out, err) },
+	})
+	if err != nil {
+		done(out, im.Internal(err))
+	}
+}
+
+// route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.
+func (e *Engine) route(id string) (r route, ok bool, err error) {
+	if r, ok := e.routes.Get(id); ok {
+		return r, true, nil
+	}
+	v, err := e.store.Invitation(context.Background(), id)
+	if err != nil || v == nil {
+		return route{}, false, err
+	}
+	r = routeOf(v)
+	e.routes.Add(id, r)
+	return r, true, nil
+}
+
+func routeOf(v *invite.Invitation) route {
+	return route{inviter: v.Inviter, peer: v.Peer, groupID: v.GroupID, limited: v.AcceptLimit > 0}
+}
+
+// home is the topic whose lock guards an invitation and its invitees.
+func (r route) home() string {
+	if r.groupID != "" {
+		return im.GroupTopic(r.groupID)
+	}
+	return im.UserTopic(r.inviter)
+}
+
+// topics are those that nearly every action on the invitation appends to.
+func (r route) topics() []string {
+	if r.groupID != "" {
+		return []string{r.home()}
+	}
+	if r.peer != "" {
+		return []string{r.home(), im.UserTopic(r.peer)}
+	}
+	return []string{r.home()}
+}

@@ -1,0 +1,284 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// markKept is how long a cancel that overtook its invite, or a merged inviteID, is remembered (SPEC 1, rule 3).
+const markKept = 5 * time.Minute
+
+// opening is an invite on its way.
+type opening struct {
+	terms    invite.Terms
+	invitees []string
+	print    string
+	by       Caller
+	actor    invite.Actor
+}
+
+// Invite opens an invitation to one person, or to several without a group.
+func (e *Engine) Invite(by Caller, req protocol.InviteRequest, done func(protocol.InviteResponse, error)) {
+	invitees := req.InviteeList
+	if req.Invitee != "" {
+		if len(invitees) > 0 {
+			done(protocol.InviteResponse{}, im.Bad("invitee", "excludes inviteeList: give one of them"))
+			return
+		}
+		invitees = []string{req.Invitee}
+	}
+	terms := termsOf(by, req.InviteOptions)
+	terms.MergeGlare, terms.Notify = req.MergeGlare, invite.NotifyMembers
+	e.open(by, req.RequestID, terms, invitees, done)
+}
+
+// InviteInGroup opens an invitation to members of a group.
+func (e *Engine) InviteInGroup(by Caller, req protocol.InviteInGroupRequest, done func(protocol.InviteResponse, error)) {
+	if err := im.CheckGroupID(req.GroupID); err != nil {
+		done(protocol.InviteResponse{}, err)
+		return
+	}
+	terms := termsOf(by, req.InviteOptions)
+	terms.GroupID, terms.Everyone, terms.Notify = req.GroupID, req.Everyone, req.Notify
+	if terms.Notify == "" {
+		terms.Notify = invite.NotifyMembers
+	}
+	e.open(by, req.RequestID, terms, req.InviteeList, done)
+}
+
+func termsOf(by Caller, o protocol.InviteOptions) invite.Terms {
+	return invite.Terms{
+		ID: inviteID(by, o), Inviter: by.UserID, RoomID: o.RoomID, Data: o.Data, Timeout: o.Timeout, AcceptLimit: o.AcceptLimit,
+		MinRing: o.MinRing, OnlineUserOnly: o.OnlineUserOnly, Push: o.OfflinePush,
+	}
+}
+
+// inviteID is the proposed id, or one minted so that the same request sent again gets the same.
+func inviteID(by Caller, o protocol.InviteOptions) string {
+	switch {
+	case o.InviteID != "":
+		return o.InviteID
+	case o.RequestID != "":
+		sum := sha256.Sum256([]byte(by.UserID + "\n" + o.RequestID))
+		return "r-" + hex.EncodeToString(sum[:16])
+	}
+	return uuid.Must(uuid.NewV7()).String()
+}
+
+func (e *Engine) open(by Caller, requestID string, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
+	if err := firstError(im.CheckRequestID(requestID), t.Check(invitees)); err != nil {
+		done(protocol.InviteResponse{}, err)
+		return
+	}
+	o := opening{terms: t, invitees: invitees, print: invite.Fingerprint(t, invitees), by: by, actor: by.actor(requestID)}
+	do(e, o.need(), func(w *store.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
+		func(res protocol.InviteResponse, err error) {
+			if err == nil {
+				e.opened(&res)
+			}
+			done(res, err)
+		})
+}
+
+func (o *opening) need() store.Need {
+	t := &o.terms
+	n := store.Need{Invitations: []string{t.ID}, Marks: []store.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
+	if t.GroupID != "" {
+		n.Topics, n.Groups = []string{im.GroupTopic(t.GroupID)}, []string{t.GroupID}
+		n.Members = append(n.Members, store.MemberKey{GroupID: t.GroupID, UserID: t.Inviter})
+		for _, u := range o.invitees {
+			n.Members = append(n.Members, store.MemberKey{GroupID: t.GroupID, UserID: u})
+		}
+		if t.Everyone {
+			n.AllMembers = []string{t.GroupID}
+		}
+		return n
+	}
+	n.Topics = append(n.Topics, im.UserTopic(t.Inviter))
+	for _, u := range o.invitees {
+		n.Topics = append(n.Topics, im.UserTopic(u))
+	}
+	if t.MergeGlare {
+		n.Glare = []store.GlareKey{{From: o.invitees[0], To: t.Inviter}}
+	}
+	return n
+}
+
+func (e *Engine) decideOpen(w *store.World, o opening) (protocol.InviteResponse, error) {
+	if m := w.Mark(o.terms.ID, o.by.UserID); m != nil {
+		return e.remembered(w, m)
+	}
+	if v := w.Invitation(o.terms.ID); v != nil {
+		if err := v.Again(o.by.UserID, o.print); err != nil {
+			return protocol.InviteResponse{}, err
+		}
+		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Repeat: true, ServerTime: w.Now}, nil
+	}
+	if o.terms.GroupID != "" {
+		if err := o.inGroup(w); err != nil {
+			return protocol.InviteResponse{}, err
+		}
+	}
+	if o.terms.MergeGlare {
+		if id := w.Glare(store.GlareKey{From: o.invitees[0], To: o.by.UserID}); id != "" {
+			if res, merged, err := e.merge(w, o, id); merged || err != nil {
+				return res, err
+			}
+		}
+	}
+	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, w.Now)
+	if err := e.announceOpen(w, &v, list, o.by); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	w.PutInvitation(v)
+	for _, p := range list {
+		w.PutInvitee(p)
+	}
+	res := protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, w.Now), ServerTime: w.Now, Reach: make([]protocol.Reach, len(list))}
+	for i := range list {
+		res.Reach[i].UserID = list[i].UserID
+	}
+	return res, nil
+}
+
+// remembered answers an invite whose id was cancelled before it came, or merged before.
+func (e *Engine) remembered(w *store.World, m *store.Mark) (protocol.InviteResponse, error) {
+	if m.Target == "" {
+		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "you cancelled this inviteID before the invite came"}
+	}
+	v := w.Invitation(m.Target)
+	if v == nil {
+		return protocol.InviteResponse{}, &store.More{Need: store.Need{Invitations: []string{m.Target}}}
+	}
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Merged: true, Repeat: true, ServerTime: w.Now}, nil
+}
+
+// inGroup checks membership and resolves everyone.
+func (o *opening) inGroup(w *store.World) error {
+	g := w.Group(o.terms.GroupID)
+	if err := g.MayRead(w.Member(o.terms.GroupID, o.by.UserID)); err != nil {
+		return err
+	}
+	if !o.terms.Everyone {
+		for _, u := range o.invitees {
+			if !w.Member(g.ID, u).Present() {
+				return &im.Error{Code: im.CodeGroupDenied, Field: "inviteeList", Message: u + " is not a member of this group"}
+			}
+		}
+		return nil
+	}
+	o.invitees = nil
+	for _, m := range w.Roster(g.ID) {
+		if m.UserID != o.by.UserID {
+			o.invitees = append(o.invitees, m.UserID)
+		}
+	}
+	return invite.CheckInvitees(o.by.UserID, g.ID, o.invitees)
+}
+
+// announceOpen appends the message that rings.
+func (e *Engine) announceOpen(w *store.World, v *invite.Invitation, list []invite.Invitee, by Caller) error {
+	m := openMessage(v, protocol.ActionInvite, v.Deadline, w.Now)
+	if !v.Everyone {
+		m.InviteeList = names(list)
+	}
+	if !v.Party {
+		return tell(w, v, by, m, nil)
+	}
+	return tellParty(w, v, by, m, m, names(list))
+}
+
+// tellParty tells new invitees of an invitation that has its own topic, and makes their devices listen to it.
+// The invitees it had before, and the inviter, hear others.
+func tellParty(w *store.World, v *invite.Invitation, by Caller, m, others protocol.Signaling, fresh []string) error {
+	mine := im.InvitationTopic(v.ID)
+	topics := []string{im.UserTopic(v.Inviter), mine}
+	for _, u := range fresh {
+		topics = append(topics, im.UserTopic(u))
+	}
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return &store.More{Need: store.Need{Topics: missing}}
+	}
+	w.Append(topics[0], store.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: newSignal(others)})
+	from := w.Head(mine)
+	if others.ActionType == protocol.ActionAdd {
+		from = headAfter(w, v, mine)
+		w.Append(mine, store.Draft{Online: v.OnlineUserOnly, Body: newSignal(others)})
+	}
+	for _, t := range topics[2:] {
+		w.Append(t, store.Draft{Online: v.OnlineUserOnly, Listen: store.ListenTo(mine, from), Body: newSignal(m)})
+	}
+	return nil
+}
+
+// headAfter is the head of an invitation's topic once one more record of this action stands on it.
+func headAfter(w *store.World, v *invite.Invitation, topic string) uint64 {
+	if v.OnlineUserOnly {
+		return w.Head(topic)
+	}
+	return w.Head(topic) + 1
+}
+
+// merge makes an invite the accept of the invitee's own invitation to the inviter.
+func (e *Engine) merge(w *store.World, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
+	v, me := w.Invitation(id), w.Invitee(id, o.by.UserID)
+	if v == nil || me == nil {
+		return res, false, &store.More{Need: store.Need{Invitations: []string{id}, Invitees: []store.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
+	}
+	if me.StateAt(w.Now) != invite.Open || !v.MergeGlare {
+		return res, false, nil
+	}
+	a := invite.Answer{Act: invite.Accept, By: o.actor, Data: o.terms.Data}
+	s, err := invite.Apply(*v, me, a, w.Now)
+	if err != nil {
+		return res, false, err
+	}
+	if err := e.putAnswer(w, s, a, o.by, o.terms.ID); err != nil {
+		return res, false, err
+	}
+	w.PutMark(store.Mark{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: w.Now + markKept.Milliseconds()})
+	view := protocol.ViewInvitation(&s.Invitation, []invite.Invitee{s.Invitee}, w.Now)
+	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: w.Now}, true, nil
+}
+
+// opened completes the ack of a committed invite: who can be reached, and when it is due.
+func (e *Engine) opened(res *protocol.InviteResponse) {
+	for i := range res.Reach {
+		e.reach(&res.Reach[i])
+	}
+	e.settled(res.InviteID, res.Invitation.Over, res.Invitation.Deadline, res.Repeat || res.Merged)
+}
+
+func (e *Engine) reach(r *protocol.Reach) {
+	r.Status = protocol.ReachUnreachable
+	if r.Devices = e.presence.Devices(r.UserID); r.Devices > 0 {
+		r.Status = protocol.ReachConnected
+	}
+}
+
+// settled keeps the deadline of an invitation in step with what was committed.
+func (e *Engine) settled(id string, over bool, due int64, known bool) {
+	switch {
+	case over:
+		e.deadlines.set(id, 0)
+	case !known:
+		e.deadlines.set(id, due)
+	}
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Cancel ends the invitees that are still open: all of them, or those named.
+func (e *Engine) Cancel(by Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
+	if err := firstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data), checkNames(req.InviteeList)); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	r, ok, err := e.route(req.InviteID)
+	switch {
+	case err != nil:
+		done(protocol.ActionResponse{}, im.Internal(err))
+		return
+	case !ok:
+		e.cancelEarly(by, req, done)
+		return
+	}
+	id := req.InviteID
+	need := store.Need{Topics: r.topics(), Invitations: []string{id}}
+	for _, u := range req.InviteeList {
+		need.Invitees = append(need.Invitees, store.InviteeKey{InviteID: id, UserID: u})
+	}
+	if len(req.InviteeList) == 0 {
+		need.OpenInvitees = []string{id}
+	}
+	if r.peer != "" {
+		need.Invitees = append(need.Invitees, store.InviteeKey{InviteID: id, UserID: r.peer})
+	}
+	e.change(need, id, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		invitees := w.OpenInvitees(id)
+		if r.peer != "" && !v.Party {
+			invitees = []*invite.Invitee{w.Invitee(id, r.peer)} // also when decided: the refusal says by whom
+		}
+		if len(req.InviteeList) > 0 {
+			invitees = make([]*invite.Invitee, len(req.InviteeList))
+			for i, u := range req.InviteeList {
+				invitees[i] = w.Invitee(id, u)
+			}
+		}
+		c, err := invite.Cancel(*v, invitees, req.InviteeList, by.actor(req.RequestID), w.Now)
+		if err != nil {
+			return protocol.ActionResponse{}, *v, standing(err, v, w.Invitee(id, r.peer), by, w.Now)
+		}
+		res := protocol.ActionResponse{InviteeList: names(c.Invitees), Repeat: c.Repeat}
+		if c.Repeat {
+			return res, c.Invitation, nil
+		}
+		return res, c.Invitation, e.end(w, c, by, protocol.ActionCancel, "", req.Data)
+	}, done)
+}
+
+// cancelEarly leaves a mark when a cancel overtakes its invite, so that the late invite is refused. To the caller it
+// still answers 8010: there was nothing to cancel.
+func (e *Engine) cancelEarly(by Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
+	key := store.InviteeKey{InviteID: req.InviteID, UserID: by.UserID}
+	need := store.Need{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}, Marks: []store.InviteeKey{key}}
+	came := false
+	do(e, need, func(w *store.World) (struct{}, error) {
+		if came = w.Invitation(req.InviteID) != nil; !came && w.Mark(req.InviteID, by.UserID) == nil {
+			w.PutMark(store.Mark{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: w.Now + markKept.Milliseconds()})
+		}
+		return struct{}{}, nil
+	}, func(_ struct{}, err error) {
+		switch {
+		case err != nil:
+			done(protocol.ActionResponse{}, err)
+		case came: // between the look and the mark: now there is a route
+			go e.Cancel(by, req, done)
+		default:
+			done(protocol.ActionResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID",
+				Message: "there is no invitation with this inviteID; should it still come from you within five minutes, it will be refused"})
+		}
+	})
+}
+
+// Modify replaces the data of an open invitation.
+func (e *Engine) Modify(by Caller, req protocol.ModifyRequest, done func(protocol.ActionResponse, error)) {
+	if err := firstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data)); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	r, ok, err := e.route(req.InviteID)
+	if err != nil || !ok {
+		done(protocol.ActionResponse{}, unknownOr(err))
+		return
+	}
+	id := req.InviteID
+	need := store.Need{Topics: r.topics(), Invitations: []string{id}}
+	e.change(need, id, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		c, err := invite.Modify(*v, req.Data, by.actor(req.RequestID), w.Now)
+		if err != nil || c.Repeat {
+			return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
+		}
+		w.PutInvitation(c.Invitation)
+		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, w.Now)
+		return protocol.ActionResponse{}, c.Invitation, tell(w, &c.Invitation, by, m, nil)
+	}, done)
+}
+
+// AddInvitees invites more people to an open invitation.
+func (e *Engine) AddInvitees(by Caller, req protocol.AddInviteesRequest, done func(protocol.ActionResponse, error)) {
+	if err := firstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID)); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	r, ok, err := e.route(req.InviteID)
+	if err != nil || !ok {
+		done(protocol.ActionResponse{}, unknownOr(err))
+		return
+	}
+	if err := invite.CheckInvitees(r.inviter, r.groupID, req.InviteeList); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	id := req.InviteID
+	need := store.Need{Topics: r.topics(), Invitations: []string{id}}
+	for _, u := range req.InviteeList {
+		need.Invitees = append(need.Invitees, store.InviteeKey{InviteID: id, UserID: u})
+		if r.groupID != "" {
+			need.Members = append(need.Members, store.MemberKey{GroupID: r.groupID, UserID: u})
+		} else {
+			need.Topics = append(need.Topics, im.UserTopic(u))
+		}
+	}
+	e.change(need, id, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		return e.decideAdd(w, v, by, req)
+	}, func(res protocol.ActionResponse, err error) {
+		for i := range res.Reach {
+			e.reach(&res.Reach[i])
+		}
+		done(res, err)
+	})
+}
+
+func (e *Engine) decideAdd(w *store.World, v *invite.Invitation, by Caller, req protocol.AddInviteesRequest) (protocol.ActionResponse, invite.Invitation, error) {
+	known := make([]*invite.Invitee, 0, len(req.InviteeList))
+	for _, u := range req.InviteeList {
+		known = append(known, w.Invitee(v.ID, u))
+	}
+	c, err := invite.Add(*v, known, req.InviteeList, req.Timeout, by.actor(req.RequestID), w.Now)
+	if err != nil || c.Repeat {
+		return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
+	}
+	for _, u := range req.InviteeList {
+		if v.GroupID != "" && !w.Member(v.GroupID, u).Present() {
+			return protocol.ActionResponse{}, *v, &im.Error{Code: im.CodeGroupDenied, Field: "inviteeList", Message: u + " is not a member of this group"}
+		}
+	}
+	res := protocol.ActionResponse{}
+	for _, p := range c.Invitees {
+		res.Reach = append(res.Reach, protocol.Reach{UserID: p.UserID})
+		w.PutInvitee(p)
+	}
+	w.PutInvitation(c.Invitation)
+	if err := e.announceAdded(w, v, &c, by); err != nil {
+		return res, *v, err
+	}
+	return res, c.Invitation, nil
+}
+
+// announceAdded rings the new invitees and tells the others who came in.
+func (e *Engine) announceAdded(w *store.World, before *invite.Invitation, c *invite.Change, by Caller) error {
+	v := &c.Invitation
+	m := openMessage(v, protocol.ActionAdd, c.Invitees[0].Deadline, w.Now)
+	m.InviteeList = names(c.Invitees)
+	if !v.Party {
+		return tell(w, v, by, m, nil)
+	}
+	ring := m
+	ring.ActionType = protocol.ActionInvite
+	mine := im.InvitationTopic(v.ID)
+	if !before.Party { // the one invitee it had begins to hear the others
+		t := im.UserTopic(v.Peer)
+		if missing := w.Missing([]string{t, mine}); len(missing) > 0 {
+			return &store.More{Need: store.Need{Topics: missing}}
+		}
+		w.Append(t, store.Draft{Online: v.OnlineUserOnly, Listen: store.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)})
+	}
+	return tellParty(w, v, by, ring, m, m.InviteeList)
+}
+
+// change runs an inviter's action on an existing invitation and keeps its deadline in step.
+func (e *Engine) change(need store.Need, id string, decide func(*store.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
+	var after invite.Invitation
+	do(e, need, func(w *store.World) (protocol.ActionResponse, error) {
+		v := w.Invitation(id)
+		if v == nil {
+			return protocol.ActionResponse{}, unknownOr(nil)
+		}
+		res, v2, err := decide(w, v)
+		after = v2
+		res.InviteID, res.Version, res.ServerTime = id, v2.Version, w.Now
+		return res, err
+	}, func(res protocol.ActionResponse, err error) {
+		if err == nil {
+			e.settled(id, after.Over(), after.Due, false)
+		}
+		done(res, err)
+	})
+}
+
+func checkNames(users []string) error {
+	if len(users) > invite.MaxGroupInvitees {
+		return im.Bad("inviteeList", "has too many people")
+	}
+	for _, u := range users {
+		if err := im.CheckUserID("inviteeList", u); err != nil {
+			return err
+		}
+	}
+	return nil
+}

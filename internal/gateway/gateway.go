@@ -1,0 +1,307 @@
+// Package gateway owns the sessions of devices: connect, call, disconnect, over WebSocket and its fall-backs.
+//
+// It knows topics, records and bytes, and no verb: what a call means is behind the Door.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/centrifugal/centrifuge"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Attempt is a device that wants to connect.
+type Attempt struct {
+	Token string
+	Data  []byte
+	Known map[string]Position // where the transport stood, by topic, when the connection before broke
+}
+
+// Position is how far a reader has come in a topic.
+type Position struct {
+	Seq   uint64
+	Epoch string
+}
+
+// Topic is a timeline that a session reads.
+type Topic struct {
+	Name    string
+	After   uint64 // the last sequence that is not to be read, unless Recover
+	Recover bool   // the transport goes on from where it stood
+}
+
+// Session is a connected device.
+type Session struct {
+	UserID   string
+	DeviceID string
+	Address  string
+	Origin   string // how records name this device; it is not told of those
+	ExpireAt int64  // unix seconds; 0 = never
+	Welcome  []byte // JSON, the data of the connect reply
+	Topics   []Topic
+}
+
+// Door decides who comes in and what a call does.
+type Door interface {
+	Connect(ctx context.Context, a Attempt) (*Session, error)
+	// Renew checks a new token of a session and returns when it expires, in unix seconds.
+	Renew(ctx context.Context, s *Session, token string) (int64, error)
+	// Call runs a verb and replies once, with JSON; never an error of the transport.
+	Call(s *Session, verb string, data []byte, reply func([]byte))
+}
+
+// Timelines is what the gateway reads records from.
+type Timelines interface {
+	Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (store.Page, error)
+	Head(ctx context.Context, topic string) (uint64, error)
+	Epoch() string
+}
+
+// Feeds are told which topics have readers on this node.
+type Feeds interface {
+	Open(ctx context.Context, topic string) error
+	Close(topic string) error
+}
+
+// Options are the choices for a gateway. The zero value works.
+type Options struct {
+	// Ping is how often a link is checked; a dead one is closed after Ping + Ping/2. Default: 10 s.
+	Ping time.Duration
+	// CheckOrigin says whether a browser page may connect. Default: pages of the same host only.
+	CheckOrigin func(*http.Request) bool
+	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
+	// returns. Default: 4 MiB.
+	MaxQueue int
+	// Metrics receives the transport's metrics. Default: a registry of its own.
+	Metrics *prometheus.Registry
+	// Log receives what operators should know. Default: slog.Default().
+	Log *slog.Logger
+}
+
+// Gateway holds the sessions of this node.
+type Gateway struct {
+	node    *centrifuge.Node
+	door    Door
+	opt     Options
+	broker  *broker
+	present presence
+	parties parties
+	orders  chan order
+	stood   sync.Map // where connecting clients stood, by client id, from the command to the handler
+	stopped chan struct{}
+}
+
+// New makes a gateway. The door must be set with Serve before it runs.
+func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
+	if opt.Ping == 0 {
+		opt.Ping = 10 * time.Second
+	}
+	if opt.MaxQueue == 0 {
+		opt.MaxQueue = 4 << 20
+	}
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	if opt.Metrics == nil {
+		opt.Metrics = prometheus.NewRegistry()
+	}
+	g := &Gateway{opt: opt, orders: make(chan order, 4096), stopped: make(chan struct{}), broker: &broker{timelines: t, feeds: f, log: opt.Log}}
+	node, err := centrifuge.New(centrifuge.Config{
+		LogLevel:              centrifuge.LogLevelWarn,
+		LogHandler:            g.logEntry,
+		ClientQueueMaxSize:    opt.MaxQueue,
+		ClientChannelLimit:    maxTopics,
+		ClientStaleCloseDelay: 10 * time.Second,
+		Metrics:               centrifuge.MetricsConfig{MetricsNamespace: "beckon_transport", RegistererGatherer: opt.Metrics},
+	})
+	if err != nil {
+		return nil, err
+	}
+	node.SetBroker(g.broker)
+	node.OnCommandRead(g.noteStood)
+	node.OnConnecting(g.connecting)
+	node.OnConnect(g.connected)
+	g.node = node
+	return g, nil
+}
+
+// maxTopics bounds how many timelines one session reads: groups and open invitations.
+const maxTopics = 10_000
+
+// Serve sets the door.
+func (g *Gateway) Serve(d Door) { g.door = d }
+
+// Start makes the gateway ready for sessions.
+func (g *Gateway) Start() error { return g.node.Run() }
+
+// Run carries out orders until ctx ends, then closes all sessions.
+func (g *Gateway) Run(ctx context.Context) error {
+	defer close(g.stopped)
+	for {
+		select {
+		case o := <-g.orders:
+			g.obey(o)
+		case <-ctx.Done():
+			end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			return g.node.Shutdown(end)
+		}
+	}
+}
+
+// Devices returns how many devices of a user are connected to this node.
+func (g *Gateway) Devices(userID string) int { return g.present.devices(userID) }
+
+// Sessions returns how many sessions this node holds.
+func (g *Gateway) Sessions() int { return g.node.Hub().NumClients() }
+
+// kept is how a session travels through the transport's storage.
+const kept = "session"
+
+// noteStood remembers where a reconnecting client stood: the transport tells its handler the topics alone, and a
+// person who left a group and came back must not catch up on what was said meanwhile.
+func (g *Gateway) noteStood(c *centrifuge.Client, e centrifuge.CommandReadEvent) error {
+	if req := e.Command.Connect; req != nil && len(req.Subs) > 0 {
+		stood := make(map[string]Position, len(req.Subs))
+		for topic, sub := range req.Subs {
+			if sub.GetRecover() {
+				stood[topic] = Position{Seq: sub.GetOffset(), Epoch: sub.GetEpoch()}
+			}
+		}
+		g.stood.Store(c.ID(), stood)
+	}
+	return nil
+}
+
+func (g *Gateway) connecting(ctx context.Context, e centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+	at := Attempt{Token: e.Token, Data: e.Data}
+	if stood, ok := g.stood.LoadAndDelete(e.ClientID); ok {
+		at.Known = stood.(map[string]Position)
+	}
+	s, err := g.door.Connect(ctx, at)
+	if err != nil {
+		return centrifuge.ConnectReply{}, refusal(err)
+	}
+	reply := centrifuge.ConnectReply{
+		Credentials:       &centrifuge.Credentials{UserID: s.UserID, ExpireAt: s.ExpireAt},
+		ClientSideRefresh: true,
+		Data:              s.Welcome,
+		Subscriptions:     map[string]centrifuge.SubscribeOptions{},
+		Storage:           map[string]any{kept: s},
+	}
+	rest := s.Topics[:0]
+	for _, t := range s.Topics {
+		if t.Recover {
+			reply.Subscriptions[t.Name] = options(s)
+		} else {
+			rest = append(rest, t)
+		}
+	}
+	s.Topics = rest
+	return reply, nil
+}
+
+// options are those of every timeline that a session reads. The acting device has its answer already: records that it
+// caused pass it by, and its position moves on all the same.
+func options(s *Session) centrifuge.SubscribeOptions {
+	o := centrifuge.SubscribeOptions{EnableRecovery: true, EnablePositioning: true}
+	if s.Origin != "" {
+		o.ServerTagsFilter = &centrifuge.FilterNode{Key: tagOrigin, Cmp: "neq", Val: s.Origin}
+	}
+	return o
+}
+
+// refusal turns a refused connect into what the transport's clients understand: refresh the token, come again, or stop.
+func refusal(err error) error {
+	var e *im.Error
+	if !errors.As(err, &e) {
+		return centrifuge.ErrorInternal
+	}
+	switch e.Code {
+	case im.CodeTokenExpired:
+		return centrifuge.ErrorTokenExpired
+	case im.CodeTooOften:
+		return centrifuge.Disconnect{Code: protocol.CloseTooOften, Reason: e.Message}
+	case im.CodeInternal:
+		return centrifuge.ErrorInternal
+	case im.CodeBadParameter, im.CodeTooLong:
+		return centrifuge.Disconnect{Code: protocol.CloseBadHello, Reason: clip(e.Message)}
+	}
+	return centrifuge.Disconnect{Code: protocol.CloseRefused, Reason: clip(e.Message)}
+}
+
+// clip keeps a reason within a WebSocket close frame.
+func clip(s string) string { return s[:min(len(s), 120)] }
+
+func (g *Gateway) connected(c *centrifuge.Client) {
+	s := g.session(c)
+	g.present.enter(s.UserID, s.DeviceID)
+	c.OnDisconnect(func(centrifuge.DisconnectEvent) {
+		g.present.leave(s.UserID, s.DeviceID)
+		g.parties.drop(c)
+	})
+	c.OnRPC(func(e centrifuge.RPCEvent, cb centrifuge.RPCCallback) {
+		g.door.Call(s, e.Method, e.Data, func(b []byte) { cb(centrifuge.RPCReply{Data: b}, nil) })
+	})
+	c.OnRefresh(func(e centrifuge.RefreshEvent, cb centrifuge.RefreshCallback) {
+		exp, err := g.door.Renew(c.Context(), s, e.Token)
+		if err != nil {
+			cb(centrifuge.RefreshReply{}, refusal(err))
+			return
+		}
+		cb(centrifuge.RefreshReply{ExpireAt: exp}, nil)
+	})
+	for _, t := range c.Channels() {
+		g.parties.join(t, c)
+	}
+	for _, t := range s.Topics {
+		g.listen(c, s, t.Name, t.After)
+	}
+	s.Topics, s.Welcome = nil, nil
+}
+
+func (g *Gateway) session(c *centrifuge.Client) *Session {
+	store, release := c.AcquireStorage()
+	s := store[kept].(*Session)
+	release(store)
+	return s
+}
+
+// listen makes a session read one more timeline, after a sequence.
+func (g *Gateway) listen(c *centrifuge.Client, s *Session, topic string, after uint64) {
+	o := options(s)
+	err := c.Subscribe(topic, func(so *centrifuge.SubscribeOptions) {
+		*so = o
+		so.RecoverSince = &centrifuge.StreamPosition{Offset: after, Epoch: g.broker.timelines.Epoch()}
+	})
+	switch {
+	case err == nil:
+		g.parties.join(topic, c)
+	case errors.Is(err, centrifuge.ErrorAlreadySubscribed):
+	default:
+		// A session that misses one timeline would not know what it missed: it comes again and recovers.
+		g.opt.Log.Warn("a session could not read a timeline and is sent away to come again", "topic", topic, "error", err)
+		c.Disconnect(centrifuge.DisconnectServerError)
+	}
+}
+
+func (g *Gateway) logEntry(e centrifuge.LogEntry) {
+	level := slog.LevelWarn
+	if e.Level >= centrifuge.LogLevelError {
+		level = slog.LevelError
+	}
+	args := make([]any, 0, 2*len(e.Fields))
+	for k, v := range e.Fields {
+		args = append(args, k, v)
+	}
+	g.opt.Log.Log(context.Background(), level, "transport: "+e.Message, args...)
+}

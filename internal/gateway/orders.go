@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"sync"
+
+	"github.com/centrifugal/centrifuge"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+)
+
+// order is what a record told the sessions to listen to.
+type order struct {
+	topic string // of the record
+	store.Listen
+}
+
+// Listen queues an order that came with a record.
+func (g *Gateway) Listen(topic string, l store.Listen) {
+	select {
+	case g.orders <- order{topic, l}:
+	case <-g.stopped: // the sessions have gone; those that return read what they listen to
+	}
+}
+
+// obey carries an order out. It is late by a moment and loses nothing, because listening begins at a sequence.
+func (g *Gateway) obey(o order) {
+	if o.End {
+		for _, c := range g.parties.end(o.topic) {
+			c.Unsubscribe(o.topic)
+		}
+		return
+	}
+	for _, c := range g.node.Hub().UserConnections(im.TopicUser(o.topic)) {
+		if o.Stop {
+			c.Unsubscribe(o.Topic)
+		} else {
+			g.listen(c, g.session(c), o.Topic, o.From)
+		}
+	}
+}
+
+// parties knows who reads the topics that end. Topics of users and groups do not.
+type parties struct {
+	mu      sync.Mutex
+	readers map[string]map[*centrifuge.Client]struct{}
+	topics  map[*centrifuge.Client]map[string]struct{}
+}
+
+func (p *parties) join(topic string, c *centrifuge.Client) {
+	if im.TopicInvitation(topic) == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readers == nil {
+		p.readers, p.topics = map[string]map[*centrifuge.Client]struct{}{}, map[*centrifuge.Client]map[string]struct{}{}
+	}
+	link(p.readers, topic, c)
+	link(p.topics, c, topic)
+}
+
+// end forgets a topic and returns who read it.
+func (p *parties) end(topic string) []*centrifuge.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []*centrifuge.Client
+	for c := range p.readers[topic] {
+		list = append(list, c)
+		unlink(p.topics, c, topic)
+	}
+	delete(p.readers, topic)
+	return list
+}
+
+// drop forgets a session that has gone.
+func (p *parties) drop(c *centrifuge.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for topic := range p.topics[c] {
+		unlink(p.readers, topic, c)
+	}
+	delete(p.topics, c)
+}
+
+func link[A, B comparable](m map[A]map[B]struct{}, a A, b B) {
+	if m[a] == nil {
+		m[a] = map[B]struct{}{}
+	}
+	m[a][b] = struct{}{}
+}
+
+func unlink[A, B comparable](m map[A]map[B]struct{}, a A, b B) {
+	if delete(m[a], b); len(m[a]) == 0 {
+		delete(m, a)
+	}
+}
+
+// presence counts the sessions of each user's devices on this node.
+type presence struct {
+	mu    sync.RWMutex
+	users map[string]map[string]int
+}
+
+func (p *presence) enter(user, device string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.users == nil {
+		p.users = map[string]map[string]int{}
+	}
+	if p.users[user] == nil {
+		p.users[user] = map[string]int{}
+	}
+	p.users[user][device]++
+}
+
+func (p *presence) leave(user, device string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.users[user][device]--; p.users[user][device] <= 0 {
+		delete(p.users[user], device)
+	}
+	if len(p.users[user]) == 0 {
+		delete(p.users, user)
+	}
+}
+
+func (p *presence) devices(user string) int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return len(p.users[user])
+}

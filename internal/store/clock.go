@@ -1,0 +1,73 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// clock reads milliseconds and never goes back, so that no deadline is judged twice.
+type clock struct {
+	now  func() int64
+	last atomic.Int64
+}
+
+func (c *clock) read() int64 {
+	var t int64
+	if c.now != nil {
+		t = c.now()
+	} else {
+		t = time.Now().UnixMilli()
+	}
+	for {
+		last := c.last.Load()
+		if t <= last {
+			return last
+		}
+		if c.last.CompareAndSwap(last, t) {
+			return t
+		}
+	}
+}
+
+// maxHeads bounds the cache of heads. Past it the cache starts anew: it only saves reads.
+const maxHeads = 1 << 20
+
+// headCache remembers how far topics have come, so that a storm of reconnecting devices does not ask the database.
+type headCache struct {
+	mu   sync.RWMutex
+	seqs map[string]uint64
+}
+
+func (c *headCache) get(topic string) (uint64, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	seq, ok := c.seqs[topic]
+	return seq, ok
+}
+
+// learn notes a head that was read. A commit may have been quicker: the larger one is right.
+func (c *headCache) learn(topic string, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set(topic, seq)
+}
+
+func (c *headCache) advance(records []Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range records {
+		if records[i].Seq > 0 {
+			c.set(records[i].Topic, records[i].Seq)
+		}
+	}
+}
+
+func (c *headCache) set(topic string, seq uint64) {
+	if c.seqs == nil || len(c.seqs) >= maxHeads {
+		c.seqs = map[string]uint64{}
+	}
+	if old, ok := c.seqs[topic]; !ok || seq > old {
+		c.seqs[topic] = seq
+	}
+}

@@ -1,0 +1,313 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/invite"
+)
+
+const invitationColumns = `id, inviter, peer, group_id, room_id, timeout, notify, accept_limit, min_ring, flags, push, print,
+	created_at, deadline, by_device, by_request, data, party, due, last, version,
+	open, accepted, rejected, cancelled, timed_out, marks`
+
+// The bits of invitation.flags.
+const (
+	flagGlare = 1 << iota
+	flagOnline
+	flagEveryone
+)
+
+const inviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at`
+
+func scanInvitation(rows *sql.Rows) (*invite.Invitation, error) {
+	var v invite.Invitation
+	var flags, party int64
+	var push, marks string
+	err := rows.Scan(&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &flags, &push, &v.Print,
+		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &party, &v.Due, &v.Last, &v.Version,
+		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &marks)
+	if err != nil {
+		return nil, err
+	}
+	v.MergeGlare, v.OnlineUserOnly, v.Everyone, v.Party = flags&flagGlare != 0, flags&flagOnline != 0, flags&flagEveryone != 0, party != 0
+	if push != "" {
+		v.Push = new(invite.Push)
+		if err := json.Unmarshal([]byte(push), v.Push); err != nil {
+			return nil, err
+		}
+	}
+	unpackMarks(marks, &v)
+	return &v, nil
+}
+
+// packMarks keeps the last modify, cancel and addInvitees in one column; most invitations have none.
+func packMarks(v *invite.Invitation) string {
+	if v.Modified == (invite.Mark{}) && v.Cancelled == (invite.Mark{}) && v.Added == (invite.Mark{}) {
+		return ""
+	}
+	return strings.Join([]string{v.Modified.Device, v.Modified.RequestID, v.Cancelled.Device, v.Cancelled.RequestID, v.Added.Device, v.Added.RequestID}, "\n")
+}
+
+func unpackMarks(s string, v *invite.Invitation) {
+	if p := strings.Split(s, "\n"); len(p) == 6 {
+		v.Modified, v.Cancelled, v.Added = invite.Mark{Device: p[0], RequestID: p[1]}, invite.Mark{Device: p[2], RequestID: p[3]}, invite.Mark{Device: p[4], RequestID: p[5]}
+	}
+}
+
+func scanInvitee(rows *sql.Rows) (*invite.Invitee, error) {
+	var w invite.Invitee
+	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt)
+	return &w, err
+}
+
+func scanMember(rows *sql.Rows) (*im.Member, error) {
+	var m im.Member
+	var gone int64
+	err := rows.Scan(&m.GroupID, &m.UserID, &m.Role, &m.JoinedAt, &m.JoinedSeq, &gone)
+	m.Gone = gone != 0
+	return &m, err
+}
+
+func scanGroup(rows *sql.Rows) (*im.Group, error) {
+	var g im.Group
+	var dismissed int64
+	err := rows.Scan(&g.ID, &g.Type, &g.Name, &g.Owner, &g.Join, &g.Members, &g.CreatedAt, &dismissed)
+	g.Dismissed = dismissed != 0
+	return &g, err
+}
+
+// load brings what needs declare into the world, each kind of row in one statement for the whole batch.
+func (w *World) load(ctx context.Context, s *session, needs []Need) error {
+	l := loader{w: w, s: s, ctx: ctx}
+	for i := range needs {
+		l.gather(&needs[i])
+	}
+	l.topics()
+	l.groups()
+	l.invitations()
+	l.invitees()
+	return l.err
+}
+
+// loader gathers the keys of a batch, each once, and loads them kind by kind.
+type loader struct {
+	w   *World
+	s   *session
+	ctx context.Context
+	err error
+
+	topicKeys, invitationKeys, inviteeKeys, openKeys, markKeys, glareKeys []any
+	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys             []any
+}
+
+// The kinds of key in World.loaded. A key is asked of the database once per batch; after that the world knows better.
+type (
+	invitationKey string
+	openKey       string
+	markKey       InviteeKey
+	groupKey      string
+	rosterKey     string
+	openInKey     string
+	openOfKey     MemberKey
+)
+
+func (l *loader) first(k any) bool {
+	if _, ok := l.w.loaded[k]; ok {
+		return false
+	}
+	l.w.loaded[k] = struct{}{}
+	return true
+}
+
+func (l *loader) gather(n *Need) {
+	for _, t := range n.Topics {
+		if _, ok := l.w.heads[t]; !ok {
+			l.w.heads[t] = 0
+			l.topicKeys = append(l.topicKeys, t)
+		}
+	}
+	for _, id := range n.Invitations {
+		if l.first(invitationKey(id)) {
+			l.invitationKeys = append(l.invitationKeys, id)
+		}
+	}
+	for _, k := range n.Invitees {
+		if l.first(k) {
+			l.inviteeKeys = append(l.inviteeKeys, k.InviteID, k.UserID)
+		}
+	}
+	for _, id := range n.OpenInvitees {
+		if l.first(openKey(id)) {
+			l.openKeys = append(l.openKeys, id)
+		}
+	}
+	for _, k := range n.Marks {
+		if l.first(markKey(k)) {
+			l.markKeys = append(l.markKeys, k.InviteID, k.UserID)
+		}
+	}
+	for _, k := range n.Glare {
+		if l.first(k) {
+			l.glareKeys = append(l.glareKeys, k.From, k.To)
+		}
+	}
+	l.gatherGroups(n)
+}
+
+func (l *loader) gatherGroups(n *Need) {
+	for _, id := range n.Groups {
+		if l.first(groupKey(id)) {
+			l.groupKeys = append(l.groupKeys, id)
+		}
+	}
+	for _, k := range n.Members {
+		if l.first(k) {
+			l.memberKeys = append(l.memberKeys, k.GroupID, k.UserID)
+		}
+	}
+	for _, id := range n.AllMembers {
+		if l.first(rosterKey(id)) {
+			l.rosterKeys = append(l.rosterKeys, id)
+		}
+	}
+	for _, id := range n.OpenInGroup {
+		if l.first(openInKey(id)) {
+			l.openInKeys = append(l.openInKeys, id)
+		}
+	}
+	for _, k := range n.OpenOfMember {
+		if l.first(openOfKey(k)) {
+			l.openOfKeys = append(l.openOfKeys, k.GroupID, k.UserID)
+		}
+	}
+}
+
+func (l *loader) in(template string, width int, keys []any, scan func(*sql.Rows) error) {
+	if l.err == nil && len(keys) > 0 {
+		l.err = l.s.selectIn(l.ctx, template, width, keys, scan)
+	}
+}
+
+func (l *loader) topics() {
+	l.in("SELECT name, head FROM topic WHERE name IN (?*) ORDER BY name"+l.s.forUpdate, 1, l.topicKeys, func(rows *sql.Rows) error {
+		var name string
+		var head uint64
+		err := rows.Scan(&name, &head)
+		l.w.heads[name] = head
+		return err
+	})
+}
+
+func (l *loader) groups() {
+	w := l.w
+	l.in("SELECT id, type, name, owner, join_option, members, created_at, dismissed FROM grp WHERE id IN (?*)", 1, l.groupKeys, func(rows *sql.Rows) error {
+		g, err := scanGroup(rows)
+		if w.groups.rows[g.ID] == nil {
+			w.groups.rows[g.ID] = g
+		}
+		return err
+	})
+	member := func(rows *sql.Rows) error {
+		m, err := scanMember(rows)
+		if k := (MemberKey{m.GroupID, m.UserID}); w.members.rows[k] == nil {
+			w.members.rows[k] = m
+		}
+		return err
+	}
+	const columns = "SELECT group_id, user_id, role, joined_at, joined_seq, gone FROM member "
+	l.in(columns+"WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.memberKeys, member)
+	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows *sql.Rows) error {
+		m, err := scanMember(rows)
+		k := MemberKey{m.GroupID, m.UserID}
+		if w.members.rows[k] == nil {
+			w.members.rows[k] = m
+		}
+		if !w.members.dirty[k] { // a member new in this batch stands in the roster already
+			w.roster[m.GroupID] = append(w.roster[m.GroupID], k)
+		}
+		return err
+	})
+}
+
+func (l *loader) invitations() {
+	w := l.w
+	keep := func(rows *sql.Rows) error {
+		v, err := scanInvitation(rows)
+		if err == nil && w.invitations.rows[v.ID] == nil {
+			w.invitations.rows[v.ID] = v
+		}
+		return err
+	}
+	l.in("SELECT "+invitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
+	l.in("SELECT "+invitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0", 1, l.openInKeys, func(rows *sql.Rows) error {
+		v, err := scanInvitation(rows)
+		if err != nil {
+			return err
+		}
+		if w.invitations.rows[v.ID] == nil {
+			w.invitations.rows[v.ID] = v
+		}
+		if !w.invitations.dirty[v.ID] { // one new in this batch is listed already
+			w.openIn[v.GroupID] = append(w.openIn[v.GroupID], v.ID)
+		}
+		return nil
+	})
+	l.in(`SELECT i.id, i.inviter, w.user_id FROM invitee w JOIN invitation i ON i.id = w.invite_id
+		WHERE (i.inviter, w.user_id) IN (VALUES ?*) AND w.state = 0 AND i.open > 0 AND i.flags % 2 = 1`, 2, l.glareKeys, func(rows *sql.Rows) error {
+		var id string
+		var k GlareKey
+		err := rows.Scan(&id, &k.From, &k.To)
+		if v := w.invitees.rows[InviteeKey{id, k.To}]; v == nil || v.State == invite.Open {
+			w.glare[k] = id
+		}
+		return err
+	})
+	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.markKeys, func(rows *sql.Rows) error {
+		var m Mark
+		err := rows.Scan(&m.InviteID, &m.UserID, &m.Target, &m.ExpiresAt)
+		if k := (InviteeKey{m.InviteID, m.UserID}); w.marks.rows[k] == nil {
+			w.marks.rows[k] = &m
+		}
+		return err
+	})
+}
+
+func (l *loader) invitees() {
+	w := l.w
+	keep := func(rows *sql.Rows) error {
+		v, err := scanInvitee(rows)
+		if k := (InviteeKey{v.InviteID, v.UserID}); err == nil && w.invitees.rows[k] == nil {
+			w.invitees.rows[k] = v
+		}
+		return err
+	}
+	l.in("SELECT "+inviteeColumns+" FROM invitee WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.inviteeKeys, keep)
+	l.in("SELECT "+inviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows *sql.Rows) error {
+		v, err := scanInvitee(rows)
+		if err != nil {
+			return err
+		}
+		k := InviteeKey{v.InviteID, v.UserID}
+		if w.invitees.rows[k] == nil {
+			w.invitees.rows[k] = v
+		}
+		if !w.invitees.dirty[k] { // one new in this batch is listed already
+			w.open[v.InviteID] = append(w.open[v.InviteID], k)
+		}
+		return nil
+	})
+	l.in(`SELECT i.group_id, w.user_id, i.id FROM invitee w JOIN invitation i ON i.id = w.invite_id
+		WHERE (i.group_id, w.user_id) IN (VALUES ?*) AND w.state = 0`, 2, l.openOfKeys, func(rows *sql.Rows) error {
+		var k MemberKey
+		var id string
+		err := rows.Scan(&k.GroupID, &k.UserID, &id)
+		if !w.invitees.dirty[InviteeKey{id, k.UserID}] {
+			w.openOf[k] = append(w.openOf[k], id)
+		}
+		return err
+	})
+}

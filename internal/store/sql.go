@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// dialect is what differs between the engines' SQL. Everything else is the same text for all of them.
+type dialect struct {
+	begin     string // starts a transaction that will write
+	forUpdate string // appended to the SELECT that locks topics
+}
+
+// chunk is the largest number of rows or keys in one statement. Statements come in sizes that are powers of two,
+// so that any batch is served by a handful of prepared ones.
+const chunk = 128
+
+// session is one connection with its prepared statements. It is used by one goroutine at a time.
+type session struct {
+	dialect
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+	texts map[shape]string
+}
+
+// shape names a generated statement: its template and how many rows it has.
+type shape struct {
+	template string
+	rows     int
+}
+
+func newSession(ctx context.Context, db *sql.DB, d dialect) (*session, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{dialect: d, conn: conn, stmts: map[string]*sql.Stmt{}, texts: map[shape]string{}}, nil
+}
+
+func (s *session) close() error {
+	for _, st := range s.stmts {
+		_ = st.Close()
+	}
+	return s.conn.Close()
+}
+
+func (s *session) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st, ok := s.stmts[query]; ok {
+		return st, nil
+	}
+	st, err := s.conn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", query, err)
+	}
+	s.stmts[query] = st
+	return st, nil
+}
+
+func (s *session) exec(ctx context.Context, query string, args ...any) error {
+	st, err := s.stmt(ctx, query)
+	if err != nil {
+		return err
+	}
+	if _, err = st.ExecContext(ctx, args...); err != nil {
+		return fmt.Errorf("exec %.80s: %w", query, err)
+	}
+	return nil
+}
+
+func (s *session) query(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
+	st, err := s.stmt(ctx, query)
+	if err != nil {
+		return err
+	}
+	rows, err := st.QueryContext(ctx, args...)
+	if err != nil {
+		return fmt.Errorf("query %.80s: %w", query, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("scan %.80s: %w", query, err)
+		}
+	}
+	return rows.Err()
+}
+
+// expand replaces the mark "?*" of a template by n tuples of width placeholders each.
+func (s *session) expand(template string, width, n int) string {
+	k := shape{template, n}
+	if text, ok := s.texts[k]; ok {
+		return text
+	}
+	var b strings.Builder
+	p := 0
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if width > 1 {
+			b.WriteByte('(')
+		}
+		for j := range width {
+			if j > 0 {
+				b.WriteByte(',')
+			}
+			p++
+			fmt.Fprintf(&b, "$%d", p)
+		}
+		if width > 1 {
+			b.WriteByte(')')
+		}
+	}
+	text := strings.Replace(template, "?*", b.String(), 1)
+	s.texts[k] = text
+	return text
+}
+
+// selectIn runs a template for any number of keys of the given width. The last key is repeated to fill a statement.
+func (s *session) selectIn(ctx context.Context, template string, width int, keys []any, scan func(*sql.Rows) error) error {
+	for len(keys) > 0 {
+		n := min(len(keys)/width, chunk)
+		size := powerOfTwo(n)
+		args := make([]any, 0, size*width)
+		args = append(args, keys[:n*width]...)
+		for len(args) < size*width {
+			args = append(args, keys[(n-1)*width:n*width]...)
+		}
+		if err := s.query(ctx, s.expand(template, width, size), args, scan); err != nil {
+			return err
+		}
+		keys = keys[n*width:]
+	}
+	return nil
+}
+
+// write runs a template for any number of rows of the given width.
+func (s *session) write(ctx context.Context, template string, width int, values []any) error {
+	for len(values) > 0 {
+		n := min(len(values)/width, chunk)
+		for powerOfTwo(n) != n {
+			n = powerOfTwo(n) / 2
+		}
+		if err := s.exec(ctx, s.expand(template, width, n), values[:n*width]...); err != nil {
+			return err
+		}
+		values = values[n*width:]
+	}
+	return nil
+}
+
+// powerOfTwo is the smallest power of two that is at least n.
+func powerOfTwo(n int) int {
+	p := 1
+	for p < n {
+		p *= 2
+	}
+	return p
+}

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/google/uuid"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"; docs/adr/0002 says why this one
+)
+
+// Everything that is SQLite's alone stands in this file.
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// DatabaseFile is the name of the SQLite database in the data directory.
+const DatabaseFile = "beckon.db"
+
+func (s *Store) openSQLite(ctx context.Context) error {
+	if err := os.MkdirAll(s.opt.Dir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	s.dialect = dialect{begin: "BEGIN IMMEDIATE"}
+	sync := "FULL"
+	if s.opt.NoSync {
+		sync = "OFF"
+	}
+	file := filepath.Join(s.opt.Dir, DatabaseFile)
+	var err error
+	if s.write, err = sql.Open("sqlite", dsn(file, "synchronous("+sync+")", "wal_autocheckpoint(4000)", "cache_size(-65536)")); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	if s.read, err = sql.Open("sqlite", dsn(file, "query_only(1)", "cache_size(-16384)")); err != nil {
+		return err
+	}
+	s.read.SetMaxOpenConns(2 * runtime.GOMAXPROCS(0))
+	s.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
+	return migrate(ctx, s.write)
+}
+
+func dsn(file string, pragmas ...string) string {
+	q := url.Values{}
+	for _, p := range append([]string{"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(0)", "temp_store(MEMORY)"}, pragmas...) {
+		q.Add("_pragma", p)
+	}
+	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, sub(migrations))
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	return nil
+}
+
+// loadEpoch reads the id of this database, or gives it one.
+func (s *Store) loadEpoch(ctx context.Context) error {
+	if _, err := s.write.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('epoch', ?) ON CONFLICT (name) DO NOTHING", uuid.NewString()[:8]); err != nil {
+		return err
+	}
+	return s.write.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'epoch'").Scan(&s.epoch)
+}
+
+func sub(fsys embed.FS) fs.FS {
+	dir, err := fs.Sub(fsys, "migrations")
+	if err != nil {
+		panic(err) // the directory is embedded at build time
+	}
+	return dir
+}

@@ -1,0 +1,148 @@
+package invite
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/beckon-im/beckon/im"
+)
+
+// Limits of an invitation (SPEC 1).
+const (
+	MaxTimeout       = 86400 // seconds
+	MaxMinRing       = 300   // seconds
+	MaxInvitees      = 100   // without a group
+	MaxGroupInvitees = 10000
+	MaxReason        = 256  // bytes
+	MaxPushText      = 4096 // bytes, each of title, body and ext
+)
+
+// Check refuses terms that are out of range, whatever the state of the world.
+func (t *Terms) Check(invitees []string) error {
+	if err := im.CheckInviteID(t.ID); err != nil {
+		return err
+	}
+	if err := CheckData(t.Data); err != nil {
+		return err
+	}
+	if err := im.CheckRoomID(t.RoomID); err != nil {
+		return err
+	}
+	switch {
+	case t.Timeout < 0 || t.Timeout > MaxTimeout:
+		return im.Bad("timeout", fmt.Sprintf("is %d; it is whole seconds from 0 (never) to %d", t.Timeout, MaxTimeout))
+	case t.MinRing < 0 || t.MinRing > MaxMinRing:
+		return im.Bad("minRing", fmt.Sprintf("is %d; it is whole seconds from 0 (off) to %d", t.MinRing, MaxMinRing))
+	case t.AcceptLimit < 0 || t.AcceptLimit > MaxGroupInvitees:
+		return im.Bad("acceptLimit", fmt.Sprintf("is %d; it is from 0 (no limit) to %d", t.AcceptLimit, MaxGroupInvitees))
+	case t.Notify != NotifyMembers && t.Notify != NotifyParticipants:
+		return im.Bad("notify", fmt.Sprintf("is %q; it is members or participants", t.Notify))
+	case t.Everyone && len(invitees) > 0:
+		return im.Bad("everyone", "excludes inviteeList: give one of them")
+	case t.Everyone:
+		return t.checkPush()
+	case t.MergeGlare && (t.GroupID != "" || len(invitees) != 1):
+		return im.Bad("mergeGlare", "is for an invitation to one person without a group")
+	}
+	if err := t.checkPush(); err != nil {
+		return err
+	}
+	return CheckInvitees(t.Inviter, t.GroupID, invitees)
+}
+
+func (t *Terms) checkPush() error {
+	p := t.Push
+	switch {
+	case p == nil:
+		return nil
+	case len(p.Title) > MaxPushText || len(p.Body) > MaxPushText || len(p.Ext) > MaxPushText || len(p.Sound) > MaxPushText:
+		return &im.Error{Code: im.CodeTooLong, Field: "offlinePush", Message: fmt.Sprintf("offlinePush has a text over %d bytes", MaxPushText)}
+	case p.TTL < 0 || p.TTL > MaxTimeout:
+		return im.Bad("offlinePush.ttl", fmt.Sprintf("is %d; it is seconds from 0 to %d", p.TTL, MaxTimeout))
+	}
+	return nil
+}
+
+// CheckData refuses data that is over 12 KiB or not UTF-8.
+func CheckData(data string) error {
+	if len(data) > im.MaxData {
+		return &im.Error{Code: im.CodeTooLong, Field: "data", Message: fmt.Sprintf("data is %d bytes long; the limit is %d", len(data), im.MaxData)}
+	}
+	if !utf8.ValidString(data) {
+		return im.Bad("data", "is not valid UTF-8")
+	}
+	return nil
+}
+
+// CheckReason refuses a reason that is over 256 bytes or not UTF-8.
+func CheckReason(reason string) error {
+	if len(reason) > MaxReason {
+		return &im.Error{Code: im.CodeTooLong, Field: "reason", Message: fmt.Sprintf("reason is %d bytes long; the limit is %d", len(reason), MaxReason)}
+	}
+	if !utf8.ValidString(reason) {
+		return im.Bad("reason", "is not valid UTF-8")
+	}
+	return nil
+}
+
+// CheckInvitees refuses an empty, doubled or too long list, and the inviter in it.
+func CheckInvitees(inviter, groupID string, invitees []string) error {
+	limit := MaxInvitees
+	if groupID != "" {
+		limit = MaxGroupInvitees
+	}
+	switch {
+	case len(invitees) == 0:
+		return im.Bad("inviteeList", "is empty")
+	case len(invitees) > limit:
+		return im.Bad("inviteeList", fmt.Sprintf("has %d people; the limit is %d", len(invitees), limit))
+	}
+	seen := make(map[string]struct{}, len(invitees))
+	for _, u := range invitees {
+		if err := im.CheckUserID("inviteeList", u); err != nil {
+			return err
+		}
+		if u == inviter {
+			return im.Bad("inviteeList", "names the inviter")
+		}
+		if _, twice := seen[u]; twice {
+			return im.Bad("inviteeList", "names "+u+" twice")
+		}
+		seen[u] = struct{}{}
+	}
+	return nil
+}
+
+// New opens an invitation. Terms and invitees have passed Check; print is the Fingerprint of what was asked.
+func New(t Terms, invitees []string, by Actor, print string, now int64) (Invitation, []Invitee) {
+	v := Invitation{
+		Terms: t, Print: print, CreatedAt: now, Version: 1, By: markOf(by),
+		Party: t.GroupID == "" && len(invitees) > 1 || t.GroupID != "" && t.Notify == NotifyParticipants,
+	}
+	if t.GroupID == "" && len(invitees) == 1 {
+		v.Peer = invitees[0]
+	}
+	if t.Timeout > 0 {
+		v.Deadline = now + t.Timeout*1000
+	}
+	v.Due, v.Last = v.Deadline, v.Deadline
+	list := v.open(invitees, 0, v.Deadline)
+	return v, list
+}
+
+func (v *Invitation) open(users []string, from int, deadline int64) []Invitee {
+	list := make([]Invitee, len(users))
+	for i, u := range users {
+		list[i] = Invitee{InviteID: v.ID, UserID: u, Ord: from + i, Deadline: deadline}
+	}
+	v.Counts.Open += len(users)
+	return list
+}
+
+// Again judges an invite whose id is taken: the same inviter with the same content is a repeat (nil), all else is refused.
+func (v *Invitation) Again(inviter, print string) error {
+	if v.Inviter == inviter && v.Print == print {
+		return nil
+	}
+	return &im.Error{Code: im.CodeExists, Field: "inviteID", Message: "this inviteID belongs to another invitation; choose a new one"}
+}

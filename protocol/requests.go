@@ -1,0 +1,215 @@
+package protocol
+
+import "github.com/beckon-im/beckon/invite"
+
+// InviteOptions are the fields that every kind of invite has.
+type InviteOptions struct {
+	InviteID       string       `json:"inviteID,omitempty" doc:"1–64 of A-Za-z0-9_.:-. Propose one (a UUIDv7) so that a retry is the same invitation; else the server mints it."`
+	Data           string       `json:"data,omitempty" doc:"Opaque text for your application, up to 12 KiB, never parsed."`
+	Timeout        int64        `json:"timeout,omitempty" doc:"Whole seconds until it times out, 0–86400. 0 never times out."`
+	RoomID         string       `json:"roomID,omitempty" doc:"The media room that this invitation opens to those who accept."`
+	AcceptLimit    int          `json:"acceptLimit,omitempty" doc:"The N-th accept cancels the invitees still open. 0 means no limit; 1 is: first to pick up wins."`
+	MinRing        int64        `json:"minRing,omitempty" doc:"Seconds that an invitee gets from the first alert, 0–300, also past the timeout."`
+	OnlineUserOnly bool         `json:"onlineUserOnly,omitempty" doc:"Reach only devices that are connected now; never stored in history."`
+	OfflinePush    *invite.Push `json:"offlinePush,omitempty" doc:"What a push says to invitees without a connected device."`
+	RequestID      string       `json:"requestID,omitempty" doc:"Names this call, so that sending it again does nothing twice. At most 64 bytes."`
+}
+
+// InviteRequest invites one person, or up to 100 without a group.
+type InviteRequest struct {
+	Invitee     string   `json:"invitee,omitempty" doc:"The one invited person."`
+	InviteeList []string `json:"inviteeList,omitempty" doc:"Or several, at most 100, each told in their own conversation."`
+	MergeGlare  bool     `json:"mergeGlare,omitempty" doc:"One-to-one: if the invitee has an open invitation to you with this flag, this one is the accept of that one."`
+	InviteOptions
+}
+
+// InviteInGroupRequest invites members of a group.
+type InviteInGroupRequest struct {
+	GroupID     string        `json:"groupID" doc:"The group, of which the inviter and all invitees are members."`
+	InviteeList []string      `json:"inviteeList,omitempty" doc:"Distinct members, at most 10000, without the inviter."`
+	Everyone    bool          `json:"everyone,omitempty" doc:"All members at this moment but the inviter, instead of inviteeList."`
+	Notify      invite.Notify `json:"notify,omitempty" enum:"members,participants" doc:"Who hears the events. Default: members."`
+	InviteOptions
+}
+
+// Reach says whether an invitee can be told now.
+type Reach struct {
+	UserID  string `json:"userID"`
+	Devices int    `json:"devices"` // connected now
+	Status  string `json:"status"`  // ReachConnected or ReachUnreachable
+}
+
+// What the ack of an invite says of each invitee.
+const (
+	ReachConnected   = "connected"
+	ReachUnreachable = "unreachable"
+)
+
+// InviteResponse acknowledges an invite.
+type InviteResponse struct {
+	InviteID   string      `json:"inviteID"`
+	Invitation *Invitation `json:"invitation"`
+	Reach      []Reach     `json:"reach,omitempty"`
+	Repeat     bool        `json:"repeat,omitempty"` // this was done before; nothing happened again
+	Merged     bool        `json:"merged,omitempty"` // glare: inviteID is the other person's invitation, now accepted
+	ServerTime int64       `json:"serverTime"`
+}
+
+// AnswerRequest accepts or rejects.
+type AnswerRequest struct {
+	InviteID  string `json:"inviteID" doc:"The invitation."`
+	Data      string `json:"data,omitempty" doc:"Opaque text for your application, up to 12 KiB."`
+	RequestID string `json:"requestID,omitempty" doc:"Names this call, so that sending it again does nothing twice."`
+}
+
+// RejectRequest rejects with a reason.
+type RejectRequest struct {
+	AnswerRequest
+	Reason string `json:"reason,omitempty" doc:"declined (the default), busy, or other text of at most 256 bytes."`
+}
+
+// CancelRequest ends invitees that are still open.
+type CancelRequest struct {
+	InviteID    string   `json:"inviteID" doc:"The invitation."`
+	InviteeList []string `json:"inviteeList,omitempty" doc:"Only these; default: all that are still open."`
+	Data        string   `json:"data,omitempty" doc:"Opaque text for your application, up to 12 KiB."`
+	RequestID   string   `json:"requestID,omitempty" doc:"Names this call, so that sending it again does nothing twice."`
+}
+
+// ModifyRequest replaces the data of an open invitation.
+type ModifyRequest struct {
+	InviteID  string `json:"inviteID" doc:"The invitation."`
+	Data      string `json:"data" doc:"The new data, up to 12 KiB."`
+	RequestID string `json:"requestID,omitempty" doc:"Names this call, so that sending it again does nothing twice."`
+}
+
+// AddInviteesRequest invites more people to an open invitation.
+type AddInviteesRequest struct {
+	InviteID    string   `json:"inviteID" doc:"The invitation."`
+	InviteeList []string `json:"inviteeList" doc:"Who is invited as well."`
+	Timeout     int64    `json:"timeout,omitempty" doc:"Their own time to answer in seconds; default: the invitation's deadline."`
+	RequestID   string   `json:"requestID,omitempty" doc:"Names this call, so that sending it again does nothing twice."`
+}
+
+// RingRequest says that a device alerts its person.
+type RingRequest struct {
+	InviteID string `json:"inviteID" doc:"The invitation."`
+}
+
+// ActionResponse acknowledges an action.
+type ActionResponse struct {
+	InviteID    string   `json:"inviteID"`
+	Version     int64    `json:"version"`
+	InviteeList []string `json:"inviteeList,omitempty"` // cancel: who was cancelled
+	Reach       []Reach  `json:"reach,omitempty"`       // addInvitees
+	Deadline    int64    `json:"deadline,omitempty"`    // ring: the invitee's deadline now
+	Repeat      bool     `json:"repeat,omitempty"`
+	ServerTime  int64    `json:"serverTime"`
+}
+
+// GetInvitationRequest asks how an invitation stands.
+type GetInvitationRequest struct {
+	InviteID string `json:"inviteID" doc:"The invitation."`
+	Offset   int    `json:"offset,omitempty" doc:"The first invitee of the page."`
+	Limit    int    `json:"limit,omitempty" doc:"Invitees per page, 1–1000. Default: 100."`
+}
+
+// GetInvitationResponse is an invitation with a page of its invitees.
+type GetInvitationResponse struct {
+	Invitation *Invitation `json:"invitation"`
+	Next       int         `json:"next,omitempty"` // offset of the next page; 0 = no more
+}
+
+// ListInvitationsRequest asks for the open invitations of the caller.
+type ListInvitationsRequest struct {
+	Limit int `json:"limit,omitempty" doc:"At most this many, 1–1000. Default: 200."`
+}
+
+// ListInvitationsResponse lists open invitations: those the caller made and those waiting for the caller's answer.
+type ListInvitationsResponse struct {
+	Invitations []Invitation `json:"invitations"`
+	ServerTime  int64        `json:"serverTime"`
+}
+
+// CreateGroupRequest creates a group with the caller as owner.
+type CreateGroupRequest struct {
+	GroupID    string   `json:"groupID,omitempty" doc:"1–48 letters, digits and _.:-@+=; else the server mints it."`
+	Type       string   `json:"type" enum:"Work,Public,Meeting,AVChatRoom,Community" doc:"What the members may do."`
+	Name       string   `json:"name,omitempty" doc:"At most 100 bytes."`
+	JoinOption string   `json:"joinOption,omitempty" enum:"free,approval,forbidden" doc:"Default: by type."`
+	MemberList []string `json:"memberList,omitempty" doc:"Who is brought in at once, at most 500."`
+}
+
+// GroupRequest names a group.
+type GroupRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+}
+
+// GroupMembersRequest names people in a group.
+type GroupMembersRequest struct {
+	GroupID    string   `json:"groupID" doc:"The group."`
+	MemberList []string `json:"memberList" doc:"The people, at most 500."`
+}
+
+// Group is a group as anybody who knows its id may see it.
+type Group struct {
+	GroupID    string `json:"groupID"`
+	Type       string `json:"type"`
+	Name       string `json:"name,omitempty"`
+	Owner      string `json:"owner"`
+	JoinOption string `json:"joinOption"`
+	Members    int    `json:"members"`
+	CreatedAt  int64  `json:"createdAt"`
+}
+
+// GroupResponse answers with a group.
+type GroupResponse struct {
+	Group      Group    `json:"group"`
+	MemberList []string `json:"memberList,omitempty"` // who came in or went
+	ServerTime int64    `json:"serverTime"`
+}
+
+// PageRequest asks for a page of a group's members.
+type PageRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	After   string `json:"after,omitempty" doc:"The last userID of the page before."`
+	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// Member is one member of a group.
+type Member struct {
+	UserID   string `json:"userID"`
+	Role     int    `json:"role"` // 200 member, 300 admin, 400 owner
+	JoinedAt int64  `json:"joinedAt"`
+}
+
+// MembersResponse is a page of members by userID.
+type MembersResponse struct {
+	Members []Member `json:"members"`
+	Next    string   `json:"next,omitempty"` // after of the next page; empty = no more
+}
+
+// JoinedRequest asks for a page of the caller's groups.
+type JoinedRequest struct {
+	After string `json:"after,omitempty" doc:"The last groupID of the page before."`
+	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// JoinedResponse is a page of groups by groupID.
+type JoinedResponse struct {
+	Groups []Group `json:"groups"`
+	Next   string  `json:"next,omitempty"`
+}
+
+// CreateTokenRequest asks for a device's token.
+type CreateTokenRequest struct {
+	UserID   string `json:"userID" doc:"Whose device."`
+	DeviceID string `json:"deviceID,omitempty" doc:"Binds the token to this device."`
+	TTL      int64  `json:"ttl,omitempty" doc:"Seconds until it expires, at most a year; 0 never expires."`
+}
+
+// CreateTokenResponse is a device's token.
+type CreateTokenResponse struct {
+	Token    string `json:"token"`
+	ExpireAt int64  `json:"expireAt,omitempty"` // unix seconds
+}
