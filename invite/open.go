@@ -113,14 +113,19 @@ func CheckInvitees(inviter, groupID string, invitees []string) error {
 	return nil
 }
 
+// Peer is the invitee of a one-to-one invitation, and empty for every other.
+func Peer(t *Terms, invitees []string) string {
+	if t.GroupID == "" && len(invitees) == 1 {
+		return invitees[0]
+	}
+	return ""
+}
+
 // New opens an invitation. Terms and invitees have passed Check; print is the Fingerprint of what was asked.
 func New(t Terms, invitees []string, by Actor, print string, now int64) (Invitation, []Invitee) {
 	v := Invitation{
-		Terms: t, Print: print, CreatedAt: now, Version: 1, By: markOf(by),
+		Terms: t, Peer: Peer(&t, invitees), Print: print, CreatedAt: now, Version: 1, By: markOf(by),
 		Party: t.GroupID == "" && len(invitees) > 1 || t.GroupID != "" && t.Notify == NotifyParticipants,
-	}
-	if t.GroupID == "" && len(invitees) == 1 {
-		v.Peer = invitees[0]
 	}
 	if t.Timeout > 0 {
 		v.Deadline = now + t.Timeout*1000

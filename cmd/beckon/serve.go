@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +39,7 @@ type serverFlags struct {
 	AddressBurst int     `help:"Connects and requests at once of one address. Default: 5000." name:"address-burst"`
 
 	Ping     time.Duration `help:"How often a link is checked." default:"10s"`
+	Pprof    string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
 	MaxBatch int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
 }
 
@@ -68,11 +71,18 @@ func (c *serveCmd) Run(ctx context.Context) error {
 // headerTime bounds how long a client may take for its request headers.
 const headerTime = 10 * time.Second
 
+// gcPercent trades memory for processor time: most of what a call allocates is short-lived. docs/performance.md has the
+// measurement. GOGC overrides it.
+const gcPercent = 300
+
 // run serves with a configuration and tells when it is ready.
 func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, ready func(*beckon.Server, string)) error {
 	ln, err := net.Listen("tcp", f.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", f.Listen, err)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
@@ -80,6 +90,9 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, ready func(*be
 	}
 	web := &http.Server{Handler: srv.Handler(), ReadHeaderTimeout: headerTime}
 	g, gctx := errgroup.WithContext(ctx)
+	if f.Pprof != "" {
+		g.Go(func() error { return profile(gctx, f.Pprof) })
+	}
 	g.Go(func() error { return srv.Run(gctx) })
 	g.Go(func() error {
 		if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -102,6 +115,21 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, ready func(*be
 		return nil
 	})
 	return g.Wait()
+}
+
+// profile serves the Go profiler on an address of its own.
+func profile(ctx context.Context, addr string) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	srv := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: headerTime}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 type devCmd struct{ serverFlags }

@@ -51,7 +51,6 @@ type Engine struct {
 // route is what never changes of an invitation and says which topics an action on it needs.
 type route struct {
 	inviter, peer, groupID string
-	limited                bool // has an acceptLimit
 }
 
 // maxRoutes bounds the memory of routes; a route that was forgotten is read again.
@@ -110,7 +109,7 @@ func (e *Engine) route(id string) (r route, ok bool, err error) {
 }
 
 func routeOf(v *invite.Invitation) route {
-	return route{inviter: v.Inviter, peer: v.Peer, groupID: v.GroupID, limited: v.AcceptLimit > 0}
+	return route{inviter: v.Inviter, peer: v.Peer, groupID: v.GroupID}
 }
 
 // home is the topic whose lock guards an invitation and its invitees.

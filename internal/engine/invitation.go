@@ -82,6 +82,9 @@ func (e *Engine) open(by Caller, requestID string, t invite.Terms, invitees []st
 	do(e, o.need(), func(w *store.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
+				if !res.Repeat && !res.Merged {
+					e.routes.Add(t.ID, route{inviter: t.Inviter, peer: invite.Peer(&t, invitees), groupID: t.GroupID})
+				}
 				e.opened(&res)
 			}
 			done(res, err)

@@ -109,8 +109,12 @@ func tell(w *store.World, v *invite.Invitation, by Caller, m protocol.Signaling,
 	if missing := w.Missing(topics); len(missing) > 0 {
 		return &store.More{Need: store.Need{Topics: missing}}
 	}
+	shared := newSignal(m)
 	for _, t := range topics {
-		d := store.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
+		d := store.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: shared}
+		if len(m.Answers) > 0 && (v.Party || v.Peer == "") {
+			d.Body = newSignal(m) // others' answers may be folded into it, on each topic for itself
+		}
 		if v.Over() && im.TopicInvitation(t) != "" {
 			d.Listen = store.EndOfTopic
 		}

@@ -23,6 +23,10 @@ const (
 
 const inviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at`
 
+const groupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed`
+
+const memberColumns = `group_id, user_id, role, joined_at, joined_seq, gone`
+
 func scanInvitation(rows *sql.Rows) (*invite.Invitation, error) {
 	var v invite.Invitation
 	var flags, party int64
@@ -204,7 +208,7 @@ func (l *loader) topics() {
 
 func (l *loader) groups() {
 	w := l.w
-	l.in("SELECT id, type, name, owner, join_option, members, created_at, dismissed FROM grp WHERE id IN (?*)", 1, l.groupKeys, func(rows *sql.Rows) error {
+	l.in("SELECT "+groupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows *sql.Rows) error {
 		g, err := scanGroup(rows)
 		if w.groups.rows[g.ID] == nil {
 			w.groups.rows[g.ID] = g
@@ -218,7 +222,7 @@ func (l *loader) groups() {
 		}
 		return err
 	}
-	const columns = "SELECT group_id, user_id, role, joined_at, joined_seq, gone FROM member "
+	const columns = "SELECT " + memberColumns + " FROM member "
 	l.in(columns+"WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.memberKeys, member)
 	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows *sql.Rows) error {
 		m, err := scanMember(rows)
@@ -243,7 +247,7 @@ func (l *loader) invitations() {
 		return err
 	}
 	l.in("SELECT "+invitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
-	l.in("SELECT "+invitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0", 1, l.openInKeys, func(rows *sql.Rows) error {
+	l.in("SELECT "+invitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows *sql.Rows) error {
 		v, err := scanInvitation(rows)
 		if err != nil {
 			return err

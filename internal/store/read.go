@@ -3,20 +3,76 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
+	"fmt"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
 )
 
-// reader runs statements on a pool or in one read transaction.
-type reader interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+// reader runs prepared statements on the pool, or in one read transaction.
+type reader struct {
+	stmts statements
+	tx    *sql.Tx // nil = on the pool
+}
+
+// statements are those of this file, prepared when the store opens: to prepare one later would take a second connection
+// while a transaction holds the first, and a pool of such can stand still.
+type statements map[string]*sql.Stmt
+
+func prepareReads(ctx context.Context, db *sql.DB) (statements, error) {
+	all := statements{}
+	for _, q := range []string{
+		qRecords, qTopic, qMemberships, qMyOpen, qOpenForMe, qInvitation, qInvitee, qInvitees, qDeadlines, qGroup, qMember, qMembers, qJoined,
+	} {
+		st, err := db.PrepareContext(ctx, q)
+		if err != nil {
+			return nil, fmt.Errorf("prepare %s: %w", q, err)
+		}
+		all[q] = st
+	}
+	return all, nil
+}
+
+// Everything that is read outside a batch.
+const (
+	qRecords     = "SELECT seq, at, device, listen, body FROM record WHERE topic = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+	qTopic       = "SELECT head, floor FROM topic WHERE name = $1"
+	qMemberships = "SELECT m.group_id, m.joined_seq, t.head FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
+	qMyOpen      = "SELECT " + invitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
+	qOpenForMe   = "SELECT " + inviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 LIMIT $2"
+	qInvitation  = "SELECT " + invitationColumns + " FROM invitation WHERE id = $1"
+	qInvitee     = "SELECT " + inviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"
+	qInvitees    = "SELECT " + inviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"
+	qDeadlines   = "SELECT id, due FROM invitation WHERE open > 0"
+	qGroup       = "SELECT " + groupColumns + " FROM grp g WHERE g.id = $1"
+	qMember      = "SELECT " + memberColumns + " FROM member WHERE group_id = $1 AND user_id = $2"
+	qMembers     = "SELECT " + memberColumns + " FROM member WHERE group_id = $1 AND user_id > $2 AND gone = 0 ORDER BY user_id LIMIT $3"
+	qJoined      = "SELECT " + groupColumns + " FROM member m JOIN grp g ON g.id = m.group_id WHERE m.user_id = $1 AND m.group_id > $2 AND m.gone = 0 ORDER BY m.group_id LIMIT $3"
+)
+
+// pool reads without a transaction: each statement sees what is committed then.
+func (s *Store) pool() reader { return reader{stmts: s.reads} }
+
+// moment runs f in one transaction, so that all it reads is of one moment.
+func (s *Store) moment(ctx context.Context, f func(reader) error) error {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	return f(reader{stmts: s.reads, tx: tx})
+}
+
+func (r reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	st := r.stmts[query]
+	if r.tx != nil {
+		st = r.tx.StmtContext(ctx, st)
+	}
+	return st.QueryContext(ctx, args...)
 }
 
 func each(ctx context.Context, r reader, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := r.QueryContext(ctx, query, args...)
+	rows, err := r.query(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -38,35 +94,30 @@ type Page struct {
 
 // Records returns the records of a topic after a sequence, at most limit of them and about maxBytes of bodies.
 func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return p, err
-	}
-	defer func() { _ = tx.Rollback() }()
-	if p.Head, p.Floor, err = readTopic(ctx, tx, topic); err != nil {
-		return p, err
-	}
-	rows, err := tx.QueryContext(ctx, "SELECT seq, at, device, listen, body FROM record WHERE topic = $1 AND seq > $2 ORDER BY seq LIMIT $3", topic, after, limit)
-	if err != nil {
-		return p, err
-	}
-	defer rows.Close()
-	for size := 0; size < maxBytes && rows.Next(); {
-		r := Record{Topic: topic}
-		if err := rows.Scan(&r.Seq, &r.At, &r.Device, &r.Listen, &r.Body); err != nil {
-			return p, err
+	err = s.moment(ctx, func(r reader) (err error) {
+		if p.Head, p.Floor, err = readTopic(ctx, r, topic); err != nil {
+			return err
 		}
-		size += len(r.Body)
-		p.Records = append(p.Records, r)
-	}
-	return p, rows.Err()
+		rows, err := r.query(ctx, qRecords, topic, after, limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for size := 0; size < maxBytes && rows.Next(); {
+			rec := Record{Topic: topic}
+			if err := rows.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body); err != nil {
+				return err
+			}
+			size += len(rec.Body)
+			p.Records = append(p.Records, rec)
+		}
+		return rows.Err()
+	})
+	return p, err
 }
 
 func readTopic(ctx context.Context, r reader, topic string) (head, floor uint64, err error) {
-	err = r.QueryRowContext(ctx, "SELECT head, floor FROM topic WHERE name = $1", topic).Scan(&head, &floor)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
+	err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&head, &floor) }, qTopic, topic)
 	return head, floor, err
 }
 
@@ -75,7 +126,7 @@ func (s *Store) Head(ctx context.Context, topic string) (uint64, error) {
 	if seq, ok := s.heads.get(topic); ok {
 		return seq, nil
 	}
-	head, _, err := readTopic(ctx, s.read, topic)
+	head, _, err := readTopic(ctx, s.pool(), topic)
 	if err == nil {
 		s.heads.learn(topic, head)
 	}
@@ -108,33 +159,28 @@ const MaxSnapshot = 200
 
 // Snapshot reads what is open for a person, and how far their timelines have come at that moment.
 func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }()
 	snap := &Snapshot{}
-	if snap.Head, _, err = readTopic(ctx, tx, im.UserTopic(user)); err != nil {
-		return nil, err
-	}
-	snap.Now = s.Now()
-	err = each(ctx, tx, func(rows *sql.Rows) error {
-		var m Membership
-		var head sql.NullInt64
-		err := rows.Scan(&m.GroupID, &m.JoinedSeq, &head)
-		m.Head = uint64(head.Int64)
-		snap.Groups = append(snap.Groups, m)
+	err := s.moment(ctx, func(r reader) (err error) {
+		if snap.Head, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
+			return err
+		}
+		snap.Now = s.Now()
+		err = each(ctx, r, func(rows *sql.Rows) error {
+			var m Membership
+			var head sql.NullInt64
+			err := rows.Scan(&m.GroupID, &m.JoinedSeq, &head)
+			m.Head = uint64(head.Int64)
+			snap.Groups = append(snap.Groups, m)
+			return err
+		}, qMemberships, user)
+		if err != nil {
+			return err
+		}
+		snap.Invitations, err = readOpen(ctx, r, user, MaxSnapshot)
 		return err
-	}, "SELECT m.group_id, m.joined_seq, t.head FROM member m LEFT JOIN topic t ON t.name = "+groupTopicSQL+" WHERE m.user_id = $1 AND m.gone = 0", user)
-	if err != nil {
-		return nil, err
-	}
-	snap.Invitations, err = readOpen(ctx, tx, user, MaxSnapshot)
+	})
 	return snap, err
 }
-
-// groupTopicSQL is im.GroupTopic in SQL.
-const groupTopicSQL = "'group:' || m.group_id"
 
 func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvitation, error) {
 	var list []OpenInvitation
@@ -144,7 +190,7 @@ func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvi
 			list = append(list, OpenInvitation{Invitation: *v})
 		}
 		return err
-	}, "SELECT "+invitationColumns+" FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2", user, limit)
+	}, qMyOpen, user, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +199,7 @@ func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvi
 		w, err := scanInvitee(rows)
 		mine = append(mine, w)
 		return err
-	}, "SELECT "+inviteeColumns+" FROM invitee WHERE user_id = $1 AND state = 0 LIMIT $2", user, limit)
+	}, qOpenForMe, user, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -173,38 +219,38 @@ func readInvitation(ctx context.Context, r reader, id string) (v *invite.Invitat
 	err = each(ctx, r, func(rows *sql.Rows) error {
 		v, err = scanInvitation(rows)
 		return err
-	}, "SELECT "+invitationColumns+" FROM invitation WHERE id = $1", id)
+	}, qInvitation, id)
 	return v, err
 }
 
 // Invitation reads an invitation; nil when there is none.
 func (s *Store) Invitation(ctx context.Context, id string) (*invite.Invitation, error) {
-	return readInvitation(ctx, s.read, id)
+	return readInvitation(ctx, s.pool(), id)
 }
 
 // Invitee reads one invitee; nil when that person was never invited.
 func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee, err error) {
-	err = each(ctx, s.read, func(rows *sql.Rows) error {
+	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
 		w, err = scanInvitee(rows)
 		return err
-	}, "SELECT "+inviteeColumns+" FROM invitee WHERE invite_id = $1 AND user_id = $2", id, user)
+	}, qInvitee, id, user)
 	return w, err
 }
 
 // Invitees reads a page of invitees in the order of the inviteeList, from place ord on.
 func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invite.Invitee, error) {
 	var list []invite.Invitee
-	err := each(ctx, s.read, func(rows *sql.Rows) error {
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
 		w, err := scanInvitee(rows)
 		list = append(list, *w)
 		return err
-	}, "SELECT "+inviteeColumns+" FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3", id, ord, limit)
+	}, qInvitees, id, ord, limit)
 	return list, err
 }
 
 // OpenInvitations reads what is open for a person.
 func (s *Store) OpenInvitations(ctx context.Context, user string, limit int) ([]OpenInvitation, error) {
-	return readOpen(ctx, s.read, user, limit)
+	return readOpen(ctx, s.pool(), user, limit)
 }
 
 // Deadline says when something of an invitation may time out.
@@ -215,54 +261,51 @@ type Deadline struct {
 
 // Deadlines calls f for every open invitation that has a deadline.
 func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
-	return each(ctx, s.read, func(rows *sql.Rows) error {
+	return each(ctx, s.pool(), func(rows *sql.Rows) error {
 		var d Deadline
 		err := rows.Scan(&d.InviteID, &d.Due)
 		f(d)
 		return err
-	}, "SELECT id, due FROM invitation WHERE open > 0 AND due > 0")
+	}, qDeadlines)
 }
 
 // Group reads a group; nil when there is none.
 func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
-	err = each(ctx, s.read, func(rows *sql.Rows) error {
+	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
 		g, err = scanGroup(rows)
 		return err
-	}, "SELECT id, type, name, owner, join_option, members, created_at, dismissed FROM grp WHERE id = $1", id)
+	}, qGroup, id)
 	return g, err
 }
 
-const memberColumns = "group_id, user_id, role, joined_at, joined_seq, gone"
-
 // Member reads one member; nil when that person never was one.
 func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, err error) {
-	err = each(ctx, s.read, func(rows *sql.Rows) error {
+	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
 		m, err = scanMember(rows)
 		return err
-	}, "SELECT "+memberColumns+" FROM member WHERE group_id = $1 AND user_id = $2", group, user)
+	}, qMember, group, user)
 	return m, err
 }
 
 // Members reads a page of present members by user id, after a user.
 func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]im.Member, error) {
 	var list []im.Member
-	err := each(ctx, s.read, func(rows *sql.Rows) error {
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
 		m, err := scanMember(rows)
 		list = append(list, *m)
 		return err
-	}, "SELECT "+memberColumns+" FROM member WHERE group_id = $1 AND user_id > $2 AND gone = 0 ORDER BY user_id LIMIT $3", group, after, limit)
+	}, qMembers, group, after, limit)
 	return list, err
 }
 
 // Joined reads a page of a person's groups by group id, after a group.
 func (s *Store) Joined(ctx context.Context, user, after string, limit int) ([]im.Group, error) {
 	var list []im.Group
-	err := each(ctx, s.read, func(rows *sql.Rows) error {
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
 		g, err := scanGroup(rows)
 		list = append(list, *g)
 		return err
-	}, `SELECT g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed FROM member m JOIN grp g ON g.id = m.group_id
-		WHERE m.user_id = $1 AND m.group_id > $2 AND m.gone = 0 ORDER BY m.group_id LIMIT $3`, user, after, limit)
+	}, qJoined, user, after, limit)
 	return list, err
 }
 
@@ -281,6 +324,6 @@ func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, 
 
 // Floor returns the last sequence of a topic that was trimmed away.
 func (s *Store) Floor(ctx context.Context, topic string) (uint64, error) {
-	_, floor, err := readTopic(ctx, s.read, topic)
+	_, floor, err := readTopic(ctx, s.pool(), topic)
 	return floor, err
 }

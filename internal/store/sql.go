@@ -11,11 +11,26 @@ import (
 type dialect struct {
 	begin     string // starts a transaction that will write
 	forUpdate string // appended to the SELECT that locks topics
+	numbered  bool   // generated parameters are $1, $2…; else ?, which SQLite binds faster
 }
 
-// chunk is the largest number of rows or keys in one statement. Statements come in sizes that are powers of two,
-// so that any batch is served by a handful of prepared ones.
-const chunk = 128
+// Statements for many rows or keys come in sizes 1 to 32, 64 and 128, so that a batch needs few of them and few are
+// prepared.
+const (
+	exact = 32
+	chunk = 128
+)
+
+// fit is the largest size of statement that n rows fill.
+func fit(n int) int {
+	switch {
+	case n >= chunk:
+		return chunk
+	case n >= chunk/2:
+		return chunk / 2
+	}
+	return min(n, exact)
+}
 
 // session is one connection with its prepared statements. It is used by one goroutine at a time.
 type session struct {
@@ -107,7 +122,11 @@ func (s *session) expand(template string, width, n int) string {
 				b.WriteByte(',')
 			}
 			p++
-			fmt.Fprintf(&b, "$%d", p)
+			if s.numbered {
+				fmt.Fprintf(&b, "$%d", p)
+			} else {
+				b.WriteByte('?')
+			}
 		}
 		if width > 1 {
 			b.WriteByte(')')
@@ -118,17 +137,11 @@ func (s *session) expand(template string, width, n int) string {
 	return text
 }
 
-// selectIn runs a template for any number of keys of the given width. The last key is repeated to fill a statement.
+// selectIn runs a template for any number of keys of the given width.
 func (s *session) selectIn(ctx context.Context, template string, width int, keys []any, scan func(*sql.Rows) error) error {
 	for len(keys) > 0 {
-		n := min(len(keys)/width, chunk)
-		size := powerOfTwo(n)
-		args := make([]any, 0, size*width)
-		args = append(args, keys[:n*width]...)
-		for len(args) < size*width {
-			args = append(args, keys[(n-1)*width:n*width]...)
-		}
-		if err := s.query(ctx, s.expand(template, width, size), args, scan); err != nil {
+		n := fit(len(keys) / width)
+		if err := s.query(ctx, s.expand(template, width, n), keys[:n*width], scan); err != nil {
 			return err
 		}
 		keys = keys[n*width:]
@@ -139,23 +152,11 @@ func (s *session) selectIn(ctx context.Context, template string, width int, keys
 // write runs a template for any number of rows of the given width.
 func (s *session) write(ctx context.Context, template string, width int, values []any) error {
 	for len(values) > 0 {
-		n := min(len(values)/width, chunk)
-		for powerOfTwo(n) != n {
-			n = powerOfTwo(n) / 2
-		}
+		n := fit(len(values) / width)
 		if err := s.exec(ctx, s.expand(template, width, n), values[:n*width]...); err != nil {
 			return err
 		}
 		values = values[n*width:]
 	}
 	return nil
-}
-
-// powerOfTwo is the smallest power of two that is at least n.
-func powerOfTwo(n int) int {
-	p := 1
-	for p < n {
-		p *= 2
-	}
-	return p
 }

@@ -35,16 +35,20 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	}
 	file := filepath.Join(s.opt.Dir, DatabaseFile)
 	var err error
-	if s.write, err = sql.Open("sqlite", dsn(file, "synchronous("+sync+")", "wal_autocheckpoint(4000)", "cache_size(-65536)")); err != nil {
+	if s.write, err = sql.Open("sqlite", dsn(file, "synchronous("+sync+")", "wal_autocheckpoint(0)", "cache_size(-65536)")); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
 	if s.read, err = sql.Open("sqlite", dsn(file, "query_only(1)", "cache_size(-16384)")); err != nil {
 		return err
 	}
-	s.read.SetMaxOpenConns(2 * runtime.GOMAXPROCS(0))
+	s.read.SetMaxOpenConns(1 + 2*runtime.GOMAXPROCS(0)) // one of them checkpoints
 	s.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
-	return migrate(ctx, s.write)
+	if err := migrate(ctx, s.write); err != nil {
+		return err
+	}
+	s.reads, err = prepareReads(ctx, s.read)
+	return err
 }
 
 func dsn(file string, pragmas ...string) string {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -51,6 +52,7 @@ type Store struct {
 	opt      Options
 	write    *sql.DB
 	read     *sql.DB
+	reads    statements
 	dialect  dialect
 	epoch    string
 	announce Announcer
@@ -59,6 +61,7 @@ type Store struct {
 	once     sync.Once
 	heads    headCache
 	clock    clock
+	longLog  atomic.Bool
 }
 
 // ErrClosed is the cause when the store is shutting down.
@@ -128,7 +131,10 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 		return nil
 	})
+	stopped, stop := context.WithCancel(context.Background())
+	g.Go(func() error { return s.checkpoint(stopped) })
 	s.commitLoop(ctx, sess, done)
+	stop()
 	close(done)
 	return errors.Join(g.Wait(), sess.close())
 }
@@ -145,6 +151,7 @@ func (s *Store) commitLoop(ctx context.Context, sess *session, done chan<- *batc
 			return
 		}
 		done <- s.commit(sess, s.fill(first))
+		s.restartLog(context.Background(), sess)
 	}
 }
 

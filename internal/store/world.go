@@ -335,7 +335,12 @@ func (w *World) settle(keep bool) {
 func (w *World) records() []Record {
 	list := make([]Record, len(w.drafts))
 	for i, d := range w.drafts {
-		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.device, Listen: d.listen, Body: d.body.JSON()}
+		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.device, Listen: d.listen}
+		if i > 0 && w.drafts[i-1].body == d.body { // one message told on several topics is encoded once
+			list[i].Body = list[i-1].Body
+		} else {
+			list[i].Body = d.body.JSON()
+		}
 	}
 	return list
 }

@@ -52,8 +52,7 @@ CREATE TABLE invitation (
     marks        TEXT   NOT NULL DEFAULT ''
 );
 CREATE INDEX invitation_inviter_open ON invitation (inviter) WHERE open > 0;
-CREATE INDEX invitation_group_open ON invitation (group_id) WHERE open > 0;
-CREATE INDEX invitation_due ON invitation (due) WHERE open > 0;
+CREATE INDEX invitation_group_open ON invitation (group_id) WHERE open > 0 AND group_id <> '';
 
 CREATE TABLE invitee (
     invite_id  TEXT   NOT NULL,
@@ -70,7 +69,6 @@ CREATE TABLE invitee (
     PRIMARY KEY (invite_id, user_id)
 );
 CREATE INDEX invitee_user_open ON invitee (user_id) WHERE state = 0;
-CREATE INDEX invitee_open ON invitee (invite_id) WHERE state = 0;
 
 -- A mark remembers an inviteID that never became an invitation: cancelled before it came, or merged into another.
 CREATE TABLE mark (
