@@ -96,31 +96,37 @@ func unlink[A, B comparable](m map[A]map[B]struct{}, a A, b B) {
 	}
 }
 
-// presence counts the sessions of each user's devices on this node.
+// presence counts the devices of each user on this node. A device may have two sessions for a moment, when it returned
+// before its old link was known to be dead.
 type presence struct {
-	mu    sync.RWMutex
-	users map[string]map[string]int
+	mu       sync.RWMutex
+	users    map[string]int
+	sessions map[deviceKey]int
 }
+
+type deviceKey struct{ user, device string }
 
 func (p *presence) enter(user, device string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.users == nil {
-		p.users = map[string]map[string]int{}
+		p.users, p.sessions = map[string]int{}, map[deviceKey]int{}
 	}
-	if p.users[user] == nil {
-		p.users[user] = map[string]int{}
+	k := deviceKey{user, device}
+	if p.sessions[k]++; p.sessions[k] == 1 {
+		p.users[user]++
 	}
-	p.users[user][device]++
 }
 
 func (p *presence) leave(user, device string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.users[user][device]--; p.users[user][device] <= 0 {
-		delete(p.users[user], device)
+	k := deviceKey{user, device}
+	if p.sessions[k]--; p.sessions[k] > 0 {
+		return
 	}
-	if len(p.users[user]) == 0 {
+	delete(p.sessions, k)
+	if p.users[user]--; p.users[user] == 0 {
 		delete(p.users, user)
 	}
 }
@@ -128,5 +134,5 @@ func (p *presence) leave(user, device string) {
 func (p *presence) devices(user string) int {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return len(p.users[user])
+	return p.users[user]
 }
