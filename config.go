@@ -15,6 +15,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/api"
+	"github.com/beckon-im/beckon/internal/store"
 )
 
 // Config is everything that can be chosen. The zero value works: it keeps its data and its keys in ./beckon-data.
@@ -141,4 +142,13 @@ func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (str
 		return "", err
 	}
 	return a.Mint(userID, deviceID, ttl)
+}
+
+// Report is what Inspect found.
+type Report = store.Report
+
+// Inspect checks the database of a data directory, which a server may be using: that the file is sound, that every
+// timeline is contiguous, and that every invitation agrees with its invitees.
+func Inspect(ctx context.Context, dataDir string) (*Report, error) {
+	return store.Inspect(ctx, dataDir)
 }

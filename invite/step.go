@@ -142,7 +142,7 @@ func Cancel(v Invitation, invitees []*Invitee, names []string, by Actor, now int
 		}
 	}
 	if len(c.Invitees) == 0 {
-		if v.Cancelled.Is(by) {
+		if v.cancelledBefore(invitees, names, by) {
 			return Change{Invitation: v, Repeat: true}, nil
 		}
 		return Change{}, nobodyOpen(&v, invitees, by, now)
@@ -150,6 +150,26 @@ func Cancel(v Invitation, invitees []*Invitee, names []string, by Actor, now int
 	c.Invitation.Cancelled = markOf(by)
 	c.Invitation.Version++
 	return c, nil
+}
+
+// cancelledBefore tells a repeated cancel, which succeeded and succeeds again, from one that lost to an answer: the same
+// request, or the same device when a cancel is what became of everybody concerned.
+func (v *Invitation) cancelledBefore(invitees []*Invitee, names []string, by Actor) bool {
+	if v.Cancelled.sent(by) {
+		return true
+	}
+	if !v.Cancelled.Is(by) {
+		return false
+	}
+	if len(names) == 0 {
+		return v.Counts.Cancelled == v.Counts.Total()
+	}
+	for _, w := range invitees {
+		if w.State != Cancelled || w.Reason != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // nobodyOpen says why there is nothing left to cancel, modify or extend.

@@ -184,7 +184,7 @@ func (b *bench) heard(i int, m protocol.Signaling) {
 		}()
 	case len(m.Answers) > 0 && m.Inviter == b.name(i):
 		b.answered(m.InviteID, len(m.Answers))
-	case m.ActionType == protocol.ActionTimeout && b.onEnd != nil:
+	case m.ActionType == protocol.ActionTimeout && m.Inviter == b.name(i) && b.onEnd != nil:
 		b.onEnd(m)
 	}
 }

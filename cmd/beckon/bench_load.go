@@ -171,7 +171,7 @@ func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 		defer mu.Unlock()
 		at, open := due[m.InviteID]
 		if !open {
-			return // the other person of the pair hears it too
+			return
 		}
 		if at == 0 {
 			twice++

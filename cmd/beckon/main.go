@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -32,7 +33,7 @@ func main() {
 	defer stop()
 	k := kong.Parse(&c, kong.Name("beckon"), kong.Description("Self-hosted invitations: calls, raised hands, microphone seats."),
 		kong.DefaultEnvars("BECKON"), kong.Configuration(kong.JSON), kong.UsageOnError(),
-		kong.Vars{"version": "beckon " + protocol.Version}, kong.BindTo(ctx, (*context.Context)(nil)))
+		kong.Vars{"version": "beckon " + protocol.Version, "pid": strconv.Itoa(os.Getpid())}, kong.BindTo(ctx, (*context.Context)(nil)))
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "beckon:", err)
 		os.Exit(1)

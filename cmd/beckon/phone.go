@@ -1,9 +1,296 @@
 package main
 
-type phoneCmd struct{}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
-func (*phoneCmd) Run() error { return nil }
+	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/protocol"
+)
 
-type doctorCmd struct{}
+// phoneCmd is a terminal phone: one device of one user.
+type phoneCmd struct {
+	User   string `arg:"" help:"Whose phone this is."`
+	Server string `help:"Address of the server." default:"http://127.0.0.1:8787"`
+	Token  string `help:"The user's token. Default: minted with the secret in the data directory."`
+	Data   string `help:"The server's data directory, for its secret." default:"beckon-data"`
+	Device string `help:"Name of this device among the user's." default:"phone-${pid}"`
+	Auto   string `help:"Answer every call at once." enum:"no,accept,reject,busy" default:"no"`
+}
 
-func (*doctorCmd) Run() error { return nil }
+// phone is what the phone knows.
+type phone struct {
+	cmd  *phoneCmd
+	me   *client.Client
+	out  screen
+	mu   sync.Mutex
+	last map[string]*call // calls by id
+	list []string         // ids, the newest last
+}
+
+// call is an invitation as this phone sees it.
+type call struct {
+	id, from, reason string
+	group            string
+	mine             bool // this user was asked
+	open             bool
+	deadline         int64
+}
+
+// Run connects and obeys the keyboard.
+func (c *phoneCmd) Run(ctx context.Context) error {
+	token := c.Token
+	if token == "" {
+		var err error
+		if token, err = beckon.MintToken(c.Data, "", c.User, "", 0); err != nil {
+			return err
+		}
+	}
+	out, err := newScreen(os.Stdin, os.Stdout, c.User)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	p := &phone{cmd: c, out: out, last: map[string]*call{}}
+	p.me, err = client.New(client.Options{Server: c.Server, Token: token, DeviceID: c.Device, Platform: "terminal", Listener: p.listener()})
+	if err != nil {
+		return err
+	}
+	defer p.me.Close()
+	first, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := p.me.Connect(first); err != nil {
+		return fmt.Errorf("%w (is the server running at %s?)", err, c.Server)
+	}
+	out.keys(p.key)
+	p.say(dim, "You are %s on %s. Type help for what you can do, q to leave.", c.User, c.Server)
+	return p.obey(ctx)
+}
+
+// obey runs commands until the input ends.
+func (p *phone) obey(ctx context.Context) error {
+	lines := p.out.lines()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case line, ok := <-lines:
+			if !ok {
+				return nil
+			}
+			if quit := p.command(ctx, strings.Fields(line)); quit {
+				return nil
+			}
+		}
+	}
+}
+
+// key answers what rings with one key: a accepts, r rejects, b is busy.
+func (p *phone) key(key rune) bool {
+	if !strings.ContainsRune("arb", key) || p.ringing() == "" {
+		return false
+	}
+	go p.command(context.Background(), []string{string(key)})
+	return true
+}
+
+func (p *phone) listener() client.Listener {
+	return client.Listener{
+		OnReceiveNewInvitation: p.incoming,
+		OnInviteeAccepted:      func(id, who, data string) { p.say(green, "%s accepted%s", who, quote(data)) },
+		OnInviteeRejected:      func(id, who, data string) { p.say(yellow, "%s declined%s%s", who, p.why(id), quote(data)) },
+		OnInvitationCancelled: func(id, who, data string) {
+			p.ended(id)
+			p.say(yellow, "the call from %s was cancelled%s%s", who, p.why(id), quote(data))
+		},
+		OnInvitationTimeout: func(id string, list []string) {
+			if slices.Contains(list, p.cmd.User) {
+				p.ended(id)
+				p.say(yellow, "you missed a call from %s", p.caller(id))
+				return
+			}
+			p.say(yellow, "no answer from %s", strings.Join(list, ", "))
+		},
+		OnInvitationModified: func(id, data string) { p.say(dim, "the call now says%s", quote(data)) },
+		OnInviteeRinging:     func(id, who string) { p.say(dim, "it rings at %s", who) },
+		OnInvitationHandledByOtherDevice: func(id, action string) {
+			p.ended(id)
+			p.say(dim, "another device of yours did: %s", action)
+		},
+		OnSignaling: p.note,
+		OnGroup:     p.group,
+		OnConnecting: func(code int, reason string) {
+			if code != 0 {
+				p.say(dim, "the connection is lost (%s); connecting again…", reason)
+			}
+		},
+		OnConnected: func(protocol.Welcome) { p.say(dim, "connected") },
+		OnDisconnected: func(code int, reason string) {
+			if code != 0 { // 0 is our own doing
+				p.say(red, "disconnected for good: %s (%d)", reason, code)
+			}
+		},
+	}
+}
+
+// note keeps what the named callbacks leave out: reasons and deadlines.
+func (p *phone) note(m protocol.Signaling) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.last[m.InviteID]
+	if c == nil {
+		c = &call{id: m.InviteID, from: m.Inviter, group: m.GroupID, open: true}
+		p.last[m.InviteID] = c
+		p.list = append(p.list, m.InviteID)
+	}
+	if m.Deadline != 0 {
+		c.deadline = m.Deadline
+	}
+	c.reason = m.Reason
+	for _, a := range m.Answers {
+		if a.Reason != "" {
+			c.reason = a.Reason
+		}
+	}
+	if m.Over {
+		c.open = false
+	}
+}
+
+func (p *phone) incoming(id, inviter, group string, list []string, data string) {
+	p.mu.Lock()
+	c := p.last[id]
+	if c == nil {
+		c = &call{id: id, open: true}
+		p.last[id] = c
+		p.list = append(p.list, id)
+	}
+	c.from, c.group = inviter, group
+	c.mine = len(list) == 0 || slices.Contains(list, p.cmd.User)
+	left := ""
+	if c.deadline != 0 {
+		left = fmt.Sprintf(" (%d s)", max(0, (c.deadline-p.me.Now().UnixMilli()+999)/1000))
+	}
+	mine := c.mine
+	p.mu.Unlock()
+	where := ""
+	if group != "" {
+		where = " in " + group
+	}
+	if !mine {
+		p.say(dim, "%s calls %s%s%s", inviter, strings.Join(list, ", "), where, quote(data))
+		return
+	}
+	p.say(bold+bell, "%s calls%s%s%s — a accept, r reject, b busy", inviter, where, quote(data), left)
+	go p.answer(id) // a callback must not wait for a call
+}
+
+// answer tells the caller that it rings, and answers by itself when it was told to.
+func (p *phone) answer(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, _ = p.me.Ring(ctx, id) // when it is over already, the next event says so
+	if p.cmd.Auto != "no" {
+		p.command(ctx, []string{p.cmd.Auto, id})
+	}
+}
+
+func (p *phone) group(e protocol.GroupEvent) {
+	switch e.Tip {
+	case protocol.TipJoined:
+		p.say(dim, "you are now in the group %s", e.GroupID)
+	case protocol.TipQuit:
+		p.say(dim, "you are no longer in the group %s", e.GroupID)
+	case protocol.TipDismissed:
+		p.say(dim, "the group %s was dismissed", e.GroupID)
+	case protocol.TipEnter, protocol.TipInvited:
+		p.say(dim, "%s: %s came in", e.GroupID, strings.Join(e.Members, ", "))
+	case protocol.TipLeave, protocol.TipKicked:
+		p.say(dim, "%s: %s left", e.GroupID, strings.Join(e.Members, ", "))
+	}
+}
+
+// ringing is the newest call that waits for this user's answer; "" when there is none.
+func (p *phone) ringing() string {
+	return p.newest(func(c *call) bool { return c.open && c.mine && c.from != p.cmd.User })
+}
+
+// calling is the newest open call of this user's own.
+func (p *phone) calling() string {
+	return p.newest(func(c *call) bool { return c.open && c.from == p.cmd.User })
+}
+
+func (p *phone) newest(want func(*call) bool) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range slices.Backward(p.list) {
+		if want(p.last[id]) {
+			return id
+		}
+	}
+	return ""
+}
+
+func (p *phone) ended(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.last[id]; c != nil {
+		c.open = false
+	}
+}
+
+func (p *phone) caller(id string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.last[id]; c != nil {
+		return c.from
+	}
+	return "somebody"
+}
+
+func (p *phone) why(id string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.last[id]; c != nil && c.reason != "" && c.reason != "declined" {
+		return " (" + c.reason + ")"
+	}
+	return ""
+}
+
+func quote(data string) string {
+	if data == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %q", data)
+}
+
+func (p *phone) say(style, format string, args ...any) {
+	p.out.say(style, fmt.Sprintf(format, args...))
+}
+
+// failed says why something did not work, and for a lost race who won it.
+func (p *phone) failed(err error) {
+	var e *protocol.Error
+	if !errors.As(err, &e) {
+		p.say(red, "%v", err)
+		return
+	}
+	won := ""
+	if w := e.Won; w != nil {
+		won = " — " + w.Action
+		if w.UserID != "" {
+			won += " by " + w.UserID
+		}
+		if w.Device != "" {
+			won += " on " + w.Device
+		}
+	}
+	p.say(red, "%s (%d)%s", e.Message, e.Code, won)
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// doctorCmd checks a data directory, or a running server from end to end.
+type doctorCmd struct {
+	Data   string `help:"Check this data directory. The server may be running." placeholder:"DIR"`
+	Server string `help:"Check the server at this address: health, connect, invite, accept." placeholder:"URL"`
+	Secret string `help:"The server's JWT secret. Default: the one in --data." name:"jwt-secret"`
+}
+
+// Run checks what was named.
+func (c *doctorCmd) Run(ctx context.Context) error {
+	if c.Data == "" && c.Server == "" {
+		return errors.New("name what to check: --data DIR, --server URL, or both")
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	bad := 0
+	check := func(what string, f func() (string, error)) {
+		found, err := f()
+		if err != nil {
+			bad++
+			fmt.Printf("✗ %s: %v\n", what, err)
+			return
+		}
+		fmt.Printf("✓ %s%s\n", what, found)
+	}
+	if c.Data != "" {
+		check("keys", c.keys)
+		check("database", func() (string, error) { return c.database(ctx) })
+	}
+	if c.Server != "" {
+		check("health", func() (string, error) { return c.health(ctx) })
+		check("an invitation from end to end", func() (string, error) { return c.walk(ctx) })
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of the checks failed", bad)
+	}
+	return nil
+}
+
+func (c *doctorCmd) keys() (string, error) {
+	info, err := os.Stat(filepath.Join(c.Data, beckon.KeysFile))
+	if err != nil {
+		return "", fmt.Errorf("%w; is %s the data directory of a server?", err, c.Data)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s can be read by other users of this machine; run chmod 600 on it", info.Name())
+	}
+	_, err = beckon.LoadKeys(c.Data)
+	return "", err
+}
+
+func (c *doctorCmd) database(ctx context.Context) (string, error) {
+	r, err := beckon.Inspect(ctx, c.Data)
+	if err != nil {
+		return "", err
+	}
+	if len(r.Faults) > 0 {
+		return "", errors.New(strings.Join(r.Faults, "; "))
+	}
+	return fmt.Sprintf(": sound, %d timelines, %d records, %d invitations of which %d are open", r.Topics, r.Records, r.Invitations, r.Open), nil
+}
+
+func (c *doctorCmd) health(ctx context.Context) (string, error) {
+	for _, path := range []string{"/healthz", "/readyz"} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.Server, "/")+path, nil)
+		if err != nil {
+			return "", err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return "", err
+		}
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 200))
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return "", fmt.Errorf("%s answers %s: %s", path, res.Status, strings.TrimSpace(string(body)))
+		}
+	}
+	return "", nil
+}
+
+// walk lets two made-up people call each other.
+func (c *doctorCmd) walk(ctx context.Context) (string, error) {
+	if c.Data == "" && c.Secret == "" {
+		return "", errors.New("it needs --data or --jwt-secret to make tokens")
+	}
+	rang, heard := make(chan string, 1), make(chan struct{}, 1)
+	callee, err := c.device(ctx, "doctor-callee", client.Listener{OnReceiveNewInvitation: func(id, _, _ string, _ []string, _ string) { rang <- id }})
+	if err != nil {
+		return "", err
+	}
+	defer callee.Close()
+	caller, err := c.device(ctx, "doctor-caller", client.Listener{OnInviteeAccepted: func(_, _, _ string) { heard <- struct{}{} }})
+	if err != nil {
+		return "", err
+	}
+	defer caller.Close()
+	begun := time.Now()
+	if _, err := caller.Invite(ctx, protocol.InviteRequest{Invitee: "doctor-callee", InviteOptions: protocol.InviteOptions{Timeout: 30}}); err != nil {
+		return "", err
+	}
+	select {
+	case id := <-rang:
+		if _, err := callee.Accept(ctx, id, ""); err != nil {
+			return "", err
+		}
+	case <-ctx.Done():
+		return "", errors.New("the invitation never arrived")
+	}
+	select {
+	case <-heard:
+		return fmt.Sprintf(" in %.1f ms", float64(time.Since(begun).Microseconds())/1000), nil
+	case <-ctx.Done():
+		return "", errors.New("the answer never arrived")
+	}
+}
+
+func (c *doctorCmd) device(ctx context.Context, user string, l client.Listener) (*client.Client, error) {
+	token, err := beckon.MintToken(c.Data, c.Secret, user, "", time.Hour)
+	if err != nil {
+		return nil, err
+	}
+	d, err := client.New(client.Options{Server: c.Server, Token: token, Listener: l})
+	if err != nil {
+		return nil, err
+	}
+	return d, d.Connect(ctx)
+}

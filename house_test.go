@@ -1,0 +1,226 @@
+package beckon_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The ladder of HOUSE rules: a room may import itself and those before it. docs/adr/0001 tells why.
+const module = "github.com/beckon-im/beckon"
+
+func ladder() []string {
+	return []string{"im", "invite", "protocol", "internal/store", "internal/delivery", "internal/gateway", "internal/engine", "internal/api", "", "client", "beckontest", "cmd/beckon"}
+}
+
+// source is a Go file of ours.
+type source struct {
+	path, room string
+	test       bool
+	lines      int
+	file       *ast.File
+	fset       *token.FileSet
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	var list []source
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if n := d.Name(); path != "." && (strings.HasPrefix(n, ".") || n == "node_modules" || n == "testdata" || n == "bin" || path == "test/drivers") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, path, b, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		room := filepath.ToSlash(filepath.Dir(path))
+		if room == "." {
+			room = ""
+		}
+		list = append(list, source{path, room, strings.HasSuffix(path, "_test.go"), strings.Count(string(b), "\n"), f, fset})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestImportsPointLeft(t *testing.T) {
+	order := ladder()
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		here := slices.Index(order, s.room)
+		if here < 0 && !strings.HasPrefix(s.room, "test/") && !strings.HasPrefix(s.room, "client/") {
+			t.Errorf("%s: the room %q is not on the ladder; place it in ladder()", s.path, s.room)
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			path := strings.Trim(imp.Path.Value, `"`)
+			if path != module && !strings.HasPrefix(path, module+"/") {
+				continue
+			}
+			to := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+			there := slices.Index(order, to)
+			if here >= 0 && there >= here {
+				t.Errorf("%s imports %q, which does not stand before it on the ladder", s.path, to)
+			}
+			if s.room == "client" && there > slices.Index(order, "protocol") {
+				t.Errorf("%s imports %q; the SDK imports im, invite and protocol only", s.path, to)
+			}
+		}
+	}
+}
+
+// TestDoorsToTheOutside keeps each outside thing in the rooms that own it.
+func TestDoorsToTheOutside(t *testing.T) {
+	doors := map[string][]string{
+		`modernc\.org/sqlite|mattn/go-sqlite3|jackc/pgx|pressly/goose`: {"internal/store"},
+		`^database/sql$`: {"internal/store"},
+		`centrifugal/|gorilla/websocket|coder/websocket`: {"internal/gateway", "client"},
+		`nats-io/`:               {"internal/delivery"},
+		`livekit/`:               {"internal/media"},
+		`alecthomas/kong|^flag$`: {"cmd/beckon"},
+	}
+	pure := map[string]string{"im": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`, "invite": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`}
+	for _, s := range sources(t) {
+		if s.test || strings.HasPrefix(s.room, "test/") {
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			path := strings.Trim(imp.Path.Value, `"`)
+			for pattern, rooms := range doors {
+				if regexp.MustCompile(pattern).MatchString(path) && !slices.Contains(rooms, s.room) {
+					t.Errorf("%s imports %s, which only %v may", s.path, path, rooms)
+				}
+			}
+			if banned, ok := pure[s.room]; ok && regexp.MustCompile(banned).MatchString(path) {
+				t.Errorf("%s imports %s; a pure room has no I/O and no clock", s.path, path)
+			}
+			if strings.Contains(path, "testify") || path == "testing" && s.room != "beckontest" && !strings.HasPrefix(s.room, "internal/store/storetest") {
+				t.Errorf("%s imports %s; no test kit in production", s.path, path)
+			}
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	rooms, functions, long := map[string]int{}, 0, 0
+	for _, s := range sources(t) {
+		if s.lines > 500 {
+			t.Errorf("%s has %d lines; a file has at most 500", s.path, s.lines)
+		}
+		if s.test {
+			continue
+		}
+		rooms[s.room] += s.lines
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			n := s.fset.Position(f.End()).Line - s.fset.Position(f.Pos()).Line + 1
+			functions++
+			if n > 40 {
+				long++
+			}
+			if n > 80 {
+				t.Errorf("%s: %s has %d lines; a function has at most 80", s.path, f.Name.Name, n)
+			}
+		}
+	}
+	if share := float64(long) / float64(functions); share >= 0.08 {
+		t.Errorf("%d of %d functions have over 40 lines: %.1f %%; the house allows 8 %%", long, functions, 100*share)
+	}
+	for room, n := range rooms {
+		if n > 2000 {
+			t.Errorf("the room %q has %d lines; cut it at 2,000", room, n)
+		}
+	}
+}
+
+func TestManners(t *testing.T) {
+	bad := regexp.MustCompile(`(^|/)(util|utils|common|types|models|manager|service)(/|$)`)
+	documented := map[string]bool{}
+	for _, s := range sources(t) {
+		if bad.MatchString(s.room) {
+			t.Errorf("%s: the name of this room says nothing", s.path)
+		}
+		if s.file.Doc != nil && !s.test {
+			documented[s.room] = true
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok || !s.test {
+				return true
+			}
+			if x, ok := sel.X.(*ast.Ident); ok {
+				if x.Name == "time" && sel.Sel.Name == "Sleep" {
+					t.Errorf("%s: a test sleeps; wait for a signal", s.fset.Position(n.Pos()))
+				}
+				if strings.HasPrefix(sel.Sel.Name, "Skip") && (x.Name == "t" || x.Name == "b" || x.Name == "tb") {
+					t.Errorf("%s: a test is skipped; one that cannot run fails and says why", s.fset.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+		if !s.test {
+			noMutableState(t, s)
+		}
+	}
+	for _, room := range ladder() {
+		if !documented[room] {
+			t.Errorf("the room %q has no package comment that says what it owns and what it never does", room)
+		}
+	}
+}
+
+// noMutableState refuses package variables, except errors and embedded files, which nobody changes.
+func noMutableState(t *testing.T, s source) {
+	for _, d := range s.file.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range g.Specs {
+			v := spec.(*ast.ValueSpec)
+			embedded := g.Doc != nil && strings.Contains(commentText(g.Doc), "go:embed")
+			for _, name := range v.Names {
+				if name.Name != "_" && !strings.HasPrefix(name.Name, "Err") && !strings.HasPrefix(name.Name, "err") && !embedded {
+					t.Errorf("%s: the package variable %s is mutable state", s.fset.Position(v.Pos()), name.Name)
+				}
+			}
+		}
+	}
+}
+
+func commentText(c *ast.CommentGroup) string {
+	var b strings.Builder
+	for _, l := range c.List {
+		b.WriteString(l.Text)
+	}
+	return b.String()
+}
