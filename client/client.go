@@ -62,6 +62,7 @@ type Client struct {
 	up       chan struct{} // closed while connected
 	isUp     bool
 	terminal error
+	trouble  error // why the last attempt to connect failed
 }
 
 // New makes a client. Connect begins.
@@ -142,6 +143,11 @@ func (c *Client) hook() {
 		c.events.put(func() { c.welcomed(w) })
 		c.setUp(true, nil)
 	})
+	c.conn.OnError(func(e centrifuge.ErrorEvent) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.trouble = e.Error
+	})
 	c.conn.OnDisconnected(func(e centrifuge.DisconnectedEvent) {
 		c.setUp(false, fmt.Errorf("beckon: disconnected for good: %s (%d)", e.Reason, e.Code))
 		c.events.put(func() { call2(c.opt.Listener.OnDisconnected, int(e.Code), e.Reason) })
@@ -165,6 +171,9 @@ func (c *Client) setUp(up bool, terminal error) {
 		return
 	}
 	c.isUp = up
+	if up {
+		c.trouble = nil
+	}
 	switch {
 	case up || terminal != nil: // wake those who wait
 		select {
@@ -179,9 +188,9 @@ func (c *Client) setUp(up bool, terminal error) {
 
 // Connect connects and waits until the server has answered, or ctx ends. Afterwards the client reconnects by itself.
 func (c *Client) Connect(ctx context.Context) error {
-	if err := c.conn.Connect(); err != nil {
+	if err := c.conn.Connect(); errors.Is(err, centrifuge.ErrClientClosed) {
 		return err
-	}
+	} // any other failure is of the first attempt, and the next is on its way
 	return c.wait(ctx)
 }
 
@@ -195,6 +204,11 @@ func (c *Client) wait(ctx context.Context) error {
 		defer c.mu.Unlock()
 		return c.terminal
 	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.trouble != nil {
+			return fmt.Errorf("beckon: not connected: %w", c.trouble)
+		}
 		return fmt.Errorf("beckon: not connected: %w", ctx.Err())
 	}
 }
