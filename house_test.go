@@ -17,7 +17,7 @@ import (
 const module = "github.com/beckon-im/beckon"
 
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/store", "internal/delivery", "internal/gateway", "internal/engine", "internal/api", "", "client", "beckontest", "cmd/beckon"}
+	return []string{"im", "invite", "protocol", "internal/store", "internal/store/storetest", "internal/delivery", "internal/gateway", "internal/engine", "internal/api", "", "client", "beckontest", "cmd/beckon"}
 }
 
 // source is a Go file of ours.

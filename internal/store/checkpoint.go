@@ -14,12 +14,12 @@ const (
 
 // checkpoint moves commits to the database until ctx ends.
 func (s *Store) checkpoint(ctx context.Context) error {
-	conn, err := s.read.Conn(ctx)
+	conn, err := s.read.Conn(context.Background())
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, "PRAGMA query_only = 0"); err != nil {
+	if _, err := conn.ExecContext(context.Background(), "PRAGMA query_only = 0"); err != nil {
 		return err
 	}
 	t := time.NewTicker(checkpointEvery)

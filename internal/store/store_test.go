@@ -1,0 +1,88 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/storetest"
+	"github.com/beckon-im/beckon/invite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestSQLite(t *testing.T) {
+	storetest.Exercise(t, func(t testing.TB) storetest.Engine {
+		dir := t.TempDir()
+		return func(t testing.TB) *store.Store {
+			s, err := store.Open(t.Context(), store.Options{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+	})
+}
+
+func TestListenOrders(t *testing.T) {
+	for order, want := range map[string]store.Listen{
+		store.ListenTo("group:a@b", 7): {Topic: "group:a@b", From: 7},
+		store.StopListening("group:x"): {Topic: "group:x", Stop: true},
+		store.EndOfTopic:               {End: true},
+	} {
+		if got, ok := store.ParseListen(order); !ok || got != want {
+			t.Errorf("%s is %+v", order, got)
+		}
+	}
+	for _, nonsense := range []string{"", "+x", "+x@y", "x"} {
+		if l, ok := store.ParseListen(nonsense); ok {
+			t.Errorf("%q is %+v", nonsense, l)
+		}
+	}
+}
+
+type text string
+
+func (text) Absorb(store.Body) bool { return false }
+func (b text) JSON() []byte         { return []byte(b) }
+
+// BenchmarkInvite is one one-to-one invite through the store: a row, an invitee, two records. Parallel callers share commits.
+func BenchmarkInvite(b *testing.B) {
+	s, err := store.Open(b.Context(), store.Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.Run(ctx) })
+	defer func() { stop(); running.Wait(); _ = s.Close() }()
+	var n sync.WaitGroup
+	b.ReportAllocs()
+	for i := range b.N {
+		n.Add(1)
+		from, to := fmt.Sprintf("user:%d", i%1000), fmt.Sprintf("user:%d", (i+500)%1000)
+		id := fmt.Sprintf("i%d", i)
+		err := s.Do(&store.Unit{Need: store.Need{Topics: []string{from, to}, Invitations: []string{id}},
+			Decide: func(w *store.World) error {
+				v, list := invite.New(invite.Terms{ID: id, Inviter: from, Timeout: 60, Data: "hello"}, []string{to}, invite.Actor{}, "p", w.Now)
+				w.PutInvitation(v)
+				w.PutInvitee(list[0])
+				w.Append(from, store.Draft{Body: text(`{"x":1}`)})
+				w.Append(to, store.Draft{Body: text(`{"x":1}`)})
+				return nil
+			}, Done: func(err error) {
+				if err != nil {
+					b.Error(err)
+				}
+				n.Done()
+			}})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	n.Wait()
+}

@@ -1,0 +1,418 @@
+// Package storetest is what every storage engine must do: one suite, run over each.
+//
+// It owns no engine and knows no SQL.
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/invite"
+)
+
+// Engine opens a store over the same data each time it is called.
+type Engine func(t testing.TB) *store.Store
+
+// Exercise runs the suite. fresh returns an engine over data of its own.
+func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, Engine)
+	}{
+		{"TimelinesAreContiguous", contiguous},
+		{"ARefusalChangesNothing", refusal},
+		{"UnitsOfABatchSeeEachOther", batch},
+		{"MoreIsLoadedOnTheWay", more},
+		{"AcksComeBeforeRecords", order},
+		{"APanicIsOneUnitsRefusal", panics},
+		{"AnUnwritableUnitFailsAlone", poison},
+		{"EverythingSurvivesReopening", reopen},
+		{"SnapshotsAreOfOneMoment", snapshots},
+		{"MarksExpire", marks},
+		{"OnlineRecordsAreNotKept", online},
+		{"GlareIsSeenInTheSameBatch", glare},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
+	}
+}
+
+func contiguous(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	const writers, each = 8, 50
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				mine, all := fmt.Sprintf("user:%d", w), "group:all"
+				if err := do(t, s, store.Need{Topics: []string{mine, all}}, func(w *store.World) error {
+					w.Append(all, store.Draft{Body: &note{"x"}})
+					w.Append(mine, store.Draft{Body: &note{fmt.Sprint(i)}})
+					return nil
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(records(t, s, "group:all", 0)); n != writers*each {
+		t.Errorf("%d records of %d", n, writers*each)
+	}
+	for w := range writers {
+		for i, b := range records(t, s, fmt.Sprintf("user:%d", w), 0) {
+			if b != fmt.Sprintf("%q", fmt.Sprint(i)) {
+				t.Fatalf("writer %d: record %d is %s", w, i, b)
+			}
+		}
+	}
+}
+
+func refusal(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, func(r []store.Record) { t.Errorf("a refusal was announced: %v", r) })
+	no := errors.New("no")
+	err := do(t, s, store.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *store.World) error {
+		w.Append("user:a", store.Draft{Body: &note{"x"}})
+		w.PutInvitation(invite.Invitation{Terms: invite.Terms{ID: "i", Inviter: "a"}})
+		w.PutMark(store.Mark{InviteID: "i", UserID: "a", ExpiresAt: w.Now + 1000})
+		return no
+	})
+	if !errors.Is(err, no) {
+		t.Errorf("the refusal came back as %v", err)
+	}
+	if v, err := s.Invitation(t.Context(), "i"); v != nil || err != nil {
+		t.Errorf("it is there: %v %v", v, err)
+	}
+	if list := records(t, s, "user:a", 0); len(list) != 0 {
+		t.Errorf("records: %v", list)
+	}
+}
+
+func newInvitation(id string, users ...string) (invite.Invitation, []invite.Invitee) {
+	return invite.New(invite.Terms{ID: id, Inviter: "a", GroupID: "g", Timeout: 60, Data: "d", Push: &invite.Push{Title: "t"}}, users, invite.Actor{User: "a", Device: "d1", RequestID: "r1"}, "print", 1<<42)
+}
+
+func put(w *store.World, v invite.Invitation, list []invite.Invitee) {
+	w.PutInvitation(v)
+	for _, p := range list {
+		w.PutInvitee(p)
+	}
+}
+
+func batch(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	v, list := newInvitation("i", "b", "c")
+	errs := together(t, s,
+		&store.Unit{Need: store.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(w *store.World) error { put(w, v, list); return nil }},
+		&store.Unit{Need: store.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}, Invitees: []store.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}}, Decide: func(w *store.World) error {
+			if n := len(w.OpenInvitees("i")); n != 2 {
+				return fmt.Errorf("%d are open after the first unit", n)
+			}
+			st, err := invite.Apply(*w.Invitation("i"), w.Invitee("i", "b"), invite.Answer{By: invite.Actor{User: "b"}}, w.Now)
+			if err != nil {
+				return err
+			}
+			w.PutInvitation(st.Invitation)
+			w.PutInvitee(st.Invitee)
+			w.Append("group:g", store.Draft{Device: "1", Body: &note{"+b"}})
+			return nil
+		}},
+		&store.Unit{Need: store.Need{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"}, OpenOfMember: []store.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(w *store.World) error {
+			if n := w.OpenInvitees("i"); len(n) != 1 || n[0].UserID != "c" {
+				return fmt.Errorf("open after the second unit: %v", n)
+			}
+			if ids := w.OpenInGroup("g"); !slices.Equal(ids, []string{"i"}) {
+				return fmt.Errorf("open in the group: %v", ids)
+			}
+			if ids := w.OpenOfMember(store.MemberKey{GroupID: "g", UserID: "c"}); !slices.Equal(ids, []string{"i"}) {
+				return fmt.Errorf("open of the member: %v", ids)
+			}
+			w.Append("group:g", store.Draft{Device: "2", Body: &note{"+c"}})
+			return nil
+		}})
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Records(t.Context(), "group:g", 0, 10, 1<<20)
+	if err != nil || len(p.Records) != 1 || string(p.Records[0].Body) != `"+b+c"` || p.Records[0].Device != "" {
+		t.Errorf("what was decided together is %+v, %v; want one record of both, for all devices", p.Records, err)
+	}
+}
+
+func more(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	v, list := newInvitation("i", "b", "c")
+	if err := do(t, s, store.Need{Topics: []string{"group:g"}}, func(w *store.World) error { put(w, v, list); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	runs := 0
+	err := do(t, s, store.Need{Topics: []string{"group:g"}}, func(w *store.World) error {
+		runs++
+		w.Append("group:g", store.Draft{Body: &note{"once"}})
+		if w.Invitation("i") == nil {
+			return &store.More{Need: store.Need{Invitations: []string{"i"}}}
+		}
+		if !w.HasOpen("i") {
+			return &store.More{Need: store.Need{OpenInvitees: []string{"i"}, Topics: []string{"user:z"}}}
+		}
+		w.Append("user:z", store.Draft{Body: &note{fmt.Sprint(len(w.OpenInvitees("i")))}})
+		return nil
+	})
+	if err != nil || runs != 3 {
+		t.Errorf("%d runs, %v", runs, err)
+	}
+	if list := records(t, s, "group:g", 0); len(list) != 1 {
+		t.Errorf("a unit that was run again appended %v", list)
+	}
+	if list := records(t, s, "user:z", 0); !slices.Equal(list, []string{`"2"`}) {
+		t.Errorf("it saw %v", list)
+	}
+	err = do(t, s, store.Need{}, func(*store.World) error { return &store.More{Need: store.Need{Groups: []string{"g"}}} })
+	if im.CodeOf(err) != im.CodeInternal {
+		t.Errorf("a unit that never has enough: %v", err)
+	}
+}
+
+func order(t *testing.T, open Engine) {
+	s := open(t)
+	var mu sync.Mutex
+	var log []string
+	say := func(what string) { mu.Lock(); log = append(log, what); mu.Unlock() }
+	last := make(chan struct{})
+	stop := run(t, s, func(list []store.Record) {
+		for _, r := range list {
+			say("event " + string(r.Body))
+			if string(r.Body) == `"99"` {
+				close(last)
+			}
+		}
+	})
+	for i := range 100 {
+		if err := s.Do(&store.Unit{Need: store.Need{Topics: []string{"user:a"}},
+			Decide: func(w *store.World) error {
+				w.Append("user:a", store.Draft{Body: &note{fmt.Sprint(i)}})
+				return nil
+			},
+			Done: func(error) { say(fmt.Sprintf("ack %d", i)) }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-last
+	stop()
+	for i := range 100 {
+		ack, event := slices.Index(log, fmt.Sprintf("ack %d", i)), slices.Index(log, fmt.Sprintf("event %q", fmt.Sprint(i)))
+		if ack < 0 || event < ack {
+			t.Fatalf("unit %d: ack at %d, event at %d", i, ack, event)
+		}
+		if i > 0 && event < slices.Index(log, fmt.Sprintf("event %q", fmt.Sprint(i-1))) {
+			t.Fatalf("event %d came before the one before it", i)
+		}
+	}
+}
+
+func panics(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	errs := together(t, s,
+		&store.Unit{Need: store.Need{Topics: []string{"user:a"}}, Decide: func(w *store.World) error { w.Append("user:undeclared", store.Draft{Body: &note{"x"}}); return nil }},
+		&store.Unit{Need: store.Need{Topics: []string{"user:a"}}, Decide: func(w *store.World) error { w.Append("user:a", store.Draft{Body: &note{"y"}}); return nil }})
+	if im.CodeOf(errs[0]) != im.CodeInternal || errs[1] != nil {
+		t.Errorf("%v", errs)
+	}
+}
+
+func poison(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	good := func(topic string) *store.Unit {
+		return &store.Unit{Need: store.Need{Topics: []string{topic}}, Decide: func(w *store.World) error { w.Append(topic, store.Draft{Body: &note{"y"}}); return nil }}
+	}
+	if err := do(t, s, store.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *store.World) error {
+		v, _ := newInvitation("i")
+		w.PutInvitation(v)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	// It puts an invitation that it did not look for, so that the database finds the id taken.
+	bad := &store.Unit{Need: store.Need{Topics: []string{"user:a"}}, Decide: func(w *store.World) error {
+		v, _ := newInvitation("i")
+		w.PutInvitation(v)
+		return nil
+	}}
+	errs := together(t, s, good("user:b"), bad, good("user:c"))
+	if errs[0] != nil || im.CodeOf(errs[1]) != im.CodeInternal || errs[2] != nil {
+		t.Errorf("%v", errs)
+	}
+	if len(records(t, s, "user:b", 0)) != 1 || len(records(t, s, "user:c", 0)) != 1 {
+		t.Error("a neighbour of the unit was lost or doubled")
+	}
+}
+
+func reopen(t *testing.T, open Engine) {
+	s := open(t)
+	stop := run(t, s, nil)
+	v, list := newInvitation("i", "b", "c")
+	v.Modified = invite.Mark{Device: "m", RequestID: "mr"}
+	if err := do(t, s, store.Need{Topics: []string{"group:g", "user:a"}}, func(w *store.World) error {
+		put(w, v, list)
+		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Name: "n", Owner: "a", Join: im.JoinFree, Members: 1, CreatedAt: 5})
+		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
+		w.Append("user:a", store.Draft{Device: "dev", Listen: store.ListenTo("group:g", 2), Body: &note{"x"}})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	epoch := s.Epoch()
+	stop()
+	s = open(t)
+	run(t, s, nil)
+	if s.Epoch() != epoch || epoch == "" {
+		t.Errorf("the epoch was %q and is %q", epoch, s.Epoch())
+	}
+	got, err := s.Invitation(t.Context(), "i")
+	if err != nil || got == nil {
+		t.Fatalf("%v %v", got, err)
+	}
+	if *got.Push != *v.Push {
+		t.Errorf("push %+v", got.Push)
+	}
+	got.Push, v.Push = nil, nil
+	if *got != v {
+		t.Errorf("it came back as\n%+v, and was\n%+v", *got, v)
+	}
+	if p, err := s.Invitees(t.Context(), "i", 0, 10); err != nil || len(p) != 2 || p[0] != list[0] || p[1] != list[1] {
+		t.Errorf("invitees %+v %v", p, err)
+	}
+	p, err := s.Records(t.Context(), "user:a", 0, 10, 1<<20)
+	if err != nil || len(p.Records) != 1 || p.Records[0].Device != "dev" || p.Records[0].Listen != "+group:g@2" {
+		t.Errorf("records %+v %v", p, err)
+	}
+	var due []store.Deadline
+	if err := s.Deadlines(t.Context(), func(d store.Deadline) { due = append(due, d) }); err != nil || len(due) != 1 || due[0] != (store.Deadline{InviteID: "i", Due: v.Due}) {
+		t.Errorf("deadlines %+v %v", due, err)
+	}
+	if head, err := s.Head(t.Context(), "user:a"); head != 1 || err != nil {
+		t.Errorf("head %d %v", head, err)
+	}
+}
+
+func snapshots(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	v, list := newInvitation("i", "b", "c")
+	if err := do(t, s, store.Need{Topics: []string{"group:g", "user:b"}}, func(w *store.World) error {
+		put(w, v, list)
+		w.PutMember(im.Member{GroupID: "g", UserID: "b", Role: im.RoleMember, JoinedSeq: 0})
+		w.Append("group:g", store.Draft{Body: &note{"x"}})
+		w.Append("user:b", store.Draft{Body: &note{"y"}})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := s.Snapshot(t.Context(), "b")
+	if err != nil || snap.Head != 1 || len(snap.Groups) != 1 || snap.Groups[0].Head != 1 || len(snap.Invitations) != 1 || snap.Invitations[0].Mine.UserID != "b" {
+		t.Errorf("b sees %+v, %v", snap, err)
+	}
+	snap, err = s.Snapshot(t.Context(), "a")
+	if err != nil || len(snap.Invitations) != 1 || snap.Invitations[0].Mine != nil {
+		t.Errorf("a sees %+v, %v", snap, err)
+	}
+	snap, err = s.Snapshot(t.Context(), "stranger")
+	if err != nil || snap.Head != 0 || len(snap.Invitations) != 0 {
+		t.Errorf("a stranger sees %+v, %v", snap, err)
+	}
+}
+
+func marks(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	need := store.Need{Marks: []store.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
+	if err := do(t, s, need, func(w *store.World) error {
+		w.PutMark(store.Mark{InviteID: "i", UserID: "a", Target: "t", ExpiresAt: w.Now + 60_000})
+		w.PutMark(store.Mark{InviteID: "old", UserID: "a", ExpiresAt: w.Now})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.TrimNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := do(t, s, need, func(w *store.World) error {
+		if m := w.Mark("i", "a"); m == nil || m.Target != "t" {
+			t.Errorf("the mark is %+v", m)
+		}
+		if m := w.Mark("old", "a"); m != nil {
+			t.Errorf("the expired mark is %+v", m)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func online(t *testing.T, open Engine) {
+	s := open(t)
+	got := make(chan store.Record, 2)
+	run(t, s, func(list []store.Record) {
+		for _, r := range list {
+			got <- r
+		}
+	})
+	if err := do(t, s, store.Need{Topics: []string{"user:a"}}, func(w *store.World) error {
+		w.Append("user:a", store.Draft{Online: true, Body: &note{"now"}})
+		w.Append("user:a", store.Draft{Body: &note{"kept"}})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-got; r.Seq != 0 || !strings.Contains(string(r.Body), "now") {
+		t.Errorf("%+v", r)
+	}
+	if r := <-got; r.Seq != 1 {
+		t.Errorf("%+v", r)
+	}
+	if list := records(t, s, "user:a", 0); len(list) != 1 {
+		t.Errorf("kept: %v", list)
+	}
+}
+
+func glare(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	terms := invite.Terms{ID: "i", Inviter: "a", Timeout: 60, MergeGlare: true}
+	v, list := invite.New(terms, []string{"b"}, invite.Actor{User: "a"}, "p", 1000)
+	key := store.GlareKey{From: "a", To: "b"}
+	look := func(want string) *store.Unit {
+		return &store.Unit{Need: store.Need{Topics: []string{"user:a", "user:b"}, Glare: []store.GlareKey{key}}, Decide: func(w *store.World) error {
+			if got := w.Glare(key); got != want {
+				return fmt.Errorf("glare is %q, want %q", got, want)
+			}
+			return nil
+		}}
+	}
+	open1 := &store.Unit{Need: store.Need{Topics: []string{"user:a", "user:b"}}, Decide: func(w *store.World) error { put(w, v, list); return nil }}
+	if err := errors.Join(together(t, s, open1, look("i"))...); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(together(t, s, look("i"))...); err != nil {
+		t.Error(err)
+	}
+	end := &store.Unit{Need: store.Need{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"}, OpenInvitees: []string{"i"}}, Decide: func(w *store.World) error {
+		c := invite.Leave(*w.Invitation("i"), w.OpenInvitees("i"), 2000)
+		put(w, c.Invitation, c.Invitees)
+		return nil
+	}}
+	if err := errors.Join(together(t, s, end, look(""))...); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,172 @@
+// Package frames throws arbitrary frames at a running server: it answers or closes, and goes on serving.
+package frames
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+
+	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/beckontest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/centrifugal/centrifuge/internal/dissolve.(*Dissolver).runWorker"),
+		goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge.(*Node).sendNodePing"),
+		goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge.(*Node).cleanNodeInfo"),
+		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"), // idle HTTP connections of the test's own client
+	)
+}
+
+// errorsLogged collects what the server logs as an error: a panic or a failure of ours.
+type errorsLogged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (e *errorsLogged) Write(b []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.buf.Write(b)
+}
+
+func (e *errorsLogged) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.buf.String()
+}
+
+func house(t testing.TB) (*beckontest.House, *errorsLogged) {
+	logged := &errorsLogged{}
+	h := beckontest.StartWith(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6, AddressRate: 1e6, AddressBurst: 1e6,
+		Log: slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelError}))})
+	return h, logged
+}
+
+func dial(t testing.TB, h *beckontest.House) *websocket.Conn {
+	t.Helper()
+	c, res, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(h.URL, "http")+"/connection/websocket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return c
+}
+
+// send writes frames and reads until the server closes or has answered a last ping-like call.
+func send(t testing.TB, h *beckontest.House, token string, binary bool, frames ...[]byte) {
+	t.Helper()
+	c := dial(t, h)
+	defer c.Close()
+	kind := websocket.TextMessage
+	if binary {
+		kind = websocket.BinaryMessage
+	}
+	if token != "" {
+		hello, _ := json.Marshal(map[string]any{"id": 1, "connect": map[string]any{"token": token}})
+		_ = c.WriteMessage(websocket.TextMessage, hello)
+	}
+	for _, f := range frames {
+		_ = c.WriteMessage(kind, f) // the server may have closed by now
+	}
+	last, _ := json.Marshal(map[string]any{"id": 4294967295, "rpc": map[string]any{"method": "listInvitations", "data": map[string]any{}}})
+	_ = c.WriteMessage(websocket.TextMessage, last)
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for {
+		_, b, err := c.ReadMessage()
+		if err != nil || bytes.Contains(b, []byte("4294967295")) {
+			return
+		}
+	}
+}
+
+func alive(t testing.TB, h *beckontest.House, logged *errorsLogged) {
+	t.Helper()
+	res, err := http.Get(h.URL + "/readyz")
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("the server is gone: %v %v", res, err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	if s := logged.String(); s != "" {
+		t.Fatalf("the server logged: %s", s)
+	}
+}
+
+func FuzzFrames(f *testing.F) {
+	h, logged := house(f)
+	token := h.Token("alice")
+	for _, verb := range []string{"invite", "accept", "nonsense"} {
+		f.Add(true, false, []byte(fmt.Sprintf(`{"id":2,"rpc":{"method":%q,"data":{"invitee":"bob","inviteID":"i"}}}`, verb)))
+	}
+	f.Add(true, false, []byte(`{"id":2,"subscribe":{"channel":"user:bob","recover":true}}`))
+	f.Add(true, false, []byte(`{"id":2,"publish":{"channel":"user:bob","data":{}}}`))
+	f.Add(true, false, []byte(`{"id":2,"history":{"channel":"user:bob","limit":10}}`))
+	f.Add(false, false, []byte(`{"id":1,"connect":{"token":"x","data":{"positions":{"user:alice":18446744073709551615}},"subs":{"user:alice":{"recover":true,"offset":18446744073709551615}}}}`))
+	f.Add(false, true, []byte{5, 8, 1, 34, 1, 0})
+	f.Fuzz(func(t *testing.T, connected, binary bool, frame []byte) {
+		who := ""
+		if connected {
+			who = token
+		}
+		send(t, h, who, binary, frame)
+		alive(t, h, logged)
+	})
+}
+
+// TestDoorsThatStayShut: a device subscribes to, publishes to and reads nothing by itself, and a refused call keeps the connection.
+func TestDoorsThatStayShut(t *testing.T) {
+	h, logged := house(t)
+	c := dial(t, h)
+	defer c.Close()
+	hello, _ := json.Marshal(map[string]any{"id": 1, "connect": map[string]any{"token": h.Token("mallory")}})
+	for id, frame := range []string{
+		string(hello),
+		`{"id":2,"subscribe":{"channel":"user:alice","recover":true}}`,
+		`{"id":3,"publish":{"channel":"user:mallory","data":{}}}`,
+		`{"id":4,"history":{"channel":"user:alice","limit":10}}`,
+		`{"id":5,"presence":{"channel":"user:alice"}}`,
+		`{"id":6,"rpc":{"method":"explode","data":{}}}`,
+		`{"id":7,"rpc":{"method":"invite","data":"not an object"}}`,
+		`{"id":8,"rpc":{"method":"createToken","data":{"userID":"alice"}}}`,
+		`{"id":9,"rpc":{"method":"listInvitations","data":{}}}`,
+	} {
+		if err := c.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
+			t.Fatal(err)
+		}
+		reply := answer(t, c, id+1)
+		refused := bytes.Contains(reply, []byte(`"error"`)) || bytes.Contains(reply, []byte(`"code":6017`))
+		if wantOK := id == 0 || id == 8; refused == wantOK {
+			t.Errorf("%s is answered %s", frame, reply)
+		}
+	}
+	alive(t, h, logged)
+}
+
+// answer reads until the reply to a command, over pushes.
+func answer(t *testing.T, c *websocket.Conn, id int) []byte {
+	t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(beckontest.Patience))
+	for {
+		_, b, err := c.ReadMessage()
+		if err != nil {
+			t.Fatalf("the connection was closed instead of command %d being answered: %v", id, err)
+		}
+		for _, line := range bytes.Split(b, []byte("\n")) {
+			if bytes.HasPrefix(line, []byte(fmt.Sprintf(`{"id":%d,`, id))) {
+				return line
+			}
+		}
+	}
+}
