@@ -85,7 +85,7 @@ func (c *connecting) listen(ctx context.Context, topic string, head, after, join
 		c.list = append(c.list, Listening{Topic: topic, Recover: true})
 		return nil
 	}
-	if pos, ok := c.hello.Positions[topic]; ok && c.stood == nil {
+	if pos, ok := c.hello.Positions[topic]; ok && len(c.stood) == 0 {
 		floor, err := c.e.store.Floor(ctx, topic)
 		if err != nil {
 			return err
