@@ -37,11 +37,11 @@ type phone struct {
 
 // call is an invitation as this phone sees it.
 type call struct {
-	id, from, reason string
-	group            string
-	mine             bool // this user was asked
-	open             bool
-	deadline         int64
+	id, from string
+	group    string
+	mine     bool // this user was asked
+	open     bool
+	deadline int64
 }
 
 // Run connects and obeys the keyboard.
@@ -105,10 +105,10 @@ func (p *phone) listener() client.Listener {
 	return client.Listener{
 		OnReceiveNewInvitation: p.incoming,
 		OnInviteeAccepted:      func(id, who, data string) { p.say(green, "%s accepted%s", who, quote(data)) },
-		OnInviteeRejected:      func(id, who, data string) { p.say(yellow, "%s declined%s%s", who, p.why(id), quote(data)) },
+		OnInviteeRejected:      func(id, who, data string) { p.say(yellow, "%s declined%s%s", who, p.why(id, who), quote(data)) },
 		OnInvitationCancelled: func(id, who, data string) {
 			p.ended(id)
-			p.say(yellow, "the call from %s was cancelled%s%s", who, p.why(id), quote(data))
+			p.say(yellow, "the call from %s was cancelled%s%s", who, p.why(id, ""), quote(data))
 		},
 		OnInvitationTimeout: func(id string, list []string) {
 			if slices.Contains(list, p.cmd.User) {
@@ -153,11 +153,9 @@ func (p *phone) note(m protocol.Signaling) {
 	if m.Deadline != 0 {
 		c.deadline = m.Deadline
 	}
-	c.reason = m.Reason
+	c.reasons = map[string]string{"": m.Reason}
 	for _, a := range m.Answers {
-		if a.Reason != "" {
-			c.reason = a.Reason
-		}
+		c.reasons[a.Invitee] = a.Reason
 	}
 	if m.Over {
 		c.open = false
@@ -255,11 +253,12 @@ func (p *phone) caller(id string) string {
 	return "somebody"
 }
 
-func (p *phone) why(id string) string {
+// why is the reason of an answer, or of the server when who is empty.
+func (p *phone) why(id, who string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := p.last[id]; c != nil && c.reason != "" && c.reason != "declined" {
-		return " (" + c.reason + ")"
+	if c := p.last[id]; c != nil && c.reasons[who] != "" && c.reasons[who] != "declined" {
+		return " (" + c.reasons[who] + ")"
 	}
 	return ""
 }

@@ -61,13 +61,6 @@ func (d *deadlines) next(now int64) (id string, wait time.Duration) {
 	return heap.Pop(&d.queue).(dueItem).id, 0
 }
 
-// pending is the number of invitations that wait for their deadline.
-func (d *deadlines) pending() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.queue.items)
-}
-
 type dueItem struct {
 	id  string
 	due int64

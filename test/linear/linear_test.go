@@ -71,7 +71,7 @@ func step(s state, in input, out output) []any {
 				next = append(next, now)
 			}
 		case now.action == "" && out.won:
-			next = append(next, state{in.action, in.device})
+			next = append(next, state(in))
 		case now.action != "" && !out.won && out.winner == now.action && (out.device == "" || out.device == now.device):
 			next = append(next, now)
 		}

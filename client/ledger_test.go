@@ -1,0 +1,138 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// The transport library ends these at their next tick after a shutdown, up to some seconds later.
+		goleak.IgnoreAnyFunction("github.com/centrifugal/centrifuge/internal/dissolve.(*Dissolver).runWorker"),
+		goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge.(*Node).sendNodePing"),
+		goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge.(*Node).cleanNodeInfo"),
+	)
+}
+
+func told(todo []notice) string {
+	words := []string{"new", "accepted", "rejected", "cancelled", "timeout", "modified", "ringing", "elsewhere"}
+	var out []string
+	for _, n := range todo {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", words[n.kind], n.user, n.data, strings.Join(n.list, ","))))
+	}
+	return strings.Join(out, "; ")
+}
+
+func event(action protocol.ActionType, change func(*protocol.Signaling)) protocol.Signaling {
+	m := protocol.Signaling{ActionType: action, InviteID: "i", Inviter: "alice"}
+	if change != nil {
+		change(&m)
+	}
+	return m
+}
+
+func invited(list ...string) protocol.Signaling {
+	return event(protocol.ActionInvite, func(m *protocol.Signaling) { m.InviteeList, m.Data = list, "d" })
+}
+
+func answers(over bool, who ...string) protocol.Signaling {
+	return event(protocol.ActionAccept, func(m *protocol.Signaling) {
+		for _, w := range who {
+			action := protocol.ActionAccept
+			if name, no := strings.CutPrefix(w, "!"); no {
+				w, action = name, protocol.ActionReject
+			}
+			m.Answers = append(m.Answers, protocol.Answer{Invitee: w, ActionType: action})
+		}
+		m.Over = over
+	})
+}
+
+func ended(action protocol.ActionType, from string, over bool, list ...string) protocol.Signaling {
+	return event(action, func(m *protocol.Signaling) { m.From, m.InviteeList, m.Over = from, list, over })
+}
+
+// TestLedger plays what one device hears, and what its callbacks are told.
+func TestLedger(t *testing.T) {
+	for _, c := range []struct {
+		name, me string
+		events   []protocol.Signaling
+		want     []string
+	}{
+		{"a call that is answered on another device", "bob", []protocol.Signaling{invited("bob"), answers(true, "bob")}, []string{"new alice d bob", "elsewhere  accept; accepted bob"}},
+		{"an invite that comes twice rings once", "bob", []protocol.Signaling{invited("bob"), invited("bob")}, []string{"new alice d bob", ""}},
+		{"one's own other device does not ring", "alice", []protocol.Signaling{invited("bob"), answers(true, "bob")}, []string{"", "accepted bob"}},
+		{"an onlooker sees it", "onlooker", []protocol.Signaling{invited("bob"), answers(true, "!bob")}, []string{"new alice d bob", "rejected bob"}},
+		{"answers decided together", "alice", []protocol.Signaling{invited("bob", "carol"), answers(true, "bob", "!carol")}, []string{"", "accepted bob; rejected carol"}},
+		{"a cancel for the others is not mine", "bob", []protocol.Signaling{invited("bob", "carol"), answers(false, "bob"), ended(protocol.ActionCancel, "alice", true, "carol")},
+			[]string{"new alice d bob,carol", "elsewhere  accept; accepted bob", ""}},
+		{"a timeout of the others is not mine", "bob", []protocol.Signaling{invited("bob", "carol"), answers(false, "!bob"), ended(protocol.ActionTimeout, "", true, "carol")},
+			[]string{"new alice d bob,carol", "elsewhere  reject; rejected bob", ""}},
+		{"my cancel from another device", "alice", []protocol.Signaling{invited("bob"), ended(protocol.ActionCancel, "alice", true, "bob")}, []string{"", "elsewhere  cancel"}},
+		{"cancelled", "bob", []protocol.Signaling{invited("bob"), ended(protocol.ActionCancel, "alice", true, "bob")}, []string{"new alice d bob", "cancelled alice"}},
+		{"cancelled twice is told once", "bob", []protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", false, "bob"), ended(protocol.ActionCancel, "alice", true, "bob")},
+			[]string{"new alice d bob,carol", "cancelled alice", ""}},
+		{"timed out", "bob", []protocol.Signaling{invited("bob"), ended(protocol.ActionTimeout, "", true, "bob")}, []string{"new alice d bob", "timeout   bob"}},
+		{"added", "dave", []protocol.Signaling{event(protocol.ActionAdd, func(m *protocol.Signaling) { m.InviteeList = []string{"dave"} })}, []string{"new alice  dave"}},
+		{"ringing", "alice", []protocol.Signaling{invited("bob"), event(protocol.ActionRinging, func(m *protocol.Signaling) { m.InviteeList = []string{"bob"} })}, []string{"", "ringing bob"}},
+	} {
+		l := newLedger()
+		l.me = c.me
+		var got []string
+		for _, m := range c.events {
+			got = append(got, told(l.event(m, false)))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: told %q, want %q", c.name, got, c.want)
+		}
+		if last := c.events[len(c.events)-1]; last.Over && len(l.held) != 0 {
+			t.Errorf("%s: an invitation that is over is still held", c.name)
+		}
+	}
+}
+
+func TestLedgerOfADeviceThatWasAway(t *testing.T) {
+	l := newLedger()
+	l.me = "bob"
+	open := protocol.Welcome{UserID: "bob", Invitations: []protocol.Invitation{{InviteID: "open", Inviter: "alice", Invitees: []protocol.Invitee{{UserID: "bob"}}}}}
+	if got := told(l.snapshot(open)); got != "new alice  bob" {
+		t.Errorf("the snapshot rings %q", got)
+	}
+	stale := invited("bob")
+	if got := told(l.event(stale, true)); got != "" {
+		t.Errorf("what was over rings %q", got)
+	}
+	if got := told(l.event(ended(protocol.ActionCancel, "alice", true, "bob"), true)); got != "" {
+		t.Errorf("its end is told: %q", got)
+	}
+	known := invited("bob")
+	known.InviteID = "open"
+	if got := told(l.event(known, true)); got != "" {
+		t.Errorf("what is in the snapshot rings twice: %q", got)
+	}
+	if got := l.doubtful(protocol.Welcome{}); !slices.Equal(got, []string{"open"}) {
+		t.Errorf("in doubt after a reload: %v", got)
+	}
+	if got := told(l.lost("open")); got != "cancelled alice" {
+		t.Errorf("its end, missed for good, is told %q", got)
+	}
+	l.acted("gone", invite.Accepted) // unknown ids are nothing to remember
+}
+
+func TestAddresses(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://h:1": "ws://h:1/connection/websocket", "https://h/beckon/": "wss://h/beckon/connection/websocket", "wss://h": "wss://h/connection/websocket",
+		"h:1": "", "ftp://h": "", "": "",
+	} {
+		if got, err := endpoint(in); got != want || (err != nil) != (want == "") {
+			t.Errorf("%q is %q, %v", in, got, err)
+		}
+	}
+}
