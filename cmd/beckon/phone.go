@@ -42,6 +42,7 @@ type call struct {
 	mine     bool // this user was asked
 	open     bool
 	deadline int64
+	reasons  map[string]string // why, by invitee; the server's own under ""
 }
 
 // Run connects and obeys the keyboard.
