@@ -6,11 +6,15 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
+	"testing"
 
 	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/protocol"
 )
+
+func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
 
 // house runs a server for an example; in your program it runs elsewhere.
 func house() (url string, token func(user string) string, stop func()) {

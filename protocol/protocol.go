@@ -48,10 +48,10 @@ type Signaling struct {
 
 	InviteID     string   `json:"inviteID"`
 	Inviter      string   `json:"inviter"`
-	InviteeList  []string `json:"inviteeList,omitempty"` // invite: all; else the invitees this is about
-	Everyone     bool     `json:"everyone,omitempty"`    // invite: every member but the inviter, instead of inviteeList
-	InviteeCount int      `json:"inviteeCount,omitempty"`
-	Answers      []Answer `json:"answers,omitempty"` // accept and reject: one or more, in the order they were decided
+	InviteeList  []string `json:"inviteeList,omitempty"`  // invite: all; else the invitees this is about
+	Everyone     bool     `json:"everyone,omitempty"`     // invite: every member but the inviter, instead of inviteeList
+	InviteeCount int      `json:"inviteeCount,omitempty"` // with everyone: how many that are
+	Answers      []Answer `json:"answers,omitempty"`      // accept and reject: one or more, in the order they were decided
 	Data         string   `json:"data,omitempty"`
 	Reason       string   `json:"reason,omitempty"` // cancel: "answered", "left", or none for the inviter's own
 	RoomID       string   `json:"roomID,omitempty"`

@@ -93,7 +93,8 @@ type AddInviteesRequest struct {
 
 // RingRequest says that a device alerts its person.
 type RingRequest struct {
-	InviteID string `json:"inviteID" doc:"The invitation."`
+	InviteID  string `json:"inviteID" doc:"The invitation."`
+	RequestID string `json:"requestID,omitempty" doc:"Names this call. Ringing twice is harmless with or without it."`
 }
 
 // ActionResponse acknowledges an action.
@@ -205,11 +206,11 @@ type JoinedResponse struct {
 type CreateTokenRequest struct {
 	UserID   string `json:"userID" doc:"Whose device."`
 	DeviceID string `json:"deviceID,omitempty" doc:"Binds the token to this device."`
-	TTL      int64  `json:"ttl,omitempty" doc:"Seconds until it expires, at most a year; 0 never expires."`
+	TTL      int64  `json:"ttl,omitempty" doc:"Seconds until it expires, at most a year. Default: 86400, a day."`
 }
 
 // CreateTokenResponse is a device's token.
 type CreateTokenResponse struct {
 	Token    string `json:"token"`
-	ExpireAt int64  `json:"expireAt,omitempty"` // unix seconds
+	ExpireAt int64  `json:"expireAt"` // unix seconds
 }

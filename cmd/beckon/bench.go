@@ -33,6 +33,7 @@ type benchCmd struct {
 	Payload  int           `help:"Bytes of data in each invite." default:"200"`
 	Idle     bool          `help:"Only connect, and report the server's memory per user."`
 	Deadline int           `help:"Only open this many invitations that time out, and report how late they do." default:"0" name:"deadlines"`
+	Open     int           `help:"Only open this many invitations with a deadline in an hour, and leave them open." default:"0"`
 	Spread   time.Duration `help:"With --deadlines: over how long the deadlines are spread, in whole seconds." default:"30s"`
 	PID      int           `help:"The server's process, for its CPU and memory. Default: found by the address." name:"pid"`
 	JSON     bool          `help:"Print JSON instead of a table."`
@@ -76,6 +77,8 @@ func (c *benchCmd) Run(ctx context.Context) error {
 		err = b.idle(ctx, &res, before)
 	case c.Deadline > 0:
 		err = b.deadlines(ctx, &res)
+	case c.Open > 0:
+		err = b.leaveOpen(ctx, &res)
 	default:
 		err = b.load(ctx, &res)
 	}
@@ -176,7 +179,7 @@ func (b *bench) close() {
 // heard is what user i is told.
 func (b *bench) heard(i int, m protocol.Signaling) {
 	switch {
-	case m.ActionType == protocol.ActionInvite && m.Inviter != b.name(i) && b.onEnd == nil:
+	case m.ActionType == protocol.ActionInvite && m.Inviter != b.name(i) && b.cmd.Deadline+b.cmd.Open == 0:
 		go func() { // an answer waits for its ack, a callback must not
 			if _, err := b.users[i].Accept(context.Background(), m.InviteID, ""); err != nil {
 				b.failed.Add(1)

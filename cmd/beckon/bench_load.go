@@ -184,7 +184,11 @@ func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 		}
 	}
 	begun := time.Now()
-	if err := b.openMany(ctx, func(id string, at int64) { mu.Lock(); due[id] = at; mu.Unlock() }); err != nil {
+	lead := time.Duration(b.cmd.Deadline) * time.Second / 2500 // what opening them takes, about
+	err := b.openMany(ctx, b.cmd.Deadline, func(n int) time.Time {
+		return begun.Add(lead + time.Duration(float64(b.cmd.Spread)*float64(n)/float64(b.cmd.Deadline)))
+	}, func(id string, at int64) { mu.Lock(); due[id] = at; mu.Unlock() })
+	if err != nil {
 		return err
 	}
 	opened := time.Since(begun)
@@ -204,19 +208,27 @@ func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 	return nil
 }
 
-// openMany opens the invitations so that their deadlines fall evenly into the spread, which begins when all are open.
-func (b *bench) openMany(ctx context.Context, note func(id string, at int64)) error {
+// leaveOpen opens invitations with an hour to go, and reports the server's memory with them.
+func (b *bench) leaveOpen(ctx context.Context, res *benchResult) error {
+	begun := time.Now()
+	hour := begun.Add(time.Hour)
+	if err := b.openMany(ctx, b.cmd.Open, func(int) time.Time { return hour }, func(string, int64) {}); err != nil {
+		return err
+	}
+	res.Mode, res.RSS = fmt.Sprintf("%d invitations opened in %.1f s", b.cmd.Open, time.Since(begun).Seconds()), residentBytes(b.cmd.PID)
+	return nil
+}
+
+// openMany opens n invitations that nobody answers; target says when each shall be due, to the second.
+func (b *bench) openMany(ctx context.Context, n int, target func(int) time.Time, note func(id string, at int64)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(256)
 	data := string(make7bit(b.cmd.Payload))
-	start := time.Now()
-	lead := time.Duration(b.cmd.Deadline) * time.Second / 2500 // what opening them takes, about
-	for n := range b.cmd.Deadline {
+	for i := range n {
 		g.Go(func() error {
-			target := start.Add(lead + time.Duration(float64(b.cmd.Spread)*float64(n)/float64(b.cmd.Deadline)))
-			wait := max(1, int64(time.Until(target)/time.Second))
+			wait := max(1, int64(time.Until(target(i))/time.Second))
 			id := client.NewID()
-			res, err := b.users[n%len(b.users)].Invite(ctx, protocol.InviteRequest{Invitee: b.name((n + 1) % len(b.users)),
+			res, err := b.users[i%len(b.users)].Invite(ctx, protocol.InviteRequest{Invitee: b.name((i + 1) % len(b.users)),
 				InviteOptions: protocol.InviteOptions{InviteID: id, Data: data, Timeout: wait}})
 			if err == nil {
 				note(id, res.Invitation.Deadline)

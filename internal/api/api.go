@@ -204,13 +204,39 @@ func decode(data []byte, into any) error {
 	return nil
 }
 
+// wireField is a field's name without those of our own structs that it stands in.
+func wireField(path string) string {
+	var keep []string
+	for _, p := range strings.Split(path, ".") {
+		if p != "" && (p[0] < 'A' || p[0] > 'Z') {
+			keep = append(keep, p)
+		}
+	}
+	return strings.Join(keep, ".")
+}
+
+// wireType is what JSON calls a type.
+func wireType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "an object"
+	}
+	return "a whole number"
+}
+
 func badJSON(err error) error {
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &typ) {
 		if typ.Field == "" {
 			return im.Bad("body", "is a JSON "+typ.Value+"; it must be an object")
 		}
-		return im.Bad(typ.Field, "is a JSON "+typ.Value+"; it must be of type "+typ.Type.String())
+		return im.Bad(wireField(typ.Field), "is a JSON "+typ.Value+"; it must be "+wireType(typ.Type))
 	}
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		field = strings.Trim(field, `"`)

@@ -84,7 +84,7 @@ func post(t testing.TB, web *httptest.Server, verb, user, body string) (int, []b
 // TestBadInput walks the table of verbs: a verb without a bad case here fails, so that none is forgotten.
 func TestBadInput(t *testing.T) {
 	cases := map[string][]struct{ body, field string }{
-		"invite":             {{`{}`, "inviteeList"}, {`{"invitee":"bob","timeout":-1}`, "timeout"}, {`{"invitee":"bob","inviteID":"a/b"}`, "inviteID"}, {`{"invitee":"bob","inviteeList":["c"]}`, "invitee"}, {`{"invitee":7}`, "invitee"}, {`{"invitee":"bob","requestID":"` + strings.Repeat("r", 65) + `"}`, "requestID"}, {`{"invitee":"bob","offlinePush":{"ttl":-1}}`, "offlinePush.ttl"}},
+		"invite":             {{`{}`, "invitee"}, {`{"invitee":"alice"}`, "invitee"}, {`{"inviteeList":["bob","alice"]}`, "inviteeList"}, {`{"invitee":"bob","timeout":"soon"}`, "timeout"}, {`{"invitee":"bob","timeout":1.5}`, "timeout"}, {`{"invitee":"bob","timeout":-1}`, "timeout"}, {`{"invitee":"bob","inviteID":"a/b"}`, "inviteID"}, {`{"invitee":"bob","inviteeList":["c"]}`, "invitee"}, {`{"invitee":7}`, "invitee"}, {`{"invitee":"bob","requestID":"` + strings.Repeat("r", 65) + `"}`, "requestID"}, {`{"invitee":"bob","offlinePush":{"ttl":-1}}`, "offlinePush.ttl"}},
 		"inviteInGroup":      {{`{}`, "groupID"}, {`{"groupID":"g","everyone":true,"inviteeList":["b"]}`, "everyone"}, {`{"groupID":"g","inviteeList":["b"],"notify":"all"}`, "notify"}, {`{"groupID":"none","inviteeList":["b"]}`, "groupID"}},
 		"accept":             {{`{}`, "inviteID"}, {`{"inviteID":"none"}`, "inviteID"}, {`{"inviteID":"i","data":"` + strings.Repeat("x", 12<<10+1) + `"}`, "data"}},
 		"reject":             {{`{}`, "inviteID"}, {`{"inviteID":"i","reason":"` + strings.Repeat("x", 257) + `"}`, "reason"}},

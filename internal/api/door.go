@@ -112,22 +112,25 @@ func (a *API) createToken(_ context.Context, _ engine.Caller, req protocol.Creat
 			return res, err
 		}
 	}
-	if req.TTL < 0 || req.TTL > maxTTL {
-		return res, im.Bad("ttl", "is out of range; it is seconds from 0 (never expires) to 31536000")
+	switch {
+	case req.TTL == 0:
+		req.TTL = defaultTTL
+	case req.TTL < 0 || req.TTL > maxTTL:
+		return res, im.Bad("ttl", "is out of range; it is seconds from 1 to 31536000")
 	}
 	token, err := a.auth.Mint(req.UserID, req.DeviceID, time.Duration(req.TTL)*time.Second)
 	if err != nil {
 		return res, &im.Error{Code: im.CodeBadParameter, Message: err.Error()}
 	}
-	res.Token = token
-	if req.TTL > 0 {
-		res.ExpireAt = a.opt.Auth.now().Unix() + req.TTL
-	}
+	res.Token, res.ExpireAt = token, a.opt.Auth.now().Unix()+req.TTL
 	return res, nil
 }
 
-// maxTTL is the longest life of a minted token, in seconds.
-const maxTTL = 365 * 24 * 3600
+// The usual and the longest life of a minted token, in seconds.
+const (
+	defaultTTL = 24 * 3600
+	maxTTL     = 365 * 24 * 3600
+)
 
 func (o *AuthOptions) now() time.Time {
 	if o.Now == nil {

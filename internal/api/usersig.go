@@ -68,7 +68,7 @@ func (u *userSig) signature(key string) string {
 func checkUserSig(token string, appID int64, key string, now time.Time) (Identity, error) {
 	u, err := readUserSig(token)
 	if err != nil {
-		return Identity{}, &im.Error{Code: im.CodeTokenMalformed, Message: "the token is neither a JWT nor a UserSig", Cause: err}
+		return Identity{}, &im.Error{Code: im.CodeTokenMalformed, Message: "the token is neither a key of this server, nor a JWT, nor a UserSig", Cause: err}
 	}
 	switch {
 	case key == "":

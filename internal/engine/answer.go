@@ -21,7 +21,7 @@ func (e *Engine) Reject(by Caller, req protocol.RejectRequest, done func(protoco
 
 // Ring notes that a device of the caller alerts its person.
 func (e *Engine) Ring(by Caller, req protocol.RingRequest, done func(protocol.ActionResponse, error)) {
-	e.answer(by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.actor("")}, done)
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.actor(req.RequestID)}, done)
 }
 
 func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protocol.ActionResponse, error)) {
@@ -50,7 +50,10 @@ func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protoco
 			return protocol.ActionResponse{}, standing(err, v, me, by, w.Now)
 		}
 		after = s.Invitation
-		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Repeat: s.Repeat, Deadline: s.Invitee.Deadline, ServerTime: w.Now}
+		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Repeat: s.Repeat, ServerTime: w.Now}
+		if a.Act == invite.Ring {
+			res.Deadline = s.Invitee.Deadline
+		}
 		if s.Repeat {
 			return res, nil
 		}

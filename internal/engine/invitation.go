@@ -28,12 +28,20 @@ type opening struct {
 // Invite opens an invitation to one person, or to several without a group.
 func (e *Engine) Invite(by Caller, req protocol.InviteRequest, done func(protocol.InviteResponse, error)) {
 	invitees := req.InviteeList
-	if req.Invitee != "" {
-		if len(invitees) > 0 {
-			done(protocol.InviteResponse{}, im.Bad("invitee", "excludes inviteeList: give one of them"))
-			return
-		}
-		invitees = []string{req.Invitee}
+	var err error
+	switch {
+	case req.Invitee != "" && len(invitees) > 0:
+		err = im.Bad("invitee", "excludes inviteeList: give one of them")
+	case req.Invitee == by.UserID:
+		err = im.Bad("invitee", "is the inviter")
+	case req.Invitee != "":
+		invitees, err = []string{req.Invitee}, im.CheckUserID("invitee", req.Invitee)
+	case len(invitees) == 0:
+		err = im.Bad("invitee", "is missing: give it, or inviteeList")
+	}
+	if err != nil {
+		done(protocol.InviteResponse{}, err)
+		return
 	}
 	terms := termsOf(by, req.InviteOptions)
 	terms.MergeGlare, terms.Notify = req.MergeGlare, invite.NotifyMembers

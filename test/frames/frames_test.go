@@ -14,20 +14,12 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/centrifugal/centrifuge/internal/dissolve.(*Dissolver).runWorker"),
-		goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge.(*Node).sendNodePing"),
-		goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge.(*Node).cleanNodeInfo"),
-		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"), // idle HTTP connections of the test's own client
-	)
-}
+func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
 
 // errorsLogged collects what the server logs as an error: a panic or a failure of ours.
 type errorsLogged struct {
@@ -93,7 +85,7 @@ func send(t testing.TB, h *beckontest.House, token string, binary bool, frames .
 
 func alive(t testing.TB, h *beckontest.House, logged *errorsLogged) {
 	t.Helper()
-	res, err := http.Get(h.URL + "/readyz")
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(h.URL + "/readyz")
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("the server is gone: %v %v", res, err)
 	}

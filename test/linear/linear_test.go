@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
-	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
@@ -25,13 +24,7 @@ import (
 
 var races = flag.Int("linear.races", 10_000, "how many invitations race")
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/centrifugal/centrifuge/internal/dissolve.(*Dissolver).runWorker"),
-		goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge.(*Node).sendNodePing"),
-		goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge.(*Node).cleanNodeInfo"),
-	)
-}
+func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
 
 // input is one client's attempt.
 type input struct {
