@@ -93,8 +93,13 @@ func (s *Server) Run(ctx context.Context) error {
 	// The order of stopping: sessions and deadlines first, then the store, which finishes what they asked for.
 	stopStore, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	ctx, fail := context.WithCancel(ctx)
+	defer fail()
 	var storing errgroup.Group
-	storing.Go(func() error { return s.store.Run(stopStore) })
+	storing.Go(func() error {
+		defer fail() // without a store there is no server
+		return s.store.Run(stopStore)
+	})
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.delivery.Run(gctx) })
 	g.Go(func() error { return s.engine.Run(gctx) })

@@ -85,18 +85,16 @@ func fillID(id *string) {
 }
 
 func (c *Client) invite(ctx context.Context, verb, id string, req any, invitees []string) (res protocol.InviteResponse, err error) {
-	told := make(chan struct{})
-	c.mu.Lock()
-	c.pending[id] = told
-	c.mu.Unlock()
-	err = c.Call(ctx, verb, req, &res)
-	c.mu.Lock()
-	if err == nil {
-		c.ledger.opened(res.Invitation, invitees)
+	holds := []string{id}
+	if r, ok := req.(protocol.InviteRequest); ok && r.MergeGlare {
+		holds = append(holds, glareWith(r.Invitee)) // the answer may be about an invitation of theirs
 	}
-	delete(c.pending, id)
-	c.mu.Unlock()
-	close(told)
+	defer c.hold(holds...)()
+	if err = c.Call(ctx, verb, req, &res); err == nil {
+		c.mu.Lock()
+		c.ledger.opened(&res, invitees)
+		c.mu.Unlock()
+	}
 	return res, err
 }
 
@@ -113,9 +111,10 @@ func (c *Client) Reject(ctx context.Context, inviteID, data, reason string) (pro
 }
 
 func (c *Client) decide(ctx context.Context, verb, id string, req any, state invite.State) (res protocol.ActionResponse, err error) {
+	defer c.hold(id)()
 	if err = c.Call(ctx, verb, req, &res); err == nil {
 		c.mu.Lock()
-		c.ledger.acted(id, state)
+		c.ledger.acted(id, state, res.Over)
 		c.mu.Unlock()
 	}
 	return res, err
@@ -124,7 +123,12 @@ func (c *Client) decide(ctx context.Context, verb, id string, req any, state inv
 // Cancel ends the invitees that are still open: all of them, or those named.
 func (c *Client) Cancel(ctx context.Context, req protocol.CancelRequest) (res protocol.ActionResponse, err error) {
 	fillID(&req.RequestID)
-	return res, c.Call(ctx, "cancel", req, &res)
+	if err = c.Call(ctx, "cancel", req, &res); err == nil && res.Over {
+		c.mu.Lock()
+		c.ledger.end(req.InviteID)
+		c.mu.Unlock()
+	}
+	return res, err
 }
 
 // ModifyInvitation replaces the data of an open invitation.
@@ -211,29 +215,23 @@ func GetSignalingInfo(message []byte) *SignalingInfo {
 // is refused with 8012, what is over with 8010.
 func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*protocol.Invitation, error) {
 	c.mu.Lock()
-	known := c.ledger.held[info.InviteID] != nil
+	known, _ := c.ledger.find(info.InviteID)
 	c.mu.Unlock()
-	if known {
+	if known != nil {
 		return nil, &protocol.Error{Code: im.CodeExists, Message: "this device holds the invitation already"}
 	}
-	res, err := c.GetInvitation(ctx, protocol.GetInvitationRequest{InviteID: info.InviteID, Limit: 1000})
+	res, err := c.GetInvitation(ctx, protocol.GetInvitationRequest{InviteID: info.InviteID, Limit: 1})
 	if err != nil {
 		return nil, err
 	}
 	v := *res.Invitation
-	var mine []protocol.Invitee
-	for _, p := range v.Invitees {
-		if p.UserID == c.Welcome().UserID {
-			mine = append(mine, p)
-		}
-	}
-	if len(mine) == 0 || mine[0].State != invite.Open {
+	if res.Mine == nil || res.Mine.State != invite.Open {
 		return &v, &protocol.Error{Code: im.CodeOver, Message: "the invitation is no longer open for this user", Invitation: &v}
 	}
-	v.Invitees = mine
+	v.Invitees = []protocol.Invitee{*res.Mine}
 	c.events.put(func() {
 		c.mu.Lock()
-		todo := c.ledger.snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}})
+		todo := c.ledger.snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}, More: true}) // there may be others
 		c.mu.Unlock()
 		c.tell(todo)
 	})

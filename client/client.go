@@ -54,13 +54,13 @@ type Client struct {
 
 	mu       sync.Mutex
 	ledger   *ledger
-	pending  map[string]chan struct{} // invites whose ack is awaited: what they cause waits for it
+	pending  map[string]*held // calls whose answer is awaited: the events of their invitations wait for it
 	welcome  protocol.Welcome
+	snapshot protocol.Welcome // the welcome that the events heard now came after
 	seen     map[string]uint64
 	epoch    string
 	skew     time.Duration // server time minus ours
 	up       chan struct{} // closed while connected
-	isUp     bool
 	terminal error
 	trouble  error // why the last attempt to connect failed
 }
@@ -81,7 +81,7 @@ func New(opt Options) (*Client, error) {
 		opt.CallTimeout = 20 * time.Second
 	}
 	c := &Client{
-		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: newLedger(), pending: map[string]chan struct{}{},
+		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: newLedger(), pending: map[string]*held{},
 		seen: map[string]uint64{}, epoch: opt.Epoch, up: make(chan struct{}),
 	}
 	for t, seq := range opt.Positions {
@@ -140,6 +140,7 @@ func (c *Client) hook() {
 		if err := json.Unmarshal(e.Data, &w); err != nil {
 			return // not a Beckon server: calls will say so
 		}
+		c.arrived(w)
 		c.events.put(func() { c.welcomed(w) })
 		c.setUp(true, nil)
 	})
@@ -157,6 +158,15 @@ func (c *Client) hook() {
 			c.events.put(func() { c.reload([]string{e.Channel}) })
 		}
 	})
+	c.conn.OnUnsubscribed(func(e centrifuge.ServerUnsubscribedEvent) {
+		c.events.put(func() { c.forget(e.Channel) })
+	})
+	c.conn.OnMessage(func(e centrifuge.MessageEvent) {
+		var n protocol.Notice
+		if json.Unmarshal(e.Data, &n) == nil && n.Type == protocol.TypeReload {
+			c.events.put(func() { c.reload(n.Timelines) })
+		}
+	})
 	c.conn.OnPublication(func(e centrifuge.ServerPublicationEvent) {
 		c.events.put(func() { c.received(e.Channel, e.Offset, e.Data) })
 	})
@@ -167,21 +177,19 @@ func (c *Client) setUp(up bool, terminal error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.terminal = terminal
-	if up == c.isUp && terminal == nil {
-		return
-	}
-	c.isUp = up
 	if up {
 		c.trouble = nil
 	}
-	switch {
-	case up || terminal != nil: // wake those who wait
-		select {
-		case <-c.up:
-		default:
-			close(c.up)
-		}
+	open := true // those who wait still do
+	select {
+	case <-c.up:
+		open = false
 	default:
+	}
+	switch wake := up || terminal != nil; {
+	case wake && open:
+		close(c.up)
+	case !wake && !open:
 		c.up = make(chan struct{})
 	}
 }
@@ -232,6 +240,13 @@ func (c *Client) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return time.Now().Add(c.skew)
+}
+
+// forget drops the position in a timeline that this device does not read any more.
+func (c *Client) forget(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.seen, topic)
 }
 
 // Positions returns how far this device has come in each timeline, for Options when the program is started again.

@@ -22,11 +22,19 @@ func (c *Client) dispatch() {
 	}
 }
 
-func (c *Client) welcomed(w protocol.Welcome) {
+// arrived takes in what a connect reply says, at once: who waits for the connection reads it.
+func (c *Client) arrived(w protocol.Welcome) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.welcome, c.epoch = w, w.Epoch
 	c.skew = time.Until(time.UnixMilli(w.ServerTime))
 	c.ledger.me = w.UserID
+}
+
+// welcomed tells what a connect reply brought, in its place among the events.
+func (c *Client) welcomed(w protocol.Welcome) {
+	c.mu.Lock()
+	c.snapshot = w
 	for t, seq := range w.Positions {
 		if _, ok := c.seen[t]; !ok {
 			c.seen[t] = seq
@@ -56,13 +64,15 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		}
 	case *protocol.Signaling:
 		c.awaitAck(e.InviteID)
-		if c.opt.Listener.OnSignaling != nil {
-			c.opt.Listener.OnSignaling(*e)
-		}
+		c.awaitAck(glareWith(e.Inviter))
 		c.mu.Lock()
-		stale := seq != 0 && seq <= c.welcome.Positions[topic]
+		first := c.ledger.first(*e)
+		stale := seq != 0 && seq <= c.snapshot.Positions[topic] && !c.snapshot.More
 		todo := c.ledger.event(*e, stale)
 		c.mu.Unlock()
+		if first && c.opt.Listener.OnSignaling != nil {
+			c.opt.Listener.OnSignaling(*e)
+		}
 		c.tell(todo)
 	}
 	c.advance(topic, seq)
@@ -76,23 +86,56 @@ func (c *Client) advance(topic string, seq uint64) {
 	}
 }
 
-// awaitAck holds an event back until the caller of the invite that caused it has its answer. The ack came first on the
-// wire; this keeps the order up to the program.
-func (c *Client) awaitAck(inviteID string) {
+// glareWith is what an invite with mergeGlare holds beside its own id: events of invitations by the other person.
+func glareWith(user string) string { return "by " + user }
+
+// held counts the calls under way that hold back the events of an invitation.
+type held struct {
+	calls int
+	done  chan struct{}
+}
+
+// hold keeps the events of invitations back until the returned function is called: the answer to a call comes first on the
+// wire, and this keeps the order up to the program.
+func (c *Client) hold(ids ...string) (release func()) {
 	c.mu.Lock()
-	wait := c.pending[inviteID]
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		if c.pending[id] == nil {
+			c.pending[id] = &held{done: make(chan struct{})}
+		}
+		c.pending[id].calls++
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, id := range ids {
+			if h := c.pending[id]; h.calls > 1 {
+				h.calls--
+			} else {
+				delete(c.pending, id)
+				close(h.done)
+			}
+		}
+	}
+}
+
+// awaitAck waits until no call holds an invitation's events.
+func (c *Client) awaitAck(id string) {
+	c.mu.Lock()
+	h := c.pending[id]
 	c.mu.Unlock()
-	if wait != nil {
-		<-wait
+	if h != nil {
+		<-h.done
 	}
 }
 
 // reload brings what the device holds in line with the server after too much was missed.
 func (c *Client) reload(timelines []string) {
 	c.mu.Lock()
-	held := c.ledger.doubtful(c.welcome)
+	doubtful := c.ledger.doubtful(c.snapshot)
 	c.mu.Unlock()
-	for _, id := range held {
+	for _, id := range doubtful {
 		c.mu.Lock()
 		todo := c.ledger.lost(id)
 		c.mu.Unlock()

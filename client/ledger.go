@@ -10,8 +10,10 @@ import (
 // ledger knows the invitations that this device holds, and turns events into notices: no doubles, nobody else's ending
 // for one's own, and no ringing for what was over before it was heard. It does no I/O.
 type ledger struct {
-	me   string
-	held map[string]*entry
+	me    string
+	held  map[string]*entry
+	ended map[string]*entry
+	order []string // of the ended, the oldest first
 }
 
 type entry struct {
@@ -19,9 +21,55 @@ type entry struct {
 	groupID  string
 	invitees []string // empty when everyone was invited
 	everyone bool
-	mine     invite.State // when this user is an invitee
-	acted    bool         // this device has decided
-	stale    bool         // it was over before this device heard of it
+	online   bool               // online-only: its end is not kept for who was away
+	mine     invite.State       // when this user is an invitee
+	acted    bool               // this device has decided
+	stale    bool               // it was over before this device heard of it
+	live     bool               // heard of after the last connect's snapshot
+	heard    map[int64]struct{} // the versions that were heard: one event may come on two timelines
+}
+
+// maxEnded bounds the memory of invitations that are over: long enough for an event that comes on a second timeline.
+const maxEnded = 1000
+
+// end moves an invitation from the held to the ended, which answer only what comes twice.
+func (l *ledger) end(id string) {
+	e := l.held[id]
+	if e == nil {
+		return
+	}
+	delete(l.held, id)
+	l.ended[id] = e
+	l.order = append(l.order, id)
+	if len(l.order) > maxEnded {
+		delete(l.ended, l.order[0])
+		l.order = l.order[1:]
+	}
+}
+
+// find returns what is known of an invitation; over says that it has ended.
+func (l *ledger) find(id string) (e *entry, over bool) {
+	if e := l.held[id]; e != nil {
+		return e, false
+	}
+	return l.ended[id], l.ended[id] != nil
+}
+
+// first reports whether an event is heard for the first time.
+func (l *ledger) first(m protocol.Signaling) bool {
+	e, _ := l.find(m.InviteID)
+	if e == nil {
+		return true
+	}
+	_, twice := e.heard[m.Version]
+	return !twice
+}
+
+func (e *entry) hear(version int64) {
+	if e.heard == nil {
+		e.heard = map[int64]struct{}{}
+	}
+	e.heard[version] = struct{}{}
 }
 
 type noticeKind int
@@ -43,7 +91,7 @@ type notice struct {
 	list                          []string
 }
 
-func newLedger() *ledger { return &ledger{held: map[string]*entry{}} }
+func newLedger() *ledger { return &ledger{held: map[string]*entry{}, ended: map[string]*entry{}} }
 
 // isInvitee reports whether this user was asked.
 func (l *ledger) isInvitee(e *entry) bool {
@@ -53,12 +101,14 @@ func (l *ledger) isInvitee(e *entry) bool {
 // snapshot takes in what is open at connect.
 func (l *ledger) snapshot(w protocol.Welcome) []notice {
 	var todo []notice
+	open := map[string]bool{}
 	for i := range w.Invitations {
 		v := &w.Invitations[i]
-		if l.held[v.InviteID] != nil {
+		open[v.InviteID] = true
+		if known, _ := l.find(v.InviteID); known != nil {
 			continue
 		}
-		e := &entry{inviter: v.Inviter, groupID: v.GroupID, everyone: v.Everyone}
+		e := &entry{inviter: v.Inviter, groupID: v.GroupID, everyone: v.Everyone, online: v.OnlineUserOnly}
 		for _, p := range v.Invitees {
 			e.invitees = append(e.invitees, p.UserID)
 		}
@@ -67,15 +117,21 @@ func (l *ledger) snapshot(w protocol.Welcome) []notice {
 			todo = append(todo, notice{kind: noticeNew, inviteID: v.InviteID, user: v.Inviter, groupID: v.GroupID, list: e.invitees, data: v.Data})
 		}
 	}
+	for id, e := range l.held {
+		e.live = false
+		if e.online && !w.More && !open[id] && e.mine == invite.Open && l.isInvitee(e) {
+			todo = append(todo, l.lost(id)...) // its end was never kept for us
+		}
+	}
 	return todo
 }
 
-// doubtful lists what this user still held open and the snapshot does not know any more.
+// doubtful lists what this user still held open when it connected, and the snapshot did not know any more.
 func (l *ledger) doubtful(w protocol.Welcome) []string {
 	var list []string
 	for id, e := range l.held {
-		open := slices.ContainsFunc(w.Invitations, func(v protocol.Invitation) bool { return v.InviteID == id })
-		if l.isInvitee(e) && e.mine == invite.Open && !e.stale && !open {
+		open := w.More || slices.ContainsFunc(w.Invitations, func(v protocol.Invitation) bool { return v.InviteID == id })
+		if l.isInvitee(e) && e.mine == invite.Open && !e.stale && !e.live && !open {
 			list = append(list, id)
 		}
 	}
@@ -86,33 +142,49 @@ func (l *ledger) doubtful(w protocol.Welcome) []string {
 // lost ends an invitation whose end was missed for good.
 func (l *ledger) lost(id string) []notice {
 	e := l.held[id]
-	delete(l.held, id)
+	l.end(id)
 	return []notice{{kind: noticeCancelled, inviteID: id, user: e.inviter}}
 }
 
 // event takes in one event. stale says that the snapshot is newer, so that an invitation of this user that is not in it is over.
 func (l *ledger) event(m protocol.Signaling, stale bool) []notice {
-	e := l.held[m.InviteID]
+	if !l.first(m) {
+		return nil
+	}
+	e, over := l.find(m.InviteID)
+	var todo []notice
 	switch m.ActionType {
 	case protocol.ActionInvite:
-		return l.invited(m, e, stale)
+		todo = l.invited(m, e, stale)
 	case protocol.ActionAdd:
-		return l.added(m, e, stale)
-	case protocol.ActionAccept, protocol.ActionReject:
+		todo = l.added(m, e, stale)
+	default:
+		if e == nil {
+			e = &entry{inviter: m.Inviter, groupID: m.GroupID}
+			l.held[m.InviteID] = e
+		}
+		todo = l.changed(m, e)
+	}
+	if e, _ := l.find(m.InviteID); e != nil {
+		e.hear(m.Version)
+		e.live = e.live || !stale
+	}
+	if m.Over && !over {
+		l.end(m.InviteID)
+	}
+	return todo
+}
+
+func (l *ledger) changed(m protocol.Signaling, e *entry) []notice {
+	if len(m.Answers) > 0 {
 		return l.answered(m, e)
-	}
-	if e == nil {
-		e = &entry{inviter: m.Inviter, groupID: m.GroupID}
-	}
-	if m.Over {
-		delete(l.held, m.InviteID)
 	}
 	if e.stale {
 		return nil
 	}
 	switch m.ActionType {
 	case protocol.ActionCancel, protocol.ActionTimeout:
-		return l.ended(m, e)
+		return l.closed(m, e)
 	case protocol.ActionModify:
 		return []notice{{kind: noticeModified, inviteID: m.InviteID, data: m.Data}}
 	case protocol.ActionRinging:
@@ -129,7 +201,7 @@ func (l *ledger) invited(m protocol.Signaling, e *entry, stale bool) []notice {
 	if e != nil {
 		return nil
 	}
-	e = &entry{inviter: m.Inviter, groupID: m.GroupID, invitees: m.InviteeList, everyone: m.Everyone}
+	e = &entry{inviter: m.Inviter, groupID: m.GroupID, invitees: m.InviteeList, everyone: m.Everyone, online: m.OnlineOnly}
 	e.stale = stale && l.isInvitee(e)
 	l.held[m.InviteID] = e
 	if m.Inviter == l.me || e.stale { // one's own other device called, or it is over
@@ -151,12 +223,6 @@ func (l *ledger) added(m protocol.Signaling, e *entry, stale bool) []notice {
 }
 
 func (l *ledger) answered(m protocol.Signaling, e *entry) []notice {
-	if e == nil {
-		e = &entry{inviter: m.Inviter, groupID: m.GroupID}
-	}
-	if m.Over {
-		delete(l.held, m.InviteID)
-	}
 	var todo []notice
 	for _, a := range m.Answers {
 		kind, word, state := noticeAccepted, "accept", invite.Accepted
@@ -177,9 +243,9 @@ func (l *ledger) answered(m protocol.Signaling, e *entry) []notice {
 	return todo
 }
 
-// ended tells a cancel or timeout to those whom it concerns. Nobody whose own answer is final takes another's ending for
+// closed tells a cancel or timeout to those whom it concerns. Nobody whose own answer is final takes another's ending for
 // their own.
-func (l *ledger) ended(m protocol.Signaling, e *entry) []notice {
+func (l *ledger) closed(m protocol.Signaling, e *entry) []notice {
 	concerned := slices.Contains(m.InviteeList, l.me)
 	if concerned {
 		if e.mine != invite.Open {
@@ -199,22 +265,33 @@ func (l *ledger) ended(m protocol.Signaling, e *entry) []notice {
 	switch {
 	case m.Inviter == l.me && m.From == l.me:
 		return []notice{{kind: noticeElsewhere, inviteID: m.InviteID, data: "cancel"}}
-	case m.Inviter == l.me, l.isInvitee(e) && !concerned:
-		return nil
+	case m.Inviter == l.me && m.Reason != invite.ReasonLeft, l.isInvitee(e) && !concerned:
+		return nil // the inviter knows of the limit from the accept that reached it
 	}
 	return []notice{{kind: noticeCancelled, inviteID: m.InviteID, user: m.Inviter, data: m.Data}}
 }
 
-// acted notes that this device decided for its user.
-func (l *ledger) acted(id string, state invite.State) {
-	if e := l.held[id]; e != nil {
-		e.acted, e.mine = true, state
+// acted notes that this device decided for its user; over says that nobody is open any more.
+func (l *ledger) acted(id string, state invite.State, over bool) {
+	e, _ := l.find(id)
+	if e == nil {
+		e = &entry{}
+		l.held[id] = e
+	}
+	e.acted, e.mine = true, state
+	if over {
+		l.end(id)
 	}
 }
 
-// opened notes an invitation that this device made.
-func (l *ledger) opened(v *protocol.Invitation, invitees []string) {
-	if !v.Over && l.held[v.InviteID] == nil {
-		l.held[v.InviteID] = &entry{inviter: v.Inviter, groupID: v.GroupID, invitees: invitees, everyone: v.Everyone}
+// opened notes an invitation that this device made, or, when it was merged, the other person's that it accepted.
+func (l *ledger) opened(res *protocol.InviteResponse, invitees []string) {
+	v := res.Invitation
+	if res.Merged {
+		l.acted(v.InviteID, invite.Accepted, true)
+		return
+	}
+	if known, _ := l.find(v.InviteID); known == nil && !v.Over {
+		l.held[v.InviteID] = &entry{inviter: v.Inviter, groupID: v.GroupID, invitees: invitees, everyone: v.Everyone, live: true}
 	}
 }

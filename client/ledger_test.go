@@ -112,7 +112,12 @@ func TestLedgerOfADeviceThatWasAway(t *testing.T) {
 	if got := told(l.lost("open")); got != "cancelled alice" {
 		t.Errorf("its end, missed for good, is told %q", got)
 	}
-	l.acted("gone", invite.Accepted) // unknown ids are nothing to remember
+	l.acted("gone", invite.Accepted, true) // decided here before the invite was heard: it does not ring
+	gone := invited("bob")
+	gone.InviteID = "gone"
+	if got := told(l.event(gone, false)); got != "" {
+		t.Errorf("what this device has answered rings %q", got)
+	}
 }
 
 func TestAddresses(t *testing.T) {

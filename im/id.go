@@ -36,6 +36,15 @@ func CheckUserID(field, id string) error { return check(field, id, MaxUserID, na
 // CheckDeviceID accepts 1–64 of A-Za-z0-9_.:-@+=.
 func CheckDeviceID(id string) error { return check("deviceID", id, MaxDeviceID, nameSigns) }
 
+// mintedPrefix begins the ids that the server gives to devices which name none.
+const mintedPrefix = "d-"
+
+// MintDevice names a device that named itself not, for one connection.
+func MintDevice(random string) string { return mintedPrefix + random }
+
+// MintedDevice reports whether the server named this device.
+func MintedDevice(id string) bool { return strings.HasPrefix(id, mintedPrefix) }
+
 // CheckRequestID accepts the empty id and 1–64 of A-Za-z0-9_.:-@+=.
 func CheckRequestID(id string) error {
 	if id == "" {

@@ -10,6 +10,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+
+	"github.com/beckon-im/beckon/im"
 )
 
 // State of one invitee. Only Open ever changes.
@@ -130,13 +133,36 @@ type Mark struct {
 }
 
 // Is reports whether a is the same device repeating itself, or the same request sent again.
+//
+// The same request id from another known device is another person's finger, not a retry: clients may number their
+// requests. Devices whose id the server minted get a new one with each connection, so for them the request id decides.
 func (m Mark) Is(a Actor) bool {
-	return a.RequestID != "" && m.RequestID == a.RequestID || a.Device != "" && m.Device == a.Device
+	if a.Device != "" && m.Device == a.Device {
+		return true
+	}
+	known := a.Device != "" && m.Device != "" && !im.MintedDevice(a.Device) && !im.MintedDevice(m.Device)
+	return a.RequestID != "" && m.RequestID == a.RequestID && !known
 }
 
-// sent reports whether m is exactly the request of a. Modify and addInvitees may be done many times
-// by one device, so that only the request id tells a retry.
-func (m Mark) sent(a Actor) bool { return a.RequestID != "" && m.RequestID == a.RequestID }
+// Recent is what is kept of an inviter's action that may be done many times: who did it last, and the last request ids,
+// so that a call which is sent again over a lost connection is known although others came after it.
+type Recent struct {
+	Device   string
+	Requests [4]string // the newest first
+}
+
+// sent reports whether a is one of the last requests. Only the request id tells: one device may act many times.
+func (r *Recent) sent(a Actor) bool {
+	return a.RequestID != "" && slices.Contains(r.Requests[:], a.RequestID)
+}
+
+func (r *Recent) note(a Actor) {
+	r.Device = a.Device
+	if a.RequestID != "" {
+		copy(r.Requests[1:], r.Requests[:])
+		r.Requests[0] = a.RequestID
+	}
+}
 
 func markOf(a Actor) Mark { return Mark{Device: a.Device, RequestID: a.RequestID} }
 
@@ -153,9 +179,9 @@ type Invitation struct {
 	Counts    Counts
 	Version   int64 // grows by one with each change
 	By        Mark  // who invited
-	Modified  Mark  // the last modify
-	Cancelled Mark  // the last cancel
-	Added     Mark  // the last addInvitees
+	Modified  Recent
+	Cancelled Recent
+	Added     Recent
 }
 
 // Over reports whether no invitee is open.

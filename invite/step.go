@@ -135,20 +135,14 @@ func Cancel(v Invitation, invitees []*Invitee, names []string, by Actor, now int
 			return Change{}, im.Bad("inviteeList", "names "+name+", who is not among the invitees")
 		}
 	}
-	c := Change{Invitation: v}
-	for _, w := range invitees {
-		if w.StateAt(now) == Open {
-			c.Invitees = append(c.Invitees, w.end(&c.Invitation, Cancelled, "", now))
-		}
-	}
+	c := shut(v, invitees, "", now)
 	if len(c.Invitees) == 0 {
 		if v.cancelledBefore(invitees, names, by) {
 			return Change{Invitation: v, Repeat: true}, nil
 		}
 		return Change{}, nobodyOpen(&v, invitees, by, now)
 	}
-	c.Invitation.Cancelled = markOf(by)
-	c.Invitation.Version++
+	c.Invitation.Cancelled.note(by)
 	return c, nil
 }
 
@@ -158,7 +152,7 @@ func (v *Invitation) cancelledBefore(invitees []*Invitee, names []string, by Act
 	if v.Cancelled.sent(by) {
 		return true
 	}
-	if !v.Cancelled.Is(by) {
+	if by.Device == "" || v.Cancelled.Device != by.Device {
 		return false
 	}
 	if len(names) == 0 {
@@ -212,7 +206,8 @@ func Modify(v Invitation, data string, by Actor, now int64) (Change, error) {
 	if err := v.live(by, now); err != nil {
 		return Change{}, err
 	}
-	v.Data, v.Modified = data, markOf(by)
+	v.Data = data
+	v.Modified.note(by)
 	v.Version++
 	return Change{Invitation: v}, nil
 }
@@ -254,7 +249,7 @@ func Add(v Invitation, known []*Invitee, names []string, timeout int64, by Actor
 	v.Due, v.Last = earliest(v.Due, deadline), latest(v.Last, deadline)
 	v.Party = v.Party || v.GroupID == ""
 	added := v.open(names, v.Counts.Total(), deadline)
-	v.Added = markOf(by)
+	v.Added.note(by)
 	v.Version++
 	return Change{Invitation: v, Invitees: added}, nil
 }

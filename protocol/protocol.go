@@ -146,14 +146,18 @@ func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) 
 		Counts: v.Counts, ServerTime: now,
 	}
 	for i := range invitees {
-		w := &invitees[i]
-		p := Invitee{UserID: w.UserID, State: w.StateAt(now), Reason: w.Reason, Data: w.Data, Device: w.By.Device, RingingAt: w.RingingAt, DecidedAt: w.DecidedAt}
-		if w.Deadline != v.Deadline {
-			p.Deadline, p.Remaining = w.Deadline, remaining(w.Deadline, now)
-		}
-		out.Invitees = append(out.Invitees, p)
+		out.Invitees = append(out.Invitees, ViewInvitee(v, &invitees[i], now))
 	}
 	return out
+}
+
+// ViewInvitee makes an invitee what the rule says it is at now.
+func ViewInvitee(v *invite.Invitation, w *invite.Invitee, now int64) Invitee {
+	p := Invitee{UserID: w.UserID, State: w.StateAt(now), Reason: w.Reason, Data: w.Data, Device: w.By.Device, RingingAt: w.RingingAt, DecidedAt: w.DecidedAt}
+	if w.Deadline != v.Deadline {
+		p.Deadline, p.Remaining = w.Deadline, remaining(w.Deadline, now)
+	}
+	return p
 }
 
 func remaining(deadline, now int64) int64 {

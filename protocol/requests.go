@@ -104,6 +104,7 @@ type ActionResponse struct {
 	InviteeList []string `json:"inviteeList,omitempty"` // cancel: who was cancelled
 	Reach       []Reach  `json:"reach,omitempty"`       // addInvitees
 	Deadline    int64    `json:"deadline,omitempty"`    // ring: the invitee's deadline now
+	Over        bool     `json:"over,omitempty"`        // nobody is open any more
 	Repeat      bool     `json:"repeat,omitempty"`
 	ServerTime  int64    `json:"serverTime"`
 }
@@ -118,6 +119,7 @@ type GetInvitationRequest struct {
 // GetInvitationResponse is an invitation with a page of its invitees.
 type GetInvitationResponse struct {
 	Invitation *Invitation `json:"invitation"`
+	Mine       *Invitee    `json:"mine,omitempty"` // the caller's own part, when the caller was invited
 	Next       int         `json:"next,omitempty"` // offset of the next page; 0 = no more
 }
 

@@ -120,6 +120,9 @@ func (a *Authenticator) Check(token string) (Identity, error) {
 }
 
 func (a *Authenticator) checkJWT(token string) (Identity, error) {
+	if a.opt.JWTSecret == "" && a.jwks == nil {
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server takes no JWT")
+	}
 	var c claims
 	_, err := a.parser.ParseWithClaims(token, &c, a.key)
 	switch {
@@ -141,10 +144,13 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 }
 
 func (a *Authenticator) key(t *jwt.Token) (any, error) {
-	if t.Method == jwt.SigningMethodHS256 {
+	switch {
+	case t.Method == jwt.SigningMethodHS256 && a.opt.JWTSecret != "":
 		return []byte(a.opt.JWTSecret), nil
+	case t.Method != jwt.SigningMethodHS256 && a.jwks != nil:
+		return a.jwks.Keyfunc(t)
 	}
-	return a.jwks.Keyfunc(t)
+	return nil, jwt.ErrTokenUnverifiable
 }
 
 // ErrNoSecret says that this server cannot mint tokens.

@@ -157,6 +157,24 @@ func TestJWT(t *testing.T) {
 	}
 }
 
+// TestNoKeys: a server without keys lets nobody in, also not with an empty key or another method.
+func TestNoKeys(t *testing.T) {
+	a, err := NewAuthenticator(t.Context(), AuthOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jwt.RegisteredClaims{Subject: "alice"}
+	for _, token := range []string{sign(t, jwt.SigningMethodHS256, []byte(""), c, ""), sign(t, jwt.SigningMethodRS256, key, c, "x")} {
+		if id, err := a.Check(token); im.CodeOf(err) != im.CodeTokenRefused {
+			t.Errorf("%+v, %v", id, err)
+		}
+	}
+}
+
 func jwks(t *testing.T, r *rsa.PrivateKey, e *ecdsa.PrivateKey) http.Handler {
 	t.Helper()
 	b64 := base64.RawURLEncoding.EncodeToString

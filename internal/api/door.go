@@ -34,7 +34,7 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 		by.DeviceID = id.DeviceID
 	}
 	if by.DeviceID == "" {
-		by.DeviceID = "d-" + uuid.NewString()[:13]
+		by.DeviceID = im.MintDevice(uuid.NewString()[:13])
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -46,12 +46,12 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	if err != nil {
 		return nil, err
 	}
-	s := &gateway.Session{UserID: by.UserID, DeviceID: by.DeviceID, Origin: engine.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt}
+	s := &gateway.Session{UserID: by.UserID, DeviceID: by.DeviceID, Origin: engine.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt, Head: welcome.Positions[im.UserTopic(by.UserID)]}
 	if s.Welcome, err = json.Marshal(welcome); err != nil {
 		return nil, err
 	}
 	for _, l := range listening {
-		s.Topics = append(s.Topics, gateway.Topic{Name: l.Topic, After: l.After, Recover: l.Recover})
+		s.Topics = append(s.Topics, gateway.Topic(l))
 	}
 	return s, nil
 }

@@ -50,7 +50,7 @@ func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protoco
 			return protocol.ActionResponse{}, standing(err, v, me, by, w.Now)
 		}
 		after = s.Invitation
-		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Repeat: s.Repeat, ServerTime: w.Now}
+		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Over: after.Over(), Repeat: s.Repeat, ServerTime: w.Now}
 		if a.Act == invite.Ring {
 			res.Deadline = s.Invitee.Deadline
 		}
@@ -64,6 +64,7 @@ func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protoco
 			return res, err
 		}
 		after, err = e.closeRest(w, s)
+		res.Over = after.Over()
 		return res, err
 	}, func(res protocol.ActionResponse, err error) {
 		if err == nil {

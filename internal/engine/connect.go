@@ -10,9 +10,10 @@ import (
 
 // Listening is a topic that a connecting device hears.
 type Listening struct {
-	Topic   string
+	Name    string
 	After   uint64 // the last sequence that it does not hear, unless Recover
 	Recover bool   // the transport goes on from where it stood
+	Ended   bool   // nothing will follow what is recovered
 }
 
 // Position is how far a device's transport had come in a topic.
@@ -53,12 +54,18 @@ func (c *connecting) gather(ctx context.Context, by Caller, snap *store.Snapshot
 	if err := c.listen(ctx, im.UserTopic(by.UserID), snap.Head, snap.Head, 0); err != nil {
 		return err
 	}
+	joined, err := c.joinedMeanwhile(ctx, im.UserTopic(by.UserID), snap.Head)
+	if err != nil {
+		return err
+	}
 	for _, g := range snap.Groups {
-		after := g.JoinedSeq // a device that was here before can only have missed a group that it joined meanwhile
-		if c.fresh {
-			after = g.Head
+		topic, after := im.GroupTopic(g.GroupID), g.Head
+		if _, known := c.hello.Positions[topic]; joined[topic] {
+			after = g.JoinedSeq
+		} else if _, here := c.stood[topic]; !c.fresh && !known && !here {
+			c.welcome.Reload = append(c.welcome.Reload, topic) // the device lost its place in it
 		}
-		if err := c.listen(ctx, im.GroupTopic(g.GroupID), g.Head, after, g.JoinedSeq); err != nil {
+		if err := c.listen(ctx, topic, g.Head, after, g.JoinedSeq); err != nil {
 			return err
 		}
 	}
@@ -77,12 +84,44 @@ func (c *connecting) gather(ctx context.Context, by Caller, snap *store.Snapshot
 	return nil
 }
 
+// joinedMeanwhile finds the topics that a device which was here before was told to listen to while it was away.
+func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]bool, error) {
+	joined := map[string]bool{}
+	p, ok := c.stood[topic]
+	if !ok {
+		p.Seq, ok = c.hello.Positions[topic], c.hello.Positions[topic] > 0 || !c.fresh
+	}
+	for ok && p.Seq < head {
+		page, err := c.e.store.Records(ctx, topic, p.Seq, joinPage, joinBytes)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Records {
+			p.Seq = r.Seq
+			if l, ok := store.ParseListen(r.Listen); ok && !l.End {
+				joined[l.Topic] = !l.Stop
+			}
+		}
+		if ok = len(page.Records) > 0; p.Seq-c.stood[topic].Seq > maxJoinScan {
+			break // who was away so long reloads anyway
+		}
+	}
+	return joined, nil
+}
+
+// What a returning device's own timeline is searched for joins, at most.
+const (
+	joinPage    = 1000
+	joinBytes   = 4 << 20
+	maxJoinScan = 10_000
+)
+
 // listen adds a topic: from where the transport stood, or after the position that the device kept, or else after the
 // given sequence. Nobody hears what was said before the sequence joined.
 func (c *connecting) listen(ctx context.Context, topic string, head, after, joined uint64) error {
 	c.welcome.Positions[topic] = head
 	if p, ok := c.stood[topic]; ok && p.Seq >= joined {
-		c.list = append(c.list, Listening{Topic: topic, Recover: true})
+		c.list = append(c.list, Listening{Name: topic, Recover: true})
 		return nil
 	}
 	if pos, ok := c.hello.Positions[topic]; ok && len(c.stood) == 0 {
@@ -97,7 +136,7 @@ func (c *connecting) listen(ctx context.Context, topic string, head, after, join
 			c.welcome.Reload = append(c.welcome.Reload, topic)
 		}
 	}
-	c.list = append(c.list, Listening{Topic: topic, After: after})
+	c.list = append(c.list, Listening{Name: topic, After: after})
 	return nil
 }
 
@@ -119,5 +158,13 @@ func (c *connecting) heardBefore(ctx context.Context, by Caller, id string) erro
 	if err != nil || p == nil {
 		return err
 	}
-	return c.party(ctx, id)
+	v, err := c.e.store.Invitation(ctx, id)
+	if err != nil || v == nil {
+		return err
+	}
+	if err := c.party(ctx, id); err != nil {
+		return err
+	}
+	c.list[len(c.list)-1].Ended = v.Over()
+	return nil
 }

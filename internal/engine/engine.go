@@ -120,6 +120,14 @@ func (r route) home() string {
 	return im.UserTopic(r.inviter)
 }
 
+// members asks for somebody's membership, when the invitation is of a group.
+func (r route) members(user string) []store.MemberKey {
+	if r.groupID == "" {
+		return nil
+	}
+	return []store.MemberKey{{GroupID: r.groupID, UserID: user}}
+}
+
 // topics are those that nearly every action on the invitation appends to.
 func (r route) topics() []string {
 	if r.groupID != "" {

@@ -129,16 +129,15 @@ func (e *Engine) exit(w *store.World, g *im.Group, by Caller, people []string, h
 	if len(people) == 0 {
 		return nil
 	}
-	if more := leaving(w, g.ID, people); more != nil {
-		return more
+	open, err := openOf(w, g.ID, people)
+	if err != nil {
+		return err
+	}
+	if err := e.leave(w, open); err != nil {
+		return err
 	}
 	topic := im.GroupTopic(g.ID)
 	for _, u := range people {
-		for _, id := range w.OpenOfMember(store.MemberKey{GroupID: g.ID, UserID: u}) {
-			if err := e.leave(w, id, u); err != nil {
-				return err
-			}
-		}
 		m := w.Member(g.ID, u)
 		m.Gone = true
 		w.PutMember(*m)
@@ -151,49 +150,82 @@ func (e *Engine) exit(w *store.World, g *im.Group, by Caller, people []string, h
 	return nil
 }
 
-// leaving asks, all at once, for what the people are invited to in the group.
-func leaving(w *store.World, group string, people []string) error {
+// leaving is an invitation and those of its open invitees who are no longer in the group.
+type leaving struct {
+	invitation invite.Invitation
+	invitees   []*invite.Invitee
+}
+
+// openOf finds what people are invited to in a group. It asks, all at once, for what is not loaded.
+func openOf(w *store.World, group string, people []string) ([]leaving, error) {
 	var more store.Need
+	var order []string
+	found := map[string]*leaving{}
 	for _, u := range people {
 		k := store.MemberKey{GroupID: group, UserID: u}
 		if !w.HasOpenOfMember(k) {
 			more.OpenOfMember = append(more.OpenOfMember, k)
 		}
 		for _, id := range w.OpenOfMember(k) {
-			if w.Invitation(id) == nil {
+			v, p := w.Invitation(id), w.Invitee(id, u)
+			if v == nil || p == nil {
 				more.Invitations = append(more.Invitations, id)
-			}
-			if w.Invitee(id, u) == nil {
 				more.Invitees = append(more.Invitees, store.InviteeKey{InviteID: id, UserID: u})
+				continue
 			}
+			if found[id] == nil {
+				found[id], order = &leaving{invitation: *v}, append(order, id)
+			}
+			found[id].invitees = append(found[id].invitees, p)
 		}
 	}
-	if len(more.OpenOfMember)+len(more.Invitations)+len(more.Invitees) > 0 {
-		return &store.More{Need: more}
+	if len(more.OpenOfMember)+len(more.Invitations) > 0 {
+		return nil, &store.More{Need: more}
 	}
-	return nil
+	list := make([]leaving, len(order))
+	for i, id := range order {
+		list[i] = *found[id]
+	}
+	return list, nil
 }
 
-// leave cancels one invitee, or all open ones when user is empty, because they are no longer in the group.
-func (e *Engine) leave(w *store.World, id, user string) error {
-	v := w.Invitation(id)
-	if v == nil {
-		return &store.More{Need: store.Need{Invitations: []string{id}}}
-	}
-	var open []*invite.Invitee
-	if user == "" {
+// openIn finds everything that is open in a group. It asks, all at once, for what is not loaded.
+func openIn(w *store.World, group string) ([]leaving, error) {
+	var more store.Need
+	var list []leaving
+	for _, id := range w.OpenInGroup(group) {
 		if !w.HasOpen(id) {
-			return &store.More{Need: store.Need{OpenInvitees: []string{id}}}
+			more.OpenInvitees = append(more.OpenInvitees, id)
+			continue
 		}
-		open = w.OpenInvitees(id)
-	} else if p := w.Invitee(id, user); p != nil {
-		open = []*invite.Invitee{p}
+		list = append(list, leaving{*w.Invitation(id), w.OpenInvitees(id)})
 	}
-	c := invite.Leave(*v, open, w.Now)
-	if len(c.Invitees) == 0 {
-		return nil
+	if len(more.OpenInvitees) > 0 {
+		return nil, &store.More{Need: more}
 	}
-	return e.end(w, c, Caller{}, protocol.ActionCancel, invite.ReasonLeft, "")
+	return list, nil
+}
+
+// leave cancels invitees, each invitation once, after asking for all topics that hear of it.
+func (e *Engine) leave(w *store.World, list []leaving) error {
+	changes := make([]invite.Change, len(list))
+	var topics []string
+	for i, l := range list {
+		changes[i] = invite.Leave(l.invitation, l.invitees, w.Now)
+		topics = append(topics, audience(&changes[i].Invitation, names(changes[i].Invitees))...)
+	}
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return &store.More{Need: store.Need{Topics: missing}}
+	}
+	for _, c := range changes {
+		if len(c.Invitees) == 0 {
+			continue
+		}
+		if err := e.end(w, c, Caller{}, protocol.ActionCancel, invite.ReasonLeft, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DismissGroup ends a group and everything open in it.
@@ -202,7 +234,7 @@ func (e *Engine) DismissGroup(by Caller, req protocol.GroupRequest, done func(pr
 		if err := g.MayDismiss(w.Member(req.GroupID, by.UserID)); err != nil {
 			return nil, err
 		}
-		if !w.HasRoster(g.ID) {
+		if !w.HasRoster(g.ID) || !w.HasOpenInGroup(g.ID) {
 			return nil, &store.More{Need: store.Need{AllMembers: []string{g.ID}, OpenInGroup: []string{g.ID}}}
 		}
 		roster := w.Roster(g.ID)
@@ -213,10 +245,12 @@ func (e *Engine) DismissGroup(by Caller, req protocol.GroupRequest, done func(pr
 		if missing := w.Missing(topics); len(missing) > 0 {
 			return nil, &store.More{Need: store.Need{Topics: missing}}
 		}
-		for _, id := range w.OpenInGroup(g.ID) {
-			if err := e.leave(w, id, ""); err != nil {
-				return nil, err
-			}
+		open, err := openIn(w, g.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := e.leave(w, open); err != nil {
+			return nil, err
 		}
 		ev := protocol.GroupEvent{Type: protocol.TypeGroup, Tip: protocol.TipDismissed, GroupID: g.ID, From: by.UserID, Time: w.Now}
 		for i, m := range roster {

@@ -166,8 +166,11 @@ func (e *Engine) remembered(w *store.World, m *store.Mark) (protocol.InviteRespo
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "you cancelled this inviteID before the invite came"}
 	}
 	v := w.Invitation(m.Target)
-	if v == nil {
+	switch {
+	case v == nil && !w.HasInvitation(m.Target):
 		return protocol.InviteResponse{}, &store.More{Need: store.Need{Invitations: []string{m.Target}}}
+	case v == nil:
+		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "this invite was merged into another, which is over"}
 	}
 	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Merged: true, Repeat: true, ServerTime: w.Now}, nil
 }
@@ -244,7 +247,7 @@ func (e *Engine) merge(w *store.World, o opening, id string) (res protocol.Invit
 	if v == nil || me == nil {
 		return res, false, &store.More{Need: store.Need{Invitations: []string{id}, Invitees: []store.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
 	}
-	if me.StateAt(w.Now) != invite.Open || !v.MergeGlare {
+	if me.StateAt(w.Now) != invite.Open || !v.MergeGlare || v.Party {
 		return res, false, nil
 	}
 	a := invite.Answer{Act: invite.Accept, By: o.actor, Data: o.terms.Data}

@@ -7,21 +7,44 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Cancel ends the invitees that are still open: all of them, or those named.
+// Cancel ends the invitees that are still open: all of them, or those named. A cancel that overtakes its invite leaves a
+// mark, so that the late invite is refused; to the caller it still answers 8010, because there was nothing to cancel.
 func (e *Engine) Cancel(by Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
 	if err := firstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data), checkNames(req.InviteeList)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
 	}
-	r, ok, err := e.route(req.InviteID)
-	switch {
-	case err != nil:
+	r, known, err := e.route(req.InviteID)
+	if err != nil {
 		done(protocol.ActionResponse{}, im.Internal(err))
 		return
-	case !ok:
-		e.cancelEarly(by, req, done)
-		return
 	}
+	need := store.Need{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
+	if known {
+		need = cancelNeed(r, req)
+	} else {
+		need.Marks = []store.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
+	}
+	early := false
+	e.changeOr(need, req.InviteID, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		early = false
+		return e.decideCancel(w, v, by, req)
+	}, func(w *store.World) error {
+		if early = true; w.Mark(req.InviteID, by.UserID) == nil {
+			w.PutMark(store.Mark{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: w.Now + markKept.Milliseconds()})
+		}
+		return nil
+	}, func(res protocol.ActionResponse, err error) {
+		if err == nil && early {
+			err = &im.Error{Code: im.CodeOver, Field: "inviteID",
+				Message: "there is no invitation with this inviteID; should it still come from you within five minutes, it will be refused"}
+		}
+		done(res, err)
+	})
+}
+
+// cancelNeed is what a cancel looks at: everybody who is open, or those named, and the peer of a one-to-one invitation.
+func cancelNeed(r route, req protocol.CancelRequest) store.Need {
 	id := req.InviteID
 	need := store.Need{Topics: r.topics(), Invitations: []string{id}}
 	for _, u := range req.InviteeList {
@@ -33,51 +56,33 @@ func (e *Engine) Cancel(by Caller, req protocol.CancelRequest, done func(protoco
 	if r.peer != "" {
 		need.Invitees = append(need.Invitees, store.InviteeKey{InviteID: id, UserID: r.peer})
 	}
-	e.change(need, id, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
-		invitees := w.OpenInvitees(id)
-		if r.peer != "" && !v.Party {
-			invitees = []*invite.Invitee{w.Invitee(id, r.peer)} // also when decided: the refusal says by whom
-		}
-		if len(req.InviteeList) > 0 {
-			invitees = make([]*invite.Invitee, len(req.InviteeList))
-			for i, u := range req.InviteeList {
-				invitees[i] = w.Invitee(id, u)
-			}
-		}
-		c, err := invite.Cancel(*v, invitees, req.InviteeList, by.actor(req.RequestID), w.Now)
-		if err != nil {
-			return protocol.ActionResponse{}, *v, standing(err, v, w.Invitee(id, r.peer), by, w.Now)
-		}
-		res := protocol.ActionResponse{InviteeList: names(c.Invitees), Repeat: c.Repeat}
-		if c.Repeat {
-			return res, c.Invitation, nil
-		}
-		return res, c.Invitation, e.end(w, c, by, protocol.ActionCancel, "", req.Data)
-	}, done)
+	return need
 }
 
-// cancelEarly leaves a mark when a cancel overtakes its invite, so that the late invite is refused. To the caller it
-// still answers 8010: there was nothing to cancel.
-func (e *Engine) cancelEarly(by Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
-	key := store.InviteeKey{InviteID: req.InviteID, UserID: by.UserID}
-	need := store.Need{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}, Marks: []store.InviteeKey{key}}
-	came := false
-	do(e, need, func(w *store.World) (struct{}, error) {
-		if came = w.Invitation(req.InviteID) != nil; !came && w.Mark(req.InviteID, by.UserID) == nil {
-			w.PutMark(store.Mark{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: w.Now + markKept.Milliseconds()})
+func (e *Engine) decideCancel(w *store.World, v *invite.Invitation, by Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
+	r := routeOf(v)
+	if len(w.Missing(r.topics())) > 0 { // the invite came between the look and this: now it is known what is needed
+		return protocol.ActionResponse{}, *v, &store.More{Need: cancelNeed(r, req)}
+	}
+	invitees := w.OpenInvitees(v.ID)
+	if v.Peer != "" && !v.Party {
+		invitees = []*invite.Invitee{w.Invitee(v.ID, v.Peer)} // also when decided: the refusal says by whom
+	}
+	if len(req.InviteeList) > 0 {
+		invitees = make([]*invite.Invitee, len(req.InviteeList))
+		for i, u := range req.InviteeList {
+			invitees[i] = w.Invitee(v.ID, u)
 		}
-		return struct{}{}, nil
-	}, func(_ struct{}, err error) {
-		switch {
-		case err != nil:
-			done(protocol.ActionResponse{}, err)
-		case came: // between the look and the mark: now there is a route
-			go e.Cancel(by, req, done)
-		default:
-			done(protocol.ActionResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID",
-				Message: "there is no invitation with this inviteID; should it still come from you within five minutes, it will be refused"})
-		}
-	})
+	}
+	c, err := invite.Cancel(*v, invitees, req.InviteeList, by.actor(req.RequestID), w.Now)
+	if err != nil {
+		return protocol.ActionResponse{}, *v, standing(err, v, w.Invitee(v.ID, v.Peer), by, w.Now)
+	}
+	res := protocol.ActionResponse{InviteeList: names(c.Invitees), Repeat: c.Repeat}
+	if c.Repeat {
+		return res, c.Invitation, nil
+	}
+	return res, c.Invitation, e.end(w, c, by, protocol.ActionCancel, "", req.Data)
 }
 
 // Modify replaces the data of an open invitation.
@@ -92,8 +97,11 @@ func (e *Engine) Modify(by Caller, req protocol.ModifyRequest, done func(protoco
 		return
 	}
 	id := req.InviteID
-	need := store.Need{Topics: r.topics(), Invitations: []string{id}}
+	need := store.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
 	e.change(need, id, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		if err := stillMember(w, v, by); err != nil {
+			return protocol.ActionResponse{}, *v, err
+		}
 		c, err := invite.Modify(*v, req.Data, by.actor(req.RequestID), w.Now)
 		if err != nil || c.Repeat {
 			return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
@@ -102,6 +110,14 @@ func (e *Engine) Modify(by Caller, req protocol.ModifyRequest, done func(protoco
 		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, w.Now)
 		return protocol.ActionResponse{}, c.Invitation, tell(w, &c.Invitation, by, m, nil)
 	}, done)
+}
+
+// stillMember refuses an inviter who has left the group: what they would say there is no longer theirs to say.
+func stillMember(w *store.World, v *invite.Invitation, by Caller) error {
+	if v.GroupID != "" && v.Inviter == by.UserID && !w.Member(v.GroupID, by.UserID).Present() {
+		return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only cancel it")
+	}
+	return nil
 }
 
 // AddInvitees invites more people to an open invitation.
@@ -120,7 +136,7 @@ func (e *Engine) AddInvitees(by Caller, req protocol.AddInviteesRequest, done fu
 		return
 	}
 	id := req.InviteID
-	need := store.Need{Topics: r.topics(), Invitations: []string{id}}
+	need := store.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
 	for _, u := range req.InviteeList {
 		need.Invitees = append(need.Invitees, store.InviteeKey{InviteID: id, UserID: u})
 		if r.groupID != "" {
@@ -140,6 +156,9 @@ func (e *Engine) AddInvitees(by Caller, req protocol.AddInviteesRequest, done fu
 }
 
 func (e *Engine) decideAdd(w *store.World, v *invite.Invitation, by Caller, req protocol.AddInviteesRequest) (protocol.ActionResponse, invite.Invitation, error) {
+	if err := stillMember(w, v, by); err != nil {
+		return protocol.ActionResponse{}, *v, err
+	}
 	known := make([]*invite.Invitee, 0, len(req.InviteeList))
 	for _, u := range req.InviteeList {
 		known = append(known, w.Invitee(v.ID, u))
@@ -188,18 +207,24 @@ func (e *Engine) announceAdded(w *store.World, before *invite.Invitation, c *inv
 
 // change runs an inviter's action on an existing invitation and keeps its deadline in step.
 func (e *Engine) change(need store.Need, id string, decide func(*store.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
-	var after invite.Invitation
+	e.changeOr(need, id, decide, func(*store.World) error { return unknownOr(nil) }, done)
+}
+
+// changeOr is change with something to do when there is no such invitation.
+func (e *Engine) changeOr(need store.Need, id string, decide func(*store.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
+	absent func(*store.World) error, done func(protocol.ActionResponse, error)) {
+	var after *invite.Invitation
 	do(e, need, func(w *store.World) (protocol.ActionResponse, error) {
 		v := w.Invitation(id)
 		if v == nil {
-			return protocol.ActionResponse{}, unknownOr(nil)
+			return protocol.ActionResponse{}, absent(w)
 		}
 		res, v2, err := decide(w, v)
-		after = v2
-		res.InviteID, res.Version, res.ServerTime = id, v2.Version, w.Now
+		after = &v2
+		res.InviteID, res.Version, res.Over, res.ServerTime = id, v2.Version, v2.Over(), w.Now
 		return res, err
 	}, func(res protocol.ActionResponse, err error) {
-		if err == nil {
+		if err == nil && after != nil {
 			e.settled(id, after.Over(), after.Due, false)
 		}
 		done(res, err)
@@ -210,10 +235,15 @@ func checkNames(users []string) error {
 	if len(users) > invite.MaxGroupInvitees {
 		return im.Bad("inviteeList", "has too many people")
 	}
+	seen := make(map[string]struct{}, len(users))
 	for _, u := range users {
 		if err := im.CheckUserID("inviteeList", u); err != nil {
 			return err
 		}
+		if _, twice := seen[u]; twice {
+			return im.Bad("inviteeList", "names "+u+" twice")
+		}
+		seen[u] = struct{}{}
 	}
 	return nil
 }

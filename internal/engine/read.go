@@ -39,7 +39,11 @@ func (e *Engine) GetInvitation(ctx context.Context, by Caller, req protocol.GetI
 	if err != nil || v == nil {
 		return res, unknownOr(err)
 	}
-	if err := e.maySee(ctx, v, by); err != nil {
+	mine, err := e.store.Invitee(ctx, v.ID, by.UserID)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	if err := e.maySee(ctx, v, mine, by); err != nil {
 		return res, err
 	}
 	list, err := e.store.Invitees(ctx, v.ID, req.Offset, limit)
@@ -49,22 +53,20 @@ func (e *Engine) GetInvitation(ctx context.Context, by Caller, req protocol.GetI
 	for i := range list {
 		list[i] = seenBy(list[i], v, by)
 	}
-	res.Invitation = protocol.ViewInvitation(v, list, e.store.Now())
+	now := e.store.Now()
+	res.Invitation = protocol.ViewInvitation(v, list, now)
+	if mine != nil {
+		view := protocol.ViewInvitee(v, mine, now)
+		res.Mine = &view
+	}
 	if next := req.Offset + len(list); next < v.Counts.Total() {
 		res.Next = next
 	}
 	return res, nil
 }
 
-func (e *Engine) maySee(ctx context.Context, v *invite.Invitation, by Caller) error {
-	if v.Inviter == by.UserID {
-		return nil
-	}
-	p, err := e.store.Invitee(ctx, v.ID, by.UserID)
-	if err != nil {
-		return im.Internal(err)
-	}
-	if p != nil {
+func (e *Engine) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by Caller) error {
+	if v.Inviter == by.UserID || mine != nil {
 		return nil
 	}
 	if v.GroupID != "" && v.Notify == invite.NotifyMembers {

@@ -80,7 +80,7 @@ func message(v *invite.Invitation, action protocol.ActionType, from string, now 
 func openMessage(v *invite.Invitation, action protocol.ActionType, deadline int64, now int64) protocol.Signaling {
 	m := message(v, action, v.Inviter, now)
 	m.Data, m.RoomID, m.Timeout, m.MinRing, m.AcceptLimit = v.Data, v.RoomID, v.Timeout, v.MinRing, v.AcceptLimit
-	if v.Everyone {
+	if v.Everyone && action == protocol.ActionInvite {
 		m.Everyone, m.InviteeCount = true, v.Counts.Total()
 	}
 	if deadline != 0 {

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/beckon-im/beckon/im"
@@ -37,6 +37,7 @@ type Topic struct {
 	Name    string
 	After   uint64 // the last sequence that is not to be read, unless Recover
 	Recover bool   // the transport goes on from where it stood
+	Ended   bool   // nothing will follow what is recovered
 }
 
 // Session is a connected device.
@@ -47,6 +48,7 @@ type Session struct {
 	Origin   string // how records name this device; it is not told of those
 	ExpireAt int64  // unix seconds; 0 = never
 	Welcome  []byte // JSON, the data of the connect reply
+	Head     uint64 // of the user's own topic when Topics was read: listen orders after it are caught up with
 	Topics   []Topic
 }
 
@@ -95,9 +97,8 @@ type Gateway struct {
 	broker  *broker
 	present presence
 	parties parties
-	orders  chan order
-	stood   sync.Map // where connecting clients stood, by client id, from the command to the handler
-	stopped chan struct{}
+	orders  orders
+	stood   *lru.Cache[string, map[string]Position] // where connecting clients stood, by client id, from the command to the handler
 }
 
 // New makes a gateway. The door must be set with Serve before it runs.
@@ -114,7 +115,8 @@ func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
 	if opt.Metrics == nil {
 		opt.Metrics = prometheus.NewRegistry()
 	}
-	g := &Gateway{opt: opt, orders: make(chan order, 4096), stopped: make(chan struct{}), broker: &broker{timelines: t, feeds: f, log: opt.Log}}
+	stood, _ := lru.New[string, map[string]Position](maxConnecting) // it fails only for a size below one
+	g := &Gateway{opt: opt, orders: orders{some: make(chan struct{}, 1)}, stood: stood, broker: &broker{timelines: t, feeds: f, log: opt.Log}}
 	node, err := centrifuge.New(centrifuge.Config{
 		LogLevel:              centrifuge.LogLevelWarn,
 		LogHandler:            g.logEntry,
@@ -134,6 +136,9 @@ func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
 	return g, nil
 }
 
+// maxConnecting bounds the clients between the connect command and its handler; more than that are treated as new.
+const maxConnecting = 16_384
+
 // maxTopics bounds how many timelines one session reads: groups and open invitations.
 const maxTopics = 10_000
 
@@ -145,11 +150,12 @@ func (g *Gateway) Start() error { return g.node.Run() }
 
 // Run carries out orders until ctx ends, then closes all sessions.
 func (g *Gateway) Run(ctx context.Context) error {
-	defer close(g.stopped)
 	for {
 		select {
-		case o := <-g.orders:
-			g.obey(o)
+		case <-g.orders.some:
+			for _, o := range g.orders.take() {
+				g.obey(o)
+			}
 		case <-ctx.Done():
 			end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
@@ -170,23 +176,22 @@ const kept = "session"
 // noteStood remembers where a reconnecting client stood: the transport tells its handler the topics alone, and a
 // person who left a group and came back must not catch up on what was said meanwhile.
 func (g *Gateway) noteStood(c *centrifuge.Client, e centrifuge.CommandReadEvent) error {
-	if req := e.Command.Connect; req != nil && len(req.Subs) > 0 {
+	if req := e.Command.Connect; req != nil && len(req.Subs) > 0 && c.UserID() == "" {
 		stood := make(map[string]Position, len(req.Subs))
 		for topic, sub := range req.Subs {
 			if sub.GetRecover() {
 				stood[topic] = Position{Seq: sub.GetOffset(), Epoch: sub.GetEpoch()}
 			}
 		}
-		g.stood.Store(c.ID(), stood)
+		g.stood.Add(c.ID(), stood)
 	}
 	return nil
 }
 
 func (g *Gateway) connecting(ctx context.Context, e centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
 	at := Attempt{Token: e.Token, Data: e.Data}
-	if stood, ok := g.stood.LoadAndDelete(e.ClientID); ok {
-		at.Known = stood.(map[string]Position)
-	}
+	at.Known, _ = g.stood.Get(e.ClientID)
+	g.stood.Remove(e.ClientID)
 	s, err := g.door.Connect(ctx, at)
 	if err != nil {
 		return centrifuge.ConnectReply{}, refusal(err)
@@ -198,15 +203,11 @@ func (g *Gateway) connecting(ctx context.Context, e centrifuge.ConnectEvent) (ce
 		Subscriptions:     map[string]centrifuge.SubscribeOptions{},
 		Storage:           map[string]any{kept: s},
 	}
-	rest := s.Topics[:0]
 	for _, t := range s.Topics {
 		if t.Recover {
 			reply.Subscriptions[t.Name] = options(s)
-		} else {
-			rest = append(rest, t)
 		}
 	}
-	s.Topics = rest
 	return reply, nil
 }
 
@@ -264,7 +265,15 @@ func (g *Gateway) connected(c *centrifuge.Client) {
 		g.parties.join(t, c)
 	}
 	for _, t := range s.Topics {
-		g.listen(c, s, t.Name, t.After)
+		if !t.Recover {
+			g.listen(c, s, t.Name, t.After)
+		}
+	}
+	g.catchUp(c, s)
+	for _, t := range s.Topics {
+		if t.Ended {
+			c.Unsubscribe(t.Name)
+		}
 	}
 	s.Topics, s.Welcome = nil, nil
 }
@@ -276,8 +285,54 @@ func (g *Gateway) session(c *centrifuge.Client) *Session {
 	return s
 }
 
-// listen makes a session read one more timeline, after a sequence.
+// catchUp carries out the listen orders that came after the session's topics were read and before this node knew the
+// session. From here on they find it.
+func (g *Gateway) catchUp(c *centrifuge.Client, s *Session) {
+	topic := im.UserTopic(s.UserID)
+	for after := s.Head; ; {
+		head, err := g.broker.timelines.Head(c.Context(), topic)
+		if err == nil && head <= after {
+			return
+		}
+		page, err := g.broker.timelines.Records(c.Context(), topic, after, maxRecover, maxRecoverBytes)
+		if err != nil {
+			c.Disconnect(centrifuge.DisconnectServerError) // it comes again, and reads its topics anew
+			return
+		}
+		for _, r := range page.Records {
+			after = r.Seq
+			if l, ok := store.ParseListen(r.Listen); ok && !l.End {
+				g.turn(c, s, l)
+			}
+		}
+		if len(page.Records) == 0 {
+			return
+		}
+	}
+}
+
+// reachable reports whether a reader at a sequence can be brought up to date, or has missed too much.
+func (g *Gateway) reachable(ctx context.Context, topic string, after uint64) (head uint64, ok bool, err error) {
+	head, err = g.broker.timelines.Head(ctx, topic)
+	if err != nil || head <= after {
+		return head, err == nil, err
+	}
+	page, err := g.broker.timelines.Records(ctx, topic, after, maxRecover, maxRecoverBytes)
+	if err != nil {
+		return head, false, err
+	}
+	n := len(page.Records)
+	return page.Head, n > 0 && page.Records[0].Seq == after+1 && page.Records[n-1].Seq == page.Head, nil
+}
+
+// listen makes a session read one more timeline, after a sequence. Who has missed too much begins at the head, and is told.
 func (g *Gateway) listen(c *centrifuge.Client, s *Session, topic string, after uint64) {
+	if head, ok, err := g.reachable(c.Context(), topic, after); err == nil && !ok {
+		after = head
+		if err := c.Send(protocol.ReloadNotice(topic)); err != nil {
+			return // the session is closing
+		}
+	}
 	o := options(s)
 	err := c.Subscribe(topic, func(so *centrifuge.SubscribeOptions) {
 		*so = o

@@ -15,11 +15,30 @@ type order struct {
 	store.Listen
 }
 
+// orders is the queue of orders. It has no bound of its own: whoever commits must never wait for sessions.
+type orders struct {
+	mu   sync.Mutex
+	list []order
+	some chan struct{}
+}
+
+// take empties the queue.
+func (o *orders) take() []order {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list := o.list
+	o.list = nil
+	return list
+}
+
 // Listen queues an order that came with a record.
 func (g *Gateway) Listen(topic string, l store.Listen) {
+	g.orders.mu.Lock()
+	g.orders.list = append(g.orders.list, order{topic, l})
+	g.orders.mu.Unlock()
 	select {
-	case g.orders <- order{topic, l}:
-	case <-g.stopped: // the sessions have gone; those that return read what they listen to
+	case g.orders.some <- struct{}{}:
+	default: // it is known that there is something
 	}
 }
 
@@ -32,12 +51,17 @@ func (g *Gateway) obey(o order) {
 		return
 	}
 	for _, c := range g.node.Hub().UserConnections(im.TopicUser(o.topic)) {
-		if o.Stop {
-			c.Unsubscribe(o.Topic)
-		} else {
-			g.listen(c, g.session(c), o.Topic, o.From)
-		}
+		g.turn(c, g.session(c), o.Listen)
 	}
+}
+
+// turn makes one session listen, or stop.
+func (g *Gateway) turn(c *centrifuge.Client, s *Session, l store.Listen) {
+	if l.Stop {
+		c.Unsubscribe(l.Topic)
+		return
+	}
+	g.listen(c, s, l.Topic, l.From)
 }
 
 // parties knows who reads the topics that end. Topics of users and groups do not.

@@ -47,7 +47,7 @@ func (w *World) flushInvitations(ctx context.Context, s *session) error {
 		v := w.invitations.rows[id]
 		if !w.invitations.dirty[id] {
 			changed = append(changed, v.ID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
-				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packMarks(v))
+				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v))
 			continue
 		}
 		push, err := packPush(v)
@@ -57,15 +57,15 @@ func (w *World) flushInvitations(ctx context.Context, s *session) error {
 		fresh = append(fresh, v.ID, v.Inviter, v.Peer, v.GroupID, v.RoomID, v.Timeout, string(v.Notify), v.AcceptLimit, v.MinRing,
 			flag(v.MergeGlare, flagGlare)|flag(v.OnlineUserOnly, flagOnline)|flag(v.Everyone, flagEveryone), push, v.Print,
 			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
-			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packMarks(v))
+			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v))
 	}
 	if err := s.write(ctx, "INSERT INTO invitation ("+invitationColumns+") VALUES ?*", 27, fresh); err != nil {
 		return err
 	}
-	return s.write(ctx, `INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, marks) VALUES ?*
+	return s.write(ctx, `INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent) VALUES ?*
 		ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
 		version = excluded.version, open = excluded.open, accepted = excluded.accepted, rejected = excluded.rejected,
-		cancelled = excluded.cancelled, timed_out = excluded.timed_out, marks = excluded.marks`, 12, changed)
+		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent`, 12, changed)
 }
 
 func packPush(v *invite.Invitation) (string, error) {

@@ -12,7 +12,7 @@ import (
 
 const invitationColumns = `id, inviter, peer, group_id, room_id, timeout, notify, accept_limit, min_ring, flags, push, print,
 	created_at, deadline, by_device, by_request, data, party, due, last, version,
-	open, accepted, rejected, cancelled, timed_out, marks`
+	open, accepted, rejected, cancelled, timed_out, recent`
 
 // The bits of invitation.flags.
 const (
@@ -30,10 +30,10 @@ const memberColumns = `group_id, user_id, role, joined_at, joined_seq, gone`
 func scanInvitation(rows *sql.Rows) (*invite.Invitation, error) {
 	var v invite.Invitation
 	var flags, party int64
-	var push, marks string
+	var push, recent string
 	err := rows.Scan(&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &flags, &push, &v.Print,
 		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &party, &v.Due, &v.Last, &v.Version,
-		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &marks)
+		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &recent)
 	if err != nil {
 		return nil, err
 	}
@@ -44,21 +44,31 @@ func scanInvitation(rows *sql.Rows) (*invite.Invitation, error) {
 			return nil, err
 		}
 	}
-	unpackMarks(marks, &v)
+	unpackRecent(recent, &v)
 	return &v, nil
 }
 
-// packMarks keeps the last modify, cancel and addInvitees in one column; most invitations have none.
-func packMarks(v *invite.Invitation) string {
-	if v.Modified == (invite.Mark{}) && v.Cancelled == (invite.Mark{}) && v.Added == (invite.Mark{}) {
+// packRecent keeps the last modify, cancel and addInvitees in one column; most invitations have none.
+func packRecent(v *invite.Invitation) string {
+	none := invite.Recent{}
+	if v.Modified == none && v.Cancelled == none && v.Added == none {
 		return ""
 	}
-	return strings.Join([]string{v.Modified.Device, v.Modified.RequestID, v.Cancelled.Device, v.Cancelled.RequestID, v.Added.Device, v.Added.RequestID}, "\n")
+	var parts []string
+	for _, r := range []*invite.Recent{&v.Modified, &v.Cancelled, &v.Added} {
+		parts = append(append(parts, r.Device), r.Requests[:]...)
+	}
+	return strings.Join(parts, "\n")
 }
 
-func unpackMarks(s string, v *invite.Invitation) {
-	if p := strings.Split(s, "\n"); len(p) == 6 {
-		v.Modified, v.Cancelled, v.Added = invite.Mark{Device: p[0], RequestID: p[1]}, invite.Mark{Device: p[2], RequestID: p[3]}, invite.Mark{Device: p[4], RequestID: p[5]}
+func unpackRecent(s string, v *invite.Invitation) {
+	if s == "" {
+		return
+	}
+	parts := strings.Split(s, "\n")
+	for _, r := range []*invite.Recent{&v.Modified, &v.Cancelled, &v.Added} {
+		r.Device = parts[0]
+		parts = parts[1+copy(r.Requests[:], parts[1:]):]
 	}
 }
 

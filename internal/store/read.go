@@ -182,20 +182,11 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 	return snap, err
 }
 
+// readOpen lists what waits for the person's answer first: it must not be cut off by what the person began.
 func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvitation, error) {
 	var list []OpenInvitation
-	err := each(ctx, r, func(rows *sql.Rows) error {
-		v, err := scanInvitation(rows)
-		if err == nil {
-			list = append(list, OpenInvitation{Invitation: *v})
-		}
-		return err
-	}, qMyOpen, user, limit)
-	if err != nil {
-		return nil, err
-	}
 	var mine []*invite.Invitee
-	err = each(ctx, r, func(rows *sql.Rows) error {
+	err := each(ctx, r, func(rows *sql.Rows) error {
 		w, err := scanInvitee(rows)
 		mine = append(mine, w)
 		return err
@@ -212,7 +203,14 @@ func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvi
 			list = append(list, OpenInvitation{Invitation: *v, Mine: w})
 		}
 	}
-	return list, nil
+	err = each(ctx, r, func(rows *sql.Rows) error {
+		v, err := scanInvitation(rows)
+		if err == nil {
+			list = append(list, OpenInvitation{Invitation: *v})
+		}
+		return err
+	}, qMyOpen, user, limit)
+	return list, err
 }
 
 func readInvitation(ctx context.Context, r reader, id string) (v *invite.Invitation, err error) {

@@ -57,8 +57,8 @@ type Store struct {
 	epoch    string
 	announce Announcer
 	units    chan *Unit
-	closed   chan struct{}
-	once     sync.Once
+	gate     sync.RWMutex
+	shut     bool // under gate
 	heads    headCache
 	clock    clock
 	longLog  atomic.Bool
@@ -81,7 +81,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	s := &Store{opt: opt, units: make(chan *Unit, opt.Queue), closed: make(chan struct{}), announce: func([]Record) {}}
+	s := &Store{opt: opt, units: make(chan *Unit, opt.Queue), announce: func([]Record) {}}
 	s.clock.now = opt.Now
 	if err := s.openSQLite(ctx); err != nil {
 		return nil, err
@@ -104,22 +104,18 @@ func (s *Store) Now() int64 { return s.clock.read() }
 // Do queues a unit; the outcome comes through its Done. It blocks while the queue is full, and returns an error,
 // without Done, only when the store is closing.
 func (s *Store) Do(u *Unit) error {
-	select {
-	case <-s.closed:
-		return ErrClosed
-	default:
-	}
-	select {
-	case s.units <- u:
-		return nil
-	case <-s.closed:
+	s.gate.RLock() // held while sending, so that closing waits for whoever is about to queue something
+	defer s.gate.RUnlock()
+	if s.shut {
 		return ErrClosed
 	}
+	s.units <- u
+	return nil
 }
 
 // Run commits units until ctx ends; then it finishes what is queued and returns.
 func (s *Store) Run(ctx context.Context) error {
-	sess, err := newSession(ctx, s.write, s.dialect)
+	sess, err := newSession(context.Background(), s.write, s.dialect)
 	if err != nil {
 		return err
 	}
@@ -146,7 +142,6 @@ func (s *Store) commitLoop(ctx context.Context, sess *session, done chan<- *batc
 		select {
 		case first = <-s.units:
 		case <-ctx.Done():
-			s.once.Do(func() { close(s.closed) })
 			s.drain(sess, done)
 			return
 		}
@@ -155,14 +150,27 @@ func (s *Store) commitLoop(ctx context.Context, sess *session, done chan<- *batc
 	}
 }
 
-// drain commits what was queued before the store closed.
+// drain closes the queue and commits what is in it.
 func (s *Store) drain(sess *session, done chan<- *batch) {
-	for {
+	closed := make(chan struct{})
+	go func() {
+		s.gate.Lock()
+		defer s.gate.Unlock()
+		s.shut = true
+		close(closed)
+	}()
+	for empty := false; !empty; {
+		select {
+		case u := <-s.units:
+			done <- s.commit(sess, s.fill(u))
+			continue
+		case <-closed: // nobody queues any more
+		}
 		select {
 		case u := <-s.units:
 			done <- s.commit(sess, s.fill(u))
 		default:
-			return
+			empty = true
 		}
 	}
 }
@@ -182,6 +190,5 @@ func (s *Store) fill(first *Unit) []*Unit {
 
 // Close releases the database. Run must have returned.
 func (s *Store) Close() error {
-	s.once.Do(func() { close(s.closed) })
 	return errors.Join(s.read.Close(), s.write.Close())
 }

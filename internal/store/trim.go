@@ -37,7 +37,8 @@ func (s *Store) TrimNow(ctx context.Context) error {
 		}
 		ended := now - onlineKept.Milliseconds()
 		// flags / 2 % 2 is flagOnline; both engines divide integers alike.
-		const gone = "SELECT id FROM invitation WHERE open = 0 AND flags / 2 % 2 = 1 AND created_at + timeout * 1000 < $1 AND created_at < $1"
+		const gone = `SELECT i.id FROM invitation i WHERE i.flags / 2 % 2 = 1 AND i.open = 0
+			AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1)`
 		if err := sess.exec(ctx, "DELETE FROM invitee WHERE invite_id IN ("+gone+")", ended); err != nil {
 			return err
 		}

@@ -160,6 +160,18 @@ func (w *World) HasOpenOfMember(k MemberKey) bool {
 	return ok
 }
 
+// HasInvitation reports whether an invitation was declared, so that its absence means that there is none.
+func (w *World) HasInvitation(id string) bool {
+	_, ok := w.loaded[invitationKey(id)]
+	return ok
+}
+
+// HasOpenInGroup reports whether the open invitations of a group were declared.
+func (w *World) HasOpenInGroup(group string) bool {
+	_, ok := w.loaded[openInKey(group)]
+	return ok
+}
+
 // HasRoster reports whether all members of a group were declared.
 func (w *World) HasRoster(group string) bool {
 	_, ok := w.loaded[rosterKey(group)]
@@ -195,7 +207,7 @@ func (w *World) Roster(group string) []im.Member {
 		}
 	}
 	slices.SortFunc(list, func(a, b im.Member) int { return cmp.Compare(a.UserID, b.UserID) })
-	return list
+	return slices.CompactFunc(list, func(a, b im.Member) bool { return a.UserID == b.UserID })
 }
 
 // OpenInGroup returns the ids of the open invitations of a group declared with OpenInGroup.

@@ -49,10 +49,13 @@ CREATE TABLE invitation (
     rejected     BIGINT NOT NULL DEFAULT 0,
     cancelled    BIGINT NOT NULL DEFAULT 0,
     timed_out    BIGINT NOT NULL DEFAULT 0,
-    marks        TEXT   NOT NULL DEFAULT ''
+    recent       TEXT   NOT NULL DEFAULT ''
 );
 CREATE INDEX invitation_inviter_open ON invitation (inviter) WHERE open > 0;
 CREATE INDEX invitation_group_open ON invitation (group_id) WHERE open > 0 AND group_id <> '';
+
+-- Online-only invitations are removed when they have ended; 2 is their flag.
+CREATE INDEX invitation_online ON invitation (id) WHERE flags / 2 % 2 = 1;
 
 CREATE TABLE invitee (
     invite_id  TEXT   NOT NULL,

@@ -262,7 +262,8 @@ func reopen(t *testing.T, open Engine) {
 	s := open(t)
 	stop := run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	v.Modified = invite.Mark{Device: "m", RequestID: "mr"}
+	v.Modified = invite.Recent{Device: "m", Requests: [4]string{"r2", "r1"}}
+	v.Added = invite.Recent{Requests: [4]string{"a1"}}
 	if err := do(t, s, store.Need{Topics: []string{"group:g", "user:a"}}, func(w *store.World) error {
 		put(w, v, list)
 		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Name: "n", Owner: "a", Join: im.JoinFree, Members: 1, CreatedAt: 5})

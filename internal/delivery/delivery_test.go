@@ -1,0 +1,228 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/beckon-im/beckon/internal/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// memory is a log of one topic after another, in memory.
+type memory struct {
+	mu     sync.Mutex
+	topics map[string][]store.Record
+	broken bool
+}
+
+func (m *memory) append(topic string, n int) []store.Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []store.Record
+	for range n {
+		r := store.Record{Topic: topic, Seq: uint64(len(m.topics[topic]) + 1)}
+		m.topics[topic] = append(m.topics[topic], r)
+		list = append(list, r)
+	}
+	return list
+}
+
+func (m *memory) breakDown(broken bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken = broken
+}
+
+func (m *memory) Records(_ context.Context, topic string, after uint64, limit, _ int) (store.Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken {
+		return store.Page{}, fmt.Errorf("the log is away")
+	}
+	all := m.topics[topic]
+	p := store.Page{Head: uint64(len(all))}
+	if int(after) < len(all) {
+		p.Records = all[after:min(len(all), int(after)+min(limit, 7))] // short pages, so that several are needed
+	}
+	return p, nil
+}
+
+func (m *memory) Head(_ context.Context, topic string) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return uint64(len(m.topics[topic])), nil
+}
+
+func (m *memory) Heads(ctx context.Context, topics []string) (map[string]uint64, error) {
+	heads := map[string]uint64{}
+	for _, t := range topics {
+		heads[t], _ = m.Head(ctx, t)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken {
+		return nil, fmt.Errorf("the log is away")
+	}
+	return heads, nil
+}
+
+// wild is a bus that drops, doubles and shuffles.
+type wild struct {
+	Local
+	drop float64
+}
+
+func (w *wild) Publish(records []store.Record) {
+	list := slices.Clone(records)
+	for _, r := range records {
+		if rand.Float64() < 0.3 {
+			list = append(list, r)
+		}
+	}
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	for _, r := range list {
+		if rand.Float64() >= w.drop {
+			w.Local.Publish([]store.Record{r})
+		}
+	}
+}
+
+// ears notes what was delivered.
+type ears struct {
+	mu    sync.Mutex
+	heard map[string][]uint64
+	order []string
+}
+
+func (e *ears) Deliver(r store.Record) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard[r.Topic] = append(e.heard[r.Topic], r.Seq)
+	e.order = append(e.order, fmt.Sprintf("record %d", r.Seq))
+}
+
+func (e *ears) Listen(topic string, l store.Listen) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.order = append(e.order, fmt.Sprintf("listen to %s after %d", l.Topic, l.From))
+}
+
+func (e *ears) count(topic string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.heard[topic])
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// TestInOrderOverAnyBus: whatever the bus does, each record is delivered once and in order, at the latest by the sweep.
+func TestInOrderOverAnyBus(t *testing.T) {
+	for _, drop := range []float64{0, 0.5, 1} {
+		t.Run(fmt.Sprintf("drop %.0f%%", drop*100), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, bus, e := &memory{topics: map[string][]store.Record{}}, &wild{drop: drop}, &ears{heard: map[string][]uint64{}}
+				d := New(log, bus, Options{Sweep: time.Second, Log: quiet()})
+				d.Serve(e)
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- d.Run(ctx) }()
+				log.append("user:a", 3) // before anybody reads
+				for _, topic := range []string{"user:a", "user:b"} {
+					if err := d.Open(ctx, topic); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 50 {
+					d.Announce(log.append("user:a", rand.IntN(20)))
+					d.Announce(log.append("user:b", rand.IntN(3)))
+				}
+				time.Sleep(5 * time.Second) // of the bubble's clock: two sweeps and more
+				synctest.Wait()
+				for topic, begin := range map[string]int{"user:a": 3, "user:b": 0} {
+					want := len(log.topics[topic]) - begin
+					if got := e.count(topic); got != want {
+						t.Errorf("%s: %d of %d records were delivered", topic, got, want)
+					}
+					for i, seq := range e.heard[topic] {
+						if seq != uint64(begin+i+1) {
+							t.Fatalf("%s: the %d-th delivered is %d", topic, i, seq)
+						}
+					}
+				}
+				stop()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestABrokenLogHeals: while the log is away nothing is delivered out of order, and all of it when it is back.
+func TestABrokenLogHeals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, bus, e := &memory{topics: map[string][]store.Record{}}, &wild{drop: 1}, &ears{heard: map[string][]uint64{}}
+		d := New(log, bus, Options{Sweep: time.Second, Log: quiet()})
+		d.Serve(e)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- d.Run(ctx) }()
+		if err := d.Open(ctx, "user:a"); err != nil {
+			t.Fatal(err)
+		}
+		log.append("user:a", 30)
+		log.breakDown(true)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if n := e.count("user:a"); n != 0 {
+			t.Errorf("%d records came from nowhere", n)
+		}
+		log.breakDown(false)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if n := e.count("user:a"); n != 30 {
+			t.Errorf("%d of 30 records were delivered", n)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestListenComesAfterItsRecord: an order is carried out after the record that it came with, and only for topics that are read.
+func TestListenComesAfterItsRecord(t *testing.T) {
+	log, e := &memory{topics: map[string][]store.Record{}}, &ears{heard: map[string][]uint64{}}
+	d := New(log, NewLocal(), Options{Log: quiet()})
+	d.Serve(e)
+	if err := d.Open(t.Context(), "user:a"); err != nil {
+		t.Fatal(err)
+	}
+	d.Announce([]store.Record{
+		{Topic: "user:a", Seq: 2},
+		{Topic: "user:a", Seq: 1, Listen: store.ListenTo("group:g", 7)},
+		{Topic: "user:nobody", Seq: 1},
+		{Topic: "user:a", Seq: 0},
+	})
+	if want := []string{"record 1", "listen to group:g after 7", "record 2", "record 0"}; !slices.Equal(e.order, want) {
+		t.Errorf("%v, want %v", e.order, want)
+	}
+	if err := d.Close("user:a"); err != nil {
+		t.Fatal(err)
+	}
+	d.Announce([]store.Record{{Topic: "user:a", Seq: 3}})
+	if n := e.count("user:a"); n != 3 {
+		t.Errorf("%d records were delivered to a topic that nobody reads any more", n)
+	}
+}

@@ -1,0 +1,64 @@
+package protocol_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+var update = flag.Bool("update", false, "write the golden frames anew; a change there is a change of the protocol")
+
+// TestGoldenFrames pins what is on the wire: SDKs in other languages read these.
+func TestGoldenFrames(t *testing.T) {
+	v, list := invite.New(invite.Terms{ID: "i1", Inviter: "alice", RoomID: "room1", Timeout: 30, Data: "hello", Notify: invite.NotifyMembers}, []string{"bob"}, invite.Actor{User: "alice"}, "p", 1_700_000_000_000)
+	frames := map[string]any{
+		"invitation": protocol.ViewInvitation(&v, list, 1_700_000_010_000),
+		"invite": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionInvite, From: "alice", To: "bob", Time: 1_700_000_000_000,
+			InviteID: "i1", Inviter: "alice", InviteeList: []string{"bob"}, Data: "hello", RoomID: "room1", Timeout: 30, Deadline: 1_700_000_030_000, Remaining: 30_000, Version: 1},
+		"accept": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionAccept, From: "bob", To: "alice", Time: 1_700_000_005_000,
+			InviteID: "i1", Inviter: "alice", Answers: []protocol.Answer{{Invitee: "bob", ActionType: protocol.ActionAccept, Data: "yes", Time: 1_700_000_005_000}}, Version: 2, Over: true},
+		"timeout": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionTimeout, To: "bob", Time: 1_700_000_030_000,
+			InviteID: "i1", Inviter: "alice", InviteeList: []string{"bob"}, Version: 2, Over: true},
+		"group":   protocol.GroupEvent{Type: protocol.TypeGroup, Tip: protocol.TipEnter, GroupID: "g", From: "bob", Members: []string{"bob"}, Time: 1_700_000_000_000},
+		"error":   protocol.Error{Code: 8010, Message: "already accepted on another device", Won: &protocol.Won{Action: "accept", UserID: "bob", Device: "phone", Time: 1_700_000_005_000}},
+		"welcome": protocol.Welcome{UserID: "bob", DeviceID: "phone", ServerTime: 1_700_000_000_000, Epoch: "e", Positions: map[string]uint64{"user:bob": 7}, Invitations: []protocol.Invitation{}},
+	}
+	got, err := json.MarshalIndent(frames, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	if *update {
+		if err := os.WriteFile("testdata/frames.json", got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/frames.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("the wire has changed; if that is meant, run go test ./protocol -update and write it into PROTOCOL.md\n%s", got)
+	}
+	for _, name := range []string{"invite", "accept", "timeout", "group"} {
+		b, err := json.Marshal(frames[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := protocol.Decode(b)
+		if err != nil || back == nil {
+			t.Errorf("%s does not read back: %v", name, err)
+			continue
+		}
+		if again, _ := json.Marshal(back); string(again) != string(b) {
+			t.Errorf("%s reads back as %s", name, again)
+		}
+	}
+	if v, err := protocol.Decode([]byte(`{"type":"of tomorrow"}`)); v != nil || err != nil {
+		t.Errorf("an unknown type is %v, %v", v, err)
+	}
+}
