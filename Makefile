@@ -45,7 +45,8 @@ fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FU
 	  echo "fuzzing $$f"; $(GO) test "$${f%%:*}" -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime "$${FUZZTIME:-60s}" || exit 1; done
 
 chaos: | need-go ## Kill the server 20 times under load and check every history; 10,000 racing invitations with porcupine
-	@$(GO) test -count=1 -v -timeout 60m ./test/chaos ./test/linear -chaos.kills=20 -linear.races=10000
+	@$(GO) test -count=1 -v -timeout 30m ./test/chaos -chaos.kills=20
+	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
 
 bench: $(BIN) ## Measure this machine: flows per second, latency, memory, deadlines (docs/performance.md)
 	@test/bench.sh $(BIN)

@@ -27,19 +27,43 @@ func (c *Client) Call(ctx context.Context, verb string, request, response any) e
 		defer cancel()
 	}
 	for {
-		if err := c.wait(ctx); err != nil {
+		lost, err := c.wait(ctx)
+		if err != nil {
 			return err
 		}
-		res, err := c.conn.RPC(ctx, verb, body)
+		reply, err := c.attempt(ctx, lost, verb, body)
 		if err == nil {
-			if refused := decodeError(res.Data); refused != nil {
+			if refused := decodeError(reply); refused != nil {
 				return refused
 			}
-			return json.Unmarshal(res.Data, response)
+			return json.Unmarshal(reply, response)
 		}
 		if ctx.Err() != nil || !passing(err) {
 			return fmt.Errorf("beckon: %s: %w", verb, err)
 		}
+	}
+}
+
+// errLost says that the connection broke before the answer came.
+var errLost = errors.New("the connection was lost")
+
+// attempt sends a call once. It does not rely on the transport library to come back: when a write fails as the connection
+// breaks, its RPC of version 0.10.11 reports twice and stands still at the second time. That goroutine is then left to stand.
+func (c *Client) attempt(ctx context.Context, lost <-chan struct{}, verb string, body []byte) ([]byte, error) {
+	type outcome struct {
+		data []byte
+		err  error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		res, err := c.conn.RPC(ctx, verb, body)
+		done <- outcome{res.Data, err}
+	}()
+	select {
+	case o := <-done:
+		return o.data, o.err
+	case <-lost:
+		return nil, errLost
 	}
 }
 

@@ -61,6 +61,7 @@ type Client struct {
 	epoch    string
 	skew     time.Duration // server time minus ours
 	up       chan struct{} // closed while connected
+	down     chan struct{} // closed when the present connection is lost
 	terminal error
 	trouble  error // why the last attempt to connect failed
 }
@@ -82,7 +83,7 @@ func New(opt Options) (*Client, error) {
 	}
 	c := &Client{
 		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: newLedger(), pending: map[string]*held{},
-		seen: map[string]uint64{}, epoch: opt.Epoch, up: make(chan struct{}),
+		seen: map[string]uint64{}, epoch: opt.Epoch, up: make(chan struct{}), down: make(chan struct{}),
 	}
 	for t, seq := range opt.Positions {
 		c.seen[t] = seq
@@ -179,6 +180,9 @@ func (c *Client) setUp(up bool, terminal error) {
 	c.terminal = terminal
 	if up {
 		c.trouble = nil
+		c.down = make(chan struct{})
+	} else {
+		c.lose()
 	}
 	open := true // those who wait still do
 	select {
@@ -194,15 +198,26 @@ func (c *Client) setUp(up bool, terminal error) {
 	}
 }
 
+// lose wakes the calls that wait for an answer over the connection that is lost.
+func (c *Client) lose() {
+	select {
+	case <-c.down:
+	default:
+		close(c.down)
+	}
+}
+
 // Connect connects and waits until the server has answered, or ctx ends. Afterwards the client reconnects by itself.
 func (c *Client) Connect(ctx context.Context) error {
 	if err := c.conn.Connect(); errors.Is(err, centrifuge.ErrClientClosed) {
 		return err
 	} // any other failure is of the first attempt, and the next is on its way
-	return c.wait(ctx)
+	_, err := c.wait(ctx)
+	return err
 }
 
-func (c *Client) wait(ctx context.Context) error {
+// wait waits for a connection, and returns what tells its loss.
+func (c *Client) wait(ctx context.Context) (lost <-chan struct{}, err error) {
 	c.mu.Lock()
 	up := c.up
 	c.mu.Unlock()
@@ -210,14 +225,14 @@ func (c *Client) wait(ctx context.Context) error {
 	case <-up:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.terminal
+		return c.down, c.terminal
 	case <-ctx.Done():
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.trouble != nil {
-			return fmt.Errorf("beckon: not connected: %w", c.trouble)
+			return nil, fmt.Errorf("beckon: not connected: %w", c.trouble)
 		}
-		return fmt.Errorf("beckon: not connected: %w", ctx.Err())
+		return nil, fmt.Errorf("beckon: not connected: %w", ctx.Err())
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -66,6 +67,10 @@ func TestLedger(t *testing.T) {
 			[]string{"new alice d bob,carol", "elsewhere  reject; rejected bob", ""}},
 		{"my cancel from another device", "alice", []protocol.Signaling{invited("bob"), ended(protocol.ActionCancel, "alice", true, "bob")}, []string{"", "elsewhere  cancel"}},
 		{"cancelled", "bob", []protocol.Signaling{invited("bob"), ended(protocol.ActionCancel, "alice", true, "bob")}, []string{"new alice d bob", "cancelled alice"}},
+		{"one event on two timelines is told once", "bob", []protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", true, "bob", "carol"), ended(protocol.ActionCancel, "alice", true, "bob", "carol")},
+			[]string{"new alice d bob,carol", "cancelled alice", ""}},
+		{"everybody left: the call of the inviter ends", "alice", []protocol.Signaling{invited("bob"), event(protocol.ActionCancel, func(m *protocol.Signaling) { m.InviteeList, m.Reason, m.Over = []string{"bob"}, "left", true })},
+			[]string{"", "cancelled alice"}},
 		{"cancelled twice is told once", "bob", []protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", false, "bob"), ended(protocol.ActionCancel, "alice", true, "bob")},
 			[]string{"new alice d bob,carol", "cancelled alice", ""}},
 		{"timed out", "bob", []protocol.Signaling{invited("bob"), ended(protocol.ActionTimeout, "", true, "bob")}, []string{"new alice d bob", "timeout   bob"}},
@@ -75,7 +80,11 @@ func TestLedger(t *testing.T) {
 		l := newLedger()
 		l.me = c.me
 		var got []string
-		for _, m := range c.events {
+		for i, m := range c.events {
+			m.Version = int64(i + 1)
+			if i > 0 && reflect.DeepEqual(c.events[i-1], c.events[i]) {
+				m.Version = int64(i) // the same event again, on another timeline
+			}
 			got = append(got, told(l.event(m, false)))
 		}
 		if !slices.Equal(got, c.want) {
@@ -98,7 +107,9 @@ func TestLedgerOfADeviceThatWasAway(t *testing.T) {
 	if got := told(l.event(stale, true)); got != "" {
 		t.Errorf("what was over rings %q", got)
 	}
-	if got := told(l.event(ended(protocol.ActionCancel, "alice", true, "bob"), true)); got != "" {
+	end := ended(protocol.ActionCancel, "alice", true, "bob")
+	end.Version = 2
+	if got := told(l.event(end, true)); got != "" {
 		t.Errorf("its end is told: %q", got)
 	}
 	known := invited("bob")
