@@ -73,7 +73,7 @@ const headerTime = 10 * time.Second
 
 // gcPercent trades memory for processor time: most of what a call allocates is short-lived. docs/performance.md has the
 // measurement. GOGC overrides it.
-const gcPercent = 200
+const gcPercent = 175
 
 // run serves with a configuration and tells when it is ready.
 func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, ready func(*beckon.Server, string)) error {

@@ -102,6 +102,7 @@ func TestOneWinner(t *testing.T) {
 		wg.Go(func() { race(t, h, lane, *races/lanes+1) })
 	}
 	wg.Wait()
+	t.Logf("%d invitations raced, four attempts and a look each; every history has one winner", lanes*(*races/lanes+1))
 }
 
 // race runs the races of one pair, one after another, and checks each.
