@@ -15,7 +15,6 @@ import (
 
 	_ "github.com/mattn/go-sqlite3"
 	_ "modernc.org/sqlite"
-	"zombiezen.com/go/sqlite"
 )
 
 const schema = `
@@ -124,56 +123,8 @@ func (s *stdConn) rows(query string, args ...any) (int, error) {
 	return n, rows.Err()
 }
 
-type directConn struct{ *sqlite.Conn }
-
-func (d directConn) bind(query string, args []any) (*sqlite.Stmt, error) {
-	st, err := d.Prepare(query)
-	if err != nil {
-		return nil, err
-	}
-	for i, a := range args {
-		switch v := a.(type) {
-		case int:
-			st.BindInt64(i+1, int64(v))
-		case string:
-			st.BindText(i+1, v)
-		case []byte:
-			st.BindBytes(i+1, v)
-		}
-	}
-	return st, nil
-}
-
-func (d directConn) exec(query string, args ...any) error {
-	_, err := d.rows(query, args...)
-	return err
-}
-
-func (d directConn) rows(query string, args ...any) (int, error) {
-	st, err := d.bind(query, args)
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for {
-		ok, err := st.Step()
-		if err != nil || !ok {
-			return n, errorsOr(err, st.Reset())
-		}
-		_, _, _ = st.ColumnInt64(0), st.ColumnText(1), st.ColumnInt64(2)
-		n++
-	}
-}
-
-func errorsOr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-func openStd(b *testing.B, driver string) conn {
-	db, err := sql.Open(driver, filepath.Join(b.TempDir(), "bench.db"))
+func openStd(b *testing.B, driver, options string) conn {
+	db, err := sql.Open(driver, "file:"+filepath.Join(b.TempDir(), "bench.db")+options)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -185,33 +136,22 @@ func openStd(b *testing.B, driver string) conn {
 	return &stdConn{c, map[string]*sql.Stmt{}}
 }
 
-func openDirect(b *testing.B) conn {
-	c, err := sqlite.OpenConn(filepath.Join(b.TempDir(), "bench.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { c.Close() })
-	return directConn{c}
-}
-
 func BenchmarkGroupCommit(b *testing.B) {
 	for _, d := range []struct {
 		name string
 		open func(*testing.B) conn
 	}{
-		{"mattn-cgo", func(b *testing.B) conn { return openStd(b, "sqlite3") }},
-		{"modernc", func(b *testing.B) conn { return openStd(b, "sqlite") }},
-		{"zombiezen", openDirect},
+		{"mattn-cgo", func(b *testing.B) conn { return openStd(b, "sqlite3", "?_journal_mode=WAL&_synchronous=FULL") }},
+		{"modernc", func(b *testing.B) conn {
+			return openStd(b, "sqlite", "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+		}},
 	} {
 		b.Run(d.name, func(b *testing.B) {
 			c := d.open(b)
-			for _, s := range append([]string{"PRAGMA synchronous = FULL"}, strings.Split(strings.TrimSpace(schema), "\n")...) {
+			for _, s := range strings.Split(strings.TrimSpace(schema), "\n") {
 				if err := c.exec(strings.TrimSuffix(s, ";")); err != nil {
 					b.Fatal(s, err)
 				}
-			}
-			if err := c.exec("PRAGMA journal_mode = WAL"); err != nil {
-				b.Fatal(err)
 			}
 			body := []byte(strings.Repeat("x", 400))
 			b.ResetTimer()

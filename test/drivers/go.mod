@@ -5,7 +5,6 @@ go 1.26.0
 require (
 	github.com/mattn/go-sqlite3 v1.14.53
 	modernc.org/sqlite v1.61.1
-	zombiezen.com/go/sqlite v1.4.2
 )
 
 require (
