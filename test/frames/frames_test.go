@@ -2,6 +2,7 @@
 package frames
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -161,4 +162,28 @@ func answer(t *testing.T, c *websocket.Conn, id int) []byte {
 			}
 		}
 	}
+}
+
+// TestFallBacks: where no WebSocket gets through, HTTP streaming and SSE connect all the same.
+func TestFallBacks(t *testing.T) {
+	h, logged := house(t)
+	hello := fmt.Sprintf(`{"id":1,"connect":{"token":%q,"data":{"deviceID":"d"}}}`, h.Token("alice"))
+	for path, prefix := range map[string]string{"/connection/http_stream": `{"id":1,`, "/connection/sse": "data: {"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.URL+path, strings.NewReader(hello))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(res.Body)
+		for lines.Scan() && !strings.Contains(lines.Text(), "serverTime") {
+		}
+		if l := lines.Text(); !strings.HasPrefix(l, prefix) || !strings.Contains(l, `"userID":"alice"`) {
+			t.Errorf("%s answers %q, %v", path, l, lines.Err())
+		}
+		_ = res.Body.Close()
+	}
+	alive(t, h, logged)
 }
