@@ -26,7 +26,7 @@ test-go: | need-go
 	@echo "testing the rooms, with the race detector"
 	@$(GO) test -race -timeout 10m ./im/... ./invite/... ./protocol/... ./internal/... ./client/... .
 	@echo "testing the program from outside: races, crashes, the terminal phone"
-	@$(GO) test -timeout 10m ./cmd/... ./test/...
+	@$(GO) test -count=1 -timeout 10m ./cmd/... ./test/... # never cached: they run the program, which the cache does not see
 
 test-node: $(BIN) | need-node
 	@echo "testing a plain Node client that follows PROTOCOL.md"

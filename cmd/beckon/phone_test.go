@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,8 +84,10 @@ func (w *town) start(name string, args ...string) *handset {
 		}
 	}()
 	w.t.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Process.Signal(os.Interrupt)
+		_ = in.Close() // a phone ends with its input
+		if args[0] == "dev" {
+			_ = cmd.Process.Signal(os.Interrupt)
+		}
 		<-read
 		if err := cmd.Wait(); err != nil {
 			w.t.Errorf("%s ended with %v", name, err)
@@ -111,24 +114,39 @@ func (h *handset) say(line string) {
 // wait waits for a line with a text, and forgets what came before it.
 func (h *handset) wait(text string) string {
 	h.t.Helper()
+	return h.find(true, text)
+}
+
+// waitOne waits for a line with any of the texts, and forgets nothing.
+func (h *handset) waitOne(texts ...string) string {
+	h.t.Helper()
+	return h.find(false, texts...)
+}
+
+func (h *handset) find(forget bool, texts ...string) string {
+	h.t.Helper()
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	for {
 		h.mu.Lock()
 		moved := h.moved
-		for i, l := range h.lines {
-			if strings.Contains(l, text) {
+		i := slices.IndexFunc(h.lines, func(l string) bool {
+			return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(l, text) })
+		})
+		if i >= 0 {
+			line := h.lines[i]
+			if forget {
 				h.lines = h.lines[i+1:]
-				h.mu.Unlock()
-				return l
 			}
+			h.mu.Unlock()
+			return line
 		}
 		seen := strings.Join(h.lines, "\n  ")
 		h.mu.Unlock()
 		select {
 		case <-moved:
 		case <-limit.C:
-			h.t.Fatalf("%s never showed %q; it showed:\n  %s", h.name, text, seen)
+			h.t.Fatalf("%s never showed any of %q; it showed:\n  %s", h.name, texts, seen)
 		}
 	}
 }
@@ -215,31 +233,6 @@ func TestPhonesInAGroup(t *testing.T) {
 	}
 	if won != 1 {
 		t.Errorf("%d of three phones won", won)
-	}
-}
-
-// waitOne waits for whichever text comes first.
-func (h *handset) waitOne(texts ...string) string {
-	h.t.Helper()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	for {
-		h.mu.Lock()
-		moved := h.moved
-		for _, l := range h.lines {
-			for _, text := range texts {
-				if strings.Contains(l, text) {
-					h.mu.Unlock()
-					return l
-				}
-			}
-		}
-		h.mu.Unlock()
-		select {
-		case <-moved:
-		case <-limit.C:
-			h.t.Fatalf("%s showed none of %q", h.name, texts)
-		}
 	}
 }
 
