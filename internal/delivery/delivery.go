@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // Log is where records are durable.
@@ -23,9 +24,9 @@ type Log interface {
 // Bus carries committed records to the nodes that read their topics. It may lose, double and reorder them.
 type Bus interface {
 	// Publish offers records to all nodes, this one included.
-	Publish(records []store.Record)
+	Publish(records []world.Record)
 	// Receive sets who is offered records. It is called once, before any other method.
-	Receive(func([]store.Record))
+	Receive(func([]world.Record))
 	// Follow and Unfollow say which topics this node reads.
 	Follow(topic string) error
 	Unfollow(topic string) error
@@ -34,9 +35,9 @@ type Bus interface {
 // Readers are the sessions of this node.
 type Readers interface {
 	// Deliver hands a record to every session that reads its topic. It must not block.
-	Deliver(r store.Record)
+	Deliver(r world.Record)
 	// Listen carries out an order that came with a record, after the record was delivered. It must not block.
-	Listen(topic string, l store.Listen)
+	Listen(topic string, l world.Listen)
 }
 
 // Options are the choices for delivery. The zero value works.
@@ -83,7 +84,7 @@ func New(log Log, bus Bus, opt Options) *Delivery {
 func (d *Delivery) Serve(r Readers) { d.readers = r }
 
 // Announce offers committed records to everybody who reads their topics.
-func (d *Delivery) Announce(records []store.Record) { d.bus.Publish(records) }
+func (d *Delivery) Announce(records []world.Record) { d.bus.Publish(records) }
 
 // Open begins to deliver a topic on this node, from its head on.
 func (d *Delivery) Open(ctx context.Context, topic string) error {
@@ -127,7 +128,7 @@ func (d *Delivery) feed(topic string) *feed {
 }
 
 // receive takes what the bus offers.
-func (d *Delivery) receive(records []store.Record) {
+func (d *Delivery) receive(records []world.Record) {
 	for i := range records {
 		f := d.feed(records[i].Topic)
 		if f != nil && f.offer(records[i], d.hand) {
@@ -139,9 +140,9 @@ func (d *Delivery) receive(records []store.Record) {
 	}
 }
 
-func (d *Delivery) hand(r store.Record) {
+func (d *Delivery) hand(r world.Record) {
 	d.readers.Deliver(r)
-	if l, ok := store.ParseListen(r.Listen); ok {
+	if l, ok := world.ParseListen(r.Listen); ok {
 		d.readers.Listen(r.Topic, l)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,16 +23,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // memory is a log of one topic after another, in memory.
 type memory struct {
 	mu     sync.Mutex
-	topics map[string][]store.Record
+	topics map[string][]world.Record
 	broken bool
 }
 
-func (m *memory) append(topic string, n int) []store.Record {
+func (m *memory) append(topic string, n int) []world.Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var list []store.Record
+	var list []world.Record
 	for range n {
-		r := store.Record{Topic: topic, Seq: uint64(len(m.topics[topic]) + 1)}
+		r := world.Record{Topic: topic, Seq: uint64(len(m.topics[topic]) + 1)}
 		m.topics[topic] = append(m.topics[topic], r)
 		list = append(list, r)
 	}
@@ -83,7 +84,7 @@ type wild struct {
 	drop float64
 }
 
-func (w *wild) Publish(records []store.Record) {
+func (w *wild) Publish(records []world.Record) {
 	list := slices.Clone(records)
 	for _, r := range records {
 		if rand.Float64() < 0.3 {
@@ -93,7 +94,7 @@ func (w *wild) Publish(records []store.Record) {
 	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	for _, r := range list {
 		if rand.Float64() >= w.drop {
-			w.Local.Publish([]store.Record{r})
+			w.Local.Publish([]world.Record{r})
 		}
 	}
 }
@@ -105,14 +106,14 @@ type ears struct {
 	order []string
 }
 
-func (e *ears) Deliver(r store.Record) {
+func (e *ears) Deliver(r world.Record) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.heard[r.Topic] = append(e.heard[r.Topic], r.Seq)
 	e.order = append(e.order, fmt.Sprintf("record %d", r.Seq))
 }
 
-func (e *ears) Listen(topic string, l store.Listen) {
+func (e *ears) Listen(topic string, l world.Listen) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.order = append(e.order, fmt.Sprintf("listen to %s after %d", l.Topic, l.From))
@@ -131,7 +132,7 @@ func TestInOrderOverAnyBus(t *testing.T) {
 	for _, drop := range []float64{0, 0.5, 1} {
 		t.Run(fmt.Sprintf("drop %.0f%%", drop*100), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				log, bus, e := &memory{topics: map[string][]store.Record{}}, &wild{drop: drop}, &ears{heard: map[string][]uint64{}}
+				log, bus, e := &memory{topics: map[string][]world.Record{}}, &wild{drop: drop}, &ears{heard: map[string][]uint64{}}
 				d := New(log, bus, Options{Sweep: time.Second, Log: quiet()})
 				d.Serve(e)
 				ctx, stop := context.WithCancel(t.Context())
@@ -172,7 +173,7 @@ func TestInOrderOverAnyBus(t *testing.T) {
 // TestABrokenLogHeals: while the log is away nothing is delivered out of order, and all of it when it is back.
 func TestABrokenLogHeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, bus, e := &memory{topics: map[string][]store.Record{}}, &wild{drop: 1}, &ears{heard: map[string][]uint64{}}
+		log, bus, e := &memory{topics: map[string][]world.Record{}}, &wild{drop: 1}, &ears{heard: map[string][]uint64{}}
 		d := New(log, bus, Options{Sweep: time.Second, Log: quiet()})
 		d.Serve(e)
 		ctx, stop := context.WithCancel(t.Context())
@@ -203,15 +204,15 @@ func TestABrokenLogHeals(t *testing.T) {
 
 // TestListenComesAfterItsRecord: an order is carried out after the record that it came with, and only for topics that are read.
 func TestListenComesAfterItsRecord(t *testing.T) {
-	log, e := &memory{topics: map[string][]store.Record{}}, &ears{heard: map[string][]uint64{}}
+	log, e := &memory{topics: map[string][]world.Record{}}, &ears{heard: map[string][]uint64{}}
 	d := New(log, NewLocal(), Options{Log: quiet()})
 	d.Serve(e)
 	if err := d.Open(t.Context(), "user:a"); err != nil {
 		t.Fatal(err)
 	}
-	d.Announce([]store.Record{
+	d.Announce([]world.Record{
 		{Topic: "user:a", Seq: 2},
-		{Topic: "user:a", Seq: 1, Listen: store.ListenTo("group:g", 7)},
+		{Topic: "user:a", Seq: 1, Listen: world.ListenTo("group:g", 7)},
 		{Topic: "user:nobody", Seq: 1},
 		{Topic: "user:a", Seq: 0},
 	})
@@ -221,7 +222,7 @@ func TestListenComesAfterItsRecord(t *testing.T) {
 	if err := d.Close("user:a"); err != nil {
 		t.Fatal(err)
 	}
-	d.Announce([]store.Record{{Topic: "user:a", Seq: 3}})
+	d.Announce([]world.Record{{Topic: "user:a", Seq: 3}})
 	if n := e.count("user:a"); n != 3 {
 		t.Errorf("%d records were delivered to a topic that nobody reads any more", n)
 	}

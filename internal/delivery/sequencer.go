@@ -3,7 +3,7 @@ package delivery
 import (
 	"sync"
 
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // maxWaiting bounds the records that one feed keeps while a gap before them is fetched. The rest is fetched too.
@@ -13,11 +13,11 @@ const maxWaiting = 256
 type feed struct {
 	mu      sync.Mutex
 	next    uint64 // 0 = it is not yet known where the topic stands
-	waiting map[uint64]store.Record
+	waiting map[uint64]world.Record
 }
 
 // begin says where the topic stands; what was offered meanwhile follows.
-func (f *feed) begin(head uint64, hand func(store.Record)) {
+func (f *feed) begin(head uint64, hand func(world.Record)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.next = head + 1
@@ -30,7 +30,7 @@ func (f *feed) begin(head uint64, hand func(store.Record)) {
 }
 
 // offer takes a record and hands on what is now in order. It reports whether a gap is left before the record.
-func (f *feed) offer(r store.Record, hand func(store.Record)) (gap bool) {
+func (f *feed) offer(r world.Record, hand func(world.Record)) (gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -39,7 +39,7 @@ func (f *feed) offer(r store.Record, hand func(store.Record)) (gap bool) {
 		return false
 	case f.next == 0 || r.Seq > f.next:
 		if f.waiting == nil {
-			f.waiting = map[uint64]store.Record{}
+			f.waiting = map[uint64]world.Record{}
 		}
 		if len(f.waiting) < maxWaiting {
 			f.waiting[r.Seq] = r
@@ -54,7 +54,7 @@ func (f *feed) offer(r store.Record, hand func(store.Record)) (gap bool) {
 	return len(f.waiting) > 0
 }
 
-func (f *feed) drain(hand func(store.Record)) {
+func (f *feed) drain(hand func(world.Record)) {
 	for len(f.waiting) > 0 {
 		r, ok := f.waiting[f.next]
 		if !ok {

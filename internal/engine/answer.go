@@ -4,7 +4,7 @@ import (
 	"errors"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -34,12 +34,12 @@ func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protoco
 		done(protocol.ActionResponse{}, unknownOr(err))
 		return
 	}
-	need := store.Need{Topics: r.topics(), Invitations: []string{id}, Invitees: []store.InviteeKey{{InviteID: id, UserID: by.UserID}}}
+	need := world.Need{Topics: r.topics(), Invitations: []string{id}, Invitees: []world.InviteeKey{{InviteID: id, UserID: by.UserID}}}
 	if a.Act == invite.Ring && r.groupID != "" {
 		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
 	}
 	var after invite.Invitation
-	do(e, need, func(w *store.World) (protocol.ActionResponse, error) {
+	do(e, need, func(w *world.World) (protocol.ActionResponse, error) {
 		v := w.Invitation(id)
 		if v == nil {
 			return protocol.ActionResponse{}, unknownOr(nil)
@@ -75,7 +75,7 @@ func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protoco
 }
 
 // putAnswer puts an accept or reject and tells it. Its cost does not depend on how many were invited.
-func (e *Engine) putAnswer(w *store.World, s invite.Step, a invite.Answer, by Caller, merged string) error {
+func (e *Engine) putAnswer(w *world.World, s invite.Step, a invite.Answer, by Caller, merged string) error {
 	action := protocol.ActionAccept
 	if a.Act == invite.Reject {
 		action = protocol.ActionReject
@@ -92,10 +92,10 @@ func (e *Engine) putAnswer(w *store.World, s invite.Step, a invite.Answer, by Ca
 }
 
 // closeRest cancels whom the last possible accept left waiting.
-func (e *Engine) closeRest(w *store.World, s invite.Step) (invite.Invitation, error) {
+func (e *Engine) closeRest(w *world.World, s invite.Step) (invite.Invitation, error) {
 	id := s.Invitation.ID
 	if !w.HasOpen(id) {
-		return s.Invitation, &store.More{Need: store.Need{OpenInvitees: []string{id}}}
+		return s.Invitation, &world.More{Need: world.Need{OpenInvitees: []string{id}}}
 	}
 	var rest []*invite.Invitee
 	for _, p := range w.OpenInvitees(id) {
@@ -108,7 +108,7 @@ func (e *Engine) closeRest(w *store.World, s invite.Step) (invite.Invitation, er
 }
 
 // putRing tells the inviter that the first device alerts its person.
-func (e *Engine) putRing(w *store.World, s invite.Step, by Caller) error {
+func (e *Engine) putRing(w *world.World, s invite.Step, by Caller) error {
 	v := &s.Invitation
 	t := im.UserTopic(v.Inviter)
 	m := message(v, protocol.ActionRinging, by.UserID, w.Now)
@@ -116,7 +116,7 @@ func (e *Engine) putRing(w *store.World, s invite.Step, by Caller) error {
 	if d := s.Invitee.Deadline; d != 0 {
 		m.Deadline, m.Remaining = d, d-w.Now
 	}
-	w.Append(t, store.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
+	w.Append(t, world.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
 	w.PutInvitation(*v)
 	w.PutInvitee(s.Invitee)
 	return nil

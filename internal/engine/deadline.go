@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -129,8 +129,8 @@ func (e *Engine) expire(id string) {
 	if !ok {
 		return
 	}
-	need := store.Need{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
-	do(e, need, func(w *store.World) (int64, error) {
+	need := world.Need{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
+	do(e, need, func(w *world.World) (int64, error) {
 		v := w.Invitation(id)
 		if v == nil || v.Over() {
 			return 0, nil
@@ -150,7 +150,7 @@ func (e *Engine) expire(id string) {
 }
 
 // end puts a change that ended invitees, and tells it.
-func (e *Engine) end(w *store.World, c invite.Change, by Caller, action protocol.ActionType, reason, data string) error {
+func (e *Engine) end(w *world.World, c invite.Change, by Caller, action protocol.ActionType, reason, data string) error {
 	v := c.Invitation
 	w.PutInvitation(v)
 	for _, p := range c.Invitees {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -73,7 +74,7 @@ func TestTheRuleDecides(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Announce(func(list []store.Record) {
+		s.Announce(func(list []world.Record) {
 			for _, r := range list {
 				v, err := protocol.Decode(r.Body)
 				if m, ok := v.(*protocol.Signaling); err == nil && ok && m.ActionType == protocol.ActionTimeout && r.Topic == "user:alice" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -79,11 +80,11 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // do queues a unit whose outcome is a T.
-func do[T any](e *Engine, need store.Need, decide func(*store.World) (T, error), done func(T, error)) {
+func do[T any](e *Engine, need world.Need, decide func(*world.World) (T, error), done func(T, error)) {
 	var out T
 	err := e.store.Do(&store.Unit{
 		Need: need,
-		Decide: func(w *store.World) (err error) {
+		Decide: func(w *world.World) (err error) {
 			out, err = decide(w)
 			return err
 		},
@@ -121,11 +122,11 @@ func (r route) home() string {
 }
 
 // members asks for somebody's membership, when the invitation is of a group.
-func (r route) members(user string) []store.MemberKey {
+func (r route) members(user string) []world.MemberKey {
 	if r.groupID == "" {
 		return nil
 	}
-	return []store.MemberKey{{GroupID: r.groupID, UserID: user}}
+	return []world.MemberKey{{GroupID: r.groupID, UserID: user}}
 }
 
 // topics are those that nearly every action on the invitation appends to.

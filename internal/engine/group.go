@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -21,12 +21,12 @@ func (e *Engine) CreateGroup(by Caller, req protocol.CreateGroupRequest, done fu
 		return
 	}
 	id, people := req.GroupID, append([]string{by.UserID}, without(req.MemberList, by.UserID)...)
-	need := store.Need{Topics: []string{im.GroupTopic(id)}, Groups: []string{id}}
+	need := world.Need{Topics: []string{im.GroupTopic(id)}, Groups: []string{id}}
 	for _, u := range people {
 		need.Topics = append(need.Topics, im.UserTopic(u))
-		need.Members = append(need.Members, store.MemberKey{GroupID: id, UserID: u})
+		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: u})
 	}
-	do(e, need, func(w *store.World) (protocol.GroupResponse, error) {
+	do(e, need, func(w *world.World) (protocol.GroupResponse, error) {
 		if w.Group(id) != nil {
 			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupIDTaken, Field: "groupID", Message: "this groupID is taken"}
 		}
@@ -37,7 +37,7 @@ func (e *Engine) CreateGroup(by Caller, req protocol.CreateGroupRequest, done fu
 		enter(w, &g, by, people[1:], protocol.TipInvited)
 		w.PutMember(im.Member{GroupID: id, UserID: by.UserID, Role: im.RoleOwner, JoinedAt: w.Now, JoinedSeq: w.Head(im.GroupTopic(id))})
 		own := protocol.GroupEvent{Type: protocol.TypeGroup, Tip: protocol.TipCreated, GroupID: id, From: by.UserID, Time: w.Now}
-		w.Append(im.UserTopic(by.UserID), store.Draft{Listen: store.ListenTo(im.GroupTopic(id), w.Head(im.GroupTopic(id))), Device: by.origin(), Body: &tip{own}})
+		w.Append(im.UserTopic(by.UserID), world.Draft{Listen: world.ListenTo(im.GroupTopic(id), w.Head(im.GroupTopic(id))), Device: by.origin(), Body: &tip{own}})
 		g.Members++
 		w.PutGroup(g)
 		return groupResponse(&g, people[1:], w.Now), nil
@@ -45,25 +45,25 @@ func (e *Engine) CreateGroup(by Caller, req protocol.CreateGroupRequest, done fu
 }
 
 // enter makes people members and tells the group and each of them.
-func enter(w *store.World, g *im.Group, by Caller, people []string, how protocol.Tip) {
+func enter(w *world.World, g *im.Group, by Caller, people []string, how protocol.Tip) {
 	if len(people) == 0 {
 		return
 	}
 	topic := im.GroupTopic(g.ID)
 	from := w.Head(topic)
 	ev := protocol.GroupEvent{Type: protocol.TypeGroup, Tip: how, GroupID: g.ID, From: by.UserID, Members: people, Time: w.Now}
-	w.Append(topic, store.Draft{Device: by.origin(), Body: &tip{ev}})
+	w.Append(topic, world.Draft{Device: by.origin(), Body: &tip{ev}})
 	for _, u := range people {
 		w.PutMember(im.Member{GroupID: g.ID, UserID: u, Role: im.RoleMember, JoinedAt: w.Now, JoinedSeq: from})
 		own := protocol.GroupEvent{Type: protocol.TypeGroup, Tip: protocol.TipJoined, GroupID: g.ID, From: by.UserID, Time: w.Now}
-		w.Append(im.UserTopic(u), store.Draft{Listen: store.ListenTo(topic, from), Body: &tip{own}})
+		w.Append(im.UserTopic(u), world.Draft{Listen: world.ListenTo(topic, from), Body: &tip{own}})
 	}
 	g.Members += len(people)
 }
 
 // JoinGroup brings the caller into a group that admits people freely.
 func (e *Engine) JoinGroup(by Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	e.inGroup(by, req.GroupID, []string{by.UserID}, func(w *store.World, g *im.Group) ([]string, error) {
+	e.inGroup(by, req.GroupID, []string{by.UserID}, func(w *world.World, g *im.Group) ([]string, error) {
 		if err := g.MayJoin(w.Member(req.GroupID, by.UserID)); err != nil {
 			return nil, err
 		}
@@ -78,7 +78,7 @@ func (e *Engine) InviteUserToGroup(by Caller, req protocol.GroupMembersRequest, 
 		done(protocol.GroupResponse{}, err)
 		return
 	}
-	e.inGroup(by, req.GroupID, req.MemberList, func(w *store.World, g *im.Group) ([]string, error) {
+	e.inGroup(by, req.GroupID, req.MemberList, func(w *world.World, g *im.Group) ([]string, error) {
 		var people []string
 		for _, u := range req.MemberList {
 			if !w.Member(req.GroupID, u).Present() {
@@ -95,7 +95,7 @@ func (e *Engine) InviteUserToGroup(by Caller, req protocol.GroupMembersRequest, 
 
 // QuitGroup takes the caller out of a group.
 func (e *Engine) QuitGroup(by Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	e.inGroup(by, req.GroupID, []string{by.UserID}, func(w *store.World, g *im.Group) ([]string, error) {
+	e.inGroup(by, req.GroupID, []string{by.UserID}, func(w *world.World, g *im.Group) ([]string, error) {
 		if err := g.MayQuit(w.Member(req.GroupID, by.UserID)); err != nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (e *Engine) KickGroupMember(by Caller, req protocol.GroupMembersRequest, do
 		done(protocol.GroupResponse{}, err)
 		return
 	}
-	e.inGroup(by, req.GroupID, req.MemberList, func(w *store.World, g *im.Group) ([]string, error) {
+	e.inGroup(by, req.GroupID, req.MemberList, func(w *world.World, g *im.Group) ([]string, error) {
 		var people []string
 		for _, u := range req.MemberList {
 			m := w.Member(req.GroupID, u)
@@ -125,7 +125,7 @@ func (e *Engine) KickGroupMember(by Caller, req protocol.GroupMembersRequest, do
 }
 
 // exit ends memberships, cancels what the people were invited to in the group, and tells the group and each of them.
-func (e *Engine) exit(w *store.World, g *im.Group, by Caller, people []string, how protocol.Tip) error {
+func (e *Engine) exit(w *world.World, g *im.Group, by Caller, people []string, how protocol.Tip) error {
 	if len(people) == 0 {
 		return nil
 	}
@@ -142,10 +142,10 @@ func (e *Engine) exit(w *store.World, g *im.Group, by Caller, people []string, h
 		m.Gone = true
 		w.PutMember(*m)
 		own := protocol.GroupEvent{Type: protocol.TypeGroup, Tip: protocol.TipQuit, GroupID: g.ID, From: by.UserID, Time: w.Now}
-		w.Append(im.UserTopic(u), store.Draft{Listen: store.StopListening(topic), Body: &tip{own}})
+		w.Append(im.UserTopic(u), world.Draft{Listen: world.StopListening(topic), Body: &tip{own}})
 	}
 	ev := protocol.GroupEvent{Type: protocol.TypeGroup, Tip: how, GroupID: g.ID, From: by.UserID, Members: people, Time: w.Now}
-	w.Append(topic, store.Draft{Device: by.origin(), Body: &tip{ev}})
+	w.Append(topic, world.Draft{Device: by.origin(), Body: &tip{ev}})
 	g.Members -= len(people)
 	return nil
 }
@@ -157,12 +157,12 @@ type leaving struct {
 }
 
 // openOf finds what people are invited to in a group. It asks, all at once, for what is not loaded.
-func openOf(w *store.World, group string, people []string) ([]leaving, error) {
-	var more store.Need
+func openOf(w *world.World, group string, people []string) ([]leaving, error) {
+	var more world.Need
 	var order []string
 	found := map[string]*leaving{}
 	for _, u := range people {
-		k := store.MemberKey{GroupID: group, UserID: u}
+		k := world.MemberKey{GroupID: group, UserID: u}
 		if !w.HasOpenOfMember(k) {
 			more.OpenOfMember = append(more.OpenOfMember, k)
 		}
@@ -170,7 +170,7 @@ func openOf(w *store.World, group string, people []string) ([]leaving, error) {
 			v, p := w.Invitation(id), w.Invitee(id, u)
 			if v == nil || p == nil {
 				more.Invitations = append(more.Invitations, id)
-				more.Invitees = append(more.Invitees, store.InviteeKey{InviteID: id, UserID: u})
+				more.Invitees = append(more.Invitees, world.InviteeKey{InviteID: id, UserID: u})
 				continue
 			}
 			if found[id] == nil {
@@ -180,7 +180,7 @@ func openOf(w *store.World, group string, people []string) ([]leaving, error) {
 		}
 	}
 	if len(more.OpenOfMember)+len(more.Invitations) > 0 {
-		return nil, &store.More{Need: more}
+		return nil, &world.More{Need: more}
 	}
 	list := make([]leaving, len(order))
 	for i, id := range order {
@@ -190,8 +190,8 @@ func openOf(w *store.World, group string, people []string) ([]leaving, error) {
 }
 
 // openIn finds everything that is open in a group. It asks, all at once, for what is not loaded.
-func openIn(w *store.World, group string) ([]leaving, error) {
-	var more store.Need
+func openIn(w *world.World, group string) ([]leaving, error) {
+	var more world.Need
 	var list []leaving
 	for _, id := range w.OpenInGroup(group) {
 		if !w.HasOpen(id) {
@@ -201,13 +201,13 @@ func openIn(w *store.World, group string) ([]leaving, error) {
 		list = append(list, leaving{*w.Invitation(id), w.OpenInvitees(id)})
 	}
 	if len(more.OpenInvitees) > 0 {
-		return nil, &store.More{Need: more}
+		return nil, &world.More{Need: more}
 	}
 	return list, nil
 }
 
 // leave cancels invitees, each invitation once, after asking for all topics that hear of it.
-func (e *Engine) leave(w *store.World, list []leaving) error {
+func (e *Engine) leave(w *world.World, list []leaving) error {
 	changes := make([]invite.Change, len(list))
 	var topics []string
 	for i, l := range list {
@@ -215,7 +215,7 @@ func (e *Engine) leave(w *store.World, list []leaving) error {
 		topics = append(topics, audience(&changes[i].Invitation, names(changes[i].Invitees))...)
 	}
 	if missing := w.Missing(topics); len(missing) > 0 {
-		return &store.More{Need: store.Need{Topics: missing}}
+		return &world.More{Need: world.Need{Topics: missing}}
 	}
 	for _, c := range changes {
 		if len(c.Invitees) == 0 {
@@ -230,12 +230,12 @@ func (e *Engine) leave(w *store.World, list []leaving) error {
 
 // DismissGroup ends a group and everything open in it.
 func (e *Engine) DismissGroup(by Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	e.inGroup(by, req.GroupID, []string{by.UserID}, func(w *store.World, g *im.Group) ([]string, error) {
+	e.inGroup(by, req.GroupID, []string{by.UserID}, func(w *world.World, g *im.Group) ([]string, error) {
 		if err := g.MayDismiss(w.Member(req.GroupID, by.UserID)); err != nil {
 			return nil, err
 		}
 		if !w.HasRoster(g.ID) || !w.HasOpenInGroup(g.ID) {
-			return nil, &store.More{Need: store.Need{AllMembers: []string{g.ID}, OpenInGroup: []string{g.ID}}}
+			return nil, &world.More{Need: world.Need{AllMembers: []string{g.ID}, OpenInGroup: []string{g.ID}}}
 		}
 		roster := w.Roster(g.ID)
 		topics := make([]string, len(roster))
@@ -243,7 +243,7 @@ func (e *Engine) DismissGroup(by Caller, req protocol.GroupRequest, done func(pr
 			topics[i] = im.UserTopic(m.UserID)
 		}
 		if missing := w.Missing(topics); len(missing) > 0 {
-			return nil, &store.More{Need: store.Need{Topics: missing}}
+			return nil, &world.More{Need: world.Need{Topics: missing}}
 		}
 		open, err := openIn(w, g.ID)
 		if err != nil {
@@ -256,7 +256,7 @@ func (e *Engine) DismissGroup(by Caller, req protocol.GroupRequest, done func(pr
 		for i, m := range roster {
 			m.Gone = true
 			w.PutMember(m)
-			w.Append(topics[i], store.Draft{Listen: store.StopListening(im.GroupTopic(g.ID)), Body: &tip{ev}})
+			w.Append(topics[i], world.Draft{Listen: world.StopListening(im.GroupTopic(g.ID)), Body: &tip{ev}})
 		}
 		g.Members, g.Dismissed = 0, true
 		return nil, nil
@@ -264,17 +264,17 @@ func (e *Engine) DismissGroup(by Caller, req protocol.GroupRequest, done func(pr
 }
 
 // inGroup runs an action on a group and the named people in it, and puts the group as the action left it.
-func (e *Engine) inGroup(by Caller, id string, people []string, decide func(*store.World, *im.Group) ([]string, error), done func(protocol.GroupResponse, error)) {
+func (e *Engine) inGroup(by Caller, id string, people []string, decide func(*world.World, *im.Group) ([]string, error), done func(protocol.GroupResponse, error)) {
 	if err := im.CheckGroupID(id); err != nil {
 		done(protocol.GroupResponse{}, err)
 		return
 	}
-	need := store.Need{Topics: []string{im.GroupTopic(id)}, Groups: []string{id}, Members: []store.MemberKey{{GroupID: id, UserID: by.UserID}}}
+	need := world.Need{Topics: []string{im.GroupTopic(id)}, Groups: []string{id}, Members: []world.MemberKey{{GroupID: id, UserID: by.UserID}}}
 	for _, u := range people {
 		need.Topics = append(need.Topics, im.UserTopic(u))
-		need.Members = append(need.Members, store.MemberKey{GroupID: id, UserID: u})
+		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: u})
 	}
-	do(e, need, func(w *store.World) (protocol.GroupResponse, error) {
+	do(e, need, func(w *world.World) (protocol.GroupResponse, error) {
 		g := w.Group(id)
 		if err := g.Exists(); err != nil {
 			return protocol.GroupResponse{}, err

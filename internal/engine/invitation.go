@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -87,7 +87,7 @@ func (e *Engine) open(by Caller, requestID string, t invite.Terms, invitees []st
 		return
 	}
 	o := opening{terms: t, invitees: invitees, print: invite.Fingerprint(t, invitees), by: by, actor: by.actor(requestID)}
-	do(e, o.need(), func(w *store.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
+	do(e, o.need(), func(w *world.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
 				if !res.Repeat && !res.Merged {
@@ -99,14 +99,14 @@ func (e *Engine) open(by Caller, requestID string, t invite.Terms, invitees []st
 		})
 }
 
-func (o *opening) need() store.Need {
+func (o *opening) need() world.Need {
 	t := &o.terms
-	n := store.Need{Invitations: []string{t.ID}, Marks: []store.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
+	n := world.Need{Invitations: []string{t.ID}, Marks: []world.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
 	if t.GroupID != "" {
 		n.Topics, n.Groups = []string{im.GroupTopic(t.GroupID)}, []string{t.GroupID}
-		n.Members = append(n.Members, store.MemberKey{GroupID: t.GroupID, UserID: t.Inviter})
+		n.Members = append(n.Members, world.MemberKey{GroupID: t.GroupID, UserID: t.Inviter})
 		for _, u := range o.invitees {
-			n.Members = append(n.Members, store.MemberKey{GroupID: t.GroupID, UserID: u})
+			n.Members = append(n.Members, world.MemberKey{GroupID: t.GroupID, UserID: u})
 		}
 		if t.Everyone {
 			n.AllMembers = []string{t.GroupID}
@@ -118,12 +118,12 @@ func (o *opening) need() store.Need {
 		n.Topics = append(n.Topics, im.UserTopic(u))
 	}
 	if t.MergeGlare {
-		n.Glare = []store.GlareKey{{From: o.invitees[0], To: t.Inviter}}
+		n.Glare = []world.GlareKey{{From: o.invitees[0], To: t.Inviter}}
 	}
 	return n
 }
 
-func (e *Engine) decideOpen(w *store.World, o opening) (protocol.InviteResponse, error) {
+func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse, error) {
 	if m := w.Mark(o.terms.ID, o.by.UserID); m != nil {
 		return e.remembered(w, m)
 	}
@@ -139,7 +139,7 @@ func (e *Engine) decideOpen(w *store.World, o opening) (protocol.InviteResponse,
 		}
 	}
 	if o.terms.MergeGlare {
-		if id := w.Glare(store.GlareKey{From: o.invitees[0], To: o.by.UserID}); id != "" {
+		if id := w.Glare(world.GlareKey{From: o.invitees[0], To: o.by.UserID}); id != "" {
 			if res, merged, err := e.merge(w, o, id); merged || err != nil {
 				return res, err
 			}
@@ -161,14 +161,14 @@ func (e *Engine) decideOpen(w *store.World, o opening) (protocol.InviteResponse,
 }
 
 // remembered answers an invite whose id was cancelled before it came, or merged before.
-func (e *Engine) remembered(w *store.World, m *store.Mark) (protocol.InviteResponse, error) {
+func (e *Engine) remembered(w *world.World, m *world.Mark) (protocol.InviteResponse, error) {
 	if m.Target == "" {
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "you cancelled this inviteID before the invite came"}
 	}
 	v := w.Invitation(m.Target)
 	switch {
 	case v == nil && !w.HasInvitation(m.Target):
-		return protocol.InviteResponse{}, &store.More{Need: store.Need{Invitations: []string{m.Target}}}
+		return protocol.InviteResponse{}, &world.More{Need: world.Need{Invitations: []string{m.Target}}}
 	case v == nil:
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "this invite was merged into another, which is over"}
 	}
@@ -176,7 +176,7 @@ func (e *Engine) remembered(w *store.World, m *store.Mark) (protocol.InviteRespo
 }
 
 // inGroup checks membership and resolves everyone.
-func (o *opening) inGroup(w *store.World) error {
+func (o *opening) inGroup(w *world.World) error {
 	g := w.Group(o.terms.GroupID)
 	if err := g.MayRead(w.Member(o.terms.GroupID, o.by.UserID)); err != nil {
 		return err
@@ -199,7 +199,7 @@ func (o *opening) inGroup(w *store.World) error {
 }
 
 // announceOpen appends the message that rings.
-func (e *Engine) announceOpen(w *store.World, v *invite.Invitation, list []invite.Invitee, by Caller) error {
+func (e *Engine) announceOpen(w *world.World, v *invite.Invitation, list []invite.Invitee, by Caller) error {
 	m := openMessage(v, protocol.ActionInvite, v.Deadline, w.Now)
 	if !v.Everyone {
 		m.InviteeList = names(list)
@@ -212,29 +212,29 @@ func (e *Engine) announceOpen(w *store.World, v *invite.Invitation, list []invit
 
 // tellParty tells new invitees of an invitation that has its own topic, and makes their devices listen to it.
 // The invitees it had before, and the inviter, hear others.
-func tellParty(w *store.World, v *invite.Invitation, by Caller, m, others protocol.Signaling, fresh []string) error {
+func tellParty(w *world.World, v *invite.Invitation, by Caller, m, others protocol.Signaling, fresh []string) error {
 	mine := im.InvitationTopic(v.ID)
 	topics := []string{im.UserTopic(v.Inviter), mine}
 	for _, u := range fresh {
 		topics = append(topics, im.UserTopic(u))
 	}
 	if missing := w.Missing(topics); len(missing) > 0 {
-		return &store.More{Need: store.Need{Topics: missing}}
+		return &world.More{Need: world.Need{Topics: missing}}
 	}
-	w.Append(topics[0], store.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: newSignal(others)})
+	w.Append(topics[0], world.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: newSignal(others)})
 	from := w.Head(mine)
 	if others.ActionType == protocol.ActionAdd {
 		from = headAfter(w, v, mine)
-		w.Append(mine, store.Draft{Online: v.OnlineUserOnly, Body: newSignal(others)})
+		w.Append(mine, world.Draft{Online: v.OnlineUserOnly, Body: newSignal(others)})
 	}
 	for _, t := range topics[2:] {
-		w.Append(t, store.Draft{Online: v.OnlineUserOnly, Listen: store.ListenTo(mine, from), Body: newSignal(m)})
+		w.Append(t, world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, from), Body: newSignal(m)})
 	}
 	return nil
 }
 
 // headAfter is the head of an invitation's topic once one more record of this action stands on it.
-func headAfter(w *store.World, v *invite.Invitation, topic string) uint64 {
+func headAfter(w *world.World, v *invite.Invitation, topic string) uint64 {
 	if v.OnlineUserOnly {
 		return w.Head(topic)
 	}
@@ -242,10 +242,10 @@ func headAfter(w *store.World, v *invite.Invitation, topic string) uint64 {
 }
 
 // merge makes an invite the accept of the invitee's own invitation to the inviter.
-func (e *Engine) merge(w *store.World, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
+func (e *Engine) merge(w *world.World, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
 	v, me := w.Invitation(id), w.Invitee(id, o.by.UserID)
 	if v == nil || me == nil {
-		return res, false, &store.More{Need: store.Need{Invitations: []string{id}, Invitees: []store.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
+		return res, false, &world.More{Need: world.Need{Invitations: []string{id}, Invitees: []world.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
 	}
 	if me.StateAt(w.Now) != invite.Open || !v.MergeGlare || v.Party {
 		return res, false, nil
@@ -258,7 +258,7 @@ func (e *Engine) merge(w *store.World, o opening, id string) (res protocol.Invit
 	if err := e.putAnswer(w, s, a, o.by, o.terms.ID); err != nil {
 		return res, false, err
 	}
-	w.PutMark(store.Mark{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: w.Now + markKept.Milliseconds()})
+	w.PutMark(world.Mark{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: w.Now + markKept.Milliseconds()})
 	view := protocol.ViewInvitation(&s.Invitation, []invite.Invitee{s.Invitee}, w.Now)
 	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: w.Now}, true, nil
 }

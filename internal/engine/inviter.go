@@ -2,7 +2,7 @@ package engine
 
 import (
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -19,19 +19,19 @@ func (e *Engine) Cancel(by Caller, req protocol.CancelRequest, done func(protoco
 		done(protocol.ActionResponse{}, im.Internal(err))
 		return
 	}
-	need := store.Need{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
+	need := world.Need{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
 	if known {
 		need = cancelNeed(r, req)
 	} else {
-		need.Marks = []store.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
+		need.Marks = []world.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
 	}
 	early := false
-	e.changeOr(need, req.InviteID, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	e.changeOr(need, req.InviteID, func(w *world.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		early = false
 		return e.decideCancel(w, v, by, req)
-	}, func(w *store.World) error {
+	}, func(w *world.World) error {
 		if early = true; w.Mark(req.InviteID, by.UserID) == nil {
-			w.PutMark(store.Mark{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: w.Now + markKept.Milliseconds()})
+			w.PutMark(world.Mark{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: w.Now + markKept.Milliseconds()})
 		}
 		return nil
 	}, func(res protocol.ActionResponse, err error) {
@@ -44,25 +44,25 @@ func (e *Engine) Cancel(by Caller, req protocol.CancelRequest, done func(protoco
 }
 
 // cancelNeed is what a cancel looks at: everybody who is open, or those named, and the peer of a one-to-one invitation.
-func cancelNeed(r route, req protocol.CancelRequest) store.Need {
+func cancelNeed(r route, req protocol.CancelRequest) world.Need {
 	id := req.InviteID
-	need := store.Need{Topics: r.topics(), Invitations: []string{id}}
+	need := world.Need{Topics: r.topics(), Invitations: []string{id}}
 	for _, u := range req.InviteeList {
-		need.Invitees = append(need.Invitees, store.InviteeKey{InviteID: id, UserID: u})
+		need.Invitees = append(need.Invitees, world.InviteeKey{InviteID: id, UserID: u})
 	}
 	if len(req.InviteeList) == 0 {
 		need.OpenInvitees = []string{id}
 	}
 	if r.peer != "" {
-		need.Invitees = append(need.Invitees, store.InviteeKey{InviteID: id, UserID: r.peer})
+		need.Invitees = append(need.Invitees, world.InviteeKey{InviteID: id, UserID: r.peer})
 	}
 	return need
 }
 
-func (e *Engine) decideCancel(w *store.World, v *invite.Invitation, by Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
+func (e *Engine) decideCancel(w *world.World, v *invite.Invitation, by Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	r := routeOf(v)
 	if len(w.Missing(r.topics())) > 0 { // the invite came between the look and this: now it is known what is needed
-		return protocol.ActionResponse{}, *v, &store.More{Need: cancelNeed(r, req)}
+		return protocol.ActionResponse{}, *v, &world.More{Need: cancelNeed(r, req)}
 	}
 	invitees := w.OpenInvitees(v.ID)
 	if v.Peer != "" && !v.Party {
@@ -97,8 +97,8 @@ func (e *Engine) Modify(by Caller, req protocol.ModifyRequest, done func(protoco
 		return
 	}
 	id := req.InviteID
-	need := store.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
-	e.change(need, id, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	need := world.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	e.change(need, id, func(w *world.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		if err := stillMember(w, v, by); err != nil {
 			return protocol.ActionResponse{}, *v, err
 		}
@@ -113,7 +113,7 @@ func (e *Engine) Modify(by Caller, req protocol.ModifyRequest, done func(protoco
 }
 
 // stillMember refuses an inviter who has left the group: what they would say there is no longer theirs to say.
-func stillMember(w *store.World, v *invite.Invitation, by Caller) error {
+func stillMember(w *world.World, v *invite.Invitation, by Caller) error {
 	if v.GroupID != "" && v.Inviter == by.UserID && !w.Member(v.GroupID, by.UserID).Present() {
 		return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only cancel it")
 	}
@@ -136,16 +136,16 @@ func (e *Engine) AddInvitees(by Caller, req protocol.AddInviteesRequest, done fu
 		return
 	}
 	id := req.InviteID
-	need := store.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	need := world.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
 	for _, u := range req.InviteeList {
-		need.Invitees = append(need.Invitees, store.InviteeKey{InviteID: id, UserID: u})
+		need.Invitees = append(need.Invitees, world.InviteeKey{InviteID: id, UserID: u})
 		if r.groupID != "" {
-			need.Members = append(need.Members, store.MemberKey{GroupID: r.groupID, UserID: u})
+			need.Members = append(need.Members, world.MemberKey{GroupID: r.groupID, UserID: u})
 		} else {
 			need.Topics = append(need.Topics, im.UserTopic(u))
 		}
 	}
-	e.change(need, id, func(w *store.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	e.change(need, id, func(w *world.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		return e.decideAdd(w, v, by, req)
 	}, func(res protocol.ActionResponse, err error) {
 		for i := range res.Reach {
@@ -155,7 +155,7 @@ func (e *Engine) AddInvitees(by Caller, req protocol.AddInviteesRequest, done fu
 	})
 }
 
-func (e *Engine) decideAdd(w *store.World, v *invite.Invitation, by Caller, req protocol.AddInviteesRequest) (protocol.ActionResponse, invite.Invitation, error) {
+func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by Caller, req protocol.AddInviteesRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	if err := stillMember(w, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
@@ -185,7 +185,7 @@ func (e *Engine) decideAdd(w *store.World, v *invite.Invitation, by Caller, req 
 }
 
 // announceAdded rings the new invitees and tells the others who came in.
-func (e *Engine) announceAdded(w *store.World, before *invite.Invitation, c *invite.Change, by Caller) error {
+func (e *Engine) announceAdded(w *world.World, before *invite.Invitation, c *invite.Change, by Caller) error {
 	v := &c.Invitation
 	m := openMessage(v, protocol.ActionAdd, c.Invitees[0].Deadline, w.Now)
 	m.InviteeList = names(c.Invitees)
@@ -198,23 +198,23 @@ func (e *Engine) announceAdded(w *store.World, before *invite.Invitation, c *inv
 	if !before.Party { // the one invitee it had begins to hear the others
 		t := im.UserTopic(v.Peer)
 		if missing := w.Missing([]string{t, mine}); len(missing) > 0 {
-			return &store.More{Need: store.Need{Topics: missing}}
+			return &world.More{Need: world.Need{Topics: missing}}
 		}
-		w.Append(t, store.Draft{Online: v.OnlineUserOnly, Listen: store.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)})
+		w.Append(t, world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)})
 	}
 	return tellParty(w, v, by, ring, m, m.InviteeList)
 }
 
 // change runs an inviter's action on an existing invitation and keeps its deadline in step.
-func (e *Engine) change(need store.Need, id string, decide func(*store.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
-	e.changeOr(need, id, decide, func(*store.World) error { return unknownOr(nil) }, done)
+func (e *Engine) change(need world.Need, id string, decide func(*world.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
+	e.changeOr(need, id, decide, func(*world.World) error { return unknownOr(nil) }, done)
 }
 
 // changeOr is change with something to do when there is no such invitation.
-func (e *Engine) changeOr(need store.Need, id string, decide func(*store.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
-	absent func(*store.World) error, done func(protocol.ActionResponse, error)) {
+func (e *Engine) changeOr(need world.Need, id string, decide func(*world.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
+	absent func(*world.World) error, done func(protocol.ActionResponse, error)) {
 	var after *invite.Invitation
-	do(e, need, func(w *store.World) (protocol.ActionResponse, error) {
+	do(e, need, func(w *world.World) (protocol.ActionResponse, error) {
 		v := w.Invitation(id)
 		if v == nil {
 			return protocol.ActionResponse{}, absent(w)

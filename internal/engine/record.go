@@ -6,7 +6,7 @@ import (
 	"strconv"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -33,7 +33,7 @@ type signal struct {
 func (s *signal) JSON() []byte { return encode(s.Signaling) }
 
 // Absorb takes the answers of the same invitation into one record.
-func (s *signal) Absorb(next store.Body) bool {
+func (s *signal) Absorb(next world.Body) bool {
 	n, ok := next.(*signal)
 	if !ok || len(s.Answers) == 0 || len(n.Answers) == 0 || s.InviteID != n.InviteID || s.Merged != "" || n.Merged != "" || s.size+n.size > maxFold {
 		return false
@@ -51,7 +51,7 @@ func (s *signal) Absorb(next store.Body) bool {
 type tip struct{ protocol.GroupEvent }
 
 func (t *tip) JSON() []byte             { return encode(t.GroupEvent) }
-func (t *tip) Absorb(_ store.Body) bool { return false }
+func (t *tip) Absorb(_ world.Body) bool { return false }
 
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
@@ -106,19 +106,19 @@ func audience(v *invite.Invitation, invitees []string) []string {
 }
 
 // tell appends a message for everybody who hears it. It asks for the topics that are not held yet.
-func tell(w *store.World, v *invite.Invitation, by Caller, m protocol.Signaling, concerned []string) error {
+func tell(w *world.World, v *invite.Invitation, by Caller, m protocol.Signaling, concerned []string) error {
 	topics := audience(v, concerned)
 	if missing := w.Missing(topics); len(missing) > 0 {
-		return &store.More{Need: store.Need{Topics: missing}}
+		return &world.More{Need: world.Need{Topics: missing}}
 	}
 	shared := newSignal(m)
 	for _, t := range topics {
-		d := store.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: shared}
+		d := world.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: shared}
 		if len(m.Answers) > 0 && (v.Party || v.Peer == "") {
 			d.Body = newSignal(m) // others' answers may be folded into it, on each topic for itself
 		}
 		if v.Over() && im.TopicInvitation(t) != "" {
-			d.Listen = store.EndOfTopic
+			d.Listen = world.EndOfTopic
 		}
 		w.Append(t, d)
 	}

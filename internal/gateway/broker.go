@@ -6,7 +6,7 @@ import (
 
 	"github.com/centrifugal/centrifuge"
 
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // tagOrigin is the tag by which a record passes the acting device by.
@@ -73,7 +73,7 @@ func (b *broker) History(topic string, opts centrifuge.HistoryOptions) ([]*centr
 	return pubs, top, nil
 }
 
-func publication(r *store.Record) *centrifuge.Publication {
+func publication(r *world.Record) *centrifuge.Publication {
 	p := &centrifuge.Publication{Offset: r.Seq, Data: r.Body}
 	if r.Device != "" {
 		p.Tags = map[string]string{tagOrigin: r.Device}
@@ -94,7 +94,7 @@ func (b *broker) PublishLeave(string, *centrifuge.ClientInfo) error { return nil
 func (b *broker) RemoveHistory(string) error                        { return centrifuge.ErrorNotAvailable }
 
 // Deliver hands a record to every session that reads its topic.
-func (g *Gateway) Deliver(r store.Record) {
+func (g *Gateway) Deliver(r world.Record) {
 	b := g.broker
 	sp := centrifuge.StreamPosition{Offset: r.Seq, Epoch: b.timelines.Epoch()}
 	if err := b.handler.HandlePublication(r.Topic, publication(&r), sp, false, nil); err != nil {

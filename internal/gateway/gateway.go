@@ -16,6 +16,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -301,7 +302,7 @@ func (g *Gateway) catchUp(c *centrifuge.Client, s *Session) {
 		}
 		for _, r := range page.Records {
 			after = r.Seq
-			if l, ok := store.ParseListen(r.Listen); ok && !l.End {
+			if l, ok := world.ParseListen(r.Listen); ok && !l.End {
 				g.turn(c, s, l)
 			}
 		}

@@ -6,13 +6,13 @@ import (
 	"github.com/centrifugal/centrifuge"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // order is what a record told the sessions to listen to.
 type order struct {
 	topic string // of the record
-	store.Listen
+	world.Listen
 }
 
 // orders is the queue of orders. It has no bound of its own: whoever commits must never wait for sessions.
@@ -32,7 +32,7 @@ func (o *orders) take() []order {
 }
 
 // Listen queues an order that came with a record.
-func (g *Gateway) Listen(topic string, l store.Listen) {
+func (g *Gateway) Listen(topic string, l world.Listen) {
 	g.orders.mu.Lock()
 	g.orders.list = append(g.orders.list, order{topic, l})
 	g.orders.mu.Unlock()
@@ -56,7 +56,7 @@ func (g *Gateway) obey(o order) {
 }
 
 // turn makes one session listen, or stop.
-func (g *Gateway) turn(c *centrifuge.Client, s *Session, l store.Listen) {
+func (g *Gateway) turn(c *centrifuge.Client, s *Session, l world.Listen) {
 	if l.Stop {
 		c.Unsubscribe(l.Topic)
 		return

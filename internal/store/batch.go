@@ -7,18 +7,19 @@ import (
 	"runtime/debug"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // batch is a group of units that share one transaction.
 type batch struct {
 	units   []*Unit
 	errs    []error
-	records []Record
+	records []world.Record
 }
 
 // commit decides and commits units. When the transaction fails, each unit is tried alone, so that one that the
 // database will not take does not drag down its neighbours.
-func (s *Store) commit(sess *session, units []*Unit) *batch {
+func (s *Store) commit(sess *world.Session, units []*Unit) *batch {
 	b, err := s.try(sess, units)
 	if err == nil {
 		return b
@@ -38,22 +39,22 @@ func (s *Store) commit(sess *session, units []*Unit) *batch {
 }
 
 // try runs units in one transaction. It fails only when the database does.
-func (s *Store) try(sess *session, units []*Unit) (b *batch, err error) {
+func (s *Store) try(sess *world.Session, units []*Unit) (b *batch, err error) {
 	ctx := context.Background() // a commit under way is finished, also while the server stops
-	if err := sess.exec(ctx, sess.begin); err != nil {
+	if err := sess.Exec(ctx, sess.Begin); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, sess.exec(ctx, "ROLLBACK"))
+			err = errors.Join(err, sess.Exec(ctx, "ROLLBACK"))
 		}
 	}()
-	needs := make([]Need, len(units))
+	needs := make([]world.Need, len(units))
 	for i, u := range units {
 		needs[i] = u.Need
 	}
-	w := newWorld(s.Now())
-	if err := w.load(ctx, sess, needs); err != nil {
+	w := world.New(s.Now())
+	if err := w.Load(ctx, sess, needs); err != nil {
 		return nil, err
 	}
 	b = &batch{units: units, errs: make([]error, len(units))}
@@ -67,11 +68,11 @@ func (s *Store) try(sess *session, units []*Unit) (b *batch, err error) {
 			}
 		}
 	}
-	b.records = w.records()
-	if err := w.flush(ctx, sess, b.records); err != nil {
+	b.records = w.Records()
+	if err := w.Flush(ctx, sess, b.records); err != nil {
 		return nil, err
 	}
-	if err := sess.exec(ctx, "COMMIT"); err != nil {
+	if err := sess.Exec(ctx, "COMMIT"); err != nil {
 		return nil, err
 	}
 	s.heads.advance(b.records)
@@ -82,16 +83,16 @@ func (s *Store) try(sess *session, units []*Unit) (b *batch, err error) {
 const maxMore = 64
 
 // decide runs one unit, loading what it asks for on the way. It returns the unit's refusal, and the database's failure.
-func (s *Store) decide(ctx context.Context, sess *session, w *World, u *Unit) (refusal, failure error) {
+func (s *Store) decide(ctx context.Context, sess *world.Session, w *world.World, u *Unit) (refusal, failure error) {
 	for range maxMore {
 		err := s.guarded(w, u)
-		var more *More
+		var more *world.More
 		if !errors.As(err, &more) {
-			w.settle(err == nil)
+			w.Settle(err == nil)
 			return err, nil
 		}
-		w.settle(false)
-		if err := w.load(ctx, sess, []Need{more.Need}); err != nil {
+		w.Settle(false)
+		if err := w.Load(ctx, sess, []world.Need{more.Need}); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +100,7 @@ func (s *Store) decide(ctx context.Context, sess *session, w *World, u *Unit) (r
 }
 
 // guarded turns a panic of a unit into its refusal: a fault in one verb must not stop the store.
-func (s *Store) guarded(w *World, u *Unit) (err error) {
+func (s *Store) guarded(w *world.World, u *Unit) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.opt.Log.Error("a unit of work panicked", "panic", r, "stack", string(debug.Stack()))

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // SQLite writes commits to a log and moves them to the database now and then. Done by the writer, that move stops the
@@ -42,11 +44,11 @@ func (s *Store) checkpoint(ctx context.Context) error {
 }
 
 // restartLog starts the log anew when it has grown long. Nearly all of it is moved already, so the writer waits little.
-func (s *Store) restartLog(ctx context.Context, sess *session) {
+func (s *Store) restartLog(ctx context.Context, sess *world.Session) {
 	if !s.longLog.Swap(false) {
 		return
 	}
-	if err := sess.exec(ctx, "PRAGMA wal_checkpoint(RESTART)"); err != nil {
+	if err := sess.Exec(ctx, "PRAGMA wal_checkpoint(RESTART)"); err != nil {
 		s.opt.Log.Warn("the log could not be started anew; it is tried again", "error", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // clock reads milliseconds and never goes back, so that no deadline is judged twice.
@@ -53,7 +55,7 @@ func (c *headCache) learn(topic string, seq uint64) {
 	c.set(topic, seq)
 }
 
-func (c *headCache) advance(records []Record) {
+func (c *headCache) advance(records []world.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range records {

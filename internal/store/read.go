@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -38,16 +39,16 @@ const (
 	qRecords     = "SELECT seq, at, device, listen, body FROM record WHERE topic = $1 AND seq > $2 ORDER BY seq LIMIT $3"
 	qTopic       = "SELECT head, floor FROM topic WHERE name = $1"
 	qMemberships = "SELECT m.group_id, m.joined_seq, t.head FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
-	qMyOpen      = "SELECT " + invitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
-	qOpenForMe   = "SELECT " + inviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 LIMIT $2"
-	qInvitation  = "SELECT " + invitationColumns + " FROM invitation WHERE id = $1"
-	qInvitee     = "SELECT " + inviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"
-	qInvitees    = "SELECT " + inviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"
+	qMyOpen      = "SELECT " + world.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
+	qOpenForMe   = "SELECT " + world.InviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 LIMIT $2"
+	qInvitation  = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id = $1"
+	qInvitee     = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"
+	qInvitees    = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"
 	qDeadlines   = "SELECT id, due FROM invitation WHERE open > 0"
-	qGroup       = "SELECT " + groupColumns + " FROM grp g WHERE g.id = $1"
-	qMember      = "SELECT " + memberColumns + " FROM member WHERE group_id = $1 AND user_id = $2"
-	qMembers     = "SELECT " + memberColumns + " FROM member WHERE group_id = $1 AND user_id > $2 AND gone = 0 ORDER BY user_id LIMIT $3"
-	qJoined      = "SELECT " + groupColumns + " FROM member m JOIN grp g ON g.id = m.group_id WHERE m.user_id = $1 AND m.group_id > $2 AND m.gone = 0 ORDER BY m.group_id LIMIT $3"
+	qGroup       = "SELECT " + world.GroupColumns + " FROM grp g WHERE g.id = $1"
+	qMember      = "SELECT " + world.MemberColumns + " FROM member WHERE group_id = $1 AND user_id = $2"
+	qMembers     = "SELECT " + world.MemberColumns + " FROM member WHERE group_id = $1 AND user_id > $2 AND gone = 0 ORDER BY user_id LIMIT $3"
+	qJoined      = "SELECT " + world.GroupColumns + " FROM member m JOIN grp g ON g.id = m.group_id WHERE m.user_id = $1 AND m.group_id > $2 AND m.gone = 0 ORDER BY m.group_id LIMIT $3"
 )
 
 // pool reads without a transaction: each statement sees what is committed then.
@@ -87,9 +88,9 @@ func each(ctx context.Context, r reader, scan func(*sql.Rows) error, query strin
 
 // Page is a run of records of one topic, read together with where the topic begins and ends.
 type Page struct {
-	Records []Record // oldest first
-	Head    uint64   // the last sequence
-	Floor   uint64   // the last sequence that was trimmed: a reader before it has missed something for good
+	Records []world.Record // oldest first
+	Head    uint64         // the last sequence
+	Floor   uint64         // the last sequence that was trimmed: a reader before it has missed something for good
 }
 
 // Records returns the records of a topic after a sequence, at most limit of them and about maxBytes of bodies.
@@ -104,7 +105,7 @@ func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, 
 		}
 		defer rows.Close()
 		for size := 0; size < maxBytes && rows.Next(); {
-			rec := Record{Topic: topic}
+			rec := world.Record{Topic: topic}
 			if err := rows.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body); err != nil {
 				return err
 			}
@@ -187,7 +188,7 @@ func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvi
 	var list []OpenInvitation
 	var mine []*invite.Invitee
 	err := each(ctx, r, func(rows *sql.Rows) error {
-		w, err := scanInvitee(rows)
+		w, err := world.ScanInvitee(rows)
 		mine = append(mine, w)
 		return err
 	}, qOpenForMe, user, limit)
@@ -204,7 +205,7 @@ func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvi
 		}
 	}
 	err = each(ctx, r, func(rows *sql.Rows) error {
-		v, err := scanInvitation(rows)
+		v, err := world.ScanInvitation(rows)
 		if err == nil {
 			list = append(list, OpenInvitation{Invitation: *v})
 		}
@@ -215,7 +216,7 @@ func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvi
 
 func readInvitation(ctx context.Context, r reader, id string) (v *invite.Invitation, err error) {
 	err = each(ctx, r, func(rows *sql.Rows) error {
-		v, err = scanInvitation(rows)
+		v, err = world.ScanInvitation(rows)
 		return err
 	}, qInvitation, id)
 	return v, err
@@ -229,7 +230,7 @@ func (s *Store) Invitation(ctx context.Context, id string) (*invite.Invitation, 
 // Invitee reads one invitee; nil when that person was never invited.
 func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee, err error) {
 	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
-		w, err = scanInvitee(rows)
+		w, err = world.ScanInvitee(rows)
 		return err
 	}, qInvitee, id, user)
 	return w, err
@@ -239,7 +240,7 @@ func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee
 func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invite.Invitee, error) {
 	var list []invite.Invitee
 	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
-		w, err := scanInvitee(rows)
+		w, err := world.ScanInvitee(rows)
 		list = append(list, *w)
 		return err
 	}, qInvitees, id, ord, limit)
@@ -270,7 +271,7 @@ func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
 // Group reads a group; nil when there is none.
 func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
 	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
-		g, err = scanGroup(rows)
+		g, err = world.ScanGroup(rows)
 		return err
 	}, qGroup, id)
 	return g, err
@@ -279,7 +280,7 @@ func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
 // Member reads one member; nil when that person never was one.
 func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, err error) {
 	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
-		m, err = scanMember(rows)
+		m, err = world.ScanMember(rows)
 		return err
 	}, qMember, group, user)
 	return m, err
@@ -289,7 +290,7 @@ func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, e
 func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]im.Member, error) {
 	var list []im.Member
 	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
-		m, err := scanMember(rows)
+		m, err := world.ScanMember(rows)
 		list = append(list, *m)
 		return err
 	}, qMembers, group, after, limit)
@@ -300,7 +301,7 @@ func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]
 func (s *Store) Joined(ctx context.Context, user, after string, limit int) ([]im.Group, error) {
 	var list []im.Group
 	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
-		g, err := scanGroup(rows)
+		g, err := world.ScanGroup(rows)
 		list = append(list, *g)
 		return err
 	}, qJoined, user, after, limit)

@@ -14,6 +14,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"; docs/adr/0002 says why this one
+
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // Everything that is SQLite's alone stands in this file.
@@ -28,7 +30,7 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	if err := os.MkdirAll(s.opt.Dir, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	s.dialect = dialect{begin: "BEGIN IMMEDIATE"}
+	s.dialect = world.Dialect{Begin: "BEGIN IMMEDIATE"}
 	sync := "FULL"
 	if s.opt.NoSync {
 		sync = "OFF"

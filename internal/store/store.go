@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // Options are the choices for a store. The zero value works, in a directory of its own.
@@ -33,19 +35,19 @@ type Options struct {
 
 // Unit is one piece of work on the world.
 type Unit struct {
-	Need Need
+	Need world.Need
 	// Decide looks at the world and puts what changes. An error refuses: nothing changes. It may be run again, and must
 	// not block, keep the world, or do anything that cannot be repeated.
-	Decide func(*World) error
+	Decide func(*world.World) error
 	// Done is told once, after what was decided is durable. Units are told in the order in which they were decided, and
 	// before any of the batch's records is announced. It must not block.
 	Done func(error)
 
-	sweep func(context.Context, *session, int64) error // house-keeping in the same transaction
+	sweep func(context.Context, *world.Session, int64) error // house-keeping in the same transaction
 }
 
 // Announcer is told of committed records, in the order of each topic, after all units of their batch were Done.
-type Announcer func([]Record)
+type Announcer func([]world.Record)
 
 // Store is the durable state of a server.
 type Store struct {
@@ -53,7 +55,7 @@ type Store struct {
 	write    *sql.DB
 	read     *sql.DB
 	reads    statements
-	dialect  dialect
+	dialect  world.Dialect
 	epoch    string
 	announce Announcer
 	units    chan *Unit
@@ -81,7 +83,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	s := &Store{opt: opt, units: make(chan *Unit, opt.Queue), announce: func([]Record) {}}
+	s := &Store{opt: opt, units: make(chan *Unit, opt.Queue), announce: func([]world.Record) {}}
 	s.clock.now = opt.Now
 	if err := s.openSQLite(ctx); err != nil {
 		return nil, err
@@ -115,7 +117,7 @@ func (s *Store) Do(u *Unit) error {
 
 // Run commits units until ctx ends; then it finishes what is queued and returns.
 func (s *Store) Run(ctx context.Context) error {
-	sess, err := newSession(context.Background(), s.write, s.dialect)
+	sess, err := world.NewSession(context.Background(), s.write, s.dialect)
 	if err != nil {
 		return err
 	}
@@ -132,11 +134,11 @@ func (s *Store) Run(ctx context.Context) error {
 	s.commitLoop(ctx, sess, done)
 	stop()
 	close(done)
-	return errors.Join(g.Wait(), sess.close())
+	return errors.Join(g.Wait(), sess.Close())
 }
 
 // commitLoop forms batches: what arrives while one is being committed is the next one.
-func (s *Store) commitLoop(ctx context.Context, sess *session, done chan<- *batch) {
+func (s *Store) commitLoop(ctx context.Context, sess *world.Session, done chan<- *batch) {
 	for {
 		var first *Unit
 		select {
@@ -151,7 +153,7 @@ func (s *Store) commitLoop(ctx context.Context, sess *session, done chan<- *batc
 }
 
 // drain closes the queue and commits what is in it.
-func (s *Store) drain(sess *session, done chan<- *batch) {
+func (s *Store) drain(sess *world.Session, done chan<- *batch) {
 	closed := make(chan struct{})
 	go func() {
 		s.gate.Lock()

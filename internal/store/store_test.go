@@ -10,6 +10,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -29,17 +30,17 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestListenOrders(t *testing.T) {
-	for order, want := range map[string]store.Listen{
-		store.ListenTo("group:a@b", 7): {Topic: "group:a@b", From: 7},
-		store.StopListening("group:x"): {Topic: "group:x", Stop: true},
-		store.EndOfTopic:               {End: true},
+	for order, want := range map[string]world.Listen{
+		world.ListenTo("group:a@b", 7): {Topic: "group:a@b", From: 7},
+		world.StopListening("group:x"): {Topic: "group:x", Stop: true},
+		world.EndOfTopic:               {End: true},
 	} {
-		if got, ok := store.ParseListen(order); !ok || got != want {
+		if got, ok := world.ParseListen(order); !ok || got != want {
 			t.Errorf("%s is %+v", order, got)
 		}
 	}
 	for _, nonsense := range []string{"", "+x", "+x@y", "x"} {
-		if l, ok := store.ParseListen(nonsense); ok {
+		if l, ok := world.ParseListen(nonsense); ok {
 			t.Errorf("%q is %+v", nonsense, l)
 		}
 	}
@@ -47,7 +48,7 @@ func TestListenOrders(t *testing.T) {
 
 type text string
 
-func (text) Absorb(store.Body) bool { return false }
+func (text) Absorb(world.Body) bool { return false }
 func (b text) JSON() []byte         { return []byte(b) }
 
 // BenchmarkInvite is one one-to-one invite through the store: a row, an invitee, two records. Parallel callers share commits.
@@ -66,13 +67,13 @@ func BenchmarkInvite(b *testing.B) {
 		n.Add(1)
 		from, to := fmt.Sprintf("user:%d", i%1000), fmt.Sprintf("user:%d", (i+500)%1000)
 		id := fmt.Sprintf("i%d", i)
-		err := s.Do(&store.Unit{Need: store.Need{Topics: []string{from, to}, Invitations: []string{id}},
-			Decide: func(w *store.World) error {
+		err := s.Do(&store.Unit{Need: world.Need{Topics: []string{from, to}, Invitations: []string{id}},
+			Decide: func(w *world.World) error {
 				v, list := invite.New(invite.Terms{ID: id, Inviter: from, Timeout: 60, Data: "hello"}, []string{to}, invite.Actor{}, "p", w.Now)
 				w.PutInvitation(v)
 				w.PutInvitee(list[0])
-				w.Append(from, store.Draft{Body: text(`{"x":1}`)})
-				w.Append(to, store.Draft{Body: text(`{"x":1}`)})
+				w.Append(from, world.Draft{Body: text(`{"x":1}`)})
+				w.Append(to, world.Draft{Body: text(`{"x":1}`)})
 				return nil
 			}, Done: func(err error) {
 				if err != nil {

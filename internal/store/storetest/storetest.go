@@ -13,6 +13,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -51,9 +52,9 @@ func contiguous(t *testing.T, open Engine) {
 		wg.Go(func() {
 			for i := range each {
 				mine, all := fmt.Sprintf("user:%d", w), "group:all"
-				if err := do(t, s, store.Need{Topics: []string{mine, all}}, func(w *store.World) error {
-					w.Append(all, store.Draft{Body: &note{"x"}})
-					w.Append(mine, store.Draft{Body: &note{fmt.Sprint(i)}})
+				if err := do(t, s, world.Need{Topics: []string{mine, all}}, func(w *world.World) error {
+					w.Append(all, world.Draft{Body: &note{"x"}})
+					w.Append(mine, world.Draft{Body: &note{fmt.Sprint(i)}})
 					return nil
 				}); err != nil {
 					t.Error(err)
@@ -76,12 +77,12 @@ func contiguous(t *testing.T, open Engine) {
 
 func refusal(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, func(r []store.Record) { t.Errorf("a refusal was announced: %v", r) })
+	run(t, s, func(r []world.Record) { t.Errorf("a refusal was announced: %v", r) })
 	no := errors.New("no")
-	err := do(t, s, store.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *store.World) error {
-		w.Append("user:a", store.Draft{Body: &note{"x"}})
+	err := do(t, s, world.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *world.World) error {
+		w.Append("user:a", world.Draft{Body: &note{"x"}})
 		w.PutInvitation(invite.Invitation{Terms: invite.Terms{ID: "i", Inviter: "a"}})
-		w.PutMark(store.Mark{InviteID: "i", UserID: "a", ExpiresAt: w.Now + 1000})
+		w.PutMark(world.Mark{InviteID: "i", UserID: "a", ExpiresAt: w.Now + 1000})
 		return no
 	})
 	if !errors.Is(err, no) {
@@ -99,7 +100,7 @@ func newInvitation(id string, users ...string) (invite.Invitation, []invite.Invi
 	return invite.New(invite.Terms{ID: id, Inviter: "a", GroupID: "g", Timeout: 60, Data: "d", Push: &invite.Push{Title: "t"}}, users, invite.Actor{User: "a", Device: "d1", RequestID: "r1"}, "print", 1<<42)
 }
 
-func put(w *store.World, v invite.Invitation, list []invite.Invitee) {
+func put(w *world.World, v invite.Invitation, list []invite.Invitee) {
 	w.PutInvitation(v)
 	for _, p := range list {
 		w.PutInvitee(p)
@@ -111,8 +112,8 @@ func batch(t *testing.T, open Engine) {
 	run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
 	errs := together(t, s,
-		&store.Unit{Need: store.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(w *store.World) error { put(w, v, list); return nil }},
-		&store.Unit{Need: store.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}, Invitees: []store.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}}, Decide: func(w *store.World) error {
+		&store.Unit{Need: world.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(w *world.World) error { put(w, v, list); return nil }},
+		&store.Unit{Need: world.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}, Invitees: []world.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}}, Decide: func(w *world.World) error {
 			if n := len(w.OpenInvitees("i")); n != 2 {
 				return fmt.Errorf("%d are open after the first unit", n)
 			}
@@ -122,20 +123,20 @@ func batch(t *testing.T, open Engine) {
 			}
 			w.PutInvitation(st.Invitation)
 			w.PutInvitee(st.Invitee)
-			w.Append("group:g", store.Draft{Device: "1", Body: &note{"+b"}})
+			w.Append("group:g", world.Draft{Device: "1", Body: &note{"+b"}})
 			return nil
 		}},
-		&store.Unit{Need: store.Need{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"}, OpenOfMember: []store.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(w *store.World) error {
+		&store.Unit{Need: world.Need{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"}, OpenOfMember: []world.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(w *world.World) error {
 			if n := w.OpenInvitees("i"); len(n) != 1 || n[0].UserID != "c" {
 				return fmt.Errorf("open after the second unit: %v", n)
 			}
 			if ids := w.OpenInGroup("g"); !slices.Equal(ids, []string{"i"}) {
 				return fmt.Errorf("open in the group: %v", ids)
 			}
-			if ids := w.OpenOfMember(store.MemberKey{GroupID: "g", UserID: "c"}); !slices.Equal(ids, []string{"i"}) {
+			if ids := w.OpenOfMember(world.MemberKey{GroupID: "g", UserID: "c"}); !slices.Equal(ids, []string{"i"}) {
 				return fmt.Errorf("open of the member: %v", ids)
 			}
-			w.Append("group:g", store.Draft{Device: "2", Body: &note{"+c"}})
+			w.Append("group:g", world.Draft{Device: "2", Body: &note{"+c"}})
 			return nil
 		}})
 	if err := errors.Join(errs...); err != nil {
@@ -151,20 +152,20 @@ func more(t *testing.T, open Engine) {
 	s := open(t)
 	run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := do(t, s, store.Need{Topics: []string{"group:g"}}, func(w *store.World) error { put(w, v, list); return nil }); err != nil {
+	if err := do(t, s, world.Need{Topics: []string{"group:g"}}, func(w *world.World) error { put(w, v, list); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	runs := 0
-	err := do(t, s, store.Need{Topics: []string{"group:g"}}, func(w *store.World) error {
+	err := do(t, s, world.Need{Topics: []string{"group:g"}}, func(w *world.World) error {
 		runs++
-		w.Append("group:g", store.Draft{Body: &note{"once"}})
+		w.Append("group:g", world.Draft{Body: &note{"once"}})
 		if w.Invitation("i") == nil {
-			return &store.More{Need: store.Need{Invitations: []string{"i"}}}
+			return &world.More{Need: world.Need{Invitations: []string{"i"}}}
 		}
 		if !w.HasOpen("i") {
-			return &store.More{Need: store.Need{OpenInvitees: []string{"i"}, Topics: []string{"user:z"}}}
+			return &world.More{Need: world.Need{OpenInvitees: []string{"i"}, Topics: []string{"user:z"}}}
 		}
-		w.Append("user:z", store.Draft{Body: &note{fmt.Sprint(len(w.OpenInvitees("i")))}})
+		w.Append("user:z", world.Draft{Body: &note{fmt.Sprint(len(w.OpenInvitees("i")))}})
 		return nil
 	})
 	if err != nil || runs != 3 {
@@ -176,7 +177,7 @@ func more(t *testing.T, open Engine) {
 	if list := records(t, s, "user:z", 0); !slices.Equal(list, []string{`"2"`}) {
 		t.Errorf("it saw %v", list)
 	}
-	err = do(t, s, store.Need{}, func(*store.World) error { return &store.More{Need: store.Need{Groups: []string{"g"}}} })
+	err = do(t, s, world.Need{}, func(*world.World) error { return &world.More{Need: world.Need{Groups: []string{"g"}}} })
 	if im.CodeOf(err) != im.CodeInternal {
 		t.Errorf("a unit that never has enough: %v", err)
 	}
@@ -188,7 +189,7 @@ func order(t *testing.T, open Engine) {
 	var log []string
 	say := func(what string) { mu.Lock(); log = append(log, what); mu.Unlock() }
 	last := make(chan struct{})
-	stop := run(t, s, func(list []store.Record) {
+	stop := run(t, s, func(list []world.Record) {
 		for _, r := range list {
 			say("event " + string(r.Body))
 			if string(r.Body) == `"99"` {
@@ -197,9 +198,9 @@ func order(t *testing.T, open Engine) {
 		}
 	})
 	for i := range 100 {
-		if err := s.Do(&store.Unit{Need: store.Need{Topics: []string{"user:a"}},
-			Decide: func(w *store.World) error {
-				w.Append("user:a", store.Draft{Body: &note{fmt.Sprint(i)}})
+		if err := s.Do(&store.Unit{Need: world.Need{Topics: []string{"user:a"}},
+			Decide: func(w *world.World) error {
+				w.Append("user:a", world.Draft{Body: &note{fmt.Sprint(i)}})
 				return nil
 			},
 			Done: func(error) { say(fmt.Sprintf("ack %d", i)) }}); err != nil {
@@ -223,8 +224,8 @@ func panics(t *testing.T, open Engine) {
 	s := open(t)
 	run(t, s, nil)
 	errs := together(t, s,
-		&store.Unit{Need: store.Need{Topics: []string{"user:a"}}, Decide: func(w *store.World) error { w.Append("user:undeclared", store.Draft{Body: &note{"x"}}); return nil }},
-		&store.Unit{Need: store.Need{Topics: []string{"user:a"}}, Decide: func(w *store.World) error { w.Append("user:a", store.Draft{Body: &note{"y"}}); return nil }})
+		&store.Unit{Need: world.Need{Topics: []string{"user:a"}}, Decide: func(w *world.World) error { w.Append("user:undeclared", world.Draft{Body: &note{"x"}}); return nil }},
+		&store.Unit{Need: world.Need{Topics: []string{"user:a"}}, Decide: func(w *world.World) error { w.Append("user:a", world.Draft{Body: &note{"y"}}); return nil }})
 	if im.CodeOf(errs[0]) != im.CodeInternal || errs[1] != nil {
 		t.Errorf("%v", errs)
 	}
@@ -234,9 +235,9 @@ func poison(t *testing.T, open Engine) {
 	s := open(t)
 	run(t, s, nil)
 	good := func(topic string) *store.Unit {
-		return &store.Unit{Need: store.Need{Topics: []string{topic}}, Decide: func(w *store.World) error { w.Append(topic, store.Draft{Body: &note{"y"}}); return nil }}
+		return &store.Unit{Need: world.Need{Topics: []string{topic}}, Decide: func(w *world.World) error { w.Append(topic, world.Draft{Body: &note{"y"}}); return nil }}
 	}
-	if err := do(t, s, store.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *store.World) error {
+	if err := do(t, s, world.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *world.World) error {
 		v, _ := newInvitation("i")
 		w.PutInvitation(v)
 		return nil
@@ -244,7 +245,7 @@ func poison(t *testing.T, open Engine) {
 		t.Fatal(err)
 	}
 	// It puts an invitation that it did not look for, so that the database finds the id taken.
-	bad := &store.Unit{Need: store.Need{Topics: []string{"user:a"}}, Decide: func(w *store.World) error {
+	bad := &store.Unit{Need: world.Need{Topics: []string{"user:a"}}, Decide: func(w *world.World) error {
 		v, _ := newInvitation("i")
 		w.PutInvitation(v)
 		return nil
@@ -264,11 +265,11 @@ func reopen(t *testing.T, open Engine) {
 	v, list := newInvitation("i", "b", "c")
 	v.Modified = invite.Recent{Device: "m", Requests: [4]string{"r2", "r1"}}
 	v.Added = invite.Recent{Requests: [4]string{"a1"}}
-	if err := do(t, s, store.Need{Topics: []string{"group:g", "user:a"}}, func(w *store.World) error {
+	if err := do(t, s, world.Need{Topics: []string{"group:g", "user:a"}}, func(w *world.World) error {
 		put(w, v, list)
 		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Name: "n", Owner: "a", Join: im.JoinFree, Members: 1, CreatedAt: 5})
 		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
-		w.Append("user:a", store.Draft{Device: "dev", Listen: store.ListenTo("group:g", 2), Body: &note{"x"}})
+		w.Append("user:a", world.Draft{Device: "dev", Listen: world.ListenTo("group:g", 2), Body: &note{"x"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -311,11 +312,11 @@ func snapshots(t *testing.T, open Engine) {
 	s := open(t)
 	run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := do(t, s, store.Need{Topics: []string{"group:g", "user:b"}}, func(w *store.World) error {
+	if err := do(t, s, world.Need{Topics: []string{"group:g", "user:b"}}, func(w *world.World) error {
 		put(w, v, list)
 		w.PutMember(im.Member{GroupID: "g", UserID: "b", Role: im.RoleMember, JoinedSeq: 0})
-		w.Append("group:g", store.Draft{Body: &note{"x"}})
-		w.Append("user:b", store.Draft{Body: &note{"y"}})
+		w.Append("group:g", world.Draft{Body: &note{"x"}})
+		w.Append("user:b", world.Draft{Body: &note{"y"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -337,10 +338,10 @@ func snapshots(t *testing.T, open Engine) {
 func marks(t *testing.T, open Engine) {
 	s := open(t)
 	run(t, s, nil)
-	need := store.Need{Marks: []store.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
-	if err := do(t, s, need, func(w *store.World) error {
-		w.PutMark(store.Mark{InviteID: "i", UserID: "a", Target: "t", ExpiresAt: w.Now + 60_000})
-		w.PutMark(store.Mark{InviteID: "old", UserID: "a", ExpiresAt: w.Now})
+	need := world.Need{Marks: []world.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
+	if err := do(t, s, need, func(w *world.World) error {
+		w.PutMark(world.Mark{InviteID: "i", UserID: "a", Target: "t", ExpiresAt: w.Now + 60_000})
+		w.PutMark(world.Mark{InviteID: "old", UserID: "a", ExpiresAt: w.Now})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -348,7 +349,7 @@ func marks(t *testing.T, open Engine) {
 	if err := s.TrimNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := do(t, s, need, func(w *store.World) error {
+	if err := do(t, s, need, func(w *world.World) error {
 		if m := w.Mark("i", "a"); m == nil || m.Target != "t" {
 			t.Errorf("the mark is %+v", m)
 		}
@@ -363,15 +364,15 @@ func marks(t *testing.T, open Engine) {
 
 func online(t *testing.T, open Engine) {
 	s := open(t)
-	got := make(chan store.Record, 2)
-	run(t, s, func(list []store.Record) {
+	got := make(chan world.Record, 2)
+	run(t, s, func(list []world.Record) {
 		for _, r := range list {
 			got <- r
 		}
 	})
-	if err := do(t, s, store.Need{Topics: []string{"user:a"}}, func(w *store.World) error {
-		w.Append("user:a", store.Draft{Online: true, Body: &note{"now"}})
-		w.Append("user:a", store.Draft{Body: &note{"kept"}})
+	if err := do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
+		w.Append("user:a", world.Draft{Online: true, Body: &note{"now"}})
+		w.Append("user:a", world.Draft{Body: &note{"kept"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -392,23 +393,23 @@ func glare(t *testing.T, open Engine) {
 	run(t, s, nil)
 	terms := invite.Terms{ID: "i", Inviter: "a", Timeout: 60, MergeGlare: true}
 	v, list := invite.New(terms, []string{"b"}, invite.Actor{User: "a"}, "p", 1000)
-	key := store.GlareKey{From: "a", To: "b"}
+	key := world.GlareKey{From: "a", To: "b"}
 	look := func(want string) *store.Unit {
-		return &store.Unit{Need: store.Need{Topics: []string{"user:a", "user:b"}, Glare: []store.GlareKey{key}}, Decide: func(w *store.World) error {
+		return &store.Unit{Need: world.Need{Topics: []string{"user:a", "user:b"}, Glare: []world.GlareKey{key}}, Decide: func(w *world.World) error {
 			if got := w.Glare(key); got != want {
 				return fmt.Errorf("glare is %q, want %q", got, want)
 			}
 			return nil
 		}}
 	}
-	open1 := &store.Unit{Need: store.Need{Topics: []string{"user:a", "user:b"}}, Decide: func(w *store.World) error { put(w, v, list); return nil }}
+	open1 := &store.Unit{Need: world.Need{Topics: []string{"user:a", "user:b"}}, Decide: func(w *world.World) error { put(w, v, list); return nil }}
 	if err := errors.Join(together(t, s, open1, look("i"))...); err != nil {
 		t.Error(err)
 	}
 	if err := errors.Join(together(t, s, look("i"))...); err != nil {
 		t.Error(err)
 	}
-	end := &store.Unit{Need: store.Need{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"}, OpenInvitees: []string{"i"}}, Decide: func(w *store.World) error {
+	end := &store.Unit{Need: world.Need{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"}, OpenInvitees: []string{"i"}}, Decide: func(w *world.World) error {
 		c := invite.Leave(*w.Invitation("i"), w.OpenInvitees("i"), 2000)
 		put(w, c.Invitation, c.Invitees)
 		return nil

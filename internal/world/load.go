@@ -1,4 +1,4 @@
-package store
+package world
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-const invitationColumns = `id, inviter, peer, group_id, room_id, timeout, notify, accept_limit, min_ring, flags, push, print,
+const InvitationColumns = `id, inviter, peer, group_id, room_id, timeout, notify, accept_limit, min_ring, flags, push, print,
 	created_at, deadline, by_device, by_request, data, party, due, last, version,
 	open, accepted, rejected, cancelled, timed_out, recent`
 
@@ -21,13 +21,13 @@ const (
 	flagEveryone
 )
 
-const inviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at`
+const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at`
 
-const groupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed`
+const GroupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed`
 
-const memberColumns = `group_id, user_id, role, joined_at, joined_seq, gone`
+const MemberColumns = `group_id, user_id, role, joined_at, joined_seq, gone`
 
-func scanInvitation(rows *sql.Rows) (*invite.Invitation, error) {
+func ScanInvitation(rows *sql.Rows) (*invite.Invitation, error) {
 	var v invite.Invitation
 	var flags, party int64
 	var push, recent string
@@ -72,13 +72,13 @@ func unpackRecent(s string, v *invite.Invitation) {
 	}
 }
 
-func scanInvitee(rows *sql.Rows) (*invite.Invitee, error) {
+func ScanInvitee(rows *sql.Rows) (*invite.Invitee, error) {
 	var w invite.Invitee
 	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt)
 	return &w, err
 }
 
-func scanMember(rows *sql.Rows) (*im.Member, error) {
+func ScanMember(rows *sql.Rows) (*im.Member, error) {
 	var m im.Member
 	var gone int64
 	err := rows.Scan(&m.GroupID, &m.UserID, &m.Role, &m.JoinedAt, &m.JoinedSeq, &gone)
@@ -86,7 +86,7 @@ func scanMember(rows *sql.Rows) (*im.Member, error) {
 	return &m, err
 }
 
-func scanGroup(rows *sql.Rows) (*im.Group, error) {
+func ScanGroup(rows *sql.Rows) (*im.Group, error) {
 	var g im.Group
 	var dismissed int64
 	err := rows.Scan(&g.ID, &g.Type, &g.Name, &g.Owner, &g.Join, &g.Members, &g.CreatedAt, &dismissed)
@@ -95,7 +95,7 @@ func scanGroup(rows *sql.Rows) (*im.Group, error) {
 }
 
 // load brings what needs declare into the world, each kind of row in one statement for the whole batch.
-func (w *World) load(ctx context.Context, s *session, needs []Need) error {
+func (w *World) Load(ctx context.Context, s *Session, needs []Need) error {
 	l := loader{w: w, s: s, ctx: ctx}
 	for i := range needs {
 		l.gather(&needs[i])
@@ -110,7 +110,7 @@ func (w *World) load(ctx context.Context, s *session, needs []Need) error {
 // loader gathers the keys of a batch, each once, and loads them kind by kind.
 type loader struct {
 	w   *World
-	s   *session
+	s   *Session
 	ctx context.Context
 	err error
 
@@ -202,12 +202,12 @@ func (l *loader) gatherGroups(n *Need) {
 
 func (l *loader) in(template string, width int, keys []any, scan func(*sql.Rows) error) {
 	if l.err == nil && len(keys) > 0 {
-		l.err = l.s.selectIn(l.ctx, template, width, keys, scan)
+		l.err = l.s.SelectIn(l.ctx, template, width, keys, scan)
 	}
 }
 
 func (l *loader) topics() {
-	l.in("SELECT name, head FROM topic WHERE name IN (?*) ORDER BY name"+l.s.forUpdate, 1, l.topicKeys, func(rows *sql.Rows) error {
+	l.in("SELECT name, head FROM topic WHERE name IN (?*) ORDER BY name"+l.s.ForUpdate, 1, l.topicKeys, func(rows *sql.Rows) error {
 		var name string
 		var head uint64
 		err := rows.Scan(&name, &head)
@@ -218,24 +218,24 @@ func (l *loader) topics() {
 
 func (l *loader) groups() {
 	w := l.w
-	l.in("SELECT "+groupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows *sql.Rows) error {
-		g, err := scanGroup(rows)
+	l.in("SELECT "+GroupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows *sql.Rows) error {
+		g, err := ScanGroup(rows)
 		if w.groups.rows[g.ID] == nil {
 			w.groups.rows[g.ID] = g
 		}
 		return err
 	})
 	member := func(rows *sql.Rows) error {
-		m, err := scanMember(rows)
+		m, err := ScanMember(rows)
 		if k := (MemberKey{m.GroupID, m.UserID}); w.members.rows[k] == nil {
 			w.members.rows[k] = m
 		}
 		return err
 	}
-	const columns = "SELECT " + memberColumns + " FROM member "
+	const columns = "SELECT " + MemberColumns + " FROM member "
 	l.in(columns+"WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.memberKeys, member)
 	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows *sql.Rows) error {
-		m, err := scanMember(rows)
+		m, err := ScanMember(rows)
 		k := MemberKey{m.GroupID, m.UserID}
 		if w.members.rows[k] == nil {
 			w.members.rows[k] = m
@@ -250,15 +250,15 @@ func (l *loader) groups() {
 func (l *loader) invitations() {
 	w := l.w
 	keep := func(rows *sql.Rows) error {
-		v, err := scanInvitation(rows)
+		v, err := ScanInvitation(rows)
 		if err == nil && w.invitations.rows[v.ID] == nil {
 			w.invitations.rows[v.ID] = v
 		}
 		return err
 	}
-	l.in("SELECT "+invitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
-	l.in("SELECT "+invitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows *sql.Rows) error {
-		v, err := scanInvitation(rows)
+	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
+	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows *sql.Rows) error {
+		v, err := ScanInvitation(rows)
 		if err != nil {
 			return err
 		}
@@ -293,15 +293,15 @@ func (l *loader) invitations() {
 func (l *loader) invitees() {
 	w := l.w
 	keep := func(rows *sql.Rows) error {
-		v, err := scanInvitee(rows)
+		v, err := ScanInvitee(rows)
 		if k := (InviteeKey{v.InviteID, v.UserID}); err == nil && w.invitees.rows[k] == nil {
 			w.invitees.rows[k] = v
 		}
 		return err
 	}
-	l.in("SELECT "+inviteeColumns+" FROM invitee WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.inviteeKeys, keep)
-	l.in("SELECT "+inviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows *sql.Rows) error {
-		v, err := scanInvitee(rows)
+	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.inviteeKeys, keep)
+	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows *sql.Rows) error {
+		v, err := ScanInvitee(rows)
 		if err != nil {
 			return err
 		}

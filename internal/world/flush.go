@@ -1,4 +1,4 @@
-package store
+package world
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 )
 
 // flush writes what the units of a batch have put, one statement for each kind of row.
-func (w *World) flush(ctx context.Context, s *session, records []Record) error {
-	for _, part := range []func(context.Context, *session) error{
-		func(ctx context.Context, s *session) error { return flushRecords(ctx, s, w.heads, records) },
+func (w *World) Flush(ctx context.Context, s *Session, records []Record) error {
+	for _, part := range []func(context.Context, *Session) error{
+		func(ctx context.Context, s *Session) error { return flushRecords(ctx, s, w.heads, records) },
 		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers,
 	} {
 		if err := part(ctx, s); err != nil {
@@ -21,7 +21,7 @@ func (w *World) flush(ctx context.Context, s *session, records []Record) error {
 	return nil
 }
 
-func flushRecords(ctx context.Context, s *session, heads map[string]uint64, records []Record) error {
+func flushRecords(ctx context.Context, s *Session, heads map[string]uint64, records []Record) error {
 	var rows, topics []any
 	written := map[string]bool{}
 	for i := range records {
@@ -35,13 +35,13 @@ func flushRecords(ctx context.Context, s *session, heads map[string]uint64, reco
 			topics = append(topics, r.Topic, heads[r.Topic])
 		}
 	}
-	if err := s.write(ctx, "INSERT INTO record (topic, seq, at, device, listen, body) VALUES ?*", 6, rows); err != nil {
+	if err := s.Write(ctx, "INSERT INTO record (topic, seq, at, device, listen, body) VALUES ?*", 6, rows); err != nil {
 		return err
 	}
-	return s.write(ctx, "INSERT INTO topic (name, head) VALUES ?* ON CONFLICT (name) DO UPDATE SET head = excluded.head", 2, topics)
+	return s.Write(ctx, "INSERT INTO topic (name, head) VALUES ?* ON CONFLICT (name) DO UPDATE SET head = excluded.head", 2, topics)
 }
 
-func (w *World) flushInvitations(ctx context.Context, s *session) error {
+func (w *World) flushInvitations(ctx context.Context, s *Session) error {
 	var fresh, changed []any
 	for _, id := range w.invitations.order {
 		v := w.invitations.rows[id]
@@ -59,10 +59,10 @@ func (w *World) flushInvitations(ctx context.Context, s *session) error {
 			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
 			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v))
 	}
-	if err := s.write(ctx, "INSERT INTO invitation ("+invitationColumns+") VALUES ?*", 27, fresh); err != nil {
+	if err := s.Write(ctx, "INSERT INTO invitation ("+InvitationColumns+") VALUES ?*", 27, fresh); err != nil {
 		return err
 	}
-	return s.write(ctx, `INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent) VALUES ?*
+	return s.Write(ctx, `INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent) VALUES ?*
 		ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
 		version = excluded.version, open = excluded.open, accepted = excluded.accepted, rejected = excluded.rejected,
 		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent`, 12, changed)
@@ -83,36 +83,36 @@ func flag(on bool, bit int64) int64 {
 	return 0
 }
 
-func (w *World) flushInvitees(ctx context.Context, s *session) error {
+func (w *World) flushInvitees(ctx context.Context, s *Session) error {
 	rows := flat(&w.invitees, func(v *invite.Invitee) []any {
 		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt}
 	})
-	return s.write(ctx, `INSERT INTO invitee (`+inviteeColumns+`) VALUES ?*
+	return s.Write(ctx, `INSERT INTO invitee (`+InviteeColumns+`) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, data = excluded.data,
 		by_device = excluded.by_device, by_request = excluded.by_request, ringing_at = excluded.ringing_at,
 		deadline = excluded.deadline, decided_at = excluded.decided_at`, 11, rows)
 }
 
-func (w *World) flushMarks(ctx context.Context, s *session) error {
+func (w *World) flushMarks(ctx context.Context, s *Session) error {
 	rows := flat(&w.marks, func(m *Mark) []any { return []any{m.InviteID, m.UserID, m.Target, m.ExpiresAt} })
-	return s.write(ctx, `INSERT INTO mark (invite_id, user_id, target, expires_at) VALUES ?*
+	return s.Write(ctx, `INSERT INTO mark (invite_id, user_id, target, expires_at) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET target = excluded.target, expires_at = excluded.expires_at`, 4, rows)
 }
 
-func (w *World) flushGroups(ctx context.Context, s *session) error {
+func (w *World) flushGroups(ctx context.Context, s *Session) error {
 	rows := flat(&w.groups, func(g *im.Group) []any {
 		return []any{g.ID, string(g.Type), g.Name, g.Owner, string(g.Join), g.Members, g.CreatedAt, flag(g.Dismissed, 1)}
 	})
-	return s.write(ctx, `INSERT INTO grp (id, type, name, owner, join_option, members, created_at, dismissed) VALUES ?*
+	return s.Write(ctx, `INSERT INTO grp (id, type, name, owner, join_option, members, created_at, dismissed) VALUES ?*
 		ON CONFLICT (id) DO UPDATE SET type = excluded.type, name = excluded.name, owner = excluded.owner,
 		join_option = excluded.join_option, members = excluded.members, dismissed = excluded.dismissed`, 8, rows)
 }
 
-func (w *World) flushMembers(ctx context.Context, s *session) error {
+func (w *World) flushMembers(ctx context.Context, s *Session) error {
 	rows := flat(&w.members, func(m *im.Member) []any {
 		return []any{m.GroupID, m.UserID, int64(m.Role), m.JoinedAt, m.JoinedSeq, flag(m.Gone, 1)}
 	})
-	return s.write(ctx, `INSERT INTO member (group_id, user_id, role, joined_at, joined_seq, gone) VALUES ?*
+	return s.Write(ctx, `INSERT INTO member (group_id, user_id, role, joined_at, joined_seq, gone) VALUES ?*
 		ON CONFLICT (group_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
 		joined_seq = excluded.joined_seq, gone = excluded.gone`, 6, rows)
 }

@@ -1,4 +1,4 @@
-package store
+package world
 
 import (
 	"context"
@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// dialect is what differs between the engines' SQL. Everything else is the same text for all of them.
-type dialect struct {
-	begin     string // starts a transaction that will write
-	forUpdate string // appended to the SELECT that locks topics
-	numbered  bool   // generated parameters are $1, $2…; else ?, which SQLite binds faster
+// Dialect is what differs between the engines' SQL. Everything else is the same text for all of them.
+type Dialect struct {
+	Begin     string // starts a transaction that will write
+	ForUpdate string // appended to the SELECT that locks topics
+	Numbered  bool   // generated parameters are $1, $2…; else ?, which SQLite binds faster
 }
 
 // Statements for many rows or keys come in sizes 1 to 32, 64 and 128, so that a batch needs few of them and few are
@@ -32,9 +32,9 @@ func fit(n int) int {
 	return min(n, exact)
 }
 
-// session is one connection with its prepared statements. It is used by one goroutine at a time.
-type session struct {
-	dialect
+// Session is one connection with its prepared statements. It is used by one goroutine at a time.
+type Session struct {
+	Dialect
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	texts map[shape]string
@@ -46,22 +46,22 @@ type shape struct {
 	rows     int
 }
 
-func newSession(ctx context.Context, db *sql.DB, d dialect) (*session, error) {
+func NewSession(ctx context.Context, db *sql.DB, d Dialect) (*Session, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &session{dialect: d, conn: conn, stmts: map[string]*sql.Stmt{}, texts: map[shape]string{}}, nil
+	return &Session{Dialect: d, conn: conn, stmts: map[string]*sql.Stmt{}, texts: map[shape]string{}}, nil
 }
 
-func (s *session) close() error {
+func (s *Session) Close() error {
 	for _, st := range s.stmts {
 		_ = st.Close()
 	}
 	return s.conn.Close()
 }
 
-func (s *session) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+func (s *Session) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	if st, ok := s.stmts[query]; ok {
 		return st, nil
 	}
@@ -73,7 +73,7 @@ func (s *session) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-func (s *session) exec(ctx context.Context, query string, args ...any) error {
+func (s *Session) Exec(ctx context.Context, query string, args ...any) error {
 	st, err := s.stmt(ctx, query)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s *session) exec(ctx context.Context, query string, args ...any) error {
 	return nil
 }
 
-func (s *session) query(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
+func (s *Session) Query(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
 	st, err := s.stmt(ctx, query)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (s *session) query(ctx context.Context, query string, args []any, scan func
 }
 
 // expand replaces the mark "?*" of a template by n tuples of width placeholders each.
-func (s *session) expand(template string, width, n int) string {
+func (s *Session) expand(template string, width, n int) string {
 	k := shape{template, n}
 	if text, ok := s.texts[k]; ok {
 		return text
@@ -122,7 +122,7 @@ func (s *session) expand(template string, width, n int) string {
 				b.WriteByte(',')
 			}
 			p++
-			if s.numbered {
+			if s.Numbered {
 				fmt.Fprintf(&b, "$%d", p)
 			} else {
 				b.WriteByte('?')
@@ -138,10 +138,10 @@ func (s *session) expand(template string, width, n int) string {
 }
 
 // selectIn runs a template for any number of keys of the given width.
-func (s *session) selectIn(ctx context.Context, template string, width int, keys []any, scan func(*sql.Rows) error) error {
+func (s *Session) SelectIn(ctx context.Context, template string, width int, keys []any, scan func(*sql.Rows) error) error {
 	for len(keys) > 0 {
 		n := fit(len(keys) / width)
-		if err := s.query(ctx, s.expand(template, width, n), keys[:n*width], scan); err != nil {
+		if err := s.Query(ctx, s.expand(template, width, n), keys[:n*width], scan); err != nil {
 			return err
 		}
 		keys = keys[n*width:]
@@ -150,10 +150,10 @@ func (s *session) selectIn(ctx context.Context, template string, width int, keys
 }
 
 // write runs a template for any number of rows of the given width.
-func (s *session) write(ctx context.Context, template string, width int, values []any) error {
+func (s *Session) Write(ctx context.Context, template string, width int, values []any) error {
 	for len(values) > 0 {
 		n := fit(len(values) / width)
-		if err := s.exec(ctx, s.expand(template, width, n), values[:n*width]...); err != nil {
+		if err := s.Exec(ctx, s.expand(template, width, n), values[:n*width]...); err != nil {
 			return err
 		}
 		values = values[n*width:]

@@ -1,4 +1,8 @@
-package store
+// Package world owns the rows that a batch of units decides on: what they declared is loaded, what they put is written, both in
+// few statements. It also owns the words of the log: records, drafts, listen orders.
+//
+// It never decides, commits or announces: that is the engine's and the store's.
+package world
 
 import (
 	"cmp"
@@ -121,7 +125,7 @@ func (t *table[K, V]) put(k K, v V) {
 	t.rows[k] = &v
 }
 
-func newWorld(now int64) *World {
+func New(now int64) *World {
 	return &World{
 		Now: now, heads: map[string]uint64{}, appended: map[string]int{}, loaded: map[any]struct{}{},
 		invitations: newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
@@ -334,7 +338,7 @@ func (w *World) mustHold(topic string) {
 func (w *World) stage(f func()) { w.staged = append(w.staged, f) }
 
 // settle applies or drops what a unit has put.
-func (w *World) settle(keep bool) {
+func (w *World) Settle(keep bool) {
 	if keep {
 		for _, f := range w.staged {
 			f()
@@ -344,7 +348,7 @@ func (w *World) settle(keep bool) {
 }
 
 // records turns the drafts into records.
-func (w *World) records() []Record {
+func (w *World) Records() []Record {
 	list := make([]Record, len(w.drafts))
 	for i, d := range w.drafts {
 		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.device, Listen: d.listen}
