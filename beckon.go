@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,9 +16,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/internal/api"
+	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/delivery"
 	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/gateway"
+	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/store"
 )
 
@@ -27,6 +32,8 @@ type Server struct {
 	store    *store.Store
 	delivery *delivery.Delivery
 	engine   *engine.Engine
+	people   *people.People
+	files    *files.Files
 	gateway  *gateway.Gateway
 	api      *api.API
 	metrics  *prometheus.Registry
@@ -41,7 +48,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{})}
 	var err error
-	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Now: cfg.Now, MaxBatch: cfg.MaxBatch, NoSync: cfg.NoSync, Log: cfg.Log})
+	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Now: cfg.Now, MaxBatch: cfg.MaxBatch, NoSync: cfg.NoSync, Retention: cfg.Retention, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -58,12 +65,29 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.gateway, err = gateway.New(s.store, s.delivery, gateway.Options{
 		Ping: s.cfg.Ping, Metrics: s.metrics, Log: s.cfg.Log,
 		CheckOrigin: func(r *http.Request) bool { return s.api.AllowOrigin(r) },
+		Policy:      s.cfg.DevicePolicy,
+		OnMoved:     func(user string) { s.people.Moved(user) },
 	})
 	if err != nil {
 		return err
 	}
-	s.engine = engine.New(s.store, s.gateway, engine.Options{Log: s.cfg.Log})
-	s.api, err = api.New(ctx, s.engine, api.Options{
+	s.files, err = files.New(ctx, s.store, files.Options{
+		Dir: filepath.Join(s.cfg.DataDir, "files"), URL: s.cfg.FilesURL, Key: []byte("links\n" + s.cfg.JWTSecret), LinkLife: s.cfg.LinkLife,
+		MaxImage: s.cfg.MaxImage, MaxSound: s.cfg.MaxSound, MaxVideo: s.cfg.MaxVideo, MaxFile: s.cfg.MaxFile,
+	})
+	if err != nil {
+		return err
+	}
+	s.engine = engine.New(s.store, s.gateway, engine.Options{LargeGroup: s.cfg.LargeGroup, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log})
+	s.people = people.New(s.store, s.gateway)
+	verbs := api.Verbs{
+		Invitations: s.engine,
+		Chat:        chat.New(s.store, s.gateway, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log}),
+		Groups:      group.New(s.store, s.engine, s.gateway),
+		People:      s.people,
+		Files:       s.files,
+	}
+	s.api, err = api.New(ctx, verbs, api.Options{
 		Auth: api.AuthOptions{
 			JWTSecret: s.cfg.JWTSecret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.JWTIssuer, Audience: s.cfg.JWTAudience,
 			UserSigAppID: s.cfg.UserSigAppID, UserSigKey: s.cfg.UserSigKey, APIKeys: s.cfg.APIKeys,
@@ -84,10 +108,10 @@ func (s *Server) join(ctx context.Context) (err error) {
 // Run serves until ctx ends, then finishes what is under way, and closes the data directory.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.gateway.Start(); err != nil {
-		return errors.Join(err, s.store.Close())
+		return errors.Join(err, s.Close())
 	}
 	if err := s.engine.Restore(ctx); err != nil {
-		return errors.Join(err, s.store.Close())
+		return errors.Join(err, s.Close())
 	}
 	close(s.ready)
 	// The order of stopping: sessions and deadlines first, then the store, which finishes what they asked for.
@@ -104,13 +128,14 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.delivery.Run(gctx) })
 	g.Go(func() error { return s.engine.Run(gctx) })
 	g.Go(func() error { return s.gateway.Run(gctx) })
+	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Announce) })
 	err := g.Wait()
 	cancel()
-	return errors.Join(err, storing.Wait(), s.store.Close())
+	return errors.Join(err, storing.Wait(), s.Close())
 }
 
 // Close releases the data directory of a server that was never run.
-func (s *Server) Close() error { return s.store.Close() }
+func (s *Server) Close() error { return errors.Join(s.files.Close(), s.store.Close()) }
 
 // Ready is closed when the server takes calls.
 func (s *Server) Ready() <-chan struct{} { return s.ready }

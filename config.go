@@ -15,6 +15,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/api"
+	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/store"
 )
 
@@ -44,6 +45,25 @@ type Config struct {
 	AddressBurst int
 	// Ping is how often a device's link is checked; a dead one is closed within one and a half of it. Default: 10 s.
 	Ping time.Duration
+	// DevicePolicy says how many devices a user may have connected: "many", "one-per-platform", "single". The newest stays.
+	// Default: many.
+	DevicePolicy DevicePolicy
+	// DropBlocked lets messages and invitations to somebody who blocks the sender seem to succeed. Default: they are refused
+	// with 20007.
+	DropBlocked bool
+	// LargeGroup is how many members make a group large: its onlookers hear digests of the answers to an invitation.
+	// Default: 500.
+	LargeGroup int
+	// RevokeWithin is how long senders may take back a message. Default: 2 min.
+	RevokeWithin time.Duration
+	// Retention is how long messages and other records are kept. Default: for ever.
+	Retention time.Duration
+	// FilesURL says where uploaded files are: s3://bucket?region=…, or another of gocloud.dev/blob. Default: DataDir/files.
+	FilesURL string
+	// LinkLife is how long a link to a file can be used. Default: 1 h.
+	LinkLife time.Duration
+	// MaxImage, MaxSound, MaxVideo and MaxFile bound uploads, in bytes. Default: 28 MiB, 28 MiB, 100 MiB, 100 MiB.
+	MaxImage, MaxSound, MaxVideo, MaxFile int64
 	// MaxBatch bounds the actions that share one commit. Default: 256.
 	MaxBatch int
 	// NoSync leaves out the fsync at each commit: acknowledged actions are lost when the machine dies. For measuring
@@ -54,6 +74,16 @@ type Config struct {
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
+
+// DevicePolicy says how many devices a user may have connected.
+type DevicePolicy = gateway.Policy
+
+// The device policies.
+const (
+	ManyDevices    = gateway.Many
+	OnePerPlatform = gateway.OnePerPlatform
+	SingleDevice   = gateway.Single
+)
 
 // Keys are the secrets that a server makes for itself.
 type Keys struct {
@@ -74,6 +104,14 @@ func (c *Config) fill() error {
 	}
 	if c.JWTSecret != "" && len(c.JWTSecret) < 32 {
 		return errors.New("the JWT secret is shorter than 32 characters, which can be guessed; use a longer one")
+	}
+	switch c.DevicePolicy {
+	case "", ManyDevices, OnePerPlatform, SingleDevice:
+	default:
+		return fmt.Errorf("the device policy %q is none of many, one-per-platform, single", c.DevicePolicy)
+	}
+	if c.Retention < 0 || c.LinkLife < 0 || c.RevokeWithin < 0 || c.LargeGroup < 0 {
+		return errors.New("retention, link life, revoke time and large group may not be negative")
 	}
 	if (c.UserSigAppID == 0) != (c.UserSigKey == "") {
 		return errors.New("UserSig needs both the application id and the key")

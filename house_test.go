@@ -17,7 +17,7 @@ import (
 const module = "github.com/beckon-im/beckon"
 
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/world", "internal/store", "internal/store/storetest", "internal/delivery", "internal/gateway", "internal/engine", "internal/api", "", "client", "beckontest", "cmd/beckon"}
+	return []string{"im", "invite", "protocol", "internal/world", "internal/store", "internal/store/storetest", "internal/verb", "internal/delivery", "internal/gateway", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/api", "", "client", "beckontest", "cmd/beckon"}
 }
 
 // source is a Go file of ours.
@@ -101,9 +101,10 @@ func TestDoorsToTheOutside(t *testing.T) {
 		`modernc\.org/sqlite|mattn/go-sqlite3|jackc/pgx|pressly/goose`: {"internal/store"},
 		`^database/sql$`: {"internal/store", "internal/world"},
 		`centrifugal/|gorilla/websocket|coder/websocket`: {"internal/gateway", "client"},
-		`nats-io/`:               {"internal/delivery"},
-		`livekit/`:               {"internal/media"},
-		`alecthomas/kong|^flag$`: {"cmd/beckon"},
+		`nats-io/`:                         {"internal/delivery"},
+		`livekit/`:                         {"internal/media"},
+		`gocloud\.dev|golang\.org/x/image`: {"internal/files"},
+		`alecthomas/kong|^flag$`:           {"cmd/beckon"},
 	}
 	pure := map[string]string{"im": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`, "invite": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`}
 	for _, s := range sources(t) {

@@ -16,8 +16,10 @@ type Error struct {
 
 // The error numbers of Beckon.
 const (
+	CodeNoFile       = 6024  // no such file, or not yours to read
 	CodeBadParameter = 6017  // a field is missing, malformed or out of range
 	CodeTooLong      = 8001  // a body or a field is over its size limit
+	CodeModified     = 8006  // the message was modified meanwhile
 	CodeOver         = 8010  // unknown invitation, or its outcome is already decided
 	CodeNotYours     = 8011  // this user may not do that to this invitation
 	CodeExists       = 8012  // the inviteID is taken by another content, or the user is already invited
@@ -32,6 +34,13 @@ const (
 	CodeGroupFull      = 10014 // the group has its maximum of members
 	CodeBadGroupID     = 10015 // the group id is malformed
 	CodeGroupIDTaken   = 10021 // the group id is taken
+	CodeMuted          = 10017 // muted in the group
+	CodeNoMessage      = 10030 // no such message in this conversation, or it is revoked
+	CodeRevokeLate     = 10031 // the time for revoking has passed
+	CodeTooMany        = 10036 // over a limit of how many there may be
+	CodeConflict       = 10056 // attributes were changed meanwhile
+
+	CodeBlocked = 20007 // that person does not want to hear from you
 
 	CodeTokenExpired   = 70001 // the token has expired: get a new one
 	CodeTokenMalformed = 70003 // the token cannot be read

@@ -16,6 +16,7 @@ const (
 	MaxRequestID = 64
 	MaxInviteID  = 64 // SPEC 1
 	MaxRoomID    = 64
+	MaxMessageID = 64
 )
 
 // MaxData is the limit of an invitation's data and of a message body, in bytes (SPEC 1 and 2).
@@ -52,6 +53,9 @@ func CheckRequestID(id string) error {
 	}
 	return check("requestID", id, MaxRequestID, nameSigns)
 }
+
+// CheckMessageID accepts 1–64 of A-Za-z0-9_.:-@+=.
+func CheckMessageID(id string) error { return check("messageID", id, MaxMessageID, nameSigns) }
 
 // CheckRoomID accepts the empty id and 1–64 of A-Za-z0-9_.:-@+=.
 func CheckRoomID(id string) error {

@@ -8,6 +8,7 @@ const (
 	userPrefix       = "user:"
 	groupPrefix      = "group:"
 	invitationPrefix = "invitation:"
+	statusPrefix     = "status:"
 )
 
 // UserTopic is the timeline of one person: everything that concerns them, on all their devices.
@@ -19,6 +20,18 @@ func GroupTopic(groupID string) string { return groupPrefix + groupID }
 // InvitationTopic is the timeline on which the invitees of an invitation that has no group to be heard in
 // (SPEC 1: several invitees without a group, or notify "participants") hear each other's answers.
 func InvitationTopic(inviteID string) string { return invitationPrefix + inviteID }
+
+// StatusTopic carries whether a person is online, to those who subscribed. Nothing on it is stored.
+func StatusTopic(userID string) string { return statusPrefix + userID }
+
+// TopicGroup returns the group of a group topic, or "" for any other topic.
+func TopicGroup(topic string) string {
+	id, ok := strings.CutPrefix(topic, groupPrefix)
+	if !ok {
+		return ""
+	}
+	return id
+}
 
 // TopicUser returns the user of a user topic, or "" for any other topic.
 func TopicUser(topic string) string {
@@ -36,16 +49,4 @@ func TopicInvitation(topic string) string {
 		return ""
 	}
 	return id
-}
-
-// Conversation names a conversation as its reader sees it: c2c_<peer> or group_<id>.
-func Conversation(reader, from, to, groupID string) string {
-	switch {
-	case groupID != "":
-		return "group_" + groupID
-	case reader == from:
-		return "c2c_" + to
-	default:
-		return "c2c_" + from
-	}
 }

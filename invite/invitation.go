@@ -171,6 +171,9 @@ type Invitation struct {
 	Terms
 	Peer      string // the invitee of a one-to-one invitation
 	Print     string // Fingerprint of the invite
+	Deaf      bool   // one-to-one: the invitee hears nothing of it
+	Large     bool   // in a large group: onlookers hear digests of the answers
+	Digested  int64  // Large: the version that onlookers were last told of
 	Party     bool   // no group hears it and it has several invitees: they hear each other on the invitation's own topic
 	CreatedAt int64  // milliseconds
 	Deadline  int64  // milliseconds; 0 = never
@@ -199,6 +202,7 @@ type Invitee struct {
 	RingingAt int64  // milliseconds; 0 = no device has alerted its person yet
 	Deadline  int64  // milliseconds; 0 = never
 	DecidedAt int64  // milliseconds
+	Deaf      bool   // hears nothing of it: this person blocks the inviter
 }
 
 // late reports whether the rule says that this invitee has timed out, whether or not a timer has said so.

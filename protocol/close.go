@@ -8,6 +8,7 @@ const (
 	CloseTooOften = 4400 // too many connects from this address: come again later
 	CloseRefused  = 4500 // the token was refused: get another
 	CloseBadHello = 4501 // the data of the connect command is malformed: mend the client
+	CloseKicked   = 4502 // kicked offline: another device took this one's place, or this one was sent away
 )
 
 // Notice is what the server says to one connection beside its timelines, as an asynchronous message.

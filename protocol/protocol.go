@@ -28,12 +28,22 @@ const (
 	ActionModify  ActionType = 6
 	ActionAdd     ActionType = 7
 	ActionRinging ActionType = 8
+	ActionDigest  ActionType = 9 // in a large group: how the answers stand
 )
 
 // Event types: the field "type" of everything a device receives on a timeline.
 const (
-	TypeSignaling = "signaling"
-	TypeGroup     = "group"
+	TypeSignaling    = "signaling"
+	TypeGroup        = "group"
+	TypeMessage      = "message"
+	TypeRevoked      = "messageRevoked"
+	TypeModified     = "messageModified"
+	TypeDeleted      = "messageDeleted"
+	TypeRead         = "conversationRead"
+	TypeReceipt      = "readReceipt"
+	TypeConversation = "conversationChanged"
+	TypePerson       = "userChanged"
+	TypeStatus       = "userStatus"
 )
 
 // Signaling is an invitation action as a message in its conversation.
@@ -62,8 +72,16 @@ type Signaling struct {
 	AcceptLimit  int      `json:"acceptLimit,omitempty"`
 	Merged       string   `json:"merged,omitempty"` // accept by glare: the inviteID that became this accept
 	OnlineOnly   bool     `json:"onlineUserOnly,omitempty"`
-	Version      int64    `json:"version"` // of the invitation after this action
+	Digest       *Digest  `json:"digest,omitempty"` // in a large group: how the answers stand, instead of each of them
+	Version      int64    `json:"version"`          // of the invitation after this action
 	Over         bool     `json:"over,omitempty"`
+}
+
+// Digest is what onlookers in a large group hear of answers, at most five times a second.
+type Digest struct {
+	Counts   invite.Counts `json:"counts"`
+	Accepted []string      `json:"accepted,omitempty"` // some of those who accepted since the digest before
+	Rejected []string      `json:"rejected,omitempty"`
 }
 
 // Answer is one invitee's accept or reject.
@@ -73,31 +91,6 @@ type Answer struct {
 	Data       string     `json:"data,omitempty"`
 	Reason     string     `json:"reason,omitempty"`
 	Time       int64      `json:"time"`
-}
-
-// Tip says what happened to a group.
-type Tip string
-
-// The tips. They carry the original's listener callbacks.
-const (
-	TipCreated   Tip = "groupCreated"   // on the creator's own timeline: onGroupCreated
-	TipJoined    Tip = "groupJoined"    // on a new member's own timeline
-	TipQuit      Tip = "quitFromGroup"  // on a former member's own timeline: onQuitFromGroup
-	TipEnter     Tip = "memberEnter"    // onMemberEnter
-	TipInvited   Tip = "memberInvited"  // onMemberInvited
-	TipLeave     Tip = "memberLeave"    // onMemberLeave
-	TipKicked    Tip = "memberKicked"   // onMemberKicked
-	TipDismissed Tip = "groupDismissed" // onGroupDismissed
-)
-
-// GroupEvent is a change of a group as a message in its conversation.
-type GroupEvent struct {
-	Type    string   `json:"type"`
-	Tip     Tip      `json:"tip"`
-	GroupID string   `json:"groupID"`
-	From    string   `json:"from,omitempty"` // who did it
-	Members []string `json:"members,omitempty"`
-	Time    int64    `json:"time"`
 }
 
 // Invitation is an invitation as it stands at ServerTime.
@@ -204,11 +197,13 @@ type Welcome struct {
 	Epoch       string            `json:"epoch"`
 	Positions   map[string]uint64 `json:"positions"` // of the timelines when Invitations was read
 	Invitations []Invitation      `json:"invitations"`
-	More        bool              `json:"more,omitempty"`   // there are more open invitations: see listInvitations
-	Reload      []string          `json:"reload,omitempty"` // timelines whose position was too old or of another database
+	More        bool              `json:"more,omitempty"`     // there are more open invitations: see listInvitations
+	Reload      []string          `json:"reload,omitempty"`   // timelines whose position was too old or of another database
+	Statuses    []UserStatus      `json:"statuses,omitempty"` // of the people whose presence this user has subscribed to
 }
 
-// Decode reads an event by its type: *Signaling, *GroupEvent, or nil for a type that this version does not know.
+// Decode reads an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent, *PersonEvent, or
+// nil for a type that this version does not know.
 func Decode(b []byte) (any, error) {
 	var head struct {
 		Type string `json:"type"`
@@ -222,6 +217,14 @@ func Decode(b []byte) (any, error) {
 		v = new(Signaling)
 	case TypeGroup:
 		v = new(GroupEvent)
+	case TypeMessage:
+		v = new(Message)
+	case TypeRevoked, TypeModified, TypeDeleted, TypeReceipt:
+		v = new(MessageEvent)
+	case TypeRead, TypeConversation:
+		v = new(ConversationEvent)
+	case TypePerson, TypeStatus:
+		v = new(PersonEvent)
 	default:
 		return nil, nil
 	}

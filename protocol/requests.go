@@ -36,13 +36,15 @@ type InviteInGroupRequest struct {
 type Reach struct {
 	UserID  string `json:"userID"`
 	Devices int    `json:"devices"` // connected now
-	Status  string `json:"status"`  // ReachConnected or ReachUnreachable
+	Status  string `json:"status"`  // ReachConnected, ReachUnreachable or ReachDoNotDisturb
 }
 
 // What the ack of an invite says of each invitee.
 const (
 	ReachConnected   = "connected"
 	ReachUnreachable = "unreachable"
+
+	ReachDoNotDisturb = "doNotDisturb" // and wants inviters to know
 )
 
 // InviteResponse acknowledges an invite.
@@ -132,76 +134,6 @@ type ListInvitationsRequest struct {
 type ListInvitationsResponse struct {
 	Invitations []Invitation `json:"invitations"`
 	ServerTime  int64        `json:"serverTime"`
-}
-
-// CreateGroupRequest creates a group with the caller as owner.
-type CreateGroupRequest struct {
-	GroupID    string   `json:"groupID,omitempty" doc:"1–48 letters, digits and _.:-@+=; else the server mints it."`
-	Type       string   `json:"type" enum:"Work,Public,Meeting,AVChatRoom,Community" doc:"What the members may do."`
-	Name       string   `json:"name,omitempty" doc:"At most 100 bytes."`
-	JoinOption string   `json:"joinOption,omitempty" enum:"free,approval,forbidden" doc:"Default: by type."`
-	MemberList []string `json:"memberList,omitempty" doc:"Who is brought in at once, at most 500."`
-}
-
-// GroupRequest names a group.
-type GroupRequest struct {
-	GroupID string `json:"groupID" doc:"The group."`
-}
-
-// GroupMembersRequest names people in a group.
-type GroupMembersRequest struct {
-	GroupID    string   `json:"groupID" doc:"The group."`
-	MemberList []string `json:"memberList" doc:"The people, at most 500."`
-}
-
-// Group is a group as anybody who knows its id may see it.
-type Group struct {
-	GroupID    string `json:"groupID"`
-	Type       string `json:"type"`
-	Name       string `json:"name,omitempty"`
-	Owner      string `json:"owner"`
-	JoinOption string `json:"joinOption"`
-	Members    int    `json:"members"`
-	CreatedAt  int64  `json:"createdAt"`
-}
-
-// GroupResponse answers with a group.
-type GroupResponse struct {
-	Group      Group    `json:"group"`
-	MemberList []string `json:"memberList,omitempty"` // who came in or went
-	ServerTime int64    `json:"serverTime"`
-}
-
-// PageRequest asks for a page of a group's members.
-type PageRequest struct {
-	GroupID string `json:"groupID" doc:"The group."`
-	After   string `json:"after,omitempty" doc:"The last userID of the page before."`
-	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
-}
-
-// Member is one member of a group.
-type Member struct {
-	UserID   string `json:"userID"`
-	Role     int    `json:"role"` // 200 member, 300 admin, 400 owner
-	JoinedAt int64  `json:"joinedAt"`
-}
-
-// MembersResponse is a page of members by userID.
-type MembersResponse struct {
-	Members []Member `json:"members"`
-	Next    string   `json:"next,omitempty"` // after of the next page; empty = no more
-}
-
-// JoinedRequest asks for a page of the caller's groups.
-type JoinedRequest struct {
-	After string `json:"after,omitempty" doc:"The last groupID of the page before."`
-	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
-}
-
-// JoinedResponse is a page of groups by groupID.
-type JoinedResponse struct {
-	Groups []Group `json:"groups"`
-	Next   string  `json:"next,omitempty"`
 }
 
 // CreateTokenRequest asks for a device's token.

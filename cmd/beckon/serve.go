@@ -38,6 +38,15 @@ type serverFlags struct {
 	AddressRate  float64 `help:"Connects and requests per second of one address. Default: 1000." name:"address-rate"`
 	AddressBurst int     `help:"Connects and requests at once of one address. Default: 5000." name:"address-burst"`
 
+	DevicePolicy  string        `help:"How many devices a user may have connected; the newest stays." enum:"many,one-per-platform,single" default:"many" name:"device-policy"`
+	DropBlocked   bool          `help:"Let messages and invitations to somebody who blocks the sender seem to succeed, instead of refusing them." name:"drop-blocked"`
+	LargeGroup    int           `help:"Members that make a group large: its onlookers hear digests of answers." default:"500" name:"large-group"`
+	RevokeWithin  time.Duration `help:"How long senders may take back a message." default:"2m" name:"revoke-within"`
+	RetentionDays int           `help:"Days for which messages are kept; 0 keeps them for ever." default:"0" name:"retention-days"`
+	FilesURL      string        `help:"Where uploaded files are, as s3://bucket?region=… Default: in the data directory." name:"files-url"`
+	LinkLife      time.Duration `help:"How long a link to a file can be used." default:"1h" name:"link-life"`
+	MaxUploadMB   int64         `help:"Largest upload in MiB. Default: 28 for images and sounds, 100 for videos and files." name:"max-upload-mb"`
+
 	Ping     time.Duration `help:"How often a link is checked." default:"10s"`
 	Pprof    string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
 	MaxBatch int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
@@ -48,6 +57,9 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		DataDir: f.Data, JWTSecret: f.JWTSecret, JWKSURL: f.JWKSURL, JWTIssuer: f.JWTIssuer, JWTAudience: f.JWTAudience,
 		UserSigAppID: f.UserSigAppID, UserSigKey: f.UserSigKey, APIKeys: f.APIKey, Origins: f.Origins,
 		UserRate: f.UserRate, UserBurst: f.UserBurst, AddressRate: f.AddressRate, AddressBurst: f.AddressBurst,
+		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, RevokeWithin: f.RevokeWithin,
+		Retention: time.Duration(f.RetentionDays) * 24 * time.Hour, FilesURL: f.FilesURL, LinkLife: f.LinkLife,
+		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20,
 		Ping: f.Ping, MaxBatch: f.MaxBatch, NoSync: f.NoFsync, Log: log,
 	}
 }

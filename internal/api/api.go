@@ -13,7 +13,12 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/files"
+	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -28,19 +33,28 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// Verbs are the rooms that the verbs are in.
+type Verbs struct {
+	Invitations *engine.Engine
+	Chat        *chat.Chat
+	Groups      *group.Groups
+	People      *people.People
+	Files       *files.Files
+}
+
 // API serves the verbs.
 type API struct {
-	engine *engine.Engine
+	Verbs
 	auth   *Authenticator
 	limits *limiters
 	opt    Options
-	verbs  map[string]*verb
-	order  []*verb
+	verbs  map[string]*row
+	order  []*row
 	log    *slog.Logger
 }
 
 // New makes the doors of an engine.
-func New(ctx context.Context, e *engine.Engine, opt Options) (*API, error) {
+func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
@@ -48,7 +62,7 @@ func New(ctx context.Context, e *engine.Engine, opt Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{engine: e, auth: auth, limits: newLimiters(opt.Limits), opt: opt, verbs: map[string]*verb{}, log: opt.Log}
+	a := &API{Verbs: v, auth: auth, limits: newLimiters(opt.Limits), opt: opt, verbs: map[string]*row{}, log: opt.Log}
 	a.order = a.table()
 	for _, v := range a.order {
 		a.verbs[v.name] = v
@@ -59,83 +73,8 @@ func New(ctx context.Context, e *engine.Engine, opt Options) (*API, error) {
 // Authenticator returns the keeper of keys.
 func (a *API) Authenticator() *Authenticator { return a.auth }
 
-// verb is a row of the table.
-type verb struct {
-	name, doc, tag string
-	admin          bool // for app servers only, and not on behalf of a user
-	request        reflect.Type
-	response       reflect.Type
-	run            func(ctx context.Context, by engine.Caller, data []byte, done func(any, error))
-}
-
-// acts makes a row of a verb that changes something; its outcome comes when it is durable.
-func acts[Q, R any](tag, name, doc string, f func(engine.Caller, Q, func(R, error))) *verb {
-	v := row[Q, R](tag, name, doc)
-	v.run = func(_ context.Context, by engine.Caller, data []byte, done func(any, error)) {
-		var q Q
-		if err := decode(data, &q); err != nil {
-			done(nil, err)
-			return
-		}
-		f(by, q, func(r R, err error) { done(r, err) })
-	}
-	return v
-}
-
-// reads makes a row of a verb that only looks.
-func reads[Q, R any](tag, name, doc string, f func(context.Context, engine.Caller, Q) (R, error)) *verb {
-	v := row[Q, R](tag, name, doc)
-	v.run = func(ctx context.Context, by engine.Caller, data []byte, done func(any, error)) {
-		var q Q
-		if err := decode(data, &q); err != nil {
-			done(nil, err)
-			return
-		}
-		r, err := f(ctx, by, q)
-		done(r, err)
-	}
-	return v
-}
-
-func row[Q, R any](tag, name, doc string) *verb {
-	return &verb{name: name, doc: doc, tag: tag, request: reflect.TypeFor[Q](), response: reflect.TypeFor[R]()}
-}
-
-// table is every verb that there is.
-func (a *API) table() []*verb {
-	e := a.engine
-	const inv, grp, adm = "Invitations", "Groups", "Administration"
-	return []*verb{
-		acts(inv, "invite", "Invite one person, or up to 100 without a group.", e.Invite),
-		acts(inv, "inviteInGroup", "Invite members of a group.", e.InviteInGroup),
-		acts(inv, "accept", "Accept an invitation.", e.Accept),
-		acts(inv, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject),
-		acts(inv, "cancel", "Cancel the invitees who are still open: all of them, or those named.", e.Cancel),
-		acts(inv, "modifyInvitation", "Replace the data of an open invitation.", e.Modify),
-		acts(inv, "addInvitees", "Invite more people to an open invitation.", e.AddInvitees),
-		acts(inv, "ring", "Tell the inviter that this device alerts its person.", e.Ring),
-		reads(inv, "getInvitation", "Read an invitation and a page of its invitees.", e.GetInvitation),
-		reads(inv, "listInvitations", "List your open invitations.", e.ListInvitations),
-		acts(grp, "createGroup", "Create a group with you as its owner.", e.CreateGroup),
-		acts(grp, "joinGroup", "Join a group that admits people freely.", e.JoinGroup),
-		acts(grp, "quitGroup", "Leave a group.", e.QuitGroup),
-		acts(grp, "inviteUserToGroup", "Bring people into a group.", e.InviteUserToGroup),
-		acts(grp, "kickGroupMember", "Remove people from a group.", e.KickGroupMember),
-		acts(grp, "dismissGroup", "End a group.", e.DismissGroup),
-		reads(grp, "getGroup", "Read a group.", e.GetGroup),
-		reads(grp, "getGroupMemberList", "List the members of a group, page by page.", e.ListMembers),
-		reads(grp, "getJoinedGroupList", "List your groups, page by page.", e.ListGroups),
-		forServers(reads(adm, "createToken", "Mint a token for a device of a user.", a.createToken)),
-	}
-}
-
-func forServers(v *verb) *verb {
-	v.admin = true
-	return v
-}
-
 // call runs a verb and encodes its outcome: the response, or the error object.
-func (a *API) call(ctx context.Context, by engine.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
+func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
 	finish := func(res any, err error) {
 		if err != nil {
 			done(nil, a.refusal(name, by, err))
@@ -150,9 +89,9 @@ func (a *API) call(ctx context.Context, by engine.Caller, name string, data []by
 	}
 	v := a.verbs[name]
 	switch {
-	case v == nil || v.admin && by.UserID != "":
+	case v == nil || v.who == servers && by.UserID != "":
 		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "there is no verb " + clip(name) + "; /openapi.json lists them"})
-	case !v.admin && !a.limits.user(by.UserID):
+	case by.UserID != "" && !a.limits.user(by.UserID):
 		finish(nil, tooOften("you call too often"))
 	case len(data) > protocol.MaxRequest:
 		finish(nil, &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"})
@@ -173,7 +112,7 @@ func tooOften(what string) error {
 }
 
 // refusal makes an error ready for the wire. What failed inside is logged and not shown.
-func (a *API) refusal(verb string, by engine.Caller, err error) *protocol.Error {
+func (a *API) refusal(verb string, by verb.Caller, err error) *protocol.Error {
 	var e *im.Error
 	if !errors.As(err, &e) {
 		e = im.Internal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/gateway"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -29,7 +30,7 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	if err != nil {
 		return nil, err
 	}
-	by := engine.Caller{UserID: id.UserID, DeviceID: hello.DeviceID}
+	by := verb.Caller{UserID: id.UserID, DeviceID: hello.DeviceID}
 	if id.DeviceID != "" {
 		by.DeviceID = id.DeviceID
 	}
@@ -42,11 +43,17 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	for topic, p := range at.Known {
 		stood[topic] = engine.Position(p)
 	}
-	welcome, listening, err := a.engine.Connect(ctx, by, hello, stood)
+	welcome, listening, err := a.Invitations.Connect(ctx, by, hello, stood)
 	if err != nil {
 		return nil, err
 	}
-	s := &gateway.Session{UserID: by.UserID, DeviceID: by.DeviceID, Origin: engine.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt, Head: welcome.Positions[im.UserTopic(by.UserID)]}
+	if welcome.Statuses, err = a.People.Followed(ctx, by.UserID); err != nil {
+		return nil, err
+	}
+	s := &gateway.Session{Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID, DeviceID: by.DeviceID, Origin: verb.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt, Head: welcome.Positions[im.UserTopic(by.UserID)]}
+	for _, f := range welcome.Statuses {
+		s.Topics = append(s.Topics, gateway.Topic{Name: im.StatusTopic(f.UserID)})
+	}
 	if s.Welcome, err = json.Marshal(welcome); err != nil {
 		return nil, err
 	}
@@ -92,7 +99,7 @@ func (a *API) Renew(_ context.Context, s *gateway.Session, token string) (int64,
 
 // Call runs a verb for a session.
 func (a *API) Call(s *gateway.Session, name string, data []byte, reply func([]byte)) {
-	by := engine.Caller{UserID: s.UserID, DeviceID: s.DeviceID}
+	by := verb.Caller{UserID: s.UserID, DeviceID: s.DeviceID}
 	a.call(context.Background(), by, name, data, func(b []byte, e *protocol.Error) {
 		if e != nil {
 			b, _ = json.Marshal(e) // our own type of strings and numbers always encodes
@@ -102,7 +109,7 @@ func (a *API) Call(s *gateway.Session, name string, data []byte, reply func([]by
 }
 
 // createToken mints a token for app servers.
-func (a *API) createToken(_ context.Context, _ engine.Caller, req protocol.CreateTokenRequest) (protocol.CreateTokenResponse, error) {
+func (a *API) createToken(_ context.Context, _ verb.Caller, req protocol.CreateTokenRequest) (protocol.CreateTokenResponse, error) {
 	var res protocol.CreateTokenResponse
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err

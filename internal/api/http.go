@@ -11,7 +11,8 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/files"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -26,11 +27,11 @@ func status(code int) int {
 	switch code {
 	case im.CodeTokenExpired, im.CodeTokenMalformed, im.CodeTokenRefused, im.CodeTokenUser, im.CodeTokenApp:
 		return http.StatusUnauthorized
-	case im.CodeNotYours, im.CodeGroupDenied, im.CodeOwnerMayNot:
+	case im.CodeNotYours, im.CodeGroupDenied, im.CodeOwnerMayNot, im.CodeMuted, im.CodeBlocked, im.CodeRevokeLate:
 		return http.StatusForbidden
-	case im.CodeNoGroup:
+	case im.CodeNoGroup, im.CodeNoMessage, im.CodeNoFile:
 		return http.StatusNotFound
-	case im.CodeOver, im.CodeExists, im.CodeAlreadyMember, im.CodeGroupIDTaken, im.CodeGroupFull:
+	case im.CodeOver, im.CodeExists, im.CodeAlreadyMember, im.CodeGroupIDTaken, im.CodeGroupFull, im.CodeModified, im.CodeConflict:
 		return http.StatusConflict
 	case im.CodeTooLong:
 		return http.StatusRequestEntityTooLarge
@@ -46,6 +47,8 @@ func status(code int) int {
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/{verb}", a.post)
+	mux.HandleFunc("POST "+pathFiles, a.upload)
+	mux.HandleFunc("GET "+files.Path, a.Files.Get)
 	doc := a.openAPI()
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
@@ -99,7 +102,31 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (a *API) fail(w http.ResponseWriter, r *http.Request, by engine.Caller, err error) {
+// pathFiles is where files are uploaded.
+const pathFiles = "/v1/files"
+
+// upload takes a file in: its bytes are the body, its kind and name stand in the address.
+func (a *API) upload(w http.ResponseWriter, r *http.Request) {
+	by, err := a.caller(r)
+	if err == nil && !a.limits.user(by.UserID) {
+		err = tooOften("you call too often")
+	}
+	if err != nil {
+		a.fail(w, r, by, err)
+		return
+	}
+	up := files.Upload{Kind: r.URL.Query().Get("kind"), Name: r.URL.Query().Get("name"), Type: r.Header.Get("Content-Type")}
+	up.Body = http.MaxBytesReader(w, r.Body, a.Files.Limit(up.Kind)+1)
+	res, err := a.Files.Put(r.Context(), by, up)
+	if err != nil {
+		a.fail(w, r, by, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(res)
+}
+
+func (a *API) fail(w http.ResponseWriter, r *http.Request, by verb.Caller, err error) {
 	e := a.refusal(r.PathValue("verb"), by, err)
 	writeError(w, status(e.Code), e)
 }
@@ -114,44 +141,44 @@ func writeError(w http.ResponseWriter, status int, e *protocol.Error) {
 }
 
 // caller finds out who calls: an app server acting for a user or for nobody, or a device with its own token.
-func (a *API) caller(r *http.Request) (engine.Caller, error) {
+func (a *API) caller(r *http.Request) (verb.Caller, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return engine.Caller{}, im.Refuse(im.CodeTokenMalformed, "the header Authorization: Bearer <API key or token> is missing")
+		return verb.Caller{}, im.Refuse(im.CodeTokenMalformed, "the header Authorization: Bearer <API key or token> is missing")
 	}
 	user, device := r.Header.Get(HeaderUser), r.Header.Get(HeaderDevice)
 	if a.auth.IsAPIKey(token) {
 		v := a.verbs[r.PathValue("verb")]
 		switch {
-		case user == "" && v != nil && !v.admin:
-			return engine.Caller{}, im.Bad(HeaderUser, "is missing: it says for whom this app server acts")
+		case user == "" && (v != nil && v.who == users || r.URL.Path == pathFiles):
+			return verb.Caller{}, im.Bad(HeaderUser, "is missing: it says for whom this app server acts")
 		case user == "":
-			return engine.Caller{}, nil
+			return verb.Caller{Server: true}, nil
 		}
-		return engine.Caller{UserID: user}, im.CheckUserID(HeaderUser, user)
+		return verb.Caller{UserID: user, Server: true}, im.CheckUserID(HeaderUser, user)
 	}
 	id, err := a.auth.Check(token)
 	if err != nil {
-		return engine.Caller{}, err
+		return verb.Caller{}, err
 	}
 	switch {
 	case user != "" && user != id.UserID:
-		return engine.Caller{}, im.Refuse(im.CodeTokenUser, "this token is of "+id.UserID+", who cannot act for "+clip(user))
+		return verb.Caller{}, im.Refuse(im.CodeTokenUser, "this token is of "+id.UserID+", who cannot act for "+clip(user))
 	case id.DeviceID != "":
 		device = id.DeviceID
 	case device != "":
 		if err := im.CheckDeviceID(device); err != nil {
-			return engine.Caller{}, err
+			return verb.Caller{}, err
 		}
 	}
-	return engine.Caller{UserID: id.UserID, DeviceID: device}, nil
+	return verb.Caller{UserID: id.UserID, DeviceID: device}, nil
 }
 
 // Guard limits each address, and lets pages of allowed origins call.
 func (a *API) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil && !a.limits.address(host) {
-			e := a.refusal("", engine.Caller{}, tooOften("this address calls too often"))
+			e := a.refusal("", verb.Caller{}, tooOften("this address calls too often"))
 			writeError(w, http.StatusTooManyRequests, e)
 			return
 		}

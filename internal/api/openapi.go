@@ -38,12 +38,13 @@ func (a *API) openAPI() []byte {
 				"default": failed,
 			},
 		}
-		if !v.admin {
+		if v.who != servers {
 			op.Parameters = []*huma.Param{{Name: HeaderUser, In: "header", Description: "With an API key: the user for whom it acts.", Schema: &huma.Schema{Type: huma.TypeString}}}
 		}
 		doc.AddOperation(op)
 	}
-	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.MessageEvent](),
+		reflect.TypeFor[protocol.ConversationEvent](), reflect.TypeFor[protocol.PersonEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
 		reg.Schema(t, true, t.Name()) // what devices are told, for those who generate types
 	}
 	b, err := json.Marshal(doc)

@@ -105,6 +105,9 @@ func (d *Delivery) Open(ctx context.Context, topic string) error {
 	return nil
 }
 
+// Reads reports whether anybody on this node reads a topic.
+func (d *Delivery) Reads(topic string) bool { return d.feed(topic) != nil }
+
 // Close stops delivering a topic on this node.
 func (d *Delivery) Close(topic string) error {
 	d.mu.Lock()

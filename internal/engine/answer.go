@@ -4,28 +4,29 @@ import (
 	"errors"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
 // Accept answers yes for the caller.
-func (e *Engine) Accept(by Caller, req protocol.AnswerRequest, done func(protocol.ActionResponse, error)) {
-	e.answer(by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.actor(req.RequestID), Data: req.Data}, done)
+func (e *Engine) Accept(by verb.Caller, req protocol.AnswerRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.Actor(req.RequestID), Data: req.Data}, done)
 }
 
 // Reject answers no for the caller.
-func (e *Engine) Reject(by Caller, req protocol.RejectRequest, done func(protocol.ActionResponse, error)) {
-	e.answer(by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.actor(req.RequestID), Data: req.Data, Reason: req.Reason}, done)
+func (e *Engine) Reject(by verb.Caller, req protocol.RejectRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.Actor(req.RequestID), Data: req.Data, Reason: req.Reason}, done)
 }
 
 // Ring notes that a device of the caller alerts its person.
-func (e *Engine) Ring(by Caller, req protocol.RingRequest, done func(protocol.ActionResponse, error)) {
-	e.answer(by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.actor(req.RequestID)}, done)
+func (e *Engine) Ring(by verb.Caller, req protocol.RingRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.Actor(req.RequestID)}, done)
 }
 
-func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protocol.ActionResponse, error)) {
-	if err := firstError(im.CheckInviteID(id), im.CheckRequestID(a.By.RequestID), invite.CheckData(a.Data), invite.CheckReason(a.Reason)); err != nil {
+func (e *Engine) answer(by verb.Caller, id string, a invite.Answer, done func(protocol.ActionResponse, error)) {
+	if err := verb.FirstError(im.CheckInviteID(id), im.CheckRequestID(a.By.RequestID), invite.CheckData(a.Data), invite.CheckReason(a.Reason)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
 	}
@@ -39,12 +40,15 @@ func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protoco
 		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
 	}
 	var after invite.Invitation
-	do(e, need, func(w *world.World) (protocol.ActionResponse, error) {
+	verb.Do(e.store, need, func(w *world.World) (protocol.ActionResponse, error) {
 		v := w.Invitation(id)
 		if v == nil {
 			return protocol.ActionResponse{}, unknownOr(nil)
 		}
 		me := w.Invitee(id, by.UserID)
+		if me != nil && me.Deaf {
+			return protocol.ActionResponse{}, unknownOr(nil)
+		}
 		s, err := invite.Apply(*v, me, a, w.Now)
 		if err != nil {
 			return protocol.ActionResponse{}, standing(err, v, me, by, w.Now)
@@ -69,13 +73,16 @@ func (e *Engine) answer(by Caller, id string, a invite.Answer, done func(protoco
 	}, func(res protocol.ActionResponse, err error) {
 		if err == nil {
 			e.settled(id, after.Over(), 0, true)
+			if after.Large && !res.Repeat && a.Act != invite.Ring {
+				e.digests.note(id, by.UserID, a.Act)
+			}
 		}
 		done(res, err)
 	})
 }
 
 // putAnswer puts an accept or reject and tells it. Its cost does not depend on how many were invited.
-func (e *Engine) putAnswer(w *world.World, s invite.Step, a invite.Answer, by Caller, merged string) error {
+func (e *Engine) putAnswer(w *world.World, s invite.Step, a invite.Answer, by verb.Caller, merged string) error {
 	action := protocol.ActionAccept
 	if a.Act == invite.Reject {
 		action = protocol.ActionReject
@@ -104,11 +111,11 @@ func (e *Engine) closeRest(w *world.World, s invite.Step) (invite.Invitation, er
 		}
 	}
 	c := invite.Rest(s.Invitation, rest, w.Now)
-	return c.Invitation, e.end(w, c, Caller{}, protocol.ActionCancel, invite.ReasonAnswered, "")
+	return c.Invitation, e.end(w, c, verb.Caller{}, protocol.ActionCancel, invite.ReasonAnswered, "")
 }
 
 // putRing tells the inviter that the first device alerts its person.
-func (e *Engine) putRing(w *world.World, s invite.Step, by Caller) error {
+func (e *Engine) putRing(w *world.World, s invite.Step, by verb.Caller) error {
 	v := &s.Invitation
 	t := im.UserTopic(v.Inviter)
 	m := message(v, protocol.ActionRinging, by.UserID, w.Now)
@@ -136,7 +143,7 @@ type Standing struct {
 }
 
 // standing completes a refusal that a decision made, for the eyes of by.
-func standing(err error, v *invite.Invitation, p *invite.Invitee, by Caller, now int64) error {
+func standing(err error, v *invite.Invitation, p *invite.Invitee, by verb.Caller, now int64) error {
 	var e *im.Error
 	if !errors.As(err, &e) || e.Code != im.CodeOver && e.Code != im.CodeExists {
 		return err
@@ -153,7 +160,7 @@ func standing(err error, v *invite.Invitation, p *invite.Invitee, by Caller, now
 }
 
 // seenBy hides which device answered from everybody but that person and the inviter.
-func seenBy(p invite.Invitee, v *invite.Invitation, by Caller) invite.Invitee {
+func seenBy(p invite.Invitee, v *invite.Invitation, by verb.Caller) invite.Invitee {
 	if by.UserID != p.UserID && by.UserID != v.Inviter {
 		p.By = invite.Mark{}
 	}

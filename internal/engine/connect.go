@@ -5,6 +5,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -25,7 +26,7 @@ type Position struct {
 
 // Connect reads what a connecting device is told, and what it listens to. stood is where its transport stood when the
 // connection before broke; hello may bring positions that the device kept itself, over a restart.
-func (e *Engine) Connect(ctx context.Context, by Caller, hello protocol.Hello, stood map[string]Position) (protocol.Welcome, []Listening, error) {
+func (e *Engine) Connect(ctx context.Context, by verb.Caller, hello protocol.Hello, stood map[string]Position) (protocol.Welcome, []Listening, error) {
 	snap, err := e.store.Snapshot(ctx, by.UserID)
 	if err != nil {
 		return protocol.Welcome{}, nil, im.Internal(err)
@@ -51,7 +52,7 @@ type connecting struct {
 	list    []Listening
 }
 
-func (c *connecting) gather(ctx context.Context, by Caller, snap *store.Snapshot) error {
+func (c *connecting) gather(ctx context.Context, by verb.Caller, snap *store.Snapshot) error {
 	if err := c.listen(ctx, im.UserTopic(by.UserID), snap.Head, snap.Head, 0); err != nil {
 		return err
 	}
@@ -151,7 +152,7 @@ func (c *connecting) party(ctx context.Context, id string) error {
 }
 
 // heardBefore lets a device that listened to an invitation hear how it went on, also when it is over.
-func (c *connecting) heardBefore(ctx context.Context, by Caller, id string) error {
+func (c *connecting) heardBefore(ctx context.Context, by verb.Caller, id string) error {
 	if _, listed := c.welcome.Positions[im.InvitationTopic(id)]; id == "" || listed {
 		return nil
 	}

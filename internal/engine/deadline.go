@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -130,7 +131,7 @@ func (e *Engine) expire(id string) {
 		return
 	}
 	need := world.Need{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
-	do(e, need, func(w *world.World) (int64, error) {
+	verb.Do(e.store, need, func(w *world.World) (int64, error) {
 		v := w.Invitation(id)
 		if v == nil || v.Over() {
 			return 0, nil
@@ -139,7 +140,7 @@ func (e *Engine) expire(id string) {
 		if len(c.Invitees) == 0 && c.Invitation.Due == v.Due {
 			return v.Due, nil
 		}
-		return c.Invitation.Due, e.end(w, c, Caller{}, protocol.ActionTimeout, "", "")
+		return c.Invitation.Due, e.end(w, c, verb.Caller{}, protocol.ActionTimeout, "", "")
 	}, func(due int64, err error) {
 		if err != nil {
 			e.log.Error("a timeout could not be written; it is tried again", "inviteID", id, "error", err)
@@ -150,7 +151,7 @@ func (e *Engine) expire(id string) {
 }
 
 // end puts a change that ended invitees, and tells it.
-func (e *Engine) end(w *world.World, c invite.Change, by Caller, action protocol.ActionType, reason, data string) error {
+func (e *Engine) end(w *world.World, c invite.Change, by verb.Caller, action protocol.ActionType, reason, data string) error {
 	v := c.Invitation
 	w.PutInvitation(v)
 	for _, p := range c.Invitees {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -100,7 +101,7 @@ func TestTheRuleDecides(t *testing.T) {
 	invite := func(id string, timeout int64) {
 		t.Helper()
 		done := make(chan error, 1)
-		e.Invite(Caller{UserID: "alice"}, protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: timeout}},
+		e.Invite(verb.Caller{UserID: "alice"}, protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: timeout}},
 			func(_ protocol.InviteResponse, err error) { done <- err })
 		if err := <-done; err != nil {
 			t.Fatal(err)
@@ -108,7 +109,7 @@ func TestTheRuleDecides(t *testing.T) {
 	}
 	accept := func(id string) error {
 		done := make(chan error, 1)
-		e.Accept(Caller{UserID: "bob", DeviceID: "d"}, protocol.AnswerRequest{InviteID: id}, func(_ protocol.ActionResponse, err error) { done <- err })
+		e.Accept(verb.Caller{UserID: "bob", DeviceID: "d"}, protocol.AnswerRequest{InviteID: id}, func(_ protocol.ActionResponse, err error) { done <- err })
 		return <-done
 	}
 	invite("in-time", 30)

@@ -23,28 +23,23 @@ type Presence interface {
 
 // Options are the choices for an engine. The zero value works.
 type Options struct {
+	// LargeGroup is how many members make a group large: onlookers in it hear digests of the answers to an invitation, at
+	// most five a second, and the inviter hears every answer. Default: 500.
+	LargeGroup int
+	// DropBlocked lets an invitation to somebody who blocks the inviter seem to succeed, and the blocker hear nothing of it.
+	// Default: it is refused with 20007.
+	DropBlocked bool
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
-
-// Caller is who calls a verb.
-type Caller struct {
-	UserID   string
-	DeviceID string // empty when an app server acts for the user
-}
-
-func (c Caller) actor(requestID string) invite.Actor {
-	return invite.Actor{User: c.UserID, Device: c.DeviceID, RequestID: requestID}
-}
-
-// origin is how a record names the acting device, so that this device alone is not told again. It says nothing to others.
-func (c Caller) origin() string { return Origin(c.UserID, c.DeviceID) }
 
 // Engine runs the verbs.
 type Engine struct {
 	store     *store.Store
 	presence  Presence
 	deadlines *deadlines
+	digests   *digests
+	opt       Options
 	routes    *lru.Cache[string, route]
 	log       *slog.Logger
 }
@@ -62,12 +57,22 @@ func New(s *store.Store, p Presence, opt Options) *Engine {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
+	if opt.LargeGroup == 0 {
+		opt.LargeGroup = 500
+	}
 	routes, _ := lru.New[string, route](maxRoutes) // it fails only for a size below one
-	return &Engine{store: s, presence: p, deadlines: newDeadlines(), routes: routes, log: opt.Log}
+	return &Engine{store: s, presence: p, deadlines: newDeadlines(), digests: newDigests(), opt: opt, routes: routes, log: opt.Log}
 }
 
 // Restore reads the deadlines of all open invitations. Call it before Run.
 func (e *Engine) Restore(ctx context.Context) error {
+	late, err := e.store.Undigested(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range late {
+		e.digests.note(id, "", 0)
+	}
 	return e.store.Deadlines(ctx, func(d store.Deadline) { e.deadlines.set(d.InviteID, d.Due) })
 }
 
@@ -75,24 +80,9 @@ func (e *Engine) Restore(ctx context.Context) error {
 func (e *Engine) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.expireLoop(ctx) })
+	g.Go(func() error { return e.digestLoop(ctx) })
 	g.Go(func() error { return e.store.Trim(ctx) })
 	return g.Wait()
-}
-
-// do queues a unit whose outcome is a T.
-func do[T any](e *Engine, need world.Need, decide func(*world.World) (T, error), done func(T, error)) {
-	var out T
-	err := e.store.Do(&store.Unit{
-		Need: need,
-		Decide: func(w *world.World) (err error) {
-			out, err = decide(w)
-			return err
-		},
-		Done: func(err error) { done(out, err) },
-	})
-	if err != nil {
-		done(out, im.Internal(err))
-	}
 }
 
 // route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.

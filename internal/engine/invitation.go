@@ -3,11 +3,13 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -21,12 +23,13 @@ type opening struct {
 	terms    invite.Terms
 	invitees []string
 	print    string
-	by       Caller
+	by       verb.Caller
 	actor    invite.Actor
+	large    bool
 }
 
 // Invite opens an invitation to one person, or to several without a group.
-func (e *Engine) Invite(by Caller, req protocol.InviteRequest, done func(protocol.InviteResponse, error)) {
+func (e *Engine) Invite(by verb.Caller, req protocol.InviteRequest, done func(protocol.InviteResponse, error)) {
 	invitees := req.InviteeList
 	var err error
 	switch {
@@ -49,7 +52,7 @@ func (e *Engine) Invite(by Caller, req protocol.InviteRequest, done func(protoco
 }
 
 // InviteInGroup opens an invitation to members of a group.
-func (e *Engine) InviteInGroup(by Caller, req protocol.InviteInGroupRequest, done func(protocol.InviteResponse, error)) {
+func (e *Engine) InviteInGroup(by verb.Caller, req protocol.InviteInGroupRequest, done func(protocol.InviteResponse, error)) {
 	if err := im.CheckGroupID(req.GroupID); err != nil {
 		done(protocol.InviteResponse{}, err)
 		return
@@ -62,7 +65,7 @@ func (e *Engine) InviteInGroup(by Caller, req protocol.InviteInGroupRequest, don
 	e.open(by, req.RequestID, terms, req.InviteeList, done)
 }
 
-func termsOf(by Caller, o protocol.InviteOptions) invite.Terms {
+func termsOf(by verb.Caller, o protocol.InviteOptions) invite.Terms {
 	return invite.Terms{
 		ID: inviteID(by, o), Inviter: by.UserID, RoomID: o.RoomID, Data: o.Data, Timeout: o.Timeout, AcceptLimit: o.AcceptLimit,
 		MinRing: o.MinRing, OnlineUserOnly: o.OnlineUserOnly, Push: o.OfflinePush,
@@ -70,7 +73,7 @@ func termsOf(by Caller, o protocol.InviteOptions) invite.Terms {
 }
 
 // inviteID is the proposed id, or one minted so that the same request sent again gets the same.
-func inviteID(by Caller, o protocol.InviteOptions) string {
+func inviteID(by verb.Caller, o protocol.InviteOptions) string {
 	switch {
 	case o.InviteID != "":
 		return o.InviteID
@@ -81,13 +84,13 @@ func inviteID(by Caller, o protocol.InviteOptions) string {
 	return uuid.Must(uuid.NewV7()).String()
 }
 
-func (e *Engine) open(by Caller, requestID string, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
-	if err := firstError(im.CheckRequestID(requestID), t.Check(invitees)); err != nil {
+func (e *Engine) open(by verb.Caller, requestID string, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
+	if err := verb.FirstError(im.CheckRequestID(requestID), t.Check(invitees)); err != nil {
 		done(protocol.InviteResponse{}, err)
 		return
 	}
-	o := opening{terms: t, invitees: invitees, print: invite.Fingerprint(t, invitees), by: by, actor: by.actor(requestID)}
-	do(e, o.need(), func(w *world.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
+	o := opening{terms: t, invitees: invitees, print: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(requestID)}
+	verb.Do(e.store, o.need(), func(w *world.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
 				if !res.Repeat && !res.Merged {
@@ -116,6 +119,11 @@ func (o *opening) need() world.Need {
 	n.Topics = append(n.Topics, im.UserTopic(t.Inviter))
 	for _, u := range o.invitees {
 		n.Topics = append(n.Topics, im.UserTopic(u))
+		n.Contacts = append(n.Contacts, world.ContactKey{UserID: u, Peer: t.Inviter})
+	}
+	n.People = o.invitees
+	if len(o.invitees) == 1 {
+		n.Contacts = append(n.Contacts, world.ContactKey{UserID: t.Inviter, Peer: o.invitees[0]})
 	}
 	if t.MergeGlare {
 		n.Glare = []world.GlareKey{{From: o.invitees[0], To: t.Inviter}}
@@ -134,7 +142,7 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Repeat: true, ServerTime: w.Now}, nil
 	}
 	if o.terms.GroupID != "" {
-		if err := o.inGroup(w); err != nil {
+		if err := e.inGroup(w, &o); err != nil {
 			return protocol.InviteResponse{}, err
 		}
 	}
@@ -146,6 +154,10 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 		}
 	}
 	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, w.Now)
+	v.Large = o.large
+	if err := e.mind(w, &v, list); err != nil {
+		return protocol.InviteResponse{}, err
+	}
 	if err := e.announceOpen(w, &v, list, o.by); err != nil {
 		return protocol.InviteResponse{}, err
 	}
@@ -156,8 +168,39 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 	res := protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, w.Now), ServerTime: w.Now, Reach: make([]protocol.Reach, len(list))}
 	for i := range list {
 		res.Reach[i].UserID = list[i].UserID
+		if v.GroupID == "" && quiet(w, list[i].UserID) {
+			res.Reach[i].Status = protocol.ReachDoNotDisturb
+		}
 	}
 	return res, nil
+}
+
+// quiet says whether a person does not want to be disturbed now, and inviters are to be told.
+func quiet(w *world.World, user string) bool {
+	p := w.Person(user)
+	if p == nil || p.DND == "" {
+		return false
+	}
+	var q im.Quiet
+	return json.Unmarshal([]byte(p.DND), &q) == nil && q.Show && q.Active(w.Now)
+}
+
+// mind looks for invitees who block the inviter: the invitation is refused, or they hear nothing of it.
+func (e *Engine) mind(w *world.World, v *invite.Invitation, list []invite.Invitee) error {
+	if v.GroupID != "" {
+		return nil
+	}
+	for i := range list {
+		if !w.Contact(list[i].UserID, v.Inviter).Blocks() {
+			continue
+		}
+		if !e.opt.DropBlocked {
+			return &im.Error{Code: im.CodeBlocked, Field: "inviteeList", Message: list[i].UserID + " does not take invitations from you"}
+		}
+		list[i].Deaf = true
+		v.Deaf = v.Peer != ""
+	}
+	return nil
 }
 
 // remembered answers an invite whose id was cancelled before it came, or merged before.
@@ -176,11 +219,12 @@ func (e *Engine) remembered(w *world.World, m *world.Mark) (protocol.InviteRespo
 }
 
 // inGroup checks membership and resolves everyone.
-func (o *opening) inGroup(w *world.World) error {
+func (e *Engine) inGroup(w *world.World, o *opening) error {
 	g := w.Group(o.terms.GroupID)
 	if err := g.MayRead(w.Member(o.terms.GroupID, o.by.UserID)); err != nil {
 		return err
 	}
+	o.large = g.Members > e.opt.LargeGroup
 	if !o.terms.Everyone {
 		for _, u := range o.invitees {
 			if !w.Member(g.ID, u).Present() {
@@ -199,7 +243,7 @@ func (o *opening) inGroup(w *world.World) error {
 }
 
 // announceOpen appends the message that rings.
-func (e *Engine) announceOpen(w *world.World, v *invite.Invitation, list []invite.Invitee, by Caller) error {
+func (e *Engine) announceOpen(w *world.World, v *invite.Invitation, list []invite.Invitee, by verb.Caller) error {
 	m := openMessage(v, protocol.ActionInvite, v.Deadline, w.Now)
 	if !v.Everyone {
 		m.InviteeList = names(list)
@@ -207,28 +251,35 @@ func (e *Engine) announceOpen(w *world.World, v *invite.Invitation, list []invit
 	if !v.Party {
 		return tell(w, v, by, m, nil)
 	}
-	return tellParty(w, v, by, m, m, names(list))
+	return tellParty(w, v, by, m, m, list)
 }
 
 // tellParty tells new invitees of an invitation that has its own topic, and makes their devices listen to it.
 // The invitees it had before, and the inviter, hear others.
-func tellParty(w *world.World, v *invite.Invitation, by Caller, m, others protocol.Signaling, fresh []string) error {
+func tellParty(w *world.World, v *invite.Invitation, by verb.Caller, m, others protocol.Signaling, fresh []invite.Invitee) error {
 	mine := im.InvitationTopic(v.ID)
 	topics := []string{im.UserTopic(v.Inviter), mine}
-	for _, u := range fresh {
-		topics = append(topics, im.UserTopic(u))
+	for _, p := range fresh {
+		topics = append(topics, im.UserTopic(p.UserID))
 	}
 	if missing := w.Missing(topics); len(missing) > 0 {
 		return &world.More{Need: world.Need{Topics: missing}}
 	}
-	w.Append(topics[0], world.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: newSignal(others)})
+	w.Append(topics[0], world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(others)})
 	from := w.Head(mine)
 	if others.ActionType == protocol.ActionAdd {
 		from = headAfter(w, v, mine)
 		w.Append(mine, world.Draft{Online: v.OnlineUserOnly, Body: newSignal(others)})
 	}
-	for _, t := range topics[2:] {
-		w.Append(t, world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, from), Body: newSignal(m)})
+	for i, t := range topics[2:] {
+		if fresh[i].Deaf {
+			continue
+		}
+		d := world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, from), Body: newSignal(m)}
+		if v.GroupID == "" && !v.OnlineUserOnly {
+			d.Peer, d.Ord = v.Inviter, counted(w, fresh[i].UserID, v.Inviter)
+		}
+		w.Append(t, d)
 	}
 	return nil
 }
@@ -272,8 +323,12 @@ func (e *Engine) opened(res *protocol.InviteResponse) {
 }
 
 func (e *Engine) reach(r *protocol.Reach) {
-	r.Status = protocol.ReachUnreachable
-	if r.Devices = e.presence.Devices(r.UserID); r.Devices > 0 {
+	r.Devices = e.presence.Devices(r.UserID)
+	switch {
+	case r.Status == protocol.ReachDoNotDisturb:
+	case r.Devices == 0:
+		r.Status = protocol.ReachUnreachable
+	default:
 		r.Status = protocol.ReachConnected
 	}
 }
@@ -286,13 +341,4 @@ func (e *Engine) settled(id string, over bool, due int64, known bool) {
 	case !known:
 		e.deadlines.set(id, due)
 	}
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -9,8 +10,8 @@ import (
 
 // Cancel ends the invitees that are still open: all of them, or those named. A cancel that overtakes its invite leaves a
 // mark, so that the late invite is refused; to the caller it still answers 8010, because there was nothing to cancel.
-func (e *Engine) Cancel(by Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
-	if err := firstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data), checkNames(req.InviteeList)); err != nil {
+func (e *Engine) Cancel(by verb.Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
+	if err := verb.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data), checkNames(req.InviteeList)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
 	}
@@ -59,7 +60,7 @@ func cancelNeed(r route, req protocol.CancelRequest) world.Need {
 	return need
 }
 
-func (e *Engine) decideCancel(w *world.World, v *invite.Invitation, by Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
+func (e *Engine) decideCancel(w *world.World, v *invite.Invitation, by verb.Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	r := routeOf(v)
 	if len(w.Missing(r.topics())) > 0 { // the invite came between the look and this: now it is known what is needed
 		return protocol.ActionResponse{}, *v, &world.More{Need: cancelNeed(r, req)}
@@ -74,7 +75,7 @@ func (e *Engine) decideCancel(w *world.World, v *invite.Invitation, by Caller, r
 			invitees[i] = w.Invitee(v.ID, u)
 		}
 	}
-	c, err := invite.Cancel(*v, invitees, req.InviteeList, by.actor(req.RequestID), w.Now)
+	c, err := invite.Cancel(*v, invitees, req.InviteeList, by.Actor(req.RequestID), w.Now)
 	if err != nil {
 		return protocol.ActionResponse{}, *v, standing(err, v, w.Invitee(v.ID, v.Peer), by, w.Now)
 	}
@@ -86,8 +87,8 @@ func (e *Engine) decideCancel(w *world.World, v *invite.Invitation, by Caller, r
 }
 
 // Modify replaces the data of an open invitation.
-func (e *Engine) Modify(by Caller, req protocol.ModifyRequest, done func(protocol.ActionResponse, error)) {
-	if err := firstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data)); err != nil {
+func (e *Engine) Modify(by verb.Caller, req protocol.ModifyRequest, done func(protocol.ActionResponse, error)) {
+	if err := verb.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
 	}
@@ -102,7 +103,7 @@ func (e *Engine) Modify(by Caller, req protocol.ModifyRequest, done func(protoco
 		if err := stillMember(w, v, by); err != nil {
 			return protocol.ActionResponse{}, *v, err
 		}
-		c, err := invite.Modify(*v, req.Data, by.actor(req.RequestID), w.Now)
+		c, err := invite.Modify(*v, req.Data, by.Actor(req.RequestID), w.Now)
 		if err != nil || c.Repeat {
 			return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
 		}
@@ -113,7 +114,7 @@ func (e *Engine) Modify(by Caller, req protocol.ModifyRequest, done func(protoco
 }
 
 // stillMember refuses an inviter who has left the group: what they would say there is no longer theirs to say.
-func stillMember(w *world.World, v *invite.Invitation, by Caller) error {
+func stillMember(w *world.World, v *invite.Invitation, by verb.Caller) error {
 	if v.GroupID != "" && v.Inviter == by.UserID && !w.Member(v.GroupID, by.UserID).Present() {
 		return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only cancel it")
 	}
@@ -121,8 +122,8 @@ func stillMember(w *world.World, v *invite.Invitation, by Caller) error {
 }
 
 // AddInvitees invites more people to an open invitation.
-func (e *Engine) AddInvitees(by Caller, req protocol.AddInviteesRequest, done func(protocol.ActionResponse, error)) {
-	if err := firstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID)); err != nil {
+func (e *Engine) AddInvitees(by verb.Caller, req protocol.AddInviteesRequest, done func(protocol.ActionResponse, error)) {
+	if err := verb.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
 	}
@@ -143,6 +144,7 @@ func (e *Engine) AddInvitees(by Caller, req protocol.AddInviteesRequest, done fu
 			need.Members = append(need.Members, world.MemberKey{GroupID: r.groupID, UserID: u})
 		} else {
 			need.Topics = append(need.Topics, im.UserTopic(u))
+			need.Contacts = append(need.Contacts, world.ContactKey{UserID: u, Peer: by.UserID})
 		}
 	}
 	e.change(need, id, func(w *world.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
@@ -155,7 +157,7 @@ func (e *Engine) AddInvitees(by Caller, req protocol.AddInviteesRequest, done fu
 	})
 }
 
-func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by Caller, req protocol.AddInviteesRequest) (protocol.ActionResponse, invite.Invitation, error) {
+func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller, req protocol.AddInviteesRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	if err := stillMember(w, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
@@ -163,7 +165,7 @@ func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by Caller, req 
 	for _, u := range req.InviteeList {
 		known = append(known, w.Invitee(v.ID, u))
 	}
-	c, err := invite.Add(*v, known, req.InviteeList, req.Timeout, by.actor(req.RequestID), w.Now)
+	c, err := invite.Add(*v, known, req.InviteeList, req.Timeout, by.Actor(req.RequestID), w.Now)
 	if err != nil || c.Repeat {
 		return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
 	}
@@ -173,6 +175,9 @@ func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by Caller, req 
 		}
 	}
 	res := protocol.ActionResponse{}
+	if err := e.mind(w, v, c.Invitees); err != nil {
+		return res, *v, err
+	}
 	for _, p := range c.Invitees {
 		res.Reach = append(res.Reach, protocol.Reach{UserID: p.UserID})
 		w.PutInvitee(p)
@@ -185,7 +190,7 @@ func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by Caller, req 
 }
 
 // announceAdded rings the new invitees and tells the others who came in.
-func (e *Engine) announceAdded(w *world.World, before *invite.Invitation, c *invite.Change, by Caller) error {
+func (e *Engine) announceAdded(w *world.World, before *invite.Invitation, c *invite.Change, by verb.Caller) error {
 	v := &c.Invitation
 	m := openMessage(v, protocol.ActionAdd, c.Invitees[0].Deadline, w.Now)
 	m.InviteeList = names(c.Invitees)
@@ -202,7 +207,7 @@ func (e *Engine) announceAdded(w *world.World, before *invite.Invitation, c *inv
 		}
 		w.Append(t, world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)})
 	}
-	return tellParty(w, v, by, ring, m, m.InviteeList)
+	return tellParty(w, v, by, ring, m, c.Invitees)
 }
 
 // change runs an inviter's action on an existing invitation and keeps its deadline in step.
@@ -214,7 +219,7 @@ func (e *Engine) change(need world.Need, id string, decide func(*world.World, *i
 func (e *Engine) changeOr(need world.Need, id string, decide func(*world.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
 	absent func(*world.World) error, done func(protocol.ActionResponse, error)) {
 	var after *invite.Invitation
-	do(e, need, func(w *world.World) (protocol.ActionResponse, error) {
+	verb.Do(e.store, need, func(w *world.World) (protocol.ActionResponse, error) {
 		v := w.Invitation(id)
 		if v == nil {
 			return protocol.ActionResponse{}, absent(w)

@@ -5,34 +5,19 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// The largest and the usual page.
-const (
-	maxPage     = 1000
-	defaultPage = 100
-)
-
-func page(limit int) (int, error) {
-	switch {
-	case limit == 0:
-		return defaultPage, nil
-	case limit < 0 || limit > maxPage:
-		return 0, im.Bad("limit", "is out of range; it is from 1 to 1000")
-	}
-	return limit, nil
-}
-
 // GetInvitation reads an invitation with a page of its invitees. The inviter, the invitees, and the members of its group may.
-func (e *Engine) GetInvitation(ctx context.Context, by Caller, req protocol.GetInvitationRequest) (protocol.GetInvitationResponse, error) {
+func (e *Engine) GetInvitation(ctx context.Context, by verb.Caller, req protocol.GetInvitationRequest) (protocol.GetInvitationResponse, error) {
 	var res protocol.GetInvitationResponse
-	limit, err := page(req.Limit)
+	limit, err := verb.Page(req.Limit)
 	if err == nil && req.Offset < 0 {
 		err = im.Bad("offset", "is negative")
 	}
-	if err := firstError(err, im.CheckInviteID(req.InviteID)); err != nil {
+	if err := verb.FirstError(err, im.CheckInviteID(req.InviteID)); err != nil {
 		return res, err
 	}
 	v, err := e.store.Invitation(ctx, req.InviteID)
@@ -65,7 +50,10 @@ func (e *Engine) GetInvitation(ctx context.Context, by Caller, req protocol.GetI
 	return res, nil
 }
 
-func (e *Engine) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by Caller) error {
+func (e *Engine) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by verb.Caller) error {
+	if mine != nil && mine.Deaf {
+		return unknownOr(nil)
+	}
 	if v.Inviter == by.UserID || mine != nil {
 		return nil
 	}
@@ -82,8 +70,8 @@ func (e *Engine) maySee(ctx context.Context, v *invite.Invitation, mine *invite.
 }
 
 // ListInvitations reads the open invitations of the caller.
-func (e *Engine) ListInvitations(ctx context.Context, by Caller, req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
-	limit, err := page(req.Limit)
+func (e *Engine) ListInvitations(ctx context.Context, by verb.Caller, req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
+	limit, err := verb.Page(req.Limit)
 	if err != nil {
 		return protocol.ListInvitationsResponse{}, err
 	}
@@ -113,72 +101,4 @@ func viewOpen(open []store.OpenInvitation, limit int, now int64) []protocol.Invi
 		}
 	}
 	return list
-}
-
-// GetGroup reads a group.
-func (e *Engine) GetGroup(ctx context.Context, _ Caller, req protocol.GroupRequest) (protocol.GroupResponse, error) {
-	if err := im.CheckGroupID(req.GroupID); err != nil {
-		return protocol.GroupResponse{}, err
-	}
-	g, err := e.store.Group(ctx, req.GroupID)
-	if err != nil {
-		return protocol.GroupResponse{}, im.Internal(err)
-	}
-	if err := g.Exists(); err != nil {
-		return protocol.GroupResponse{}, err
-	}
-	return groupResponse(g, nil, e.store.Now()), nil
-}
-
-// ListMembers reads a page of a group's members, for members.
-func (e *Engine) ListMembers(ctx context.Context, by Caller, req protocol.PageRequest) (protocol.MembersResponse, error) {
-	var res protocol.MembersResponse
-	limit, err := page(req.Limit)
-	if err := firstError(err, im.CheckGroupID(req.GroupID)); err != nil {
-		return res, err
-	}
-	g, err := e.store.Group(ctx, req.GroupID)
-	if err != nil {
-		return res, im.Internal(err)
-	}
-	me, err := e.store.Member(ctx, req.GroupID, by.UserID)
-	if err != nil {
-		return res, im.Internal(err)
-	}
-	if err := g.MayRead(me); err != nil {
-		return res, err
-	}
-	list, err := e.store.Members(ctx, req.GroupID, req.After, limit)
-	if err != nil {
-		return res, im.Internal(err)
-	}
-	res.Members = make([]protocol.Member, len(list))
-	for i, m := range list {
-		res.Members[i] = protocol.Member{UserID: m.UserID, Role: int(m.Role), JoinedAt: m.JoinedAt}
-	}
-	if len(list) == limit {
-		res.Next = list[limit-1].UserID
-	}
-	return res, nil
-}
-
-// ListGroups reads a page of the caller's groups.
-func (e *Engine) ListGroups(ctx context.Context, by Caller, req protocol.JoinedRequest) (protocol.JoinedResponse, error) {
-	var res protocol.JoinedResponse
-	limit, err := page(req.Limit)
-	if err != nil {
-		return res, err
-	}
-	list, err := e.store.Joined(ctx, by.UserID, req.After, limit)
-	if err != nil {
-		return res, im.Internal(err)
-	}
-	res.Groups = make([]protocol.Group, len(list))
-	for i := range list {
-		res.Groups[i] = viewGroup(&list[i])
-	}
-	if len(list) == limit {
-		res.Next = list[limit-1].ID
-	}
-	return res, nil
 }

@@ -1,25 +1,12 @@
 package engine
 
 import (
-	"encoding/json"
-	"hash/fnv"
-	"strconv"
-
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
-
-// Origin names a device on the records it caused. It is a hash, because the mark travels to other people.
-func Origin(userID, deviceID string) string {
-	if deviceID == "" {
-		return ""
-	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(userID + "\n" + deviceID))
-	return strconv.FormatUint(h.Sum64(), 36)
-}
 
 // maxFold bounds the record that answers decided together share, in bytes of their data and names.
 const maxFold = 64 << 10
@@ -30,7 +17,7 @@ type signal struct {
 	size int
 }
 
-func (s *signal) JSON() []byte { return encode(s.Signaling) }
+func (s *signal) JSON() []byte { return verb.Encode(s.Signaling) }
 
 // Absorb takes the answers of the same invitation into one record.
 func (s *signal) Absorb(next world.Body) bool {
@@ -45,20 +32,6 @@ func (s *signal) Absorb(next world.Body) bool {
 		s.From = ""
 	}
 	return true
-}
-
-// tip is a change of a group as a record.
-type tip struct{ protocol.GroupEvent }
-
-func (t *tip) JSON() []byte             { return encode(t.GroupEvent) }
-func (t *tip) Absorb(_ world.Body) bool { return false }
-
-func encode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // our own types of strings and numbers always encode
-	}
-	return b
 }
 
 // message begins the signaling message of an action on v.
@@ -94,6 +67,8 @@ func audience(v *invite.Invitation, invitees []string) []string {
 	switch {
 	case v.GroupID != "" && !v.Party:
 		return []string{im.GroupTopic(v.GroupID)}
+	case v.Deaf:
+		return []string{im.UserTopic(v.Inviter)}
 	case !v.Party:
 		return []string{im.UserTopic(v.Inviter), im.UserTopic(v.Peer)}
 	}
@@ -106,14 +81,28 @@ func audience(v *invite.Invitation, invitees []string) []string {
 }
 
 // tell appends a message for everybody who hears it. It asks for the topics that are not held yet.
-func tell(w *world.World, v *invite.Invitation, by Caller, m protocol.Signaling, concerned []string) error {
+func tell(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, concerned []string) error {
+	if v.Large && !v.Party && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd && m.ActionType != protocol.ActionModify {
+		return tellLarge(w, v, by, m)
+	}
 	topics := audience(v, concerned)
 	if missing := w.Missing(topics); len(missing) > 0 {
 		return &world.More{Need: world.Need{Topics: missing}}
 	}
 	shared := newSignal(m)
-	for _, t := range topics {
-		d := world.Draft{Device: by.origin(), Online: v.OnlineUserOnly, Body: shared}
+	for i, t := range topics {
+		d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: shared}
+		switch {
+		case v.GroupID != "" && !v.Party:
+			d.Peer = world.GroupPeer
+			count(w, v, &m, &d)
+		case !v.Party:
+			if i == 0 && len(topics) == 2 {
+				tellTwo(w, v, &m, d)
+				return nil
+			}
+			d.Peer = v.Peer
+		}
 		if len(m.Answers) > 0 && (v.Party || v.Peer == "") {
 			d.Body = newSignal(m) // others' answers may be folded into it, on each topic for itself
 		}
@@ -122,6 +111,73 @@ func tell(w *world.World, v *invite.Invitation, by Caller, m protocol.Signaling,
 		}
 		w.Append(t, d)
 	}
+	return nil
+}
+
+// tellTwo appends a one-to-one message to both timelines, as part of the conversation of the two.
+func tellTwo(w *world.World, v *invite.Invitation, m *protocol.Signaling, d world.Draft) {
+	if v.OnlineUserOnly {
+		w.Append(im.UserTopic(v.Inviter), d)
+		w.Append(im.UserTopic(v.Peer), d)
+		return
+	}
+	mine, theirs := d, d
+	mine.Peer, theirs.Peer = v.Peer, v.Inviter
+	if m.ActionType == protocol.ActionInvite {
+		theirs.Ord = counted(w, v.Peer, v.Inviter)
+		if !w.HasContact(v.Inviter, v.Peer) {
+			w.PutContact(*w.Contact(v.Inviter, v.Peer))
+		}
+	}
+	w.AppendPair(im.UserTopic(v.Inviter), mine, im.UserTopic(v.Peer), theirs)
+}
+
+// counted makes an invitation one more that a person has not read, and returns the count.
+func counted(w *world.World, user, inviter string) int64 {
+	c := w.Contact(user, inviter)
+	c.Counted++
+	w.PutContact(*c)
+	return c.Counted
+}
+
+// count makes a group's invitation one more that its members have not read.
+func count(w *world.World, v *invite.Invitation, m *protocol.Signaling, d *world.Draft) {
+	g := w.Group(v.GroupID)
+	if m.ActionType != protocol.ActionInvite || v.OnlineUserOnly || g == nil {
+		return
+	}
+	rules, _ := im.Rules(g.Type)
+	if d.Counts = rules.Unread; d.Counts {
+		d.Sender = v.Inviter
+		me := w.Member(v.GroupID, v.Inviter)
+		me.Own++
+		w.PutMember(*me)
+	}
+}
+
+// maxNames bounds the names that onlookers in a large group are told.
+const maxNames = 100
+
+// tellLarge tells an answer or an ending in a large group: the inviter hears everything, an answering person hears of
+// their own answer, and the onlookers hear endings here and answers from the digest.
+func tellLarge(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling) error {
+	topics := []string{im.UserTopic(v.Inviter)}
+	for _, a := range m.Answers {
+		topics = append(topics, im.UserTopic(a.Invitee))
+	}
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return &world.More{Need: world.Need{Topics: missing}}
+	}
+	for _, t := range topics {
+		w.Append(t, world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
+	}
+	if len(m.Answers) > 0 {
+		return nil
+	}
+	if len(m.InviteeList) > maxNames && v.Over() {
+		m.Everyone, m.InviteeCount, m.InviteeList = true, len(m.InviteeList), m.InviteeList[:maxNames]
+	}
+	w.Append(im.GroupTopic(v.GroupID), world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m), Peer: world.GroupPeer})
 	return nil
 }
 

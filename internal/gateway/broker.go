@@ -12,6 +12,9 @@ import (
 // tagOrigin is the tag by which a record passes the acting device by.
 const tagOrigin = "by"
 
+// tagAudience is the tag of a record that is for some readers only: their names, each between spaces.
+const tagAudience = "for"
+
 // maxRecover bounds what one reconnect may bring, in records and bytes. Who missed more reloads.
 const (
 	maxRecover      = 5000
@@ -75,8 +78,14 @@ func (b *broker) History(topic string, opts centrifuge.HistoryOptions) ([]*centr
 
 func publication(r *world.Record) *centrifuge.Publication {
 	p := &centrifuge.Publication{Offset: r.Seq, Data: r.Body}
+	if r.Device != "" || r.Audience != "" {
+		p.Tags = map[string]string{}
+	}
 	if r.Device != "" {
-		p.Tags = map[string]string{tagOrigin: r.Device}
+		p.Tags[tagOrigin] = r.Device
+	}
+	if r.Audience != "" {
+		p.Tags[tagAudience] = r.Audience
 	}
 	return p
 }

@@ -45,7 +45,8 @@ type Topic struct {
 type Session struct {
 	UserID   string
 	DeviceID string
-	Address  string
+	Platform string // as the device calls it
+	At       int64  // when it connected, milliseconds
 	Origin   string // how records name this device; it is not told of those
 	ExpireAt int64  // unix seconds; 0 = never
 	Welcome  []byte // JSON, the data of the connect reply
@@ -81,6 +82,10 @@ type Options struct {
 	Ping time.Duration
 	// CheckOrigin says whether a browser page may connect. Default: pages of the same host only.
 	CheckOrigin func(*http.Request) bool
+	// Policy says how many devices a user may have connected. Default: many.
+	Policy Policy
+	// OnMoved is told when the first device of a user connected or the last one went. It must not block. Default: nobody is.
+	OnMoved func(userID string)
 	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
 	// returns. Default: 4 MiB.
 	MaxQueue int
@@ -89,6 +94,16 @@ type Options struct {
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
+
+// Policy says how many devices a user may have connected. Whoever is too many is sent away for the newest.
+type Policy string
+
+// The policies.
+const (
+	Many           Policy = "many"
+	OnePerPlatform Policy = "one-per-platform"
+	Single         Policy = "single"
+)
 
 // Gateway holds the sessions of this node.
 type Gateway struct {
@@ -112,6 +127,9 @@ func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
 	}
 	if opt.Log == nil {
 		opt.Log = slog.Default()
+	}
+	if opt.OnMoved == nil {
+		opt.OnMoved = func(string) {}
 	}
 	if opt.Metrics == nil {
 		opt.Metrics = prometheus.NewRegistry()
@@ -165,9 +183,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 }
 
-// Devices returns how many devices of a user are connected to this node.
-func (g *Gateway) Devices(userID string) int { return g.present.devices(userID) }
-
 // Sessions returns how many sessions this node holds.
 func (g *Gateway) Sessions() int { return g.node.Hub().NumClients() }
 
@@ -206,18 +221,28 @@ func (g *Gateway) connecting(ctx context.Context, e centrifuge.ConnectEvent) (ce
 	}
 	for _, t := range s.Topics {
 		if t.Recover {
-			reply.Subscriptions[t.Name] = options(s)
+			reply.Subscriptions[t.Name] = options(s, t.Name)
 		}
 	}
 	return reply, nil
 }
 
 // options are those of every timeline that a session reads. The acting device has its answer already: records that it
-// caused pass it by, and its position moves on all the same.
-func options(s *Session) centrifuge.SubscribeOptions {
+// caused pass it by, as do those that are for others, and its position moves on all the same.
+func options(s *Session, topic string) centrifuge.SubscribeOptions {
 	o := centrifuge.SubscribeOptions{EnableRecovery: true, EnablePositioning: true}
+	var passBy *centrifuge.FilterNode
 	if s.Origin != "" {
-		o.ServerTagsFilter = &centrifuge.FilterNode{Key: tagOrigin, Cmp: "neq", Val: s.Origin}
+		passBy = &centrifuge.FilterNode{Key: tagOrigin, Cmp: "neq", Val: s.Origin}
+	}
+	if o.ServerTagsFilter = passBy; im.TopicGroup(topic) == "" {
+		return o // only a group's timeline has what is for some of its readers
+	}
+	mine := &centrifuge.FilterNode{Op: "or", Nodes: []*centrifuge.FilterNode{
+		{Key: tagAudience, Cmp: "nex"}, {Key: tagAudience, Cmp: "ct", Val: " " + s.UserID + " "},
+	}}
+	if o.ServerTagsFilter = mine; passBy != nil {
+		o.ServerTagsFilter = &centrifuge.FilterNode{Op: "and", Nodes: []*centrifuge.FilterNode{passBy, mine}}
 	}
 	return o
 }
@@ -246,11 +271,16 @@ func clip(s string) string { return s[:min(len(s), 120)] }
 
 func (g *Gateway) connected(c *centrifuge.Client) {
 	s := g.session(c)
-	g.present.enter(s.UserID, s.DeviceID)
+	if g.present.enter(s.UserID, s.DeviceID) {
+		g.opt.OnMoved(s.UserID)
+	}
 	c.OnDisconnect(func(centrifuge.DisconnectEvent) {
-		g.present.leave(s.UserID, s.DeviceID)
+		if g.present.leave(s.UserID, s.DeviceID) {
+			g.opt.OnMoved(s.UserID)
+		}
 		g.parties.drop(c)
 	})
+	g.makeRoom(s)
 	c.OnRPC(func(e centrifuge.RPCEvent, cb centrifuge.RPCCallback) {
 		g.door.Call(s, e.Method, e.Data, func(b []byte) { cb(centrifuge.RPCReply{Data: b}, nil) })
 	})
@@ -334,7 +364,7 @@ func (g *Gateway) listen(c *centrifuge.Client, s *Session, topic string, after u
 			return // the session is closing
 		}
 	}
-	o := options(s)
+	o := options(s, topic)
 	err := c.Subscribe(topic, func(so *centrifuge.SubscribeOptions) {
 		*so = o
 		so.RecoverSince = &centrifuge.StreamPosition{Offset: after, Epoch: g.broker.timelines.Epoch()}

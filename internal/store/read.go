@@ -22,9 +22,9 @@ type statements map[string]*sql.Stmt
 
 func prepareReads(ctx context.Context, db *sql.DB) (statements, error) {
 	all := statements{}
-	for _, q := range []string{
-		qRecords, qTopic, qMemberships, qMyOpen, qOpenForMe, qInvitation, qInvitee, qInvitees, qDeadlines, qGroup, qMember, qMembers, qJoined,
-	} {
+	for _, q := range append([]string{
+		qRecords, qTopic, qMemberships, qMyOpen, qOpenForMe, qInvitation, qInvitee, qInvitees, qDeadlines, qUndigested, qGroup, qMember, qMembers, qJoined,
+	}, chatReads()...) {
 		st, err := db.PrepareContext(ctx, q)
 		if err != nil {
 			return nil, fmt.Errorf("prepare %s: %w", q, err)
@@ -36,14 +36,15 @@ func prepareReads(ctx context.Context, db *sql.DB) (statements, error) {
 
 // Everything that is read outside a batch.
 const (
-	qRecords     = "SELECT seq, at, device, listen, body FROM record WHERE topic = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+	qRecords     = "SELECT seq, at, device, listen, body, audience FROM record WHERE topic = $1 AND seq > $2 ORDER BY seq LIMIT $3"
 	qTopic       = "SELECT head, floor FROM topic WHERE name = $1"
 	qMemberships = "SELECT m.group_id, m.joined_seq, t.head FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
 	qMyOpen      = "SELECT " + world.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
-	qOpenForMe   = "SELECT " + world.InviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 LIMIT $2"
+	qOpenForMe   = "SELECT " + world.InviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 AND deaf = 0 LIMIT $2"
 	qInvitation  = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id = $1"
 	qInvitee     = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"
 	qInvitees    = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"
+	qUndigested  = "SELECT id FROM invitation WHERE flags / 16 % 2 = 1 AND digested < version"
 	qDeadlines   = "SELECT id, due FROM invitation WHERE open > 0"
 	qGroup       = "SELECT " + world.GroupColumns + " FROM grp g WHERE g.id = $1"
 	qMember      = "SELECT " + world.MemberColumns + " FROM member WHERE group_id = $1 AND user_id = $2"
@@ -106,7 +107,7 @@ func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, 
 		defer rows.Close()
 		for size := 0; size < maxBytes && rows.Next(); {
 			rec := world.Record{Topic: topic}
-			if err := rows.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body); err != nil {
+			if err := rows.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body, &rec.Audience); err != nil {
 				return err
 			}
 			size += len(rec.Body)
@@ -266,6 +267,11 @@ func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
 		f(d)
 		return err
 	}, qDeadlines)
+}
+
+// Undigested lists the invitations in large groups whose onlookers have not been told how they stand.
+func (s *Store) Undigested(ctx context.Context) ([]string, error) {
+	return strings1(ctx, s.pool(), qUndigested)
 }
 
 // Group reads a group; nil when there is none.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,6 +30,8 @@ type Options struct {
 	Queue int
 	// NoSync leaves out the fsync at each commit. For measuring what it costs, never for use. Default: false.
 	NoSync bool
+	// Retention is how long records are kept. Default: for ever.
+	Retention time.Duration
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/beckon-im/beckon/internal/world"
@@ -13,7 +14,16 @@ const trimEvery = time.Minute
 // onlineKept is how long an ended online-only invitation can still be asked about: long enough for every retry.
 const onlineKept = 5 * time.Minute
 
-// Trim removes expired marks and ended online-only invitations from time to time, until ctx ends.
+// trimChunk bounds the records that one unit removes, so that trimming never stops the writers for long.
+const trimChunk = 500
+
+// trimPage is how many timelines are looked at together.
+const trimPage = 500
+
+// qStale lists timelines whose oldest record is older than a time.
+const qStale = "SELECT t.name FROM topic t JOIN record r ON r.topic = t.name AND r.seq = t.floor + 1 WHERE t.name > $1 AND t.head > t.floor AND r.at < $2 ORDER BY t.name LIMIT $3"
+
+// Trim removes expired marks, ended online-only invitations, and records past their retention from time to time, until ctx ends.
 func (s *Store) Trim(ctx context.Context) error {
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
@@ -31,9 +41,7 @@ func (s *Store) Trim(ctx context.Context) error {
 
 // TrimNow removes what has expired, in the order of commits like any other work.
 func (s *Store) TrimNow(ctx context.Context) error {
-	done := make(chan error, 1)
-	u := &Unit{Decide: func(*world.World) error { return nil }, Done: func(err error) { done <- err }}
-	u.sweep = func(ctx context.Context, sess *world.Session, now int64) error {
+	err := s.sweep(ctx, nil, func(ctx context.Context, sess *world.Session, now int64) error {
 		if err := sess.Exec(ctx, "DELETE FROM mark WHERE expires_at <= $1", now); err != nil {
 			return err
 		}
@@ -45,7 +53,77 @@ func (s *Store) TrimNow(ctx context.Context) error {
 			return err
 		}
 		return sess.Exec(ctx, "DELETE FROM invitation WHERE id IN ("+gone+")", ended)
+	})
+	if err != nil || s.opt.Retention == 0 {
+		return err
 	}
+	return s.trimRecords(ctx, s.Now()-s.opt.Retention.Milliseconds())
+}
+
+// trimRecords removes records older than a time, timeline by timeline, a chunk in each commit.
+func (s *Store) trimRecords(ctx context.Context, before int64) error {
+	for after := ""; ; {
+		stale, err := strings1(ctx, s.pool(), qStale, after, before, trimPage)
+		if err != nil || len(stale) == 0 {
+			return err
+		}
+		for _, topic := range stale {
+			for more := true; more; {
+				if more, err = s.trimChunk(ctx, topic, before); err != nil {
+					return err
+				}
+			}
+		}
+		after = stale[len(stale)-1]
+	}
+}
+
+// trimChunk removes the oldest records of a timeline and moves its floor. It reports whether there may be more.
+func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more bool, err error) {
+	err = s.sweep(ctx, []string{topic}, func(ctx context.Context, sess *world.Session, _ int64) error {
+		more = false
+		var first, last uint64
+		scan := func(rows *sql.Rows) error { return rows.Scan(&first, &last) }
+		if err := sess.Query(ctx, `SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM (SELECT seq, at FROM record WHERE topic = $1 ORDER BY seq LIMIT $2) o WHERE at < $3`,
+			[]any{topic, trimChunk, before}, scan); err != nil || last == 0 {
+			return err
+		}
+		more = last-first+1 == trimChunk
+		var found []world.Phrase
+		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows *sql.Rows) error {
+			p := world.Phrase{Topic: topic}
+			err := rows.Scan(&p.Message)
+			found = append(found, p)
+			return err
+		}); err != nil {
+			return err
+		}
+		for _, p := range found {
+			for _, q := range sess.Index(p) {
+				if err := sess.Exec(ctx, q.Text, q.Args...); err != nil {
+					return err
+				}
+			}
+			if err := sess.Exec(ctx, "DELETE FROM receipt WHERE topic = $1 AND msg = $2", topic, p.Message); err != nil {
+				return err
+			}
+		}
+		for _, q := range []string{
+			"DELETE FROM record WHERE topic = $1 AND seq <= $2", "DELETE FROM deleted WHERE topic = $1 AND seq <= $2", "UPDATE topic SET floor = $2 WHERE name = $1",
+		} {
+			if err := sess.Exec(ctx, q, topic, last); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return more, err
+}
+
+// sweep runs house-keeping in a unit of its own.
+func (s *Store) sweep(ctx context.Context, topics []string, f func(context.Context, *world.Session, int64) error) error {
+	done := make(chan error, 1)
+	u := &Unit{Need: world.Need{Topics: topics}, Decide: func(*world.World) error { return nil }, Done: func(err error) { done <- err }, sweep: f}
 	if err := s.Do(u); err != nil {
 		return err
 	}

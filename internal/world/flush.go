@@ -8,11 +8,11 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// flush writes what the units of a batch have put, one statement for each kind of row.
+// Flush writes what the units of a batch have put, one statement for each kind of row.
 func (w *World) Flush(ctx context.Context, s *Session, records []Record) error {
 	for _, part := range []func(context.Context, *Session) error{
-		func(ctx context.Context, s *Session) error { return flushRecords(ctx, s, w.heads, records) },
-		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers,
+		func(ctx context.Context, s *Session) error { return w.flushRecords(ctx, s, records) },
+		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers, w.flushChat,
 	} {
 		if err := part(ctx, s); err != nil {
 			return err
@@ -21,24 +21,32 @@ func (w *World) Flush(ctx context.Context, s *Session, records []Record) error {
 	return nil
 }
 
-func flushRecords(ctx context.Context, s *Session, heads map[string]uint64, records []Record) error {
-	var rows, topics []any
+func (w *World) flushRecords(ctx context.Context, s *Session, records []Record) error {
+	var rows, messages, topics []any
 	written := map[string]bool{}
 	for i := range records {
-		r := &records[i]
+		r, d := &records[i], &w.drafts[i]
 		if r.Seq == 0 {
 			continue
 		}
-		rows = append(rows, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body))
+		if d.Message == "" {
+			rows = append(rows, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair)
+		} else {
+			messages = append(messages, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair, d.Message, d.Sender, int64(d.Flags), d.Audience)
+		}
 		if !written[r.Topic] {
 			written[r.Topic] = true
-			topics = append(topics, r.Topic, heads[r.Topic])
+			topics = append(topics, r.Topic, w.heads[r.Topic], w.counted[r.Topic])
 		}
 	}
-	if err := s.Write(ctx, "INSERT INTO record (topic, seq, at, device, listen, body) VALUES ?*", 6, rows); err != nil {
+	const columns = "INSERT INTO record (topic, seq, at, device, listen, body, peer, ord, pair"
+	if err := s.Write(ctx, columns+") VALUES ?*", 9, rows); err != nil {
 		return err
 	}
-	return s.Write(ctx, "INSERT INTO topic (name, head) VALUES ?* ON CONFLICT (name) DO UPDATE SET head = excluded.head", 2, topics)
+	if err := s.Write(ctx, columns+", msg, sender, flags, audience) VALUES ?*", 13, messages); err != nil {
+		return err
+	}
+	return s.Write(ctx, "INSERT INTO topic (name, head, counted) VALUES ?* ON CONFLICT (name) DO UPDATE SET head = excluded.head, counted = excluded.counted", 3, topics)
 }
 
 func (w *World) flushInvitations(ctx context.Context, s *Session) error {
@@ -47,7 +55,7 @@ func (w *World) flushInvitations(ctx context.Context, s *Session) error {
 		v := w.invitations.rows[id]
 		if !w.invitations.dirty[id] {
 			changed = append(changed, v.ID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
-				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v))
+				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested)
 			continue
 		}
 		push, err := packPush(v)
@@ -55,17 +63,17 @@ func (w *World) flushInvitations(ctx context.Context, s *Session) error {
 			return err
 		}
 		fresh = append(fresh, v.ID, v.Inviter, v.Peer, v.GroupID, v.RoomID, v.Timeout, string(v.Notify), v.AcceptLimit, v.MinRing,
-			flag(v.MergeGlare, flagGlare)|flag(v.OnlineUserOnly, flagOnline)|flag(v.Everyone, flagEveryone), push, v.Print,
+			flag(v.MergeGlare, flagGlare)|flag(v.OnlineUserOnly, flagOnline)|flag(v.Everyone, flagEveryone)|flag(v.Deaf, flagDeaf)|flag(v.Large, flagLarge), push, v.Print,
 			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
-			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v))
+			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested)
 	}
-	if err := s.Write(ctx, "INSERT INTO invitation ("+InvitationColumns+") VALUES ?*", 27, fresh); err != nil {
+	if err := s.Write(ctx, "INSERT INTO invitation ("+InvitationColumns+") VALUES ?*", 28, fresh); err != nil {
 		return err
 	}
-	return s.Write(ctx, `INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent) VALUES ?*
+	return s.Write(ctx, `INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested) VALUES ?*
 		ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
 		version = excluded.version, open = excluded.open, accepted = excluded.accepted, rejected = excluded.rejected,
-		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent`, 12, changed)
+		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent, digested = excluded.digested`, 13, changed)
 }
 
 func packPush(v *invite.Invitation) (string, error) {
@@ -85,12 +93,12 @@ func flag(on bool, bit int64) int64 {
 
 func (w *World) flushInvitees(ctx context.Context, s *Session) error {
 	rows := flat(&w.invitees, func(v *invite.Invitee) []any {
-		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt}
+		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt, flag(v.Deaf, 1)}
 	})
 	return s.Write(ctx, `INSERT INTO invitee (`+InviteeColumns+`) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, data = excluded.data,
 		by_device = excluded.by_device, by_request = excluded.by_request, ringing_at = excluded.ringing_at,
-		deadline = excluded.deadline, decided_at = excluded.decided_at`, 11, rows)
+		deadline = excluded.deadline, decided_at = excluded.decided_at`, 12, rows)
 }
 
 func (w *World) flushMarks(ctx context.Context, s *Session) error {
@@ -101,20 +109,28 @@ func (w *World) flushMarks(ctx context.Context, s *Session) error {
 
 func (w *World) flushGroups(ctx context.Context, s *Session) error {
 	rows := flat(&w.groups, func(g *im.Group) []any {
-		return []any{g.ID, string(g.Type), g.Name, g.Owner, string(g.Join), g.Members, g.CreatedAt, flag(g.Dismissed, 1)}
+		i := &g.Info
+		return []any{g.ID, string(g.Type), i.Name, g.Owner, string(i.Join), g.Members, g.CreatedAt, flag(g.Dismissed, 1),
+			i.Introduction, i.Notification, i.FaceURL, i.Custom, string(i.Invite), flag(g.Muted, 1), g.MaxMembers}
 	})
-	return s.Write(ctx, `INSERT INTO grp (id, type, name, owner, join_option, members, created_at, dismissed) VALUES ?*
+	return s.Write(ctx, `INSERT INTO grp (id, type, name, owner, join_option, members, created_at, dismissed,
+		intro, notice, face, custom, invite_option, muted, max_members) VALUES ?*
 		ON CONFLICT (id) DO UPDATE SET type = excluded.type, name = excluded.name, owner = excluded.owner,
-		join_option = excluded.join_option, members = excluded.members, dismissed = excluded.dismissed`, 8, rows)
+		join_option = excluded.join_option, members = excluded.members, dismissed = excluded.dismissed, intro = excluded.intro,
+		notice = excluded.notice, face = excluded.face, custom = excluded.custom, invite_option = excluded.invite_option,
+		muted = excluded.muted, max_members = excluded.max_members`, 15, rows)
 }
 
 func (w *World) flushMembers(ctx context.Context, s *Session) error {
 	rows := flat(&w.members, func(m *im.Member) []any {
-		return []any{m.GroupID, m.UserID, int64(m.Role), m.JoinedAt, m.JoinedSeq, flag(m.Gone, 1)}
+		return append([]any{m.GroupID, m.UserID, int64(m.Role), m.JoinedAt, m.JoinedSeq, flag(m.Gone, 1), m.NameCard, m.Custom, m.MutedUntil, m.BannedUntil,
+			m.Marks, m.Own, m.OwnRead}, readingValues(&m.Reading)...)
 	})
-	return s.Write(ctx, `INSERT INTO member (group_id, user_id, role, joined_at, joined_seq, gone) VALUES ?*
+	return s.Write(ctx, `INSERT INTO member (`+MemberColumns+`) VALUES ?*
 		ON CONFLICT (group_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
-		joined_seq = excluded.joined_seq, gone = excluded.gone`, 6, rows)
+		joined_seq = excluded.joined_seq, gone = excluded.gone, name_card = excluded.name_card, custom = excluded.custom,
+		muted_until = excluded.muted_until, banned_until = excluded.banned_until, marks = excluded.marks, own = excluded.own,
+		own_read = excluded.own_read, `+setReading, 19, rows)
 }
 
 // flat lists the values of the rows that were put.

@@ -10,33 +10,43 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
+// InvitationColumns are those that ScanInvitation reads.
 const InvitationColumns = `id, inviter, peer, group_id, room_id, timeout, notify, accept_limit, min_ring, flags, push, print,
 	created_at, deadline, by_device, by_request, data, party, due, last, version,
-	open, accepted, rejected, cancelled, timed_out, recent`
+	open, accepted, rejected, cancelled, timed_out, recent, digested`
 
 // The bits of invitation.flags.
 const (
 	flagGlare = 1 << iota
 	flagOnline
 	flagEveryone
+	flagDeaf
+	flagLarge
 )
 
-const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at`
+// InviteeColumns are those that ScanInvitee reads.
+const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at, deaf`
 
-const GroupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed`
+// GroupColumns are those that ScanGroup reads.
+const GroupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed,
+	g.intro, g.notice, g.face, g.custom, g.invite_option, g.muted, g.max_members`
 
-const MemberColumns = `group_id, user_id, role, joined_at, joined_seq, gone`
+// MemberColumns are those that ScanMember reads.
+const MemberColumns = `group_id, user_id, role, joined_at, joined_seq, gone, name_card, custom, muted_until, banned_until, marks, own, own_read,
+	` + readingColumns
 
+// ScanInvitation reads InvitationColumns.
 func ScanInvitation(rows *sql.Rows) (*invite.Invitation, error) {
 	var v invite.Invitation
 	var flags, party int64
 	var push, recent string
 	err := rows.Scan(&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &flags, &push, &v.Print,
 		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &party, &v.Due, &v.Last, &v.Version,
-		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &recent)
+		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &recent, &v.Digested)
 	if err != nil {
 		return nil, err
 	}
+	v.Deaf, v.Large = flags&flagDeaf != 0, flags&flagLarge != 0
 	v.MergeGlare, v.OnlineUserOnly, v.Everyone, v.Party = flags&flagGlare != 0, flags&flagOnline != 0, flags&flagEveryone != 0, party != 0
 	if push != "" {
 		v.Push = new(invite.Push)
@@ -72,29 +82,37 @@ func unpackRecent(s string, v *invite.Invitation) {
 	}
 }
 
+// ScanInvitee reads InviteeColumns.
 func ScanInvitee(rows *sql.Rows) (*invite.Invitee, error) {
 	var w invite.Invitee
-	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt)
+	var deaf int64
+	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt, &deaf)
+	w.Deaf = deaf != 0
 	return &w, err
 }
 
-func ScanMember(rows *sql.Rows) (*im.Member, error) {
+// ScanMember reads MemberColumns, and more.
+func ScanMember(rows *sql.Rows, more ...any) (*im.Member, error) {
 	var m im.Member
 	var gone int64
-	err := rows.Scan(&m.GroupID, &m.UserID, &m.Role, &m.JoinedAt, &m.JoinedSeq, &gone)
+	into := append([]any{&m.GroupID, &m.UserID, &m.Role, &m.JoinedAt, &m.JoinedSeq, &gone, &m.NameCard, &m.Custom, &m.MutedUntil, &m.BannedUntil,
+		&m.Marks, &m.Own, &m.OwnRead}, reading(&m.Reading)...)
+	err := rows.Scan(append(into, more...)...)
 	m.Gone = gone != 0
 	return &m, err
 }
 
-func ScanGroup(rows *sql.Rows) (*im.Group, error) {
+// ScanGroup reads GroupColumns, and more.
+func ScanGroup(rows *sql.Rows, more ...any) (*im.Group, error) {
 	var g im.Group
-	var dismissed int64
-	err := rows.Scan(&g.ID, &g.Type, &g.Name, &g.Owner, &g.Join, &g.Members, &g.CreatedAt, &dismissed)
-	g.Dismissed = dismissed != 0
+	var dismissed, muted int64
+	err := rows.Scan(append([]any{&g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
+		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers}, more...)...)
+	g.Dismissed, g.Muted = dismissed != 0, muted != 0
 	return &g, err
 }
 
-// load brings what needs declare into the world, each kind of row in one statement for the whole batch.
+// Load brings what needs declare into the world, each kind of row in one statement for the whole batch.
 func (w *World) Load(ctx context.Context, s *Session, needs []Need) error {
 	l := loader{w: w, s: s, ctx: ctx}
 	for i := range needs {
@@ -104,6 +122,7 @@ func (w *World) Load(ctx context.Context, s *Session, needs []Need) error {
 	l.groups()
 	l.invitations()
 	l.invitees()
+	l.chat()
 	return l.err
 }
 
@@ -116,6 +135,8 @@ type loader struct {
 
 	topicKeys, invitationKeys, inviteeKeys, openKeys, markKeys, glareKeys []any
 	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys             []any
+	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys     []any
+	personKeys, followKeys, adminKeys                                     []any
 }
 
 // The kinds of key in World.loaded. A key is asked of the database once per batch; after that the world knows better.
@@ -170,6 +191,7 @@ func (l *loader) gather(n *Need) {
 		}
 	}
 	l.gatherGroups(n)
+	l.gatherChat(n)
 }
 
 func (l *loader) gatherGroups(n *Need) {
@@ -207,11 +229,12 @@ func (l *loader) in(template string, width int, keys []any, scan func(*sql.Rows)
 }
 
 func (l *loader) topics() {
-	l.in("SELECT name, head FROM topic WHERE name IN (?*) ORDER BY name"+l.s.ForUpdate, 1, l.topicKeys, func(rows *sql.Rows) error {
+	l.in("SELECT name, head, counted FROM topic WHERE name IN (?*) ORDER BY name"+l.s.ForUpdate, 1, l.topicKeys, func(rows *sql.Rows) error {
 		var name string
 		var head uint64
-		err := rows.Scan(&name, &head)
-		l.w.heads[name] = head
+		var counted int64
+		err := rows.Scan(&name, &head, &counted)
+		l.w.heads[name], l.w.counted[name] = head, counted
 		return err
 	})
 }

@@ -12,6 +12,15 @@ type Dialect struct {
 	Begin     string // starts a transaction that will write
 	ForUpdate string // appended to the SELECT that locks topics
 	Numbered  bool   // generated parameters are $1, $2…; else ?, which SQLite binds faster
+
+	// Index says what to run so that a message is found by the words of a phrase, and no longer by others.
+	Index func(Phrase) []Statement
+}
+
+// Statement is a text with its arguments.
+type Statement struct {
+	Text string
+	Args []any
 }
 
 // Statements for many rows or keys come in sizes 1 to 32, 64 and 128, so that a batch needs few of them and few are

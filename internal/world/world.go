@@ -21,6 +21,8 @@ type Record struct {
 	Device string // the acting device, which has its answer already and is not told; empty = tell everybody
 	Listen string // on a user topic: what this person's devices shall listen to from now on; see Listen
 	Body   []byte // JSON
+
+	Audience string // empty, or the names of those who may read it, each between spaces
 }
 
 // Body is what a record says. The world may fold a body into the one before it on the same topic.
@@ -61,6 +63,15 @@ type Need struct {
 	AllMembers   []string    // every present member of these groups
 	OpenInGroup  []string    // every open invitation of these groups
 	OpenOfMember []MemberKey // the open invitees that this person is in invitations of this group
+	Admins       []string    // the owner and administrators of these groups
+
+	Messages     []MessageKey
+	Contacts     []ContactKey
+	Receipts     []Receipt
+	Applications []MemberKey
+	Extras       []string // attributes and counters of these groups
+	People       []string
+	Follows      []ContactKey
 }
 
 // More is returned by Decide when the unit turns out to need more than it declared. It is run again with that loaded.
@@ -88,14 +99,16 @@ type World struct {
 	openIn      map[string][]string    // invitations by group
 	openOf      map[MemberKey][]string // invitations by group and invitee
 	loaded      map[any]struct{}       // what was asked of the database already
+	phrases     []Phrase
 	staged      []func()
+	chat
 }
 
 type draft struct {
-	topic, device, listen string
-	online                bool
-	seq                   uint64
-	body                  Body
+	Draft
+	topic string
+	seq   uint64
+	pair  uint64
 }
 
 // table holds rows of one kind and remembers which were put.
@@ -131,6 +144,7 @@ func New(now int64) *World {
 		invitations: newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
 		marks: newTable[InviteeKey, Mark](), groups: newTable[string, im.Group](), members: newTable[MemberKey, im.Member](),
 		open: map[string][]InviteeKey{}, glare: map[GlareKey]string{}, roster: map[string][]MemberKey{}, openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
+		chat: newChat(),
 	}
 }
 
@@ -294,6 +308,26 @@ type Draft struct {
 	Listen string
 	Online bool // reaches who is connected now and is never stored
 	Body   Body
+
+	Peer     string // the conversation it stands in: the other person, or GroupPeer; empty = in none
+	Ord      int64  // on a user's timeline: the count of the conversation, when this record counts as unread
+	Counts   bool   // on a group's timeline: it counts as unread
+	Message  string // its id, when it is a message
+	Sender   string // of a message
+	Flags    Flags
+	Audience string // empty, or the names of those who may read it, each between spaces
+	Words    string // what a search finds it by
+	Finders  []string
+}
+
+// GroupPeer is the Peer of what stands in a group's conversation.
+const GroupPeer = "*"
+
+// Phrase is text to be found, or, without Words, no longer.
+type Phrase struct {
+	Topic, Message string
+	Words          string
+	Finders        []string // the topics whose people may find it
 }
 
 // Append adds a record to a locked topic, or folds it into the last one of this batch.
@@ -301,22 +335,58 @@ func (w *World) Append(topic string, d Draft) {
 	w.mustHold(topic)
 	w.stage(func() {
 		if i, ok := w.appended[topic]; ok && d.Listen == "" {
-			if last := &w.drafts[i]; last.listen == "" && last.online == d.Online && last.body.Absorb(d.Body) {
-				if last.device != d.Device {
-					last.device = ""
+			if last := &w.drafts[i]; last.Listen == "" && last.Online == d.Online && last.Body.Absorb(d.Body) {
+				if last.Device != d.Device {
+					last.Device = ""
 				}
 				return
 			}
 		}
-		nd := draft{topic: topic, device: d.Device, listen: d.Listen, online: d.Online, body: d.Body}
-		if !d.Online {
-			w.heads[topic]++
-			nd.seq = w.heads[topic]
-		}
-		w.appended[topic] = len(w.drafts)
-		w.drafts = append(w.drafts, nd)
+		w.add(topic, d)
 	})
 }
+
+// AppendPair adds the same record to the timelines of two people, so that each copy knows the other.
+func (w *World) AppendPair(a string, da Draft, b string, db Draft) {
+	w.mustHold(a)
+	w.mustHold(b)
+	w.stage(func() {
+		i := w.add(a, da)
+		j := w.add(b, db)
+		w.drafts[i].pair, w.drafts[j].pair = w.drafts[j].seq, w.drafts[i].seq
+		for _, k := range []int{i, j} {
+			if d := &w.drafts[k]; d.Message != "" {
+				w.messages.rows[MessageKey{d.topic, d.Message}].Pair = d.pair
+			}
+		}
+	})
+}
+
+// add puts a draft in its place, and returns the place.
+func (w *World) add(topic string, d Draft) int {
+	nd := draft{Draft: d, topic: topic}
+	if !d.Online {
+		w.heads[topic]++
+		nd.seq = w.heads[topic]
+		if d.Counts {
+			w.counted[topic]++
+			nd.Ord = w.counted[topic]
+		}
+		if d.Message != "" {
+			w.messages.rows[MessageKey{topic, d.Message}] = &Message{Topic: topic, ID: d.Message, Seq: nd.seq, At: w.Now, Sender: d.Sender,
+				Flags: d.Flags, Body: d.Body.JSON(), Audience: d.Audience}
+		}
+		if d.Words != "" {
+			w.phrases = append(w.phrases, Phrase{topic, d.Message, d.Words, d.Finders})
+		}
+	}
+	w.appended[topic] = len(w.drafts)
+	w.drafts = append(w.drafts, nd)
+	return len(w.drafts) - 1
+}
+
+// Find makes a message be found by other words, or by none.
+func (w *World) Find(p Phrase) { w.stage(func() { w.phrases = append(w.phrases, p) }) }
 
 // Missing returns those topics that the unit does not hold yet; ask for them with More.
 func (w *World) Missing(topics []string) []string {
@@ -347,15 +417,16 @@ func (w *World) Settle(keep bool) {
 	w.staged = w.staged[:0]
 }
 
-// records turns the drafts into records.
+// Records turns the drafts into records.
 func (w *World) Records() []Record {
 	list := make([]Record, len(w.drafts))
-	for i, d := range w.drafts {
-		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.device, Listen: d.listen}
-		if i > 0 && w.drafts[i-1].body == d.body { // one message told on several topics is encoded once
+	for i := range w.drafts {
+		d := &w.drafts[i]
+		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.Device, Listen: d.Listen, Audience: d.Audience}
+		if i > 0 && w.drafts[i-1].Body == d.Body { // one message told on several topics is encoded once
 			list[i].Body = list[i-1].Body
 		} else {
-			list[i].Body = d.body.JSON()
+			list[i].Body = d.Body.JSON()
 		}
 	}
 	return list

@@ -267,7 +267,7 @@ func reopen(t *testing.T, open Engine) {
 	v.Added = invite.Recent{Requests: [4]string{"a1"}}
 	if err := do(t, s, world.Need{Topics: []string{"group:g", "user:a"}}, func(w *world.World) error {
 		put(w, v, list)
-		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Name: "n", Owner: "a", Join: im.JoinFree, Members: 1, CreatedAt: 5})
+		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a", Members: 1, CreatedAt: 5})
 		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
 		w.Append("user:a", world.Draft{Device: "dev", Listen: world.ListenTo("group:g", 2), Body: &note{"x"}})
 		return nil

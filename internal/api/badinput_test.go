@@ -1,0 +1,171 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// bad is a request body and the field that its refusal names.
+type bad struct{ body, field string }
+
+func long(n int) string { return strings.Repeat("x", n) }
+
+func badInvitations() map[string][]bad {
+	return map[string][]bad{
+		"invite":           {{`{}`, "invitee"}, {`{"invitee":"alice"}`, "invitee"}, {`{"inviteeList":["bob","alice"]}`, "inviteeList"}, {`{"invitee":"bob","timeout":"soon"}`, "timeout"}, {`{"invitee":"bob","timeout":1.5}`, "timeout"}, {`{"invitee":"bob","timeout":-1}`, "timeout"}, {`{"invitee":"bob","inviteID":"a/b"}`, "inviteID"}, {`{"invitee":"bob","inviteeList":["c"]}`, "invitee"}, {`{"invitee":7}`, "invitee"}, {`{"invitee":"bob","requestID":"` + long(65) + `"}`, "requestID"}, {`{"invitee":"bob","offlinePush":{"ttl":-1}}`, "offlinePush.ttl"}},
+		"inviteInGroup":    {{`{}`, "groupID"}, {`{"groupID":"g","everyone":true,"inviteeList":["b"]}`, "everyone"}, {`{"groupID":"g","inviteeList":["b"],"notify":"all"}`, "notify"}, {`{"groupID":"none","inviteeList":["b"]}`, "groupID"}},
+		"accept":           {{`{}`, "inviteID"}, {`{"inviteID":"none"}`, "inviteID"}, {`{"inviteID":"i","data":"` + long(12<<10+1) + `"}`, "data"}},
+		"reject":           {{`{}`, "inviteID"}, {`{"inviteID":"i","reason":"` + long(257) + `"}`, "reason"}},
+		"cancel":           {{`{}`, "inviteID"}, {`{"inviteID":"i","inviteeList":["/"]}`, "inviteeList"}, {`{"inviteID":"never-came"}`, "inviteID"}},
+		"modifyInvitation": {{`{}`, "inviteID"}, {`{"inviteID":"none","data":"x"}`, "inviteID"}},
+		"addInvitees":      {{`{}`, "inviteID"}, {`{"inviteID":"none","inviteeList":["x"]}`, "inviteID"}},
+		"ring":             {{`{}`, "inviteID"}, {`{"inviteID":"none"}`, "inviteID"}},
+		"getInvitation":    {{`{}`, "inviteID"}, {`{"inviteID":"none"}`, "inviteID"}, {`{"inviteID":"i","limit":1001}`, "limit"}, {`{"inviteID":"i","offset":-1}`, "offset"}},
+		"listInvitations":  {{`{"limit":-1}`, "limit"}},
+	}
+}
+
+func badMessages() map[string][]bad {
+	return map[string][]bad{
+		"sendMessage": {{`{}`, "userID"}, {`{"userID":"bob","groupID":"g","text":"x"}`, "userID"}, {`{"userID":"alice","text":"x"}`, "userID"}, {`{"userID":"b/b","text":"x"}`, "userID"}, {`{"groupID":"none","text":"x"}`, "groupID"},
+			{`{"userID":"bob"}`, "text"}, {`{"userID":"bob","text":"x","face":{"index":1}}`, "face"}, {`{"userID":"bob","face":{"index":-1}}`, "face.index"}, {`{"userID":"bob","text":7}`, "text"}, {`{"userID":"bob","text":"` + long(12<<10) + `"}`, "text"},
+			{`{"userID":"bob","location":{"latitude":91,"longitude":0}}`, "location"}, {`{"userID":"bob","image":{}}`, "image.fileID"}, {`{"userID":"bob","image":{"fileID":"none"}}`, "image.fileID"}, {`{"userID":"bob","sound":{"fileID":"x","duration":-1}}`, "sound"},
+			{`{"userID":"bob","merged":{"title":"","messages":[]}}`, "merged.title"}, {`{"userID":"bob","merged":{"title":"t","messages":[]}}`, "merged.messages"}, {`{"userID":"bob","text":"x","messageID":"a b"}`, "messageID"}, {`{"userID":"bob","text":"x","requestID":"a b"}`, "requestID"},
+			{`{"userID":"bob","text":"x","mentions":["c"]}`, "mentions"}, {`{"userID":"bob","text":"x","mentionAll":true}`, "mentionAll"}, {`{"userID":"bob","text":"x","receiverList":["c"]}`, "receiverList"}, {`{"userID":"bob","text":"x","needReadReceipt":true}`, "needReadReceipt"},
+			{`{"groupID":"none","text":"x","mentions":["c","c"]}`, "mentions"}, {`{"userID":"bob","text":"x","priority":"urgent"}`, "priority"}, {`{"userID":"bob","text":"x","customData":"` + long(4097) + `"}`, "customData"}, {`{"userID":"bob","text":"x","offlinePush":{"ttl":-1}}`, "offlinePush"}, {`{"userID":"bob","custom":{"data":1}}`, "custom.data"}},
+		"revokeMessage":                 {{`{}`, "conversationID"}, {`{"conversationID":"c2c_bob"}`, "messageID"}, {`{"conversationID":"bob","messageID":"m"}`, "conversationID"}, {`{"conversationID":"c2c_bob","messageID":"none"}`, "messageID"}, {`{"conversationID":"group_none","messageID":"m"}`, "groupID"}, {`{"conversationID":"c2c_bob","messageID":"m","reason":"` + long(257) + `"}`, "reason"}},
+		"modifyMessage":                 {{`{}`, "conversationID"}, {`{"conversationID":"c2c_bob","messageID":"m"}`, "text"}, {`{"conversationID":"c2c_bob","messageID":"none","text":"x"}`, "messageID"}, {`{"conversationID":"c2c_bob","messageID":"m","text":"x","version":"1"}`, "version"}, {`{"conversationID":"c2c_bob","messageID":"m","customData":"` + long(4097) + `"}`, "customData"}},
+		"deleteMessages":                {{`{}`, "conversationID"}, {`{"conversationID":"c2c_alice","seqList":[1]}`, "conversationID"}, {`{"conversationID":"c2c_bob"}`, "seqList"}, {`{"conversationID":"c2c_bob","seqList":[9]}`, "seqList"}, {`{"conversationID":"c2c_bob","seqList":[-1]}`, "seqList"}},
+		"getMessage":                    {{`{}`, "conversationID"}, {`{"conversationID":"c2c_bob","messageID":"none"}`, "messageID"}},
+		"getHistoryMessageList":         {{`{}`, "conversationID"}, {`{"conversationID":"c2c_bob","direction":"up"}`, "direction"}, {`{"conversationID":"c2c_bob","limit":1001}`, "limit"}, {`{"conversationID":"c2c_bob","seq":-1}`, "seq"}, {`{"conversationID":"c2c_bob","seq":18446744073709551615}`, "seq"}, {`{"conversationID":"group_none"}`, "groupID"}},
+		"searchMessages":                {{`{}`, "text"}, {`{"text":"   "}`, "text"}, {`{"text":"a b c d e f g h i j k"}`, "text"}, {`{"text":"` + long(257) + `"}`, "text"}, {`{"text":"x","limit":101}`, "limit"}, {`{"text":"x","before":-1}`, "before"}, {`{"text":"x","from":"/"}`, "from"}, {`{"text":"x","conversationID":"x"}`, "conversationID"}},
+		"sendMessageReadReceipts":       {{`{}`, "groupID"}, {`{"groupID":"g"}`, "messageIDList"}, {`{"groupID":"g","messageIDList":["/"]}`, "messageIDList"}, {`{"groupID":"none","messageIDList":["m"]}`, "groupID"}},
+		"getMessageReadReceipts":        {{`{}`, "groupID"}, {`{"groupID":"g"}`, "messageIDList"}, {`{"groupID":"none","messageIDList":["m"]}`, "groupID"}},
+		"getGroupMessageReadMemberList": {{`{}`, "groupID"}, {`{"groupID":"g"}`, "messageID"}, {`{"groupID":"g","messageID":"m","limit":-1}`, "limit"}},
+		"getFile":                       {{`{}`, "fileID"}, {`{"fileID":"none"}`, "fileID"}, {`{"fileID":"` + long(65) + `"}`, "fileID"}},
+		"getConversationList":           {{`{"limit":1001}`, "limit"}, {`{"offset":-1}`, "offset"}},
+		"getConversation":               {{`{}`, "conversationID"}, {`{"conversationID":"group_none"}`, "groupID"}},
+		"markConversationRead":          {{`{}`, "conversationID"}, {`{"conversationID":"c2c_bob","seq":18446744073709551615}`, "seq"}, {`{"conversationID":"c2c_"}`, "conversationID"}, {`{"conversationID":"group_none"}`, "groupID"}},
+		"pinConversation":               {{`{}`, "conversationID"}, {`{"conversationID":"group_none","pin":true}`, "groupID"}, {`{"conversationID":"c2c_bob","pin":1}`, "pin"}},
+		"setReceiveOption":              {{`{}`, "conversationID"}, {`{"conversationID":"c2c_bob","receiveOption":"loud"}`, "receiveOption"}},
+		"deleteConversation":            {{`{}`, "conversationID"}, {`{"conversationID":"group_none"}`, "groupID"}},
+		"clearHistory":                  {{`{}`, "conversationID"}, {`{"conversationID":"group_none"}`, "groupID"}},
+	}
+}
+
+func badGroups() map[string][]bad {
+	all := map[string][]bad{
+		"createGroup":               {{`{}`, "type"}, {`{"type":"Club"}`, "type"}, {`{"type":"Work","groupID":"a b"}`, "groupID"}, {`{"type":"Public","joinOption":"x"}`, "joinOption"}, {`{"type":"Work","joinOption":"free"}`, "joinOption"}, {`{"type":"Meeting","inviteOption":"x"}`, "inviteOption"}, {`{"type":"Work","memberList":["b","b"]}`, "memberList"}, {`{"type":"Work","name":"` + long(101) + `"}`, "name"}, {`{"type":"Work","introduction":"` + long(401) + `"}`, "introduction"}, {`{"type":"Work","notification":"` + long(401) + `"}`, "notification"}, {`{"type":"Work","faceURL":"` + long(501) + `"}`, "faceURL"}, {`{"type":"Work","customInfo":"` + long(4097) + `"}`, "customInfo"}, {`{"type":"Work","maxMembers":6001}`, "maxMembers"}},
+		"joinGroup":                 {{`{"groupID":"none","reason":"` + long(257) + `"}`, "reason"}},
+		"quitGroup":                 {},
+		"inviteUserToGroup":         {{`{"groupID":"none"}`, "memberList"}, {`{"groupID":"none","memberList":["/"]}`, "memberList"}},
+		"kickGroupMember":           {{`{"groupID":"none"}`, "memberList"}, {`{"groupID":"none","memberList":["x"],"duration":-1}`, "duration"}, {`{"groupID":"none","memberList":["x"],"reason":"` + long(257) + `"}`, "reason"}},
+		"dismissGroup":              {},
+		"setGroupInfo":              {{`{"groupID":"none","name":1}`, "name"}},
+		"setGroupMemberInfo":        {{`{"groupID":"none","userID":"/"}`, "userID"}, {`{"groupID":"none","nameCard":"` + long(101) + `"}`, "nameCard"}, {`{"groupID":"none","customInfo":"` + long(4097) + `"}`, "customInfo"}},
+		"muteGroupMember":           {{`{"groupID":"none"}`, "userID"}, {`{"groupID":"none","userID":"b","seconds":-1}`, "seconds"}},
+		"muteAllGroupMembers":       {{`{"groupID":"none","mute":1}`, "mute"}},
+		"setGroupMemberRole":        {{`{"groupID":"none"}`, "userID"}, {`{"groupID":"none","userID":"b","role":400}`, "role"}},
+		"transferGroupOwner":        {{`{"groupID":"none"}`, "userID"}},
+		"markGroupMemberList":       {{`{"groupID":"none"}`, "memberList"}, {`{"groupID":"none","memberList":["b"],"mark":33}`, "mark"}},
+		"acceptGroupApplication":    {{`{"groupID":"none"}`, "userID"}, {`{"groupID":"none","userID":"b","reason":"` + long(257) + `"}`, "reason"}},
+		"refuseGroupApplication":    {{`{"groupID":"none"}`, "userID"}},
+		"getGroupApplicationList":   {{`{"limit":-1}`, "limit"}},
+		"initGroupAttributes":       {{`{"groupID":"none","attributes":{"":"x"}}`, "attributes"}, {`{"groupID":"none","attributes":{"` + long(33) + `":"x"}}`, "attributes"}},
+		"setGroupAttributes":        {{`{"groupID":"none"}`, "attributes"}, {`{"groupID":"none","attributes":{"k":"` + long(4097) + `"}}`, "attributes"}},
+		"deleteGroupAttributes":     {{`{"groupID":"none","keys":[""]}`, "keys"}},
+		"setGroupCounters":          {{`{"groupID":"none"}`, "counters"}, {`{"groupID":"none","counters":{"":1}}`, "counters"}},
+		"increaseGroupCounter":      {{`{"groupID":"none"}`, "key"}, {`{"groupID":"none","key":"k"}`, "value"}},
+		"decreaseGroupCounter":      {{`{"groupID":"none","key":"k","value":-1}`, "value"}},
+		"getGroup":                  {},
+		"getGroupsInfo":             {{`{}`, "groupIDList"}, {`{"groupIDList":["a b"]}`, "groupIDList"}},
+		"getGroupMemberList":        {{`{"groupID":"g","limit":-1}`, "limit"}},
+		"getGroupMembersInfo":       {{`{"groupID":"none"}`, "memberList"}},
+		"searchGroups":              {{`{}`, "text"}, {`{"text":"x","limit":-1}`, "limit"}},
+		"searchGroupMembers":        {{`{"groupID":"none"}`, "text"}},
+		"getGroupOnlineMemberCount": {},
+		"getGroupAttributes":        {{`{"groupID":"none","keys":["` + long(33) + `"]}`, "keys"}},
+		"getGroupCounters":          {},
+		"getJoinedGroupList":        {{`{"limit":1001}`, "limit"}},
+		"importGroups":              {{`{}`, "groups"}, {`{"groups":[{"groupID":"a b"}]}`, "groups"}, {`{"groups":[{"groupID":"g","type":"Work","owner":"/"}]}`, "groups"}, {`{"groups":[{"groupID":"g","type":"Club","owner":"a"}]}`, "type"}, {`{"groups":[{"groupID":"g","type":"Work","owner":"a","members":[{"userID":"b","role":400}]}]}`, "groups"}},
+		"sendGroupCustomData":       {{`{"groupID":"none","data":"` + long(12<<10+1) + `"}`, "data"}},
+	}
+	filled := map[string]string{ // what else the request needs before the group is looked for
+		"inviteUserToGroup": `"memberList":["x"],`, "kickGroupMember": `"memberList":["x"],`, "muteGroupMember": `"userID":"x",`, "setGroupMemberRole": `"userID":"x","role":200,`,
+		"transferGroupOwner": `"userID":"x",`, "markGroupMemberList": `"memberList":["x"],"mark":1,`, "acceptGroupApplication": `"userID":"x",`, "refuseGroupApplication": `"userID":"x",`,
+		"setGroupAttributes": `"attributes":{"k":"v"},`, "setGroupCounters": `"counters":{"k":1},`, "increaseGroupCounter": `"key":"k","value":1,`, "decreaseGroupCounter": `"key":"k","value":1,`,
+		"getGroupMembersInfo": `"memberList":["x"],`, "searchGroupMembers": `"text":"x",`,
+	}
+	for verb := range all {
+		switch verb {
+		case "createGroup", "getGroupsInfo", "getJoinedGroupList", "getGroupApplicationList", "importGroups", "searchGroups":
+		default:
+			all[verb] = append(all[verb], bad{`{` + filled[verb] + `"groupID":""}`, "groupID"}, bad{`{` + filled[verb] + `"groupID":"none"}`, "groupID"})
+		}
+	}
+	return all
+}
+
+func badPeople() map[string][]bad {
+	return map[string][]bad{
+		"setSelfInfo":           {{`{"nick":"` + long(501) + `"}`, "nick"}, {`{"gender":3}`, "gender"}, {`{"birthday":5}`, "birthday"}, {`{"language":"` + long(36) + `"}`, "language"}, {`{"customInfo":{"":"x"}}`, "customInfo"}, {`{"faceURL":"` + long(501) + `"}`, "faceURL"}, {`{"signature":"` + long(501) + `"}`, "signature"}},
+		"addToBlackList":        {{`{}`, "userIDList"}, {`{"userIDList":["alice"]}`, "userIDList"}, {`{"userIDList":["b","b"]}`, "userIDList"}},
+		"deleteFromBlackList":   {{`{}`, "userIDList"}},
+		"getBlackList":          {{`{"limit":-1}`, "limit"}},
+		"setSelfStatus":         {{`{"customStatus":"` + long(257) + `"}`, "customStatus"}},
+		"subscribeUserStatus":   {{`{}`, "userIDList"}, {`{"userIDList":["/"]}`, "userIDList"}},
+		"unsubscribeUserStatus": {{`{"userIDList":["/"]}`, "userIDList"}},
+		"setDoNotDisturb":       {{`{"until":-1}`, "until"}, {`{"dailyFrom":"25:00","dailyUntil":"07:00"}`, "dailyFrom"}, {`{"dailyFrom":"22:00"}`, "dailyUntil"}, {`{"zoneOffset":841}`, "zoneOffset"}},
+		"getDoNotDisturb":       {{`{"x":1}`, "x"}},
+		"getDeviceList":         {{`{"x":1}`, "x"}},
+		"kickDevice":            {{`{"deviceID":"/"}`, "deviceID"}, {`{"deviceID":"none"}`, "deviceID"}},
+		"getUsersInfo":          {{`{}`, "userIDList"}, {`{"userIDList":["/"]}`, "userIDList"}},
+		"getUserStatus":         {{`{}`, "userIDList"}},
+		"importUsers":           {{`{}`, "users"}, {`{"users":[{"userID":"/"}]}`, "users"}, {`{"users":[{"userID":"a","gender":9}]}`, "users"}},
+		"createToken":           {{`{}`, "userID"}, {`{"userID":"a","ttl":-1}`, "ttl"}, {`{"userID":"a","deviceID":"/"}`, "deviceID"}},
+	}
+}
+
+// TestBadInput walks the table of verbs: a verb without a bad case here fails, so that none is forgotten.
+func TestBadInput(t *testing.T) {
+	cases := map[string][]bad{}
+	for _, part := range []map[string][]bad{badInvitations(), badMessages(), badGroups(), badPeople()} {
+		for verb, list := range part {
+			cases[verb] = list
+		}
+	}
+	dir := t.TempDir()
+	web := newDoorIn(t, dir)
+	for _, v := range (&API{}).table() {
+		if len(cases[v.name]) == 0 {
+			t.Errorf("%s has no bad case", v.name)
+		}
+		user := "alice"
+		if v.who == servers {
+			user = ""
+		}
+		all := append(cases[v.name], bad{`{"nonsense":1}`, "nonsense"}, bad{`[]`, "body"}, bad{`{`, "body"})
+		for _, c := range all {
+			status, b := post(t, web, v.name, user, c.body)
+			var e protocol.Error
+			if err := json.Unmarshal(b, &e); err != nil || status < 400 || status >= 500 || e.Code == 0 || e.Message == "" || e.Field != c.field {
+				t.Errorf("%s %.60s: status %d, %s; want a numbered error on %s", v.name, c.body, status, b, c.field)
+			}
+		}
+		delete(cases, v.name)
+	}
+	for verb := range cases {
+		t.Errorf("%s has bad cases and is no verb", verb)
+	}
+	if r, err := store.Inspect(t.Context(), dir); err != nil || r.Records != 0 || r.Topics != 0 || r.Invitations != 0 {
+		t.Errorf("bad input left something behind: %+v, %v", r, err)
+	}
+	if status, b := post(t, web, "getJoinedGroupList", "alice", `{}`); status != http.StatusOK || string(b) != `{"groups":[]}` {
+		t.Errorf("bad input made a group: %d %s", status, b)
+	}
+}

@@ -1,0 +1,151 @@
+package chat
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Limits of a message (SPEC 2; reference: Tencent Chat).
+const (
+	maxMentions   = 30
+	maxReceivers  = 50
+	maxCustomData = 4096 // bytes
+	maxMerged     = 300  // messages
+	maxAbstracts  = 10
+	maxFileName   = 255 // bytes
+	maxReason     = 256 // bytes
+)
+
+// kindOf finds the one field that a body has, and checks it.
+func kindOf(b *protocol.Body) (protocol.MessageType, error) {
+	var kinds []protocol.MessageType
+	has := func(there bool, t protocol.MessageType) {
+		if there {
+			kinds = append(kinds, t)
+		}
+	}
+	has(b.Text != "", protocol.Text)
+	has(b.Custom != nil, protocol.Custom)
+	has(b.Image != nil, protocol.Image)
+	has(b.Sound != nil, protocol.Sound)
+	has(b.Video != nil, protocol.Video)
+	has(b.File != nil, protocol.File)
+	has(b.Location != nil, protocol.Location)
+	has(b.Face != nil, protocol.Face)
+	has(b.Merged != nil, protocol.Merged)
+	switch len(kinds) {
+	case 0:
+		return "", im.Bad("text", "is missing: give it, or custom, image, sound, video, file, location, face or merged")
+	case 1:
+	default:
+		return "", im.Bad(string(kinds[1]), "stands beside "+string(kinds[0])+"; a message says one thing")
+	}
+	if n := len(verb.Encode(b)); n > im.MaxData {
+		return "", &im.Error{Code: im.CodeTooLong, Field: string(kinds[0]), Message: fmt.Sprintf("%s is %d bytes long as JSON; the limit is %d", kinds[0], n, im.MaxData)}
+	}
+	return kinds[0], checkBody(b, kinds[0])
+}
+
+func checkBody(b *protocol.Body, kind protocol.MessageType) error {
+	switch kind {
+	case protocol.Text:
+		return im.CheckText("text", b.Text, im.MaxData)
+	case protocol.Custom:
+		return verb.FirstError(im.CheckText("custom.data", b.Custom.Data, im.MaxData), im.CheckText("custom.description", b.Custom.Description, im.MaxData), im.CheckText("custom.extension", b.Custom.Extension, im.MaxData))
+	case protocol.Location:
+		if l := b.Location; !(l.Latitude >= -90 && l.Latitude <= 90) || !(l.Longitude >= -180 && l.Longitude <= 180) {
+			return im.Bad("location", "is out of range; latitude is from -90 to 90, longitude from -180 to 180")
+		}
+		return im.CheckText("location.description", b.Location.Description, im.MaxData)
+	case protocol.Face:
+		if b.Face.Index < 0 {
+			return im.Bad("face.index", "is negative")
+		}
+		return im.CheckText("face.data", b.Face.Data, im.MaxData)
+	case protocol.Merged:
+		return checkMerged(b.Merged)
+	}
+	f := fileOf(b)
+	switch {
+	case f.FileID == "":
+		return im.Bad(string(kind)+".fileID", "is missing: upload the file first")
+	case f.Duration < 0 || f.Width < 0 || f.Height < 0:
+		return im.Bad(string(kind), "has a negative duration, width or height")
+	}
+	return im.CheckText(string(kind)+".name", f.Name, maxFileName)
+}
+
+func checkMerged(m *protocol.MergedElem) error {
+	switch {
+	case m.Title == "":
+		return im.Bad("merged.title", "is missing")
+	case len(m.Messages) == 0:
+		return im.Bad("merged.messages", "is empty")
+	case len(m.Messages) > maxMerged:
+		return im.Bad("merged.messages", "has more than 300 messages")
+	case len(m.Abstracts) > maxAbstracts:
+		return im.Bad("merged.abstracts", "has more than 10 lines")
+	}
+	return im.CheckText("merged.title", m.Title, im.MaxData)
+}
+
+// fileOf is the uploaded file of a body; nil when it has none.
+func fileOf(b *protocol.Body) *protocol.FileElem {
+	for _, f := range []*protocol.FileElem{b.Image, b.Sound, b.Video, b.File} {
+		if f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// words are what a search finds a body by.
+func words(b *protocol.Body) string {
+	switch {
+	case b.Text != "":
+		return b.Text
+	case b.Custom != nil:
+		return b.Custom.Description
+	case b.Location != nil:
+		return b.Location.Description
+	case b.Merged != nil:
+		return b.Merged.Title + " " + strings.Join(b.Merged.Abstracts, " ")
+	}
+	if f := fileOf(b); f != nil {
+		return f.Name
+	}
+	return ""
+}
+
+// checkOptions refuses options that are out of range or belong to groups alone.
+func checkOptions(o *protocol.MessageOptions, group bool) error {
+	if !group {
+		switch {
+		case len(o.Mentions) > 0:
+			return im.Bad("mentions", "is for groups")
+		case o.MentionAll:
+			return im.Bad("mentionAll", "is for groups")
+		case len(o.ReceiverList) > 0:
+			return im.Bad("receiverList", "is for groups")
+		case o.NeedReadReceipt:
+			return im.Bad("needReadReceipt", "is for groups; one-to-one, reading is told without")
+		}
+	}
+	switch o.Priority {
+	case "", protocol.PriorityHigh, protocol.PriorityNormal, protocol.PriorityLow, protocol.PriorityLowest:
+	default:
+		return im.Bad("priority", fmt.Sprintf("is %.40q; it is high, normal, low or lowest", o.Priority))
+	}
+	if p := o.OfflinePush; p != nil && (len(p.Title)+len(p.Body)+len(p.Ext)+len(p.Sound) > im.MaxData || p.TTL < 0) {
+		return im.Bad("offlinePush", "is over 12 KiB, or its ttl is negative")
+	}
+	return verb.FirstError(
+		verb.CheckPeople("mentions", o.Mentions, maxMentions, true),
+		verb.CheckPeople("receiverList", o.ReceiverList, maxReceivers, true),
+		im.CheckText("customData", o.CustomData, maxCustomData),
+	)
+}

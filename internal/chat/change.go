@@ -1,0 +1,219 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// changed is a message that an action changes, on each timeline that holds it.
+type changed struct {
+	copies []*world.Message
+	msg    protocol.Message
+}
+
+// load finds a message that the caller may see, in a unit of work.
+func (p place) load(w *world.World, id string) (*changed, error) {
+	var after uint64
+	if p.groupID != "" {
+		g, m, err := p.member(w)
+		if err != nil {
+			return nil, err
+		}
+		after = m.Sees(g)
+	}
+	c := &changed{}
+	for _, k := range p.messages(id) {
+		if m := w.Message(k.Topic, k.ID); m != nil {
+			c.copies = append(c.copies, m)
+		}
+	}
+	if len(c.copies) == 0 || c.copies[0].Topic != p.topic() || c.copies[0].Seq <= after || !visible(c.copies[0].Audience, p.by.UserID) {
+		return nil, noMessage()
+	}
+	if err := json.Unmarshal(c.copies[0].Body, &c.msg); err != nil {
+		return nil, im.Internal(err)
+	}
+	if p.groupID == "" && c.msg.From != p.peer && c.msg.To != p.peer {
+		return nil, noMessage()
+	}
+	return c, nil
+}
+
+// put writes the message as it is now to each timeline, and tells of it.
+func (p place) put(w *world.World, c *changed, e protocol.MessageEvent) {
+	e.MessageID, e.From, e.To, e.GroupID, e.By, e.Time = c.msg.MessageID, c.msg.From, c.msg.To, c.msg.GroupID, p.by.UserID, w.Now
+	body := verb.Encode(c.msg)
+	for _, m := range c.copies {
+		m.Body, m.Version = body, m.Version+1
+		if c.msg.Revoked {
+			m.Flags |= world.FlagRevoked
+		}
+		w.PutMessage(*m)
+		w.Append(m.Topic, world.Draft{Device: p.by.Origin(), Body: &verb.Event{Value: e}, Audience: m.Audience})
+	}
+	home := im.UserTopic(c.msg.From) // the search knows a one-to-one message by its sender's timeline
+	if p.groupID != "" {
+		home = p.topic()
+	}
+	w.Find(world.Phrase{Topic: home, Message: c.msg.MessageID})
+	if text := words(&c.msg.Body); text != "" && !c.msg.Revoked && !c.msg.ExcludeFromSearch {
+		found := world.Phrase{Topic: home, Message: c.msg.MessageID, Words: text}
+		for _, m := range c.copies {
+			found.Finders = append(found.Finders, m.Topic)
+		}
+		w.Find(found)
+	}
+}
+
+// RevokeMessage takes a message back: its sender for a while, owner and administrators of a group, and app servers, always.
+func (c *Chat) RevokeMessage(by verb.Caller, req protocol.RevokeRequest, done func(protocol.MessageResponse, error)) {
+	p, err := placeOf(by, req.ConversationID)
+	if err = verb.FirstError(err, im.CheckMessageID(req.MessageID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	need := p.need()
+	need.Messages = p.messages(req.MessageID)
+	verb.Do(c.store, need, func(w *world.World) (protocol.MessageResponse, error) {
+		v, err := p.load(w, req.MessageID)
+		if err != nil {
+			return protocol.MessageResponse{}, err
+		}
+		if v.msg.Revoked {
+			return protocol.MessageResponse{Message: v.msg, Repeat: true, ServerTime: w.Now}, nil
+		}
+		if err := c.mayRevoke(w, p, v); err != nil {
+			return protocol.MessageResponse{}, err
+		}
+		v.msg.Body, v.msg.MessageOptions = protocol.Body{}, protocol.MessageOptions{ExcludeUnread: v.msg.ExcludeUnread, ReceiverList: v.msg.ReceiverList}
+		v.msg.Revoked, v.msg.RevokedBy, v.msg.RevokeReason = true, by.UserID, req.Reason
+		p.put(w, v, protocol.MessageEvent{Type: protocol.TypeRevoked, Reason: req.Reason})
+		return protocol.MessageResponse{Message: v.msg, ServerTime: w.Now}, nil
+	}, done)
+}
+
+func (c *Chat) mayRevoke(w *world.World, p place, v *changed) error {
+	if p.groupID != "" && v.msg.From != p.by.UserID {
+		_, me, err := p.member(w)
+		if err != nil {
+			return err
+		}
+		if me.Role >= im.RoleAdmin {
+			return nil
+		}
+	}
+	switch {
+	case v.msg.From != p.by.UserID:
+		return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message may take it back, and in a group its owner and administrators"}
+	case !p.by.Server && w.Now-v.msg.Time > c.opt.RevokeWithin.Milliseconds():
+		return &im.Error{Code: im.CodeRevokeLate, Field: "messageID", Message: "the message is too old to be taken back; the limit is " + c.opt.RevokeWithin.String()}
+	}
+	return nil
+}
+
+// ModifyMessage replaces what a message says: its sender, and owner and administrators of a group.
+func (c *Chat) ModifyMessage(by verb.Caller, req protocol.ModifyMessageRequest, done func(protocol.MessageResponse, error)) {
+	p, err := placeOf(by, req.ConversationID)
+	if err == nil {
+		err = im.CheckMessageID(req.MessageID)
+	}
+	if err == nil && req.CustomData != nil {
+		err = im.CheckText("customData", *req.CustomData, maxCustomData)
+	}
+	keep := req.Body == (protocol.Body{}) && req.CustomData != nil
+	if err == nil && !keep {
+		_, err = kindOf(&req.Body)
+	}
+	var files []string
+	if err == nil {
+		files, err = c.lookAtFile(context.Background(), by, &req.Body)
+	}
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	need := p.need()
+	need.Messages = p.messages(req.MessageID)
+	verb.Do(c.store, need, func(w *world.World) (protocol.MessageResponse, error) {
+		v, err := p.load(w, req.MessageID)
+		if err == nil {
+			err = mayModify(w, p, v, req)
+		}
+		if err != nil {
+			return protocol.MessageResponse{}, err
+		}
+		if !keep {
+			v.msg.MessageType, _ = kindOf(&req.Body)
+			v.msg.Body = req.Body
+		}
+		if req.CustomData != nil {
+			v.msg.CustomData = *req.CustomData
+		}
+		v.msg.Version, v.msg.ModifiedBy = v.msg.Version+1, by.UserID
+		for _, f := range files {
+			for _, m := range v.copies {
+				w.GrantFile(world.FileReader{FileID: f, Topic: m.Topic})
+			}
+		}
+		now := v.msg
+		p.put(w, v, protocol.MessageEvent{Type: protocol.TypeModified, Message: &now})
+		return protocol.MessageResponse{Message: now, ServerTime: w.Now}, nil
+	}, done)
+}
+
+func mayModify(w *world.World, p place, v *changed, req protocol.ModifyMessageRequest) error {
+	switch {
+	case v.msg.Revoked:
+		return &im.Error{Code: im.CodeNoMessage, Field: "messageID", Message: "the message has been taken back"}
+	case req.Version != nil && *req.Version != v.msg.Version:
+		return &im.Error{Code: im.CodeModified, Field: "version", Message: "the message was modified meanwhile; read it and try again"}
+	case v.msg.From == p.by.UserID:
+		return nil
+	case p.groupID != "":
+		if _, me, err := p.member(w); err != nil || me.Role >= im.RoleAdmin {
+			return err
+		}
+	}
+	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message may modify it, and in a group its owner and administrators"}
+}
+
+// maxDeleted bounds the messages of one deleteMessages.
+const maxDeleted = 50
+
+// DeleteMessages hides messages from the caller alone.
+func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest, done func(protocol.PeopleResponse, error)) {
+	p, err := placeOf(by, req.ConversationID)
+	switch {
+	case err != nil:
+	case len(req.SeqList) == 0:
+		err = im.Bad("seqList", "is empty")
+	case len(req.SeqList) > maxDeleted:
+		err = im.Bad("seqList", "has more than 50 messages; use several calls")
+	}
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	verb.Do(c.store, p.need(), func(w *world.World) (protocol.PeopleResponse, error) {
+		if p.groupID != "" {
+			if _, _, err := p.member(w); err != nil {
+				return protocol.PeopleResponse{}, err
+			}
+		}
+		for _, seq := range req.SeqList {
+			if seq == 0 || seq > w.Head(p.topic()) {
+				return protocol.PeopleResponse{}, im.Bad("seqList", "names a sequence that no message has yet")
+			}
+		}
+		for _, seq := range req.SeqList {
+			w.Delete(world.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
+		}
+		p.own(w, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList, Time: w.Now})
+		return protocol.PeopleResponse{UserIDList: []string{}, ServerTime: w.Now}, nil
+	}, done)
+}

@@ -1,0 +1,271 @@
+package chat
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// optionNames are the receive options, in the order of their numbers.
+func optionNames() []string {
+	return []string{protocol.ReceiveNotify, protocol.ReceiveNothing, protocol.ReceiveQuiet, protocol.ReceiveMentions}
+}
+
+// view makes a conversation what its person sees; listed says whether it is in the list.
+func view(d *store.Side) (v protocol.Conversation, listed bool) {
+	var r *im.Reading
+	hasAny := d.Last.Seq > 0
+	if d.Member != nil {
+		r = &d.Member.Reading
+		v = protocol.Conversation{ConversationID: im.GroupConversation(d.Group.ID), Type: "group", GroupID: d.Group.ID, Name: d.Group.Info.Name, Unread: unread(d.Group, d.Member, d.Counted)}
+		if d.Last.Seq <= d.Member.Sees(d.Group) {
+			hasAny = false
+		}
+		listed = hasAny || r.HiddenSeq == 0
+	} else {
+		r = &d.Contact.Reading
+		v = protocol.Conversation{ConversationID: im.C2C(d.Contact.Peer), Type: "c2c", UserID: d.Contact.Peer, Unread: d.Contact.Unread(), PeerReadSeq: d.Contact.PeerRead}
+		listed = hasAny
+	}
+	v.Head, v.ReadSeq, v.ClearedSeq, v.Pinned = d.Head, r.ReadSeq, r.ClearedSeq, r.PinnedAt > 0
+	if r.Opt != im.OptNotify {
+		v.ReceiveOption = optionNames()[r.Opt]
+	}
+	if hasAny {
+		v.LastSeq, v.LastTime, v.Last = d.Last.Seq, d.Last.At, d.Last.Body
+		listed = listed && d.Last.Seq > r.HiddenSeq
+	}
+	return v, listed || v.Pinned
+}
+
+// ListConversations reads a page of the caller's conversations: the pinned first, then the latest.
+func (c *Chat) ListConversations(ctx context.Context, by verb.Caller, req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
+	res := protocol.ConversationsResponse{Conversations: []protocol.Conversation{}}
+	limit, err := verb.Page(req.Limit)
+	if err == nil && req.Offset < 0 {
+		err = im.Bad("offset", "is negative")
+	}
+	if err != nil {
+		return res, err
+	}
+	sides, err := c.store.Sides(ctx, by.UserID)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	type entry struct {
+		protocol.Conversation
+		pinnedAt int64
+	}
+	var list []entry
+	for i := range sides {
+		d := &sides[i]
+		v, listed := view(d)
+		r := d.Reading()
+		if r.Opt != im.OptNothing {
+			res.TotalUnread += v.Unread
+		}
+		if listed {
+			list = append(list, entry{v, r.PinnedAt})
+		}
+	}
+	slices.SortFunc(list, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(b.pinnedAt, a.pinnedAt), cmp.Compare(b.LastTime, a.LastTime), cmp.Compare(a.ConversationID, b.ConversationID))
+	})
+	for _, e := range list[min(req.Offset, len(list)):min(req.Offset+limit, len(list))] {
+		res.Conversations = append(res.Conversations, e.Conversation)
+	}
+	if next := req.Offset + limit; next < len(list) {
+		res.Next = next
+	}
+	return res, nil
+}
+
+// GetConversation reads one conversation.
+func (c *Chat) GetConversation(ctx context.Context, by verb.Caller, req protocol.ConversationRequest) (protocol.ConversationResponse, error) {
+	res := protocol.ConversationResponse{ServerTime: c.store.Now()}
+	p, err := placeOf(by, req.ConversationID)
+	if err == nil && p.groupID != "" {
+		_, _, err = c.membership(ctx, p)
+	}
+	if err != nil {
+		return res, err
+	}
+	d, err := c.store.Side(ctx, by.UserID, p.peer, p.groupID)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	res.Conversation, _ = view(d)
+	return res, nil
+}
+
+// MarkRead marks a conversation read up to a sequence. It never goes back.
+func (c *Chat) MarkRead(by verb.Caller, req protocol.ReadRequest, done func(protocol.ConversationResponse, error)) {
+	p, err := placeOf(by, req.ConversationID)
+	if err == nil && req.Seq > math.MaxInt64 {
+		err = im.Bad("seq", "is out of range")
+	}
+	var r reading
+	if err == nil {
+		r, err = c.lookAtReading(context.Background(), p, req.Seq)
+	}
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	verb.Do(c.store, p.need(), func(w *world.World) (protocol.ConversationResponse, error) {
+		if p.groupID != "" {
+			return r.group(w)
+		}
+		return r.person(w), nil
+	}, done)
+}
+
+// reading is what was found out before a conversation is marked read. None of it can change meanwhile.
+type reading struct {
+	place
+	upTo  uint64
+	facts store.ReadFacts
+	was   im.Member // of a group
+}
+
+func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading, error) {
+	r := reading{place: p}
+	head, err := c.store.Head(ctx, p.topic())
+	if err != nil {
+		return r, im.Internal(err)
+	}
+	if r.upTo = upTo; upTo == 0 || upTo > head {
+		r.upTo = head
+	}
+	after := uint64(0)
+	if p.groupID != "" {
+		_, m, err := c.membership(ctx, p)
+		if err != nil {
+			return r, err
+		}
+		r.was, after = *m, m.ReadSeq
+	} else {
+		side, err := c.store.Contact(ctx, p.by.UserID, p.peer)
+		if err != nil {
+			return r, im.Internal(err)
+		}
+		after = side.ReadSeq
+	}
+	if r.facts, err = c.store.ReadFacts(ctx, p.topic(), p.column(), p.by.UserID, after, r.upTo); err != nil {
+		return r, im.Internal(err)
+	}
+	return r, nil
+}
+
+func (r *reading) event(w *world.World, v *protocol.Conversation) protocol.ConversationResponse {
+	r.own(w, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head, Time: w.Now})
+	return protocol.ConversationResponse{Conversation: *v, ServerTime: w.Now}
+}
+
+// person marks a one-to-one conversation read, and tells the other person how far.
+func (r *reading) person(w *world.World) protocol.ConversationResponse {
+	me, peer := r.by.UserID, r.peer
+	side := w.Contact(me, peer)
+	d := store.Side{Contact: side, Head: w.Head(r.topic())}
+	if r.upTo <= side.ReadSeq || !w.HasContact(me, peer) {
+		v, _ := view(&d)
+		return protocol.ConversationResponse{Conversation: v, Repeat: true, ServerTime: w.Now}
+	}
+	side.ReadSeq, side.ReadOrd = r.upTo, max(side.ReadOrd, r.facts.Ord)
+	w.PutContact(*side)
+	v, _ := view(&d)
+	if other := w.Contact(peer, me); r.facts.Pair > other.PeerRead {
+		other.PeerRead = r.facts.Pair
+		w.PutContact(*other)
+		w.Append(im.UserTopic(peer), world.Draft{Body: &verb.Event{Value: protocol.MessageEvent{Type: protocol.TypeReceipt, ConversationID: im.C2C(me), PeerReadSeq: other.PeerRead, Time: w.Now}}})
+	}
+	return r.event(w, &v)
+}
+
+// group marks a group's conversation read.
+func (r *reading) group(w *world.World) (protocol.ConversationResponse, error) {
+	g, m, err := r.member(w)
+	if err != nil {
+		return protocol.ConversationResponse{}, err
+	}
+	d := store.Side{Member: m, Group: g, Head: w.Head(r.topic()), Counted: w.Counted(r.topic())}
+	if r.upTo <= m.ReadSeq || m.JoinedSeq != r.was.JoinedSeq {
+		v, _ := view(&d)
+		return protocol.ConversationResponse{Conversation: v, Repeat: true, ServerTime: w.Now}, nil
+	}
+	m.ReadSeq, m.ReadOrd, m.OwnRead = r.upTo, max(r.was.ReadOrd, r.facts.Ord), r.was.OwnRead+r.facts.Own
+	w.PutMember(*m)
+	v, _ := view(&d)
+	return r.event(w, &v), nil
+}
+
+// PinConversation pins a conversation to the top of the list, or lets it go.
+func (c *Chat) PinConversation(by verb.Caller, req protocol.PinRequest, done func(protocol.ConversationResponse, error)) {
+	c.adjust(by, req.ConversationID, nil, func(w *world.World, _ place, r *im.Reading, e *protocol.ConversationEvent) {
+		if r.PinnedAt = 0; req.Pin {
+			r.PinnedAt = w.Now
+		}
+	}, done)
+}
+
+// SetReceiveOption says what the caller wants to be told of a conversation.
+func (c *Chat) SetReceiveOption(by verb.Caller, req protocol.ReceiveOptionRequest, done func(protocol.ConversationResponse, error)) {
+	opt := slices.Index(optionNames(), req.ReceiveOption)
+	var err error
+	if opt < 0 {
+		err = im.Bad("receiveOption", "is none of notify, nothing, quiet, mentions")
+	}
+	c.adjust(by, req.ConversationID, err, func(_ *world.World, _ place, r *im.Reading, _ *protocol.ConversationEvent) { r.Opt = im.Option(opt) }, done)
+}
+
+// DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
+func (c *Chat) DeleteConversation(by verb.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
+	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading, e *protocol.ConversationEvent) {
+		r.HiddenSeq, r.ClearedSeq, r.PinnedAt = w.Head(p.topic()), w.Head(p.topic()), 0
+		e.Hidden = true
+	}, done)
+}
+
+// ClearHistory shows the caller nothing of before any more.
+func (c *Chat) ClearHistory(by verb.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
+	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading, _ *protocol.ConversationEvent) {
+		r.ClearedSeq = w.Head(p.topic())
+	}, done)
+}
+
+// adjust changes the caller's side of a conversation and tells their other devices.
+func (c *Chat) adjust(by verb.Caller, conversationID string, err error, change func(*world.World, place, *im.Reading, *protocol.ConversationEvent), done func(protocol.ConversationResponse, error)) {
+	p, bad := placeOf(by, conversationID)
+	if err = verb.FirstError(bad, err); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	verb.Do(c.store, p.need(), func(w *world.World) (protocol.ConversationResponse, error) {
+		d := store.Side{Head: w.Head(p.topic())}
+		e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: w.Now}
+		if p.groupID != "" {
+			g, m, err := p.member(w)
+			if err != nil {
+				return protocol.ConversationResponse{}, err
+			}
+			d.Group, d.Member, d.Counted = g, m, w.Counted(p.topic())
+			change(w, p, &m.Reading, &e)
+			w.PutMember(*m)
+		} else {
+			d.Contact = w.Contact(by.UserID, p.peer)
+			change(w, p, &d.Contact.Reading, &e)
+			w.PutContact(*d.Contact)
+		}
+		v, _ := view(&d)
+		e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq
+		p.own(w, e)
+		return protocol.ConversationResponse{Conversation: v, ServerTime: w.Now}, nil
+	}, done)
+}

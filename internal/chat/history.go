@@ -1,0 +1,226 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// History reads a page of a conversation, in either direction from any sequence.
+func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.HistoryRequest) (protocol.HistoryResponse, error) {
+	res := protocol.HistoryResponse{Messages: []protocol.Entry{}}
+	limit, err := verb.Page(req.Limit)
+	if err == nil && req.Direction != "" && req.Direction != "older" && req.Direction != "newer" {
+		err = im.Bad("direction", "is neither older nor newer")
+	}
+	if err == nil && req.Seq > math.MaxInt64 {
+		err = im.Bad("seq", "is out of range")
+	}
+	p, bad := placeOf(by, req.ConversationID)
+	if err := verb.FirstError(err, bad); err != nil {
+		return res, err
+	}
+	h := store.Stretch{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: req.Seq, Newer: req.Direction == "newer", Limit: limit}
+	if h.After, res.PeerReadSeq, err = c.sees(ctx, p); err != nil {
+		return res, err
+	}
+	if !h.Newer && h.From == 0 {
+		h.From = math.MaxInt64
+	}
+	for len(res.Messages) < limit && !res.Complete {
+		lines, err := c.store.History(ctx, h)
+		if err != nil {
+			return res, im.Internal(err)
+		}
+		res.Complete = len(lines) < h.Limit
+		for _, l := range lines {
+			h.From = l.Seq
+			if visible(l.Audience, by.UserID) && len(res.Messages) < limit {
+				res.Messages = append(res.Messages, protocol.Entry{Seq: l.Seq, Event: l.Body, Read: l.Readers})
+			}
+		}
+	}
+	return res, nil
+}
+
+// visible says whether a person may see a record that is perhaps for some members only.
+func visible(audience, user string) bool {
+	return audience == "" || strings.Contains(audience, " "+user+" ")
+}
+
+// GetMessage reads one message.
+func (c *Chat) GetMessage(ctx context.Context, by verb.Caller, req protocol.MessageRequest) (protocol.MessageResponse, error) {
+	p, err := placeOf(by, req.ConversationID)
+	if err := verb.FirstError(err, im.CheckMessageID(req.MessageID)); err != nil {
+		return protocol.MessageResponse{}, err
+	}
+	m, err := c.find(ctx, p, req.MessageID)
+	if err != nil {
+		return protocol.MessageResponse{}, err
+	}
+	return respond(m.Body, c.store.Now())
+}
+
+// find reads a message that the caller may see.
+func (c *Chat) find(ctx context.Context, p place, id string) (*world.Message, error) {
+	after, _, err := c.sees(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	m, err := c.store.Message(ctx, p.topic(), id)
+	switch {
+	case err != nil:
+		return nil, im.Internal(err)
+	case m == nil || m.Seq <= after || !visible(m.Audience, p.by.UserID) || p.groupID == "" && !p.between(m.Body):
+		return nil, noMessage()
+	}
+	return m, nil
+}
+
+// between says whether a message on the caller's own timeline is of this conversation.
+func (p place) between(body []byte) bool {
+	var m protocol.Message
+	return json.Unmarshal(body, &m) == nil && (m.From == p.peer || m.To == p.peer)
+}
+
+func noMessage() error {
+	return &im.Error{Code: im.CodeNoMessage, Field: "messageID", Message: "there is no message with this messageID in this conversation"}
+}
+
+func respond(body []byte, now int64) (protocol.MessageResponse, error) {
+	res := protocol.MessageResponse{ServerTime: now}
+	if err := json.Unmarshal(body, &res.Message); err != nil {
+		return res, im.Internal(err)
+	}
+	return res, nil
+}
+
+// The pages of a search, and how many words and groups it looks at.
+const (
+	maxFound     = 100
+	defaultFound = 20
+	maxWords     = 10
+	maxGroups    = 1000
+	searchRounds = 20
+)
+
+// Search finds messages in the caller's conversations, the newest first.
+func (c *Chat) Search(ctx context.Context, by verb.Caller, req protocol.SearchRequest) (protocol.SearchResponse, error) {
+	res := protocol.SearchResponse{Found: []protocol.Finding{}}
+	if req.Limit == 0 {
+		req.Limit = defaultFound
+	}
+	list := strings.Fields(strings.ToLower(req.Text))
+	err := im.CheckText("text", req.Text, 256)
+	switch {
+	case err != nil:
+	case len(list) == 0:
+		err = im.Bad("text", "is missing")
+	case len(list) > maxWords:
+		err = im.Bad("text", "has more than 10 words")
+	case req.Limit < 0 || req.Limit > maxFound:
+		err = im.Bad("limit", "is out of range; it is from 1 to 100")
+	case req.Before < 0:
+		err = im.Bad("before", "is negative")
+	case req.From != "":
+		err = im.CheckUserID("from", req.From)
+	}
+	if err != nil {
+		return res, err
+	}
+	where, err := c.searched(ctx, by, req.ConversationID)
+	if err != nil {
+		return res, err
+	}
+	before := req.Before
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	for range searchRounds {
+		found, err := c.store.Search(ctx, list, where, before, maxFound)
+		if err != nil {
+			return res, im.Internal(err)
+		}
+		for _, f := range found {
+			before = f.ID
+			if err := c.addFinding(ctx, by, req, f, &res); err != nil {
+				return res, err
+			}
+			if len(res.Found) == req.Limit {
+				res.Next = before
+				return res, nil
+			}
+		}
+		if len(found) < maxFound {
+			return res, nil
+		}
+	}
+	res.Next = before
+	return res, nil
+}
+
+// searched lists the topics that a search looks in: the caller's own, and their groups'.
+func (c *Chat) searched(ctx context.Context, by verb.Caller, conversationID string) ([]string, error) {
+	if conversationID != "" {
+		p, err := placeOf(by, conversationID)
+		if err == nil && p.groupID != "" {
+			_, _, err = c.membership(ctx, p)
+		}
+		return []string{p.topic()}, err
+	}
+	topics := []string{im.UserTopic(by.UserID)}
+	groups, err := c.store.Joined(ctx, by.UserID, "", maxGroups)
+	if err != nil {
+		return nil, im.Internal(err)
+	}
+	for _, g := range groups {
+		topics = append(topics, im.GroupTopic(g.ID))
+	}
+	return topics, nil
+}
+
+// addFinding adds a message that was found, when the caller may see it and it is what was asked for.
+func (c *Chat) addFinding(ctx context.Context, by verb.Caller, req protocol.SearchRequest, f store.Found, res *protocol.SearchResponse) error {
+	p := place{by: by, groupID: im.TopicGroup(f.Topic)}
+	m, err := c.store.Message(ctx, p.topic(), f.Msg)
+	if err != nil {
+		return im.Internal(err)
+	}
+	if m == nil {
+		return nil
+	}
+	v := protocol.Finding{Seq: m.Seq}
+	if err := json.Unmarshal(m.Body, &v.Message); err != nil {
+		return im.Internal(err)
+	}
+	if p.groupID == "" {
+		if p.peer = v.Message.To; p.peer == by.UserID {
+			p.peer = v.Message.From
+		}
+	}
+	v.ConversationID = p.id()
+	if v.Message.Revoked || req.From != "" && v.Message.From != req.From || req.ConversationID != "" && v.ConversationID != req.ConversationID {
+		return nil
+	}
+	after, _, err := c.sees(ctx, p)
+	if im.CodeOf(err) == im.CodeGroupDenied {
+		return nil // who has left the group meanwhile
+	} else if err != nil {
+		return err
+	}
+	lines, err := c.store.History(ctx, store.Stretch{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: m.Seq - 1, After: after, Newer: true, Limit: 1})
+	if err != nil {
+		return im.Internal(err)
+	}
+	if len(lines) == 1 && lines[0].Seq == m.Seq && visible(m.Audience, by.UserID) {
+		res.Found = append(res.Found, v)
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package chat
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// maxReceipts bounds the messages of one call about receipts.
+const maxReceipts = 30
+
+// receipts is the news of a sender: receipts that come together are told together.
+type receipts struct{ protocol.MessageEvent }
+
+func (r *receipts) JSON() []byte { return verb.Encode(r.MessageEvent) }
+
+// Absorb takes the newer counts of the same group.
+func (r *receipts) Absorb(next world.Body) bool {
+	n, ok := next.(*receipts)
+	if !ok || n.GroupID != r.GroupID || len(r.Receipts)+len(n.Receipts) > maxReceipts {
+		return false
+	}
+	list := append([]protocol.Count(nil), r.Receipts...)
+	for _, c := range n.Receipts {
+		i := 0
+		for i < len(list) && list[i].MessageID != c.MessageID {
+			i++
+		}
+		if i < len(list) {
+			list[i] = c
+		} else {
+			list = append(list, c)
+		}
+	}
+	r.Receipts, r.Time = list, n.Time
+	return true
+}
+
+func checkReceipts(by verb.Caller, req protocol.ReceiptsRequest) (place, error) {
+	err := im.CheckGroupID(req.GroupID)
+	switch {
+	case err != nil:
+	case len(req.MessageIDList) == 0:
+		err = im.Bad("messageIDList", "is empty")
+	case len(req.MessageIDList) > maxReceipts:
+		err = im.Bad("messageIDList", "has more than 30 messages; use several calls")
+	}
+	for _, id := range req.MessageIDList {
+		if err == nil && im.CheckMessageID(id) != nil {
+			err = im.Bad("messageIDList", "names a malformed messageID")
+		}
+	}
+	return place{by: by, groupID: req.GroupID}, err
+}
+
+// SendReceipts tells the senders of messages of a group that the caller has read them.
+func (c *Chat) SendReceipts(by verb.Caller, req protocol.ReceiptsRequest, done func(protocol.ReceiptsResponse, error)) {
+	p, err := checkReceipts(by, req)
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	need := p.need()
+	for _, id := range req.MessageIDList {
+		need.Messages = append(need.Messages, world.MessageKey{Topic: p.topic(), ID: id})
+		need.Receipts = append(need.Receipts, world.Receipt{Topic: p.topic(), ID: id, UserID: by.UserID})
+	}
+	verb.Do(c.store, need, func(w *world.World) (protocol.ReceiptsResponse, error) { return p.receipts(w, req.MessageIDList) }, done)
+}
+
+func (p place) receipts(w *world.World, ids []string) (protocol.ReceiptsResponse, error) {
+	res := protocol.ReceiptsResponse{Receipts: []protocol.Count{}}
+	g, me, err := p.member(w)
+	if err != nil {
+		return res, err
+	}
+	news := map[string]*receipts{}
+	var senders []string
+	for _, id := range ids {
+		m := w.Message(p.topic(), id)
+		if m == nil || m.Seq <= me.Sees(g) || !visible(m.Audience, p.by.UserID) {
+			return res, noMessage()
+		}
+		switch {
+		case m.Flags&world.FlagReceipt == 0:
+			return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageIDList", Message: "the sender of " + id + " did not ask for read receipts"}
+		case m.Sender == p.by.UserID:
+			return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageIDList", Message: id + " is your own message"}
+		}
+		if !w.Receipt(p.topic(), id, p.by.UserID) && m.Flags&world.FlagRevoked == 0 {
+			m.Readers++
+			w.PutMessage(*m)
+			w.PutReceipt(world.Receipt{Topic: p.topic(), ID: id, UserID: p.by.UserID, At: w.Now})
+			if news[m.Sender] == nil {
+				news[m.Sender] = &receipts{protocol.MessageEvent{Type: protocol.TypeReceipt, GroupID: g.ID, Time: w.Now}}
+				senders = append(senders, m.Sender)
+			}
+			news[m.Sender].Receipts = append(news[m.Sender].Receipts, countOf(g, m))
+		}
+		res.Receipts = append(res.Receipts, countOf(g, m))
+	}
+	var topics []string
+	for _, s := range senders {
+		topics = append(topics, im.UserTopic(s))
+	}
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return res, &world.More{Need: world.Need{Topics: missing}}
+	}
+	for i, s := range senders {
+		w.Append(topics[i], world.Draft{Body: news[s]})
+	}
+	return res, nil
+}
+
+// countOf says how many have read a message: of those who are members now, without its sender.
+func countOf(g *im.Group, m *world.Message) protocol.Count {
+	others := int64(g.Members - 1)
+	if m.Audience != "" {
+		others = int64(countNames(m.Audience) - 1)
+	}
+	return protocol.Count{MessageID: m.ID, Read: m.Readers, Unread: max(0, others-m.Readers)}
+}
+
+// countNames counts the names between spaces.
+func countNames(audience string) (n int) {
+	for i := 1; i < len(audience); i++ {
+		if audience[i] == ' ' {
+			n++
+		}
+	}
+	return n
+}
+
+// GetReceipts reads how many have read messages of a group.
+func (c *Chat) GetReceipts(ctx context.Context, by verb.Caller, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse, error) {
+	res := protocol.ReceiptsResponse{Receipts: []protocol.Count{}}
+	p, err := checkReceipts(by, req)
+	if err != nil {
+		return res, err
+	}
+	g, _, err := c.membership(ctx, p)
+	if err != nil {
+		return res, err
+	}
+	for _, id := range req.MessageIDList {
+		m, err := c.find(ctx, p, id)
+		if err != nil {
+			return res, err
+		}
+		res.Receipts = append(res.Receipts, countOf(g, m))
+	}
+	return res, nil
+}
+
+// GetReaders reads a page of those who have, or have not, read a message of the caller's.
+func (c *Chat) GetReaders(ctx context.Context, by verb.Caller, req protocol.ReadersRequest) (protocol.ReadersResponse, error) {
+	res := protocol.ReadersResponse{Readers: []protocol.Reader{}}
+	limit, err := verb.Page(req.Limit)
+	if err := verb.FirstError(err, im.CheckGroupID(req.GroupID), im.CheckMessageID(req.MessageID)); err != nil {
+		return res, err
+	}
+	p := place{by: by, groupID: req.GroupID}
+	m, err := c.find(ctx, p, req.MessageID)
+	if err != nil {
+		return res, err
+	}
+	if m.Sender != by.UserID {
+		return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message sees who has read it"}
+	}
+	var list []store.Reader
+	if req.Unread {
+		list, err = c.store.NonReaders(ctx, req.GroupID, m, req.After, limit)
+	} else {
+		list, err = c.store.Readers(ctx, m.Topic, m.ID, req.After, limit)
+	}
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	for _, r := range list {
+		if visible(m.Audience, r.UserID) {
+			res.Readers = append(res.Readers, protocol.Reader{UserID: r.UserID, Time: r.At})
+		}
+	}
+	if len(list) == limit {
+		res.Next = list[limit-1].UserID
+	}
+	return res, nil
+}

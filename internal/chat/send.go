@@ -1,0 +1,261 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// sending is a message on its way.
+type sending struct {
+	place
+	msg   protocol.Message
+	files []string // that the conversation's people may read from now on
+}
+
+// SendMessage sends a message to a person or a group.
+func (c *Chat) SendMessage(by verb.Caller, req protocol.SendMessageRequest, done func(protocol.SendMessageResponse, error)) {
+	s, err := prepare(by, &req)
+	if err == nil {
+		s.files, err = c.lookAtFile(context.Background(), by, &s.msg.Body)
+	}
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	need := s.need()
+	need.Messages = s.messages(s.msg.MessageID)
+	for _, u := range s.msg.ReceiverList {
+		need.Members = append(need.Members, world.MemberKey{GroupID: s.groupID, UserID: u})
+	}
+	verb.Do(c.store, need, func(w *world.World) (protocol.SendMessageResponse, error) { return c.decideSend(w, s) },
+		func(res protocol.SendMessageResponse, err error) {
+			if err == nil && s.msg.OnlineUserOnly && s.peer != "" {
+				res.Devices = c.presence.Devices(s.peer)
+			}
+			done(res, err)
+		})
+}
+
+// prepare checks what can be checked without looking at the world.
+func prepare(by verb.Caller, req *protocol.SendMessageRequest) (*sending, error) {
+	s := &sending{place: place{by: by, peer: req.UserID, groupID: req.GroupID}}
+	var err error
+	switch {
+	case req.UserID == "" && req.GroupID == "":
+		err = im.Bad("userID", "is missing: give it, or groupID")
+	case req.UserID != "" && req.GroupID != "":
+		err = im.Bad("userID", "excludes groupID: give one of them")
+	case req.UserID == by.UserID && req.GroupID == "":
+		err = im.Bad("userID", "is yourself")
+	case req.GroupID != "":
+		err = im.CheckGroupID(req.GroupID)
+	default:
+		err = im.CheckUserID("userID", req.UserID)
+	}
+	if err = verb.FirstError(err, im.CheckRequestID(req.RequestID)); err != nil {
+		return nil, err
+	}
+	switch {
+	case req.MessageID != "":
+		err = im.CheckMessageID(req.MessageID)
+	case req.RequestID != "":
+		sum := sha256.Sum256([]byte(by.UserID + "\n" + req.RequestID))
+		req.MessageID = "r-" + hex.EncodeToString(sum[:16])
+	default:
+		req.MessageID = uuid.Must(uuid.NewV7()).String()
+	}
+	if err = verb.FirstError(err, checkOptions(&req.MessageOptions, req.GroupID != "")); err != nil {
+		return nil, err
+	}
+	kind, err := kindOf(&req.Body)
+	s.msg = protocol.Message{Type: protocol.TypeMessage, MessageID: req.MessageID, MessageType: kind, From: by.UserID, To: req.UserID, GroupID: req.GroupID,
+		Body: req.Body, MessageOptions: req.MessageOptions}
+	return s, err
+}
+
+// lookAtFile checks that the sender may pass a file on, and fills in what is known of it.
+func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body) ([]string, error) {
+	elem := fileOf(b)
+	if elem == nil {
+		return nil, nil
+	}
+	f, err := c.store.File(ctx, elem.FileID)
+	if err != nil {
+		return nil, im.Internal(err)
+	}
+	kind, _ := kindOf(b)
+	field := string(kind) + ".fileID"
+	if f != nil && f.Owner != by.UserID {
+		may, err := c.store.MayReadFile(ctx, f.ID, by.UserID)
+		if err != nil {
+			return nil, im.Internal(err)
+		}
+		if !may {
+			f = nil
+		}
+	}
+	switch {
+	case f == nil:
+		return nil, &im.Error{Code: im.CodeNoFile, Field: field, Message: "there is no file of yours with this fileID"}
+	case f.Kind != string(kind):
+		return nil, im.Bad(field, "is of a file that was uploaded as "+f.Kind)
+	}
+	elem.Type, elem.Size = f.Type, f.Size
+	if elem.Name == "" {
+		elem.Name = f.Name
+	}
+	files := []string{f.ID}
+	if kind == protocol.Image {
+		elem.Width, elem.Height, elem.ThumbID = f.Width, f.Height, f.Thumb
+	} else if elem.ThumbID != "" {
+		t, err := c.store.File(ctx, elem.ThumbID)
+		if err != nil {
+			return nil, im.Internal(err)
+		}
+		if t == nil || t.Owner != by.UserID || t.Kind != string(protocol.Image) {
+			return nil, &im.Error{Code: im.CodeNoFile, Field: string(kind) + ".thumbID", Message: "there is no image of yours with this thumbID"}
+		}
+	}
+	if elem.ThumbID != "" {
+		files = append(files, elem.ThumbID)
+	}
+	return files, nil
+}
+
+func (c *Chat) decideSend(w *world.World, s *sending) (protocol.SendMessageResponse, error) {
+	m := s.msg
+	m.Time = w.Now
+	res := protocol.SendMessageResponse{MessageID: m.MessageID, ConversationID: s.id(), Time: w.Now}
+	known, err := s.again(w, m)
+	if known != nil || err != nil {
+		if known != nil {
+			res.Seq, res.Time, res.Repeat = known.Seq, known.At, true
+		}
+		return res, err
+	}
+	d := world.Draft{Device: s.by.Origin(), Online: m.OnlineUserOnly, Body: &verb.Event{Value: m}, Message: m.MessageID, Sender: m.From, Flags: flagsOf(&m)}
+	if !m.ExcludeFromSearch {
+		d.Words = words(&m.Body)
+	}
+	if s.groupID != "" {
+		err = s.toGroup(w, &m, d)
+	} else {
+		err = c.toPerson(w, s, &m, d)
+	}
+	if err != nil {
+		return res, err
+	}
+	for _, f := range s.files {
+		for _, k := range s.messages("") {
+			w.GrantFile(world.FileReader{FileID: f, Topic: k.Topic})
+		}
+	}
+	if !m.OnlineUserOnly {
+		res.Seq = w.Head(s.topic()) + 1
+	}
+	return res, nil
+}
+
+// again finds the message when it was sent before; an id that is taken by another is refused.
+func (p place) again(w *world.World, m protocol.Message) (*world.Message, error) {
+	for _, k := range p.messages(m.MessageID) {
+		known := w.Message(k.Topic, k.ID)
+		if known == nil {
+			continue
+		}
+		m.Time = known.At
+		if k.Topic != p.topic() || known.Sender != m.From || known.Version == 0 && !bytes.Equal(known.Body, verb.Encode(m)) {
+			return nil, &im.Error{Code: im.CodeExists, Field: "messageID", Message: "this messageID belongs to another message; choose a new one"}
+		}
+		return known, nil
+	}
+	return nil, nil
+}
+
+func flagsOf(m *protocol.Message) (f world.Flags) {
+	if m.ExcludeLastMessage || len(m.ReceiverList) > 0 {
+		f |= world.FlagNotLast
+	}
+	if m.NeedReadReceipt {
+		f |= world.FlagReceipt
+	}
+	return f
+}
+
+// toPerson appends the message to both timelines, or, when the receiver does not want it, refuses or keeps it back.
+func (c *Chat) toPerson(w *world.World, s *sending, m *protocol.Message, d world.Draft) error {
+	mine, theirs := d, d
+	mine.Peer, theirs.Peer = s.peer, m.From
+	me, them := im.UserTopic(m.From), im.UserTopic(s.peer)
+	side := w.Contact(s.peer, m.From)
+	blocked := side.Blocks()
+	if blocked && !c.opt.DropBlocked {
+		return &im.Error{Code: im.CodeBlocked, Field: "userID", Message: s.peer + " does not take messages from you"}
+	}
+	if !w.HasContact(m.From, s.peer) && !m.OnlineUserOnly {
+		w.PutContact(*w.Contact(m.From, s.peer))
+	}
+	switch {
+	case blocked:
+		mine.Finders = []string{me}
+		w.Append(me, mine)
+		return nil
+	case m.OnlineUserOnly:
+		w.Append(me, mine)
+		w.Append(them, theirs)
+		return nil
+	}
+	mine.Finders, theirs.Words = []string{me, them}, ""
+	if !m.ExcludeUnread {
+		side.Counted++
+		theirs.Ord = side.Counted
+	}
+	w.PutContact(*side)
+	w.AppendPair(me, mine, them, theirs)
+	return nil
+}
+
+// toGroup appends the message to the group's timeline, once, however many hear it.
+func (s *sending) toGroup(w *world.World, m *protocol.Message, d world.Draft) error {
+	g, me, err := s.member(w)
+	if err != nil {
+		return err
+	}
+	if err := g.MaySpeak(me, w.Now); err != nil {
+		return err
+	}
+	rules, _ := im.Rules(g.Type)
+	if err := verb.FirstError(g.Has(rules.Receipts || !m.NeedReadReceipt, "read receipts"), g.Has(rules.Targeted || len(m.ReceiverList) == 0, "messages for some members only")); err != nil {
+		return err
+	}
+	if m.MentionAll && rules.Admins && me.Role < im.RoleAdmin {
+		return &im.Error{Code: im.CodeGroupDenied, Field: "mentionAll", Message: "only the owner and administrators mention everybody"}
+	}
+	for _, u := range m.ReceiverList {
+		if !w.Member(g.ID, u).Present() {
+			return &im.Error{Code: im.CodeGroupDenied, Field: "receiverList", Message: u + " is not a member of this group"}
+		}
+	}
+	d.Peer = world.GroupPeer
+	d.Finders = []string{s.topic()}
+	d.Counts = rules.Unread && !m.ExcludeUnread && len(m.ReceiverList) == 0 && !m.OnlineUserOnly
+	if len(m.ReceiverList) > 0 {
+		d.Audience = " " + m.From + " " + strings.Join(m.ReceiverList, " ") + " "
+	}
+	if d.Counts {
+		me.Own++
+		w.PutMember(*me)
+	}
+	w.Append(s.topic(), d)
+	return nil
+}

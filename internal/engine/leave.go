@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// leaving is an invitation and those of its open invitees who are no longer in the group.
+type leaving struct {
+	invitation invite.Invitation
+	invitees   []*invite.Invitee
+}
+
+// LeaveGroup cancels what people are invited to in a group that they leave.
+func (e *Engine) LeaveGroup(w *world.World, group string, people []string) error {
+	open, err := openOf(w, group, people)
+	if err != nil {
+		return err
+	}
+	return e.leave(w, open)
+}
+
+// EndGroup cancels everything that is open in a group that ends. The group's OpenInGroup must be declared.
+func (e *Engine) EndGroup(w *world.World, group string) error {
+	open, err := openIn(w, group)
+	if err != nil {
+		return err
+	}
+	return e.leave(w, open)
+}
+
+// openOf finds what people are invited to in a group. It asks, all at once, for what is not loaded.
+func openOf(w *world.World, group string, people []string) ([]leaving, error) {
+	var more world.Need
+	var order []string
+	found := map[string]*leaving{}
+	for _, u := range people {
+		k := world.MemberKey{GroupID: group, UserID: u}
+		if !w.HasOpenOfMember(k) {
+			more.OpenOfMember = append(more.OpenOfMember, k)
+		}
+		for _, id := range w.OpenOfMember(k) {
+			v, p := w.Invitation(id), w.Invitee(id, u)
+			if v == nil || p == nil {
+				more.Invitations = append(more.Invitations, id)
+				more.Invitees = append(more.Invitees, world.InviteeKey{InviteID: id, UserID: u})
+				continue
+			}
+			if found[id] == nil {
+				found[id], order = &leaving{invitation: *v}, append(order, id)
+			}
+			found[id].invitees = append(found[id].invitees, p)
+		}
+	}
+	if len(more.OpenOfMember)+len(more.Invitations) > 0 {
+		return nil, &world.More{Need: more}
+	}
+	list := make([]leaving, len(order))
+	for i, id := range order {
+		list[i] = *found[id]
+	}
+	return list, nil
+}
+
+// openIn finds everything that is open in a group. It asks, all at once, for what is not loaded.
+func openIn(w *world.World, group string) ([]leaving, error) {
+	var more world.Need
+	var list []leaving
+	for _, id := range w.OpenInGroup(group) {
+		if !w.HasOpen(id) {
+			more.OpenInvitees = append(more.OpenInvitees, id)
+			continue
+		}
+		list = append(list, leaving{*w.Invitation(id), w.OpenInvitees(id)})
+	}
+	if len(more.OpenInvitees) > 0 {
+		return nil, &world.More{Need: more}
+	}
+	return list, nil
+}
+
+// leave cancels invitees, each invitation once, after asking for all topics that hear of it.
+func (e *Engine) leave(w *world.World, list []leaving) error {
+	changes := make([]invite.Change, len(list))
+	var topics []string
+	for i, l := range list {
+		changes[i] = invite.Leave(l.invitation, l.invitees, w.Now)
+		topics = append(topics, audience(&changes[i].Invitation, names(changes[i].Invitees))...)
+	}
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return &world.More{Need: world.Need{Topics: missing}}
+	}
+	for _, c := range changes {
+		if len(c.Invitees) == 0 {
+			continue
+		}
+		if err := e.end(w, c, verb.Caller{}, protocol.ActionCancel, invite.ReasonLeft, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,329 @@
+// Package files owns uploaded files: where their bytes are, what is known of them, and the links under which they are read.
+//
+// It never decides who is in a conversation: a file is read by its owner and by the people of the conversations it stands in.
+package files
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+	_ "gocloud.dev/blob/memblob" // mem://, for tests
+	_ "gocloud.dev/blob/s3blob"  // s3://bucket, and what speaks its protocol
+	"gocloud.dev/gcerrors"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Options are the choices for files. Dir and Key are needed.
+type Options struct {
+	// Dir holds the files when URL is empty.
+	Dir string
+	// URL says where the files are instead: s3://bucket?region=…, or another of gocloud.dev/blob. Default: in Dir.
+	URL string
+	// Key signs the links.
+	Key []byte
+	// LinkLife is how long a link can be used. Default: 1 h.
+	LinkLife time.Duration
+	// MaxImage, MaxSound, MaxVideo and MaxFile bound uploads, in bytes. Default: 28 MB, 28 MB, 100 MB, 100 MB (SPEC 2).
+	MaxImage, MaxSound, MaxVideo, MaxFile int64
+}
+
+// Files keeps uploaded files.
+type Files struct {
+	store  *store.Store
+	bucket *blob.Bucket
+	opt    Options
+	thumbs chan struct{} // whoever makes a thumbnail holds one of these
+}
+
+// The usual limits.
+const (
+	small = 28 << 20
+	large = 100 << 20
+)
+
+// New opens the place where files are.
+func New(ctx context.Context, s *store.Store, opt Options) (*Files, error) {
+	for _, d := range []struct {
+		to    *int64
+		usual int64
+	}{{&opt.MaxImage, small}, {&opt.MaxSound, small}, {&opt.MaxVideo, large}, {&opt.MaxFile, large}} {
+		if *d.to == 0 {
+			*d.to = d.usual
+		}
+	}
+	if opt.LinkLife == 0 {
+		opt.LinkLife = time.Hour
+	}
+	f := &Files{store: s, opt: opt, thumbs: make(chan struct{}, 2)}
+	var err error
+	if opt.URL != "" {
+		if f.bucket, err = blob.OpenBucket(ctx, opt.URL); err != nil {
+			return nil, fmt.Errorf("files at %s: %w", opt.URL, err)
+		}
+		return f, nil
+	}
+	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("directory of files: %w", err)
+	}
+	f.bucket, err = fileblob.OpenBucket(opt.Dir, &fileblob.Options{Metadata: fileblob.MetadataDontWrite, NoTempDir: true})
+	if err != nil {
+		return nil, fmt.Errorf("directory of files %s: %w", filepath.Clean(opt.Dir), err)
+	}
+	return f, nil
+}
+
+// Close releases the place.
+func (f *Files) Close() error { return f.bucket.Close() }
+
+// Upload is a file on its way in.
+type Upload struct {
+	Kind string // image, sound, video, file
+	Name string
+	Type string // as the sender says
+	Body io.Reader
+}
+
+// Limit is the largest upload of a kind, in bytes; 0 for no kind.
+func (f *Files) Limit(kind string) int64 {
+	switch protocol.MessageType(kind) {
+	case protocol.Image:
+		return f.opt.MaxImage
+	case protocol.Sound:
+		return f.opt.MaxSound
+	case protocol.Video:
+		return f.opt.MaxVideo
+	case protocol.File:
+		return f.opt.MaxFile
+	}
+	return 0
+}
+
+// sniffed is how much of a file says what it is.
+const sniffed = 512
+
+// Put takes a file in. It can be read by its owner, and from the first message on by the people of that conversation.
+func (f *Files) Put(ctx context.Context, by verb.Caller, up Upload) (protocol.UploadResponse, error) {
+	limit := f.Limit(up.Kind)
+	if limit == 0 {
+		return protocol.UploadResponse{}, im.Bad("kind", "is none of image, sound, video, file")
+	}
+	if err := im.CheckText("name", up.Name, 255); err != nil {
+		return protocol.UploadResponse{}, err
+	}
+	head := make([]byte, sniffed)
+	n, err := io.ReadFull(up.Body, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return protocol.UploadResponse{}, unreadable(err)
+	}
+	head = head[:n]
+	if n == 0 {
+		return protocol.UploadResponse{}, im.Bad("body", "is empty: send the bytes of the file")
+	}
+	kind, err := accept(up, head)
+	if err != nil {
+		return protocol.UploadResponse{}, err
+	}
+	file := world.File{ID: "f-" + uuid.NewString(), Owner: by.UserID, Kind: up.Kind, Name: filepath.Base("/" + strings.ReplaceAll(up.Name, "\\", "/")), Type: kind}
+	if up.Name == "" {
+		file.Name = ""
+	}
+	body := io.MultiReader(bytes.NewReader(head), up.Body)
+	if up.Kind == string(protocol.Image) {
+		return f.putImage(ctx, file, body, limit)
+	}
+	if err := f.write(ctx, &file, body, limit); err != nil {
+		return protocol.UploadResponse{}, err
+	}
+	return f.note(file)
+}
+
+func tooLarge(limit int64, kind string) error {
+	return &im.Error{Code: im.CodeTooLong, Field: "body", Message: fmt.Sprintf("the file is over %d bytes, the limit for kind %s", limit, kind)}
+}
+
+func unreadable(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &im.Error{Code: im.CodeTooLong, Field: "body", Message: "the file is over its limit"}
+	}
+	return &im.Error{Code: im.CodeBadParameter, Field: "body", Message: "the upload broke off", Cause: err}
+}
+
+// accept decides whether a file is what it is said to be, and returns its media type. What it is counts, not what it is called.
+func accept(up Upload, head []byte) (string, error) {
+	kind, _, _ := strings.Cut(http.DetectContentType(head), ";")
+	said, _, _ := strings.Cut(up.Type, ";")
+	unknown := kind == "application/octet-stream"
+	switch protocol.MessageType(up.Kind) {
+	case protocol.Image:
+		switch kind {
+		case "image/png", "image/jpeg", "image/gif", "image/webp":
+			return kind, nil
+		}
+		return "", im.Bad("body", "is "+kind+"; an image is PNG, JPEG, GIF or WebP")
+	case protocol.Sound:
+		if strings.HasPrefix(kind, "audio/") || kind == "application/ogg" || kind == "video/mp4" || kind == "video/webm" {
+			return kind, nil
+		}
+		if unknown && strings.HasPrefix(said, "audio/") && len(said) < 100 {
+			return said, nil
+		}
+		return "", im.Bad("body", "is "+kind+", which is no sound; name its type in Content-Type when it is one")
+	case protocol.Video:
+		if strings.HasPrefix(kind, "video/") {
+			return kind, nil
+		}
+		if unknown && strings.HasPrefix(said, "video/") && len(said) < 100 {
+			return said, nil
+		}
+		return "", im.Bad("body", "is "+kind+", which is no video; name its type in Content-Type when it is one")
+	}
+	return kind, nil
+}
+
+// write streams a file to its place, and learns its size and hash on the way.
+func (f *Files) write(ctx context.Context, file *world.File, body io.Reader, limit int64) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // before Close: what is half written is given up
+	w, err := f.bucket.NewWriter(ctx, file.ID, &blob.WriterOptions{ContentType: file.Type})
+	if err != nil {
+		return im.Internal(err)
+	}
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(body, limit+1))
+	if err == nil && n > limit {
+		err = tooLarge(limit, file.Kind)
+	}
+	if err != nil {
+		cancel()
+		_ = w.Close() // it fails because it was given up
+		var e *im.Error
+		if errors.As(err, &e) {
+			return e
+		}
+		return unreadable(err)
+	}
+	if err := w.Close(); err != nil {
+		return im.Internal(err)
+	}
+	file.Size, file.Hash = n, hex.EncodeToString(sum.Sum(nil))
+	return nil
+}
+
+// note writes down what is known of files whose bytes are in their place.
+func (f *Files) note(list ...world.File) (protocol.UploadResponse, error) {
+	done := make(chan error, 1)
+	verb.Do(f.store, world.Need{}, func(w *world.World) (struct{}, error) {
+		for i := range list {
+			list[i].At = w.Now
+			w.PutFile(list[i])
+		}
+		return struct{}{}, nil
+	}, func(_ struct{}, err error) { done <- err })
+	if err := <-done; err != nil {
+		return protocol.UploadResponse{}, err
+	}
+	return view(&list[0]), nil
+}
+
+func view(f *world.File) protocol.UploadResponse {
+	return protocol.UploadResponse{FileID: f.ID, Kind: f.Kind, Name: f.Name, Type: f.Type, Size: f.Size, Hash: f.Hash, Width: f.Width, Height: f.Height, ThumbID: f.Thumb}
+}
+
+// Path is where files are read.
+const Path = "/files/"
+
+// GetFile makes a link to a file for whoever may read it.
+func (f *Files) GetFile(ctx context.Context, by verb.Caller, req protocol.FileRequest) (protocol.FileResponse, error) {
+	var res protocol.FileResponse
+	if req.FileID == "" || len(req.FileID) > 64 {
+		return res, im.Bad("fileID", "is missing or malformed")
+	}
+	file, err := f.store.File(ctx, req.FileID)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	if file != nil && file.Owner != by.UserID {
+		may, err := f.store.MayReadFile(ctx, file.ID, by.UserID)
+		if err != nil {
+			return res, im.Internal(err)
+		}
+		if !may {
+			file = nil
+		}
+	}
+	if file == nil {
+		return res, &im.Error{Code: im.CodeNoFile, Field: "fileID", Message: "there is no file with this fileID that you may read"}
+	}
+	res.UploadResponse = view(file)
+	res.ExpireAt = f.store.Now() + f.opt.LinkLife.Milliseconds()
+	at := strconv.FormatInt(res.ExpireAt, 10)
+	res.URL = Path + file.ID + "?" + url.Values{"expires": {at}, "signature": {f.sign(file.ID, at)}}.Encode()
+	return res, nil
+}
+
+func (f *Files) sign(id, expires string) string {
+	m := hmac.New(sha256.New, f.opt.Key)
+	_, _ = m.Write([]byte("file\n" + id + "\n" + expires))
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+// Get serves a file to whoever has a link that has not expired.
+func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
+	id, q := strings.TrimPrefix(r.URL.Path, Path), r.URL.Query()
+	expires := q.Get("expires")
+	at, err := strconv.ParseInt(expires, 10, 64)
+	if err != nil || !hmac.Equal([]byte(f.sign(id, expires)), []byte(q.Get("signature"))) || at < f.store.Now() {
+		http.Error(w, "this link is not valid, or has expired; ask getFile for a new one", http.StatusForbidden)
+		return
+	}
+	file, err := f.store.File(r.Context(), id)
+	if err == nil && file == nil {
+		http.NotFound(w, r)
+		return
+	}
+	var body *blob.Reader
+	if err == nil {
+		body, err = f.bucket.NewReader(r.Context(), id, nil)
+	}
+	switch {
+	case gcerrors.Code(err) == gcerrors.NotFound:
+		http.NotFound(w, r)
+		return
+	case err != nil:
+		http.Error(w, "the file cannot be read now; try again", http.StatusServiceUnavailable)
+		return
+	}
+	defer body.Close()
+	h := w.Header()
+	h.Set("Content-Type", file.Type)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Cache-Control", "private, max-age=3600")
+	h.Set("ETag", `"`+file.Hash+`"`)
+	if file.Kind == string(protocol.File) {
+		h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(file.Name))
+	}
+	http.ServeContent(w, r, "", time.UnixMilli(file.At), body)
+}

@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/centrifugal/centrifuge"
+
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// presence counts the devices of each user on this node. A device may have two sessions for a moment, when it returned
+// before its old link was known to be dead.
+type presence struct {
+	mu       sync.RWMutex
+	users    map[string]int
+	sessions map[deviceKey]int
+}
+
+type deviceKey struct{ user, device string }
+
+// enter counts a session and reports whether the user has come online.
+func (p *presence) enter(user, device string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.users == nil {
+		p.users, p.sessions = map[string]int{}, map[deviceKey]int{}
+	}
+	k := deviceKey{user, device}
+	if p.sessions[k]++; p.sessions[k] > 1 {
+		return false
+	}
+	p.users[user]++
+	return p.users[user] == 1
+}
+
+// leave reports whether the user has gone offline.
+func (p *presence) leave(user, device string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k := deviceKey{user, device}
+	if p.sessions[k]--; p.sessions[k] > 0 {
+		return false
+	}
+	delete(p.sessions, k)
+	if p.users[user]--; p.users[user] > 0 {
+		return false
+	}
+	delete(p.users, user)
+	return true
+}
+
+func (p *presence) devices(user string) int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.users[user]
+}
+
+// Devices returns how many devices of a user are connected to this node.
+func (g *Gateway) Devices(userID string) int { return g.present.devices(userID) }
+
+// Connected lists the devices of a user that are connected to this node.
+func (g *Gateway) Connected(userID string) []protocol.Device {
+	list := []protocol.Device{}
+	for _, c := range g.node.Hub().UserConnections(userID) {
+		s := g.session(c)
+		if !slices.ContainsFunc(list, func(d protocol.Device) bool { return d.DeviceID == s.DeviceID }) {
+			list = append(list, protocol.Device{DeviceID: s.DeviceID, Platform: s.Platform, ConnectedAt: s.At})
+		}
+	}
+	slices.SortFunc(list, func(a, b protocol.Device) int { return cmp.Compare(a.DeviceID, b.DeviceID) })
+	return list
+}
+
+// Kick ends the connections of a device of a user, or, without one, of all but another, and returns which.
+func (g *Gateway) Kick(userID, deviceID, but string) []string {
+	return g.kick(userID, "this device was sent away", func(s *Session) bool {
+		return s.DeviceID == deviceID || deviceID == "" && s.DeviceID != but
+	})
+}
+
+func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []string {
+	list := []string{}
+	for _, c := range g.node.Hub().UserConnections(userID) {
+		s := g.session(c)
+		if !which(s) {
+			continue
+		}
+		c.Disconnect(centrifuge.Disconnect{Code: protocol.CloseKicked, Reason: reason})
+		if !slices.Contains(list, s.DeviceID) {
+			list = append(list, s.DeviceID)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// makeRoom sends the devices away that the policy does not allow beside a new one.
+func (g *Gateway) makeRoom(s *Session) {
+	const reason = "another device took this one's place"
+	switch g.opt.Policy {
+	case Single:
+		g.kick(s.UserID, reason, func(o *Session) bool { return o.DeviceID != s.DeviceID })
+	case OnePerPlatform:
+		g.kick(s.UserID, reason, func(o *Session) bool { return o.DeviceID != s.DeviceID && o.Platform == s.Platform })
+	}
+}

@@ -1,0 +1,116 @@
+package group
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// apply leaves applications and tells the administrators. Who waits already waits on.
+func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupResponse, error) {
+	if !s.w.HasAdmins(s.ID) {
+		return protocol.GroupResponse{}, &world.More{Need: world.Need{Admins: []string{s.ID}}}
+	}
+	admins := s.w.Admins(s.ID)
+	users := make([]string, len(admins))
+	for i, m := range admins {
+		users[i] = m.UserID
+	}
+	if err := s.hold(users); err != nil {
+		return protocol.GroupResponse{}, err
+	}
+	res := s.respond(nil)
+	res.Applied, res.Repeat = true, true
+	for _, u := range people {
+		if a := s.w.Application(s.ID, u); a != nil && a.State == world.Waiting {
+			continue
+		}
+		res.Repeat = false
+		s.w.PutApplication(world.Application{GroupID: s.ID, UserID: u, Inviter: inviter, Reason: reason, AppliedAt: s.w.Now})
+		for _, admin := range users {
+			s.tellUser(admin, protocol.GroupEvent{Tip: protocol.TipApplication, Members: []string{u}, Reason: reason}, "")
+		}
+	}
+	return res, nil
+}
+
+// AcceptApplication lets an applicant in.
+func (g *Groups) AcceptApplication(by verb.Caller, req protocol.HandleApplicationRequest, done func(protocol.GroupResponse, error)) {
+	g.handle(by, req, true, done)
+}
+
+// RefuseApplication does not let an applicant in.
+func (g *Groups) RefuseApplication(by verb.Caller, req protocol.HandleApplicationRequest, done func(protocol.GroupResponse, error)) {
+	g.handle(by, req, false, done)
+}
+
+func (g *Groups) handle(by verb.Caller, req protocol.HandleApplicationRequest, agreed bool, done func(protocol.GroupResponse, error)) {
+	if err := verb.FirstError(im.CheckUserID("userID", req.UserID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	more := world.Need{Applications: []world.MemberKey{{GroupID: req.GroupID, UserID: req.UserID}}}
+	in(g, by, req.GroupID, []string{req.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
+		if err := s.MayAdminister(s.me); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		a := s.w.Application(s.ID, req.UserID)
+		if a == nil || a.State != world.Waiting {
+			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupParameter, Field: "userID", Message: "no application of " + req.UserID + " waits for an answer"}
+		}
+		present := s.member(req.UserID).Present()
+		if agreed && !present {
+			if err := s.Room(1); err != nil {
+				return protocol.GroupResponse{}, err
+			}
+		}
+		a.State, a.Handler, a.Answer, a.HandledAt = world.Refused, by.UserID, req.Reason, s.w.Now
+		var people []string
+		if agreed {
+			a.State = world.Agreed
+		}
+		s.w.PutApplication(*a)
+		s.tellUser(req.UserID, protocol.GroupEvent{Tip: protocol.TipProcessed, Agreed: agreed, Reason: req.Reason}, "")
+		if agreed && !present {
+			people = []string{req.UserID}
+			how := protocol.TipEnter
+			if a.Inviter != "" {
+				how = protocol.TipInvited
+			}
+			s.enter(people, how)
+		}
+		return s.respond(people), nil
+	}, done)
+}
+
+// ListApplications reads a page of the applications to the groups that the caller administers, also those that are handled.
+func (g *Groups) ListApplications(ctx context.Context, by verb.Caller, req protocol.ApplicationsRequest) (protocol.ApplicationsResponse, error) {
+	var res protocol.ApplicationsResponse
+	limit, err := verb.Page(req.Limit)
+	if err != nil {
+		return res, err
+	}
+	list, err := g.store.Applications(ctx, by.UserID, req.AfterGroup, req.AfterUser, limit)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	res.Applications, res.More = make([]protocol.Application, len(list)), len(list) == limit
+	for i, a := range list {
+		res.Applications[i] = protocol.Application{GroupID: a.GroupID, UserID: a.UserID, Inviter: a.Inviter, Reason: a.Reason, State: stateName(a.State),
+			AppliedAt: a.AppliedAt, Handler: a.Handler, Answer: a.Answer, HandledAt: a.HandledAt}
+	}
+	return res, nil
+}
+
+func stateName(s world.Handling) string {
+	switch s {
+	case world.Agreed:
+		return "agreed"
+	case world.Refused:
+		return "refused"
+	}
+	return "waiting"
+}

@@ -1,0 +1,369 @@
+// Package group owns the verbs of groups: who comes and goes, who rules, what a group is called and keeps.
+//
+// What a type of group allows is decided by the table of package im alone. It never talks to a device.
+package group
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Invitations ends what is open in a group for those who leave it.
+type Invitations interface {
+	LeaveGroup(w *world.World, group string, people []string) error
+	EndGroup(w *world.World, group string) error
+}
+
+// Presence knows how many devices of a person are connected now.
+type Presence interface {
+	Devices(userID string) int
+}
+
+// Groups runs the verbs of groups.
+type Groups struct {
+	store       *store.Store
+	invitations Invitations
+	presence    Presence
+}
+
+// New makes the verbs of groups.
+func New(s *store.Store, i Invitations, p Presence) *Groups {
+	return &Groups{store: s, invitations: i, presence: p}
+}
+
+// scene is a group in a unit of work, with whoever acts in it.
+type scene struct {
+	*im.Group
+	w     *world.World
+	topic string
+	by    verb.Caller
+	me    *im.Member // nil for who never was a member
+}
+
+// tell appends a change to the group's timeline. Those that people see stand in its conversation.
+func (s *scene) tell(e protocol.GroupEvent, seen bool) {
+	s.w.Append(s.topic, s.draft(&e, seen))
+}
+
+func (s *scene) draft(e *protocol.GroupEvent, seen bool) world.Draft {
+	e.Type, e.GroupID, e.From, e.Time = protocol.TypeGroup, s.ID, s.by.UserID, s.w.Now
+	d := world.Draft{Device: s.by.Origin(), Body: &verb.Event{Value: *e}}
+	if seen {
+		d.Peer = world.GroupPeer
+	}
+	return d
+}
+
+// tellUser appends a change to one person's timeline, with a listen order when there is one. All devices of the person hear
+// it, also the acting one, because from here on it hears the group or does not; but who creates a group knows.
+func (s *scene) tellUser(user string, e protocol.GroupEvent, listen string) {
+	d := s.draft(&e, false)
+	d.Listen = listen
+	if e.Tip != protocol.TipCreated {
+		d.Device = ""
+	}
+	s.w.Append(im.UserTopic(user), d)
+}
+
+// member returns a declared member.
+func (s *scene) member(user string) *im.Member { return s.w.Member(s.ID, user) }
+
+// hold asks for what is not declared yet.
+func (s *scene) hold(users []string) error {
+	topics := make([]string, len(users))
+	for i, u := range users {
+		topics[i] = im.UserTopic(u)
+	}
+	if missing := s.w.Missing(topics); len(missing) > 0 {
+		return &world.More{Need: world.Need{Topics: missing}}
+	}
+	return nil
+}
+
+// in runs an action on a group and the named people in it. When the action returns nil the group is put as it left it.
+func in[R any](g *Groups, by verb.Caller, id string, people []string, more world.Need, decide func(*scene) (R, error), done func(R, error)) {
+	if err := im.CheckGroupID(id); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	need := more
+	need.Topics = append(need.Topics, im.GroupTopic(id))
+	need.Groups = append(need.Groups, id)
+	if by.UserID != "" {
+		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: by.UserID})
+	}
+	for _, u := range people {
+		need.Topics = append(need.Topics, im.UserTopic(u))
+		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: u})
+	}
+	verb.Do(g.store, need, func(w *world.World) (res R, err error) {
+		s := &scene{Group: w.Group(id), w: w, topic: im.GroupTopic(id), by: by}
+		if err := s.Exists(); err != nil {
+			return res, err
+		}
+		s.me = w.Member(id, by.UserID)
+		if by.Server && by.UserID == "" {
+			s.me = &im.Member{GroupID: id, Role: im.RoleServer}
+		}
+		if res, err = decide(s); err != nil {
+			return res, err
+		}
+		w.PutGroup(*s.Group)
+		return res, nil
+	}, done)
+}
+
+// respond makes the answer to most verbs.
+func (s *scene) respond(people []string) protocol.GroupResponse {
+	return protocol.GroupResponse{Group: View(s.Group), MemberList: people, ServerTime: s.w.Now}
+}
+
+// View is a group as anybody may see it.
+func View(g *im.Group) protocol.Group {
+	return protocol.Group{GroupID: g.ID, Type: string(g.Type), GroupInfo: viewInfo(g.Info), Owner: g.Owner, Members: g.Members,
+		MaxMembers: g.MaxMembers, AllMuted: g.Muted, CreatedAt: g.CreatedAt}
+}
+
+func viewInfo(i im.GroupInfo) protocol.GroupInfo {
+	return protocol.GroupInfo{Name: i.Name, Introduction: i.Introduction, Notification: i.Notification, FaceURL: i.FaceURL, CustomInfo: i.Custom,
+		JoinOption: string(i.Join), InviteOption: string(i.Invite)}
+}
+
+func infoOf(i protocol.GroupInfo) im.GroupInfo {
+	return im.GroupInfo{Name: i.Name, Introduction: i.Introduction, Notification: i.Notification, FaceURL: i.FaceURL, Custom: i.CustomInfo,
+		Join: im.Way(i.JoinOption), Invite: im.Way(i.InviteOption)}
+}
+
+// CreateGroup creates a group with the caller as owner.
+func (g *Groups) CreateGroup(by verb.Caller, req protocol.CreateGroupRequest, done func(protocol.GroupResponse, error)) {
+	if req.GroupID == "" {
+		req.GroupID = "g-" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	}
+	if err := verb.FirstError(im.CheckGroupID(req.GroupID), verb.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, true)); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	id := req.GroupID
+	people := without(req.MemberList, by.UserID)
+	need := world.Need{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id}, Members: []world.MemberKey{{GroupID: id, UserID: by.UserID}}}
+	for _, u := range people {
+		need.Topics = append(need.Topics, im.UserTopic(u))
+		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: u})
+	}
+	verb.Do(g.store, need, func(w *world.World) (protocol.GroupResponse, error) {
+		if w.Group(id) != nil {
+			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupIDTaken, Field: "groupID", Message: "this groupID is taken"}
+		}
+		made, err := newGroup(id, req.Type, by.UserID, req.MaxMembers, infoOf(req.GroupInfo), w.Now)
+		if err == nil {
+			err = made.Room(1 + len(people))
+		}
+		if err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		s := &scene{Group: &made, w: w, topic: im.GroupTopic(id), by: by}
+		s.found(im.RoleOwner, by.UserID, "")
+		s.tellUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, world.ListenTo(s.topic, w.Head(s.topic)))
+		s.enter(people, protocol.TipInvited)
+		w.PutGroup(made)
+		return s.respond(people), nil
+	}, done)
+}
+
+func newGroup(id, kind, owner string, limit int, info im.GroupInfo, now int64) (im.Group, error) {
+	made, err := im.NewGroup(id, im.GroupType(kind), owner, info, now)
+	if err != nil {
+		return made, err
+	}
+	rules, _ := im.Rules(made.Type)
+	if limit < 0 || rules.MaxMembers > 0 && limit > rules.MaxMembers {
+		return made, &im.Error{Code: im.CodeGroupParameter, Field: "maxMembers", Message: "maxMembers is out of range for a group of this type"}
+	}
+	made.MaxMembers = limit
+	return made, nil
+}
+
+// found makes somebody a member from the beginning.
+func (s *scene) found(role im.Role, user, card string) {
+	s.Members++
+	s.w.PutMember(s.fresh(user, role, card))
+}
+
+// fresh is a member whose side of the conversation begins now.
+func (s *scene) fresh(user string, role im.Role, card string) im.Member {
+	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.w.Now, JoinedSeq: s.w.Head(s.topic), NameCard: card}
+	m.ReadSeq, m.ReadOrd = m.JoinedSeq, s.w.Counted(s.topic)
+	return m
+}
+
+// enter makes people members and tells the group and each of them.
+func (s *scene) enter(people []string, how protocol.Tip) {
+	if len(people) == 0 {
+		return
+	}
+	listen := world.ListenTo(s.topic, s.w.Head(s.topic))
+	if rules, _ := im.Rules(s.Type); rules.AnnounceMoves {
+		s.tell(protocol.GroupEvent{Tip: how, Members: people}, true)
+	}
+	for _, u := range people {
+		s.found(im.RoleMember, u, "")
+		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
+	}
+}
+
+// JoinGroup brings the caller into a group, or leaves an application.
+func (g *Groups) JoinGroup(by verb.Caller, req protocol.JoinGroupRequest, done func(protocol.GroupResponse, error)) {
+	if err := im.CheckText("reason", req.Reason, maxReason); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	more := world.Need{Applications: []world.MemberKey{{GroupID: req.GroupID, UserID: by.UserID}}}
+	in(g, by, req.GroupID, []string{by.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
+		way, err := s.MayJoin(s.me, s.w.Now)
+		if err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if way == im.WayApproval {
+			return s.apply([]string{by.UserID}, "", req.Reason)
+		}
+		s.enter([]string{by.UserID}, protocol.TipEnter)
+		return s.respond([]string{by.UserID}), nil
+	}, done)
+}
+
+// InviteUserToGroup brings people into a group, or leaves applications for them.
+func (g *Groups) InviteUserToGroup(by verb.Caller, req protocol.GroupMembersRequest, done func(protocol.GroupResponse, error)) {
+	if err := verb.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	var more world.Need
+	for _, u := range req.MemberList {
+		more.Applications = append(more.Applications, world.MemberKey{GroupID: req.GroupID, UserID: u})
+	}
+	in(g, by, req.GroupID, req.MemberList, more, func(s *scene) (protocol.GroupResponse, error) {
+		var people []string
+		for _, u := range req.MemberList {
+			if !s.member(u).Present() {
+				people = append(people, u)
+			}
+		}
+		way, err := s.MayAdd(s.me, len(people))
+		if err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if way == im.WayApproval && len(people) > 0 {
+			return s.apply(people, by.UserID, "")
+		}
+		s.enter(people, protocol.TipInvited)
+		return s.respond(people), nil
+	}, done)
+}
+
+// QuitGroup takes the caller out of a group.
+func (g *Groups) QuitGroup(by verb.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
+	in(g, by, req.GroupID, []string{by.UserID}, world.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		if err := s.MayQuit(s.me); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if s.me.Role == im.RoleOwner {
+			s.Owner = "" // a Work group goes on without one
+		}
+		return s.respond([]string{by.UserID}), g.exit(s, []string{by.UserID}, protocol.GroupEvent{Tip: protocol.TipLeave}, 0)
+	}, done)
+}
+
+// KickGroupMember removes people from a group.
+func (g *Groups) KickGroupMember(by verb.Caller, req protocol.KickRequest, done func(protocol.GroupResponse, error)) {
+	err := verb.FirstError(verb.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false), im.CheckText("reason", req.Reason, maxReason))
+	if err == nil && (req.Duration < 0 || req.Duration > im.MaxMuteSeconds) {
+		err = im.Bad("duration", "is out of range; it is seconds from 0 to a year")
+	}
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	in(g, by, req.GroupID, req.MemberList, world.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		var people []string
+		for _, u := range req.MemberList {
+			m := s.member(u)
+			if err := s.MayRule(s.me, m); err != nil {
+				return protocol.GroupResponse{}, err
+			}
+			if m.Present() {
+				people = append(people, u)
+			}
+		}
+		return s.respond(people), g.exit(s, people, protocol.GroupEvent{Tip: protocol.TipKicked, Reason: req.Reason}, req.Duration*1000)
+	}, done)
+}
+
+// exit ends memberships, cancels what the people were invited to in the group, and tells the group and each of them.
+func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned int64) error {
+	if len(people) == 0 {
+		return nil
+	}
+	if err := g.invitations.LeaveGroup(s.w, s.ID, people); err != nil {
+		return err
+	}
+	for _, u := range people {
+		m := s.member(u)
+		m.Gone, m.Role, m.NameCard, m.Marks = true, im.RoleMember, "", 0
+		if banned > 0 {
+			m.BannedUntil = s.w.Now + banned
+		}
+		s.w.PutMember(*m)
+		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, world.StopListening(s.topic))
+	}
+	e.Members = people
+	s.tell(e, true)
+	s.Members -= len(people)
+	return nil
+}
+
+// DismissGroup ends a group and everything open in it.
+func (g *Groups) DismissGroup(by verb.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
+	in(g, by, req.GroupID, nil, world.Need{AllMembers: []string{req.GroupID}, OpenInGroup: []string{req.GroupID}}, func(s *scene) (protocol.GroupResponse, error) {
+		if err := s.MayDismiss(s.me); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		roster := s.w.Roster(s.ID)
+		users := make([]string, len(roster))
+		for i, m := range roster {
+			users[i] = m.UserID
+		}
+		if err := s.hold(users); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if err := g.invitations.EndGroup(s.w, s.ID); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		for _, m := range roster {
+			m.Gone = true
+			s.w.PutMember(m)
+			s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, world.StopListening(s.topic))
+		}
+		s.Members, s.Dismissed = 0, true
+		return s.respond(nil), nil
+	}, done)
+}
+
+// maxReason is the limit of a reason, in bytes.
+const maxReason = 256
+
+func without(users []string, user string) []string {
+	var list []string
+	for _, u := range users {
+		if u != user {
+			list = append(list, u)
+		}
+	}
+	return list
+}

@@ -1,0 +1,106 @@
+package group
+
+import (
+	"fmt"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// The limits of one import.
+const (
+	maxImportGroups  = 100
+	maxImportMembers = 10_000
+)
+
+// Import creates groups as they were elsewhere, for app servers. All of them come into being, or none.
+func (g *Groups) Import(by verb.Caller, req protocol.ImportGroupsRequest, done func(protocol.ImportResponse, error)) {
+	need, err := checkImport(req)
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	verb.Do(g.store, need, func(w *world.World) (protocol.ImportResponse, error) {
+		var res protocol.ImportResponse
+		for i := range req.Groups {
+			r := &req.Groups[i]
+			if w.Group(r.GroupID) != nil {
+				res.Existing = append(res.Existing, r.GroupID)
+				continue
+			}
+			if err := importOne(w, by, r); err != nil {
+				return res, err
+			}
+			res.Imported++
+		}
+		return res, nil
+	}, done)
+}
+
+func checkImport(req protocol.ImportGroupsRequest) (need world.Need, err error) {
+	switch {
+	case len(req.Groups) == 0:
+		return need, im.Bad("groups", "is empty")
+	case len(req.Groups) > maxImportGroups:
+		return need, im.Bad("groups", "has more than 100 groups; use several calls")
+	}
+	seen, members := map[string]bool{}, 0
+	for i, r := range req.Groups {
+		if im.CheckGroupID(r.GroupID) != nil || seen[r.GroupID] {
+			return need, &im.Error{Code: im.CodeBadGroupID, Field: "groups", Message: fmt.Sprintf("groups: the groupID of number %d is missing, malformed or given twice", i)}
+		}
+		seen[r.GroupID] = true
+		people := []string{r.Owner}
+		for _, m := range r.Members {
+			if m.Role != 0 && m.Role != int(im.RoleMember) && m.Role != int(im.RoleAdmin) {
+				return need, im.Bad("groups", fmt.Sprintf("gives %s in %s the role %d; it is 200 or 300", m.UserID, r.GroupID, m.Role))
+			}
+			if err := im.CheckText("groups", m.NameCard, im.MaxNameCard); err != nil {
+				return need, err
+			}
+			people = append(people, m.UserID)
+		}
+		if members += len(people); members > maxImportMembers {
+			return need, im.Bad("groups", "has more than 10000 members together; use several calls")
+		}
+		if err := verb.CheckPeople("groups", people, maxImportMembers, false); err != nil {
+			return need, err
+		}
+		need.Groups = append(need.Groups, r.GroupID)
+		need.Topics = append(need.Topics, im.GroupTopic(r.GroupID))
+		for _, u := range people {
+			need.Topics = append(need.Topics, im.UserTopic(u))
+		}
+	}
+	return need, nil
+}
+
+func importOne(w *world.World, by verb.Caller, r *protocol.ImportGroup) error {
+	at := w.Now
+	if r.CreatedAt > 0 && r.CreatedAt < at {
+		at = r.CreatedAt
+	}
+	made, err := newGroup(r.GroupID, r.Type, r.Owner, r.MaxMembers, infoOf(r.GroupInfo), at)
+	if err == nil {
+		err = made.Room(1 + len(r.Members))
+	}
+	if err != nil {
+		return err
+	}
+	s := &scene{Group: &made, w: w, topic: im.GroupTopic(r.GroupID), by: by}
+	s.found(im.RoleOwner, r.Owner, "")
+	listen := world.ListenTo(s.topic, w.Head(s.topic))
+	s.tellUser(r.Owner, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
+	for _, m := range r.Members {
+		role := im.RoleMember
+		if m.Role != 0 {
+			role = im.Role(m.Role)
+		}
+		s.found(role, m.UserID, m.NameCard)
+		s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
+	}
+	w.PutGroup(made)
+	return nil
+}

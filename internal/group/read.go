@@ -1,0 +1,202 @@
+package group
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// maxGroups bounds the groups of one getGroupsInfo.
+const maxGroups = 100
+
+// GetGroup reads a group.
+func (g *Groups) GetGroup(ctx context.Context, _ verb.Caller, req protocol.GroupRequest) (protocol.GroupResponse, error) {
+	if err := im.CheckGroupID(req.GroupID); err != nil {
+		return protocol.GroupResponse{}, err
+	}
+	v, err := g.store.Group(ctx, req.GroupID)
+	if err != nil {
+		return protocol.GroupResponse{}, im.Internal(err)
+	}
+	if err := v.Exists(); err != nil {
+		return protocol.GroupResponse{}, err
+	}
+	return protocol.GroupResponse{Group: View(v), ServerTime: g.store.Now()}, nil
+}
+
+// GetGroups reads several groups.
+func (g *Groups) GetGroups(ctx context.Context, _ verb.Caller, req protocol.GroupsRequest) (protocol.GroupsResponse, error) {
+	res := protocol.GroupsResponse{Groups: []protocol.Group{}}
+	switch {
+	case len(req.GroupIDList) == 0:
+		return res, im.Bad("groupIDList", "is empty")
+	case len(req.GroupIDList) > maxGroups:
+		return res, im.Bad("groupIDList", "has more than 100 groups")
+	}
+	for _, id := range req.GroupIDList {
+		if im.CheckGroupID(id) != nil {
+			return res, &im.Error{Code: im.CodeBadGroupID, Field: "groupIDList", Message: "groupIDList names no valid group"}
+		}
+		v, err := g.store.Group(ctx, id)
+		if err != nil {
+			return res, im.Internal(err)
+		}
+		if v.Exists() == nil {
+			res.Groups = append(res.Groups, View(v))
+		}
+	}
+	return res, nil
+}
+
+// visible checks that the caller may read what the members of a group read.
+func (g *Groups) visible(ctx context.Context, by verb.Caller, id string) (*im.Group, error) {
+	if err := im.CheckGroupID(id); err != nil {
+		return nil, err
+	}
+	v, err := g.store.Group(ctx, id)
+	if err != nil {
+		return nil, im.Internal(err)
+	}
+	if by.Server && by.UserID == "" {
+		return v, v.Exists()
+	}
+	me, err := g.store.Member(ctx, id, by.UserID)
+	if err != nil {
+		return nil, im.Internal(err)
+	}
+	return v, v.MayRead(me)
+}
+
+// ListMembers reads a page of a group's members, for members.
+func (g *Groups) ListMembers(ctx context.Context, by verb.Caller, req protocol.PageRequest) (protocol.MembersResponse, error) {
+	limit, err := verb.Page(req.Limit)
+	if err != nil {
+		return protocol.MembersResponse{}, err
+	}
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+		return protocol.MembersResponse{}, err
+	}
+	list, err := g.store.Members(ctx, req.GroupID, req.After, limit)
+	return viewMembers(list, limit, err)
+}
+
+// SearchMembers reads a page of the members whose name card or id contains a text.
+func (g *Groups) SearchMembers(ctx context.Context, by verb.Caller, req protocol.SearchMembersRequest) (protocol.MembersResponse, error) {
+	limit, err := verb.Page(req.Limit)
+	if err := verb.FirstError(err, checkSearch(req.Text)); err != nil {
+		return protocol.MembersResponse{}, err
+	}
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+		return protocol.MembersResponse{}, err
+	}
+	list, err := g.store.FindMembers(ctx, req.GroupID, req.Text, req.After, limit)
+	return viewMembers(list, limit, err)
+}
+
+func checkSearch(text string) error {
+	if text == "" {
+		return im.Bad("text", "is missing")
+	}
+	return im.CheckText("text", text, 256)
+}
+
+// GetMembers reads named members of a group. Who is none is left out.
+func (g *Groups) GetMembers(ctx context.Context, by verb.Caller, req protocol.GroupMembersRequest) (protocol.MembersResponse, error) {
+	var res protocol.MembersResponse
+	if err := verb.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
+		return res, err
+	}
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+		return res, err
+	}
+	var list []im.Member
+	for _, u := range req.MemberList {
+		m, err := g.store.Member(ctx, req.GroupID, u)
+		if err != nil {
+			return res, im.Internal(err)
+		}
+		if m.Present() {
+			list = append(list, *m)
+		}
+	}
+	return viewMembers(list, len(list)+1, nil)
+}
+
+func viewMembers(list []im.Member, limit int, err error) (protocol.MembersResponse, error) {
+	res := protocol.MembersResponse{Members: make([]protocol.Member, len(list))}
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	for i, m := range list {
+		v := protocol.Member{UserID: m.UserID, Role: int(m.Role), JoinedAt: m.JoinedAt, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil}
+		for bit := range 32 {
+			if m.Marks&(1<<bit) != 0 {
+				v.Marks = append(v.Marks, bit+1)
+			}
+		}
+		res.Members[i] = v
+	}
+	if len(list) == limit {
+		res.Next = list[limit-1].UserID
+	}
+	return res, nil
+}
+
+// ListGroups reads a page of the caller's groups.
+func (g *Groups) ListGroups(ctx context.Context, by verb.Caller, req protocol.JoinedRequest) (protocol.JoinedResponse, error) {
+	limit, err := verb.Page(req.Limit)
+	if err != nil {
+		return protocol.JoinedResponse{}, err
+	}
+	list, err := g.store.Joined(ctx, by.UserID, req.After, limit)
+	return viewGroups(list, limit, err)
+}
+
+// SearchGroups reads a page of the caller's groups whose name or id contains a text.
+func (g *Groups) SearchGroups(ctx context.Context, by verb.Caller, req protocol.SearchGroupsRequest) (protocol.JoinedResponse, error) {
+	limit, err := verb.Page(req.Limit)
+	if err := verb.FirstError(err, checkSearch(req.Text)); err != nil {
+		return protocol.JoinedResponse{}, err
+	}
+	list, err := g.store.FindGroups(ctx, by.UserID, req.Text, req.After, limit)
+	return viewGroups(list, limit, err)
+}
+
+func viewGroups(list []im.Group, limit int, err error) (protocol.JoinedResponse, error) {
+	res := protocol.JoinedResponse{Groups: make([]protocol.Group, len(list))}
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	for i := range list {
+		res.Groups[i] = View(&list[i])
+	}
+	if len(list) == limit {
+		res.Next = list[limit-1].ID
+	}
+	return res, nil
+}
+
+// OnlineCount counts the members who have a connected device.
+func (g *Groups) OnlineCount(ctx context.Context, by verb.Caller, req protocol.GroupRequest) (protocol.OnlineCountResponse, error) {
+	var res protocol.OnlineCountResponse
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+		return res, err
+	}
+	for after := ""; ; {
+		list, err := g.store.Members(ctx, req.GroupID, after, verb.MaxPage)
+		if err != nil {
+			return res, im.Internal(err)
+		}
+		for _, m := range list {
+			if g.presence.Devices(m.UserID) > 0 {
+				res.Online++
+			}
+			after = m.UserID
+		}
+		if len(list) < verb.MaxPage {
+			return res, nil
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package people
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// presence is the queue of people who came or went. It has no bound of its own, because each person stands in it once.
+type presence struct {
+	mu    sync.Mutex
+	moved map[string]struct{}
+	some  chan struct{}
+}
+
+func newPresence() *presence {
+	return &presence{moved: map[string]struct{}{}, some: make(chan struct{}, 1)}
+}
+
+// Moved notes that the first device of a user connected or the last one went. It does not block.
+func (p *People) Moved(user string) {
+	q := p.presence
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.moved[user] = struct{}{}
+	select {
+	case q.some <- struct{}{}:
+	default: // it is known that there is something
+	}
+}
+
+func (q *presence) take() map[string]struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	moved := q.moved
+	q.moved = map[string]struct{}{}
+	return moved
+}
+
+// Run tells the subscribers of presence who came and went, until ctx ends. heard says whether anybody reads a topic here.
+func (p *People) Run(ctx context.Context, heard func(topic string) bool, announce func([]world.Record)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.presence.some:
+		}
+		for user := range p.presence.take() {
+			topic := im.StatusTopic(user)
+			if !heard(topic) {
+				continue
+			}
+			s, err := p.status(ctx, user)
+			if err != nil {
+				continue // the next move tells it
+			}
+			announce([]world.Record{{Topic: topic, Body: verb.Encode(statusEvent(s, p.store.Now()))}})
+		}
+	}
+}
+
+func statusEvent(s protocol.UserStatus, now int64) protocol.PersonEvent {
+	return protocol.PersonEvent{Type: protocol.TypeStatus, UserID: s.UserID, Status: &s, Time: now}
+}
+
+// status is whether a user is online, and their custom status.
+func (p *People) status(ctx context.Context, user string) (protocol.UserStatus, error) {
+	s := protocol.UserStatus{UserID: user, Status: p.online(user)}
+	person, err := p.store.Person(ctx, user)
+	if err != nil {
+		return s, im.Internal(err)
+	}
+	if person != nil {
+		s.CustomStatus = person.Status
+	}
+	return s, nil
+}
+
+func (p *People) online(user string) string {
+	if p.sessions.Devices(user) > 0 {
+		return protocol.StatusOnline
+	}
+	return protocol.StatusOffline
+}
+
+func (p *People) statuses(ctx context.Context, users []string) ([]protocol.UserStatus, error) {
+	list := make([]protocol.UserStatus, 0, len(users))
+	for _, u := range users {
+		s, err := p.status(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// GetStatus reads whether people are online.
+func (p *People) GetStatus(ctx context.Context, _ verb.Caller, req protocol.UsersRequest) (protocol.StatusResponse, error) {
+	if err := verb.CheckPeople("userIDList", req.UserIDList, maxUsers, false); err != nil {
+		return protocol.StatusResponse{}, err
+	}
+	list, err := p.statuses(ctx, req.UserIDList)
+	return protocol.StatusResponse{Statuses: list}, err
+}
+
+// Followed reads the statuses of those whose presence a user has subscribed to.
+func (p *People) Followed(ctx context.Context, user string) ([]protocol.UserStatus, error) {
+	list, err := p.store.Follows(ctx, user)
+	if err != nil {
+		return nil, im.Internal(err)
+	}
+	return p.statuses(ctx, list)
+}
+
+// SetSelfStatus sets the caller's custom status.
+func (p *People) SetSelfStatus(by verb.Caller, req protocol.SetSelfStatusRequest, done func(protocol.StatusResponse, error)) {
+	if err := im.CheckText("customStatus", req.CustomStatus, maxStatus); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	change(p, by, func(w *world.World, me *world.Person) (protocol.StatusResponse, *protocol.PersonEvent, error) {
+		topic := im.StatusTopic(by.UserID)
+		if missing := w.Missing([]string{topic}); len(missing) > 0 {
+			return protocol.StatusResponse{}, nil, &world.More{Need: world.Need{Topics: missing}}
+		}
+		me.Status = req.CustomStatus
+		s := protocol.UserStatus{UserID: by.UserID, Status: p.online(by.UserID), CustomStatus: me.Status}
+		w.Append(topic, world.Draft{Online: true, Body: &verb.Event{Value: statusEvent(s, w.Now)}})
+		return protocol.StatusResponse{Statuses: []protocol.UserStatus{s}}, &protocol.PersonEvent{Status: &s}, nil
+	}, done)
+}
+
+// Subscribe makes all devices of the caller hear who of some people comes and goes, also after a reconnect.
+func (p *People) Subscribe(by verb.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
+	err := verb.CheckPeople("userIDList", req.UserIDList, maxUsers, false)
+	var have []string
+	if err == nil {
+		if have, err = p.store.Follows(context.Background(), by.UserID); err == nil && len(have)+len(req.UserIDList) > maxFollows {
+			err = &im.Error{Code: im.CodeTooMany, Field: "userIDList", Message: fmt.Sprintf("you have subscribed to %d of at most %d people", len(have), maxFollows)}
+		}
+	}
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	list, err := p.statuses(context.Background(), req.UserIDList)
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	p.follow(by, req.UserIDList, true, func(err error) {
+		for i := range list { // who came or went meanwhile
+			list[i].Status = p.online(list[i].UserID)
+		}
+		done(protocol.StatusResponse{Statuses: list}, err)
+	})
+}
+
+// Unsubscribe ends subscriptions: those named, or all.
+func (p *People) Unsubscribe(by verb.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
+	err := verb.CheckPeople("userIDList", req.UserIDList, maxUsers, true)
+	if err == nil && len(req.UserIDList) == 0 {
+		req.UserIDList, err = p.store.Follows(context.Background(), by.UserID)
+	}
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	p.follow(by, req.UserIDList, false, func(err error) { done(protocol.StatusResponse{Statuses: []protocol.UserStatus{}}, err) })
+}
+
+// follow begins or ends subscriptions; the order to listen travels with the record.
+func (p *People) follow(by verb.Caller, users []string, on bool, done func(error)) {
+	topic := im.UserTopic(by.UserID)
+	need := world.Need{Topics: []string{topic}}
+	for _, u := range users {
+		need.Follows = append(need.Follows, world.ContactKey{UserID: by.UserID, Peer: u})
+	}
+	verb.Do(p.store, need, func(w *world.World) (struct{}, error) {
+		for _, u := range users {
+			if w.Follow(by.UserID, u) == on {
+				continue
+			}
+			w.PutFollow(world.Follow{UserID: by.UserID, Target: u, Gone: !on})
+			e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Followed: []string{u}, Time: w.Now}
+			order := world.ListenTo(im.StatusTopic(u), 0)
+			if !on {
+				e.Followed, e.Left, order = nil, e.Followed, world.StopListening(im.StatusTopic(u))
+			}
+			w.Append(topic, world.Draft{Device: by.Origin(), Listen: order, Body: &verb.Event{Value: e}})
+		}
+		return struct{}{}, nil
+	}, func(_ struct{}, err error) { done(err) })
+}

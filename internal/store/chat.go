@@ -1,0 +1,260 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+func chatReads() []string {
+	return []string{
+		qOlder, qNewer, qMessage, qCountedUpTo, qPairUpTo, qOwnUpTo, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
+		qBlocked, qApplications, qExtra, qPerson, qFollows, qFile, qMayReadFile, qSearch, qFindGroups, qFindMembers, qStale,
+	}
+}
+
+// What is read of messages and people.
+const (
+	historyColumns = "SELECT r.seq, r.at, r.body, r.msg, r.flags, r.readers, r.audience FROM record r WHERE r.topic = $1 AND r.peer = $2 AND r.peer <> '' "
+	notDeleted     = " AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = $5 AND d.topic = r.topic AND d.seq = r.seq) ORDER BY r.seq "
+
+	qOlder   = historyColumns + "AND r.seq < $3 AND r.seq > $4" + notDeleted + "DESC LIMIT $6"
+	qNewer   = historyColumns + "AND r.seq > $3 AND r.seq > $4" + notDeleted + "LIMIT $6"
+	qMessage = "SELECT " + world.MessageColumns + " FROM record WHERE topic = $1 AND msg = $2 AND msg <> ''"
+
+	qCountedUpTo = "SELECT ord FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND ord > 0 ORDER BY seq DESC LIMIT 1"
+	qPairUpTo    = "SELECT pair FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND pair > 0 ORDER BY seq DESC LIMIT 1"
+	qOwnUpTo     = "SELECT count(*) FROM record WHERE topic = $1 AND seq > $2 AND seq <= $3 AND ord > 0 AND sender = $4"
+
+	// last finds the last record of a conversation that is to be shown as such; FlagNotLast is 2.
+	lastOf = `LEFT JOIN record r ON r.topic = t.name AND r.seq = (SELECT l.seq FROM record l WHERE l.topic = t.name AND l.peer = c.peer AND l.peer <> ''
+		AND l.flags / 2 % 2 = 0 AND l.seq > c.cleared_seq AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = c.user_id AND d.topic = l.topic AND d.seq = l.seq)
+		ORDER BY l.seq DESC LIMIT 1)`
+	lastColumns = "t.head, t.counted, coalesce(r.seq, 0), coalesce(r.at, 0), coalesce(r.body, '')"
+
+	qContact    = "SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2"
+	qContacts   = "SELECT c.*, " + lastColumns + " FROM (SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1) c JOIN topic t ON t.name = 'user:' || $1 " + lastOf
+	qGroupSides = "SELECT c.*, " + world.GroupColumns + ", " + lastColumns + " FROM (SELECT " + world.MemberColumns +
+		", '*' AS peer FROM member WHERE user_id = $1 AND gone = 0) c JOIN grp g ON g.id = c.group_id JOIN topic t ON t.name = 'group:' || c.group_id " + lastOf
+
+	qContactSide = "SELECT c.*, " + lastColumns + " FROM (SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2) c JOIN topic t ON t.name = 'user:' || $1 " + lastOf
+	qGroupSide   = "SELECT c.*, " + world.GroupColumns + ", " + lastColumns + " FROM (SELECT " + world.MemberColumns +
+		", '*' AS peer FROM member WHERE user_id = $1 AND group_id = $2 AND gone = 0) c JOIN grp g ON g.id = c.group_id JOIN topic t ON t.name = 'group:' || c.group_id " + lastOf
+
+	qReaders    = "SELECT user_id, at FROM receipt WHERE topic = $1 AND msg = $2 AND user_id > $3 ORDER BY user_id LIMIT $4"
+	qNonReaders = `SELECT m.user_id, 0 FROM member m WHERE m.group_id = $1 AND m.user_id > $2 AND m.gone = 0 AND m.joined_seq < $3 AND m.user_id <> $4
+		AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.topic = $5 AND r.msg = $6 AND r.user_id = m.user_id) ORDER BY m.user_id LIMIT $7`
+
+	qBlocked      = "SELECT peer FROM contact WHERE user_id = $1 AND blocked_at > 0 AND peer > $2 ORDER BY peer LIMIT $3"
+	qApplications = "SELECT " + world.ApplicationColumns + ` FROM application WHERE group_id IN (SELECT group_id FROM member WHERE user_id = $1 AND gone = 0 AND role > 200)
+		AND (group_id, user_id) > ($2, $3) ORDER BY group_id, user_id LIMIT $4`
+	qExtra       = "SELECT " + world.ExtraColumns + " FROM extra WHERE group_id = $1"
+	qPerson      = "SELECT " + world.PersonColumns + " FROM person WHERE user_id = $1"
+	qFollows     = "SELECT target FROM follow WHERE user_id = $1 ORDER BY target"
+	qFile        = "SELECT " + world.FileColumns + " FROM file WHERE id = $1"
+	qMayReadFile = `SELECT count(*) FROM file_reader f WHERE f.file_id = $1 AND (f.topic = 'user:' || $2
+		OR f.topic IN (SELECT 'group:' || group_id FROM member WHERE user_id = $2 AND gone = 0))`
+	qFindGroups = "SELECT " + world.GroupColumns + ` FROM grp g JOIN member m ON m.group_id = g.id WHERE m.user_id = $1 AND m.gone = 0 AND g.id > $3
+		AND (lower(g.name) LIKE $2 ESCAPE '!' OR lower(g.id) LIKE $2 ESCAPE '!') ORDER BY g.id LIMIT $4`
+	qFindMembers = "SELECT " + world.MemberColumns + ` FROM member WHERE group_id = $1 AND gone = 0 AND user_id > $3
+		AND (lower(name_card) LIKE $2 ESCAPE '!' OR lower(user_id) LIKE $2 ESCAPE '!') ORDER BY user_id LIMIT $4`
+)
+
+// Line is an entry of a conversation's history.
+type Line struct {
+	Seq      uint64
+	At       int64 // milliseconds
+	Body     []byte
+	Message  string // its id, when it is a message
+	Flags    world.Flags
+	Readers  int64
+	Audience string
+}
+
+// Stretch says which part of a conversation to read.
+type Stretch struct {
+	User  string
+	Topic string
+	Peer  string
+	From  uint64 // exclusive
+	Newer bool   // after From, the oldest first; else before From, the newest first
+	After uint64 // nothing up to here is shown to the user
+	Limit int
+}
+
+// History reads a stretch of a conversation.
+func (s *Store) History(ctx context.Context, h Stretch) ([]Line, error) {
+	q := qOlder
+	if h.Newer {
+		q = qNewer
+	}
+	var list []Line
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+		var l Line
+		err := rows.Scan(&l.Seq, &l.At, &l.Body, &l.Message, &l.Flags, &l.Readers, &l.Audience)
+		list = append(list, l)
+		return err
+	}, q, h.Topic, h.Peer, h.From, h.After, h.User, h.Limit)
+	return list, err
+}
+
+// Message reads a message on one timeline; nil when it is not there.
+func (s *Store) Message(ctx context.Context, topic, id string) (m *world.Message, err error) {
+	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
+		m, err = world.ScanMessage(rows)
+		return err
+	}, qMessage, topic, id)
+	return m, err
+}
+
+// ReadFacts is what lies between two sequences of a conversation. It never changes, so it may be read before a unit.
+type ReadFacts struct {
+	Ord  int64  // the count at the last record that counts; 0 = none counts
+	Pair uint64 // the sequence of the last message on the other person's timeline; 0 = there is none
+	Own  int64  // of a group: how many that count are the sender's own
+}
+
+// ReadFacts reads what lies after one sequence of a conversation, up to another.
+func (s *Store) ReadFacts(ctx context.Context, topic, peer, sender string, after, upTo uint64) (f ReadFacts, err error) {
+	r := s.pool()
+	if err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Ord) }, qCountedUpTo, topic, peer, after, upTo); err != nil {
+		return f, err
+	}
+	if peer == world.GroupPeer {
+		err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Own) }, qOwnUpTo, topic, after, upTo, sender)
+		return f, err
+	}
+	err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Pair) }, qPairUpTo, topic, peer, after, upTo)
+	return f, err
+}
+
+// Contact reads one side of a conversation; empty when there is none.
+func (s *Store) Contact(ctx context.Context, user, peer string) (*im.Contact, error) {
+	c := &im.Contact{UserID: user, Peer: peer}
+	err := each(ctx, s.pool(), func(rows *sql.Rows) (err error) {
+		c, err = world.ScanContact(rows)
+		return err
+	}, qContact, user, peer)
+	return c, err
+}
+
+// Side is one person's side of a conversation, with how the conversation stands.
+type Side struct {
+	Contact *im.Contact // one-to-one
+	Member  *im.Member  // of a group
+	Group   *im.Group
+	Head    uint64 // of the timeline
+	Counted int64  // of a group's timeline
+	Last    Line   // Seq 0 = nothing is left to show
+}
+
+// Reading is the person's part of it.
+func (d *Side) Reading() *im.Reading {
+	if d.Member != nil {
+		return &d.Member.Reading
+	}
+	return &d.Contact.Reading
+}
+
+// Side reads one conversation of a person: with a peer, or of a group that they are in.
+func (s *Store) Side(ctx context.Context, user, peer, group string) (*Side, error) {
+	d := &Side{Contact: &im.Contact{UserID: user, Peer: peer}}
+	err := s.moment(ctx, func(r reader) error {
+		if group != "" {
+			return each(ctx, r, func(rows *sql.Rows) (err error) {
+				d.Contact = nil
+				d.Member, d.Group, err = scanSide(rows, d)
+				return err
+			}, qGroupSide, user, group)
+		}
+		return each(ctx, r, func(rows *sql.Rows) (err error) {
+			d.Contact, err = world.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
+			return err
+		}, qContactSide, user, peer)
+	})
+	return d, err
+}
+
+// Sides reads all conversations of a person, at one moment.
+func (s *Store) Sides(ctx context.Context, user string) ([]Side, error) {
+	var list []Side
+	err := s.moment(ctx, func(r reader) error {
+		err := each(ctx, r, func(rows *sql.Rows) (err error) {
+			var d Side
+			d.Contact, err = world.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
+			list = append(list, d)
+			return err
+		}, qContacts, user)
+		if err != nil {
+			return err
+		}
+		return each(ctx, r, func(rows *sql.Rows) (err error) {
+			var d Side
+			d.Group = &im.Group{}
+			d.Member, d.Group, err = scanSide(rows, &d)
+			list = append(list, d)
+			return err
+		}, qGroupSides, user)
+	})
+	return list, err
+}
+
+// scanSide reads a member, the peer column that stands for the group, the group, and the last record.
+func scanSide(rows *sql.Rows, d *Side) (*im.Member, *im.Group, error) {
+	var g im.Group
+	var peer string
+	var dismissed, muted int64
+	m, err := world.ScanMember(rows, &peer, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
+		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers,
+		&d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
+	g.Dismissed, g.Muted = dismissed != 0, muted != 0
+	return m, &g, err
+}
+
+// Reader is who has or has not read a message.
+type Reader struct {
+	UserID string
+	At     int64 // milliseconds; 0 = has not
+}
+
+// Readers reads a page of those who have sent a read receipt for a message of a group.
+func (s *Store) Readers(ctx context.Context, topic, msg, after string, limit int) ([]Reader, error) {
+	return readers(ctx, s.pool(), qReaders, topic, msg, after, limit)
+}
+
+// NonReaders reads a page of the members who could have read a message of a group and have not.
+func (s *Store) NonReaders(ctx context.Context, group string, m *world.Message, after string, limit int) ([]Reader, error) {
+	return readers(ctx, s.pool(), qNonReaders, group, after, m.Seq, m.Sender, m.Topic, m.ID, limit)
+}
+
+func readers(ctx context.Context, r reader, q string, args ...any) ([]Reader, error) {
+	var list []Reader
+	err := each(ctx, r, func(rows *sql.Rows) error {
+		var p Reader
+		err := rows.Scan(&p.UserID, &p.At)
+		list = append(list, p)
+		return err
+	}, q, args...)
+	return list, err
+}
+
+// Found is a message that a search found.
+type Found struct {
+	ID    int64 // for the next page: what is older has a smaller one
+	Topic string
+	Msg   string
+}
+
+// Search finds messages by words, in what one of the topics may find, the newest first.
+func (s *Store) Search(ctx context.Context, words, topics []string, before int64, limit int) ([]Found, error) {
+	var list []Found
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+		var f Found
+		err := rows.Scan(&f.ID, &f.Topic, &f.Msg)
+		list = append(list, f)
+		return err
+	}, qSearch, match(words, topics), before, limit)
+	return list, err
+}

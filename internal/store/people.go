@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// strings1 reads a column of text.
+func strings1(ctx context.Context, r reader, q string, args ...any) ([]string, error) {
+	var list []string
+	err := each(ctx, r, func(rows *sql.Rows) error {
+		var v string
+		err := rows.Scan(&v)
+		list = append(list, v)
+		return err
+	}, q, args...)
+	return list, err
+}
+
+// Blocked reads a page of the people whom a user blocks, after one of them.
+func (s *Store) Blocked(ctx context.Context, user, after string, limit int) ([]string, error) {
+	return strings1(ctx, s.pool(), qBlocked, user, after, limit)
+}
+
+// Follows reads whose presence a user has subscribed to.
+func (s *Store) Follows(ctx context.Context, user string) ([]string, error) {
+	return strings1(ctx, s.pool(), qFollows, user)
+}
+
+// Person reads what is known of a user; nil when nothing is.
+func (s *Store) Person(ctx context.Context, user string) (p *world.Person, err error) {
+	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
+		p, err = world.ScanPerson(rows)
+		return err
+	}, qPerson, user)
+	return p, err
+}
+
+// Applications reads a page of the applications to the groups that a user administers, after one of them.
+func (s *Store) Applications(ctx context.Context, user, afterGroup, afterUser string, limit int) ([]world.Application, error) {
+	var list []world.Application
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+		a, err := world.ScanApplication(rows)
+		list = append(list, *a)
+		return err
+	}, qApplications, user, afterGroup, afterUser, limit)
+	return list, err
+}
+
+// Extra reads the attributes and counters of a group.
+func (s *Store) Extra(ctx context.Context, group string) (world.Extra, error) {
+	x := world.Extra{GroupID: group}
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+		v, err := world.ScanExtra(rows)
+		if err == nil {
+			x = *v
+		}
+		return err
+	}, qExtra, group)
+	return x, err
+}
+
+// File reads an uploaded file; nil when there is none.
+func (s *Store) File(ctx context.Context, id string) (f *world.File, err error) {
+	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
+		f, err = world.ScanFile(rows)
+		return err
+	}, qFile, id)
+	return f, err
+}
+
+// MayReadFile reports whether a file stands in a conversation of the user.
+func (s *Store) MayReadFile(ctx context.Context, id, user string) (bool, error) {
+	n := 0
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error { return rows.Scan(&n) }, qMayReadFile, id, user)
+	return n > 0, err
+}
+
+// FindGroups reads a page of the user's groups whose name or id contains a text.
+func (s *Store) FindGroups(ctx context.Context, user, text, after string, limit int) ([]im.Group, error) {
+	var list []im.Group
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+		g, err := world.ScanGroup(rows)
+		list = append(list, *g)
+		return err
+	}, qFindGroups, user, contains(text), after, limit)
+	return list, err
+}
+
+// FindMembers reads a page of a group's members whose name card or id contains a text.
+func (s *Store) FindMembers(ctx context.Context, group, text, after string, limit int) ([]im.Member, error) {
+	var list []im.Member
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+		m, err := world.ScanMember(rows)
+		list = append(list, *m)
+		return err
+	}, qFindMembers, group, contains(text), after, limit)
+	return list, err
+}
+
+// contains is the LIKE pattern for a text anywhere.
+func contains(text string) string {
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(text)) + "%"
+}

@@ -1,0 +1,348 @@
+package protocol
+
+// Tip says what happened to a group.
+type Tip string
+
+// The tips. They carry the original's listener callbacks.
+const (
+	TipCreated     Tip = "groupCreated"         // on the creator's own timeline: onGroupCreated
+	TipJoined      Tip = "groupJoined"          // on a new member's own timeline
+	TipQuit        Tip = "quitFromGroup"        // on a former member's own timeline: onQuitFromGroup
+	TipApplication Tip = "joinApplication"      // on the administrators' own timelines: onReceiveJoinApplication
+	TipProcessed   Tip = "applicationProcessed" // on the applicant's own timeline: onApplicationProcessed
+	TipEnter       Tip = "memberEnter"          // onMemberEnter
+	TipInvited     Tip = "memberInvited"        // onMemberInvited
+	TipLeave       Tip = "memberLeave"          // onMemberLeave
+	TipKicked      Tip = "memberKicked"         // onMemberKicked
+	TipMemberInfo  Tip = "memberInfoChanged"    // onMemberInfoChanged
+	TipMarks       Tip = "memberMarkChanged"    // onMemberMarkChanged
+	TipGranted     Tip = "administratorGranted" // onGrantAdministrator
+	TipWithdrawn   Tip = "administratorRevoked" // onRevokeAdministrator
+	TipInfo        Tip = "groupInfoChanged"     // onGroupInfoChanged
+	TipOwner       Tip = "ownerChanged"         // onGroupInfoChanged
+	TipAllMuted    Tip = "allMembersMuted"      // onAllGroupMembersMuted
+	TipAttributes  Tip = "attributesChanged"    // onGroupAttributeChanged
+	TipCounter     Tip = "counterChanged"       // onGroupCounterChanged
+	TipCustom      Tip = "customData"           // onReceiveRESTCustomData
+	TipDismissed   Tip = "groupDismissed"       // onGroupDismissed
+)
+
+// GroupEvent is a change of a group. Those that people see are messages in its conversation.
+type GroupEvent struct {
+	Type        string            `json:"type"`
+	Tip         Tip               `json:"tip"`
+	GroupID     string            `json:"groupID"`
+	From        string            `json:"from,omitempty"` // who did it
+	Members     []string          `json:"members,omitempty"`
+	Info        *GroupInfo        `json:"info,omitempty"`        // groupInfoChanged: all of it, as it is now
+	Owner       string            `json:"owner,omitempty"`       // ownerChanged
+	MutedUntil  int64             `json:"mutedUntil,omitempty"`  // memberInfoChanged: of Members, milliseconds
+	NameCard    string            `json:"nameCard,omitempty"`    // memberInfoChanged
+	CustomInfo  string            `json:"customInfo,omitempty"`  // memberInfoChanged
+	Mark        int               `json:"mark,omitempty"`        // memberMarkChanged
+	On          bool              `json:"on,omitempty"`          // memberMarkChanged, allMembersMuted
+	Attributes  map[string]string `json:"attributes,omitempty"`  // attributesChanged: all of them, as they are now
+	AttrVersion int64             `json:"attrVersion,omitempty"` // attributesChanged
+	Key         string            `json:"key,omitempty"`         // counterChanged
+	Value       int64             `json:"value,omitempty"`       // counterChanged
+	Reason      string            `json:"reason,omitempty"`      // joinApplication, applicationProcessed
+	Agreed      bool              `json:"agreed,omitempty"`      // applicationProcessed
+	Data        string            `json:"data,omitempty"`        // customData
+	Time        int64             `json:"time"`
+}
+
+// GroupInfo is what people see of a group and may change.
+type GroupInfo struct {
+	Name         string `json:"name,omitempty" doc:"At most 100 bytes."`
+	Introduction string `json:"introduction,omitempty" doc:"At most 400 bytes."`
+	Notification string `json:"notification,omitempty" doc:"At most 400 bytes."`
+	FaceURL      string `json:"faceURL,omitempty" doc:"At most 500 bytes."`
+	CustomInfo   string `json:"customInfo,omitempty" doc:"Opaque text for your application, at most 4096 bytes."`
+	JoinOption   string `json:"joinOption,omitempty" enum:"free,approval,forbidden" doc:"How people come in by themselves. Default: by type."`
+	InviteOption string `json:"inviteOption,omitempty" enum:"free,approval,forbidden" doc:"Whether members bring people in: free, with an administrator's approval, or not. Default: by type."`
+}
+
+// Group is a group as anybody who knows its id may see it.
+type Group struct {
+	GroupID string `json:"groupID"`
+	Type    string `json:"type"`
+	GroupInfo
+	Owner      string `json:"owner"`
+	Members    int    `json:"members"`
+	MaxMembers int    `json:"maxMembers,omitempty"`
+	AllMuted   bool   `json:"allMuted,omitempty"`
+	CreatedAt  int64  `json:"createdAt"`
+}
+
+// Member is one member of a group.
+type Member struct {
+	UserID     string `json:"userID"`
+	Role       int    `json:"role"` // 200 member, 300 admin, 400 owner
+	JoinedAt   int64  `json:"joinedAt"`
+	NameCard   string `json:"nameCard,omitempty"`
+	CustomInfo string `json:"customInfo,omitempty"`
+	MutedUntil int64  `json:"mutedUntil,omitempty"` // milliseconds
+	Marks      []int  `json:"marks,omitempty"`
+}
+
+// CreateGroupRequest creates a group with the caller as owner.
+type CreateGroupRequest struct {
+	GroupID    string   `json:"groupID,omitempty" doc:"1–48 letters, digits and _.:-@+=; else the server mints it."`
+	Type       string   `json:"type" enum:"Work,Public,Meeting,AVChatRoom,Community" doc:"What the members may do."`
+	MemberList []string `json:"memberList,omitempty" doc:"Who is brought in at once, at most 500."`
+	MaxMembers int      `json:"maxMembers,omitempty" doc:"At most this many members. Default: as many as the type allows."`
+	GroupInfo
+}
+
+// GroupRequest names a group.
+type GroupRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+}
+
+// JoinGroupRequest asks to be let in.
+type JoinGroupRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	Reason  string `json:"reason,omitempty" doc:"What the administrators read when the group admits people by approval, at most 256 bytes."`
+}
+
+// GroupMembersRequest names people in a group.
+type GroupMembersRequest struct {
+	GroupID    string   `json:"groupID" doc:"The group."`
+	MemberList []string `json:"memberList" doc:"The people, at most 500."`
+}
+
+// KickRequest removes people from a group.
+type KickRequest struct {
+	GroupMembersRequest
+	Reason   string `json:"reason,omitempty" doc:"At most 256 bytes."`
+	Duration int64  `json:"duration,omitempty" doc:"Seconds for which they may not return by themselves. Default: 0."`
+}
+
+// GroupResponse answers with a group.
+type GroupResponse struct {
+	Group      Group    `json:"group"`
+	MemberList []string `json:"memberList,omitempty"` // who came in or went
+	Applied    bool     `json:"applied,omitempty"`    // nobody came in yet: an administrator has to agree
+	Repeat     bool     `json:"repeat,omitempty"`
+	ServerTime int64    `json:"serverTime"`
+}
+
+// GroupsRequest names groups.
+type GroupsRequest struct {
+	GroupIDList []string `json:"groupIDList" doc:"The groups, at most 100."`
+}
+
+// GroupsResponse is a list of groups. Those that do not exist are left out.
+type GroupsResponse struct {
+	Groups []Group `json:"groups"`
+}
+
+// SetGroupInfoRequest changes what people see of a group. Fields that are left out stay as they are.
+type SetGroupInfoRequest struct {
+	GroupID      string  `json:"groupID" doc:"The group."`
+	Name         *string `json:"name,omitempty" doc:"At most 100 bytes."`
+	Introduction *string `json:"introduction,omitempty" doc:"At most 400 bytes."`
+	Notification *string `json:"notification,omitempty" doc:"At most 400 bytes."`
+	FaceURL      *string `json:"faceURL,omitempty" doc:"At most 500 bytes."`
+	CustomInfo   *string `json:"customInfo,omitempty" doc:"Opaque text, at most 4096 bytes."`
+	JoinOption   *string `json:"joinOption,omitempty" doc:"free, approval or forbidden."`
+	InviteOption *string `json:"inviteOption,omitempty" doc:"free, approval or forbidden."`
+}
+
+// AttributesRequest changes attributes of a group.
+type AttributesRequest struct {
+	GroupID    string            `json:"groupID" doc:"The group."`
+	Attributes map[string]string `json:"attributes" doc:"At most 16 keys of 32 bytes, values of 4096 bytes, 16 KiB in all."`
+	Version    *int64            `json:"version,omitempty" doc:"The version that you have seen: when there is a newer one the call is refused with 10056. Default: not checked."`
+}
+
+// DeleteAttributesRequest removes attributes of a group.
+type DeleteAttributesRequest struct {
+	GroupID string   `json:"groupID" doc:"The group."`
+	Keys    []string `json:"keys,omitempty" doc:"Which. Default: all."`
+	Version *int64   `json:"version,omitempty" doc:"As in setGroupAttributes."`
+}
+
+// KeysRequest reads some or all of a group's attributes or counters.
+type KeysRequest struct {
+	GroupID string   `json:"groupID" doc:"The group."`
+	Keys    []string `json:"keys,omitempty" doc:"Which. Default: all."`
+}
+
+// AttributesResponse is a group's attributes.
+type AttributesResponse struct {
+	Attributes map[string]string `json:"attributes"`
+	Version    int64             `json:"version"`
+}
+
+// SetCountersRequest sets counters of a group.
+type SetCountersRequest struct {
+	GroupID  string           `json:"groupID" doc:"The group."`
+	Counters map[string]int64 `json:"counters" doc:"At most 20 keys of 32 bytes."`
+}
+
+// CountRequest moves one counter of a group.
+type CountRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	Key     string `json:"key" doc:"The counter; it begins at 0."`
+	Value   int64  `json:"value" doc:"By how much, at least 1."`
+}
+
+// CountersResponse is a group's counters.
+type CountersResponse struct {
+	Counters map[string]int64 `json:"counters"`
+}
+
+// SetMemberInfoRequest changes what a group knows of a member. Fields that are left out stay as they are.
+type SetMemberInfoRequest struct {
+	GroupID    string  `json:"groupID" doc:"The group."`
+	UserID     string  `json:"userID,omitempty" doc:"Whose. Default: your own."`
+	NameCard   *string `json:"nameCard,omitempty" doc:"At most 100 bytes."`
+	CustomInfo *string `json:"customInfo,omitempty" doc:"Opaque text, at most 4096 bytes."`
+}
+
+// MuteMemberRequest silences a member for a time.
+type MuteMemberRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	UserID  string `json:"userID" doc:"Whom."`
+	Seconds int64  `json:"seconds" doc:"For how long, at most a year; 0 lets them speak again."`
+}
+
+// MuteAllRequest silences everybody but owner and administrators.
+type MuteAllRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	Mute    bool   `json:"mute" doc:"True silences, false lets them speak again."`
+}
+
+// SetRoleRequest makes a member an administrator, or not.
+type SetRoleRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	UserID  string `json:"userID" doc:"Whom."`
+	Role    int    `json:"role" doc:"200 member or 300 administrator."`
+}
+
+// TransferRequest hands a group over.
+type TransferRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	UserID  string `json:"userID" doc:"The new owner, a member."`
+}
+
+// MarkMembersRequest marks members of a Community.
+type MarkMembersRequest struct {
+	GroupMembersRequest
+	Mark int  `json:"mark" doc:"Which mark, 1–32."`
+	On   bool `json:"on" doc:"Set or remove it."`
+}
+
+// CustomDataRequest sends opaque data to whoever of a group is connected.
+type CustomDataRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	Data    string `json:"data" doc:"Opaque text, at most 12 KiB."`
+}
+
+// ApplicationsRequest asks for applications to the groups that the caller administers.
+type ApplicationsRequest struct {
+	AfterGroup string `json:"afterGroup,omitempty" doc:"groupID of the last application of the page before."`
+	AfterUser  string `json:"afterUser,omitempty" doc:"userID of the last application of the page before."`
+	Limit      int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// Application asks to be let into a group.
+type Application struct {
+	GroupID   string `json:"groupID"`
+	UserID    string `json:"userID"`
+	Inviter   string `json:"inviter,omitempty"` // when a member wants to bring the person in
+	Reason    string `json:"reason,omitempty"`
+	State     string `json:"state"` // waiting, agreed, refused
+	AppliedAt int64  `json:"appliedAt"`
+	Handler   string `json:"handler,omitempty"`
+	Answer    string `json:"answer,omitempty"`
+	HandledAt int64  `json:"handledAt,omitempty"`
+}
+
+// ApplicationsResponse is a page of applications.
+type ApplicationsResponse struct {
+	Applications []Application `json:"applications"`
+	More         bool          `json:"more,omitempty"`
+}
+
+// HandleApplicationRequest answers an application.
+type HandleApplicationRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	UserID  string `json:"userID" doc:"The applicant."`
+	Reason  string `json:"reason,omitempty" doc:"What the applicant is told, at most 256 bytes."`
+}
+
+// PageRequest asks for a page of a group's members.
+type PageRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	After   string `json:"after,omitempty" doc:"The last userID of the page before."`
+	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// MembersResponse is a list or page of members by userID.
+type MembersResponse struct {
+	Members []Member `json:"members"`
+	Next    string   `json:"next,omitempty"` // after of the next page; empty = no more
+}
+
+// OnlineCountResponse says how many members are connected.
+type OnlineCountResponse struct {
+	Online int `json:"online"`
+}
+
+// SearchGroupsRequest looks for groups of the caller.
+type SearchGroupsRequest struct {
+	Text  string `json:"text" doc:"A part of the name or id, at least one character."`
+	After string `json:"after,omitempty" doc:"The last groupID of the page before."`
+	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// SearchMembersRequest looks for members of a group.
+type SearchMembersRequest struct {
+	GroupID string `json:"groupID" doc:"The group."`
+	Text    string `json:"text" doc:"A part of the name card or id, at least one character."`
+	After   string `json:"after,omitempty" doc:"The last userID of the page before."`
+	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// JoinedRequest asks for a page of the caller's groups.
+type JoinedRequest struct {
+	After string `json:"after,omitempty" doc:"The last groupID of the page before."`
+	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// JoinedResponse is a page of groups by groupID.
+type JoinedResponse struct {
+	Groups []Group `json:"groups"`
+	Next   string  `json:"next,omitempty"`
+}
+
+// ImportGroupsRequest creates groups as they were elsewhere. Groups that exist are left as they are.
+type ImportGroupsRequest struct {
+	Groups []ImportGroup `json:"groups" doc:"At most 100, with at most 10000 members together."`
+}
+
+// ImportGroup is one imported group.
+type ImportGroup struct {
+	GroupID    string         `json:"groupID"`
+	Type       string         `json:"type"`
+	Owner      string         `json:"owner"`
+	MaxMembers int            `json:"maxMembers,omitempty"`
+	CreatedAt  int64          `json:"createdAt,omitempty"` // milliseconds; default: now
+	Members    []ImportMember `json:"members,omitempty"`
+	GroupInfo
+}
+
+// ImportMember is one member of an imported group.
+type ImportMember struct {
+	UserID   string `json:"userID"`
+	Role     int    `json:"role,omitempty"` // 200, the default, or 300
+	NameCard string `json:"nameCard,omitempty"`
+}
+
+// ImportResponse says what an import did.
+type ImportResponse struct {
+	Imported int      `json:"imported"`
+	Existing []string `json:"existing,omitempty"` // ids that were there already
+}
