@@ -17,7 +17,7 @@ import (
 const module = "github.com/beckon-im/beckon"
 
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/world", "internal/store", "internal/store/storetest", "internal/verb", "internal/delivery", "internal/gateway", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/api", "", "client", "beckontest", "cmd/beckon"}
+	return []string{"im", "invite", "protocol", "internal/world", "internal/store", "internal/store/storetest", "internal/verb", "internal/delivery", "internal/gateway", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/api", "", "client/inbox", "client", "beckontest", "cmd/beckon"}
 }
 
 // source is a Go file of ours.
@@ -88,7 +88,7 @@ func TestImportsPointLeft(t *testing.T) {
 			if here >= 0 && there >= here {
 				t.Errorf("%s imports %q, which does not stand before it on the ladder", s.path, to)
 			}
-			if s.room == "client" && there > slices.Index(order, "protocol") {
+			if s.room == "client" && to != "client/inbox" && there > slices.Index(order, "protocol") {
 				t.Errorf("%s imports %q; the SDK imports im, invite and protocol only", s.path, to)
 			}
 		}

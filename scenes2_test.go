@@ -124,12 +124,12 @@ func TestGroupsComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []string{"ann/1", "ben/1"} {
-		if _, err := s.who[d].JoinGroup(ctx, "g"); err != nil {
+		if _, err := s.who[d].JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: "g"}); err != nil {
 			t.Fatal(err)
 		}
 		s.tapes["owner/1"].Wait("group g memberEnter " + d[:3])
 	}
-	_, err := s.who["ann/1"].JoinGroup(ctx, "g")
+	_, err := s.who["ann/1"].JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: "g"})
 	refused(t, err, im.CodeAlreadyMember)
 	opt := protocol.InviteOptions{InviteID: "all", Timeout: 60}
 	if res, err := s.who["owner/1"].InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: opt}); err != nil || len(res.Reach) != 2 {
@@ -142,7 +142,7 @@ func TestGroupsComeAndGo(t *testing.T) {
 	}
 	s.tapes["ann/1"].Wait("group g quitFromGroup")
 	refused(t, second(s.who["ann/1"].Accept(ctx, "all", "")), im.CodeOver)
-	if _, err := s.who["owner/1"].KickGroupMember(ctx, "g", []string{"ben"}); err != nil {
+	if _, err := s.who["owner/1"].KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"ben"}}}); err != nil {
 		t.Fatal(err)
 	}
 	s.tapes["ben/1"].Wait("group g quitFromGroup")
@@ -160,7 +160,7 @@ func TestGroupsComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.tapes["ann/1"].Wait("group g groupDismissed")
-	_, err = s.who["ann/1"].JoinGroup(ctx, "g")
+	_, err = s.who["ann/1"].JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: "g"})
 	refused(t, err, im.CodeNoGroup)
 }
 

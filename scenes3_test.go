@@ -50,7 +50,7 @@ func TestManyOpenInAGroup(t *testing.T) {
 		open(fmt.Sprintf("m%d", i), invite.NotifyMembers, "dave")
 		open(fmt.Sprintf("p%d", i), invite.NotifyParticipants, "bob", "dave")
 	}
-	if _, err := owner.KickGroupMember(ctx, "g", []string{"bob", "carol"}); err != nil {
+	if _, err := owner.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"bob", "carol"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if c := s.counts("owner/1", "both"); c.Open != 0 || c.Cancelled != 2 {
@@ -77,7 +77,7 @@ func TestWhoLeftSaysNoMore(t *testing.T) {
 	if _, err := s.who["bob/1"].InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"carol"}, InviteOptions: protocol.InviteOptions{InviteID: "i", Timeout: 60}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.who["owner/1"].KickGroupMember(ctx, "g", []string{"bob"}); err != nil {
+	if _, err := s.who["owner/1"].KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"bob"}}}); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, second(s.who["bob/1"].ModifyInvitation(ctx, "i", "x")), im.CodeGroupDenied)
@@ -234,7 +234,7 @@ func TestJoiningWhileConnecting(t *testing.T) {
 			if _, err := owner.InviteUserToGroup(ctx, "in", []string{user}); err != nil {
 				t.Error(err)
 			}
-			if _, err := owner.KickGroupMember(ctx, "out", []string{user}); err != nil {
+			if _, err := owner.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "out", MemberList: []string{user}}}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -118,8 +118,27 @@ func (c *Client) invite(ctx context.Context, verb, id string, req any, invitees 
 		c.mu.Lock()
 		c.ledger.opened(&res, invitees)
 		c.mu.Unlock()
+		c.refreshSoon(c.whereabouts(id))
 	}
 	return res, err
+}
+
+// whereabouts is the conversation that an invitation of this device's stands in; empty when there are several.
+func (c *Client) whereabouts(id string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, _ := c.ledger.find(id)
+	switch {
+	case e == nil:
+		return ""
+	case e.groupID != "":
+		return im.GroupConversation(e.groupID)
+	case e.inviter != c.ledger.me && e.inviter != "":
+		return im.C2C(e.inviter)
+	case len(e.invitees) == 1:
+		return im.C2C(e.invitees[0])
+	}
+	return ""
 }
 
 // Accept accepts an invitation.
@@ -140,6 +159,7 @@ func (c *Client) decide(ctx context.Context, verb, id string, req any, state inv
 		c.mu.Lock()
 		c.ledger.acted(id, state, res.Over)
 		c.mu.Unlock()
+		c.refreshSoon(c.whereabouts(id))
 	}
 	return res, err
 }
@@ -147,11 +167,16 @@ func (c *Client) decide(ctx context.Context, verb, id string, req any, state inv
 // Cancel ends the invitees that are still open: all of them, or those named.
 func (c *Client) Cancel(ctx context.Context, req protocol.CancelRequest) (res protocol.ActionResponse, err error) {
 	fillID(&req.RequestID)
-	if err = c.Call(ctx, "cancel", req, &res); err == nil && res.Over {
+	if err = c.Call(ctx, "cancel", req, &res); err != nil {
+		return res, err
+	}
+	where := c.whereabouts(req.InviteID)
+	if res.Over {
 		c.mu.Lock()
 		c.ledger.end(req.InviteID)
 		c.mu.Unlock()
 	}
+	c.refreshSoon(where)
 	return res, err
 }
 
@@ -179,46 +204,6 @@ func (c *Client) GetInvitation(ctx context.Context, req protocol.GetInvitationRe
 // ListInvitations lists the open invitations of this user.
 func (c *Client) ListInvitations(ctx context.Context) (res protocol.ListInvitationsResponse, err error) {
 	return res, c.Call(ctx, "listInvitations", protocol.ListInvitationsRequest{}, &res)
-}
-
-// CreateGroup creates a group with this user as its owner.
-func (c *Client) CreateGroup(ctx context.Context, req protocol.CreateGroupRequest) (res protocol.GroupResponse, err error) {
-	return res, c.Call(ctx, "createGroup", req, &res)
-}
-
-// JoinGroup joins a group that admits people freely.
-func (c *Client) JoinGroup(ctx context.Context, groupID string) (res protocol.GroupResponse, err error) {
-	return res, c.Call(ctx, "joinGroup", protocol.GroupRequest{GroupID: groupID}, &res)
-}
-
-// QuitGroup leaves a group.
-func (c *Client) QuitGroup(ctx context.Context, groupID string) (res protocol.GroupResponse, err error) {
-	return res, c.Call(ctx, "quitGroup", protocol.GroupRequest{GroupID: groupID}, &res)
-}
-
-// InviteUserToGroup brings people into a group.
-func (c *Client) InviteUserToGroup(ctx context.Context, groupID string, users []string) (res protocol.GroupResponse, err error) {
-	return res, c.Call(ctx, "inviteUserToGroup", protocol.GroupMembersRequest{GroupID: groupID, MemberList: users}, &res)
-}
-
-// KickGroupMember removes people from a group.
-func (c *Client) KickGroupMember(ctx context.Context, groupID string, users []string) (res protocol.GroupResponse, err error) {
-	return res, c.Call(ctx, "kickGroupMember", protocol.GroupMembersRequest{GroupID: groupID, MemberList: users}, &res)
-}
-
-// DismissGroup ends a group.
-func (c *Client) DismissGroup(ctx context.Context, groupID string) (res protocol.GroupResponse, err error) {
-	return res, c.Call(ctx, "dismissGroup", protocol.GroupRequest{GroupID: groupID}, &res)
-}
-
-// GetGroupMemberList reads a page of a group's members.
-func (c *Client) GetGroupMemberList(ctx context.Context, req protocol.PageRequest) (res protocol.MembersResponse, err error) {
-	return res, c.Call(ctx, "getGroupMemberList", req, &res)
-}
-
-// GetJoinedGroupList reads a page of this user's groups.
-func (c *Client) GetJoinedGroupList(ctx context.Context, req protocol.JoinedRequest) (res protocol.JoinedResponse, err error) {
-	return res, c.Call(ctx, "getJoinedGroupList", req, &res)
 }
 
 // SignalingInfo is what a signaling message says, as in the original.

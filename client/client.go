@@ -17,6 +17,7 @@ import (
 
 	"github.com/centrifugal/centrifuge-go"
 
+	"github.com/beckon-im/beckon/client/inbox"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -39,6 +40,8 @@ type Options struct {
 	Positions map[string]uint64
 	// JSON uses the JSON framing instead of Protobuf. Default: false.
 	JSON bool
+	// Inbox keeps this user's conversations in step with what happens: Client.Conversations lists them. Default: false.
+	Inbox bool
 	// Listener is told what happens. Default: nothing is told.
 	Listener Listener
 	// CallTimeout bounds a call whose context has no deadline, retries included. Default: 20 s.
@@ -51,6 +54,7 @@ type Client struct {
 	conn   *centrifuge.Client
 	events *mailbox
 	done   chan struct{}
+	inbox  *inbox.Inbox
 
 	mu       sync.Mutex
 	ledger   *ledger
@@ -82,7 +86,7 @@ func New(opt Options) (*Client, error) {
 		opt.CallTimeout = 20 * time.Second
 	}
 	c := &Client{
-		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: newLedger(), pending: map[string]*held{},
+		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: newLedger(), pending: map[string]*held{}, inbox: inbox.New(opt.Inbox),
 		seen: map[string]uint64{}, epoch: opt.Epoch, up: make(chan struct{}), down: make(chan struct{}),
 	}
 	for t, seq := range opt.Positions {
@@ -152,7 +156,12 @@ func (c *Client) hook() {
 	})
 	c.conn.OnDisconnected(func(e centrifuge.DisconnectedEvent) {
 		c.setUp(false, fmt.Errorf("beckon: disconnected for good: %s (%d)", e.Reason, e.Code))
-		c.events.put(func() { call2(c.opt.Listener.OnDisconnected, int(e.Code), e.Reason) })
+		c.events.put(func() {
+			if e.Code == protocol.CloseKicked && c.opt.Listener.OnKickedOffline != nil {
+				c.opt.Listener.OnKickedOffline(e.Reason)
+			}
+			call2(c.opt.Listener.OnDisconnected, int(e.Code), e.Reason)
+		})
 	})
 	c.conn.OnSubscribed(func(e centrifuge.ServerSubscribedEvent) {
 		if e.WasRecovering && !e.Recovered {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/beckon-im/beckon/client/inbox"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -29,6 +30,14 @@ func (c *Client) arrived(w protocol.Welcome) {
 	c.welcome, c.epoch = w, w.Epoch
 	c.skew = time.Until(time.UnixMilli(w.ServerTime))
 	c.ledger.me = w.UserID
+	c.inbox.SetUser(w.UserID)
+}
+
+// me is this user, once connected.
+func (c *Client) me() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ledger.me
 }
 
 // welcomed tells what a connect reply brought, in its place among the events.
@@ -42,8 +51,14 @@ func (c *Client) welcomed(w protocol.Welcome) {
 	}
 	todo := c.ledger.snapshot(w)
 	c.mu.Unlock()
+	if !c.inbox.Loaded() || len(w.Reload) > 0 {
+		c.reloadInbox()
+	}
 	if c.opt.Listener.OnConnected != nil {
 		c.opt.Listener.OnConnected(w)
+	}
+	for i := range w.Statuses {
+		call1(c.opt.Listener.OnUserStatusChanged, w.Statuses[i])
 	}
 	c.tell(todo)
 	if len(w.Reload) > 0 {
@@ -59,9 +74,17 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 	}
 	switch e := event.(type) {
 	case *protocol.GroupEvent:
-		if c.opt.Listener.OnGroup != nil {
-			c.opt.Listener.OnGroup(*e)
-		}
+		c.inGroup(topic, seq, e, data)
+	case *protocol.Message:
+		c.inbox.Message(seq, e, data)
+		call3(c.opt.Listener.OnReceiveMessage, inbox.Of(c.me(), e.From, e.To, e.GroupID), seq, *e)
+	case *protocol.MessageEvent:
+		c.aboutMessage(e)
+	case *protocol.ConversationEvent:
+		c.inbox.Conversation(e)
+		call1(c.opt.Listener.OnConversationChanged, *e)
+	case *protocol.PersonEvent:
+		c.aboutPerson(e)
 	case *protocol.Signaling:
 		c.awaitAck(e.InviteID)
 		c.awaitAck(glareWith(e.Inviter))
@@ -70,6 +93,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		stale := seq != 0 && seq <= c.snapshot.Positions[topic] && !c.snapshot.More
 		todo := c.ledger.event(*e, stale)
 		c.mu.Unlock()
+		c.inbox.Signaling(topic, seq, e, data)
 		if first && c.opt.Listener.OnSignaling != nil {
 			c.opt.Listener.OnSignaling(*e)
 		}
@@ -141,6 +165,7 @@ func (c *Client) reload(timelines []string) {
 		c.mu.Unlock()
 		c.tell(todo)
 	}
+	c.reloadInbox()
 	if c.opt.Listener.OnReload != nil {
 		c.opt.Listener.OnReload(timelines)
 	}

@@ -58,7 +58,7 @@ func (l *ledger) find(id string) (e *entry, over bool) {
 // first reports whether an event is heard for the first time.
 func (l *ledger) first(m protocol.Signaling) bool {
 	e, _ := l.find(m.InviteID)
-	if e == nil {
+	if e == nil || m.ActionType == protocol.ActionDigest {
 		return true
 	}
 	_, twice := e.heard[m.Version]
@@ -151,6 +151,12 @@ func (l *ledger) event(m protocol.Signaling, stale bool) []notice {
 	if !l.first(m) {
 		return nil
 	}
+	if m.ActionType == protocol.ActionDigest {
+		return l.digested(m)
+	}
+	if m.Everyone && m.Inviter == l.me && m.ActionType != protocol.ActionInvite {
+		return nil // what onlookers hear; the inviter hears all names on their own timeline
+	}
 	e, over := l.find(m.InviteID)
 	var todo []notice
 	switch m.ActionType {
@@ -170,6 +176,24 @@ func (l *ledger) event(m protocol.Signaling, stale bool) []notice {
 		e.live = e.live || !stale
 	}
 	if m.Over && !over {
+		l.end(m.InviteID)
+	}
+	return todo
+}
+
+// digested takes in how the answers stand in a large group. The inviter has heard each of them.
+func (l *ledger) digested(m protocol.Signaling) []notice {
+	var todo []notice
+	if m.Digest != nil && m.Inviter != l.me {
+		for _, u := range m.Digest.Accepted {
+			todo = append(todo, notice{kind: noticeAccepted, inviteID: m.InviteID, user: u})
+		}
+		for _, u := range m.Digest.Rejected {
+			todo = append(todo, notice{kind: noticeRejected, inviteID: m.InviteID, user: u})
+		}
+		todo = slices.DeleteFunc(todo, func(n notice) bool { return n.user == l.me })
+	}
+	if m.Over && m.Inviter != l.me {
 		l.end(m.InviteID)
 	}
 	return todo
@@ -246,7 +270,7 @@ func (l *ledger) answered(m protocol.Signaling, e *entry) []notice {
 // closed tells a cancel or timeout to those whom it concerns. Nobody whose own answer is final takes another's ending for
 // their own.
 func (l *ledger) closed(m protocol.Signaling, e *entry) []notice {
-	concerned := slices.Contains(m.InviteeList, l.me)
+	concerned := slices.Contains(m.InviteeList, l.me) || m.Everyone && l.isInvitee(e) && e.mine == invite.Open
 	if concerned {
 		if e.mine != invite.Open {
 			return nil

@@ -21,8 +21,51 @@ type Listener struct {
 
 	// OnSignaling gets every signaling event, before the callbacks above.
 	OnSignaling func(m protocol.Signaling)
-	// OnGroup gets every change of a group.
+
+	// OnReceiveMessage brings a message; seq is its place in the conversation, 0 when it is not stored. A messageID that
+	// came before is the same message: what is not stored may come twice.
+	OnReceiveMessage func(conversationID string, seq uint64, m protocol.Message)
+	// OnMessageRevoked, OnMessageModified and OnMessageDeleted say what became of a message; deleted is only for this user.
+	OnMessageRevoked  func(conversationID, messageID, by, reason string)
+	OnMessageModified func(conversationID string, m protocol.Message)
+	OnMessageDeleted  func(conversationID string, seqList []uint64)
+	// OnPeerRead says how far the other person has read, on this user's timeline.
+	OnPeerRead func(conversationID string, seq uint64)
+	// OnGroupReadReceipts says how many have read messages of this user's in a group.
+	OnGroupReadReceipts func(groupID string, receipts []protocol.Count)
+	// OnConversationChanged comes when another device of this user read, pinned, muted, cleared or deleted a conversation.
+	OnConversationChanged func(e protocol.ConversationEvent)
+
+	// What happens in groups, with the original's names and arguments.
+	OnMemberEnter            func(groupID string, members []string)
+	OnMemberInvited          func(groupID, opUser string, members []string)
+	OnMemberLeave            func(groupID, member string)
+	OnMemberKicked           func(groupID, opUser string, members []string)
+	OnMemberInfoChanged      func(groupID string, e protocol.GroupEvent)
+	OnMemberMarkChanged      func(groupID string, members []string, mark int, on bool)
+	OnAllGroupMembersMuted   func(groupID string, muted bool)
+	OnGroupCreated           func(groupID string)
+	OnGroupDismissed         func(groupID, opUser string)
+	OnGroupInfoChanged       func(groupID string, e protocol.GroupEvent)
+	OnGroupAttributeChanged  func(groupID string, attributes map[string]string)
+	OnGroupCounterChanged    func(groupID, key string, value int64)
+	OnReceiveJoinApplication func(groupID, member, reason string)
+	OnApplicationProcessed   func(groupID, opUser string, agreed bool, reason string)
+	OnGrantAdministrator     func(groupID, opUser string, members []string)
+	OnRevokeAdministrator    func(groupID, opUser string, members []string)
+	OnQuitFromGroup          func(groupID string)
+	OnReceiveRESTCustomData  func(groupID, data string)
+	// OnGroup gets every change of a group, before the callbacks above.
 	OnGroup func(e protocol.GroupEvent)
+
+	// OnUserStatusChanged comes when somebody whose presence this user subscribed to came, went, or changed their status, and
+	// for each of them with each connection.
+	OnUserStatusChanged func(s protocol.UserStatus)
+	// OnSelfChanged comes when another device of this user changed profile, block list, do-not-disturb or subscriptions.
+	OnSelfChanged func(e protocol.PersonEvent)
+	// OnKickedOffline comes when another device took this one's place, or this one was sent away. It does not come again by
+	// itself.
+	OnKickedOffline func(reason string)
 
 	// OnConnected comes with each connection, also after a reconnect.
 	OnConnected func(w protocol.Welcome)
@@ -34,6 +77,12 @@ type Listener struct {
 	OnReload func(timelines []string)
 }
 
+func call1[A any](f func(A), a A) {
+	if f != nil {
+		f(a)
+	}
+}
+
 func call2[A, B any](f func(A, B), a A, b B) {
 	if f != nil {
 		f(a, b)
@@ -43,5 +92,11 @@ func call2[A, B any](f func(A, B), a A, b B) {
 func call3[A, B, C any](f func(A, B, C), a A, b B, c C) {
 	if f != nil {
 		f(a, b, c)
+	}
+}
+
+func call4[A, B, C, D any](f func(A, B, C, D), a A, b B, c C, d D) {
+	if f != nil {
+		f(a, b, c, d)
 	}
 }

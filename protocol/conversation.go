@@ -8,6 +8,7 @@ type Conversation struct {
 	Type           string          `json:"type"` // c2c or group
 	UserID         string          `json:"userID,omitempty"`
 	GroupID        string          `json:"groupID,omitempty"`
+	GroupType      string          `json:"groupType,omitempty"`
 	Name           string          `json:"name,omitempty"` // of the group
 	Unread         int64           `json:"unread"`
 	Head           uint64          `json:"head"` // the sequence up to which Unread is counted

@@ -27,6 +27,15 @@ const (
 	TipDismissed   Tip = "groupDismissed"       // onGroupDismissed
 )
 
+// Shown says that people see the change in the group's conversation; the others are heard and not kept in its history.
+func (t Tip) Shown() bool {
+	switch t {
+	case TipEnter, TipInvited, TipLeave, TipKicked, TipGranted, TipWithdrawn, TipInfo, TipOwner, TipAllMuted:
+		return true
+	}
+	return false
+}
+
 // GroupEvent is a change of a group. Those that people see are messages in its conversation.
 type GroupEvent struct {
 	Type        string            `json:"type"`
@@ -186,11 +195,14 @@ type CountRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 	Key     string `json:"key" doc:"The counter; it begins at 0."`
 	Value   int64  `json:"value" doc:"By how much, at least 1."`
+
+	RequestID string `json:"requestID,omitempty" doc:"Names this call, so that sending it again counts once. At most 64 bytes."`
 }
 
 // CountersResponse is a group's counters.
 type CountersResponse struct {
 	Counters map[string]int64 `json:"counters"`
+	Repeat   bool             `json:"repeat,omitempty"` // this was done before
 }
 
 // SetMemberInfoRequest changes what a group knows of a member. Fields that are left out stay as they are.

@@ -31,8 +31,9 @@ type phone struct {
 	me   *client.Client
 	out  screen
 	mu   sync.Mutex
-	last map[string]*call // calls by id
-	list []string         // ids, the newest last
+	last map[string]*call       // calls by id
+	list []string               // ids, the newest last
+	mine protocol.RevokeRequest // the last message sent
 }
 
 // call is an invitation as this phone sees it.
@@ -125,8 +126,19 @@ func (p *phone) listener() client.Listener {
 			p.ended(id)
 			p.say(dim, "another device of yours did: %s", action)
 		},
-		OnSignaling: p.note,
-		OnGroup:     p.group,
+		OnSignaling:      p.note,
+		OnReceiveMessage: p.said,
+		OnMessageRevoked: func(where, id, by, _ string) { p.say(dim, "%s took a message back in %s", by, short(where)) },
+		OnPeerRead:       func(where string, _ uint64) { p.say(dim, "%s has read your messages", short(where)) },
+		OnReceiveJoinApplication: func(group, who, reason string) {
+			p.say(yellow, "%s wants to join %s%s — group yes %s %s", who, group, quote(reason), group, who)
+		},
+		OnApplicationProcessed: func(group, _ string, agreed bool, reason string) {
+			p.say(yellow, "your application to %s was %s%s", group, map[bool]string{true: "accepted", false: "refused"}[agreed], quote(reason))
+		},
+		OnUserStatusChanged: func(s protocol.UserStatus) { p.say(dim, "%s is %s%s", s.UserID, s.Status, quote(s.CustomStatus)) },
+		OnKickedOffline:     func(reason string) { p.say(red, "kicked offline: %s", reason) },
+		OnGroup:             p.group,
 		OnConnecting: func(code int, reason string) {
 			if code != 0 {
 				p.say(dim, "the connection is lost (%s); connecting again…", reason)

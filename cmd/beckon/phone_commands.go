@@ -18,8 +18,16 @@ const phoneHelp = `  call bob                    call somebody; "call bob,carol"
   say <text>                  change what your call says
   add dave                    invite more people to your call
   group new club bob,carol    create a group         group join club      group quit club
+  group new club bob Public   of another type: Work, Public, Meeting (the default), AVChatRoom, Community
+  group yes club dave         let an applicant in    group no club dave   do not
+  group info club             who is in it           group kick club dave remove somebody
   group call club             call everyone in it    group call club bob  only bob
-  list                        what is open           q  leave`
+  list                        what is open           q  leave
+  msg bob hello               send a message; "msg @club hello" writes to a group
+  chats                       your conversations     read bob             read one, with what was said
+  back                        take your last message back
+  find word                   look for messages      send bob photo.png   send a file
+  block bob   unblock bob     hear nothing of bob    watch bob            hear when bob comes and goes`
 
 // ringFor is how long the phone rings when nothing is said, in seconds.
 const ringFor = 30
@@ -54,6 +62,9 @@ func (p *phone) command(ctx context.Context, words []string) (quit bool) {
 	case "list", "l":
 		p.open(ctx)
 	default:
+		if p.chat(ctx, words[0], args) {
+			break
+		}
 		p.say(red, "there is no %q here; type help", words[0])
 	}
 	return false
@@ -210,9 +221,16 @@ func (p *phone) groups(ctx context.Context, args []string) {
 		if len(args) > 2 {
 			req.MemberList = strings.Split(args[2], ",")
 		}
+		if len(args) > 3 {
+			req.Type = args[3]
+		}
 		_, err = p.me.CreateGroup(ctx, req)
 	case "join":
-		_, err = p.me.JoinGroup(ctx, id)
+		var res protocol.GroupResponse
+		if res, err = p.me.JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: id, Reason: strings.Join(args[2:], " ")}); err == nil && res.Applied {
+			p.say(dim, "you have applied; an administrator has to agree")
+			return
+		}
 	case "quit":
 		_, err = p.me.QuitGroup(ctx, id)
 	case "dismiss":
@@ -220,8 +238,17 @@ func (p *phone) groups(ctx context.Context, args []string) {
 	case "call":
 		p.callGroup(ctx, id, args[2:])
 		return
+	case "info":
+		p.groupInfo(ctx, id)
+		return
+	case "yes", "no", "kick":
+		if len(args) < 3 {
+			p.say(red, "whom? as in: group %s club dave", args[0])
+			return
+		}
+		err = p.rule(ctx, args[0], id, args[2])
 	default:
-		p.say(red, "a group can be: new, join, quit, dismiss, call")
+		p.say(red, "a group can be: new, join, quit, dismiss, call, info, yes, no, kick")
 		return
 	}
 	if err != nil {

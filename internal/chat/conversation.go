@@ -24,7 +24,7 @@ func view(d *store.Side) (v protocol.Conversation, listed bool) {
 	hasAny := d.Last.Seq > 0
 	if d.Member != nil {
 		r = &d.Member.Reading
-		v = protocol.Conversation{ConversationID: im.GroupConversation(d.Group.ID), Type: "group", GroupID: d.Group.ID, Name: d.Group.Info.Name, Unread: unread(d.Group, d.Member, d.Counted)}
+		v = protocol.Conversation{ConversationID: im.GroupConversation(d.Group.ID), Type: "group", GroupID: d.Group.ID, GroupType: string(d.Group.Type), Name: d.Group.Info.Name, Unread: unread(d.Group, d.Member, d.Counted)}
 		if d.Last.Seq <= d.Member.Sees(d.Group) {
 			hasAny = false
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -66,7 +67,7 @@ func (g *Groups) attributes(by verb.Caller, id string, seen *int64, err error, c
 		if !maps.Equal(now, x.Attributes) {
 			x.Attributes, x.Version = now, x.Version+1
 			s.w.PutExtra(x)
-			s.tell(protocol.GroupEvent{Tip: protocol.TipAttributes, Attributes: now, AttrVersion: x.Version}, false)
+			s.tell(protocol.GroupEvent{Tip: protocol.TipAttributes, Attributes: now, AttrVersion: x.Version})
 		}
 		return protocol.AttributesResponse{Attributes: now, Version: x.Version}, nil
 	}, done)
@@ -117,7 +118,7 @@ func (g *Groups) SetCounters(by verb.Caller, req protocol.SetCountersRequest, do
 	for k := range req.Counters {
 		err = verb.FirstError(err, checkKey("counters", k))
 	}
-	g.count(by, req.GroupID, err, func(map[string]int64) (map[string]int64, error) { return req.Counters, nil }, done)
+	g.count(by, req.GroupID, "", err, func(map[string]int64) (map[string]int64, error) { return req.Counters, nil }, done)
 }
 
 // IncreaseCounter adds to a counter of a group.
@@ -131,11 +132,15 @@ func (g *Groups) DecreaseCounter(by verb.Caller, req protocol.CountRequest, done
 }
 
 func (g *Groups) move(by verb.Caller, req protocol.CountRequest, sign int64, done func(protocol.CountersResponse, error)) {
-	err := checkKey("key", req.Key)
+	err := verb.FirstError(checkKey("key", req.Key), im.CheckRequestID(req.RequestID))
 	if err == nil && req.Value < 1 {
 		err = im.Bad("value", "is below 1")
 	}
-	g.count(by, req.GroupID, err, func(now map[string]int64) (map[string]int64, error) {
+	request := ""
+	if req.RequestID != "" {
+		request = by.UserID + " " + req.RequestID
+	}
+	g.count(by, req.GroupID, request, err, func(now map[string]int64) (map[string]int64, error) {
 		old := now[req.Key]
 		if sign > 0 && old > math.MaxInt64-req.Value || sign < 0 && old < math.MinInt64+req.Value {
 			return nil, im.Bad("value", "is beyond what a counter holds")
@@ -144,8 +149,11 @@ func (g *Groups) move(by verb.Caller, req protocol.CountRequest, sign int64, don
 	}, done)
 }
 
-// count runs a change of counters and answers with those that were named.
-func (g *Groups) count(by verb.Caller, id string, err error, change func(map[string]int64) (map[string]int64, error), done func(protocol.CountersResponse, error)) {
+// maxRecent is how many requests that moved a counter a group remembers.
+const maxRecent = 32
+
+// count runs a change of counters, unless this request has made it before, and answers with those that were named.
+func (g *Groups) count(by verb.Caller, id, request string, err error, change func(map[string]int64) (map[string]int64, error), done func(protocol.CountersResponse, error)) {
 	if err != nil {
 		verb.Fail(done, err)
 		return
@@ -160,6 +168,12 @@ func (g *Groups) count(by verb.Caller, id string, err error, change func(map[str
 		if err != nil {
 			return res, err
 		}
+		if request != "" && slices.Contains(x.Recent, request) {
+			for k := range set {
+				set[k] = x.Counters[k]
+			}
+			return protocol.CountersResponse{Counters: set, Repeat: true}, nil
+		}
 		now := maps.Clone(x.Counters)
 		if now == nil {
 			now = map[string]int64{}
@@ -167,13 +181,16 @@ func (g *Groups) count(by verb.Caller, id string, err error, change func(map[str
 		for k, v := range set {
 			if old, ok := now[k]; !ok || old != v {
 				now[k] = v
-				s.tell(protocol.GroupEvent{Tip: protocol.TipCounter, Key: k, Value: v}, false)
+				s.tell(protocol.GroupEvent{Tip: protocol.TipCounter, Key: k, Value: v})
 			}
 		}
 		if len(now) > im.MaxCounters {
 			return res, &im.Error{Code: im.CodeTooMany, Field: "counters", Message: fmt.Sprintf("counters would be %d; the limit is %d", len(now), im.MaxCounters)}
 		}
 		x.Counters = now
+		if request != "" {
+			x.Recent = append(slices.Clone(x.Recent[max(0, len(x.Recent)-maxRecent+1):]), request)
+		}
 		s.w.PutExtra(x)
 		return protocol.CountersResponse{Counters: set}, nil
 	}, done)

@@ -48,23 +48,23 @@ type scene struct {
 }
 
 // tell appends a change to the group's timeline. Those that people see stand in its conversation.
-func (s *scene) tell(e protocol.GroupEvent, seen bool) {
-	s.w.Append(s.topic, s.draft(&e, seen))
-}
-
-func (s *scene) draft(e *protocol.GroupEvent, seen bool) world.Draft {
-	e.Type, e.GroupID, e.From, e.Time = protocol.TypeGroup, s.ID, s.by.UserID, s.w.Now
-	d := world.Draft{Device: s.by.Origin(), Body: &verb.Event{Value: *e}}
-	if seen {
+func (s *scene) tell(e protocol.GroupEvent) {
+	d := s.draft(&e)
+	if e.Tip.Shown() {
 		d.Peer = world.GroupPeer
 	}
-	return d
+	s.w.Append(s.topic, d)
+}
+
+func (s *scene) draft(e *protocol.GroupEvent) world.Draft {
+	e.Type, e.GroupID, e.From, e.Time = protocol.TypeGroup, s.ID, s.by.UserID, s.w.Now
+	return world.Draft{Device: s.by.Origin(), Body: &verb.Event{Value: *e}}
 }
 
 // tellUser appends a change to one person's timeline, with a listen order when there is one. All devices of the person hear
 // it, also the acting one, because from here on it hears the group or does not; but who creates a group knows.
 func (s *scene) tellUser(user string, e protocol.GroupEvent, listen string) {
-	d := s.draft(&e, false)
+	d := s.draft(&e)
 	d.Listen = listen
 	if e.Tip != protocol.TipCreated {
 		d.Device = ""
@@ -210,7 +210,7 @@ func (s *scene) enter(people []string, how protocol.Tip) {
 	}
 	listen := world.ListenTo(s.topic, s.w.Head(s.topic))
 	if rules, _ := im.Rules(s.Type); rules.AnnounceMoves {
-		s.tell(protocol.GroupEvent{Tip: how, Members: people}, true)
+		s.tell(protocol.GroupEvent{Tip: how, Members: people})
 	}
 	for _, u := range people {
 		s.found(im.RoleMember, u, "")
@@ -323,7 +323,7 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, world.StopListening(s.topic))
 	}
 	e.Members = people
-	s.tell(e, true)
+	s.tell(e)
 	s.Members -= len(people)
 	return nil
 }

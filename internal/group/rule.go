@@ -30,7 +30,7 @@ func (g *Groups) SetGroupInfo(by verb.Caller, req protocol.SetGroupInfoRequest, 
 		}
 		s.Info = info
 		view := viewInfo(info)
-		s.tell(protocol.GroupEvent{Tip: protocol.TipInfo, Info: &view}, true)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipInfo, Info: &view})
 		return s.respond(nil), nil
 	}, done)
 }
@@ -65,7 +65,7 @@ func (g *Groups) SetMemberInfo(by verb.Caller, req protocol.SetMemberInfoRequest
 		set(&m.NameCard, req.NameCard)
 		set(&m.Custom, req.CustomInfo)
 		s.w.PutMember(*m)
-		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil}, false)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
 		return s.respond([]string{m.UserID}), nil
 	}, done)
 }
@@ -108,7 +108,7 @@ func (g *Groups) MuteMember(by verb.Caller, req protocol.MuteMemberRequest, done
 			m.MutedUntil = s.w.Now + req.Seconds*1000
 		}
 		s.w.PutMember(*m)
-		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil}, true)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
 		return s.respond([]string{m.UserID}), nil
 	}, done)
 }
@@ -126,7 +126,7 @@ func (g *Groups) MuteAll(by verb.Caller, req protocol.MuteAllRequest, done func(
 			return res, nil
 		}
 		s.Muted = req.Mute
-		s.tell(protocol.GroupEvent{Tip: protocol.TipAllMuted, On: req.Mute}, true)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipAllMuted, On: req.Mute})
 		return s.respond(nil), nil
 	}, done)
 }
@@ -162,7 +162,7 @@ func (g *Groups) SetRole(by verb.Caller, req protocol.SetRoleRequest, done func(
 		if role == im.RoleMember {
 			tip = protocol.TipWithdrawn
 		}
-		s.tell(protocol.GroupEvent{Tip: tip, Members: []string{m.UserID}}, true)
+		s.tell(protocol.GroupEvent{Tip: tip, Members: []string{m.UserID}})
 		return res, nil
 	}, done)
 }
@@ -200,7 +200,7 @@ func (g *Groups) TransferOwner(by verb.Caller, req protocol.TransferRequest, don
 		}
 		m.Role, s.Owner = im.RoleOwner, m.UserID
 		s.w.PutMember(*m)
-		s.tell(protocol.GroupEvent{Tip: protocol.TipOwner, Owner: m.UserID}, true)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipOwner, Owner: m.UserID})
 		return s.respond([]string{m.UserID}), nil
 	}, done)
 }
@@ -235,7 +235,7 @@ func (g *Groups) MarkMembers(by verb.Caller, req protocol.MarkMembersRequest, do
 			changed = append(changed, u)
 		}
 		if len(changed) > 0 {
-			s.tell(protocol.GroupEvent{Tip: protocol.TipMarks, Members: changed, Mark: req.Mark, On: req.On}, false)
+			s.tell(protocol.GroupEvent{Tip: protocol.TipMarks, Members: changed, Mark: req.Mark, On: req.On})
 		}
 		return s.respond(changed), nil
 	}, done)
@@ -248,7 +248,7 @@ func (g *Groups) SendCustomData(by verb.Caller, req protocol.CustomDataRequest, 
 		return
 	}
 	in(g, by, req.GroupID, nil, world.Need{}, func(s *scene) (protocol.GroupResponse, error) {
-		s.tell(protocol.GroupEvent{Tip: protocol.TipCustom, Data: req.Data}, false)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipCustom, Data: req.Data})
 		return s.respond(nil), nil
 	}, done)
 }

@@ -70,6 +70,7 @@ type Extra struct {
 	Attributes map[string]string
 	Version    int64 // of the attributes
 	Counters   map[string]int64
+	Recent     []string // the last requests that moved a counter, to recognise a retry
 }
 
 // Person is what is known of a user. The fields are JSON of the protocol.

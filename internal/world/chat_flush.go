@@ -73,7 +73,7 @@ func (w *World) flushGroupChat(ctx context.Context, s *Session) error {
 		if err != nil {
 			return err
 		}
-		counters, err := json.Marshal(x.Counters)
+		counters, err := json.Marshal(storedCounters{&x.Counters, &x.Recent})
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,14 @@ func ScanExtra(rows *sql.Rows) (*Extra, error) {
 	if err := json.Unmarshal([]byte(attributes), &x.Attributes); err != nil {
 		return nil, err
 	}
-	return &x, json.Unmarshal([]byte(counters), &x.Counters)
+	stored := storedCounters{&x.Counters, &x.Recent}
+	return &x, json.Unmarshal([]byte(counters), &stored)
+}
+
+// storedCounters is how counters and the requests that moved them are stored.
+type storedCounters struct {
+	Counters *map[string]int64 `json:"counters"`
+	Recent   *[]string         `json:"recent"`
 }
 
 // ScanMessage reads MessageColumns.

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/client/inbox"
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// aboutMessage tells what became of a message.
+func (c *Client) aboutMessage(e *protocol.MessageEvent) {
+	l := &c.opt.Listener
+	c.inbox.Changed(e)
+	where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
+	switch e.Type {
+	case protocol.TypeRevoked:
+		call4(l.OnMessageRevoked, where, e.MessageID, e.By, e.Reason)
+	case protocol.TypeModified:
+		if e.Message != nil {
+			call2(l.OnMessageModified, where, *e.Message)
+		}
+	case protocol.TypeDeleted:
+		c.refresh(context.Background(), e.ConversationID)
+		call2(l.OnMessageDeleted, e.ConversationID, e.SeqList)
+	case protocol.TypeReceipt:
+		if e.ConversationID != "" {
+			call2(l.OnPeerRead, e.ConversationID, e.PeerReadSeq)
+		} else {
+			call2(l.OnGroupReadReceipts, e.GroupID, e.Receipts)
+		}
+	}
+}
+
+// aboutPerson tells of people.
+func (c *Client) aboutPerson(e *protocol.PersonEvent) {
+	if e.Type == protocol.TypeStatus {
+		if e.Status != nil {
+			call1(c.opt.Listener.OnUserStatusChanged, *e.Status)
+		}
+		return
+	}
+	call1(c.opt.Listener.OnSelfChanged, *e)
+}
+
+// inGroup tells what happened to a group.
+func (c *Client) inGroup(topic string, seq uint64, e *protocol.GroupEvent, data []byte) {
+	if where := im.GroupConversation(e.GroupID); c.inbox.On() {
+		switch {
+		case e.Tip == protocol.TipCreated || e.Tip == protocol.TipJoined:
+			c.refresh(context.Background(), where)
+		case e.Tip == protocol.TipQuit || e.Tip == protocol.TipDismissed:
+			c.inbox.Drop(where)
+		case e.Tip.Shown() && im.TopicGroup(topic) != "":
+			c.inbox.Tip(seq, e, data)
+		}
+	}
+	call1(c.opt.Listener.OnGroup, *e)
+	c.groupCallback(e)
+}
+
+func (c *Client) groupCallback(e *protocol.GroupEvent) {
+	l, first := &c.opt.Listener, ""
+	if len(e.Members) > 0 {
+		first = e.Members[0]
+	}
+	switch e.Tip {
+	case protocol.TipEnter:
+		call2(l.OnMemberEnter, e.GroupID, e.Members)
+	case protocol.TipInvited:
+		call3(l.OnMemberInvited, e.GroupID, e.From, e.Members)
+	case protocol.TipLeave:
+		call2(l.OnMemberLeave, e.GroupID, first)
+	case protocol.TipKicked:
+		call3(l.OnMemberKicked, e.GroupID, e.From, e.Members)
+	case protocol.TipMemberInfo:
+		call2(l.OnMemberInfoChanged, e.GroupID, *e)
+	case protocol.TipMarks:
+		call4(l.OnMemberMarkChanged, e.GroupID, e.Members, e.Mark, e.On)
+	case protocol.TipAllMuted:
+		call2(l.OnAllGroupMembersMuted, e.GroupID, e.On)
+	case protocol.TipCreated:
+		call1(l.OnGroupCreated, e.GroupID)
+	case protocol.TipDismissed:
+		call2(l.OnGroupDismissed, e.GroupID, e.From)
+	case protocol.TipInfo, protocol.TipOwner:
+		call2(l.OnGroupInfoChanged, e.GroupID, *e)
+	case protocol.TipAttributes:
+		call2(l.OnGroupAttributeChanged, e.GroupID, e.Attributes)
+	case protocol.TipCounter:
+		call3(l.OnGroupCounterChanged, e.GroupID, e.Key, e.Value)
+	case protocol.TipApplication:
+		call3(l.OnReceiveJoinApplication, e.GroupID, first, e.Reason)
+	case protocol.TipProcessed:
+		call4(l.OnApplicationProcessed, e.GroupID, e.From, e.Agreed, e.Reason)
+	case protocol.TipGranted:
+		call3(l.OnGrantAdministrator, e.GroupID, e.From, e.Members)
+	case protocol.TipWithdrawn:
+		call3(l.OnRevokeAdministrator, e.GroupID, e.From, e.Members)
+	case protocol.TipQuit:
+		call1(l.OnQuitFromGroup, e.GroupID)
+	case protocol.TipCustom:
+		call2(l.OnReceiveRESTCustomData, e.GroupID, e.Data)
+	}
+}

@@ -1,0 +1,310 @@
+// Package inbox owns the conversations of one user as one device knows them: what the server said, kept in step with what
+// the device hears.
+//
+// It does no I/O and asks nobody: the SDK loads it, feeds it, and reads single conversations anew where it must.
+package inbox
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Inbox keeps this user's conversations in step with what the device hears, when Options.Inbox asks for it.
+type Inbox struct {
+	on    bool
+	mu    sync.Mutex
+	me    string
+	boxes map[string]*box
+}
+
+// New makes an inbox. One that is not on takes nothing in.
+func New(on bool) *Inbox { return &Inbox{on: on} }
+
+// On says whether it takes anything in.
+func (x *Inbox) On() bool { return x.on }
+
+// SetUser says whose conversations these are.
+func (x *Inbox) SetUser(me string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.me = me
+}
+
+func (x *Inbox) user() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.me
+}
+
+// Replace puts one conversation in its place as the server has just said it stands.
+func (x *Inbox) Replace(v protocol.Conversation) {
+	if !x.on {
+		return
+	}
+	x.change(v.ConversationID, func(b *box) {
+		hidden := b.hidden && v.LastSeq == 0 && v.Type == "c2c"
+		later := b.later
+		*b = box{Conversation: v, hidden: hidden}
+		for _, seq := range later {
+			if seq > b.Head {
+				b.later = append(b.later, seq)
+			}
+		}
+	})
+}
+
+// Tip takes a shown change of a group in.
+func (x *Inbox) Tip(seq uint64, e *protocol.GroupEvent, data []byte) {
+	if !x.on {
+		return
+	}
+	x.change(im.GroupConversation(e.GroupID), func(b *box) {
+		b.last(seq, e.Time, slices.Clone(data))
+		if e.Info != nil {
+			b.Name = e.Info.Name
+		}
+	})
+}
+
+// box is one conversation: as the server had it up to Head, and what came after.
+type box struct {
+	protocol.Conversation
+	later  []uint64 // what counts as unread and came after Head
+	hidden bool
+}
+
+func (b *box) unread() int64 { return b.Unread + int64(len(b.later)) }
+
+// read takes a count of the server's, of what stands up to head.
+func (b *box) read(unread int64, head uint64) {
+	if head < b.Head {
+		return
+	}
+	b.Unread, b.Head = unread, head
+	b.later = slices.DeleteFunc(b.later, func(seq uint64) bool { return seq <= head })
+}
+
+// last notes that a record stands in the conversation.
+func (b *box) last(seq uint64, at int64, body json.RawMessage) {
+	if seq > b.LastSeq {
+		b.LastSeq, b.LastTime, b.Last, b.hidden = seq, at, body, false
+	}
+}
+
+// Load replaces everything by what the server says.
+func (x *Inbox) Load(list []protocol.Conversation) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.boxes = map[string]*box{}
+	for _, v := range list {
+		x.boxes[v.ConversationID] = &box{Conversation: v}
+	}
+}
+
+// Loaded says that the conversations need not be read.
+func (x *Inbox) Loaded() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return !x.on || x.boxes != nil
+}
+
+// List is every conversation as it stands now, the pinned first, then the latest.
+func (x *Inbox) List() []protocol.Conversation {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	list := make([]protocol.Conversation, 0, len(x.boxes))
+	for _, b := range x.boxes {
+		if b.hidden && !b.Pinned {
+			continue
+		}
+		v := b.Conversation
+		v.Unread = b.unread()
+		list = append(list, v)
+	}
+	slices.SortFunc(list, func(a, b protocol.Conversation) int {
+		if a.Pinned != b.Pinned {
+			if a.Pinned {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(b.LastTime, a.LastTime), cmp.Compare(a.ConversationID, b.ConversationID))
+	})
+	return list
+}
+
+// change runs f on a conversation, which begins when it is not known; x.on must be set.
+func (x *Inbox) change(id string, f func(*box)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	b := x.boxes[id]
+	if b == nil {
+		peer, group, err := im.ParseConversation(id)
+		if err != nil {
+			return
+		}
+		b = &box{Conversation: protocol.Conversation{ConversationID: id, Type: "c2c", UserID: peer, GroupID: group}, hidden: true}
+		if group != "" {
+			b.Type = "group"
+		}
+		if x.boxes == nil {
+			x.boxes = map[string]*box{}
+		}
+		x.boxes[id] = b
+	}
+	f(b)
+}
+
+// counts says whether messages in the conversation count as unread.
+func (b *box) counts() bool {
+	rules, known := im.Rules(im.GroupType(b.GroupType))
+	return !known || rules.Unread
+}
+
+// Sent notes a message of this device's own.
+func (x *Inbox) Sent(id string, seq uint64, m *protocol.Message, body []byte) {
+	if x.on && !m.ExcludeLastMessage && len(m.ReceiverList) == 0 {
+		x.change(id, func(b *box) { b.last(seq, m.Time, body) })
+	}
+}
+
+// Adjusted notes what this device did to its side of a conversation.
+func (x *Inbox) Adjusted(v *protocol.Conversation) {
+	if !x.on {
+		return
+	}
+	x.change(v.ConversationID, func(b *box) {
+		b.read(v.Unread, v.Head)
+		b.ReadSeq, b.PeerReadSeq = max(b.ReadSeq, v.ReadSeq), max(b.PeerReadSeq, v.PeerReadSeq)
+		b.Pinned, b.ReceiveOption = v.Pinned, v.ReceiveOption
+		b.clear(v.ClearedSeq)
+	})
+}
+
+// clear shows nothing up to a sequence any more.
+func (b *box) clear(upTo uint64) {
+	b.ClearedSeq = max(b.ClearedSeq, upTo)
+	if b.LastSeq <= b.ClearedSeq {
+		b.LastSeq, b.LastTime, b.Last = 0, 0, nil
+	}
+}
+
+// Hide takes a conversation off the list until something new comes.
+func (x *Inbox) Hide(id string) {
+	if x.on {
+		x.change(id, func(b *box) { b.hidden, b.Pinned = true, false })
+	}
+}
+
+// Drop forgets a conversation that is no longer this user's.
+func (x *Inbox) Drop(id string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.boxes, id)
+}
+
+// Message takes a message in.
+func (x *Inbox) Message(seq uint64, m *protocol.Message, body []byte) {
+	if !x.on || seq == 0 {
+		return
+	}
+	x.change(Of(x.user(), m.From, m.To, m.GroupID), func(b *box) {
+		targeted := len(m.ReceiverList) > 0
+		if m.From != x.me && !m.ExcludeUnread && !targeted && seq > b.Head && seq > b.ReadSeq && b.counts() && !slices.Contains(b.later, seq) {
+			b.later = append(b.later, seq)
+		}
+		if !m.ExcludeLastMessage && !targeted {
+			b.last(seq, m.Time, body)
+		}
+	})
+}
+
+// Of names the conversation of a message, as the user sees it.
+func Of(me, from, to, group string) string {
+	switch {
+	case group != "":
+		return im.GroupConversation(group)
+	case from == me:
+		return im.C2C(to)
+	}
+	return im.C2C(from)
+}
+
+// Signaling takes an invitation's action in, where it stands in a conversation.
+func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body []byte) {
+	if !x.on || seq == 0 || m.ActionType == protocol.ActionDigest || m.ActionType == protocol.ActionRinging {
+		return
+	}
+	group, mine := im.TopicGroup(topic), im.TopicUser(topic) != ""
+	me := x.user()
+	rings := m.ActionType == protocol.ActionInvite && m.Inviter != me
+	var id string
+	switch {
+	case group != "":
+		id = im.GroupConversation(group)
+	case mine && m.GroupID == "" && m.To != "":
+		id = im.C2C(m.Inviter)
+		if m.Inviter == me {
+			if id = im.C2C(m.To); m.From != me && m.From != "" {
+				id = im.C2C(m.From)
+			}
+		}
+	case mine && m.GroupID == "" && rings:
+		id = im.C2C(m.Inviter)
+	default:
+		return
+	}
+	x.change(id, func(b *box) {
+		if rings && seq > b.Head && seq > b.ReadSeq && b.counts() && !slices.Contains(b.later, seq) {
+			b.later = append(b.later, seq)
+		}
+		b.last(seq, m.Time, body)
+	})
+}
+
+// Conversation takes in what another device of this user did.
+func (x *Inbox) Conversation(e *protocol.ConversationEvent) {
+	if !x.on {
+		return
+	}
+	x.change(e.ConversationID, func(b *box) {
+		b.read(e.Unread, e.Head)
+		b.ReadSeq = max(b.ReadSeq, e.ReadSeq)
+		if e.Type == protocol.TypeRead {
+			return
+		}
+		b.Pinned, b.ReceiveOption = e.Pinned, e.ReceiveOption
+		b.clear(e.ClearedSeq)
+		b.hidden = b.hidden || e.Hidden
+	})
+}
+
+// Changed takes in what became of a message.
+func (x *Inbox) Changed(e *protocol.MessageEvent) {
+	if !x.on {
+		return
+	}
+	if e.Type == protocol.TypeReceipt {
+		if e.ConversationID != "" {
+			x.change(e.ConversationID, func(b *box) { b.PeerReadSeq = max(b.PeerReadSeq, e.PeerReadSeq) })
+		}
+		return
+	}
+	x.change(Of(x.user(), e.From, e.To, e.GroupID), func(b *box) {
+		var m protocol.Message
+		if json.Unmarshal(b.Last, &m) != nil || m.MessageID != e.MessageID {
+			return
+		}
+		if e.Message != nil {
+			m = *e.Message
+		} else {
+			m.Body, m.Revoked, m.RevokedBy, m.RevokeReason = protocol.Body{}, true, e.By, e.Reason
+		}
+		b.Last, _ = json.Marshal(m) // our own type of strings and numbers always encodes
+	})
+}
