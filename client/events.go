@@ -72,6 +72,11 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		c.advance(topic, seq)
 		return // of a newer server, for newer clients
 	}
+	if m, ok := event.(*protocol.Signaling); ok {
+		c.awaitAck(m.InviteID)
+		c.awaitAck(glareWith(m.Inviter))
+	}
+	call3(c.opt.Listener.OnEvent, topic, seq, event)
 	switch e := event.(type) {
 	case *protocol.GroupEvent:
 		c.inGroup(topic, seq, e, data)
@@ -86,8 +91,6 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 	case *protocol.PersonEvent:
 		c.aboutPerson(e)
 	case *protocol.Signaling:
-		c.awaitAck(e.InviteID)
-		c.awaitAck(glareWith(e.Inviter))
 		c.mu.Lock()
 		first := c.ledger.first(*e)
 		stale := seq != 0 && seq <= c.snapshot.Positions[topic] && !c.snapshot.More

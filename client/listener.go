@@ -67,6 +67,10 @@ type Listener struct {
 	// itself.
 	OnKickedOffline func(reason string)
 
+	// OnEvent gets every event as it came: what protocol.Decode makes of it, its timeline, and its sequence there (0 when it
+	// is not stored). It comes before the callbacks above.
+	OnEvent func(timeline string, seq uint64, event any)
+
 	// OnConnected comes with each connection, also after a reconnect.
 	OnConnected func(w protocol.Welcome)
 	// OnConnecting comes when the connection is lost and is being made again.

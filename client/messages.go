@@ -39,7 +39,7 @@ func (c *Client) RevokeMessage(ctx context.Context, req protocol.RevokeRequest) 
 
 // DeleteMessages hides messages from this user alone.
 func (c *Client) DeleteMessages(ctx context.Context, req protocol.DeleteMessagesRequest) error {
-	_, err := call[protocol.PeopleResponse](ctx, c, "deleteMessages", req)
+	_, err := call[protocol.Done](ctx, c, "deleteMessages", req)
 	if err == nil {
 		c.refresh(ctx, req.ConversationID)
 	}

@@ -243,6 +243,11 @@ type DeleteMessagesRequest struct {
 	SeqList        []uint64 `json:"seqList" doc:"Which, by seq, at most 50."`
 }
 
+// Done acknowledges an action that has nothing more to say.
+type Done struct {
+	ServerTime int64 `json:"serverTime"`
+}
+
 // ReceiptsRequest names messages of a group.
 type ReceiptsRequest struct {
 	GroupID       string   `json:"groupID" doc:"The group."`

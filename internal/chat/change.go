@@ -186,7 +186,7 @@ func mayModify(w *world.World, p place, v *changed, req protocol.ModifyMessageRe
 const maxDeleted = 50
 
 // DeleteMessages hides messages from the caller alone.
-func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest, done func(protocol.PeopleResponse, error)) {
+func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest, done func(protocol.Done, error)) {
 	p, err := placeOf(by, req.ConversationID)
 	switch {
 	case err != nil:
@@ -199,21 +199,21 @@ func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest
 		verb.Fail(done, err)
 		return
 	}
-	verb.Do(c.store, p.need(), func(w *world.World) (protocol.PeopleResponse, error) {
+	verb.Do(c.store, p.need(), func(w *world.World) (protocol.Done, error) {
 		if p.groupID != "" {
 			if _, _, err := p.member(w); err != nil {
-				return protocol.PeopleResponse{}, err
+				return protocol.Done{}, err
 			}
 		}
 		for _, seq := range req.SeqList {
 			if seq == 0 || seq > w.Head(p.topic()) {
-				return protocol.PeopleResponse{}, im.Bad("seqList", "names a sequence that no message has yet")
+				return protocol.Done{}, im.Bad("seqList", "names a sequence that no message has yet")
 			}
 		}
 		for _, seq := range req.SeqList {
 			w.Delete(world.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
 		}
 		p.own(w, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList, Time: w.Now})
-		return protocol.PeopleResponse{UserIDList: []string{}, ServerTime: w.Now}, nil
+		return protocol.Done{ServerTime: w.Now}, nil
 	}, done)
 }

@@ -161,6 +161,7 @@ func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading
 	if r.facts, err = c.store.ReadFacts(ctx, p.topic(), p.column(), p.by.UserID, after, r.upTo); err != nil {
 		return r, im.Internal(err)
 	}
+	r.upTo = r.facts.Last
 	return r, nil
 }
 
@@ -228,16 +229,28 @@ func (c *Chat) SetReceiveOption(by verb.Caller, req protocol.ReceiveOptionReques
 // DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
 func (c *Chat) DeleteConversation(by verb.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
 	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading, e *protocol.ConversationEvent) {
-		r.HiddenSeq, r.ClearedSeq, r.PinnedAt = w.Head(p.topic()), w.Head(p.topic()), 0
+		r.HiddenSeq, r.PinnedAt = w.Head(p.topic()), 0
 		e.Hidden = true
+		p.clear(w, r)
 	}, done)
 }
 
 // ClearHistory shows the caller nothing of before any more.
 func (c *Chat) ClearHistory(by verb.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
 	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading, _ *protocol.ConversationEvent) {
-		r.ClearedSeq = w.Head(p.topic())
+		p.clear(w, r)
 	}, done)
+}
+
+// clear shows nothing of before any more; what is not shown is not unread.
+func (p place) clear(w *world.World, r *im.Reading) {
+	head := w.Head(p.topic())
+	r.ClearedSeq, r.ReadSeq = head, head
+	if p.groupID != "" {
+		r.ReadOrd = w.Counted(p.topic())
+	} else {
+		r.ReadOrd = w.Contact(p.by.UserID, p.peer).Counted
+	}
 }
 
 // adjust changes the caller's side of a conversation and tells their other devices.
@@ -256,7 +269,9 @@ func (c *Chat) adjust(by verb.Caller, conversationID string, err error, change f
 				return protocol.ConversationResponse{}, err
 			}
 			d.Group, d.Member, d.Counted = g, m, w.Counted(p.topic())
-			change(w, p, &m.Reading, &e)
+			if change(w, p, &m.Reading, &e); m.ReadSeq == d.Head {
+				m.OwnRead = m.Own
+			}
 			w.PutMember(*m)
 		} else {
 			d.Contact = w.Contact(by.UserID, p.peer)

@@ -276,7 +276,8 @@ func (g *Groups) QuitGroup(by verb.Caller, req protocol.GroupRequest, done func(
 		if s.me.Role == im.RoleOwner {
 			s.Owner = "" // a Work group goes on without one
 		}
-		return s.respond([]string{by.UserID}), g.exit(s, []string{by.UserID}, protocol.GroupEvent{Tip: protocol.TipLeave}, 0)
+		err := g.exit(s, []string{by.UserID}, protocol.GroupEvent{Tip: protocol.TipLeave}, 0)
+		return s.respond([]string{by.UserID}), err
 	}, done)
 }
 
@@ -301,7 +302,8 @@ func (g *Groups) KickGroupMember(by verb.Caller, req protocol.KickRequest, done 
 				people = append(people, u)
 			}
 		}
-		return s.respond(people), g.exit(s, people, protocol.GroupEvent{Tip: protocol.TipKicked, Reason: req.Reason}, req.Duration*1000)
+		err := g.exit(s, people, protocol.GroupEvent{Tip: protocol.TipKicked, Reason: req.Reason}, req.Duration*1000)
+		return s.respond(people), err
 	}, done)
 }
 

@@ -98,6 +98,9 @@ func importOne(w *world.World, by verb.Caller, r *protocol.ImportGroup) error {
 		if m.Role != 0 {
 			role = im.Role(m.Role)
 		}
+		if rules, _ := im.Rules(made.Type); role == im.RoleAdmin && !rules.Admins {
+			return &im.Error{Code: im.CodeGroupParameter, Field: "groups", Message: "groups: " + r.GroupID + " is a " + r.Type + " group, which has no administrators"}
+		}
 		s.found(role, m.UserID, m.NameCard)
 		s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
 	}

@@ -10,7 +10,7 @@ import (
 
 func chatReads() []string {
 	return []string{
-		qOlder, qNewer, qMessage, qCountedUpTo, qPairUpTo, qOwnUpTo, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
+		qOlder, qNewer, qMessage, qCountedUpTo, qPairUpTo, qLastUpTo, qOwnUpTo, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
 		qBlocked, qApplications, qExtra, qPerson, qFollows, qFile, qMayReadFile, qSearch, qFindGroups, qFindMembers, qStale,
 	}
 }
@@ -26,6 +26,7 @@ const (
 
 	qCountedUpTo = "SELECT ord FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND ord > 0 ORDER BY seq DESC LIMIT 1"
 	qPairUpTo    = "SELECT pair FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND pair > 0 ORDER BY seq DESC LIMIT 1"
+	qLastUpTo    = "SELECT seq FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 ORDER BY seq DESC LIMIT 1"
 	qOwnUpTo     = "SELECT count(*) FROM record WHERE topic = $1 AND seq > $2 AND seq <= $3 AND ord > 0 AND sender = $4"
 
 	// last finds the last record of a conversation that is to be shown as such; FlagNotLast is 2.
@@ -111,6 +112,7 @@ func (s *Store) Message(ctx context.Context, topic, id string) (m *world.Message
 
 // ReadFacts is what lies between two sequences of a conversation. It never changes, so it may be read before a unit.
 type ReadFacts struct {
+	Last uint64 // the sequence of the last record of the conversation; 0 = there is none
 	Ord  int64  // the count at the last record that counts; 0 = none counts
 	Pair uint64 // the sequence of the last message on the other person's timeline; 0 = there is none
 	Own  int64  // of a group: how many that count are the sender's own
@@ -119,6 +121,9 @@ type ReadFacts struct {
 // ReadFacts reads what lies after one sequence of a conversation, up to another.
 func (s *Store) ReadFacts(ctx context.Context, topic, peer, sender string, after, upTo uint64) (f ReadFacts, err error) {
 	r := s.pool()
+	if err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Last) }, qLastUpTo, topic, peer, after, upTo); err != nil || f.Last == 0 {
+		return f, err
+	}
 	if err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Ord) }, qCountedUpTo, topic, peer, after, upTo); err != nil {
 		return f, err
 	}
