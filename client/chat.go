@@ -21,6 +21,7 @@ func (c *Client) aboutMessage(e *protocol.MessageEvent) {
 			call2(l.OnMessageModified, where, *e.Message)
 		}
 	case protocol.TypeDeleted:
+		c.inbox.Deleted(e.ConversationID, e.SeqList)
 		c.refresh(context.Background(), e.ConversationID)
 		call2(l.OnMessageDeleted, e.ConversationID, e.SeqList)
 	case protocol.TypeReceipt:
@@ -52,7 +53,7 @@ func (c *Client) inGroup(topic string, seq uint64, e *protocol.GroupEvent, data 
 		case e.Tip == protocol.TipQuit || e.Tip == protocol.TipDismissed:
 			c.inbox.Drop(where)
 		case e.Tip.Shown() && im.TopicGroup(topic) != "":
-			c.inbox.Tip(seq, e, data)
+			c.meet(c.inbox.Tip(seq, e, data))
 		}
 	}
 	call1(c.opt.Listener.OnGroup, *e)

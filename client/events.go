@@ -81,7 +81,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 	case *protocol.GroupEvent:
 		c.inGroup(topic, seq, e, data)
 	case *protocol.Message:
-		c.inbox.Message(seq, e, data)
+		c.meet(c.inbox.Message(seq, e, data))
 		call3(c.opt.Listener.OnReceiveMessage, inbox.Of(c.me(), e.From, e.To, e.GroupID), seq, *e)
 	case *protocol.MessageEvent:
 		c.aboutMessage(e)
@@ -96,7 +96,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		stale := seq != 0 && seq <= c.snapshot.Positions[topic] && !c.snapshot.More
 		todo := c.ledger.event(*e, stale)
 		c.mu.Unlock()
-		c.inbox.Signaling(topic, seq, e, data)
+		c.meet(c.inbox.Signaling(topic, seq, e, data))
 		if first && c.opt.Listener.OnSignaling != nil {
 			c.opt.Listener.OnSignaling(*e)
 		}

@@ -22,23 +22,39 @@ func (c *Client) reloadInbox() {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	var list []protocol.Conversation
+	var at int64
 	for req := (protocol.ConversationsRequest{Limit: 1000}); ; {
 		res, err := c.GetConversationList(ctx, req)
 		if err != nil {
 			return // the next connection reads them
 		}
 		list = append(list, res.Conversations...)
+		if at == 0 {
+			at = res.ServerTime
+		}
 		if req.Offset = res.Next; res.Next == 0 {
 			break
 		}
 	}
-	c.inbox.Load(list)
+	c.inbox.Load(list, at)
 }
 
-// refreshSoon reads one conversation anew, in its turn: this device did something there that it hears no event of.
+// refreshSoon reads one conversation anew, or, when it is not known which, all, in its turn: this device did something there
+// that it hears no event of.
 func (c *Client) refreshSoon(id string) {
-	if c.inbox.On() && id != "" {
+	switch {
+	case !c.inbox.On():
+	case id == "":
+		c.events.put(c.reloadInbox)
+	default:
 		c.events.put(func() { c.refresh(context.Background(), id) })
+	}
+}
+
+// meet reads a conversation that is new to this device: it may have been taken off the list before.
+func (c *Client) meet(id string) {
+	if id != "" {
+		c.refresh(context.Background(), id)
 	}
 }
 
@@ -54,5 +70,5 @@ func (c *Client) refresh(ctx context.Context, id string) {
 		c.inbox.Drop(id)
 		return
 	}
-	c.inbox.Replace(res.Conversation)
+	c.inbox.Replace(res.Conversation, res.ServerTime)
 }

@@ -41,7 +41,8 @@ func (c *Client) RevokeMessage(ctx context.Context, req protocol.RevokeRequest) 
 func (c *Client) DeleteMessages(ctx context.Context, req protocol.DeleteMessagesRequest) error {
 	_, err := call[protocol.Done](ctx, c, "deleteMessages", req)
 	if err == nil {
-		c.refresh(ctx, req.ConversationID)
+		c.inbox.Deleted(req.ConversationID, req.SeqList)
+		c.refreshSoon(req.ConversationID)
 	}
 	return err
 }
@@ -79,7 +80,7 @@ func (c *Client) ClearHistory(ctx context.Context, conversationID string) (proto
 func (c *Client) adjust(ctx context.Context, verb string, req any) (protocol.ConversationResponse, error) {
 	res, err := call[protocol.ConversationResponse](ctx, c, verb, req)
 	if err == nil {
-		c.inbox.Adjusted(&res.Conversation)
+		c.inbox.Adjusted(&res.Conversation, res.ServerTime)
 	}
 	return res, err
 }

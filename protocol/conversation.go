@@ -20,6 +20,7 @@ type Conversation struct {
 	Pinned         bool            `json:"pinned,omitempty"`
 	ReceiveOption  string          `json:"receiveOption,omitempty"` // nothing, quiet, mentions; absent = notify
 	ClearedSeq     uint64          `json:"clearedSeq,omitempty"`    // nothing up to here is shown
+	Hidden         bool            `json:"hidden,omitempty"`        // it is not in the list: there is nothing in it, or nothing new since it was deleted
 }
 
 // The receive options of a conversation.
@@ -41,6 +42,7 @@ type ConversationsResponse struct {
 	Conversations []Conversation `json:"conversations"`
 	Next          int            `json:"next,omitempty"` // offset of the next page; 0 = no more
 	TotalUnread   int64          `json:"totalUnread"`    // of all conversations but those whose option is nothing
+	ServerTime    int64          `json:"serverTime"`
 }
 
 // ConversationRequest names a conversation.

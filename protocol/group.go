@@ -43,6 +43,7 @@ type GroupEvent struct {
 	GroupID     string            `json:"groupID"`
 	From        string            `json:"from,omitempty"` // who did it
 	Members     []string          `json:"members,omitempty"`
+	Seq         uint64            `json:"seq,omitempty"`         // groupJoined: the group's sequence before this user came
 	Info        *GroupInfo        `json:"info,omitempty"`        // groupInfoChanged: all of it, as it is now
 	Owner       string            `json:"owner,omitempty"`       // ownerChanged
 	MutedUntil  int64             `json:"mutedUntil,omitempty"`  // memberInfoChanged: of Members, milliseconds

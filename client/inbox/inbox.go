@@ -41,29 +41,44 @@ func (x *Inbox) user() string {
 	return x.me
 }
 
-// Replace puts one conversation in its place as the server has just said it stands.
-func (x *Inbox) Replace(v protocol.Conversation) {
-	if !x.on {
-		return
+// Replace puts one conversation in its place as the server has just said, at its time, that it stands. What this device was
+// answered since then is newer.
+func (x *Inbox) Replace(v protocol.Conversation, at int64) {
+	if x.on {
+		x.begin(v.ConversationID, true, func(b *box) { b.replace(v, at) })
 	}
-	x.change(v.ConversationID, func(b *box) {
-		hidden := b.hidden && v.LastSeq == 0 && v.Type == "c2c"
-		later := b.later
-		*b = box{Conversation: v, hidden: hidden}
-		for _, seq := range later {
-			if seq > b.Head {
-				b.later = append(b.later, seq)
-			}
-		}
-	})
 }
 
-// Tip takes a shown change of a group in.
-func (x *Inbox) Tip(seq uint64, e *protocol.GroupEvent, data []byte) {
-	if !x.on {
-		return
+func (b *box) replace(v protocol.Conversation, at int64) {
+	old := *b
+	*b = box{Conversation: v, hidden: v.Hidden, gone: old.gone, later: old.later, at: max(at, old.at)}
+	b.ReadSeq, b.PeerReadSeq = max(v.ReadSeq, old.ReadSeq), max(v.PeerReadSeq, old.PeerReadSeq)
+	if old.Head > v.Head || old.ReadSeq > v.ReadSeq { // what was counted before the reading is of no use
+		b.Unread, b.Head = old.Unread, old.Head
 	}
-	x.change(im.GroupConversation(e.GroupID), func(b *box) {
+	b.read(b.Unread, b.Head)
+	b.clear(old.ClearedSeq)
+	if old.LastSeq > v.Head {
+		b.last(old.LastSeq, old.LastTime, old.Last)
+	}
+	if old.at > at {
+		b.Pinned, b.ReceiveOption, b.hidden = old.Pinned, old.ReceiveOption, old.hidden
+	}
+}
+
+// Deleted notes what this user has deleted: it may still come, when the device that deleted it was quicker than the news.
+func (x *Inbox) Deleted(id string, seqs []uint64) {
+	if x.on {
+		x.change(id, func(b *box) { b.gone = append(b.gone, seqs...) })
+	}
+}
+
+// Tip takes a shown change of a group in, and reports the conversation when it is new here.
+func (x *Inbox) Tip(seq uint64, e *protocol.GroupEvent, data []byte) (fresh string) {
+	if !x.on {
+		return ""
+	}
+	return x.change(im.GroupConversation(e.GroupID), func(b *box) {
 		b.last(seq, e.Time, slices.Clone(data))
 		if e.Info != nil {
 			b.Name = e.Info.Name
@@ -75,7 +90,9 @@ func (x *Inbox) Tip(seq uint64, e *protocol.GroupEvent, data []byte) {
 type box struct {
 	protocol.Conversation
 	later  []uint64 // what counts as unread and came after Head
+	gone   []uint64 // what this user has deleted
 	hidden bool
+	at     int64 // the server's time when it last answered this device about the conversation
 }
 
 func (b *box) unread() int64 { return b.Unread + int64(len(b.later)) }
@@ -91,18 +108,28 @@ func (b *box) read(unread int64, head uint64) {
 
 // last notes that a record stands in the conversation.
 func (b *box) last(seq uint64, at int64, body json.RawMessage) {
-	if seq > b.LastSeq {
+	if seq > b.LastSeq && seq > b.ClearedSeq && !slices.Contains(b.gone, seq) {
 		b.LastSeq, b.LastTime, b.Last, b.hidden = seq, at, body, false
 	}
 }
 
-// Load replaces everything by what the server says.
-func (x *Inbox) Load(list []protocol.Conversation) {
+// Load takes in all conversations that the server lists, at its time. Those that it does not list have nothing to show, or
+// are no longer this user's, and are shown again when something comes.
+func (x *Inbox) Load(list []protocol.Conversation, at int64) {
+	listed := map[string]bool{}
+	for _, v := range list {
+		listed[v.ConversationID] = true
+		x.Replace(v, at)
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.boxes = map[string]*box{}
-	for _, v := range list {
-		x.boxes[v.ConversationID] = &box{Conversation: v}
+	if x.boxes == nil {
+		x.boxes = map[string]*box{}
+	}
+	for id, b := range x.boxes {
+		if !listed[id] && b.at <= at {
+			b.hidden = true
+		}
 	}
 }
 
@@ -119,7 +146,7 @@ func (x *Inbox) List() []protocol.Conversation {
 	defer x.mu.Unlock()
 	list := make([]protocol.Conversation, 0, len(x.boxes))
 	for _, b := range x.boxes {
-		if b.hidden && !b.Pinned {
+		if !b.Pinned && (b.hidden || b.Type == "c2c" && b.LastSeq == 0) {
 			continue
 		}
 		v := b.Conversation
@@ -138,16 +165,25 @@ func (x *Inbox) List() []protocol.Conversation {
 	return list
 }
 
-// change runs f on a conversation, which begins when it is not known; x.on must be set.
-func (x *Inbox) change(id string, f func(*box)) {
+// change runs f on a conversation; x.on must be set. One with a person begins when it is not known; a group's begins with what
+// the server says of it, because its last words may still come after its member has left.
+//
+// It reports the id when the conversation is new here: then the server may know more of it.
+func (x *Inbox) change(id string, f func(*box)) (fresh string) { return x.begin(id, false, f) }
+
+func (x *Inbox) begin(id string, said bool, f func(*box)) (fresh string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	b := x.boxes[id]
 	if b == nil {
 		peer, group, err := im.ParseConversation(id)
-		if err != nil {
-			return
+		switch {
+		case err != nil:
+			return ""
+		case group != "" && !said:
+			return id
 		}
+		fresh = id
 		b = &box{Conversation: protocol.Conversation{ConversationID: id, Type: "c2c", UserID: peer, GroupID: group}, hidden: true}
 		if group != "" {
 			b.Type = "group"
@@ -158,6 +194,7 @@ func (x *Inbox) change(id string, f func(*box)) {
 		x.boxes[id] = b
 	}
 	f(b)
+	return fresh
 }
 
 // counts says whether messages in the conversation count as unread.
@@ -169,16 +206,23 @@ func (b *box) counts() bool {
 // Sent notes a message of this device's own.
 func (x *Inbox) Sent(id string, seq uint64, m *protocol.Message, body []byte) {
 	if x.on && !m.ExcludeLastMessage && len(m.ReceiverList) == 0 {
-		x.change(id, func(b *box) { b.last(seq, m.Time, body) })
+		x.change(id, func(b *box) {
+			b.last(seq, m.Time, body)
+			b.at = max(b.at, m.Time)
+		})
 	}
 }
 
 // Adjusted notes what this device did to its side of a conversation.
-func (x *Inbox) Adjusted(v *protocol.Conversation) {
+func (x *Inbox) Adjusted(v *protocol.Conversation, at int64) {
 	if !x.on {
 		return
 	}
 	x.change(v.ConversationID, func(b *box) {
+		if at < b.at {
+			return
+		}
+		b.at = at
 		b.read(v.Unread, v.Head)
 		b.ReadSeq, b.PeerReadSeq = max(b.ReadSeq, v.ReadSeq), max(b.PeerReadSeq, v.PeerReadSeq)
 		b.Pinned, b.ReceiveOption = v.Pinned, v.ReceiveOption
@@ -197,7 +241,7 @@ func (b *box) clear(upTo uint64) {
 // Hide takes a conversation off the list until something new comes.
 func (x *Inbox) Hide(id string) {
 	if x.on {
-		x.change(id, func(b *box) { b.hidden, b.Pinned = true, false })
+		x.change(id, func(b *box) { b.hidden, b.Pinned = b.LastSeq <= b.ClearedSeq, false })
 	}
 }
 
@@ -208,12 +252,12 @@ func (x *Inbox) Drop(id string) {
 	delete(x.boxes, id)
 }
 
-// Message takes a message in.
-func (x *Inbox) Message(seq uint64, m *protocol.Message, body []byte) {
+// Message takes a message in, and reports the conversation when it is new here.
+func (x *Inbox) Message(seq uint64, m *protocol.Message, body []byte) (fresh string) {
 	if !x.on || seq == 0 {
-		return
+		return ""
 	}
-	x.change(Of(x.user(), m.From, m.To, m.GroupID), func(b *box) {
+	return x.change(Of(x.user(), m.From, m.To, m.GroupID), func(b *box) {
 		targeted := len(m.ReceiverList) > 0
 		if m.From != x.me && !m.ExcludeUnread && !targeted && seq > b.Head && seq > b.ReadSeq && b.counts() && !slices.Contains(b.later, seq) {
 			b.later = append(b.later, seq)
@@ -235,10 +279,11 @@ func Of(me, from, to, group string) string {
 	return im.C2C(from)
 }
 
-// Signaling takes an invitation's action in, where it stands in a conversation.
-func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body []byte) {
+// Signaling takes an invitation's action in, where it stands in a conversation, and reports the conversation when it is new
+// here.
+func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body []byte) (fresh string) {
 	if !x.on || seq == 0 || m.ActionType == protocol.ActionDigest || m.ActionType == protocol.ActionRinging {
-		return
+		return ""
 	}
 	group, mine := im.TopicGroup(topic), im.TopicUser(topic) != ""
 	me := x.user()
@@ -257,9 +302,9 @@ func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body 
 	case mine && m.GroupID == "" && rings:
 		id = im.C2C(m.Inviter)
 	default:
-		return
+		return ""
 	}
-	x.change(id, func(b *box) {
+	return x.change(id, func(b *box) {
 		if rings && seq > b.Head && seq > b.ReadSeq && b.counts() && !slices.Contains(b.later, seq) {
 			b.later = append(b.later, seq)
 		}
@@ -280,7 +325,7 @@ func (x *Inbox) Conversation(e *protocol.ConversationEvent) {
 		}
 		b.Pinned, b.ReceiveOption = e.Pinned, e.ReceiveOption
 		b.clear(e.ClearedSeq)
-		b.hidden = b.hidden || e.Hidden
+		b.hidden = b.hidden || e.Hidden && b.LastSeq <= b.ClearedSeq
 	})
 }
 

@@ -3,6 +3,8 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"math"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -182,6 +184,28 @@ func mayModify(w *world.World, p place, v *changed, req protocol.ModifyMessageRe
 	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message may modify it, and in a group its owner and administrators"}
 }
 
+// allStand checks that records stand in a conversation, which never changes.
+func (c *Chat) allStand(p place, seqs []uint64) error {
+	if p.groupID != "" {
+		if _, _, err := c.membership(context.Background(), p); err != nil {
+			return err
+		}
+	}
+	for _, seq := range seqs {
+		ok, err := seq <= math.MaxInt64, error(nil)
+		if ok {
+			ok, err = c.store.Stands(context.Background(), p.topic(), p.column(), seq)
+		}
+		switch {
+		case err != nil:
+			return im.Internal(err)
+		case !ok:
+			return im.Bad("seqList", fmt.Sprintf("names %d, which is not in this conversation", seq))
+		}
+	}
+	return nil
+}
+
 // maxDeleted bounds the messages of one deleteMessages.
 const maxDeleted = 50
 
@@ -194,6 +218,8 @@ func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest
 		err = im.Bad("seqList", "is empty")
 	case len(req.SeqList) > maxDeleted:
 		err = im.Bad("seqList", "has more than 50 messages; use several calls")
+	default:
+		err = c.allStand(p, req.SeqList)
 	}
 	if err != nil {
 		verb.Fail(done, err)
@@ -203,11 +229,6 @@ func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest
 		if p.groupID != "" {
 			if _, _, err := p.member(w); err != nil {
 				return protocol.Done{}, err
-			}
-		}
-		for _, seq := range req.SeqList {
-			if seq == 0 || seq > w.Head(p.topic()) {
-				return protocol.Done{}, im.Bad("seqList", "names a sequence that no message has yet")
 			}
 		}
 		for _, seq := range req.SeqList {

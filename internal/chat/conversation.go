@@ -42,12 +42,21 @@ func view(d *store.Side) (v protocol.Conversation, listed bool) {
 		v.LastSeq, v.LastTime, v.Last = d.Last.Seq, d.Last.At, d.Last.Body
 		listed = listed && d.Last.Seq > r.HiddenSeq
 	}
-	return v, listed || v.Pinned
+	listed = listed || v.Pinned
+	v.Hidden = !listed
+	return v, listed
+}
+
+// counted is a conversation as a unit of work knows it: without its last message, and whether it is in the list.
+func counted(d *store.Side) protocol.Conversation {
+	v, _ := view(d)
+	v.Hidden = false
+	return v
 }
 
 // ListConversations reads a page of the caller's conversations: the pinned first, then the latest.
 func (c *Chat) ListConversations(ctx context.Context, by verb.Caller, req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
-	res := protocol.ConversationsResponse{Conversations: []protocol.Conversation{}}
+	res := protocol.ConversationsResponse{Conversations: []protocol.Conversation{}, ServerTime: c.store.Now()}
 	limit, err := verb.Page(req.Limit)
 	if err == nil && req.Offset < 0 {
 		err = im.Bad("offset", "is negative")
@@ -176,12 +185,12 @@ func (r *reading) person(w *world.World) protocol.ConversationResponse {
 	side := w.Contact(me, peer)
 	d := store.Side{Contact: side, Head: w.Head(r.topic())}
 	if r.upTo <= side.ReadSeq || !w.HasContact(me, peer) {
-		v, _ := view(&d)
+		v := counted(&d)
 		return protocol.ConversationResponse{Conversation: v, Repeat: true, ServerTime: w.Now}
 	}
 	side.ReadSeq, side.ReadOrd = r.upTo, max(side.ReadOrd, r.facts.Ord)
 	w.PutContact(*side)
-	v, _ := view(&d)
+	v := counted(&d)
 	if other := w.Contact(peer, me); r.facts.Pair > other.PeerRead {
 		other.PeerRead = r.facts.Pair
 		w.PutContact(*other)
@@ -198,12 +207,12 @@ func (r *reading) group(w *world.World) (protocol.ConversationResponse, error) {
 	}
 	d := store.Side{Member: m, Group: g, Head: w.Head(r.topic()), Counted: w.Counted(r.topic())}
 	if r.upTo <= m.ReadSeq || m.JoinedSeq != r.was.JoinedSeq {
-		v, _ := view(&d)
+		v := counted(&d)
 		return protocol.ConversationResponse{Conversation: v, Repeat: true, ServerTime: w.Now}, nil
 	}
 	m.ReadSeq, m.ReadOrd, m.OwnRead = r.upTo, max(r.was.ReadOrd, r.facts.Ord), r.was.OwnRead+r.facts.Own
 	w.PutMember(*m)
-	v, _ := view(&d)
+	v := counted(&d)
 	return r.event(w, &v), nil
 }
 
@@ -278,7 +287,7 @@ func (c *Chat) adjust(by verb.Caller, conversationID string, err error, change f
 			change(w, p, &d.Contact.Reading, &e)
 			w.PutContact(*d.Contact)
 		}
-		v, _ := view(&d)
+		v := counted(&d)
 		e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq
 		p.own(w, e)
 		return protocol.ConversationResponse{Conversation: v, ServerTime: w.Now}, nil

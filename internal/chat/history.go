@@ -40,10 +40,14 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 			return res, im.Internal(err)
 		}
 		res.Complete = len(lines) < h.Limit
-		for _, l := range lines {
+		for i, l := range lines {
 			h.From = l.Seq
-			if visible(l.Audience, by.UserID) && len(res.Messages) < limit {
+			if visible(l.Audience, by.UserID) {
 				res.Messages = append(res.Messages, protocol.Entry{Seq: l.Seq, Event: l.Body, Read: l.Readers})
+			}
+			if len(res.Messages) == limit {
+				res.Complete = res.Complete && i == len(lines)-1
+				break
 			}
 		}
 	}

@@ -214,7 +214,7 @@ func (s *scene) enter(people []string, how protocol.Tip) {
 	}
 	for _, u := range people {
 		s.found(im.RoleMember, u, "")
-		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
+		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipJoined, Seq: s.w.Head(s.topic)}, listen)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 func chatReads() []string {
 	return []string{
-		qOlder, qNewer, qMessage, qCountedUpTo, qPairUpTo, qLastUpTo, qOwnUpTo, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
+		qOlder, qNewer, qMessage, qStands, qCountedUpTo, qPairUpTo, qLastUpTo, qOwnUpTo, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
 		qBlocked, qApplications, qExtra, qPerson, qFollows, qFile, qMayReadFile, qSearch, qFindGroups, qFindMembers, qStale,
 	}
 }
@@ -24,6 +24,7 @@ const (
 	qNewer   = historyColumns + "AND r.seq > $3 AND r.seq > $4" + notDeleted + "LIMIT $6"
 	qMessage = "SELECT " + world.MessageColumns + " FROM record WHERE topic = $1 AND msg = $2 AND msg <> ''"
 
+	qStands      = "SELECT count(*) FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq = $3"
 	qCountedUpTo = "SELECT ord FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND ord > 0 ORDER BY seq DESC LIMIT 1"
 	qPairUpTo    = "SELECT pair FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND pair > 0 ORDER BY seq DESC LIMIT 1"
 	qLastUpTo    = "SELECT seq FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 ORDER BY seq DESC LIMIT 1"
@@ -99,6 +100,13 @@ func (s *Store) History(ctx context.Context, h Stretch) ([]Line, error) {
 		return err
 	}, q, h.Topic, h.Peer, h.From, h.After, h.User, h.Limit)
 	return list, err
+}
+
+// Stands reports whether a record stands in a conversation.
+func (s *Store) Stands(ctx context.Context, topic, peer string, seq uint64) (bool, error) {
+	n := 0
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error { return rows.Scan(&n) }, qStands, topic, peer, seq)
+	return n > 0, err
 }
 
 // Message reads a message on one timeline; nil when it is not there.

@@ -30,20 +30,20 @@ func (w *World) flushRecords(ctx context.Context, s *Session, records []Record) 
 			continue
 		}
 		if d.Message == "" {
-			rows = append(rows, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair)
+			rows = append(rows, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair, d.Sender)
 		} else {
-			messages = append(messages, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair, d.Message, d.Sender, int64(d.Flags), d.Audience)
+			messages = append(messages, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair, d.Sender, d.Message, int64(d.Flags), d.Audience)
 		}
 		if !written[r.Topic] {
 			written[r.Topic] = true
 			topics = append(topics, r.Topic, w.heads[r.Topic], w.counted[r.Topic])
 		}
 	}
-	const columns = "INSERT INTO record (topic, seq, at, device, listen, body, peer, ord, pair"
-	if err := s.Write(ctx, columns+") VALUES ?*", 9, rows); err != nil {
+	const columns = "INSERT INTO record (topic, seq, at, device, listen, body, peer, ord, pair, sender"
+	if err := s.Write(ctx, columns+") VALUES ?*", 10, rows); err != nil {
 		return err
 	}
-	if err := s.Write(ctx, columns+", msg, sender, flags, audience) VALUES ?*", 13, messages); err != nil {
+	if err := s.Write(ctx, columns+", msg, flags, audience) VALUES ?*", 13, messages); err != nil {
 		return err
 	}
 	return s.Write(ctx, "INSERT INTO topic (name, head, counted) VALUES ?* ON CONFLICT (name) DO UPDATE SET head = excluded.head, counted = excluded.counted", 3, topics)
