@@ -137,6 +137,9 @@ func (s *Server) Run(ctx context.Context) error {
 // Close releases the data directory of a server that was never run.
 func (s *Server) Close() error { return errors.Join(s.files.Close(), s.store.Close()) }
 
+// Trim removes what is past its retention now. A running server does it by itself every minute.
+func (s *Server) Trim(ctx context.Context) error { return s.store.TrimNow(ctx) }
+
 // Ready is closed when the server takes calls.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 

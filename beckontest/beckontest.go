@@ -16,12 +16,13 @@ import (
 
 // House is a running server for one test.
 type House struct {
-	URL    string
-	Server *beckon.Server
-	t      testing.TB
-	web    *httptest.Server
-	stop   context.CancelFunc
-	done   chan error
+	URL     string
+	DataDir string
+	Server  *beckon.Server
+	t       testing.TB
+	web     *httptest.Server
+	stop    context.CancelFunc
+	done    chan error
 }
 
 // Patience is how long a test waits for what must happen. It is a bound against hanging, not a measure.
@@ -51,7 +52,7 @@ func StartWith(t testing.TB, cfg beckon.Config) *House {
 		stop()
 		t.Fatalf("beckontest: %v", err)
 	}
-	h := &House{Server: srv, t: t, stop: stop, done: make(chan error, 1)}
+	h := &House{DataDir: cfg.DataDir, Server: srv, t: t, stop: stop, done: make(chan error, 1)}
 	go func() { h.done <- srv.Run(ctx) }()
 	select {
 	case <-srv.Ready():

@@ -86,7 +86,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 	case *protocol.MessageEvent:
 		c.aboutMessage(e)
 	case *protocol.ConversationEvent:
-		c.inbox.Conversation(e)
+		c.meet(c.inbox.Conversation(e, seq))
 		call1(c.opt.Listener.OnConversationChanged, *e)
 	case *protocol.PersonEvent:
 		c.aboutPerson(e)

@@ -23,6 +23,7 @@ func (c *Client) reloadInbox() {
 	defer cancel()
 	var list []protocol.Conversation
 	var at int64
+	var own uint64
 	for req := (protocol.ConversationsRequest{Limit: 1000}); ; {
 		res, err := c.GetConversationList(ctx, req)
 		if err != nil {
@@ -30,13 +31,13 @@ func (c *Client) reloadInbox() {
 		}
 		list = append(list, res.Conversations...)
 		if at == 0 {
-			at = res.ServerTime
+			at, own = res.ServerTime, res.Seq
 		}
 		if req.Offset = res.Next; res.Next == 0 {
 			break
 		}
 	}
-	c.inbox.Load(list, at)
+	c.inbox.Load(list, at, own)
 }
 
 // refreshSoon reads one conversation anew, or, when it is not known which, all, in its turn: this device did something there
@@ -70,5 +71,5 @@ func (c *Client) refresh(ctx context.Context, id string) {
 		c.inbox.Drop(id)
 		return
 	}
-	c.inbox.Replace(res.Conversation, res.ServerTime)
+	c.inbox.Replace(res.Conversation, res.ServerTime, res.Seq)
 }

@@ -64,11 +64,7 @@ func (c *Client) SetReceiveOption(ctx context.Context, conversationID, option st
 
 // DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
 func (c *Client) DeleteConversation(ctx context.Context, conversationID string) (protocol.ConversationResponse, error) {
-	res, err := c.adjust(ctx, "deleteConversation", protocol.ConversationRequest{ConversationID: conversationID})
-	if err == nil {
-		c.inbox.Hide(conversationID)
-	}
-	return res, err
+	return c.adjust(ctx, "deleteConversation", protocol.ConversationRequest{ConversationID: conversationID})
 }
 
 // ClearHistory shows this user nothing of before any more.
@@ -80,7 +76,9 @@ func (c *Client) ClearHistory(ctx context.Context, conversationID string) (proto
 func (c *Client) adjust(ctx context.Context, verb string, req any) (protocol.ConversationResponse, error) {
 	res, err := call[protocol.ConversationResponse](ctx, c, verb, req)
 	if err == nil {
-		c.inbox.Adjusted(&res.Conversation, res.ServerTime)
+		if fresh := c.inbox.Adjusted(&res.Conversation, res.ServerTime, res.Seq); fresh != "" {
+			c.refreshSoon(fresh)
+		}
 	}
 	return res, err
 }

@@ -20,7 +20,7 @@ type Conversation struct {
 	Pinned         bool            `json:"pinned,omitempty"`
 	ReceiveOption  string          `json:"receiveOption,omitempty"` // nothing, quiet, mentions; absent = notify
 	ClearedSeq     uint64          `json:"clearedSeq,omitempty"`    // nothing up to here is shown
-	Hidden         bool            `json:"hidden,omitempty"`        // it is not in the list: there is nothing in it, or nothing new since it was deleted
+	HiddenSeq      uint64          `json:"hiddenSeq,omitempty"`     // it was deleted then: it is not in the list while nothing is newer
 }
 
 // The receive options of a conversation.
@@ -42,6 +42,7 @@ type ConversationsResponse struct {
 	Conversations []Conversation `json:"conversations"`
 	Next          int            `json:"next,omitempty"` // offset of the next page; 0 = no more
 	TotalUnread   int64          `json:"totalUnread"`    // of all conversations but those whose option is nothing
+	Seq           uint64         `json:"seq"`            // of your own timeline: what your devices did up to there is in it
 	ServerTime    int64          `json:"serverTime"`
 }
 
@@ -72,6 +73,7 @@ type ReceiveOptionRequest struct {
 type ConversationResponse struct {
 	Conversation Conversation `json:"conversation"`
 	Repeat       bool         `json:"repeat,omitempty"` // it was so before
+	Seq          uint64       `json:"seq"`              // of your own timeline: what your devices did up to there is in it
 	ServerTime   int64        `json:"serverTime"`
 }
 
@@ -84,7 +86,7 @@ type ConversationEvent struct {
 	Head           uint64 `json:"head,omitempty"` // conversationRead
 	Pinned         bool   `json:"pinned,omitempty"`
 	ReceiveOption  string `json:"receiveOption,omitempty"`
-	Hidden         bool   `json:"hidden,omitempty"`     // it has left the list until something new comes
+	HiddenSeq      uint64 `json:"hiddenSeq,omitempty"`  // it was deleted then: it is not in the list while nothing is newer
 	ClearedSeq     uint64 `json:"clearedSeq,omitempty"` // nothing up to here is shown
 	Time           int64  `json:"time"`
 }

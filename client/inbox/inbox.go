@@ -43,17 +43,18 @@ func (x *Inbox) user() string {
 
 // Replace puts one conversation in its place as the server has just said, at its time, that it stands. What this device was
 // answered since then is newer.
-func (x *Inbox) Replace(v protocol.Conversation, at int64) {
+func (x *Inbox) Replace(v protocol.Conversation, at int64, own uint64) {
 	if x.on {
-		x.begin(v.ConversationID, true, func(b *box) { b.replace(v, at) })
+		x.begin(v.ConversationID, true, func(b *box) { b.replace(v, at, own) })
 	}
 }
 
-func (b *box) replace(v protocol.Conversation, at int64) {
+func (b *box) replace(v protocol.Conversation, at int64, own uint64) {
 	old := *b
-	*b = box{Conversation: v, hidden: v.Hidden, gone: old.gone, later: old.later, at: max(at, old.at)}
-	b.ReadSeq, b.PeerReadSeq = max(v.ReadSeq, old.ReadSeq), max(v.PeerReadSeq, old.PeerReadSeq)
-	if old.Head > v.Head || old.ReadSeq > v.ReadSeq { // what was counted before the reading is of no use
+	*b = box{Conversation: v, gone: old.gone, later: old.later, at: max(at, old.at), own: max(own, old.own)}
+	b.PeerReadSeq = max(v.PeerReadSeq, old.PeerReadSeq)
+	if old.own > own { // what this user's devices did since is not in it
+		b.ReadSeq, b.Pinned, b.ReceiveOption = old.ReadSeq, old.Pinned, old.ReceiveOption
 		b.Unread, b.Head = old.Unread, old.Head
 	}
 	b.read(b.Unread, b.Head)
@@ -61,9 +62,7 @@ func (b *box) replace(v protocol.Conversation, at int64) {
 	if old.LastSeq > v.Head {
 		b.last(old.LastSeq, old.LastTime, old.Last)
 	}
-	if old.at > at {
-		b.Pinned, b.ReceiveOption, b.hidden = old.Pinned, old.ReceiveOption, old.hidden
-	}
+	b.HiddenSeq = max(b.HiddenSeq, old.HiddenSeq)
 }
 
 // Deleted notes what this user has deleted: it may still come, when the device that deleted it was quicker than the news.
@@ -89,10 +88,18 @@ func (x *Inbox) Tip(seq uint64, e *protocol.GroupEvent, data []byte) (fresh stri
 // box is one conversation: as the server had it up to Head, and what came after.
 type box struct {
 	protocol.Conversation
-	later  []uint64 // what counts as unread and came after Head
-	gone   []uint64 // what this user has deleted
-	hidden bool
-	at     int64 // the server's time when it last answered this device about the conversation
+	later []uint64 // what counts as unread and came after Head
+	gone  []uint64 // what this user has deleted
+	at    int64    // the server's time of the last answer to this device about the conversation
+	own   uint64   // the sequence on this user's own timeline of the last news of what this user's devices did with it
+}
+
+// listed says that the conversation is in the list: there is something in it that is newer than its deletion.
+func (b *box) listed() bool {
+	if b.LastSeq == 0 {
+		return b.Pinned || b.Type == "group" && b.HiddenSeq == 0
+	}
+	return b.Pinned || b.LastSeq > b.HiddenSeq
 }
 
 func (b *box) unread() int64 { return b.Unread + int64(len(b.later)) }
@@ -109,17 +116,17 @@ func (b *box) read(unread int64, head uint64) {
 // last notes that a record stands in the conversation.
 func (b *box) last(seq uint64, at int64, body json.RawMessage) {
 	if seq > b.LastSeq && seq > b.ClearedSeq && !slices.Contains(b.gone, seq) {
-		b.LastSeq, b.LastTime, b.Last, b.hidden = seq, at, body, false
+		b.LastSeq, b.LastTime, b.Last = seq, at, body
 	}
 }
 
 // Load takes in all conversations that the server lists, at its time. Those that it does not list have nothing to show, or
 // are no longer this user's, and are shown again when something comes.
-func (x *Inbox) Load(list []protocol.Conversation, at int64) {
+func (x *Inbox) Load(list []protocol.Conversation, at int64, own uint64) {
 	listed := map[string]bool{}
 	for _, v := range list {
 		listed[v.ConversationID] = true
-		x.Replace(v, at)
+		x.Replace(v, at, own)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -127,8 +134,8 @@ func (x *Inbox) Load(list []protocol.Conversation, at int64) {
 		x.boxes = map[string]*box{}
 	}
 	for id, b := range x.boxes {
-		if !listed[id] && b.at <= at {
-			b.hidden = true
+		if !listed[id] && b.at < at {
+			b.HiddenSeq, b.Pinned = max(b.HiddenSeq, b.LastSeq, 1), false
 		}
 	}
 }
@@ -146,7 +153,7 @@ func (x *Inbox) List() []protocol.Conversation {
 	defer x.mu.Unlock()
 	list := make([]protocol.Conversation, 0, len(x.boxes))
 	for _, b := range x.boxes {
-		if !b.Pinned && (b.hidden || b.Type == "c2c" && b.LastSeq == 0) {
+		if !b.listed() {
 			continue
 		}
 		v := b.Conversation
@@ -184,7 +191,7 @@ func (x *Inbox) begin(id string, said bool, f func(*box)) (fresh string) {
 			return id
 		}
 		fresh = id
-		b = &box{Conversation: protocol.Conversation{ConversationID: id, Type: "c2c", UserID: peer, GroupID: group}, hidden: true}
+		b = &box{Conversation: protocol.Conversation{ConversationID: id, Type: "c2c", UserID: peer, GroupID: group}}
 		if group != "" {
 			b.Type = "group"
 		}
@@ -213,21 +220,28 @@ func (x *Inbox) Sent(id string, seq uint64, m *protocol.Message, body []byte) {
 	}
 }
 
-// Adjusted notes what this device did to its side of a conversation.
-func (x *Inbox) Adjusted(v *protocol.Conversation, at int64) {
+// Adjusted notes what this device did to its side of a conversation, and reports the conversation when it is new here.
+func (x *Inbox) Adjusted(v *protocol.Conversation, at int64, own uint64) (fresh string) {
 	if !x.on {
-		return
+		return ""
 	}
-	x.change(v.ConversationID, func(b *box) {
-		if at < b.at {
-			return
+	return x.begin(v.ConversationID, true, func(b *box) {
+		b.at, b.PeerReadSeq = max(b.at, at), max(b.PeerReadSeq, v.PeerReadSeq)
+		b.HiddenSeq = max(b.HiddenSeq, v.HiddenSeq)
+		b.did(own, v.ReadSeq, v.Unread, v.Head, v.ClearedSeq)
+		if own >= b.own { // two answers may come in the wrong order
+			b.Pinned, b.ReceiveOption, b.own = v.Pinned, v.ReceiveOption, own
 		}
-		b.at = at
-		b.read(v.Unread, v.Head)
-		b.ReadSeq, b.PeerReadSeq = max(b.ReadSeq, v.ReadSeq), max(b.PeerReadSeq, v.PeerReadSeq)
-		b.Pinned, b.ReceiveOption = v.Pinned, v.ReceiveOption
-		b.clear(v.ClearedSeq)
 	})
+}
+
+// did takes in how far this user's devices have read and cleared. It only ever goes forward.
+func (b *box) did(own, readSeq uint64, unread int64, head, clearedSeq uint64) {
+	if own >= b.own {
+		b.read(unread, head)
+	}
+	b.ReadSeq = max(b.ReadSeq, readSeq)
+	b.clear(clearedSeq)
 }
 
 // clear shows nothing up to a sequence any more.
@@ -235,13 +249,6 @@ func (b *box) clear(upTo uint64) {
 	b.ClearedSeq = max(b.ClearedSeq, upTo)
 	if b.LastSeq <= b.ClearedSeq {
 		b.LastSeq, b.LastTime, b.Last = 0, 0, nil
-	}
-}
-
-// Hide takes a conversation off the list until something new comes.
-func (x *Inbox) Hide(id string) {
-	if x.on {
-		x.change(id, func(b *box) { b.hidden, b.Pinned = b.LastSeq <= b.ClearedSeq, false })
 	}
 }
 
@@ -312,20 +319,18 @@ func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body 
 	})
 }
 
-// Conversation takes in what another device of this user did.
-func (x *Inbox) Conversation(e *protocol.ConversationEvent) {
+// Conversation takes in what another device of this user did, and reports the conversation when it is new here.
+func (x *Inbox) Conversation(e *protocol.ConversationEvent, own uint64) (fresh string) {
 	if !x.on {
-		return
+		return ""
 	}
-	x.change(e.ConversationID, func(b *box) {
-		b.read(e.Unread, e.Head)
-		b.ReadSeq = max(b.ReadSeq, e.ReadSeq)
-		if e.Type == protocol.TypeRead {
-			return
+	return x.begin(e.ConversationID, true, func(b *box) {
+		b.did(own, e.ReadSeq, e.Unread, e.Head, e.ClearedSeq)
+		if own >= b.own {
+			b.Pinned, b.ReceiveOption = e.Pinned, e.ReceiveOption
 		}
-		b.Pinned, b.ReceiveOption = e.Pinned, e.ReceiveOption
-		b.clear(e.ClearedSeq)
-		b.hidden = b.hidden || e.Hidden && b.LastSeq <= b.ClearedSeq
+		b.own = max(b.own, own)
+		b.HiddenSeq = max(b.HiddenSeq, e.HiddenSeq)
 	})
 }
 

@@ -148,6 +148,9 @@ func (p place) own(w *world.World, e any) {
 	w.Append(im.UserTopic(p.by.UserID), world.Draft{Device: p.by.Origin(), Body: &verb.Event{Value: e}})
 }
 
+// ownHead is how far the caller's own timeline has come before this unit.
+func (p place) ownHead(w *world.World) uint64 { return w.Head(im.UserTopic(p.by.UserID)) }
+
 // unread is how many messages a member has not read; types of groups that do not count have none.
 func unread(g *im.Group, m *im.Member, counted int64) int64 {
 	if rules, _ := im.Rules(g.Type); !rules.Unread {

@@ -34,7 +34,7 @@ func view(d *store.Side) (v protocol.Conversation, listed bool) {
 		v = protocol.Conversation{ConversationID: im.C2C(d.Contact.Peer), Type: "c2c", UserID: d.Contact.Peer, Unread: d.Contact.Unread(), PeerReadSeq: d.Contact.PeerRead}
 		listed = hasAny
 	}
-	v.Head, v.ReadSeq, v.ClearedSeq, v.Pinned = d.Head, r.ReadSeq, r.ClearedSeq, r.PinnedAt > 0
+	v.Head, v.ReadSeq, v.ClearedSeq, v.HiddenSeq, v.Pinned = d.Head, r.ReadSeq, r.ClearedSeq, r.HiddenSeq, r.PinnedAt > 0
 	if r.Opt != im.OptNotify {
 		v.ReceiveOption = optionNames()[r.Opt]
 	}
@@ -42,16 +42,7 @@ func view(d *store.Side) (v protocol.Conversation, listed bool) {
 		v.LastSeq, v.LastTime, v.Last = d.Last.Seq, d.Last.At, d.Last.Body
 		listed = listed && d.Last.Seq > r.HiddenSeq
 	}
-	listed = listed || v.Pinned
-	v.Hidden = !listed
-	return v, listed
-}
-
-// counted is a conversation as a unit of work knows it: without its last message, and whether it is in the list.
-func counted(d *store.Side) protocol.Conversation {
-	v, _ := view(d)
-	v.Hidden = false
-	return v
+	return v, listed || v.Pinned
 }
 
 // ListConversations reads a page of the caller's conversations: the pinned first, then the latest.
@@ -64,10 +55,11 @@ func (c *Chat) ListConversations(ctx context.Context, by verb.Caller, req protoc
 	if err != nil {
 		return res, err
 	}
-	sides, err := c.store.Sides(ctx, by.UserID)
+	sides, own, err := c.store.Sides(ctx, by.UserID)
 	if err != nil {
 		return res, im.Internal(err)
 	}
+	res.Seq = own
 	type entry struct {
 		protocol.Conversation
 		pinnedAt int64
@@ -106,11 +98,12 @@ func (c *Chat) GetConversation(ctx context.Context, by verb.Caller, req protocol
 	if err != nil {
 		return res, err
 	}
-	d, err := c.store.Side(ctx, by.UserID, p.peer, p.groupID)
+	d, own, err := c.store.Side(ctx, by.UserID, p.peer, p.groupID)
 	if err != nil {
 		return res, im.Internal(err)
 	}
 	res.Conversation, _ = view(d)
+	res.Seq = own
 	return res, nil
 }
 
@@ -175,8 +168,9 @@ func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading
 }
 
 func (r *reading) event(w *world.World, v *protocol.Conversation) protocol.ConversationResponse {
-	r.own(w, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head, Time: w.Now})
-	return protocol.ConversationResponse{Conversation: *v, ServerTime: w.Now}
+	r.own(w, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head,
+		Pinned: v.Pinned, ReceiveOption: v.ReceiveOption, ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: w.Now})
+	return protocol.ConversationResponse{Conversation: *v, Seq: r.ownHead(w) + 1, ServerTime: w.Now}
 }
 
 // person marks a one-to-one conversation read, and tells the other person how far.
@@ -185,12 +179,12 @@ func (r *reading) person(w *world.World) protocol.ConversationResponse {
 	side := w.Contact(me, peer)
 	d := store.Side{Contact: side, Head: w.Head(r.topic())}
 	if r.upTo <= side.ReadSeq || !w.HasContact(me, peer) {
-		v := counted(&d)
-		return protocol.ConversationResponse{Conversation: v, Repeat: true, ServerTime: w.Now}
+		v, _ := view(&d)
+		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(w), ServerTime: w.Now}
 	}
 	side.ReadSeq, side.ReadOrd = r.upTo, max(side.ReadOrd, r.facts.Ord)
 	w.PutContact(*side)
-	v := counted(&d)
+	v, _ := view(&d)
 	if other := w.Contact(peer, me); r.facts.Pair > other.PeerRead {
 		other.PeerRead = r.facts.Pair
 		w.PutContact(*other)
@@ -207,18 +201,18 @@ func (r *reading) group(w *world.World) (protocol.ConversationResponse, error) {
 	}
 	d := store.Side{Member: m, Group: g, Head: w.Head(r.topic()), Counted: w.Counted(r.topic())}
 	if r.upTo <= m.ReadSeq || m.JoinedSeq != r.was.JoinedSeq {
-		v := counted(&d)
-		return protocol.ConversationResponse{Conversation: v, Repeat: true, ServerTime: w.Now}, nil
+		v, _ := view(&d)
+		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(w), ServerTime: w.Now}, nil
 	}
 	m.ReadSeq, m.ReadOrd, m.OwnRead = r.upTo, max(r.was.ReadOrd, r.facts.Ord), r.was.OwnRead+r.facts.Own
 	w.PutMember(*m)
-	v := counted(&d)
+	v, _ := view(&d)
 	return r.event(w, &v), nil
 }
 
 // PinConversation pins a conversation to the top of the list, or lets it go.
 func (c *Chat) PinConversation(by verb.Caller, req protocol.PinRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *world.World, _ place, r *im.Reading, e *protocol.ConversationEvent) {
+	c.adjust(by, req.ConversationID, nil, func(w *world.World, _ place, r *im.Reading) {
 		if r.PinnedAt = 0; req.Pin {
 			r.PinnedAt = w.Now
 		}
@@ -232,21 +226,20 @@ func (c *Chat) SetReceiveOption(by verb.Caller, req protocol.ReceiveOptionReques
 	if opt < 0 {
 		err = im.Bad("receiveOption", "is none of notify, nothing, quiet, mentions")
 	}
-	c.adjust(by, req.ConversationID, err, func(_ *world.World, _ place, r *im.Reading, _ *protocol.ConversationEvent) { r.Opt = im.Option(opt) }, done)
+	c.adjust(by, req.ConversationID, err, func(_ *world.World, _ place, r *im.Reading) { r.Opt = im.Option(opt) }, done)
 }
 
 // DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
 func (c *Chat) DeleteConversation(by verb.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading, e *protocol.ConversationEvent) {
+	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading) {
 		r.HiddenSeq, r.PinnedAt = w.Head(p.topic()), 0
-		e.Hidden = true
 		p.clear(w, r)
 	}, done)
 }
 
 // ClearHistory shows the caller nothing of before any more.
 func (c *Chat) ClearHistory(by verb.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading, _ *protocol.ConversationEvent) {
+	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading) {
 		p.clear(w, r)
 	}, done)
 }
@@ -263,7 +256,7 @@ func (p place) clear(w *world.World, r *im.Reading) {
 }
 
 // adjust changes the caller's side of a conversation and tells their other devices.
-func (c *Chat) adjust(by verb.Caller, conversationID string, err error, change func(*world.World, place, *im.Reading, *protocol.ConversationEvent), done func(protocol.ConversationResponse, error)) {
+func (c *Chat) adjust(by verb.Caller, conversationID string, err error, change func(*world.World, place, *im.Reading), done func(protocol.ConversationResponse, error)) {
 	p, bad := placeOf(by, conversationID)
 	if err = verb.FirstError(bad, err); err != nil {
 		verb.Fail(done, err)
@@ -278,18 +271,18 @@ func (c *Chat) adjust(by verb.Caller, conversationID string, err error, change f
 				return protocol.ConversationResponse{}, err
 			}
 			d.Group, d.Member, d.Counted = g, m, w.Counted(p.topic())
-			if change(w, p, &m.Reading, &e); m.ReadSeq == d.Head {
+			if change(w, p, &m.Reading); m.ReadSeq == d.Head {
 				m.OwnRead = m.Own
 			}
 			w.PutMember(*m)
 		} else {
 			d.Contact = w.Contact(by.UserID, p.peer)
-			change(w, p, &d.Contact.Reading, &e)
+			change(w, p, &d.Contact.Reading)
 			w.PutContact(*d.Contact)
 		}
-		v := counted(&d)
-		e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq
+		v, _ := view(&d)
+		e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq, e.HiddenSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq, v.HiddenSeq
 		p.own(w, e)
-		return protocol.ConversationResponse{Conversation: v, ServerTime: w.Now}, nil
+		return protocol.ConversationResponse{Conversation: v, Seq: p.ownHead(w) + 1, ServerTime: w.Now}, nil
 	}, done)
 }

@@ -172,9 +172,14 @@ func (d *Side) Reading() *im.Reading {
 }
 
 // Side reads one conversation of a person: with a peer, or of a group that they are in.
-func (s *Store) Side(ctx context.Context, user, peer, group string) (*Side, error) {
-	d := &Side{Contact: &im.Contact{UserID: user, Peer: peer}}
-	err := s.moment(ctx, func(r reader) error {
+//
+// own is how far the person's own timeline had come at that moment.
+func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, own uint64, err error) {
+	d = &Side{Contact: &im.Contact{UserID: user, Peer: peer}}
+	err = s.moment(ctx, func(r reader) error {
+		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
+			return err
+		}
 		if group != "" {
 			return each(ctx, r, func(rows *sql.Rows) (err error) {
 				d.Contact = nil
@@ -187,13 +192,15 @@ func (s *Store) Side(ctx context.Context, user, peer, group string) (*Side, erro
 			return err
 		}, qContactSide, user, peer)
 	})
-	return d, err
+	return d, own, err
 }
 
-// Sides reads all conversations of a person, at one moment.
-func (s *Store) Sides(ctx context.Context, user string) ([]Side, error) {
-	var list []Side
-	err := s.moment(ctx, func(r reader) error {
+// Sides reads all conversations of a person, at one moment, and how far their own timeline had come.
+func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64, err error) {
+	err = s.moment(ctx, func(r reader) error {
+		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
+			return err
+		}
 		err := each(ctx, r, func(rows *sql.Rows) (err error) {
 			var d Side
 			d.Contact, err = world.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
@@ -211,7 +218,7 @@ func (s *Store) Sides(ctx context.Context, user string) ([]Side, error) {
 			return err
 		}, qGroupSides, user)
 	})
-	return list, err
+	return list, own, err
 }
 
 // scanSide reads a member, the peer column that stands for the group, the group, and the last record.
