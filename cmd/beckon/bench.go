@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -34,6 +35,7 @@ type benchCmd struct {
 	Payload  int           `help:"Bytes of data in each invite." default:"200"`
 	Idle     bool          `help:"Only connect, and report the server's memory per user."`
 	Deadline int           `help:"Only open this many invitations that time out, and report how late they do." default:"0" name:"deadlines"`
+	Crowd    int           `help:"Measure one group of this many members, of whom --users are connected: messages, and an invitation that all answer within 5 s." default:"0"`
 	Open     int           `help:"Only open this many invitations with a deadline in an hour, and leave them open." default:"0"`
 	Spread   time.Duration `help:"With --deadlines: over how long the deadlines are spread, in whole seconds." default:"30s"`
 	PID      int           `help:"The server's process, for its CPU and memory. Default: found by the address." name:"pid"`
@@ -68,13 +70,14 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	if c.PID == 0 {
 		c.PID = listener(c.Server)
 	}
-	b := &bench{cmd: c, flows: map[string]*flow{}, latency: hdrhistogram.New(1, 60_000_000, 3)}
+	b := &bench{cmd: c, flows: map[string]*flow{}, latency: hdrhistogram.New(1, 60_000_000, 3), web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	before := residentBytes(c.PID)
 	started := time.Now()
 	if err := b.connect(ctx); err != nil {
 		return err
 	}
 	defer b.close()
+	defer b.web.CloseIdleConnections()
 	res := benchResult{Users: c.Users, ConnectsPerSec: float64(c.Users) / time.Since(started).Seconds()}
 	var err error
 	switch {
@@ -82,6 +85,8 @@ func (c *benchCmd) Run(ctx context.Context) error {
 		err = b.idle(ctx, &res, before)
 	case c.Deadline > 0:
 		err = b.deadlines(ctx, &res)
+	case c.Crowd > 0:
+		err = b.crowd(ctx, &res)
 	case c.Open > 0:
 		err = b.leaveOpen(ctx, &res)
 	default:
@@ -133,6 +138,9 @@ type bench struct {
 	failed  atomic.Int64
 	counts  atomic.Bool // the warm-up is over
 	onEnd   func(protocol.Signaling)
+
+	onMessage func(protocol.Message)
+	web       *http.Client
 }
 
 // flow is one invitation under way.
@@ -156,7 +164,8 @@ func (b *bench) connect(ctx context.Context) error {
 				return err
 			}
 			u, err := client.New(client.Options{Server: b.cmd.Server, Token: token, DeviceID: "bench", Listener: client.Listener{
-				OnSignaling: func(m protocol.Signaling) { b.heard(i, m) },
+				OnSignaling:      func(m protocol.Signaling) { b.heard(i, m) },
+				OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) { b.message(m) },
 			}})
 			if err != nil {
 				return err
@@ -184,7 +193,7 @@ func (b *bench) close() {
 // heard is what user i is told.
 func (b *bench) heard(i int, m protocol.Signaling) {
 	switch {
-	case m.ActionType == protocol.ActionInvite && m.Inviter != b.name(i) && b.cmd.Deadline+b.cmd.Open == 0:
+	case m.ActionType == protocol.ActionInvite && m.Inviter != b.name(i) && b.cmd.Deadline+b.cmd.Open+b.cmd.Crowd == 0:
 		go func() { // an answer waits for its ack, a callback must not
 			if _, err := b.users[i].Accept(context.Background(), m.InviteID, ""); err != nil {
 				b.failed.Add(1)

@@ -315,6 +315,8 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 	if err := g.invitations.LeaveGroup(s.w, s.ID, people); err != nil {
 		return err
 	}
+	e.Members = people
+	s.tell(e) // first, so that who goes hears it as the last of the group
 	for _, u := range people {
 		m := s.member(u)
 		m.Gone, m.Role, m.NameCard, m.Marks = true, im.RoleMember, "", 0
@@ -324,8 +326,6 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 		s.w.PutMember(*m)
 		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, world.StopListening(s.topic))
 	}
-	e.Members = people
-	s.tell(e)
 	s.Members -= len(people)
 	return nil
 }
