@@ -17,7 +17,7 @@ import (
 const module = "github.com/beckon-im/beckon"
 
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/world", "internal/store", "internal/store/storetest", "internal/verb", "internal/delivery", "internal/gateway", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/api", "", "client/inbox", "client", "beckontest", "cmd/beckon"}
+	return []string{"im", "invite", "protocol", "internal/world", "internal/store", "internal/store/storetest", "internal/verb", "internal/delivery", "internal/gateway", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/api", "", "client/inbox", "client", "beckontest", "cmd/beckon/measure", "cmd/beckon"}
 }
 
 // source is a Go file of ours.

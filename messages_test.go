@@ -378,7 +378,7 @@ func TestSearchFindsPartsOfWords(t *testing.T) {
 		}
 	}
 	for words, want := range map[string]int{
-		"QUICK": 1, "qui bro": 1, "uick": 0, "三点": 1, "三始": 0, "cafe": 1, `"hello"`: 1, "AND": 1, "sure": 1, "* OR NEAR(": 0, "fox*": 1, "-": 0, "会议 开始": 1,
+		"QUICK": 1, "qui bro": 1, "uick": 0, "三点": 1, "三始": 0, "cafe": 1, `"hello"`: 1, "AND": 1, "sure": 1, "* OR NEAR(": 0, "fox*": 1, "会议 开始": 1,
 	} {
 		res, err := ann.SearchMessages(ctx, protocol.SearchRequest{Text: words})
 		if err != nil || len(res.Found) != want {

@@ -6,8 +6,12 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// CreateGroup creates a group with this user as its owner.
+// CreateGroup creates a group with this user as its owner. A groupID is made when it is missing, so that there is one group
+// also when the connection breaks on the way.
 func (c *Client) CreateGroup(ctx context.Context, req protocol.CreateGroupRequest) (protocol.GroupResponse, error) {
+	if req.GroupID == "" {
+		req.GroupID = "g-" + NewID()
+	}
 	return call[protocol.GroupResponse](ctx, c, "createGroup", req)
 }
 

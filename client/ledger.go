@@ -223,6 +223,9 @@ func (l *ledger) changed(m protocol.Signaling, e *entry) []notice {
 
 func (l *ledger) invited(m protocol.Signaling, e *entry, stale bool) []notice {
 	if e != nil {
+		if e.inviter == "" { // this device answered before the invite came: it is known now who asked whom
+			e.inviter, e.groupID, e.invitees, e.everyone, e.online = m.Inviter, m.GroupID, m.InviteeList, m.Everyone, m.OnlineOnly
+		}
 		return nil
 	}
 	e = &entry{inviter: m.Inviter, groupID: m.GroupID, invitees: m.InviteeList, everyone: m.Everyone, online: m.OnlineOnly}

@@ -149,6 +149,7 @@ const (
 	MaxAttributeTotal = 16 << 10
 	MaxCounters       = 20 // keys
 	MaxMembersPerCall = 500
+	MaxAdmins         = 100 // beside the owner
 	MaxMuteSeconds    = 365 * 24 * 3600
 )
 

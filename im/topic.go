@@ -24,6 +24,15 @@ func InvitationTopic(inviteID string) string { return invitationPrefix + inviteI
 // StatusTopic carries whether a person is online, to those who subscribed. Nothing on it is stored.
 func StatusTopic(userID string) string { return statusPrefix + userID }
 
+// TopicStatus returns the user of a status topic, or "" for any other topic.
+func TopicStatus(topic string) string {
+	id, ok := strings.CutPrefix(topic, statusPrefix)
+	if !ok {
+		return ""
+	}
+	return id
+}
+
 // TopicGroup returns the group of a group topic, or "" for any other topic.
 func TopicGroup(topic string) string {
 	id, ok := strings.CutPrefix(topic, groupPrefix)

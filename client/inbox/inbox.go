@@ -306,7 +306,7 @@ func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body 
 				id = im.C2C(m.From)
 			}
 		}
-	case mine && m.GroupID == "" && rings:
+	case mine && m.GroupID == "" && m.Inviter != me: // one of several invitees: in their conversation with the inviter
 		id = im.C2C(m.Inviter)
 	default:
 		return ""

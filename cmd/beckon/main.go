@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/beckon-im/beckon/cmd/beckon/measure"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -19,12 +20,12 @@ type cli struct {
 	Config  kong.ConfigFlag  `help:"Read flags from this JSON file." placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version."`
 
-	Serve  serveCmd  `cmd:"" help:"Run the server."`
-	Dev    devCmd    `cmd:"" help:"Run the server for trying it out: demo people, ready-made tokens, any web origin."`
-	Token  tokenCmd  `cmd:"" help:"Mint a token for a device of a user."`
-	Phone  phoneCmd  `cmd:"" help:"A terminal phone: ring, answer, invite."`
-	Bench  benchCmd  `cmd:"" help:"Measure a server: connected users, invitations per second, latency, memory."`
-	Doctor doctorCmd `cmd:"" help:"Check a data directory or the address of a running server."`
+	Serve  serveCmd      `cmd:"" help:"Run the server."`
+	Dev    devCmd        `cmd:"" help:"Run the server for trying it out: demo people, ready-made tokens, any web origin."`
+	Token  tokenCmd      `cmd:"" help:"Mint a token for a device of a user."`
+	Phone  phoneCmd      `cmd:"" help:"A terminal phone: ring, answer, invite, chat."`
+	Bench  measure.Bench `cmd:"" help:"Measure a server: connected users, invitations per second, latency, memory."`
+	Doctor doctorCmd     `cmd:"" help:"Check a data directory or the address of a running server."`
 }
 
 func main() {

@@ -8,9 +8,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
+	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/chat"
@@ -75,7 +78,12 @@ func (a *API) Authenticator() *Authenticator { return a.auth }
 
 // call runs a verb and encodes its outcome: the response, or the error object.
 func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
+	var once sync.Once
 	finish := func(res any, err error) {
+		answered := true
+		if once.Do(func() { answered = false }); answered {
+			return
+		}
 		if err != nil {
 			done(nil, a.refusal(name, by, err))
 			return
@@ -87,6 +95,12 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		}
 		done(b, nil)
 	}
+	defer func() { // a fault in one verb is that call's refusal: the transport would not catch it
+		if r := recover(); r != nil {
+			a.log.Error("a verb panicked", "verb", name, "user", by.UserID, "panic", r, "stack", string(debug.Stack()))
+			finish(nil, im.Internal(fmt.Errorf("panic: %v", r)))
+		}
+	}()
 	v := a.verbs[name]
 	switch {
 	case v == nil || v.who == servers && by.UserID != "":

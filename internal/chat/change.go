@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -100,7 +101,7 @@ func (c *Chat) RevokeMessage(by verb.Caller, req protocol.RevokeRequest, done fu
 }
 
 func (c *Chat) mayRevoke(w *world.World, p place, v *changed) error {
-	if p.groupID != "" && v.msg.From != p.by.UserID {
+	if p.groupID != "" {
 		_, me, err := p.member(w)
 		if err != nil {
 			return err
@@ -143,10 +144,13 @@ func (c *Chat) ModifyMessage(by verb.Caller, req protocol.ModifyMessageRequest, 
 	need.Messages = p.messages(req.MessageID)
 	verb.Do(c.store, need, func(w *world.World) (protocol.MessageResponse, error) {
 		v, err := p.load(w, req.MessageID)
-		if err == nil {
-			err = mayModify(w, p, v, req)
-		}
 		if err != nil {
+			return protocol.MessageResponse{}, err
+		}
+		if req.Version != nil && v.msg.Version == *req.Version+1 && v.msg.ModifiedBy == by.UserID && same(&v.msg, &req, keep) {
+			return protocol.MessageResponse{Message: v.msg, Repeat: true, ServerTime: w.Now}, nil
+		}
+		if err := c.mayModify(w, p, v, req); err != nil {
 			return protocol.MessageResponse{}, err
 		}
 		if !keep {
@@ -168,7 +172,27 @@ func (c *Chat) ModifyMessage(by verb.Caller, req protocol.ModifyMessageRequest, 
 	}, done)
 }
 
-func mayModify(w *world.World, p place, v *changed, req protocol.ModifyMessageRequest) error {
+// same says that a message says already what it is to say: the call came before, and its answer was lost.
+func same(m *protocol.Message, req *protocol.ModifyMessageRequest, keep bool) bool {
+	return (req.CustomData == nil || *req.CustomData == m.CustomData) && (keep || bytes.Equal(verb.Encode(m.Body), verb.Encode(req.Body)))
+}
+
+func (c *Chat) mayModify(w *world.World, p place, v *changed, req protocol.ModifyMessageRequest) error {
+	if p.groupID == "" && w.Contact(p.peer, p.by.UserID).Blocks() {
+		if !c.opt.DropBlocked {
+			return &im.Error{Code: im.CodeBlocked, Field: "conversationID", Message: p.peer + " does not take messages from you"}
+		}
+		v.copies = v.copies[:1] // the blocker keeps what was there
+	}
+	if p.groupID != "" {
+		g, me, err := p.member(w)
+		if err == nil {
+			err = g.MaySpeak(me, w.Now)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	switch {
 	case v.msg.Revoked:
 		return &im.Error{Code: im.CodeNoMessage, Field: "messageID", Message: "the message has been taken back"}

@@ -79,11 +79,13 @@ func (c *Chat) ListConversations(ctx context.Context, by verb.Caller, req protoc
 	slices.SortFunc(list, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(b.pinnedAt, a.pinnedAt), cmp.Compare(b.LastTime, a.LastTime), cmp.Compare(a.ConversationID, b.ConversationID))
 	})
-	for _, e := range list[min(req.Offset, len(list)):min(req.Offset+limit, len(list))] {
+	from := min(req.Offset, len(list))
+	to := from + min(limit, len(list)-from)
+	for _, e := range list[from:to] {
 		res.Conversations = append(res.Conversations, e.Conversation)
 	}
-	if next := req.Offset + limit; next < len(list) {
-		res.Next = next
+	if to < len(list) {
+		res.Next = to
 	}
 	return res, nil
 }
@@ -132,39 +134,30 @@ func (c *Chat) MarkRead(by verb.Caller, req protocol.ReadRequest, done func(prot
 // reading is what was found out before a conversation is marked read. None of it can change meanwhile.
 type reading struct {
 	place
-	upTo  uint64
 	facts store.ReadFacts
-	was   im.Member // of a group
 }
 
 func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading, error) {
 	r := reading{place: p}
-	head, err := c.store.Head(ctx, p.topic())
-	if err != nil {
-		return r, im.Internal(err)
-	}
-	if r.upTo = upTo; upTo == 0 || upTo > head {
-		r.upTo = head
-	}
-	after := uint64(0)
 	if p.groupID != "" {
-		_, m, err := c.membership(ctx, p)
-		if err != nil {
+		if _, _, err := c.membership(ctx, p); err != nil {
 			return r, err
 		}
-		r.was, after = *m, m.ReadSeq
-	} else {
-		side, err := c.store.Contact(ctx, p.by.UserID, p.peer)
-		if err != nil {
-			return r, im.Internal(err)
-		}
-		after = side.ReadSeq
 	}
-	if r.facts, err = c.store.ReadFacts(ctx, p.topic(), p.column(), p.by.UserID, after, r.upTo); err != nil {
+	var err error
+	if r.facts, err = c.store.ReadFacts(ctx, p.by.UserID, p.peer, p.groupID, upTo); err != nil {
 		return r, im.Internal(err)
 	}
-	r.upTo = r.facts.Last
 	return r, nil
+}
+
+// upTo is how far the conversation is read: to its last record, or, when that was trimmed and still counted as unread, to
+// where was asked.
+func (r *reading) upTo(unread bool) uint64 {
+	if r.facts.Last == 0 && unread {
+		return r.facts.UpTo
+	}
+	return r.facts.Last
 }
 
 func (r *reading) event(w *world.World, v *protocol.Conversation) protocol.ConversationResponse {
@@ -178,11 +171,12 @@ func (r *reading) person(w *world.World) protocol.ConversationResponse {
 	me, peer := r.by.UserID, r.peer
 	side := w.Contact(me, peer)
 	d := store.Side{Contact: side, Head: w.Head(r.topic())}
-	if r.upTo <= side.ReadSeq || !w.HasContact(me, peer) {
+	upTo := r.upTo(side.Unread() > 0)
+	if upTo <= side.ReadSeq || !w.HasContact(me, peer) {
 		v, _ := view(&d)
 		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(w), ServerTime: w.Now}
 	}
-	side.ReadSeq, side.ReadOrd = r.upTo, max(side.ReadOrd, r.facts.Ord)
+	side.ReadSeq, side.ReadOrd = upTo, max(side.ReadOrd, r.facts.Ord)
 	w.PutContact(*side)
 	v, _ := view(&d)
 	if other := w.Contact(peer, me); r.facts.Pair > other.PeerRead {
@@ -200,11 +194,12 @@ func (r *reading) group(w *world.World) (protocol.ConversationResponse, error) {
 		return protocol.ConversationResponse{}, err
 	}
 	d := store.Side{Member: m, Group: g, Head: w.Head(r.topic()), Counted: w.Counted(r.topic())}
-	if r.upTo <= m.ReadSeq || m.JoinedSeq != r.was.JoinedSeq {
+	upTo := r.upTo(m.Unread(d.Counted) > 0)
+	if upTo <= m.ReadSeq || m.JoinedSeq != r.facts.Member.JoinedSeq {
 		v, _ := view(&d)
 		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(w), ServerTime: w.Now}, nil
 	}
-	m.ReadSeq, m.ReadOrd, m.OwnRead = r.upTo, max(r.was.ReadOrd, r.facts.Ord), r.was.OwnRead+r.facts.Own
+	m.ReadSeq, m.ReadOrd, m.OwnRead = upTo, r.facts.Ord, r.facts.Own
 	w.PutMember(*m)
 	v, _ := view(&d)
 	return r.event(w, &v), nil

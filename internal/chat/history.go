@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
+	"time"
+	"unicode"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
@@ -112,7 +115,8 @@ const (
 	defaultFound = 20
 	maxWords     = 10
 	maxGroups    = 1000
-	searchRounds = 20
+	searchRounds = 3
+	searchTime   = 5 * time.Second
 )
 
 // Search finds messages in the caller's conversations, the newest first.
@@ -121,12 +125,14 @@ func (c *Chat) Search(ctx context.Context, by verb.Caller, req protocol.SearchRe
 	if req.Limit == 0 {
 		req.Limit = defaultFound
 	}
-	list := strings.Fields(strings.ToLower(req.Text))
+	list := searchWords(req.Text)
 	err := im.CheckText("text", req.Text, 256)
 	switch {
 	case err != nil:
+	case strings.ContainsRune(req.Text, 0):
+		err = im.Bad("text", "has a NUL character")
 	case len(list) == 0:
-		err = im.Bad("text", "is missing")
+		err = im.Bad("text", "is missing: it needs a word")
 	case len(list) > maxWords:
 		err = im.Bad("text", "has more than 10 words")
 	case req.Limit < 0 || req.Limit > maxFound:
@@ -143,6 +149,8 @@ func (c *Chat) Search(ctx context.Context, by verb.Caller, req protocol.SearchRe
 	if err != nil {
 		return res, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, searchTime)
+	defer cancel()
 	before := req.Before
 	if before == 0 {
 		before = math.MaxInt64
@@ -168,6 +176,17 @@ func (c *Chat) Search(ctx context.Context, by verb.Caller, req protocol.SearchRe
 	}
 	res.Next = before
 	return res, nil
+}
+
+// searchWords are the different words of a text. What has no letter or digit is in no index.
+func searchWords(text string) []string {
+	var list []string
+	for _, word := range strings.Fields(strings.ToLower(text)) {
+		if !slices.Contains(list, word) && strings.ContainsFunc(word, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }) {
+			list = append(list, word)
+		}
+	}
+	return list
 }
 
 // searched lists the topics that a search looks in: the caller's own, and their groups'.

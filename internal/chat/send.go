@@ -67,10 +67,12 @@ func prepare(by verb.Caller, req *protocol.SendMessageRequest) (*sending, error)
 	}
 	switch {
 	case req.MessageID != "":
-		err = im.CheckMessageID(req.MessageID)
+		if err = im.CheckMessageID(req.MessageID); strings.HasPrefix(req.MessageID, mintedPrefix) {
+			err = im.Bad("messageID", "begins with r-, which is for ids made from a requestID")
+		}
 	case req.RequestID != "":
 		sum := sha256.Sum256([]byte(by.UserID + "\n" + req.RequestID))
-		req.MessageID = "r-" + hex.EncodeToString(sum[:16])
+		req.MessageID = mintedPrefix + hex.EncodeToString(sum[:16])
 	default:
 		req.MessageID = uuid.Must(uuid.NewV7()).String()
 	}
@@ -82,6 +84,9 @@ func prepare(by verb.Caller, req *protocol.SendMessageRequest) (*sending, error)
 		Body: req.Body, MessageOptions: req.MessageOptions}
 	return s, err
 }
+
+// mintedPrefix begins the ids that are made from a requestID. Nobody may propose one, so that nobody takes another's.
+const mintedPrefix = "r-"
 
 // lookAtFile checks that the sender may pass a file on, and fills in what is known of it.
 func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body) ([]string, error) {
@@ -122,7 +127,13 @@ func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body)
 		if err != nil {
 			return nil, im.Internal(err)
 		}
-		if t == nil || t.Owner != by.UserID || t.Kind != string(protocol.Image) {
+		mine := t != nil && t.Owner == by.UserID
+		if t != nil && !mine {
+			if mine, err = c.store.MayReadFile(ctx, t.ID, by.UserID); err != nil {
+				return nil, im.Internal(err)
+			}
+		}
+		if !mine || t.Kind != string(protocol.Image) {
 			return nil, &im.Error{Code: im.CodeNoFile, Field: string(kind) + ".thumbID", Message: "there is no image of yours with this thumbID"}
 		}
 	}

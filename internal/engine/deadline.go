@@ -153,6 +153,9 @@ func (e *Engine) expire(id string) {
 // end puts a change that ended invitees, and tells it.
 func (e *Engine) end(w *world.World, c invite.Change, by verb.Caller, action protocol.ActionType, reason, data string) error {
 	v := c.Invitation
+	if v.Large {
+		v.Digested = v.Version // the ending says how the answers stand
+	}
 	w.PutInvitation(v)
 	for _, p := range c.Invitees {
 		w.PutInvitee(p)

@@ -100,7 +100,8 @@ func (e *Engine) digest(id string, g *protocol.Digest) {
 		return struct{}{}, nil
 	}, func(_ struct{}, err error) {
 		if err != nil {
-			e.log.Warn("a digest could not be written; the next one has its counts", "inviteID", id, "error", err)
+			e.log.Warn("a digest could not be written; it is tried again", "inviteID", id, "error", err)
+			e.digests.note(id, "", 0)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -111,9 +112,6 @@ func (o *opening) need() world.Need {
 		for _, u := range o.invitees {
 			n.Members = append(n.Members, world.MemberKey{GroupID: t.GroupID, UserID: u})
 		}
-		if t.Everyone {
-			n.AllMembers = []string{t.GroupID}
-		}
 		return n
 	}
 	n.Topics = append(n.Topics, im.UserTopic(t.Inviter))
@@ -154,7 +152,9 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 		}
 	}
 	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, w.Now)
-	v.Large = o.large
+	if v.Large = o.large && !v.Party; v.Large {
+		v.Digested = v.Version // the invite itself says all that there is
+	}
 	if err := e.mind(w, &v, list); err != nil {
 		return protocol.InviteResponse{}, err
 	}
@@ -225,6 +225,12 @@ func (e *Engine) inGroup(w *world.World, o *opening) error {
 		return err
 	}
 	o.large = g.Members > e.opt.LargeGroup
+	if o.terms.Everyone && !w.HasRoster(g.ID) { // asked for only now that it is known that the caller may
+		if g.Members-1 > invite.MaxGroupInvitees {
+			return im.Bad("everyone", fmt.Sprintf("is %d people here; the limit is %d", g.Members-1, invite.MaxGroupInvitees))
+		}
+		return &world.More{Need: world.Need{AllMembers: []string{g.ID}}}
+	}
 	if !o.terms.Everyone {
 		for _, u := range o.invitees {
 			if !w.Member(g.ID, u).Present() {
@@ -298,7 +304,7 @@ func (e *Engine) merge(w *world.World, o opening, id string) (res protocol.Invit
 	if v == nil || me == nil {
 		return res, false, &world.More{Need: world.Need{Invitations: []string{id}, Invitees: []world.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
 	}
-	if me.StateAt(w.Now) != invite.Open || !v.MergeGlare || v.Party {
+	if me.Deaf || me.StateAt(w.Now) != invite.Open || !v.MergeGlare || v.Party {
 		return res, false, nil
 	}
 	a := invite.Answer{Act: invite.Accept, By: o.actor, Data: o.terms.Data}

@@ -200,12 +200,16 @@ func (e *Engine) announceAdded(w *world.World, before *invite.Invitation, c *inv
 	ring := m
 	ring.ActionType = protocol.ActionInvite
 	mine := im.InvitationTopic(v.ID)
-	if !before.Party { // the one invitee it had begins to hear the others
+	if !before.Party && !before.Deaf { // the one invitee it had begins to hear the others
 		t := im.UserTopic(v.Peer)
 		if missing := w.Missing([]string{t, mine}); len(missing) > 0 {
 			return &world.More{Need: world.Need{Topics: missing}}
 		}
-		w.Append(t, world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)})
+		d := world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)}
+		if v.GroupID == "" {
+			d.Peer = v.Inviter
+		}
+		w.Append(t, d)
 	}
 	return tellParty(w, v, by, ring, m, c.Invitees)
 }

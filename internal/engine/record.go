@@ -63,11 +63,11 @@ func openMessage(v *invite.Invitation, action protocol.ActionType, deadline int6
 }
 
 // audience lists the topics that hear an action on v about the given invitees.
-func audience(v *invite.Invitation, invitees []string) []string {
+func audience(w *world.World, v *invite.Invitation, invitees []string) []string {
 	switch {
 	case v.GroupID != "" && !v.Party:
 		return []string{im.GroupTopic(v.GroupID)}
-	case v.Deaf:
+	case v.Deaf && !v.Party:
 		return []string{im.UserTopic(v.Inviter)}
 	case !v.Party:
 		return []string{im.UserTopic(v.Inviter), im.UserTopic(v.Peer)}
@@ -75,7 +75,9 @@ func audience(v *invite.Invitation, invitees []string) []string {
 	topics := make([]string, 0, 2+len(invitees))
 	topics = append(topics, im.UserTopic(v.Inviter), im.InvitationTopic(v.ID))
 	for _, u := range invitees {
-		topics = append(topics, im.UserTopic(u))
+		if p := w.Invitee(v.ID, u); p == nil || !p.Deaf {
+			topics = append(topics, im.UserTopic(u))
+		}
 	}
 	return topics
 }
@@ -85,7 +87,7 @@ func tell(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signa
 	if v.Large && !v.Party && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd && m.ActionType != protocol.ActionModify {
 		return tellLarge(w, v, by, m)
 	}
-	topics := audience(v, concerned)
+	topics := audience(w, v, concerned)
 	if missing := w.Missing(topics); len(missing) > 0 {
 		return &world.More{Need: world.Need{Topics: missing}}
 	}
@@ -102,6 +104,11 @@ func tell(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signa
 				return nil
 			}
 			d.Peer = v.Peer
+			if m.ActionType == protocol.ActionInvite && !w.HasContact(v.Inviter, v.Peer) {
+				w.PutContact(*w.Contact(v.Inviter, v.Peer))
+			}
+		case v.GroupID == "" && i >= 2: // an invitee's own conversation with the inviter
+			d.Peer = v.Inviter
 		}
 		if len(m.Answers) > 0 && (v.Party || v.Peer == "") {
 			d.Body = newSignal(m) // others' answers may be folded into it, on each topic for itself
@@ -177,6 +184,7 @@ func tellLarge(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.
 	if len(m.InviteeList) > maxNames && v.Over() {
 		m.Everyone, m.InviteeCount, m.InviteeList = true, len(m.InviteeList), m.InviteeList[:maxNames]
 	}
+	m.Digest = &protocol.Digest{Counts: v.Counts}
 	w.Append(im.GroupTopic(v.GroupID), world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m), Peer: world.GroupPeer})
 	return nil
 }

@@ -54,6 +54,7 @@ type Files struct {
 	bucket *blob.Bucket
 	opt    Options
 	thumbs chan struct{} // whoever makes a thumbnail holds one of these
+	images chan struct{} // whoever uploads an image, which is kept in memory, holds one of these
 }
 
 // The usual limits.
@@ -75,7 +76,7 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Files, error) {
 	if opt.LinkLife == 0 {
 		opt.LinkLife = time.Hour
 	}
-	f := &Files{store: s, opt: opt, thumbs: make(chan struct{}, 2)}
+	f := &Files{store: s, opt: opt, thumbs: make(chan struct{}, 2), images: make(chan struct{}, maxImages)}
 	var err error
 	if opt.URL != "" {
 		if f.bucket, err = blob.OpenBucket(ctx, opt.URL); err != nil {
@@ -118,6 +119,9 @@ func (f *Files) Limit(kind string) int64 {
 	}
 	return 0
 }
+
+// maxImages bounds the images that are uploaded at the same moment.
+const maxImages = 8
 
 // sniffed is how much of a file says what it is.
 const sniffed = 512

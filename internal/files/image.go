@@ -23,11 +23,17 @@ import (
 const thumbSide = 320
 
 // maxPixels bounds the images that are unpacked: a small file may be a huge image.
-const maxPixels = 50_000_000
+const maxPixels = 25_000_000
 
 // putImage takes an image in, learns its dimensions, and makes a thumbnail when it is larger than one.
 func (f *Files) putImage(ctx context.Context, file world.File, body io.Reader, limit int64) (protocol.UploadResponse, error) {
 	var none protocol.UploadResponse
+	select {
+	case f.images <- struct{}{}:
+		defer func() { <-f.images }()
+	default:
+		return none, &im.Error{Code: im.CodeTooOften, Message: "too many images are being uploaded at this moment; try again", RetryAfter: 1000}
+	}
 	data, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
 		return none, unreadable(err)

@@ -372,6 +372,9 @@ func (g *Gateway) listen(c *centrifuge.Client, s *Session, topic string, after u
 	switch {
 	case err == nil:
 		g.parties.join(topic, c)
+		if user := im.TopicStatus(topic); user != "" {
+			g.opt.OnMoved(user) // who came or went since the statuses were read
+		}
 	case errors.Is(err, centrifuge.ErrorAlreadySubscribed):
 	default:
 		// A session that misses one timeline would not know what it missed: it comes again and recovers.

@@ -96,13 +96,19 @@ func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []strin
 	return list
 }
 
-// makeRoom sends the devices away that the policy does not allow beside a new one.
+// makeRoom sends the devices away that the policy does not allow beside each other; the newest stays. Devices that connect at
+// the same moment come to the same result.
 func (g *Gateway) makeRoom(s *Session) {
-	const reason = "another device took this one's place"
-	switch g.opt.Policy {
-	case Single:
-		g.kick(s.UserID, reason, func(o *Session) bool { return o.DeviceID != s.DeviceID })
-	case OnePerPlatform:
-		g.kick(s.UserID, reason, func(o *Session) bool { return o.DeviceID != s.DeviceID && o.Platform == s.Platform })
+	newest := s
+	rival := func(o *Session) bool {
+		return o.DeviceID != s.DeviceID && (g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == s.Platform)
 	}
+	for _, c := range g.node.Hub().UserConnections(s.UserID) {
+		if o := g.session(c); rival(o) && (o.At > newest.At || o.At == newest.At && o.DeviceID > newest.DeviceID) {
+			newest = o
+		}
+	}
+	g.kick(s.UserID, "another device took this one's place", func(o *Session) bool {
+		return o.DeviceID != newest.DeviceID && (o.DeviceID == s.DeviceID || rival(o))
+	})
 }

@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"slices"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -11,6 +12,14 @@ import (
 
 // apply leaves applications and tells the administrators. Who waits already waits on.
 func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupResponse, error) {
+	people = slices.DeleteFunc(slices.Clone(people), func(u string) bool {
+		a := s.w.Application(s.ID, u)
+		return a != nil && a.State == world.Waiting
+	})
+	res := s.respond(nil)
+	if res.Applied, res.Repeat = true, len(people) == 0; res.Repeat {
+		return res, nil
+	}
 	if !s.w.HasAdmins(s.ID) {
 		return protocol.GroupResponse{}, &world.More{Need: world.Need{Admins: []string{s.ID}}}
 	}
@@ -22,13 +31,7 @@ func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupRe
 	if err := s.hold(users); err != nil {
 		return protocol.GroupResponse{}, err
 	}
-	res := s.respond(nil)
-	res.Applied, res.Repeat = true, true
 	for _, u := range people {
-		if a := s.w.Application(s.ID, u); a != nil && a.State == world.Waiting {
-			continue
-		}
-		res.Repeat = false
 		s.w.PutApplication(world.Application{GroupID: s.ID, UserID: u, Inviter: inviter, Reason: reason, AppliedAt: s.w.Now})
 		for _, admin := range users {
 			s.tellUser(admin, protocol.GroupEvent{Tip: protocol.TipApplication, Members: []string{u}, Reason: reason}, "")

@@ -138,7 +138,7 @@ func (g *Groups) move(by verb.Caller, req protocol.CountRequest, sign int64, don
 	}
 	request := ""
 	if req.RequestID != "" {
-		request = by.UserID + " " + req.RequestID
+		request = fmt.Sprint(by.UserID, " ", req.RequestID, " ", req.Key, " ", sign*req.Value)
 	}
 	g.count(by, req.GroupID, request, err, func(now map[string]int64) (map[string]int64, error) {
 		old := now[req.Key]
@@ -150,7 +150,7 @@ func (g *Groups) move(by verb.Caller, req protocol.CountRequest, sign int64, don
 }
 
 // maxRecent is how many requests that moved a counter a group remembers.
-const maxRecent = 32
+const maxRecent = 128
 
 // count runs a change of counters, unless this request has made it before, and answers with those that were named.
 func (g *Groups) count(by verb.Caller, id, request string, err error, change func(map[string]int64) (map[string]int64, error), done func(protocol.CountersResponse, error)) {

@@ -158,7 +158,9 @@ func (g *Groups) CreateGroup(by verb.Caller, req protocol.CreateGroupRequest, do
 		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: u})
 	}
 	verb.Do(g.store, need, func(w *world.World) (protocol.GroupResponse, error) {
-		if w.Group(id) != nil {
+		if old := w.Group(id); old != nil && !old.Dismissed && old.Owner == by.UserID && string(old.Type) == req.Type {
+			return protocol.GroupResponse{Group: View(old), Repeat: true, ServerTime: w.Now}, nil
+		} else if old != nil {
 			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupIDTaken, Field: "groupID", Message: "this groupID is taken"}
 		}
 		made, err := newGroup(id, req.Type, by.UserID, req.MaxMembers, infoOf(req.GroupInfo), w.Now)
@@ -200,6 +202,9 @@ func (s *scene) found(role im.Role, user, card string) {
 func (s *scene) fresh(user string, role im.Role, card string) im.Member {
 	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.w.Now, JoinedSeq: s.w.Head(s.topic), NameCard: card}
 	m.ReadSeq, m.ReadOrd = m.JoinedSeq, s.w.Counted(s.topic)
+	if old := s.member(user); old != nil {
+		m.MutedUntil = old.MutedUntil // to leave and come back does not give one's voice back
+	}
 	return m
 }
 
@@ -273,9 +278,6 @@ func (g *Groups) QuitGroup(by verb.Caller, req protocol.GroupRequest, done func(
 		if err := s.MayQuit(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
-		if s.me.Role == im.RoleOwner {
-			s.Owner = "" // a Work group goes on without one
-		}
 		err := g.exit(s, []string{by.UserID}, protocol.GroupEvent{Tip: protocol.TipLeave}, 0)
 		return s.respond([]string{by.UserID}), err
 	}, done)
@@ -323,6 +325,9 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 		if banned > 0 {
 			m.BannedUntil = s.w.Now + banned
 		}
+		if u == s.Owner { // only a Work group's owner may go, and an app server may remove any
+			s.Owner = ""
+		}
 		s.w.PutMember(*m)
 		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, world.StopListening(s.topic))
 	}
@@ -332,9 +337,12 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 
 // DismissGroup ends a group and everything open in it.
 func (g *Groups) DismissGroup(by verb.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, nil, world.Need{AllMembers: []string{req.GroupID}, OpenInGroup: []string{req.GroupID}}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, nil, world.Need{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayDismiss(s.me); err != nil {
 			return protocol.GroupResponse{}, err
+		}
+		if !s.w.HasRoster(s.ID) || !s.w.HasOpenInGroup(s.ID) { // asked for only now that it is known that the caller may
+			return protocol.GroupResponse{}, &world.More{Need: world.Need{AllMembers: []string{s.ID}, OpenInGroup: []string{s.ID}}}
 		}
 		roster := s.w.Roster(s.ID)
 		users := make([]string, len(roster))

@@ -151,6 +151,17 @@ func (g *Groups) SetRole(by verb.Caller, req protocol.SetRoleRequest, done func(
 		if err != nil {
 			return protocol.GroupResponse{}, err
 		}
+		if m.Role == im.RoleOwner {
+			return protocol.GroupResponse{}, im.Refuse(im.CodeGroupDenied, "the owner's role changes only by handing the group over")
+		}
+		if role == im.RoleAdmin {
+			if !s.w.HasAdmins(s.ID) {
+				return protocol.GroupResponse{}, &world.More{Need: world.Need{Admins: []string{s.ID}}}
+			}
+			if len(s.w.Admins(s.ID)) > im.MaxAdmins && m.Role != role {
+				return protocol.GroupResponse{}, &im.Error{Code: im.CodeTooMany, Field: "role", Message: fmt.Sprintf("the group has its maximum of %d administrators", im.MaxAdmins)}
+			}
+		}
 		res := s.respond([]string{m.UserID})
 		if m.Role == role {
 			res.Repeat = true

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/beckon-im/beckon/im"
@@ -141,7 +142,9 @@ func (p *People) Subscribe(by verb.Caller, req protocol.UsersRequest, done func(
 	err := verb.CheckPeople("userIDList", req.UserIDList, maxUsers, false)
 	var have []string
 	if err == nil {
-		if have, err = p.store.Follows(context.Background(), by.UserID); err == nil && len(have)+len(req.UserIDList) > maxFollows {
+		have, err = p.store.Follows(context.Background(), by.UserID)
+		fresh := slices.DeleteFunc(slices.Clone(req.UserIDList), func(u string) bool { return slices.Contains(have, u) })
+		if err == nil && len(have)+len(fresh) > maxFollows {
 			err = &im.Error{Code: im.CodeTooMany, Field: "userIDList", Message: fmt.Sprintf("you have subscribed to %d of at most %d people", len(have), maxFollows)}
 		}
 	}

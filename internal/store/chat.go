@@ -10,7 +10,7 @@ import (
 
 func chatReads() []string {
 	return []string{
-		qOlder, qNewer, qMessage, qStands, qCountedUpTo, qPairUpTo, qLastUpTo, qOwnUpTo, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
+		qOlder, qNewer, qMessage, qStands, qCounted, qCountedAfter, qPairUpTo, qLastUpTo, qOwnAfter, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
 		qBlocked, qApplications, qExtra, qPerson, qFollows, qFile, qMayReadFile, qSearch, qFindGroups, qFindMembers, qStale,
 	}
 }
@@ -24,26 +24,30 @@ const (
 	qNewer   = historyColumns + "AND r.seq > $3 AND r.seq > $4" + notDeleted + "LIMIT $6"
 	qMessage = "SELECT " + world.MessageColumns + " FROM record WHERE topic = $1 AND msg = $2 AND msg <> ''"
 
-	qStands      = "SELECT count(*) FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq = $3"
-	qCountedUpTo = "SELECT ord FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND ord > 0 ORDER BY seq DESC LIMIT 1"
-	qPairUpTo    = "SELECT pair FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND pair > 0 ORDER BY seq DESC LIMIT 1"
-	qLastUpTo    = "SELECT seq FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 ORDER BY seq DESC LIMIT 1"
-	qOwnUpTo     = "SELECT count(*) FROM record WHERE topic = $1 AND seq > $2 AND seq <= $3 AND ord > 0 AND sender = $4"
+	qStands       = "SELECT count(*) FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq = $3"
+	qCounted      = "SELECT head, counted FROM topic WHERE name = $1"
+	qCountedAfter = "SELECT ord FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND ord > 0 ORDER BY seq LIMIT 1"
+	qPairUpTo     = "SELECT pair FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND pair > 0 ORDER BY seq DESC LIMIT 1"
+	qLastUpTo     = "SELECT seq FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 ORDER BY seq DESC LIMIT 1"
+	qOwnAfter     = "SELECT count(*) FROM record WHERE topic = $1 AND seq > $2 AND ord > 0 AND sender = $3"
 
-	// last finds the last record of a conversation that is to be shown as such; FlagNotLast is 2.
-	lastOf = `LEFT JOIN record r ON r.topic = t.name AND r.seq = (SELECT l.seq FROM record l WHERE l.topic = t.name AND l.peer = c.peer AND l.peer <> ''
+	// last finds the last record of a conversation that is to be shown as such; FlagNotLast is 2. A timeline without a record
+	// has no topic.
+	lastFrom = ` LEFT JOIN record r ON r.topic = c.timeline AND r.seq = (SELECT l.seq FROM record l WHERE l.topic = c.timeline AND l.peer = c.peer AND l.peer <> ''
 		AND l.flags / 2 % 2 = 0 AND l.seq > c.cleared_seq AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = c.user_id AND d.topic = l.topic AND d.seq = l.seq)
 		ORDER BY l.seq DESC LIMIT 1)`
-	lastColumns = "t.head, t.counted, coalesce(r.seq, 0), coalesce(r.at, 0), coalesce(r.body, '')"
+	lastColumns = "coalesce(t.head, 0), coalesce(t.counted, 0), coalesce(r.seq, 0), coalesce(r.at, 0), coalesce(r.body, '')"
+	contactSide = "SELECT c.user_id, c.peer, c.counted, c.peer_read, c.blocked_at, " + sideColumns + ", " + lastColumns + " FROM (SELECT " + world.ContactColumns + ", 'user:' || user_id AS timeline FROM contact WHERE user_id = $1"
+	groupSide   = "SELECT c.group_id, c.user_id, c.role, c.joined_at, c.joined_seq, c.gone, c.name_card, c.custom, c.muted_until, c.banned_until, c.marks, c.own, c.own_read, " + sideColumns + ", " + world.GroupColumns + ", " + lastColumns + " FROM (SELECT " + world.MemberColumns +
+		", '*' AS peer, 'group:' || group_id AS timeline FROM member WHERE user_id = $1 AND gone = 0"
+	sideColumns = "c.read_seq, c.read_ord, c.pinned_at, c.opt, c.hidden_seq, c.cleared_seq"
+	joinTopic   = ") c LEFT JOIN topic t ON t.name = c.timeline"
 
-	qContact    = "SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2"
-	qContacts   = "SELECT c.*, " + lastColumns + " FROM (SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1) c JOIN topic t ON t.name = 'user:' || $1 " + lastOf
-	qGroupSides = "SELECT c.*, " + world.GroupColumns + ", " + lastColumns + " FROM (SELECT " + world.MemberColumns +
-		", '*' AS peer FROM member WHERE user_id = $1 AND gone = 0) c JOIN grp g ON g.id = c.group_id JOIN topic t ON t.name = 'group:' || c.group_id " + lastOf
-
-	qContactSide = "SELECT c.*, " + lastColumns + " FROM (SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2) c JOIN topic t ON t.name = 'user:' || $1 " + lastOf
-	qGroupSide   = "SELECT c.*, " + world.GroupColumns + ", " + lastColumns + " FROM (SELECT " + world.MemberColumns +
-		", '*' AS peer FROM member WHERE user_id = $1 AND group_id = $2 AND gone = 0) c JOIN grp g ON g.id = c.group_id JOIN topic t ON t.name = 'group:' || c.group_id " + lastOf
+	qContact     = "SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2"
+	qContacts    = contactSide + joinTopic + lastFrom
+	qContactSide = contactSide + " AND peer = $2" + joinTopic + lastFrom
+	qGroupSides  = groupSide + joinTopic + " JOIN grp g ON g.id = c.group_id" + lastFrom
+	qGroupSide   = groupSide + " AND group_id = $2" + joinTopic + " JOIN grp g ON g.id = c.group_id" + lastFrom
 
 	qReaders    = "SELECT user_id, at FROM receipt WHERE topic = $1 AND msg = $2 AND user_id > $3 ORDER BY user_id LIMIT $4"
 	qNonReaders = `SELECT m.user_id, 0 FROM member m WHERE m.group_id = $1 AND m.user_id > $2 AND m.gone = 0 AND m.joined_seq < $3 AND m.user_id <> $4
@@ -59,9 +63,9 @@ const (
 	qMayReadFile = `SELECT count(*) FROM file_reader f WHERE f.file_id = $1 AND (f.topic = 'user:' || $2
 		OR f.topic IN (SELECT 'group:' || group_id FROM member WHERE user_id = $2 AND gone = 0))`
 	qFindGroups = "SELECT " + world.GroupColumns + ` FROM grp g JOIN member m ON m.group_id = g.id WHERE m.user_id = $1 AND m.gone = 0 AND g.id > $3
-		AND (lower(g.name) LIKE $2 ESCAPE '!' OR lower(g.id) LIKE $2 ESCAPE '!') ORDER BY g.id LIMIT $4`
+		AND (lower(g.name) LIKE $2 ESCAPE '!' OR g.name LIKE $5 ESCAPE '!' OR lower(g.id) LIKE $2 ESCAPE '!') ORDER BY g.id LIMIT $4`
 	qFindMembers = "SELECT " + world.MemberColumns + ` FROM member WHERE group_id = $1 AND gone = 0 AND user_id > $3
-		AND (lower(name_card) LIKE $2 ESCAPE '!' OR lower(user_id) LIKE $2 ESCAPE '!') ORDER BY user_id LIMIT $4`
+		AND (lower(name_card) LIKE $2 ESCAPE '!' OR name_card LIKE $5 ESCAPE '!' OR lower(user_id) LIKE $2 ESCAPE '!') ORDER BY user_id LIMIT $4`
 )
 
 // Line is an entry of a conversation's history.
@@ -118,29 +122,78 @@ func (s *Store) Message(ctx context.Context, topic, id string) (m *world.Message
 	return m, err
 }
 
-// ReadFacts is what lies between two sequences of a conversation. It never changes, so it may be read before a unit.
+// ReadFacts is how a person's side of a conversation stands when it is read up to a sequence. None of it changes later,
+// whatever is said meanwhile.
 type ReadFacts struct {
-	Last uint64 // the sequence of the last record of the conversation; 0 = there is none
-	Ord  int64  // the count at the last record that counts; 0 = none counts
-	Pair uint64 // the sequence of the last message on the other person's timeline; 0 = there is none
-	Own  int64  // of a group: how many that count are the sender's own
+	Last    uint64 // the sequence of the last record up to there; 0 = there is none that was not read, or it was trimmed
+	UpTo    uint64 // where the timeline ended, when less than was asked
+	Ord     int64  // the count of what counts as unread, up to there
+	Pair    uint64 // the sequence of the last message on the other person's timeline; 0 = there is none
+	Own     int64  // of a group: how many of those are the reader's own
+	Contact *im.Contact
+	Member  *im.Member
 }
 
-// ReadFacts reads what lies after one sequence of a conversation, up to another.
-func (s *Store) ReadFacts(ctx context.Context, topic, peer, sender string, after, upTo uint64) (f ReadFacts, err error) {
-	r := s.pool()
-	if err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Last) }, qLastUpTo, topic, peer, after, upTo); err != nil || f.Last == 0 {
-		return f, err
+// ReadFacts reads what reading a conversation up to a sequence means: with a peer, or in a group.
+func (s *Store) ReadFacts(ctx context.Context, user, peer, group string, upTo uint64) (f ReadFacts, err error) {
+	topic, column := im.UserTopic(user), peer
+	if group != "" {
+		topic, column = im.GroupTopic(group), world.GroupPeer
 	}
-	if err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Ord) }, qCountedUpTo, topic, peer, after, upTo); err != nil {
-		return f, err
-	}
-	if peer == world.GroupPeer {
-		err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Own) }, qOwnUpTo, topic, after, upTo, sender)
-		return f, err
-	}
-	err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Pair) }, qPairUpTo, topic, peer, after, upTo)
+	err = s.moment(ctx, func(r reader) error {
+		var head uint64
+		var counted int64
+		if err := each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&head, &counted) }, qCounted, topic); err != nil {
+			return err
+		}
+		if f.UpTo = upTo; upTo == 0 || upTo > head {
+			f.UpTo = head
+		}
+		after, err := f.side(ctx, r, user, peer, group)
+		if err != nil {
+			return err
+		}
+		if group == "" {
+			counted = f.Contact.Counted
+			if err := each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Pair) }, qPairUpTo, topic, column, after, f.UpTo); err != nil {
+				return err
+			}
+		} else {
+			later := int64(0)
+			if err := each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&later) }, qOwnAfter, topic, f.UpTo, user); err != nil {
+				return err
+			}
+			f.Own = f.Member.Own - later
+		}
+		f.Ord = counted // less what comes after
+		if err := each(ctx, r, func(rows *sql.Rows) error {
+			err := rows.Scan(&f.Ord)
+			f.Ord--
+			return err
+		}, qCountedAfter, topic, column, f.UpTo); err != nil {
+			return err
+		}
+		return each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&f.Last) }, qLastUpTo, topic, column, after, f.UpTo)
+	})
 	return f, err
+}
+
+// side reads the reader's side, and returns how far it was read before.
+func (f *ReadFacts) side(ctx context.Context, r reader, user, peer, group string) (after uint64, err error) {
+	if group == "" {
+		f.Contact = &im.Contact{UserID: user, Peer: peer}
+		err = each(ctx, r, func(rows *sql.Rows) (err error) {
+			f.Contact, err = world.ScanContact(rows)
+			return err
+		}, qContact, user, peer)
+		return f.Contact.ReadSeq, err
+	}
+	f.Member = &im.Member{GroupID: group, UserID: user, Gone: true}
+	err = each(ctx, r, func(rows *sql.Rows) (err error) {
+		f.Member, err = world.ScanMember(rows)
+		return err
+	}, qMember, group, user)
+	return f.Member.ReadSeq, err
 }
 
 // Contact reads one side of a conversation; empty when there is none.
@@ -221,12 +274,11 @@ func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64
 	return list, own, err
 }
 
-// scanSide reads a member, the peer column that stands for the group, the group, and the last record.
+// scanSide reads a member, the group, and the last record.
 func scanSide(rows *sql.Rows, d *Side) (*im.Member, *im.Group, error) {
 	var g im.Group
-	var peer string
 	var dismissed, muted int64
-	m, err := world.ScanMember(rows, &peer, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
+	m, err := world.ScanMember(rows, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
 		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers,
 		&d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
 	g.Dismissed, g.Muted = dismissed != 0, muted != 0

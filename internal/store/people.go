@@ -80,29 +80,30 @@ func (s *Store) MayReadFile(ctx context.Context, id, user string) (bool, error) 
 	return n > 0, err
 }
 
-// FindGroups reads a page of the user's groups whose name or id contains a text.
+// FindGroups reads a page of the user's groups whose name or id contains a text, as it is written or, for letters of ASCII, in any case.
 func (s *Store) FindGroups(ctx context.Context, user, text, after string, limit int) ([]im.Group, error) {
 	var list []im.Group
 	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
 		g, err := world.ScanGroup(rows)
 		list = append(list, *g)
 		return err
-	}, qFindGroups, user, contains(text), after, limit)
+	}, qFindGroups, user, contains(strings.ToLower(text)), after, limit, contains(text))
 	return list, err
 }
 
-// FindMembers reads a page of a group's members whose name card or id contains a text.
+// FindMembers reads a page of a group's members whose name card or id contains a text, as it is written or, for letters of
+// ASCII, in any case.
 func (s *Store) FindMembers(ctx context.Context, group, text, after string, limit int) ([]im.Member, error) {
 	var list []im.Member
 	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
 		m, err := world.ScanMember(rows)
 		list = append(list, *m)
 		return err
-	}, qFindMembers, group, contains(text), after, limit)
+	}, qFindMembers, group, contains(strings.ToLower(text)), after, limit, contains(text))
 	return list, err
 }
 
 // contains is the LIKE pattern for a text anywhere.
 func contains(text string) string {
-	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(text)) + "%"
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text) + "%"
 }

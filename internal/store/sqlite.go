@@ -124,7 +124,10 @@ func match(words []string, topics []string) string {
 		if i > 0 {
 			b.WriteString(" AND ")
 		}
-		b.WriteString(`"` + strings.ReplaceAll(strings.TrimSpace(im.SearchText(word)), `"`, `""`) + `"*`)
+		b.WriteString(`"` + strings.ReplaceAll(strings.TrimSpace(im.SearchText(word)), `"`, `""`) + `"`)
+		if len(word) > 1 { // the beginnings of a single letter are half of all words
+			b.WriteByte('*')
+		}
 	}
 	b.WriteString(") AND {who} : (")
 	for i, t := range topics {

@@ -3,6 +3,7 @@ package world
 import (
 	"database/sql"
 	"encoding/json"
+	"slices"
 
 	"github.com/beckon-im/beckon/im"
 )
@@ -178,7 +179,7 @@ func (l *loader) chat() {
 		if w.members.rows[k] == nil {
 			w.members.rows[k] = m
 		}
-		if !w.members.dirty[k] {
+		if !slices.Contains(w.admins[m.GroupID], k) {
 			w.admins[m.GroupID] = append(w.admins[m.GroupID], k)
 		}
 		return err

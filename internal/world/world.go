@@ -298,6 +298,9 @@ func (w *World) PutMember(m im.Member) {
 		if old := w.members.rows[k]; old == nil || old.Gone && !slices.Contains(w.roster[m.GroupID], k) {
 			w.roster[m.GroupID] = append(w.roster[m.GroupID], k)
 		}
+		if m.Role >= im.RoleAdmin && !slices.Contains(w.admins[m.GroupID], k) {
+			w.admins[m.GroupID] = append(w.admins[m.GroupID], k)
+		}
 		w.members.put(k, m)
 	})
 }

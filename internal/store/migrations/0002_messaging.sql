@@ -48,6 +48,8 @@ ALTER TABLE grp ADD COLUMN notice TEXT NOT NULL DEFAULT '';
 ALTER TABLE grp ADD COLUMN face TEXT NOT NULL DEFAULT '';
 ALTER TABLE grp ADD COLUMN custom TEXT NOT NULL DEFAULT '';
 ALTER TABLE grp ADD COLUMN invite_option TEXT NOT NULL DEFAULT '';
+UPDATE grp SET invite_option = CASE WHEN type IN ('Work', 'Community') THEN 'free' ELSE 'forbidden' END;
+UPDATE grp SET join_option = CASE WHEN type = 'Work' THEN 'forbidden' ELSE 'free' END WHERE type IN ('Work', 'AVChatRoom');
 ALTER TABLE grp ADD COLUMN muted BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE grp ADD COLUMN max_members BIGINT NOT NULL DEFAULT 0;
 
@@ -66,6 +68,7 @@ ALTER TABLE member ADD COLUMN muted_until BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE member ADD COLUMN banned_until BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE member ADD COLUMN marks BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX member_role ON member (user_id, group_id) WHERE gone = 0 AND role > 200;
+CREATE INDEX member_admins ON member (group_id) WHERE gone = 0 AND role > 200;
 
 -- Attributes and counters of a group, each a JSON object.
 CREATE TABLE extra (
@@ -103,6 +106,7 @@ CREATE TABLE deleted (
     seq     BIGINT NOT NULL,
     PRIMARY KEY (user_id, topic, seq)
 );
+CREATE INDEX deleted_topic ON deleted (topic, seq);
 
 CREATE TABLE person (
     user_id TEXT PRIMARY KEY,
@@ -146,4 +150,4 @@ CREATE TABLE phrase (
     msg   TEXT NOT NULL,
     UNIQUE (topic, msg)
 );
-CREATE VIRTUAL TABLE phrase_text USING fts5 (text, who, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE phrase_text USING fts5 (text, who, content = '', contentless_delete = 1, prefix = '2 3', tokenize = "unicode61 remove_diacritics 2");

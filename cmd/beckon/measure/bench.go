@@ -1,4 +1,7 @@
-package main
+// Package measure owns "beckon bench": what a running server does, measured from outside with the SDK.
+//
+// It changes nothing in a server but what its users do.
+package measure
 
 import (
 	"context"
@@ -20,8 +23,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// benchCmd measures a running server. A flow is: invite, delivered to the invitee, accept, delivered to the inviter.
-type benchCmd struct {
+// Bench measures a running server. A flow is: invite, delivered to the invitee, accept, delivered to the inviter.
+type Bench struct {
 	Server   string        `help:"Address of the server." default:"http://127.0.0.1:8787"`
 	Data     string        `help:"The server's data directory, for its secret." default:"beckon-data"`
 	Secret   string        `help:"The server's JWT secret, instead of the one in the data directory." name:"jwt-secret"`
@@ -65,7 +68,7 @@ type benchResult struct {
 const generatorGC = 400
 
 // Run measures and prints.
-func (c *benchCmd) Run(ctx context.Context) error {
+func (c *Bench) Run(ctx context.Context) error {
 	debug.SetGCPercent(generatorGC)
 	if c.PID == 0 {
 		c.PID = listener(c.Server)
@@ -98,7 +101,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	return c.print(&res)
 }
 
-func (c *benchCmd) print(r *benchResult) error {
+func (c *Bench) print(r *benchResult) error {
 	if c.JSON {
 		e := json.NewEncoder(os.Stdout)
 		e.SetIndent("", "  ")
@@ -128,7 +131,7 @@ func (c *benchCmd) print(r *benchResult) error {
 
 // bench is a running measurement.
 type bench struct {
-	cmd     *benchCmd
+	cmd     *Bench
 	users   []*client.Client
 	groups  []string
 	mu      sync.Mutex
