@@ -33,6 +33,8 @@ echo; echo "### one-to-one, open loop, 1250 flows/s, 500 users"
 fresh open; bench --users 500 --rate 1250 --duration "${each}s"
 echo; echo "### groups of 10, everybody accepts, 500 users, 16 in flight"
 fresh group; bench --users 500 --group 10 --flight 16 --duration "${each}s"
+echo; echo "### a group of 10,000, 2,000 connected: messages, and 10,000 answers within 5 s"
+fresh crowd; bench --users 2000 --crowd 10000
 echo; echo "### idle connections"
 fresh idle; bench --users "${USERS_IDLE:-10000}" --idle
 echo; echo "### deadlines: opened, and timed out"

@@ -38,6 +38,11 @@ func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
 		{"MarksExpire", marks},
 		{"OnlineRecordsAreNotKept", online},
 		{"GlareIsSeenInTheSameBatch", glare},
+		{"PairsKnowEachOther", pairs},
+		{"HistoryGoesBothWays", history},
+		{"WhatCountsIsCounted", counts},
+		{"MessagesAreFoundByWords", words},
+		{"GroupsAndPeopleSurviveReopening", reopenChat},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
 	}

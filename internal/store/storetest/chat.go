@@ -1,0 +1,240 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// say appends a message to both timelines of two people, as the verbs do.
+func say(t testing.TB, s *store.Store, from, to, id, text string) {
+	t.Helper()
+	a, b := im.UserTopic(from), im.UserTopic(to)
+	err := do(t, s, world.Need{Topics: []string{a, b}, Contacts: []world.ContactKey{{UserID: to, Peer: from}}, Messages: []world.MessageKey{{Topic: a, ID: id}}}, func(w *world.World) error {
+		side := w.Contact(to, from)
+		side.Counted++
+		w.PutContact(*side)
+		d := world.Draft{Body: &note{text}, Message: id, Sender: from}
+		mine, theirs := d, d
+		mine.Peer, mine.Words, mine.Finders = to, text, []string{a, b}
+		theirs.Peer, theirs.Ord = from, side.Counted
+		w.AppendPair(a, mine, b, theirs)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pairs(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	say(t, s, "a", "x", "m0", "elsewhere")
+	say(t, s, "a", "b", "m1", "one")
+	say(t, s, "b", "a", "m2", "two")
+	for _, c := range []struct {
+		topic, id string
+		seq, pair uint64
+	}{{"user:a", "m1", 2, 1}, {"user:b", "m1", 1, 2}, {"user:a", "m2", 3, 2}, {"user:b", "m2", 2, 3}} {
+		m, err := s.Message(t.Context(), c.topic, c.id)
+		if err != nil || m == nil || m.Seq != c.seq || m.Pair != c.pair {
+			t.Errorf("%s on %s is %+v, %v", c.id, c.topic, m, err)
+		}
+	}
+	f, err := s.ReadFacts(t.Context(), "a", "b", "", 0)
+	if err != nil || f.Last != 3 || f.Pair != 2 || f.Ord != 1 || f.UpTo != 3 {
+		t.Errorf("reading all is %+v, %v", f, err)
+	}
+	if f, err = s.ReadFacts(t.Context(), "a", "b", "", 2); err != nil || f.Last != 2 || f.Pair != 1 || f.Ord != 0 {
+		t.Errorf("reading one's own is %+v, %v", f, err)
+	}
+}
+
+func history(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	for i := range 10 {
+		say(t, s, "a", "b", fmt.Sprint("m", i), fmt.Sprint(i))
+		say(t, s, "a", "c", fmt.Sprint("n", i), "other")
+	}
+	if err := do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
+		w.Delete(world.Deletion{UserID: "a", Topic: "user:a", Seq: 5})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	read := func(h store.Stretch) string {
+		h.Topic = "user:a"
+		list, err := s.History(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, l := range list {
+			out = append(out, strings.Trim(string(l.Body), `"`))
+		}
+		return strings.Join(out, " ")
+	}
+	for want, h := range map[string]store.Stretch{
+		"9 8 7":       {User: "a", Peer: "b", From: 1 << 40, Limit: 3},
+		"3 1 0":       {User: "a", Peer: "b", From: 9, Limit: 9}, // 2 stands at 5 and is deleted
+		"3 2 1 0":     {User: "z", Peer: "b", From: 9, Limit: 9},
+		"4 5":         {User: "a", Peer: "b", From: 8, Newer: true, Limit: 2},
+		"6 7 8 9":     {User: "a", Peer: "b", Newer: true, After: 11, Limit: 9},
+		"other other": {User: "a", Peer: "c", Newer: true, Limit: 2},
+		"":            {User: "a", Peer: "nobody", Newer: true, Limit: 2},
+	} {
+		if got := read(h); got != want {
+			t.Errorf("%+v reads %q, want %q", h, got, want)
+		}
+	}
+}
+
+func counts(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	group := im.GroupTopic("g")
+	speak := func(who string, n int) {
+		for range n {
+			if err := do(t, s, world.Need{Topics: []string{group}, Groups: []string{"g"}, Members: []world.MemberKey{{GroupID: "g", UserID: who}}}, func(w *world.World) error {
+				if w.Group("g") == nil {
+					w.PutGroup(im.Group{ID: "g", Type: im.Work})
+				}
+				m := w.Member("g", who)
+				if m == nil {
+					m = &im.Member{GroupID: "g", UserID: who, Role: im.RoleMember}
+				}
+				m.Own++
+				w.PutMember(*m)
+				w.Append(group, world.Draft{Body: &note{who}, Peer: world.GroupPeer, Counts: true, Sender: who})
+				w.Append(group, world.Draft{Body: &note{"tip"}, Peer: world.GroupPeer})
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	speak("a", 2)
+	speak("b", 3)
+	speak("a", 1)
+	f, err := s.ReadFacts(t.Context(), "a", "", "g", 6) // two of a's, one of b's, and their tips
+	if err != nil || f.Last != 6 || f.Ord != 3 || f.Own != 2 {
+		t.Errorf("reading half is %+v, %v", f, err)
+	}
+	sides, own, err := s.Sides(t.Context(), "a")
+	if err != nil || len(sides) != 1 || own != 0 || sides[0].Counted != 6 || sides[0].Member.Unread(6) != 3 || sides[0].Last.Seq != 12 {
+		t.Errorf("the side of a is %+v, %d, %v", sides, own, err)
+	}
+}
+
+func words(t *testing.T, open Engine) {
+	s := open(t)
+	run(t, s, nil)
+	say(t, s, "a", "b", "m1", "the quick fox")
+	say(t, s, "a", "c", "m2", "the quick hare")
+	find := func(topics []string, words ...string) string {
+		list, err := s.Search(t.Context(), words, topics, 1<<40, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, f := range list {
+			ids = append(ids, f.Msg)
+		}
+		return strings.Join(ids, " ")
+	}
+	for want, got := range map[string]string{
+		"m2 m1": find([]string{"user:a"}, "quick"), "m1": find([]string{"user:b"}, "quick"), "": find([]string{"user:d"}, "quick"),
+		"m2": find([]string{"user:a"}, "the", "har"),
+	} {
+		if got != want {
+			t.Errorf("found %q, want %q", got, want)
+		}
+	}
+	if err := do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
+		w.Find(world.Phrase{Topic: "user:a", Message: "m1", Words: "slow", Finders: []string{"user:a"}})
+		w.Find(world.Phrase{Topic: "user:a", Message: "m2"})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := find([]string{"user:a"}, "quick") + "|" + find([]string{"user:a"}, "slow"); got != "|m1" {
+		t.Errorf("after the changes: %q", got)
+	}
+}
+
+func reopenChat(t *testing.T, open Engine) {
+	s := open(t)
+	stop := run(t, s, nil)
+	contact := im.Contact{UserID: "a", Peer: "b", Counted: 3, PeerRead: 2, BlockedAt: 9, Reading: im.Reading{ReadSeq: 4, ReadOrd: 2, PinnedAt: 7, Opt: im.OptQuiet, HiddenSeq: 1, ClearedSeq: 1}}
+	group := im.Group{ID: "g", Type: im.Public, Owner: "a", Members: 1, MaxMembers: 9, Muted: true, CreatedAt: 5,
+		Info: im.GroupInfo{Name: "n", Introduction: "i", Notification: "o", FaceURL: "f", Custom: "c", Join: im.WayApproval, Invite: im.WayFree}}
+	member := im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2, NameCard: "A", Custom: "c", MutedUntil: 8, BannedUntil: 6, Marks: 3, Own: 4, OwnRead: 2, Reading: contact.Reading}
+	extra := world.Extra{GroupID: "g", Attributes: map[string]string{"k": "v"}, Version: 2, Counters: map[string]int64{"n": -1}, Recent: []string{"r"}}
+	person := world.Person{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
+	asks := world.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: world.Refused, AppliedAt: 1, Handler: "a", Answer: "no", HandledAt: 2}
+	file := world.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1, Height: 2, Thumb: "t"}
+	if err := do(t, s, world.Need{Topics: []string{"user:a", "group:g"}}, func(w *world.World) error {
+		w.PutContact(contact)
+		w.PutGroup(group)
+		w.PutMember(member)
+		w.PutExtra(extra)
+		w.PutPerson(person)
+		w.PutApplication(asks)
+		w.PutFollow(world.Follow{UserID: "a", Target: "b"})
+		w.PutFollow(world.Follow{UserID: "a", Target: "c"})
+		w.PutReceipt(world.Receipt{Topic: "group:g", ID: "m", UserID: "b", At: 3})
+		w.PutFile(file)
+		w.GrantFile(world.FileReader{FileID: "f", Topic: "group:g"})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := do(t, s, world.Need{Topics: []string{"user:a"}, Follows: []world.ContactKey{{UserID: "a", Peer: "c"}}}, func(w *world.World) error {
+		w.PutFollow(world.Follow{UserID: "a", Target: "c", Gone: true})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	s = open(t)
+	run(t, s, nil)
+	ctx := t.Context()
+	check := func(what string, got, want any, err error) {
+		t.Helper()
+		if a, b := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); a != b || err != nil {
+			t.Errorf("%s is %s, %v; want %s", what, a, err, b)
+		}
+	}
+	c, err := s.Contact(ctx, "a", "b")
+	check("the contact", *c, contact, err)
+	g, err := s.Group(ctx, "g")
+	check("the group", *g, group, err)
+	m, err := s.Member(ctx, "g", "a")
+	check("the member", *m, member, err)
+	x, err := s.Extra(ctx, "g")
+	check("the extra", x, extra, err)
+	p, err := s.Person(ctx, "a")
+	check("the person", *p, person, err)
+	list, err := s.Applications(ctx, "a", "", "", 9)
+	check("the applications", list, []world.Application{asks}, err)
+	follows, err := s.Follows(ctx, "a")
+	check("the subscriptions", follows, []string{"b"}, err)
+	readers, err := s.Readers(ctx, "group:g", "m", "", 9)
+	check("the readers", readers, []store.Reader{{UserID: "b", At: 3}}, err)
+	f, err := s.File(ctx, "f")
+	check("the file", *f, file, err)
+	for user, want := range map[string]bool{"a": true, "b": false} {
+		may, err := s.MayReadFile(ctx, "f", user)
+		check("whether "+user+" may read the file", may, want, err)
+	}
+	blocked, err := s.Blocked(ctx, "a", "", 9)
+	if err != nil || !slices.Equal(blocked, []string{"b"}) {
+		t.Errorf("blocked are %v, %v", blocked, err)
+	}
+}
