@@ -24,7 +24,7 @@ func (c *Client) SendMessage(ctx context.Context, req protocol.SendMessageReques
 	fillID(&req.MessageID)
 	res, err := call[protocol.SendMessageResponse](ctx, c, "sendMessage", req)
 	if err == nil && res.Seq > 0 {
-		m := protocol.Message{Type: protocol.TypeMessage, MessageID: res.MessageID, MessageType: req.Kind(), From: c.me(), To: req.UserID, GroupID: req.GroupID,
+		m := protocol.Message{Type: protocol.TypeMessage, MessageID: res.MessageID, MessageType: req.Kinds()[0], From: c.me(), To: req.UserID, GroupID: req.GroupID,
 			Time: res.Time, Body: req.Body, MessageOptions: req.MessageOptions}
 		body, _ := json.Marshal(m) // our own type of strings and numbers always encodes
 		c.inbox.Sent(res.ConversationID, res.Seq, &m, body)

@@ -46,22 +46,19 @@ type Body struct {
 	Merged   *MergedElem   `json:"merged,omitempty" doc:"Messages forwarded together."`
 }
 
-// Kind is the type of the message with this body; empty when it says nothing, or more than one thing.
-func (b *Body) Kind() MessageType {
-	var kind MessageType
+// Kinds are the types of what a body says: one, in a message that is well formed.
+func (b *Body) Kinds() []MessageType {
+	var kinds []MessageType
 	for _, k := range []struct {
 		there bool
 		kind  MessageType
 	}{{b.Text != "", Text}, {b.Custom != nil, Custom}, {b.Image != nil, Image}, {b.Sound != nil, Sound}, {b.Video != nil, Video},
 		{b.File != nil, File}, {b.Location != nil, Location}, {b.Face != nil, Face}, {b.Merged != nil, Merged}} {
-		if k.there && kind != "" {
-			return ""
-		}
 		if k.there {
-			kind = k.kind
+			kinds = append(kinds, k.kind)
 		}
 	}
-	return kind
+	return kinds
 }
 
 // CustomElem is a message of the application's own kind.

@@ -22,21 +22,7 @@ const (
 
 // kindOf finds the one field that a body has, and checks it.
 func kindOf(b *protocol.Body) (protocol.MessageType, error) {
-	var kinds []protocol.MessageType
-	has := func(there bool, t protocol.MessageType) {
-		if there {
-			kinds = append(kinds, t)
-		}
-	}
-	has(b.Text != "", protocol.Text)
-	has(b.Custom != nil, protocol.Custom)
-	has(b.Image != nil, protocol.Image)
-	has(b.Sound != nil, protocol.Sound)
-	has(b.Video != nil, protocol.Video)
-	has(b.File != nil, protocol.File)
-	has(b.Location != nil, protocol.Location)
-	has(b.Face != nil, protocol.Face)
-	has(b.Merged != nil, protocol.Merged)
+	kinds := b.Kinds()
 	switch len(kinds) {
 	case 0:
 		return "", im.Bad("text", "is missing: give it, or custom, image, sound, video, file, location, face or merged")

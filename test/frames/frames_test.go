@@ -18,6 +18,8 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
+	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/protocol"
 )
 
 func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
@@ -186,4 +188,36 @@ func TestFallBacks(t *testing.T) {
 		_ = res.Body.Close()
 	}
 	alive(t, h, logged)
+}
+
+// TestDeadLinkIsNoticed: a device whose link is open and silent, as when a phone has lost its network, is found out by its
+// missing answers to pings, and those who watch hear that it is offline. With the usual ping of 10 s that is within 15 s.
+func TestDeadLinkIsNoticed(t *testing.T) {
+	h := beckontest.StartWith(t, beckon.Config{Ping: time.Second})
+	heard := make(chan string, 4)
+	watcher := h.Device("ann", "a", client.Listener{OnUserStatusChanged: func(s protocol.UserStatus) { heard <- s.Status }})
+	if _, err := watcher.SubscribeUserStatus(t.Context(), []string{"carol"}); err != nil {
+		t.Fatal(err)
+	}
+	dead := dial(t, h)
+	defer dead.Close()
+	hello, err := json.Marshal(map[string]any{"id": 1, "connect": map[string]any{"token": h.Token("carol")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dead.WriteMessage(websocket.TextMessage, hello); err != nil {
+		t.Fatal(err)
+	}
+	limit := time.NewTimer(beckontest.Patience)
+	defer limit.Stop()
+	for online := false; ; {
+		select {
+		case s := <-heard: // at first that she is offline still
+			if online = online || s == protocol.StatusOnline; online && s == protocol.StatusOffline {
+				return
+			}
+		case <-limit.C:
+			t.Fatal("nobody noticed that the link is dead")
+		}
+	}
 }
