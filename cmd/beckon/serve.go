@@ -47,7 +47,7 @@ type serverFlags struct {
 	LinkLife      time.Duration `help:"How long a link to a file can be used." default:"1h" name:"link-life"`
 	MaxUploadMB   int64         `help:"Largest upload in MiB. Default: 28 for images and sounds, 100 for videos and files." name:"max-upload-mb"`
 
-	Ping     time.Duration `help:"How often a link is checked." default:"10s"`
+	Ping     time.Duration `help:"How often a link is checked." default:"7s"`
 	Pprof    string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
 	MaxBatch int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
 }

@@ -78,7 +78,8 @@ type Feeds interface {
 
 // Options are the choices for a gateway. The zero value works.
 type Options struct {
-	// Ping is how often a link is checked; a dead one is closed after Ping + Ping/2. Default: 10 s.
+	// Ping is how often a link is checked; a dead one is noticed within Ping + Ping/3 and the 5 s that the transport gives it
+	// to close. Default: 7 s, so within 15 s (SPEC 2).
 	Ping time.Duration
 	// CheckOrigin says whether a browser page may connect. Default: pages of the same host only.
 	CheckOrigin func(*http.Request) bool
@@ -120,7 +121,7 @@ type Gateway struct {
 // New makes a gateway. The door must be set with Serve before it runs.
 func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
 	if opt.Ping == 0 {
-		opt.Ping = 10 * time.Second
+		opt.Ping = 7 * time.Second
 	}
 	if opt.MaxQueue == 0 {
 		opt.MaxQueue = 4 << 20

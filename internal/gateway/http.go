@@ -19,7 +19,7 @@ const (
 
 // Handler serves the doors of devices: WebSocket, and HTTP streaming and SSE where that is all that gets through.
 func (g *Gateway) Handler() http.Handler {
-	ping := centrifuge.PingPongConfig{PingInterval: g.opt.Ping, PongTimeout: g.opt.Ping / 2}
+	ping := centrifuge.PingPongConfig{PingInterval: g.opt.Ping, PongTimeout: g.opt.Ping / 3}
 	mux := http.NewServeMux()
 	mux.Handle(PathWebSocket, centrifuge.NewWebsocketHandler(g.node, centrifuge.WebsocketConfig{
 		CheckOrigin:                g.opt.CheckOrigin,

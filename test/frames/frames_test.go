@@ -191,7 +191,7 @@ func TestFallBacks(t *testing.T) {
 }
 
 // TestDeadLinkIsNoticed: a device whose link is open and silent, as when a phone has lost its network, is found out by its
-// missing answers to pings, and those who watch hear that it is offline. With the usual ping of 10 s that is within 15 s.
+// missing answers to pings, and those who watch hear that it is offline. With the usual ping of 7 s that is within 15 s.
 func TestDeadLinkIsNoticed(t *testing.T) {
 	h := beckontest.StartWith(t, beckon.Config{Ping: time.Second})
 	heard := make(chan string, 4)
