@@ -163,7 +163,7 @@ type SetGroupInfoRequest struct {
 type AttributesRequest struct {
 	GroupID    string            `json:"groupID" doc:"The group."`
 	Attributes map[string]string `json:"attributes" doc:"At most 16 keys of 32 bytes, values of 4096 bytes, 16 KiB in all."`
-	Version    *int64            `json:"version,omitempty" doc:"The version that you have seen: when there is a newer one the call is refused with 10056. Default: not checked."`
+	Version    *int64            `json:"version,omitempty" doc:"The version that you have seen: when it is any other now, the call is refused with 10056. Default: not checked."`
 }
 
 // DeleteAttributesRequest removes attributes of a group.

@@ -222,7 +222,7 @@ type RevokeRequest struct {
 // ModifyMessageRequest replaces what a message says.
 type ModifyMessageRequest struct {
 	MessageRequest
-	Version    *int64  `json:"version,omitempty" doc:"The version that you have seen: when there is a newer one the call is refused with 8006. Default: not checked."`
+	Version    *int64  `json:"version,omitempty" doc:"The version that you have seen: when it is any other now (0: never modified), the call is refused with 8006. Default: not checked."`
 	CustomData *string `json:"customData,omitempty" doc:"Opaque text beside the body. Default: as it is."`
 	Body
 }

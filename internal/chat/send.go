@@ -111,7 +111,7 @@ func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body)
 	}
 	switch {
 	case f == nil:
-		return nil, &im.Error{Code: im.CodeNoFile, Field: field, Message: "there is no file of yours with this fileID"}
+		return nil, &im.Error{Code: im.CodeNoFile, Field: field, Message: "there is no file with this fileID that you may read"}
 	case f.Kind != string(kind):
 		return nil, im.Bad(field, "is of a file that was uploaded as "+f.Kind)
 	}

@@ -233,7 +233,7 @@ func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, ow
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
-		if group != "" {
+		if d.Head = own; group != "" {
 			return each(ctx, r, func(rows *sql.Rows) (err error) {
 				d.Contact = nil
 				d.Member, d.Group, err = scanSide(rows, d)
