@@ -205,6 +205,7 @@ type HistoryResponse struct {
 	Messages    []Entry `json:"messages"`
 	Complete    bool    `json:"complete"`              // there is no more in this direction
 	PeerReadSeq uint64  `json:"peerReadSeq,omitempty"` // one-to-one: the other person has read up to here
+	Next        uint64  `json:"next,omitempty"`        // when much of what is for others lies between: seq of the next page, though this one is short
 }
 
 // MessageRequest names a message.

@@ -37,7 +37,10 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 	if !h.Newer && h.From == 0 {
 		h.From = math.MaxInt64
 	}
-	for len(res.Messages) < limit && !res.Complete {
+	for range historyRounds {
+		if len(res.Messages) == limit || res.Complete {
+			return res, nil
+		}
 		lines, err := c.store.History(ctx, h)
 		if err != nil {
 			return res, im.Internal(err)
@@ -54,8 +57,14 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 			}
 		}
 	}
+	if len(res.Messages) < limit && !res.Complete {
+		res.Next = h.From
+	}
 	return res, nil
 }
+
+// historyRounds bounds how much of what is for others one page goes through.
+const historyRounds = 20
 
 // visible says whether a person may see a record that is perhaps for some members only.
 func visible(audience, user string) bool {

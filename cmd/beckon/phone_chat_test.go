@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestPhonesChat plays a conversation on real phones: messages, a missed call in it, a group with an application, search, a
+// file, blocking, and presence.
+func TestPhonesChat(t *testing.T) {
+	w := newTown(t)
+	alice, bob := w.phone("alice"), w.phone("bob")
+	alice.say("msg bob hello bob, how are you?")
+	bob.wait("alice: hello bob, how are you?")
+	bob.say("msg alice fine")
+	alice.wait("bob: fine")
+	alice.say("back")
+	bob.wait("alice took a message back")
+	alice.say("call bob 1 dinner")
+	bob.wait("you missed a call")
+	bob.say("chats")
+	bob.wait("alice (2 unread): [")
+	bob.say("read alice")
+	bob.wait(`[alice: no answer: "dinner"]`)
+	alice.wait("bob has read your messages")
+	alice.say("find fine")
+	alice.wait("bob: bob: fine")
+	alice.say("group new club alice Public")
+	alice.wait("done")
+	bob.say("group join club let me in")
+	bob.wait("you have applied")
+	alice.wait(`bob wants to join club: "let me in"`)
+	alice.say("group yes club bob")
+	bob.wait("your application to club was accepted")
+	bob.say("msg @club good evening")
+	alice.wait("bob in @club: good evening")
+	alice.say("group info club")
+	alice.wait("club, a Public group with 2 members: alice (owner), bob")
+	file := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(file, []byte("some notes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alice.say("send bob " + file)
+	bob.wait("alice: (file notes.txt, 10 bytes)")
+	bob.say("watch carol")
+	bob.wait("carol is offline")
+	w.phone("carol")
+	bob.wait("carol is online")
+	bob.say("block alice")
+	alice.say("msg bob are you there?")
+	alice.wait("bob does not take messages from you (20007)")
+	alice.say("msg")
+	alice.wait("msg needs more words")
+}
