@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -43,6 +44,7 @@ func (a *API) openAPI() []byte {
 		}
 		doc.AddOperation(op)
 	}
+	doc.AddOperation(uploadOperation(reg, failed))
 	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.MessageEvent](),
 		reflect.TypeFor[protocol.ConversationEvent](), reflect.TypeFor[protocol.PersonEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
 		reg.Schema(t, true, t.Name()) // what devices are told, for those who generate types
@@ -52,6 +54,26 @@ func (a *API) openAPI() []byte {
 		panic(fmt.Sprintf("api: the OpenAPI document cannot be encoded: %v", err)) // built from our own types alone
 	}
 	return b
+}
+
+// uploadOperation describes the one door that takes no JSON.
+func uploadOperation(reg huma.Registry, failed *huma.Response) *huma.Operation {
+	text := func(name, doc string, required bool, enum ...any) *huma.Param {
+		return &huma.Param{Name: name, In: "query", Required: required, Description: doc, Schema: &huma.Schema{Type: huma.TypeString, Enum: enum}}
+	}
+	return &huma.Operation{
+		OperationID: "uploadFile", Method: http.MethodPost, Path: pathFiles, Tags: []string{"Messages"},
+		Summary: "Upload a file, whose bytes are the body. Content-Type is needed only for sounds and videos that cannot be told by their bytes.",
+		Parameters: []*huma.Param{
+			text("kind", "What it is sent as.", true, "image", "sound", "video", "file"), text("name", "At most 255 bytes.", false),
+			{Name: HeaderUser, In: "header", Description: "With an API key: the user for whom it acts.", Schema: &huma.Schema{Type: huma.TypeString}},
+		},
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}},
+		Responses: map[string]*huma.Response{
+			"200":     {Description: "Kept.", Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeFor[protocol.UploadResponse](), true, "UploadResponse")}}},
+			"default": failed,
+		},
+	}
 }
 
 // docsPage is the description for people. It needs nothing from anywhere else.
@@ -68,7 +90,11 @@ func (a *API) docsPage() []byte {
 			if f.Anonymous {
 				continue
 			}
-			e.Fields = append(e.Fields, field{jsonName(f), f.Type.String(), f.Tag.Get("doc")})
+			doc := f.Tag.Get("doc")
+			if enum := f.Tag.Get("enum"); enum != "" {
+				doc += " One of: " + strings.ReplaceAll(enum, ",", ", ") + "."
+			}
+			e.Fields = append(e.Fields, field{jsonName(f), f.Type.String(), doc})
 		}
 		list = append(list, e)
 	}
