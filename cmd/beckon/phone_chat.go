@@ -57,9 +57,13 @@ func (p *phone) chat(ctx context.Context, word string, args []string) bool {
 	case "send":
 		err = p.sendFile(ctx, args[0], args[1])
 	case "block":
-		_, err = p.me.AddToBlackList(ctx, strings.Split(args[0], ","))
+		if _, err = p.me.AddToBlackList(ctx, strings.Split(args[0], ",")); err == nil {
+			p.say(dim, "you hear nothing of %s any more", args[0])
+		}
 	case "unblock":
-		_, err = p.me.DeleteFromBlackList(ctx, strings.Split(args[0], ","))
+		if _, err = p.me.DeleteFromBlackList(ctx, strings.Split(args[0], ",")); err == nil {
+			p.say(dim, "%s can reach you again", args[0])
+		}
 	case "watch":
 		var res protocol.StatusResponse
 		if res, err = p.me.SubscribeUserStatus(ctx, strings.Split(args[0], ",")); err == nil {

@@ -48,6 +48,7 @@ func TestPhonesChat(t *testing.T) {
 	w.phone("carol")
 	bob.wait("carol is online")
 	bob.say("block alice")
+	bob.wait("you hear nothing of alice any more")
 	alice.say("msg bob are you there?")
 	alice.wait("bob does not take messages from you (20007)")
 	alice.say("msg")
