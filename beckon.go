@@ -82,7 +82,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.people = people.New(s.store, s.gateway)
 	verbs := api.Verbs{
 		Invitations: s.engine,
-		Chat:        chat.New(s.store, s.gateway, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log}),
+		Chat:        chat.New(s.store, s.gateway, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked}),
 		Groups:      group.New(s.store, s.engine, s.gateway),
 		People:      s.people,
 		Files:       s.files,

@@ -22,7 +22,9 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 			ctx := t.Context()
 			tape := beckontest.NewTape(t, "ann")
 			var changed []string
+			heard := newDiary()
 			l := tape.Listener()
+			l.OnReceiveMessage = heard.note
 			l.OnMessageModified = func(_ string, m protocol.Message) { changed = append(changed, m.Text) }
 			ann, bob := house.Device("ann", "a", l), house.Device("bob", "b", client.Listener{})
 			if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann", MessageID: "m", Body: protocol.Body{Text: "hello"}}); err != nil {
@@ -59,6 +61,11 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 				}
 				dan.Wait("cancelled one")
 			}
+			eve := house.Device("eve", "e", client.Listener{})
+			if _, err := eve.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann", Body: protocol.Body{Text: "after all that"}}); err != nil {
+				t.Fatal(err)
+			}
+			heard.wait(t, 2) // bob's first message and eve's: whatever came between has been heard
 			m, err := ann.GetMessage(ctx, protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "m"})
 			if err != nil || m.Message.Text != "hello" || len(changed) > 0 || len(tape.Lines()) > 0 {
 				t.Errorf("the blocker reads %q, %v, and heard %v %v", m.Message.Text, err, changed, tape.Lines())
@@ -89,7 +96,11 @@ func TestParticipantsOfALargeGroup(t *testing.T) {
 	if _, err := bob.Accept(ctx, "open", ""); err != nil {
 		t.Fatal(err)
 	}
-	tape.Wait("accepted open by bob") // a digest of the other would have come with it or before
+	tape.Wait("accepted open by bob")
+	if got := postFor(ctx, t, house, "fay", "accept", `{"inviteID":"open"}`); !strings.Contains(got, `"version"`) {
+		t.Fatal(got)
+	}
+	tape.Wait("accepted open by fay") // in a later digest: one of the other would have come before
 	for _, m := range tape.Raw() {
 		if m.InviteID == "secret" {
 			t.Errorf("who takes no part hears %+v", m)

@@ -154,8 +154,7 @@ func (c *Chat) ModifyMessage(by verb.Caller, req protocol.ModifyMessageRequest, 
 			return protocol.MessageResponse{}, err
 		}
 		if !keep {
-			v.msg.MessageType, _ = kindOf(&req.Body)
-			v.msg.Body = req.Body
+			v.msg.MessageType, v.msg.Body = req.Body.Kinds()[0], req.Body
 		}
 		if req.CustomData != nil {
 			v.msg.CustomData = *req.CustomData

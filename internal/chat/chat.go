@@ -5,7 +5,6 @@ package chat
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
@@ -21,8 +20,6 @@ type Options struct {
 	// DropBlocked lets a message to somebody who blocks the sender seem to succeed, and the blocker not get it. Default: it is
 	// refused with 20007.
 	DropBlocked bool
-	// Log receives what operators should know. Default: slog.Default().
-	Log *slog.Logger
 }
 
 // Presence knows how many devices of a person are connected now.
@@ -41,9 +38,6 @@ type Chat struct {
 func New(s *store.Store, p Presence, opt Options) *Chat {
 	if opt.RevokeWithin == 0 {
 		opt.RevokeWithin = 2 * time.Minute
-	}
-	if opt.Log == nil {
-		opt.Log = slog.Default()
 	}
 	return &Chat{store: s, presence: p, opt: opt}
 }

@@ -98,7 +98,7 @@ func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body)
 	if err != nil {
 		return nil, im.Internal(err)
 	}
-	kind, _ := kindOf(b)
+	kind := b.Kinds()[0]
 	field := string(kind) + ".fileID"
 	if f != nil && f.Owner != by.UserID {
 		may, err := c.store.MayReadFile(ctx, f.ID, by.UserID)

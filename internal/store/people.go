@@ -9,8 +9,8 @@ import (
 	"github.com/beckon-im/beckon/internal/world"
 )
 
-// strings1 reads a column of text.
-func strings1(ctx context.Context, r reader, q string, args ...any) ([]string, error) {
+// texts reads a column of text.
+func texts(ctx context.Context, r reader, q string, args ...any) ([]string, error) {
 	var list []string
 	err := each(ctx, r, func(rows *sql.Rows) error {
 		var v string
@@ -23,12 +23,12 @@ func strings1(ctx context.Context, r reader, q string, args ...any) ([]string, e
 
 // Blocked reads a page of the people whom a user blocks, after one of them.
 func (s *Store) Blocked(ctx context.Context, user, after string, limit int) ([]string, error) {
-	return strings1(ctx, s.pool(), qBlocked, user, after, limit)
+	return texts(ctx, s.pool(), qBlocked, user, after, limit)
 }
 
 // Follows reads whose presence a user has subscribed to.
 func (s *Store) Follows(ctx context.Context, user string) ([]string, error) {
-	return strings1(ctx, s.pool(), qFollows, user)
+	return texts(ctx, s.pool(), qFollows, user)
 }
 
 // Person reads what is known of a user; nil when nothing is.

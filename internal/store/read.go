@@ -271,7 +271,7 @@ func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
 
 // Undigested lists the invitations in large groups whose onlookers have not been told how they stand.
 func (s *Store) Undigested(ctx context.Context) ([]string, error) {
-	return strings1(ctx, s.pool(), qUndigested)
+	return texts(ctx, s.pool(), qUndigested)
 }
 
 // Group reads a group; nil when there is none.

@@ -63,7 +63,7 @@ func (s *Store) TrimNow(ctx context.Context) error {
 // trimRecords removes records older than a time, timeline by timeline, a chunk in each commit.
 func (s *Store) trimRecords(ctx context.Context, before int64) error {
 	for after := ""; ; {
-		stale, err := strings1(ctx, s.pool(), qStale, after, before, trimPage)
+		stale, err := texts(ctx, s.pool(), qStale, after, before, trimPage)
 		if err != nil || len(stale) == 0 {
 			return err
 		}

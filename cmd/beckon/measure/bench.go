@@ -112,6 +112,8 @@ func (c *Bench) print(r *benchResult) error {
 	fmt.Fprintf(w, "users connected\t%d (%.0f connects/s)\n", r.Users, r.ConnectsPerSec)
 	if r.Flows > 0 {
 		fmt.Fprintf(w, "flows\t%d in %.1f s = %.0f per second, %d failed\n", r.Flows, r.Seconds, r.FlowsPerSecond, r.Failures)
+	}
+	if r.Max > 0 {
 		fmt.Fprintf(w, "latency p50 / p90 / p99 / max\t%.1f / %.1f / %.1f / %.1f ms\n", r.P50, r.P90, r.P99, r.Max)
 	}
 	if r.CPUPerFlow > 0 {

@@ -49,12 +49,11 @@ func (b *bench) crowd(ctx context.Context, res *benchResult) error {
 		return err
 	}
 	res.Mode = fmt.Sprintf("a group of %d, %d of them connected", b.cmd.Crowd, b.cmd.Users)
-	res.Flows, res.FlowsPerSecond, res.Seconds = crowdMessages-1, 0, 0
 	b.quantiles(res)
 	res.RSS = residentBytes(b.cmd.PID)
-	res.Note = fmt.Sprintf("latency is of a group's message, from sending it to the last of %d connected members; %d answers to one invitation within %s: "+
+	res.Note = fmt.Sprintf("latency is of %d messages in the group, from sending to the last of %d connected members; %d answers to one invitation within %s: "+
 		"the inviter had all of them %d ms after the last was acknowledged, at %d µs of server CPU each",
-		b.cmd.Users-1, b.cmd.Crowd-1, crowdAnswers, late.Milliseconds(), (cpuTime(b.cmd.PID)-cpu).Microseconds()/int64(b.cmd.Crowd-1))
+		crowdMessages-1, b.cmd.Users-1, b.cmd.Crowd-1, crowdAnswers, late.Milliseconds(), (cpuTime(b.cmd.PID)-cpu).Microseconds()/int64(b.cmd.Crowd-1))
 	return nil
 }
 
