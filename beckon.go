@@ -22,8 +22,10 @@ import (
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/web"
 )
 
 // Server is a Beckon server.
@@ -34,6 +36,7 @@ type Server struct {
 	engine   *engine.Engine
 	people   *people.People
 	files    *files.Files
+	media    *media.Media
 	gateway  *gateway.Gateway
 	api      *api.API
 	metrics  *prometheus.Registry
@@ -80,12 +83,20 @@ func (s *Server) join(ctx context.Context) (err error) {
 	}
 	s.engine = engine.New(s.store, s.gateway, engine.Options{LargeGroup: s.cfg.LargeGroup, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log})
 	s.people = people.New(s.store, s.gateway)
+	s.media, err = media.New(s.store, media.Options{
+		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
+		Policy: s.cfg.RoomPolicy, TokenLife: s.cfg.RoomTokenLife, Log: s.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
 	verbs := api.Verbs{
 		Invitations: s.engine,
 		Chat:        chat.New(s.store, s.gateway, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked}),
 		Groups:      group.New(s.store, s.engine, s.gateway),
 		People:      s.people,
 		Files:       s.files,
+		Rooms:       s.media,
 	}
 	s.api, err = api.New(ctx, verbs, api.Options{
 		Auth: api.AuthOptions{
@@ -128,6 +139,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.delivery.Run(gctx) })
 	g.Go(func() error { return s.engine.Run(gctx) })
 	g.Go(func() error { return s.gateway.Run(gctx) })
+	g.Go(func() error { return s.media.Run(gctx) })
 	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Announce) })
 	err := g.Wait()
 	cancel()
@@ -151,13 +163,32 @@ func (s *Server) Token(userID, deviceID string, ttl time.Duration) (string, erro
 // APIKey returns a key for app servers.
 func (s *Server) APIKey() string { return s.cfg.APIKeys[0] }
 
+// PathLiveKitHook is where LiveKit is to send its webhooks.
+const PathLiveKitHook = media.PathHook
+
+// OpenAPI describes every verb, as JSON, for those who generate types.
+func OpenAPI() []byte { return api.OpenAPI() }
+
 // Handler serves every door: devices, app servers, metrics and health.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	devices := s.gateway.Handler()
 	mux.Handle("/connection/", devices)
 	mux.Handle(gateway.PathEmulation, devices)
-	mux.Handle("/", s.api.Handler())
+	if rooms := s.media.Handler(); rooms != nil {
+		mux.Handle(media.PathHook, rooms)
+		mux.Handle(media.PathSignal, rooms)
+		mux.Handle(media.PathSignal+"/", rooms)
+	}
+	verbs := s.api.Handler()
+	if s.cfg.Web {
+		mux.Handle("/", web.Handler())
+		for _, path := range api.Paths() {
+			mux.Handle(path, verbs)
+		}
+	} else {
+		mux.Handle("/", verbs)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {

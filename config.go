@@ -65,6 +65,20 @@ type Config struct {
 	LinkLife time.Duration
 	// MaxImage, MaxSound, MaxVideo and MaxFile bound uploads, in bytes. Default: 28 MiB, 28 MiB, 100 MiB, 100 MiB.
 	MaxImage, MaxSound, MaxVideo, MaxFile int64
+	// LiveKitURL is where people reach the media server: wss://media.example.com. Default: through this server, which passes
+	// on /rtc to LiveKitAPI.
+	LiveKitURL string
+	// LiveKitAPI is where this server reaches it: http://127.0.0.1:7880. Default: LiveKitURL.
+	LiveKitAPI string
+	// LiveKitKey and LiveKitSecret are one of its API keys, the secret at least 32 characters. Let it send its webhooks, signed
+	// with the same key, to /livekit/webhook of this server. Default: none, and no media rooms.
+	LiveKitKey, LiveKitSecret string
+	// RoomPolicy says who may enter media rooms: "invited", or "open" for everybody. Default: invited.
+	RoomPolicy RoomPolicy
+	// RoomTokenLife is for how long one may enter a room with a token. Default: 10 min.
+	RoomTokenLife time.Duration
+	// Web shows the pages at /: conversations, calls, classroom, chat room. Default: false.
+	Web bool
 	// MaxBatch bounds the actions that share one commit. Default: 256.
 	MaxBatch int
 	// NoSync leaves out the fsync at each commit: acknowledged actions are lost when the machine dies. For measuring
@@ -75,6 +89,15 @@ type Config struct {
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
+
+// RoomPolicy says who may enter media rooms.
+type RoomPolicy = im.RoomPolicy
+
+// The room policies.
+const (
+	RoomInvited = im.RoomInvited
+	RoomOpen    = im.RoomOpen
+)
 
 // DevicePolicy says how many devices a user may have connected.
 type DevicePolicy = gateway.Policy
@@ -111,8 +134,11 @@ func (c *Config) fill() error {
 	default:
 		return fmt.Errorf("the device policy %q is none of many, one-per-platform, single", c.DevicePolicy)
 	}
-	if c.Retention < 0 || c.LinkLife < 0 || c.RevokeWithin < 0 || c.LargeGroup < 0 {
-		return errors.New("retention, link life, revoke time and large group may not be negative")
+	if c.RoomPolicy != "" && c.RoomPolicy != RoomInvited && c.RoomPolicy != RoomOpen {
+		return fmt.Errorf("the room policy %q is none of invited, open", c.RoomPolicy)
+	}
+	if c.Retention < 0 || c.LinkLife < 0 || c.RevokeWithin < 0 || c.LargeGroup < 0 || c.RoomTokenLife < 0 {
+		return errors.New("retention, link life, room token life, revoke time and large group may not be negative")
 	}
 	if (c.UserSigAppID == 0) != (c.UserSigKey == "") {
 		return errors.New("UserSig needs both the application id and the key")

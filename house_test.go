@@ -17,7 +17,7 @@ import (
 const module = "github.com/beckon-im/beckon"
 
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/world", "internal/store", "internal/store/storetest", "internal/verb", "internal/delivery", "internal/gateway", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/api", "", "client/inbox", "client", "beckontest", "cmd/beckon/measure", "cmd/beckon"}
+	return []string{"im", "invite", "protocol", "internal/world", "internal/store", "internal/store/storetest", "internal/verb", "internal/delivery", "internal/gateway", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/media", "internal/api", "web", "", "client/inbox", "client", "beckontest", "cmd/beckon/measure", "cmd/beckon/sfu", "cmd/beckon"}
 }
 
 // source is a Go file of ours.
@@ -102,7 +102,7 @@ func TestDoorsToTheOutside(t *testing.T) {
 		`^database/sql$`: {"internal/store", "internal/world"},
 		`centrifugal/|gorilla/websocket|coder/websocket`: {"internal/gateway", "client"},
 		`nats-io/`:                         {"internal/delivery"},
-		`livekit/`:                         {"internal/media"},
+		`livekit/`:                         {"internal/media", "cmd/beckon/sfu"},
 		`gocloud\.dev|golang\.org/x/image`: {"internal/files"},
 		`alecthomas/kong|^flag$`:           {"cmd/beckon"},
 	}

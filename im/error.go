@@ -18,11 +18,13 @@ type Error struct {
 const (
 	CodeNoFile       = 6024  // no such file, or not yours to read
 	CodeBadParameter = 6017  // a field is missing, malformed or out of range
+	CodeNoMedia      = 7013  // this server has no media server, or cannot reach it
 	CodeTooLong      = 8001  // a body or a field is over its size limit
 	CodeModified     = 8006  // the message was modified meanwhile
 	CodeOver         = 8010  // unknown invitation, or its outcome is already decided
 	CodeNotYours     = 8011  // this user may not do that to this invitation
 	CodeExists       = 8012  // the inviteID is taken by another content, or the user is already invited
+	CodeNotAdmitted  = 8013  // this user may not enter the room, or not decide there
 	CodeTooOften     = 9506  // over a rate limit; see RetryAfter
 	CodeInternal     = 10002 // the server failed; nothing was changed unless a later read says so
 

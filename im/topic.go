@@ -9,6 +9,7 @@ const (
 	groupPrefix      = "group:"
 	invitationPrefix = "invitation:"
 	statusPrefix     = "status:"
+	roomPrefix       = "room:"
 )
 
 // UserTopic is the timeline of one person: everything that concerns them, on all their devices.
@@ -23,6 +24,9 @@ func InvitationTopic(inviteID string) string { return invitationPrefix + inviteI
 
 // StatusTopic carries whether a person is online, to those who subscribed. Nothing on it is stored.
 func StatusTopic(userID string) string { return statusPrefix + userID }
+
+// RoomTopic is the lock of a media room. Nobody listens to it.
+func RoomTopic(roomID string) string { return roomPrefix + roomID }
 
 // TopicStatus returns the user of a status topic, or "" for any other topic.
 func TopicStatus(topic string) string {

@@ -20,6 +20,7 @@ const (
 	Location MessageType = "location"
 	Face     MessageType = "face"
 	Merged   MessageType = "merged"
+	CallType MessageType = "call" // a call record; only the server writes it
 )
 
 // Priority says what is dropped last when there is too much.
@@ -44,6 +45,7 @@ type Body struct {
 	Location *LocationElem `json:"location,omitempty" doc:"A place."`
 	Face     *FaceElem     `json:"face,omitempty" doc:"A sticker of your application's."`
 	Merged   *MergedElem   `json:"merged,omitempty" doc:"Messages forwarded together."`
+	Call     *CallElem     `json:"call,omitempty" doc:"A call that took place; only the server writes it."`
 }
 
 // Kinds are the types of what a body says: one, in a message that is well formed.
@@ -53,7 +55,7 @@ func (b *Body) Kinds() []MessageType {
 		there bool
 		kind  MessageType
 	}{{b.Text != "", Text}, {b.Custom != nil, Custom}, {b.Image != nil, Image}, {b.Sound != nil, Sound}, {b.Video != nil, Video},
-		{b.File != nil, File}, {b.Location != nil, Location}, {b.Face != nil, Face}, {b.Merged != nil, Merged}} {
+		{b.File != nil, File}, {b.Location != nil, Location}, {b.Face != nil, Face}, {b.Merged != nil, Merged}, {b.Call != nil, CallType}} {
 		if k.there {
 			kinds = append(kinds, k.kind)
 		}

@@ -44,6 +44,7 @@ const (
 	TypeConversation = "conversationChanged"
 	TypePerson       = "userChanged"
 	TypeStatus       = "userStatus"
+	TypeRoom         = "roomRole"
 )
 
 // Signaling is an invitation action as a message in its conversation.
@@ -202,8 +203,8 @@ type Welcome struct {
 	Statuses    []UserStatus      `json:"statuses,omitempty"` // of the people whose presence this user has subscribed to
 }
 
-// Decode reads an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent, *PersonEvent, or
-// nil for a type that this version does not know.
+// Decode reads an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent, *PersonEvent,
+// *RoomEvent, or nil for a type that this version does not know.
 func Decode(b []byte) (any, error) {
 	var head struct {
 		Type string `json:"type"`
@@ -225,6 +226,8 @@ func Decode(b []byte) (any, error) {
 		v = new(ConversationEvent)
 	case TypePerson, TypeStatus:
 		v = new(PersonEvent)
+	case TypeRoom:
+		v = new(RoomEvent)
 	default:
 		return nil, nil
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
@@ -43,6 +44,7 @@ type Verbs struct {
 	Groups      *group.Groups
 	People      *people.People
 	Files       *files.Files
+	Rooms       *media.Media
 }
 
 // API serves the verbs.

@@ -131,10 +131,23 @@ func badPeople() map[string][]bad {
 	}
 }
 
+func badRooms() map[string][]bad {
+	return map[string][]bad{
+		"enterRoom":   {{`{}`, "roomID"}, {`{"roomID":"a b"}`, "roomID"}, {`{"roomID":"none"}`, "roomID"}, {`{"roomID":"group_none"}`, "roomID"}, {`{"roomID":"r","role":"none"}`, "role"}, {`{"roomID":"r","role":7}`, "role"}},
+		"exitRoom":    {{`{}`, "roomID"}, {`{"roomID":"/"}`, "roomID"}},
+		"switchRole":  {{`{"roomID":"r"}`, "role"}, {`{"role":"anchor"}`, "roomID"}, {`{"roomID":"r","role":"none"}`, "role"}},
+		"setRoomRole": {{`{"userID":"b","role":"anchor"}`, "roomID"}, {`{"roomID":"r","role":"anchor"}`, "userID"}, {`{"roomID":"r","userID":"b"}`, "role"}, {`{"roomID":"r","userID":"b","role":"king"}`, "role"}, {`{"roomID":"r","userID":"b","role":"anchor"}`, "roomID"}, {`{"roomID":"group_none","userID":"b","role":"anchor"}`, "roomID"}},
+		"dismissRoom": {{`{}`, "roomID"}},
+		"getRoom":     {{`{}`, "roomID"}, {`{"roomID":"none"}`, "roomID"}},
+		"listCalls":   {{`{"limit":-1}`, "limit"}, {`{"before":"x"}`, "before"}, {`{"userID":"bob"}`, "userID"}, {`{"from":-1}`, "from"}, {`{"open":1}`, "open"}},
+		"getCall":     {{`{}`, "callID"}, {`{"callID":"none"}`, "callID"}, {`{"callID":"` + long(65) + `"}`, "callID"}},
+	}
+}
+
 // TestBadInput walks the table of verbs: a verb without a bad case here fails, so that none is forgotten.
 func TestBadInput(t *testing.T) {
 	cases := map[string][]bad{}
-	for _, part := range []map[string][]bad{badInvitations(), badMessages(), badGroups(), badPeople()} {
+	for _, part := range []map[string][]bad{badInvitations(), badMessages(), badGroups(), badPeople(), badRooms()} {
 		for verb, list := range part {
 			cases[verb] = list
 		}

@@ -27,7 +27,7 @@ func status(code int) int {
 	switch code {
 	case im.CodeTokenExpired, im.CodeTokenMalformed, im.CodeTokenRefused, im.CodeTokenUser, im.CodeTokenApp:
 		return http.StatusUnauthorized
-	case im.CodeNotYours, im.CodeGroupDenied, im.CodeOwnerMayNot, im.CodeMuted, im.CodeBlocked, im.CodeRevokeLate:
+	case im.CodeNotYours, im.CodeGroupDenied, im.CodeOwnerMayNot, im.CodeMuted, im.CodeBlocked, im.CodeRevokeLate, im.CodeNotAdmitted:
 		return http.StatusForbidden
 	case im.CodeNoGroup, im.CodeNoMessage, im.CodeNoFile:
 		return http.StatusNotFound
@@ -37,11 +37,16 @@ func status(code int) int {
 		return http.StatusRequestEntityTooLarge
 	case im.CodeTooOften:
 		return http.StatusTooManyRequests
+	case im.CodeNoMedia:
+		return http.StatusServiceUnavailable
 	case im.CodeInternal:
 		return http.StatusInternalServerError
 	}
 	return http.StatusBadRequest
 }
+
+// Paths are those under which Handler has something.
+func Paths() []string { return []string{"/v1/", files.Path, "/openapi.json", "/docs"} }
 
 // Handler serves POST /v1/<verb> and its description.
 func (a *API) Handler() http.Handler {

@@ -14,6 +14,13 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
+// OpenAPI describes the table without a server.
+func OpenAPI() []byte {
+	a := &API{}
+	a.order = a.table()
+	return a.openAPI()
+}
+
 // openAPI describes the table in OpenAPI 3.1, with schemas made from the Go types.
 func (a *API) openAPI() []byte {
 	reg := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
@@ -46,7 +53,7 @@ func (a *API) openAPI() []byte {
 	}
 	doc.AddOperation(uploadOperation(reg, failed))
 	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.MessageEvent](),
-		reflect.TypeFor[protocol.ConversationEvent](), reflect.TypeFor[protocol.PersonEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
+		reflect.TypeFor[protocol.ConversationEvent](), reflect.TypeFor[protocol.PersonEvent](), reflect.TypeFor[protocol.RoomEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
 		reg.Schema(t, true, t.Name()) // what devices are told, for those who generate types
 	}
 	b, err := json.Marshal(doc)

@@ -64,6 +64,7 @@ func (a *API) table() []*row {
 	list = append(list, a.messageRows()...)
 	list = append(list, a.groupRows()...)
 	list = append(list, a.peopleRows()...)
+	list = append(list, a.roomRows()...)
 	return append(list, forWhom(servers, reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken))...)
 }
 
@@ -182,4 +183,21 @@ func (a *API) peopleRows() []*row {
 		reads(tag, "getUserStatus", "Read whether people are online.", p.GetStatus),
 	)...)
 	return append(list, forWhom(servers, acts("Administration", "importUsers", "Write profiles as they were elsewhere.", p.Import))...)
+}
+
+func (a *API) roomRows() []*row {
+	const tag = "Rooms"
+	m := a.Rooms
+	list := []*row{
+		reads(tag, "enterRoom", "Get the way into a media room: a token for LiveKit.", m.EnterRoom),
+		acts(tag, "exitRoom", "Leave a media room for good. Between two people that ends the call.", m.ExitRoom),
+		acts(tag, "switchRole", "Speak, or only listen, in a room that you are in, within what you were granted.", m.SwitchRole),
+	}
+	return append(list, forWhom(either,
+		acts(tag, "setRoomRole", "For hosts: let somebody speak, take that back, or send them out. You may give up your own microphone.", m.SetRoomRole),
+		acts(tag, "dismissRoom", "For hosts: end the call in a room for everybody.", m.DismissRoom),
+		reads(tag, "getRoom", "Read who may speak in a room, and who is in it.", m.GetRoom),
+		reads(tag, "listCalls", "List call records, the latest first.", m.ListCalls),
+		reads(tag, "getCall", "Read a call record with who took part.", m.GetCall),
+	)...)
 }

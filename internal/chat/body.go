@@ -38,6 +38,8 @@ func kindOf(b *protocol.Body) (protocol.MessageType, error) {
 
 func checkBody(b *protocol.Body, kind protocol.MessageType) error {
 	switch kind {
+	case protocol.CallType:
+		return im.Bad("call", "is written by the server alone")
 	case protocol.Text:
 		return im.CheckText("text", b.Text, im.MaxData)
 	case protocol.Custom:

@@ -111,12 +111,19 @@ func (c *Chat) mayRevoke(w *world.World, p place, v *changed) error {
 		}
 	}
 	switch {
+	case v.msg.MessageType == protocol.CallType:
+		return callRecord()
 	case v.msg.From != p.by.UserID:
 		return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message may take it back, and in a group its owner and administrators"}
 	case !p.by.Server && w.Now-v.msg.Time > c.opt.RevokeWithin.Milliseconds():
 		return &im.Error{Code: im.CodeRevokeLate, Field: "messageID", Message: "the message is too old to be taken back; the limit is " + c.opt.RevokeWithin.String()}
 	}
 	return nil
+}
+
+// callRecord refuses to change what the server wrote.
+func callRecord() error {
+	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "a call record is the server's; it can be deleted for oneself, not changed"}
 }
 
 // ModifyMessage replaces what a message says: its sender, and owner and administrators of a group.
@@ -177,6 +184,9 @@ func same(m *protocol.Message, req *protocol.ModifyMessageRequest, keep bool) bo
 }
 
 func (c *Chat) mayModify(w *world.World, p place, v *changed, req protocol.ModifyMessageRequest) error {
+	if v.msg.MessageType == protocol.CallType {
+		return callRecord()
+	}
 	if p.groupID == "" && w.Contact(p.peer, p.by.UserID).Blocks() {
 		if !c.opt.DropBlocked {
 			return &im.Error{Code: im.CodeBlocked, Field: "conversationID", Message: p.peer + " does not take messages from you"}

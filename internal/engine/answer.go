@@ -39,6 +39,9 @@ func (e *Engine) answer(by verb.Caller, id string, a invite.Answer, done func(pr
 	if a.Act == invite.Ring && r.groupID != "" {
 		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
 	}
+	if a.Act == invite.Accept && r.roomID != "" {
+		DoorNeed(&need, r.roomID, r.inviter, by.UserID)
+	}
 	var after invite.Invitation
 	verb.Do(e.store, need, func(w *world.World) (protocol.ActionResponse, error) {
 		v := w.Invitation(id)
@@ -63,6 +66,11 @@ func (e *Engine) answer(by verb.Caller, id string, a invite.Answer, done func(pr
 		}
 		if a.Act == invite.Ring {
 			return res, e.putRing(w, s, by)
+		}
+		if a.Act == invite.Accept {
+			if err := seat(w, &s.Invitation, by, by.UserID); err != nil {
+				return res, err
+			}
 		}
 		if err := e.putAnswer(w, s, a, by, ""); err != nil || !s.CloseRest {
 			return res, err

@@ -46,7 +46,7 @@ type Engine struct {
 
 // route is what never changes of an invitation and says which topics an action on it needs.
 type route struct {
-	inviter, peer, groupID string
+	inviter, peer, groupID, roomID string
 }
 
 // maxRoutes bounds the memory of routes; a route that was forgotten is read again.
@@ -100,7 +100,7 @@ func (e *Engine) route(id string) (r route, ok bool, err error) {
 }
 
 func routeOf(v *invite.Invitation) route {
-	return route{inviter: v.Inviter, peer: v.Peer, groupID: v.GroupID}
+	return route{inviter: v.Inviter, peer: v.Peer, groupID: v.GroupID, roomID: v.RoomID}
 }
 
 // home is the topic whose lock guards an invitation and its invitees.

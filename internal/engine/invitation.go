@@ -95,7 +95,7 @@ func (e *Engine) open(by verb.Caller, requestID string, t invite.Terms, invitees
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
 				if !res.Repeat && !res.Merged {
-					e.routes.Add(t.ID, route{inviter: t.Inviter, peer: invite.Peer(&t, invitees), groupID: t.GroupID})
+					e.routes.Add(t.ID, route{inviter: t.Inviter, peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: t.RoomID})
 				}
 				e.opened(&res)
 			}
@@ -106,8 +106,11 @@ func (e *Engine) open(by verb.Caller, requestID string, t invite.Terms, invitees
 func (o *opening) need() world.Need {
 	t := &o.terms
 	n := world.Need{Invitations: []string{t.ID}, Marks: []world.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
+	if t.RoomID != "" {
+		DoorNeed(&n, t.RoomID)
+	}
 	if t.GroupID != "" {
-		n.Topics, n.Groups = []string{im.GroupTopic(t.GroupID)}, []string{t.GroupID}
+		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID)), append(n.Groups, t.GroupID)
 		n.Members = append(n.Members, world.MemberKey{GroupID: t.GroupID, UserID: t.Inviter})
 		for _, u := range o.invitees {
 			n.Members = append(n.Members, world.MemberKey{GroupID: t.GroupID, UserID: u})
@@ -161,6 +164,7 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 	if err := e.announceOpen(w, &v, list, o.by); err != nil {
 		return protocol.InviteResponse{}, err
 	}
+	makeRoom(w, &v)
 	w.PutInvitation(v)
 	for _, p := range list {
 		w.PutInvitee(p)
@@ -313,6 +317,9 @@ func (e *Engine) merge(w *world.World, o opening, id string) (res protocol.Invit
 		return res, false, err
 	}
 	if err := e.putAnswer(w, s, a, o.by, o.terms.ID); err != nil {
+		return res, false, err
+	}
+	if err := seat(w, &s.Invitation, o.by, o.by.UserID); err != nil {
 		return res, false, err
 	}
 	w.PutMark(world.Mark{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: w.Now + markKept.Milliseconds()})

@@ -24,7 +24,7 @@ func prepareReads(ctx context.Context, db *sql.DB) (statements, error) {
 	all := statements{}
 	for _, q := range append([]string{
 		qRecords, qTopic, qMemberships, qMyOpen, qOpenForMe, qInvitation, qInvitee, qInvitees, qDeadlines, qUndigested, qGroup, qMember, qMembers, qJoined,
-	}, chatReads()...) {
+	}, append(chatReads(), roomReads()...)...) {
 		st, err := db.PrepareContext(ctx, q)
 		if err != nil {
 			return nil, fmt.Errorf("prepare %s: %w", q, err)

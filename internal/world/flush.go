@@ -12,7 +12,7 @@ import (
 func (w *World) Flush(ctx context.Context, s *Session, records []Record) error {
 	for _, part := range []func(context.Context, *Session) error{
 		func(ctx context.Context, s *Session) error { return w.flushRecords(ctx, s, records) },
-		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers, w.flushChat,
+		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers, w.flushChat, w.flushRooms,
 	} {
 		if err := part(ctx, s); err != nil {
 			return err

@@ -123,6 +123,7 @@ func (w *World) Load(ctx context.Context, s *Session, needs []Need) error {
 	l.invitations()
 	l.invitees()
 	l.chat()
+	l.rooms()
 	return l.err
 }
 
@@ -137,6 +138,7 @@ type loader struct {
 	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys             []any
 	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys     []any
 	personKeys, followKeys, adminKeys                                     []any
+	roomKeys, seatKeys, callKeys, partKeys, allInKeys                     []any
 }
 
 // The kinds of key in World.loaded. A key is asked of the database once per batch; after that the world knows better.
@@ -192,6 +194,7 @@ func (l *loader) gather(n *Need) {
 	}
 	l.gatherGroups(n)
 	l.gatherChat(n)
+	l.gatherRooms(n)
 }
 
 func (l *loader) gatherGroups(n *Need) {

@@ -72,6 +72,12 @@ type Need struct {
 	Extras       []string // attributes and counters of these groups
 	People       []string
 	Follows      []ContactKey
+
+	Rooms  []string
+	Seats  []SeatKey
+	CallIn []string  // the open call of these rooms
+	InCall []SeatKey // somebody's part in the open call of a room
+	AllIn  []string  // everybody's part in the open call of these rooms
 }
 
 // More is returned by Decide when the unit turns out to need more than it declared. It is run again with that loaded.
@@ -102,6 +108,7 @@ type World struct {
 	phrases     []Phrase
 	staged      []func()
 	chat
+	rooms
 }
 
 type draft struct {
@@ -144,7 +151,7 @@ func New(now int64) *World {
 		invitations: newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
 		marks: newTable[InviteeKey, Mark](), groups: newTable[string, im.Group](), members: newTable[MemberKey, im.Member](),
 		open: map[string][]InviteeKey{}, glare: map[GlareKey]string{}, roster: map[string][]MemberKey{}, openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
-		chat: newChat(),
+		chat: newChat(), rooms: newRooms(),
 	}
 }
 

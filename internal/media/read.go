@@ -1,0 +1,65 @@
+package media
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// ListCalls lists call records, the latest first: a user's own, or, for an app server, all.
+func (m *Media) ListCalls(ctx context.Context, by verb.Caller, req protocol.ListCallsRequest) (res protocol.ListCallsResponse, err error) {
+	limit, err := verb.Page(req.Limit)
+	if err != nil {
+		return res, err
+	}
+	if req.From < 0 || req.Until < 0 {
+		return res, im.Bad("from", "and until are times in milliseconds, which are not negative")
+	}
+	if by.UserID != "" {
+		if req.UserID != "" && req.UserID != by.UserID {
+			return res, im.Bad("userID", "is not you; only app servers see the calls of others")
+		}
+		req.UserID = by.UserID
+	}
+	list, err := m.store.Calls(ctx, store.CallFilter{UserID: req.UserID, GroupID: req.GroupID, RoomID: req.RoomID, From: req.From, Until: req.Until,
+		Open: req.Open, Before: req.Before, Limit: limit})
+	if im.CodeOf(err) == im.CodeBadParameter {
+		return res, err
+	}
+	res.Calls = make([]protocol.Call, len(list))
+	for i := range list {
+		res.Calls[i] = *protocol.ViewCall(&list[i], nil)
+	}
+	if len(list) == limit {
+		res.Next = store.CallCursor(&list[limit-1])
+	}
+	return res, internal(err)
+}
+
+// GetCall shows a call record with who took part: to them, and to app servers.
+func (m *Media) GetCall(ctx context.Context, by verb.Caller, req protocol.GetCallRequest) (res protocol.GetCallResponse, err error) {
+	if req.CallID == "" || len(req.CallID) > im.MaxRoomID {
+		return res, im.Bad("callID", "is missing or too long")
+	}
+	c, err := m.store.Call(ctx, req.CallID)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	var people []im.Participant
+	if c != nil {
+		if people, err = m.store.PeopleIn(ctx, c.ID, maxSeats); err != nil {
+			return res, im.Internal(err)
+		}
+	}
+	mine := c != nil && (by.UserID == "" || by.UserID == c.Owner || by.UserID == c.Peer)
+	for i := range people {
+		mine = mine || people[i].UserID == by.UserID
+	}
+	if !mine {
+		return res, im.Bad("callID", "is of no call in which you took part")
+	}
+	return protocol.GetCallResponse{Call: protocol.ViewCall(c, people)}, nil
+}

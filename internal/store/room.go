@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// What is read of rooms outside a batch.
+const (
+	qRoom     = "SELECT id, owner, invite_id, created_at FROM room WHERE id = $1"
+	qSeat     = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND user_id = $2"
+	qSeats    = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND role <> 'none' ORDER BY at, user_id LIMIT $2"
+	qCall     = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.id = $1"
+	qCallIn   = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.room_id = $1 AND c.ended_at = 0"
+	qOpenCall = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND c.id > $1 ORDER BY c.id LIMIT $2"
+	qCallsDue = "SELECT c.room_id FROM media_call c WHERE c.ended_at = 0 AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2"
+	qPeopleIn = "SELECT " + world.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 ORDER BY p.first_at, p.user_id LIMIT $2"
+
+	callPage   = " AND (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3 AND ($4 = 0 OR c.ended_at = 0) AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY c.opened_at DESC, c.id DESC LIMIT $8"
+	qCalls     = "SELECT " + world.CallColumns + " FROM media_call c WHERE $7 = ''" + callPage
+	qCallsOf   = "SELECT " + world.CallColumns + " FROM participant p JOIN media_call c ON c.id = p.call_id WHERE p.user_id = $7" + callPage
+	qCallsIn   = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.group_id = $7 AND c.group_id <> ''" + callPage
+	qCallsRoom = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.room_id = $7" + callPage
+)
+
+func roomReads() []string {
+	return []string{qRoom, qSeat, qSeats, qCall, qCallIn, qOpenCall, qCallsDue, qPeopleIn, qCalls, qCallsOf, qCallsIn, qCallsRoom}
+}
+
+// one reads at most one row; nil when there is none.
+func one[V any](ctx context.Context, s *Store, scan func(*sql.Rows) (*V, error), query string, args ...any) (v *V, err error) {
+	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
+		v, err = scan(rows)
+		return err
+	}, query, args...)
+	return v, err
+}
+
+// all reads rows.
+func all[V any](ctx context.Context, s *Store, scan func(*sql.Rows) (*V, error), query string, args ...any) ([]V, error) {
+	var list []V
+	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+		v, err := scan(rows)
+		list = append(list, *v)
+		return err
+	}, query, args...)
+	return list, err
+}
+
+// Room reads a media room; nil when no invitation made one.
+func (s *Store) Room(ctx context.Context, id string) (*im.Room, error) {
+	return one(ctx, s, world.ScanRoom, qRoom, id)
+}
+
+// Seat reads what somebody was granted in a room, or nil.
+func (s *Store) Seat(ctx context.Context, room, user string) (*im.Seat, error) {
+	return one(ctx, s, world.ScanSeat, qSeat, room, user)
+}
+
+// Seats reads what people were granted in a room, oldest first.
+func (s *Store) Seats(ctx context.Context, room string, limit int) ([]im.Seat, error) {
+	return all(ctx, s, world.ScanSeat, qSeats, room, limit)
+}
+
+// Call reads a call record, or nil.
+func (s *Store) Call(ctx context.Context, id string) (*im.Call, error) {
+	return one(ctx, s, world.ScanCall, qCall, id)
+}
+
+// CallIn reads the call that goes on in a room, or nil.
+func (s *Store) CallIn(ctx context.Context, room string) (*im.Call, error) {
+	return one(ctx, s, world.ScanCall, qCallIn, room)
+}
+
+// OpenCalls reads a page of the calls that go on, after one of them.
+func (s *Store) OpenCalls(ctx context.Context, after string, limit int) ([]im.Call, error) {
+	return all(ctx, s, world.ScanCall, qOpenCall, after, limit)
+}
+
+// CallsDue reads the rooms whose call is to be looked at by a time.
+func (s *Store) CallsDue(ctx context.Context, now int64, limit int) ([]string, error) {
+	return texts(ctx, s.pool(), qCallsDue, now, limit)
+}
+
+// PeopleIn reads who took part in a call, in the order of their coming.
+func (s *Store) PeopleIn(ctx context.Context, call string, limit int) ([]im.Participant, error) {
+	return all(ctx, s, world.ScanParticipant, qPeopleIn, call, limit)
+}
+
+// CallFilter says which call records are asked for: of a person, a group or a room, or of all.
+type CallFilter struct {
+	UserID, GroupID, RoomID string
+	From, Until             int64 // milliseconds; Until 0 = no end
+	Open                    bool
+	Before                  string // of CallCursor
+	Limit                   int
+}
+
+// CallCursor names a place in a list of calls.
+func CallCursor(c *im.Call) string { return strconv.FormatInt(c.OpenedAt, 10) + "." + c.ID }
+
+// Calls reads a page of call records, the latest first.
+func (s *Store) Calls(ctx context.Context, f CallFilter) ([]im.Call, error) {
+	at, id := f.Until, ""
+	if at == 0 {
+		at = 1 << 62
+	}
+	if f.Before != "" {
+		t, rest, ok := strings.Cut(f.Before, ".")
+		n, err := strconv.ParseInt(t, 10, 64)
+		if !ok || err != nil {
+			return nil, im.Bad("before", "is not the next of a page")
+		}
+		at, id = n, rest
+	}
+	open := 0
+	if f.Open {
+		open = 1
+	}
+	query, key := qCalls, ""
+	switch {
+	case f.UserID != "":
+		query, key = qCallsOf, f.UserID
+	case f.RoomID != "":
+		query, key = qCallsRoom, f.RoomID
+	case f.GroupID != "":
+		query, key = qCallsIn, f.GroupID
+	}
+	return all(ctx, s, world.ScanCall, query, at, id, f.From, open, f.GroupID, f.RoomID, key, f.Limit)
+}

@@ -1,0 +1,51 @@
+// Package web owns the pages that the server shows in a browser, built by the Makefile and embedded.
+//
+// It serves files. It knows nothing of what they do.
+package web
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+	"strings"
+)
+
+// dist is what "make web" builds. In a clean clone it is empty.
+//
+//go:embed all:dist
+var dist embed.FS
+
+// policy is the Content-Security-Policy of the pages: their own scripts alone, and connections to wherever LiveKit is.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; " +
+	"media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; connect-src 'self' ws: wss: http: https:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+const notBuilt = "The pages of this server were not built into it.\n\nBuild them with Node 20 or later and start it again:\n\n    make build\n"
+
+// Handler serves the pages.
+func Handler() http.Handler {
+	pages, err := fs.Sub(dist, "dist")
+	if err != nil {
+		panic(err) // the name is a constant of this file
+	}
+	if _, err := fs.Stat(pages, "index.html"); err != nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, notBuilt, http.StatusNotFound) })
+	}
+	files := http.FileServerFS(pages)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		if strings.HasPrefix(r.URL.Path, "/assets/") { // their names carry a hash of what is in them
+			h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		} else {
+			h.Set("Cache-Control", "no-cache")
+		}
+		if strings.HasSuffix(r.URL.Path, "/") && r.URL.Path != "/" || strings.Contains(r.URL.Path, "/.") {
+			http.NotFound(w, r)
+			return
+		}
+		files.ServeHTTP(w, r)
+	})
+}
