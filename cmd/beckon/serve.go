@@ -47,6 +47,18 @@ type serverFlags struct {
 	LinkLife      time.Duration `help:"How long a link to a file can be used." default:"1h" name:"link-life"`
 	MaxUploadMB   int64         `help:"Largest upload in MiB. Default: 28 for images and sounds, 100 for videos and files." name:"max-upload-mb"`
 
+	Media         string        `help:"The media server for rooms: embedded runs one in this program; external uses the LiveKit at --livekit-url; off has no rooms. Default: external when --livekit-key is given, else embedded for dev and off for serve." enum:",off,embedded,external" default:""`
+	MediaIP       string        `help:"Embedded media: the address under which browsers reach this machine. Default: the listening address, or found out." name:"media-ip" placeholder:"IP"`
+	MediaUDPPort  int           `help:"Embedded media: the UDP port for sound and pictures. Default: a free one." name:"media-udp-port"`
+	MediaTCPPort  int           `help:"Embedded media: the TCP port for who cannot use UDP. Default: a free one." name:"media-tcp-port"`
+	LiveKitURL    string        `help:"Where people reach LiveKit, as wss://media.example.com. Default: through this server." name:"livekit-url" placeholder:"URL"`
+	LiveKitAPI    string        `help:"Where this server reaches LiveKit, as http://127.0.0.1:7880. Default: --livekit-url." name:"livekit-api" placeholder:"URL"`
+	LiveKitKey    string        `help:"LiveKit's API key." name:"livekit-key"`
+	LiveKitSecret string        `help:"The secret of LiveKit's API key, at least 32 characters." name:"livekit-secret"`
+	RoomPolicy    string        `help:"Who may enter media rooms: those invited, or everybody." enum:"invited,open" default:"invited" name:"room-policy"`
+	RoomTokenLife time.Duration `help:"For how long one may enter a room with a token." default:"10m" name:"room-token-life"`
+	Web           bool          `help:"Show the pages at /: conversations, calls, classroom, chat room. Always on in dev."`
+
 	Ping     time.Duration `help:"How often a link is checked." default:"7s"`
 	Pprof    string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
 	MaxBatch int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
@@ -60,6 +72,8 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, RevokeWithin: f.RevokeWithin,
 		Retention: time.Duration(f.RetentionDays) * 24 * time.Hour, FilesURL: f.FilesURL, LinkLife: f.LinkLife,
 		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20,
+		LiveKitURL: f.LiveKitURL, LiveKitAPI: f.LiveKitAPI, LiveKitKey: f.LiveKitKey, LiveKitSecret: f.LiveKitSecret,
+		RoomPolicy: beckon.RoomPolicy(f.RoomPolicy), RoomTokenLife: f.RoomTokenLife, Web: f.Web,
 		Ping: f.Ping, MaxBatch: f.MaxBatch, NoSync: f.NoFsync, Log: log,
 	}
 }
@@ -75,7 +89,7 @@ type serveCmd struct{ serverFlags }
 
 // Run serves until a signal.
 func (c *serveCmd) Run(ctx context.Context) error {
-	return c.run(ctx, c.config(c.logger()), func(_ *beckon.Server, url string) {
+	return c.run(ctx, c.config(c.logger()), (*beckon.Server).Handler, func(_ *beckon.Server, url string) {
 		fmt.Println("beckon listens on", url)
 	})
 }
@@ -88,7 +102,7 @@ const headerTime = 10 * time.Second
 const gcPercent = 175
 
 // run serves with a configuration and tells when it is ready.
-func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, ready func(*beckon.Server, string)) error {
+func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler, ready func(*beckon.Server, string)) error {
 	ln, err := net.Listen("tcp", f.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", f.Listen, err)
@@ -96,12 +110,19 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, ready func(*be
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	media, err := f.media(&cfg, ln.Addr())
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	web := &http.Server{Handler: srv.Handler(), ReadHeaderTimeout: headerTime}
+	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime}
 	g, gctx := errgroup.WithContext(ctx)
+	if media != nil {
+		g.Go(func() error { return media.Run(gctx) })
+	}
 	if f.Pprof != "" {
 		g.Go(func() error { return profile(gctx, f.Pprof) })
 	}
@@ -144,31 +165,12 @@ func profile(ctx context.Context, addr string) error {
 	return nil
 }
 
-type devCmd struct{ serverFlags }
+type openAPICmd struct{}
 
-// demoPeople get ready-made tokens from beckon dev.
-func demoPeople() []string { return []string{"alice", "bob", "carol"} }
-
-// Run serves for trying out.
-func (c *devCmd) Run(ctx context.Context) error {
-	cfg := c.config(c.logger())
-	if len(cfg.Origins) == 0 {
-		cfg.Origins = []string{"*"}
-	}
-	return c.run(ctx, cfg, func(srv *beckon.Server, url string) {
-		fmt.Printf("\nbeckon is ready at %s  (data in %s)\n\n", url, c.Data)
-		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  metrics      %s/metrics\n\n", url, url, url[4:], url)
-		fmt.Printf("  API key      %s\n", srv.APIKey())
-		for _, who := range demoPeople() {
-			token, err := srv.Token(who, "", 0)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "beckon: no token for", who+":", err)
-				continue
-			}
-			fmt.Printf("  token %-6s %s\n", who, token)
-		}
-		fmt.Printf("\nTry it: open two terminals and run\n\n  %[1]s phone alice --data %[2]s --server %[3]s\n  %[1]s phone bob --data %[2]s --server %[3]s\n\n", os.Args[0], c.Data, url)
-	})
+// Run prints the description.
+func (*openAPICmd) Run() error {
+	_, err := os.Stdout.Write(append(beckon.OpenAPI(), '\n'))
+	return err
 }
 
 type tokenCmd struct {

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+type devCmd struct{ serverFlags }
+
+// person is somebody to try things out with.
+type person struct {
+	UserID string `json:"userID"`
+	Nick   string `json:"nick"`
+	Token  string `json:"token,omitempty"`
+}
+
+// demoPeople get ready-made tokens from beckon dev. The first is the teacher of the class and the host of the chat room.
+func demoPeople() []person {
+	return []person{{UserID: "alice", Nick: "Alice Moreau"}, {UserID: "bob", Nick: "Bob Tanaka"}, {UserID: "carol", Nick: "Carol Okafor"},
+		{UserID: "dan", Nick: "Dan Lindqvist"}, {UserID: "erin", Nick: "Erin Costa"}, {UserID: "frank", Nick: "Frank Weiss"}}
+}
+
+// Run serves for trying out.
+func (c *devCmd) Run(ctx context.Context) error {
+	if c.Media == "" && c.LiveKitKey == "" {
+		c.Media = "embedded"
+	}
+	cfg := c.config(c.logger())
+	cfg.Web = true
+	if len(cfg.Origins) == 0 {
+		cfg.Origins = []string{"*"}
+	}
+	return c.run(ctx, cfg, withDemo, func(srv *beckon.Server, url string) {
+		if err := seed(ctx, url, srv.APIKey()); err != nil {
+			fmt.Fprintln(os.Stderr, "beckon: the demo groups could not be made:", err)
+		}
+		fmt.Printf("\nbeckon is ready at %s  (data in %s)\n\nOpen that address in two windows, sign in as two people, and call.\n\n", url, c.Data)
+		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  metrics      %s/metrics\n\n", url, url, url[4:], url)
+		fmt.Printf("  API key      %s\n", srv.APIKey())
+		for _, who := range demoPeople()[:3] {
+			token, err := srv.Token(who.UserID, "", 0)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "beckon: no token for", who.UserID+":", err)
+				continue
+			}
+			fmt.Printf("  token %-6s %s\n", who.UserID, token)
+		}
+		fmt.Printf("\nOr in two terminals:\n\n  %[1]s phone alice --data %[2]s --server %[3]s\n  %[1]s phone bob --data %[2]s --server %[3]s\n\n", os.Args[0], c.Data, url)
+	})
+}
+
+// withDemo adds what the sign-in page asks for: the demo people with tokens, for whoever asks. Only dev does so.
+func withDemo(srv *beckon.Server) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", srv.Handler())
+	mux.HandleFunc("GET /demo/people", func(w http.ResponseWriter, _ *http.Request) {
+		people := demoPeople()
+		for i := range people {
+			token, err := srv.Token(people[i].UserID, "", 0)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			people[i].Token = token
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(people)
+	})
+	return mux
+}
+
+// seed gives the demo people groups, and names: a class, a chat room and colleagues. What is there already is left alone.
+func seed(ctx context.Context, url, apiKey string) error {
+	people := demoPeople()
+	var users protocol.ImportUsersRequest
+	var others []protocol.ImportMember
+	for i, p := range people {
+		users.Users = append(users.Users, protocol.Profile{UserID: p.UserID, Nick: p.Nick})
+		if i > 0 {
+			others = append(others, protocol.ImportMember{UserID: p.UserID})
+		}
+	}
+	group := func(id string, t im.GroupType, name string, members []protocol.ImportMember) protocol.ImportGroup {
+		return protocol.ImportGroup{GroupID: id, Type: string(t), Owner: people[0].UserID, GroupInfo: protocol.GroupInfo{Name: name}, Members: members}
+	}
+	var made protocol.ImportResponse
+	err := post(ctx, url, apiKey, "importGroups", protocol.ImportGroupsRequest{Groups: []protocol.ImportGroup{
+		group("demo-class", im.Public, "Physics, class 7b", others),
+		group("demo-lounge", im.AVChatRoom, "Friday lounge", others),
+		group("demo-team", im.Work, "Team", others[:2]),
+	}}, &made)
+	if err != nil || made.Imported == 0 {
+		return err
+	}
+	return post(ctx, url, apiKey, "importUsers", users, &made)
+}
+
+// post calls a verb as an app server.
+func post(ctx context.Context, url, apiKey, verb string, request, response any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/"+verb, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+apiKey)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+		return fmt.Errorf("%s: %s", verb, b)
+	}
+	return json.NewDecoder(res.Body).Decode(response)
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"net"
+
+	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/cmd/beckon/sfu"
+)
+
+// media prepares the media server that --media asks for, and points the configuration at it. It is nil when none runs in this
+// program.
+func (f *serverFlags) media(cfg *beckon.Config, listen net.Addr) (*sfu.SFU, error) {
+	switch {
+	case f.Media == "" && f.LiveKitKey != "" || f.Media == "external":
+		if f.LiveKitKey == "" || f.LiveKitSecret == "" || f.LiveKitURL == "" && f.LiveKitAPI == "" {
+			return nil, errors.New("an external media server needs --livekit-url (or --livekit-api), --livekit-key and --livekit-secret")
+		}
+		return nil, nil
+	case f.Media != "embedded":
+		return nil, nil
+	}
+	host, port, err := net.SplitHostPort(listen.String())
+	if err != nil {
+		return nil, err
+	}
+	opt := sfu.Options{IP: f.MediaIP, UDPPort: f.MediaUDPPort, TCPPort: f.MediaTCPPort, Key: "beckon", Secret: rand.Text() + rand.Text()}
+	ip := net.ParseIP(host)
+	if opt.IP == "" && ip != nil && !ip.IsUnspecified() {
+		opt.IP = host
+	}
+	if ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	opt.Hook = "http://" + net.JoinHostPort(host, port) + beckon.PathLiveKitHook
+	s, err := sfu.New(opt)
+	if err != nil {
+		return nil, err
+	}
+	cfg.LiveKitURL, cfg.LiveKitAPI, cfg.LiveKitKey, cfg.LiveKitSecret = "", s.URL(), opt.Key, opt.Secret
+	return s, nil
+}
