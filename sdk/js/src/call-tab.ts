@@ -1,0 +1,48 @@
+import type { Media } from './call.js';
+
+/** What a tab remembers of its call over a reload. */
+export interface Kept {
+  inviteID: string;
+  roomID: string;
+  media: Media;
+  invites: string[];
+}
+
+export interface Remembered {
+  read(): Kept | undefined;
+  write(kept: Kept): void;
+  clear(): void;
+}
+
+const key = 'beckon.call';
+
+/** Where a tab remembers its call. Outside of a browser it forgets. */
+export function remember(): Remembered {
+  if (typeof sessionStorage === 'undefined') return { read: () => undefined, write: () => {}, clear: () => {} };
+  return {
+    read() {
+      const text = sessionStorage.getItem(key);
+      return text ? JSON.parse(text) as Kept : undefined;
+    },
+    write: (kept) => sessionStorage.setItem(key, JSON.stringify(kept)),
+    clear: () => sessionStorage.removeItem(key),
+  };
+}
+
+/** Takes a lock that one tab of this browser has at a time, and answers how to give it back. Outside of a browser nobody else wants it. */
+export function exclusive(name: string): Promise<() => void> {
+  if (typeof navigator === 'undefined' || !navigator.locks) return Promise.resolve(() => {});
+  return new Promise((resolve) => {
+    void navigator.locks.request(name, { ifAvailable: true }, (lock) => {
+      if (!lock) return resolve(() => {}); // another tab is in a call; the server decides whose it is
+      return new Promise<void>((release) => resolve(release));
+    });
+  });
+}
+
+/** Whether another tab of this browser has a lock. */
+export async function heldElsewhere(name: string): Promise<boolean> {
+  if (typeof navigator === 'undefined' || !navigator.locks) return false;
+  const { held } = await navigator.locks.query();
+  return held?.some((l) => l.name === name) ?? false;
+}

@@ -1,0 +1,453 @@
+import type { Client } from './client.js';
+import { newID } from './client.js';
+import { Emitter } from './emitter.js';
+import { BeckonError, Code } from './error.js';
+import { exclusive, heldElsewhere, remember, type Remembered } from './call-tab.js';
+import { Room, type LeaveReason } from './room.js';
+import type { Schemas } from './schema.js';
+
+export type Media = 'video' | 'audio';
+
+/** Where a call stands on this device. */
+export type Phase =
+  | 'idle' // no call
+  | 'calling' // this device calls, nobody has answered
+  | 'ringing' // somebody calls this user
+  | 'connecting' // answered; on the way into the room
+  | 'connected' // somebody else is in the room
+  | 'reconnecting'; // the other went without a word, or the room was lost: they may come back
+
+/** What became of somebody in a call. */
+export type Part = 'invited' | 'ringing' | 'accepted' | 'in' | 'left' | 'declined' | 'busy' | 'noAnswer' | 'cancelled';
+
+/** A call as it stands. It is a new object at each change. */
+export interface CallState {
+  readonly phase: Phase;
+  readonly inviteID: string;
+  readonly roomID: string;
+  readonly inviter: string;
+  readonly groupID: string;
+  readonly media: Media;
+  /** Everybody else in it, and what became of them. */
+  readonly people: Readonly<Record<string, Part>>;
+  /** Server time until which it rings; 0 = without end. */
+  readonly deadline: number;
+  /** Server time since when somebody else is in the room; 0 = nobody yet. Shown only: the record's duration is the server's. */
+  readonly since: number;
+  /** Whether this tab is the one of its browser that plays the ring tone. */
+  readonly leader: boolean;
+}
+
+/** Why a call ended on this device. */
+export type EndReason =
+  | 'hangup' // this device hung up
+  | 'remoteHangup' // the other did, or a host closed the room
+  | 'declined' | 'busy' | 'noAnswer' // by all who were asked
+  | 'cancelled' // by the caller
+  | 'elsewhere' // another device or tab of this user took or refused it
+  | 'lost' // nobody came back, or the media server is gone
+  | 'failed'; // see error
+
+export interface CallEvents {
+  /** Every change. */
+  onCallState: CallState;
+  /** Somebody calls. */
+  onIncomingCall: CallState;
+  onCallEnded: { state: CallState; reason: EndReason; error?: Error };
+  /** No camera, no microphone, or no permission to use it: the call goes on without. */
+  onDeviceError: { device: 'camera' | 'microphone'; error: Error };
+}
+
+/** What the data of a call's invitation says. */
+interface CallData {
+  call: 1;
+  media: Media;
+  join?: string; // asks the host to be let into the running call of this invitation
+}
+
+const idle = { phase: 'idle', inviteID: '', roomID: '', inviter: '', groupID: '', media: 'video', people: {}, deadline: 0, since: 0 } as const;
+
+/** How long this device waits for somebody who went without a word. The server waits for 15 s and then closes the room. */
+const patience = 25_000;
+
+function readData(data: string): CallData | undefined {
+  try {
+    const d = JSON.parse(data) as CallData;
+    return d && d.call === 1 && (d.media === 'video' || d.media === 'audio') ? d : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Calls is the telephone of this user: one call at a time over invitations and a room. The server decides every race; this keeps
+ * step with it on each device and tab, and survives a reload in mid-call. Make one per client, before it connects.
+ */
+export class Calls extends Emitter<CallEvents> {
+  readonly room: Room;
+  #client: Client;
+  #state: CallState;
+  #invites = new Set<string>(); // the invitations of this call
+  #wait: ReturnType<typeof setTimeout> | undefined;
+  #store: Remembered;
+  #release: (() => void) | undefined; // of the lock that says that this tab is in a call
+  #offs: (() => void)[] = [];
+
+  constructor(client: Client, room = new Room(client)) {
+    super();
+    this.#client = client;
+    this.room = room;
+    this.#state = { ...idle, leader: typeof navigator === 'undefined' || !navigator.locks };
+    this.#store = remember();
+    this.#follow();
+  }
+
+  get state(): CallState {
+    return this.#state;
+  }
+
+  /** Whether somebody else of this call is in the room. */
+  get answered(): boolean {
+    return this.#state.phase === 'connected' || this.#state.phase === 'reconnecting' || Object.values(this.#state.people).some((p) => p === 'accepted' || p === 'in');
+  }
+
+  /** Calls one person, several, or members of a group. It resolves when the server has the call; what happens then comes as events. */
+  async call(to: { userID?: string; userIDs?: string[]; groupID?: string }, options: { media?: Media; timeout?: number } = {}): Promise<CallState> {
+    const users = to.userID ? [to.userID] : to.userIDs ?? [];
+    if (users.length === 0) throw new BeckonError({ code: 6017, field: 'userID', message: 'nobody is called: give userID or userIDs' });
+    this.#mustBeIdle();
+    const media = options.media ?? 'video';
+    const inviteID = newID();
+    this.#invites = new Set([inviteID]);
+    await this.#occupy();
+    this.#set({ ...idle, leader: this.#state.leader, phase: 'calling', inviteID, roomID: newID(), inviter: this.#client.userID, groupID: to.groupID ?? '', media, people: Object.fromEntries(users.map((u) => [u, 'invited'])) });
+    const { roomID } = this.#state;
+    const common = { inviteID, roomID, timeout: options.timeout ?? 30, minRing: 5, data: JSON.stringify({ call: 1, media } satisfies CallData) };
+    try {
+      const res = to.groupID ? await this.#client.inviteInGroup({ groupID: to.groupID, inviteeList: users, ...common })
+        : users.length === 1 ? await this.#client.invite({ invitee: users[0]!, mergeGlare: true, ...common }) : await this.#client.invite({ inviteeList: users, ...common });
+      if (this.#state.roomID !== roomID) return this.#state; // hung up meanwhile
+      if (res.merged) { // both called each other: it is one call now
+        this.#invites.add(res.inviteID);
+        this.#set({ phase: 'connecting', inviteID: res.inviteID, inviter: res.invitation?.inviter ?? '', roomID: res.invitation?.roomID ?? '' });
+      } else {
+        this.#set({ deadline: res.invitation?.deadline ?? 0 });
+      }
+      void this.#enter();
+    } catch (err) {
+      if (this.#state.roomID === roomID) this.#end('failed', err as Error);
+      throw err;
+    }
+    return this.#state;
+  }
+
+  /** Answers the call that rings. */
+  async answer(options: { media?: Media } = {}): Promise<void> {
+    const { phase, inviteID } = this.#state;
+    if (phase !== 'ringing') throw new BeckonError({ code: Code.Over, message: 'no call rings on this device' });
+    await this.#occupy();
+    this.#set({ phase: 'connecting', media: options.media ?? this.#state.media });
+    try {
+      await this.#client.accept({ inviteID });
+    } catch (err) {
+      const won = (err as BeckonError).won;
+      this.#end(won?.action === 'cancel' ? 'cancelled' : won?.action === 'timeout' ? 'noAnswer' : won ? 'elsewhere' : 'failed', err as Error);
+      throw err;
+    }
+    this.#part(this.#state.inviter, 'accepted');
+    await this.#enter();
+  }
+
+  /** Refuses the call that rings. */
+  async decline(reason = 'declined'): Promise<void> {
+    const { phase, inviteID } = this.#state;
+    if (phase !== 'ringing') return;
+    this.#end('hangup');
+    await this.#client.reject({ inviteID, reason }).catch(over);
+  }
+
+  /** Ends the call here: cancels it while nobody has answered, else leaves. */
+  async hangup(): Promise<void> {
+    const { phase, inviter, roomID } = this.#state;
+    if (phase === 'idle') return;
+    if (phase === 'ringing') return this.decline();
+    const alone = !Object.values(this.#state.people).some((p) => p === 'in' || p === 'accepted');
+    const invites = inviter === this.#client.userID && alone ? [...this.#invites] : [];
+    this.#end('hangup', undefined, false);
+    await Promise.all([...invites.map((inviteID) => this.#client.cancel({ inviteID }).catch(over)), this.room.roomID === roomID ? this.room.exitRoom() : undefined]);
+  }
+
+  /** Invites more people into the running call. */
+  async inviteMore(userIDs: string[], timeout = 30): Promise<void> {
+    const { roomID, groupID, media, phase } = this.#state;
+    if (phase === 'idle' || phase === 'ringing') throw new BeckonError({ code: Code.Over, message: 'this device is in no call' });
+    const inviteID = newID();
+    this.#invites.add(inviteID);
+    this.#set({ people: { ...this.#state.people, ...Object.fromEntries(userIDs.map((u) => [u, 'invited' as const])) } });
+    const common = { inviteID, roomID, timeout, minRing: 5, inviteeList: userIDs, data: JSON.stringify({ call: 1, media } satisfies CallData) };
+    await (groupID ? this.#client.inviteInGroup({ groupID, ...common }) : this.#client.invite(common));
+  }
+
+  /** Asks to be let into a call that one was invited to and did not answer in time. Its caller's device lets one in. */
+  async join(call: { roomID: string; inviteID: string; inviter: string; media?: Media }): Promise<void> {
+    this.#mustBeIdle();
+    const media = call.media ?? 'video';
+    const inviteID = newID();
+    this.#invites = new Set([inviteID, call.inviteID]);
+    await this.#occupy();
+    this.#set({ ...idle, leader: this.#state.leader, phase: 'connecting', inviteID, roomID: call.roomID, inviter: call.inviter, media, people: { [call.inviter]: 'invited' } });
+    try {
+      await this.#client.invite({ inviteID, invitee: call.inviter, roomID: call.roomID, timeout: 10, data: JSON.stringify({ call: 1, media, join: call.inviteID } satisfies CallData) });
+    } catch (err) {
+      this.#end('failed', err as Error);
+      throw err;
+    }
+  }
+
+  /** Turns the cameras off; between two people, of both. */
+  async switchToAudio(): Promise<void> {
+    this.#set({ media: 'audio' });
+    await this.room.closeCamera();
+    await this.room.sendCustomCmdMsg('beckon.call', new TextEncoder().encode('audio'));
+  }
+
+  /** Goes on with the call that this tab was in before a reload. It happens by itself with the first connection. */
+  async resume(): Promise<void> {
+    const kept = this.#store.read();
+    if (!kept || this.#state.phase !== 'idle') return;
+    this.#store.clear();
+    const answer = await this.#client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined);
+    const v = answer?.invitation;
+    const mine = v?.inviter === this.#client.userID || answer?.mine?.state === 'accepted';
+    if (!v || !mine || this.#busy() || (v.over && v.counts.accepted === 0)) return;
+    await this.#occupy();
+    const people: Record<string, Part> = Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));
+    if (v.inviter !== this.#client.userID) people[v.inviter] = 'accepted';
+    delete people[this.#client.userID];
+    this.#invites = new Set(kept.invites);
+    const open = Object.values(people).some((p) => p === 'accepted');
+    this.#set({ ...idle, leader: this.#state.leader, phase: open ? 'reconnecting' : 'calling', inviteID: v.inviteID, roomID: kept.roomID, inviter: v.inviter, groupID: v.groupID ?? '', media: kept.media, people, deadline: v.deadline ?? 0 });
+    const since = await this.#client.getRoom({ roomID: kept.roomID }).then((r) => r.call?.began ?? 0, () => 0);
+    if (this.#state.roomID !== kept.roomID) return;
+    this.#set({ since });
+    await this.#enter();
+    if (open && this.state.phase === 'reconnecting') this.#giveUpLater();
+  }
+
+  /** Stops following the client. A call under way is left to the server. */
+  dispose(): void {
+    for (const off of this.#offs) off();
+    clearTimeout(this.#wait);
+    this.#release?.();
+  }
+
+  #mustBeIdle(): void {
+    if (this.#state.phase !== 'idle') throw new BeckonError({ code: Code.Exists, message: 'this device is in a call already; hang up first' });
+  }
+
+  #busy(): boolean {
+    return this.#state.phase !== 'idle';
+  }
+
+  #set(change: Partial<CallState>): void {
+    this.#state = { ...this.#state, ...change };
+    const { phase, inviteID, roomID, media } = this.#state;
+    if (phase === 'idle' || phase === 'ringing') this.#store.clear();
+    else this.#store.write({ inviteID, roomID, media, invites: [...this.#invites] });
+    this.emit('onCallState', this.#state);
+  }
+
+  #part(userID: string, part: Part): void {
+    if (userID && userID !== this.#client.userID) this.#set({ people: { ...this.#state.people, [userID]: part } });
+  }
+
+  /** Marks this tab as the one that is in a call, so that the others do not ring. */
+  async #occupy(): Promise<void> {
+    this.#release ??= await exclusive(`beckon.incall.${this.#client.userID}`);
+  }
+
+  #end(reason: EndReason, error?: Error, leave = true): void {
+    const state = this.#state;
+    if (state.phase === 'idle') return;
+    clearTimeout(this.#wait);
+    this.#release?.();
+    this.#release = undefined;
+    this.#invites.clear();
+    this.#set({ ...idle, leader: state.leader });
+    if (leave && this.room.roomID && this.room.roomID === state.roomID) void this.room.exitRoom();
+    this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
+  }
+
+  /** Enters the call's room and opens the devices. */
+  async #enter(): Promise<void> {
+    const { roomID, media } = this.#state;
+    const gone = (): boolean => this.#state.roomID !== roomID;
+    try {
+      await this.room.enterRoom({ roomID });
+    } catch (err) {
+      if (!gone() && this.#state.phase !== 'reconnecting') this.#end('failed', err as Error);
+      return;
+    }
+    if (gone()) return this.room.exitRoom();
+    const open = async (device: 'camera' | 'microphone', start: () => Promise<void>): Promise<void> => {
+      try {
+        await start();
+      } catch (err) {
+        if (!gone()) this.emit('onDeviceError', { device, error: err as Error });
+      }
+    };
+    await Promise.all([open('microphone', () => this.room.startLocalAudio()), media === 'video' ? open('camera', () => this.room.openCamera()) : undefined]);
+  }
+
+  #giveUpLater(): void {
+    clearTimeout(this.#wait);
+    this.#wait = setTimeout(() => { if (this.#state.phase === 'reconnecting') this.#end('lost'); }, patience);
+  }
+
+  /** Follows what the client and the room tell. */
+  #follow(): void {
+    const { room } = this;
+    const client = this.#client;
+    const ours = (inviteID: string): boolean => this.#state.phase !== 'idle' && this.#invites.has(inviteID);
+    this.#offs = [
+      client.on('onConnected', () => {
+        this.#lead();
+        void this.resume();
+      }),
+      client.on('onSignaling', (m) => { if (this.#state.phase === 'ringing' && m.inviteID === this.#state.inviteID && m.deadline) this.#set({ deadline: m.deadline }); }),
+      client.on('onReceiveNewInvitation', (e) => void this.#incoming(e)),
+      client.on('onInviteeRinging', (e) => { if (ours(e.inviteID) && this.#state.people[e.invitee] === 'invited') this.#part(e.invitee, 'ringing'); }),
+      client.on('onInviteeAccepted', (e) => { if (ours(e.inviteID)) this.#accepted(e.invitee); }),
+      client.on('onInviteeRejected', (e) => { if (ours(e.inviteID)) this.#refused([e.invitee], e.reason === 'busy' ? 'busy' : 'declined'); }),
+      client.on('onInvitationTimeout', (e) => { if (ours(e.inviteID)) this.#timedOut(e.inviteeList); }),
+      client.on('onInvitationCancelled', (e) => {
+        if (this.#state.phase === 'ringing' && e.inviteID === this.#state.inviteID) this.#end('cancelled');
+      }),
+      client.on('onInvitationHandledByOtherDevice', (e) => {
+        if (ours(e.inviteID) && (this.#state.phase === 'ringing' || e.action === 'cancel')) this.#end('elsewhere');
+      }),
+      room.on('onRemoteUserEnterRoom', ({ userID }) => {
+        if (!room.roomID || room.roomID !== this.#state.roomID) return;
+        clearTimeout(this.#wait);
+        this.#set({ phase: 'connected', since: this.#state.since || client.now() });
+        this.#part(userID, 'in');
+      }),
+      room.on('onRemoteUserLeaveRoom', ({ userID }) => {
+        if (room.roomID !== this.#state.roomID) return;
+        this.#part(userID, 'left');
+        if (room.remoteUsers.length > 0 || this.#waiting()) return;
+        this.#set({ phase: 'reconnecting' });
+        this.#giveUpLater();
+      }),
+      room.on('onExitRoom', ({ roomID, reason }) => { if (roomID === this.#state.roomID) this.#out(reason); }),
+      room.on('onRecvCustomCmdMsg', ({ topic, data }) => {
+        if (topic !== 'beckon.call' || new TextDecoder().decode(data) !== 'audio' || Object.keys(this.#state.people).length > 1) return;
+        this.#set({ media: 'audio' });
+        void room.closeCamera();
+      }),
+    ];
+  }
+
+  /** Whether somebody may still answer. */
+  #waiting(): boolean {
+    return Object.values(this.#state.people).some((p) => p === 'invited' || p === 'ringing');
+  }
+
+  /** Tries to become the tab that plays the ring tone, for as long as it is there. */
+  #lead(): void {
+    if (this.#state.leader || typeof navigator === 'undefined' || !navigator.locks) return;
+    void navigator.locks.request(`beckon.ring.${this.#client.userID}`, () => {
+      this.#set({ leader: true });
+      return new Promise(() => {});
+    });
+  }
+
+  async #incoming(e: { inviteID: string; inviter: string; groupID: string; inviteeList: string[]; data: string }): Promise<void> {
+    const data = readData(e.data);
+    const me = this.#client.userID;
+    if (!data || e.inviter === me || (e.inviteeList.length > 0 && !e.inviteeList.includes(me))) return;
+    if (data.join) return this.#letIn(e.inviteID, e.inviter, data.join);
+    if (this.#state.phase !== 'idle') {
+      if (this.#state.inviteID !== e.inviteID) await this.#client.reject({ inviteID: e.inviteID, reason: 'busy' }).catch(over);
+      return;
+    }
+    if (await heldElsewhere(`beckon.incall.${me}`)) return; // the tab that is in a call says busy
+    const { invitation, mine } = await this.#client.getInvitation({ inviteID: e.inviteID }).catch(() => ({ invitation: undefined, mine: undefined }));
+    if (this.#busy() || mine?.state !== 'open' || !invitation) return;
+    const others = e.inviteeList.filter((u) => u !== me).map((u) => [u, 'invited'] as const);
+    this.#invites = new Set([e.inviteID]);
+    this.#set({ ...idle, leader: this.#state.leader, phase: 'ringing', inviteID: e.inviteID, roomID: invitation.roomID ?? '', inviter: e.inviter, groupID: e.groupID, media: data.media,
+      people: { ...Object.fromEntries(others), [e.inviter]: 'invited' }, deadline: mine.deadline ?? invitation.deadline ?? 0 });
+    this.emit('onIncomingCall', this.#state);
+    const { deadline } = await this.#client.ring({ inviteID: e.inviteID }).catch(() => ({ deadline: 0 }));
+    if (deadline && this.state.inviteID === e.inviteID && this.state.phase === 'ringing') this.#set({ deadline });
+  }
+
+  /** Lets somebody into the call who was invited to it and comes late. */
+  async #letIn(inviteID: string, who: string, call: string): Promise<void> {
+    const known = this.#invites.has(call) && who in this.#state.people;
+    if (!known) {
+      await this.#client.reject({ inviteID, reason: 'ended' }).catch(over);
+      return;
+    }
+    this.#part(who, 'accepted');
+    await this.#client.accept({ inviteID }).catch(over);
+  }
+
+  #accepted(who: string): void {
+    this.#part(who, this.#state.people[who] === 'in' ? 'in' : 'accepted');
+    if (this.#state.phase === 'calling') this.#set({ phase: 'connecting' });
+    else if (this.#state.phase === 'connecting' && !this.room.roomID) void this.#enter(); // let in late
+  }
+
+  #refused(who: string[], part: 'declined' | 'busy' | 'noAnswer'): void {
+    const people = { ...this.#state.people };
+    for (const u of who) if (u in people && people[u] !== 'in') people[u] = part;
+    this.#set({ people });
+    const all = Object.values(people);
+    const over = this.#state.phase === 'calling' || (this.#state.phase === 'connecting' && !this.room.roomID);
+    if (over && all.every((p) => p === 'declined' || p === 'busy' || p === 'noAnswer')) this.#end(all.every((p) => p === all[0]) ? part : 'declined');
+  }
+
+  #timedOut(list: string[]): void {
+    if (this.#state.phase === 'ringing' && list.includes(this.#client.userID)) return this.#end('noAnswer');
+    this.#refused(list, 'noAnswer');
+  }
+
+  /** The room let this device go. */
+  #out(reason: LeaveReason): void {
+    if (reason === 'mediaLost') {
+      this.#set({ phase: 'reconnecting' });
+      this.#giveUpLater();
+      void this.#back(this.#state.roomID);
+      return;
+    }
+    this.#end(reason === 'replaced' ? 'elsewhere' : reason === 'hangup' ? 'hangup' : 'remoteHangup', undefined, false);
+  }
+
+  /** Tries to get back into a room that was lost, until the call is given up. */
+  async #back(roomID: string): Promise<void> {
+    while (this.#state.roomID === roomID && !this.room.roomID) {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (this.#state.roomID === roomID && !this.room.roomID) await this.#enter();
+    }
+  }
+}
+
+function partOf(p: Schemas['Invitee']): Part {
+  switch (p.state) {
+    case 'accepted': return 'accepted';
+    case 'rejected': return p.reason === 'busy' ? 'busy' : 'declined';
+    case 'timedOut': return 'noAnswer';
+    case 'cancelled': return 'cancelled';
+    default: return p.ringingAt ? 'ringing' : 'invited';
+  }
+}
+
+/** A refusal because somebody else was first changes nothing here: the events tell. */
+function over(err: unknown): undefined {
+  if (err instanceof BeckonError) return undefined;
+  throw err;
+}
+
+export { Room, type LeaveReason, type Role, type RoomEvents } from './room.js';

@@ -1,0 +1,370 @@
+import { Centrifuge, type ServerPublicationContext, type ServerSubscribedContext } from 'centrifuge';
+import { Emitter } from './emitter.js';
+import { BeckonError, Code } from './error.js';
+import { conversationOf, tellGroup, tellMessage, type Events, type WireEvent } from './events.js';
+import { Ledger, type Notice } from './ledger.js';
+import { verbs, type Request, type Response, type Schemas, type Verbs } from './schema.js';
+
+/** How a client is made. */
+export interface Options {
+  /** The server: https://chat.example.com. Default: the page's own. */
+  server?: string;
+  /** A token, or what fetches a new one. A function is asked again when the token is about to expire. */
+  token: string | (() => string | Promise<string>);
+  /** Which device of the user this is. Default: one per tab, kept over reloads; elsewhere one per client. */
+  deviceID?: string;
+  /** What the user's other devices are told that this is. Default: web in a browser, else node. */
+  platform?: string;
+  /** For how many milliseconds a call is sent again when the connection is lost. Default: 20000. */
+  callTimeout?: number;
+  /** Where there is no WebSocket (Node 20): the class of the package ws. */
+  websocket?: unknown;
+}
+
+/** A new id, as for invitations, messages and calls. */
+export function newID(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  new DataView(bytes.buffer).setUint32(0, Math.floor(Date.now() / 0x10000));
+  new DataView(bytes.buffer).setUint16(4, Date.now() & 0xffff);
+  bytes[6] = 0x70 | (bytes[6]! & 0x0f); // version 7 of RFC 9562, which sorts by time
+  bytes[8] = 0x80 | (bytes[8]! & 0x3f);
+  const hex = [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+const deviceKey = 'beckon.device';
+
+/** The id of this tab, kept over reloads. A copied tab gets one of its own. */
+async function deviceOfTab(): Promise<string> {
+  const fresh = `web-${newID().slice(-12)}`;
+  if (typeof sessionStorage === 'undefined') return fresh;
+  let id = sessionStorage.getItem(deviceKey) ?? fresh;
+  if (typeof navigator !== 'undefined' && navigator.locks) {
+    const mine = await new Promise<boolean>((resolve) => {
+      void navigator.locks.request(`${deviceKey}.${id}`, { ifAvailable: true }, (lock) => {
+        resolve(lock !== null);
+        return lock ? new Promise(() => {}) : undefined; // held as long as the tab is there
+      });
+    });
+    if (!mine) id = fresh;
+  }
+  sessionStorage.setItem(deviceKey, id);
+  return id;
+}
+
+/** One event on its way to the program. */
+interface Arrival {
+  timeline: string;
+  seq: number;
+  event: WireEvent;
+}
+
+/** Errors of the transport after which a call is sent again: its time was over, or the connection closed. */
+const passing = new Set([1, 11]);
+
+/**
+ * Client is one device of one user. Every verb of the server is a method; what happens comes as events.
+ * A call that meets a lost connection is sent again until callTimeout, which is harmless: it carries a request id.
+ */
+export class Client extends Emitter<Events> {
+  /** This user, once connected. */
+  userID = '';
+  /** This device, once connected. */
+  deviceID = '';
+  readonly server: string;
+  #options: Options;
+  #link: Centrifuge | undefined;
+  #opening: Promise<Centrifuge> | undefined;
+  #ledger = new Ledger();
+  #welcome: Schemas['Welcome'] | undefined;
+  #skew = 0;
+  #queue: (Arrival | (() => void))[] = [];
+  #pumping = false;
+  #held = new Map<string, Promise<void>[]>();
+
+  constructor(options: Options) {
+    super();
+    const page = typeof location === 'undefined' ? undefined : location.origin;
+    const server = options.server ?? page;
+    if (!server) throw new BeckonError({ code: 6017, field: 'server', message: 'server is missing: outside of a page there is no default' });
+    this.server = server.replace(/\/+$/, '');
+    this.#options = options;
+  }
+
+  /** Whether the connection stands now. */
+  get connected(): boolean {
+    return this.#link?.state === 'connected';
+  }
+
+  /** The server's clock now, in milliseconds. Deadlines are counted with it, never with the local clock. */
+  now(): number {
+    return Date.now() + this.#skew;
+  }
+
+  /** Connects. It resolves when the server has answered, and rejects when it refuses; a server that is away is waited for. */
+  async connect(): Promise<Schemas['Welcome']> {
+    await (this.#opening ??= this.#open());
+    if (this.#welcome && this.connected) return this.#welcome;
+    const ended = new AbortController();
+    try {
+      const [welcome] = await Promise.all([this.once('onConnected', () => true, ended.signal), new Promise<void>((resolve, reject) => {
+        this.#link!.once('connected', () => resolve());
+        this.#link!.once('disconnected', (c) => {
+          const gone = new BeckonError({ code: c.code === 4500 ? Code.TokenRefused : Code.Disconnected, message: `the server refused the connection: ${c.reason}` });
+          ended.abort(gone);
+          reject(gone);
+        });
+        this.#link!.connect();
+      })]);
+      return welcome;
+    } finally {
+      ended.abort();
+    }
+  }
+
+  async #open(): Promise<Centrifuge> {
+    const deviceID = this.#options.deviceID ?? await deviceOfTab();
+    const platform = this.#options.platform ?? (typeof window === 'undefined' ? 'node' : 'web');
+    const { token } = this.#options;
+    const link = new Centrifuge(`${this.server.replace(/^http/, 'ws')}/connection/websocket`, {
+      ...(typeof token === 'string' ? { token } : { getToken: async () => token() }),
+      data: { deviceID, platform },
+      minReconnectDelay: 200,
+      maxReconnectDelay: 5000,
+      ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
+    });
+    this.#listen(link);
+    link.connect();
+    return (this.#link = link);
+  }
+
+  /** Ends the connection for good. Calls under way are refused. */
+  close(): void {
+    this.#link?.disconnect();
+  }
+
+  #listen(link: Centrifuge): void {
+    link.on('connected', (c) => {
+      const w = c.data as Schemas['Welcome'];
+      this.#welcome = w;
+      this.userID = this.#ledger.me = w.userID;
+      this.deviceID = w.deviceID;
+      this.#skew = w.serverTime - Date.now();
+      this.#put(() => {
+        const todo = this.#ledger.snapshot(w.invitations, w.more ?? false);
+        this.emit('onConnected', w);
+        for (const s of w.statuses ?? []) this.emit('onUserStatusChanged', s);
+        this.#tell(todo);
+        if (w.reload?.length) this.emit('onReload', { timelines: w.reload });
+      });
+    });
+    link.on('connecting', (c) => this.emit('onConnecting', c));
+    link.on('disconnected', (c) => {
+      if (c.code === 4502) this.emit('onKickedOffline', { reason: c.reason });
+      this.emit('onDisconnected', c);
+    });
+    link.on('message', (c) => {
+      const notice = c.data as { type?: string; timelines?: string[] };
+      if (notice.type === 'reload') this.#put(() => this.#reload(notice.timelines ?? []));
+    });
+    link.on('error', () => {}); // told by connecting and disconnected
+    link.on('publication', (c: ServerPublicationContext) => this.#put({ timeline: c.channel, seq: c.offset ?? 0, event: c.data as WireEvent }));
+    link.on('subscribed', (c: ServerSubscribedContext) => {
+      if (!c.wasRecovering || c.recovered) return;
+      this.#put(() => this.#reload([c.channel]));
+    });
+  }
+
+  #reload(timelines: string[]): void {
+    this.#tell(this.#ledger.reload(this.#welcome?.invitations ?? [], this.#welcome?.more ?? false));
+    this.emit('onReload', { timelines });
+  }
+
+  /** Queues what arrived. One after another, and none about an invitation before this device's own call about it has its answer. */
+  #put(arrival: Arrival | (() => void)): void {
+    this.#queue.push(arrival);
+    if (!this.#pumping) {
+      this.#pumping = true;
+      void this.#pump();
+    }
+  }
+
+  async #pump(): Promise<void> {
+    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+      if (typeof next === 'function') {
+        next();
+        continue;
+      }
+      if (next.event.type === 'signaling') {
+        const m = next.event as Schemas['Signaling'];
+        for (const id of [m.inviteID, `by ${m.inviter}`]) {
+          for (let held = this.#held.get(id); held; held = this.#held.get(id)) await Promise.all(held);
+        }
+      }
+      this.#arrived(next);
+    }
+    this.#pumping = false;
+  }
+
+  #arrived({ timeline, seq, event }: Arrival): void {
+    const emit = <K extends keyof Events>(name: K, e: Events[K]): void => this.emit(name, e);
+    this.emit('onEvent', { timeline, seq, event });
+    switch (event.type) {
+      case 'signaling': {
+        const m = event as Schemas['Signaling'];
+        const first = this.#ledger.first(m);
+        const stale = seq !== 0 && seq <= (this.#welcome?.positions[timeline] ?? 0) && !this.#welcome?.more;
+        const todo = this.#ledger.event(m, stale);
+        if (first) this.emit('onSignaling', m);
+        this.#tell(todo);
+        return;
+      }
+      case 'message': {
+        const message = event as Schemas['Message'];
+        const conversationID = conversationOf(this.userID, message);
+        this.emit('onReceiveMessage', { conversationID, seq, message });
+        if (message.call) this.emit('onCallRecord', { conversationID, message, call: message.call });
+        return;
+      }
+      case 'messageRevoked': case 'messageModified': case 'messageDeleted': case 'readReceipt':
+        return tellMessage(this.userID, event as Schemas['MessageEvent'], emit);
+      case 'conversationRead': case 'conversationChanged':
+        return this.emit('onConversationChanged', event as Schemas['ConversationEvent']);
+      case 'userStatus': {
+        const { status } = event as Schemas['PersonEvent'];
+        if (status) this.emit('onUserStatusChanged', status);
+        return;
+      }
+      case 'userChanged':
+        return this.emit('onSelfChanged', event as Schemas['PersonEvent']);
+      case 'roomRole':
+        return this.emit('onRoomRoleChanged', event as Schemas['RoomEvent']);
+      case 'group':
+        this.emit('onGroup', event as Schemas['GroupEvent']);
+        return tellGroup(event as Schemas['GroupEvent'], emit);
+    }
+  }
+
+  #tell(todo: Notice[]): void {
+    for (const n of todo) this.emit(n.name, n.event as never);
+  }
+
+  /** Runs a verb by name. The methods of the same names are easier to read. */
+  async call<V extends keyof Verbs>(verb: V, request: Request<V>): Promise<Response<V>> {
+    const body: Record<string, unknown> = { ...request };
+    if (verbs[verb]) body['requestID'] ??= newID();
+    if (verb === 'invite' || verb === 'inviteInGroup') body['inviteID'] ??= newID();
+    if (verb === 'sendMessage') body['messageID'] ??= newID();
+    const release = this.#hold(verb, body);
+    try {
+      const answer = await this.#send(verb, body);
+      this.#note(verb, body, answer);
+      return answer as Response<V>;
+    } finally {
+      release();
+    }
+  }
+
+  /** Keeps events about an invitation back while this device's own call about it has no answer. */
+  #hold(verb: string, body: Record<string, unknown>): () => void {
+    const ids: string[] = [];
+    if (verb === 'invite' || verb === 'inviteInGroup' || verb === 'accept' || verb === 'reject' || verb === 'cancel') ids.push(String(body['inviteID']));
+    if (verb === 'invite' && body['mergeGlare']) ids.push(`by ${String(body['invitee'])}`);
+    let release = (): void => {};
+    const until = new Promise<void>((resolve) => { release = resolve; });
+    for (const id of ids) this.#held.set(id, [...(this.#held.get(id) ?? []), until]);
+    return () => {
+      for (const id of ids) {
+        const rest = (this.#held.get(id) ?? []).filter((p) => p !== until);
+        if (rest.length) this.#held.set(id, rest);
+        else this.#held.delete(id);
+      }
+      release();
+    };
+  }
+
+  async #send(verb: string, body: Record<string, unknown>): Promise<unknown> {
+    const deadline = Date.now() + (this.#options.callTimeout ?? 20_000);
+    for (;;) {
+      const link = await this.#opening;
+      if (!link || link.state === 'disconnected') throw new BeckonError({ code: Code.Disconnected, message: `${verb}: this client is not connected; call connect() first` });
+      try {
+        await link.ready(Math.max(1, deadline - Date.now()));
+        const { data } = await link.rpc(verb, body) as { data: unknown };
+        if (data && typeof data === 'object' && 'code' in data) throw new BeckonError(data as Schemas['Error']);
+        return data;
+      } catch (err) {
+        if (err instanceof BeckonError) throw err;
+        const code = (err as { code?: number }).code ?? 0;
+        if (!passing.has(code) && this.#link?.state !== 'connecting') throw new BeckonError({ code: Code.Disconnected, message: `${verb}: ${(err as Error).message ?? 'the connection was closed'}` }, err);
+        if (Date.now() >= deadline) throw new BeckonError({ code: Code.Timeout, message: `${verb}: no answer in time; the call may have taken effect` }, err);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+  }
+
+  /** Notes what this device did itself, of which it hears no event. */
+  #note(verb: string, body: Record<string, unknown>, answer: unknown): void {
+    const id = String(body['inviteID']);
+    const over = Boolean((answer as { over?: boolean }).over);
+    switch (verb) {
+      case 'invite': case 'inviteInGroup': {
+        const a = answer as Response<'invite'>;
+        const invitees = body['invitee'] ? [String(body['invitee'])] : (body['inviteeList'] as string[] | undefined) ?? [];
+        if (a.invitation) this.#ledger.opened(a.invitation, invitees, a.merged ?? false);
+        return;
+      }
+      case 'accept': return this.#ledger.acted(id, 'accepted', over);
+      case 'reject': return this.#ledger.acted(id, 'rejected', over);
+      case 'cancel': if (over) this.#ledger.acted(id, 'cancelled', true);
+    }
+  }
+
+  /**
+   * Takes in an invitation that came another way, as in a push. When it is still open for this user,
+   * onReceiveNewInvitation follows; else it rejects with 8010 and the invitation as it stands.
+   */
+  async addInvitedSignaling(info: { inviteID: string }): Promise<Schemas['Invitation']> {
+    const { invitation, mine } = await this.call('getInvitation', { inviteID: info.inviteID, limit: 1 });
+    if (!invitation || mine?.state !== 'open') {
+      throw new BeckonError({ code: Code.Over, message: 'the invitation is no longer open for this user', ...(invitation ? { invitation } : {}) });
+    }
+    this.#put(() => this.#tell(this.#ledger.snapshot([{ ...invitation, invitees: [mine] }], true)));
+    return invitation;
+  }
+
+  /** Uploads a file for sendMessage: its bytes, what it is sent as, and its name. */
+  async uploadFile(body: Blob | Uint8Array, kind: 'image' | 'sound' | 'video' | 'file', name = ''): Promise<Schemas['UploadResponse']> {
+    const { token } = this.#options;
+    const type = body instanceof Blob && body.type ? body.type : 'application/octet-stream';
+    const res = await fetch(`${this.server}/v1/files?kind=${kind}&name=${encodeURIComponent(name)}`, {
+      method: 'POST', body: body as BodyInit,
+      headers: { Authorization: `Bearer ${typeof token === 'string' ? token : await token()}`, 'Content-Type': type, 'Beckon-Device': this.deviceID },
+    });
+    const answer = await res.json() as Schemas['UploadResponse'] & Schemas['Error'];
+    if (!res.ok) throw new BeckonError(answer);
+    return answer;
+  }
+}
+
+/** Reads a message of any origin (history, a push); undefined when it is not signaling. */
+export function getSignalingInfo(message: unknown): Schemas['Signaling'] | undefined {
+  let m = message as Schemas['Signaling'] | undefined;
+  if (typeof message === 'string') {
+    try {
+      m = JSON.parse(message) as Schemas['Signaling'];
+    } catch {
+      return undefined;
+    }
+  }
+  return m && typeof m === 'object' && m.businessID === 1 && m.inviteID && m.actionType >= 1 && m.actionType <= 8 ? m : undefined;
+}
+
+// Each verb is a method.
+for (const verb of Object.keys(verbs) as (keyof Verbs)[]) {
+  Object.defineProperty(Client.prototype, verb, {
+    configurable: true, writable: true,
+    value(this: Client, request: Request<typeof verb> = {} as Request<typeof verb>) { return this.call(verb, request); },
+  });
+}
+export interface Client extends Verbs {}

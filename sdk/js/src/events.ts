@@ -1,0 +1,114 @@
+import type { InvitationEvents } from './ledger.js';
+import type { Schemas } from './schema.js';
+
+/** What a message, a change of one, or a change of a group, a conversation or a person is on the wire. */
+export type WireEvent = Schemas['Signaling'] | Schemas['Message'] | Schemas['MessageEvent'] | Schemas['GroupEvent'] | Schemas['ConversationEvent'] | Schemas['PersonEvent'] | Schemas['RoomEvent'];
+
+/** Everything that a client tells of. The names are the original's where it has them. */
+export interface Events extends InvitationEvents {
+  /** Every signaling event once, before the callbacks of invitations: time that remains, counts, reasons. */
+  onSignaling: Schemas['Signaling'];
+  /** A message; seq is its place in the conversation, 0 when it is not stored. */
+  onReceiveMessage: { conversationID: string; seq: number; message: Schemas['Message'] };
+  onMessageRevoked: { conversationID: string; messageID: string; by: string; reason: string };
+  onMessageModified: { conversationID: string; message: Schemas['Message'] };
+  onMessageDeleted: { conversationID: string; seqList: number[] };
+  /** How far the other person has read, on this user's timeline. */
+  onPeerRead: { conversationID: string; seq: number };
+  onGroupReadReceipts: { groupID: string; receipts: Schemas['Count'][] };
+  /** Another device of this user read, pinned, muted, cleared or deleted a conversation. */
+  onConversationChanged: Schemas['ConversationEvent'];
+  /** The record of a call that took place, written by the server, as it appears in its conversation. */
+  onCallRecord: { conversationID: string; message: Schemas['Message']; call: Schemas['CallElem'] };
+  /** Somebody's role in a room was changed: that a host let them speak, or took it back. */
+  onRoomRoleChanged: Schemas['RoomEvent'];
+
+  /** Every change of a group, before the callbacks below. */
+  onGroup: Schemas['GroupEvent'];
+  onMemberEnter: { groupID: string; members: string[] };
+  onMemberInvited: { groupID: string; opUser: string; members: string[] };
+  onMemberLeave: { groupID: string; member: string };
+  onMemberKicked: { groupID: string; opUser: string; members: string[] };
+  onMemberInfoChanged: Schemas['GroupEvent'];
+  onMemberMarkChanged: Schemas['GroupEvent'];
+  onAllGroupMembersMuted: { groupID: string; muted: boolean };
+  onGroupCreated: { groupID: string };
+  onGroupDismissed: { groupID: string; opUser: string };
+  onGroupInfoChanged: Schemas['GroupEvent'];
+  onGroupAttributeChanged: { groupID: string; attributes: Record<string, string> };
+  onGroupCounterChanged: { groupID: string; key: string; value: number };
+  onReceiveJoinApplication: { groupID: string; member: string; reason: string };
+  onApplicationProcessed: { groupID: string; opUser: string; agreed: boolean; reason: string };
+  onGrantAdministrator: { groupID: string; opUser: string; members: string[] };
+  onRevokeAdministrator: { groupID: string; opUser: string; members: string[] };
+  onQuitFromGroup: { groupID: string };
+  onReceiveRESTCustomData: { groupID: string; data: string };
+
+  /** Somebody whose presence this user subscribed to came, went or changed their status; also for each of them with each connection. */
+  onUserStatusChanged: Schemas['UserStatus'];
+  /** Another device of this user changed profile, block list, do-not-disturb or subscriptions. */
+  onSelfChanged: Schemas['PersonEvent'];
+
+  /** Every event as it came, before all others. */
+  onEvent: { timeline: string; seq: number; event: WireEvent };
+  /** With each connection, also after a reconnect. */
+  onConnected: Schemas['Welcome'];
+  /** The connection is lost and is being made again. */
+  onConnecting: { code: number; reason: string };
+  /** The connection ended for good. */
+  onDisconnected: { code: number; reason: string };
+  /** Another device took this one's place, or it was sent away. It does not come again by itself. */
+  onKickedOffline: { reason: string };
+  /** Too much was missed to be delivered: read anew what you show of these timelines. */
+  onReload: { timelines: string[] };
+}
+
+/** The conversation in which a user finds a message: c2c_<the other person>, or group_<id>. */
+export function conversationOf(me: string, e: { from?: string; to?: string; groupID?: string }): string {
+  if (e.groupID) return `group_${e.groupID}`;
+  return `c2c_${e.from === me ? e.to : e.from}`;
+}
+
+type Emit = <K extends keyof Events>(name: K, event: Events[K]) => void;
+
+/** Tells of a change of a group under the original's names. */
+export function tellGroup(e: Schemas['GroupEvent'], emit: Emit): void {
+  const { groupID } = e;
+  const opUser = e.from ?? '';
+  const members = e.members ?? [];
+  const member = members[0] ?? '';
+  switch (e.tip) {
+    case 'groupCreated': return emit('onGroupCreated', { groupID });
+    case 'groupJoined': return emit('onGroupCreated', { groupID });
+    case 'quitFromGroup': return emit('onQuitFromGroup', { groupID });
+    case 'joinApplication': return emit('onReceiveJoinApplication', { groupID, member: member || opUser, reason: e.reason ?? '' });
+    case 'applicationProcessed': return emit('onApplicationProcessed', { groupID, opUser, agreed: e.agreed ?? false, reason: e.reason ?? '' });
+    case 'memberEnter': return emit('onMemberEnter', { groupID, members });
+    case 'memberInvited': return emit('onMemberInvited', { groupID, opUser, members });
+    case 'memberLeave': return emit('onMemberLeave', { groupID, member });
+    case 'memberKicked': return emit('onMemberKicked', { groupID, opUser, members });
+    case 'memberInfoChanged': return emit('onMemberInfoChanged', e);
+    case 'memberMarkChanged': return emit('onMemberMarkChanged', e);
+    case 'administratorGranted': return emit('onGrantAdministrator', { groupID, opUser, members });
+    case 'administratorRevoked': return emit('onRevokeAdministrator', { groupID, opUser, members });
+    case 'groupInfoChanged': case 'ownerChanged': return emit('onGroupInfoChanged', e);
+    case 'allMembersMuted': return emit('onAllGroupMembersMuted', { groupID, muted: e.on ?? false });
+    case 'attributesChanged': return emit('onGroupAttributeChanged', { groupID, attributes: e.attributes ?? {} });
+    case 'counterChanged': return emit('onGroupCounterChanged', { groupID, key: e.key ?? '', value: e.value ?? 0 });
+    case 'customData': return emit('onReceiveRESTCustomData', { groupID, data: e.data ?? '' });
+    case 'groupDismissed': return emit('onGroupDismissed', { groupID, opUser });
+  }
+}
+
+/** Tells of a change of a message. */
+export function tellMessage(me: string, e: Schemas['MessageEvent'], emit: Emit): void {
+  const conversationID = e.conversationID || conversationOf(me, e);
+  switch (e.type) {
+    case 'messageRevoked': return emit('onMessageRevoked', { conversationID, messageID: e.messageID ?? '', by: e.by ?? '', reason: e.reason ?? '' });
+    case 'messageModified': if (e.message) emit('onMessageModified', { conversationID, message: e.message }); return;
+    case 'messageDeleted': return emit('onMessageDeleted', { conversationID, seqList: e.seqList ?? [] });
+    case 'readReceipt':
+      if (e.groupID) emit('onGroupReadReceipts', { groupID: e.groupID, receipts: e.receipts ?? [] });
+      else emit('onPeerRead', { conversationID, seq: e.peerReadSeq ?? 0 });
+  }
+}
