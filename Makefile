@@ -2,25 +2,50 @@
 SHELL := /bin/bash
 GO ?= go
 BIN := bin/beckon
-SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -name '*_test.go') go.mod go.sum
+SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/migrations/*.sql) go.mod go.sum
+MODULES := node_modules/.package-lock.json
+API := sdk/js/openapi.json
+SDK := sdk/js/dist/index.js
+PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build test test-go test-node check fuzz chaos bench bench-drivers bench-rooms clean need-go need-node
+.PHONY: help dev build sdk web test test-go test-js e2e scenes check check-go check-js fuzz chaos bench bench-drivers bench-rooms clean need-go need-node need-chromium
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-build: $(BIN) ## Build the server, phone and tools into bin/beckon
+build: $(BIN) ## Build the server with its pages, phone and tools into bin/beckon
 
-$(BIN): $(SOURCES) | need-go
+sdk: $(SDK) ## Build the TypeScript SDK into sdk/js/dist
+
+web: $(PAGES) ## Build the pages into web/dist, which the server embeds
+
+$(MODULES): package.json package-lock.json $(wildcard sdk/js/package.json web/package.json test/*/package.json) | need-node
+	@echo "fetching the JavaScript libraries"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(API): $(shell find protocol internal/api im invite -name '*.go') | need-go
+	@echo "describing the verbs for the SDK (the first time this compiles everything: a minute or two)"
+	@$(GO) run ./cmd/beckon openapi > $@.new && mv $@.new $@
+
+$(SDK): $(MODULES) $(API) $(wildcard sdk/js/src/*.ts) sdk/js/generate.mjs sdk/js/tsconfig.json sdk/js/tsconfig.build.json
+	@echo "building the SDK"
+	@cd sdk/js && node generate.mjs openapi.json && rm -rf dist && npx tsc -p tsconfig.build.json
+
+$(PAGES): $(SDK) $(shell find web/src web/public -type f) web/index.html web/vite.config.ts
+	@echo "building the pages"
+	@cd web && npx vite build --logLevel warn
+
+$(BIN): $(SOURCES) $(PAGES) | need-go
 	@echo "building $(BIN) (the first time this fetches and compiles its libraries: a minute or two)"
 	@$(GO) build -o $(BIN) ./cmd/beckon
 
 dev: $(BIN) ## Run a server for trying out, with its data in ./beckon-data
 	@exec $(BIN) dev $(ARGS)
 
-test: test-go test-node ## Run every test: rules, store, doors, races, crashes, and a client in another language
+test: test-go test-js e2e ## Run every test: rules, store, doors, races, crashes, the SDKs, and the scenes in a browser
 
 test-go: | need-go
 	@echo "testing the rooms, with the race detector"
@@ -28,12 +53,25 @@ test-go: | need-go
 	@echo "testing the program from outside: races, crashes, the terminal phone"
 	@$(GO) test -count=1 -timeout 10m ./cmd/... ./test/... # never cached: they run the program, which the cache does not see
 
-test-node: $(BIN) | need-node
+test-js: $(BIN)
 	@echo "testing a plain Node client that follows PROTOCOL.md"
-	@cd test/node && ( [ -d node_modules/centrifuge ] || npm ci --no-audit --no-fund --loglevel=error )
 	@cd test/node && node --test --test-timeout=60000
+	@echo "testing the TypeScript SDK"
+	@cd sdk/js && npm test --silent && node size.mjs
 
-check: | need-go ## Format, vet, staticcheck, house rules, tidy modules, links
+e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and microphone and real media
+	@echo "testing the scenes in a browser"
+	@cd test/e2e && node --test --test-timeout=180000 *.test.js
+
+scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
+	@cd test/e2e && node screenshots.js
+
+check: check-go check-js ## Format, vet, staticcheck, house rules, tidy modules, links, strict TypeScript
+
+check-js: $(SDK)
+	@echo "TypeScript, strict"; cd sdk/js && npx tsc --noEmit -p tsconfig.json && cd ../../web && npx tsc --noEmit
+
+check-go: | need-go
 	@echo "gofmt"; out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }
 	@echo "go vet"; $(GO) vet ./...
 	@echo "go mod tidy"; $(GO) mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
@@ -58,7 +96,7 @@ bench-drivers: | need-go ## The benchmark behind the choice of the SQLite driver
 	@cd test/drivers && $(GO) test -bench . -benchtime 200x -count 5
 
 clean: ## Remove what was built
-	@rm -rf bin test/node/node_modules
+	@rm -rf bin node_modules sdk/js/dist sdk/js/openapi.json sdk/js/src/schema.ts web/dist/assets web/dist/index.html web/dist/icon.svg
 
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is missing: see https://go.dev/doc/install"; exit 1; }
@@ -66,4 +104,10 @@ need-go:
 need-node:
 	@command -v node >/dev/null && command -v npm >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Node with apt-get"; apt-get update -qq && apt-get install -y -qq nodejs npm >/dev/null; \
-	  else echo "Node 18 or later with npm is missing: see https://nodejs.org"; exit 1; fi; }
+	  else echo "Node 20 or later with npm is missing: see https://nodejs.org"; exit 1; fi; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node $$(node --version) is too old for the pages: 20 or later is needed, see https://nodejs.org"; exit 1; }
+
+need-chromium:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Chromium with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else echo "Chromium is missing: install it, or set CHROMIUM to a browser of that kind"; exit 1; fi; }

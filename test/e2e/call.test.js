@@ -1,0 +1,201 @@
+// The call of the original's document in a browser: real pictures and sound between real people, and every way in which a call ends.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { House, Person, hears, launch, seesMoving, watchPeers } from './kit.js';
+
+let house, browser, alice, bob, carol;
+
+before(async () => {
+  [house, browser] = await Promise.all([House.start(), launch()]);
+  [alice, bob, carol] = await Promise.all(['Alice Moreau', 'Bob Tanaka', 'Carol Okafor'].map(async (name) => {
+    const p = await Person.come(house, browser, name);
+    return p;
+  }));
+  for (const p of [alice, bob, carol]) await watchPeers(p.context);
+  await Promise.all([alice, bob, carol].map((p) => p.page.reload()));
+});
+
+after(async () => {
+  await browser?.close();
+  await house?.stop();
+  assert.deepEqual(house.faults ?? [], [], 'a page threw something');
+});
+
+const ongoing = (page) => page.getByRole('region', { name: 'Call', exact: true });
+const ringing = (page) => page.getByRole('dialog', { name: 'Video call' });
+
+async function dial(from, to) {
+  await from.open('chat', `c2c_${to}`);
+  await from.page.getByRole('button', { name: 'Video call', exact: true }).click();
+}
+
+/** Waits until nobody is in a call, and answers the last line about one in the conversation. */
+async function settled(...people) {
+  for (const p of people) await ongoing(p.page).waitFor({ state: 'detached' });
+}
+
+async function lastLine(p, conversation, text) {
+  await p.open('chat', conversation);
+  const line = p.page.getByRole('log', { name: 'Messages' }).locator('p.call', { hasText: text }).last();
+  await line.waitFor();
+  return line;
+}
+
+/** The records of calls so far, the latest first. */
+async function records() {
+  const { calls } = await house.call('listCalls');
+  return calls;
+}
+
+async function record(test) {
+  const until = Date.now() + 20_000;
+  for (;;) {
+    const list = await records();
+    const found = list.find(test);
+    if (found) return found;
+    assert.ok(Date.now() < until, `no such record: ${JSON.stringify(list)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+test('a video call: pictures move, sound is heard, and the record has the duration', async () => {
+  await dial(alice, 'bob');
+  await ringing(bob.page).waitFor();
+  await ongoing(alice.page).getByText('Ringing…', { exact: true }).waitFor();
+  await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
+  const sizes = await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  assert.ok(sizes.every((w) => w > 0));
+  await Promise.all([hears(alice.page), hears(bob.page)]);
+  await bob.page.getByRole('button', { name: 'Hang up' }).click();
+  await settled(alice, bob);
+  const r = await record((c) => c.ended && c.began);
+  assert.equal(r.reason, 'hangup');
+  assert.equal(r.endedBy, 'bob');
+  assert.equal(r.duration, r.ended - r.began);
+  assert.ok(r.duration > 0 && r.count === 2);
+  for (const [p, c] of [[alice, 'c2c_bob'], [bob, 'c2c_alice']]) await lastLine(p, c, 'Call · 0:');
+});
+
+test('declined, cancelled, unanswered, busy: each side says so, and no record is written', async () => {
+  const before = (await records()).filter((c) => c.began).length;
+  await dial(alice, 'bob');
+  await ringing(bob.page).getByRole('button', { name: 'Decline' }).click();
+  await settled(alice, bob);
+  await lastLine(alice, 'c2c_bob', 'declined the video call');
+
+  await dial(alice, 'bob');
+  await ringing(bob.page).waitFor();
+  await alice.page.getByRole('button', { name: 'Hang up' }).click();
+  await ringing(bob.page).waitFor({ state: 'detached' });
+  await lastLine(bob, 'c2c_alice', 'Missed video call');
+
+  // Unanswered: the app asks for 30 s; an app server asks for 2 with the same data, and the same screens follow.
+  const data = JSON.stringify({ call: 1, media: 'video' });
+  await house.call('invite', { invitee: 'bob', timeout: 2, roomID: 'unanswered', data }, 'alice');
+  await ringing(bob.page).waitFor();
+  await ringing(bob.page).waitFor({ state: 'detached' });
+  await bob.page.getByText('Missed video call').nth(1).waitFor();
+  await alice.page.getByText('No answer to the video call').waitFor();
+
+  await dial(alice, 'bob');
+  await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
+  await seesMoving(alice.page, 'bob');
+  await dial(carol, 'bob');
+  await lastLine(carol, 'c2c_bob', 'was in another call');
+  await settled(carol);
+  assert.equal(await ringing(bob.page).count(), 0, 'a busy person was rung');
+  const now = await record((c) => c.began && !c.ended);
+  await alice.page.getByRole('button', { name: 'Hang up' }).click();
+  await settled(alice, bob);
+  await record((c) => c.ended && c.began && c.inviteID === (now.inviteID));
+  assert.equal((await records()).filter((c) => c.began).length, before + 1);
+});
+
+test('two tabs: both ring, one plays the tone, the one that answers has the call', async () => {
+  const second = await bob.tab();
+  await dial(alice, 'bob');
+  await Promise.all([ringing(bob.page).waitFor(), ringing(second).waitFor()]);
+  await ringing(second).getByRole('button', { name: 'Accept' }).click();
+  await ringing(bob.page).waitFor({ state: 'detached' });
+  assert.equal(await ongoing(bob.page).count(), 0);
+  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(second, 'alice')]);
+  await alice.page.getByRole('button', { name: 'Hang up' }).click();
+  await ongoing(second).waitFor({ state: 'detached' });
+  await settled(alice);
+  await second.close();
+});
+
+test('a reload in mid-call goes on with the same call and the same record', async () => {
+  await dial(alice, 'bob');
+  await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
+  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  const { callID } = await record((c) => !c.ended && c.began);
+  await bob.page.reload();
+  await ongoing(bob.page).waitFor();
+  await Promise.all([seesMoving(bob.page, 'alice'), seesMoving(alice.page, 'bob')]);
+  await alice.page.reload();
+  await Promise.all([seesMoving(bob.page, 'alice'), seesMoving(alice.page, 'bob')]);
+  const open = (await records()).filter((c) => !c.ended);
+  assert.deepEqual(open.map((c) => c.callID), [callID], 'the reload began another call');
+  await bob.page.getByRole('button', { name: 'Hang up' }).click();
+  await settled(alice, bob);
+  await record((c) => c.ended && c.callID === callID);
+});
+
+test('a call of three in a group; one is invited later', async () => {
+  await alice.open('chat', 'group_demo-team');
+  await alice.page.getByRole('button', { name: 'Video call', exact: true }).click();
+  const pick = alice.page.getByRole('dialog', { name: 'Whom do you want to call?' });
+  await pick.getByLabel('Carol Okafor').uncheck();
+  await pick.getByRole('button', { name: 'Call (1)' }).click();
+  await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
+  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  await alice.page.getByRole('button', { name: 'Invite more people' }).click();
+  const more = alice.page.getByRole('dialog', { name: 'Invite more people' });
+  await more.getByRole('button', { name: 'Invite (1)' }).click();
+  await ringing(carol.page).getByRole('button', { name: 'Accept' }).click();
+  await Promise.all([seesMoving(carol.page, 'alice'), seesMoving(carol.page, 'bob'), seesMoving(alice.page, 'carol'), seesMoving(bob.page, 'carol')]);
+  await Promise.all([hears(alice.page, 2), hears(carol.page, 2)]);
+  await carol.page.getByRole('button', { name: 'Hang up' }).click();
+  await settled(carol);
+  await seesMoving(alice.page, 'bob');
+  await bob.page.getByRole('button', { name: 'Hang up' }).click();
+  await alice.page.getByRole('button', { name: 'Hang up' }).click();
+  await settled(alice, bob);
+  const r = await record((c) => c.ended && c.groupID === 'demo-team');
+  assert.equal(r.count, 3);
+  const { call } = await house.call('getCall', { callID: r.callID });
+  assert.deepEqual(call.people.map((p) => p.userID).sort(), ['alice', 'bob', 'carol']);
+  await lastLine(carol, 'group_demo-team', 'Call · 0:');
+});
+
+test('the server is killed while it rings: the call goes on ringing, is answered, and has pictures', async () => {
+  await dial(alice, 'bob');
+  await ringing(bob.page).waitFor();
+  await house.kill();
+  await bob.page.getByText('The server cannot be reached').waitFor();
+  await house.run();
+  await bob.page.getByText('The server cannot be reached').waitFor({ state: 'detached' });
+  await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
+  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  await alice.page.getByRole('button', { name: 'Hang up' }).click();
+  await settled(alice, bob);
+});
+
+test('without a camera the call goes on with the voice, and the page says what is wrong', async () => {
+  const poor = await Person.come(house, browser, 'Dan Lindqvist');
+  await poor.context.addInitScript(() => {
+    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = (c) => (c.video ? Promise.reject(new DOMException('Requested device not found', 'NotFoundError')) : real(c));
+  });
+  await poor.page.reload();
+  await dial(alice, 'dan');
+  await ringing(poor.page).getByText('No camera was found').waitFor();
+  await ringing(poor.page).getByRole('button', { name: 'Accept' }).click();
+  await seesMoving(poor.page, 'alice');
+  await ongoing(poor.page).getByRole('alert').getByText('No camera was found').waitFor();
+  await alice.page.getByRole('button', { name: 'Hang up' }).click();
+  await settled(alice, poor);
+  await poor.leave();
+});

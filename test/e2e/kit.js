@@ -1,0 +1,144 @@
+// What the scenes share: a real server with real media on a free port of 127.0.0.1, and people with browsers of their own.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+export const PATIENCE = 25_000; // milliseconds that anything may take; a bound against hanging, not a measure
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+const beckon = join(root, 'bin', 'beckon');
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
+
+async function freePort() {
+  const s = createServer().listen(0, '127.0.0.1');
+  await once(s, 'listening');
+  const { port } = s.address();
+  s.close();
+  return port;
+}
+
+/** The server of a test, which can be killed and started again on the same data and port. */
+export class House {
+  static async start() {
+    const h = new House();
+    h.port = await freePort();
+    h.url = `http://127.0.0.1:${h.port}`;
+    h.dir = mkdtempSync(join(tmpdir(), 'beckon-e2e-'));
+    await h.run();
+    return h;
+  }
+
+  async run() {
+    if (!existsSync(beckon)) throw new Error(`${beckon} is missing: run make build`);
+    this.child = spawn(beckon, ['dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.dir], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.log = '';
+    for (const s of [this.child.stdout, this.child.stderr]) s.on('data', (b) => { this.log += b; });
+    const until = Date.now() + PATIENCE;
+    while (!this.log.includes('API key')) {
+      if (this.child.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${this.log}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    this.apiKey = /API key\s+(\S+)/.exec(this.log)[1];
+  }
+
+  async kill(signal = 'SIGKILL') {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const gone = once(this.child, 'exit');
+    this.child.kill(signal);
+    await gone;
+  }
+
+  async stop() {
+    await this.kill('SIGTERM');
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  /** Calls a verb as an app server, for somebody or for nobody. */
+  async call(verb, body = {}, user) {
+    const res = await fetch(`${this.url}/v1/${verb}`, { method: 'POST', headers: { Authorization: `Bearer ${this.apiKey}`, ...(user ? { 'Beckon-User': user } : {}) }, body: JSON.stringify(body) });
+    const answer = await res.json();
+    if (!res.ok) throw new Error(`${verb}: ${JSON.stringify(answer)}`);
+    return answer;
+  }
+}
+
+export function launch(options = {}) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync),
+    headless: true,
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required',
+      '--disable-features=WebRtcHideLocalIpsWithMdns', '--disable-renderer-backgrounding', '--disable-background-timer-throttling',
+      ...(options.args ?? []),
+    ],
+  });
+}
+
+/** Somebody with a browser profile of their own and any number of tabs. */
+export class Person {
+  constructor(house, context, name) {
+    Object.assign(this, { house, context, name });
+  }
+
+  static async come(house, browser, name, options = {}) {
+    const context = await browser.newContext({ permissions: options.permissions ?? ['camera', 'microphone'], viewport: { width: 1180, height: 760 }, ...options.context });
+    context.setDefaultTimeout(PATIENCE);
+    const p = new Person(house, context, name);
+    p.page = await p.tab();
+    return p;
+  }
+
+  /** Opens a tab and signs in. */
+  async tab() {
+    const page = await this.context.newPage();
+    page.on('pageerror', (err) => { this.house.faults ??= []; this.house.faults.push(`${this.name}: ${err.stack ?? err}`); });
+    await page.goto(this.house.url);
+    await page.getByRole('button', { name: this.name, exact: true }).click();
+    await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
+    return page;
+  }
+
+  async open(...parts) {
+    await this.page.evaluate((hash) => { location.hash = hash; }, `#/${parts.join('/')}`);
+  }
+
+  async leave() {
+    await this.context.close();
+  }
+}
+
+/** Waits until the picture of somebody moves: it has a size, and its time goes on. Answers its size. */
+export async function seesMoving(page, userID, source = 'camera') {
+  const video = `[data-user="${userID}"] video[data-source="${source}"]`;
+  await page.waitForFunction((q) => { const v = document.querySelector(q); return v && v.videoWidth > 0 && v.currentTime > 0; }, video, { timeout: PATIENCE });
+  const before = await page.$eval(video, (v) => v.currentTime);
+  await page.waitForFunction(([q, t]) => document.querySelector(q).currentTime > t + 0.2, [video, before], { timeout: PATIENCE });
+  return page.$eval(video, (v) => v.videoWidth);
+}
+
+/** Waits until sound arrives: the energy of what was received from others grows. */
+export async function hears(page, howMany = 1) {
+  await page.waitForFunction(async (n) => {
+    const loud = await Promise.all((window.beckonPeers?.() ?? []).map(async (pc) => {
+      const list = [...(await pc.getStats()).values()];
+      return list.filter((r) => r.type === 'inbound-rtp' && r.kind === 'audio' && r.totalAudioEnergy > 0 && r.audioLevel !== undefined).length;
+    }));
+    return loud.reduce((a, b) => a + b, 0) >= n;
+  }, howMany, { timeout: PATIENCE, polling: 200 });
+}
+
+/** Lets a test look at the statistics of the page's peer connections. */
+export async function watchPeers(context) {
+  await context.addInitScript(() => {
+    const all = [];
+    const Real = window.RTCPeerConnection;
+    window.RTCPeerConnection = class extends Real { constructor(...args) { super(...args); all.push(this); } };
+    window.beckonPeers = () => all.filter((pc) => pc.connectionState === 'connected');
+  });
+}

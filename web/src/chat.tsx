@@ -1,0 +1,169 @@
+import { useCallback, useEffect, useLayoutEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
+import type { Schemas } from 'beckon';
+import { linesOf, when, type Line } from './history.js';
+import { PickMembers } from './people.js';
+import { Avatar, Button, Icon, IconButton, Name, PersonAvatar } from './ui.js';
+import { go, useEvent, useName, useSession, useStore } from './use.js';
+
+const page = 60;
+
+/** A conversation with its header, from which one calls. */
+export function Chat({ conversationID }: { conversationID: string }): ReactNode {
+  const s = useSession();
+  useStore(s.groups);
+  const peer = conversationID.startsWith('c2c_') ? conversationID.slice(4) : '';
+  const groupID = peer ? '' : conversationID.slice('group_'.length);
+  const group = s.group(groupID);
+  const person = useName(peer);
+  const online = useStore(s.online)[peer];
+  const [picking, setPicking] = useState<'video' | 'audio'>();
+  const call = (media: 'video' | 'audio', userIDs?: string[]): void => {
+    s.calls.call(peer ? { userID: peer } : { groupID, userIDs: userIDs ?? [] }, { media }).catch((err: unknown) => s.fail(err, 'The call could not be made'));
+  };
+  const begin = (media: 'video' | 'audio'): void => (peer ? call(media) : setPicking(media));
+  return (
+    <section className="chat" aria-label={`Conversation with ${peer ? person : group?.name ?? groupID}`}>
+      <header className="top">
+        <IconButton icon="back" label="Back to the list" className="round quiet narrow" onClick={() => go('chat')} />
+        {peer ? <PersonAvatar userID={peer} size={40} /> : <Avatar id={groupID} name={group?.name || groupID} square size={40} />}
+        <div className="title"><h1>{peer ? person : group?.name || groupID}</h1><span className="muted">{peer ? (online ? 'online' : 'away') : group ? `${group.members} people` : ''}</span></div>
+        <IconButton icon="phone" label="Voice call" onClick={() => begin('audio')} />
+        <IconButton icon="video" label="Video call" tone="main" onClick={() => begin('video')} />
+      </header>
+      <Messages conversationID={conversationID} onCall={(media) => begin(media)} />
+      {picking && <PickMembers groupID={groupID} title="Whom do you want to call?" action="Call" without={[]} onPick={(users) => call(picking, users)} onClose={() => setPicking(undefined)} />}
+    </section>
+  );
+}
+
+/** The messages of a conversation and the box to write in. */
+export function Messages({ conversationID, onCall }: { conversationID: string; onCall?: (media: 'video' | 'audio') => void }): ReactNode {
+  const s = useSession();
+  useStore(s.names);
+  const [entries, setEntries] = useState<Schemas['Entry'][]>();
+  const [want, setWant] = useState(page);
+  const [complete, setComplete] = useState(true);
+  const [problem, setProblem] = useState('');
+  const load = useCallback(async () => {
+    try {
+      const res = await s.client.getHistoryMessageList({ conversationID, limit: want });
+      setEntries(res.messages);
+      setComplete(res.complete);
+      setProblem('');
+      const newest = res.messages[0];
+      if (newest && document.visibilityState === 'visible') await s.client.markConversationRead({ conversationID, seq: newest.seq }).catch(() => undefined);
+      s.refreshSoon();
+    } catch (err) {
+      setProblem(err instanceof Error ? err.message : String(err));
+    }
+  }, [s, conversationID, want]);
+  useEffect(() => { void load(); }, [load]);
+  const soon = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const again = (): void => {
+    clearTimeout(soon.current);
+    soon.current = setTimeout(() => void load(), 60);
+  };
+  useEffect(() => () => clearTimeout(soon.current), []);
+  useEvent('onReceiveMessage', (e) => { if (e.conversationID === conversationID) again(); });
+  useEvent('onSignaling', again);
+  useEvent('onGroup', (e) => { if (`group_${e.groupID}` === conversationID) again(); });
+  useEvent('onMessageRevoked', again);
+  useEvent('onMessageModified', again);
+  useEvent('onMessageDeleted', again);
+  useEvent('onReload', again);
+  const end = useRef<HTMLDivElement>(null);
+  const count = entries?.[0]?.seq ?? 0;
+  useLayoutEffect(() => { end.current?.scrollIntoView(); }, [count]);
+  const lines = entries ? linesOf(s, entries) : [];
+  return (
+    <div className="messages">
+      <div className="scroll" role="log" aria-live="polite" aria-label="Messages">
+        {!complete && <Button tone="quiet" onClick={() => setWant((n) => n + page)}>Earlier messages</Button>}
+        {!entries && !problem && <p className="muted pad">Reading…</p>}
+        {problem && <div className="problem"><p>{problem}</p><Button onClick={() => void load()}>Try again</Button></div>}
+        {entries && lines.length === 0 && <p className="muted pad">Nothing was said here yet.</p>}
+        {lines.map((l, i) => <Entry key={l.key} line={l} follows={lines[i - 1]?.kind === 'message' && lines[i - 1]?.from === l.from} conversationID={conversationID} {...(onCall ? { onCall } : {})} />)}
+        <div ref={end} />
+      </div>
+      <Composer conversationID={conversationID} onSent={again} />
+    </div>
+  );
+}
+
+function Entry({ line, follows, conversationID, onCall }: { line: Line; follows: boolean; conversationID: string; onCall?: (media: 'video' | 'audio') => void }): ReactNode {
+  const s = useSession();
+  const mine = line.from === s.me;
+  if (line.kind === 'note') return <p className="note">{line.text}</p>;
+  if (line.kind === 'call') {
+    return (
+      <p className={`note call ${line.missed ? 'missed' : ''}`}>
+        <Icon name={line.media === 'audio' ? 'phone' : 'video'} />
+        <span>{line.text} <time>{when(line.time)}</time></span>
+        {line.missed && onCall && <Button tone="quiet" onClick={() => onCall(line.media ?? 'video')}>Call back</Button>}
+      </p>
+    );
+  }
+  const m = line.message!;
+  return (
+    <div className={`bubble ${mine ? 'mine' : ''} ${follows ? 'follows' : ''} ${m.revoked ? 'revoked' : ''}`}>
+      {!mine && !follows && conversationID.startsWith('group_') && <strong><Name id={line.from} /></strong>}
+      {m.image && !m.revoked ? <Picture fileID={m.image.thumbID || m.image.fileID} full={m.image.fileID} /> : m.file && !m.revoked ? <FileLink fileID={m.file.fileID} name={line.text} /> : <span className="words">{line.text}</span>}
+      <time>{when(line.time)}</time>
+    </div>
+  );
+}
+
+function Picture({ fileID, full }: { fileID: string; full: string }): ReactNode {
+  const s = useSession();
+  const [url, set] = useState('');
+  useEffect(() => { s.client.getFile({ fileID }).then((f) => set(f.url), () => set('')); }, [s, fileID]);
+  const open = (): void => { void s.client.getFile({ fileID: full }).then((f) => window.open(f.url, '_blank', 'noopener')); };
+  return url ? <button type="button" className="picture" onClick={open}><img src={url} alt="Picture" /></button> : <span className="words">Picture</span>;
+}
+
+function FileLink({ fileID, name }: { fileID: string; name: string }): ReactNode {
+  const s = useSession();
+  return <button type="button" className="words link" onClick={() => void s.client.getFile({ fileID }).then((f) => window.open(f.url, '_blank', 'noopener'))}>{name}</button>;
+}
+
+function Composer({ conversationID, onSent }: { conversationID: string; onSent: () => void }): ReactNode {
+  const s = useSession();
+  const [text, setText] = useState('');
+  const picker = useRef<HTMLInputElement>(null);
+  const to = conversationID.startsWith('c2c_') ? { userID: conversationID.slice(4) } : { groupID: conversationID.slice('group_'.length) };
+  const send = async (e?: FormEvent): Promise<void> => {
+    e?.preventDefault();
+    const body = text.trim();
+    if (!body) return;
+    setText('');
+    try {
+      await s.client.sendMessage({ ...to, text: body });
+      onSent();
+    } catch (err) {
+      setText(body); // nothing that was typed is lost
+      s.fail(err, 'The message was not sent');
+    }
+  };
+  const attach = async (file: File | undefined): Promise<void> => {
+    if (!file) return;
+    try {
+      const kind = file.type.startsWith('image/') ? 'image' : 'file';
+      const { fileID } = await s.client.uploadFile(file, kind, file.name);
+      await s.client.sendMessage({ ...to, [kind]: { fileID, name: file.name } });
+      onSent();
+    } catch (err) {
+      s.fail(err, 'The file was not sent');
+    }
+  };
+  return (
+    <form className="composer" onSubmit={(e) => void send(e)}>
+      <IconButton icon="clip" label="Send a file" onClick={() => picker.current?.click()} />
+      <input ref={picker} type="file" hidden onChange={(e) => { void attach(e.target.files?.[0]); e.target.value = ''; }} />
+      <textarea
+        rows={1} value={text} placeholder="Write a message" aria-label="Write a message" onChange={(e) => setText(e.target.value)}
+        onKeyDown={(e) => { if (e.key === 'Enter' && !e.shiftKey && !e.nativeEvent.isComposing) void send(e); }}
+      />
+      <IconButton icon="send" label="Send" tone="main" type="submit" disabled={!text.trim()} />
+    </form>
+  );
+}

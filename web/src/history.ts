@@ -1,0 +1,126 @@
+// What stands in a conversation, in words.
+import type { Schemas } from 'beckon';
+import type { Session } from './session.js';
+import { duration } from './use.js';
+
+export interface Line {
+  key: string;
+  seq: number;
+  time: number;
+  from: string;
+  kind: 'message' | 'note' | 'call';
+  text: string;
+  message?: Schemas['Message'];
+  /** A call that was missed or refused, which can be made again. */
+  missed?: boolean;
+  media?: 'video' | 'audio';
+}
+
+/** What the data of our own invitations says. */
+export interface SceneData { call?: 1; media?: 'video' | 'audio'; join?: string; scene?: 'hands' | 'speak' | 'mic'; text?: string }
+
+export function readScene(data: string | undefined): SceneData {
+  try {
+    return (JSON.parse(data || '{}') as SceneData | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+export function when(ms: number): string {
+  const d = new Date(ms);
+  const today = new Date().toDateString() === d.toDateString();
+  return d.toLocaleString([], today ? { hour: '2-digit', minute: '2-digit' } : { day: 'numeric', month: 'short' });
+}
+
+type Named = (userID: string) => string;
+
+function describe(m: Schemas['Message']): string {
+  if (m.revoked) return 'This message was taken back';
+  if (m.text) return m.text;
+  if (m.image) return 'Picture';
+  if (m.sound) return 'Voice message';
+  if (m.video) return 'Video';
+  if (m.file) return m.file.name || 'File';
+  if (m.location) return m.location.description || 'Place';
+  if (m.call) return `Call · ${duration(m.call.duration)}`;
+  return m.custom?.description || 'Message';
+}
+
+const tips: Record<string, (e: Schemas['GroupEvent'], name: Named) => string> = {
+  memberEnter: (e, n) => `${list(e, n)} joined`,
+  memberInvited: (e, n) => `${n(e.from ?? '')} brought in ${list(e, n)}`,
+  memberLeave: (e, n) => `${list(e, n)} left`,
+  memberKicked: (e, n) => `${n(e.from ?? '')} removed ${list(e, n)}`,
+  administratorGranted: (e, n) => `${list(e, n)} can now moderate`,
+  administratorRevoked: (e, n) => `${list(e, n)} no longer moderates`,
+  groupInfoChanged: (e, n) => `${n(e.from ?? '')} changed the group’s details`,
+  ownerChanged: (e, n) => `${n(e.owner ?? '')} is now the owner`,
+  allMembersMuted: (e) => (e.on ? 'Only moderators may write now' : 'Everybody may write again'),
+};
+
+function list(e: Schemas['GroupEvent'], n: Named): string {
+  return (e.members ?? []).map(n).join(', ');
+}
+
+/** What a signaling message says to people; "" when others say it better. */
+function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named): { text: string; missed?: boolean } {
+  const mine = m.inviter === me;
+  const who = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
+  if (d.scene === 'hands') {
+    if (m.actionType === 1) return { text: `${name(m.inviter)} asks who wants to say something` };
+    if (m.actionType === 3) return { text: `${who} raised a hand` };
+    return { text: '' };
+  }
+  if (d.scene === 'speak') return { text: m.actionType === 1 ? `${name(m.inviter)} asks ${(m.inviteeList ?? []).map(name).join(', ')} to speak` : m.actionType === 3 ? `${who} speaks` : '' };
+  if (!d.call || d.join) return { text: '' };
+  const what = d.media === 'audio' ? 'voice call' : 'video call';
+  const busy = m.answers?.some((a) => a.reason === 'busy');
+  switch (m.actionType) {
+    case 1: return { text: m.groupID ? `${name(m.inviter)} began a ${what}` : '' };
+    case 2: return { text: mine ? `You cancelled the ${what}` : `Missed ${what}`, missed: !mine };
+    case 4: return { text: mine ? `${who} ${busy ? 'was in another call' : 'declined the ' + what}` : m.answers?.some((a) => a.invitee === me) ? (busy ? `Missed ${what}: you were in another one` : `You declined the ${what}`) : `${who} declined`, missed: Boolean(busy) && !mine };
+    case 5: return { text: mine ? `No answer to the ${what}` : `Missed ${what}`, missed: !mine };
+  }
+  return { text: '' };
+}
+
+/** Turns a page of history into lines, the oldest first. */
+export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
+  const name: Named = (u) => (u === s.me ? 'You' : s.name(u));
+  const scenes = new Map<string, SceneData>();
+  for (const e of entries) {
+    const m = e.event as Schemas['Signaling'];
+    if (m.type === 'signaling' && (m.actionType === 1 || m.actionType === 7)) scenes.set(m.inviteID, readScene(m.data));
+  }
+  const lines: Line[] = [];
+  for (const e of [...entries].sort((a, b) => a.seq - b.seq)) {
+    const event = e.event as { type: string; time: number };
+    const base = { key: String(e.seq), seq: e.seq, time: event.time };
+    if (event.type === 'message') {
+      const m = event as Schemas['Message'];
+      if (m.call) lines.push({ ...base, from: m.from, kind: 'call', text: `Call · ${duration(m.call.duration)}`, message: m });
+      else lines.push({ ...base, from: m.from, kind: 'message', text: describe(m), message: m });
+    } else if (event.type === 'signaling') {
+      const m = event as Schemas['Signaling'];
+      const d = scenes.get(m.inviteID) ?? readScene(m.data);
+      const { text, missed } = signal(m, d, s.me, name);
+      if (text) lines.push({ ...base, from: m.from ?? m.inviter, kind: d.call ? 'call' : 'note', text, missed: missed ?? false, media: d.media ?? 'video' });
+    } else if (event.type === 'group') {
+      const g = event as Schemas['GroupEvent'];
+      const text = tips[g.tip]?.(g, name);
+      if (text) lines.push({ ...base, from: g.from ?? '', kind: 'note', text });
+    }
+  }
+  return lines;
+}
+
+/** The last thing of a conversation in a few words. */
+export function preview(s: Session, last: unknown): string {
+  if (!last) return '';
+  const event = last as { type: string; from?: string };
+  if (event.type === 'message') return `${event.from === s.me ? 'You: ' : ''}${describe(last as Schemas['Message'])}`;
+  if (event.type === 'signaling') return 'Call';
+  const g = last as Schemas['GroupEvent'];
+  return tips[g.tip]?.(g, (u) => (u === s.me ? 'You' : s.name(u))) ?? '';
+}

@@ -1,0 +1,85 @@
+import { useState, type ReactNode } from 'react';
+import type { Schemas } from 'beckon';
+import { preview, when } from './history.js';
+import { NewConversation } from './people.js';
+import { Avatar, Icon, IconButton, PersonAvatar, type IconName } from './ui.js';
+import { go, useName, useSession, useStore } from './use.js';
+
+const places: { id: string; label: string; icon: IconName }[] = [
+  { id: 'chat', label: 'Chats', icon: 'chat' },
+  { id: 'class', label: 'Classrooms', icon: 'school' },
+  { id: 'lounge', label: 'Chat rooms', icon: 'sofa' },
+];
+
+/** The list of where one can go: conversations, classrooms, chat rooms. */
+export function Nav({ place, id, onLeave }: { place: string; id: string; onLeave: () => void }): ReactNode {
+  const s = useSession();
+  const [adding, setAdding] = useState(false);
+  const me = useName(s.me);
+  return (
+    <nav className="nav" aria-label="Conversations and rooms">
+      <header>
+        <PersonAvatar userID={s.me} size={38} />
+        <strong>{me}</strong>
+        <IconButton icon="add" label="New conversation" onClick={() => setAdding(true)} />
+        <IconButton icon="out" label="Sign out" onClick={onLeave} />
+      </header>
+      <div className="tabs" role="tablist">
+        {places.map((p) => (
+          <button key={p.id} type="button" role="tab" aria-selected={place === p.id} onClick={() => go(p.id)}><Icon name={p.icon} />{p.label}</button>
+        ))}
+      </div>
+      {place === 'chat' ? <Conversations id={id} /> : <Groups place={place} id={id} />}
+      {adding && <NewConversation onClose={() => setAdding(false)} />}
+    </nav>
+  );
+}
+
+function Conversations({ id }: { id: string }): ReactNode {
+  const s = useSession();
+  const list = useStore(s.conversations);
+  if (!list) return <p className="muted pad">Reading your conversations…</p>;
+  if (list.length === 0) return <p className="muted pad">No conversations yet. Begin one with the button above.</p>;
+  return <ul className="list">{list.map((c) => <Item key={c.conversationID} c={c} here={c.conversationID === id} />)}</ul>;
+}
+
+function Item({ c, here }: { c: Schemas['Conversation']; here: boolean }): ReactNode {
+  const s = useSession();
+  const person = useName(c.userID ?? '');
+  useStore(s.names);
+  const title = c.type === 'group' ? c.name || c.groupID || '' : person;
+  return (
+    <li>
+      <button type="button" className="item" aria-current={here ? 'page' : undefined} onClick={() => go('chat', c.conversationID)}>
+        {c.type === 'group' ? <Avatar id={c.groupID ?? ''} name={title} square /> : <PersonAvatar userID={c.userID ?? ''} />}
+        <span className="text"><strong>{title}</strong><span className="muted">{preview(s, c.last)}</span></span>
+        <span className="side">
+          <time>{c.lastTime ? when(c.lastTime) : ''}</time>
+          {c.unread > 0 && <span className="badge" aria-label={`${c.unread} unread`}>{c.unread > 99 ? '99+' : c.unread}</span>}
+        </span>
+      </button>
+    </li>
+  );
+}
+
+function Groups({ place, id }: { place: string; id: string }): ReactNode {
+  const s = useSession();
+  const groups = useStore(s.groups);
+  const list = groups?.filter((g) => (place === 'lounge') === (g.type === 'AVChatRoom') && g.type !== 'Work');
+  if (!list) return <p className="muted pad">Reading your groups…</p>;
+  if (list.length === 0) {
+    return <p className="muted pad">{place === 'lounge' ? 'You are in no chat room. A group of the type AVChatRoom is one.' : 'You are in no class. A group of the type Public, Meeting or Community is one.'}</p>;
+  }
+  return (
+    <ul className="list">
+      {list.map((g) => (
+        <li key={g.groupID}>
+          <button type="button" className="item" aria-current={g.groupID === id ? 'page' : undefined} onClick={() => go(place, g.groupID)}>
+            <Avatar id={g.groupID} name={g.name || g.groupID} square />
+            <span className="text"><strong>{g.name || g.groupID}</strong><span className="muted">{g.members} {g.members === 1 ? 'person' : 'people'}</span></span>
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,129 @@
+// The one client of this page, and what is known of people. React reads it through the hooks in use.ts.
+import { BeckonError, Client, type Schemas } from 'beckon';
+import { Calls } from 'beckon/call';
+import { Room } from 'beckon/room';
+import { Store } from './store.js';
+
+export type Profile = { userID: string; nick: string };
+
+/** How the link to the server is. */
+export type Link = 'connecting' | 'connected' | 'lost' | 'kicked' | 'refused';
+
+export interface Toast { id: number; text: string; tone: 'info' | 'error' }
+
+const savedKey = 'beckon.session';
+
+interface Saved { userID: string; token: string; nick: string }
+
+export class Session {
+  readonly client: Client;
+  readonly calls: Calls;
+  readonly link = new Store<Link>('connecting');
+  readonly names = new Store<Record<string, string>>({});
+  readonly online = new Store<Record<string, boolean>>({});
+  readonly conversations = new Store<Schemas['Conversation'][] | undefined>(undefined);
+  readonly groups = new Store<Schemas['JoinedResponse']['groups'] | undefined>(undefined);
+  readonly toasts = new Store<Toast[]>([]);
+  #asked = new Set<string>();
+  #soon: ReturnType<typeof setTimeout> | undefined;
+  #lost: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly saved: Saved) {
+    this.client = new Client({ token: saved.token });
+    this.calls = new Calls(this.client, new Room(this.client));
+    this.names.set({ [saved.userID]: saved.nick });
+    const { client } = this;
+    client.on('onConnected', () => {
+      clearTimeout(this.#lost);
+      this.link.set('connected');
+      void this.refresh();
+    });
+    client.on('onConnecting', () => {
+      clearTimeout(this.#lost); // a link that comes back at once is nobody's concern
+      this.#lost = setTimeout(() => this.link.set(this.link.get() === 'connected' ? 'lost' : 'connecting'), 700);
+    });
+    client.on('onKickedOffline', () => this.link.set('kicked'));
+    client.on('onDisconnected', () => { if (this.link.get() !== 'kicked') this.link.set('refused'); });
+    client.on('onUserStatusChanged', (s) => this.online.update((o) => ({ ...o, [s.userID]: s.status === 'online' })));
+    for (const name of ['onReceiveMessage', 'onSignaling', 'onConversationChanged', 'onMessageRevoked', 'onMessageModified', 'onMessageDeleted', 'onGroup', 'onReload', 'onPeerRead'] as const) {
+      client.on(name, () => this.refreshSoon());
+    }
+    client.connect().catch((err: unknown) => {
+      if (err instanceof BeckonError && err.code === 70009) forget();
+    });
+  }
+
+  get me(): string { return this.saved.userID; }
+
+  /** What somebody is called; the id until the name is known. */
+  name(userID: string): string {
+    this.know([userID]);
+    return this.names.get()[userID] || userID;
+  }
+
+  /** Reads the names of people that are not known yet. */
+  know(users: string[]): void {
+    const fresh = users.filter((u) => u && !this.#asked.has(u) && u !== this.me);
+    if (fresh.length === 0) return;
+    for (const u of fresh) this.#asked.add(u);
+    queueMicrotask(() => {
+      this.client.getUsersInfo({ userIDList: fresh.slice(0, 100) }).then(({ profiles: list }) => {
+        this.names.update((n) => ({ ...n, ...Object.fromEntries(list.map((p) => [p.userID, p.nick || p.userID])) }));
+      }, () => { for (const u of fresh) this.#asked.delete(u); });
+      this.client.subscribeUserStatus({ userIDList: fresh.slice(0, 100) }).then(() => this.client.getUserStatus({ userIDList: fresh.slice(0, 100) })).then(({ statuses }) => {
+        this.online.update((o) => ({ ...o, ...Object.fromEntries(statuses.map((s) => [s.userID, s.status === 'online'])) }));
+      }, () => undefined);
+    });
+  }
+
+  refreshSoon(): void {
+    clearTimeout(this.#soon);
+    this.#soon = setTimeout(() => void this.refresh(), 120);
+  }
+
+  async refresh(): Promise<void> {
+    try {
+      const [list, joined] = await Promise.all([this.client.getConversationList({ limit: 200 }), this.client.getJoinedGroupList({ limit: 200 })]);
+      this.conversations.set(list.conversations);
+      this.groups.set(joined.groups);
+      this.know(list.conversations.map((c) => c.userID ?? '').filter(Boolean));
+    } catch (err) {
+      if (this.link.get() === 'connected') this.fail(err, 'Your conversations could not be read');
+    }
+  }
+
+  group(groupID: string): Schemas['JoinedResponse']['groups'][number] | undefined {
+    return this.groups.get()?.find((g) => g.groupID === groupID);
+  }
+
+  toast(text: string, tone: Toast['tone'] = 'info'): void {
+    const id = Date.now() + Math.random();
+    this.toasts.update((t) => [...t.slice(-2), { id, text, tone }]);
+    setTimeout(() => this.toasts.update((t) => t.filter((x) => x.id !== id)), tone === 'error' ? 8000 : 4000);
+  }
+
+  /** Shows what went wrong in words. */
+  fail(err: unknown, what: string): void {
+    const why = err instanceof Error ? err.message : String(err);
+    this.toast(`${what}: ${why}`, 'error');
+  }
+
+  close(): void {
+    this.calls.dispose();
+    this.client.close();
+  }
+}
+
+export function remembered(): Saved | undefined {
+  // A window keeps its own person, so that two windows can be two people.
+  const text = sessionStorage.getItem(savedKey);
+  return text ? JSON.parse(text) as Saved : undefined;
+}
+
+export function keep(saved: Saved): void {
+  sessionStorage.setItem(savedKey, JSON.stringify(saved));
+}
+
+export function forget(): void {
+  sessionStorage.removeItem(savedKey);
+}

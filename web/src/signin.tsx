@@ -1,0 +1,59 @@
+import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
+import { Avatar, Button } from './ui.js';
+
+interface Person { userID: string; nick: string; token: string }
+
+/** Whom a token names. The server checks it; this only reads. */
+function userOf(token: string): string | undefined {
+  try {
+    const claims = JSON.parse(atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'))) as { sub?: string };
+    return claims.sub;
+  } catch {
+    return undefined;
+  }
+}
+
+export function SignIn({ onToken }: { onToken: (p: Person) => void }): ReactNode {
+  const [people, setPeople] = useState<Person[]>();
+  const [token, setToken] = useState('');
+  const [wrong, setWrong] = useState('');
+  useEffect(() => {
+    fetch('/demo/people').then((r) => (r.ok ? r.json() as Promise<Person[]> : []), () => []).then(setPeople, () => setPeople([]));
+  }, []);
+  const submit = (e: FormEvent): void => {
+    e.preventDefault();
+    const userID = userOf(token.trim());
+    if (userID) onToken({ userID, nick: userID, token: token.trim() });
+    else setWrong('This is not a token: it has three parts with dots between them, and names a user. “beckon token NAME” makes one.');
+  };
+  return (
+    <div className="signin">
+      <section className="hero">
+        <img src="/icon.svg" alt="" width="72" height="72" />
+        <h1>Beckon</h1>
+        <p>Call somebody, raise a hand, ask for the microphone. One server decides, and every screen agrees.</p>
+      </section>
+      <section className="card">
+        {people && people.length > 0 && (
+          <>
+            <h2>Who are you?</h2>
+            <p className="muted">Open a second window and be somebody else.</p>
+            <ul className="people">
+              {people.map((p) => (
+                <li key={p.userID}>
+                  <button type="button" onClick={() => onToken(p)}><Avatar id={p.userID} name={p.nick} size={48} /><span>{p.nick}</span></button>
+                </li>
+              ))}
+            </ul>
+          </>
+        )}
+        <form onSubmit={submit}>
+          <label htmlFor="token">{people?.length ? 'Or sign in with a token' : 'Sign in with a token'}</label>
+          <textarea id="token" rows={2} value={token} onChange={(e) => { setToken(e.target.value); setWrong(''); }} spellCheck={false} autoComplete="off" aria-describedby="wrong" />
+          <p id="wrong" className="wrong" role="alert">{wrong}</p>
+          <Button tone="main" type="submit" disabled={!token.trim()}>Sign in</Button>
+        </form>
+      </section>
+    </div>
+  );
+}

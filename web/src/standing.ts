@@ -1,0 +1,109 @@
+// The standing room of a group, as its people see it: who may speak, who decides, and this device's part in it.
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { BeckonError, Code } from 'beckon';
+import { Room } from 'beckon/room';
+import { useEvent, useSession } from './use.js';
+
+export type Entry = 'entering' | 'in' | 'lost' | 'removed' | 'failed';
+
+export interface Standing {
+  room: Room;
+  roomID: string;
+  entry: Entry;
+  problem: string;
+  host: boolean;
+  owner: string;
+  speakers: string[];
+  /** Enters again after a failure. */
+  retry: () => void;
+  /** Reads anew who may speak. */
+  reload: () => Promise<void>;
+  /** Opens this device's microphone once it was granted. */
+  speak: () => Promise<void>;
+  /** Lets the microphone go for good. */
+  giveUp: () => Promise<void>;
+}
+
+export function useStanding(groupID: string, camera: boolean): Standing {
+  const s = useSession();
+  const [room] = useState(() => new Room(s.client));
+  const roomID = `group_${groupID}`;
+  const [entry, setEntry] = useState<Entry>('entering');
+  const [problem, setProblem] = useState('');
+  const [host, setHost] = useState(false);
+  const [owner, setOwner] = useState('');
+  const [speakers, setSpeakers] = useState<string[]>([]);
+  const [tries, setTries] = useState(0);
+  const gone = useRef(false);
+
+  const reload = useCallback(async () => {
+    const view = await s.client.getRoom({ roomID });
+    setHost(view.host ?? false);
+    setOwner(view.owner ?? '');
+    setSpeakers([view.owner ?? '', ...view.seats.filter((x) => x.role === 'anchor' && x.userID !== view.owner).map((x) => x.userID)].filter(Boolean));
+  }, [s, roomID]);
+
+  const open = useCallback(async (what: string, start: () => Promise<void>) => {
+    try {
+      await start();
+    } catch (err) {
+      if (!gone.current) s.fail(err, `You are in, but your ${what} does not work`);
+    }
+  }, [s]);
+
+  useEffect(() => {
+    gone.current = false;
+    let over = false;
+    setEntry('entering');
+    const enter = async (): Promise<void> => {
+      try {
+        await reload();
+        const way = await room.enterRoom({ roomID });
+        if (over) return void room.exitRoom();
+        setEntry('in');
+        if (way.role === 'anchor') {
+          await open('microphone', () => room.startLocalAudio());
+          if (camera && way.host) await open('camera', () => room.openCamera());
+        }
+      } catch (err) {
+        if (over) return;
+        setEntry(err instanceof BeckonError && err.code === Code.NotAdmitted ? 'removed' : 'failed');
+        setProblem(err instanceof Error ? err.message : String(err));
+      }
+    };
+    void enter();
+    const off = room.on('onExitRoom', ({ reason }) => {
+      if (over || reason === 'hangup') return;
+      if (reason !== 'mediaLost' && reason !== 'dismissed') return setEntry('removed');
+      setEntry('lost');
+      setTimeout(() => { if (!over) setTries((n) => n + 1); }, 2000);
+    });
+    return () => {
+      over = gone.current = true;
+      off();
+      void room.exitRoom();
+    };
+  }, [room, roomID, reload, open, camera, tries]);
+
+  const speak = useCallback(async () => {
+    await room.switchRole('anchor');
+    await open('microphone', () => room.startLocalAudio());
+  }, [room, open]);
+  const giveUp = useCallback(async () => {
+    await room.stopLocalAudio();
+    await s.client.setRoomRole({ roomID, userID: s.me, role: 'audience' });
+    await reload();
+  }, [room, s, roomID, reload]);
+
+  useEvent('onRoomRoleChanged', (e) => {
+    if (e.roomID !== roomID) return;
+    void reload().catch(() => undefined);
+    if (e.userID !== s.me) return;
+    if (e.role === 'anchor') void speak().catch((err: unknown) => s.fail(err, 'Your microphone could not be opened'));
+    if (e.role === 'audience' && e.by !== s.me) {
+      void room.stopLocalAudio().catch(() => undefined);
+      s.toast('The host took the microphone back');
+    }
+  });
+  return { room, roomID, entry, problem, host, owner, speakers, retry: () => setTries((n) => n + 1), reload, speak, giveUp };
+}
