@@ -169,7 +169,4 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
-ignore (
-	./web/node_modules
-	node_modules
-)
+ignore node_modules

@@ -48,8 +48,12 @@ func (p *Tape) Listener() client.Listener {
 		OnInviteeRinging:                 func(id, who string) { p.add("ringing %s at %s", id, who) },
 		OnInvitationHandledByOtherDevice: func(id, action string) { p.add("elsewhere %s %s", id, action) },
 		OnGroup:                          func(e protocol.GroupEvent) { p.add("group %s %s %s", e.GroupID, e.Tip, strings.Join(e.Members, ",")) },
-		OnReload:                         func(list []string) { p.add("reload %s", strings.Join(list, ",")) },
-		OnDisconnected:                   func(code int, reason string) { p.add("disconnected %d %s", code, reason) },
+		OnCallRecord: func(where string, r protocol.CallElem) {
+			p.add("call in %s of %s for %d ms: %s by %s", where, strings.Join(r.People, ","), r.Duration, r.Reason, r.EndedBy)
+		},
+		OnRoomRoleChanged: func(e protocol.RoomEvent) { p.add("role %s of %s: %s by %s", e.RoomID, e.UserID, e.Role, e.By) },
+		OnReload:          func(list []string) { p.add("reload %s", strings.Join(list, ",")) },
+		OnDisconnected:    func(code int, reason string) { p.add("disconnected %d %s", code, reason) },
 		OnSignaling: func(m protocol.Signaling) {
 			p.mu.Lock()
 			p.raw = append(p.raw, m)

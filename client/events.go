@@ -82,7 +82,13 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		c.inGroup(topic, seq, e, data)
 	case *protocol.Message:
 		c.meet(c.inbox.Message(seq, e, data))
-		call3(c.opt.Listener.OnReceiveMessage, inbox.Of(c.me(), e.From, e.To, e.GroupID), seq, *e)
+		where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
+		call3(c.opt.Listener.OnReceiveMessage, where, seq, *e)
+		if e.Call != nil {
+			call2(c.opt.Listener.OnCallRecord, where, *e.Call)
+		}
+	case *protocol.RoomEvent:
+		call1(c.opt.Listener.OnRoomRoleChanged, *e)
 	case *protocol.MessageEvent:
 		c.aboutMessage(e)
 	case *protocol.ConversationEvent:

@@ -58,6 +58,11 @@ type Listener struct {
 	// OnGroup gets every change of a group, before the callbacks above.
 	OnGroup func(e protocol.GroupEvent)
 
+	// OnCallRecord brings the record of a call that took place, as it stands in its conversation, after OnReceiveMessage.
+	OnCallRecord func(conversationID string, call protocol.CallElem)
+	// OnRoomRoleChanged says that somebody's role in a media room was changed.
+	OnRoomRoleChanged func(e protocol.RoomEvent)
+
 	// OnUserStatusChanged comes when somebody whose presence this user subscribed to came, went, or changed their status, and
 	// for each of them with each connection.
 	OnUserStatusChanged func(s protocol.UserStatus)

@@ -174,7 +174,18 @@ export class Calls extends Emitter<CallEvents> {
     const alone = !Object.values(this.#state.people).some((p) => p === 'in' || p === 'accepted');
     const invites = inviter === this.#client.userID && alone ? [...this.#invites] : [];
     this.#end('hangup', undefined, false);
-    await Promise.all([...invites.map((inviteID) => this.#client.cancel({ inviteID }).catch(over)), this.room.roomID === roomID ? this.room.exitRoom() : undefined]);
+    await Promise.all([...invites.map((inviteID) => this.#cancel(inviteID, roomID)), this.room.roomID === roomID ? this.room.exitRoom() : undefined]);
+  }
+
+  /** Cancels; whose answer was first is told that nobody is there any more. */
+  async #cancel(inviteID: string, roomID: string): Promise<void> {
+    try {
+      await this.#client.cancel({ inviteID });
+    } catch (err) {
+      over(err);
+      const who = (err as BeckonError).won;
+      if (who?.action === 'accept' && who.userID) await this.#client.setRoomRole({ roomID, userID: who.userID, role: 'none' }).catch(over);
+    }
   }
 
   /** Invites more people into the running call. */
@@ -325,6 +336,9 @@ export class Calls extends Emitter<CallEvents> {
       }),
       client.on('onInvitationHandledByOtherDevice', (e) => {
         if (ours(e.inviteID) && (this.#state.phase === 'ringing' || e.action === 'cancel')) this.#end('elsewhere');
+      }),
+      client.on('onRoomRoleChanged', (e) => {
+        if (e.userID === client.userID && e.roomID === this.#state.roomID && e.role === 'none' && this.#state.phase !== 'ringing') this.#end('remoteHangup');
       }),
       room.on('onRemoteUserEnterRoom', ({ userID }) => {
         if (!room.roomID || room.roomID !== this.#state.roomID) return;

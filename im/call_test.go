@@ -1,0 +1,76 @@
+package im_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/beckon-im/beckon/im"
+)
+
+// TestAnyCall lets people come and go in any order, with repeats and late news, and checks what must hold of every record.
+func TestAnyCall(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := im.Call{ID: "c"}
+		people := map[string]*im.Participant{}
+		now := int64(1_000_000)
+		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
+			now += rapid.Int64Range(0, 20_000).Draw(t, "passes")
+			u := rapid.SampledFrom([]string{"ann", "bob", "cid"}).Draw(t, "who")
+			if people[u] == nil {
+				people[u] = &im.Participant{CallID: "c", UserID: u}
+			}
+			p := people[u]
+			switch rapid.IntRange(0, 3).Draw(t, "what") {
+			case 0, 1:
+				c.Join(p, string(rune('a'+i)), now)
+			case 2:
+				c.Leave(p, p.SID, im.LeftWent, now)
+			default:
+				if c.Leave(p, "an older coming in", im.LeftWent, now) {
+					t.Fatal("a coming in that was replaced took somebody out")
+				}
+			}
+			check(t, &c, people)
+		}
+		now += rapid.Int64Range(0, 20_000).Draw(t, "at last")
+		var present []*im.Participant
+		for _, p := range people {
+			if p.JoinedAt != 0 {
+				present = append(present, p)
+			}
+		}
+		c.End(present, im.LeftHangup, "ann", now)
+		check(t, &c, people)
+		if c.EndedAt < c.BeganAt || c.EndedAt > now || c.BeganAt != 0 && c.MS != c.EndedAt-c.BeganAt || c.BeganAt == 0 && c.MS != 0 {
+			t.Fatalf("the record is wrong: %+v", c)
+		}
+		if c.Join(&im.Participant{UserID: "late"}, "late", now) {
+			t.Fatal("somebody joined a call that has ended")
+		}
+	})
+}
+
+func check(t *rapid.T, c *im.Call, people map[string]*im.Participant) {
+	in, total := 0, 0
+	for _, p := range people {
+		if p.JoinedAt != 0 {
+			in++
+		}
+		if p.FirstAt != 0 {
+			total++
+		}
+		if p.MS < 0 || p.LeftAt != 0 && p.LeftAt < p.FirstAt {
+			t.Fatalf("%s was in for a negative time: %+v", p.UserID, *p)
+		}
+	}
+	if c.EndedAt == 0 && (c.Present != in || c.Total != total) || c.EndedAt != 0 && in != 0 {
+		t.Fatalf("%d are in and %d were; the call says %d and %d", in, total, c.Present, c.Total)
+	}
+	if c.EndedAt == 0 && in < 2 && total > 0 && c.CheckAt == 0 {
+		t.Fatal("nobody will ever end this call")
+	}
+	if in >= 2 && (c.CheckAt != 0 || c.Dropped != 0 || c.BeganAt == 0) {
+		t.Fatalf("two are talking, and the call says otherwise: %+v", *c)
+	}
+}

@@ -1,0 +1,146 @@
+// The client against a server that says what the test wants: what must hold whatever the network does.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { BeckonError, getSignalingInfo, newID, type Client, type Events } from '../src/index.js';
+import { Fake, signaling } from './fake.js';
+
+let fake: Fake;
+let client: Client;
+let told: string[];
+
+const names: (keyof Events)[] = ['onReceiveNewInvitation', 'onInviteeAccepted', 'onInviteeRejected', 'onInvitationCancelled', 'onInvitationTimeout', 'onInvitationModified', 'onInviteeRinging',
+  'onInvitationHandledByOtherDevice', 'onReceiveMessage', 'onCallRecord', 'onReload', 'onKickedOffline', 'onMemberEnter', 'onRoomRoleChanged', 'onPeerRead'];
+
+beforeEach(async () => {
+  fake = await Fake.start();
+  client = fake.client();
+  told = [];
+  for (const name of names) client.on(name, (e) => told.push(`${name} ${(e as { inviteID?: string }).inviteID ?? ''}`.trim()));
+});
+
+afterEach(async () => {
+  client.close();
+  await fake.stop();
+});
+
+/** What was told until now: an event that comes after everything else has been told. */
+async function settled(): Promise<string[]> {
+  const id = newID();
+  const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
+  fake.tell({ type: 'message', messageID: id, messageType: 'text', from: 'alice', to: 'bob', text: 'barrier', time: 0 });
+  await done;
+  return told.filter((t) => t !== 'onReceiveMessage');
+}
+
+test('an answer of this device comes before the events about it, even when the wire brings them together', async () => {
+  await client.connect();
+  fake.tell(signaling({ inviteeList: ['bob'] }), 1);
+  assert.deepEqual(await settled(), ['onReceiveNewInvitation i']);
+  fake.answer = (c) => { // the event of another invitee's answer overtakes ours, and so does the end
+    fake.tell(signaling({ actionType: 3, version: 3, over: true, answers: [{ invitee: 'carol', actionType: 3, time: 0 }] }), 3);
+    c.reply({ inviteID: 'i', version: 2, serverTime: 0 });
+  };
+  let answered = false;
+  client.on('onInviteeAccepted', () => assert.ok(answered, 'the event came before the answer'));
+  await client.accept({ inviteID: 'i' });
+  answered = true;
+  assert.deepEqual(await settled(), ['onReceiveNewInvitation i', 'onInviteeAccepted i']);
+});
+
+test('a call that meets a lost connection is sent again with the same request id', async () => {
+  await client.connect();
+  fake.answer = (c) => {
+    if (fake.calls.length === 1) fake.cut();
+    else c.reply({ messageID: 'm', conversationID: 'c2c_alice', time: 0 });
+  };
+  await client.sendMessage({ userID: 'alice', text: 'hello' });
+  assert.equal(fake.calls.length, 2);
+  assert.ok(fake.calls[0]!.data['requestID']);
+  assert.deepEqual(fake.calls[0]!.data, fake.calls[1]!.data);
+  assert.equal(fake.connects, 2);
+});
+
+test('a call gives up when its time is over, and says that it may have taken effect', async () => {
+  client.close();
+  client = fake.client({ callTimeout: 300 });
+  await client.connect();
+  fake.answer = () => {};
+  await assert.rejects(client.getUsersInfo({ userIDList: ['alice'] }), (err: BeckonError) => err.code === 9520 && /may have taken effect/.test(err.message));
+});
+
+test('a refusal is an error with the number, the field, and who was first', async () => {
+  await client.connect();
+  fake.answer = (c) => c.reply({ code: 8010, message: 'already accepted on another device', won: { action: 'accept', userID: 'bob', device: 'tablet', time: 5 } });
+  await assert.rejects(client.accept({ inviteID: 'i' }), (err: BeckonError) => err instanceof BeckonError && err.code === 8010 && err.won?.device === 'tablet');
+});
+
+test('an event on two timelines is told once, and others’ endings are not one’s own', async () => {
+  await client.connect();
+  fake.tell(signaling({ inviteeList: ['bob', 'carol'] }), 1);
+  const cancel = signaling({ actionType: 2, version: 2, inviteeList: ['carol'], from: 'alice' });
+  fake.tell(cancel, 1, 'invitation:i');
+  fake.tell(cancel, 2);
+  const timeout = signaling({ actionType: 5, version: 3, inviteeList: ['bob'], over: true });
+  fake.tell(timeout, 2, 'invitation:i');
+  fake.tell(timeout, 3);
+  assert.deepEqual(await settled(), ['onReceiveNewInvitation i', 'onInvitationTimeout i']);
+});
+
+test('another device of this user answers: it stops ringing here', async () => {
+  await client.connect();
+  fake.tell(signaling({ inviteeList: ['bob'] }), 1);
+  fake.tell(signaling({ actionType: 3, version: 2, over: true, answers: [{ invitee: 'bob', actionType: 3, time: 0 }] }), 2);
+  assert.deepEqual(await settled(), ['onReceiveNewInvitation i', 'onInvitationHandledByOtherDevice i', 'onInviteeAccepted i']);
+});
+
+test('what was over before this device heard of it does not ring; the snapshot rings', async () => {
+  fake.welcome = {
+    positions: { 'user:bob': 7 },
+    invitations: [{ inviteID: 'open', inviter: 'alice', data: 'd', timeout: 30, createdAt: 0, deadline: 0, remaining: 0, version: 1, over: false, counts: { open: 1, accepted: 0, rejected: 0, cancelled: 0, timedOut: 0 }, invitees: [{ userID: 'bob', state: 'open' }], serverTime: 0 }],
+  };
+  await client.connect();
+  fake.tell(signaling({ inviteID: 'old', inviteeList: ['bob'] }), 3);
+  fake.tell(signaling({ inviteID: 'open', inviteeList: ['bob'] }), 5);
+  fake.tell(signaling({ inviteID: 'new', inviteeList: ['bob'] }), 8);
+  assert.deepEqual(await settled(), ['onReceiveNewInvitation open', 'onReceiveNewInvitation new']);
+});
+
+test('a call record, a role in a room, a group, a receipt have their callbacks', async () => {
+  await client.connect();
+  fake.tell({ type: 'message', messageID: 'call-1', messageType: 'call', from: 'alice', to: 'bob', time: 1, call: { callID: '1', roomID: 'r', began: 1, ended: 2, duration: 1, reason: 'hangup', count: 2 } }, 1);
+  fake.tell({ type: 'roomRole', roomID: 'r', userID: 'bob', role: 'anchor', time: 1 }, 2);
+  fake.tell({ type: 'group', tip: 'memberEnter', groupID: 'g', members: ['x'], time: 1 }, 3);
+  fake.tell({ type: 'readReceipt', conversationID: 'c2c_alice', peerReadSeq: 4, time: 1 }, 4);
+  fake.tell({ type: 'of tomorrow', time: 1 }, 5);
+  assert.deepEqual(await settled(), ['onCallRecord', 'onRoomRoleChanged', 'onMemberEnter', 'onPeerRead']);
+});
+
+test('being replaced is told, and it does not come again by itself', async () => {
+  await client.connect();
+  const kicked = client.once('onKickedOffline');
+  fake.end(4502, 'another device took this one’s place');
+  assert.match((await kicked).reason, /another device/);
+  await assert.rejects(client.accept({ inviteID: 'i' }), { code: 9508 });
+  assert.equal(fake.connects, 1);
+});
+
+test('a handler that throws stops nobody else, and what it threw is reported', async (t) => {
+  const thrown: unknown[] = [];
+  t.mock.method(globalThis, 'queueMicrotask', (f: () => void) => { try { f(); } catch (err) { thrown.push(err); } });
+  await client.connect();
+  client.on('onSignaling', () => { throw new Error('of the program'); });
+  fake.tell(signaling({ inviteeList: ['bob'] }), 1);
+  assert.deepEqual(await settled(), ['onReceiveNewInvitation i']);
+  assert.match(String(thrown[0]), /of the program/);
+});
+
+test('ids sort by time, and signaling is read from any message', () => {
+  const ids = Array.from({ length: 50 }, newID);
+  assert.match(ids[0]!, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.equal(new Set(ids).size, 50);
+  const at = parseInt(ids[0]!.replaceAll('-', '').slice(0, 12), 16);
+  assert.ok(Math.abs(at - Date.now()) < 5000);
+  assert.equal(getSignalingInfo(JSON.stringify(signaling({})))?.inviteID, 'i');
+  assert.equal(getSignalingInfo({ businessID: 2, inviteID: 'i', actionType: 1 }), undefined);
+  assert.equal(getSignalingInfo('no JSON'), undefined);
+});

@@ -1,0 +1,70 @@
+// A real server for a test, on a free port of 127.0.0.1 with data of its own.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WebSocket } from 'ws';
+import { Client } from '../src/index.js';
+
+const beckon = fileURLToPath(new URL('../../../bin/beckon', import.meta.url));
+
+export class House {
+  url = '';
+  #dir = mkdtempSync(join(tmpdir(), 'beckon-sdk-'));
+  #port = 0;
+  #child: ChildProcess | undefined;
+  #key = '';
+
+  static async start(): Promise<House> {
+    const h = new House();
+    const s = createServer().listen(0, '127.0.0.1');
+    await once(s, 'listening');
+    h.#port = (s.address() as AddressInfo).port;
+    s.close();
+    h.url = `http://127.0.0.1:${h.#port}`;
+    await h.run();
+    return h;
+  }
+
+  async run(): Promise<void> {
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
+    const child = spawn(beckon, ['dev', '--media', 'off', '--listen', `127.0.0.1:${this.#port}`, '--data', this.#dir], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = child;
+    let said = '';
+    for await (const b of child.stdout!) {
+      said += String(b);
+      const key = /API key\s+(\S+)/.exec(said);
+      if (key) {
+        this.#key = key[1]!;
+        child.stdout!.resume();
+        return;
+      }
+    }
+    throw new Error(`the server did not start: ${said}`);
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child!;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    await gone;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill('SIGTERM');
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  async token(userID: string, ttl = 3600): Promise<string> {
+    const res = await fetch(`${this.url}/v1/createToken`, { method: 'POST', headers: { Authorization: `Bearer ${this.#key}` }, body: JSON.stringify({ userID, ttl }) });
+    return (await res.json() as { token: string }).token;
+  }
+
+  /** A device of somebody, not yet connected. */
+  device(userID: string, deviceID = userID, ttl = 3600): Client {
+    return new Client({ server: this.url, token: () => this.token(userID, ttl), deviceID, websocket: WebSocket });
+  }
+}

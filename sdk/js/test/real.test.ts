@@ -1,0 +1,114 @@
+// The client against the real server: a whole call, what comes after a lost connection, a new token, chat.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { WebSocket } from 'ws';
+import { Client, type BeckonError } from '../src/index.js';
+import { House } from './house.js';
+
+let house: House;
+const clients: Client[] = [];
+
+before(async () => { house = await House.start(); });
+after(async () => {
+  for (const c of clients) c.close();
+  await house.stop();
+});
+
+async function come(userID: string, deviceID = userID, ttl = 3600): Promise<Client> {
+  const c = house.device(userID, deviceID, ttl);
+  clients.push(c);
+  await c.connect();
+  return c;
+}
+
+test('invite, ring, accept on one of two devices; the other stops, the loser hears who won', async () => {
+  const [alice, phone, tablet] = await Promise.all([come('alice'), come('bob', 'phone'), come('bob', 'tablet')]);
+  const rings = Promise.all([phone.once('onReceiveNewInvitation'), tablet.once('onReceiveNewInvitation')]);
+  const ringing = alice.once('onInviteeRinging');
+  const { inviteID, reach } = await alice.invite({ invitee: 'bob', timeout: 30, data: 'hello' });
+  assert.deepEqual(reach?.map((r) => [r.userID, r.devices, r.status]), [['bob', 2, 'connected']]);
+  const [ring] = await rings;
+  assert.equal(ring.data, 'hello');
+  await phone.ring({ inviteID });
+  assert.equal((await ringing).invitee, 'bob');
+  const accepted = alice.once('onInviteeAccepted');
+  const elsewhere = tablet.once('onInvitationHandledByOtherDevice');
+  await phone.accept({ inviteID, data: 'here I am' });
+  assert.equal((await accepted).data, 'here I am');
+  assert.equal((await elsewhere).action, 'accept');
+  await assert.rejects(tablet.reject({ inviteID }), (err: BeckonError) => err.code === 8010 && err.won?.action === 'accept' && err.won.device === 'phone');
+});
+
+test('what happened while the server was killed and away is told once, in order', async () => {
+  const [dan, erin] = await Promise.all([come('dan'), come('erin')]);
+  const heard: string[] = [];
+  erin.on('onReceiveMessage', (e) => heard.push(e.message.text ?? ''));
+  await dan.sendMessage({ userID: 'erin', text: 'one' });
+  await house.kill();
+  const sending = [dan.sendMessage({ userID: 'erin', text: 'two' }), dan.sendMessage({ userID: 'erin', text: 'three' })]; // they wait for the server
+  await house.run();
+  await Promise.all(sending);
+  const last = erin.once('onReceiveMessage', (e) => e.message.text === 'four');
+  await dan.sendMessage({ userID: 'erin', text: 'four' });
+  await last;
+  assert.deepEqual(heard.sort(), ['four', 'one', 'three', 'two']);
+});
+
+test('a token that expires is renewed without a new connection', async () => {
+  const frank = house.device('frank', 'frank', 3);
+  clients.push(frank);
+  let connects = 0;
+  frank.on('onConnected', () => connects++);
+  await frank.connect();
+  await new Promise((resolve) => setTimeout(resolve, 4500)); // longer than the token lives
+  await frank.getConversationList();
+  assert.equal(connects, 1);
+});
+
+test('a token that is refused rejects connect, with the number', async () => {
+  const nobody = new Client({ server: house.url, token: 'no token at all', websocket: WebSocket });
+  await assert.rejects(nobody.connect(), (err: BeckonError) => err.code === 70009);
+});
+
+test('chat: history, unread, read, revoke, a group, a file', async () => {
+  const [gina, hugo] = await Promise.all([come('gina'), come('hugo')]);
+  const { messageID } = await gina.sendMessage({ userID: 'hugo', text: 'first' });
+  await gina.sendMessage({ userID: 'hugo', text: 'second' });
+  assert.equal((await hugo.getConversation({ conversationID: 'c2c_gina' })).conversation.unread, 2);
+  const read = gina.once('onPeerRead');
+  await hugo.markConversationRead({ conversationID: 'c2c_gina' });
+  await read;
+  const revoked = hugo.once('onMessageRevoked');
+  await gina.revokeMessage({ conversationID: 'c2c_hugo', messageID });
+  assert.equal((await revoked).messageID, messageID);
+  const { messages } = await hugo.getHistoryMessageList({ conversationID: 'c2c_gina' });
+  assert.equal(messages.length, 2);
+  const joined = hugo.once('onGroup', (e) => e.tip === 'groupJoined');
+  const { group } = await gina.createGroup({ type: 'Work', name: 'Team', memberList: ['hugo'] });
+  await joined;
+  const { fileID } = await gina.uploadFile(new TextEncoder().encode('some notes'), 'file', 'notes.txt');
+  const got = hugo.once('onReceiveMessage', (e) => e.message.groupID === group.groupID);
+  await gina.sendMessage({ groupID: group.groupID, file: { fileID } });
+  const { url } = await hugo.getFile({ fileID: (await got).message.file!.fileID });
+  assert.equal(await (await fetch(new URL(url, house.url))).text(), 'some notes');
+});
+
+test('without a media server, a room says so', async () => {
+  const [ivy, jack] = await Promise.all([come('ivy'), come('jack')]);
+  const { inviteID } = await ivy.invite({ invitee: 'jack', roomID: 'r' });
+  await jack.accept({ inviteID });
+  await assert.rejects(jack.enterRoom({ roomID: 'r' }), { code: 7013 });
+});
+
+test('an invitation that came by push rings when it is still open', async () => {
+  const [kim, lea] = await Promise.all([come('kim'), come('lea', 'lea')]);
+  const rings = lea.once('onReceiveNewInvitation');
+  const { inviteID } = await kim.invite({ invitee: 'lea', timeout: 30 });
+  await rings;
+  const late = await come('lea', 'just-started');
+  late.close();
+  const fresh = await come('lea', 'by-push');
+  assert.equal((await fresh.addInvitedSignaling({ inviteID })).inviter, 'kim');
+  await kim.cancel({ inviteID });
+  await assert.rejects(fresh.addInvitedSignaling({ inviteID }), (err: BeckonError) => err.code === 8010 && err.invitation?.over === true);
+});
