@@ -10,7 +10,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build sdk web test test-go test-js e2e scenes check check-go check-js fuzz chaos bench bench-drivers bench-rooms clean need-go need-node need-chromium
+.PHONY: help dev build sdk web test test-go test-js e2e scenes check check-go check-js fuzz chaos bench bench-call bench-drivers bench-rooms clean need-go need-node need-chromium
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ chaos: | need-go ## Kill the server 20 times under load and check every history;
 
 bench: $(BIN) ## Measure this machine: flows per second, latency, memory, deadlines (docs/performance.md)
 	@test/bench.sh $(BIN)
+
+bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first picture, ten calls in Chromium
+	@cd test/e2e && node first-frame.js
 
 bench-rooms: | need-go ## Benchmarks of single rooms, with allocation counts
 	@$(GO) test -run '^$$' -bench . -benchmem ./invite ./internal/store

@@ -68,11 +68,11 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
   const mine = m.inviter === me;
   const who = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
   if (d.scene === 'hands') {
-    if (m.actionType === 1) return { text: `${name(m.inviter)} asks who wants to say something` };
+    if (m.actionType === 1) return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} who wants to say something` };
     if (m.actionType === 3) return { text: `${who} raised a hand` };
     return { text: '' };
   }
-  if (d.scene === 'speak') return { text: m.actionType === 1 ? `${name(m.inviter)} asks ${(m.inviteeList ?? []).map(name).join(', ')} to speak` : m.actionType === 3 ? `${who} speaks` : '' };
+  if (d.scene === 'speak') return { text: m.actionType === 1 ? `${mine ? 'You ask' : `${name(m.inviter)} asks`} ${(m.inviteeList ?? []).map(name).join(', ').replace('You', 'you')} to speak` : m.actionType === 3 ? `${who} ${who === 'You' ? 'speak' : 'speaks'}` : '' };
   if (!d.call || d.join) return { text: '' };
   const what = d.media === 'audio' ? 'voice call' : 'video call';
   const busy = m.answers?.some((a) => a.reason === 'busy');
@@ -119,7 +119,7 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
 export function preview(s: Session, last: unknown): string {
   if (!last) return '';
   const event = last as { type: string; from?: string };
-  if (event.type === 'message') return `${event.from === s.me ? 'You: ' : ''}${describe(last as Schemas['Message'])}`;
+  if (event.type === 'message') return `${event.from === s.me && !(last as Schemas['Message']).call ? 'You: ' : ''}${describe(last as Schemas['Message'])}`;
   if (event.type === 'signaling') return 'Call';
   const g = last as Schemas['GroupEvent'];
   return tips[g.tip]?.(g, (u) => (u === s.me ? 'You' : s.name(u))) ?? '';
