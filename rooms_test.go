@@ -171,7 +171,10 @@ func (s *studio) post(e *livekit.WebhookEvent, secret string) int {
 	return res.StatusCode
 }
 
-func (s *studio) comes(room, who, sid string) { s.t.Helper(); s.tell("participant_joined", room, who, sid, 0) }
+func (s *studio) comes(room, who, sid string) {
+	s.t.Helper()
+	s.tell("participant_joined", room, who, sid, 0)
+}
 func (s *studio) goes(room, who, sid string) {
 	s.t.Helper()
 	s.tell("participant_left", room, who, sid, livekit.DisconnectReason_CLIENT_INITIATED)
