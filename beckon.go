@@ -25,6 +25,7 @@ import (
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/web"
 )
 
@@ -110,7 +111,10 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.store.Announce(s.delivery.Announce)
+	s.store.Announce(func(records []world.Record) {
+		s.delivery.Announce(records)
+		s.media.Announce(records)
+	})
 	s.delivery.Serve(s.gateway)
 	s.gateway.Serve(s.api)
 	return nil

@@ -55,14 +55,19 @@ func (f *fakeLive) heard(s string) bool {
 	return slices.Contains(f.said, s)
 }
 
-func (f *fakeLive) ListRooms(_ context.Context, r *livekit.ListRoomsRequest) (*livekit.ListRoomsResponse, error) {
+// put says who is in a room.
+func (f *fakeLive) put(room string, people ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rooms[room] = people
+}
+
+func (f *fakeLive) ListRooms(context.Context, *livekit.ListRoomsRequest) (*livekit.ListRoomsResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	res := &livekit.ListRoomsResponse{}
-	for _, name := range r.Names {
-		if _, ok := f.rooms[name]; ok {
-			res.Rooms = append(res.Rooms, &livekit.Room{Name: name})
-		}
+	for name, people := range f.rooms {
+		res.Rooms = append(res.Rooms, &livekit.Room{Name: name, NumParticipants: uint32(len(people))})
 	}
 	return res, nil
 }
@@ -72,7 +77,7 @@ func (f *fakeLive) ListParticipants(_ context.Context, r *livekit.ListParticipan
 	defer f.mu.Unlock()
 	res := &livekit.ListParticipantsResponse{}
 	for _, u := range f.rooms[r.Room] {
-		res.Participants = append(res.Participants, &livekit.ParticipantInfo{Identity: u, Sid: "sid of " + u, State: livekit.ParticipantInfo_ACTIVE})
+		res.Participants = append(res.Participants, &livekit.ParticipantInfo{Identity: u, Sid: "sid of " + u, State: livekit.ParticipantInfo_ACTIVE, Permission: &livekit.ParticipantPermission{CanPublish: true}})
 	}
 	return res, nil
 }
@@ -140,7 +145,7 @@ func (s *studio) tell(event, room, who, sid string, reason livekit.DisconnectRea
 	s.t.Helper()
 	e := &livekit.WebhookEvent{Event: event, Room: &livekit.Room{Name: room}, CreatedAt: (time.Now().UnixMilli() + s.skew.Load()) / 1000}
 	if who != "" {
-		e.Participant = &livekit.ParticipantInfo{Identity: who, Sid: sid, DisconnectReason: reason}
+		e.Participant = &livekit.ParticipantInfo{Identity: who, Sid: sid, DisconnectReason: reason, Permission: &livekit.ParticipantPermission{CanPublish: true}}
 	}
 	if status := s.post(e, liveSecret); status != http.StatusOK {
 		s.t.Fatalf("%s of %s was answered with %d", event, who, status)
@@ -381,10 +386,11 @@ func TestACallThatIsLost(t *testing.T) {
 	s.comes("r", "ann", "sid of ann")
 	s.accept("bob", inv.InviteID)
 	s.comes("r", "bob", "sid of bob")
-	s.live.rooms["r"] = []string{"ann", "bob"}
+	s.live.put("r", "ann", "bob")
 	s.passes(20 * time.Second)
 	s.goes("r", "bob", "sid of bob") // the link broke, and nobody comes back
 	s.passes(time.Duration(im.AloneFor)*time.Millisecond + time.Second)
+	s.live.put("r")
 	s.tapes["ann"].Wait("call in c2c_bob of ann,bob for 20")
 	if r := s.calls()[0]; r.Reason != im.LeftWent || r.Duration > 21_500 {
 		t.Errorf("the record is %+v", r)

@@ -46,14 +46,15 @@ type Participant struct {
 	Reason   string
 }
 
-// Join notes that p came in. It reports whether that is news.
-func (c *Call) Join(p *Participant, sid string, at int64) bool {
+// Join notes that p came in. at is when, by whoever saw it; now is the clock that ends calls. It reports whether that is news.
+func (c *Call) Join(p *Participant, sid string, at, now int64) bool {
 	if p.JoinedAt != 0 && p.SID == sid || c.EndedAt != 0 {
 		return false
 	}
 	if p.SID = sid; p.JoinedAt != 0 { // from elsewhere; the time goes on
 		return true
 	}
+	at = max(at, c.OpenedAt, p.LeftAt)
 	if p.FirstAt == 0 {
 		p.FirstAt = at
 		c.Total++
@@ -62,7 +63,7 @@ func (c *Call) Join(p *Participant, sid string, at int64) bool {
 	c.Present++
 	c.SeenAt = max(c.SeenAt, at)
 	if c.Present < 2 {
-		c.CheckAt = at + AloneFor
+		c.CheckAt = now + AloneFor
 		return true
 	}
 	if c.BeganAt == 0 {
@@ -72,11 +73,12 @@ func (c *Call) Join(p *Participant, sid string, at int64) bool {
 	return true
 }
 
-// Leave notes that p went. A coming in that was replaced meanwhile does not count. It reports whether that is news.
-func (c *Call) Leave(p *Participant, sid, reason string, at int64) bool {
+// Leave notes that p went, at as in Join. A coming in that was replaced meanwhile does not count. It reports whether that is news.
+func (c *Call) Leave(p *Participant, sid, reason string, at, now int64) bool {
 	if p.JoinedAt == 0 || sid != "" && p.SID != sid || c.EndedAt != 0 {
 		return false
 	}
+	at = max(at, p.JoinedAt, c.BeganAt)
 	p.leave(reason, at)
 	c.Present--
 	c.SeenAt = max(c.SeenAt, at)
@@ -86,7 +88,7 @@ func (c *Call) Leave(p *Participant, sid, reason string, at int64) bool {
 	if c.Dropped == 0 {
 		c.Dropped = at
 	}
-	c.CheckAt, c.Reason, c.EndedBy = at+AloneFor, reason, p.UserID
+	c.CheckAt, c.Reason, c.EndedBy = now+AloneFor, reason, p.UserID
 	return true
 }
 
@@ -97,8 +99,9 @@ func (p *Participant) leave(reason string, at int64) {
 
 // End closes the record. The call ended when fewer than two were left, or now. Those who are still in leave now; give all of them.
 func (c *Call) End(present []*Participant, reason, by string, at int64) {
+	at = max(at, c.OpenedAt, c.BeganAt, c.Dropped)
 	for _, p := range present {
-		p.leave(reason, at)
+		p.leave(reason, max(at, p.JoinedAt))
 	}
 	c.EndedAt = at
 	if c.BeganAt != 0 && c.Dropped != 0 {

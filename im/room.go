@@ -26,6 +26,7 @@ type Room struct {
 	ID        string
 	Owner     string
 	InviteID  string // the invitation that made it
+	Latest    string // the latest invitation into it by somebody who may bring people
 	CreatedAt int64  // milliseconds
 }
 
@@ -71,6 +72,8 @@ func (a *Admission) Role() RoomRole {
 	switch {
 	case standing && (a.Group.Dismissed || !a.Member.Present()):
 		return RoomNobody
+	case standing && a.Seat != nil && a.Seat.Role == RoomNobody && !a.Host():
+		return RoomNobody // also for who left the group and came back
 	case a.Host():
 		return RoomAnchor
 	case a.Seat != nil && (!standing || a.Seat.At >= a.Member.JoinedAt): // a seat ends with the membership

@@ -102,6 +102,9 @@ type CallPerson struct {
 	Reason   string `json:"reason,omitempty"` // hangup, left, removed, replaced, dismissed, mediaLost
 }
 
+// CallMessagePrefix begins the messageID of a call record.
+const CallMessagePrefix = "call-"
+
 // CallElem is a call record as a message in its conversation.
 type CallElem struct {
 	CallID   string   `json:"callID" doc:"See getCall."`

@@ -19,6 +19,7 @@ func (f *serverFlags) media(cfg *beckon.Config, listen net.Addr) (*sfu.SFU, erro
 		}
 		return nil, nil
 	case f.Media != "embedded":
+		cfg.LiveKitKey = ""
 		return nil, nil
 	}
 	host, port, err := net.SplitHostPort(listen.String())

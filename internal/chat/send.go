@@ -67,8 +67,11 @@ func prepare(by verb.Caller, req *protocol.SendMessageRequest) (*sending, error)
 	}
 	switch {
 	case req.MessageID != "":
-		if err = im.CheckMessageID(req.MessageID); strings.HasPrefix(req.MessageID, mintedPrefix) {
-			err = im.Bad("messageID", "begins with r-, which is for ids made from a requestID")
+		err = im.CheckMessageID(req.MessageID)
+		for _, p := range []string{mintedPrefix, protocol.CallMessagePrefix} {
+			if strings.HasPrefix(req.MessageID, p) {
+				err = im.Bad("messageID", "begins with "+p+", which is for ids that the server makes")
+			}
 		}
 	case req.RequestID != "":
 		sum := sha256.Sum256([]byte(by.UserID + "\n" + req.RequestID))

@@ -107,7 +107,8 @@ func (o *opening) need() world.Need {
 	t := &o.terms
 	n := world.Need{Invitations: []string{t.ID}, Marks: []world.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
 	if t.RoomID != "" {
-		DoorNeed(&n, t.RoomID)
+		DoorNeed(&n, t.RoomID, t.Inviter)
+		n.CallIn = []string{t.RoomID}
 	}
 	if t.GroupID != "" {
 		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID)), append(n.Groups, t.GroupID)

@@ -54,12 +54,22 @@ func SeatPerson(w *world.World, by verb.Caller, roomID, user string, role im.Roo
 	return nil
 }
 
-// makeRoom lets the first who invites into a room own it.
+// makeRoom lets the first who invites into a room own it, and notes who is waited for there.
 func makeRoom(w *world.World, v *invite.Invitation) {
-	if v.RoomID == "" || im.RoomOfGroup(v.RoomID) != "" || w.Room(v.RoomID) != nil {
+	if v.RoomID == "" || im.RoomOfGroup(v.RoomID) != "" {
 		return
 	}
-	w.PutRoom(im.Room{ID: v.RoomID, Owner: v.Inviter, InviteID: v.ID, CreatedAt: w.Now})
+	if r := w.Room(v.RoomID); r != nil {
+		if at := AtDoor(w, im.RoomInvited, v.RoomID, v.Inviter); at.MayBring() {
+			r.Latest = v.ID
+			w.PutRoom(*r)
+		}
+		return
+	}
+	if w.CallIn(v.RoomID) != nil {
+		return // an open room in which people are already is nobody's to take
+	}
+	w.PutRoom(im.Room{ID: v.RoomID, Owner: v.Inviter, InviteID: v.ID, Latest: v.ID, CreatedAt: w.Now})
 	w.PutSeat(im.Seat{RoomID: v.RoomID, UserID: v.Inviter, Role: im.RoomAnchor, At: w.Now})
 }
 
@@ -69,7 +79,7 @@ func seat(w *world.World, v *invite.Invitation, by verb.Caller, invitee string) 
 	if v.RoomID == "" {
 		return nil
 	}
-	if key := (world.SeatKey{RoomID: v.RoomID, UserID: v.Inviter}); !w.HasSeat(key) {
+	if !w.HasSeat(world.SeatKey{RoomID: v.RoomID, UserID: v.Inviter}) || !w.HasSeat(world.SeatKey{RoomID: v.RoomID, UserID: invitee}) {
 		var need world.Need
 		DoorNeed(&need, v.RoomID, v.Inviter, invitee)
 		return &world.More{Need: need}
@@ -83,6 +93,9 @@ func seat(w *world.World, v *invite.Invitation, by verb.Caller, invitee string) 
 		who = v.Inviter
 	default:
 		return nil
+	}
+	if s := w.Seat(v.RoomID, who); s != nil && s.At > v.CreatedAt {
+		return nil // a host has spoken since this invitation was made
 	}
 	if im.RoomOfGroup(v.RoomID) != "" {
 		return SeatPerson(w, by, v.RoomID, who, im.RoomAnchor)

@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,9 +51,15 @@ func newCall(w *world.World, roomID string, at int64) (*im.Call, error) {
 	return c, nil
 }
 
-// joined notes that somebody came into a room.
-func (m *Media) joined(roomID, user, sid string, at int64, done func(error)) {
+// joined notes that somebody came into a room. Who may not be there any more, or only listen, since their token was made, is
+// sent out or silenced.
+func (m *Media) joined(roomID, user, sid string, speaks bool, at int64, done func(error)) {
+	role := im.RoomNobody
 	verb.Do(m.store, callNeed(roomID, user), func(w *world.World) (none struct{}, err error) {
+		door := engine.AtDoor(w, m.opt.Policy, roomID, user)
+		if role = door.Role(); role == im.RoomNobody {
+			return none, nil
+		}
 		c := w.CallIn(roomID)
 		if c == nil {
 			if c, err = newCall(w, roomID, at); err != nil {
@@ -60,12 +67,17 @@ func (m *Media) joined(roomID, user, sid string, at int64, done func(error)) {
 			}
 		}
 		p := w.Participant(c.ID, user)
-		if c.Join(p, sid, at) {
+		if c.Join(p, sid, at, w.Now) {
 			w.PutCall(*c)
 			w.PutParticipant(*p)
 		}
 		return none, nil
-	}, func(_ struct{}, err error) { done(err) })
+	}, func(_ struct{}, err error) {
+		if err == nil && (role == im.RoomNobody || speaks && role == im.RoomAudience) {
+			m.enforce(roomID, user)
+		}
+		done(err)
+	})
 }
 
 // left notes that somebody went out of a room.
@@ -75,7 +87,7 @@ func (m *Media) left(roomID, user, sid, reason string, at int64, done func(error
 		if c == nil {
 			return none, nil
 		}
-		if p := w.Participant(c.ID, user); c.Leave(p, sid, reason, at) {
+		if p := w.Participant(c.ID, user); c.Leave(p, sid, reason, at, w.Now) {
 			w.PutCall(*c)
 			w.PutParticipant(*p)
 		}
@@ -108,64 +120,96 @@ func end(w *world.World, c *im.Call, reason, by string, at int64) error {
 	return nil
 }
 
-// tell writes the record into the conversations of those whose call it was.
+// tell writes the record into the conversations of those whose call it was: the group's; that of two; with several people without
+// a group, each one's with the inviter.
 func tell(w *world.World, c *im.Call, people []*im.Participant) error {
 	elem := &protocol.CallElem{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, Began: c.BeganAt, Ended: c.EndedAt, Duration: c.MS,
 		Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
-	for _, p := range people {
-		if len(elem.People) < maxShown {
-			elem.People = append(elem.People, p.UserID)
-		}
+	for _, p := range people[:min(len(people), maxShown)] {
+		elem.People = append(elem.People, p.UserID)
 	}
-	msg := protocol.Message{Type: protocol.TypeMessage, MessageID: "call-" + c.ID, MessageType: protocol.CallType, From: c.Owner, GroupID: c.GroupID, Time: w.Now,
+	msg := protocol.Message{Type: protocol.TypeMessage, MessageID: protocol.CallMessagePrefix + c.ID, MessageType: protocol.CallType, From: c.Owner, GroupID: c.GroupID, Time: w.Now,
 		Body: protocol.Body{Call: elem}, MessageOptions: protocol.MessageOptions{ExcludeUnread: true}}
 	if c.GroupID != "" {
 		return tellGroup(w, c.GroupID, msg)
 	}
-	var peers []string
-	if c.Peer != "" {
-		peers = []string{c.Peer}
-	} else if c.InviteID != "" { // several people without a group: each in their own conversation with the inviter
-		for _, p := range people {
-			if p.UserID != c.Owner {
-				peers = append(peers, p.UserID)
-			}
+	if c.InviteID == "" {
+		return nil // an open room that nobody was invited to
+	}
+	return tellPeople(w, c, people, msg)
+}
+
+func tellPeople(w *world.World, c *im.Call, people []*im.Participant, msg protocol.Message) error {
+	var topics []string
+	var sides []world.ContactKey
+	for _, p := range people {
+		if topics = append(topics, im.UserTopic(p.UserID)); p.UserID != c.Owner {
+			sides = append(sides, world.ContactKey{UserID: c.Owner, Peer: p.UserID}, world.ContactKey{UserID: p.UserID, Peer: c.Owner})
 		}
 	}
-	if len(peers) == 0 {
-		return nil
-	}
-	topics := []string{im.UserTopic(c.Owner)}
-	for _, u := range peers {
-		topics = append(topics, im.UserTopic(u))
-	}
+	topics = append(topics, im.UserTopic(c.Owner))
 	if missing := w.Missing(topics); len(missing) > 0 {
-		return &world.More{Need: world.Need{Topics: missing}}
+		return &world.More{Need: world.Need{Topics: missing, Contacts: sides}}
 	}
-	for i, u := range peers {
+	for i, p := range people {
+		if p.UserID == c.Owner {
+			continue
+		}
 		one := msg
-		one.To = u
-		if len(peers) > 1 {
-			one.MessageID += "-" + u
+		if one.To = p.UserID; len(people) > 2 {
+			one.MessageID += "-" + strconv.Itoa(i)
 		}
 		d := world.Draft{Body: &verb.Event{Value: one}, Message: one.MessageID, Sender: c.Owner}
 		mine, theirs := d, d
-		mine.Peer, theirs.Peer = u, c.Owner
-		w.AppendPair(topics[0], mine, topics[i+1], theirs)
+		mine.Peer, theirs.Peer = p.UserID, c.Owner
+		for _, k := range []world.ContactKey{{UserID: c.Owner, Peer: p.UserID}, {UserID: p.UserID, Peer: c.Owner}} {
+			if !w.HasContact(k.UserID, k.Peer) {
+				w.PutContact(*w.Contact(k.UserID, k.Peer))
+			}
+		}
+		w.AppendPair(im.UserTopic(c.Owner), mine, im.UserTopic(p.UserID), theirs)
 	}
 	return nil
 }
 
 func tellGroup(w *world.World, group string, msg protocol.Message) error {
 	t := im.GroupTopic(group)
-	if len(w.Missing([]string{t})) > 0 || w.Group(group) == nil {
+	if len(w.Missing([]string{t})) > 0 || !w.HasGroup(group) {
 		return &world.More{Need: world.Need{Topics: []string{t}, Groups: []string{group}}}
 	}
-	if g := w.Group(group); g.Dismissed {
+	if g := w.Group(group); g == nil || g.Dismissed {
 		return nil
 	}
 	w.Append(t, world.Draft{Body: &verb.Event{Value: msg}, Message: msg.MessageID, Sender: msg.From, Peer: world.GroupPeer})
 	return nil
+}
+
+// awaited says whether somebody may still answer an invitation into a room.
+func awaited(w *world.World, roomID string) (bool, error) {
+	r := w.Room(roomID)
+	if r == nil {
+		return false, nil
+	}
+	ids := []string{r.InviteID, r.Latest}
+	for _, id := range ids {
+		if !w.HasInvitation(id) {
+			return false, &world.More{Need: world.Need{Invitations: ids}}
+		}
+		if v := w.Invitation(id); v != nil && !v.Over() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// ofTwo says whether a room is that of a call between two people, one of whom user is.
+func ofTwo(w *world.World, roomID, user string, c *im.Call) bool {
+	r := w.Room(roomID)
+	if r == nil || c != nil && c.Total > 2 || r.Latest != r.InviteID {
+		return false
+	}
+	v := w.Invitation(r.InviteID)
+	return v != nil && v.GroupID == "" && !v.Party && v.Peer != "" && (user == v.Inviter || user == v.Peer)
 }
 
 // ExitRoom says that the caller is leaving for good. Between two people that ends the call at once.
@@ -177,21 +221,23 @@ func (m *Media) ExitRoom(by verb.Caller, req protocol.RoomRequest, done func(pro
 	two := false
 	verb.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *world.World) (res protocol.RoomResponse, err error) {
 		res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
+		if _, err := awaited(w, req.RoomID); err != nil { // for the invitations alone
+			return res, err
+		}
 		c := w.CallIn(req.RoomID)
-		two = false
+		door := engine.AtDoor(w, m.opt.Policy, req.RoomID, by.UserID)
+		two = door.Role() == im.RoomAnchor && ofTwo(w, req.RoomID, by.UserID, c)
 		if c == nil {
 			return res, nil
 		}
 		p := w.Participant(c.ID, by.UserID)
-		if p.JoinedAt == 0 {
-			return res, nil
+		if c.Leave(p, "", im.LeftHangup, w.Now, w.Now) {
+			w.PutParticipant(*p)
+			w.PutCall(*c)
 		}
-		c.Leave(p, "", im.LeftHangup, w.Now)
-		w.PutParticipant(*p)
-		if two = c.Peer != "" && c.BeganAt != 0; two || c.Present == 0 {
+		if two || c.Present == 0 {
 			return res, end(w, c, im.LeftHangup, by.UserID, w.Now)
 		}
-		w.PutCall(*c)
 		return res, nil
 	}, func(res protocol.RoomResponse, err error) {
 		if err != nil {
@@ -231,29 +277,19 @@ func (m *Media) DismissRoom(by verb.Caller, req protocol.RoomRequest, done func(
 	})
 }
 
-// endDue looks at the calls in which fewer than two people have been for a while.
+// endDue looks at the calls in which fewer than two people have been for a while. One that cannot be ended keeps no other waiting.
 func (m *Media) endDue(ctx context.Context) {
-	now := m.store.Now()
-	for {
-		rooms, err := m.store.CallsDue(ctx, now, dueAtOnce)
-		if err != nil {
-			if ctx.Err() == nil {
-				m.log.Warn("calls that are due could not be read; it is tried again", "error", err)
-			}
-			return
+	rooms, err := m.store.CallsDue(ctx, m.store.Now(), dueAtOnce)
+	if err != nil && ctx.Err() == nil {
+		m.log.Warn("calls that are due could not be read; it is tried again", "error", err)
+	}
+	for _, room := range rooms {
+		closes, err := m.expire(ctx, room)
+		if err == nil && closes {
+			err = m.live.close(ctx, room) // when this fails, who is left is found by the next comparison
 		}
-		for _, room := range rooms {
-			ended, err := m.expire(ctx, room)
-			if err == nil && ended {
-				err = m.live.close(ctx, room)
-			}
-			if err != nil && ctx.Err() == nil {
-				m.log.Warn("a call that is due could not be ended; it is tried again", "room", room, "error", err)
-				return
-			}
-		}
-		if len(rooms) < dueAtOnce {
-			return
+		if err != nil && ctx.Err() == nil {
+			m.log.Warn("a call that is due could not be ended", "room", room, "error", err)
 		}
 	}
 }
@@ -261,32 +297,57 @@ func (m *Media) endDue(ctx context.Context) {
 // How often the calls that are due are looked for, and how many at once.
 const (
 	dueEvery  = time.Second
-	dueAtOnce = 100
+	dueAtOnce = 1000
 )
 
-// expire ends a call in which too few people have been for too long. While somebody may still answer its invitation it goes on.
-// It reports whether the room is to be closed.
-func (m *Media) expire(ctx context.Context, roomID string) (ended bool, err error) {
+// expire ends a call in which too few people have been for too long. While somebody may still answer an invitation it goes on. In a
+// standing room one person may wait for others: what follows is another call. It reports whether the room is to be closed.
+func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err error) {
+	need := callNeed(roomID)
+	need.AllIn = []string{roomID}
 	return wait(ctx, func(done func(bool, error)) {
-		verb.Do(m.store, callNeed(roomID), func(w *world.World) (bool, error) {
+		verb.Do(m.store, need, func(w *world.World) (bool, error) {
 			c := w.CallIn(roomID)
 			if c == nil || c.CheckAt == 0 || c.CheckAt > w.Now {
 				return false, nil
 			}
-			if c.InviteID != "" && c.Present > 0 {
-				if !w.HasInvitation(c.InviteID) {
-					return false, &world.More{Need: world.Need{Invitations: []string{c.InviteID}}}
-				}
-				if v := w.Invitation(c.InviteID); v != nil && !v.Over() {
-					c.CheckAt = w.Now + im.AloneFor
-					w.PutCall(*c)
-					return false, nil
-				}
+			later, err := awaited(w, roomID)
+			if err != nil {
+				return false, err
 			}
 			standing := im.RoomOfGroup(roomID) != ""
-			return !standing, end(w, c, im.LeftWent, "", w.Now)
+			if c.Present > 0 && (later || standing && c.BeganAt == 0) {
+				c.CheckAt = w.Now + im.AloneFor
+				w.PutCall(*c)
+				return false, nil
+			}
+			return !standing, endAndGoOn(w, c, standing)
 		}, done)
 	})
+}
+
+// endAndGoOn ends a call. Whoever stays behind in a standing room is the first of the next.
+func endAndGoOn(w *world.World, c *im.Call, standing bool) error {
+	var stays []im.Participant
+	for _, p := range w.Participants(c.ID) {
+		if standing && p.JoinedAt != 0 {
+			stays = append(stays, *p)
+		}
+	}
+	if err := end(w, c, im.LeftWent, "", w.Now); err != nil || len(stays) == 0 {
+		return err
+	}
+	next, err := newCall(w, c.RoomID, w.Now)
+	if err != nil {
+		return err
+	}
+	for _, p := range stays {
+		again := im.Participant{CallID: next.ID, UserID: p.UserID}
+		next.Join(&again, p.SID, w.Now, w.Now)
+		w.PutParticipant(again)
+	}
+	w.PutCall(*next)
+	return nil
 }
 
 // wait runs something that answers later, until it does or ctx ends.

@@ -9,6 +9,7 @@ import (
 	"github.com/livekit/protocol/webhook"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 )
@@ -46,7 +47,7 @@ func (m *Media) happened(e *livekit.WebhookEvent, done func(error)) {
 	person := known && im.CheckUserID("identity", who) == nil && e.Participant.GetKind() == livekit.ParticipantInfo_STANDARD
 	switch {
 	case e.Event == webhook.EventParticipantJoined && person:
-		m.joined(room, who, sid, at, done)
+		m.joined(room, who, sid, e.Participant.GetPermission().GetCanPublish(), at, done)
 	case (e.Event == webhook.EventParticipantLeft || e.Event == webhook.EventParticipantConnectionAborted) && person:
 		m.left(room, who, sid, reasonOf(e.Participant.GetDisconnectReason()), at, done)
 	case e.Event == webhook.EventRoomFinished && known:
@@ -88,7 +89,7 @@ func drop(w *world.World, c *im.Call) error {
 	}
 	at := max(c.SeenAt, c.OpenedAt)
 	for _, p := range w.Participants(c.ID) {
-		if c.Leave(p, "", im.LeftMediaLost, max(at, p.JoinedAt)) {
+		if c.Leave(p, "", im.LeftMediaLost, at, w.Now) {
 			w.PutParticipant(*p)
 		}
 	}
@@ -97,85 +98,105 @@ func drop(w *world.World, c *im.Call) error {
 	return nil
 }
 
-// How often LiveKit is asked whether the calls go on, and about how many at once.
+// How often LiveKit is asked whether the calls go on, and how many of ours are read at once.
 const (
 	checkEvery  = 10 * time.Second
-	checkAtOnce = 200
+	checkAtOnce = 1000
 )
 
 // checkCalls compares the calls that go on with what LiveKit has, which tells what its events did not: that it crashed, or that
 // this server was away for longer than LiveKit repeats them.
 func (m *Media) checkCalls(ctx context.Context) {
-	for after := ""; ; {
-		calls, err := m.store.OpenCalls(ctx, after, checkAtOnce)
-		if err == nil && len(calls) > 0 {
-			err = m.compare(ctx, calls)
-		}
-		if err != nil && ctx.Err() == nil {
-			m.log.Warn("the calls that go on could not be compared with LiveKit; it is tried again", "error", err)
-		}
-		if err != nil || len(calls) < checkAtOnce {
-			return
-		}
-		after = calls[len(calls)-1].ID
-	}
-}
-
-func (m *Media) compare(ctx context.Context, calls []im.Call) error {
 	asked := m.store.Now()
-	names := make([]string, len(calls))
-	for i := range calls {
-		names[i] = calls[i].RoomID
-	}
-	there, err := m.live.among(ctx, names)
-	if err != nil {
-		return err
-	}
-	for i := range calls {
-		c := &calls[i]
-		var in map[string]string
-		if there[c.RoomID] {
-			if in, err = m.live.people(ctx, c.RoomID); err != nil {
-				return err
+	there, err := m.live.occupied(ctx)
+	for after := ""; err == nil; {
+		var calls []im.Call
+		if calls, err = m.store.OpenCalls(ctx, after, checkAtOnce); err != nil || len(calls) == 0 {
+			break
+		}
+		for i := range calls {
+			c := &calls[i]
+			if after = c.ID; there[c.RoomID] || c.Present > 0 { // else its time is running out already
+				m.compare(ctx, c.RoomID, there[c.RoomID], asked)
 			}
-		} else if c.Present == 0 {
-			continue // its time is running out already
-		}
-		if _, err := wait(ctx, func(done func(struct{}, error)) { m.settle(c.RoomID, in, there[c.RoomID], asked, done) }); err != nil {
-			return err
+			delete(there, c.RoomID)
 		}
 	}
-	return nil
+	for room := range there { // people without a record: their coming was never told, or their room could not be closed
+		if im.CheckRoomID(room) == nil && room != "" && ctx.Err() == nil {
+			m.compare(ctx, room, true, asked)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		m.log.Warn("the calls that go on could not be compared with LiveKit; it is tried again", "error", err)
+	}
 }
 
-// settle makes a call what LiveKit said at a time that it is. What changed since then is left for the next look.
-func (m *Media) settle(roomID string, in map[string]string, there bool, asked int64, done func(struct{}, error)) {
-	need := callNeed(roomID)
-	need.AllIn = []string{roomID}
-	for u := range in {
-		need.InCall = append(need.InCall, world.SeatKey{RoomID: roomID, UserID: u})
+// compare makes the record of one room what LiveKit says. A failure is of that room alone.
+func (m *Media) compare(ctx context.Context, roomID string, there bool, asked int64) {
+	var in map[string]present
+	var err error
+	if there {
+		in, err = m.live.people(ctx, roomID)
 	}
+	if err == nil {
+		_, err = wait(ctx, func(done func(struct{}, error)) { m.settle(roomID, in, there, asked, done) })
+	}
+	if err != nil && ctx.Err() == nil {
+		m.log.Warn("a call could not be compared with LiveKit; it is tried again", "room", roomID, "error", err)
+	}
+}
+
+// settle makes a call what LiveKit said at a time that it is. What changed since then is left for the next look. Who is in and may not be
+// there, or speaks and may not, is sent out or silenced.
+func (m *Media) settle(roomID string, in map[string]present, there bool, asked int64, done func(struct{}, error)) {
+	users := make([]string, 0, len(in))
+	for u := range in {
+		if im.CheckUserID("identity", u) == nil {
+			users = append(users, u)
+		}
+	}
+	need := callNeed(roomID, users...)
+	need.AllIn = []string{roomID}
+	var wrong []string
 	verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
+		wrong = nil
 		c := w.CallIn(roomID)
 		switch {
-		case c == nil || c.OpenedAt >= asked:
+		case c != nil && c.OpenedAt >= asked, c == nil && len(users) == 0:
 			return none, nil
 		case !there:
 			return none, drop(w, c)
+		case c == nil:
+			if c, err = newCall(w, roomID, asked); err != nil {
+				return none, err
+			}
 		}
 		for _, p := range w.Participants(c.ID) {
-			if p.JoinedAt != 0 && p.JoinedAt < asked && in[p.UserID] == "" && c.Leave(p, "", im.LeftWent, asked) {
+			if _, still := in[p.UserID]; !still && p.JoinedAt != 0 && p.JoinedAt < asked && c.Leave(p, "", im.LeftWent, asked, w.Now) {
 				w.PutParticipant(*p)
 			}
 		}
-		for u, sid := range in {
-			p := w.Participant(c.ID, u)
-			if p.LeftAt < asked && im.CheckUserID("identity", u) == nil && c.Join(p, sid, asked) {
+		for _, u := range users {
+			door := engine.AtDoor(w, m.opt.Policy, roomID, u)
+			role := door.Role()
+			if role == im.RoomNobody || in[u].speaks && role == im.RoomAudience {
+				wrong = append(wrong, u)
+			}
+			if p := w.Participant(c.ID, u); role != im.RoomNobody && p.LeftAt < asked && c.Join(p, in[u].sid, asked, w.Now) {
 				w.PutParticipant(*p)
 			}
+		}
+		if c.Total == 0 {
+			return none, nil // nobody who may be there
 		}
 		c.SeenAt = max(c.SeenAt, asked)
 		w.PutCall(*c)
 		return none, nil
-	}, done)
+	}, func(none struct{}, err error) {
+		for _, u := range wrong {
+			m.enforce(roomID, u)
+		}
+		done(none, err)
+	})
 }

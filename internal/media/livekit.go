@@ -99,34 +99,42 @@ func (l *liveKit) close(ctx context.Context, room string) error {
 	})
 }
 
-// among tells which of some rooms there are.
-func (l *liveKit) among(ctx context.Context, rooms []string) (map[string]bool, error) {
+// occupied tells which rooms have people in them.
+func (l *liveKit) occupied(ctx context.Context) (map[string]bool, error) {
 	ctx, err := l.signed(ctx, auth.VideoGrant{RoomList: true})
 	if err != nil {
 		return nil, err
 	}
-	res, err := l.rooms.ListRooms(ctx, &livekit.ListRoomsRequest{Names: rooms})
+	res, err := l.rooms.ListRooms(ctx, &livekit.ListRoomsRequest{})
 	if err != nil {
 		return nil, err
 	}
 	there := map[string]bool{}
 	for _, r := range res.Rooms {
-		there[r.Name] = true
+		if r.NumParticipants > 0 {
+			there[r.Name] = true
+		}
 	}
 	return there, nil
 }
 
-// people tells who is in a room: the name of their coming in, by user.
-func (l *liveKit) people(ctx context.Context, room string) (map[string]string, error) {
-	in := map[string]string{}
+// present is somebody in a room.
+type present struct {
+	sid    string // the name of their coming in
+	speaks bool   // may send sound and pictures
+}
+
+// people tells who is in a room.
+func (l *liveKit) people(ctx context.Context, room string) (map[string]present, error) {
+	in := map[string]present{}
 	err := l.admin(ctx, room, func(ctx context.Context) error {
 		res, err := l.rooms.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: room})
 		if err != nil {
 			return err
 		}
 		for _, p := range res.Participants {
-			if p.State == livekit.ParticipantInfo_ACTIVE {
-				in[p.Identity] = p.Sid
+			if p.State == livekit.ParticipantInfo_ACTIVE && p.Kind == livekit.ParticipantInfo_STANDARD {
+				in[p.Identity] = present{p.Sid, p.GetPermission().GetCanPublish()}
 			}
 		}
 		return nil

@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -46,6 +47,7 @@ type Media struct {
 	opt   Options
 	log   *slog.Logger
 	tasks errgroup.Group // calls to LiveKit for which somebody waits
+	turns [64]sync.Mutex // who changes what somebody may do in a room, by a hash of the two
 }
 
 // maxTasks bounds the calls to LiveKit at once.

@@ -1,7 +1,10 @@
 package media
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"hash/fnv"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
@@ -104,28 +107,84 @@ func (m *Media) EnterRoom(ctx context.Context, by verb.Caller, req protocol.Ente
 
 // SwitchRole changes what the caller does in a room they are in, within what they were granted.
 func (m *Media) SwitchRole(by verb.Caller, req protocol.SwitchRoleRequest, done func(protocol.RoomResponse, error)) {
-	role, err := m.mayTake(by, req)
-	if err != nil {
+	if err := verb.FirstError(checkRole(req.Role, im.RoomAnchor, im.RoomAudience), checkRoom(req.RoomID), m.off()); err != nil {
 		verb.Fail(done, err)
 		return
 	}
-	m.ask(func(ctx context.Context) error { return m.live.permit(ctx, req.RoomID, by.UserID, role) }, func(err error) {
-		done(protocol.RoomResponse{RoomID: req.RoomID, Role: role, ServerTime: m.store.Now()}, err)
+	var refused error
+	m.ask(func(ctx context.Context) error {
+		return m.permit(ctx, req.RoomID, by.UserID, func(granted im.RoomRole) (role im.RoomRole) {
+			role, refused = choose(req.Role, granted)
+			return role
+		})
+	}, func(err error) {
+		if refused != nil {
+			err = refused
+		}
+		done(protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: m.store.Now()}, err)
 	})
 }
 
-func (m *Media) mayTake(by verb.Caller, req protocol.SwitchRoleRequest) (im.RoomRole, error) {
-	if err := checkRole(req.Role, im.RoomAnchor, im.RoomAudience); err != nil {
-		return "", err
-	}
-	a, err := m.admission(context.Background(), req.RoomID, by.UserID)
-	if err == nil {
-		err = m.off()
-	}
+// permit makes LiveKit follow what somebody was granted, as it stands now: one after another for each person, so that the last
+// decision has the last word. pick says what to make of the grant; "" asks nothing of LiveKit.
+func (m *Media) permit(ctx context.Context, roomID, user string, pick func(granted im.RoomRole) im.RoomRole) error {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(roomID + "\n" + user))
+	lock := &m.turns[h.Sum32()%uint32(len(m.turns))]
+	lock.Lock()
+	defer lock.Unlock()
+	a, err := m.admission(ctx, roomID, user)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return choose(req.Role, a.Role())
+	role := pick(a.Role())
+	if role == "" {
+		return nil
+	}
+	return m.live.permit(ctx, roomID, user, role)
+}
+
+// enforce takes from somebody in a room what they may no longer do. What fails is tried again by the next comparison.
+func (m *Media) enforce(roomID, user string) {
+	m.ask(func(ctx context.Context) error {
+		return m.permit(ctx, roomID, user, func(granted im.RoomRole) im.RoomRole {
+			if granted == im.RoomAnchor {
+				return ""
+			}
+			return granted
+		})
+	}, func(err error) {
+		if err != nil {
+			m.log.Warn("somebody in a room could not be silenced or sent out; it is tried again", "room", roomID, "user", user, "error", err)
+		}
+	})
+}
+
+// Announce looks at what was committed for people who lose what they may do in a group's standing room.
+func (m *Media) Announce(records []world.Record) {
+	if m.live == nil {
+		return
+	}
+	for i := range records {
+		group := im.TopicGroup(records[i].Topic)
+		if group == "" || !bytes.HasPrefix(records[i].Body, []byte(`{"type":"group"`)) {
+			continue
+		}
+		var e protocol.GroupEvent
+		if json.Unmarshal(records[i].Body, &e) != nil {
+			continue
+		}
+		switch e.Tip {
+		case protocol.TipLeave, protocol.TipKicked, protocol.TipWithdrawn, protocol.TipOwner:
+			people := e.Members
+			if e.Tip == protocol.TipOwner {
+				people = []string{e.From}
+			}
+			for _, u := range people {
+				m.enforce(im.GroupConversation(group), u)
+			}
+		}
+	}
 }
 
 // SetRoomRole lets a host say what somebody may do in a room, and everybody give up a microphone of their own.
@@ -145,6 +204,8 @@ func (m *Media) SetRoomRole(by verb.Caller, req protocol.SetRoomRoleRequest, don
 		switch {
 		case them.Host():
 			return res, notAdmitted(req.UserID + " is a host of this room, whose role nobody changes")
+		case them.Group == nil && them.Seat == nil && by.UserID != "":
+			return res, notAdmitted(req.UserID + " was never invited into this room; invite them")
 		case them.Group != nil && !them.Member.Present() && req.Role != im.RoomNobody:
 			return res, notAdmitted(req.UserID + " is not a member of the group of this room")
 		}
@@ -158,7 +219,9 @@ func (m *Media) SetRoomRole(by verb.Caller, req protocol.SetRoomRoleRequest, don
 			done(res, err)
 			return
 		}
-		m.ask(func(ctx context.Context) error { return m.live.permit(ctx, req.RoomID, req.UserID, req.Role) }, func(err error) { done(res, err) })
+		m.ask(func(ctx context.Context) error {
+			return m.permit(ctx, req.RoomID, req.UserID, func(granted im.RoomRole) im.RoomRole { return granted })
+		}, func(err error) { done(res, err) })
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 
 // What is read of rooms outside a batch.
 const (
-	qRoom     = "SELECT id, owner, invite_id, created_at FROM room WHERE id = $1"
+	qRoom     = "SELECT " + world.RoomColumns + " FROM room WHERE id = $1"
 	qSeat     = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND user_id = $2"
 	qSeats    = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND role <> 'none' ORDER BY at, user_id LIMIT $2"
 	qCall     = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.id = $1"

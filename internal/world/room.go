@@ -1,8 +1,10 @@
 package world
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"slices"
 
 	"github.com/beckon-im/beckon/im"
 )
@@ -11,6 +13,7 @@ import (
 const (
 	CallColumns = `c.id, c.room_id, c.invite_id, c.group_id, c.owner, c.peer, c.opened_at, c.began_at, c.ended_at, c.ms, c.reason, c.ended_by,
 	c.present, c.total, c.dropped, c.check_at, c.seen_at`
+	RoomColumns        = `id, owner, invite_id, latest, created_at`
 	ParticipantColumns = `p.call_id, p.user_id, p.sid, p.first_at, p.joined_at, p.left_at, p.ms, p.reason`
 )
 
@@ -56,7 +59,7 @@ func (w *World) Participant(call, user string) *im.Participant {
 	return &im.Participant{CallID: call, UserID: user}
 }
 
-// Participants returns everybody of a call declared with AllIn, or of whom this batch knows.
+// Participants returns everybody of a call declared with AllIn, in the order of their coming.
 func (w *World) Participants(call string) []*im.Participant {
 	var list []*im.Participant
 	for k := range w.participants.rows {
@@ -64,6 +67,9 @@ func (w *World) Participants(call string) []*im.Participant {
 			list = append(list, w.participants.get(k))
 		}
 	}
+	slices.SortFunc(list, func(a, b *im.Participant) int {
+		return cmp.Or(cmp.Compare(a.FirstAt, b.FirstAt), cmp.Compare(a.UserID, b.UserID))
+	})
 	return list
 }
 
@@ -73,13 +79,19 @@ func (w *World) HasAllIn(room string) bool {
 	return ok
 }
 
+// HasGroup reports whether a group was declared, so that its absence means that there is none.
+func (w *World) HasGroup(id string) bool {
+	_, ok := w.loaded[groupKey(id)]
+	return ok
+}
+
 // HasSeat reports whether somebody's seat was declared.
 func (w *World) HasSeat(k SeatKey) bool {
 	_, ok := w.loaded[k]
 	return ok
 }
 
-// PutRoom writes a new room.
+// PutRoom writes a room.
 func (w *World) PutRoom(r im.Room) { w.stage(func() { w.rooms.rooms.put(r.ID, r) }) }
 
 // PutSeat writes what somebody is granted.
@@ -122,7 +134,7 @@ func ScanSeat(rows *sql.Rows) (*im.Seat, error) {
 // ScanRoom reads the columns of a room.
 func ScanRoom(rows *sql.Rows) (*im.Room, error) {
 	var r im.Room
-	return &r, rows.Scan(&r.ID, &r.Owner, &r.InviteID, &r.CreatedAt)
+	return &r, rows.Scan(&r.ID, &r.Owner, &r.InviteID, &r.Latest, &r.CreatedAt)
 }
 
 type (
@@ -162,7 +174,7 @@ func (l *loader) gatherRooms(n *Need) {
 
 func (l *loader) rooms() {
 	w := l.w
-	l.in("SELECT id, owner, invite_id, created_at FROM room WHERE id IN (?*)", 1, l.roomKeys,
+	l.in("SELECT "+RoomColumns+" FROM room WHERE id IN (?*)", 1, l.roomKeys,
 		keep(&w.rooms.rooms, func(r *im.Room) string { return r.ID }, ScanRoom))
 	l.in("SELECT room_id, user_id, role, at FROM seat WHERE (room_id, user_id) IN (VALUES ?*)", 2, l.seatKeys,
 		keep(&w.seats, func(s *im.Seat) SeatKey { return SeatKey{s.RoomID, s.UserID} }, ScanSeat))
@@ -180,8 +192,8 @@ func (l *loader) rooms() {
 }
 
 func (w *World) flushRooms(ctx context.Context, s *Session) error {
-	rooms := flat(&w.rooms.rooms, func(r *im.Room) []any { return []any{r.ID, r.Owner, r.InviteID, r.CreatedAt} })
-	if err := s.Write(ctx, "INSERT INTO room (id, owner, invite_id, created_at) VALUES ?* ON CONFLICT (id) DO NOTHING", 4, rooms); err != nil {
+	rooms := flat(&w.rooms.rooms, func(r *im.Room) []any { return []any{r.ID, r.Owner, r.InviteID, r.Latest, r.CreatedAt} })
+	if err := s.Write(ctx, "INSERT INTO room ("+RoomColumns+") VALUES ?* ON CONFLICT (id) DO UPDATE SET latest = excluded.latest", 5, rooms); err != nil {
 		return err
 	}
 	seats := flat(&w.seats, func(t *im.Seat) []any { return []any{t.RoomID, t.UserID, string(t.Role), t.At} })

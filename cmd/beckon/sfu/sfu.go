@@ -73,8 +73,18 @@ func (s *SFU) Run(ctx context.Context) error {
 		return fmt.Errorf("the media server: %w", err)
 	case <-ctx.Done():
 	}
-	s.server.Stop(true)
-	return <-done
+	again := time.NewTicker(50 * time.Millisecond) // the library does not hear a Stop until it runs
+	defer again.Stop()
+	for {
+		if s.server.IsRunning() {
+			s.server.Stop(true)
+		}
+		select {
+		case err := <-done:
+			return err
+		case <-again.C:
+		}
+	}
 }
 
 func (opt Options) config() (*config.Config, error) {

@@ -5,6 +5,7 @@ CREATE TABLE room (
     id         TEXT   PRIMARY KEY,
     owner      TEXT   NOT NULL,
     invite_id  TEXT   NOT NULL,
+    latest     TEXT   NOT NULL,
     created_at BIGINT NOT NULL
 );
 
