@@ -7,7 +7,7 @@ import { Nav } from './nav.js';
 import { Session, forget, keep, remembered } from './session.js';
 import { SignIn } from './signin.js';
 import { Button, Toasts, Empty } from './ui.js';
-import { SessionContext, useRoute, useSession, useStore } from './use.js';
+import { SessionContext, useCall, useRoute, useSession, useStore } from './use.js';
 
 export function App(): ReactNode {
   const [session, set] = useState<Session>();
@@ -26,11 +26,12 @@ export function App(): ReactNode {
 
 function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
   const [place = 'chat', id = ''] = useRoute();
+  const talking = !['idle', 'ringing'].includes(useCall().phase); // then the call is all that there is
   return (
     <div className={`app ${id ? 'open' : ''}`}>
       <LinkBanner onLeave={onLeave} />
-      <Nav place={place} id={id} onLeave={onLeave} />
-      <main key={`${place}/${id}`}>
+      <Nav place={place} id={id} onLeave={onLeave} inert={talking} />
+      <main key={`${place}/${id}`} inert={talking}>
         {!id && <Welcome />}
         {id && place === 'chat' && <Chat conversationID={id} />}
         {id && place === 'class' && <Classroom groupID={id} />}

@@ -41,7 +41,7 @@ function Incoming({ call }: { call: CallState }): ReactNode {
   const s = useSession();
   const who = useName(call.inviter);
   const now = useNow(true);
-  const preview = usePreview(call.media === 'video');
+  const preview = usePreview(call.media === 'video' && call.leader);
   const left = call.deadline ? Math.max(0, Math.ceil((call.deadline - now) / 1000)) : 0;
   const others = Object.keys(call.people).length - 1;
   const fail = (err: unknown): void => { if (!(err instanceof Error && 'won' in err && err.won)) s.fail(err, 'The call could not be answered'); };
@@ -49,24 +49,28 @@ function Incoming({ call }: { call: CallState }): ReactNode {
     <Dialog title={call.media === 'audio' ? 'Voice call' : 'Video call'} className="incoming" onClose={() => void s.calls.decline()}>
       <div className="caller"><span className="pulse"><PersonAvatar userID={call.inviter} size={88} /></span><h3>{who}</h3>
         <p className="muted">{call.groupID ? `calls you and ${others} more` : 'calls you'}{left > 0 && <> · {left} s</>}</p></div>
-      {call.media === 'video' && <div className="preview"><video ref={preview.ref} autoPlay playsInline muted aria-label="Your camera" />{preview.error && <p>{preview.error}</p>}</div>}
+      {call.media === 'video' && <div className="preview"><video ref={preview.ref} autoPlay playsInline muted aria-label="Your camera" />{preview.error && <p>{preview.error}</p>}{preview.ask && <Button onClick={preview.ask}>See yourself first</Button>}</div>}
       <div className="actions">
         <Button tone="stop" onClick={() => void s.calls.decline()}>Decline</Button>
         {call.media === 'video' && <Button onClick={() => { preview.stop(); s.calls.answer({ media: 'audio' }).catch(fail); }}>Voice only</Button>}
-        <Button tone="go" autoFocus onClick={() => { preview.stop(); s.calls.answer().catch(fail); }}>Accept</Button>
+        <Button tone="go" onClick={() => { preview.stop(); s.calls.answer().catch(fail); }}>Accept</Button>
       </div>
     </Dialog>
   );
 }
 
-/** The own camera before answering. It is given back at once. */
-function usePreview(on: boolean): { ref: React.RefObject<HTMLVideoElement | null>; error: string; stop: () => void } {
+/** The own camera before answering, by itself only where the page may use it already: nobody is asked while it rings. */
+function usePreview(on: boolean): { ref: React.RefObject<HTMLVideoElement | null>; error: string; stop: () => void; ask: (() => void) | undefined } {
   const ref = useRef<HTMLVideoElement>(null);
   const stream = useRef<MediaStream>(undefined);
   const [error, setError] = useState('');
+  const [may, setMay] = useState(false);
+  useEffect(() => {
+    if (on) navigator.permissions?.query({ name: 'camera' }).then((p) => setMay(p.state === 'granted'), () => undefined);
+  }, [on]);
   const stop = (): void => { for (const t of stream.current?.getTracks() ?? []) t.stop(); };
   useEffect(() => {
-    if (!on) return;
+    if (!on || !may) return;
     let gone = false;
     if (!navigator.mediaDevices) {
       setError('This page may not use a camera: it is not served over https.');
@@ -78,8 +82,8 @@ function usePreview(on: boolean): { ref: React.RefObject<HTMLVideoElement | null
       if (ref.current) ref.current.srcObject = m;
     }, (err: Error) => setError(err.name === 'NotFoundError' ? 'No camera was found. You can answer without.' : 'The browser may not use your camera. You can answer without.'));
     return () => { gone = true; stop(); };
-  }, [on]);
-  return { ref, error, stop };
+  }, [on, may]);
+  return { ref, error, stop, ask: may ? undefined : () => setMay(true) };
 }
 
 const parts: Partial<Record<Part, string>> = {
@@ -93,6 +97,8 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
   const remote = useRemote(room);
   const now = useNow(call.since > 0);
   const [adding, setAdding] = useState(false);
+  const whole = useRef<HTMLElement>(null);
+  useEffect(() => whole.current?.focus(), []);
   const fail = (what: string) => (err: unknown): void => {
     if (!(err instanceof Error && err.name === 'NotAllowedError' && what === 'The screen')) s.fail(err, `${what} could not be switched`);
   };
@@ -110,7 +116,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
   const status = call.phase === 'reconnecting' ? 'Reconnecting…' : call.since ? duration(now - call.since) : call.phase === 'connecting' ? 'Connecting…' : waiting.some(([, p]) => p === 'ringing') ? 'Ringing…' : 'Calling…';
   const tiles = [...remote.screens.map((u) => ({ u, source: 'screen' as const })), ...remote.users.map((u) => ({ u, source: 'camera' as const }))];
   return (
-    <section className="ongoing" aria-label="Call" data-phase={call.phase}>
+    <section ref={whole} tabIndex={-1} className="ongoing" aria-label="Call" data-phase={call.phase}>
       <header>
         <div><h2>{two ? <Name id={Object.keys(call.people)[0] ?? ''} /> : 'Group call'}</h2><span className="timer" role="timer" aria-live="off">{status}</span></div>
         {!s.calls.room.roomID || remote.blocked ? remote.blocked && <Button tone="main" onClick={() => void room.resumeAudio()}>Play the sound</Button> : null}
@@ -130,7 +136,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
         {call.groupID && <IconButton icon="add" label="Invite more people" onClick={() => setAdding(true)} />}
         <IconButton icon="phone" label="Hang up" tone="stop" className="round stop hang" onClick={() => void s.calls.hangup()} />
       </div>
-      {adding && <PickMembers groupID={call.groupID} title="Invite more people" action="Invite" without={remote.users} onPick={(users) => s.calls.inviteMore(users).catch((err: unknown) => s.fail(err, 'Nobody was invited'))} onClose={() => setAdding(false)} />}
+      {adding && <PickMembers groupID={call.groupID} ofCall title="Invite more people" action="Invite" without={remote.users} onPick={(users) => s.calls.inviteMore(users).catch((err: unknown) => s.fail(err, 'Nobody was invited'))} onClose={() => setAdding(false)} />}
     </section>
   );
 }

@@ -43,6 +43,12 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     }).catch((err: unknown) => s.fail(err, 'The class could not be read'));
   }, [s, groupID, read]);
 
+  useEffect(() => { // asked to speak while this page was elsewhere
+    s.client.listInvitations().then(({ invitations }) => {
+      const v = invitations.find((x) => x.groupID === groupID && x.inviter !== s.me && readScene(x.data).scene === 'speak');
+      if (v) setAsked(v.inviteID);
+    }, () => undefined);
+  }, [s, groupID]);
   useEvent('onReceiveNewInvitation', (e) => {
     if (e.groupID !== groupID) return;
     const { scene } = readScene(e.data);

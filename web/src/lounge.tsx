@@ -1,4 +1,5 @@
-import { useState, type ReactNode } from 'react';
+import { useEffect, useState, type ReactNode } from 'react';
+import { BeckonError, Code } from 'beckon';
 import { Messages } from './chat.js';
 import { readScene } from './history.js';
 import { Stage } from './stage.js';
@@ -28,6 +29,16 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
     await f().catch((err: unknown) => s.fail(err, what));
     setBusy(false);
   };
+  useEffect(() => { // those who asked while this page was elsewhere
+    if (standing.entry !== 'in') return;
+    s.client.listInvitations().then(({ invitations }) => {
+      for (const v of invitations) {
+        if (v.roomID !== roomID || readScene(v.data).scene !== 'mic') continue;
+        if (v.inviter === s.me) setMine(v.inviteID);
+        else setWishes((w) => [...w.filter((x) => x.userID !== v.inviter), { inviteID: v.inviteID, userID: v.inviter }]);
+      }
+    }, () => undefined);
+  }, [s, roomID, standing.entry]);
   const drop = (id: string): void => setWishes((w) => w.filter((x) => x.inviteID !== id));
   useEvent('onSignaling', (m) => {
     if (m.actionType === 1 && m.to === s.me && m.roomID === roomID && readScene(m.data).scene === 'mic') {
@@ -47,7 +58,10 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
     const { inviteID } = await s.client.invite({ invitee: owner, roomID, timeout: askFor, data: JSON.stringify({ scene: 'mic' }) });
     setMine(inviteID);
   });
-  const unask = (): Promise<void> => doing('The wish could not be taken back', async () => { await s.client.cancel({ inviteID: mine }); setMine(''); });
+  const unask = (): Promise<void> => doing('The wish could not be taken back', async () => {
+    setMine('');
+    await s.client.cancel({ inviteID: mine }).catch((err: unknown) => { if (!(err instanceof BeckonError && err.code === Code.Over)) throw err; });
+  });
   const grant = (w: Wish, yes: boolean): Promise<void> => doing('The answer did not arrive', async () => {
     drop(w.inviteID);
     await (yes ? s.client.accept({ inviteID: w.inviteID }) : s.client.reject({ inviteID: w.inviteID }));

@@ -12,12 +12,12 @@ const places: { id: string; label: string; icon: IconName }[] = [
 ];
 
 /** The list of where one can go: conversations, classrooms, chat rooms. */
-export function Nav({ place, id, onLeave }: { place: string; id: string; onLeave: () => void }): ReactNode {
+export function Nav({ place, id, onLeave, inert }: { place: string; id: string; onLeave: () => void; inert: boolean }): ReactNode {
   const s = useSession();
   const [adding, setAdding] = useState(false);
   const me = useName(s.me);
   return (
-    <nav className="nav" aria-label="Conversations and rooms">
+    <nav className="nav" inert={inert} aria-label="Conversations and rooms">
       <header>
         <PersonAvatar userID={s.me} size={38} />
         <strong>{me}</strong>

@@ -52,8 +52,8 @@ export function NewConversation({ onClose }: { onClose: () => void }): ReactNode
 }
 
 /** Chooses members of a group. */
-export function PickMembers({ groupID, title, action, without, onPick, onClose }: {
-  groupID: string; title: string; action: string; without: string[]; onPick: (users: string[]) => void; onClose: () => void;
+export function PickMembers({ groupID, title, action, without, ofCall = false, onPick, onClose }: {
+  groupID: string; title: string; action: string; without: string[]; ofCall?: boolean; onPick: (users: string[]) => void; onClose: () => void;
 }): ReactNode {
   const s = useSession();
   const [all, setAll] = useState<string[]>();
@@ -67,7 +67,7 @@ export function PickMembers({ groupID, title, action, without, onPick, onClose }
   }, [s, groupID]);
   const toggle = (u: string): void => setChosen((c) => { const n = new Set(c); if (!n.delete(u)) n.add(u); return n; });
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} onClose={onClose} ofCall={ofCall}>
       <ul className="picks">
         {all?.map((u) => (
           <li key={u}><label><input type="checkbox" checked={chosen.has(u)} onChange={() => toggle(u)} /><PersonAvatar userID={u} size={36} /><span><Name id={u} /></span></label></li>

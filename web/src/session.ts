@@ -109,8 +109,7 @@ export class Session {
   }
 
   close(): void {
-    this.calls.dispose();
-    this.client.close();
+    void this.calls.dispose().finally(() => this.client.close());
   }
 }
 

@@ -95,6 +95,23 @@ export function useStanding(groupID: string, camera: boolean): Standing {
     await reload();
   }, [room, s, roomID, reload]);
 
+  // A call is private: while one goes on, this room hears and sees nothing of this device.
+  const held = useRef({ microphone: false, camera: false });
+  useEffect(() => s.calls.on('onCallState', ({ phase }) => {
+    const talking = phase !== 'idle' && phase !== 'ringing';
+    if (!room.roomID) return;
+    if (talking && (room.microphone || room.camera)) {
+      held.current = { microphone: room.microphone, camera: room.camera };
+      if (room.microphone) void room.muteLocalAudio(true).catch(() => undefined);
+      if (room.camera) void room.closeCamera().catch(() => undefined);
+    } else if (!talking && phase === 'idle') {
+      const { microphone, camera: shown } = held.current;
+      held.current = { microphone: false, camera: false };
+      if (microphone) void room.muteLocalAudio(false).catch(() => undefined);
+      if (shown) void room.openCamera().catch(() => undefined);
+    }
+  }), [s, room]);
+
   useEvent('onRoomRoleChanged', (e) => {
     if (e.roomID !== roomID) return;
     void reload().catch(() => undefined);

@@ -1,5 +1,5 @@
 import { useEffect, useRef, type ButtonHTMLAttributes, type ReactNode } from 'react';
-import { useName, useSession, useStore } from './use.js';
+import { useCall, useName, useSession, useStore } from './use.js';
 
 const paths = {
   phone: 'M6.6 10.8a15 15 0 0 0 6.6 6.6l2.2-2.2a1 1 0 0 1 1-.25 11.4 11.4 0 0 0 3.6.6 1 1 0 0 1 1 1V20a1 1 0 0 1-1 1A17 17 0 0 1 3 4a1 1 0 0 1 1-1h3.5a1 1 0 0 1 1 1c0 1.25.2 2.45.57 3.57a1 1 0 0 1-.25 1z',
@@ -75,15 +75,23 @@ export function Name({ id }: { id: string }): ReactNode {
   return <>{id === s.me ? 'You' : name}</>;
 }
 
-/** A modal dialog: keyboard focus stays in it, Escape closes it. */
-export function Dialog({ title, onClose, children, className = '' }: { title: string; onClose: () => void; children: ReactNode; className?: string }): ReactNode {
+/**
+ * A modal dialog: keyboard focus stays in it, and begins on it, not on a button that somebody who types would press; Escape closes it.
+ * A call that begins closes it, unless it belongs to the call.
+ */
+export function Dialog({ title, onClose, children, className = '', ofCall = false }: { title: string; onClose: () => void; children: ReactNode; className?: string; ofCall?: boolean }): ReactNode {
   const ref = useRef<HTMLDialogElement>(null);
+  const talking = !['idle', 'ringing'].includes(useCall().phase);
+  useEffect(() => { if (talking && !ofCall) onClose(); });
   useEffect(() => {
     const dialog = ref.current;
-    if (dialog && !dialog.open) dialog.showModal();
+    if (dialog && !dialog.open) {
+      dialog.showModal();
+      dialog.focus();
+    }
   }, []);
   return (
-    <dialog ref={ref} className={`dialog ${className}`} aria-label={title} onCancel={(e) => { e.preventDefault(); onClose(); }}>
+    <dialog ref={ref} tabIndex={-1} className={`dialog ${className}`} aria-label={title} onCancel={(e) => { e.preventDefault(); onClose(); }}>
       <header><h2>{title}</h2><IconButton icon="close" label="Close" onClick={onClose} /></header>
       {children}
     </dialog>

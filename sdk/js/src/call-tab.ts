@@ -2,6 +2,7 @@ import type { Media } from './call.js';
 
 /** What a tab remembers of its call over a reload. */
 export interface Kept {
+  deviceID: string;
   inviteID: string;
   roomID: string;
   media: Media;

@@ -87,10 +87,15 @@ export class Calls extends Emitter<CallEvents> {
   readonly room: Room;
   #client: Client;
   #state: CallState;
+  #turn = 0; // grows with each call, so that what was awaited for one does not act on the next
   #invites = new Set<string>(); // the invitations of this call
-  #wait: ReturnType<typeof setTimeout> | undefined;
+  #over = new Set<string>(); // invitations that ended, perhaps while they were looked at
+  #asked = false; // this device asked to be let in late
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #store: Remembered;
-  #release: (() => void) | undefined; // of the lock that says that this tab is in a call
+  #lock: Promise<() => void> | undefined; // says that this tab is in a call
+  #gone = new AbortController();
+  #leading = false;
   #offs: (() => void)[] = [];
 
   constructor(client: Client, room = new Room(client)) {
@@ -115,18 +120,17 @@ export class Calls extends Emitter<CallEvents> {
   async call(to: { userID?: string; userIDs?: string[]; groupID?: string }, options: { media?: Media; timeout?: number } = {}): Promise<CallState> {
     const users = to.userID ? [to.userID] : to.userIDs ?? [];
     if (users.length === 0) throw new BeckonError({ code: 6017, field: 'userID', message: 'nobody is called: give userID or userIDs' });
-    this.#mustBeIdle();
     const media = options.media ?? 'video';
     const inviteID = newID();
-    this.#invites = new Set([inviteID]);
+    const roomID = newID();
+    const gone = this.#begin({ phase: 'calling', inviteID, roomID, inviter: this.#client.userID, groupID: to.groupID ?? '', media, people: Object.fromEntries(users.map((u) => [u, 'invited'])) });
     await this.#occupy();
-    this.#set({ ...idle, leader: this.#state.leader, phase: 'calling', inviteID, roomID: newID(), inviter: this.#client.userID, groupID: to.groupID ?? '', media, people: Object.fromEntries(users.map((u) => [u, 'invited'])) });
-    const { roomID } = this.#state;
+    if (gone()) return this.#state;
     const common = { inviteID, roomID, timeout: options.timeout ?? 30, minRing: 5, data: JSON.stringify({ call: 1, media } satisfies CallData) };
     try {
       const res = to.groupID ? await this.#client.inviteInGroup({ groupID: to.groupID, inviteeList: users, ...common })
         : users.length === 1 ? await this.#client.invite({ invitee: users[0]!, mergeGlare: true, ...common }) : await this.#client.invite({ inviteeList: users, ...common });
-      if (this.#state.roomID !== roomID) return this.#state; // hung up meanwhile
+      if (gone()) return this.#state; // hung up meanwhile, and cancelled
       if (res.merged) { // both called each other: it is one call now
         this.#invites.add(res.inviteID);
         this.#set({ phase: 'connecting', inviteID: res.inviteID, inviter: res.invitation?.inviter ?? '', roomID: res.invitation?.roomID ?? '' });
@@ -135,7 +139,7 @@ export class Calls extends Emitter<CallEvents> {
       }
       void this.#enter();
     } catch (err) {
-      if (this.#state.roomID === roomID) this.#end('failed', err as Error);
+      if (!gone()) void this.#end('failed', err as Error); // which also cancels: the invite may have taken effect
       throw err;
     }
     return this.#state;
@@ -143,18 +147,23 @@ export class Calls extends Emitter<CallEvents> {
 
   /** Answers the call that rings. */
   async answer(options: { media?: Media } = {}): Promise<void> {
-    const { phase, inviteID } = this.#state;
+    const { phase, inviteID, inviter, roomID } = this.#state;
     if (phase !== 'ringing') throw new BeckonError({ code: Code.Over, message: 'no call rings on this device' });
-    await this.#occupy();
+    const gone = this.#same();
     this.#set({ phase: 'connecting', media: options.media ?? this.#state.media });
+    await this.#occupy();
+    if (gone()) return;
     try {
       await this.#client.accept({ inviteID });
     } catch (err) {
-      const won = (err as BeckonError).won;
-      this.#end(won?.action === 'cancel' ? 'cancelled' : won?.action === 'timeout' ? 'noAnswer' : won ? 'elsewhere' : 'failed', err as Error);
+      if (!gone()) void this.#end(lostTo(err), err as Error);
       throw err;
     }
-    this.#part(this.#state.inviter, 'accepted');
+    if (gone()) { // hung up while the answer was on its way
+      await this.#client.exitRoom({ roomID }).catch(over);
+      return;
+    }
+    this.#part(inviter, 'accepted');
     await this.#enter();
   }
 
@@ -162,19 +171,16 @@ export class Calls extends Emitter<CallEvents> {
   async decline(reason = 'declined'): Promise<void> {
     const { phase, inviteID } = this.#state;
     if (phase !== 'ringing') return;
-    this.#end('hangup');
+    void this.#end('hangup');
     await this.#client.reject({ inviteID, reason }).catch(over);
   }
 
-  /** Ends the call here: cancels it while nobody has answered, else leaves. */
+  /** Ends the call here: cancels while nobody has answered, else leaves. */
   async hangup(): Promise<void> {
-    const { phase, inviter, roomID } = this.#state;
+    const { phase } = this.#state;
     if (phase === 'idle') return;
     if (phase === 'ringing') return this.decline();
-    const alone = !Object.values(this.#state.people).some((p) => p === 'in' || p === 'accepted');
-    const invites = inviter === this.#client.userID && alone ? [...this.#invites] : [];
-    this.#end('hangup', undefined, false);
-    await Promise.all([...invites.map((inviteID) => this.#cancel(inviteID, roomID)), this.room.roomID === roomID ? this.room.exitRoom() : undefined]);
+    await this.#end('hangup');
   }
 
   /** Cancels; whose answer was first is told that nobody is there any more. */
@@ -201,16 +207,16 @@ export class Calls extends Emitter<CallEvents> {
 
   /** Asks to be let into a call that one was invited to and did not answer in time. Its caller's device lets one in. */
   async join(call: { roomID: string; inviteID: string; inviter: string; media?: Media }): Promise<void> {
-    this.#mustBeIdle();
     const media = call.media ?? 'video';
     const inviteID = newID();
-    this.#invites = new Set([inviteID, call.inviteID]);
+    const gone = this.#begin({ phase: 'connecting', inviteID, roomID: call.roomID, inviter: call.inviter, media, people: { [call.inviter]: 'invited' } });
+    this.#asked = true;
     await this.#occupy();
-    this.#set({ ...idle, leader: this.#state.leader, phase: 'connecting', inviteID, roomID: call.roomID, inviter: call.inviter, media, people: { [call.inviter]: 'invited' } });
+    if (gone()) return;
     try {
       await this.#client.invite({ inviteID, invitee: call.inviter, roomID: call.roomID, timeout: 10, data: JSON.stringify({ call: 1, media, join: call.inviteID } satisfies CallData) });
     } catch (err) {
-      this.#end('failed', err as Error);
+      if (!gone()) void this.#end('failed', err as Error);
       throw err;
     }
   }
@@ -225,35 +231,45 @@ export class Calls extends Emitter<CallEvents> {
   /** Goes on with the call that this tab was in before a reload. It happens by itself with the first connection. */
   async resume(): Promise<void> {
     const kept = this.#store.read();
-    if (!kept || this.#state.phase !== 'idle') return;
     this.#store.clear();
-    const answer = await this.#client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined);
+    if (!kept || kept.deviceID !== this.#client.deviceID || this.#busy()) return; // a copied tab is another device
+    const [answer, room] = await Promise.all([
+      this.#client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined), this.#client.getRoom({ roomID: kept.roomID }).catch(() => undefined)]);
     const v = answer?.invitation;
     const mine = v?.inviter === this.#client.userID || answer?.mine?.state === 'accepted';
-    if (!v || !mine || this.#busy() || (v.over && v.counts.accepted === 0)) return;
-    await this.#occupy();
+    if (!v || !mine || !room || this.#busy() || (v.over && !room.call)) return; // it ended meanwhile
     const people: Record<string, Part> = Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));
     if (v.inviter !== this.#client.userID) people[v.inviter] = 'accepted';
     delete people[this.#client.userID];
-    this.#invites = new Set(kept.invites);
-    const open = Object.values(people).some((p) => p === 'accepted');
-    this.#set({ ...idle, leader: this.#state.leader, phase: open ? 'reconnecting' : 'calling', inviteID: v.inviteID, roomID: kept.roomID, inviter: v.inviter, groupID: v.groupID ?? '', media: kept.media, people, deadline: v.deadline ?? 0 });
-    const since = await this.#client.getRoom({ roomID: kept.roomID }).then((r) => r.call?.began ?? 0, () => 0);
-    if (this.#state.roomID !== kept.roomID) return;
-    this.#set({ since });
+    const since = room.call?.began ?? 0;
+    const gone = this.#begin({ phase: since ? 'reconnecting' : 'calling', inviteID: v.inviteID, roomID: kept.roomID, inviter: v.inviter, groupID: v.groupID ?? '', media: kept.media, people, deadline: v.deadline ?? 0, since });
+    for (const id of kept.invites) this.#invites.add(id);
+    await this.#occupy();
+    if (gone()) return;
+    if (since) this.#giveUpLater();
     await this.#enter();
-    if (open && this.state.phase === 'reconnecting') this.#giveUpLater();
   }
 
-  /** Stops following the client. A call under way is left to the server. */
-  dispose(): void {
+  /** Lets go of everything: the room, the locks, the client. A call under way is hung up. */
+  async dispose(): Promise<void> {
+    await this.hangup().catch(over);
+    this.#gone.abort();
     for (const off of this.#offs) off();
-    clearTimeout(this.#wait);
-    this.#release?.();
   }
 
-  #mustBeIdle(): void {
-    if (this.#state.phase !== 'idle') throw new BeckonError({ code: Code.Exists, message: 'this device is in a call already; hang up first' });
+  /** Begins a call; at once, so that no second one can begin. What it answers tells later whether another has begun since. */
+  #begin(state: Omit<Partial<CallState>, 'leader'>): () => boolean {
+    if (this.#busy()) throw new BeckonError({ code: Code.Exists, message: 'this device is in a call already; hang up first' });
+    this.#turn++;
+    this.#asked = false;
+    this.#invites = new Set(state.inviteID ? [state.inviteID] : []);
+    this.#set({ ...idle, ...state });
+    return this.#same();
+  }
+
+  #same(): () => boolean {
+    const turn = this.#turn;
+    return () => this.#turn !== turn;
   }
 
   #busy(): boolean {
@@ -264,7 +280,7 @@ export class Calls extends Emitter<CallEvents> {
     this.#state = { ...this.#state, ...change };
     const { phase, inviteID, roomID, media } = this.#state;
     if (phase === 'idle' || phase === 'ringing') this.#store.clear();
-    else this.#store.write({ inviteID, roomID, media, invites: [...this.#invites] });
+    else this.#store.write({ deviceID: this.#client.deviceID, inviteID, roomID, media, invites: [...this.#invites] });
     this.emit('onCallState', this.#state);
   }
 
@@ -274,32 +290,45 @@ export class Calls extends Emitter<CallEvents> {
 
   /** Marks this tab as the one that is in a call, so that the others do not ring. */
   async #occupy(): Promise<void> {
-    this.#release ??= await exclusive(`beckon.incall.${this.#client.userID}`);
+    await (this.#lock ??= exclusive(`beckon.incall.${this.#client.userID}`));
   }
 
-  #end(reason: EndReason, error?: Error, leave = true): void {
+  /** Ends the call here. What the server is to hear of it is awaited by who wants to know. */
+  async #end(reason: EndReason, error?: Error, leave = true): Promise<void> {
     const state = this.#state;
     if (state.phase === 'idle') return;
-    clearTimeout(this.#wait);
-    this.#release?.();
-    this.#release = undefined;
+    clearTimeout(this.#timer);
+    void this.#lock?.then((release) => release());
+    this.#lock = undefined;
+    const parts = Object.values(state.people);
+    const waiting = parts.some((p) => p === 'invited' || p === 'ringing');
+    const together = parts.some((p) => p === 'in');
+    const invites = state.phase !== 'ringing' && (state.inviter === this.#client.userID || this.#asked) && waiting && !together && reason !== 'elsewhere' ? [...this.#invites] : [];
+    const entered = this.room.roomID === state.roomID;
+    this.#turn++;
     this.#invites.clear();
-    this.#set({ ...idle, leader: state.leader });
-    if (leave && this.room.roomID && this.room.roomID === state.roomID) void this.room.exitRoom();
+    this.#set({ ...idle });
     this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
+    const told: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID));
+    if (leave && entered) told.push(this.room.exitRoom());
+    else if (leave && state.phase === 'connecting' && !this.#asked) told.push(this.#client.exitRoom({ roomID: state.roomID }).catch(over));
+    await Promise.all(told);
   }
 
-  /** Enters the call's room and opens the devices. */
-  async #enter(): Promise<void> {
+  /** Enters the call's room and opens the devices. Without a second try a failure ends the call. */
+  async #enter(again = false): Promise<void> {
     const { roomID, media } = this.#state;
-    const gone = (): boolean => this.#state.roomID !== roomID;
+    const gone = this.#same();
     try {
       await this.room.enterRoom({ roomID });
     } catch (err) {
-      if (!gone() && this.#state.phase !== 'reconnecting') this.#end('failed', err as Error);
+      if (!gone() && !again && this.#state.phase !== 'reconnecting') void this.#end('failed', err as Error);
       return;
     }
-    if (gone()) return this.room.exitRoom();
+    if (gone()) {
+      if (this.room.roomID === roomID) await this.room.exitRoom();
+      return;
+    }
     const open = async (device: 'camera' | 'microphone', start: () => Promise<void>): Promise<void> => {
       try {
         await start();
@@ -311,8 +340,8 @@ export class Calls extends Emitter<CallEvents> {
   }
 
   #giveUpLater(): void {
-    clearTimeout(this.#wait);
-    this.#wait = setTimeout(() => { if (this.#state.phase === 'reconnecting') this.#end('lost'); }, patience);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => { if (this.#state.phase === 'reconnecting') void this.#end('lost'); }, patience);
   }
 
   /** Follows what the client and the room tell. */
@@ -327,22 +356,29 @@ export class Calls extends Emitter<CallEvents> {
       }),
       client.on('onSignaling', (m) => { if (this.#state.phase === 'ringing' && m.inviteID === this.#state.inviteID && m.deadline) this.#set({ deadline: m.deadline }); }),
       client.on('onReceiveNewInvitation', (e) => void this.#incoming(e)),
+      client.on('onKickedOffline', () => void this.#end('lost')),
+      client.on('onDisconnected', () => void this.#end('lost')),
       client.on('onInviteeRinging', (e) => { if (ours(e.inviteID) && this.#state.people[e.invitee] === 'invited') this.#part(e.invitee, 'ringing'); }),
       client.on('onInviteeAccepted', (e) => { if (ours(e.inviteID)) this.#accepted(e.invitee); }),
       client.on('onInviteeRejected', (e) => { if (ours(e.inviteID)) this.#refused([e.invitee], e.reason === 'busy' ? 'busy' : 'declined'); }),
-      client.on('onInvitationTimeout', (e) => { if (ours(e.inviteID)) this.#timedOut(e.inviteeList); }),
+      client.on('onInvitationTimeout', (e) => {
+        this.#ended(e.inviteID);
+        if (ours(e.inviteID)) this.#timedOut(e.inviteeList);
+      }),
       client.on('onInvitationCancelled', (e) => {
-        if (this.#state.phase === 'ringing' && e.inviteID === this.#state.inviteID) this.#end('cancelled');
+        this.#ended(e.inviteID);
+        if (this.#state.phase === 'ringing' && e.inviteID === this.#state.inviteID) void this.#end('cancelled');
       }),
       client.on('onInvitationHandledByOtherDevice', (e) => {
-        if (ours(e.inviteID) && (this.#state.phase === 'ringing' || e.action === 'cancel')) this.#end('elsewhere');
+        this.#ended(e.inviteID);
+        if (ours(e.inviteID) && (this.#state.phase === 'ringing' || e.action === 'cancel')) void this.#end('elsewhere');
       }),
       client.on('onRoomRoleChanged', (e) => {
-        if (e.userID === client.userID && e.roomID === this.#state.roomID && e.role === 'none' && this.#state.phase !== 'ringing') this.#end('remoteHangup');
+        if (e.userID === client.userID && e.roomID === this.#state.roomID && e.role === 'none' && this.#state.phase !== 'ringing') void this.#end('remoteHangup');
       }),
       room.on('onRemoteUserEnterRoom', ({ userID }) => {
         if (!room.roomID || room.roomID !== this.#state.roomID) return;
-        clearTimeout(this.#wait);
+        clearTimeout(this.#timer);
         this.#set({ phase: 'connected', since: this.#state.since || client.now() });
         this.#part(userID, 'in');
       }),
@@ -367,13 +403,21 @@ export class Calls extends Emitter<CallEvents> {
     return Object.values(this.#state.people).some((p) => p === 'invited' || p === 'ringing');
   }
 
-  /** Tries to become the tab that plays the ring tone, for as long as it is there. */
+  /** Tries to become the tab that plays the ring tone, for as long as this telephone is there. */
   #lead(): void {
-    if (this.#state.leader || typeof navigator === 'undefined' || !navigator.locks) return;
-    void navigator.locks.request(`beckon.ring.${this.#client.userID}`, () => {
+    if (this.#state.leader || this.#leading || typeof navigator === 'undefined' || !navigator.locks) return;
+    this.#leading = true;
+    const { signal } = this.#gone;
+    navigator.locks.request(`beckon.ring.${this.#client.userID}`, { signal }, () => {
       this.#set({ leader: true });
-      return new Promise(() => {});
-    });
+      return new Promise<void>((release) => signal.addEventListener('abort', () => release()));
+    }).catch(() => undefined); // given up before it came
+  }
+
+  /** Remembers for a while what is over. */
+  #ended(inviteID: string): void {
+    this.#over.add(inviteID);
+    if (this.#over.size > 1000) this.#over.delete(this.#over.values().next().value as string);
   }
 
   async #incoming(e: { inviteID: string; inviter: string; groupID: string; inviteeList: string[]; data: string }): Promise<void> {
@@ -381,26 +425,41 @@ export class Calls extends Emitter<CallEvents> {
     const me = this.#client.userID;
     if (!data || e.inviter === me || (e.inviteeList.length > 0 && !e.inviteeList.includes(me))) return;
     if (data.join) return this.#letIn(e.inviteID, e.inviter, data.join);
-    if (this.#state.phase !== 'idle') {
-      if (this.#state.inviteID !== e.inviteID) await this.#client.reject({ inviteID: e.inviteID, reason: 'busy' }).catch(over);
-      return;
-    }
+    const busy = async (): Promise<void> => {
+      if (!this.#invites.has(e.inviteID)) await this.#client.reject({ inviteID: e.inviteID, reason: 'busy' }).catch(over);
+    };
+    if (this.#busy()) return busy();
     if (await heldElsewhere(`beckon.incall.${me}`)) return; // the tab that is in a call says busy
     const { invitation, mine } = await this.#client.getInvitation({ inviteID: e.inviteID }).catch(() => ({ invitation: undefined, mine: undefined }));
-    if (this.#busy() || mine?.state !== 'open' || !invitation) return;
+    if (mine?.state !== 'open' || !invitation || this.#over.has(e.inviteID)) return;
+    if (this.#busy()) return busy();
     const others = e.inviteeList.filter((u) => u !== me).map((u) => [u, 'invited'] as const);
-    this.#invites = new Set([e.inviteID]);
-    this.#set({ ...idle, leader: this.#state.leader, phase: 'ringing', inviteID: e.inviteID, roomID: invitation.roomID ?? '', inviter: e.inviter, groupID: e.groupID, media: data.media,
+    const gone = this.#begin({ phase: 'ringing', inviteID: e.inviteID, roomID: invitation.roomID ?? '', inviter: e.inviter, groupID: e.groupID, media: data.media,
       people: { ...Object.fromEntries(others), [e.inviter]: 'invited' }, deadline: mine.deadline ?? invitation.deadline ?? 0 });
     this.emit('onIncomingCall', this.#state);
-    const { deadline } = await this.#client.ring({ inviteID: e.inviteID }).catch(() => ({ deadline: 0 }));
-    if (deadline && this.state.inviteID === e.inviteID && this.state.phase === 'ringing') this.#set({ deadline });
+    this.#ringUntil();
+    try {
+      const { deadline } = await this.#client.ring({ inviteID: e.inviteID });
+      if (gone() || this.state.phase !== 'ringing') return;
+      if (deadline) this.#set({ deadline });
+      this.#ringUntil();
+    } catch (err) {
+      if (!gone() && this.state.phase === 'ringing' && err instanceof BeckonError && err.code === Code.Over) void this.#end(lostTo(err));
+    }
   }
 
-  /** Lets somebody into the call who was invited to it and comes late. */
+  /** Stops ringing when its time is over and the server could not say so. */
+  #ringUntil(): void {
+    clearTimeout(this.#timer);
+    const { deadline } = this.#state;
+    if (!deadline) return;
+    this.#timer = setTimeout(() => { if (this.#state.phase === 'ringing') void this.#end('noAnswer'); }, Math.max(0, deadline - this.#client.now()) + 3000);
+  }
+
+  /** Lets somebody into the call who was invited to it and comes late. Only the device that is in that call answers. */
   async #letIn(inviteID: string, who: string, call: string): Promise<void> {
-    const known = this.#invites.has(call) && who in this.#state.people;
-    if (!known) {
+    if (!this.#invites.has(call) || this.#state.phase === 'ringing') return;
+    if (!(who in this.#state.people)) {
       await this.#client.reject({ inviteID, reason: 'ended' }).catch(over);
       return;
     }
@@ -410,8 +469,12 @@ export class Calls extends Emitter<CallEvents> {
 
   #accepted(who: string): void {
     this.#part(who, this.#state.people[who] === 'in' ? 'in' : 'accepted');
-    if (this.#state.phase === 'calling') this.#set({ phase: 'connecting' });
-    else if (this.#state.phase === 'connecting' && !this.room.roomID) void this.#enter(); // let in late
+    if (this.#state.phase === 'calling') {
+      this.#set({ phase: 'connecting' });
+    } else if (this.#asked) { // let in late
+      this.#asked = false;
+      void this.#enter();
+    }
   }
 
   #refused(who: string[], part: 'declined' | 'busy' | 'noAnswer'): void {
@@ -419,33 +482,43 @@ export class Calls extends Emitter<CallEvents> {
     for (const u of who) if (u in people && people[u] !== 'in') people[u] = part;
     this.#set({ people });
     const all = Object.values(people);
-    const over = this.#state.phase === 'calling' || (this.#state.phase === 'connecting' && !this.room.roomID);
-    if (over && all.every((p) => p === 'declined' || p === 'busy' || p === 'noAnswer')) this.#end(all.every((p) => p === all[0]) ? part : 'declined');
+    if ((this.#state.phase === 'calling' || this.#asked) && all.every((p) => p === 'declined' || p === 'busy' || p === 'noAnswer')) void this.#end(all.every((p) => p === all[0]) ? part : 'declined');
   }
 
   #timedOut(list: string[]): void {
-    if (this.#state.phase === 'ringing' && list.includes(this.#client.userID)) return this.#end('noAnswer');
+    if (this.#state.phase === 'ringing' && list.includes(this.#client.userID)) return void this.#end('noAnswer');
     this.#refused(list, 'noAnswer');
   }
 
   /** The room let this device go. */
   #out(reason: LeaveReason): void {
     if (reason === 'mediaLost') {
-      this.#set({ phase: 'reconnecting' });
-      this.#giveUpLater();
-      void this.#back(this.#state.roomID);
+      if (this.#state.since) { // somebody was there: they may come back, too
+        this.#set({ phase: 'reconnecting' });
+        this.#giveUpLater();
+      }
+      void this.#back();
       return;
     }
-    this.#end(reason === 'replaced' ? 'elsewhere' : reason === 'hangup' ? 'hangup' : 'remoteHangup', undefined, false);
+    void this.#end(reason === 'replaced' ? 'elsewhere' : reason === 'hangup' ? 'hangup' : 'remoteHangup', undefined, false);
   }
 
-  /** Tries to get back into a room that was lost, until the call is given up. */
-  async #back(roomID: string): Promise<void> {
-    while (this.#state.roomID === roomID && !this.room.roomID) {
+  /** Tries to get back into a room that was lost, for as long as the call goes on. */
+  async #back(): Promise<void> {
+    const gone = this.#same();
+    for (;;) {
       await new Promise((resolve) => setTimeout(resolve, 1000));
-      if (this.#state.roomID === roomID && !this.room.roomID) await this.#enter();
+      if (gone() || this.room.roomID) return;
+      await this.#enter(true);
     }
   }
+}
+
+/** Why an answer came too late. */
+function lostTo(err: unknown): EndReason {
+  const won = (err as BeckonError).won;
+  if (!won) return (err as BeckonError).code === Code.Over ? 'cancelled' : 'failed';
+  return won.action === 'cancel' ? 'cancelled' : won.action === 'timeout' ? 'noAnswer' : 'elsewhere';
 }
 
 function partOf(p: Schemas['Invitee']): Part {

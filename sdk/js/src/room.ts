@@ -53,6 +53,7 @@ export class Room extends Emitter<RoomEvents> {
   #room: LiveKitRoom | undefined;
   #id = '';
   #granted: Role = 'audience';
+  #turn = 0; // grows with each entering and leaving, so that what was awaited for one does not act on the next
   #in = false; // onEnterRoom was told; nothing is told of others before
   #video = new Map<string, boolean>();
   #sounds = new Map<RemoteTrack, HTMLMediaElement>();
@@ -94,8 +95,14 @@ export class Room extends Emitter<RoomEvents> {
   /** Enters a room: of an invitation, or group_<id> for the standing room of a group. In another room, it leaves that first. */
   async enterRoom(options: { roomID: string; role?: Role }): Promise<Response<'enterRoom'>> {
     const began = performance.now();
-    if (this.#room) await this.#leave('hangup');
+    const turn = ++this.#turn;
+    const must = (): void => {
+      if (this.#turn !== turn) throw new BeckonError({ code: Code.Disconnected, message: 'the room was left while it was entered' });
+    };
+    await this.#leave('hangup');
+    must();
     const way = await this.#client.enterRoom(options);
+    must();
     const room = new LiveKitRoom({ adaptiveStream: true, dynacast: true, disconnectOnPageLeave: false });
     this.#room = room;
     this.#id = options.roomID;
@@ -105,17 +112,23 @@ export class Room extends Emitter<RoomEvents> {
       await room.connect(way.url || this.#client.server.replace(/^http/, 'ws'), way.token);
     } catch (err) {
       this.#forget(room);
+      must();
       throw new BeckonError({ code: Code.NoMedia, message: `the media server cannot be reached: ${(err as Error).message}` }, err);
     }
-    if (this.#room !== room) throw new BeckonError({ code: Code.Disconnected, message: 'the room was left while it was entered' });
+    if (this.#room !== room) {
+      await room.disconnect();
+      must();
+      throw new BeckonError({ code: Code.NoMedia, message: 'the media server closed the connection' });
+    }
     this.#in = true;
     this.emit('onEnterRoom', { roomID: this.#id, ms: Math.round(performance.now() - began) });
     for (const p of room.remoteParticipants.values()) this.#entered(p); // LiveKit announces only who comes later
     return way;
   }
 
-  /** Leaves for good. The server hears of it, and ends a call between two people at once. */
+  /** Leaves for good, also while it is being entered. The server hears of it, and ends a call between two people at once. */
   async exitRoom(): Promise<void> {
+    this.#turn++;
     const roomID = this.#id;
     if (!roomID) return;
     const told = this.#client.exitRoom({ roomID }).catch(() => undefined); // who is gone is gone, told or not
@@ -126,16 +139,18 @@ export class Room extends Emitter<RoomEvents> {
   async #leave(reason: LeaveReason): Promise<void> {
     const room = this.#room;
     if (!room) return;
+    const was = this.#in;
     const roomID = this.#forget(room);
     await room.disconnect();
-    this.emit('onExitRoom', { roomID, reason });
+    if (was) this.emit('onExitRoom', { roomID, reason });
   }
 
   /** Lets go of a room, so that nothing of it is told any more. */
   #forget(room: LiveKitRoom): string {
     const roomID = this.#id;
-    globalThis.removeEventListener?.('pagehide', this.#pageGoes);
     room.removeAllListeners();
+    if (this.#room !== room) return '';
+    globalThis.removeEventListener?.('pagehide', this.#pageGoes);
     for (const el of this.#sounds.values()) el.remove();
     this.#sounds.clear();
     this.#video.clear();
@@ -301,8 +316,9 @@ export class Room extends Emitter<RoomEvents> {
       .on(RoomEvent.DataReceived, (data, p, _, topic) => this.emit('onRecvCustomCmdMsg', { userID: p?.identity ?? '', topic: topic ?? '', data }))
       .on(RoomEvent.Disconnected, (reason) => {
         if (this.#room !== room) return;
+        const was = this.#in; // else enterRoom says why it failed
         const roomID = this.#forget(room);
-        this.emit('onExitRoom', { roomID, reason: reasonOf(reason) });
+        if (was) this.emit('onExitRoom', { roomID, reason: reasonOf(reason) });
       });
   }
 }

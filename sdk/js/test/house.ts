@@ -34,16 +34,16 @@ export class House {
     const child = spawn(beckon, ['dev', '--media', 'off', '--listen', `127.0.0.1:${this.#port}`, '--data', this.#dir], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child = child;
     let said = '';
-    for await (const b of child.stdout!) {
-      said += String(b);
-      const key = /API key\s+(\S+)/.exec(said);
-      if (key) {
+    await new Promise<void>((resolve, reject) => {
+      child.stdout!.on('data', (b) => { // read to the end: a server whose output nobody reads would be stopped by it
+        said += String(b);
+        const key = /API key\s+(\S+)/.exec(said);
+        if (!key) return;
         this.#key = key[1]!;
-        child.stdout!.resume();
-        return;
-      }
-    }
-    throw new Error(`the server did not start: ${said}`);
+        resolve();
+      });
+      child.once('exit', () => reject(new Error(`the server did not start: ${said}`)));
+    });
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
