@@ -163,6 +163,29 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestSizesOfScripts holds the TypeScript and JavaScript to the same length.
+func TestSizesOfScripts(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if n := d.Name(); err == nil && (n == "node_modules" || n == "dist" || n == ".git") {
+				err = filepath.SkipDir
+			}
+			return err
+		}
+		if ext := filepath.Ext(path); ext != ".ts" && ext != ".tsx" && ext != ".js" && ext != ".mjs" && ext != ".css" || filepath.Base(path) == "schema.ts" {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if n := strings.Count(string(b), "\n"); n > 500 {
+			t.Errorf("%s has %d lines; a file has at most 500", path, n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestManners(t *testing.T) {
 	bad := regexp.MustCompile(`(^|/)(util|utils|common|types|models|manager|service)(/|$)`)
 	documented := map[string]bool{}

@@ -1,4 +1,4 @@
-import type { Media } from './call.js';
+import type { Media } from './call-state.js';
 
 /** What a tab remembers of its call over a reload. */
 export interface Kept {

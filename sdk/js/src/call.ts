@@ -2,82 +2,15 @@ import type { Client } from './client.js';
 import { newID } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
+import { idle, lostTo, over, partOf, readData, type CallData, type CallEvents, type CallState, type EndReason, type Media, type Part } from './call-state.js';
 import { exclusive, heldElsewhere, remember, type Remembered } from './call-tab.js';
 import { Room, type LeaveReason } from './room.js';
-import type { Schemas } from './schema.js';
 
-export type Media = 'video' | 'audio';
-
-/** Where a call stands on this device. */
-export type Phase =
-  | 'idle' // no call
-  | 'calling' // this device calls, nobody has answered
-  | 'ringing' // somebody calls this user
-  | 'connecting' // answered; on the way into the room
-  | 'connected' // somebody else is in the room
-  | 'reconnecting'; // the other went without a word, or the room was lost: they may come back
-
-/** What became of somebody in a call. */
-export type Part = 'invited' | 'ringing' | 'accepted' | 'in' | 'left' | 'declined' | 'busy' | 'noAnswer' | 'cancelled';
-
-/** A call as it stands. It is a new object at each change. */
-export interface CallState {
-  readonly phase: Phase;
-  readonly inviteID: string;
-  readonly roomID: string;
-  readonly inviter: string;
-  readonly groupID: string;
-  readonly media: Media;
-  /** Everybody else in it, and what became of them. */
-  readonly people: Readonly<Record<string, Part>>;
-  /** Server time until which it rings; 0 = without end. */
-  readonly deadline: number;
-  /** Server time since when somebody else is in the room; 0 = nobody yet. Shown only: the record's duration is the server's. */
-  readonly since: number;
-  /** Whether this tab is the one of its browser that plays the ring tone. */
-  readonly leader: boolean;
-}
-
-/** Why a call ended on this device. */
-export type EndReason =
-  | 'hangup' // this device hung up
-  | 'remoteHangup' // the other did, or a host closed the room
-  | 'declined' | 'busy' | 'noAnswer' // by all who were asked
-  | 'cancelled' // by the caller
-  | 'elsewhere' // another device or tab of this user took or refused it
-  | 'lost' // nobody came back, or the media server is gone
-  | 'failed'; // see error
-
-export interface CallEvents {
-  /** Every change. */
-  onCallState: CallState;
-  /** Somebody calls. */
-  onIncomingCall: CallState;
-  onCallEnded: { state: CallState; reason: EndReason; error?: Error };
-  /** No camera, no microphone, or no permission to use it: the call goes on without. */
-  onDeviceError: { device: 'camera' | 'microphone'; error: Error };
-}
-
-/** What the data of a call's invitation says. */
-interface CallData {
-  call: 1;
-  media: Media;
-  join?: string; // asks the host to be let into the running call of this invitation
-}
-
-const idle = { phase: 'idle', inviteID: '', roomID: '', inviter: '', groupID: '', media: 'video', people: {}, deadline: 0, since: 0 } as const;
+/** How long a media server that cannot be reached is tried. */
+const mediaPatience = 10_000;
 
 /** How long this device waits for somebody who went without a word. The server waits for 15 s and then closes the room. */
 const patience = 25_000;
-
-function readData(data: string): CallData | undefined {
-  try {
-    const d = JSON.parse(data) as CallData;
-    return d && d.call === 1 && (d.media === 'video' || d.media === 'audio') ? d : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /**
  * Calls is the telephone of this user: one call at a time over invitations and a room. The server decides every race; this keeps
@@ -315,15 +248,18 @@ export class Calls extends Emitter<CallEvents> {
     await Promise.all(told);
   }
 
-  /** Enters the call's room and opens the devices. Without a second try a failure ends the call. */
-  async #enter(again = false): Promise<void> {
+  /** Enters the call's room and opens the devices. A media server that cannot be reached is given some time; any other failure ends the call. */
+  async #enter(until = 0): Promise<void> {
     const { roomID, media } = this.#state;
     const gone = this.#same();
     try {
       await this.room.enterRoom({ roomID });
     } catch (err) {
-      if (!gone() && !again && this.#state.phase !== 'reconnecting') void this.#end('failed', err as Error);
-      return;
+      if (gone() || this.room.roomID === roomID) return;
+      until ||= Date.now() + mediaPatience;
+      if ((err as BeckonError).code !== Code.NoMedia || (Date.now() > until && this.#state.phase !== 'reconnecting')) return void this.#end('failed', err as Error);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      return gone() ? undefined : this.#enter(until);
     }
     if (gone()) {
       if (this.room.roomID === roomID) await this.room.exitRoom();
@@ -497,44 +433,13 @@ export class Calls extends Emitter<CallEvents> {
         this.#set({ phase: 'reconnecting' });
         this.#giveUpLater();
       }
-      void this.#back();
+      const gone = this.#same();
+      setTimeout(() => { if (!gone() && !this.room.roomID) void this.#enter(); }, 1000);
       return;
     }
     void this.#end(reason === 'replaced' ? 'elsewhere' : reason === 'hangup' ? 'hangup' : 'remoteHangup', undefined, false);
   }
-
-  /** Tries to get back into a room that was lost, for as long as the call goes on. */
-  async #back(): Promise<void> {
-    const gone = this.#same();
-    for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      if (gone() || this.room.roomID) return;
-      await this.#enter(true);
-    }
-  }
 }
 
-/** Why an answer came too late. */
-function lostTo(err: unknown): EndReason {
-  const won = (err as BeckonError).won;
-  if (!won) return (err as BeckonError).code === Code.Over ? 'cancelled' : 'failed';
-  return won.action === 'cancel' ? 'cancelled' : won.action === 'timeout' ? 'noAnswer' : 'elsewhere';
-}
-
-function partOf(p: Schemas['Invitee']): Part {
-  switch (p.state) {
-    case 'accepted': return 'accepted';
-    case 'rejected': return p.reason === 'busy' ? 'busy' : 'declined';
-    case 'timedOut': return 'noAnswer';
-    case 'cancelled': return 'cancelled';
-    default: return p.ringingAt ? 'ringing' : 'invited';
-  }
-}
-
-/** A refusal because somebody else was first changes nothing here: the events tell. */
-function over(err: unknown): undefined {
-  if (err instanceof BeckonError) return undefined;
-  throw err;
-}
-
+export type { CallEvents, CallState, EndReason, Media, Part, Phase } from './call-state.js';
 export { Room, type LeaveReason, type Role, type RoomEvents } from './room.js';

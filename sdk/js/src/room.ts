@@ -109,7 +109,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#granted = way.granted as Role;
     this.#listen(room);
     try {
-      await room.connect(way.url || this.#client.server.replace(/^http/, 'ws'), way.token);
+      await room.connect(way.url || this.#client.server.replace(/^http/, 'ws'), way.token, { websocketTimeout: 5000, peerConnectionTimeout: 8000, maxRetries: 0 });
     } catch (err) {
       this.#forget(room);
       must();
