@@ -99,7 +99,8 @@ function Entry({ line, follows, conversationID, onCall }: { line: Line; follows:
       <p className={`note call ${line.missed ? 'missed' : ''}`}>
         <Icon name={line.media === 'audio' ? 'phone' : 'video'} />
         <span>{line.text} <time>{when(line.time)}</time></span>
-        {line.missed && onCall && <Button tone="quiet" onClick={() => onCall(line.media ?? 'video')}>Call back</Button>}
+        {line.late && <Button tone="main" onClick={() => { s.calls.join({ ...line.late!, media: line.media ?? 'video' }).catch((err: unknown) => s.fail(err, 'You could not join the call')); }}>Join</Button>}
+        {line.missed && !line.late && onCall && <Button tone="quiet" onClick={() => onCall(line.media ?? 'video')}>Call back</Button>}
       </p>
     );
   }

@@ -14,6 +14,8 @@ export interface Line {
   /** A call that was missed or refused, which can be made again. */
   missed?: boolean;
   media?: 'video' | 'audio';
+  /** A call of several that was missed and may still go on. */
+  late?: { roomID: string; inviteID: string; inviter: string };
 }
 
 /** What the data of our own invitations says. */
@@ -88,10 +90,13 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
 /** Turns a page of history into lines, the oldest first. */
 export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
   const name: Named = (u) => (u === s.me ? 'You' : s.name(u));
-  const scenes = new Map<string, SceneData>();
+  const scenes = new Map<string, SceneData & { roomID: string }>();
+  const ended = new Set<string>(); // invitations whose call has its record
   for (const e of entries) {
     const m = e.event as Schemas['Signaling'];
-    if (m.type === 'signaling' && (m.actionType === 1 || m.actionType === 7)) scenes.set(m.inviteID, readScene(m.data));
+    if (m.type === 'signaling' && (m.actionType === 1 || m.actionType === 7)) scenes.set(m.inviteID, { ...readScene(m.data), roomID: m.roomID ?? '' });
+    const record = (e.event as Schemas['Message']).call;
+    if (record?.inviteID) ended.add(record.inviteID);
   }
   const lines: Line[] = [];
   for (const e of [...entries].sort((a, b) => a.seq - b.seq)) {
@@ -103,9 +108,11 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
       else lines.push({ ...base, from: m.from, kind: 'message', text: describe(m), message: m });
     } else if (event.type === 'signaling') {
       const m = event as Schemas['Signaling'];
-      const d = scenes.get(m.inviteID) ?? readScene(m.data);
+      const invite = scenes.get(m.inviteID);
+      const d = invite ?? readScene(m.data);
       const { text, missed } = signal(m, d, s.me, name);
-      if (text) lines.push({ ...base, from: m.from ?? m.inviter, kind: d.call ? 'call' : 'note', text, missed: missed ?? false, media: d.media ?? 'video' });
+      if (text) lines.push({ ...base, from: m.from ?? m.inviter, kind: d.call ? 'call' : 'note', text, missed: missed ?? false, media: d.media ?? 'video',
+        ...(missed && m.groupID && invite?.roomID && m.actionType === 5 && !ended.has(m.inviteID) ? { late: { roomID: invite.roomID, inviteID: m.inviteID, inviter: m.inviter } } : {}) });
     } else if (event.type === 'group') {
       const g = event as Schemas['GroupEvent'];
       const text = tips[g.tip]?.(g, name);

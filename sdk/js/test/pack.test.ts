@@ -72,7 +72,7 @@ test('the ten lines run in plain Node', async () => {
   writeFileSync(join(project, 'bob.mjs'), `${head(bob)}${quick.slice(0, quick.indexOf('const { inviteID }'))}console.log('ready');\nsetTimeout(() => client.close(), 3000);\n`);
   writeFileSync(join(project, 'both.mjs'), `import { spawn } from 'node:child_process';
 const bob = spawn('node', ['bob.mjs'], { stdio: ['ignore', 'pipe', 'inherit'] });
-bob.stdout.once('data', () => { spawn('node', ['alice.mjs'], { stdio: 'inherit' }).on('exit', (code) => { bob.kill(); process.exit(code); }); });
+bob.stdout.once('data', () => { spawn('node', ['alice.mjs'], { stdio: 'inherit' }).on('exit', (code) => { bob.kill(); process.exitCode = code; }); });
 `);
   assert.match(run('node', 'both.mjs'), /bob: yes/);
 });
