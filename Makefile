@@ -49,7 +49,7 @@ test: test-go test-js e2e ## Run every test: rules, store, doors, races, crashes
 
 test-go: | need-go
 	@echo "testing the rooms, with the race detector"
-	@$(GO) test -race -timeout 10m ./im/... ./invite/... ./protocol/... ./internal/... ./client/... .
+	@$(GO) test -race -timeout 10m ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... .
 	@echo "testing the program from outside: races, crashes, the terminal phone"
 	@$(GO) test -count=1 -timeout 10m ./cmd/... ./test/... # never cached: they run the program, which the cache does not see
 
