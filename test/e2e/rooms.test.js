@@ -94,8 +94,8 @@ test('chat room: ask for the microphone, grant it, mute, take it back, remove', 
   await bob.page.getByRole('button', { name: 'Ask for the microphone' }).click();
   await host.page.locator('[data-wish="bob"]').getByRole('button', { name: 'Grant' }).click();
   await seat(host, 'bob').getByRole('button', { name: 'Remove' }).click();
-  await bob.page.getByText('You are no longer in this room').waitFor();
+  await bob.page.getByText('The host sent you out').waitFor();
   await bob.page.getByRole('button', { name: 'Enter again' }).click();
-  await bob.page.getByText('you may not enter this room').waitFor();
+  await bob.page.getByText('that is up to its host').waitFor();
   await Promise.all(all.map((p) => p.leave()));
 });

@@ -25,7 +25,9 @@ export function App(): ReactNode {
 }
 
 function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
-  const [place = 'chat', id = ''] = useRoute();
+  const [where = 'chat', what = ''] = useRoute();
+  const known = ['chat', 'class', 'lounge'].includes(where) && (where !== 'chat' || /^(c2c|group)_./.test(what));
+  const [place, id] = known ? [where, what] : [['class', 'lounge'].includes(where) ? where : 'chat', ''];
   const talking = !['idle', 'ringing'].includes(useCall().phase); // then the call is all that there is
   return (
     <div className={`app ${id ? 'open' : ''}`}>

@@ -23,11 +23,11 @@ export function CallLayer(): ReactNode {
   }), [s]);
   useEffect(() => s.calls.on('onDeviceError', ({ device, error }) => {
     const what = device === 'camera' ? 'camera' : 'microphone';
-    setProblem(error.name === 'NotAllowedError' ? `The browser may not use your ${what}. Allow it in the address bar; you are in the call without it.`
-      : error.name === 'NotFoundError' ? `No ${what} was found. You are in the call without it.` : `Your ${what} does not work: ${error.message}. You are in the call without it.`);
+    setProblem((before) => (before ? `${before} ` : '') + (error.name === 'NotAllowedError' ? `The browser may not use your ${what}. Allow it in the address bar; you are in the call without it.`
+      : error.name === 'NotFoundError' ? `No ${what} was found. You are in the call without it.` : `Your ${what} does not work: ${error.message}. You are in the call without it.`));
   }), [s]);
   const outgoing = call.phase === 'calling' && Object.values(call.people).includes('ringing');
-  useTone(call.phase === 'ringing' && call.leader ? 'incoming' : outgoing ? 'outgoing' : undefined);
+  useTone(outgoing ? 'outgoing' : undefined);
   if (call.phase === 'idle') return null;
   if (call.phase === 'ringing') return <Incoming call={call} />;
   return <Ongoing call={call} problem={problem} onSeen={() => setProblem('')} />;
@@ -44,11 +44,14 @@ function Incoming({ call }: { call: CallState }): ReactNode {
   const preview = usePreview(call.media === 'video' && call.leader);
   const left = call.deadline ? Math.max(0, Math.ceil((call.deadline - now) / 1000)) : 0;
   const others = Object.keys(call.people).length - 1;
+  const group = s.group(call.groupID)?.name;
+  const [quiet, setQuiet] = useState(false); // Escape silences; only the button declines
+  useTone(call.leader && !quiet ? 'incoming' : undefined);
   const fail = (err: unknown): void => { if (!(err instanceof Error && 'won' in err && err.won)) s.fail(err, 'The call could not be answered'); };
   return (
-    <Dialog title={call.media === 'audio' ? 'Voice call' : 'Video call'} className="incoming" onClose={() => void s.calls.decline()}>
+    <Dialog title={call.media === 'audio' ? 'Voice call' : 'Video call'} className="incoming" onClose={() => setQuiet(true)}>
       <div className="caller"><span className="pulse"><PersonAvatar userID={call.inviter} size={88} /></span><h3>{who}</h3>
-        <p className="muted">{call.groupID ? `calls you and ${others} more` : 'calls you'}{left > 0 && <> · {left} s</>}</p></div>
+        <p className="muted">{call.groupID ? `calls you and ${others} more${group ? ` in ${group}` : ''}` : 'calls you'}{left > 0 && <> · {left} s</>}</p></div>
       {call.media === 'video' && <div className="preview"><video ref={preview.ref} autoPlay playsInline muted aria-label="Your camera" />{preview.error && <p>{preview.error}</p>}{preview.ask && <Button onClick={preview.ask}>See yourself first</Button>}</div>}
       <div className="actions">
         <Button tone="stop" onClick={() => void s.calls.decline()}>Decline</Button>
@@ -113,12 +116,13 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
     addEventListener('keydown', key);
     return () => removeEventListener('keydown', key);
   });
-  const status = call.phase === 'reconnecting' ? 'Reconnecting…' : call.since ? duration(now - call.since) : call.phase === 'connecting' ? 'Connecting…' : waiting.some(([, p]) => p === 'ringing') ? 'Ringing…' : 'Calling…';
+  const left = call.phase === 'reconnecting' && room.roomID && !two;
+  const status = left ? 'Everybody has left' : call.phase === 'reconnecting' ? 'Reconnecting…' : call.since ? duration(now - call.since) : call.phase === 'connecting' ? 'Connecting…' : waiting.some(([, p]) => p === 'ringing') ? 'Ringing…' : 'Calling…';
   const tiles = [...remote.screens.map((u) => ({ u, source: 'screen' as const })), ...remote.users.map((u) => ({ u, source: 'camera' as const }))];
   return (
     <section ref={whole} tabIndex={-1} className="ongoing" aria-label="Call" data-phase={call.phase}>
       <header>
-        <div><h2>{two ? <Name id={Object.keys(call.people)[0] ?? ''} /> : 'Group call'}</h2><span className="timer" role="timer" aria-live="off">{status}</span></div>
+        <div><h2>{two ? <Name id={Object.keys(call.people)[0] ?? ''} /> : s.group(call.groupID)?.name ?? 'Group call'}</h2><span className="timer" role="timer" aria-live="off">{status}</span></div>
         {!s.calls.room.roomID || remote.blocked ? remote.blocked && <Button tone="main" onClick={() => void room.resumeAudio()}>Play the sound</Button> : null}
       </header>
       {problem && <div className="banner error" role="alert"><span>{problem}</span><Button onClick={onSeen}>All right</Button></div>}

@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import { linesOf, when, type Line } from './history.js';
-import { PickMembers } from './people.js';
+import { AddMembers, PickMembers } from './people.js';
+import { reason } from './session.js';
 import { Avatar, Button, Icon, IconButton, Name, PersonAvatar } from './ui.js';
 import { go, useEvent, useName, useSession, useStore } from './use.js';
 
@@ -17,6 +18,7 @@ export function Chat({ conversationID }: { conversationID: string }): ReactNode 
   const person = useName(peer);
   const online = useStore(s.online)[peer];
   const [picking, setPicking] = useState<'video' | 'audio'>();
+  const [adding, setAdding] = useState(false);
   const call = (media: 'video' | 'audio', userIDs?: string[]): void => {
     s.calls.call(peer ? { userID: peer } : { groupID, userIDs: userIDs ?? [] }, { media }).catch((err: unknown) => s.fail(err, 'The call could not be made'));
   };
@@ -27,10 +29,12 @@ export function Chat({ conversationID }: { conversationID: string }): ReactNode 
         <IconButton icon="back" label="Back to the list" className="round quiet narrow" onClick={() => go('chat')} />
         {peer ? <PersonAvatar userID={peer} size={40} /> : <Avatar id={groupID} name={group?.name || groupID} square size={40} />}
         <div className="title"><h1>{peer ? person : group?.name || groupID}</h1><span className="muted">{peer ? (online ? 'online' : 'away') : group ? `${group.members} people` : ''}</span></div>
+        {groupID && <IconButton icon="add" label="Add people to the group" onClick={() => setAdding(true)} />}
         <IconButton icon="phone" label="Voice call" onClick={() => begin('audio')} />
         <IconButton icon="video" label="Video call" tone="main" onClick={() => begin('video')} />
       </header>
       <Messages conversationID={conversationID} onCall={(media) => begin(media)} />
+      {adding && <AddMembers groupID={groupID} onClose={() => setAdding(false)} />}
       {picking && <PickMembers groupID={groupID} title="Whom do you want to call?" action="Call" without={[]} onPick={(users) => call(picking, users)} onClose={() => setPicking(undefined)} />}
     </section>
   );
@@ -54,7 +58,7 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
       if (newest && document.visibilityState === 'visible') await s.client.markConversationRead({ conversationID, seq: newest.seq }).catch(() => undefined);
       s.refreshSoon();
     } catch (err) {
-      setProblem(err instanceof Error ? err.message : String(err));
+      setProblem(reason(err));
     }
   }, [s, conversationID, want]);
   useEffect(() => { void load(); }, [load]);
@@ -71,6 +75,7 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
   useEvent('onMessageModified', again);
   useEvent('onMessageDeleted', again);
   useEvent('onReload', again);
+  useEffect(() => s.calls.on('onCallEnded', () => setTimeout(again, 300))); // what this device did itself comes as no event
   const end = useRef<HTMLDivElement>(null);
   const count = entries?.[0]?.seq ?? 0;
   useLayoutEffect(() => { end.current?.scrollIntoView(); }, [count]);
@@ -119,7 +124,7 @@ function Picture({ fileID, full }: { fileID: string; full: string }): ReactNode 
   const [url, set] = useState('');
   useEffect(() => { s.client.getFile({ fileID }).then((f) => set(f.url), () => set('')); }, [s, fileID]);
   const open = (): void => { void s.client.getFile({ fileID: full }).then((f) => window.open(f.url, '_blank', 'noopener')); };
-  return url ? <button type="button" className="picture" onClick={open}><img src={url} alt="Picture" /></button> : <span className="words">Picture</span>;
+  return url ? <button type="button" className="picture" onClick={open}><img src={url} alt="Picture" onLoad={(e) => e.currentTarget.closest('.scroll')?.lastElementChild?.scrollIntoView()} /></button> : <span className="words">Picture</span>;
 }
 
 function FileLink({ fileID, name }: { fileID: string; name: string }): ReactNode {

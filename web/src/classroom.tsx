@@ -24,6 +24,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
   const [hands, setHands] = useState<Hands>();
   const [asked, setAsked] = useState('');
   const [busy, setBusy] = useState(false);
+  const [offered, setOffered] = useState('');
   const now = useNow(hands?.open ?? false);
 
   const read = useCallback(async (inviteID: string) => {
@@ -56,12 +57,16 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     if (scene === 'speak' && e.inviteeList.includes(s.me)) setAsked(e.inviteID);
   });
   useEvent('onInviteeAccepted', (e) => setHands((h) => (h?.inviteID === e.inviteID && !h.raised.includes(e.invitee) ? { ...h, raised: [...h.raised, e.invitee] } : h)));
+  useEvent('onInviteeRejected', (e) => { if (host && e.inviteID === offered) s.toast(`${s.name(e.invitee)} does not want to speak now`); });
   const ended = (id: string): void => {
     setHands((h) => (h?.inviteID === id ? { ...h, open: false, mine: h.mine === 'asked' ? 'no' : h.mine } : h));
     setAsked((a) => (a === id ? '' : a));
   };
   useEvent('onInvitationCancelled', (e) => ended(e.inviteID));
-  useEvent('onInvitationTimeout', (e) => ended(e.inviteID));
+  useEvent('onInvitationTimeout', (e) => {
+    ended(e.inviteID);
+    if (host && e.inviteID === offered) s.toast('No answer');
+  });
   useEvent('onInvitationHandledByOtherDevice', (e) => { setAsked((a) => (a === e.inviteID ? '' : a)); if (e.inviteID === hands?.inviteID) void read(e.inviteID); });
 
   const doing = async (what: string, f: () => Promise<unknown>): Promise<void> => {
@@ -82,8 +87,10 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     await (up ? s.client.accept({ inviteID: hands.inviteID }) : s.client.reject({ inviteID: hands.inviteID }));
     setHands((h) => h && { ...h, mine: up ? 'raised' : 'no', raised: up && !h.raised.includes(s.me) ? [...h.raised, s.me] : h.raised });
   });
-  const letSpeak = (userID: string): Promise<void> => doing('They could not be asked to speak', () =>
-    s.client.inviteInGroup({ groupID, inviteeList: [userID], roomID, timeout: 30, data: JSON.stringify({ scene: 'speak' }) }));
+  const letSpeak = (userID: string): Promise<void> => doing('They could not be asked to speak', async () => {
+    const { inviteID } = await s.client.inviteInGroup({ groupID, inviteeList: [userID], roomID, timeout: 30, data: JSON.stringify({ scene: 'speak' }) });
+    setOffered(inviteID);
+  });
   const takeBack = (userID: string): Promise<void> => doing('The microphone could not be taken back', async () => {
     await s.client.setRoomRole({ roomID, userID, role: 'audience' });
     await standing.reload();

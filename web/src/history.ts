@@ -75,6 +75,7 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
     return { text: '' };
   }
   if (d.scene === 'speak') return { text: m.actionType === 1 ? `${mine ? 'You ask' : `${name(m.inviter)} asks`} ${(m.inviteeList ?? []).map(name).join(', ').replace('You', 'you')} to speak` : m.actionType === 3 ? `${who} ${who === 'You' ? 'speak' : 'speaks'}` : '' };
+  if (d.scene === 'mic') return { text: m.actionType === 1 ? `${mine ? 'You asked' : `${name(m.inviter)} asked`} for the microphone` : '' };
   if (!d.call || d.join) return { text: '' };
   const what = d.media === 'audio' ? 'voice call' : 'video call';
   const busy = m.answers?.some((a) => a.reason === 'busy');
@@ -127,7 +128,11 @@ export function preview(s: Session, last: unknown): string {
   if (!last) return '';
   const event = last as { type: string; from?: string };
   if (event.type === 'message') return `${event.from === s.me && !(last as Schemas['Message']).call ? 'You: ' : ''}${describe(last as Schemas['Message'])}`;
-  if (event.type === 'signaling') return 'Call';
+  if (event.type === 'signaling') {
+    const m = last as Schemas['Signaling'];
+    const d = readScene(m.data);
+    return d.scene === 'mic' ? 'Asked for the microphone' : d.scene ? 'Question to the class' : 'Call';
+  }
   const g = last as Schemas['GroupEvent'];
   return tips[g.tip]?.(g, (u) => (u === s.me ? 'You' : s.name(u))) ?? '';
 }

@@ -17,7 +17,7 @@ interface Wish { inviteID: string; userID: string }
 export function Lounge({ groupID }: { groupID: string }): ReactNode {
   const s = useSession();
   useStore(s.groups);
-  const standing = useStanding(groupID, false);
+  const standing = useStanding(groupID, false, true);
   const { room, roomID, host, owner, speakers } = standing;
   const local = useLocal(room);
   const remote = useRemote(room);

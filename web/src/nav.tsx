@@ -68,7 +68,7 @@ function Groups({ place, id }: { place: string; id: string }): ReactNode {
   const list = groups?.filter((g) => (place === 'lounge') === (g.type === 'AVChatRoom') && g.type !== 'Work');
   if (!list) return <p className="muted pad">Reading your groups…</p>;
   if (list.length === 0) {
-    return <p className="muted pad">{place === 'lounge' ? 'You are in no chat room. A group of the type AVChatRoom is one.' : 'You are in no class. A group of the type Public, Meeting or Community is one.'}</p>;
+    return <p className="muted pad">{place === 'lounge' ? 'You are in no chat room. Make one with the button above.' : 'You are in no class. Make one with the button above.'}</p>;
   }
   return (
     <ul className="list">

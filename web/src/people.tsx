@@ -1,5 +1,6 @@
 import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
 import { Button, Dialog, Name, PersonAvatar } from './ui.js';
+import { reason } from './session.js';
 import { go, useSession } from './use.js';
 
 /** Begins a conversation with somebody, or makes a group. */
@@ -10,10 +11,16 @@ export function NewConversation({ onClose }: { onClose: () => void }): ReactNode
   const [members, setMembers] = useState('');
   const [type, setType] = useState<'Work' | 'Public' | 'AVChatRoom'>('Work');
   const [wrong, setWrong] = useState('');
-  const talk = (e: FormEvent): void => {
+  const [unknown, setUnknown] = useState('');
+  const notKnown = 'Nobody with this ID has been here yet. Press again to write all the same.';
+  const talk = async (e: FormEvent): Promise<void> => {
     e.preventDefault();
+    const id = userID.trim();
+    if (id === s.me) return setUnknown('That is you.');
+    const { profiles } = await s.client.getUsersInfo({ userIDList: [id] }).catch(() => ({ profiles: [] }));
+    if (!profiles.some((p) => p.nick) && unknown !== notKnown) return setUnknown(notKnown);
     onClose();
-    go('chat', `c2c_${userID.trim()}`);
+    go('chat', `c2c_${id}`);
   };
   const make = async (e: FormEvent): Promise<void> => {
     e.preventDefault();
@@ -24,13 +31,14 @@ export function NewConversation({ onClose }: { onClose: () => void }): ReactNode
       onClose();
       go(type === 'AVChatRoom' ? 'lounge' : type === 'Public' ? 'class' : 'chat', type === 'Work' ? `group_${groupID}` : groupID);
     } catch (err) {
-      setWrong(err instanceof Error ? err.message : String(err));
+      setWrong(reason(err));
     }
   };
   return (
     <Dialog title="New conversation" onClose={onClose}>
-      <form onSubmit={talk}>
-        <label>Somebody’s user ID<input value={userID} onChange={(e) => setUser(e.target.value)} autoComplete="off" required pattern="[A-Za-z0-9_.:@+=\-]{1,32}" /></label>
+      <form onSubmit={(e) => void talk(e)}>
+        <label>Somebody’s user ID<input value={userID} onChange={(e) => { setUser(e.target.value); setUnknown(''); }} autoComplete="off" placeholder="bob" required pattern="[A-Za-z0-9_.:@+=\-]{1,64}" title="An ID has no spaces: letters, digits and _ . : - @ + =" /></label>
+        <p className="wrong" role="alert">{unknown}</p>
         <Button tone="main" type="submit">Write to them</Button>
       </form>
       <hr />
@@ -46,6 +54,32 @@ export function NewConversation({ onClose }: { onClose: () => void }): ReactNode
         {type !== 'AVChatRoom' && <label>Members’ user IDs<input value={members} onChange={(e) => setMembers(e.target.value)} placeholder="bob, carol" autoComplete="off" /></label>}
         <p className="wrong" role="alert">{wrong}</p>
         <Button tone="main" type="submit">Make the group</Button>
+      </form>
+    </Dialog>
+  );
+}
+
+/** Brings people into a group. */
+export function AddMembers({ groupID, onClose }: { groupID: string; onClose: () => void }): ReactNode {
+  const s = useSession();
+  const [members, setMembers] = useState('');
+  const [wrong, setWrong] = useState('');
+  const add = async (e: FormEvent): Promise<void> => {
+    e.preventDefault();
+    try {
+      await s.client.inviteUserToGroup({ groupID, memberList: members.split(/[\s,]+/).filter(Boolean) });
+      s.refreshSoon();
+      onClose();
+    } catch (err) {
+      setWrong(reason(err));
+    }
+  };
+  return (
+    <Dialog title="Add people" onClose={onClose}>
+      <form onSubmit={(e) => void add(e)}>
+        <label>Their user IDs<input value={members} onChange={(e) => setMembers(e.target.value)} placeholder="bob, carol" autoComplete="off" required /></label>
+        <p className="wrong" role="alert">{wrong}</p>
+        <Button tone="main" type="submit">Add</Button>
       </form>
     </Dialog>
   );

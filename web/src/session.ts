@@ -42,8 +42,12 @@ export class Session {
       clearTimeout(this.#lost); // a link that comes back at once is nobody's concern
       this.#lost = setTimeout(() => this.link.set(this.link.get() === 'connected' ? 'lost' : 'connecting'), 700);
     });
-    client.on('onKickedOffline', () => this.link.set('kicked'));
-    client.on('onDisconnected', () => { if (this.link.get() !== 'kicked') this.link.set('refused'); });
+    const over = (link: Link): void => {
+      clearTimeout(this.#lost);
+      if (this.link.get() !== 'kicked') this.link.set(link);
+    };
+    client.on('onKickedOffline', () => over('kicked'));
+    client.on('onDisconnected', () => over('refused'));
     client.on('onUserStatusChanged', (s) => this.online.update((o) => ({ ...o, [s.userID]: s.status === 'online' })));
     for (const name of ['onReceiveMessage', 'onSignaling', 'onConversationChanged', 'onMessageRevoked', 'onMessageModified', 'onMessageDeleted', 'onGroup', 'onReload', 'onPeerRead'] as const) {
       client.on(name, () => this.refreshSoon());
@@ -104,13 +108,24 @@ export class Session {
 
   /** Shows what went wrong in words. */
   fail(err: unknown, what: string): void {
-    const why = err instanceof Error ? err.message : String(err);
-    this.toast(`${what}: ${why}`, 'error');
+    this.toast(`${what}: ${reason(err)}`, 'error');
   }
 
   close(): void {
     void this.calls.dispose().finally(() => this.client.close());
   }
+}
+
+/** Why something was refused, in words for people; what they cannot do anything about is said as the server says it. */
+export function reason(err: unknown): string {
+  if (!(err instanceof BeckonError)) return err instanceof Error ? err.message : String(err);
+  const words: Record<number, string> = {
+    7013: 'there is no media server, or it cannot be reached', 8001: 'it is too long', 8010: 'it is over already', 8013: 'that is up to its host', 9506: 'too many at once; wait a moment',
+    9508: 'the server cannot be reached', 9520: 'the server did not answer in time', 10007: 'you are not in this group, or may not do that there', 10010: 'there is no such group', 10017: 'you may not write here at the moment',
+    20007: 'they do not take messages or calls from you',
+  };
+  if (err.code === 6017 && /^(userID|invitee|conversationID|memberList|groupID)$/.test(err.field ?? '')) return 'there is no such person or group, or it is you';
+  return words[err.code] ?? err.message;
 }
 
 export function remembered(): Saved | undefined {

@@ -49,7 +49,8 @@ export function SignIn({ onToken }: { onToken: (p: Person) => void }): ReactNode
         )}
         <form onSubmit={submit}>
           <label htmlFor="token">{people?.length ? 'Or sign in with a token' : 'Sign in with a token'}</label>
-          <textarea id="token" rows={2} value={token} onChange={(e) => { setToken(e.target.value); setWrong(''); }} spellCheck={false} autoComplete="off" aria-describedby="wrong" />
+          <textarea id="token" rows={2} value={token} onChange={(e) => { setToken(e.target.value); setWrong(''); }} spellCheck={false} autoComplete="off" aria-describedby="wrong"
+            onKeyDown={(e) => { if (e.key === 'Enter') { e.preventDefault(); e.currentTarget.form?.requestSubmit(); } }} />
           <p id="wrong" className="wrong" role="alert">{wrong}</p>
           <Button tone="main" type="submit" disabled={!token.trim()}>Sign in</Button>
         </form>

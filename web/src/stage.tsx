@@ -20,10 +20,10 @@ export function Stage({ title, subtitle, standing, blocked, children, bar, side,
         <div className="action">
           {entry === 'lost' && <div className="banner lost" role="alert">The media server cannot be reached. Trying again…</div>}
           {entry === 'failed' && <div className="banner error" role="alert"><span>{problem}</span><Button onClick={retry}>Try again</Button></div>}
-          {entry === 'removed' && <div className="banner error" role="alert"><span>You are no longer in this room. {problem}</span><Button onClick={retry}>Enter again</Button></div>}
+          {entry === 'removed' && <div className="banner error" role="alert"><span>You are not in this room. {problem}</span><Button onClick={retry}>Enter again</Button></div>}
           {entry === 'entering' && <p className="muted pad" role="status">Entering…</p>}
-          {children}
-          <div className="bar" role="toolbar" aria-label="Room controls">{bar}</div>
+          {entry !== 'removed' && children}
+          {entry !== 'removed' && <div className="bar" role="toolbar" aria-label="Room controls">{bar}</div>}
         </div>
         <aside aria-label="Chat">{side}</aside>
       </div>

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { BeckonError, Code } from 'beckon';
 import { Room } from 'beckon/room';
+import { reason } from './session.js';
 import { useEvent, useSession } from './use.js';
 
 export type Entry = 'entering' | 'in' | 'lost' | 'removed' | 'failed';
@@ -24,7 +25,8 @@ export interface Standing {
   giveUp: () => Promise<void>;
 }
 
-export function useStanding(groupID: string, camera: boolean): Standing {
+/** open: whoever comes joins the group; else the group lets people in. */
+export function useStanding(groupID: string, camera: boolean, open = false): Standing {
   const s = useSession();
   const [room] = useState(() => new Room(s.client));
   const roomID = `group_${groupID}`;
@@ -43,9 +45,9 @@ export function useStanding(groupID: string, camera: boolean): Standing {
     setSpeakers([view.owner ?? '', ...view.seats.filter((x) => x.role === 'anchor' && x.userID !== view.owner).map((x) => x.userID)].filter(Boolean));
   }, [s, roomID]);
 
-  const open = useCallback(async (what: string, start: () => Promise<void>) => {
+  const start = useCallback(async (what: string, run: () => Promise<void>) => {
     try {
-      await start();
+      await run();
     } catch (err) {
       if (!gone.current) s.fail(err, `You are in, but your ${what} does not work`);
     }
@@ -57,24 +59,33 @@ export function useStanding(groupID: string, camera: boolean): Standing {
     setEntry('entering');
     const enter = async (): Promise<void> => {
       try {
-        await reload();
+        await reload().catch(async (err: unknown) => { // a chat room is open: who comes joins
+          if (!(err instanceof BeckonError && err.code === Code.NotAdmitted) || !open) throw err;
+          await s.client.joinGroup({ groupID }).catch((e: unknown) => { throw e instanceof BeckonError && e.code === 10013 ? err : e; }); // a member is sent out
+          await s.refresh();
+          await reload();
+        });
         const way = await room.enterRoom({ roomID });
         if (over) return void room.exitRoom();
         setEntry('in');
         if (way.role === 'anchor') {
-          await open('microphone', () => room.startLocalAudio());
-          if (camera && way.host) await open('camera', () => room.openCamera());
+          await start('microphone', () => room.startLocalAudio());
+          if (camera && way.host) await start('camera', () => room.openCamera());
         }
       } catch (err) {
         if (over) return;
         setEntry(err instanceof BeckonError && err.code === Code.NotAdmitted ? 'removed' : 'failed');
-        setProblem(err instanceof Error ? err.message : String(err));
+        setProblem(reason(err));
       }
     };
     void enter();
-    const off = room.on('onExitRoom', ({ reason }) => {
-      if (over || reason === 'hangup') return;
-      if (reason !== 'mediaLost' && reason !== 'dismissed') return setEntry('removed');
+    const off = room.on('onExitRoom', ({ reason: why }) => {
+      if (over || why === 'hangup') return;
+      if (why !== 'mediaLost' && why !== 'dismissed') {
+        setSpeakers([]);
+        setProblem(why === 'removed' ? 'The host sent you out.' : 'You entered from elsewhere.');
+        return setEntry('removed');
+      }
       setEntry('lost');
       setTimeout(() => { if (!over) setTries((n) => n + 1); }, 2000);
     });
@@ -83,12 +94,12 @@ export function useStanding(groupID: string, camera: boolean): Standing {
       off();
       void room.exitRoom();
     };
-  }, [room, roomID, reload, open, camera, tries]);
+  }, [s, room, groupID, roomID, reload, start, camera, open, tries]);
 
   const speak = useCallback(async () => {
     await room.switchRole('anchor');
-    await open('microphone', () => room.startLocalAudio());
-  }, [room, open]);
+    await start('microphone', () => room.startLocalAudio());
+  }, [room, start]);
   const giveUp = useCallback(async () => {
     await room.stopLocalAudio();
     await s.client.setRoomRole({ roomID, userID: s.me, role: 'audience' });

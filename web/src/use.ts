@@ -62,7 +62,11 @@ export function useRoute(): string[] {
     addEventListener('hashchange', changed);
     return () => removeEventListener('hashchange', changed);
   }, []);
-  return hash.split('/').filter(Boolean).map(decodeURIComponent);
+  try {
+    return hash.split('/').filter(Boolean).map(decodeURIComponent);
+  } catch {
+    return []; // no address of ours
+  }
 }
 
 export function go(...parts: string[]): void {
