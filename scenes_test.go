@@ -119,15 +119,17 @@ func second[A any](_ A, err error) error { return err }
 func (s *scene) barrier() {
 	s.t.Helper()
 	s.connect("barrier/1")
-	for d, c := range s.who {
-		if d == "barrier/1" {
+	ids := map[string]string{} // one for each person, heard by all of their devices
+	for d := range s.who {
+		user, _, _ := strings.Cut(d, "/")
+		if user == "barrier" {
 			continue
 		}
-		user, _, _ := strings.Cut(d, "/")
-		id := client.NewID()
-		s.invite("barrier/1", protocol.InviteRequest{Invitee: user, InviteOptions: protocol.InviteOptions{InviteID: id}})
-		s.tapes[d].Wait("new " + id)
-		_ = c
+		if ids[user] == "" {
+			ids[user] = client.NewID()
+			s.invite("barrier/1", protocol.InviteRequest{Invitee: user, InviteOptions: protocol.InviteOptions{InviteID: ids[user]}})
+		}
+		s.tapes[d].Wait("new " + ids[user])
 	}
 	for d := range s.who {
 		s.tapes[d].Forget("barrier")
