@@ -149,8 +149,9 @@ func (m *Media) ask(f func(context.Context) error, done func(error)) {
 
 // reached turns a failure of LiveKit into what callers are told.
 func reached(err error) error {
-	if err == nil {
-		return nil
+	var ours *im.Error
+	if err == nil || errors.As(err, &ours) { // of our own store, not of LiveKit
+		return err
 	}
 	return &im.Error{Code: im.CodeNoMedia, Message: "the media server cannot be reached; what was decided is kept, try again", Cause: err, RetryAfter: 1000}
 }

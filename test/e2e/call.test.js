@@ -112,7 +112,7 @@ test('declined, cancelled, unanswered, busy: each side says so, and no record is
   assert.equal((await records()).filter((c) => c.began).length, before + 1);
 });
 
-test('two tabs: both ring, one plays the tone, the one that answers has the call', async () => {
+test('two tabs: both ring, and the one that answers has the call', async () => {
   const second = await bob.tab();
   await dial(alice, 'bob');
   await Promise.all([ringing(bob.page).waitFor(), ringing(second).waitFor()]);

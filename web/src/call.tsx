@@ -123,7 +123,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
     <section ref={whole} tabIndex={-1} className="ongoing" aria-label="Call" data-phase={call.phase}>
       <header>
         <div><h2>{two ? <Name id={Object.keys(call.people)[0] ?? ''} /> : s.group(call.groupID)?.name ?? 'Group call'}</h2><span className="timer" role="timer" aria-live="off">{status}</span></div>
-        {!s.calls.room.roomID || remote.blocked ? remote.blocked && <Button tone="main" onClick={() => void room.resumeAudio()}>Play the sound</Button> : null}
+        {remote.blocked && <Button tone="main" onClick={() => void room.resumeAudio()}>Play the sound</Button>}
       </header>
       {problem && <div className="banner error" role="alert"><span>{problem}</span><Button onClick={onSeen}>All right</Button></div>}
       {remote.lost && <div className="banner lost" role="alert">The connection to the room is lost. Trying again…</div>}

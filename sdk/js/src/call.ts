@@ -44,11 +44,6 @@ export class Calls extends Emitter<CallEvents> {
     return this.#state;
   }
 
-  /** Whether somebody else of this call is in the room. */
-  get answered(): boolean {
-    return this.#state.phase === 'connected' || this.#state.phase === 'reconnecting' || Object.values(this.#state.people).some((p) => p === 'accepted' || p === 'in');
-  }
-
   /** Calls one person, several, or members of a group. It resolves when the server has the call; what happens then comes as events. */
   async call(to: { userID?: string; userIDs?: string[]; groupID?: string }, options: { media?: Media; timeout?: number } = {}): Promise<CallState> {
     const users = to.userID ? [to.userID] : to.userIDs ?? [];
@@ -233,9 +228,8 @@ export class Calls extends Emitter<CallEvents> {
     clearTimeout(this.#timer);
     void this.#lock?.then((release) => release());
     this.#lock = undefined;
-    const parts = Object.values(state.people);
-    const waiting = parts.some((p) => p === 'invited' || p === 'ringing');
-    const together = parts.some((p) => p === 'in');
+    const waiting = this.#waiting();
+    const together = Object.values(state.people).includes('in');
     const invites = state.phase !== 'ringing' && (state.inviter === this.#client.userID || this.#asked) && waiting && !together && reason !== 'elsewhere' ? [...this.#invites] : [];
     const entered = this.room.roomID === state.roomID;
     this.#turn++;
