@@ -215,5 +215,5 @@ type Report = store.Report
 // Inspect checks the database of a data directory, which a server may be using: that the file is sound, that every
 // timeline is contiguous, and that every invitation agrees with its invitees.
 func Inspect(ctx context.Context, dataDir string) (*Report, error) {
-	return store.Inspect(ctx, dataDir)
+	return store.Inspect(ctx, store.Options{Dir: dataDir})
 }

@@ -80,6 +80,11 @@ func Bad(field, message string) *Error {
 // Refuse reports a decision against the caller.
 func Refuse(code int, message string) *Error { return &Error{Code: code, Message: message} }
 
+// Unavailable says that the server cannot reach what it needs; what it was asked may have been done or not.
+func Unavailable(cause error) *Error {
+	return &Error{Code: CodeInternal, Message: "the server cannot reach its database, and does not know whether that was done; ask again with the same requestID", Cause: cause, RetryAfter: 2000}
+}
+
 // Internal wraps a failure of ours. The cause is logged, never shown.
 func Internal(cause error) *Error {
 	return &Error{Code: CodeInternal, Message: "the server could not do that; try again", Cause: cause, RetryAfter: 1000}

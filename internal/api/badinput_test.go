@@ -175,7 +175,7 @@ func TestBadInput(t *testing.T) {
 	for verb := range cases {
 		t.Errorf("%s has bad cases and is no verb", verb)
 	}
-	if r, err := store.Inspect(t.Context(), dir); err != nil || r.Records != 0 || r.Topics != 0 || r.Invitations != 0 {
+	if r, err := store.Inspect(t.Context(), store.Options{Dir: dir}); err != nil || r.Records != 0 || r.Topics != 0 || r.Invitations != 0 {
 		t.Errorf("bad input left something behind: %+v, %v", r, err)
 	}
 	if status, b := post(t, web, "getJoinedGroupList", "alice", `{}`); status != http.StatusOK || string(b) != `{"groups":[]}` {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime/debug"
+	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
@@ -15,22 +17,64 @@ type batch struct {
 	units   []*Unit
 	errs    []error
 	records []world.Record
+	now     int64
 }
 
-// commit decides and commits units. When the transaction fails, each unit is tried alone, so that one that the
-// database will not take does not drag down its neighbours.
-func (s *Store) commit(sess *world.Session, units []*Unit) *batch {
-	b, err := s.try(sess, units)
-	if err == nil {
-		return b
+// maxConflicts is how often a batch is tried again as it is when others make the same rows.
+const maxConflicts = 5
+
+// errUnsettled says that nobody knows whether a commit took effect: it must not be done again.
+var errUnsettled = errors.New("store: the outcome of a commit could not be found out")
+
+// attempt bounds one try of a batch: past it the connection is given up.
+const attempt = 10 * time.Second
+
+// commit decides and commits units. While the database cannot be reached, or gives way to others, the batch is tried again.
+// When it fails for another reason, each unit is tried alone, so that one that the database will not take does not drag down
+// its neighbours.
+func (l *line) commit(units []*Unit) *batch {
+	s := l.s
+	patience := time.Now().Add(s.opt.Patience)
+	if s.lost.Load() {
+		patience = time.Now() // whoever came before has waited already
 	}
-	s.opt.Log.Error("group commit failed", "units", len(units), "error", err)
+	for n := 0; ; n++ {
+		b, err := l.try(units)
+		if err == nil {
+			s.lost.Store(false)
+			return b
+		}
+		if errors.Is(err, errPlanted) {
+			continue
+		}
+		if t := s.db.Trouble(err); t == world.Fault || t == world.Conflict && n >= maxConflicts || errors.Is(err, errUnsettled) {
+			s.opt.Log.Error("group commit failed", "units", len(units), "error", err)
+			return l.single(units, err)
+		}
+		if time.Now().After(patience) {
+			s.lost.Store(true)
+			s.opt.Log.Error("the database cannot be reached; calls are refused until it can", "units", len(units), "error", err)
+			return refused(units, im.Unavailable(err))
+		}
+		if n > 0 {
+			s.opt.Log.Warn("a commit is tried again", "units", len(units), "error", err)
+		}
+		pause := time.Duration(1+rand.IntN(10*(1+min(n, 30)))) * time.Millisecond
+		<-time.After(pause)
+	}
+}
+
+// single tries each unit alone.
+func (l *line) single(units []*Unit, err error) *batch {
+	if errors.Is(err, errUnsettled) {
+		return refused(units, im.Unavailable(err))
+	}
 	if len(units) == 1 {
-		return &batch{units: units, errs: []error{im.Internal(err)}}
+		return refused(units, im.Internal(err))
 	}
 	all := &batch{}
 	for _, u := range units {
-		one := s.commit(sess, []*Unit{u})
+		one := l.commit([]*Unit{u})
 		all.units = append(all.units, one.units...)
 		all.errs = append(all.errs, one.errs...)
 		all.records = append(all.records, one.records...)
@@ -38,60 +82,153 @@ func (s *Store) commit(sess *world.Session, units []*Unit) *batch {
 	return all
 }
 
+func refused(units []*Unit, err error) *batch {
+	b := &batch{units: units, errs: make([]error, len(units))}
+	for i := range b.errs {
+		b.errs[i] = err
+	}
+	return b
+}
+
 // try runs units in one transaction. It fails only when the database does.
-func (s *Store) try(sess *world.Session, units []*Unit) (b *batch, err error) {
-	ctx := context.Background() // a commit under way is finished, also while the server stops
-	if err := sess.Exec(ctx, sess.Begin); err != nil {
+func (l *line) try(units []*Unit) (*batch, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), attempt) // a commit under way is finished, also while the server stops
+	defer cancel()
+	later := l.later
+	b, err := l.transact(ctx, units)
+	var doubt *world.InDoubt
+	if errors.As(err, &doubt) {
+		err = l.settle(doubt)
+	}
+	if err != nil {
+		l.later = later // what it put off comes again with its units
 		return nil, err
 	}
+	l.s.clock.sync(b.now)
+	l.s.heads.advance(b.records)
+	return b, nil
+}
+
+// settle finds out whether a commit took effect whose outcome was not heard.
+func (l *line) settle(doubt *world.InDoubt) error {
+	patience := time.Now().Add(l.s.opt.Patience)
+	for n := 0; ; n++ {
+		ctx, cancel := context.WithTimeout(context.Background(), attempt)
+		committed, err := l.w.Settle(ctx)
+		cancel()
+		switch {
+		case err == nil && committed:
+			return nil
+		case err == nil:
+			return doubt.Cause
+		case time.Now().After(patience):
+			return errors.Join(errUnsettled, doubt.Cause, err)
+		}
+		<-time.After(time.Duration(10+rand.IntN(10*(1+min(n, 30)))) * time.Millisecond)
+	}
+}
+
+func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error) {
+	sess, err := l.w.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open := true
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, sess.Exec(ctx, "ROLLBACK"))
+		if open {
+			err = errors.Join(err, l.w.Rollback(ctx))
 		}
 	}()
 	needs := make([]world.Need, len(units))
 	for i, u := range units {
 		needs[i] = u.Need
 	}
-	w := world.New(s.Now())
+	w := world.New(l.s.Now())
 	if err := w.Load(ctx, sess, needs); err != nil {
 		return nil, err
 	}
-	b = &batch{units: units, errs: make([]error, len(units))}
-	for i, u := range units {
-		if b.errs[i], err = s.decide(ctx, sess, w, u); err != nil {
+	if sess.MustExist && w.Unlocked() {
+		open = false
+		if err := l.w.Rollback(ctx); err != nil {
 			return nil, err
 		}
-		if u.sweep != nil {
-			if err := u.sweep(ctx, sess, w.Now); err != nil {
-				return nil, err
-			}
+		return nil, l.plant(ctx, w.Topics())
+	}
+	b = &batch{now: w.Now}
+	for _, u := range units {
+		refusal, err := l.decide(ctx, sess, w, u)
+		if errors.Is(err, errLater) {
+			continue
 		}
+		if err == nil && u.sweep != nil {
+			err = u.sweep(ctx, sess, w.Now)
+		}
+		if err != nil {
+			return nil, err
+		}
+		b.units, b.errs = append(b.units, u), append(b.errs, refusal)
 	}
 	b.records = w.Records()
 	if err := w.Flush(ctx, sess, b.records); err != nil {
 		return nil, err
 	}
-	if err := sess.Exec(ctx, "COMMIT"); err != nil {
-		return nil, err
+	if err := l.w.Commit(ctx); err != nil {
+		var doubt *world.InDoubt
+		if open = !errors.As(err, &doubt); open {
+			return nil, err
+		}
+		return b, err
 	}
-	s.heads.advance(b.records)
+	open = false
 	return b, nil
+}
+
+// errPlanted says that topics were given their rows, and that the batch can begin anew.
+var errPlanted = errors.New("store: new topics were given rows")
+
+// plant gives topics the rows by which they are locked, in a transaction of its own, in their order.
+func (l *line) plant(ctx context.Context, topics []string) error {
+	sess, err := l.w.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	var rows []any
+	for _, t := range topics {
+		rows = append(rows, t, 0)
+	}
+	if err := sess.Write(ctx, "INSERT INTO topic (name, head) VALUES ?* ON CONFLICT (name) DO NOTHING", 2, rows); err != nil {
+		return errors.Join(err, l.w.Rollback(ctx))
+	}
+	if err := l.w.Commit(ctx); err != nil {
+		return err
+	}
+	return errPlanted
 }
 
 // maxMore bounds how often one unit may ask for more rows.
 const maxMore = 64
 
+// errLater puts a unit off: it asked for topics, and those of a batch are locked together and in order.
+var errLater = errors.New("store: the unit comes in a later batch")
+
 // decide runs one unit, loading what it asks for on the way. It returns the unit's refusal, and the database's failure.
-func (s *Store) decide(ctx context.Context, sess *world.Session, w *world.World, u *Unit) (refusal, failure error) {
+func (l *line) decide(ctx context.Context, sess *world.Session, w *world.World, u *Unit) (refusal, failure error) {
 	for range maxMore {
-		err := s.guarded(w, u)
+		err := l.guarded(w, u)
 		var more *world.More
 		if !errors.As(err, &more) {
 			w.Settle(err == nil)
 			return err, nil
 		}
 		w.Settle(false)
+		if sess.MustExist && len(w.Missing(more.Need.Topics)) > 0 {
+			if u.tries++; u.tries > maxMore {
+				break
+			}
+			u.Need.Add(more.Need)
+			l.later = append(l.later, u)
+			return nil, errLater
+		}
 		if err := w.Load(ctx, sess, []world.Need{more.Need}); err != nil {
 			return nil, err
 		}
@@ -100,10 +237,10 @@ func (s *Store) decide(ctx context.Context, sess *world.Session, w *world.World,
 }
 
 // guarded turns a panic of a unit into its refusal: a fault in one verb must not stop the store.
-func (s *Store) guarded(w *world.World, u *Unit) (err error) {
+func (l *line) guarded(w *world.World, u *Unit) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.opt.Log.Error("a unit of work panicked", "panic", r, "stack", string(debug.Stack()))
+			l.s.opt.Log.Error("a unit of work panicked", "panic", r, "stack", string(debug.Stack()))
 			err = im.Internal(fmt.Errorf("panic: %v", r))
 		}
 	}()

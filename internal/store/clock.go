@@ -8,19 +8,28 @@ import (
 	"github.com/beckon-im/beckon/internal/world"
 )
 
-// clock reads milliseconds and never goes back, so that no deadline is judged twice.
+// clock reads milliseconds and never goes back, so that no deadline is judged twice. When the database's clock is the one
+// that counts, this one is set by it with each commit; in between it goes on by itself, whatever the machine's is set to.
 type clock struct {
-	now  func() int64
-	last atomic.Int64
+	now    func() int64 // nil = the system's
+	began  time.Time
+	offset atomic.Int64
+	last   atomic.Int64
 }
 
-func (c *clock) read() int64 {
-	var t int64
+// local is this machine's time. Once begun it is not moved by setting the machine's clock.
+func (c *clock) local() int64 {
 	if c.now != nil {
-		t = c.now()
-	} else {
-		t = time.Now().UnixMilli()
+		return c.now()
 	}
+	return c.began.UnixMilli() + time.Since(c.began).Milliseconds()
+}
+
+// sync sets the clock by the database's.
+func (c *clock) sync(now int64) { c.offset.Store(now - c.local()) }
+
+func (c *clock) read() int64 {
+	t := c.local() + c.offset.Load()
 	for {
 		last := c.last.Load()
 		if t <= last {
@@ -37,11 +46,15 @@ const maxHeads = 1 << 20
 
 // headCache remembers how far topics have come, so that a storm of reconnecting devices does not ask the database.
 type headCache struct {
+	off  bool // other nodes move heads too
 	mu   sync.RWMutex
 	seqs map[string]uint64
 }
 
 func (c *headCache) get(topic string) (uint64, bool) {
+	if c.off {
+		return 0, false
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	seq, ok := c.seqs[topic]
@@ -50,12 +63,18 @@ func (c *headCache) get(topic string) (uint64, bool) {
 
 // learn notes a head that was read. A commit may have been quicker: the larger one is right.
 func (c *headCache) learn(topic string, seq uint64) {
+	if c.off {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.set(topic, seq)
 }
 
 func (c *headCache) advance(records []world.Record) {
+	if c.off {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range records {

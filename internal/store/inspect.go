@@ -2,30 +2,46 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"path/filepath"
+
+	"github.com/beckon-im/beckon/internal/store/postgres"
+	"github.com/beckon-im/beckon/internal/store/sqlite"
+	"github.com/beckon-im/beckon/internal/world"
 )
 
-// Report is what an inspection of a data directory found.
+// Report is what an inspection of a database found.
 type Report struct {
 	Topics, Records, Invitations, Open int64
 	Faults                             []string // what must not be
 }
 
-// Inspect reads the database of a data directory, which a server may be using, and checks what must always hold.
-func Inspect(ctx context.Context, dir string) (*Report, error) {
-	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, DatabaseFile), "query_only(1)"))
-	if err != nil {
-		return nil, err
+// Inspect reads a database, which servers may be using, and checks what must always hold.
+func Inspect(ctx context.Context, opt Options) (*Report, error) {
+	opt.fill()
+	var db engine
+	var err error
+	if opt.Postgres == "" {
+		db, err = sqlite.OpenExisting(ctx, opt.Dir)
+	} else {
+		db, err = postgres.OpenExisting(ctx, opt.Postgres)
 	}
-	defer db.Close()
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("the database cannot be opened: %w", err)
 	}
-	defer func() { _ = tx.Rollback() }()
+	defer db.Close()
 	r := &Report{}
+	if err := db.Moment(ctx, func(at world.Reader) error { return r.inspect(ctx, at) }); err != nil {
+		return nil, err
+	}
+	damaged, err := db.Faults(ctx)
+	r.Faults = append(damaged, r.Faults...)
+	return r, err
+}
+
+func (r *Report) inspect(ctx context.Context, at world.Reader) error {
+	number := func(into *int64, query string) error {
+		return each(ctx, at, func(row world.Row) error { return row.Scan(into) }, query)
+	}
 	for _, q := range []struct {
 		into *int64
 		text string
@@ -35,30 +51,23 @@ func Inspect(ctx context.Context, dir string) (*Report, error) {
 		{&r.Invitations, "SELECT count(*) FROM invitation"},
 		{&r.Open, "SELECT count(*) FROM invitation WHERE open > 0"},
 	} {
-		if err := tx.QueryRowContext(ctx, q.text).Scan(q.into); err != nil {
-			return nil, err
+		if err := number(q.into, q.text); err != nil {
+			return err
 		}
-	}
-	var verdict string
-	if err := tx.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		return nil, err
-	}
-	if verdict != "ok" {
-		r.Faults = append(r.Faults, "the database file is damaged: "+verdict)
 	}
 	for _, q := range []struct{ fault, text string }{
 		{"timelines with a gap or without their last record", `SELECT count(*) FROM (SELECT t.name FROM topic t LEFT JOIN record r ON r.topic = t.name
-			GROUP BY t.name, t.head, t.floor HAVING count(r.seq) <> t.head - t.floor OR max(r.seq) <> t.head AND t.head > t.floor)`},
+			GROUP BY t.name, t.head, t.floor HAVING count(r.seq) <> t.head - t.floor OR max(r.seq) <> t.head AND t.head > t.floor) broken`},
 		{"invitations whose counts differ from their invitees", `SELECT count(*) FROM (SELECT i.id FROM invitation i LEFT JOIN invitee w ON w.invite_id = i.id
-			GROUP BY i.id, i.open, i.accepted HAVING i.open <> sum(CASE WHEN w.state = 0 THEN 1 ELSE 0 END) OR i.accepted <> sum(CASE WHEN w.state = 1 THEN 1 ELSE 0 END))`},
+			GROUP BY i.id, i.open, i.accepted HAVING i.open <> sum(CASE WHEN w.state = 0 THEN 1 ELSE 0 END) OR i.accepted <> sum(CASE WHEN w.state = 1 THEN 1 ELSE 0 END)) broken`},
 	} {
 		var n int64
-		if err := tx.QueryRowContext(ctx, q.text).Scan(&n); err != nil {
-			return nil, err
+		if err := number(&n, q.text); err != nil {
+			return err
 		}
 		if n > 0 {
 			r.Faults = append(r.Faults, fmt.Sprintf("%d %s", n, q.fault))
 		}
 	}
-	return r, nil
+	return nil
 }

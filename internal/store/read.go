@@ -2,43 +2,24 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 )
 
-// reader runs prepared statements on the pool, or in one read transaction.
-type reader struct {
-	stmts statements
-	tx    *sql.Tx // nil = on the pool
-}
-
-// statements are those of this file, prepared when the store opens: to prepare one later would take a second connection
-// while a transaction holds the first, and a pool of such can stand still.
-type statements map[string]*sql.Stmt
-
-func prepareReads(ctx context.Context, db *sql.DB) (statements, error) {
-	all := statements{}
-	for _, q := range append([]string{
-		qRecords, qTopic, qMemberships, qMyOpen, qOpenForMe, qInvitation, qInvitee, qInvitees, qDeadlines, qUndigested, qGroup, qMember, qMembers, qJoined,
-	}, append(chatReads(), roomReads()...)...) {
-		st, err := db.PrepareContext(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("prepare %s: %w", q, err)
-		}
-		all[q] = st
-	}
-	return all, nil
+// reads lists the statements of this room that are run outside a batch.
+func reads() []string {
+	return append([]string{
+		qRecords, qTopic, qMemberships, qMyOpen, qOpenForMe, qInvitation, qInvitee, qInvitees, qDeadlines, qDueSoon, qUndigested, qGroup, qMember, qMembers, qJoined,
+	}, append(chatReads(), roomReads()...)...)
 }
 
 // Everything that is read outside a batch.
 const (
 	qRecords     = "SELECT seq, at, device, listen, body, audience FROM record WHERE topic = $1 AND seq > $2 ORDER BY seq LIMIT $3"
 	qTopic       = "SELECT head, floor FROM topic WHERE name = $1"
-	qMemberships = "SELECT m.group_id, m.joined_seq, t.head FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
+	qMemberships = "SELECT m.group_id, m.joined_seq, coalesce(t.head, 0) FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
 	qMyOpen      = "SELECT " + world.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
 	qOpenForMe   = "SELECT " + world.InviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 AND deaf = 0 LIMIT $2"
 	qInvitation  = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id = $1"
@@ -46,6 +27,9 @@ const (
 	qInvitees    = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"
 	qUndigested  = "SELECT id FROM invitation WHERE flags / 16 % 2 = 1 AND digested < version"
 	qDeadlines   = "SELECT id, due FROM invitation WHERE open > 0"
+	qDueSoon     = "SELECT id, due FROM invitation WHERE open > 0 AND due > 0 AND due <= $1 AND (due > $2 OR due = $2 AND id > $3) ORDER BY due, id LIMIT $4"
+	qStillOpen   = "SELECT id FROM invitation WHERE open > 0 AND id IN (?*)"
+	qHeads       = "SELECT name, head FROM topic WHERE name IN (?*)"
 	qGroup       = "SELECT " + world.GroupColumns + " FROM grp g WHERE g.id = $1"
 	qMember      = "SELECT " + world.MemberColumns + " FROM member WHERE group_id = $1 AND user_id = $2"
 	qMembers     = "SELECT " + world.MemberColumns + " FROM member WHERE group_id = $1 AND user_id > $2 AND gone = 0 ORDER BY user_id LIMIT $3"
@@ -53,38 +37,13 @@ const (
 )
 
 // pool reads without a transaction: each statement sees what is committed then.
-func (s *Store) pool() reader { return reader{stmts: s.reads} }
+func (s *Store) pool() world.Reader { return s.db }
 
-// moment runs f in one transaction, so that all it reads is of one moment.
-func (s *Store) moment(ctx context.Context, f func(reader) error) error {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }()
-	return f(reader{stmts: s.reads, tx: tx})
-}
+// moment runs f so that all it reads is of one moment.
+func (s *Store) moment(ctx context.Context, f func(world.Reader) error) error { return s.db.Moment(ctx, f) }
 
-func (r reader) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	st := r.stmts[query]
-	if r.tx != nil {
-		st = r.tx.StmtContext(ctx, st)
-	}
-	return st.QueryContext(ctx, args...)
-}
-
-func each(ctx context.Context, r reader, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := r.query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+func each(ctx context.Context, r world.Reader, scan func(world.Row) error, query string, args ...any) error {
+	return r.Read(ctx, query, scan, args...)
 }
 
 // Page is a run of records of one topic, read together with where the topic begins and ends.
@@ -96,30 +55,28 @@ type Page struct {
 
 // Records returns the records of a topic after a sequence, at most limit of them and about maxBytes of bodies.
 func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
-	err = s.moment(ctx, func(r reader) (err error) {
+	err = s.moment(ctx, func(r world.Reader) (err error) {
 		if p.Head, p.Floor, err = readTopic(ctx, r, topic); err != nil {
 			return err
 		}
-		rows, err := r.query(ctx, qRecords, topic, after, limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for size := 0; size < maxBytes && rows.Next(); {
+		size := 0
+		return each(ctx, r, func(row world.Row) error {
 			rec := world.Record{Topic: topic}
-			if err := rows.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body, &rec.Audience); err != nil {
+			if err := row.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body, &rec.Audience); err != nil {
 				return err
 			}
-			size += len(rec.Body)
 			p.Records = append(p.Records, rec)
-		}
-		return rows.Err()
+			if size += len(rec.Body); size >= maxBytes {
+				return world.ErrEnough
+			}
+			return nil
+		}, qRecords, topic, after, limit)
 	})
 	return p, err
 }
 
-func readTopic(ctx context.Context, r reader, topic string) (head, floor uint64, err error) {
-	err = each(ctx, r, func(rows *sql.Rows) error { return rows.Scan(&head, &floor) }, qTopic, topic)
+func readTopic(ctx context.Context, r world.Reader, topic string) (head, floor uint64, err error) {
+	err = each(ctx, r, func(rows world.Row) error { return rows.Scan(&head, &floor) }, qTopic, topic)
 	return head, floor, err
 }
 
@@ -162,16 +119,14 @@ const MaxSnapshot = 200
 // Snapshot reads what is open for a person, and how far their timelines have come at that moment.
 func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 	snap := &Snapshot{}
-	err := s.moment(ctx, func(r reader) (err error) {
+	err := s.moment(ctx, func(r world.Reader) (err error) {
 		if snap.Head, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		snap.Now = s.Now()
-		err = each(ctx, r, func(rows *sql.Rows) error {
+		err = each(ctx, r, func(rows world.Row) error {
 			var m Membership
-			var head sql.NullInt64
-			err := rows.Scan(&m.GroupID, &m.JoinedSeq, &head)
-			m.Head = uint64(head.Int64)
+			err := rows.Scan(&m.GroupID, &m.JoinedSeq, &m.Head)
 			snap.Groups = append(snap.Groups, m)
 			return err
 		}, qMemberships, user)
@@ -185,10 +140,10 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 }
 
 // readOpen lists what waits for the person's answer first: it must not be cut off by what the person began.
-func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvitation, error) {
+func readOpen(ctx context.Context, r world.Reader, user string, limit int) ([]OpenInvitation, error) {
 	var list []OpenInvitation
 	var mine []*invite.Invitee
-	err := each(ctx, r, func(rows *sql.Rows) error {
+	err := each(ctx, r, func(rows world.Row) error {
 		w, err := world.ScanInvitee(rows)
 		mine = append(mine, w)
 		return err
@@ -205,7 +160,7 @@ func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvi
 			list = append(list, OpenInvitation{Invitation: *v, Mine: w})
 		}
 	}
-	err = each(ctx, r, func(rows *sql.Rows) error {
+	err = each(ctx, r, func(rows world.Row) error {
 		v, err := world.ScanInvitation(rows)
 		if err == nil {
 			list = append(list, OpenInvitation{Invitation: *v})
@@ -215,8 +170,8 @@ func readOpen(ctx context.Context, r reader, user string, limit int) ([]OpenInvi
 	return list, err
 }
 
-func readInvitation(ctx context.Context, r reader, id string) (v *invite.Invitation, err error) {
-	err = each(ctx, r, func(rows *sql.Rows) error {
+func readInvitation(ctx context.Context, r world.Reader, id string) (v *invite.Invitation, err error) {
+	err = each(ctx, r, func(rows world.Row) error {
 		v, err = world.ScanInvitation(rows)
 		return err
 	}, qInvitation, id)
@@ -230,7 +185,7 @@ func (s *Store) Invitation(ctx context.Context, id string) (*invite.Invitation, 
 
 // Invitee reads one invitee; nil when that person was never invited.
 func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee, err error) {
-	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
+	err = each(ctx, s.pool(), func(rows world.Row) error {
 		w, err = world.ScanInvitee(rows)
 		return err
 	}, qInvitee, id, user)
@@ -240,7 +195,7 @@ func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee
 // Invitees reads a page of invitees in the order of the inviteeList, from place ord on.
 func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invite.Invitee, error) {
 	var list []invite.Invitee
-	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+	err := each(ctx, s.pool(), func(rows world.Row) error {
 		w, err := world.ScanInvitee(rows)
 		list = append(list, *w)
 		return err
@@ -261,12 +216,36 @@ type Deadline struct {
 
 // Deadlines calls f for every open invitation that has a deadline.
 func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
-	return each(ctx, s.pool(), func(rows *sql.Rows) error {
+	return each(ctx, s.pool(), func(rows world.Row) error {
 		var d Deadline
 		err := rows.Scan(&d.InviteID, &d.Due)
 		f(d)
 		return err
 	}, qDeadlines)
+}
+
+// DueSoon reads a page of the open invitations that are due by a time, after one of them.
+func (s *Store) DueSoon(ctx context.Context, by int64, after Deadline, limit int) ([]Deadline, error) {
+	var list []Deadline
+	err := each(ctx, s.pool(), func(rows world.Row) error {
+		var d Deadline
+		err := rows.Scan(&d.InviteID, &d.Due)
+		list = append(list, d)
+		return err
+	}, qDueSoon, by, after.Due, after.InviteID, limit)
+	return list, err
+}
+
+// StillOpen returns those invitations that are open.
+func (s *Store) StillOpen(ctx context.Context, ids []string) ([]string, error) {
+	var list []string
+	err := s.db.ReadIn(ctx, qStillOpen, ids, func(rows world.Row) error {
+		var id string
+		err := rows.Scan(&id)
+		list = append(list, id)
+		return err
+	})
+	return list, err
 }
 
 // Undigested lists the invitations in large groups whose onlookers have not been told how they stand.
@@ -276,7 +255,7 @@ func (s *Store) Undigested(ctx context.Context) ([]string, error) {
 
 // Group reads a group; nil when there is none.
 func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
-	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
+	err = each(ctx, s.pool(), func(rows world.Row) error {
 		g, err = world.ScanGroup(rows)
 		return err
 	}, qGroup, id)
@@ -285,7 +264,7 @@ func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
 
 // Member reads one member; nil when that person never was one.
 func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, err error) {
-	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
+	err = each(ctx, s.pool(), func(rows world.Row) error {
 		m, err = world.ScanMember(rows)
 		return err
 	}, qMember, group, user)
@@ -295,7 +274,7 @@ func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, e
 // Members reads a page of present members by user id, after a user.
 func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]im.Member, error) {
 	var list []im.Member
-	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+	err := each(ctx, s.pool(), func(rows world.Row) error {
 		m, err := world.ScanMember(rows)
 		list = append(list, *m)
 		return err
@@ -306,7 +285,7 @@ func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]
 // Joined reads a page of a person's groups by group id, after a group.
 func (s *Store) Joined(ctx context.Context, user, after string, limit int) ([]im.Group, error) {
 	var list []im.Group
-	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+	err := each(ctx, s.pool(), func(rows world.Row) error {
 		g, err := world.ScanGroup(rows)
 		list = append(list, *g)
 		return err
@@ -317,14 +296,31 @@ func (s *Store) Joined(ctx context.Context, user, after string, limit int) ([]im
 // Heads returns the heads of topics: the sweep compares them with what was delivered.
 func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, error) {
 	heads := make(map[string]uint64, len(topics))
+	var ask []string
 	for _, t := range topics {
-		head, err := s.Head(ctx, t)
-		if err != nil {
-			return nil, err
+		if head, ok := s.heads.get(t); ok {
+			heads[t] = head
+		} else {
+			ask = append(ask, t)
+			heads[t] = 0
 		}
-		heads[t] = head
 	}
-	return heads, nil
+	if len(ask) == 0 {
+		return heads, nil
+	}
+	err := s.db.ReadIn(ctx, qHeads, ask, func(rows world.Row) error {
+		var topic string
+		var head uint64
+		err := rows.Scan(&topic, &head)
+		heads[topic] = head
+		return err
+	})
+	if err == nil {
+		for _, t := range ask {
+			s.heads.learn(t, heads[t])
+		}
+	}
+	return heads, err
 }
 
 // Floor returns the last sequence of a topic that was trimmed away.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 	"strings"
 
@@ -33,8 +32,8 @@ func roomReads() []string {
 }
 
 // one reads at most one row; nil when there is none.
-func one[V any](ctx context.Context, s *Store, scan func(*sql.Rows) (*V, error), query string, args ...any) (v *V, err error) {
-	err = each(ctx, s.pool(), func(rows *sql.Rows) error {
+func one[V any](ctx context.Context, s *Store, scan func(world.Row) (*V, error), query string, args ...any) (v *V, err error) {
+	err = each(ctx, s.pool(), func(rows world.Row) error {
 		v, err = scan(rows)
 		return err
 	}, query, args...)
@@ -42,9 +41,9 @@ func one[V any](ctx context.Context, s *Store, scan func(*sql.Rows) (*V, error),
 }
 
 // all reads rows.
-func all[V any](ctx context.Context, s *Store, scan func(*sql.Rows) (*V, error), query string, args ...any) ([]V, error) {
+func all[V any](ctx context.Context, s *Store, scan func(world.Row) (*V, error), query string, args ...any) ([]V, error) {
 	var list []V
-	err := each(ctx, s.pool(), func(rows *sql.Rows) error {
+	err := each(ctx, s.pool(), func(rows world.Row) error {
 		v, err := scan(rows)
 		list = append(list, *v)
 		return err

@@ -5,7 +5,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"log/slog"
 	"sync"
@@ -14,6 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/internal/store/postgres"
+	"github.com/beckon-im/beckon/internal/store/sqlite"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -21,19 +22,66 @@ import (
 type Options struct {
 	// Dir holds the SQLite database. Default: "beckon-data".
 	Dir string
-	// Now is the clock, in milliseconds. Change it only in tests. Default: the system's.
+	// Postgres is the address of a PostgreSQL database, which many nodes may share, instead of the one in Dir. Default: none.
+	Postgres string
+	// Writers bounds the connections that commit to PostgreSQL side by side. Default: 4.
+	Writers int
+	// Now is this machine's clock, in milliseconds. Change it only in tests. Default: the system's. With PostgreSQL its
+	// clock decides, whatever this one says.
 	Now func() int64
 	// MaxBatch bounds how many units share one commit. Larger batches cost less per unit and make the first wait
 	// for the last. Default: 256.
 	MaxBatch int
 	// Queue bounds how many units wait for a commit; when it is full, Do blocks. Default: 4096.
 	Queue int
+	// Patience is how long a commit is tried again when the database cannot be reached. Then its units are refused.
+	// Default: 15 s.
+	Patience time.Duration
 	// NoSync leaves out the fsync at each commit. For measuring what it costs, never for use. Default: false.
 	NoSync bool
 	// Retention is how long records are kept. Default: for ever.
 	Retention time.Duration
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
+}
+
+func (o *Options) fill() {
+	if o.Dir == "" {
+		o.Dir = "beckon-data"
+	}
+	if o.MaxBatch == 0 {
+		o.MaxBatch = 256
+	}
+	if o.Queue == 0 {
+		o.Queue = 4096
+	}
+	if o.Patience == 0 {
+		o.Patience = 15 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+}
+
+// engine is a database: what differs between SQLite and PostgreSQL is behind it.
+type engine interface {
+	world.Reader
+	// Moment runs f so that all it reads is of one moment.
+	Moment(ctx context.Context, f func(world.Reader) error) error
+	// Writer opens one of the connections that commit; Writers is how many there may be.
+	Writer(ctx context.Context) (world.Writer, error)
+	Writers() int
+	// Shared reports whether other nodes write the same database.
+	Shared() bool
+	// Trouble says what may help after a failure.
+	Trouble(err error) world.Trouble
+	// Search is the query for all words, in what one of the topics finds, before a number, and up to a limit.
+	Search(words, topics []string) (query, arg string)
+	// Faults says what is damaged in the database itself.
+	Faults(ctx context.Context) ([]string, error)
+	// Run keeps the database in order until ctx ends.
+	Run(ctx context.Context) error
+	Close() error
 }
 
 // Unit is one piece of work on the world.
@@ -47,26 +95,25 @@ type Unit struct {
 	Done func(error)
 
 	sweep func(context.Context, *world.Session, int64) error // house-keeping in the same transaction
+	tries int                                                // how often it was put off for topics that it did not declare
 }
 
-// Announcer is told of committed records, in the order of each topic, after all units of their batch were Done.
+// Announcer is told of committed records after all units of their batch were Done. Batches of different writers may be
+// told in another order than that of their commits.
 type Announcer func([]world.Record)
 
 // Store is the durable state of a server.
 type Store struct {
 	opt      Options
-	write    *sql.DB
-	read     *sql.DB
-	reads    statements
-	dialect  world.Dialect
+	db       engine
 	epoch    string
 	announce Announcer
-	units    chan *Unit
+	queues   []chan *Unit // one for each writer
 	gate     sync.RWMutex
 	shut     bool // under gate
 	heads    headCache
 	clock    clock
-	longLog  atomic.Bool
+	lost     atomic.Bool // the database could not be reached when it was last tried
 }
 
 // ErrClosed is the cause when the store is shutting down.
@@ -74,25 +121,25 @@ var ErrClosed = errors.New("store: closed")
 
 // Open opens or creates the store. announce must be set before Run: use Announce.
 func Open(ctx context.Context, opt Options) (*Store, error) {
-	if opt.Dir == "" {
-		opt.Dir = "beckon-data"
+	opt.fill()
+	s := &Store{opt: opt, announce: func([]world.Record) {}}
+	s.clock.now, s.clock.began = opt.Now, time.Now()
+	var err error
+	if opt.Postgres == "" {
+		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, Reads: reads(), Log: opt.Log})
+	} else {
+		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Writers: opt.Writers, NoSync: opt.NoSync, Log: opt.Log})
 	}
-	if opt.MaxBatch == 0 {
-		opt.MaxBatch = 256
-	}
-	if opt.Queue == 0 {
-		opt.Queue = 4096
-	}
-	if opt.Log == nil {
-		opt.Log = slog.Default()
-	}
-	s := &Store{opt: opt, units: make(chan *Unit, opt.Queue), announce: func([]world.Record) {}}
-	s.clock.now = opt.Now
-	if err := s.openSQLite(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if err := s.loadEpoch(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+	s.heads.off = s.db.Shared()
+	s.queues = make([]chan *Unit, s.db.Writers())
+	for i := range s.queues {
+		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
+	}
+	if s.epoch, err = s.Remember(ctx, "epoch", newEpoch()); err != nil {
+		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
 }
@@ -102,6 +149,12 @@ func (s *Store) Announce(a Announcer) { s.announce = a }
 
 // Epoch identifies this database: positions in its timelines mean nothing in another one.
 func (s *Store) Epoch() string { return s.epoch }
+
+// Shared reports whether other nodes write the same database.
+func (s *Store) Shared() bool { return s.db.Shared() }
+
+// Reachable reports whether the database could be reached when it was last tried.
+func (s *Store) Reachable() bool { return !s.lost.Load() }
 
 // Now is the store's clock in milliseconds. It never goes back.
 func (s *Store) Now() int64 { return s.clock.read() }
@@ -114,86 +167,44 @@ func (s *Store) Do(u *Unit) error {
 	if s.shut {
 		return ErrClosed
 	}
-	s.units <- u
+	s.queues[s.shard(u)] <- u
 	return nil
+}
+
+// shard picks the writer of a unit: the same for all that begin with the same topic.
+func (s *Store) shard(u *Unit) int {
+	if len(s.queues) == 1 || len(u.Need.Topics) == 0 {
+		return 0
+	}
+	h := uint32(2166136261) // FNV-1a
+	for _, c := range []byte(u.Need.Topics[0]) {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return int(h % uint32(len(s.queues)))
 }
 
 // Run commits units until ctx ends; then it finishes what is queued and returns.
 func (s *Store) Run(ctx context.Context) error {
-	sess, err := world.NewSession(context.Background(), s.write, s.dialect)
-	if err != nil {
-		return err
-	}
-	done := make(chan *batch, 2)
-	var g errgroup.Group
-	g.Go(func() error {
-		for b := range done {
-			b.finish(s.announce)
-		}
-		return nil
-	})
 	stopped, stop := context.WithCancel(context.Background())
-	g.Go(func() error { return s.checkpoint(stopped) })
-	s.commitLoop(ctx, sess, done)
-	stop()
-	close(done)
-	return errors.Join(g.Wait(), sess.Close())
-}
-
-// commitLoop forms batches: what arrives while one is being committed is the next one.
-func (s *Store) commitLoop(ctx context.Context, sess *world.Session, done chan<- *batch) {
-	for {
-		var first *Unit
-		select {
-		case first = <-s.units:
-		case <-ctx.Done():
-			s.drain(sess, done)
-			return
-		}
-		done <- s.commit(sess, s.fill(first))
-		s.restartLog(context.Background(), sess)
-	}
-}
-
-// drain closes the queue and commits what is in it.
-func (s *Store) drain(sess *world.Session, done chan<- *batch) {
-	closed := make(chan struct{})
-	go func() {
+	defer stop()
+	var g, writers errgroup.Group
+	g.Go(func() error { return s.db.Run(stopped) })
+	shut := make(chan struct{})
+	g.Go(func() error {
+		<-ctx.Done()
 		s.gate.Lock()
 		defer s.gate.Unlock()
 		s.shut = true
-		close(closed)
-	}()
-	for empty := false; !empty; {
-		select {
-		case u := <-s.units:
-			done <- s.commit(sess, s.fill(u))
-			continue
-		case <-closed: // nobody queues any more
-		}
-		select {
-		case u := <-s.units:
-			done <- s.commit(sess, s.fill(u))
-		default:
-			empty = true
-		}
+		close(shut)
+		return nil
+	})
+	for _, queue := range s.queues {
+		writers.Go(func() error { return s.write(ctx, shut, queue) })
 	}
-}
-
-func (s *Store) fill(first *Unit) []*Unit {
-	units := []*Unit{first}
-	for len(units) < s.opt.MaxBatch {
-		select {
-		case u := <-s.units:
-			units = append(units, u)
-		default:
-			return units
-		}
-	}
-	return units
+	err := writers.Wait()
+	stop()
+	return errors.Join(err, g.Wait())
 }
 
 // Close releases the database. Run must have returned.
-func (s *Store) Close() error {
-	return errors.Join(s.read.Close(), s.write.Close())
-}
+func (s *Store) Close() error { return s.db.Close() }

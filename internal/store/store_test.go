@@ -10,6 +10,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
+	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 )
@@ -21,6 +22,30 @@ func TestSQLite(t *testing.T) {
 		dir := t.TempDir()
 		return func(t testing.TB) *store.Store {
 			s, err := store.Open(t.Context(), store.Options{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+	})
+}
+
+// TestPostgres runs the same suite over PostgreSQL, each test in a database of its own.
+func TestPostgres(t *testing.T) {
+	pg, err := pgtest.Start(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pg.Close() })
+	n := 0
+	storetest.Exercise(t, func(t testing.TB) storetest.Engine {
+		n++
+		url, err := pg.Database(t.Context(), fmt.Sprintf("suite%d", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(t testing.TB) *store.Store {
+			s, err := store.Open(t.Context(), store.Options{Postgres: url, Writers: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

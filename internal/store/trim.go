@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/beckon-im/beckon/internal/world"
@@ -83,19 +82,25 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 	err = s.sweep(ctx, []string{topic}, func(ctx context.Context, sess *world.Session, _ int64) error {
 		more = false
 		var first, last uint64
-		scan := func(rows *sql.Rows) error { return rows.Scan(&first, &last) }
+		scan := func(rows world.Row) error { return rows.Scan(&first, &last) }
 		if err := sess.Query(ctx, `SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM (SELECT seq, at FROM record WHERE topic = $1 ORDER BY seq LIMIT $2) o WHERE at < $3`,
-			[]any{topic, trimChunk, before}, scan); err != nil || last == 0 {
+			[]any{topic, trimChunk, before}, scan); err != nil {
+			return err
+		}
+		if err := sess.Sync(ctx); err != nil || last == 0 {
 			return err
 		}
 		more = last-first+1 == trimChunk
 		var found []world.Phrase
-		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows *sql.Rows) error {
+		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows world.Row) error {
 			p := world.Phrase{Topic: topic}
 			err := rows.Scan(&p.Message)
 			found = append(found, p)
 			return err
 		}); err != nil {
+			return err
+		}
+		if err := sess.Sync(ctx); err != nil {
 			return err
 		}
 		for _, p := range found {

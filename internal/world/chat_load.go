@@ -1,7 +1,6 @@
 package world
 
 import (
-	"database/sql"
 	"encoding/json"
 	"slices"
 
@@ -29,7 +28,7 @@ func readingValues(r *im.Reading) []any {
 }
 
 // ScanContact reads ContactColumns, and more.
-func ScanContact(rows *sql.Rows, more ...any) (*im.Contact, error) {
+func ScanContact(rows Row, more ...any) (*im.Contact, error) {
 	var c im.Contact
 	into := append([]any{&c.UserID, &c.Peer, &c.Counted, &c.PeerRead, &c.BlockedAt}, reading(&c.Reading)...)
 	err := rows.Scan(append(into, more...)...)
@@ -37,28 +36,28 @@ func ScanContact(rows *sql.Rows, more ...any) (*im.Contact, error) {
 }
 
 // ScanApplication reads ApplicationColumns.
-func ScanApplication(rows *sql.Rows) (*Application, error) {
+func ScanApplication(rows Row) (*Application, error) {
 	var a Application
 	err := rows.Scan(&a.GroupID, &a.UserID, &a.Inviter, &a.Reason, &a.State, &a.AppliedAt, &a.Handler, &a.Answer, &a.HandledAt)
 	return &a, err
 }
 
 // ScanFile reads FileColumns.
-func ScanFile(rows *sql.Rows) (*File, error) {
+func ScanFile(rows Row) (*File, error) {
 	var f File
 	err := rows.Scan(&f.ID, &f.Owner, &f.Kind, &f.Name, &f.Type, &f.Size, &f.Hash, &f.Width, &f.Height, &f.Thumb, &f.At)
 	return &f, err
 }
 
 // ScanPerson reads PersonColumns.
-func ScanPerson(rows *sql.Rows) (*Person, error) {
+func ScanPerson(rows Row) (*Person, error) {
 	var p Person
 	err := rows.Scan(&p.UserID, &p.Profile, &p.Status, &p.DND)
 	return &p, err
 }
 
 // ScanExtra reads ExtraColumns.
-func ScanExtra(rows *sql.Rows) (*Extra, error) {
+func ScanExtra(rows Row) (*Extra, error) {
 	var x Extra
 	var attributes, counters string
 	if err := rows.Scan(&x.GroupID, &attributes, &x.Version, &counters); err != nil {
@@ -78,7 +77,7 @@ type storedCounters struct {
 }
 
 // ScanMessage reads MessageColumns.
-func ScanMessage(rows *sql.Rows) (*Message, error) {
+func ScanMessage(rows Row) (*Message, error) {
 	var m Message
 	err := rows.Scan(&m.Topic, &m.ID, &m.Seq, &m.Pair, &m.At, &m.Sender, &m.Flags, &m.Version, &m.Readers, &m.Body, &m.Audience)
 	return &m, err
@@ -137,8 +136,8 @@ func (l *loader) gatherChat(n *Need) {
 }
 
 // keep fills a table with what is found, unless the batch knows better.
-func keep[K comparable, V any](t *table[K, V], key func(*V) K, scan func(*sql.Rows) (*V, error)) func(*sql.Rows) error {
-	return func(rows *sql.Rows) error {
+func keep[K comparable, V any](t *table[K, V], key func(*V) K, scan func(Row) (*V, error)) func(Row) error {
+	return func(rows Row) error {
 		v, err := scan(rows)
 		if err != nil {
 			return err
@@ -156,9 +155,9 @@ func (l *loader) chat() {
 		keep(&w.messages, func(m *Message) MessageKey { return MessageKey{m.Topic, m.ID} }, ScanMessage))
 	l.in("SELECT "+ContactColumns+" FROM contact WHERE (user_id, peer) IN (VALUES ?*)", 2, l.contactKeys,
 		keep(&w.contacts, func(c *im.Contact) ContactKey { return ContactKey{c.UserID, c.Peer} },
-			func(rows *sql.Rows) (*im.Contact, error) { return ScanContact(rows) }))
+			func(rows Row) (*im.Contact, error) { return ScanContact(rows) }))
 	l.in("SELECT topic, msg, user_id FROM receipt WHERE (topic, msg, user_id) IN (VALUES ?*)", 3, l.receiptKeys,
-		keep(&w.receipts, func(r *Receipt) Receipt { return *r }, func(rows *sql.Rows) (*Receipt, error) {
+		keep(&w.receipts, func(r *Receipt) Receipt { return *r }, func(rows Row) (*Receipt, error) {
 			var r Receipt
 			return &r, rows.Scan(&r.Topic, &r.ID, &r.UserID)
 		}))
@@ -169,11 +168,11 @@ func (l *loader) chat() {
 	l.in("SELECT "+PersonColumns+" FROM person WHERE user_id IN (?*)", 1, l.personKeys,
 		keep(&w.people, func(p *Person) string { return p.UserID }, ScanPerson))
 	l.in("SELECT user_id, target FROM follow WHERE (user_id, target) IN (VALUES ?*)", 2, l.followKeys,
-		keep(&w.follows, func(f *Follow) ContactKey { return ContactKey{f.UserID, f.Target} }, func(rows *sql.Rows) (*Follow, error) {
+		keep(&w.follows, func(f *Follow) ContactKey { return ContactKey{f.UserID, f.Target} }, func(rows Row) (*Follow, error) {
 			var f Follow
 			return &f, rows.Scan(&f.UserID, &f.Target)
 		}))
-	l.in("SELECT "+MemberColumns+" FROM member WHERE group_id IN (?*) AND gone = 0 AND role > 200", 1, l.adminKeys, func(rows *sql.Rows) error {
+	l.in("SELECT "+MemberColumns+" FROM member WHERE group_id IN (?*) AND gone = 0 AND role > 200", 1, l.adminKeys, func(rows Row) error {
 		m, err := ScanMember(rows)
 		k := MemberKey{m.GroupID, m.UserID}
 		if w.members.rows[k] == nil {

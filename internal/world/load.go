@@ -2,8 +2,8 @@ package world
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
@@ -36,7 +36,7 @@ const MemberColumns = `group_id, user_id, role, joined_at, joined_seq, gone, nam
 	` + readingColumns
 
 // ScanInvitation reads InvitationColumns.
-func ScanInvitation(rows *sql.Rows) (*invite.Invitation, error) {
+func ScanInvitation(rows Row) (*invite.Invitation, error) {
 	var v invite.Invitation
 	var flags, party int64
 	var push, recent string
@@ -83,7 +83,7 @@ func unpackRecent(s string, v *invite.Invitation) {
 }
 
 // ScanInvitee reads InviteeColumns.
-func ScanInvitee(rows *sql.Rows) (*invite.Invitee, error) {
+func ScanInvitee(rows Row) (*invite.Invitee, error) {
 	var w invite.Invitee
 	var deaf int64
 	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt, &deaf)
@@ -92,7 +92,7 @@ func ScanInvitee(rows *sql.Rows) (*invite.Invitee, error) {
 }
 
 // ScanMember reads MemberColumns, and more.
-func ScanMember(rows *sql.Rows, more ...any) (*im.Member, error) {
+func ScanMember(rows Row, more ...any) (*im.Member, error) {
 	var m im.Member
 	var gone int64
 	into := append([]any{&m.GroupID, &m.UserID, &m.Role, &m.JoinedAt, &m.JoinedSeq, &gone, &m.NameCard, &m.Custom, &m.MutedUntil, &m.BannedUntil,
@@ -103,7 +103,7 @@ func ScanMember(rows *sql.Rows, more ...any) (*im.Member, error) {
 }
 
 // ScanGroup reads GroupColumns, and more.
-func ScanGroup(rows *sql.Rows, more ...any) (*im.Group, error) {
+func ScanGroup(rows Row, more ...any) (*im.Group, error) {
 	var g im.Group
 	var dismissed, muted int64
 	err := rows.Scan(append([]any{&g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
@@ -119,12 +119,30 @@ func (w *World) Load(ctx context.Context, s *Session, needs []Need) error {
 		l.gather(&needs[i])
 	}
 	l.topics()
+	l.clock()
 	l.groups()
 	l.invitations()
 	l.invitees()
 	l.chat()
 	l.rooms()
-	return l.err
+	if l.err != nil {
+		return l.err
+	}
+	return s.Sync(ctx)
+}
+
+// clock reads the engine's time once, after the topics are locked, so that records of a topic are in the order of time.
+func (l *loader) clock() {
+	if l.err != nil || l.s.Clock == "" || l.w.timed {
+		return
+	}
+	l.w.timed = true
+	l.err = l.s.Query(l.ctx, l.s.Clock, nil, func(row Row) error {
+		var now int64
+		err := row.Scan(&now)
+		l.w.Now = max(l.w.Now, now)
+		return err
+	})
 }
 
 // loader gathers the keys of a batch, each once, and loads them kind by kind.
@@ -164,6 +182,7 @@ func (l *loader) gather(n *Need) {
 	for _, t := range n.Topics {
 		if _, ok := l.w.heads[t]; !ok {
 			l.w.heads[t] = 0
+			l.w.topics++
 			l.topicKeys = append(l.topicKeys, t)
 		}
 	}
@@ -225,33 +244,35 @@ func (l *loader) gatherGroups(n *Need) {
 	}
 }
 
-func (l *loader) in(template string, width int, keys []any, scan func(*sql.Rows) error) {
+func (l *loader) in(template string, width int, keys []any, scan func(Row) error) {
 	if l.err == nil && len(keys) > 0 {
 		l.err = l.s.SelectIn(l.ctx, template, width, keys, scan)
 	}
 }
 
 func (l *loader) topics() {
-	l.in("SELECT name, head, counted FROM topic WHERE name IN (?*) ORDER BY name"+l.s.ForUpdate, 1, l.topicKeys, func(rows *sql.Rows) error {
+	slices.SortFunc(l.topicKeys, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) // the order of locking
+	l.in("SELECT name, head, counted FROM topic WHERE name IN (?*) ORDER BY name"+l.s.ForUpdate, 1, l.topicKeys, func(rows Row) error {
 		var name string
 		var head uint64
 		var counted int64
 		err := rows.Scan(&name, &head, &counted)
 		l.w.heads[name], l.w.counted[name] = head, counted
+		l.w.locked++
 		return err
 	})
 }
 
 func (l *loader) groups() {
 	w := l.w
-	l.in("SELECT "+GroupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows *sql.Rows) error {
+	l.in("SELECT "+GroupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows Row) error {
 		g, err := ScanGroup(rows)
 		if w.groups.rows[g.ID] == nil {
 			w.groups.rows[g.ID] = g
 		}
 		return err
 	})
-	member := func(rows *sql.Rows) error {
+	member := func(rows Row) error {
 		m, err := ScanMember(rows)
 		if k := (MemberKey{m.GroupID, m.UserID}); w.members.rows[k] == nil {
 			w.members.rows[k] = m
@@ -260,7 +281,7 @@ func (l *loader) groups() {
 	}
 	const columns = "SELECT " + MemberColumns + " FROM member "
 	l.in(columns+"WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.memberKeys, member)
-	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows *sql.Rows) error {
+	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows Row) error {
 		m, err := ScanMember(rows)
 		k := MemberKey{m.GroupID, m.UserID}
 		if w.members.rows[k] == nil {
@@ -275,7 +296,7 @@ func (l *loader) groups() {
 
 func (l *loader) invitations() {
 	w := l.w
-	keep := func(rows *sql.Rows) error {
+	keep := func(rows Row) error {
 		v, err := ScanInvitation(rows)
 		if err == nil && w.invitations.rows[v.ID] == nil {
 			w.invitations.rows[v.ID] = v
@@ -283,7 +304,7 @@ func (l *loader) invitations() {
 		return err
 	}
 	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
-	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows *sql.Rows) error {
+	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows Row) error {
 		v, err := ScanInvitation(rows)
 		if err != nil {
 			return err
@@ -297,7 +318,7 @@ func (l *loader) invitations() {
 		return nil
 	})
 	l.in(`SELECT i.id, i.inviter, w.user_id FROM invitee w JOIN invitation i ON i.id = w.invite_id
-		WHERE (i.inviter, w.user_id) IN (VALUES ?*) AND w.state = 0 AND i.open > 0 AND i.flags % 2 = 1`, 2, l.glareKeys, func(rows *sql.Rows) error {
+		WHERE (i.inviter, w.user_id) IN (VALUES ?*) AND w.state = 0 AND i.open > 0 AND i.flags % 2 = 1`, 2, l.glareKeys, func(rows Row) error {
 		var id string
 		var k GlareKey
 		err := rows.Scan(&id, &k.From, &k.To)
@@ -306,7 +327,7 @@ func (l *loader) invitations() {
 		}
 		return err
 	})
-	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.markKeys, func(rows *sql.Rows) error {
+	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.markKeys, func(rows Row) error {
 		var m Mark
 		err := rows.Scan(&m.InviteID, &m.UserID, &m.Target, &m.ExpiresAt)
 		if k := (InviteeKey{m.InviteID, m.UserID}); w.marks.rows[k] == nil {
@@ -318,7 +339,7 @@ func (l *loader) invitations() {
 
 func (l *loader) invitees() {
 	w := l.w
-	keep := func(rows *sql.Rows) error {
+	keep := func(rows Row) error {
 		v, err := ScanInvitee(rows)
 		if k := (InviteeKey{v.InviteID, v.UserID}); err == nil && w.invitees.rows[k] == nil {
 			w.invitees.rows[k] = v
@@ -326,7 +347,7 @@ func (l *loader) invitees() {
 		return err
 	}
 	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.inviteeKeys, keep)
-	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows *sql.Rows) error {
+	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows Row) error {
 		v, err := ScanInvitee(rows)
 		if err != nil {
 			return err
@@ -341,7 +362,7 @@ func (l *loader) invitees() {
 		return nil
 	})
 	l.in(`SELECT i.group_id, w.user_id, i.id FROM invitee w JOIN invitation i ON i.id = w.invite_id
-		WHERE (i.group_id, w.user_id) IN (VALUES ?*) AND w.state = 0`, 2, l.openOfKeys, func(rows *sql.Rows) error {
+		WHERE (i.group_id, w.user_id) IN (VALUES ?*) AND w.state = 0`, 2, l.openOfKeys, func(rows Row) error {
 		var k MemberKey
 		var id string
 		err := rows.Scan(&k.GroupID, &k.UserID, &id)

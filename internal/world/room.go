@@ -3,7 +3,6 @@ package world
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
@@ -111,7 +110,7 @@ func (w *World) PutParticipant(p im.Participant) {
 }
 
 // ScanCall reads CallColumns.
-func ScanCall(rows *sql.Rows) (*im.Call, error) {
+func ScanCall(rows Row) (*im.Call, error) {
 	var c im.Call
 	err := rows.Scan(&c.ID, &c.RoomID, &c.InviteID, &c.GroupID, &c.Owner, &c.Peer, &c.OpenedAt, &c.BeganAt, &c.EndedAt, &c.MS, &c.Reason, &c.EndedBy,
 		&c.Present, &c.Total, &c.Dropped, &c.CheckAt, &c.SeenAt)
@@ -119,20 +118,20 @@ func ScanCall(rows *sql.Rows) (*im.Call, error) {
 }
 
 // ScanParticipant reads ParticipantColumns.
-func ScanParticipant(rows *sql.Rows) (*im.Participant, error) {
+func ScanParticipant(rows Row) (*im.Participant, error) {
 	var p im.Participant
 	err := rows.Scan(&p.CallID, &p.UserID, &p.SID, &p.FirstAt, &p.JoinedAt, &p.LeftAt, &p.MS, &p.Reason)
 	return &p, err
 }
 
 // ScanSeat reads the columns of a seat.
-func ScanSeat(rows *sql.Rows) (*im.Seat, error) {
+func ScanSeat(rows Row) (*im.Seat, error) {
 	var s im.Seat
 	return &s, rows.Scan(&s.RoomID, &s.UserID, &s.Role, &s.At)
 }
 
 // ScanRoom reads the columns of a room.
-func ScanRoom(rows *sql.Rows) (*im.Room, error) {
+func ScanRoom(rows Row) (*im.Room, error) {
 	var r im.Room
 	return &r, rows.Scan(&r.ID, &r.Owner, &r.InviteID, &r.Latest, &r.CreatedAt)
 }
@@ -178,7 +177,7 @@ func (l *loader) rooms() {
 		keep(&w.rooms.rooms, func(r *im.Room) string { return r.ID }, ScanRoom))
 	l.in("SELECT room_id, user_id, role, at FROM seat WHERE (room_id, user_id) IN (VALUES ?*)", 2, l.seatKeys,
 		keep(&w.seats, func(s *im.Seat) SeatKey { return SeatKey{s.RoomID, s.UserID} }, ScanSeat))
-	l.in("SELECT "+CallColumns+" FROM media_call c WHERE c.room_id IN (?*) AND c.ended_at = 0", 1, l.callKeys, func(rows *sql.Rows) error {
+	l.in("SELECT "+CallColumns+" FROM media_call c WHERE c.room_id IN (?*) AND c.ended_at = 0", 1, l.callKeys, func(rows Row) error {
 		c, err := ScanCall(rows)
 		if err == nil && w.callIn[c.RoomID] == "" {
 			w.calls.rows[c.ID], w.callIn[c.RoomID] = c, c.ID

@@ -2,17 +2,18 @@ package world
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
-	"strings"
+	"errors"
 )
 
 // Dialect is what differs between the engines' SQL. Everything else is the same text for all of them.
 type Dialect struct {
-	Begin     string // starts a transaction that will write
 	ForUpdate string // appended to the SELECT that locks topics
-	Numbered  bool   // generated parameters are $1, $2…; else ?, which SQLite binds faster
+	Clock     string // reads the engine's clock in milliseconds, once the topics are locked; empty = the world was given its time
+	MustExist bool   // a topic can be locked only when its row exists
 
+	// Fill makes one statement of a template whose mark "?*" stands for rows of the given width, and of as many of the values
+	// as it takes. It returns the rest.
+	Fill func(template string, width int, values []any) (text string, args, rest []any)
 	// Index says what to run so that a message is found by the words of a phrase, and no longer by others.
 	Index func(Phrase) []Statement
 }
@@ -23,149 +24,80 @@ type Statement struct {
 	Args []any
 }
 
-// Statements for many rows or keys come in sizes 1 to 32, 64 and 128, so that a batch needs few of them and few are
-// prepared.
-const (
-	exact = 32
-	chunk = 128
-)
-
-// fit is the largest size of statement that n rows fill.
-func fit(n int) int {
-	switch {
-	case n >= chunk:
-		return chunk
-	case n >= chunk/2:
-		return chunk / 2
-	}
-	return min(n, exact)
+// Row is a row of a result.
+type Row interface {
+	Scan(into ...any) error
 }
 
-// Session is one connection with its prepared statements. It is used by one goroutine at a time.
+// Conn carries out the statements of one transaction, in the order in which they are given. It may keep them until Sync, so
+// that many share one round trip: results are there, and failures told, after Sync at the latest.
+type Conn interface {
+	Query(ctx context.Context, query string, args []any, scan func(Row) error) error // scan nil = no result
+	Sync(ctx context.Context) error
+}
+
+// Session is a connection with the words of its engine. It is used by one goroutine at a time.
 type Session struct {
 	Dialect
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	texts map[shape]string
+	Conn
 }
 
-// shape names a generated statement: its template and how many rows it has.
-type shape struct {
-	template string
-	rows     int
-}
-
-func NewSession(ctx context.Context, db *sql.DB, d Dialect) (*Session, error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &Session{Dialect: d, conn: conn, stmts: map[string]*sql.Stmt{}, texts: map[shape]string{}}, nil
-}
-
-func (s *Session) Close() error {
-	for _, st := range s.stmts {
-		_ = st.Close()
-	}
-	return s.conn.Close()
-}
-
-func (s *Session) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	if st, ok := s.stmts[query]; ok {
-		return st, nil
-	}
-	st, err := s.conn.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, fmt.Errorf("prepare %s: %w", query, err)
-	}
-	s.stmts[query] = st
-	return st, nil
-}
-
+// Exec runs a statement without a result.
 func (s *Session) Exec(ctx context.Context, query string, args ...any) error {
-	st, err := s.stmt(ctx, query)
-	if err != nil {
-		return err
-	}
-	if _, err = st.ExecContext(ctx, args...); err != nil {
-		return fmt.Errorf("exec %.80s: %w", query, err)
-	}
-	return nil
+	return s.Query(ctx, query, args, nil)
 }
 
-func (s *Session) Query(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
-	st, err := s.stmt(ctx, query)
-	if err != nil {
-		return err
-	}
-	rows, err := st.QueryContext(ctx, args...)
-	if err != nil {
-		return fmt.Errorf("query %.80s: %w", query, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return fmt.Errorf("scan %.80s: %w", query, err)
-		}
-	}
-	return rows.Err()
-}
-
-// expand replaces the mark "?*" of a template by n tuples of width placeholders each.
-func (s *Session) expand(template string, width, n int) string {
-	k := shape{template, n}
-	if text, ok := s.texts[k]; ok {
-		return text
-	}
-	var b strings.Builder
-	p := 0
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		if width > 1 {
-			b.WriteByte('(')
-		}
-		for j := range width {
-			if j > 0 {
-				b.WriteByte(',')
-			}
-			p++
-			if s.Numbered {
-				fmt.Fprintf(&b, "$%d", p)
-			} else {
-				b.WriteByte('?')
-			}
-		}
-		if width > 1 {
-			b.WriteByte(')')
-		}
-	}
-	text := strings.Replace(template, "?*", b.String(), 1)
-	s.texts[k] = text
-	return text
-}
-
-// selectIn runs a template for any number of keys of the given width.
-func (s *Session) SelectIn(ctx context.Context, template string, width int, keys []any, scan func(*sql.Rows) error) error {
+// SelectIn runs a template for any number of keys of the given width.
+func (s *Session) SelectIn(ctx context.Context, template string, width int, keys []any, scan func(Row) error) error {
 	for len(keys) > 0 {
-		n := fit(len(keys) / width)
-		if err := s.Query(ctx, s.expand(template, width, n), keys[:n*width], scan); err != nil {
+		text, args, rest := s.Fill(template, width, keys)
+		if err := s.Query(ctx, text, args, scan); err != nil {
 			return err
 		}
-		keys = keys[n*width:]
+		keys = rest
 	}
 	return nil
 }
 
-// write runs a template for any number of rows of the given width.
+// Write runs a template for any number of rows of the given width.
 func (s *Session) Write(ctx context.Context, template string, width int, values []any) error {
-	for len(values) > 0 {
-		n := fit(len(values) / width)
-		if err := s.Exec(ctx, s.expand(template, width, n), values[:n*width]...); err != nil {
-			return err
-		}
-		values = values[n*width:]
-	}
-	return nil
+	return s.SelectIn(ctx, template, width, values, nil)
 }
+
+// Writer is one connection that commits batches, used by one goroutine at a time.
+type Writer interface {
+	// Begin starts a transaction that will write.
+	Begin(ctx context.Context) (*Session, error)
+	// Commit ends it. An InDoubt says that nobody knows whether it took effect; Settle finds out.
+	Commit(ctx context.Context) error
+	Rollback(ctx context.Context) error
+	// Settle says whether a Commit that was in doubt took effect.
+	Settle(ctx context.Context) (committed bool, err error)
+	Close() error
+}
+
+// Trouble says what may help after a failure.
+type Trouble int
+
+// The troubles.
+const (
+	Fault    Trouble = iota // nothing: it will fail again
+	Conflict                // doing it again: others were quicker
+	Lost                    // doing it again, also after a while: the database could not be reached, or gave way to others
+)
+
+// InDoubt says that the connection was lost while a transaction was committed.
+type InDoubt struct{ Cause error }
+
+func (e *InDoubt) Error() string { return "the outcome of a commit is not known: " + e.Cause.Error() }
+func (e *InDoubt) Unwrap() error { return e.Cause }
+
+// Reader runs queries outside a batch.
+type Reader interface {
+	Read(ctx context.Context, query string, scan func(Row) error, args ...any) error
+	// ReadIn runs a template whose mark "?*" stands for any number of keys.
+	ReadIn(ctx context.Context, template string, keys []string, scan func(Row) error) error
+}
+
+// ErrEnough is returned by a scan that needs no more rows.
+var ErrEnough = errors.New("store: enough rows")

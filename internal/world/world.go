@@ -7,6 +7,7 @@ package world
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
@@ -80,6 +81,34 @@ type Need struct {
 	AllIn  []string  // everybody's part in the open call of these rooms
 }
 
+// Add asks for what more asks for as well.
+func (n *Need) Add(more Need) {
+	n.Topics = append(slices.Clip(n.Topics), more.Topics...)
+	n.Invitations = append(slices.Clip(n.Invitations), more.Invitations...)
+	n.Invitees = append(slices.Clip(n.Invitees), more.Invitees...)
+	n.OpenInvitees = append(slices.Clip(n.OpenInvitees), more.OpenInvitees...)
+	n.Marks = append(slices.Clip(n.Marks), more.Marks...)
+	n.Glare = append(slices.Clip(n.Glare), more.Glare...)
+	n.Groups = append(slices.Clip(n.Groups), more.Groups...)
+	n.Members = append(slices.Clip(n.Members), more.Members...)
+	n.AllMembers = append(slices.Clip(n.AllMembers), more.AllMembers...)
+	n.OpenInGroup = append(slices.Clip(n.OpenInGroup), more.OpenInGroup...)
+	n.OpenOfMember = append(slices.Clip(n.OpenOfMember), more.OpenOfMember...)
+	n.Admins = append(slices.Clip(n.Admins), more.Admins...)
+	n.Messages = append(slices.Clip(n.Messages), more.Messages...)
+	n.Contacts = append(slices.Clip(n.Contacts), more.Contacts...)
+	n.Receipts = append(slices.Clip(n.Receipts), more.Receipts...)
+	n.Applications = append(slices.Clip(n.Applications), more.Applications...)
+	n.Extras = append(slices.Clip(n.Extras), more.Extras...)
+	n.People = append(slices.Clip(n.People), more.People...)
+	n.Follows = append(slices.Clip(n.Follows), more.Follows...)
+	n.Rooms = append(slices.Clip(n.Rooms), more.Rooms...)
+	n.Seats = append(slices.Clip(n.Seats), more.Seats...)
+	n.CallIn = append(slices.Clip(n.CallIn), more.CallIn...)
+	n.InCall = append(slices.Clip(n.InCall), more.InCall...)
+	n.AllIn = append(slices.Clip(n.AllIn), more.AllIn...)
+}
+
 // More is returned by Decide when the unit turns out to need more than it declared. It is run again with that loaded.
 type More struct{ Need Need }
 
@@ -92,6 +121,9 @@ type World struct {
 	Now int64 // milliseconds, the store's clock; the same for all units of a batch
 
 	heads       map[string]uint64
+	topics      int  // that were asked for
+	locked      int  // that have a row, and so are locked
+	timed       bool // the engine's clock was read
 	appended    map[string]int // index of the last draft of a topic
 	drafts      []draft
 	invitations table[string, invite.Invitation]
@@ -248,6 +280,12 @@ func (w *World) OpenInGroup(group string) []string {
 
 // OpenOfMember returns the ids of the invitations of a group in which a person may still be open.
 func (w *World) OpenOfMember(k MemberKey) []string { return w.openOf[k] }
+
+// Unlocked reports whether a topic that was asked for has no row, and so is not locked where that needs one.
+func (w *World) Unlocked() bool { return w.locked < w.topics }
+
+// Topics returns the topics that the batch holds, in order.
+func (w *World) Topics() []string { return slices.Sorted(maps.Keys(w.heads)) }
 
 // Head returns the sequence of the last record of a locked topic.
 func (w *World) Head(topic string) uint64 {

@@ -173,7 +173,7 @@ func more(t *testing.T, open Engine) {
 		w.Append("user:z", world.Draft{Body: &note{fmt.Sprint(len(w.OpenInvitees("i")))}})
 		return nil
 	})
-	if err != nil || runs != 3 {
+	if err != nil || runs < 3 {
 		t.Errorf("%d runs, %v", runs, err)
 	}
 	if list := records(t, s, "group:g", 0); len(list) != 1 {

@@ -1,10 +1,8 @@
-package store
+package sqlite
 
 import (
 	"context"
 	"time"
-
-	"github.com/beckon-im/beckon/internal/world"
 )
 
 // SQLite writes commits to a log and moves them to the database now and then. Done by the writer, that move stops the
@@ -14,9 +12,9 @@ const (
 	maxLogFrames    = 16384 // 64 MiB; then the writer starts the log anew
 )
 
-// checkpoint moves commits to the database until ctx ends.
-func (s *Store) checkpoint(ctx context.Context) error {
-	conn, err := s.read.Conn(context.Background())
+// Run moves commits to the database until ctx ends.
+func (d *DB) Run(ctx context.Context) error {
+	conn, err := d.read.Conn(context.Background())
 	if err != nil {
 		return err
 	}
@@ -34,21 +32,11 @@ func (s *Store) checkpoint(ctx context.Context) error {
 		}
 		var busy, frames, moved int64
 		if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &moved); err != nil && ctx.Err() == nil {
-			s.opt.Log.Warn("the log could not be moved to the database; it is tried again", "error", err)
+			d.log.Warn("the log could not be moved to the database; it is tried again", "error", err)
 			continue
 		}
 		if frames > maxLogFrames {
-			s.longLog.Store(true)
+			d.longLog.Store(true)
 		}
-	}
-}
-
-// restartLog starts the log anew when it has grown long. Nearly all of it is moved already, so the writer waits little.
-func (s *Store) restartLog(ctx context.Context, sess *world.Session) {
-	if !s.longLog.Swap(false) {
-		return
-	}
-	if err := sess.Exec(ctx, "PRAGMA wal_checkpoint(RESTART)"); err != nil {
-		s.opt.Log.Warn("the log could not be started anew; it is tried again", "error", err)
 	}
 }

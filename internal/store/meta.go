@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+func newEpoch() string { return uuid.NewString()[:8] }
+
+// Remember returns the value that the database keeps under a name: the first one it was given.
+func (s *Store) Remember(ctx context.Context, name, value string) (string, error) {
+	err := s.once(ctx, func(sess *world.Session) error {
+		if err := sess.Exec(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value); err != nil {
+			return err
+		}
+		return sess.Query(ctx, "SELECT value FROM meta WHERE name = $1", []any{name}, func(row world.Row) error { return row.Scan(&value) })
+	})
+	return value, err
+}
+
+// Restored gives the database a new identity, after it was set back to an earlier state: positions that devices kept mean
+// nothing in it, and they load anew. No server may be running on it.
+func (s *Store) Restored(ctx context.Context) error {
+	return s.once(ctx, func(sess *world.Session) error {
+		s.epoch = newEpoch()
+		return sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", s.epoch)
+	})
+}
+
+// once runs f in a transaction of its own. Run must not be running on SQLite, which has one writer.
+func (s *Store) once(ctx context.Context, f func(*world.Session) error) error {
+	w, err := s.db.Writer(ctx)
+	if err != nil {
+		return err
+	}
+	sess, err := w.Begin(ctx)
+	if err == nil {
+		if err = f(sess); err == nil {
+			err = w.Commit(ctx)
+		} else {
+			err = errors.Join(err, w.Rollback(ctx))
+		}
+	}
+	return errors.Join(err, w.Close())
+}

@@ -1,0 +1,3 @@
+-- +goose Up
+-- Each node looks for the invitations that are due soon: the one that opened them may be gone.
+CREATE INDEX invitation_due ON invitation (due, id) WHERE open > 0 AND due > 0;

@@ -1,0 +1,310 @@
+// Package postgres owns what is PostgreSQL's alone: connections, pipelined batches, the outcome of a broken commit, the
+// full-text index. Only what CockroachDB and YugabyteDB also speak is used.
+//
+// It knows statements and rows, never what they mean.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Options are the choices for a database.
+type Options struct {
+	URL     string // of libpq: postgres://user@host1,host2/name?target_session_attrs=read-write
+	Writers int    // connections that commit side by side; 0 = 4
+	NoSync  bool   // does not wait for the disk at each commit
+	Schema  int64  // the version to migrate to; 0 = the latest. For tests of upgrades
+	Log     *slog.Logger
+}
+
+// DB is a database that many nodes may share.
+type DB struct {
+	config  *pgx.ConnConfig
+	pool    *pgxpool.Pool
+	writers int
+	log     *slog.Logger
+	stats   *stats
+}
+
+// connectTime bounds the opening of a connection.
+const connectTime = 3 * time.Second
+
+// settings make each connection quick and safe. A database that does not know one of them does without.
+func settings(noSync bool) []string {
+	list := []string{
+		"SET jit = off", // no statement here is worth compiling
+		"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", // all is found by a key, also before the tables were analysed
+		"SET idle_in_transaction_session_timeout = '5s'", // a node that stands still must not hold its locks
+	}
+	if noSync {
+		list = append(list, "SET synchronous_commit = off")
+	}
+	return list
+}
+
+// Open connects and brings the schema up to date.
+func Open(ctx context.Context, opt Options) (*DB, error) {
+	d, err := connect(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.migrate(ctx, opt.Schema); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// OpenExisting connects for reading only.
+func OpenExisting(ctx context.Context, url string) (*DB, error) {
+	return connect(ctx, Options{URL: url, Log: slog.Default()})
+}
+
+func connect(ctx context.Context, opt Options) (*DB, error) {
+	if opt.Writers == 0 {
+		opt.Writers = 4
+	}
+	cfg, err := pgxpool.ParseConfig(opt.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the address of PostgreSQL: %w", err)
+	}
+	d := &DB{writers: opt.Writers, log: opt.Log, stats: &stats{}}
+	conn := cfg.ConnConfig
+	conn.ConnectTimeout = connectTime
+	conn.StatementCacheCapacity = 1024
+	conn.DialFunc = d.stats.dial
+	if conn.RuntimeParams["application_name"] == "" {
+		conn.RuntimeParams["application_name"] = "beckon"
+	}
+	prepare := func(ctx context.Context, c *pgx.Conn) error {
+		for _, set := range settings(opt.NoSync) {
+			if _, err := c.Exec(ctx, set); err != nil && c.IsClosed() {
+				return err
+			}
+		}
+		return nil
+	}
+	cfg.AfterConnect = prepare
+	cfg.MaxConns = max(cfg.MaxConns, 8)
+	cfg.HealthCheckPeriod = 5 * time.Second
+	d.config = conn
+	if d.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if err := d.pool.Ping(ctx); err != nil {
+		d.pool.Close()
+		return nil, fmt.Errorf("PostgreSQL at %s:%d: %w", conn.Host, conn.Port, err)
+	}
+	d.stats.prepare = prepare
+	return d, nil
+}
+
+// migrate brings the schema up to date; nodes that start together take turns.
+func (d *DB) migrate(ctx context.Context, to int64) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	turns, err := lock.NewPostgresTableLocker(lock.WithTableLeaseDuration(30*time.Second), lock.WithTableHeartbeatInterval(5*time.Second))
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDBFromPool(d.pool)
+	defer db.Close()
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithLocker(turns))
+	if err == nil && to != 0 {
+		_, err = p.UpTo(ctx, to)
+	} else if err == nil {
+		_, err = p.Up(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	return nil
+}
+
+// Writers is how many connections commit side by side.
+func (d *DB) Writers() int { return d.writers }
+
+// Shared is true: other nodes may write.
+func (d *DB) Shared() bool { return true }
+
+// Trouble says what may help after a failure.
+func (d *DB) Trouble(err error) world.Trouble {
+	var lost *broken
+	var pg *pgconn.PgError
+	var refused *pgconn.ConnectError
+	var failed net.Error
+	switch {
+	case errors.As(err, &pg):
+		return trouble(pg.Code)
+	case errors.As(err, &lost), errors.As(err, &refused), errors.As(err, &failed),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return world.Lost
+	}
+	return world.Fault
+}
+
+func trouble(code string) world.Trouble {
+	switch code {
+	case "23505": // somebody else made the row meanwhile: now it will be seen
+		return world.Conflict
+	case "40001", "40P01", "40003", // serialization, deadlock, outcome unknown
+		"25006", "25P03", // a standby that takes no writes; stood still in a transaction
+		"53300", "55P03", "55000": // too many connections, a lock not had in time, not in a state for it
+		return world.Lost
+	}
+	if class := code[:2]; class == "08" || class == "57" { // connections; an operator's intervention
+		return world.Lost
+	}
+	return world.Fault
+}
+
+// broken says that the connection is gone.
+type broken struct{ error }
+
+func (b *broken) Unwrap() error { return b.error }
+
+// Read runs a query that sees what is committed now.
+func (d *DB) Read(ctx context.Context, query string, scan func(world.Row) error, args ...any) error {
+	return read(ctx, d.pool, d.stats, query, scan, args)
+}
+
+// ReadIn runs a template for any number of keys.
+func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(world.Row) error) error {
+	return read(ctx, d.pool, d.stats, inArray(template), scan, []any{keys})
+}
+
+// Moment runs f so that all it reads is of one moment.
+func (d *DB) Moment(ctx context.Context, f func(world.Reader) error) error {
+	d.stats.trips.Add(2)
+	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		return f(moment{tx, d.stats})
+	})
+}
+
+type moment struct {
+	tx    pgx.Tx
+	stats *stats
+}
+
+func (m moment) Read(ctx context.Context, query string, scan func(world.Row) error, args ...any) error {
+	return read(ctx, m.tx, m.stats, query, scan, args)
+}
+
+func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(world.Row) error) error {
+	return read(ctx, m.tx, m.stats, inArray(template), scan, []any{keys})
+}
+
+type querier interface {
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+}
+
+func read(ctx context.Context, q querier, s *stats, query string, scan func(world.Row) error, args []any) error {
+	s.trips.Add(1)
+	rows, err := q.Query(ctx, query, escaped(args)...)
+	if err != nil {
+		return err
+	}
+	return drain(rows, scan)
+}
+
+// drain scans all rows, or until the scan has enough.
+func drain(rows pgx.Rows, scan func(world.Row) error) error {
+	defer rows.Close()
+	r := row{rows}
+	for rows.Next() {
+		if err := scan(r); err != nil {
+			if errors.Is(err, world.ErrEnough) {
+				return nil
+			}
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Faults finds nothing: PostgreSQL checks its own pages.
+func (d *DB) Faults(context.Context) ([]string, error) { return nil, nil }
+
+// forgetWriters is after how long a connection that commits no more is forgotten.
+const forgetWriters = "86400000"
+
+// Run forgets writers that are gone, from time to time, until ctx ends.
+func (d *DB) Run(ctx context.Context) error {
+	t := time.NewTicker(time.Hour)
+	defer t.Stop()
+	for {
+		if _, err := d.pool.Exec(ctx, "DELETE FROM writer WHERE at < "+clock+" - "+forgetWriters); err != nil && ctx.Err() == nil {
+			d.log.Warn("writers that are gone could not be forgotten; it is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// Close ends all connections.
+func (d *DB) Close() error {
+	d.pool.Close()
+	return nil
+}
+
+// stats counts what the database is asked.
+type stats struct {
+	trips, sent, received atomic.Int64
+	prepare               func(context.Context, *pgx.Conn) error
+}
+
+// Stats returns how often the database was asked something and answered, and the bytes that went there and came back.
+func (d *DB) Stats() (trips, sent, received int64) {
+	return d.stats.trips.Load(), d.stats.sent.Load(), d.stats.received.Load()
+}
+
+func (s *stats) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := (&net.Dialer{KeepAlive: 5 * time.Second}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &counted{c, s}, nil
+}
+
+// counted is a connection whose bytes are counted.
+type counted struct {
+	net.Conn
+	s *stats
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.s.received.Add(int64(n))
+	return n, err
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.s.sent.Add(int64(n))
+	return n, err
+}

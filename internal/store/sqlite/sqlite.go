@@ -1,0 +1,229 @@
+// Package sqlite owns what is SQLite's alone: opening, one writer, moving the log, the full-text index.
+//
+// It knows statements and rows, never what they mean.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync/atomic"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"; docs/adr/0002 says why this one
+
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// File is the name of the database in the data directory.
+const File = "beckon.db"
+
+// Options are the choices for a database. Reads are the statements that Read will be given.
+type Options struct {
+	Dir    string
+	NoSync bool // leaves out the fsync at each commit
+	Reads  []string
+	Log    *slog.Logger
+}
+
+// DB is a database in a file.
+type DB struct {
+	write   *sql.DB
+	read    *sql.DB
+	stmts   map[string]*sql.Stmt
+	log     *slog.Logger
+	longLog atomic.Bool
+}
+
+// Open opens or creates the database of a directory and brings its schema up to date.
+func Open(ctx context.Context, opt Options) (*DB, error) {
+	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	sync := "FULL"
+	if opt.NoSync {
+		sync = "OFF"
+	}
+	d := &DB{log: opt.Log, stmts: map[string]*sql.Stmt{}}
+	file := filepath.Join(opt.Dir, File)
+	var err error
+	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+sync+")", "wal_autocheckpoint(0)", "cache_size(-65536)")); err != nil {
+		return nil, err
+	}
+	d.write.SetMaxOpenConns(1)
+	if d.read, err = sql.Open("sqlite", dsn(file, "query_only(1)", "cache_size(-16384)")); err != nil {
+		return nil, errors.Join(err, d.write.Close())
+	}
+	d.read.SetMaxOpenConns(1 + 2*runtime.GOMAXPROCS(0)) // one of them checkpoints
+	d.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
+	if err := errors.Join(migrate(ctx, d.write), d.prepare(ctx, append(opt.Reads, qSearch))); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// OpenExisting opens a database for reading only; a server may be using it.
+func OpenExisting(ctx context.Context, dir string) (*DB, error) {
+	file := filepath.Join(dir, File)
+	if _, err := os.Stat(file); err != nil {
+		return nil, fmt.Errorf("there is no database in %s: %w", dir, err)
+	}
+	read, err := sql.Open("sqlite", dsn(file, "query_only(1)"))
+	if err != nil {
+		return nil, err
+	}
+	return &DB{write: read, read: read, log: slog.Default()}, read.PingContext(ctx)
+}
+
+func dsn(file string, pragmas ...string) string {
+	q := url.Values{}
+	for _, p := range append([]string{"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(0)", "temp_store(MEMORY)"}, pragmas...) {
+		q.Add("_pragma", p)
+	}
+	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	if err == nil {
+		_, err = p.Up(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	return nil
+}
+
+// prepare prepares the reads while the database is opened: to prepare one later would take a second connection while a
+// transaction holds the first, and a pool of such can stand still.
+func (d *DB) prepare(ctx context.Context, reads []string) error {
+	for _, q := range reads {
+		st, err := d.read.PrepareContext(ctx, q)
+		if err != nil {
+			return fmt.Errorf("prepare %s: %w", q, err)
+		}
+		d.stmts[q] = st
+	}
+	return nil
+}
+
+// Writers is one: SQLite has one writer at a time.
+func (d *DB) Writers() int { return 1 }
+
+// Trouble is a fault: what fails in a file on this machine fails again.
+func (d *DB) Trouble(error) world.Trouble { return world.Fault }
+
+// Read runs a query that sees what is committed now.
+func (d *DB) Read(ctx context.Context, query string, scan func(world.Row) error, args ...any) error {
+	return d.run(ctx, nil, query, scan, args)
+}
+
+// ReadIn runs a template for any number of keys.
+func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(world.Row) error) error {
+	return d.runIn(ctx, nil, template, keys, scan)
+}
+
+func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []string, scan func(world.Row) error) error {
+	for page := range slices.Chunk(keys, chunk) {
+		values := make([]any, len(page))
+		for i, k := range page {
+			values[i] = k
+		}
+		for len(values) > 0 {
+			text, args, rest := texts{}.fill(template, 1, values)
+			if err := d.run(ctx, tx, text, scan, args); err != nil {
+				return err
+			}
+			values = rest
+		}
+	}
+	return nil
+}
+
+// Shared is false: one server at a time uses a file.
+func (d *DB) Shared() bool { return false }
+
+// Moment runs f so that all it reads is of one moment.
+func (d *DB) Moment(ctx context.Context, f func(world.Reader) error) error {
+	tx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	return f(moment{d, tx})
+}
+
+type moment struct {
+	db *DB
+	tx *sql.Tx
+}
+
+func (m moment) Read(ctx context.Context, query string, scan func(world.Row) error, args ...any) error {
+	return m.db.run(ctx, m.tx, query, scan, args)
+}
+
+func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(world.Row) error) error {
+	return m.db.runIn(ctx, m.tx, template, keys, scan)
+}
+
+func (d *DB) run(ctx context.Context, tx *sql.Tx, query string, scan func(world.Row) error, args []any) error {
+	st, prepared := d.stmts[query]
+	var rows *sql.Rows
+	var err error
+	switch {
+	case prepared && tx != nil:
+		rows, err = tx.StmtContext(ctx, st).QueryContext(ctx, args...)
+	case prepared:
+		rows, err = st.QueryContext(ctx, args...)
+	case tx != nil:
+		rows, err = tx.QueryContext(ctx, query, args...)
+	default:
+		rows, err = d.read.QueryContext(ctx, query, args...)
+	}
+	if err != nil {
+		return err
+	}
+	return drain(rows, scan)
+}
+
+// drain scans all rows, or until the scan has enough.
+func drain(rows *sql.Rows, scan func(world.Row) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			if errors.Is(err, world.ErrEnough) {
+				return nil
+			}
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Faults says what is damaged in the file.
+func (d *DB) Faults(ctx context.Context) ([]string, error) {
+	var verdict string
+	if err := d.read.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict == "ok" {
+		return nil, err
+	}
+	return []string{"the database file is damaged: " + verdict}, nil
+}
+
+// Close releases the file.
+func (d *DB) Close() error { return errors.Join(d.read.Close(), d.write.Close()) }
