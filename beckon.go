@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/api"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/delivery"
@@ -41,7 +44,12 @@ type Server struct {
 	gateway  *gateway.Gateway
 	api      *api.API
 	metrics  *prometheus.Registry
+	bus      *delivery.NATS // nil = this is the only node
+	presence *delivery.Presence
 	ready    chan struct{}
+	draining atomic.Bool
+	drained  chan struct{}
+	leave    sync.Once
 }
 
 // New opens the data directory and prepares a server. ctx bounds the opening and the life of background key refreshes.
@@ -50,13 +58,14 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{})}
+	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{}), drained: make(chan struct{})}
 	var err error
-	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Now: cfg.Now, MaxBatch: cfg.MaxBatch, NoSync: cfg.NoSync, Retention: cfg.Retention, Log: cfg.Log})
+	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers, Now: cfg.Now, MaxBatch: cfg.MaxBatch,
+		NoSync: cfg.NoSync, Retention: cfg.Retention, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.join(ctx); err != nil {
+	if err := errors.Join(s.cfg.fillKeys(ctx, s.store), s.join(ctx)); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
 	return s, nil
@@ -64,16 +73,29 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 
 // join makes the rooms and the doors between them.
 func (s *Server) join(ctx context.Context) (err error) {
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.delivery = delivery.New(s.store, delivery.NewLocal(), delivery.Options{Log: s.cfg.Log})
+	s.register()
+	var bus delivery.Bus = delivery.NewLocal()
+	if s.cfg.NATS != "" {
+		if s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.Epoch(), s.cfg.Log); err != nil {
+			return err
+		}
+		bus = s.bus
+	}
+	s.delivery = delivery.New(s.store, bus, delivery.Options{Sweep: s.cfg.Sweep, Log: s.cfg.Log})
 	s.gateway, err = gateway.New(s.store, s.delivery, gateway.Options{
 		Ping: s.cfg.Ping, Metrics: s.metrics, Log: s.cfg.Log,
 		CheckOrigin: func(r *http.Request) bool { return s.api.AllowOrigin(r) },
 		Policy:      s.cfg.DevicePolicy,
-		OnMoved:     func(user string) { s.people.Moved(user) },
+		OnMoved:     s.moved,
+		OnWatched:   func(user string) { s.people.Moved(user, false) },
 	})
 	if err != nil {
 		return err
+	}
+	var sessions people.Sessions = s.gateway
+	if s.bus != nil {
+		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) { s.people.Moved(user, online) })
+		sessions = s.presence
 	}
 	s.files, err = files.New(ctx, s.store, files.Options{
 		Dir: filepath.Join(s.cfg.DataDir, "files"), URL: s.cfg.FilesURL, Key: []byte("links\n" + s.cfg.JWTSecret), LinkLife: s.cfg.LinkLife,
@@ -82,8 +104,8 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.engine = engine.New(s.store, s.gateway, engine.Options{LargeGroup: s.cfg.LargeGroup, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log})
-	s.people = people.New(s.store, s.gateway)
+	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log})
+	s.people = people.New(s.store, sessions)
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
 		Policy: s.cfg.RoomPolicy, TokenLife: s.cfg.RoomTokenLife, Log: s.cfg.Log,
@@ -93,8 +115,8 @@ func (s *Server) join(ctx context.Context) (err error) {
 	}
 	verbs := api.Verbs{
 		Invitations: s.engine,
-		Chat:        chat.New(s.store, s.gateway, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked}),
-		Groups:      group.New(s.store, s.engine, s.gateway),
+		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked}),
+		Groups:      group.New(s.store, s.engine, sessions),
 		People:      s.people,
 		Files:       s.files,
 		Rooms:       s.media,
@@ -120,8 +142,37 @@ func (s *Server) join(ctx context.Context) (err error) {
 	return nil
 }
 
-// Run serves until ctx ends, then finishes what is under way, and closes the data directory.
+// moved is told that a device came or went.
+func (s *Server) moved(user string, edge bool) {
+	switch {
+	case s.presence != nil:
+		s.presence.Changed(user, edge)
+	case edge:
+		s.people.Moved(user, false)
+	}
+}
+
+// register registers the metrics that are nobody else's.
+func (s *Server) register() {
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for name, m := range map[string]struct {
+		help string
+		of   func(store.Stats) int64
+	}{
+		"beckon_store_batches_total":        {"Commits.", func(t store.Stats) int64 { return t.Batches }},
+		"beckon_store_units_total":          {"Units of work that were decided.", func(t store.Stats) int64 { return t.Units }},
+		"beckon_store_round_trips_total":    {"Times that PostgreSQL was asked and answered.", func(t store.Stats) int64 { return t.Trips }},
+		"beckon_store_sent_bytes_total":     {"Bytes sent to PostgreSQL.", func(t store.Stats) int64 { return t.Sent }},
+		"beckon_store_received_bytes_total": {"Bytes received from PostgreSQL.", func(t store.Stats) int64 { return t.Received }},
+	} {
+		s.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: m.help}, func() float64 { return float64(m.of(s.store.Stats())) }))
+	}
+}
+
+// Run serves until ctx ends; then it sends the devices to other nodes, when there are any, finishes what is under way, and
+// closes the database.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.letGo()
 	if err := s.gateway.Start(); err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -129,7 +180,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(err, s.Close())
 	}
 	close(s.ready)
-	// The order of stopping: sessions and deadlines first, then the store, which finishes what they asked for.
+	// The order of stopping: devices are sent away, then sessions and deadlines end, then the store, which finishes what they
+	// asked for, and the bus.
 	stopStore, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ctx, fail := context.WithCancel(ctx)
@@ -139,19 +191,71 @@ func (s *Server) Run(ctx context.Context) error {
 		defer fail() // without a store there is no server
 		return s.store.Run(stopStore)
 	})
-	g, gctx := errgroup.WithContext(ctx)
+	if s.bus != nil {
+		storing.Go(func() error { return s.bus.Run(stopStore) })
+	}
+	serving, stop := context.WithCancel(context.Background())
+	defer stop()
+	g, gctx := errgroup.WithContext(serving)
+	g.Go(func() error {
+		defer stop()
+		defer s.letGo()
+		select {
+		case <-ctx.Done():
+			s.draining.Store(true)
+			if s.cfg.Drain > 0 {
+				s.gateway.Drain(gctx, s.cfg.Drain)
+			}
+		case <-gctx.Done():
+		}
+		return nil
+	})
 	g.Go(func() error { return s.delivery.Run(gctx) })
 	g.Go(func() error { return s.engine.Run(gctx) })
 	g.Go(func() error { return s.gateway.Run(gctx) })
 	g.Go(func() error { return s.media.Run(gctx) })
-	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Announce) })
+	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Tell) })
+	if s.presence != nil {
+		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched) })
+		if err := s.bus.Follow(im.NodesTopic); err != nil {
+			s.cfg.Log.Error("NATS", "error", err)
+		}
+	}
 	err := g.Wait()
 	cancel()
 	return errors.Join(err, storing.Wait(), s.Close())
 }
 
+func (s *Server) letGo() { s.leave.Do(func() { close(s.drained) }) }
+
+// Drained is closed when a server that is stopping has sent its devices away: until then its doors are to stay open.
+func (s *Server) Drained() <-chan struct{} { return s.drained }
+
+// state says why the server should not be sent anybody; empty = it should.
+func (s *Server) state() string {
+	select {
+	case <-s.ready:
+	default:
+		return "starting"
+	}
+	switch {
+	case s.draining.Load():
+		return "stopping"
+	case !s.store.Reachable():
+		return "the database cannot be reached"
+	case s.bus != nil && !s.bus.Connected():
+		return "NATS cannot be reached"
+	}
+	return ""
+}
+
 // Close releases the data directory of a server that was never run.
-func (s *Server) Close() error { return errors.Join(s.files.Close(), s.store.Close()) }
+func (s *Server) Close() error {
+	if s.bus != nil {
+		s.bus.Close()
+	}
+	return errors.Join(s.files.Close(), s.store.Close())
+}
 
 // Trim removes what is past its retention now. A running server does it by itself every minute.
 func (s *Server) Trim(ctx context.Context) error { return s.store.TrimNow(ctx) }
@@ -177,7 +281,7 @@ func OpenAPI() []byte { return api.OpenAPI() }
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	devices := s.gateway.Handler()
-	mux.Handle("/connection/", devices)
+	mux.Handle("/connection/", s.unlessDraining(devices))
 	mux.Handle(gateway.PathEmulation, devices)
 	if rooms := s.media.Handler(); rooms != nil {
 		mux.Handle(media.PathHook, rooms)
@@ -196,12 +300,23 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-s.ready:
-			_, _ = w.Write([]byte("ready\n"))
-		default:
-			http.Error(w, "starting", http.StatusServiceUnavailable)
+		if why := s.state(); why != "" {
+			http.Error(w, why, http.StatusServiceUnavailable)
+			return
 		}
+		_, _ = w.Write([]byte("ready\n"))
 	})
 	return s.api.Guard(mux)
+}
+
+// unlessDraining refuses devices that come to a node that sends its own away.
+func (s *Server) unlessDraining(devices http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "this node is stopping; connect again, to another", http.StatusServiceUnavailable)
+			return
+		}
+		devices.ServeHTTP(w, r)
+	})
 }

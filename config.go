@@ -23,6 +23,20 @@ import (
 type Config struct {
 	// DataDir is where the database and the generated keys are. One server at a time may use it. Default: "beckon-data".
 	DataDir string
+	// Postgres is the address of a PostgreSQL database to use instead of the one in DataDir, as libpq has it:
+	// postgres://user@host1,host2/name?target_session_attrs=read-write. Any number of servers may share it. Default: none.
+	Postgres string
+	// NATS is the address of the servers by which the nodes of a house reach each other: nats://host1:4222,nats://host2:4222.
+	// It needs Postgres. Default: none, which is right for one node.
+	NATS string
+	// Writers is how many connections commit to PostgreSQL side by side. Default: 4.
+	Writers int
+	// Sweep is how often a node compares what it delivered with the log: an event whose hint was lost comes so late at most.
+	// Default: 2 s.
+	Sweep time.Duration
+	// Drain is over how long devices are sent to other nodes when this one stops. Default: 10 s with NATS, else none.
+	// Negative: none.
+	Drain time.Duration
 	// JWTSecret verifies the HS256 tokens of devices. Default: generated once, kept in DataDir/keys.json.
 	JWTSecret string
 	// JWKSURL is where the public keys for RS256 and ES256 tokens are. Default: none.
@@ -129,6 +143,12 @@ func (c *Config) fill() error {
 	if c.JWTSecret != "" && len(c.JWTSecret) < 32 {
 		return errors.New("the JWT secret is shorter than 32 characters, which can be guessed; use a longer one")
 	}
+	if c.NATS != "" && c.Postgres == "" {
+		return errors.New("several nodes (NATS) need a database that they share: set Postgres too")
+	}
+	if c.Drain == 0 && c.NATS != "" {
+		c.Drain = 10 * time.Second
+	}
 	switch c.DevicePolicy {
 	case "", ManyDevices, OnePerPlatform, SingleDevice:
 	default:
@@ -143,12 +163,23 @@ func (c *Config) fill() error {
 	if (c.UserSigAppID == 0) != (c.UserSigKey == "") {
 		return errors.New("UserSig needs both the application id and the key")
 	}
+	return nil
+}
+
+// fillKeys completes the configuration with generated keys: those of the data directory or, when nodes share a database,
+// those of the first of them, which are then written to each data directory.
+func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {
 	if c.JWTSecret != "" && len(c.APIKeys) > 0 {
 		return nil
 	}
 	k, err := LoadKeys(c.DataDir)
 	if err != nil {
 		return err
+	}
+	if s.Shared() {
+		if k, err = shareKeys(ctx, s, c.DataDir, k); err != nil {
+			return err
+		}
 	}
 	if c.JWTSecret == "" {
 		c.JWTSecret = k.JWTSecret
@@ -157,6 +188,25 @@ func (c *Config) fill() error {
 		c.APIKeys = []string{k.APIKey}
 	}
 	return nil
+}
+
+func shareKeys(ctx context.Context, s *store.Store, dir string, own Keys) (Keys, error) {
+	b, err := json.Marshal(own)
+	if err != nil {
+		return own, err
+	}
+	text, err := s.Remember(ctx, "keys", string(b))
+	if err != nil {
+		return own, err
+	}
+	var k Keys
+	if err := json.Unmarshal([]byte(text), &k); err != nil || len(k.JWTSecret) < 32 || len(k.APIKey) < 16 {
+		return own, errors.New("the keys in the database are damaged; set a JWT secret and API keys")
+	}
+	if k == own {
+		return k, nil
+	}
+	return k, k.save(dir)
 }
 
 // LoadKeys reads the generated secrets of a data directory, and makes them the first time.
@@ -174,13 +224,18 @@ func LoadKeys(dir string) (Keys, error) {
 		return k, err
 	}
 	k = Keys{JWTSecret: secret(32), APIKey: "bk_" + secret(24)}
-	if b, err = json.MarshalIndent(k, "", "  "); err != nil {
-		return k, err
+	return k, k.save(dir)
+}
+
+func (k Keys) save(dir string) error {
+	b, err := json.MarshalIndent(k, "", "  ")
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return k, err
+		return err
 	}
-	return k, os.WriteFile(file, append(b, '\n'), 0o600)
+	return os.WriteFile(filepath.Join(dir, KeysFile), append(b, '\n'), 0o600)
 }
 
 func secret(n int) string {
@@ -212,8 +267,8 @@ func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (str
 // Report is what Inspect found.
 type Report = store.Report
 
-// Inspect checks the database of a data directory, which a server may be using: that the file is sound, that every
-// timeline is contiguous, and that every invitation agrees with its invitees.
-func Inspect(ctx context.Context, dataDir string) (*Report, error) {
-	return store.Inspect(ctx, store.Options{Dir: dataDir})
+// Inspect checks the database of a data directory, or the one at postgres, which servers may be using: that a file is sound,
+// that every timeline is contiguous, and that every invitation agrees with its invitees.
+func Inspect(ctx context.Context, dataDir, postgres string) (*Report, error) {
+	return store.Inspect(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 }

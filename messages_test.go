@@ -361,7 +361,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%d are found, %v", len(found.Found), err)
 		}
 	}
-	report, err := beckon.Inspect(ctx, house.DataDir)
+	report, err := beckon.Inspect(ctx, house.DataDir, "")
 	if err != nil || len(report.Faults) > 0 {
 		t.Errorf("after trimming: %+v, %v", report, err)
 	}

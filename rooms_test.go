@@ -188,6 +188,23 @@ func (s *studio) goes(room, who, sid string) {
 func (s *studio) passes(d time.Duration) { s.skew.Add(d.Milliseconds()) }
 
 // enters says in which role somebody may enter, by what the token for LiveKit allows: anchor, audience, or the refusal's number.
+// nextMoment waits until the server's clock has moved: what is granted and what ends it are told apart by their time.
+func (s *studio) nextMoment(room string) {
+	s.t.Helper()
+	for first := int64(0); ; {
+		v, err := s.who["ann"].GetRoom(s.t.Context(), room)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if first == 0 {
+			first = v.Time
+		}
+		if v.Time > first {
+			return
+		}
+	}
+}
+
 func (s *studio) enters(who, room string) string {
 	s.t.Helper()
 	res, err := s.who[who].EnterRoom(s.t.Context(), room, "")
@@ -316,6 +333,7 @@ func TestTheRoomOfAGroup(t *testing.T) {
 	if _, err := s.who["ann"].SetRoomRole(ctx, room, "bob", im.RoomAnchor); err != nil {
 		t.Fatal(err)
 	}
+	s.nextMoment(room)
 	if _, err := s.who["bob"].QuitGroup(ctx, "g"); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,70 +15,124 @@ import (
 	"github.com/beckon-im/beckon/client"
 )
 
-// House is a running server for one test.
+// House is a running server for one test, or several that are one house.
 type House struct {
-	URL     string
-	DataDir string
+	URL     string // of the server; of several, an address that leads to one after another
+	DataDir string // of the first
 	Server  *beckon.Server
+	Nodes   []*Node
 	t       testing.TB
-	web     *httptest.Server
-	stop    context.CancelFunc
-	done    chan error
+	front   *Front
+	below   []func() // what the nodes stand on, to be stopped after them
+	stopped bool
+}
+
+// Node is one server of a house.
+type Node struct {
+	URL    string
+	Server *beckon.Server
+	web    *httptest.Server
+	stop   context.CancelFunc
+	done   chan error
 }
 
 // Patience is how long a test waits for what must happen. It is a bound against hanging, not a measure.
 const Patience = 20 * time.Second
 
-// Start runs a house of n nodes until the test ends. One node is all that this version has.
+// Start runs a house of n nodes until the test ends: one on SQLite, more on a PostgreSQL and a NATS server of their own, behind
+// a TCP proxy. More than one need PostgreSQL's programs on this machine.
 func Start(t testing.TB, nodes int) *House {
 	t.Helper()
-	if nodes != 1 {
-		t.Fatalf("beckontest: %d nodes were asked for; a house on SQLite has one", nodes)
-	}
-	return StartWith(t, beckon.Config{})
+	return StartNodes(t, nodes, beckon.Config{})
 }
 
-// StartWith runs a house with a configuration. An empty DataDir is a temporary directory.
+// StartWith runs a house of one node with a configuration. An empty DataDir is a temporary directory.
 func StartWith(t testing.TB, cfg beckon.Config) *House {
 	t.Helper()
-	if cfg.DataDir == "" {
-		cfg.DataDir = t.TempDir()
+	return StartNodes(t, 1, cfg)
+}
+
+// StartNodes runs a house of n nodes with a configuration.
+func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *House {
+	t.Helper()
+	h := &House{t: t}
+	t.Cleanup(h.Stop)
+	if nodes > 1 {
+		h.ground(&cfg)
 	}
+	for range nodes {
+		one := cfg
+		if one.DataDir == "" || nodes > 1 {
+			one.DataDir = t.TempDir()
+		}
+		h.Nodes = append(h.Nodes, h.node(one))
+		if h.DataDir == "" {
+			h.DataDir = one.DataDir
+		}
+	}
+	h.URL, h.Server = h.Nodes[0].URL, h.Nodes[0].Server
+	if nodes > 1 {
+		h.front = newFront(t, h.Nodes)
+		h.URL = "http://" + h.front.Addr()
+	}
+	return h
+}
+
+// node starts one server and waits until it takes calls.
+func (h *House) node(cfg beckon.Config) *Node {
+	h.t.Helper()
 	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelError}))
+		cfg.Log = slog.New(slog.NewTextHandler(logWriter{h.t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
 		stop()
-		t.Fatalf("beckontest: %v", err)
+		h.t.Fatalf("beckontest: %v", err)
 	}
-	h := &House{DataDir: cfg.DataDir, Server: srv, t: t, stop: stop, done: make(chan error, 1)}
-	go func() { h.done <- srv.Run(ctx) }()
+	n := &Node{Server: srv, stop: stop, done: make(chan error, 1)}
+	go func() { n.done <- srv.Run(ctx) }()
 	select {
 	case <-srv.Ready():
-	case err := <-h.done:
+	case err := <-n.done:
 		stop()
-		t.Fatalf("beckontest: the server did not start: %v", err)
+		h.t.Fatalf("beckontest: the server did not start: %v", err)
 	}
-	h.web = httptest.NewServer(srv.Handler())
-	h.URL = h.web.URL
-	t.Cleanup(h.Stop)
-	return h
+	n.web = httptest.NewServer(srv.Handler())
+	n.URL = n.web.URL
+	return n
+}
+
+// Stop stops one node before its house does. It may be called twice.
+func (n *Node) Stop() error {
+	if n.stop == nil {
+		return nil
+	}
+	n.stop()
+	n.stop = nil
+	err := <-n.done
+	n.web.CloseClientConnections()
+	n.web.Close()
+	return err
 }
 
 // Stop stops the house before the test ends. It may be called twice.
 func (h *House) Stop() {
-	if h.stop == nil {
+	if h.stopped {
 		return
 	}
-	h.stop()
-	h.stop = nil
-	if err := <-h.done; err != nil {
-		h.t.Errorf("beckontest: the server stopped with: %v", err)
+	h.stopped = true
+	if h.front != nil {
+		h.front.Close()
 	}
-	h.web.CloseClientConnections()
-	h.web.Close()
+	for _, n := range h.Nodes {
+		if err := n.Stop(); err != nil {
+			h.t.Errorf("beckontest: the server stopped with: %v", err)
+		}
+	}
+	for _, stop := range slices.Backward(h.below) {
+		stop()
+	}
 }
 
 // Token mints a token for a user.

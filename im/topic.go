@@ -25,6 +25,9 @@ func InvitationTopic(inviteID string) string { return invitationPrefix + inviteI
 // StatusTopic carries whether a person is online, to those who subscribed. Nothing on it is stored.
 func StatusTopic(userID string) string { return statusPrefix + userID }
 
+// NodesTopic is what all nodes follow to tell each other that they are there. It has no records.
+const NodesTopic = "nodes"
+
 // RoomTopic is the lock of a media room. Nobody listens to it.
 func RoomTopic(roomID string) string { return roomPrefix + roomID }
 

@@ -18,15 +18,16 @@ import (
 
 // doctorCmd checks a data directory, or a running server from end to end.
 type doctorCmd struct {
-	Data   string `help:"Check this data directory. The server may be running." placeholder:"DIR"`
-	Server string `help:"Check the server at this address: health, connect, invite, accept." placeholder:"URL"`
-	Secret string `help:"The server's JWT secret. Default: the one in --data." name:"jwt-secret"`
+	Data     string `help:"Check this data directory. The server may be running." placeholder:"DIR"`
+	Postgres string `help:"Check the database at this address instead of the one in --data." placeholder:"URL"`
+	Server   string `help:"Check the server at this address: health, connect, invite, accept." placeholder:"URL"`
+	Secret   string `help:"The server's JWT secret. Default: the one in --data." name:"jwt-secret"`
 }
 
 // Run checks what was named.
 func (c *doctorCmd) Run(ctx context.Context) error {
-	if c.Data == "" && c.Server == "" {
-		return errors.New("name what to check: --data DIR, --server URL, or both")
+	if c.Data == "" && c.Server == "" && c.Postgres == "" {
+		return errors.New("name what to check: --data DIR, --postgres URL, --server URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -42,6 +43,8 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	}
 	if c.Data != "" {
 		check("keys", c.keys)
+	}
+	if c.Data != "" || c.Postgres != "" {
 		check("database", func() (string, error) { return c.database(ctx) })
 	}
 	if c.Server != "" {
@@ -67,7 +70,7 @@ func (c *doctorCmd) keys() (string, error) {
 }
 
 func (c *doctorCmd) database(ctx context.Context) (string, error) {
-	r, err := beckon.Inspect(ctx, c.Data)
+	r, err := beckon.Inspect(ctx, c.Data, c.Postgres)
 	if err != nil {
 		return "", err
 	}

@@ -19,10 +19,15 @@ import (
 
 // serverFlags are the flags that serve and dev share.
 type serverFlags struct {
-	Listen  string `help:"Address to listen on." default:"127.0.0.1:8787" placeholder:"ADDR"`
-	Data    string `help:"Directory of the database and the generated keys." default:"beckon-data" placeholder:"DIR"`
-	NoFsync bool   `help:"Do not wait for the disk at each commit. For measuring only: acknowledged actions can be lost." name:"no-fsync"`
-	LogJSON bool   `help:"Log as JSON." name:"log-json"`
+	Listen   string        `help:"Address to listen on." default:"127.0.0.1:8787" placeholder:"ADDR"`
+	Data     string        `help:"Directory of the database and the generated keys." default:"beckon-data" placeholder:"DIR"`
+	Postgres string        `help:"PostgreSQL to use instead of a database in the data directory: postgres://user@host/name. Several nodes may share it." placeholder:"URL"`
+	NATS     string        `help:"NATS servers by which the nodes of a house reach each other: nats://host1:4222,nats://host2:4222." name:"nats" placeholder:"URL"`
+	Writers  int           `help:"Connections that commit to PostgreSQL side by side." default:"4"`
+	Sweep    time.Duration `help:"How often a node compares what it delivered with the database: an event whose hint was lost comes so late at most." default:"2s"`
+	Drain    time.Duration `help:"Over how long devices are sent to other nodes when this one stops. Default: 10s with --nats, else none."`
+	NoFsync  bool          `help:"Do not wait for the disk at each commit. For measuring only: acknowledged actions can be lost." name:"no-fsync"`
+	LogJSON  bool          `help:"Log as JSON." name:"log-json"`
 
 	JWTSecret    string   `help:"Secret of HS256 tokens, at least 32 characters. Default: generated, kept in the data directory." name:"jwt-secret"`
 	JWKSURL      string   `help:"Where the public keys of RS256 and ES256 tokens are." name:"jwks-url"`
@@ -66,7 +71,8 @@ type serverFlags struct {
 
 func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 	return beckon.Config{
-		DataDir: f.Data, JWTSecret: f.JWTSecret, JWKSURL: f.JWKSURL, JWTIssuer: f.JWTIssuer, JWTAudience: f.JWTAudience,
+		DataDir: f.Data, Postgres: f.Postgres, NATS: f.NATS, Writers: f.Writers, Sweep: f.Sweep, Drain: f.Drain,
+		JWTSecret: f.JWTSecret, JWKSURL: f.JWKSURL, JWTIssuer: f.JWTIssuer, JWTAudience: f.JWTAudience,
 		UserSigAppID: f.UserSigAppID, UserSigKey: f.UserSigKey, APIKeys: f.APIKey, Origins: f.Origins,
 		UserRate: f.UserRate, UserBurst: f.UserBurst, AddressRate: f.AddressRate, AddressBurst: f.AddressBurst,
 		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, RevokeWithin: f.RevokeWithin,
@@ -135,6 +141,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	})
 	g.Go(func() error {
 		<-gctx.Done()
+		<-srv.Drained() // until then the doors are open
 		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		return web.Shutdown(end)

@@ -30,7 +30,7 @@ const apiKeyOfTests = "api-key-of-the-tests"
 
 type nobody struct{}
 
-func (nobody) Devices(string) int                   { return 0 }
+func (nobody) Devices(users ...string) []int        { return make([]int, len(users)) }
 func (nobody) Connected(string) []protocol.Device   { return []protocol.Device{} }
 func (nobody) Kick(string, string, string) []string { return []string{} }
 

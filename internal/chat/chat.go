@@ -22,9 +22,9 @@ type Options struct {
 	DropBlocked bool
 }
 
-// Presence knows how many devices of a person are connected now.
+// Presence counts the devices of people that are connected now, to any node. It may have to ask the others.
 type Presence interface {
-	Devices(userID string) int
+	Devices(userIDs ...string) []int
 }
 
 // Chat runs the verbs of messages.

@@ -37,10 +37,14 @@ func (c *Chat) SendMessage(by verb.Caller, req protocol.SendMessageRequest, done
 	for _, u := range s.msg.ReceiverList {
 		need.Members = append(need.Members, world.MemberKey{GroupID: s.groupID, UserID: u})
 	}
+	devices := 0
+	if s.msg.OnlineUserOnly && s.peer != "" {
+		devices = c.presence.Devices(s.peer)[0]
+	}
 	verb.Do(c.store, need, func(w *world.World) (protocol.SendMessageResponse, error) { return c.decideSend(w, s) },
 		func(res protocol.SendMessageResponse, err error) {
-			if err == nil && s.msg.OnlineUserOnly && s.peer != "" {
-				res.Devices = c.presence.Devices(s.peer)
+			if err == nil {
+				res.Devices = devices
 			}
 			done(res, err)
 		})

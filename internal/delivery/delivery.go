@@ -7,9 +7,14 @@ package delivery
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
 )
@@ -25,7 +30,7 @@ type Log interface {
 type Bus interface {
 	// Publish offers records to all nodes, this one included.
 	Publish(records []world.Record)
-	// Receive sets who is offered records. It is called once, before any other method.
+	// Receive sets who is offered records; nil says that some may have been lost. It is called once, before any other method.
 	Receive(func([]world.Record))
 	// Follow and Unfollow say which topics this node reads.
 	Follow(topic string) error
@@ -43,8 +48,10 @@ type Readers interface {
 // Options are the choices for delivery. The zero value works.
 type Options struct {
 	// Sweep is how often the heads of the log are compared with what was delivered. A lost hint delays a record by at
-	// most two sweeps. Default: 2 s.
+	// most this and Grace. Default: 2 s.
 	Sweep time.Duration
+	// Grace is how long a record may be behind a later one before it is fetched: two nodes' records cross. Default: 30 ms.
+	Grace time.Duration
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -55,16 +62,22 @@ type Delivery struct {
 	bus     Bus
 	readers Readers
 	opt     Options
-	gaps    chan string
+	nudge   chan struct{} // something may have been lost: sweep now
 
 	mu    sync.RWMutex
 	feeds map[string]*feed
+
+	gapMu sync.Mutex
+	gaps  map[string]struct{}
+	some  chan struct{} // there are gaps
 }
 
 // fetchPage bounds one read of a gap.
 const (
 	fetchPage  = 500
 	fetchBytes = 1 << 20
+	fetchers   = 4    // gaps that are fetched side by side
+	sweepPage  = 2000 // heads that are read together
 )
 
 // New makes a delivery. Readers must be set with Serve before records arrive.
@@ -75,7 +88,10 @@ func New(log Log, bus Bus, opt Options) *Delivery {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	d := &Delivery{log: log, bus: bus, opt: opt, gaps: make(chan string, 1024), feeds: map[string]*feed{}}
+	if opt.Grace == 0 {
+		opt.Grace = 30 * time.Millisecond
+	}
+	d := &Delivery{log: log, bus: bus, opt: opt, nudge: make(chan struct{}, 1), feeds: map[string]*feed{}, gaps: map[string]struct{}{}, some: make(chan struct{}, 1)}
 	bus.Receive(d.receive)
 	return d
 }
@@ -130,17 +146,55 @@ func (d *Delivery) feed(topic string) *feed {
 	return d.feeds[topic]
 }
 
+// Tell offers records to the readers of this node alone.
+func (d *Delivery) Tell(records []world.Record) { d.receive(records) }
+
+// Watched lists the people whose coming and going somebody on this node watches.
+func (d *Delivery) Watched() []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var list []string
+	for t := range d.feeds {
+		if u := im.TopicStatus(t); u != "" {
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
 // receive takes what the bus offers.
 func (d *Delivery) receive(records []world.Record) {
+	if records == nil {
+		signal(d.nudge)
+	}
 	for i := range records {
 		f := d.feed(records[i].Topic)
 		if f != nil && f.offer(records[i], d.hand) {
-			select {
-			case d.gaps <- records[i].Topic:
-			default: // the sweep will find it
-			}
+			d.noteGap(records[i].Topic)
 		}
 	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it is known already
+	}
+}
+
+func (d *Delivery) noteGap(topic string) {
+	d.gapMu.Lock()
+	defer d.gapMu.Unlock()
+	d.gaps[topic] = struct{}{}
+	signal(d.some)
+}
+
+func (d *Delivery) takeGaps() map[string]struct{} {
+	d.gapMu.Lock()
+	defer d.gapMu.Unlock()
+	gaps := d.gaps
+	d.gaps = map[string]struct{}{}
+	return gaps
 }
 
 func (d *Delivery) hand(r world.Record) {
@@ -152,18 +206,46 @@ func (d *Delivery) hand(r world.Record) {
 
 // Run fetches gaps and sweeps until ctx ends.
 func (d *Delivery) Run(ctx context.Context) error {
+	var g errgroup.Group
+	g.Go(func() error { return d.closeGaps(ctx) })
 	t := time.NewTicker(d.opt.Sweep)
 	defer t.Stop()
-	behind := map[string]uint64{}
+	for {
+		select {
+		case <-ctx.Done():
+			return g.Wait()
+		case <-t.C:
+		case <-d.nudge:
+		}
+		d.sweep(ctx)
+	}
+}
+
+// closeGaps fetches what is missing, once it had its time to come by itself.
+func (d *Delivery) closeGaps(ctx context.Context) error {
+	grace := time.NewTimer(d.opt.Grace)
+	defer grace.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case topic := <-d.gaps:
-			d.fetch(ctx, topic)
-		case <-t.C:
-			behind = d.sweep(ctx, behind)
+		case <-d.some:
 		}
+		grace.Reset(d.opt.Grace)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-grace.C:
+		}
+		var g errgroup.Group
+		g.SetLimit(fetchers)
+		for topic := range d.takeGaps() {
+			g.Go(func() error {
+				d.fetch(ctx, topic)
+				return nil
+			})
+		}
+		_ = g.Wait() // none fails
 	}
 }
 
@@ -171,8 +253,8 @@ func (d *Delivery) Run(ctx context.Context) error {
 func (d *Delivery) fetch(ctx context.Context, topic string) {
 	f := d.feed(topic)
 	for f != nil {
-		after, ready := f.delivered()
-		if !ready {
+		after, behind := f.behind()
+		if !behind {
 			return
 		}
 		p, err := d.log.Records(ctx, topic, after, fetchPage, fetchBytes)
@@ -185,42 +267,29 @@ func (d *Delivery) fetch(ctx context.Context, topic string) {
 		for i := range p.Records {
 			f.offer(p.Records[i], d.hand)
 		}
-		if now, _ := f.delivered(); len(p.Records) == 0 || now == after || now >= p.Head {
+		if len(p.Records) == 0 {
 			return
 		}
 	}
 }
 
-// sweep fetches the topics that were behind their head at the sweep before and have not moved since.
-func (d *Delivery) sweep(ctx context.Context, before map[string]uint64) map[string]uint64 {
+// sweep finds the topics that are behind their heads. What is only on its way has the time of a gap to come.
+func (d *Delivery) sweep(ctx context.Context) {
 	d.mu.RLock()
-	topics := make([]string, 0, len(d.feeds))
-	for t := range d.feeds {
-		topics = append(topics, t)
-	}
+	topics := slices.Collect(maps.Keys(d.feeds))
 	d.mu.RUnlock()
-	heads, err := d.log.Heads(ctx, topics)
-	if err != nil {
-		if ctx.Err() == nil {
-			d.opt.Log.Warn("the sweep could not read heads; it comes again", "error", err)
+	for page := range slices.Chunk(topics, sweepPage) {
+		heads, err := d.log.Heads(ctx, page)
+		if err != nil {
+			if ctx.Err() == nil {
+				d.opt.Log.Warn("the sweep could not read heads; it comes again", "error", err)
+			}
+			return
 		}
-		return before
+		for t, head := range heads {
+			if f := d.feed(t); f != nil && f.expect(head) {
+				d.noteGap(t)
+			}
+		}
 	}
-	behind := map[string]uint64{}
-	for t, head := range heads {
-		f := d.feed(t)
-		if f == nil {
-			continue
-		}
-		at, ready := f.delivered()
-		if !ready || at >= head {
-			continue
-		}
-		if was, ok := before[t]; ok && was == at {
-			d.fetch(ctx, t)
-			continue
-		}
-		behind[t] = at
-	}
-	return behind
 }

@@ -13,6 +13,7 @@ const maxWaiting = 256
 type feed struct {
 	mu      sync.Mutex
 	next    uint64 // 0 = it is not yet known where the topic stands
+	head    uint64 // the last sequence that is known to be in the log
 	waiting map[uint64]world.Record
 }
 
@@ -33,6 +34,7 @@ func (f *feed) begin(head uint64, hand func(world.Record)) {
 func (f *feed) offer(r world.Record, hand func(world.Record)) (gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.head = max(f.head, r.Seq)
 	switch {
 	case r.Seq == 0:
 		hand(r)
@@ -51,7 +53,7 @@ func (f *feed) offer(r world.Record, hand func(world.Record)) (gap bool) {
 	hand(r)
 	f.next++
 	f.drain(hand)
-	return len(f.waiting) > 0
+	return f.next <= f.head
 }
 
 func (f *feed) drain(hand func(world.Record)) {
@@ -67,12 +69,20 @@ func (f *feed) drain(hand func(world.Record)) {
 	f.waiting = nil
 }
 
-// delivered returns the last sequence that was handed on.
-func (f *feed) delivered() (seq uint64, ready bool) {
+// expect notes where the log has come to, and reports whether the feed is behind it.
+func (f *feed) expect(head uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head = max(f.head, head)
+	return f.next != 0 && f.next <= f.head
+}
+
+// behind returns the last sequence that was handed on, and whether the log has more.
+func (f *feed) behind() (seq uint64, behind bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.next == 0 {
 		return 0, false
 	}
-	return f.next - 1, true
+	return f.next - 1, f.next <= f.head
 }

@@ -1,120 +1,111 @@
 package engine
 
 import (
-	"container/heap"
 	"context"
-	"sync"
 	"time"
 
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// deadlines remembers when invitations are due. It only announces: an action past its deadline is refused by the rule,
-// whether or not this has fired, so that losing all of it would delay timeouts and never change one.
-type deadlines struct {
-	mu    sync.Mutex
-	queue dueQueue
-	wake  chan struct{}
-}
-
-func newDeadlines() *deadlines {
-	return &deadlines{queue: dueQueue{place: map[string]int{}}, wake: make(chan struct{}, 1)}
-}
-
-// set notes when an invitation is due next; 0 forgets it.
-func (d *deadlines) set(id string, due int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	i, known := d.queue.place[id]
-	switch {
-	case due == 0 && known:
-		heap.Remove(&d.queue, i)
-		return
-	case due == 0:
-		return
-	case known:
-		d.queue.items[i].due = due
-		heap.Fix(&d.queue, i)
-	default:
-		heap.Push(&d.queue, dueItem{id, due})
-	}
-	if d.queue.items[0].id == id {
-		select {
-		case d.wake <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// next takes the first invitation that is due at now, or says how long to wait for one.
-func (d *deadlines) next(now int64) (id string, wait time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.queue.items) == 0 {
-		return "", time.Hour
-	}
-	if first := d.queue.items[0]; first.due > now {
-		return "", time.Duration(first.due-now) * time.Millisecond
-	}
-	return heap.Pop(&d.queue).(dueItem).id, 0
-}
-
-type dueItem struct {
-	id  string
-	due int64
-}
-
-// dueQueue is a heap by due time that knows the place of each id.
-type dueQueue struct {
-	items []dueItem
-	place map[string]int
-}
-
-func (q *dueQueue) Len() int           { return len(q.items) }
-func (q *dueQueue) Less(i, j int) bool { return q.items[i].due < q.items[j].due }
-func (q *dueQueue) Swap(i, j int) {
-	q.items[i], q.items[j] = q.items[j], q.items[i]
-	q.place[q.items[i].id], q.place[q.items[j].id] = i, j
-}
-func (q *dueQueue) Push(x any) {
-	q.place[x.(dueItem).id] = len(q.items)
-	q.items = append(q.items, x.(dueItem))
-}
-func (q *dueQueue) Pop() any {
-	last := len(q.items) - 1
-	x := q.items[last]
-	q.items = q.items[:last]
-	delete(q.place, x.id)
-	return x
-}
-
-// longestWait bounds one wait for a deadline, because a wall clock may be set.
-const longestWait = time.Second
+const (
+	longestWait = time.Second            // one wait for a deadline, because a wall clock may be set
+	expirePage  = 256                    // deadlines that are looked at together
+	adoptEvery  = time.Second            // how often this node looks for what others opened
+	adoptAhead  = time.Second            // and what is due within this
+	adoptLater  = 300 * time.Millisecond // the node that opened an invitation comes first
+	adoptPage   = 1000
+)
 
 // expireLoop fires what is due. The store's queue bounds how much is under way.
 func (e *Engine) expireLoop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		id, wait := e.deadlines.next(e.store.Now())
-		if id != "" {
+		ids, wait := e.deadlines.Next(e.store.Now(), expirePage)
+		for _, id := range e.stillOpen(ctx, ids) {
 			e.expire(id)
-			if ctx.Err() != nil {
-				return nil
-			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if len(ids) == expirePage {
 			continue
 		}
 		timer.Reset(min(wait, longestWait))
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-e.deadlines.wake:
+		case <-e.deadlines.Wake():
 		case <-timer.C:
 		}
 	}
+}
+
+// stillOpen leaves out the invitations that ended on another node, which is much cheaper than a unit of work for each.
+func (e *Engine) stillOpen(ctx context.Context, ids []string) []string {
+	if len(ids) == 0 || !e.store.Shared() {
+		return ids
+	}
+	open, err := e.store.StillOpen(ctx, ids)
+	if err != nil {
+		return ids // the units find out
+	}
+	return open
+}
+
+// adoptLoop finds the invitations that are due soon and whose node may be gone, until ctx ends. What two nodes fire is
+// announced once, because the first one decides it.
+func (e *Engine) adoptLoop(ctx context.Context) error {
+	if !e.store.Shared() {
+		return nil
+	}
+	t := time.NewTicker(adoptEvery)
+	defer t.Stop()
+	for {
+		if err := e.adopt(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("deadlines could not be looked for; it is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+func (e *Engine) adopt(ctx context.Context) error {
+	by, after := e.store.Now()+adoptAhead.Milliseconds(), store.Deadline{}
+	for {
+		list, err := e.store.DueSoon(ctx, by, after, adoptPage)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			e.deadlines.Adopt(d.InviteID, d.Due, adoptLater)
+			after = d
+		}
+		if len(list) < adoptPage {
+			break
+		}
+	}
+	late, err := e.store.Undigested(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range late {
+		if e.digests.late[id] { // the node that took the answers has not told of them for a while
+			e.digests.note(id, "", 0)
+		}
+	}
+	e.digests.late = map[string]bool{}
+	for _, id := range late {
+		e.digests.late[id] = true
+	}
+	return nil
 }
 
 // retryExpire is how long a timeout that could not be written waits.
@@ -124,7 +115,7 @@ const retryExpire = time.Second
 func (e *Engine) expire(id string) {
 	r, ok, err := e.route(id)
 	if err != nil {
-		e.deadlines.set(id, e.store.Now()+retryExpire.Milliseconds())
+		e.deadlines.Set(id, e.store.Now()+retryExpire.Milliseconds())
 		return
 	}
 	if !ok {
@@ -146,7 +137,7 @@ func (e *Engine) expire(id string) {
 			e.log.Error("a timeout could not be written; it is tried again", "inviteID", id, "error", err)
 			due = e.store.Now() + retryExpire.Milliseconds()
 		}
-		e.deadlines.set(id, due)
+		e.deadlines.Set(id, due)
 	})
 }
 

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -18,36 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestDeadlinesAgainstAMap drives the heap and a plain map with the same calls.
-func TestDeadlinesAgainstAMap(t *testing.T) {
-	d, m := newDeadlines(), map[string]int64{}
-	for range 20_000 {
-		id := fmt.Sprint(rand.IntN(200))
-		switch rand.IntN(3) {
-		case 0, 1:
-			due := rand.Int64N(1000)
-			d.set(id, due)
-			if m[id] = due; due == 0 {
-				delete(m, id)
-			}
-		default:
-			now := rand.Int64N(1000)
-			got, _ := d.next(now)
-			first := int64(1 << 62)
-			for _, due := range m {
-				first = min(first, due)
-			}
-			if (got != "") != (first <= now) || got != "" && m[got] != first {
-				t.Fatalf("at %d the heap gives %q due %d, the map %d", now, got, m[got], first)
-			}
-			delete(m, got)
-		}
-	}
-}
-
 type present struct{}
 
-func (present) Devices(string) int { return 0 }
+func (present) Devices(users ...string) []int { return make([]int, len(users)) }
 
 // hand is a clock that the test moves.
 type hand struct {

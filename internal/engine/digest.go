@@ -20,6 +20,8 @@ type digests struct {
 	mu   sync.Mutex
 	some chan struct{}
 	due  map[string]*protocol.Digest
+
+	late map[string]bool // what adoptLoop, which owns this, found untold before
 }
 
 func newDigests() *digests {

@@ -11,14 +11,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/engine/due"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 )
 
-// Presence knows how many devices of a person are connected now.
+// Presence counts the devices of people that are connected now, to any node. It may have to ask the others.
 type Presence interface {
-	Devices(userID string) int
+	Devices(userIDs ...string) []int
 }
 
 // Options are the choices for an engine. The zero value works.
@@ -37,7 +38,7 @@ type Options struct {
 type Engine struct {
 	store     *store.Store
 	presence  Presence
-	deadlines *deadlines
+	deadlines *due.Queue
 	digests   *digests
 	opt       Options
 	routes    *lru.Cache[string, route]
@@ -61,11 +62,14 @@ func New(s *store.Store, p Presence, opt Options) *Engine {
 		opt.LargeGroup = 500
 	}
 	routes, _ := lru.New[string, route](maxRoutes) // it fails only for a size below one
-	return &Engine{store: s, presence: p, deadlines: newDeadlines(), digests: newDigests(), opt: opt, routes: routes, log: opt.Log}
+	return &Engine{store: s, presence: p, deadlines: due.New(), digests: newDigests(), opt: opt, routes: routes, log: opt.Log}
 }
 
 // Restore reads the deadlines of all open invitations. Call it before Run.
 func (e *Engine) Restore(ctx context.Context) error {
+	if e.store.Shared() {
+		return nil // adoptLoop finds all that is due
+	}
 	late, err := e.store.Undigested(ctx)
 	if err != nil {
 		return err
@@ -73,13 +77,14 @@ func (e *Engine) Restore(ctx context.Context) error {
 	for _, id := range late {
 		e.digests.note(id, "", 0)
 	}
-	return e.store.Deadlines(ctx, func(d store.Deadline) { e.deadlines.set(d.InviteID, d.Due) })
+	return e.store.Deadlines(ctx, func(d store.Deadline) { e.deadlines.Set(d.InviteID, d.Due) })
 }
 
 // Run announces deadlines and trims what has expired, until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.expireLoop(ctx) })
+	g.Go(func() error { return e.adoptLoop(ctx) })
 	g.Go(func() error { return e.digestLoop(ctx) })
 	g.Go(func() error { return e.store.Trim(ctx) })
 	return g.Wait()

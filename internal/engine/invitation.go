@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -91,13 +92,18 @@ func (e *Engine) open(by verb.Caller, requestID string, t invite.Terms, invitees
 		return
 	}
 	o := opening{terms: t, invitees: invitees, print: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(requestID)}
+	devices, err := e.devices(&o)
+	if err != nil {
+		done(protocol.InviteResponse{}, im.Internal(err))
+		return
+	}
 	verb.Do(e.store, o.need(), func(w *world.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
 				if !res.Repeat && !res.Merged {
 					e.routes.Add(t.ID, route{inviter: t.Inviter, peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: t.RoomID})
 				}
-				e.opened(&res)
+				e.opened(&res, devices)
 			}
 			done(res, err)
 		})
@@ -111,7 +117,7 @@ func (o *opening) need() world.Need {
 		n.CallIn = []string{t.RoomID}
 	}
 	if t.GroupID != "" {
-		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID)), append(n.Groups, t.GroupID)
+		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID), im.UserTopic(t.Inviter)), append(n.Groups, t.GroupID) // the inviter's own guards the mark
 		n.Members = append(n.Members, world.MemberKey{GroupID: t.GroupID, UserID: t.Inviter})
 		for _, u := range o.invitees {
 			n.Members = append(n.Members, world.MemberKey{GroupID: t.GroupID, UserID: u})
@@ -329,21 +335,51 @@ func (e *Engine) merge(w *world.World, o opening, id string) (res protocol.Invit
 }
 
 // opened completes the ack of a committed invite: who can be reached, and when it is due.
-func (e *Engine) opened(res *protocol.InviteResponse) {
-	for i := range res.Reach {
-		e.reach(&res.Reach[i])
-	}
+func (e *Engine) opened(res *protocol.InviteResponse, devices map[string]int) {
+	reached(res.Reach, devices)
 	e.settled(res.InviteID, res.Invitation.Over, res.Invitation.Deadline, res.Repeat || res.Merged)
 }
 
-func (e *Engine) reach(r *protocol.Reach) {
-	r.Devices = e.presence.Devices(r.UserID)
-	switch {
-	case r.Status == protocol.ReachDoNotDisturb:
-	case r.Devices == 0:
-		r.Status = protocol.ReachUnreachable
-	default:
-		r.Status = protocol.ReachConnected
+// devices counts the connected devices of the invitees before the unit is queued: nobody waits for other nodes inside.
+func (e *Engine) devices(o *opening) (map[string]int, error) {
+	users := o.invitees
+	if o.terms.Everyone {
+		for after := ""; ; {
+			list, err := e.store.Members(context.Background(), o.terms.GroupID, after, verb.MaxPage)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range list {
+				users, after = append(users, m.UserID), m.UserID
+			}
+			if len(list) < verb.MaxPage || len(users) > invite.MaxGroupInvitees {
+				break
+			}
+		}
+	}
+	return e.count(users), nil
+}
+
+func (e *Engine) count(users []string) map[string]int {
+	counts := make(map[string]int, len(users))
+	for i, n := range e.presence.Devices(users...) {
+		counts[users[i]] = n
+	}
+	return counts
+}
+
+// reached says of each invitee whether a device of theirs rings.
+func reached(list []protocol.Reach, devices map[string]int) {
+	for i := range list {
+		r := &list[i]
+		r.Devices = devices[r.UserID]
+		switch {
+		case r.Status == protocol.ReachDoNotDisturb:
+		case r.Devices == 0:
+			r.Status = protocol.ReachUnreachable
+		default:
+			r.Status = protocol.ReachConnected
+		}
 	}
 }
 
@@ -351,8 +387,8 @@ func (e *Engine) reach(r *protocol.Reach) {
 func (e *Engine) settled(id string, over bool, due int64, known bool) {
 	switch {
 	case over:
-		e.deadlines.set(id, 0)
+		e.deadlines.Set(id, 0)
 	case !known:
-		e.deadlines.set(id, due)
+		e.deadlines.Set(id, due)
 	}
 }

@@ -147,12 +147,11 @@ func (e *Engine) AddInvitees(by verb.Caller, req protocol.AddInviteesRequest, do
 			need.Contacts = append(need.Contacts, world.ContactKey{UserID: u, Peer: by.UserID})
 		}
 	}
+	devices := e.count(req.InviteeList)
 	e.change(need, id, func(w *world.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		return e.decideAdd(w, v, by, req)
 	}, func(res protocol.ActionResponse, err error) {
-		for i := range res.Reach {
-			e.reach(&res.Reach[i])
-		}
+		reached(res.Reach, devices)
 		done(res, err)
 	})
 }

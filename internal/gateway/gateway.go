@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
@@ -85,8 +87,12 @@ type Options struct {
 	CheckOrigin func(*http.Request) bool
 	// Policy says how many devices a user may have connected. Default: many.
 	Policy Policy
-	// OnMoved is told when the first device of a user connected or the last one went. It must not block. Default: nobody is.
-	OnMoved func(userID string)
+	// OnMoved is told when a device of a user connected or went; edge says that it was the first or the last. It must not
+	// block. Default: nobody is.
+	OnMoved func(userID string, edge bool)
+	// OnWatched is told that somebody here began to listen to who comes and goes of a user. It must not block. Default:
+	// nobody is.
+	OnWatched func(userID string)
 	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
 	// returns. Default: 4 MiB.
 	MaxQueue int
@@ -130,7 +136,10 @@ func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
 		opt.Log = slog.Default()
 	}
 	if opt.OnMoved == nil {
-		opt.OnMoved = func(string) {}
+		opt.OnMoved = func(string, bool) {}
+	}
+	if opt.OnWatched == nil {
+		opt.OnWatched = func(string) {}
 	}
 	if opt.Metrics == nil {
 		opt.Metrics = prometheus.NewRegistry()
@@ -180,6 +189,24 @@ func (g *Gateway) Run(ctx context.Context) error {
 			end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			return g.node.Shutdown(end)
+		}
+	}
+}
+
+// Drain sends all sessions away to come again, evenly over a time, so that they do not all come to the next node at once.
+func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
+	clients := slices.Collect(maps.Values(g.node.Hub().Connections()))
+	if len(clients) == 0 {
+		return
+	}
+	t := time.NewTicker(max(over/time.Duration(len(clients)), time.Microsecond))
+	defer t.Stop()
+	for _, c := range clients {
+		c.Disconnect(centrifuge.DisconnectShutdown)
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
 		}
 	}
 }
@@ -272,12 +299,10 @@ func clip(s string) string { return s[:min(len(s), 120)] }
 
 func (g *Gateway) connected(c *centrifuge.Client) {
 	s := g.session(c)
-	if g.present.enter(s.UserID, s.DeviceID) {
-		g.opt.OnMoved(s.UserID)
-	}
+	more, online := g.present.enter(s.UserID, s.DeviceID)
 	c.OnDisconnect(func(centrifuge.DisconnectEvent) {
-		if g.present.leave(s.UserID, s.DeviceID) {
-			g.opt.OnMoved(s.UserID)
+		if less, offline := g.present.leave(s.UserID, s.DeviceID); less {
+			g.opt.OnMoved(s.UserID, offline)
 		}
 		g.parties.drop(c)
 	})
@@ -308,6 +333,9 @@ func (g *Gateway) connected(c *centrifuge.Client) {
 		}
 	}
 	s.Topics, s.Welcome = nil, nil
+	if more { // only now does this node follow the user's topic, so that others find it there
+		g.opt.OnMoved(s.UserID, online)
+	}
 }
 
 func (g *Gateway) session(c *centrifuge.Client) *Session {
@@ -374,7 +402,7 @@ func (g *Gateway) listen(c *centrifuge.Client, s *Session, topic string, after u
 	case err == nil:
 		g.parties.join(topic, c)
 		if user := im.TopicStatus(topic); user != "" {
-			g.opt.OnMoved(user) // who came or went since the statuses were read
+			g.opt.OnWatched(user) // who came or went since the statuses were read
 		}
 	case errors.Is(err, centrifuge.ErrorAlreadySubscribed):
 	default:

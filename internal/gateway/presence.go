@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -20,8 +21,8 @@ type presence struct {
 
 type deviceKey struct{ user, device string }
 
-// enter counts a session and reports whether the user has come online.
-func (p *presence) enter(user, device string) bool {
+// enter counts a session and reports whether the device is one more, and whether the user has come online.
+func (p *presence) enter(user, device string) (more, online bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.users == nil {
@@ -29,26 +30,26 @@ func (p *presence) enter(user, device string) bool {
 	}
 	k := deviceKey{user, device}
 	if p.sessions[k]++; p.sessions[k] > 1 {
-		return false
+		return false, false
 	}
 	p.users[user]++
-	return p.users[user] == 1
+	return true, p.users[user] == 1
 }
 
-// leave reports whether the user has gone offline.
-func (p *presence) leave(user, device string) bool {
+// leave reports whether the device is one less, and whether the user has gone offline.
+func (p *presence) leave(user, device string) (less, offline bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := deviceKey{user, device}
 	if p.sessions[k]--; p.sessions[k] > 0 {
-		return false
+		return false, false
 	}
 	delete(p.sessions, k)
 	if p.users[user]--; p.users[user] > 0 {
-		return false
+		return true, false
 	}
 	delete(p.users, user)
-	return true
+	return true, true
 }
 
 func (p *presence) devices(user string) int {
@@ -57,8 +58,36 @@ func (p *presence) devices(user string) int {
 	return p.users[user]
 }
 
-// Devices returns how many devices of a user are connected to this node.
-func (g *Gateway) Devices(userID string) int { return g.present.devices(userID) }
+// Devices counts the devices of users that are connected to this node.
+func (g *Gateway) Devices(userIDs ...string) []int {
+	counts := make([]int, len(userIDs))
+	for i, u := range userIDs {
+		counts[i] = g.present.devices(u)
+	}
+	return counts
+}
+
+// Users lists who has a device connected to this node.
+func (g *Gateway) Users() []string {
+	g.present.mu.RLock()
+	defer g.present.mu.RUnlock()
+	return slices.Collect(maps.Keys(g.present.users))
+}
+
+// MakeRoom sends those devices of a user away that the policy does not allow beside newer ones on other nodes.
+func (g *Gateway) MakeRoom(userID string, others []protocol.Device) {
+	if g.opt.Policy == "" || g.opt.Policy == Many {
+		return
+	}
+	g.kick(userID, replaced, func(s *Session) bool {
+		return slices.ContainsFunc(others, func(o protocol.Device) bool {
+			rival := o.DeviceID != s.DeviceID && (g.opt.Policy == Single || o.Platform == s.Platform)
+			return rival && (o.ConnectedAt > s.At || o.ConnectedAt == s.At && o.DeviceID > s.DeviceID)
+		})
+	})
+}
+
+const replaced = "another device took this one's place"
 
 // Connected lists the devices of a user that are connected to this node.
 func (g *Gateway) Connected(userID string) []protocol.Device {
@@ -108,7 +137,7 @@ func (g *Gateway) makeRoom(s *Session) {
 			newest = o
 		}
 	}
-	g.kick(s.UserID, "another device took this one's place", func(o *Session) bool {
+	g.kick(s.UserID, replaced, func(o *Session) bool {
 		return o.DeviceID != newest.DeviceID && (o.DeviceID == s.DeviceID || rival(o))
 	})
 }

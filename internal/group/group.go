@@ -23,7 +23,7 @@ type Invitations interface {
 
 // Presence knows how many devices of a person are connected now.
 type Presence interface {
-	Devices(userID string) int
+	Devices(userIDs ...string) []int
 }
 
 // Groups runs the verbs of groups.

@@ -189,11 +189,14 @@ func (g *Groups) OnlineCount(ctx context.Context, by verb.Caller, req protocol.G
 		if err != nil {
 			return res, im.Internal(err)
 		}
-		for _, m := range list {
-			if g.presence.Devices(m.UserID) > 0 {
+		users := make([]string, len(list))
+		for i, m := range list {
+			users[i], after = m.UserID, m.UserID
+		}
+		for _, n := range g.presence.Devices(users...) {
+			if n > 0 {
 				res.Online++
 			}
-			after = m.UserID
 		}
 		if len(list) < verb.MaxPage {
 			return res, nil

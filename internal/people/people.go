@@ -18,7 +18,7 @@ import (
 
 // Sessions knows the connected devices of people.
 type Sessions interface {
-	Devices(userID string) int
+	Devices(userIDs ...string) []int
 	Connected(userID string) []protocol.Device
 	// Kick ends the connections of a device of a user, or, without one, of all but another, and returns which.
 	Kick(userID, deviceID, but string) []string

@@ -15,35 +15,37 @@ import (
 // presence is the queue of people who came or went. It has no bound of its own, because each person stands in it once.
 type presence struct {
 	mu    sync.Mutex
-	moved map[string]struct{}
+	moved map[string]bool // true = it is known that they are online
 	some  chan struct{}
 }
 
 func newPresence() *presence {
-	return &presence{moved: map[string]struct{}{}, some: make(chan struct{}, 1)}
+	return &presence{moved: map[string]bool{}, some: make(chan struct{}, 1)}
 }
 
-// Moved notes that the first device of a user connected or the last one went. It does not block.
-func (p *People) Moved(user string) {
+// Moved notes that the first device of a user connected to a node, or the last one went. online says that it is known that
+// they are; else it is found out. It does not block.
+func (p *People) Moved(user string, online bool) {
 	q := p.presence
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.moved[user] = struct{}{}
+	q.moved[user] = online
 	select {
 	case q.some <- struct{}{}:
 	default: // it is known that there is something
 	}
 }
 
-func (q *presence) take() map[string]struct{} {
+func (q *presence) take() map[string]bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	moved := q.moved
-	q.moved = map[string]struct{}{}
+	q.moved = map[string]bool{}
 	return moved
 }
 
-// Run tells the subscribers of presence who came and went, until ctx ends. heard says whether anybody reads a topic here.
+// Run tells the subscribers of presence on this node who came and went, until ctx ends. heard says whether anybody reads a topic
+// here, announce tells those who do.
 func (p *People) Run(ctx context.Context, heard func(topic string) bool, announce func([]world.Record)) error {
 	for {
 		select {
@@ -51,12 +53,15 @@ func (p *People) Run(ctx context.Context, heard func(topic string) bool, announc
 			return nil
 		case <-p.presence.some:
 		}
-		for user := range p.presence.take() {
+		for user, online := range p.presence.take() {
 			topic := im.StatusTopic(user)
 			if !heard(topic) {
 				continue
 			}
-			s, err := p.status(ctx, user)
+			if !online {
+				online = p.online(user)
+			}
+			s, err := p.status(ctx, user, online)
 			if err != nil {
 				continue // the next move tells it
 			}
@@ -70,8 +75,8 @@ func statusEvent(s protocol.UserStatus, now int64) protocol.PersonEvent {
 }
 
 // status is whether a user is online, and their custom status.
-func (p *People) status(ctx context.Context, user string) (protocol.UserStatus, error) {
-	s := protocol.UserStatus{UserID: user, Status: p.online(user)}
+func (p *People) status(ctx context.Context, user string, online bool) (protocol.UserStatus, error) {
+	s := protocol.UserStatus{UserID: user, Status: word(online)}
 	person, err := p.store.Person(ctx, user)
 	if err != nil {
 		return s, im.Internal(err)
@@ -82,8 +87,10 @@ func (p *People) status(ctx context.Context, user string) (protocol.UserStatus, 
 	return s, nil
 }
 
-func (p *People) online(user string) string {
-	if p.sessions.Devices(user) > 0 {
+func (p *People) online(user string) bool { return p.sessions.Devices(user)[0] > 0 }
+
+func word(online bool) string {
+	if online {
 		return protocol.StatusOnline
 	}
 	return protocol.StatusOffline
@@ -91,8 +98,8 @@ func (p *People) online(user string) string {
 
 func (p *People) statuses(ctx context.Context, users []string) ([]protocol.UserStatus, error) {
 	list := make([]protocol.UserStatus, 0, len(users))
-	for _, u := range users {
-		s, err := p.status(ctx, u)
+	for i, n := range p.sessions.Devices(users...) {
+		s, err := p.status(ctx, users[i], n > 0)
 		if err != nil {
 			return nil, err
 		}
@@ -125,13 +132,14 @@ func (p *People) SetSelfStatus(by verb.Caller, req protocol.SetSelfStatusRequest
 		verb.Fail(done, err)
 		return
 	}
+	online := word(p.online(by.UserID))
 	change(p, by, func(w *world.World, me *world.Person) (protocol.StatusResponse, *protocol.PersonEvent, error) {
 		topic := im.StatusTopic(by.UserID)
 		if missing := w.Missing([]string{topic}); len(missing) > 0 {
 			return protocol.StatusResponse{}, nil, &world.More{Need: world.Need{Topics: missing}}
 		}
 		me.Status = req.CustomStatus
-		s := protocol.UserStatus{UserID: by.UserID, Status: p.online(by.UserID), CustomStatus: me.Status}
+		s := protocol.UserStatus{UserID: by.UserID, Status: online, CustomStatus: me.Status}
 		w.Append(topic, world.Draft{Online: true, Body: &verb.Event{Value: statusEvent(s, w.Now)}})
 		return protocol.StatusResponse{Statuses: []protocol.UserStatus{s}}, &protocol.PersonEvent{Status: &s}, nil
 	}, done)
@@ -158,9 +166,6 @@ func (p *People) Subscribe(by verb.Caller, req protocol.UsersRequest, done func(
 		return
 	}
 	p.follow(by, req.UserIDList, true, func(err error) {
-		for i := range list { // who came or went meanwhile
-			list[i].Status = p.online(list[i].UserID)
-		}
 		done(protocol.StatusResponse{Statuses: list}, err)
 	})
 }

@@ -42,6 +42,8 @@ func (l *line) commit(units []*Unit) *batch {
 		b, err := l.try(units)
 		if err == nil {
 			s.lost.Store(false)
+			s.batches.Add(1)
+			s.done.Add(int64(len(b.units)))
 			return b
 		}
 		if errors.Is(err, errPlanted) {

@@ -40,7 +40,9 @@ const (
 func (s *Store) pool() world.Reader { return s.db }
 
 // moment runs f so that all it reads is of one moment.
-func (s *Store) moment(ctx context.Context, f func(world.Reader) error) error { return s.db.Moment(ctx, f) }
+func (s *Store) moment(ctx context.Context, f func(world.Reader) error) error {
+	return s.db.Moment(ctx, f)
+}
 
 func each(ctx context.Context, r world.Reader, scan func(world.Row) error, query string, args ...any) error {
 	return r.Read(ctx, query, scan, args...)

@@ -113,7 +113,10 @@ type Store struct {
 	shut     bool // under gate
 	heads    headCache
 	clock    clock
-	lost     atomic.Bool // the database could not be reached when it was last tried
+	lost     atomic.Bool // a commit gave up trying to reach the database
+	away     atomic.Bool // the database did not answer when it was last asked
+	batches  atomic.Int64
+	done     atomic.Int64
 }
 
 // ErrClosed is the cause when the store is shutting down.
@@ -154,7 +157,51 @@ func (s *Store) Epoch() string { return s.epoch }
 func (s *Store) Shared() bool { return s.db.Shared() }
 
 // Reachable reports whether the database could be reached when it was last tried.
-func (s *Store) Reachable() bool { return !s.lost.Load() }
+func (s *Store) Reachable() bool { return !s.lost.Load() && !s.away.Load() }
+
+// Stats are counts since the store was opened.
+type Stats struct {
+	Batches, Units        int64
+	Trips, Sent, Received int64 // how often a database over the network was asked and answered, and bytes there and back
+}
+
+// Stats returns counts since the store was opened.
+func (s *Store) Stats() Stats {
+	st := Stats{Batches: s.batches.Load(), Units: s.done.Load()}
+	if far, ok := s.db.(interface{ Stats() (int64, int64, int64) }); ok {
+		st.Trips, st.Sent, st.Received = far.Stats()
+	}
+	return st
+}
+
+const (
+	pingEvery = time.Second
+	pingTime  = 2 * time.Second
+)
+
+// watch asks a database over the network from time to time whether it is there, until ctx ends.
+func (s *Store) watch(ctx context.Context) error {
+	if !s.Shared() {
+		return nil
+	}
+	t := time.NewTicker(pingEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		asked, cancel := context.WithTimeout(ctx, pingTime)
+		err := each(asked, s.pool(), func(world.Row) error { return nil }, "SELECT 1")
+		cancel()
+		if was := s.away.Swap(err != nil); err == nil && (s.lost.Swap(false) || was) {
+			s.opt.Log.Info("the database is reached again")
+		} else if err != nil && !was && ctx.Err() == nil {
+			s.opt.Log.Warn("the database does not answer", "error", err)
+		}
+	}
+}
 
 // Now is the store's clock in milliseconds. It never goes back.
 func (s *Store) Now() int64 { return s.clock.read() }
@@ -189,6 +236,7 @@ func (s *Store) Run(ctx context.Context) error {
 	defer stop()
 	var g, writers errgroup.Group
 	g.Go(func() error { return s.db.Run(stopped) })
+	g.Go(func() error { return s.watch(stopped) })
 	shut := make(chan struct{})
 	g.Go(func() error {
 		<-ctx.Done()

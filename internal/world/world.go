@@ -121,9 +121,9 @@ type World struct {
 	Now int64 // milliseconds, the store's clock; the same for all units of a batch
 
 	heads       map[string]uint64
-	topics      int  // that were asked for
-	locked      int  // that have a row, and so are locked
-	timed       bool // the engine's clock was read
+	topics      int            // that were asked for
+	locked      int            // that have a row, and so are locked
+	timed       bool           // the engine's clock was read
 	appended    map[string]int // index of the last draft of a topic
 	drafts      []draft
 	invitations table[string, invite.Invitation]

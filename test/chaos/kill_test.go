@@ -127,7 +127,7 @@ func TestKill9(t *testing.T) {
 		p.Close()
 	}
 	v.kill()
-	report, err := beckon.Inspect(t.Context(), v.data)
+	report, err := beckon.Inspect(t.Context(), v.data, "")
 	if err != nil || len(report.Faults) > 0 {
 		t.Errorf("the database after the last kill: %+v, %v", report, err)
 	}

@@ -64,7 +64,9 @@ func build(template string, width int, texts uint64) string {
 	return strings.Replace(template, "VALUES ?*", "SELECT * FROM unnest("+strings.Join(columns, ", ")+")", 1)
 }
 
-func inArray(template string) string { return strings.Replace(template, "IN (?*)", "= ANY($1::text[])", 1) }
+func inArray(template string) string {
+	return strings.Replace(template, "IN (?*)", "= ANY($1::text[])", 1)
+}
 
 func number(v any) int64 {
 	switch n := v.(type) {

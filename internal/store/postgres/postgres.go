@@ -53,7 +53,7 @@ const connectTime = 3 * time.Second
 // settings make each connection quick and safe. A database that does not know one of them does without.
 func settings(noSync bool) []string {
 	list := []string{
-		"SET jit = off", // no statement here is worth compiling
+		"SET jit = off",                                                                       // no statement here is worth compiling
 		"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", // all is found by a key, also before the tables were analysed
 		"SET idle_in_transaction_session_timeout = '5s'", // a node that stands still must not hold its locks
 	}

@@ -1,0 +1,145 @@
+package beckontest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
+)
+
+// ground starts what several nodes stand on, real and fresh: PostgreSQL and NATS.
+func (h *House) ground(cfg *beckon.Config) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if cfg.Postgres == "" {
+		pg, err := pgtest.Start(ctx, false)
+		if err != nil {
+			h.t.Fatalf("beckontest: %v", err)
+		}
+		h.below = append(h.below, func() { _ = pg.Close() })
+		if cfg.Postgres, err = pg.Database(ctx, "beckon"); err != nil {
+			h.t.Fatalf("beckontest: %v", err)
+		}
+	}
+	if cfg.NATS == "" {
+		bus, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true})
+		if err != nil {
+			h.t.Fatalf("beckontest: %v", err)
+		}
+		go bus.Start()
+		if !bus.ReadyForConnections(Patience) {
+			h.t.Fatal("beckontest: NATS did not start")
+		}
+		h.below = append(h.below, func() { bus.Shutdown(); bus.WaitForShutdown() })
+		cfg.NATS = bus.ClientURL()
+	}
+	if cfg.Drain == 0 {
+		cfg.Drain = -1
+	}
+}
+
+// Front is a plain TCP proxy that leads each connection to the next node that takes it.
+type Front struct {
+	ln    net.Listener
+	nodes []string
+	next  atomic.Int64
+	open  sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+	shut  bool
+}
+
+func newFront(t testing.TB, nodes []*Node) *Front {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Front{ln: ln, conns: map[net.Conn]struct{}{}}
+	for _, n := range nodes {
+		u, err := url.Parse(n.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.nodes = append(f.nodes, u.Host)
+	}
+	f.open.Go(f.accept)
+	return f
+}
+
+// Addr is where the proxy listens.
+func (f *Front) Addr() string { return f.ln.Addr().String() }
+
+func (f *Front) accept() {
+	for {
+		c, err := f.ln.Accept()
+		if err != nil {
+			return
+		}
+		if f.keep(c) {
+			f.open.Go(func() { f.lead(c) })
+		}
+	}
+}
+
+// keep remembers a connection, to close it with the proxy.
+func (f *Front) keep(c net.Conn) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.shut {
+		_ = c.Close()
+		return false
+	}
+	f.conns[c] = struct{}{}
+	return true
+}
+
+func (f *Front) drop(c net.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.conns, c)
+	_ = c.Close()
+}
+
+func (f *Front) lead(c net.Conn) {
+	defer f.drop(c)
+	for range f.nodes {
+		node, err := net.DialTimeout("tcp", f.nodes[int(f.next.Add(1))%len(f.nodes)], time.Second)
+		if err != nil {
+			continue
+		}
+		if !f.keep(node) {
+			return
+		}
+		defer f.drop(node)
+		f.open.Go(func() {
+			_, _ = io.Copy(node, c)
+			f.drop(node)
+		})
+		_, _ = io.Copy(c, node)
+		return
+	}
+}
+
+// Close ends the proxy and all connections through it.
+func (f *Front) Close() {
+	f.mu.Lock()
+	f.shut = true
+	for c := range f.conns {
+		_ = c.Close()
+	}
+	f.mu.Unlock()
+	_ = f.ln.Close()
+	f.open.Wait()
+}

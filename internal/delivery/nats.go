@@ -1,0 +1,224 @@
+package delivery
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// NATS is the bus between nodes: one subject for each topic, in which only the nodes are interested that read it. It is a
+// hint, and a means to ask: it keeps nothing, and whatever it loses the log has.
+type NATS struct {
+	conn    *nats.Conn
+	prefix  string
+	inbox   chan *nats.Msg
+	log     *slog.Logger
+	receive func([]world.Record)
+	hear    func(topic string, data []byte, reply func([]byte))
+
+	mu   sync.Mutex
+	subs map[string]*nats.Subscription
+}
+
+// The last part of a subject says what the message is.
+const (
+	kindRecords = "r"
+	kindWord    = "w"
+)
+
+const (
+	natsInbox   = 64 << 10  // messages that wait for this node; more are lost, and fetched
+	natsMessage = 512 << 10 // bytes of records in one message; NATS takes 1 MiB
+)
+
+// NewNATS connects to NATS: nats://host1,nats://host2. House keeps the houses apart that share it. When no server can be
+// reached it goes on trying, and Connected says so.
+func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
+	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), log: log, subs: map[string]*nats.Subscription{},
+		receive: func([]world.Record) {}, hear: func(string, []byte, func([]byte)) {}}
+	var err error
+	b.conn, err = nats.Connect(url,
+		nats.Name("beckon"), nats.NoEcho(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
+		nats.ReconnectBufSize(-1), // what cannot be sent now is not worth sending later
+		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2*time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("the link to NATS broke; events between nodes come late until it is back", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			log.Info("the link to NATS is back", "server", c.ConnectedUrlRedacted())
+			b.receive(nil)
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrSlowConsumer) {
+				b.receive(nil)
+				return
+			}
+			log.Warn("NATS", "error", err)
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("the address of NATS: %w", err)
+	}
+	return b, nil
+}
+
+// token makes one part of a subject of anything.
+func token(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+func (b *NATS) subject(topic, kind string) string { return b.prefix + token(topic) + "." + kind }
+
+// topic is the reverse of subject.
+func (b *NATS) topic(subject string) (topic, kind string) {
+	name, kind, _ := strings.Cut(strings.TrimPrefix(subject, b.prefix), ".")
+	raw, err := base64.RawURLEncoding.DecodeString(name)
+	if err != nil {
+		return "", ""
+	}
+	return string(raw), kind
+}
+
+// Receive sets who is offered records; nil says that some may have been lost.
+func (b *NATS) Receive(f func([]world.Record)) { b.receive = f }
+
+// Hear sets who hears words of other nodes; reply answers one that asked.
+func (b *NATS) Hear(f func(topic string, data []byte, reply func([]byte))) { b.hear = f }
+
+// Publish offers records to this node, and to those that read their topics.
+func (b *NATS) Publish(records []world.Record) {
+	b.receive(records)
+	byTopic := map[string][]world.Record{}
+	var order []string
+	for _, r := range records {
+		if byTopic[r.Topic] == nil {
+			order = append(order, r.Topic)
+		}
+		byTopic[r.Topic] = append(byTopic[r.Topic], r)
+	}
+	for _, t := range order {
+		list, size, from := byTopic[t], 0, 0
+		for i := range list {
+			if size += len(list[i].Body) + 64; size > natsMessage && i > from {
+				b.send(t, list[from:i])
+				size, from = len(list[i].Body), i
+			}
+		}
+		b.send(t, list[from:])
+	}
+}
+
+func (b *NATS) send(topic string, records []world.Record) {
+	// It fails while the link is down, and when one record is larger than NATS takes: the sweep brings it.
+	_ = b.conn.Publish(b.subject(topic, kindRecords), encode(records))
+}
+
+// Follow begins to receive what concerns a topic.
+func (b *NATS) Follow(topic string) error {
+	sub, err := b.conn.ChanSubscribe(b.subject(topic, "*"), b.inbox)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := b.subs[topic]
+	b.subs[topic] = sub
+	if old != nil {
+		return old.Unsubscribe()
+	}
+	return nil
+}
+
+// Unfollow stops.
+func (b *NATS) Unfollow(topic string) error {
+	b.mu.Lock()
+	sub := b.subs[topic]
+	delete(b.subs, topic)
+	b.mu.Unlock()
+	if sub == nil {
+		return nil
+	}
+	return sub.Unsubscribe()
+}
+
+// Say sends a word to the other nodes that follow a topic.
+func (b *NATS) Say(topic string, data []byte) { _ = b.conn.Publish(b.subject(topic, kindWord), data) }
+
+// Ask sends a word to the other nodes that follow a topic, and takes up to n answers. It returns what it has when ctx ends;
+// when nobody follows, at once.
+func (b *NATS) Ask(ctx context.Context, topic string, data []byte, n int) [][]byte {
+	if n == 1 {
+		msg, err := b.conn.RequestWithContext(ctx, b.subject(topic, kindWord), data)
+		if err != nil {
+			return nil
+		}
+		return [][]byte{msg.Data}
+	}
+	reply := b.conn.NewInbox()
+	sub, err := b.conn.SubscribeSync(reply)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := b.conn.PublishRequest(b.subject(topic, kindWord), reply, data); err != nil {
+		return nil
+	}
+	var list [][]byte
+	for len(list) < n {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil || len(msg.Data) == 0 && msg.Header.Get("Status") == "503" {
+			break
+		}
+		list = append(list, msg.Data)
+	}
+	return list
+}
+
+// Connected reports whether a server is reached.
+func (b *NATS) Connected() bool { return b.conn.IsConnected() }
+
+// Close ends the link of a bus that is not run.
+func (b *NATS) Close() { b.conn.Close() }
+
+// Run hands on what comes until ctx ends, and closes the connection.
+func (b *NATS) Run(ctx context.Context) error {
+	defer b.conn.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case msg := <-b.inbox:
+			b.take(msg)
+		}
+	}
+}
+
+func (b *NATS) take(msg *nats.Msg) {
+	topic, kind := b.topic(msg.Subject)
+	switch {
+	case topic == "":
+	case kind == kindRecords:
+		records, err := decode(topic, msg.Data)
+		if err != nil {
+			b.log.Debug("records of another kind came over NATS; the sweep brings them", "topic", topic)
+			return
+		}
+		b.receive(records)
+	case kind == kindWord:
+		b.hear(topic, msg.Data, func(answer []byte) {
+			if msg.Reply != "" {
+				_ = b.conn.Publish(msg.Reply, answer)
+			}
+		})
+	}
+}
