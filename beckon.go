@@ -29,6 +29,7 @@ import (
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/web"
 )
 
@@ -87,7 +88,12 @@ func (s *Server) join(ctx context.Context) (err error) {
 		CheckOrigin: func(r *http.Request) bool { return s.api.AllowOrigin(r) },
 		Policy:      s.cfg.DevicePolicy,
 		OnMoved:     s.moved,
-		OnWatched:   func(user string) { s.people.Moved(user, false) },
+		OnComing: func(user string, d protocol.Device) {
+			if s.presence != nil {
+				s.presence.Coming(user, d)
+			}
+		},
+		OnWatched: func(user string) { s.people.Moved(user, false) },
 	})
 	if err != nil {
 		return err

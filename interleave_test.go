@@ -24,7 +24,7 @@ import (
 // of it at the same moment. When it is quiet again, what each device has put together from what it heard, bit by bit, is
 // what a device that reads everything anew is told.
 func TestAnyInterleaving(t *testing.T) {
-	house := beckontest.StartWith(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6, AddressRate: 1e6, AddressBurst: 1e6})
+	house := newHouse(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6, AddressRate: 1e6, AddressBurst: 1e6})
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++

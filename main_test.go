@@ -1,9 +1,61 @@
 package beckon_test
 
 import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"sync/atomic"
 	"testing"
 
+	"go.uber.org/goleak"
+
+	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
+	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 )
 
-func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
+// nodes makes the scenes run against several nodes behind a TCP proxy: go test -nodes 3. Tests that move the clock or kill
+// the server have houses of one node.
+var nodes = flag.Int("nodes", 1, "nodes of each house")
+
+// ground is the PostgreSQL of all houses of several nodes, each with a database of its own.
+var ground struct {
+	*pgtest.Server
+	houses atomic.Int64
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := 0
+	if *nodes == 1 {
+		beckontest.VerifyNoLeaks(m)
+		return
+	}
+	var err error
+	if ground.Server, err = pgtest.Start(context.Background(), false); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code = m.Run()
+	if err := ground.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if err := goleak.Find(beckontest.Lasting()...); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// newHouse starts a house of as many nodes as were asked for.
+func newHouse(t *testing.T, cfg beckon.Config) *beckontest.House {
+	t.Helper()
+	if *nodes > 1 {
+		var err error
+		if cfg.Postgres, err = ground.Database(t.Context(), fmt.Sprintf("house%d", ground.houses.Add(1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return beckontest.StartNodes(t, *nodes, cfg)
+}

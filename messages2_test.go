@@ -18,7 +18,7 @@ import (
 func TestABlockerHearsNothingMore(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		t.Run(fmt.Sprint("drop=", drop), func(t *testing.T) {
-			house := beckontest.StartWith(t, beckon.Config{DropBlocked: drop})
+			house := newHouse(t, beckon.Config{DropBlocked: drop})
 			ctx := t.Context()
 			tape := beckontest.NewTape(t, "ann")
 			var changed []string
@@ -76,7 +76,7 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 
 // TestParticipantsOfALargeGroup: notify participants keeps answers from the others, however large the group is.
 func TestParticipantsOfALargeGroup(t *testing.T) {
-	house := beckontest.StartWith(t, beckon.Config{LargeGroup: 2})
+	house := newHouse(t, beckon.Config{LargeGroup: 2})
 	ctx := t.Context()
 	tape := beckontest.NewTape(t, "eve")
 	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
@@ -110,7 +110,7 @@ func TestParticipantsOfALargeGroup(t *testing.T) {
 
 // TestManyInvitersOneKick: who is open in invitations of many inviters of a large group can still be removed.
 func TestManyInvitersOneKick(t *testing.T) {
-	house := beckontest.StartWith(t, beckon.Config{LargeGroup: 2, UserRate: 1e6, UserBurst: 1e6})
+	house := newHouse(t, beckon.Config{LargeGroup: 2, UserRate: 1e6, UserBurst: 1e6})
 	ctx := t.Context()
 	ann := house.Device("ann", "a", client.Listener{})
 	people := []string{"victim"}
@@ -175,7 +175,7 @@ func TestUnreadOutlivesTrimming(t *testing.T) {
 
 // TestOddQuestions: what looks harmless in a form and is not.
 func TestOddQuestions(t *testing.T) {
-	house := beckontest.Start(t, 1)
+	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
 	ann := house.Device("ann", "a", client.Listener{})
 	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "silent", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "Привет"}}); err != nil {
@@ -224,7 +224,7 @@ func TestOddQuestions(t *testing.T) {
 
 // TestMutedIsMuted: to leave and come back, or to modify what one has said, gives no voice back.
 func TestMutedIsMuted(t *testing.T) {
-	house := beckontest.Start(t, 1)
+	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
 	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
 	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: []string{"bob"}}); err != nil {

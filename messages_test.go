@@ -67,7 +67,7 @@ func (d *diary) wait(t *testing.T, n int) {
 // TestFiveHundredWhileAway: of two devices of one user one is away for 500 messages from one peer and a group. When it
 // returns it has the same unread counts as the other, the same order, and nothing twice.
 func TestFiveHundredWhileAway(t *testing.T) {
-	house := beckontest.StartWith(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6})
+	house := newHouse(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6})
 	ctx := t.Context()
 	here, away := newDiary(), newDiary()
 	desk := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "desk", Inbox: true, Listener: client.Listener{OnReceiveMessage: here.note}})
@@ -258,7 +258,7 @@ func asIM(err error) error {
 
 // TestDroppedSilently: with DropBlocked the sender is told of success, and the blocker hears and finds nothing.
 func TestDroppedSilently(t *testing.T) {
-	house := beckontest.StartWith(t, beckon.Config{DropBlocked: true})
+	house := newHouse(t, beckon.Config{DropBlocked: true})
 	ctx := t.Context()
 	tape := beckontest.NewTape(t, "ann")
 	heard := newDiary()
@@ -308,7 +308,7 @@ func TestDevicePolicies(t *testing.T) {
 		beckon.ManyDevices: {"pad", "phone", "web"}, beckon.OnePerPlatform: {"phone", "web"}, beckon.SingleDevice: {"phone"},
 	} {
 		t.Run(string(policy), func(t *testing.T) {
-			house := beckontest.StartWith(t, beckon.Config{DevicePolicy: policy})
+			house := newHouse(t, beckon.Config{DevicePolicy: policy})
 			kicked := make(chan string, 3)
 			var last *client.Client
 			for _, d := range [][2]string{{"web", "web"}, {"pad", "ios"}, {"phone", "ios"}} {
@@ -369,7 +369,7 @@ func TestRetention(t *testing.T) {
 
 // TestSearchFindsPartsOfWords: the beginning of a word is enough, and scripts without spaces are found anywhere.
 func TestSearchFindsPartsOfWords(t *testing.T) {
-	house := beckontest.Start(t, 1)
+	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
 	ann := house.Device("ann", "a", client.Listener{})
 	for _, text := range []string{"The quick brown fox", "会议在三点开始", "naïve Café", `say "hello" AND go`, "100% sure_thing"} {

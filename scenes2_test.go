@@ -287,7 +287,7 @@ func TestAppServer(t *testing.T) {
 
 // TestRenewal: a token that expires is renewed without a reconnect, and one that is not ends the connection.
 func TestRenewal(t *testing.T) {
-	h := beckontest.Start(t, 1)
+	h := newHouse(t, beckon.Config{})
 	asked := make(chan struct{}, 100)
 	tape := beckontest.NewTape(t, "alice")
 	l := tape.Listener()

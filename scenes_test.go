@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/im"
@@ -25,7 +26,7 @@ type scene struct {
 // newScene connects devices; "bob/2" is a second device of bob.
 func newScene(t *testing.T, devices ...string) *scene {
 	t.Helper()
-	s := &scene{House: beckontest.Start(t, 1), t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Tape{}}
+	s := &scene{House: newHouse(t, beckon.Config{}), t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Tape{}}
 	for _, d := range devices {
 		s.connect(d)
 	}

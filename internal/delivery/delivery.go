@@ -32,7 +32,7 @@ type Bus interface {
 	Publish(records []world.Record)
 	// Receive sets who is offered records; nil says that some may have been lost. It is called once, before any other method.
 	Receive(func([]world.Record))
-	// Follow and Unfollow say which topics this node reads.
+	// Follow and Unfollow say which topics this node reads. Each Follow has its Unfollow.
 	Follow(topic string) error
 	Unfollow(topic string) error
 }

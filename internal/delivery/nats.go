@@ -26,7 +26,13 @@ type NATS struct {
 	hear    func(topic string, data []byte, reply func([]byte))
 
 	mu   sync.Mutex
-	subs map[string]*nats.Subscription
+	subs map[string]*followed
+}
+
+// followed is a subscription, and how many want it.
+type followed struct {
+	*nats.Subscription
+	wanted int
 }
 
 // The last part of a subject says what the message is.
@@ -43,7 +49,7 @@ const (
 // NewNATS connects to NATS: nats://host1,nats://host2. House keeps the houses apart that share it. When no server can be
 // reached it goes on trying, and Connected says so.
 func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
-	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), log: log, subs: map[string]*nats.Subscription{},
+	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), log: log, subs: map[string]*followed{},
 		receive: func([]world.Record) {}, hear: func(string, []byte, func([]byte)) {}}
 	var err error
 	b.conn, err = nats.Connect(url,
@@ -123,32 +129,34 @@ func (b *NATS) send(topic string, records []world.Record) {
 	_ = b.conn.Publish(b.subject(topic, kindRecords), encode(records))
 }
 
-// Follow begins to receive what concerns a topic.
+// Follow begins to receive what concerns a topic. Each Follow wants its Unfollow.
 func (b *NATS) Follow(topic string) error {
-	sub, err := b.conn.ChanSubscribe(b.subject(topic, "*"), b.inbox)
-	if err != nil {
-		return err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old := b.subs[topic]
-	b.subs[topic] = sub
-	if old != nil {
-		return old.Unsubscribe()
-	}
-	return nil
-}
-
-// Unfollow stops.
-func (b *NATS) Unfollow(topic string) error {
-	b.mu.Lock()
-	sub := b.subs[topic]
-	delete(b.subs, topic)
-	b.mu.Unlock()
-	if sub == nil {
+	if f := b.subs[topic]; f != nil {
+		f.wanted++
 		return nil
 	}
-	return sub.Unsubscribe()
+	sub, err := b.conn.ChanSubscribe(b.subject(topic, "*"), b.inbox)
+	if err == nil {
+		b.subs[topic] = &followed{sub, 1}
+	}
+	return err
+}
+
+// Unfollow ends it.
+func (b *NATS) Unfollow(topic string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.subs[topic]
+	if f == nil {
+		return nil
+	}
+	if f.wanted--; f.wanted > 0 {
+		return nil
+	}
+	delete(b.subs, topic)
+	return f.Unsubscribe()
 }
 
 // Say sends a word to the other nodes that follow a topic.

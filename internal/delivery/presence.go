@@ -20,6 +20,8 @@ type Sessions interface {
 	Connected(userID string) []protocol.Device
 	// Kick ends the connections of a device of a user, or, without one, of all but another, and returns which.
 	Kick(userID, deviceID, but string) []string
+	// Staying returns those devices of a user that may be connected beside each other.
+	Staying([]protocol.Device) []protocol.Device
 	// MakeRoom sends those devices of a user away that may not be connected beside newer ones elsewhere.
 	MakeRoom(userID string, others []protocol.Device)
 	// Users lists who has a device here.
@@ -31,6 +33,8 @@ type Wire interface {
 	Say(topic string, data []byte)
 	Ask(ctx context.Context, topic string, data []byte, n int) [][]byte
 	Hear(func(topic string, data []byte, reply func([]byte)))
+	Follow(topic string) error
+	Unfollow(topic string) error
 }
 
 // Presence knows the connected devices of people on all nodes. Nodes that hold devices of the same person follow that person's
@@ -44,7 +48,14 @@ type Presence struct {
 
 	mu    sync.Mutex
 	away  map[string]map[string]elsewhere // by user and node
+	soon  map[string][]coming             // devices that are let in and not here yet, by user
 	nodes map[string]time.Time            // the other nodes, and when they were last heard
+}
+
+// coming is a device that was let in. From then on this node follows its person's topic.
+type coming struct {
+	protocol.Device
+	until time.Time
 }
 
 // elsewhere is what another node said of a user.
@@ -57,6 +68,7 @@ const (
 	aliveEvery  = time.Second
 	aliveFor    = 5 * time.Second        // a node that is silent for so long is gone
 	retellAll   = 60                     // seconds in which every person here is told of anew, should a word have been lost
+	comingFor   = 10 * time.Second       // a device that was let in and is not here after this has gone again
 	forgetAfter = 3 * time.Minute        // what was not told anew is forgotten
 	askTime     = 250 * time.Millisecond // that an answer of another node is waited for
 	askOneByOne = 8                      // people about whom their nodes are asked; about more, all nodes
@@ -67,10 +79,11 @@ type word struct {
 	Node    string            `json:"node"`
 	Kind    string            `json:"kind"`
 	Devices []protocol.Device `json:"devices,omitempty"`
-	Hello   bool              `json:"hello,omitempty"` // tell me what you have
 	Device  string            `json:"device,omitempty"`
 	But     string            `json:"but,omitempty"`
 	Users   []string          `json:"users,omitempty"`
+
+	Nodes map[string][]protocol.Device `json:"nodes,omitempty"` // which devices of a person are connected where
 }
 
 // The kinds of words.
@@ -87,7 +100,7 @@ const (
 // NewPresence makes the presence of a house of several nodes. moved is told who came or went, here or elsewhere; online says
 // that it is known that they are, else it is to be asked. It must not block.
 func NewPresence(wire Wire, here Sessions, moved func(userID string, online bool)) *Presence {
-	p := &Presence{wire: wire, here: here, moved: moved, node: uuid.NewString()[:8], away: map[string]map[string]elsewhere{}, nodes: map[string]time.Time{}}
+	p := &Presence{wire: wire, here: here, moved: moved, node: uuid.NewString()[:8], away: map[string]map[string]elsewhere{}, soon: map[string][]coming{}, nodes: map[string]time.Time{}}
 	wire.Hear(p.hear)
 	return p
 }
@@ -105,10 +118,60 @@ func encodeWord(v any) []byte {
 	return b
 }
 
+// Coming tells the other nodes of a device before it hears that it is let in, so that whoever asks after that is told of it.
+// What they have of the person, this node knows then too.
+func (p *Presence) Coming(userID string, d protocol.Device) {
+	topic := im.UserTopic(userID)
+	if p.wire.Follow(topic) != nil {
+		return
+	}
+	p.mu.Lock()
+	p.soon[userID] = append(p.soon[userID], coming{d, time.Now().Add(comingFor)})
+	p.mu.Unlock()
+	for _, answer := range p.ask(topic, word{Kind: wordDevices, Devices: p.mine(userID)}, askTime, 1) {
+		p.merge(userID, answer)
+	}
+}
+
+// arrived forgets what was coming of a person and is here now, or is late.
+func (p *Presence) arrived(userID string, here []protocol.Device, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := len(p.soon[userID])
+	rest := slices.DeleteFunc(p.soon[userID], func(c coming) bool {
+		return now.After(c.until) || slices.ContainsFunc(here, func(d protocol.Device) bool { return d.DeviceID == c.DeviceID })
+	})
+	if p.soon[userID] = rest; len(rest) == 0 {
+		delete(p.soon, userID)
+	}
+	for range before - len(rest) {
+		_ = p.wire.Unfollow(im.UserTopic(userID)) // the sessions that are here follow it
+	}
+}
+
+// mine lists the devices that a person has on this node, and those that are coming.
+func (p *Presence) mine(userID string) []protocol.Device {
+	list := p.here.Connected(userID)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.soon[userID] {
+		list = withDevice(list, c.Device)
+	}
+	return list
+}
+
+func withDevice(list []protocol.Device, d protocol.Device) []protocol.Device {
+	if slices.ContainsFunc(list, func(o protocol.Device) bool { return o.DeviceID == d.DeviceID }) {
+		return list
+	}
+	return append(list, d)
+}
+
 // Changed tells the other nodes that a device of a user came to or went from this one; edge says that it was the first or last.
 func (p *Presence) Changed(userID string, edge bool) {
-	devices := p.here.Connected(userID)
-	p.say(im.UserTopic(userID), word{Kind: wordDevices, Devices: devices, Hello: len(devices) > 0})
+	p.arrived(userID, p.here.Connected(userID), time.Now())
+	devices := p.mine(userID)
+	p.say(im.UserTopic(userID), word{Kind: wordDevices, Devices: devices})
 	if len(devices) == 0 {
 		p.mu.Lock()
 		delete(p.away, userID) // nobody tells it any more
@@ -122,18 +185,73 @@ func (p *Presence) Changed(userID string, edge bool) {
 
 // view is what this node knows of a person's devices on all nodes.
 func (p *Presence) view(userID string) []protocol.Device {
-	list := p.here.Connected(userID)
+	list := p.mine(userID)
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, e := range p.away[userID] {
 		for _, d := range e.devices {
-			if !slices.ContainsFunc(list, func(o protocol.Device) bool { return o.DeviceID == d.DeviceID }) {
-				list = append(list, d)
-			}
+			list = withDevice(list, d)
 		}
 	}
+	p.mu.Unlock()
+	list = p.here.Staying(list)
 	slices.SortFunc(list, func(a, b protocol.Device) int { return cmp.Compare(a.DeviceID, b.DeviceID) })
 	return list
+}
+
+// where says which devices of a person are connected where, as this node knows it.
+func (p *Presence) where(userID string) map[string][]protocol.Device {
+	nodes := map[string][]protocol.Device{}
+	if mine := p.mine(userID); len(mine) > 0 {
+		nodes[p.node] = mine
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for node, e := range p.away[userID] {
+		nodes[node] = e.devices
+	}
+	return nodes
+}
+
+// merge takes another node's answer, and returns the devices in it.
+func (p *Presence) merge(userID string, answer []byte) []protocol.Device {
+	var w word
+	if json.Unmarshal(answer, &w) != nil {
+		return nil
+	}
+	holds := len(p.mine(userID)) > 0
+	list := []protocol.Device{}
+	for node, devices := range w.Nodes {
+		for _, d := range devices {
+			list = withDevice(list, d)
+		}
+		if holds && node != p.node {
+			p.note(userID, node, devices)
+		}
+	}
+	return p.here.Staying(list)
+}
+
+// note remembers what a person has on another node.
+func (p *Presence) note(userID, node string, devices []protocol.Device) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(devices) == 0 {
+		if delete(p.away[userID], node); len(p.away[userID]) == 0 {
+			delete(p.away, userID)
+		}
+		return
+	}
+	if p.away[userID] == nil {
+		p.away[userID] = map[string]elsewhere{}
+	}
+	p.away[userID][node] = elsewhere{devices, time.Now()}
+}
+
+func (p *Presence) ask(topic string, w word, patience time.Duration, n int) [][]byte {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	w.Node = p.node
+	return p.wire.Ask(ctx, topic, encodeWord(w), n)
 }
 
 // Connected lists the devices of a user that are connected to any node.
@@ -141,13 +259,10 @@ func (p *Presence) Connected(userID string) []protocol.Device {
 	if list := p.view(userID); len(list) > 0 {
 		return list
 	}
-	list := []protocol.Device{}
-	ctx, cancel := context.WithTimeout(context.Background(), askTime)
-	defer cancel()
-	for _, answer := range p.wire.Ask(ctx, im.UserTopic(userID), encodeWord(word{Node: p.node, Kind: wordWho}), 1) {
-		_ = json.Unmarshal(answer, &list) // garbled is as good as none
+	for _, answer := range p.ask(im.UserTopic(userID), word{Kind: wordWho}, askTime, 1) {
+		return p.merge(userID, answer)
 	}
-	return list
+	return []protocol.Device{}
 }
 
 // Devices counts the devices of people that are connected to any node. It may ask the others, so it is not for a unit of work.
@@ -186,9 +301,7 @@ func (p *Presence) askAll(userIDs []string, which, counts []int) {
 	if others == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*askTime)
-	defer cancel()
-	for _, answer := range p.wire.Ask(ctx, im.NodesTopic, encodeWord(word{Node: p.node, Kind: wordHowMany, Users: users}), others) {
+	for _, answer := range p.ask(im.NodesTopic, word{Kind: wordHowMany, Users: users}, 2*askTime, others) {
 		var theirs []int
 		if json.Unmarshal(answer, &theirs) != nil || len(theirs) != len(which) {
 			continue
@@ -222,19 +335,19 @@ func (p *Presence) hear(topic string, data []byte, reply func([]byte)) {
 	user := im.TopicUser(topic)
 	switch w.Kind {
 	case wordDevices:
-		p.learn(user, w)
+		p.learn(user, w, reply)
 	case wordKick:
 		p.here.Kick(user, w.Device, w.But)
 	case wordWho:
-		if list := p.view(user); len(list) > 0 {
-			reply(encodeWord(list))
+		if nodes := p.where(user); len(nodes) > 0 {
+			reply(encodeWord(word{Node: p.node, Nodes: nodes}))
 		}
 	case wordMoved:
 		p.moved(im.TopicStatus(topic), len(w.Devices) > 0)
 	case wordHowMany:
 		counts := make([]int, len(w.Users))
 		for i, u := range w.Users {
-			counts[i] = len(p.here.Connected(u))
+			counts[i] = len(p.mine(u))
 		}
 		reply(encodeWord(counts))
 	case wordAlive:
@@ -249,25 +362,13 @@ func (p *Presence) hear(topic string, data []byte, reply func([]byte)) {
 }
 
 // learn notes the devices that a person has on another node.
-func (p *Presence) learn(user string, w word) {
-	mine := p.here.Connected(user)
-	if len(mine) == 0 {
+func (p *Presence) learn(user string, w word, reply func([]byte)) {
+	if len(p.mine(user)) == 0 {
 		return
 	}
-	p.mu.Lock()
-	if p.away[user] == nil {
-		p.away[user] = map[string]elsewhere{}
-	}
-	if p.away[user][w.Node] = (elsewhere{w.Devices, time.Now()}); len(w.Devices) == 0 {
-		if delete(p.away[user], w.Node); len(p.away[user]) == 0 {
-			delete(p.away, user)
-		}
-	}
-	p.mu.Unlock()
+	p.note(user, w.Node, w.Devices)
+	reply(encodeWord(word{Node: p.node, Nodes: p.where(user)}))
 	p.here.MakeRoom(user, w.Devices)
-	if w.Hello {
-		p.say(im.UserTopic(user), word{Kind: wordDevices, Devices: mine})
-	}
 }
 
 // Run says that this node is there, notices when others are not, and tells anew what may have been lost, until ctx ends.
@@ -278,6 +379,7 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string) error {
 	var retell []string
 	for {
 		p.say(im.NodesTopic, word{Kind: wordAlive})
+		p.miss(time.Now())
 		if p.bury(time.Now()) {
 			for _, u := range statuses() {
 				p.moved(u, false)
@@ -288,7 +390,7 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string) error {
 		}
 		n := min(len(retell), 1+len(retell)/retellAll)
 		for _, u := range retell[:n] {
-			p.say(im.UserTopic(u), word{Kind: wordDevices, Devices: p.here.Connected(u)})
+			p.say(im.UserTopic(u), word{Kind: wordDevices, Devices: p.mine(u)})
 		}
 		retell = retell[n:]
 		select {
@@ -297,6 +399,21 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string) error {
 			return nil
 		case <-t.C:
 		}
+	}
+}
+
+// miss forgets the devices that were coming and did not come.
+func (p *Presence) miss(now time.Time) {
+	p.mu.Lock()
+	var late []string
+	for user, list := range p.soon {
+		if slices.ContainsFunc(list, func(c coming) bool { return now.After(c.until) }) {
+			late = append(late, user)
+		}
+	}
+	p.mu.Unlock()
+	for _, user := range late {
+		p.Changed(user, false)
 	}
 }
 

@@ -90,6 +90,8 @@ type Options struct {
 	// OnMoved is told when a device of a user connected or went; edge says that it was the first or the last. It must not
 	// block. Default: nobody is.
 	OnMoved func(userID string, edge bool)
+	// OnComing is told of a device that is let in, before it hears so. Default: nobody is.
+	OnComing func(userID string, d protocol.Device)
 	// OnWatched is told that somebody here began to listen to who comes and goes of a user. It must not block. Default:
 	// nobody is.
 	OnWatched func(userID string)
@@ -137,6 +139,9 @@ func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
 	}
 	if opt.OnMoved == nil {
 		opt.OnMoved = func(string, bool) {}
+	}
+	if opt.OnComing == nil {
+		opt.OnComing = func(string, protocol.Device) {}
 	}
 	if opt.OnWatched == nil {
 		opt.OnWatched = func(string) {}
@@ -240,6 +245,7 @@ func (g *Gateway) connecting(ctx context.Context, e centrifuge.ConnectEvent) (ce
 	if err != nil {
 		return centrifuge.ConnectReply{}, refusal(err)
 	}
+	g.opt.OnComing(s.UserID, s.device())
 	reply := centrifuge.ConnectReply{
 		Credentials:       &centrifuge.Credentials{UserID: s.UserID, ExpireAt: s.ExpireAt},
 		ClientSideRefresh: true,

@@ -67,6 +67,23 @@ func (g *Gateway) Devices(userIDs ...string) []int {
 	return counts
 }
 
+func (s *Session) device() protocol.Device {
+	return protocol.Device{DeviceID: s.DeviceID, Platform: s.Platform, ConnectedAt: s.At}
+}
+
+// Staying returns those of a user's devices that the policy allows beside each other.
+func (g *Gateway) Staying(list []protocol.Device) []protocol.Device {
+	return slices.DeleteFunc(list, func(d protocol.Device) bool { return g.outranked(d, list) })
+}
+
+// outranked reports whether the policy lets one of others take a device's place.
+func (g *Gateway) outranked(d protocol.Device, others []protocol.Device) bool {
+	return slices.ContainsFunc(others, func(o protocol.Device) bool {
+		rival := o.DeviceID != d.DeviceID && (g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == d.Platform)
+		return rival && (o.ConnectedAt > d.ConnectedAt || o.ConnectedAt == d.ConnectedAt && o.DeviceID > d.DeviceID)
+	})
+}
+
 // Users lists who has a device connected to this node.
 func (g *Gateway) Users() []string {
 	g.present.mu.RLock()
@@ -76,15 +93,9 @@ func (g *Gateway) Users() []string {
 
 // MakeRoom sends those devices of a user away that the policy does not allow beside newer ones on other nodes.
 func (g *Gateway) MakeRoom(userID string, others []protocol.Device) {
-	if g.opt.Policy == "" || g.opt.Policy == Many {
-		return
+	if g.opt.Policy == Single || g.opt.Policy == OnePerPlatform {
+		g.kick(userID, replaced, func(s *Session) bool { return g.outranked(s.device(), others) })
 	}
-	g.kick(userID, replaced, func(s *Session) bool {
-		return slices.ContainsFunc(others, func(o protocol.Device) bool {
-			rival := o.DeviceID != s.DeviceID && (g.opt.Policy == Single || o.Platform == s.Platform)
-			return rival && (o.ConnectedAt > s.At || o.ConnectedAt == s.At && o.DeviceID > s.DeviceID)
-		})
-	})
 }
 
 const replaced = "another device took this one's place"
@@ -95,7 +106,7 @@ func (g *Gateway) Connected(userID string) []protocol.Device {
 	for _, c := range g.node.Hub().UserConnections(userID) {
 		s := g.session(c)
 		if !slices.ContainsFunc(list, func(d protocol.Device) bool { return d.DeviceID == s.DeviceID }) {
-			list = append(list, protocol.Device{DeviceID: s.DeviceID, Platform: s.Platform, ConnectedAt: s.At})
+			list = append(list, s.device())
 		}
 	}
 	slices.SortFunc(list, func(a, b protocol.Device) int { return cmp.Compare(a.DeviceID, b.DeviceID) })
