@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,7 +73,14 @@ func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *House {
 	}
 	h.URL, h.Server = h.Nodes[0].URL, h.Nodes[0].Server
 	if nodes > 1 {
-		h.front = newFront(t, h.Nodes)
+		var hosts []string
+		for _, n := range h.Nodes {
+			hosts = append(hosts, strings.TrimPrefix(n.URL, "http://"))
+		}
+		var err error
+		if h.front, err = NewFront("127.0.0.1:0", hosts); err != nil {
+			t.Fatalf("beckontest: %v", err)
+		}
 		h.URL = "http://" + h.front.Addr()
 	}
 	return h

@@ -4,10 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/url"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -60,22 +58,15 @@ type Front struct {
 	shut  bool
 }
 
-func newFront(t testing.TB, nodes []*Node) *Front {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// NewFront listens on an address and leads to nodes.
+func NewFront(listen string, nodes []string) (*Front, error) {
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	f := &Front{ln: ln, conns: map[net.Conn]struct{}{}}
-	for _, n := range nodes {
-		u, err := url.Parse(n.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.nodes = append(f.nodes, u.Host)
-	}
+	f := &Front{ln: ln, nodes: nodes, conns: map[net.Conn]struct{}{}}
 	f.open.Go(f.accept)
-	return f
+	return f, nil
 }
 
 // Addr is where the proxy listens.

@@ -28,6 +28,9 @@ func (f *serverFlags) media(cfg *beckon.Config, listen net.Addr) (*sfu.SFU, erro
 	}
 	opt := sfu.Options{IP: f.MediaIP, UDPPort: f.MediaUDPPort, TCPPort: f.MediaTCPPort, Key: "beckon", Secret: rand.Text() + rand.Text()}
 	ip := net.ParseIP(host)
+	if opt.Port = f.MediaPort; f.LiveKitKey != "" && f.LiveKitSecret != "" { // other nodes use this one's
+		opt.Key, opt.Secret = f.LiveKitKey, f.LiveKitSecret
+	}
 	if opt.IP == "" && ip != nil && !ip.IsUnspecified() {
 		opt.IP = host
 	}

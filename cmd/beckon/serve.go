@@ -54,11 +54,12 @@ type serverFlags struct {
 
 	Media         string        `help:"The media server for rooms: embedded runs one in this program; external uses the LiveKit at --livekit-url; off has no rooms. Default: external when --livekit-key is given, else embedded for dev and off for serve." enum:",off,embedded,external" default:""`
 	MediaIP       string        `help:"Embedded media: the address under which browsers reach this machine. Default: the listening address, or found out." name:"media-ip" placeholder:"IP"`
+	MediaPort     int           `help:"Embedded media: the port on 127.0.0.1 for this program and other nodes. With it give --livekit-key and --livekit-secret. Default: a free one." name:"media-port"`
 	MediaUDPPort  int           `help:"Embedded media: the UDP port for sound and pictures. Default: a free one." name:"media-udp-port"`
 	MediaTCPPort  int           `help:"Embedded media: the TCP port for who cannot use UDP. Default: a free one." name:"media-tcp-port"`
 	LiveKitURL    string        `help:"Where people reach LiveKit, as wss://media.example.com. Default: through this server." name:"livekit-url" placeholder:"URL"`
 	LiveKitAPI    string        `help:"Where this server reaches LiveKit, as http://127.0.0.1:7880. Default: --livekit-url." name:"livekit-api" placeholder:"URL"`
-	LiveKitKey    string        `help:"LiveKit's API key." name:"livekit-key"`
+	LiveKitKey    string        `help:"LiveKit's API key; with embedded media, the one it is to have." name:"livekit-key"`
 	LiveKitSecret string        `help:"The secret of LiveKit's API key, at least 32 characters." name:"livekit-secret"`
 	RoomPolicy    string        `help:"Who may enter media rooms: those invited, or everybody." enum:"invited,open" default:"invited" name:"room-policy"`
 	RoomTokenLife time.Duration `help:"For how long one may enter a room with a token." default:"10m" name:"room-token-life"`

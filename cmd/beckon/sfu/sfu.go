@@ -26,6 +26,8 @@ type Options struct {
 	IP string
 	// UDPPort and TCPPort carry sound and pictures. Default: free ones.
 	UDPPort, TCPPort int
+	// Port is where the rest of the program, and other nodes on this machine, reach it. Default: a free one.
+	Port int
 	// Key and Secret let the rest of the program in. The secret has at least 32 characters.
 	Key, Secret string
 	// Hook is the URL that hears what happens.
@@ -114,9 +116,11 @@ func (opt Options) config() (*config.Config, error) {
 			return nil, err
 		}
 	}
-	api, err := freeTCP()
-	if err != nil {
-		return nil, err
+	api := opt.Port
+	if api == 0 {
+		if api, err = freeTCP(); err != nil {
+			return nil, err
+		}
 	}
 	conf.Port, conf.BindAddresses = uint32(api), []string{"127.0.0.1"}
 	conf.RTC.UDPPort, conf.RTC.TCPPort = rtcconfig.PortRange{Start: udp}, uint32(tcp)
