@@ -65,13 +65,14 @@ type serverFlags struct {
 	RoomTokenLife time.Duration `help:"For how long one may enter a room with a token." default:"10m" name:"room-token-life"`
 	Web           bool          `help:"Show the pages at /: conversations, calls, classroom, chat room. Always on in dev."`
 
-	Ping     time.Duration `help:"How often a link is checked." default:"7s"`
-	Pprof    string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
-	MaxBatch int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
+	ClockSkew time.Duration `help:"Set this node's clock wrong, to test a house of several nodes." hidden:"" name:"clock-skew"`
+	Ping      time.Duration `help:"How often a link is checked." default:"7s"`
+	Pprof     string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
+	MaxBatch  int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
 }
 
 func (f *serverFlags) config(log *slog.Logger) beckon.Config {
-	return beckon.Config{
+	cfg := beckon.Config{
 		DataDir: f.Data, Postgres: f.Postgres, NATS: f.NATS, Writers: f.Writers, Sweep: f.Sweep, Drain: f.Drain,
 		JWTSecret: f.JWTSecret, JWKSURL: f.JWKSURL, JWTIssuer: f.JWTIssuer, JWTAudience: f.JWTAudience,
 		UserSigAppID: f.UserSigAppID, UserSigKey: f.UserSigKey, APIKeys: f.APIKey, Origins: f.Origins,
@@ -83,6 +84,10 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		RoomPolicy: beckon.RoomPolicy(f.RoomPolicy), RoomTokenLife: f.RoomTokenLife, Web: f.Web,
 		Ping: f.Ping, MaxBatch: f.MaxBatch, NoSync: f.NoFsync, Log: log,
 	}
+	if f.ClockSkew != 0 {
+		cfg.Now = func() int64 { return time.Now().Add(f.ClockSkew).UnixMilli() }
+	}
+	return cfg
 }
 
 func (f *serverFlags) logger() *slog.Logger {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
@@ -64,7 +65,9 @@ func (c *connecting) gather(ctx context.Context, by verb.Caller, snap *store.Sna
 		topic, after := im.GroupTopic(g.GroupID), g.Head
 		if _, known := c.hello.Positions[topic]; joined[topic] {
 			after = g.JoinedSeq
-		} else if _, here := c.stood[topic]; !c.fresh && !known && !here {
+		} else if _, here := c.stood[topic]; !c.fresh && !known && !here && snap.Now-g.JoinedAt < justJoined.Milliseconds() {
+			after = g.JoinedSeq // its node died between the order to listen and the listening
+		} else if !c.fresh && !known && !here {
 			c.welcome.Reload = append(c.welcome.Reload, topic) // the device lost its place in it
 		}
 		if err := c.listen(ctx, topic, g.Head, after, g.JoinedSeq); err != nil {
@@ -110,6 +113,9 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 	}
 	return joined, nil
 }
+
+// justJoined is how long after a joining a returning device that never heard the group is taken to have missed its beginning.
+const justJoined = 10 * time.Minute
 
 // What a returning device's own timeline is searched for joins, at most.
 const (

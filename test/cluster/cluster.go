@@ -28,8 +28,8 @@ type Options struct {
 	Program string // bin/beckon
 	Dir     string // for data and logs
 	Nodes   int
-	Standby bool // PostgreSQL has a synchronous standby
-	Buses   int  // NATS servers
+	Standby bool   // PostgreSQL has a synchronous standby
+	Buses   int    // NATS servers
 	Command string // of the program; default "serve"
 	Args    []string
 	PerNode func(i int) []string // further arguments of one node

@@ -1,0 +1,248 @@
+package chaos
+
+import (
+	"context"
+	"flag"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/beckon-im/beckon/test/cluster"
+)
+
+var (
+	faultTime = flag.Duration("chaos.time", 6*time.Second, "how long each fault is made again and again")
+	which     = flag.String("chaos.faults", "kill a node", "the faults, comma-separated, or all")
+	loud      = flag.Bool("chaos.loud", false, "show what the nodes log")
+)
+
+// fault is one thing that goes wrong. strike does it once and undoes it.
+type fault struct {
+	name   string
+	strike func(*storm)
+}
+
+// storm is a house under a fault.
+type storm struct {
+	*cluster.Cluster
+	t   *testing.T
+	h   *chronicle
+	end time.Time
+}
+
+// any picks a node.
+func (s *storm) any() *cluster.Node { return s.Nodes[rand.IntN(len(s.Nodes))] }
+
+// lasts keeps a fault up for a time.
+func (s *storm) lasts(what string, d time.Duration) {
+	done := s.h.fault(what)
+	<-time.After(d) // the time of the fault, not a wait for an outcome
+	done()
+}
+
+func (s *storm) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// says waits until a node says of itself what it should.
+func (s *storm) says(n *cluster.Node, what string) {
+	s.t.Helper()
+	limit := time.Now().Add(20 * time.Second)
+	for n.Health() != what {
+		if time.Now().After(limit) {
+			s.t.Errorf("a node says %q, and should say %q", n.Health(), what)
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+func faults() []fault {
+	return []fault{
+		{"kill a node", func(s *storm) {
+			n := s.any()
+			s.must(n.Stop(syscall.SIGKILL))
+			s.lasts("killed", time.Second)
+			s.must(n.Start())
+			s.must(n.Ready(s.t.Context()))
+			s.lasts("whole", time.Second)
+		}},
+		{"pause a node for 10 s", func(s *storm) {
+			n := s.any()
+			s.must(n.Signal(syscall.SIGSTOP))
+			s.lasts("paused", 10*time.Second)
+			s.must(n.Signal(syscall.SIGCONT))
+			s.says(n, "ready")
+			s.lasts("whole", 2*time.Second)
+		}},
+		{"cut a node from NATS", func(s *storm) {
+			n := s.any()
+			for _, l := range n.Bus {
+				l.Cut()
+			}
+			s.says(n, "NATS cannot be reached")
+			s.lasts("without NATS", 5*time.Second)
+			for _, l := range n.Bus {
+				l.Heal()
+			}
+			s.says(n, "ready")
+			s.lasts("whole", time.Second)
+		}},
+		{"cut a node from the database", func(s *storm) {
+			n := s.any()
+			for _, l := range n.Database {
+				if rand.IntN(2) == 0 {
+					l.Cut()
+				} else {
+					l.Freeze()
+				}
+			}
+			s.says(n, "the database cannot be reached")
+			s.lasts("without the database", 5*time.Second)
+			for _, l := range n.Database {
+				l.Heal()
+			}
+			s.says(n, "ready")
+			s.lasts("whole", time.Second)
+		}},
+		{"cut a node from its clients", func(s *storm) {
+			n := s.any()
+			if rand.IntN(2) == 0 {
+				n.Clients.Cut()
+			} else {
+				n.Clients.Freeze()
+			}
+			s.lasts("without clients", 5*time.Second)
+			n.Clients.Heal()
+			s.lasts("whole", 2*time.Second)
+		}},
+		{"lose half of all bus messages", lossy(0.5)},
+		{"lose all bus messages", lossy(1)},
+		{"restart PostgreSQL", func(s *storm) {
+			s.must(s.Primary.Stop(syscall.SIGINT))
+			s.lasts("PostgreSQL is down", 500*time.Millisecond)
+			s.must(s.Primary.Launch(context.Background()))
+			for _, n := range s.Nodes {
+				s.says(n, "ready")
+			}
+			s.lasts("whole", 5*time.Second)
+		}},
+		{"promote the standby", func(s *storm) {
+			if s.Standby == nil {
+				s.lasts("on the former standby", time.Until(s.end))
+				return
+			}
+			s.lasts("whole", 2*time.Second)
+			s.must(s.Primary.Stop(syscall.SIGQUIT))
+			s.lasts("PostgreSQL is lost", time.Second)
+			s.must(s.Standby.Promote(s.t.Context()))
+			s.Primary, s.Standby = s.Standby, nil
+			for _, n := range s.Nodes {
+				s.says(n, "ready")
+			}
+		}},
+		{"skew a node's clock by an hour", func(s *storm) {
+			n := s.any()
+			s.must(n.Stop(syscall.SIGTERM))
+			s.must(n.Start("--clock-skew", []string{"1h", "-1h"}[rand.IntN(2)]))
+			s.must(n.Ready(s.t.Context()))
+			s.lasts("a skewed clock", 10*time.Second)
+			s.must(n.Stop(syscall.SIGTERM))
+			s.must(n.Start())
+			s.must(n.Ready(s.t.Context()))
+		}},
+		{"restart the nodes one after another", func(s *storm) {
+			for _, n := range s.Nodes {
+				done := s.h.fault("restarting")
+				s.must(n.Stop(syscall.SIGTERM))
+				s.must(n.Start())
+				s.must(n.Ready(s.t.Context()))
+				done()
+			}
+			s.lasts("whole", time.Second)
+		}},
+	}
+}
+
+// lossy drops a share of what NATS brings to each node.
+func lossy(share float64) func(*storm) {
+	return func(s *storm) {
+		for _, n := range s.Nodes {
+			for _, l := range n.Bus {
+				l.Lose(share)
+			}
+		}
+		s.lasts("a lossy bus", time.Until(s.end))
+		for _, n := range s.Nodes {
+			for _, l := range n.Bus {
+				l.Heal()
+			}
+		}
+	}
+}
+
+// TestFaults makes one fault at a time, again and again, while people call and talk, and then compares what they were
+// acknowledged, what is there, and what everybody heard.
+func TestFaults(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "beckon")
+	if out, err := exec.Command("go", "build", "-o", program, "github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
+		t.Fatalf("the program does not build: %v\n%s", err, out)
+	}
+	known := map[string]bool{}
+	for _, f := range faults() {
+		known[f.name] = true
+		if *which == "all" || strings.Contains(","+*which+",", ","+f.name+",") {
+			t.Run(f.name, func(t *testing.T) { weather(t, program, f) })
+		}
+	}
+	for name := range strings.SplitSeq(*which, ",") {
+		if name != "all" && !known[name] {
+			t.Errorf("there is no fault %q", name)
+		}
+	}
+}
+
+func weather(t *testing.T, program string, f fault) {
+	log := io.Discard
+	if *loud {
+		log = os.Stderr
+	}
+	c, err := cluster.Start(t.Context(), cluster.Options{Program: program, Dir: t.TempDir(), Nodes: 3, Standby: true, Buses: 3, Log: log,
+		Args: []string{"--user-rate", "100000", "--user-burst", "100000", "--ping", "2s", "--drain", "1s"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w := newCrowd(t, c)
+	defer w.keep(t, f.name)
+	s := &storm{Cluster: c, t: t, h: w.chronicle, end: time.Now().Add(*faultTime)}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	lived := make(chan struct{})
+	go func() {
+		defer close(lived)
+		w.live(ctx)
+	}()
+	strikes := 0
+	for ; time.Now().Before(s.end); strikes++ {
+		f.strike(s)
+	}
+	stop()
+	<-lived
+	w.settle()
+	w.check(c.Primary.URL("beckon"))
+	t.Logf("%s, %d times", f.name, strikes)
+}
