@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/api"
+	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/store"
 )
@@ -262,6 +264,36 @@ func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (str
 		return "", err
 	}
 	return a.Mint(userID, deviceID, ttl)
+}
+
+// Export writes everything that a database has, as it is at one moment: the one in a data directory, or the one at postgres.
+// A server may be running on it. Files that people uploaded and the keys are not in it.
+func Export(ctx context.Context, dataDir, postgres string, to io.Writer) error {
+	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Export(ctx, to), s.Close())
+}
+
+// Import fills an empty database with an export. With restored, devices begin anew with it: say so when the export is a
+// backup and the house went on after it. Without, they go on where they stood.
+func Import(ctx context.Context, dataDir, postgres string, restored bool, from io.Reader) error {
+	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Import(ctx, from, restored, chat.Found), s.Close())
+}
+
+// Restored tells a database that it was set back to an earlier state by other means: devices begin anew with it. No server
+// may be running on it.
+func Restored(ctx context.Context, dataDir, postgres string) error {
+	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Restored(ctx), s.Close())
 }
 
 // Report is what Inspect found.

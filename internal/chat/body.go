@@ -1,11 +1,13 @@
 package chat
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -136,4 +138,25 @@ func checkOptions(o *protocol.MessageOptions, group bool) error {
 		verb.CheckPeople("receiverList", o.ReceiverList, maxReceivers, true),
 		im.CheckText("customData", o.CustomData, maxCustomData),
 	)
+}
+
+// Found says what a search finds a stored message by: store.Find for an import.
+func Found(topic string, pair int64, body []byte) *world.Phrase {
+	var m protocol.Message
+	if json.Unmarshal(body, &m) != nil || m.Type != protocol.TypeMessage || m.Revoked || m.ExcludeFromSearch {
+		return nil
+	}
+	p := &world.Phrase{Topic: topic, Message: m.MessageID, Words: words(&m.Body), Finders: []string{topic}}
+	if m.GroupID == "" {
+		if topic != im.UserTopic(m.From) {
+			return nil // the sender's timeline has it
+		}
+		if pair > 0 {
+			p.Finders = append(p.Finders, im.UserTopic(m.To))
+		}
+	}
+	if p.Words == "" {
+		return nil
+	}
+	return p
 }

@@ -141,7 +141,11 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	for i := range s.queues {
 		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
 	}
-	if s.epoch, err = s.Remember(ctx, "epoch", newEpoch()); err != nil {
+	s.epoch, err = s.Remember(ctx, "epoch", newEpoch())
+	if err == nil {
+		err = s.whole(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil

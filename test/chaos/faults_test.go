@@ -153,7 +153,7 @@ func faults() []fault {
 		{"skew a node's clock by an hour", func(s *storm) {
 			n := s.any()
 			s.must(n.Stop(syscall.SIGTERM))
-			s.must(n.Start("--clock-skew", []string{"1h", "-1h"}[rand.IntN(2)]))
+			s.must(n.Start([]string{"--clock-skew=1h", "--clock-skew=-1h"}[rand.IntN(2)]))
 			s.must(n.Ready(s.t.Context()))
 			s.lasts("a skewed clock", 10*time.Second)
 			s.must(n.Stop(syscall.SIGTERM))

@@ -135,6 +135,10 @@ func (r row) Scan(into ...any) error {
 		switch t := v.(type) {
 		case *string:
 			*t = unescapeText(*t)
+		case *any:
+			if s, ok := (*t).(string); ok {
+				*t = unescapeText(s)
+			}
 		case *[]byte:
 			if strings.Contains(string(*t), escape) {
 				*t = []byte(unescapeText(string(*t)))
