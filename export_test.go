@@ -118,7 +118,10 @@ func TestBrokenImports(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("%v, want %q", err, c.want)
 			}
-			_, err = beckon.New(context.Background(), beckon.Config{DataDir: dir})
+			srv, err := beckon.New(context.Background(), beckon.Config{DataDir: dir})
+			if err == nil {
+				defer srv.Close()
+			}
 			if begun := !strings.Contains(c.want, "export") && !strings.Contains(c.want, "later"); begun != (err != nil) {
 				t.Errorf("a server on what was imported: %v", err)
 			}
