@@ -31,7 +31,7 @@ type Config struct {
 	// NATS is the address of the servers by which the nodes of a house reach each other: nats://host1:4222,nats://host2:4222.
 	// It needs Postgres. Default: none, which is right for one node.
 	NATS string
-	// Writers is how many connections commit to PostgreSQL side by side. Default: 4.
+	// Writers is how many connections commit to PostgreSQL side by side. With more, commits are smaller and cost more. Default: 2.
 	Writers int
 	// Sweep is how often a node compares what it delivered with the log: an event whose hint was lost comes so late at most.
 	// Default: 2 s.

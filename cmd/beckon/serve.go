@@ -23,7 +23,7 @@ type serverFlags struct {
 	Data     string        `help:"Directory of the database and the generated keys." default:"beckon-data" placeholder:"DIR"`
 	Postgres string        `help:"PostgreSQL to use instead of a database in the data directory: postgres://user@host/name. Several nodes may share it." placeholder:"URL"`
 	NATS     string        `help:"NATS servers by which the nodes of a house reach each other: nats://host1:4222,nats://host2:4222." name:"nats" placeholder:"URL"`
-	Writers  int           `help:"Connections that commit to PostgreSQL side by side." default:"4"`
+	Writers  int           `help:"Connections that commit to PostgreSQL side by side." default:"2"`
 	Sweep    time.Duration `help:"How often a node compares what it delivered with the database: an event whose hint was lost comes so late at most." default:"2s"`
 	Drain    time.Duration `help:"Over how long devices are sent to other nodes when this one stops. Default: 10s with --nats, else none."`
 	NoFsync  bool          `help:"Do not wait for the disk at each commit. For measuring only: acknowledged actions can be lost." name:"no-fsync"`

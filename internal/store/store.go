@@ -24,7 +24,7 @@ type Options struct {
 	Dir string
 	// Postgres is the address of a PostgreSQL database, which many nodes may share, instead of the one in Dir. Default: none.
 	Postgres string
-	// Writers bounds the connections that commit to PostgreSQL side by side. Default: 4.
+	// Writers bounds the connections that commit to PostgreSQL side by side. With more, batches are smaller and cost more. Default: 2.
 	Writers int
 	// Now is this machine's clock, in milliseconds. Change it only in tests. Default: the system's. With PostgreSQL its
 	// clock decides, whatever this one says.

@@ -30,6 +30,7 @@ type Options struct {
 	Nodes   int
 	Standby bool   // PostgreSQL has a synchronous standby
 	Buses   int    // NATS servers
+	Plain   bool   // without links that could fail: for measuring
 	Command string // of the program; default "serve"
 	Args    []string
 	PerNode func(i int) []string // further arguments of one node
@@ -133,7 +134,7 @@ func (c *Cluster) node(i int) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{c: c, Addr: fmt.Sprintf("127.0.0.1:%d", port), Data: filepath.Join(c.opt.Dir, fmt.Sprintf("node%d", i))}
-	if n.Clients, err = NewLink(n.Addr, false); err != nil {
+	if n.Clients, err = c.link(n.Addr, false); err != nil {
 		return nil, err
 	}
 	databases := []string{c.Primary.Addr()}
@@ -142,14 +143,14 @@ func (c *Cluster) node(i int) (*Node, error) {
 	}
 	var hosts, buses []string
 	for _, addr := range databases {
-		l, err := NewLink(addr, false)
+		l, err := c.link(addr, false)
 		if err != nil {
 			return nil, err
 		}
 		n.Database, hosts = append(n.Database, l), append(hosts, l.Addr())
 	}
 	for _, s := range c.buses {
-		l, err := NewLink(s.Addr().String(), true)
+		l, err := c.link(s.Addr().String(), true)
 		if err != nil {
 			return nil, err
 		}
@@ -166,6 +167,13 @@ func (c *Cluster) node(i int) (*Node, error) {
 		n.args = append(n.args, c.opt.PerNode(i)...)
 	}
 	return n, nil
+}
+
+func (c *Cluster) link(to string, nats bool) (*Link, error) {
+	if c.opt.Plain {
+		return &Link{to: to}, nil
+	}
+	return NewLink(to, nats)
 }
 
 // URL leads to the nodes, one connection after another.

@@ -37,8 +37,13 @@ func NewLink(to string, nats bool) (*Link, error) {
 	return l, nil
 }
 
-// Addr is where the link listens.
-func (l *Link) Addr() string { return l.ln.Addr().String() }
+// Addr is where the link listens; of a plain one, where it leads.
+func (l *Link) Addr() string {
+	if l.ln == nil {
+		return l.to
+	}
+	return l.ln.Addr().String()
+}
 
 // Cut ends all connections and takes no new ones.
 func (l *Link) Cut() {
@@ -86,7 +91,9 @@ func (l *Link) Close() {
 		_ = c.Close()
 	}
 	l.mu.Unlock()
-	_ = l.ln.Close()
+	if l.ln != nil {
+		_ = l.ln.Close()
+	}
 	l.open.Wait()
 }
 

@@ -11,6 +11,7 @@ import { chromium } from 'playwright-core';
 
 export const PATIENCE = 25_000; // milliseconds that anything may take; a bound against hanging, not a measure
 export const root = fileURLToPath(new URL('../..', import.meta.url));
+const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // more are behind a TCP proxy: bin/cluster
 const beckon = join(root, 'bin', 'beckon');
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
 
@@ -35,19 +36,34 @@ export class House {
 
   async run() {
     if (!existsSync(beckon)) throw new Error(`${beckon} is missing: run make build`);
-    this.child = spawn(beckon, ['dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.dir], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (this.child && nodes > 1) { // the nodes were killed, what they stand on was not
+      this.child.kill('SIGUSR2');
+      return this.says('started again');
+    }
+    const [program, args] = nodes > 1
+      ? [join(root, 'bin', 'cluster'), ['-nodes', nodes, '-program', beckon, '-command', 'dev', '-media', '-listen', `127.0.0.1:${this.port}`]]
+      : [beckon, ['dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.dir]];
+    this.child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = '';
     for (const s of [this.child.stdout, this.child.stderr]) s.on('data', (b) => { this.log += b; });
+    await this.says('API key');
+    this.apiKey = /API key\s+(\S+)/.exec(this.log)[1];
+  }
+
+  async says(words) {
     const until = Date.now() + PATIENCE;
-    while (!this.log.includes('API key')) {
+    while (!this.log.includes(words)) {
       if (this.child.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${this.log}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    this.apiKey = /API key\s+(\S+)/.exec(this.log)[1];
   }
 
   async kill(signal = 'SIGKILL') {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    if (nodes > 1 && signal === 'SIGKILL') {
+      this.child.kill('SIGUSR1');
+      return this.says('killed');
+    }
     const gone = once(this.child, 'exit');
     this.child.kill(signal);
     await gone;

@@ -25,24 +25,25 @@ import (
 
 // Bench measures a running server. A flow is: invite, delivered to the invitee, accept, delivered to the inviter.
 type Bench struct {
-	Server   string        `help:"Address of the server." default:"http://127.0.0.1:8787"`
-	Data     string        `help:"The server's data directory, for its secret." default:"beckon-data"`
-	Secret   string        `help:"The server's JWT secret, instead of the one in the data directory." name:"jwt-secret"`
-	Users    int           `help:"Connected users." default:"500"`
-	Prefix   string        `help:"What the users' names begin with." default:"bench-"`
-	Flight   int           `help:"Closed loop: flows in flight." default:"64"`
-	Rate     float64       `help:"Open loop: flows per second; latency counts from the intended start. 0 = closed loop." default:"0"`
-	Duration time.Duration `help:"How long to measure." default:"10s"`
-	Warmup   time.Duration `help:"How long to run before." default:"2s"`
-	Group    int           `help:"Invite groups of this many members instead of one person; all of them accept." default:"0"`
-	Payload  int           `help:"Bytes of data in each invite." default:"200"`
-	Idle     bool          `help:"Only connect, and report the server's memory per user."`
-	Deadline int           `help:"Only open this many invitations that time out, and report how late they do." default:"0" name:"deadlines"`
-	Crowd    int           `help:"Measure one group of this many members, of whom --users are connected: messages, and an invitation that all answer within 5 s." default:"0"`
-	Open     int           `help:"Only open this many invitations with a deadline in an hour, and leave them open." default:"0"`
-	Spread   time.Duration `help:"With --deadlines: over how long the deadlines are spread, in whole seconds." default:"30s"`
-	PID      int           `help:"The server's process, for its CPU and memory. Default: found by the address." name:"pid"`
-	JSON     bool          `help:"Print JSON instead of a table."`
+	Server   []string          `help:"Address of the server; of several nodes, all of them: the users are spread over them." default:"http://127.0.0.1:8787"`
+	Data     string            `help:"The server's data directory, for its secret." default:"beckon-data"`
+	Secret   string            `help:"The server's JWT secret, instead of the one in the data directory." name:"jwt-secret"`
+	Users    int               `help:"Connected users." default:"500"`
+	Prefix   string            `help:"What the users' names begin with." default:"bench-"`
+	Flight   int               `help:"Closed loop: flows in flight." default:"64"`
+	Rate     float64           `help:"Open loop: flows per second; latency counts from the intended start. 0 = closed loop." default:"0"`
+	Duration time.Duration     `help:"How long to measure." default:"10s"`
+	Warmup   time.Duration     `help:"How long to run before." default:"2s"`
+	Group    int               `help:"Invite groups of this many members instead of one person; all of them accept." default:"0"`
+	Payload  int               `help:"Bytes of data in each invite." default:"200"`
+	Idle     bool              `help:"Only connect, and report the server's memory per user."`
+	Deadline int               `help:"Only open this many invitations that time out, and report how late they do." default:"0" name:"deadlines"`
+	Crowd    int               `help:"Measure one group of this many members, of whom --users are connected: messages, and an invitation that all answer within 5 s." default:"0"`
+	Open     int               `help:"Only open this many invitations with a deadline in an hour, and leave them open." default:"0"`
+	Spread   time.Duration     `help:"With --deadlines: over how long the deadlines are spread, in whole seconds." default:"30s"`
+	PID      []int             `help:"The server's processes, for their CPU and memory. Default: found by the addresses." name:"pid"`
+	Also     map[string]string `help:"Report the CPU of other processes too; with a plus, of their children as well: postgres=123+;nats=456." placeholder:"NAME=PID"`
+	JSON     bool              `help:"Print JSON instead of a table."`
 }
 
 // benchResult is what a run found.
@@ -57,11 +58,16 @@ type benchResult struct {
 	P99            float64 `json:"p99ms"`
 	Max            float64 `json:"maxMs"`
 	CPUPerFlow     float64 `json:"serverCPUPerFlowMicros,omitempty"`
-	RSS            int64   `json:"serverRSSBytes,omitempty"`
-	BytesPerUser   float64 `json:"serverBytesPerUser,omitempty"`
-	ConnectsPerSec float64 `json:"connectsPerSecond,omitempty"`
-	Failures       int64   `json:"failures"`
-	Note           string  `json:"note,omitempty"`
+
+	AlsoPerFlow    map[string]float64 `json:"otherCPUPerFlowMicros,omitempty"`
+	TripsPerFlow   float64            `json:"databaseRoundTripsPerFlow,omitempty"`
+	BytesPerFlow   float64            `json:"databaseBytesPerFlow,omitempty"`
+	UnitsPerBatch  float64            `json:"unitsPerBatch,omitempty"`
+	RSS            int64              `json:"serverRSSBytes,omitempty"`
+	BytesPerUser   float64            `json:"serverBytesPerUser,omitempty"`
+	ConnectsPerSec float64            `json:"connectsPerSecond,omitempty"`
+	Failures       int64              `json:"failures"`
+	Note           string             `json:"note,omitempty"`
 }
 
 // generatorGC keeps the generator, which shares the machine with the server, from collecting often.
@@ -70,11 +76,13 @@ const generatorGC = 400
 // Run measures and prints.
 func (c *Bench) Run(ctx context.Context) error {
 	debug.SetGCPercent(generatorGC)
-	if c.PID == 0 {
-		c.PID = listener(c.Server)
+	if len(c.PID) == 0 {
+		for _, s := range c.Server {
+			c.PID = append(c.PID, listener(s))
+		}
 	}
 	b := &bench{cmd: c, flows: map[string]*flow{}, latency: hdrhistogram.New(1, 60_000_000, 3), web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
-	before := residentBytes(c.PID)
+	before := residentBytes(c.PID...)
 	started := time.Now()
 	if err := b.connect(ctx); err != nil {
 		return err
@@ -118,6 +126,15 @@ func (c *Bench) print(r *benchResult) error {
 	}
 	if r.CPUPerFlow > 0 {
 		fmt.Fprintf(w, "server CPU per flow\t%.0f µs\n", r.CPUPerFlow)
+	}
+	for name, cpu := range r.AlsoPerFlow {
+		fmt.Fprintf(w, "%s CPU per flow\t%.0f µs\n", name, cpu)
+	}
+	if r.UnitsPerBatch > 0 {
+		fmt.Fprintf(w, "actions per commit\t%.1f\n", r.UnitsPerBatch)
+	}
+	if r.TripsPerFlow > 0 {
+		fmt.Fprintf(w, "database per flow\t%.2f round trips, %.0f bytes\n", r.TripsPerFlow, r.BytesPerFlow)
 	}
 	if r.RSS > 0 {
 		fmt.Fprintf(w, "server resident memory\t%.1f MiB\n", float64(r.RSS)/(1<<20))
@@ -168,7 +185,7 @@ func (b *bench) connect(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			u, err := client.New(client.Options{Server: b.cmd.Server, Token: token, DeviceID: "bench", Listener: client.Listener{
+			u, err := client.New(client.Options{Server: b.cmd.Server[i%len(b.cmd.Server)], Token: token, DeviceID: "bench", Listener: client.Listener{
 				OnSignaling:      func(m protocol.Signaling) { b.heard(i, m) },
 				OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) { b.message(m) },
 			}})

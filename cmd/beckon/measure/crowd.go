@@ -43,17 +43,17 @@ func (b *bench) crowd(ctx context.Context, res *benchResult) error {
 			_ = b.latency.RecordValue(took.Microseconds())
 		}
 	}
-	cpu := cpuTime(b.cmd.PID)
+	cpu := cpuTime(b.cmd.PID...)
 	late, err := b.everybodyAnswers(ctx, group)
 	if err != nil {
 		return err
 	}
 	res.Mode = fmt.Sprintf("a group of %d, %d of them connected", b.cmd.Crowd, b.cmd.Users)
 	b.quantiles(res)
-	res.RSS = residentBytes(b.cmd.PID)
+	res.RSS = residentBytes(b.cmd.PID...)
 	res.Note = fmt.Sprintf("latency is of %d messages in the group, from sending to the last of %d connected members; %d answers to one invitation within %s: "+
 		"the inviter had all of them %d ms after the last was acknowledged, at %d µs of server CPU each",
-		crowdMessages-1, b.cmd.Users-1, b.cmd.Crowd-1, crowdAnswers, late.Milliseconds(), (cpuTime(b.cmd.PID)-cpu).Microseconds()/int64(b.cmd.Crowd-1))
+		crowdMessages-1, b.cmd.Users-1, b.cmd.Crowd-1, crowdAnswers, late.Milliseconds(), (cpuTime(b.cmd.PID...)-cpu).Microseconds()/int64(b.cmd.Crowd-1))
 	return nil
 }
 
@@ -77,7 +77,7 @@ func (b *bench) post(ctx context.Context, verb, user string, request, response a
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.cmd.Server+"/v1/"+verb, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.cmd.Server[0]+"/v1/"+verb, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

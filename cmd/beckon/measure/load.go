@@ -1,14 +1,8 @@
 package measure
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,18 +21,16 @@ func (b *bench) load(ctx context.Context, res *benchResult) error {
 	total := b.cmd.Warmup + b.cmd.Duration
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var cpu0 time.Duration
-	var t0 time.Time
+	var from, to usage
 	begun := time.AfterFunc(b.cmd.Warmup, func() {
-		cpu0, t0 = cpuTime(b.cmd.PID), time.Now()
+		from = b.usage()
 		b.counts.Store(true)
 	})
 	defer begun.Stop()
-	var measured, cpu time.Duration
 	ended := make(chan struct{})
 	time.AfterFunc(total, func() {
 		b.counts.Store(false)
-		measured, cpu = time.Since(t0), cpuTime(b.cmd.PID)-cpu0
+		to = b.usage()
 		close(ended)
 	})
 	if b.cmd.Rate > 0 {
@@ -53,12 +45,12 @@ func (b *bench) load(ctx context.Context, res *benchResult) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	res.Flows, res.Failures, res.Seconds = b.count.Load(), b.failed.Load(), measured.Seconds()
-	res.FlowsPerSecond = float64(res.Flows) / measured.Seconds()
+	res.Flows, res.Failures, res.Seconds = b.count.Load(), b.failed.Load(), to.at.Sub(from.at).Seconds()
+	res.FlowsPerSecond = float64(res.Flows) / res.Seconds
 	b.quantiles(res)
-	res.RSS = residentBytes(b.cmd.PID)
-	if res.Flows > 0 && cpu > 0 {
-		res.CPUPerFlow = float64(cpu.Microseconds()) / float64(res.Flows)
+	res.RSS = residentBytes(b.cmd.PID...)
+	if res.Flows > 0 {
+		res.spent(from, to)
 	}
 	return nil
 }
@@ -152,7 +144,7 @@ func (b *bench) idle(ctx context.Context, res *benchResult, before int64) error 
 		return ctx.Err()
 	}
 	res.Mode = "idle connections"
-	res.RSS = residentBytes(b.cmd.PID)
+	res.RSS = residentBytes(b.cmd.PID...)
 	res.BytesPerUser = float64(res.RSS-before) / float64(len(b.users))
 	res.Note = fmt.Sprintf("resident before connecting: %.1f MiB", float64(before)/(1<<20))
 	return nil
@@ -203,7 +195,7 @@ func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 	res.Mode = fmt.Sprintf("%d deadlines over %s", b.cmd.Deadline, b.cmd.Spread)
 	res.Flows, res.Seconds = int64(b.cmd.Deadline), time.Since(begun).Seconds()
 	res.FlowsPerSecond = float64(b.cmd.Deadline) / opened.Seconds()
-	res.RSS = residentBytes(b.cmd.PID)
+	res.RSS = residentBytes(b.cmd.PID...)
 	res.Note = fmt.Sprintf("latency is deadline to decision by the server's clock; flows per second is opening them; %d came twice", twice)
 	return nil
 }
@@ -215,7 +207,7 @@ func (b *bench) leaveOpen(ctx context.Context, res *benchResult) error {
 	if err := b.openMany(ctx, b.cmd.Open, func(int) time.Time { return hour }, func(string, int64) {}); err != nil {
 		return err
 	}
-	res.Mode, res.RSS = fmt.Sprintf("%d invitations opened in %.1f s", b.cmd.Open, time.Since(begun).Seconds()), residentBytes(b.cmd.PID)
+	res.Mode, res.RSS = fmt.Sprintf("%d invitations opened in %.1f s", b.cmd.Open, time.Since(begun).Seconds()), residentBytes(b.cmd.PID...)
 	return nil
 }
 
@@ -237,55 +229,4 @@ func (b *bench) openMany(ctx context.Context, n int, target func(int) time.Time,
 		})
 	}
 	return g.Wait()
-}
-
-// listener finds the process that listens on the server's port on this machine; 0 when it cannot.
-func listener(server string) int {
-	u, err := url.Parse(server)
-	if err != nil {
-		return 0
-	}
-	port, _ := strconv.Atoi(u.Port())
-	inode := ""
-	f, err := os.Open("/proc/net/tcp")
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		p := strings.Fields(s.Text())
-		if len(p) > 9 && p[3] == "0A" && strings.HasSuffix(p[1], fmt.Sprintf(":%04X", port)) {
-			inode = p[9]
-		}
-	}
-	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, fd := range fds {
-		if to, err := os.Readlink(fd); err == nil && inode != "" && to == "socket:["+inode+"]" {
-			pid, _ := strconv.Atoi(strings.Split(fd, "/")[2])
-			return pid
-		}
-	}
-	return 0
-}
-
-// cpuTime is the user and system time of a process, from the operating system.
-func cpuTime(pid int) time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	p := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	user, _ := strconv.ParseInt(p[11], 10, 64)
-	sys, _ := strconv.ParseInt(p[12], 10, 64)
-	return time.Duration(user+sys) * time.Second / 100 // the kernel counts in hundredths
-}
-
-// residentBytes is the resident memory of a process, from the operating system.
-func residentBytes(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(strings.Fields(string(b))[1], 10, 64)
-	return pages * int64(os.Getpagesize())
 }

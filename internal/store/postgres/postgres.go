@@ -32,7 +32,7 @@ var migrations embed.FS
 // Options are the choices for a database.
 type Options struct {
 	URL     string // of libpq: postgres://user@host1,host2/name?target_session_attrs=read-write
-	Writers int    // connections that commit side by side; 0 = 4
+	Writers int    // connections that commit side by side; 0 = 2
 	NoSync  bool   // does not wait for the disk at each commit
 	Schema  int64  // the version to migrate to; 0 = the latest. For tests of upgrades
 	Log     *slog.Logger
@@ -82,7 +82,7 @@ func OpenExisting(ctx context.Context, url string) (*DB, error) {
 
 func connect(ctx context.Context, opt Options) (*DB, error) {
 	if opt.Writers == 0 {
-		opt.Writers = 4
+		opt.Writers = 2
 	}
 	cfg, err := pgxpool.ParseConfig(opt.URL)
 	if err != nil {

@@ -40,7 +40,7 @@ func run(program, listen, command string, nodes int, media bool, args []string) 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	opt := cluster.Options{Program: program, Dir: dir, Nodes: nodes, Command: command, Args: args, Log: os.Stderr}
+	opt := cluster.Options{Program: program, Dir: dir, Nodes: nodes, Command: command, Args: args, Plain: true, Log: os.Stderr}
 	if media {
 		if opt.PerNode, err = shareMedia(); err != nil {
 			return err
@@ -68,6 +68,7 @@ func run(program, listen, command string, nodes int, media bool, args []string) 
 	for i, n := range c.Nodes {
 		fmt.Printf("node %d: pid %d, data in %s\n", i, n.PID(), n.Data)
 	}
+	fmt.Printf("postgres: pid %d\n", c.Primary.PID())
 	fmt.Printf("API key %s\n", keys.APIKey)
 	return obey(ctx, c)
 }

@@ -112,6 +112,9 @@ func FreePort() (int, error) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
+// PID is the server's first process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Addr is where the server listens.
 func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
 
