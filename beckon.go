@@ -66,8 +66,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.cfg.fillKeys(ctx, s.store), s.join(ctx)); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+	if err := s.cfg.fillKeys(ctx, s.store); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.join(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -260,7 +263,11 @@ func (s *Server) Close() error {
 	if s.bus != nil {
 		s.bus.Close()
 	}
-	return errors.Join(s.files.Close(), s.store.Close())
+	var err error
+	if s.files != nil {
+		err = s.files.Close()
+	}
+	return errors.Join(err, s.store.Close())
 }
 
 // Trim removes what is past its retention now. A running server does it by itself every minute.

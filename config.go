@@ -19,6 +19,7 @@ import (
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/carry"
 )
 
 // Config is everything that can be chosen. The zero value works: it keeps its data and its keys in ./beckon-data.
@@ -273,7 +274,7 @@ func Export(ctx context.Context, dataDir, postgres string, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.Export(ctx, to), s.Close())
+	return errors.Join(carry.Export(ctx, s, to), s.Close())
 }
 
 // Import fills an empty database with an export. With restored, devices begin anew with it: say so when the export is a
@@ -283,7 +284,7 @@ func Import(ctx context.Context, dataDir, postgres string, restored bool, from i
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.Import(ctx, from, restored, chat.Found), s.Close())
+	return errors.Join(carry.Import(ctx, s, from, restored, chat.Found), s.Close())
 }
 
 // Restored tells a database that it was set back to an earlier state by other means: devices begin anew with it. No server

@@ -28,6 +28,9 @@ func StatusTopic(userID string) string { return statusPrefix + userID }
 // NodesTopic is what all nodes follow to tell each other that they are there. It has no records.
 const NodesTopic = "nodes"
 
+// TrimTopic is the lock under which nodes remove what has expired. It has no records.
+const TrimTopic = "trim"
+
 // RoomTopic is the lock of a media room. Nobody listens to it.
 func RoomTopic(roomID string) string { return roomPrefix + roomID }
 

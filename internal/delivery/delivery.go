@@ -6,6 +6,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -106,18 +107,25 @@ func (d *Delivery) Announce(records []world.Record) { d.bus.Publish(records) }
 func (d *Delivery) Open(ctx context.Context, topic string) error {
 	f := &feed{}
 	d.mu.Lock()
+	_, open := d.feeds[topic] // a reader that came back before the one who left was noticed
 	d.feeds[topic] = f
 	d.mu.Unlock()
-	if err := d.bus.Follow(topic); err != nil {
-		d.forget(topic, f)
-		return err
+	if !open {
+		if err := d.bus.Follow(topic); err != nil {
+			d.forget(topic, f)
+			return err
+		}
 	}
 	head, err := d.log.Head(ctx, topic) // after Follow, so that nothing falls between
 	if err != nil {
-		d.forget(topic, f)
+		if d.forget(topic, f) {
+			err = errors.Join(err, d.bus.Unfollow(topic))
+		}
 		return err
 	}
-	f.begin(head, d.hand)
+	if f.begin(head, d.hand) {
+		d.noteGap(topic)
+	}
 	return nil
 }
 
@@ -127,17 +135,24 @@ func (d *Delivery) Reads(topic string) bool { return d.feed(topic) != nil }
 // Close stops delivering a topic on this node.
 func (d *Delivery) Close(topic string) error {
 	d.mu.Lock()
+	_, open := d.feeds[topic]
 	delete(d.feeds, topic)
 	d.mu.Unlock()
+	if !open {
+		return nil
+	}
 	return d.bus.Unfollow(topic)
 }
 
-func (d *Delivery) forget(topic string, f *feed) {
+// forget removes a feed that could not begin, and reports whether it was the topic's.
+func (d *Delivery) forget(topic string, f *feed) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.feeds[topic] == f {
-		delete(d.feeds, topic)
+	if d.feeds[topic] != f {
+		return false
 	}
+	delete(d.feeds, topic)
+	return true
 }
 
 func (d *Delivery) feed(topic string) *feed {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/internal/world"
 )
@@ -21,6 +22,8 @@ type NATS struct {
 	conn    *nats.Conn
 	prefix  string
 	inbox   chan *nats.Msg
+	outbox  chan outgoing
+	lost    chan struct{} // something may have been lost
 	log     *slog.Logger
 	receive func([]world.Record)
 	hear    func(topic string, data []byte, reply func([]byte))
@@ -43,19 +46,21 @@ const (
 
 const (
 	natsInbox   = 64 << 10  // messages that wait for this node; more are lost, and fetched
+	natsOutbox  = 16 << 10  // that wait to be sent; who commits never waits for the bus
 	natsMessage = 512 << 10 // bytes of records in one message; NATS takes 1 MiB
 )
 
 // NewNATS connects to NATS: nats://host1,nats://host2. House keeps the houses apart that share it. When no server can be
 // reached it goes on trying, and Connected says so.
 func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
-	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), log: log, subs: map[string]*followed{},
+	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), outbox: make(chan outgoing, natsOutbox), lost: make(chan struct{}, 1), log: log, subs: map[string]*followed{},
 		receive: func([]world.Record) {}, hear: func(string, []byte, func([]byte)) {}}
 	var err error
 	b.conn, err = nats.Connect(url,
 		nats.Name("beckon"), nats.NoEcho(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
-		nats.ReconnectBufSize(-1), // what cannot be sent now is not worth sending later
+		nats.ReconnectBufSize(-1),        // what cannot be sent now is not worth sending later
+		nats.FlusherTimeout(time.Second), // a link that takes nothing is given up, not waited for
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2*time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -64,11 +69,11 @@ func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {
 			log.Info("the link to NATS is back", "server", c.ConnectedUrlRedacted())
-			b.receive(nil)
+			signal(b.lost)
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrSlowConsumer) {
-				b.receive(nil)
+				signal(b.lost)
 				return
 			}
 			log.Warn("NATS", "error", err)
@@ -125,8 +130,16 @@ func (b *NATS) Publish(records []world.Record) {
 }
 
 func (b *NATS) send(topic string, records []world.Record) {
-	// It fails while the link is down, and when one record is larger than NATS takes: the sweep brings it.
-	_ = b.conn.Publish(b.subject(topic, kindRecords), encode(records))
+	select {
+	case b.outbox <- outgoing{b.subject(topic, kindRecords), encode(records)}:
+	default: // the sweeps of the other nodes bring them
+	}
+}
+
+// outgoing is a message on its way.
+type outgoing struct {
+	subject string
+	data    []byte
 }
 
 // Follow begins to receive what concerns a topic. Each Follow wants its Unfollow.
@@ -201,10 +214,23 @@ func (b *NATS) Close() { b.conn.Close() }
 // Run hands on what comes until ctx ends, and closes the connection.
 func (b *NATS) Run(ctx context.Context) error {
 	defer b.conn.Close()
+	var g errgroup.Group
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case m := <-b.outbox:
+				_ = b.conn.Publish(m.subject, m.data) // it fails while the link is down, and when a record is larger than NATS takes: the sweeps bring it
+			}
+		}
+	})
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return g.Wait()
+		case <-b.lost:
+			b.receive(nil)
 		case msg := <-b.inbox:
 			b.take(msg)
 		}

@@ -50,6 +50,7 @@ type Presence struct {
 	away  map[string]map[string]elsewhere // by user and node
 	soon  map[string][]coming             // devices that are let in and not here yet, by user
 	nodes map[string]time.Time            // the other nodes, and when they were last heard
+	back  bool                            // one was heard that was not known: what it said before is not known either
 }
 
 // coming is a device that was let in. From then on this node follows its person's topic.
@@ -353,6 +354,9 @@ func (p *Presence) hear(topic string, data []byte, reply func([]byte)) {
 	case wordAlive:
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if _, known := p.nodes[w.Node]; !known {
+			p.back = true
+		}
 		p.nodes[w.Node] = time.Now()
 	case wordBye:
 		p.mu.Lock()
@@ -377,6 +381,7 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string) error {
 	t := time.NewTicker(aliveEvery)
 	defer t.Stop()
 	var retell []string
+	step := 0
 	for {
 		p.say(im.NodesTopic, word{Kind: wordAlive})
 		p.miss(time.Now())
@@ -387,8 +392,9 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string) error {
 		}
 		if len(retell) == 0 {
 			retell = p.here.Users()
+			step = 1 + len(retell)/retellAll
 		}
-		n := min(len(retell), 1+len(retell)/retellAll)
+		n := min(len(retell), step)
 		for _, u := range retell[:n] {
 			p.say(im.UserTopic(u), word{Kind: wordDevices, Devices: p.mine(u)})
 		}
@@ -417,14 +423,15 @@ func (p *Presence) miss(now time.Time) {
 	}
 }
 
-// bury forgets the nodes that are silent, and what they had. It reports whether there was one.
-func (p *Presence) bury(now time.Time) (gone bool) {
+// bury forgets the nodes that are silent, and what they had. It reports whether one went or came.
+func (p *Presence) bury(now time.Time) (changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	changed, p.back = p.back, false
 	for node, at := range p.nodes {
 		if now.Sub(at) > aliveFor {
 			delete(p.nodes, node)
-			gone = true
+			changed = true
 		}
 	}
 	for user, nodes := range p.away {
@@ -437,5 +444,5 @@ func (p *Presence) bury(now time.Time) (gone bool) {
 			delete(p.away, user)
 		}
 	}
-	return gone
+	return changed
 }

@@ -17,8 +17,8 @@ type feed struct {
 	waiting map[uint64]world.Record
 }
 
-// begin says where the topic stands; what was offered meanwhile follows.
-func (f *feed) begin(head uint64, hand func(world.Record)) {
+// begin says where the topic stands; what was offered meanwhile follows. It reports whether something before that is missing.
+func (f *feed) begin(head uint64, hand func(world.Record)) (gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.next = head + 1
@@ -28,6 +28,7 @@ func (f *feed) begin(head uint64, hand func(world.Record)) {
 		}
 	}
 	f.drain(hand)
+	return f.next <= f.head
 }
 
 // offer takes a record and hands on what is now in order. It reports whether a gap is left before the record.

@@ -54,7 +54,12 @@ func (e *Engine) stillOpen(ctx context.Context, ids []string) []string {
 	if err != nil {
 		return ids // the units find out
 	}
-	return open
+	left := make([]string, len(open))
+	for i := range open {
+		left[i] = open[i].ID
+		e.routes.Add(open[i].ID, routeOf(&open[i]))
+	}
+	return left
 }
 
 // adoptLoop finds the invitations that are due soon and whose node may be gone, until ctx ends. What two nodes fire is

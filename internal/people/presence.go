@@ -53,19 +53,24 @@ func (p *People) Run(ctx context.Context, heard func(topic string) bool, announc
 			return nil
 		case <-p.presence.some:
 		}
-		for user, online := range p.presence.take() {
-			topic := im.StatusTopic(user)
-			if !heard(topic) {
-				continue
+		known := p.presence.take()
+		var ask []string
+		for user, online := range known {
+			if !heard(im.StatusTopic(user)) {
+				delete(known, user)
+			} else if !online {
+				ask = append(ask, user)
 			}
-			if !online {
-				online = p.online(user)
-			}
+		}
+		for i, n := range p.sessions.Devices(ask...) {
+			known[ask[i]] = n > 0
+		}
+		for user, online := range known {
 			s, err := p.status(ctx, user, online)
 			if err != nil {
 				continue // the next move tells it
 			}
-			announce([]world.Record{{Topic: topic, Body: verb.Encode(statusEvent(s, p.store.Now()))}})
+			announce([]world.Record{{Topic: im.StatusTopic(user), Body: verb.Encode(statusEvent(s, p.store.Now()))}})
 		}
 	}
 }

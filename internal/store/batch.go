@@ -26,6 +26,9 @@ const maxConflicts = 5
 // errUnsettled says that nobody knows whether a commit took effect: it must not be done again.
 var errUnsettled = errors.New("store: the outcome of a commit could not be found out")
 
+// impatience is how long a commit is tried again when the one before it was given up.
+const impatience = time.Second
+
 // attempt bounds one try of a batch: past it the connection is given up.
 const attempt = 10 * time.Second
 
@@ -35,13 +38,13 @@ const attempt = 10 * time.Second
 func (l *line) commit(units []*Unit) *batch {
 	s := l.s
 	patience := time.Now().Add(s.opt.Patience)
-	if s.lost.Load() {
-		patience = time.Now() // whoever came before has waited already
+	if l.lost {
+		patience = time.Now().Add(impatience) // whoever came before has waited already
 	}
 	for n := 0; ; n++ {
 		b, err := l.try(units)
 		if err == nil {
-			s.lost.Store(false)
+			l.lost = false
 			s.batches.Add(1)
 			s.done.Add(int64(len(b.units)))
 			return b
@@ -54,8 +57,10 @@ func (l *line) commit(units []*Unit) *batch {
 			return l.single(units, err)
 		}
 		if time.Now().After(patience) {
-			s.lost.Store(true)
-			s.opt.Log.Error("the database cannot be reached; calls are refused until it can", "units", len(units), "error", err)
+			if l.lost = s.db.Trouble(err) == world.Lost; l.lost {
+				s.lost.Store(true)
+			}
+			s.opt.Log.Error("the database does not take a commit; its calls are refused", "units", len(units), "error", err)
 			return refused(units, im.Unavailable(err))
 		}
 		if n > 0 {
@@ -102,11 +107,16 @@ func (l *line) try(units []*Unit) (*batch, error) {
 	if errors.As(err, &doubt) {
 		err = l.settle(doubt)
 	}
+	if err == nil && b == nil {
+		err = errPlanted // it was a plant that took effect
+	}
 	if err != nil {
 		l.later = later // what it put off comes again with its units
 		return nil, err
 	}
-	l.s.clock.sync(b.now)
+	if l.s.Shared() {
+		l.s.clock.sync(b.now)
+	}
 	l.s.heads.advance(b.records)
 	return b, nil
 }
@@ -145,7 +155,7 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 	for i, u := range units {
 		needs[i] = u.Need
 	}
-	w := world.New(l.s.Now())
+	w := world.New(l.s.begin())
 	if err := w.Load(ctx, sess, needs); err != nil {
 		return nil, err
 	}

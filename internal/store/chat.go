@@ -139,7 +139,7 @@ func (s *Store) ReadFacts(ctx context.Context, user, peer, group string, upTo ui
 	if group != "" {
 		topic, column = im.GroupTopic(group), world.GroupPeer
 	}
-	err = s.moment(ctx, func(r world.Reader) error {
+	err = s.Moment(ctx, func(r world.Reader) error {
 		var head uint64
 		var counted int64
 		if err := each(ctx, r, func(rows world.Row) error { return rows.Scan(&head, &counted) }, qCounted, topic); err != nil {
@@ -228,7 +228,7 @@ func (d *Side) Reading() *im.Reading {
 // own is how far the person's own timeline had come at that moment.
 func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, own uint64, err error) {
 	d = &Side{Contact: &im.Contact{UserID: user, Peer: peer}}
-	err = s.moment(ctx, func(r world.Reader) error {
+	err = s.Moment(ctx, func(r world.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
@@ -249,7 +249,7 @@ func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, ow
 
 // Sides reads all conversations of a person, at one moment, and how far their own timeline had come.
 func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64, err error) {
-	err = s.moment(ctx, func(r world.Reader) error {
+	err = s.Moment(ctx, func(r world.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ type clock struct {
 	now    func() int64 // nil = the system's
 	began  time.Time
 	offset atomic.Int64
+	floor  atomic.Int64 // the latest reading of the database's clock
 	last   atomic.Int64
 }
 
@@ -26,7 +27,11 @@ func (c *clock) local() int64 {
 }
 
 // sync sets the clock by the database's.
-func (c *clock) sync(now int64) { c.offset.Store(now - c.local()) }
+func (c *clock) sync(now int64) {
+	c.offset.Store(now - c.local())
+	for old := c.floor.Load(); now > old && !c.floor.CompareAndSwap(old, now); old = c.floor.Load() {
+	}
+}
 
 func (c *clock) read() int64 {
 	t := c.local() + c.offset.Load()

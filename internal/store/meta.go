@@ -13,7 +13,7 @@ func newEpoch() string { return uuid.NewString()[:8] }
 
 // Remember returns the value that the database keeps under a name: the first one it was given.
 func (s *Store) Remember(ctx context.Context, name, value string) (string, error) {
-	err := s.once(ctx, func(sess *world.Session) error {
+	err := s.Once(ctx, func(sess *world.Session) error {
 		if err := sess.Exec(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value); err != nil {
 			return err
 		}
@@ -25,14 +25,14 @@ func (s *Store) Remember(ctx context.Context, name, value string) (string, error
 // Restored gives the database a new identity, after it was set back to an earlier state: positions that devices kept mean
 // nothing in it, and they load anew. No server may be running on it.
 func (s *Store) Restored(ctx context.Context) error {
-	return s.once(ctx, func(sess *world.Session) error {
+	return s.Once(ctx, func(sess *world.Session) error {
 		s.epoch = newEpoch()
 		return sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", s.epoch)
 	})
 }
 
-// once runs f in a transaction of its own. Run must not be running on SQLite, which has one writer.
-func (s *Store) once(ctx context.Context, f func(*world.Session) error) error {
+// Once runs f in a transaction of its own. Run must not be running on SQLite, which has one writer.
+func (s *Store) Once(ctx context.Context, f func(*world.Session) error) error {
 	w, err := s.db.Writer(ctx)
 	if err != nil {
 		return err
@@ -46,4 +46,17 @@ func (s *Store) once(ctx context.Context, f func(*world.Session) error) error {
 		}
 	}
 	return errors.Join(err, w.Close())
+}
+
+// Writer opens a connection that commits, for whoever fills a database on which Run is not running.
+func (s *Store) Writer(ctx context.Context) (world.Writer, error) { return s.db.Writer(ctx) }
+
+// Importing is the name under which the database remembers that an import into it began and did not end.
+const Importing = "importing"
+
+// whole refuses a database into which an import did not come to its end.
+func (s *Store) whole(ctx context.Context) error {
+	return each(ctx, s.pool(), func(world.Row) error {
+		return errors.New("an import into this database did not come to its end: make a new one and import again")
+	}, "SELECT value FROM meta WHERE name = '"+Importing+"'")
 }

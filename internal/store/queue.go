@@ -14,6 +14,7 @@ type line struct {
 	s     *Store
 	w     world.Writer
 	queue chan *Unit
+	lost  bool    // the last batch was given up because the database could not be reached
 	later []*Unit // put off for topics that they did not declare; they go first into the next batch
 }
 

@@ -28,7 +28,7 @@ const (
 	qUndigested  = "SELECT id FROM invitation WHERE flags / 16 % 2 = 1 AND digested < version"
 	qDeadlines   = "SELECT id, due FROM invitation WHERE open > 0"
 	qDueSoon     = "SELECT id, due FROM invitation WHERE open > 0 AND due > 0 AND due <= $1 AND (due > $2 OR due = $2 AND id > $3) ORDER BY due, id LIMIT $4"
-	qStillOpen   = "SELECT id FROM invitation WHERE open > 0 AND id IN (?*)"
+	qStillOpen   = "SELECT " + world.InvitationColumns + " FROM invitation WHERE open > 0 AND id IN (?*)"
 	qHeads       = "SELECT name, head FROM topic WHERE name IN (?*)"
 	qGroup       = "SELECT " + world.GroupColumns + " FROM grp g WHERE g.id = $1"
 	qMember      = "SELECT " + world.MemberColumns + " FROM member WHERE group_id = $1 AND user_id = $2"
@@ -39,8 +39,8 @@ const (
 // pool reads without a transaction: each statement sees what is committed then.
 func (s *Store) pool() world.Reader { return s.db }
 
-// moment runs f so that all it reads is of one moment.
-func (s *Store) moment(ctx context.Context, f func(world.Reader) error) error {
+// Moment runs f so that all it reads is of one moment.
+func (s *Store) Moment(ctx context.Context, f func(world.Reader) error) error {
 	return s.db.Moment(ctx, f)
 }
 
@@ -57,7 +57,7 @@ type Page struct {
 
 // Records returns the records of a topic after a sequence, at most limit of them and about maxBytes of bodies.
 func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
-	err = s.moment(ctx, func(r world.Reader) (err error) {
+	err = s.Moment(ctx, func(r world.Reader) (err error) {
 		if p.Head, p.Floor, err = readTopic(ctx, r, topic); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ const MaxSnapshot = 200
 // Snapshot reads what is open for a person, and how far their timelines have come at that moment.
 func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 	snap := &Snapshot{}
-	err := s.moment(ctx, func(r world.Reader) (err error) {
+	err := s.Moment(ctx, func(r world.Reader) (err error) {
 		if snap.Head, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
@@ -240,12 +240,13 @@ func (s *Store) DueSoon(ctx context.Context, by int64, after Deadline, limit int
 }
 
 // StillOpen returns those invitations that are open.
-func (s *Store) StillOpen(ctx context.Context, ids []string) ([]string, error) {
-	var list []string
+func (s *Store) StillOpen(ctx context.Context, ids []string) ([]invite.Invitation, error) {
+	var list []invite.Invitation
 	err := s.db.ReadIn(ctx, qStillOpen, ids, func(rows world.Row) error {
-		var id string
-		err := rows.Scan(&id)
-		list = append(list, id)
+		v, err := world.ScanInvitation(rows)
+		if err == nil {
+			list = append(list, *v)
+		}
 		return err
 	})
 	return list, err

@@ -73,6 +73,8 @@ type engine interface {
 	Writers() int
 	// Shared reports whether other nodes write the same database.
 	Shared() bool
+	// Pulse reads the clock of a shared database that takes writes.
+	Pulse(ctx context.Context) (now int64, err error)
 	// Trouble says what may help after a failure.
 	Trouble(err error) world.Trouble
 	// Search is the query for all words, in what one of the topics finds, before a number, and up to a limit.
@@ -141,6 +143,11 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	for i := range s.queues {
 		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
 	}
+	if s.Shared() {
+		if err := s.pulse(ctx); err != nil { // before anybody asks what time it is
+			return nil, errors.Join(err, s.db.Close())
+		}
+	}
 	s.epoch, err = s.Remember(ctx, "epoch", newEpoch())
 	if err == nil {
 		err = s.whole(ctx)
@@ -179,32 +186,56 @@ func (s *Store) Stats() Stats {
 }
 
 const (
-	pingEvery = time.Second
-	pingTime  = 2 * time.Second
+	pulseEvery = time.Second
+	pulseTime  = 2 * time.Second
+	pulseMiss  = 2 // beats in a row that are missed until the database is away
 )
 
-// watch asks a database over the network from time to time whether it is there, until ctx ends.
+// watch feels the pulse of a database over the network, and sets the clock by it, until ctx ends.
 func (s *Store) watch(ctx context.Context) error {
 	if !s.Shared() {
 		return nil
 	}
-	t := time.NewTicker(pingEvery)
+	t := time.NewTicker(pulseEvery)
 	defer t.Stop()
-	for {
+	for missed := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
 		}
-		asked, cancel := context.WithTimeout(ctx, pingTime)
-		err := each(asked, s.pool(), func(world.Row) error { return nil }, "SELECT 1")
-		cancel()
-		if was := s.away.Swap(err != nil); err == nil && (s.lost.Swap(false) || was) {
+		if err := s.pulse(ctx); err != nil {
+			if missed++; missed == pulseMiss && ctx.Err() == nil {
+				s.away.Store(true)
+				s.opt.Log.Warn("the database does not answer", "error", err)
+			}
+			continue
+		}
+		missed = 0
+		if s.lost.Swap(false) || s.away.Swap(false) {
+			s.away.Store(false)
 			s.opt.Log.Info("the database is reached again")
-		} else if err != nil && !was && ctx.Err() == nil {
-			s.opt.Log.Warn("the database does not answer", "error", err)
 		}
 	}
+}
+
+func (s *Store) pulse(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pulseTime)
+	defer cancel()
+	now, err := s.db.Pulse(ctx)
+	if err == nil {
+		s.clock.sync(now)
+	}
+	return err
+}
+
+// begin is where the clock of a batch begins: this machine's, or the last that was read of the database's, which the batch
+// reads itself.
+func (s *Store) begin() int64 {
+	if s.Shared() {
+		return s.clock.floor.Load()
+	}
+	return s.Now()
 }
 
 // Now is the store's clock in milliseconds. It never goes back.
@@ -236,6 +267,8 @@ func (s *Store) shard(u *Unit) int {
 
 // Run commits units until ctx ends; then it finishes what is queued and returns.
 func (s *Store) Run(ctx context.Context) error {
+	ctx, fail := context.WithCancel(ctx)
+	defer fail()
 	stopped, stop := context.WithCancel(context.Background())
 	defer stop()
 	var g, writers errgroup.Group
@@ -251,7 +284,13 @@ func (s *Store) Run(ctx context.Context) error {
 		return nil
 	})
 	for _, queue := range s.queues {
-		writers.Go(func() error { return s.write(ctx, shut, queue) })
+		writers.Go(func() error {
+			err := s.write(ctx, shut, queue)
+			if err != nil {
+				fail() // without one of its writers the store is none
+			}
+			return err
+		})
 	}
 	err := writers.Wait()
 	stop()

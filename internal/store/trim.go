@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -40,23 +41,64 @@ func (s *Store) Trim(ctx context.Context) error {
 
 // TrimNow removes what has expired, in the order of commits like any other work.
 func (s *Store) TrimNow(ctx context.Context) error {
-	err := s.sweep(ctx, nil, func(ctx context.Context, sess *world.Session, now int64) error {
-		if err := sess.Exec(ctx, "DELETE FROM mark WHERE expires_at <= $1", now); err != nil {
+	err := s.repeat(ctx, func(ctx context.Context, sess *world.Session, now int64) (n int, err error) {
+		var rows []any
+		if err := sess.Query(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", []any{now, trimChunk}, func(row world.Row) error {
+			var id, user string
+			err := row.Scan(&id, &user)
+			rows = append(rows, id, user)
 			return err
+		}); err != nil {
+			return 0, err
 		}
-		ended := now - onlineKept.Milliseconds()
-		// flags / 2 % 2 is flagOnline; both engines divide integers alike.
-		const gone = `SELECT i.id FROM invitation i WHERE i.flags / 2 % 2 = 1 AND i.open = 0
-			AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1)`
-		if err := sess.Exec(ctx, "DELETE FROM invitee WHERE invite_id IN ("+gone+")", ended); err != nil {
-			return err
+		err = sess.Sync(ctx)
+		if err == nil {
+			err = sess.Write(ctx, "DELETE FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, rows)
 		}
-		return sess.Exec(ctx, "DELETE FROM invitation WHERE id IN ("+gone+")", ended)
+		return len(rows) / 2, err
 	})
+	if err == nil {
+		err = s.repeat(ctx, trimOnline)
+	}
 	if err != nil || s.opt.Retention == 0 {
 		return err
 	}
 	return s.trimRecords(ctx, s.Now()-s.opt.Retention.Milliseconds())
+}
+
+// trimOnline removes ended online-only invitations; flags / 2 % 2 is flagOnline, both engines divide integers alike.
+func trimOnline(ctx context.Context, sess *world.Session, now int64) (int, error) {
+	var ids []any
+	if err := sess.Query(ctx, `SELECT i.id FROM invitation i WHERE i.flags / 2 % 2 = 1 AND i.open = 0
+		AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1) LIMIT $2`, []any{now - onlineKept.Milliseconds(), trimChunk}, func(row world.Row) error {
+		var id string
+		err := row.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}); err != nil {
+		return 0, err
+	}
+	if err := sess.Sync(ctx); err != nil {
+		return 0, err
+	}
+	if err := sess.Write(ctx, "DELETE FROM invitee WHERE invite_id IN (?*)", 1, ids); err != nil {
+		return 0, err
+	}
+	return len(ids), sess.Write(ctx, "DELETE FROM invitation WHERE id IN (?*)", 1, ids)
+}
+
+// repeat runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
+func (s *Store) repeat(ctx context.Context, f func(context.Context, *world.Session, int64) (int, error)) error {
+	for {
+		n := 0
+		err := s.sweep(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *world.Session, now int64) (err error) {
+			n, err = f(ctx, sess, now)
+			return err
+		})
+		if err != nil || n < trimChunk {
+			return err
+		}
+	}
 }
 
 // trimRecords removes records older than a time, timeline by timeline, a chunk in each commit.

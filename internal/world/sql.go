@@ -83,7 +83,8 @@ type Trouble int
 const (
 	Fault    Trouble = iota // nothing: it will fail again
 	Conflict                // doing it again: others were quicker
-	Lost                    // doing it again, also after a while: the database could not be reached, or gave way to others
+	Busy                    // doing it again, for a while: it gave way to others
+	Lost                    // doing it again, also after a while: the database could not be reached
 )
 
 // InDoubt says that the connection was lost while a transaction was committed.

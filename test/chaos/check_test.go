@@ -186,6 +186,9 @@ func (w *crowd) checkOrder() {
 			w.t.Errorf("%s heard %s of %s twice (%s, %d)", n.Who, n.What, n.ID, n.Timeline, n.Seq)
 		}
 		once[key] = true
+		if early := float64(n.Sent)/1000 - (float64(w.began.UnixMilli())/1000 + n.At); n.Sent > 0 && early > 1 {
+			w.t.Errorf("%s heard %s of %s %.0f s before the time it says", n.Who, n.What, n.ID, early)
+		}
 		at := fmt.Sprintf("%s %d", n.Timeline, n.Seq)
 		if was, ok := same[at]; ok && was != n.ID {
 			w.t.Errorf("%d of %s is %s to one and %s to another", n.Seq, n.Timeline, was, n.ID)
@@ -215,10 +218,11 @@ func TestTheCheckerCanFail(t *testing.T) {
 	for name, notes := range map[string][]note{
 		"out of order": {{Who: "a", Timeline: "user:a", Seq: 2}, {Who: "a", Timeline: "user:a", Seq: 1}},
 		"twice":        {{Who: "a", Timeline: "user:a", Seq: 2, ID: "x"}, {Who: "a", Timeline: "user:a", Seq: 2, ID: "x"}},
+		"too early":    {{Who: "a", Timeline: "user:a", Seq: 1, Sent: time.Now().Add(time.Hour).UnixMilli()}},
 		"two truths":   {{Who: "a", Timeline: "group:g", Seq: 2, ID: "x"}, {Who: "b", Timeline: "group:g", Seq: 2, ID: "y"}},
 	} {
 		fake := &testing.T{}
-		w := &crowd{t: fake, chronicle: &chronicle{Notes: notes}}
+		w := &crowd{t: fake, chronicle: &chronicle{began: time.Now(), Notes: notes}}
 		if w.checkOrder(); !fake.Failed() {
 			t.Errorf("the checker takes a history in which something is heard %s", name)
 		}

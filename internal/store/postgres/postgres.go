@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,9 @@ type DB struct {
 	writers int
 	log     *slog.Logger
 	stats   *stats
+
+	pulseMu sync.Mutex
+	heart   *pgx.Conn // of its own, so that readers do not hold it up
 }
 
 // connectTime bounds the opening of a connection.
@@ -55,7 +59,8 @@ func settings(noSync bool) []string {
 	list := []string{
 		"SET jit = off",                                                                       // no statement here is worth compiling
 		"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", // all is found by a key, also before the tables were analysed
-		"SET idle_in_transaction_session_timeout = '5s'", // a node that stands still must not hold its locks
+		"SET idle_in_transaction_session_timeout = '5s'",                                                                                 // a node that stands still must not hold its locks,
+		"SET tcp_keepalives_idle = 3", "SET tcp_keepalives_interval = 2", "SET tcp_keepalives_count = 3", "SET tcp_user_timeout = 10000", // nor one that is no more
 	}
 	if noSync {
 		list = append(list, "SET synchronous_commit = off")
@@ -165,13 +170,16 @@ func (d *DB) Trouble(err error) world.Trouble {
 	return world.Fault
 }
 
+// readOnly is the state of a server that takes no writes: it is, or has become, a standby.
+const readOnly = "25006"
+
 func trouble(code string) world.Trouble {
 	switch code {
 	case "23505": // somebody else made the row meanwhile: now it will be seen
 		return world.Conflict
-	case "40001", "40P01", "40003", // serialization, deadlock, outcome unknown
-		"25006", "25P03", // a standby that takes no writes; stood still in a transaction
-		"53300", "55P03", "55000": // too many connections, a lock not had in time, not in a state for it
+	case "40001", "40P01", "40003", "55P03", "25P03": // serialization, deadlock, outcome unknown, a lock not had in time, stood still
+		return world.Busy
+	case readOnly, "53300", "55000": // a standby, too many connections, not in a state for it
 		return world.Lost
 	}
 	if class := code[:2]; class == "08" || class == "57" { // connections; an operator's intervention
@@ -185,6 +193,48 @@ type broken struct{ error }
 
 func (b *broken) Unwrap() error { return b.error }
 
+// Pulse reads the clock, on a connection of its own, of a server that takes writes.
+func (d *DB) Pulse(ctx context.Context) (now int64, err error) {
+	d.pulseMu.Lock()
+	defer d.pulseMu.Unlock()
+	if d.heart == nil {
+		if d.heart, err = pgx.ConnectConfig(ctx, d.config.Copy()); err != nil {
+			return 0, err
+		}
+	}
+	var only string
+	err = d.heart.QueryRow(ctx, "SELECT "+clock+", current_setting('transaction_read_only')").Scan(&now, &only)
+	if err == nil && only == "on" {
+		err = errors.New("PostgreSQL takes no writes: it is a standby")
+		d.pool.Reset() // its other connections lead there too
+	}
+	if err != nil {
+		d.still()
+	}
+	return now, err
+}
+
+// still ends the connection of the pulse.
+func (d *DB) still() {
+	if d.heart == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = d.heart.Close(ctx)
+	d.heart = nil
+}
+
+// readTime bounds a read whose caller set no bound, so that a network that swallows everything holds nobody up for long.
+const readTime = 10 * time.Second
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, readTime)
+}
+
 // Read runs a query that sees what is committed now.
 func (d *DB) Read(ctx context.Context, query string, scan func(world.Row) error, args ...any) error {
 	return read(ctx, d.pool, d.stats, query, scan, args)
@@ -197,6 +247,8 @@ func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan fu
 
 // Moment runs f so that all it reads is of one moment.
 func (d *DB) Moment(ctx context.Context, f func(world.Reader) error) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	d.stats.trips.Add(2)
 	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		return f(moment{tx, d.stats})
@@ -221,6 +273,8 @@ type querier interface {
 }
 
 func read(ctx context.Context, q querier, s *stats, query string, scan func(world.Row) error, args []any) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s.trips.Add(1)
 	rows, err := q.Query(ctx, query, escaped(args)...)
 	if err != nil {
@@ -268,6 +322,9 @@ func (d *DB) Run(ctx context.Context) error {
 
 // Close ends all connections.
 func (d *DB) Close() error {
+	d.pulseMu.Lock()
+	defer d.pulseMu.Unlock()
+	d.still()
 	d.pool.Close()
 	return nil
 }

@@ -34,13 +34,13 @@ type writer struct {
 	failed error // of a statement, so that nothing more is sent in this transaction
 }
 
-// Writer opens a connection that commits.
-func (d *DB) Writer(ctx context.Context) (world.Writer, error) {
+// Writer makes a writer; it connects when it begins.
+func (d *DB) Writer(context.Context) (world.Writer, error) {
 	w := &writer{db: d, id: uuid.NewString()}
 	w.sess = &world.Session{Conn: w, Dialect: world.Dialect{
 		ForUpdate: " FOR UPDATE", Clock: "SELECT " + clock, MustExist: true, Fill: texts{}.fill, Index: indexPhrase,
 	}}
-	return w, w.open(ctx)
+	return w, nil
 }
 
 // open connects, when there is no connection, and gives the writer its row.
@@ -55,7 +55,7 @@ func (w *writer) open(ctx context.Context) error {
 	if err := w.db.stats.prepare(ctx, conn); err != nil {
 		return errors.Join(&broken{err}, conn.Close(ctx))
 	}
-	if _, err := conn.Exec(ctx, "INSERT INTO writer (id, batch, at) VALUES ($1, $2, "+clock+") ON CONFLICT (id) DO NOTHING", w.id, w.batch); err != nil {
+	if _, err := conn.Exec(ctx, "INSERT INTO writer (id, batch, at) VALUES ($1, 0, "+clock+") ON CONFLICT (id) DO NOTHING", w.id); err != nil {
 		_ = conn.Close(ctx)
 		return &broken{err}
 	}
@@ -113,6 +113,10 @@ func (w *writer) Sync(ctx context.Context) error {
 	if err == nil && !w.held { // it was silent for so long that its row was forgotten: the next connection makes it anew
 		w.drop()
 		err = &broken{errors.New("the row of this writer is gone")}
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == readOnly {
+		w.drop() // the next connection finds the one that takes writes
 	}
 	if err != nil && (w.conn == nil || w.conn.IsClosed()) {
 		err = &broken{err}

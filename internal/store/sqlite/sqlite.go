@@ -126,6 +126,9 @@ func (d *DB) prepare(ctx context.Context, reads []string) error {
 // Writers is one: SQLite has one writer at a time.
 func (d *DB) Writers() int { return 1 }
 
+// Pulse is never asked: the machine's clock is the one that counts.
+func (d *DB) Pulse(context.Context) (int64, error) { return 0, nil }
+
 // Trouble is a fault: what fails in a file on this machine fails again.
 func (d *DB) Trouble(error) world.Trouble { return world.Fault }
 

@@ -1,4 +1,7 @@
-package store
+// Package carry owns the way of a whole database into another: an export, which is a backup too, and its import.
+//
+// It knows the names of tables and columns, and never what their rows mean, but for the words by which messages are found.
+package carry
 
 import (
 	"bufio"
@@ -7,12 +10,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
 // exportVersion grows when what is exported cannot be imported by an earlier program.
 const exportVersion = 1
+
+// exportTime bounds an export.
+const exportTime = 24 * time.Hour
 
 // tables lists what an export has: all but the words of the search, which are found anew, and the writers.
 func tables() []tableOf {
@@ -52,28 +60,30 @@ type exportLine struct {
 }
 
 // Export writes everything that is stored, as it is at one moment, as lines of JSON. A server may be running on the database.
-func (s *Store) Export(ctx context.Context, to io.Writer) error {
+func Export(ctx context.Context, s *store.Store, to io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, exportTime)
+	defer cancel()
 	out := bufio.NewWriterSize(to, 1<<16)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(exportLine{Version: exportVersion, Epoch: s.epoch}); err != nil {
+	if err := enc.Encode(exportLine{Version: exportVersion, Epoch: s.Epoch()}); err != nil {
 		return err
 	}
 	rows := int64(1) // so that the end of an empty house is seen too
-	err := s.moment(ctx, func(r world.Reader) error {
+	err := s.Moment(ctx, func(r world.Reader) error {
 		for _, t := range tables() {
 			if err := enc.Encode(exportLine{Table: t.name}); err != nil {
 				return err
 			}
 			width := columns(t.columns)
-			if err := each(ctx, r, func(row world.Row) error {
+			if err := r.Read(ctx, "SELECT "+t.columns+" FROM "+t.name+" ORDER BY 1, 2", func(row world.Row) error {
 				values, into := make([]any, width), make([]any, width)
 				for i := range values {
 					into[i] = &values[i]
 				}
 				rows++
 				return errors.Join(row.Scan(into...), enc.Encode(exportLine{Row: values}))
-			}, "SELECT "+t.columns+" FROM "+t.name+" ORDER BY 1, 2"); err != nil {
+			}); err != nil {
 				return fmt.Errorf("the table %s: %w", t.name, err)
 			}
 		}
@@ -99,13 +109,12 @@ type Find func(topic string, pair int64, body []byte) *world.Phrase
 const (
 	importRows   = 500   // rows in one statement
 	importCommit = 20000 // rows in one transaction
-	importing    = "importing"
 )
 
 // Import fills an empty database with an export. With restored, the database is a new one: what devices remember of another
 // does not count in it. No server may be running on it.
-func (s *Store) Import(ctx context.Context, from io.Reader, restored bool, find Find) error {
-	if err := s.mustBeEmpty(ctx); err != nil {
+func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, find Find) error {
+	if err := mustBeEmpty(ctx, s); err != nil {
 		return err
 	}
 	in := json.NewDecoder(bufio.NewReaderSize(from, 1<<16))
@@ -117,32 +126,33 @@ func (s *Store) Import(ctx context.Context, from io.Reader, restored bool, find 
 	if first.Version > exportVersion {
 		return fmt.Errorf("the export has version %d, and this program knows %d: use a later one", first.Version, exportVersion)
 	}
-	if _, err := s.Remember(ctx, importing, "yes"); err != nil {
+	if _, err := s.Remember(ctx, store.Importing, "yes"); err != nil {
 		return err
 	}
-	w, err := s.db.Writer(ctx)
+	w, err := s.Writer(ctx)
 	if err != nil {
 		return err
 	}
-	err = (&importer{s: s, w: w, find: find}).run(ctx, in)
+	err = (&importer{w: w, find: find}).run(ctx, in)
 	if err = errors.Join(err, w.Close()); err != nil {
 		return err
 	}
-	return s.once(ctx, func(sess *world.Session) error {
+	return s.Once(ctx, func(sess *world.Session) error {
 		if !restored {
-			s.epoch = first.Epoch
-			if err := sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", s.epoch); err != nil {
+			if err := sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", first.Epoch); err != nil {
 				return err
 			}
 		}
-		return sess.Exec(ctx, "DELETE FROM meta WHERE name = $1", importing)
+		return sess.Exec(ctx, "DELETE FROM meta WHERE name = $1", store.Importing)
 	})
 }
 
-func (s *Store) mustBeEmpty(ctx context.Context) error {
+func mustBeEmpty(ctx context.Context, s *store.Store) error {
 	for _, t := range tables() {
 		full := false
-		if err := each(ctx, s.pool(), func(world.Row) error { full = true; return nil }, "SELECT 1 FROM "+t.name+" LIMIT 1"); err != nil {
+		if err := s.Moment(ctx, func(r world.Reader) error {
+			return r.Read(ctx, "SELECT 1 FROM "+t.name+" LIMIT 1", func(world.Row) error { full = true; return nil })
+		}); err != nil {
 			return err
 		}
 		if full {
@@ -152,16 +162,8 @@ func (s *Store) mustBeEmpty(ctx context.Context) error {
 	return nil
 }
 
-// whole refuses a database into which an import did not come to its end.
-func (s *Store) whole(ctx context.Context) error {
-	return each(ctx, s.pool(), func(world.Row) error {
-		return errors.New("an import into this database did not come to its end: make a new one and import again")
-	}, "SELECT value FROM meta WHERE name = '"+importing+"'")
-}
-
 // importer writes rows in statements and transactions of many.
 type importer struct {
-	s    *Store
 	w    world.Writer
 	sess *world.Session
 	find Find

@@ -1,0 +1,254 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/test/cluster"
+)
+
+// shared is several stores on one database, each over a link that can be cut.
+type shared struct {
+	stores []*store.Store
+	links  []*cluster.Link
+}
+
+func newShared(t *testing.T, n int, opt store.Options) *shared {
+	t.Helper()
+	pg, err := pgtest.Start(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pg.Close() })
+	if _, err := pg.Database(t.Context(), "shared"); err != nil {
+		t.Fatal(err)
+	}
+	s := &shared{}
+	for range n {
+		l, err := cluster.NewLink(pg.Addr(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(l.Close)
+		one := opt
+		one.Postgres = "postgres://beckon@" + l.Addr() + "/shared?sslmode=disable"
+		one.Log = slog.New(slog.DiscardHandler)
+		st, err := store.Open(t.Context(), one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() {
+			if err := st.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		t.Cleanup(func() { l.Heal(); stop(); running.Wait(); _ = st.Close() })
+		s.stores, s.links = append(s.stores, st), append(s.links, l)
+	}
+	return s
+}
+
+// do runs a unit on a store and waits for its outcome.
+func (s *shared) do(node int, need world.Need, decide func(*world.World) error) error {
+	done := make(chan error, 1)
+	if err := s.stores[node].Do(&store.Unit{Need: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
+		return err
+	}
+	return <-done
+}
+
+// TestStoresShareTopics: units of several stores and writers that meet on the same topics, some of which they name only on
+// the way, never lose or double a number.
+func TestStoresShareTopics(t *testing.T) {
+	s := newShared(t, 3, store.Options{Writers: 2})
+	const workers, each, topics = 12, 60, 7
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := range each {
+				first, second := fmt.Sprint("user:", rand.IntN(topics)), fmt.Sprint("user:", rand.IntN(topics))
+				body := text(fmt.Sprintf(`"%d-%d"`, w, i))
+				err := s.do(w%3, world.Need{Topics: []string{first}}, func(v *world.World) error {
+					if missing := v.Missing([]string{second}); len(missing) > 0 {
+						return &world.More{Need: world.Need{Topics: missing}}
+					}
+					v.Append(first, world.Draft{Body: body})
+					if second != first {
+						v.Append(second, world.Draft{Body: body})
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	count := map[string]int{}
+	for i := range topics {
+		p, err := s.stores[0].Records(t.Context(), fmt.Sprint("user:", i), 0, 10_000, 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, r := range p.Records {
+			if r.Seq != uint64(n+1) {
+				t.Fatalf("user:%d has a gap before %d", i, r.Seq)
+			}
+			count[string(r.Body)]++
+		}
+	}
+	if len(count) != workers*each {
+		t.Errorf("%d of %d units are there", len(count), workers*each)
+	}
+}
+
+// TestOneIDOneInvitation: two people who propose the same inviteID at the same time on different nodes: one has it, the other
+// sees it.
+func TestOneIDOneInvitation(t *testing.T) {
+	s := newShared(t, 2, store.Options{})
+	for i := range 40 {
+		id := fmt.Sprint("i", i)
+		var taken sync.Map
+		var both sync.WaitGroup
+		for n, who := range []string{"ann", "bob"} {
+			both.Go(func() {
+				err := s.do(n, world.Need{Topics: []string{"user:" + who}, Invitations: []string{id}}, func(w *world.World) error {
+					if w.Invitation(id) != nil {
+						return errors.New("taken")
+					}
+					v, _ := invite.New(invite.Terms{ID: id, Inviter: who}, nil, invite.Actor{}, "p", w.Now)
+					w.PutInvitation(v)
+					return nil
+				})
+				if err != nil {
+					taken.Store(who, err.Error())
+				}
+			})
+		}
+		both.Wait()
+		losers := 0
+		taken.Range(func(_, why any) bool {
+			if losers++; why != "taken" {
+				t.Errorf("%s: %v", id, why)
+			}
+			return true
+		})
+		if losers != 1 {
+			t.Fatalf("%s: %d of 2 were refused", id, losers)
+		}
+	}
+}
+
+// TestBrokenLinks: however often the links to the database break, what is acknowledged stands there once, and what is refused
+// at most once.
+func TestBrokenLinks(t *testing.T) {
+	s := newShared(t, 2, store.Options{Patience: 3 * time.Second})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var mu sync.Mutex
+	done, failed := map[string]bool{}, 0
+	var all sync.WaitGroup
+	for w := range 16 {
+		all.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				body := fmt.Sprintf(`"%d-%d"`, w, i)
+				topics := []string{fmt.Sprint("user:", w/2), fmt.Sprint("user:new-", w, "-", i/50)} // new topics come too
+				err := s.do(w%2, world.Need{Topics: topics}, func(v *world.World) error {
+					for _, t := range topics {
+						v.Append(t, world.Draft{Body: text(body)})
+					}
+					return nil
+				})
+				mu.Lock()
+				if done[body] = err == nil; err != nil {
+					failed++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range 30 {
+		<-time.After(time.Duration(20+rand.IntN(120)) * time.Millisecond) // load, not a wait for an outcome
+		s.links[i%2].Cut()
+		<-time.After(time.Duration(rand.IntN(100)) * time.Millisecond)
+		s.links[i%2].Heal()
+	}
+	stop()
+	all.Wait()
+	found := map[string]int{}
+	for w := range 8 {
+		for after := uint64(0); ; {
+			p, err := s.stores[0].Records(t.Context(), fmt.Sprint("user:", w), after, 5000, 1<<30)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range p.Records {
+				if after++; r.Seq != after {
+					t.Fatalf("user:%d has a gap before %d", w, r.Seq)
+				}
+				found[string(r.Body)]++
+			}
+			if len(p.Records) == 0 {
+				break
+			}
+		}
+	}
+	acked := 0
+	for body, ok := range done {
+		if n := found[body]; ok && n != 1 || n > 1 {
+			t.Errorf("%s: acknowledged %v, and it stands there %d times", body, ok, n)
+		}
+		if ok {
+			acked++
+		}
+	}
+	if acked < 100 {
+		t.Errorf("only %d units were acknowledged", acked)
+	}
+	t.Logf("%d units acknowledged, %d refused, over 30 broken links", acked, failed)
+}
+
+// TestTheDatabasesClock: a node whose clock is wrong decides by the database's, and its own Now follows it.
+func TestTheDatabasesClock(t *testing.T) {
+	for _, skew := range []time.Duration{time.Hour, -time.Hour} {
+		s := newShared(t, 1, store.Options{Now: func() int64 { return time.Now().Add(skew).UnixMilli() }})
+		var now int64
+		if err := s.do(0, world.Need{}, func(w *world.World) error { now = w.Now; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		for what, at := range map[string]int64{"a unit's time": now, "the store's time": s.stores[0].Now()} {
+			if d := time.Since(time.UnixMilli(at)).Abs(); d > time.Minute {
+				t.Errorf("%s is %v away from the database's", what, d)
+			}
+		}
+	}
+}
+
+// TestNULStands: people may send U+0000, which PostgreSQL's text does not have.
+func TestNULStands(t *testing.T) {
+	s := newShared(t, 1, store.Options{})
+	odd := "a\x00b\uFFFEc"
+	if err := s.do(0, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
+		w.PutPerson(world.Person{UserID: "a", Profile: odd, Status: strings.Repeat(odd, 3)})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.stores[0].Person(t.Context(), "a"); err != nil || p.Profile != odd || p.Status != strings.Repeat(odd, 3) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
