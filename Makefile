@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 GO ?= go
 BIN := bin/beckon
-SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/migrations/*.sql) go.mod go.sum
+CLUSTER := bin/cluster
+SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/*/migrations/*.sql) go.mod go.sum
 MODULES := node_modules/.package-lock.json
 API := sdk/js/openapi.json
 SDK := sdk/js/dist/index.js
@@ -10,10 +11,10 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build sdk web test test-go test-js e2e scenes check check-go check-js fuzz chaos bench bench-call bench-drivers bench-rooms clean need-go need-node need-chromium
+.PHONY: help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos bench bench-nodes bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres
 
 help: ## List what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 build: $(BIN) ## Build the server with its pages, phone and tools into bin/beckon
 
@@ -38,20 +39,32 @@ $(PAGES): $(SDK) $(shell find web/src web/public -type f) web/index.html web/vit
 	@echo "building the pages"
 	@cd web && npx vite build --logLevel warn
 
+$(CLUSTER): $(SOURCES) | need-go
+	@$(GO) build -o $(CLUSTER) ./test/cluster/run
+
 $(BIN): $(SOURCES) $(PAGES) | need-go
 	@echo "building $(BIN) (the first time this fetches and compiles its libraries: a minute or two)"
 	@$(GO) build -o $(BIN) ./cmd/beckon
 
+nodes: $(BIN) $(CLUSTER) | need-postgres ## Run three nodes with PostgreSQL and NATS of their own for trying out, behind http://127.0.0.1:8787
+	@exec $(CLUSTER) -program $(BIN) -command dev -media $(ARGS)
+
 dev: $(BIN) ## Run a server for trying out, with its data in ./beckon-data
 	@exec $(BIN) dev $(ARGS)
 
-test: test-go test-js e2e ## Run every test: rules, store, doors, races, crashes, the SDKs, and the scenes in a browser
+test: test-go test-js e2e test-nodes ## Run every test: rules, store, doors, races, crashes, the SDKs, the scenes in a browser, and all of it on three nodes
 
-test-go: | need-go
+test-go: | need-go need-postgres
 	@echo "testing the rooms, with the race detector"
 	@$(GO) test -race -timeout 10m ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... .
 	@echo "testing the program from outside: races, crashes, the terminal phone"
 	@$(GO) test -count=1 -timeout 10m ./cmd/... ./test/... # never cached: they run the program, which the cache does not see
+
+test-nodes: $(BIN) $(CLUSTER) | need-postgres need-chromium
+	@echo "testing the scenes of the Go SDK on three nodes, PostgreSQL and NATS, behind a TCP proxy"
+	@$(GO) test -count=1 -timeout 10m . -nodes 3
+	@echo "testing the scenes in a browser on three nodes"
+	@cd test/e2e && BECKON_E2E_NODES=3 node --test --test-timeout=180000 *.test.js
 
 test-js: $(BIN)
 	@echo "testing a plain Node client that follows PROTOCOL.md"
@@ -82,12 +95,16 @@ fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FU
 	@for f in ./invite:FuzzRules ./internal/api:FuzzToken ./internal/api:FuzzBody ./test/frames:FuzzFrames; do \
 	  echo "fuzzing $$f"; $(GO) test "$${f%%:*}" -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime "$${FUZZTIME:-60s}" || exit 1; done
 
-chaos: | need-go ## Kill the server 20 times under load and check every history; 10,000 racing invitations with porcupine
-	@$(GO) test -count=1 -v -timeout 30m ./test/chaos -chaos.kills=20
+chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, 10,000 races each with porcupine: about 25 minutes
+	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
+	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000 -linear.nodes=3
 
 bench: $(BIN) ## Measure this machine: flows per second, latency, memory, deadlines (docs/performance.md)
 	@test/bench.sh $(BIN)
+
+bench-nodes: $(BIN) $(CLUSTER) | need-postgres ## Measure one, two and three nodes on this machine, and what a flow costs each part
+	@test/bench-nodes.sh
 
 bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first picture, ten calls in Chromium
 	@cd test/e2e && node first-frame.js
@@ -114,3 +131,8 @@ need-chromium:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Chromium with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	  else echo "Chromium is missing: install it, or set CHROMIUM to a browser of that kind"; exit 1; fi; }
+
+need-postgres:
+	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing PostgreSQL with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
+	  else echo "PostgreSQL 15 or later is missing: install it so that pg_ctl is in PATH"; exit 1; fi; }

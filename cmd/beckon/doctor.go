@@ -20,12 +20,16 @@ import (
 type doctorCmd struct {
 	Data     string `help:"Check this data directory. The server may be running." placeholder:"DIR"`
 	Postgres string `help:"Check the database at this address instead of the one in --data." placeholder:"URL"`
+	Ready    string `help:"Only ask the node at this address whether it takes calls: for health checks." placeholder:"URL"`
 	Server   string `help:"Check the server at this address: health, connect, invite, accept." placeholder:"URL"`
 	Secret   string `help:"The server's JWT secret. Default: the one in --data." name:"jwt-secret"`
 }
 
 // Run checks what was named.
 func (c *doctorCmd) Run(ctx context.Context) error {
+	if c.Ready != "" {
+		return ready(ctx, c.Ready)
+	}
 	if c.Data == "" && c.Server == "" && c.Postgres == "" {
 		return errors.New("name what to check: --data DIR, --postgres URL, --server URL")
 	}
@@ -55,6 +59,26 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("%d of the checks failed", bad)
 	}
 	return nil
+}
+
+// ready asks a node whether it takes calls.
+func ready(ctx context.Context, node string) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(node, "/")+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	why, err := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("not ready: %s", strings.TrimSpace(string(why)))
+	}
+	return err
 }
 
 func (c *doctorCmd) keys() (string, error) {

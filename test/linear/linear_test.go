@@ -22,7 +22,10 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-var races = flag.Int("linear.races", 10_000, "how many invitations race")
+var (
+	races = flag.Int("linear.races", 10_000, "how many invitations race")
+	nodes = flag.Int("linear.nodes", 1, "on how many nodes")
+)
 
 func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
 
@@ -95,7 +98,7 @@ func TestTheModelCanFail(t *testing.T) {
 }
 
 func TestOneWinner(t *testing.T) {
-	h := beckontest.StartWith(t, beckon.Config{UserRate: 1e6, UserBurst: 1_000_000})
+	h := beckontest.StartNodes(t, *nodes, beckon.Config{UserRate: 1e6, UserBurst: 1_000_000})
 	const lanes = 16 // pairs that race at the same time
 	var wg sync.WaitGroup
 	for lane := range lanes {
