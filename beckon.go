@@ -113,7 +113,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log})
+	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log})
 	s.people = people.New(s.store, sessions)
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
@@ -149,6 +149,13 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.delivery.Serve(s.gateway)
 	s.gateway.Serve(s.api)
 	return nil
+}
+
+func (s *Server) nodes() int {
+	if s.presence == nil {
+		return 1
+	}
+	return s.presence.Nodes()
 }
 
 // moved is told that a device came or went.

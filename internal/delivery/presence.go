@@ -255,6 +255,13 @@ func (p *Presence) ask(topic string, w word, patience time.Duration, n int) [][]
 	return p.wire.Ask(ctx, topic, encodeWord(w), n)
 }
 
+// Nodes is how many nodes there are, as far as this one knows.
+func (p *Presence) Nodes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return 1 + len(p.nodes)
+}
+
 // Connected lists the devices of a user that are connected to any node.
 func (p *Presence) Connected(userID string) []protocol.Device {
 	if list := p.view(userID); len(list) > 0 {

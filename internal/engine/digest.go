@@ -12,7 +12,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// digestEvery is how often onlookers in a large group hear of answers (SPEC 1).
+// digestEvery is how often onlookers in a large group hear of answers (SPEC 1). Several nodes take turns.
 const digestEvery = 200 * time.Millisecond
 
 // digests gathers what onlookers have not been told yet. The counts are durable; the names are a courtesy.
@@ -71,7 +71,7 @@ func (e *Engine) digestLoop(ctx context.Context) error {
 		for id, g := range e.digests.take() {
 			e.digest(id, g)
 		}
-		pause.Reset(digestEvery)
+		pause.Reset(digestEvery * time.Duration(e.opt.Nodes()))
 		select {
 		case <-ctx.Done():
 			return nil

@@ -27,6 +27,8 @@ type Options struct {
 	// LargeGroup is how many members make a group large: onlookers in it hear digests of the answers to an invitation, at
 	// most five a second, and the inviter hears every answer. Default: 500.
 	LargeGroup int
+	// Nodes is how many nodes there are, which share the five digests a second. Default: one.
+	Nodes func() int
 	// DropBlocked lets an invitation to somebody who blocks the inviter seem to succeed, and the blocker hear nothing of it.
 	// Default: it is refused with 20007.
 	DropBlocked bool
@@ -57,6 +59,9 @@ const maxRoutes = 1 << 17
 func New(s *store.Store, p Presence, opt Options) *Engine {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
+	}
+	if opt.Nodes == nil {
+		opt.Nodes = func() int { return 1 }
 	}
 	if opt.LargeGroup == 0 {
 		opt.LargeGroup = 500
