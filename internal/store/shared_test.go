@@ -222,6 +222,48 @@ func TestBrokenLinks(t *testing.T) {
 	t.Logf("%d units acknowledged, %d refused, over 30 broken links", acked, failed)
 }
 
+// TestUpgradeWhileRunning: a node of the release before goes on while a new one brings the schema up to date.
+func TestUpgradeWhileRunning(t *testing.T) {
+	s := newShared(t, 1, store.Options{Schema: 3})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var all sync.WaitGroup
+	done := make([]int, 4)
+	for w := range done {
+		all.Go(func() {
+			for topic := fmt.Sprint("user:", w); ctx.Err() == nil; done[w]++ {
+				if err := s.do(0, world.Need{Topics: []string{topic}}, func(v *world.World) error {
+					v.Append(topic, world.Draft{Body: text(`"x"`)})
+					return nil
+				}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 2 { // two new nodes start together
+		all.Go(func() {
+			fresh, err := store.Open(t.Context(), store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() + "/shared?sslmode=disable"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if due, err := fresh.DueSoon(t.Context(), fresh.Now(), store.Deadline{}, 10); err != nil || len(due) != 0 {
+				t.Error(due, err)
+			}
+			_ = fresh.Close()
+			stop()
+		})
+	}
+	all.Wait()
+	for w, n := range done {
+		if head, err := s.stores[0].Head(t.Context(), fmt.Sprint("user:", w)); err != nil || head != uint64(n) || n == 0 {
+			t.Errorf("user:%d has %d of %d records, %v", w, head, n, err)
+		}
+	}
+}
+
 // TestTheDatabasesClock: a node whose clock is wrong decides by the database's, and its own Now follows it.
 func TestTheDatabasesClock(t *testing.T) {
 	for _, skew := range []time.Duration{time.Hour, -time.Hour} {

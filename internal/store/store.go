@@ -39,6 +39,8 @@ type Options struct {
 	Patience time.Duration
 	// NoSync leaves out the fsync at each commit. For measuring what it costs, never for use. Default: false.
 	NoSync bool
+	// Schema is the version to which PostgreSQL is brought, for tests of upgrades. Default: the latest.
+	Schema int64
 	// Retention is how long records are kept. Default: for ever.
 	Retention time.Duration
 	// Log receives what operators should know. Default: slog.Default().
@@ -133,7 +135,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if opt.Postgres == "" {
 		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, Reads: reads(), Log: opt.Log})
 	} else {
-		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Writers: opt.Writers, NoSync: opt.NoSync, Log: opt.Log})
+		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Writers: opt.Writers, NoSync: opt.NoSync, Schema: opt.Schema, Log: opt.Log})
 	}
 	if err != nil {
 		return nil, err

@@ -130,7 +130,7 @@ func (d *DB) migrate(ctx context.Context, to int64) error {
 	if err != nil {
 		return err
 	}
-	turns, err := lock.NewPostgresTableLocker(lock.WithTableLeaseDuration(30*time.Second), lock.WithTableHeartbeatInterval(5*time.Second))
+	turns, err := lock.NewPostgresTableLocker(lock.WithTableLeaseDuration(30*time.Second), lock.WithTableHeartbeatInterval(5*time.Second), lock.WithTableLockTimeout(300*time.Millisecond, 400))
 	if err != nil {
 		return err
 	}
@@ -140,12 +140,22 @@ func (d *DB) migrate(ctx context.Context, to int64) error {
 	if err == nil && to != 0 {
 		_, err = p.UpTo(ctx, to)
 	} else if err == nil {
-		_, err = p.Up(ctx)
+		err = upToDate(ctx, p)
 	}
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	return nil
+}
+
+// upToDate takes its turn only when there is something to do: a node that died in its turn holds the others up for half a minute.
+func upToDate(ctx context.Context, p *goose.Provider) error {
+	have, want, err := p.GetVersions(ctx)
+	if err == nil && have >= want {
+		return nil
+	}
+	_, err = p.Up(ctx)
+	return err
 }
 
 // Writers is how many connections commit side by side.

@@ -1,3 +1,4 @@
+-- +goose NO TRANSACTION
 -- +goose Up
--- Each node looks for the invitations that are due soon: the one that opened them may be gone.
-CREATE INDEX invitation_due ON invitation (due, id) WHERE open > 0 AND due > 0;
+-- Each node looks for the invitations that are due soon: the one that opened them may be gone. Made beside running nodes.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS invitation_due ON invitation (due, id) WHERE open > 0 AND due > 0;
