@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/api"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/delivery"
@@ -86,8 +85,13 @@ func (s *Server) join(ctx context.Context) (err error) {
 		bus = s.bus
 	}
 	s.delivery = delivery.New(s.store, bus, delivery.Options{Sweep: s.cfg.Sweep, Log: s.cfg.Log})
+	var nodes gateway.Nodes
+	if s.bus != nil {
+		nodes = s.bus
+	}
 	s.gateway, err = gateway.New(s.store, s.delivery, gateway.Options{
-		Ping: s.cfg.Ping, Metrics: s.metrics, Log: s.cfg.Log,
+		Nodes: nodes,
+		Ping:  s.cfg.Ping, Metrics: s.metrics, Log: s.cfg.Log,
 		CheckOrigin: func(r *http.Request) bool { return s.api.AllowOrigin(r) },
 		Policy:      s.cfg.DevicePolicy,
 		OnMoved:     s.moved,
@@ -233,9 +237,6 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Tell) })
 	if s.presence != nil {
 		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched) })
-		if err := s.bus.Follow(im.NodesTopic); err != nil {
-			s.cfg.Log.Error("NATS", "error", err)
-		}
 	}
 	err := g.Wait()
 	cancel()

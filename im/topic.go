@@ -28,6 +28,9 @@ func StatusTopic(userID string) string { return statusPrefix + userID }
 // NodesTopic is what all nodes follow to tell each other that they are there. It has no records.
 const NodesTopic = "nodes"
 
+// NodeTopic is what one node follows, for words to it alone. It has no records.
+func NodeTopic(node string) string { return "node:" + node }
+
 // TrimTopic is the lock under which nodes remove what has expired. It has no records.
 const TrimTopic = "trim"
 

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -23,10 +24,12 @@ type NATS struct {
 	prefix  string
 	inbox   chan *nats.Msg
 	outbox  chan outgoing
+	orders  chan []byte   // commands of other nodes
 	lost    chan struct{} // something may have been lost
 	log     *slog.Logger
 	receive func([]world.Record)
 	hear    func(topic string, data []byte, reply func([]byte))
+	obey    func([]byte)
 
 	mu   sync.Mutex
 	subs map[string]*followed
@@ -42,10 +45,12 @@ type followed struct {
 const (
 	kindRecords = "r"
 	kindWord    = "w"
+	kindCommand = "c"
 )
 
 const (
 	natsInbox   = 64 << 10  // messages that wait for this node; more are lost, and fetched
+	natsOrders  = 4 << 10   // commands that wait to be obeyed
 	natsOutbox  = 16 << 10  // that wait to be sent; who commits never waits for the bus
 	natsMessage = 512 << 10 // bytes of records in one message; NATS takes 1 MiB
 )
@@ -53,7 +58,7 @@ const (
 // NewNATS connects to NATS: nats://host1,nats://host2. House keeps the houses apart that share it. When no server can be
 // reached it goes on trying, and Connected says so.
 func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
-	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), outbox: make(chan outgoing, natsOutbox), lost: make(chan struct{}, 1), log: log, subs: map[string]*followed{},
+	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), outbox: make(chan outgoing, natsOutbox), orders: make(chan []byte, natsOrders), obey: func([]byte) {}, lost: make(chan struct{}, 1), log: log, subs: map[string]*followed{},
 		receive: func([]world.Record) {}, hear: func(string, []byte, func([]byte)) {}}
 	var err error
 	b.conn, err = nats.Connect(url,
@@ -172,6 +177,21 @@ func (b *NATS) Unfollow(topic string) error {
 	return f.Unsubscribe()
 }
 
+// Command sends a command to a node, or, without one, to all others.
+func (b *NATS) Command(node string, data []byte) error {
+	topic := im.NodesTopic
+	if node != "" {
+		topic = im.NodeTopic(node)
+	}
+	return b.conn.Publish(b.subject(topic, kindCommand), data)
+}
+
+// Obey says who this node is, and what takes the commands to it and to all.
+func (b *NATS) Obey(node string, take func([]byte)) error {
+	b.obey = take
+	return errors.Join(b.Follow(im.NodesTopic), b.Follow(im.NodeTopic(node)))
+}
+
 // Say sends a word to the other nodes that follow a topic.
 func (b *NATS) Say(topic string, data []byte) { _ = b.conn.Publish(b.subject(topic, kindWord), data) }
 
@@ -225,6 +245,16 @@ func (b *NATS) Run(ctx context.Context) error {
 			}
 		}
 	})
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case order := <-b.orders:
+				b.obey(order)
+			}
+		}
+	})
 	for {
 		select {
 		case <-ctx.Done():
@@ -248,6 +278,11 @@ func (b *NATS) take(msg *nats.Msg) {
 			return
 		}
 		b.receive(records)
+	case kind == kindCommand:
+		select {
+		case b.orders <- msg.Data:
+		default: // whoever waits for the answer of it asks again
+		}
 	case kind == kindWord:
 		b.hear(topic, msg.Data, func(answer []byte) {
 			if msg.Reply != "" {

@@ -102,6 +102,20 @@ func (b *broker) PublishJoin(string, *centrifuge.ClientInfo) error  { return nil
 func (b *broker) PublishLeave(string, *centrifuge.ClientInfo) error { return nil }
 func (b *broker) RemoveHistory(string) error                        { return centrifuge.ErrorNotAvailable }
 
+// controller lets the transport's nodes speak to each other.
+type controller struct {
+	nodes Nodes
+	self  string
+}
+
+func (c *controller) RegisterControlEventHandler(h centrifuge.ControlEventHandler) error {
+	return c.nodes.Obey(c.self, func(data []byte) { _ = h.HandleControl(data) }) // what is garbled is of another version
+}
+
+func (c *controller) PublishControl(data []byte, nodeID, _ string) error {
+	return c.nodes.Command(nodeID, data)
+}
+
 // Deliver hands a record to every session that reads its topic.
 func (g *Gateway) Deliver(r world.Record) {
 	b := g.broker

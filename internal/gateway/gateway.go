@@ -78,6 +78,14 @@ type Feeds interface {
 	Close(topic string) error
 }
 
+// Nodes carries words between the gateways of a house: a fall-back's requests may reach another node than its stream.
+type Nodes interface {
+	// Command sends a word to a node, or, without one, to all.
+	Command(node string, data []byte) error
+	// Obey says who this node is, and what takes the words to it.
+	Obey(node string, take func([]byte)) error
+}
+
 // Options are the choices for a gateway. The zero value works.
 type Options struct {
 	// Ping is how often a link is checked; a dead one is noticed within Ping + Ping/3 and the 5 s that the transport gives it
@@ -87,6 +95,8 @@ type Options struct {
 	CheckOrigin func(*http.Request) bool
 	// Policy says how many devices a user may have connected. Default: many.
 	Policy Policy
+	// Nodes are the other nodes. Default: none.
+	Nodes Nodes
 	// OnMoved is told when a device of a user connected or went; edge says that it was the first or the last. It must not
 	// block. Default: nobody is.
 	OnMoved func(userID string, edge bool)
@@ -163,6 +173,9 @@ func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
 		return nil, err
 	}
 	node.SetBroker(g.broker)
+	if opt.Nodes != nil {
+		node.SetController(&controller{nodes: opt.Nodes, self: node.ID()})
+	}
 	node.OnCommandRead(g.noteStood)
 	node.OnConnecting(g.connecting)
 	node.OnConnect(g.connected)

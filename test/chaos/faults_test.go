@@ -18,7 +18,7 @@ import (
 
 var (
 	faultTime = flag.Duration("chaos.time", 6*time.Second, "how long each fault is made again and again")
-	which     = flag.String("chaos.faults", "kill a node", "the faults, comma-separated, or all")
+	which     = flag.String("chaos.faults", "kill a node,lose all bus messages", "the faults, comma-separated, or all")
 	loud      = flag.Bool("chaos.loud", false, "show what the nodes log")
 )
 
