@@ -248,8 +248,9 @@ func (s *Server) letGo() { s.leave.Do(func() { close(s.drained) }) }
 // Drained is closed when a server that is stopping has sent its devices away: until then its doors are to stay open.
 func (s *Server) Drained() <-chan struct{} { return s.drained }
 
-// state says why the server should not be sent anybody; empty = it should.
-func (s *Server) state() string {
+// state says why the server should not be sent anybody; empty = it should. Who asks without nats is content with events of
+// other nodes coming late.
+func (s *Server) state(without string) string {
 	select {
 	case <-s.ready:
 	default:
@@ -260,7 +261,7 @@ func (s *Server) state() string {
 		return "stopping"
 	case !s.store.Reachable():
 		return "the database cannot be reached"
-	case s.bus != nil && !s.bus.Connected():
+	case s.bus != nil && !s.bus.Connected() && without != "nats":
 		return "NATS cannot be reached"
 	}
 	return ""
@@ -320,8 +321,8 @@ func (s *Server) Handler() http.Handler {
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if why := s.state(); why != "" {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if why := s.state(r.URL.Query().Get("without")); why != "" {
 			http.Error(w, why, http.StatusServiceUnavailable)
 			return
 		}

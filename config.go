@@ -269,27 +269,37 @@ func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (str
 
 // Export writes everything that a database has, as it is at one moment: the one in a data directory, or the one at postgres.
 // A server may be running on it. Files that people uploaded and the keys are not in it.
-func Export(ctx context.Context, dataDir, postgres string, to io.Writer) error {
-	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
+// It returns how many rows that were.
+func Export(ctx context.Context, dataDir, postgres string, to io.Writer) (rows int64, err error) {
+	s, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return errors.Join(carry.Export(ctx, s, to), s.Close())
+	rows, err = carry.Export(ctx, s, to)
+	return rows, errors.Join(err, s.Close())
 }
 
 // Import fills an empty database with an export. With restored, devices begin anew with it: say so when the export is a
-// backup and the house went on after it. Without, they go on where they stood.
-func Import(ctx context.Context, dataDir, postgres string, restored bool, from io.Reader) error {
+// backup and the house went on after it. Without, they go on where they stood. It returns how many rows that were.
+func Import(ctx context.Context, dataDir, postgres string, restored bool, from io.Reader) (rows int64, err error) {
 	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return errors.Join(carry.Import(ctx, s, from, restored, chat.Found), s.Close())
+	rows, err = carry.Import(ctx, s, from, restored, chat.Found)
+	return rows, errors.Join(err, s.Close())
 }
 
 // Restored tells a database that it was set back to an earlier state by other means: devices begin anew with it. No server
 // may be running on it.
 func Restored(ctx context.Context, dataDir, postgres string) error {
+	reading, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres}) // it must be there
+	if err != nil {
+		return err
+	}
+	if err := reading.Close(); err != nil {
+		return err
+	}
 	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 	if err != nil {
 		return err

@@ -52,18 +52,18 @@ func TestGrowing(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	step("export", beckon.Export(ctx, dir, "", &small))
-	step("import", beckon.Import(ctx, "", url, false, bytes.NewReader(small.Bytes())))
-	if err := beckon.Import(ctx, "", url, false, bytes.NewReader(small.Bytes())); err == nil || !strings.Contains(err.Error(), "not empty") {
+	step("export", second(beckon.Export(ctx, dir, "", &small)))
+	step("import", second(beckon.Import(ctx, "", url, false, bytes.NewReader(small.Bytes()))))
+	if _, err := beckon.Import(ctx, "", url, false, bytes.NewReader(small.Bytes())); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("a second import: %v", err)
 	}
-	step("export again", beckon.Export(ctx, "", url, &large))
+	step("export again", second(beckon.Export(ctx, "", url, &large)))
 	if small.String() != large.String() {
 		t.Errorf("the export from PostgreSQL differs from the one from SQLite:\n%s\n%s", small.String(), large.String())
 	}
 	back := t.TempDir()
-	step("import back", beckon.Import(ctx, back, "", true, bytes.NewReader(large.Bytes())))
-	step("export back", beckon.Export(ctx, back, "", &again))
+	step("import back", second(beckon.Import(ctx, back, "", true, bytes.NewReader(large.Bytes()))))
+	step("export back", second(beckon.Export(ctx, back, "", &again)))
 	if cut := bytes.IndexByte(again.Bytes(), '\n'); !bytes.Equal(again.Bytes()[cut:], large.Bytes()[bytes.IndexByte(large.Bytes(), '\n'):]) {
 		t.Error("back on SQLite it is another house")
 	}
@@ -90,6 +90,9 @@ func TestGrowing(t *testing.T) {
 			t.Errorf("a search for %q finds %d, %v", text, len(res.Found), err)
 		}
 	}
+	if res, err := bob.SearchMessages(ctx, protocol.SearchRequest{Text: "you"}); err != nil || len(res.Found) != 2 || res.Found[0].Message.Text != "are you there?" {
+		t.Errorf("the newest is not found first: %+v, %v", res.Found, err)
+	}
 	if _, err := bob.Accept(ctx, "i", ""); err != nil {
 		t.Error(err)
 	}
@@ -114,7 +117,7 @@ func TestBrokenImports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			err := beckon.Import(context.Background(), dir, "", false, strings.NewReader(c.text))
+			_, err := beckon.Import(context.Background(), dir, "", false, strings.NewReader(c.text))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("%v, want %q", err, c.want)
 			}

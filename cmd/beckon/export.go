@@ -29,7 +29,11 @@ func (c *exportCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(beckon.Export(ctx, c.Data, c.Postgres, out), out.Close())
+	rows, err := beckon.Export(ctx, c.Data, c.Postgres, out)
+	if err = errors.Join(err, out.Close()); err == nil {
+		fmt.Fprintf(os.Stderr, "exported %d rows; keys and uploaded files are not among them\n", rows)
+	}
+	return err
 }
 
 type importCmd struct {
@@ -43,10 +47,20 @@ func (c *importCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("standard input is not an export: %w", err)
 	}
-	return beckon.Import(ctx, c.Data, c.Postgres, c.Restored, in)
+	rows, err := beckon.Import(ctx, c.Data, c.Postgres, c.Restored, in)
+	if err == nil {
+		fmt.Fprintf(os.Stderr, "imported %d rows\n", rows)
+	}
+	return err
 }
 
 type restoredCmd struct{ database }
 
 // Run renews the identity of the database.
-func (c *restoredCmd) Run(ctx context.Context) error { return beckon.Restored(ctx, c.Data, c.Postgres) }
+func (c *restoredCmd) Run(ctx context.Context) error {
+	err := beckon.Restored(ctx, c.Data, c.Postgres)
+	if err == nil {
+		fmt.Fprintln(os.Stderr, "devices begin anew with this database; restart a server that is running on it")
+	}
+	return err
+}

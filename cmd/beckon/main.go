@@ -18,7 +18,7 @@ import (
 // cli is the command line. Every flag is also an environment variable BECKON_<FLAG>, and a key of the file given by --config.
 type cli struct {
 	Config  kong.ConfigFlag  `help:"Read flags from this JSON file." placeholder:"FILE"`
-	Version kong.VersionFlag `help:"Print the version."`
+	Version kong.VersionFlag `help:"Print the version." env:"-"`
 
 	Serve    serveCmd      `cmd:"" help:"Run the server."`
 	Dev      devCmd        `cmd:"" help:"Run the server for trying it out: demo people, ready-made tokens, any web origin."`

@@ -105,6 +105,8 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 	}()
 	v := a.verbs[name]
 	switch {
+	case v != nil && v.who == servers && by.Server && by.UserID != "":
+		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "Beckon-User", Message: name + " is for the app server itself: leave the header Beckon-User out"})
 	case v == nil || v.who == servers && by.UserID != "":
 		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "there is no verb " + clip(name) + "; /openapi.json lists them"})
 	case by.UserID != "" && !a.limits.user(by.UserID):

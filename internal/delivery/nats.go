@@ -179,11 +179,11 @@ func (b *NATS) Unfollow(topic string) error {
 
 // Command sends a command to a node, or, without one, to all others.
 func (b *NATS) Command(node string, data []byte) error {
-	topic := im.NodesTopic
-	if node != "" {
-		topic = im.NodeTopic(node)
+	if node == "" {
+		_ = b.conn.Publish(b.subject(im.NodesTopic, kindCommand), data) // while the link is down there is nobody to tell
+		return nil
 	}
-	return b.conn.Publish(b.subject(topic, kindCommand), data)
+	return b.conn.Publish(b.subject(im.NodeTopic(node), kindCommand), data)
 }
 
 // Obey says who this node is, and what takes the commands to it and to all.

@@ -63,8 +63,8 @@ func (l *line) commit(units []*Unit) *batch {
 			s.opt.Log.Error("the database does not take a commit; its calls are refused", "units", len(units), "error", err)
 			return refused(units, im.Unavailable(err))
 		}
-		if n > 0 {
-			s.opt.Log.Warn("a commit is tried again", "units", len(units), "error", err)
+		if n > 0 && n%30 == 1 {
+			s.opt.Log.Warn("a commit is tried again", "units", len(units), "tries", n, "error", err)
 		}
 		pause := time.Duration(1+rand.IntN(10*(1+min(n, 30)))) * time.Millisecond
 		<-time.After(pause)

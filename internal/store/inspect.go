@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/beckon-im/beckon/internal/store/postgres"
-	"github.com/beckon-im/beckon/internal/store/sqlite"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -17,23 +15,16 @@ type Report struct {
 
 // Inspect reads a database, which servers may be using, and checks what must always hold.
 func Inspect(ctx context.Context, opt Options) (*Report, error) {
-	opt.fill()
-	var db engine
-	var err error
-	if opt.Postgres == "" {
-		db, err = sqlite.OpenExisting(ctx, opt.Dir)
-	} else {
-		db, err = postgres.OpenExisting(ctx, opt.Postgres)
-	}
+	s, err := OpenReading(ctx, opt)
 	if err != nil {
 		return nil, fmt.Errorf("the database cannot be opened: %w", err)
 	}
-	defer db.Close()
+	defer s.Close()
 	r := &Report{}
-	if err := db.Moment(ctx, func(at world.Reader) error { return r.inspect(ctx, at) }); err != nil {
+	if err := s.Moment(ctx, func(at world.Reader) error { return r.inspect(ctx, at) }); err != nil {
 		return nil, err
 	}
-	damaged, err := db.Faults(ctx)
+	damaged, err := s.db.Faults(ctx)
 	r.Faults = append(damaged, r.Faults...)
 	return r, err
 }

@@ -6,10 +6,35 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/beckon-im/beckon/internal/store/postgres"
+	"github.com/beckon-im/beckon/internal/store/sqlite"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
 func newEpoch() string { return uuid.NewString()[:8] }
+
+// OpenReading opens a database that is there for reading; servers may be using it.
+func OpenReading(ctx context.Context, opt Options) (*Store, error) {
+	opt.fill()
+	s := &Store{opt: opt}
+	var err error
+	if opt.Postgres == "" {
+		s.db, err = sqlite.OpenExisting(ctx, opt.Dir)
+	} else {
+		s.db, err = postgres.OpenExisting(ctx, opt.Postgres)
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, s.pool(), func(row world.Row) error { return row.Scan(&s.epoch) }, "SELECT value FROM meta WHERE name = 'epoch'")
+	if err == nil && s.epoch == "" {
+		err = errors.New("the database is not one of Beckon")
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
 
 // Remember returns the value that the database keeps under a name: the first one it was given.
 func (s *Store) Remember(ctx context.Context, name, value string) (string, error) {

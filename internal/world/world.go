@@ -376,6 +376,7 @@ type Phrase struct {
 	Topic, Message string
 	Words          string
 	Finders        []string // the topics whose people may find it
+	At             int64    // when it was sent, in milliseconds; 0 = now
 }
 
 // Append adds a record to a locked topic, or folds it into the last one of this batch.
@@ -425,7 +426,7 @@ func (w *World) add(topic string, d Draft) int {
 				Flags: d.Flags, Body: d.Body.JSON(), Audience: d.Audience}
 		}
 		if d.Words != "" {
-			w.phrases = append(w.phrases, Phrase{topic, d.Message, d.Words, d.Finders})
+			w.phrases = append(w.phrases, Phrase{Topic: topic, Message: d.Message, Words: d.Words, Finders: d.Finders})
 		}
 	}
 	w.appended[topic] = len(w.drafts)

@@ -59,15 +59,16 @@ type exportLine struct {
 	Rows    int64  `json:"end,omitempty"`
 }
 
-// Export writes everything that is stored, as it is at one moment, as lines of JSON. A server may be running on the database.
-func Export(ctx context.Context, s *store.Store, to io.Writer) error {
+// Export writes everything that is stored, as it is at one moment, as lines of JSON, and returns how many rows that were. A
+// server may be running on the database.
+func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, exportTime)
 	defer cancel()
 	out := bufio.NewWriterSize(to, 1<<16)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(exportLine{Version: exportVersion, Epoch: s.Epoch()}); err != nil {
-		return err
+		return 0, err
 	}
 	rows := int64(1) // so that the end of an empty house is seen too
 	err := s.Moment(ctx, func(r world.Reader) error {
@@ -89,7 +90,10 @@ func Export(ctx context.Context, s *store.Store, to io.Writer) error {
 		}
 		return nil
 	})
-	return errors.Join(err, enc.Encode(exportLine{Rows: rows}), out.Flush())
+	if err != nil {
+		return 0, errors.Join(err, out.Flush()) // without its last line it is known as broken off
+	}
+	return rows - 1, errors.Join(enc.Encode(exportLine{Rows: rows}), out.Flush())
 }
 
 func columns(list string) int {
@@ -111,33 +115,34 @@ const (
 	importCommit = 20000 // rows in one transaction
 )
 
-// Import fills an empty database with an export. With restored, the database is a new one: what devices remember of another
+// Import fills an empty database with an export, and returns how many rows that were. With restored, the database is a new one: what devices remember of another
 // does not count in it. No server may be running on it.
-func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, find Find) error {
+func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, find Find) (int64, error) {
 	if err := mustBeEmpty(ctx, s); err != nil {
-		return err
+		return 0, err
 	}
 	in := json.NewDecoder(bufio.NewReaderSize(from, 1<<16))
 	in.UseNumber()
 	var first exportLine
 	if err := in.Decode(&first); err != nil || first.Version == 0 {
-		return errors.New("this is not an export of Beckon")
+		return 0, errors.New("this is not an export of Beckon")
 	}
 	if first.Version > exportVersion {
-		return fmt.Errorf("the export has version %d, and this program knows %d: use a later one", first.Version, exportVersion)
+		return 0, fmt.Errorf("the export has version %d, and this program knows %d: use a later one", first.Version, exportVersion)
 	}
 	if _, err := s.Remember(ctx, store.Importing, "yes"); err != nil {
-		return err
+		return 0, err
 	}
 	w, err := s.Writer(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	err = (&importer{w: w, find: find}).run(ctx, in)
+	m := &importer{w: w, find: find}
+	err = m.run(ctx, in)
 	if err = errors.Join(err, w.Close()); err != nil {
-		return err
+		return 0, err
 	}
-	return s.Once(ctx, func(sess *world.Session) error {
+	return m.total - 1, s.Once(ctx, func(sess *world.Session) error {
 		if !restored {
 			if err := sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", first.Epoch); err != nil {
 				return err
@@ -223,6 +228,7 @@ func (m *importer) row(ctx context.Context, row []any) error {
 	}
 	if m.table.name == "record" && row[9] != "" {
 		if p := m.find(row[0].(string), row[8].(int64), []byte(row[5].(string))); p != nil {
+			p.At = row[2].(int64) // a search finds the newest first
 			m.phrases = append(m.phrases, *p)
 		}
 	}

@@ -51,8 +51,8 @@ func indexPhrase(p world.Phrase) []world.Statement {
 	for _, f := range p.Finders {
 		b.WriteString(quoted(finder(f)) + " ")
 	}
-	return []world.Statement{{Text: `INSERT INTO phrase (topic, msg, id, words) VALUES ($1, $2, ` + clock + ` * 1000000 + (random() * 999999)::bigint, $3::text::tsvector)
-		ON CONFLICT (topic, msg) DO UPDATE SET words = excluded.words`, Args: []any{p.Topic, p.Message, b.String()}}}
+	return []world.Statement{{Text: `INSERT INTO phrase (topic, msg, id, words) VALUES ($1, $2, (CASE WHEN $4::bigint > 0 THEN $4::bigint ELSE ` + clock + ` END) * 1000000 + (random() * 999999)::bigint, $3::text::tsvector)
+		ON CONFLICT (topic, msg) DO UPDATE SET words = excluded.words`, Args: []any{p.Topic, p.Message, b.String(), p.At}}}
 }
 
 // qSearch finds messages by words, the newest first.

@@ -20,8 +20,13 @@ func indexPhrase(p world.Phrase) []world.Statement {
 	for i, f := range p.Finders {
 		who[i] = finder(f)
 	}
+	number := world.Statement{Text: "INSERT INTO phrase (topic, msg) VALUES ($1, $2) ON CONFLICT (topic, msg) DO NOTHING", Args: []any{p.Topic, p.Message}}
+	if p.At > 0 { // of an import, which is not in the order of time; what comes later has larger numbers still
+		number = world.Statement{Text: "INSERT INTO phrase (id, topic, msg) VALUES ($1 * 1048576 + abs(random() % 1048576), $2, $3) ON CONFLICT (topic, msg) DO NOTHING",
+			Args: []any{p.At, p.Topic, p.Message}}
+	}
 	return []world.Statement{
-		{Text: "INSERT INTO phrase (topic, msg) VALUES ($1, $2) ON CONFLICT (topic, msg) DO NOTHING", Args: []any{p.Topic, p.Message}},
+		number,
 		{Text: "INSERT OR REPLACE INTO phrase_text (rowid, text, who) SELECT id, $1, $2 FROM phrase WHERE topic = $3 AND msg = $4",
 			Args: []any{im.SearchText(p.Words), strings.Join(who, " "), p.Topic, p.Message}},
 	}

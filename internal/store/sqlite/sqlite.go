@@ -42,6 +42,7 @@ type Options struct {
 type DB struct {
 	write   *sql.DB
 	read    *sql.DB
+	lock    *sql.DB // nil = the database was opened for reading
 	stmts   map[string]*sql.Stmt
 	log     *slog.Logger
 	longLog atomic.Bool
@@ -58,7 +59,16 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	}
 	d := &DB{log: opt.Log, stmts: map[string]*sql.Stmt{}}
 	file := filepath.Join(opt.Dir, File)
-	var err error
+	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would let others read it
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := made.Close(); err != nil {
+		return nil, err
+	}
+	if d.lock, err = hold(ctx, opt.Dir); err != nil {
+		return nil, err
+	}
 	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+sync+")", "wal_autocheckpoint(0)", "cache_size(-65536)")); err != nil {
 		return nil, err
 	}
@@ -68,17 +78,34 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	}
 	d.read.SetMaxOpenConns(1 + 2*runtime.GOMAXPROCS(0)) // one of them checkpoints
 	d.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
-	if err := errors.Join(migrate(ctx, d.write), d.prepare(ctx, append(opt.Reads, qSearch))); err != nil {
-		return nil, errors.Join(err, d.Close())
+	if err = migrate(ctx, d.write); err == nil {
+		err = d.prepare(ctx, append(opt.Reads, qSearch))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the database in %s: %w", opt.Dir, err), d.Close())
 	}
 	return d, nil
+}
+
+// hold takes the directory for this process. The lock is SQLite's on a file of its own: it ends with the process, however
+// that ends.
+func hold(ctx context.Context, dir string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.Join(dir, "lock")}).EscapedPath()+"?_pragma=busy_timeout(1000)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
+		return nil, errors.Join(fmt.Errorf("another server is using the data directory %s: %w", dir, err), db.Close())
+	}
+	return db, nil
 }
 
 // OpenExisting opens a database for reading only; a server may be using it.
 func OpenExisting(ctx context.Context, dir string) (*DB, error) {
 	file := filepath.Join(dir, File)
 	if _, err := os.Stat(file); err != nil {
-		return nil, fmt.Errorf("there is no database in %s: %w", dir, err)
+		return nil, fmt.Errorf("there is no database in %s (if its server uses PostgreSQL, give --postgres): %w", dir, err)
 	}
 	read, err := sql.Open("sqlite", dsn(file, "query_only(1)"))
 	if err != nil {
@@ -229,4 +256,10 @@ func (d *DB) Faults(ctx context.Context) ([]string, error) {
 }
 
 // Close releases the file.
-func (d *DB) Close() error { return errors.Join(d.read.Close(), d.write.Close()) }
+func (d *DB) Close() error {
+	err := errors.Join(d.read.Close(), d.write.Close())
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	return err
+}

@@ -69,6 +69,8 @@ func run(program, listen, command string, nodes int, media bool, args []string) 
 		fmt.Printf("node %d: pid %d, data in %s\n", i, n.PID(), n.Data)
 	}
 	fmt.Printf("postgres: pid %d\n", c.Primary.PID())
+	fmt.Printf("database %s\n", c.Primary.URL("beckon"))
+	fmt.Println("Ctrl-C stops all of it and removes it")
 	fmt.Printf("API key %s\n", keys.APIKey)
 	return obey(ctx, c)
 }
