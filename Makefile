@@ -63,6 +63,8 @@ test-go: | need-go need-postgres
 test-nodes: $(BIN) $(CLUSTER) | need-postgres need-chromium
 	@echo "testing the scenes of the Go SDK on three nodes, PostgreSQL and NATS, behind a TCP proxy"
 	@$(GO) test -count=1 -timeout 10m . -nodes 3
+	@echo "testing the TypeScript SDK on three nodes"
+	@cd sdk/js && BECKON_E2E_NODES=3 npm test --silent
 	@echo "testing the scenes in a browser on three nodes"
 	@cd test/e2e && BECKON_E2E_NODES=3 node --test --test-timeout=180000 *.test.js
 

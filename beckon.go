@@ -79,6 +79,9 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.register()
 	var bus delivery.Bus = delivery.NewLocal()
 	if s.cfg.NATS != "" {
+		if s.cfg.FilesURL == "" {
+			s.cfg.Log.Warn("uploaded files stay on the node that took them: set a files URL that all nodes share")
+		}
 		if s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.Epoch(), s.cfg.Log); err != nil {
 			return err
 		}

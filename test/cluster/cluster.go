@@ -162,7 +162,8 @@ func (c *Cluster) node(i int) (*Node, error) {
 	}
 	n.args = append([]string{command, "--listen", n.Addr, "--data", n.Data,
 		"--postgres", "postgres://beckon@" + strings.Join(hosts, ",") + "/beckon?sslmode=disable&target_session_attrs=read-write",
-		"--nats", strings.Join(buses, ",")}, c.opt.Args...)
+		"--nats", strings.Join(buses, ","),
+		"--files-url", "file://" + filepath.Join(c.opt.Dir, "files") + "?create_dir=true&no_tmp_dir=true"}, c.opt.Args...)
 	if c.opt.PerNode != nil {
 		n.args = append(n.args, c.opt.PerNode(i)...)
 	}

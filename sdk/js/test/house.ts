@@ -10,6 +10,8 @@ import { WebSocket } from 'ws';
 import { Client } from '../src/index.js';
 
 const beckon = fileURLToPath(new URL('../../../bin/beckon', import.meta.url));
+const cluster = fileURLToPath(new URL('../../../bin/cluster', import.meta.url));
+const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // more are behind a TCP proxy: bin/cluster
 
 export class House {
   url = '';
@@ -17,6 +19,7 @@ export class House {
   #port = 0;
   #child: ChildProcess | undefined;
   #key = '';
+  #said = '';
 
   static async start(): Promise<House> {
     const h = new House();
@@ -31,22 +34,32 @@ export class House {
 
   async run(): Promise<void> {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
-    const child = spawn(beckon, ['dev', '--media', 'off', '--listen', `127.0.0.1:${this.#port}`, '--data', this.#dir], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    if (nodes > 1 && this.#child) return this.#tell('SIGUSR2', 'started again'); // the nodes were killed, what they stand on was not
+    const child = nodes > 1
+      ? spawn(cluster, ['-nodes', String(nodes), '-program', beckon, '-command', 'dev', '-listen', `127.0.0.1:${this.#port}`, '--', '--media', 'off'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+      : spawn(beckon, ['dev', '--media', 'off', '--listen', `127.0.0.1:${this.#port}`, '--data', this.#dir], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child = child;
-    let said = '';
     await new Promise<void>((resolve, reject) => {
       child.stdout!.on('data', (b) => { // read to the end: a server whose output nobody reads would be stopped by it
-        said += String(b);
-        const key = /API key\s+(\S+)/.exec(said);
+        this.#said += String(b);
+        const key = /API key\s+(\S+)/.exec(this.#said);
         if (!key) return;
         this.#key = key[1]!;
         resolve();
       });
-      child.once('exit', () => reject(new Error(`the server did not start: ${said}`)));
+      child.once('exit', () => reject(new Error(`the server did not start: ${this.#said}`)));
     });
   }
 
+  /** Tells the cluster something, and waits until it says that it is done. */
+  async #tell(signal: NodeJS.Signals, done: string): Promise<void> {
+    const from = this.#said.length;
+    this.#child!.kill(signal);
+    while (!this.#said.includes(done, from)) await once(this.#child!.stdout!, 'data');
+  }
+
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (nodes > 1 && signal === 'SIGKILL') return this.#tell('SIGUSR1', 'killed');
     const child = this.#child!;
     const gone = once(child, 'exit');
     child.kill(signal);
