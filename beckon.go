@@ -77,15 +77,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 // join makes the rooms and the doors between them.
 func (s *Server) join(ctx context.Context) (err error) {
 	s.register()
-	var bus delivery.Bus = delivery.NewLocal()
-	if s.cfg.NATS != "" {
-		if s.cfg.FilesURL == "" {
-			s.cfg.Log.Warn("uploaded files stay on the node that took them: set a files URL that all nodes share")
-		}
-		if s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.Epoch(), s.cfg.Log); err != nil {
-			return err
-		}
-		bus = s.bus
+	bus, err := s.ride()
+	if err != nil {
+		return err
 	}
 	s.delivery = delivery.New(s.store, bus, delivery.Options{Sweep: s.cfg.Sweep, Log: s.cfg.Log})
 	var nodes gateway.Nodes
@@ -163,6 +157,19 @@ func (s *Server) nodes() int {
 		return 1
 	}
 	return s.presence.Nodes()
+}
+
+// ride makes the bus: to the other nodes, or, when this is the only one, to nobody.
+func (s *Server) ride() (delivery.Bus, error) {
+	if s.cfg.NATS == "" {
+		return delivery.NewLocal(), nil
+	}
+	if s.cfg.FilesURL == "" {
+		s.cfg.Log.Warn("uploaded files stay on the node that took them: set a files URL that all nodes share")
+	}
+	var err error
+	s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.House(), s.cfg.Log)
+	return s.bus, err
 }
 
 // moved is told that a device came or went.

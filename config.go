@@ -20,6 +20,7 @@ import (
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/carry"
+	"github.com/beckon-im/beckon/internal/store/inspect"
 )
 
 // Config is everything that can be chosen. The zero value works: it keeps its data and its keys in ./beckon-data.
@@ -175,13 +176,22 @@ func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {
 	if c.JWTSecret != "" && len(c.APIKeys) > 0 {
 		return nil
 	}
+	_, missing := os.Stat(filepath.Join(c.DataDir, KeysFile))
 	k, err := LoadKeys(c.DataDir)
 	if err != nil {
 		return err
 	}
 	if s.Shared() {
+		own := k
 		if k, err = shareKeys(ctx, s, c.DataDir, k); err != nil {
 			return err
+		}
+		if missing == nil && k != own {
+			old := filepath.Join(c.DataDir, fmt.Sprintf("%s.%d", KeysFile, time.Now().Unix()))
+			c.Log.Warn("the keys of this data directory gave way to those that the nodes share in the database; the old ones are kept", "file", old)
+			if err := own.save(old); err != nil {
+				return err
+			}
 		}
 	}
 	if c.JWTSecret == "" {
@@ -209,7 +219,7 @@ func shareKeys(ctx context.Context, s *store.Store, dir string, own Keys) (Keys,
 	if k == own {
 		return k, nil
 	}
-	return k, k.save(dir)
+	return k, k.save(filepath.Join(dir, KeysFile))
 }
 
 // LoadKeys reads the generated secrets of a data directory, and makes them the first time.
@@ -227,18 +237,18 @@ func LoadKeys(dir string) (Keys, error) {
 		return k, err
 	}
 	k = Keys{JWTSecret: secret(32), APIKey: "bk_" + secret(24)}
-	return k, k.save(dir)
+	return k, k.save(filepath.Join(dir, KeysFile))
 }
 
-func (k Keys) save(dir string) error {
+func (k Keys) save(file string) error {
 	b, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, KeysFile), append(b, '\n'), 0o600)
+	return os.WriteFile(file, append(b, '\n'), 0o600)
 }
 
 func secret(n int) string {
@@ -308,10 +318,10 @@ func Restored(ctx context.Context, dataDir, postgres string) error {
 }
 
 // Report is what Inspect found.
-type Report = store.Report
+type Report = inspect.Report
 
 // Inspect checks the database of a data directory, or the one at postgres, which servers may be using: that a file is sound,
 // that every timeline is contiguous, and that every invitation agrees with its invitees.
 func Inspect(ctx context.Context, dataDir, postgres string) (*Report, error) {
-	return store.Inspect(ctx, store.Options{Dir: dataDir, Postgres: postgres})
+	return inspect.Inspect(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 }

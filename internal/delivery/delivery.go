@@ -279,6 +279,9 @@ func (d *Delivery) fetch(ctx context.Context, topic string) {
 			}
 			return
 		}
+		if p.Floor > after { // it was trimmed before it could be delivered here
+			f.begin(p.Floor, d.hand)
+		}
 		for i := range p.Records {
 			f.offer(p.Records[i], d.hand)
 		}

@@ -64,8 +64,8 @@ func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
 	b.conn, err = nats.Connect(url,
 		nats.Name("beckon"), nats.NoEcho(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
-		nats.ReconnectBufSize(-1),        // what cannot be sent now is not worth sending later
-		nats.FlusherTimeout(time.Second), // a link that takes nothing is given up, not waited for
+		nats.ReconnectBufSize(-1),                                        // what cannot be sent now is not worth sending later
+		nats.FlusherTimeout(time.Second), nats.ReconnectOnFlusherError(), // a link that takes nothing is given up, not waited for
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2*time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {

@@ -179,8 +179,9 @@ func (p *Presence) Changed(userID string, edge bool) {
 		p.mu.Unlock()
 	}
 	if edge {
-		p.say(im.StatusTopic(userID), word{Kind: wordMoved, Devices: devices})
-		p.moved(userID, len(devices) > 0)
+		here := p.here.Connected(userID) // what is only coming may never come
+		p.say(im.StatusTopic(userID), word{Kind: wordMoved, Devices: here})
+		p.moved(userID, len(here) > 0)
 	}
 }
 
@@ -426,7 +427,7 @@ func (p *Presence) miss(now time.Time) {
 	}
 	p.mu.Unlock()
 	for _, user := range late {
-		p.Changed(user, false)
+		p.Changed(user, len(p.here.Connected(user)) == 0)
 	}
 }
 

@@ -27,7 +27,10 @@ func (e *Engine) expireLoop(ctx context.Context) error {
 	for {
 		ids, wait := e.deadlines.Next(e.store.Now(), expirePage)
 		for _, id := range e.stillOpen(ctx, ids) {
-			e.expire(id)
+			if ctx.Err() != nil {
+				return nil
+			}
+			e.expire(ctx, id)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -52,7 +55,10 @@ func (e *Engine) stillOpen(ctx context.Context, ids []string) []string {
 	}
 	open, err := e.store.StillOpen(ctx, ids)
 	if err != nil {
-		return ids // the units find out
+		for _, id := range ids { // the database is away
+			e.deadlines.Set(id, e.store.Now()+retryExpire.Milliseconds())
+		}
+		return nil
 	}
 	left := make([]string, len(open))
 	for i := range open {
@@ -117,8 +123,8 @@ func (e *Engine) adopt(ctx context.Context) error {
 const retryExpire = time.Second
 
 // expire times out whoever of an invitation is late, and notes when to come again.
-func (e *Engine) expire(id string) {
-	r, ok, err := e.route(id)
+func (e *Engine) expire(ctx context.Context, id string) {
+	r, ok, err := e.routeFor(ctx, id)
 	if err != nil {
 		e.deadlines.Set(id, e.store.Now()+retryExpire.Milliseconds())
 		return

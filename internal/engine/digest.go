@@ -69,7 +69,7 @@ func (e *Engine) digestLoop(ctx context.Context) error {
 		case <-e.digests.some:
 		}
 		for id, g := range e.digests.take() {
-			e.digest(id, g)
+			e.digest(ctx, id, g)
 		}
 		pause.Reset(digestEvery * time.Duration(e.opt.Nodes()))
 		select {
@@ -81,8 +81,8 @@ func (e *Engine) digestLoop(ctx context.Context) error {
 }
 
 // digest appends how an invitation stands to its group's timeline, once for each version.
-func (e *Engine) digest(id string, g *protocol.Digest) {
-	r, ok, err := e.route(id)
+func (e *Engine) digest(ctx context.Context, id string, g *protocol.Digest) {
+	r, ok, err := e.routeFor(ctx, id)
 	if err != nil || !ok {
 		e.log.Warn("a digest could not be made; the next one has its counts", "inviteID", id, "error", err)
 		return

@@ -97,10 +97,15 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.
 func (e *Engine) route(id string) (r route, ok bool, err error) {
+	return e.routeFor(context.Background(), id)
+}
+
+// routeFor is route for as long as ctx.
+func (e *Engine) routeFor(ctx context.Context, id string) (r route, ok bool, err error) {
 	if r, ok := e.routes.Get(id); ok {
 		return r, true, nil
 	}
-	v, err := e.store.Invitation(context.Background(), id)
+	v, err := e.store.Invitation(ctx, id)
 	if err != nil || v == nil {
 		return route{}, false, err
 	}

@@ -23,6 +23,7 @@ const (
 
 // broker makes our timelines the transport's channels: channel = topic, offset = sequence, epoch = database.
 type broker struct {
+	reads     context.Context // ends when sessions are about to end
 	timelines Timelines
 	feeds     Feeds
 	handler   centrifuge.BrokerEventHandler
@@ -36,7 +37,7 @@ func (b *broker) RegisterBrokerEventHandler(h centrifuge.BrokerEventHandler) err
 
 func (b *broker) Subscribe(topics ...string) error {
 	for _, t := range topics {
-		if err := b.feeds.Open(context.Background(), t); err != nil {
+		if err := b.feeds.Open(b.reads, t); err != nil {
 			return err
 		}
 	}
@@ -54,7 +55,7 @@ func (b *broker) Unsubscribe(topics ...string) error {
 
 // History is the transport's catch-up.
 func (b *broker) History(topic string, opts centrifuge.HistoryOptions) ([]*centrifuge.Publication, centrifuge.StreamPosition, error) {
-	ctx, top := context.Background(), centrifuge.StreamPosition{Epoch: b.timelines.Epoch()}
+	ctx, top := b.reads, centrifuge.StreamPosition{Epoch: b.timelines.Epoch()}
 	head, err := b.timelines.Head(ctx, topic)
 	if err != nil {
 		return nil, top, err

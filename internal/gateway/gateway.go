@@ -126,14 +126,15 @@ const (
 
 // Gateway holds the sessions of this node.
 type Gateway struct {
-	node    *centrifuge.Node
-	door    Door
-	opt     Options
-	broker  *broker
-	present presence
-	parties parties
-	orders  orders
-	stood   *lru.Cache[string, map[string]Position] // where connecting clients stood, by client id, from the command to the handler
+	node      *centrifuge.Node
+	stopReads context.CancelFunc // ends what sessions read, when they are about to end
+	door      Door
+	opt       Options
+	broker    *broker
+	present   presence
+	parties   parties
+	orders    orders
+	stood     *lru.Cache[string, map[string]Position] // where connecting clients stood, by client id, from the command to the handler
 }
 
 // New makes a gateway. The door must be set with Serve before it runs.
@@ -160,7 +161,8 @@ func New(t Timelines, f Feeds, opt Options) (*Gateway, error) {
 		opt.Metrics = prometheus.NewRegistry()
 	}
 	stood, _ := lru.New[string, map[string]Position](maxConnecting) // it fails only for a size below one
-	g := &Gateway{opt: opt, orders: orders{some: make(chan struct{}, 1)}, stood: stood, broker: &broker{timelines: t, feeds: f, log: opt.Log}}
+	reads, stopReads := context.WithCancel(context.Background())
+	g := &Gateway{stopReads: stopReads, opt: opt, orders: orders{some: make(chan struct{}, 1)}, stood: stood, broker: &broker{reads: reads, timelines: t, feeds: f, log: opt.Log}}
 	node, err := centrifuge.New(centrifuge.Config{
 		LogLevel:              centrifuge.LogLevelWarn,
 		LogHandler:            g.logEntry,
@@ -197,11 +199,15 @@ func (g *Gateway) Start() error { return g.node.Run() }
 
 // Run carries out orders until ctx ends, then closes all sessions.
 func (g *Gateway) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, g.stopReads)
+	defer stop()
 	for {
 		select {
 		case <-g.orders.some:
 			for _, o := range g.orders.take() {
-				g.obey(o)
+				if ctx.Err() == nil { // else the sessions are about to end
+					g.obey(o)
+				}
 			}
 		case <-ctx.Done():
 			end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -318,7 +324,7 @@ func clip(s string) string { return s[:min(len(s), 120)] }
 
 func (g *Gateway) connected(c *centrifuge.Client) {
 	s := g.session(c)
-	more, online := g.present.enter(s.UserID, s.DeviceID)
+	_, online := g.present.enter(s.UserID, s.DeviceID)
 	c.OnDisconnect(func(centrifuge.DisconnectEvent) {
 		if less, offline := g.present.leave(s.UserID, s.DeviceID); less {
 			g.opt.OnMoved(s.UserID, offline)
@@ -352,9 +358,8 @@ func (g *Gateway) connected(c *centrifuge.Client) {
 		}
 	}
 	s.Topics, s.Welcome = nil, nil
-	if more { // only now does this node follow the user's topic, so that others find it there
-		g.opt.OnMoved(s.UserID, online)
-	}
+	// Also a device that returned before its old link ended has come.
+	g.opt.OnMoved(s.UserID, online) // only now does this node follow the user's topic, so that others find it there
 }
 
 func (g *Gateway) session(c *centrifuge.Client) *Session {

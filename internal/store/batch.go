@@ -30,7 +30,17 @@ var errUnsettled = errors.New("store: the outcome of a commit could not be found
 const impatience = time.Second
 
 // attempt bounds one try of a batch: past it the connection is given up.
-const attempt = 10 * time.Second
+const (
+	attempt     = 10 * time.Second
+	lastAttempt = 3 * time.Second // while the server stops
+)
+
+func (l *line) attempt() time.Duration {
+	if l.stopping {
+		return lastAttempt
+	}
+	return attempt
+}
 
 // commit decides and commits units. While the database cannot be reached, or gives way to others, the batch is tried again.
 // When it fails for another reason, each unit is tried alone, so that one that the database will not take does not drag down
@@ -38,8 +48,11 @@ const attempt = 10 * time.Second
 func (l *line) commit(units []*Unit) *batch {
 	s := l.s
 	patience := time.Now().Add(s.opt.Patience)
-	if l.lost {
+	if l.lost || l.stopping {
 		patience = time.Now().Add(impatience) // whoever came before has waited already
+	}
+	if l.lost && l.stopping {
+		return refused(units, im.Unavailable(errors.New("the server stops, and its database cannot be reached")))
 	}
 	for n := 0; ; n++ {
 		b, err := l.try(units)
@@ -99,7 +112,7 @@ func refused(units []*Unit, err error) *batch {
 
 // try runs units in one transaction. It fails only when the database does.
 func (l *line) try(units []*Unit) (*batch, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), attempt) // a commit under way is finished, also while the server stops
+	ctx, cancel := context.WithTimeout(context.Background(), l.attempt()) // a commit under way is finished, also while the server stops
 	defer cancel()
 	later := l.later
 	b, err := l.transact(ctx, units)
@@ -124,8 +137,11 @@ func (l *line) try(units []*Unit) (*batch, error) {
 // settle finds out whether a commit took effect whose outcome was not heard.
 func (l *line) settle(doubt *world.InDoubt) error {
 	patience := time.Now().Add(l.s.opt.Patience)
+	if l.stopping {
+		patience = time.Now().Add(impatience)
+	}
 	for n := 0; ; n++ {
-		ctx, cancel := context.WithTimeout(context.Background(), attempt)
+		ctx, cancel := context.WithTimeout(context.Background(), l.attempt())
 		committed, err := l.w.Settle(ctx)
 		cancel()
 		switch {

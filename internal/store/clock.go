@@ -11,6 +11,7 @@ import (
 // clock reads milliseconds and never goes back, so that no deadline is judged twice. When the database's clock is the one
 // that counts, this one is set by it with each commit; in between it goes on by itself, whatever the machine's is set to.
 type clock struct {
+	shared bool
 	now    func() int64 // nil = the system's
 	began  time.Time
 	offset atomic.Int64
@@ -18,10 +19,13 @@ type clock struct {
 	last   atomic.Int64
 }
 
-// local is this machine's time. Once begun it is not moved by setting the machine's clock.
+// local is this machine's time. When the database's counts, it is not moved by setting the machine's.
 func (c *clock) local() int64 {
-	if c.now != nil {
+	switch {
+	case c.now != nil:
 		return c.now()
+	case !c.shared:
+		return time.Now().UnixMilli()
 	}
 	return c.began.UnixMilli() + time.Since(c.began).Milliseconds()
 }

@@ -76,6 +76,12 @@ func (s *Store) Once(ctx context.Context, f func(*world.Session) error) error {
 // Writer opens a connection that commits, for whoever fills a database on which Run is not running.
 func (s *Store) Writer(ctx context.Context) (world.Writer, error) { return s.db.Writer(ctx) }
 
+// Faults says what is damaged in the database itself.
+func (s *Store) Faults(ctx context.Context) ([]string, error) { return s.db.Faults(ctx) }
+
+// Tend keeps a database in order on which Run is not running, until ctx ends.
+func (s *Store) Tend(ctx context.Context) error { return s.db.Run(ctx) }
+
 // Importing is the name under which the database remembers that an import into it began and did not end.
 const Importing = "importing"
 

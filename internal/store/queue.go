@@ -11,11 +11,12 @@ import (
 
 // line is one writer with its queue: it forms batches and commits them one after another.
 type line struct {
-	s     *Store
-	w     world.Writer
-	queue chan *Unit
-	lost  bool    // the last batch was given up because the database could not be reached
-	later []*Unit // put off for topics that they did not declare; they go first into the next batch
+	s        *Store
+	w        world.Writer
+	queue    chan *Unit
+	stopping bool    // nothing new is coming
+	lost     bool    // the last batch was given up because the database could not be reached
+	later    []*Unit // put off for topics that they did not declare; they go first into the next batch
 }
 
 // write commits what comes in a queue until ctx ends, and then what is left in it, once nobody queues any more.
@@ -36,6 +37,7 @@ func (s *Store) write(ctx context.Context, shut <-chan struct{}, queue chan *Uni
 	for units := l.next(ctx.Done()); units != nil; units = l.next(ctx.Done()) {
 		done <- l.commit(units)
 	}
+	l.stopping = true
 	for units := l.next(shut); units != nil; units = l.next(shut) { // whoever is queueing still is taken from
 		done <- l.commit(units)
 	}

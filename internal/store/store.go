@@ -110,6 +110,7 @@ type Announcer func([]world.Record)
 type Store struct {
 	opt      Options
 	db       engine
+	house    string
 	epoch    string
 	announce Announcer
 	queues   []chan *Unit // one for each writer
@@ -140,7 +141,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.heads.off = s.db.Shared()
+	s.heads.off, s.clock.shared = s.db.Shared(), s.db.Shared()
 	s.queues = make([]chan *Unit, s.db.Writers())
 	for i := range s.queues {
 		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
@@ -150,7 +151,9 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 			return nil, errors.Join(err, s.db.Close())
 		}
 	}
-	s.epoch, err = s.Remember(ctx, "epoch", newEpoch())
+	if s.house, err = s.Remember(ctx, "house", newEpoch()); err == nil {
+		s.epoch, err = s.Remember(ctx, "epoch", newEpoch())
+	}
 	if err == nil {
 		err = s.whole(ctx)
 	}
@@ -165,6 +168,9 @@ func (s *Store) Announce(a Announcer) { s.announce = a }
 
 // Epoch identifies this database: positions in its timelines mean nothing in another one.
 func (s *Store) Epoch() string { return s.epoch }
+
+// House identifies this database to its nodes. Unlike the epoch it does not travel with an export.
+func (s *Store) House() string { return s.house }
 
 // Shared reports whether other nodes write the same database.
 func (s *Store) Shared() bool { return s.db.Shared() }

@@ -9,6 +9,7 @@ import (
 type Dialect struct {
 	ForUpdate string // appended to the SELECT that locks topics
 	Clock     string // reads the engine's clock in milliseconds, once the topics are locked; empty = the world was given its time
+	Long      string // lets a transaction stand still for as long as it takes; empty = it may anyway
 	MustExist bool   // a topic can be locked only when its row exists
 
 	// Fill makes one statement of a template whose mark "?*" stands for rows of the given width, and of as many of the values

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -107,15 +108,28 @@ func (w *crowd) checkAct(a *act, heard, ends map[string]int) {
 	res, err := w.people[a.caller].GetInvitation(w.t.Context(), protocol.GetInvitationRequest{InviteID: a.id})
 	var e *protocol.Error
 	if errors.As(err, &e) && e.Code == im.CodeOver && !a.acked {
-		return // it was never acknowledged, and it never was
+		for what, n := range heard { // it was never acknowledged, and it never was
+			if n > 0 && slices.Contains(strings.Fields(what), a.id) {
+				w.t.Errorf("%s is not there, and was heard of: %s", a.id, what)
+			}
+		}
+		return
 	}
 	if err != nil {
 		w.t.Errorf("%s was acknowledged=%v and is not there: %v", a.id, a.acked, err)
 		return
 	}
+	if a.refused {
+		w.t.Errorf("%s was refused, and is there", a.id)
+	}
+	w.judge(a, res.Invitation.Invitees, heard, ends)
+}
+
+// judge compares how an invitation stands with what was acknowledged and heard.
+func (w *crowd) judge(a *act, invitees []protocol.Invitee, heard, ends map[string]int) {
 	word := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel", invite.TimedOut: "timeout"}
 	listeners := append([]string{a.caller}, a.invitees...)
-	for _, p := range res.Invitation.Invitees {
+	for _, p := range invitees {
 		final, told := word[p.State], a.ended[p.UserID]
 		ends[final]++
 		switch {
@@ -211,6 +225,44 @@ func (w *crowd) delays() string {
 		return time.Duration(late[int(share*float64(len(late)-1))] * 1000 * float64(time.Millisecond)).Round(time.Millisecond)
 	}
 	return fmt.Sprintf("%s, 99 %% at most %s, all at most %s", at(0.5), at(0.99), at(1))
+}
+
+// TestTheJudgeCanFail shows the judge of invitations and talk what must not be.
+func TestTheJudgeCanFail(t *testing.T) {
+	invited := note{Who: "b", What: "invite", ID: "i"}
+	told := note{Who: "a", What: "accept", ID: "i", Invitee: "b"}
+	for name, c := range map[string]struct {
+		final invite.State
+		ended string
+		notes []note
+		fine  bool
+	}{
+		"as it should be":           {invite.Accepted, "accept", []note{invited, told}, true},
+		"an answer was lost":        {invite.TimedOut, "accept", []note{invited}, false},
+		"nobody was told":           {invite.Accepted, "accept", []note{invited}, false},
+		"told twice":                {invite.Accepted, "accept", []note{invited, told, told}, false},
+		"told another ending":       {invite.Accepted, "accept", []note{invited, told, {Who: "a", What: "cancel", ID: "i", Invitee: "b"}}, false},
+		"it never rang":             {invite.Accepted, "accept", []note{told}, false},
+		"it rang twice":             {invite.Accepted, "accept", []note{invited, invited, told}, false},
+		"it is still open":          {invite.Open, "", []note{invited}, false},
+		"an answer out of thin air": {invite.Accepted, "", []note{invited, told}, false},
+	} {
+		fake := &testing.T{}
+		w := &crowd{t: fake, chronicle: &chronicle{Notes: c.notes}}
+		a := &act{id: "i", caller: "a", invitees: []string{"b"}, acked: true, ended: map[string]string{}, by: map[string]string{"b": "b"}}
+		if c.ended != "" {
+			a.ended["b"] = c.ended
+		}
+		w.judge(a, []protocol.Invitee{{UserID: "b", State: c.final}}, w.heard(), map[string]int{})
+		if fake.Failed() == c.fine {
+			t.Errorf("%s: judged failed=%v", name, fake.Failed())
+		}
+	}
+	fake := &testing.T{}
+	w := &crowd{t: fake, chronicle: &chronicle{}, people: map[string]*client.Client{"student0": nil, "student1": nil}, said: map[string]bool{"student0-1": true}}
+	if w.checkTalk(w.heard()); !fake.Failed() {
+		t.Error("a message that a student never heard is taken")
+	}
 }
 
 // TestTheCheckerCanFail shows the checker histories that must not be.

@@ -182,6 +182,15 @@ func lossy(share float64) func(*storm) {
 			}
 		}
 		s.lasts("a lossy bus", time.Until(s.end))
+		lost := 0
+		for _, n := range s.Nodes {
+			for _, l := range n.Bus {
+				lost += l.Lost()
+			}
+		}
+		if s.t.Logf("%d messages of the bus were lost", lost); lost < 100 {
+			s.t.Error("the bus lost too few messages to show anything")
+		}
 		for _, n := range s.Nodes {
 			for _, l := range n.Bus {
 				l.Heal()
@@ -236,6 +245,7 @@ func weather(t *testing.T, program string, f fault) {
 		defer close(lived)
 		w.live(ctx)
 	}()
+	defer func() { stop(); <-lived }() // also when a strike fails
 	strikes := 0
 	for ; time.Now().Before(s.end); strikes++ {
 		f.strike(s)

@@ -38,6 +38,7 @@ type act struct {
 	caller    string
 	invitees  []string
 	acked     bool
+	refused   bool              // the invite, and it is known
 	ended     map[string]string // what was acknowledged, by invitee: accept, reject, cancel; "?" = it is not known
 	by        map[string]string // who did it
 }
@@ -161,6 +162,9 @@ func (w *crowd) call(id, caller, callee string) {
 	req := protocol.InviteRequest{Invitee: callee, InviteOptions: protocol.InviteOptions{InviteID: id, RequestID: "r-" + id, Timeout: 3}}
 	err, known := w.sure(caller, "invite", id, func(ctx context.Context) error { _, err := w.people[caller].Invite(ctx, req); return err })
 	if err != nil {
+		w.mu.Lock()
+		a.refused = known
+		w.mu.Unlock()
 		if !known {
 			w.decided(a, callee, "", "", err, false)
 		}
@@ -209,8 +213,13 @@ func (w *crowd) ask(id string) {
 	w.begin(a)
 	req := protocol.InviteInGroupRequest{GroupID: "class", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: id, RequestID: "r-" + id, Timeout: 2}}
 	if err, known := w.sure("teacher", "invite", id, func(ctx context.Context) error { _, err := w.people["teacher"].InviteInGroup(ctx, req); return err }); err != nil {
+		w.mu.Lock()
+		a.refused = known
+		w.mu.Unlock()
 		for _, u := range a.invitees {
-			w.decided(a, u, "", "", err, known)
+			if !known {
+				w.decided(a, u, "", "", err, false)
+			}
 		}
 		return
 	}

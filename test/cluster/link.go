@@ -23,6 +23,7 @@ type Link struct {
 	cut    bool
 	frozen chan struct{} // closed = what comes goes on; nil = the same
 	loss   float64
+	lost   int
 	shut   bool
 }
 
@@ -69,6 +70,13 @@ func (l *Link) Lose(share float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loss = share
+}
+
+// Lost is how many messages were lost.
+func (l *Link) Lost() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
 }
 
 // Heal makes the link whole.
@@ -198,6 +206,9 @@ func (l *Link) message(to io.Writer, in *bufio.Reader) error {
 		line, lose = append(line, payload...), rand.Float64() < l.share()
 	}
 	if lose {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.lost++
 		return nil
 	}
 	_, err = to.Write(line)

@@ -12,6 +12,8 @@ import (
 	"io"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
 )
@@ -138,7 +140,12 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 		return 0, err
 	}
 	m := &importer{w: w, find: find}
+	tending, stop := context.WithCancel(ctx)
+	var g errgroup.Group
+	g.Go(func() error { return s.Tend(tending) })
 	err = m.run(ctx, in)
+	stop()
+	err = errors.Join(err, g.Wait())
 	if err = errors.Join(err, w.Close()); err != nil {
 		return 0, err
 	}
@@ -248,6 +255,11 @@ func (m *importer) flush(ctx context.Context) (err error) {
 	if m.sess == nil {
 		if m.sess, err = m.w.Begin(ctx); err != nil {
 			return err
+		}
+		if m.sess.Long != "" { // where the export comes from may be slow
+			if err := m.sess.Query(ctx, m.sess.Long, nil, func(world.Row) error { return nil }); err != nil {
+				return err
+			}
 		}
 	}
 	if len(m.rows) > 0 {

@@ -257,10 +257,19 @@ func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan fu
 
 // Moment runs f so that all it reads is of one moment.
 func (d *DB) Moment(ctx context.Context, f func(world.Reader) error) error {
+	until, atLength := ctx.Deadline()
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	d.stats.trips.Add(2)
 	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if atLength && time.Until(until) > 10*readTime { // it reads everything, and its reader may be slow
+			if _, err := tx.Exec(ctx, long); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"); err != nil {
+				return err
+			}
+		}
 		return f(moment{tx, d.stats})
 	})
 }
@@ -310,6 +319,9 @@ func drain(rows pgx.Rows, scan func(world.Row) error) error {
 
 // Faults finds nothing: PostgreSQL checks its own pages.
 func (d *DB) Faults(context.Context) ([]string, error) { return nil, nil }
+
+// long lets a transaction stand still.
+const long = "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('tcp_user_timeout', '0', true)"
 
 // forgetWriters is after how long a connection that commits no more is forgotten.
 const forgetWriters = "86400000"

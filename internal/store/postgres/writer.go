@@ -38,7 +38,7 @@ type writer struct {
 func (d *DB) Writer(context.Context) (world.Writer, error) {
 	w := &writer{db: d, id: uuid.NewString()}
 	w.sess = &world.Session{Conn: w, Dialect: world.Dialect{
-		ForUpdate: " FOR UPDATE", Clock: "SELECT " + clock, MustExist: true, Fill: texts{}.fill, Index: indexPhrase,
+		ForUpdate: " FOR UPDATE", Clock: "SELECT " + clock, Long: long, MustExist: true, Fill: texts{}.fill, Index: indexPhrase,
 	}}
 	return w, nil
 }

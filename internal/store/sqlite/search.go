@@ -22,7 +22,8 @@ func indexPhrase(p world.Phrase) []world.Statement {
 	}
 	number := world.Statement{Text: "INSERT INTO phrase (topic, msg) VALUES ($1, $2) ON CONFLICT (topic, msg) DO NOTHING", Args: []any{p.Topic, p.Message}}
 	if p.At > 0 { // of an import, which is not in the order of time; what comes later has larger numbers still
-		number = world.Statement{Text: "INSERT INTO phrase (id, topic, msg) VALUES ($1 * 1048576 + abs(random() % 1048576), $2, $3) ON CONFLICT (topic, msg) DO NOTHING",
+		number = world.Statement{Text: `INSERT INTO phrase (id, topic, msg) VALUES (
+			coalesce((SELECT max(id) + 1 FROM phrase WHERE id >= $1 * 1048576 AND id < ($1 + 1) * 1048576), $1 * 1048576), $2, $3) ON CONFLICT (topic, msg) DO NOTHING`,
 			Args: []any{p.At, p.Topic, p.Message}}
 	}
 	return []world.Statement{

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/pressly/goose/v3"
@@ -70,11 +71,11 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 		return nil, err
 	}
 	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+sync+")", "wal_autocheckpoint(0)", "cache_size(-65536)")); err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.lock.Close())
 	}
 	d.write.SetMaxOpenConns(1)
 	if d.read, err = sql.Open("sqlite", dsn(file, "query_only(1)", "cache_size(-16384)")); err != nil {
-		return nil, errors.Join(err, d.write.Close())
+		return nil, errors.Join(err, d.write.Close(), d.lock.Close())
 	}
 	d.read.SetMaxOpenConns(1 + 2*runtime.GOMAXPROCS(0)) // one of them checkpoints
 	d.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
@@ -96,7 +97,12 @@ func hold(ctx context.Context, dir string) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
-		return nil, errors.Join(fmt.Errorf("another server is using the data directory %s: %w", dir, err), db.Close())
+		if strings.Contains(err.Error(), "SQLITE_BUSY") {
+			err = fmt.Errorf("another server is using the data directory %s: %w", dir, err)
+		} else {
+			err = fmt.Errorf("the data directory %s cannot be locked: %w", dir, err)
+		}
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }

@@ -133,7 +133,9 @@ func (w *writer) restartLog(ctx context.Context) {
 	if !w.db.longLog.Swap(false) {
 		return
 	}
-	if err := w.sess.Exec(ctx, "PRAGMA wal_checkpoint(RESTART)"); err != nil && !errors.Is(err, context.Canceled) {
-		w.db.log.Warn("the log could not be started anew; it is tried again", "error", err)
+	for _, q := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(RESTART)", "PRAGMA busy_timeout = 10000"} { // it must not wait for whoever reads for long
+		if err := w.sess.Query(ctx, q, nil, func(world.Row) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
+			w.db.log.Warn("the log could not be started anew; it is tried again", "error", err)
+		}
 	}
 }

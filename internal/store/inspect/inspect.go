@@ -1,9 +1,14 @@
-package store
+// Package inspect owns the look at a whole database: what must always hold, and whether it does.
+//
+// It changes nothing.
+package inspect
 
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -13,25 +18,30 @@ type Report struct {
 	Faults                             []string // what must not be
 }
 
+// inspectTime bounds an inspection, which reads everything.
+const inspectTime = time.Hour
+
 // Inspect reads a database, which servers may be using, and checks what must always hold.
-func Inspect(ctx context.Context, opt Options) (*Report, error) {
-	s, err := OpenReading(ctx, opt)
+func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
+	s, err := store.OpenReading(ctx, opt)
 	if err != nil {
 		return nil, fmt.Errorf("the database cannot be opened: %w", err)
 	}
 	defer s.Close()
+	ctx, cancel := context.WithTimeout(ctx, inspectTime)
+	defer cancel()
 	r := &Report{}
 	if err := s.Moment(ctx, func(at world.Reader) error { return r.inspect(ctx, at) }); err != nil {
 		return nil, err
 	}
-	damaged, err := s.db.Faults(ctx)
+	damaged, err := s.Faults(ctx)
 	r.Faults = append(damaged, r.Faults...)
 	return r, err
 }
 
 func (r *Report) inspect(ctx context.Context, at world.Reader) error {
 	number := func(into *int64, query string) error {
-		return each(ctx, at, func(row world.Row) error { return row.Scan(into) }, query)
+		return at.Read(ctx, query, func(row world.Row) error { return row.Scan(into) })
 	}
 	for _, q := range []struct {
 		into *int64
