@@ -27,7 +27,9 @@ func (c *Client) SendMessage(ctx context.Context, req protocol.SendMessageReques
 		m := protocol.Message{Type: protocol.TypeMessage, MessageID: res.MessageID, MessageType: req.Kinds()[0], From: c.me(), To: req.UserID, GroupID: req.GroupID,
 			Time: res.Time, Body: req.Body, MessageOptions: req.MessageOptions}
 		body, _ := json.Marshal(m) // our own type of strings and numbers always encodes
-		c.inbox.Sent(res.ConversationID, res.Seq, &m, body)
+		if fresh := c.inbox.Sent(res.ConversationID, res.Seq, &m, body); fresh != "" {
+			c.refreshSoon(fresh) // a group that is only just being read may be read as it was before
+		}
 	}
 	return res, err
 }

@@ -210,14 +210,15 @@ func (b *box) counts() bool {
 	return !known || rules.Unread
 }
 
-// Sent notes a message of this device's own.
-func (x *Inbox) Sent(id string, seq uint64, m *protocol.Message, body []byte) {
-	if x.on && !m.ExcludeLastMessage && len(m.ReceiverList) == 0 {
-		x.change(id, func(b *box) {
-			b.last(seq, m.Time, body)
-			b.at = max(b.at, m.Time)
-		})
+// Sent notes a message of this device's own, and reports the conversation when it is new here.
+func (x *Inbox) Sent(id string, seq uint64, m *protocol.Message, body []byte) (fresh string) {
+	if !x.on || m.ExcludeLastMessage || len(m.ReceiverList) > 0 {
+		return ""
 	}
+	return x.change(id, func(b *box) {
+		b.last(seq, m.Time, body)
+		b.at = max(b.at, m.Time)
+	})
 }
 
 // Adjusted notes what this device did to its side of a conversation, and reports the conversation when it is new here.
