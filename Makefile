@@ -11,7 +11,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos bench bench-nodes bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres
+.PHONY: help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos bench bench-nodes peers bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -105,6 +105,9 @@ chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIM
 bench: $(BIN) ## Measure this machine: flows per second, latency, memory, deadlines (docs/performance.md)
 	@test/bench.sh $(BIN)
 
+peers: $(BIN) | need-postgres need-peers ## Measure Beckon beside a bare relay, Kamailio and ejabberd with one generator, three rounds: about ten minutes
+	@$(GO) run ./test/peers $(ARGS)
+
 bench-nodes: $(BIN) $(CLUSTER) | need-postgres ## Measure one, two and three nodes on this machine, and what a flow costs each part
 	@test/bench-nodes.sh
 
@@ -138,3 +141,8 @@ need-postgres:
 	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing PostgreSQL with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
 	  else echo "PostgreSQL 15 or later is missing: install it so that pg_ctl is in PATH"; exit 1; fi; }
+
+need-peers:
+	@command -v kamailio >/dev/null && command -v ejabberdctl >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Kamailio and ejabberd with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends kamailio ejabberd >/dev/null; \
+	  else echo "Kamailio and ejabberd are missing, which Beckon is measured beside"; exit 1; fi; }

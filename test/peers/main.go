@@ -1,0 +1,100 @@
+// Command peers measures Beckon beside what others would use: one generator drives a bare WebSocket relay, Beckon on SQLite and
+// on PostgreSQL, Kamailio and ejabberd with the same flows on the same machine, in rounds one after another, and prints the
+// medians as one table. It starts them itself, on 127.0.0.1.
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 3, "how often each is measured; the table has the medians")
+	users := flag.Int("users", 1000, "connected users, in pairs")
+	flight := flag.Int("flight", 64, "flows in flight at saturation")
+	rate := flag.Float64("rate", 500, "flows per second of the steady run")
+	length := flag.Duration("length", 8*time.Second, "how long each run is measured")
+	only := flag.String("only", "", "measure only those whose name contains this")
+	relay := flag.String("serve-relay", "", "serve the relay at this address, and nothing else")
+	flag.Parse()
+	if *relay != "" {
+		fmt.Fprintln(os.Stderr, serveRelay(*relay))
+		os.Exit(1)
+	}
+	if err := run(*rounds, *users, *flight, *rate, *length, *only); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// row is what was found of one peer.
+type row struct {
+	peer
+	full, steady []outcome
+}
+
+func run(rounds, users, flight int, rate float64, length time.Duration, only string) error {
+	var rows []*row
+	for _, p := range peers() {
+		if strings.Contains(p.name, only) {
+			rows = append(rows, &row{peer: p})
+		}
+	}
+	for round := range rounds {
+		for _, r := range rows {
+			fmt.Fprintf(os.Stderr, "round %d: %s\n", round+1, r.name)
+			if err := r.measure(users, flight, rate, length); err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+		}
+	}
+	fmt.Printf("%d users, %d flows in flight, medians of %d rounds of %v, %s\n\n", users, flight, rounds, length, time.Now().UTC().Format(time.DateOnly))
+	fmt.Printf("| system (what it stores) | flows/s | server CPU per flow | p50 / p99 at saturation | p50 / p99 at %.0f/s (CPU) | lost |\n|---|---|---|---|---|---|\n", rate)
+	for _, r := range rows {
+		full, slow := median(r.full), median(r.steady)
+		fmt.Printf("| %s (%s) | %.0f | %.0f µs | %.1f / %.1f ms | %.1f / %.1f ms (%.0f µs) | %d |\n", r.name, r.stores, full.rate, full.cpu, full.p50, full.p99, slow.p50, slow.p99, slow.cpu, full.lost+slow.lost)
+	}
+	return nil
+}
+
+func (r *row) measure(users, flight int, rate float64, length time.Duration) error {
+	dir, err := os.MkdirTemp("", "peers-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s, err := r.start(dir)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	g := newGenerator()
+	defer g.close()
+	if err := g.connect(users, s.dial); err != nil {
+		return err
+	}
+	cpu := func() time.Duration { return spent(s.pids()) }
+	r.full = append(r.full, g.saturate(flight, 2*time.Second, length, cpu))
+	time.Sleep(time.Second)
+	r.steady = append(r.steady, g.steady(rate, time.Second, length, cpu))
+	return nil
+}
+
+// median takes each figure's own, which is fairer to all than the run with the median rate.
+func median(list []outcome) outcome {
+	of := func(f func(outcome) float64) float64 {
+		sorted := slices.SortedFunc(slices.Values(list), func(a, b outcome) int { return cmp.Compare(f(a), f(b)) })
+		return f(sorted[len(sorted)/2])
+	}
+	o := outcome{rate: of(func(o outcome) float64 { return o.rate }), cpu: of(func(o outcome) float64 { return o.cpu }),
+		p50: of(func(o outcome) float64 { return o.p50 }), p99: of(func(o outcome) float64 { return o.p99 })}
+	for _, one := range list {
+		o.lost += one.lost
+	}
+	return o
+}

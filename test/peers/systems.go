@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	osuser "os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/beckon-im/beckon/test/cluster"
+)
+
+//go:embed kamailio.cfg
+var kamailioConfig string
+
+//go:embed ejabberd.yml
+var ejabberdConfig string
+
+// peer is a system to be measured.
+type peer struct {
+	name, stores string
+	start        func(dir string) (*system, error)
+}
+
+// system is a running one.
+type system struct {
+	dial func(i int, e ear) (user, error)
+	pids func() []int // whose CPU counts
+	stop func()
+}
+
+func peers() []peer {
+	return []peer{
+		{"bare WebSocket relay: the ceiling", "nothing", startRelay},
+		{"Beckon, SQLite", "every step, fsync", startBeckon},
+		{"Beckon, PostgreSQL", "every step, fsync; CPU with PostgreSQL's", startBeckonPostgres},
+		{"Kamailio, UDP, as installed, with BYE", "nothing", kamailio(true, "5000")},
+		{"Kamailio, UDP, as installed, no BYE", "nothing", kamailio(false, "5000")},
+		{"Kamailio, UDP, tuned (-x fm, 1 s), no BYE", "nothing", kamailio(false, "1000", "-x", "fm", "-X", "fm")},
+		{"ejabberd, TCP", "nothing", ejabberd("{}")},
+		{"ejabberd, TCP, archive in Mnesia", "messages", ejabberd("{mod_mam: {db_type: mnesia, default: always}}")},
+	}
+}
+
+// launch starts a program and waits until something listens on a TCP address; none = it is not asked.
+func launch(cmd *exec.Cmd, tcp string) (*system, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = nil, &said, time.Second // a daemon that it leaves behind keeps what it writes to
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	s := &system{pids: func() []int { return family(cmd.Process.Pid) }, stop: func() {
+		all := family(cmd.Process.Pid) // some run as another user, in a session of their own
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+			for _, pid := range all {
+				_ = syscall.Kill(pid, sig)
+			}
+			time.Sleep(time.Second)
+		}
+		<-ended
+	}}
+	for limit := time.Now().Add(40 * time.Second); tcp != ""; time.Sleep(50 * time.Millisecond) {
+		if c, err := net.Dial("tcp", tcp); err == nil {
+			_ = c.Close()
+			break
+		}
+		select {
+		case err := <-ended:
+			return nil, fmt.Errorf("it ended: %w\n%s", err, said.String())
+		default:
+		}
+		if time.Now().After(limit) {
+			s.stop()
+			return nil, fmt.Errorf("it does not listen on %s\n%s", tcp, said.String())
+		}
+	}
+	return s, nil
+}
+
+func startRelay(string) (*system, error) {
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s, err := launch(exec.Command(os.Args[0], "-serve-relay", addr), addr)
+	if err == nil {
+		s.dial = dialRelay(addr)
+	}
+	return s, err
+}
+
+// limits are off for all: what is measured is not how they hold users back.
+func unlimited() []string {
+	return []string{"--user-rate", "1e6", "--user-burst", "1000000", "--address-rate", "1e6", "--address-burst", "1000000"}
+}
+
+func startBeckon(dir string) (*system, error) {
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s, err := launch(exec.Command("bin/beckon", append([]string{"serve", "--listen", addr, "--data", dir}, unlimited()...)...), addr)
+	if err == nil {
+		time.Sleep(time.Second) // until it takes calls
+		s.dial = dialBeckon(addr, dir)
+	}
+	return s, err
+}
+
+func startBeckonPostgres(dir string) (*system, error) {
+	c, err := cluster.Start(context.Background(), cluster.Options{Program: "bin/beckon", Dir: dir, Nodes: 1, Plain: true, Args: unlimited(), Log: io.Discard})
+	if err != nil {
+		return nil, err
+	}
+	node := c.Nodes[0]
+	return &system{dial: dialBeckon(node.Addr, node.Data), stop: func() { _ = c.Close() },
+		pids: func() []int { return append(family(node.PID()), family(c.Primary.PID())...) }}, nil
+}
+
+func kamailio(bye bool, wait string, flags ...string) func(string) (*system, error) {
+	return func(dir string) (*system, error) {
+		addr, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		file := filepath.Join(dir, "kamailio.cfg")
+		if err := os.WriteFile(file, []byte(strings.Replace(kamailioConfig, "WAIT", wait, 1)), 0o644); err != nil {
+			return nil, err
+		}
+		s, err := launch(exec.Command("kamailio", append([]string{"-f", file, "-DD", "-E", "-m", "1024", "-M", "32", "-l", "udp:" + addr, "-P", filepath.Join(dir, "pid"), "-Y", dir}, flags...)...), "")
+		if err == nil {
+			time.Sleep(2 * time.Second) // there is nothing to ask over UDP but a REGISTER, which is repeated
+			s.dial = dialSIP(addr, bye)
+		}
+		return s, err
+	}
+}
+
+func ejabberd(modules string) func(string) (*system, error) {
+	return func(dir string) (*system, error) {
+		addr, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		_, port, _ := net.SplitHostPort(addr)
+		config := strings.NewReplacer("PORT", port, "MODULES", modules).Replace(ejabberdConfig)
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, "ejabberd.yml"), []byte(config), 0o644), os.Chmod(dir, 0o777)); err != nil {
+			return nil, err
+		}
+		for _, sub := range []string{"spool", "log"} {
+			if err := errors.Join(os.Mkdir(filepath.Join(dir, sub), 0o777), os.Chmod(filepath.Join(dir, sub), 0o777)); err != nil {
+				return nil, err
+			}
+		}
+		cmd := exec.Command("sh", "-c", `ulimit -n $(ulimit -Hn) && exec ejabberdctl "$@"`, "sh", "--node", "peer"+port+"@localhost", "--config", filepath.Join(dir, "ejabberd.yml"), "--config-dir", dir,
+			"--logs", filepath.Join(dir, "log"), "--spool", filepath.Join(dir, "spool"), "foreground")
+		cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "spool"))
+		if os.Getuid() == 0 { // by itself it would go over su, which takes the files away again
+			who, err := osuser.Lookup("ejabberd")
+			if err != nil {
+				return nil, err
+			}
+			uid, _ := strconv.Atoi(who.Uid)
+			gid, _ := strconv.Atoi(who.Gid)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		}
+		s, err := launch(cmd, addr)
+		if err == nil {
+			s.dial = dialXMPP(addr)
+		}
+		return s, err
+	}
+}
+
+// family is a process and all that descend from it.
+func family(pid int) []int {
+	list := []int{pid}
+	for i := 0; i < len(list); i++ {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", list[i]))
+		for _, t := range tasks {
+			b, _ := os.ReadFile(t)
+			for _, f := range strings.Fields(string(b)) {
+				child, _ := strconv.Atoi(f)
+				list = append(list, child)
+			}
+		}
+	}
+	return list
+}
+
+// spent is the user and system time of processes, from the operating system.
+func spent(pids []int) time.Duration {
+	var sum time.Duration
+	for _, pid := range pids {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue
+		}
+		p := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		user, _ := strconv.ParseInt(p[11], 10, 64)
+		sys, _ := strconv.ParseInt(p[12], 10, 64)
+		sum += time.Duration(user+sys) * time.Second / 100
+	}
+	return sum
+}
