@@ -140,7 +140,7 @@ func checkOptions(o *protocol.MessageOptions, group bool) error {
 	)
 }
 
-// Found says what a search finds a stored message by: store.Find for an import.
+// Found says what a search finds a stored message by: carry.Find for an import.
 func Found(topic string, pair int64, body []byte) *world.Phrase {
 	var m protocol.Message
 	if json.Unmarshal(body, &m) != nil || m.Type != protocol.TypeMessage || m.Revoked || m.ExcludeFromSearch {
