@@ -38,7 +38,9 @@ async function settled(...people) {
 async function lastLine(p, conversation, text) {
   await p.open('chat', conversation);
   const line = p.page.getByRole('log', { name: 'Messages' }).locator('p.call', { hasText: text }).last();
-  await line.waitFor();
+  await line.waitFor().catch(async (err) => {
+    throw new Error(`no line '${text}' in: ${await p.page.locator('body').innerText()}`, { cause: err });
+  });
   return line;
 }
 

@@ -48,9 +48,12 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
   const [want, setWant] = useState(page);
   const [complete, setComplete] = useState(true);
   const [problem, setProblem] = useState('');
+  const turn = useRef(0); // only the latest reading counts: an earlier one may be slower
   const load = useCallback(async () => {
+    const mine = ++turn.current;
     try {
       const res = await s.client.getHistoryMessageList({ conversationID, limit: want });
+      if (mine !== turn.current) return;
       setEntries(res.messages);
       setComplete(res.complete);
       setProblem('');
@@ -58,7 +61,7 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
       if (newest && document.visibilityState === 'visible') await s.client.markConversationRead({ conversationID, seq: newest.seq }).catch(() => undefined);
       s.refreshSoon();
     } catch (err) {
-      setProblem(reason(err));
+      if (mine === turn.current) setProblem(reason(err));
     }
   }, [s, conversationID, want]);
   useEffect(() => { void load(); }, [load]);
@@ -68,6 +71,8 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
     soon.current = setTimeout(() => void load(), 60);
   };
   useEffect(() => () => clearTimeout(soon.current), []);
+  const link = useStore(s.link);
+  useEffect(() => { if (link === 'connected' && problem) void load(); }, [link]);
   useEvent('onReceiveMessage', (e) => { if (e.conversationID === conversationID) again(); });
   useEvent('onSignaling', again);
   useEvent('onGroup', (e) => { if (`group_${e.groupID}` === conversationID) again(); });
