@@ -57,6 +57,7 @@ func StartWith(t testing.TB, cfg beckon.Config) *House {
 func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *House {
 	t.Helper()
 	h := &House{t: t}
+	t.TempDir() // the directories are removed after the house has stopped
 	t.Cleanup(h.Stop)
 	if nodes > 1 {
 		h.ground(&cfg)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
@@ -171,7 +172,11 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 	for i, u := range units {
 		needs[i] = u.Need
 	}
-	w := world.New(l.s.begin())
+	w, err := l.world(ctx, sess, units)
+	if err != nil {
+		return nil, err
+	}
+	l.known = nil // until it is true again
 	if err := w.Load(ctx, sess, needs); err != nil {
 		return nil, err
 	}
@@ -208,8 +213,29 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 		return b, err
 	}
 	open = false
+	if sess.Lasting && !slices.ContainsFunc(b.units, sweeps) {
+		l.known = w
+	}
 	return b, nil
 }
+
+// world is what the batch before this one left, where that lasts, and otherwise an empty one. House-keeping goes by what is
+// in the database, and changes it behind the world's back.
+func (l *line) world(ctx context.Context, sess *world.Session, units []*Unit) (*world.World, error) {
+	now := l.s.begin()
+	if l.known != nil && !l.known.Full(l.s.opt.Known) && !slices.ContainsFunc(units, sweeps) {
+		l.known.Next(now)
+		return l.known, nil
+	}
+	if sess.Lasting {
+		if err := l.w.Calm(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return world.New(now), nil
+}
+
+func sweeps(u *Unit) bool { return u.sweep != nil }
 
 // errPlanted says that topics were given their rows, and that the batch can begin anew.
 var errPlanted = errors.New("store: new topics were given rows")

@@ -14,14 +14,15 @@ type line struct {
 	s        *Store
 	w        world.Writer
 	queue    chan *Unit
-	stopping bool    // nothing new is coming
-	lost     bool    // the last batch was given up because the database could not be reached
-	later    []*Unit // put off for topics that they did not declare; they go first into the next batch
+	stopping bool         // nothing new is coming
+	lost     bool         // the last batch was given up because the database could not be reached
+	known    *world.World // what a lasting world knows; nil = nothing
+	later    []*Unit      // put off for topics that they did not declare; they go first into the next batch
 }
 
 // write commits what comes in a queue until ctx ends, and then what is left in it, once nobody queues any more.
 func (s *Store) write(ctx context.Context, shut <-chan struct{}, queue chan *Unit) error {
-	w, err := s.db.Writer(context.Background())
+	w, err := s.db.Line(context.Background())
 	if err != nil {
 		return err
 	}

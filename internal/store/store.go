@@ -34,6 +34,8 @@ type Options struct {
 	MaxBatch int
 	// Queue bounds how many units wait for a commit; when it is full, Do blocks. Default: 4096.
 	Queue int
+	// Known bounds the rows that the writer to SQLite keeps in mind from one batch to the next. Default: 65,536.
+	Known int
 	// Patience is how long a commit is tried again when the database cannot be reached. Then its units are refused.
 	// Default: 15 s.
 	Patience time.Duration
@@ -57,6 +59,9 @@ func (o *Options) fill() {
 	if o.Queue == 0 {
 		o.Queue = 4096
 	}
+	if o.Known == 0 {
+		o.Known = 1 << 16
+	}
 	if o.Patience == 0 {
 		o.Patience = 15 * time.Second
 	}
@@ -70,8 +75,10 @@ type engine interface {
 	world.Reader
 	// Moment runs f so that all it reads is of one moment.
 	Moment(ctx context.Context, f func(world.Reader) error) error
-	// Writer opens one of the connections that commit; Writers is how many there may be.
+	// Writer opens a connection that commits, when no server runs here.
 	Writer(ctx context.Context) (world.Writer, error)
+	// Line opens one of the writers of a server; Writers is how many there may be.
+	Line(ctx context.Context) (world.Writer, error)
 	Writers() int
 	// Shared reports whether other nodes write the same database.
 	Shared() bool

@@ -17,11 +17,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestSQLite(t *testing.T) {
+func TestSQLite(t *testing.T) { onSQLite(t, store.Options{}) }
+
+// TestForgetful runs the suite with a writer that loads everything anew for each batch, right behind what is being applied.
+func TestForgetful(t *testing.T) { onSQLite(t, store.Options{Known: 1}) }
+
+func onSQLite(t *testing.T, opt store.Options) {
 	storetest.Exercise(t, func(t testing.TB) storetest.Engine {
-		dir := t.TempDir()
+		opt := opt
+		opt.Dir = t.TempDir()
 		return func(t testing.TB) *store.Store {
-			s, err := store.Open(t.Context(), store.Options{Dir: dir})
+			s, err := store.Open(t.Context(), opt)
 			if err != nil {
 				t.Fatal(err)
 			}

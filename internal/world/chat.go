@@ -109,7 +109,6 @@ type FileReader struct{ FileID, Topic string }
 // chat is the part of the world that messages and people need.
 type chat struct {
 	counted      map[string]int64 // messages that count as unread, by group topic
-	recounted    map[string]bool
 	messages     table[MessageKey, Message]
 	contacts     table[ContactKey, im.Contact]
 	receipts     table[Receipt, Receipt]
@@ -125,7 +124,7 @@ type chat struct {
 
 func newChat() chat {
 	return chat{
-		counted: map[string]int64{}, recounted: map[string]bool{}, admins: map[string][]MemberKey{},
+		counted: map[string]int64{}, admins: map[string][]MemberKey{},
 		messages: newTable[MessageKey, Message](), contacts: newTable[ContactKey, im.Contact](), receipts: newTable[Receipt, Receipt](),
 		applications: newTable[MemberKey, Application](), extras: newTable[string, Extra](), people: newTable[string, Person](), follows: newTable[ContactKey, Follow](),
 	}
@@ -186,10 +185,7 @@ func (w *World) Admins(group string) []im.Member {
 }
 
 // HasAdmins reports whether the administrators of a group were declared.
-func (w *World) HasAdmins(group string) bool {
-	_, ok := w.loaded[adminsKey(group)]
-	return ok
-}
+func (w *World) HasAdmins(group string) bool { return w.has(adminsKey(group)) }
 
 // Counted returns how many messages of a locked group topic count as unread, those before this unit.
 func (w *World) Counted(topic string) int64 {

@@ -53,7 +53,7 @@ func (w *World) flushInvitations(ctx context.Context, s *Session) error {
 	var fresh, changed []any
 	for _, id := range w.invitations.order {
 		v := w.invitations.rows[id]
-		if !w.invitations.dirty[id] {
+		if !w.invitations.dirty[id] && !s.Lasting {
 			changed = append(changed, v.ID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
 				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested)
 			continue
@@ -67,13 +67,17 @@ func (w *World) flushInvitations(ctx context.Context, s *Session) error {
 			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
 			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested)
 	}
-	if err := s.Write(ctx, "INSERT INTO invitation ("+InvitationColumns+") VALUES ?*", 28, fresh); err != nil {
+	const replace = ` ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
+		version = excluded.version, open = excluded.open, accepted = excluded.accepted, rejected = excluded.rejected,
+		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent, digested = excluded.digested`
+	insert := "INSERT INTO invitation (" + InvitationColumns + ") VALUES ?*"
+	if s.Lasting { // whole rows, so that only the last of several is written
+		return s.Write(ctx, insert+replace, 28, fresh)
+	}
+	if err := s.Write(ctx, insert, 28, fresh); err != nil {
 		return err
 	}
-	return s.Write(ctx, `INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested) VALUES ?*
-		ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
-		version = excluded.version, open = excluded.open, accepted = excluded.accepted, rejected = excluded.rejected,
-		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent, digested = excluded.digested`, 13, changed)
+	return s.Write(ctx, "INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested) VALUES ?*"+replace, 13, changed)
 }
 
 func packPush(v *invite.Invitation) (string, error) {

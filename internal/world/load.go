@@ -244,6 +244,26 @@ func (l *loader) gatherGroups(n *Need) {
 	}
 }
 
+// listing adds what the database has to lists of keys, and doubles none that was put there before.
+type listing[L, K comparable] struct {
+	into   map[L][]K
+	before map[L]int // how long each list was
+}
+
+func (l *listing[L, K]) add(list L, k K) {
+	n, ok := l.before[list]
+	if !ok {
+		if l.before == nil {
+			l.before = map[L]int{}
+		}
+		n = len(l.into[list])
+		l.before[list] = n
+	}
+	if !slices.Contains(l.into[list][:n], k) {
+		l.into[list] = append(l.into[list], k)
+	}
+}
+
 func (l *loader) in(template string, width int, keys []any, scan func(Row) error) {
 	if l.err == nil && len(keys) > 0 {
 		l.err = l.s.SelectIn(l.ctx, template, width, keys, scan)
@@ -281,15 +301,14 @@ func (l *loader) groups() {
 	}
 	const columns = "SELECT " + MemberColumns + " FROM member "
 	l.in(columns+"WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.memberKeys, member)
+	roster := listing[string, MemberKey]{into: w.roster}
 	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows Row) error {
 		m, err := ScanMember(rows)
 		k := MemberKey{m.GroupID, m.UserID}
 		if w.members.rows[k] == nil {
 			w.members.rows[k] = m
 		}
-		if !w.members.dirty[k] { // a member new in this batch stands in the roster already
-			w.roster[m.GroupID] = append(w.roster[m.GroupID], k)
-		}
+		roster.add(m.GroupID, k)
 		return err
 	})
 }
@@ -304,6 +323,7 @@ func (l *loader) invitations() {
 		return err
 	}
 	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
+	openIn := listing[string, string]{into: w.openIn}
 	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows Row) error {
 		v, err := ScanInvitation(rows)
 		if err != nil {
@@ -312,19 +332,16 @@ func (l *loader) invitations() {
 		if w.invitations.rows[v.ID] == nil {
 			w.invitations.rows[v.ID] = v
 		}
-		if !w.invitations.dirty[v.ID] { // one new in this batch is listed already
-			w.openIn[v.GroupID] = append(w.openIn[v.GroupID], v.ID)
-		}
+		openIn.add(v.GroupID, v.ID)
 		return nil
 	})
+	glare := listing[GlareKey, string]{into: w.glare}
 	l.in(`SELECT i.id, i.inviter, w.user_id FROM invitee w JOIN invitation i ON i.id = w.invite_id
 		WHERE (i.inviter, w.user_id) IN (VALUES ?*) AND w.state = 0 AND i.open > 0 AND i.flags % 2 = 1`, 2, l.glareKeys, func(rows Row) error {
 		var id string
 		var k GlareKey
 		err := rows.Scan(&id, &k.From, &k.To)
-		if v := w.invitees.rows[InviteeKey{id, k.To}]; v == nil || v.State == invite.Open {
-			w.glare[k] = id
-		}
+		glare.add(k, id)
 		return err
 	})
 	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.markKeys, func(rows Row) error {
@@ -347,6 +364,7 @@ func (l *loader) invitees() {
 		return err
 	}
 	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.inviteeKeys, keep)
+	open := listing[string, InviteeKey]{into: w.open}
 	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows Row) error {
 		v, err := ScanInvitee(rows)
 		if err != nil {
@@ -356,19 +374,16 @@ func (l *loader) invitees() {
 		if w.invitees.rows[k] == nil {
 			w.invitees.rows[k] = v
 		}
-		if !w.invitees.dirty[k] { // one new in this batch is listed already
-			w.open[v.InviteID] = append(w.open[v.InviteID], k)
-		}
+		open.add(v.InviteID, k)
 		return nil
 	})
+	openOf := listing[MemberKey, string]{into: w.openOf}
 	l.in(`SELECT i.group_id, w.user_id, i.id FROM invitee w JOIN invitation i ON i.id = w.invite_id
 		WHERE (i.group_id, w.user_id) IN (VALUES ?*) AND w.state = 0`, 2, l.openOfKeys, func(rows Row) error {
 		var k MemberKey
 		var id string
 		err := rows.Scan(&k.GroupID, &k.UserID, &id)
-		if !w.invitees.dirty[InviteeKey{id, k.UserID}] {
-			w.openOf[k] = append(w.openOf[k], id)
-		}
+		openOf.add(k, id)
 		return err
 	})
 }

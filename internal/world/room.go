@@ -26,12 +26,13 @@ type rooms struct {
 	calls        table[string, im.Call]
 	participants table[SeatKey, im.Participant] // by call and user
 	callIn       map[string]string              // the open call of a room
+	parts        map[string][]SeatKey           // participants by call
 }
 
 func newRooms() rooms {
 	return rooms{
 		rooms: newTable[string, im.Room](), seats: newTable[SeatKey, im.Seat](), calls: newTable[string, im.Call](),
-		participants: newTable[SeatKey, im.Participant](), callIn: map[string]string{},
+		participants: newTable[SeatKey, im.Participant](), callIn: map[string]string{}, parts: map[string][]SeatKey{},
 	}
 }
 
@@ -61,10 +62,8 @@ func (w *World) Participant(call, user string) *im.Participant {
 // Participants returns everybody of a call declared with AllIn, in the order of their coming.
 func (w *World) Participants(call string) []*im.Participant {
 	var list []*im.Participant
-	for k := range w.participants.rows {
-		if k.RoomID == call {
-			list = append(list, w.participants.get(k))
-		}
+	for _, k := range w.parts[call] {
+		list = append(list, w.participants.get(k))
 	}
 	slices.SortFunc(list, func(a, b *im.Participant) int {
 		return cmp.Or(cmp.Compare(a.FirstAt, b.FirstAt), cmp.Compare(a.UserID, b.UserID))
@@ -73,22 +72,13 @@ func (w *World) Participants(call string) []*im.Participant {
 }
 
 // HasAllIn reports whether the participants of a room's open call were declared.
-func (w *World) HasAllIn(room string) bool {
-	_, ok := w.loaded[allInKey(room)]
-	return ok
-}
+func (w *World) HasAllIn(room string) bool { return w.has(allInKey(room)) }
 
 // HasGroup reports whether a group was declared, so that its absence means that there is none.
-func (w *World) HasGroup(id string) bool {
-	_, ok := w.loaded[groupKey(id)]
-	return ok
-}
+func (w *World) HasGroup(id string) bool { return w.has(groupKey(id)) }
 
 // HasSeat reports whether somebody's seat was declared.
-func (w *World) HasSeat(k SeatKey) bool {
-	_, ok := w.loaded[k]
-	return ok
-}
+func (w *World) HasSeat(k SeatKey) bool { return w.has(k) }
 
 // PutRoom writes a room.
 func (w *World) PutRoom(r im.Room) { w.stage(func() { w.rooms.rooms.put(r.ID, r) }) }
@@ -106,7 +96,13 @@ func (w *World) PutCall(c im.Call) {
 
 // PutParticipant writes somebody's part in a call.
 func (w *World) PutParticipant(p im.Participant) {
-	w.stage(func() { w.participants.put(SeatKey{p.CallID, p.UserID}, p) })
+	w.stage(func() {
+		k := SeatKey{p.CallID, p.UserID}
+		if w.participants.rows[k] == nil {
+			w.parts[p.CallID] = append(w.parts[p.CallID], k)
+		}
+		w.participants.put(k, p)
+	})
 }
 
 // ScanCall reads CallColumns.
@@ -184,7 +180,13 @@ func (l *loader) rooms() {
 		}
 		return err
 	})
-	participant := keep(&w.participants, func(p *im.Participant) SeatKey { return SeatKey{p.CallID, p.UserID} }, ScanParticipant)
+	participant := keep(&w.participants, func(p *im.Participant) SeatKey {
+		k := SeatKey{p.CallID, p.UserID}
+		if w.participants.rows[k] == nil {
+			w.parts[p.CallID] = append(w.parts[p.CallID], k)
+		}
+		return k
+	}, ScanParticipant)
 	const open = "SELECT " + ParticipantColumns + " FROM media_call c JOIN participant p ON p.call_id = c.id WHERE c.ended_at = 0 AND "
 	l.in(open+"(c.room_id, p.user_id) IN (VALUES ?*)", 2, l.partKeys, participant)
 	l.in(open+"c.room_id IN (?*)", 1, l.allInKeys, participant)

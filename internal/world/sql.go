@@ -11,6 +11,7 @@ type Dialect struct {
 	Clock     string // reads the engine's clock in milliseconds, once the topics are locked; empty = the world was given its time
 	Long      string // lets a transaction stand still for as long as it takes; empty = it may anyway
 	MustExist bool   // a topic can be locked only when its row exists
+	Lasting   bool   // nobody else writes, so that a world stays true from one batch to the next
 
 	// Fill makes one statement of a template whose mark "?*" stands for rows of the given width, and of as many of the values
 	// as it takes. It returns the rest.
@@ -35,6 +36,11 @@ type Row interface {
 type Conn interface {
 	Query(ctx context.Context, query string, args []any, scan func(Row) error) error // scan nil = no result
 	Sync(ctx context.Context) error
+}
+
+// Keeper is a Conn that takes rows as they are, to write them later. A row of an upsert begins with the columns of its key.
+type Keeper interface {
+	Keep(template string, width int, rows []any)
 }
 
 // Session is a connection with the words of its engine. It is used by one goroutine at a time.
@@ -62,6 +68,12 @@ func (s *Session) SelectIn(ctx context.Context, template string, width int, keys
 
 // Write runs a template for any number of rows of the given width.
 func (s *Session) Write(ctx context.Context, template string, width int, values []any) error {
+	if k, ok := s.Conn.(Keeper); ok {
+		if len(values) > 0 {
+			k.Keep(template, width, values)
+		}
+		return nil
+	}
 	return s.SelectIn(ctx, template, width, values, nil)
 }
 
@@ -74,6 +86,8 @@ type Writer interface {
 	Rollback(ctx context.Context) error
 	// Settle says whether a Commit that was in doubt took effect.
 	Settle(ctx context.Context) (committed bool, err error)
+	// Calm waits until what is loaded next is as the last Commit left it.
+	Calm(ctx context.Context) error
 	Close() error
 }
 

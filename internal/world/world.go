@@ -8,32 +8,12 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
 )
-
-// Record is one entry of a timeline. Seq 0 means that it was never stored: an event for whoever is connected now.
-type Record struct {
-	Topic  string
-	Seq    uint64
-	At     int64  // milliseconds
-	Device string // the acting device, which has its answer already and is not told; empty = tell everybody
-	Listen string // on a user topic: what this person's devices shall listen to from now on; see Listen
-	Body   []byte // JSON
-
-	Audience string // empty, or the names of those who may read it, each between spaces
-}
-
-// Body is what a record says. The world may fold a body into the one before it on the same topic.
-type Body interface {
-	// Absorb takes next into the receiver and reports whether it could: answers of one invitation decided
-	// together become one record.
-	Absorb(next Body) bool
-	// JSON encodes the body, once, after the last Absorb.
-	JSON() []byte
-}
 
 // InviteeKey names one invitee.
 type InviteeKey struct{ InviteID, UserID string }
@@ -83,30 +63,11 @@ type Need struct {
 
 // Add asks for what more asks for as well.
 func (n *Need) Add(more Need) {
-	n.Topics = append(slices.Clip(n.Topics), more.Topics...)
-	n.Invitations = append(slices.Clip(n.Invitations), more.Invitations...)
-	n.Invitees = append(slices.Clip(n.Invitees), more.Invitees...)
-	n.OpenInvitees = append(slices.Clip(n.OpenInvitees), more.OpenInvitees...)
-	n.Marks = append(slices.Clip(n.Marks), more.Marks...)
-	n.Glare = append(slices.Clip(n.Glare), more.Glare...)
-	n.Groups = append(slices.Clip(n.Groups), more.Groups...)
-	n.Members = append(slices.Clip(n.Members), more.Members...)
-	n.AllMembers = append(slices.Clip(n.AllMembers), more.AllMembers...)
-	n.OpenInGroup = append(slices.Clip(n.OpenInGroup), more.OpenInGroup...)
-	n.OpenOfMember = append(slices.Clip(n.OpenOfMember), more.OpenOfMember...)
-	n.Admins = append(slices.Clip(n.Admins), more.Admins...)
-	n.Messages = append(slices.Clip(n.Messages), more.Messages...)
-	n.Contacts = append(slices.Clip(n.Contacts), more.Contacts...)
-	n.Receipts = append(slices.Clip(n.Receipts), more.Receipts...)
-	n.Applications = append(slices.Clip(n.Applications), more.Applications...)
-	n.Extras = append(slices.Clip(n.Extras), more.Extras...)
-	n.People = append(slices.Clip(n.People), more.People...)
-	n.Follows = append(slices.Clip(n.Follows), more.Follows...)
-	n.Rooms = append(slices.Clip(n.Rooms), more.Rooms...)
-	n.Seats = append(slices.Clip(n.Seats), more.Seats...)
-	n.CallIn = append(slices.Clip(n.CallIn), more.CallIn...)
-	n.InCall = append(slices.Clip(n.InCall), more.InCall...)
-	n.AllIn = append(slices.Clip(n.AllIn), more.AllIn...)
+	mine, others := reflect.ValueOf(n).Elem(), reflect.ValueOf(more)
+	for i := range mine.NumField() {
+		list := mine.Field(i)
+		list.Set(reflect.AppendSlice(list.Slice3(0, list.Len(), list.Len()), others.Field(i)))
+	}
 }
 
 // More is returned by Decide when the unit turns out to need more than it declared. It is run again with that loaded.
@@ -130,7 +91,7 @@ type World struct {
 	invitees    table[InviteeKey, invite.Invitee]
 	open        map[string][]InviteeKey // open invitees by invitation; a key may have been decided since
 	marks       table[InviteeKey, Mark]
-	glare       map[GlareKey]string
+	glare       map[GlareKey][]string // invitations; one may have been decided since
 	groups      table[string, im.Group]
 	members     table[MemberKey, im.Member]
 	roster      map[string][]MemberKey // members by group; a key may be gone since
@@ -139,15 +100,9 @@ type World struct {
 	loaded      map[any]struct{}       // what was asked of the database already
 	phrases     []Phrase
 	staged      []func()
+	weight      int // bytes of what records and messages say
 	chat
 	rooms
-}
-
-type draft struct {
-	Draft
-	topic string
-	seq   uint64
-	pair  uint64
 }
 
 // table holds rows of one kind and remembers which were put.
@@ -177,12 +132,21 @@ func (t *table[K, V]) put(k K, v V) {
 	t.rows[k] = &v
 }
 
+// settled forgets what was put, which is written. The rows stay.
+func (t *table[K, V]) settled() {
+	for _, k := range t.order {
+		delete(t.dirty, k)
+	}
+	t.order = t.order[:0]
+}
+
+// New makes an empty world at a time.
 func New(now int64) *World {
 	return &World{
 		Now: now, heads: map[string]uint64{}, appended: map[string]int{}, loaded: map[any]struct{}{},
 		invitations: newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
 		marks: newTable[InviteeKey, Mark](), groups: newTable[string, im.Group](), members: newTable[MemberKey, im.Member](),
-		open: map[string][]InviteeKey{}, glare: map[GlareKey]string{}, roster: map[string][]MemberKey{}, openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
+		open: map[string][]InviteeKey{}, glare: map[GlareKey][]string{}, roster: map[string][]MemberKey{}, openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
 		chat: newChat(), rooms: newRooms(),
 	}
 }
@@ -202,38 +166,27 @@ func (w *World) OpenInvitees(id string) []*invite.Invitee {
 			list = append(list, &c)
 		}
 	}
+	byOrd := func(a, b *invite.Invitee) int { return cmp.Compare(a.Ord, b.Ord) }
+	if !slices.IsSortedFunc(list, byOrd) { // some were put before the others were loaded
+		slices.SortFunc(list, byOrd)
+	}
 	return list
 }
 
 // HasOpen reports whether the open invitees of an invitation were declared.
-func (w *World) HasOpen(id string) bool {
-	_, ok := w.loaded[openKey(id)]
-	return ok
-}
+func (w *World) HasOpen(id string) bool { return w.has(openKey(id)) }
 
 // HasOpenOfMember reports whether OpenOfMember was declared for k.
-func (w *World) HasOpenOfMember(k MemberKey) bool {
-	_, ok := w.loaded[openOfKey(k)]
-	return ok
-}
+func (w *World) HasOpenOfMember(k MemberKey) bool { return w.has(openOfKey(k)) }
 
 // HasInvitation reports whether an invitation was declared, so that its absence means that there is none.
-func (w *World) HasInvitation(id string) bool {
-	_, ok := w.loaded[invitationKey(id)]
-	return ok
-}
+func (w *World) HasInvitation(id string) bool { return w.has(invitationKey(id)) }
 
 // HasOpenInGroup reports whether the open invitations of a group were declared.
-func (w *World) HasOpenInGroup(group string) bool {
-	_, ok := w.loaded[openInKey(group)]
-	return ok
-}
+func (w *World) HasOpenInGroup(group string) bool { return w.has(openInKey(group)) }
 
 // HasRoster reports whether all members of a group were declared.
-func (w *World) HasRoster(group string) bool {
-	_, ok := w.loaded[rosterKey(group)]
-	return ok
-}
+func (w *World) HasRoster(group string) bool { return w.has(rosterKey(group)) }
 
 // Mark returns the mark of an inviteID by a person, or nil when there is none that still counts.
 func (w *World) Mark(id, user string) *Mark {
@@ -245,7 +198,14 @@ func (w *World) Mark(id, user string) *Mark {
 }
 
 // Glare returns the id of the open invitation with mergeGlare between two people, or "".
-func (w *World) Glare(k GlareKey) string { return w.glare[k] }
+func (w *World) Glare(k GlareKey) string {
+	for _, id := range slices.Backward(w.glare[k]) {
+		if v := w.invitees.rows[InviteeKey{id, k.To}]; v == nil || v.State == invite.Open {
+			return id
+		}
+	}
+	return ""
+}
 
 // Group returns a declared group, or nil.
 func (w *World) Group(id string) *im.Group { return w.groups.get(id) }
@@ -295,9 +255,14 @@ func (w *World) Head(topic string) uint64 {
 
 // PutInvitation writes an invitation.
 func (w *World) PutInvitation(v invite.Invitation) {
+	if w.invitations.rows[v.ID] == nil {
+		w.mustKnow(invitationKey(v.ID), v.ID)
+	}
 	w.stage(func() {
 		fresh := w.invitations.rows[v.ID] == nil
-		w.invitations.put(v.ID, v)
+		if w.invitations.put(v.ID, v); fresh {
+			w.loaded[openKey(v.ID)] = struct{}{} // all its invitees will be put
+		}
 		if fresh && v.GroupID != "" {
 			w.openIn[v.GroupID] = append(w.openIn[v.GroupID], v.ID)
 		}
@@ -309,23 +274,32 @@ func (w *World) PutInvitee(v invite.Invitee) {
 	w.stage(func() {
 		k := InviteeKey{v.InviteID, v.UserID}
 		head := w.invitations.rows[v.InviteID]
-		if w.invitees.rows[k] == nil {
-			w.open[v.InviteID] = append(w.open[v.InviteID], k)
-			if head != nil && head.GroupID != "" {
-				g := MemberKey{head.GroupID, v.UserID}
-				w.openOf[g] = append(w.openOf[g], v.InviteID)
-			}
-		}
+		old := w.invitees.rows[k]
 		w.invitees.put(k, v)
-		if head != nil && head.MergeGlare {
-			g := GlareKey{head.Inviter, v.UserID}
-			if v.State == invite.Open {
-				w.glare[g] = v.InviteID
-			} else if w.glare[g] == v.InviteID {
-				delete(w.glare, g)
-			}
+		if old != nil && (v.State != invite.Open || old.State == invite.Open) {
+			return
+		}
+		if old == nil {
+			w.loaded[k] = struct{}{}
+		}
+		enlist(w.open, v.InviteID, k, old != nil)
+		if head == nil {
+			return
+		}
+		if head.GroupID != "" {
+			enlist(w.openOf, MemberKey{head.GroupID, v.UserID}, v.InviteID, old != nil)
+		}
+		if head.MergeGlare {
+			enlist(w.glare, GlareKey{head.Inviter, v.UserID}, v.InviteID, old != nil)
 		}
 	})
+}
+
+// enlist adds a key to a list, unless one that was known before stands there already.
+func enlist[L, K comparable](lists map[L][]K, list L, k K, known bool) {
+	if !known || !slices.Contains(lists[list], k) {
+		lists[list] = append(lists[list], k)
+	}
 }
 
 // PutMark writes a mark.
@@ -350,93 +324,6 @@ func (w *World) PutMember(m im.Member) {
 	})
 }
 
-// Draft is a record to be: the sequence comes with the commit.
-type Draft struct {
-	Device string
-	Listen string
-	Online bool // reaches who is connected now and is never stored
-	Body   Body
-
-	Peer     string // the conversation it stands in: the other person, or GroupPeer; empty = in none
-	Ord      int64  // on a user's timeline: the count of the conversation, when this record counts as unread
-	Counts   bool   // on a group's timeline: it counts as unread
-	Message  string // its id, when it is a message
-	Sender   string // of a message
-	Flags    Flags
-	Audience string // empty, or the names of those who may read it, each between spaces
-	Words    string // what a search finds it by
-	Finders  []string
-}
-
-// GroupPeer is the Peer of what stands in a group's conversation.
-const GroupPeer = "*"
-
-// Phrase is text to be found, or, without Words, no longer.
-type Phrase struct {
-	Topic, Message string
-	Words          string
-	Finders        []string // the topics whose people may find it
-	At             int64    // when it was sent, in milliseconds; 0 = now
-}
-
-// Append adds a record to a locked topic, or folds it into the last one of this batch.
-func (w *World) Append(topic string, d Draft) {
-	w.mustHold(topic)
-	w.stage(func() {
-		if i, ok := w.appended[topic]; ok && d.Listen == "" {
-			if last := &w.drafts[i]; last.Listen == "" && last.Online == d.Online && last.Body.Absorb(d.Body) {
-				if last.Device != d.Device {
-					last.Device = ""
-				}
-				return
-			}
-		}
-		w.add(topic, d)
-	})
-}
-
-// AppendPair adds the same record to the timelines of two people, so that each copy knows the other.
-func (w *World) AppendPair(a string, da Draft, b string, db Draft) {
-	w.mustHold(a)
-	w.mustHold(b)
-	w.stage(func() {
-		i := w.add(a, da)
-		j := w.add(b, db)
-		w.drafts[i].pair, w.drafts[j].pair = w.drafts[j].seq, w.drafts[i].seq
-		for _, k := range []int{i, j} {
-			if d := &w.drafts[k]; d.Message != "" {
-				w.messages.rows[MessageKey{d.topic, d.Message}].Pair = d.pair
-			}
-		}
-	})
-}
-
-// add puts a draft in its place, and returns the place.
-func (w *World) add(topic string, d Draft) int {
-	nd := draft{Draft: d, topic: topic}
-	if !d.Online {
-		w.heads[topic]++
-		nd.seq = w.heads[topic]
-		if d.Counts {
-			w.counted[topic]++
-			nd.Ord = w.counted[topic]
-		}
-		if d.Message != "" {
-			w.messages.rows[MessageKey{topic, d.Message}] = &Message{Topic: topic, ID: d.Message, Seq: nd.seq, At: w.Now, Sender: d.Sender,
-				Flags: d.Flags, Body: d.Body.JSON(), Audience: d.Audience}
-		}
-		if d.Words != "" {
-			w.phrases = append(w.phrases, Phrase{Topic: topic, Message: d.Message, Words: d.Words, Finders: d.Finders})
-		}
-	}
-	w.appended[topic] = len(w.drafts)
-	w.drafts = append(w.drafts, nd)
-	return len(w.drafts) - 1
-}
-
-// Find makes a message be found by other words, or by none.
-func (w *World) Find(p Phrase) { w.stage(func() { w.phrases = append(w.phrases, p) }) }
-
 // Missing returns those topics that the unit does not hold yet; ask for them with More.
 func (w *World) Missing(topics []string) []string {
 	var list []string
@@ -454,6 +341,18 @@ func (w *World) mustHold(topic string) {
 	}
 }
 
+// mustKnow makes sure that a row that is put as new was looked for.
+func (w *World) mustKnow(key any, name string) {
+	if !w.has(key) {
+		panic(fmt.Sprintf("store: the unit did not declare the %T %s, which it makes", key, name))
+	}
+}
+
+func (w *World) has(key any) bool {
+	_, ok := w.loaded[key]
+	return ok
+}
+
 func (w *World) stage(f func()) { w.staged = append(w.staged, f) }
 
 // settle applies or drops what a unit has put.
@@ -466,17 +365,21 @@ func (w *World) Settle(keep bool) {
 	w.staged = w.staged[:0]
 }
 
-// Records turns the drafts into records.
-func (w *World) Records() []Record {
-	list := make([]Record, len(w.drafts))
-	for i := range w.drafts {
-		d := &w.drafts[i]
-		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.Device, Listen: d.Listen, Audience: d.Audience}
-		if i > 0 && w.drafts[i-1].Body == d.Body { // one message told on several topics is encoded once
-			list[i].Body = list[i-1].Body
-		} else {
-			list[i].Body = d.Body.JSON()
-		}
+// Next makes a lasting world ready for another batch: what was put is written, and what is known stays.
+func (w *World) Next(now int64) {
+	w.Now = now
+	clear(w.appended)
+	clear(w.drafts)
+	w.drafts, w.phrases, w.deletions, w.files, w.fileReaders = w.drafts[:0], nil, nil, nil, nil
+	for _, t := range []interface{ settled() }{
+		&w.invitations, &w.invitees, &w.marks, &w.groups, &w.members, &w.messages, &w.contacts, &w.receipts, &w.applications, &w.extras, &w.people, &w.follows,
+		&w.rooms.rooms, &w.seats, &w.calls, &w.participants,
+	} {
+		t.settled()
 	}
-	return list
 }
+
+// Full reports whether a lasting world knows so much that it should begin anew: so many rows, or so long texts.
+func (w *World) Full(rows int) bool { return len(w.loaded) > rows || w.weight > maxWeight }
+
+const maxWeight = 64 << 20

@@ -34,6 +34,9 @@ type writer struct {
 	failed error // of a statement, so that nothing more is sent in this transaction
 }
 
+// Line makes one of the writers of a server.
+func (d *DB) Line(ctx context.Context) (world.Writer, error) { return d.Writer(ctx) }
+
 // Writer makes a writer; it connects when it begins.
 func (d *DB) Writer(context.Context) (world.Writer, error) {
 	w := &writer{db: d, id: uuid.NewString()}
@@ -202,6 +205,9 @@ func (w *writer) Settle(ctx context.Context) (committed bool, err error) {
 	})
 	return committed, err
 }
+
+// Calm has nothing to wait for: what is committed is there.
+func (w *writer) Calm(context.Context) error { return nil }
 
 func (w *writer) Close() error {
 	if w.conn == nil || w.conn.IsClosed() {

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"; docs/adr/0002 says why this one
@@ -47,6 +48,9 @@ type DB struct {
 	stmts   map[string]*sql.Stmt
 	log     *slog.Logger
 	longLog atomic.Bool
+	dir     string
+	noSync  bool
+	behind  atomic.Pointer[applier] // what readers wait for; nil = nothing commits to a line
 }
 
 // Open opens or creates the database of a directory and brings its schema up to date.
@@ -58,7 +62,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if opt.NoSync {
 		sync = "OFF"
 	}
-	d := &DB{log: opt.Log, stmts: map[string]*sql.Stmt{}}
+	d := &DB{log: opt.Log, dir: opt.Dir, noSync: opt.NoSync, stmts: map[string]*sql.Stmt{}}
 	file := filepath.Join(opt.Dir, File)
 	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would let others read it
 	if err != nil {
@@ -67,7 +71,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if err := made.Close(); err != nil {
 		return nil, err
 	}
-	if d.lock, err = hold(ctx, opt.Dir); err != nil {
+	if d.lock, err = hold(ctx, opt.Dir, time.Second); err != nil {
 		return nil, err
 	}
 	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+sync+")", "wal_autocheckpoint(0)", "cache_size(-65536)")); err != nil {
@@ -77,9 +81,12 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if d.read, err = sql.Open("sqlite", dsn(file, "query_only(1)", "cache_size(-16384)")); err != nil {
 		return nil, errors.Join(err, d.write.Close(), d.lock.Close())
 	}
-	d.read.SetMaxOpenConns(1 + 2*runtime.GOMAXPROCS(0)) // one of them checkpoints
+	d.read.SetMaxOpenConns(2 + 2*runtime.GOMAXPROCS(0)) // one of them moves the log, and one is the line's
 	d.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
-	if err = migrate(ctx, d.write); err == nil {
+	if err = d.recover(ctx); err == nil { // before the schema changes: the journal speaks of the one that was
+		err = migrate(ctx, d.write)
+	}
+	if err == nil {
 		err = d.prepare(ctx, append(opt.Reads, qSearch))
 	}
 	if err != nil {
@@ -90,8 +97,8 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 
 // hold takes the directory for this process. The lock is SQLite's on a file of its own: it ends with the process, however
 // that ends.
-func hold(ctx context.Context, dir string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.Join(dir, "lock")}).EscapedPath()+"?_pragma=busy_timeout(1000)")
+func hold(ctx context.Context, dir string, patience time.Duration) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.Join(dir, "lock")}).EscapedPath()+fmt.Sprintf("?_pragma=busy_timeout(%d)", patience.Milliseconds()))
 	if err != nil {
 		return nil, err
 	}
@@ -113,11 +120,32 @@ func OpenExisting(ctx context.Context, dir string) (*DB, error) {
 	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("there is no database in %s (if its server uses PostgreSQL, give --postgres): %w", dir, err)
 	}
+	if err := recoverIdle(ctx, dir, file); err != nil {
+		return nil, fmt.Errorf("the journal in %s: %w", dir, err)
+	}
 	read, err := sql.Open("sqlite", dsn(file, "query_only(1)"))
 	if err != nil {
 		return nil, err
 	}
 	return &DB{write: read, read: read, log: slog.Default()}, read.PingContext(ctx)
+}
+
+// recoverIdle brings a database up to its journal, unless a server is there to do it.
+func recoverIdle(ctx context.Context, dir, file string) error {
+	left, _, err := segments(dir)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	lock, err := hold(ctx, dir, 0)
+	if err != nil {
+		return nil //nolint:nilerr // somebody uses it, and brings it up to date all the time
+	}
+	write, err := sql.Open("sqlite", dsn(file))
+	if err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	d := &DB{write: write, dir: dir, log: slog.Default()}
+	return errors.Join(d.recover(ctx), write.Close(), lock.Close())
 }
 
 func dsn(file string, pragmas ...string) string {
@@ -165,13 +193,27 @@ func (d *DB) Pulse(context.Context) (int64, error) { return 0, nil }
 // Trouble is a fault: what fails in a file on this machine fails again.
 func (d *DB) Trouble(error) world.Trouble { return world.Fault }
 
+// settle waits until the database has what was committed.
+func (d *DB) settle(ctx context.Context) error {
+	if a := d.behind.Load(); a != nil {
+		return a.settle(ctx)
+	}
+	return nil
+}
+
 // Read runs a query that sees what is committed now.
 func (d *DB) Read(ctx context.Context, query string, scan func(world.Row) error, args ...any) error {
+	if err := d.settle(ctx); err != nil {
+		return err
+	}
 	return d.run(ctx, nil, query, scan, args)
 }
 
 // ReadIn runs a template for any number of keys.
 func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(world.Row) error) error {
+	if err := d.settle(ctx); err != nil {
+		return err
+	}
 	return d.runIn(ctx, nil, template, keys, scan)
 }
 
@@ -197,6 +239,9 @@ func (d *DB) Shared() bool { return false }
 
 // Moment runs f so that all it reads is of one moment.
 func (d *DB) Moment(ctx context.Context, f func(world.Reader) error) error {
+	if err := d.settle(ctx); err != nil {
+		return err
+	}
 	tx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return err

@@ -2,31 +2,25 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/beckon-im/beckon/internal/world"
 )
 
-// writer is the connection that commits, with its prepared statements.
+// writer commits to the database itself, for whoever fills or mends it while no server runs. Servers commit to a line.
 type writer struct {
-	db    *DB
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	sess  *world.Session
+	c    *conn
+	sess *world.Session
 }
 
 // Writer opens the one connection that commits.
 func (d *DB) Writer(ctx context.Context) (world.Writer, error) {
-	conn, err := d.write.Conn(ctx)
+	c, err := d.write.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{db: d, conn: conn, stmts: map[string]*sql.Stmt{}}
-	texts := texts{}
-	w.sess = &world.Session{Conn: w, Dialect: world.Dialect{Fill: texts.fill, Index: indexPhrase}}
+	w := &writer{c: newConn(d, c)}
+	w.sess = &world.Session{Conn: w, Dialect: world.Dialect{Fill: w.c.texts.fill, Index: indexPhrase}}
 	return w, nil
 }
 
@@ -40,7 +34,7 @@ func (w *writer) Commit(ctx context.Context) error {
 	if err := w.sess.Exec(ctx, "COMMIT"); err != nil {
 		return err
 	}
-	w.restartLog(ctx)
+	w.c.restartLog(ctx)
 	return nil
 }
 
@@ -49,37 +43,14 @@ func (w *writer) Rollback(ctx context.Context) error { return w.sess.Exec(ctx, "
 // Settle is never asked: a commit to a file is never in doubt.
 func (w *writer) Settle(context.Context) (bool, error) { return false, nil }
 
-func (w *writer) Close() error {
-	for _, st := range w.stmts {
-		_ = st.Close()
-	}
-	return w.conn.Close()
-}
+// Calm has nothing to wait for.
+func (w *writer) Calm(context.Context) error { return nil }
+
+func (w *writer) Close() error { return w.c.close() }
 
 // Query runs a statement at once.
 func (w *writer) Query(ctx context.Context, query string, args []any, scan func(world.Row) error) error {
-	st, ok := w.stmts[query]
-	if !ok {
-		var err error
-		if st, err = w.conn.PrepareContext(ctx, query); err != nil {
-			return fmt.Errorf("prepare %s: %w", query, err)
-		}
-		w.stmts[query] = st
-	}
-	if scan == nil {
-		if _, err := st.ExecContext(ctx, args...); err != nil {
-			return fmt.Errorf("exec %.80s: %w", query, err)
-		}
-		return nil
-	}
-	rows, err := st.QueryContext(ctx, args...)
-	if err == nil {
-		err = drain(rows, scan)
-	}
-	if err != nil {
-		return fmt.Errorf("query %.80s: %w", query, err)
-	}
-	return nil
+	return w.c.query(ctx, query, args, scan)
 }
 
 // Sync has nothing to do: everything was done at once.
@@ -126,16 +97,4 @@ func (t texts) fill(template string, width int, values []any) (text string, args
 		t[k] = text
 	}
 	return text, values[:n*width], values[n*width:]
-}
-
-// restartLog starts the log anew when it has grown long. Nearly all of it is moved already, so the writer waits little.
-func (w *writer) restartLog(ctx context.Context) {
-	if !w.db.longLog.Swap(false) {
-		return
-	}
-	for _, q := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(RESTART)", "PRAGMA busy_timeout = 10000"} { // it must not wait for whoever reads for long
-		if err := w.sess.Query(ctx, q, nil, func(world.Row) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
-			w.db.log.Warn("the log could not be started anew; it is tried again", "error", err)
-		}
-	}
 }
