@@ -20,13 +20,14 @@ func main() {
 	rate := flag.Float64("rate", 500, "flows per second of the steady run")
 	length := flag.Duration("length", 8*time.Second, "how long each run is measured")
 	only := flag.String("only", "", "measure only those whose name contains this")
+	profiles := flag.String("profile", "", "write profiles of Beckon on SQLite to this directory: full.pprof at saturation, steady.pprof")
 	relay := flag.String("serve-relay", "", "serve the relay at this address, and nothing else")
 	flag.Parse()
 	if *relay != "" {
 		fmt.Fprintln(os.Stderr, serveRelay(*relay))
 		os.Exit(1)
 	}
-	if err := run(*rounds, *users, *flight, *rate, *length, *only); err != nil {
+	if err := run(*rounds, *users, *flight, *rate, *length, *only, *profiles); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -38,7 +39,7 @@ type row struct {
 	full, steady []outcome
 }
 
-func run(rounds, users, flight int, rate float64, length time.Duration, only string) error {
+func run(rounds, users, flight int, rate float64, length time.Duration, only, profiles string) error {
 	var rows []*row
 	for _, p := range peers() {
 		if strings.Contains(p.name, only) {
@@ -48,7 +49,7 @@ func run(rounds, users, flight int, rate float64, length time.Duration, only str
 	for round := range rounds {
 		for _, r := range rows {
 			fmt.Fprintf(os.Stderr, "round %d: %s\n", round+1, r.name)
-			if err := r.measure(users, flight, rate, length); err != nil {
+			if err := r.measure(users, flight, rate, length, profiles); err != nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}
 		}
@@ -62,7 +63,7 @@ func run(rounds, users, flight int, rate float64, length time.Duration, only str
 	return nil
 }
 
-func (r *row) measure(users, flight int, rate float64, length time.Duration) error {
+func (r *row) measure(users, flight int, rate float64, length time.Duration, profiles string) error {
 	dir, err := os.MkdirTemp("", "peers-")
 	if err != nil {
 		return err
@@ -79,9 +80,13 @@ func (r *row) measure(users, flight int, rate float64, length time.Duration) err
 		return err
 	}
 	cpu := func() time.Duration { return spent(s.pids()) }
+	done := s.profile(profiles, "full", length)
 	r.full = append(r.full, g.saturate(flight, 2*time.Second, length, cpu))
+	<-done
 	time.Sleep(time.Second)
+	done = s.profile(profiles, "steady", length)
 	r.steady = append(r.steady, g.steady(rate, time.Second, length, cpu))
+	<-done
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	osuser "os/user"
@@ -36,6 +37,7 @@ type system struct {
 	dial func(i int, e ear) (user, error)
 	pids func() []int // whose CPU counts
 	stop func()
+	prof string // where it is profiled, if it can be
 }
 
 func peers() []peer {
@@ -114,12 +116,42 @@ func startBeckon(dir string) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := launch(exec.Command("bin/beckon", append([]string{"serve", "--listen", addr, "--data", dir}, unlimited()...)...), addr)
+	prof, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s, err := launch(exec.Command("bin/beckon", append([]string{"serve", "--listen", addr, "--data", dir, "--pprof", prof}, unlimited()...)...), addr)
 	if err == nil {
 		time.Sleep(time.Second) // until it takes calls
-		s.dial = dialBeckon(addr, dir)
+		s.dial, s.prof = dialBeckon(addr, dir), prof
 	}
 	return s, err
+}
+
+// profile writes a profile of the CPU, in a run that is about to begin. What it returns is closed when that is done.
+func (s *system) profile(dir, name string, length time.Duration) <-chan struct{} {
+	done := make(chan struct{})
+	if dir == "" || s.prof == "" {
+		close(done)
+		return done
+	}
+	go func() {
+		defer close(done)
+		res, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.prof, int(length.Seconds())))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "no profile:", err)
+			return
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name+".pprof"), b, 0o644)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "no profile:", err)
+		}
+	}()
+	return done
 }
 
 func startBeckonPostgres(dir string) (*system, error) {
