@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -109,18 +108,11 @@ func (c *serveCmd) Run(ctx context.Context) error {
 // headerTime bounds how long a client may take for its request headers.
 const headerTime = 10 * time.Second
 
-// gcPercent trades memory for processor time: most of what a call allocates is short-lived. docs/performance.md has the
-// measurement. GOGC overrides it.
-const gcPercent = 175
-
 // run serves with a configuration and tells when it is ready.
 func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler, ready func(*beckon.Server, string)) error {
 	ln, err := net.Listen("tcp", f.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", f.Listen, err)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
 	}
 	media, err := f.media(&cfg, ln.Addr())
 	if err != nil {
@@ -132,6 +124,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	}
 	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime}
 	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { collect(gctx); return nil })
 	if media != nil {
 		g.Go(func() error { return media.Run(gctx) })
 	}

@@ -23,7 +23,7 @@ func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(PathWebSocket, centrifuge.NewWebsocketHandler(g.node, centrifuge.WebsocketConfig{
 		CheckOrigin:                g.opt.CheckOrigin,
-		ReadBufferSize:             1024,
+		ReadBufferSize:             512,
 		WriteBufferSize:            1024,
 		UseWriteBufferPool:         true,
 		MessageSizeLimit:           protocol.MaxRequest + 4096,
