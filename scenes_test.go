@@ -38,6 +38,9 @@ func (s *scene) connect(device string) {
 	user, _, _ := strings.Cut(device, "/")
 	s.tapes[device] = beckontest.NewTape(s.t, device)
 	s.who[device] = s.Device(user, strings.ReplaceAll(device, "/", "-"), s.tapes[device].Listener())
+	if _, err := s.who[device].GetDeviceList(s.t.Context()); err != nil { // once it has an answer it is counted as there
+		s.t.Fatal(err)
+	}
 }
 
 func (s *scene) invite(from string, req protocol.InviteRequest) protocol.InviteResponse {

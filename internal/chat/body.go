@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -141,12 +141,12 @@ func checkOptions(o *protocol.MessageOptions, group bool) error {
 }
 
 // Found says what a search finds a stored message by: carry.Find for an import.
-func Found(topic string, pair int64, body []byte) *world.Phrase {
+func Found(topic string, pair int64, body []byte) *tx.Phrase {
 	var m protocol.Message
 	if json.Unmarshal(body, &m) != nil || m.Type != protocol.TypeMessage || m.Revoked || m.ExcludeFromSearch {
 		return nil
 	}
-	p := &world.Phrase{Topic: topic, Message: m.MessageID, Words: words(&m.Body), Finders: []string{topic}}
+	p := &tx.Phrase{Topic: topic, Message: m.MessageID, Words: words(&m.Body), Finders: []string{topic}}
 	if m.GroupID == "" {
 		if topic != im.UserTopic(m.From) {
 			return nil // the sender's timeline has it

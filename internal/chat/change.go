@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
@@ -63,9 +64,9 @@ func (p place) put(w *world.World, c *changed, e protocol.MessageEvent) {
 	if p.groupID != "" {
 		home = p.topic()
 	}
-	w.Find(world.Phrase{Topic: home, Message: c.msg.MessageID})
+	w.Find(tx.Phrase{Topic: home, Message: c.msg.MessageID})
 	if text := words(&c.msg.Body); text != "" && !c.msg.Revoked && !c.msg.ExcludeFromSearch {
-		found := world.Phrase{Topic: home, Message: c.msg.MessageID, Words: text}
+		found := tx.Phrase{Topic: home, Message: c.msg.MessageID, Words: text}
 		for _, m := range c.copies {
 			found.Finders = append(found.Finders, m.Topic)
 		}

@@ -62,7 +62,7 @@ func cancelNeed(r route, req protocol.CancelRequest) world.Need {
 
 func (e *Engine) decideCancel(w *world.World, v *invite.Invitation, by verb.Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	r := routeOf(v)
-	if len(w.Missing(r.topics())) > 0 { // the invite came between the look and this: now it is known what is needed
+	if len(w.Missing(r.topics())) > 0 || !w.HasOpen(v.ID) && !w.HasInvitees(cancelNeed(r, req).Invitees) { // the invite came between the look and this: now it is known what is needed
 		return protocol.ActionResponse{}, *v, &world.More{Need: cancelNeed(r, req)}
 	}
 	invitees := w.OpenInvitees(v.ID)

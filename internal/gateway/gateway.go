@@ -271,8 +271,6 @@ func (g *Gateway) connecting(ctx context.Context, e centrifuge.ConnectEvent) (ce
 		Data:              s.Welcome,
 		Subscriptions:     map[string]centrifuge.SubscribeOptions{},
 		Storage:           map[string]any{kept: s},
-		WriteDelay:        time.Nanosecond,
-		WriteWithTimer:    true,
 	}
 	for _, t := range s.Topics {
 		if t.Recover {

@@ -148,7 +148,7 @@ func tellPeople(w *world.World, c *im.Call, people []*im.Participant, msg protoc
 		}
 	}
 	topics = append(topics, im.UserTopic(c.Owner))
-	if missing := w.Missing(topics); len(missing) > 0 {
+	if missing := w.Missing(topics); len(missing) > 0 || !w.KnowsContacts(sides) {
 		return &world.More{Need: world.Need{Topics: missing, Contacts: sides}}
 	}
 	for i, p := range people {
@@ -156,7 +156,7 @@ func tellPeople(w *world.World, c *im.Call, people []*im.Participant, msg protoc
 			continue
 		}
 		one := msg
-		if one.To = p.UserID; len(people) > 2 {
+		if one.To = p.UserID; len(sides) > 2 { // several stand on the owner's timeline
 			one.MessageID += "-" + strconv.Itoa(i)
 		}
 		d := world.Draft{Body: &verb.Event{Value: one}, Message: one.MessageID, Sender: c.Owner}

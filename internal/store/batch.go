@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -55,10 +56,11 @@ func (l *line) commit(units []*Unit) *batch {
 	if l.lost && l.stopping {
 		return refused(units, im.Unavailable(errors.New("the server stops, and its database cannot be reached")))
 	}
-	for n := 0; ; n++ {
+	for n := 0; l.broken == nil; n++ {
 		b, err := l.try(units)
 		if err == nil {
 			l.lost = false
+			s.lost.Store(false)
 			s.batches.Add(1)
 			s.done.Add(int64(len(b.units)))
 			return b
@@ -66,12 +68,16 @@ func (l *line) commit(units []*Unit) *batch {
 		if errors.Is(err, errPlanted) {
 			continue
 		}
-		if t := s.db.Trouble(err); t == world.Fault || t == world.Conflict && n >= maxConflicts || errors.Is(err, errUnsettled) {
+		if errors.Is(err, tx.ErrBroken) {
+			l.broken = err
+			break
+		}
+		if t := s.db.Trouble(err); t == tx.Fault || t == tx.Conflict && n >= maxConflicts || errors.Is(err, errUnsettled) {
 			s.opt.Log.Error("group commit failed", "units", len(units), "error", err)
 			return l.single(units, err)
 		}
 		if time.Now().After(patience) {
-			if l.lost = s.db.Trouble(err) == world.Lost; l.lost {
+			if l.lost = s.db.Trouble(err) == tx.Lost; l.lost {
 				s.lost.Store(true)
 			}
 			s.opt.Log.Error("the database does not take a commit; its calls are refused", "units", len(units), "error", err)
@@ -83,6 +89,7 @@ func (l *line) commit(units []*Unit) *batch {
 		pause := time.Duration(1+rand.IntN(10*(1+min(n, 30)))) * time.Millisecond
 		<-time.After(pause)
 	}
+	return refused(units, im.Unavailable(l.broken))
 }
 
 // single tries each unit alone.
@@ -117,7 +124,7 @@ func (l *line) try(units []*Unit) (*batch, error) {
 	defer cancel()
 	later := l.later
 	b, err := l.transact(ctx, units)
-	var doubt *world.InDoubt
+	var doubt *tx.InDoubt
 	if errors.As(err, &doubt) {
 		err = l.settle(doubt)
 	}
@@ -136,7 +143,7 @@ func (l *line) try(units []*Unit) (*batch, error) {
 }
 
 // settle finds out whether a commit took effect whose outcome was not heard.
-func (l *line) settle(doubt *world.InDoubt) error {
+func (l *line) settle(doubt *tx.InDoubt) error {
 	patience := time.Now().Add(l.s.opt.Patience)
 	if l.stopping {
 		patience = time.Now().Add(impatience)
@@ -206,7 +213,7 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 		return nil, err
 	}
 	if err := l.w.Commit(ctx); err != nil {
-		var doubt *world.InDoubt
+		var doubt *tx.InDoubt
 		if open = !errors.As(err, &doubt); open {
 			return nil, err
 		}
@@ -221,8 +228,11 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 
 // world is what the batch before this one left, where that lasts, and otherwise an empty one. House-keeping goes by what is
 // in the database, and changes it behind the world's back.
-func (l *line) world(ctx context.Context, sess *world.Session, units []*Unit) (*world.World, error) {
-	now := l.s.begin()
+func (l *line) world(ctx context.Context, sess *tx.Session, units []*Unit) (*world.World, error) {
+	now := l.s.clock.floor.Load() // the last that was read of the database's clock, which the batch reads itself
+	if !l.s.Shared() {
+		now = l.s.Now()
+	}
 	if l.known != nil && !l.known.Full(l.s.opt.Known) && !slices.ContainsFunc(units, sweeps) {
 		l.known.Next(now)
 		return l.known, nil
@@ -266,7 +276,7 @@ const maxMore = 64
 var errLater = errors.New("store: the unit comes in a later batch")
 
 // decide runs one unit, loading what it asks for on the way. It returns the unit's refusal, and the database's failure.
-func (l *line) decide(ctx context.Context, sess *world.Session, w *world.World, u *Unit) (refusal, failure error) {
+func (l *line) decide(ctx context.Context, sess *tx.Session, w *world.World, u *Unit) (refusal, failure error) {
 	for range maxMore {
 		err := l.guarded(w, u)
 		var more *world.More

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -96,7 +97,7 @@ func (s *Store) History(ctx context.Context, h Stretch) ([]Line, error) {
 		q = qNewer
 	}
 	var list []Line
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		var l Line
 		err := rows.Scan(&l.Seq, &l.At, &l.Body, &l.Message, &l.Flags, &l.Readers, &l.Audience)
 		list = append(list, l)
@@ -108,13 +109,13 @@ func (s *Store) History(ctx context.Context, h Stretch) ([]Line, error) {
 // Stands reports whether a record stands in a conversation.
 func (s *Store) Stands(ctx context.Context, topic, peer string, seq uint64) (bool, error) {
 	n := 0
-	err := each(ctx, s.pool(), func(rows world.Row) error { return rows.Scan(&n) }, qStands, topic, peer, seq)
+	err := each(ctx, s.pool(), func(rows tx.Row) error { return rows.Scan(&n) }, qStands, topic, peer, seq)
 	return n > 0, err
 }
 
 // Message reads a message on one timeline; nil when it is not there.
 func (s *Store) Message(ctx context.Context, topic, id string) (m *world.Message, err error) {
-	err = each(ctx, s.pool(), func(rows world.Row) error {
+	err = each(ctx, s.pool(), func(rows tx.Row) error {
 		m, err = world.ScanMessage(rows)
 		return err
 	}, qMessage, topic, id)
@@ -139,10 +140,10 @@ func (s *Store) ReadFacts(ctx context.Context, user, peer, group string, upTo ui
 	if group != "" {
 		topic, column = im.GroupTopic(group), world.GroupPeer
 	}
-	err = s.Moment(ctx, func(r world.Reader) error {
+	err = s.Moment(ctx, func(r tx.Reader) error {
 		var head uint64
 		var counted int64
-		if err := each(ctx, r, func(rows world.Row) error { return rows.Scan(&head, &counted) }, qCounted, topic); err != nil {
+		if err := each(ctx, r, func(rows tx.Row) error { return rows.Scan(&head, &counted) }, qCounted, topic); err != nil {
 			return err
 		}
 		if f.UpTo = upTo; upTo == 0 || upTo > head {
@@ -154,41 +155,41 @@ func (s *Store) ReadFacts(ctx context.Context, user, peer, group string, upTo ui
 		}
 		if group == "" {
 			counted = f.Contact.Counted
-			if err := each(ctx, r, func(rows world.Row) error { return rows.Scan(&f.Pair) }, qPairUpTo, topic, column, after, f.UpTo); err != nil {
+			if err := each(ctx, r, func(rows tx.Row) error { return rows.Scan(&f.Pair) }, qPairUpTo, topic, column, after, f.UpTo); err != nil {
 				return err
 			}
 		} else {
 			later := int64(0)
-			if err := each(ctx, r, func(rows world.Row) error { return rows.Scan(&later) }, qOwnAfter, topic, f.UpTo, user); err != nil {
+			if err := each(ctx, r, func(rows tx.Row) error { return rows.Scan(&later) }, qOwnAfter, topic, f.UpTo, user); err != nil {
 				return err
 			}
 			f.Own = f.Member.Own - later
 		}
 		f.Ord = counted // less what comes after
-		if err := each(ctx, r, func(rows world.Row) error {
+		if err := each(ctx, r, func(rows tx.Row) error {
 			err := rows.Scan(&f.Ord)
 			f.Ord--
 			return err
 		}, qCountedAfter, topic, column, f.UpTo); err != nil {
 			return err
 		}
-		return each(ctx, r, func(rows world.Row) error { return rows.Scan(&f.Last) }, qLastUpTo, topic, column, after, f.UpTo)
+		return each(ctx, r, func(rows tx.Row) error { return rows.Scan(&f.Last) }, qLastUpTo, topic, column, after, f.UpTo)
 	})
 	return f, err
 }
 
 // side reads the reader's side, and returns how far it was read before.
-func (f *ReadFacts) side(ctx context.Context, r world.Reader, user, peer, group string) (after uint64, err error) {
+func (f *ReadFacts) side(ctx context.Context, r tx.Reader, user, peer, group string) (after uint64, err error) {
 	if group == "" {
 		f.Contact = &im.Contact{UserID: user, Peer: peer}
-		err = each(ctx, r, func(rows world.Row) (err error) {
+		err = each(ctx, r, func(rows tx.Row) (err error) {
 			f.Contact, err = world.ScanContact(rows)
 			return err
 		}, qContact, user, peer)
 		return f.Contact.ReadSeq, err
 	}
 	f.Member = &im.Member{GroupID: group, UserID: user, Gone: true}
-	err = each(ctx, r, func(rows world.Row) (err error) {
+	err = each(ctx, r, func(rows tx.Row) (err error) {
 		f.Member, err = world.ScanMember(rows)
 		return err
 	}, qMember, group, user)
@@ -198,7 +199,7 @@ func (f *ReadFacts) side(ctx context.Context, r world.Reader, user, peer, group 
 // Contact reads one side of a conversation; empty when there is none.
 func (s *Store) Contact(ctx context.Context, user, peer string) (*im.Contact, error) {
 	c := &im.Contact{UserID: user, Peer: peer}
-	err := each(ctx, s.pool(), func(rows world.Row) (err error) {
+	err := each(ctx, s.pool(), func(rows tx.Row) (err error) {
 		c, err = world.ScanContact(rows)
 		return err
 	}, qContact, user, peer)
@@ -228,18 +229,18 @@ func (d *Side) Reading() *im.Reading {
 // own is how far the person's own timeline had come at that moment.
 func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, own uint64, err error) {
 	d = &Side{Contact: &im.Contact{UserID: user, Peer: peer}}
-	err = s.Moment(ctx, func(r world.Reader) error {
+	err = s.Moment(ctx, func(r tx.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		if d.Head = own; group != "" {
-			return each(ctx, r, func(rows world.Row) (err error) {
+			return each(ctx, r, func(rows tx.Row) (err error) {
 				d.Contact = nil
 				d.Member, d.Group, err = scanSide(rows, d)
 				return err
 			}, qGroupSide, user, group)
 		}
-		return each(ctx, r, func(rows world.Row) (err error) {
+		return each(ctx, r, func(rows tx.Row) (err error) {
 			d.Contact, err = world.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
 			return err
 		}, qContactSide, user, peer)
@@ -249,11 +250,11 @@ func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, ow
 
 // Sides reads all conversations of a person, at one moment, and how far their own timeline had come.
 func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64, err error) {
-	err = s.Moment(ctx, func(r world.Reader) error {
+	err = s.Moment(ctx, func(r tx.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
-		err := each(ctx, r, func(rows world.Row) (err error) {
+		err := each(ctx, r, func(rows tx.Row) (err error) {
 			var d Side
 			d.Contact, err = world.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
 			list = append(list, d)
@@ -262,7 +263,7 @@ func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64
 		if err != nil {
 			return err
 		}
-		return each(ctx, r, func(rows world.Row) (err error) {
+		return each(ctx, r, func(rows tx.Row) (err error) {
 			var d Side
 			d.Group = &im.Group{}
 			d.Member, d.Group, err = scanSide(rows, &d)
@@ -274,7 +275,7 @@ func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64
 }
 
 // scanSide reads a member, the group, and the last record.
-func scanSide(rows world.Row, d *Side) (*im.Member, *im.Group, error) {
+func scanSide(rows tx.Row, d *Side) (*im.Member, *im.Group, error) {
 	var g im.Group
 	var dismissed, muted int64
 	m, err := world.ScanMember(rows, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
@@ -300,9 +301,9 @@ func (s *Store) NonReaders(ctx context.Context, group string, m *world.Message, 
 	return readers(ctx, s.pool(), qNonReaders, group, after, m.Seq, m.Sender, m.Topic, m.ID, limit)
 }
 
-func readers(ctx context.Context, r world.Reader, q string, args ...any) ([]Reader, error) {
+func readers(ctx context.Context, r tx.Reader, q string, args ...any) ([]Reader, error) {
 	var list []Reader
-	err := each(ctx, r, func(rows world.Row) error {
+	err := each(ctx, r, func(rows tx.Row) error {
 		var p Reader
 		err := rows.Scan(&p.UserID, &p.At)
 		list = append(list, p)
@@ -322,7 +323,7 @@ type Found struct {
 func (s *Store) Search(ctx context.Context, words, topics []string, before int64, limit int) ([]Found, error) {
 	var list []Found
 	query, arg := s.db.Search(words, topics)
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		var f Found
 		err := rows.Scan(&f.ID, &f.Topic, &f.Msg)
 		list = append(list, f)

@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
 // texts reads a column of text.
-func texts(ctx context.Context, r world.Reader, q string, args ...any) ([]string, error) {
+func texts(ctx context.Context, r tx.Reader, q string, args ...any) ([]string, error) {
 	var list []string
-	err := each(ctx, r, func(rows world.Row) error {
+	err := each(ctx, r, func(rows tx.Row) error {
 		var v string
 		err := rows.Scan(&v)
 		list = append(list, v)
@@ -32,7 +33,7 @@ func (s *Store) Follows(ctx context.Context, user string) ([]string, error) {
 
 // Person reads what is known of a user; nil when nothing is.
 func (s *Store) Person(ctx context.Context, user string) (p *world.Person, err error) {
-	err = each(ctx, s.pool(), func(rows world.Row) error {
+	err = each(ctx, s.pool(), func(rows tx.Row) error {
 		p, err = world.ScanPerson(rows)
 		return err
 	}, qPerson, user)
@@ -42,7 +43,7 @@ func (s *Store) Person(ctx context.Context, user string) (p *world.Person, err e
 // Applications reads a page of the applications to the groups that a user administers, after one of them.
 func (s *Store) Applications(ctx context.Context, user, afterGroup, afterUser string, limit int) ([]world.Application, error) {
 	var list []world.Application
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		a, err := world.ScanApplication(rows)
 		list = append(list, *a)
 		return err
@@ -53,7 +54,7 @@ func (s *Store) Applications(ctx context.Context, user, afterGroup, afterUser st
 // Extra reads the attributes and counters of a group.
 func (s *Store) Extra(ctx context.Context, group string) (world.Extra, error) {
 	x := world.Extra{GroupID: group}
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		v, err := world.ScanExtra(rows)
 		if err == nil {
 			x = *v
@@ -65,7 +66,7 @@ func (s *Store) Extra(ctx context.Context, group string) (world.Extra, error) {
 
 // File reads an uploaded file; nil when there is none.
 func (s *Store) File(ctx context.Context, id string) (f *world.File, err error) {
-	err = each(ctx, s.pool(), func(rows world.Row) error {
+	err = each(ctx, s.pool(), func(rows tx.Row) error {
 		f, err = world.ScanFile(rows)
 		return err
 	}, qFile, id)
@@ -75,14 +76,14 @@ func (s *Store) File(ctx context.Context, id string) (f *world.File, err error) 
 // MayReadFile reports whether a file stands in a conversation of the user.
 func (s *Store) MayReadFile(ctx context.Context, id, user string) (bool, error) {
 	n := 0
-	err := each(ctx, s.pool(), func(rows world.Row) error { return rows.Scan(&n) }, qMayReadFile, id, user)
+	err := each(ctx, s.pool(), func(rows tx.Row) error { return rows.Scan(&n) }, qMayReadFile, id, user)
 	return n > 0, err
 }
 
 // FindGroups reads a page of the user's groups whose name or id contains a text, as it is written or, for letters of ASCII, in any case.
 func (s *Store) FindGroups(ctx context.Context, user, text, after string, limit int) ([]im.Group, error) {
 	var list []im.Group
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		g, err := world.ScanGroup(rows)
 		list = append(list, *g)
 		return err
@@ -94,7 +95,7 @@ func (s *Store) FindGroups(ctx context.Context, user, text, after string, limit 
 // ASCII, in any case.
 func (s *Store) FindMembers(ctx context.Context, group, text, after string, limit int) ([]im.Member, error) {
 	var list []im.Member
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		m, err := world.ScanMember(rows)
 		list = append(list, *m)
 		return err

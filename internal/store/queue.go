@@ -6,22 +6,24 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
 // line is one writer with its queue: it forms batches and commits them one after another.
 type line struct {
 	s        *Store
-	w        world.Writer
+	w        tx.Writer
 	queue    chan *Unit
 	stopping bool         // nothing new is coming
 	lost     bool         // the last batch was given up because the database could not be reached
 	known    *world.World // what a lasting world knows; nil = nothing
+	broken   error        // nothing can be committed any more
 	later    []*Unit      // put off for topics that they did not declare; they go first into the next batch
 }
 
 // write commits what comes in a queue until ctx ends, and then what is left in it, once nobody queues any more.
-func (s *Store) write(ctx context.Context, shut <-chan struct{}, queue chan *Unit) error {
+func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, queue chan *Unit) error {
 	w, err := s.db.Line(context.Background())
 	if err != nil {
 		return err
@@ -36,7 +38,9 @@ func (s *Store) write(ctx context.Context, shut <-chan struct{}, queue chan *Uni
 	})
 	l := &line{s: s, w: w, queue: queue}
 	for units := l.next(ctx.Done()); units != nil; units = l.next(ctx.Done()) {
-		done <- l.commit(units)
+		if done <- l.commit(units); l.broken != nil {
+			fail()
+		}
 	}
 	l.stopping = true
 	for units := l.next(shut); units != nil; units = l.next(shut) { // whoever is queueing still is taken from
@@ -46,7 +50,7 @@ func (s *Store) write(ctx context.Context, shut <-chan struct{}, queue chan *Uni
 		done <- l.commit(units)
 	}
 	close(done)
-	return errors.Join(g.Wait(), w.Close())
+	return errors.Join(l.broken, g.Wait(), w.Close())
 }
 
 // next waits for the next batch; nil when end comes first.

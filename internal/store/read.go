@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 )
@@ -37,14 +38,14 @@ const (
 )
 
 // pool reads without a transaction: each statement sees what is committed then.
-func (s *Store) pool() world.Reader { return s.db }
+func (s *Store) pool() tx.Reader { return s.db }
 
 // Moment runs f so that all it reads is of one moment.
-func (s *Store) Moment(ctx context.Context, f func(world.Reader) error) error {
+func (s *Store) Moment(ctx context.Context, f func(tx.Reader) error) error {
 	return s.db.Moment(ctx, f)
 }
 
-func each(ctx context.Context, r world.Reader, scan func(world.Row) error, query string, args ...any) error {
+func each(ctx context.Context, r tx.Reader, scan func(tx.Row) error, query string, args ...any) error {
 	return r.Read(ctx, query, scan, args...)
 }
 
@@ -57,19 +58,19 @@ type Page struct {
 
 // Records returns the records of a topic after a sequence, at most limit of them and about maxBytes of bodies.
 func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
-	err = s.Moment(ctx, func(r world.Reader) (err error) {
+	err = s.Moment(ctx, func(r tx.Reader) (err error) {
 		if p.Head, p.Floor, err = readTopic(ctx, r, topic); err != nil {
 			return err
 		}
 		size := 0
-		return each(ctx, r, func(row world.Row) error {
+		return each(ctx, r, func(row tx.Row) error {
 			rec := world.Record{Topic: topic}
 			if err := row.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body, &rec.Audience); err != nil {
 				return err
 			}
 			p.Records = append(p.Records, rec)
 			if size += len(rec.Body); size >= maxBytes {
-				return world.ErrEnough
+				return tx.ErrEnough
 			}
 			return nil
 		}, qRecords, topic, after, limit)
@@ -77,8 +78,8 @@ func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, 
 	return p, err
 }
 
-func readTopic(ctx context.Context, r world.Reader, topic string) (head, floor uint64, err error) {
-	err = each(ctx, r, func(rows world.Row) error { return rows.Scan(&head, &floor) }, qTopic, topic)
+func readTopic(ctx context.Context, r tx.Reader, topic string) (head, floor uint64, err error) {
+	err = each(ctx, r, func(rows tx.Row) error { return rows.Scan(&head, &floor) }, qTopic, topic)
 	return head, floor, err
 }
 
@@ -122,12 +123,12 @@ const MaxSnapshot = 200
 // Snapshot reads what is open for a person, and how far their timelines have come at that moment.
 func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 	snap := &Snapshot{}
-	err := s.Moment(ctx, func(r world.Reader) (err error) {
+	err := s.Moment(ctx, func(r tx.Reader) (err error) {
 		if snap.Head, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		snap.Now = s.Now()
-		err = each(ctx, r, func(rows world.Row) error {
+		err = each(ctx, r, func(rows tx.Row) error {
 			var m Membership
 			err := rows.Scan(&m.GroupID, &m.JoinedSeq, &m.JoinedAt, &m.Head)
 			snap.Groups = append(snap.Groups, m)
@@ -143,10 +144,10 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 }
 
 // readOpen lists what waits for the person's answer first: it must not be cut off by what the person began.
-func readOpen(ctx context.Context, r world.Reader, user string, limit int) ([]OpenInvitation, error) {
+func readOpen(ctx context.Context, r tx.Reader, user string, limit int) ([]OpenInvitation, error) {
 	var list []OpenInvitation
 	var mine []*invite.Invitee
-	err := each(ctx, r, func(rows world.Row) error {
+	err := each(ctx, r, func(rows tx.Row) error {
 		w, err := world.ScanInvitee(rows)
 		mine = append(mine, w)
 		return err
@@ -163,7 +164,7 @@ func readOpen(ctx context.Context, r world.Reader, user string, limit int) ([]Op
 			list = append(list, OpenInvitation{Invitation: *v, Mine: w})
 		}
 	}
-	err = each(ctx, r, func(rows world.Row) error {
+	err = each(ctx, r, func(rows tx.Row) error {
 		v, err := world.ScanInvitation(rows)
 		if err == nil {
 			list = append(list, OpenInvitation{Invitation: *v})
@@ -173,8 +174,8 @@ func readOpen(ctx context.Context, r world.Reader, user string, limit int) ([]Op
 	return list, err
 }
 
-func readInvitation(ctx context.Context, r world.Reader, id string) (v *invite.Invitation, err error) {
-	err = each(ctx, r, func(rows world.Row) error {
+func readInvitation(ctx context.Context, r tx.Reader, id string) (v *invite.Invitation, err error) {
+	err = each(ctx, r, func(rows tx.Row) error {
 		v, err = world.ScanInvitation(rows)
 		return err
 	}, qInvitation, id)
@@ -188,7 +189,7 @@ func (s *Store) Invitation(ctx context.Context, id string) (*invite.Invitation, 
 
 // Invitee reads one invitee; nil when that person was never invited.
 func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee, err error) {
-	err = each(ctx, s.pool(), func(rows world.Row) error {
+	err = each(ctx, s.pool(), func(rows tx.Row) error {
 		w, err = world.ScanInvitee(rows)
 		return err
 	}, qInvitee, id, user)
@@ -198,7 +199,7 @@ func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee
 // Invitees reads a page of invitees in the order of the inviteeList, from place ord on.
 func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invite.Invitee, error) {
 	var list []invite.Invitee
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		w, err := world.ScanInvitee(rows)
 		list = append(list, *w)
 		return err
@@ -219,7 +220,7 @@ type Deadline struct {
 
 // Deadlines calls f for every open invitation that has a deadline.
 func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
-	return each(ctx, s.pool(), func(rows world.Row) error {
+	return each(ctx, s.pool(), func(rows tx.Row) error {
 		var d Deadline
 		err := rows.Scan(&d.InviteID, &d.Due)
 		f(d)
@@ -230,7 +231,7 @@ func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
 // DueSoon reads a page of the open invitations that are due by a time, after one of them.
 func (s *Store) DueSoon(ctx context.Context, by int64, after Deadline, limit int) ([]Deadline, error) {
 	var list []Deadline
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		var d Deadline
 		err := rows.Scan(&d.InviteID, &d.Due)
 		list = append(list, d)
@@ -242,7 +243,7 @@ func (s *Store) DueSoon(ctx context.Context, by int64, after Deadline, limit int
 // StillOpen returns those invitations that are open.
 func (s *Store) StillOpen(ctx context.Context, ids []string) ([]invite.Invitation, error) {
 	var list []invite.Invitation
-	err := s.db.ReadIn(ctx, qStillOpen, ids, func(rows world.Row) error {
+	err := s.db.ReadIn(ctx, qStillOpen, ids, func(rows tx.Row) error {
 		v, err := world.ScanInvitation(rows)
 		if err == nil {
 			list = append(list, *v)
@@ -259,7 +260,7 @@ func (s *Store) Undigested(ctx context.Context) ([]string, error) {
 
 // Group reads a group; nil when there is none.
 func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
-	err = each(ctx, s.pool(), func(rows world.Row) error {
+	err = each(ctx, s.pool(), func(rows tx.Row) error {
 		g, err = world.ScanGroup(rows)
 		return err
 	}, qGroup, id)
@@ -268,7 +269,7 @@ func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
 
 // Member reads one member; nil when that person never was one.
 func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, err error) {
-	err = each(ctx, s.pool(), func(rows world.Row) error {
+	err = each(ctx, s.pool(), func(rows tx.Row) error {
 		m, err = world.ScanMember(rows)
 		return err
 	}, qMember, group, user)
@@ -278,7 +279,7 @@ func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, e
 // Members reads a page of present members by user id, after a user.
 func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]im.Member, error) {
 	var list []im.Member
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		m, err := world.ScanMember(rows)
 		list = append(list, *m)
 		return err
@@ -289,7 +290,7 @@ func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]
 // Joined reads a page of a person's groups by group id, after a group.
 func (s *Store) Joined(ctx context.Context, user, after string, limit int) ([]im.Group, error) {
 	var list []im.Group
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		g, err := world.ScanGroup(rows)
 		list = append(list, *g)
 		return err
@@ -312,7 +313,7 @@ func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, 
 	if len(ask) == 0 {
 		return heads, nil
 	}
-	err := s.db.ReadIn(ctx, qHeads, ask, func(rows world.Row) error {
+	err := s.db.ReadIn(ctx, qHeads, ask, func(rows tx.Row) error {
 		var topic string
 		var head uint64
 		err := rows.Scan(&topic, &head)

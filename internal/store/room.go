@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -32,8 +33,8 @@ func roomReads() []string {
 }
 
 // one reads at most one row; nil when there is none.
-func one[V any](ctx context.Context, s *Store, scan func(world.Row) (*V, error), query string, args ...any) (v *V, err error) {
-	err = each(ctx, s.pool(), func(rows world.Row) error {
+func one[V any](ctx context.Context, s *Store, scan func(tx.Row) (*V, error), query string, args ...any) (v *V, err error) {
+	err = each(ctx, s.pool(), func(rows tx.Row) error {
 		v, err = scan(rows)
 		return err
 	}, query, args...)
@@ -41,9 +42,9 @@ func one[V any](ctx context.Context, s *Store, scan func(world.Row) (*V, error),
 }
 
 // all reads rows.
-func all[V any](ctx context.Context, s *Store, scan func(world.Row) (*V, error), query string, args ...any) ([]V, error) {
+func all[V any](ctx context.Context, s *Store, scan func(tx.Row) (*V, error), query string, args ...any) ([]V, error) {
 	var list []V
-	err := each(ctx, s.pool(), func(rows world.Row) error {
+	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		v, err := scan(rows)
 		list = append(list, *v)
 		return err

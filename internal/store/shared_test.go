@@ -284,7 +284,7 @@ func TestTheDatabasesClock(t *testing.T) {
 func TestNULStands(t *testing.T) {
 	s := newShared(t, 1, store.Options{})
 	odd := "a\x00b\uFFFEc"
-	if err := s.do(0, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
+	if err := s.do(0, world.Need{Topics: []string{"user:a"}, People: []string{"a"}}, func(w *world.World) error {
 		w.PutPerson(world.Person{UserID: "a", Profile: odd, Status: strings.Repeat(odd, 3)})
 		return nil
 	}); err != nil {

@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/store/postgres"
 	"github.com/beckon-im/beckon/internal/store/sqlite"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -72,20 +74,20 @@ func (o *Options) fill() {
 
 // engine is a database: what differs between SQLite and PostgreSQL is behind it.
 type engine interface {
-	world.Reader
+	tx.Reader
 	// Moment runs f so that all it reads is of one moment.
-	Moment(ctx context.Context, f func(world.Reader) error) error
+	Moment(ctx context.Context, f func(tx.Reader) error) error
 	// Writer opens a connection that commits, when no server runs here.
-	Writer(ctx context.Context) (world.Writer, error)
+	Writer(ctx context.Context) (tx.Writer, error)
 	// Line opens one of the writers of a server; Writers is how many there may be.
-	Line(ctx context.Context) (world.Writer, error)
+	Line(ctx context.Context) (tx.Writer, error)
 	Writers() int
 	// Shared reports whether other nodes write the same database.
 	Shared() bool
 	// Pulse reads the clock of a shared database that takes writes.
 	Pulse(ctx context.Context) (now int64, err error)
 	// Trouble says what may help after a failure.
-	Trouble(err error) world.Trouble
+	Trouble(err error) tx.Trouble
 	// Search is the query for all words, in what one of the topics finds, before a number, and up to a limit.
 	Search(words, topics []string) (query, arg string)
 	// Faults says what is damaged in the database itself.
@@ -105,8 +107,8 @@ type Unit struct {
 	// before any of the batch's records is announced. It must not block.
 	Done func(error)
 
-	sweep func(context.Context, *world.Session, int64) error // house-keeping in the same transaction
-	tries int                                                // how often it was put off for topics that it did not declare
+	sweep func(context.Context, *tx.Session, int64) error // house-keeping in the same transaction
+	tries int                                             // how often it was put off for topics that it did not declare
 }
 
 // Announcer is told of committed records after all units of their batch were Done. Batches of different writers may be
@@ -244,15 +246,6 @@ func (s *Store) pulse(ctx context.Context) error {
 	return err
 }
 
-// begin is where the clock of a batch begins: this machine's, or the last that was read of the database's, which the batch
-// reads itself.
-func (s *Store) begin() int64 {
-	if s.Shared() {
-		return s.clock.floor.Load()
-	}
-	return s.Now()
-}
-
 // Now is the store's clock in milliseconds. It never goes back.
 func (s *Store) Now() int64 { return s.clock.read() }
 
@@ -273,11 +266,9 @@ func (s *Store) shard(u *Unit) int {
 	if len(s.queues) == 1 || len(u.Need.Topics) == 0 {
 		return 0
 	}
-	h := uint32(2166136261) // FNV-1a
-	for _, c := range []byte(u.Need.Topics[0]) {
-		h = (h ^ uint32(c)) * 16777619
-	}
-	return int(h % uint32(len(s.queues)))
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(u.Need.Topics[0]))
+	return int(h.Sum32() % uint32(len(s.queues)))
 }
 
 // Run commits units until ctx ends; then it finishes what is queued and returns.
@@ -300,7 +291,7 @@ func (s *Store) Run(ctx context.Context) error {
 	})
 	for _, queue := range s.queues {
 		writers.Go(func() error {
-			err := s.write(ctx, shut, queue)
+			err := s.write(ctx, fail, shut, queue)
 			if err != nil {
 				fail() // without one of its writers the store is none
 			}

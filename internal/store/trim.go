@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -41,9 +42,9 @@ func (s *Store) Trim(ctx context.Context) error {
 
 // TrimNow removes what has expired, in the order of commits like any other work.
 func (s *Store) TrimNow(ctx context.Context) error {
-	err := s.repeat(ctx, func(ctx context.Context, sess *world.Session, now int64) (n int, err error) {
+	err := s.repeat(ctx, func(ctx context.Context, sess *tx.Session, now int64) (n int, err error) {
 		var rows []any
-		if err := sess.Query(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", []any{now, trimChunk}, func(row world.Row) error {
+		if err := sess.Query(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", []any{now, trimChunk}, func(row tx.Row) error {
 			var id, user string
 			err := row.Scan(&id, &user)
 			rows = append(rows, id, user)
@@ -67,10 +68,10 @@ func (s *Store) TrimNow(ctx context.Context) error {
 }
 
 // trimOnline removes ended online-only invitations; flags / 2 % 2 is flagOnline, both engines divide integers alike.
-func trimOnline(ctx context.Context, sess *world.Session, now int64) (int, error) {
+func trimOnline(ctx context.Context, sess *tx.Session, now int64) (int, error) {
 	var ids []any
 	if err := sess.Query(ctx, `SELECT i.id FROM invitation i WHERE i.flags / 2 % 2 = 1 AND i.open = 0
-		AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1) LIMIT $2`, []any{now - onlineKept.Milliseconds(), trimChunk}, func(row world.Row) error {
+		AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1) LIMIT $2`, []any{now - onlineKept.Milliseconds(), trimChunk}, func(row tx.Row) error {
 		var id string
 		err := row.Scan(&id)
 		ids = append(ids, id)
@@ -88,10 +89,10 @@ func trimOnline(ctx context.Context, sess *world.Session, now int64) (int, error
 }
 
 // repeat runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
-func (s *Store) repeat(ctx context.Context, f func(context.Context, *world.Session, int64) (int, error)) error {
+func (s *Store) repeat(ctx context.Context, f func(context.Context, *tx.Session, int64) (int, error)) error {
 	for {
 		n := 0
-		err := s.sweep(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *world.Session, now int64) (err error) {
+		err := s.sweep(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *tx.Session, now int64) (err error) {
 			n, err = f(ctx, sess, now)
 			return err
 		})
@@ -121,10 +122,10 @@ func (s *Store) trimRecords(ctx context.Context, before int64) error {
 
 // trimChunk removes the oldest records of a timeline and moves its floor. It reports whether there may be more.
 func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more bool, err error) {
-	err = s.sweep(ctx, []string{topic}, func(ctx context.Context, sess *world.Session, _ int64) error {
+	err = s.sweep(ctx, []string{topic}, func(ctx context.Context, sess *tx.Session, _ int64) error {
 		more = false
 		var first, last uint64
-		scan := func(rows world.Row) error { return rows.Scan(&first, &last) }
+		scan := func(rows tx.Row) error { return rows.Scan(&first, &last) }
 		if err := sess.Query(ctx, `SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM (SELECT seq, at FROM record WHERE topic = $1 ORDER BY seq LIMIT $2) o WHERE at < $3`,
 			[]any{topic, trimChunk, before}, scan); err != nil {
 			return err
@@ -133,9 +134,9 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 			return err
 		}
 		more = last-first+1 == trimChunk
-		var found []world.Phrase
-		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows world.Row) error {
-			p := world.Phrase{Topic: topic}
+		var found []tx.Phrase
+		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows tx.Row) error {
+			p := tx.Phrase{Topic: topic}
 			err := rows.Scan(&p.Message)
 			found = append(found, p)
 			return err
@@ -168,7 +169,7 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 }
 
 // sweep runs house-keeping in a unit of its own.
-func (s *Store) sweep(ctx context.Context, topics []string, f func(context.Context, *world.Session, int64) error) error {
+func (s *Store) sweep(ctx context.Context, topics []string, f func(context.Context, *tx.Session, int64) error) error {
 	done := make(chan error, 1)
 	u := &Unit{Need: world.Need{Topics: topics}, Decide: func(*world.World) error { return nil }, Done: func(err error) { done <- err }, sweep: f}
 	if err := s.Do(u); err != nil {

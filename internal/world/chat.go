@@ -1,6 +1,8 @@
 package world
 
 import (
+	"slices"
+
 	"github.com/beckon-im/beckon/im"
 )
 
@@ -146,6 +148,11 @@ func (w *World) HasContact(user, peer string) bool {
 	return w.contacts.rows[ContactKey{user, peer}] != nil
 }
 
+// KnowsContacts reports whether sides of conversations were declared.
+func (w *World) KnowsContacts(list []ContactKey) bool {
+	return !slices.ContainsFunc(list, func(k ContactKey) bool { return !w.has(contactKey(k)) })
+}
+
 // Receipt reports whether a declared receipt was given.
 func (w *World) Receipt(topic, id, user string) bool {
 	return w.receipts.rows[Receipt{Topic: topic, ID: id, UserID: user}] != nil
@@ -200,6 +207,7 @@ func (w *World) PutMessage(m Message) {
 
 // PutContact writes one side of a conversation.
 func (w *World) PutContact(c im.Contact) {
+	w.mustKnow(contactKey{c.UserID, c.Peer})
 	w.stage(func() { w.contacts.put(ContactKey{c.UserID, c.Peer}, c) })
 }
 
@@ -210,14 +218,21 @@ func (w *World) PutReceipt(r Receipt) {
 
 // PutApplication writes an application.
 func (w *World) PutApplication(a Application) {
+	w.mustKnow(applicationKey{a.GroupID, a.UserID})
 	w.stage(func() { w.applications.put(MemberKey{a.GroupID, a.UserID}, a) })
 }
 
 // PutExtra writes the attributes and counters of a group.
-func (w *World) PutExtra(x Extra) { w.stage(func() { w.extras.put(x.GroupID, x) }) }
+func (w *World) PutExtra(x Extra) {
+	w.mustKnow(extraKey(x.GroupID))
+	w.stage(func() { w.extras.put(x.GroupID, x) })
+}
 
 // PutPerson writes what is known of a user.
-func (w *World) PutPerson(p Person) { w.stage(func() { w.people.put(p.UserID, p) }) }
+func (w *World) PutPerson(p Person) {
+	w.mustKnow(personKey(p.UserID))
+	w.stage(func() { w.people.put(p.UserID, p) })
+}
 
 // PutFollow writes or ends a subscription.
 func (w *World) PutFollow(f Follow) {

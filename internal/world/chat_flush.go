@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 )
 
-func (w *World) flushChat(ctx context.Context, s *Session) error {
-	for _, part := range []func(context.Context, *Session) error{w.flushMessages, w.flushContacts, w.flushGroupChat, w.flushPeople, w.flushFiles} {
+func (w *World) flushChat(ctx context.Context, s *tx.Session) error {
+	for _, part := range []func(context.Context, *tx.Session) error{w.flushMessages, w.flushContacts, w.flushGroupChat, w.flushPeople, w.flushFiles} {
 		if err := part(ctx, s); err != nil {
 			return err
 		}
@@ -16,7 +17,7 @@ func (w *World) flushChat(ctx context.Context, s *Session) error {
 	return nil
 }
 
-func (w *World) flushMessages(ctx context.Context, s *Session) error {
+func (w *World) flushMessages(ctx context.Context, s *tx.Session) error {
 	for _, k := range w.messages.order {
 		m := w.messages.rows[k]
 		if err := s.Exec(ctx, "UPDATE record SET body = $1, flags = $2, version = $3, readers = $4 WHERE topic = $5 AND seq = $6",
@@ -45,7 +46,7 @@ func (w *World) flushMessages(ctx context.Context, s *Session) error {
 	return nil
 }
 
-func (w *World) flushContacts(ctx context.Context, s *Session) error {
+func (w *World) flushContacts(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.contacts, func(c *im.Contact) []any {
 		return append([]any{c.UserID, c.Peer, c.Counted, c.PeerRead, c.BlockedAt}, readingValues(&c.Reading)...)
 	})
@@ -57,7 +58,7 @@ func (w *World) flushContacts(ctx context.Context, s *Session) error {
 const setReading = `read_seq = excluded.read_seq, read_ord = excluded.read_ord, pinned_at = excluded.pinned_at,
 	opt = excluded.opt, hidden_seq = excluded.hidden_seq, cleared_seq = excluded.cleared_seq`
 
-func (w *World) flushGroupChat(ctx context.Context, s *Session) error {
+func (w *World) flushGroupChat(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.applications, func(a *Application) []any {
 		return []any{a.GroupID, a.UserID, a.Inviter, a.Reason, int64(a.State), a.AppliedAt, a.Handler, a.Answer, a.HandledAt}
 	})
@@ -83,7 +84,7 @@ func (w *World) flushGroupChat(ctx context.Context, s *Session) error {
 		ON CONFLICT (group_id) DO UPDATE SET attributes = excluded.attributes, version = excluded.version, counters = excluded.counters`, 4, extras)
 }
 
-func (w *World) flushPeople(ctx context.Context, s *Session) error {
+func (w *World) flushPeople(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.people, func(p *Person) []any { return []any{p.UserID, p.Profile, p.Status, p.DND} })
 	if err := s.Write(ctx, `INSERT INTO person (`+PersonColumns+`) VALUES ?*
 		ON CONFLICT (user_id) DO UPDATE SET profile = excluded.profile, status = excluded.status, dnd = excluded.dnd`, 4, rows); err != nil {
@@ -100,7 +101,7 @@ func (w *World) flushPeople(ctx context.Context, s *Session) error {
 	return s.Write(ctx, "INSERT INTO follow (user_id, target) VALUES ?* ON CONFLICT (user_id, target) DO NOTHING", 2, follows)
 }
 
-func (w *World) flushFiles(ctx context.Context, s *Session) error {
+func (w *World) flushFiles(ctx context.Context, s *tx.Session) error {
 	var files, readers []any
 	for _, f := range w.files {
 		files = append(files, f.ID, f.Owner, f.Kind, f.Name, f.Type, f.Size, f.Hash, f.Width, f.Height, f.Thumb, f.At)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 )
 
 // The columns of the tables of messages and people, in the order in which the scans read them.
@@ -28,7 +29,7 @@ func readingValues(r *im.Reading) []any {
 }
 
 // ScanContact reads ContactColumns, and more.
-func ScanContact(rows Row, more ...any) (*im.Contact, error) {
+func ScanContact(rows tx.Row, more ...any) (*im.Contact, error) {
 	var c im.Contact
 	into := append([]any{&c.UserID, &c.Peer, &c.Counted, &c.PeerRead, &c.BlockedAt}, reading(&c.Reading)...)
 	err := rows.Scan(append(into, more...)...)
@@ -36,28 +37,28 @@ func ScanContact(rows Row, more ...any) (*im.Contact, error) {
 }
 
 // ScanApplication reads ApplicationColumns.
-func ScanApplication(rows Row) (*Application, error) {
+func ScanApplication(rows tx.Row) (*Application, error) {
 	var a Application
 	err := rows.Scan(&a.GroupID, &a.UserID, &a.Inviter, &a.Reason, &a.State, &a.AppliedAt, &a.Handler, &a.Answer, &a.HandledAt)
 	return &a, err
 }
 
 // ScanFile reads FileColumns.
-func ScanFile(rows Row) (*File, error) {
+func ScanFile(rows tx.Row) (*File, error) {
 	var f File
 	err := rows.Scan(&f.ID, &f.Owner, &f.Kind, &f.Name, &f.Type, &f.Size, &f.Hash, &f.Width, &f.Height, &f.Thumb, &f.At)
 	return &f, err
 }
 
 // ScanPerson reads PersonColumns.
-func ScanPerson(rows Row) (*Person, error) {
+func ScanPerson(rows tx.Row) (*Person, error) {
 	var p Person
 	err := rows.Scan(&p.UserID, &p.Profile, &p.Status, &p.DND)
 	return &p, err
 }
 
 // ScanExtra reads ExtraColumns.
-func ScanExtra(rows Row) (*Extra, error) {
+func ScanExtra(rows tx.Row) (*Extra, error) {
 	var x Extra
 	var attributes, counters string
 	if err := rows.Scan(&x.GroupID, &attributes, &x.Version, &counters); err != nil {
@@ -77,7 +78,7 @@ type storedCounters struct {
 }
 
 // ScanMessage reads MessageColumns.
-func ScanMessage(rows Row) (*Message, error) {
+func ScanMessage(rows tx.Row) (*Message, error) {
 	var m Message
 	err := rows.Scan(&m.Topic, &m.ID, &m.Seq, &m.Pair, &m.At, &m.Sender, &m.Flags, &m.Version, &m.Readers, &m.Body, &m.Audience)
 	return &m, err
@@ -136,8 +137,8 @@ func (l *loader) gatherChat(n *Need) {
 }
 
 // keep fills a table with what is found, unless the batch knows better.
-func keep[K comparable, V any](t *table[K, V], key func(*V) K, scan func(Row) (*V, error)) func(Row) error {
-	return func(rows Row) error {
+func keep[K comparable, V any](t *table[K, V], key func(*V) K, scan func(tx.Row) (*V, error)) func(tx.Row) error {
+	return func(rows tx.Row) error {
 		v, err := scan(rows)
 		if err != nil {
 			return err
@@ -155,9 +156,9 @@ func (l *loader) chat() {
 		keep(&w.messages, func(m *Message) MessageKey { return MessageKey{m.Topic, m.ID} }, ScanMessage))
 	l.in("SELECT "+ContactColumns+" FROM contact WHERE (user_id, peer) IN (VALUES ?*)", 2, l.contactKeys,
 		keep(&w.contacts, func(c *im.Contact) ContactKey { return ContactKey{c.UserID, c.Peer} },
-			func(rows Row) (*im.Contact, error) { return ScanContact(rows) }))
+			func(rows tx.Row) (*im.Contact, error) { return ScanContact(rows) }))
 	l.in("SELECT topic, msg, user_id FROM receipt WHERE (topic, msg, user_id) IN (VALUES ?*)", 3, l.receiptKeys,
-		keep(&w.receipts, func(r *Receipt) Receipt { return *r }, func(rows Row) (*Receipt, error) {
+		keep(&w.receipts, func(r *Receipt) Receipt { return *r }, func(rows tx.Row) (*Receipt, error) {
 			var r Receipt
 			return &r, rows.Scan(&r.Topic, &r.ID, &r.UserID)
 		}))
@@ -168,11 +169,11 @@ func (l *loader) chat() {
 	l.in("SELECT "+PersonColumns+" FROM person WHERE user_id IN (?*)", 1, l.personKeys,
 		keep(&w.people, func(p *Person) string { return p.UserID }, ScanPerson))
 	l.in("SELECT user_id, target FROM follow WHERE (user_id, target) IN (VALUES ?*)", 2, l.followKeys,
-		keep(&w.follows, func(f *Follow) ContactKey { return ContactKey{f.UserID, f.Target} }, func(rows Row) (*Follow, error) {
+		keep(&w.follows, func(f *Follow) ContactKey { return ContactKey{f.UserID, f.Target} }, func(rows tx.Row) (*Follow, error) {
 			var f Follow
 			return &f, rows.Scan(&f.UserID, &f.Target)
 		}))
-	l.in("SELECT "+MemberColumns+" FROM member WHERE group_id IN (?*) AND gone = 0 AND role > 200", 1, l.adminKeys, func(rows Row) error {
+	l.in("SELECT "+MemberColumns+" FROM member WHERE group_id IN (?*) AND gone = 0 AND role > 200", 1, l.adminKeys, func(rows tx.Row) error {
 		m, err := ScanMember(rows)
 		k := MemberKey{m.GroupID, m.UserID}
 		if w.members.rows[k] == nil {

@@ -1,5 +1,11 @@
 package world
 
+import (
+	"fmt"
+
+	"github.com/beckon-im/beckon/internal/tx"
+)
+
 // Record is one entry of a timeline. Seq 0 means that it was never stored: an event for whoever is connected now.
 type Record struct {
 	Topic  string
@@ -49,17 +55,10 @@ type Draft struct {
 // GroupPeer is the Peer of what stands in a group's conversation.
 const GroupPeer = "*"
 
-// Phrase is text to be found, or, without Words, no longer.
-type Phrase struct {
-	Topic, Message string
-	Words          string
-	Finders        []string // the topics whose people may find it
-	At             int64    // when it was sent, in milliseconds; 0 = now
-}
-
 // Append adds a record to a locked topic, or folds it into the last one of this batch.
 func (w *World) Append(topic string, d Draft) {
 	w.mustHold(topic)
+	w.mustBeNew(topic, &d)
 	w.stage(func() {
 		if i, ok := w.appended[topic]; ok && d.Listen == "" {
 			if last := &w.drafts[i]; last.Listen == "" && last.Online == d.Online && last.Body.Absorb(d.Body) {
@@ -77,6 +76,8 @@ func (w *World) Append(topic string, d Draft) {
 func (w *World) AppendPair(a string, da Draft, b string, db Draft) {
 	w.mustHold(a)
 	w.mustHold(b)
+	w.mustBeNew(a, &da)
+	w.mustBeNew(b, &db)
 	w.stage(func() {
 		i := w.add(a, da)
 		j := w.add(b, db)
@@ -87,6 +88,18 @@ func (w *World) AppendPair(a string, da Draft, b string, db Draft) {
 			}
 		}
 	})
+}
+
+// mustBeNew makes sure that a topic has each message once.
+func (w *World) mustBeNew(topic string, d *Draft) {
+	if d.Message == "" || d.Online {
+		return
+	}
+	k := MessageKey{topic, d.Message}
+	if w.messages.rows[k] != nil || w.said[k] {
+		panic(fmt.Sprintf("store: the topic %s has the message %s already", topic, d.Message))
+	}
+	w.said[k] = true
 }
 
 // add puts a draft in its place, and returns the place.
@@ -104,7 +117,7 @@ func (w *World) add(topic string, d Draft) int {
 				Flags: d.Flags, Body: d.Body.JSON(), Audience: d.Audience}
 		}
 		if d.Words != "" {
-			w.phrases = append(w.phrases, Phrase{Topic: topic, Message: d.Message, Words: d.Words, Finders: d.Finders})
+			w.phrases = append(w.phrases, tx.Phrase{Topic: topic, Message: d.Message, Words: d.Words, Finders: d.Finders})
 		}
 	}
 	w.appended[topic] = len(w.drafts)
@@ -113,7 +126,7 @@ func (w *World) add(topic string, d Draft) int {
 }
 
 // Find makes a message be found by other words, or by none.
-func (w *World) Find(p Phrase) { w.stage(func() { w.phrases = append(w.phrases, p) }) }
+func (w *World) Find(p tx.Phrase) { w.stage(func() { w.phrases = append(w.phrases, p) }) }
 
 // Records turns the drafts into records.
 func (w *World) Records() []Record {

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/invite"
 )
 
 // Flush writes what the units of a batch have put, one statement for each kind of row.
-func (w *World) Flush(ctx context.Context, s *Session, records []Record) error {
-	for _, part := range []func(context.Context, *Session) error{
-		func(ctx context.Context, s *Session) error { return w.flushRecords(ctx, s, records) },
+func (w *World) Flush(ctx context.Context, s *tx.Session, records []Record) error {
+	for _, part := range []func(context.Context, *tx.Session) error{
+		func(ctx context.Context, s *tx.Session) error { return w.flushRecords(ctx, s, records) },
 		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers, w.flushChat, w.flushRooms,
 	} {
 		if err := part(ctx, s); err != nil {
@@ -21,7 +22,7 @@ func (w *World) Flush(ctx context.Context, s *Session, records []Record) error {
 	return nil // the engine syncs what is left with the commit
 }
 
-func (w *World) flushRecords(ctx context.Context, s *Session, records []Record) error {
+func (w *World) flushRecords(ctx context.Context, s *tx.Session, records []Record) error {
 	var rows, messages, topics []any
 	written := map[string]bool{}
 	for i := range records {
@@ -49,7 +50,7 @@ func (w *World) flushRecords(ctx context.Context, s *Session, records []Record) 
 	return s.Write(ctx, "INSERT INTO topic (name, head, counted) VALUES ?* ON CONFLICT (name) DO UPDATE SET head = excluded.head, counted = excluded.counted", 3, topics)
 }
 
-func (w *World) flushInvitations(ctx context.Context, s *Session) error {
+func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 	var fresh, changed []any
 	for _, id := range w.invitations.order {
 		v := w.invitations.rows[id]
@@ -95,7 +96,7 @@ func flag(on bool, bit int64) int64 {
 	return 0
 }
 
-func (w *World) flushInvitees(ctx context.Context, s *Session) error {
+func (w *World) flushInvitees(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.invitees, func(v *invite.Invitee) []any {
 		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt, flag(v.Deaf, 1)}
 	})
@@ -105,13 +106,13 @@ func (w *World) flushInvitees(ctx context.Context, s *Session) error {
 		deadline = excluded.deadline, decided_at = excluded.decided_at`, 12, rows)
 }
 
-func (w *World) flushMarks(ctx context.Context, s *Session) error {
+func (w *World) flushMarks(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.marks, func(m *Mark) []any { return []any{m.InviteID, m.UserID, m.Target, m.ExpiresAt} })
 	return s.Write(ctx, `INSERT INTO mark (invite_id, user_id, target, expires_at) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET target = excluded.target, expires_at = excluded.expires_at`, 4, rows)
 }
 
-func (w *World) flushGroups(ctx context.Context, s *Session) error {
+func (w *World) flushGroups(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.groups, func(g *im.Group) []any {
 		i := &g.Info
 		return []any{g.ID, string(g.Type), i.Name, g.Owner, string(i.Join), g.Members, g.CreatedAt, flag(g.Dismissed, 1),
@@ -125,7 +126,7 @@ func (w *World) flushGroups(ctx context.Context, s *Session) error {
 		muted = excluded.muted, max_members = excluded.max_members`, 15, rows)
 }
 
-func (w *World) flushMembers(ctx context.Context, s *Session) error {
+func (w *World) flushMembers(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.members, func(m *im.Member) []any {
 		return append([]any{m.GroupID, m.UserID, int64(m.Role), m.JoinedAt, m.JoinedSeq, flag(m.Gone, 1), m.NameCard, m.Custom, m.MutedUntil, m.BannedUntil,
 			m.Marks, m.Own, m.OwnRead}, readingValues(&m.Reading)...)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -36,7 +37,7 @@ const MemberColumns = `group_id, user_id, role, joined_at, joined_seq, gone, nam
 	` + readingColumns
 
 // ScanInvitation reads InvitationColumns.
-func ScanInvitation(rows Row) (*invite.Invitation, error) {
+func ScanInvitation(rows tx.Row) (*invite.Invitation, error) {
 	var v invite.Invitation
 	var flags, party int64
 	var push, recent string
@@ -83,7 +84,7 @@ func unpackRecent(s string, v *invite.Invitation) {
 }
 
 // ScanInvitee reads InviteeColumns.
-func ScanInvitee(rows Row) (*invite.Invitee, error) {
+func ScanInvitee(rows tx.Row) (*invite.Invitee, error) {
 	var w invite.Invitee
 	var deaf int64
 	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt, &deaf)
@@ -92,7 +93,7 @@ func ScanInvitee(rows Row) (*invite.Invitee, error) {
 }
 
 // ScanMember reads MemberColumns, and more.
-func ScanMember(rows Row, more ...any) (*im.Member, error) {
+func ScanMember(rows tx.Row, more ...any) (*im.Member, error) {
 	var m im.Member
 	var gone int64
 	into := append([]any{&m.GroupID, &m.UserID, &m.Role, &m.JoinedAt, &m.JoinedSeq, &gone, &m.NameCard, &m.Custom, &m.MutedUntil, &m.BannedUntil,
@@ -103,7 +104,7 @@ func ScanMember(rows Row, more ...any) (*im.Member, error) {
 }
 
 // ScanGroup reads GroupColumns, and more.
-func ScanGroup(rows Row, more ...any) (*im.Group, error) {
+func ScanGroup(rows tx.Row, more ...any) (*im.Group, error) {
 	var g im.Group
 	var dismissed, muted int64
 	err := rows.Scan(append([]any{&g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
@@ -113,7 +114,7 @@ func ScanGroup(rows Row, more ...any) (*im.Group, error) {
 }
 
 // Load brings what needs declare into the world, each kind of row in one statement for the whole batch.
-func (w *World) Load(ctx context.Context, s *Session, needs []Need) error {
+func (w *World) Load(ctx context.Context, s *tx.Session, needs []Need) error {
 	l := loader{w: w, s: s, ctx: ctx}
 	for i := range needs {
 		l.gather(&needs[i])
@@ -137,7 +138,7 @@ func (l *loader) clock() {
 		return
 	}
 	l.w.timed = true
-	l.err = l.s.Query(l.ctx, l.s.Clock, nil, func(row Row) error {
+	l.err = l.s.Query(l.ctx, l.s.Clock, nil, func(row tx.Row) error {
 		var now int64
 		err := row.Scan(&now)
 		l.w.Now = max(l.w.Now, now)
@@ -148,7 +149,7 @@ func (l *loader) clock() {
 // loader gathers the keys of a batch, each once, and loads them kind by kind.
 type loader struct {
 	w   *World
-	s   *Session
+	s   *tx.Session
 	ctx context.Context
 	err error
 
@@ -264,7 +265,7 @@ func (l *listing[L, K]) add(list L, k K) {
 	}
 }
 
-func (l *loader) in(template string, width int, keys []any, scan func(Row) error) {
+func (l *loader) in(template string, width int, keys []any, scan func(tx.Row) error) {
 	if l.err == nil && len(keys) > 0 {
 		l.err = l.s.SelectIn(l.ctx, template, width, keys, scan)
 	}
@@ -272,7 +273,7 @@ func (l *loader) in(template string, width int, keys []any, scan func(Row) error
 
 func (l *loader) topics() {
 	slices.SortFunc(l.topicKeys, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) // the order of locking
-	l.in("SELECT name, head, counted FROM topic WHERE name IN (?*) ORDER BY name"+l.s.ForUpdate, 1, l.topicKeys, func(rows Row) error {
+	l.in("SELECT name, head, counted FROM topic WHERE name IN (?*) ORDER BY name"+l.s.ForUpdate, 1, l.topicKeys, func(rows tx.Row) error {
 		var name string
 		var head uint64
 		var counted int64
@@ -285,14 +286,14 @@ func (l *loader) topics() {
 
 func (l *loader) groups() {
 	w := l.w
-	l.in("SELECT "+GroupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows Row) error {
+	l.in("SELECT "+GroupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows tx.Row) error {
 		g, err := ScanGroup(rows)
 		if w.groups.rows[g.ID] == nil {
 			w.groups.rows[g.ID] = g
 		}
 		return err
 	})
-	member := func(rows Row) error {
+	member := func(rows tx.Row) error {
 		m, err := ScanMember(rows)
 		if k := (MemberKey{m.GroupID, m.UserID}); w.members.rows[k] == nil {
 			w.members.rows[k] = m
@@ -302,7 +303,7 @@ func (l *loader) groups() {
 	const columns = "SELECT " + MemberColumns + " FROM member "
 	l.in(columns+"WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.memberKeys, member)
 	roster := listing[string, MemberKey]{into: w.roster}
-	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows Row) error {
+	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows tx.Row) error {
 		m, err := ScanMember(rows)
 		k := MemberKey{m.GroupID, m.UserID}
 		if w.members.rows[k] == nil {
@@ -315,7 +316,7 @@ func (l *loader) groups() {
 
 func (l *loader) invitations() {
 	w := l.w
-	keep := func(rows Row) error {
+	keep := func(rows tx.Row) error {
 		v, err := ScanInvitation(rows)
 		if err == nil && w.invitations.rows[v.ID] == nil {
 			w.invitations.rows[v.ID] = v
@@ -324,7 +325,7 @@ func (l *loader) invitations() {
 	}
 	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
 	openIn := listing[string, string]{into: w.openIn}
-	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows Row) error {
+	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows tx.Row) error {
 		v, err := ScanInvitation(rows)
 		if err != nil {
 			return err
@@ -337,14 +338,14 @@ func (l *loader) invitations() {
 	})
 	glare := listing[GlareKey, string]{into: w.glare}
 	l.in(`SELECT i.id, i.inviter, w.user_id FROM invitee w JOIN invitation i ON i.id = w.invite_id
-		WHERE (i.inviter, w.user_id) IN (VALUES ?*) AND w.state = 0 AND i.open > 0 AND i.flags % 2 = 1`, 2, l.glareKeys, func(rows Row) error {
+		WHERE (i.inviter, w.user_id) IN (VALUES ?*) AND w.state = 0 AND i.open > 0 AND i.flags % 2 = 1`, 2, l.glareKeys, func(rows tx.Row) error {
 		var id string
 		var k GlareKey
 		err := rows.Scan(&id, &k.From, &k.To)
 		glare.add(k, id)
 		return err
 	})
-	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.markKeys, func(rows Row) error {
+	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.markKeys, func(rows tx.Row) error {
 		var m Mark
 		err := rows.Scan(&m.InviteID, &m.UserID, &m.Target, &m.ExpiresAt)
 		if k := (InviteeKey{m.InviteID, m.UserID}); w.marks.rows[k] == nil {
@@ -356,7 +357,7 @@ func (l *loader) invitations() {
 
 func (l *loader) invitees() {
 	w := l.w
-	keep := func(rows Row) error {
+	keep := func(rows tx.Row) error {
 		v, err := ScanInvitee(rows)
 		if k := (InviteeKey{v.InviteID, v.UserID}); err == nil && w.invitees.rows[k] == nil {
 			w.invitees.rows[k] = v
@@ -365,7 +366,7 @@ func (l *loader) invitees() {
 	}
 	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.inviteeKeys, keep)
 	open := listing[string, InviteeKey]{into: w.open}
-	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows Row) error {
+	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows tx.Row) error {
 		v, err := ScanInvitee(rows)
 		if err != nil {
 			return err
@@ -379,7 +380,7 @@ func (l *loader) invitees() {
 	})
 	openOf := listing[MemberKey, string]{into: w.openOf}
 	l.in(`SELECT i.group_id, w.user_id, i.id FROM invitee w JOIN invitation i ON i.id = w.invite_id
-		WHERE (i.group_id, w.user_id) IN (VALUES ?*) AND w.state = 0`, 2, l.openOfKeys, func(rows Row) error {
+		WHERE (i.group_id, w.user_id) IN (VALUES ?*) AND w.state = 0`, 2, l.openOfKeys, func(rows tx.Row) error {
 		var k MemberKey
 		var id string
 		err := rows.Scan(&k.GroupID, &k.UserID, &id)

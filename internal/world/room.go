@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 )
 
 // The columns of the tables of rooms, in the order in which the scans read them.
@@ -106,7 +107,7 @@ func (w *World) PutParticipant(p im.Participant) {
 }
 
 // ScanCall reads CallColumns.
-func ScanCall(rows Row) (*im.Call, error) {
+func ScanCall(rows tx.Row) (*im.Call, error) {
 	var c im.Call
 	err := rows.Scan(&c.ID, &c.RoomID, &c.InviteID, &c.GroupID, &c.Owner, &c.Peer, &c.OpenedAt, &c.BeganAt, &c.EndedAt, &c.MS, &c.Reason, &c.EndedBy,
 		&c.Present, &c.Total, &c.Dropped, &c.CheckAt, &c.SeenAt)
@@ -114,20 +115,20 @@ func ScanCall(rows Row) (*im.Call, error) {
 }
 
 // ScanParticipant reads ParticipantColumns.
-func ScanParticipant(rows Row) (*im.Participant, error) {
+func ScanParticipant(rows tx.Row) (*im.Participant, error) {
 	var p im.Participant
 	err := rows.Scan(&p.CallID, &p.UserID, &p.SID, &p.FirstAt, &p.JoinedAt, &p.LeftAt, &p.MS, &p.Reason)
 	return &p, err
 }
 
 // ScanSeat reads the columns of a seat.
-func ScanSeat(rows Row) (*im.Seat, error) {
+func ScanSeat(rows tx.Row) (*im.Seat, error) {
 	var s im.Seat
 	return &s, rows.Scan(&s.RoomID, &s.UserID, &s.Role, &s.At)
 }
 
 // ScanRoom reads the columns of a room.
-func ScanRoom(rows Row) (*im.Room, error) {
+func ScanRoom(rows tx.Row) (*im.Room, error) {
 	var r im.Room
 	return &r, rows.Scan(&r.ID, &r.Owner, &r.InviteID, &r.Latest, &r.CreatedAt)
 }
@@ -173,7 +174,7 @@ func (l *loader) rooms() {
 		keep(&w.rooms.rooms, func(r *im.Room) string { return r.ID }, ScanRoom))
 	l.in("SELECT room_id, user_id, role, at FROM seat WHERE (room_id, user_id) IN (VALUES ?*)", 2, l.seatKeys,
 		keep(&w.seats, func(s *im.Seat) SeatKey { return SeatKey{s.RoomID, s.UserID} }, ScanSeat))
-	l.in("SELECT "+CallColumns+" FROM media_call c WHERE c.room_id IN (?*) AND c.ended_at = 0", 1, l.callKeys, func(rows Row) error {
+	l.in("SELECT "+CallColumns+" FROM media_call c WHERE c.room_id IN (?*) AND c.ended_at = 0", 1, l.callKeys, func(rows tx.Row) error {
 		c, err := ScanCall(rows)
 		if err == nil && w.callIn[c.RoomID] == "" {
 			w.calls.rows[c.ID], w.callIn[c.RoomID] = c, c.ID
@@ -192,7 +193,7 @@ func (l *loader) rooms() {
 	l.in(open+"c.room_id IN (?*)", 1, l.allInKeys, participant)
 }
 
-func (w *World) flushRooms(ctx context.Context, s *Session) error {
+func (w *World) flushRooms(ctx context.Context, s *tx.Session) error {
 	rooms := flat(&w.rooms.rooms, func(r *im.Room) []any { return []any{r.ID, r.Owner, r.InviteID, r.Latest, r.CreatedAt} })
 	if err := s.Write(ctx, "INSERT INTO room ("+RoomColumns+") VALUES ?* ON CONFLICT (id) DO UPDATE SET latest = excluded.latest", 5, rooms); err != nil {
 		return err

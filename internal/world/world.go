@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -98,9 +99,10 @@ type World struct {
 	openIn      map[string][]string    // invitations by group
 	openOf      map[MemberKey][]string // invitations by group and invitee
 	loaded      map[any]struct{}       // what was asked of the database already
-	phrases     []Phrase
+	phrases     []tx.Phrase
 	staged      []func()
-	weight      int // bytes of what records and messages say
+	said        map[MessageKey]bool // messages that the unit appends
+	weight      int                 // bytes of what records and messages say
 	chat
 	rooms
 }
@@ -143,7 +145,7 @@ func (t *table[K, V]) settled() {
 // New makes an empty world at a time.
 func New(now int64) *World {
 	return &World{
-		Now: now, heads: map[string]uint64{}, appended: map[string]int{}, loaded: map[any]struct{}{},
+		Now: now, heads: map[string]uint64{}, appended: map[string]int{}, loaded: map[any]struct{}{}, said: map[MessageKey]bool{},
 		invitations: newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
 		marks: newTable[InviteeKey, Mark](), groups: newTable[string, im.Group](), members: newTable[MemberKey, im.Member](),
 		open: map[string][]InviteeKey{}, glare: map[GlareKey][]string{}, roster: map[string][]MemberKey{}, openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
@@ -256,7 +258,7 @@ func (w *World) Head(topic string) uint64 {
 // PutInvitation writes an invitation.
 func (w *World) PutInvitation(v invite.Invitation) {
 	if w.invitations.rows[v.ID] == nil {
-		w.mustKnow(invitationKey(v.ID), v.ID)
+		w.mustKnow(invitationKey(v.ID))
 	}
 	w.stage(func() {
 		fresh := w.invitations.rows[v.ID] == nil
@@ -341,10 +343,10 @@ func (w *World) mustHold(topic string) {
 	}
 }
 
-// mustKnow makes sure that a row that is put as new was looked for.
-func (w *World) mustKnow(key any, name string) {
+// mustKnow makes sure that a row that is put was looked for: otherwise it would replace one that nobody has seen.
+func (w *World) mustKnow(key any) {
 	if !w.has(key) {
-		panic(fmt.Sprintf("store: the unit did not declare the %T %s, which it makes", key, name))
+		panic(fmt.Sprintf("store: the unit did not declare the %T %v, which it puts", key, key))
 	}
 }
 
@@ -363,6 +365,7 @@ func (w *World) Settle(keep bool) {
 		}
 	}
 	w.staged = w.staged[:0]
+	clear(w.said)
 }
 
 // Next makes a lasting world ready for another batch: what was put is written, and what is known stays.
@@ -379,7 +382,15 @@ func (w *World) Next(now int64) {
 	}
 }
 
+// HasInvitees reports whether invitees were declared.
+func (w *World) HasInvitees(list []InviteeKey) bool {
+	return !slices.ContainsFunc(list, func(k InviteeKey) bool { return !w.has(k) })
+}
+
 // Full reports whether a lasting world knows so much that it should begin anew: so many rows, or so long texts.
-func (w *World) Full(rows int) bool { return len(w.loaded) > rows || w.weight > maxWeight }
+func (w *World) Full(rows int) bool {
+	known := len(w.loaded) + len(w.heads) + len(w.invitees.rows) + len(w.members.rows) + len(w.participants.rows)
+	return known > 2*rows || w.weight > maxWeight
+}
 
 const maxWeight = 64 << 20

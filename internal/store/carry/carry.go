@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -73,13 +74,13 @@ func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 		return 0, err
 	}
 	rows := int64(1) // so that the end of an empty house is seen too
-	err := s.Moment(ctx, func(r world.Reader) error {
+	err := s.Moment(ctx, func(r tx.Reader) error {
 		for _, t := range tables() {
 			if err := enc.Encode(exportLine{Table: t.name}); err != nil {
 				return err
 			}
 			width := columns(t.columns)
-			if err := r.Read(ctx, "SELECT "+t.columns+" FROM "+t.name+" ORDER BY 1, 2", func(row world.Row) error {
+			if err := r.Read(ctx, "SELECT "+t.columns+" FROM "+t.name+" ORDER BY 1, 2", func(row tx.Row) error {
 				values, into := make([]any, width), make([]any, width)
 				for i := range values {
 					into[i] = &values[i]
@@ -110,7 +111,7 @@ func columns(list string) int {
 
 // Find says what a search finds a stored message by, given its timeline, its sequence on the other person's timeline, and its
 // body; nil when it does not.
-type Find func(topic string, pair int64, body []byte) *world.Phrase
+type Find func(topic string, pair int64, body []byte) *tx.Phrase
 
 const (
 	importRows   = 500   // rows in one statement
@@ -149,7 +150,7 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 	if err = errors.Join(err, w.Close()); err != nil {
 		return 0, err
 	}
-	return m.total - 1, s.Once(ctx, func(sess *world.Session) error {
+	return m.total - 1, s.Once(ctx, func(sess *tx.Session) error {
 		if !restored {
 			if err := sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", first.Epoch); err != nil {
 				return err
@@ -162,8 +163,8 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 func mustBeEmpty(ctx context.Context, s *store.Store) error {
 	for _, t := range tables() {
 		full := false
-		if err := s.Moment(ctx, func(r world.Reader) error {
-			return r.Read(ctx, "SELECT 1 FROM "+t.name+" LIMIT 1", func(world.Row) error { full = true; return nil })
+		if err := s.Moment(ctx, func(r tx.Reader) error {
+			return r.Read(ctx, "SELECT 1 FROM "+t.name+" LIMIT 1", func(tx.Row) error { full = true; return nil })
 		}); err != nil {
 			return err
 		}
@@ -176,13 +177,13 @@ func mustBeEmpty(ctx context.Context, s *store.Store) error {
 
 // importer writes rows in statements and transactions of many.
 type importer struct {
-	w    world.Writer
-	sess *world.Session
+	w    tx.Writer
+	sess *tx.Session
 	find Find
 
 	table   tableOf
 	rows    []any // of the statement to be
-	phrases []world.Phrase
+	phrases []tx.Phrase
 	open    int   // rows in this transaction
 	total   int64 // as the end of the export counts
 }
@@ -257,7 +258,7 @@ func (m *importer) flush(ctx context.Context) (err error) {
 			return err
 		}
 		if m.sess.Long != "" { // where the export comes from may be slow
-			if err := m.sess.Query(ctx, m.sess.Long, nil, func(world.Row) error { return nil }); err != nil {
+			if err := m.sess.Query(ctx, m.sess.Long, nil, func(tx.Row) error { return nil }); err != nil {
 				return err
 			}
 		}

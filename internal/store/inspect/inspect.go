@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/tx"
 )
 
 // Report is what an inspection of a database found.
@@ -31,7 +31,7 @@ func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTime)
 	defer cancel()
 	r := &Report{}
-	if err := s.Moment(ctx, func(at world.Reader) error { return r.inspect(ctx, at) }); err != nil {
+	if err := s.Moment(ctx, func(at tx.Reader) error { return r.inspect(ctx, at) }); err != nil {
 		return nil, err
 	}
 	damaged, err := s.Faults(ctx)
@@ -39,9 +39,9 @@ func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
 	return r, err
 }
 
-func (r *Report) inspect(ctx context.Context, at world.Reader) error {
+func (r *Report) inspect(ctx context.Context, at tx.Reader) error {
 	number := func(into *int64, query string) error {
-		return at.Read(ctx, query, func(row world.Row) error { return row.Scan(into) })
+		return at.Read(ctx, query, func(row tx.Row) error { return row.Scan(into) })
 	}
 	for _, q := range []struct {
 		into *int64

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/tx"
 )
 
 // shape names a generated statement: its template and which of its columns are text.
@@ -148,4 +148,4 @@ func (r row) Scan(into ...any) error {
 	return nil
 }
 
-var _ world.Row = row{}
+var _ tx.Row = row{}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	driver "modernc.org/sqlite"
 )
 
 // applier writes to the database what the journal has, many batches in each transaction: rows that change often are written
@@ -20,9 +23,12 @@ type applier struct {
 	retire func(applied uint64) error
 	ended  chan struct{}
 
+	aside func(entry) error // keeps an entry that the database will not take
+
 	mu      sync.Mutex
-	waiting []operation
+	waiting []entry
 	batches int    // in waiting, and in what is being applied
+	bytes   int64  // of them
 	last    uint64 // entry of the journal that waiting ends with
 	applied uint64
 	urgent  bool // somebody waits
@@ -31,12 +37,23 @@ type applier struct {
 	changed chan struct{} // closed, and made anew, with each change of the above
 }
 
+// entry is a batch as the journal has it.
+type entry struct {
+	number uint64
+	ops    []operation
+	bytes  int64
+}
+
 const (
 	applyEvery   = 100 * time.Millisecond
-	applyBatches = 256  // then it begins at once
-	maxBehind    = 1024 // batches; then the writer waits
+	applyBatches = 256      // then it begins at once
+	maxBehind    = 1024     // batches; then the writer waits
+	maxBytes     = 64 << 20 // of batches; likewise
 	applyAgain   = time.Second
 )
+
+// errBehind says that the database cannot be written, so that what it should say is not known.
+var errBehind = errors.New("what was committed cannot be written to the database")
 
 func (a *applier) change(f func()) {
 	a.mu.Lock()
@@ -46,12 +63,13 @@ func (a *applier) change(f func()) {
 	a.changed = make(chan struct{})
 }
 
-// push hands over a batch that the journal has. It waits while too many are behind.
-func (a *applier) push(number uint64, ops []operation) {
+// push hands over a batch that the journal has.
+func (a *applier) push(e entry) {
 	a.change(func() {
-		a.waiting = append(a.waiting, ops...)
+		a.waiting = append(a.waiting, e)
 		a.batches++
-		a.last = number
+		a.bytes += e.bytes
+		a.last = e.number
 	})
 }
 
@@ -59,7 +77,7 @@ func (a *applier) push(number uint64, ops []operation) {
 func (a *applier) until(ctx context.Context, ok func() bool) error {
 	for {
 		a.mu.Lock()
-		done, changed, failed := ok(), a.changed, a.failed
+		done, changed := ok(), a.changed
 		a.mu.Unlock()
 		if done {
 			return nil
@@ -67,17 +85,28 @@ func (a *applier) until(ctx context.Context, ok func() bool) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			if failed != nil {
-				return fmt.Errorf("what was committed cannot be written to the database: %w", failed)
-			}
 			return ctx.Err()
 		}
 	}
 }
 
+// wait waits for a condition, and gives up when the database cannot be written.
+func (a *applier) wait(ctx context.Context, ok func() bool) error {
+	var failed error
+	var there bool
+	err := a.until(ctx, func() bool {
+		there, failed = ok(), a.failed
+		return there || failed != nil
+	})
+	if err != nil || there {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errBehind, failed)
+}
+
 // room waits until the database is not too far behind.
 func (a *applier) room(ctx context.Context) error {
-	return a.until(ctx, func() bool { return a.batches < maxBehind })
+	return a.wait(ctx, func() bool { return a.batches < maxBehind && a.bytes < maxBytes })
 }
 
 // settle waits until the database has everything that was pushed before.
@@ -89,7 +118,7 @@ func (a *applier) settle(ctx context.Context) error {
 		return nil
 	}
 	a.change(func() { a.urgent = true })
-	return a.until(ctx, func() bool { return a.applied >= want })
+	return a.wait(ctx, func() bool { return a.applied >= want })
 }
 
 // run applies until it is closed and everything is there.
@@ -97,35 +126,75 @@ func (a *applier) run() {
 	defer close(a.ended)
 	ctx := context.Background()
 	for {
-		due := func() bool { return len(a.waiting) > 0 || a.closing }
-		_ = a.until(ctx, due)
+		_ = a.until(ctx, func() bool { return len(a.waiting) > 0 || a.closing })
 		soon, cancel := context.WithTimeout(ctx, applyEvery)
-		_ = a.until(soon, func() bool { return a.urgent || a.closing || a.batches >= applyBatches })
+		_ = a.until(soon, func() bool { return a.urgent || a.closing || a.batches >= applyBatches || a.bytes >= maxBytes })
 		cancel()
 		a.mu.Lock()
-		ops, batches, last, closing := a.waiting, a.batches, a.last, a.closing
+		taken, batches, bytes, last := a.waiting, a.batches, a.bytes, a.last
 		a.waiting, a.urgent = nil, false
 		a.mu.Unlock()
-		if len(ops) == 0 && closing {
+		if len(taken) == 0 || !a.insist(ctx, taken) { // at its end
 			return
 		}
-		for tries := 0; ; tries++ {
-			err := a.conn.apply(ctx, ops, last)
-			if err == nil {
-				break
-			}
-			a.log.Error("what was committed could not be written to the database; it is tried again", "error", err)
-			a.change(func() { a.failed = err; closing = a.closing })
-			if closing && tries >= 2 {
-				return // the journal keeps it
-			}
-			<-time.After(applyAgain)
-		}
-		a.change(func() { a.batches -= batches; a.applied = last; a.failed = nil })
+		a.change(func() { a.batches -= batches; a.bytes -= bytes; a.applied = last; a.failed = nil })
 		if err := a.retire(last); err != nil {
 			a.log.Warn("a part of the journal that is done with could not be removed; it is tried again", "error", err)
 		}
 	}
+}
+
+// closingTries is how often it is tried when the server stops. What is not applied then stays in the journal.
+const closingTries = 3
+
+// insist applies entries however long it takes. It reports false when the server stops before that.
+func (a *applier) insist(ctx context.Context, list []entry) bool {
+	for tries := 1; ; tries++ {
+		err := a.conn.applyAll(ctx, list, a.aside)
+		if err == nil {
+			return true
+		}
+		a.log.Error("what was committed could not be written to the database; it is tried again", "error", err)
+		closing := false
+		a.change(func() { a.failed = err; closing = a.closing })
+		if closing && tries >= closingTries {
+			return false
+		}
+		<-time.After(applyAgain)
+	}
+}
+
+// applyAll applies entries together, or, when the database will not take one of them, each alone, and sets that one aside: it
+// cannot be told to whoever was acknowledged any more, and must not take everything after it along.
+func (c *conn) applyAll(ctx context.Context, list []entry, aside func(entry) error) error {
+	var ops []operation
+	for i := range list {
+		ops = append(ops, list[i].ops...)
+	}
+	err := c.apply(ctx, ops, list[len(list)-1].number)
+	if err == nil || !refused(err) {
+		return err
+	}
+	for _, e := range list {
+		err := c.apply(ctx, e.ops, e.number)
+		if err != nil && refused(err) {
+			c.db.log.Error("a commit that was acknowledged contradicts the database and is set aside; please report this", "entry", e.number, "error", err)
+			if err = aside(e); err == nil {
+				err = c.apply(ctx, nil, e.number)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refused reports whether the database will never take something.
+func refused(err error) bool {
+	const constraint = 19 // SQLITE_CONSTRAINT
+	var e *driver.Error
+	return errors.As(err, &e) && e.Code()&0xff == constraint
 }
 
 // apply carries out operations in one transaction, which also notes the entry of the journal that they end with.
@@ -194,19 +263,19 @@ func (g *gathered) take(ctx context.Context, op *operation) error {
 		i = len(g.order)
 		g.order = append(g.order, &heap{op: operation{text: op.text, width: op.width}, place: map[string]int{}})
 	}
-	g.order[i].add(op.values, shape.key)
+	g.order[i].add(op.values, shape)
 	return nil
 }
 
-func (h *heap) add(values []any, key int) {
-	if key == 0 {
+func (h *heap) add(values []any, shape shapeOf) {
+	if shape.key == 0 {
 		h.op.values = append(h.op.values, values...)
 		return
 	}
 	var name []byte
 	for row := range slices.Chunk(values, h.op.width) {
 		name = name[:0]
-		for _, v := range row[:key] {
+		for _, v := range row[:shape.key] {
 			switch v := v.(type) {
 			case string:
 				name = append(binary.AppendUvarint(name, uint64(len(v))), v...)
@@ -215,7 +284,9 @@ func (h *heap) add(values []any, key int) {
 			}
 		}
 		if at, ok := h.place[string(name)]; ok {
-			copy(h.op.values[at:], row)
+			if !shape.keeps {
+				copy(h.op.values[at:], row)
+			}
 			continue
 		}
 		h.place[string(name)] = len(h.op.values)
@@ -256,8 +327,9 @@ func (c *conn) do(ctx context.Context, op *operation) error {
 
 // shapeOf is what the applier knows of a template.
 type shapeOf struct {
-	rows bool // it adds rows, or replaces those with the same key
-	key  int  // how many columns at the beginning of a row are the key; 0 = every row is new
+	rows  bool // it adds rows, or replaces those with the same key
+	keeps bool // it leaves those with the same key alone
+	key   int  // how many columns at the beginning of a row are the key; 0 = every row is new
 }
 
 // look reads from a template what it does with rows: the key is what it calls a conflict.
@@ -270,5 +342,5 @@ func look(template string) shapeOf {
 		return shapeOf{rows: true}
 	}
 	key, _, _ := strings.Cut(after, ")")
-	return shapeOf{rows: true, key: 1 + strings.Count(key, ",")}
+	return shapeOf{rows: true, keeps: strings.HasSuffix(template, "DO NOTHING"), key: 1 + strings.Count(key, ",")}
 }

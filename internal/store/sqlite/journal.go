@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/beckon-im/beckon/internal/tx"
 )
 
 // A journal is what makes a commit durable: files to which one entry is added for each batch, forced to the disk before the
@@ -24,6 +27,7 @@ import (
 type journal struct {
 	dir    string
 	noSync bool
+	prefix string   // of the names of its files, if not journalPrefix
 	file   *os.File // nil = the next entry begins one
 	size   int64
 	last   uint64            // number of the last entry
@@ -51,6 +55,7 @@ type operation struct {
 const (
 	journalPrefix  = "journal-"
 	sparePrefix    = "spare-"
+	asidePrefix    = "aside-" // what the database would not take
 	maxSpare       = 2
 	segmentSize    = 16 << 20
 	entryHead      = 16
@@ -60,14 +65,14 @@ const (
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-// add makes operations durable as one entry.
-func (j *journal) add(ops []operation) error {
+// add makes operations durable as one entry, and returns its size.
+func (j *journal) add(ops []operation) (int64, error) {
 	if j.broken != nil {
-		return j.broken
+		return 0, j.broken
 	}
 	if j.file == nil {
 		if err := j.begin(); err != nil {
-			return fmt.Errorf("journal: %w", err)
+			return 0, fmt.Errorf("journal: %w", err)
 		}
 	}
 	b := append(j.buf[:0], make([]byte, entryHead)...)
@@ -75,8 +80,11 @@ func (j *journal) add(ops []operation) error {
 	for i := range ops {
 		var err error
 		if b, err = j.encode(b, &ops[i]); err != nil {
-			return errors.Join(err, j.end()) // texts may be noted that are not in the file
+			return 0, errors.Join(err, j.end()) // texts may be noted that are not in the file
 		}
+	}
+	if len(b) > maxEntry {
+		return 0, errors.Join(fmt.Errorf("journal: a commit of %d bytes; at most %d are possible", len(b), maxEntry), j.end())
 	}
 	if j.buf = b; cap(b) > 4<<20 {
 		j.buf = nil
@@ -85,41 +93,42 @@ func (j *journal) add(ops []operation) error {
 	binary.LittleEndian.PutUint64(b[8:], j.last+1)
 	binary.LittleEndian.PutUint32(b[4:], checksum(b[8:]))
 	if _, err := j.file.WriteAt(b, j.size); err != nil {
-		return j.undo(err)
+		return 0, j.undo(err)
 	}
 	if !j.noSync {
 		if err := j.file.Sync(); err != nil {
-			j.broken = fmt.Errorf("journal: the disk may or may not have taken a commit; start the server anew: %w", err)
-			return j.broken
+			j.broken = fmt.Errorf("%w: %w", tx.ErrBroken, err)
+			return 0, j.broken
 		}
 	}
 	j.size += int64(len(b))
 	j.last++
 	if j.size >= segmentSize {
 		if err := j.end(); err != nil {
-			j.broken = fmt.Errorf("journal: %w", err) // from the next entry on
+			j.broken = fmt.Errorf("%w: %w", tx.ErrBroken, err) // from the next entry on
 		}
 	}
-	return nil
+	return int64(len(b)), nil
 }
 
 // undo takes back what was written of an entry: the disk is full, most likely.
 func (j *journal) undo(cause error) error {
 	if err := errors.Join(j.file.Truncate(j.size), j.end()); err != nil {
-		j.broken = errors.Join(cause, err)
+		j.broken = fmt.Errorf("%w: %w, %w", tx.ErrBroken, cause, err)
+		return j.broken
 	}
 	return fmt.Errorf("journal: %w", cause)
 }
 
 // begin makes a new file, whose name says which entry is its first.
 func (j *journal) begin() error {
-	path := filepath.Join(j.dir, fmt.Sprintf("%s%0*x", journalPrefix, numberedDigits, j.last+1))
+	path := filepath.Join(j.dir, fmt.Sprintf("%s%0*x", cmp.Or(j.prefix, journalPrefix), numberedDigits, j.last+1))
 	if spare := j.reuse(); spare != "" {
 		if err := os.Rename(spare, path); err != nil {
 			return err
 		}
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // an empty one of a failed entry may be there
 	if err != nil {
 		return err
 	}

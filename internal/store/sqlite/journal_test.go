@@ -45,7 +45,7 @@ func TestJournal(t *testing.T) {
 	dir := t.TempDir()
 	j := &journal{dir: dir}
 	for n := range 5 {
-		if err := j.add(op(n)); err != nil {
+		if _, err := j.add(op(n)); err != nil {
 			t.Fatal(err)
 		}
 		if n == 2 {
@@ -63,16 +63,16 @@ func TestJournal(t *testing.T) {
 			t.Errorf("entry %d is %v", n, ops)
 		}
 	}
-	if err := j.add([]operation{{text: "x", values: []any{named(7), uint64(8), 9}}}); err != nil {
+	if _, err := j.add([]operation{{text: "x", values: []any{named(7), uint64(8), 9}}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := entries(t, dir)[5][0].values; !reflect.DeepEqual(got, []any{int64(7), int64(8), int64(9)}) {
 		t.Errorf("numbers came back as %v", got)
 	}
-	if err := j.add([]operation{{text: "x", values: []any{struct{}{}}}}); err == nil {
+	if _, err := j.add([]operation{{text: "x", values: []any{struct{}{}}}}); err == nil {
 		t.Error("a value that cannot be kept was taken")
 	}
-	if err := j.add(op(6)); err != nil || len(entries(t, dir)) != 7 {
+	if _, err := j.add(op(6)); err != nil || len(entries(t, dir)) != 7 {
 		t.Errorf("after a refused entry: %v, %d entries", err, len(entries(t, dir)))
 	}
 }
@@ -83,7 +83,7 @@ func TestTornJournal(t *testing.T) {
 	j := &journal{dir: dir}
 	var ends []int64
 	for n := range 4 {
-		if err := j.add(op(n)); err != nil {
+		if _, err := j.add(op(n)); err != nil {
 			t.Fatal(err)
 		}
 		ends = append(ends, j.size)
@@ -116,7 +116,7 @@ func TestJournalFilesAreUsedAgain(t *testing.T) {
 	dir := t.TempDir()
 	j := &journal{dir: dir}
 	for n := range 10 {
-		if err := j.add(op(n)); err != nil {
+		if _, err := j.add(op(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +129,7 @@ func TestJournalFilesAreUsedAgain(t *testing.T) {
 		}
 	}
 	for n := range 3 {
-		if err := j.add(op(n)); err != nil {
+		if _, err := j.add(op(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -149,14 +149,14 @@ func TestJournalFilesAreUsedAgain(t *testing.T) {
 // TestJournalThatCannotBeWritten checks that nothing is acknowledged once nobody knows what the disk has.
 func TestJournalThatCannotBeWritten(t *testing.T) {
 	j := &journal{dir: t.TempDir()}
-	if err := j.add(op(1)); err != nil {
+	if _, err := j.add(op(1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.file.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if err := j.add(op(2)); err == nil {
+		if _, err := j.add(op(2)); err == nil {
 			t.Fatal("an entry was taken by a file that is closed")
 		}
 	}
@@ -164,7 +164,7 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 		t.Errorf("%d entries", n)
 	}
 	missing := &journal{dir: filepath.Join(t.TempDir(), "none")}
-	if err := missing.add(op(1)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := missing.add(op(1)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without its directory: %v", err)
 	}
 }
@@ -194,7 +194,7 @@ func TestJournalWithAHole(t *testing.T) {
 		t.Errorf("it is still there: %v", err)
 	}
 	j := &journal{dir: dir, last: 5}
-	if err := j.add([]operation{{text: "DELETE FROM mark"}}); err != nil {
+	if _, err := j.add([]operation{{text: "DELETE FROM mark"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := open(); err == nil || !strings.Contains(err.Error(), "no entry 1") {
@@ -204,12 +204,17 @@ func TestJournalWithAHole(t *testing.T) {
 
 func TestGathering(t *testing.T) {
 	h := heap{op: operation{width: 3}, place: map[string]int{}}
-	h.add([]any{"a", "b", 1, "ab", "", 2, "a", "b", 3}, 2)
-	h.add([]any{"ab", "", 4, "a", "c", 5}, 2)
+	h.add([]any{"a", "b", 1, "ab", "", 2, "a", "b", 3}, shapeOf{key: 2})
+	h.add([]any{"ab", "", 4, "a", "c", 5}, shapeOf{key: 2})
 	if want := []any{"a", "b", 3, "ab", "", 4, "a", "c", 5}; !reflect.DeepEqual(h.op.values, want) {
 		t.Errorf("gathered %v, want %v", h.op.values, want)
 	}
+	h.add([]any{"a", "b", 6, "d", "d", 7}, shapeOf{key: 2, keeps: true})
+	if want := []any{"a", "b", 3, "ab", "", 4, "a", "c", 5, "d", "d", 7}; !reflect.DeepEqual(h.op.values, want) {
+		t.Errorf("gathered %v, want %v", h.op.values, want)
+	}
 	for template, want := range map[string]shapeOf{
+		"INSERT INTO receipt (topic, at) VALUES ?* ON CONFLICT (topic) DO NOTHING":       {rows: true, keeps: true, key: 1},
 		"INSERT INTO record (topic, seq) VALUES ?*":                                      {rows: true},
 		"INSERT INTO topic (name) VALUES ?* ON CONFLICT (name) DO UPDATE SET head = 1":   {rows: true, key: 1},
 		"INSERT INTO contact (user_id, peer) VALUES ?* ON CONFLICT (user_id, peer) DO 1": {rows: true, key: 2},
@@ -225,7 +230,7 @@ func FuzzJournal(f *testing.F) {
 	dir := f.TempDir()
 	j := &journal{dir: dir}
 	for n := range 3 {
-		if err := j.add(op(n)); err != nil {
+		if _, err := j.add(op(n)); err != nil {
 			f.Fatal(err)
 		}
 	}

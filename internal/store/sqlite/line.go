@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/tx"
 )
 
 // line is a writer whose commits are durable in the journal and come to the database a little later.
@@ -19,11 +19,14 @@ type line struct {
 	journal *journal
 	apply   *applier
 	ops     []operation
-	sess    *world.Session
+	sess    *tx.Session
 }
 
 // Line opens the writer of a server. Readers see what it has committed.
-func (d *DB) Line(ctx context.Context) (world.Writer, error) {
+func (d *DB) Line(ctx context.Context) (tx.Writer, error) {
+	if err := d.recover(ctx); err != nil { // of a line before this one
+		return nil, err
+	}
 	last, err := applied(ctx, d.write)
 	if err != nil {
 		return nil, err
@@ -40,8 +43,8 @@ func (d *DB) Line(ctx context.Context) (world.Writer, error) {
 		return nil, errors.Join(err, write.Close(), load.Close())
 	}
 	l := &line{db: d, load: newConn(d, load), journal: &journal{dir: d.dir, noSync: d.noSync, last: last}}
-	l.apply = &applier{conn: newConn(d, write), log: d.log, retire: l.retire, ended: make(chan struct{}), last: last, applied: last, changed: make(chan struct{})}
-	l.sess = &world.Session{Conn: l, Dialect: world.Dialect{Fill: l.load.texts.fill, Index: indexPhrase, Lasting: true}}
+	l.apply = &applier{conn: newConn(d, write), log: d.log, retire: l.retire, aside: d.setAside, ended: make(chan struct{}), last: last, applied: last, changed: make(chan struct{})}
+	l.sess = &tx.Session{Conn: l, Dialect: tx.Dialect{Fill: l.load.texts.fill, Index: indexPhrase, Lasting: true}}
 	go l.apply.run()
 	d.behind.Store(l.apply)
 	return l, nil
@@ -54,14 +57,22 @@ func (d *DB) lineSync() string {
 	return "NORMAL"
 }
 
+// sync is how others commit.
+func (d *DB) sync() string {
+	if d.noSync {
+		return "OFF"
+	}
+	return "FULL"
+}
+
 // Begin starts a batch.
-func (l *line) Begin(context.Context) (*world.Session, error) {
+func (l *line) Begin(context.Context) (*tx.Session, error) {
 	l.ops = nil
 	return l.sess, nil
 }
 
 // Query reads what the database has, and keeps what is to be written.
-func (l *line) Query(ctx context.Context, query string, args []any, scan func(world.Row) error) error {
+func (l *line) Query(ctx context.Context, query string, args []any, scan func(tx.Row) error) error {
 	if scan == nil {
 		l.ops = append(l.ops, operation{text: query, values: args})
 		return nil
@@ -85,10 +96,11 @@ func (l *line) Commit(ctx context.Context) error {
 	if err := l.apply.room(ctx); err != nil {
 		return err
 	}
-	if err := l.journal.add(l.ops); err != nil {
+	size, err := l.journal.add(l.ops)
+	if err != nil {
 		return err
 	}
-	l.apply.push(l.journal.last, l.ops)
+	l.apply.push(entry{l.journal.last, l.ops, size})
 	l.ops = nil
 	return nil
 }
@@ -110,14 +122,17 @@ func (l *line) Close() error {
 	l.apply.change(func() { l.apply.closing = true })
 	<-l.apply.ended
 	err := l.journal.end()
-	if l.apply.applied == l.journal.last {
+	if l.apply.applied != l.journal.last {
+		err = errors.Join(err, fmt.Errorf("%w; it is in the journal, and comes there when the server starts: %w", errBehind, l.apply.failed))
+	} else {
 		if err = errors.Join(err, l.retire(l.journal.last)); err == nil {
 			for spare := l.journal.reuse(); spare != ""; spare = l.journal.reuse() {
 				err = errors.Join(err, os.Remove(spare))
 			}
 		}
 	}
-	return errors.Join(err, l.load.close(), l.apply.conn.close())
+	_, syncErr := l.apply.conn.c.ExecContext(context.Background(), "PRAGMA synchronous = "+l.db.sync()) // others may commit with this connection
+	return errors.Join(err, syncErr, l.load.close(), l.apply.conn.close())
 }
 
 // retire removes the files of the journal whose entries the database has, for good.
@@ -126,11 +141,9 @@ func (l *line) retire(applied uint64) error {
 	if len(done) == 0 {
 		return nil
 	}
-	if !l.db.noSync {
-		if err := syncFile(filepath.Join(l.db.dir, File+"-wal")); err != nil && !errors.Is(err, os.ErrNotExist) { // what SQLite moved out of it, it has forced to the disk itself
-			l.journal.back(done)
-			return err
-		}
+	if err := l.db.forceLog(); err != nil {
+		l.journal.back(done)
+		return err
 	}
 	for _, s := range done {
 		if err := l.journal.release(s); err != nil {
@@ -175,33 +188,38 @@ func (d *DB) recover(ctx context.Context) (err error) {
 	}
 	c := newConn(d, raw)
 	defer func() { err = errors.Join(err, c.close()) }()
-	from, ops := last, []operation(nil)
+	from := last
+	var found []entry
+	var n int
 	for i := range list {
-		if err := list[i].read(func(number uint64, more []operation) error {
+		if err := list[i].read(func(number uint64, ops []operation) error {
 			if number <= last {
 				return nil
 			}
 			if number != last+1 {
 				return fmt.Errorf("the journal has no entry %d, but %d: a file of it is missing or damaged before %s", last+1, number, list[i].path)
 			}
-			last, ops = number, append(ops, more...)
-			if len(ops) < recoverBatch {
+			last, n, found = number, n+len(ops), append(found, entry{number: number, ops: ops})
+			if n < recoverBatch {
 				return nil
 			}
-			err := c.apply(ctx, ops, last)
-			ops = nil
+			err := c.applyAll(ctx, found, d.setAside)
+			found, n = nil, 0
 			return err
 		}); err != nil {
 			return err
 		}
 	}
-	if len(ops) > 0 {
-		if err := c.apply(ctx, ops, last); err != nil {
+	if len(found) > 0 {
+		if err := c.applyAll(ctx, found, d.setAside); err != nil {
 			return err
 		}
 	}
 	if last > from {
 		d.log.Info("brought the database up to its journal", "commits", last-from)
+	}
+	if err := d.forceLog(); err != nil { // the server before may have written what is there only to the system's memory
+		return err
 	}
 	for i := range list {
 		if err := os.Remove(list[i].path); err != nil {
@@ -209,4 +227,22 @@ func (d *DB) recover(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// forceLog forces SQLite's log to the disk. What SQLite moved out of it, it has forced there itself.
+func (d *DB) forceLog() error {
+	if d.noSync {
+		return nil
+	}
+	if err := syncFile(filepath.Join(d.dir, File+"-wal")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// setAside keeps an entry that the database will not take in a file of its own.
+func (d *DB) setAside(e entry) error {
+	j := &journal{dir: d.dir, noSync: d.noSync, last: e.number - 1, prefix: asidePrefix}
+	_, err := j.add(e.ops)
+	return errors.Join(err, j.end())
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"; docs/adr/0002 says why this one
 
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/tx"
 )
 
 //go:embed migrations/*.sql
@@ -58,10 +58,6 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	sync := "FULL"
-	if opt.NoSync {
-		sync = "OFF"
-	}
 	d := &DB{log: opt.Log, dir: opt.Dir, noSync: opt.NoSync, stmts: map[string]*sql.Stmt{}}
 	file := filepath.Join(opt.Dir, File)
 	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would let others read it
@@ -74,7 +70,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if d.lock, err = hold(ctx, opt.Dir, time.Second); err != nil {
 		return nil, err
 	}
-	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+sync+")", "wal_autocheckpoint(0)", "cache_size(-65536)")); err != nil {
+	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+d.sync()+")", "wal_autocheckpoint(0)", "cache_size(-65536)")); err != nil {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	d.write.SetMaxOpenConns(1)
@@ -95,6 +91,8 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	return d, nil
 }
 
+var errHeld = errors.New("another server is using the data directory")
+
 // hold takes the directory for this process. The lock is SQLite's on a file of its own: it ends with the process, however
 // that ends.
 func hold(ctx context.Context, dir string, patience time.Duration) (*sql.DB, error) {
@@ -105,7 +103,7 @@ func hold(ctx context.Context, dir string, patience time.Duration) (*sql.DB, err
 	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
 		if strings.Contains(err.Error(), "SQLITE_BUSY") {
-			err = fmt.Errorf("another server is using the data directory %s: %w", dir, err)
+			err = fmt.Errorf("%w %s: %w", errHeld, dir, err)
 		} else {
 			err = fmt.Errorf("the data directory %s cannot be locked: %w", dir, err)
 		}
@@ -137,8 +135,11 @@ func recoverIdle(ctx context.Context, dir, file string) error {
 		return err
 	}
 	lock, err := hold(ctx, dir, 0)
+	if errors.Is(err, errHeld) {
+		return nil // its server brings it up to date all the time
+	}
 	if err != nil {
-		return nil //nolint:nilerr // somebody uses it, and brings it up to date all the time
+		return err
 	}
 	write, err := sql.Open("sqlite", dsn(file))
 	if err != nil {
@@ -190,8 +191,13 @@ func (d *DB) Writers() int { return 1 }
 // Pulse is never asked: the machine's clock is the one that counts.
 func (d *DB) Pulse(context.Context) (int64, error) { return 0, nil }
 
-// Trouble is a fault: what fails in a file on this machine fails again.
-func (d *DB) Trouble(error) world.Trouble { return world.Fault }
+// Trouble is a fault, since what fails in a file on this machine fails again, unless the database is behind: then all wait alike.
+func (d *DB) Trouble(err error) tx.Trouble {
+	if errors.Is(err, errBehind) {
+		return tx.Lost
+	}
+	return tx.Fault
+}
 
 // settle waits until the database has what was committed.
 func (d *DB) settle(ctx context.Context) error {
@@ -202,7 +208,7 @@ func (d *DB) settle(ctx context.Context) error {
 }
 
 // Read runs a query that sees what is committed now.
-func (d *DB) Read(ctx context.Context, query string, scan func(world.Row) error, args ...any) error {
+func (d *DB) Read(ctx context.Context, query string, scan func(tx.Row) error, args ...any) error {
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
@@ -210,14 +216,14 @@ func (d *DB) Read(ctx context.Context, query string, scan func(world.Row) error,
 }
 
 // ReadIn runs a template for any number of keys.
-func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(world.Row) error) error {
+func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(tx.Row) error) error {
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
 	return d.runIn(ctx, nil, template, keys, scan)
 }
 
-func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []string, scan func(world.Row) error) error {
+func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []string, scan func(tx.Row) error) error {
 	for page := range slices.Chunk(keys, chunk) {
 		values := make([]any, len(page))
 		for i, k := range page {
@@ -238,7 +244,7 @@ func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []stri
 func (d *DB) Shared() bool { return false }
 
 // Moment runs f so that all it reads is of one moment.
-func (d *DB) Moment(ctx context.Context, f func(world.Reader) error) error {
+func (d *DB) Moment(ctx context.Context, f func(tx.Reader) error) error {
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
@@ -255,15 +261,15 @@ type moment struct {
 	tx *sql.Tx
 }
 
-func (m moment) Read(ctx context.Context, query string, scan func(world.Row) error, args ...any) error {
+func (m moment) Read(ctx context.Context, query string, scan func(tx.Row) error, args ...any) error {
 	return m.db.run(ctx, m.tx, query, scan, args)
 }
 
-func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(world.Row) error) error {
+func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(tx.Row) error) error {
 	return m.db.runIn(ctx, m.tx, template, keys, scan)
 }
 
-func (d *DB) run(ctx context.Context, tx *sql.Tx, query string, scan func(world.Row) error, args []any) error {
+func (d *DB) run(ctx context.Context, tx *sql.Tx, query string, scan func(tx.Row) error, args []any) error {
 	st, prepared := d.stmts[query]
 	var rows *sql.Rows
 	var err error
@@ -284,11 +290,11 @@ func (d *DB) run(ctx context.Context, tx *sql.Tx, query string, scan func(world.
 }
 
 // drain scans all rows, or until the scan has enough.
-func drain(rows *sql.Rows, scan func(world.Row) error) error {
+func drain(rows *sql.Rows, scan func(tx.Row) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
-			if errors.Is(err, world.ErrEnough) {
+			if errors.Is(err, tx.ErrEnough) {
 				return nil
 			}
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -157,8 +158,8 @@ func words(t *testing.T, open Engine) {
 		}
 	}
 	if err := do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
-		w.Find(world.Phrase{Topic: "user:a", Message: "m1", Words: "slow", Finders: []string{"user:a"}})
-		w.Find(world.Phrase{Topic: "user:a", Message: "m2"})
+		w.Find(tx.Phrase{Topic: "user:a", Message: "m1", Words: "slow", Finders: []string{"user:a"}})
+		w.Find(tx.Phrase{Topic: "user:a", Message: "m2"})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -179,7 +180,9 @@ func reopenChat(t *testing.T, open Engine) {
 	person := world.Person{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
 	asks := world.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: world.Refused, AppliedAt: 1, Handler: "a", Answer: "no", HandledAt: 2}
 	file := world.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1, Height: 2, Thumb: "t"}
-	if err := do(t, s, world.Need{Topics: []string{"user:a", "group:g"}}, func(w *world.World) error {
+	need := world.Need{Topics: []string{"user:a", "group:g"}, Contacts: []world.ContactKey{{UserID: "a", Peer: "b"}}, Extras: []string{"g"}, People: []string{"a"},
+		Applications: []world.MemberKey{{GroupID: "g", UserID: "z"}}}
+	if err := do(t, s, need, func(w *world.World) error {
 		w.PutContact(contact)
 		w.PutGroup(group)
 		w.PutMember(member)

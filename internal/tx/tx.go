@@ -1,4 +1,6 @@
-package world
+// Package tx owns what a transaction is to those who speak SQL in it: sessions, readers, writers, and what may go wrong. The
+// engines of the store are behind it, and so one text serves them all.
+package tx
 
 import (
 	"context"
@@ -18,6 +20,14 @@ type Dialect struct {
 	Fill func(template string, width int, values []any) (text string, args, rest []any)
 	// Index says what to run so that a message is found by the words of a phrase, and no longer by others.
 	Index func(Phrase) []Statement
+}
+
+// Phrase is text to be found, or, without Words, no longer.
+type Phrase struct {
+	Topic, Message string
+	Words          string
+	Finders        []string // the topics whose people may find it
+	At             int64    // when it was sent, in milliseconds; 0 = now
 }
 
 // Statement is a text with its arguments.
@@ -114,6 +124,9 @@ type Reader interface {
 	// ReadIn runs a template whose mark "?*" stands for any number of keys.
 	ReadIn(ctx context.Context, template string, keys []string, scan func(Row) error) error
 }
+
+// ErrBroken is a commit that may or may not be durable, after which nothing can be: the server must be started anew.
+var ErrBroken = errors.New("store: the disk may or may not have taken a commit, and takes no more; the server stops")
 
 // ErrEnough is returned by a scan that needs no more rows.
 var ErrEnough = errors.New("store: enough rows")

@@ -1,0 +1,72 @@
+package media
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+func running(t *testing.T) (s *store.Store, do func(world.Need, func(*world.World) error)) {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := s.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { stop(); running.Wait(); _ = s.Close() })
+	return s, func(need world.Need, decide func(*world.World) error) {
+		t.Helper()
+		done := make(chan error, 1)
+		if err := s.Do(&store.Unit{Need: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func part(users ...string) (list []*im.Participant) {
+	for _, u := range users {
+		list = append(list, &im.Participant{CallID: "c", UserID: u})
+	}
+	return list
+}
+
+// TestARecordLeavesContactsAlone ends a call of two of whom the writer knows everything but how they stand to each other.
+func TestARecordLeavesContactsAlone(t *testing.T) {
+	s, do := running(t)
+	want := im.Contact{UserID: "o", Peer: "y", Counted: 7, PeerRead: 3, BlockedAt: 99}
+	do(world.Need{Contacts: []world.ContactKey{{UserID: "o", Peer: "y"}}}, func(w *world.World) error { w.PutContact(want); return nil })
+	if err := s.TrimNow(t.Context()); err != nil { // afterwards the writer knows nothing
+		t.Fatal(err)
+	}
+	for _, u := range []string{"user:o", "user:y"} {
+		do(world.Need{Topics: []string{u}}, func(*world.World) error { return nil })
+	}
+	call := &im.Call{ID: "c", RoomID: "r", InviteID: "i", Owner: "o", Peer: "y", OpenedAt: 1, BeganAt: 1}
+	do(world.Need{Topics: []string{"room:r"}}, func(w *world.World) error { return tell(w, call, part("o", "y")) })
+	if got, err := s.Contact(t.Context(), "o", "y"); err != nil || *got != want {
+		t.Errorf("it was %+v and is %+v, %v", want, got, err)
+	}
+}
+
+// TestACallWithoutItsInviter has a record for each of the two who were in it, on the timeline of the one who was not.
+func TestACallWithoutItsInviter(t *testing.T) {
+	s, do := running(t)
+	call := &im.Call{ID: "c", RoomID: "r", InviteID: "i", Owner: "o", OpenedAt: 1, BeganAt: 1}
+	do(world.Need{Topics: []string{"room:r"}}, func(w *world.World) error { return tell(w, call, part("y", "z")) })
+	if p, err := s.Records(t.Context(), "user:o", 0, 10, 1<<20); err != nil || len(p.Records) != 2 {
+		t.Errorf("the inviter has %d records, %v", len(p.Records), err)
+	}
+}
