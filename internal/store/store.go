@@ -4,6 +4,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/fnv"
@@ -52,24 +53,10 @@ type Options struct {
 }
 
 func (o *Options) fill() {
-	if o.Dir == "" {
-		o.Dir = "beckon-data"
-	}
-	if o.MaxBatch == 0 {
-		o.MaxBatch = 256
-	}
-	if o.Queue == 0 {
-		o.Queue = 4096
-	}
-	if o.Known == 0 {
-		o.Known = 1 << 16
-	}
-	if o.Patience == 0 {
-		o.Patience = 15 * time.Second
-	}
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
+	o.Dir = cmp.Or(o.Dir, "beckon-data")
+	o.MaxBatch, o.Queue, o.Known = cmp.Or(o.MaxBatch, 256), cmp.Or(o.Queue, 4096), cmp.Or(o.Known, 1<<16)
+	o.Patience = cmp.Or(o.Patience, 15*time.Second)
+	o.Log = cmp.Or(o.Log, slog.Default())
 }
 
 // engine is a database: what differs between SQLite and PostgreSQL is behind it.

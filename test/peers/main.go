@@ -37,6 +37,7 @@ func main() {
 type row struct {
 	peer
 	full, steady []outcome
+	idle         []float64 // kB of memory for each connected user
 }
 
 func run(rounds, users, flight int, rate float64, length time.Duration, only, profiles string) error {
@@ -55,10 +56,10 @@ func run(rounds, users, flight int, rate float64, length time.Duration, only, pr
 		}
 	}
 	fmt.Printf("%d users, %d flows in flight, medians of %d rounds of %v, %s\n\n", users, flight, rounds, length, time.Now().UTC().Format(time.DateOnly))
-	fmt.Printf("| system (what it stores) | flows/s | server CPU per flow | p50 / p99 at saturation | p50 / p99 at %.0f/s (CPU) | lost |\n|---|---|---|---|---|---|\n", rate)
+	fmt.Printf("| system (what it stores) | flows/s | server CPU per flow | p50 / p99 at saturation | p50 / p99 at %.0f/s (CPU) | kB per idle user | lost |\n|---|---|---|---|---|---|---|\n", rate)
 	for _, r := range rows {
 		full, slow := median(r.full), median(r.steady)
-		fmt.Printf("| %s (%s) | %.0f | %.0f µs | %.1f / %.1f ms | %.1f / %.1f ms (%.0f µs) | %d |\n", r.name, r.stores, full.rate, full.cpu, full.p50, full.p99, slow.p50, slow.p99, slow.cpu, full.lost+slow.lost)
+		fmt.Printf("| %s (%s) | %.0f | %.0f µs | %.1f / %.1f ms | %.1f / %.1f ms (%.0f µs) | %.0f | %d |\n", r.name, r.stores, full.rate, full.cpu, full.p50, full.p99, slow.p50, slow.p99, slow.cpu, middle(r.idle), full.lost+slow.lost)
 	}
 	return nil
 }
@@ -76,9 +77,12 @@ func (r *row) measure(users, flight int, rate float64, length time.Duration, pro
 	defer s.stop()
 	g := newGenerator()
 	defer g.close()
+	before := resident(s.pids())
 	if err := g.connect(users, s.dial); err != nil {
 		return err
 	}
+	time.Sleep(3 * time.Second)
+	r.idle = append(r.idle, float64(resident(s.pids())-before)/float64(users)/1000)
 	cpu := func() time.Duration { return spent(s.pids()) }
 	done := s.profile(profiles, "full", length)
 	r.full = append(r.full, g.saturate(flight, 2*time.Second, length, cpu))
@@ -89,6 +93,8 @@ func (r *row) measure(users, flight int, rate float64, length time.Duration, pro
 	<-done
 	return nil
 }
+
+func middle(list []float64) float64 { return slices.Sorted(slices.Values(list))[len(list)/2] }
 
 // median takes each figure's own, which is fairer to all than the run with the median rate.
 func median(list []outcome) outcome {

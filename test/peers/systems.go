@@ -47,6 +47,7 @@ func peers() []peer {
 		{"Beckon, PostgreSQL", "every step, fsync; CPU with PostgreSQL's", startBeckonPostgres},
 		{"Kamailio, UDP, as installed, with BYE", "nothing", kamailio(true, "5000")},
 		{"Kamailio, UDP, as installed, no BYE", "nothing", kamailio(false, "5000")},
+		{"Kamailio, UDP, tuned (-x fm, 1 s), with BYE", "nothing", kamailio(true, "1000", "-x", "fm", "-X", "fm")},
 		{"Kamailio, UDP, tuned (-x fm, 1 s), no BYE", "nothing", kamailio(false, "1000", "-x", "fm", "-X", "fm")},
 		{"ejabberd, TCP", "nothing", ejabberd("{}")},
 		{"ejabberd, TCP, archive in Mnesia", "messages", ejabberd("{mod_mam: {db_type: mnesia, default: always}}")},
@@ -247,6 +248,24 @@ func spent(pids []int) time.Duration {
 		user, _ := strconv.ParseInt(p[11], 10, 64)
 		sys, _ := strconv.ParseInt(p[12], 10, 64)
 		sum += time.Duration(user+sys) * time.Second / 100
+	}
+	return sum
+}
+
+// resident is the memory of processes in bytes; what several of them share is counted once.
+func resident(pids []int) int64 {
+	var sum int64
+	for _, pid := range pids {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 1 && f[0] == "Pss:" {
+				kb, _ := strconv.ParseInt(f[1], 10, 64)
+				sum += kb << 10
+			}
+		}
 	}
 	return sum
 }
