@@ -11,7 +11,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos bench bench-nodes peers bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -107,6 +107,9 @@ bench: $(BIN) ## Measure this machine: flows per second, latency, memory, deadli
 
 peers: $(BIN) | need-postgres need-peers ## Measure Beckon beside a bare relay, Kamailio and ejabberd with one generator, three rounds: about ten minutes
 	@$(GO) run ./test/peers $(ARGS)
+
+growth: $(BIN) ## Measure what a flow costs as users, open invitations and groups grow, and draw docs/growth.svg: about three minutes
+	@$(GO) run ./test/growth $(ARGS)
 
 bench-nodes: $(BIN) $(CLUSTER) | need-postgres ## Measure one, two and three nodes on this machine, and what a flow costs each part
 	@test/bench-nodes.sh
