@@ -118,7 +118,7 @@ bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first 
 	@cd test/e2e && node first-frame.js
 
 bench-rooms: | need-go ## Benchmarks of single rooms, with allocation counts
-	@$(GO) test -run '^$$' -bench . -benchmem ./invite ./internal/store
+	@$(GO) test -run '^$$' -bench . -benchmem ./invite ./internal/store ./internal/store/sqlite
 
 bench-drivers: | need-go ## The benchmark behind the choice of the SQLite driver (docs/adr/0002)
 	@cd test/drivers && $(GO) test -bench . -benchtime 200x -count 5
