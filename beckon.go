@@ -86,9 +86,9 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if s.bus != nil {
 		nodes = s.bus
 	}
-	s.gateway, err = gateway.New(s.store, s.delivery, gateway.Options{
+	s.gateway = gateway.New(s.store, s.delivery, gateway.Options{
 		Nodes: nodes,
-		Ping:  s.cfg.Ping, Metrics: s.metrics, Log: s.cfg.Log,
+		Ping:  s.cfg.Ping, Log: s.cfg.Log,
 		CheckOrigin: func(r *http.Request) bool { return s.api.AllowOrigin(r) },
 		Policy:      s.cfg.DevicePolicy,
 		OnMoved:     s.moved,
@@ -99,9 +99,6 @@ func (s *Server) join(ctx context.Context) (err error) {
 		},
 		OnWatched: func(user string) { s.people.Moved(user, false) },
 	})
-	if err != nil {
-		return err
-	}
 	var sessions people.Sessions = s.gateway
 	if s.bus != nil {
 		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) { s.people.Moved(user, online) })

@@ -61,8 +61,8 @@ type Config struct {
 	// addresses. Default: 1000 and 5000.
 	AddressRate  float64
 	AddressBurst int
-	// Ping is how often a device's link is checked; a dead one is noticed within four thirds of it and 5 s more, the time
-	// that the transport gives it to close. Default: 7 s, so within 15 s.
+	// Ping is how often a device's link is checked; a dead one is noticed within four thirds of it and the second that it has
+	// to close. Default: 10 s, so within 15 s.
 	Ping time.Duration
 	// DevicePolicy says how many devices a user may have connected: "many", "one-per-platform", "single". The newest stays.
 	// Default: many.

@@ -65,7 +65,7 @@ type serverFlags struct {
 	Web           bool          `help:"Show the pages at /: conversations, calls, classroom, chat room. Always on in dev."`
 
 	ClockSkew time.Duration `help:"Set this node's clock wrong, to test a house of several nodes." hidden:"" name:"clock-skew"`
-	Ping      time.Duration `help:"How often a link is checked." default:"7s"`
+	Ping      time.Duration `help:"How often a link is checked." default:"10s"`
 	Pprof     string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
 	MaxBatch  int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
 }

@@ -3,8 +3,6 @@ package gateway
 import (
 	"sync"
 
-	"github.com/centrifugal/centrifuge"
-
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
 )
@@ -45,77 +43,38 @@ func (g *Gateway) Listen(topic string, l world.Listen) {
 // obey carries an order out. It is late by a moment and loses nothing, because listening begins at a sequence.
 func (g *Gateway) obey(o order) {
 	if o.End {
-		for _, c := range g.parties.end(o.topic) {
-			c.Unsubscribe(o.topic)
+		for _, c := range g.readersOf(o.topic) {
+			c.stop(o.topic)
 		}
 		return
 	}
-	for _, c := range g.node.Hub().UserConnections(im.TopicUser(o.topic)) {
-		g.turn(c, g.session(c), o.Listen)
+	for _, c := range g.people.of(im.TopicUser(o.topic)) {
+		if c.ready.Load() { // else it comes upon the order itself
+			c.turn(o.Listen)
+		}
 	}
 }
 
-// turn makes one session listen, or stop.
-func (g *Gateway) turn(c *centrifuge.Client, s *Session, l world.Listen) {
-	if l.Stop {
-		c.Unsubscribe(l.Topic)
-		return
+// readersOf lists who reads a topic here.
+func (g *Gateway) readersOf(name string) []*client {
+	t := g.topics.find(name)
+	if t == nil {
+		return nil
 	}
-	g.listen(c, s, l.Topic, l.From)
-}
-
-// parties knows who reads the topics that end. Topics of users and groups do not.
-type parties struct {
-	mu      sync.Mutex
-	readers map[string]map[*centrifuge.Client]struct{}
-	topics  map[*centrifuge.Client]map[string]struct{}
-}
-
-func (p *parties) join(topic string, c *centrifuge.Client) {
-	if im.TopicInvitation(topic) == "" {
-		return
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	list := make([]*client, len(t.readers))
+	for i, r := range t.readers {
+		list[i] = r.c
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.readers == nil {
-		p.readers, p.topics = map[string]map[*centrifuge.Client]struct{}{}, map[*centrifuge.Client]map[string]struct{}{}
-	}
-	link(p.readers, topic, c)
-	link(p.topics, c, topic)
-}
-
-// end forgets a topic and returns who read it.
-func (p *parties) end(topic string) []*centrifuge.Client {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var list []*centrifuge.Client
-	for c := range p.readers[topic] {
-		list = append(list, c)
-		unlink(p.topics, c, topic)
-	}
-	delete(p.readers, topic)
 	return list
 }
 
-// drop forgets a session that has gone.
-func (p *parties) drop(c *centrifuge.Client) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for topic := range p.topics[c] {
-		unlink(p.readers, topic, c)
+// turn makes one session listen, or stop.
+func (c *client) turn(l world.Listen) {
+	if l.Stop {
+		c.stop(l.Topic)
+		return
 	}
-	delete(p.topics, c)
-}
-
-func link[A, B comparable](m map[A]map[B]struct{}, a A, b B) {
-	if m[a] == nil {
-		m[a] = map[B]struct{}{}
-	}
-	m[a][b] = struct{}{}
-}
-
-func unlink[A, B comparable](m map[A]map[B]struct{}, a A, b B) {
-	if delete(m[a], b); len(m[a]) == 0 {
-		delete(m, a)
-	}
+	c.listen(l.Topic, l.From)
 }

@@ -6,63 +6,84 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/centrifugal/centrifuge"
-
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// presence counts the devices of each user on this node. A device may have two sessions for a moment, when it returned
-// before its old link was known to be dead.
-type presence struct {
-	mu       sync.RWMutex
-	users    map[string]int
-	sessions map[deviceKey]int
+// people are the clients of each user on this node. A device may have two for a moment, when it returned before its old link
+// was known to be dead.
+type people struct {
+	mu    sync.RWMutex
+	named map[string][]*client
 }
 
-type deviceKey struct{ user, device string }
-
-// enter counts a session and reports whether the device is one more, and whether the user has come online.
-func (p *presence) enter(user, device string) (more, online bool) {
+// add makes a client known. It counts as present once it has entered.
+func (p *people) add(c *client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.users == nil {
-		p.users, p.sessions = map[string]int{}, map[deviceKey]int{}
+	if p.named == nil {
+		p.named = map[string][]*client{}
 	}
-	k := deviceKey{user, device}
-	if p.sessions[k]++; p.sessions[k] > 1 {
-		return false, false
-	}
-	p.users[user]++
-	return true, p.users[user] == 1
+	p.named[c.UserID] = append(p.named[c.UserID], c)
 }
 
-// leave reports whether the device is one less, and whether the user has gone offline.
-func (p *presence) leave(user, device string) (less, offline bool) {
+// enter counts a client and reports whether the user has come online.
+func (p *people) enter(c *client) (online bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k := deviceKey{user, device}
-	if p.sessions[k]--; p.sessions[k] > 0 {
-		return false, false
-	}
-	delete(p.sessions, k)
-	if p.users[user]--; p.users[user] > 0 {
-		return true, false
-	}
-	delete(p.users, user)
-	return true, true
+	online = len(p.devices(c.UserID)) == 0
+	c.entered = true
+	return online
 }
 
-func (p *presence) devices(user string) int {
+// leave forgets a client and reports whether the device is one less, and whether the user has gone offline.
+func (p *people) leave(c *client) (less, offline bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := len(p.devices(c.UserID))
+	list := slices.DeleteFunc(p.named[c.UserID], func(o *client) bool { return o == c })
+	if p.named[c.UserID] = list; len(list) == 0 {
+		delete(p.named, c.UserID)
+	}
+	after := len(p.devices(c.UserID))
+	return after < before, after < before && after == 0
+}
+
+// devices lists the devices of a user that are present, one client for each. The lock must be held.
+func (p *people) devices(user string) []*client {
+	var list []*client
+	for _, c := range p.named[user] {
+		if c.entered && !slices.ContainsFunc(list, func(o *client) bool { return o.DeviceID == c.DeviceID }) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// all lists the clients of everybody.
+func (p *people) all() []*client {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.users[user]
+	var list []*client
+	for _, clients := range p.named {
+		list = append(list, clients...)
+	}
+	return list
+}
+
+// of lists the clients of a user.
+func (p *people) of(user string) []*client {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.Clone(p.named[user])
 }
 
 // Devices counts the devices of users that are connected to this node.
 func (g *Gateway) Devices(userIDs ...string) []int {
+	g.people.mu.RLock()
+	defer g.people.mu.RUnlock()
 	counts := make([]int, len(userIDs))
 	for i, u := range userIDs {
-		counts[i] = g.present.devices(u)
+		counts[i] = len(g.people.devices(u))
 	}
 	return counts
 }
@@ -86,9 +107,9 @@ func (g *Gateway) outranked(d protocol.Device, others []protocol.Device) bool {
 
 // Users lists who has a device connected to this node.
 func (g *Gateway) Users() []string {
-	g.present.mu.RLock()
-	defer g.present.mu.RUnlock()
-	return slices.Collect(maps.Keys(g.present.users))
+	g.people.mu.RLock()
+	defer g.people.mu.RUnlock()
+	return slices.DeleteFunc(slices.Collect(maps.Keys(g.people.named)), func(u string) bool { return len(g.people.devices(u)) == 0 })
 }
 
 // MakeRoom sends those devices of a user away that the policy does not allow beside newer ones on other nodes.
@@ -103,8 +124,8 @@ const replaced = "another device took this one's place"
 // Connected lists the devices of a user that are connected to this node.
 func (g *Gateway) Connected(userID string) []protocol.Device {
 	list := []protocol.Device{}
-	for _, c := range g.node.Hub().UserConnections(userID) {
-		s := g.session(c)
+	for _, c := range g.people.of(userID) {
+		s := c.Session
 		if !slices.ContainsFunc(list, func(d protocol.Device) bool { return d.DeviceID == s.DeviceID }) {
 			list = append(list, s.device())
 		}
@@ -122,12 +143,12 @@ func (g *Gateway) Kick(userID, deviceID, but string) []string {
 
 func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []string {
 	list := []string{}
-	for _, c := range g.node.Hub().UserConnections(userID) {
-		s := g.session(c)
+	for _, c := range g.people.of(userID) {
+		s := c.Session
 		if !which(s) {
 			continue
 		}
-		c.Disconnect(centrifuge.Disconnect{Code: protocol.CloseKicked, Reason: reason})
+		c.link.Dismiss(protocol.CloseKicked, reason)
 		if !slices.Contains(list, s.DeviceID) {
 			list = append(list, s.DeviceID)
 		}
@@ -143,8 +164,8 @@ func (g *Gateway) makeRoom(s *Session) {
 	rival := func(o *Session) bool {
 		return o.DeviceID != s.DeviceID && (g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == s.Platform)
 	}
-	for _, c := range g.node.Hub().UserConnections(s.UserID) {
-		if o := g.session(c); rival(o) && (o.At > newest.At || o.At == newest.At && o.DeviceID > newest.DeviceID) {
+	for _, c := range g.people.of(s.UserID) {
+		if o := c.Session; rival(o) && (o.At > newest.At || o.At == newest.At && o.DeviceID > newest.DeviceID) {
 			newest = o
 		}
 	}
