@@ -57,6 +57,8 @@ test: test-go test-js e2e test-nodes ## Run every test: rules, store, doors, rac
 test-go: | need-go need-postgres
 	@echo "testing the rooms, with the race detector"
 	@$(GO) test -race -timeout 10m ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... .
+	@echo "testing what rooms allocate"
+	@$(GO) test -run TestAllocations ./invite ./internal/store ./internal/delivery ./internal/gateway
 	@echo "testing the program from outside: races, crashes, the terminal phone"
 	@$(GO) test -count=1 -timeout 10m ./cmd/... ./test/... # never cached: they run the program, which the cache does not see
 
@@ -118,7 +120,7 @@ bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first 
 	@cd test/e2e && node first-frame.js
 
 bench-rooms: | need-go ## Benchmarks of single rooms, with allocation counts
-	@$(GO) test -run '^$$' -bench . -benchmem ./invite ./internal/store ./internal/store/sqlite
+	@$(GO) test -run '^$$' -bench . -benchmem ./invite ./internal/store/... ./internal/delivery ./internal/gateway
 
 bench-drivers: | need-go ## The benchmark behind the choice of the SQLite driver (docs/adr/0002)
 	@cd test/drivers && $(GO) test -bench . -benchtime 200x -count 5

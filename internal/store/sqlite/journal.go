@@ -96,7 +96,7 @@ func (j *journal) add(ops []operation) (int64, error) {
 		return 0, j.undo(err)
 	}
 	if !j.noSync {
-		if err := j.file.Sync(); err != nil {
+		if err := flush(j.file); err != nil {
 			j.broken = fmt.Errorf("%w: %w", tx.ErrBroken, err)
 			return 0, j.broken
 		}

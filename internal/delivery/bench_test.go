@@ -1,0 +1,41 @@
+package delivery
+
+import (
+	"testing"
+
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// deaf counts what it is handed.
+type deaf struct{ n int }
+
+func (d *deaf) Deliver(world.Record)        { d.n++ }
+func (d *deaf) Listen(string, world.Listen) {}
+
+// announcing makes a delivery that hands one record on, in order.
+func announcing(tb testing.TB) (announce func(), readers *deaf) {
+	tb.Helper()
+	readers = &deaf{}
+	d := New(&memory{topics: map[string][]world.Record{}}, NewLocal(), Options{})
+	d.Serve(readers)
+	if err := d.Open(tb.Context(), "user:ann"); err != nil {
+		tb.Fatal(err)
+	}
+	list := []world.Record{{Topic: "user:ann"}}
+	return func() {
+		list[0].Seq++
+		d.Announce(list)
+	}, readers
+}
+
+// BenchmarkAnnounce brings a record from the commit to the gateway.
+func BenchmarkAnnounce(b *testing.B) {
+	announce, readers := announcing(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		announce()
+	}
+	if readers.n < b.N {
+		b.Errorf("%d of %d were handed on", readers.n, b.N)
+	}
+}

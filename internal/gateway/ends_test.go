@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// in connects a device.
+func (h *house) in(user string) *device {
+	h.t.Helper()
+	d := h.dial()
+	d.send(fmt.Sprintf(`{"id":1,"connect":{"token":%q}}`, user))
+	if r := d.next(); r.Connect == nil {
+		h.t.Fatalf("%+v", r)
+	}
+	return d
+}
+
+// TestDeadLinkIsCut: who does not answer a ping is sent away, who does stays.
+func TestDeadLinkIsCut(t *testing.T) {
+	h := open(t, Options{Ping: 300 * time.Millisecond})
+	dead, alive := h.in("dead"), h.in("alive")
+	heard := make(chan error)
+	go func() { // it answers pings meanwhile
+		for {
+			r, err := alive.read(true)
+			if err != nil || r.Push != nil && r.Push.Pub != nil {
+				heard <- err
+				return
+			}
+		}
+	}()
+	dead.ends(3012, false)
+	h.empty("dead")
+	h.say("user:alive", "")
+	if err := <-heard; err != nil {
+		t.Errorf("a device that answers was sent away: %v", err)
+	}
+}
+
+// empty waits until a user has no session here.
+func (h *house) empty(user string) {
+	h.t.Helper()
+	for limit := time.Now().Add(10 * time.Second); h.g.Devices(user)[0] > 0 || len(h.g.people.of(user)) > 0; {
+		if time.Now().After(limit) {
+			h.t.Fatalf("%s is still here", user)
+		}
+		<-time.After(time.Millisecond)
+	}
+	if h.ways.Reads("user:" + user) {
+		h.t.Errorf("the timeline of %s is still read", user)
+	}
+}
+
+// TestTokenRunsOut: a session whose token expired long ago is ended, unless it was renewed.
+func TestTokenRunsOut(t *testing.T) {
+	h := open(t, Options{Ping: 300 * time.Millisecond})
+	d := h.in("ann")
+	for _, c := range h.g.people.of("ann") {
+		c.expireAt.Store(time.Now().Add(-refreshTime - time.Second).Unix())
+	}
+	d.ends(3005, true)
+	h.door.expires = time.Now().Add(-time.Minute).Unix()
+	d = h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann"}}`)
+	if r := d.next(); r.Error == nil || r.Error.Code != 110 {
+		t.Errorf("an expired token was answered with %+v", r)
+	}
+}
+
+// TestSlowReaderIsDropped: whoever does not read is sent away, and nobody waits for them.
+func TestSlowReaderIsDropped(t *testing.T) {
+	h := open(t, Options{MaxQueue: 1 << 20})
+	slow, quick := h.in("slow"), h.in("quick")
+	for range 2 {
+		h.say("user:slow", world.ListenTo("group:g", 0))
+		h.say("user:quick", world.ListenTo("group:g", 0))
+	}
+	for r := quick.next(); r.Push == nil || r.Push.Channel != "group:g"; r = quick.next() {
+	}
+	seen, long := uint64(0), strings.Repeat("x", 256<<10)
+	for n := uint64(1); len(h.g.people.of("slow")) > 0; n++ {
+		if n > 200 {
+			t.Fatal("50 MiB wait for a slow reader")
+		}
+		r := h.log.append("group:g", "")
+		r.Body = fmt.Appendf(nil, `{"long":%q}`, long)
+		h.ways.Announce([]world.Record{r})
+		for seen < n {
+			if r := quick.next(); r.Push != nil && r.Push.Pub != nil && r.Push.Channel == "group:g" {
+				seen = r.Push.Pub.Offset
+			}
+		}
+	}
+	_ = slow.conn.Close()
+	h.empty("slow")
+}
+
+// TestBadFrames: what is not the protocol ends the link, and what is not ours is refused.
+func TestBadFrames(t *testing.T) {
+	h := open(t, Options{})
+	for _, bad := range []string{`{`, `[]`, ``, "\n", `{"id":1,"rpc":{"method":"x"}}`, `{"connect":{"token":"ann"}` + "\n" + `}`} {
+		d := h.dial()
+		d.send(bad)
+		d.ends(3501, false)
+	}
+	d := h.in("ann")
+	d.send(`{"id":2,"subscribe":{"channel":"user:bob"}}` + "\n" + `{"id":3,"rpc":{"method":"x","data":{"a":1}}}`)
+	if r := d.reply(); r.ID != 2 || r.Error == nil || r.Error.Code != 108 {
+		t.Errorf("a subscribe was answered with %+v", r)
+	}
+	if r := d.reply(); r.ID != 3 || string(r.RPC.Data) != `{"a":1}` {
+		t.Errorf("a call was answered with %+v", r)
+	}
+	d.send(`{"id":4,"connect":{"token":"bob"}}`)
+	d.ends(3501, false)
+	h.empty("ann")
+}
+
+// TestLeavingIsComplete: a device that was sent away is told why, is gone, and nothing is left of it.
+func TestLeavingIsComplete(t *testing.T) {
+	h := open(t, Options{})
+	d := h.in("ann")
+	h.say("user:ann", world.ListenTo("group:g", 0))
+	for r := d.next(); r.Push == nil || r.Push.Channel != "group:g"; r = d.next() {
+	}
+	if list := h.g.Kick("ann", "d", ""); len(list) != 1 {
+		t.Errorf("%v were sent away", list)
+	}
+	d.send(`{"id":9,"rpc":{"method":"x","data":{}}}`) // crosses the goodbye
+	d.ends(4502, false)
+	h.empty("ann")
+	if h.ways.Reads("group:g") {
+		t.Error("the group is still read")
+	}
+}
+
+// TestStreams: where no WebSocket gets through, events come over a response and commands in requests.
+func TestStreams(t *testing.T) {
+	h := open(t, Options{})
+	for _, path := range []string{PathHTTPStream, PathSSE} {
+		res, err := http.Post(h.url+path, "application/json", strings.NewReader(`{"id":1,"connect":{"token":"ann"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(res.Body)
+		until := func(part string) string {
+			t.Helper()
+			for lines.Scan() {
+				if strings.Contains(lines.Text(), part) {
+					return lines.Text()
+				}
+			}
+			t.Fatalf("%s ended before %s", path, part)
+			return ""
+		}
+		_, session, _ := strings.Cut(until(`"session":"`), `"session":"`)
+		session, _, _ = strings.Cut(session, `"`)
+		post := func(session string, want int) {
+			t.Helper()
+			r, err := http.Post(h.url+PathEmulation, "application/json", strings.NewReader(fmt.Sprintf(`{"session":%q,"node":%q,"data":"{\"id\":2,\"rpc\":{\"method\":\"x\",\"data\":{\"over\":1}}}"}`, session, h.g.id)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _ = r.Body.Close(); r.StatusCode != want {
+				t.Errorf("%s: a command was answered with %d, not %d", path, r.StatusCode, want)
+			}
+		}
+		post(session, http.StatusNoContent)
+		until(`"over":1`)
+		h.g.Kick("ann", "d", "")
+		until(`"disconnect":{"code":4502`)
+		_ = res.Body.Close()
+		h.empty("ann")
+		post(session, http.StatusNotFound)
+	}
+}

@@ -1,0 +1,307 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/delivery"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// records is a log in memory.
+type records struct {
+	mu     sync.Mutex
+	topics map[string][]world.Record
+}
+
+func (l *records) append(topic, listen string) world.Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := uint64(len(l.topics[topic]) + 1)
+	r := world.Record{Topic: topic, Seq: n, Listen: listen, Body: fmt.Appendf(nil, `{"n":%d}`, n)}
+	l.topics[topic] = append(l.topics[topic], r)
+	return r
+}
+
+func (l *records) Records(_ context.Context, topic string, after uint64, limit, _ int) (store.Page, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.topics[topic]
+	p := store.Page{Head: uint64(len(all))}
+	if int(after) < len(all) {
+		p.Records = all[after:min(len(all), int(after)+limit)]
+	}
+	return p, nil
+}
+
+func (l *records) Head(_ context.Context, topic string) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.topics[topic])), nil
+}
+
+func (l *records) Heads(ctx context.Context, topics []string) (map[string]uint64, error) {
+	heads := map[string]uint64{}
+	for _, t := range topics {
+		heads[t], _ = l.Head(ctx, t)
+	}
+	return heads, nil
+}
+
+func (*records) Epoch() string { return "epoch" }
+
+// doorman lets everybody in whose token is a name, and answers calls with what they brought.
+type doorman struct {
+	log     *records
+	expires int64
+}
+
+func (d *doorman) Connect(ctx context.Context, a Attempt) (*Session, error) {
+	if a.Token == "" {
+		return nil, im.Refuse(im.CodeTokenUser, "who are you")
+	}
+	topic := im.UserTopic(a.Token)
+	head, _ := d.log.Head(ctx, topic)
+	s := &Session{UserID: a.Token, DeviceID: "d", ExpireAt: d.expires, Welcome: []byte(`{}`), Head: head}
+	_, known := a.Known[topic]
+	s.Topics = []Topic{{Name: topic, After: 0, Recover: known}}
+	return s, nil
+}
+
+func (d *doorman) Renew(context.Context, *Session, string) (int64, error) { return d.expires, nil }
+
+func (d *doorman) Call(_ *Session, _ string, data []byte, reply func([]byte)) { reply(data) }
+
+// house is a gateway with its delivery over a log in memory, serving.
+type house struct {
+	t    testing.TB
+	log  *records
+	ways *delivery.Delivery
+	g    *Gateway
+	door *doorman
+	url  string
+}
+
+func open(t testing.TB, opt Options) *house {
+	t.Helper()
+	h := &house{t: t, log: &records{topics: map[string][]world.Record{}}}
+	h.ways = delivery.New(h.log, delivery.NewLocal(), delivery.Options{})
+	opt.Log = slog.New(slog.DiscardHandler)
+	h.g = New(h.log, h.ways, opt)
+	h.door = &doorman{log: h.log}
+	h.g.Serve(h.door)
+	h.ways.Serve(h.g)
+	if err := h.g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(h.g.Handler())
+	h.url = web.URL
+	ctx, stop := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() { _ = h.g.Run(ctx) })
+	all.Go(func() { _ = h.ways.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		all.Wait()
+		web.Close()
+	})
+	return h
+}
+
+// say appends a record and announces it.
+func (h *house) say(topic, listen string) {
+	h.ways.Announce([]world.Record{h.log.append(topic, listen)})
+}
+
+// device is a device on the wire.
+type device struct {
+	t    testing.TB
+	conn *websocket.Conn
+	left []string // of the frame read last
+}
+
+func (h *house) dial() *device {
+	h.t.Helper()
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(h.url, "http")+PathWebSocket, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = conn.Close() })
+	return &device{t: h.t, conn: conn}
+}
+
+func (d *device) send(text string) {
+	d.t.Helper()
+	if err := d.conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// told is what tests look at in a reply.
+type told struct {
+	ID      uint32 `json:"id"`
+	Connect *struct {
+		Subs map[string]struct {
+			Recovered    bool   `json:"recovered"`
+			Offset       uint64 `json:"offset"`
+			Publications []pub  `json:"publications"`
+		} `json:"subs"`
+	} `json:"connect"`
+	Error *struct{ Code int } `json:"error"`
+	RPC   *struct {
+		Data json.RawMessage `json:"data"`
+	} `json:"rpc"`
+	Push *struct {
+		Channel     string           `json:"channel"`
+		Pub         *pub             `json:"pub"`
+		Message     *json.RawMessage `json:"message"`
+		Unsubscribe *struct{}        `json:"unsubscribe"`
+		Subscribe   *struct {
+			Offset uint64 `json:"offset"`
+		} `json:"subscribe"`
+	} `json:"push"`
+}
+
+type pub struct {
+	Offset uint64 `json:"offset"`
+}
+
+// read returns the next reply that is not a ping, which it answers if it is to.
+func (d *device) read(pong bool) (told, error) {
+	for {
+		if len(d.left) == 0 {
+			_ = d.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			_, b, err := d.conn.ReadMessage()
+			if err != nil {
+				return told{}, err
+			}
+			d.left = strings.Split(string(b), "\n")
+		}
+		line := d.left[0]
+		d.left = d.left[1:]
+		if line == "{}" {
+			if pong {
+				d.send("{}")
+			}
+			continue
+		}
+		var r told
+		return r, json.Unmarshal([]byte(line), &r)
+	}
+}
+
+func (d *device) next() told {
+	d.t.Helper()
+	r, err := d.read(true)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return r
+}
+
+// reply returns the next one that answers a command.
+func (d *device) reply() told {
+	d.t.Helper()
+	r := d.next()
+	for r.ID == 0 {
+		r = d.next()
+	}
+	return r
+}
+
+// ends waits for the close frame.
+func (d *device) ends(want int, pong bool) {
+	d.t.Helper()
+	for {
+		if _, err := d.read(pong); websocket.IsCloseError(err, want) {
+			return
+		} else if err != nil {
+			d.t.Fatalf("ended with %v, not with %d", err, want)
+		}
+	}
+}
+
+// TestNothingMissedNothingTwice: devices come, go and listen to more while records are appended; each sees every record after
+// the place where it began, in order.
+func TestNothingMissedNothingTwice(t *testing.T) {
+	h := open(t, Options{})
+	const rounds = 400
+	var said sync.WaitGroup
+	said.Go(func() {
+		for i := range rounds {
+			h.say("user:ann", "")
+			h.say("group:g", "")
+			switch i % 40 {
+			case 10:
+				head, _ := h.log.Head(t.Context(), "group:g")
+				h.say("user:ann", world.ListenTo("group:g", head-min(head, 3)))
+			case 30:
+				h.say("user:ann", world.StopListening("group:g"))
+			}
+		}
+	})
+	var devices sync.WaitGroup
+	for range 8 {
+		devices.Go(func() {
+			at := map[string]uint64{}
+			for range 5 {
+				h.watch(at, 60+rand.IntN(40))
+			}
+		})
+	}
+	devices.Wait()
+	said.Wait()
+}
+
+// watch connects from where a device stood and reads some records.
+func (h *house) watch(at map[string]uint64, n int) {
+	d := h.dial()
+	defer func() { _ = d.conn.Close() }()
+	subs := ""
+	if seq, ok := at["user:ann"]; ok {
+		subs = fmt.Sprintf(`,"subs":{"user:ann":{"recover":true,"epoch":"epoch","offset":%d}}`, seq)
+	}
+	d.send(`{"id":1,"connect":{"token":"ann"` + subs + `}}`)
+	see := func(topic string, seq uint64) {
+		if seq != at[topic]+1 {
+			h.t.Errorf("%s: %d came after %d", topic, seq, at[topic])
+		}
+		at[topic] = seq
+		n--
+	}
+	head, _ := h.log.Head(context.Background(), "user:ann")
+	for n > 0 && at["user:ann"] < head {
+		r, err := d.read(true)
+		switch {
+		case err != nil:
+			h.t.Errorf("a device was sent away: %v", err)
+			return
+		case r.Connect != nil:
+			for topic, sub := range r.Connect.Subs {
+				if !sub.Recovered {
+					h.t.Errorf("%s was not recovered", topic)
+				}
+				for _, p := range sub.Publications {
+					see(topic, p.Offset)
+				}
+				at[topic] = sub.Offset
+			}
+		case r.Push != nil && r.Push.Subscribe != nil:
+			at[r.Push.Channel] = r.Push.Subscribe.Offset
+		case r.Push != nil && r.Push.Pub != nil:
+			see(r.Push.Channel, r.Push.Pub.Offset)
+		}
+	}
+}
