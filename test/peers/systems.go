@@ -54,13 +54,28 @@ func peers() []peer {
 	}
 }
 
+// beginning keeps the first of what a program says: some say the same without end.
+type beginning struct{ strings.Builder }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	if b.Len() < 64<<10 {
+		b.Builder.Write(p)
+	}
+	return len(p), nil
+}
+
+// unbound is a command that may open as many files as the system lets it: it inherits the limit that this program began with.
+func unbound(program string, args ...string) *exec.Cmd {
+	return exec.Command("sh", append([]string{"-c", `ulimit -n $(ulimit -Hn) && exec "$0" "$@"`, program}, args...)...)
+}
+
 // launch starts a program and waits until something listens on a TCP address; none = it is not asked.
 func launch(cmd *exec.Cmd, tcp string) (*system, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setpgid = true
-	var said strings.Builder
+	var said beginning
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = nil, &said, time.Second // a daemon that it leaves behind keeps what it writes to
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -175,7 +190,7 @@ func kamailio(bye bool, wait string, flags ...string) func(string) (*system, err
 		if err := os.WriteFile(file, []byte(strings.Replace(kamailioConfig, "WAIT", wait, 1)), 0o644); err != nil {
 			return nil, err
 		}
-		s, err := launch(exec.Command("kamailio", append([]string{"-f", file, "-DD", "-E", "-m", "1024", "-M", "32", "-l", "udp:" + addr, "-P", filepath.Join(dir, "pid"), "-Y", dir}, flags...)...), "")
+		s, err := launch(unbound("kamailio", append([]string{"-f", file, "-DD", "-E", "-m", "1024", "-M", "32", "-l", "udp:" + addr, "-P", filepath.Join(dir, "pid"), "-Y", dir}, flags...)...), "")
 		if err == nil {
 			time.Sleep(2 * time.Second) // there is nothing to ask over UDP but a REGISTER, which is repeated
 			s.dial = dialSIP(addr, bye)
@@ -200,7 +215,7 @@ func ejabberd(modules string) func(string) (*system, error) {
 				return nil, err
 			}
 		}
-		cmd := exec.Command("sh", "-c", `ulimit -n $(ulimit -Hn) && exec ejabberdctl "$@"`, "sh", "--node", "peer"+port+"@localhost", "--config", filepath.Join(dir, "ejabberd.yml"), "--config-dir", dir,
+		cmd := unbound("ejabberdctl", "--node", "peer"+port+"@localhost", "--config", filepath.Join(dir, "ejabberd.yml"), "--config-dir", dir,
 			"--logs", filepath.Join(dir, "log"), "--spool", filepath.Join(dir, "spool"), "foreground")
 		cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "spool"))
 		if os.Getuid() == 0 { // by itself it would go over su, which takes the files away again
