@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"fmt"
 	"net"
 	"strconv"
@@ -9,44 +9,73 @@ import (
 	"time"
 )
 
-// sipUser is a SIP user agent over UDP: an invitation is an INVITE, its acceptance the 200, which it acknowledges; with bye it
-// hangs up too. The proxy keeps a transaction for each, and nothing afterwards.
+// sipUser is a SIP user agent over UDP, or over one TCP connection that it keeps: an invitation is an INVITE, its acceptance the
+// 200, which it acknowledges; with bye it hangs up too. The proxy keeps a transaction for each, and nothing afterwards.
 type sipUser struct {
-	conn  *net.UDPConn
-	proxy string
-	me    int
-	local string
-	ear   ear
-	bye   bool
-	calls map[string]string // invitations that this user got, by id: what the 200 repeats
+	conn    net.Conn
+	in      *bufio.Reader
+	proxy   string
+	me      int
+	via     string // how a Via of its begins
+	contact string // where it is reached; over TCP at its own end of the connection, which is all that the proxy needs to find that
+	ear     ear
+	bye     bool
+	calls   map[string]string // invitations that this user got, by id: what the 200 repeats
 }
 
-func dialSIP(proxy string, bye bool) func(int, ear) (user, error) {
+func dialSIP(transport, proxy string, bye bool) func(int, ear) (user, error) {
 	return func(i int, e ear) (user, error) {
-		to, err := net.ResolveUDPAddr("udp", proxy)
+		conn, err := net.Dial(transport, proxy)
 		if err != nil {
 			return nil, err
 		}
-		conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, to)
-		if err != nil {
-			return nil, err
+		if datagrams, ok := conn.(*net.UDPConn); ok {
+			_ = datagrams.SetReadBuffer(1 << 20)
 		}
-		_ = conn.SetReadBuffer(1 << 20)
-		u := &sipUser{conn: conn, proxy: proxy, me: i, local: conn.LocalAddr().String(), ear: e, bye: bye, calls: map[string]string{}}
-		reply := make([]byte, 4096)
+		local := conn.LocalAddr().String()
+		u := &sipUser{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), proxy: proxy, me: i, ear: e, bye: bye, calls: map[string]string{},
+			via: "SIP/2.0/" + strings.ToUpper(transport) + " " + local, contact: "<sip:" + name(i) + "@" + local + ";transport=" + transport + ">"}
+		var reply []string
 		for range 5 {
-			if _, err := conn.Write([]byte(u.request("REGISTER", "sip:"+proxy, i, "reg"+strconv.Itoa(i), 1, "Expires: 3600\r\n", ""))); err != nil {
-				return nil, err
+			if err = u.send(u.request("REGISTER", "sip:"+proxy, i, "reg"+strconv.Itoa(i), 1, "Expires: 3600\r\n", "")); err != nil {
+				break
 			}
 			_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
-			if n, err := conn.Read(reply); err == nil && bytes.HasPrefix(reply[:n], []byte("SIP/2.0 200")) {
+			if reply, err = u.read(); err == nil && strings.HasPrefix(reply[0], "SIP/2.0 200") {
 				_ = conn.SetReadDeadline(time.Time{})
 				go u.listen()
 				return u, nil
 			}
 		}
-		return nil, fmt.Errorf("the proxy does not take a REGISTER: %s", reply)
+		u.close()
+		return nil, fmt.Errorf("the proxy does not take a REGISTER: %q, %v", reply, err)
 	}
+}
+
+func (u *sipUser) send(text string) error {
+	_, err := u.conn.Write([]byte(text))
+	return err
+}
+
+// read reads the lines of a message, and past its body. A datagram has its length in it as well, and fits the buffer.
+func (u *sipUser) read() ([]string, error) {
+	var lines []string
+	for {
+		line, err := u.in.ReadString('\n')
+		if err != nil {
+			return nil, err
+		}
+		if line = strings.TrimSuffix(line, "\r\n"); line != "" {
+			lines = append(lines, line)
+		} else if len(lines) > 0 { // before a message, empty lines keep a connection alive
+			break
+		}
+	}
+	n, err := strconv.Atoi(field(lines, "Content-Length: "))
+	if err == nil {
+		_, err = u.in.Discard(n)
+	}
+	return lines, err
 }
 
 // request writes a request of this user's.
@@ -55,35 +84,31 @@ func (u *sipUser) request(method, uri string, to int, id string, seq int, more, 
 	if method == "ACK" || method == "BYE" {
 		tag = ";tag=t" + strconv.Itoa(to)
 	}
-	return method + " " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP " + u.local + ";branch=z9hG4bK" + id + method + "\r\nMax-Forwards: 70\r\n" +
+	return method + " " + uri + " SIP/2.0\r\nVia: " + u.via + ";branch=z9hG4bK" + id + method + "\r\nMax-Forwards: 70\r\n" +
 		"From: <sip:" + name(u.me) + "@" + u.proxy + ">;tag=f" + strconv.Itoa(u.me) + "\r\nTo: <sip:" + name(to) + "@" + u.proxy + ">" + tag + "\r\n" +
-		"Call-ID: " + id + "\r\nCSeq: " + strconv.Itoa(seq) + " " + method + "\r\nContact: <sip:" + name(u.me) + "@" + u.local + ">\r\n" + more +
+		"Call-ID: " + id + "\r\nCSeq: " + strconv.Itoa(seq) + " " + method + "\r\nContact: " + u.contact + "\r\n" + more +
 		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
 }
 
 func (u *sipUser) invite(to int, id string) error {
-	_, err := u.conn.Write([]byte(u.request("INVITE", "sip:"+name(to)+"@"+u.proxy, to, id, 1, "Content-Type: text/plain\r\n", strings.Repeat("x", payload))))
-	return err
+	return u.send(u.request("INVITE", "sip:"+name(to)+"@"+u.proxy, to, id, 1, "Content-Type: text/plain\r\n", strings.Repeat("x", payload)))
 }
 
 // accept answers 200 with what a response repeats of its request.
 func (u *sipUser) accept(_ int, id string) error {
 	head := u.calls[id]
 	delete(u.calls, id)
-	_, err := u.conn.Write([]byte("SIP/2.0 200 OK\r\n" + head + "Contact: <sip:" + name(u.me) + "@" + u.local + ">\r\nContent-Length: 0\r\n\r\n"))
-	return err
+	return u.send("SIP/2.0 200 OK\r\n" + head + "Contact: " + u.contact + "\r\nContent-Length: 0\r\n\r\n")
 }
 
 func (u *sipUser) close() { _ = u.conn.Close() }
 
 func (u *sipUser) listen() {
-	b := make([]byte, 64<<10)
 	for {
-		n, err := u.conn.Read(b)
+		lines, err := u.read()
 		if err != nil {
 			return
 		}
-		lines := strings.Split(string(b[:n]), "\r\n")
 		switch first := lines[0]; {
 		case strings.HasPrefix(first, "INVITE "):
 			id := field(lines, "Call-ID: ")
@@ -94,7 +119,7 @@ func (u *sipUser) listen() {
 			from, _ := strconv.Atoi(strings.TrimPrefix(between(field(lines, "From: "), "sip:", "@"), "user"))
 			u.ear.invited(u.me, from, id)
 		case strings.HasPrefix(first, "BYE "):
-			_, _ = u.conn.Write([]byte("SIP/2.0 200 OK\r\n" + repeated(lines, u.me) + "Content-Length: 0\r\n\r\n"))
+			_ = u.send("SIP/2.0 200 OK\r\n" + repeated(lines, u.me) + "Content-Length: 0\r\n\r\n")
 		case strings.HasPrefix(first, "SIP/2.0 200") && strings.HasSuffix(field(lines, "CSeq: "), "INVITE"):
 			u.answered(lines)
 		case strings.HasPrefix(first, "SIP/2.0 200") && strings.HasSuffix(field(lines, "CSeq: "), "BYE"):
@@ -111,12 +136,12 @@ func (u *sipUser) answered(lines []string) {
 	if r := field(lines, "Record-Route: "); r != "" {
 		route = "Route: " + r + "\r\n"
 	}
-	_, _ = u.conn.Write([]byte(u.request("ACK", contact, to, id, 1, route, "")))
+	_ = u.send(u.request("ACK", contact, to, id, 1, route, ""))
 	if !u.bye {
 		u.ear.accepted(id)
 		return
 	}
-	_, _ = u.conn.Write([]byte(u.request("BYE", contact, to, id, 2, route, "")))
+	_ = u.send(u.request("BYE", contact, to, id, 2, route, ""))
 }
 
 func field(lines []string, name string) string {

@@ -45,12 +45,14 @@ func peers() []peer {
 		{"bare WebSocket relay: the ceiling", "nothing", startRelay},
 		{"Beckon, SQLite", "every step, fsync", startBeckon},
 		{"Beckon, PostgreSQL", "every step, fsync; CPU with PostgreSQL's", startBeckonPostgres},
-		{"Kamailio, UDP, as installed, with BYE", "nothing", kamailio(true, "5000")},
-		{"Kamailio, UDP, as installed, no BYE", "nothing", kamailio(false, "5000")},
-		{"Kamailio, UDP, tuned (-x fm, 1 s), with BYE", "nothing", kamailio(true, "1000", "-x", "fm", "-X", "fm")},
-		{"Kamailio, UDP, tuned (-x fm, 1 s), no BYE", "nothing", kamailio(false, "1000", "-x", "fm", "-X", "fm")},
-		{"ejabberd, TCP", "nothing", ejabberd("{}")},
-		{"ejabberd, TCP, archive in Mnesia", "messages", ejabberd("{mod_mam: {db_type: mnesia, default: always}}")},
+		{"Kamailio, UDP, as installed, with BYE", "nothing", kamailio("udp", true, "5000")},
+		{"Kamailio, UDP, as installed, no BYE", "nothing", kamailio("udp", false, "5000")},
+		{"Kamailio, UDP, tuned (-x fm, 1 s), with BYE", "nothing", kamailio("udp", true, "1000", "-x", "fm", "-X", "fm")},
+		{"Kamailio, UDP, tuned (-x fm, 1 s), no BYE", "nothing", kamailio("udp", false, "1000", "-x", "fm", "-X", "fm")},
+		{"Kamailio, TCP, as installed, with BYE", "nothing", kamailio("tcp", true, "5000")},
+		{"ejabberd, TCP", "nothing", ejabberd(false, "{}")},
+		{"ejabberd, WebSocket", "nothing", ejabberd(true, "{}")},
+		{"ejabberd, TCP, archive in Mnesia", "messages", ejabberd(false, "{mod_mam: {db_type: mnesia, default: always}}")},
 	}
 }
 
@@ -180,7 +182,7 @@ func startBeckonPostgres(dir string) (*system, error) {
 		pids: func() []int { return append(family(node.PID()), family(c.Primary.PID())...) }}, nil
 }
 
-func kamailio(bye bool, wait string, flags ...string) func(string) (*system, error) {
+func kamailio(transport string, bye bool, wait string, flags ...string) func(string) (*system, error) {
 	return func(dir string) (*system, error) {
 		addr, err := freePort()
 		if err != nil {
@@ -190,49 +192,68 @@ func kamailio(bye bool, wait string, flags ...string) func(string) (*system, err
 		if err := os.WriteFile(file, []byte(strings.Replace(kamailioConfig, "WAIT", wait, 1)), 0o644); err != nil {
 			return nil, err
 		}
-		s, err := launch(unbound("kamailio", append([]string{"-f", file, "-DD", "-E", "-m", "1024", "-M", "32", "-l", "udp:" + addr, "-P", filepath.Join(dir, "pid"), "-Y", dir}, flags...)...), "")
+		asked := addr
+		if transport == "udp" {
+			asked = ""
+		}
+		s, err := launch(unbound("kamailio", append([]string{"-f", file, "-A", "WITH_" + strings.ToUpper(transport), "-DD", "-E", "-m", "1024", "-M", "32", "-l", transport + ":" + addr, "-P", filepath.Join(dir, "pid"), "-Y", dir}, flags...)...), asked)
 		if err == nil {
 			time.Sleep(2 * time.Second) // there is nothing to ask over UDP but a REGISTER, which is repeated
-			s.dial = dialSIP(addr, bye)
+			s.dial = dialSIP(transport, addr, bye)
 		}
 		return s, err
 	}
 }
 
-func ejabberd(modules string) func(string) (*system, error) {
+// ejabberd listens on TCP and for WebSockets; frames = the users come over these.
+func ejabberd(frames bool, modules string) func(string) (*system, error) {
 	return func(dir string) (*system, error) {
-		addr, err := freePort()
+		tcp, err := freePort()
+		web, also := freePort()
+		if err := errors.Join(err, also); err != nil {
+			return nil, err
+		}
+		_, port, _ := net.SplitHostPort(tcp)
+		_, webPort, _ := net.SplitHostPort(web)
+		config := strings.NewReplacer("TCP_PORT", port, "WEBSOCKET_PORT", webPort, "MODULES", modules).Replace(ejabberdConfig)
+		cmd, err := ejabberdCommand(dir, "peer"+port+"@localhost", config)
 		if err != nil {
 			return nil, err
 		}
-		_, port, _ := net.SplitHostPort(addr)
-		config := strings.NewReplacer("PORT", port, "MODULES", modules).Replace(ejabberdConfig)
-		if err := errors.Join(os.WriteFile(filepath.Join(dir, "ejabberd.yml"), []byte(config), 0o644), os.Chmod(dir, 0o777)); err != nil {
-			return nil, err
-		}
-		for _, sub := range []string{"spool", "log"} {
-			if err := errors.Join(os.Mkdir(filepath.Join(dir, sub), 0o777), os.Chmod(filepath.Join(dir, sub), 0o777)); err != nil {
-				return nil, err
-			}
-		}
-		cmd := unbound("ejabberdctl", "--node", "peer"+port+"@localhost", "--config", filepath.Join(dir, "ejabberd.yml"), "--config-dir", dir,
-			"--logs", filepath.Join(dir, "log"), "--spool", filepath.Join(dir, "spool"), "foreground")
-		cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "spool"))
-		if os.Getuid() == 0 { // by itself it would go over su, which takes the files away again
-			who, err := osuser.Lookup("ejabberd")
-			if err != nil {
-				return nil, err
-			}
-			uid, _ := strconv.Atoi(who.Uid)
-			gid, _ := strconv.Atoi(who.Gid)
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		addr, dial := tcp, dialStream
+		if frames {
+			addr, dial = web, dialFrames
 		}
 		s, err := launch(cmd, addr)
 		if err == nil {
-			s.dial = dialXMPP(addr)
+			s.dial = dialXMPP(addr, dial)
 		}
 		return s, err
 	}
+}
+
+func ejabberdCommand(dir, node, config string) (*exec.Cmd, error) {
+	file, logs, spool := filepath.Join(dir, "ejabberd.yml"), filepath.Join(dir, "log"), filepath.Join(dir, "spool")
+	if err := errors.Join(os.WriteFile(file, []byte(config), 0o644), os.Chmod(dir, 0o777)); err != nil {
+		return nil, err
+	}
+	for _, sub := range []string{spool, logs} {
+		if err := errors.Join(os.Mkdir(sub, 0o777), os.Chmod(sub, 0o777)); err != nil {
+			return nil, err
+		}
+	}
+	cmd := unbound("ejabberdctl", "--node", node, "--config", file, "--config-dir", dir, "--logs", logs, "--spool", spool, "foreground")
+	cmd.Env = append(os.Environ(), "HOME="+spool)
+	if os.Getuid() == 0 { // by itself it would go over su, which takes the files away again
+		who, err := osuser.Lookup("ejabberd")
+		if err != nil {
+			return nil, err
+		}
+		uid, _ := strconv.Atoi(who.Uid)
+		gid, _ := strconv.Atoi(who.Gid)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}
+	return cmd, nil
 }
 
 // family is a process and all that descend from it.

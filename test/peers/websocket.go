@@ -26,6 +26,11 @@ func (s *socket) write(text string) error {
 	return s.WriteMessage(websocket.TextMessage, []byte(text))
 }
 
+func (s *socket) read() (string, error) {
+	_, b, err := s.ReadMessage()
+	return string(b), err
+}
+
 func (s *socket) close() { _ = s.Conn.Close() }
 
 // relayUser speaks to the relay: a line each for the addressee, the sender, what it is, its id, and the payload.

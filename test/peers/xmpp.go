@@ -8,55 +8,97 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
-// xmppUser is an XMPP client over TCP: an invitation is a message with a propose of XEP-0353, its acceptance one with a proceed.
-type xmppUser struct {
-	conn net.Conn
-	in   *bufio.Reader
+// wire carries XML to a server and back: over TCP in parts, over WebSocket in whole elements.
+type wire interface {
+	write(text string) error
+	read() (string, error)
+	close()
+	SetReadDeadline(at time.Time) error
 }
 
-const xmppOpen = `<stream:stream to="localhost" xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" version="1.0">`
+// stream is a wire over TCP.
+type stream struct {
+	net.Conn
+	in *bufio.Reader
+}
 
-func dialXMPP(addr string) func(int, ear) (user, error) {
+func (s *stream) write(text string) error {
+	_, err := s.Write([]byte(text))
+	return err
+}
+func (s *stream) read() (string, error) { return s.in.ReadString('>') }
+func (s *stream) close()                { _ = s.Conn.Close() }
+
+// xmppUser is an XMPP client: an invitation is a message with a propose of XEP-0353, its acceptance one with a proceed.
+type xmppUser struct {
+	wire
+	open string // how it begins a stream
+	ns   string // what each stanza declares; where a stream is one document, the document does
+}
+
+func dialStream(addr string) (*xmppUser, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &xmppUser{wire: &stream{conn, bufio.NewReader(conn)},
+		open: `<stream:stream to="localhost" xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" version="1.0">`}, nil
+}
+
+// dialFrames connects over WebSocket (RFC 7395).
+func dialFrames(addr string) (*xmppUser, error) {
+	dialer := websocket.Dialer{Subprotocols: []string{"xmpp"}}
+	c, _, err := dialer.Dial("ws://"+addr+"/ws", nil)
+	if err != nil {
+		return nil, err
+	}
+	return &xmppUser{wire: &socket{Conn: c}, open: `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="localhost" version="1.0"/>`, ns: ` xmlns="jabber:client"`}, nil
+}
+
+func dialXMPP(addr string, dial func(addr string) (*xmppUser, error)) func(int, ear) (user, error) {
 	return func(i int, e ear) (user, error) {
-		conn, err := net.Dial("tcp", addr)
+		u, err := dial(addr)
 		if err != nil {
 			return nil, err
 		}
-		u := &xmppUser{conn, bufio.NewReader(conn)}
-		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-		auth := base64.StdEncoding.EncodeToString([]byte("\x00" + name(i) + "\x00pass"))
-		for _, step := range [][2]string{
-			{xmppOpen, "</stream:features>"},
-			{`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + auth + `</auth>`, "<success"},
-			{xmppOpen, "</stream:features>"},
-			{`<iq type="set" id="b"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>r</resource></bind></iq>`, "</iq>"},
-			{`<presence/>`, "<presence"},
-		} {
-			if err := u.send(step[0]); err != nil {
-				return nil, err
-			}
-			if err := u.until(step[1]); err != nil {
-				return nil, fmt.Errorf("after %.60s: %w", step[0], err)
-			}
+		if err := u.login(i); err != nil {
+			u.close()
+			return nil, err
 		}
-		_ = conn.SetReadDeadline(time.Time{})
 		go u.listen(i, e)
 		return u, nil
 	}
 }
 
-func (u *xmppUser) send(text string) error {
-	_, err := u.conn.Write([]byte(text))
-	return err
+func (u *xmppUser) login(me int) error {
+	_ = u.SetReadDeadline(time.Now().Add(20 * time.Second))
+	auth := base64.StdEncoding.EncodeToString([]byte("\x00" + name(me) + "\x00pass"))
+	for _, step := range [][2]string{
+		{u.open, "</stream:features>"},
+		{`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + auth + `</auth>`, "<success"},
+		{u.open, "</stream:features>"},
+		{`<iq` + u.ns + ` type="set" id="b"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>r</resource></bind></iq>`, "</iq>"},
+		{`<presence` + u.ns + `/>`, "<presence"},
+	} {
+		if err := u.write(step[0]); err != nil {
+			return err
+		}
+		if err := u.until(step[1]); err != nil {
+			return fmt.Errorf("after %.60s: %w", step[0], err)
+		}
+	}
+	return u.SetReadDeadline(time.Time{})
 }
 
 // until reads elements until one has a text.
 func (u *xmppUser) until(text string) error {
 	seen := ""
 	for !strings.Contains(seen, text) {
-		part, err := u.in.ReadString('>')
+		part, err := u.read()
 		if err != nil {
 			return fmt.Errorf("%w, having read %s", err, seen)
 		}
@@ -68,19 +110,18 @@ func (u *xmppUser) until(text string) error {
 }
 
 func (u *xmppUser) message(to int, what, id, body string) error {
-	return u.send(`<message to="` + name(to) + `@localhost/r" type="chat" id="` + id + `"><` + what + ` xmlns="urn:xmpp:jingle-message:0" id="` + id + `">` + body + `</` + what + `><store xmlns="urn:xmpp:hints"/></message>`) // as XEP-0353 asks for: else an archive leaves it out
+	return u.write(`<message` + u.ns + ` to="` + name(to) + `@localhost/r" type="chat" id="` + id + `"><` + what + ` xmlns="urn:xmpp:jingle-message:0" id="` + id + `">` + body + `</` + what + `><store xmlns="urn:xmpp:hints"/></message>`) // as XEP-0353 asks for: else an archive leaves it out
 }
 
 func (u *xmppUser) invite(to int, id string) error {
 	return u.message(to, "propose", id, `<description xmlns="urn:xmpp:jingle:apps:rtp:1" media="audio">`+strings.Repeat("x", payload)+`</description>`)
 }
 func (u *xmppUser) accept(from int, id string) error { return u.message(from, "proceed", id, "") }
-func (u *xmppUser) close()                           { _ = u.conn.Close() }
 
 func (u *xmppUser) listen(me int, e ear) {
 	stanza := ""
 	for {
-		part, err := u.in.ReadString('>')
+		part, err := u.read()
 		if err != nil {
 			return
 		}
