@@ -3,6 +3,8 @@ package gateway
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -179,5 +181,42 @@ func TestStreams(t *testing.T) {
 		_ = res.Body.Close()
 		h.empty("ann")
 		post(session, http.StatusNotFound)
+	}
+}
+
+// TestOneCloseFrame: after the goodbye nothing follows, whatever the device still says. Browsers take more for a fault, and forget
+// the code.
+func TestOneCloseFrame(t *testing.T) {
+	h := open(t, Options{})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	frame := func(op byte, body string) {
+		t.Helper()
+		masked := append([]byte{0x80 | op, 0x80 | byte(len(body)), 0, 0, 0, 0}, body...)
+		if _, err := conn.Write(masked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", PathWebSocket)
+	in := bufio.NewReader(conn)
+	if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(res, err)
+	}
+	frame(1, `{"id":1,"connect":{}}`)
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(in, head); err != nil || head[0] != 0x88 || int(head[2])<<8|int(head[3]) != 4500 {
+		t.Fatalf("the goodbye begins with %x, %v", head, err)
+	}
+	if _, err := in.Discard(int(head[1]) - 2); err != nil {
+		t.Fatal(err)
+	}
+	frame(1, `{}`)
+	frame(8, "\x11\x94")
+	if b, err := io.ReadAll(in); err != nil || len(b) > 0 {
+		t.Errorf("after the goodbye came %x, %v", b, err)
 	}
 }

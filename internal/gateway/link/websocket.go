@@ -1,11 +1,11 @@
 package link
 
 import (
+	"bufio"
 	"bytes"
-	"encoding/binary"
+	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -44,12 +44,19 @@ func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
 		if asked := r.Header.Get("Sec-WebSocket-Protocol"); strings.Contains(asked, subJSON) || strings.Contains(asked, subProtobuf) {
 			up = named
 		}
-		conn, err := up.Upgrade(w, r)
+		raw, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
-			return // it was told
+			http.Error(w, "this connection cannot become a WebSocket; without proxies that speak HTTP/2 to the server it can", http.StatusInternalServerError)
+			return
+		}
+		slow := &lingering{Conn: raw}
+		conn, err := up.UpgradeFromConn(slow, bufio.NewReaderSize(slow, readBuffer), r)
+		if err != nil {
+			_ = raw.Close() // it was told
+			return
 		}
 		f := framing(conn.SubProtocol(), r.URL.Query())
-		l := &Link{Framing: f, max: opt.MaxQueue, out: &socket{conn: conn, framing: f, time: opt.WriteTime}}
+		l := &Link{Framing: f, max: opt.MaxQueue, out: &socket{conn: conn, raw: raw, framing: f, time: opt.WriteTime}}
 		l.device = accept(l)
 		conn.Session().(*pocket).link = l
 		go conn.ReadLoop() // the request's goroutine and buffers are free again
@@ -103,12 +110,14 @@ func (events) OnMessage(c *gws.Conn, m *gws.Message) {
 func (events) OnClose(c *gws.Conn, _ error) {
 	l := c.Session().(*pocket).link
 	l.give()
+	l.out.cut()
 	l.device.Gone()
 }
 
 // socket is the way out over WebSocket.
 type socket struct {
 	conn    *gws.Conn
+	raw     net.Conn
 	framing Framing
 	time    time.Duration
 }
@@ -130,17 +139,22 @@ func (s *socket) write(frames [][]byte) error {
 	return s.conn.Writev(op, frames...)
 }
 
-// end writes the close frame itself: the library would hang up at once, and a device that just then sends would not learn why.
 func (s *socket) end(g goodbye) {
-	const closing, control = 0x88, 125
-	body := append(binary.BigEndian.AppendUint16(nil, uint16(g.code)), g.reason...)
-	body = body[:min(len(body), control)]
-	until := time.Now().Add(parting)
-	conn := s.conn.NetConn()
-	_ = conn.SetDeadline(until) // it fails only where the link is down, and then the reader knows
-	if _, err := conn.Write(slices.Concat([]byte{closing, byte(len(body))}, body)); err != nil {
-		s.cut()
-	}
+	_ = s.conn.SetWriteDeadline(time.Now().Add(parting)) // it fails only where the link is down, and then the reader knows
+	_ = s.conn.WriteClose(uint16(g.code), []byte(g.reason))
 }
 
-func (s *socket) cut() { _ = s.conn.NetConn().Close() }
+func (s *socket) cut() { _ = s.raw.Close() }
+
+// lingering is a connection that, told to close, only says that nothing follows, and goes on being read: a device that just then
+// sends would otherwise be cut off before it has read why.
+type lingering struct{ net.Conn }
+
+// Close ends the way out. The reader ends the rest, when the device hangs up or its time is over.
+func (l *lingering) Close() error {
+	_ = l.SetReadDeadline(time.Now().Add(parting)) // as above
+	if half, ok := l.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return l.Conn.Close()
+}
