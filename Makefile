@@ -100,7 +100,7 @@ fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FU
 	  echo "fuzzing $$f"; $(GO) test "$${f%%:*}" -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime "$${FUZZTIME:-60s}" || exit 1; done
 
 chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, 10,000 races each with porcupine: about 25 minutes
-	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
+	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.return=19500 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000 -linear.nodes=3
 

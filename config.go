@@ -189,7 +189,7 @@ func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {
 		if missing == nil && k != own {
 			old := filepath.Join(c.DataDir, fmt.Sprintf("%s.%d", KeysFile, time.Now().Unix()))
 			c.Log.Warn("the keys of this data directory gave way to those that the nodes share in the database; the old ones are kept", "file", old)
-			if err := own.save(old); err != nil {
+			if err := own.save(old, os.Rename); err != nil {
 				return err
 			}
 		}
@@ -219,7 +219,7 @@ func shareKeys(ctx context.Context, s *store.Store, dir string, own Keys) (Keys,
 	if k == own {
 		return k, nil
 	}
-	return k, k.save(filepath.Join(dir, KeysFile))
+	return k, k.save(filepath.Join(dir, KeysFile), os.Rename)
 }
 
 // LoadKeys reads the generated secrets of a data directory, and makes them the first time.
@@ -237,10 +237,16 @@ func LoadKeys(dir string) (Keys, error) {
 		return k, err
 	}
 	k = Keys{JWTSecret: secret(32), APIKey: "bk_" + secret(24)}
-	return k, k.save(filepath.Join(dir, KeysFile))
+	if err := k.save(file, os.Link); errors.Is(err, fs.ErrExist) { // a server and a command began at the same moment
+		return LoadKeys(dir)
+	} else if err != nil {
+		return k, err
+	}
+	return k, nil
 }
 
-func (k Keys) save(file string) error {
+// save writes the keys whole: place moves the finished file to where it belongs.
+func (k Keys) save(file string, place func(from, to string) error) error {
 	b, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return err
@@ -248,7 +254,16 @@ func (k Keys) save(file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(file, append(b, '\n'), 0o600)
+	f, err := os.CreateTemp(filepath.Dir(file), ".keys-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // it is gone where it was moved
+	_, err = f.Write(append(b, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return place(f.Name(), file)
 }
 
 func secret(n int) string {

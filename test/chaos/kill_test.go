@@ -55,7 +55,7 @@ func newVictim(t *testing.T) *victim {
 
 func (v *victim) start() {
 	v.t.Helper()
-	v.cmd = exec.Command(v.program, "serve", "--listen", v.addr, "--data", v.data, "--user-rate", "100000", "--user-burst", "100000")
+	v.cmd = exec.Command(v.program, "serve", "--listen", v.addr, "--data", v.data, "--user-rate", "100000", "--user-burst", "100000", "--address-rate", "1000000", "--address-burst", "1000000")
 	v.cmd.Stderr = os.Stderr
 	if err := v.cmd.Start(); err != nil {
 		v.t.Fatal(err)
