@@ -1,5 +1,5 @@
 // Command growth measures what a flow costs the server as things grow: connected users, invitations that stay open, members of a
-// group. It prints a table and writes a plot. The server and the generator are the program itself, on 127.0.0.1.
+// group, stored messages. It prints a table and writes a plot. The server and the generator are the program itself, on 127.0.0.1.
 package main
 
 import (
@@ -22,9 +22,10 @@ func main() {
 	length := flag.Duration("length", 5*time.Second, "how long each point is measured")
 	users := flag.String("users", "10,100,1000,9000", "connected users")
 	open := flag.String("open", "0,1000,10000,100000", "invitations that stay open")
+	messages := flag.String("messages", "0,10000,1000000,10000000", "stored messages; ten million take 5 GB in the directory for temporary files, and some minutes")
 	members := flag.String("members", "1,10,100,1000", "members of the group who are invited, all of whom accept")
 	flag.Parse()
-	if err := run(*plot, *length, *users, *open, *members); err != nil {
+	if err := run(*plot, *length, *users, *open, *members, *messages); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -44,9 +45,9 @@ type series struct {
 	points   []point
 }
 
-func run(plot string, length time.Duration, users, open, members string) error {
-	all := []*series{{name: "connected users", of: "a flow between two"}, {name: "open invitations", of: "a flow between two"}, {name: "invited members of a group", of: "each answer"}}
-	for i, list := range []string{users, open, members} {
+func run(plot string, length time.Duration, lists ...string) error {
+	all := []*series{{name: "connected users", of: "a flow between two"}, {name: "open invitations", of: "a flow between two"}, {name: "invited members of a group", of: "each answer"}, {name: "stored messages", of: "a flow between two"}}
+	for i, list := range lists {
 		for _, f := range strings.Split(list, ",") {
 			n, err := strconv.Atoi(f)
 			if err != nil {
@@ -85,6 +86,11 @@ func measure(kind, n int, length time.Duration) (point, error) {
 	if err != nil {
 		return point{}, err
 	}
+	if kind == 3 {
+		if err := fill(dir, n); err != nil {
+			return point{}, err
+		}
+	}
 	server := exec.Command("bin/beckon", "serve", "--listen", addr, "--data", dir, "--user-rate", "1e6", "--user-burst", "1000000", "--address-rate", "1e6", "--address-burst", "1000000")
 	if err := server.Start(); err != nil {
 		return point{}, err
@@ -104,6 +110,8 @@ func measure(kind, n int, length time.Duration) (point, error) {
 				return point{}, err
 			}
 		}
+		args = append(args, "--users", "500")
+	case 3:
 		args = append(args, "--users", "500")
 	case 2:
 		args = append(args, "--users", strconv.Itoa(max(n+1, 2)), "--group", strconv.Itoa(n+1), "--flight", "1")
