@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
@@ -24,6 +23,7 @@ import (
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/store"
@@ -42,8 +42,10 @@ type Server struct {
 	files    *files.Files
 	media    *media.Media
 	gateway  *gateway.Gateway
+	hooks    *hook.Hooks
 	api      *api.API
 	metrics  *prometheus.Registry
+	meters   meters
 	bus      *delivery.NATS // nil = this is the only node
 	presence *delivery.Presence
 	ready    chan struct{}
@@ -60,11 +62,19 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{}), drained: make(chan struct{})}
 	var err error
-	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers, Now: cfg.Now, MaxBatch: cfg.MaxBatch,
-		NoSync: cfg.NoSync, Retention: cfg.Retention, Log: cfg.Log})
+	s.hooks, err = hook.New(hook.Options{
+		URL: cfg.Webhook, Before: cfg.BeforeHook, Secret: cfg.WebhookSecret, Kinds: cfg.WebhookEvents, Asked: cfg.BeforeHookVerbs,
+		BeforeTime: cfg.BeforeHookTime, RefuseUnanswered: cfg.BeforeHookRefuse, Log: cfg.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
+	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers, Now: cfg.Now, MaxBatch: cfg.MaxBatch,
+		NoSync: cfg.NoSync, Retention: cfg.Retention, Tap: s.hooks.Tap(), Log: cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.hooks.Serve(s.store)
 	if err := s.cfg.fillKeys(ctx, s.store); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -76,6 +86,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 
 // join makes the rooms and the doors between them.
 func (s *Server) join(ctx context.Context) (err error) {
+	s.meters = newMeters(s.metrics)
 	s.register()
 	bus, err := s.ride()
 	if err != nil {
@@ -92,6 +103,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		CheckOrigin: func(r *http.Request) bool { return s.api.AllowOrigin(r) },
 		Policy:      s.cfg.DevicePolicy,
 		OnMoved:     s.moved,
+		OnEnd:       s.meters.ended,
 		OnComing: func(user string, d protocol.Device) {
 			if s.presence != nil {
 				s.presence.Coming(user, d)
@@ -127,6 +139,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		People:      s.people,
 		Files:       s.files,
 		Rooms:       s.media,
+		Hooks:       s.hooks,
 	}
 	s.api, err = api.New(ctx, verbs, api.Options{
 		Auth: api.AuthOptions{
@@ -135,6 +148,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		},
 		Limits:  api.Limits{User: s.cfg.UserRate, UserBurst: s.cfg.UserBurst, Address: s.cfg.AddressRate, AddressBurst: s.cfg.AddressBurst},
 		Origins: s.cfg.Origins,
+		Observe: s.meters.called,
 		Log:     s.cfg.Log,
 	})
 	if err != nil {
@@ -143,6 +157,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.store.Announce(func(records []world.Record) {
 		s.delivery.Announce(records)
 		s.media.Announce(records)
+		s.hooks.Announce(records)
 	})
 	s.delivery.Serve(s.gateway)
 	s.gateway.Serve(s.api)
@@ -176,23 +191,6 @@ func (s *Server) moved(user string, edge bool) {
 		s.presence.Changed(user, edge)
 	case edge:
 		s.people.Moved(user, false)
-	}
-}
-
-// register registers the metrics that are nobody else's.
-func (s *Server) register() {
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for name, m := range map[string]struct {
-		help string
-		of   func(store.Stats) int64
-	}{
-		"beckon_store_batches_total":        {"Commits.", func(t store.Stats) int64 { return t.Batches }},
-		"beckon_store_units_total":          {"Units of work that were decided.", func(t store.Stats) int64 { return t.Units }},
-		"beckon_store_round_trips_total":    {"Times that PostgreSQL was asked and answered.", func(t store.Stats) int64 { return t.Trips }},
-		"beckon_store_sent_bytes_total":     {"Bytes sent to PostgreSQL.", func(t store.Stats) int64 { return t.Sent }},
-		"beckon_store_received_bytes_total": {"Bytes received from PostgreSQL.", func(t store.Stats) int64 { return t.Received }},
-	} {
-		s.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: m.help}, func() float64 { return float64(m.of(s.store.Stats())) }))
 	}
 }
 
@@ -241,6 +239,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.engine.Run(gctx) })
 	g.Go(func() error { return s.gateway.Run(gctx) })
 	g.Go(func() error { return s.media.Run(gctx) })
+	g.Go(func() error { return s.hooks.Run(gctx) })
 	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Tell) })
 	if s.presence != nil {
 		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched) })

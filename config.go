@@ -64,6 +64,17 @@ type Config struct {
 	// Ping is how often a device's link is checked; a dead one is noticed within four thirds of it and the second that it has
 	// to close. Default: 10 s, so within 15 s.
 	Ping time.Duration
+	// Webhook is where events are sent when something has happened, BeforeHook where is asked before something happens, both
+	// signed with WebhookSecret: whsec_ and base64 of 24 to 64 bytes. Default: nowhere.
+	Webhook, BeforeHook, WebhookSecret string
+	// WebhookEvents are the kinds that are sent (invitation.created), or families of them (invitation). Default: all.
+	WebhookEvents []string
+	// BeforeHookVerbs are the verbs before which is asked: invite, sendMessage, joinGroup, connect. Default: all of these.
+	BeforeHookVerbs []string
+	// BeforeHookTime is how long is waited for the answer, and BeforeHookRefuse refuses what was asked about when none came.
+	// Default: 2 s, and it goes on.
+	BeforeHookTime   time.Duration
+	BeforeHookRefuse bool
 	// DevicePolicy says how many devices a user may have connected: "many", "one-per-platform", "single". The newest stays.
 	// Default: many.
 	DevicePolicy DevicePolicy

@@ -17,7 +17,7 @@ import (
 const module = "github.com/beckon-im/beckon"
 
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/tx", "internal/world", "internal/store/sqlite", "internal/store/postgres", "internal/store", "internal/store/carry", "internal/store/inspect", "internal/store/storetest", "internal/store/storetest/pgtest", "internal/verb", "internal/delivery", "internal/gateway/link", "internal/gateway", "internal/engine/due", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/media", "internal/api", "web", "", "client/inbox", "client", "beckontest", "cmd/beckon/measure", "cmd/beckon/sfu", "cmd/beckon"}
+	return []string{"im", "invite", "protocol", "internal/tx", "internal/world", "internal/store/sqlite", "internal/store/postgres", "internal/store", "internal/store/outbox", "internal/store/carry", "internal/store/inspect", "internal/store/storetest", "internal/store/storetest/pgtest", "internal/verb", "internal/delivery", "internal/gateway/link", "internal/gateway", "internal/engine/due", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/media", "internal/hook", "internal/api", "web", "", "client/inbox", "client", "beckontest", "cmd/beckon/measure", "cmd/beckon/sfu", "cmd/beckon"}
 }
 
 // source is a Go file of ours.
@@ -105,6 +105,7 @@ func TestDoorsToTheOutside(t *testing.T) {
 		`nats-io/`:                         {"internal/delivery", "beckontest"},
 		`livekit/`:                         {"internal/media", "cmd/beckon/sfu"},
 		`gocloud\.dev|golang\.org/x/image`: {"internal/files"},
+		`standard-webhooks/`:               {"internal/hook"},
 		`alecthomas/kong|^flag$`:           {"cmd/beckon"},
 	}
 	pure := map[string]string{"im": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`, "invite": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`}

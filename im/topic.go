@@ -1,6 +1,9 @@
 package im
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // A topic names a timeline: one contiguous sequence of records, and the lock under which it grows.
 // This file is the only place that spells topic names.
@@ -33,6 +36,9 @@ func NodeTopic(node string) string { return "node:" + node }
 
 // TrimTopic is the lock under which nodes remove what has expired. It has no records.
 const TrimTopic = "trim"
+
+// HookTopic is one of the locks under which nodes note what became of webhooks. It has no records.
+func HookTopic(n int) string { return "hook:" + strconv.Itoa(n) }
 
 // RoomTopic is the lock of a media room. Nobody listens to it.
 func RoomTopic(roomID string) string { return roomPrefix + roomID }

@@ -51,6 +51,14 @@ type serverFlags struct {
 	LinkLife      time.Duration `help:"How long a link to a file can be used." default:"1h" name:"link-life"`
 	MaxUploadMB   int64         `help:"Largest upload in MiB. Default: 28 for images and sounds, 100 for videos and files." name:"max-upload-mb"`
 
+	Webhook          string        `help:"Where events are sent when something has happened." placeholder:"URL"`
+	WebhookSecret    string        `help:"Signs webhooks: whsec_ and base64 of 24 to 64 bytes. Better in the environment or a file than here." name:"webhook-secret"`
+	WebhookEvents    []string      `help:"Which events are sent: kinds like invitation.created, or families like invitation. Default: all." name:"webhook-events"`
+	BeforeHook       string        `help:"Where is asked before something happens." placeholder:"URL" name:"before-hook"`
+	BeforeHookVerbs  []string      `help:"Before what is asked: invite, sendMessage, joinGroup, connect. Default: all of these." name:"before-hook-verbs"`
+	BeforeHookTime   time.Duration `help:"How long is waited for the answer of the before-hook." default:"2s" name:"before-hook-time"`
+	BeforeHookRefuse bool          `help:"Refuse what was asked about when the before-hook does not answer, instead of going on." name:"before-hook-refuse"`
+
 	Media         string        `help:"The media server for rooms: embedded runs one in this program; external uses the LiveKit at --livekit-url; off has no rooms. Default: external when --livekit-key is given, else embedded for dev and off for serve." enum:",off,embedded,external" default:""`
 	MediaIP       string        `help:"Embedded media: the address under which browsers reach this machine. Default: the listening address, or found out." name:"media-ip" placeholder:"IP"`
 	MediaPort     int           `help:"Embedded media: the port on 127.0.0.1 for this program and other nodes. With it give --livekit-key and --livekit-secret. Default: a free one." name:"media-port"`
@@ -80,6 +88,8 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		Retention: time.Duration(f.RetentionDays) * 24 * time.Hour, FilesURL: f.FilesURL, LinkLife: f.LinkLife,
 		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20,
 		LiveKitURL: f.LiveKitURL, LiveKitAPI: f.LiveKitAPI, LiveKitKey: f.LiveKitKey, LiveKitSecret: f.LiveKitSecret,
+		Webhook: f.Webhook, WebhookSecret: f.WebhookSecret, WebhookEvents: f.WebhookEvents,
+		BeforeHook: f.BeforeHook, BeforeHookVerbs: f.BeforeHookVerbs, BeforeHookTime: f.BeforeHookTime, BeforeHookRefuse: f.BeforeHookRefuse,
 		RoomPolicy: beckon.RoomPolicy(f.RoomPolicy), RoomTokenLife: f.RoomTokenLife, Web: f.Web,
 		Ping: f.Ping, MaxBatch: f.MaxBatch, NoSync: f.NoFsync, Log: log,
 	}

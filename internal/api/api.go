@@ -14,12 +14,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -33,6 +35,9 @@ type Options struct {
 	// Origins are the web origins (https://app.example.com) whose pages may connect and call; "*" allows all.
 	// Default: pages of the server's own host.
 	Origins []string
+	// Observe is told of each call that a verb answered: how long it took, and the number of its refusal, 0 for none. It must not
+	// block. Default: nobody is.
+	Observe func(verb string, code int, took time.Duration)
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -45,6 +50,7 @@ type Verbs struct {
 	People      *people.People
 	Files       *files.Files
 	Rooms       *media.Media
+	Hooks       *hook.Hooks
 }
 
 // API serves the verbs.
@@ -62,6 +68,9 @@ type API struct {
 func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
+	}
+	if opt.Observe == nil {
+		opt.Observe = func(string, int, time.Duration) {}
 	}
 	auth, err := NewAuthenticator(ctx, opt.Auth)
 	if err != nil {
@@ -81,10 +90,14 @@ func (a *API) Authenticator() *Authenticator { return a.auth }
 // call runs a verb and encodes its outcome: the response, or the error object.
 func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
 	var once sync.Once
+	begin := time.Now()
 	finish := func(res any, err error) {
 		answered := true
 		if once.Do(func() { answered = false }); answered {
 			return
+		}
+		if a.verbs[name] != nil { // other names are anybody's, and without end
+			a.opt.Observe(name, im.CodeOf(err), time.Since(begin))
 		}
 		if err != nil {
 			done(nil, a.refusal(name, by, err))
@@ -113,6 +126,13 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		finish(nil, tooOften("you call too often"))
 	case len(data) > protocol.MaxRequest:
 		finish(nil, &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"})
+	case by.UserID != "" && !by.Server && a.Hooks.Asks(name):
+		data, err := a.Hooks.Ask(ctx, name, by.UserID, by.DeviceID, data)
+		if err != nil {
+			finish(nil, err)
+			return
+		}
+		v.run(ctx, by, data, finish)
 	default:
 		v.run(ctx, by, data, finish)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/store"
@@ -56,7 +57,12 @@ func newDoorIn(t testing.TB, dir string) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms}, Options{
+	hooks, err := hook.New(hook.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hooks.Serve(s)
+	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks}, Options{
 		Auth:   AuthOptions{JWTSecret: secretOfTests, APIKeys: []string{apiKeyOfTests}},
 		Limits: Limits{User: 1e6, UserBurst: 1e6, Address: 1e6, AddressBurst: 1e6}, Log: quiet,
 	})

@@ -39,6 +39,11 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
+	if a.Hooks.Asks("connect") {
+		if _, err := a.Hooks.Ask(ctx, "connect", by.UserID, by.DeviceID, at.Data); err != nil {
+			return nil, err
+		}
+	}
 	stood := make(map[string]engine.Position, len(at.Known))
 	for topic, p := range at.Known {
 		stood[topic] = engine.Position(p)

@@ -65,7 +65,11 @@ func (a *API) table() []*row {
 	list = append(list, a.groupRows()...)
 	list = append(list, a.peopleRows()...)
 	list = append(list, a.roomRows()...)
-	return append(list, forWhom(servers, reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken))...)
+	return append(list, forWhom(servers,
+		reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken),
+		reads("Administration", "listHookEvents", "List events for the webhook: those that wait, were delivered, or were given up.", a.Hooks.ListEvents),
+		reads("Administration", "replayHookEvents", "Send events to the webhook again.", a.Hooks.Replay),
+	)...)
 }
 
 func forWhom(w who, list ...*row) []*row {

@@ -92,6 +92,7 @@ func (c *client) Gone() {
 		c.late.Stop()
 	}
 	c.g.streams.Delete(c.id)
+	c.g.opt.OnEnd(uint32(c.link.Ended()))
 	if c.Session == nil {
 		return
 	}

@@ -101,6 +101,9 @@ type Options struct {
 	// OnWatched is told that somebody here began to listen to who comes and goes of a user. It must not block. Default:
 	// nobody is.
 	OnWatched func(userID string)
+	// OnEnd is told of each link that ended, with the code that clients see; 3009 also when the device hung up. It must not block.
+	// Default: nobody is.
+	OnEnd func(code uint32)
 	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
 	// returns. Default: 4 MiB.
 	MaxQueue int
@@ -150,6 +153,9 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 	}
 	if opt.OnComing == nil {
 		opt.OnComing = func(string, protocol.Device) {}
+	}
+	if opt.OnEnd == nil {
+		opt.OnEnd = func(uint32) {}
 	}
 	if opt.OnWatched == nil {
 		opt.OnWatched = func(string) {}

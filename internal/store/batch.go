@@ -208,7 +208,9 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 		}
 		b.units, b.errs = append(b.units, u), append(b.errs, refusal)
 	}
-	b.records = w.Records()
+	if b.records = w.Records(); l.s.opt.Tap != nil {
+		w.Leave(l.s.opt.Tap(w.Now, b.records))
+	}
 	if err := w.Flush(ctx, sess, b.records); err != nil {
 		return nil, err
 	}

@@ -48,6 +48,8 @@ type Options struct {
 	Schema int64
 	// Retention is how long records are kept. Default: for ever.
 	Retention time.Duration
+	// Tap says which events leave the house with the records of a batch, in the same commit. Default: none.
+	Tap func(now int64, records []world.Record) []world.Outgoing
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }

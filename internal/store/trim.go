@@ -15,8 +15,8 @@ const trimEvery = time.Minute
 // onlineKept is how long an ended online-only invitation can still be asked about: long enough for every retry.
 const onlineKept = 5 * time.Minute
 
-// trimChunk bounds the records that one unit removes, so that trimming never stops the writers for long.
-const trimChunk = 500
+// TrimChunk bounds the records that one unit removes, so that trimming never stops the writers for long.
+const TrimChunk = 500
 
 // trimPage is how many timelines are looked at together.
 const trimPage = 500
@@ -42,9 +42,9 @@ func (s *Store) Trim(ctx context.Context) error {
 
 // TrimNow removes what has expired, in the order of commits like any other work.
 func (s *Store) TrimNow(ctx context.Context) error {
-	err := s.repeat(ctx, func(ctx context.Context, sess *tx.Session, now int64) (n int, err error) {
+	err := s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, now int64) (n int, err error) {
 		var rows []any
-		if err := sess.Query(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", []any{now, trimChunk}, func(row tx.Row) error {
+		if err := sess.Query(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", []any{now, TrimChunk}, func(row tx.Row) error {
 			var id, user string
 			err := row.Scan(&id, &user)
 			rows = append(rows, id, user)
@@ -59,7 +59,7 @@ func (s *Store) TrimNow(ctx context.Context) error {
 		return len(rows) / 2, err
 	})
 	if err == nil {
-		err = s.repeat(ctx, trimOnline)
+		err = s.Tidy(ctx, trimOnline)
 	}
 	if err != nil || s.opt.Retention == 0 {
 		return err
@@ -71,7 +71,7 @@ func (s *Store) TrimNow(ctx context.Context) error {
 func trimOnline(ctx context.Context, sess *tx.Session, now int64) (int, error) {
 	var ids []any
 	if err := sess.Query(ctx, `SELECT i.id FROM invitation i WHERE i.flags / 2 % 2 = 1 AND i.open = 0
-		AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1) LIMIT $2`, []any{now - onlineKept.Milliseconds(), trimChunk}, func(row tx.Row) error {
+		AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1) LIMIT $2`, []any{now - onlineKept.Milliseconds(), TrimChunk}, func(row tx.Row) error {
 		var id string
 		err := row.Scan(&id)
 		ids = append(ids, id)
@@ -88,15 +88,15 @@ func trimOnline(ctx context.Context, sess *tx.Session, now int64) (int, error) {
 	return len(ids), sess.Write(ctx, "DELETE FROM invitation WHERE id IN (?*)", 1, ids)
 }
 
-// repeat runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
-func (s *Store) repeat(ctx context.Context, f func(context.Context, *tx.Session, int64) (int, error)) error {
+// Tidy runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
+func (s *Store) Tidy(ctx context.Context, f func(context.Context, *tx.Session, int64) (int, error)) error {
 	for {
 		n := 0
 		err := s.sweep(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *tx.Session, now int64) (err error) {
 			n, err = f(ctx, sess, now)
 			return err
 		})
-		if err != nil || n < trimChunk {
+		if err != nil || n < TrimChunk {
 			return err
 		}
 	}
@@ -127,13 +127,13 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 		var first, last uint64
 		scan := func(rows tx.Row) error { return rows.Scan(&first, &last) }
 		if err := sess.Query(ctx, `SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM (SELECT seq, at FROM record WHERE topic = $1 ORDER BY seq LIMIT $2) o WHERE at < $3`,
-			[]any{topic, trimChunk, before}, scan); err != nil {
+			[]any{topic, TrimChunk, before}, scan); err != nil {
 			return err
 		}
 		if err := sess.Sync(ctx); err != nil || last == 0 {
 			return err
 		}
-		more = last-first+1 == trimChunk
+		more = last-first+1 == TrimChunk
 		var found []tx.Phrase
 		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows tx.Row) error {
 			p := tx.Phrase{Topic: topic}

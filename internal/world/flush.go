@@ -13,7 +13,7 @@ import (
 func (w *World) Flush(ctx context.Context, s *tx.Session, records []Record) error {
 	for _, part := range []func(context.Context, *tx.Session) error{
 		func(ctx context.Context, s *tx.Session) error { return w.flushRecords(ctx, s, records) },
-		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers, w.flushChat, w.flushRooms,
+		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers, w.flushChat, w.flushRooms, w.flushOutgoing,
 	} {
 		if err := part(ctx, s); err != nil {
 			return err

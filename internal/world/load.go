@@ -126,6 +126,7 @@ func (w *World) Load(ctx context.Context, s *tx.Session, needs []Need) error {
 	l.invitees()
 	l.chat()
 	l.rooms()
+	l.outgoing()
 	if l.err != nil {
 		return l.err
 	}
@@ -157,7 +158,7 @@ type loader struct {
 	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys             []any
 	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys     []any
 	personKeys, followKeys, adminKeys                                     []any
-	roomKeys, seatKeys, callKeys, partKeys, allInKeys                     []any
+	roomKeys, seatKeys, callKeys, partKeys, allInKeys, outgoingKeys       []any
 }
 
 // The kinds of key in World.loaded. A key is asked of the database once per batch; after that the world knows better.
@@ -215,6 +216,7 @@ func (l *loader) gather(n *Need) {
 	l.gatherGroups(n)
 	l.gatherChat(n)
 	l.gatherRooms(n)
+	l.gatherOutgoing(n)
 }
 
 func (l *loader) gatherGroups(n *Need) {

@@ -60,6 +60,8 @@ type Need struct {
 	CallIn []string  // the open call of these rooms
 	InCall []SeatKey // somebody's part in the open call of a room
 	AllIn  []string  // everybody's part in the open call of these rooms
+
+	Outgoing []OutgoingKey
 }
 
 // Add asks for what more asks for as well.
@@ -103,6 +105,7 @@ type World struct {
 	staged      []func()
 	said        map[MessageKey]bool // messages that the unit appends
 	weight      int                 // bytes of what records and messages say
+	outgoing    table[OutgoingKey, Outgoing]
 	chat
 	rooms
 }
@@ -149,7 +152,7 @@ func New(now int64) *World {
 		invitations: newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
 		marks: newTable[InviteeKey, Mark](), groups: newTable[string, im.Group](), members: newTable[MemberKey, im.Member](),
 		open: map[string][]InviteeKey{}, glare: map[GlareKey][]string{}, roster: map[string][]MemberKey{}, openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
-		chat: newChat(), rooms: newRooms(),
+		outgoing: newTable[OutgoingKey, Outgoing](), chat: newChat(), rooms: newRooms(),
 	}
 }
 
@@ -376,7 +379,7 @@ func (w *World) Next(now int64) {
 	w.drafts, w.phrases, w.deletions, w.files, w.fileReaders = w.drafts[:0], nil, nil, nil, nil
 	for _, t := range []interface{ settled() }{
 		&w.invitations, &w.invitees, &w.marks, &w.groups, &w.members, &w.messages, &w.contacts, &w.receipts, &w.applications, &w.extras, &w.people, &w.follows,
-		&w.rooms.rooms, &w.seats, &w.calls, &w.participants,
+		&w.rooms.rooms, &w.seats, &w.calls, &w.participants, &w.outgoing,
 	} {
 		t.settled()
 	}
@@ -389,7 +392,7 @@ func (w *World) HasInvitees(list []InviteeKey) bool {
 
 // Full reports whether a lasting world knows so much that it should begin anew: so many rows, or so long texts.
 func (w *World) Full(rows int) bool {
-	known := len(w.loaded) + len(w.heads) + len(w.invitees.rows) + len(w.members.rows) + len(w.participants.rows)
+	known := len(w.loaded) + len(w.heads) + len(w.invitees.rows) + len(w.members.rows) + len(w.participants.rows) + len(w.outgoing.rows)
 	return known > 2*rows || w.weight > maxWeight
 }
 

@@ -154,6 +154,16 @@ func (l *Link) Ending() bool {
 	return l.bye != nil
 }
 
+// Ended says why the link ended; WriteFailed when the device hung up.
+func (l *Link) Ended() Code {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.bye == nil {
+		return WriteFailed
+	}
+	return l.bye.code
+}
+
 // wake makes somebody empty the queue, and gives the lock back.
 func (l *Link) wake() {
 	idle := !l.writing

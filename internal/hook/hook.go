@@ -1,0 +1,194 @@
+package hook
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// Options are the choices for webhooks. The zero value has none.
+type Options struct {
+	// URL is where events are sent, by POST. Redirects are not followed. Default: nowhere.
+	URL string
+	// Before is where is asked before something happens. Default: nowhere.
+	Before string
+	// Asked are the verbs before which is asked: invite, sendMessage, joinGroup, connect. Default: all of these.
+	Asked []string
+	// Secret signs both, as in the Standard Webhooks specification: whsec_ and base64 of 24 to 64 bytes.
+	Secret string
+	// Kinds are the events that are sent: kinds like invitation.created, or families like invitation. Default: all.
+	Kinds []string
+	// Time is how long the receiver of an event has for its answer. Default: 15 s.
+	Time time.Duration
+	// BeforeTime is how long is waited for an answer before something happens. Default: 2 s.
+	BeforeTime time.Duration
+	// RefuseUnanswered refuses what was asked about when no answer came. Default: it goes on.
+	RefuseUnanswered bool
+	// Log receives what operators should know. Default: slog.Default().
+	Log *slog.Logger
+}
+
+// Hooks carries events to app servers.
+type Hooks struct {
+	opt    Options
+	store  *store.Store
+	house  string // names events, so that those of two databases differ
+	sign   *standard.Webhook
+	web    *http.Client
+	queue  *queue
+	verbs  map[string]bool // before which is asked
+	askWeb *http.Client
+}
+
+// New makes the webhooks; without addresses they do nothing.
+func New(opt Options) (*Hooks, error) {
+	opt.Time, opt.BeforeTime, opt.Log = cmp.Or(opt.Time, 15*time.Second), cmp.Or(opt.BeforeTime, 2*time.Second), cmp.Or(opt.Log, slog.Default())
+	h := &Hooks{opt: opt, web: client(opt.Time), askWeb: client(opt.BeforeTime), verbs: map[string]bool{}}
+	for name, address := range map[string]string{"webhook": opt.URL, "before-hook": opt.Before} {
+		if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return nil, fmt.Errorf("the %s URL %q is not of the form https://host/path", name, address)
+		}
+	}
+	if opt.URL == "" && opt.Before == "" {
+		return h, nil
+	}
+	raw := strings.TrimPrefix(opt.Secret, "whsec_")
+	var err error
+	if h.sign, err = standard.NewWebhook(raw); err != nil || len(raw) < 32 {
+		return nil, errors.New("the webhook secret is not whsec_ followed by base64 of 24 to 64 bytes; make one with: echo whsec_$(openssl rand -base64 32)")
+	}
+	known := []string{"invite", "sendMessage", "joinGroup", "connect"}
+	for _, v := range opt.Asked {
+		if !slices.Contains(known, v) {
+			return nil, fmt.Errorf("the before-hook verb %q is none of %s", v, strings.Join(known, ", "))
+		}
+	}
+	if len(opt.Asked) == 0 {
+		opt.Asked = known
+	}
+	for _, v := range opt.Asked {
+		h.verbs[v] = opt.Before != ""
+	}
+	return h, nil
+}
+
+// client makes a client that goes where it was told and nowhere else: an answer must not lead it into the operator's network.
+func client(limit time.Duration) *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy, t.MaxIdleConnsPerHost = http.ProxyFromEnvironment, workers
+	return &http.Client{Transport: t, Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// Tap is what the store lets events leave by; nil when nobody is told.
+func (h *Hooks) Tap() func(int64, []world.Record) []world.Outgoing {
+	if h.opt.URL == "" {
+		return nil
+	}
+	return h.tap
+}
+
+// Serve sets the store that the events are in.
+func (h *Hooks) Serve(s *store.Store) {
+	h.store, h.house = s, s.House()
+	h.queue = newQueue(s, h.opt.Log, h.send)
+}
+
+// Announce is told of committed records.
+func (h *Hooks) Announce([]world.Record) {
+	if h.opt.URL != "" {
+		h.queue.nudge()
+	}
+}
+
+// Stats are counts since the start.
+type Stats struct{ Taken, Failed int64 }
+
+// Stats counts the tries of events that were taken, and that failed.
+func (h *Hooks) Stats() Stats { return Stats{h.queue.taken.Load(), h.queue.failed.Load()} }
+
+// Waiting counts the events that wait, for as long as ctx.
+func (h *Hooks) Waiting(ctx context.Context) (int64, error) {
+	n, _, err := outbox.Count(ctx, h.store, queueName, world.OutgoingWaits)
+	return n, err
+}
+
+// Run sends events until ctx ends.
+func (h *Hooks) Run(ctx context.Context) error {
+	if h.opt.URL != "" {
+		h.queue.run(ctx)
+	}
+	h.web.CloseIdleConnections()
+	h.askWeb.CloseIdleConnections()
+	return nil
+}
+
+// id names an event, the same at each try, by which receivers know it again.
+func (h *Hooks) id(k world.OutgoingKey) string {
+	sum := sha256.Sum256([]byte(h.house + "\n" + k.Topic + "\n" + strconv.FormatUint(k.Seq, 10)))
+	return "evt_" + hex.EncodeToString(sum[:12])
+}
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 64 << 10
+
+// post sends signed JSON and returns the status and the beginning of the answer.
+func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body []byte) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	now := time.Now()
+	signature, err := h.sign.Sign(id, now, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "Beckon")
+	req.Header.Set("webhook-id", id)
+	req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
+	req.Header.Set("webhook-signature", signature)
+	res, err := web.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	return res, answer, err
+}
+
+// send tries an event once.
+func (h *Hooks) send(ctx context.Context, o *world.Outgoing) outcome {
+	res, answer, err := h.post(ctx, h.web, h.opt.URL, h.id(o.OutgoingKey), []byte(o.Body))
+	switch {
+	case err != nil:
+		return outcome{err: err}
+	case res.StatusCode/100 == 2:
+		return outcome{}
+	}
+	failed := outcome{err: fmt.Errorf("the receiver answered %s: %s", res.Status, clip(string(answer))), never: res.StatusCode == http.StatusGone}
+	if res.StatusCode/100 == 3 {
+		failed.err = fmt.Errorf("the receiver answered %s; redirects are not followed: set the address that it leads to", res.Status)
+	}
+	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s > 0 {
+		failed.after = min(time.Duration(s)*time.Second, time.Hour)
+	}
+	return failed
+}

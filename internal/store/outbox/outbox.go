@@ -1,0 +1,95 @@
+// Package outbox reads what waits to leave the house and what became of it, and forgets it when it is old.
+//
+// It never decides or sends: events are written with the records that they tell of, and their fate by units of work.
+package outbox
+
+import (
+	"context"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// Kept is for how long an event that was delivered can be replayed, and DeadKept one that was given up.
+const (
+	Kept     = 7 * 24 * time.Hour
+	DeadKept = 30 * 24 * time.Hour
+)
+
+const (
+	columns = "SELECT " + world.OutgoingColumns + " FROM outgoing o WHERE o.queue = $1"
+	// The first of each topic that waits, if it is due.
+	qDue = columns + ` AND o.state = 0 AND o.due <= $2
+		AND NOT EXISTS (SELECT 1 FROM outgoing e WHERE e.queue = o.queue AND e.topic = o.topic AND e.state = 0 AND e.seq < o.seq) ORDER BY o.due LIMIT $3`
+	qList = columns + ` AND o.state = $2 AND o.at >= $3 AND o.at <= $4 AND (o.at > $5 OR o.at = $5 AND (o.topic > $6 OR o.topic = $6 AND o.seq > $7))
+		ORDER BY o.at, o.topic, o.seq LIMIT $8`
+	qCount = "SELECT count(*), coalesce(min(at), 0) FROM outgoing WHERE queue = $1 AND state = $2"
+	qOld   = "SELECT queue, topic, seq FROM outgoing WHERE queue = $1 AND state = $2 AND at <= $3 LIMIT $4"
+)
+
+// Due reads the events of a queue whose turn it is: of each topic the first that waits.
+func Due(ctx context.Context, s *store.Store, queue string, now int64, limit int) ([]world.Outgoing, error) {
+	return read(ctx, s, qDue, queue, now, limit)
+}
+
+// Place is where a page of a list begins: after an event.
+type Place struct {
+	At    int64
+	Topic string
+	Seq   uint64
+}
+
+// List reads a page of the events of a queue in one state that happened in a range of milliseconds, the oldest first.
+func List(ctx context.Context, s *store.Store, queue string, state world.OutgoingState, from, until int64, after Place, limit int) ([]world.Outgoing, error) {
+	return read(ctx, s, qList, queue, int64(state), from, until, after.At, after.Topic, after.Seq, limit)
+}
+
+// Count counts the events of a queue in a state, and says when the oldest happened; 0 when there is none.
+func Count(ctx context.Context, s *store.Store, queue string, state world.OutgoingState) (n, oldest int64, err error) {
+	err = s.Moment(ctx, func(r tx.Reader) error {
+		return r.Read(ctx, qCount, func(row tx.Row) error { return row.Scan(&n, &oldest) }, queue, int64(state))
+	})
+	return n, oldest, err
+}
+
+func read(ctx context.Context, s *store.Store, query string, args ...any) ([]world.Outgoing, error) {
+	var list []world.Outgoing
+	err := s.Moment(ctx, func(r tx.Reader) error {
+		return r.Read(ctx, query, func(row tx.Row) error {
+			o, err := world.ScanOutgoing(row)
+			if err == nil {
+				list = append(list, *o)
+			}
+			return err
+		}, args...)
+	})
+	return list, err
+}
+
+// Trim forgets events of a queue that ended long ago.
+func Trim(ctx context.Context, s *store.Store, queue string) error {
+	for state, age := range map[world.OutgoingState]time.Duration{world.OutgoingDone: Kept, world.OutgoingDead: DeadKept} {
+		err := s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, now int64) (int, error) {
+			var keys []any
+			err := sess.Query(ctx, qOld, []any{queue, int64(state), now - age.Milliseconds(), store.TrimChunk}, func(row tx.Row) error {
+				var k world.OutgoingKey
+				err := row.Scan(&k.Queue, &k.Topic, &k.Seq)
+				keys = append(keys, k.Queue, k.Topic, k.Seq)
+				return err
+			})
+			if err == nil {
+				err = sess.Sync(ctx)
+			}
+			if err == nil {
+				err = sess.Write(ctx, "DELETE FROM outgoing WHERE (queue, topic, seq) IN (VALUES ?*)", 3, keys)
+			}
+			return len(keys) / 3, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package world
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/internal/tx"
+)
+
+// OutgoingKey names an event that leaves the house: by whom it is carried, and the record it tells of.
+type OutgoingKey struct {
+	Queue string
+	Topic string
+	Seq   uint64
+}
+
+// Outgoing is an event on its way out of the house, and what became of it.
+type Outgoing struct {
+	OutgoingKey
+	At    int64 // when it happened, milliseconds
+	Due   int64 // when it is to be tried next
+	Tries int64
+	State OutgoingState
+	Error string // of the last try
+	Kind  string
+	Body  string // JSON
+}
+
+// OutgoingState is what became of an event.
+type OutgoingState int64
+
+// The states of an event.
+const (
+	OutgoingWaits OutgoingState = iota
+	OutgoingDone
+	OutgoingDead // given up
+)
+
+// OutgoingColumns are those that ScanOutgoing reads.
+const OutgoingColumns = "o.queue, o.topic, o.seq, o.at, o.due, o.tries, o.state, o.error, o.kind, o.body"
+
+// ScanOutgoing reads OutgoingColumns.
+func ScanOutgoing(rows tx.Row) (*Outgoing, error) {
+	var o Outgoing
+	return &o, rows.Scan(&o.Queue, &o.Topic, &o.Seq, &o.At, &o.Due, &o.Tries, &o.State, &o.Error, &o.Kind, &o.Body)
+}
+
+type outgoingKey OutgoingKey
+
+// Outgoing returns a declared event, or nil.
+func (w *World) Outgoing(k OutgoingKey) *Outgoing { return w.outgoing.get(k) }
+
+// PutOutgoing writes what became of an event.
+func (w *World) PutOutgoing(o Outgoing) {
+	w.mustKnow(outgoingKey(o.OutgoingKey))
+	w.stage(func() { w.outgoing.put(o.OutgoingKey, o) })
+}
+
+// Leave lets events of this batch's records leave the house.
+func (w *World) Leave(list []Outgoing) {
+	for _, o := range list {
+		w.loaded[outgoingKey(o.OutgoingKey)] = struct{}{}
+		w.outgoing.put(o.OutgoingKey, o)
+		w.weight += len(o.Body)
+	}
+}
+
+func (l *loader) gatherOutgoing(n *Need) {
+	for _, k := range n.Outgoing {
+		if l.first(outgoingKey(k)) {
+			l.outgoingKeys = append(l.outgoingKeys, k.Queue, k.Topic, k.Seq)
+		}
+	}
+}
+
+func (l *loader) outgoing() {
+	l.in("SELECT "+OutgoingColumns+" FROM outgoing o WHERE (o.queue, o.topic, o.seq) IN (VALUES ?*)", 3, l.outgoingKeys,
+		keep(&l.w.outgoing, func(o *Outgoing) OutgoingKey { return o.OutgoingKey }, ScanOutgoing))
+}
+
+func (w *World) flushOutgoing(ctx context.Context, s *tx.Session) error {
+	rows := flat(&w.outgoing, func(o *Outgoing) []any {
+		return []any{o.Queue, o.Topic, o.Seq, o.At, o.Due, o.Tries, int64(o.State), o.Error, o.Kind, o.Body}
+	})
+	return s.Write(ctx, `INSERT INTO outgoing (queue, topic, seq, at, due, tries, state, error, kind, body) VALUES ?*
+		ON CONFLICT (queue, topic, seq) DO UPDATE SET due = excluded.due, tries = excluded.tries, state = excluded.state, error = excluded.error, body = excluded.body`, 10, rows)
+}

@@ -1,0 +1,77 @@
+package beckon
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/beckon-im/beckon/internal/store"
+)
+
+// meters are the metrics that rooms are told to count by.
+type meters struct {
+	calls *prometheus.HistogramVec
+	ends  *prometheus.CounterVec
+}
+
+func newMeters(r *prometheus.Registry) meters {
+	m := meters{
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "beckon_call_duration_seconds", Help: "How long calls took, by verb and the number of their refusal; 0 = done, 120001 = the application refused.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"verb", "code"}),
+		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "beckon_connections_ended_total", Help: "Connections that ended, by the code that their client saw; 3009 = it hung up.",
+		}, []string{"code"}),
+	}
+	m.ended(3009) // so that it is there from the start
+	r.MustRegister(m.calls, m.ends)
+	return m
+}
+
+// appCode stands for all numbers that app servers refuse with: they may be ten thousand.
+const appCode = 120001
+
+func (m meters) called(verb string, code int, took time.Duration) {
+	m.calls.WithLabelValues(verb, strconv.Itoa(min(code, appCode))).Observe(took.Seconds())
+}
+
+func (m meters) ended(code uint32) { m.ends.WithLabelValues(strconv.Itoa(int(code))).Inc() }
+
+// register registers the metrics that are read when they are asked for.
+func (s *Server) register() {
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	counter := func(name, help string, of func() int64) {
+		s.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of()) }))
+	}
+	stat := func(of func(store.Stats) int64) func() int64 { return func() int64 { return of(s.store.Stats()) } }
+	counter("beckon_store_batches_total", "Commits.", stat(func(t store.Stats) int64 { return t.Batches }))
+	counter("beckon_store_units_total", "Units of work that were decided.", stat(func(t store.Stats) int64 { return t.Units }))
+	counter("beckon_store_round_trips_total", "Times that PostgreSQL was asked and answered.", stat(func(t store.Stats) int64 { return t.Trips }))
+	counter("beckon_store_sent_bytes_total", "Bytes sent to PostgreSQL.", stat(func(t store.Stats) int64 { return t.Sent }))
+	counter("beckon_store_received_bytes_total", "Bytes received from PostgreSQL.", stat(func(t store.Stats) int64 { return t.Received }))
+	counter("beckon_webhooks_taken_total", "Webhooks that their receiver took.", func() int64 { return s.hooks.Stats().Taken })
+	counter("beckon_webhooks_failed_total", "Tries of webhooks that failed.", func() int64 { return s.hooks.Stats().Failed })
+	gauge := func(name, help string, of func() float64) {
+		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of))
+	}
+	gauge("beckon_connections", "Connected devices of this node.", func() float64 { return float64(s.gateway.Sessions()) })
+	gauge("beckon_ready", "1 when the server takes calls.", func() float64 {
+		if s.state("") == "" {
+			return 1
+		}
+		return 0
+	})
+	gauge("beckon_webhooks_waiting", "Webhooks that wait to be taken, of all nodes; -1 when that cannot be read.", func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		n, err := s.hooks.Waiting(ctx)
+		if err != nil {
+			return -1
+		}
+		return float64(n)
+	})
+}
