@@ -148,6 +148,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		},
 		Limits:  api.Limits{User: s.cfg.UserRate, UserBurst: s.cfg.UserBurst, Address: s.cfg.AddressRate, AddressBurst: s.cfg.AddressBurst},
 		Origins: s.cfg.Origins,
+		Busy:    func() bool { return s.store.Backlog() > busyAt },
 		Observe: s.meters.called,
 		Log:     s.cfg.Log,
 	})
@@ -163,6 +164,9 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.gateway.Serve(s.api)
 	return nil
 }
+
+// busyAt is how full the queue of actions may be before new ones are refused; the rest of it is for answers and endings.
+const busyAt = 0.25
 
 func (s *Server) nodes() int {
 	if s.presence == nil {

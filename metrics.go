@@ -59,6 +59,7 @@ func (s *Server) register() {
 		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of))
 	}
 	gauge("beckon_connections", "Connected devices of this node.", func() float64 { return float64(s.gateway.Sessions()) })
+	gauge("beckon_store_backlog", "How full the queue of actions is, from 0 to 1; over 0.25 nothing new is taken.", func() float64 { return s.store.Backlog() })
 	gauge("beckon_ready", "1 when the server takes calls.", func() float64 {
 		if s.state("") == "" {
 			return 1

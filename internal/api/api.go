@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -35,6 +36,8 @@ type Options struct {
 	// Origins are the web origins (https://app.example.com) whose pages may connect and call; "*" allows all.
 	// Default: pages of the server's own host.
 	Origins []string
+	// Busy says that what begins something new is to wait, so that what rings already is answered. Default: never.
+	Busy func() bool
 	// Observe is told of each call that a verb answered: how long it took, and the number of its refusal, 0 for none. It must not
 	// block. Default: nobody is.
 	Observe func(verb string, code int, took time.Duration)
@@ -68,6 +71,9 @@ type API struct {
 func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
+	}
+	if opt.Busy == nil {
+		opt.Busy = func() bool { return false }
 	}
 	if opt.Observe == nil {
 		opt.Observe = func(string, int, time.Duration) {}
@@ -126,6 +132,8 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		finish(nil, tooOften("you call too often"))
 	case len(data) > protocol.MaxRequest:
 		finish(nil, &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"})
+	case v.yields && a.opt.Busy():
+		finish(nil, &im.Error{Code: im.CodeTooOften, Message: "the server is busy and takes nothing new; wait and try again", RetryAfter: 1000 + rand.IntN(2000)})
 	case by.UserID != "" && !by.Server && a.Hooks.Asks(name):
 		data, err := a.Hooks.Ask(ctx, name, by.UserID, by.DeviceID, data)
 		if err != nil {

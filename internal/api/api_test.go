@@ -38,7 +38,9 @@ func (nobody) Kick(string, string, string) []string { return []string{} }
 // newDoor is the HTTP door over a real store, without devices.
 func newDoor(t testing.TB) *httptest.Server { return newDoorIn(t, t.TempDir()) }
 
-func newDoorIn(t testing.TB, dir string) *httptest.Server {
+func newDoorIn(t testing.TB, dir string) *httptest.Server { return newDoorWith(t, dir, Options{}) }
+
+func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	s, err := store.Open(ctx, store.Options{Dir: dir})
@@ -62,10 +64,10 @@ func newDoorIn(t testing.TB, dir string) *httptest.Server {
 		t.Fatal(err)
 	}
 	hooks.Serve(s)
-	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks}, Options{
-		Auth:   AuthOptions{JWTSecret: secretOfTests, APIKeys: []string{apiKeyOfTests}},
-		Limits: Limits{User: 1e6, UserBurst: 1e6, Address: 1e6, AddressBurst: 1e6}, Log: quiet,
-	})
+	opt.Auth = AuthOptions{JWTSecret: secretOfTests, APIKeys: []string{apiKeyOfTests}}
+	opt.Limits = Limits{User: 1e6, UserBurst: 1e6, Address: 1e6, AddressBurst: 1e6}
+	opt.Log = quiet
+	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ const (
 type row struct {
 	name, doc, tag string
 	who            who
+	yields         bool // it waits while the server is busy: it begins something
 	request        reflect.Type
 	response       reflect.Type
 	run            func(ctx context.Context, by verb.Caller, data []byte, done func(any, error))
@@ -28,6 +29,7 @@ type row struct {
 // acts makes a row of a verb that changes something; its outcome comes when it is durable.
 func acts[Q, R any](tag, name, doc string, f func(verb.Caller, Q, func(R, error))) *row {
 	v := newRow[Q, R](tag, name, doc)
+	v.yields = true
 	v.run = func(_ context.Context, by verb.Caller, data []byte, done func(any, error)) {
 		var q Q
 		if err := decode(data, &q); err != nil {
@@ -79,18 +81,24 @@ func forWhom(w who, list ...*row) []*row {
 	return list
 }
 
+// first marks a verb that is carried out however busy the server is: it ends what rings already.
+func first(v *row) *row {
+	v.yields = false
+	return v
+}
+
 func (a *API) invitationRows() []*row {
 	const tag = "Invitations"
 	e := a.Invitations
 	return []*row{
 		acts(tag, "invite", "Invite one person, or up to 100 without a group.", e.Invite),
 		acts(tag, "inviteInGroup", "Invite members of a group.", e.InviteInGroup),
-		acts(tag, "accept", "Accept an invitation.", e.Accept),
-		acts(tag, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject),
-		acts(tag, "cancel", "Cancel the invitees who are still open: all of them, or those named.", e.Cancel),
+		first(acts(tag, "accept", "Accept an invitation.", e.Accept)),
+		first(acts(tag, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject)),
+		first(acts(tag, "cancel", "Cancel the invitees who are still open: all of them, or those named.", e.Cancel)),
 		acts(tag, "modifyInvitation", "Replace the data of an open invitation.", e.Modify),
 		acts(tag, "addInvitees", "Invite more people to an open invitation.", e.AddInvitees),
-		acts(tag, "ring", "Tell the inviter that this device alerts its person.", e.Ring),
+		first(acts(tag, "ring", "Tell the inviter that this device alerts its person.", e.Ring)),
 		reads(tag, "getInvitation", "Read an invitation and a page of its invitees.", e.GetInvitation),
 		reads(tag, "listInvitations", "List your open invitations.", e.ListInvitations),
 	}
@@ -194,12 +202,12 @@ func (a *API) roomRows() []*row {
 	m := a.Rooms
 	list := []*row{
 		reads(tag, "enterRoom", "Get the way into a media room: a token for LiveKit.", m.EnterRoom),
-		acts(tag, "exitRoom", "Leave a media room for good. Between two people that ends the call.", m.ExitRoom),
+		first(acts(tag, "exitRoom", "Leave a media room for good. Between two people that ends the call.", m.ExitRoom)),
 		acts(tag, "switchRole", "Speak, or only listen, in a room that you are in, within what you were granted.", m.SwitchRole),
 	}
 	return append(list, forWhom(either,
 		acts(tag, "setRoomRole", "For hosts: let somebody speak, take that back, or send them out. You may give up your own microphone.", m.SetRoomRole),
-		acts(tag, "dismissRoom", "For hosts: end the call in a room for everybody.", m.DismissRoom),
+		first(acts(tag, "dismissRoom", "For hosts: end the call in a room for everybody.", m.DismissRoom)),
 		reads(tag, "getRoom", "Read who may speak in a room, and who is in it.", m.GetRoom),
 		reads(tag, "listCalls", "List call records, the latest first.", m.ListCalls),
 		reads(tag, "getCall", "Read a call record with who took part.", m.GetCall),

@@ -32,23 +32,13 @@ func (s *Store) Follows(ctx context.Context, user string) ([]string, error) {
 }
 
 // Person reads what is known of a user; nil when nothing is.
-func (s *Store) Person(ctx context.Context, user string) (p *world.Person, err error) {
-	err = each(ctx, s.pool(), func(rows tx.Row) error {
-		p, err = world.ScanPerson(rows)
-		return err
-	}, qPerson, user)
-	return p, err
+func (s *Store) Person(ctx context.Context, user string) (*world.Person, error) {
+	return one(ctx, s, world.ScanPerson, qPerson, user)
 }
 
 // Applications reads a page of the applications to the groups that a user administers, after one of them.
 func (s *Store) Applications(ctx context.Context, user, afterGroup, afterUser string, limit int) ([]world.Application, error) {
-	var list []world.Application
-	err := each(ctx, s.pool(), func(rows tx.Row) error {
-		a, err := world.ScanApplication(rows)
-		list = append(list, *a)
-		return err
-	}, qApplications, user, afterGroup, afterUser, limit)
-	return list, err
+	return all(ctx, s, world.ScanApplication, qApplications, user, afterGroup, afterUser, limit)
 }
 
 // Extra reads the attributes and counters of a group.
@@ -65,12 +55,8 @@ func (s *Store) Extra(ctx context.Context, group string) (world.Extra, error) {
 }
 
 // File reads an uploaded file; nil when there is none.
-func (s *Store) File(ctx context.Context, id string) (f *world.File, err error) {
-	err = each(ctx, s.pool(), func(rows tx.Row) error {
-		f, err = world.ScanFile(rows)
-		return err
-	}, qFile, id)
-	return f, err
+func (s *Store) File(ctx context.Context, id string) (*world.File, error) {
+	return one(ctx, s, world.ScanFile, qFile, id)
 }
 
 // MayReadFile reports whether a file stands in a conversation of the user.

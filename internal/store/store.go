@@ -250,6 +250,14 @@ func (s *Store) Do(u *Unit) error {
 	return nil
 }
 
+// Backlog says how full the fullest queue is, from 0 to 1.
+func (s *Store) Backlog() (most float64) {
+	for _, q := range s.queues {
+		most = max(most, float64(len(q))/float64(cap(q)))
+	}
+	return most
+}
+
 // shard picks the writer of a unit: the same for all that begin with the same topic.
 func (s *Store) shard(u *Unit) int {
 	if len(s.queues) == 1 || len(u.Need.Topics) == 0 {

@@ -44,15 +44,15 @@ func (s *Store) Trim(ctx context.Context) error {
 func (s *Store) TrimNow(ctx context.Context) error {
 	err := s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, now int64) (n int, err error) {
 		var rows []any
-		if err := sess.Query(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", []any{now, TrimChunk}, func(row tx.Row) error {
+		err = sess.Query(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", []any{now, TrimChunk}, func(row tx.Row) error {
 			var id, user string
 			err := row.Scan(&id, &user)
 			rows = append(rows, id, user)
 			return err
-		}); err != nil {
-			return 0, err
+		})
+		if err == nil {
+			err = sess.Sync(ctx)
 		}
-		err = sess.Sync(ctx)
 		if err == nil {
 			err = sess.Write(ctx, "DELETE FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, rows)
 		}
