@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,14 +24,16 @@ type client struct {
 	g    *Gateway
 	link *link.Link
 	id   string
-	late *time.Timer // sends away who does not connect
+	late *time.Timer // sends away who does not connect; nil once it was tried
 
 	*Session             // nil until it is let in
 	entered  bool        // it counts as present; guarded by people.mu
 	ready    atomic.Bool // it carries out orders
 	expireAt atomic.Int64
-	pinged   atomic.Bool // a ping is not answered yet
-	slot     int         // of the ring
+	pinged   atomic.Bool  // a ping is not answered yet
+	working  atomic.Bool  // a command is under way, behind which an answer to a ping may wait
+	budget   atomic.Int64 // bytes of what was missed that connecting may still bring
+	slot     int          // of the ring
 
 	mu      sync.Mutex
 	gone    bool
@@ -56,6 +59,8 @@ const (
 func (g *Gateway) accept(l *link.Link) link.Device {
 	c := &client{g: g, link: l, id: uuid.NewString()}
 	c.late = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
+	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
+	g.coming.Store(l, struct{}{})
 	if g.reads.Err() != nil {
 		l.Close(link.Shutdown)
 	}
@@ -64,6 +69,8 @@ func (g *Gateway) accept(l *link.Link) link.Device {
 
 // Receive carries a command out.
 func (c *client) Receive(cmd *wire.Command) {
+	c.working.Store(true)
+	defer c.working.Store(false)
 	switch {
 	case cmd.Connect != nil && c.late != nil:
 		c.connect(cmd.Id, cmd.Connect)
@@ -91,6 +98,7 @@ func (c *client) Gone() {
 	if c.late != nil {
 		c.late.Stop()
 	}
+	c.g.coming.Delete(c.link)
 	c.g.streams.Delete(c.id)
 	c.g.opt.OnEnd(uint32(c.link.Ended()))
 	if c.Session == nil {
@@ -131,11 +139,15 @@ func (c *client) refuse(id uint32, err error) {
 }
 
 // clip keeps a reason within a WebSocket close frame.
-func clip(s string) string { return s[:min(len(s), 120)] }
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 120)], "") }
 
 // connect lets a device in.
 func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	g := c.g
+	if !c.late.Stop() {
+		return // it came too late, and was told
+	}
+	c.late = nil // it may try once: what follows a refusal is a new link
 	attempt := Attempt{Token: req.Token, Data: req.Data, Known: map[string]Position{}}
 	for topic, sub := range req.Subs {
 		if sub.GetRecover() {
@@ -152,11 +164,12 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		c.reply(&wire.Reply{Id: id, Error: errExpired})
 		return
 	}
-	if c.late.Stop(); len(s.Topics) > maxTopics {
+	if len(s.Topics) > maxTopics {
 		c.link.Close(link.TooMany)
 		return
 	}
-	c.late, c.Session = nil, s
+	g.coming.Delete(c.link)
+	c.Session = s
 	c.expireAt.Store(s.ExpireAt)
 	g.opt.OnComing(s.UserID, s.device())
 	g.people.add(c) // from now on it can be sent away
@@ -206,7 +219,7 @@ func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*
 			if p, ok := known[t.Name]; ok {
 				from = &p
 			}
-			missed, recovered, err := c.g.missed(t.Name, from)
+			missed, recovered, err := c.missed(t.Name, from)
 			if err != nil {
 				return err
 			}
@@ -313,7 +326,7 @@ func (c *client) ping(now time.Time) {
 
 // judge ends the link of a device that did not answer.
 func (c *client) judge() {
-	if c.pinged.Load() {
+	if c.pinged.Load() && !c.working.Load() {
 		c.link.Close(link.NoPong)
 	}
 }

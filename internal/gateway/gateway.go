@@ -134,6 +134,7 @@ type Gateway struct {
 	topics    topics
 	ring      ring
 	orders    orders
+	coming    sync.Map // links that have not connected yet
 	streams   sync.Map // *link.Link by session: those whose commands come in requests of their own
 }
 
@@ -209,7 +210,13 @@ func (g *Gateway) end() {
 	defer again.Stop()
 	for {
 		list := g.people.all() // also those that were just coming in
-		if len(list) == 0 {
+		waiting := false
+		g.coming.Range(func(l, _ any) bool {
+			l.(*link.Link).Close(link.Shutdown)
+			waiting = true
+			return true
+		})
+		if len(list) == 0 && !waiting {
 			return
 		}
 		for _, c := range list {

@@ -66,6 +66,7 @@ func (*records) Epoch() string { return "epoch" }
 type doorman struct {
 	log     *records
 	expires int64
+	extra   []string // topics that everybody goes on with
 }
 
 func (d *doorman) Connect(ctx context.Context, a Attempt) (*Session, error) {
@@ -77,6 +78,9 @@ func (d *doorman) Connect(ctx context.Context, a Attempt) (*Session, error) {
 	s := &Session{UserID: a.Token, DeviceID: "d", ExpireAt: d.expires, Welcome: []byte(`{}`), Head: head}
 	_, known := a.Known[topic]
 	s.Topics = []Topic{{Name: topic, After: 0, Recover: known}}
+	for _, name := range d.extra {
+		s.Topics = append(s.Topics, Topic{Name: name, Recover: true})
+	}
 	return s, nil
 }
 

@@ -23,7 +23,7 @@ const (
 
 // Handler serves the doors of devices: WebSocket, and HTTP streaming and SSE where that is all that gets through.
 func (g *Gateway) Handler() http.Handler {
-	opt := link.Options{CheckOrigin: g.opt.CheckOrigin, MaxFrame: protocol.MaxRequest + 4096, MaxQueue: g.opt.MaxQueue, WriteTime: 5 * time.Second}
+	opt := link.Options{CheckOrigin: g.opt.CheckOrigin, MaxFrame: protocol.MaxRequest + 4096, MaxQueue: g.opt.MaxQueue, WriteTime: 5 * time.Second, Log: g.opt.Log}
 	mux := http.NewServeMux()
 	mux.Handle(PathWebSocket, link.WebSocket(opt, g.accept))
 	opt.MaxFrame = protocol.MaxRequest
@@ -59,7 +59,7 @@ func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 	} else {
 		err = cfjson.Unmarshal(body, &req, 0)
 	}
-	if err != nil {
+	if err != nil || req.Node == "" || len(req.Node) > len(g.id) {
 		http.Error(w, "the body is not a request with session, node and data", http.StatusBadRequest)
 		return
 	}

@@ -50,9 +50,12 @@ func (p *people) leave(c *client) (less, offline bool) {
 
 // devices lists the devices of a user that are present, one client for each. The lock must be held.
 func (p *people) devices(user string) []*client {
-	var list []*client
-	for _, c := range p.named[user] {
-		if c.entered && !slices.ContainsFunc(list, func(o *client) bool { return o.DeviceID == c.DeviceID }) {
+	all := p.named[user]
+	list := make([]*client, 0, len(all))
+	seen := make(map[string]bool, len(all))
+	for _, c := range all {
+		if c.entered && !seen[c.DeviceID] {
+			seen[c.DeviceID] = true
 			list = append(list, c)
 		}
 	}

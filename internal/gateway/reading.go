@@ -22,6 +22,9 @@ const (
 	maxRecoverBytes = 2 << 20
 )
 
+// perRecord is about what a record takes beside its body.
+const perRecord = 100
+
 // topic is a timeline that has readers on this node.
 type topic struct {
 	name string
@@ -127,14 +130,28 @@ func (g *Gateway) join(name string, r *reader) error {
 		t.mu.Unlock()
 		var err error
 		if first {
-			err = g.feeds.Open(g.reads, name)
+			if err = g.feeds.Open(g.reads, name); err != nil && t.remove(r) { // before the door is opened for others
+				t.gone = true
+				g.topics.forget(name)
+			}
 		}
 		t.door.Unlock()
-		if err != nil {
-			g.leave(r)
-		}
 		return err
 	}
+}
+
+// remove takes a reader out and reports whether that was the last one.
+func (t *topic) remove(r *reader) (empty bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.Index(t.readers, r)
+	if i < 0 {
+		return false
+	}
+	last := len(t.readers) - 1
+	t.readers[i], t.readers[last] = t.readers[last], nil
+	t.readers = t.readers[:last]
+	return last == 0
 }
 
 // leave takes a reader out of its topic. The last one closes it on this node.
@@ -142,16 +159,7 @@ func (g *Gateway) leave(r *reader) {
 	t := r.topic
 	t.door.Lock()
 	defer t.door.Unlock()
-	t.mu.Lock()
-	i := slices.Index(t.readers, r)
-	if i >= 0 {
-		last := len(t.readers) - 1
-		t.readers[i], t.readers[last] = t.readers[last], nil
-		t.readers = t.readers[:last]
-	}
-	empty := i >= 0 && len(t.readers) == 0
-	t.mu.Unlock()
-	if !empty {
+	if !t.remove(r) {
 		return
 	}
 	t.gone = true
@@ -247,8 +255,10 @@ func (c *client) open(name string) (*reader, error) {
 	return r, nil
 }
 
-// missed reads what comes after a position, or where the topic stands. It reports whether nothing is missing between.
-func (g *Gateway) missed(name string, from *Position) (store.Page, bool, error) {
+// missed reads what comes after a position, or where the topic stands. It reports whether nothing is missing between. What all
+// topics of a device bring as it connects is bounded together, so that it fits into its queue.
+func (c *client) missed(name string, from *Position) (store.Page, bool, error) {
+	g := c.g
 	head, err := g.timelines.Head(g.reads, name)
 	at := store.Page{Head: head}
 	if err != nil || from == nil || from.Epoch != "" && from.Epoch != g.timelines.Epoch() || from.Seq > head {
@@ -261,7 +271,11 @@ func (g *Gateway) missed(name string, from *Position) (store.Page, bool, error) 
 	if err != nil {
 		return at, false, err
 	}
-	if n := len(page.Records); n > 0 && page.Records[0].Seq == from.Seq+1 && page.Records[n-1].Seq == page.Head {
+	size := int64(0)
+	for i := range page.Records {
+		size += int64(len(page.Records[i].Body)) + perRecord
+	}
+	if n := len(page.Records); n > 0 && page.Records[0].Seq == from.Seq+1 && page.Records[n-1].Seq == page.Head && (c.ready.Load() || c.budget.Add(-size) >= 0) {
 		return page, true, nil
 	}
 	return store.Page{Head: page.Head}, false, nil
@@ -290,7 +304,7 @@ func (c *client) listen(name string, after uint64) {
 // begin sends what a new reader missed, and lets the rest follow.
 func (c *client) begin(r *reader, after uint64) error {
 	name := r.topic.name
-	missed, recovered, err := c.g.missed(name, &Position{Seq: after})
+	missed, recovered, err := c.missed(name, &Position{Seq: after})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package link
 
 import (
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -78,6 +79,8 @@ type Options struct {
 	MaxFrame, MaxQueue int
 	// WriteTime is how long a write may take.
 	WriteTime time.Duration
+	// Log receives what operators should know.
+	Log *slog.Logger
 }
 
 // Link is the connection of one device.
@@ -90,7 +93,7 @@ type Link struct {
 
 	mu      sync.Mutex
 	queue   [][]byte
-	waiting int  // bytes in the queue
+	waiting int  // bytes in the queue, and those that are being written
 	writing bool // somebody empties the queue
 	bye     *goodbye
 }
@@ -122,11 +125,13 @@ func (l *Link) Send(frame []byte) {
 		return
 	}
 	if l.waiting += len(frame); l.waiting > l.max {
-		l.queue, l.waiting = nil, 0
+		l.queue, l.writing = nil, true
 		l.bye = &goodbye{Slow, Slow.reason()}
-	} else {
-		l.queue = append(l.queue, frame)
+		l.mu.Unlock()
+		go l.out.cut() // a goodbye would wait behind what is not read
+		return
 	}
+	l.queue = append(l.queue, frame)
 	l.wake()
 }
 
@@ -194,16 +199,28 @@ func (l *Link) flush() {
 			}
 			return
 		}
-		l.queue, l.waiting = last[:0], 0
+		l.queue = last[:0]
 		l.mu.Unlock()
 		if err := l.out.write(frames); err != nil {
 			l.give()
 			l.out.cut()
 			return
 		}
+		l.wrote(frames)
 		clear(frames)
 		last = frames
 	}
+}
+
+// wrote notes that frames wait no more.
+func (l *Link) wrote(frames [][]byte) {
+	n := 0
+	for _, f := range frames {
+		n += len(f)
+	}
+	l.mu.Lock()
+	l.waiting -= n
+	l.mu.Unlock()
 }
 
 // fewFrames is the length of a queue that is kept for the next time.
@@ -219,12 +236,12 @@ func (l *Link) give() {
 	l.queue, l.writing = nil, true
 }
 
-// receive hands the commands of a frame to the device.
+// receive hands the commands of a frame to the device, until there was a goodbye.
 func (l *Link) receive(frame []byte) {
-	if l.Ending() {
-		return
-	}
 	err := l.Framing.decode(frame, func(c *wire.Command) {
+		if l.Ending() {
+			return
+		}
 		if c.Id == 0 && c.Send == nil {
 			l.device.Pong()
 			return

@@ -61,8 +61,14 @@ func firstCommands(w http.ResponseWriter, r *http.Request, limit int, sse bool) 
 	return nil, false
 }
 
+// bodyTime is how long the body of a request may take.
+const bodyTime = 15 * time.Second
+
 // ReadBody reads the body of a request, or answers why not.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // where there are none, the server's own limits hold
+	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
 	var long *http.MaxBytesError
 	switch {
@@ -135,7 +141,9 @@ func (s *stream) write(frames [][]byte) error {
 			return err
 		}
 	}
-	return s.flush.Flush()
+	err := s.flush.Flush()
+	_ = s.flush.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end a stream that is silent
+	return err
 }
 
 // dress makes a frame what it is on this stream.

@@ -3,6 +3,7 @@ package link
 import (
 	"bufio"
 	"bytes"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -49,17 +50,17 @@ func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
 			http.Error(w, "this connection cannot become a WebSocket; without proxies that speak HTTP/2 to the server it can", http.StatusInternalServerError)
 			return
 		}
-		slow := &lingering{Conn: raw}
+		slow := &lingering{Conn: raw, time: opt.WriteTime}
 		conn, err := up.UpgradeFromConn(slow, bufio.NewReaderSize(slow, readBuffer), r)
 		if err != nil {
 			_ = raw.Close() // it was told
 			return
 		}
 		f := framing(conn.SubProtocol(), r.URL.Query())
-		l := &Link{Framing: f, max: opt.MaxQueue, out: &socket{conn: conn, raw: raw, framing: f, time: opt.WriteTime}}
+		l := &Link{Framing: f, max: opt.MaxQueue, out: &socket{conn: conn, raw: raw, framing: f}}
 		l.device = accept(l)
 		conn.Session().(*pocket).link = l
-		go conn.ReadLoop() // the request's goroutine and buffers are free again
+		go l.read(conn, opt.Log) // the request's goroutine and buffers are free again
 	})
 }
 
@@ -106,12 +107,20 @@ func (events) OnMessage(c *gws.Conn, m *gws.Message) {
 	l.receive(m.Bytes())
 }
 
-// OnClose is called when nothing more can be read.
-func (events) OnClose(c *gws.Conn, _ error) {
-	l := c.Session().(*pocket).link
-	l.give()
-	l.out.cut()
-	l.device.Gone()
+// OnPing answers with what was asked.
+func (events) OnPing(c *gws.Conn, payload []byte) { _ = c.WritePong(payload) } // where it fails, nothing more can be read
+
+// read reads until nothing more can be read. A frame that the library stumbles over costs its device the link, and nobody else.
+func (l *Link) read(conn *gws.Conn, log *slog.Logger) {
+	defer func() {
+		if r := recover(); r != nil {
+			log.Warn("a device sent what cannot be read, and is cut off", "panic", r)
+		}
+		l.give()
+		l.out.cut()
+		l.device.Gone()
+	}()
+	conn.ReadLoop()
 }
 
 // socket is the way out over WebSocket.
@@ -119,36 +128,60 @@ type socket struct {
 	conn    *gws.Conn
 	raw     net.Conn
 	framing Framing
-	time    time.Duration
 }
 
+// together is how many bytes share a frame: each has its own time, so that a slow device is served as long as it reads.
+const together = 32 << 10
+
 func (s *socket) write(frames [][]byte) error {
+	for len(frames) > 0 {
+		n, size := 1, len(frames[0])
+		for n < len(frames) && size+len(frames[n]) <= together {
+			size += len(frames[n])
+			n++
+		}
+		if err := s.writeSome(frames[:n]); err != nil {
+			return err
+		}
+		frames = frames[n:]
+	}
+	return nil
+}
+
+func (s *socket) writeSome(frames [][]byte) error {
 	op := gws.OpcodeText
 	if s.framing == Protobuf {
 		op = gws.OpcodeBinary
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.time)); err != nil {
-		return err
-	}
-	if len(frames) == 1 {
+	switch {
+	case len(frames) == 1:
 		return s.conn.WriteMessage(op, frames[0])
-	}
-	if s.framing == JSON {
-		frames = [][]byte{bytes.Join(frames, []byte{'\n'})}
+	case s.framing == JSON:
+		return s.conn.WriteMessage(op, bytes.Join(frames, []byte{'\n'}))
 	}
 	return s.conn.Writev(op, frames...)
 }
 
 func (s *socket) end(g goodbye) {
-	_ = s.conn.SetWriteDeadline(time.Now().Add(parting)) // it fails only where the link is down, and then the reader knows
-	_ = s.conn.WriteClose(uint16(g.code), []byte(g.reason))
+	_ = s.conn.WriteClose(uint16(g.code), []byte(g.reason)) // it fails only where the link is down, and then the reader knows
 }
 
 func (s *socket) cut() { _ = s.raw.Close() }
 
 // lingering is a connection that, told to close, only says that nothing follows, and goes on being read: a device that just then
 // sends would otherwise be cut off before it has read why.
-type lingering struct{ net.Conn }
+type lingering struct {
+	net.Conn
+	time time.Duration
+}
+
+// Write gives each write its time, those too that the library makes by itself.
+func (l *lingering) Write(b []byte) (int, error) {
+	if err := l.SetWriteDeadline(time.Now().Add(l.time)); err != nil {
+		return 0, err
+	}
+	return l.Conn.Write(b)
+}
 
 // Close ends the way out. The reader ends the rest, when the device hangs up or its time is over.
 func (l *lingering) Close() error {

@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// TestSenselessLength: a frame that says it is of a negative length costs its sender the link, and nobody else.
+func TestSenselessLength(t *testing.T) {
+	h := open(t, Options{})
+	d := h.in("ann")
+	if _, err := d.conn.NetConn().Write([]byte("\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00")); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := d.read(false); err == nil; _, err = d.read(false) {
+	}
+	h.empty("ann")
+	h.in("bob")
+}
+
+// TestPingIsEchoed: a device that pings by itself gets back what it sent.
+func TestPingIsEchoed(t *testing.T) {
+	h := open(t, Options{})
+	d := h.in("ann")
+	got := make(chan string, 1)
+	d.conn.SetPongHandler(func(s string) error { got <- s; return errors.New("enough") })
+	if err := d.conn.WriteControl(websocket.PingMessage, []byte("abc"), time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := d.read(false); err == nil; _, err = d.read(false) {
+	}
+	if s := <-got; s != "abc" {
+		t.Errorf("the pong says %q", s)
+	}
+}
+
+// TestNothingAfterTheGoodbye: commands behind one that ended the link are not carried out.
+func TestNothingAfterTheGoodbye(t *testing.T) {
+	moved := atomic.Int64{}
+	h := open(t, Options{OnMoved: func(string, bool) { moved.Add(1) }})
+	d := h.dial()
+	d.send(`{"id":1,"connect":{}}` + "\n" + `{"id":2,"connect":{"token":"ann"}}` + "\n" + `{"id":3,"rpc":{"method":"x"}}`)
+	d.ends(4500, false)
+	h.empty("ann")
+	if moved.Load() != 0 {
+		t.Error("somebody came")
+	}
+}
+
+// fragile are feeds whose opening fails now and then.
+type fragile struct {
+	mu   sync.Mutex
+	open map[string]bool
+	n    int
+}
+
+func (f *fragile) Open(_ context.Context, topic string) error {
+	<-time.After(50 * time.Microsecond) // others come meanwhile
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n++; f.n%2 == 0 {
+		return errors.New("not now")
+	}
+	f.open[topic] = true
+	return nil
+}
+
+func (f *fragile) Close(topic string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.open, topic)
+	return nil
+}
+
+// TestAFeedThatFailsToOpen: whoever reads a topic reads one that is open.
+func TestAFeedThatFailsToOpen(t *testing.T) {
+	h := open(t, Options{})
+	f := &fragile{open: map[string]bool{}}
+	h.g.feeds = f
+	for round := range 200 {
+		name := fmt.Sprint("group:", round)
+		var all sync.WaitGroup
+		var in [4]*reader
+		for i := range in {
+			all.Go(func() {
+				r := &reader{}
+				if h.g.join(name, r) == nil {
+					in[i] = r
+				}
+			})
+		}
+		all.Wait()
+		readers := 0
+		for _, r := range in {
+			if r != nil {
+				readers++
+			}
+		}
+		f.mu.Lock()
+		is := f.open[name]
+		f.mu.Unlock()
+		if is != (readers > 0) {
+			t.Fatalf("%d read %s, and it is open: %v", readers, name, is)
+		}
+		for _, r := range in {
+			if r != nil {
+				h.g.leave(r)
+			}
+		}
+		if h.g.topics.find(name) != nil {
+			t.Fatalf("%s is not forgotten", name)
+		}
+	}
+}
+
+// TestMissedTooMuchInAll: a device that missed more than fits into its queue, in several topics, is told to reload and comes in.
+func TestMissedTooMuchInAll(t *testing.T) {
+	h := open(t, Options{MaxQueue: 1 << 20})
+	subs := make([]string, 4)
+	for i := range subs {
+		name := fmt.Sprint("group:", i)
+		h.door.extra = append(h.door.extra, name)
+		subs[i] = fmt.Sprintf(`%q:{"recover":true,"epoch":"epoch","offset":0}`, name)
+		for range 10 {
+			h.log.mu.Lock()
+			h.log.topics[name] = append(h.log.topics[name], world.Record{Topic: name, Seq: uint64(len(h.log.topics[name]) + 1), Body: []byte(`"` + strings.Repeat("x", 40_000) + `"`)})
+			h.log.mu.Unlock()
+		}
+	}
+	d := h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann","subs":{` + strings.Join(subs, ",") + `}}}`)
+	r := d.reply()
+	recovered := 0
+	for _, s := range r.Connect.Subs {
+		if s.Recovered {
+			recovered++
+		}
+	}
+	if len(r.Connect.Subs) != 4 || recovered != 1 {
+		t.Errorf("%d of %d topics were recovered", recovered, len(r.Connect.Subs))
+	}
+}
+
+// TestStoppingTellsEverybody: also who has not connected yet is told to come again.
+func TestStoppingTellsEverybody(t *testing.T) {
+	h := open(t, Options{})
+	in, coming := h.in("ann"), h.dial()
+	h.g.end()
+	in.ends(3001, false)
+	coming.ends(3001, false)
+}
