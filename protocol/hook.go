@@ -47,10 +47,11 @@ type ReplayHookEventsRequest struct {
 	State HookState `json:"state" enum:"delivered,dead" doc:"Those that were delivered, or those that were given up."`
 	From  int64     `json:"from,omitempty" doc:"Milliseconds: that happened at this time or later."`
 	Until int64     `json:"until,omitempty" doc:"Milliseconds: and not later than this. Default: until now."`
+	After string    `json:"after,omitempty" doc:"The next of the call before."`
 }
 
 // ReplayHookEventsResponse says how many are sent again.
 type ReplayHookEventsResponse struct {
-	Replayed int  `json:"replayed"`
-	More     bool `json:"more,omitempty"` // there are more than one call replays: call again
+	Replayed int    `json:"replayed"`
+	Next     string `json:"next,omitempty"` // there may be more than one call replays: call again with it as after
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"reflect"
@@ -135,7 +136,10 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 	case v.yields && a.opt.Busy():
 		finish(nil, &im.Error{Code: im.CodeTooOften, Message: "the server is busy and takes nothing new; wait and try again", RetryAfter: 1000 + rand.IntN(2000)})
 	case by.UserID != "" && !by.Server && a.Hooks.Asks(name):
-		data, err := a.Hooks.Ask(ctx, name, by.UserID, by.DeviceID, data)
+		data, err := v.rewrite(data)
+		if err == nil {
+			data, err = a.Hooks.Ask(ctx, name, by.UserID, by.DeviceID, data)
+		}
 		if err != nil {
 			finish(nil, err)
 			return
@@ -183,7 +187,7 @@ func decode(data []byte, into any) error {
 	if err := d.Decode(into); err != nil {
 		return badJSON(err)
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return im.Bad("body", "has something after the JSON object")
 	}
 	return nil

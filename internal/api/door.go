@@ -40,7 +40,11 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	if a.Hooks.Asks("connect") {
-		if _, err := a.Hooks.Ask(ctx, "connect", by.UserID, by.DeviceID, at.Data); err != nil {
+		said, err := json.Marshal(hello)
+		if err == nil {
+			_, err = a.Hooks.Ask(ctx, "connect", by.UserID, by.DeviceID, said)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"reflect"
 
 	"github.com/beckon-im/beckon/internal/verb"
@@ -23,6 +24,7 @@ type row struct {
 	yields         bool // it waits while the server is busy: it begins something
 	request        reflect.Type
 	response       reflect.Type
+	rewrite        func(data []byte) ([]byte, error) // checks a request and writes it anew, without what the verb does not see
 	run            func(ctx context.Context, by verb.Caller, data []byte, done func(any, error))
 }
 
@@ -57,7 +59,14 @@ func reads[Q, R any](tag, name, doc string, f func(context.Context, verb.Caller,
 }
 
 func newRow[Q, R any](tag, name, doc string) *row {
-	return &row{name: name, doc: doc, tag: tag, request: reflect.TypeFor[Q](), response: reflect.TypeFor[R]()}
+	rewrite := func(data []byte) ([]byte, error) {
+		var q Q
+		if err := decode(data, &q); err != nil {
+			return nil, err
+		}
+		return json.Marshal(q)
+	}
+	return &row{name: name, doc: doc, tag: tag, request: reflect.TypeFor[Q](), response: reflect.TypeFor[R](), rewrite: rewrite}
 }
 
 // table is every verb that there is.

@@ -47,8 +47,10 @@ func questionOf(verb string) string {
 	return verb
 }
 
-// Ask asks the app server before a verb, and returns the request as it is to be, or the refusal.
+// Ask asks the app server before a verb, and returns the request as it is to be, or the refusal. The request must be JSON as
+// this program writes it: what is asked about is what is done. The caller cannot break the question off.
 func (h *Hooks) Ask(ctx context.Context, verb, user, device string, request []byte) ([]byte, error) {
+	ctx = context.WithoutCancel(ctx)
 	q := question{Type: "before." + questionOf(verb)}
 	q.Data.UserID, q.Data.DeviceID, q.Data.Verb = user, device, verb
 	if len(request) > 0 {
@@ -56,7 +58,7 @@ func (h *Hooks) Ask(ctx context.Context, verb, user, device string, request []by
 	}
 	body, err := json.Marshal(q)
 	if err != nil {
-		return request, nil // it is not JSON, and refused as such
+		return nil, im.Internal(err)
 	}
 	res, text, err := h.post(ctx, h.askWeb, h.opt.Before, "ask_"+uuid.NewString(), body)
 	if err == nil && res.StatusCode/100 != 2 {

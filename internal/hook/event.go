@@ -1,7 +1,9 @@
 package hook
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +20,12 @@ type head struct {
 	Inviter     string              `json:"inviter"`
 	To          string              `json:"to"`
 	GroupID     string              `json:"groupID"`
-	Version     int64               `json:"version"`
 	MessageID   string              `json:"messageID"`
 	MessageType string              `json:"messageType"`
 	Tip         string              `json:"tip"`
-	RoomID      string              `json:"roomID"`
+	From        string              `json:"from"`
+	UserID      string              `json:"userID"`
+	Digest      *struct{}           `json:"digest"`
 }
 
 // kind names the event; empty = app servers are not told.
@@ -67,77 +70,75 @@ func invitationKind(a protocol.ActionType) string {
 	return "" // a digest repeats what was said
 }
 
-// subject tells records apart that are about different things: one thing may stand on several timelines.
-func (h *head) subject(r *world.Record) string {
-	switch h.Type {
-	case protocol.TypeSignaling:
-		return h.InviteID + "\n" + h.kind() + "\n" + string(rune(h.Version))
-	case protocol.TypeMessage, protocol.TypeRevoked, protocol.TypeModified:
-		return h.Type + "\n" + h.MessageID
-	}
-	return r.Topic + "\n" + string(r.Body)
-}
-
-// told is a record that an event may be made of.
-type told struct {
-	head
-	kind string
-	rec  *world.Record
-}
-
-// better reports whether a record stands in a better place than another that says the same: where everything of its
-// conversation stands, so that events leave in that order. Between two people it is always the same one's timeline.
-func (t *told) better(than *told) bool {
-	rank := func(t *told) int {
-		switch topic := t.rec.Topic; {
-		case t.Type == protocol.TypeSignaling && t.To == "" && topic == im.UserTopic(t.Inviter):
-			return 0 // of several people, and in a large group, only the inviter hears all
-		case im.TopicGroup(topic) != "":
-			return 1
-		case im.TopicUser(topic) != "":
-			return 2
+// line names what an event stays in order with: a group, the two people of a conversation, or an invitation to several. It is
+// empty where another timeline of the same batch has the same event.
+func (h *head) line(r *world.Record, batch []world.Record) string {
+	if group := im.TopicGroup(r.Topic); group != "" {
+		if h.Type == protocol.TypeSignaling && h.Digest != nil {
+			return "" // in a large group its inviter hears all
 		}
-		return 3
+		return r.Topic
 	}
-	if a, b := rank(t), rank(than); a != b {
-		return a < b
+	me := im.TopicUser(r.Topic)
+	switch {
+	case me == "" || h.Type == protocol.TypeGroup:
+		return ""
+	case h.Type == protocol.TypeRoom:
+		return im.UserTopic(h.UserID)
+	case h.Type == protocol.TypeSignaling && h.GroupID != "" && me == h.Inviter:
+		return im.GroupTopic(h.GroupID)
+	case h.Type == protocol.TypeSignaling && h.To == "" && me == h.Inviter:
+		return im.InvitationTopic(h.InviteID)
+	case h.Type == protocol.TypeSignaling && (h.GroupID != "" || h.To == ""):
+		return ""
 	}
-	return t.rec.Topic < than.rec.Topic
+	peer := r.Peer
+	if h.Type == protocol.TypeRevoked || h.Type == protocol.TypeModified {
+		if peer = h.To; peer == me {
+			peer = h.From
+		}
+		r.Paired = slices.ContainsFunc(batch, func(o world.Record) bool { return o.Topic == im.UserTopic(peer) && bytes.Equal(o.Body, r.Body) })
+	}
+	if r.Paired && peer < me {
+		return "" // it stands on the other one's timeline too
+	}
+	return "two:" + min(me, peer) + " " + max(me, peer)
 }
 
 // tap makes the events of a batch's records. What is never stored leaves no event.
 func (h *Hooks) tap(now int64, records []world.Record) []world.Outgoing {
-	found := map[string]*told{}
-	var order []string
+	var list []world.Outgoing
 	for i := range records {
-		r := &records[i]
-		if r.Seq == 0 || im.TopicInvitation(r.Topic) != "" {
+		r := records[i]
+		var d head
+		if r.Seq == 0 || json.Unmarshal(r.Body, &d) != nil {
 			continue
 		}
-		t := &told{rec: r}
-		if json.Unmarshal(r.Body, &t.head) != nil {
+		kind := d.kind()
+		if kind == "" || !h.wants(kind) {
 			continue
 		}
-		if t.kind = t.head.kind(); t.kind == "" || !h.wants(t.kind) || t.Type == protocol.TypeGroup && im.TopicGroup(r.Topic) == "" {
+		line := d.line(&r, records)
+		if line == "" {
 			continue
 		}
-		subject := t.subject(r)
-		if before := found[subject]; before == nil {
-			order = append(order, subject)
-		} else if !t.better(before) {
-			continue
-		}
-		found[subject] = t
-	}
-	list := make([]world.Outgoing, 0, len(order))
-	for _, subject := range order {
-		t := found[subject]
 		list = append(list, world.Outgoing{
-			OutgoingKey: world.OutgoingKey{Queue: queueName, Topic: t.rec.Topic, Seq: t.rec.Seq}, At: now, Due: now, Kind: t.kind,
-			Body: `{"type":"` + t.kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") + `","data":` + string(t.rec.Body) + `}`,
+			OutgoingKey: world.OutgoingKey{Queue: queueName, Line: line, Num: h.number(now)}, At: now, Due: now, Kind: kind,
+			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") + `","data":` + string(r.Body) + `}`,
 		})
 	}
+	h.left.Add(int64(len(list)))
 	return list
+}
+
+// number gives each event of this node a number of its own, by the store's time. Who comes later to a conversation has waited for
+// its lock, and on another node for a commit, so that its time is later too.
+func (h *Hooks) number(now int64) int64 {
+	const perMilli = 1_000_000
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = max(now*perMilli, h.last+1)
+	return h.last
 }
 
 // wants reports whether the operator asked for a kind of event.

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -50,12 +52,15 @@ type Options struct {
 type Hooks struct {
 	opt    Options
 	store  *store.Store
-	house  string // names events, so that those of two databases differ
 	sign   *standard.Webhook
 	web    *http.Client
 	queue  *queue
 	verbs  map[string]bool // before which is asked
 	askWeb *http.Client
+	left   atomic.Int64 // events that were made and not looked for yet
+
+	mu   sync.Mutex
+	last int64 // the last number of an event
 }
 
 // New makes the webhooks; without addresses they do nothing.
@@ -72,8 +77,14 @@ func New(opt Options) (*Hooks, error) {
 	}
 	raw := strings.TrimPrefix(opt.Secret, "whsec_")
 	var err error
-	if h.sign, err = standard.NewWebhook(raw); err != nil || len(raw) < 32 {
+	if h.sign, err = standard.NewWebhook(raw); err != nil || len(raw) < 32 || len(raw) > 88 {
 		return nil, errors.New("the webhook secret is not whsec_ followed by base64 of 24 to 64 bytes; make one with: echo whsec_$(openssl rand -base64 32)")
+	}
+	families := []string{"invitation", "message", "call", "group", "room"}
+	for _, k := range opt.Kinds {
+		if family, _, _ := strings.Cut(k, "."); !slices.Contains(families, family) {
+			return nil, fmt.Errorf("the webhook event %q is of none of the families %s", k, strings.Join(families, ", "))
+		}
 	}
 	known := []string{"invite", "sendMessage", "joinGroup", "connect"}
 	for _, v := range opt.Asked {
@@ -90,10 +101,13 @@ func New(opt Options) (*Hooks, error) {
 	return h, nil
 }
 
+// connections bounds those to an app server; who is asked about waits for one within the time of the answer.
+const connections = 256
+
 // client makes a client that goes where it was told and nowhere else: an answer must not lead it into the operator's network.
 func client(limit time.Duration) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.Proxy, t.MaxIdleConnsPerHost = http.ProxyFromEnvironment, workers
+	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = connections, connections
 	return &http.Client{Transport: t, Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
@@ -107,13 +121,14 @@ func (h *Hooks) Tap() func(int64, []world.Record) []world.Outgoing {
 
 // Serve sets the store that the events are in.
 func (h *Hooks) Serve(s *store.Store) {
-	h.store, h.house = s, s.House()
+	h.store = s
 	h.queue = newQueue(s, h.opt.Log, h.send)
 }
 
 // Announce is told of committed records.
 func (h *Hooks) Announce([]world.Record) {
-	if h.opt.URL != "" {
+	if n := h.left.Swap(0); n > 0 { // also events of a commit that failed or is under way: then one more look is made
+		h.queue.waiting.Add(n)
 		h.queue.nudge()
 	}
 }
@@ -126,6 +141,9 @@ func (h *Hooks) Stats() Stats { return Stats{h.queue.taken.Load(), h.queue.faile
 
 // Waiting counts the events that wait, for as long as ctx.
 func (h *Hooks) Waiting(ctx context.Context) (int64, error) {
+	if !h.store.Shared() {
+		return h.queue.waiting.Load(), nil
+	}
 	n, _, err := outbox.Count(ctx, h.store, queueName, world.OutgoingWaits)
 	return n, err
 }
@@ -134,20 +152,22 @@ func (h *Hooks) Waiting(ctx context.Context) (int64, error) {
 func (h *Hooks) Run(ctx context.Context) error {
 	if h.opt.URL != "" {
 		h.queue.run(ctx)
+	} else {
+		h.queue.tidy(ctx) // of a time when there was one
 	}
 	h.web.CloseIdleConnections()
 	h.askWeb.CloseIdleConnections()
 	return nil
 }
 
-// id names an event, the same at each try, by which receivers know it again.
-func (h *Hooks) id(k world.OutgoingKey) string {
-	sum := sha256.Sum256([]byte(h.house + "\n" + k.Topic + "\n" + strconv.FormatUint(k.Seq, 10)))
+// id names an event, the same at each try and in each database that it is moved to, by which receivers know it again.
+func id(o *world.Outgoing) string {
+	sum := sha256.Sum256([]byte(o.Line + "\n" + strconv.FormatInt(o.Num, 10) + "\n" + o.Body))
 	return "evt_" + hex.EncodeToString(sum[:12])
 }
 
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 64 << 10
+// maxAnswer bounds what is read of an answer, in bytes: a request may come back, in which each byte takes six.
+const maxAnswer = 8 << 20
 
 // post sends signed JSON and returns the status and the beginning of the answer.
 func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body []byte) (*http.Response, []byte, error) {
@@ -170,18 +190,18 @@ func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body 
 		return nil, nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answer, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, maxAnswer))
 	return res, answer, err
 }
 
 // send tries an event once.
 func (h *Hooks) send(ctx context.Context, o *world.Outgoing) outcome {
-	res, answer, err := h.post(ctx, h.web, h.opt.URL, h.id(o.OutgoingKey), []byte(o.Body))
+	res, answer, err := h.post(ctx, h.web, h.opt.URL, id(o), []byte(o.Body))
 	switch {
+	case res != nil && res.StatusCode/100 == 2: // whatever became of the rest of the answer
+		return outcome{}
 	case err != nil:
 		return outcome{err: err}
-	case res.StatusCode/100 == 2:
-		return outcome{}
 	}
 	failed := outcome{err: fmt.Errorf("the receiver answered %s: %s", res.Status, clip(string(answer))), never: res.StatusCode == http.StatusGone}
 	if res.StatusCode/100 == 3 {

@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,12 +25,14 @@ import (
 const queueName = "hook"
 
 const (
-	workers   = 16                    // events under way at once
-	page      = 8 * workers           // events that are looked at together
-	lull      = 20 * time.Millisecond // between two looks
-	lookAgain = time.Second           // events of other nodes, and those that are tried again
-	lease     = time.Minute           // for how long an event is one node's
-	tidyEach  = time.Minute
+	workers   = 64                     // lines under way at once
+	page      = 4 * workers            // lines that are looked at together
+	run       = 50                     // events of a line that are read together
+	lull      = 20 * time.Millisecond  // between two looks, and ten times what a look takes
+	lookAgain = 250 * time.Millisecond // for those that are tried again, and for what other nodes leave
+	lease     = time.Minute            // for how long an event is one node's
+	tidyEach  = time.Hour
+	noteTime  = 2 * time.Second // for what is noted while the server stops
 )
 
 // maxTries is how often an event is tried before it is given up: with the waits of backoff about three days.
@@ -51,7 +54,7 @@ type outcome struct {
 	after time.Duration // the receiver said when to come again
 }
 
-// queue carries events out, one after the other for each topic, until they are taken.
+// queue carries events out, one after the other for each line, until they are taken.
 type queue struct {
 	store *store.Store
 	send  func(context.Context, *world.Outgoing) outcome
@@ -59,8 +62,9 @@ type queue struct {
 	wake  chan struct{}
 
 	mu   sync.Mutex
-	busy map[string]bool // topics with an event under way
+	busy map[string]bool // lines with an event under way
 
+	waiting       atomic.Int64 // events of this node that wait, at least; on SQLite there are no others
 	taken, failed atomic.Int64 // tries
 }
 
@@ -80,24 +84,50 @@ func (q *queue) nudge() {
 func (q *queue) run(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	tidy := time.NewTicker(tidyEach)
-	defer tidy.Stop()
+	all.Go(func() { q.tidy(ctx) })
+	q.waiting.Store(1) // until it is known
+	if n, _, err := outbox.Count(ctx, q.store, queueName, world.OutgoingWaits); err == nil {
+		q.waiting.Store(n)
+	}
 	for ctx.Err() == nil {
-		if err := q.look(ctx, &all); err != nil && ctx.Err() == nil {
-			q.log.Warn("the webhooks that are due could not be read; they are looked for again", "error", err)
+		begin := time.Now()
+		if q.store.Shared() || q.waiting.Load() > 0 { // a look makes SQLite write what it would rather gather
+			if err := q.look(ctx, &all); err != nil && ctx.Err() == nil {
+				q.log.Warn("the webhooks that are due could not be read; they are looked for again", "error", err)
+			}
 		}
+		pause := time.NewTimer(max(lull, 10*time.Since(begin)))
 		again := time.NewTimer(lookAgain)
 		select {
-		case <-q.wake:
-			<-time.After(lull)
-		case <-again.C:
-		case <-tidy.C:
-			if err := outbox.Trim(ctx, q.store, queueName); err != nil && ctx.Err() == nil {
-				q.log.Warn("old webhooks could not be removed; it is tried again", "error", err)
-			}
 		case <-ctx.Done():
+		case <-pause.C:
+			select {
+			case <-q.wake:
+			case <-again.C:
+			case <-ctx.Done():
+			}
 		}
+		pause.Stop()
 		again.Stop()
+	}
+}
+
+// tidy forgets what is old.
+func (q *queue) tidy(ctx context.Context) {
+	t := time.NewTicker(tidyEach)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := outbox.Trim(ctx, q.store, queueName); err != nil && ctx.Err() == nil {
+			q.log.Warn("old webhooks could not be removed; it is tried again", "error", err)
+		}
+		if n, _, err := outbox.Count(ctx, q.store, queueName, world.OutgoingWaits); err == nil {
+			q.waiting.Store(n) // what was counted of commits that failed
+		}
 	}
 }
 
@@ -109,36 +139,52 @@ func (q *queue) look(ctx context.Context, all *sync.WaitGroup) error {
 	}
 	for i := range list {
 		o := &list[i]
-		if !q.begin(o.Topic) {
+		if !q.begin(o.Line) {
 			continue
 		}
 		all.Go(func() {
-			defer q.nudge() // the next of the topic
-			defer q.end(o.Topic)
-			q.try(ctx, o)
+			defer q.nudge() // somebody else may have waited for a worker
+			defer q.end(o.Line)
+			q.follow(ctx, o)
 		})
 	}
 	return nil
 }
 
-func (q *queue) begin(topic string) bool {
+// follow sends the events of a line, one after the other, until one fails or there are no more.
+func (q *queue) follow(ctx context.Context, o *world.Outgoing) {
+	for q.try(ctx, o) {
+		list, err := outbox.Next(ctx, q.store, o.OutgoingKey, run)
+		if err != nil || len(list) == 0 {
+			return
+		}
+		for i := range list {
+			if o = &list[i]; i < len(list)-1 && !q.try(ctx, o) {
+				return
+			}
+		}
+	}
+}
+
+func (q *queue) begin(line string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy[topic] || len(q.busy) >= workers {
+	if q.busy[line] || len(q.busy) >= workers {
 		return false
 	}
-	q.busy[topic] = true
+	q.busy[line] = true
 	return true
 }
 
-func (q *queue) end(topic string) {
+func (q *queue) end(line string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.busy, topic)
+	delete(q.busy, line)
 }
 
-// try sends an event and notes what became of it. When that cannot be noted, it is sent again: at least once.
-func (q *queue) try(ctx context.Context, o *world.Outgoing) {
+// try sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it is sent again:
+// at least once.
+func (q *queue) try(ctx context.Context, o *world.Outgoing) bool {
 	due := o.Due
 	if q.store.Shared() { // else nobody else sends
 		mine, err := q.change(ctx, o.OutgoingKey, func(o *world.Outgoing, now int64) bool {
@@ -149,49 +195,64 @@ func (q *queue) try(ctx context.Context, o *world.Outgoing) {
 			return true
 		})
 		if err != nil || !mine {
-			return
+			return false
 		}
 	}
 	res := q.send(ctx, o)
-	if ctx.Err() != nil && res.err != nil {
-		return // broken off
+	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
+	if ctx.Err() != nil && res.err != nil { // broken off: the next node need not wait
+		_, _ = q.change(noting, o.OutgoingKey, func(o *world.Outgoing, _ int64) bool { o.Due = due; return true }) // else the lease ends
+		return false
 	}
 	if res.err == nil {
 		q.taken.Add(1)
 	} else {
 		q.failed.Add(1)
 	}
-	_, err := q.change(ctx, o.OutgoingKey, func(o *world.Outgoing, now int64) bool {
-		o.Tries++
-		switch {
+	over := false
+	_, err := q.change(noting, o.OutgoingKey, func(o *world.Outgoing, now int64) bool {
+		over = true
+		switch o.Tries++; {
 		case res.err == nil:
 			o.State, o.Error = world.OutgoingDone, ""
 		case res.never || o.Tries >= maxTries:
 			o.State, o.Error = world.OutgoingDead, clip(res.err.Error())
-			q.log.Error("a webhook was given up; replayWebhookEvents sends it again", "kind", o.Kind, "topic", o.Topic, "seq", o.Seq, "tries", o.Tries, "error", res.err)
+			q.log.Error("a webhook was given up; replayHookEvents sends it again", "kind", o.Kind, "line", o.Line, "tries", o.Tries, "error", o.Error)
 		default:
+			over = false
 			o.Error, o.Due = clip(res.err.Error()), now+max(res.after, backoff(o.Tries)).Milliseconds()
 		}
 		return true
 	})
-	if err != nil && ctx.Err() == nil {
-		q.log.Warn("what became of a webhook could not be noted; it is sent again", "error", err)
-		<-time.After(lull)
+	if err != nil {
+		if ctx.Err() == nil {
+			q.log.Warn("what became of a webhook could not be noted; it is sent again", "error", err)
+			<-time.After(lookAgain)
+		}
+		return false
 	}
+	if over {
+		q.waiting.Add(-1)
+	}
+	return over
 }
 
-func clip(s string) string { return s[:min(len(s), 300)] }
+// clip makes a text short, and such as every database takes.
+func clip(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s[:min(len(s), 300)], "?"), "\x00", "?")
+}
 
 // errUnchanged refuses a unit that has nothing to do.
 var errUnchanged = errors.New("hook: nothing to change")
 
-// locks is how many topics guard the events of all topics: enough that nodes seldom wait for each other.
+// locks is how many topics guard the events of all lines: enough that nodes seldom wait for each other.
 const locks = 64
 
 // change writes what became of an event, and reports whether there was something to write.
 func (q *queue) change(ctx context.Context, k world.OutgoingKey, f func(o *world.Outgoing, now int64) bool) (bool, error) {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(k.Topic)) // it never fails
+	_, _ = h.Write([]byte(k.Line)) // it never fails
 	done := make(chan error, 1)
 	err := q.store.Do(&store.Unit{
 		Need: world.Need{Topics: []string{im.HookTopic(int(h.Sum32() % locks))}, Outgoing: []world.OutgoingKey{k}},

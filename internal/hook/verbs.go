@@ -17,7 +17,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxReplay bounds the events that one call replays.
+// maxReplay bounds the events that one call looks at.
 const maxReplay = 10_000
 
 func stateOf(s protocol.HookState) (world.OutgoingState, error) {
@@ -69,15 +69,14 @@ func (h *Hooks) ListEvents(ctx context.Context, _ verb.Caller, req protocol.List
 	}
 	for i := range list {
 		o := &list[i]
-		e := protocol.HookEvent{ID: h.id(o.OutgoingKey), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error, Event: json.RawMessage(o.Body)}
+		e := protocol.HookEvent{ID: id(o), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error, Event: json.RawMessage(o.Body)}
 		if o.State == world.OutgoingWaits {
 			e.Due = o.Due
 		}
 		res.Events = append(res.Events, e)
 	}
 	if len(list) == limit {
-		last := &list[limit-1]
-		res.Next = strconv.FormatInt(last.At, 10) + "." + strconv.FormatUint(last.Seq, 10) + "." + last.Topic
+		res.Next = placeOf(&list[limit-1])
 	}
 	if res.Waiting, res.OldestWaiting, err = outbox.Count(ctx, h.store, queueName, world.OutgoingWaits); err == nil {
 		res.Dead, _, err = outbox.Count(ctx, h.store, queueName, world.OutgoingDead)
@@ -85,23 +84,27 @@ func (h *Hooks) ListEvents(ctx context.Context, _ verb.Caller, req protocol.List
 	return res, err
 }
 
+func placeOf(o *world.Outgoing) string {
+	return strconv.FormatInt(o.At, 10) + "." + strconv.FormatInt(o.Num, 10) + "." + o.Line
+}
+
 func parsePlace(s string) (p outbox.Place, err error) {
 	if s == "" {
 		return p, nil
 	}
 	at, rest, _ := strings.Cut(s, ".")
-	seq, topic, _ := strings.Cut(rest, ".")
-	p.Topic = topic
+	num, line, _ := strings.Cut(rest, ".")
+	p.Line = line
 	if p.At, err = strconv.ParseInt(at, 10, 64); err == nil {
-		p.Seq, err = strconv.ParseUint(seq, 10, 63)
+		p.Num, err = strconv.ParseInt(num, 10, 64)
 	}
-	if err != nil || topic == "" {
+	if err != nil || line == "" {
 		return p, im.Bad("after", "is not the next of a page")
 	}
 	return p, nil
 }
 
-// Replay sends events again, in the order in which they happened.
+// Replay sends events again.
 func (h *Hooks) Replay(ctx context.Context, _ verb.Caller, req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
 	var res protocol.ReplayHookEventsResponse
 	if req.State == protocol.HookWaiting {
@@ -118,39 +121,50 @@ func (h *Hooks) Replay(ctx context.Context, _ verb.Caller, req protocol.ReplayHo
 	if h.opt.URL == "" {
 		return res, im.Bad("state", "cannot be replayed: this server has no webhook")
 	}
-	until = min(until, h.store.Now())
-	var n atomic.Int64
-	for after := (outbox.Place{}); n.Load() < maxReplay; {
-		list, err := outbox.List(ctx, h.store, queueName, state, req.From, until, after, verb.MaxPage)
-		if err != nil || len(list) == 0 {
-			res.Replayed = int(n.Load())
-			return res, err
-		}
-		var g errgroup.Group
-		g.SetLimit(4 * workers) // that many share a commit
-		for i := range list {
-			k := list[i].OutgoingKey
-			g.Go(func() error {
-				again, err := h.queue.change(ctx, k, func(o *world.Outgoing, now int64) bool {
-					if o.State != state {
-						return false
-					}
-					o.State, o.Tries, o.Due, o.Error = world.OutgoingWaits, 0, now, ""
-					return true
-				})
-				if again {
-					n.Add(1)
-				}
-				return err
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return res, err
-		}
-		h.queue.nudge()
-		last := &list[len(list)-1]
-		after = outbox.Place{At: last.At, Topic: last.Topic, Seq: last.Seq}
+	after, err := parsePlace(req.After)
+	if err != nil {
+		return res, err
 	}
-	res.Replayed, res.More = int(n.Load()), true
+	until = min(until, h.store.Now())
+	for seen := 0; seen < maxReplay; {
+		list, err := outbox.List(ctx, h.store, queueName, state, req.From, until, after, verb.MaxPage)
+		if err != nil {
+			return res, err
+		}
+		n, err := h.again(ctx, list, state)
+		if res.Replayed += n; err != nil || len(list) < verb.MaxPage {
+			return res, err
+		}
+		last := &list[len(list)-1]
+		after, res.Next = outbox.Place{At: last.At, Line: last.Line, Num: last.Num}, placeOf(last)
+		seen += len(list)
+	}
 	return res, nil
+}
+
+// again makes events wait once more, and returns how many.
+func (h *Hooks) again(ctx context.Context, list []world.Outgoing, state world.OutgoingState) (int, error) {
+	var n atomic.Int64
+	var g errgroup.Group
+	g.SetLimit(workers) // that many share a commit
+	for i := range list {
+		k := list[i].OutgoingKey
+		g.Go(func() error {
+			again, err := h.queue.change(ctx, k, func(o *world.Outgoing, now int64) bool {
+				if o.State != state {
+					return false
+				}
+				o.State, o.Tries, o.Due, o.Error = world.OutgoingWaits, 0, now, ""
+				return true
+			})
+			if again {
+				n.Add(1)
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	h.queue.waiting.Add(n.Load())
+	h.queue.nudge()
+	return int(n.Load()), err
 }

@@ -16,6 +16,9 @@ type Record struct {
 	Body   []byte // JSON
 
 	Audience string // empty, or the names of those who may read it, each between spaces
+
+	Peer   string // the conversation it stands in, as in Draft
+	Paired bool   // the other person's timeline has it too
 }
 
 // Body is what a record says. The world may fold a body into the one before it on the same topic.
@@ -133,7 +136,7 @@ func (w *World) Records() []Record {
 	list := make([]Record, len(w.drafts)) // they outlive the batch
 	for i := range w.drafts {
 		d := &w.drafts[i]
-		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.Device, Listen: d.Listen, Audience: d.Audience}
+		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.Device, Listen: d.Listen, Audience: d.Audience, Peer: d.Peer, Paired: d.pair != 0}
 		if i > 0 && w.drafts[i-1].Body == d.Body { // one message told on several topics is encoded once
 			list[i].Body = list[i-1].Body
 		} else {

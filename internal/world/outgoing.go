@@ -6,11 +6,11 @@ import (
 	"github.com/beckon-im/beckon/internal/tx"
 )
 
-// OutgoingKey names an event that leaves the house: by whom it is carried, and the record it tells of.
+// OutgoingKey names an event that leaves the house: by whom it is carried, what it must stay in order with, and its place there.
 type OutgoingKey struct {
 	Queue string
-	Topic string
-	Seq   uint64
+	Line  string
+	Num   int64
 }
 
 // Outgoing is an event on its way out of the house, and what became of it.
@@ -36,12 +36,12 @@ const (
 )
 
 // OutgoingColumns are those that ScanOutgoing reads.
-const OutgoingColumns = "o.queue, o.topic, o.seq, o.at, o.due, o.tries, o.state, o.error, o.kind, o.body"
+const OutgoingColumns = "o.queue, o.line, o.num, o.at, o.due, o.tries, o.state, o.error, o.kind, o.body"
 
 // ScanOutgoing reads OutgoingColumns.
 func ScanOutgoing(rows tx.Row) (*Outgoing, error) {
 	var o Outgoing
-	return &o, rows.Scan(&o.Queue, &o.Topic, &o.Seq, &o.At, &o.Due, &o.Tries, &o.State, &o.Error, &o.Kind, &o.Body)
+	return &o, rows.Scan(&o.Queue, &o.Line, &o.Num, &o.At, &o.Due, &o.Tries, &o.State, &o.Error, &o.Kind, &o.Body)
 }
 
 type outgoingKey OutgoingKey
@@ -67,20 +67,20 @@ func (w *World) Leave(list []Outgoing) {
 func (l *loader) gatherOutgoing(n *Need) {
 	for _, k := range n.Outgoing {
 		if l.first(outgoingKey(k)) {
-			l.outgoingKeys = append(l.outgoingKeys, k.Queue, k.Topic, k.Seq)
+			l.outgoingKeys = append(l.outgoingKeys, k.Queue, k.Line, k.Num)
 		}
 	}
 }
 
 func (l *loader) outgoing() {
-	l.in("SELECT "+OutgoingColumns+" FROM outgoing o WHERE (o.queue, o.topic, o.seq) IN (VALUES ?*)", 3, l.outgoingKeys,
+	l.in("SELECT "+OutgoingColumns+" FROM outgoing o WHERE (o.queue, o.line, o.num) IN (VALUES ?*)", 3, l.outgoingKeys,
 		keep(&l.w.outgoing, func(o *Outgoing) OutgoingKey { return o.OutgoingKey }, ScanOutgoing))
 }
 
 func (w *World) flushOutgoing(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.outgoing, func(o *Outgoing) []any {
-		return []any{o.Queue, o.Topic, o.Seq, o.At, o.Due, o.Tries, int64(o.State), o.Error, o.Kind, o.Body}
+		return []any{o.Queue, o.Line, o.Num, o.At, o.Due, o.Tries, int64(o.State), o.Error, o.Kind, o.Body}
 	})
-	return s.Write(ctx, `INSERT INTO outgoing (queue, topic, seq, at, due, tries, state, error, kind, body) VALUES ?*
-		ON CONFLICT (queue, topic, seq) DO UPDATE SET due = excluded.due, tries = excluded.tries, state = excluded.state, error = excluded.error, body = excluded.body`, 10, rows)
+	return s.Write(ctx, `INSERT INTO outgoing (queue, line, num, at, due, tries, state, error, kind, body) VALUES ?*
+		ON CONFLICT (queue, line, num) DO UPDATE SET due = excluded.due, tries = excluded.tries, state = excluded.state, error = excluded.error, body = excluded.body`, 10, rows)
 }

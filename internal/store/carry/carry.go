@@ -47,7 +47,7 @@ func tables() []tableOf {
 		{"room", world.RoomColumns},
 		{"seat", "room_id, user_id, role, at"},
 		{"media_call", "id, room_id, invite_id, group_id, owner, peer, opened_at, began_at, ended_at, ms, reason, ended_by, present, total, dropped, check_at, seen_at"},
-		{"outgoing", "queue, topic, seq, at, due, tries, state, error, kind, body"},
+		{"outgoing", "queue, line, num, at, due, tries, state, error, kind, body"},
 		{"participant", "call_id, user_id, sid, first_at, joined_at, left_at, ms, reason"},
 	}
 }

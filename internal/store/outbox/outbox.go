@@ -19,31 +19,42 @@ const (
 )
 
 const (
-	columns = "SELECT " + world.OutgoingColumns + " FROM outgoing o WHERE o.queue = $1"
-	// The first of each topic that waits, if it is due.
-	qDue = columns + ` AND o.state = 0 AND o.due <= $2
-		AND NOT EXISTS (SELECT 1 FROM outgoing e WHERE e.queue = o.queue AND e.topic = o.topic AND e.state = 0 AND e.seq < o.seq) ORDER BY o.due LIMIT $3`
-	qList = columns + ` AND o.state = $2 AND o.at >= $3 AND o.at <= $4 AND (o.at > $5 OR o.at = $5 AND (o.topic > $6 OR o.topic = $6 AND o.seq > $7))
-		ORDER BY o.at, o.topic, o.seq LIMIT $8`
+	columns = "SELECT " + world.OutgoingColumns + " FROM outgoing o "
+	// The first of each line that waits, if it is due: from line to line by the index, however many wait behind.
+	qDue = `WITH RECURSIVE l (line) AS (
+		SELECT min(line) FROM outgoing WHERE queue = $1 AND state = 0
+		UNION ALL
+		SELECT (SELECT min(n.line) FROM outgoing n WHERE n.queue = $1 AND n.state = 0 AND n.line > l.line) FROM l WHERE l.line IS NOT NULL
+	) ` + "SELECT " + world.OutgoingColumns + ` FROM l JOIN outgoing o ON o.queue = $1 AND o.line = l.line
+		AND o.num = (SELECT min(e.num) FROM outgoing e WHERE e.queue = $1 AND e.state = 0 AND e.line = l.line)
+		WHERE l.line IS NOT NULL AND o.due <= $2 ORDER BY o.due LIMIT $3`
+	qNext = columns + "WHERE o.queue = $1 AND o.state = 0 AND o.line = $2 AND o.num > $3 ORDER BY o.num LIMIT $4"
+	qList = columns + `WHERE o.queue = $1 AND o.state = $2 AND o.at >= $3 AND o.at <= $4 AND (o.at > $5 OR o.at = $5 AND (o.line > $6 OR o.line = $6 AND o.num > $7))
+		ORDER BY o.at, o.line, o.num LIMIT $8`
 	qCount = "SELECT count(*), coalesce(min(at), 0) FROM outgoing WHERE queue = $1 AND state = $2"
-	qOld   = "SELECT queue, topic, seq FROM outgoing WHERE queue = $1 AND state = $2 AND at <= $3 LIMIT $4"
+	qOld   = "SELECT queue, line, num FROM outgoing WHERE queue = $1 AND state = $2 AND at <= $3 LIMIT $4"
 )
 
-// Due reads the events of a queue whose turn it is: of each topic the first that waits.
+// Due reads the events of a queue whose turn it is: of each line the first that waits.
 func Due(ctx context.Context, s *store.Store, queue string, now int64, limit int) ([]world.Outgoing, error) {
 	return read(ctx, s, qDue, queue, now, limit)
 }
 
+// Next reads the events of a line that wait after one of them.
+func Next(ctx context.Context, s *store.Store, k world.OutgoingKey, limit int) ([]world.Outgoing, error) {
+	return read(ctx, s, qNext, k.Queue, k.Line, k.Num, limit)
+}
+
 // Place is where a page of a list begins: after an event.
 type Place struct {
-	At    int64
-	Topic string
-	Seq   uint64
+	At   int64
+	Line string
+	Num  int64
 }
 
 // List reads a page of the events of a queue in one state that happened in a range of milliseconds, the oldest first.
 func List(ctx context.Context, s *store.Store, queue string, state world.OutgoingState, from, until int64, after Place, limit int) ([]world.Outgoing, error) {
-	return read(ctx, s, qList, queue, int64(state), from, until, after.At, after.Topic, after.Seq, limit)
+	return read(ctx, s, qList, queue, int64(state), from, until, after.At, after.Line, after.Num, limit)
 }
 
 // Count counts the events of a queue in a state, and says when the oldest happened; 0 when there is none.
@@ -75,15 +86,15 @@ func Trim(ctx context.Context, s *store.Store, queue string) error {
 			var keys []any
 			err := sess.Query(ctx, qOld, []any{queue, int64(state), now - age.Milliseconds(), store.TrimChunk}, func(row tx.Row) error {
 				var k world.OutgoingKey
-				err := row.Scan(&k.Queue, &k.Topic, &k.Seq)
-				keys = append(keys, k.Queue, k.Topic, k.Seq)
+				err := row.Scan(&k.Queue, &k.Line, &k.Num)
+				keys = append(keys, k.Queue, k.Line, k.Num)
 				return err
 			})
 			if err == nil {
 				err = sess.Sync(ctx)
 			}
 			if err == nil {
-				err = sess.Write(ctx, "DELETE FROM outgoing WHERE (queue, topic, seq) IN (VALUES ?*)", 3, keys)
+				err = sess.Write(ctx, "DELETE FROM outgoing WHERE state <> 0 AND (queue, line, num) IN (VALUES ?*)", 3, keys)
 			}
 			return len(keys) / 3, err
 		})
