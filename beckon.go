@@ -6,7 +6,10 @@ package beckon
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -43,6 +46,7 @@ type Server struct {
 	media    *media.Media
 	gateway  *gateway.Gateway
 	hooks    *hook.Hooks
+	audit    *os.File // nil = nobody keeps what app servers did
 	api      *api.API
 	metrics  *prometheus.Registry
 	meters   meters
@@ -141,18 +145,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		Rooms:       s.media,
 		Hooks:       s.hooks,
 	}
-	s.api, err = api.New(ctx, verbs, api.Options{
-		Auth: api.AuthOptions{
-			JWTSecret: s.cfg.JWTSecret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.JWTIssuer, Audience: s.cfg.JWTAudience,
-			UserSigAppID: s.cfg.UserSigAppID, UserSigKey: s.cfg.UserSigKey, APIKeys: s.cfg.APIKeys,
-		},
-		Limits:  api.Limits{User: s.cfg.UserRate, UserBurst: s.cfg.UserBurst, Address: s.cfg.AddressRate, AddressBurst: s.cfg.AddressBurst},
-		Origins: s.cfg.Origins,
-		Busy:    func() bool { return s.store.Backlog() > busyAt },
-		Observe: s.meters.called,
-		Log:     s.cfg.Log,
-	})
-	if err != nil {
+	if s.api, err = s.doors(ctx, verbs); err != nil {
 		return err
 	}
 	s.store.Announce(func(records []world.Record) {
@@ -163,6 +156,38 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.delivery.Serve(s.gateway)
 	s.gateway.Serve(s.api)
 	return nil
+}
+
+// doors makes the doors of the verbs.
+func (s *Server) doors(ctx context.Context, verbs api.Verbs) (*api.API, error) {
+	audit, err := s.openAudit()
+	if err != nil {
+		return nil, err
+	}
+	return api.New(ctx, verbs, api.Options{
+		Auth: api.AuthOptions{
+			JWTSecret: s.cfg.JWTSecret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.JWTIssuer, Audience: s.cfg.JWTAudience,
+			UserSigAppID: s.cfg.UserSigAppID, UserSigKey: s.cfg.UserSigKey, APIKeys: s.cfg.APIKeys,
+		},
+		Limits:  api.Limits{User: s.cfg.UserRate, UserBurst: s.cfg.UserBurst, Address: s.cfg.AddressRate, AddressBurst: s.cfg.AddressBurst},
+		Origins: s.cfg.Origins,
+		Audit:   audit,
+		Busy:    func() bool { return s.store.Backlog() > busyAt },
+		Observe: s.meters.called,
+		Log:     s.cfg.Log,
+	})
+}
+
+// openAudit opens the log of what app servers do.
+func (s *Server) openAudit() (*slog.Logger, error) {
+	if s.cfg.AuditLog == "" {
+		return nil, nil
+	}
+	var err error
+	if s.audit, err = os.OpenFile(s.cfg.AuditLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return nil, fmt.Errorf("the audit log cannot be written: %w", err)
+	}
+	return slog.New(slog.NewJSONHandler(s.audit, nil)), nil
 }
 
 // busyAt is how full the queue of actions may be before new ones are refused; the rest of it is for answers and endings.
@@ -285,6 +310,9 @@ func (s *Server) Close() error {
 	var err error
 	if s.files != nil {
 		err = s.files.Close()
+	}
+	if s.audit != nil {
+		err = errors.Join(err, s.audit.Close())
 	}
 	return errors.Join(err, s.store.Close())
 }

@@ -75,6 +75,8 @@ type Config struct {
 	// Default: 2 s, and it goes on.
 	BeforeHookTime   time.Duration
 	BeforeHookRefuse bool
+	// AuditLog is a file to which everything is added that app servers change, as lines of JSON. Default: none.
+	AuditLog string
 	// DevicePolicy says how many devices a user may have connected: "many", "one-per-platform", "single". The newest stays.
 	// Default: many.
 	DevicePolicy DevicePolicy

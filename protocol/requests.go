@@ -148,3 +148,13 @@ type CreateTokenResponse struct {
 	Token    string `json:"token"`
 	ExpireAt int64  `json:"expireAt"` // unix seconds
 }
+
+// RevokeTokensRequest makes the tokens of a user useless.
+type RevokeTokensRequest struct {
+	UserID string `json:"userID" doc:"Whose tokens."`
+}
+
+// RevokeTokensResponse says since when. Tokens issued in this second are refused too.
+type RevokeTokensResponse struct {
+	RevokedAt int64 `json:"revokedAt"` // milliseconds
+}

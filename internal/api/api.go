@@ -39,6 +39,9 @@ type Options struct {
 	Origins []string
 	// Busy says that what begins something new is to wait, so that what rings already is answered. Default: never.
 	Busy func() bool
+	// Audit receives what app servers did: each verb that changes something, for whom, the request, and the number of its refusal.
+	// Default: nobody keeps it.
+	Audit *slog.Logger
 	// Observe is told of each call that a verb answered: how long it took, and the number of its refusal, 0 for none. It must not
 	// block. Default: nobody is.
 	Observe func(verb string, code int, took time.Duration)
@@ -103,8 +106,11 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		if once.Do(func() { answered = false }); answered {
 			return
 		}
-		if a.verbs[name] != nil { // other names are anybody's, and without end
+		if v := a.verbs[name]; v != nil { // other names are anybody's, and without end
 			a.opt.Observe(name, im.CodeOf(err), time.Since(begin))
+			if v.acts && by.Server && a.opt.Audit != nil {
+				a.opt.Audit.Info(name, "user", by.UserID, "request", clipTo(string(data), maxAudited), "code", im.CodeOf(err))
+			}
 		}
 		if err != nil {
 			done(nil, a.refusal(name, by, err))
@@ -150,9 +156,14 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 	}
 }
 
-func clip(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "…"
+// maxAudited bounds what the audit log keeps of a request, in bytes.
+const maxAudited = 2048
+
+func clip(s string) string { return clipTo(s, 40) }
+
+func clipTo(s string, most int) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

@@ -36,6 +36,7 @@ type Identity struct {
 	UserID   string
 	DeviceID string // when the token is bound to a device
 	ExpireAt int64  // unix seconds; 0 = never
+	IssuedAt int64  // unix seconds; 0 = it does not say, and so before all revoking
 }
 
 // Authenticator checks tokens and keys.
@@ -139,6 +140,9 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	id := Identity{UserID: c.Subject, DeviceID: c.Device}
 	if c.ExpiresAt != nil {
 		id.ExpireAt = c.ExpiresAt.Unix()
+	}
+	if c.IssuedAt != nil {
+		id.IssuedAt = c.IssuedAt.Unix()
 	}
 	return id, nil
 }

@@ -128,6 +128,7 @@ func badPeople() map[string][]bad {
 		"getUsersInfo":          {{`{}`, "userIDList"}, {`{"userIDList":["/"]}`, "userIDList"}},
 		"getUserStatus":         {{`{}`, "userIDList"}},
 		"importUsers":           {{`{}`, "users"}, {`{"users":[{"userID":"/"}]}`, "users"}, {`{"users":[{"userID":"a","gender":9}]}`, "users"}},
+		"revokeTokens":          {{`{}`, "userID"}, {`{"userID":"/"}`, "userID"}},
 		"listHookEvents":        {{`{}`, "state"}, {`{"state":"old"}`, "state"}, {`{"state":"dead","from":-1}`, "from"}, {`{"state":"dead","from":2,"until":1}`, "until"}, {`{"state":"dead","limit":1001}`, "limit"}, {`{"state":"dead","after":"x"}`, "after"}},
 		"replayHookEvents":      {{`{}`, "state"}, {`{"state":"waiting"}`, "state"}, {`{"state":"dead","from":-1}`, "from"}, {`{"state":"dead","from":2,"until":1}`, "until"}},
 		"createToken":           {{`{}`, "userID"}, {`{"userID":"a","ttl":-1}`, "ttl"}, {`{"userID":"a","deviceID":"/"}`, "deviceID"}},

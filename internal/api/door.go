@@ -56,6 +56,10 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	if err != nil {
 		return nil, err
 	}
+	// Only now: what is revoked after the timelines were read is found on them.
+	if err := a.People.CheckIssued(ctx, by.UserID, id.IssuedAt); err != nil {
+		return nil, err
+	}
 	if welcome.Statuses, err = a.People.Followed(ctx, by.UserID); err != nil {
 		return nil, err
 	}
@@ -95,7 +99,7 @@ func readHello(data []byte) (protocol.Hello, error) {
 }
 
 // Renew checks a new token for a session, which must be for the same user.
-func (a *API) Renew(_ context.Context, s *gateway.Session, token string) (int64, error) {
+func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int64, error) {
 	id, err := a.auth.Check(token)
 	if err != nil {
 		return 0, err
@@ -103,7 +107,7 @@ func (a *API) Renew(_ context.Context, s *gateway.Session, token string) (int64,
 	if id.UserID != s.UserID {
 		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user")
 	}
-	return id.ExpireAt, nil
+	return id.ExpireAt, a.People.CheckIssued(ctx, id.UserID, id.IssuedAt)
 }
 
 // Call runs a verb for a session.

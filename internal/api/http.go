@@ -163,6 +163,9 @@ func (a *API) caller(r *http.Request) (verb.Caller, error) {
 		return verb.Caller{UserID: user, Server: true}, im.CheckUserID(HeaderUser, user)
 	}
 	id, err := a.auth.Check(token)
+	if err == nil {
+		err = a.People.CheckIssued(r.Context(), id.UserID, id.IssuedAt)
+	}
 	if err != nil {
 		return verb.Caller{}, err
 	}

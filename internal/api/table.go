@@ -21,6 +21,7 @@ const (
 type row struct {
 	name, doc, tag string
 	who            who
+	acts           bool // it changes something
 	yields         bool // it waits while the server is busy: it begins something
 	request        reflect.Type
 	response       reflect.Type
@@ -31,7 +32,7 @@ type row struct {
 // acts makes a row of a verb that changes something; its outcome comes when it is durable.
 func acts[Q, R any](tag, name, doc string, f func(verb.Caller, Q, func(R, error))) *row {
 	v := newRow[Q, R](tag, name, doc)
-	v.yields = true
+	v.acts, v.yields = true, true
 	v.run = func(_ context.Context, by verb.Caller, data []byte, done func(any, error)) {
 		var q Q
 		if err := decode(data, &q); err != nil {
@@ -203,7 +204,8 @@ func (a *API) peopleRows() []*row {
 		reads(tag, "getUsersInfo", "Read profiles.", p.GetUsers),
 		reads(tag, "getUserStatus", "Read whether people are online.", p.GetStatus),
 	)...)
-	return append(list, forWhom(servers, acts("Administration", "importUsers", "Write profiles as they were elsewhere.", p.Import))...)
+	return append(list, forWhom(servers, first(acts("Administration", "revokeTokens", "Make the tokens of a user useless, and send their devices away.", p.RevokeTokens)),
+		acts("Administration", "importUsers", "Write profiles as they were elsewhere.", p.Import))...)
 }
 
 func (a *API) roomRows() []*row {

@@ -82,5 +82,5 @@ func checkUserSig(token string, appID int64, key string, now time.Time) (Identit
 	case now.Unix() >= u.Time+u.Expire:
 		return Identity{}, im.Refuse(im.CodeTokenExpired, "the UserSig has expired; get a new one")
 	}
-	return Identity{UserID: u.Identifier, ExpireAt: u.Time + u.Expire}, nil
+	return Identity{UserID: u.Identifier, ExpireAt: u.Time + u.Expire, IssuedAt: u.Time}, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
 )
 
 // order is what a record told the sessions to listen to.
@@ -70,11 +71,14 @@ func (g *Gateway) readersOf(name string) []*client {
 	return list
 }
 
-// turn makes one session listen, or stop.
+// turn makes one session listen, or stop, or go.
 func (c *client) turn(l world.Listen) {
-	if l.Stop {
+	switch {
+	case l.Stop && l.Topic == im.UserTopic(c.UserID): // who may not hear of themselves any more
+		c.link.Dismiss(protocol.CloseKicked, "the tokens of this user were revoked")
+	case l.Stop:
 		c.stop(l.Topic)
-		return
+	default:
+		c.listen(l.Topic, l.From)
 	}
-	c.listen(l.Topic, l.From)
 }

@@ -81,6 +81,7 @@ type Person struct {
 	Profile string
 	Status  string // the custom status, plain text
 	DND     string // do-not-disturb
+	Revoked int64  // tokens issued before are of no use, milliseconds
 }
 
 // Follow is a subscription to somebody's presence.

@@ -1,0 +1,42 @@
+package people
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// RevokeTokens makes every token of a user useless that was issued up to now, and sends their devices away on all nodes. The order
+// travels with a record on their timeline, so that a device that is just coming in finds it.
+func (p *People) RevokeTokens(_ verb.Caller, req protocol.RevokeTokensRequest, done func(protocol.RevokeTokensResponse, error)) {
+	if err := im.CheckUserID("userID", req.UserID); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	topic := im.UserTopic(req.UserID)
+	verb.Do(p.store, world.Need{Topics: []string{topic}, People: []string{req.UserID}}, func(w *world.World) (protocol.RevokeTokensResponse, error) {
+		who := w.Person(req.UserID)
+		if who == nil {
+			who = &world.Person{UserID: req.UserID}
+		}
+		who.Revoked = w.Now
+		w.PutPerson(*who)
+		w.Append(topic, world.Draft{Listen: world.StopListening(topic), Body: &verb.Event{Value: protocol.PersonEvent{Type: protocol.TypePerson, UserID: req.UserID, Time: w.Now}}})
+		return protocol.RevokeTokensResponse{RevokedAt: w.Now}, nil
+	}, done)
+}
+
+// CheckIssued refuses a token of a user that was issued, in unix seconds, before their tokens were revoked, or in that second.
+func (p *People) CheckIssued(ctx context.Context, user string, at int64) error {
+	who, err := p.store.Person(ctx, user)
+	switch {
+	case err != nil:
+		return im.Internal(err)
+	case who != nil && who.Revoked != 0 && at <= who.Revoked/1000:
+		return im.Refuse(im.CodeTokenRefused, "the tokens of this user were revoked; get a new one")
+	}
+	return nil
+}
