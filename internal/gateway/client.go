@@ -104,11 +104,22 @@ func (c *client) Gone() {
 	if c.Session == nil {
 		return
 	}
-	c.g.ring.remove(c)
+	c.out()
+}
+
+// dismiss sends a device away. It is out at once, whenever it hangs up.
+func (c *client) dismiss(reason string) {
+	c.link.Dismiss(protocol.CloseKicked, reason)
+	c.out()
+}
+
+// out takes the client out of everything, once.
+func (c *client) out() {
 	c.mu.Lock()
 	list := slices.Collect(maps.Values(c.reading))
 	c.gone, c.reading = true, nil
 	c.mu.Unlock()
+	c.g.ring.remove(c)
 	for _, r := range list {
 		c.g.leave(r)
 	}
@@ -191,7 +202,11 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	for _, r := range readers {
 		r.live()
 	}
-	g.ring.add(c)
+	c.mu.Lock()
+	if !c.gone { // it may have been sent away meanwhile
+		g.ring.add(c)
+	}
+	c.mu.Unlock()
 	c.settle()
 }
 
@@ -248,7 +263,10 @@ func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*
 // settle brings a device that was let in to where everybody else is.
 func (c *client) settle() {
 	g, s := c.g, c.Session
-	online := g.people.enter(c)
+	online, in := g.people.enter(c)
+	if !in {
+		return
+	}
 	g.makeRoom(s)
 	for _, t := range s.Topics {
 		if !t.Recover {

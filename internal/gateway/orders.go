@@ -5,7 +5,6 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
-	"github.com/beckon-im/beckon/protocol"
 )
 
 // order is what a record told the sessions to listen to.
@@ -75,7 +74,7 @@ func (g *Gateway) readersOf(name string) []*client {
 func (c *client) turn(l world.Listen) {
 	switch {
 	case l.Stop && l.Topic == im.UserTopic(c.UserID): // who may not hear of themselves any more
-		c.link.Dismiss(protocol.CloseKicked, "the tokens of this user were revoked")
+		c.dismiss("the tokens of this user were revoked")
 	case l.Stop:
 		c.stop(l.Topic)
 	default:

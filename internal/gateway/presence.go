@@ -26,13 +26,16 @@ func (p *people) add(c *client) {
 	p.named[c.UserID] = append(p.named[c.UserID], c)
 }
 
-// enter counts a client and reports whether the user has come online.
-func (p *people) enter(c *client) (online bool) {
+// enter counts a client and reports whether the user has come online; in is false when it was sent away meanwhile.
+func (p *people) enter(c *client) (online, in bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !slices.Contains(p.named[c.UserID], c) {
+		return false, false
+	}
 	online = len(p.devices(c.UserID)) == 0
 	c.entered = true
-	return online
+	return online, true
 }
 
 // leave forgets a client and reports whether the device is one less, and whether the user has gone offline.
@@ -151,7 +154,7 @@ func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []strin
 		if !which(s) {
 			continue
 		}
-		c.link.Dismiss(protocol.CloseKicked, reason)
+		c.dismiss(reason)
 		if !slices.Contains(list, s.DeviceID) {
 			list = append(list, s.DeviceID)
 		}
