@@ -28,6 +28,9 @@ type serverFlags struct {
 	NoFsync  bool          `help:"Do not wait for the disk at each commit. For measuring only: acknowledged actions can be lost." name:"no-fsync"`
 	LogJSON  bool          `help:"Log as JSON." name:"log-json"`
 
+	TLSCert string `help:"File with the certificate, for TLS without a proxy. It is read anew when it changes." name:"tls-cert" placeholder:"FILE"`
+	TLSKey  string `help:"File with the certificate's key." name:"tls-key" placeholder:"FILE"`
+
 	JWTSecret    string   `help:"Secret of HS256 tokens, at least 32 characters. Default: generated, kept in the data directory." name:"jwt-secret"`
 	JWKSURL      string   `help:"Where the public keys of RS256 and ES256 tokens are." name:"jwks-url"`
 	JWTIssuer    string   `help:"Issuer that tokens must have." name:"jwt-issuer"`
@@ -125,6 +128,10 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", f.Listen, err)
 	}
+	open, scheme, err := f.secure(ln)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	media, err := f.media(&cfg, ln.Addr())
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -144,7 +151,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	}
 	g.Go(func() error { return srv.Run(gctx) })
 	g.Go(func() error {
-		if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(open); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
@@ -159,7 +166,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	g.Go(func() error {
 		select {
 		case <-srv.Ready():
-			ready(srv, "http://"+ln.Addr().String())
+			ready(srv, scheme+ln.Addr().String())
 		case <-gctx.Done():
 		}
 		return nil
