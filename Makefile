@@ -11,7 +11,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -103,6 +103,9 @@ chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIM
 	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.return=19500 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000 -linear.nodes=3
+
+abuse: | need-go ## Attack the program in ten ways at once beside people who call each other: five minutes of quiet, five of that (ABUSE_TIME)
+	@$(GO) test -count=1 -v -timeout 60m ./test/abuse -abuse.judge -abuse.time=$${ABUSE_TIME:-5m}
 
 bench: $(BIN) ## Measure this machine: flows per second, latency, memory, deadlines (docs/performance.md)
 	@test/bench.sh $(BIN)
