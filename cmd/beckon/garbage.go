@@ -10,10 +10,12 @@ import (
 
 // How much garbage the server lets lie, which trades memory for processor time: most of what a call allocates is short-lived.
 // A share of what is alive, as GOGC has it, is too little for a small server and too much for one with many idle connections.
-// So it is an amount, or what a busy server allocates in a second if that is more, between two shares. docs/performance.md has
-// the measurements.
+// So it is an amount, or what a busy server allocates in a second if that is more, between two shares; a quiet server needs
+// less room, for what it allocates in eight seconds. docs/performance.md has the measurements.
 const (
 	garbageRoom  = 64 << 20
+	quietRoom    = 8 << 20
+	quietSeconds = 8
 	leastGarbage = 20 // percent of what is alive
 	mostGarbage  = 300
 	garbageEvery = 2 * time.Second
@@ -36,7 +38,7 @@ func collect(ctx context.Context) {
 		percent := garbagePercent(sample[0].Value.Uint64(), perSecond)
 		if percent*10 < now*8 || percent*10 > now*12 { // each change is a collection
 			debug.SetGCPercent(percent)
-			if percent < now && perSecond < garbageRoom { // it has become quiet: the machine has its memory back at once
+			if percent < now && perSecond*quietSeconds < garbageRoom { // it has become quiet: the machine has its memory back at once
 				debug.FreeOSMemory()
 			}
 			now = percent
@@ -51,5 +53,6 @@ func collect(ctx context.Context) {
 }
 
 func garbagePercent(live, perSecond uint64) int {
-	return int(min(max(100*max(garbageRoom, perSecond)/max(live, 1), leastGarbage), mostGarbage))
+	room := max(min(max(quietRoom, perSecond*quietSeconds), garbageRoom), perSecond)
+	return int(min(max(100*room/max(live, 1), leastGarbage), mostGarbage))
 }

@@ -176,6 +176,7 @@ func (c *callers) check() {
 		if err != nil || !v.Invitation.Over || v.Invitation.Counts.Accepted != 1 {
 			c.v.t.Fatalf("%s: %+v, %v", id, v.Invitation, err)
 		}
+		<-time.After(2 * time.Millisecond) // within the rate that one user has
 	}
 	rang := func() (all int64) {
 		for _, n := range c.rings {
