@@ -1,12 +1,11 @@
 package media
 
 import (
-	"context"
-	"sync"
 	"testing"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/storetest"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -16,21 +15,10 @@ func running(t *testing.T) (s *store.Store, do func(world.Need, func(*world.Worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := s.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() { stop(); running.Wait(); _ = s.Close() })
+	storetest.Run(t, s, nil)
 	return s, func(need world.Need, decide func(*world.World) error) {
 		t.Helper()
-		done := make(chan error, 1)
-		if err := s.Do(&store.Unit{Need: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-done; err != nil {
+		if err := storetest.Do(t, s, need, decide); err != nil {
 			t.Fatal(err)
 		}
 	}

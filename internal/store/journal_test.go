@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/storetest"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -33,14 +33,7 @@ func TestPowerCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, stop := context.WithCancel(context.Background())
-		var running sync.WaitGroup
-		running.Go(func() {
-			if err := s.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-		return s, func() { stop(); running.Wait(); _ = s.Close() }
+		return s, storetest.Run(t, s, nil)
 	}
 	first, stop := start(dir)
 	append1 := func(s *store.Store, topic, what string, done func(error)) {

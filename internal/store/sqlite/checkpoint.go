@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// SQLite writes commits to a log and moves them to the database now and then. Done by the writer, that move stops the
-// commits behind it for as long as it takes; so it is done beside the writer, who only starts the log anew.
+// SQLite writes commits to a log and moves them to the database now and then. Done by the applier, that move holds up what
+// waits behind it for as long as it takes; so it is done beside the applier, which only starts the log anew.
 const (
 	checkpointEvery = 500 * time.Millisecond
-	maxLogFrames    = 16384 // 64 MiB; then the writer starts the log anew
+	maxLogFrames    = 16384 // 64 MiB; then the applier starts the log anew
 )
 
 // Run moves commits to the database until ctx ends.

@@ -16,7 +16,7 @@ import (
 func say(t testing.TB, s *store.Store, from, to, id, text string) {
 	t.Helper()
 	a, b := im.UserTopic(from), im.UserTopic(to)
-	err := do(t, s, world.Need{Topics: []string{a, b}, Contacts: []world.ContactKey{{UserID: to, Peer: from}}, Messages: []world.MessageKey{{Topic: a, ID: id}}}, func(w *world.World) error {
+	err := Do(t, s, world.Need{Topics: []string{a, b}, Contacts: []world.ContactKey{{UserID: to, Peer: from}}, Messages: []world.MessageKey{{Topic: a, ID: id}}}, func(w *world.World) error {
 		side := w.Contact(to, from)
 		side.Counted++
 		w.PutContact(*side)
@@ -34,7 +34,7 @@ func say(t testing.TB, s *store.Store, from, to, id, text string) {
 
 func pairs(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	say(t, s, "a", "x", "m0", "elsewhere")
 	say(t, s, "a", "b", "m1", "one")
 	say(t, s, "b", "a", "m2", "two")
@@ -58,12 +58,12 @@ func pairs(t *testing.T, open Engine) {
 
 func history(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	for i := range 10 {
 		say(t, s, "a", "b", fmt.Sprint("m", i), fmt.Sprint(i))
 		say(t, s, "a", "c", fmt.Sprint("n", i), "other")
 	}
-	if err := do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
+	if err := Do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
 		w.Delete(world.Deletion{UserID: "a", Topic: "user:a", Seq: 5})
 		return nil
 	}); err != nil {
@@ -98,11 +98,11 @@ func history(t *testing.T, open Engine) {
 
 func counts(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	group := im.GroupTopic("g")
 	speak := func(who string, n int) {
 		for range n {
-			if err := do(t, s, world.Need{Topics: []string{group}, Groups: []string{"g"}, Members: []world.MemberKey{{GroupID: "g", UserID: who}}}, func(w *world.World) error {
+			if err := Do(t, s, world.Need{Topics: []string{group}, Groups: []string{"g"}, Members: []world.MemberKey{{GroupID: "g", UserID: who}}}, func(w *world.World) error {
 				if w.Group("g") == nil {
 					w.PutGroup(im.Group{ID: "g", Type: im.Work})
 				}
@@ -135,7 +135,7 @@ func counts(t *testing.T, open Engine) {
 
 func words(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	say(t, s, "a", "b", "m1", "the quick fox")
 	say(t, s, "a", "c", "m2", "the quick hare")
 	find := func(topics []string, words ...string) string {
@@ -157,7 +157,7 @@ func words(t *testing.T, open Engine) {
 			t.Errorf("found %q, want %q", got, want)
 		}
 	}
-	if err := do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
+	if err := Do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
 		w.Find(tx.Phrase{Topic: "user:a", Message: "m1", Words: "slow", Finders: []string{"user:a"}})
 		w.Find(tx.Phrase{Topic: "user:a", Message: "m2"})
 		return nil
@@ -171,7 +171,7 @@ func words(t *testing.T, open Engine) {
 
 func reopenChat(t *testing.T, open Engine) {
 	s := open(t)
-	stop := run(t, s, nil)
+	stop := Run(t, s, nil)
 	contact := im.Contact{UserID: "a", Peer: "b", Counted: 3, PeerRead: 2, BlockedAt: 9, Reading: im.Reading{ReadSeq: 4, ReadOrd: 2, PinnedAt: 7, Opt: im.OptQuiet, HiddenSeq: 1, ClearedSeq: 1}}
 	group := im.Group{ID: "g", Type: im.Public, Owner: "a", Members: 1, MaxMembers: 9, Muted: true, CreatedAt: 5,
 		Info: im.GroupInfo{Name: "n", Introduction: "i", Notification: "o", FaceURL: "f", Custom: "c", Join: im.WayApproval, Invite: im.WayFree}}
@@ -182,7 +182,7 @@ func reopenChat(t *testing.T, open Engine) {
 	file := world.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1, Height: 2, Thumb: "t"}
 	need := world.Need{Topics: []string{"user:a", "group:g"}, Contacts: []world.ContactKey{{UserID: "a", Peer: "b"}}, Extras: []string{"g"}, People: []string{"a"},
 		Applications: []world.MemberKey{{GroupID: "g", UserID: "z"}}}
-	if err := do(t, s, need, func(w *world.World) error {
+	if err := Do(t, s, need, func(w *world.World) error {
 		w.PutContact(contact)
 		w.PutGroup(group)
 		w.PutMember(member)
@@ -198,7 +198,7 @@ func reopenChat(t *testing.T, open Engine) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := do(t, s, world.Need{Topics: []string{"user:a"}, Follows: []world.ContactKey{{UserID: "a", Peer: "c"}}}, func(w *world.World) error {
+	if err := Do(t, s, world.Need{Topics: []string{"user:a"}, Follows: []world.ContactKey{{UserID: "a", Peer: "c"}}}, func(w *world.World) error {
 		w.PutFollow(world.Follow{UserID: "a", Target: "c", Gone: true})
 		return nil
 	}); err != nil {
@@ -206,7 +206,7 @@ func reopenChat(t *testing.T, open Engine) {
 	}
 	stop()
 	s = open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	ctx := t.Context()
 	check := func(what string, got, want any, err error) {
 		t.Helper()

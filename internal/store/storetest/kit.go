@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/internal/world"
 )
 
-// run runs a store until the returned function stops it.
-func run(t testing.TB, s *store.Store, announce store.Announcer) (stop func()) {
+// Run runs a store until the returned function stops it.
+func Run(t testing.TB, s *store.Store, announce store.Announcer) (stop func()) {
 	if announce != nil {
 		s.Announce(announce)
 	}
@@ -44,8 +44,8 @@ func (n *note) Absorb(next world.Body) bool {
 	return true
 }
 
-// do runs a unit and waits for its outcome.
-func do(t testing.TB, s *store.Store, need world.Need, decide func(*world.World) error) error {
+// Do runs a unit and waits for its outcome.
+func Do(t testing.TB, s *store.Store, need world.Need, decide func(*world.World) error) error {
 	t.Helper()
 	done := make(chan error, 1)
 	if err := s.Do(&store.Unit{Need: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {

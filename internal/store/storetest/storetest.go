@@ -50,14 +50,14 @@ func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
 
 func contiguous(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	const writers, each = 8, 50
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
 			for i := range each {
 				mine, all := fmt.Sprintf("user:%d", w), "group:all"
-				if err := do(t, s, world.Need{Topics: []string{mine, all}}, func(w *world.World) error {
+				if err := Do(t, s, world.Need{Topics: []string{mine, all}}, func(w *world.World) error {
 					w.Append(all, world.Draft{Body: &note{"x"}})
 					w.Append(mine, world.Draft{Body: &note{fmt.Sprint(i)}})
 					return nil
@@ -82,9 +82,9 @@ func contiguous(t *testing.T, open Engine) {
 
 func refusal(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, func(r []world.Record) { t.Errorf("a refusal was announced: %v", r) })
+	Run(t, s, func(r []world.Record) { t.Errorf("a refusal was announced: %v", r) })
 	no := errors.New("no")
-	err := do(t, s, world.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *world.World) error {
+	err := Do(t, s, world.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *world.World) error {
 		w.Append("user:a", world.Draft{Body: &note{"x"}})
 		w.PutInvitation(invite.Invitation{Terms: invite.Terms{ID: "i", Inviter: "a"}})
 		w.PutMark(world.Mark{InviteID: "i", UserID: "a", ExpiresAt: w.Now + 1000})
@@ -114,7 +114,7 @@ func put(w *world.World, v invite.Invitation, list []invite.Invitee) {
 
 func batch(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
 	errs := together(t, s,
 		&store.Unit{Need: world.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(w *world.World) error { put(w, v, list); return nil }},
@@ -155,13 +155,13 @@ func batch(t *testing.T, open Engine) {
 
 func more(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g"}}, func(w *world.World) error { put(w, v, list); return nil }); err != nil {
+	if err := Do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g"}}, func(w *world.World) error { put(w, v, list); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	runs := 0
-	err := do(t, s, world.Need{Topics: []string{"group:g"}}, func(w *world.World) error {
+	err := Do(t, s, world.Need{Topics: []string{"group:g"}}, func(w *world.World) error {
 		runs++
 		w.Append("group:g", world.Draft{Body: &note{"once"}})
 		if w.Invitation("i") == nil {
@@ -182,7 +182,7 @@ func more(t *testing.T, open Engine) {
 	if list := records(t, s, "user:z", 0); !slices.Equal(list, []string{`"2"`}) {
 		t.Errorf("it saw %v", list)
 	}
-	err = do(t, s, world.Need{}, func(*world.World) error { return &world.More{Need: world.Need{Groups: []string{"g"}}} })
+	err = Do(t, s, world.Need{}, func(*world.World) error { return &world.More{Need: world.Need{Groups: []string{"g"}}} })
 	if im.CodeOf(err) != im.CodeInternal {
 		t.Errorf("a unit that never has enough: %v", err)
 	}
@@ -194,7 +194,7 @@ func order(t *testing.T, open Engine) {
 	var log []string
 	say := func(what string) { mu.Lock(); log = append(log, what); mu.Unlock() }
 	last := make(chan struct{})
-	stop := run(t, s, func(list []world.Record) {
+	stop := Run(t, s, func(list []world.Record) {
 		for _, r := range list {
 			say("event " + string(r.Body))
 			if string(r.Body) == `"99"` {
@@ -227,7 +227,7 @@ func order(t *testing.T, open Engine) {
 
 func panics(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	errs := together(t, s,
 		&store.Unit{Need: world.Need{Topics: []string{"user:a"}}, Decide: func(w *world.World) error { w.Append("user:undeclared", world.Draft{Body: &note{"x"}}); return nil }},
 		&store.Unit{Need: world.Need{Topics: []string{"user:a"}}, Decide: func(w *world.World) error { w.Append("user:a", world.Draft{Body: &note{"y"}}); return nil }})
@@ -238,7 +238,7 @@ func panics(t *testing.T, open Engine) {
 
 func poison(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	good := func(topic string) *store.Unit {
 		return &store.Unit{Need: world.Need{Topics: []string{topic}}, Decide: func(w *world.World) error { w.Append(topic, world.Draft{Body: &note{"y"}}); return nil }}
 	}
@@ -264,11 +264,11 @@ func poison(t *testing.T, open Engine) {
 
 func reopen(t *testing.T, open Engine) {
 	s := open(t)
-	stop := run(t, s, nil)
+	stop := Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
 	v.Modified = invite.Recent{Device: "m", Requests: [4]string{"r2", "r1"}}
 	v.Added = invite.Recent{Requests: [4]string{"a1"}}
-	if err := do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:a"}}, func(w *world.World) error {
+	if err := Do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:a"}}, func(w *world.World) error {
 		put(w, v, list)
 		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a", Members: 1, CreatedAt: 5})
 		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
@@ -280,7 +280,7 @@ func reopen(t *testing.T, open Engine) {
 	epoch := s.Epoch()
 	stop()
 	s = open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	if s.Epoch() != epoch || epoch == "" {
 		t.Errorf("the epoch was %q and is %q", epoch, s.Epoch())
 	}
@@ -313,9 +313,9 @@ func reopen(t *testing.T, open Engine) {
 
 func snapshots(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:b"}}, func(w *world.World) error {
+	if err := Do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:b"}}, func(w *world.World) error {
 		put(w, v, list)
 		w.PutMember(im.Member{GroupID: "g", UserID: "b", Role: im.RoleMember, JoinedSeq: 0})
 		w.Append("group:g", world.Draft{Body: &note{"x"}})
@@ -340,9 +340,9 @@ func snapshots(t *testing.T, open Engine) {
 
 func marks(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	need := world.Need{Marks: []world.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
-	if err := do(t, s, need, func(w *world.World) error {
+	if err := Do(t, s, need, func(w *world.World) error {
 		w.PutMark(world.Mark{InviteID: "i", UserID: "a", Target: "t", ExpiresAt: w.Now + 60_000})
 		w.PutMark(world.Mark{InviteID: "old", UserID: "a", ExpiresAt: w.Now})
 		return nil
@@ -352,7 +352,7 @@ func marks(t *testing.T, open Engine) {
 	if err := s.TrimNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := do(t, s, need, func(w *world.World) error {
+	if err := Do(t, s, need, func(w *world.World) error {
 		if m := w.Mark("i", "a"); m == nil || m.Target != "t" {
 			t.Errorf("the mark is %+v", m)
 		}
@@ -368,12 +368,12 @@ func marks(t *testing.T, open Engine) {
 func online(t *testing.T, open Engine) {
 	s := open(t)
 	got := make(chan world.Record, 2)
-	run(t, s, func(list []world.Record) {
+	Run(t, s, func(list []world.Record) {
 		for _, r := range list {
 			got <- r
 		}
 	})
-	if err := do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
+	if err := Do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
 		w.Append("user:a", world.Draft{Online: true, Body: &note{"now"}})
 		w.Append("user:a", world.Draft{Body: &note{"kept"}})
 		return nil
@@ -393,7 +393,7 @@ func online(t *testing.T, open Engine) {
 
 func glare(t *testing.T, open Engine) {
 	s := open(t)
-	run(t, s, nil)
+	Run(t, s, nil)
 	terms := invite.Terms{ID: "i", Inviter: "a", Timeout: 60, MergeGlare: true}
 	v, list := invite.New(terms, []string{"b"}, invite.Actor{User: "a"}, "p", 1000)
 	key := world.GlareKey{From: "a", To: "b"}
