@@ -20,7 +20,7 @@ func main() {
 	rate := flag.Float64("rate", 500, "flows per second of the steady run")
 	length := flag.Duration("length", 8*time.Second, "how long each run is measured")
 	only := flag.String("only", "", "measure only those whose name contains this")
-	profiles := flag.String("profile", "", "write profiles of Beckon on SQLite to this directory: full.pprof at saturation, steady.pprof")
+	profiles := flag.String("profile", "", "write profiles of Beckon to this directory: full.pprof at saturation, steady.pprof; with -only, for they have one name")
 	relay := flag.String("serve-relay", "", "serve the relay at this address, and nothing else")
 	flag.Parse()
 	if *relay != "" {

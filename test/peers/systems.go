@@ -173,12 +173,16 @@ func (s *system) profile(dir, name string, length time.Duration) <-chan struct{}
 }
 
 func startBeckonPostgres(dir string) (*system, error) {
-	c, err := cluster.Start(context.Background(), cluster.Options{Program: "bin/beckon", Dir: dir, Nodes: 1, Plain: true, Args: unlimited(), Log: io.Discard})
+	prof, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	c, err := cluster.Start(context.Background(), cluster.Options{Program: "bin/beckon", Dir: dir, Nodes: 1, Plain: true, Args: append(unlimited(), "--pprof", prof), Log: io.Discard})
 	if err != nil {
 		return nil, err
 	}
 	node := c.Nodes[0]
-	return &system{dial: dialBeckon(node.Addr, node.Data), stop: func() { _ = c.Close() },
+	return &system{dial: dialBeckon(node.Addr, node.Data), prof: prof, stop: func() { _ = c.Close() },
 		pids: func() []int { return append(family(node.PID()), family(c.Primary.PID())...) }}, nil
 }
 
