@@ -21,6 +21,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/api"
 	"github.com/beckon-im/beckon/internal/chat"
+	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/delivery"
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
@@ -29,6 +30,7 @@ import (
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
@@ -46,6 +48,7 @@ type Server struct {
 	media    *media.Media
 	gateway  *gateway.Gateway
 	hooks    *hook.Hooks
+	pushes   *push.Push
 	audit    *os.File // nil = nobody keeps what app servers did
 	api      *api.API
 	metrics  *prometheus.Registry
@@ -127,7 +130,10 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, Log: s.cfg.Log})
+	if s.pushes, err = push.New(ctx, s.store, s.pushOptions(sessions)); err != nil {
+		return err
+	}
+	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Log: s.cfg.Log})
 	s.people = people.New(s.store, sessions)
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
@@ -138,12 +144,14 @@ func (s *Server) join(ctx context.Context) (err error) {
 	}
 	verbs := api.Verbs{
 		Invitations: s.engine,
-		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked}),
+		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Here: s.here}),
 		Groups:      group.New(s.store, s.engine, sessions),
 		People:      s.people,
 		Files:       s.files,
 		Rooms:       s.media,
 		Hooks:       s.hooks,
+		Pushes:      s.pushes,
+		Outgoing:    courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
 	}
 	if s.api, err = s.doors(ctx, verbs); err != nil {
 		return err
@@ -152,11 +160,30 @@ func (s *Server) join(ctx context.Context) (err error) {
 		s.delivery.Announce(records)
 		s.media.Announce(records)
 		s.hooks.Announce(records)
+		s.pushes.Announce(records)
 	})
 	s.delivery.Serve(s.gateway)
 	s.gateway.Serve(s.api)
 	return nil
 }
+
+func (s *Server) pushOptions(sessions people.Sessions) push.Options {
+	c := &s.cfg.Push
+	return push.Options{
+		APNs:    push.APNs{Key: c.APNsKey, KeyID: c.APNsKeyID, TeamID: c.APNsTeamID, App: c.APNsApp, URL: c.APNsURL},
+		FCM:     push.FCM{Credentials: c.FCMCredentials, URL: c.FCMURL},
+		Subject: c.Subject, Private: c.Private, Templates: c.Templates,
+		AnswerToken: func(user, device, inviteID string, until time.Time) (string, error) {
+			return s.api.Authenticator().MintAnswer(user, device, inviteID, until)
+		},
+		Online:  func(user string) bool { return sessions.Devices(user)[0] > 0 },
+		Observe: s.meters.pushed,
+		Log:     s.cfg.Log,
+	}
+}
+
+// here says whether a person has a device connected to this node.
+func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 }
 
 // doors makes the doors of the verbs.
 func (s *Server) doors(ctx context.Context, verbs api.Verbs) (*api.API, error) {
@@ -269,6 +296,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.gateway.Run(gctx) })
 	g.Go(func() error { return s.media.Run(gctx) })
 	g.Go(func() error { return s.hooks.Run(gctx) })
+	g.Go(func() error { return s.pushes.Run(gctx) })
 	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Tell) })
 	if s.presence != nil {
 		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched) })

@@ -18,6 +18,7 @@ import (
 	"github.com/beckon-im/beckon/internal/api"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/gateway"
+	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/carry"
 	"github.com/beckon-im/beckon/internal/store/inspect"
@@ -75,6 +76,8 @@ type Config struct {
 	// Default: 2 s, and it goes on.
 	BeforeHookTime   time.Duration
 	BeforeHookRefuse bool
+	// Push is how people are reached who have no connected device. Default: by Web Push alone.
+	Push PushConfig
 	// AuditLog is a file to which everything is added that app servers change, as lines of JSON. Default: none.
 	AuditLog string
 	// DevicePolicy says how many devices a user may have connected: "many", "one-per-platform", "single". The newest stays.
@@ -120,6 +123,29 @@ type Config struct {
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
+
+// PushConfig is everything that can be chosen about pushes.
+type PushConfig struct {
+	// APNsKey is the authentication key of APNs, as its .p8 file has it, APNsKeyID and APNsTeamID say whose it is, and APNsApp is
+	// the bundle id of apps that do not say theirs. Default: none, and no pushes to Apple's devices.
+	APNsKey                        []byte
+	APNsKeyID, APNsTeamID, APNsApp string
+	// FCMCredentials are those of a service account of Firebase, as its JSON file has them. Default: none, and no pushes by FCM.
+	FCMCredentials []byte
+	// APNsURL and FCMURL replace the addresses of the providers, as of a gateway between. Default: theirs.
+	APNsURL, FCMURL string
+	// Subject is whom the operators of browsers' push services can write to: mailto:ops@example.com. Apple's wants a true one.
+	// Default: the address of this project.
+	Subject string
+	// Private lets Web Push endpoints have private addresses, and be reached without TLS. Registering one makes this server call
+	// it. Default: refused.
+	Private bool
+	// Templates are what pushes say, over what they say by themselves: by language and kind. Default: English and Chinese.
+	Templates PushTemplates
+}
+
+// PushTemplates are what pushes say: by language (en, zh-CN) and kind (invitation, missed, message…).
+type PushTemplates = push.Templates
 
 // RoomPolicy says who may enter media rooms.
 type RoomPolicy = im.RoomPolicy

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -308,7 +309,9 @@ func TestDevicePolicies(t *testing.T) {
 		beckon.ManyDevices: {"pad", "phone", "web"}, beckon.OnePerPlatform: {"phone", "web"}, beckon.SingleDevice: {"phone"},
 	} {
 		t.Run(string(policy), func(t *testing.T) {
-			house := newHouse(t, beckon.Config{DevicePolicy: policy})
+			var now atomic.Int64 // no two devices come in the same millisecond, in which the greater id would stay
+			now.Store(time.Now().UnixMilli())
+			house := newHouse(t, beckon.Config{DevicePolicy: policy, Now: func() int64 { return now.Add(1) }})
 			kicked := make(chan string, 3)
 			var last *client.Client
 			for _, d := range [][2]string{{"web", "web"}, {"pad", "ios"}, {"phone", "ios"}} {

@@ -8,13 +8,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/protocol"
 )
 
 // meters are the metrics that rooms are told to count by.
 type meters struct {
 	calls *prometheus.HistogramVec
 	ends  *prometheus.CounterVec
+	push  *prometheus.CounterVec
 }
 
 func newMeters(r *prometheus.Registry) meters {
@@ -27,8 +30,11 @@ func newMeters(r *prometheus.Registry) meters {
 			Name: "beckon_connections_ended_total", Help: "Connections that ended, by the code that their client saw; 3009 = it hung up.",
 		}, []string{"code"}),
 	}
+	m.push = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "beckon_pushes_total", Help: "Pushes that providers answered, by what they said: taken, retried, deadToken, refused.",
+	}, []string{"provider", "outcome"})
 	m.ended(3009) // so that it is there from the start
-	r.MustRegister(m.calls, m.ends)
+	r.MustRegister(m.calls, m.ends, m.push)
 	return m
 }
 
@@ -40,6 +46,10 @@ func (m meters) called(verb string, code int, took time.Duration) {
 }
 
 func (m meters) ended(code uint32) { m.ends.WithLabelValues(strconv.Itoa(int(code))).Inc() }
+
+func (m meters) pushed(p protocol.PushProvider, outcome string) {
+	m.push.WithLabelValues(string(p), outcome).Inc()
+}
 
 // register registers the metrics that are read when they are asked for.
 func (s *Server) register() {
@@ -53,8 +63,8 @@ func (s *Server) register() {
 	counter("beckon_store_round_trips_total", "Times that PostgreSQL was asked and answered.", stat(func(t store.Stats) int64 { return t.Trips }))
 	counter("beckon_store_sent_bytes_total", "Bytes sent to PostgreSQL.", stat(func(t store.Stats) int64 { return t.Sent }))
 	counter("beckon_store_received_bytes_total", "Bytes received from PostgreSQL.", stat(func(t store.Stats) int64 { return t.Received }))
-	counter("beckon_webhooks_taken_total", "Webhooks that their receiver took.", func() int64 { return s.hooks.Stats().Taken })
-	counter("beckon_webhooks_failed_total", "Tries of webhooks that failed.", func() int64 { return s.hooks.Stats().Failed })
+	counter("beckon_webhooks_taken_total", "Webhooks that their receiver took.", func() int64 { return s.hooks.Queue().Stats().Taken })
+	counter("beckon_webhooks_failed_total", "Tries of webhooks that failed.", func() int64 { return s.hooks.Queue().Stats().Failed })
 	gauge := func(name, help string, of func() float64) {
 		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of))
 	}
@@ -66,13 +76,16 @@ func (s *Server) register() {
 		}
 		return 0
 	})
-	gauge("beckon_webhooks_waiting", "Webhooks that wait to be taken, of all nodes; -1 when that cannot be read.", func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		n, err := s.hooks.Waiting(ctx)
-		if err != nil {
-			return -1
-		}
-		return float64(n)
-	})
+	gauge("beckon_webhooks_waiting", "Webhooks that wait to be taken, of all nodes; -1 when that cannot be read.", func() float64 { return waiting(s.hooks.Queue()) })
+	gauge("beckon_pushes_waiting", "Pushes that wait to be taken, of all nodes; -1 when that cannot be read.", func() float64 { return waiting(s.pushes.Queue()) })
+}
+
+func waiting(q *courier.Queue) float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	n, err := q.Waiting(ctx)
+	if err != nil {
+		return -1
+	}
+	return float64(n)
 }

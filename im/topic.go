@@ -37,6 +37,12 @@ func NodeTopic(node string) string { return "node:" + node }
 // TrimTopic is the lock under which nodes remove what has expired. It has no records.
 const TrimTopic = "trim"
 
+// RingLine names what the pushes of an invitation to one person stay in order with.
+func RingLine(inviteID, userID string) string { return "ring:" + inviteID + " " + userID }
+
+// MessageLine names the push of a message to one person, or, without one, to those of its group who are away.
+func MessageLine(messageID, userID string) string { return "message:" + messageID + " " + userID }
+
 // HookTopic is one of the locks under which nodes note what became of webhooks. It has no records.
 func HookTopic(n int) string { return "hook:" + strconv.Itoa(n) }
 

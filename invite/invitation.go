@@ -203,6 +203,7 @@ type Invitee struct {
 	Deadline  int64  // milliseconds; 0 = never
 	DecidedAt int64  // milliseconds
 	Deaf      bool   // hears nothing of it: this person blocks the inviter
+	Pushed    bool   // was told by a push, having no connected device
 }
 
 // late reports whether the rule says that this invitee has timed out, whether or not a timer has said so.

@@ -2,7 +2,16 @@ package protocol
 
 import "encoding/json"
 
-// HookState is what became of an event for the webhook.
+// Queue names where events wait to leave the house.
+type Queue string
+
+// The queues.
+const (
+	QueueWebhook Queue = "webhook"
+	QueuePush    Queue = "push"
+)
+
+// HookState is what became of an event.
 type HookState string
 
 // The states of an event.
@@ -12,8 +21,9 @@ const (
 	HookDead      HookState = "dead" // given up after about three days, or because the receiver said that it is gone
 )
 
-// ListHookEventsRequest asks for events of the webhook.
+// ListHookEventsRequest asks for events of a queue.
 type ListHookEventsRequest struct {
+	Queue Queue     `json:"queue,omitempty" enum:"webhook,push" doc:"Where they wait. Default: webhook."`
 	State HookState `json:"state" enum:"waiting,delivered,dead" doc:"Those that wait, were delivered (for 7 days), or were given up (for 30 days)."`
 	From  int64     `json:"from,omitempty" doc:"Milliseconds: that happened at this time or later."`
 	Until int64     `json:"until,omitempty" doc:"Milliseconds: and not later than this. Default: no end."`
@@ -21,7 +31,7 @@ type ListHookEventsRequest struct {
 	Limit int       `json:"limit,omitempty" doc:"At most 1000. Default: 100."`
 }
 
-// HookEvent is an event for the webhook, and what became of it.
+// HookEvent is an event for the webhook, or a push, and what became of it.
 type HookEvent struct {
 	ID    string          `json:"id"` // webhook-id
 	Kind  string          `json:"kind"`
@@ -44,6 +54,7 @@ type ListHookEventsResponse struct {
 
 // ReplayHookEventsRequest asks to send events again.
 type ReplayHookEventsRequest struct {
+	Queue Queue     `json:"queue,omitempty" enum:"webhook,push" doc:"Whose. Default: webhook."`
 	State HookState `json:"state" enum:"delivered,dead" doc:"Those that were delivered, or those that were given up."`
 	From  int64     `json:"from,omitempty" doc:"Milliseconds: that happened at this time or later."`
 	Until int64     `json:"until,omitempty" doc:"Milliseconds: and not later than this. Default: until now."`

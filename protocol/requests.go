@@ -43,6 +43,7 @@ type Reach struct {
 const (
 	ReachConnected   = "connected"
 	ReachUnreachable = "unreachable"
+	ReachPush        = "push" // no device is connected, and a push is on its way
 
 	ReachDoNotDisturb = "doNotDisturb" // and wants inviters to know
 )

@@ -63,6 +63,8 @@ type serverFlags struct {
 	BeforeHookTime   time.Duration `help:"How long is waited for the answer of the before-hook." default:"2s" name:"before-hook-time"`
 	BeforeHookRefuse bool          `help:"Refuse what was asked about when the before-hook does not answer, instead of going on." name:"before-hook-refuse"`
 
+	Push pushFlags `embed:""`
+
 	Media         string        `help:"The media server for rooms: embedded runs one in this program; external uses the LiveKit at --livekit-url; off has no rooms. Default: external when --livekit-key is given, else embedded for dev and off for serve." enum:",off,embedded,external" default:""`
 	MediaIP       string        `help:"Embedded media: the address under which browsers reach this machine. Default: the listening address, or found out." name:"media-ip" placeholder:"IP"`
 	MediaPort     int           `help:"Embedded media: the port on 127.0.0.1 for this program and other nodes. With it give --livekit-key and --livekit-secret. Default: a free one." name:"media-port"`
@@ -134,6 +136,9 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	}
 	media, err := f.media(&cfg, ln.Addr())
 	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	if cfg.Push, err = f.Push.config(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	srv, err := beckon.New(ctx, cfg)

@@ -14,18 +14,21 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/chat"
+	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -58,6 +61,8 @@ type Verbs struct {
 	Files       *files.Files
 	Rooms       *media.Media
 	Hooks       *hook.Hooks
+	Outgoing    *courier.Desk
+	Pushes      *push.Push
 }
 
 // API serves the verbs.
@@ -137,6 +142,8 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "there is no verb " + clip(name) + "; /openapi.json lists them"})
 	case by.UserID != "" && !a.limits.user(by.UserID):
 		finish(nil, tooOften("you call too often"))
+	case by.InviteID != "" && !mayAnswer(by.InviteID, name, data):
+		finish(nil, errAnswerOnly())
 	case len(data) > protocol.MaxRequest:
 		finish(nil, &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"})
 	case v.yields && a.opt.Busy():
@@ -154,6 +161,18 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 	default:
 		v.run(ctx, by, data, finish)
 	}
+}
+
+// mayAnswer says whether a call is one of those that an answer token is for.
+func mayAnswer(inviteID, name string, data []byte) bool {
+	var about struct {
+		InviteID string `json:"inviteID"`
+	}
+	return slices.Contains([]string{"accept", "reject", "ring", "getInvitation"}, name) && json.Unmarshal(data, &about) == nil && about.InviteID == inviteID
+}
+
+func errAnswerOnly() error {
+	return im.Refuse(im.CodeTokenRefused, "this token came with a push: it lets accept, reject, ring and getInvitation of its invitation be called, and nothing else")
 }
 
 // maxAudited bounds what the audit log keeps of a request, in bytes.

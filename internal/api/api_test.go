@@ -15,12 +15,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon/internal/chat"
+	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -47,9 +49,13 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	pushes, err := push.New(ctx, s, push.Options{Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	e := engine.New(s, nobody{}, engine.Options{})
 	kept, err := files.New(ctx, s, files.Options{URL: "mem://", Key: []byte("k")})
 	if err != nil {
@@ -67,7 +73,8 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	opt.Auth = AuthOptions{JWTSecret: secretOfTests, APIKeys: []string{apiKeyOfTests}}
 	opt.Limits = Limits{User: 1e6, UserBurst: 1e6, Address: 1e6, AddressBurst: 1e6}
 	opt.Log = quiet
-	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks}, opt)
+	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes,
+		Outgoing: courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ type Identity struct {
 	DeviceID string // when the token is bound to a device
 	ExpireAt int64  // unix seconds; 0 = never
 	IssuedAt int64  // unix seconds; 0 = it does not say, and so before all revoking
+	InviteID string // of an answer token: all that it is for
 }
 
 // Authenticator checks tokens and keys.
@@ -49,7 +50,8 @@ type Authenticator struct {
 
 // claims are what a device's JWT carries: sub is the user, device an optional device id.
 type claims struct {
-	Device string `json:"device,omitempty"`
+	Device   string `json:"device,omitempty"`
+	InviteID string `json:"inviteID,omitempty"`
 	jwt.RegisteredClaims
 }
 
@@ -137,7 +139,7 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	default:
 		return Identity{}, &im.Error{Code: im.CodeTokenRefused, Message: "the token's signature does not verify with a key of this server", Cause: err}
 	}
-	id := Identity{UserID: c.Subject, DeviceID: c.Device}
+	id := Identity{UserID: c.Subject, DeviceID: c.Device, InviteID: c.InviteID}
 	if c.ExpiresAt != nil {
 		id.ExpireAt = c.ExpiresAt.Unix()
 	}
@@ -162,11 +164,20 @@ var ErrNoSecret = errors.New("this server has no JWT secret, so it cannot mint t
 
 // Mint makes a token for a device of a user. ttl 0 never expires.
 func (a *Authenticator) Mint(userID, deviceID string, ttl time.Duration) (string, error) {
+	return a.mint(userID, deviceID, "", ttl)
+}
+
+// MintAnswer makes a token by which a device may answer one invitation, and nothing else: it travels in a push.
+func (a *Authenticator) MintAnswer(userID, deviceID, inviteID string, until time.Time) (string, error) {
+	return a.mint(userID, deviceID, inviteID, max(until.Sub(a.opt.Now()), time.Second))
+}
+
+func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duration) (string, error) {
 	if a.opt.JWTSecret == "" {
 		return "", ErrNoSecret
 	}
 	now := a.opt.Now()
-	c := claims{Device: deviceID, RegisteredClaims: jwt.RegisteredClaims{Subject: userID, IssuedAt: jwt.NewNumericDate(now), Issuer: a.opt.Issuer}}
+	c := claims{Device: deviceID, InviteID: inviteID, RegisteredClaims: jwt.RegisteredClaims{Subject: userID, IssuedAt: jwt.NewNumericDate(now), Issuer: a.opt.Issuer}}
 	if a.opt.Audience != "" {
 		c.Audience = jwt.ClaimStrings{a.opt.Audience}
 	}

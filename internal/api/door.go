@@ -23,6 +23,9 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	if err != nil {
 		return nil, err
 	}
+	if id.InviteID != "" {
+		return nil, errAnswerOnly()
+	}
 	if !a.limits.user(id.UserID) {
 		return nil, tooOften("you connect too often")
 	}
@@ -103,6 +106,9 @@ func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int6
 	id, err := a.auth.Check(token)
 	if err != nil {
 		return 0, err
+	}
+	if id.InviteID != "" {
+		return 0, errAnswerOnly()
 	}
 	if id.UserID != s.UserID {
 		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user")

@@ -170,6 +170,8 @@ func (a *API) caller(r *http.Request) (verb.Caller, error) {
 		return verb.Caller{}, err
 	}
 	switch {
+	case id.InviteID != "" && r.URL.Path == pathFiles:
+		return verb.Caller{}, errAnswerOnly()
 	case user != "" && user != id.UserID:
 		return verb.Caller{}, im.Refuse(im.CodeTokenUser, "this token is of "+id.UserID+", who cannot act for "+clip(user))
 	case id.DeviceID != "":
@@ -179,7 +181,7 @@ func (a *API) caller(r *http.Request) (verb.Caller, error) {
 			return verb.Caller{}, err
 		}
 	}
-	return verb.Caller{UserID: id.UserID, DeviceID: device}, nil
+	return verb.Caller{UserID: id.UserID, DeviceID: device, InviteID: id.InviteID}, nil
 }
 
 // Guard limits each address, and lets pages of allowed origins call.

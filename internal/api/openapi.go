@@ -52,7 +52,7 @@ func (a *API) openAPI() []byte {
 		doc.AddOperation(op)
 	}
 	doc.AddOperation(uploadOperation(reg, failed))
-	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.MessageEvent](),
+	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.PushNotice](), reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.MessageEvent](),
 		reflect.TypeFor[protocol.ConversationEvent](), reflect.TypeFor[protocol.PersonEvent](), reflect.TypeFor[protocol.RoomEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
 		reg.Schema(t, true, t.Name()) // what devices are told, for those who generate types
 	}

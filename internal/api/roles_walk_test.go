@@ -10,7 +10,7 @@ func elsewhere() map[string]string {
 	list := map[string]string{}
 	for _, v := range []string{
 		"listInvitations", "getConversationList", "searchMessages", "getJoinedGroupList", "searchGroups", "createGroup", "setSelfInfo", "addToBlackList", "deleteFromBlackList",
-		"getBlackList", "setSelfStatus", "subscribeUserStatus", "unsubscribeUserStatus", "setDoNotDisturb", "getDoNotDisturb", "getDeviceList", "kickDevice",
+		"getBlackList", "setSelfStatus", "subscribeUserStatus", "unsubscribeUserStatus", "setDoNotDisturb", "getDoNotDisturb", "getDeviceList", "kickDevice", "setPushToken", "deletePushToken", "getPushConfig",
 	} {
 		list[v] = "the caller alone"
 	}

@@ -79,8 +79,8 @@ func (a *API) table() []*row {
 	list = append(list, a.roomRows()...)
 	return append(list, forWhom(servers,
 		reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken),
-		reads("Administration", "listHookEvents", "List events for the webhook: those that wait, were delivered, or were given up.", a.Hooks.ListEvents),
-		reads("Administration", "replayHookEvents", "Send events to the webhook again.", a.Hooks.Replay),
+		reads("Administration", "listHookEvents", "List events for the webhook, or pushes: those that wait, were delivered, or were given up.", a.Outgoing.ListEvents),
+		reads("Administration", "replayHookEvents", "Send events or pushes again.", a.Outgoing.Replay),
 	)...)
 }
 
@@ -197,6 +197,9 @@ func (a *API) peopleRows() []*row {
 		acts(tag, "unsubscribeUserStatus", "Hear it no longer: of those named, or of all.", p.Unsubscribe),
 		acts(tag, "setDoNotDisturb", "Say when you do not want to be disturbed.", p.SetDoNotDisturb),
 		reads(tag, "getDoNotDisturb", "Read when you do not want to be disturbed.", p.GetDoNotDisturb),
+		acts(tag, "setPushToken", "Say where this device is reached when it is not connected.", a.Pushes.SetToken),
+		first(acts(tag, "deletePushToken", "Do not reach this device any more, or none of yours.", a.Pushes.DeleteToken)),
+		reads(tag, "getPushConfig", "Read which pushes this server sends, and the key for those to browsers.", a.Pushes.GetConfig),
 		reads(tag, "getDeviceList", "List your connected devices.", p.GetDevices),
 		reads(tag, "kickDevice", "Send a device of yours away, or all but this one.", p.KickDevice),
 	}

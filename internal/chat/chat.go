@@ -20,6 +20,10 @@ type Options struct {
 	// DropBlocked lets a message to somebody who blocks the sender seem to succeed, and the blocker not get it. Default: it is
 	// refused with 20007.
 	DropBlocked bool
+	// Posted is told how many pushes are on their way, before they are committed. Default: this house sends none.
+	Posted func(n int64)
+	// Here says whether a person has a device connected to this node; then no push is made. Default: nobody has.
+	Here func(user string) bool
 }
 
 // Presence counts the devices of people that are connected now, to any node. It may have to ask the others.
@@ -38,6 +42,9 @@ type Chat struct {
 func New(s *store.Store, p Presence, opt Options) *Chat {
 	if opt.RevokeWithin == 0 {
 		opt.RevokeWithin = 2 * time.Minute
+	}
+	if opt.Here == nil {
+		opt.Here = func(string) bool { return false }
 	}
 	return &Chat{store: s, presence: p, opt: opt}
 }

@@ -20,6 +20,7 @@ type sending struct {
 	place
 	msg   protocol.Message
 	files []string // that the conversation's people may read from now on
+	push  bool     // who is away may be told
 }
 
 // SendMessage sends a message to a person or a group.
@@ -34,6 +35,9 @@ func (c *Chat) SendMessage(by verb.Caller, req protocol.SendMessageRequest, done
 	}
 	need := s.need()
 	need.Messages = s.messages(s.msg.MessageID)
+	if s.push = c.pushes(s); s.push && s.peer != "" {
+		need.People = append(need.People, s.peer)
+	}
 	for _, u := range s.msg.ReceiverList {
 		need.Members = append(need.Members, world.MemberKey{GroupID: s.groupID, UserID: u})
 	}
@@ -180,6 +184,9 @@ func (c *Chat) decideSend(w *world.World, s *sending) (protocol.SendMessageRespo
 	}
 	if !m.OnlineUserOnly {
 		res.Seq = w.Head(s.topic()) + 1
+	}
+	if s.push {
+		c.push(w, s, &m)
 	}
 	return res, nil
 }

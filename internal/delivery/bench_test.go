@@ -3,14 +3,15 @@ package delivery
 import (
 	"testing"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
 // deaf counts what it is handed.
 type deaf struct{ n int }
 
-func (d *deaf) Deliver(world.Record)        { d.n++ }
-func (d *deaf) Listen(string, world.Listen) {}
+func (d *deaf) Deliver(world.Record)     { d.n++ }
+func (d *deaf) Listen(string, im.Listen) {}
 
 // announcing makes a delivery that hands one record on, in order.
 func announcing(tb testing.TB) (announce func(), readers *deaf) {

@@ -43,7 +43,7 @@ type Readers interface {
 	// Deliver hands a record to every session that reads its topic. It must not block.
 	Deliver(r world.Record)
 	// Listen carries out an order that came with a record, after the record was delivered. It must not block.
-	Listen(topic string, l world.Listen)
+	Listen(topic string, l im.Listen)
 }
 
 // Options are the choices for delivery. The zero value works.
@@ -214,7 +214,7 @@ func (d *Delivery) takeGaps() map[string]struct{} {
 
 func (d *Delivery) hand(r world.Record) {
 	d.readers.Deliver(r)
-	if l, ok := world.ParseListen(r.Listen); ok {
+	if l, ok := im.ParseListen(r.Listen); ok {
 		d.readers.Listen(r.Topic, l)
 	}
 }

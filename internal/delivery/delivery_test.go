@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
 )
@@ -113,7 +114,7 @@ func (e *ears) Deliver(r world.Record) {
 	e.order = append(e.order, fmt.Sprintf("record %d", r.Seq))
 }
 
-func (e *ears) Listen(topic string, l world.Listen) {
+func (e *ears) Listen(topic string, l im.Listen) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.order = append(e.order, fmt.Sprintf("listen to %s after %d", l.Topic, l.From))
@@ -212,7 +213,7 @@ func TestListenComesAfterItsRecord(t *testing.T) {
 	}
 	d.Announce([]world.Record{
 		{Topic: "user:a", Seq: 2},
-		{Topic: "user:a", Seq: 1, Listen: world.ListenTo("group:g", 7)},
+		{Topic: "user:a", Seq: 1, Listen: im.ListenTo("group:g", 7)},
 		{Topic: "user:nobody", Seq: 1},
 		{Topic: "user:a", Seq: 0},
 	})

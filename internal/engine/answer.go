@@ -103,6 +103,7 @@ func (e *Engine) putAnswer(w *world.World, s invite.Step, a invite.Answer, by ve
 	}
 	w.PutInvitation(s.Invitation)
 	w.PutInvitee(s.Invitee)
+	e.opt.Posted.Decided(w, &s.Invitee)
 	return nil
 }
 

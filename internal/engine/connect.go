@@ -7,7 +7,6 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -103,7 +102,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		}
 		for _, r := range page.Records {
 			p.Seq = r.Seq
-			if l, ok := world.ParseListen(r.Listen); ok && !l.End {
+			if l, ok := im.ParseListen(r.Listen); ok && !l.End {
 				joined[l.Topic] = !l.Stop
 			}
 		}

@@ -161,6 +161,7 @@ func (e *Engine) end(w *world.World, c invite.Change, by verb.Caller, action pro
 	w.PutInvitation(v)
 	for _, p := range c.Invitees {
 		w.PutInvitee(p)
+		e.opt.Posted.Decided(w, &p)
 	}
 	if len(c.Invitees) == 0 {
 		return nil

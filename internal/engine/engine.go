@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/engine/away"
 	"github.com/beckon-im/beckon/internal/engine/due"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/world"
@@ -32,6 +33,8 @@ type Options struct {
 	// DropBlocked lets an invitation to somebody who blocks the inviter seem to succeed, and the blocker hear nothing of it.
 	// Default: it is refused with 20007.
 	DropBlocked bool
+	// Posted is told how many pushes are on their way, before they are committed. Default: this house sends none.
+	Posted away.Post
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }

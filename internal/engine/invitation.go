@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -28,6 +27,7 @@ type opening struct {
 	by       verb.Caller
 	actor    invite.Actor
 	large    bool
+	devices  map[string]int // that invitees had connected when it came
 }
 
 // Invite opens an invitation to one person, or to several without a group.
@@ -97,6 +97,7 @@ func (e *Engine) open(by verb.Caller, requestID string, t invite.Terms, invitees
 		done(protocol.InviteResponse{}, im.Internal(err))
 		return
 	}
+	o.devices = devices
 	verb.Do(e.store, o.need(), func(w *world.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
@@ -168,6 +169,10 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 	if err := e.mind(w, &v, list); err != nil {
 		return protocol.InviteResponse{}, err
 	}
+	reach := make([]protocol.Reach, len(list))
+	if err := e.opt.Posted.Ring(w, &v, list, o.devices, reach); err != nil {
+		return protocol.InviteResponse{}, err
+	}
 	if err := e.announceOpen(w, &v, list, o.by); err != nil {
 		return protocol.InviteResponse{}, err
 	}
@@ -176,24 +181,7 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 	for _, p := range list {
 		w.PutInvitee(p)
 	}
-	res := protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, w.Now), ServerTime: w.Now, Reach: make([]protocol.Reach, len(list))}
-	for i := range list {
-		res.Reach[i].UserID = list[i].UserID
-		if v.GroupID == "" && quiet(w, list[i].UserID) {
-			res.Reach[i].Status = protocol.ReachDoNotDisturb
-		}
-	}
-	return res, nil
-}
-
-// quiet says whether a person does not want to be disturbed now, and inviters are to be told.
-func quiet(w *world.World, user string) bool {
-	p := w.Person(user)
-	if p == nil || p.DND == "" {
-		return false
-	}
-	var q im.Quiet
-	return json.Unmarshal([]byte(p.DND), &q) == nil && q.Show && q.Active(w.Now)
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, w.Now), ServerTime: w.Now, Reach: reach}, nil
 }
 
 // mind looks for invitees who block the inviter: the invitation is refused, or they hear nothing of it.
@@ -292,7 +280,7 @@ func tellParty(w *world.World, v *invite.Invitation, by verb.Caller, m, others p
 		if fresh[i].Deaf {
 			continue
 		}
-		d := world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, from), Body: newSignal(m)}
+		d := world.Draft{Online: v.OnlineUserOnly, Listen: im.ListenTo(mine, from), Body: newSignal(m)}
 		if v.GroupID == "" && !v.OnlineUserOnly {
 			d.Peer, d.Ord = v.Inviter, counted(w, fresh[i].UserID, v.Inviter)
 		}
@@ -374,7 +362,7 @@ func reached(list []protocol.Reach, devices map[string]int) {
 		r := &list[i]
 		r.Devices = devices[r.UserID]
 		switch {
-		case r.Status == protocol.ReachDoNotDisturb:
+		case r.Status != "":
 		case r.Devices == 0:
 			r.Status = protocol.ReachUnreachable
 		default:

@@ -145,18 +145,19 @@ func (e *Engine) AddInvitees(by verb.Caller, req protocol.AddInviteesRequest, do
 		} else {
 			need.Topics = append(need.Topics, im.UserTopic(u))
 			need.Contacts = append(need.Contacts, world.ContactKey{UserID: u, Peer: by.UserID})
+			need.People = append(need.People, u)
 		}
 	}
 	devices := e.count(req.InviteeList)
 	e.change(need, id, func(w *world.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
-		return e.decideAdd(w, v, by, req)
+		return e.decideAdd(w, v, by, req, devices)
 	}, func(res protocol.ActionResponse, err error) {
 		reached(res.Reach, devices)
 		done(res, err)
 	})
 }
 
-func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller, req protocol.AddInviteesRequest) (protocol.ActionResponse, invite.Invitation, error) {
+func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller, req protocol.AddInviteesRequest, devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
 	if err := stillMember(w, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
@@ -177,8 +178,11 @@ func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller,
 	if err := e.mind(w, v, c.Invitees); err != nil {
 		return res, *v, err
 	}
+	res.Reach = make([]protocol.Reach, len(c.Invitees))
+	if err := e.opt.Posted.Ring(w, &c.Invitation, c.Invitees, devices, res.Reach); err != nil {
+		return res, *v, err
+	}
 	for _, p := range c.Invitees {
-		res.Reach = append(res.Reach, protocol.Reach{UserID: p.UserID})
 		w.PutInvitee(p)
 	}
 	w.PutInvitation(c.Invitation)
@@ -204,7 +208,7 @@ func (e *Engine) announceAdded(w *world.World, before *invite.Invitation, c *inv
 		if missing := w.Missing([]string{t, mine}); len(missing) > 0 {
 			return &world.More{Need: world.Need{Topics: missing}}
 		}
-		d := world.Draft{Online: v.OnlineUserOnly, Listen: world.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)}
+		d := world.Draft{Online: v.OnlineUserOnly, Listen: im.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)}
 		if v.GroupID == "" {
 			d.Peer = v.Inviter
 		}

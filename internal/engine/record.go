@@ -114,7 +114,7 @@ func tell(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signa
 			d.Body = newSignal(m) // others' answers may be folded into it, on each topic for itself
 		}
 		if v.Over() && im.TopicInvitation(t) != "" {
-			d.Listen = world.EndOfTopic
+			d.Listen = im.EndOfTopic
 		}
 		w.Append(t, d)
 	}

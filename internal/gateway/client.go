@@ -15,7 +15,6 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/gateway/link"
-	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -302,7 +301,7 @@ func (c *client) catchUp(after uint64) uint64 {
 		}
 		for _, r := range page.Records {
 			after = r.Seq
-			if l, ok := world.ParseListen(r.Listen); ok && !l.End {
+			if l, ok := im.ParseListen(r.Listen); ok && !l.End {
 				c.turn(l)
 			}
 		}

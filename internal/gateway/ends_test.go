@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -81,8 +82,8 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	h := open(t, Options{MaxQueue: 1 << 20})
 	slow, quick := h.in("slow"), h.in("quick")
 	for range 2 {
-		h.say("user:slow", world.ListenTo("group:g", 0))
-		h.say("user:quick", world.ListenTo("group:g", 0))
+		h.say("user:slow", im.ListenTo("group:g", 0))
+		h.say("user:quick", im.ListenTo("group:g", 0))
 	}
 	for r := quick.next(); r.Push == nil || r.Push.Channel != "group:g"; r = quick.next() {
 	}
@@ -129,7 +130,7 @@ func TestBadFrames(t *testing.T) {
 func TestLeavingIsComplete(t *testing.T) {
 	h := open(t, Options{})
 	d := h.in("ann")
-	h.say("user:ann", world.ListenTo("group:g", 0))
+	h.say("user:ann", im.ListenTo("group:g", 0))
 	for r := d.next(); r.Push == nil || r.Push.Channel != "group:g"; r = d.next() {
 	}
 	if list := h.g.Kick("ann", "d", ""); len(list) != 1 {

@@ -250,9 +250,9 @@ func TestNothingMissedNothingTwice(t *testing.T) {
 			switch i % 40 {
 			case 10:
 				head, _ := h.log.Head(t.Context(), "group:g")
-				h.say("user:ann", world.ListenTo("group:g", head-min(head, 3)))
+				h.say("user:ann", im.ListenTo("group:g", head-min(head, 3)))
 			case 30:
-				h.say("user:ann", world.StopListening("group:g"))
+				h.say("user:ann", im.StopListening("group:g"))
 			}
 		}
 	})

@@ -4,13 +4,12 @@ import (
 	"sync"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/world"
 )
 
 // order is what a record told the sessions to listen to.
 type order struct {
 	topic string // of the record
-	world.Listen
+	im.Listen
 }
 
 // orders is the queue of orders. It has no bound of its own: whoever commits must never wait for sessions.
@@ -30,7 +29,7 @@ func (o *orders) take() []order {
 }
 
 // Listen queues an order that came with a record.
-func (g *Gateway) Listen(topic string, l world.Listen) {
+func (g *Gateway) Listen(topic string, l im.Listen) {
 	g.orders.mu.Lock()
 	g.orders.list = append(g.orders.list, order{topic, l})
 	g.orders.mu.Unlock()
@@ -71,7 +70,7 @@ func (g *Gateway) readersOf(name string) []*client {
 }
 
 // turn makes one session listen, or stop, or go.
-func (c *client) turn(l world.Listen) {
+func (c *client) turn(l im.Listen) {
 	switch {
 	case l.Stop && l.Topic == im.UserTopic(c.UserID): // who may not hear of themselves any more
 		c.dismiss("the tokens of this user were revoked")

@@ -172,7 +172,7 @@ func (g *Groups) CreateGroup(by verb.Caller, req protocol.CreateGroupRequest, do
 		}
 		s := &scene{Group: &made, w: w, topic: im.GroupTopic(id), by: by}
 		s.found(im.RoleOwner, by.UserID, "")
-		s.tellUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, world.ListenTo(s.topic, w.Head(s.topic)))
+		s.tellUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, im.ListenTo(s.topic, w.Head(s.topic)))
 		s.enter(people, protocol.TipInvited)
 		w.PutGroup(made)
 		return s.respond(people), nil
@@ -213,7 +213,7 @@ func (s *scene) enter(people []string, how protocol.Tip) {
 	if len(people) == 0 {
 		return
 	}
-	listen := world.ListenTo(s.topic, s.w.Head(s.topic))
+	listen := im.ListenTo(s.topic, s.w.Head(s.topic))
 	if rules, _ := im.Rules(s.Type); rules.AnnounceMoves {
 		s.tell(protocol.GroupEvent{Tip: how, Members: people})
 	}
@@ -329,7 +329,7 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 			s.Owner = ""
 		}
 		s.w.PutMember(*m)
-		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, world.StopListening(s.topic))
+		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, im.StopListening(s.topic))
 	}
 	s.Members -= len(people)
 	return nil
@@ -358,7 +358,7 @@ func (g *Groups) DismissGroup(by verb.Caller, req protocol.GroupRequest, done fu
 		for _, m := range roster {
 			m.Gone = true
 			s.w.PutMember(m)
-			s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, world.StopListening(s.topic))
+			s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, im.StopListening(s.topic))
 		}
 		s.Members, s.Dismissed = 0, true
 		return s.respond(nil), nil

@@ -91,7 +91,7 @@ func importOne(w *world.World, by verb.Caller, r *protocol.ImportGroup) error {
 	}
 	s := &scene{Group: &made, w: w, topic: im.GroupTopic(r.GroupID), by: by}
 	s.found(im.RoleOwner, r.Owner, "")
-	listen := world.ListenTo(s.topic, w.Head(s.topic))
+	listen := im.ListenTo(s.topic, w.Head(s.topic))
 	s.tellUser(r.Owner, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
 	for _, m := range r.Members {
 		role := im.RoleMember

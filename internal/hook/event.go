@@ -123,7 +123,7 @@ func (h *Hooks) tap(now int64, records []world.Record) []world.Outgoing {
 			continue
 		}
 		list = append(list, world.Outgoing{
-			OutgoingKey: world.OutgoingKey{Queue: queueName, Line: line, Num: h.number(now)}, At: now, Due: now, Kind: kind,
+			OutgoingKey: world.OutgoingKey{Queue: world.QueueHook, Line: line, Num: h.number(now)}, At: now, Due: now, Kind: kind,
 			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") + `","data":` + string(r.Body) + `}`,
 		})
 	}

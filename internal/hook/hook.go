@@ -1,11 +1,13 @@
+// Package hook owns what leaves the house for app servers: webhooks after something happened, and the question before something
+// is to happen. It reads what was committed.
+//
+// It never decides what an action does, and nobody waits for a webhook.
 package hook
 
 import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +23,8 @@ import (
 
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -54,7 +56,7 @@ type Hooks struct {
 	store  *store.Store
 	sign   *standard.Webhook
 	web    *http.Client
-	queue  *queue
+	queue  *courier.Queue
 	verbs  map[string]bool // before which is asked
 	askWeb *http.Client
 	left   atomic.Int64 // events that were made and not looked for yet
@@ -122,48 +124,25 @@ func (h *Hooks) Tap() func(int64, []world.Record) []world.Outgoing {
 // Serve sets the store that the events are in.
 func (h *Hooks) Serve(s *store.Store) {
 	h.store = s
-	h.queue = newQueue(s, h.opt.Log, h.send)
+	h.queue = courier.New(s, courier.Options{Name: world.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log}, h.send)
 }
+
+// Queue is where the events wait.
+func (h *Hooks) Queue() *courier.Queue { return h.queue }
 
 // Announce is told of committed records.
 func (h *Hooks) Announce([]world.Record) {
 	if n := h.left.Swap(0); n > 0 { // also events of a commit that failed or is under way: then one more look is made
-		h.queue.waiting.Add(n)
-		h.queue.nudge()
+		h.queue.Posted(n)
 	}
-}
-
-// Stats are counts since the start.
-type Stats struct{ Taken, Failed int64 }
-
-// Stats counts the tries of events that were taken, and that failed.
-func (h *Hooks) Stats() Stats { return Stats{h.queue.taken.Load(), h.queue.failed.Load()} }
-
-// Waiting counts the events that wait, for as long as ctx.
-func (h *Hooks) Waiting(ctx context.Context) (int64, error) {
-	if !h.store.Shared() {
-		return h.queue.waiting.Load(), nil
-	}
-	n, _, err := outbox.Count(ctx, h.store, queueName, world.OutgoingWaits)
-	return n, err
 }
 
 // Run sends events until ctx ends.
 func (h *Hooks) Run(ctx context.Context) error {
-	if h.opt.URL != "" {
-		h.queue.run(ctx)
-	} else {
-		h.queue.tidy(ctx) // of a time when there was one
-	}
+	err := h.queue.Run(ctx)
 	h.web.CloseIdleConnections()
 	h.askWeb.CloseIdleConnections()
-	return nil
-}
-
-// id names an event, the same at each try and in each database that it is moved to, by which receivers know it again.
-func id(o *world.Outgoing) string {
-	sum := sha256.Sum256([]byte(o.Line + "\n" + strconv.FormatInt(o.Num, 10) + "\n" + o.Body))
-	return "evt_" + hex.EncodeToString(sum[:12])
+	return err
 }
 
 // maxAnswer bounds what is read of an answer, in bytes: a request may come back, in which each byte takes six.
@@ -195,20 +174,20 @@ func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body 
 }
 
 // send tries an event once.
-func (h *Hooks) send(ctx context.Context, o *world.Outgoing) outcome {
-	res, answer, err := h.post(ctx, h.web, h.opt.URL, id(o), []byte(o.Body))
+func (h *Hooks) send(ctx context.Context, o *world.Outgoing) courier.Outcome {
+	res, answer, err := h.post(ctx, h.web, h.opt.URL, courier.ID(o), []byte(o.Body))
 	switch {
 	case res != nil && res.StatusCode/100 == 2: // whatever became of the rest of the answer
-		return outcome{}
+		return courier.Outcome{}
 	case err != nil:
-		return outcome{err: err}
+		return courier.Outcome{Err: err}
 	}
-	failed := outcome{err: fmt.Errorf("the receiver answered %s: %s", res.Status, clip(string(answer))), never: res.StatusCode == http.StatusGone}
+	failed := courier.Outcome{Err: fmt.Errorf("the receiver answered %s: %s", res.Status, courier.Clip(string(answer))), Never: res.StatusCode == http.StatusGone}
 	if res.StatusCode/100 == 3 {
-		failed.err = fmt.Errorf("the receiver answered %s; redirects are not followed: set the address that it leads to", res.Status)
+		failed.Err = fmt.Errorf("the receiver answered %s; redirects are not followed: set the address that it leads to", res.Status)
 	}
 	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s > 0 {
-		failed.after = min(time.Duration(s)*time.Second, time.Hour)
+		failed.After = min(time.Duration(s)*time.Second, time.Hour)
 	}
 	return failed
 }

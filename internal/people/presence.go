@@ -202,9 +202,9 @@ func (p *People) follow(by verb.Caller, users []string, on bool, done func(error
 			}
 			w.PutFollow(world.Follow{UserID: by.UserID, Target: u, Gone: !on})
 			e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Followed: []string{u}, Time: w.Now}
-			order := world.ListenTo(im.StatusTopic(u), 0)
+			order := im.ListenTo(im.StatusTopic(u), 0)
 			if !on {
-				e.Followed, e.Left, order = nil, e.Followed, world.StopListening(im.StatusTopic(u))
+				e.Followed, e.Left, order = nil, e.Followed, im.StopListening(im.StatusTopic(u))
 			}
 			w.Append(topic, world.Draft{Device: by.Origin(), Listen: order, Body: &verb.Event{Value: e}})
 		}

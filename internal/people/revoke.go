@@ -24,7 +24,7 @@ func (p *People) RevokeTokens(_ verb.Caller, req protocol.RevokeTokensRequest, d
 		}
 		who.Revoked = w.Now
 		w.PutPerson(*who)
-		w.Append(topic, world.Draft{Listen: world.StopListening(topic), Body: &verb.Event{Value: protocol.PersonEvent{Type: protocol.TypePerson, UserID: req.UserID, Time: w.Now}}})
+		w.Append(topic, world.Draft{Listen: im.StopListening(topic), Body: &verb.Event{Value: protocol.PersonEvent{Type: protocol.TypePerson, UserID: req.UserID, Time: w.Now}}})
 		return protocol.RevokeTokensResponse{RevokedAt: w.Now}, nil
 	}, done)
 }

@@ -22,7 +22,7 @@ const (
 	qTopic       = "SELECT head, floor FROM topic WHERE name = $1"
 	qMemberships = "SELECT m.group_id, m.joined_seq, m.joined_at, coalesce(t.head, 0) FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
 	qMyOpen      = "SELECT " + world.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
-	qOpenForMe   = "SELECT " + world.InviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 AND deaf = 0 LIMIT $2"
+	qOpenForMe   = "SELECT " + world.InviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 AND deaf % 2 = 0 LIMIT $2"
 	qInvitation  = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id = $1"
 	qInvitee     = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"
 	qInvitees    = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
@@ -61,17 +62,17 @@ func TestPostgres(t *testing.T) {
 }
 
 func TestListenOrders(t *testing.T) {
-	for order, want := range map[string]world.Listen{
-		world.ListenTo("group:a@b", 7): {Topic: "group:a@b", From: 7},
-		world.StopListening("group:x"): {Topic: "group:x", Stop: true},
-		world.EndOfTopic:               {End: true},
+	for order, want := range map[string]im.Listen{
+		im.ListenTo("group:a@b", 7): {Topic: "group:a@b", From: 7},
+		im.StopListening("group:x"): {Topic: "group:x", Stop: true},
+		im.EndOfTopic:               {End: true},
 	} {
-		if got, ok := world.ParseListen(order); !ok || got != want {
+		if got, ok := im.ParseListen(order); !ok || got != want {
 			t.Errorf("%s is %+v", order, got)
 		}
 	}
 	for _, nonsense := range []string{"", "+x", "+x@y", "x"} {
-		if l, ok := world.ParseListen(nonsense); ok {
+		if l, ok := im.ParseListen(nonsense); ok {
 			t.Errorf("%q is %+v", nonsense, l)
 		}
 	}

@@ -20,6 +20,7 @@ type Caller struct {
 	UserID   string
 	DeviceID string // empty when an app server acts for the user
 	Server   bool   // an app server calls, for the user or, without one, for itself
+	InviteID string // all that they may call about; empty = anything of theirs
 }
 
 // Actor is the caller as the rules of an invitation know it.

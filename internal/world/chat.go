@@ -82,6 +82,7 @@ type Person struct {
 	Status  string // the custom status, plain text
 	DND     string // do-not-disturb
 	Revoked int64  // tokens issued before are of no use, milliseconds
+	Pushes  bool   // there are, or were, push tokens
 }
 
 // Follow is a subscription to somebody's presence.
@@ -228,6 +229,9 @@ func (w *World) PutExtra(x Extra) {
 	w.mustKnow(extraKey(x.GroupID))
 	w.stage(func() { w.extras.put(x.GroupID, x) })
 }
+
+// HasPerson reports whether a user was declared, so that absence means that nothing is known of them.
+func (w *World) HasPerson(user string) bool { return w.has(personKey(user)) }
 
 // PutPerson writes what is known of a user.
 func (w *World) PutPerson(p Person) {

@@ -13,7 +13,7 @@ const (
 	ContactColumns     = `user_id, peer, counted, peer_read, blocked_at, ` + readingColumns
 	ApplicationColumns = `group_id, user_id, inviter, reason, state, applied_at, handler, answer, handled_at`
 	FileColumns        = `id, owner, kind, name, type, size, hash, width, height, thumb, at`
-	PersonColumns      = `user_id, profile, status, dnd, revoked`
+	PersonColumns      = `user_id, profile, status, dnd, revoked, pushes`
 	ExtraColumns       = `group_id, attributes, version, counters`
 	MessageColumns     = `topic, msg, seq, pair, at, sender, flags, version, readers, body, audience`
 
@@ -53,7 +53,9 @@ func ScanFile(rows tx.Row) (*File, error) {
 // ScanPerson reads PersonColumns.
 func ScanPerson(rows tx.Row) (*Person, error) {
 	var p Person
-	err := rows.Scan(&p.UserID, &p.Profile, &p.Status, &p.DND, &p.Revoked)
+	var pushes int64
+	err := rows.Scan(&p.UserID, &p.Profile, &p.Status, &p.DND, &p.Revoked, &pushes)
+	p.Pushes = pushes != 0
 	return &p, err
 }
 

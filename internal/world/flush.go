@@ -98,7 +98,7 @@ func flag(on bool, bit int64) int64 {
 
 func (w *World) flushInvitees(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.invitees, func(v *invite.Invitee) []any {
-		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt, flag(v.Deaf, 1)}
+		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt, flag(v.Deaf, flagDeafInvitee) | flag(v.Pushed, flagPushed)}
 	})
 	return s.Write(ctx, `INSERT INTO invitee (`+InviteeColumns+`) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, data = excluded.data,

@@ -28,6 +28,12 @@ const (
 // InviteeColumns are those that ScanInvitee reads.
 const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at, deaf`
 
+// The bits of an invitee's column deaf.
+const (
+	flagDeafInvitee = 1
+	flagPushed      = 2
+)
+
 // GroupColumns are those that ScanGroup reads.
 const GroupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed,
 	g.intro, g.notice, g.face, g.custom, g.invite_option, g.muted, g.max_members`
@@ -86,9 +92,9 @@ func unpackRecent(s string, v *invite.Invitation) {
 // ScanInvitee reads InviteeColumns.
 func ScanInvitee(rows tx.Row) (*invite.Invitee, error) {
 	var w invite.Invitee
-	var deaf int64
-	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt, &deaf)
-	w.Deaf = deaf != 0
+	var flags int64
+	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt, &flags)
+	w.Deaf, w.Pushed = flags&flagDeafInvitee != 0, flags&flagPushed != 0
 	return &w, err
 }
 

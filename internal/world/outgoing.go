@@ -6,6 +6,12 @@ import (
 	"github.com/beckon-im/beckon/internal/tx"
 )
 
+// The queues.
+const (
+	QueueHook = "hook" // webhooks
+	QueuePush = "push"
+)
+
 // OutgoingKey names an event that leaves the house: by whom it is carried, what it must stay in order with, and its place there.
 type OutgoingKey struct {
 	Queue string
@@ -55,6 +61,20 @@ func (w *World) PutOutgoing(o Outgoing) {
 	w.stage(func() { w.outgoing.put(o.OutgoingKey, o) })
 }
 
+// Post lets events leave the house with what the unit has put.
+func (w *World) Post(list ...Outgoing) { w.stage(func() { w.Leave(list) }) }
+
+// Also writes rows of a table by which no unit decides, with a template as of tx.Session.Write.
+func (w *World) Also(template string, width int, values ...any) {
+	w.stage(func() { w.also = append(w.also, also{template, width, values}) })
+}
+
+type also struct {
+	template string
+	width    int
+	values   []any
+}
+
 // Leave lets events of this batch's records leave the house.
 func (w *World) Leave(list []Outgoing) {
 	for _, o := range list {
@@ -81,6 +101,11 @@ func (w *World) flushOutgoing(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.outgoing, func(o *Outgoing) []any {
 		return []any{o.Queue, o.Line, o.Num, o.At, o.Due, o.Tries, int64(o.State), o.Error, o.Kind, o.Body}
 	})
+	for _, a := range w.also {
+		if err := s.Write(ctx, a.template, a.width, a.values); err != nil {
+			return err
+		}
+	}
 	return s.Write(ctx, `INSERT INTO outgoing (queue, line, num, at, due, tries, state, error, kind, body) VALUES ?*
 		ON CONFLICT (queue, line, num) DO UPDATE SET due = excluded.due, tries = excluded.tries, state = excluded.state, error = excluded.error, body = excluded.body`, 10, rows)
 }

@@ -1,4 +1,5 @@
-// Package outbox reads what waits to leave the house and what became of it, and forgets it when it is old.
+// Package outbox reads what waits to leave the house and what became of it, and forgets it when it is old. It knows where people
+// are to be reached by a push.
 //
 // It never decides or sends: events are written with the records that they tell of, and their fate by units of work.
 package outbox

@@ -272,7 +272,7 @@ func reopen(t *testing.T, open Engine) {
 		put(w, v, list)
 		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a", Members: 1, CreatedAt: 5})
 		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
-		w.Append("user:a", world.Draft{Device: "dev", Listen: world.ListenTo("group:g", 2), Body: &note{"x"}})
+		w.Append("user:a", world.Draft{Device: "dev", Listen: im.ListenTo("group:g", 2), Body: &note{"x"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package hook
+package courier
 
 import (
 	"context"
@@ -22,10 +22,18 @@ type text string
 func (text) Absorb(world.Body) bool { return false }
 func (b text) JSON() []byte         { return []byte(b) }
 
+// tap makes an event of each record.
+func tap(now int64, records []world.Record) (list []world.Outgoing) {
+	for _, r := range records {
+		list = append(list, world.Outgoing{OutgoingKey: world.OutgoingKey{Queue: "hook", Line: r.Topic, Num: int64(r.Seq)}, At: now, Due: now, Body: string(r.Body)})
+	}
+	return list
+}
+
 // running opens a store in a directory and runs it; stop ends it.
-func running(t *testing.T, dir string, h *Hooks) (s *store.Store, stop func()) {
+func running(t *testing.T, dir string) (s *store.Store, stop func()) {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: dir, Tap: h.tap})
+	s, err := store.Open(t.Context(), store.Options{Dir: dir, Tap: tap})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,40 +65,38 @@ func say(t *testing.T, s *store.Store, topic, body string) {
 // TestKeptOverARestart: what was not taken when the server stopped is sent by the next one, in its order.
 func TestKeptOverARestart(t *testing.T) {
 	dir := t.TempDir()
-	h := &Hooks{opt: Options{URL: "http://127.0.0.1:1"}}
-	s, stop := running(t, dir, h)
+	s, stop := running(t, dir)
 	for _, n := range []string{"1", "2", "3"} {
-		say(t, s, "user:ann", `{"type":"message","messageID":"m`+n+`"}`)
-		say(t, s, "user:bob", `{"type":"conversationRead","n":`+n+`}`) // app servers are not told
+		say(t, s, "user:ann", `{"data":{"n":"`+n+`"}}`)
 	}
 	tried := make(chan struct{}, 10)
-	q := newQueue(s, slog.New(slog.DiscardHandler), func(context.Context, *world.Outgoing) outcome {
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(context.Context, *world.Outgoing) Outcome {
 		tried <- struct{}{}
-		return outcome{err: errors.New("nobody there")}
+		return Outcome{Err: errors.New("nobody there")}
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	all.Go(func() { q.run(ctx) })
+	all.Go(func() { _ = q.Run(ctx) })
 	<-tried
 	cancel()
 	all.Wait()
 	stop()
 
-	s, stop = running(t, dir, h)
+	s, stop = running(t, dir)
 	defer stop()
 	var mu sync.Mutex
 	var got []string
 	over := make(chan struct{})
-	q = newQueue(s, slog.New(slog.DiscardHandler), func(_ context.Context, o *world.Outgoing) outcome {
+	q = New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, o *world.Outgoing) Outcome {
 		mu.Lock()
 		defer mu.Unlock()
 		if got = append(got, o.Body[len(o.Body)-4:]); len(got) == 3 {
 			close(over)
 		}
-		return outcome{}
+		return Outcome{}
 	})
 	ctx, cancel = context.WithCancel(t.Context())
-	all.Go(func() { q.run(ctx) })
+	all.Go(func() { _ = q.Run(ctx) })
 	<-over
 	cancel()
 	all.Wait()

@@ -1,6 +1,7 @@
-package hook
+package courier
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"math"
@@ -44,9 +45,26 @@ func span(from, until int64) (int64, error) {
 	return until, nil
 }
 
-// ListEvents lists events of the webhook.
-func (h *Hooks) ListEvents(ctx context.Context, _ verb.Caller, req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
+// Desk runs the verbs by which app servers look at queues.
+type Desk struct{ queues map[protocol.Queue]*Queue }
+
+// NewDesk makes the verbs of queues.
+func NewDesk(queues map[protocol.Queue]*Queue) *Desk { return &Desk{queues: queues} }
+
+func (d *Desk) queue(name protocol.Queue) (*Queue, error) {
+	if q := d.queues[cmp.Or(name, protocol.QueueWebhook)]; q != nil {
+		return q, nil
+	}
+	return nil, im.Bad("queue", "is none of webhook, push")
+}
+
+// ListEvents lists events of a queue.
+func (d *Desk) ListEvents(ctx context.Context, _ verb.Caller, req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
 	res := protocol.ListHookEventsResponse{Events: []protocol.HookEvent{}}
+	q, err := d.queue(req.Queue)
+	if err != nil {
+		return res, err
+	}
 	state, err := stateOf(req.State)
 	if err != nil {
 		return res, err
@@ -63,13 +81,13 @@ func (h *Hooks) ListEvents(ctx context.Context, _ verb.Caller, req protocol.List
 	if err != nil {
 		return res, err
 	}
-	list, err := outbox.List(ctx, h.store, queueName, state, req.From, until, after, limit)
+	list, err := outbox.List(ctx, q.store, q.opt.Name, state, req.From, until, after, limit)
 	if err != nil {
 		return res, err
 	}
 	for i := range list {
 		o := &list[i]
-		e := protocol.HookEvent{ID: id(o), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error, Event: json.RawMessage(o.Body)}
+		e := protocol.HookEvent{ID: ID(o), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error, Event: json.RawMessage(o.Body)}
 		if o.State == world.OutgoingWaits {
 			e.Due = o.Due
 		}
@@ -78,8 +96,8 @@ func (h *Hooks) ListEvents(ctx context.Context, _ verb.Caller, req protocol.List
 	if len(list) == limit {
 		res.Next = placeOf(&list[limit-1])
 	}
-	if res.Waiting, res.OldestWaiting, err = outbox.Count(ctx, h.store, queueName, world.OutgoingWaits); err == nil {
-		res.Dead, _, err = outbox.Count(ctx, h.store, queueName, world.OutgoingDead)
+	if res.Waiting, res.OldestWaiting, err = outbox.Count(ctx, q.store, q.opt.Name, world.OutgoingWaits); err == nil {
+		res.Dead, _, err = outbox.Count(ctx, q.store, q.opt.Name, world.OutgoingDead)
 	}
 	return res, err
 }
@@ -105,8 +123,12 @@ func parsePlace(s string) (p outbox.Place, err error) {
 }
 
 // Replay sends events again.
-func (h *Hooks) Replay(ctx context.Context, _ verb.Caller, req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
+func (d *Desk) Replay(ctx context.Context, _ verb.Caller, req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
 	var res protocol.ReplayHookEventsResponse
+	q, err := d.queue(req.Queue)
+	if err != nil {
+		return res, err
+	}
 	if req.State == protocol.HookWaiting {
 		return res, im.Bad("state", "is waiting; what waits is sent anyway")
 	}
@@ -118,20 +140,20 @@ func (h *Hooks) Replay(ctx context.Context, _ verb.Caller, req protocol.ReplayHo
 	if err != nil {
 		return res, err
 	}
-	if h.opt.URL == "" {
-		return res, im.Bad("state", "cannot be replayed: this server has no webhook")
+	if q.opt.Off {
+		return res, im.Bad("state", "cannot be replayed: this server sends none")
 	}
 	after, err := parsePlace(req.After)
 	if err != nil {
 		return res, err
 	}
-	until = min(until, h.store.Now())
+	until = min(until, q.store.Now())
 	for seen := 0; seen < maxReplay; {
-		list, err := outbox.List(ctx, h.store, queueName, state, req.From, until, after, verb.MaxPage)
+		list, err := outbox.List(ctx, q.store, q.opt.Name, state, req.From, until, after, verb.MaxPage)
 		if err != nil {
 			return res, err
 		}
-		n, err := h.again(ctx, list, state)
+		n, err := q.again(ctx, list, state)
 		if res.Replayed += n; err != nil || len(list) < verb.MaxPage {
 			return res, err
 		}
@@ -143,14 +165,14 @@ func (h *Hooks) Replay(ctx context.Context, _ verb.Caller, req protocol.ReplayHo
 }
 
 // again makes events wait once more, and returns how many.
-func (h *Hooks) again(ctx context.Context, list []world.Outgoing, state world.OutgoingState) (int, error) {
+func (q *Queue) again(ctx context.Context, list []world.Outgoing, state world.OutgoingState) (int, error) {
 	var n atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(workers) // that many share a commit
 	for i := range list {
 		k := list[i].OutgoingKey
 		g.Go(func() error {
-			again, err := h.queue.change(ctx, k, func(o *world.Outgoing, now int64) bool {
+			again, err := q.change(ctx, k, func(o *world.Outgoing, now int64) bool {
 				if o.State != state {
 					return false
 				}
@@ -164,7 +186,6 @@ func (h *Hooks) again(ctx context.Context, list []world.Outgoing, state world.Ou
 		})
 	}
 	err := g.Wait()
-	h.queue.waiting.Add(n.Load())
-	h.queue.nudge()
+	q.Posted(n.Load())
 	return int(n.Load()), err
 }

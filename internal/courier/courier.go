@@ -1,15 +1,18 @@
-// Package hook owns what leaves the house for app servers: webhooks after something happened, and the question before something
-// is to happen. It reads what was committed.
+// Package courier carries events out of the house, one after the other for each line, until they are taken: webhooks, pushes.
 //
-// It never decides what an action does, and nobody waits for a webhook.
-package hook
+// It never makes an event, and knows nothing of what one says or of how it is sent.
+package courier
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,8 +24,20 @@ import (
 	"github.com/beckon-im/beckon/internal/world"
 )
 
-// queueName is that of webhooks in the store.
-const queueName = "hook"
+// Options are the choices for a queue.
+type Options struct {
+	// Name is that of the queue in the store. It has no default.
+	Name string
+	// Tries is how often an event is tried before it is given up. Default: 84, with the waits of Backoff about three days.
+	Tries int64
+	// Backoff is how long to wait after a number of failures. Default: a second, doubled each time, up to an hour, a little
+	// more or less.
+	Backoff func(tries int64) time.Duration
+	// Off says that there is nobody to send to: what is left of a time when there was is tidied, and nothing is sent.
+	Off bool
+	// Log receives what operators should know. Default: slog.Default().
+	Log *slog.Logger
+}
 
 const (
 	workers   = 64                     // lines under way at once
@@ -35,10 +50,10 @@ const (
 	noteTime  = 2 * time.Second // for what is noted while the server stops
 )
 
-// maxTries is how often an event is tried before it is given up: with the waits of backoff about three days.
+// maxTries is the default of Options.Tries.
 const maxTries = 84
 
-// backoff is how long to wait after a number of failures: a second, doubled each time, up to an hour, a little more or less.
+// backoff is the default of Options.Backoff.
 func backoff(tries int64) time.Duration {
 	wait := time.Hour
 	if tries < 12 {
@@ -47,18 +62,22 @@ func backoff(tries int64) time.Duration {
 	return wait*9/10 + rand.N(wait/5)
 }
 
-// outcome is what became of a try.
-type outcome struct {
-	err   error
-	never bool          // it need not be tried again
-	after time.Duration // the receiver said when to come again
+// Outcome is what became of a try. The zero value is: taken.
+type Outcome struct {
+	Err   error
+	Never bool          // it need not be tried again
+	After time.Duration // the receiver said when to come again
+	Body  string        // what the event says from now on, where a part of it was taken; empty = as before
 }
 
-// queue carries events out, one after the other for each line, until they are taken.
-type queue struct {
+// Send tries an event once.
+type Send func(context.Context, *world.Outgoing) Outcome
+
+// Queue carries the events of one kind of receiver.
+type Queue struct {
+	opt   Options
 	store *store.Store
-	send  func(context.Context, *world.Outgoing) outcome
-	log   *slog.Logger
+	send  Send
 	wake  chan struct{}
 
 	mu   sync.Mutex
@@ -68,32 +87,68 @@ type queue struct {
 	taken, failed atomic.Int64 // tries
 }
 
-func newQueue(s *store.Store, log *slog.Logger, send func(context.Context, *world.Outgoing) outcome) *queue {
-	return &queue{store: s, send: send, log: log, wake: make(chan struct{}, 1), busy: map[string]bool{}}
+// New makes a queue. Its events are in s.
+func New(s *store.Store, opt Options, send Send) *Queue {
+	opt.Tries, opt.Log = cmp.Or(opt.Tries, maxTries), cmp.Or(opt.Log, slog.Default())
+	if opt.Backoff == nil {
+		opt.Backoff = backoff
+	}
+	return &Queue{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}}
+}
+
+// ID names an event, the same at each try and in each database that it is moved to, by which receivers know it again.
+func ID(o *world.Outgoing) string {
+	sum := sha256.Sum256([]byte(o.Line + "\n" + strconv.FormatInt(o.Num, 10) + "\n" + o.Body))
+	return "evt_" + hex.EncodeToString(sum[:12])
+}
+
+// Posted says that about n events more wait.
+func (q *Queue) Posted(n int64) {
+	q.waiting.Add(n)
+	q.nudge()
+}
+
+// Stats are counts since the start.
+type Stats struct{ Taken, Failed int64 }
+
+// Stats counts the tries of events that were taken, and that failed.
+func (q *Queue) Stats() Stats { return Stats{q.taken.Load(), q.failed.Load()} }
+
+// Waiting counts the events that wait, for as long as ctx.
+func (q *Queue) Waiting(ctx context.Context) (int64, error) {
+	if !q.store.Shared() {
+		return q.waiting.Load(), nil
+	}
+	n, _, err := outbox.Count(ctx, q.store, q.opt.Name, world.OutgoingWaits)
+	return n, err
 }
 
 // nudge says that there may be something to do.
-func (q *queue) nudge() {
+func (q *Queue) nudge() {
 	select {
 	case q.wake <- struct{}{}:
 	default: // it is known
 	}
 }
 
-// run carries events out until ctx ends. Those under way then are tried again by whoever comes next.
-func (q *queue) run(ctx context.Context) {
+// Run carries events out until ctx ends. Those under way then are tried again by whoever comes next.
+func (q *Queue) Run(ctx context.Context) error {
+	if q.opt.Off {
+		q.tidy(ctx)
+		return nil
+	}
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { q.tidy(ctx) })
 	q.waiting.Store(1) // until it is known
-	if n, _, err := outbox.Count(ctx, q.store, queueName, world.OutgoingWaits); err == nil {
+	if n, _, err := outbox.Count(ctx, q.store, q.opt.Name, world.OutgoingWaits); err == nil {
 		q.waiting.Store(n)
 	}
 	for ctx.Err() == nil {
 		begin := time.Now()
 		if q.store.Shared() || q.waiting.Load() > 0 { // a look makes SQLite write what it would rather gather
 			if err := q.look(ctx, &all); err != nil && ctx.Err() == nil {
-				q.log.Warn("the webhooks that are due could not be read; they are looked for again", "error", err)
+				q.opt.Log.Warn("the events that are due could not be read; they are looked for again", "queue", q.opt.Name, "error", err)
 			}
 		}
 		pause := time.NewTimer(max(lull, 10*time.Since(begin)))
@@ -110,10 +165,11 @@ func (q *queue) run(ctx context.Context) {
 		pause.Stop()
 		again.Stop()
 	}
+	return nil
 }
 
 // tidy forgets what is old.
-func (q *queue) tidy(ctx context.Context) {
+func (q *Queue) tidy(ctx context.Context) {
 	t := time.NewTicker(tidyEach)
 	defer t.Stop()
 	for {
@@ -122,18 +178,18 @@ func (q *queue) tidy(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if err := outbox.Trim(ctx, q.store, queueName); err != nil && ctx.Err() == nil {
-			q.log.Warn("old webhooks could not be removed; it is tried again", "error", err)
+		if err := outbox.Trim(ctx, q.store, q.opt.Name); err != nil && ctx.Err() == nil {
+			q.opt.Log.Warn("old events could not be removed; it is tried again", "queue", q.opt.Name, "error", err)
 		}
-		if n, _, err := outbox.Count(ctx, q.store, queueName, world.OutgoingWaits); err == nil {
+		if n, _, err := outbox.Count(ctx, q.store, q.opt.Name, world.OutgoingWaits); err == nil {
 			q.waiting.Store(n) // what was counted of commits that failed
 		}
 	}
 }
 
 // look begins with what is due, as far as there are workers.
-func (q *queue) look(ctx context.Context, all *sync.WaitGroup) error {
-	list, err := outbox.Due(ctx, q.store, queueName, q.store.Now(), page)
+func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) error {
+	list, err := outbox.Due(ctx, q.store, q.opt.Name, q.store.Now(), page)
 	if err != nil {
 		return err
 	}
@@ -152,7 +208,7 @@ func (q *queue) look(ctx context.Context, all *sync.WaitGroup) error {
 }
 
 // follow sends the events of a line, one after the other, until one fails or there are no more.
-func (q *queue) follow(ctx context.Context, o *world.Outgoing) {
+func (q *Queue) follow(ctx context.Context, o *world.Outgoing) {
 	for q.try(ctx, o) {
 		list, err := outbox.Next(ctx, q.store, o.OutgoingKey, run)
 		if err != nil || len(list) == 0 {
@@ -166,7 +222,7 @@ func (q *queue) follow(ctx context.Context, o *world.Outgoing) {
 	}
 }
 
-func (q *queue) begin(line string) bool {
+func (q *Queue) begin(line string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.busy[line] || len(q.busy) >= workers {
@@ -176,7 +232,7 @@ func (q *queue) begin(line string) bool {
 	return true
 }
 
-func (q *queue) end(line string) {
+func (q *Queue) end(line string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.busy, line)
@@ -184,7 +240,7 @@ func (q *queue) end(line string) {
 
 // try sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it is sent again:
 // at least once.
-func (q *queue) try(ctx context.Context, o *world.Outgoing) bool {
+func (q *Queue) try(ctx context.Context, o *world.Outgoing) bool {
 	due := o.Due
 	if q.store.Shared() { // else nobody else sends
 		mine, err := q.change(ctx, o.OutgoingKey, func(o *world.Outgoing, now int64) bool {
@@ -201,11 +257,11 @@ func (q *queue) try(ctx context.Context, o *world.Outgoing) bool {
 	res := q.send(ctx, o)
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	if ctx.Err() != nil && res.err != nil { // broken off: the next node need not wait
+	if ctx.Err() != nil && res.Err != nil { // broken off: the next node need not wait
 		_, _ = q.change(noting, o.OutgoingKey, func(o *world.Outgoing, _ int64) bool { o.Due = due; return true }) // else the lease ends
 		return false
 	}
-	if res.err == nil {
+	if res.Err == nil {
 		q.taken.Add(1)
 	} else {
 		q.failed.Add(1)
@@ -213,21 +269,22 @@ func (q *queue) try(ctx context.Context, o *world.Outgoing) bool {
 	over := false
 	_, err := q.change(noting, o.OutgoingKey, func(o *world.Outgoing, now int64) bool {
 		over = true
+		o.Body = cmp.Or(res.Body, o.Body)
 		switch o.Tries++; {
-		case res.err == nil:
+		case res.Err == nil:
 			o.State, o.Error = world.OutgoingDone, ""
-		case res.never || o.Tries >= maxTries:
-			o.State, o.Error = world.OutgoingDead, clip(res.err.Error())
-			q.log.Error("a webhook was given up; replayHookEvents sends it again", "kind", o.Kind, "line", o.Line, "tries", o.Tries, "error", o.Error)
+		case res.Never || o.Tries >= q.opt.Tries:
+			o.State, o.Error = world.OutgoingDead, Clip(res.Err.Error())
+			q.opt.Log.Error("an event was given up; replayHookEvents sends it again", "queue", q.opt.Name, "kind", o.Kind, "line", o.Line, "tries", o.Tries, "error", o.Error)
 		default:
 			over = false
-			o.Error, o.Due = clip(res.err.Error()), now+max(res.after, backoff(o.Tries)).Milliseconds()
+			o.Error, o.Due = Clip(res.Err.Error()), now+max(res.After, q.opt.Backoff(o.Tries)).Milliseconds()
 		}
 		return true
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			q.log.Warn("what became of a webhook could not be noted; it is sent again", "error", err)
+			q.opt.Log.Warn("what became of an event could not be noted; it is sent again", "queue", q.opt.Name, "error", err)
 			<-time.After(lookAgain)
 		}
 		return false
@@ -238,19 +295,19 @@ func (q *queue) try(ctx context.Context, o *world.Outgoing) bool {
 	return over
 }
 
-// clip makes a text short, and such as every database takes.
-func clip(s string) string {
+// Clip makes a text short, and such as every database takes.
+func Clip(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s[:min(len(s), 300)], "?"), "\x00", "?")
 }
 
 // errUnchanged refuses a unit that has nothing to do.
-var errUnchanged = errors.New("hook: nothing to change")
+var errUnchanged = errors.New("courier: nothing to change")
 
 // locks is how many topics guard the events of all lines: enough that nodes seldom wait for each other.
 const locks = 64
 
 // change writes what became of an event, and reports whether there was something to write.
-func (q *queue) change(ctx context.Context, k world.OutgoingKey, f func(o *world.Outgoing, now int64) bool) (bool, error) {
+func (q *Queue) change(ctx context.Context, k world.OutgoingKey, f func(o *world.Outgoing, now int64) bool) (bool, error) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(k.Line)) // it never fails
 	done := make(chan error, 1)

@@ -1,0 +1,53 @@
+package chat
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// maxPreview bounds what a push shows of a message, in bytes.
+const maxPreview = 300
+
+// pushes says whether whoever is away may be told of a message by a push.
+func (c *Chat) pushes(s *sending) bool {
+	m := &s.msg
+	return c.opt.Posted != nil && !m.OnlineUserOnly && !m.ExcludeUnread && (m.OfflinePush == nil || !m.OfflinePush.Disable) && (s.peer == "" || !c.opt.Here(s.peer))
+}
+
+// push posts a push, which leaves the house when the message is committed. Who of a group is away is found out then.
+func (c *Chat) push(w *world.World, s *sending, m *protocol.Message) {
+	p := outbox.Message{MessageID: m.MessageID, From: m.From, GroupID: m.GroupID, Text: preview(&m.Body), Kind: string(m.MessageType), Push: m.OfflinePush,
+		Receivers: m.ReceiverList, Mentioned: m.Mentions, MentionAll: m.MentionAll}
+	if s.groupID != "" {
+		if rules, _ := im.Rules(w.Group(s.groupID).Type); !rules.Unread {
+			return // a crowd
+		}
+		w.Post(outbox.MessageToGroup(p, w.Now))
+		c.opt.Posted(1)
+		return
+	}
+	who := w.Person(s.peer)
+	if who == nil || !who.Pushes || w.Contact(s.peer, m.From).Blocks() {
+		return
+	}
+	w.Post(outbox.MessageTo(s.peer, p, w.Now))
+	c.opt.Posted(1)
+}
+
+// preview is the beginning of a message's text, on one line; none when it has none.
+func preview(b *protocol.Body) string {
+	text := strings.Join(strings.Fields(b.Text), " ")
+	if len(text) <= maxPreview {
+		return text
+	}
+	text = text[:maxPreview]
+	for !utf8.ValidString(text) {
+		text = text[:len(text)-1]
+	}
+	return text + "…"
+}

@@ -1,0 +1,73 @@
+package push
+
+import (
+	"context"
+	"slices"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// fanPage is how many members of a group are looked at together.
+const fanPage = 200
+
+// fanOut posts a message of a group to each member who is away, wants to be told, and may have a token. Whoever is posted it twice,
+// because this was broken off, has it under the same name.
+func (p *Push) fanOut(ctx context.Context, order *outbox.Order) courier.Outcome {
+	m := order.Message
+	for m != nil {
+		page, err := p.store.Members(ctx, m.GroupID, m.After, fanPage)
+		if err != nil {
+			return courier.Outcome{Err: err, Body: string(verb.Encode(order))}
+		}
+		var users []string
+		for i := range page {
+			u := &page[i]
+			mentioned := m.MentionAll || slices.Contains(m.Mentioned, u.UserID)
+			wants := u.Opt == im.OptNotify || u.Opt == im.OptMentions && mentioned
+			if u.UserID != m.From && wants && (len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) && !p.opt.Online(u.UserID) {
+				users = append(users, u.UserID)
+			}
+		}
+		if err := p.postTo(ctx, users, *m); err != nil {
+			return courier.Outcome{Err: err, Body: string(verb.Encode(order))}
+		}
+		if len(page) < fanPage {
+			break
+		}
+		m.After = page[len(page)-1].UserID
+	}
+	return courier.Outcome{}
+}
+
+// postTo posts a message to people, of whom those are left out who have no token.
+func (p *Push) postTo(ctx context.Context, users []string, m outbox.Message) error {
+	if len(users) == 0 {
+		return nil
+	}
+	m.After, m.Receivers = "", nil
+	done := make(chan error, 1)
+	n := 0
+	verb.Do(p.store, world.Need{Topics: []string{im.TrimTopic}, People: users}, func(w *world.World) (int, error) {
+		n = 0
+		for _, u := range users {
+			if who := w.Person(u); who != nil && who.Pushes {
+				w.Post(outbox.MessageTo(u, m, w.Now))
+				n++
+			}
+		}
+		return n, nil
+	}, func(_ int, err error) { done <- err })
+	select {
+	case err := <-done:
+		if err == nil {
+			p.queue.Posted(int64(n))
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,194 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/beckon-im/beckon/internal/chat"
+	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// present is who is connected.
+type present struct {
+	mu    sync.Mutex
+	users map[string]int
+}
+
+func (p *present) Devices(users ...string) []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]int, len(users))
+	for i, u := range users {
+		list[i] = p.users[u]
+	}
+	return list
+}
+func (p *present) Connected(string) []protocol.Device   { return nil }
+func (p *present) Kick(string, string, string) []string { return nil }
+func (p *present) set(user string, devices int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users[user] = devices
+}
+
+// house is the part of a server that pushes are about, over a real store and the stand-ins of the providers.
+type house struct {
+	t       *testing.T
+	store   *store.Store
+	engine  *engine.Engine
+	chat    *chat.Chat
+	groups  *group.Groups
+	people  *people.People
+	push    *Push
+	desk    *courier.Desk
+	here    *present
+	apple   *apple
+	google  *google
+	browser *browsers
+	stop    func()
+}
+
+func newHouse(t *testing.T) *house {
+	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+	h.start(t.TempDir(), Options{})
+	return h
+}
+
+// start opens a house in a directory.
+func (h *house) start(dir string, opt Options) {
+	t := h.t
+	t.Helper()
+	h.here = &present{users: map[string]int{}}
+	var err error
+	h.store, err = store.Open(t.Context(), store.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.APNs = APNs{Key: h.apple.p8, KeyID: keyID, TeamID: teamID, App: bundle, URL: h.apple.web.URL}
+	opt.FCM = FCM{Credentials: h.google.account, URL: h.google.web.URL}
+	opt.Subject, opt.Private, opt.TLS, opt.Log = "mailto:ops@example.com", true, trust(h.apple.stand, h.google.stand, h.browser.stand), slog.New(slog.DiscardHandler)
+	opt.Online = func(user string) bool { return h.here.Devices(user)[0] > 0 }
+	opt.AnswerToken = func(user, device, inviteID string, _ time.Time) (string, error) {
+		return user + "/" + device + "/" + inviteID, nil
+	}
+	if h.push, err = New(t.Context(), h.store, opt); err != nil {
+		t.Fatal(err)
+	}
+	h.browser.mu.Lock()
+	h.browser.vapi = h.push.webKey
+	h.browser.mu.Unlock()
+	h.engine = engine.New(h.store, h.here, engine.Options{Posted: h.push.Posted})
+	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Here: opt.Online})
+	h.groups, h.people = group.New(h.store, h.engine, h.here), people.New(h.store, h.here)
+	h.desk = courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueuePush: h.push.Queue()})
+	h.store.Announce(func(records []world.Record) { h.push.Announce(records) })
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	storing, end := context.WithCancel(context.Background())
+	stored := make(chan error, 1)
+	go func() { stored <- h.store.Run(storing) }()
+	if err := h.engine.Restore(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []func(context.Context) error{h.push.Run, h.engine.Run} {
+		all.Go(func() {
+			if err := run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	h.stop = sync.OnceFunc(func() {
+		cancel()
+		all.Wait()
+		end()
+		if err := errors.Join(<-stored, h.store.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { h.stop() })
+}
+
+// do runs a verb and waits for its outcome.
+func do[Q, R any](t *testing.T, f func(verb.Caller, Q, func(R, error)), by verb.Caller, req Q) R {
+	t.Helper()
+	res, err := try(t, f, by, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func try[Q, R any](t *testing.T, f func(verb.Caller, Q, func(R, error)), by verb.Caller, req Q) (R, error) {
+	t.Helper()
+	type outcome struct {
+		res R
+		err error
+	}
+	done := make(chan outcome, 1)
+	f(by, req, func(res R, err error) { done <- outcome{res, err} })
+	select {
+	case o := <-done:
+		return o.res, o.err
+	case <-time.After(20 * time.Second):
+		panic(fmt.Sprintf("no answer to %+v", req))
+	}
+}
+
+func on(user, device string) verb.Caller { return verb.Caller{UserID: user, DeviceID: device} }
+
+// has registers a token of a device.
+func (h *house) has(user, device string, req protocol.SetPushTokenRequest) {
+	h.t.Helper()
+	do(h.t, h.push.SetToken, on(user, device), req)
+}
+
+// invites opens an invitation to one person.
+func (h *house) invites(from, to, id string, change ...func(*protocol.InviteRequest)) protocol.InviteResponse {
+	h.t.Helper()
+	req := protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 30, Data: "v=1"}}
+	for _, f := range change {
+		f(&req)
+	}
+	return do(h.t, h.engine.Invite, on(from, "laptop"), req)
+}
+
+// queue lists pushes in a state.
+func (h *house) queue(state protocol.HookState) protocol.ListHookEventsResponse {
+	h.t.Helper()
+	res, err := h.desk.ListEvents(h.t.Context(), verb.Caller{Server: true}, protocol.ListHookEventsRequest{Queue: protocol.QueuePush, State: state})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return res
+}
+
+// wait waits until something holds; it is asked often, and bounded.
+func wait(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(20 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatal("never: " + what)
+		}
+	}
+}

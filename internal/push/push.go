@@ -1,0 +1,216 @@
+// Package push owns how people are reached who have no connected device: their tokens, what a push says, and the providers that
+// carry it (APNs, FCM, Web Push).
+//
+// It never decides who is rung: that is committed with the invitation. Nobody waits for a push.
+package push
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Options are the choices for pushes. The zero value sends Web Pushes.
+type Options struct {
+	// APNs is how Apple's devices are reached. Default: not.
+	APNs APNs
+	// FCM is how Android's are. Default: not.
+	FCM FCM
+	// Subject is whom the operators of browsers' push services can write to: mailto:ops@example.com, or an https address.
+	// Default: the address of this project, which helps nobody.
+	Subject string
+	// Private lets Web Push endpoints have private addresses, and be reached without TLS. Registering one makes this server
+	// call it: say so only when all users are trusted. Default: refused.
+	Private bool
+	// Templates are what pushes say, over what they say by themselves: by language and kind.
+	Templates Templates
+	// TLS is how providers are believed. Default: by the roots of the system.
+	TLS *tls.Config
+	// Time is how long a provider has for its answer. Default: 10 s.
+	Time time.Duration
+	// AnswerToken mints what lets a device answer one invitation. Default: pushes carry none.
+	AnswerToken func(user, device, inviteID string, until time.Time) (string, error)
+	// Online says whether a person has a connected device, on any node. Default: nobody has.
+	Online func(user string) bool
+	// Observe is told of each push that a provider answered: taken, retried, deadToken or refused. It must not block.
+	// Default: nobody is.
+	Observe func(provider protocol.PushProvider, outcome string)
+	// Log receives what operators should know. Default: slog.Default().
+	Log *slog.Logger
+}
+
+// Push carries pushes to providers.
+type Push struct {
+	opt      Options
+	store    *store.Store
+	queue    *courier.Queue
+	carriers map[protocol.PushProvider]carrier
+	order    []protocol.PushProvider
+	webKey   string // the public one of VAPID
+	words    Templates
+	posted   atomic.Int64 // pushes that are being committed and were not looked for yet
+}
+
+// notice is a push on its way to a device.
+type notice struct {
+	push     protocol.PushNotice
+	words    words
+	title    string
+	body     string
+	sound    string
+	thread   string // what it stands with
+	collapse string // it replaces what was shown under the same
+	ring     bool   // it wakes the device up now
+	quiet    bool   // it is not shown
+	voip     bool   // calls may be rung by PushKit
+	until    time.Time
+}
+
+// ttl is for how long a provider keeps it for a device that cannot be reached, in whole seconds.
+func (n *notice) ttl(now time.Time) int { return max(1, int(n.until.Sub(now)/time.Second)) }
+
+// carrier is a provider.
+type carrier interface {
+	// send gives a push to the provider.
+	send(ctx context.Context, t *token, n *notice) verdict
+	close()
+}
+
+// verdict is what a provider said. The zero value is: taken.
+type verdict struct {
+	err   error
+	dead  bool          // the token is of no use any more
+	never bool          // the same push will never be taken
+	after time.Duration // when to come again
+}
+
+// maxPayload bounds what a push says, in bytes: all providers take 4 KiB, of which each needs some for itself.
+const maxPayload = 3500
+
+// New makes the pushes of a house. ctx bounds reading the key of VAPID, which is made the first time.
+func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
+	opt.Time, opt.Log, opt.Subject = cmp.Or(opt.Time, 10*time.Second), cmp.Or(opt.Log, slog.Default()), cmp.Or(opt.Subject, "https://github.com/beckon-im/beckon")
+	if opt.Online == nil {
+		opt.Online = func(string) bool { return false }
+	}
+	if opt.Observe == nil {
+		opt.Observe = func(protocol.PushProvider, string) {}
+	}
+	p := &Push{opt: opt, store: s, carriers: map[protocol.PushProvider]carrier{}}
+	var err error
+	if p.words, err = merge(opt.Templates); err != nil {
+		return nil, err
+	}
+	if err := p.providers(ctx); err != nil {
+		return nil, err
+	}
+	p.queue = courier.New(s, courier.Options{Name: world.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log}, p.send)
+	return p, nil
+}
+
+// providers makes those that are configured.
+func (p *Push) providers(ctx context.Context) error {
+	add := func(c carrier, names ...protocol.PushProvider) {
+		for _, n := range names {
+			p.carriers[n] = c
+			p.order = append(p.order, n)
+		}
+	}
+	if p.opt.APNs.Key != nil {
+		a, err := newAPNs(p.opt.APNs, provider(p.opt.TLS, p.opt.Time))
+		if err != nil {
+			return err
+		}
+		add(a, protocol.PushAPNs, protocol.PushAPNsVoIP)
+	}
+	if p.opt.FCM.Credentials != nil {
+		f, err := newFCM(p.opt.FCM, provider(p.opt.TLS, p.opt.Time))
+		if err != nil {
+			return err
+		}
+		add(f, protocol.PushFCM)
+	}
+	w, err := newWebPush(ctx, p.store, p.opt)
+	if err != nil {
+		return err
+	}
+	p.webKey = w.public
+	add(w, protocol.PushWeb)
+	return nil
+}
+
+// maxTries and backoff bound how long a push of a message is tried: about two hours. One of an invitation is tried while it is open.
+const maxTries = 30
+
+func backoff(tries int64) time.Duration {
+	wait := 5 * time.Minute
+	if tries < 10 {
+		wait = min(wait, 500*time.Millisecond<<max(tries-1, 0))
+	}
+	return wait*9/10 + rand.N(wait/5)
+}
+
+// Posted says that pushes are being committed.
+func (p *Push) Posted(n int64) { p.posted.Add(n) }
+
+// Announce is told of committed records.
+func (p *Push) Announce([]world.Record) {
+	if n := p.posted.Swap(0); n > 0 { // also those of a commit that failed or is under way: then one more look is made
+		p.queue.Posted(n)
+	}
+}
+
+// Queue is where the pushes wait.
+func (p *Push) Queue() *courier.Queue { return p.queue }
+
+// Run sends pushes until ctx ends.
+func (p *Push) Run(ctx context.Context) error {
+	err := p.queue.Run(ctx)
+	for _, c := range p.carriers {
+		c.close()
+	}
+	return err
+}
+
+// payload is what the app reads, within limit bytes: what is too long is left out, and the app can ask for it.
+func payload(push protocol.PushNotice, limit int) (json.RawMessage, error) {
+	b, err := json.Marshal(push)
+	if err == nil && len(b) > limit && push.Signaling != nil {
+		s := *push.Signaling
+		s.Data, s.InviteeList = "", nil
+		push.Signaling, push.Cut = &s, true
+		b, err = json.Marshal(push)
+	}
+	if err == nil && len(b) > limit {
+		push.Ext, push.Cut = "", true
+		push.Body = short(push.Body, 500)
+		push.Title = short(push.Title, 200)
+		b, err = json.Marshal(push)
+	}
+	if err == nil && len(b) > limit {
+		err = fmt.Errorf("the push would have %d bytes, of at most %d", len(b), limit)
+	}
+	return b, err
+}
+
+// digest makes a short name of a long one, as every provider takes it.
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, s := range parts {
+		_, _ = h.Write(append([]byte(s), 0)) // it never fails
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
+}

@@ -1,0 +1,208 @@
+package push
+
+import (
+	"context"
+	"crypto/ecdh"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Limits of tokens.
+const (
+	maxTokens   = 20   // of one user; the oldest gives way
+	maxToken    = 4096 // bytes
+	maxApp      = 255
+	maxLanguage = 35
+	renewAfter  = 24 * time.Hour // the same token is written again after this, so that it stays young
+)
+
+// token is where a device is reached.
+type token struct {
+	outbox.Token
+	at protocol.SetPushTokenRequest
+}
+
+func read(t outbox.Token) (*token, error) {
+	v := &token{Token: t}
+	err := json.Unmarshal([]byte(t.Body), &v.at)
+	return v, err
+}
+
+// SetToken registers where the caller's device is reached.
+func (p *Push) SetToken(by verb.Caller, req protocol.SetPushTokenRequest, done func(protocol.SetPushTokenResponse, error)) {
+	address, err := p.check(&req)
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	known, err := outbox.Tokens(context.Background(), p.store, by.UserID)
+	if err != nil {
+		verb.Fail(done, im.Internal(err))
+		return
+	}
+	provider := string(req.Provider)
+	fresh := outbox.Token{Key: digest(provider, address), UserID: by.UserID, DeviceID: by.DeviceID, Provider: provider, Body: string(verb.Encode(req)), At: p.store.Now()}
+	var drop, others []string
+	for _, t := range known {
+		switch {
+		case t.Key == fresh.Key && t.Body == fresh.Body && t.DeviceID == fresh.DeviceID && fresh.At-t.At < renewAfter.Milliseconds():
+			done(protocol.SetPushTokenResponse{ServerTime: fresh.At}, nil)
+			return
+		case t.Key == fresh.Key:
+		case by.DeviceID != "" && t.DeviceID == by.DeviceID && t.Provider == provider:
+			drop = append(drop, t.Key)
+		default:
+			others = append(others, t.Key)
+		}
+	}
+	drop = append(drop, others[:max(0, len(others)-maxTokens+1)]...)
+	p.change(by.UserID, func(w *world.World, me *world.Person) {
+		me.Pushes = true
+		if len(drop) > 0 {
+			outbox.DropTokens(w, by.UserID, drop...)
+		}
+		fresh.At = w.Now
+		outbox.PutToken(w, fresh)
+	}, func(now int64, err error) { done(protocol.SetPushTokenResponse{ServerTime: now}, err) })
+}
+
+// change writes tokens of a user, and what is known of whether they have some.
+func (p *Push) change(user string, f func(*world.World, *world.Person), done func(int64, error)) {
+	verb.Do(p.store, world.Need{Topics: []string{im.UserTopic(user)}, People: []string{user}}, func(w *world.World) (int64, error) {
+		me := w.Person(user)
+		if me == nil {
+			me = &world.Person{UserID: user}
+		}
+		f(w, me)
+		w.PutPerson(*me)
+		return w.Now, nil
+	}, done)
+}
+
+// DeleteToken forgets tokens of the caller's.
+func (p *Push) DeleteToken(by verb.Caller, req protocol.DeletePushTokenRequest, done func(protocol.DeletePushTokenResponse, error)) {
+	if req.Provider != "" && !slices.Contains([]protocol.PushProvider{protocol.PushAPNs, protocol.PushAPNsVoIP, protocol.PushFCM, protocol.PushWeb}, req.Provider) {
+		verb.Fail(done, im.Bad("provider", "is none of apns, apnsVoIP, fcm, webPush"))
+		return
+	}
+	known, err := outbox.Tokens(context.Background(), p.store, by.UserID)
+	if err != nil {
+		verb.Fail(done, im.Internal(err))
+		return
+	}
+	var drop []string
+	for _, t := range known {
+		if (req.All || t.DeviceID == by.DeviceID) && (req.Provider == "" || t.Provider == string(req.Provider)) {
+			drop = append(drop, t.Key)
+		}
+	}
+	res := protocol.DeletePushTokenResponse{Deleted: len(drop), ServerTime: p.store.Now()}
+	if len(drop) == 0 {
+		done(res, nil)
+		return
+	}
+	p.change(by.UserID, func(w *world.World, me *world.Person) {
+		me.Pushes = len(drop) < len(known)
+		outbox.DropTokens(w, by.UserID, drop...)
+	}, func(now int64, err error) {
+		res.ServerTime = now
+		done(res, err)
+	})
+}
+
+// GetConfig says which pushes this house sends.
+func (p *Push) GetConfig(context.Context, verb.Caller, protocol.Empty) (protocol.PushConfigResponse, error) {
+	return protocol.PushConfigResponse{Providers: p.order, WebPushKey: p.webKey}, nil
+}
+
+// check refuses what no provider would take, and returns by what the device is told from others.
+func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err error) {
+	if p.carriers[req.Provider] == nil {
+		return "", im.Bad("provider", "is "+courierName(req.Provider)+", by which this server sends nothing; getPushConfig lists what it does")
+	}
+	if err := verb.FirstError(im.CheckText("token", req.Token, maxToken), im.CheckText("app", req.App, maxApp), im.CheckText("language", req.Language, maxLanguage)); err != nil {
+		return "", err
+	}
+	web := req.Provider == protocol.PushWeb
+	switch {
+	case web && req.Subscription == nil:
+		return "", im.Bad("subscription", "is missing: it is what pushManager.subscribe gave")
+	case web && req.Token != "":
+		return "", im.Bad("token", "excludes webPush, which has a subscription")
+	case web:
+		return req.Subscription.Endpoint, p.checkSubscription(req.Subscription)
+	case req.Subscription != nil:
+		return "", im.Bad("subscription", "is for webPush alone")
+	case req.Token == "":
+		return "", im.Bad("token", "is missing")
+	case req.Provider != protocol.PushFCM:
+		if _, err := hex.DecodeString(req.Token); err != nil {
+			return "", im.Bad("token", "is not hex, as the device tokens of APNs are")
+		}
+		req.Token = strings.ToLower(req.Token)
+		if strings.ContainsFunc(req.App, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return "", im.Bad("app", "is not a bundle id")
+		}
+		return req.App + "\n" + req.Token, nil
+	}
+	return req.Token, nil
+}
+
+func courierName(p protocol.PushProvider) string {
+	if p == "" {
+		return "missing"
+	}
+	return courier.Clip(string(p))
+}
+
+func (p *Push) checkSubscription(s *protocol.WebPushSubscription) error {
+	u, err := url.Parse(s.Endpoint)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || len(s.Endpoint) > maxToken:
+		return im.Bad("subscription.endpoint", "is not an https address of at most 4096 bytes")
+	case u.Scheme != "https" && (u.Scheme != "http" || !p.opt.Private):
+		return im.Bad("subscription.endpoint", "is not an https address")
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !p.opt.Private && !public(ip) {
+		return im.Bad("subscription.endpoint", "is a private address")
+	}
+	key, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s.Keys.P256dh, "="))
+	if err == nil {
+		_, err = ecdh.P256().NewPublicKey(key)
+	}
+	if err != nil {
+		return im.Bad("subscription.keys.p256dh", "is not a point of P-256 in base64url")
+	}
+	if auth, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s.Keys.Auth, "=")); err != nil || len(auth) != 16 {
+		return im.Bad("subscription.keys.auth", "is not 16 bytes in base64url")
+	}
+	return nil
+}
+
+// public says whether an address is one of the internet, and not of the operator's own network.
+func public(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(special(), func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// special lists blocks that look public and are not: shared address space, benchmarks, translation to IPv4.
+func special() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+		netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16")}
+}
+
+// address is what the provider knows the device by.
+func (t *token) address() string { return t.at.Token }

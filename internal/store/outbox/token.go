@@ -1,0 +1,48 @@
+package outbox
+
+import (
+	"context"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// Token is where a device of a person is reached when it is not connected.
+type Token struct {
+	Key      string // the same for the same device, whoever uses it
+	UserID   string
+	DeviceID string
+	Provider string
+	Body     string // JSON
+	At       int64  // when it was registered, milliseconds
+}
+
+// Tokens reads the push tokens of a user, the oldest first.
+func Tokens(ctx context.Context, s *store.Store, user string) (list []Token, err error) {
+	err = s.Moment(ctx, func(r tx.Reader) error {
+		return r.Read(ctx, "SELECT key, user_id, device_id, provider, body, at FROM push_token WHERE user_id = $1 ORDER BY at, key", func(row tx.Row) error {
+			var t Token
+			err := row.Scan(&t.Key, &t.UserID, &t.DeviceID, &t.Provider, &t.Body, &t.At)
+			list = append(list, t)
+			return err
+		}, user)
+	})
+	return list, err
+}
+
+// PutToken registers a push token; whoever had it before has it no longer.
+func PutToken(w *world.World, t Token) {
+	w.Also(`INSERT INTO push_token (key, user_id, device_id, provider, body, at) VALUES ?*
+		ON CONFLICT (key) DO UPDATE SET user_id = excluded.user_id, device_id = excluded.device_id, body = excluded.body, at = excluded.at`, 6,
+		t.Key, t.UserID, t.DeviceID, t.Provider, t.Body, t.At)
+}
+
+// DropTokens forgets push tokens of a user.
+func DropTokens(w *world.World, user string, keys ...string) {
+	rows := make([]any, 0, 2*len(keys))
+	for _, k := range keys {
+		rows = append(rows, k, user)
+	}
+	w.Also("DELETE FROM push_token WHERE (key, user_id) IN (VALUES ?*)", 2, rows...)
+}
