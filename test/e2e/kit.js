@@ -25,8 +25,9 @@ async function freePort() {
 
 /** The server of a test, which can be killed and started again on the same data and port. */
 export class House {
-  static async start() {
+  static async start(more = {}) {
     const h = new House();
+    h.env = { ...env, ...more };
     h.port = await freePort();
     h.url = `http://127.0.0.1:${h.port}`;
     h.dir = mkdtempSync(join(tmpdir(), 'beckon-e2e-'));
@@ -43,7 +44,7 @@ export class House {
     const [program, args] = nodes > 1
       ? [join(root, 'bin', 'cluster'), ['-nodes', nodes, '-program', beckon, '-command', 'dev', '-media', '-listen', `127.0.0.1:${this.port}`]]
       : [beckon, ['dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.dir]];
-    this.child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(program, args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = '';
     for (const s of [this.child.stdout, this.child.stderr]) s.on('data', (b) => { this.log += b; });
     await this.says('API key');

@@ -1,4 +1,5 @@
 import { useEffect, useState, type ReactNode } from 'react';
+import { beLeftAlone } from './away.js';
 import { CallLayer } from './call.js';
 import { Chat } from './chat.js';
 import { Classroom } from './classroom.js';
@@ -8,6 +9,9 @@ import { Session, forget, keep, remembered } from './session.js';
 import { SignIn } from './signin.js';
 import { Button, Toasts, Empty } from './ui.js';
 import { SessionContext, useCall, useRoute, useSession, useStore } from './use.js';
+
+/** How long signing out waits for the server to know that this browser is not to be rung any more. */
+const patience = 3000;
 
 export function App(): ReactNode {
   const [session, set] = useState<Session>();
@@ -19,13 +23,21 @@ export function App(): ReactNode {
   if (!session) return <SignIn onToken={(saved) => { keep(saved); set(new Session(saved)); }} />;
   return (
     <SessionContext.Provider value={session}>
-      <Inside onLeave={() => { forget(); session.close(); set(undefined); location.hash = ''; }} />
+      <Inside onLeave={() => {
+        forget();
+        void Promise.race([beLeftAlone(session), new Promise((resolve) => setTimeout(resolve, patience))]).catch(() => undefined).finally(() => {
+          session.close();
+          set(undefined);
+          location.hash = '';
+        });
+      }} />
     </SessionContext.Provider>
   );
 }
 
 function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
   const [where = 'chat', what = ''] = useRoute();
+  useAnswered(where === 'answered' ? what : '');
   const known = ['chat', 'class', 'lounge'].includes(where) && (where !== 'chat' || /^(c2c|group)_./.test(what));
   const [place, id] = known ? [where, what] : [['class', 'lounge'].includes(where) ? where : 'chat', ''];
   const talking = !['idle', 'ringing'].includes(useCall().phase); // then the call is all that there is
@@ -43,6 +55,17 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
       <Toasts />
     </div>
   );
+}
+
+/** Goes into the call that was answered in a notification, which opened this page. */
+function useAnswered(inviteID: string): void {
+  const s = useSession();
+  const link = useStore(s.link);
+  useEffect(() => {
+    if (!inviteID || link !== 'connected') return;
+    location.hash = '#/chat';
+    s.calls.pickUp(inviteID).catch((err: unknown) => s.fail(err, 'The call could not be answered'));
+  }, [s, inviteID, link]);
 }
 
 function Welcome(): ReactNode {

@@ -1,5 +1,6 @@
 import { useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
+import { awayOf, beLeftAlone, beReached } from './away.js';
 import { preview, when } from './history.js';
 import { NewConversation } from './people.js';
 import { Avatar, Icon, IconButton, PersonAvatar, type IconName } from './ui.js';
@@ -21,6 +22,7 @@ export function Nav({ place, id, onLeave, inert }: { place: string; id: string; 
       <header>
         <PersonAvatar userID={s.me} size={38} />
         <strong>{me}</strong>
+        <Bell />
         <IconButton icon="add" label="New conversation" onClick={() => setAdding(true)} />
         <IconButton icon="out" label="Sign out" onClick={onLeave} />
       </header>
@@ -33,6 +35,23 @@ export function Nav({ place, id, onLeave, inert }: { place: string; id: string; 
       {adding && <NewConversation onClose={() => setAdding(false)} />}
     </nav>
   );
+}
+
+/** Lets one be rung while this page is closed. */
+function Bell(): ReactNode {
+  const s = useSession();
+  const [away, setAway] = useState(() => awayOf(s.me));
+  if (away === 'unsupported') return null;
+  const label = { off: 'Ring me when this page is closed', on: 'Do not ring me when this page is closed', denied: 'The browser forbids notifications of this page' }[away];
+  const toggle = async (): Promise<void> => {
+    try {
+      if (away === 'on') await beLeftAlone(s);
+      setAway(away === 'on' ? 'off' : await beReached(s));
+    } catch (err) {
+      s.fail(err, 'This browser cannot be rung');
+    }
+  };
+  return <IconButton icon="bell" off={away !== 'on'} label={label} onClick={() => void toggle()} disabled={away === 'denied'} aria-pressed={away === 'on'} />;
 }
 
 function Conversations({ id }: { id: string }): ReactNode {

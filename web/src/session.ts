@@ -2,6 +2,7 @@
 import { BeckonError, Client, type Schemas } from 'beckon';
 import { Calls } from 'beckon/call';
 import { Room } from 'beckon/room';
+import { openedFor, stayReached } from './away.js';
 import { Store } from './store.js';
 
 export type Profile = { userID: string; nick: string };
@@ -13,7 +14,7 @@ export interface Toast { id: number; text: string; tone: 'info' | 'error' }
 
 const savedKey = 'beckon.session';
 
-interface Saved { userID: string; token: string; nick: string }
+export interface Saved { userID: string; token: string; nick: string }
 
 export class Session {
   readonly client: Client;
@@ -35,6 +36,7 @@ export class Session {
     const { client } = this;
     client.on('onConnected', () => {
       clearTimeout(this.#lost);
+      if (this.link.get() !== 'connected') stayReached(this).catch(() => undefined); // it is tried again with the next connection
       this.link.set('connected');
       void this.refresh();
     });
@@ -129,6 +131,12 @@ export function reason(err: unknown): string {
 }
 
 export function remembered(): Saved | undefined {
+  const called = openedFor();
+  if (called) {
+    history.replaceState(null, '', `/${location.hash}`);
+    keep(called);
+    return called;
+  }
   // A window keeps its own person, so that two windows can be two people.
   const text = sessionStorage.getItem(savedKey);
   return text ? JSON.parse(text) as Saved : undefined;

@@ -156,6 +156,24 @@ export class Calls extends Emitter<CallEvents> {
     await this.room.sendCustomCmdMsg('beckon.call', new TextEncoder().encode('audio'));
   }
 
+  /** Goes into a call that was answered without this page: in a notification that opened it. What rings still is answered. */
+  async pickUp(inviteID: string): Promise<void> {
+    if (this.#state.phase === 'ringing' && this.#state.inviteID === inviteID) return this.answer();
+    let { invitation: v, mine } = await this.#client.getInvitation({ inviteID });
+    if (mine?.state === 'open') {
+      await this.#client.accept({ inviteID });
+      ({ invitation: v, mine } = await this.#client.getInvitation({ inviteID }));
+    }
+    if (!v?.roomID || mine?.state !== 'accepted') throw new BeckonError({ code: Code.Over, message: 'the call is over', invitation: v });
+    if (this.#state.phase === 'ringing') await this.#end('elsewhere', undefined, false); // it was this one, as the page knew it before
+    const people: Record<string, Part> = Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));
+    people[v.inviter] = 'accepted';
+    delete people[this.#client.userID];
+    const gone = this.#begin({ phase: 'connecting', inviteID, roomID: v.roomID, inviter: v.inviter, groupID: v.groupID ?? '', media: readData(v.data ?? '')?.media ?? 'video', people, deadline: v.deadline ?? 0 });
+    await this.#occupy();
+    if (!gone()) await this.#enter();
+  }
+
   /** Goes on with the call that this tab was in before a reload. It happens by itself with the first connection. */
   async resume(): Promise<void> {
     const kept = this.#store.read();

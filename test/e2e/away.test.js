@@ -1,0 +1,189 @@
+// Somebody whose page is closed: the server pushes through a push service, the service worker rings, answers and declines.
+//
+// The push service is a stand-in on this machine, because the browser's own cannot be reached from a test: it takes what the server
+// encrypts for the browser, decrypts it as a browser would (RFC 8291), and hands it to the real service worker.
+
+import assert from 'node:assert/strict';
+import { createDecipheriv, createECDH, hkdfSync, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { after, before, test } from 'node:test';
+import { House, PATIENCE, Person, launch, seesMoving } from './kit.js';
+
+/** A push service for one browser. */
+class Post {
+  static async open() {
+    const p = new Post();
+    p.ecdh = createECDH('prime256v1');
+    p.ecdh.generateKeys();
+    p.auth = randomBytes(16);
+    p.got = [];
+    p.server = createServer((req, res) => {
+      const parts = [];
+      req.on('data', (b) => parts.push(b));
+      req.on('end', () => {
+        p.got.push({ ttl: Number(req.headers.ttl), topic: req.headers.topic, text: p.decrypt(Buffer.concat(parts)) });
+        res.writeHead(201).end();
+        p.wake?.();
+      });
+    }).listen(0, '127.0.0.1');
+    await once(p.server, 'listening');
+    p.endpoint = `http://127.0.0.1:${p.server.address().port}/browser`;
+    return p;
+  }
+
+  decrypt(body) {
+    const salt = body.subarray(0, 16);
+    const sender = body.subarray(21, 21 + body[20]);
+    const sealed = body.subarray(21 + body[20]);
+    const hkdf = (key, salted, info, n) => Buffer.from(hkdfSync('sha256', key, salted, info, n));
+    const ikm = hkdf(this.ecdh.computeSecret(sender), this.auth, Buffer.concat([Buffer.from('WebPush: info\0'), this.ecdh.getPublicKey(), sender]), 32);
+    const open = createDecipheriv('aes-128-gcm', hkdf(ikm, salt, 'Content-Encoding: aes128gcm\0', 16), hkdf(ikm, salt, 'Content-Encoding: nonce\0', 12));
+    open.setAuthTag(sealed.subarray(-16));
+    const text = Buffer.concat([open.update(sealed.subarray(0, -16)), open.final()]);
+    return text.subarray(0, text.lastIndexOf(2)).toString();
+  }
+
+  async next() {
+    const late = setTimeout(() => this.fail?.(new Error('no push came')), PATIENCE);
+    while (this.got.length === 0) await new Promise((resolve, reject) => { this.wake = resolve; this.fail = reject; });
+    clearTimeout(late);
+    return this.got.shift();
+  }
+
+  /** Makes the browsers of a context be registered here. */
+  async register(context) {
+    const keys = { p256dh: this.ecdh.getPublicKey().toString('base64url'), auth: this.auth.toString('base64url') };
+    await context.addInitScript(([endpoint, k]) => {
+      let made = null;
+      PushManager.prototype.getSubscription = async () => made;
+      PushManager.prototype.subscribe = async (options) => {
+        if (!options.userVisibleOnly || options.applicationServerKey.length !== 65) throw new Error('not as a browser wants it');
+        made = { endpoint, options: { applicationServerKey: options.applicationServerKey.buffer }, toJSON: () => ({ endpoint, keys: k }), unsubscribe: async () => { made = null; return true; } };
+        return made;
+      };
+    }, [this.endpoint, keys]);
+  }
+}
+
+let house, browser, post;
+
+before(async () => { [house, browser, post] = await Promise.all([House.start({ BECKON_PUSH_PRIVATE: 'true' }), launch(), Post.open()]); });
+
+after(async () => {
+  await browser?.close();
+  post?.server.close();
+  await house?.stop();
+  assert.deepEqual(house.faults ?? [], [], 'a page threw something');
+});
+
+/** Somebody who asked to be rung, and closed the page. What is left is the service worker, and an empty page to reach it by. */
+async function goAway(name) {
+  const context = await browser.newContext({ permissions: ['camera', 'microphone', 'notifications'], viewport: { width: 1180, height: 760 } });
+  context.setDefaultTimeout(PATIENCE);
+  await post.register(context);
+  const who = new Person(house, context, name);
+  who.page = await who.tab();
+  await who.page.getByRole('button', { name: 'Ring me when this page is closed' }).click();
+  await who.page.getByRole('button', { name: 'Do not ring me when this page is closed' }).waitFor();
+  const empty = await context.newPage();
+  await empty.goto(`${house.url}/icon.svg`);
+  const worker = context.serviceWorkers()[0] ?? await context.waitForEvent('serviceworker');
+  const cdp = await context.newCDPSession(empty);
+  const registered = new Promise((resolve) => cdp.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => registrations[0] && resolve(registrations[0].registrationId)));
+  await cdp.send('ServiceWorker.enable');
+  who.deliver = async (text) => cdp.send('ServiceWorker.deliverPushMessage', { origin: house.url, registrationId: await registered, data: text });
+  await worker.evaluate(() => { self.clients.openWindow = async (url) => { self.opened = url; }; }); // a browser opens windows for real clicks alone
+  who.shown = () => worker.evaluate(async () => (await self.registration.getNotifications()).map((n) => ({ title: n.title, body: n.body, actions: n.actions.map((a) => a.title) })));
+  who.click = (action) => worker.evaluate(async (a) => {
+    const [notification] = await self.registration.getNotifications();
+    self.dispatchEvent(new NotificationEvent('notificationclick', { notification, action: a }));
+  }, action);
+  who.opened = async () => {
+    for (const until = Date.now() + PATIENCE; Date.now() < until; await new Promise((r) => setTimeout(r, 50))) {
+      const url = await worker.evaluate(() => self.opened);
+      if (url) return url;
+    }
+    throw new Error('no page was opened');
+  };
+  await who.page.close();
+  return who;
+}
+
+async function until(what, look) {
+  for (const end = Date.now() + PATIENCE; ; await new Promise((r) => setTimeout(r, 50))) {
+    const v = await look();
+    if (v) return v;
+    if (Date.now() > end) throw new Error(`never: ${what}`);
+  }
+}
+
+/** Calls somebody who has no page open; the call goes out once the server knows that. */
+async function call(from, to, name) {
+  await until(`${to} is away`, async () => (await house.call('getUserStatus', { userIDList: [to] })).statuses[0].status === 'offline');
+  await from.open('chat', `c2c_${to}`);
+  await from.page.getByRole('button', { name: 'Video call' }).click();
+  await from.page.getByRole('region', { name: 'Call' }).getByText(name).first().waitFor();
+}
+
+test('a call reaches a closed page, rings, is answered from the notification, and is seen and heard', async () => {
+  const bob = await goAway('Bob Tanaka');
+  const alice = await Person.come(house, browser, 'Alice Moreau');
+  await call(alice, 'bob', 'Bob Tanaka');
+  const push = await post.next();
+  assert.ok(push.ttl > 10 && push.ttl <= 30, `the push service keeps it for ${push.ttl} s`);
+  await bob.deliver(push.text);
+  const [rings] = await until('a notification', async () => ((await bob.shown()).length ? bob.shown() : undefined));
+  assert.deepEqual(rings, { title: 'Alice Moreau', body: 'is calling you', actions: ['Answer', 'Decline'] });
+  await alice.page.getByRole('timer').getByText('Ringing…').waitFor(); // the worker said so
+
+  await bob.click('answer');
+  bob.page = await bob.context.newPage();
+  await bob.page.goto(house.url + await bob.opened());
+  await bob.page.getByRole('region', { name: 'Call' }).waitFor();
+  await Promise.all([seesMoving(bob.page, 'alice'), seesMoving(alice.page, 'bob')]);
+  await bob.page.getByRole('button', { name: 'Hang up' }).click();
+  await alice.page.getByRole('region', { name: 'Call' }).waitFor({ state: 'detached' });
+  await Promise.all([alice.leave(), bob.leave()]);
+  post.got.length = 0;
+});
+
+test('a call is declined from the notification, and one that was given up stays as missed', async () => {
+  const carol = await goAway('Carol Okafor');
+  const dan = await Person.come(house, browser, 'Dan Lindqvist');
+  await call(dan, 'carol', 'Carol Okafor');
+  await carol.deliver((await post.next()).text);
+  await until('a notification', async () => (await carol.shown()).length);
+  await carol.click('decline');
+  await dan.page.getByText('The call was declined').waitFor();
+  assert.deepEqual(await carol.shown(), []); // which the device that declined knows without another push
+
+  await call(dan, 'carol', 'Carol Okafor');
+  const ring = await post.next();
+  await carol.deliver(ring.text);
+  await dan.page.getByRole('button', { name: 'Hang up' }).click();
+  const missed = await post.next();
+  assert.equal(missed.topic, ring.topic, 'the push service would keep both');
+  await carol.deliver(missed.text);
+  await until('the call is missed', async () => (await carol.shown()).some((n) => n.body === 'You missed a call' && n.actions.length === 0));
+
+  const { reach } = await house.call('invite', { invitee: 'carol', timeout: 20, onlineUserOnly: true }, 'dan');
+  assert.equal(reach[0].status, 'unreachable');
+  await Promise.all([carol.leave(), dan.leave()]);
+});
+
+test('who signs out is not rung any more', async () => {
+  const context = await browser.newContext({ permissions: ['camera', 'microphone', 'notifications'] });
+  context.setDefaultTimeout(PATIENCE);
+  await post.register(context);
+  const erin = new Person(house, context, 'Erin Costa');
+  erin.page = await erin.tab();
+  await erin.page.getByRole('button', { name: 'Ring me when this page is closed' }).click();
+  await erin.page.getByRole('button', { name: 'Do not ring me when this page is closed' }).waitFor();
+  await erin.page.reload();
+  await erin.page.getByRole('button', { name: 'Do not ring me when this page is closed' }).waitFor();
+  await erin.page.getByRole('button', { name: 'Sign out' }).click();
+  await erin.page.getByRole('button', { name: 'Erin Costa' }).waitFor();
+  await until('erin cannot be reached', async () => (await house.call('invite', { invitee: 'erin', timeout: 5 }, 'alice')).reach[0].status === 'unreachable');
+  await erin.leave();
+});
