@@ -242,6 +242,9 @@ func (s *Server) ride() (delivery.Bus, error) {
 
 // moved is told that a device came or went.
 func (s *Server) moved(user string, edge bool) {
+	if edge && !s.here(user) {
+		s.engine.Gone(user)
+	}
 	switch {
 	case s.presence != nil:
 		s.presence.Changed(user, edge)

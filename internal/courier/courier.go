@@ -102,10 +102,13 @@ func ID(o *world.Outgoing) string {
 	return "evt_" + hex.EncodeToString(sum[:12])
 }
 
+// Expect says that about n events more are being committed. They are looked for soon, and at once after Nudge.
+func (q *Queue) Expect(n int64) { q.waiting.Add(n) }
+
 // Posted says that about n events more wait.
 func (q *Queue) Posted(n int64) {
-	q.waiting.Add(n)
-	q.nudge()
+	q.Expect(n)
+	q.Nudge()
 }
 
 // Stats are counts since the start.
@@ -123,8 +126,8 @@ func (q *Queue) Waiting(ctx context.Context) (int64, error) {
 	return n, err
 }
 
-// nudge says that there may be something to do.
-func (q *Queue) nudge() {
+// Nudge says that there may be something to do.
+func (q *Queue) Nudge() {
 	select {
 	case q.wake <- struct{}{}:
 	default: // it is known
@@ -199,7 +202,7 @@ func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) error {
 			continue
 		}
 		all.Go(func() {
-			defer q.nudge() // somebody else may have waited for a worker
+			defer q.Nudge() // somebody else may have waited for a worker
 			defer q.end(o.Line)
 			q.follow(ctx, o)
 		})

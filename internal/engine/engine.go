@@ -45,6 +45,7 @@ type Engine struct {
 	presence  Presence
 	deadlines *due.Queue
 	digests   *digests
+	gone      *away.Watch
 	opt       Options
 	routes    *lru.Cache[string, route]
 	log       *slog.Logger
@@ -69,8 +70,9 @@ func New(s *store.Store, p Presence, opt Options) *Engine {
 	if opt.LargeGroup == 0 {
 		opt.LargeGroup = 500
 	}
+	watch := away.New(away.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
 	routes, _ := lru.New[string, route](maxRoutes) // it fails only for a size below one
-	return &Engine{store: s, presence: p, deadlines: due.New(), digests: newDigests(), opt: opt, routes: routes, log: opt.Log}
+	return &Engine{store: s, presence: p, deadlines: due.New(), digests: newDigests(), gone: watch, opt: opt, routes: routes, log: opt.Log}
 }
 
 // Restore reads the deadlines of all open invitations. Call it before Run.
@@ -95,8 +97,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	g.Go(func() error { return e.adoptLoop(ctx) })
 	g.Go(func() error { return e.digestLoop(ctx) })
 	g.Go(func() error { return e.store.Trim(ctx) })
+	g.Go(func() error { return e.gone.Run(ctx) })
 	return g.Wait()
 }
+
+// Gone is told that the last device of somebody went: what rings for them goes on by pushes. It does not block.
+func (e *Engine) Gone(user string) { e.gone.Gone(user) }
 
 // route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.
 func (e *Engine) route(id string) (r route, ok bool, err error) {

@@ -57,7 +57,7 @@ func newAPNs(opt APNs, web *http.Client) (*apns, error) {
 // provider makes a client of a provider, which goes nowhere else.
 func provider(conf *tls.Config, limit time.Duration) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig, t.ForceAttemptHTTP2, t.MaxConnsPerHost = conf, true, 64
+	t.TLSClientConfig, t.ForceAttemptHTTP2, t.MaxConnsPerHost = conf.Clone(), true, 64 // a transport changes its own
 	return &http.Client{Transport: t, Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 

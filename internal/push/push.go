@@ -61,7 +61,7 @@ type Push struct {
 	order    []protocol.PushProvider
 	webKey   string // the public one of VAPID
 	words    Templates
-	posted   atomic.Int64 // pushes that are being committed and were not looked for yet
+	posted   atomic.Bool // there are pushes that were not looked for yet
 }
 
 // notice is a push on its way to a device.
@@ -164,12 +164,15 @@ func backoff(tries int64) time.Duration {
 }
 
 // Posted says that pushes are being committed.
-func (p *Push) Posted(n int64) { p.posted.Add(n) }
+func (p *Push) Posted(n int64) {
+	p.queue.Expect(n)
+	p.posted.Store(true)
+}
 
 // Announce is told of committed records.
 func (p *Push) Announce([]world.Record) {
-	if n := p.posted.Swap(0); n > 0 { // also those of a commit that failed or is under way: then one more look is made
-		p.queue.Posted(n)
+	if p.posted.Swap(false) { // also for those of a commit that failed or is under way: then one more look is made
+		p.queue.Nudge()
 	}
 }
 

@@ -219,6 +219,30 @@ func TestNotPushed(t *testing.T) {
 	h.google.none()
 }
 
+// TestLeavesWhileItRings: who was connected when the invitation came, and is gone before it was answered, is rung by a push.
+func TestLeavesWhileItRings(t *testing.T) {
+	h := newHouse(t)
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
+	h.here.set("bob", 1)
+	h.invites("alice", "bob", "1")
+	h.engine.Gone("bob") // and back at once
+	h.here.set("cem", 1)
+	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
+	h.invites("alice", "cem", "2")
+	h.here.set("cem", 0)
+	h.engine.Gone("cem")
+	h.engine.Gone("cem")
+	if got := h.google.next(); got.push.UserID != "cem" || got.push.Signaling.InviteID != "2" {
+		t.Errorf("after they left came %+v", got.push)
+	}
+	do(t, h.engine.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "2"})
+	if got := h.google.next(); got.push.UserID != "cem" || got.push.Kind != protocol.PushEnded {
+		t.Errorf("of the end they heard %+v", got.push)
+	}
+	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	h.google.none()
+}
+
 // TestGroup: of a group, those who are away are rung.
 func TestGroup(t *testing.T) {
 	h := newHouse(t)

@@ -18,7 +18,6 @@ import (
 	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -376,7 +375,10 @@ func (b *browsers) checkVAPID(r *http.Request) error {
 	if err != nil || len(raw) != 65 || key != b.vapi {
 		return errors.New("the key is not the one that the subscription was made for")
 	}
-	public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(raw[1:33]), Y: new(big.Int).SetBytes(raw[33:])}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), raw)
+	if err != nil {
+		return err
+	}
 	claims := jwt.MapClaims{}
 	if _, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return public, nil }, jwt.WithValidMethods([]string{"ES256"}), jwt.WithAudience(b.web.URL), jwt.WithExpirationRequired()); err != nil {
 		return err

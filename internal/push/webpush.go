@@ -71,14 +71,14 @@ func (w *web) send(ctx context.Context, t *token, n *notice) verdict {
 		HTTPClient: w.client, Subscriber: w.subject, TTL: n.ttl(time.Now()), Topic: n.collapse, Urgency: urgency, VAPIDPublicKey: w.public, VAPIDPrivateKey: w.private,
 	})
 	if err != nil {
-		return verdict{err: fmt.Errorf("Web Push: %w", err)}
+		return verdict{err: fmt.Errorf("web push: %w", err)}
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, _ := io.ReadAll(io.LimitReader(res.Body, 300)) // only for people to read
 	if res.StatusCode/100 == 2 {
 		return verdict{}
 	}
-	v := verdict{err: fmt.Errorf("Web Push: %s %s", res.Status, strings.TrimSpace(string(text)))}
+	v := verdict{err: fmt.Errorf("web push: %s %s", res.Status, strings.TrimSpace(string(text)))}
 	switch res.StatusCode {
 	case http.StatusNotFound, http.StatusGone, http.StatusUnauthorized, http.StatusForbidden: // expired, or made for another key
 		v.dead = true

@@ -50,7 +50,7 @@ after(async () => {
 
 test('every block of the documents compiles strictly and builds with Vite', () => {
   const all = blocks();
-  assert.deepEqual([...all.keys()].sort(), ['call', 'chat', 'errors', 'quick-start', 'room', 'scene-call', 'scene-chat-room', 'scene-classroom']);
+  assert.deepEqual([...all.keys()].sort(), ['away', 'call', 'chat', 'errors', 'quick-start', 'room', 'scene-call', 'scene-chat-room', 'scene-classroom']);
   mkdirSync(join(project, 'src'));
   for (const [name, text] of all) {
     writeFileSync(join(project, 'src', `${name}.ts`), name === 'quick-start' ? text.replace('\n\n', '\n\ndeclare const server: string, token: string;\n') : text);

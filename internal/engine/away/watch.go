@@ -1,0 +1,100 @@
+package away
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// patience is how long somebody may be without a device before they count as away: a page that is loaded anew is back by then.
+const patience = 2 * time.Second
+
+// maxGone bounds the people who are waited for. Of more, who leave all at once, the invitations ring on when they come back.
+const maxGone = 10_000
+
+type gone struct {
+	user string
+	at   time.Time
+}
+
+// Watch rings people by pushes whose last device goes while something rings there.
+type Watch struct {
+	Store   *store.Store
+	Devices func(users ...string) []int
+	Post    Post
+	Topics  func(*invite.Invitation) []string // those that an action on an invitation appends to
+	Log     *slog.Logger
+	list    chan gone
+}
+
+// New makes a watch that has seen nobody leave.
+func New(w Watch) *Watch {
+	w.list = make(chan gone, maxGone)
+	return &w
+}
+
+// Gone is told that a device of somebody went. It does not block.
+func (g *Watch) Gone(user string) {
+	select {
+	case g.list <- gone{user, time.Now().Add(patience)}:
+	default:
+	}
+}
+
+// Run rings those who do not come back, until ctx ends.
+func (g *Watch) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case who := <-g.list:
+			t := time.NewTimer(time.Until(who.at))
+			select {
+			case <-ctx.Done():
+				t.Stop()
+				return nil
+			case <-t.C:
+			}
+			if g.Post != nil && g.Devices(who.user)[0] == 0 {
+				g.ringOn(ctx, who.user)
+			}
+		}
+	}
+}
+
+// ringOn rings somebody by pushes for whom invitations are open that only their devices knew of.
+func (g *Watch) ringOn(ctx context.Context, user string) {
+	who, err := g.Store.Person(ctx, user)
+	if err != nil || who == nil || !who.Pushes {
+		return // who cannot be read now finds the invitations when they come back
+	}
+	open, err := g.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
+	if err != nil {
+		g.Log.Warn("somebody left while it rang, and could not be rung by a push", "user", user, "error", err)
+		return
+	}
+	for i := range open {
+		if v := &open[i].Invitation; open[i].Mine != nil && !open[i].Mine.Pushed {
+			key := world.InviteeKey{InviteID: v.ID, UserID: user}
+			need := world.Need{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []world.InviteeKey{key}, People: []string{user}}
+			verb.Do(g.Store, need, func(w *world.World) (struct{}, error) { return struct{}{}, g.push(w, key) }, func(struct{}, error) {})
+		}
+	}
+}
+
+func (g *Watch) push(w *world.World, k world.InviteeKey) error {
+	v, mine := w.Invitation(k.InviteID), w.Invitee(k.InviteID, k.UserID)
+	if v == nil || mine == nil || mine.Pushed || mine.StateAt(w.Now) != invite.Open {
+		return nil
+	}
+	list := []invite.Invitee{*mine}
+	err := g.Post.Ring(w, v, list, nil, make([]protocol.Reach, 1))
+	w.PutInvitee(list[0])
+	return err
+}
