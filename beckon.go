@@ -21,6 +21,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/api"
 	"github.com/beckon-im/beckon/internal/chat"
+	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/delivery"
 	"github.com/beckon-im/beckon/internal/engine"
@@ -31,7 +32,9 @@ import (
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/push"
+	"github.com/beckon-im/beckon/internal/stats"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/survey"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/web"
@@ -49,6 +52,7 @@ type Server struct {
 	gateway  *gateway.Gateway
 	hooks    *hook.Hooks
 	pushes   *push.Push
+	stats    *stats.Stats
 	audit    *os.File // nil = nobody keeps what app servers did
 	api      *api.API
 	metrics  *prometheus.Registry
@@ -76,12 +80,14 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.stats = stats.New(cfg.Log)
 	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers, Now: cfg.Now, MaxBatch: cfg.MaxBatch,
-		NoSync: cfg.NoSync, Retention: cfg.Retention, Tap: s.hooks.Tap(), Log: cfg.Log})
+		NoSync: cfg.NoSync, Retention: cfg.Retention, Tap: s.hooks.Tap(), Observe: s.stats.Observe, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
 	s.hooks.Serve(s.store)
+	s.stats.Serve(s.store)
 	if err := s.cfg.fillKeys(ctx, s.store); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -151,6 +157,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		Rooms:       s.media,
 		Hooks:       s.hooks,
 		Pushes:      s.pushes,
+		Console:     console.New(s.store, s.gateway, sessions, s.nodes),
 		Outgoing:    courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
 	}
 	if s.api, err = s.doors(ctx, verbs); err != nil {
@@ -179,6 +186,15 @@ func (s *Server) pushOptions(sessions people.Sessions) push.Options {
 		Online:  func(user string) bool { return sessions.Devices(user)[0] > 0 },
 		Observe: s.meters.pushed,
 		Log:     s.cfg.Log,
+	}
+}
+
+// sample sets the figures that are not counted but looked at.
+func (s *Server) sample(ctx context.Context) {
+	now := s.store.Now()
+	s.stats.Most(now, stats.Connections, int64(s.gateway.Sessions()))
+	if n, err := survey.OpenCalls(ctx, s.store); err == nil {
+		s.stats.Most(now, stats.Calls, n)
 	}
 }
 
@@ -300,6 +316,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.media.Run(gctx) })
 	g.Go(func() error { return s.hooks.Run(gctx) })
 	g.Go(func() error { return s.pushes.Run(gctx) })
+	g.Go(func() error { return s.stats.Run(gctx, s.sample) })
 	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Tell) })
 	if s.presence != nil {
 		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched) })

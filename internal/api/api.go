@@ -21,6 +21,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/chat"
+	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
@@ -63,6 +64,7 @@ type Verbs struct {
 	Hooks       *hook.Hooks
 	Outgoing    *courier.Desk
 	Pushes      *push.Push
+	Console     *console.Console
 }
 
 // API serves the verbs.

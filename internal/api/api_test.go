@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon/internal/chat"
+	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
@@ -33,7 +34,10 @@ const apiKeyOfTests = "api-key-of-the-tests"
 
 type nobody struct{}
 
-func (nobody) Devices(users ...string) []int        { return make([]int, len(users)) }
+func (nobody) Devices(users ...string) []int { return make([]int, len(users)) }
+func (nobody) List(string, string, string, int) ([]protocol.Connection, int) {
+	return []protocol.Connection{}, 0
+}
 func (nobody) Connected(string) []protocol.Device   { return []protocol.Device{} }
 func (nobody) Kick(string, string, string) []string { return []string{} }
 
@@ -73,7 +77,7 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	opt.Auth = AuthOptions{JWTSecret: secretOfTests, APIKeys: []string{apiKeyOfTests}}
 	opt.Limits = Limits{User: 1e6, UserBurst: 1e6, Address: 1e6, AddressBurst: 1e6}
 	opt.Log = quiet
-	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes,
+	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
 		Outgoing: courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)

@@ -79,6 +79,12 @@ func (a *API) table() []*row {
 	list = append(list, a.roomRows()...)
 	return append(list, forWhom(servers,
 		reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken),
+		reads("Administration", "listConnections", "List the connections of the node that answers.", a.Console.ListConnections),
+		reads("Administration", "listOpenInvitations", "List the invitations that are open for anybody.", a.Console.ListOpenInvitations),
+		reads("Administration", "traceInvitation", "Read what became of an invitation: who was told how, and who did what when.", a.Console.TraceInvitation),
+		reads("Administration", "getStats", "Read figures of invitations, calls and connections over time.", a.Console.GetStats),
+		reads("Administration", "listUsers", "List people.", a.Console.ListUsers),
+		reads("Administration", "listGroups", "List groups.", a.Console.ListGroups),
 		reads("Administration", "listHookEvents", "List events for the webhook, or pushes: those that wait, were delivered, or were given up.", a.Outgoing.ListEvents),
 		reads("Administration", "replayHookEvents", "Send events or pushes again.", a.Outgoing.Replay),
 	)...)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/beckon-im/beckon/protocol"
@@ -178,4 +179,21 @@ func (g *Gateway) makeRoom(s *Session) {
 	g.kick(s.UserID, replaced, func(o *Session) bool {
 		return o.DeviceID != newest.DeviceID && (o.DeviceID == s.DeviceID || rival(o))
 	})
+}
+
+// List lists the connected devices of people whose id begins with a text, by person and device, after one of them; and how many
+// connections there are.
+func (g *Gateway) List(prefix, afterUser, afterDevice string, limit int) (list []protocol.Connection, total int) {
+	for _, c := range g.people.all() {
+		s := c.Session
+		total++
+		if strings.HasPrefix(s.UserID, prefix) && (s.UserID > afterUser || s.UserID == afterUser && s.DeviceID > afterDevice) {
+			list = append(list, protocol.Connection{UserID: s.UserID, Device: s.device()})
+		}
+	}
+	slices.SortFunc(list, func(a, b protocol.Connection) int {
+		return cmp.Or(cmp.Compare(a.UserID, b.UserID), cmp.Compare(a.DeviceID, b.DeviceID))
+	})
+	list = slices.Compact(list) // a device may have two for a moment
+	return list[:min(len(list), limit)], total
 }

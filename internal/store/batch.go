@@ -20,6 +20,7 @@ type batch struct {
 	errs    []error
 	records []world.Record
 	now     int64
+	world   *world.World // until it was observed
 }
 
 // maxConflicts is how often a batch is tried again as it is when others make the same rows.
@@ -139,6 +140,10 @@ func (l *line) try(units []*Unit) (*batch, error) {
 		l.s.clock.sync(b.now)
 	}
 	l.s.heads.advance(b.records)
+	if l.s.opt.Observe != nil {
+		l.s.opt.Observe(b.world)
+	}
+	b.world = nil
 	return b, nil
 }
 
@@ -194,7 +199,7 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 		}
 		return nil, l.plant(ctx, w.Topics())
 	}
-	b = &batch{now: w.Now}
+	b = &batch{now: w.Now, world: w}
 	for _, u := range units {
 		refusal, err := l.decide(ctx, sess, w, u)
 		if errors.Is(err, errLater) {

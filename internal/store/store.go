@@ -50,6 +50,9 @@ type Options struct {
 	Retention time.Duration
 	// Tap says which events leave the house with the records of a batch, in the same commit. Default: none.
 	Tap func(now int64, records []world.Record) []world.Outgoing
+	// Observe is told of each batch that was committed, before anybody is answered. It must not block, or keep the world.
+	// Default: nobody is.
+	Observe func(*world.World)
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }

@@ -28,11 +28,7 @@ const (
 // InviteeColumns are those that ScanInvitee reads.
 const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at, deaf`
 
-// The bits of an invitee's column deaf.
-const (
-	flagDeafInvitee = 1
-	flagPushed      = 2
-)
+const flagDeafInvitee, flagPushed = 1, 2 // the bits of an invitee's column deaf
 
 // GroupColumns are those that ScanGroup reads.
 const GroupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed,

@@ -386,6 +386,15 @@ func (w *World) Next(now int64) {
 	}
 }
 
+// Outcomes goes through the invitees that the units of this batch put, with their invitations; fresh are those who were invited.
+func (w *World) Outcomes(f func(v *invite.Invitation, p *invite.Invitee, fresh bool)) {
+	for _, k := range w.invitees.order {
+		if v := w.invitations.rows[k.InviteID]; v != nil {
+			f(v, w.invitees.rows[k], w.invitees.dirty[k])
+		}
+	}
+}
+
 // HasInvitees reports whether invitees were declared.
 func (w *World) HasInvitees(list []InviteeKey) bool {
 	return !slices.ContainsFunc(list, func(k InviteeKey) bool { return !w.has(k) })

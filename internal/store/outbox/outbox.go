@@ -46,6 +46,11 @@ func Next(ctx context.Context, s *store.Store, k world.OutgoingKey, limit int) (
 	return read(ctx, s, qNext, k.Queue, k.Line, k.Num, limit)
 }
 
+// Line reads the first hundred events of a line, in whichever state.
+func Line(ctx context.Context, s *store.Store, queue, line string) ([]world.Outgoing, error) {
+	return read(ctx, s, columns+"WHERE o.queue = $1 AND o.line = $2 ORDER BY o.num LIMIT 100", queue, line)
+}
+
 // Place is where a page of a list begins: after an event.
 type Place struct {
 	At   int64

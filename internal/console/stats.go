@@ -1,0 +1,103 @@
+package console
+
+import (
+	"context"
+	"time"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/stats"
+	"github.com/beckon-im/beckon/internal/store/survey"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// maxPoints bounds the points of one plot.
+const maxPoints = 1000
+
+// GetStats reads figures over time.
+func (c *Console) GetStats(ctx context.Context, _ verb.Caller, req protocol.GetStatsRequest) (res protocol.GetStatsResponse, err error) {
+	finest := int64(stats.Step / time.Second)
+	now := c.store.Now()
+	if req.Until == 0 {
+		req.Until = now
+	}
+	if req.From == 0 {
+		req.From = req.Until - (24 * time.Hour).Milliseconds()
+	}
+	switch {
+	case req.From < 0 || req.Until <= req.From:
+		return res, im.Bad("until", "is not after from")
+	case req.Step%finest != 0 || req.Step < 0:
+		return res, im.Bad("step", "is not a multiple of 300 seconds")
+	case req.Step == 0:
+		req.Step = finest * ((req.Until-req.From)/(finest*1000*(maxPoints-1)) + 1)
+	case (req.Until-req.From)/(req.Step*1000) >= maxPoints:
+		return res, im.Bad("step", "would make more than 1000 points")
+	}
+	step := req.Step * 1000
+	begin := req.From - req.From%step
+	figures, err := survey.Stats(ctx, c.store, begin, req.Until, step, stats.Calls)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	res.Step, res.ServerTime = req.Step, now
+	for at := begin; at < req.Until; at += step {
+		res.Points = append(res.Points, protocol.StatPoint{At: at})
+	}
+	times := make([]map[string]int64, len(res.Points))
+	for _, f := range figures {
+		if i := int((f.At - begin) / step); i < len(res.Points) {
+			put(&res.Points[i], &times[i], &f)
+		}
+	}
+	for i := range res.Points {
+		res.Points[i].AnswerMs = percentiles(times[i])
+	}
+	return res, nil
+}
+
+func put(p *protocol.StatPoint, times *map[string]int64, f *survey.Figure) {
+	switch f.Name {
+	case stats.Invited:
+		p.Invited = f.Sum
+	case stats.Accepted:
+		p.Accepted = f.Sum
+	case stats.Calls:
+		p.Calls = f.Max
+	case stats.Connections:
+		p.Connections = f.Max
+	case stats.Declined, stats.Busy, stats.Cancelled, stats.Elsewhere, stats.Left, stats.TimedOut:
+		if p.Failures == nil {
+			p.Failures = map[string]int64{}
+		}
+		p.Failures[f.Name] = f.Sum
+	default:
+		if *times == nil {
+			*times = map[string]int64{}
+		}
+		(*times)[f.Name] = f.Sum
+	}
+}
+
+// percentiles reads them from the counts of times, which know no more than the bounds that they lie between.
+func percentiles(times map[string]int64) *protocol.Percentiles {
+	var total int64
+	for _, n := range times {
+		total += n
+	}
+	if total == 0 {
+		return nil
+	}
+	at := func(share int64) int64 {
+		var below, from int64
+		for _, b := range stats.Within() {
+			n := times[stats.WithinName(b)]
+			if n > 0 && (below+n)*100 >= total*share {
+				return from + (b*1000-from)*(total*share/100-below)/n
+			}
+			below, from = below+n, b*1000
+		}
+		return from
+	}
+	return &protocol.Percentiles{P50: at(50), P90: at(90)}
+}
