@@ -35,7 +35,7 @@ $(SDK): $(MODULES) $(API) $(wildcard sdk/js/src/*.ts) sdk/js/generate.mjs sdk/js
 	@echo "building the SDK"
 	@cd sdk/js && node generate.mjs openapi.json && rm -rf dist && npx tsc -p tsconfig.build.json
 
-$(PAGES): $(SDK) $(shell find web/src web/public -type f) web/index.html web/vite.config.ts web/vite.sw.config.ts
+$(PAGES): $(SDK) $(shell find web/src web/public -type f) web/index.html web/console.html web/vite.config.ts web/vite.sw.config.ts
 	@echo "building the pages"
 	@cd web && npx vite build --logLevel warn && npx vite build --logLevel warn -c vite.sw.config.ts
 
@@ -129,7 +129,7 @@ bench-drivers: | need-go ## The benchmark behind the choice of the SQLite driver
 	@cd test/drivers && $(GO) test -bench . -benchtime 200x -count 5
 
 clean: ## Remove what was built
-	@rm -rf bin node_modules sdk/js/dist sdk/js/openapi.json sdk/js/src/schema.ts web/dist/assets web/dist/index.html web/dist/sw.js web/dist/icon.svg
+	@rm -rf bin node_modules sdk/js/dist sdk/js/openapi.json sdk/js/src/schema.ts web/dist/assets web/dist/index.html web/dist/console.html web/dist/sw.js web/dist/icon.svg
 
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is missing: see https://go.dev/doc/install"; exit 1; }

@@ -397,8 +397,8 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(media.PathSignal+"/", rooms)
 	}
 	verbs := s.api.Handler()
-	if s.cfg.Web {
-		mux.Handle("/", web.Handler())
+	if s.cfg.Web || s.cfg.Console {
+		mux.Handle("/", web.Handler(s.cfg.Web, s.cfg.Console))
 		for _, path := range api.Paths() {
 			mux.Handle(path, verbs)
 		}

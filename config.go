@@ -113,6 +113,8 @@ type Config struct {
 	RoomTokenLife time.Duration
 	// Web shows the pages at /: conversations, calls, classroom, chat room. Default: false.
 	Web bool
+	// Console shows the console for operators at /console, who sign in with an API key. Default: false.
+	Console bool
 	// MaxBatch bounds the actions that share one commit. Default: 256.
 	MaxBatch int
 	// NoSync leaves out the fsync at each commit: acknowledged actions are lost when the machine dies. For measuring

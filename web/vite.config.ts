@@ -6,7 +6,7 @@ const server = 'http://127.0.0.1:8787';
 
 export default defineConfig({
   plugins: [react()],
-  build: { target: 'es2022', chunkSizeWarningLimit: 1000 },
+  build: { target: 'es2022', chunkSizeWarningLimit: 1000, rollupOptions: { input: ['index.html', 'console.html'] } },
   server: {
     proxy: Object.fromEntries(['/v1', '/files', '/demo', '/connection', '/emulation', '/rtc'].map((path) => [path, { target: server, ws: true }])),
   },

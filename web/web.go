@@ -21,8 +21,11 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; style-s
 
 const notBuilt = "The pages of this server were not built into it.\n\nBuild them with Node 20 or later and start it again:\n\n    make build\n"
 
-// Handler serves the pages.
-func Handler() http.Handler {
+// PathConsole is where the console for operators is.
+const PathConsole = "/console"
+
+// Handler serves the pages: those of people, the console, or both.
+func Handler(people, console bool) http.Handler {
 	pages, err := fs.Sub(dist, "dist")
 	if err != nil {
 		panic(err) // the name is a constant of this file
@@ -41,6 +44,16 @@ func Handler() http.Handler {
 			h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		} else {
 			h.Set("Cache-Control", "no-cache")
+		}
+		at := r.URL.Path
+		own := strings.HasPrefix(at, "/assets/") || at == "/icon.svg"
+		switch {
+		case console && at == PathConsole:
+			r = r.Clone(r.Context())
+			r.URL.Path = "/console.html"
+		case !people && !own, at == "/console.html":
+			http.NotFound(w, r)
+			return
 		}
 		if strings.HasSuffix(r.URL.Path, "/") && r.URL.Path != "/" || strings.Contains(r.URL.Path, "/.") {
 			http.NotFound(w, r)

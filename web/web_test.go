@@ -10,7 +10,7 @@ import (
 func get(t *testing.T, path string) (int, string, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	Handler(true, true).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	b, err := io.ReadAll(w.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func (c *devCmd) Run(ctx context.Context) error {
 		c.Media = "embedded"
 	}
 	cfg := c.config(c.logger())
-	cfg.Web = true
+	cfg.Web, cfg.Console = true, true
 	if len(cfg.Origins) == 0 {
 		cfg.Origins = []string{"*"}
 	}
@@ -44,7 +44,7 @@ func (c *devCmd) Run(ctx context.Context) error {
 			fmt.Fprintln(os.Stderr, "beckon: the demo groups could not be made:", err)
 		}
 		fmt.Printf("\nbeckon is ready at %s  (data in %s)\n\nOpen that address in two windows, sign in as two people, and call.\n\n", url, c.Data)
-		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  metrics      %s/metrics\n\n", url, url, url[4:], url)
+		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  metrics      %s/metrics\n  console      %s/console (sign in with the API key)\n\n", url, url, url[4:], url, url)
 		fmt.Printf("  API key      %s\n", srv.APIKey())
 		for _, who := range demoPeople()[:3] {
 			token, err := srv.Token(who.UserID, "", 0)

@@ -78,6 +78,8 @@ type serverFlags struct {
 	RoomTokenLife time.Duration `help:"For how long one may enter a room with a token." default:"10m" name:"room-token-life"`
 	Web           bool          `help:"Show the pages at /: conversations, calls, classroom, chat room. Always on in dev."`
 
+	Console bool `help:"Show the console for operators at /console; they sign in with an API key. Always on in dev."`
+
 	ClockSkew time.Duration `help:"Set this node's clock wrong, to test a house of several nodes." hidden:"" name:"clock-skew"`
 	Ping      time.Duration `help:"How often a link is checked." default:"10s"`
 	Pprof     string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
@@ -96,7 +98,7 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		LiveKitURL: f.LiveKitURL, LiveKitAPI: f.LiveKitAPI, LiveKitKey: f.LiveKitKey, LiveKitSecret: f.LiveKitSecret,
 		AuditLog: f.AuditLog, Webhook: f.Webhook, WebhookSecret: f.WebhookSecret, WebhookEvents: f.WebhookEvents,
 		BeforeHook: f.BeforeHook, BeforeHookVerbs: f.BeforeHookVerbs, BeforeHookTime: f.BeforeHookTime, BeforeHookRefuse: f.BeforeHookRefuse,
-		RoomPolicy: beckon.RoomPolicy(f.RoomPolicy), RoomTokenLife: f.RoomTokenLife, Web: f.Web,
+		RoomPolicy: beckon.RoomPolicy(f.RoomPolicy), RoomTokenLife: f.RoomTokenLife, Web: f.Web, Console: f.Console,
 		Ping: f.Ping, MaxBatch: f.MaxBatch, NoSync: f.NoFsync, Log: log,
 	}
 	if f.ClockSkew != 0 {
