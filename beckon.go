@@ -126,7 +126,12 @@ func (s *Server) join(ctx context.Context) (err error) {
 	})
 	var sessions people.Sessions = s.gateway
 	if s.bus != nil {
-		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) { s.people.Moved(user, online) })
+		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) {
+			s.people.Moved(user, online)
+			if !online {
+				s.engine.Gone(user) // perhaps with its node
+			}
+		})
 		sessions = s.presence
 	}
 	s.files, err = files.New(ctx, s.store, files.Options{
@@ -139,7 +144,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if s.pushes, err = push.New(ctx, s.store, s.pushOptions(sessions)); err != nil {
 		return err
 	}
-	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Log: s.cfg.Log})
+	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Nudge, Log: s.cfg.Log})
 	s.people = people.New(s.store, sessions)
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
@@ -150,7 +155,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	}
 	verbs := api.Verbs{
 		Invitations: s.engine,
-		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Here: s.here}),
+		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Posts: s.pushes.Posts, Here: s.here}),
 		Groups:      group.New(s.store, s.engine, sessions),
 		People:      s.people,
 		Files:       s.files,

@@ -37,8 +37,11 @@ func NodeTopic(node string) string { return "node:" + node }
 // TrimTopic is the lock under which nodes remove what has expired. It has no records.
 const TrimTopic = "trim"
 
-// RingLine names what the pushes of an invitation to one person stay in order with.
+// RingLine names the push by which an invitation rings for one person.
 func RingLine(inviteID, userID string) string { return "ring:" + inviteID + " " + userID }
+
+// EndedLine names the push by which that rings no longer.
+func EndedLine(inviteID, userID string) string { return "ended:" + inviteID + " " + userID }
 
 // MessageLine names the push of a message to one person, or, without one, to those of its group who are away.
 func MessageLine(messageID, userID string) string { return "message:" + messageID + " " + userID }

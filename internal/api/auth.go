@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server takes no JWT")
 	}
 	var c claims
-	_, err := a.parser.ParseWithClaims(token, &c, a.key)
+	parsed, err := a.parser.ParseWithClaims(token, &c, a.key)
 	switch {
 	case err == nil:
 	case errors.Is(err, jwt.ErrTokenExpired):
@@ -139,7 +140,12 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	default:
 		return Identity{}, &im.Error{Code: im.CodeTokenRefused, Message: "the token's signature does not verify with a key of this server", Cause: err}
 	}
-	id := Identity{UserID: c.Subject, DeviceID: c.Device, InviteID: c.InviteID}
+	id := Identity{UserID: c.Subject, DeviceID: c.Device}
+	if parsed.Header["kid"] == answerKID {
+		if id.InviteID = c.InviteID; id.InviteID == "" {
+			return Identity{}, im.Refuse(im.CodeTokenRefused, "this answer token names no invitation")
+		}
+	}
 	if c.ExpiresAt != nil {
 		id.ExpireAt = c.ExpiresAt.Unix()
 	}
@@ -151,6 +157,8 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 
 func (a *Authenticator) key(t *jwt.Token) (any, error) {
 	switch {
+	case t.Method == jwt.SigningMethodHS256 && a.opt.JWTSecret != "" && t.Header["kid"] == answerKID:
+		return a.answerKey(), nil
 	case t.Method == jwt.SigningMethodHS256 && a.opt.JWTSecret != "":
 		return []byte(a.opt.JWTSecret), nil
 	case t.Method != jwt.SigningMethodHS256 && a.jwks != nil:
@@ -176,6 +184,10 @@ func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duratio
 	if a.opt.JWTSecret == "" {
 		return "", ErrNoSecret
 	}
+	key := []byte(a.opt.JWTSecret)
+	if inviteID != "" {
+		key = a.answerKey()
+	}
 	now := a.opt.Now()
 	c := claims{Device: deviceID, InviteID: inviteID, RegisteredClaims: jwt.RegisteredClaims{Subject: userID, IssuedAt: jwt.NewNumericDate(now), Issuer: a.opt.Issuer}}
 	if a.opt.Audience != "" {
@@ -184,5 +196,19 @@ func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duratio
 	if ttl > 0 {
 		c.ExpiresAt = jwt.NewNumericDate(now.Add(ttl))
 	}
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString([]byte(a.opt.JWTSecret))
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
+	if inviteID != "" {
+		t.Header["kid"] = answerKID
+	}
+	return t.SignedString(key)
+}
+
+// answerKID marks answer tokens, which have a key of their own: whoever shares the secret to let people in does not take one for
+// theirs.
+const answerKID = "answer"
+
+func (a *Authenticator) answerKey() []byte {
+	m := hmac.New(sha256.New, []byte(a.opt.JWTSecret))
+	_, _ = m.Write([]byte("answer tokens")) // it never fails
+	return m.Sum(nil)
 }

@@ -174,7 +174,7 @@ func (a *API) caller(r *http.Request) (verb.Caller, error) {
 		return verb.Caller{}, errAnswerOnly()
 	case user != "" && user != id.UserID:
 		return verb.Caller{}, im.Refuse(im.CodeTokenUser, "this token is of "+id.UserID+", who cannot act for "+clip(user))
-	case id.DeviceID != "":
+	case id.DeviceID != "" || id.InviteID != "":
 		device = id.DeviceID
 	case device != "":
 		if err := im.CheckDeviceID(device); err != nil {

@@ -20,8 +20,10 @@ type Options struct {
 	// DropBlocked lets a message to somebody who blocks the sender seem to succeed, and the blocker not get it. Default: it is
 	// refused with 20007.
 	DropBlocked bool
-	// Posted is told how many pushes are on their way, before they are committed. Default: this house sends none.
-	Posted func(n int64)
+	// Posted is told that pushes are on their way, before they are committed. Default: this house sends none.
+	Posted func()
+	// Posts says whether anybody can be pushed to. Default: yes.
+	Posts func() bool
 	// Here says whether a person has a device connected to this node; then no push is made. Default: nobody has.
 	Here func(user string) bool
 }
@@ -42,6 +44,9 @@ type Chat struct {
 func New(s *store.Store, p Presence, opt Options) *Chat {
 	if opt.RevokeWithin == 0 {
 		opt.RevokeWithin = 2 * time.Minute
+	}
+	if opt.Posts == nil {
+		opt.Posts = func() bool { return true }
 	}
 	if opt.Here == nil {
 		opt.Here = func(string) bool { return false }

@@ -16,31 +16,31 @@ const maxPreview = 300
 // pushes says whether whoever is away may be told of a message by a push.
 func (c *Chat) pushes(s *sending) bool {
 	m := &s.msg
-	return c.opt.Posted != nil && !m.OnlineUserOnly && !m.ExcludeUnread && (m.OfflinePush == nil || !m.OfflinePush.Disable) && (s.peer == "" || !c.opt.Here(s.peer))
+	return c.opt.Posted != nil && c.opt.Posts() && !m.OnlineUserOnly && !m.ExcludeUnread && (m.OfflinePush == nil || !m.OfflinePush.Disable) && (s.peer == "" || !c.opt.Here(s.peer))
 }
 
 // push posts a push, which leaves the house when the message is committed. Who of a group is away is found out then.
 func (c *Chat) push(w *world.World, s *sending, m *protocol.Message) {
-	p := outbox.Message{MessageID: m.MessageID, From: m.From, GroupID: m.GroupID, Text: preview(&m.Body), Kind: string(m.MessageType), Push: m.OfflinePush,
+	p := outbox.Message{MessageID: m.MessageID, From: m.From, At: w.Now, GroupID: m.GroupID, Text: Preview(&m.Body), Kind: string(m.MessageType), Push: m.OfflinePush,
 		Receivers: m.ReceiverList, Mentioned: m.Mentions, MentionAll: m.MentionAll}
 	if s.groupID != "" {
 		if rules, _ := im.Rules(w.Group(s.groupID).Type); !rules.Unread {
 			return // a crowd
 		}
 		w.Post(outbox.MessageToGroup(p, w.Now))
-		c.opt.Posted(1)
+		c.opt.Posted()
 		return
 	}
 	who := w.Person(s.peer)
-	if who == nil || !who.Pushes || w.Contact(s.peer, m.From).Blocks() {
+	if who == nil || who.Pushes == 0 || w.Contact(s.peer, m.From).Blocks() {
 		return
 	}
 	w.Post(outbox.MessageTo(s.peer, p, w.Now))
-	c.opt.Posted(1)
+	c.opt.Posted()
 }
 
-// preview is the beginning of a message's text, on one line; none when it has none.
-func preview(b *protocol.Body) string {
+// Preview is the beginning of a message's text, on one line; none when it has none.
+func Preview(b *protocol.Body) string {
 	text := strings.Join(strings.Fields(b.Text), " ")
 	if len(text) <= maxPreview {
 		return text

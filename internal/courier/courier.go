@@ -9,9 +9,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +35,12 @@ type Options struct {
 	// Backoff is how long to wait after a number of failures. Default: a second, doubled each time, up to an hour, a little
 	// more or less.
 	Backoff func(tries int64) time.Duration
+	// Urgent says what has workers of its own, and is waited for when there is none. Default: everything.
+	Urgent func(*world.Outgoing) bool
+	// Owner names those who may have no more than two lines under way at once; empty = anybody. Default: nobody.
+	Owner func(*world.Outgoing) string
+	// Renew is what an event says when it is sent once more from the beginning. Default: the same.
+	Renew func(body string) string
 	// Off says that there is nobody to send to: what is left of a time when there was is tidied, and nothing is sent.
 	Off bool
 	// Log receives what operators should know. Default: slog.Default().
@@ -41,10 +49,13 @@ type Options struct {
 
 const (
 	workers   = 64                     // lines under way at once
-	page      = 4 * workers            // lines that are looked at together
+	page      = 16 * workers           // lines that are looked at together
 	run       = 50                     // events of a line that are read together
+	ofOne     = 2                      // lines under way at once for the same owner
 	lull      = 20 * time.Millisecond  // between two looks, and ten times what a look takes
 	lookAgain = 250 * time.Millisecond // for those that are tried again, and for what other nodes leave
+	hotFor    = 2 * time.Second        // for which is looked so after something happened: it may be committed a little later
+	coldLook  = 5 * time.Second        // between two looks when nothing is known to wait
 	lease     = time.Minute            // for how long an event is one node's
 	tidyEach  = time.Hour
 	noteTime  = 2 * time.Second // for what is noted while the server stops
@@ -67,6 +78,7 @@ type Outcome struct {
 	Err   error
 	Never bool          // it need not be tried again
 	After time.Duration // the receiver said when to come again
+	Later bool          // it is not its time yet: with After, and an Err that says why; no try is counted
 	Body  string        // what the event says from now on, where a part of it was taken; empty = as before
 }
 
@@ -80,11 +92,15 @@ type Queue struct {
 	send  Send
 	wake  chan struct{}
 
-	mu   sync.Mutex
-	busy map[string]bool // lines with an event under way
+	mu     sync.Mutex
+	busy   map[string]bool // lines with an event under way
+	owners map[string]int  // how many of them are of the same owner
+	common int             // how many of them are not urgent
 
-	waiting       atomic.Int64 // events of this node that wait, at least; on SQLite there are no others
-	taken, failed atomic.Int64 // tries
+	free          chan struct{} // one for each worker that has nothing to do
+	hot           atomic.Int64  // until when something may have been committed, unix nanoseconds
+	waits         atomic.Bool   // something is known to wait
+	taken, failed atomic.Int64  // tries
 }
 
 // New makes a queue. Its events are in s.
@@ -93,22 +109,23 @@ func New(s *store.Store, opt Options, send Send) *Queue {
 	if opt.Backoff == nil {
 		opt.Backoff = backoff
 	}
-	return &Queue{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}}
+	if opt.Urgent == nil {
+		opt.Urgent = func(*world.Outgoing) bool { return true }
+	}
+	if opt.Owner == nil {
+		opt.Owner = func(*world.Outgoing) string { return "" }
+	}
+	q := &Queue{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}, owners: map[string]int{}, free: make(chan struct{}, workers)}
+	for range workers {
+		q.free <- struct{}{}
+	}
+	return q
 }
 
 // ID names an event, the same at each try and in each database that it is moved to, by which receivers know it again.
 func ID(o *world.Outgoing) string {
 	sum := sha256.Sum256([]byte(o.Line + "\n" + strconv.FormatInt(o.Num, 10) + "\n" + o.Body))
 	return "evt_" + hex.EncodeToString(sum[:12])
-}
-
-// Expect says that about n events more are being committed. They are looked for soon, and at once after Nudge.
-func (q *Queue) Expect(n int64) { q.waiting.Add(n) }
-
-// Posted says that about n events more wait.
-func (q *Queue) Posted(n int64) {
-	q.Expect(n)
-	q.Nudge()
 }
 
 // Stats are counts since the start.
@@ -119,15 +136,18 @@ func (q *Queue) Stats() Stats { return Stats{q.taken.Load(), q.failed.Load()} }
 
 // Waiting counts the events that wait, for as long as ctx.
 func (q *Queue) Waiting(ctx context.Context) (int64, error) {
-	if !q.store.Shared() {
-		return q.waiting.Load(), nil
-	}
 	n, _, err := outbox.Count(ctx, q.store, q.opt.Name, world.OutgoingWaits)
 	return n, err
 }
 
-// Nudge says that there may be something to do.
+// Nudge says that there may be something to do: events were committed, or will be in a moment.
 func (q *Queue) Nudge() {
+	q.hot.Store(time.Now().Add(hotFor).UnixNano())
+	q.again()
+}
+
+// again asks for another look.
+func (q *Queue) again() {
 	select {
 	case q.wake <- struct{}{}:
 	default: // it is known
@@ -143,19 +163,17 @@ func (q *Queue) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { q.tidy(ctx) })
-	q.waiting.Store(1) // until it is known
-	if n, _, err := outbox.Count(ctx, q.store, q.opt.Name, world.OutgoingWaits); err == nil {
-		q.waiting.Store(n)
-	}
 	for ctx.Err() == nil {
-		begin := time.Now()
-		if q.store.Shared() || q.waiting.Load() > 0 { // a look makes SQLite write what it would rather gather
-			if err := q.look(ctx, &all); err != nil && ctx.Err() == nil {
-				q.opt.Log.Warn("the events that are due could not be read; they are looked for again", "queue", q.opt.Name, "error", err)
-			}
+		took, err := q.look(ctx, &all)
+		if err != nil && ctx.Err() == nil {
+			q.opt.Log.Warn("the events that are due could not be read; they are looked for again", "queue", q.opt.Name, "error", err)
 		}
-		pause := time.NewTimer(max(lull, 10*time.Since(begin)))
-		again := time.NewTimer(lookAgain)
+		next := coldLook // a look makes SQLite write what it would rather gather
+		if q.store.Shared() || q.waits.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
+			next = lookAgain
+		}
+		pause := time.NewTimer(min(max(lull, 10*took), lookAgain))
+		again := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
 		case <-pause.C:
@@ -184,30 +202,46 @@ func (q *Queue) tidy(ctx context.Context) {
 		if err := outbox.Trim(ctx, q.store, q.opt.Name); err != nil && ctx.Err() == nil {
 			q.opt.Log.Warn("old events could not be removed; it is tried again", "queue", q.opt.Name, "error", err)
 		}
-		if n, _, err := outbox.Count(ctx, q.store, q.opt.Name, world.OutgoingWaits); err == nil {
-			q.waiting.Store(n) // what was counted of commits that failed
-		}
 	}
 }
 
-// look begins with what is due, as far as there are workers.
-func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) error {
+// look begins with what is due, and says how long it took to find out. It waits for workers, but not for what is not urgent.
+func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) (time.Duration, error) {
+	begin := time.Now()
 	list, err := outbox.Due(ctx, q.store, q.opt.Name, q.store.Now(), page)
+	if err == nil && len(list) == 0 {
+		var n int64
+		if n, err = q.Waiting(ctx); err == nil {
+			q.waits.Store(n > 0)
+		}
+	}
+	took := time.Since(begin)
 	if err != nil {
-		return err
+		return took, err
+	}
+	if len(list) > 0 {
+		q.waits.Store(true)
 	}
 	for i := range list {
 		o := &list[i]
-		if !q.begin(o.Line) {
+		owner, urgent := q.opt.Owner(o), q.opt.Urgent(o)
+		if !q.begin(o.Line, owner, urgent) {
 			continue
 		}
+		select {
+		case <-q.free:
+		case <-ctx.Done():
+			q.end(o.Line, owner, urgent)
+			return took, nil
+		}
 		all.Go(func() {
-			defer q.Nudge() // somebody else may have waited for a worker
-			defer q.end(o.Line)
+			defer q.again() // somebody else may have waited for this worker
+			defer func() { q.free <- struct{}{} }()
+			defer q.end(o.Line, owner, urgent)
 			q.follow(ctx, o)
 		})
 	}
-	return nil
+	return took, nil
 }
 
 // follow sends the events of a line, one after the other, until one fails or there are no more.
@@ -225,20 +259,31 @@ func (q *Queue) follow(ctx context.Context, o *world.Outgoing) {
 	}
 }
 
-func (q *Queue) begin(line string) bool {
+// begin takes a line, unless it is under way, or its owner has enough under way. A quarter of the workers is for what is urgent.
+func (q *Queue) begin(line, owner string, urgent bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy[line] || len(q.busy) >= workers {
+	if q.busy[line] || owner != "" && q.owners[owner] >= ofOne || !urgent && q.common >= workers*3/4 {
 		return false
 	}
 	q.busy[line] = true
+	q.owners[owner]++
+	if !urgent {
+		q.common++
+	}
 	return true
 }
 
-func (q *Queue) end(line string) {
+func (q *Queue) end(line, owner string, urgent bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.busy, line)
+	if q.owners[owner]--; q.owners[owner] == 0 {
+		delete(q.owners, owner)
+	}
+	if !urgent {
+		q.common--
+	}
 }
 
 // try sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it is sent again:
@@ -257,25 +302,31 @@ func (q *Queue) try(ctx context.Context, o *world.Outgoing) bool {
 			return false
 		}
 	}
-	res := q.send(ctx, o)
+	res := q.guarded(ctx, o)
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
 	if ctx.Err() != nil && res.Err != nil { // broken off: the next node need not wait
 		_, _ = q.change(noting, o.OutgoingKey, func(o *world.Outgoing, _ int64) bool { o.Due = due; return true }) // else the lease ends
 		return false
 	}
-	if res.Err == nil {
+	switch {
+	case res.Err == nil:
 		q.taken.Add(1)
-	} else {
+	case !res.Later:
 		q.failed.Add(1)
 	}
 	over := false
 	_, err := q.change(noting, o.OutgoingKey, func(o *world.Outgoing, now int64) bool {
 		over = true
 		o.Body = cmp.Or(res.Body, o.Body)
-		switch o.Tries++; {
+		if !res.Later {
+			o.Tries++
+		}
+		switch {
 		case res.Err == nil:
 			o.State, o.Error = world.OutgoingDone, ""
+		case res.Later:
+			over, o.Error, o.Due = false, Clip(res.Err.Error()), now+res.After.Milliseconds()
 		case res.Never || o.Tries >= q.opt.Tries:
 			o.State, o.Error = world.OutgoingDead, Clip(res.Err.Error())
 			q.opt.Log.Error("an event was given up; replayHookEvents sends it again", "queue", q.opt.Name, "kind", o.Kind, "line", o.Line, "tries", o.Tries, "error", o.Error)
@@ -292,10 +343,18 @@ func (q *Queue) try(ctx context.Context, o *world.Outgoing) bool {
 		}
 		return false
 	}
-	if over {
-		q.waiting.Add(-1)
-	}
 	return over
+}
+
+// guarded turns a panic over one event into its failure, for good: the others go on.
+func (q *Queue) guarded(ctx context.Context, o *world.Outgoing) (res Outcome) {
+	defer func() {
+		if r := recover(); r != nil {
+			q.opt.Log.Error("sending an event panicked", "queue", q.opt.Name, "kind", o.Kind, "panic", r, "stack", string(debug.Stack()))
+			res = Outcome{Err: fmt.Errorf("panic: %v", r), Never: true}
+		}
+	}()
+	return q.send(ctx, o)
 }
 
 // Clip makes a text short, and such as every database takes.

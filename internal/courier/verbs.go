@@ -153,7 +153,7 @@ func (d *Desk) Replay(ctx context.Context, _ verb.Caller, req protocol.ReplayHoo
 		if err != nil {
 			return res, err
 		}
-		n, err := q.again(ctx, list, state)
+		n, err := q.replay(ctx, list, state)
 		if res.Replayed += n; err != nil || len(list) < verb.MaxPage {
 			return res, err
 		}
@@ -165,7 +165,7 @@ func (d *Desk) Replay(ctx context.Context, _ verb.Caller, req protocol.ReplayHoo
 }
 
 // again makes events wait once more, and returns how many.
-func (q *Queue) again(ctx context.Context, list []world.Outgoing, state world.OutgoingState) (int, error) {
+func (q *Queue) replay(ctx context.Context, list []world.Outgoing, state world.OutgoingState) (int, error) {
 	var n atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(workers) // that many share a commit
@@ -177,6 +177,9 @@ func (q *Queue) again(ctx context.Context, list []world.Outgoing, state world.Ou
 					return false
 				}
 				o.State, o.Tries, o.Due, o.Error = world.OutgoingWaits, 0, now, ""
+				if q.opt.Renew != nil {
+					o.Body = q.opt.Renew(o.Body)
+				}
 				return true
 			})
 			if again {
@@ -186,6 +189,6 @@ func (q *Queue) again(ctx context.Context, list []world.Outgoing, state world.Ou
 		})
 	}
 	err := g.Wait()
-	q.Posted(n.Load())
+	q.Nudge()
 	return int(n.Load()), err
 }

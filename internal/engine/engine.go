@@ -33,8 +33,10 @@ type Options struct {
 	// DropBlocked lets an invitation to somebody who blocks the inviter seem to succeed, and the blocker hear nothing of it.
 	// Default: it is refused with 20007.
 	DropBlocked bool
-	// Posted is told how many pushes are on their way, before they are committed. Default: this house sends none.
+	// Posted is told that pushes are on their way, before they are committed. Default: this house sends none.
 	Posted away.Post
+	// Pushed is told that pushes were committed without a record to announce. Default: nobody is.
+	Pushed func()
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -67,10 +69,13 @@ func New(s *store.Store, p Presence, opt Options) *Engine {
 	if opt.Nodes == nil {
 		opt.Nodes = func() int { return 1 }
 	}
+	if opt.Pushed == nil {
+		opt.Pushed = func() {}
+	}
 	if opt.LargeGroup == 0 {
 		opt.LargeGroup = 500
 	}
-	watch := away.New(away.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
+	watch := away.New(away.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Done: opt.Pushed, Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
 	routes, _ := lru.New[string, route](maxRoutes) // it fails only for a size below one
 	return &Engine{store: s, presence: p, deadlines: due.New(), digests: newDigests(), gone: watch, opt: opt, routes: routes, log: opt.Log}
 }

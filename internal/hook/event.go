@@ -127,7 +127,9 @@ func (h *Hooks) tap(now int64, records []world.Record) []world.Outgoing {
 			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") + `","data":` + string(r.Body) + `}`,
 		})
 	}
-	h.left.Add(int64(len(list)))
+	if len(list) > 0 {
+		h.left.Store(true)
+	}
 	return list
 }
 

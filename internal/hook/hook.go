@@ -59,7 +59,7 @@ type Hooks struct {
 	queue  *courier.Queue
 	verbs  map[string]bool // before which is asked
 	askWeb *http.Client
-	left   atomic.Int64 // events that were made and not looked for yet
+	left   atomic.Bool // there are events that were made and not looked for yet
 
 	mu   sync.Mutex
 	last int64 // the last number of an event
@@ -132,8 +132,8 @@ func (h *Hooks) Queue() *courier.Queue { return h.queue }
 
 // Announce is told of committed records.
 func (h *Hooks) Announce([]world.Record) {
-	if n := h.left.Swap(0); n > 0 { // also events of a commit that failed or is under way: then one more look is made
-		h.queue.Posted(n)
+	if h.left.Swap(false) { // also events of a commit that failed or is under way: then one more look is made
+		h.queue.Nudge()
 	}
 }
 

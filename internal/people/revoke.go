@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
@@ -22,7 +23,8 @@ func (p *People) RevokeTokens(_ verb.Caller, req protocol.RevokeTokensRequest, d
 		if who == nil {
 			who = &world.Person{UserID: req.UserID}
 		}
-		who.Revoked = w.Now
+		who.Revoked, who.Pushes = w.Now, 0
+		outbox.DropAllTokens(w, req.UserID) // who signs in again registers again
 		w.PutPerson(*who)
 		w.Append(topic, world.Draft{Listen: im.StopListening(topic), Body: &verb.Event{Value: protocol.PersonEvent{Type: protocol.TypePerson, UserID: req.UserID, Time: w.Now}}})
 		return protocol.RevokeTokensResponse{RevokedAt: w.Now}, nil

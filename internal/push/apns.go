@@ -80,45 +80,57 @@ type shown struct {
 }
 
 // alertOf says how Apple's devices show a push; nil when they do not.
-func alertOf(n *notice) alert {
+func alertOf(n *notice, most int) alert {
 	if n.quiet {
 		return alert{Available: 1}
 	}
-	v := alert{Alert: &shown{short(n.title, 200), short(n.body, 500)}, Sound: cmp.Or(n.sound, "default"), Thread: n.thread, Category: "beckon." + string(n.push.Kind), Mutable: 1}
+	v := alert{Alert: &shown{short(n.title, most/2), short(n.body, most)}, Sound: cmp.Or(n.sound, "default"), Thread: n.thread, Category: "beckon." + string(n.push.Kind), Mutable: 1}
 	if n.ring {
 		v.Level = "time-sensitive"
 	}
 	return v
 }
 
+// maxAPNs bounds a payload, in bytes as it is sent.
+const maxAPNs = 4096
+
+// fit makes a payload that APNs takes: the less is shown, the more of the texts are longer on the way than they are.
+func fit(v *apns2.Notification, n *notice, push protocol.PushNotice) error {
+	for _, most := range []int{500, 200, 60} {
+		body := map[string]any{}
+		if v.PushType != apns2.PushTypeVOIP {
+			body["aps"] = alertOf(n, most)
+		}
+		inside, err := payload(push, min(maxPayload, 8*most)-len(encode(body)))
+		if err != nil {
+			continue
+		}
+		body["beckon"] = json.RawMessage(inside)
+		v.Payload = body
+		if b, err := json.Marshal(v); err == nil && len(b) <= maxAPNs {
+			return nil
+		}
+	}
+	return errors.New("the push is too long, also without what may be left out")
+}
+
 func (a *apns) send(ctx context.Context, t *token, n *notice) verdict {
 	voip := t.Provider == string(protocol.PushAPNsVoIP)
 	push := n.push
 	push.Title, push.Body = "", "" // they stand beside it
-	limit := maxPayload - len(n.title) - len(n.body)
-	body := struct {
-		APS    *alert          `json:"aps,omitempty"`
-		Beckon json.RawMessage `json:"beckon"`
-	}{}
 	v := &apns2.Notification{DeviceToken: t.address(), Topic: cmp.Or(t.at.App, a.opt.App), Expiration: n.until, CollapseID: n.collapse, Priority: apns2.PriorityHigh}
 	switch {
 	case voip: // PushKit shows what the app says
-		push, limit = n.push, maxPayload
+		push = n.push
 		v.PushType, v.Topic, v.CollapseID = apns2.PushTypeVOIP, v.Topic+".voip", ""
 	case n.quiet:
 		v.PushType, v.Priority = apns2.PushTypeBackground, apns2.PriorityLow
 	default:
 		v.PushType = apns2.PushTypeAlert
 	}
-	if !voip {
-		show := alertOf(n)
-		body.APS = &show
-	}
-	var err error
-	if body.Beckon, err = payload(push, max(limit, maxPayload/2)); err != nil {
+	if err := fit(v, n, push); err != nil {
 		return verdict{err: err, never: true}
 	}
-	v.Payload = body
 	client := a.production
 	if t.at.Sandbox {
 		client = a.sandbox

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
@@ -19,7 +21,12 @@ const (
 	ringKept    = time.Hour // an invitation without a deadline
 	missedKept  = 24 * time.Hour
 	messageKept = 7 * 24 * time.Hour
+	answerKept  = 24 * time.Hour // for which an invitation without a deadline can be answered from a push
+	grace       = 2 * time.Second
 )
+
+// errThere says that the person has a connected device: what rings there need not be pushed, as long as it stays.
+var errThere = errors.New("the person has a connected device again")
 
 // compose makes what a push says, from what is true now, and names a device that knows it already; nil when there is nobody to tell.
 func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, but string, err error) {
@@ -56,8 +63,11 @@ func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *inv
 	if mine.Deadline != 0 {
 		deadline = mine.Deadline
 	}
-	if mine.StateAt(now) != invite.Open || deadline != 0 && deadline-now < minRing.Milliseconds() || quiet(who, now) || p.opt.Online(mine.UserID) {
+	if mine.StateAt(now) != invite.Open || deadline != 0 && deadline-now < minRing.Milliseconds() || quiet(who, now) {
 		return nil, nil
+	}
+	if p.opt.Online(mine.UserID) {
+		return nil, errThere
 	}
 	if wanted, err := p.wanted(ctx, mine.UserID, v.Inviter, v.GroupID, false); err != nil || !wanted {
 		return nil, err
@@ -84,6 +94,9 @@ func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *inv
 		n.words.own = v.Push
 	}
 	n.ring, n.until = true, until(now, deadline, own, ringKept)
+	if n.answerable = until(now, 0, 0, answerKept); deadline != 0 { // the rule says when it is too late; minRing may move that
+		n.answerable = time.UnixMilli(deadline).Add(time.Duration(v.MinRing)*time.Second + grace)
+	}
 	return n, nil
 }
 
@@ -130,6 +143,11 @@ func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *world.Pe
 	if m == nil || quiet(who, now) || p.opt.Online(order.UserID) {
 		return nil, nil
 	}
+	if text, stands, err := p.asItStands(ctx, order); err != nil || !stands {
+		return nil, err
+	} else if m.Text != "" {
+		m.Text = text
+	}
 	mentioned := m.MentionAll || slices.Contains(m.Mentioned, order.UserID)
 	if wanted, err := p.wanted(ctx, order.UserID, m.From, m.GroupID, mentioned); err != nil || !wanted {
 		return nil, err
@@ -160,6 +178,21 @@ func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *world.Pe
 		n.words.own = m.Push
 	}
 	return n, nil
+}
+
+// asItStands reads what a message says now; it does not stand any more when it was taken back, or its time is over.
+func (p *Push) asItStands(ctx context.Context, order *outbox.Order) (text string, stands bool, err error) {
+	topic := im.UserTopic(order.UserID)
+	if order.Message.GroupID != "" {
+		topic = im.GroupTopic(order.Message.GroupID)
+	}
+	stored, err := p.store.Message(ctx, topic, order.Message.MessageID)
+	if err != nil || stored == nil || stored.Flags&world.FlagRevoked != 0 {
+		return "", false, err
+	}
+	var m protocol.Message
+	err = json.Unmarshal(stored.Body, &m)
+	return chat.Preview(&m.Body), true, err
 }
 
 // wanted says whether a person wants to be told of a conversation when they are away.

@@ -28,7 +28,7 @@ func (p *Push) fanOut(ctx context.Context, order *outbox.Order) courier.Outcome 
 			u := &page[i]
 			mentioned := m.MentionAll || slices.Contains(m.Mentioned, u.UserID)
 			wants := u.Opt == im.OptNotify || u.Opt == im.OptMentions && mentioned
-			if u.UserID != m.From && wants && (len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) && !p.opt.Online(u.UserID) {
+			if u.UserID != m.From && u.JoinedAt <= m.At && wants && (len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) && !p.opt.Online(u.UserID) {
 				users = append(users, u.UserID)
 			}
 		}
@@ -50,21 +50,18 @@ func (p *Push) postTo(ctx context.Context, users []string, m outbox.Message) err
 	}
 	m.After, m.Receivers = "", nil
 	done := make(chan error, 1)
-	n := 0
-	verb.Do(p.store, world.Need{Topics: []string{im.TrimTopic}, People: users}, func(w *world.World) (int, error) {
-		n = 0
+	verb.Do(p.store, world.Need{Topics: []string{im.TrimTopic}, People: users}, func(w *world.World) (struct{}, error) {
 		for _, u := range users {
-			if who := w.Person(u); who != nil && who.Pushes {
+			if who := w.Person(u); who != nil && who.Pushes != 0 {
 				w.Post(outbox.MessageTo(u, m, w.Now))
-				n++
 			}
 		}
-		return n, nil
-	}, func(_ int, err error) { done <- err })
+		return struct{}{}, nil
+	}, func(_ struct{}, err error) { done <- err })
 	select {
 	case err := <-done:
 		if err == nil {
-			p.queue.Posted(int64(n))
+			p.queue.Nudge()
 		}
 		return err
 	case <-ctx.Done():

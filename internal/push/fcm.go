@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,10 +12,10 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/jwt"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // FCM are the choices for Firebase Cloud Messaging.
@@ -32,9 +33,14 @@ const (
 
 // fcm carries pushes by the HTTP v1 API of FCM.
 type fcm struct {
-	url   string
-	web   *http.Client
-	token oauth2.TokenSource
+	url, tokenURL, email, keyID string
+	key                         *rsa.PrivateKey
+	web                         *http.Client
+
+	turn  chan struct{} // held by whoever gets the access, or looks at it
+	token string
+	until time.Time // when a new one is needed
+	err   error     // of the last try, until then
 }
 
 func newFCM(opt FCM, web *http.Client) (*fcm, error) {
@@ -45,16 +51,74 @@ func newFCM(opt FCM, web *http.Client) (*fcm, error) {
 		KeyID      string `json:"private_key_id"`
 		TokenURI   string `json:"token_uri"`
 	}
-	if err := json.Unmarshal(opt.Credentials, &account); err != nil || account.Project == "" || account.Email == "" || account.PrivateKey == "" {
+	err := json.Unmarshal(opt.Credentials, &account)
+	key, keyErr := jwt.ParseRSAPrivateKeyFromPEM([]byte(account.PrivateKey))
+	if err != nil || keyErr != nil || account.Project == "" || account.Email == "" {
 		return nil, errors.New("the FCM credentials are not the JSON file of a service account, with project_id, client_email and private_key")
 	}
-	f := &fcm{url: cmp.Or(opt.URL, fcmURL) + "/v1/projects/" + url.PathEscape(account.Project) + "/messages:send", web: web}
-	conf := &jwt.Config{
-		Email: account.Email, PrivateKey: []byte(account.PrivateKey), PrivateKeyID: account.KeyID, Scopes: []string{fcmScope},
-		TokenURL: cmp.Or(account.TokenURI, "https://oauth2.googleapis.com/token"),
+	return &fcm{
+		url:      cmp.Or(opt.URL, fcmURL) + "/v1/projects/" + url.PathEscape(account.Project) + "/messages:send",
+		tokenURL: cmp.Or(account.TokenURI, "https://oauth2.googleapis.com/token"), email: account.Email, keyID: account.KeyID, key: key, web: web, turn: make(chan struct{}, 1),
+	}, nil
+}
+
+const (
+	renewBefore = 5 * time.Minute // the end of an access
+	afterNone   = time.Second     // that nobody asks again after a failure
+)
+
+// access is what a push is sent with: a token of OAuth for which the service account signs (RFC 7523). One asks for it, the
+// others wait for that, each as long as they may.
+func (f *fcm) access(ctx context.Context) (string, error) {
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	f.token = conf.TokenSource(context.WithValue(context.Background(), oauth2.HTTPClient, f.web))
-	return f, nil
+	if time.Now().Before(f.until) {
+		return f.token, f.err
+	}
+	token, life, err := f.exchange(ctx)
+	if f.token, f.err = token, err; err != nil {
+		f.until = time.Now().Add(afterNone)
+		return "", err
+	}
+	f.until = time.Now().Add(max(life-renewBefore, life/2))
+	return token, nil
+}
+
+func (f *fcm) exchange(ctx context.Context) (token string, life time.Duration, err error) {
+	now := time.Now()
+	claim := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"iss": f.email, "scope": fcmScope, "aud": f.tokenURL, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()})
+	claim.Header["kid"] = f.keyID
+	signed, err := claim.SignedString(f.key)
+	if err != nil {
+		return "", 0, err
+	}
+	form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {signed}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.tokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", 0, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := f.web.Do(req)
+	if err != nil {
+		return "", 0, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	var granted struct {
+		Token string `json:"access_token"`
+		Life  int64  `json:"expires_in"` // seconds
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	if err == nil && res.StatusCode == http.StatusOK {
+		err = json.Unmarshal(text, &granted)
+	}
+	if err != nil || granted.Token == "" {
+		return "", 0, fmt.Errorf("it answered %s: %s %v", res.Status, short(string(text), 200), err)
+	}
+	return granted.Token, time.Duration(granted.Life) * time.Second, nil
 }
 
 func (f *fcm) close() { f.web.CloseIdleConnections() }
@@ -65,7 +129,7 @@ func (f *fcm) message(t *token, n *notice) ([]byte, error) {
 	push := n.push
 	push.Title, push.Body = "", ""
 	data := map[string]string{"title": short(n.title, 200), "body": short(n.body, 500)}
-	b, err := payload(push, maxPayload-2*(len(data["title"])+len(data["body"])))
+	b, err := payload(push, maxPayload-len(data["title"])-len(data["body"]))
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +141,7 @@ func (f *fcm) message(t *token, n *notice) ([]byte, error) {
 		headers["apns-priority"], headers["apns-push-type"] = "5", "background"
 	}
 	return json.Marshal(map[string]any{"message": map[string]any{
-		"token": t.address(), "data": data, "android": android, "apns": map[string]any{"headers": headers, "payload": map[string]any{"aps": alertOf(n)}},
+		"token": t.address(), "data": data, "android": android, "apns": map[string]any{"headers": headers, "payload": map[string]any{"aps": alertOf(n, 500)}},
 	}})
 }
 
@@ -86,7 +150,7 @@ func (f *fcm) send(ctx context.Context, t *token, n *notice) verdict {
 	if err != nil {
 		return verdict{err: err, never: true}
 	}
-	bearer, err := f.token.Token()
+	bearer, err := f.access(ctx)
 	if err != nil {
 		return verdict{err: fmt.Errorf("FCM gives no access: %w", err)}
 	}
@@ -94,7 +158,7 @@ func (f *fcm) send(ctx context.Context, t *token, n *notice) verdict {
 	if err != nil {
 		return verdict{err: err, never: true}
 	}
-	bearer.SetAuthHeader(req)
+	req.Header.Set("Authorization", "Bearer "+bearer)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := f.web.Do(req)
 	if err != nil {
@@ -133,9 +197,9 @@ func judgeFCM(res *http.Response, body []byte) verdict {
 	}
 	v := verdict{err: fmt.Errorf("FCM: %d %s %s", res.StatusCode, code, short(said.Error.Message, 120))}
 	switch {
-	case res.StatusCode == http.StatusNotFound, code == "UNREGISTERED", code == "SENDER_ID_MISMATCH", code == "INVALID_ARGUMENT" && field == "message.token":
+	case code == "UNREGISTERED", code == "SENDER_ID_MISMATCH", code == "INVALID_ARGUMENT" && field == "message.token":
 		v.dead = true
-	case res.StatusCode == http.StatusBadRequest:
+	case res.StatusCode == http.StatusBadRequest, res.StatusCode == http.StatusNotFound:
 		v.never = true
 	default:
 		v.after = retryAfter(res)

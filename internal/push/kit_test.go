@@ -62,6 +62,8 @@ type house struct {
 	google  *google
 	browser *browsers
 	stop    func()
+	more    *stand                // another one that is believed
+	answer  func(until time.Time) // is told until when tokens are good
 }
 
 func newHouse(t *testing.T) *house {
@@ -82,9 +84,12 @@ func (h *house) start(dir string, opt Options) {
 	}
 	opt.APNs = APNs{Key: h.apple.p8, KeyID: keyID, TeamID: teamID, App: bundle, URL: h.apple.web.URL}
 	opt.FCM = FCM{Credentials: h.google.account, URL: h.google.web.URL}
-	opt.Subject, opt.Private, opt.TLS, opt.Log = "mailto:ops@example.com", true, trust(h.apple.stand, h.google.stand, h.browser.stand), slog.New(slog.DiscardHandler)
+	opt.Subject, opt.Private, opt.TLS, opt.Log = "mailto:ops@example.com", true, trust(h.apple.stand, h.google.stand, h.browser.stand, h.more), slog.New(slog.DiscardHandler)
 	opt.Online = func(user string) bool { return h.here.Devices(user)[0] > 0 }
-	opt.AnswerToken = func(user, device, inviteID string, _ time.Time) (string, error) {
+	opt.AnswerToken = func(user, device, inviteID string, until time.Time) (string, error) {
+		if h.answer != nil {
+			h.answer(until)
+		}
 		return user + "/" + device + "/" + inviteID, nil
 	}
 	if h.push, err = New(t.Context(), h.store, opt); err != nil {
@@ -93,7 +98,7 @@ func (h *house) start(dir string, opt Options) {
 	h.browser.mu.Lock()
 	h.browser.vapi = h.push.webKey
 	h.browser.mu.Unlock()
-	h.engine = engine.New(h.store, h.here, engine.Options{Posted: h.push.Posted})
+	h.engine = engine.New(h.store, h.here, engine.Options{Posted: h.push.Posted, Pushed: h.push.Queue().Nudge})
 	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Here: opt.Online})
 	h.groups, h.people = group.New(h.store, h.engine, h.here), people.New(h.store, h.here)
 	h.desk = courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueuePush: h.push.Queue()})

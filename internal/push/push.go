@@ -5,6 +5,7 @@
 package push
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -14,11 +15,16 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -62,21 +68,23 @@ type Push struct {
 	webKey   string // the public one of VAPID
 	words    Templates
 	posted   atomic.Bool // there are pushes that were not looked for yet
+	some     atomic.Bool // somebody in this house has a token, as far as is known
 }
 
 // notice is a push on its way to a device.
 type notice struct {
-	push     protocol.PushNotice
-	words    words
-	title    string
-	body     string
-	sound    string
-	thread   string // what it stands with
-	collapse string // it replaces what was shown under the same
-	ring     bool   // it wakes the device up now
-	quiet    bool   // it is not shown
-	voip     bool   // calls may be rung by PushKit
-	until    time.Time
+	push       protocol.PushNotice
+	words      words
+	title      string
+	body       string
+	sound      string
+	thread     string // what it stands with
+	collapse   string // it replaces what was shown under the same
+	ring       bool   // it wakes the device up now
+	quiet      bool   // it is not shown
+	voip       bool   // calls may be rung by PushKit
+	until      time.Time
+	answerable time.Time // until when it can be answered
 }
 
 // ttl is for how long a provider keeps it for a device that cannot be reached, in whole seconds.
@@ -97,8 +105,8 @@ type verdict struct {
 	after time.Duration // when to come again
 }
 
-// maxPayload bounds what a push says, in bytes: all providers take 4 KiB, of which each needs some for itself.
-const maxPayload = 3500
+// maxPayload bounds what a push says, in bytes: all providers take 4 KiB, of which the encryption of Web Push needs most for itself.
+const maxPayload = 3900
 
 // New makes the pushes of a house. ctx bounds reading the key of VAPID, which is made the first time.
 func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
@@ -117,7 +125,10 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	if err := p.providers(ctx); err != nil {
 		return nil, err
 	}
-	p.queue = courier.New(s, courier.Options{Name: world.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log}, p.send)
+	p.queue = courier.New(s, courier.Options{
+		Name: world.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log, Owner: ownerOf, Renew: renew,
+		Urgent: func(o *world.Outgoing) bool { return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded },
+	}, p.send)
 	return p, nil
 }
 
@@ -163,11 +174,24 @@ func backoff(tries int64) time.Duration {
 	return wait*9/10 + rand.N(wait/5)
 }
 
-// Posted says that pushes are being committed.
-func (p *Push) Posted(n int64) {
-	p.queue.Expect(n)
-	p.posted.Store(true)
+// ownerOf is whom a push is for, who is the last word of its line: nobody's devices that do not answer hold up everybody.
+func ownerOf(o *world.Outgoing) string { return o.Line[strings.LastIndexByte(o.Line, ' ')+1:] }
+
+// renew lets a push go to every device once more.
+func renew(body string) string {
+	var order outbox.Order
+	if json.Unmarshal([]byte(body), &order) != nil {
+		return body
+	}
+	order.Taken = nil
+	return string(verb.Encode(order))
 }
+
+// Posted says that pushes are being committed, or, when there are no records to announce with them, were.
+func (p *Push) Posted() { p.posted.Store(true) }
+
+// Posts says whether anybody in this house can be pushed to, as far as this node knows; it may be ten seconds late.
+func (p *Push) Posts() bool { return p.some.Load() }
 
 // Announce is told of committed records.
 func (p *Push) Announce([]world.Record) {
@@ -181,32 +205,64 @@ func (p *Push) Queue() *courier.Queue { return p.queue }
 
 // Run sends pushes until ctx ends.
 func (p *Push) Run(ctx context.Context) error {
-	err := p.queue.Run(ctx)
+	var g errgroup.Group
+	g.Go(func() error { return p.queue.Run(ctx) })
+	g.Go(func() error { return p.lookForTokens(ctx) })
+	err := g.Wait()
 	for _, c := range p.carriers {
 		c.close()
 	}
 	return err
 }
 
+// lookForTokens finds out, until ctx ends, whether anybody has a token: while nobody has, messages of groups leave nothing to do.
+func (p *Push) lookForTokens(ctx context.Context) error {
+	t := time.NewTicker(10 * time.Second)
+	defer t.Stop()
+	for !p.some.Load() {
+		if some, err := outbox.HasTokens(ctx, p.store); err == nil && some {
+			p.some.Store(true)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// encode encodes one of our own types as it is: < and > are not made longer, as they would be for web pages.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // types of strings and numbers always encode
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
 // payload is what the app reads, within limit bytes: what is too long is left out, and the app can ask for it.
-func payload(push protocol.PushNotice, limit int) (json.RawMessage, error) {
-	b, err := json.Marshal(push)
-	if err == nil && len(b) > limit && push.Signaling != nil {
+func payload(push protocol.PushNotice, limit int) ([]byte, error) {
+	b := encode(push)
+	if len(b) > limit && push.Signaling != nil {
 		s := *push.Signaling
 		s.Data, s.InviteeList = "", nil
 		push.Signaling, push.Cut = &s, true
-		b, err = json.Marshal(push)
+		b = encode(push)
 	}
-	if err == nil && len(b) > limit {
-		push.Ext, push.Cut = "", true
-		push.Body = short(push.Body, 500)
-		push.Title = short(push.Title, 200)
-		b, err = json.Marshal(push)
+	for _, most := range []int{500, 200, 60} {
+		if len(b) > limit {
+			push.Ext, push.Cut, push.Body, push.Title = "", true, short(push.Body, most), short(push.Title, most/2)
+			b = encode(push)
+		}
 	}
-	if err == nil && len(b) > limit {
-		err = fmt.Errorf("the push would have %d bytes, of at most %d", len(b), limit)
+	if len(b) > limit {
+		return nil, fmt.Errorf("the push would have %d bytes, of at most %d", len(b), limit)
 	}
-	return b, err
+	return b, nil
 }
 
 // digest makes a short name of a long one, as every provider takes it.

@@ -126,7 +126,7 @@ func TestDeadTokens(t *testing.T) {
 		})
 		wait(t, "nobody can be reached", func() bool {
 			who, err := h.store.Person(t.Context(), name)
-			return err == nil && !who.Pushes
+			return err == nil && who.Pushes == 0
 		})
 		if res := h.invites("alice", name, "again-"+name); status(res) != protocol.ReachUnreachable {
 			t.Errorf("%s: reach is %s after the token died", name, status(res))
@@ -306,6 +306,10 @@ func TestMessages(t *testing.T) {
 	if got := h.google.next(); got.body["data"].(map[string]any)["title"] != "A friend" || strings.Contains(got.body["data"].(map[string]any)["beckon"].(string), "psst") {
 		t.Errorf("bob got %+v", got)
 	}
+	h.google.answers("fcm-bob", reply{status: 503, times: 1})
+	send(protocol.SendMessageRequest{UserID: "bob", MessageID: "m5", Body: protocol.Body{Text: "a mistake"}})
+	wait(t, "it failed once", func() bool { return len(h.queue(protocol.HookWaiting).Events) == 1 })
+	do(t, h.chat.RevokeMessage, on("alice", "x"), protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "m5"}})
 	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
 	h.google.none()
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -18,8 +19,11 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// sideBySide bounds the devices of one person that are told at the same time.
-const sideBySide = 4
+const (
+	sideBySide = 8               // devices of one person that are told at the same time
+	stayFor    = 2 * time.Second // for which somebody who is there again is trusted to stay
+	ringWait   = time.Second     // that an ending waits for the push that rings
+)
 
 // send tries a push once: at every device of the person that has not taken it yet.
 func (p *Push) send(ctx context.Context, o *world.Outgoing) courier.Outcome {
@@ -27,40 +31,91 @@ func (p *Push) send(ctx context.Context, o *world.Outgoing) courier.Outcome {
 	if err := json.Unmarshal([]byte(o.Body), &order); err != nil {
 		return courier.Outcome{Err: err, Never: true}
 	}
-	if order.Kind == outbox.KindGroupMessage {
+	var rang []string // the tokens at which it rings
+	switch order.Kind {
+	case outbox.KindGroupMessage:
 		return p.fanOut(ctx, &order)
+	case outbox.KindEnded:
+		var waits bool
+		var err error
+		if rang, waits, err = p.rang(ctx, &order); err != nil {
+			return courier.Outcome{Err: err}
+		}
+		if len(rang) == 0 && waits {
+			return courier.Outcome{Err: errors.New("the push that rings is under way"), Later: true, After: ringWait}
+		}
+		if len(rang) == 0 {
+			return courier.Outcome{} // it rings nowhere
+		}
 	}
 	n, but, err := p.compose(ctx, &order)
 	switch {
+	case errors.Is(err, errThere):
+		return courier.Outcome{Err: err, Later: true, After: stayFor}
 	case err != nil:
 		return courier.Outcome{Err: err}
 	case n == nil && o.Tries > 0 && len(order.Taken) == 0 && order.Kind == outbox.KindInvitation:
-		return courier.Outcome{Err: errors.New("the invitation was over, or its person there, before a provider took the push: " + o.Error), Never: true}
+		return courier.Outcome{Err: errors.New("the invitation was over before a provider took the push: " + o.Error), Never: true}
 	case n == nil: // nobody needs to be told any more
 		return courier.Outcome{}
 	}
-	return p.tellAll(ctx, &order, n, but)
+	return p.tellAll(ctx, &order, n, rang, but)
 }
 
-// tellAll gives a push to the devices of a person, but for one.
-func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, but string) courier.Outcome {
-	stored, err := outbox.Tokens(ctx, p.store, order.UserID)
+// rang reads at which tokens an invitation rings for a person, and whether that may still become more.
+func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, waits bool, err error) {
+	list, err := outbox.Line(ctx, p.store, world.QueuePush, im.RingLine(order.InviteID, order.UserID))
+	if err != nil || len(list) == 0 {
+		return nil, false, err
+	}
+	var ring outbox.Order
+	err = json.Unmarshal([]byte(list[0].Body), &ring)
+	return ring.Taken, list[0].State == world.OutgoingWaits, err
+}
+
+// tellAll gives a push to the devices of a person: those where it rang, when that is said, and not to one that knows.
+func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang []string, but string) courier.Outcome {
+	since, stored, err := p.known(ctx, order.UserID)
 	if err != nil {
 		return courier.Outcome{Err: err}
 	}
 	if len(stored) == 0 {
-		p.change(order.UserID, func(_ *world.World, who *world.Person) { who.Pushes = false }, func(int64, error) {}) // else it is found again
+		p.retire(order.UserID, nil, since)
 		return courier.Outcome{Err: errors.New("the person has no push token any more"), Never: true}
 	}
-	list, err := p.choose(stored, n, but)
+	list, err := choose(stored, n, rang, but)
 	if err != nil {
 		return courier.Outcome{Err: err, Never: true}
 	}
 	list = slices.DeleteFunc(list, func(t *token) bool { return slices.Contains(order.Taken, t.Key) })
+	told := p.tell(ctx, list, n)
+	order.Taken = append(order.Taken, told.taken...)
+	if len(told.dead) < len(stored) {
+		since = 0 // some are left
+	}
+	if len(told.dead) > 0 {
+		p.retire(order.UserID, told.dead, since)
+	}
+	out := courier.Outcome{Err: told.err, After: told.after, Body: string(verb.Encode(order)), Never: !told.again}
+	if out.Never && (len(order.Taken) > 0 || out.Err == nil) {
+		out.Err, out.Never = nil, false // whoever could be told was
+	}
+	return out
+}
+
+// told is what became of a push at several devices.
+type told struct {
+	taken, dead []string // keys of tokens
+	again       bool     // some may take it later
+	err         error
+	after       time.Duration
+}
+
+// tell gives a push to devices. Who has many that do not answer has the others told in time.
+func (p *Push) tell(ctx context.Context, list []*token, n *notice) (out told) {
+	ctx, cancel := context.WithTimeout(ctx, p.opt.Time+p.opt.Time/2)
+	defer cancel()
 	var mu sync.Mutex
-	var dead []string
-	var out courier.Outcome
-	failed := 0
 	var g errgroup.Group
 	g.SetLimit(sideBySide)
 	for _, t := range list {
@@ -70,25 +125,19 @@ func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, but 
 			defer mu.Unlock()
 			switch {
 			case v.err == nil:
-				order.Taken = append(order.Taken, t.Key)
+				out.taken = append(out.taken, t.Key)
+				return nil
 			case v.dead:
-				dead = append(dead, t.Key)
-				out.Err = errors.Join(out.Err, v.err)
+				out.dead = append(out.dead, t.Key)
+				out.again = out.again || t.Provider == string(protocol.PushAPNsVoIP) // then the alert of that device rings
 			default:
-				if !v.never {
-					failed++
-				}
-				out.Err, out.After = errors.Join(out.Err, v.err), max(out.After, v.after)
+				out.again = out.again || !v.never
 			}
+			out.err, out.after = errors.Join(out.err, v.err), max(out.after, v.after)
 			return nil
 		})
 	}
 	_ = g.Wait() // none returns an error
-	p.retire(order.UserID, dead, len(stored) == len(dead))
-	out.Body = string(verb.Encode(order))
-	if out.Never = failed == 0; out.Never && (len(order.Taken) > 0 || out.Err == nil) {
-		out.Err, out.Never = nil, false // whoever could be told was
-	}
 	return out
 }
 
@@ -97,7 +146,7 @@ func (p *Push) carry(ctx context.Context, t *token, n *notice) verdict {
 	mine := *n
 	p.words.dress(&mine, t.at.Language)
 	if p.opt.AnswerToken != nil && n.push.Kind == protocol.PushInvitation && n.push.Signaling != nil {
-		answer, err := p.opt.AnswerToken(n.push.UserID, t.DeviceID, n.push.Signaling.InviteID, n.until)
+		answer, err := p.opt.AnswerToken(n.push.UserID, t.DeviceID, n.push.Signaling.InviteID, n.answerable)
 		if err != nil {
 			return verdict{err: err, never: true}
 		}
@@ -122,10 +171,11 @@ func (p *Push) carry(ctx context.Context, t *token, n *notice) verdict {
 }
 
 // choose says which tokens a push is for: a call that may ring by PushKit does so, and then nothing else rings on that device.
-// What is not a call never goes there, because iOS ends apps that are woken up for nothing.
-func (p *Push) choose(stored []outbox.Token, n *notice, but string) ([]*token, error) {
+// What is not a call never goes there, because iOS ends apps that are woken up for nothing; an ending goes to the devices where it
+// rang, by whichever token.
+func choose(stored []outbox.Token, n *notice, rang []string, but string) ([]*token, error) {
 	var list []*token
-	voip := map[string]bool{}
+	voip, devices := map[string]bool{}, map[string]bool{}
 	for _, s := range stored {
 		t, err := read(s)
 		if err != nil {
@@ -134,29 +184,32 @@ func (p *Push) choose(stored []outbox.Token, n *notice, but string) ([]*token, e
 		if s.Provider == string(protocol.PushAPNsVoIP) && n.ring && n.voip {
 			voip[s.DeviceID] = true
 		}
+		if slices.Contains(rang, s.Key) {
+			devices[s.DeviceID] = true
+		}
 		list = append(list, t)
 	}
 	return slices.DeleteFunc(list, func(t *token) bool {
-		switch protocol.PushProvider(t.Provider) {
-		case protocol.PushAPNsVoIP:
-			return !voip[t.DeviceID]
-		case protocol.PushAPNs:
-			if voip[t.DeviceID] {
-				return true
-			}
+		isVoIP := t.Provider == string(protocol.PushAPNsVoIP)
+		switch {
+		case isVoIP && !voip[t.DeviceID], t.Provider == string(protocol.PushAPNs) && voip[t.DeviceID]:
+			return true
+		case rang != nil && !devices[t.DeviceID]:
+			return true
 		}
 		return but != "" && t.DeviceID == but
 	}), nil
 }
 
-// retire forgets tokens that are of no use any more.
-func (p *Push) retire(user string, keys []string, all bool) {
-	if len(keys) == 0 {
-		return
-	}
+// retire forgets tokens that are of no use any more, and that the person has any, unless one was registered since.
+func (p *Push) retire(user string, keys []string, since int64) {
 	p.change(user, func(w *world.World, who *world.Person) {
-		who.Pushes = who.Pushes && !all
-		outbox.DropTokens(w, user, keys...)
+		if since != 0 && who.Pushes == since {
+			who.Pushes = 0
+		}
+		if len(keys) > 0 {
+			outbox.DropTokens(w, user, keys...)
+		}
 	}, func(_ int64, err error) {
 		if err != nil {
 			p.opt.Log.Warn("dead push tokens could not be forgotten; their provider says so again", "user", user, "error", err)

@@ -443,6 +443,9 @@ func decrypt(body []byte, key *ecdh.PrivateKey, auth []byte) ([]byte, error) {
 func trust(stands ...*stand) *tls.Config {
 	pool := x509.NewCertPool()
 	for _, s := range stands {
+		if s == nil {
+			continue
+		}
 		pool.AddCert(s.web.Certificate())
 	}
 	return &tls.Config{RootCAs: pool}

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdh"
 	"encoding/base64"
@@ -48,7 +49,7 @@ func (p *Push) SetToken(by verb.Caller, req protocol.SetPushTokenRequest, done f
 		verb.Fail(done, err)
 		return
 	}
-	known, err := outbox.Tokens(context.Background(), p.store, by.UserID)
+	since, known, err := p.known(context.Background(), by.UserID)
 	if err != nil {
 		verb.Fail(done, im.Internal(err))
 		return
@@ -58,7 +59,7 @@ func (p *Push) SetToken(by verb.Caller, req protocol.SetPushTokenRequest, done f
 	var drop, others []string
 	for _, t := range known {
 		switch {
-		case t.Key == fresh.Key && t.Body == fresh.Body && t.DeviceID == fresh.DeviceID && fresh.At-t.At < renewAfter.Milliseconds():
+		case t.Key == fresh.Key && t.Body == fresh.Body && t.DeviceID == fresh.DeviceID && since != 0 && fresh.At-t.At < renewAfter.Milliseconds():
 			done(protocol.SetPushTokenResponse{ServerTime: fresh.At}, nil)
 			return
 		case t.Key == fresh.Key:
@@ -70,13 +71,27 @@ func (p *Push) SetToken(by verb.Caller, req protocol.SetPushTokenRequest, done f
 	}
 	drop = append(drop, others[:max(0, len(others)-maxTokens+1)]...)
 	p.change(by.UserID, func(w *world.World, me *world.Person) {
-		me.Pushes = true
+		me.Pushes = w.Now
+		p.some.Store(true)
 		if len(drop) > 0 {
 			outbox.DropTokens(w, by.UserID, drop...)
 		}
 		fresh.At = w.Now
 		outbox.PutToken(w, fresh)
 	}, func(now int64, err error) { done(protocol.SetPushTokenResponse{ServerTime: now}, err) })
+}
+
+// known reads the tokens of a user, and when the last was registered: before them, so that one that is registered meanwhile is newer.
+func (p *Push) known(ctx context.Context, user string) (since int64, list []outbox.Token, err error) {
+	who, err := p.store.Person(ctx, user)
+	if err != nil {
+		return 0, nil, err
+	}
+	if who != nil {
+		since = who.Pushes
+	}
+	list, err = outbox.Tokens(ctx, p.store, user)
+	return since, list, err
 }
 
 // change writes tokens of a user, and what is known of whether they have some.
@@ -98,7 +113,7 @@ func (p *Push) DeleteToken(by verb.Caller, req protocol.DeletePushTokenRequest, 
 		verb.Fail(done, im.Bad("provider", "is none of apns, apnsVoIP, fcm, webPush"))
 		return
 	}
-	known, err := outbox.Tokens(context.Background(), p.store, by.UserID)
+	since, known, err := p.known(context.Background(), by.UserID)
 	if err != nil {
 		verb.Fail(done, im.Internal(err))
 		return
@@ -115,7 +130,9 @@ func (p *Push) DeleteToken(by verb.Caller, req protocol.DeletePushTokenRequest, 
 		return
 	}
 	p.change(by.UserID, func(w *world.World, me *world.Person) {
-		me.Pushes = len(drop) < len(known)
+		if len(drop) == len(known) && me.Pushes == since {
+			me.Pushes = 0
+		}
 		outbox.DropTokens(w, by.UserID, drop...)
 	}, func(now int64, err error) {
 		res.ServerTime = now
@@ -156,7 +173,7 @@ func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err err
 		if strings.ContainsFunc(req.App, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return "", im.Bad("app", "is not a bundle id")
 		}
-		return req.App + "\n" + req.Token, nil
+		return cmp.Or(req.App, p.opt.APNs.App) + "\n" + req.Token, nil
 	}
 	return req.Token, nil
 }

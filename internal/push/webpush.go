@@ -80,9 +80,9 @@ func (w *web) send(ctx context.Context, t *token, n *notice) verdict {
 	}
 	v := verdict{err: fmt.Errorf("web push: %s %s", res.Status, strings.TrimSpace(string(text)))}
 	switch res.StatusCode {
-	case http.StatusNotFound, http.StatusGone, http.StatusUnauthorized, http.StatusForbidden: // expired, or made for another key
+	case http.StatusNotFound, http.StatusGone: // the person took it back, or it expired
 		v.dead = true
-	case http.StatusTooManyRequests:
+	case http.StatusTooManyRequests, http.StatusUnauthorized, http.StatusForbidden: // the subject or the clock of this server: it may be mended
 		v.after = retryAfter(res)
 	default:
 		v.never = res.StatusCode < 500

@@ -82,7 +82,7 @@ type Person struct {
 	Status  string // the custom status, plain text
 	DND     string // do-not-disturb
 	Revoked int64  // tokens issued before are of no use, milliseconds
-	Pushes  bool   // there are, or were, push tokens
+	Pushes  int64  // when a push token was registered last, milliseconds; 0 = there is none
 }
 
 // Follow is a subscription to somebody's presence.

@@ -86,7 +86,7 @@ func (w *World) flushGroupChat(ctx context.Context, s *tx.Session) error {
 
 func (w *World) flushPeople(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.people, func(p *Person) []any {
-		return []any{p.UserID, p.Profile, p.Status, p.DND, p.Revoked, flag(p.Pushes, 1)}
+		return []any{p.UserID, p.Profile, p.Status, p.DND, p.Revoked, p.Pushes}
 	})
 	if err := s.Write(ctx, `INSERT INTO person (`+PersonColumns+`) VALUES ?*
 		ON CONFLICT (user_id) DO UPDATE SET profile = excluded.profile, status = excluded.status, dnd = excluded.dnd, revoked = excluded.revoked, pushes = excluded.pushes`, 6, rows); err != nil {

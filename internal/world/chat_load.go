@@ -53,9 +53,7 @@ func ScanFile(rows tx.Row) (*File, error) {
 // ScanPerson reads PersonColumns.
 func ScanPerson(rows tx.Row) (*Person, error) {
 	var p Person
-	var pushes int64
-	err := rows.Scan(&p.UserID, &p.Profile, &p.Status, &p.DND, &p.Revoked, &pushes)
-	p.Pushes = pushes != 0
+	err := rows.Scan(&p.UserID, &p.Profile, &p.Status, &p.DND, &p.Revoked, &p.Pushes)
 	return &p, err
 }
 

@@ -103,7 +103,7 @@ func (w *World) flushInvitees(ctx context.Context, s *tx.Session) error {
 	return s.Write(ctx, `INSERT INTO invitee (`+InviteeColumns+`) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, data = excluded.data,
 		by_device = excluded.by_device, by_request = excluded.by_request, ringing_at = excluded.ringing_at,
-		deadline = excluded.deadline, decided_at = excluded.decided_at`, 12, rows)
+		deadline = excluded.deadline, decided_at = excluded.decided_at, deaf = excluded.deaf`, 12, rows)
 }
 
 func (w *World) flushMarks(ctx context.Context, s *tx.Session) error {

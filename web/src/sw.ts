@@ -1,5 +1,5 @@
 // The service worker: it shows the calls and messages that come while no page is open, and answers for the person.
-import { answerPush, type Push } from 'beckon/push';
+import { answerPush, BeckonError, Code, type Push } from 'beckon/push';
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -57,9 +57,9 @@ async function clicked(p: Push, action: string): Promise<void> {
   if (p.kind === 'invitation' && action === 'answer') {
     try {
       await answerPush(p, 'accept'); // at once: the page takes its time
-    } catch {
-      return show(p, p.title || 'Beckon', { body: words.over, tag: tagOf(p), silent: true });
-    }
+    } catch (err) {
+      if (err instanceof BeckonError && err.code === Code.Over) return show(p, p.title || 'Beckon', { body: words.over, tag: tagOf(p), silent: true });
+    } // else the page finds out: it rings there, or the answer did arrive
     await self.clients.openWindow(page(p, 'answered', inviteID));
     return;
   }

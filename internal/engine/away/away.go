@@ -13,8 +13,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Post is told how many pushes are on their way, before they are committed; nil = this house sends none.
-type Post func(n int64)
+// Post is told that pushes are on their way, before they are committed, and perhaps more than once; nil = this house sends none.
+type Post func()
 
 // Ring finds the new invitees who have no connected device and may be reached by a push, and posts one to each of them: they leave
 // the house when the invitation is committed. It says in reach who that is, and who does not want to be disturbed.
@@ -42,7 +42,7 @@ func (post Post) Ring(w *world.World, v *invite.Invitation, list []invite.Invite
 		switch {
 		case quiet != nil && quiet.Show:
 			reach[i].Status = protocol.ReachDoNotDisturb
-		case absent && who != nil && who.Pushes:
+		case absent && who != nil && who.Pushes != 0:
 			reach[i].Status = protocol.ReachPush // also of whom does not want that to be known
 			if p.Pushed = !p.Deaf && quiet == nil; p.Pushed {
 				posts = append(posts, outbox.Ring(v.ID, p.UserID, w.Now))
@@ -65,7 +65,7 @@ func (post Post) put(w *world.World, list []world.Outgoing) {
 		return
 	}
 	w.Post(list...)
-	post(int64(len(list)))
+	post()
 }
 
 // quietNow says how a person does not want to be disturbed now; nil when they do not mind.

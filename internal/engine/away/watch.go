@@ -29,6 +29,7 @@ type Watch struct {
 	Devices func(users ...string) []int
 	Post    Post
 	Topics  func(*invite.Invitation) []string // those that an action on an invitation appends to
+	Done    func()                            // is told that pushes were committed
 	Log     *slog.Logger
 	list    chan gone
 }
@@ -44,6 +45,7 @@ func (g *Watch) Gone(user string) {
 	select {
 	case g.list <- gone{user, time.Now().Add(patience)}:
 	default:
+		g.Log.Warn("too many people leave at once for all to be rung by pushes", "user", user)
 	}
 }
 
@@ -71,8 +73,11 @@ func (g *Watch) Run(ctx context.Context) error {
 // ringOn rings somebody by pushes for whom invitations are open that only their devices knew of.
 func (g *Watch) ringOn(ctx context.Context, user string) {
 	who, err := g.Store.Person(ctx, user)
-	if err != nil || who == nil || !who.Pushes {
-		return // who cannot be read now finds the invitations when they come back
+	if err != nil || who == nil || who.Pushes == 0 {
+		if err != nil {
+			g.Log.Warn("somebody left while it may ring, and could not be rung by a push", "user", user, "error", err)
+		}
+		return
 	}
 	open, err := g.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
 	if err != nil {
@@ -83,7 +88,13 @@ func (g *Watch) ringOn(ctx context.Context, user string) {
 		if v := &open[i].Invitation; open[i].Mine != nil && !open[i].Mine.Pushed {
 			key := world.InviteeKey{InviteID: v.ID, UserID: user}
 			need := world.Need{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []world.InviteeKey{key}, People: []string{user}}
-			verb.Do(g.Store, need, func(w *world.World) (struct{}, error) { return struct{}{}, g.push(w, key) }, func(struct{}, error) {})
+			verb.Do(g.Store, need, func(w *world.World) (struct{}, error) { return struct{}{}, g.push(w, key) }, func(_ struct{}, err error) {
+				if err != nil {
+					g.Log.Warn("somebody left while it rang, and could not be rung by a push", "user", user, "inviteID", key.InviteID, "error", err)
+				} else {
+					g.Done()
+				}
+			})
 		}
 	}
 }

@@ -32,7 +32,7 @@ type Message struct {
 	GroupID    string       `json:"groupID,omitempty"`
 	Text       string       `json:"text,omitempty"` // the beginning
 	Kind       string       `json:"messageType"`
-	Seq        uint64       `json:"seq,omitempty"`
+	At         int64        `json:"at"`                  // when it was sent, milliseconds
 	Receivers  []string     `json:"receivers,omitempty"` // of those alone who it is for; empty = all
 	Mentioned  []string     `json:"mentioned,omitempty"`
 	MentionAll bool         `json:"mentionAll,omitempty"`
@@ -52,12 +52,16 @@ func MessageToGroup(m Message, now int64) world.Outgoing {
 
 // Ring is the push by which an invitation rings.
 func Ring(inviteID, user string, now int64) world.Outgoing {
-	return post(im.RingLine(inviteID, user), Order{Kind: KindInvitation, UserID: user, InviteID: inviteID}, 1, now)
+	o := post(im.RingLine(inviteID, user), Order{Kind: KindInvitation, UserID: user, InviteID: inviteID}, 1, now)
+	o.Due = 0 // before everything that waits for its turn
+	return o
 }
 
-// Ended is the push by which it rings no longer. It comes after the other.
+// Ended is the push by which it rings no longer. It does not wait for the other, which a provider may have put off for long.
 func Ended(inviteID, user string, now int64) world.Outgoing {
-	return post(im.RingLine(inviteID, user), Order{Kind: KindEnded, UserID: user, InviteID: inviteID}, 2, now)
+	o := post(im.EndedLine(inviteID, user), Order{Kind: KindEnded, UserID: user, InviteID: inviteID}, 1, now)
+	o.Due = 0
+	return o
 }
 
 func post(line string, o Order, num, now int64) world.Outgoing {

@@ -31,6 +31,19 @@ func Tokens(ctx context.Context, s *store.Store, user string) (list []Token, err
 	return list, err
 }
 
+// HasTokens says whether anybody has a push token.
+func HasTokens(ctx context.Context, s *store.Store) (some bool, err error) {
+	err = s.Moment(ctx, func(r tx.Reader) error {
+		return r.Read(ctx, "SELECT 1 FROM push_token LIMIT 1", func(tx.Row) error { some = true; return nil })
+	})
+	return some, err
+}
+
+// DropAllTokens forgets the push tokens of a user.
+func DropAllTokens(w *world.World, user string) {
+	w.Also("DELETE FROM push_token WHERE user_id IN (?*)", 1, user)
+}
+
 // PutToken registers a push token; whoever had it before has it no longer.
 func PutToken(w *world.World, t Token) {
 	w.Also(`INSERT INTO push_token (key, user_id, device_id, provider, body, at) VALUES ?*

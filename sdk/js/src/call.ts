@@ -156,14 +156,10 @@ export class Calls extends Emitter<CallEvents> {
     await this.room.sendCustomCmdMsg('beckon.call', new TextEncoder().encode('audio'));
   }
 
-  /** Goes into a call that was answered without this page: in a notification that opened it. What rings still is answered. */
+  /** Goes into a call that was answered without this page: in a notification that opened it. What rings still goes on ringing: a link does not answer. */
   async pickUp(inviteID: string): Promise<void> {
-    if (this.#state.phase === 'ringing' && this.#state.inviteID === inviteID) return this.answer();
-    let { invitation: v, mine } = await this.#client.getInvitation({ inviteID });
-    if (mine?.state === 'open') {
-      await this.#client.accept({ inviteID });
-      ({ invitation: v, mine } = await this.#client.getInvitation({ inviteID }));
-    }
+    const { invitation: v, mine } = await this.#client.getInvitation({ inviteID });
+    if (mine?.state === 'open') return;
     if (!v?.roomID || mine?.state !== 'accepted') throw new BeckonError({ code: Code.Over, message: 'the call is over', invitation: v });
     if (this.#state.phase === 'ringing') await this.#end('elsewhere', undefined, false); // it was this one, as the page knew it before
     const people: Record<string, Part> = Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));

@@ -3,6 +3,8 @@ import type { Client } from './client.js';
 import { BeckonError, Code } from './error.js';
 import type { Schemas } from './schema.js';
 
+export { BeckonError, Code };
+
 /** What a push says. */
 export type Push = Schemas['PushNotice'];
 

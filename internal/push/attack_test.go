@@ -1,0 +1,212 @@
+package push
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// What a reader who meant harm found.
+
+// TestThereAndGone: who is back for a moment when the push would leave, and goes again, is rung then.
+func TestThereAndGone(t *testing.T) {
+	h := newHouse(t)
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
+	h.invites("alice", "bob", "1")
+	h.google.next()
+	h.google.answers("f", reply{status: 503, times: 1})
+	h.invites("alice", "bob", "2")
+	wait(t, "the first try failed", func() bool { return h.google.tries("f") == 2 })
+	h.here.set("bob", 1)
+	wait(t, "the push waits while bob is there", func() bool {
+		list := h.queue(protocol.HookWaiting).Events
+		return len(list) == 1 && list[0].Error == errThere.Error()
+	})
+	h.here.set("bob", 0)
+	if got := h.google.next(); got.push.Signaling.InviteID != "2" {
+		t.Errorf("after bob left again came %+v", got.push)
+	}
+}
+
+// TestDeadPushKit: when the token for calls is of no use any more, the alert of the device rings.
+func TestDeadPushKit(t *testing.T) {
+	h := newHouse(t)
+	h.has("bob", "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "aa01"})
+	h.has("bob", "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNsVoIP, Token: "aa02"})
+	h.apple.answers("aa02", reply{status: 410, body: `{"reason":"Unregistered"}`})
+	h.invites("alice", "bob", "1", func(r *protocol.InviteRequest) { r.OfflinePush = &invite.Push{VoIP: true} })
+	if got := h.apple.next(); got.to != "aa01" || got.header.Get("apns-push-type") != "alert" {
+		t.Errorf("the phone got %+v", got)
+	}
+}
+
+// TestEndingIsNotHeldUp: a device that rings hears of the end at once, whatever the provider of another one says, and whoever was not
+// rung hears of no end.
+func TestEndingIsNotHeldUp(t *testing.T) {
+	h := newHouse(t)
+	h.has("bob", "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("b1")})
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
+	h.google.answers("f", reply{status: 503, after: "3600"})
+	h.invites("alice", "bob", "1")
+	h.browser.next()
+	wait(t, "the other one failed", func() bool { return h.google.tries("f") == 1 })
+	begin := time.Now()
+	do(t, h.engine.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "1"})
+	if got := h.browser.next(); got.push.Kind != protocol.PushEnded || time.Since(begin) > 5*time.Second {
+		t.Errorf("the browser heard %+v after %v", got.push, time.Since(begin))
+	}
+	do(t, h.chat.SetReceiveOption, on("bob", "browser"), protocol.ReceiveOptionRequest{ConversationID: "c2c_nora", ReceiveOption: "nothing"})
+	h.invites("nora", "bob", "2")
+	do(t, h.engine.Cancel, on("nora", "laptop"), protocol.CancelRequest{InviteID: "2"})
+	h.invites("alice", "bob", "3")
+	if got := h.browser.next(); got.push.Signaling.InviteID != "3" {
+		t.Errorf("who muted nora heard %+v", got.push)
+	}
+}
+
+// TestReplayedPush: a push that was delivered is sent again to every device.
+func TestReplayedPush(t *testing.T) {
+	h := newHouse(t)
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
+	do(t, h.chat.SendMessage, on("alice", "x"), protocol.SendMessageRequest{UserID: "bob", MessageID: "m", Body: protocol.Body{Text: "hello"}})
+	h.google.next()
+	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
+	res, err := h.desk.Replay(t.Context(), verb.Caller{Server: true}, protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
+	if err != nil || res.Replayed != 1 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if got := h.google.next(); got.push.MessageID != "m" {
+		t.Errorf("again came %+v", got.push)
+	}
+}
+
+// TestLongOnTheWay: texts of characters that take six bytes on the way fit nevertheless.
+func TestLongOnTheWay(t *testing.T) {
+	h := newHouse(t)
+	everywhere(h, "bob")
+	text := strings.Repeat("<", 4000)
+	for _, id := range []string{"alert", "voip"} {
+		h.invites("alice", "bob", id, func(r *protocol.InviteRequest) {
+			r.OfflinePush = &invite.Push{Title: text, Body: text, VoIP: id == "voip"}
+			r.Data = text
+		})
+		for _, s := range []*stand{h.apple.stand, h.google.stand, h.browser.stand} {
+			if got := s.next(); got.push.Signaling.InviteID != id {
+				t.Errorf("came %+v", got.push)
+			}
+		}
+	}
+}
+
+// TestRenewedWhileItDies: a token that is registered while the one before it is told dead keeps its person reachable.
+func TestRenewedWhileItDies(t *testing.T) {
+	h := newHouse(t)
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "new"})
+	who, err := h.store.Person(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.push.retire("bob", []string{"of before"}, who.Pushes-1)
+	if res := h.invites("alice", "bob", "1"); status(res) != protocol.ReachPush {
+		t.Errorf("reach is %s", status(res))
+	}
+	h.google.next()
+}
+
+// TestRungIsRemembered: that somebody was pushed to who left while it rang stands in the database.
+func TestRungIsRemembered(t *testing.T) {
+	h := newHouse(t)
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
+	h.here.set("bob", 1)
+	h.invites("alice", "bob", "1")
+	h.here.set("bob", 0)
+	h.engine.Gone("bob")
+	h.google.next()
+	p, err := h.store.Invitee(t.Context(), "1", "bob")
+	if err != nil || !p.Pushed {
+		t.Errorf("the database has %+v, %v", p, err)
+	}
+}
+
+// TestManyAtOnce: thousands of people are rung while it is worth it, and a call does not wait for the messages before it.
+func TestManyAtOnce(t *testing.T) {
+	h := newHouse(t)
+	const people = 1000
+	done := make(chan error, people)
+	for i := range people {
+		user := "p" + string(rune('0'+i%10)) + strings.Repeat("x", 1+i/10%50) + string(rune('a'+i/500))
+		h.push.SetToken(on(user, "d"), protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "t-" + user}, func(_ protocol.SetPushTokenResponse, err error) { done <- err })
+		h.chat.SendMessage(on("alice", "x"), protocol.SendMessageRequest{UserID: user, Body: protocol.Body{Text: "hi"}}, func(_ protocol.SendMessageResponse, err error) { done <- err })
+	}
+	for range 2 * people {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "bob"})
+	h.invites("alice", "bob", "1")
+	before := 0
+	for got := h.google.next(); got.to != "bob"; got = h.google.next() {
+		before++
+	}
+	if before > people/2 {
+		t.Errorf("%d messages went before the call", before)
+	}
+	for range people - before {
+		h.google.next()
+	}
+}
+
+// TestHangingAccess: while Google gives no access, the other providers ring, and the server stops.
+func TestHangingAccess(t *testing.T) {
+	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+	gate, hanging := make(chan struct{}), atomic.Int64{}
+	defer close(gate)
+	hang := newStand(t, func(*stand) http.HandlerFunc {
+		return func(_ http.ResponseWriter, r *http.Request) {
+			hanging.Add(1)
+			select {
+			case <-gate:
+			case <-r.Context().Done():
+			}
+		}
+	})
+	h.google.account = []byte(strings.Replace(string(h.google.account), h.google.web.URL+"/token", hang.web.URL+"/token", 1))
+	h.more = hang
+	h.start(t.TempDir(), Options{Time: 2 * time.Second})
+	for _, u := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		h.has(u, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f-" + u})
+		h.invites("alice", u, "to-"+u)
+	}
+	wait(t, "it hangs", func() bool { return hanging.Load() > 0 })
+	h.has("bob", "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("b1")})
+	h.invites("alice", "bob", "1")
+	h.browser.next()
+	begin := time.Now()
+	h.stop()
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+}
+
+// TestAnswerable: the token of a push is good for as long as the invitation may be answered, whatever the ttl of the push.
+func TestAnswerable(t *testing.T) {
+	until := make(chan time.Duration, 1)
+	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+	h.answer = func(at time.Time) { until <- time.Until(at) }
+	h.start(t.TempDir(), Options{})
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
+	h.invites("alice", "bob", "1", func(r *protocol.InviteRequest) {
+		r.OfflinePush, r.MinRing = &invite.Push{TTL: 1}, 20
+	})
+	if left := <-until; left < 49*time.Second || left > 53*time.Second {
+		t.Errorf("a call of 30 s, which may ring for 20 s from the first alert, can be answered for %v", left)
+	}
+	h.google.next()
+}
