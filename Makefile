@@ -81,7 +81,7 @@ e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and m
 	@cd test/e2e && node --test --test-timeout=180000 *.test.js
 
 scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
-	@cd test/e2e && node screenshots.js
+	@cd test/e2e && node screenshots.js && node console-shots.js
 
 check: check-go check-js ## Format, vet, staticcheck, house rules, tidy modules, links, strict TypeScript
 

@@ -23,13 +23,14 @@ const (
 
 	callPage   = " AND (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3 AND ($4 = 0 OR c.ended_at = 0) AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY c.opened_at DESC, c.id DESC LIMIT $8"
 	qCalls     = "SELECT " + world.CallColumns + " FROM media_call c WHERE $7 = ''" + callPage
+	qCallsOpen = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND $7 = ''" + callPage
 	qCallsOf   = "SELECT " + world.CallColumns + " FROM participant p JOIN media_call c ON c.id = p.call_id WHERE p.user_id = $7" + callPage
 	qCallsIn   = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.group_id = $7 AND c.group_id <> ''" + callPage
 	qCallsRoom = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.room_id = $7" + callPage
 )
 
 func roomReads() []string {
-	return []string{qRoom, qSeat, qSeats, qCall, qCallIn, qOpenCall, qCallsDue, qPeopleIn, qCalls, qCallsOf, qCallsIn, qCallsRoom}
+	return []string{qRoom, qSeat, qSeats, qCall, qCallIn, qOpenCall, qCallsDue, qPeopleIn, qCalls, qCallsOpen, qCallsOf, qCallsIn, qCallsRoom}
 }
 
 // one reads at most one row; nil when there is none.
@@ -130,6 +131,8 @@ func (s *Store) Calls(ctx context.Context, f CallFilter) ([]im.Call, error) {
 		query, key = qCallsRoom, f.RoomID
 	case f.GroupID != "":
 		query, key = qCallsIn, f.GroupID
+	case f.Open:
+		query = qCallsOpen
 	}
 	return all(ctx, s, world.ScanCall, query, at, id, f.From, open, f.GroupID, f.RoomID, key, f.Limit)
 }

@@ -16,7 +16,7 @@ export function Calls({ onInvitation }: { onInvitation: (id: string) => void }):
   return (
     <>
       <Problem text={p.error} />
-      <div className="bar"><h1>Calls</h1>
+      <div className="head"><h1>Calls</h1>
         <Search label="Person" onText={setUser} /><Search label="Group" onText={setGroup} />
         <label className="search"><span>Day</span><input type="date" value={day} onChange={(e) => setDay(e.target.value)} /></label>
         <label className="check"><input type="checkbox" checked={open} onChange={(e) => setOpen(e.target.checked)} /> in progress</label></div>

@@ -17,7 +17,7 @@ export function Invitations({ id, onID }: { id: string; onID: (id: string) => vo
   return (
     <>
       <Problem text={p.error} />
-      <div className="bar"><h1>Invitations</h1><span className="muted">{p.total?.toLocaleString()} open</span>
+      <div className="head"><h1>Invitations</h1><span className="muted">{p.total?.toLocaleString()} open</span>
         <form className="search" onSubmit={find}><label htmlFor="invite">Any invitation</label><input id="invite" name="id" placeholder="inviteID" defaultValue={id} key={id} /><Button type="submit">Look</Button></form></div>
       {id && <Story key={id} id={id} onClose={() => onID('')} />}
       <Table caption="Open invitations" rows={p.list} id={(v) => v.inviteID} empty="Nothing rings." more={p.more} onPick={(v) => onID(v.inviteID)} columns={[
@@ -43,7 +43,7 @@ function Story({ id, onClose }: { id: string; onClose: () => void }): ReactNode 
   const begin = v?.createdAt ?? 0;
   return (
     <section className="story" aria-label={`Invitation ${id}`}>
-      <div className="bar"><h2>{v ? `${v.inviter} invites ${v.groupID ? `in ${v.groupID}` : v.invitees?.map((p) => p.userID).join(', ') ?? ''}` : id}</h2>
+      <div className="head"><h2>{v ? `${v.inviter} invites ${v.groupID ? `in ${v.groupID}` : v.invitees?.map((p) => p.userID).join(', ') ?? ''}` : id}</h2>
         {v && !v.over && <Act label="Cancel it" sure={`Cancel for ${v.counts.open}`} run={() => house.call('cancel', { inviteID: id }, v.inviter)} onDone={t.reload} />}
         <Button tone="quiet" onClick={onClose}>Close</Button></div>
       <Problem text={t.error} />

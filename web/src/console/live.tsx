@@ -12,7 +12,7 @@ export function Connections(): ReactNode {
   return (
     <>
       <Problem text={p.error} />
-      <div className="bar"><h1>Connections</h1><span className="muted">{p.total?.toLocaleString()} on this node</span><Search label="Person" onText={setFind} /></div>
+      <div className="head"><h1>Connections</h1><span className="muted">{p.total?.toLocaleString()} on this node</span><Search label="Person" onText={setFind} /></div>
       <Table caption="Connected devices" rows={p.list} id={(c) => `${c.userID} ${c.deviceID}`} empty="Nobody is connected." more={p.more} columns={[
         { name: 'Person', of: (c) => c.userID }, { name: 'Device', of: (c) => c.deviceID }, { name: 'Platform', of: (c) => c.platform ?? '–' },
         { name: 'Since', of: (c) => when(c.connectedAt) }, { name: 'For', of: (c) => span(Date.now() - c.connectedAt), number: true },
@@ -32,7 +32,7 @@ export function People(): ReactNode {
   return (
     <>
       <Problem text={p.error} />
-      <div className="bar"><h1>People</h1><Search label="ID begins with" onText={setFind} /></div>
+      <div className="head"><h1>People</h1><Search label="ID begins with" onText={setFind} /></div>
       <Table caption="People" rows={p.list} id={(u) => u.userID} empty="Nobody with such an ID has taken part in anything." more={p.more} columns={[
         { name: 'Person', of: (u) => u.userID }, { name: 'Name', of: (u) => u.nick ?? '–' }, { name: 'Devices', of: (u) => u.devices, number: true },
         { name: 'When away', of: (u) => (u.pushes ? 'rung by push' : 'not reached') },
@@ -52,7 +52,7 @@ export function Groups(): ReactNode {
   return (
     <>
       <Problem text={p.error} />
-      <div className="bar"><h1>Groups</h1><Search label="Name or ID" onText={setFind} /></div>
+      <div className="head"><h1>Groups</h1><Search label="Name or ID" onText={setFind} /></div>
       <Table caption="Groups" rows={p.list} id={(g) => g.groupID} empty="There is no such group." more={p.more} columns={[
         { name: 'Group', of: (g) => g.groupID }, { name: 'Name', of: (g) => g.name ?? '–' }, { name: 'Type', of: (g) => g.type }, { name: 'Owner', of: (g) => g.owner || '–' },
         { name: 'Members', of: (g) => g.members.toLocaleString(), number: true }, { name: 'Since', of: (g) => when(g.createdAt) },

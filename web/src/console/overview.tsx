@@ -23,7 +23,7 @@ export function Overview(): ReactNode {
   const stats = useRead(() => {
     const until = Date.now();
     return house.call('getStats', { from: until - hours * 3_600_000, until });
-  }, [house, hours], 15_000);
+  }, [house, hours], hours > 24 ? 30_000 : 5000);
   const now = useRead(async () => {
     const [connections, open, calls, webhook, push] = await Promise.all([
       house.call('listConnections', { limit: 1 }), house.call('listOpenInvitations', { limit: 1 }), house.call('listCalls', { open: true, limit: 1000 }),
@@ -61,7 +61,7 @@ export function Overview(): ReactNode {
   return (
     <>
       <Problem text={stats.error || now.error} />
-      <div className="bar">
+      <div className="head">
         <h1>Overview</h1>
         <div className="ranges" role="group" aria-label="Time">{ranges.map(([label, h]) => <button key={h} type="button" aria-pressed={h === hours} onClick={() => setHours(h)}>{label}</button>)}</div>
       </div>

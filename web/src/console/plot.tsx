@@ -33,7 +33,7 @@ export function Plot({ title, at, lines, unit, percent = false, shown }: { title
       scales: { x: { time: true }, y: { range: (_u, _min, max) => (percent ? [0, 100] : [0, Math.max(1, (max ?? 0) * 1.1)]) } },
       axes: [{ stroke: ink, grid, ticks: grid }, { stroke: ink, grid, ticks: grid, size: 52, values: (_u, ticks) => ticks.map((t) => `${t.toLocaleString()}${unit}`) }],
       series: [{ value: '{HH}:{mm} {DD}.{MM}.' }, ...lines.map((l) => ({
-        label: l.label, stroke: l.color, width: 2, points: { show: false }, ...(l.fill ? { fill: `${l.color}55` } : {}),
+        label: l.label, stroke: l.color, width: 2, points: { size: 4 }, ...(l.fill ? { fill: `${l.color}55` } : {}),
         value: (_u: uPlot, v: number | null, _s: number, i: number | null) => (i === null || v === null ? '–' : shown ? shown(l, i) : `${Math.round(v * 10) / 10}${unit}`),
       }))],
     }, [at.map((t) => t / 1000), ...lines.map((l) => l.values)] as uPlot.AlignedData, el);

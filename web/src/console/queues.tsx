@@ -25,7 +25,7 @@ export function Queues(): ReactNode {
   return (
     <>
       <Problem text={p.error || head.error} />
-      <div className="bar"><h1>Queues</h1>
+      <div className="head"><h1>Queues</h1>
         <div className="ranges" role="group" aria-label="Queue">{tab('webhook', queue, setQueue, 'Webhooks')}{tab('push', queue, setQueue, 'Pushes')}</div>
         <div className="ranges" role="group" aria-label="State">{tab('waiting', state, setState)}{tab('delivered', state, setState)}{tab('dead', state, setState, 'given up')}</div>
         {state !== 'waiting' && p.list.length > 0 && <Act label="Send all again" sure="Send all of these again" run={replay} onDone={p.reload} />}</div>
