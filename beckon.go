@@ -35,6 +35,7 @@ import (
 	"github.com/beckon-im/beckon/internal/stats"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/survey"
+	"github.com/beckon-im/beckon/internal/trace"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
 	"github.com/beckon-im/beckon/web"
@@ -53,7 +54,8 @@ type Server struct {
 	hooks    *hook.Hooks
 	pushes   *push.Push
 	stats    *stats.Stats
-	audit    *os.File // nil = nobody keeps what app servers did
+	tracer   *trace.Tracer // nil = no traces
+	audit    *os.File      // nil = nobody keeps what app servers did
 	api      *api.API
 	metrics  *prometheus.Registry
 	meters   meters
@@ -85,6 +87,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		NoSync: cfg.NoSync, Retention: cfg.Retention, Tap: s.hooks.Tap(), Observe: s.stats.Observe, Log: cfg.Log})
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Traces != "" {
+		if s.tracer, err = trace.New(ctx, cfg.Traces, s.store.House(), cfg.Log); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	s.hooks.Serve(s.store)
 	s.stats.Serve(s.store)
@@ -190,8 +197,18 @@ func (s *Server) pushOptions(sessions people.Sessions) push.Options {
 		},
 		Online:  func(user string) bool { return sessions.Devices(user)[0] > 0 },
 		Observe: s.meters.pushed,
+		Trace:   s.tracePush,
 		Log:     s.cfg.Log,
 	}
+}
+
+// tracePush makes a push a part of the trace of its invitation.
+func (s *Server) tracePush(user, inviteID, kind, provider, outcome string, begin time.Time, err error) {
+	span := trace.Span{InviteID: inviteID, Name: "push", Begin: begin, With: []string{"user", user, "kind", kind, "provider", provider, "outcome", outcome}}
+	if err != nil {
+		span.Failed = err.Error()
+	}
+	s.tracer.Tell(span)
 }
 
 // sample sets the figures that are not counted but looked at.
@@ -222,8 +239,17 @@ func (s *Server) doors(ctx context.Context, verbs api.Verbs) (*api.API, error) {
 		Audit:   audit,
 		Busy:    func() bool { return s.store.Backlog() > busyAt },
 		Observe: s.meters.called,
+		Trace:   s.traced(),
 		Log:     s.cfg.Log,
 	})
+}
+
+// traced is what calls about invitations are told to; nil when nobody collects traces.
+func (s *Server) traced() func(trace.Span) {
+	if s.tracer == nil {
+		return nil
+	}
+	return s.tracer.Tell
 }
 
 // openAudit opens the log of what app servers do.
@@ -355,6 +381,9 @@ func (s *Server) state(without string) string {
 	return ""
 }
 
+// traceTime bounds the sending of the last traces.
+const traceTime = 2 * time.Second
+
 // Close releases the data directory of a server that was never run.
 func (s *Server) Close() error {
 	if s.bus != nil {
@@ -363,6 +392,11 @@ func (s *Server) Close() error {
 	var err error
 	if s.files != nil {
 		err = s.files.Close()
+	}
+	last, cancel := context.WithTimeout(context.Background(), traceTime)
+	defer cancel()
+	if failed := s.tracer.Close(last); failed != nil {
+		s.cfg.Log.Warn("the last traces could not be sent", "error", failed)
 	}
 	if s.audit != nil {
 		err = errors.Join(err, s.audit.Close())

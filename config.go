@@ -78,6 +78,9 @@ type Config struct {
 	BeforeHookRefuse bool
 	// Push is how people are reached who have no connected device. Default: by Web Push alone.
 	Push PushConfig
+	// Traces is a collector of OpenTelemetry to which traces are sent by OTLP over HTTP: http://127.0.0.1:4318. Invite, pushes and
+	// answers of an invitation are one trace. Default: none.
+	Traces string
 	// AuditLog is a file to which everything is added that app servers change, as lines of JSON. Default: none.
 	AuditLog string
 	// DevicePolicy says how many devices a user may have connected: "many", "one-per-platform", "single". The newest stays.

@@ -54,6 +54,7 @@ type serverFlags struct {
 	LinkLife      time.Duration `help:"How long a link to a file can be used." default:"1h" name:"link-life"`
 	MaxUploadMB   int64         `help:"Largest upload in MiB. Default: 28 for images and sounds, 100 for videos and files." name:"max-upload-mb"`
 
+	Traces           string        `help:"Collector of OpenTelemetry to which traces are sent by OTLP over HTTP: http://127.0.0.1:4318." placeholder:"URL"`
 	AuditLog         string        `help:"File to which everything is added that app servers change, as lines of JSON." name:"audit-log" placeholder:"FILE"`
 	Webhook          string        `help:"Where events are sent when something has happened." placeholder:"URL"`
 	WebhookSecret    string        `help:"Signs webhooks: whsec_ and base64 of 24 to 64 bytes. Better in the environment or a file than here." name:"webhook-secret"`
@@ -96,7 +97,7 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		Retention: time.Duration(f.RetentionDays) * 24 * time.Hour, FilesURL: f.FilesURL, LinkLife: f.LinkLife,
 		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20,
 		LiveKitURL: f.LiveKitURL, LiveKitAPI: f.LiveKitAPI, LiveKitKey: f.LiveKitKey, LiveKitSecret: f.LiveKitSecret,
-		AuditLog: f.AuditLog, Webhook: f.Webhook, WebhookSecret: f.WebhookSecret, WebhookEvents: f.WebhookEvents,
+		AuditLog: f.AuditLog, Traces: f.Traces, Webhook: f.Webhook, WebhookSecret: f.WebhookSecret, WebhookEvents: f.WebhookEvents,
 		BeforeHook: f.BeforeHook, BeforeHookVerbs: f.BeforeHookVerbs, BeforeHookTime: f.BeforeHookTime, BeforeHookRefuse: f.BeforeHookRefuse,
 		RoomPolicy: beckon.RoomPolicy(f.RoomPolicy), RoomTokenLife: f.RoomTokenLife, Web: f.Web, Console: f.Console,
 		Ping: f.Ping, MaxBatch: f.MaxBatch, NoSync: f.NoFsync, Log: log,

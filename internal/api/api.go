@@ -30,6 +30,7 @@ import (
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/push"
+	"github.com/beckon-im/beckon/internal/trace"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -49,6 +50,8 @@ type Options struct {
 	// Observe is told of each call that a verb answered: how long it took, and the number of its refusal, 0 for none. It must not
 	// block. Default: nobody is.
 	Observe func(verb string, code int, took time.Duration)
+	// Trace is told of each call about an invitation. It must not block. Default: nobody is.
+	Trace func(trace.Span)
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -115,6 +118,7 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		}
 		if v := a.verbs[name]; v != nil { // other names are anybody's, and without end
 			a.opt.Observe(name, im.CodeOf(err), time.Since(begin))
+			a.trace(name, by, data, begin, res, err)
 			if v.acts && by.Server && a.opt.Audit != nil {
 				a.opt.Audit.Info(name, "user", by.UserID, "request", clipTo(string(data), maxAudited), "code", im.CodeOf(err))
 			}
@@ -175,6 +179,29 @@ func mayAnswer(inviteID, name string, data []byte) bool {
 
 func errAnswerOnly() error {
 	return im.Refuse(im.CodeTokenRefused, "this token came with a push: it lets accept, reject, ring and getInvitation of its invitation be called, and nothing else")
+}
+
+// trace tells of a call about an invitation, which the request names, or the response to whoever opened it.
+func (a *API) trace(name string, by verb.Caller, data []byte, begin time.Time, res any, err error) {
+	if a.opt.Trace == nil {
+		return
+	}
+	var about struct {
+		InviteID string `json:"inviteID"`
+	}
+	_ = json.Unmarshal(data, &about) // what cannot be read names none
+	opened, ok := res.(protocol.InviteResponse)
+	if ok && err == nil {
+		about.InviteID = opened.InviteID
+	}
+	if about.InviteID == "" || a.verbs[name].tag != tagInvitations {
+		return
+	}
+	s := trace.Span{InviteID: about.InviteID, Name: name, Begin: begin, Root: ok && err == nil && !opened.Repeat && !opened.Merged, With: []string{"user", by.UserID, "device", by.DeviceID}}
+	if err != nil {
+		s.Failed = err.Error()
+	}
+	a.opt.Trace(s)
 }
 
 // maxAudited bounds what the audit log keeps of a request, in bytes.

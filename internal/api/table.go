@@ -103,8 +103,11 @@ func first(v *row) *row {
 	return v
 }
 
+// tagInvitations marks the verbs about an invitation.
+const tagInvitations = "Invitations"
+
 func (a *API) invitationRows() []*row {
-	const tag = "Invitations"
+	const tag = tagInvitations
 	e := a.Invitations
 	return []*row{
 		acts(tag, "invite", "Invite one person, or up to 100 without a group.", e.Invite),

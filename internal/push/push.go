@@ -54,6 +54,8 @@ type Options struct {
 	// Observe is told of each push that a provider answered: taken, retried, deadToken or refused. It must not block.
 	// Default: nobody is.
 	Observe func(provider protocol.PushProvider, outcome string)
+	// Trace is told of each push about an invitation that was given to a provider. It must not block. Default: nobody is.
+	Trace func(user, inviteID, kind, provider, outcome string, begin time.Time, err error)
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -116,6 +118,9 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	}
 	if opt.Observe == nil {
 		opt.Observe = func(protocol.PushProvider, string) {}
+	}
+	if opt.Trace == nil {
+		opt.Trace = func(string, string, string, string, string, time.Time, error) {}
 	}
 	p := &Push{opt: opt, store: s, carriers: map[protocol.PushProvider]carrier{}}
 	var err error

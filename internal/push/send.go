@@ -156,6 +156,7 @@ func (p *Push) carry(ctx context.Context, t *token, n *notice) verdict {
 	if c == nil {
 		return verdict{err: fmt.Errorf("this server no longer sends pushes by %s", t.Provider), never: true}
 	}
+	begin := time.Now()
 	v := c.send(ctx, t, &mine)
 	outcome := "retried"
 	switch {
@@ -167,6 +168,9 @@ func (p *Push) carry(ctx context.Context, t *token, n *notice) verdict {
 		outcome = "refused"
 	}
 	p.opt.Observe(protocol.PushProvider(t.Provider), outcome)
+	if s := n.push.Signaling; s != nil {
+		p.opt.Trace(n.push.UserID, s.InviteID, string(n.push.Kind), t.Provider, outcome, begin, v.err)
+	}
 	return v
 }
 
