@@ -11,7 +11,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -104,14 +104,17 @@ chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIM
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000 -linear.nodes=3
 
-abuse: | need-go ## Attack the program in ten ways at once beside people who call each other: five minutes of quiet, five of that (ABUSE_TIME)
-	@$(GO) test -count=1 -v -timeout 60m ./test/abuse -abuse.time=$${ABUSE_TIME:-5m}
+abuse: | need-go ## Attack the program in ten ways at once beside people who call each other: a minute of quiet, ten of that (ABUSE_TIME)
+	@$(GO) test -count=1 -v -timeout 60m ./test/abuse -abuse.time=$${ABUSE_TIME:-10m}
 
 bench: $(BIN) ## Measure this machine: flows per second, latency, memory, deadlines (docs/performance.md)
 	@test/bench.sh $(BIN)
 
 peers: $(BIN) | need-postgres need-peers ## Measure Beckon beside a bare relay, Kamailio and ejabberd with one generator, three rounds: about ten minutes
 	@$(GO) run ./test/peers $(ARGS)
+
+records: $(BIN) ## Measure what the console costs in a house with a million call records
+	@$(GO) run ./test/records $(ARGS)
 
 growth: $(BIN) ## Measure what a flow costs as users, open invitations and groups grow, and draw docs/growth.svg: about three minutes
 	@$(GO) run ./test/growth $(ARGS)

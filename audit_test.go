@@ -31,13 +31,13 @@ func TestAuditLog(t *testing.T) {
 	var got []string
 	for _, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
 		var l struct {
-			Msg, User, Request string
-			Code               int
+			Msg, User, Request, Call string
+			Code                     int
 		}
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(l.Request, "groupID") {
+		if !strings.Contains(l.Request, "groupID") || l.Call == "" {
 			t.Errorf("%+v", l)
 		}
 		got = append(got, l.Msg+" "+l.User)

@@ -25,6 +25,7 @@ import (
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/delivery"
 	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/erase"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/group"
@@ -160,19 +161,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	verbs := api.Verbs{
-		Invitations: s.engine,
-		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Posts: s.pushes.Posts, Here: s.here}),
-		Groups:      group.New(s.store, s.engine, sessions),
-		People:      s.people,
-		Files:       s.files,
-		Rooms:       s.media,
-		Hooks:       s.hooks,
-		Pushes:      s.pushes,
-		Console:     console.New(s.store, s.gateway, sessions, s.nodes),
-		Outgoing:    courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
-	}
-	if s.api, err = s.doors(ctx, verbs); err != nil {
+	if s.api, err = s.doors(ctx, s.verbs(sessions)); err != nil {
 		return err
 	}
 	s.store.Announce(func(records []world.Record) {
@@ -222,6 +211,24 @@ func (s *Server) sample(ctx context.Context) {
 
 // here says whether a person has a device connected to this node.
 func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 }
+
+// verbs joins the rooms that verbs are in.
+func (s *Server) verbs(sessions people.Sessions) api.Verbs {
+	groups := group.New(s.store, s.engine, sessions)
+	return api.Verbs{
+		Invitations: s.engine,
+		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Posts: s.pushes.Posts, Here: s.here}),
+		Groups:      groups,
+		People:      s.people,
+		Files:       s.files,
+		Rooms:       s.media,
+		Hooks:       s.hooks,
+		Pushes:      s.pushes,
+		Erase:       &erase.Erase{Store: s.store, Invitations: s.engine, Groups: groups, People: s.people, Files: s.files},
+		Console:     console.New(s.store, s.gateway, sessions, s.nodes),
+		Outgoing:    courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
+	}
+}
 
 // doors makes the doors of the verbs.
 func (s *Server) doors(ctx context.Context, verbs api.Verbs) (*api.API, error) {

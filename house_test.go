@@ -17,7 +17,7 @@ import (
 const module = "github.com/beckon-im/beckon"
 
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/tx", "internal/world", "internal/store/sqlite", "internal/store/postgres", "internal/store", "internal/store/outbox", "internal/store/survey", "internal/store/carry", "internal/store/inspect", "internal/store/storetest", "internal/store/storetest/pgtest", "internal/verb", "internal/delivery", "internal/gateway/link", "internal/gateway", "internal/engine/due", "internal/engine/away", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/media", "internal/courier", "internal/hook", "internal/push", "internal/stats", "internal/console", "internal/trace", "internal/api", "web", "", "client/inbox", "client", "beckontest", "cmd/beckon/measure", "cmd/beckon/sfu", "cmd/beckon"}
+	return []string{"im", "invite", "protocol", "internal/tx", "internal/world", "internal/store/clock", "internal/store/sqlite", "internal/store/postgres", "internal/store", "internal/store/outbox", "internal/store/survey", "internal/store/scrub", "internal/store/carry", "internal/store/inspect", "internal/store/storetest", "internal/store/storetest/pgtest", "internal/verb", "internal/delivery", "internal/gateway/link", "internal/gateway", "internal/engine/due", "internal/engine/away", "internal/engine", "internal/chat", "internal/group", "internal/people", "internal/files", "internal/erase", "internal/media", "internal/courier", "internal/hook", "internal/push", "internal/stats", "internal/console", "internal/trace", "internal/api", "web", "", "client/inbox", "client", "beckontest", "cmd/beckon/measure", "cmd/beckon/sfu", "cmd/beckon"}
 }
 
 // source is a Go file of ours.

@@ -1,6 +1,7 @@
 package beckon_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -48,14 +49,22 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// onGround says where a house of as many nodes as were asked for has its database; nothing for one in its own directory.
+func onGround(t *testing.T) string {
+	t.Helper()
+	if *nodes == 1 {
+		return ""
+	}
+	url, err := ground.Database(t.Context(), fmt.Sprintf("house%d", ground.houses.Add(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
 // newHouse starts a house of as many nodes as were asked for.
 func newHouse(t *testing.T, cfg beckon.Config) *beckontest.House {
 	t.Helper()
-	if *nodes > 1 {
-		var err error
-		if cfg.Postgres, err = ground.Database(t.Context(), fmt.Sprintf("house%d", ground.houses.Add(1))); err != nil {
-			t.Fatal(err)
-		}
-	}
+	cfg.Postgres = cmp.Or(cfg.Postgres, onGround(t))
 	return beckontest.StartNodes(t, *nodes, cfg)
 }

@@ -33,6 +33,9 @@ func newMeters(r *prometheus.Registry) meters {
 	m.push = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "beckon_pushes_total", Help: "Pushes that providers answered, by what they said: taken, retried, deadToken, refused.",
 	}, []string{"provider", "outcome"})
+	for _, outcome := range []string{"taken", "retried", "deadToken", "refused"} {
+		m.push.WithLabelValues(string(protocol.PushWeb), outcome) // so that it is there from the start
+	}
 	m.ended(3009) // so that it is there from the start
 	r.MustRegister(m.calls, m.ends, m.push)
 	return m

@@ -140,3 +140,15 @@ type PersonEvent struct {
 type ImportUsersRequest struct {
 	Users []Profile `json:"users" doc:"At most 1000."`
 }
+
+// EraseUserRequest takes a person out of the house.
+type EraseUserRequest struct {
+	UserID string `json:"userID" doc:"Whom. Whoever owns a group hands it over first, or ends it."`
+}
+
+// EraseUserResponse says what was cleared.
+type EraseUserResponse struct {
+	Records int `json:"records"` // messages and signaling of others' timelines that were written anew
+	Groups  int `json:"groups"`  // that the person was in
+	Files   int `json:"files"`   // that the person had uploaded
+}

@@ -24,6 +24,7 @@ import (
 	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/erase"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
@@ -68,6 +69,7 @@ type Verbs struct {
 	Outgoing    *courier.Desk
 	Pushes      *push.Push
 	Console     *console.Console
+	Erase       *erase.Erase
 }
 
 // API serves the verbs.
@@ -120,7 +122,7 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 			a.opt.Observe(name, im.CodeOf(err), time.Since(begin))
 			a.trace(name, by, data, begin, res, err)
 			if v.acts && by.Server && a.opt.Audit != nil {
-				a.opt.Audit.Info(name, "user", by.UserID, "request", clipTo(string(data), maxAudited), "code", im.CodeOf(err))
+				a.opt.Audit.Info(name, "user", by.UserID, "call", by.CallID, "request", clipTo(string(data), maxAudited), "code", im.CodeOf(err))
 			}
 		}
 		if err != nil {
@@ -136,7 +138,7 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 	}
 	defer func() { // a fault in one verb is that call's refusal: the transport would not catch it
 		if r := recover(); r != nil {
-			a.log.Error("a verb panicked", "verb", name, "user", by.UserID, "panic", r, "stack", string(debug.Stack()))
+			a.log.Error("a verb panicked", "verb", name, "user", by.UserID, "call", by.CallID, "panic", r, "stack", string(debug.Stack()))
 			finish(nil, im.Internal(fmt.Errorf("panic: %v", r)))
 		}
 	}()
@@ -227,7 +229,7 @@ func (a *API) refusal(verb string, by verb.Caller, err error) *protocol.Error {
 		e = im.Internal(err)
 	}
 	if e.Code == im.CodeInternal {
-		a.log.Error("a verb failed", "verb", verb, "user", by.UserID, "error", err)
+		a.log.Error("a verb failed", "verb", verb, "user", by.UserID, "call", by.CallID, "error", err)
 	}
 	out := &protocol.Error{Code: e.Code, Message: e.Message, Field: e.Field, RetryAfter: e.RetryAfter}
 	if st, ok := e.Detail.(*engine.Standing); ok {

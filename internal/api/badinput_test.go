@@ -132,6 +132,7 @@ func badPeople() map[string][]bad {
 		"getUserStatus":         {{`{}`, "userIDList"}},
 		"importUsers":           {{`{}`, "users"}, {`{"users":[{"userID":"/"}]}`, "users"}, {`{"users":[{"userID":"a","gender":9}]}`, "users"}},
 		"revokeTokens":          {{`{}`, "userID"}, {`{"userID":"/"}`, "userID"}},
+		"eraseUser":             {{`{}`, "userID"}, {`{"userID":"a b"}`, "userID"}},
 		"listConnections":       {{`{"limit":1001}`, "limit"}, {`{"after":"x"}`, "after"}},
 		"listOpenInvitations":   {{`{"limit":-1}`, "limit"}, {`{"after":"x"}`, "after"}},
 		"traceInvitation":       {{`{}`, "inviteID"}, {`{"inviteID":"not there"}`, "inviteID"}},

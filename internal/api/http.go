@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -20,7 +22,17 @@ import (
 const (
 	HeaderUser   = "Beckon-User"   // with an API key: for whom
 	HeaderDevice = "Beckon-Device" // with a device's own token: which device
+	HeaderCall   = "X-Request-Id"  // names the call in the log, as the caller or a proxy said, or as it is minted here
 )
+
+// callID names a call.
+func callID(r *http.Request) string {
+	id := r.Header.Get(HeaderCall)
+	if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return uuid.NewString()
+	}
+	return id
+}
 
 // status maps error numbers to HTTP statuses; all others are 400.
 func status(code int) int {
@@ -74,6 +86,8 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	by, err := a.caller(r)
+	by.CallID = callID(r)
+	w.Header().Set(HeaderCall, by.CallID)
 	if err != nil {
 		a.fail(w, r, by, err)
 		return

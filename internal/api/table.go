@@ -78,7 +78,8 @@ func (a *API) table() []*row {
 	list = append(list, a.peopleRows()...)
 	list = append(list, a.roomRows()...)
 	return append(list, forWhom(servers,
-		reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken),
+		audited(reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken)),
+		audited(reads("Administration", "eraseUser", "Take a person out: what they said and said of themselves, on others' timelines too.", a.Erase.User)),
 		reads("Administration", "listConnections", "List the connections of the node that answers.", a.Console.ListConnections),
 		reads("Administration", "listOpenInvitations", "List the invitations that are open for anybody.", a.Console.ListOpenInvitations),
 		reads("Administration", "traceInvitation", "Read what became of an invitation: who was told how, and who did what when.", a.Console.TraceInvitation),
@@ -86,8 +87,14 @@ func (a *API) table() []*row {
 		reads("Administration", "listUsers", "List people.", a.Console.ListUsers),
 		reads("Administration", "listGroups", "List groups.", a.Console.ListGroups),
 		reads("Administration", "listHookEvents", "List events for the webhook, or pushes: those that wait, were delivered, or were given up.", a.Outgoing.ListEvents),
-		reads("Administration", "replayHookEvents", "Send events or pushes again.", a.Outgoing.Replay),
+		audited(reads("Administration", "replayHookEvents", "Send events or pushes again.", a.Outgoing.Replay)),
 	)...)
+}
+
+// audited marks a verb that changes something, though it answers like one that looks.
+func audited(v *row) *row {
+	v.acts = true
+	return v
 }
 
 func forWhom(w who, list ...*row) []*row {

@@ -29,6 +29,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/scrub"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
@@ -330,4 +331,21 @@ func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(file.Name))
 	}
 	http.ServeContent(w, r, "", time.UnixMilli(file.At), body)
+}
+
+// Erase removes what a person uploaded, and says how many files that were.
+func (f *Files) Erase(ctx context.Context, user string) (int, error) {
+	ids, err := scrub.Files(ctx, f.store, user)
+	if err != nil {
+		return 0, im.Internal(err)
+	}
+	for _, id := range ids {
+		if err := f.bucket.Delete(ctx, id); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			return 0, im.Internal(err)
+		}
+	}
+	if err := scrub.DropFiles(ctx, f.store, ids); err != nil {
+		return 0, im.Internal(err)
+	}
+	return len(ids), nil
 }

@@ -137,7 +137,7 @@ func (l *line) try(units []*Unit) (*batch, error) {
 		return nil, err
 	}
 	if l.s.Shared() {
-		l.s.clock.sync(b.now)
+		l.s.clock.Sync(b.now)
 	}
 	l.s.heads.advance(b.records)
 	if l.s.opt.Observe != nil {
@@ -236,7 +236,7 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 // world is what the batch before this one left, where that lasts, and otherwise an empty one. House-keeping goes by what is
 // in the database, and changes it behind the world's back.
 func (l *line) world(ctx context.Context, sess *tx.Session, units []*Unit) (*world.World, error) {
-	now := l.s.clock.floor.Load() // the last that was read of the database's clock, which the batch reads itself
+	now := l.s.clock.Floor() // the last that was read of the database's clock, which the batch reads itself
 	if !l.s.Shared() {
 		now = l.s.Now()
 	}

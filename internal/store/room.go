@@ -21,8 +21,8 @@ const (
 	qCallsDue = "SELECT c.room_id FROM media_call c WHERE c.ended_at = 0 AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2"
 	qPeopleIn = "SELECT " + world.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 ORDER BY p.first_at, p.user_id LIMIT $2"
 
-	callPage   = " AND (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3 AND ($4 = 0 OR c.ended_at = 0) AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY c.opened_at DESC, c.id DESC LIMIT $8"
-	qCalls     = "SELECT " + world.CallColumns + " FROM media_call c WHERE $7 = ''" + callPage
+	callPage = " AND (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3 AND ($4 = 0 OR c.ended_at = 0) AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY c.opened_at DESC, c.id DESC LIMIT $8"
+	qCalls   = "SELECT " + world.CallColumns + " FROM media_call c WHERE $7 = ''" + callPage
 	// The plus signs keep SQLite from going through all calls by time, for the few that go on.
 	qCallsOpen = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND $7 = '' AND $4 = 1 AND (+c.opened_at < $1 OR +c.opened_at = $1 AND c.id < $2) AND +c.opened_at >= $3 AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY +c.opened_at DESC, c.id DESC LIMIT $8"
 	qCallsOf   = "SELECT " + world.CallColumns + " FROM participant p JOIN media_call c ON c.id = p.call_id WHERE p.user_id = $7" + callPage

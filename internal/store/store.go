@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/internal/store/clock"
 	"github.com/beckon-im/beckon/internal/store/postgres"
 	"github.com/beckon-im/beckon/internal/store/sqlite"
 	"github.com/beckon-im/beckon/internal/tx"
@@ -118,7 +119,7 @@ type Store struct {
 	gate     sync.RWMutex
 	shut     bool // under gate
 	heads    headCache
-	clock    clock
+	clock    clock.Clock
 	lost     atomic.Bool // a commit gave up trying to reach the database
 	away     atomic.Bool // the database did not answer when it was last asked
 	batches  atomic.Int64
@@ -132,7 +133,6 @@ var ErrClosed = errors.New("store: closed")
 func Open(ctx context.Context, opt Options) (*Store, error) {
 	opt.fill()
 	s := &Store{opt: opt, announce: func([]world.Record) {}}
-	s.clock.now, s.clock.began = opt.Now, time.Now()
 	var err error
 	if opt.Postgres == "" {
 		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, Reads: reads(), Log: opt.Log})
@@ -142,7 +142,8 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.heads.off, s.clock.shared = s.db.Shared(), s.db.Shared()
+	s.heads.off = s.db.Shared()
+	s.clock.Start(opt.Now, s.db.Shared())
 	s.queues = make([]chan *Unit, s.db.Writers())
 	for i := range s.queues {
 		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
@@ -233,13 +234,13 @@ func (s *Store) pulse(ctx context.Context) error {
 	defer cancel()
 	now, err := s.db.Pulse(ctx)
 	if err == nil {
-		s.clock.sync(now)
+		s.clock.Sync(now)
 	}
 	return err
 }
 
 // Now is the store's clock in milliseconds. It never goes back.
-func (s *Store) Now() int64 { return s.clock.read() }
+func (s *Store) Now() int64 { return s.clock.Read() }
 
 // Do queues a unit; the outcome comes through its Done. It blocks while the queue is full, and returns an error,
 // without Done, only when the store is closing.

@@ -120,6 +120,14 @@ func (s *Store) trimRecords(ctx context.Context, before int64) error {
 	}
 }
 
+// EmptyTimeline removes all records of a timeline.
+func (s *Store) EmptyTimeline(ctx context.Context, topic string) (err error) {
+	for more := true; more && err == nil; {
+		more, err = s.trimChunk(ctx, topic, s.Now()+1)
+	}
+	return err
+}
+
 // trimChunk removes the oldest records of a timeline and moves its floor. It reports whether there may be more.
 func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more bool, err error) {
 	err = s.sweep(ctx, []string{topic}, func(ctx context.Context, sess *tx.Session, _ int64) error {

@@ -21,6 +21,7 @@ type Caller struct {
 	DeviceID string // empty when an app server acts for the user
 	Server   bool   // an app server calls, for the user or, without one, for itself
 	InviteID string // all that they may call about; empty = anything of theirs
+	CallID   string // names this one call in the log; devices name theirs by requestID
 }
 
 // Actor is the caller as the rules of an invitation know it.

@@ -1,0 +1,121 @@
+// Package erase owns the verb by which a person is taken out of a house.
+//
+// It ends what the person takes part in by the verbs of those rooms, so that others hear of it, and then clears what is stored.
+package erase
+
+import (
+	"context"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/files"
+	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/scrub"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Erase runs the verb.
+type Erase struct {
+	Store       *store.Store
+	Invitations *engine.Engine
+	Groups      *group.Groups
+	People      *people.People
+	Files       *files.Files
+}
+
+// await runs a verb whose outcome comes later.
+func await[Q, R any](ctx context.Context, f func(verb.Caller, Q, func(R, error)), by verb.Caller, req Q) error {
+	done := make(chan error, 1)
+	f(by, req, func(_ R, err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// User takes a person out. It can be called again when it was broken off; what was done stays done.
+func (e *Erase) User(ctx context.Context, _ verb.Caller, req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
+	if err := im.CheckUserID("userID", req.UserID); err != nil {
+		return res, err
+	}
+	groups, err := e.groups(ctx, req.UserID)
+	if err != nil {
+		return res, err
+	}
+	if err := await(ctx, e.People.RevokeTokens, verb.Caller{Server: true}, protocol.RevokeTokensRequest{UserID: req.UserID}); err != nil {
+		return res, err
+	}
+	if err := e.end(ctx, req.UserID); err != nil {
+		return res, err
+	}
+	for _, g := range groups {
+		kick := protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: g, MemberList: []string{req.UserID}}}
+		if err := await(ctx, e.Groups.KickGroupMember, verb.Caller{Server: true}, kick); err != nil && im.CodeOf(err) != im.CodeNoGroup {
+			return res, err
+		}
+		res.Groups++
+	}
+	if res.Files, err = e.Files.Erase(ctx, req.UserID); err != nil {
+		return res, err
+	}
+	if res.Records, err = scrub.User(ctx, e.Store, req.UserID); err != nil {
+		return res, im.Internal(err)
+	}
+	return res, nil
+}
+
+// groups lists those that the person is in, and refuses when others would be left without an owner.
+func (e *Erase) groups(ctx context.Context, user string) (ids []string, err error) {
+	var owned []string
+	for after := ""; ; {
+		page, err := e.Store.Joined(ctx, user, after, verb.MaxPage)
+		if err != nil {
+			return nil, im.Internal(err)
+		}
+		for i := range page {
+			if page[i].Owner == user {
+				owned = append(owned, page[i].ID)
+			}
+			ids, after = append(ids, page[i].ID), page[i].ID
+		}
+		if len(page) < verb.MaxPage {
+			break
+		}
+	}
+	if len(owned) > 0 {
+		return nil, im.Bad("userID", "owns "+strings.Join(owned[:min(len(owned), 20)], ", ")+"; hand these groups over (transferGroupOwner) or end them (dismissGroup) first")
+	}
+	return ids, nil
+}
+
+// end ends the invitations that are open.
+func (e *Erase) end(ctx context.Context, user string) error {
+	by := verb.Caller{UserID: user, Server: true}
+	for {
+		open, err := e.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
+		if err != nil {
+			return im.Internal(err)
+		}
+		for i := range open {
+			id := open[i].Invitation.ID
+			if open[i].Mine == nil {
+				err = await(ctx, e.Invitations.Cancel, by, protocol.CancelRequest{InviteID: id})
+			} else {
+				err = await(ctx, e.Invitations.Reject, by, protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id}, Reason: invite.ReasonLeft})
+			}
+			if err != nil && im.CodeOf(err) != im.CodeOver {
+				return err
+			}
+		}
+		if len(open) < store.MaxSnapshot {
+			return nil
+		}
+	}
+}
