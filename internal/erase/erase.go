@@ -49,7 +49,7 @@ func (e *Erase) User(ctx context.Context, _ verb.Caller, req protocol.EraseUserR
 	if err != nil {
 		return res, err
 	}
-	if err := await(ctx, e.People.RevokeTokens, verb.Caller{Server: true}, protocol.RevokeTokensRequest{UserID: req.UserID}); err != nil {
+	if err := await(ctx, e.People.RevokeTokens, verb.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
 		return res, err
 	}
 	if err := e.end(ctx, req.UserID); err != nil {
