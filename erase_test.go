@@ -28,6 +28,9 @@ func TestErase(t *testing.T) {
 	s.act("bob", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "i2", Timeout: 60, Data: "bob asks"}}, nil)
 	s.act("ann", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i2", Data: secret + " answer"}}, nil)
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "cem", InviteOptions: protocol.InviteOptions{InviteID: "i3", Timeout: 600, Data: secret}}, nil)
+	s.act("ann", "setGroupMemberInfo", map[string]any{"groupID": "g", "userID": "ann", "nameCard": secret + " card"}, nil)
+	s.act("ann", "setGroupInfo", map[string]any{"groupID": "g", "notification": secret + " notice"}, nil)
+	s.act("ann", "setGroupInfo", map[string]any{"groupID": "g", "notification": "nothing"}, nil)
 	token := s.Token("ann")
 
 	if e := s.try("", "Bearer "+s.Server.APIKey(), "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, nil); e == nil || !strings.Contains(e.Message, "owns g") {

@@ -196,7 +196,7 @@ func (a *API) trace(name string, by verb.Caller, data []byte, begin time.Time, r
 	if ok && err == nil {
 		about.InviteID = opened.InviteID
 	}
-	if about.InviteID == "" || a.verbs[name].tag != tagInvitations {
+	if im.CheckInviteID(about.InviteID) != nil || a.verbs[name].tag != tagInvitations {
 		return
 	}
 	s := trace.Span{InviteID: about.InviteID, Name: name, Begin: begin, Root: ok && err == nil && !opened.Repeat && !opened.Merged, With: []string{"user", by.UserID, "device", by.DeviceID}}

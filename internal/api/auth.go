@@ -141,6 +141,9 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 		return Identity{}, &im.Error{Code: im.CodeTokenRefused, Message: "the token's signature does not verify with a key of this server", Cause: err}
 	}
 	id := Identity{UserID: c.Subject, DeviceID: c.Device}
+	if parsed.Header["kid"] != answerKID && c.InviteID != "" {
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "this answer token is of a program before this one; the invitation can be answered from the app")
+	}
 	if parsed.Header["kid"] == answerKID {
 		if id.InviteID = c.InviteID; id.InviteID == "" {
 			return Identity{}, im.Refuse(im.CodeTokenRefused, "this answer token names no invitation")

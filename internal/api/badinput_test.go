@@ -136,7 +136,7 @@ func badPeople() map[string][]bad {
 		"listConnections":       {{`{"limit":1001}`, "limit"}, {`{"after":"x"}`, "after"}},
 		"listOpenInvitations":   {{`{"limit":-1}`, "limit"}, {`{"after":"x"}`, "after"}},
 		"traceInvitation":       {{`{}`, "inviteID"}, {`{"inviteID":"not there"}`, "inviteID"}},
-		"getStats":              {{`{"step":7}`, "step"}, {`{"from":2,"until":1}`, "until"}, {`{"from":1,"until":1700000000000,"step":300}`, "step"}},
+		"getStats":              {{`{"step":7}`, "step"}, {`{"from":2,"until":1}`, "until"}, {`{"until":9223372036854775807}`, "until"}, {`{"step":9999999999999900}`, "step"}, {`{"from":1,"until":1700000000000,"step":300}`, "step"}},
 		"listUsers":             {{`{"limit":1001}`, "limit"}},
 		"listGroups":            {{`{"limit":1001}`, "limit"}},
 		"listHookEvents":        {{`{}`, "state"}, {`{"queue":"post"}`, "queue"}, {`{"state":"old"}`, "state"}, {`{"state":"dead","from":-1}`, "from"}, {`{"state":"dead","from":2,"until":1}`, "until"}, {`{"state":"dead","limit":1001}`, "limit"}, {`{"state":"dead","after":"x"}`, "after"}},

@@ -25,6 +25,10 @@ func (c *Console) GetStats(ctx context.Context, _ verb.Caller, req protocol.GetS
 		req.From = req.Until - (24 * time.Hour).Milliseconds()
 	}
 	switch {
+	case req.Until > now+stats.Kept.Milliseconds():
+		return res, im.Bad("until", "is over a year ahead")
+	case req.Step > int64(stats.Kept/time.Second):
+		return res, im.Bad("step", "is over 400 days")
 	case req.From < 0 || req.Until <= req.From:
 		return res, im.Bad("until", "is not after from")
 	case req.Step%finest != 0 || req.Step < 0:

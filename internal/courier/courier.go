@@ -96,6 +96,7 @@ type Queue struct {
 	busy   map[string]bool // lines with an event under way
 	owners map[string]int  // how many of them are of the same owner
 	common int             // how many of them are not urgent
+	ended  map[string]bool // lines that were under way since the last look: what it read of them is old
 
 	free          chan struct{} // one for each worker that has nothing to do
 	hot           atomic.Int64  // until when something may have been committed, unix nanoseconds
@@ -115,7 +116,7 @@ func New(s *store.Store, opt Options, send Send) *Queue {
 	if opt.Owner == nil {
 		opt.Owner = func(*world.Outgoing) string { return "" }
 	}
-	q := &Queue{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}, owners: map[string]int{}, free: make(chan struct{}, workers)}
+	q := &Queue{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}, owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
 	for range workers {
 		q.free <- struct{}{}
 	}
@@ -208,6 +209,9 @@ func (q *Queue) tidy(ctx context.Context) {
 // look begins with what is due, and says how long it took to find out. It waits for workers, but not for what is not urgent.
 func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) (time.Duration, error) {
 	begin := time.Now()
+	q.mu.Lock()
+	clear(q.ended)
+	q.mu.Unlock()
 	list, err := outbox.Due(ctx, q.store, q.opt.Name, q.store.Now(), page)
 	if err == nil && len(list) == 0 {
 		var n int64
@@ -263,7 +267,7 @@ func (q *Queue) follow(ctx context.Context, o *world.Outgoing) {
 func (q *Queue) begin(line, owner string, urgent bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy[line] || owner != "" && q.owners[owner] >= ofOne || !urgent && q.common >= workers*3/4 {
+	if q.busy[line] || q.ended[line] || owner != "" && q.owners[owner] >= ofOne || !urgent && q.common >= workers*3/4 {
 		return false
 	}
 	q.busy[line] = true
@@ -278,6 +282,7 @@ func (q *Queue) end(line, owner string, urgent bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.busy, line)
+	q.ended[line] = true
 	if q.owners[owner]--; q.owners[owner] == 0 {
 		delete(q.owners, owner)
 	}

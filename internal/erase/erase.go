@@ -6,6 +6,7 @@ package erase
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/engine"
@@ -26,6 +27,7 @@ type Erase struct {
 	Groups      *group.Groups
 	People      *people.People
 	Files       *files.Files
+	busy        sync.Map // users who are being erased
 }
 
 // await runs a verb whose outcome comes later.
@@ -45,6 +47,11 @@ func (e *Erase) User(ctx context.Context, _ verb.Caller, req protocol.EraseUserR
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}
+	ctx = context.WithoutCancel(ctx) // whoever asked may hang up; it takes its time, and is done
+	if _, busy := e.busy.LoadOrStore(req.UserID, nil); busy {
+		return res, im.Bad("userID", "is being erased already")
+	}
+	defer e.busy.Delete(req.UserID)
 	groups, err := e.groups(ctx, req.UserID)
 	if err != nil {
 		return res, err

@@ -161,6 +161,14 @@ func TestManyAtOnce(t *testing.T) {
 	for range people - before {
 		h.google.next()
 	}
+	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
+	h.google.stand.mu.Lock()
+	defer h.google.stand.mu.Unlock()
+	for token, n := range h.google.seen {
+		if n != 1 {
+			t.Errorf("%s was sent to %d times", token, n)
+		}
+	}
 }
 
 // TestHangingAccess: while Google gives no access, the other providers ring, and the server stops.

@@ -50,7 +50,7 @@ func (p *Push) postTo(ctx context.Context, users []string, m outbox.Message) err
 	}
 	m.After, m.Receivers = "", nil
 	done := make(chan error, 1)
-	verb.Do(p.store, world.Need{Topics: []string{im.TrimTopic}, People: users}, func(w *world.World) (struct{}, error) {
+	verb.Do(p.store, world.Need{People: users}, func(w *world.World) (struct{}, error) {
 		for _, u := range users {
 			if who := w.Person(u); who != nil && who.Pushes != 0 {
 				w.Post(outbox.MessageTo(u, m, w.Now))

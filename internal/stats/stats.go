@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/survey"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -188,7 +187,7 @@ func (s *Stats) write(ctx context.Context) {
 		return
 	}
 	done := make(chan error, 1)
-	verb.Do(s.store, world.Need{Topics: []string{im.TrimTopic}}, func(w *world.World) (struct{}, error) {
+	verb.Do(s.store, world.Need{}, func(w *world.World) (struct{}, error) {
 		for at, counts := range todo {
 			survey.PutStats(w, at, s.node, counts)
 		}
@@ -214,6 +213,8 @@ func (s *Stats) again(todo map[int64]map[string]int64) {
 			s.changed = true // they are still being counted
 			continue
 		}
-		s.late[at] = counts
+		if s.late[at] == nil { // else the step ended meanwhile, with larger counts
+			s.late[at] = counts
+		}
 	}
 }

@@ -71,7 +71,9 @@ func (s *Store) FindGroups(ctx context.Context, user, text, after string, limit 
 	var list []im.Group
 	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		g, err := world.ScanGroup(rows)
-		list = append(list, *g)
+		if err == nil {
+			list = append(list, *g)
+		}
 		return err
 	}, qFindGroups, user, contains(strings.ToLower(text)), after, limit, contains(text))
 	return list, err
@@ -83,7 +85,9 @@ func (s *Store) FindMembers(ctx context.Context, group, text, after string, limi
 	var list []im.Member
 	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		m, err := world.ScanMember(rows)
-		list = append(list, *m)
+		if err == nil {
+			list = append(list, *m)
+		}
 		return err
 	}, qFindMembers, group, contains(strings.ToLower(text)), after, limit, contains(text))
 	return list, err

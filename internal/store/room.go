@@ -48,7 +48,9 @@ func all[V any](ctx context.Context, s *Store, scan func(tx.Row) (*V, error), qu
 	var list []V
 	err := each(ctx, s.pool(), func(rows tx.Row) error {
 		v, err := scan(rows)
-		list = append(list, *v)
+		if err == nil {
+			list = append(list, *v)
+		}
 		return err
 	}, query, args...)
 	return list, err

@@ -176,6 +176,11 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 	return more, err
 }
 
+// Sweep runs house-keeping on timelines, in a unit of its own that holds them.
+func (s *Store) Sweep(ctx context.Context, topics []string, f func(context.Context, *tx.Session, int64) error) error {
+	return s.sweep(ctx, topics, f)
+}
+
 // sweep runs house-keeping in a unit of its own.
 func (s *Store) sweep(ctx context.Context, topics []string, f func(context.Context, *tx.Session, int64) error) error {
 	done := make(chan error, 1)

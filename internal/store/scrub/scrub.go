@@ -4,6 +4,7 @@
 package scrub
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -17,40 +18,32 @@ import (
 )
 
 const (
-	topicPage  = 200 // timelines that are gone through together
-	recordPage = 200 // records that one commit writes anew
+	page  = 2000 // rows that are read together
+	chunk = 200  // rows that one commit changes
 
-	qTopics = "SELECT name FROM topic WHERE name > $1 ORDER BY name LIMIT $2"
-	qSaid   = `SELECT topic, seq, msg, flags, body FROM record WHERE topic >= $1 AND topic <= $2 AND (topic > $3 OR topic = $3 AND seq > $4)
-		AND (sender = $5 OR body LIKE $6 ESCAPE '!') ORDER BY topic, seq LIMIT $7`
+	qRecords = "SELECT topic, seq, sender, body FROM record WHERE (topic, seq) > ($1, $2) ORDER BY topic, seq LIMIT $3"
 )
 
-// User takes a person out, and says how many records were written anew.
+// User takes a person out, and says how many records were written anew. It looks at everything by a reader, and changes what it has
+// found in small units, so that nobody waits for it.
 func User(ctx context.Context, s *store.Store, user string) (records int, err error) {
 	if err := s.EmptyTimeline(ctx, im.UserTopic(user)); err != nil {
 		return 0, err
 	}
-	for after := ""; ; {
-		var names []string
-		err := s.Moment(ctx, func(r tx.Reader) error {
-			return r.Read(ctx, qTopics, func(row tx.Row) error {
-				var name string
-				err := row.Scan(&name)
-				names = append(names, name)
-				return err
-			}, after, topicPage)
-		})
-		if err != nil || len(names) == 0 {
-			if err == nil {
-				err = rows(ctx, s, user)
+	for at := (place{}); ; {
+		hits, next, n, err := find(ctx, s, at, user)
+		if err != nil {
+			return records, err
+		}
+		for topic, seqs := range hits {
+			changed, err := rewrite(ctx, s, topic, seqs, user)
+			if records += changed; err != nil {
+				return records, err
 			}
-			return records, err
 		}
-		n, err := said(ctx, s, user, names[0], names[len(names)-1])
-		if records += n; err != nil {
-			return records, err
+		if at = next; n < page {
+			return records, rows(ctx, s, user)
 		}
-		after = names[len(names)-1]
 	}
 }
 
@@ -60,147 +53,220 @@ type place struct {
 	seq   uint64
 }
 
-// said goes through the records of some timelines.
-func said(ctx context.Context, s *store.Store, user, from, to string) (records int, err error) {
+// find reads a page of records, and says in which of them the person may be.
+func find(ctx context.Context, s *store.Store, at place, user string) (hits map[string][]uint64, next place, n int, err error) {
 	quoted, err := json.Marshal(user)
 	if err != nil {
-		return 0, err
+		return nil, at, 0, err
 	}
-	pattern := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(string(quoted)) + "%"
-	at := place{topic: from}
-	for {
-		next, changed, found := at, 0, 0
-		err := s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, _ int64) (int, error) {
-			next, changed, found = at, 0, 0 // it may be run again
-			type hit struct {
-				place
-				msg   string
-				flags int64
-				body  []byte
+	hits, next = map[string][]uint64{}, at
+	err = s.Moment(ctx, func(r tx.Reader) error {
+		return r.Read(ctx, qRecords, func(row tx.Row) error {
+			var sender string
+			var body []byte
+			err := row.Scan(&next.topic, &next.seq, &sender, &body)
+			n++
+			if sender == user || bytes.Contains(body, quoted) {
+				hits[next.topic] = append(hits[next.topic], next.seq)
 			}
-			var hits []hit
-			if err := sess.Query(ctx, qSaid, []any{from, to, at.topic, at.seq, user, pattern, recordPage}, func(row tx.Row) error {
-				var h hit
-				err := row.Scan(&h.topic, &h.seq, &h.msg, &h.flags, &h.body)
-				hits = append(hits, h)
-				return err
-			}); err != nil {
-				return 0, err
-			}
-			if err := sess.Sync(ctx); err != nil {
-				return 0, err
-			}
-			for _, h := range hits {
-				found++
-				next = h.place
-				body, revoked, ok := scrubbed(h.body, user)
-				if !ok {
-					continue
-				}
-				changed++
-				if revoked && h.flags%2 == 0 {
-					h.flags += int64(world.FlagRevoked)
-				}
-				if err := sess.Exec(ctx, "UPDATE record SET body = $1, flags = $2 WHERE topic = $3 AND seq = $4", string(body), h.flags, h.topic, h.seq); err != nil {
-					return 0, err
-				}
-				if h.msg == "" {
-					continue
-				}
-				for _, home := range []string{h.topic, im.UserTopic(user)} { // the search knows a one-to-one message by its sender's timeline
-					for _, q := range sess.Index(tx.Phrase{Topic: home, Message: h.msg}) {
-						if err := sess.Exec(ctx, q.Text, q.Args...); err != nil {
-							return 0, err
-						}
-					}
-				}
-			}
-			return 0, nil
-		})
-		if err != nil {
-			return records, err
-		}
-		records += changed
-		if at = next; found < recordPage {
-			return records, nil
-		}
-	}
+			return err
+		}, at.topic, at.seq, page)
+	})
+	return hits, next, n, err
 }
 
-// content lists the fields of a record that carry what somebody said.
+// rewrite clears records of a timeline, which it holds.
+func rewrite(ctx context.Context, s *store.Store, topic string, seqs []uint64, user string) (records int, err error) {
+	for part := range slices.Chunk(seqs, chunk) {
+		changed := 0
+		err := s.Sweep(ctx, []string{topic}, func(ctx context.Context, sess *tx.Session, _ int64) error {
+			changed = 0 // it may be run again
+			for _, seq := range part {
+				ok, err := clean(ctx, sess, place{topic, seq}, user)
+				if err != nil {
+					return err
+				}
+				if ok {
+					changed++
+				}
+			}
+			return nil
+		})
+		if records += changed; err != nil {
+			return records, err
+		}
+	}
+	return records, nil
+}
+
+// clean clears one record, and says whether there was something of the person's in it.
+func clean(ctx context.Context, sess *tx.Session, at place, user string) (bool, error) {
+	var msg string
+	var flags int64
+	var body []byte
+	if err := sess.Query(ctx, "SELECT msg, flags, body FROM record WHERE topic = $1 AND seq = $2", []any{at.topic, at.seq}, func(row tx.Row) error {
+		return row.Scan(&msg, &flags, &body)
+	}); err != nil {
+		return false, err
+	}
+	if err := sess.Sync(ctx); err != nil {
+		return false, err
+	}
+	text, revoked, ok := scrubbed(body, user)
+	if !ok {
+		return false, nil
+	}
+	if revoked && flags%2 == 0 {
+		flags += int64(world.FlagRevoked)
+	}
+	if err := sess.Exec(ctx, "UPDATE record SET body = $1, flags = $2 WHERE topic = $3 AND seq = $4", string(text), flags, at.topic, at.seq); err != nil || msg == "" {
+		return true, err
+	}
+	for _, home := range []string{at.topic, im.UserTopic(user)} { // the search knows a one-to-one message by its sender's timeline
+		for _, q := range sess.Index(tx.Phrase{Topic: home, Message: msg}) {
+			if err := sess.Exec(ctx, q.Text, q.Args...); err != nil {
+				return true, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// content lists the fields that carry what somebody said, or said of themselves.
 func content() []string {
-	return []string{"text", "custom", "image", "sound", "video", "file", "location", "face", "merged", "data", "offlinePush", "mentions", "revokeReason", "reason"}
+	return []string{
+		"text", "custom", "image", "sound", "video", "file", "location", "face", "merged", "data", "offlinePush", "mentions", "customData", "revokeReason",
+		"nameCard", "customInfo", "info", "attributes", "nick", "faceURL", "profile",
+	}
 }
 
 // scrubbed takes what a person said out of a record; ok is false when nothing of theirs is in it. A message of theirs is one that was
 // taken back.
 func scrubbed(body []byte, user string) (clean []byte, revoked, ok bool) {
-	var r map[string]json.RawMessage
-	if json.Unmarshal(body, &r) != nil {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber() // numbers stay as they are
+	var r any
+	if d.Decode(&r) != nil {
 		return nil, false, false
 	}
-	is := func(field string) bool {
-		var v string
-		return json.Unmarshal(r[field], &v) == nil && v == user
-	}
-	var kind string
-	_ = json.Unmarshal(r["type"], &kind) // every record has one
-	if is("from") || kind == protocol.TypeSignaling && is("inviter") {
-		for _, f := range content() {
-			if _, has := r[f]; has {
-				delete(r, f)
-				ok = true
-			}
-		}
-		if kind == protocol.TypeMessage {
-			if string(r["revoked"]) != "true" {
-				ok = true
-			}
-			r["revoked"], revoked = json.RawMessage("true"), true
-		}
-	}
-	var answers []map[string]json.RawMessage
-	if json.Unmarshal(r["answers"], &answers) == nil {
-		for _, a := range answers {
-			var who string
-			if _, has := a["data"]; has && json.Unmarshal(a["invitee"], &who) == nil && who == user {
-				delete(a, "data")
-				ok = true
-			}
-		}
-		r["answers"], _ = json.Marshal(answers) // texts and numbers always encode
-	}
-	if inner, has := r["message"]; has { // of an event that tells of a change
-		if m, _, changed := scrubbed(inner, user); changed {
-			r["message"], ok = m, true
-		}
-	}
-	if !ok {
+	s := scrubber{user: user}
+	s.walk(r)
+	if !s.changed {
 		return nil, false, false
 	}
+	top, _ := r.(map[string]any)
 	clean, err := json.Marshal(r)
-	return clean, revoked, err == nil
+	return clean, top["type"] == protocol.TypeMessage && top["revoked"] == true, err == nil
+}
+
+// scrubber goes through a record and what stands in it: forwarded messages, answers, members.
+type scrubber struct {
+	user    string
+	changed bool
+}
+
+func (s *scrubber) walk(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			s.walk(e)
+		}
+	case map[string]any:
+		s.clear(v)
+		for _, e := range v {
+			s.walk(e)
+		}
+	}
+}
+
+// clear empties an object that is the person's: what they sent, did, answered, or are.
+func (s *scrubber) clear(o map[string]any) {
+	signaling := o["type"] == protocol.TypeSignaling
+	theirs := o["from"] == s.user || o["from"] == nil && (o["by"] == s.user || o["userID"] == s.user || o["invitee"] == s.user) || signaling && o["inviter"] == s.user
+	if o["revokedBy"] == s.user || o["by"] == s.user {
+		s.drop(o, "revokeReason")
+		s.drop(o, "reason")
+	}
+	if members, ok := o["members"].([]any); ok && o["tip"] == string(protocol.TipMemberInfo) && slices.Contains(members, any(s.user)) {
+		s.drop(o, "nameCard")
+		s.drop(o, "customInfo")
+	}
+	if !theirs {
+		return
+	}
+	for _, f := range content() {
+		s.drop(o, f)
+	}
+	if o["from"] == s.user && o["messageType"] != nil && o["revoked"] != true {
+		o["revoked"], s.changed = true, true
+	}
+}
+
+func (s *scrubber) drop(o map[string]any, field string) {
+	if _, has := o[field]; has {
+		delete(o, field)
+		s.changed = true
+	}
+}
+
+// part is a kind of row that a person has, and what becomes of it: find names the keys, each is changed by its own statement.
+type part struct{ find, change string }
+
+func parts() []part {
+	return []part{
+		{"SELECT id, '' FROM invitation WHERE inviter = $1 AND (data <> '' OR push <> '')", "UPDATE invitation SET data = '', push = '' WHERE inviter = $1 AND id = $2 AND $3 = ''"},
+		{"SELECT invite_id, '' FROM invitee WHERE user_id = $1 AND data <> ''", "UPDATE invitee SET data = '' WHERE user_id = $1 AND invite_id = $2 AND $3 = ''"},
+		{"SELECT peer, '' FROM contact WHERE user_id = $1", "DELETE FROM contact WHERE user_id = $1 AND peer = $2 AND $3 = ''"},
+		{"SELECT target, '' FROM follow WHERE user_id = $1", "DELETE FROM follow WHERE user_id = $1 AND target = $2 AND $3 = ''"},
+		{"SELECT user_id, '' FROM follow WHERE target = $1", "DELETE FROM follow WHERE target = $1 AND user_id = $2 AND $3 = ''"},
+		{"SELECT topic, msg FROM receipt WHERE user_id = $1", "DELETE FROM receipt WHERE user_id = $1 AND topic = $2 AND msg = $3"},
+		{"SELECT DISTINCT topic, '' FROM deleted WHERE user_id = $1", "DELETE FROM deleted WHERE user_id = $1 AND topic = $2 AND $3 = ''"},
+		{"SELECT group_id, '' FROM application WHERE user_id = $1", "DELETE FROM application WHERE user_id = $1 AND group_id = $2 AND $3 = ''"},
+		{"SELECT key, '' FROM push_token WHERE user_id = $1", "DELETE FROM push_token WHERE user_id = $1 AND key = $2 AND $3 = ''"},
+		{"SELECT invite_id, '' FROM mark WHERE user_id = $1", "DELETE FROM mark WHERE user_id = $1 AND invite_id = $2 AND $3 = ''"},
+		{"SELECT room_id, '' FROM seat WHERE user_id = $1", "DELETE FROM seat WHERE user_id = $1 AND room_id = $2 AND $3 = ''"},
+		{"SELECT group_id, '' FROM member WHERE user_id = $1 AND (name_card <> '' OR custom <> '')", "UPDATE member SET name_card = '', custom = '' WHERE user_id = $1 AND group_id = $2 AND $3 = ''"},
+		// What revokes the tokens stays, or they would be good again.
+		{"SELECT user_id, '' FROM person WHERE user_id = $1", "UPDATE person SET profile = '', status = '', dnd = '', pushes = 0 WHERE user_id = $1 AND user_id = $2 AND $3 = ''"},
+		// Pushes have texts; those of others to this person too.
+		{"SELECT line, body FROM outgoing WHERE queue = 'push' AND $1 <> ''", "DELETE FROM outgoing WHERE queue = 'push' AND line = $2 AND body = $3 AND $1 <> ''"},
+	}
 }
 
 // rows takes a person out of what is not a record.
 func rows(ctx context.Context, s *store.Store, user string) error {
-	return s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, _ int64) (int, error) {
-		for _, q := range []string{
-			"UPDATE invitation SET data = '', push = '' WHERE inviter = $1",
-			"UPDATE invitee SET data = '' WHERE user_id = $1",
-			"DELETE FROM contact WHERE user_id = $1", "DELETE FROM follow WHERE user_id = $1", "DELETE FROM follow WHERE target = $1",
-			"DELETE FROM receipt WHERE user_id = $1", "DELETE FROM deleted WHERE user_id = $1", "DELETE FROM application WHERE user_id = $1",
-			"DELETE FROM push_token WHERE user_id = $1", "DELETE FROM mark WHERE user_id = $1", "DELETE FROM seat WHERE user_id = $1",
-			"UPDATE member SET name_card = '', custom = '' WHERE user_id = $1",
-			// What revokes the tokens stays, or they would be good again.
-			"UPDATE person SET profile = '', status = '', dnd = '', pushes = 0 WHERE user_id = $1",
-		} {
-			if err := sess.Exec(ctx, q, user); err != nil {
-				return 0, err
+	quoted, err := json.Marshal(user)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts() {
+		var keys [][2]string
+		if err := s.Moment(ctx, func(r tx.Reader) error {
+			return r.Read(ctx, p.find, func(row tx.Row) error {
+				var k [2]string
+				err := row.Scan(&k[0], &k[1])
+				if !strings.HasPrefix(k[1], "{") || strings.Contains(k[1], string(quoted)) {
+					keys = append(keys, k)
+				}
+				return err
+			}, user)
+		}); err != nil {
+			return err
+		}
+		for some := range slices.Chunk(keys, chunk) {
+			if err := s.Sweep(ctx, []string{im.UserTopic(user)}, func(ctx context.Context, sess *tx.Session, _ int64) error {
+				for _, k := range some {
+					if err := sess.Exec(ctx, p.change, user, k[0], k[1]); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				return err
 			}
 		}
-		return 0, nil
-	})
+	}
+	return nil
 }
 
 // Files lists what a person uploaded.
@@ -218,9 +284,9 @@ func Files(ctx context.Context, s *store.Store, user string) (ids []string, err 
 
 // DropFiles forgets uploads.
 func DropFiles(ctx context.Context, s *store.Store, ids []string) error {
-	for page := range slices.Chunk(ids, recordPage) {
+	for some := range slices.Chunk(ids, chunk) {
 		if err := s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, _ int64) (int, error) {
-			for _, id := range page {
+			for _, id := range some {
 				for _, q := range []string{"DELETE FROM file_reader WHERE file_id = $1", "DELETE FROM file WHERE id = $1"} {
 					if err := sess.Exec(ctx, q, id); err != nil {
 						return 0, err

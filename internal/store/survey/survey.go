@@ -63,7 +63,9 @@ func Groups(ctx context.Context, s *store.Store, text, after string, limit int) 
 	err = s.Moment(ctx, func(r tx.Reader) error {
 		return r.Read(ctx, qGroups, func(row tx.Row) error {
 			g, err := world.ScanGroup(row)
-			list = append(list, *g)
+			if err == nil {
+				list = append(list, *g)
+			}
 			return err
 		}, after, "%"+escaped(text)+"%", limit)
 	})
@@ -78,7 +80,9 @@ func Open(ctx context.Context, s *store.Store, inviter, id string, limit int) (l
 		}
 		return r.Read(ctx, qOpen, func(row tx.Row) error {
 			v, err := world.ScanInvitation(row)
-			list = append(list, *v)
+			if err == nil {
+				list = append(list, *v)
+			}
 			return err
 		}, inviter, id, limit)
 	})
