@@ -215,6 +215,10 @@ func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 
 // verbs joins the rooms that verbs are in.
 func (s *Server) verbs(sessions people.Sessions) api.Verbs {
 	groups := group.New(s.store, s.engine, sessions)
+	var connections console.Sessions = s.gateway
+	if s.presence != nil {
+		connections = s.presence
+	}
 	return api.Verbs{
 		Invitations: s.engine,
 		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Posts: s.pushes.Posts, Here: s.here}),
@@ -225,7 +229,7 @@ func (s *Server) verbs(sessions people.Sessions) api.Verbs {
 		Hooks:       s.hooks,
 		Pushes:      s.pushes,
 		Erase:       &erase.Erase{Store: s.store, Invitations: s.engine, Groups: groups, People: s.people, Files: s.files},
-		Console:     console.New(s.store, s.gateway, sessions, s.nodes),
+		Console:     console.New(s.store, connections, sessions, s.nodes),
 		Outgoing:    courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
 	}
 }

@@ -1,6 +1,6 @@
 package protocol
 
-// ListConnectionsRequest asks for a page of the connections of a node.
+// ListConnectionsRequest asks for a page of the connections of all nodes.
 type ListConnectionsRequest struct {
 	UserID string `json:"userID,omitempty" doc:"Only of people whose id begins with this."`
 	After  string `json:"after,omitempty" doc:"The next of the page before."`
@@ -17,8 +17,8 @@ type Connection struct {
 type ListConnectionsResponse struct {
 	Connections []Connection `json:"connections"`
 	Next        string       `json:"next,omitempty"`
-	Total       int          `json:"total"` // connections of the node that answers
-	Nodes       int          `json:"nodes"` // of the house; each has connections of its own
+	Total       int          `json:"total"` // connections of all nodes that answered in time
+	Nodes       int          `json:"nodes"` // of the house
 	ServerTime  int64        `json:"serverTime"`
 }
 

@@ -80,7 +80,7 @@ func (a *API) table() []*row {
 	return append(list, forWhom(servers,
 		audited(reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken)),
 		audited(reads("Administration", "eraseUser", "Take a person out: what they said and said of themselves, on others' timelines too.", a.Erase.User)),
-		reads("Administration", "listConnections", "List the connections of the node that answers.", a.Console.ListConnections),
+		reads("Administration", "listConnections", "List the connections of all nodes.", a.Console.ListConnections),
 		reads("Administration", "listOpenInvitations", "List the invitations that are open for anybody.", a.Console.ListOpenInvitations),
 		reads("Administration", "traceInvitation", "Read what became of an invitation: who was told how, and who did what when.", a.Console.TraceInvitation),
 		reads("Administration", "getStats", "Read figures of invitations, calls and connections over time.", a.Console.GetStats),

@@ -22,7 +22,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Sessions knows the connections of this node.
+// Sessions knows the connections of all nodes.
 type Sessions interface {
 	// List lists those of people whose id begins with a text, by person and device, after one of them.
 	List(prefix, afterUser, afterDevice string, limit int) (list []protocol.Connection, total int)
@@ -58,7 +58,7 @@ func pair(after string) (a, b string, err error) {
 	return a, b, nil
 }
 
-// ListConnections lists the connections of the node that answers.
+// ListConnections lists the connections of all nodes.
 func (c *Console) ListConnections(_ context.Context, _ verb.Caller, req protocol.ListConnectionsRequest) (res protocol.ListConnectionsResponse, err error) {
 	limit, err := verb.Page(req.Limit)
 	if err != nil {

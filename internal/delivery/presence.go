@@ -24,6 +24,8 @@ type Sessions interface {
 	Staying([]protocol.Device) []protocol.Device
 	// MakeRoom sends those devices of a user away that may not be connected beside newer ones elsewhere.
 	MakeRoom(userID string, others []protocol.Device)
+	// List lists devices here, by person and device, and says how many there are.
+	List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int)
 	// Users lists who has a device here.
 	Users() []string
 }
@@ -359,6 +361,8 @@ func (p *Presence) hear(topic string, data []byte, reply func([]byte)) {
 			counts[i] = len(p.mine(u))
 		}
 		reply(encodeWord(counts))
+	case wordList:
+		p.listed(w, reply)
 	case wordAlive:
 		p.mu.Lock()
 		defer p.mu.Unlock()

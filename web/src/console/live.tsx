@@ -12,7 +12,7 @@ export function Connections(): ReactNode {
   return (
     <>
       <Problem text={p.error} />
-      <div className="head"><h1>Connections</h1><span className="muted">{p.total?.toLocaleString()} on this node</span><Search label="Person" onText={setFind} /></div>
+      <div className="head"><h1>Connections</h1><span className="muted">{p.total?.toLocaleString()} in all</span><Search label="Person" onText={setFind} /></div>
       <Table caption="Connected devices" rows={p.list} id={(c) => `${c.userID} ${c.deviceID}`} empty="Nobody is connected." more={p.more} columns={[
         { name: 'Person', of: (c) => c.userID }, { name: 'Device', of: (c) => c.deviceID }, { name: 'Platform', of: (c) => c.platform ?? '–' },
         { name: 'Since', of: (c) => when(c.connectedAt) }, { name: 'For', of: (c) => span(Date.now() - c.connectedAt), number: true },

@@ -74,7 +74,7 @@ export function Overview(): ReactNode {
         <Plot title="Calls in progress" at={plots.at} lines={plots.calls} unit="" />
         <Plot title="Connections" at={plots.at} lines={plots.connections} unit="" />
       </div>
-      <p className="muted">Each point is {span((stats.data?.step ?? 300) * 1000)}; figures come within five seconds.{now.data && now.data.nodes > 1 ? ` Connections above are those of the node that answered, of ${now.data.nodes}.` : ''}</p>
+      <p className="muted">Each point is {span((stats.data?.step ?? 300) * 1000)}; figures come within five seconds.{now.data && now.data.nodes > 1 ? ` This house has ${now.data.nodes} nodes.` : ''}</p>
     </>
   );
 }
