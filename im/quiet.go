@@ -1,5 +1,7 @@
 package im
 
+import "encoding/json"
+
 // Quiet says when a person does not want to be disturbed.
 type Quiet struct {
 	Until int64 `json:"until,omitempty"` // milliseconds; 0 = not
@@ -25,4 +27,13 @@ func (q Quiet) Active(now int64) bool {
 		return q.From <= at && at < q.To
 	}
 	return at >= q.From || at < q.To
+}
+
+// QuietNow reads a setting as it is stored, and returns it when it is quiet now; nil when the person does not mind.
+func QuietNow(stored string, now int64) *Quiet {
+	var q Quiet
+	if stored == "" || json.Unmarshal([]byte(stored), &q) != nil || !q.Active(now) {
+		return nil
+	}
+	return &q
 }

@@ -74,9 +74,9 @@ type GetStatsResponse struct {
 
 // StatPoint is what happened in a step of time.
 type StatPoint struct {
-	At          int64            `json:"at"`                 // its beginning, milliseconds
-	Invited     int64            `json:"invited"`            // people, each for each invitation
-	Accepted    int64            `json:"accepted"`           //
+	At          int64            `json:"at"`      // its beginning, milliseconds
+	Invited     int64            `json:"invited"` // people, each for each invitation
+	Accepted    int64            `json:"accepted"`
 	Failures    map[string]int64 `json:"failures,omitempty"` // declined, busy, cancelled, answered (by others first), left (the group), timedOut
 	AnswerMs    *Percentiles     `json:"answerMs,omitempty"` // from the invitation to the acceptance
 	Calls       int64            `json:"calls"`              // that went on, the most at a time

@@ -217,11 +217,7 @@ func (p *Push) wanted(ctx context.Context, user, peer, group string, mentioned b
 }
 
 func quiet(who *world.Person, now int64) bool {
-	if who == nil || who.DND == "" {
-		return false
-	}
-	var q im.Quiet
-	return json.Unmarshal([]byte(who.DND), &q) == nil && q.Active(now)
+	return who != nil && im.QuietNow(who.DND, now) != nil
 }
 
 // profile reads what people say of themselves; nothing when they say nothing.

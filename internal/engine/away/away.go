@@ -4,8 +4,6 @@
 package away
 
 import (
-	"encoding/json"
-
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/world"
@@ -38,7 +36,10 @@ func (post Post) Ring(w *world.World, v *invite.Invitation, list []invite.Invite
 			continue // nothing is known of this person here
 		}
 		who := w.Person(p.UserID)
-		quiet := quietNow(who, w.Now)
+		var quiet *im.Quiet
+		if who != nil {
+			quiet = im.QuietNow(who.DND, w.Now)
+		}
 		switch {
 		case quiet != nil && quiet.Show:
 			reach[i].Status = protocol.ReachDoNotDisturb
@@ -66,16 +67,4 @@ func (post Post) put(w *world.World, list []world.Outgoing) {
 	}
 	w.Post(list...)
 	post()
-}
-
-// quietNow says how a person does not want to be disturbed now; nil when they do not mind.
-func quietNow(p *world.Person, now int64) *im.Quiet {
-	if p == nil || p.DND == "" {
-		return nil
-	}
-	var q im.Quiet
-	if json.Unmarshal([]byte(p.DND), &q) != nil || !q.Active(now) {
-		return nil
-	}
-	return &q
 }
