@@ -246,3 +246,22 @@ func TestMutedIsMuted(t *testing.T) {
 	}
 	refused(t, second(bob.SendMessage(ctx, protocol.SendMessageRequest{GroupID: "g", Body: protocol.Body{Text: "back"}})), im.CodeMuted)
 }
+
+// TestInboxOverTheRateLimit: so many people write to ann at once that her device may not ask about each of them. It asks again.
+func TestInboxOverTheRateLimit(t *testing.T) {
+	house := newHouse(t, beckon.Config{UserRate: 5, UserBurst: 5})
+	ctx := t.Context()
+	here := newDiary()
+	ann := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "ann-1", Inbox: true, Listener: client.Listener{OnReceiveMessage: here.note}})
+	var list []string
+	for i := range 30 {
+		from := fmt.Sprintf("writer-%02d", i)
+		list = append(list, "c2c_"+from+":1")
+		req := protocol.SendMessageRequest{UserID: "ann", Body: protocol.Body{Text: "hello"}}
+		if _, err := house.Device(from, from, client.Listener{}).SendMessage(ctx, req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here.wait(t, len(list))
+	eventually(t, "all thirty conversations are in the list", func() bool { return unreadOf(ann.Conversations()) == strings.Join(list, " ") })
+}

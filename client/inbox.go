@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -21,23 +23,24 @@ func (c *Client) reloadInbox() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
+	asked := c.inbox.Ask()
 	var list []protocol.Conversation
-	var at int64
 	var own uint64
 	for req := (protocol.ConversationsRequest{Limit: 1000}); ; {
 		res, err := c.GetConversationList(ctx, req)
 		if err != nil {
-			return // the next connection reads them
+			c.askAgain(err)
+			return
 		}
 		list = append(list, res.Conversations...)
-		if at == 0 {
-			at, own = res.ServerTime, res.Seq
+		if req.Offset == 0 {
+			own = res.Seq
 		}
 		if req.Offset = res.Next; res.Next == 0 {
 			break
 		}
 	}
-	c.inbox.Load(list, at, own)
+	c.inbox.Load(list, asked, own)
 }
 
 // refreshSoon reads one conversation anew, or, when it is not known which, all, in its turn: this device did something there
@@ -67,9 +70,31 @@ func (c *Client) refresh(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	res, err := c.GetConversation(ctx, id)
-	if err != nil {
+	var refused *protocol.Error
+	switch {
+	case err == nil:
+		c.inbox.Replace(res.Conversation, res.Seq)
+	case errors.As(err, &refused) && (refused.Code == im.CodeGroupDenied || refused.Code == im.CodeNoGroup):
 		c.inbox.Drop(id)
+	default:
+		c.inbox.Ask()
+		c.askAgain(err)
+	}
+}
+
+// askAgain reads all conversations soon, after the server answered that it could not say now. When it was not reached, the
+// next connection reads them.
+func (c *Client) askAgain(err error) {
+	var refused *protocol.Error
+	if !errors.As(err, &refused) {
 		return
 	}
-	c.inbox.Replace(res.Conversation, res.ServerTime, res.Seq)
+	wait := max(time.Second, time.Duration(refused.RetryAfter)*time.Millisecond)
+	time.AfterFunc(wait, func() {
+		c.events.put(func() {
+			if !c.inbox.Loaded() {
+				c.reloadInbox()
+			}
+		})
+	})
 }

@@ -78,7 +78,7 @@ func (c *Client) ClearHistory(ctx context.Context, conversationID string) (proto
 func (c *Client) adjust(ctx context.Context, verb string, req any) (protocol.ConversationResponse, error) {
 	res, err := call[protocol.ConversationResponse](ctx, c, verb, req)
 	if err == nil {
-		if fresh := c.inbox.Adjusted(&res.Conversation, res.ServerTime, res.Seq); fresh != "" {
+		if fresh := c.inbox.Adjusted(&res.Conversation, res.Seq); fresh != "" {
 			c.refreshSoon(fresh)
 		}
 	}

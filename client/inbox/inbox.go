@@ -16,14 +16,16 @@ import (
 
 // Inbox keeps this user's conversations in step with what the device hears, when Options.Inbox asks for it.
 type Inbox struct {
-	on    bool
-	mu    sync.Mutex
-	me    string
-	boxes map[string]*box
+	on     bool
+	mu     sync.Mutex
+	me     string
+	boxes  map[string]*box
+	loaded bool
+	told   uint64 // counts what the inbox was told
 }
 
 // New makes an inbox. One that is not on takes nothing in.
-func New(on bool) *Inbox { return &Inbox{on: on} }
+func New(on bool) *Inbox { return &Inbox{on: on, boxes: map[string]*box{}} }
 
 // On says whether it takes anything in.
 func (x *Inbox) On() bool { return x.on }
@@ -41,17 +43,17 @@ func (x *Inbox) user() string {
 	return x.me
 }
 
-// Replace puts one conversation in its place as the server has just said, at its time, that it stands. What this device was
-// answered since then is newer.
-func (x *Inbox) Replace(v protocol.Conversation, at int64, own uint64) {
+// Replace puts one conversation in its place as the server said that it stands, when this user's own timeline stood at own.
+// What this device was answered since then is newer.
+func (x *Inbox) Replace(v protocol.Conversation, own uint64) {
 	if x.on {
-		x.begin(v.ConversationID, true, func(b *box) { b.replace(v, at, own) })
+		x.begin(v.ConversationID, true, func(b *box) { b.replace(v, own) })
 	}
 }
 
-func (b *box) replace(v protocol.Conversation, at int64, own uint64) {
+func (b *box) replace(v protocol.Conversation, own uint64) {
 	old := *b
-	*b = box{Conversation: v, gone: old.gone, later: old.later, at: max(at, old.at), own: max(own, old.own)}
+	*b = box{Conversation: v, gone: old.gone, later: old.later, own: max(own, old.own)}
 	b.PeerReadSeq = max(v.PeerReadSeq, old.PeerReadSeq)
 	if old.own > own { // what this user's devices did since is not in it
 		b.ReadSeq, b.Pinned, b.ReceiveOption = old.ReadSeq, old.Pinned, old.ReceiveOption
@@ -90,8 +92,8 @@ type box struct {
 	protocol.Conversation
 	later []uint64 // what counts as unread and came after Head
 	gone  []uint64 // what this user has deleted
-	at    int64    // the server's time of the last answer to this device about the conversation
 	own   uint64   // the sequence on this user's own timeline of the last news of what this user's devices did with it
+	told  uint64   // the inbox's count when it was last told of this conversation
 }
 
 // listed says that the conversation is in the list: there is something in it that is newer than its deletion.
@@ -120,31 +122,48 @@ func (b *box) last(seq uint64, at int64, body json.RawMessage) {
 	}
 }
 
-// Load takes in all conversations that the server lists, at its time. Those that it does not list have nothing to show, or
-// are no longer this user's, and are shown again when something comes.
-func (x *Inbox) Load(list []protocol.Conversation, at int64, own uint64) {
+// Ask notes that the server is about to be asked for all conversations, and returns what Load needs to know of that moment.
+// Until Load the inbox counts as not loaded.
+func (x *Inbox) Ask() (asked uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.loaded = false
+	return x.told
+}
+
+// Load takes in all conversations that the server lists, when this user's own timeline stood at own. Those that it does not
+// list have nothing to show, or are no longer this user's, and are shown again when something comes; unless this device was
+// answered about them after it asked.
+func (x *Inbox) Load(list []protocol.Conversation, asked, own uint64) {
 	listed := map[string]bool{}
 	for _, v := range list {
 		listed[v.ConversationID] = true
-		x.Replace(v, at, own)
+		x.Replace(v, own)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.boxes == nil {
-		x.boxes = map[string]*box{}
-	}
+	x.loaded = true
 	for id, b := range x.boxes {
-		if !listed[id] && b.at < at {
+		if !listed[id] && b.before(asked, own) {
 			b.HiddenSeq, b.Pinned = max(b.HiddenSeq, b.LastSeq, 1), false
 		}
 	}
+}
+
+// before says that a list which was asked for then, and made when this user's own timeline stood at own, knows all that this
+// device knows of the conversation. One with a person stands on the own timeline, where this is exact.
+func (b *box) before(asked, own uint64) bool {
+	if b.GroupID == "" {
+		return max(b.own, b.LastSeq) <= own
+	}
+	return b.told <= asked
 }
 
 // Loaded says that the conversations need not be read.
 func (x *Inbox) Loaded() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return !x.on || x.boxes != nil
+	return !x.on || x.loaded
 }
 
 // List is every conversation as it stands now, the pinned first, then the latest.
@@ -195,12 +214,11 @@ func (x *Inbox) begin(id string, said bool, f func(*box)) (fresh string) {
 		if group != "" {
 			b.Type = "group"
 		}
-		if x.boxes == nil {
-			x.boxes = map[string]*box{}
-		}
 		x.boxes[id] = b
 	}
 	f(b)
+	x.told++
+	b.told = x.told
 	return fresh
 }
 
@@ -215,19 +233,16 @@ func (x *Inbox) Sent(id string, seq uint64, m *protocol.Message, body []byte) (f
 	if !x.on || m.ExcludeLastMessage || len(m.ReceiverList) > 0 {
 		return ""
 	}
-	return x.change(id, func(b *box) {
-		b.last(seq, m.Time, body)
-		b.at = max(b.at, m.Time)
-	})
+	return x.change(id, func(b *box) { b.last(seq, m.Time, body) })
 }
 
 // Adjusted notes what this device did to its side of a conversation, and reports the conversation when it is new here.
-func (x *Inbox) Adjusted(v *protocol.Conversation, at int64, own uint64) (fresh string) {
+func (x *Inbox) Adjusted(v *protocol.Conversation, own uint64) (fresh string) {
 	if !x.on {
 		return ""
 	}
 	return x.begin(v.ConversationID, true, func(b *box) {
-		b.at, b.PeerReadSeq = max(b.at, at), max(b.PeerReadSeq, v.PeerReadSeq)
+		b.PeerReadSeq = max(b.PeerReadSeq, v.PeerReadSeq)
 		b.HiddenSeq = max(b.HiddenSeq, v.HiddenSeq)
 		b.did(own, v.ReadSeq, v.Unread, v.Head, v.ClearedSeq)
 		if own >= b.own { // two answers may come in the wrong order
