@@ -104,8 +104,8 @@ chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIM
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000 -linear.nodes=3
 
-abuse: | need-go ## Attack the program in ten ways at once beside people who call each other: a minute of quiet, ten of that (ABUSE_TIME)
-	@$(GO) test -count=1 -v -timeout 60m ./test/abuse -abuse.time=$${ABUSE_TIME:-10m}
+abuse: | need-go ## Attack the program in ten ways at once, and with 10,000 connects a second, beside people who call each other: a minute of quiet, ten of that (ABUSE_TIME)
+	@$(GO) test -count=1 -v -timeout 60m ./test/abuse -abuse.time=$${ABUSE_TIME:-10m} -abuse.connects=10000 -abuse.judge
 
 bench: $(BIN) ## Measure this machine: flows per second, latency, memory, deadlines (docs/performance.md)
 	@test/bench.sh $(BIN)

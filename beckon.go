@@ -6,8 +6,6 @@ package beckon
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,9 +14,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/api"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/console"
@@ -39,33 +37,33 @@ import (
 	"github.com/beckon-im/beckon/internal/trace"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
-	"github.com/beckon-im/beckon/web"
 )
 
 // Server is a Beckon server.
 type Server struct {
-	cfg      Config
-	store    *store.Store
-	delivery *delivery.Delivery
-	engine   *engine.Engine
-	people   *people.People
-	files    *files.Files
-	media    *media.Media
-	gateway  *gateway.Gateway
-	hooks    *hook.Hooks
-	pushes   *push.Push
-	stats    *stats.Stats
-	tracer   *trace.Tracer // nil = no traces
-	audit    *os.File      // nil = nobody keeps what app servers did
-	api      *api.API
-	metrics  *prometheus.Registry
-	meters   meters
-	bus      *delivery.NATS // nil = this is the only node
-	presence *delivery.Presence
-	ready    chan struct{}
-	draining atomic.Bool
-	drained  chan struct{}
-	leave    sync.Once
+	cfg       Config
+	addresses *address.Limits
+	store     *store.Store
+	delivery  *delivery.Delivery
+	engine    *engine.Engine
+	people    *people.People
+	files     *files.Files
+	media     *media.Media
+	gateway   *gateway.Gateway
+	hooks     *hook.Hooks
+	pushes    *push.Push
+	stats     *stats.Stats
+	tracer    *trace.Tracer // nil = no traces
+	audit     *os.File      // nil = nobody keeps what app servers did
+	api       *api.API
+	metrics   *prometheus.Registry
+	meters    meters
+	bus       *delivery.NATS // nil = this is the only node
+	presence  *delivery.Presence
+	ready     chan struct{}
+	draining  atomic.Bool
+	drained   chan struct{}
+	leave     sync.Once
 }
 
 // New opens the data directory and prepares a server. ctx bounds the opening and the life of background key refreshes.
@@ -76,6 +74,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{}), drained: make(chan struct{})}
 	var err error
+	if s.addresses, err = address.New(address.Options{Rate: cfg.AddressRate, Burst: cfg.AddressBurst, Proxies: cfg.TrustedProxies, Log: cfg.Log}); err != nil {
+		return nil, err
+	}
 	s.hooks, err = hook.New(hook.Options{
 		URL: cfg.Webhook, Before: cfg.BeforeHook, Secret: cfg.WebhookSecret, Kinds: cfg.WebhookEvents, Asked: cfg.BeforeHookVerbs,
 		BeforeTime: cfg.BeforeHookTime, RefuseUnanswered: cfg.BeforeHookRefuse, Log: cfg.Log,
@@ -125,6 +126,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		Policy:      s.cfg.DevicePolicy,
 		OnMoved:     s.moved,
 		OnEnd:       s.meters.ended,
+		OnFutile:    s.addresses.Wrong,
 		OnComing: func(user string, d protocol.Device) {
 			if s.presence != nil {
 				s.presence.Coming(user, d)
@@ -232,47 +234,6 @@ func (s *Server) verbs(sessions people.Sessions) api.Verbs {
 		Console:     console.New(s.store, connections, sessions, s.nodes),
 		Outgoing:    courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
 	}
-}
-
-// doors makes the doors of the verbs.
-func (s *Server) doors(ctx context.Context, verbs api.Verbs) (*api.API, error) {
-	audit, err := s.openAudit()
-	if err != nil {
-		return nil, err
-	}
-	return api.New(ctx, verbs, api.Options{
-		Auth: api.AuthOptions{
-			JWTSecret: s.cfg.JWTSecret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.JWTIssuer, Audience: s.cfg.JWTAudience,
-			UserSigAppID: s.cfg.UserSigAppID, UserSigKey: s.cfg.UserSigKey, APIKeys: s.cfg.APIKeys,
-		},
-		Limits:  api.Limits{User: s.cfg.UserRate, UserBurst: s.cfg.UserBurst, Address: s.cfg.AddressRate, AddressBurst: s.cfg.AddressBurst},
-		Origins: s.cfg.Origins,
-		Audit:   audit,
-		Busy:    func() bool { return s.store.Backlog() > busyAt },
-		Observe: s.meters.called,
-		Trace:   s.traced(),
-		Log:     s.cfg.Log,
-	})
-}
-
-// traced is what calls about invitations are told to; nil when nobody collects traces.
-func (s *Server) traced() func(trace.Span) {
-	if s.tracer == nil {
-		return nil
-	}
-	return s.tracer.Tell
-}
-
-// openAudit opens the log of what app servers do.
-func (s *Server) openAudit() (*slog.Logger, error) {
-	if s.cfg.AuditLog == "" {
-		return nil, nil
-	}
-	var err error
-	if s.audit, err = os.OpenFile(s.cfg.AuditLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
-		return nil, fmt.Errorf("the audit log cannot be written: %w", err)
-	}
-	return slog.New(slog.NewJSONHandler(s.audit, nil)), nil
 }
 
 // busyAt is how full the queue of actions may be before new ones are refused; the rest of it is for answers and endings.
@@ -434,47 +395,3 @@ const PathLiveKitHook = media.PathHook
 
 // OpenAPI describes every verb, as JSON, for those who generate types.
 func OpenAPI() []byte { return api.OpenAPI() }
-
-// Handler serves every door: devices, app servers, metrics and health.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	devices := s.gateway.Handler()
-	mux.Handle("/connection/", s.unlessDraining(devices))
-	mux.Handle(gateway.PathEmulation, devices)
-	if rooms := s.media.Handler(); rooms != nil {
-		mux.Handle(media.PathHook, rooms)
-		mux.Handle(media.PathSignal, rooms)
-		mux.Handle(media.PathSignal+"/", rooms)
-	}
-	verbs := s.api.Handler()
-	if s.cfg.Web || s.cfg.Console {
-		mux.Handle("/", web.Handler(s.cfg.Web, s.cfg.Console))
-		for _, path := range api.Paths() {
-			mux.Handle(path, verbs)
-		}
-	} else {
-		mux.Handle("/", verbs)
-	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if why := s.state(r.URL.Query().Get("without")); why != "" {
-			http.Error(w, why, http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = w.Write([]byte("ready\n"))
-	})
-	return s.api.Guard(mux)
-}
-
-// unlessDraining refuses devices that come to a node that sends its own away.
-func (s *Server) unlessDraining(devices http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.draining.Load() {
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "this node is stopping; connect again, to another", http.StatusServiceUnavailable)
-			return
-		}
-		devices.ServeHTTP(w, r)
-	})
-}

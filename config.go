@@ -58,10 +58,13 @@ type Config struct {
 	// UserRate and UserBurst bound the calls of one user, per second and at once. Default: 100 and 200.
 	UserRate  float64
 	UserBurst int
-	// AddressRate and AddressBurst bound the connects and requests of one address. Raise them behind a proxy that hides
-	// addresses. Default: 1000 and 5000.
+	// AddressRate and AddressBurst bound the connects and requests of one address; a wrong token or key costs as much as a
+	// hundred of them. Default: 1000 and 5000.
 	AddressRate  float64
 	AddressBurst int
+	// TrustedProxies are the addresses and networks (10.0.0.0/8) of proxies in front of this server, which say in
+	// X-Forwarded-For whom they speak for. Without them all devices behind a proxy count as one address. Default: none.
+	TrustedProxies []string
 	// Ping is how often a device's link is checked; a dead one is noticed within four thirds of it and the second that it has
 	// to close. Default: 10 s, so within 15 s.
 	Ping time.Duration

@@ -68,6 +68,8 @@ func (s *Server) register() {
 	counter("beckon_store_received_bytes_total", "Bytes received from PostgreSQL.", stat(func(t store.Stats) int64 { return t.Received }))
 	counter("beckon_webhooks_taken_total", "Webhooks that their receiver took.", func() int64 { return s.hooks.Queue().Stats().Taken })
 	counter("beckon_webhooks_failed_total", "Tries of webhooks that failed.", func() int64 { return s.hooks.Queue().Stats().Failed })
+	counter("beckon_address_connections_reset_total", "Connections that were reset unread, because their address was over its rate or wrong too often.", func() int64 { return s.addresses.Stats().Connections })
+	counter("beckon_address_requests_refused_total", "Requests that were refused because their address was over its rate or wrong too often.", func() int64 { return s.addresses.Stats().Requests })
 	gauge := func(name, help string, of func() float64) {
 		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of))
 	}

@@ -107,7 +107,9 @@ func (h *House) node(cfg beckon.Config) *Node {
 		stop()
 		h.t.Fatalf("beckontest: the server did not start: %v", err)
 	}
-	n.web = httptest.NewServer(srv.Handler())
+	n.web = httptest.NewUnstartedServer(srv.Handler())
+	n.web.Listener = srv.Listener(n.web.Listener)
+	n.web.Start()
 	n.URL = n.web.URL
 	return n
 }

@@ -45,6 +45,8 @@ type serverFlags struct {
 	AddressRate  float64 `help:"Connects and requests per second of one address. Default: 1000." name:"address-rate"`
 	AddressBurst int     `help:"Connects and requests at once of one address. Default: 5000." name:"address-burst"`
 
+	TrustedProxies []string `help:"Addresses and networks of proxies in front of this server, whose X-Forwarded-For is believed: 10.0.0.0/8." name:"trusted-proxies" placeholder:"NETWORK"`
+
 	DevicePolicy  string        `help:"How many devices a user may have connected; the newest stays." enum:"many,one-per-platform,single" default:"many" name:"device-policy"`
 	DropBlocked   bool          `help:"Let messages and invitations to somebody who blocks the sender seem to succeed, instead of refusing them." name:"drop-blocked"`
 	LargeGroup    int           `help:"Members that make a group large: its onlookers hear digests of answers." default:"500" name:"large-group"`
@@ -92,7 +94,7 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		DataDir: f.Data, Postgres: f.Postgres, NATS: f.NATS, Writers: f.Writers, Sweep: f.Sweep, Drain: f.Drain,
 		JWTSecret: f.JWTSecret, JWKSURL: f.JWKSURL, JWTIssuer: f.JWTIssuer, JWTAudience: f.JWTAudience,
 		UserSigAppID: f.UserSigAppID, UserSigKey: f.UserSigKey, APIKeys: f.APIKey, Origins: f.Origins,
-		UserRate: f.UserRate, UserBurst: f.UserBurst, AddressRate: f.AddressRate, AddressBurst: f.AddressBurst,
+		UserRate: f.UserRate, UserBurst: f.UserBurst, AddressRate: f.AddressRate, AddressBurst: f.AddressBurst, TrustedProxies: f.TrustedProxies,
 		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, RevokeWithin: f.RevokeWithin,
 		Retention: time.Duration(f.RetentionDays) * 24 * time.Hour, FilesURL: f.FilesURL, LinkLife: f.LinkLife,
 		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20,
@@ -129,11 +131,12 @@ const headerTime = 10 * time.Second
 
 // run serves with a configuration and tells when it is ready.
 func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler, ready func(*beckon.Server, string)) error {
-	ln, err := net.Listen("tcp", f.Listen)
+	listen := net.ListenConfig{KeepAlive: -1} // the server's own listener turns it on for those that it keeps
+	ln, err := listen.Listen(ctx, "tcp", f.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", f.Listen, err)
 	}
-	open, scheme, err := f.secure(ln)
+	secure, scheme, err := f.secure()
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -159,7 +162,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	}
 	g.Go(func() error { return srv.Run(gctx) })
 	g.Go(func() error {
-		if err := web.Serve(open); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(secure(srv.Listener(ln))); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil

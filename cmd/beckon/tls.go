@@ -58,11 +58,11 @@ func newest(files ...string) (at time.Time, err error) {
 	return at, nil
 }
 
-// secure lets a listener speak TLS, when there is a certificate, and says how addresses begin.
-func (f *serverFlags) secure(ln net.Listener) (net.Listener, string, error) {
+// secure returns what lets a listener speak TLS, when there is a certificate, and says how addresses begin.
+func (f *serverFlags) secure() (func(net.Listener) net.Listener, string, error) {
 	switch {
 	case f.TLSCert == "" && f.TLSKey == "":
-		return ln, "http://", nil
+		return func(ln net.Listener) net.Listener { return ln }, "http://", nil
 	case f.TLSCert == "" || f.TLSKey == "":
 		return nil, "", errors.New("--tls-cert and --tls-key belong together")
 	case f.Media == "embedded":
@@ -73,5 +73,6 @@ func (f *serverFlags) secure(ln net.Listener) (net.Listener, string, error) {
 		return nil, "", fmt.Errorf("the certificate cannot be used: %w", err)
 	}
 	// HTTP/2 is left out: a WebSocket over it is another protocol, which clients would have to be told of.
-	return tls.NewListener(ln, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"http/1.1"}}), "https://", nil
+	config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"http/1.1"}}
+	return func(ln net.Listener) net.Listener { return tls.NewListener(ln, config) }, "https://", nil
 }

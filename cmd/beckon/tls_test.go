@@ -108,7 +108,7 @@ func TestTLS(t *testing.T) {
 		t.Error(err)
 	}
 	for _, bad := range []serverFlags{{TLSCert: "x"}, {TLSCert: "x", TLSKey: "y", Media: "embedded"}, {TLSCert: "none", TLSKey: "none"}} {
-		if _, _, err := bad.secure(nil); err == nil {
+		if _, _, err := bad.secure(); err == nil {
 			t.Errorf("%+v was taken", bad)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
@@ -40,6 +42,8 @@ import (
 type Options struct {
 	Auth   AuthOptions
 	Limits Limits
+	// Addresses bounds how often addresses call.
+	Addresses *address.Limits
 	// Origins are the web origins (https://app.example.com) whose pages may connect and call; "*" allows all.
 	// Default: pages of the server's own host.
 	Origins []string
@@ -122,7 +126,7 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 			a.opt.Observe(name, im.CodeOf(err), time.Since(begin))
 			a.trace(name, by, data, begin, res, err)
 			if v.acts && by.Server && a.opt.Audit != nil {
-				a.opt.Audit.Info(name, "user", by.UserID, "call", by.CallID, "request", clipTo(string(data), maxAudited), "code", im.CodeOf(err))
+				a.opt.Audit.Info(name, "user", by.UserID, "call", by.CallID, "from", by.From, "request", clipTo(string(data), maxAudited), "code", im.CodeOf(err))
 			}
 		}
 		if err != nil {
@@ -216,6 +220,15 @@ func clipTo(s string, most int) string {
 		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
+}
+
+// check finds out whom a token is of. An address that comes with too many wrong ones is not listened to for a while.
+func (a *API) check(from netip.Addr, token string) (Identity, error) {
+	id, err := a.auth.Check(token)
+	if err != nil && wrong(token, err) {
+		a.opt.Addresses.Wrong(from)
+	}
+	return id, err
 }
 
 func tooOften(what string) error {

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
@@ -76,7 +77,10 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	}
 	hooks.Serve(s)
 	opt.Auth = AuthOptions{JWTSecret: secretOfTests, APIKeys: []string{apiKeyOfTests}}
-	opt.Limits = Limits{User: 1e6, UserBurst: 1e6, Address: 1e6, AddressBurst: 1e6}
+	opt.Limits = Limits{User: 1e6, UserBurst: 1e6}
+	if opt.Addresses, err = address.New(address.Options{Rate: 1e6, Burst: 1e6}); err != nil {
+		t.Fatal(err)
+	}
 	opt.Log = quiet
 	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Erase: &erase.Erase{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
 		Outgoing: courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)

@@ -123,6 +123,12 @@ func (a *Authenticator) Check(token string) (Identity, error) {
 	return id, nil
 }
 
+// wrong says that a token was made up, and not only of another time or place. That a key cannot be fetched is nobody's fault.
+func wrong(token string, err error) bool {
+	code := im.CodeOf(err)
+	return token != "" && (code == im.CodeTokenMalformed || code == im.CodeTokenRefused && !errors.Is(err, jwt.ErrTokenUnverifiable))
+}
+
 func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	if a.opt.JWTSecret == "" && a.jwks == nil {
 		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server takes no JWT")

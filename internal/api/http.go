@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
@@ -87,6 +87,9 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 	}
 	by, err := a.caller(r)
 	by.CallID = callID(r)
+	if from := address.From(r.Context()); from.IsValid() {
+		by.From = from.String()
+	}
 	w.Header().Set(HeaderCall, by.CallID)
 	if err != nil {
 		a.fail(w, r, by, err)
@@ -96,6 +99,7 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
+			a.opt.Addresses.Wrong(address.From(r.Context()))
 			err = &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"}
 		} else {
 			err = im.Bad("body", "could not be read")
@@ -176,7 +180,7 @@ func (a *API) caller(r *http.Request) (verb.Caller, error) {
 		}
 		return verb.Caller{UserID: user, Server: true}, im.CheckUserID(HeaderUser, user)
 	}
-	id, err := a.auth.Check(token)
+	id, err := a.check(address.From(r.Context()), token)
 	if err == nil {
 		err = a.People.CheckIssued(r.Context(), id.UserID, id.IssuedAt)
 	}
@@ -200,12 +204,12 @@ func (a *API) caller(r *http.Request) (verb.Caller, error) {
 
 // Guard limits each address, and lets pages of allowed origins call.
 func (a *API) Guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil && !a.limits.address(host) {
-			e := a.refusal("", verb.Caller{}, tooOften("this address calls too often"))
-			writeError(w, http.StatusTooManyRequests, e)
-			return
-		}
+	refuse := func(w http.ResponseWriter, _ *http.Request) {
+		e := a.refusal("", verb.Caller{}, tooOften("this address calls too often, or too often with wrong tokens"))
+		w.Header().Set("Connection", "close")
+		writeError(w, http.StatusTooManyRequests, e)
+	}
+	return a.opt.Addresses.Handler(func(w http.ResponseWriter, r *http.Request) {
 		if origin := r.Header.Get("Origin"); origin != "" && a.AllowOrigin(r) {
 			h := w.Header()
 			h.Set("Access-Control-Allow-Origin", origin)
@@ -219,7 +223,7 @@ func (a *API) Guard(next http.Handler) http.Handler {
 			}
 		}
 		next.ServeHTTP(w, r)
-	})
+	}, refuse)
 }
 
 // AllowOrigin reports whether the page that makes a request may: one of the same host, or of an allowed origin.

@@ -94,12 +94,16 @@ func (c *client) Pong() { c.pinged.Store(false) }
 
 // Gone takes the client out of everything.
 func (c *client) Gone() {
+	code := c.link.Ended()
 	if c.late != nil {
 		c.late.Stop()
 	}
+	if c.late != nil && code != link.Shutdown || code == link.BadRequest {
+		c.g.opt.OnFutile(c.link.From)
+	}
 	c.g.coming.Delete(c.link)
 	c.g.streams.Delete(c.id)
-	c.g.opt.OnEnd(uint32(c.link.Ended()))
+	c.g.opt.OnEnd(uint32(code))
 	if c.Session == nil {
 		return
 	}
@@ -158,7 +162,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		return // it came too late, and was told
 	}
 	c.late = nil // it may try once: what follows a refusal is a new link
-	attempt := Attempt{Token: req.Token, Data: req.Data, Known: map[string]Position{}}
+	attempt := Attempt{From: c.link.From, Token: req.Token, Data: req.Data, Known: map[string]Position{}}
 	for topic, sub := range req.Subs {
 		if sub.GetRecover() {
 			attempt.Known[topic] = Position{Seq: sub.GetOffset(), Epoch: sub.GetEpoch()}

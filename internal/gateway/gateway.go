@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 // Attempt is a device that wants to connect.
 type Attempt struct {
+	From  netip.Addr // the zero Addr when it is not known
 	Token string
 	Data  []byte
 	Known map[string]Position // where the transport stood, by topic, when the connection before broke
@@ -104,6 +106,9 @@ type Options struct {
 	// OnEnd is told of each link that ended, with the code that clients see; 3009 also when the device hung up. It must not block.
 	// Default: nobody is.
 	OnEnd func(code uint32)
+	// OnFutile is told where a link came from that ended before its device had tried to connect, or because it made no sense. It
+	// must not block. Default: nobody is.
+	OnFutile func(from netip.Addr)
 	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
 	// returns. Default: 4 MiB.
 	MaxQueue int
@@ -154,6 +159,9 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 	}
 	if opt.OnComing == nil {
 		opt.OnComing = func(string, protocol.Device) {}
+	}
+	if opt.OnFutile == nil {
+		opt.OnFutile = func(netip.Addr) {}
 	}
 	if opt.OnEnd == nil {
 		opt.OnEnd = func(uint32) {}

@@ -22,6 +22,7 @@ type Caller struct {
 	Server   bool   // an app server calls, for the user or, without one, for itself
 	InviteID string // all that they may call about; empty = anything of theirs
 	CallID   string // names this one call in the log; devices name theirs by requestID
+	From     string // the address that an app server calls from
 }
 
 // Actor is the caller as the rules of an invitation know it.

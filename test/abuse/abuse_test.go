@@ -3,8 +3,11 @@ package abuse
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -27,6 +30,9 @@ import (
 
 var (
 	length = flag.Duration("abuse.time", 4*time.Second, "how long the server is under attack; in quiet it is measured as long, and at most a minute")
+	rate   = flag.Int("abuse.connects", 1000, "bare connects per second, beside the rest")
+	only   = flag.String("abuse.only", "", "only the ways whose name contains this")
+	serve  = flag.String("abuse.serve", "", "more arguments for the server, such as --pprof=127.0.0.1:6060")
 	judge  = flag.Bool("abuse.judge", false, "fail when calls under attack take over five times as long as in quiet (99 of 100)")
 )
 
@@ -40,13 +46,19 @@ type target struct {
 	cmd  *exec.Cmd
 }
 
+func build(t *testing.T, dir, name, from string) string {
+	t.Helper()
+	program := filepath.Join(dir, name)
+	if out, err := exec.Command("go", "build", "-o", program, from).CombinedOutput(); err != nil {
+		t.Fatalf("%s does not build: %v\n%s", from, err, out)
+	}
+	return program
+}
+
 func start(t *testing.T) *target {
 	t.Helper()
 	dir := t.TempDir()
-	program := filepath.Join(dir, "beckon")
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
-		t.Fatalf("the program does not build: %v\n%s", err, out)
-	}
+	program := build(t, dir, "beckon", "github.com/beckon-im/beckon/cmd/beckon")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +71,7 @@ func start(t *testing.T) *target {
 		t.Fatal(err)
 	}
 	v.cmd = exec.Command(program, "serve", "--listen", v.addr, "--data", v.data)
+	v.cmd.Args = append(v.cmd.Args, strings.Fields(*serve)...)
 	if err := v.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +205,59 @@ func (c *callers) check() {
 	}
 }
 
+// attackers is a program of its own that attacks.
+type attackers struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *json.Decoder
+}
+
+// outcome is what the attackers have done.
+type outcome struct {
+	Ways     map[string]struct{ Done, Failed int64 }
+	Seconds  float64
+	Connects int64
+	Wrong    []string
+}
+
+func (v *target) attack() *attackers {
+	v.t.Helper()
+	a := &attackers{t: v.t, cmd: exec.Command(build(v.t, filepath.Dir(v.data), "attacker", "github.com/beckon-im/beckon/test/abuse/attacker"))}
+	a.cmd.Stderr = os.Stderr
+	in, err := a.cmd.StdinPipe()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	out, err := a.cmd.StdoutPipe()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	a.in, a.out = in, json.NewDecoder(out)
+	if err := a.cmd.Start(); err != nil {
+		v.t.Fatal(err)
+	}
+	tokens := map[string]string{}
+	for _, user := range []string{"dead", "slow", "odd", "replayer"} {
+		tokens[user] = v.token(user)
+	}
+	if err := json.NewEncoder(in).Encode(map[string]any{"Addr": v.addr, "Tokens": tokens, "Rate": *rate, "Only": *only}); err != nil {
+		v.t.Fatal(err)
+	}
+	return a
+}
+
+// end stops the attackers and returns what they have done.
+func (a *attackers) end() (o outcome) {
+	a.t.Helper()
+	_ = a.in.Close()
+	err := a.out.Decode(&o)
+	if err := errors.Join(err, a.cmd.Wait()); err != nil {
+		a.t.Fatalf("the attackers ended with %v", err)
+	}
+	return o
+}
+
 // TestAbuse: slow readers, dead links, floods of connects, oversized, malformed, replayed and forged things, all at once, from other
 // addresses than that of the callers, cost the callers nothing that was acknowledged.
 func TestAbuse(t *testing.T) {
@@ -199,35 +265,38 @@ func TestAbuse(t *testing.T) {
 	c := v.callers()
 	quiet := c.talk("quiet", min(*length, time.Minute))
 	before := v.memory()
-	ctx, stop := context.WithCancel(t.Context())
-	a := &attack{v: v, done: map[string]*atomic.Int64{}}
-	var attacking sync.WaitGroup
-	for name, one := range a.ways() {
-		a.done[name] = &atomic.Int64{}
-		for worker := range 2 {
-			attacking.Go(func() { a.again(ctx, name, worker, one) })
-		}
-	}
+	a := v.attack()
 	most := int64(0)
-	watching := make(chan struct{})
+	over, watched := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(watching)
-		for ctx.Err() == nil {
-			most = max(most, v.memory())
-			<-time.After(50 * time.Millisecond)
+		defer close(watched)
+		look := time.NewTicker(50 * time.Millisecond)
+		defer look.Stop()
+		for {
+			select {
+			case <-look.C:
+				most = max(most, v.memory())
+			case <-over:
+				return
+			}
 		}
 	}()
 	under := c.talk("attacked", *length)
-	stop()
-	attacking.Wait()
-	<-watching
+	done := a.end()
+	close(over)
+	<-watched
 	c.check()
-	t.Logf("99 of 100 calls took %v in quiet and %v under attack; the server held %d MiB and %d at most", quiet.Round(100*time.Microsecond), under.Round(100*time.Microsecond), before>>20, most>>20)
-	for name, n := range a.done {
-		t.Logf("%s: %d times", name, n.Load())
-		if n.Load() == 0 {
+	t.Logf("99 of 100 calls took %v in quiet and %v under attack, %.1f times as long; the server held %d MiB and %d at most",
+		quiet.Round(100*time.Microsecond), under.Round(100*time.Microsecond), float64(under)/float64(quiet), before>>20, most>>20)
+	t.Logf("bare connects: %d, %.0f a second", done.Connects, float64(done.Connects)/done.Seconds)
+	for name, n := range done.Ways {
+		t.Logf("%s: %d times, and %d times in vain", name, n.Done, n.Failed)
+		if n.Done == 0 && strings.Contains(name, *only) {
 			t.Errorf("%s was never done", name)
 		}
+	}
+	if len(done.Wrong) > 0 {
+		t.Errorf("what must be refused was taken: %q", done.Wrong)
 	}
 	if most > 1<<30 {
 		t.Errorf("the server held %d MiB", most>>20)

@@ -5,6 +5,7 @@ package link
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -79,6 +80,8 @@ type Options struct {
 	MaxFrame, MaxQueue int
 	// WriteTime is how long a write may take.
 	WriteTime time.Duration
+	// OnFutile is told where a connection came from that ended before it was a link.
+	OnFutile func(from netip.Addr)
 	// Log receives what operators should know.
 	Log *slog.Logger
 }
@@ -87,6 +90,7 @@ type Options struct {
 type Link struct {
 	Framing Framing
 	Stream  bool // commands come in requests of their own
+	From    netip.Addr
 	device  Device
 	out     sink
 	max     int
@@ -202,7 +206,7 @@ func (l *Link) flush() {
 		l.queue = last[:0]
 		l.mu.Unlock()
 		if err := l.out.write(frames); err != nil {
-			l.give()
+			l.give(WriteFailed)
 			l.out.cut()
 			return
 		}
@@ -226,12 +230,12 @@ func (l *Link) wrote(frames [][]byte) {
 // fewFrames is the length of a queue that is kept for the next time.
 const fewFrames = 2
 
-// give notes that the link has ended without a goodbye.
-func (l *Link) give() {
+// give notes that the link has ended without a goodbye of ours, and why.
+func (l *Link) give(c Code) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.bye == nil {
-		l.bye = &goodbye{WriteFailed, WriteFailed.reason()}
+		l.bye = &goodbye{c, c.reason()}
 	}
 	l.queue, l.writing = nil, true
 }

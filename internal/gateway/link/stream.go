@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/beckon-im/beckon/internal/address"
 )
 
 // Streams serves links over HTTP streaming, or SSE: the request carries the first commands and its response everything that
@@ -25,7 +27,7 @@ func Streams(opt Options, sse bool, accept func(*Link) Device) http.Handler {
 		if err := out.begin(); err != nil {
 			return
 		}
-		l := &Link{Framing: f, Stream: true, max: opt.MaxQueue, out: out}
+		l := &Link{Framing: f, Stream: true, From: address.From(r.Context()), max: opt.MaxQueue, out: out}
 		l.device = accept(l)
 		_ = l.Feed(first) // the link is new
 		select {
@@ -33,7 +35,7 @@ func Streams(opt Options, sse bool, accept func(*Link) Device) http.Handler {
 		case <-out.over:
 		}
 		out.cut()
-		l.give()
+		l.give(WriteFailed)
 		out.mu.Lock()
 		defer out.mu.Unlock()
 		l.device.Gone()

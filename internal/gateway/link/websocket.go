@@ -3,6 +3,8 @@ package link
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +13,8 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"github.com/beckon-im/beckon/internal/address"
 )
 
 // The subprotocols by which a device may ask for a framing.
@@ -50,14 +54,16 @@ func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
 			http.Error(w, "this connection cannot become a WebSocket; without proxies that speak HTTP/2 to the server it can", http.StatusInternalServerError)
 			return
 		}
+		from := address.From(r.Context())
 		slow := &lingering{Conn: raw, time: opt.WriteTime}
 		conn, err := up.UpgradeFromConn(slow, bufio.NewReaderSize(slow, readBuffer), r)
 		if err != nil {
 			_ = raw.Close() // it was told
+			opt.OnFutile(from)
 			return
 		}
 		f := framing(conn.SubProtocol(), r.URL.Query())
-		l := &Link{Framing: f, max: opt.MaxQueue, out: &socket{conn: conn, raw: raw, framing: f}}
+		l := &Link{Framing: f, From: from, max: opt.MaxQueue, out: &socket{conn: conn, raw: raw, framing: f}}
 		l.device = accept(l)
 		conn.Session().(*pocket).link = l
 		go l.read(conn, opt.Log) // the request's goroutine and buffers are free again
@@ -110,13 +116,26 @@ func (events) OnMessage(c *gws.Conn, m *gws.Message) {
 // OnPing answers with what was asked.
 func (events) OnPing(c *gws.Conn, payload []byte) { _ = c.WritePong(payload) } // where it fails, nothing more can be read
 
+// OnClose notes when the library gave up because of what it read, and not because nobody is there.
+func (events) OnClose(c *gws.Conn, err error) {
+	var told *gws.CloseError
+	var broken net.Error
+	if errors.As(err, &told) || errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return
+	}
+	if l := c.Session().(*pocket).link; l != nil {
+		l.give(BadRequest) // the device was told by the library
+	}
+}
+
 // read reads until nothing more can be read. A frame that the library stumbles over costs its device the link, and nobody else.
 func (l *Link) read(conn *gws.Conn, log *slog.Logger) {
 	defer func() {
 		if r := recover(); r != nil {
 			log.Warn("a device sent what cannot be read, and is cut off", "panic", r)
+			l.give(BadRequest)
 		}
-		l.give()
+		l.give(WriteFailed)
 		l.out.cut()
 		l.device.Gone()
 	}()

@@ -1,0 +1,168 @@
+package address_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"syscall"
+	"testing"
+
+	"github.com/beckon-im/beckon/internal/address"
+)
+
+func newLimits(t *testing.T, opt address.Options) *address.Limits {
+	t.Helper()
+	l, err := address.New(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// ask makes a request from a peer that says for whom it speaks, and returns who the handler thinks it is; "" when it is refused.
+func ask(l *address.Limits, peer string, forwarded ...string) (from string) {
+	h := l.Handler(func(_ http.ResponseWriter, r *http.Request) { from = address.From(r.Context()).String() }, func(http.ResponseWriter, *http.Request) {})
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.RemoteAddr = peer
+	for _, f := range forwarded {
+		r.Header.Add("X-Forwarded-For", f)
+	}
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	return from
+}
+
+// TestWhoItIs: a proxy is believed when it is trusted, and only about what it added itself.
+func TestWhoItIs(t *testing.T) {
+	l := newLimits(t, address.Options{Proxies: []string{"10.0.0.0/8", "fd00::1"}})
+	for _, c := range []struct {
+		peer string
+		says []string
+		want string
+	}{
+		{"203.0.113.5:1000", nil, "203.0.113.5"},
+		{"203.0.113.5:1000", []string{"198.51.100.1"}, "203.0.113.5"},                     // not a proxy of ours
+		{"10.1.1.1:1000", []string{"198.51.100.1"}, "198.51.100.1"},                       //
+		{"10.1.1.1:1000", []string{"192.0.2.66, 198.51.100.1"}, "198.51.100.1"},           // the client made the first up
+		{"10.1.1.1:1000", []string{"192.0.2.66", "198.51.100.1"}, "198.51.100.1"},         // in two headers
+		{"10.1.1.1:1000", []string{"198.51.100.1, 10.2.2.2"}, "198.51.100.1"},             // two proxies
+		{"10.1.1.1:1000", []string{"198.51.100.1:4711"}, "198.51.100.1"},                  // some add the port
+		{"10.1.1.1:1000", nil, "10.1.1.1"},                                                // the proxy asks for itself
+		{"10.1.1.1:1000", []string{"nonsense"}, "10.1.1.1"},                               //
+		{"[::ffff:10.1.1.1]:1000", []string{"198.51.100.1"}, "198.51.100.1"},              // IPv4 on a socket of IPv6
+		{"[fd00::1]:1000", []string{"2001:db8::7"}, "2001:db8::7"},                        //
+		{"[fd00::2]:1000", []string{"2001:db8::7"}, "fd00::2"},                            //
+		{"[2001:db8::7%eth0]:1000", nil, "2001:db8::7%eth0"},                              //
+		{"10.1.1.1:1000", []string{"10.3.3.3"}, "10.1.1.1"},                               // a proxy about a proxy
+		{"[::ffff:203.0.113.5]:1000", []string{"198.51.100.1"}, "203.0.113.5"},            //
+		{"10.1.1.1:1000", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},                //
+		{"10.1.1.1:1000", []string{`"[2001:db8::7]:80"`, "198.51.100.9"}, "198.51.100.9"}, //
+	} {
+		if got := ask(l, c.peer, c.says...); got != c.want {
+			t.Errorf("%s, which says %q, is taken for %q, not %q", c.peer, c.says, got, c.want)
+		}
+	}
+	if _, err := address.New(address.Options{Proxies: []string{"my-proxy"}}); err == nil {
+		t.Error("a name was taken for a network")
+	}
+}
+
+// TestEachHasItsOwn: one address uses up its own and nobody else's.
+func TestEachHasItsOwn(t *testing.T) {
+	l := newLimits(t, address.Options{Rate: 1e-9, Burst: 3, Proxies: []string{"10.0.0.1"}})
+	passes := func(peer string, forwarded ...string) (n int) {
+		for range 10 {
+			if ask(l, peer, forwarded...) != "" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct {
+		peer, says string
+		want       int
+	}{
+		{"203.0.113.5:1", "", 3}, {"203.0.113.5:2", "", 0}, {"203.0.113.6:1", "", 3},
+		{"10.0.0.1:1", "203.0.113.7", 3}, {"10.0.0.1:1", "203.0.113.8", 3}, // behind one proxy
+		{"[2001:db8:0:1::1]:1", "", 3}, {"[2001:db8:0:1:ffff::2]:1", "", 0}, {"[2001:db8:0:2::1]:1", "", 3}, // one customer's network
+	} {
+		if got := passes(c.peer, c.says); got != c.want {
+			t.Errorf("of ten requests of %s %s %d pass, not %d", c.peer, c.says, got, c.want)
+		}
+	}
+	if got := l.Stats().Requests; got != 80-6*3 {
+		t.Errorf("%d requests are counted as refused", got)
+	}
+}
+
+// TestWrong: who is wrong too often is not listened to, and only they.
+func TestWrong(t *testing.T) {
+	l := newLimits(t, address.Options{Rate: 1e-9, Burst: 200})
+	for range 4 {
+		if ask(l, "203.0.113.5:1") == "" {
+			t.Fatal("refused before it was wrong four times")
+		}
+		l.Wrong(netip.MustParseAddr("203.0.113.5"))
+	}
+	if ask(l, "203.0.113.5:1") != "" || ask(l, "203.0.113.6:1") == "" {
+		t.Error("the one who was wrong passes, or another does not")
+	}
+	l.Wrong(netip.Addr{}) // nobody
+	if l.Stats().Requests != 1 {
+		t.Error(l.Stats())
+	}
+}
+
+// TestListener: connections over the rate are reset before the server says or hears anything; those of a trusted proxy are not counted.
+func TestListener(t *testing.T) {
+	for _, trusted := range []bool{false, true} {
+		opt := address.Options{Rate: 1e-9, Burst: 3}
+		if trusted {
+			opt.Proxies = []string{"127.0.0.0/8"}
+		}
+		l := newLimits(t, opt)
+		inner, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln := l.Listener(inner)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Write([]byte("hello"))
+				_ = c.Close()
+			}
+		}()
+		greeted := 0
+		for range 10 {
+			c, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				continue // reset while it was made
+			}
+			b, err := io.ReadAll(c)
+			switch {
+			case string(b) == "hello":
+				greeted++
+			case !errors.Is(err, syscall.ECONNRESET):
+				t.Errorf("it said %q and ended with %v", b, err)
+			}
+			_ = c.Close()
+		}
+		want, reset := 3, int64(7)
+		if trusted {
+			want, reset = 10, 0
+		}
+		if greeted != want || l.Stats().Connections != reset {
+			t.Errorf("trusted %v: %d of ten were greeted, %d reset", trusted, greeted, l.Stats().Connections)
+		}
+		_ = ln.Close()
+		<-done
+	}
+}
