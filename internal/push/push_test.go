@@ -1,6 +1,7 @@
 package push
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -183,6 +184,25 @@ func TestOutlivesARestart(t *testing.T) {
 	}
 	if h.push.webKey != key {
 		t.Error("the key that browsers subscribed with is another after a restart")
+	}
+}
+
+// TestRingsOnAfterARestart: who was connected when the invitation came, and is not back soon after the server is, is rung by a push.
+func TestRingsOnAfterARestart(t *testing.T) {
+	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+	dir := t.TempDir()
+	h.start(dir, Options{})
+	for _, user := range []string{"bob", "cem", "eva"} {
+		h.has(user, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-" + user})
+		h.here.set(user, 1)
+		h.invites("alice", user, "call-of-"+user)
+	}
+	h.stop()
+	h.start(dir, Options{})
+	h.here.set("cem", 1)
+	came := []string{h.google.next().push.Signaling.InviteID, h.google.next().push.Signaling.InviteID}
+	if slices.Sort(came); !slices.Equal(came, []string{"call-of-bob", "call-of-eva"}) {
+		t.Errorf("after the restart came %q", came)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
@@ -14,6 +15,9 @@ import (
 
 // patience is how long somebody may be without a device before they count as away: a page that is loaded anew is back by then.
 const patience = 2 * time.Second
+
+// comeback is how long devices may take to connect again after this server was away: clients wait 5 s at most between two tries.
+const comeback = 6 * time.Second
 
 // maxGone bounds the people who are waited for. Of more, who leave all at once, the invitations ring on when they come back.
 const maxGone = 10_000
@@ -41,16 +45,27 @@ func New(w Watch) *Watch {
 }
 
 // Gone is told that a device of somebody went. It does not block.
-func (g *Watch) Gone(user string) {
+func (g *Watch) Gone(user string) { g.wait(user, patience) }
+
+func (g *Watch) wait(user string, long time.Duration) {
 	select {
-	case g.list <- gone{user, time.Now().Add(patience)}:
+	case g.list <- gone{user, time.Now().Add(long)}:
 	default:
 		g.Log.Warn("too many people leave at once for all to be rung by pushes", "user", user)
 	}
 }
 
-// Run rings those who do not come back, until ctx ends.
+// Run rings those who do not come back, until ctx ends: first those for whom something rang when this server, or the whole house, went.
 func (g *Watch) Run(ctx context.Context) error {
+	if g.Post != nil {
+		users, err := outbox.Unreached(ctx, g.Store, maxGone)
+		if err != nil && ctx.Err() == nil {
+			g.Log.Warn("it cannot be read for whom something rang when the server stopped", "error", err)
+		}
+		for _, user := range users {
+			g.wait(user, comeback)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -59,3 +59,17 @@ func DropTokens(w *world.World, user string, keys ...string) {
 	}
 	w.Also("DELETE FROM push_token WHERE (key, user_id) IN (VALUES ?*)", 2, rows...)
 }
+
+// Unreached lists people for whom something rings that only their devices were told, and who could be told by a push.
+func Unreached(ctx context.Context, s *store.Store, limit int) (users []string, err error) {
+	err = s.Moment(ctx, func(r tx.Reader) error {
+		return r.Read(ctx, `SELECT DISTINCT i.user_id FROM invitee i JOIN person p ON p.user_id = i.user_id
+			WHERE i.state = 0 AND i.deaf = 0 AND p.pushes > 0 ORDER BY i.user_id LIMIT $1`, func(row tx.Row) error {
+			var user string
+			err := row.Scan(&user)
+			users = append(users, user)
+			return err
+		}, limit)
+	})
+	return users, err
+}
