@@ -23,13 +23,13 @@ import (
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/delivery"
 	"github.com/beckon-im/beckon/internal/engine"
-	"github.com/beckon-im/beckon/internal/erase"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/privacy"
 	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/stats"
 	"github.com/beckon-im/beckon/internal/store"
@@ -230,7 +230,7 @@ func (s *Server) verbs(sessions people.Sessions) api.Verbs {
 		Rooms:       s.media,
 		Hooks:       s.hooks,
 		Pushes:      s.pushes,
-		Erase:       &erase.Erase{Store: s.store, Invitations: s.engine, Groups: groups, People: s.people, Files: s.files},
+		Privacy:     &privacy.Privacy{Store: s.store, Invitations: s.engine, Groups: groups, People: s.people, Files: s.files},
 		Console:     console.New(s.store, connections, sessions, s.nodes),
 		Outgoing:    courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
 	}

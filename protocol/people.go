@@ -1,5 +1,7 @@
 package protocol
 
+import "encoding/json"
+
 // Profile is what people see of a user.
 type Profile struct {
 	UserID     string            `json:"userID" doc:"Whose."`
@@ -144,6 +146,20 @@ type ImportUsersRequest struct {
 // EraseUserRequest takes a person out of the house.
 type EraseUserRequest struct {
 	UserID string `json:"userID" doc:"Whom. Whoever owns a group hands it over first, or ends it."`
+}
+
+// ExportUserRequest asks for what is stored about a person.
+type ExportUserRequest struct {
+	UserID string `json:"userID" doc:"Whom."`
+	After  string `json:"after,omitempty" doc:"The page before's next."`
+	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
+}
+
+// ExportUserResponse is a page of what is stored about a person. A page may have fewer entries than were asked for, and none, though
+// more follows.
+type ExportUserResponse struct {
+	Entries []json.RawMessage `json:"entries"`        // objects, each with its kind
+	Next    string            `json:"next,omitempty"` // absent: this is the last page
 }
 
 // EraseUserResponse says what was cleared.

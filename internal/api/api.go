@@ -26,12 +26,12 @@ import (
 	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/engine"
-	"github.com/beckon-im/beckon/internal/erase"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/privacy"
 	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/trace"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -49,7 +49,7 @@ type Options struct {
 	Origins []string
 	// Busy says that what begins something new is to wait, so that what rings already is answered. Default: never.
 	Busy func() bool
-	// Audit receives what app servers did: each verb that changes something, for whom, the request, and the number of its refusal.
+	// Audit receives what app servers did: each verb that changes something or tells all of somebody, for whom, the request, and the number of its refusal.
 	// Default: nobody keeps it.
 	Audit *slog.Logger
 	// Observe is told of each call that a verb answered: how long it took, and the number of its refusal, 0 for none. It must not
@@ -73,7 +73,7 @@ type Verbs struct {
 	Outgoing    *courier.Desk
 	Pushes      *push.Push
 	Console     *console.Console
-	Erase       *erase.Erase
+	Privacy     *privacy.Privacy
 }
 
 // API serves the verbs.

@@ -133,6 +133,7 @@ func badPeople() map[string][]bad {
 		"importUsers":           {{`{}`, "users"}, {`{"users":[{"userID":"/"}]}`, "users"}, {`{"users":[{"userID":"a","gender":9}]}`, "users"}},
 		"revokeTokens":          {{`{}`, "userID"}, {`{"userID":"/"}`, "userID"}},
 		"eraseUser":             {{`{}`, "userID"}, {`{"userID":"a b"}`, "userID"}},
+		"exportUser":            {{`{}`, "userID"}, {`{"userID":"a b"}`, "userID"}, {`{"userID":"a","limit":1001}`, "limit"}, {`{"userID":"a","after":"x"}`, "after"}, {`{"userID":"a","after":"{\"p\":99}"}`, "after"}, {`{"userID":"a","after":"{\"p\":1,\"k\":[7]}"}`, "after"}, {`{"userID":"a","after":"{\"p\":1,\"k\":[\"a\",\"b\"]}"}`, "after"}},
 		"listConnections":       {{`{"limit":1001}`, "limit"}, {`{"after":"x"}`, "after"}},
 		"listOpenInvitations":   {{`{"limit":-1}`, "limit"}, {`{"after":"x"}`, "after"}},
 		"traceInvitation":       {{`{}`, "inviteID"}, {`{"inviteID":"not there"}`, "inviteID"}},

@@ -17,7 +17,7 @@ func elsewhere() map[string]string {
 	for _, v := range []string{"getUsersInfo", "getUserStatus"} {
 		list[v] = "everybody about everybody"
 	}
-	for _, v := range []string{"importUsers", "importGroups", "sendGroupCustomData", "createToken", "revokeTokens", "listHookEvents", "replayHookEvents", "eraseUser", "listConnections", "listOpenInvitations", "traceInvitation", "getStats", "listUsers", "listGroups"} {
+	for _, v := range []string{"importUsers", "importGroups", "sendGroupCustomData", "createToken", "revokeTokens", "listHookEvents", "replayHookEvents", "eraseUser", "exportUser", "listConnections", "listOpenInvitations", "traceInvitation", "getStats", "listUsers", "listGroups"} {
 		list[v] = "the first table"
 	}
 	for _, v := range []string{"enterRoom", "exitRoom", "switchRole", "setRoomRole", "dismissRoom", "getRoom", "listCalls", "getCall", "getFile"} {

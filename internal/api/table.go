@@ -79,7 +79,8 @@ func (a *API) table() []*row {
 	list = append(list, a.roomRows()...)
 	return append(list, forWhom(servers,
 		audited(reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken)),
-		audited(reads("Administration", "eraseUser", "Take a person out: what they said and said of themselves, on others' timelines too.", a.Erase.User)),
+		audited(reads("Administration", "eraseUser", "Take a person out: what they said and said of themselves, on others' timelines too.", a.Privacy.Erase)),
+		audited(reads("Administration", "exportUser", "Read all that is stored about a person, a page at a time.", a.Privacy.Export)),
 		reads("Administration", "listConnections", "List the connections of all nodes.", a.Console.ListConnections),
 		reads("Administration", "listOpenInvitations", "List the invitations that are open for anybody.", a.Console.ListOpenInvitations),
 		reads("Administration", "traceInvitation", "Read what became of an invitation: who was told how, and who did what when.", a.Console.TraceInvitation),
@@ -91,7 +92,7 @@ func (a *API) table() []*row {
 	)...)
 }
 
-// audited marks a verb that changes something, though it answers like one that looks.
+// audited marks a verb that the audit log keeps, though it answers like one that looks.
 func audited(v *row) *row {
 	v.acts = true
 	return v

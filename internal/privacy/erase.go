@@ -1,7 +1,8 @@
-// Package erase owns the verb by which a person is taken out of a house.
+// Package privacy owns the verbs by which a person sees all that is stored about them, and is taken out of a house.
 //
-// It ends what the person takes part in by the verbs of those rooms, so that others hear of it, and then clears what is stored.
-package erase
+// To take them out it ends what the person takes part in by the verbs of those rooms, so that others hear of it, and then clears
+// what is stored.
+package privacy
 
 import (
 	"context"
@@ -20,8 +21,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Erase runs the verb.
-type Erase struct {
+// Privacy runs the verbs.
+type Privacy struct {
 	Store       *store.Store
 	Invitations *engine.Engine
 	Groups      *group.Groups
@@ -42,47 +43,47 @@ func await[Q, R any](ctx context.Context, f func(verb.Caller, Q, func(R, error))
 	}
 }
 
-// User takes a person out. It can be called again when it was broken off; what was done stays done.
-func (e *Erase) User(ctx context.Context, _ verb.Caller, req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
+// Erase takes a person out. It can be called again when it was broken off; what was done stays done.
+func (p *Privacy) Erase(ctx context.Context, _ verb.Caller, req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}
 	ctx = context.WithoutCancel(ctx) // whoever asked may hang up; it takes its time, and is done
-	if _, busy := e.busy.LoadOrStore(req.UserID, nil); busy {
+	if _, busy := p.busy.LoadOrStore(req.UserID, nil); busy {
 		return res, im.Bad("userID", "is being erased already")
 	}
-	defer e.busy.Delete(req.UserID)
-	groups, err := e.groups(ctx, req.UserID)
+	defer p.busy.Delete(req.UserID)
+	groups, err := p.groups(ctx, req.UserID)
 	if err != nil {
 		return res, err
 	}
-	if err := await(ctx, e.People.RevokeTokens, verb.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
+	if err := await(ctx, p.People.RevokeTokens, verb.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
 		return res, err
 	}
-	if err := e.end(ctx, req.UserID); err != nil {
+	if err := p.end(ctx, req.UserID); err != nil {
 		return res, err
 	}
 	for _, g := range groups {
 		kick := protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: g, MemberList: []string{req.UserID}}}
-		if err := await(ctx, e.Groups.KickGroupMember, verb.Caller{Server: true}, kick); err != nil && im.CodeOf(err) != im.CodeNoGroup {
+		if err := await(ctx, p.Groups.KickGroupMember, verb.Caller{Server: true}, kick); err != nil && im.CodeOf(err) != im.CodeNoGroup {
 			return res, err
 		}
 		res.Groups++
 	}
-	if res.Files, err = e.Files.Erase(ctx, req.UserID); err != nil {
+	if res.Files, err = p.Files.Erase(ctx, req.UserID); err != nil {
 		return res, err
 	}
-	if res.Records, err = scrub.User(ctx, e.Store, req.UserID); err != nil {
+	if res.Records, err = scrub.User(ctx, p.Store, req.UserID); err != nil {
 		return res, im.Internal(err)
 	}
 	return res, nil
 }
 
 // groups lists those that the person is in, and refuses when others would be left without an owner.
-func (e *Erase) groups(ctx context.Context, user string) (ids []string, err error) {
+func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err error) {
 	var owned []string
 	for after := ""; ; {
-		page, err := e.Store.Joined(ctx, user, after, verb.MaxPage)
+		page, err := p.Store.Joined(ctx, user, after, verb.MaxPage)
 		if err != nil {
 			return nil, im.Internal(err)
 		}
@@ -103,19 +104,19 @@ func (e *Erase) groups(ctx context.Context, user string) (ids []string, err erro
 }
 
 // end ends the invitations that are open.
-func (e *Erase) end(ctx context.Context, user string) error {
+func (p *Privacy) end(ctx context.Context, user string) error {
 	by := verb.Caller{UserID: user, Server: true}
 	for {
-		open, err := e.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
+		open, err := p.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
 		if err != nil {
 			return im.Internal(err)
 		}
 		for i := range open {
 			id := open[i].Invitation.ID
 			if open[i].Mine == nil {
-				err = await(ctx, e.Invitations.Cancel, by, protocol.CancelRequest{InviteID: id})
+				err = await(ctx, p.Invitations.Cancel, by, protocol.CancelRequest{InviteID: id})
 			} else {
-				err = await(ctx, e.Invitations.Reject, by, protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id}, Reason: invite.ReasonLeft})
+				err = await(ctx, p.Invitations.Reject, by, protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id}, Reason: invite.ReasonLeft})
 			}
 			if err != nil && im.CodeOf(err) != im.CodeOver {
 				return err
