@@ -11,7 +11,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: overload records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -118,6 +118,9 @@ records: $(BIN) ## Measure what the console costs in a house with a million call
 
 growth: $(BIN) ## Measure what a flow costs as users, open invitations and groups grow, and draw docs/growth.svg: about three minutes
 	@$(GO) run ./test/growth $(ARGS)
+
+overload: $(BIN) ## Offer a server with a limit of memory (LIMIT, 400MiB) three times the load that it carries; fails when it holds more
+	@test/overload.sh
 
 bench-nodes: $(BIN) $(CLUSTER) | need-postgres ## Measure one, two and three nodes on this machine, and what a flow costs each part
 	@test/bench-nodes.sh

@@ -65,6 +65,9 @@ type Config struct {
 	// TrustedProxies are the addresses and networks (10.0.0.0/8) of proxies in front of this server, which say in
 	// X-Forwarded-For whom they speak for. Without them all devices behind a proxy count as one address. Default: none.
 	TrustedProxies []string
+	// Full says that the process has no room for more: then nothing new is taken, nobody more connects, and what rings goes on.
+	// Default: it always has.
+	Full func() bool
 	// Ping is how often a device's link is checked; a dead one is noticed within four thirds of it and the second that it has
 	// to close. Default: 10 s, so within 15 s.
 	Ping time.Duration
@@ -190,6 +193,9 @@ func (c *Config) fill() error {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Full == nil {
+		c.Full = func() bool { return false }
 	}
 	if c.JWTSecret != "" && len(c.JWTSecret) < 32 {
 		return errors.New("the JWT secret is shorter than 32 characters, which can be guessed; use a longer one")

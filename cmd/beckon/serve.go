@@ -83,10 +83,12 @@ type serverFlags struct {
 
 	Console bool `help:"Show the console for operators at /console; they sign in with an API key. Always on in dev."`
 
-	ClockSkew time.Duration `help:"Set this node's clock wrong, to test a house of several nodes." hidden:"" name:"clock-skew"`
-	Ping      time.Duration `help:"How often a link is checked." default:"10s"`
-	Pprof     string        `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
-	MaxBatch  int           `help:"Actions that may share one commit." default:"256" name:"max-batch"`
+	ClockSkew   time.Duration `help:"Set this node's clock wrong, to test a house of several nodes." hidden:"" name:"clock-skew"`
+	Ping        time.Duration `help:"How often a link is checked." default:"10s"`
+	MemoryLimit string        `help:"How much memory this program may hold, such as 600MiB: before it holds more it takes nothing new. Default: nine tenths of the container's limit, if there is one." name:"memory-limit" placeholder:"SIZE"`
+
+	Pprof    string `help:"Address of the Go profiler, for operators only; keep it on a private address. Default: off." placeholder:"ADDR"`
+	MaxBatch int    `help:"Actions that may share one commit." default:"256" name:"max-batch"`
 }
 
 func (f *serverFlags) config(log *slog.Logger) beckon.Config {
@@ -147,6 +149,11 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if cfg.Push, err = f.Push.config(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	room, err := newMemory(f.MemoryLimit)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	cfg.Full = room.busy
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -154,6 +161,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { collect(gctx); return nil })
+	g.Go(func() error { room.keep(gctx); return nil })
 	if media != nil {
 		g.Go(func() error { return media.Run(gctx) })
 	}

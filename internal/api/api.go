@@ -49,6 +49,8 @@ type Options struct {
 	Origins []string
 	// Busy says that what begins something new is to wait, so that what rings already is answered. Default: never.
 	Busy func() bool
+	// Full says that nobody more may connect. Default: never.
+	Full func() bool
 	// Audit receives what app servers did: each verb that changes something or tells all of somebody, for whom, the request, and the number of its refusal.
 	// Default: nobody keeps it.
 	Audit *slog.Logger
@@ -94,6 +96,9 @@ func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
 	}
 	if opt.Busy == nil {
 		opt.Busy = func() bool { return false }
+	}
+	if opt.Full == nil {
+		opt.Full = func() bool { return false }
 	}
 	if opt.Observe == nil {
 		opt.Observe = func(string, int, time.Duration) {}

@@ -26,6 +26,9 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	if id.InviteID != "" {
 		return nil, errAnswerOnly()
 	}
+	if a.opt.Full() {
+		return nil, tooOften("this server has no room for more devices")
+	}
 	if !a.limits.user(id.UserID) {
 		return nil, tooOften("you connect too often")
 	}

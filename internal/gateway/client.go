@@ -47,6 +47,8 @@ var (
 	errExpired      = &wire.Error{Code: 110, Message: "expired"}
 )
 
+const codeTooOften = 111 // as the transport's protocol numbers it
+
 // connectTime is how long a link may be silent before it connects, and refreshTime how long after a token has expired a new
 // one may come.
 const (
@@ -143,8 +145,8 @@ func (c *client) refuse(id uint32, err error) {
 		c.reply(&wire.Reply{Id: id, Error: errInternal})
 	case e.Code == im.CodeTokenExpired:
 		c.reply(&wire.Reply{Id: id, Error: errTokenExpired})
-	case e.Code == im.CodeTooOften:
-		c.link.Dismiss(protocol.CloseTooOften, clip(e.Message))
+	case e.Code == im.CodeTooOften: // an answer, because some clients wait long for one where the link is closed instead
+		c.reply(&wire.Reply{Id: id, Error: &wire.Error{Code: codeTooOften, Message: clip(e.Message), Temporary: true}})
 	case e.Code == im.CodeBadParameter || e.Code == im.CodeTooLong:
 		c.link.Dismiss(protocol.CloseBadHello, clip(e.Message))
 	default:
@@ -171,6 +173,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	s, err := g.door.Connect(g.reads, attempt)
 	if err != nil {
 		c.refuse(id, err)
+		time.AfterFunc(connectTime, func() { c.link.Close(link.Stale) }) // clients hang up by themselves
 		return
 	}
 	ttl := s.ExpireAt - time.Now().Unix()
