@@ -11,7 +11,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: overload records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: overload monitoring need-prometheus records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -119,6 +119,9 @@ records: $(BIN) ## Measure what the console costs in a house with a million call
 growth: $(BIN) ## Measure what a flow costs as users, open invitations and groups grow, and draw docs/growth.svg: about three minutes
 	@$(GO) run ./test/growth $(ARGS)
 
+monitoring: $(BIN) | need-prometheus ## Hold the alert rules and the dashboard to a real Prometheus that reads a server under load
+	@test/monitoring.sh
+
 overload: $(BIN) ## Offer a server with a limit of memory (LIMIT, 400MiB) three times the load that it carries; fails when it holds more
 	@test/overload.sh
 
@@ -155,6 +158,11 @@ need-postgres:
 	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing PostgreSQL with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
 	  else echo "PostgreSQL 15 or later is missing: install it so that pg_ctl is in PATH"; exit 1; fi; }
+
+need-prometheus:
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null && command -v jq >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Prometheus and jq with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus jq >/dev/null; \
+	  else echo "prometheus, promtool and jq are missing, to which the alert rules and the dashboard are held"; exit 1; fi; }
 
 need-peers:
 	@command -v kamailio >/dev/null && command -v ejabberdctl >/dev/null || { \
