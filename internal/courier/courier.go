@@ -308,8 +308,9 @@ func (q *Queue) try(ctx context.Context, o *world.Outgoing) bool {
 		}
 	}
 	res := q.guarded(ctx, o)
-	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	noting, cancel := context.WithCancel(context.WithoutCancel(ctx)) // however slow the store is: what is not noted is sent again
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(noteTime, cancel) })()
 	if ctx.Err() != nil && res.Err != nil { // broken off: the next node need not wait
 		_, _ = q.change(noting, o.OutgoingKey, func(o *world.Outgoing, _ int64) bool { o.Due = due; return true }) // else the lease ends
 		return false

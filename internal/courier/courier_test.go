@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
@@ -102,6 +103,49 @@ func TestKeptOverARestart(t *testing.T) {
 	all.Wait()
 	if !slices.Equal(got, []string{`1"}}`, `2"}}`, `3"}}`}) {
 		t.Errorf("events came as %v", got)
+	}
+}
+
+// TestSlowStore: what was taken is not sent again because the store takes its time to note it.
+func TestSlowStore(t *testing.T) {
+	s, stop := running(t, t.TempDir())
+	defer stop()
+	say(t, s, "user:ann", `{}`)
+	sent, free, freed := make(chan string, 10), make(chan struct{}), make(chan error, 1)
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, o *world.Outgoing) Outcome {
+		if len(sent) == 0 {
+			held := make(chan struct{})
+			go func() {
+				freed <- s.Sweep(context.Background(), []string{"user:ann"}, func(context.Context, *tx.Session, int64) error {
+					close(held)
+					<-free
+					return nil
+				})
+			}()
+			<-held
+		}
+		sent <- o.Body
+		return Outcome{}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() { _ = q.Run(ctx) })
+	<-sent
+	<-time.After(noteTime + time.Second) // longer than a server that stops would wait
+	close(free)
+	if err := <-freed; err != nil {
+		t.Error(err)
+	}
+	for n := int64(1); n > 0; {
+		var err error
+		if n, err = q.Waiting(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	all.Wait()
+	if len(sent) > 0 {
+		t.Error("it was sent again")
 	}
 }
 
