@@ -126,7 +126,8 @@ func (s *Server) join(ctx context.Context) (err error) {
 		Policy:      s.cfg.DevicePolicy,
 		OnMoved:     s.moved,
 		OnEnd:       s.meters.ended,
-		OnFutile:    s.addresses.Wrong,
+		OnFutile:    s.addresses.Futile,
+		OnNonsense:  s.addresses.Wrong,
 		OnComing: func(user string, d protocol.Device) {
 			if s.presence != nil {
 				s.presence.Coming(user, d)
@@ -322,7 +323,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.stats.Run(gctx, s.sample) })
 	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Tell) })
 	if s.presence != nil {
-		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched) })
+		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched, s.engine.Lost) })
 	}
 	err := g.Wait()
 	cancel()

@@ -56,18 +56,29 @@ func TestExportUser(t *testing.T) {
 	s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i1", Data: "his answer"}}, nil)
 	s.act("bob", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"ann", "cem"}, InviteOptions: protocol.InviteOptions{InviteID: "i2", Timeout: 60, Data: "his call"}}, nil)
 	s.act("ann", "accept", protocol.AnswerRequest{InviteID: "i2", Data: "her answer"}, nil)
+	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageOptions: protocol.MessageOptions{ReceiverList: []string{"ann"}}, Body: protocol.Body{Text: "for her alone"}}, nil)
+	s.act("cem", "invite", protocol.InviteRequest{InviteeList: []string{"ann", "bob"}, InviteOptions: protocol.InviteOptions{InviteID: "i3", Timeout: 60, Data: "call of several"}}, nil)
+	s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i3", Data: "told to all three"}}, nil)
+	s.act("cem", "createGroup", protocol.CreateGroupRequest{GroupID: "left", Type: "Public", GroupInfo: protocol.GroupInfo{JoinOption: "free"}, MemberList: []string{"ann", "bob"}}, nil)
+	s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "left", Body: protocol.Body{Text: "her last words"}}, nil)
+	s.act("ann", "quitGroup", map[string]any{"groupID": "left"}, nil)
+	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "left", MessageOptions: protocol.MessageOptions{Mentions: []string{"bob"}}, Body: protocol.Body{Text: "others' thoughts of \"ann\""}}, nil)
+	s.act("bob", "createGroup", protocol.CreateGroupRequest{GroupID: "closed", Type: "Public", GroupInfo: protocol.GroupInfo{JoinOption: "approval"}}, nil)
+	s.act("ann", "joinGroup", protocol.JoinGroupRequest{GroupID: "closed", Reason: "her reason"}, nil)
+	s.act("text", "joinGroup", protocol.JoinGroupRequest{GroupID: "left"}, nil) // whose name is that of a field
+	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "left", Body: protocol.Body{Text: "others' talk"}}, nil)
 	s.act("ann", "subscribeUserStatus", protocol.UsersRequest{UserIDList: []string{"bob"}}, nil)
 	s.act("ann", "addToBlackList", protocol.UsersRequest{UserIDList: []string{"cem"}}, nil)
 	s.act("bob", "addToBlackList", protocol.UsersRequest{UserIDList: []string{"ann"}}, nil)
 
 	whole := s.exported("ann", 1000)
 	text := strings.Join(whole, "\n")
-	for _, kind := range []string{"person", "contact", "follows", "membership", "invited", "wasInvited", "event", "groupEvent", "read", "deletedForMe"} {
+	for _, kind := range []string{"person", "contact", "follows", "membership", "application", "inviteEvent", "invited", "wasInvited", "event", "groupEvent", "read", "deletedForMe"} {
 		if !strings.Contains(text, `"kind":"`+kind+`"`) {
 			t.Errorf("there is no %s", kind)
 		}
 	}
-	for _, said := range []string{"Ann the first", "for bob 4", "for ann 4", "for all 4", "her call", "his answer", "his call", "her answer", `"groupName"`, `"blockedAt"`} {
+	for _, said := range []string{"Ann the first", "for bob 4", "for ann 4", "for all 4", "her call", "his answer", "his call", "her answer", "for her alone", "call of several", "told to all three", "her last words", "her reason", `"groupName"`, `"blockedAt"`} {
 		if !strings.Contains(text, said) {
 			t.Errorf("%q is missing", said)
 		}
@@ -75,6 +86,11 @@ func TestExportUser(t *testing.T) {
 	for _, line := range whole {
 		if strings.Contains(line, "others'") {
 			t.Errorf("others' words are told: %s", line)
+		}
+	}
+	for _, line := range s.exported("text", 1000) {
+		if strings.Contains(line, "others'") {
+			t.Errorf("others' words are told to who is called text: %s", line)
 		}
 	}
 	if n := strings.Count(text, `"blockedAt"`); n != 1 {

@@ -25,7 +25,7 @@ func (c *Client) reloadInbox() {
 	defer cancel()
 	asked := c.inbox.Ask()
 	var list []protocol.Conversation
-	var own uint64
+	var own uint64 // of the first page: what came between the pages is news
 	for req := (protocol.ConversationsRequest{Limit: 1000}); ; {
 		res, err := c.GetConversationList(ctx, req)
 		if err != nil {
@@ -82,14 +82,16 @@ func (c *Client) refresh(ctx context.Context, id string) {
 	}
 }
 
-// askAgain reads all conversations soon, after the server answered that it could not say now. When it was not reached, the
-// next connection reads them.
+// askAgain reads all conversations soon, after the server did not say. When there is no connection, the next one reads them.
 func (c *Client) askAgain(err error) {
+	wait := time.Second
 	var refused *protocol.Error
-	if !errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused):
+		wait = max(wait, time.Duration(refused.RetryAfter)*time.Millisecond)
+	case !errors.Is(err, context.DeadlineExceeded):
 		return
 	}
-	wait := max(time.Second, time.Duration(refused.RetryAfter)*time.Millisecond)
 	time.AfterFunc(wait, func() {
 		c.events.put(func() {
 			if !c.inbox.Loaded() {

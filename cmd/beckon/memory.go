@@ -52,7 +52,8 @@ func (m *memory) keep(ctx context.Context) {
 	if m.limit == 0 {
 		return
 	}
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	asked := debug.SetMemoryLimit(-1) // GOMEMLIMIT; without it there is none
+	defer debug.SetMemoryLimit(asked)
 	look := time.NewTicker(memoryEvery)
 	defer look.Stop()
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/gc/heap/live:bytes"}}
@@ -61,7 +62,7 @@ func (m *memory) keep(ctx context.Context) {
 		ours := samples[0].Value.Uint64() - samples[1].Value.Uint64()
 		all := max(resident(), ours)
 		heap := heapLimit(m.limit, all-ours)
-		debug.SetMemoryLimit(int64(heap))
+		debug.SetMemoryLimit(min(int64(heap), asked))
 		m.over.Store(full(m.limit, all, heap, samples[2].Value.Uint64()))
 		select {
 		case <-ctx.Done():

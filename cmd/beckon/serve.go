@@ -128,8 +128,13 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	})
 }
 
-// headerTime bounds how long a client may take for its request headers.
-const headerTime = 10 * time.Second
+// headerTime bounds how long a client may take for its request headers, idleTime how long it may keep a connection without one, and
+// maxHeader their bytes: a token has 8 KiB at most.
+const (
+	headerTime = 10 * time.Second
+	idleTime   = 2 * time.Minute
+	maxHeader  = 32 << 10
+)
 
 // run serves with a configuration and tells when it is ready.
 func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler, ready func(*beckon.Server, string)) error {
@@ -158,7 +163,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime}
+	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { collect(gctx); return nil })
 	g.Go(func() error { room.keep(gctx); return nil })

@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/realclientip/realclientip-go"
@@ -30,10 +32,13 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// What is wrong costs as much as many requests: by default an address may be wrong 100 times at once and then 10 times a second.
+// What is wrong costs as much as many requests: by default an address may be wrong 100 times at once and then 10 times a second. What
+// is only futile costs a tenth of that: links break, and pages are left.
 const (
 	wrongRate  = 100
 	wrongBurst = 50
+	wrongCost  = 10
+	futileCost = 1
 )
 
 // maxKept bounds the memory of addresses; who has not come for long is forgotten first, and has its whole burst again.
@@ -54,6 +59,7 @@ type Limits struct {
 // account is what one address has left.
 type account struct {
 	connections, requests, wrong *rate.Limiter
+	strangers                    atomic.Int64
 }
 
 // New makes limits.
@@ -96,7 +102,7 @@ func (l *Limits) account(a netip.Addr) *account {
 		return c
 	}
 	r, b := rate.Limit(l.opt.Rate), l.opt.Burst
-	c := &account{rate.NewLimiter(r, b), rate.NewLimiter(r, b), rate.NewLimiter(r/wrongRate, max(1, b/wrongBurst))}
+	c := &account{rate.NewLimiter(r, b), rate.NewLimiter(r, b), rate.NewLimiter(r/wrongRate*wrongCost, max(1, b/wrongBurst)*wrongCost), atomic.Int64{}}
 	if old, found, _ := l.kept.PeekOrAdd(a, c); found {
 		return old
 	}
@@ -106,13 +112,30 @@ func (l *Limits) account(a netip.Addr) *account {
 // spent says that the address was wrong too often to be listened to now.
 func (c *account) spent() bool { return c.wrong.Tokens() < 1 }
 
-// Wrong notes that an address did what no client of ours does: it came with a token or a key that is not one, hung up before it said
-// who it is, sent what makes no sense or is far too long.
-func (l *Limits) Wrong(a netip.Addr) {
-	if a.IsValid() {
-		l.account(a).wrong.Allow()
+// charge takes what something costs, also on credit, up to a burst's worth: else many things at once would cost no more than one.
+func (c *account) charge(cost int) {
+	if c.wrong.Tokens() > -float64(c.wrong.Burst()) {
+		c.wrong.ReserveN(time.Now(), cost)
 	}
 }
+
+// Wrong notes that an address did what no client of ours does: it came with a token or a key that is not one, sent what makes no sense
+// or is too long.
+func (l *Limits) Wrong(a netip.Addr) {
+	if a.IsValid() {
+		l.account(a).charge(wrongCost)
+	}
+}
+
+// Futile notes that an address connected and hung up before it said who it is.
+func (l *Limits) Futile(a netip.Addr) {
+	if a.IsValid() {
+		l.account(a).charge(futileCost)
+	}
+}
+
+// Spent says that an address was wrong too often to be listened to now.
+func (l *Limits) Spent(a netip.Addr) bool { return a.IsValid() && l.account(a).spent() }
 
 // Stats are what was kept away so far.
 type Stats struct {
@@ -127,10 +150,46 @@ func (l *Limits) Stats() Stats {
 
 type key struct{}
 
+// visit is what the context of a request knows of where it comes from.
+type visit struct {
+	from   netip.Addr
+	limits *Limits
+}
+
+// Enter says whether one more who has not yet said who they are may wait here: of an address a fiftieth of the burst may, by default
+// 100, because each may take a frame's worth of memory. Call leave once they have said it, or are gone; it may be called twice.
+func Enter(ctx context.Context) (leave func(), ok bool) {
+	v, _ := ctx.Value(key{}).(visit)
+	if !v.from.IsValid() {
+		return func() {}, true
+	}
+	c := v.limits.account(v.from)
+	if c.strangers.Add(1) > int64(max(1, v.limits.opt.Burst/wrongBurst)) {
+		c.strangers.Add(-1)
+		v.limits.refused.Add(1)
+		return nil, false
+	}
+	return sync.OnceFunc(func() { c.strangers.Add(-1) }), true
+}
+
 // From is the address that a request, or what it became, comes from; the zero Addr when Handler did not see it.
 func From(ctx context.Context) netip.Addr {
-	a, _ := ctx.Value(key{}).(netip.Addr)
-	return a
+	v, _ := ctx.Value(key{}).(visit)
+	return v.from
+}
+
+// Wrong is Limits.Wrong for the address that a request comes from.
+func Wrong(ctx context.Context) {
+	if v, ok := ctx.Value(key{}).(visit); ok {
+		v.limits.Wrong(v.from)
+	}
+}
+
+// Futile is Limits.Futile for the address that a request comes from.
+func Futile(ctx context.Context) {
+	if v, ok := ctx.Value(key{}).(visit); ok {
+		v.limits.Futile(v.from)
+	}
 }
 
 // of finds out who makes a request: the peer, or whom the trusted proxy that is the peer speaks for.
@@ -149,6 +208,10 @@ func (l *Limits) of(r *http.Request) netip.Addr {
 	}
 	if a, err := netip.ParseAddr(l.behind.ClientIP(r.Header, r.RemoteAddr)); err == nil {
 		return a.Unmap()
+	}
+	list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	if a, err := netip.ParseAddr(strings.TrimSpace(list[len(list)-1])); err == nil {
+		return a.Unmap() // somebody within the networks of the proxies: as the nearest one saw them
 	}
 	return peer.Addr().Unmap() // the proxy itself asks
 }
@@ -174,7 +237,7 @@ func (l *Limits) Handler(next, refuse http.HandlerFunc) http.Handler {
 				return
 			}
 		}
-		next(w, r.WithContext(context.WithValue(r.Context(), key{}, a)))
+		next(w, r.WithContext(context.WithValue(r.Context(), key{}, visit{a, l})))
 	})
 }
 
@@ -196,7 +259,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		t, tcp := c.(*net.TCPConn)
 		if l.limits.welcome(c.RemoteAddr()) {
 			if tcp {
-				_ = t.SetKeepAlive(true) // by itself it is on, unless the listener left it to us to save the flooded four system calls
+				_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}) // the listener may have left it to us, to save four system calls for each that is reset
 			}
 			return c, nil
 		}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/beckon-im/beckon/internal/address"
 )
@@ -55,7 +56,7 @@ func TestWhoItIs(t *testing.T) {
 		{"[fd00::1]:1000", []string{"2001:db8::7"}, "2001:db8::7"},                        //
 		{"[fd00::2]:1000", []string{"2001:db8::7"}, "fd00::2"},                            //
 		{"[2001:db8::7%eth0]:1000", nil, "2001:db8::7%eth0"},                              //
-		{"10.1.1.1:1000", []string{"10.3.3.3"}, "10.1.1.1"},                               // a proxy about a proxy
+		{"10.1.1.1:1000", []string{"10.3.3.3"}, "10.3.3.3"},                               // a proxy about a proxy
 		{"[::ffff:203.0.113.5]:1000", []string{"198.51.100.1"}, "203.0.113.5"},            //
 		{"10.1.1.1:1000", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},                //
 		{"10.1.1.1:1000", []string{`"[2001:db8::7]:80"`, "198.51.100.9"}, "198.51.100.9"}, //
@@ -100,18 +101,71 @@ func TestEachHasItsOwn(t *testing.T) {
 // TestWrong: who is wrong too often is not listened to, and only they.
 func TestWrong(t *testing.T) {
 	l := newLimits(t, address.Options{Rate: 1e-9, Burst: 200})
+	five, six, seven := netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("203.0.113.6"), netip.MustParseAddr("203.0.113.7")
 	for range 4 {
-		if ask(l, "203.0.113.5:1") == "" {
+		if ask(l, "203.0.113.5:1") == "" || l.Spent(five) {
 			t.Fatal("refused before it was wrong four times")
 		}
-		l.Wrong(netip.MustParseAddr("203.0.113.5"))
+		l.Wrong(five)
 	}
-	if ask(l, "203.0.113.5:1") != "" || ask(l, "203.0.113.6:1") == "" {
+	if ask(l, "203.0.113.5:1") != "" || !l.Spent(five) || ask(l, "203.0.113.6:1") == "" || l.Spent(six) {
 		t.Error("the one who was wrong passes, or another does not")
 	}
+	for range 39 { // ten times as many as are wrong
+		l.Futile(seven)
+	}
+	if ask(l, "203.0.113.7:1") == "" {
+		t.Error("who hung up often is shut out like a forger")
+	}
+	if l.Futile(seven); ask(l, "203.0.113.7:1") != "" {
+		t.Error("one may hang up for ever")
+	}
 	l.Wrong(netip.Addr{}) // nobody
-	if l.Stats().Requests != 1 {
+	if l.Stats().Requests != 2 {
 		t.Error(l.Stats())
+	}
+}
+
+// TestOnCredit: to be wrong many times at the same moment costs more than to be wrong once, and is paid back some day.
+func TestOnCredit(t *testing.T) {
+	l := newLimits(t, address.Options{Rate: 100_000, Burst: 200}) // wrong four times at once, and a thousand times a second
+	five := netip.MustParseAddr("203.0.113.5")
+	begin := time.Now()
+	for range 1000 {
+		l.Wrong(five)
+	}
+	for l.Spent(five) {
+		<-time.After(time.Millisecond)
+	}
+	if took := time.Since(begin); took < 4*time.Millisecond || took > 5*time.Second {
+		t.Errorf("a thousand wrong tokens at once are forgiven after %v", took)
+	}
+}
+
+// TestStrangers: only so many of an address may wait to say who they are.
+func TestStrangers(t *testing.T) {
+	l := newLimits(t, address.Options{Rate: 1000, Burst: 100})
+	var leave []func()
+	enter := func(peer string) (in int) {
+		h := l.Handler(func(_ http.ResponseWriter, r *http.Request) {
+			if out, ok := address.Enter(r.Context()); ok {
+				in, leave = in+1, append(leave, out)
+			}
+		}, func(http.ResponseWriter, *http.Request) { t.Error("refused") })
+		for range 5 {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.RemoteAddr = peer
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		return in
+	}
+	if a, b, c := enter("203.0.113.5:1"), enter("203.0.113.5:1"), enter("203.0.113.6:1"); a != 2 || b != 0 || c != 2 {
+		t.Errorf("of five each %d, %d and %d of another address may wait", a, b, c)
+	}
+	leave[0]()
+	leave[0]() // twice is once
+	if n := enter("203.0.113.5:1"); n != 1 {
+		t.Errorf("after one has left %d come in", n)
 	}
 }
 

@@ -157,8 +157,6 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "Beckon-User", Message: name + " is for the app server itself: leave the header Beckon-User out"})
 	case v == nil || v.who == servers && by.UserID != "":
 		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "there is no verb " + clip(name) + "; /openapi.json lists them"})
-	case by.UserID != "" && !a.limits.user(by.UserID):
-		finish(nil, tooOften("you call too often"))
 	case by.InviteID != "" && !mayAnswer(by.InviteID, name, data):
 		finish(nil, errAnswerOnly())
 	case len(data) > protocol.MaxRequest:
@@ -229,11 +227,25 @@ func clipTo(s string, most int) string {
 
 // check finds out whom a token is of. An address that comes with too many wrong ones is not listened to for a while.
 func (a *API) check(from netip.Addr, token string) (Identity, error) {
+	if a.opt.Addresses.Spent(from) { // many may have come in at once, before they were wrong
+		return Identity{}, tooOften("this address came too often with wrong tokens")
+	}
 	id, err := a.auth.Check(token)
-	if err != nil && wrong(token, err) {
+	if errors.Is(err, errForged) {
 		a.opt.Addresses.Wrong(from)
 	}
 	return id, err
+}
+
+// often refuses a call of a user who calls too often.
+func (a *API) often(name string, by verb.Caller) error {
+	if by.UserID == "" || a.limits.user(by.UserID) {
+		return nil
+	}
+	if a.verbs[name] != nil {
+		a.opt.Observe(name, im.CodeTooOften, 0)
+	}
+	return tooOften("you call too often")
 }
 
 func tooOften(what string) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
 
@@ -123,10 +124,12 @@ func (a *Authenticator) Check(token string) (Identity, error) {
 	return id, nil
 }
 
-// wrong says that a token was made up, and not only of another time or place. That a key cannot be fetched is nobody's fault.
-func wrong(token string, err error) bool {
-	code := im.CodeOf(err)
-	return token != "" && (code == im.CodeTokenMalformed || code == im.CodeTokenRefused && !errors.Is(err, jwt.ErrTokenUnverifiable))
+// errForged is the cause of refusals of tokens that were made up, and are not only of another time or place.
+var errForged = errors.New("nobody made this token who may")
+
+// forged marks a refusal of a token that was made up.
+func forged(code int, message string, cause error) error {
+	return &im.Error{Code: code, Message: message, Cause: errors.Join(errForged, cause)}
 }
 
 func (a *Authenticator) checkJWT(token string) (Identity, error) {
@@ -140,11 +143,15 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Identity{}, &im.Error{Code: im.CodeTokenExpired, Message: "the token has expired; get a new one", Cause: err}
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return Identity{}, &im.Error{Code: im.CodeTokenMalformed, Message: "the token is not a readable JWT", Cause: err}
+		return Identity{}, forged(im.CodeTokenMalformed, "the token is not a readable JWT", err)
+	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return Identity{}, &im.Error{Code: im.CodeTokenRefused, Message: "the token is not valid yet: compare the clocks of the server and of who made it", Cause: err}
 	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return Identity{}, &im.Error{Code: im.CodeTokenApp, Message: "the token is for another application", Cause: err}
+	case errors.Is(err, jwkset.ErrKeyNotFound) && a.noKeys():
+		return Identity{}, &im.Error{Code: im.CodeTokenRefused, Message: "the keys that tokens are checked with could not be fetched yet; try again", Cause: err}
 	default:
-		return Identity{}, &im.Error{Code: im.CodeTokenRefused, Message: "the token's signature does not verify with a key of this server", Cause: err}
+		return Identity{}, forged(im.CodeTokenRefused, "the token's signature does not verify with a key of this server", err)
 	}
 	id := Identity{UserID: c.Subject, DeviceID: c.Device}
 	if parsed.Header["kid"] != answerKID && c.InviteID != "" {
@@ -162,6 +169,12 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 		id.IssuedAt = c.IssuedAt.Unix()
 	}
 	return id, nil
+}
+
+// noKeys says that no public key was fetched so far.
+func (a *Authenticator) noKeys() bool {
+	keys, err := a.jwks.Storage().KeyReadAll(context.Background())
+	return err != nil || len(keys) == 0
 }
 
 func (a *Authenticator) key(t *jwt.Token) (any, error) {

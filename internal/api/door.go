@@ -69,7 +69,7 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	if welcome.Statuses, err = a.People.Followed(ctx, by.UserID); err != nil {
 		return nil, err
 	}
-	s := &gateway.Session{Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID, DeviceID: by.DeviceID, Origin: verb.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt, Head: welcome.Positions[im.UserTopic(by.UserID)]}
+	s := &gateway.Session{From: at.From, Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID, DeviceID: by.DeviceID, Origin: verb.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt, Head: welcome.Positions[im.UserTopic(by.UserID)]}
 	for _, f := range welcome.Statuses {
 		s.Topics = append(s.Topics, gateway.Topic{Name: im.StatusTopic(f.UserID)})
 	}
@@ -106,7 +106,7 @@ func readHello(data []byte) (protocol.Hello, error) {
 
 // Renew checks a new token for a session, which must be for the same user.
 func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int64, error) {
-	id, err := a.auth.Check(token)
+	id, err := a.check(s.From, token)
 	if err != nil {
 		return 0, err
 	}
@@ -122,12 +122,17 @@ func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int6
 // Call runs a verb for a session.
 func (a *API) Call(s *gateway.Session, name string, data []byte, reply func([]byte)) {
 	by := verb.Caller{UserID: s.UserID, DeviceID: s.DeviceID}
-	a.call(context.Background(), by, name, data, func(b []byte, e *protocol.Error) {
+	answer := func(b []byte, e *protocol.Error) {
 		if e != nil {
 			b, _ = json.Marshal(e) // our own type of strings and numbers always encodes
 		}
 		reply(b)
-	})
+	}
+	if err := a.often(name, by); err != nil {
+		answer(nil, a.refusal(name, by, err))
+		return
+	}
+	a.call(context.Background(), by, name, data, answer)
 }
 
 // createToken mints a token for app servers.

@@ -95,11 +95,15 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, by, err)
 		return
 	}
+	if err := a.often(r.PathValue("verb"), by); err != nil { // before the body is read, which is the dearer part
+		a.fail(w, r, by, err)
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, protocol.MaxRequest))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			a.opt.Addresses.Wrong(address.From(r.Context()))
+			address.Wrong(r.Context())
 			err = &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"}
 		} else {
 			err = im.Bad("body", "could not be read")
@@ -210,6 +214,11 @@ func (a *API) Guard(next http.Handler) http.Handler {
 		writeError(w, http.StatusTooManyRequests, e)
 	}
 	return a.opt.Addresses.Handler(func(w http.ResponseWriter, r *http.Request) {
+		if a.opt.Full() && strings.HasPrefix(r.URL.Path, "/connection/") {
+			http.Error(w, "this server has no room for more devices; come again", http.StatusServiceUnavailable)
+			return
+		}
+		timed(w, r)
 		if origin := r.Header.Get("Origin"); origin != "" && a.AllowOrigin(r) {
 			h := w.Header()
 			h.Set("Access-Control-Allow-Origin", origin)
@@ -229,7 +238,10 @@ func (a *API) Guard(next http.Handler) http.Handler {
 // AllowOrigin reports whether the page that makes a request may: one of the same host, or of an allowed origin.
 func (a *API) AllowOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	if origin == "" || slices.Contains(a.opt.Origins, "*") || slices.Contains(a.opt.Origins, origin) {
+	if origin == "" {
+		return r.Header.Get("Sec-Fetch-Site") != "cross-site" // a picture's address or a link on somebody's page
+	}
+	if slices.Contains(a.opt.Origins, "*") || slices.Contains(a.opt.Origins, origin) {
 		return true
 	}
 	u, err := url.Parse(origin)

@@ -68,7 +68,7 @@ func (u *userSig) signature(key string) string {
 func checkUserSig(token string, appID int64, key string, now time.Time) (Identity, error) {
 	u, err := readUserSig(token)
 	if err != nil {
-		return Identity{}, &im.Error{Code: im.CodeTokenMalformed, Message: "the token is neither a key of this server, nor a JWT, nor a UserSig", Cause: err}
+		return Identity{}, forged(im.CodeTokenMalformed, "the token is neither a key of this server, nor a JWT, nor a UserSig", err)
 	}
 	switch {
 	case key == "":
@@ -76,7 +76,7 @@ func checkUserSig(token string, appID int64, key string, now time.Time) (Identit
 	case u.AppID != appID:
 		return Identity{}, im.Refuse(im.CodeTokenApp, "the UserSig is for another application")
 	case !hmac.Equal([]byte(u.Sig), []byte(u.signature(key))):
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "the UserSig's signature does not verify")
+		return Identity{}, forged(im.CodeTokenRefused, "the UserSig's signature does not verify", nil)
 	case u.Expire <= 0 || u.Time <= 0 || u.Time > 1<<40 || u.Expire > 1<<40:
 		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the UserSig has no valid time and expiry")
 	case now.Unix() >= u.Time+u.Expire:

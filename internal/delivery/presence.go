@@ -388,8 +388,8 @@ func (p *Presence) learn(user string, w word, reply func([]byte)) {
 }
 
 // Run says that this node is there, notices when others are not, and tells anew what may have been lost, until ctx ends.
-// statuses lists the people whose presence somebody here watches.
-func (p *Presence) Run(ctx context.Context, statuses func() []string) error {
+// statuses lists the people whose presence somebody here watches; lost is told that another node went.
+func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func()) error {
 	t := time.NewTicker(aliveEvery)
 	defer t.Stop()
 	var retell []string
@@ -401,6 +401,7 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string) error {
 			for _, u := range statuses() {
 				p.moved(u, false)
 			}
+			lost()
 		}
 		if len(retell) == 0 {
 			retell = p.here.Users()

@@ -109,6 +109,9 @@ func (e *Engine) Run(ctx context.Context) error {
 // Gone is told that the last device of somebody went: what rings for them goes on by pushes. It does not block.
 func (e *Engine) Gone(user string) { e.gone.Gone(user) }
 
+// Lost is told that another node of the house went: who does not connect to the others is rung by pushes. It does not block.
+func (e *Engine) Lost() { e.gone.Lost() }
+
 // route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.
 func (e *Engine) route(id string) (r route, ok bool, err error) {
 	return e.routeFor(context.Background(), id)

@@ -20,10 +20,11 @@ import (
 
 // client is a device at the other end of a link, let in or about to be.
 type client struct {
-	g    *Gateway
-	link *link.Link
-	id   string
-	late *time.Timer // sends away who does not connect; nil once it was tried
+	g     *Gateway
+	link  *link.Link
+	id    string
+	timer *time.Timer // sends away who does not connect, or was refused and stays
+	late  bool        // it has not tried to connect yet
 
 	*Session             // nil until it is let in
 	entered  bool        // it counts as present; guarded by people.mu
@@ -58,8 +59,8 @@ const (
 
 // accept makes the client of a new link.
 func (g *Gateway) accept(l *link.Link) link.Device {
-	c := &client{g: g, link: l, id: uuid.NewString()}
-	c.late = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
+	c := &client{g: g, link: l, id: uuid.NewString(), late: true}
+	c.timer = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
 	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
 	g.coming.Store(l, struct{}{})
 	if g.reads.Err() != nil {
@@ -73,8 +74,9 @@ func (c *client) Receive(cmd *wire.Command) {
 	c.working.Store(true)
 	defer c.working.Store(false)
 	switch {
-	case cmd.Connect != nil && c.late != nil:
+	case cmd.Connect != nil && c.late:
 		c.connect(cmd.Id, cmd.Connect)
+	case !c.late && c.Session == nil: // it was refused: what it sent along is not answered
 	case cmd.Connect != nil || c.Session == nil:
 		c.link.Close(link.BadRequest)
 	case cmd.Rpc != nil:
@@ -97,10 +99,12 @@ func (c *client) Pong() { c.pinged.Store(false) }
 // Gone takes the client out of everything.
 func (c *client) Gone() {
 	code := c.link.Ended()
-	if c.late != nil {
-		c.late.Stop()
-	}
-	if c.late != nil && code != link.Shutdown || code == link.BadRequest {
+	c.timer.Stop()
+	c.link.Known()
+	switch {
+	case code == link.BadRequest:
+		c.g.opt.OnNonsense(c.link.From)
+	case c.late && code != link.Shutdown:
 		c.g.opt.OnFutile(c.link.From)
 	}
 	c.g.coming.Delete(c.link)
@@ -160,10 +164,10 @@ func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 120)], ""
 // connect lets a device in.
 func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	g := c.g
-	if !c.late.Stop() {
+	if !c.timer.Stop() {
 		return // it came too late, and was told
 	}
-	c.late = nil // it may try once: what follows a refusal is a new link
+	c.late = false // it may try once: what follows a refusal is a new link
 	attempt := Attempt{From: c.link.From, Token: req.Token, Data: req.Data, Known: map[string]Position{}}
 	for topic, sub := range req.Subs {
 		if sub.GetRecover() {
@@ -171,13 +175,15 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		}
 	}
 	s, err := g.door.Connect(g.reads, attempt)
+	c.link.Known()
 	if err != nil {
 		c.refuse(id, err)
-		time.AfterFunc(connectTime, func() { c.link.Close(link.Stale) }) // clients hang up by themselves
+		c.timer.Reset(connectTime) // clients hang up by themselves
 		return
 	}
 	ttl := s.ExpireAt - time.Now().Unix()
 	if s.ExpireAt != 0 && ttl < 0 {
+		c.timer.Reset(connectTime)
 		c.reply(&wire.Reply{Id: id, Error: errExpired})
 		return
 	}

@@ -43,6 +43,7 @@ type Topic struct {
 
 // Session is a connected device.
 type Session struct {
+	From     netip.Addr // the zero Addr when it is not known
 	UserID   string
 	DeviceID string
 	Platform string // as the device calls it
@@ -106,9 +107,9 @@ type Options struct {
 	// OnEnd is told of each link that ended, with the code that clients see; 3009 also when the device hung up. It must not block.
 	// Default: nobody is.
 	OnEnd func(code uint32)
-	// OnFutile is told where a link came from that ended before its device had tried to connect, or because it made no sense. It
-	// must not block. Default: nobody is.
-	OnFutile func(from netip.Addr)
+	// OnFutile is told where a link came from that ended before its device had tried to connect, and OnNonsense where one came
+	// from that made no sense. They must not block. Default: nobody is.
+	OnFutile, OnNonsense func(from netip.Addr)
 	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
 	// returns. Default: 4 MiB.
 	MaxQueue int
@@ -162,6 +163,9 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 	}
 	if opt.OnFutile == nil {
 		opt.OnFutile = func(netip.Addr) {}
+	}
+	if opt.OnNonsense == nil {
+		opt.OnNonsense = func(netip.Addr) {}
 	}
 	if opt.OnEnd == nil {
 		opt.OnEnd = func(uint32) {}

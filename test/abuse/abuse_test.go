@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package abuse attacks the real program in every way at once, beside people who call each other.
 package abuse
 

@@ -3,6 +3,7 @@ package away
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/beckon-im/beckon/internal/store"
@@ -36,36 +37,42 @@ type Watch struct {
 	Done    func()                            // is told that pushes were committed
 	Log     *slog.Logger
 	list    chan gone
+	lost    chan struct{} // a server went, with whom it had connected
 }
 
 // New makes a watch that has seen nobody leave.
 func New(w Watch) *Watch {
-	w.list = make(chan gone, maxGone)
+	w.list, w.lost = make(chan gone, maxGone), make(chan struct{}, 1)
 	return &w
 }
 
 // Gone is told that a device of somebody went. It does not block.
-func (g *Watch) Gone(user string) { g.wait(user, patience) }
-
-func (g *Watch) wait(user string, long time.Duration) {
+func (g *Watch) Gone(user string) {
 	select {
-	case g.list <- gone{user, time.Now().Add(long)}:
+	case g.list <- gone{user, time.Now().Add(patience)}:
 	default:
 		g.Log.Warn("too many people leave at once for all to be rung by pushes", "user", user)
 	}
 }
 
-// Run rings those who do not come back, until ctx ends: first those for whom something rang when this server, or the whole house, went.
-func (g *Watch) Run(ctx context.Context) error {
-	if g.Post != nil {
-		users, err := outbox.Unreached(ctx, g.Store, maxGone)
-		if err != nil && ctx.Err() == nil {
-			g.Log.Warn("it cannot be read for whom something rang when the server stopped", "error", err)
-		}
-		for _, user := range users {
-			g.wait(user, comeback)
-		}
+// Lost is told that a server of the house went. It does not block.
+func (g *Watch) Lost() {
+	select {
+	case g.lost <- struct{}{}:
+	default: // it is known
 	}
+}
+
+// Run rings those who do not come back, until ctx ends: first those for whom something rang when the house was last there.
+func (g *Watch) Run(ctx context.Context) error {
+	if g.Post == nil {
+		<-ctx.Done()
+		return nil
+	}
+	g.Lost()
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { g.search(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -78,8 +85,39 @@ func (g *Watch) Run(ctx context.Context) error {
 				return nil
 			case <-t.C:
 			}
-			if g.Post != nil && g.Devices(who.user)[0] == 0 {
+			if g.Devices(who.user)[0] == 0 {
 				g.ringOn(ctx, who.user)
+			}
+		}
+	}
+}
+
+// search looks for those who were connected to a server that went, each time one did.
+func (g *Watch) search(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.lost:
+		}
+		back := time.NewTimer(comeback)
+		select {
+		case <-ctx.Done():
+			back.Stop()
+			return
+		case <-back.C:
+		}
+		users, err := outbox.Unreached(ctx, g.Store, maxGone)
+		if err != nil {
+			if ctx.Err() == nil {
+				g.Log.Warn("it cannot be read for whom something rang when a server went; it is tried again", "error", err)
+			}
+			g.Lost()
+			continue
+		}
+		for _, user := range users {
+			if g.Devices(user)[0] == 0 {
+				g.ringOn(ctx, user)
 			}
 		}
 	}

@@ -80,8 +80,6 @@ type Options struct {
 	MaxFrame, MaxQueue int
 	// WriteTime is how long a write may take.
 	WriteTime time.Duration
-	// OnFutile is told where a connection came from that ended before it was a link.
-	OnFutile func(from netip.Addr)
 	// Log receives what operators should know.
 	Log *slog.Logger
 }
@@ -91,6 +89,7 @@ type Link struct {
 	Framing Framing
 	Stream  bool // commands come in requests of their own
 	From    netip.Addr
+	Known   func() // to be called once it is known who this is, or the link has ended
 	device  Device
 	out     sink
 	max     int
@@ -103,7 +102,7 @@ type Link struct {
 }
 
 // Discard is a link that takes everything and sends nothing, to measure what is before it.
-func Discard() *Link { return &Link{max: 1 << 20, out: nowhere{}} }
+func Discard() *Link { return &Link{Known: func() {}, max: 1 << 20, out: nowhere{}} }
 
 type nowhere struct{}
 

@@ -15,6 +15,11 @@ import (
 // the device is told. Further commands come through Feed.
 func Streams(opt Options, sse bool, accept func(*Link) Device) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		known, ok := opt.mayConnect(w, r)
+		if !ok {
+			return
+		}
+		defer known()
 		first, ok := firstCommands(w, r, opt.MaxFrame, sse)
 		if !ok {
 			return
@@ -27,7 +32,7 @@ func Streams(opt Options, sse bool, accept func(*Link) Device) http.Handler {
 		if err := out.begin(); err != nil {
 			return
 		}
-		l := &Link{Framing: f, Stream: true, From: address.From(r.Context()), max: opt.MaxQueue, out: out}
+		l := &Link{Framing: f, Stream: true, From: address.From(r.Context()), Known: known, max: opt.MaxQueue, out: out}
 		l.device = accept(l)
 		_ = l.Feed(first) // the link is new
 		select {
@@ -70,13 +75,15 @@ const bodyTime = 15 * time.Second
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // where there are none, the server's own limits hold
-	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
 	var long *http.MaxBytesError
 	switch {
+	case err == nil:
+		_ = rc.SetReadDeadline(time.Time{}) // as above; what was not read to its end keeps its time, because the server reads the rest away
 	case errors.As(err, &long):
+		address.Wrong(r.Context())
 		http.Error(w, "the body is too long", http.StatusRequestEntityTooLarge)
-	case err != nil:
+	default:
 		http.Error(w, "the body could not be read", http.StatusBadRequest)
 	}
 	return b, err

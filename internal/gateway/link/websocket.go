@@ -28,9 +28,6 @@ const parting = time.Second
 
 // WebSocket serves links over WebSocket. Accept makes the device of each; it must not use the link before it returns.
 func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
-	if opt.CheckOrigin == nil {
-		opt.CheckOrigin = sameHost
-	}
 	config := func(subs ...string) *gws.ServerOption {
 		return &gws.ServerOption{
 			ReadMaxPayloadSize: opt.MaxFrame,
@@ -41,8 +38,13 @@ func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
 	}
 	plain, named := gws.NewUpgrader(events{}, config()), gws.NewUpgrader(events{}, config(subProtobuf, subJSON))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !opt.CheckOrigin(r) {
-			http.Error(w, "pages of this origin may not connect", http.StatusForbidden)
+		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			w.Header().Set("Upgrade", "websocket")
+			http.Error(w, "here is a WebSocket", http.StatusUpgradeRequired)
+			return
+		}
+		known, ok := opt.mayConnect(w, r)
+		if !ok {
 			return
 		}
 		up := plain
@@ -51,6 +53,7 @@ func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
 		}
 		raw, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
+			known()
 			http.Error(w, "this connection cannot become a WebSocket; without proxies that speak HTTP/2 to the server it can", http.StatusInternalServerError)
 			return
 		}
@@ -58,12 +61,13 @@ func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
 		slow := &lingering{Conn: raw, time: opt.WriteTime}
 		conn, err := up.UpgradeFromConn(slow, bufio.NewReaderSize(slow, readBuffer), r)
 		if err != nil {
+			known()
 			_ = raw.Close() // it was told
-			opt.OnFutile(from)
+			address.Futile(r.Context())
 			return
 		}
 		f := framing(conn.SubProtocol(), r.URL.Query())
-		l := &Link{Framing: f, From: from, max: opt.MaxQueue, out: &socket{conn: conn, raw: raw, framing: f}}
+		l := &Link{Framing: f, From: from, Known: known, max: opt.MaxQueue, out: &socket{conn: conn, raw: raw, framing: f}}
 		l.device = accept(l)
 		conn.Session().(*pocket).link = l
 		go l.read(conn, opt.Log) // the request's goroutine and buffers are free again
@@ -78,6 +82,22 @@ func framing(sub string, query url.Values) Framing {
 		return Protobuf
 	}
 	return JSON
+}
+
+// mayConnect refuses the pages of others, and more from one address than may wait to say who they are; known is for Link.
+func (opt *Options) mayConnect(w http.ResponseWriter, r *http.Request) (known func(), ok bool) {
+	check := opt.CheckOrigin
+	if check == nil {
+		check = sameHost
+	}
+	if !check(r) {
+		http.Error(w, "pages of this origin may not connect", http.StatusForbidden)
+		return nil, false
+	}
+	if known, ok = address.Enter(r.Context()); !ok {
+		http.Error(w, "too many of this address connect at once; come again", http.StatusTooManyRequests)
+	}
+	return known, ok
 }
 
 // sameHost refuses pages that were served by somebody else.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command attacker attacks a server in every way at once, until its standard input ends. Then it says what it has done.
 //
 // It is a program of its own, which runs only where nobody else wants to, because attackers have machines of their own: what is
@@ -11,9 +13,11 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,14 +75,15 @@ func run() error {
 	begin := time.Now()
 	out := outcome{Ways: map[string]*tally{}}
 	var attacking sync.WaitGroup
-	for name, one := range a.ways() {
-		t := &tally{}
+	ways := a.ways()
+	for n, name := range slices.Sorted(maps.Keys(ways)) {
+		t, one := &tally{}, ways[name]
 		out.Ways[name] = t
 		if !strings.Contains(name, a.Only) {
 			continue
 		}
 		for worker := range 2 {
-			attacking.Go(func() { a.again(ctx, name, worker, one, t) })
+			attacking.Go(func() { a.again(ctx, name, fmt.Sprintf("127.0.%d.%d", 1+worker, 2+n), one, t) })
 		}
 	}
 	var connects atomic.Int64
@@ -110,8 +115,7 @@ func yield() error {
 }
 
 // again attacks until ctx ends, from an address of its own; refusals are what it wants.
-func (a *attack) again(ctx context.Context, name string, worker int, one way, t *tally) {
-	from := fmt.Sprintf("127.0.%d.%d", 1+worker, 2+len(name)%250)
+func (a *attack) again(ctx context.Context, name, from string, one way, t *tally) {
 	for ctx.Err() == nil {
 		switch err := one(ctx, from); {
 		case err == nil:
