@@ -206,6 +206,22 @@ func TestRingsOnAfterARestart(t *testing.T) {
 	}
 }
 
+// TestAllLeaveAtOnce: more people leave at the same moment than are waited for, and who has something that rings is rung all the same.
+func TestAllLeaveAtOnce(t *testing.T) {
+	h := newHouse(t)
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
+	h.here.set("bob", 1)
+	h.invites("alice", "bob", "1")
+	h.here.set("bob", 0)
+	for range 20_000 {
+		h.engine.Gone("somebody")
+	}
+	h.engine.Gone("bob")
+	if got := h.google.next(); got.push.UserID != "bob" || got.push.Signaling.InviteID != "1" {
+		t.Errorf("after they left came %+v", got.push)
+	}
+}
+
 // TestNotPushed: who is connected, does not want to be disturbed, or muted the conversation is not rung by a push, nor is
 // anybody by an invitation that forbids it.
 func TestNotPushed(t *testing.T) {

@@ -20,7 +20,7 @@ const patience = 2 * time.Second
 // comeback is how long devices may take to connect again after this server was away: clients wait 5 s at most between two tries.
 const comeback = 6 * time.Second
 
-// maxGone bounds the people who are waited for. Of more, who leave all at once, the invitations ring on when they come back.
+// maxGone bounds the people who are waited for. More, who leave all at once, are searched for in the store.
 const maxGone = 10_000
 
 type gone struct {
@@ -51,7 +51,7 @@ func (g *Watch) Gone(user string) {
 	select {
 	case g.list <- gone{user, time.Now().Add(patience)}:
 	default:
-		g.Log.Warn("too many people leave at once for all to be rung by pushes", "user", user)
+		g.Lost()
 	}
 }
 
