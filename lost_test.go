@@ -1,9 +1,6 @@
 package beckon_test
 
 import (
-	"crypto/ecdh"
-	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -29,13 +26,7 @@ func TestServerLost(t *testing.T) {
 		cfg.DataDir = "" // each has its own
 	}
 	s := &scene{t: t, House: newHouse(t, cfg)}
-	key, err := ecdh.P256().GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	enc := base64.RawURLEncoding.EncodeToString
-	s.act("bob", "setPushToken", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &protocol.WebPushSubscription{
-		Endpoint: service.URL + "/b", Keys: protocol.WebPushKeys{P256dh: enc(key.PublicKey().Bytes()), Auth: enc(make([]byte, 16))}}}, nil)
+	s.subscribe("bob", service.URL+"/b")
 	rang := make(chan string, 1)
 	last := s.Nodes[len(s.Nodes)-1]
 	bob, err := client.New(client.Options{Server: last.URL, Token: s.Token("bob"), Listener: client.Listener{

@@ -57,6 +57,18 @@ func (c *collected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// subscribe lets a user be reached by Web Push at an address.
+func (s *scene) subscribe(user, endpoint string) {
+	s.t.Helper()
+	key, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	enc := base64.RawURLEncoding.EncodeToString
+	s.act(user, "setPushToken", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &protocol.WebPushSubscription{
+		Endpoint: endpoint, Keys: protocol.WebPushKeys{P256dh: enc(key.PublicKey().Bytes()), Auth: enc(make([]byte, 16))}}}, nil)
+}
+
 // TestTraces: what was asked for, pushed and answered of an invitation is one trace, whose root is the invite.
 func TestTraces(t *testing.T) {
 	got := &collected{spans: map[string]*v1.Span{}, more: make(chan struct{}, 1)}
@@ -65,13 +77,7 @@ func TestTraces(t *testing.T) {
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }))
 	t.Cleanup(service.Close)
 	s := &scene{t: t, House: newHouse(t, beckon.Config{Traces: web.URL, Push: beckon.PushConfig{Private: true}})}
-	key, err := ecdh.P256().GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	enc := base64.RawURLEncoding.EncodeToString
-	s.act("bob", "setPushToken", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &protocol.WebPushSubscription{
-		Endpoint: service.URL + "/b", Keys: protocol.WebPushKeys{P256dh: enc(key.PublicKey().Bytes()), Auth: enc(make([]byte, 16))}}}, nil)
+	s.subscribe("bob", service.URL+"/b")
 	s.act("alice", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "traced", Timeout: 60}}, nil)
 	deadline := time.After(20 * time.Second)
 	has := func(name string) *v1.Span {
