@@ -108,6 +108,11 @@ type Config struct {
 	LinkLife time.Duration
 	// MaxImage, MaxSound, MaxVideo and MaxFile bound uploads, in bytes. Default: 28 MiB, 28 MiB, 100 MiB, 100 MiB.
 	MaxImage, MaxSound, MaxVideo, MaxFile int64
+	// DecodeMemory limits the memory in which uploaded images are decoded for their thumbnails, in bytes. An image that needs
+	// more has no thumbnail. Default: 256 MiB.
+	DecodeMemory int64
+	// KeepLocation keeps the metadata of uploaded images: where they were taken, and all else. Default: the orientation alone.
+	KeepLocation bool
 	// LiveKitURL is where people reach the media server: wss://media.example.com. Default: through this server, which passes
 	// on /rtc to LiveKitAPI.
 	LiveKitURL string

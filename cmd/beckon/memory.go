@@ -47,6 +47,9 @@ func newMemory(text string) (*memory, error) {
 // busy says that there is too little room for anything new.
 func (m *memory) busy() bool { return m.over.Load() }
 
+// decoding is the memory for decoding images: a sixth of the limit, at most 256 MiB; 0 = the default.
+func (m *memory) decoding() int64 { return int64(min(m.limit/6, 256<<20)) }
+
 // keep keeps under the limit until ctx ends.
 func (m *memory) keep(ctx context.Context) {
 	if m.limit == 0 {

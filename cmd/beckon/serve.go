@@ -55,6 +55,7 @@ type serverFlags struct {
 	FilesURL      string        `help:"Where uploaded files are, as s3://bucket?region=… Default: in the data directory." name:"files-url"`
 	LinkLife      time.Duration `help:"How long a link to a file can be used." default:"1h" name:"link-life"`
 	MaxUploadMB   int64         `help:"Largest upload in MiB. Default: 28 for images and sounds, 100 for videos and files." name:"max-upload-mb"`
+	KeepLocation  bool          `help:"Keep the metadata of uploaded images, as where they were taken. Default: the orientation alone." name:"keep-location"`
 
 	Traces           string        `help:"Collector of OpenTelemetry to which traces are sent by OTLP over HTTP: http://127.0.0.1:4318." placeholder:"URL"`
 	AuditLog         string        `help:"File to which everything is added that app servers change, as lines of JSON." name:"audit-log" placeholder:"FILE"`
@@ -99,7 +100,7 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		UserRate: f.UserRate, UserBurst: f.UserBurst, AddressRate: f.AddressRate, AddressBurst: f.AddressBurst, TrustedProxies: f.TrustedProxies,
 		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, RevokeWithin: f.RevokeWithin,
 		Retention: time.Duration(f.RetentionDays) * 24 * time.Hour, FilesURL: f.FilesURL, LinkLife: f.LinkLife,
-		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20,
+		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20, KeepLocation: f.KeepLocation,
 		LiveKitURL: f.LiveKitURL, LiveKitAPI: f.LiveKitAPI, LiveKitKey: f.LiveKitKey, LiveKitSecret: f.LiveKitSecret,
 		AuditLog: f.AuditLog, Traces: f.Traces, Webhook: f.Webhook, WebhookSecret: f.WebhookSecret, WebhookEvents: f.WebhookEvents,
 		BeforeHook: f.BeforeHook, BeforeHookVerbs: f.BeforeHookVerbs, BeforeHookTime: f.BeforeHookTime, BeforeHookRefuse: f.BeforeHookRefuse,
@@ -158,7 +159,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	cfg.Full = room.busy
+	cfg.Full, cfg.DecodeMemory = room.busy, room.decoding()
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, ln.Close())

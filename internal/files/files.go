@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"os"
@@ -47,6 +48,11 @@ type Options struct {
 	LinkLife time.Duration
 	// MaxImage, MaxSound, MaxVideo and MaxFile bound uploads, in bytes. Default: 28 MB, 28 MB, 100 MB, 100 MB (SPEC 2).
 	MaxImage, MaxSound, MaxVideo, MaxFile int64
+	// DecodeMemory limits the memory in which images are decoded for thumbnails, in bytes, estimated. An image that needs more
+	// has no thumbnail. Default: 256 MiB.
+	DecodeMemory int64
+	// KeepLocation keeps the metadata of images as they were uploaded. Default: what may name a place is left out.
+	KeepLocation bool
 }
 
 // Files keeps uploaded files.
@@ -54,14 +60,15 @@ type Files struct {
 	store  *store.Store
 	bucket *blob.Bucket
 	opt    Options
-	thumbs chan struct{} // whoever makes a thumbnail holds one of these
-	images chan struct{} // whoever uploads an image, which is kept in memory, holds one of these
+	budget *budget
 }
 
 // The usual limits.
 const (
 	small = 28 << 20
 	large = 100 << 20
+
+	usualDecodeMemory = 256 << 20
 )
 
 // New opens the place where files are.
@@ -77,7 +84,10 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Files, error) {
 	if opt.LinkLife == 0 {
 		opt.LinkLife = time.Hour
 	}
-	f := &Files{store: s, opt: opt, thumbs: make(chan struct{}, 2), images: make(chan struct{}, maxImages)}
+	if opt.DecodeMemory == 0 {
+		opt.DecodeMemory = usualDecodeMemory
+	}
+	f := &Files{store: s, opt: opt, budget: newBudget(opt.DecodeMemory)}
 	var err error
 	if opt.URL != "" {
 		if f.bucket, err = blob.OpenBucket(ctx, opt.URL); err != nil {
@@ -121,9 +131,6 @@ func (f *Files) Limit(kind string) int64 {
 	return 0
 }
 
-// maxImages bounds the images that are uploaded at the same moment.
-const maxImages = 8
-
 // sniffed is how much of a file says what it is.
 const sniffed = 512
 
@@ -136,13 +143,18 @@ func (f *Files) Put(ctx context.Context, by verb.Caller, up Upload) (protocol.Up
 	if err := im.CheckText("name", up.Name, 255); err != nil {
 		return protocol.UploadResponse{}, err
 	}
+	if up.Type != "" {
+		if _, _, err := mime.ParseMediaType(up.Type); err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
+			return protocol.UploadResponse{}, im.Bad("Content-Type", "is not a media type like image/png")
+		}
+	}
 	head := make([]byte, sniffed)
 	n, err := io.ReadFull(up.Body, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return protocol.UploadResponse{}, unreadable(err)
 	}
 	head = head[:n]
-	if n == 0 {
+	if n == 0 && up.Kind != string(protocol.File) {
 		return protocol.UploadResponse{}, im.Bad("body", "is empty: send the bytes of the file")
 	}
 	kind, err := accept(up, head)
@@ -157,7 +169,7 @@ func (f *Files) Put(ctx context.Context, by verb.Caller, up Upload) (protocol.Up
 	if up.Kind == string(protocol.Image) {
 		return f.putImage(ctx, file, body, limit)
 	}
-	if err := f.write(ctx, &file, body, limit); err != nil {
+	if err := f.write(ctx, &file, body, limit, copyAll); err != nil {
 		return protocol.UploadResponse{}, err
 	}
 	return f.note(file)
@@ -207,8 +219,41 @@ func accept(up Upload, head []byte) (string, error) {
 	return kind, nil
 }
 
-// write streams a file to its place, and learns its size and hash on the way.
-func (f *Files) write(ctx context.Context, file *world.File, body io.Reader, limit int64) error {
+// limited reads at most a number of bytes; more is an error.
+type limited struct {
+	r    io.Reader
+	left int64
+	err  error // past the limit
+}
+
+func (l *limited) Read(b []byte) (int, error) {
+	n, err := l.r.Read(b[:min(int64(len(b)), l.left+1)])
+	if l.left -= int64(n); l.left < 0 {
+		l.left = 0
+		return 0, l.err
+	}
+	return n, err
+}
+
+// counted counts the bytes that pass to w.
+type counted struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+func copyAll(dst io.Writer, src io.Reader) error {
+	_, err := io.Copy(dst, src)
+	return err
+}
+
+// write streams a file to its place through a copy function, and sets its size and hash as they are stored.
+func (f *Files) write(ctx context.Context, file *world.File, body io.Reader, limit int64, transfer func(dst io.Writer, src io.Reader) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // before Close: what is half written is given up
 	w, err := f.bucket.NewWriter(ctx, file.ID, &blob.WriterOptions{ContentType: file.Type})
@@ -216,11 +261,8 @@ func (f *Files) write(ctx context.Context, file *world.File, body io.Reader, lim
 		return im.Internal(err)
 	}
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(body, limit+1))
-	if err == nil && n > limit {
-		err = tooLarge(limit, file.Kind)
-	}
-	if err != nil {
+	to := &counted{w: io.MultiWriter(w, sum)}
+	if err := transfer(to, &limited{body, limit, tooLarge(limit, file.Kind)}); err != nil {
 		cancel()
 		_ = w.Close() // it fails because it was given up
 		var e *im.Error
@@ -232,7 +274,7 @@ func (f *Files) write(ctx context.Context, file *world.File, body io.Reader, lim
 	if err := w.Close(); err != nil {
 		return im.Internal(err)
 	}
-	file.Size, file.Hash = n, hex.EncodeToString(sum.Sum(nil))
+	file.Size, file.Hash = to.n, hex.EncodeToString(sum.Sum(nil))
 	return nil
 }
 

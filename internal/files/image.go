@@ -22,70 +22,110 @@ import (
 // thumbSide is the longer side of a thumbnail, in pixels.
 const thumbSide = 320
 
-// maxPixels bounds the images that are unpacked: a small file may be a huge image.
-const maxPixels = 25_000_000
+// maxScans limits the scans of a JPEG that is decoded: each costs a pass over all pixels, however few bytes it has.
+const maxScans = 32
 
-// putImage takes an image in, learns its dimensions, and makes a thumbnail when it is larger than one.
+// putImage stores an image as it streams by, with its size as it is shown, and makes a thumbnail when it is larger than one and
+// can be decoded within the budget.
 func (f *Files) putImage(ctx context.Context, file world.File, body io.Reader, limit int64) (protocol.UploadResponse, error) {
 	var none protocol.UploadResponse
-	select {
-	case f.images <- struct{}{}:
-		defer func() { <-f.images }()
-	default:
-		return none, &im.Error{Code: im.CodeTooOften, Message: "too many images are being uploaded at this moment; try again", RetryAfter: 1000}
-	}
-	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	var h header
+	err := f.write(ctx, &file, body, limit, func(dst io.Writer, src io.Reader) error {
+		var err error
+		if h, err = inspect(file.Type, dst, src, f.opt.KeepLocation); err != nil {
+			return err
+		}
+		if h.width < 1 || h.height < 1 {
+			return im.Bad("body", "is a damaged image: it has no size")
+		}
+		return nil
+	})
 	if err != nil {
-		return none, unreadable(err)
-	}
-	if int64(len(data)) > limit {
-		return none, tooLarge(limit, file.Kind)
-	}
-	size, _, err := image.DecodeConfig(bytes.NewReader(data))
-	if err != nil || size.Width < 1 || size.Height < 1 {
-		return none, &im.Error{Code: im.CodeBadParameter, Field: "body", Message: "body is a damaged image", Cause: err}
-	}
-	file.Width, file.Height = size.Width, size.Height
-	list := []world.File{file}
-	if max(size.Width, size.Height) > thumbSide && size.Width*size.Height <= maxPixels {
-		thumb, small, err := f.thumbnail(ctx, file, data)
-		if err != nil {
-			return none, err
-		}
-		if err := f.write(ctx, &thumb, bytes.NewReader(small), limit); err != nil {
-			return none, err
-		}
-		list[0].Thumb = thumb.ID
-		list = append(list, thumb)
-	}
-	if err := f.write(ctx, &list[0], bytes.NewReader(data), limit); err != nil {
 		return none, err
+	}
+	file.Width, file.Height = h.upright()
+	list := []world.File{file}
+	if max(h.width, h.height) > thumbSide && h.scans <= maxScans {
+		if thumb, ok, err := f.thumbnail(ctx, file, h); err != nil {
+			return none, err
+		} else if ok {
+			list[0].Thumb = thumb.ID
+			list = append(list, thumb)
+		}
 	}
 	return f.note(list...)
 }
 
-// thumbnail makes a small JPEG of an image. Two at a time, because unpacked images are large.
-func (f *Files) thumbnail(ctx context.Context, of world.File, data []byte) (world.File, []byte, error) {
-	t := world.File{ID: "t-" + uuid.NewString(), Owner: of.Owner, Kind: of.Kind, Type: "image/jpeg"}
-	select {
-	case f.thumbs <- struct{}{}:
-		defer func() { <-f.thumbs }()
-	case <-ctx.Done():
-		return t, nil, ctx.Err()
+// thumbnail stores a small JPEG of a stored image. ok is false when none can be made: the image does not fit the budget, or no
+// decoder takes it.
+func (f *Files) thumbnail(ctx context.Context, of world.File, h header) (t world.File, ok bool, err error) {
+	done, ok := f.budget.take(ctx, of.Owner, h.memory)
+	if !ok {
+		return t, false, ctx.Err()
 	}
-	src, _, err := image.Decode(bytes.NewReader(data))
+	small := f.shrink(ctx, of.ID, h.orientation)
+	done()
+	if small == nil {
+		return t, false, ctx.Err()
+	}
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: 80}); err != nil {
+		return t, false, im.Internal(err)
+	}
+	t = world.File{ID: "t-" + uuid.NewString(), Owner: of.Owner, Kind: of.Kind, Type: "image/jpeg", Width: small.Rect.Dx(), Height: small.Rect.Dy()}
+	return t, true, f.write(ctx, &t, &out, int64(out.Len()), copyAll)
+}
+
+// shrink decodes a stored image and returns it upright, at most thumbSide long; nil when it cannot be decoded.
+func (f *Files) shrink(ctx context.Context, id string, orientation int) *image.RGBA {
+	r, err := f.bucket.NewReader(ctx, id, nil)
 	if err != nil {
-		return t, nil, &im.Error{Code: im.CodeBadParameter, Field: "body", Message: "body is a damaged image", Cause: err}
+		return nil
+	}
+	defer r.Close()
+	src, _, err := image.Decode(io.MultiReader(r, bytes.NewReader([]byte{0xff, jpegEOI}))) // many a JPEG lacks its end
+	if err != nil {
+		return nil
 	}
 	b := src.Bounds()
-	scale := float64(thumbSide) / float64(max(b.Dx(), b.Dy()))
-	t.Width, t.Height = max(1, int(float64(b.Dx())*scale)), max(1, int(float64(b.Dy())*scale))
-	dst := image.NewRGBA(image.Rect(0, 0, t.Width, t.Height))
+	scale := min(1, float64(thumbSide)/float64(max(b.Dx(), b.Dy(), 1)))
+	dst := image.NewRGBA(image.Rect(0, 0, max(1, int(float64(b.Dx())*scale)), max(1, int(float64(b.Dy())*scale))))
 	draw.Draw(dst, dst.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src) // JPEG has no transparency
 	draw.ApproxBiLinear.Scale(dst, dst.Bounds(), src, b, draw.Over, nil)
-	var out bytes.Buffer
-	if err := jpeg.Encode(&out, dst, &jpeg.Options{Quality: 80}); err != nil {
-		return t, nil, im.Internal(err)
+	return turn(dst, orientation)
+}
+
+// turn applies an orientation of EXIF.
+func turn(src *image.RGBA, orientation int) *image.RGBA {
+	if orientation <= 1 {
+		return src
 	}
-	return t, out.Bytes(), nil
+	w, h := src.Rect.Dx(), src.Rect.Dy()
+	dst := image.NewRGBA(image.Rect(0, 0, w, h))
+	if orientation >= 5 {
+		dst = image.NewRGBA(image.Rect(0, 0, h, w))
+	}
+	for y := range h {
+		for x := range w {
+			tx, ty := x, y
+			switch orientation {
+			case 2:
+				tx = w - 1 - x
+			case 3:
+				tx, ty = w-1-x, h-1-y
+			case 4:
+				ty = h - 1 - y
+			case 5:
+				tx, ty = y, x
+			case 6:
+				tx, ty = h-1-y, x
+			case 7:
+				tx, ty = h-1-y, w-1-x
+			case 8:
+				tx, ty = y, w-1-x
+			}
+			dst.SetRGBA(tx, ty, src.RGBAAt(x, y))
+		}
+	}
+	return dst
 }
