@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
@@ -96,6 +97,9 @@ func (c *Chat) RevokeMessage(by verb.Caller, req protocol.RevokeRequest, done fu
 		}
 		v.msg.Body, v.msg.MessageOptions = protocol.Body{}, protocol.MessageOptions{ExcludeUnread: v.msg.ExcludeUnread, ReceiverList: v.msg.ReceiverList}
 		v.msg.Revoked, v.msg.RevokedBy, v.msg.RevokeReason = true, by.UserID, req.Reason
+		for _, m := range v.copies {
+			holder.Release(w, m.Topic, m.ID)
+		}
 		p.put(w, v, protocol.MessageEvent{Type: protocol.TypeRevoked, Reason: req.Reason})
 		return protocol.MessageResponse{Message: v.msg, ServerTime: w.Now}, nil
 	}, done)
@@ -168,9 +172,12 @@ func (c *Chat) ModifyMessage(by verb.Caller, req protocol.ModifyMessageRequest, 
 			v.msg.CustomData = *req.CustomData
 		}
 		v.msg.Version, v.msg.ModifiedBy = v.msg.Version+1, by.UserID
-		for _, f := range files {
-			for _, m := range v.copies {
-				w.GrantFile(world.FileReader{FileID: f, Topic: m.Topic})
+		for _, m := range v.copies {
+			if !keep {
+				holder.Release(w, m.Topic, m.ID)
+			}
+			for _, f := range files {
+				holder.Hold(w, holder.Holder{File: f, Topic: m.Topic, Message: m.ID})
 			}
 		}
 		now := v.msg

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
@@ -112,7 +113,7 @@ func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body)
 	kind := b.Kinds()[0]
 	field := string(kind) + ".fileID"
 	if f != nil && f.Owner != by.UserID {
-		may, err := c.store.MayReadFile(ctx, f.ID, by.UserID)
+		may, err := holder.MayRead(ctx, c.store, f.ID, by.UserID)
 		if err != nil {
 			return nil, im.Internal(err)
 		}
@@ -140,7 +141,7 @@ func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body)
 		}
 		mine := t != nil && t.Owner == by.UserID
 		if t != nil && !mine {
-			if mine, err = c.store.MayReadFile(ctx, t.ID, by.UserID); err != nil {
+			if mine, err = holder.MayRead(ctx, c.store, t.ID, by.UserID); err != nil {
 				return nil, im.Internal(err)
 			}
 		}
@@ -177,11 +178,7 @@ func (c *Chat) decideSend(w *world.World, s *sending) (protocol.SendMessageRespo
 	if err != nil {
 		return res, err
 	}
-	for _, f := range s.files {
-		for _, k := range s.messages("") {
-			w.GrantFile(world.FileReader{FileID: f, Topic: k.Topic})
-		}
-	}
+	s.holdFiles(w)
 	if !m.OnlineUserOnly {
 		res.Seq = w.Head(s.topic()) + 1
 	}
@@ -189,6 +186,30 @@ func (c *Chat) decideSend(w *world.World, s *sending) (protocol.SendMessageRespo
 		c.push(w, s, &m)
 	}
 	return res, nil
+}
+
+// onlineFiles is how long the files of an onlineUserOnly message are readable, in milliseconds.
+const onlineFiles = 24 * 60 * 60 * 1000
+
+// holdFiles makes the files of the message readable where it stands or, when it is not stored, for those who get it, for a time.
+func (s *sending) holdFiles(w *world.World) {
+	for _, f := range s.files {
+		h := holder.Holder{File: f, Message: s.msg.MessageID}
+		if s.msg.OnlineUserOnly {
+			h.Until = w.Now + onlineFiles
+		}
+		if s.msg.OnlineUserOnly && len(s.msg.ReceiverList) > 0 {
+			for _, u := range s.msg.ReceiverList {
+				h.Topic = im.UserTopic(u)
+				holder.Hold(w, h)
+			}
+			continue
+		}
+		for _, k := range s.messages("") {
+			h.Topic = k.Topic
+			holder.Hold(w, h)
+		}
+	}
 }
 
 // again finds the message when it was sent before; an id that is taken by another is refused.

@@ -30,6 +30,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/store/scrub"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
@@ -312,7 +313,7 @@ func (f *Files) GetFile(ctx context.Context, by verb.Caller, req protocol.FileRe
 		return res, im.Internal(err)
 	}
 	if file != nil && file.Owner != by.UserID {
-		may, err := f.store.MayReadFile(ctx, file.ID, by.UserID)
+		may, err := holder.MayRead(ctx, f.store, file.ID, by.UserID)
 		if err != nil {
 			return res, im.Internal(err)
 		}

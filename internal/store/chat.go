@@ -11,7 +11,7 @@ import (
 func chatReads() []string {
 	return []string{
 		qOlder, qNewer, qMessage, qStands, qCounted, qCountedAfter, qPairUpTo, qLastUpTo, qOwnAfter, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
-		qBlocked, qApplications, qExtra, qPerson, qFollows, qFile, qMayReadFile, qFindGroups, qFindMembers, qStale,
+		qBlocked, qApplications, qExtra, qPerson, qFollows, qFile, qFindGroups, qFindMembers, qStale,
 	}
 }
 
@@ -56,12 +56,10 @@ const (
 	qBlocked      = "SELECT peer FROM contact WHERE user_id = $1 AND blocked_at > 0 AND peer > $2 ORDER BY peer LIMIT $3"
 	qApplications = "SELECT " + world.ApplicationColumns + ` FROM application WHERE group_id IN (SELECT group_id FROM member WHERE user_id = $1 AND gone = 0 AND role > 200)
 		AND (group_id, user_id) > ($2, $3) ORDER BY group_id, user_id LIMIT $4`
-	qExtra       = "SELECT " + world.ExtraColumns + " FROM extra WHERE group_id = $1"
-	qPerson      = "SELECT " + world.PersonColumns + " FROM person WHERE user_id = $1"
-	qFollows     = "SELECT target FROM follow WHERE user_id = $1 ORDER BY target"
-	qFile        = "SELECT " + world.FileColumns + " FROM file WHERE id = $1"
-	qMayReadFile = `SELECT count(*) FROM file_reader f WHERE f.file_id = $1 AND (f.topic = 'user:' || $2
-		OR f.topic IN (SELECT 'group:' || group_id FROM member WHERE user_id = $2 AND gone = 0))`
+	qExtra      = "SELECT " + world.ExtraColumns + " FROM extra WHERE group_id = $1"
+	qPerson     = "SELECT " + world.PersonColumns + " FROM person WHERE user_id = $1"
+	qFollows    = "SELECT target FROM follow WHERE user_id = $1 ORDER BY target"
+	qFile       = "SELECT " + world.FileColumns + " FROM file WHERE id = $1"
 	qFindGroups = "SELECT " + world.GroupColumns + ` FROM grp g JOIN member m ON m.group_id = g.id WHERE m.user_id = $1 AND m.gone = 0 AND g.id > $3
 		AND (lower(g.name) LIKE $2 ESCAPE '!' OR g.name LIKE $5 ESCAPE '!' OR lower(g.id) LIKE $2 ESCAPE '!') ORDER BY g.id LIMIT $4`
 	qFindMembers = "SELECT " + world.MemberColumns + ` FROM member WHERE group_id = $1 AND gone = 0 AND user_id > $3

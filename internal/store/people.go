@@ -59,13 +59,6 @@ func (s *Store) File(ctx context.Context, id string) (*world.File, error) {
 	return one(ctx, s, world.ScanFile, qFile, id)
 }
 
-// MayReadFile reports whether a file stands in a conversation of the user.
-func (s *Store) MayReadFile(ctx context.Context, id, user string) (bool, error) {
-	n := 0
-	err := each(ctx, s.pool(), func(rows tx.Row) error { return rows.Scan(&n) }, qMayReadFile, id, user)
-	return n > 0, err
-}
-
 // FindGroups reads a page of the user's groups whose name or id contains a text, as it is written or, for letters of ASCII, in any case.
 func (s *Store) FindGroups(ctx context.Context, user, text, after string, limit int) ([]im.Group, error) {
 	var list []im.Group

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
+	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/test/cluster"
@@ -292,5 +294,36 @@ func TestNULStands(t *testing.T) {
 	}
 	if p, err := s.stores[0].Person(t.Context(), "a"); err != nil || p.Profile != odd || p.Status != strings.Repeat(odd, 3) {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// TestMigrationOfHolders: the files of messages that were sent before the migration are held by them.
+func TestMigrationOfHolders(t *testing.T) {
+	s := newShared(t, 1, store.Options{Schema: 10})
+	err := s.stores[0].Once(t.Context(), func(sess *tx.Session) error {
+		for i, r := range [][3]any{
+			{`{"image":{"fileID":"f-1","thumbID":"t-1"},"customData":"\u0000"}`, "m1", 0},
+			{`{"revoked":true}`, "m3", 1},
+			{`{"text":"\"fileID\":\"f-3\""}`, "m4", 0},
+			{`{"video":{"fileID":"f-2"}}`, "m5", 0},
+		} {
+			if err := sess.Exec(t.Context(), "INSERT INTO record (topic, seq, at, device, listen, body, msg, flags) VALUES ('user:a', $1, 1, '', '', $2, $3, $4)", i+1, r[0], r[1], r[2]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := store.Open(t.Context(), store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() + "/shared?sslmode=disable"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fresh.Close()
+	for id, want := range map[string]bool{"f-1": true, "t-1": true, "f-2": true, "f-3": false} {
+		if may, err := holder.MayRead(t.Context(), fresh, id, "a"); err != nil || may != want {
+			t.Errorf("%s: %v, %v", id, may, err)
+		}
 	}
 }

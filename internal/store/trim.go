@@ -42,22 +42,10 @@ func (s *Store) Trim(ctx context.Context) error {
 
 // TrimNow removes what has expired, in the order of commits like any other work.
 func (s *Store) TrimNow(ctx context.Context) error {
-	err := s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, now int64) (n int, err error) {
-		var rows []any
-		err = sess.Query(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", []any{now, TrimChunk}, func(row tx.Row) error {
-			var id, user string
-			err := row.Scan(&id, &user)
-			rows = append(rows, id, user)
-			return err
-		})
-		if err == nil {
-			err = sess.Sync(ctx)
-		}
-		if err == nil {
-			err = sess.Write(ctx, "DELETE FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, rows)
-		}
-		return len(rows) / 2, err
-	})
+	err := s.trimExpired(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", "DELETE FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)")
+	if err == nil {
+		err = s.trimExpired(ctx, "SELECT topic, msg FROM file_holder WHERE until > 0 AND until <= $1 LIMIT $2", "DELETE FROM file_holder WHERE (topic, msg) IN (VALUES ?*)")
+	}
 	if err == nil {
 		err = s.Tidy(ctx, trimOnline)
 	}
@@ -65,6 +53,26 @@ func (s *Store) TrimNow(ctx context.Context) error {
 		return err
 	}
 	return s.trimRecords(ctx, s.Now()-s.opt.Retention.Milliseconds())
+}
+
+// trimExpired removes rows by a key of two columns.
+func (s *Store) trimExpired(ctx context.Context, find, remove string) error {
+	return s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, now int64) (n int, err error) {
+		var rows []any
+		err = sess.Query(ctx, find, []any{now, TrimChunk}, func(row tx.Row) error {
+			var key [2]string
+			err := row.Scan(&key[0], &key[1])
+			rows = append(rows, key[0], key[1])
+			return err
+		})
+		if err == nil {
+			err = sess.Sync(ctx)
+		}
+		if err == nil {
+			err = sess.Write(ctx, remove, 2, rows)
+		}
+		return len(rows) / 2, err
+	})
 }
 
 // trimOnline removes ended online-only invitations; flags / 2 % 2 is flagOnline, both engines divide integers alike.
@@ -160,8 +168,10 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 					return err
 				}
 			}
-			if err := sess.Exec(ctx, "DELETE FROM receipt WHERE topic = $1 AND msg = $2", topic, p.Message); err != nil {
-				return err
+			for _, q := range []string{"DELETE FROM receipt WHERE topic = $1 AND msg = $2", "DELETE FROM file_holder WHERE topic = $1 AND msg = $2"} {
+				if err := sess.Exec(ctx, q, topic, p.Message); err != nil {
+					return err
+				}
 			}
 		}
 		for _, q := range []string{

@@ -107,9 +107,6 @@ type File struct {
 	At                          int64  // milliseconds
 }
 
-// FileReader lets the people of a topic read a file.
-type FileReader struct{ FileID, Topic string }
-
 // chat is the part of the world that messages and people need.
 type chat struct {
 	counted      map[string]int64 // messages that count as unread, by group topic
@@ -123,7 +120,6 @@ type chat struct {
 	admins       map[string][]MemberKey
 	deletions    []Deletion
 	files        []File
-	fileReaders  []FileReader
 }
 
 func newChat() chat {
@@ -251,8 +247,3 @@ func (w *World) Delete(d Deletion) {
 
 // PutFile notes an uploaded file.
 func (w *World) PutFile(f File) { w.stage(func() { w.files = append(w.files, f) }) }
-
-// GrantFile lets the people of a topic read a file.
-func (w *World) GrantFile(r FileReader) {
-	w.stage(func() { w.fileReaders = append(w.fileReaders, r) })
-}

@@ -104,15 +104,9 @@ func (w *World) flushPeople(ctx context.Context, s *tx.Session) error {
 }
 
 func (w *World) flushFiles(ctx context.Context, s *tx.Session) error {
-	var files, readers []any
+	var files []any
 	for _, f := range w.files {
 		files = append(files, f.ID, f.Owner, f.Kind, f.Name, f.Type, f.Size, f.Hash, f.Width, f.Height, f.Thumb, f.At)
 	}
-	for _, r := range w.fileReaders {
-		readers = append(readers, r.FileID, r.Topic)
-	}
-	if err := s.Write(ctx, "INSERT INTO file ("+FileColumns+") VALUES ?*", 11, files); err != nil {
-		return err
-	}
-	return s.Write(ctx, "INSERT INTO file_reader (file_id, topic) VALUES ?* ON CONFLICT (file_id, topic) DO NOTHING", 2, readers)
+	return s.Write(ctx, "INSERT INTO file ("+FileColumns+") VALUES ?*", 11, files)
 }

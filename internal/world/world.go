@@ -377,7 +377,7 @@ func (w *World) Next(now int64) {
 	w.Now = now
 	clear(w.appended)
 	clear(w.drafts)
-	w.drafts, w.phrases, w.deletions, w.files, w.fileReaders, w.also = w.drafts[:0], nil, nil, nil, nil, nil
+	w.drafts, w.phrases, w.deletions, w.files, w.also = w.drafts[:0], nil, nil, nil, nil
 	for _, t := range []interface{ settled() }{
 		&w.invitations, &w.invitees, &w.marks, &w.groups, &w.members, &w.messages, &w.contacts, &w.receipts, &w.applications, &w.extras, &w.people, &w.follows,
 		&w.rooms.rooms, &w.seats, &w.calls, &w.participants, &w.outgoing,

@@ -15,12 +15,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
 
 // exportVersion grows when what is exported cannot be imported by an earlier program.
-const exportVersion = 1
+const exportVersion = 2
 
 // exportTime bounds an export.
 const exportTime = 24 * time.Hour
@@ -43,7 +44,7 @@ func tables() []tableOf {
 		{"person", world.PersonColumns},
 		{"follow", "user_id, target"},
 		{"file", world.FileColumns},
-		{"file_reader", "file_id, topic"},
+		{"file_holder", holder.Columns},
 		{"room", world.RoomColumns},
 		{"seat", "room_id, user_id, role, at"},
 		{"media_call", "id, room_id, invite_id, group_id, owner, peer, opened_at, began_at, ended_at, ms, reason, ended_by, present, total, dropped, check_at, seen_at"},
@@ -132,6 +133,9 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 	var first exportLine
 	if err := in.Decode(&first); err != nil || first.Version == 0 {
 		return 0, errors.New("this is not an export of Beckon")
+	}
+	if first.Version < exportVersion {
+		return 0, fmt.Errorf("the export has version %d, and this program reads %d: import it with the release that wrote it, then upgrade", first.Version, exportVersion)
 	}
 	if first.Version > exportVersion {
 		return 0, fmt.Errorf("the export has version %d, and this program knows %d: use a later one", first.Version, exportVersion)

@@ -287,7 +287,7 @@ func DropFiles(ctx context.Context, s *store.Store, ids []string) error {
 	for some := range slices.Chunk(ids, chunk) {
 		if err := s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, _ int64) (int, error) {
 			for _, id := range some {
-				for _, q := range []string{"DELETE FROM file_reader WHERE file_id = $1", "DELETE FROM file WHERE id = $1"} {
+				for _, q := range []string{"DELETE FROM file_holder WHERE file_id = $1", "DELETE FROM file_reader WHERE file_id = $1", "DELETE FROM file WHERE id = $1"} {
 					if err := sess.Exec(ctx, q, id); err != nil {
 						return 0, err
 					}

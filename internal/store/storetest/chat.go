@@ -8,6 +8,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/world"
 )
@@ -193,7 +194,10 @@ func reopenChat(t *testing.T, open Engine) {
 		w.PutFollow(world.Follow{UserID: "a", Target: "c"})
 		w.PutReceipt(world.Receipt{Topic: "group:g", ID: "m", UserID: "b", At: 3})
 		w.PutFile(file)
-		w.GrantFile(world.FileReader{FileID: "f", Topic: "group:g"})
+		holder.Hold(w, holder.Holder{File: "f", Topic: "group:g", Message: "m"})
+		for _, id := range []string{"x", "y", "m"} {
+			w.Append("group:g", world.Draft{Body: &note{"a picture"}, Peer: world.GroupPeer, Message: id, Sender: "a"})
+		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -233,7 +237,7 @@ func reopenChat(t *testing.T, open Engine) {
 	f, err := s.File(ctx, "f")
 	check("the file", *f, file, err)
 	for user, want := range map[string]bool{"a": true, "b": false} {
-		may, err := s.MayReadFile(ctx, "f", user)
+		may, err := holder.MayRead(ctx, s, "f", user)
 		check("whether "+user+" may read the file", may, want, err)
 	}
 	blocked, err := s.Blocked(ctx, "a", "", 9)

@@ -43,6 +43,7 @@ func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
 		{"WhatCountsIsCounted", counts},
 		{"MessagesAreFoundByWords", words},
 		{"GroupsAndPeopleSurviveReopening", reopenChat},
+		{"FilesAreReadWhereAMessageHoldsThem", holders},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
 	}

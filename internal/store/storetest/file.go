@@ -1,0 +1,109 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// holders checks who may read a file as the messages that hold it come and go. b has a one-to-one message of a; d joined the
+// group after its first message.
+func holders(t *testing.T, open Engine) {
+	s := open(t)
+	Run(t, s, nil)
+	b, group := "user:b", "group:g"
+	step := func(what string, readable string, decide func(*world.World)) {
+		t.Helper()
+		need := world.Need{Topics: []string{b, group}, Contacts: []world.ContactKey{{UserID: "b", Peer: "a"}}, Messages: []world.MessageKey{{Topic: b, ID: "m"}, {Topic: b, ID: "n"}, {Topic: group, ID: "p"}}}
+		if err := Do(t, s, need, func(w *world.World) error { decide(w); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, user := range []string{"a", "b", "c", "d", "z"} {
+			if may, err := holder.MayRead(t.Context(), s, "f", user); err != nil {
+				t.Fatal(err)
+			} else if may {
+				got += user
+			}
+		}
+		if got != readable {
+			t.Errorf("%s: %q may read the file, want %q", what, got, readable)
+		}
+	}
+	send := func(w *world.World, topic, id, audience string) {
+		d := world.Draft{Body: &note{"picture"}, Peer: "a", Message: id, Sender: "a", Audience: audience}
+		if topic == group {
+			d.Peer = world.GroupPeer
+		}
+		w.Append(topic, d)
+		holder.Hold(w, holder.Holder{File: "f", Topic: topic, Message: id})
+	}
+	step("two messages hold it", "b", func(w *world.World) { send(w, b, "m", ""); send(w, b, "n", "") })
+	step("one is replaced", "b", func(w *world.World) { holder.Release(w, b, "m") })
+	step("it comes back", "b", func(w *world.World) { holder.Hold(w, holder.Holder{File: "f", Topic: b, Message: "m"}) })
+	step("the other is revoked", "b", func(w *world.World) { revoke(w, b, "n") })
+	step("b deletes the last", "", func(w *world.World) { w.Delete(world.Deletion{UserID: "b", Topic: b, Seq: 1}) })
+	step("a third", "b", func(w *world.World) { send(w, b, "o", "") })
+	step("b clears the conversation", "", func(w *world.World) {
+		w.PutContact(im.Contact{UserID: "b", Peer: "a", Reading: im.Reading{ClearedSeq: 3}})
+	})
+	step("held and released in the same unit", "", func(w *world.World) {
+		send(w, b, "q", "")
+		holder.Release(w, b, "q")
+	})
+	step("it is in a group", "ac", func(w *world.World) {
+		w.PutGroup(im.Group{ID: "g", Type: im.Work, Owner: "a", Members: 4})
+		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner})
+		w.PutMember(im.Member{GroupID: "g", UserID: "c", Role: im.RoleMember})
+		w.PutMember(im.Member{GroupID: "g", UserID: "d", Role: im.RoleMember, JoinedSeq: 1})
+		w.PutMember(im.Member{GroupID: "g", UserID: "z", Role: im.RoleMember, Gone: true})
+		send(w, group, "p", "")
+	})
+	step("a message for c alone", "ac", func(w *world.World) { send(w, group, "q", " a c ") })
+	step("the first is revoked", "ac", func(w *world.World) { revoke(w, group, "p") })
+	step("c deletes it", "a", func(w *world.World) { w.Delete(world.Deletion{UserID: "c", Topic: group, Seq: 2}) })
+	step("an onlineUserOnly message", "acd", func(w *world.World) {
+		holder.Hold(w, holder.Holder{File: "f", Topic: group, Message: "r", Until: s.Now() + 1<<40})
+	})
+	step("its time is over", "a", func(w *world.World) {
+		holder.Release(w, group, "r")
+		holder.Hold(w, holder.Holder{File: "f", Topic: group, Message: "r", Until: 1})
+	})
+	if err := s.TrimNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	step("the group is dismissed", "", func(w *world.World) {
+		w.PutGroup(im.Group{ID: "g", Type: im.Work, Owner: "a", Dismissed: true})
+	})
+	emptied(t, s)
+}
+
+func revoke(w *world.World, topic, id string) {
+	m := *w.Message(topic, id)
+	m.Flags |= world.FlagRevoked
+	w.PutMessage(m)
+}
+
+// emptied checks that a timeline leaves nothing behind that holds a file.
+func emptied(t *testing.T, s *store.Store) {
+	t.Helper()
+	if err := Do(t, s, world.Need{Topics: []string{"user:b"}}, func(w *world.World) error {
+		w.Append("user:b", world.Draft{Body: &note{"picture"}, Peer: "x", Message: "r", Sender: "x"})
+		holder.Hold(w, holder.Holder{File: "f", Topic: "user:b", Message: "r"})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if may, err := holder.MayRead(t.Context(), s, "f", "b"); err != nil || !may {
+		t.Errorf("b may not read the file: %v", err)
+	}
+	if err := s.EmptyTimeline(t.Context(), "user:b"); err != nil {
+		t.Fatal(err)
+	}
+	if may, err := holder.MayRead(t.Context(), s, "f", "b"); err != nil || may {
+		t.Errorf("b may read a file whose message is gone: %v", err)
+	}
+}
