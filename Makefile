@@ -96,7 +96,7 @@ check-go: | need-go
 	@echo "house rules"; $(GO) test -count=1 -run 'TestImportsPointLeft|TestDoorsToTheOutside|TestSizes|TestSizesOfScripts|TestManners|TestLinks' .
 
 fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FUZZTIME=10s for less)
-	@for f in ./invite:FuzzRules ./internal/api:FuzzToken ./internal/api:FuzzBody ./internal/delivery:FuzzDecode ./internal/files:FuzzInspect ./test/frames:FuzzFrames; do \
+	@for f in ./invite:FuzzRules ./internal/api:FuzzToken ./internal/api:FuzzBody ./internal/api:FuzzNames ./internal/delivery:FuzzDecode ./internal/files:FuzzInspect ./test/frames:FuzzFrames; do \
 	  echo "fuzzing $$f"; $(GO) test "$${f%%:*}" -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime "$${FUZZTIME:-60s}" || exit 1; done
 
 chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, 10,000 races each with porcupine: about 25 minutes

@@ -280,20 +280,27 @@ func shareKeys(ctx context.Context, s *store.Store, dir string, own Keys) (Keys,
 	return k, k.save(filepath.Join(dir, KeysFile), os.Rename)
 }
 
-// LoadKeys reads the generated secrets of a data directory, and makes them the first time.
-func LoadKeys(dir string) (Keys, error) {
+// readKeys reads the generated secrets of a data directory.
+func readKeys(dir string) (Keys, error) {
 	var k Keys
 	file := filepath.Join(dir, KeysFile)
 	b, err := os.ReadFile(file)
-	if err == nil {
-		if err := json.Unmarshal(b, &k); err != nil || len(k.JWTSecret) < 32 || len(k.APIKey) < 16 {
-			return k, fmt.Errorf("%s is damaged; restore it, or remove it to make new keys and invalidate all tokens", file)
-		}
-		return k, nil
+	if err != nil {
+		return k, err
 	}
+	if err := json.Unmarshal(b, &k); err != nil || len(k.JWTSecret) < 32 || len(k.APIKey) < 16 {
+		return k, fmt.Errorf("%s is damaged; restore it, or remove it to make new keys and invalidate all tokens", file)
+	}
+	return k, nil
+}
+
+// LoadKeys reads the generated secrets of a data directory, and makes them the first time.
+func LoadKeys(dir string) (Keys, error) {
+	k, err := readKeys(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return k, err
 	}
+	file := filepath.Join(dir, KeysFile)
 	k = Keys{JWTSecret: secret(32), APIKey: "bk_" + secret(24)}
 	if err := k.save(file, os.Link); errors.Is(err, fs.ErrExist) { // a server and a command began at the same moment
 		return LoadKeys(dir)
@@ -331,13 +338,16 @@ func secret(n int) string {
 }
 
 // MintToken makes a token for a device of a user without a running server: with the given secret, or the one that a
-// server keeps in its data directory. ttl 0 never expires.
+// server keeps in its data directory, which must be there. ttl 0 never expires.
 func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (string, error) {
 	if err := im.CheckUserID("user", userID); err != nil {
 		return "", err
 	}
 	if secret == "" {
-		k, err := LoadKeys(dataDir)
+		k, err := readKeys(dataDir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("no server keeps its keys in %s; give the data directory of one, or its JWT secret", dataDir)
+		}
 		if err != nil {
 			return "", err
 		}

@@ -1,11 +1,30 @@
 package beckon_test
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/beckon-im/beckon"
 )
+
+// TestNoTokenWithoutAServer: a token of keys that no server has would be of no use, and the keys would later become a server's.
+func TestNoTokenWithoutAServer(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	if token, err := beckon.MintToken(dir, "", "ann", "", 0); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("%q, %v", token, err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory was made: %v", err)
+	}
+	if _, err := beckon.MintToken(dir, strings.Repeat("s", 32), "ann", "", 0); err != nil {
+		t.Errorf("with a secret: %v", err)
+	}
+}
 
 // TestKeysAreMadeOnce: a server and commands that begin at the same moment agree on the keys.
 func TestKeysAreMadeOnce(t *testing.T) {

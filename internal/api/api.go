@@ -268,8 +268,8 @@ func (a *API) refusal(verb string, by verb.Caller, err error) *protocol.Error {
 	return out
 }
 
-// decode reads a request strictly, so that a misspelt field is told and not ignored.
-func decode(data []byte, into any) error {
+// decode reads a request strictly, so that a misspelt or repeated field is refused and not ignored.
+func decode(s *shape, data []byte, into any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		data = []byte("{}")
 	}
@@ -281,7 +281,7 @@ func decode(data []byte, into any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return im.Bad("body", "has something after the JSON object")
 	}
-	return nil
+	return s.exact(data)
 }
 
 // wireField is a field's name without those of our own structs that it stands in.

@@ -181,6 +181,16 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
+	page, err := web.Client().Get(web.URL + "/docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Body.Close()
+	for _, r := range []*http.Response{res, page} {
+		if p := r.Header.Get("Content-Security-Policy"); r.StatusCode != http.StatusOK || r.Header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(p, "default-src 'none'") || !strings.Contains(p, "frame-ancestors 'none'") {
+			t.Errorf("%s: %d, %v", r.Request.URL, r.StatusCode, r.Header)
+		}
+	}
 	var doc struct {
 		OpenAPI string         `json:"openapi"`
 		Paths   map[string]any `json:"paths"`

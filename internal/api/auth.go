@@ -153,6 +153,12 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	default:
 		return Identity{}, forged(im.CodeTokenRefused, "the token's signature does not verify with a key of this server", err)
 	}
+	if _, has := parsed.Header["crit"]; has { // RFC 7515, 4.1.11: who does not know what is critical refuses
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "the token's header crit names extensions that this server does not know")
+	}
+	if c.IssuedAt != nil && c.IssuedAt.After(a.opt.Now().Add(clockLeeway)) {
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "the token was issued in the future (iat): compare the clocks of the server and of who made it")
+	}
 	id := Identity{UserID: c.Subject, DeviceID: c.Device}
 	if parsed.Header["kid"] != answerKID && c.InviteID != "" {
 		return Identity{}, im.Refuse(im.CodeTokenRefused, "this answer token is of a program before this one; the invitation can be answered from the app")
@@ -170,6 +176,9 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	}
 	return id, nil
 }
+
+// clockLeeway is how far the clock of who makes tokens may be ahead of the server's.
+const clockLeeway = time.Minute
 
 // noKeys says that no public key was fetched so far.
 func (a *Authenticator) noKeys() bool {

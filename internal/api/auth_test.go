@@ -66,7 +66,9 @@ func TestUserSig(t *testing.T) {
 	at := time.Unix(1700000100, 0)
 	good := userSig{Version: "2.0", Identifier: "xiaojun", AppID: sigAppID, Expire: 300, Time: 1700000000}
 	good.Sig = good.signature(sigKey)
-	forged, expired, other := good, good, good
+	forged, expired, other, ahead := good, good, good, good
+	ahead.Time = at.Unix() + 3600
+	ahead.Sig = ahead.signature(sigKey)
 	forged.Identifier = "mallory"
 	other.AppID = 7
 	other.Sig = other.signature(sigKey)
@@ -80,6 +82,7 @@ func TestUserSig(t *testing.T) {
 		{"forged", packUserSig(t, forged), im.CodeTokenRefused},
 		{"another application", packUserSig(t, other), im.CodeTokenApp},
 		{"expired", packUserSig(t, expired), im.CodeTokenExpired},
+		{"made in an hour", packUserSig(t, ahead), im.CodeTokenRefused},
 		{"not base64", "%%%", im.CodeTokenMalformed},
 		{"not zlib", "aGVsbG8_", im.CodeTokenMalformed},
 		{"a bomb", packText(t, append([]byte(`{"TLS.identifier":"`), bytes.Repeat([]byte("a"), 1<<20)...)), im.CodeTokenMalformed},
@@ -128,6 +131,11 @@ func TestJWT(t *testing.T) {
 	body := func(sub string, ttl time.Duration, aud string) claims {
 		return claims{Device: "d1", RegisteredClaims: jwt.RegisteredClaims{Subject: sub, Audience: jwt.ClaimStrings{aud}, ExpiresAt: jwt.NewNumericDate(time.Now().Add(ttl))}}
 	}
+	made := func(ahead time.Duration) claims {
+		c := body("alice", 2*time.Hour, "beckon")
+		c.IssuedAt = jwt.NewNumericDate(time.Now().Add(ahead))
+		return c
+	}
 	for _, c := range []struct {
 		name, token string
 		code        int
@@ -143,6 +151,10 @@ func TestJWT(t *testing.T) {
 		{"public key as secret", sign(t, jwt.SigningMethodHS256, rsaKey.N.Bytes(), body("alice", time.Hour, "beckon"), "r"), im.CodeTokenRefused},
 		{"no user", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("", time.Hour, "beckon"), ""), im.CodeTokenMalformed},
 		{"a user with a slash", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("a/b", time.Hour, "beckon"), ""), im.CodeTokenMalformed},
+		{"made in 30 s", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), made(30*time.Second), ""), 0},
+		{"made in an hour", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), made(time.Hour), ""), im.CodeTokenRefused},
+		{"an unknown crit", critical(t, body("alice", time.Hour, "beckon"), []string{"exp"}), im.CodeTokenRefused},
+		{"an empty crit", critical(t, body("alice", time.Hour, "beckon"), []string{}), im.CodeTokenRefused},
 		{"nothing", "", im.CodeTokenMalformed},
 		{"dots", "a.b.c", im.CodeTokenMalformed},
 		{"long", strings.Repeat("a", maxToken+1), im.CodeTokenMalformed},
@@ -155,6 +167,18 @@ func TestJWT(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, id)
 		}
 	}
+}
+
+// critical signs a token whose header names extensions that must be known.
+func critical(t *testing.T, c jwt.Claims, crit []string) string {
+	t.Helper()
+	tok := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
+	tok.Header["crit"] = crit
+	s, err := tok.SignedString([]byte(secretOfTests))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestNoKeys: a server without keys lets nobody in, also not with an empty key or another method.

@@ -68,15 +68,22 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("GET "+files.Path, a.Files.Get)
 	doc := a.openAPI()
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
-		_, _ = w.Write(doc)
+		described(w, "application/vnd.oai.openapi+json;version=3.1", doc)
 	})
 	page := a.docsPage()
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(page)
+		described(w, "text/html; charset=utf-8", page)
 	})
 	return mux
+}
+
+// described writes a description, which runs nothing and is shown in no frame.
+func described(w http.ResponseWriter, kind string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	_, _ = w.Write(body)
 }
 
 func (a *API) post(w http.ResponseWriter, r *http.Request) {

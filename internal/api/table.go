@@ -24,6 +24,7 @@ type row struct {
 	acts           bool // it changes something
 	yields         bool // it waits while the server is busy: it begins something
 	request        reflect.Type
+	shape          *shape // of the request
 	response       reflect.Type
 	rewrite        func(data []byte) ([]byte, error) // checks a request and writes it anew, without what the verb does not see
 	run            func(ctx context.Context, by verb.Caller, data []byte, done func(any, error))
@@ -35,7 +36,7 @@ func acts[Q, R any](tag, name, doc string, f func(verb.Caller, Q, func(R, error)
 	v.acts, v.yields = true, true
 	v.run = func(_ context.Context, by verb.Caller, data []byte, done func(any, error)) {
 		var q Q
-		if err := decode(data, &q); err != nil {
+		if err := decode(v.shape, data, &q); err != nil {
 			done(nil, err)
 			return
 		}
@@ -49,7 +50,7 @@ func reads[Q, R any](tag, name, doc string, f func(context.Context, verb.Caller,
 	v := newRow[Q, R](tag, name, doc)
 	v.run = func(ctx context.Context, by verb.Caller, data []byte, done func(any, error)) {
 		var q Q
-		if err := decode(data, &q); err != nil {
+		if err := decode(v.shape, data, &q); err != nil {
 			done(nil, err)
 			return
 		}
@@ -60,14 +61,16 @@ func reads[Q, R any](tag, name, doc string, f func(context.Context, verb.Caller,
 }
 
 func newRow[Q, R any](tag, name, doc string) *row {
-	rewrite := func(data []byte) ([]byte, error) {
+	v := &row{name: name, doc: doc, tag: tag, request: reflect.TypeFor[Q](), response: reflect.TypeFor[R]()}
+	v.shape = shapeOf(v.request, map[reflect.Type]*shape{})
+	v.rewrite = func(data []byte) ([]byte, error) {
 		var q Q
-		if err := decode(data, &q); err != nil {
+		if err := decode(v.shape, data, &q); err != nil {
 			return nil, err
 		}
 		return json.Marshal(q)
 	}
-	return &row{name: name, doc: doc, tag: tag, request: reflect.TypeFor[Q](), response: reflect.TypeFor[R](), rewrite: rewrite}
+	return v
 }
 
 // table is every verb that there is.

@@ -79,6 +79,8 @@ func checkUserSig(token string, appID int64, key string, now time.Time) (Identit
 		return Identity{}, forged(im.CodeTokenRefused, "the UserSig's signature does not verify", nil)
 	case u.Expire <= 0 || u.Time <= 0 || u.Time > 1<<40 || u.Expire > 1<<40:
 		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the UserSig has no valid time and expiry")
+	case u.Time > now.Add(clockLeeway).Unix():
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "the UserSig was made in the future: compare the clocks of the server and of who made it")
 	case now.Unix() >= u.Time+u.Expire:
 		return Identity{}, im.Refuse(im.CodeTokenExpired, "the UserSig has expired; get a new one")
 	}

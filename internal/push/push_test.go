@@ -419,11 +419,19 @@ func TestBadTokens(t *testing.T) {
 func TestPrivateAddresses(t *testing.T) {
 	h := newHouse(t)
 	h.push.opt.Private = false
-	for _, endpoint := range []string{"https://127.0.0.1/x", "https://[::1]/x", "https://10.1.2.3/x", "https://[::ffff:192.168.1.1]/x", "https://169.254.169.254/latest", "https://100.64.1.1/", "http://example.com/x", "https://u:p@example.com/x"} {
+	for _, endpoint := range []string{"https://127.0.0.1/x", "https://[::1]/x", "https://10.1.2.3/x", "https://[::ffff:192.168.1.1]/x", "https://169.254.169.254/latest", "https://100.64.1.1/", "http://example.com/x", "https://u:p@example.com/x",
+		"https://localhost/x", "https://LOCALHOST./x", "https://push.localhost/x", "https://printer.local/x", "https://intranet/x", "https://db.internal/x", "https://127.1/x", "https://2130706433/x", "https://0x7f.1/x",
+		"https://0177.0.0.1/x", "https://0x7f000001/x", "https://10.0x10203/x", "https://127.0.0.1./x", "https://0/x", "https://0.0.0.0/x", "https://[::]/x", "https://[::ffff:7f00:1]/x", "https://[::127.0.0.1]/x", "https://[fe80::1]/x",
+		"https://[fe80::1%25eth0]/x", "https://[fec0::1]/x", "https://[fd00::1]/x", "https://[64:ff9b::7f00:1]/x", "https://[2002:7f00:1::]/x", "https://１２７.0.0.1/x", "https://ⓛocalhost/x", "https://1.2.3.4.5/x", "https://999999999999/x"} {
 		s := *h.browser.subscribe("b")
 		s.Endpoint = endpoint
 		if _, err := try(t, h.push.SetToken, on("bob", "x"), protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &s}); err == nil {
 			t.Errorf("%s was taken", endpoint)
+		}
+	}
+	for _, host := range []string{"updates.push.services.mozilla.com", "fcm.googleapis.com", "web.push.apple.com.", "93.184.216.34", "0x5d.184.216.34", "[2606:4700::1111]", "a1.example"} {
+		if !publicHost(strings.Trim(host, "[]")) {
+			t.Errorf("%s was refused", host)
 		}
 	}
 	if refusePrivate("tcp", "127.0.0.1:443", nil) == nil || refusePrivate("tcp", "[fd00::1]:443", nil) == nil || refusePrivate("tcp", "93.184.216.34:443", nil) != nil {

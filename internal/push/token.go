@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -193,8 +192,8 @@ func (p *Push) checkSubscription(s *protocol.WebPushSubscription) error {
 	case u.Scheme != "https" && (u.Scheme != "http" || !p.opt.Private):
 		return im.Bad("subscription.endpoint", "is not an https address")
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !p.opt.Private && !public(ip) {
-		return im.Bad("subscription.endpoint", "is a private address")
+	if !p.opt.Private && !publicHost(u.Hostname()) {
+		return im.Bad("subscription.endpoint", "is a private or local address")
 	}
 	key, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s.Keys.P256dh, "="))
 	if err == nil {
@@ -207,18 +206,6 @@ func (p *Push) checkSubscription(s *protocol.WebPushSubscription) error {
 		return im.Bad("subscription.keys.auth", "is not 16 bytes in base64url")
 	}
 	return nil
-}
-
-// public says whether an address is one of the internet, and not of the operator's own network.
-func public(ip netip.Addr) bool {
-	ip = ip.Unmap()
-	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(special(), func(p netip.Prefix) bool { return p.Contains(ip) })
-}
-
-// special lists blocks that look public and are not: shared address space, benchmarks, translation to IPv4.
-func special() []netip.Prefix {
-	return []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
-		netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16")}
 }
 
 // address is what the provider knows the device by.

@@ -1,0 +1,200 @@
+package api
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+)
+
+// shape is what names an object of JSON may have: those of a struct, or any.
+type shape struct {
+	fields map[string]field // nil = any name
+	each   *shape           // of the elements of a list, and of the values of an object with any name; nil = any
+}
+
+type field struct {
+	bit   uint64 // marks that it was given
+	value *shape // nil = any
+}
+
+// shapeOf describes what a type is decoded from. A type that decodes itself is any.
+func shapeOf(t reflect.Type, known map[reflect.Type]*shape) *shape {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if s, ok := known[t]; ok || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return s
+	}
+	s := &shape{}
+	known[t] = s
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		s.each = shapeOf(t.Elem(), known)
+	case reflect.Struct:
+		s.fields = map[string]field{}
+		s.add(t, known)
+	}
+	return s
+}
+
+// add adds the fields of a struct, those of embedded ones too.
+func (s *shape) add(t reflect.Type, known map[reflect.Type]*shape) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		inner := f.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		switch {
+		case f.Anonymous && name == "" && inner.Kind() == reflect.Struct:
+			s.add(inner, known)
+			continue
+		case !f.IsExported() || name == "-":
+			continue
+		case name == "":
+			name = f.Name
+		}
+		if _, taken := s.fields[name]; !taken {
+			if len(s.fields) == 64 {
+				panic("api: " + t.Name() + " has more fields than a word has bits")
+			}
+			s.fields[name] = field{bit: 1 << len(s.fields), value: shapeOf(f.Type, known)}
+		}
+	}
+}
+
+// exact checks that each name of an object stands in its shape as it is written, and once. The text is valid JSON.
+func (s *shape) exact(text []byte) error {
+	w := names{text: text}
+	w.space()
+	return w.value(s)
+}
+
+// names walks through a text of JSON that is valid.
+type names struct {
+	text []byte
+	at   int
+	path []string
+}
+
+func (w *names) space() {
+	for w.at < len(w.text) && w.text[w.at] <= ' ' {
+		w.at++
+	}
+}
+
+// value passes a value, and checks the names in it.
+func (w *names) value(s *shape) error {
+	switch w.text[w.at] {
+	case '{':
+		return w.object(s)
+	case '[':
+		var each *shape
+		if s != nil {
+			each = s.each
+		}
+		for w.at++; ; w.at++ {
+			if w.space(); w.text[w.at] == ']' {
+				break
+			}
+			if err := w.value(each); err != nil {
+				return err
+			}
+			if w.space(); w.text[w.at] == ']' {
+				break
+			}
+		}
+		w.at++
+	case '"':
+		w.string()
+	default:
+		for w.at < len(w.text) && strings.IndexByte(",]} \t\r\n", w.text[w.at]) < 0 {
+			w.at++
+		}
+	}
+	return nil
+}
+
+// string passes a string, and returns what stands between its quotes; escaped says that it must be decoded.
+func (w *names) string() (inner []byte, escaped bool) {
+	w.at++
+	begin := w.at
+	for ; w.text[w.at] != '"'; w.at++ {
+		if w.text[w.at] == '\\' {
+			escaped = true
+			w.at++
+		}
+	}
+	w.at++
+	return w.text[begin : w.at-1], escaped
+}
+
+func (w *names) object(s *shape) error {
+	var seen uint64
+	var others map[string]bool // where any name may stand
+	for w.at++; ; w.at++ {
+		if w.space(); w.text[w.at] == '}' {
+			break
+		}
+		begin := w.at
+		name, escaped := w.string()
+		if escaped {
+			var plain string
+			if err := json.Unmarshal(w.text[begin:w.at], &plain); err != nil {
+				return badJSON(err)
+			}
+			name = []byte(plain)
+		}
+		var value *shape
+		twice := false
+		if s != nil && s.fields != nil {
+			f, ok := s.fields[string(name)]
+			if !ok {
+				return im.Bad(w.field(string(name)), "is not a field of this verb; names are matched exactly")
+			}
+			value, twice, seen = f.value, seen&f.bit != 0, seen|f.bit
+		} else {
+			if s != nil {
+				value = s.each
+			}
+			if others == nil {
+				others = map[string]bool{}
+			}
+			twice = others[string(name)]
+			others[string(name)] = true
+		}
+		if twice {
+			return im.Bad(w.field(string(name)), "is given twice")
+		}
+		w.space()
+		w.at++ // the colon
+		w.space()
+		if err := w.within(name, value); err != nil {
+			return err
+		}
+		if w.space(); w.text[w.at] == '}' {
+			break
+		}
+	}
+	w.at++
+	return nil
+}
+
+// within passes the value of a field, whose name stands in front of those in it.
+func (w *names) within(name []byte, s *shape) error {
+	if c := w.text[w.at]; c != '{' && c != '[' {
+		return w.value(s)
+	}
+	w.path = append(w.path, string(name))
+	err := w.value(s)
+	w.path = w.path[:len(w.path)-1]
+	return err
+}
+
+// field names a field with the objects that it stands in.
+func (w *names) field(name string) string {
+	return clip(strings.Join(append(w.path, name), "."))
+}
