@@ -59,6 +59,7 @@ export interface CallData {
   call: 1;
   media: Media;
   join?: string; // asks the host to be let into the running call of this invitation
+  line_busy?: string; // in a reject: busy, in the original's words
 }
 
 export const idle = { phase: 'idle', inviteID: '', roomID: '', inviter: '', groupID: '', media: 'video', people: {}, deadline: 0, since: 0 } as const;
@@ -72,6 +73,22 @@ export function readData(data: string): CallData | undefined {
   }
 }
 
+/** The data of a reject that says busy, in the original's words and ours. */
+export function busyData(media: Media): string {
+  return JSON.stringify({ call: 1, media, line_busy: 'line_busy' } satisfies CallData);
+}
+
+/** Whether a reject says busy: by its reason, or by its data as the original's clients do. */
+export function saysBusy(reason = '', data = ''): boolean {
+  if (reason === 'busy') return true;
+  try {
+    const d = JSON.parse(data) as { line_busy?: unknown; data?: { message?: unknown } } | null;
+    return Boolean(d?.line_busy) || d?.data?.message === 'lineBusy';
+  } catch {
+    return data === 'line_busy';
+  }
+}
+
 /** Why an answer came too late. */
 export function lostTo(err: unknown): EndReason {
   const won = (err as BeckonError).won;
@@ -82,7 +99,7 @@ export function lostTo(err: unknown): EndReason {
 export function partOf(p: Schemas['Invitee']): Part {
   switch (p.state) {
     case 'accepted': return 'accepted';
-    case 'rejected': return p.reason === 'busy' ? 'busy' : 'declined';
+    case 'rejected': return saysBusy(p.reason, p.data) ? 'busy' : 'declined';
     case 'timedOut': return 'noAnswer';
     case 'cancelled': return 'cancelled';
     default: return p.ringingAt ? 'ringing' : 'invited';
@@ -94,3 +111,7 @@ export function over(err: unknown): undefined {
   if (err instanceof BeckonError) return undefined;
   throw err;
 }
+
+const every: Record<keyof CallEvents, 1> = { onCallState: 1, onIncomingCall: 1, onCallEnded: 1, onDeviceError: 1 };
+
+export const callEvents: ReadonlySet<string> = new Set(Object.keys(every));

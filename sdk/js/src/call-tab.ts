@@ -1,4 +1,5 @@
 import type { Media } from './call-state.js';
+import { readJSON, storageOf, writeJSON } from './storage.js';
 
 /** What a tab remembers of its call over a reload. */
 export interface Kept {
@@ -17,16 +18,19 @@ export interface Remembered {
 
 const key = 'beckon.call';
 
-/** Where a tab remembers its call. Outside of a browser it forgets. */
+/** Where a tab remembers its call. Where nothing may be stored it forgets. */
 export function remember(): Remembered {
-  if (typeof sessionStorage === 'undefined') return { read: () => undefined, write: () => {}, clear: () => {} };
+  const storage = storageOf('sessionStorage');
   return {
-    read() {
-      const text = sessionStorage.getItem(key);
-      return text ? JSON.parse(text) as Kept : undefined;
+    read: () => readJSON<Kept>(storage, key),
+    write: (kept) => writeJSON(storage, key, kept),
+    clear: () => {
+      try {
+        storage?.removeItem(key);
+      } catch {
+        // no storage
+      }
     },
-    write: (kept) => sessionStorage.setItem(key, JSON.stringify(kept)),
-    clear: () => sessionStorage.removeItem(key),
   };
 }
 

@@ -2,9 +2,12 @@ import type { Client } from './client.js';
 import { newID } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
-import { idle, lostTo, over, partOf, readData, type CallData, type CallEvents, type CallState, type EndReason, type Media, type Part } from './call-state.js';
+import { busyData, callEvents, idle, lostTo, over, partOf, readData, saysBusy, type CallData, type CallEvents, type CallState, type EndReason, type Media, type Part } from './call-state.js';
 import { exclusive, heldElsewhere, remember, type Remembered } from './call-tab.js';
+import type { InvitationEvents } from './ledger.js';
 import { Room, type LeaveReason } from './room.js';
+
+type CallEvent = InvitationEvents['onReceiveNewInvitation'];
 
 /** How long a media server that cannot be reached is tried. */
 const mediaPatience = 10_000;
@@ -32,12 +35,13 @@ export class Calls extends Emitter<CallEvents> {
   #offs: (() => void)[] = [];
 
   constructor(client: Client, room = new Room(client)) {
-    super();
+    super(callEvents);
     this.#client = client;
     this.room = room;
     this.#state = { ...idle, leader: typeof navigator === 'undefined' || !navigator.locks };
     this.#store = remember();
     this.#follow();
+    globalThis.addEventListener?.('pagehide', this.#pageGoes);
   }
 
   get state(): CallState {
@@ -97,10 +101,14 @@ export class Calls extends Emitter<CallEvents> {
 
   /** Refuses the call that rings. */
   async decline(reason = 'declined'): Promise<void> {
-    const { phase, inviteID } = this.#state;
+    const { phase, inviteID, media } = this.#state;
     if (phase !== 'ringing') return;
     void this.#end('hangup');
-    await this.#client.reject({ inviteID, reason }).catch(over);
+    await this.#reject(inviteID, reason, media);
+  }
+
+  async #reject(inviteID: string, reason: string, media: Media): Promise<void> {
+    await this.#client.reject({ inviteID, reason, ...(reason === 'busy' ? { data: busyData(media) } : {}) }).catch(over);
   }
 
   /** Ends the call here: cancels while nobody has answered, else leaves. */
@@ -111,14 +119,15 @@ export class Calls extends Emitter<CallEvents> {
     await this.#end('hangup');
   }
 
-  /** Cancels; whose answer was first is told that nobody is there any more. */
-  async #cancel(inviteID: string, roomID: string): Promise<void> {
+  /** Cancels, also when the server is away for a time; whose answer was first is told that nobody is there any more. */
+  async #cancel(inviteID: string, roomID: string, deadline: number): Promise<void> {
     try {
       await this.#client.cancel({ inviteID });
     } catch (err) {
       over(err);
-      const who = (err as BeckonError).won;
-      if (who?.action === 'accept' && who.userID) await this.#client.setRoomRole({ roomID, userID: who.userID, role: 'none' }).catch(over);
+      const { won, code } = err as BeckonError;
+      if (code === Code.Timeout && (!deadline || this.#client.now() < deadline) && !this.#gone.signal.aborted) return this.#cancel(inviteID, roomID, deadline);
+      if (won?.action === 'accept' && won.userID) await this.#client.setRoomRole({ roomID, userID: won.userID, role: 'none' }).catch(over);
     }
   }
 
@@ -170,6 +179,24 @@ export class Calls extends Emitter<CallEvents> {
     if (!gone()) await this.#enter();
   }
 
+  /** Comes back into a call that this user left and that goes on. It rejects with 8010 when the call is over. */
+  async rejoin(call: { roomID?: string; callID?: string; media?: Media }): Promise<void> {
+    const client = this.#client;
+    const roomID = call.roomID ?? (call.callID ? (await client.getCall({ callID: call.callID })).call?.roomID : undefined);
+    const c = roomID ? (await client.getRoom({ roomID })).call : undefined;
+    if (!roomID || !c || c.ended) throw new BeckonError({ code: Code.Over, message: 'the call is over' });
+    const inviteID = c.inviteID ?? '';
+    const answer = inviteID ? await client.getInvitation({ inviteID }).catch(() => undefined) : undefined;
+    const people: Record<string, Part> = Object.fromEntries([
+      ...(answer?.invitation?.invitees ?? []).map((p) => [p.userID, partOf(p)] as const),
+      ...(c.people ?? []).map((p) => [p.userID, p.left ? 'left' : 'accepted'] as const)]);
+    delete people[client.userID];
+    const media = call.media ?? (c as { media?: Media }).media ?? readData(answer?.invitation?.data ?? '')?.media ?? 'video';
+    const gone = this.#begin({ phase: 'connecting', inviteID, roomID, inviter: c.inviter ?? '', groupID: c.groupID ?? '', media, people });
+    await this.#occupy();
+    if (!gone()) await this.#enter();
+  }
+
   /** Goes on with the call that this tab was in before a reload. It happens by itself with the first connection. */
   async resume(): Promise<void> {
     const kept = this.#store.read();
@@ -194,10 +221,18 @@ export class Calls extends Emitter<CallEvents> {
 
   /** Lets go of everything: the room, the locks, the client. A call under way is hung up. */
   async dispose(): Promise<void> {
-    await this.hangup().catch(over);
     this.#gone.abort();
+    await this.hangup().catch(over);
     for (const off of this.#offs) off();
+    globalThis.removeEventListener?.('pagehide', this.#pageGoes);
   }
+
+  /** The page goes while it calls: nobody is there who could be answered. Whether it is closed or loaded again cannot be known. */
+  #pageGoes = (): void => {
+    if (this.#state.phase !== 'calling') return;
+    for (const inviteID of this.#invites) this.#client.callOnLeave('cancel', { inviteID });
+    this.#store.clear();
+  };
 
   /** Begins a call; at once, so that no second one can begin. What it answers tells later whether another has begun since. */
   #begin(state: Omit<Partial<CallState>, 'leader'>): () => boolean {
@@ -250,7 +285,7 @@ export class Calls extends Emitter<CallEvents> {
     this.#invites.clear();
     this.#set({ ...idle });
     this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
-    const told: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID));
+    const told: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID, state.deadline));
     if (leave && entered) told.push(this.room.exitRoom());
     else if (leave && state.phase === 'connecting' && !this.#asked) told.push(this.#client.exitRoom({ roomID: state.roomID }).catch(over));
     await Promise.all(told);
@@ -264,8 +299,8 @@ export class Calls extends Emitter<CallEvents> {
       await this.room.enterRoom({ roomID });
     } catch (err) {
       if (gone() || this.room.roomID === roomID) return;
-      until ||= Date.now() + mediaPatience;
-      if ((err as BeckonError).code !== Code.NoMedia || (Date.now() > until && this.#state.phase !== 'reconnecting')) return void this.#end('failed', err as Error);
+      until ||= performance.now() + mediaPatience;
+      if ((err as BeckonError).code !== Code.NoMedia || (performance.now() > until && this.#state.phase !== 'reconnecting')) return void this.#end('failed', err as Error);
       await new Promise((resolve) => setTimeout(resolve, 1000));
       return gone() ? undefined : this.#enter(until);
     }
@@ -304,18 +339,26 @@ export class Calls extends Emitter<CallEvents> {
       client.on('onDisconnected', () => void this.#end('lost')),
       client.on('onInviteeRinging', (e) => { if (ours(e.inviteID) && this.#state.people[e.invitee] === 'invited') this.#part(e.invitee, 'ringing'); }),
       client.on('onInviteeAccepted', (e) => { if (ours(e.inviteID)) this.#accepted(e.invitee); }),
-      client.on('onInviteeRejected', (e) => { if (ours(e.inviteID)) this.#refused([e.invitee], e.reason === 'busy' ? 'busy' : 'declined'); }),
+      client.on('onInviteeRejected', (e) => { if (ours(e.inviteID)) this.#refused([e.invitee], saysBusy(e.reason, e.data) ? 'busy' : 'declined'); }),
       client.on('onInvitationTimeout', (e) => {
-        this.#ended(e.inviteID);
+        if (e.inviteeList.includes(client.userID)) this.#ended(e.inviteID);
         if (ours(e.inviteID)) this.#timedOut(e.inviteeList);
       }),
       client.on('onInvitationCancelled', (e) => {
-        this.#ended(e.inviteID);
-        if (this.#state.phase === 'ringing' && e.inviteID === this.#state.inviteID) void this.#end('cancelled');
+        const mine = e.inviteeList.includes(client.userID);
+        if (mine) this.#ended(e.inviteID);
+        if (!ours(e.inviteID)) return;
+        if (mine && this.#state.phase === 'ringing') void this.#end('cancelled');
+        else this.#cancelled(e.inviteeList);
       }),
       client.on('onInvitationHandledByOtherDevice', (e) => {
-        this.#ended(e.inviteID);
-        if (ours(e.inviteID) && (this.#state.phase === 'ringing' || e.action === 'cancel')) void this.#end('elsewhere');
+        if (e.action !== 'cancel' || e.over) this.#ended(e.inviteID);
+        if (!ours(e.inviteID)) return;
+        if (this.#state.phase === 'ringing' || (e.action === 'cancel' && e.over)) void this.#end('elsewhere');
+        else if (e.action === 'cancel') this.#cancelled(e.inviteeList);
+      }),
+      client.on('onCallRecord', ({ call }) => { // the server's word that the call is over
+        if (call.roomID === this.#state.roomID && this.#state.phase !== 'ringing') void this.#end('remoteHangup');
       }),
       client.on('onRoomRoleChanged', (e) => {
         if (e.userID === client.userID && e.roomID === this.#state.roomID && e.role === 'none' && this.#state.phase !== 'ringing') void this.#end('remoteHangup');
@@ -364,13 +407,13 @@ export class Calls extends Emitter<CallEvents> {
     if (this.#over.size > 1000) this.#over.delete(this.#over.values().next().value as string);
   }
 
-  async #incoming(e: { inviteID: string; inviter: string; groupID: string; inviteeList: string[]; data: string }): Promise<void> {
+  async #incoming(e: CallEvent): Promise<void> {
     const data = readData(e.data);
     const me = this.#client.userID;
-    if (!data || e.inviter === me || (e.inviteeList.length > 0 && !e.inviteeList.includes(me))) return;
+    if (!data || e.notice || e.inviter === me || (!e.everyone && !e.inviteeList.includes(me))) return;
     if (data.join) return this.#letIn(e.inviteID, e.inviter, data.join);
     const busy = async (): Promise<void> => {
-      if (!this.#invites.has(e.inviteID)) await this.#client.reject({ inviteID: e.inviteID, reason: 'busy' }).catch(over);
+      if (!this.#invites.has(e.inviteID)) await this.#reject(e.inviteID, 'busy', data.media);
     };
     if (this.#busy()) return busy();
     if (await heldElsewhere(`beckon.incall.${me}`)) return; // the tab that is in a call says busy
@@ -427,6 +470,10 @@ export class Calls extends Emitter<CallEvents> {
     this.#set({ people });
     const all = Object.values(people);
     if ((this.#state.phase === 'calling' || this.#asked) && all.every((p) => p === 'declined' || p === 'busy' || p === 'noAnswer')) void this.#end(all.every((p) => p === all[0]) ? part : 'declined');
+  }
+
+  #cancelled(list: string[]): void {
+    for (const u of list) if (this.#state.people[u] === 'invited' || this.#state.people[u] === 'ringing') this.#part(u, 'cancelled');
   }
 
   #timedOut(list: string[]): void {

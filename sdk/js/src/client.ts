@@ -1,9 +1,12 @@
 import { Centrifuge, type ServerPublicationContext, type ServerSubscribedContext } from 'centrifuge';
 import { Emitter } from './emitter.js';
+import { deviceOfTab } from './device.js';
 import { BeckonError, Code } from './error.js';
-import { conversationOf, tellGroup, tellMessage, type Events, type WireEvent } from './events.js';
-import { Ledger, type Notice } from './ledger.js';
+import { conversationOf, eventNames, originalOf, tellGroup, tellMessage, tellOriginal, type Events, type WireEvent } from './events.js';
+import { Ledger, maxNamed, type Notice } from './ledger.js';
+import { Keeper, keyOf, ownerOf, readKept } from './position.js';
 import { verbs, type Request, type Response, type Schemas, type Verbs } from './schema.js';
+import { spared, storageOf, type Storage } from './storage.js';
 
 /** How a client is made. */
 export interface Options {
@@ -19,6 +22,11 @@ export interface Options {
   callTimeout?: number;
   /** Where there is no WebSocket (Node 20): the class of the package ws. */
   websocket?: unknown;
+  /**
+   * Where the positions and the open invitations of this device are kept, so that a program that starts again hears what it missed.
+   * Default: localStorage where there is one. false: nowhere.
+   */
+  storage?: Storage | false;
 }
 
 /** A new id, as for invitations, messages and calls. */
@@ -32,32 +40,18 @@ export function newID(): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-const deviceKey = 'beckon.device';
-
-/** The id of this tab, kept over reloads. A copied tab gets one of its own. */
-async function deviceOfTab(): Promise<string> {
-  const fresh = `web-${newID().slice(-12)}`;
-  if (typeof sessionStorage === 'undefined') return fresh;
-  let id = sessionStorage.getItem(deviceKey) ?? fresh;
-  if (typeof navigator !== 'undefined' && navigator.locks) {
-    const mine = await new Promise<boolean>((resolve) => {
-      void navigator.locks.request(`${deviceKey}.${id}`, { ifAvailable: true }, (lock) => {
-        resolve(lock !== null);
-        return lock ? new Promise(() => {}) : undefined; // held as long as the tab is there
-      });
-    });
-    if (!mine) id = fresh;
-  }
-  sessionStorage.setItem(deviceKey, id);
-  return id;
-}
-
 /** One event on its way to the program. */
 interface Arrival {
   timeline: string;
   seq: number;
   event: WireEvent;
 }
+
+/** How long the facts of an unknown invitation may take, and how long missed events of ended ones are waited for, in milliseconds. */
+const factsTime = 3000;
+const endedTime = 2000;
+
+type Welcome = Schemas['Welcome'] & { ended?: Schemas['Invitation'][] };
 
 /** Errors of the transport after which a call is sent again: its time was over, or the connection closed. */
 const passing = new Set([1, 11]);
@@ -76,14 +70,19 @@ export class Client extends Emitter<Events> {
   #link: Centrifuge | undefined;
   #opening: Promise<Centrifuge> | undefined;
   #ledger = new Ledger();
-  #welcome: Schemas['Welcome'] | undefined;
-  #skew = 0;
-  #queue: (Arrival | (() => void))[] = [];
+  #welcome: Welcome | undefined;
+  #clock = { server: 0, local: 0 }; // the server's clock at a moment of this device's monotonic clock
+  #queue: (Arrival | (() => unknown))[] = [];
   #pumping = false;
   #held = new Map<string, Promise<void>[]>();
+  #ended: Schemas['Invitation'][] = []; // of the last welcome, as far as their events may still come
+  #positions: Record<string, number> = {};
+  #keeper: Keeper | undefined;
+  #storage: Storage | undefined;
+  #token = '';
 
   constructor(options: Options) {
-    super();
+    super(eventNames);
     const page = typeof location === 'undefined' ? undefined : location.origin;
     const server = options.server ?? page;
     if (!server) throw new BeckonError({ code: 6017, field: 'server', message: 'server is missing: outside of a page there is no default' });
@@ -96,9 +95,9 @@ export class Client extends Emitter<Events> {
     return this.#link?.state === 'connected';
   }
 
-  /** The server's clock now, in milliseconds. Deadlines are counted with it, never with the local clock. */
+  /** The server's clock now, in milliseconds. It goes on with a monotonic clock: whoever sets the local date changes nothing. */
   now(): number {
-    return Date.now() + this.#skew;
+    return this.#clock.server ? this.#clock.server + performance.now() - this.#clock.local : Date.now();
   }
 
   /** Connects. It resolves when the server has answered, and rejects when it refuses; a server that is away is waited for. */
@@ -123,45 +122,55 @@ export class Client extends Emitter<Events> {
   }
 
   async #open(): Promise<Centrifuge> {
-    const deviceID = this.#options.deviceID ?? await deviceOfTab();
+    const { token, storage } = this.#options;
+    const device = this.#options.deviceID ? { id: this.#options.deviceID, storage: storageOf('localStorage') } : await deviceOfTab(`web-${newID().slice(-12)}`);
+    this.#storage = storage === undefined ? device.storage : storage || undefined;
+    this.#token = typeof token === 'string' ? token : '';
     const platform = this.#options.platform ?? (typeof window === 'undefined' ? 'node' : 'web');
-    const { token } = this.#options;
-    const link = new Centrifuge(`${this.server.replace(/^http/, 'ws')}/connection/websocket`, {
-      ...(typeof token === 'string' ? { token } : { getToken: async () => token() }),
-      data: { deviceID, platform },
+    const link = spared(() => new Centrifuge(`${this.server.replace(/^http/, 'ws')}/connection/websocket`, {
+      ...(typeof token === 'string' ? { token } : { getToken: async () => (this.#token = await token()) }),
+      getData: async () => ({ deviceID: device.id, platform, ...(await this.#before(device.id)) }),
       minReconnectDelay: 200,
       maxReconnectDelay: 5000,
       ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
-    });
+    }));
     this.#listen(link);
     link.connect();
     return (this.#link = link);
   }
 
+  /** What a device says at connect of the time before: the positions of a program that ran earlier, and the invitations that it holds. */
+  async #before(deviceID: string): Promise<object> {
+    const more: { epoch?: string; positions?: Record<string, number>; held?: string[] } = {};
+    if (!this.#welcome && this.#storage) {
+      const owner = await ownerOf(this.#token);
+      const kept = owner.userID ? readKept(this.#storage, keyOf(this.server, owner.userID, owner.deviceID ?? deviceID)) : undefined;
+      if (kept) {
+        Object.assign(more, { epoch: kept.epoch, positions: kept.positions });
+        this.#positions = { ...kept.positions };
+        this.#ledger.restore(kept.held);
+      }
+    }
+    const held = Object.keys(this.#ledger.held());
+    return held.length ? { ...more, held } : more;
+  }
+
   /** Ends the connection for good. Calls under way are refused. */
   close(): void {
+    this.#keeper?.close();
+    this.#keeper = undefined;
     this.#link?.disconnect();
   }
 
   #listen(link: Centrifuge): void {
-    link.on('connected', (c) => {
-      const w = c.data as Schemas['Welcome'];
-      this.#welcome = w;
-      this.userID = this.#ledger.me = w.userID;
-      this.deviceID = w.deviceID;
-      this.#skew = w.serverTime - Date.now();
-      this.#put(() => {
-        const todo = this.#ledger.snapshot(w.invitations, w.more ?? false);
-        this.emit('onConnected', w);
-        for (const s of w.statuses ?? []) this.emit('onUserStatusChanged', s);
-        this.#tell(todo);
-        if (w.reload?.length) this.emit('onReload', { timelines: w.reload });
-      });
-    });
+    link.on('connected', (c) => this.#connected(c.data as Welcome));
     link.on('connecting', (c) => this.emit('onConnecting', c));
     link.on('disconnected', (c) => {
       if (c.code === 4502) this.emit('onKickedOffline', { reason: c.reason });
+      if (/expired/.test(c.reason)) this.emit('onUserSigExpired', { reason: c.reason });
       this.emit('onDisconnected', c);
+      this.#keeper?.close();
+      this.#keeper = undefined;
     });
     link.on('message', (c) => {
       const notice = c.data as { type?: string; timelines?: string[] };
@@ -170,18 +179,90 @@ export class Client extends Emitter<Events> {
     link.on('error', () => {}); // told by connecting and disconnected
     link.on('publication', (c: ServerPublicationContext) => this.#put({ timeline: c.channel, seq: c.offset ?? 0, event: c.data as WireEvent }));
     link.on('subscribed', (c: ServerSubscribedContext) => {
-      if (!c.wasRecovering || c.recovered) return;
-      this.#put(() => this.#reload([c.channel]));
+      const from = c.streamPosition?.offset;
+      if (from !== undefined && !c.hasRecoveredPublications) this.#put(() => this.#processed(c.channel, from));
+      if (c.wasRecovering && !c.recovered) this.#put(() => this.#reload([c.channel]));
+    });
+    link.on('unsubscribed', (c) => this.#put(() => {
+      delete this.#positions[c.channel];
+      this.#keeper?.touch();
+    }));
+  }
+
+  #connected(w: Welcome): void {
+    const first = !this.#welcome;
+    this.#welcome = w;
+    this.userID = this.#ledger.me = w.userID;
+    this.deviceID = w.deviceID;
+    this.#clock = { server: w.serverTime, local: performance.now() };
+    for (const t of Object.keys(this.#positions)) if (first && !(t in w.positions)) delete this.#positions[t];
+    if (this.#storage) {
+      this.#keeper ??= new Keeper(this.#storage, keyOf(this.server, w.userID, w.deviceID), () => ({
+        epoch: this.#welcome?.epoch ?? '', positions: this.#positions, held: this.#ledger.held(),
+      }));
+    }
+    const ended = w.ended ?? [];
+    this.#put(async () => {
+      const todo = this.#ledger.snapshot(w.invitations, w.more ?? false, ended);
+      this.emit('onConnected', w);
+      for (const s of w.statuses ?? []) this.emit('onUserStatusChanged', s);
+      this.#tell(todo);
+      for (const v of ended) if (v.onlineUserOnly || first && w.reload?.length) this.#tell(this.#ledger.catchUp(v));
+      this.#ended = ended;
+      if (ended.length) setTimeout(() => this.#put(() => this.#catchUp()), endedTime);
+      if (w.reload?.length) this.emit('onReload', { timelines: w.reload });
+      const unsure = first ? [] : this.#ledger.unsure();
+      if (unsure.length) for (const v of await this.#look(unsure)) this.#tell(this.#ledger.catchUp(v));
     });
   }
 
+  /** Raises what became of ended invitations whose events did not come. */
+  #catchUp(): void {
+    for (const v of this.#ended.splice(0)) this.#tell(this.#ledger.catchUp(v));
+  }
+
+  /** Notes that the program has everything of a timeline up to an offset. */
+  #processed(timeline: string, seq: number): void {
+    if (seq <= (this.#positions[timeline] ?? -1)) return;
+    this.#positions[timeline] = seq;
+    this.#keeper?.touch();
+  }
+
+  /** Asks once how invitations stand. Without an answer in time, nothing is known of them. */
+  async #look(inviteIDs: string[]): Promise<Schemas['Invitation'][]> {
+    const ask = async (): Promise<Schemas['Invitation'][]> => {
+      const { data } = await this.#link!.rpc('listInvitations', { inviteIDs }) as { data: Response<'listInvitations'> };
+      return data.invitations ?? [];
+    };
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<[]>((resolve) => { timer = setTimeout(() => resolve([]), factsTime); });
+    return Promise.race([ask().catch(() => []), late]).finally(() => clearTimeout(timer));
+  }
+
+  /** Learns the invitations of an event, and of those that wait behind it, that this device has not heard of. */
+  async #learn(m: Schemas['Signaling']): Promise<void> {
+    const asked = new Map<string, Schemas['Signaling']>();
+    for (const a of [{ event: m as WireEvent }, ...this.#queue]) {
+      if (asked.size === maxNamed || typeof a === 'function' || a.event.type !== 'signaling') continue;
+      const s = a.event as Schemas['Signaling'];
+      if (!asked.has(s.inviteID) && this.#ledger.unknown(s)) asked.set(s.inviteID, s);
+    }
+    for (const v of await this.#look([...asked.keys()])) {
+      const s = asked.get(v.inviteID);
+      if (s) this.#ledger.learn(v, s.time - 1);
+      asked.delete(v.inviteID);
+    }
+    for (const s of asked.values()) this.#ledger.forgo(s);
+  }
+
   #reload(timelines: string[]): void {
+    this.#catchUp();
     this.#tell(this.#ledger.reload(this.#welcome?.invitations ?? [], this.#welcome?.more ?? false));
     this.emit('onReload', { timelines });
   }
 
   /** Queues what arrived. One after another, and none about an invitation before this device's own call about it has its answer. */
-  #put(arrival: Arrival | (() => void)): void {
+  #put(arrival: Arrival | (() => unknown)): void {
     this.#queue.push(arrival);
     if (!this.#pumping) {
       this.#pumping = true;
@@ -192,7 +273,7 @@ export class Client extends Emitter<Events> {
   async #pump(): Promise<void> {
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
       if (typeof next === 'function') {
-        next();
+        await next();
         continue;
       }
       if (next.event.type === 'signaling') {
@@ -200,10 +281,18 @@ export class Client extends Emitter<Events> {
         for (const id of [m.inviteID, `by ${m.inviter}`]) {
           for (let held = this.#held.get(id); held; held = this.#held.get(id)) await Promise.all(held);
         }
+        if (this.#ledger.unknown(m)) await this.#learn(m);
       }
       this.#arrived(next);
+      if (next.seq) this.#processed(next.timeline, next.seq);
     }
     this.#pumping = false;
+  }
+
+  override emit<K extends keyof Events>(name: K, event: Events[K]): void {
+    super.emit(name, event);
+    const original = originalOf(name);
+    if (original) super.emit(original, event as never);
   }
 
   #arrived({ timeline, seq, event }: Arrival): void {
@@ -215,7 +304,11 @@ export class Client extends Emitter<Events> {
         const first = this.#ledger.first(m);
         const stale = seq !== 0 && seq <= (this.#welcome?.positions[timeline] ?? 0) && !this.#welcome?.more;
         const todo = this.#ledger.event(m, stale);
-        if (first) this.emit('onSignaling', m);
+        if (first) {
+          this.emit('onSignaling', m);
+          const other = m.inviter === this.userID ? m.to ?? m.inviteeList?.[0] ?? m.answers?.[0]?.invitee ?? '' : m.inviter;
+          if (seq && m.actionType <= 7) this.emit('onRecvNewMessage', { conversationID: m.groupID ? `group_${m.groupID}` : `c2c_${other}`, seq, message: m });
+        }
         this.#tell(todo);
         return;
       }
@@ -223,6 +316,8 @@ export class Client extends Emitter<Events> {
         const message = event as Schemas['Message'];
         const conversationID = conversationOf(this.userID, message);
         this.emit('onReceiveMessage', { conversationID, seq, message });
+        this.emit('onRecvNewMessage', { conversationID, seq, message });
+        tellOriginal(message, emit);
         if (message.call) this.emit('onCallRecord', { conversationID, message, call: message.call });
         return;
       }
@@ -251,6 +346,7 @@ export class Client extends Emitter<Events> {
 
   /** Runs a verb by name. The methods of the same names are easier to read. */
   async call<V extends keyof Verbs>(verb: V, request: Request<V>): Promise<Response<V>> {
+    if (!request || typeof request !== 'object' || Array.isArray(request)) throw positional(verb);
     const body: Record<string, unknown> = { ...request };
     if (verbs[verb]) body['requestID'] ??= newID();
     if (verb === 'invite' || verb === 'inviteInGroup') body['inviteID'] ??= newID();
@@ -284,12 +380,12 @@ export class Client extends Emitter<Events> {
   }
 
   async #send(verb: string, body: Record<string, unknown>): Promise<unknown> {
-    const deadline = Date.now() + (this.#options.callTimeout ?? 20_000);
+    const deadline = performance.now() + (this.#options.callTimeout ?? 20_000);
     for (;;) {
       const link = await this.#opening;
       if (!link || link.state === 'disconnected') throw new BeckonError({ code: Code.Disconnected, message: `${verb}: this client is not connected; call connect() first` });
       try {
-        await link.ready(Math.max(1, deadline - Date.now()));
+        await link.ready(Math.max(1, deadline - performance.now()));
         const { data } = await link.rpc(verb, body) as { data: unknown };
         if (data && typeof data === 'object' && 'code' in data) throw new BeckonError(data as Schemas['Error']);
         return data;
@@ -297,7 +393,7 @@ export class Client extends Emitter<Events> {
         if (err instanceof BeckonError) throw err;
         const code = (err as { code?: number }).code ?? 0;
         if (!passing.has(code) && this.#link?.state !== 'connecting') throw new BeckonError({ code: Code.Disconnected, message: `${verb}: ${(err as Error).message ?? 'the connection was closed'}` }, err);
-        if (Date.now() >= deadline) throw new BeckonError({ code: Code.Timeout, message: `${verb}: no answer in time; the call may have taken effect` }, err);
+        if (performance.now() >= deadline) throw new BeckonError({ code: Code.Timeout, message: `${verb}: no answer in time; the call may have taken effect` }, err);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
@@ -306,7 +402,7 @@ export class Client extends Emitter<Events> {
   /** Notes what this device did itself, of which it hears no event. */
   #note(verb: string, body: Record<string, unknown>, answer: unknown): void {
     const id = String(body['inviteID']);
-    const over = Boolean((answer as { over?: boolean }).over);
+    const { over = false, serverTime = 0 } = answer as { over?: boolean; serverTime?: number };
     switch (verb) {
       case 'invite': case 'inviteInGroup': {
         const a = answer as Response<'invite'>;
@@ -314,10 +410,17 @@ export class Client extends Emitter<Events> {
         if (a.invitation) this.#ledger.opened(a.invitation, invitees, a.merged ?? false);
         return;
       }
-      case 'accept': return this.#ledger.acted(id, 'accepted', over);
-      case 'reject': return this.#ledger.acted(id, 'rejected', over);
-      case 'cancel': if (over) this.#ledger.acted(id, 'cancelled', true);
+      case 'accept': return this.#ledger.acted(id, 'accepted', over, serverTime);
+      case 'reject': return this.#ledger.acted(id, 'rejected', over, serverTime);
+      case 'cancel': if (over) this.#ledger.acted(id, 'cancelled', true, serverTime);
     }
+    this.#keeper?.touch();
+  }
+
+  /** Sends a call while the page goes, and waits for nothing. For the SDK's own use. */
+  callOnLeave<V extends keyof Verbs>(verb: V, request: Request<V>): void {
+    const headers = { Authorization: `Bearer ${this.#token}`, 'Content-Type': 'application/json', 'Beckon-Device': this.deviceID };
+    void fetch(`${this.server}/v1/${verb}`, { method: 'POST', keepalive: true, headers, body: JSON.stringify({ requestID: newID(), ...request }) }).catch(() => undefined);
   }
 
   /**
@@ -347,7 +450,10 @@ export class Client extends Emitter<Events> {
   }
 }
 
-/** Reads a message of any origin (history, a push); undefined when it is not signaling. */
+/**
+ * Reads a message of any origin: an event, an entry of the history, the JSON of a push. Undefined when it is not signaling. As in the
+ * original, the data and the invitee of an answer are data and inviteeList.
+ */
 export function getSignalingInfo(message: unknown): Schemas['Signaling'] | undefined {
   let m = message as Schemas['Signaling'] | undefined;
   if (typeof message === 'string') {
@@ -357,14 +463,25 @@ export function getSignalingInfo(message: unknown): Schemas['Signaling'] | undef
       return undefined;
     }
   }
-  return m && typeof m === 'object' && m.businessID === 1 && m.inviteID && m.actionType >= 1 && m.actionType <= 8 ? m : undefined;
+  if (m && typeof m === 'object' && 'event' in m) m = m.event as Schemas['Signaling'] | undefined;
+  if (!m || typeof m !== 'object' || m.businessID !== 1 || !m.inviteID || !(m.actionType >= 1 && m.actionType <= 8)) return undefined;
+  const { answers } = m;
+  if (!answers?.length) return m;
+  return { ...m, inviteeList: answers.map((a) => a.invitee), data: answers[0]!.data ?? '', reason: answers[0]!.reason ?? '' };
+}
+
+function positional(verb: string): BeckonError {
+  return new BeckonError({ code: 6017, field: 'request', message: `${verb} takes one object with named fields, as client.${verb}({ … }): see the type of its argument` });
 }
 
 // Each verb is a method.
 for (const verb of Object.keys(verbs) as (keyof Verbs)[]) {
   Object.defineProperty(Client.prototype, verb, {
     configurable: true, writable: true,
-    value(this: Client, request: Request<typeof verb> = {} as Request<typeof verb>) { return this.call(verb, request); },
+    value(this: Client, ...args: unknown[]) {
+      if (args.length > 1) return Promise.reject(positional(verb));
+      return this.call(verb, (args[0] ?? {}) as Request<typeof verb>);
+    },
   });
 }
 export interface Client extends Verbs {}

@@ -4,8 +4,35 @@ import type { Schemas } from './schema.js';
 /** What a message, a change of one, or a change of a group, a conversation or a person is on the wire. */
 export type WireEvent = Schemas['Signaling'] | Schemas['Message'] | Schemas['MessageEvent'] | Schemas['GroupEvent'] | Schemas['ConversationEvent'] | Schemas['PersonEvent'] | Schemas['RoomEvent'];
 
+/** The original's names for messages and for the client itself, raised beside ours. */
+export interface OriginalEvents {
+  /** Every message, and every stored signaling message: getSignalingInfo reads it. */
+  onRecvNewMessage: { conversationID: string; seq: number; message: Schemas['Message'] | Schemas['Signaling'] };
+  onRecvC2CTextMessage: { messageID: string; sender: string; text: string };
+  onRecvC2CCustomMessage: { messageID: string; sender: string; customData: string };
+  onRecvGroupTextMessage: { messageID: string; groupID: string; sender: string; text: string };
+  onRecvGroupCustomMessage: { messageID: string; groupID: string; sender: string; customData: string };
+  onRecvMessageRevoked: { conversationID: string; messageID: string; by: string; reason: string };
+  onRecvMessageModified: { conversationID: string; message: Schemas['Message'] };
+  onRecvC2CReadReceipt: { conversationID: string; seq: number };
+  onRecvMessageReadReceipts: { groupID: string; receipts: Schemas['Count'][] };
+  onConnectSuccess: Schemas['Welcome'];
+  onSelfInfoUpdated: Schemas['PersonEvent'];
+}
+
+/** Which of our events the original's name stands beside. */
+const originals: Partial<Record<keyof Events, keyof OriginalEvents>> = {
+  onMessageRevoked: 'onRecvMessageRevoked', onMessageModified: 'onRecvMessageModified', onPeerRead: 'onRecvC2CReadReceipt', onGroupReadReceipts: 'onRecvMessageReadReceipts',
+  onConnected: 'onConnectSuccess', onSelfChanged: 'onSelfInfoUpdated',
+};
+
+/** The original's name that stands beside one of ours. */
+export function originalOf(name: keyof Events): keyof OriginalEvents | undefined {
+  return originals[name];
+}
+
 /** Everything that a client tells of. The names are the original's where it has them. */
-export interface Events extends InvitationEvents {
+export interface Events extends InvitationEvents, OriginalEvents {
   /** Every signaling event once, before the callbacks of invitations: time that remains, counts, reasons. */
   onSignaling: Schemas['Signaling'];
   /** A message; seq is its place in the conversation, 0 when it is not stored. */
@@ -59,6 +86,8 @@ export interface Events extends InvitationEvents {
   onDisconnected: { code: number; reason: string };
   /** Another device took this one's place, or it was sent away. It does not come again by itself. */
   onKickedOffline: { reason: string };
+  /** The token has expired and there was no function to get another. */
+  onUserSigExpired: { reason: string };
   /** Too much was missed to be delivered: read anew what you show of these timelines. */
   onReload: { timelines: string[] };
 }
@@ -112,3 +141,34 @@ export function tellMessage(me: string, e: Schemas['MessageEvent'], emit: Emit):
       else emit('onPeerRead', { conversationID, seq: e.peerReadSeq ?? 0 });
   }
 }
+
+/** Raises the original's callbacks for one message. */
+export function tellOriginal(m: Schemas['Message'], emit: Emit): void {
+  const common = { messageID: m.messageID, sender: m.from };
+  const groupID = m.groupID ?? '';
+  if (m.text) {
+    if (groupID) emit('onRecvGroupTextMessage', { ...common, groupID, text: m.text });
+    else emit('onRecvC2CTextMessage', { ...common, text: m.text });
+  } else if (m.custom) {
+    const customData = m.custom.data ?? '';
+    if (groupID) emit('onRecvGroupCustomMessage', { ...common, groupID, customData });
+    else emit('onRecvC2CCustomMessage', { ...common, customData });
+  }
+}
+
+// Every name once, so that a name that does not exist is refused. The compiler holds it to the interface.
+const every: Record<keyof Events, 1> = {
+  onReceiveNewInvitation: 1, onInviteeAccepted: 1, onInviteeRejected: 1, onInvitationCancelled: 1, onInvitationTimeout: 1, onInvitationModified: 1,
+  onInviteeRinging: 1, onInvitationHandledByOtherDevice: 1, onSignaling: 1, onReceiveMessage: 1, onMessageRevoked: 1, onMessageModified: 1,
+  onMessageDeleted: 1, onPeerRead: 1, onGroupReadReceipts: 1, onConversationChanged: 1, onCallRecord: 1, onRoomRoleChanged: 1, onGroup: 1,
+  onMemberEnter: 1, onMemberInvited: 1, onMemberLeave: 1, onMemberKicked: 1, onMemberInfoChanged: 1, onMemberMarkChanged: 1,
+  onAllGroupMembersMuted: 1, onGroupCreated: 1, onGroupDismissed: 1, onGroupInfoChanged: 1, onGroupAttributeChanged: 1,
+  onGroupCounterChanged: 1, onReceiveJoinApplication: 1, onApplicationProcessed: 1, onGrantAdministrator: 1, onRevokeAdministrator: 1,
+  onQuitFromGroup: 1, onReceiveRESTCustomData: 1, onUserStatusChanged: 1, onSelfChanged: 1, onEvent: 1, onConnected: 1, onConnecting: 1,
+  onDisconnected: 1, onKickedOffline: 1, onUserSigExpired: 1, onReload: 1, onRecvNewMessage: 1, onRecvC2CTextMessage: 1, onRecvC2CCustomMessage: 1,
+  onRecvGroupTextMessage: 1, onRecvGroupCustomMessage: 1, onRecvMessageRevoked: 1, onRecvMessageModified: 1, onRecvC2CReadReceipt: 1,
+  onRecvMessageReadReceipts: 1, onConnectSuccess: 1, onSelfInfoUpdated: 1,
+};
+
+/** The events that there are. */
+export const eventNames: ReadonlySet<string> = new Set(Object.keys(every));

@@ -42,6 +42,12 @@ export interface RoomEvents {
   onRecvCustomCmdMsg: { userID: string; topic: string; data: Uint8Array };
 }
 
+const every: Record<keyof RoomEvents, 1> = {
+  onEnterRoom: 1, onExitRoom: 1, onRemoteUserEnterRoom: 1, onRemoteUserLeaveRoom: 1, onUserVideoAvailable: 1, onUserSubStreamAvailable: 1, onUserAudioAvailable: 1,
+  onUserVoiceVolume: 1, onNetworkQuality: 1, onConnectionLost: 1, onConnectionRecovery: 1, onRoleChanged: 1, onAudioBlocked: 1, onLocalChanged: 1, onRecvCustomCmdMsg: 1,
+};
+const roomEvents: ReadonlySet<string> = new Set(Object.keys(every));
+
 type Source = 'camera' | 'screen';
 
 /**
@@ -59,7 +65,7 @@ export class Room extends Emitter<RoomEvents> {
   #sounds = new Map<RemoteTrack, HTMLMediaElement>();
 
   constructor(client: Client) {
-    super();
+    super(roomEvents);
     this.#client = client;
   }
 

@@ -76,6 +76,8 @@ test('a refusal is an error with the number, the field, and who was first', asyn
 
 test('an event on two timelines is told once, and others’ endings are not one’s own', async () => {
   await client.connect();
+  const lists: unknown[] = [];
+  for (const name of ['onInvitationCancelled', 'onInvitationTimeout'] as const) client.on(name, (e) => lists.push([e.inviteeList, e.over]));
   fake.tell(signaling({ inviteeList: ['bob', 'carol'] }), 1);
   const cancel = signaling({ actionType: 2, version: 2, inviteeList: ['carol'], from: 'alice' });
   fake.tell(cancel, 1, 'invitation:i');
@@ -83,7 +85,8 @@ test('an event on two timelines is told once, and others’ endings are not one�
   const timeout = signaling({ actionType: 5, version: 3, inviteeList: ['bob'], over: true });
   fake.tell(timeout, 2, 'invitation:i');
   fake.tell(timeout, 3);
-  assert.deepEqual(await settled(), ['onReceiveNewInvitation i', 'onInvitationTimeout i']);
+  assert.deepEqual(await settled(), ['onReceiveNewInvitation i', 'onInvitationCancelled i', 'onInvitationTimeout i']);
+  assert.deepEqual(lists, [[['carol'], false], [['bob'], true]]);
 });
 
 test('another device of this user answers: it stops ringing here', async () => {

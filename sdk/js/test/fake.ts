@@ -9,7 +9,9 @@ type Call = { verb: string; data: Record<string, unknown>; reply: (data: unknown
 export class Fake {
   readonly calls: Call[] = [];
   connects = 0;
-  welcome: Partial<Schemas['Welcome']> = {};
+  /** What devices said when they connected. */
+  readonly hellos: { deviceID?: string; epoch?: string; positions?: Record<string, number>; held?: string[] }[] = [];
+  welcome: Partial<Schemas['Welcome']> & { ended?: Schemas['Invitation'][] } = {};
   answer: (call: Call) => void = (c) => c.reply({});
   #server: WebSocketServer;
   #sockets = new Set<WebSocket>();
@@ -39,10 +41,11 @@ export class Fake {
   }
 
   // A command is an object with an id and one of its kinds; {} is a pong.
-  #command(socket: WebSocket, c: { id?: number; connect?: unknown; rpc?: { method: string; data: Record<string, unknown> } }): void {
+  #command(socket: WebSocket, c: { id?: number; connect?: { data?: Fake['hellos'][number] }; rpc?: { method: string; data: Record<string, unknown> } }): void {
     const send = (body: unknown): void => socket.send(JSON.stringify({ id: c.id, ...(body as object) }));
     if (c.connect) {
       this.connects++;
+      this.hellos.push(c.connect.data ?? {});
       const welcome = { userID: 'bob', deviceID: 'phone', serverTime: Date.now(), epoch: 'e', positions: {}, invitations: [], ...this.welcome };
       send({ connect: { client: `c${this.connects}`, version: 'fake', data: welcome, subs: { 'user:bob': { recoverable: true, positioned: true, epoch: 'e', offset: 0 } }, ping: 25, pong: true } });
     } else if (c.rpc) {
@@ -77,6 +80,14 @@ export class Fake {
     this.cut();
     this.#server.close();
   }
+}
+
+/** An invitation of alice's to bob, as a view has it. */
+export function invitation(v: Partial<Schemas['Invitation']> & { inviteeList?: string[]; inviteeCount?: number }): Schemas['Invitation'] {
+  return {
+    inviteID: 'i', inviter: 'alice', data: 'd', timeout: 30, createdAt: 0, deadline: 0, remaining: 0, version: 1, over: false, serverTime: 1000,
+    counts: { open: 1, accepted: 0, rejected: 0, cancelled: 0, timedOut: 0 }, invitees: [{ userID: 'bob', state: 'open' }], ...v,
+  } as Schemas['Invitation'];
 }
 
 /** A signaling event with what every one has. */
