@@ -4,7 +4,7 @@ import { linesOf, when, type Line } from './history.js';
 import { AddMembers, PickMembers } from './people.js';
 import { reason } from './session.js';
 import { Avatar, Button, Icon, IconButton, Name, PersonAvatar } from './ui.js';
-import { go, useEvent, useName, useSession, useStore } from './use.js';
+import { go, useCall, useEvent, useName, useSession, useStore } from './use.js';
 
 const page = 60;
 
@@ -33,10 +33,46 @@ export function Chat({ conversationID }: { conversationID: string }): ReactNode 
         <IconButton icon="phone" label="Voice call" onClick={() => begin('audio')} />
         <IconButton icon="video" label="Video call" tone="main" onClick={() => begin('video')} />
       </header>
+      <CallInProgress conversationID={conversationID} />
       <Messages conversationID={conversationID} onCall={(media) => begin(media)} />
       {adding && <AddMembers groupID={groupID} onClose={() => setAdding(false)} />}
       {picking && <PickMembers groupID={groupID} title="Whom do you want to call?" action="Call" without={[]} onPick={(users) => call(picking, users)} onClose={() => setPicking(undefined)} />}
     </section>
+  );
+}
+
+/** The call of this conversation that goes on without this user, who was in it. */
+function CallInProgress({ conversationID }: { conversationID: string }): ReactNode {
+  const s = useSession();
+  const [call, set] = useState<Schemas['Call']>();
+  const { phase } = useCall();
+  const link = useStore(s.link);
+  const look = useCallback(async () => {
+    const { calls } = await s.client.listCalls({ open: true, limit: 20 });
+    const here = calls.find((c) => !c.roomID.startsWith('group_') && (c.groupID ? `group_${c.groupID}` === conversationID : `c2c_${c.inviter === s.me ? c.invitee : c.inviter}` === conversationID));
+    const found = here && (await s.client.getCall({ callID: here.callID })).call;
+    const others = found?.people?.some((p) => p.userID !== s.me && !p.left);
+    const mine = found?.people?.find((p) => p.userID === s.me);
+    set(found && others && mine?.left && !found.ended ? found : undefined);
+  }, [s, conversationID]);
+  const soon = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const again = (): void => {
+    clearTimeout(soon.current);
+    soon.current = setTimeout(() => { look().catch(() => undefined); }, 500);
+  };
+  useEffect(() => {
+    if (link === 'connected' && phase === 'idle') again();
+    return () => clearTimeout(soon.current);
+  }, [link, phase, look]);
+  useEvent('onCallRecord', ({ call: ended }) => { if (ended.roomID === call?.roomID) set(undefined); });
+  if (!call || phase !== 'idle') return null;
+  return (
+    <div className="banner" role="status">
+      <span>Call in progress</span>
+      <Button tone="main" onClick={() => {
+        s.calls.rejoin({ roomID: call.roomID }).catch((err: unknown) => { s.fail(err, 'You could not join the call'); again(); });
+      }}>Join</Button>
+    </div>
   );
 }
 

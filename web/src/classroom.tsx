@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useState, type ReactNode } from 'react';
+import { BeckonError, Code } from 'beckon';
 import { Messages } from './chat.js';
 import { readScene } from './history.js';
 import { Stage } from './stage.js';
@@ -30,6 +31,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
   const read = useCallback(async (inviteID: string) => {
     const { invitation: v, mine } = await s.client.getInvitation({ inviteID, limit: 1000 });
     if (!v) return;
+    if (v.over && v.counts.cancelled > 0) return setHands(undefined); // the teacher lowered them
     const raised = (v.invitees ?? []).filter((p) => p.state === 'accepted').sort((a, b) => (a.decidedAt ?? 0) - (b.decidedAt ?? 0)).map((p) => p.userID);
     setHands({ inviteID, raised, open: !v.over, deadline: v.deadline ?? 0, mine: !mine ? 'none' : mine.state === 'open' ? 'asked' : mine.state === 'accepted' ? 'raised' : 'no' });
   }, [s]);
@@ -38,7 +40,9 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     s.client.getHistoryMessageList({ conversationID: `group_${groupID}`, limit: 100 }).then(({ messages }) => {
       for (const { event } of messages) {
         const m = event as Schemas['Signaling'];
-        if (m.type === 'signaling' && m.actionType === 1 && readScene(m.data).scene === 'hands') return read(m.inviteID);
+        const { scene } = m.type === 'signaling' && m.actionType === 1 ? readScene(m.data) : {};
+        if (scene === 'lower') return undefined;
+        if (scene === 'hands') return read(m.inviteID);
       }
       return undefined;
     }).catch((err: unknown) => s.fail(err, 'The class could not be read'));
@@ -46,7 +50,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
 
   useEffect(() => { // asked to speak while this page was elsewhere
     s.client.listInvitations().then(({ invitations }) => {
-      const v = invitations.find((x) => x.groupID === groupID && x.inviter !== s.me && readScene(x.data).scene === 'speak');
+      const v = invitations.find((x) => x.groupID === groupID && x.inviter !== s.me && readScene(x.data).scene === 'speak' && x.invitees?.some((p) => p.userID === s.me && p.state === 'open'));
       if (v) setAsked(v.inviteID);
     }, () => undefined);
   }, [s, groupID]);
@@ -54,17 +58,26 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     if (e.groupID !== groupID) return;
     const { scene } = readScene(e.data);
     if (scene === 'hands') void read(e.inviteID).catch(() => undefined);
+    if (scene === 'lower') setHands(undefined);
     if (scene === 'speak' && e.inviteeList.includes(s.me)) setAsked(e.inviteID);
   });
-  useEvent('onInviteeAccepted', (e) => setHands((h) => (h?.inviteID === e.inviteID && !h.raised.includes(e.invitee) ? { ...h, raised: [...h.raised, e.invitee] } : h)));
-  useEvent('onInviteeRejected', (e) => { if (host && e.inviteID === offered) s.toast(`${s.name(e.invitee)} does not want to speak now`); });
-  const ended = (id: string): void => {
-    setHands((h) => (h?.inviteID === id ? { ...h, open: false, mine: h.mine === 'asked' ? 'no' : h.mine } : h));
-    setAsked((a) => (a === id ? '' : a));
-  };
-  useEvent('onInvitationCancelled', (e) => ended(e.inviteID));
+  useEvent('onInviteeAccepted', (e) => {
+    const { scene } = readScene(e.invitationData); // a raised hand, or somebody who speaks
+    if (e.groupID !== groupID || scene !== 'hands') return;
+    if (e.inviteID !== hands?.inviteID) return void read(e.inviteID).catch(() => undefined);
+    setHands((h) => h && { ...h, open: h.open && !e.over, raised: h.raised.includes(e.invitee) ? h.raised : [...h.raised, e.invitee] });
+  });
+  useEvent('onInviteeRejected', (e) => {
+    if (host && e.inviteID === offered) s.toast(`${s.name(e.invitee)} does not want to speak now`);
+    if (e.over) setHands((h) => (h?.inviteID === e.inviteID ? { ...h, open: false } : h));
+  });
+  useEvent('onInvitationCancelled', (e) => {
+    if (e.over) setHands((h) => (h?.inviteID === e.inviteID ? undefined : h));
+    setAsked((a) => (a === e.inviteID ? '' : a));
+  });
   useEvent('onInvitationTimeout', (e) => {
-    ended(e.inviteID);
+    setHands((h) => (h?.inviteID === e.inviteID ? { ...h, open: false, mine: h.mine === 'asked' ? 'no' : h.mine } : h));
+    setAsked((a) => (a === e.inviteID ? '' : a));
     if (host && e.inviteID === offered) s.toast('No answer');
   });
   useEvent('onInvitationHandledByOtherDevice', (e) => { setAsked((a) => (a === e.inviteID ? '' : a)); if (e.inviteID === hands?.inviteID) void read(e.inviteID); });
@@ -79,13 +92,17 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     setHands({ inviteID, raised: [], mine: 'none', open: true, deadline: s.client.now() + askFor * 1000 });
   });
   const lower = (): Promise<void> => doing('The hands could not be lowered', async () => {
-    if (hands?.open) await s.client.cancel({ inviteID: hands.inviteID });
+    if (!hands) return;
+    const over = (err: unknown): boolean => err instanceof BeckonError && err.code === Code.Over;
+    const cancelled = hands.open && await s.client.cancel({ inviteID: hands.inviteID }).then(() => true, (err: unknown) => { if (!over(err)) throw err; return false; });
+    // After the last answer nothing is left to cancel: then the class is informed.
+    if (!cancelled) await s.client.inviteInGroup({ groupID, everyone: true, notice: true, data: JSON.stringify({ scene: 'lower' }) } as Parameters<typeof s.client.inviteInGroup>[0]);
     setHands(undefined);
   });
   const raise = (up: boolean): Promise<void> => doing('The answer did not arrive', async () => {
     if (!hands) return;
-    await (up ? s.client.accept({ inviteID: hands.inviteID }) : s.client.reject({ inviteID: hands.inviteID }));
-    setHands((h) => h && { ...h, mine: up ? 'raised' : 'no', raised: up && !h.raised.includes(s.me) ? [...h.raised, s.me] : h.raised });
+    const { over } = await (up ? s.client.accept({ inviteID: hands.inviteID }) : s.client.reject({ inviteID: hands.inviteID }));
+    setHands((h) => h && { ...h, open: h.open && !over, mine: up ? 'raised' : 'no', raised: up && !h.raised.includes(s.me) ? [...h.raised, s.me] : h.raised });
   });
   const letSpeak = (userID: string): Promise<void> => doing('They could not be asked to speak', async () => {
     const { inviteID } = await s.client.inviteInGroup({ groupID, inviteeList: [userID], roomID, timeout: 30, data: JSON.stringify({ scene: 'speak' }) });
@@ -147,7 +164,8 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
             {hands?.raised.map((u) => (
               <li key={u} data-hand={u}>
                 <PersonAvatar userID={u} size={36} /><span><Name id={u} /></span><Icon name="hand" />
-                {host && !standing.speakers.includes(u) && <Button tone="main" disabled={busy} onClick={() => void letSpeak(u)}>Let speak</Button>}
+                {host && !standing.speakers.includes(u) && (remote.users.includes(u)
+                  ? <Button tone="main" disabled={busy} onClick={() => void letSpeak(u)}>Let speak</Button> : <span className="muted">not here</span>)}
               </li>
             ))}
           </ol>

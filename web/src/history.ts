@@ -1,5 +1,6 @@
 // What stands in a conversation, in words.
 import type { Schemas } from 'beckon';
+import { saysBusy } from 'beckon/call';
 import type { Session } from './session.js';
 import { duration } from './use.js';
 
@@ -19,7 +20,7 @@ export interface Line {
 }
 
 /** What the data of our own invitations says. */
-export interface SceneData { call?: 1; media?: 'video' | 'audio'; join?: string; scene?: 'hands' | 'speak' | 'mic'; text?: string }
+export interface SceneData { call?: 1; media?: 'video' | 'audio'; join?: string; scene?: 'hands' | 'lower' | 'speak' | 'mic'; text?: string }
 
 export function readScene(data: string | undefined): SceneData {
   try {
@@ -45,8 +46,14 @@ function describe(m: Schemas['Message']): string {
   if (m.video) return 'Video';
   if (m.file) return m.file.name || 'File';
   if (m.location) return m.location.description || 'Place';
-  if (m.call) return `Call · ${duration(m.call.duration)}`;
+  if (m.call) return recordOf(m.call);
   return m.custom?.description || 'Message';
+}
+
+/** A call record in words. media is that of its invitation, for records that do not say it. */
+function recordOf(call: Schemas['CallElem'], media?: 'video' | 'audio'): string {
+  const kind = (call as { media?: string }).media ?? media;
+  return `${kind === 'audio' ? 'Voice call' : kind === 'video' ? 'Video call' : 'Call'} · ${duration(call.duration)}`;
 }
 
 const tips: Record<string, (e: Schemas['GroupEvent'], name: Named) => string> = {
@@ -72,18 +79,36 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
   if (d.scene === 'hands') {
     if (m.actionType === 1) return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} who wants to say something` };
     if (m.actionType === 3) return { text: `${who} raised a hand` };
-    return { text: '' };
+    return { text: m.actionType === 2 ? `${mine ? 'You' : name(m.inviter)} lowered all hands` : '' };
   }
+  if (d.scene === 'lower') return { text: `${mine ? 'You' : name(m.inviter)} lowered all hands` };
   if (d.scene === 'speak') return { text: m.actionType === 1 ? `${mine ? 'You ask' : `${name(m.inviter)} asks`} ${(m.inviteeList ?? []).map(name).join(', ').replace('You', 'you')} to speak` : m.actionType === 3 ? `${who} ${who === 'You' ? 'speak' : 'speaks'}` : '' };
   if (d.scene === 'mic') return { text: m.actionType === 1 ? `${mine ? 'You asked' : `${name(m.inviter)} asked`} for the microphone` : '' };
   if (!d.call || d.join) return { text: '' };
-  const what = d.media === 'audio' ? 'voice call' : 'video call';
-  const busy = m.answers?.some((a) => a.reason === 'busy');
+  return callLine(m, d.media === 'audio' ? 'voice call' : 'video call', me, name);
+}
+
+/** What an action of a call's invitation says to this user. */
+function callLine(m: Schemas['Signaling'], what: string, me: string, name: Named): { text: string; missed?: boolean } {
+  const mine = m.inviter === me;
+  const several = Boolean(m.groupID) || (m.inviteeList?.length ?? 0) > 1;
+  const about = m.inviteeList ?? [];
+  const own = !mine && (about.includes(me) || m.everyone || (!m.groupID && about.length === 0));
+  const answer = m.answers?.find((a) => a.invitee === me);
+  const who = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
+  const busy = m.answers?.some((a) => saysBusy(a.reason, a.data)) ?? false;
   switch (m.actionType) {
     case 1: return { text: m.groupID ? `${name(m.inviter)} began a ${what}` : '' };
-    case 2: return { text: mine ? `You cancelled the ${what}` : `Missed ${what}`, missed: !mine };
-    case 4: return { text: mine ? `${who} ${busy ? 'was in another call' : 'declined the ' + what}` : m.answers?.some((a) => a.invitee === me) ? (busy ? `Missed ${what}: you were in another one` : `You declined the ${what}`) : `${who} declined`, missed: Boolean(busy) && !mine };
-    case 5: return { text: mine ? `No answer to the ${what}` : `Missed ${what}`, missed: !mine };
+    case 2:
+      if (m.reason === 'answered') return { text: own ? `Someone else answered the ${what}` : '' };
+      if (mine) return { text: m.reason === 'left' ? '' : `You cancelled the ${what}` };
+      return own ? { text: `Missed ${what}`, missed: true } : { text: '' };
+    case 4:
+      if (mine || !answer) return { text: busy ? `${who} was in another call` : `${who} declined the ${what}` };
+      return answer && saysBusy(answer.reason, answer.data) ? { text: `Missed ${what}: you were in another one`, missed: true } : { text: `You declined the ${what}` };
+    case 5:
+      if (mine) return { text: several ? `No answer from ${about.map(name).join(', ')}` : `No answer to the ${what}` };
+      return own ? { text: `Missed ${what}`, missed: true } : { text: '' };
   }
   return { text: '' };
 }
@@ -105,7 +130,9 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
     const base = { key: String(e.seq), seq: e.seq, time: event.time };
     if (event.type === 'message') {
       const m = event as Schemas['Message'];
-      if (m.call) lines.push({ ...base, from: m.from, kind: 'call', text: `Call · ${duration(m.call.duration)}`, message: m });
+      const media = scenes.get(m.call?.inviteID ?? '')?.media;
+      if (m.call && m.call.duration === 0) continue; // nobody talked
+      if (m.call) lines.push({ ...base, from: m.from, kind: 'call', text: recordOf(m.call, media), media: (m.call as { media?: 'video' | 'audio' }).media ?? media ?? 'video', message: m });
       else lines.push({ ...base, from: m.from, kind: 'message', text: describe(m), message: m });
     } else if (event.type === 'signaling') {
       const m = event as Schemas['Signaling'];

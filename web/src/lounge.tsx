@@ -1,4 +1,4 @@
-import { useEffect, useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { BeckonError, Code } from 'beckon';
 import { Messages } from './chat.js';
 import { readScene } from './history.js';
@@ -39,6 +39,16 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
       }
     }, () => undefined);
   }, [s, roomID, standing.entry]);
+  const asking = useRef('');
+  asking.current = mine;
+  useEffect(() => { // whoever leaves does not want the microphone any more
+    const goes = (): void => { if (asking.current) s.client.callOnLeave('cancel', { inviteID: asking.current }); };
+    addEventListener('pagehide', goes);
+    return () => {
+      removeEventListener('pagehide', goes);
+      if (asking.current) s.client.cancel({ inviteID: asking.current }).catch(() => undefined); // answered meanwhile
+    };
+  }, [s, roomID]);
   const drop = (id: string): void => setWishes((w) => w.filter((x) => x.inviteID !== id));
   useEvent('onSignaling', (m) => {
     if (m.actionType === 1 && m.to === s.me && m.roomID === roomID && readScene(m.data).scene === 'mic') {
@@ -64,6 +74,10 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
   });
   const grant = (w: Wish, yes: boolean): Promise<void> => doing('The answer did not arrive', async () => {
     drop(w.inviteID);
+    if (yes && !remote.users.includes(w.userID)) {
+      await s.client.reject({ inviteID: w.inviteID, reason: 'left' });
+      return s.toast(`${s.name(w.userID)} has left`);
+    }
     await (yes ? s.client.accept({ inviteID: w.inviteID }) : s.client.reject({ inviteID: w.inviteID }));
     if (yes) await standing.reload();
   });

@@ -122,7 +122,7 @@ export class Session {
 export function reason(err: unknown): string {
   if (!(err instanceof BeckonError)) return err instanceof Error ? err.message : String(err);
   const words: Record<number, string> = {
-    7013: 'there is no media server, or it cannot be reached', 8001: 'it is too long', 8010: 'it is over already', 8013: 'that is up to its host', 9506: 'too many at once; wait a moment',
+    7013: 'there is no media server, or it cannot be reached', 8001: 'it is too long', 8010: 'it is over already', 8013: 'that is up to its host', 8014: 'another call has this room', 9506: 'too many at once; wait a moment',
     9508: 'the server cannot be reached', 9520: 'the server did not answer in time', 10007: 'you are not in this group, or may not do that there', 10010: 'there is no such group', 10017: 'you may not write here at the moment',
     20007: 'they do not take messages or calls from you',
   };

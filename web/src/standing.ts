@@ -5,6 +5,9 @@ import { Room } from 'beckon/room';
 import { reason } from './session.js';
 import { useEvent, useSession } from './use.js';
 
+/** How long a microphone waits for whoever went without a word, in milliseconds: a page that is loaded again is back before. */
+const absence = 15_000;
+
 export type Entry = 'entering' | 'in' | 'lost' | 'removed' | 'failed';
 
 export interface Standing {
@@ -37,6 +40,8 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
   const [speakers, setSpeakers] = useState<string[]>([]);
   const [tries, setTries] = useState(0);
   const gone = useRef(false);
+  const seat = useRef(false); // this device speaks by a grant, which it gives up when it leaves
+  seat.current = !host && speakers.includes(s.me);
 
   const reload = useCallback(async () => {
     const view = await s.client.getRoom({ roomID });
@@ -105,6 +110,39 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     await s.client.setRoomRole({ roomID, userID: s.me, role: 'audience' });
     await reload();
   }, [room, s, roomID, reload]);
+
+  useEffect(() => {
+    const request = { roomID, userID: s.me, role: 'audience' } as const;
+    const goes = (): void => { if (seat.current) s.client.callOnLeave('setRoomRole', request); };
+    addEventListener('pagehide', goes);
+    return () => {
+      removeEventListener('pagehide', goes);
+      if (seat.current) s.client.setRoomRole(request).catch(() => undefined); // sent out meanwhile
+    };
+  }, [s, roomID]);
+
+  // A host takes back the microphone of whoever went without a word and did not come back.
+  useEffect(() => {
+    if (!host) return;
+    const timers = new Map<string, ReturnType<typeof setTimeout>>();
+    const offs = [
+      room.on('onRemoteUserLeaveRoom', ({ userID }) => timers.set(userID, setTimeout(() => {
+        if (room.remoteUsers.includes(userID) || !room.roomID) return;
+        const takeBack = async (): Promise<void> => {
+          const { owner: first, seats } = await s.client.getRoom({ roomID });
+          if (first === userID || !seats.some((x) => x.userID === userID && x.role === 'anchor')) return;
+          await s.client.setRoomRole({ roomID, userID, role: 'audience' });
+          await reload();
+        };
+        takeBack().catch(() => undefined); // an administrator keeps it
+      }, absence))),
+      room.on('onRemoteUserEnterRoom', ({ userID }) => clearTimeout(timers.get(userID))),
+    ];
+    return () => {
+      for (const off of offs) off();
+      for (const t of timers.values()) clearTimeout(t);
+    };
+  }, [s, room, roomID, host, reload]);
 
   // A call is private: while one goes on, this room hears and sees nothing of this device.
   const held = useRef({ microphone: false, camera: false });

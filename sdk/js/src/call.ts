@@ -496,5 +496,5 @@ export class Calls extends Emitter<CallEvents> {
   }
 }
 
-export type { CallEvents, CallState, EndReason, Media, Part, Phase } from './call-state.js';
+export { saysBusy, type CallEvents, type CallState, type EndReason, type Media, type Part, type Phase } from './call-state.js';
 export { Room, type LeaveReason, type Role, type RoomEvents } from './room.js';
