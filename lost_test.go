@@ -30,7 +30,7 @@ func TestServerLost(t *testing.T) {
 	rang := make(chan string, 1)
 	last := s.Nodes[len(s.Nodes)-1]
 	bob, err := client.New(client.Options{Server: last.URL, Token: s.Token("bob"), Listener: client.Listener{
-		OnReceiveNewInvitation: func(id, _, _ string, _ []string, _ string) { rang <- id }}})
+		OnReceiveNewInvitation: func(e client.InvitationEvent) { rang <- e.InviteID }}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,16 +37,24 @@ func (p *Tape) add(format string, args ...any) {
 // Listener writes every callback on the tape.
 func (p *Tape) Listener() client.Listener {
 	return client.Listener{
-		OnReceiveNewInvitation: func(id, inviter, group string, list []string, data string) {
-			p.add("new %s from %s group %q to %s data %q", id, inviter, group, strings.Join(list, ","), data)
+		OnReceiveNewInvitation: func(e client.InvitationEvent) {
+			word := "new"
+			if e.Notice {
+				word = "notice"
+			}
+			p.add("%s %s from %s group %q to %s data %q", word, e.InviteID, e.Inviter, e.GroupID, strings.Join(e.InviteeList, ","), e.Data)
 		},
-		OnInviteeAccepted:                func(id, who, data string) { p.add("accepted %s by %s data %q", id, who, data) },
-		OnInviteeRejected:                func(id, who, data string) { p.add("rejected %s by %s data %q", id, who, data) },
-		OnInvitationCancelled:            func(id, who, data string) { p.add("cancelled %s by %s data %q", id, who, data) },
-		OnInvitationTimeout:              func(id string, list []string) { p.add("timeout %s of %s", id, strings.Join(list, ",")) },
-		OnInvitationModified:             func(id, data string) { p.add("modified %s data %q", id, data) },
-		OnInviteeRinging:                 func(id, who string) { p.add("ringing %s at %s", id, who) },
-		OnInvitationHandledByOtherDevice: func(id, action string) { p.add("elsewhere %s %s", id, action) },
+		OnInviteeAccepted: func(e client.InvitationEvent) { p.add("accepted %s by %s data %q", e.InviteID, e.Invitee, e.Data) },
+		OnInviteeRejected: func(e client.InvitationEvent) { p.add("rejected %s by %s data %q", e.InviteID, e.Invitee, e.Data) },
+		OnInvitationCancelled: func(e client.InvitationEvent) {
+			p.add("cancelled %s by %s data %q of %s over %v", e.InviteID, e.Inviter, e.Data, strings.Join(e.InviteeList, ","), e.Over)
+		},
+		OnInvitationTimeout: func(e client.InvitationEvent) {
+			p.add("timeout %s of %s", e.InviteID, strings.Join(e.InviteeList, ","))
+		},
+		OnInvitationModified:             func(e client.InvitationEvent) { p.add("modified %s data %q", e.InviteID, e.Data) },
+		OnInviteeRinging:                 func(e client.InvitationEvent) { p.add("ringing %s at %s", e.InviteID, e.Invitee) },
+		OnInvitationHandledByOtherDevice: func(e client.InvitationEvent) { p.add("elsewhere %s %s", e.InviteID, e.Action) },
 		OnGroup:                          func(e protocol.GroupEvent) { p.add("group %s %s %s", e.GroupID, e.Tip, strings.Join(e.Members, ",")) },
 		OnCallRecord: func(where string, r protocol.CallElem) {
 			p.add("call in %s of %s for %d ms: %s by %s", where, strings.Join(r.People, ","), r.Duration, r.Reason, r.EndedBy)

@@ -116,8 +116,9 @@ func (c *Client) invite(ctx context.Context, verb, id string, req any, invitees 
 	defer c.hold(holds...)()
 	if err = c.Call(ctx, verb, req, &res); err == nil {
 		c.mu.Lock()
-		c.ledger.opened(&res, invitees)
+		c.ledger.Opened(&res, invitees)
 		c.mu.Unlock()
+		c.saveSoon()
 		c.refreshSoon(c.whereabouts(id))
 	}
 	return res, err
@@ -127,16 +128,14 @@ func (c *Client) invite(ctx context.Context, verb, id string, req any, invitees 
 func (c *Client) whereabouts(id string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, _ := c.ledger.find(id)
+	inviter, groupID, invitees := c.ledger.Facts(id)
 	switch {
-	case e == nil:
-		return ""
-	case e.groupID != "":
-		return im.GroupConversation(e.groupID)
-	case e.inviter != c.ledger.me && e.inviter != "":
-		return im.C2C(e.inviter)
-	case len(e.invitees) == 1:
-		return im.C2C(e.invitees[0])
+	case groupID != "":
+		return im.GroupConversation(groupID)
+	case inviter != c.ledger.User() && inviter != "":
+		return im.C2C(inviter)
+	case len(invitees) == 1:
+		return im.C2C(invitees[0])
 	}
 	return ""
 }
@@ -157,8 +156,9 @@ func (c *Client) decide(ctx context.Context, verb, id string, req any, state inv
 	defer c.hold(id)()
 	if err = c.Call(ctx, verb, req, &res); err == nil {
 		c.mu.Lock()
-		c.ledger.acted(id, state, res.Over)
+		c.ledger.Acted(id, state, res.Over)
 		c.mu.Unlock()
+		c.saveSoon()
 		c.refreshSoon(c.whereabouts(id))
 	}
 	return res, err
@@ -171,24 +171,34 @@ func (c *Client) Cancel(ctx context.Context, req protocol.CancelRequest) (res pr
 		return res, err
 	}
 	where := c.whereabouts(req.InviteID)
-	if res.Over {
-		c.mu.Lock()
-		c.ledger.end(req.InviteID)
-		c.mu.Unlock()
-	}
+	c.mu.Lock()
+	c.ledger.Cancelled(req.InviteID, res.InviteeList, res.Over)
+	c.mu.Unlock()
+	c.saveSoon()
 	c.refreshSoon(where)
 	return res, err
 }
 
 // ModifyInvitation replaces the data of an open invitation.
 func (c *Client) ModifyInvitation(ctx context.Context, inviteID, data string) (res protocol.ActionResponse, err error) {
-	return res, c.Call(ctx, "modifyInvitation", protocol.ModifyRequest{InviteID: inviteID, Data: data, RequestID: NewID()}, &res)
+	err = c.Call(ctx, "modifyInvitation", protocol.ModifyRequest{InviteID: inviteID, Data: data, RequestID: NewID()}, &res)
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ledger.Changed(inviteID, &data, nil, res.Version)
+	}
+	return res, err
 }
 
 // AddInvitees invites more people to an open invitation.
 func (c *Client) AddInvitees(ctx context.Context, req protocol.AddInviteesRequest) (res protocol.ActionResponse, err error) {
 	fillID(&req.RequestID)
-	return res, c.Call(ctx, "addInvitees", req, &res)
+	if err = c.Call(ctx, "addInvitees", req, &res); err == nil && !res.Repeat {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ledger.Changed(req.InviteID, nil, req.InviteeList, res.Version)
+	}
+	return res, err
 }
 
 // Ring tells the inviter that this device alerts its person.
@@ -201,22 +211,37 @@ func (c *Client) GetInvitation(ctx context.Context, req protocol.GetInvitationRe
 	return res, c.Call(ctx, "getInvitation", req, &res)
 }
 
-// ListInvitations lists the open invitations of this user.
-func (c *Client) ListInvitations(ctx context.Context) (res protocol.ListInvitationsResponse, err error) {
-	return res, c.Call(ctx, "listInvitations", protocol.ListInvitationsRequest{}, &res)
+// ListInvitations lists the open invitations of this user, or those named, at most 200, open or over.
+func (c *Client) ListInvitations(ctx context.Context, inviteIDs ...string) (res protocol.ListInvitationsResponse, err error) {
+	return res, c.Call(ctx, "listInvitations", protocol.ListInvitationsRequest{InviteIDs: inviteIDs}, &res)
 }
 
 // SignalingInfo is what a signaling message says, as in the original.
 type SignalingInfo = protocol.Signaling
 
-// GetSignalingInfo reads a message of any origin (history, a push payload); nil when it is not signaling.
-func GetSignalingInfo(message []byte) *SignalingInfo {
-	var m protocol.Signaling
-	if json.Unmarshal(message, &m) != nil || m.BusinessID != protocol.BusinessID || m.InviteID == "" ||
-		m.ActionType < protocol.ActionInvite || m.ActionType > protocol.ActionRinging {
+// GetSignalingInfo reads a message of any origin (an event, a history entry, a push payload), as JSON or as a protocol.Entry;
+// nil when it is not signaling.
+func GetSignalingInfo[M []byte | json.RawMessage | protocol.Entry](message M) *SignalingInfo {
+	var m struct {
+		protocol.Signaling
+		Event json.RawMessage `json:"event"` // of a history entry
+	}
+	var text []byte
+	switch x := any(message).(type) {
+	case []byte:
+		text = x
+	case json.RawMessage:
+		text = x
+	case protocol.Entry:
+		text = x.Event
+	}
+	if json.Unmarshal(text, &m) == nil && m.InviteID == "" && len(m.Event) > 0 {
+		return GetSignalingInfo(m.Event)
+	}
+	if m.BusinessID != protocol.BusinessID || m.InviteID == "" || m.ActionType < protocol.ActionInvite || m.ActionType > protocol.ActionRinging {
 		return nil
 	}
-	return &m
+	return &m.Signaling
 }
 
 // AddInvitedSignaling takes in an invitation that came another way, as in a push payload. It asks the server how the
@@ -224,9 +249,9 @@ func GetSignalingInfo(message []byte) *SignalingInfo {
 // is refused with 8012, what is over with 8010.
 func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*protocol.Invitation, error) {
 	c.mu.Lock()
-	known, _ := c.ledger.find(info.InviteID)
+	known := c.ledger.Holds(info.InviteID)
 	c.mu.Unlock()
-	if known != nil {
+	if known {
 		return nil, &protocol.Error{Code: im.CodeExists, Message: "this device holds the invitation already"}
 	}
 	res, err := c.GetInvitation(ctx, protocol.GetInvitationRequest{InviteID: info.InviteID, Limit: 1})
@@ -240,7 +265,7 @@ func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*
 	v.Invitees = []protocol.Invitee{*res.Mine}
 	c.events.put(func() {
 		c.mu.Lock()
-		todo := c.ledger.snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}, More: true}) // there may be others
+		todo := c.ledger.Snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}}, false)
 		c.mu.Unlock()
 		c.tell(todo)
 	})

@@ -15,6 +15,7 @@ func (c *Client) aboutMessage(e *protocol.MessageEvent) {
 	where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
 	switch e.Type {
 	case protocol.TypeRevoked:
+		c.meet(where) // one that was unread does not count any more
 		call4(l.OnMessageRevoked, where, e.MessageID, e.By, e.Reason)
 	case protocol.TypeModified:
 		if e.Message != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/centrifugal/centrifuge-go"
 
 	"github.com/beckon-im/beckon/client/inbox"
+	"github.com/beckon-im/beckon/client/ledger"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -38,6 +39,10 @@ type Options struct {
 	// is delivered. Default: begin with what is open now.
 	Epoch     string
 	Positions map[string]uint64
+	// Store keeps the positions and the open invitations between runs of the program, so that what happened meanwhile is
+	// delivered; Epoch and Positions, where given, come before it. FileStore is one. Use one store for one device, with a
+	// DeviceID. Default: nothing is kept.
+	Store Store
 	// JSON uses the JSON framing instead of Protobuf. Default: false.
 	JSON bool
 	// Inbox keeps this user's conversations in step with what happens: Client.Conversations lists them. Default: false.
@@ -57,7 +62,11 @@ type Client struct {
 	inbox  *inbox.Inbox
 
 	mu       sync.Mutex
-	ledger   *ledger
+	ledger   *ledger.Ledger
+	doubt    []string         // invitations of which the server could not be asked
+	greeted  bool             // there was a connect reply
+	resumed  bool             // the first connect named positions
+	saved    string           // what the store has; of the goroutine of the callbacks
 	pending  map[string]*held // calls whose answer is awaited: the events of their invitations wait for it
 	welcome  protocol.Welcome
 	snapshot protocol.Welcome // the welcome that the events heard now came after
@@ -86,18 +95,23 @@ func New(opt Options) (*Client, error) {
 		opt.CallTimeout = 20 * time.Second
 	}
 	c := &Client{
-		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: newLedger(), pending: map[string]*held{}, inbox: inbox.New(opt.Inbox),
-		seen: map[string]uint64{}, epoch: opt.Epoch, up: make(chan struct{}), down: make(chan struct{}),
+		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: ledger.New(), pending: map[string]*held{}, inbox: inbox.New(opt.Inbox),
+		seen: map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
 	}
-	for t, seq := range opt.Positions {
+	hello := protocol.Hello{DeviceID: opt.DeviceID, Platform: opt.Platform, Epoch: opt.Epoch, Positions: opt.Positions}
+	if err := c.restore(&hello); err != nil {
+		return nil, err
+	}
+	c.epoch, c.resumed = hello.Epoch, len(hello.Positions) > 0
+	for t, seq := range hello.Positions {
 		c.seen[t] = seq
 	}
-	hello, err := json.Marshal(protocol.Hello{DeviceID: opt.DeviceID, Platform: opt.Platform, Epoch: opt.Epoch, Positions: opt.Positions})
+	data, err := json.Marshal(hello)
 	if err != nil {
 		return nil, err
 	}
 	cfg := centrifuge.Config{
-		Token: opt.Token, Data: hello, Name: "beckon-go", Version: protocol.Version,
+		Token: opt.Token, Data: data, Name: "beckon-go", Version: protocol.Version,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 5 * time.Second, HandshakeTimeout: 10 * time.Second,
 		MinReconnectDelay: 100 * time.Millisecond, MaxReconnectDelay: 5 * time.Second,
 	}
@@ -169,7 +183,11 @@ func (c *Client) hook() {
 		}
 	})
 	c.conn.OnUnsubscribed(func(e centrifuge.ServerUnsubscribedEvent) {
-		c.events.put(func() { c.forget(e.Channel) })
+		c.events.put(func() {
+			if c.conn.State() == centrifuge.StateConnected { // else the connection ended, and the position holds
+				c.forget(e.Channel)
+			}
+		})
 	})
 	c.conn.OnMessage(func(e centrifuge.MessageEvent) {
 		var n protocol.Notice

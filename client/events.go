@@ -20,6 +20,7 @@ func (c *Client) dispatch() {
 		for _, f := range q {
 			f()
 		}
+		c.save()
 	}
 }
 
@@ -29,7 +30,7 @@ func (c *Client) arrived(w protocol.Welcome) {
 	defer c.mu.Unlock()
 	c.welcome, c.epoch = w, w.Epoch
 	c.skew = time.Until(time.UnixMilli(w.ServerTime))
-	c.ledger.me = w.UserID
+	c.ledger.SetUser(w.UserID)
 	c.inbox.SetUser(w.UserID)
 }
 
@@ -37,7 +38,7 @@ func (c *Client) arrived(w protocol.Welcome) {
 func (c *Client) me() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ledger.me
+	return c.ledger.User()
 }
 
 // welcomed tells what a connect reply brought, in its place among the events.
@@ -49,7 +50,14 @@ func (c *Client) welcomed(w protocol.Welcome) {
 			c.seen[t] = seq
 		}
 	}
-	todo := c.ledger.snapshot(w)
+	whole := !c.resumed || len(w.Reload) > 0
+	if c.greeted {
+		w.Ended = nil // the connect data are those of the first connect, and so is what has ended of it
+	}
+	c.greeted = true
+	todo := c.ledger.Snapshot(w, whole)
+	ask := append(c.ledger.Online(), c.doubt...)
+	c.doubt = nil
 	c.mu.Unlock()
 	if !c.inbox.Loaded() || len(w.Reload) > 0 {
 		c.reloadInbox()
@@ -61,6 +69,7 @@ func (c *Client) welcomed(w protocol.Welcome) {
 		call1(c.opt.Listener.OnUserStatusChanged, w.Statuses[i])
 	}
 	c.tell(todo)
+	c.catchUp(ask)
 	if len(w.Reload) > 0 {
 		c.reload(w.Reload)
 	}
@@ -97,16 +106,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 	case *protocol.PersonEvent:
 		c.aboutPerson(e)
 	case *protocol.Signaling:
-		c.mu.Lock()
-		first := c.ledger.first(*e)
-		stale := seq != 0 && seq <= c.snapshot.Positions[topic] && !c.snapshot.More
-		todo := c.ledger.event(*e, stale)
-		c.mu.Unlock()
-		c.meet(c.inbox.Signaling(topic, seq, e, data))
-		if first && c.opt.Listener.OnSignaling != nil {
-			c.opt.Listener.OnSignaling(*e)
-		}
-		c.tell(todo)
+		c.signaled(topic, seq, e, data)
 	}
 	c.advance(topic, seq)
 }
@@ -160,50 +160,6 @@ func (c *Client) awaitAck(id string) {
 	c.mu.Unlock()
 	if h != nil {
 		<-h.done
-	}
-}
-
-// reload brings what the device holds in line with the server after too much was missed.
-func (c *Client) reload(timelines []string) {
-	c.mu.Lock()
-	doubtful := c.ledger.doubtful(c.snapshot)
-	c.mu.Unlock()
-	for _, id := range doubtful {
-		c.mu.Lock()
-		todo := c.ledger.lost(id)
-		c.mu.Unlock()
-		c.tell(todo)
-	}
-	c.reloadInbox()
-	if c.opt.Listener.OnReload != nil {
-		c.opt.Listener.OnReload(timelines)
-	}
-}
-
-// tell carries out what the ledger decided.
-func (c *Client) tell(todo []notice) {
-	l := &c.opt.Listener
-	for _, n := range todo {
-		switch n.kind {
-		case noticeNew:
-			if l.OnReceiveNewInvitation != nil {
-				l.OnReceiveNewInvitation(n.inviteID, n.user, n.groupID, n.list, n.data)
-			}
-		case noticeAccepted:
-			call3(l.OnInviteeAccepted, n.inviteID, n.user, n.data)
-		case noticeRejected:
-			call3(l.OnInviteeRejected, n.inviteID, n.user, n.data)
-		case noticeCancelled:
-			call3(l.OnInvitationCancelled, n.inviteID, n.user, n.data)
-		case noticeTimeout:
-			call2(l.OnInvitationTimeout, n.inviteID, n.list)
-		case noticeModified:
-			call2(l.OnInvitationModified, n.inviteID, n.data)
-		case noticeRinging:
-			call2(l.OnInviteeRinging, n.inviteID, n.user)
-		case noticeElsewhere:
-			call2(l.OnInvitationHandledByOtherDevice, n.inviteID, n.data)
-		}
 	}
 }
 

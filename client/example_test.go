@@ -54,9 +54,9 @@ func Example() {
 
 	rings, answered := make(chan string, 1), make(chan bool, 1)
 	bob, err := client.New(client.Options{Server: url, Token: token("bob"), DeviceID: "bobs-phone", Listener: client.Listener{
-		OnReceiveNewInvitation: func(inviteID, inviter, _ string, _ []string, data string) {
-			fmt.Printf("bob's phone rings: %s says %q\n", inviter, data)
-			rings <- inviteID
+		OnReceiveNewInvitation: func(e client.InvitationEvent) {
+			fmt.Printf("bob's phone rings: %s says %q\n", e.Inviter, e.Data)
+			rings <- e.InviteID
 		},
 	}})
 	must(err)
@@ -64,8 +64,8 @@ func Example() {
 	must(bob.Connect(ctx))
 
 	alice, err := client.New(client.Options{Server: url, Token: token("alice"), DeviceID: "alices-phone", Listener: client.Listener{
-		OnInviteeAccepted: func(_, invitee, data string) {
-			fmt.Printf("alice hears: %s accepted, %q\n", invitee, data)
+		OnInviteeAccepted: func(e client.InvitationEvent) {
+			fmt.Printf("alice hears: %s accepted, %q\n", e.Invitee, e.Data)
 			answered <- true
 		},
 	}})

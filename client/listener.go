@@ -1,23 +1,32 @@
 package client
 
-import "github.com/beckon-im/beckon/protocol"
+import (
+	"github.com/beckon-im/beckon/client/ledger"
+	"github.com/beckon-im/beckon/protocol"
+)
 
-// Listener is told what happens. Every field may be nil. The names and arguments are those of the original's listener;
-// for what they leave out (time that remains, counts, reasons) there is OnSignaling, which gets every event once.
+// InvitationEvent is the argument of every invitation callback. Fields that do not apply are zero.
+type InvitationEvent = ledger.Event
+
+// Listener is told what happens. Every field may be nil. The names are those of the original's listener; for what an
+// InvitationEvent leaves out (time that remains, counts) there is OnSignaling, which gets every event once.
 type Listener struct {
 	// OnReceiveNewInvitation rings: on the invitees' devices, and on those of the other members of a group, who are not in
-	// inviteeList. inviteeList is empty when everyone in the group was invited.
-	OnReceiveNewInvitation func(inviteID, inviter, groupID string, inviteeList []string, data string)
-	OnInviteeAccepted      func(inviteID, invitee, data string)
-	OnInviteeRejected      func(inviteID, invitee, data string)
-	// OnInvitationCancelled comes to invitees who were still open, and to the other members of a group.
-	OnInvitationCancelled func(inviteID, inviter, data string)
-	OnInvitationTimeout   func(inviteID string, inviteeList []string)
-	OnInvitationModified  func(inviteID, data string)
-	// OnInviteeRinging comes to the inviter when the first device of an invitee alerts its person.
-	OnInviteeRinging func(inviteID, invitee string)
-	// OnInvitationHandledByOtherDevice comes when another device of this user acted (accept, reject, cancel): stop ringing.
-	OnInvitationHandledByOtherDevice func(inviteID, action string)
+	// InviteeList. With Notice it informs only, and wants no answer.
+	OnReceiveNewInvitation func(e InvitationEvent)
+	OnInviteeAccepted      func(e InvitationEvent)
+	OnInviteeRejected      func(e InvitationEvent)
+	// OnInvitationCancelled and OnInvitationTimeout come to all participants and, in a group, to the other members. They name
+	// those whom they end in InviteeList (with Everyone: whoever was still open), and say with Over whether the invitation has
+	// ended for all.
+	OnInvitationCancelled func(e InvitationEvent)
+	OnInvitationTimeout   func(e InvitationEvent)
+	OnInvitationModified  func(e InvitationEvent)
+	// OnInviteeRinging comes to the inviter when the first device of an invitee alerts its user.
+	OnInviteeRinging func(e InvitationEvent)
+	// OnInvitationHandledByOtherDevice comes when another device of this user acted (Action: accept, reject, cancel): stop
+	// ringing.
+	OnInvitationHandledByOtherDevice func(e InvitationEvent)
 
 	// OnSignaling gets every signaling event, before the callbacks above.
 	OnSignaling func(m protocol.Signaling)
@@ -82,6 +91,8 @@ type Listener struct {
 	OnConnecting func(code int, reason string)
 	// OnDisconnected comes when the connection ended for good.
 	OnDisconnected func(code int, reason string)
+	// OnStoreError comes when the store could not keep the positions: after a restart, events may come twice.
+	OnStoreError func(err error)
 	// OnReload comes when too much was missed to be delivered: read anew what is shown of these timelines.
 	OnReload func(timelines []string)
 }

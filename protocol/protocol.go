@@ -73,6 +73,7 @@ type Signaling struct {
 	AcceptLimit  int      `json:"acceptLimit,omitempty"`
 	Merged       string   `json:"merged,omitempty"` // accept by glare: the inviteID that became this accept
 	OnlineOnly   bool     `json:"onlineUserOnly,omitempty"`
+	Notice       bool     `json:"notice,omitempty"` // invite: it informs and takes no answer
 	Digest       *Digest  `json:"digest,omitempty"` // in a large group: how the answers stand, instead of each of them
 	Version      int64    `json:"version"`          // of the invitation after this action
 	Over         bool     `json:"over,omitempty"`
@@ -108,6 +109,9 @@ type Invitation struct {
 	MergeGlare     bool          `json:"mergeGlare,omitempty"`
 	OnlineUserOnly bool          `json:"onlineUserOnly,omitempty"`
 	Everyone       bool          `json:"everyone,omitempty"`
+	Notice         bool          `json:"notice,omitempty"`
+	InviteeList    []string      `json:"inviteeList,omitempty"`  // the first 100 invitees, in a list of invitations
+	InviteeCount   int           `json:"inviteeCount,omitempty"` // all invitees
 	CreatedAt      int64         `json:"createdAt"`
 	Deadline       int64         `json:"deadline"`
 	Remaining      int64         `json:"remaining"` // milliseconds; 0 when there is no deadline, or it has passed
@@ -187,6 +191,7 @@ type Hello struct {
 	DeviceID  string            `json:"deviceID,omitempty"`  // which device of the user this is; else the token's, else one per connection
 	Platform  string            `json:"platform,omitempty"`  // web, ios, android, …
 	Epoch     string            `json:"epoch,omitempty"`     // of Positions
+	Held      []string          `json:"held,omitempty"`      // invitations that the device holds as open
 	Positions map[string]uint64 `json:"positions,omitempty"` // the last sequence processed by timeline, when the program restarted and kept them
 }
 
@@ -198,6 +203,7 @@ type Welcome struct {
 	Epoch       string            `json:"epoch"`
 	Positions   map[string]uint64 `json:"positions"` // of the timelines when Invitations was read
 	Invitations []Invitation      `json:"invitations"`
+	Ended       []Invitation      `json:"ended,omitempty"`    // those of Hello.Held that are over
 	More        bool              `json:"more,omitempty"`     // there are more open invitations: see listInvitations
 	Reload      []string          `json:"reload,omitempty"`   // timelines whose position was too old or of another database
 	Statuses    []UserStatus      `json:"statuses,omitempty"` // of the people whose presence this user has subscribed to

@@ -128,7 +128,8 @@ type GetInvitationResponse struct {
 
 // ListInvitationsRequest asks for the open invitations of the caller.
 type ListInvitationsRequest struct {
-	Limit int `json:"limit,omitempty" doc:"At most this many, 1–1000. Default: 200."`
+	Limit     int      `json:"limit,omitempty" doc:"At most this many, 1–1000. Default: 200."`
+	InviteIDs []string `json:"inviteIDs,omitempty" doc:"These, at most 200, open or over, as far as the caller may see them. Default: those that are open."`
 }
 
 // ListInvitationsResponse lists open invitations: those the caller made and those waiting for the caller's answer.

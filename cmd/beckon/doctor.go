@@ -129,12 +129,12 @@ func (c *doctorCmd) walk(ctx context.Context) (string, error) {
 		return "", errors.New("it needs --data or --jwt-secret to make tokens")
 	}
 	rang, heard := make(chan string, 1), make(chan struct{}, 1)
-	callee, err := c.device(ctx, "doctor-callee", client.Listener{OnReceiveNewInvitation: func(id, _, _ string, _ []string, _ string) { rang <- id }})
+	callee, err := c.device(ctx, "doctor-callee", client.Listener{OnReceiveNewInvitation: func(e client.InvitationEvent) { rang <- e.InviteID }})
 	if err != nil {
 		return "", err
 	}
 	defer callee.Close()
-	caller, err := c.device(ctx, "doctor-caller", client.Listener{OnInviteeAccepted: func(_, _, _ string) { heard <- struct{}{} }})
+	caller, err := c.device(ctx, "doctor-caller", client.Listener{OnInviteeAccepted: func(client.InvitationEvent) { heard <- struct{}{} }})
 	if err != nil {
 		return "", err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +24,7 @@ type phoneCmd struct {
 	Token  string `help:"The user's token. Default: minted with the secret in the data directory."`
 	Data   string `help:"The server's data directory, for its secret." default:"beckon-data"`
 	Device string `help:"Name of this device among the user's." default:"phone-${pid}"`
+	State  string `help:"Directory for what this phone keeps between runs; used with --device. Default: beckon/phone in the user's configuration directory." placeholder:"DIR"`
 	Auto   string `help:"Answer every call at once." enum:"no,accept,reject,busy" default:"no"`
 }
 
@@ -43,7 +46,6 @@ type call struct {
 	mine     bool // this user was asked
 	open     bool
 	deadline int64
-	reasons  map[string]string // why, by invitee; the server's own under ""
 }
 
 // Run connects and obeys the keyboard.
@@ -61,7 +63,11 @@ func (c *phoneCmd) Run(ctx context.Context) error {
 	}
 	defer out.close()
 	p := &phone{cmd: c, out: out, last: map[string]*call{}}
-	p.me, err = client.New(client.Options{Server: c.Server, Token: token, DeviceID: c.Device, Platform: "terminal", Listener: p.listener()})
+	store, err := c.store()
+	if err != nil {
+		return err
+	}
+	p.me, err = client.New(client.Options{Server: c.Server, Token: token, DeviceID: c.Device, Platform: "terminal", Store: store, Listener: p.listener()})
 	if err != nil {
 		return err
 	}
@@ -74,6 +80,24 @@ func (c *phoneCmd) Run(ctx context.Context) error {
 	out.keys(p.key)
 	p.say(dim, "You are %s on %s. Type help for what you can do, q to leave.", c.User, c.Server)
 	return p.obey(ctx)
+}
+
+// store keeps what this phone has received, so that a phone that is opened again says what happened meanwhile. A phone whose
+// device has no name of its own is another device with each run, and keeps nothing.
+func (c *phoneCmd) store() (client.Store, error) {
+	if c.Device == fmt.Sprintf("phone-%d", os.Getpid()) {
+		return nil, nil
+	}
+	dir := c.State
+	if dir == "" {
+		config, err := os.UserConfigDir()
+		if err != nil {
+			return nil, fmt.Errorf("no directory for what the phone keeps, set --state: %w", err)
+		}
+		dir = filepath.Join(config, "beckon", "phone")
+	}
+	name := url.PathEscape(c.Server) + "," + url.PathEscape(c.User) + "," + url.PathEscape(c.Device)
+	return client.FileStore(filepath.Join(dir, strings.ReplaceAll(name, ".", "%2E")+".json")), nil
 }
 
 // obey runs commands until the input ends.
@@ -106,25 +130,22 @@ func (p *phone) key(key rune) bool {
 func (p *phone) listener() client.Listener {
 	return client.Listener{
 		OnReceiveNewInvitation: p.incoming,
-		OnInviteeAccepted:      func(id, who, data string) { p.say(green, "%s accepted%s", who, quote(data)) },
-		OnInviteeRejected:      func(id, who, data string) { p.say(yellow, "%s declined%s%s", who, p.why(id, who), quote(data)) },
-		OnInvitationCancelled: func(id, who, data string) {
-			p.ended(id)
-			p.say(yellow, "the call from %s was cancelled%s%s", who, p.why(id, ""), quote(data))
-		},
-		OnInvitationTimeout: func(id string, list []string) {
-			if slices.Contains(list, p.cmd.User) {
-				p.ended(id)
-				p.say(yellow, "you missed a call from %s", p.caller(id))
+		OnInviteeAccepted:      func(e client.InvitationEvent) { p.say(green, "%s accepted%s", e.Invitee, quote(e.Data)) },
+		OnInviteeRejected:      func(e client.InvitationEvent) { p.say(yellow, "%s declined%s%s", e.Invitee, because(e), quote(e.Data)) },
+		OnInvitationCancelled:  p.cancelled,
+		OnInvitationTimeout: func(e client.InvitationEvent) {
+			if p.concerns(e) {
+				p.ended(e.InviteID)
+				p.say(yellow, "you missed a call from %s", e.Inviter)
 				return
 			}
-			p.say(yellow, "no answer from %s", strings.Join(list, ", "))
+			p.say(yellow, "no answer from %s", strings.Join(e.InviteeList, ", "))
 		},
-		OnInvitationModified: func(id, data string) { p.say(dim, "the call now says%s", quote(data)) },
-		OnInviteeRinging:     func(id, who string) { p.say(dim, "it rings at %s", who) },
-		OnInvitationHandledByOtherDevice: func(id, action string) {
-			p.ended(id)
-			p.say(dim, "another device of yours did: %s", action)
+		OnInvitationModified: func(e client.InvitationEvent) { p.say(dim, "the call now says%s", quote(e.Data)) },
+		OnInviteeRinging:     func(e client.InvitationEvent) { p.say(dim, "it rings at %s", e.Invitee) },
+		OnInvitationHandledByOtherDevice: func(e client.InvitationEvent) {
+			p.ended(e.InviteID)
+			p.say(dim, "another device of yours did: %s", e.Action)
 		},
 		OnSignaling:      p.note,
 		OnReceiveMessage: p.said,
@@ -144,7 +165,8 @@ func (p *phone) listener() client.Listener {
 				p.say(dim, "the connection is lost (%s); connecting again…", reason)
 			}
 		},
-		OnConnected: func(protocol.Welcome) { p.say(dim, "connected") },
+		OnConnected:  func(protocol.Welcome) { p.say(dim, "connected") },
+		OnStoreError: func(err error) { p.say(red, "what was received cannot be kept: %v", err) },
 		OnDisconnected: func(code int, reason string) {
 			if code != 0 { // 0 is our own doing
 				p.say(red, "disconnected for good: %s (%d)", reason, code)
@@ -153,7 +175,7 @@ func (p *phone) listener() client.Listener {
 	}
 }
 
-// note keeps what the named callbacks leave out: reasons and deadlines.
+// note keeps what the named callbacks leave out: deadlines.
 func (p *phone) note(m protocol.Signaling) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,41 +188,61 @@ func (p *phone) note(m protocol.Signaling) {
 	if m.Deadline != 0 {
 		c.deadline = m.Deadline
 	}
-	c.reasons = map[string]string{"": m.Reason}
-	for _, a := range m.Answers {
-		c.reasons[a.Invitee] = a.Reason
-	}
 	if m.Over {
 		c.open = false
 	}
 }
 
-func (p *phone) incoming(id, inviter, group string, list []string, data string) {
-	p.mu.Lock()
-	c := p.last[id]
-	if c == nil {
-		c = &call{id: id, open: true}
-		p.last[id] = c
-		p.list = append(p.list, id)
+func (p *phone) incoming(e client.InvitationEvent) {
+	where := ""
+	if e.GroupID != "" {
+		where = " in " + e.GroupID
 	}
-	c.from, c.group = inviter, group
-	c.mine = len(list) == 0 || slices.Contains(list, p.cmd.User)
+	if e.Notice {
+		p.say(dim, "%s informs you%s%s", e.Inviter, where, quote(e.Data))
+		return
+	}
+	p.mu.Lock()
+	c := p.last[e.InviteID]
+	if c == nil {
+		c = &call{id: e.InviteID, open: true}
+		p.last[e.InviteID] = c
+		p.list = append(p.list, e.InviteID)
+	}
+	c.from, c.group = e.Inviter, e.GroupID
+	c.mine = e.Everyone || slices.Contains(e.InviteeList, p.cmd.User)
 	left := ""
 	if c.deadline != 0 {
 		left = fmt.Sprintf(" (%d s)", max(0, (c.deadline-p.me.Now().UnixMilli()+999)/1000))
 	}
 	mine := c.mine
 	p.mu.Unlock()
-	where := ""
-	if group != "" {
-		where = " in " + group
-	}
 	if !mine {
-		p.say(dim, "%s calls %s%s%s", inviter, strings.Join(list, ", "), where, quote(data))
+		p.say(dim, "%s calls %s%s%s", e.Inviter, strings.Join(e.InviteeList, ", "), where, quote(e.Data))
 		return
 	}
-	p.say(bold+bell, "%s calls%s%s%s — a accept, r reject, b busy", inviter, where, quote(data), left)
-	go p.answer(id) // a callback must not wait for a call
+	p.say(bold+bell, "%s calls%s%s%s — a accept, r reject, b busy", e.Inviter, where, quote(e.Data), left)
+	go p.answer(e.InviteID) // a callback must not wait for a call
+}
+
+// cancelled says whose call was cancelled, and for whom.
+func (p *phone) cancelled(e client.InvitationEvent) {
+	whose := "the call from " + e.Inviter
+	if e.Inviter == p.cmd.User {
+		whose = "your call"
+	}
+	switch {
+	case p.concerns(e) || e.Over && e.Inviter == p.cmd.User:
+		p.ended(e.InviteID)
+		p.say(yellow, "%s was cancelled%s%s", whose, because(e), quote(e.Data))
+	default:
+		p.say(dim, "%s was cancelled for %s%s%s", whose, strings.Join(e.InviteeList, ", "), because(e), quote(e.Data))
+	}
+}
+
+// concerns reports whether a cancel or a timeout ends a call for this user.
+func (p *phone) concerns(e client.InvitationEvent) bool {
+	return slices.Contains(e.InviteeList, p.cmd.User)
 }
 
 // answer tells the caller that it rings, and answers by itself when it was told to.
@@ -257,23 +299,12 @@ func (p *phone) ended(id string) {
 	}
 }
 
-func (p *phone) caller(id string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c := p.last[id]; c != nil {
-		return c.from
+// because is the reason of a reject or of a cancel by the server.
+func because(e client.InvitationEvent) string {
+	if e.Reason == "" || e.Reason == "declined" {
+		return ""
 	}
-	return "somebody"
-}
-
-// why is the reason of an answer, or of the server when who is empty.
-func (p *phone) why(id, who string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c := p.last[id]; c != nil && c.reasons[who] != "" && c.reasons[who] != "declined" {
-		return " (" + c.reasons[who] + ")"
-	}
-	return ""
+	return " (" + e.Reason + ")"
 }
 
 func quote(data string) string {

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/beckon-im/beckon/client/ledger"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// factsTime bounds a question about an invitation that an event belongs to.
+const factsTime = 5 * time.Second
+
+// signaled takes in an event of an invitation.
+func (c *Client) signaled(topic string, seq uint64, m *protocol.Signaling, data []byte) {
+	c.learn(*m)
+	c.mu.Lock()
+	first := c.ledger.First(*m)
+	stale := seq != 0 && seq <= c.snapshot.Positions[topic] && !c.snapshot.More
+	todo := c.ledger.Event(*m, stale)
+	c.mu.Unlock()
+	c.meet(c.inbox.Signaling(topic, seq, m, data))
+	if slices.ContainsFunc(m.Answers, func(a protocol.Answer) bool { return a.Invitee == c.me() }) {
+		c.meet(c.whereabouts(m.InviteID)) // what this user has answered is read
+	}
+	if first && c.opt.Listener.OnSignaling != nil {
+		c.opt.Listener.OnSignaling(*m)
+	}
+	c.tell(todo)
+}
+
+// learn asks, once, for the facts of an invitation that this device does not know. When the server does not say, the callback
+// comes without them.
+func (c *Client) learn(m protocol.Signaling) {
+	c.mu.Lock()
+	unknown := c.ledger.Unknown(m)
+	c.mu.Unlock()
+	if !unknown {
+		return
+	}
+	list, err := c.standing([]string{m.InviteID})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.IndexFunc(list, func(v protocol.Invitation) bool { return v.InviteID == m.InviteID }); err == nil && i >= 0 {
+		c.ledger.Learn(m, &list[i])
+	} else {
+		c.ledger.Learn(m, nil)
+	}
+}
+
+// standing asks the server how invitations stand, at most ledger.MaxHeld.
+func (c *Client) standing(ids []string) ([]protocol.Invitation, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), factsTime)
+	defer cancel()
+	res, err := c.ListInvitations(ctx, ids...)
+	return res.Invitations, err
+}
+
+// catchUp asks how invitations stand that this device holds and whose events it may have missed, and reports what it missed.
+// Those that the server could not be asked for are asked for with the next connection.
+func (c *Client) catchUp(ids []string) {
+	for part := range slices.Chunk(ids, ledger.MaxHeld) {
+		list, err := c.standing(part)
+		c.mu.Lock()
+		var todo []ledger.Callback
+		if err != nil {
+			c.doubt = append(c.doubt, part...)
+		}
+		for _, id := range part {
+			i := slices.IndexFunc(list, func(v protocol.Invitation) bool { return v.InviteID == id })
+			switch {
+			case err != nil:
+			case i >= 0:
+				todo = append(todo, c.ledger.Standing(&list[i])...)
+			default:
+				todo = append(todo, c.ledger.Lost(id)...)
+			}
+		}
+		c.mu.Unlock()
+		c.tell(todo)
+	}
+}
+
+// reload brings what the device holds in line with the server after too much was missed.
+func (c *Client) reload(timelines []string) {
+	c.mu.Lock()
+	open := c.ledger.Open()
+	c.mu.Unlock()
+	c.catchUp(open)
+	c.reloadInbox()
+	call1(c.opt.Listener.OnReload, timelines)
+}
+
+// tell runs the callbacks that the ledger decided on.
+func (c *Client) tell(todo []ledger.Callback) {
+	l := &c.opt.Listener
+	for _, n := range todo {
+		call1(map[ledger.Kind]func(InvitationEvent){
+			ledger.Invited: l.OnReceiveNewInvitation, ledger.Accepted: l.OnInviteeAccepted, ledger.Rejected: l.OnInviteeRejected,
+			ledger.Cancelled: l.OnInvitationCancelled, ledger.Timeout: l.OnInvitationTimeout, ledger.Modified: l.OnInvitationModified,
+			ledger.Ringing: l.OnInviteeRinging, ledger.OtherDevice: l.OnInvitationHandledByOtherDevice,
+		}[n.Kind], n.Event)
+	}
+}

@@ -1,0 +1,215 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Held is an invitation that a device holds, as it is kept for the next run of the program.
+type Held struct {
+	InviteID string   `json:"inviteID"`
+	Done     []string `json:"done,omitempty"` // invitees whose outcome is reported
+}
+
+// Held lists the invitations that this device holds as open, at most MaxHeld: the online-only ones first, because the events of
+// the others are stored, then the newest.
+func (l *Ledger) Held() []Held {
+	ids := l.Open()
+	slices.SortStableFunc(ids, func(a, b string) int {
+		if x, y := l.held[a].online, l.held[b].online; x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b, a)
+	})
+	var list []Held
+	for _, id := range ids[:min(len(ids), MaxHeld)] {
+		h := Held{InviteID: id}
+		for u := range l.held[id].done {
+			h.Done = append(h.Done, u)
+		}
+		slices.Sort(h.Done)
+		h.Done = h.Done[:min(len(h.Done), maxNames)]
+		list = append(list, h)
+	}
+	return list
+}
+
+// Restore takes in what an earlier run of the program held. The first snapshot uses it.
+func (l *Ledger) Restore(list []Held) {
+	for _, h := range list {
+		l.before[h.InviteID] = h.Done
+	}
+}
+
+// Open lists the invitations that this device holds as open.
+func (l *Ledger) Open() []string {
+	ids := make([]string, 0, len(l.held))
+	for id := range l.held {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Online lists the online-only invitations that this device holds as open: their events are not stored, so that the server must
+// be asked for what was missed.
+func (l *Ledger) Online() []string {
+	return slices.DeleteFunc(l.Open(), func(id string) bool { return !l.held[id].online })
+}
+
+// Standing takes in an invitation as the server says that it stands, and reports what was missed. Events up to its version are
+// then reported.
+func (l *Ledger) Standing(v *protocol.Invitation) []Callback {
+	e, over := l.find(v.InviteID)
+	if e == nil || over || v.Version <= e.upTo {
+		return nil
+	}
+	data, dataAt, asked := e.data, e.dataAt, e.asked
+	mine := l.take(e, v)
+	e.asked = e.asked || asked
+	var todo []Callback
+	switch {
+	case !asked && e.asked && mine == invite.Open && e.inviter != l.me:
+		todo = append(todo, e.rings(v.InviteID))
+	case data != v.Data && dataAt < v.Version:
+		e.dataAt = dataAt
+		todo = append(todo, e.modified(protocol.Signaling{InviteID: v.InviteID, Inviter: v.Inviter, Data: v.Data, Version: v.Version})...)
+	}
+	missed := e.missed(v)
+	for i, m := range missed {
+		m.Over = v.Over && i == len(missed)-1
+		todo = append(todo, l.changed(m, e, false)...)
+	}
+	e.upTo = v.Version
+	if v.Over {
+		l.end(v.InviteID)
+	}
+	return todo
+}
+
+// missed makes the events that explain how an invitation stands, of the invitees whose outcome is not reported.
+func (e *entry) missed(v *protocol.Invitation) []protocol.Signaling {
+	base := protocol.Signaling{InviteID: v.InviteID, Inviter: v.Inviter, GroupID: v.GroupID, Time: v.ServerTime, Version: v.Version}
+	answers, timeout := base, base
+	answers.ActionType, timeout.ActionType = protocol.ActionAccept, protocol.ActionTimeout
+	var cancels []protocol.Signaling // one for each reason
+	for _, p := range v.Invitees {
+		if _, done := e.done[p.UserID]; done {
+			continue
+		}
+		switch p.State {
+		case invite.Accepted:
+			answers.Answers = append(answers.Answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionAccept, Data: p.Data, Time: p.DecidedAt})
+		case invite.Rejected:
+			answers.Answers = append(answers.Answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionReject, Data: p.Data, Reason: p.Reason, Time: p.DecidedAt})
+		case invite.TimedOut:
+			timeout.InviteeList = append(timeout.InviteeList, p.UserID)
+		case invite.Cancelled:
+			i := slices.IndexFunc(cancels, func(m protocol.Signaling) bool { return m.Reason == p.Reason })
+			if i < 0 {
+				m := base
+				m.ActionType, m.Reason, m.Data = protocol.ActionCancel, p.Reason, p.Data
+				if p.Reason == "" {
+					m.From = v.Inviter
+				}
+				i, cancels = len(cancels), append(cancels, m)
+			}
+			cancels[i].InviteeList = append(cancels[i].InviteeList, p.UserID)
+		}
+	}
+	var list []protocol.Signaling
+	if len(answers.Answers) > 0 {
+		list = append(list, answers)
+	}
+	list = append(list, cancels...)
+	if len(timeout.InviteeList) > 0 {
+		list = append(list, timeout)
+	}
+	if v.Over && len(list) == 0 { // whom it ended is not on this page of the invitees
+		timeout.Everyone, timeout.InviteeCount = true, v.Counts.TimedOut
+		if v.Counts.TimedOut == 0 {
+			timeout.ActionType, timeout.InviteeCount = protocol.ActionCancel, v.Counts.Cancelled
+		}
+		list = append(list, timeout)
+	}
+	return list
+}
+
+// Lost ends an invitation that the server does not know any more.
+func (l *Ledger) Lost(id string) []Callback {
+	e := l.held[id]
+	if e == nil {
+		return nil
+	}
+	l.end(id)
+	if !e.known || e.inviter != l.me && (!e.asked || e.mine != invite.Open || e.stale) {
+		return nil
+	}
+	ev := e.about(protocol.Signaling{InviteID: id, Inviter: e.inviter, Over: true}, e.invitees)
+	ev.InviteeCount = e.count
+	return []Callback{{Cancelled, ev}}
+}
+
+// Acted notes that this device decided for its user; over says that no invitee is open any more.
+func (l *Ledger) Acted(id string, state invite.State, over bool) {
+	e, _ := l.find(id)
+	if e == nil {
+		e = &entry{}
+		l.held[id] = e
+	}
+	e.acted, e.mine = true, state
+	e.report(l.me)
+	if over {
+		l.end(id)
+	}
+}
+
+// Cancelled notes that this device cancelled invitees.
+func (l *Ledger) Cancelled(id string, invitees []string, over bool) {
+	if e := l.held[id]; e != nil {
+		e.report(invitees...)
+	}
+	if over {
+		l.end(id)
+	}
+}
+
+// Changed notes data and invitees that this device replaced or added.
+func (l *Ledger) Changed(id string, data *string, added []string, version int64) {
+	e := l.held[id]
+	if e == nil {
+		return
+	}
+	if data != nil && version > e.dataAt {
+		e.data, e.dataAt = *data, version
+	}
+	if len(added) > 0 {
+		e.invitees = append(slices.Clone(e.invitees), added...)
+		e.count += len(added)
+	}
+}
+
+// Opened notes an invitation that this device made, or, when it was merged, the other user's that it accepted.
+func (l *Ledger) Opened(res *protocol.InviteResponse, invitees []string) {
+	v := res.Invitation
+	if res.Merged {
+		l.Acted(v.InviteID, invite.Accepted, true)
+		return
+	}
+	if known, _ := l.find(v.InviteID); known == nil && !v.Over {
+		e := &entry{}
+		l.take(e, v)
+		e.invitees = invitees
+		if v.Everyone {
+			e.invitees = v.InviteeList
+		}
+		e.count = max(e.count, len(e.invitees))
+		l.held[v.InviteID] = e
+	}
+}

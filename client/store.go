@@ -1,0 +1,104 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/beckon-im/beckon/client/ledger"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Store keeps a small text between runs of a program.
+type Store interface {
+	// Load returns what Save was last given; nil when that never was.
+	Load() ([]byte, error)
+	// Save replaces what is kept.
+	Save(text []byte) error
+}
+
+// FileStore returns a store in a file, which only its owner may read. Its directory is created where it is missing.
+func FileStore(path string) Store { return fileStore(path) }
+
+type fileStore string
+
+func (f fileStore) Load() ([]byte, error) {
+	text, err := os.ReadFile(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
+}
+
+func (f fileStore) Save(text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
+		return err
+	}
+	next := string(f) + ".new"
+	if err := os.WriteFile(next, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, string(f)) // at no moment is there half a file
+}
+
+// kept is what a store has of a device.
+type kept struct {
+	Epoch     string            `json:"epoch"`
+	Positions map[string]uint64 `json:"positions"`
+	Held      []ledger.Held     `json:"held,omitempty"`
+}
+
+// restore continues where the store says that an earlier run of the program ended. A text that is no store's begins anew.
+func (c *Client) restore(hello *protocol.Hello) error {
+	if c.opt.Store == nil {
+		return nil
+	}
+	text, err := c.opt.Store.Load()
+	if err != nil {
+		return fmt.Errorf("beckon: the store: %w", err)
+	}
+	var k kept
+	if json.Unmarshal(text, &k) != nil {
+		return nil
+	}
+	if len(hello.Positions) == 0 {
+		hello.Epoch, hello.Positions = k.Epoch, k.Positions
+	}
+	for _, h := range k.Held {
+		hello.Held = append(hello.Held, h.InviteID)
+	}
+	c.ledger.Restore(k.Held)
+	return nil
+}
+
+// saveSoon saves after what is being called back now.
+func (c *Client) saveSoon() {
+	if c.opt.Store != nil {
+		c.events.put(func() {})
+	}
+}
+
+// save keeps how far the callbacks have come, when that has changed.
+func (c *Client) save() {
+	if c.opt.Store == nil {
+		return
+	}
+	c.mu.Lock()
+	greeted := c.greeted
+	text, err := json.Marshal(kept{c.epoch, c.seen, c.ledger.Held()})
+	c.mu.Unlock()
+	if !greeted || string(text) == c.saved {
+		return // before the first connect reply, the store knows more
+	}
+	if err == nil {
+		err = c.opt.Store.Save(text)
+	}
+	if err != nil {
+		call1(c.opt.Listener.OnStoreError, err)
+		return
+	}
+	c.saved = string(text)
+}
