@@ -289,7 +289,7 @@ func TestDroppedSilently(t *testing.T) {
 	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil || len(list.Conversations) != 0 {
 		t.Errorf("the blocker finds %+v, %v", list.Conversations, err)
 	}
-	if list, err := bob.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil || len(list.Conversations) != 1 {
+	if list, err := bob.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil || len(list.Conversations) != 2 {
 		t.Errorf("the sender finds %+v, %v", list.Conversations, err)
 	}
 	if _, err := ann.DeleteFromBlackList(ctx, []string{"bob"}); err != nil {

@@ -11,7 +11,7 @@ import (
 // aboutMessage tells what became of a message.
 func (c *Client) aboutMessage(e *protocol.MessageEvent) {
 	l := &c.opt.Listener
-	c.inbox.Changed(e)
+	c.meet(c.inbox.Changed(e))
 	where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
 	switch e.Type {
 	case protocol.TypeRevoked:

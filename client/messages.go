@@ -36,7 +36,11 @@ func (c *Client) SendMessage(ctx context.Context, req protocol.SendMessageReques
 
 // RevokeMessage takes a message back.
 func (c *Client) RevokeMessage(ctx context.Context, req protocol.RevokeRequest) (protocol.MessageResponse, error) {
-	return call[protocol.MessageResponse](ctx, c, "revokeMessage", req)
+	res, err := call[protocol.MessageResponse](ctx, c, "revokeMessage", req)
+	if err == nil {
+		c.refreshSoon(req.ConversationID)
+	}
+	return res, err
 }
 
 // DeleteMessages hides messages from this user alone.

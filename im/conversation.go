@@ -52,6 +52,17 @@ type Reading struct {
 	Opt        Option
 	HiddenSeq  uint64 // not listed while nothing is newer
 	ClearedSeq uint64 // what is up to here is not shown to this person any more
+	Skipped    Skips  // counts above ReadOrd that no longer count as unread: answered, revoked, deleted
+}
+
+// Read moves the count of what was read forward, and over what no longer counts.
+func (r *Reading) Read(ord int64) { r.ReadOrd, r.Skipped = r.Skipped.settle(max(r.ReadOrd, ord)) }
+
+// Skip takes one count out of what is unread, unless it was read.
+func (r *Reading) Skip(ord int64) {
+	if ord > r.ReadOrd {
+		r.ReadOrd, r.Skipped = r.Skipped.Add(ord).settle(r.ReadOrd)
+	}
 }
 
 // Contact is one person's side of a one-to-one conversation.
@@ -65,7 +76,7 @@ type Contact struct {
 }
 
 // Unread is how many messages of the peer are not read.
-func (c *Contact) Unread() int64 { return max(0, c.Counted-c.ReadOrd) }
+func (c *Contact) Unread() int64 { return max(0, c.Counted-c.ReadOrd-c.Skipped.Count(c.ReadOrd)) }
 
 // Blocks says that messages and invitations of the peer are not wanted.
 func (c *Contact) Blocks() bool { return c != nil && c.BlockedAt > 0 }

@@ -89,6 +89,7 @@ type Group struct {
 	Muted      bool
 	CreatedAt  int64 // milliseconds
 	Dismissed  bool
+	Revoked    Skips // the counts of messages that counted as unread and were revoked
 }
 
 // GroupInfo is what setGroupInfo changes.
@@ -117,6 +118,7 @@ type Member struct {
 	Marks       int64 // bits
 	Own         int64 // messages of theirs that count as unread for others
 	OwnRead     int64 // those of them up to ReadSeq
+	Extra       Skips // sequences of what counts as unread for this member alone: invitations of participants
 	Reading
 }
 
@@ -124,8 +126,9 @@ type Member struct {
 func (m *Member) Present() bool { return m != nil && !m.Gone }
 
 // Unread is how many messages of others the member has not read, when the group's timeline counts that many.
-func (m *Member) Unread(counted int64) int64 {
-	return max(0, counted-m.ReadOrd-(m.Own-m.OwnRead))
+func (m *Member) Unread(g *Group, counted int64) int64 {
+	gone := m.Skipped.Union(g.Revoked).Count(m.ReadOrd)
+	return max(0, counted-m.ReadOrd-(m.Own-m.OwnRead)-gone+m.Extra.Count(int64(m.ReadSeq)))
 }
 
 // Sees is the sequence after which the member may read the group's history.

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/beckon-im/beckon/im"
 )
@@ -52,6 +53,7 @@ const (
 	ReasonBusy     = "busy"     // the person is in another call
 	ReasonAnswered = "answered" // others answered first and acceptLimit was reached
 	ReasonLeft     = "left"     // the invitee left the group, or it was dismissed
+	ReasonNotice   = "notice"   // the invitation informs and takes no answer
 )
 
 // Notify says who in a group hears the events.
@@ -88,6 +90,7 @@ type Terms struct {
 	MergeGlare     bool   `json:"mergeGlare,omitempty"`
 	OnlineUserOnly bool   `json:"onlineUserOnly,omitempty"`
 	Everyone       bool   `json:"everyone,omitempty"`
+	Notice         bool   `json:"notice,omitempty"`
 	Push           *Push  `json:"push,omitempty"`
 }
 
@@ -170,6 +173,7 @@ func markOf(a Actor) Mark { return Mark{Device: a.Device, RequestID: a.RequestID
 type Invitation struct {
 	Terms
 	Peer      string // the invitee of a one-to-one invitation
+	Names     string // the first MaxNames of several invitees, each on a line
 	Print     string // Fingerprint of the invite
 	Deaf      bool   // one-to-one: the invitee hears nothing of it
 	Large     bool   // in a large group: onlookers hear digests of the answers
@@ -185,6 +189,28 @@ type Invitation struct {
 	Modified  Recent
 	Cancelled Recent
 	Added     Recent
+}
+
+// FirstNames returns the first MaxNames invitees, in the order of the inviteeList.
+func (v *Invitation) FirstNames() []string {
+	switch {
+	case v.Names != "":
+		return strings.Split(v.Names, "\n")
+	case v.Peer != "":
+		return []string{v.Peer}
+	}
+	return nil
+}
+
+// name adds the names of invitees to the first ones; known is how many there were before.
+func (v *Invitation) name(known int, users []string) {
+	if v.GroupID == "" && known+len(users) == 1 {
+		return // the Peer
+	}
+	list := v.FirstNames()
+	if rest := MaxNames - len(list); rest > 0 {
+		v.Names = strings.Join(append(list, users[:min(len(users), rest)]...), "\n")
+	}
 }
 
 // Over reports whether no invitee is open.
@@ -204,6 +230,9 @@ type Invitee struct {
 	DecidedAt int64  // milliseconds
 	Deaf      bool   // hears nothing of it: this person blocks the inviter
 	Pushed    bool   // was told by a push, having no connected device
+	Follows   bool   // several invitees without a group: listed for this user until the invitation is over for everyone
+	Counted   int64  // the running count of the invite in the invitee's conversation; 0 = it does not count as unread
+	Seq       uint64 // of the invite in the invitee's conversation, when it counts for this invitee alone
 }
 
 // late reports whether the rule says that this invitee has timed out, whether or not a timer has said so.

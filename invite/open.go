@@ -15,6 +15,7 @@ const (
 	MaxGroupInvitees = 10000
 	MaxReason        = 256  // bytes
 	MaxPushText      = 4096 // bytes, each of title, body and ext
+	MaxNames         = 100  // invitees that an event names, beside a count
 )
 
 // Check refuses terms that are out of range, whatever the state of the world.
@@ -35,6 +36,8 @@ func (t *Terms) Check(invitees []string) error {
 		return im.Bad("minRing", fmt.Sprintf("is %d; it is whole seconds from 0 (off) to %d", t.MinRing, MaxMinRing))
 	case t.AcceptLimit < 0 || t.AcceptLimit > MaxGroupInvitees:
 		return im.Bad("acceptLimit", fmt.Sprintf("is %d; it is from 0 (no limit) to %d", t.AcceptLimit, MaxGroupInvitees))
+	case t.Notice && (t.Timeout != 0 || t.MinRing != 0 || t.AcceptLimit != 0 || t.MergeGlare):
+		return im.Bad("notice", "excludes timeout, minRing, acceptLimit and mergeGlare: a notice takes no answer")
 	case t.Notify != NotifyMembers && t.Notify != NotifyParticipants:
 		return im.Bad("notify", fmt.Sprintf("is %q; it is members or participants", t.Notify))
 	case t.Everyone && len(invitees) > 0:
@@ -132,14 +135,21 @@ func New(t Terms, invitees []string, by Actor, print string, now int64) (Invitat
 	}
 	v.Due, v.Last = v.Deadline, v.Deadline
 	list := v.open(invitees, 0, v.Deadline)
+	if t.Notice {
+		for i := range list {
+			list[i] = list[i].end(&v, Cancelled, ReasonNotice, now)
+			list[i].Follows = false
+		}
+	}
 	return v, list
 }
 
 func (v *Invitation) open(users []string, from int, deadline int64) []Invitee {
 	list := make([]Invitee, len(users))
 	for i, u := range users {
-		list[i] = Invitee{InviteID: v.ID, UserID: u, Ord: from + i, Deadline: deadline}
+		list[i] = Invitee{InviteID: v.ID, UserID: u, Ord: from + i, Deadline: deadline, Follows: v.Party && v.GroupID == ""}
 	}
+	v.name(from, users)
 	v.Counts.Open += len(users)
 	return list
 }

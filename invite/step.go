@@ -2,6 +2,7 @@ package invite
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/beckon-im/beckon/im"
 )
@@ -111,6 +112,8 @@ func (w *Invitee) whyCancelled() string {
 	switch w.Reason {
 	case ReasonAnswered:
 		return "others answered first, so the invitation was closed for " + w.UserID
+	case ReasonNotice:
+		return "this invitation is a notice, which takes no answer"
 	case ReasonLeft:
 		return w.UserID + " is no longer in the group of this invitation"
 	}
@@ -255,12 +258,17 @@ func Add(v Invitation, known []*Invitee, names []string, timeout int64, by Actor
 }
 
 // Expire times out every open invitee whose deadline has passed, and says in Due when to come again.
-// open are all open invitees. A late, lost or doubled timer changes nothing here: the rule decides (SPEC 1, rule 1).
+// open are all open invitees. When only some of them are late, it takes at most MaxNames and leaves the others to the next call.
+// A late, lost or doubled timer changes nothing here: the rule decides (SPEC 1, rule 1).
 func Expire(v Invitation, open []*Invitee, now int64) Change {
 	c := Change{Invitation: v}
 	c.Invitation.Due = 0
+	most := len(open)
+	if slices.ContainsFunc(open, func(w *Invitee) bool { return !w.late(now) }) {
+		most = MaxNames // the event names them: the rest is for the next call
+	}
 	for _, w := range open {
-		if w.late(now) {
+		if w.late(now) && len(c.Invitees) < most {
 			c.Invitees = append(c.Invitees, w.end(&c.Invitation, TimedOut, "", now))
 		} else {
 			c.Invitation.Due = earliest(c.Invitation.Due, w.Deadline)

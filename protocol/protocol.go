@@ -45,6 +45,7 @@ const (
 	TypePerson       = "userChanged"
 	TypeStatus       = "userStatus"
 	TypeRoom         = "roomRole"
+	TypeParticipant  = "participant"
 )
 
 // Signaling is an invitation action as a message in its conversation.
@@ -74,9 +75,19 @@ type Signaling struct {
 	Merged       string   `json:"merged,omitempty"` // accept by glare: the inviteID that became this accept
 	OnlineOnly   bool     `json:"onlineUserOnly,omitempty"`
 	Notice       bool     `json:"notice,omitempty"` // invite: it informs and takes no answer
-	Digest       *Digest  `json:"digest,omitempty"` // in a large group: how the answers stand, instead of each of them
-	Version      int64    `json:"version"`          // of the invitation after this action
-	Over         bool     `json:"over,omitempty"`
+
+	Notify invite.Notify `json:"notify,omitempty"` // invite, added: "participants" when the actions follow on invitation:<inviteID>
+
+	Digest  *Digest `json:"digest,omitempty"` // in a large group: how the answers stand, instead of each of them
+	Version int64   `json:"version"`          // of the invitation after this action
+	Over    bool    `json:"over,omitempty"`
+}
+
+// ParticipantEvent is on the timelines of the participants of an invitation in a group: its actions are on invitation:<inviteID>.
+type ParticipantEvent struct {
+	Type     string `json:"type"`
+	InviteID string `json:"inviteID"`
+	Time     int64  `json:"time"`
 }
 
 // Digest is what onlookers in a large group hear of answers, at most five times a second.
@@ -141,7 +152,7 @@ func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) 
 		InviteID: v.ID, Inviter: v.Inviter, GroupID: v.GroupID, RoomID: v.RoomID, Data: v.Data, Timeout: v.Timeout, Notify: v.Notify,
 		AcceptLimit: v.AcceptLimit, MinRing: v.MinRing, MergeGlare: v.MergeGlare, OnlineUserOnly: v.OnlineUserOnly, Everyone: v.Everyone,
 		CreatedAt: v.CreatedAt, Deadline: v.Deadline, Remaining: remaining(v.Deadline, now), Version: v.Version, Over: v.Over(),
-		Counts: v.Counts, ServerTime: now,
+		Counts: v.Counts, ServerTime: now, Notice: v.Notice, InviteeCount: v.Counts.Total(),
 	}
 	for i := range invitees {
 		out.Invitees = append(out.Invitees, ViewInvitee(v, &invitees[i], now))

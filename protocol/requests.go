@@ -11,6 +11,7 @@ type InviteOptions struct {
 	AcceptLimit    int          `json:"acceptLimit,omitempty" doc:"The N-th accept cancels the invitees still open. 0 means no limit; 1 is: first to pick up wins."`
 	MinRing        int64        `json:"minRing,omitempty" doc:"Seconds that an invitee gets from the first alert, 0–300, also past the timeout."`
 	OnlineUserOnly bool         `json:"onlineUserOnly,omitempty" doc:"Reach only devices that are connected now; never stored in history."`
+	Notice         bool         `json:"notice,omitempty" doc:"The invitation informs and takes no answer: it is over from the start and never rings."`
 	OfflinePush    *invite.Push `json:"offlinePush,omitempty" doc:"What a push says to invitees without a connected device."`
 	RequestID      string       `json:"requestID,omitempty" doc:"Names this call, so that sending it again does nothing twice. At most 64 bytes."`
 }
@@ -128,13 +129,15 @@ type GetInvitationResponse struct {
 
 // ListInvitationsRequest asks for the open invitations of the caller.
 type ListInvitationsRequest struct {
+	InviteIDs []string `json:"inviteIDs,omitempty" doc:"Instead: these invitations as they stand, open or over, at most 200. Unknown ones are left out."`
 	Limit     int      `json:"limit,omitempty" doc:"At most this many, 1–1000. Default: 200."`
-	InviteIDs []string `json:"inviteIDs,omitempty" doc:"These, at most 200, open or over, as far as the caller may see them. Default: those that are open."`
 }
 
-// ListInvitationsResponse lists open invitations: those the caller made and those waiting for the caller's answer.
+// ListInvitationsResponse lists open invitations: those waiting for the caller's answer, those the caller made, and those that the
+// caller has answered and others have not.
 type ListInvitationsResponse struct {
 	Invitations []Invitation `json:"invitations"`
+	More        bool         `json:"more,omitempty"` // the answer is bounded to 64 KiB: ask for the others by their ids
 	ServerTime  int64        `json:"serverTime"`
 }
 

@@ -302,8 +302,8 @@ func Of(me, from, to, group string) string {
 	return im.C2C(from)
 }
 
-// Signaling takes an invitation's action in, where it stands in a conversation, and reports the conversation when it is new
-// here.
+// Signaling takes an invitation's action in, where it stands in a conversation, and reports the conversation when the server may
+// know more of it: it is new here, this user has answered, or the invite stands in a history that sessions do not receive.
 func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body []byte) (fresh string) {
 	if !x.on || seq == 0 || m.ActionType == protocol.ActionDigest || m.ActionType == protocol.ActionRinging {
 		return ""
@@ -324,15 +324,28 @@ func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body 
 		}
 	case mine && m.GroupID == "" && m.Inviter != me: // one of several invitees: in their conversation with the inviter
 		id = im.C2C(m.Inviter)
+	case m.GroupID != "" && m.Inviter != me && m.ActionType != protocol.ActionTimeout && !answersOthers(m, me):
+		return im.GroupConversation(m.GroupID) // on the topic of the invitation's participants
+	case len(m.Answers) > 0 && !answersOthers(m, me):
+		return im.C2C(m.Inviter)
 	default:
 		return ""
 	}
-	return x.change(id, func(b *box) {
+	fresh = x.change(id, func(b *box) {
 		if rings && seq > b.Head && seq > b.ReadSeq && b.counts() && !slices.Contains(b.later, seq) {
 			b.later = append(b.later, seq)
 		}
 		b.last(seq, m.Time, body)
 	})
+	if len(m.Answers) > 0 && !answersOthers(m, me) {
+		return id // it no longer counts as unread
+	}
+	return fresh
+}
+
+// answersOthers reports whether a message has answers, and none of them is of this user.
+func answersOthers(m *protocol.Signaling, me string) bool {
+	return len(m.Answers) > 0 && !slices.ContainsFunc(m.Answers, func(a protocol.Answer) bool { return a.Invitee == me })
 }
 
 // Conversation takes in what another device of this user did, and reports the conversation when it is new here.
@@ -350,18 +363,22 @@ func (x *Inbox) Conversation(e *protocol.ConversationEvent, own uint64) (fresh s
 	})
 }
 
-// Changed takes in what became of a message.
-func (x *Inbox) Changed(e *protocol.MessageEvent) {
+// Changed takes in what became of a message, and reports the conversation when its unread count may be lower.
+func (x *Inbox) Changed(e *protocol.MessageEvent) (id string) {
 	if !x.on {
-		return
+		return ""
 	}
 	if e.Type == protocol.TypeReceipt {
 		if e.ConversationID != "" {
 			x.change(e.ConversationID, func(b *box) { b.PeerReadSeq = max(b.PeerReadSeq, e.PeerReadSeq) })
 		}
-		return
+		return ""
 	}
-	x.change(Of(x.user(), e.From, e.To, e.GroupID), func(b *box) {
+	where := Of(x.user(), e.From, e.To, e.GroupID)
+	if e.Type == protocol.TypeRevoked {
+		id = where
+	}
+	x.change(where, func(b *box) {
 		var m protocol.Message
 		if json.Unmarshal(b.Last, &m) != nil || m.MessageID != e.MessageID {
 			return
@@ -373,4 +390,5 @@ func (x *Inbox) Changed(e *protocol.MessageEvent) {
 		}
 		b.Last, _ = json.Marshal(m) // our own type of strings and numbers always encodes
 	})
+	return id
 }

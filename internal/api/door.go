@@ -85,6 +85,9 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 // maxPositions bounds the positions that a device brings.
 const maxPositions = 20_000
 
+// maxHeld bounds the invitations that a device says it holds.
+const maxHeld = 200
+
 func readHello(data []byte) (protocol.Hello, error) {
 	var h protocol.Hello
 	if len(data) == 0 {
@@ -93,7 +96,14 @@ func readHello(data []byte) (protocol.Hello, error) {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return h, badJSON(err)
 	}
+	for _, id := range h.Held {
+		if err := im.CheckInviteID(id); err != nil {
+			return h, im.Bad("held", "has an entry that is no inviteID")
+		}
+	}
 	switch {
+	case len(h.Held) > maxHeld:
+		return h, im.Bad("held", "has more than 200 invitations")
 	case len(h.Positions) > maxPositions:
 		return h, im.Bad("positions", "has too many timelines")
 	case len(h.Platform) > im.MaxDeviceID:

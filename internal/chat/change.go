@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/tx"
 	"github.com/beckon-im/beckon/internal/verb"
@@ -97,9 +98,13 @@ func (c *Chat) RevokeMessage(by verb.Caller, req protocol.RevokeRequest, done fu
 		}
 		v.msg.Body, v.msg.MessageOptions = protocol.Body{}, protocol.MessageOptions{ExcludeUnread: v.msg.ExcludeUnread, ReceiverList: v.msg.ReceiverList}
 		v.msg.Revoked, v.msg.RevokedBy, v.msg.RevokeReason = true, by.UserID, req.Reason
+		if sender := (world.MemberKey{GroupID: p.groupID, UserID: v.copies[0].Sender}); p.groupID != "" && !w.HasMember(sender) {
+			return protocol.MessageResponse{}, &world.More{Need: world.Need{Members: []world.MemberKey{sender}}}
+		}
 		for _, m := range v.copies {
 			holder.Release(w, m.Topic, m.ID)
 		}
+		p.skip(w, v.copies)
 		p.put(w, v, protocol.MessageEvent{Type: protocol.TypeRevoked, Reason: req.Reason})
 		return protocol.MessageResponse{Message: v.msg, ServerTime: w.Now}, nil
 	}, done)
@@ -225,24 +230,96 @@ func (c *Chat) mayModify(w *world.World, p place, v *changed, req protocol.Modif
 	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message may modify it, and in a group its owner and administrators"}
 }
 
-// allStand checks that records stand in a conversation, which never changes.
-func (c *Chat) allStand(p place, seqs []uint64) error {
+// skip takes a message that is revoked out of the unread counts.
+func (p place) skip(w *world.World, copies []*world.Message) {
+	if p.groupID != "" {
+		p.skipInGroup(w, copies[0])
+		return
+	}
+	for _, m := range copies {
+		user := im.TopicUser(m.Topic)
+		if m.Ord == 0 {
+			continue
+		}
+		peer := p.peer
+		if user == p.peer {
+			peer = p.by.UserID
+		}
+		side := w.Contact(user, peer)
+		side.Skip(m.Ord)
+		w.PutContact(*side)
+	}
+}
+
+// skipInGroup notes a revoked message for all members. Its sender does not count it already.
+func (p place) skipInGroup(w *world.World, m *world.Message) {
+	if m.Ord == 0 {
+		return
+	}
+	g := w.Group(p.groupID)
+	g.Revoked = g.Revoked.Add(m.Ord)
+	w.PutGroup(*g)
+	if sender := w.Member(p.groupID, m.Sender); sender.Present() && sender.ReadSeq < m.Seq {
+		sender.Extra = sender.Extra.Add(int64(m.Seq))
+		w.PutMember(*sender)
+	}
+}
+
+// standing finds records of a conversation. None of them leaves it.
+func (c *Chat) standing(p place, seqs []uint64) ([]store.Standing, error) {
 	if p.groupID != "" {
 		if _, _, err := c.membership(context.Background(), p); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	list := make([]store.Standing, 0, len(seqs))
 	for _, seq := range seqs {
-		ok, err := seq <= math.MaxInt64, error(nil)
-		if ok {
-			ok, err = c.store.Stands(context.Background(), p.topic(), p.column(), seq)
+		var r *store.Standing
+		var err error
+		if seq <= math.MaxInt64 {
+			r, err = c.store.Standing(context.Background(), p.topic(), p.column(), seq)
 		}
 		switch {
 		case err != nil:
-			return im.Internal(err)
-		case !ok:
-			return im.Bad("seqList", fmt.Sprintf("names %d, which is not in this conversation", seq))
+			return nil, im.Internal(err)
+		case r == nil:
+			return nil, im.Bad("seqList", fmt.Sprintf("names %d, which is not in this conversation", seq))
 		}
+		list = append(list, *r)
+	}
+	return list, nil
+}
+
+// forget takes deleted records out of the caller's unread count.
+func (p place) forget(w *world.World, list []store.Standing) error {
+	if p.groupID == "" {
+		side := w.Contact(p.by.UserID, p.peer)
+		before := *side
+		for _, r := range list {
+			if r.Ord > 0 && r.Flags&world.FlagRevoked == 0 {
+				side.Skip(r.Ord)
+			}
+		}
+		if *side != before {
+			w.PutContact(*side)
+		}
+		return nil
+	}
+	_, m, err := p.member(w)
+	if err != nil {
+		return err
+	}
+	before := *m
+	for _, r := range list {
+		if r.Sender != p.by.UserID {
+			m.Extra = m.Extra.Remove(int64(r.Seq))
+		}
+		if r.Ord > 0 && r.Sender != p.by.UserID {
+			m.Skip(r.Ord)
+		}
+	}
+	if *m != before {
+		w.PutMember(*m)
 	}
 	return nil
 }
@@ -253,6 +330,7 @@ const maxDeleted = 50
 // DeleteMessages hides messages from the caller alone.
 func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest, done func(protocol.Done, error)) {
 	p, err := placeOf(by, req.ConversationID)
+	var list []store.Standing
 	switch {
 	case err != nil:
 	case len(req.SeqList) == 0:
@@ -260,17 +338,15 @@ func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest
 	case len(req.SeqList) > maxDeleted:
 		err = im.Bad("seqList", "has more than 50 messages; use several calls")
 	default:
-		err = c.allStand(p, req.SeqList)
+		list, err = c.standing(p, req.SeqList)
 	}
 	if err != nil {
 		verb.Fail(done, err)
 		return
 	}
 	verb.Do(c.store, p.need(), func(w *world.World) (protocol.Done, error) {
-		if p.groupID != "" {
-			if _, _, err := p.member(w); err != nil {
-				return protocol.Done{}, err
-			}
+		if err := p.forget(w, list); err != nil {
+			return protocol.Done{}, err
 		}
 		for _, seq := range req.SeqList {
 			w.Delete(world.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})

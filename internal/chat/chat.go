@@ -162,5 +162,5 @@ func unread(g *im.Group, m *im.Member, counted int64) int64 {
 	if rules, _ := im.Rules(g.Type); !rules.Unread {
 		return 0
 	}
-	return m.Unread(counted)
+	return m.Unread(g, counted)
 }

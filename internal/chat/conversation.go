@@ -176,7 +176,8 @@ func (r *reading) person(w *world.World) protocol.ConversationResponse {
 		v, _ := view(&d)
 		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(w), ServerTime: w.Now}
 	}
-	side.ReadSeq, side.ReadOrd = upTo, max(side.ReadOrd, r.facts.Ord)
+	side.ReadSeq = upTo
+	side.Read(r.facts.Ord)
 	w.PutContact(*side)
 	v, _ := view(&d)
 	if other := w.Contact(peer, me); r.facts.Pair > other.PeerRead {
@@ -194,12 +195,13 @@ func (r *reading) group(w *world.World) (protocol.ConversationResponse, error) {
 		return protocol.ConversationResponse{}, err
 	}
 	d := store.Side{Member: m, Group: g, Head: w.Head(r.topic()), Counted: w.Counted(r.topic())}
-	upTo := r.upTo(m.Unread(d.Counted) > 0)
+	upTo := r.upTo(m.Unread(g, d.Counted) > 0)
 	if upTo <= m.ReadSeq || m.JoinedSeq != r.facts.Member.JoinedSeq {
 		v, _ := view(&d)
 		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(w), ServerTime: w.Now}, nil
 	}
-	m.ReadSeq, m.ReadOrd, m.OwnRead = upTo, r.facts.Ord, r.facts.Own
+	m.ReadSeq, m.OwnRead, m.Extra = upTo, r.facts.Own, m.Extra.Above(int64(upTo))
+	m.Read(r.facts.Ord)
 	w.PutMember(*m)
 	v, _ := view(&d)
 	return r.event(w, &v), nil
@@ -242,7 +244,7 @@ func (c *Chat) ClearHistory(by verb.Caller, req protocol.ConversationRequest, do
 // clear shows nothing of before any more; what is not shown is not unread.
 func (p place) clear(w *world.World, r *im.Reading) {
 	head := w.Head(p.topic())
-	r.ClearedSeq, r.ReadSeq = head, head
+	r.ClearedSeq, r.ReadSeq, r.Skipped = head, head, ""
 	if p.groupID != "" {
 		r.ReadOrd = w.Counted(p.topic())
 	} else {
@@ -267,7 +269,7 @@ func (c *Chat) adjust(by verb.Caller, conversationID string, err error, change f
 			}
 			d.Group, d.Member, d.Counted = g, m, w.Counted(p.topic())
 			if change(w, p, &m.Reading); m.ReadSeq == d.Head {
-				m.OwnRead = m.Own
+				m.OwnRead, m.Extra = m.Own, ""
 			}
 			w.PutMember(*m)
 		} else {

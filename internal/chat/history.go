@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"math"
@@ -13,6 +14,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -37,9 +39,10 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 	if !h.Newer && h.From == 0 {
 		h.From = math.MaxInt64
 	}
+	var shown []protocol.Entry
 	for range historyRounds {
-		if len(res.Messages) == limit || res.Complete {
-			return res, nil
+		if len(shown) == limit || res.Complete {
+			break
 		}
 		lines, err := c.store.History(ctx, h)
 		if err != nil {
@@ -48,19 +51,92 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 		res.Complete = len(lines) < h.Limit
 		for i, l := range lines {
 			h.From = l.Seq
-			if visible(l.Audience, by.UserID) {
-				res.Messages = append(res.Messages, protocol.Entry{Seq: l.Seq, Event: l.Body, Read: l.Readers})
+			ok, err := c.shows(ctx, p, l.Audience)
+			if err != nil {
+				return res, im.Internal(err)
 			}
-			if len(res.Messages) == limit {
+			if ok {
+				shown = append(shown, protocol.Entry{Seq: l.Seq, Event: l.Body, Read: l.Readers})
+			}
+			if len(shown) == limit {
 				res.Complete = res.Complete && i == len(lines)-1
 				break
 			}
 		}
 	}
-	if len(res.Messages) < limit && !res.Complete {
+	if len(shown) < limit && !res.Complete {
 		res.Next = h.From
 	}
-	return res, nil
+	res.Messages, err = c.withActions(ctx, shown, h.Newer)
+	return res, err
+}
+
+// shows says whether the caller may see a record: of a group, one for some members or for the participants of an invitation.
+func (c *Chat) shows(ctx context.Context, p place, audience string) (bool, error) {
+	id, ok := world.AudienceInvitation(audience)
+	if !ok || p.groupID == "" {
+		return ok || visible(audience, p.by.UserID), nil
+	}
+	if mine, err := c.store.Invitee(ctx, id, p.by.UserID); err != nil || mine != nil {
+		return mine != nil && !mine.Deaf, err
+	}
+	v, err := c.store.Invitation(ctx, id)
+	return v != nil && v.Inviter == p.by.UserID, err
+}
+
+// What the history shows of the actions on invitations to several, at most: of one, and on one page.
+const (
+	maxActions     = 100
+	maxPageActions = 1000
+	maxActionBytes = 256 << 10
+)
+
+// withActions puts after each invitation to several what its participants heard of it, which is stored once, on its own topic.
+// These entries have the sequence of the invitation.
+func (c *Chat) withActions(ctx context.Context, entries []protocol.Entry, newer bool) ([]protocol.Entry, error) {
+	list := make([]protocol.Entry, 0, len(entries))
+	more := 0
+	for _, e := range entries {
+		var head protocol.Signaling
+		several := bytes.Contains(e.Event, []byte(`"notify":"participants"`)) && json.Unmarshal(e.Event, &head) == nil && head.Notify == invite.NotifyParticipants
+		if !several || more >= maxPageActions {
+			list = append(list, e)
+			continue
+		}
+		actions, err := c.actions(ctx, e.Seq, &head)
+		if err != nil {
+			return nil, im.Internal(err)
+		}
+		more += len(actions)
+		if newer {
+			list = append(append(list, e), actions...)
+		} else {
+			slices.Reverse(actions)
+			list = append(append(list, actions...), e)
+		}
+	}
+	return list, nil
+}
+
+// actions reads what followed an invitation on its topic, the oldest first: the last of it.
+func (c *Chat) actions(ctx context.Context, seq uint64, first *protocol.Signaling) ([]protocol.Entry, error) {
+	topic := im.InvitationTopic(first.InviteID)
+	head, err := c.store.Head(ctx, topic)
+	if err != nil || head == 0 {
+		return nil, err
+	}
+	page, err := c.store.Records(ctx, topic, head-min(head, maxActions), maxActions, maxActionBytes)
+	if err != nil {
+		return nil, err
+	}
+	var list []protocol.Entry
+	for _, r := range page.Records {
+		var m struct{ Version int64 }
+		if json.Unmarshal(r.Body, &m) == nil && m.Version > first.Version {
+			list = append(list, protocol.Entry{Seq: seq, Event: r.Body})
+		}
+	}
+	return list, nil
 }
 
 // historyRounds bounds how much of what is for others one page goes through.

@@ -39,6 +39,9 @@ func (e *Engine) answer(by verb.Caller, id string, a invite.Answer, done func(pr
 	if a.Act == invite.Ring && r.groupID != "" {
 		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
 	}
+	if a.Act != invite.Ring {
+		need.Members, need.Contacts = r.members(by.UserID), r.contacts(by.UserID)
+	}
 	if a.Act == invite.Accept && r.roomID != "" {
 		DoorNeed(&need, r.roomID, r.inviter, by.UserID)
 	}
@@ -98,7 +101,10 @@ func (e *Engine) putAnswer(w *world.World, s invite.Step, a invite.Answer, by ve
 	m := message(&s.Invitation, action, by.UserID, w.Now)
 	m.Merged = merged
 	m.Answers = []protocol.Answer{{Invitee: s.Invitee.UserID, ActionType: action, Data: a.Data, Reason: s.Invitee.Reason, Time: w.Now}}
-	if err := tell(w, &s.Invitation, by, m, []string{s.Invitee.UserID}); err != nil {
+	if err := read(w, &s.Invitation, &s.Invitee); err != nil {
+		return err
+	}
+	if err := tell(w, &s.Invitation, by, m); err != nil {
 		return err
 	}
 	w.PutInvitation(s.Invitation)
@@ -130,7 +136,7 @@ func (e *Engine) putRing(w *world.World, s invite.Step, by verb.Caller) error {
 	m := message(v, protocol.ActionRinging, by.UserID, w.Now)
 	m.InviteeList = []string{s.Invitee.UserID}
 	if d := s.Invitee.Deadline; d != 0 {
-		m.Deadline, m.Remaining = d, d-w.Now
+		m.Deadline, m.Remaining = d, max(0, d-w.Now)
 	}
 	w.Append(t, world.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
 	w.PutInvitation(*v)

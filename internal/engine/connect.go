@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -31,15 +34,96 @@ func (e *Engine) Connect(ctx context.Context, by verb.Caller, hello protocol.Hel
 	if err != nil {
 		return protocol.Welcome{}, nil, im.Internal(err)
 	}
+	e.unfollow(by.UserID, snap.Over)
 	c := connecting{e: e, hello: hello, stood: stood, fresh: len(stood) == 0 && len(hello.Positions) == 0}
 	c.welcome = protocol.Welcome{
 		UserID: by.UserID, DeviceID: by.DeviceID, ServerTime: snap.Now, Epoch: e.store.Epoch(), Positions: map[string]uint64{},
-		Invitations: viewOpen(snap.Invitations, store.MaxSnapshot, snap.Now), More: len(snap.Invitations) >= store.MaxSnapshot,
 	}
+	snap.Invitations = slices.DeleteFunc(snap.Invitations, func(o store.OpenInvitation) bool {
+		return o.Invitation.OnlineUserOnly && !slices.Contains(hello.Held, o.Invitation.ID)
+	})
+	list, whole := viewOpen(snap.Invitations, store.MaxSnapshot, snap.Now)
+	c.welcome.Invitations, c.welcome.More = list, !whole
 	if err := c.gather(ctx, by, snap); err != nil {
 		return protocol.Welcome{}, nil, im.Internal(err)
 	}
+	if c.welcome.Ended, err = e.ended(ctx, by, hello.Held); err != nil {
+		return protocol.Welcome{}, nil, im.Internal(err)
+	}
 	return c.welcome, c.list, nil
+}
+
+// maxEnded bounds the ended invitations of one welcome.
+const maxEnded = 50
+
+// ended shows those invitations of a list that are over and that the user takes part in.
+func (e *Engine) ended(ctx context.Context, by verb.Caller, ids []string) ([]protocol.Invitation, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found, err := e.store.Invitations(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(v invite.Invitation) bool { return !v.Over() })
+	return e.viewWhole(ctx, by, found[:min(len(found), maxEnded)])
+}
+
+// viewWhole shows invitations with their first invitees, those that the caller may see.
+func (e *Engine) viewWhole(ctx context.Context, by verb.Caller, list []invite.Invitation) ([]protocol.Invitation, error) {
+	now, size := e.store.Now(), 0
+	views := make([]protocol.Invitation, 0, len(list))
+	for i := range list {
+		v := &list[i]
+		mine, err := e.store.Invitee(ctx, v.ID, by.UserID)
+		if err != nil {
+			return nil, err
+		}
+		if im.CodeOf(e.maySee(ctx, v, mine, by)) != 0 {
+			continue
+		}
+		invitees, err := e.store.Invitees(ctx, v.ID, 0, invite.MaxNames)
+		if err != nil {
+			return nil, err
+		}
+		if mine != nil && mine.Ord >= invite.MaxNames {
+			invitees = append(invitees, *mine)
+		}
+		for j := range invitees {
+			invitees[j] = seenBy(invitees[j], v, by)
+		}
+		view := protocol.ViewInvitation(v, invitees, now)
+		view.InviteeList = v.FirstNames()
+		if size += sizeOf(view); size > maxWelcome && len(views) > 0 {
+			break
+		}
+		views = append(views, *view)
+	}
+	return views, nil
+}
+
+// unfollow takes the marks of invitations to several that are over from a user: each connect leaves nothing for the next one.
+func (e *Engine) unfollow(user string, ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	need := world.Need{Topics: []string{im.UserTopic(user)}}
+	for _, id := range ids {
+		need.Invitees = append(need.Invitees, world.InviteeKey{InviteID: id, UserID: user})
+	}
+	verb.Do(e.store, need, func(w *world.World) (none struct{}, err error) {
+		for _, id := range ids {
+			if p := w.Invitee(id, user); p != nil && p.Follows {
+				p.Follows = false
+				w.PutInvitee(*p)
+			}
+		}
+		return none, nil
+	}, func(_ struct{}, err error) {
+		if err != nil {
+			e.log.Warn("ended invitations still marked as followed", "user", user, "error", err)
+		}
+	})
 }
 
 // connecting gathers what one device listens to.
@@ -50,6 +134,7 @@ type connecting struct {
 	fresh   bool // the device has no past here: the snapshot is its beginning
 	welcome protocol.Welcome
 	list    []Listening
+	parties int // topics of invitations that were looked up
 }
 
 func (c *connecting) gather(ctx context.Context, by verb.Caller, snap *store.Snapshot) error {
@@ -62,7 +147,7 @@ func (c *connecting) gather(ctx context.Context, by verb.Caller, snap *store.Sna
 	}
 	for _, g := range snap.Groups {
 		topic, after := im.GroupTopic(g.GroupID), g.Head
-		if _, known := c.hello.Positions[topic]; joined[topic] {
+		if _, known := c.hello.Positions[topic]; has(joined, topic) {
 			after = g.JoinedSeq
 		} else if _, here := c.stood[topic]; !c.fresh && !known && !here && snap.Now-g.JoinedAt < justJoined.Milliseconds() {
 			after = g.JoinedSeq // its node died between the order to listen and the listening
@@ -74,28 +159,90 @@ func (c *connecting) gather(ctx context.Context, by verb.Caller, snap *store.Sna
 		}
 	}
 	for i := range snap.Invitations {
-		if o := &snap.Invitations[i]; o.Mine != nil && o.Invitation.Party {
-			if err := c.party(ctx, o.Invitation.ID); err != nil {
+		if o := &snap.Invitations[i]; o.Invitation.Party {
+			topic, after := im.InvitationTopic(o.Invitation.ID), o.Head-min(o.Head, maxReplay)
+			if from, told := joined[topic]; told {
+				after = from
+			}
+			if err := c.listen(ctx, topic, o.Head, after, 0); err != nil {
 				return err
 			}
 		}
 	}
-	for t := range c.stood {
-		if err := c.heardBefore(ctx, by, im.TopicInvitation(t)); err != nil {
+	return c.pastParties(ctx, by, joined)
+}
+
+// maxReplay bounds the records of an open invitation that a device without a position in it is sent: the answers so far.
+const maxReplay = 1000
+
+func has[K comparable, V any](m map[K]V, k K) bool {
+	_, ok := m[k]
+	return ok
+}
+
+// pastParties lets a device read how invitations went on that it read before, or was ordered to read while it was away, and
+// that are not in the snapshot.
+func (c *connecting) pastParties(ctx context.Context, by verb.Caller, joined map[string]uint64) error {
+	for topic, from := range joined {
+		if err := c.pastParty(ctx, by, topic, from); err != nil {
+			return err
+		}
+	}
+	for topic := range c.stood {
+		if err := c.pastParty(ctx, by, topic, 0); err != nil {
+			return err
+		}
+	}
+	for topic := range c.hello.Positions {
+		if err := c.pastParty(ctx, by, topic, 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// joinedMeanwhile finds the topics that a device which was here before was told to listen to while it was away.
-func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]bool, error) {
-	joined := map[string]bool{}
+// maxParties bounds the topics of invitations that one connect looks up.
+const maxParties = 500
+
+func (c *connecting) pastParty(ctx context.Context, by verb.Caller, topic string, from uint64) error {
+	id := im.TopicInvitation(topic)
+	if _, listed := c.welcome.Positions[topic]; id == "" || listed {
+		return nil
+	}
+	if c.parties++; c.parties > maxParties {
+		c.welcome.Reload = append(c.welcome.Reload, topic)
+		return nil
+	}
+	v, err := c.e.store.Invitation(ctx, id)
+	if err != nil || v == nil {
+		return err
+	}
+	if v.Inviter != by.UserID {
+		p, err := c.e.store.Invitee(ctx, id, by.UserID)
+		if err != nil || p == nil || p.Deaf {
+			return err
+		}
+	}
+	head, err := c.e.store.Head(ctx, topic)
+	if err != nil {
+		return err
+	}
+	if err := c.listen(ctx, topic, head, from, 0); err != nil {
+		return err
+	}
+	c.list[len(c.list)-1].Ended = v.Over()
+	return nil
+}
+
+// joinedMeanwhile finds the topics that a device which was here before was ordered to listen to while it was away, and from
+// which sequence on.
+func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]uint64, error) {
+	joined := map[string]uint64{}
 	p, ok := c.stood[topic]
 	if !ok {
 		p.Seq, ok = c.hello.Positions[topic], c.hello.Positions[topic] > 0 || !c.fresh
 	}
-	for ok && p.Seq < head {
+	for began := p.Seq; ok && p.Seq < head; {
 		page, err := c.e.store.Records(ctx, topic, p.Seq, joinPage, joinBytes)
 		if err != nil {
 			return nil, err
@@ -103,10 +250,12 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		for _, r := range page.Records {
 			p.Seq = r.Seq
 			if l, ok := im.ParseListen(r.Listen); ok && !l.End {
-				joined[l.Topic] = !l.Stop
+				if delete(joined, l.Topic); !l.Stop {
+					joined[l.Topic] = l.From
+				}
 			}
 		}
-		if ok = len(page.Records) > 0; p.Seq-c.stood[topic].Seq > maxJoinScan {
+		if ok = len(page.Records) > 0; p.Seq-began > maxJoinScan {
 			break // who was away so long reloads anyway
 		}
 	}
@@ -144,34 +293,5 @@ func (c *connecting) listen(ctx context.Context, topic string, head, after, join
 		}
 	}
 	c.list = append(c.list, Listening{Name: topic, After: after})
-	return nil
-}
-
-// party adds the topic of an invitation, from its beginning: it is short.
-func (c *connecting) party(ctx context.Context, id string) error {
-	head, err := c.e.store.Head(ctx, im.InvitationTopic(id))
-	if err != nil {
-		return err
-	}
-	return c.listen(ctx, im.InvitationTopic(id), head, 0, 0)
-}
-
-// heardBefore lets a device that listened to an invitation hear how it went on, also when it is over.
-func (c *connecting) heardBefore(ctx context.Context, by verb.Caller, id string) error {
-	if _, listed := c.welcome.Positions[im.InvitationTopic(id)]; id == "" || listed {
-		return nil
-	}
-	p, err := c.e.store.Invitee(ctx, id, by.UserID)
-	if err != nil || p == nil {
-		return err
-	}
-	v, err := c.e.store.Invitation(ctx, id)
-	if err != nil || v == nil {
-		return err
-	}
-	if err := c.party(ctx, id); err != nil {
-		return err
-	}
-	c.list[len(c.list)-1].Ended = v.Over()
 	return nil
 }

@@ -167,9 +167,10 @@ func (e *Engine) end(w *world.World, c invite.Change, by verb.Caller, action pro
 		return nil
 	}
 	m := message(&v, action, by.UserID, w.Now)
-	m.InviteeList, m.Reason, m.Data = names(c.Invitees), reason, data
+	nameList(&m, names(c.Invitees))
+	m.Reason, m.Data = reason, data
 	if action == protocol.ActionTimeout {
 		m.Data = v.Data
 	}
-	return tell(w, &v, by, m, m.InviteeList)
+	return tell(w, &v, by, m)
 }

@@ -37,7 +37,7 @@ func (d *digests) note(id, user string, act invite.Act) {
 		g = &protocol.Digest{}
 		d.due[id] = g
 	}
-	if user != "" && len(g.Accepted)+len(g.Rejected) < maxNames {
+	if user != "" && len(g.Accepted)+len(g.Rejected) < invite.MaxNames {
 		if act == invite.Accept {
 			g.Accepted = append(g.Accepted, user)
 		} else {

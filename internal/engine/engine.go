@@ -55,7 +55,9 @@ type Engine struct {
 
 // route is what never changes of an invitation and says which topics an action on it needs.
 type route struct {
-	inviter, peer, groupID, roomID string
+	id, inviter, peer, groupID, roomID string
+
+	participants bool // a group's members do not hear it
 }
 
 // maxRoutes bounds the memory of routes; a route that was forgotten is read again.
@@ -132,7 +134,7 @@ func (e *Engine) routeFor(ctx context.Context, id string) (r route, ok bool, err
 }
 
 func routeOf(v *invite.Invitation) route {
-	return route{inviter: v.Inviter, peer: v.Peer, groupID: v.GroupID, roomID: v.RoomID}
+	return route{id: v.ID, participants: v.Notify == invite.NotifyParticipants, inviter: v.Inviter, peer: v.Peer, groupID: v.GroupID, roomID: v.RoomID}
 }
 
 // home is the topic whose lock guards an invitation and its invitees.
@@ -151,10 +153,18 @@ func (r route) members(user string) []world.MemberKey {
 	return []world.MemberKey{{GroupID: r.groupID, UserID: user}}
 }
 
+// contacts asks for an invitee's side of the conversation with the inviter, when the invitation is of no group.
+func (r route) contacts(user string) []world.ContactKey {
+	if r.groupID != "" {
+		return nil
+	}
+	return []world.ContactKey{{UserID: user, Peer: r.inviter}}
+}
+
 // topics are those that nearly every action on the invitation appends to.
 func (r route) topics() []string {
-	if r.groupID != "" {
-		return []string{r.home()}
+	if r.groupID != "" && r.participants || r.groupID == "" && r.peer == "" {
+		return []string{r.home(), im.InvitationTopic(r.id)}
 	}
 	if r.peer != "" {
 		return []string{r.home(), im.UserTopic(r.peer)}

@@ -70,7 +70,7 @@ func (e *Engine) InviteInGroup(by verb.Caller, req protocol.InviteInGroupRequest
 func termsOf(by verb.Caller, o protocol.InviteOptions) invite.Terms {
 	return invite.Terms{
 		ID: inviteID(by, o), Inviter: by.UserID, RoomID: o.RoomID, Data: o.Data, Timeout: o.Timeout, AcceptLimit: o.AcceptLimit,
-		MinRing: o.MinRing, OnlineUserOnly: o.OnlineUserOnly, Push: o.OfflinePush,
+		MinRing: o.MinRing, OnlineUserOnly: o.OnlineUserOnly, Push: o.OfflinePush, Notice: o.Notice,
 	}
 }
 
@@ -102,7 +102,8 @@ func (e *Engine) open(by verb.Caller, requestID string, t invite.Terms, invitees
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
 				if !res.Repeat && !res.Merged {
-					e.routes.Add(t.ID, route{inviter: t.Inviter, peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: t.RoomID})
+					e.routes.Add(t.ID, route{id: t.ID, participants: t.Notify == invite.NotifyParticipants, inviter: t.Inviter,
+						peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: t.RoomID})
 				}
 				e.opened(&res, devices)
 			}
@@ -128,12 +129,9 @@ func (o *opening) need() world.Need {
 	n.Topics = append(n.Topics, im.UserTopic(t.Inviter))
 	for _, u := range o.invitees {
 		n.Topics = append(n.Topics, im.UserTopic(u))
-		n.Contacts = append(n.Contacts, world.ContactKey{UserID: u, Peer: t.Inviter})
+		n.Contacts = append(n.Contacts, world.ContactKey{UserID: u, Peer: t.Inviter}, world.ContactKey{UserID: t.Inviter, Peer: u})
 	}
 	n.People = o.invitees
-	if len(o.invitees) == 1 {
-		n.Contacts = append(n.Contacts, world.ContactKey{UserID: t.Inviter, Peer: o.invitees[0]})
-	}
 	if t.MergeGlare {
 		n.Glare = []world.GlareKey{{From: o.invitees[0], To: t.Inviter}}
 	}
@@ -173,7 +171,8 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 	if err := e.opt.Posted.Ring(w, &v, list, o.devices, reach); err != nil {
 		return protocol.InviteResponse{}, err
 	}
-	if err := e.announceOpen(w, &v, list, o.by); err != nil {
+	countForInvitees(w, &v, list)
+	if err := announceOpen(w, &v, list, o.by); err != nil {
 		return protocol.InviteResponse{}, err
 	}
 	makeRoom(w, &v)
@@ -245,56 +244,6 @@ func (e *Engine) inGroup(w *world.World, o *opening) error {
 		}
 	}
 	return invite.CheckInvitees(o.by.UserID, g.ID, o.invitees)
-}
-
-// announceOpen appends the message that rings.
-func (e *Engine) announceOpen(w *world.World, v *invite.Invitation, list []invite.Invitee, by verb.Caller) error {
-	m := openMessage(v, protocol.ActionInvite, v.Deadline, w.Now)
-	if !v.Everyone {
-		m.InviteeList = names(list)
-	}
-	if !v.Party {
-		return tell(w, v, by, m, nil)
-	}
-	return tellParty(w, v, by, m, m, list)
-}
-
-// tellParty tells new invitees of an invitation that has its own topic, and makes their devices listen to it.
-// The invitees it had before, and the inviter, hear others.
-func tellParty(w *world.World, v *invite.Invitation, by verb.Caller, m, others protocol.Signaling, fresh []invite.Invitee) error {
-	mine := im.InvitationTopic(v.ID)
-	topics := []string{im.UserTopic(v.Inviter), mine}
-	for _, p := range fresh {
-		topics = append(topics, im.UserTopic(p.UserID))
-	}
-	if missing := w.Missing(topics); len(missing) > 0 {
-		return &world.More{Need: world.Need{Topics: missing}}
-	}
-	w.Append(topics[0], world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(others)})
-	from := w.Head(mine)
-	if others.ActionType == protocol.ActionAdd {
-		from = headAfter(w, v, mine)
-		w.Append(mine, world.Draft{Online: v.OnlineUserOnly, Body: newSignal(others)})
-	}
-	for i, t := range topics[2:] {
-		if fresh[i].Deaf {
-			continue
-		}
-		d := world.Draft{Online: v.OnlineUserOnly, Listen: im.ListenTo(mine, from), Body: newSignal(m)}
-		if v.GroupID == "" && !v.OnlineUserOnly {
-			d.Peer, d.Ord = v.Inviter, counted(w, fresh[i].UserID, v.Inviter)
-		}
-		w.Append(t, d)
-	}
-	return nil
-}
-
-// headAfter is the head of an invitation's topic once one more record of this action stands on it.
-func headAfter(w *world.World, v *invite.Invitation, topic string) uint64 {
-	if v.OnlineUserOnly {
-		return w.Head(topic)
-	}
-	return w.Head(topic) + 1
 }
 
 // merge makes an invite the accept of the invitee's own invitation to the inviter.

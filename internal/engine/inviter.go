@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
@@ -109,7 +111,7 @@ func (e *Engine) Modify(by verb.Caller, req protocol.ModifyRequest, done func(pr
 		}
 		w.PutInvitation(c.Invitation)
 		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, w.Now)
-		return protocol.ActionResponse{}, c.Invitation, tell(w, &c.Invitation, by, m, nil)
+		return protocol.ActionResponse{}, c.Invitation, tell(w, &c.Invitation, by, m)
 	}, done)
 }
 
@@ -138,13 +140,16 @@ func (e *Engine) AddInvitees(by verb.Caller, req protocol.AddInviteesRequest, do
 	}
 	id := req.InviteID
 	need := world.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	if r.groupID == "" && r.peer != "" { // the invitee of a one-to-one invitation becomes one of several
+		need.Invitees = append(need.Invitees, world.InviteeKey{InviteID: id, UserID: r.peer})
+	}
 	for _, u := range req.InviteeList {
 		need.Invitees = append(need.Invitees, world.InviteeKey{InviteID: id, UserID: u})
 		if r.groupID != "" {
 			need.Members = append(need.Members, world.MemberKey{GroupID: r.groupID, UserID: u})
 		} else {
 			need.Topics = append(need.Topics, im.UserTopic(u))
-			need.Contacts = append(need.Contacts, world.ContactKey{UserID: u, Peer: by.UserID})
+			need.Contacts = append(need.Contacts, world.ContactKey{UserID: u, Peer: by.UserID}, world.ContactKey{UserID: by.UserID, Peer: u})
 			need.People = append(need.People, u)
 		}
 	}
@@ -182,39 +187,20 @@ func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller,
 	if err := e.opt.Posted.Ring(w, &c.Invitation, c.Invitees, devices, res.Reach); err != nil {
 		return res, *v, err
 	}
+	countForInvitees(w, &c.Invitation, c.Invitees)
+	if err := announceAdded(w, v, &c, by); err != nil {
+		return res, *v, err
+	}
+	if !v.Party && c.Invitation.Party {
+		first := w.Invitee(v.ID, v.Peer)
+		first.Follows = true
+		w.PutInvitee(*first)
+	}
 	for _, p := range c.Invitees {
 		w.PutInvitee(p)
 	}
 	w.PutInvitation(c.Invitation)
-	if err := e.announceAdded(w, v, &c, by); err != nil {
-		return res, *v, err
-	}
 	return res, c.Invitation, nil
-}
-
-// announceAdded rings the new invitees and tells the others who came in.
-func (e *Engine) announceAdded(w *world.World, before *invite.Invitation, c *invite.Change, by verb.Caller) error {
-	v := &c.Invitation
-	m := openMessage(v, protocol.ActionAdd, c.Invitees[0].Deadline, w.Now)
-	m.InviteeList = names(c.Invitees)
-	if !v.Party {
-		return tell(w, v, by, m, nil)
-	}
-	ring := m
-	ring.ActionType = protocol.ActionInvite
-	mine := im.InvitationTopic(v.ID)
-	if !before.Party && !before.Deaf { // the one invitee it had begins to hear the others
-		t := im.UserTopic(v.Peer)
-		if missing := w.Missing([]string{t, mine}); len(missing) > 0 {
-			return &world.More{Need: world.Need{Topics: missing}}
-		}
-		d := world.Draft{Online: v.OnlineUserOnly, Listen: im.ListenTo(mine, headAfter(w, v, mine)), Body: newSignal(m)}
-		if v.GroupID == "" {
-			d.Peer = v.Inviter
-		}
-		w.Append(t, d)
-	}
-	return tellParty(w, v, by, ring, m, c.Invitees)
 }
 
 // change runs an inviter's action on an existing invitation and keeps its deadline in step.
@@ -244,8 +230,8 @@ func (e *Engine) changeOr(need world.Need, id string, decide func(*world.World, 
 }
 
 func checkNames(users []string) error {
-	if len(users) > invite.MaxGroupInvitees {
-		return im.Bad("inviteeList", "has too many people")
+	if len(users) > invite.MaxNames {
+		return im.Bad("inviteeList", fmt.Sprintf("has more than %d names; cancel everyone, or use several calls", invite.MaxNames))
 	}
 	seen := make(map[string]struct{}, len(users))
 	for _, u := range users {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
@@ -88,12 +87,7 @@ func (e *Engine) leave(w *world.World, list []leaving) error {
 	var topics []string
 	for i, l := range list {
 		changes[i] = invite.Leave(l.invitation, l.invitees, w.Now)
-		topics = append(topics, audience(w, &changes[i].Invitation, names(changes[i].Invitees))...)
-	}
-	for i := range changes {
-		if changes[i].Invitation.Large { // its inviter hears all names
-			topics = append(topics, im.UserTopic(changes[i].Invitation.Inviter))
-		}
+		topics = append(topics, audience(&changes[i].Invitation)...)
 	}
 	if missing := w.Missing(topics); len(missing) > 0 {
 		return &world.More{Need: world.Need{Topics: missing}}

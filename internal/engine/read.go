@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
@@ -69,36 +70,84 @@ func (e *Engine) maySee(ctx context.Context, v *invite.Invitation, mine *invite.
 	return im.Refuse(im.CodeNotYours, "this invitation is not yours to see")
 }
 
-// ListInvitations reads the open invitations of the caller.
+// maxListed bounds the invitations that one call asks for by their ids.
+const maxListed = 200
+
+// ListInvitations reads the open invitations of the caller, or those with the given ids as they stand.
 func (e *Engine) ListInvitations(ctx context.Context, by verb.Caller, req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
+	var res protocol.ListInvitationsResponse
 	limit, err := verb.Page(req.Limit)
+	if err == nil && len(req.InviteIDs) > maxListed {
+		err = im.Bad("inviteIDs", "has more than 200 invitations; use several calls")
+	}
+	for _, id := range req.InviteIDs {
+		err = verb.FirstError(err, im.CheckInviteID(id))
+	}
 	if err != nil {
-		return protocol.ListInvitationsResponse{}, err
+		return res, err
+	}
+	res.ServerTime = e.store.Now()
+	if len(req.InviteIDs) > 0 {
+		found, err := e.store.Invitations(ctx, req.InviteIDs)
+		if err == nil {
+			res.Invitations, err = e.viewWhole(ctx, by, found)
+		}
+		res.More = err == nil && len(res.Invitations) < len(found)
+		return res, internal(err)
 	}
 	if req.Limit == 0 {
 		limit = store.MaxSnapshot
 	}
 	open, err := e.store.OpenInvitations(ctx, by.UserID, limit)
 	if err != nil {
-		return protocol.ListInvitationsResponse{}, im.Internal(err)
+		return res, im.Internal(err)
 	}
-	now := e.store.Now()
-	return protocol.ListInvitationsResponse{Invitations: viewOpen(open, limit, now), ServerTime: now}, nil
+	open = slices.DeleteFunc(open, func(o store.OpenInvitation) bool { return o.Invitation.OnlineUserOnly })
+	list, whole := viewOpen(open, limit, res.ServerTime)
+	res.Invitations, res.More = list, !whole
+	return res, nil
 }
 
-func viewOpen(open []store.OpenInvitation, limit int, now int64) []protocol.Invitation {
-	list := make([]protocol.Invitation, 0, min(len(open), limit))
+func internal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return im.Internal(err)
+}
+
+// maxWelcome bounds the bytes of the invitations in one answer.
+const maxWelcome = 64 << 10
+
+// viewOpen shows open invitations, and reports whether these are all of them.
+func viewOpen(open []store.OpenInvitation, limit int, now int64) (list []protocol.Invitation, whole bool) {
+	size := 0
+	list = make([]protocol.Invitation, 0, min(len(open), limit))
 	for i := range open {
 		var mine []invite.Invitee
 		if w := open[i].Mine; w != nil {
-			if w.StateAt(now) != invite.Open {
+			if w.State == invite.Open && w.StateAt(now) != invite.Open {
 				continue // the rule has decided; the announcement is under way
 			}
 			mine = []invite.Invitee{*w}
 		}
-		if len(list) < limit {
-			list = append(list, *protocol.ViewInvitation(&open[i].Invitation, mine, now))
+		view := protocol.ViewInvitation(&open[i].Invitation, mine, now)
+		view.InviteeList = open[i].Invitation.FirstNames()
+		if size += sizeOf(view); len(list) == limit || size > maxWelcome {
+			return list, false
 		}
+		list = append(list, *view)
 	}
-	return list
+	return list, len(open) < limit
+}
+
+// sizeOf is about how many bytes an invitation takes as JSON.
+func sizeOf(v *protocol.Invitation) int {
+	size := 400 + len(v.Data) + len(v.Data)/8
+	for _, u := range v.InviteeList {
+		size += len(u) + 3
+	}
+	for i := range v.Invitees {
+		size += 150 + len(v.Invitees[i].Data) + len(v.Invitees[i].UserID)
+	}
+	return size
 }

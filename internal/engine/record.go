@@ -56,133 +56,94 @@ func openMessage(v *invite.Invitation, action protocol.ActionType, deadline int6
 	if v.Everyone && action == protocol.ActionInvite {
 		m.Everyone, m.InviteeCount = true, v.Counts.Total()
 	}
+	m.Notice = v.Notice
+	if v.Party {
+		m.Notify = invite.NotifyParticipants
+	}
 	if deadline != 0 {
-		m.Deadline, m.Remaining = deadline, deadline-now
+		m.Deadline, m.Remaining = deadline, max(0, deadline-now)
 	}
 	return m
 }
 
-// audience lists the topics that hear an action on v about the given invitees.
-func audience(w *world.World, v *invite.Invitation, invitees []string) []string {
+// nameList puts the names of those concerned into a message: all of them up to a bound, beyond it some and their count.
+func nameList(m *protocol.Signaling, names []string) {
+	if m.InviteeList = names; len(names) > invite.MaxNames {
+		m.Everyone, m.InviteeCount, m.InviteeList = true, len(names), names[:invite.MaxNames]
+	}
+}
+
+// audience lists the topics on which an action on v is announced.
+func audience(v *invite.Invitation) []string {
 	switch {
-	case v.GroupID != "" && !v.Party:
+	case v.Party:
+		return []string{im.InvitationTopic(v.ID)}
+	case v.GroupID != "":
 		return []string{im.GroupTopic(v.GroupID)}
-	case v.Deaf && !v.Party:
+	case v.Deaf:
 		return []string{im.UserTopic(v.Inviter)}
-	case !v.Party:
-		return []string{im.UserTopic(v.Inviter), im.UserTopic(v.Peer)}
 	}
-	topics := make([]string, 0, 2+len(invitees))
-	topics = append(topics, im.UserTopic(v.Inviter), im.InvitationTopic(v.ID))
-	for _, u := range invitees {
-		if p := w.Invitee(v.ID, u); p == nil || !p.Deaf {
-			topics = append(topics, im.UserTopic(u))
-		}
-	}
-	return topics
+	return []string{im.UserTopic(v.Inviter), im.UserTopic(v.Peer)}
 }
 
 // tell appends a message for everybody who hears it. It asks for the topics that are not held yet.
-func tell(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, concerned []string) error {
-	if v.Large && !v.Party && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd && m.ActionType != protocol.ActionModify {
+func tell(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling) error {
+	if v.Large && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd && m.ActionType != protocol.ActionModify {
 		return tellLarge(w, v, by, m)
 	}
-	topics := audience(w, v, concerned)
+	topics := audience(v)
 	if missing := w.Missing(topics); len(missing) > 0 {
 		return &world.More{Need: world.Need{Topics: missing}}
 	}
-	shared := newSignal(m)
-	for i, t := range topics {
-		d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: shared}
-		switch {
-		case v.GroupID != "" && !v.Party:
-			d.Peer = world.GroupPeer
-			count(w, v, &m, &d)
-		case !v.Party:
-			if i == 0 && len(topics) == 2 {
-				tellTwo(w, v, &m, d)
-				return nil
-			}
-			d.Peer = v.Peer
-			if m.ActionType == protocol.ActionInvite && !w.HasContact(v.Inviter, v.Peer) {
-				w.PutContact(*w.Contact(v.Inviter, v.Peer))
-			}
-		case v.GroupID == "" && i >= 2: // an invitee's own conversation with the inviter
-			d.Peer = v.Inviter
-		}
-		if len(m.Answers) > 0 && (v.Party || v.Peer == "") {
-			d.Body = newSignal(m) // others' answers may be folded into it, on each topic for itself
-		}
-		if v.Over() && im.TopicInvitation(t) != "" {
+	d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
+	switch {
+	case v.Party:
+		if v.Over() {
 			d.Listen = im.EndOfTopic
 		}
-		w.Append(t, d)
+	case v.GroupID != "":
+		d.Peer = world.GroupPeer
+	case len(topics) == 2:
+		tellTwo(w, v, d, 0)
+		return nil
+	default:
+		d.Peer = v.Peer
 	}
+	w.Append(topics[0], d)
 	return nil
 }
 
-// tellTwo appends a one-to-one message to both timelines, as part of the conversation of the two.
-func tellTwo(w *world.World, v *invite.Invitation, m *protocol.Signaling, d world.Draft) {
+// tellTwo appends a one-to-one message to both timelines, as part of the conversation of the two. counted is its running count
+// when it counts as unread for the invitee.
+func tellTwo(w *world.World, v *invite.Invitation, d world.Draft, counted int64) {
 	if v.OnlineUserOnly {
 		w.Append(im.UserTopic(v.Inviter), d)
 		w.Append(im.UserTopic(v.Peer), d)
 		return
 	}
 	mine, theirs := d, d
-	mine.Peer, theirs.Peer = v.Peer, v.Inviter
-	if m.ActionType == protocol.ActionInvite {
-		theirs.Ord = counted(w, v.Peer, v.Inviter)
-		if !w.HasContact(v.Inviter, v.Peer) {
-			w.PutContact(*w.Contact(v.Inviter, v.Peer))
-		}
-	}
+	mine.Peer, theirs.Peer, theirs.Ord = v.Peer, v.Inviter, counted
 	w.AppendPair(im.UserTopic(v.Inviter), mine, im.UserTopic(v.Peer), theirs)
 }
 
-// counted makes an invitation one more that a person has not read, and returns the count.
-func counted(w *world.World, user, inviter string) int64 {
-	c := w.Contact(user, inviter)
-	c.Counted++
-	w.PutContact(*c)
-	return c.Counted
-}
-
-// count makes a group's invitation one more that its members have not read.
-func count(w *world.World, v *invite.Invitation, m *protocol.Signaling, d *world.Draft) {
-	g := w.Group(v.GroupID)
-	if m.ActionType != protocol.ActionInvite || v.OnlineUserOnly || g == nil {
-		return
-	}
-	rules, _ := im.Rules(g.Type)
-	if d.Counts = rules.Unread; d.Counts {
-		d.Sender = v.Inviter
-		me := w.Member(v.GroupID, v.Inviter)
-		me.Own++
-		w.PutMember(*me)
-	}
-}
-
-// maxNames bounds the names that onlookers in a large group are told.
-const maxNames = 100
-
-// tellLarge tells an answer or an ending in a large group: the inviter hears everything, an answering person hears of
-// their own answer, and the onlookers hear endings here and answers from the digest.
+// tellLarge announces an answer or an ending in a large group: an answer to the inviter and to the user who answered, an ending to
+// all members. Other members get the answers as digests.
 func tellLarge(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling) error {
-	topics := []string{im.UserTopic(v.Inviter)}
-	for _, a := range m.Answers {
-		topics = append(topics, im.UserTopic(a.Invitee))
-	}
-	if missing := w.Missing(topics); len(missing) > 0 {
-		return &world.More{Need: world.Need{Topics: missing}}
-	}
-	for _, t := range topics {
-		w.Append(t, world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
-	}
 	if len(m.Answers) > 0 {
+		topics := []string{im.UserTopic(v.Inviter)}
+		for _, a := range m.Answers {
+			topics = append(topics, im.UserTopic(a.Invitee))
+		}
+		if missing := w.Missing(topics); len(missing) > 0 {
+			return &world.More{Need: world.Need{Topics: missing}}
+		}
+		for _, t := range topics {
+			w.Append(t, world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
+		}
 		return nil
 	}
-	if len(m.InviteeList) > maxNames && v.Over() {
-		m.Everyone, m.InviteeCount, m.InviteeList = true, len(m.InviteeList), m.InviteeList[:maxNames]
+	if missing := w.Missing([]string{im.GroupTopic(v.GroupID)}); len(missing) > 0 {
+		return &world.More{Need: world.Need{Topics: missing}}
 	}
 	m.Digest = &protocol.Digest{Counts: v.Counts}
 	w.Append(im.GroupTopic(v.GroupID), world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m), Peer: world.GroupPeer})

@@ -72,6 +72,9 @@ func (s *Session) hears(r *world.Record) bool {
 	if r.Device != "" && r.Device == s.Origin {
 		return false
 	}
+	if _, history := world.AudienceInvitation(r.Audience); history {
+		return false
+	}
 	return r.Audience == "" || im.TopicGroup(r.Topic) == "" || strings.Contains(r.Audience, " "+s.UserID+" ")
 }
 

@@ -24,7 +24,7 @@ const (
 	qNewer   = historyColumns + "AND r.seq > $3 AND r.seq > $4" + notDeleted + "LIMIT $6"
 	qMessage = "SELECT " + world.MessageColumns + " FROM record WHERE topic = $1 AND msg = $2 AND msg <> ''"
 
-	qStands       = "SELECT count(*) FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq = $3"
+	qStands       = "SELECT ord, sender, flags FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq = $3"
 	qCounted      = "SELECT head, counted FROM topic WHERE name = $1"
 	qCountedAfter = "SELECT ord FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND ord > 0 ORDER BY seq LIMIT 1"
 	qPairUpTo     = "SELECT pair FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND pair > 0 ORDER BY seq DESC LIMIT 1"
@@ -38,9 +38,9 @@ const (
 		ORDER BY l.seq DESC LIMIT 1)`
 	lastColumns = "coalesce(t.head, 0), coalesce(t.counted, 0), coalesce(r.seq, 0), coalesce(r.at, 0), coalesce(r.body, '')"
 	contactSide = "SELECT c.user_id, c.peer, c.counted, c.peer_read, c.blocked_at, " + sideColumns + ", " + lastColumns + " FROM (SELECT " + world.ContactColumns + ", 'user:' || user_id AS timeline FROM contact WHERE user_id = $1"
-	groupSide   = "SELECT c.group_id, c.user_id, c.role, c.joined_at, c.joined_seq, c.gone, c.name_card, c.custom, c.muted_until, c.banned_until, c.marks, c.own, c.own_read, " + sideColumns + ", " + world.GroupColumns + ", " + lastColumns + " FROM (SELECT " + world.MemberColumns +
+	groupSide   = "SELECT c.group_id, c.user_id, c.role, c.joined_at, c.joined_seq, c.gone, c.name_card, c.custom, c.muted_until, c.banned_until, c.marks, c.own, c.own_read, c.extra, " + sideColumns + ", " + world.GroupColumns + ", " + lastColumns + " FROM (SELECT " + world.MemberColumns +
 		", '*' AS peer, 'group:' || group_id AS timeline FROM member WHERE user_id = $1 AND gone = 0"
-	sideColumns = "c.read_seq, c.read_ord, c.pinned_at, c.opt, c.hidden_seq, c.cleared_seq"
+	sideColumns = "c.read_seq, c.read_ord, c.pinned_at, c.opt, c.hidden_seq, c.cleared_seq, c.skipped"
 	joinTopic   = ") c LEFT JOIN topic t ON t.name = c.timeline"
 
 	qContact     = "SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2"
@@ -104,11 +104,21 @@ func (s *Store) History(ctx context.Context, h Stretch) ([]Line, error) {
 	return list, err
 }
 
-// Stands reports whether a record stands in a conversation.
-func (s *Store) Stands(ctx context.Context, topic, peer string, seq uint64) (bool, error) {
-	n := 0
-	err := each(ctx, s.pool(), func(rows tx.Row) error { return rows.Scan(&n) }, qStands, topic, peer, seq)
-	return n > 0, err
+// Standing is a record of a conversation, as far as unread counts are concerned.
+type Standing struct {
+	Seq    uint64
+	Ord    int64 // the running count, when it counts as unread
+	Sender string
+	Flags  world.Flags
+}
+
+// Standing finds a record in a conversation; nil when there is none.
+func (s *Store) Standing(ctx context.Context, topic, peer string, seq uint64) (r *Standing, err error) {
+	err = each(ctx, s.pool(), func(rows tx.Row) error {
+		r = &Standing{Seq: seq}
+		return rows.Scan(&r.Ord, &r.Sender, &r.Flags)
+	}, qStands, topic, peer, seq)
+	return r, err
 }
 
 // Message reads a message on one timeline; nil when it is not there.
@@ -277,7 +287,7 @@ func scanSide(rows tx.Row, d *Side) (*im.Member, *im.Group, error) {
 	var g im.Group
 	var dismissed, muted int64
 	m, err := world.ScanMember(rows, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
-		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers,
+		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers, &g.Revoked,
 		&d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
 	g.Dismissed, g.Muted = dismissed != 0, muted != 0
 	return m, &g, err

@@ -12,7 +12,7 @@ import (
 // reads lists the statements of this room that are run outside a batch.
 func reads() []string {
 	return append([]string{
-		qRecords, qTopic, qMemberships, qMyOpen, qOpenForMe, qInvitation, qInvitee, qInvitees, qDeadlines, qDueSoon, qUndigested, qGroup, qMember, qMembers, qJoined,
+		qRecords, qTopic, qMemberships, qMyOpen, qOpenForMe, qFollowed, qAnsweredInGroups, qInvitation, qInvitee, qInvitees, qDeadlines, qDueSoon, qUndigested, qGroup, qMember, qMembers, qJoined,
 	}, append(chatReads(), roomReads()...)...)
 }
 
@@ -22,7 +22,19 @@ const (
 	qTopic       = "SELECT head, floor FROM topic WHERE name = $1"
 	qMemberships = "SELECT m.group_id, m.joined_seq, m.joined_at, coalesce(t.head, 0) FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
 	qMyOpen      = "SELECT " + world.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
-	qOpenForMe   = "SELECT " + world.InviteeColumns + " FROM invitee WHERE user_id = $1 AND state = 0 AND deaf % 2 = 0 LIMIT $2"
+	qOpenForMe   = invited + "WHERE w.user_id = $1 AND w.state = 0 AND w.deaf % 2 = 0 LIMIT $2"
+	qFollowed    = invited + "WHERE w.user_id = $1 AND w.deaf >= 4 AND w.state <> 0 LIMIT $2"
+
+	// qAnsweredInGroups reads the invitations of the user's groups that are decided for the user and open for others.
+	qAnsweredInGroups = invited + `WHERE w.user_id = $1 AND w.state <> 0 AND w.deaf % 2 = 0 AND v.open > 0 AND v.group_id <> '' AND v.accepted + v.rejected + v.cancelled + v.timed_out > 0
+		AND v.group_id IN (SELECT m.group_id FROM member m WHERE m.user_id = $1 AND m.gone = 0) LIMIT $2`
+
+	// invited joins an invitee with the invitation, as world.ScanInvited reads them.
+	invited = `SELECT w.invite_id, w.user_id, w.ord, w.state, w.reason, w.data, w.by_device, w.by_request, w.ringing_at, w.deadline, w.decided_at, w.deaf, w.counted, w.seq,
+		v.id, v.inviter, v.peer, v.group_id, v.room_id, v.timeout, v.notify, v.accept_limit, v.min_ring, v.flags, v.push, v.print,
+		v.created_at, v.deadline, v.by_device, v.by_request, v.data, v.party, v.due, v.last, v.version,
+		v.open, v.accepted, v.rejected, v.cancelled, v.timed_out, v.recent, v.digested, v.names FROM invitee w JOIN invitation v ON v.id = w.invite_id `
+	qInvitations = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id IN (?*)"
 	qInvitation  = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id = $1"
 	qInvitee     = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"
 	qInvitees    = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"
@@ -109,12 +121,14 @@ type Snapshot struct {
 	Head        uint64 // of the user topic
 	Groups      []Membership
 	Invitations []OpenInvitation
+	Over        []string // invitations to several that are over and still marked as followed by the user
 }
 
 // OpenInvitation is an invitation that is open for a person: as its inviter, or as an invitee.
 type OpenInvitation struct {
 	Invitation invite.Invitation
 	Mine       *invite.Invitee // nil for the inviter
+	Head       uint64          // of the invitation's topic, when it has one
 }
 
 // MaxSnapshot bounds the open invitations of one snapshot; the rest are found with listInvitations.
@@ -137,41 +151,59 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 		if err != nil {
 			return err
 		}
-		snap.Invitations, err = readOpen(ctx, r, user, MaxSnapshot)
-		return err
+		if snap.Invitations, snap.Over, err = readOpen(ctx, r, user, MaxSnapshot); err != nil {
+			return err
+		}
+		return readPartyHeads(ctx, r, snap.Invitations)
 	})
 	return snap, err
 }
 
-// readOpen lists what waits for the person's answer first: it must not be cut off by what the person began.
-func readOpen(ctx context.Context, r tx.Reader, user string, limit int) ([]OpenInvitation, error) {
-	var list []OpenInvitation
-	var mine []*invite.Invitee
-	err := each(ctx, r, func(rows tx.Row) error {
-		w, err := world.ScanInvitee(rows)
-		mine = append(mine, w)
-		return err
-	}, qOpenForMe, user, limit)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range mine {
-		v, err := readInvitation(ctx, r, w.InviteID)
+// readOpen lists the invitations that wait for the user's answer first, so that the limit does not cut them off; then those that
+// the user made; then those that are decided for the user and open for others.
+func readOpen(ctx context.Context, r tx.Reader, user string, limit int) (list []OpenInvitation, over []string, err error) {
+	invited := func(rows tx.Row) error {
+		v, w, err := world.ScanInvited(rows)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if v != nil {
+		if v.Over() {
+			over = append(over, v.ID)
+		} else {
 			list = append(list, OpenInvitation{Invitation: *v, Mine: w})
 		}
+		return nil
 	}
-	err = each(ctx, r, func(rows tx.Row) error {
+	if err := each(ctx, r, invited, qOpenForMe, user, limit); err != nil {
+		return nil, nil, err
+	}
+	if err := each(ctx, r, func(rows tx.Row) error {
 		v, err := world.ScanInvitation(rows)
 		if err == nil {
 			list = append(list, OpenInvitation{Invitation: *v})
 		}
 		return err
-	}, qMyOpen, user, limit)
-	return list, err
+	}, qMyOpen, user, limit); err != nil {
+		return nil, nil, err
+	}
+	for _, q := range []string{qFollowed, qAnsweredInGroups} {
+		if err := each(ctx, r, invited, q, user, limit); err != nil {
+			return nil, nil, err
+		}
+	}
+	return list, over, nil
+}
+
+// readPartyHeads reads how far the topics of those invitations have come that have one.
+func readPartyHeads(ctx context.Context, r tx.Reader, list []OpenInvitation) (err error) {
+	for i := range list {
+		if v := &list[i].Invitation; v.Party {
+			if list[i].Head, _, err = readTopic(ctx, r, im.InvitationTopic(v.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func readInvitation(ctx context.Context, r tx.Reader, id string) (v *invite.Invitation, err error) {
@@ -209,7 +241,21 @@ func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invi
 
 // OpenInvitations reads what is open for a person.
 func (s *Store) OpenInvitations(ctx context.Context, user string, limit int) ([]OpenInvitation, error) {
-	return readOpen(ctx, s.pool(), user, limit)
+	list, _, err := readOpen(ctx, s.pool(), user, limit)
+	return list, err
+}
+
+// Invitations reads invitations by their ids; unknown ones are left out.
+func (s *Store) Invitations(ctx context.Context, ids []string) ([]invite.Invitation, error) {
+	var list []invite.Invitation
+	err := s.db.ReadIn(ctx, qInvitations, ids, func(rows tx.Row) error {
+		v, err := world.ScanInvitation(rows)
+		if err == nil {
+			list = append(list, *v)
+		}
+		return err
+	})
+	return list, err
 }
 
 // Deadline says when something of an invitation may time out.

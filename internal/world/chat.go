@@ -20,6 +20,7 @@ type Message struct {
 	Body    []byte
 
 	Audience string // empty, or the names of those who may see it, each between spaces
+	Ord      int64  // the running count of its conversation, when it counts as unread there; 0 = it does not
 }
 
 // Flags of a message.

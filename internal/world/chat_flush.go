@@ -52,11 +52,11 @@ func (w *World) flushContacts(ctx context.Context, s *tx.Session) error {
 	})
 	return s.Write(ctx, `INSERT INTO contact (`+ContactColumns+`) VALUES ?*
 		ON CONFLICT (user_id, peer) DO UPDATE SET counted = excluded.counted, peer_read = excluded.peer_read, blocked_at = excluded.blocked_at,
-		`+setReading, 11, rows)
+		`+setReading, 12, rows)
 }
 
 const setReading = `read_seq = excluded.read_seq, read_ord = excluded.read_ord, pinned_at = excluded.pinned_at,
-	opt = excluded.opt, hidden_seq = excluded.hidden_seq, cleared_seq = excluded.cleared_seq`
+	opt = excluded.opt, hidden_seq = excluded.hidden_seq, cleared_seq = excluded.cleared_seq, skipped = excluded.skipped`
 
 func (w *World) flushGroupChat(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.applications, func(a *Application) []any {

@@ -15,17 +15,17 @@ const (
 	FileColumns        = `id, owner, kind, name, type, size, hash, width, height, thumb, at`
 	PersonColumns      = `user_id, profile, status, dnd, revoked, pushes`
 	ExtraColumns       = `group_id, attributes, version, counters`
-	MessageColumns     = `topic, msg, seq, pair, at, sender, flags, version, readers, body, audience`
+	MessageColumns     = `topic, msg, seq, pair, at, sender, flags, version, readers, body, audience, ord`
 
-	readingColumns = `read_seq, read_ord, pinned_at, opt, hidden_seq, cleared_seq`
+	readingColumns = `read_seq, read_ord, pinned_at, opt, hidden_seq, cleared_seq, skipped`
 )
 
 func reading(r *im.Reading) []any {
-	return []any{&r.ReadSeq, &r.ReadOrd, &r.PinnedAt, &r.Opt, &r.HiddenSeq, &r.ClearedSeq}
+	return []any{&r.ReadSeq, &r.ReadOrd, &r.PinnedAt, &r.Opt, &r.HiddenSeq, &r.ClearedSeq, &r.Skipped}
 }
 
 func readingValues(r *im.Reading) []any {
-	return []any{r.ReadSeq, r.ReadOrd, r.PinnedAt, int64(r.Opt), r.HiddenSeq, r.ClearedSeq}
+	return []any{r.ReadSeq, r.ReadOrd, r.PinnedAt, int64(r.Opt), r.HiddenSeq, r.ClearedSeq, string(r.Skipped)}
 }
 
 // ScanContact reads ContactColumns, and more.
@@ -80,7 +80,7 @@ type storedCounters struct {
 // ScanMessage reads MessageColumns.
 func ScanMessage(rows tx.Row) (*Message, error) {
 	var m Message
-	err := rows.Scan(&m.Topic, &m.ID, &m.Seq, &m.Pair, &m.At, &m.Sender, &m.Flags, &m.Version, &m.Readers, &m.Body, &m.Audience)
+	err := rows.Scan(&m.Topic, &m.ID, &m.Seq, &m.Pair, &m.At, &m.Sender, &m.Flags, &m.Version, &m.Readers, &m.Body, &m.Audience, &m.Ord)
 	return &m, err
 }
 

@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/beckon-im/beckon/internal/tx"
 )
@@ -57,6 +58,17 @@ type Draft struct {
 
 // GroupPeer is the Peer of what stands in a group's conversation.
 const GroupPeer = "*"
+
+// historyOnly begins the Audience of a record that is read from the history and never sent to sessions.
+const historyOnly = "="
+
+// HistoryOf is the Audience of a record of the history for the participants of an invitation.
+func HistoryOf(inviteID string) string { return historyOnly + inviteID }
+
+// AudienceInvitation returns the invitation of an Audience made by HistoryOf; ok is false for any other.
+func AudienceInvitation(audience string) (inviteID string, ok bool) {
+	return strings.CutPrefix(audience, historyOnly)
+}
 
 // Append adds a record to a locked topic, or folds it into the last one of this batch.
 func (w *World) Append(topic string, d Draft) {
@@ -117,7 +129,7 @@ func (w *World) add(topic string, d Draft) int {
 		}
 		if d.Message != "" {
 			w.messages.rows[MessageKey{topic, d.Message}] = &Message{Topic: topic, ID: d.Message, Seq: nd.seq, At: w.Now, Sender: d.Sender,
-				Flags: d.Flags, Body: d.Body.JSON(), Audience: d.Audience}
+				Flags: d.Flags, Body: d.Body.JSON(), Audience: d.Audience, Ord: nd.Ord}
 		}
 		if d.Words != "" {
 			w.phrases = append(w.phrases, tx.Phrase{Topic: topic, Message: d.Message, Words: d.Words, Finders: d.Finders})

@@ -30,7 +30,7 @@ func (w *World) flushRecords(ctx context.Context, s *tx.Session, records []Recor
 		if r.Seq == 0 {
 			continue
 		}
-		if d.Message == "" {
+		if d.Message == "" && d.Flags == 0 && d.Audience == "" {
 			rows = append(rows, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair, d.Sender)
 		} else {
 			messages = append(messages, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair, d.Sender, d.Message, int64(d.Flags), d.Audience)
@@ -56,7 +56,7 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 		v := w.invitations.rows[id]
 		if !w.invitations.dirty[id] && !s.Lasting {
 			changed = append(changed, v.ID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
-				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested)
+				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names)
 			continue
 		}
 		push, err := packPush(v)
@@ -64,21 +64,22 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 			return err
 		}
 		fresh = append(fresh, v.ID, v.Inviter, v.Peer, v.GroupID, v.RoomID, v.Timeout, string(v.Notify), v.AcceptLimit, v.MinRing,
-			flag(v.MergeGlare, flagGlare)|flag(v.OnlineUserOnly, flagOnline)|flag(v.Everyone, flagEveryone)|flag(v.Deaf, flagDeaf)|flag(v.Large, flagLarge), push, v.Print,
+			flag(v.MergeGlare, flagGlare)|flag(v.OnlineUserOnly, flagOnline)|flag(v.Everyone, flagEveryone)|flag(v.Deaf, flagDeaf)|flag(v.Large, flagLarge)|flag(v.Notice, flagNotice), push, v.Print,
 			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
-			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested)
+			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names)
 	}
 	const replace = ` ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
 		version = excluded.version, open = excluded.open, accepted = excluded.accepted, rejected = excluded.rejected,
-		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent, digested = excluded.digested`
+		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent, digested = excluded.digested,
+		names = excluded.names`
 	insert := "INSERT INTO invitation (" + InvitationColumns + ") VALUES ?*"
 	if s.Lasting { // whole rows, so that only the last of several is written
-		return s.Write(ctx, insert+replace, 28, fresh)
+		return s.Write(ctx, insert+replace, 29, fresh)
 	}
-	if err := s.Write(ctx, insert, 28, fresh); err != nil {
+	if err := s.Write(ctx, insert, 29, fresh); err != nil {
 		return err
 	}
-	return s.Write(ctx, "INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested) VALUES ?*"+replace, 13, changed)
+	return s.Write(ctx, "INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested, names) VALUES ?*"+replace, 14, changed)
 }
 
 func packPush(v *invite.Invitation) (string, error) {
@@ -98,12 +99,13 @@ func flag(on bool, bit int64) int64 {
 
 func (w *World) flushInvitees(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.invitees, func(v *invite.Invitee) []any {
-		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt, flag(v.Deaf, flagDeafInvitee) | flag(v.Pushed, flagPushed)}
+		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt,
+			flag(v.Deaf, flagDeafInvitee) | flag(v.Pushed, flagPushed) | flag(v.Follows, flagFollows), v.Counted, v.Seq}
 	})
 	return s.Write(ctx, `INSERT INTO invitee (`+InviteeColumns+`) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, data = excluded.data,
 		by_device = excluded.by_device, by_request = excluded.by_request, ringing_at = excluded.ringing_at,
-		deadline = excluded.deadline, decided_at = excluded.decided_at, deaf = excluded.deaf`, 12, rows)
+		deadline = excluded.deadline, decided_at = excluded.decided_at, deaf = excluded.deaf`, 14, rows)
 }
 
 func (w *World) flushMarks(ctx context.Context, s *tx.Session) error {
@@ -116,26 +118,26 @@ func (w *World) flushGroups(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.groups, func(g *im.Group) []any {
 		i := &g.Info
 		return []any{g.ID, string(g.Type), i.Name, g.Owner, string(i.Join), g.Members, g.CreatedAt, flag(g.Dismissed, 1),
-			i.Introduction, i.Notification, i.FaceURL, i.Custom, string(i.Invite), flag(g.Muted, 1), g.MaxMembers}
+			i.Introduction, i.Notification, i.FaceURL, i.Custom, string(i.Invite), flag(g.Muted, 1), g.MaxMembers, string(g.Revoked)}
 	})
 	return s.Write(ctx, `INSERT INTO grp (id, type, name, owner, join_option, members, created_at, dismissed,
-		intro, notice, face, custom, invite_option, muted, max_members) VALUES ?*
+		intro, notice, face, custom, invite_option, muted, max_members, revoked) VALUES ?*
 		ON CONFLICT (id) DO UPDATE SET type = excluded.type, name = excluded.name, owner = excluded.owner,
 		join_option = excluded.join_option, members = excluded.members, dismissed = excluded.dismissed, intro = excluded.intro,
 		notice = excluded.notice, face = excluded.face, custom = excluded.custom, invite_option = excluded.invite_option,
-		muted = excluded.muted, max_members = excluded.max_members`, 15, rows)
+		muted = excluded.muted, max_members = excluded.max_members, revoked = excluded.revoked`, 16, rows)
 }
 
 func (w *World) flushMembers(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.members, func(m *im.Member) []any {
 		return append([]any{m.GroupID, m.UserID, int64(m.Role), m.JoinedAt, m.JoinedSeq, flag(m.Gone, 1), m.NameCard, m.Custom, m.MutedUntil, m.BannedUntil,
-			m.Marks, m.Own, m.OwnRead}, readingValues(&m.Reading)...)
+			m.Marks, m.Own, m.OwnRead, string(m.Extra)}, readingValues(&m.Reading)...)
 	})
 	return s.Write(ctx, `INSERT INTO member (`+MemberColumns+`) VALUES ?*
 		ON CONFLICT (group_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
 		joined_seq = excluded.joined_seq, gone = excluded.gone, name_card = excluded.name_card, custom = excluded.custom,
 		muted_until = excluded.muted_until, banned_until = excluded.banned_until, marks = excluded.marks, own = excluded.own,
-		own_read = excluded.own_read, `+setReading, 19, rows)
+		own_read = excluded.own_read, extra = excluded.extra, `+setReading, 21, rows)
 }
 
 // flat lists the values of the rows that were put.

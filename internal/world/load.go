@@ -14,7 +14,7 @@ import (
 // InvitationColumns are those that ScanInvitation reads.
 const InvitationColumns = `id, inviter, peer, group_id, room_id, timeout, notify, accept_limit, min_ring, flags, push, print,
 	created_at, deadline, by_device, by_request, data, party, due, last, version,
-	open, accepted, rejected, cancelled, timed_out, recent, digested`
+	open, accepted, rejected, cancelled, timed_out, recent, digested, names`
 
 // The bits of invitation.flags.
 const (
@@ -23,41 +23,57 @@ const (
 	flagEveryone
 	flagDeaf
 	flagLarge
+	flagNotice
 )
 
 // InviteeColumns are those that ScanInvitee reads.
-const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at, deaf`
+const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at, deaf, counted, seq`
 
-const flagDeafInvitee, flagPushed = 1, 2 // the bits of an invitee's column deaf
+// The bits of an invitee's column deaf. Those with flagFollows are indexed by user.
+const flagDeafInvitee, flagPushed, flagFollows = 1, 2, 4
 
 // GroupColumns are those that ScanGroup reads.
 const GroupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed,
-	g.intro, g.notice, g.face, g.custom, g.invite_option, g.muted, g.max_members`
+	g.intro, g.notice, g.face, g.custom, g.invite_option, g.muted, g.max_members, g.revoked`
 
 // MemberColumns are those that ScanMember reads.
-const MemberColumns = `group_id, user_id, role, joined_at, joined_seq, gone, name_card, custom, muted_until, banned_until, marks, own, own_read,
+const MemberColumns = `group_id, user_id, role, joined_at, joined_seq, gone, name_card, custom, muted_until, banned_until, marks, own, own_read, extra,
 	` + readingColumns
 
 // ScanInvitation reads InvitationColumns.
 func ScanInvitation(rows tx.Row) (*invite.Invitation, error) {
-	var v invite.Invitation
-	var flags, party int64
-	var push, recent string
-	err := rows.Scan(&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &flags, &push, &v.Print,
-		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &party, &v.Due, &v.Last, &v.Version,
-		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &recent, &v.Digested)
-	if err != nil {
+	var s scannedInvitation
+	if err := rows.Scan(s.fields()...); err != nil {
 		return nil, err
 	}
-	v.Deaf, v.Large = flags&flagDeaf != 0, flags&flagLarge != 0
+	return s.invitation()
+}
+
+// scannedInvitation is a row of invitation as it is stored.
+type scannedInvitation struct {
+	v            invite.Invitation
+	flags, party int64
+	push, recent string
+}
+
+func (s *scannedInvitation) fields() []any {
+	v := &s.v
+	return []any{&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &s.flags, &s.push, &v.Print,
+		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &s.party, &v.Due, &v.Last, &v.Version,
+		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &s.recent, &v.Digested, &v.Names}
+}
+
+func (s *scannedInvitation) invitation() (*invite.Invitation, error) {
+	v, flags, party := s.v, s.flags, s.party
+	v.Deaf, v.Large, v.Notice = flags&flagDeaf != 0, flags&flagLarge != 0, flags&flagNotice != 0
 	v.MergeGlare, v.OnlineUserOnly, v.Everyone, v.Party = flags&flagGlare != 0, flags&flagOnline != 0, flags&flagEveryone != 0, party != 0
-	if push != "" {
+	if s.push != "" {
 		v.Push = new(invite.Push)
-		if err := json.Unmarshal([]byte(push), v.Push); err != nil {
+		if err := json.Unmarshal([]byte(s.push), v.Push); err != nil {
 			return nil, err
 		}
 	}
-	unpackRecent(recent, &v)
+	unpackRecent(s.recent, &v)
 	return &v, nil
 }
 
@@ -87,11 +103,38 @@ func unpackRecent(s string, v *invite.Invitation) {
 
 // ScanInvitee reads InviteeColumns.
 func ScanInvitee(rows tx.Row) (*invite.Invitee, error) {
-	var w invite.Invitee
-	var flags int64
-	err := rows.Scan(&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline, &w.DecidedAt, &flags)
-	w.Deaf, w.Pushed = flags&flagDeafInvitee != 0, flags&flagPushed != 0
-	return &w, err
+	var s scannedInvitee
+	err := rows.Scan(s.fields()...)
+	return s.invitee(), err
+}
+
+// scannedInvitee is a row of invitee as it is stored.
+type scannedInvitee struct {
+	w     invite.Invitee
+	flags int64
+}
+
+func (s *scannedInvitee) fields() []any {
+	w := &s.w
+	return []any{&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline,
+		&w.DecidedAt, &s.flags, &w.Counted, &w.Seq}
+}
+
+func (s *scannedInvitee) invitee() *invite.Invitee {
+	w, flags := &s.w, s.flags
+	w.Deaf, w.Pushed, w.Follows = flags&flagDeafInvitee != 0, flags&flagPushed != 0, flags&flagFollows != 0
+	return w
+}
+
+// ScanInvited reads InviteeColumns, then InvitationColumns.
+func ScanInvited(rows tx.Row) (*invite.Invitation, *invite.Invitee, error) {
+	var head scannedInvitation
+	var part scannedInvitee
+	if err := rows.Scan(append(part.fields(), head.fields()...)...); err != nil {
+		return nil, nil, err
+	}
+	v, err := head.invitation()
+	return v, part.invitee(), err
 }
 
 // ScanMember reads MemberColumns, and more.
@@ -99,7 +142,7 @@ func ScanMember(rows tx.Row, more ...any) (*im.Member, error) {
 	var m im.Member
 	var gone int64
 	into := append([]any{&m.GroupID, &m.UserID, &m.Role, &m.JoinedAt, &m.JoinedSeq, &gone, &m.NameCard, &m.Custom, &m.MutedUntil, &m.BannedUntil,
-		&m.Marks, &m.Own, &m.OwnRead}, reading(&m.Reading)...)
+		&m.Marks, &m.Own, &m.OwnRead, &m.Extra}, reading(&m.Reading)...)
 	err := rows.Scan(append(into, more...)...)
 	m.Gone = gone != 0
 	return &m, err
@@ -110,7 +153,7 @@ func ScanGroup(rows tx.Row, more ...any) (*im.Group, error) {
 	var g im.Group
 	var dismissed, muted int64
 	err := rows.Scan(append([]any{&g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
-		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers}, more...)...)
+		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers, &g.Revoked}, more...)...)
 	g.Dismissed, g.Muted = dismissed != 0, muted != 0
 	return &g, err
 }

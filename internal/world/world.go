@@ -221,6 +221,11 @@ func (w *World) Member(group, user string) *im.Member {
 	return w.members.get(MemberKey{group, user})
 }
 
+// HasMember reports whether a member was declared, alone or with all of the group, so that its absence means that there is none.
+func (w *World) HasMember(k MemberKey) bool {
+	return w.has(k) || w.members.rows[k] != nil || w.HasRoster(k.GroupID)
+}
+
 // Roster returns the present members of a group declared with AllMembers.
 func (w *World) Roster(group string) []im.Member {
 	list := make([]im.Member, 0, len(w.roster[group]))

@@ -34,7 +34,7 @@ func tables() []tableOf {
 		{"invitation", world.InvitationColumns},
 		{"invitee", world.InviteeColumns},
 		{"mark", "invite_id, user_id, target, expires_at"},
-		{"grp", "id, type, name, owner, join_option, members, created_at, dismissed, intro, notice, face, custom, invite_option, muted, max_members"},
+		{"grp", "id, type, name, owner, join_option, members, created_at, dismissed, intro, notice, face, custom, invite_option, muted, max_members, revoked"},
 		{"member", world.MemberColumns},
 		{"extra", world.ExtraColumns},
 		{"application", world.ApplicationColumns},

@@ -129,7 +129,7 @@ func counts(t *testing.T, open Engine) {
 		t.Errorf("reading half is %+v, %v", f, err)
 	}
 	sides, own, err := s.Sides(t.Context(), "a")
-	if err != nil || len(sides) != 1 || own != 0 || sides[0].Counted != 6 || sides[0].Member.Unread(6) != 3 || sides[0].Last.Seq != 12 {
+	if err != nil || len(sides) != 1 || own != 0 || sides[0].Counted != 6 || sides[0].Member.Unread(sides[0].Group, 6) != 3 || sides[0].Last.Seq != 12 {
 		t.Errorf("the side of a is %+v, %d, %v", sides, own, err)
 	}
 }
@@ -173,10 +173,10 @@ func words(t *testing.T, open Engine) {
 func reopenChat(t *testing.T, open Engine) {
 	s := open(t)
 	stop := Run(t, s, nil)
-	contact := im.Contact{UserID: "a", Peer: "b", Counted: 3, PeerRead: 2, BlockedAt: 9, Reading: im.Reading{ReadSeq: 4, ReadOrd: 2, PinnedAt: 7, Opt: im.OptQuiet, HiddenSeq: 1, ClearedSeq: 1}}
+	contact := im.Contact{UserID: "a", Peer: "b", Counted: 3, PeerRead: 2, BlockedAt: 9, Reading: im.Reading{ReadSeq: 4, ReadOrd: 2, PinnedAt: 7, Opt: im.OptQuiet, HiddenSeq: 1, ClearedSeq: 1, Skipped: "4-5"}}
 	group := im.Group{ID: "g", Type: im.Public, Owner: "a", Members: 1, MaxMembers: 9, Muted: true, CreatedAt: 5,
 		Info: im.GroupInfo{Name: "n", Introduction: "i", Notification: "o", FaceURL: "f", Custom: "c", Join: im.WayApproval, Invite: im.WayFree}}
-	member := im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2, NameCard: "A", Custom: "c", MutedUntil: 8, BannedUntil: 6, Marks: 3, Own: 4, OwnRead: 2, Reading: contact.Reading}
+	member := im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2, NameCard: "A", Custom: "c", MutedUntil: 8, BannedUntil: 6, Marks: 3, Own: 4, OwnRead: 2, Extra: "9", Reading: contact.Reading}
 	extra := world.Extra{GroupID: "g", Attributes: map[string]string{"k": "v"}, Version: 2, Counters: map[string]int64{"n": -1}, Recent: []string{"r"}}
 	person := world.Person{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
 	asks := world.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: world.Refused, AppliedAt: 1, Handler: "a", Answer: "no", HandledAt: 2}

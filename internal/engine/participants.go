@@ -1,0 +1,253 @@
+package engine
+
+import (
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// The participants of an invitation that no group hears read its own topic, on which each action is stored once (docs/adr/0003).
+// An invite orders their devices to read that topic: in a group with a record that says nothing else, without a group with the
+// invite itself, which stands in the inviter's conversation with each invitee.
+
+// announceOpen appends the message that rings.
+func announceOpen(w *world.World, v *invite.Invitation, list []invite.Invitee, by verb.Caller) error {
+	m := openMessage(v, protocol.ActionInvite, v.Deadline, w.Now)
+	all := names(list)
+	switch {
+	case v.Party && v.GroupID != "":
+		nameList(&m, all)
+		return tellParticipants(w, v, by, m, list)
+	case v.Party:
+		m.InviteeList = all
+		return tellSeveral(w, v, by, m, list, 0)
+	case v.Everyone:
+		m.InviteeList = all[:min(len(all), invite.MaxNames)]
+	default:
+		m.InviteeList = all
+	}
+	d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
+	topics := audience(v)
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return &world.More{Need: world.Need{Topics: missing}}
+	}
+	switch {
+	case v.GroupID != "":
+		d.Peer = world.GroupPeer
+		countForMembers(w, v, &d, list)
+		w.Append(topics[0], d)
+	case len(topics) == 2:
+		tellTwo(w, v, d, list[0].Counted)
+	default:
+		d.Peer = v.Peer
+		w.Append(topics[0], d)
+	}
+	return nil
+}
+
+// countForInvitees makes an invitation without a group one more that its invitees have not read, and opens the conversations.
+func countForInvitees(w *world.World, v *invite.Invitation, list []invite.Invitee) {
+	if v.GroupID != "" || v.OnlineUserOnly {
+		return
+	}
+	for i := range list {
+		p := &list[i]
+		if !p.Deaf {
+			c := w.Contact(p.UserID, v.Inviter)
+			c.Counted++
+			w.PutContact(*c)
+			p.Counted = c.Counted
+		}
+		if !w.HasContact(v.Inviter, p.UserID) {
+			w.PutContact(*w.Contact(v.Inviter, p.UserID))
+		}
+	}
+}
+
+// countForMembers makes a group's invitation one more that its members have not read.
+func countForMembers(w *world.World, v *invite.Invitation, d *world.Draft, list []invite.Invitee) {
+	g := w.Group(v.GroupID)
+	if v.OnlineUserOnly || g == nil {
+		return
+	}
+	if rules, _ := im.Rules(g.Type); !rules.Unread {
+		return
+	}
+	d.Counts, d.Sender = true, v.Inviter
+	for i := range list {
+		list[i].Counted = w.Counted(im.GroupTopic(v.GroupID)) + 1
+	}
+	me := w.Member(v.GroupID, v.Inviter)
+	me.Own++
+	w.PutMember(*me)
+}
+
+// tellParticipants stores an invite once on its topic, and once in the history of its group, for its participants alone.
+func tellParticipants(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, list []invite.Invitee) error {
+	topic, group := im.InvitationTopic(v.ID), im.GroupTopic(v.GroupID)
+	if err := holdAll(w, v, list, topic, group); err != nil {
+		return err
+	}
+	if !v.OnlineUserOnly {
+		g := w.Group(v.GroupID)
+		rules, _ := im.Rules(g.Type)
+		for i := range list {
+			if rules.Unread {
+				list[i].Seq = w.Head(group) + 1
+				p := w.Member(v.GroupID, list[i].UserID)
+				p.Extra = p.Extra.Add(int64(list[i].Seq))
+				w.PutMember(*p)
+			}
+		}
+		w.Append(group, world.Draft{Device: by.Origin(), Peer: world.GroupPeer, Audience: world.HistoryOf(v.ID), Flags: world.FlagNotLast, Body: newSignal(m)})
+	}
+	return joinTopic(w, v, by, m, list, w.Head(topic))
+}
+
+// joinTopic appends a message to an invitation's topic, and orders the devices of the inviter and the given invitees to read it.
+func joinTopic(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, list []invite.Invitee, from uint64) error {
+	topic := im.InvitationTopic(v.ID)
+	d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
+	if v.Over() {
+		d.Listen = im.EndOfTopic
+	}
+	order := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from),
+		Body: &verb.Event{Value: protocol.ParticipantEvent{Type: protocol.TypeParticipant, InviteID: v.ID, Time: w.Now}}}
+	if m.ActionType == protocol.ActionInvite {
+		w.Append(im.UserTopic(v.Inviter), order)
+	}
+	for i := range list {
+		if !list[i].Deaf {
+			w.Append(im.UserTopic(list[i].UserID), order)
+		}
+	}
+	w.Append(topic, d)
+	return nil
+}
+
+// tellSeveral appends an invite to the inviter's conversation with each of the invitees; their devices read the invitation's topic
+// after a sequence from then on. Of the inviter's copies, one is sent to devices.
+func tellSeveral(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, list []invite.Invitee, from uint64) error {
+	topic := im.InvitationTopic(v.ID)
+	if err := holdAll(w, v, list, topic); err != nil {
+		return err
+	}
+	inviter := im.UserTopic(v.Inviter)
+	d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: newSignal(m)}
+	if v.Over() {
+		d.Listen = ""
+	}
+	first := m.ActionType == protocol.ActionInvite && m.Version == 1
+	for i := range list {
+		p := &list[i]
+		mine, theirs := d, d
+		mine.Peer, theirs.Peer, theirs.Ord = p.UserID, v.Inviter, p.Counted
+		if !first {
+			mine.Audience, mine.Listen = world.HistoryOf(v.ID), ""
+		}
+		switch {
+		case v.OnlineUserOnly:
+			if first {
+				w.Append(inviter, d)
+			}
+			if !p.Deaf {
+				w.Append(im.UserTopic(p.UserID), d)
+			}
+		case p.Deaf:
+			w.Append(inviter, mine)
+		default:
+			w.AppendPair(inviter, mine, im.UserTopic(p.UserID), theirs)
+		}
+		first = false
+	}
+	return nil
+}
+
+// holdAll asks for the topics of the inviter and of invitees, and more.
+func holdAll(w *world.World, v *invite.Invitation, list []invite.Invitee, more ...string) error {
+	topics := append(more, im.UserTopic(v.Inviter))
+	for i := range list {
+		topics = append(topics, im.UserTopic(list[i].UserID))
+	}
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return &world.More{Need: world.Need{Topics: missing}}
+	}
+	return nil
+}
+
+// announceAdded rings the new invitees and names them to the others.
+func announceAdded(w *world.World, before *invite.Invitation, c *invite.Change, by verb.Caller) error {
+	v := &c.Invitation
+	m := openMessage(v, protocol.ActionAdd, c.Invitees[0].Deadline, w.Now)
+	m.InviteeList = names(c.Invitees)
+	topic := im.InvitationTopic(v.ID)
+	switch {
+	case !v.Party:
+		return tell(w, v, by, m)
+	case v.GroupID != "":
+		nameList(&m, m.InviteeList)
+		if err := holdAll(w, v, c.Invitees, topic); err != nil {
+			return err
+		}
+		return joinTopic(w, v, by, m, c.Invitees, w.Head(topic))
+	}
+	if err := holdAll(w, v, c.Invitees, topic, im.UserTopic(v.Peer)); v.Peer != "" && err != nil {
+		return err
+	} else if err := holdAll(w, v, c.Invitees, topic); err != nil {
+		return err
+	}
+	from := w.Head(topic)
+	if !v.OnlineUserOnly {
+		from++ // after the record that follows
+	}
+	w.Append(topic, world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
+	if !before.Party { // the two it had so far begin to read the topic
+		d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: newSignal(m)}
+		if before.Deaf {
+			d.Peer = v.Peer
+			w.Append(im.UserTopic(v.Inviter), d)
+		} else {
+			tellTwo(w, v, d, 0)
+		}
+	}
+	ring := m
+	ring.ActionType = protocol.ActionInvite
+	return tellSeveral(w, v, by, ring, c.Invitees, from)
+}
+
+// read takes an invitation that its invitee answers out of what is unread for that user. It asks for the rows that it needs.
+func read(w *world.World, v *invite.Invitation, p *invite.Invitee) error {
+	switch {
+	case p.Counted == 0 && p.Seq == 0:
+		return nil
+	case v.GroupID == "":
+		k := world.ContactKey{UserID: p.UserID, Peer: v.Inviter}
+		if !w.KnowsContacts([]world.ContactKey{k}) {
+			return &world.More{Need: world.Need{Contacts: []world.ContactKey{k}}}
+		}
+		side := w.Contact(p.UserID, v.Inviter)
+		if side.ReadOrd < p.Counted {
+			side.Skip(p.Counted)
+			w.PutContact(*side)
+		}
+		return nil
+	}
+	k := world.MemberKey{GroupID: v.GroupID, UserID: p.UserID}
+	if !w.HasMember(k) {
+		return &world.More{Need: world.Need{Members: []world.MemberKey{k}}}
+	}
+	m := w.Member(v.GroupID, p.UserID)
+	if !m.Present() {
+		return nil
+	}
+	before := *m
+	if m.Extra = m.Extra.Remove(int64(p.Seq)); p.Counted != 0 {
+		m.Skip(p.Counted)
+	}
+	if *m != before {
+		w.PutMember(*m)
+	}
+	return nil
+}
