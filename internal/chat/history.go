@@ -51,7 +51,7 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 		res.Complete = len(lines) < h.Limit
 		for i, l := range lines {
 			h.From = l.Seq
-			ok, err := c.shows(ctx, p, l.Audience)
+			ok, err := c.shows(ctx, p, &l)
 			if err != nil {
 				return res, im.Internal(err)
 			}
@@ -72,10 +72,13 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 }
 
 // shows says whether the caller may see a record: of a group, one for some members or for the participants of an invitation.
-func (c *Chat) shows(ctx context.Context, p place, audience string) (bool, error) {
-	id, ok := world.AudienceInvitation(audience)
-	if !ok || p.groupID == "" {
-		return ok || visible(audience, p.by.UserID), nil
+func (c *Chat) shows(ctx context.Context, p place, l *store.Line) (bool, error) {
+	id, ok := world.AudienceInvitation(l.Audience)
+	switch {
+	case !ok || p.groupID == "":
+		return ok || visible(l.Audience, p.by.UserID), nil
+	case bytes.HasPrefix(l.Body, []byte(`{"type":"`+protocol.TypeParticipant+`"`)):
+		return false, nil // it only counts as unread
 	}
 	if mine, err := c.store.Invitee(ctx, id, p.by.UserID); err != nil || mine != nil {
 		return mine != nil && !mine.Deaf, err

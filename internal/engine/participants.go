@@ -91,30 +91,56 @@ func tellParticipants(w *world.World, v *invite.Invitation, by verb.Caller, m pr
 		return err
 	}
 	if !v.OnlineUserOnly {
-		g := w.Group(v.GroupID)
-		rules, _ := im.Rules(g.Type)
-		for i := range list {
-			if rules.Unread {
-				list[i].Seq = w.Head(group) + 1
-				p := w.Member(v.GroupID, list[i].UserID)
-				p.Extra = p.Extra.Add(int64(list[i].Seq))
-				w.PutMember(*p)
-			}
-		}
-		w.Append(group, world.Draft{Device: by.Origin(), Peer: world.GroupPeer, Audience: world.HistoryOf(v.ID), Flags: world.FlagNotLast, Body: newSignal(m)})
+		countForParticipants(w, v, list)
+		w.Append(group, world.Draft{Peer: world.GroupPeer, Audience: world.HistoryOf(v.ID), Flags: world.FlagNotLast, Body: newSignal(m)})
 	}
-	return joinTopic(w, v, by, m, list, w.Head(topic))
+	joinTopic(w, v, by, m, list, w.Head(topic))
+	return nil
+}
+
+// countForParticipants makes the record that comes next on the group's timeline one more that these invitees have not read.
+func countForParticipants(w *world.World, v *invite.Invitation, list []invite.Invitee) {
+	if rules, _ := im.Rules(w.Group(v.GroupID).Type); !rules.Unread {
+		return
+	}
+	for i := range list {
+		list[i].Seq = w.Head(im.GroupTopic(v.GroupID)) + 1
+		p := w.Member(v.GroupID, list[i].UserID)
+		p.Extra = p.Extra.Add(int64(list[i].Seq))
+		w.PutMember(*p)
+	}
+}
+
+// addParticipants announces more participants of an invitation in a group. The history has the message with the invite, where it
+// follows from the topic; a record that is not shown makes it count as unread for them.
+func addParticipants(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, list []invite.Invitee) error {
+	topic, group := im.InvitationTopic(v.ID), im.GroupTopic(v.GroupID)
+	if err := holdAll(w, v, list, topic, group); err != nil {
+		return err
+	}
+	if !w.HasGroup(v.GroupID) {
+		return &world.More{Need: world.Need{Groups: []string{v.GroupID}}}
+	}
+	if !v.OnlineUserOnly && w.Group(v.GroupID) != nil {
+		countForParticipants(w, v, list)
+		w.Append(group, world.Draft{Peer: world.GroupPeer, Audience: world.HistoryOf(v.ID), Flags: world.FlagNotLast, Body: participant(w, v)})
+	}
+	joinTopic(w, v, by, m, list, w.Head(topic))
+	return nil
+}
+
+func participant(w *world.World, v *invite.Invitation) world.Body {
+	return &verb.Event{Value: protocol.ParticipantEvent{Type: protocol.TypeParticipant, InviteID: v.ID, Time: w.Now}}
 }
 
 // joinTopic appends a message to an invitation's topic, and orders the devices of the inviter and the given invitees to read it.
-func joinTopic(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, list []invite.Invitee, from uint64) error {
+func joinTopic(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, list []invite.Invitee, from uint64) {
 	topic := im.InvitationTopic(v.ID)
 	d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
 	if v.Over() {
 		d.Listen = im.EndOfTopic
 	}
-	order := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from),
-		Body: &verb.Event{Value: protocol.ParticipantEvent{Type: protocol.TypeParticipant, InviteID: v.ID, Time: w.Now}}}
+	order := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: participant(w, v)}
 	if m.ActionType == protocol.ActionInvite {
 		w.Append(im.UserTopic(v.Inviter), order)
 	}
@@ -124,7 +150,6 @@ func joinTopic(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.
 		}
 	}
 	w.Append(topic, d)
-	return nil
 }
 
 // tellSeveral appends an invite to the inviter's conversation with each of the invitees; their devices read the invitation's topic
@@ -188,10 +213,7 @@ func announceAdded(w *world.World, before *invite.Invitation, c *invite.Change, 
 		return tell(w, v, by, m)
 	case v.GroupID != "":
 		nameList(&m, m.InviteeList)
-		if err := holdAll(w, v, c.Invitees, topic); err != nil {
-			return err
-		}
-		return joinTopic(w, v, by, m, c.Invitees, w.Head(topic))
+		return addParticipants(w, v, by, m, c.Invitees)
 	}
 	if err := holdAll(w, v, c.Invitees, topic, im.UserTopic(v.Peer)); v.Peer != "" && err != nil {
 		return err

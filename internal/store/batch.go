@@ -21,6 +21,7 @@ type batch struct {
 	records []world.Record
 	now     int64
 	world   *world.World // until it was observed
+	marks   []mark      // of records that may not be read before the callers were answered
 }
 
 // maxConflicts is how often a batch is tried again as it is when others make the same rows.
@@ -107,6 +108,7 @@ func (l *line) single(units []*Unit, err error) *batch {
 		all.units = append(all.units, one.units...)
 		all.errs = append(all.errs, one.errs...)
 		all.records = append(all.records, one.records...)
+		all.marks = append(all.marks, one.marks...)
 	}
 	return all
 }
@@ -124,6 +126,7 @@ func (l *line) try(units []*Unit) (*batch, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.attempt()) // a commit under way is finished, also while the server stops
 	defer cancel()
 	later := l.later
+	l.mark = mark{}
 	b, err := l.transact(ctx, units)
 	var doubt *tx.InDoubt
 	if errors.As(err, &doubt) {
@@ -134,8 +137,10 @@ func (l *line) try(units []*Unit) (*batch, error) {
 	}
 	if err != nil {
 		l.later = later // what it put off comes again with its units
+		l.s.unanswered.end(l.mark)
 		return nil, err
 	}
+	b.marks = []mark{l.mark}
 	if l.s.Shared() {
 		l.s.clock.Sync(b.now)
 	}
@@ -219,6 +224,7 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 	if err := w.Flush(ctx, sess, b.records); err != nil {
 		return nil, err
 	}
+	l.mark = l.s.unanswered.begin(b.records)
 	if err := l.w.Commit(ctx); err != nil {
 		var doubt *tx.InDoubt
 		if open = !errors.As(err, &doubt); open {
@@ -318,12 +324,15 @@ func (l *line) guarded(w *world.World, u *Unit) (err error) {
 	return u.Decide(w)
 }
 
-// finish tells the callers, then the readers: an acknowledgement is on its way before any event about it.
-func (b *batch) finish(announce Announcer) {
+// finish answers the callers, then lets readers have the records: a response is on its way before any event about its action.
+func (b *batch) finish(s *Store) {
 	for i, u := range b.units {
 		u.Done(b.errs[i])
 	}
+	for _, m := range b.marks {
+		s.unanswered.end(m)
+	}
 	if len(b.records) > 0 {
-		announce(b.records)
+		s.announce(b.records)
 	}
 }

@@ -19,6 +19,7 @@ type line struct {
 	lost     bool         // the last batch was given up because the database could not be reached
 	known    *world.World // what a lasting world knows; nil = nothing
 	broken   error        // nothing can be committed any more
+	mark     mark         // of the batch that is being committed
 	later    []*Unit      // put off for topics that they did not declare; they go first into the next batch
 }
 
@@ -32,7 +33,7 @@ func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, qu
 	var g errgroup.Group
 	g.Go(func() error {
 		for b := range done {
-			b.finish(s.announce)
+			b.finish(s)
 		}
 		return nil
 	})

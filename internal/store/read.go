@@ -87,6 +87,7 @@ func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, 
 			return nil
 		}, qRecords, topic, after, limit)
 	})
+	s.unanswered.cut(topic, &p)
 	return p, err
 }
 
@@ -95,16 +96,16 @@ func readTopic(ctx context.Context, r tx.Reader, topic string) (head, floor uint
 	return head, floor, err
 }
 
-// Head returns the sequence of the last record of a topic; 0 when it has none.
+// Head returns the sequence of the last record of a topic that may be read; 0 when it has none.
 func (s *Store) Head(ctx context.Context, topic string) (uint64, error) {
 	if seq, ok := s.heads.get(topic); ok {
-		return seq, nil
+		return s.unanswered.readable(topic, seq), nil
 	}
 	head, _, err := readTopic(ctx, s.pool(), topic)
 	if err == nil {
 		s.heads.learn(topic, head)
 	}
-	return head, err
+	return s.unanswered.readable(topic, head), err
 }
 
 // Membership is one group of a person, and where to listen to it from.
@@ -156,6 +157,7 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 		}
 		return readPartyHeads(ctx, r, snap.Invitations)
 	})
+	s.unanswered.cutSnapshot(user, snap)
 	return snap, err
 }
 

@@ -119,6 +119,8 @@ type Store struct {
 	gate     sync.RWMutex
 	shut     bool // under gate
 	heads    headCache
+
+	unanswered unanswered
 	clock    clock.Clock
 	lost     atomic.Bool // a commit gave up trying to reach the database
 	away     atomic.Bool // the database did not answer when it was last asked

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// unanswered knows the records of batches that are committed, or about to be, and whose callers have no response yet. Readers do not
+// get them: on one connection the response to an action comes before any event about it, also when the connection catches up.
+type unanswered struct {
+	mu      sync.RWMutex
+	batches uint64
+	first   map[string][]firstOf // by topic, one for each batch, in the order of their commits
+}
+
+// firstOf is the first sequence of a topic in a batch.
+type firstOf struct{ batch, seq uint64 }
+
+// mark names the records of one batch.
+type mark struct {
+	batch  uint64
+	topics []string
+}
+
+// begin notes the records of a batch before its commit.
+func (u *unanswered) begin(records []world.Record) mark {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.first == nil {
+		u.first = map[string][]firstOf{}
+	}
+	u.batches++
+	m := mark{batch: u.batches}
+	for i := range records {
+		r := &records[i]
+		list := u.first[r.Topic]
+		if r.Seq > 0 && (len(list) == 0 || list[len(list)-1].batch != m.batch) {
+			u.first[r.Topic] = append(list, firstOf{m.batch, r.Seq})
+			m.topics = append(m.topics, r.Topic)
+		}
+	}
+	return m
+}
+
+// end forgets a batch whose callers were answered, or that was not committed.
+func (u *unanswered) end(m mark) {
+	if len(m.topics) == 0 {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, t := range m.topics {
+		list := slices.DeleteFunc(u.first[t], func(f firstOf) bool { return f.batch == m.batch })
+		if len(list) == 0 {
+			delete(u.first, t)
+		} else {
+			u.first[t] = list
+		}
+	}
+}
+
+// readable is how far a topic may be read whose head was read before.
+func (u *unanswered) readable(topic string, head uint64) uint64 {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	for _, f := range u.first[topic] {
+		head = min(head, f.seq-1)
+	}
+	return head
+}
+
+// cut takes from a page the records that may not be read yet.
+func (u *unanswered) cut(topic string, p *Page) {
+	p.Head = u.readable(topic, p.Head)
+	for n := len(p.Records); n > 0 && p.Records[n-1].Seq > p.Head; n-- {
+		p.Records = p.Records[:n-1]
+	}
+}
+
+// cutSnapshot lets a snapshot go on with the records that may not be read yet. What they changed is in it already: sessions take
+// an event of a known version as one that they have.
+func (u *unanswered) cutSnapshot(user string, snap *Snapshot) {
+	snap.Head = u.readable(im.UserTopic(user), snap.Head)
+	for i := range snap.Groups {
+		g := &snap.Groups[i]
+		g.Head = u.readable(im.GroupTopic(g.GroupID), g.Head)
+	}
+	for i := range snap.Invitations {
+		if o := &snap.Invitations[i]; o.Invitation.Party {
+			o.Head = u.readable(im.InvitationTopic(o.Invitation.ID), o.Head)
+		}
+	}
+}
