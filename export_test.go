@@ -105,7 +105,7 @@ func TestGrowing(t *testing.T) {
 
 // TestBrokenImports: what is not a whole export is refused, and no server starts on what came of it.
 func TestBrokenImports(t *testing.T) {
-	const head, end = `{"beckonExport":1,"epoch":"e"}` + "\n", `{"end":1}` + "\n"
+	const head, end = `{"beckonExport":2,"epoch":"e"}` + "\n", `{"end":1}` + "\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":        {"", "not an export"},
 		"something else": {"{}", "not an export"},

@@ -22,11 +22,11 @@ func ladder() []string {
 
 // source is a Go file of ours.
 type source struct {
-	path, room string
-	test       bool
-	lines      int
-	file       *ast.File
-	fset       *token.FileSet
+	path, room  string
+	test        bool
+	lines, size int
+	file        *ast.File
+	fset        *token.FileSet
 }
 
 func sources(t *testing.T) []source {
@@ -58,7 +58,7 @@ func sources(t *testing.T) []source {
 		if room == "." {
 			room = ""
 		}
-		list = append(list, source{path, room, strings.HasSuffix(path, "_test.go"), strings.Count(string(b), "\n"), f, fset})
+		list = append(list, source{path, room, strings.HasSuffix(path, "_test.go"), strings.Count(string(b), "\n"), len(b), f, fset})
 		return nil
 	})
 	if err != nil {
@@ -130,16 +130,22 @@ func TestDoorsToTheOutside(t *testing.T) {
 	}
 }
 
+// The sizes of DESIGN, in bytes.
+const (
+	maxFile    = 20_000
+	maxPackage = 80_000
+)
+
 func TestSizes(t *testing.T) {
 	rooms, functions, long := map[string]int{}, 0, 0
 	for _, s := range sources(t) {
-		if s.lines > 500 {
-			t.Errorf("%s has %d lines; a file has at most 500", s.path, s.lines)
+		if s.size > maxFile && !s.test || s.lines > 500 {
+			t.Errorf("%s has %d bytes in %d lines; a file has at most %d, and 500 lines", s.path, s.size, s.lines, maxFile)
 		}
 		if s.test {
 			continue
 		}
-		rooms[s.room] += s.lines
+		rooms[s.room] += s.size
 		for _, d := range s.file.Decls {
 			f, ok := d.(*ast.FuncDecl)
 			if !ok {
@@ -159,8 +165,8 @@ func TestSizes(t *testing.T) {
 		t.Errorf("%d of %d functions have over 40 lines: %.1f %%; the house allows 8 %%", long, functions, 100*share)
 	}
 	for room, n := range rooms {
-		if n > 2000 {
-			t.Errorf("the room %q has %d lines; cut it at 2,000", room, n)
+		if n > maxPackage {
+			t.Errorf("the package %q has %d bytes; it has at most %d", room, n, maxPackage)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type head struct {
 	Tip         string              `json:"tip"`
 	From        string              `json:"from"`
 	UserID      string              `json:"userID"`
-	Digest      *struct{}           `json:"digest"`
+	Notify      string              `json:"notify"` // participants: what follows is on the topic of the invitation
 }
 
 // kind names the event; empty = app servers are not told.
@@ -73,15 +73,19 @@ func invitationKind(a protocol.ActionType) string {
 // line names what an event stays in order with: a group, the two people of a conversation, or an invitation to several. It is
 // empty where another timeline of the same batch has the same event.
 func (h *head) line(r *world.Record, batch []world.Record) string {
-	if group := im.TopicGroup(r.Topic); group != "" {
-		if h.Type == protocol.TypeSignaling && h.Digest != nil {
-			return "" // in a large group its inviter hears all
-		}
+	if _, history := world.AudienceInvitation(r.Audience); history {
+		return "" // the topic of the invitation, or another record of the inviter, has it
+	}
+	if im.TopicGroup(r.Topic) != "" {
 		return r.Topic
 	}
 	me := im.TopicUser(r.Topic)
 	switch {
-	case me == "" || h.Type == protocol.TypeGroup:
+	case im.TopicInvitation(r.Topic) != "" && h.GroupID != "":
+		return im.GroupTopic(h.GroupID)
+	case im.TopicInvitation(r.Topic) != "":
+		return r.Topic
+	case me == "" || h.Type == protocol.TypeGroup || h.Notify != "" && (h.ActionType != protocol.ActionInvite || me != h.Inviter):
 		return ""
 	case h.Type == protocol.TypeRoom:
 		return im.UserTopic(h.UserID)
