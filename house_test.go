@@ -1,6 +1,7 @@
 package beckon_test
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -164,9 +165,10 @@ func TestSizes(t *testing.T) {
 	if share := float64(long) / float64(functions); share >= 0.08 {
 		t.Errorf("%d of %d functions have over 40 lines: %.1f %%; the house allows 8 %%", long, functions, 100*share)
 	}
+	over := map[string]int{"protocol": 83_000} // these limits may only fall
 	for room, n := range rooms {
-		if n > maxPackage {
-			t.Errorf("the package %q has %d bytes; it has at most %d", room, n, maxPackage)
+		if most := cmp.Or(over[room], maxPackage); n > most {
+			t.Errorf("the package %q has %d bytes; it has at most %d", room, n, most)
 		}
 	}
 }

@@ -173,6 +173,7 @@ func markOf(a Actor) Mark { return Mark{Device: a.Device, RequestID: a.RequestID
 type Invitation struct {
 	Terms
 	Peer      string // the invitee of a one-to-one invitation
+	Counted   int64  // the running count of the invite in its group's conversation; 0 = it does not count as unread for all members
 	Names     string // the first MaxNames of several invitees, each on a line
 	Print     string // Fingerprint of the invite
 	Deaf      bool   // one-to-one: the invitee hears nothing of it

@@ -76,8 +76,9 @@ func countForMembers(w *world.World, v *invite.Invitation, d *world.Draft, list 
 		return
 	}
 	d.Counts, d.Sender = true, v.Inviter
+	v.Counted = w.Counted(im.GroupTopic(v.GroupID)) + 1
 	for i := range list {
-		list[i].Counted = w.Counted(im.GroupTopic(v.GroupID)) + 1
+		list[i].Counted = v.Counted
 	}
 	me := w.Member(v.GroupID, v.Inviter)
 	me.Own++
@@ -210,6 +211,9 @@ func announceAdded(w *world.World, before *invite.Invitation, c *invite.Change, 
 	topic := im.InvitationTopic(v.ID)
 	switch {
 	case !v.Party:
+		for i := range c.Invitees {
+			c.Invitees[i].Counted = v.Counted // the invite counts for them, too
+		}
 		return tell(w, v, by, m)
 	case v.GroupID != "":
 		nameList(&m, m.InviteeList)

@@ -21,7 +21,7 @@ type batch struct {
 	records []world.Record
 	now     int64
 	world   *world.World // until it was observed
-	marks   []mark      // of records that may not be read before the callers were answered
+	marks   []mark       // of records that may not be read before the callers were answered
 }
 
 // maxConflicts is how often a batch is tried again as it is when others make the same rows.

@@ -33,7 +33,7 @@ const (
 	invited = `SELECT w.invite_id, w.user_id, w.ord, w.state, w.reason, w.data, w.by_device, w.by_request, w.ringing_at, w.deadline, w.decided_at, w.deaf, w.counted, w.seq,
 		v.id, v.inviter, v.peer, v.group_id, v.room_id, v.timeout, v.notify, v.accept_limit, v.min_ring, v.flags, v.push, v.print,
 		v.created_at, v.deadline, v.by_device, v.by_request, v.data, v.party, v.due, v.last, v.version,
-		v.open, v.accepted, v.rejected, v.cancelled, v.timed_out, v.recent, v.digested, v.names FROM invitee w JOIN invitation v ON v.id = w.invite_id `
+		v.open, v.accepted, v.rejected, v.cancelled, v.timed_out, v.recent, v.digested, v.names, v.counted FROM invitee w JOIN invitation v ON v.id = w.invite_id `
 	qInvitations = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id IN (?*)"
 	qInvitation  = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id = $1"
 	qInvitee     = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"

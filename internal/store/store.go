@@ -121,11 +121,11 @@ type Store struct {
 	heads    headCache
 
 	unanswered unanswered
-	clock    clock.Clock
-	lost     atomic.Bool // a commit gave up trying to reach the database
-	away     atomic.Bool // the database did not answer when it was last asked
-	batches  atomic.Int64
-	done     atomic.Int64
+	clock      clock.Clock
+	lost       atomic.Bool // a commit gave up trying to reach the database
+	away       atomic.Bool // the database did not answer when it was last asked
+	batches    atomic.Int64
+	done       atomic.Int64
 }
 
 // ErrClosed is the cause when the store is shutting down.

@@ -56,7 +56,7 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 		v := w.invitations.rows[id]
 		if !w.invitations.dirty[id] && !s.Lasting {
 			changed = append(changed, v.ID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
-				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names)
+				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 			continue
 		}
 		push, err := packPush(v)
@@ -66,20 +66,20 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 		fresh = append(fresh, v.ID, v.Inviter, v.Peer, v.GroupID, v.RoomID, v.Timeout, string(v.Notify), v.AcceptLimit, v.MinRing,
 			flag(v.MergeGlare, flagGlare)|flag(v.OnlineUserOnly, flagOnline)|flag(v.Everyone, flagEveryone)|flag(v.Deaf, flagDeaf)|flag(v.Large, flagLarge)|flag(v.Notice, flagNotice), push, v.Print,
 			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
-			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names)
+			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 	}
 	const replace = ` ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
 		version = excluded.version, open = excluded.open, accepted = excluded.accepted, rejected = excluded.rejected,
 		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent, digested = excluded.digested,
-		names = excluded.names`
+		names = excluded.names, counted = excluded.counted`
 	insert := "INSERT INTO invitation (" + InvitationColumns + ") VALUES ?*"
 	if s.Lasting { // whole rows, so that only the last of several is written
-		return s.Write(ctx, insert+replace, 29, fresh)
+		return s.Write(ctx, insert+replace, 30, fresh)
 	}
-	if err := s.Write(ctx, insert, 29, fresh); err != nil {
+	if err := s.Write(ctx, insert, 30, fresh); err != nil {
 		return err
 	}
-	return s.Write(ctx, "INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested, names) VALUES ?*"+replace, 14, changed)
+	return s.Write(ctx, "INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested, names, counted) VALUES ?*"+replace, 15, changed)
 }
 
 func packPush(v *invite.Invitation) (string, error) {

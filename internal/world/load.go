@@ -14,7 +14,7 @@ import (
 // InvitationColumns are those that ScanInvitation reads.
 const InvitationColumns = `id, inviter, peer, group_id, room_id, timeout, notify, accept_limit, min_ring, flags, push, print,
 	created_at, deadline, by_device, by_request, data, party, due, last, version,
-	open, accepted, rejected, cancelled, timed_out, recent, digested, names`
+	open, accepted, rejected, cancelled, timed_out, recent, digested, names, counted`
 
 // The bits of invitation.flags.
 const (
@@ -60,7 +60,7 @@ func (s *scannedInvitation) fields() []any {
 	v := &s.v
 	return []any{&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &s.flags, &s.push, &v.Print,
 		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &s.party, &v.Due, &v.Last, &v.Version,
-		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &s.recent, &v.Digested, &v.Names}
+		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &s.recent, &v.Digested, &v.Names, &v.Counted}
 }
 
 func (s *scannedInvitation) invitation() (*invite.Invitation, error) {

@@ -14,6 +14,8 @@ UPDATE invitee SET deaf = deaf + 4 WHERE invite_id IN (SELECT id FROM invitation
 CREATE INDEX invitee_follows ON invitee (user_id) WHERE deaf >= 4;
 CREATE INDEX invitation_group_answered ON invitation (group_id) WHERE open > 0 AND group_id <> '' AND accepted + rejected + cancelled + timed_out > 0;
 
+ALTER TABLE invitation ADD COLUMN counted BIGINT NOT NULL DEFAULT 0;
+
 -- The first 100 names of several invitees.
 ALTER TABLE invitation ADD COLUMN names TEXT NOT NULL DEFAULT '';
 UPDATE invitation SET names = coalesce((SELECT group_concat(w.user_id, char(10)) FROM (SELECT user_id, ord FROM invitee WHERE invite_id = invitation.id AND ord < 100 ORDER BY ord) w), '')
