@@ -128,10 +128,11 @@ func (s *Server) join(ctx context.Context) (err error) {
 		OnEnd:       s.meters.ended,
 		OnFutile:    s.addresses.Futile,
 		OnNonsense:  s.addresses.Wrong,
-		OnComing: func(user string, d protocol.Device) {
+		OnComing: func(user string, d protocol.Device) int64 {
 			if s.presence != nil {
-				s.presence.Coming(user, d)
+				return s.presence.Coming(user, d)
 			}
+			return d.ConnectedAt
 		},
 		OnWatched: func(user string) { s.people.Moved(user, false) },
 	})

@@ -109,6 +109,7 @@ func TestBrokenImports(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":        {"", "not an export"},
 		"something else": {"{}", "not an export"},
+		"of the past":    {`{"beckonExport":1}`, "the release that wrote it"},
 		"of the future":  {`{"beckonExport":99}`, "use a later one"},
 		"broken off":     {head + `{"table":"topic"}` + "\n", "broken off"},
 		"too few rows":   {head + `{"end":3}`, "has 0"},

@@ -309,11 +309,11 @@ func TestDevicePolicies(t *testing.T) {
 		beckon.ManyDevices: {"pad", "phone", "web"}, beckon.OnePerPlatform: {"phone", "web"}, beckon.SingleDevice: {"phone"},
 	} {
 		t.Run(string(policy), func(t *testing.T) {
-			var now atomic.Int64 // no two devices come in the same millisecond, in which the greater id would stay
+			var now atomic.Int64 // no two devices come in the same second
 			now.Store(time.Now().UnixMilli())
 			cfg := beckon.Config{DevicePolicy: policy}
 			if *nodes == 1 { // several have the database's clock
-				cfg.Now = func() int64 { return now.Add(1) }
+				cfg.Now = func() int64 { return now.Add(1000) }
 			}
 			house := newHouse(t, cfg)
 			kicked := make(chan string, 3)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,8 +23,9 @@ type Sessions interface {
 	Kick(userID, deviceID, but string) []string
 	// Staying returns those devices of a user that may be connected beside each other.
 	Staying([]protocol.Device) []protocol.Device
-	// MakeRoom sends those devices of a user away that may not be connected beside newer ones elsewhere.
-	MakeRoom(userID string, others []protocol.Device)
+	// MakeRoom sends those devices of a user away that newer ones elsewhere replace; wins decides between connections of the same
+	// device and moment.
+	MakeRoom(userID string, others []protocol.Device, wins bool)
 	// List lists devices here, by person and device, and says how many there are.
 	List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int)
 	// Users lists who has a device here.
@@ -72,6 +74,7 @@ const (
 	aliveFor    = 5 * time.Second        // a node that is silent for so long is gone
 	retellAll   = 60                     // seconds in which every person here is told of anew, should a word have been lost
 	comingFor   = 10 * time.Second       // a device that was let in and is not here after this has gone again
+	clockSkew   = 2000                   // milliseconds by which the clocks of nodes may differ
 	forgetAfter = 3 * time.Minute        // what was not told anew is forgotten
 	askTime     = 250 * time.Millisecond // that an answer of another node is waited for
 	askOneByOne = 8                      // people about whom their nodes are asked; about more, all nodes
@@ -122,18 +125,32 @@ func encodeWord(v any) []byte {
 }
 
 // Coming tells the other nodes of a device before it hears that it is let in, so that whoever asks after that is told of it.
-// What they have of the person, this node knows then too.
-func (p *Presence) Coming(userID string, d protocol.Device) {
+// What they have of the person, this node knows then too. It returns when the device came, after those that were there before it,
+// however the clocks of the nodes differ.
+func (p *Presence) Coming(userID string, d protocol.Device) (at int64) {
 	topic := im.UserTopic(userID)
 	if p.wire.Follow(topic) != nil {
-		return
+		return d.ConnectedAt
 	}
 	p.mu.Lock()
 	p.soon[userID] = append(p.soon[userID], coming{d, time.Now().Add(comingFor)})
 	p.mu.Unlock()
+	at = d.ConnectedAt
 	for _, answer := range p.ask(topic, word{Kind: wordDevices, Devices: p.mine(userID)}, askTime, 1) {
-		p.merge(userID, answer)
+		for _, o := range p.merge(userID, answer) {
+			if late := o.ConnectedAt - d.ConnectedAt; late >= 0 && late < clockSkew {
+				at = max(at, o.ConnectedAt+1)
+			}
+		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, c := range p.soon[userID] {
+		if c.Device == d {
+			p.soon[userID][i].ConnectedAt = at
+		}
+	}
+	return at
 }
 
 // arrived forgets what was coming of a person and is here now, or is late.
@@ -180,10 +197,21 @@ func (p *Presence) Changed(userID string, edge bool) {
 		delete(p.away, userID) // nobody tells it any more
 		p.mu.Unlock()
 	}
+	p.giveWay(userID)
 	if edge {
 		here := p.here.Connected(userID) // what is only coming may never come
 		p.say(im.StatusTopic(userID), word{Kind: wordMoved, Devices: here})
 		p.moved(userID, len(here) > 0)
+	}
+}
+
+// giveWay sends those devices of a person away that newer ones elsewhere replace.
+func (p *Presence) giveWay(userID string) {
+	p.mu.Lock()
+	others := maps.Clone(p.away[userID])
+	p.mu.Unlock()
+	for node, e := range others {
+		p.here.MakeRoom(userID, e.devices, node > p.node)
 	}
 }
 
@@ -225,10 +253,13 @@ func (p *Presence) merge(userID string, answer []byte) []protocol.Device {
 	holds := len(p.mine(userID)) > 0
 	list := []protocol.Device{}
 	for node, devices := range w.Nodes {
+		if node == p.node {
+			continue
+		}
 		for _, d := range devices {
 			list = withDevice(list, d)
 		}
-		if holds && node != p.node {
+		if holds {
 			p.note(userID, node, devices)
 		}
 	}
@@ -384,7 +415,7 @@ func (p *Presence) learn(user string, w word, reply func([]byte)) {
 	}
 	p.note(user, w.Node, w.Devices)
 	reply(encodeWord(word{Node: p.node, Nodes: p.where(user)}))
-	p.here.MakeRoom(user, w.Devices)
+	p.here.MakeRoom(user, w.Devices, w.Node > p.node)
 }
 
 // Run says that this node is there, notices when others are not, and tells anew what may have been lost, until ctx ends.

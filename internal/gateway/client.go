@@ -25,6 +25,8 @@ type client struct {
 	id    string
 	timer *time.Timer // sends away who does not connect, or was refused and stays
 	late  bool        // it has not tried to connect yet
+	order uint64      // grows with each link of this node
+	begun time.Time   // when the link came
 
 	*Session             // nil until it is let in
 	entered  bool        // it counts as present; guarded by people.mu
@@ -59,7 +61,7 @@ const (
 
 // accept makes the client of a new link.
 func (g *Gateway) accept(l *link.Link) link.Device {
-	c := &client{g: g, link: l, id: uuid.NewString(), late: true}
+	c := &client{g: g, link: l, id: uuid.NewString(), late: true, order: g.links.Add(1), begun: time.Now()}
 	c.timer = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
 	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
 	g.coming.Store(l, struct{}{})
@@ -192,9 +194,10 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		return
 	}
 	g.coming.Delete(c.link)
+	s.At -= time.Since(c.begun).Milliseconds() // of two links of a device the later is the newer, whichever is let in first
 	c.Session = s
 	c.expireAt.Store(s.ExpireAt)
-	g.opt.OnComing(s.UserID, s.device())
+	s.At = g.opt.OnComing(s.UserID, s.device())
 	g.people.add(c) // from now on it can be sent away
 	res := &wire.ConnectResult{Client: c.id, Data: s.Welcome, Ping: uint32(g.opt.Ping.Seconds()), Pong: true}
 	if s.ExpireAt != 0 {
@@ -279,6 +282,7 @@ func (c *client) settle() {
 	if !in {
 		return
 	}
+	g.replace(c)
 	g.makeRoom(s)
 	for _, t := range s.Topics {
 		if !t.Recover {

@@ -133,7 +133,7 @@ func TestLeavingIsComplete(t *testing.T) {
 	h.say("user:ann", im.ListenTo("group:g", 0))
 	for r := d.next(); r.Push == nil || r.Push.Channel != "group:g"; r = d.next() {
 	}
-	if list := h.g.Kick("ann", "d", ""); len(list) != 1 {
+	if list := h.g.Kick("ann", "", "none"); len(list) != 1 {
 		t.Errorf("%v were sent away", list)
 	}
 	d.send(`{"id":9,"rpc":{"method":"x","data":{}}}`) // crosses the goodbye
@@ -177,7 +177,7 @@ func TestStreams(t *testing.T) {
 		}
 		post(session, http.StatusNoContent)
 		until(`"over":1`)
-		h.g.Kick("ann", "d", "")
+		h.g.Kick("ann", "", "none")
 		until(`"disconnect":{"code":4502`)
 		_ = res.Body.Close()
 		h.empty("ann")

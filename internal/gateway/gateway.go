@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,7 +48,7 @@ type Session struct {
 	UserID   string
 	DeviceID string
 	Platform string // as the device calls it
-	At       int64  // when it connected, milliseconds
+	At       int64  // when its link came, milliseconds
 	Origin   string // how records name this device; it is not told of those
 	ExpireAt int64  // unix seconds; 0 = never
 	Welcome  []byte // JSON, the data of the connect reply
@@ -99,8 +100,9 @@ type Options struct {
 	// OnMoved is told when a device of a user connected or went; edge says that it was the first or the last. It must not
 	// block. Default: nobody is.
 	OnMoved func(userID string, edge bool)
-	// OnComing is told of a device that is let in, before it hears so. Default: nobody is.
-	OnComing func(userID string, d protocol.Device)
+	// OnComing is told of a device that is let in, before it hears so, and returns when its link came, in the order of all nodes.
+	// Default: nobody is.
+	OnComing func(userID string, d protocol.Device) (at int64)
 	// OnWatched is told that somebody here began to listen to who comes and goes of a user. It must not block. Default:
 	// nobody is.
 	OnWatched func(userID string)
@@ -140,8 +142,9 @@ type Gateway struct {
 	topics    topics
 	ring      ring
 	orders    orders
-	coming    sync.Map // links that have not connected yet
-	streams   sync.Map // *link.Link by session: those whose commands come in requests of their own
+	links     atomic.Uint64 // how many came so far
+	coming    sync.Map      // links that have not connected yet
+	streams   sync.Map      // *link.Link by session: those whose commands come in requests of their own
 }
 
 // New makes a gateway. The door must be set with Serve before it runs.
@@ -159,7 +162,7 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 		opt.OnMoved = func(string, bool) {}
 	}
 	if opt.OnComing == nil {
-		opt.OnComing = func(string, protocol.Device) {}
+		opt.OnComing = func(_ string, d protocol.Device) int64 { return d.ConnectedAt }
 	}
 	if opt.OnFutile == nil {
 		opt.OnFutile = func(netip.Addr) {}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,11 +63,13 @@ func (l *records) Heads(ctx context.Context, topics []string) (map[string]uint64
 
 func (*records) Epoch() string { return "epoch" }
 
-// doorman lets everybody in whose token is a name, and answers calls with what they brought.
+// doorman lets everybody in whose token is a name, and answers calls with what they brought. The data of connect is the device.
 type doorman struct {
 	log     *records
 	expires int64
 	extra   []string // topics that everybody goes on with
+	came    atomic.Int64
+	slow    func(device string) // nil = nothing holds a device up
 }
 
 func (d *doorman) Connect(ctx context.Context, a Attempt) (*Session, error) {
@@ -75,7 +78,14 @@ func (d *doorman) Connect(ctx context.Context, a Attempt) (*Session, error) {
 	}
 	topic := im.UserTopic(a.Token)
 	head, _ := d.log.Head(ctx, topic)
-	s := &Session{UserID: a.Token, DeviceID: "d", ExpireAt: d.expires, Welcome: []byte(`{}`), Head: head}
+	device := fmt.Sprintf("d%d", d.came.Add(1))
+	if len(a.Data) > 0 {
+		device = strings.Trim(string(a.Data), `"`)
+	}
+	if d.slow != nil {
+		d.slow(device)
+	}
+	s := &Session{UserID: a.Token, DeviceID: device, ExpireAt: d.expires, Welcome: []byte(`{}`), Head: head}
 	_, known := a.Known[topic]
 	s.Topics = []Topic{{Name: topic, After: 0, Recover: known}}
 	for _, name := range d.extra {

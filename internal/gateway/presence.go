@@ -10,8 +10,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// people are the clients of each user on this node. A device may have two for a moment, when it returned before its old link
-// was known to be dead.
+// people are the clients of each user on this node. A device may have two for a moment, until the newer replaces the older.
 type people struct {
 	mu    sync.RWMutex
 	named map[string][]*client
@@ -99,15 +98,36 @@ func (s *Session) device() protocol.Device {
 	return protocol.Device{DeviceID: s.DeviceID, Platform: s.Platform, ConnectedAt: s.At}
 }
 
-// Staying returns those of a user's devices that the policy allows beside each other.
-func (g *Gateway) Staying(list []protocol.Device) []protocol.Device {
-	return slices.DeleteFunc(list, func(d protocol.Device) bool { return g.outranked(d, list) })
+// replace sends away all connections of a client's device but the newest: one that returned before its old link was known to be
+// dead, or another program with the same deviceID.
+func (g *Gateway) replace(c *client) {
+	newest := c
+	twins := slices.DeleteFunc(g.people.of(c.UserID), func(o *client) bool { return o.DeviceID != c.DeviceID })
+	for _, o := range twins {
+		if o.order > newest.order {
+			newest = o
+		}
+	}
+	for _, o := range twins {
+		if o != newest {
+			o.dismiss(newer)
+		}
+	}
 }
 
-// outranked reports whether the policy lets one of others take a device's place.
-func (g *Gateway) outranked(d protocol.Device, others []protocol.Device) bool {
+// Staying returns those of a user's devices that the policy allows beside each other.
+func (g *Gateway) Staying(list []protocol.Device) []protocol.Device {
+	return slices.DeleteFunc(list, func(d protocol.Device) bool { return g.outranked(d, list, false) })
+}
+
+// outranked reports whether one of others takes a device's place: a newer connection of the same device or, by the policy, another
+// device. wins decides between connections of the same device and moment.
+func (g *Gateway) outranked(d protocol.Device, others []protocol.Device, wins bool) bool {
 	return slices.ContainsFunc(others, func(o protocol.Device) bool {
-		rival := o.DeviceID != d.DeviceID && (g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == d.Platform)
+		if o.DeviceID == d.DeviceID {
+			return o.ConnectedAt > d.ConnectedAt || o.ConnectedAt == d.ConnectedAt && wins
+		}
+		rival := g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == d.Platform
 		return rival && (o.ConnectedAt > d.ConnectedAt || o.ConnectedAt == d.ConnectedAt && o.DeviceID > d.DeviceID)
 	})
 }
@@ -119,19 +139,21 @@ func (g *Gateway) Users() []string {
 	return slices.DeleteFunc(slices.Collect(maps.Keys(g.people.named)), func(u string) bool { return len(g.people.devices(u)) == 0 })
 }
 
-// MakeRoom sends those devices of a user away that the policy does not allow beside newer ones on other nodes.
-func (g *Gateway) MakeRoom(userID string, others []protocol.Device) {
-	if g.opt.Policy == Single || g.opt.Policy == OnePerPlatform {
-		g.kick(userID, replaced, func(s *Session) bool { return g.outranked(s.device(), others) })
-	}
+// MakeRoom sends those devices of a user away that newer ones on another node replace. wins says that of two connections of a device
+// that came at the same moment the one there stays.
+func (g *Gateway) MakeRoom(userID string, others []protocol.Device, wins bool) {
+	g.kick(userID, replaced, func(s *Session) bool { return g.outranked(s.device(), others, wins) })
 }
 
-const replaced = "another device took this one's place"
+const (
+	replaced = "another device took this one's place"
+	newer    = "a newer connection of this device took this one's place"
+)
 
 // Connected lists the devices of a user that are connected to this node.
 func (g *Gateway) Connected(userID string) []protocol.Device {
 	list := []protocol.Device{}
-	for _, c := range g.people.of(userID) {
+	for _, c := range slices.Backward(g.people.of(userID)) { // of a device the newest
 		s := c.Session
 		if !slices.ContainsFunc(list, func(d protocol.Device) bool { return d.DeviceID == s.DeviceID }) {
 			list = append(list, s.device())

@@ -1,0 +1,55 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// answering is a wire on which another node answers what it is asked.
+type answering struct{ answer word }
+
+func (*answering) Say(string, []byte) {}
+func (a *answering) Ask(context.Context, string, []byte, int) [][]byte {
+	b, err := json.Marshal(a.answer)
+	if err != nil {
+		panic(err)
+	}
+	return [][]byte{b}
+}
+func (*answering) Hear(func(string, []byte, func([]byte))) {}
+func (*answering) Follow(string) error                     { return nil }
+func (*answering) Unfollow(string) error                   { return nil }
+
+// lone has no devices, and notes which of them others replace.
+type lone struct{ madeRoom [][]protocol.Device }
+
+func (*lone) Connected(string) []protocol.Device                            { return nil }
+func (*lone) Kick(string, string, string) []string                          { return nil }
+func (*lone) Staying(list []protocol.Device) []protocol.Device              { return list }
+func (*lone) List(string, string, string, int) ([]protocol.Connection, int) { return nil, 0 }
+func (*lone) Users() []string                                               { return nil }
+func (l *lone) MakeRoom(_ string, others []protocol.Device, _ bool) {
+	l.madeRoom = append(l.madeRoom, others)
+}
+
+// TestComingAfterThoseThere: a device that connects comes after those that are on other nodes, also where their clocks are ahead; one
+// whose link is older by far does not.
+func TestComingAfterThoseThere(t *testing.T) {
+	for there, want := range map[int64]int64{900: 1000, 1000: 1001, 1500: 1501, 2999: 3000, 3000: 1000, 60_000: 1000} {
+		here := &lone{}
+		p := NewPresence(&answering{word{Node: "b", Nodes: map[string][]protocol.Device{"b": {{DeviceID: "same", ConnectedAt: there}}}}}, here, func(string, bool) {})
+		if at := p.Coming("ann", protocol.Device{DeviceID: "same", ConnectedAt: 1000}); at != want {
+			t.Errorf("beside one of %d it came at %d, not %d", there, at, want)
+		}
+		if mine := p.mine("ann"); len(mine) != 1 || mine[0].ConnectedAt != want {
+			t.Errorf("others are told %+v, not %d", mine, want)
+		}
+		p.giveWay("ann")
+		if len(here.madeRoom) != 1 || here.madeRoom[0][0].ConnectedAt != there {
+			t.Errorf("it gave way to %+v", here.madeRoom)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"testing"
+
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// TestANewerConnectionReplacesTheOlder: of two connections with the same deviceID the one whose link came last stays, under each
+// policy, and other devices of the user are left alone.
+func TestANewerConnectionReplacesTheOlder(t *testing.T) {
+	for _, policy := range []Policy{Many, OnePerPlatform, Single} {
+		t.Run(string(policy), func(t *testing.T) {
+			moves := make(chan bool, 10)
+			h := open(t, Options{Policy: policy, OnMoved: func(_ string, edge bool) { moves <- edge }})
+			connect := func(device string) *device {
+				d := h.dial()
+				d.send(`{"id":1,"connect":{"token":"ann","data":"` + device + `"}}`)
+				if r := d.reply(); r.Connect == nil {
+					t.Fatalf("it was not let in: %+v", r)
+				}
+				<-moves
+				return d
+			}
+			var other *device
+			if policy == Many {
+				other = connect("other")
+			}
+			old := connect("same")
+			young := connect("same")
+			old.ends(protocol.CloseKicked, true)
+			h.say("user:ann", "")
+			h.hears(young)
+			want := 1
+			if other != nil {
+				h.hears(other)
+				want = 2
+			}
+			if n := h.g.Devices("ann")[0]; n != want {
+				t.Errorf("ann has %d devices", n)
+			}
+			select {
+			case edge := <-moves:
+				t.Errorf("that the older went is told as a move, %v", edge)
+			default:
+			}
+		})
+	}
+}
+
+// hears waits for a record.
+func (h *house) hears(d *device) {
+	h.t.Helper()
+	for {
+		r, err := d.read(true)
+		if err != nil {
+			h.t.Fatalf("a device that stays was sent away: %v", err)
+		}
+		if r.Push != nil && r.Push.Pub != nil {
+			return
+		}
+	}
+}
+
+// TestALateAttemptIsTheOlder: an attempt that the server held up, and that its client has given up and repeated, does not replace the
+// connection that the client has now.
+func TestALateAttemptIsTheOlder(t *testing.T) {
+	h := open(t, Options{})
+	held, release := make(chan struct{}), make(chan struct{})
+	first := true
+	h.door.slow = func(string) {
+		if first {
+			first = false
+			close(held)
+			<-release
+		}
+	}
+	old := h.dial()
+	old.send(`{"id":1,"connect":{"token":"ann","data":"same"}}`)
+	<-held
+	young := h.dial()
+	young.send(`{"id":1,"connect":{"token":"ann","data":"same"}}`)
+	if r := young.reply(); r.Connect == nil {
+		t.Fatalf("it was not let in: %+v", r)
+	}
+	close(release)
+	old.ends(protocol.CloseKicked, true)
+	h.say("user:ann", "")
+	h.hears(young)
+}
+
+// TestTwinsOnTwoNodes: what another node says of the same device decides by the time of its link, and at the same moment by the node.
+func TestTwinsOnTwoNodes(t *testing.T) {
+	h := open(t, Options{})
+	d := h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann","data":"same"}}`)
+	d.reply()
+	here := h.g.Connected("ann")[0]
+	at := func(ms int64) []protocol.Device {
+		return []protocol.Device{{DeviceID: "same", ConnectedAt: here.ConnectedAt + ms}, {DeviceID: "other", ConnectedAt: here.ConnectedAt + 1000}}
+	}
+	h.g.MakeRoom("ann", at(-1), true)
+	h.g.MakeRoom("ann", at(0), false)
+	if n := h.g.Devices("ann")[0]; n != 1 {
+		t.Fatalf("ann has %d devices", n)
+	}
+	h.g.MakeRoom("ann", at(1), false)
+	d.ends(protocol.CloseKicked, true)
+	again := h.dial()
+	again.send(`{"id":1,"connect":{"token":"ann","data":"same"}}`)
+	again.reply()
+	here = h.g.Connected("ann")[0]
+	h.g.MakeRoom("ann", at(0), true)
+	again.ends(protocol.CloseKicked, true)
+}
