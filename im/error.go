@@ -25,6 +25,7 @@ const (
 	CodeNotYours     = 8011  // this user may not do that to this invitation
 	CodeExists       = 8012  // the inviteID is taken by another content, or the user is already invited
 	CodeNotAdmitted  = 8013  // this user may not enter the room, or not decide there
+	CodeRoomTaken    = 8014  // the room is in use, and this user may not invite into it
 	CodeTooOften     = 9506  // over a rate limit; see RetryAfter
 	CodeInternal     = 10002 // the server failed; nothing was changed unless a later read says so
 

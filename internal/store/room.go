@@ -14,14 +14,17 @@ import (
 const (
 	qRoom     = "SELECT " + world.RoomColumns + " FROM room WHERE id = $1"
 	qSeat     = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND user_id = $2"
-	qSeats    = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND role <> 'none' ORDER BY at, user_id LIMIT $2"
+	qSeats    = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND role <> 'none' AND at >= $2 ORDER BY at, user_id LIMIT $3"
+	qRoomsDue = "SELECT id FROM room WHERE ended_at = 0 AND check_at > 0 AND check_at <= $1 ORDER BY check_at LIMIT $2"
+	qPresent  = "SELECT " + world.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 AND p.joined_at > 0 ORDER BY p.first_at, p.user_id LIMIT $2"
 	qCall     = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.id = $1"
 	qCallIn   = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.room_id = $1 AND c.ended_at = 0"
 	qOpenCall = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND c.id > $1 ORDER BY c.id LIMIT $2"
 	qCallsDue = "SELECT c.room_id FROM media_call c WHERE c.ended_at = 0 AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2"
 	qPeopleIn = "SELECT " + world.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 ORDER BY p.first_at, p.user_id LIMIT $2"
 
-	callPage = " AND (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3 AND ($4 = 0 OR c.ended_at = 0) AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY c.opened_at DESC, c.id DESC LIMIT $8"
+	// A call in which nobody talks yet is shown to those who ask for calls that go on.
+	callPage = " AND (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3 AND ($4 = 0 AND c.began_at > 0 OR $4 = 1 AND c.ended_at = 0) AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY c.opened_at DESC, c.id DESC LIMIT $8"
 	qCalls   = "SELECT " + world.CallColumns + " FROM media_call c WHERE $7 = ''" + callPage
 	// The plus signs keep SQLite from going through all calls by time, for the few that go on.
 	qCallsOpen = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND $7 = '' AND $4 = 1 AND (+c.opened_at < $1 OR +c.opened_at = $1 AND c.id < $2) AND +c.opened_at >= $3 AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY +c.opened_at DESC, c.id DESC LIMIT $8"
@@ -31,7 +34,7 @@ const (
 )
 
 func roomReads() []string {
-	return []string{qRoom, qSeat, qSeats, qCall, qCallIn, qOpenCall, qCallsDue, qPeopleIn, qCalls, qCallsOpen, qCallsOf, qCallsIn, qCallsRoom}
+	return []string{qRoom, qSeat, qSeats, qRoomsDue, qPresent, qCall, qCallIn, qOpenCall, qCallsDue, qPeopleIn, qCalls, qCallsOpen, qCallsOf, qCallsIn, qCallsRoom}
 }
 
 // one reads at most one row; nil when there is none.
@@ -56,7 +59,7 @@ func all[V any](ctx context.Context, s *Store, scan func(tx.Row) (*V, error), qu
 	return list, err
 }
 
-// Room reads a media room; nil when no invitation made one.
+// Room reads a media room, which may have ended; nil when there never was one.
 func (s *Store) Room(ctx context.Context, id string) (*im.Room, error) {
 	return one(ctx, s, world.ScanRoom, qRoom, id)
 }
@@ -66,9 +69,19 @@ func (s *Store) Seat(ctx context.Context, room, user string) (*im.Seat, error) {
 	return one(ctx, s, world.ScanSeat, qSeat, room, user)
 }
 
-// Seats reads what people were granted in a room, oldest first.
-func (s *Store) Seats(ctx context.Context, room string, limit int) ([]im.Seat, error) {
-	return all(ctx, s, world.ScanSeat, qSeats, room, limit)
+// Seats reads what people were granted in a room since a time, oldest first.
+func (s *Store) Seats(ctx context.Context, room string, since int64, limit int) ([]im.Seat, error) {
+	return all(ctx, s, world.ScanSeat, qSeats, room, since, limit)
+}
+
+// RoomsDue reads the rooms that are to be looked at by a time.
+func (s *Store) RoomsDue(ctx context.Context, now int64, limit int) ([]string, error) {
+	return texts(ctx, s.pool(), qRoomsDue, now, limit)
+}
+
+// PresentIn reads who is in a call now, in the order of their coming.
+func (s *Store) PresentIn(ctx context.Context, call string, limit int) ([]im.Participant, error) {
+	return all(ctx, s, world.ScanParticipant, qPresent, call, limit)
 }
 
 // Call reads a call record, or nil.

@@ -49,6 +49,9 @@ func (s *Store) TrimNow(ctx context.Context) error {
 	if err == nil {
 		err = s.Tidy(ctx, trimOnline)
 	}
+	if err == nil {
+		err = s.Tidy(ctx, trimRooms)
+	}
 	if err != nil || s.opt.Retention == 0 {
 		return err
 	}
@@ -94,6 +97,32 @@ func trimOnline(ctx context.Context, sess *tx.Session, now int64) (int, error) {
 		return 0, err
 	}
 	return len(ids), sess.Write(ctx, "DELETE FROM invitation WHERE id IN (?*)", 1, ids)
+}
+
+// roomKept is how long an ended room is remembered, milliseconds: long enough for retries and for what comes late.
+const roomKept = 24 * 3600 * 1000
+
+// trimRooms removes rooms that have ended, with what was granted in them.
+func trimRooms(ctx context.Context, sess *tx.Session, now int64) (int, error) {
+	var ids []any
+	if err := sess.Query(ctx, "SELECT id FROM room WHERE ended_at > 0 AND ended_at < $1 LIMIT $2", []any{now - roomKept, TrimChunk}, func(row tx.Row) error {
+		var id string
+		err := row.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}); err != nil {
+		return 0, err
+	}
+	if err := sess.Sync(ctx); err != nil {
+		return 0, err
+	}
+	const ended = " WHERE EXISTS (SELECT 1 FROM room r WHERE r.id = room_id AND r.ended_at > 0) AND room_id"
+	for _, from := range []string{"seat" + ended, "room_link" + ended, "room WHERE ended_at > 0 AND id"} {
+		if err := sess.Write(ctx, "DELETE FROM "+from+" IN (?*)", 1, ids); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
 }
 
 // Tidy runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.

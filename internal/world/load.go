@@ -204,6 +204,7 @@ type loader struct {
 	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys     []any
 	personKeys, followKeys, adminKeys                                     []any
 	roomKeys, seatKeys, callKeys, partKeys, allInKeys, outgoingKeys       []any
+	linkKeys, openedKeys, openInRoomKeys                                  []any
 }
 
 // The kinds of key in World.loaded. A key is asked of the database once per batch; after that the world knows better.

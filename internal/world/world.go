@@ -61,6 +61,10 @@ type Need struct {
 	InCall []SeatKey // somebody's part in the open call of a room
 	AllIn  []string  // everybody's part in the open call of these rooms
 
+	Links      []SeatKey // the latest signaling connection of somebody to a room
+	OpenedBy   []string  // the living rooms that these users opened by entering
+	OpenInRoom []string  // every open invitation into these rooms
+
 	Outgoing []OutgoingKey
 }
 
@@ -277,6 +281,9 @@ func (w *World) PutInvitation(v invite.Invitation) {
 		if fresh && v.GroupID != "" {
 			w.openIn[v.GroupID] = append(w.openIn[v.GroupID], v.ID)
 		}
+		if fresh && v.RoomID != "" {
+			w.openInRoom[v.RoomID] = append(w.openInRoom[v.RoomID], v.ID)
+		}
 	})
 }
 
@@ -382,10 +389,10 @@ func (w *World) Next(now int64) {
 	w.Now = now
 	clear(w.appended)
 	clear(w.drafts)
-	w.drafts, w.phrases, w.deletions, w.files, w.also = w.drafts[:0], nil, nil, nil, nil
+	w.drafts, w.phrases, w.deletions, w.files, w.also, w.voidCalls = w.drafts[:0], nil, nil, nil, nil, nil
 	for _, t := range []interface{ settled() }{
 		&w.invitations, &w.invitees, &w.marks, &w.groups, &w.members, &w.messages, &w.contacts, &w.receipts, &w.applications, &w.extras, &w.people, &w.follows,
-		&w.rooms.rooms, &w.seats, &w.calls, &w.participants, &w.outgoing,
+		&w.rooms.rooms, &w.seats, &w.calls, &w.participants, &w.links, &w.outgoing,
 	} {
 		t.settled()
 	}

@@ -47,11 +47,12 @@ func tables() []tableOf {
 		{"file_holder", holder.Columns},
 		{"room", world.RoomColumns},
 		{"seat", "room_id, user_id, role, at"},
-		{"media_call", "id, room_id, invite_id, group_id, owner, peer, opened_at, began_at, ended_at, ms, reason, ended_by, present, total, dropped, check_at, seen_at"},
+		{"media_call", "id, room_id, invite_id, group_id, owner, peer, opened_at, began_at, ended_at, ms, reason, ended_by, present, total, dropped, check_at, seen_at, video"},
 		{"outgoing", "queue, line, num, at, due, tries, state, error, kind, body"},
 		{"stat", "at, node, name, n"},
 		{"push_token", "key, user_id, device_id, provider, body, at"},
-		{"participant", "call_id, user_id, sid, first_at, joined_at, left_at, ms, reason"},
+		{"participant", "call_id, user_id, sid, gone_sid, first_at, joined_at, left_at, ms, reason, stays"},
+		{"room_link", "room_id, user_id, id, at"},
 	}
 }
 

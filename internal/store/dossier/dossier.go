@@ -66,15 +66,17 @@ func parts() []part {
 			"SELECT id, inviter, peer, group_id, room_id, timeout, created_at, deadline, by_device, data, push FROM invitation WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", is("inviter"), ""},
 		{"wasInvited", "inviteID -userID state reason data ringingAt deadline decidedAt device", two,
 			"SELECT invite_id, user_id, state, reason, data, ringing_at, deadline, decided_at, by_device FROM invitee WHERE $1 <> '' AND (invite_id, user_id) > ($2, $3) ORDER BY invite_id, user_id LIMIT $4", is("userID"), ""},
-		{"room", "roomID -owner inviteID createdAt", name,
-			"SELECT id, owner, invite_id, created_at FROM room WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", is("owner"), ""},
+		{"room", "roomID -owner inviteID createdAt endedAt", name,
+			"SELECT id, owner, invite_id, created_at, ended_at FROM room WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", is("owner"), ""},
 		{"seat", "roomID -userID role since", two,
 			"SELECT room_id, user_id, role, at FROM seat WHERE $1 <> '' AND (room_id, user_id) > ($2, $3) ORDER BY room_id, user_id LIMIT $4", is("userID"), ""},
-		{"call", "callID roomID inviteID groupID owner peer endedBy openedAt beganAt endedAt duration reason", name,
-			"SELECT id, room_id, invite_id, group_id, owner, peer, ended_by, opened_at, began_at, ended_at, ms, reason FROM media_call WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", is("owner", "peer", "endedBy"), ""},
-		{"tookPart", "callID roomID firstJoined lastJoined left duration reason", name,
-			`SELECT p.call_id, c.room_id, p.first_at, p.joined_at, p.left_at, p.ms, p.reason FROM participant p JOIN media_call c ON c.id = p.call_id
+		{"call", "callID roomID inviteID groupID owner peer endedBy openedAt beganAt endedAt duration reason video", name,
+			"SELECT id, room_id, invite_id, group_id, owner, peer, ended_by, opened_at, began_at, ended_at, ms, reason, video FROM media_call WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", is("owner", "peer", "endedBy"), ""},
+		{"tookPart", "callID roomID firstJoined lastJoined left duration reason stays", name,
+			`SELECT p.call_id, c.room_id, p.first_at, p.joined_at, p.left_at, p.ms, p.reason, p.stays FROM participant p JOIN media_call c ON c.id = p.call_id
 			WHERE p.user_id = $1 AND p.call_id > $2 ORDER BY p.call_id LIMIT $3`, nil, ""},
+		{"roomConnection", "roomID -userID connectedAt", two,
+			"SELECT room_id, user_id, at FROM room_link WHERE $1 <> '' AND (room_id, user_id) > ($2, $3) ORDER BY room_id, user_id LIMIT $4", is("userID"), ""},
 		{"file", "fileID -owner kind name type size width height uploadedAt", name,
 			"SELECT id, owner, kind, name, type, size, width, height, at FROM file WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", is("owner"), ""},
 		{"event", "seq time body*", num, // what was told to the person: messages, invitations, answers

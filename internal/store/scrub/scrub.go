@@ -225,6 +225,7 @@ func parts() []part {
 		{"SELECT key, '' FROM push_token WHERE user_id = $1", "DELETE FROM push_token WHERE user_id = $1 AND key = $2 AND $3 = ''"},
 		{"SELECT invite_id, '' FROM mark WHERE user_id = $1", "DELETE FROM mark WHERE user_id = $1 AND invite_id = $2 AND $3 = ''"},
 		{"SELECT room_id, '' FROM seat WHERE user_id = $1", "DELETE FROM seat WHERE user_id = $1 AND room_id = $2 AND $3 = ''"},
+		{"SELECT room_id, '' FROM room_link WHERE user_id = $1", "DELETE FROM room_link WHERE user_id = $1 AND room_id = $2 AND $3 = ''"},
 		{"SELECT group_id, '' FROM member WHERE user_id = $1 AND (name_card <> '' OR custom <> '')", "UPDATE member SET name_card = '', custom = '' WHERE user_id = $1 AND group_id = $2 AND $3 = ''"},
 		// What revokes the tokens stays, or they would be good again.
 		{"SELECT user_id, '' FROM person WHERE user_id = $1", "UPDATE person SET profile = '', status = '', dnd = '', pushes = 0 WHERE user_id = $1 AND user_id = $2 AND $3 = ''"},
