@@ -157,7 +157,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if s.pushes, err = push.New(ctx, s.store, s.pushOptions(sessions)); err != nil {
 		return err
 	}
-	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Nudge, Log: s.cfg.Log})
+	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, RoomPolicy: s.cfg.RoomPolicy, Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Nudge, Log: s.cfg.Log})
 	s.people = people.New(s.store, sessions)
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,

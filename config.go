@@ -123,7 +123,7 @@ type Config struct {
 	LiveKitKey, LiveKitSecret string
 	// RoomPolicy says who may enter media rooms: "invited", or "open" for everybody. Default: invited.
 	RoomPolicy RoomPolicy
-	// RoomTokenLife is for how long one may enter a room with a token. Default: 10 min.
+	// RoomTokenLife is for how long one may enter a room with a token. Default: 60 s.
 	RoomTokenLife time.Duration
 	// Web shows the pages at /: conversations, calls, classroom, chat room. Default: false.
 	Web bool

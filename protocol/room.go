@@ -4,7 +4,7 @@ import "github.com/beckon-im/beckon/im"
 
 // EnterRoomRequest asks for the way into a media room.
 type EnterRoomRequest struct {
-	RoomID string      `json:"roomID" doc:"The room of an invitation, or group_<groupID> for the standing room of a group."`
+	RoomID string      `json:"roomID" doc:"The room of an invitation, or group_<groupID> for the standing room of a group. One that does not exist is opened, with you as its host."`
 	Role   im.RoomRole `json:"role,omitempty" enum:"anchor,audience" doc:"anchor speaks, audience listens. Default: anchor for who may."`
 }
 
@@ -83,14 +83,15 @@ type Call struct {
 	GroupID  string       `json:"groupID,omitempty"`
 	Inviter  string       `json:"inviter,omitempty"`
 	Invitee  string       `json:"invitee,omitempty"` // one-to-one: the other person
+	Media    string       `json:"media"`             // audio, or video: somebody showed a camera or a screen
 	Opened   int64        `json:"opened"`            // the first came in
-	Began    int64        `json:"began,omitempty"`   // the second came in; absent: nobody did
-	Ended    int64        `json:"ended,omitempty"`   // fewer than two were left; absent: it goes on
-	Duration int64        `json:"duration"`          // milliseconds from began to ended
+	Began    int64        `json:"began,omitempty"`   // two were in for the first time; absent: not yet
+	Ended    int64        `json:"ended,omitempty"`   // two were in for the last time; absent: it goes on
+	Duration int64        `json:"duration"`          // milliseconds during which at least two were in; 0 while it goes on
 	Reason   string       `json:"reason,omitempty"`  // hangup, left, removed, dismissed, mediaLost
 	EndedBy  string       `json:"endedBy,omitempty"`
-	Count    int          `json:"count"` // how many different people took part
-	People   []CallPerson `json:"people,omitempty"`
+	Count    int          `json:"count"`            // how many different people took part
+	People   []CallPerson `json:"people,omitempty"` // listCalls: who is in a call that goes on
 }
 
 // CallPerson is somebody's part in a call.
@@ -109,10 +110,11 @@ const CallMessagePrefix = "call-"
 type CallElem struct {
 	CallID   string   `json:"callID" doc:"See getCall."`
 	RoomID   string   `json:"roomID" doc:"The room."`
-	InviteID string   `json:"inviteID,omitempty" doc:"The invitation that made the room."`
-	Began    int64    `json:"began" doc:"Server time, milliseconds: two people were in."`
-	Ended    int64    `json:"ended" doc:"Server time, milliseconds: fewer than two were left."`
-	Duration int64    `json:"duration" doc:"Milliseconds."`
+	InviteID string   `json:"inviteID,omitempty" doc:"The first invitation into the room."`
+	Media    string   `json:"media" doc:"audio, or video: somebody showed a camera or a screen."`
+	Began    int64    `json:"began" doc:"Server time, milliseconds: two people were in for the first time."`
+	Ended    int64    `json:"ended" doc:"Server time, milliseconds: two people were in for the last time."`
+	Duration int64    `json:"duration" doc:"Milliseconds during which at least two people were in."`
 	Reason   string   `json:"reason" doc:"hangup, left, removed, dismissed, mediaLost."`
 	EndedBy  string   `json:"endedBy,omitempty" doc:"Who ended it."`
 	Count    int      `json:"count" doc:"How many different people took part."`
@@ -126,7 +128,7 @@ type ListCallsRequest struct {
 	RoomID  string `json:"roomID,omitempty" doc:"Only calls in this room."`
 	From    int64  `json:"from,omitempty" doc:"Only calls opened at or after this time, milliseconds."`
 	Until   int64  `json:"until,omitempty" doc:"Only calls opened before this time, milliseconds."`
-	Open    bool   `json:"open,omitempty" doc:"Only calls that go on."`
+	Open    bool   `json:"open,omitempty" doc:"Only calls that go on, also those in which one person waits for others."`
 	Before  string `json:"before,omitempty" doc:"next of the page before."`
 	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
@@ -149,7 +151,7 @@ type GetCallResponse struct {
 
 // ViewCall makes a call what people see.
 func ViewCall(c *im.Call, people []im.Participant) *Call {
-	out := &Call{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, GroupID: c.GroupID, Inviter: c.Owner, Invitee: c.Peer, Opened: c.OpenedAt, Began: c.BeganAt,
+	out := &Call{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, GroupID: c.GroupID, Inviter: c.Owner, Invitee: c.Peer, Media: c.Media(), Opened: c.OpenedAt, Began: c.BeganAt,
 		Ended: c.EndedAt, Duration: c.MS, Count: c.Total}
 	if c.EndedAt != 0 {
 		out.Reason, out.EndedBy = c.Reason, c.EndedBy

@@ -79,7 +79,7 @@ type serverFlags struct {
 	LiveKitKey    string        `help:"LiveKit's API key; with embedded media, the one it is to have." name:"livekit-key"`
 	LiveKitSecret string        `help:"The secret of LiveKit's API key, at least 32 characters." name:"livekit-secret"`
 	RoomPolicy    string        `help:"Who may enter media rooms: those invited, or everybody." enum:"invited,open" default:"invited" name:"room-policy"`
-	RoomTokenLife time.Duration `help:"For how long one may enter a room with a token." default:"10m" name:"room-token-life"`
+	RoomTokenLife time.Duration `help:"For how long one may enter a room with a token." default:"60s" name:"room-token-life"`
 	Web           bool          `help:"Show the pages at /: conversations, calls, classroom, chat room. Always on in dev."`
 
 	Console bool `help:"Show the console for operators at /console; they sign in with an API key. Always on in dev."`

@@ -148,7 +148,7 @@ func badPeople() map[string][]bad {
 
 func badRooms() map[string][]bad {
 	return map[string][]bad{
-		"enterRoom":   {{`{}`, "roomID"}, {`{"roomID":"a b"}`, "roomID"}, {`{"roomID":"none"}`, "roomID"}, {`{"roomID":"group_none"}`, "roomID"}, {`{"roomID":"r","role":"none"}`, "role"}, {`{"roomID":"r","role":7}`, "role"}},
+		"enterRoom":   {{`{}`, "roomID"}, {`{"roomID":"a b"}`, "roomID"}, {`{"roomID":"group_none"}`, "roomID"}, {`{"roomID":"r","role":"none"}`, "role"}, {`{"roomID":"r","role":7}`, "role"}},
 		"exitRoom":    {{`{}`, "roomID"}, {`{"roomID":"/"}`, "roomID"}},
 		"switchRole":  {{`{"roomID":"r"}`, "role"}, {`{"role":"anchor"}`, "roomID"}, {`{"roomID":"r","role":"none"}`, "role"}},
 		"setRoomRole": {{`{"userID":"b","role":"anchor"}`, "roomID"}, {`{"roomID":"r","role":"anchor"}`, "userID"}, {`{"roomID":"r","userID":"b"}`, "role"}, {`{"roomID":"r","userID":"b","role":"king"}`, "role"}, {`{"roomID":"r","userID":"b","role":"anchor"}`, "roomID"}, {`{"roomID":"group_none","userID":"b","role":"anchor"}`, "roomID"}},

@@ -43,7 +43,7 @@ func status(code int) int {
 		return http.StatusForbidden
 	case im.CodeNoGroup, im.CodeNoMessage, im.CodeNoFile:
 		return http.StatusNotFound
-	case im.CodeOver, im.CodeExists, im.CodeAlreadyMember, im.CodeGroupIDTaken, im.CodeGroupFull, im.CodeModified, im.CodeConflict:
+	case im.CodeOver, im.CodeExists, im.CodeRoomTaken, im.CodeAlreadyMember, im.CodeGroupIDTaken, im.CodeGroupFull, im.CodeModified, im.CodeConflict:
 		return http.StatusConflict
 	case im.CodeTooLong:
 		return http.StatusRequestEntityTooLarge

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
@@ -43,7 +44,7 @@ func (e *Engine) answer(by verb.Caller, id string, a invite.Answer, done func(pr
 		need.Members, need.Contacts = r.members(by.UserID), r.contacts(by.UserID)
 	}
 	if a.Act == invite.Accept && r.roomID != "" {
-		DoorNeed(&need, r.roomID, r.inviter, by.UserID)
+		room.SeatNeed(&need, r.roomID, r.inviter, by.UserID)
 	}
 	var after invite.Invitation
 	verb.Do(e.store, need, func(w *world.World) (protocol.ActionResponse, error) {
@@ -71,7 +72,7 @@ func (e *Engine) answer(by verb.Caller, id string, a invite.Answer, done func(pr
 			return res, e.putRing(w, s, by)
 		}
 		if a.Act == invite.Accept {
-			if err := seat(w, &s.Invitation, by, by.UserID); err != nil {
+			if err := room.Grant(w, e.opt.RoomPolicy, &s.Invitation, by, by.UserID); err != nil {
 				return res, err
 			}
 		}

@@ -33,6 +33,8 @@ type Options struct {
 	// DropBlocked lets an invitation to somebody who blocks the inviter seem to succeed, and the blocker hear nothing of it.
 	// Default: it is refused with 20007.
 	DropBlocked bool
+	// RoomPolicy says who may enter rooms, and so invite into them. Default: those who were invited.
+	RoomPolicy im.RoomPolicy
 	// Posted is told that pushes are on their way, before they are committed. Default: this house sends none.
 	Posted away.Post
 	// Pushed is told that pushes were committed without a record to announce. Default: nobody is.

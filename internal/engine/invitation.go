@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
@@ -103,7 +104,7 @@ func (e *Engine) open(by verb.Caller, requestID string, t invite.Terms, invitees
 			if err == nil {
 				if !res.Repeat && !res.Merged {
 					e.routes.Add(t.ID, route{id: t.ID, participants: t.Notify == invite.NotifyParticipants, inviter: t.Inviter,
-						peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: t.RoomID})
+						peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: res.Invitation.RoomID})
 				}
 				e.opened(&res, devices)
 			}
@@ -115,8 +116,10 @@ func (o *opening) need() world.Need {
 	t := &o.terms
 	n := world.Need{Invitations: []string{t.ID}, Marks: []world.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
 	if t.RoomID != "" {
-		DoorNeed(&n, t.RoomID, t.Inviter)
+		room.DoorNeed(&n, t.RoomID, t.Inviter)
 		n.CallIn = []string{t.RoomID}
+	} else {
+		n.OpenedBy = []string{t.Inviter}
 	}
 	if t.GroupID != "" {
 		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID), im.UserTopic(t.Inviter)), append(n.Groups, t.GroupID) // the inviter's own guards the mark
@@ -160,6 +163,9 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 			}
 		}
 	}
+	if err := verb.FirstError(room.Name(w, &o.terms), room.MayName(w, e.opt.RoomPolicy, &o.terms, o.invitees)); err != nil {
+		return protocol.InviteResponse{}, err
+	}
 	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, w.Now)
 	if v.Large = o.large && !v.Party; v.Large {
 		v.Digested = v.Version // the invite itself says all that there is
@@ -175,7 +181,9 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 	if err := announceOpen(w, &v, list, o.by); err != nil {
 		return protocol.InviteResponse{}, err
 	}
-	makeRoom(w, &v)
+	if err := room.Make(w, &v); err != nil {
+		return protocol.InviteResponse{}, err
+	}
 	w.PutInvitation(v)
 	for _, p := range list {
 		w.PutInvitee(p)
@@ -263,7 +271,7 @@ func (e *Engine) merge(w *world.World, o opening, id string) (res protocol.Invit
 	if err := e.putAnswer(w, s, a, o.by, o.terms.ID); err != nil {
 		return res, false, err
 	}
-	if err := seat(w, &s.Invitation, o.by, o.by.UserID); err != nil {
+	if err := room.Grant(w, e.opt.RoomPolicy, &s.Invitation, o.by, o.by.UserID); err != nil {
 		return res, false, err
 	}
 	w.PutMark(world.Mark{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: w.Now + markKept.Milliseconds()})

@@ -3,12 +3,11 @@ package media
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
@@ -20,7 +19,7 @@ const maxShown = 100
 // callNeed is what a change of the call in a room looks at.
 func callNeed(roomID string, users ...string) world.Need {
 	need := world.Need{CallIn: []string{roomID}}
-	engine.DoorNeed(&need, roomID, users...)
+	room.DoorNeed(&need, roomID, users...)
 	for _, u := range users {
 		need.InCall = append(need.InCall, world.SeatKey{RoomID: roomID, UserID: u})
 	}
@@ -34,89 +33,169 @@ func newCall(w *world.World, roomID string, at int64) (*im.Call, error) {
 		c.GroupID, c.Owner = g.ID, g.Owner
 		return c, nil
 	}
-	room := w.Room(roomID)
-	if room == nil {
-		return c, nil // an open room that nobody was invited to
+	r := w.Room(roomID)
+	if !r.Lives() {
+		return c, nil
 	}
-	if !w.HasInvitation(room.InviteID) {
-		return nil, &world.More{Need: world.Need{Invitations: []string{room.InviteID}}}
+	if err := knowInvitation(w, r); err != nil {
+		return nil, err
 	}
-	c.InviteID, c.Owner = room.InviteID, room.Owner
-	if v := w.Invitation(room.InviteID); v != nil {
-		c.GroupID = v.GroupID
-		if !v.Party {
-			c.Peer = v.Peer
-		}
-	}
+	room.BelongTo(c, r, w.Invitation(r.InviteID))
 	return c, nil
 }
 
-// joined notes that somebody came into a room. Who may not be there any more, or only listen, since their token was made, is
-// sent out or silenced.
-func (m *Media) joined(roomID, user, sid string, speaks bool, at int64, done func(error)) {
+// put writes a call that somebody entered or left, and how many are in its room.
+func put(w *world.World, c *im.Call, people ...*im.Participant) {
+	for _, p := range people {
+		w.PutParticipant(*p)
+	}
+	if r := w.Room(c.RoomID); r.Lives() {
+		c.CheckAt = 0 // the room is looked at
+		was := *r
+		if c.Present > 0 || r.EmptyAt == 0 {
+			r.Occupy(c.Present, w.Now)
+		}
+		if c.Present == 1 && c.BeganAt != 0 {
+			r.CheckAt = w.Now + im.AloneFor
+		}
+		if *r != was {
+			w.PutRoom(*r)
+		}
+	}
+	if im.RoomOfGroup(c.RoomID) != "" && c.Present < 2 && c.CheckAt == 0 {
+		c.CheckAt = w.Now + im.AloneFor
+	}
+	w.PutCall(*c)
+}
+
+// sighting is what LiveKit told of somebody in a room. Times are ours, in milliseconds.
+type sighting struct {
+	room, user, sid string
+	joined          int64 // when they came in; 0 = not told
+	at              int64 // when it happened
+	reason          string
+	speaks, video   bool
+}
+
+// earlier reports whether something happened in an earlier life of a room. Whole seconds are as exact as it may be.
+func earlier(w *world.World, roomID string, at int64) bool {
+	r := w.Room(roomID)
+	return r.Lives() && at+1000 < r.CreatedAt
+}
+
+// callOf is the call that goes on in a room, or a new one.
+func callOf(w *world.World, roomID string, at int64) (*im.Call, error) {
+	if r := w.Room(roomID); r.Lives() {
+		at = max(at, r.CreatedAt)
+	}
+	if c := w.CallIn(roomID); c != nil {
+		return c, nil
+	}
+	return newCall(w, roomID, at)
+}
+
+// joined notes that somebody came into a room, or is in it and publishes. Who may not be there any more, or only listen, since
+// their token was made, is sent out or silenced.
+func (m *Media) joined(s sighting, done func(error)) {
 	role := im.RoomNobody
-	verb.Do(m.store, callNeed(roomID, user), func(w *world.World) (none struct{}, err error) {
-		door := engine.AtDoor(w, m.opt.Policy, roomID, user)
+	verb.Do(m.store, callNeed(s.room, s.user), func(w *world.World) (none struct{}, err error) {
+		door := room.AtDoor(w, m.opt.Policy, s.room, s.user)
 		if role = door.Role(); role == im.RoomNobody {
 			return none, nil
 		}
-		c := w.CallIn(roomID)
-		if c == nil {
-			if c, err = newCall(w, roomID, at); err != nil {
-				return none, err
-			}
+		if earlier(w, s.room, s.at) {
+			return none, nil
 		}
-		p := w.Participant(c.ID, user)
-		if c.Join(p, sid, at, w.Now) {
-			w.PutCall(*c)
-			w.PutParticipant(*p)
+		c, err := callOf(w, s.room, s.at)
+		if err != nil {
+			return none, err
+		}
+		p := w.Participant(c.ID, s.user)
+		fresh := s.video && !c.Video
+		c.Video = c.Video || s.video
+		if s.sid != "" && c.Join(p, s.sid, max(s.at, notBefore(w, s.room)), w.Now) {
+			put(w, c, p)
+		} else if fresh {
+			c.SeenAt = max(c.SeenAt, s.at)
+			put(w, c)
 		}
 		return none, nil
 	}, func(_ struct{}, err error) {
-		if err == nil && (role == im.RoomNobody || speaks && role == im.RoomAudience) {
-			m.enforce(roomID, user)
+		if err == nil && (role == im.RoomNobody || s.speaks && role == im.RoomAudience) {
+			m.enforce(s.room, s.user)
 		}
 		done(err)
 	})
 }
 
+// notBefore is the earliest time at which somebody can have come into a room.
+func notBefore(w *world.World, roomID string) int64 {
+	if r := w.Room(roomID); r.Lives() {
+		return r.CreatedAt
+	}
+	return 0
+}
+
 // left notes that somebody went out of a room.
-func (m *Media) left(roomID, user, sid, reason string, at int64, done func(error)) {
-	verb.Do(m.store, callNeed(roomID, user), func(w *world.World) (none struct{}, err error) {
-		c := w.CallIn(roomID)
-		if c == nil {
+func (m *Media) left(s sighting, done func(error)) {
+	verb.Do(m.store, callNeed(s.room, s.user), func(w *world.World) (none struct{}, err error) {
+		door := room.AtDoor(w, m.opt.Policy, s.room, s.user)
+		c := w.CallIn(s.room)
+		if earlier(w, s.room, s.at) || c == nil && (door.Role() == im.RoomNobody || s.joined == 0) {
 			return none, nil
 		}
-		if p := w.Participant(c.ID, user); c.Leave(p, sid, reason, at, w.Now) {
-			w.PutCall(*c)
-			w.PutParticipant(*p)
+		joined := s.joined
+		if joined != 0 {
+			joined = max(joined, notBefore(w, s.room))
+		}
+		if c, err = callOf(w, s.room, joined); err != nil {
+			return none, err
+		}
+		c.Video = c.Video || s.video
+		p := w.Participant(c.ID, s.user)
+		if p.JoinedAt == 0 && door.Role() == im.RoomNobody {
+			return none, nil // who was sent out at once was never in
+		}
+		if c.Gone(p, s.sid, s.reason, joined, s.at, w.Now) {
+			put(w, c, p)
 		}
 		return none, nil
 	}, func(_ struct{}, err error) { done(err) })
 }
 
-// end closes the record of a call, and tells of it in its conversation when it took place.
+// shortest is how long two must have been in a standing room at once for a record, in milliseconds: members pass by there.
+const shortest = 1000
+
+// end closes the record of a call, and tells of it in its conversation when it took place. Of one in which nobody talked nothing is kept.
 func end(w *world.World, c *im.Call, reason, by string, at int64) error {
 	if !w.HasAllIn(c.RoomID) {
 		return &world.More{Need: world.Need{AllIn: []string{c.RoomID}}}
 	}
 	people := w.Participants(c.ID)
-	var present []*im.Participant
+	talked := c.End(people, reason, by, at)
+	if !talked || im.RoomOfGroup(c.RoomID) != "" && c.MS < shortest {
+		w.VoidCall(*c)
+		return nil
+	}
+	if err := tell(w, c, people); err != nil {
+		return err
+	}
 	for _, p := range people {
-		if p.JoinedAt != 0 {
-			present = append(present, p)
-		}
-	}
-	c.End(present, reason, by, at)
-	if c.BeganAt != 0 {
-		if err := tell(w, c, people); err != nil {
-			return err
-		}
-	}
-	for _, p := range present {
 		w.PutParticipant(*p)
 	}
 	w.PutCall(*c)
+	return nil
+}
+
+// endRoom ends a room and the call in it: all grants end, and the ID is free again.
+func endRoom(w *world.World, r *im.Room, reason, by string) error {
+	if c := w.CallIn(r.ID); c != nil {
+		if err := end(w, c, reason, by, w.Now); err != nil {
+			return err
+		}
+	}
+	r.End(w.Now)
+	w.PutRoom(*r)
 	return nil
 }
 
@@ -124,7 +203,7 @@ func end(w *world.World, c *im.Call, reason, by string, at int64) error {
 // a group, each one's with the inviter.
 func tell(w *world.World, c *im.Call, people []*im.Participant) error {
 	elem := &protocol.CallElem{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, Began: c.BeganAt, Ended: c.EndedAt, Duration: c.MS,
-		Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
+		Media: c.Media(), Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
 	for _, p := range people[:min(len(people), maxShown)] {
 		elem.People = append(elem.People, p.UserID)
 	}
@@ -134,7 +213,7 @@ func tell(w *world.World, c *im.Call, people []*im.Participant) error {
 		return tellGroup(w, c.GroupID, msg)
 	}
 	if c.InviteID == "" {
-		return nil // an open room that nobody was invited to
+		return nil // a room that nobody was invited to
 	}
 	return tellPeople(w, c, people, msg)
 }
@@ -184,169 +263,20 @@ func tellGroup(w *world.World, group string, msg protocol.Message) error {
 	return nil
 }
 
-// awaited says whether somebody may still answer an invitation into a room.
-func awaited(w *world.World, roomID string) (bool, error) {
-	r := w.Room(roomID)
-	if r == nil {
-		return false, nil
-	}
-	ids := []string{r.InviteID, r.Latest}
-	for _, id := range ids {
-		if !w.HasInvitation(id) {
-			return false, &world.More{Need: world.Need{Invitations: ids}}
-		}
-		if v := w.Invitation(id); v != nil && !v.Over() {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// ofTwo says whether a room is that of a call between two people, one of whom user is.
-func ofTwo(w *world.World, roomID, user string, c *im.Call) bool {
-	r := w.Room(roomID)
-	if r == nil || c != nil && c.Total > 2 || r.Latest != r.InviteID {
+// ofTwo says whether a room is that of a call between two people, one of whom user is. Only an invitation that was declared counts.
+func ofTwo(w *world.World, r *im.Room, user string, c *im.Call) bool {
+	if !r.Lives() || c != nil && c.Total > 2 || r.Latest != r.InviteID {
 		return false
 	}
 	v := w.Invitation(r.InviteID)
-	return v != nil && v.GroupID == "" && !v.Party && v.Peer != "" && (user == v.Inviter || user == v.Peer)
+	return v != nil && v.GroupID == "" && !v.Party && v.Peer != "" && (user == "" || user == v.Inviter || user == v.Peer)
 }
 
-// ExitRoom says that the caller is leaving for good. Between two people that ends the call at once.
-func (m *Media) ExitRoom(by verb.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
-	if err := verb.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
-		verb.Fail(done, err)
-		return
+// knowInvitation asks for the invitation that says whether a room is one of two.
+func knowInvitation(w *world.World, r *im.Room) error {
+	if r.Lives() && r.InviteID != "" && !w.HasInvitation(r.InviteID) {
+		return &world.More{Need: world.Need{Invitations: []string{r.InviteID}}}
 	}
-	two := false
-	verb.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *world.World) (res protocol.RoomResponse, err error) {
-		res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
-		if _, err := awaited(w, req.RoomID); err != nil { // for the invitations alone
-			return res, err
-		}
-		c := w.CallIn(req.RoomID)
-		door := engine.AtDoor(w, m.opt.Policy, req.RoomID, by.UserID)
-		two = door.Role() == im.RoomAnchor && ofTwo(w, req.RoomID, by.UserID, c)
-		if c == nil {
-			return res, nil
-		}
-		p := w.Participant(c.ID, by.UserID)
-		if c.Leave(p, "", im.LeftHangup, w.Now, w.Now) {
-			w.PutParticipant(*p)
-			w.PutCall(*c)
-		}
-		if two || c.Present == 0 {
-			return res, end(w, c, im.LeftHangup, by.UserID, w.Now)
-		}
-		return res, nil
-	}, func(res protocol.RoomResponse, err error) {
-		if err != nil {
-			done(res, err)
-			return
-		}
-		m.ask(func(ctx context.Context) error {
-			if two {
-				return m.live.close(ctx, req.RoomID)
-			}
-			return m.live.remove(ctx, req.RoomID, by.UserID)
-		}, func(err error) { done(res, err) })
-	})
-}
-
-// DismissRoom lets a host end the call for everybody.
-func (m *Media) DismissRoom(by verb.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
-	if err := verb.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
-		verb.Fail(done, err)
-		return
-	}
-	verb.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *world.World) (res protocol.RoomResponse, err error) {
-		if err := m.mustHost(w, by, req.RoomID); err != nil {
-			return res, err
-		}
-		res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
-		if c := w.CallIn(req.RoomID); c != nil {
-			return res, end(w, c, im.LeftDismissed, by.UserID, w.Now)
-		}
-		return res, nil
-	}, func(res protocol.RoomResponse, err error) {
-		if err != nil {
-			done(res, err)
-			return
-		}
-		m.ask(func(ctx context.Context) error { return m.live.close(ctx, req.RoomID) }, func(err error) { done(res, err) })
-	})
-}
-
-// endDue looks at the calls in which fewer than two people have been for a while. One that cannot be ended keeps no other waiting.
-func (m *Media) endDue(ctx context.Context) {
-	rooms, err := m.store.CallsDue(ctx, m.store.Now(), dueAtOnce)
-	if err != nil && ctx.Err() == nil {
-		m.log.Warn("calls that are due could not be read; it is tried again", "error", err)
-	}
-	for _, room := range rooms {
-		closes, err := m.expire(ctx, room)
-		if err == nil && closes {
-			err = m.live.close(ctx, room) // when this fails, who is left is found by the next comparison
-		}
-		if err != nil && ctx.Err() == nil {
-			m.log.Warn("a call that is due could not be ended", "room", room, "error", err)
-		}
-	}
-}
-
-// How often the calls that are due are looked for, and how many at once.
-const (
-	dueEvery  = time.Second
-	dueAtOnce = 1000
-)
-
-// expire ends a call in which too few people have been for too long. While somebody may still answer an invitation it goes on. In a
-// standing room one person may wait for others: what follows is another call. It reports whether the room is to be closed.
-func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err error) {
-	need := callNeed(roomID)
-	need.AllIn = []string{roomID}
-	return wait(ctx, func(done func(bool, error)) {
-		verb.Do(m.store, need, func(w *world.World) (bool, error) {
-			c := w.CallIn(roomID)
-			if c == nil || c.CheckAt == 0 || c.CheckAt > w.Now {
-				return false, nil
-			}
-			later, err := awaited(w, roomID)
-			if err != nil {
-				return false, err
-			}
-			standing := im.RoomOfGroup(roomID) != ""
-			if c.Present > 0 && (later || standing && c.BeganAt == 0) {
-				c.CheckAt = w.Now + im.AloneFor
-				w.PutCall(*c)
-				return false, nil
-			}
-			return !standing, endAndGoOn(w, c, standing)
-		}, done)
-	})
-}
-
-// endAndGoOn ends a call. Whoever stays behind in a standing room is the first of the next.
-func endAndGoOn(w *world.World, c *im.Call, standing bool) error {
-	var stays []im.Participant
-	for _, p := range w.Participants(c.ID) {
-		if standing && p.JoinedAt != 0 {
-			stays = append(stays, *p)
-		}
-	}
-	if err := end(w, c, im.LeftWent, "", w.Now); err != nil || len(stays) == 0 {
-		return err
-	}
-	next, err := newCall(w, c.RoomID, w.Now)
-	if err != nil {
-		return err
-	}
-	for _, p := range stays {
-		again := im.Participant{CallID: next.ID, UserID: p.UserID}
-		next.Join(&again, p.SID, w.Now, w.Now)
-		w.PutParticipant(again)
-	}
-	w.PutCall(*next)
 	return nil
 }
 

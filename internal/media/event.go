@@ -3,13 +3,15 @@ package media
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/webhook"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 )
@@ -33,25 +35,37 @@ func (m *Media) hook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// late is how old an event may be to have happened now. What is older has waited, and its own time, in whole seconds of LiveKit's
-// clock, is nearer to the truth.
-const late = 3 * time.Second
+// deadFor is for how long LiveKit keeps somebody of whom nothing comes any more: 15 s until ICE has failed, and 5 s for a return.
+const deadFor = 20_000
 
 func (m *Media) happened(e *livekit.WebhookEvent, done func(error)) {
-	at := m.store.Now()
-	if told := e.CreatedAt * 1000; told > 0 && at-told > late.Milliseconds() {
-		at = told
-	}
-	room, who, sid := e.Room.GetName(), e.Participant.GetIdentity(), e.Participant.GetSid()
-	known := im.CheckRoomID(room) == nil && room != ""
-	person := known && im.CheckUserID("identity", who) == nil && e.Participant.GetKind() == livekit.ParticipantInfo_STANDARD
+	now, clock := m.store.Now(), &m.live.clock
+	clock.saw(now, e.CreatedAt*1000)
+	p := e.Participant
+	joined := joinedMS(p)
+	clock.saw(now, joined)
+	s := sighting{room: e.Room.GetName(), user: p.GetIdentity(), sid: p.GetSid(), at: clock.eventTime(now, e.CreatedAt),
+		speaks: p.GetPermission().GetCanPublish(), video: publishesVideo(p.GetTracks()...)}
+	known := im.CheckRoomID(s.room) == nil && s.room != ""
+	person := known && im.CheckUserID("identity", s.user) == nil && p.GetKind() == livekit.ParticipantInfo_STANDARD
 	switch {
 	case e.Event == webhook.EventParticipantJoined && person:
-		m.joined(room, who, sid, e.Participant.GetPermission().GetCanPublish(), at, done)
+		s.at = clock.joinTime(now, e.CreatedAt, joined)
+		m.joined(s, done)
+	case e.Event == webhook.EventTrackPublished && person && publishesVideo(e.Track):
+		s.sid, s.speaks, s.video = "", false, true
+		m.joined(s, done)
 	case (e.Event == webhook.EventParticipantLeft || e.Event == webhook.EventParticipantConnectionAborted) && person:
-		m.left(room, who, sid, reasonOf(e.Participant.GetDisconnectReason()), at, done)
+		s.reason = reasonOf(p.GetDisconnectReason())
+		if joined != 0 && e.Event == webhook.EventParticipantLeft {
+			s.joined = min(clock.joinTime(now, 0, joined), s.at)
+		}
+		if p.GetDisconnectReason() == livekit.DisconnectReason_CONNECTION_TIMEOUT {
+			s.at = max(s.at-deadFor, s.joined)
+		}
+		m.left(s, done)
 	case e.Event == webhook.EventRoomFinished && known:
-		m.finished(room, at, done)
+		m.finished(s.room, s.at, done)
 	default:
 		done(nil)
 	}
@@ -71,44 +85,45 @@ func reasonOf(r livekit.DisconnectReason) string {
 	return im.LeftWent
 }
 
-// finished ends the call in a room that LiveKit has closed.
+// finished notes that LiveKit has closed a room: all who were in it have left. Whether the call has ended is up to its rule.
 func (m *Media) finished(roomID string, at int64, done func(error)) {
-	verb.Do(m.store, callNeed(roomID), func(w *world.World) (none struct{}, err error) {
-		if c := w.CallIn(roomID); c != nil {
-			return none, end(w, c, im.LeftWent, "", at)
+	need := callNeed(roomID)
+	need.AllIn = []string{roomID}
+	verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
+		if c := w.CallIn(roomID); c != nil && !earlier(w, roomID, at) {
+			all(w, c, func(p *im.Participant) bool { return p.JoinedAt < at && c.Leave(p, "", im.LeftWent, at, w.Now) })
 		}
 		return none, nil
 	}, func(_ struct{}, err error) { done(err) })
 }
 
-// drop notes that nobody is in a room any more since LiveKit was last seen to have it. The call goes on for a while without
-// them: people come back to the room as after a reload.
-func drop(w *world.World, c *im.Call) error {
-	if !w.HasAllIn(c.RoomID) {
-		return &world.More{Need: world.Need{AllIn: []string{c.RoomID}}}
-	}
-	at := max(c.SeenAt, c.OpenedAt)
+// all writes those of a call whom f has changed, and the call.
+func all(w *world.World, c *im.Call, f func(*im.Participant) bool) {
+	var changed []*im.Participant
 	for _, p := range w.Participants(c.ID) {
-		if c.Leave(p, "", im.LeftMediaLost, at, w.Now) {
-			w.PutParticipant(*p)
+		if f(p) {
+			changed = append(changed, p)
 		}
 	}
-	c.EndedBy, c.CheckAt = "", w.Now+im.AloneFor
-	w.PutCall(*c)
-	return nil
+	if len(changed) > 0 {
+		put(w, c, changed...)
+	}
 }
 
-// How often LiveKit is asked whether the calls go on, and how many of ours are read at once.
+// How often LiveKit is asked whether the calls go on, how many of ours are read at once, and how many rooms are asked about at once.
 const (
 	checkEvery  = 10 * time.Second
 	checkAtOnce = 1000
+	askAtOnce   = 8
 )
 
 // checkCalls compares the calls that go on with what LiveKit has, which tells what its events did not: that it crashed, or that
-// this server was away for longer than LiveKit repeats them.
-func (m *Media) checkCalls(ctx context.Context) {
+// this server was away for longer than LiveKit repeats them. Unless every call is asked for, what another node has just compared is left out.
+func (m *Media) checkCalls(ctx context.Context, every bool) {
 	asked := m.store.Now()
-	there, err := m.live.occupied(ctx)
+	occupied, err := m.live.listed(ctx)
+	var work errgroup.Group
+	work.SetLimit(askAtOnce)
 	for after := ""; err == nil; {
 		var calls []im.Call
 		if calls, err = m.store.OpenCalls(ctx, after, checkAtOnce); err != nil || len(calls) == 0 {
@@ -116,16 +131,22 @@ func (m *Media) checkCalls(ctx context.Context) {
 		}
 		for i := range calls {
 			c := &calls[i]
-			if after = c.ID; there[c.RoomID] || c.Present > 0 { // else its time is running out already
-				m.compare(ctx, c.RoomID, there[c.RoomID], asked)
+			after = c.ID
+			_, there := occupied[c.RoomID]
+			if recent := m.store.Now()-c.SeenAt < checkEvery.Milliseconds()/2; (every || !recent) && (there || c.Present > 0) {
+				work.Go(func() error { m.compare(ctx, c.RoomID, there, asked); return nil })
 			}
-			delete(there, c.RoomID)
+			delete(occupied, c.RoomID)
 		}
 	}
-	for room := range there { // people without a record: their coming was never told, or their room could not be closed
-		if im.CheckRoomID(room) == nil && room != "" && ctx.Err() == nil {
-			m.compare(ctx, room, true, asked)
+	for room, some := range occupied { // people without a record: their coming was never told, or their room could not be closed
+		if some && im.CheckRoomID(room) == nil && room != "" && ctx.Err() == nil {
+			work.Go(func() error { m.compare(ctx, room, true, asked); return nil })
 		}
+	}
+	_ = work.Wait()
+	if err == nil {
+		err = m.live.probe(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
 		m.log.Warn("the calls that go on could not be compared with LiveKit; it is tried again", "error", err)
@@ -137,6 +158,7 @@ func (m *Media) compare(ctx context.Context, roomID string, there bool, asked in
 	var in map[string]present
 	var err error
 	if there {
+		asked = m.store.Now()
 		in, err = m.live.people(ctx, roomID)
 	}
 	if err == nil {
@@ -147,8 +169,11 @@ func (m *Media) compare(ctx context.Context, roomID string, there bool, asked in
 	}
 }
 
-// settle makes a call what LiveKit said at a time that it is. What changed since then is left for the next look. Who is in and may not be
-// there, or speaks and may not, is sent out or silenced.
+// joinSure is how long after somebody came in LiveKit's list is sure to have them, in milliseconds.
+const joinSure = 1000
+
+// settle makes a call what LiveKit said at a time that it is. What changed since then is left for the next look. Who is in, or on the
+// way in, and may not be there, or speaks and may not, is sent out or silenced.
 func (m *Media) settle(roomID string, in map[string]present, there bool, asked int64, done func(struct{}, error)) {
 	users := make([]string, 0, len(in))
 	for u := range in {
@@ -156,47 +181,60 @@ func (m *Media) settle(roomID string, in map[string]present, there bool, asked i
 			users = append(users, u)
 		}
 	}
+	slices.Sort(users)
 	need := callNeed(roomID, users...)
 	need.AllIn = []string{roomID}
 	var wrong []string
 	verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
-		wrong = nil
-		c := w.CallIn(roomID)
-		switch {
-		case c != nil && c.OpenedAt >= asked, c == nil && len(users) == 0:
-			return none, nil
-		case !there:
-			return none, drop(w, c)
-		case c == nil:
-			if c, err = newCall(w, roomID, asked); err != nil {
-				return none, err
-			}
-		}
-		for _, p := range w.Participants(c.ID) {
-			if _, still := in[p.UserID]; !still && p.JoinedAt != 0 && p.JoinedAt < asked && c.Leave(p, "", im.LeftWent, asked, w.Now) {
-				w.PutParticipant(*p)
-			}
-		}
-		for _, u := range users {
-			door := engine.AtDoor(w, m.opt.Policy, roomID, u)
-			role := door.Role()
-			if role == im.RoomNobody || in[u].speaks && role == im.RoomAudience {
-				wrong = append(wrong, u)
-			}
-			if p := w.Participant(c.ID, u); role != im.RoomNobody && p.LeftAt < asked && c.Join(p, in[u].sid, asked, w.Now) {
-				w.PutParticipant(*p)
-			}
-		}
-		if c.Total == 0 {
-			return none, nil // nobody who may be there
-		}
-		c.SeenAt = max(c.SeenAt, asked)
-		w.PutCall(*c)
-		return none, nil
+		wrong, err = m.match(w, roomID, in, users, there, asked)
+		return none, err
 	}, func(none struct{}, err error) {
 		for _, u := range wrong {
 			m.enforce(roomID, u)
 		}
 		done(none, err)
 	})
+}
+
+func (m *Media) match(w *world.World, roomID string, in map[string]present, users []string, there bool, asked int64) (wrong []string, err error) {
+	c := w.CallIn(roomID)
+	if c == nil && len(users) == 0 {
+		return nil, nil
+	}
+	if c, err = callOf(w, roomID, asked); err != nil {
+		return nil, err
+	}
+	var changed []*im.Participant
+	reason, seen := im.LeftWent, max(c.SeenAt, c.OpenedAt) // when there was the last sign of those who are missing
+	if !there {
+		reason = im.LeftMediaLost
+	}
+	for _, p := range w.Participants(c.ID) {
+		if _, still := in[p.UserID]; !still && p.JoinedAt != 0 && p.JoinedAt+joinSure < asked && c.Leave(p, "", reason, min(seen, asked), w.Now) {
+			changed = append(changed, p)
+		}
+	}
+	for _, u := range users {
+		door, now := room.AtDoor(w, m.opt.Policy, roomID, u), in[u]
+		role := door.Role()
+		if role == im.RoomNobody || now.speaks && role == im.RoomAudience {
+			wrong = append(wrong, u)
+		}
+		if role == im.RoomNobody || !now.active {
+			continue
+		}
+		c.Video = c.Video || now.video
+		at := max(m.live.clock.joinTime(asked, 0, now.joined), notBefore(w, roomID))
+		if p := w.Participant(c.ID, u); p.LeftAt < asked && c.Join(p, now.sid, at, w.Now) {
+			changed = append(changed, p)
+		}
+	}
+	if c.Total == 0 {
+		return wrong, nil // nobody who may be there
+	}
+	if there && len(users) > 0 {
+		c.SeenAt = max(c.SeenAt, asked)
+	}
+	put(w, c, changed...)
+	return wrong, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
 	"github.com/twitchtv/twirp"
@@ -20,14 +21,16 @@ const apiTime = 5 * time.Second
 type liveKit struct {
 	key, secret string
 	rooms       livekit.RoomService
+	clock       skew
+	now         func() int64 // our clock
 }
 
-func newLiveKit(addr string, opt Options) *liveKit {
+func newLiveKit(addr string, opt Options, now func() int64) *liveKit {
 	client := opt.Client
 	if client == nil {
 		client = &http.Client{Timeout: apiTime}
 	}
-	return &liveKit{key: opt.Key, secret: opt.Secret, rooms: livekit.NewRoomServiceProtobufClient(addr, client)}
+	return &liveKit{key: opt.Key, secret: opt.Secret, rooms: livekit.NewRoomServiceProtobufClient(addr, client), now: now}
 }
 
 // GetSecret and NumKeys let LiveKit's library check who signed a webhook.
@@ -99,9 +102,41 @@ func (l *liveKit) close(ctx context.Context, room string) error {
 	})
 }
 
-// occupied tells which rooms have people in them.
-func (l *liveKit) occupied(ctx context.Context) (map[string]bool, error) {
-	ctx, err := l.signed(ctx, auth.VideoGrant{RoomList: true})
+// For how long LiveKit keeps a room that nobody has entered, and one that all have left, in seconds. This server ends rooms by itself.
+const (
+	keptUnused = 120
+	keptEmpty  = 60
+)
+
+// create makes a room, unless there is one: LiveKit lets nobody into a room that was not made.
+func (l *liveKit) create(ctx context.Context, room string) error {
+	ctx, err := l.signed(ctx, auth.VideoGrant{RoomCreate: true, Room: room})
+	if err != nil {
+		return err
+	}
+	res, err := l.rooms.CreateRoom(ctx, &livekit.CreateRoomRequest{Name: room, EmptyTimeout: keptUnused, DepartureTimeout: keptEmpty})
+	if err != nil {
+		return err
+	}
+	l.clock.saw(l.now(), res.CreationTimeMs)
+	return nil
+}
+
+// probe reads LiveKit's clock: a room of no use is made, whose time of creation it tells in milliseconds, and closed.
+func (l *liveKit) probe(ctx context.Context) error {
+	if l.clock.known(l.now()) {
+		return nil
+	}
+	name := "clock " + uuid.NewString() // no roomID has a space
+	if err := l.create(ctx, name); err != nil {
+		return err
+	}
+	return l.close(ctx, name)
+}
+
+// listed tells which rooms there are, and which have people in them by LiveKit's count, which is up to five seconds old.
+func (l *liveKit) listed(ctx context.Context) (occupied map[string]bool, err error) {
+	ctx, err = l.signed(ctx, auth.VideoGrant{RoomList: true})
 	if err != nil {
 		return nil, err
 	}
@@ -109,22 +144,23 @@ func (l *liveKit) occupied(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	there := map[string]bool{}
+	occupied = make(map[string]bool, len(res.Rooms))
 	for _, r := range res.Rooms {
-		if r.NumParticipants > 0 {
-			there[r.Name] = true
-		}
+		occupied[r.Name] = r.NumParticipants > 0
 	}
-	return there, nil
+	return occupied, nil
 }
 
 // present is somebody in a room.
 type present struct {
 	sid    string // the name of their coming in
+	active bool   // sound and pictures flow
 	speaks bool   // may send sound and pictures
+	video  bool   // sends pictures
+	joined int64  // when they began to come in, on LiveKit's clock, milliseconds; 0 = not told
 }
 
-// people tells who is in a room.
+// people tells who is in a room, and who is on the way in.
 func (l *liveKit) people(ctx context.Context, room string) (map[string]present, error) {
 	in := map[string]present{}
 	err := l.admin(ctx, room, func(ctx context.Context) error {
@@ -133,11 +169,25 @@ func (l *liveKit) people(ctx context.Context, room string) (map[string]present, 
 			return err
 		}
 		for _, p := range res.Participants {
-			if p.State == livekit.ParticipantInfo_ACTIVE && p.Kind == livekit.ParticipantInfo_STANDARD {
-				in[p.Identity] = present{p.Sid, p.GetPermission().GetCanPublish()}
+			if p.State == livekit.ParticipantInfo_DISCONNECTED || p.Kind != livekit.ParticipantInfo_STANDARD {
+				continue
 			}
+			in[p.Identity] = present{sid: p.Sid, active: p.State == livekit.ParticipantInfo_ACTIVE, speaks: p.GetPermission().GetCanPublish(),
+				video: publishesVideo(p.Tracks...), joined: joinedMS(p)}
 		}
 		return nil
 	})
 	return in, err
+}
+
+// joinedMS is when somebody began to come in, on LiveKit's clock, in milliseconds; 0 when it is not told so exactly.
+func joinedMS(p *livekit.ParticipantInfo) int64 { return p.GetJoinedAtMs() }
+
+func publishesVideo(tracks ...*livekit.TrackInfo) bool {
+	for _, t := range tracks {
+		if t.GetType() == livekit.TrackType_VIDEO {
+			return true
+		}
+	}
+	return false
 }

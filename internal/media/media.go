@@ -19,6 +19,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
 )
 
 // Options are the choices for media rooms. Without a Key there is no media: the verbs say so.
@@ -31,7 +32,7 @@ type Options struct {
 	Key, Secret string
 	// Policy says who may enter rooms. Default: those who were invited.
 	Policy im.RoomPolicy
-	// TokenLife is for how long one may enter with a token; who is in stays in. Default: 10 min.
+	// TokenLife is for how long one may enter with a token; who is in stays in. Default: 60 s.
 	TokenLife time.Duration
 	// Client calls LiveKit. Default: one that gives up after 5 s.
 	Client *http.Client
@@ -48,6 +49,11 @@ type Media struct {
 	log   *slog.Logger
 	tasks errgroup.Group // calls to LiveKit for which somebody waits
 	turns [64]sync.Mutex // who changes what somebody may do in a room, by a hash of the two
+	doors [64]sync.Mutex // who makes or closes a room, by its hash
+	ends  chan struct{}  // closed when Run ends
+
+	mu       sync.Mutex
+	expected map[world.SeatKey]coming // who is on the way into a room, and was not seen there yet
 }
 
 // maxTasks bounds the calls to LiveKit at once.
@@ -59,12 +65,12 @@ func New(s *store.Store, opt Options) (*Media, error) {
 		opt.Policy = im.RoomInvited
 	}
 	if opt.TokenLife == 0 {
-		opt.TokenLife = 10 * time.Minute
+		opt.TokenLife = time.Minute
 	}
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	m := &Media{store: s, opt: opt, log: opt.Log}
+	m := &Media{store: s, opt: opt, log: opt.Log, ends: make(chan struct{}), expected: map[world.SeatKey]coming{}}
 	m.tasks.SetLimit(maxTasks)
 	if opt.Key == "" {
 		return m, nil
@@ -80,7 +86,7 @@ func New(s *store.Store, opt Options) (*Media, error) {
 	if len(opt.Secret) < 32 {
 		return nil, errors.New("the LiveKit secret is shorter than 32 characters, which can be guessed; use a longer one")
 	}
-	m.live = newLiveKit(api.String(), opt)
+	m.live = newLiveKit(api.String(), opt, s.Now)
 	m.proxy = &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(api); r.SetXForwarded() },
 		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
@@ -106,8 +112,8 @@ func (m *Media) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+PathHook, m.hook)
 	if m.opt.URL == "" {
-		mux.Handle(PathSignal, m.proxy)
-		mux.Handle(PathSignal+"/", m.proxy)
+		mux.HandleFunc(PathSignal, m.signal)
+		mux.HandleFunc(PathSignal+"/", m.signal)
 	}
 	return mux
 }
@@ -115,14 +121,19 @@ func (m *Media) Handler() http.Handler {
 // Run ends the calls that have ended and asks LiveKit whether the others still go on, until ctx ends.
 func (m *Media) Run(ctx context.Context) error {
 	defer func() { _ = m.tasks.Wait() }() // each is bounded by apiTime
+	defer close(m.ends)
 	if m.live == nil {
 		<-ctx.Done()
 		return nil
 	}
-	due, check := time.NewTicker(dueEvery), time.NewTicker(checkEvery)
+	due, check, soon := time.NewTicker(dueEvery), time.NewTicker(checkEvery), time.NewTicker(expectEvery)
 	defer due.Stop()
 	defer check.Stop()
-	m.checkCalls(ctx)
+	defer soon.Stop()
+	if err := m.live.probe(ctx); err != nil && ctx.Err() == nil {
+		m.log.Warn("LiveKit cannot be reached", "error", err)
+	}
+	m.checkCalls(ctx, true)
 	for {
 		select {
 		case <-ctx.Done():
@@ -130,7 +141,9 @@ func (m *Media) Run(ctx context.Context) error {
 		case <-due.C:
 			m.endDue(ctx)
 		case <-check.C:
-			m.checkCalls(ctx)
+			m.checkCalls(ctx, false)
+		case <-soon.C:
+			m.lookFor(ctx)
 		}
 	}
 }
@@ -162,4 +175,83 @@ func (m *Media) off() error {
 		return nil
 	}
 	return im.Refuse(im.CodeNoMedia, "this server has no media server: start it with --media embedded, or give it --livekit-url, --livekit-key and --livekit-secret")
+}
+
+// coming is when to look whether somebody has come into a room, and how often that was done.
+type coming struct {
+	at    int64
+	tries int
+}
+
+// Somebody on the way in is looked for after expectFirst, and expectTries times at doubled intervals, unless LiveKit has told of them.
+const (
+	expectEvery = 250 * time.Millisecond
+	expectFirst = 700 * time.Millisecond
+	expectTries = 5
+	expectMost  = 10_000
+)
+
+// expect notes that somebody is on the way into a room: LiveKit's event about it may be late.
+func (m *Media) expect(roomID, user string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.expected) < expectMost {
+		m.expected[world.SeatKey{RoomID: roomID, UserID: user}] = coming{at: m.store.Now() + expectFirst.Milliseconds()}
+	}
+}
+
+// lookFor asks LiveKit about those who are expected and of whom it has not told.
+func (m *Media) lookFor(ctx context.Context) {
+	m.mu.Lock()
+	now, rooms := m.store.Now(), map[string][]string{}
+	for k, e := range m.expected {
+		if e.at > now {
+			continue
+		}
+		rooms[k.RoomID] = append(rooms[k.RoomID], k.UserID)
+		if e.tries++; e.tries >= expectTries {
+			delete(m.expected, k)
+			continue
+		}
+		e.at = now + expectFirst.Milliseconds()<<e.tries/2
+		m.expected[k] = e
+	}
+	m.mu.Unlock()
+	for room, users := range rooms {
+		m.tasks.TryGo(func() error {
+			ctx, cancel := context.WithTimeout(ctx, apiTime)
+			defer cancel()
+			m.find(ctx, room, users)
+			return nil
+		})
+	}
+}
+
+func (m *Media) find(ctx context.Context, room string, users []string) {
+	c, err := m.store.CallIn(ctx, room)
+	if err != nil {
+		return
+	}
+	in := map[string]bool{}
+	if c != nil {
+		people, err := m.store.PresentIn(ctx, c.ID, maxSeats)
+		if err != nil {
+			return
+		}
+		for i := range people {
+			in[people[i].UserID] = true
+		}
+	}
+	missing := false
+	m.mu.Lock()
+	for _, u := range users {
+		if in[u] {
+			delete(m.expected, world.SeatKey{RoomID: room, UserID: u})
+		}
+		missing = missing || !in[u]
+	}
+	m.mu.Unlock()
+	if missing {
+		m.compare(ctx, room, true, m.store.Now())
+	}
 }

@@ -33,6 +33,9 @@ func (m *Media) ListCalls(ctx context.Context, by verb.Caller, req protocol.List
 	for i := range list {
 		res.Calls[i] = *protocol.ViewCall(&list[i], nil)
 	}
+	if err := m.whoIsIn(ctx, list, res.Calls); err != nil {
+		return res, im.Internal(err)
+	}
 	if len(list) == limit {
 		res.Next = store.CallCursor(&list[limit-1])
 	}
@@ -62,4 +65,29 @@ func (m *Media) GetCall(ctx context.Context, by verb.Caller, req protocol.GetCal
 		return res, im.Bad("callID", "is of no call in which you took part")
 	}
 	return protocol.GetCallResponse{Call: protocol.ViewCall(c, people)}, nil
+}
+
+// maxOngoing bounds the calls of a page that go on and of which it is shown who is in, and how many of each.
+const (
+	maxOngoing = 20
+	maxPresent = 100
+)
+
+// whoIsIn adds to the calls that go on who is in them.
+func (m *Media) whoIsIn(ctx context.Context, list []im.Call, views []protocol.Call) error {
+	shown := 0
+	for i := range list {
+		if list[i].EndedAt != 0 {
+			continue
+		}
+		if shown++; shown > maxOngoing {
+			return nil
+		}
+		people, err := m.store.PresentIn(ctx, list[i].ID, maxPresent)
+		if err != nil {
+			return err
+		}
+		views[i].People = protocol.ViewCall(&list[i], people).People
+	}
+	return nil
 }

@@ -5,10 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"hash/fnv"
+	"sync"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
@@ -70,7 +71,7 @@ func notAdmitted(message string) error {
 func choose(asked, granted im.RoomRole) (im.RoomRole, error) {
 	switch {
 	case granted == im.RoomNobody:
-		return "", notAdmitted("you may not enter this room: only who invited, and who accepted an invitation with this roomID, may; for a group's room, its members")
+		return "", notAdmitted("you may not enter this room, or it has ended: only who opened it, and who accepted an invitation with this roomID, may; for a group's room, its members")
 	case asked == "":
 		return granted, nil
 	case asked == im.RoomAnchor && granted != im.RoomAnchor:
@@ -79,7 +80,47 @@ func choose(asked, granted im.RoomRole) (im.RoomRole, error) {
 	return asked, nil
 }
 
-// EnterRoom gives the caller a token for LiveKit.
+// maxEntered bounds the rooms that one user may have opened by entering, so that nobody fills LiveKit with empty ones.
+const maxEntered = 20
+
+// comebackMS is for how long after the end of a room its guests do not open another by entering: they mean the call that has ended.
+const comebackMS = 60_000
+
+// open opens a room that does not exist for who enters it, or notes that somebody is on the way into an empty one.
+func (m *Media) open(ctx context.Context, by verb.Caller, roomID string) (im.Admission, error) {
+	need := callNeed(roomID, by.UserID)
+	need.Topics, need.OpenedBy = append(need.Topics, im.UserTopic(by.UserID)), []string{by.UserID}
+	return wait(ctx, func(done func(im.Admission, error)) {
+		verb.Do(m.store, need, func(w *world.World) (a im.Admission, err error) {
+			living, row, err := room.Living(w, roomID)
+			if err != nil {
+				return a, err
+			}
+			if a = room.AtDoor(w, m.opt.Policy, roomID, by.UserID); living != nil {
+				if a.Role() != im.RoomNobody && living.EmptyAt != 0 {
+					living.Occupy(0, w.Now)
+					w.PutRoom(*living)
+				}
+				return a, nil
+			}
+			if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt && w.Now-row.EndedAt < comebackMS {
+				return a, notAdmitted("this call has ended")
+			}
+			if len(w.OpenedBy(by.UserID)) >= maxEntered {
+				return a, &im.Error{Code: im.CodeTooMany, Field: "roomID", Message: "you have opened too many rooms that go on; leave one, or wait until it has ended"}
+			}
+			r := im.Room{ID: roomID, Owner: by.UserID, Entered: true}
+			r.Open(row, w.Now)
+			seat := im.Seat{RoomID: roomID, UserID: by.UserID, Role: im.RoomAnchor, At: r.CreatedAt}
+			w.PutRoom(r)
+			w.PutSeat(seat)
+			a.Room, a.Seat = &r, &seat
+			return a, nil
+		}, done)
+	})
+}
+
+// EnterRoom gives the caller a token for LiveKit. A room that does not exist is opened, with the caller as its host.
 func (m *Media) EnterRoom(ctx context.Context, by verb.Caller, req protocol.EnterRoomRequest) (res protocol.EnterRoomResponse, err error) {
 	if err := checkRole(req.Role, "", im.RoomAnchor, im.RoomAudience); err != nil {
 		return res, err
@@ -91,18 +132,58 @@ func (m *Media) EnterRoom(ctx context.Context, by verb.Caller, req protocol.Ente
 	if err := m.off(); err != nil {
 		return res, err
 	}
+	if a.Group == nil && (!a.Room.Lives() || a.Room.EmptyAt != 0) {
+		if a, err = m.open(ctx, by, req.RoomID); err != nil {
+			return res, err
+		}
+	}
 	granted := a.Role()
 	role, err := choose(req.Role, granted)
 	if err != nil {
+		return res, err
+	}
+	if err := m.create(ctx, req.RoomID); err != nil {
 		return res, err
 	}
 	token, err := m.live.token(by.UserID, req.RoomID, role, m.opt.TokenLife)
 	if err != nil {
 		return res, im.Internal(err)
 	}
+	if m.opt.URL != "" { // else its connection passes here
+		m.expect(req.RoomID, by.UserID)
+	}
 	now := m.store.Now()
 	return protocol.EnterRoomResponse{RoomID: req.RoomID, URL: m.opt.URL, Token: token, Role: role, Granted: granted, Host: a.Host(),
 		ExpireAt: now/1000 + int64(m.opt.TokenLife/time.Second), ServerTime: now}, nil
+}
+
+func (m *Media) door(roomID string) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(roomID))
+	return &m.doors[h.Sum32()%uint32(len(m.doors))]
+}
+
+// create sees to it that LiveKit has a room.
+func (m *Media) create(ctx context.Context, roomID string) error {
+	door := m.door(roomID)
+	door.Lock()
+	defer door.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, apiTime)
+	defer cancel()
+	return reached(m.live.create(ctx, roomID))
+}
+
+// closeRoom ends LiveKit's room of one that has ended, unless it has been opened again.
+func (m *Media) closeRoom(ctx context.Context, roomID string) error {
+	door := m.door(roomID)
+	door.Lock()
+	defer door.Unlock()
+	if im.RoomOfGroup(roomID) == "" {
+		if r, err := m.store.Room(ctx, roomID); err != nil || r.Lives() {
+			return err
+		}
+	}
+	return m.live.close(ctx, roomID)
 }
 
 // SwitchRole changes what the caller does in a room they are in, within what they were granted.
@@ -194,9 +275,9 @@ func (m *Media) SetRoomRole(by verb.Caller, req protocol.SetRoomRoleRequest, don
 		return
 	}
 	var need world.Need
-	engine.DoorNeed(&need, req.RoomID, by.UserID, req.UserID)
+	room.DoorNeed(&need, req.RoomID, by.UserID, req.UserID)
 	verb.Do(m.store, need, func(w *world.World) (res protocol.RoomResponse, err error) {
-		them := engine.AtDoor(w, m.opt.Policy, req.RoomID, req.UserID)
+		them := room.AtDoor(w, m.opt.Policy, req.RoomID, req.UserID)
 		givesUp := by.UserID == req.UserID && req.Role == im.RoomAudience && them.Role() == im.RoomAnchor
 		if err := m.mustHost(w, by, req.RoomID); err != nil && !givesUp {
 			return res, err
@@ -204,7 +285,9 @@ func (m *Media) SetRoomRole(by verb.Caller, req protocol.SetRoomRoleRequest, don
 		switch {
 		case them.Host():
 			return res, notAdmitted(req.UserID + " is a host of this room, whose role nobody changes")
-		case them.Group == nil && them.Seat == nil && by.UserID != "":
+		case them.Group == nil && !them.Room.Lives():
+			return res, notAdmitted("there is no such room; it may have ended")
+		case them.Group == nil && them.Grant() == nil && by.UserID != "":
 			return res, notAdmitted(req.UserID + " was never invited into this room; invite them")
 		case them.Group != nil && !them.Member.Present() && req.Role != im.RoomNobody:
 			return res, notAdmitted(req.UserID + " is not a member of the group of this room")
@@ -213,7 +296,7 @@ func (m *Media) SetRoomRole(by verb.Caller, req protocol.SetRoomRoleRequest, don
 		if s := w.Seat(req.RoomID, req.UserID); s != nil && s.Role == req.Role && them.Role() == req.Role {
 			return res, nil
 		}
-		return res, engine.SeatPerson(w, by, req.RoomID, req.UserID, req.Role)
+		return res, room.SeatPerson(w, by, req.RoomID, req.UserID, req.Role)
 	}, func(res protocol.RoomResponse, err error) {
 		if err != nil || m.live == nil {
 			done(res, err)
@@ -230,9 +313,9 @@ func (m *Media) mustHost(w *world.World, by verb.Caller, roomID string) error {
 	if by.Server && by.UserID == "" {
 		return nil
 	}
-	a := engine.AtDoor(w, m.opt.Policy, roomID, by.UserID)
+	a := room.AtDoor(w, m.opt.Policy, roomID, by.UserID)
 	if !a.Host() {
-		return notAdmitted("only a host of this room may do that: who first invited into it, or the owner and administrators of its group")
+		return notAdmitted("only a host of this room may do that: who opened it, or the owner and administrators of its group")
 	}
 	return nil
 }
@@ -250,13 +333,14 @@ func (m *Media) GetRoom(ctx context.Context, by verb.Caller, req protocol.RoomRe
 		return res, err
 	}
 	res = protocol.RoomView{RoomID: req.RoomID, GroupID: im.RoomOfGroup(req.RoomID), Granted: role, Host: a.Host(), Seats: []protocol.RoomSeat{}, Time: m.store.Now()}
+	since := int64(0)
 	switch {
-	case a.Room != nil:
-		res.Owner = a.Room.Owner
+	case a.Room.Lives():
+		res.Owner, since = a.Room.Owner, a.Room.CreatedAt
 	case a.Group != nil:
 		res.Owner = a.Group.Owner
 	}
-	seats, err := m.store.Seats(ctx, req.RoomID, maxSeats)
+	seats, err := m.store.Seats(ctx, req.RoomID, since, maxSeats)
 	if err != nil {
 		return res, im.Internal(err)
 	}

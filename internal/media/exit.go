@@ -1,0 +1,252 @@
+package media
+
+import (
+	"context"
+	"time"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/room"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// freshly looks who is in a room, unless that is known, before something is decided about it: LiveKit's events may be late.
+func (m *Media) freshly(roomID string, then func()) {
+	if !m.tasks.TryGo(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), freshTime)
+		defer cancel()
+		c, err := m.store.CallIn(ctx, roomID)
+		if err == nil && c == nil && im.RoomOfGroup(roomID) == "" {
+			var r *im.Room
+			if r, err = m.store.Room(ctx, roomID); err == nil && !r.Lives() {
+				then()
+				return nil
+			}
+		}
+		if err == nil && (c == nil || c.Present < 2) {
+			m.compare(ctx, roomID, true, m.store.Now())
+		}
+		then()
+		return nil
+	}) {
+		then()
+	}
+}
+
+// freshTime bounds a look at LiveKit for which somebody waits who hangs up.
+const freshTime = time.Second
+
+// ExitRoom says that the caller is leaving for good. Between two people that ends the call at once, and so it does when the last leaves.
+func (m *Media) ExitRoom(by verb.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
+	if err := verb.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	closes := false
+	m.freshly(req.RoomID, func() {
+		verb.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *world.World) (res protocol.RoomResponse, err error) {
+			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
+			closes, err = m.exit(w, by, req.RoomID)
+			return res, err
+		}, func(res protocol.RoomResponse, err error) {
+			if err != nil {
+				done(res, err)
+				return
+			}
+			m.ask(func(ctx context.Context) error {
+				if closes {
+					return m.closeRoom(ctx, req.RoomID)
+				}
+				return m.live.remove(ctx, req.RoomID, by.UserID)
+			}, func(err error) { done(res, err) })
+		})
+	})
+}
+
+// exit takes somebody out of a room. It reports whether that ended it.
+func (m *Media) exit(w *world.World, by verb.Caller, roomID string) (closes bool, err error) {
+	r, c := w.Room(roomID), w.CallIn(roomID)
+	if err := knowInvitation(w, r); err != nil {
+		return false, err
+	}
+	door := room.AtDoor(w, m.opt.Policy, roomID, by.UserID)
+	if c != nil {
+		if p := w.Participant(c.ID, by.UserID); c.Leave(p, "", im.LeftHangup, w.Now, w.Now) {
+			if put(w, c, p); c.Present == 0 && r.Lives() {
+				r.Occupy(0, w.Now)
+			}
+		}
+	}
+	if im.RoomOfGroup(roomID) != "" {
+		if grant := door.Grant(); grant != nil && grant.Role == im.RoomAnchor && !door.Host() { // the seat is given up
+			if err := room.SeatPerson(w, by, roomID, by.UserID, im.RoomAudience); err != nil {
+				return false, err
+			}
+		}
+		if c != nil && c.Present == 0 {
+			return false, end(w, c, im.LeftHangup, by.UserID, w.Now)
+		}
+		return false, nil
+	}
+	two := door.Role() == im.RoomAnchor && ofTwo(w, r, by.UserID, c)
+	if !r.Lives() || !two && (c == nil || c.Present > 0 || c.BeganAt == 0) {
+		return false, nil
+	}
+	if _, waits, err := room.Awaited(w, roomID); waits || err != nil {
+		return false, err
+	}
+	return true, endRoom(w, r, im.LeftHangup, by.UserID)
+}
+
+// DismissRoom lets a host end the call for everybody, and with it a room that belongs to no group.
+func (m *Media) DismissRoom(by verb.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
+	if err := verb.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
+		verb.Fail(done, err)
+		return
+	}
+	m.freshly(req.RoomID, func() {
+		verb.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *world.World) (res protocol.RoomResponse, err error) {
+			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
+			r := w.Room(req.RoomID)
+			if r != nil && !r.Lives() && (r.Owner == by.UserID || by.Server && by.UserID == "") {
+				return res, nil // it has ended already
+			}
+			if err := m.mustHost(w, by, req.RoomID); err != nil {
+				return res, err
+			}
+			if r.Lives() {
+				return res, endRoom(w, r, im.LeftDismissed, by.UserID)
+			}
+			if c := w.CallIn(req.RoomID); c != nil {
+				return res, end(w, c, im.LeftDismissed, by.UserID, w.Now)
+			}
+			return res, nil
+		}, func(res protocol.RoomResponse, err error) {
+			if err != nil {
+				done(res, err)
+				return
+			}
+			m.ask(func(ctx context.Context) error { return m.closeRoom(ctx, req.RoomID) }, func(err error) { done(res, err) })
+		})
+	})
+}
+
+// endDue looks at the rooms and calls that may have ended. One that cannot be ended keeps no other waiting.
+func (m *Media) endDue(ctx context.Context) {
+	now := m.store.Now()
+	due, err := m.store.RoomsDue(ctx, now, dueAtOnce)
+	if err == nil {
+		var calls []string
+		calls, err = m.store.CallsDue(ctx, now, dueAtOnce)
+		due = append(due, calls...)
+	}
+	if err != nil && ctx.Err() == nil {
+		m.log.Warn("rooms that are due could not be read; it is tried again", "error", err)
+	}
+	for _, room := range due {
+		closes, err := m.expire(ctx, room)
+		if err == nil && closes {
+			err = m.closeRoom(ctx, room) // when this fails, who is left is found by the next comparison
+		}
+		if err != nil && ctx.Err() == nil {
+			m.log.Warn("a room that is due could not be ended", "room", room, "error", err)
+		}
+	}
+}
+
+// How often the rooms that are due are looked for, and how many at once.
+const (
+	dueEvery  = time.Second
+	dueAtOnce = 1000
+)
+
+// expire ends a room in which nobody has been for too long, and the call of two in which one has been alone for as long. While an
+// invitation into it is open it goes on. In a standing room the call ends, and whoever stays is the first of the next. It reports
+// whether the room is to be closed.
+func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err error) {
+	need := callNeed(roomID)
+	need.AllIn = []string{roomID}
+	return wait(ctx, func(done func(bool, error)) {
+		verb.Do(m.store, need, func(w *world.World) (bool, error) {
+			c := w.CallIn(roomID)
+			if im.RoomOfGroup(roomID) == "" {
+				return expireRoom(w, roomID, c)
+			}
+			if c == nil || c.CheckAt == 0 || c.CheckAt > w.Now {
+				return false, nil
+			}
+			if c.Present > 0 && c.BeganAt == 0 {
+				c.CheckAt = w.Now + im.AloneFor
+				w.PutCall(*c)
+				return false, nil
+			}
+			return false, endAndGoOn(w, c)
+		}, done)
+	})
+}
+
+func expireRoom(w *world.World, roomID string, c *im.Call) (closes bool, err error) {
+	r := w.Room(roomID)
+	if !r.Lives() {
+		if c != nil { // of a room that an earlier version did not keep
+			return true, end(w, c, im.LeftWent, "", w.Now)
+		}
+		return false, nil
+	}
+	if r.CheckAt == 0 || r.CheckAt > w.Now {
+		return false, nil
+	}
+	if err := knowInvitation(w, r); err != nil {
+		return false, err
+	}
+	present := 0
+	if c != nil {
+		present = c.Present
+	}
+	alone := present == 1 && c.BeganAt != 0 && c.Dropped != 0 && ofTwo(w, r, "", c)
+	if present > 0 && !alone {
+		r.Occupy(present, w.Now)
+		w.PutRoom(*r)
+		return false, nil
+	}
+	if present == 0 && r.EmptyAt == 0 {
+		r.Occupy(0, w.Now)
+		w.PutRoom(*r)
+		return false, nil
+	}
+	until, waits, err := room.Awaited(w, roomID)
+	if err != nil {
+		return false, err
+	}
+	if waits {
+		r.Await(w.Now, until)
+		w.PutRoom(*r)
+		return false, nil
+	}
+	return true, endRoom(w, r, im.LeftWent, "")
+}
+
+// endAndGoOn ends the call in a standing room. Whoever stays behind is the first of the next.
+func endAndGoOn(w *world.World, c *im.Call) error {
+	var stays []im.Participant
+	for _, p := range w.Participants(c.ID) {
+		if p.JoinedAt != 0 {
+			stays = append(stays, *p)
+		}
+	}
+	if err := end(w, c, im.LeftWent, "", w.Now); err != nil || len(stays) == 0 {
+		return err
+	}
+	next, err := newCall(w, c.RoomID, w.Now)
+	if err != nil {
+		return err
+	}
+	for _, p := range stays {
+		again := im.Participant{CallID: next.ID, UserID: p.UserID}
+		next.Join(&again, p.SID, w.Now, w.Now)
+		w.PutParticipant(again)
+	}
+	w.PutCall(*next)
+	return nil
+}

@@ -1,0 +1,281 @@
+package media
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/livekit/protocol/auth"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// How a signaling connection that passes through this server is judged. Whoever has given no sign of life on it for lostAfter, and
+// has no newer one, has left: LiveKit itself would notice after 20 s. The client is pinged each pingEvery.
+const (
+	pingEvery = time.Second
+	lostAfter = 4500 * time.Millisecond
+)
+
+// signal passes LiveKit's signaling on, for those who may be in the room now, whatever their token says.
+func (m *Media) signal(w http.ResponseWriter, r *http.Request) {
+	user, room, err := m.bearer(r)
+	if err == nil {
+		err = m.mayConnect(r.Context(), room, user)
+	}
+	if err != nil {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		status := http.StatusForbidden
+		if im.CodeOf(err) == im.CodeNoMedia {
+			status = http.StatusBadGateway
+			m.log.Warn("LiveKit cannot be reached", "error", err)
+		}
+		http.Error(w, err.Error(), status)
+		return
+	}
+	l := &link{media: m, room: room, user: user, id: uuid.NewString()}
+	m.proxy.ServeHTTP(&hijacker{ResponseWriter: w, link: l, ctx: r.Context()}, r)
+	if l.Conn == nil {
+		return // no connection came about
+	}
+	close(l.done)
+	<-l.stopped
+	l.judge()
+}
+
+// bearer reads whose token a request for LiveKit brings, and for which room.
+func (m *Media) bearer(r *http.Request) (user, room string, err error) {
+	text := r.URL.Query().Get("access_token")
+	if text == "" {
+		text = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	}
+	refused := notAdmitted("the room token is none of this server's, or has expired; enter the room again")
+	v, err := auth.ParseAPIToken(text)
+	if err != nil || v.APIKey() != m.live.key {
+		return "", "", refused
+	}
+	_, claims, err := v.Verify(m.live.secret)
+	if err != nil || claims.Video == nil || claims.Video.Room == "" || claims.Identity == "" {
+		return "", "", refused
+	}
+	return claims.Identity, claims.Video.Room, nil
+}
+
+// mayConnect checks that somebody may be in a room now, and sees to it that LiveKit has it.
+func (m *Media) mayConnect(ctx context.Context, room, user string) error {
+	a, err := m.admission(ctx, room, user)
+	if err != nil {
+		return err
+	}
+	if _, err := choose("", a.Role()); err != nil {
+		return err
+	}
+	return m.create(ctx, room)
+}
+
+// hijacker hands out a connection that is watched.
+type hijacker struct {
+	http.ResponseWriter
+	link *link
+	ctx  context.Context
+}
+
+// Hijack takes the connection over from the HTTP server.
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return conn, rw, err
+	}
+	if err := h.link.open(h.ctx, conn); err != nil {
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	return h.link, rw, nil
+}
+
+// link is a client's connection to LiveKit's signaling. What it reads is evidence that the client lives; between the frames that
+// it writes it puts pings.
+type link struct {
+	net.Conn
+	media          *Media
+	room, user, id string
+	last           atomic.Int64 // when something was read, milliseconds
+	done, stopped  chan struct{}
+
+	mu   sync.Mutex
+	left uint64 // bytes that are missing of the frame under way
+	head []byte // an incomplete header
+}
+
+// open makes this the latest connection of its user to the room.
+func (l *link) open(ctx context.Context, conn net.Conn) error {
+	m := l.media
+	_, err := wait(ctx, func(done func(struct{}, error)) {
+		need := world.Need{Topics: []string{im.RoomTopic(l.room)}, Links: []world.SeatKey{{RoomID: l.room, UserID: l.user}}}
+		verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
+			w.PutLink(world.Link{RoomID: l.room, UserID: l.user, ID: l.id, At: w.Now})
+			return none, nil
+		}, done)
+	})
+	if err != nil {
+		return err
+	}
+	l.Conn, l.done, l.stopped = conn, make(chan struct{}), make(chan struct{})
+	l.last.Store(m.store.Now())
+	m.expect(l.room, l.user)
+	go l.watch()
+	return nil
+}
+
+// Read reads what the client sends.
+func (l *link) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if n > 0 || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		l.last.Store(l.media.store.Now())
+	}
+	return n, err
+}
+
+// Write sends on what LiveKit sends.
+func (l *link) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pass(p)
+	return l.Conn.Write(p)
+}
+
+// pass follows the frames in what is written, so that it is known where one ends.
+func (l *link) pass(p []byte) {
+	for len(p) > 0 {
+		if l.left > 0 {
+			n := min(uint64(len(p)), l.left)
+			l.left, p = l.left-n, p[n:]
+			continue
+		}
+		l.head, p = append(l.head, p[0]), p[1:]
+		if size, whole := frameSize(l.head); whole {
+			l.left, l.head = size, l.head[:0]
+		}
+	}
+}
+
+// frameSize reads the header of a WebSocket frame (RFC 6455, 5.2): how many bytes follow it.
+func frameSize(head []byte) (size uint64, whole bool) {
+	if len(head) < 2 {
+		return 0, false
+	}
+	masked, n := head[1]&0x80 != 0, 2
+	switch size = uint64(head[1] & 0x7f); size {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	if len(head) < n {
+		return 0, false
+	}
+	switch n {
+	case 4:
+		size = uint64(binary.BigEndian.Uint16(head[2:]))
+	case 10:
+		size = binary.BigEndian.Uint64(head[2:])
+	}
+	if masked {
+		size += 4
+	}
+	return size, true
+}
+
+// watch pings the client, and closes the connection of one that gives no sign of life.
+func (l *link) watch() {
+	defer close(l.stopped)
+	t := time.NewTicker(pingEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-l.done:
+			return
+		case <-l.media.ends:
+			_ = l.Conn.Close()
+			return
+		case <-t.C:
+		}
+		if l.silent() <= 0 {
+			_ = l.Conn.Close()
+			return
+		}
+		if l.mu.TryLock() { // else a frame is under way, perhaps to nobody
+			if l.left == 0 && len(l.head) == 0 {
+				_ = l.Conn.SetWriteDeadline(time.Now().Add(lostAfter))
+				_, _ = l.Conn.Write([]byte{0x89, 0}) // a ping without a payload
+				_ = l.Conn.SetWriteDeadline(time.Time{})
+			}
+			l.mu.Unlock()
+		}
+	}
+}
+
+// silent is for how much longer the client may be silent.
+func (l *link) silent() time.Duration {
+	return lostAfter - time.Duration(l.media.store.Now()-l.last.Load())*time.Millisecond
+}
+
+// judge waits for the client to come back after its connection has ended. If it does not, it has left, when it was last heard of.
+func (l *link) judge() {
+	m := l.media
+	if rest := l.silent(); rest > 0 {
+		t := time.NewTimer(rest)
+		defer t.Stop()
+		select {
+		case <-m.ends:
+			return // this server stops; the client comes back elsewhere
+		case <-t.C:
+		}
+	}
+	select {
+	case <-m.ends:
+		return
+	default:
+	}
+	need := callNeed(l.room, l.user)
+	need.Links = []world.SeatKey{{RoomID: l.room, UserID: l.user}}
+	remove := false
+	verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
+		if k := w.Link(l.room, l.user); k == nil || k.ID != l.id {
+			remove = false
+			return none, nil // there is a newer one
+		}
+		w.PutLink(world.Link{RoomID: l.room, UserID: l.user, At: w.Now})
+		c := w.CallIn(l.room)
+		if c == nil {
+			remove = true
+			return none, nil
+		}
+		p := w.Participant(c.ID, l.user)
+		remove = p.JoinedAt != 0 || p.FirstAt == 0
+		if c.Leave(p, "", im.LeftWent, l.last.Load(), w.Now) {
+			put(w, c, p)
+		}
+		return none, nil
+	}, func(_ struct{}, err error) {
+		if err == nil && remove {
+			m.ask(func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) }, func(err error) {
+				if err != nil {
+					m.log.Warn("somebody who has left could not be sent out of LiveKit's room", "room", l.room, "user", l.user, "error", err)
+				}
+			})
+		}
+	})
+}
