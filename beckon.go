@@ -219,7 +219,7 @@ func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 
 
 // verbs joins the rooms that verbs are in.
 func (s *Server) verbs(sessions people.Sessions) api.Verbs {
-	groups := group.New(s.store, s.engine, sessions)
+	groups := group.New(s.store, s.engine, sessions, group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay})
 	var connections console.Sessions = s.gateway
 	if s.presence != nil {
 		connections = s.presence

@@ -98,6 +98,9 @@ type Config struct {
 	// LargeGroup is how many members make a group large: its onlookers hear digests of the answers to an invitation.
 	// Default: 500.
 	LargeGroup int
+	// GroupsPerDay and MembersPerDay are how many groups one user may create a day, and how many users one may bring into groups, on
+	// each node. App servers have no bound. Negative: nobody has. Default: 100 and 1000.
+	GroupsPerDay, MembersPerDay int
 	// RevokeWithin is how long senders may take back a message. Default: 2 min.
 	RevokeWithin time.Duration
 	// Retention is how long messages and other records are kept. Default: for ever.

@@ -207,9 +207,18 @@ func (g *Group) Exists() error {
 	return nil
 }
 
+// KnownTo refuses what is asked of a group of which m may not know, as if it were not there: who is no member learns nothing of a Work
+// group.
+func (g *Group) KnownTo(m *Member) error {
+	if err := g.Exists(); err != nil || g.Type != Work || m.Present() {
+		return err
+	}
+	return (*Group)(nil).Exists()
+}
+
 // MayJoin decides whether a person may come in by themselves; WayApproval means that they may apply.
 func (g *Group) MayJoin(m *Member, now int64) (Way, error) {
-	if err := g.Exists(); err != nil {
+	if err := g.KnownTo(m); err != nil {
 		return "", err
 	}
 	switch {
@@ -284,7 +293,7 @@ func (g *Group) MayOwn(by *Member) error {
 
 // MayDismiss decides whether by may end the group. App servers always may.
 func (g *Group) MayDismiss(by *Member) error {
-	if err := g.Exists(); err != nil {
+	if err := g.KnownTo(by); err != nil {
 		return err
 	}
 	if rules, _ := Rules(g.Type); !by.Present() || by.Role < RoleOwner || by.Role == RoleOwner && !rules.OwnerDismiss {
@@ -308,7 +317,7 @@ func (g *Group) MayEdit(by *Member, info GroupInfo) error {
 
 // MayRead decides whether m may list the group's people, read its messages, or invite in it.
 func (g *Group) MayRead(m *Member) error {
-	if err := g.Exists(); err != nil {
+	if err := g.KnownTo(m); err != nil {
 		return err
 	}
 	if !m.Present() {

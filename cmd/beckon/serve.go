@@ -50,6 +50,8 @@ type serverFlags struct {
 	DevicePolicy  string        `help:"How many devices a user may have connected; the newest stays." enum:"many,one-per-platform,single" default:"many" name:"device-policy"`
 	DropBlocked   bool          `help:"Let messages and invitations to somebody who blocks the sender seem to succeed, instead of refusing them." name:"drop-blocked"`
 	LargeGroup    int           `help:"Members that make a group large: its onlookers hear digests of answers." default:"500" name:"large-group"`
+	GroupsPerDay  int           `help:"Groups that one user may create a day; -1 for no limit." default:"100" name:"groups-per-day"`
+	MembersPerDay int           `help:"Users that one user may bring into groups a day; -1 for no limit." default:"1000" name:"members-per-day"`
 	RevokeWithin  time.Duration `help:"How long senders may take back a message." default:"2m" name:"revoke-within"`
 	RetentionDays int           `help:"Days for which messages are kept; 0 keeps them for ever." default:"0" name:"retention-days"`
 	FilesURL      string        `help:"Where uploaded files are, as s3://bucket?region=… Default: in the data directory." name:"files-url"`
@@ -98,7 +100,7 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		JWTSecret: f.JWTSecret, JWKSURL: f.JWKSURL, JWTIssuer: f.JWTIssuer, JWTAudience: f.JWTAudience,
 		UserSigAppID: f.UserSigAppID, UserSigKey: f.UserSigKey, APIKeys: f.APIKey, Origins: f.Origins,
 		UserRate: f.UserRate, UserBurst: f.UserBurst, AddressRate: f.AddressRate, AddressBurst: f.AddressBurst, TrustedProxies: f.TrustedProxies,
-		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, RevokeWithin: f.RevokeWithin,
+		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, GroupsPerDay: f.GroupsPerDay, MembersPerDay: f.MembersPerDay, RevokeWithin: f.RevokeWithin,
 		Retention: time.Duration(f.RetentionDays) * 24 * time.Hour, FilesURL: f.FilesURL, LinkLife: f.LinkLife,
 		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20, KeepLocation: f.KeepLocation,
 		LiveKitURL: f.LiveKitURL, LiveKitAPI: f.LiveKitAPI, LiveKitKey: f.LiveKitKey, LiveKitSecret: f.LiveKitSecret,

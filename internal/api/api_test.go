@@ -82,7 +82,7 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		t.Fatal(err)
 	}
 	opt.Log = quiet
-	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}), People: people.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
+	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: people.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
 		Outgoing: courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)

@@ -66,12 +66,13 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 	if err := a.People.CheckIssued(ctx, by.UserID, id.IssuedAt); err != nil {
 		return nil, err
 	}
-	if welcome.Statuses, err = a.People.Followed(ctx, by.UserID); err != nil {
+	var hears []string
+	if welcome.Statuses, hears, err = a.People.Followed(ctx, by.UserID); err != nil {
 		return nil, err
 	}
 	s := &gateway.Session{From: at.From, Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID, DeviceID: by.DeviceID, Origin: verb.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt, Head: welcome.Positions[im.UserTopic(by.UserID)]}
-	for _, f := range welcome.Statuses {
-		s.Topics = append(s.Topics, gateway.Topic{Name: im.StatusTopic(f.UserID)})
+	for _, u := range hears {
+		s.Topics = append(s.Topics, gateway.Topic{Name: im.StatusTopic(u)})
 	}
 	if s.Welcome, err = json.Marshal(welcome); err != nil {
 		return nil, err

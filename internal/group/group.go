@@ -31,11 +31,31 @@ type Groups struct {
 	store       *store.Store
 	invitations Invitations
 	presence    Presence
+	online      *onlineCounts
+	created     *daily // groups
+	brought     *daily // users who were brought into groups
 }
 
+// Options are the choices for groups. The zero value works.
+type Options struct {
+	// PerDay is how many groups one user may create a day. Negative: no bound. Default: 100.
+	PerDay int
+	// MembersPerDay is how many users one user may bring into groups a day. Negative: no bound. Default: 1000.
+	MembersPerDay int
+}
+
+// The usual bounds of a day.
+const (
+	usualPerDay        = 100
+	usualMembersPerDay = 1000
+)
+
 // New makes the verbs of groups.
-func New(s *store.Store, i Invitations, p Presence) *Groups {
-	return &Groups{store: s, invitations: i, presence: p}
+func New(s *store.Store, i Invitations, p Presence, opt Options) *Groups {
+	return &Groups{
+		store: s, invitations: i, presence: p, online: newOnlineCounts(),
+		created: newDaily(opt.PerDay, usualPerDay, "may create groups,", s.Now), brought: newDaily(opt.MembersPerDay, usualMembersPerDay, "may bring users into groups,", s.Now),
+	}
 }
 
 // scene is a group in a unit of work, with whoever acts in it.
@@ -105,12 +125,12 @@ func in[R any](g *Groups, by verb.Caller, id string, people []string, more world
 	}
 	verb.Do(g.store, need, func(w *world.World) (res R, err error) {
 		s := &scene{Group: w.Group(id), w: w, topic: im.GroupTopic(id), by: by}
-		if err := s.Exists(); err != nil {
-			return res, err
-		}
 		s.me = w.Member(id, by.UserID)
 		if by.Server && by.UserID == "" {
 			s.me = &im.Member{GroupID: id, Role: im.RoleServer}
+		}
+		if err := s.KnownTo(s.me); err != nil {
+			return res, err
 		}
 		if res, err = decide(s); err != nil {
 			return res, err
@@ -152,6 +172,11 @@ func (g *Groups) CreateGroup(by verb.Caller, req protocol.CreateGroupRequest, do
 	}
 	id := req.GroupID
 	people := without(req.MemberList, by.UserID)
+	back, err := g.charge(by, 1, len(people))
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
 	need := world.Need{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id}, Members: []world.MemberKey{{GroupID: id, UserID: by.UserID}}}
 	for _, u := range people {
 		need.Topics = append(need.Topics, im.UserTopic(u))
@@ -176,7 +201,26 @@ func (g *Groups) CreateGroup(by verb.Caller, req protocol.CreateGroupRequest, do
 		s.enter(people, protocol.TipInvited)
 		w.PutGroup(made)
 		return s.respond(people), nil
-	}, done)
+	}, func(res protocol.GroupResponse, err error) {
+		if err != nil || res.Repeat {
+			back()
+		}
+		done(res, err)
+	})
+}
+
+// charge charges a user for groups and for the users brought into them; back returns what came to nothing.
+func (g *Groups) charge(by verb.Caller, groups, users int) (back func(), err error) {
+	groupsBack, err := g.created.take(by, groups)
+	if err != nil {
+		return nil, err
+	}
+	usersBack, err := g.brought.take(by, users)
+	if err != nil {
+		groupsBack()
+		return nil, err
+	}
+	return func() { groupsBack(); usersBack() }, nil
 }
 
 func newGroup(id, kind, owner string, limit int, info im.GroupInfo, now int64) (im.Group, error) {
@@ -249,6 +293,11 @@ func (g *Groups) InviteUserToGroup(by verb.Caller, req protocol.GroupMembersRequ
 		verb.Fail(done, err)
 		return
 	}
+	back, err := g.charge(by, 0, len(req.MemberList))
+	if err != nil {
+		verb.Fail(done, err)
+		return
+	}
 	var more world.Need
 	for _, u := range req.MemberList {
 		more.Applications = append(more.Applications, world.MemberKey{GroupID: req.GroupID, UserID: u})
@@ -269,7 +318,12 @@ func (g *Groups) InviteUserToGroup(by verb.Caller, req protocol.GroupMembersRequ
 		}
 		s.enter(people, protocol.TipInvited)
 		return s.respond(people), nil
-	}, done)
+	}, func(res protocol.GroupResponse, err error) {
+		if err != nil || len(res.MemberList) == 0 && !res.Applied || res.Repeat {
+			back()
+		}
+		done(res, err)
+	})
 }
 
 // QuitGroup takes the caller out of a group.

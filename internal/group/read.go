@@ -12,22 +12,19 @@ import (
 const maxGroups = 100
 
 // GetGroup reads a group.
-func (g *Groups) GetGroup(ctx context.Context, _ verb.Caller, req protocol.GroupRequest) (protocol.GroupResponse, error) {
+func (g *Groups) GetGroup(ctx context.Context, by verb.Caller, req protocol.GroupRequest) (protocol.GroupResponse, error) {
 	if err := im.CheckGroupID(req.GroupID); err != nil {
 		return protocol.GroupResponse{}, err
 	}
-	v, err := g.store.Group(ctx, req.GroupID)
+	v, err := g.known(ctx, by, req.GroupID)
 	if err != nil {
-		return protocol.GroupResponse{}, im.Internal(err)
-	}
-	if err := v.Exists(); err != nil {
 		return protocol.GroupResponse{}, err
 	}
 	return protocol.GroupResponse{Group: View(v), ServerTime: g.store.Now()}, nil
 }
 
 // GetGroups reads several groups.
-func (g *Groups) GetGroups(ctx context.Context, _ verb.Caller, req protocol.GroupsRequest) (protocol.GroupsResponse, error) {
+func (g *Groups) GetGroups(ctx context.Context, by verb.Caller, req protocol.GroupsRequest) (protocol.GroupsResponse, error) {
 	res := protocol.GroupsResponse{Groups: []protocol.Group{}}
 	switch {
 	case len(req.GroupIDList) == 0:
@@ -39,15 +36,31 @@ func (g *Groups) GetGroups(ctx context.Context, _ verb.Caller, req protocol.Grou
 		if im.CheckGroupID(id) != nil {
 			return res, &im.Error{Code: im.CodeBadGroupID, Field: "groupIDList", Message: "groupIDList names no valid group"}
 		}
-		v, err := g.store.Group(ctx, id)
-		if err != nil {
-			return res, im.Internal(err)
-		}
-		if v.Exists() == nil {
+		switch v, err := g.known(ctx, by, id); im.CodeOf(err) {
+		case 0:
 			res.Groups = append(res.Groups, View(v))
+		case im.CodeNoGroup:
+		default:
+			return res, err
 		}
 	}
 	return res, nil
+}
+
+// known reads a group of which the caller may know.
+func (g *Groups) known(ctx context.Context, by verb.Caller, id string) (*im.Group, error) {
+	v, err := g.store.Group(ctx, id)
+	if err != nil {
+		return nil, im.Internal(err)
+	}
+	if v.Exists() != nil || v.Type != im.Work || by.Server && by.UserID == "" {
+		return v, v.Exists()
+	}
+	me, err := g.store.Member(ctx, id, by.UserID)
+	if err != nil {
+		return nil, im.Internal(err)
+	}
+	return v, v.KnownTo(me)
 }
 
 // visible checks that the caller may read what the members of a group read.
@@ -176,30 +189,4 @@ func viewGroups(list []im.Group, limit int, err error) (protocol.JoinedResponse,
 		res.Next = list[limit-1].ID
 	}
 	return res, nil
-}
-
-// OnlineCount counts the members who have a connected device.
-func (g *Groups) OnlineCount(ctx context.Context, by verb.Caller, req protocol.GroupRequest) (protocol.OnlineCountResponse, error) {
-	var res protocol.OnlineCountResponse
-	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
-		return res, err
-	}
-	for after := ""; ; {
-		list, err := g.store.Members(ctx, req.GroupID, after, verb.MaxPage)
-		if err != nil {
-			return res, im.Internal(err)
-		}
-		users := make([]string, len(list))
-		for i, m := range list {
-			users[i], after = m.UserID, m.UserID
-		}
-		for _, n := range g.presence.Devices(users...) {
-			if n > 0 {
-				res.Online++
-			}
-		}
-		if len(list) < verb.MaxPage {
-			return res, nil
-		}
-	}
 }

@@ -222,6 +222,12 @@ func (p *People) block(by verb.Caller, req protocol.UsersRequest, on bool, done 
 	for _, u := range req.UserIDList {
 		need.Topics = append(need.Topics, im.UserTopic(u)) // whoever writes to a contact holds the topics of both
 		need.Contacts = append(need.Contacts, world.ContactKey{UserID: by.UserID, Peer: u})
+		need.Follows = append(need.Follows, world.ContactKey{UserID: u, Peer: by.UserID})
+	}
+	mine, err := p.status(context.Background(), by.UserID, !on && p.online(by.UserID))
+	if err != nil {
+		verb.Fail(done, err)
+		return
 	}
 	verb.Do(p.store, need, func(w *world.World) (protocol.PeopleResponse, error) {
 		res := protocol.PeopleResponse{UserIDList: []string{}, ServerTime: w.Now}
@@ -235,6 +241,9 @@ func (p *People) block(by verb.Caller, req protocol.UsersRequest, on bool, done 
 			}
 			w.PutContact(*c)
 			res.UserIDList = append(res.UserIDList, u)
+			if w.Follow(u, by.UserID) {
+				hide(w, u, mine, on)
+			}
 		}
 		if len(res.UserIDList) == 0 {
 			return res, nil
@@ -246,6 +255,15 @@ func (p *People) block(by verb.Caller, req protocol.UsersRequest, on bool, done 
 		w.Append(topic, world.Draft{Device: by.Origin(), Body: &verb.Event{Value: e}})
 		return res, nil
 	}, done)
+}
+
+// hide makes a subscriber of the caller's presence hear no more of it and see the caller offline, or hear of it again.
+func hide(w *world.World, subscriber string, mine protocol.UserStatus, on bool) {
+	order := im.ListenTo(im.StatusTopic(mine.UserID), 0)
+	if on {
+		mine, order = offline(mine.UserID), im.StopListening(im.StatusTopic(mine.UserID))
+	}
+	w.Append(im.UserTopic(subscriber), world.Draft{Listen: order, Body: &verb.Event{Value: statusEvent(mine, w.Now)}})
 }
 
 // BlockList reads a page of those whom the caller blocks.

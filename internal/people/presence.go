@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store/blocklist"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/protocol"
@@ -101,34 +102,45 @@ func word(online bool) string {
 	return protocol.StatusOffline
 }
 
-func (p *People) statuses(ctx context.Context, users []string) ([]protocol.UserStatus, error) {
-	list := make([]protocol.UserStatus, 0, len(users))
+// statuses returns whether users are online, as a user sees it: who blocks that user is offline.
+func (p *People) statuses(ctx context.Context, to string, users []string) (list []protocol.UserStatus, blockers map[string]bool, err error) {
+	if blockers, err = blocklist.Of(ctx, p.store, to, users); err != nil {
+		return nil, nil, im.Internal(err)
+	}
+	list = make([]protocol.UserStatus, 0, len(users))
 	for i, n := range p.sessions.Devices(users...) {
-		s, err := p.status(ctx, users[i], n > 0)
-		if err != nil {
-			return nil, err
+		s := offline(users[i])
+		if !blockers[users[i]] {
+			if s, err = p.status(ctx, users[i], n > 0); err != nil {
+				return nil, nil, err
+			}
 		}
 		list = append(list, s)
 	}
-	return list, nil
+	return list, blockers, nil
+}
+
+func offline(user string) protocol.UserStatus {
+	return protocol.UserStatus{UserID: user, Status: protocol.StatusOffline}
 }
 
 // GetStatus reads whether people are online.
-func (p *People) GetStatus(ctx context.Context, _ verb.Caller, req protocol.UsersRequest) (protocol.StatusResponse, error) {
+func (p *People) GetStatus(ctx context.Context, by verb.Caller, req protocol.UsersRequest) (protocol.StatusResponse, error) {
 	if err := verb.CheckPeople("userIDList", req.UserIDList, maxUsers, false); err != nil {
 		return protocol.StatusResponse{}, err
 	}
-	list, err := p.statuses(ctx, req.UserIDList)
+	list, _, err := p.statuses(ctx, by.UserID, req.UserIDList)
 	return protocol.StatusResponse{Statuses: list}, err
 }
 
-// Followed reads the statuses of those whose presence a user has subscribed to.
-func (p *People) Followed(ctx context.Context, user string) ([]protocol.UserStatus, error) {
+// Followed reads the statuses of those whose presence a user has subscribed to, and which of them the user may hear of.
+func (p *People) Followed(ctx context.Context, user string) (statuses []protocol.UserStatus, hears []string, err error) {
 	list, err := p.store.Follows(ctx, user)
 	if err != nil {
-		return nil, im.Internal(err)
+		return nil, nil, im.Internal(err)
 	}
-	return p.statuses(ctx, list)
+	statuses, blockers, err := p.statuses(ctx, user, list)
+	return statuses, slices.DeleteFunc(list, func(u string) bool { return blockers[u] }), err
 }
 
 // SetSelfStatus sets the caller's custom status.
@@ -165,7 +177,7 @@ func (p *People) Subscribe(by verb.Caller, req protocol.UsersRequest, done func(
 		verb.Fail(done, err)
 		return
 	}
-	list, err := p.statuses(context.Background(), req.UserIDList)
+	list, _, err := p.statuses(context.Background(), by.UserID, req.UserIDList)
 	if err != nil {
 		verb.Fail(done, err)
 		return
@@ -194,6 +206,7 @@ func (p *People) follow(by verb.Caller, users []string, on bool, done func(error
 	need := world.Need{Topics: []string{topic}}
 	for _, u := range users {
 		need.Follows = append(need.Follows, world.ContactKey{UserID: by.UserID, Peer: u})
+		need.Contacts = append(need.Contacts, world.ContactKey{UserID: u, Peer: by.UserID})
 	}
 	verb.Do(p.store, need, func(w *world.World) (struct{}, error) {
 		for _, u := range users {
@@ -203,8 +216,11 @@ func (p *People) follow(by verb.Caller, users []string, on bool, done func(error
 			w.PutFollow(world.Follow{UserID: by.UserID, Target: u, Gone: !on})
 			e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Followed: []string{u}, Time: w.Now}
 			order := im.ListenTo(im.StatusTopic(u), 0)
-			if !on {
+			switch {
+			case !on:
 				e.Followed, e.Left, order = nil, e.Followed, im.StopListening(im.StatusTopic(u))
+			case w.Contact(u, by.UserID).Blocks():
+				order = ""
 			}
 			w.Append(topic, world.Draft{Device: by.Origin(), Listen: order, Body: &verb.Event{Value: e}})
 		}

@@ -91,7 +91,7 @@ func measure(kind, n int, length time.Duration) (point, error) {
 			return point{}, err
 		}
 	}
-	server := exec.Command("bin/beckon", "serve", "--listen", addr, "--data", dir, "--user-rate", "1e6", "--user-burst", "1000000", "--address-rate", "1e6", "--address-burst", "1000000")
+	server := exec.Command("bin/beckon", "serve", "--listen", addr, "--data", dir, "--user-rate", "1e6", "--user-burst", "1000000", "--members-per-day", "-1", "--groups-per-day", "-1", "--address-rate", "1e6", "--address-burst", "1000000")
 	if err := server.Start(); err != nil {
 		return point{}, err
 	}
