@@ -54,6 +54,7 @@ func (c *Client) welcomed(w protocol.Welcome) {
 	if c.greeted {
 		w.Ended = nil // the connect data are those of the first connect, and so is what has ended of it
 	}
+	first := !c.greeted
 	c.greeted = true
 	todo := c.ledger.Snapshot(w, whole)
 	ask := append(c.ledger.Online(), c.doubt...)
@@ -69,6 +70,9 @@ func (c *Client) welcomed(w protocol.Welcome) {
 		call1(c.opt.Listener.OnUserStatusChanged, w.Statuses[i])
 	}
 	c.tell(todo)
+	if first {
+		c.catchUpRest(whole)
+	}
 	c.catchUp(ask)
 	if len(w.Reload) > 0 {
 		c.reload(w.Reload)

@@ -82,6 +82,32 @@ func (c *Client) catchUp(ids []string) {
 	}
 }
 
+// catchUpRest asks for what an earlier run of the program held and the first connect reply did not have.
+func (c *Client) catchUpRest(whole bool) {
+	c.mu.Lock()
+	ids := c.ledger.Rest()
+	c.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	list, err := c.standing(ids[:min(len(ids), ledger.MaxHeld)])
+	if err != nil {
+		return // what is stored of it comes as events
+	}
+	var w protocol.Welcome
+	for _, v := range list {
+		if v.Over {
+			w.Ended = append(w.Ended, v)
+		} else {
+			w.Invitations = append(w.Invitations, v)
+		}
+	}
+	c.mu.Lock()
+	todo := c.ledger.Snapshot(w, whole)
+	c.mu.Unlock()
+	c.tell(todo)
+}
+
 // reload brings what the device holds in line with the server after too much was missed.
 func (c *Client) reload(timelines []string) {
 	c.mu.Lock()

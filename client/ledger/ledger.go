@@ -5,6 +5,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/beckon-im/beckon/invite"
@@ -212,7 +213,7 @@ func (l *Ledger) Snapshot(w protocol.Welcome, whole bool) []Callback {
 		l.held[v.InviteID] = e
 		todo = append(todo, l.Standing(v)...)
 	}
-	l.before = map[string][]string{}
+	maps.DeleteFunc(l.before, func(id string, _ []string) bool { return l.Holds(id) })
 	return todo
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/beckon-im/beckon/invite"
@@ -45,6 +46,12 @@ func (l *Ledger) Restore(list []Held) {
 	for _, h := range list {
 		l.before[h.InviteID] = h.Done
 	}
+}
+
+// Rest lists what an earlier run of the program held and the first snapshot did not have: a connect reply has only so
+// many.
+func (l *Ledger) Rest() []string {
+	return slices.Sorted(maps.Keys(l.before))
 }
 
 // Open lists the invitations that this device holds as open.

@@ -54,6 +54,7 @@ type handset struct {
 	mu    sync.Mutex
 	lines []string
 	moved chan struct{}
+	ended chan struct{} // closed when the program has ended
 }
 
 func (w *town) start(name string, args ...string) *handset {
@@ -71,10 +72,9 @@ func (w *town) start(name string, args ...string) *handset {
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	h := &handset{t: w.t, name: name, in: in, moved: make(chan struct{})}
-	read := make(chan struct{})
+	h := &handset{t: w.t, name: name, in: in, moved: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
-		defer close(read)
+		defer close(h.ended)
 		for s := bufio.NewScanner(out); s.Scan(); {
 			h.mu.Lock()
 			h.lines = append(h.lines, s.Text())
@@ -88,7 +88,7 @@ func (w *town) start(name string, args ...string) *handset {
 		if args[0] == "dev" {
 			_ = cmd.Process.Signal(os.Interrupt)
 		}
-		<-read
+		<-h.ended
 		if err := cmd.Wait(); err != nil {
 			w.t.Errorf("%s ended with %v", name, err)
 		}
@@ -98,7 +98,7 @@ func (w *town) start(name string, args ...string) *handset {
 
 func (w *town) phone(user string, args ...string) *handset {
 	w.t.Helper()
-	h := w.start(user, append([]string{"phone", user, "--server", w.url, "--data", w.data, "--device", user + "-phone"}, args...)...)
+	h := w.start(user, append([]string{"phone", user, "--server", w.url, "--data", w.data, "--device", user + "-phone", "--state", filepath.Join(w.data, "phones")}, args...)...)
 	h.wait("You are " + user)
 	w.phones[user] = h
 	return h
@@ -188,6 +188,24 @@ func TestPhones(t *testing.T) {
 	alice.wait(`there is no "nonsense" here`)
 	alice.say("list")
 	alice.wait("nothing is open")
+}
+
+// TestPhoneOpensAgain: who called and closed the phone reads in the next one what the other answered meanwhile.
+func TestPhoneOpensAgain(t *testing.T) {
+	w := newTown(t)
+	alice, bob := w.phone("alice"), w.phone("bob")
+	alice.say("call bob 60 dinner?")
+	bob.wait(`alice calls: "dinner?"`)
+	alice.wait("it rings at bob")
+	alice.say("q")
+	select {
+	case <-alice.ended:
+	case <-time.After(patience):
+		t.Fatal("the phone does not end")
+	}
+	bob.say("b")
+	bob.wait("you said: busy")
+	w.phone("alice").wait("bob declined (busy)")
 }
 
 func TestPhonesInAGroup(t *testing.T) {
