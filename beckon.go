@@ -23,6 +23,7 @@ import (
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/delivery"
 	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/group"
@@ -157,8 +158,11 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if s.pushes, err = push.New(ctx, s.store, s.pushOptions(sessions)); err != nil {
 		return err
 	}
-	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, RoomPolicy: s.cfg.RoomPolicy, Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Nudge, Log: s.cfg.Log})
+	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
+		OpenPerInviter: s.cfg.OpenPerInviter, DefaultTimeout: int64(s.cfg.DefaultTimeout / time.Second), MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, RoomPolicy: s.cfg.RoomPolicy,
+		Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Nudge, Log: s.cfg.Log})
 	s.people = people.New(s.store, sessions)
+	s.people.Invitations = s.engine
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
 		Policy: s.cfg.RoomPolicy, TokenLife: s.cfg.RoomTokenLife, Log: s.cfg.Log,
@@ -226,6 +230,7 @@ func (s *Server) verbs(sessions people.Sessions) api.Verbs {
 	}
 	return api.Verbs{
 		Invitations: s.engine,
+		Snapshots:   &snapshot.Reader{Store: s.store, Log: s.cfg.Log},
 		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Posts: s.pushes.Posts, Here: s.here}),
 		Groups:      groups,
 		People:      s.people,

@@ -101,6 +101,13 @@ type Config struct {
 	// GroupsPerDay and MembersPerDay are how many groups one user may create a day, and how many users one may bring into groups, on
 	// each node. App servers have no bound. Negative: nobody has. Default: 100 and 1000.
 	GroupsPerDay, MembersPerDay int
+	// OpenPerPair, OpenPerInvitee and OpenPerInviter bound the open invitations of one user to another, to one user, and of one user.
+	// Over a bound an invitation is refused with 9506. Negative: no bound. Defaults: 5, 500, 1,000.
+	OpenPerPair, OpenPerInvitee, OpenPerInviter int
+	// DefaultTimeout is the timeout of invitations that give none, in whole seconds. Default: they never time out.
+	DefaultTimeout time.Duration
+	// MaxTimeout bounds the timeout of invitations; one that never times out is above every bound. Default: none.
+	MaxTimeout time.Duration
 	// RevokeWithin is how long senders may take back a message. Default: 2 min.
 	RevokeWithin time.Duration
 	// Retention is how long messages and other records are kept. Default: for ever.
@@ -222,7 +229,7 @@ func (c *Config) fill() error {
 	if c.RoomPolicy != "" && c.RoomPolicy != RoomInvited && c.RoomPolicy != RoomOpen {
 		return fmt.Errorf("the room policy %q is none of invited, open", c.RoomPolicy)
 	}
-	if c.Retention < 0 || c.LinkLife < 0 || c.RevokeWithin < 0 || c.LargeGroup < 0 || c.RoomTokenLife < 0 {
+	if c.Retention < 0 || c.LinkLife < 0 || c.RevokeWithin < 0 || c.DefaultTimeout < 0 || c.MaxTimeout < 0 || c.LargeGroup < 0 || c.RoomTokenLife < 0 {
 		return errors.New("retention, link life, room token life, revoke time and large group may not be negative")
 	}
 	if (c.UserSigAppID == 0) != (c.UserSigKey == "") {

@@ -4,6 +4,7 @@
 package beckontest
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http/httptest"
@@ -53,9 +54,11 @@ func StartWith(t testing.TB, cfg beckon.Config) *House {
 	return StartNodes(t, 1, cfg)
 }
 
-// StartNodes runs a house of n nodes with a configuration.
+// StartNodes runs a house of n nodes with a configuration. Open invitations from one user to another are not bounded unless
+// cfg.OpenPerPair says so.
 func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *House {
 	t.Helper()
+	cfg.OpenPerPair = cmp.Or(cfg.OpenPerPair, -1)
 	h := &House{t: t}
 	t.TempDir() // the directories are removed after the house has stopped
 	t.Cleanup(h.Stop)

@@ -6,12 +6,13 @@ import "errors"
 //
 // The numbers follow the Tencent Chat SDK wherever it has one for the case, so that existing error handling keeps its meaning.
 type Error struct {
-	Code       int    // what a program branches on
-	Message    string // what was wrong, where, and what to do; safe to show
-	Field      string // the request field at fault, when there is one
-	RetryAfter int    // milliseconds to wait before trying again; 0 = no advice
-	Detail     any    // what else applies: for 8010 and 8012 the invitation as it now stands
-	Cause      error  // for the log only, never sent
+	Code       int      // what a program branches on
+	Message    string   // what was wrong, where, and what to do; safe to show
+	Field      string   // the request field at fault, when there is one
+	Users      []string // the users that the refusal is about, when it is about several
+	RetryAfter int      // milliseconds to wait before trying again; 0 = no advice
+	Detail     any      // what else applies: for 8010 and 8012 the invitation as it now stands
+	Cause      error    // for the log only, never sent
 }
 
 // The error numbers of Beckon.

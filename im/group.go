@@ -326,6 +326,14 @@ func (g *Group) MayRead(m *Member) error {
 	return nil
 }
 
+// MayMentionAll decides whether m may call all members at once, by a mention or an invitation.
+func (g *Group) MayMentionAll(m *Member, field string) error {
+	if rules, _ := Rules(g.Type); rules.Admins && m.Role < RoleAdmin {
+		return &Error{Code: CodeGroupDenied, Field: field, Message: "only the owner and administrators of this group may call all its members"}
+	}
+	return nil
+}
+
 // MaySpeak decides whether m may send a message now.
 func (g *Group) MaySpeak(m *Member, now int64) error {
 	if err := g.MayRead(m); err != nil {

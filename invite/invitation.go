@@ -179,6 +179,7 @@ type Invitation struct {
 	Deaf      bool   // one-to-one: the invitee hears nothing of it
 	Large     bool   // in a large group: onlookers hear digests of the answers
 	Digested  int64  // Large: the version that onlookers were last told of
+	Left      bool   // the inviter left the group: whoever is open is about to be cancelled
 	Party     bool   // no group hears it and it has several invitees: they hear each other on the invitation's own topic
 	CreatedAt int64  // milliseconds
 	Deadline  int64  // milliseconds; 0 = never
@@ -190,6 +191,16 @@ type Invitation struct {
 	Modified  Recent
 	Cancelled Recent
 	Added     Recent
+}
+
+// AsLeft returns an invitee as the rule has it once the inviter has left the group, before the ending is written.
+func (v *Invitation) AsLeft(w *Invitee, now int64) *Invitee {
+	if !v.Left || w == nil || w.StateAt(now) != Open {
+		return w
+	}
+	left := *w
+	left.State, left.Reason, left.DecidedAt = Cancelled, ReasonLeft, now
+	return &left
 }
 
 // FirstNames returns the first MaxNames invitees, in the order of the inviteeList.

@@ -115,7 +115,7 @@ func (w *Invitee) whyCancelled() string {
 	case ReasonNotice:
 		return "this invitation is a notice, which takes no answer"
 	case ReasonLeft:
-		return w.UserID + " is no longer in the group of this invitation"
+		return "the inviter or " + w.UserID + " is no longer in the group of this invitation"
 	}
 	return "the inviter has cancelled the invitation"
 }
@@ -192,7 +192,7 @@ func nobodyOpen(v *Invitation, invitees []*Invitee, by Actor, now int64) error {
 
 // live refuses what needs an invitation with somebody open, from the header alone.
 func (v *Invitation) live(by Actor, now int64) error {
-	if v.Over() || v.Last != 0 && now >= v.Last {
+	if v.Left || v.Over() || v.Last != 0 && now >= v.Last {
 		return nobodyOpen(v, nil, by, now)
 	}
 	return nil
@@ -255,6 +255,11 @@ func Add(v Invitation, known []*Invitee, names []string, timeout int64, by Actor
 	v.Added.note(by)
 	v.Version++
 	return Change{Invitation: v, Invitees: added}, nil
+}
+
+// Refused is an invitee who refuses an invitation from its beginning, because this user blocks the inviter.
+func Refused(v *Invitation, w Invitee, now int64) Invitee {
+	return w.end(v, Rejected, ReasonDeclined, now)
 }
 
 // Expire times out every open invitee whose deadline has passed, and says in Due when to come again.

@@ -181,6 +181,7 @@ type Error struct {
 	Code       int         `json:"code"`
 	Message    string      `json:"message"`
 	Field      string      `json:"field,omitempty"`
+	UserIDList []string    `json:"userIDList,omitempty"` // the users that the refusal is about, when it is about several: the first 100
 	RetryAfter int         `json:"retryAfter,omitempty"` // milliseconds
 	Invitation *Invitation `json:"invitation,omitempty"` // 8010, 8012: as it now stands
 	Won        *Won        `json:"won,omitempty"`        // 8010: who decided before

@@ -11,6 +11,7 @@ type InviteOptions struct {
 	AcceptLimit    int          `json:"acceptLimit,omitempty" doc:"The N-th accept cancels the invitees still open. 0 means no limit; 1 is: first to pick up wins."`
 	MinRing        int64        `json:"minRing,omitempty" doc:"Seconds that an invitee gets from the first alert, 0–300, also past the timeout."`
 	OnlineUserOnly bool         `json:"onlineUserOnly,omitempty" doc:"Reach only devices that are connected now; never stored in history."`
+	SkipInvalid    bool         `json:"skipInvalid,omitempty" doc:"Leave out invitees who are not members, named twice, the inviter, or who refuse invitations from the inviter, instead of refusing the call; the response lists them in skipped."`
 	Notice         bool         `json:"notice,omitempty" doc:"The invitation informs and takes no answer: it is over from the start and never rings."`
 	OfflinePush    *invite.Push `json:"offlinePush,omitempty" doc:"What a push says to invitees without a connected device."`
 	RequestID      string       `json:"requestID,omitempty" doc:"Names this call, so that sending it again does nothing twice. At most 64 bytes."`
@@ -49,13 +50,21 @@ const (
 	ReachDoNotDisturb = "doNotDisturb" // and wants inviters to know
 )
 
+// Skipped is an invitee who was left out.
+type Skipped struct {
+	UserID  string `json:"userID"`
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
 // InviteResponse acknowledges an invite.
 type InviteResponse struct {
 	InviteID   string      `json:"inviteID"`
 	Invitation *Invitation `json:"invitation"`
 	Reach      []Reach     `json:"reach,omitempty"`
-	Repeat     bool        `json:"repeat,omitempty"` // this was done before; nothing happened again
-	Merged     bool        `json:"merged,omitempty"` // glare: inviteID is the other person's invitation, now accepted
+	Skipped    []Skipped   `json:"skipped,omitempty"` // with skipInvalid: who was left out, and why
+	Repeat     bool        `json:"repeat,omitempty"`  // this was done before; nothing happened again
+	Merged     bool        `json:"merged,omitempty"`  // glare: inviteID is the other person's invitation, now accepted
 	ServerTime int64       `json:"serverTime"`
 }
 

@@ -47,8 +47,14 @@ type serverFlags struct {
 
 	TrustedProxies []string `help:"Addresses and networks of proxies in front of this server, whose X-Forwarded-For is believed: 10.0.0.0/8." name:"trusted-proxies" placeholder:"NETWORK"`
 
-	DevicePolicy  string        `help:"How many devices a user may have connected; the newest stays." enum:"many,one-per-platform,single" default:"many" name:"device-policy"`
-	DropBlocked   bool          `help:"Let messages and invitations to somebody who blocks the sender seem to succeed, instead of refusing them." name:"drop-blocked"`
+	DevicePolicy   string        `help:"How many devices a user may have connected; the newest stays." enum:"many,one-per-platform,single" default:"many" name:"device-policy"`
+	DropBlocked    bool          `help:"Let messages and invitations to somebody who blocks the sender seem to succeed, instead of refusing them." name:"drop-blocked"`
+	OpenPerPair    int           `help:"Open invitations from one user to another outside of groups; -1 = no bound." default:"5" name:"open-per-pair"`
+	OpenPerInvitee int           `help:"Open invitations that wait for one user; -1 = no bound." default:"500" name:"open-per-invitee"`
+	OpenPerInviter int           `help:"Open invitations of one inviter; -1 = no bound." default:"1000" name:"open-per-inviter"`
+	DefaultTimeout time.Duration `help:"Timeout of invitations that give none; 0 = they never time out." default:"0" name:"default-timeout"`
+	MaxTimeout     time.Duration `help:"Longest timeout of an invitation; 0 = no bound." default:"0" name:"max-timeout"`
+
 	LargeGroup    int           `help:"Members that make a group large: its onlookers hear digests of answers." default:"500" name:"large-group"`
 	GroupsPerDay  int           `help:"Groups that one user may create a day; -1 for no limit." default:"100" name:"groups-per-day"`
 	MembersPerDay int           `help:"Users that one user may bring into groups a day; -1 for no limit." default:"1000" name:"members-per-day"`
@@ -100,7 +106,8 @@ func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 		JWTSecret: f.JWTSecret, JWKSURL: f.JWKSURL, JWTIssuer: f.JWTIssuer, JWTAudience: f.JWTAudience,
 		UserSigAppID: f.UserSigAppID, UserSigKey: f.UserSigKey, APIKeys: f.APIKey, Origins: f.Origins,
 		UserRate: f.UserRate, UserBurst: f.UserBurst, AddressRate: f.AddressRate, AddressBurst: f.AddressBurst, TrustedProxies: f.TrustedProxies,
-		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, GroupsPerDay: f.GroupsPerDay, MembersPerDay: f.MembersPerDay, RevokeWithin: f.RevokeWithin,
+		DevicePolicy: beckon.DevicePolicy(f.DevicePolicy), DropBlocked: f.DropBlocked, LargeGroup: f.LargeGroup, OpenPerPair: f.OpenPerPair, OpenPerInvitee: f.OpenPerInvitee,
+		OpenPerInviter: f.OpenPerInviter, DefaultTimeout: f.DefaultTimeout, MaxTimeout: f.MaxTimeout, GroupsPerDay: f.GroupsPerDay, MembersPerDay: f.MembersPerDay, RevokeWithin: f.RevokeWithin,
 		Retention: time.Duration(f.RetentionDays) * 24 * time.Hour, FilesURL: f.FilesURL, LinkLife: f.LinkLife,
 		MaxImage: f.MaxUploadMB << 20, MaxSound: f.MaxUploadMB << 20, MaxVideo: f.MaxUploadMB << 20, MaxFile: f.MaxUploadMB << 20, KeepLocation: f.KeepLocation,
 		LiveKitURL: f.LiveKitURL, LiveKitAPI: f.LiveKitAPI, LiveKitKey: f.LiveKitKey, LiveKitSecret: f.LiveKitSecret,

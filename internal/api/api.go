@@ -26,6 +26,7 @@ import (
 	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
@@ -66,6 +67,7 @@ type Options struct {
 // Verbs are the rooms that the verbs are in.
 type Verbs struct {
 	Invitations *engine.Engine
+	Snapshots   *snapshot.Reader
 	Chat        *chat.Chat
 	Groups      *group.Groups
 	People      *people.People
@@ -261,7 +263,7 @@ func (a *API) refusal(verb string, by verb.Caller, err error) *protocol.Error {
 	if e.Code == im.CodeInternal {
 		a.log.Error("a verb failed", "verb", verb, "user", by.UserID, "call", by.CallID, "error", err)
 	}
-	out := &protocol.Error{Code: e.Code, Message: e.Message, Field: e.Field, RetryAfter: e.RetryAfter}
+	out := &protocol.Error{Code: e.Code, Message: e.Message, Field: e.Field, UserIDList: e.Users, RetryAfter: e.RetryAfter}
 	if st, ok := e.Detail.(*engine.Standing); ok {
 		out.Invitation, out.Won = st.Invitation, st.Won
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/beckon-im/beckon/internal/console"
 	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
@@ -62,7 +63,7 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	e := engine.New(s, nobody{}, engine.Options{})
+	e := engine.New(s, nobody{}, engine.Options{OpenPerPair: -1})
 	kept, err := files.New(ctx, s, files.Options{URL: "mem://", Key: []byte("k")})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +83,7 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		t.Fatal(err)
 	}
 	opt.Log = quiet
-	a, err := New(ctx, Verbs{Invitations: e, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: people.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
+	a, err := New(ctx, Verbs{Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()}, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: people.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
 		Outgoing: courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)

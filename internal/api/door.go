@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/engine"
+	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
@@ -54,11 +54,11 @@ func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session
 			return nil, err
 		}
 	}
-	stood := make(map[string]engine.Position, len(at.Known))
+	stood := make(map[string]snapshot.Position, len(at.Known))
 	for topic, p := range at.Known {
-		stood[topic] = engine.Position(p)
+		stood[topic] = snapshot.Position(p)
 	}
-	welcome, listening, err := a.Invitations.Connect(ctx, by, hello, stood)
+	welcome, listening, err := a.Snapshots.Connect(ctx, by, hello, stood)
 	if err != nil {
 		return nil, err
 	}

@@ -129,8 +129,8 @@ func (a *API) invitationRows() []*row {
 		acts(tag, "modifyInvitation", "Replace the data of an open invitation.", e.Modify),
 		acts(tag, "addInvitees", "Invite more people to an open invitation.", e.AddInvitees),
 		first(acts(tag, "ring", "Tell the inviter that this device alerts its person.", e.Ring)),
-		reads(tag, "getInvitation", "Read an invitation and a page of its invitees.", e.GetInvitation),
-		reads(tag, "listInvitations", "List your open invitations.", e.ListInvitations),
+		reads(tag, "getInvitation", "Read an invitation and a page of its invitees.", a.Snapshots.GetInvitation),
+		reads(tag, "listInvitations", "List your open invitations.", a.Snapshots.ListInvitations),
 	}
 }
 

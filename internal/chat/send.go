@@ -284,8 +284,10 @@ func (s *sending) toGroup(w *world.World, m *protocol.Message, d world.Draft) er
 	if err := verb.FirstError(g.Has(rules.Receipts || !m.NeedReadReceipt, "read receipts"), g.Has(rules.Targeted || len(m.ReceiverList) == 0, "messages for some members only")); err != nil {
 		return err
 	}
-	if m.MentionAll && rules.Admins && me.Role < im.RoleAdmin {
-		return &im.Error{Code: im.CodeGroupDenied, Field: "mentionAll", Message: "only the owner and administrators mention everybody"}
+	if m.MentionAll {
+		if err := g.MayMentionAll(me, "mentionAll"); err != nil {
+			return err
+		}
 	}
 	for _, u := range m.ReceiverList {
 		if !w.Member(g.ID, u).Present() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
@@ -33,7 +34,7 @@ func (e *Engine) answer(by verb.Caller, id string, a invite.Answer, done func(pr
 	}
 	r, ok, err := e.route(id)
 	if err != nil || !ok {
-		done(protocol.ActionResponse{}, unknownOr(err))
+		done(protocol.ActionResponse{}, snapshot.Unknown(err))
 		return
 	}
 	need := world.Need{Topics: r.topics(), Invitations: []string{id}, Invitees: []world.InviteeKey{{InviteID: id, UserID: by.UserID}}}
@@ -50,12 +51,13 @@ func (e *Engine) answer(by verb.Caller, id string, a invite.Answer, done func(pr
 	verb.Do(e.store, need, func(w *world.World) (protocol.ActionResponse, error) {
 		v := w.Invitation(id)
 		if v == nil {
-			return protocol.ActionResponse{}, unknownOr(nil)
+			return protocol.ActionResponse{}, snapshot.Unknown(nil)
 		}
 		me := w.Invitee(id, by.UserID)
 		if me != nil && me.Deaf {
-			return protocol.ActionResponse{}, unknownOr(nil)
+			return protocol.ActionResponse{}, snapshot.Unknown(nil)
 		}
+		me = v.AsLeft(me, w.Now)
 		s, err := invite.Apply(*v, me, a, w.Now)
 		if err != nil {
 			return protocol.ActionResponse{}, standing(err, v, me, by, w.Now)
@@ -145,13 +147,6 @@ func (e *Engine) putRing(w *world.World, s invite.Step, by verb.Caller) error {
 	return nil
 }
 
-func unknownOr(err error) error {
-	if err != nil {
-		return im.Internal(err)
-	}
-	return &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "there is no invitation with this inviteID"}
-}
-
 // Standing is the Detail of a refusal: the invitation as it now stands and the action that won.
 type Standing struct {
 	Invitation *protocol.Invitation
@@ -167,20 +162,12 @@ func standing(err error, v *invite.Invitation, p *invite.Invitee, by verb.Caller
 	var list []invite.Invitee
 	st := &Standing{}
 	if p != nil {
-		list = []invite.Invitee{seenBy(*p, v, by)}
+		list = []invite.Invitee{snapshot.SeenBy(*p, v, by)}
 		st.Won = won(v, &list[0], now)
 	}
 	st.Invitation = protocol.ViewInvitation(v, list, now)
 	e.Detail = st
 	return e
-}
-
-// seenBy hides which device answered from everybody but that person and the inviter.
-func seenBy(p invite.Invitee, v *invite.Invitation, by verb.Caller) invite.Invitee {
-	if by.UserID != p.UserID && by.UserID != v.Inviter {
-		p.By = invite.Mark{}
-	}
-	return p
 }
 
 func won(v *invite.Invitation, p *invite.Invitee, now int64) *protocol.Won {

@@ -138,6 +138,11 @@ func (e *Engine) expire(ctx context.Context, id string) {
 		if v == nil || v.Over() {
 			return 0, nil
 		}
+		if v.Left {
+			if c := invite.Leave(*v, w.OpenInvitees(id), w.Now); len(c.Invitees) > 0 {
+				return c.Invitation.Due, e.end(w, c, verb.Caller{}, protocol.ActionCancel, invite.ReasonLeft, "")
+			}
+		}
 		c := invite.Expire(*v, w.OpenInvitees(id), w.Now)
 		if len(c.Invitees) == 0 && c.Invitation.Due == v.Due {
 			return v.Due, nil

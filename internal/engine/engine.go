@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
@@ -35,6 +36,13 @@ type Options struct {
 	DropBlocked bool
 	// RoomPolicy says who may enter rooms, and so invite into them. Default: those who were invited.
 	RoomPolicy im.RoomPolicy
+	// OpenPerPair, OpenPerInvitee and OpenPerInviter bound the open invitations from one user to another without a group, those
+	// that wait for one user, and those of one inviter. Negative: no bound. Defaults: 5, 500, 1,000.
+	OpenPerPair, OpenPerInvitee, OpenPerInviter int
+	// DefaultTimeout is the timeout, in whole seconds, of invitations that give none. Default: they never time out.
+	DefaultTimeout int64
+	// MaxTimeout bounds the timeout in seconds; an invitation that never times out is above every bound. Default: 0, no bound.
+	MaxTimeout int64
 	// Posted is told that pushes are on their way, before they are committed. Default: this house sends none.
 	Posted away.Post
 	// Pushed is told that pushes were committed without a record to announce. Default: nobody is.
@@ -76,6 +84,8 @@ func New(s *store.Store, p Presence, opt Options) *Engine {
 	if opt.Pushed == nil {
 		opt.Pushed = func() {}
 	}
+	opt.OpenPerPair, opt.OpenPerInvitee = cmp.Or(opt.OpenPerPair, 5), cmp.Or(opt.OpenPerInvitee, 500)
+	opt.OpenPerInviter = cmp.Or(opt.OpenPerInviter, 1000)
 	if opt.LargeGroup == 0 {
 		opt.LargeGroup = 500
 	}

@@ -29,6 +29,8 @@ type opening struct {
 	actor    invite.Actor
 	large    bool
 	devices  map[string]int // that invitees had connected when it came
+	skip     bool           // leave out invitees who cannot be invited
+	skipped  []protocol.Skipped
 }
 
 // Invite opens an invitation to one person, or to several without a group.
@@ -51,7 +53,7 @@ func (e *Engine) Invite(by verb.Caller, req protocol.InviteRequest, done func(pr
 	}
 	terms := termsOf(by, req.InviteOptions)
 	terms.MergeGlare, terms.Notify = req.MergeGlare, invite.NotifyMembers
-	e.open(by, req.RequestID, terms, invitees, done)
+	e.open(by, req.InviteOptions, terms, invitees, done)
 }
 
 // InviteInGroup opens an invitation to members of a group.
@@ -65,7 +67,7 @@ func (e *Engine) InviteInGroup(by verb.Caller, req protocol.InviteInGroupRequest
 	if terms.Notify == "" {
 		terms.Notify = invite.NotifyMembers
 	}
-	e.open(by, req.RequestID, terms, req.InviteeList, done)
+	e.open(by, req.InviteOptions, terms, req.InviteeList, done)
 }
 
 func termsOf(by verb.Caller, o protocol.InviteOptions) invite.Terms {
@@ -87,22 +89,28 @@ func inviteID(by verb.Caller, o protocol.InviteOptions) string {
 	return uuid.Must(uuid.NewV7()).String()
 }
 
-func (e *Engine) open(by verb.Caller, requestID string, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
-	if err := verb.FirstError(im.CheckRequestID(requestID), t.Check(invitees)); err != nil {
+func (e *Engine) open(by verb.Caller, opt protocol.InviteOptions, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
+	o := opening{print: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(opt.RequestID), skip: opt.SkipInvalid}
+	if o.skip && !t.Everyone && len(invitees) <= invite.MaxGroupInvitees {
+		invitees, o.skipped = clean(by.UserID, invitees)
+	}
+	if err := verb.FirstError(im.CheckRequestID(opt.RequestID), e.timeouts(&t), t.Check(invitees)); err != nil {
 		done(protocol.InviteResponse{}, err)
 		return
 	}
-	o := opening{terms: t, invitees: invitees, print: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(requestID)}
+	o.terms, o.invitees = t, invitees
 	devices, err := e.devices(&o)
 	if err != nil {
 		done(protocol.InviteResponse{}, im.Internal(err))
 		return
 	}
 	o.devices = devices
-	verb.Do(e.store, o.need(), func(w *world.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
+	need := o.need()
+	e.boundNeed(&need, by.UserID, t.GroupID, invitees)
+	verb.Do(e.store, need, func(w *world.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
-				if !res.Repeat && !res.Merged {
+				if !res.Repeat && !res.Merged && !o.skip { // else it is not known here who is left
 					e.routes.Add(t.ID, route{id: t.ID, participants: t.Notify == invite.NotifyParticipants, inviter: t.Inviter,
 						peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: res.Invitation.RoomID})
 				}
@@ -156,6 +164,9 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 			return protocol.InviteResponse{}, err
 		}
 	}
+	if err := e.blockers(w, &o); err != nil {
+		return protocol.InviteResponse{}, err
+	}
 	if o.terms.MergeGlare {
 		if id := w.Glare(world.GlareKey{From: o.invitees[0], To: o.by.UserID}); id != "" {
 			if res, merged, err := e.merge(w, o, id); merged || err != nil {
@@ -164,6 +175,9 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 		}
 	}
 	if err := verb.FirstError(room.Name(w, &o.terms), room.MayName(w, e.opt.RoomPolicy, &o.terms, o.invitees)); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	if err := e.bounds(w, o.by.UserID, o.terms.GroupID, o.invitees); err != nil && !o.terms.Notice {
 		return protocol.InviteResponse{}, err
 	}
 	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, w.Now)
@@ -181,6 +195,9 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 	if err := announceOpen(w, &v, list, o.by); err != nil {
 		return protocol.InviteResponse{}, err
 	}
+	if err := tellRefused(w, &v, list); err != nil {
+		return protocol.InviteResponse{}, err
+	}
 	if err := room.Make(w, &v); err != nil {
 		return protocol.InviteResponse{}, err
 	}
@@ -188,25 +205,7 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 	for _, p := range list {
 		w.PutInvitee(p)
 	}
-	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, w.Now), ServerTime: w.Now, Reach: reach}, nil
-}
-
-// mind looks for invitees who block the inviter: the invitation is refused, or they hear nothing of it.
-func (e *Engine) mind(w *world.World, v *invite.Invitation, list []invite.Invitee) error {
-	if v.GroupID != "" {
-		return nil
-	}
-	for i := range list {
-		if !w.Contact(list[i].UserID, v.Inviter).Blocks() {
-			continue
-		}
-		if !e.opt.DropBlocked {
-			return &im.Error{Code: im.CodeBlocked, Field: "inviteeList", Message: list[i].UserID + " does not take invitations from you"}
-		}
-		list[i].Deaf = true
-		v.Deaf = v.Peer != ""
-	}
-	return nil
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, w.Now), ServerTime: w.Now, Reach: reach, Skipped: o.skipped}, nil
 }
 
 // remembered answers an invite whose id was cancelled before it came, or merged before.
@@ -227,8 +226,14 @@ func (e *Engine) remembered(w *world.World, m *world.Mark) (protocol.InviteRespo
 // inGroup checks membership and resolves everyone.
 func (e *Engine) inGroup(w *world.World, o *opening) error {
 	g := w.Group(o.terms.GroupID)
-	if err := g.MayRead(w.Member(o.terms.GroupID, o.by.UserID)); err != nil {
+	me := w.Member(o.terms.GroupID, o.by.UserID)
+	if err := g.MaySpeak(me, w.Now); err != nil {
 		return err
+	}
+	if o.terms.Everyone {
+		if err := g.MayMentionAll(me, "everyone"); err != nil {
+			return err
+		}
 	}
 	o.large = g.Members > e.opt.LargeGroup
 	if o.terms.Everyone && !w.HasRoster(g.ID) { // asked for only now that it is known that the caller may
@@ -238,12 +243,7 @@ func (e *Engine) inGroup(w *world.World, o *opening) error {
 		return &world.More{Need: world.Need{AllMembers: []string{g.ID}}}
 	}
 	if !o.terms.Everyone {
-		for _, u := range o.invitees {
-			if !w.Member(g.ID, u).Present() {
-				return &im.Error{Code: im.CodeGroupDenied, Field: "inviteeList", Message: u + " is not a member of this group"}
-			}
-		}
-		return nil
+		return o.members(w, g.ID)
 	}
 	o.invitees = nil
 	for _, m := range w.Roster(g.ID) {
@@ -289,6 +289,9 @@ func (e *Engine) opened(res *protocol.InviteResponse, devices map[string]int) {
 func (e *Engine) devices(o *opening) (map[string]int, error) {
 	users := o.invitees
 	if o.terms.Everyone {
+		if me, err := e.store.Member(context.Background(), o.terms.GroupID, o.by.UserID); err != nil || !me.Present() {
+			return nil, err // the rule refuses it
+		}
 		for after := ""; ; {
 			list, err := e.store.Members(context.Background(), o.terms.GroupID, after, verb.MaxPage)
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
@@ -96,13 +97,16 @@ func (e *Engine) Modify(by verb.Caller, req protocol.ModifyRequest, done func(pr
 	}
 	r, ok, err := e.route(req.InviteID)
 	if err != nil || !ok {
-		done(protocol.ActionResponse{}, unknownOr(err))
+		done(protocol.ActionResponse{}, snapshot.Unknown(err))
 		return
 	}
 	id := req.InviteID
 	need := world.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	if r.groupID != "" {
+		need.Groups = []string{r.groupID}
+	}
 	e.change(need, id, func(w *world.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
-		if err := stillMember(w, v, by); err != nil {
+		if err := maySpeak(w, v, by); err != nil {
 			return protocol.ActionResponse{}, *v, err
 		}
 		c, err := invite.Modify(*v, req.Data, by.Actor(req.RequestID), w.Now)
@@ -115,12 +119,15 @@ func (e *Engine) Modify(by verb.Caller, req protocol.ModifyRequest, done func(pr
 	}, done)
 }
 
-// stillMember refuses an inviter who has left the group: what they would say there is no longer theirs to say.
-func stillMember(w *world.World, v *invite.Invitation, by verb.Caller) error {
-	if v.GroupID != "" && v.Inviter == by.UserID && !w.Member(v.GroupID, by.UserID).Present() {
-		return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only cancel it")
+// maySpeak refuses an inviter who has left the group of an invitation, or is muted there.
+func maySpeak(w *world.World, v *invite.Invitation, by verb.Caller) error {
+	if v.GroupID == "" || v.Inviter != by.UserID {
+		return nil
 	}
-	return nil
+	if me := w.Member(v.GroupID, by.UserID); me.Present() {
+		return w.Group(v.GroupID).MaySpeak(me, w.Now)
+	}
+	return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only cancel it")
 }
 
 // AddInvitees invites more people to an open invitation.
@@ -131,7 +138,7 @@ func (e *Engine) AddInvitees(by verb.Caller, req protocol.AddInviteesRequest, do
 	}
 	r, ok, err := e.route(req.InviteID)
 	if err != nil || !ok {
-		done(protocol.ActionResponse{}, unknownOr(err))
+		done(protocol.ActionResponse{}, snapshot.Unknown(err))
 		return
 	}
 	if err := invite.CheckInvitees(r.inviter, r.groupID, req.InviteeList); err != nil {
@@ -153,6 +160,10 @@ func (e *Engine) AddInvitees(by verb.Caller, req protocol.AddInviteesRequest, do
 			need.People = append(need.People, u)
 		}
 	}
+	if r.groupID != "" {
+		need.Groups = []string{r.groupID}
+	}
+	e.boundNeed(&need, by.UserID, r.groupID, req.InviteeList)
 	devices := e.count(req.InviteeList)
 	e.change(need, id, func(w *world.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		return e.decideAdd(w, v, by, req, devices)
@@ -163,7 +174,7 @@ func (e *Engine) AddInvitees(by verb.Caller, req protocol.AddInviteesRequest, do
 }
 
 func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller, req protocol.AddInviteesRequest, devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
-	if err := stillMember(w, v, by); err != nil {
+	if err := maySpeak(w, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
 	known := make([]*invite.Invitee, 0, len(req.InviteeList))
@@ -174,13 +185,16 @@ func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller,
 	if err != nil || c.Repeat {
 		return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
 	}
-	for _, u := range req.InviteeList {
-		if v.GroupID != "" && !w.Member(v.GroupID, u).Present() {
-			return protocol.ActionResponse{}, *v, &im.Error{Code: im.CodeGroupDenied, Field: "inviteeList", Message: u + " is not a member of this group"}
+	if v.GroupID != "" {
+		if err := (&opening{invitees: req.InviteeList}).members(w, v.GroupID); err != nil {
+			return protocol.ActionResponse{}, *v, err
 		}
 	}
+	if err := e.bounds(w, v.Inviter, v.GroupID, req.InviteeList); err != nil {
+		return protocol.ActionResponse{}, *v, err
+	}
 	res := protocol.ActionResponse{}
-	if err := e.mind(w, v, c.Invitees); err != nil {
+	if err := e.mind(w, &c.Invitation, c.Invitees); err != nil {
 		return res, *v, err
 	}
 	res.Reach = make([]protocol.Reach, len(c.Invitees))
@@ -196,6 +210,9 @@ func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller,
 		first.Follows = true
 		w.PutInvitee(*first)
 	}
+	if err := tellRefused(w, &c.Invitation, c.Invitees); err != nil {
+		return res, *v, err
+	}
 	for _, p := range c.Invitees {
 		w.PutInvitee(p)
 	}
@@ -205,7 +222,7 @@ func (e *Engine) decideAdd(w *world.World, v *invite.Invitation, by verb.Caller,
 
 // change runs an inviter's action on an existing invitation and keeps its deadline in step.
 func (e *Engine) change(need world.Need, id string, decide func(*world.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
-	e.changeOr(need, id, decide, func(*world.World) error { return unknownOr(nil) }, done)
+	e.changeOr(need, id, decide, func(*world.World) error { return snapshot.Unknown(nil) }, done)
 }
 
 // changeOr is change with something to do when there is no such invitation.

@@ -19,7 +19,40 @@ func (e *Engine) LeaveGroup(w *world.World, group string, people []string) error
 	if err != nil {
 		return err
 	}
+	if err := e.abandon(w, group, people); err != nil {
+		return err
+	}
 	return e.leave(w, open)
+}
+
+// abandon ends what inviters who leave a group have open in it: from now on an answer is refused, and each invitation is cancelled
+// in a unit of its own, so that one call does not write the invitees of a thousand invitations.
+func (e *Engine) abandon(w *world.World, group string, inviters []string) error {
+	var more world.Need
+	var list []invite.Invitation
+	for _, u := range inviters {
+		if !w.HasOpenBy(u) {
+			more.OpenBy = append(more.OpenBy, u)
+			continue
+		}
+		for _, id := range w.OpenBy(u) {
+			switch v := w.Invitation(id); {
+			case v == nil && !w.HasInvitation(id):
+				more.Invitations = append(more.Invitations, id)
+			case v != nil && v.GroupID == group && !v.Over() && !v.Left:
+				list = append(list, *v)
+			}
+		}
+	}
+	if len(more.OpenBy)+len(more.Invitations) > 0 {
+		return &world.More{Need: more}
+	}
+	for _, v := range list {
+		v.Left, v.Due = true, w.Now
+		w.PutInvitation(v)
+		e.deadlines.Set(v.ID, w.Now) // early when this unit is refused: it looks again
+	}
+	return nil
 }
 
 // EndGroup cancels everything that is open in a group that ends. The group's OpenInGroup must be declared.

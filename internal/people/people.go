@@ -29,6 +29,14 @@ type People struct {
 	store    *store.Store
 	sessions Sessions
 	presence *presence
+
+	// Invitations ends what rings for a user who blocks its inviter. Default: nothing ends.
+	Invitations Invitations
+}
+
+// Invitations is what blocking means for invitations.
+type Invitations interface {
+	Block(w *world.World, by verb.Caller, inviters []string) error
 }
 
 // New makes the verbs of people.
@@ -249,6 +257,11 @@ func (p *People) block(by verb.Caller, req protocol.UsersRequest, on bool, done 
 			return res, nil
 		}
 		e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Time: w.Now, Unblocked: res.UserIDList}
+		if on && p.Invitations != nil {
+			if err := p.Invitations.Block(w, by, res.UserIDList); err != nil {
+				return res, err
+			}
+		}
 		if on {
 			e.Blocked, e.Unblocked = e.Unblocked, nil
 		}

@@ -98,7 +98,7 @@ func (h *house) start(dir string, opt Options) {
 	h.browser.mu.Lock()
 	h.browser.vapi = h.push.webKey
 	h.browser.mu.Unlock()
-	h.engine = engine.New(h.store, h.here, engine.Options{Posted: h.push.Posted, Pushed: h.push.Queue().Nudge})
+	h.engine = engine.New(h.store, h.here, engine.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Nudge})
 	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Here: opt.Online})
 	h.groups, h.people = group.New(h.store, h.engine, h.here, group.Options{}), people.New(h.store, h.here)
 	h.desk = courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueuePush: h.push.Queue()})

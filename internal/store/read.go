@@ -23,7 +23,7 @@ const (
 	qMemberships = "SELECT m.group_id, m.joined_seq, m.joined_at, coalesce(t.head, 0) FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
 	qMyOpen      = "SELECT " + world.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
 	qOpenForMe   = invited + "WHERE w.user_id = $1 AND w.state = 0 AND w.deaf % 2 = 0 LIMIT $2"
-	qFollowed    = invited + "WHERE w.user_id = $1 AND w.deaf >= 4 AND w.state <> 0 LIMIT $2"
+	qFollowed    = invited + "WHERE w.user_id = $1 AND w.deaf >= 4 AND w.deaf % 2 = 0 AND w.state <> 0 LIMIT $2"
 
 	// qAnsweredInGroups reads the invitations of the user's groups that are decided for the user and open for others.
 	qAnsweredInGroups = invited + `WHERE w.user_id = $1 AND w.state <> 0 AND w.deaf % 2 = 0 AND v.open > 0 AND v.group_id <> '' AND v.accepted + v.rejected + v.cancelled + v.timed_out > 0

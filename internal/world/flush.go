@@ -55,7 +55,7 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 	for _, id := range w.invitations.order {
 		v := w.invitations.rows[id]
 		if !w.invitations.dirty[id] && !s.Lasting {
-			changed = append(changed, v.ID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
+			changed = append(changed, v.ID, v.Data, flag(v.Party, partyTopic)|flag(v.Left, partyLeft), v.Due, v.Last, v.Version,
 				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 			continue
 		}
@@ -65,7 +65,7 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 		}
 		fresh = append(fresh, v.ID, v.Inviter, v.Peer, v.GroupID, v.RoomID, v.Timeout, string(v.Notify), v.AcceptLimit, v.MinRing,
 			flag(v.MergeGlare, flagGlare)|flag(v.OnlineUserOnly, flagOnline)|flag(v.Everyone, flagEveryone)|flag(v.Deaf, flagDeaf)|flag(v.Large, flagLarge)|flag(v.Notice, flagNotice), push, v.Print,
-			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, 1), v.Due, v.Last, v.Version,
+			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, partyTopic)|flag(v.Left, partyLeft), v.Due, v.Last, v.Version,
 			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 	}
 	const replace = ` ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,

@@ -26,6 +26,9 @@ const (
 	flagNotice
 )
 
+// The bits of invitation.party, which changes.
+const partyTopic, partyLeft = 1, 2
+
 // InviteeColumns are those that ScanInvitee reads.
 const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at, deaf, counted, seq`
 
@@ -66,7 +69,8 @@ func (s *scannedInvitation) fields() []any {
 func (s *scannedInvitation) invitation() (*invite.Invitation, error) {
 	v, flags, party := s.v, s.flags, s.party
 	v.Deaf, v.Large, v.Notice = flags&flagDeaf != 0, flags&flagLarge != 0, flags&flagNotice != 0
-	v.MergeGlare, v.OnlineUserOnly, v.Everyone, v.Party = flags&flagGlare != 0, flags&flagOnline != 0, flags&flagEveryone != 0, party != 0
+	v.MergeGlare, v.OnlineUserOnly, v.Everyone = flags&flagGlare != 0, flags&flagOnline != 0, flags&flagEveryone != 0
+	v.Party, v.Left = party&partyTopic != 0, party&partyLeft != 0
 	if s.push != "" {
 		v.Push = new(invite.Push)
 		if err := json.Unmarshal([]byte(s.push), v.Push); err != nil {
@@ -202,7 +206,7 @@ type loader struct {
 	topicKeys, invitationKeys, inviteeKeys, openKeys, markKeys, glareKeys []any
 	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys             []any
 	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys     []any
-	personKeys, followKeys, adminKeys                                     []any
+	personKeys, followKeys, adminKeys, openByKeys, openForKeys            []any
 	roomKeys, seatKeys, callKeys, partKeys, allInKeys, outgoingKeys       []any
 	linkKeys, openedKeys, openInRoomKeys                                  []any
 }
@@ -216,6 +220,8 @@ type (
 	rosterKey     string
 	openInKey     string
 	openOfKey     MemberKey
+	openByKey     string
+	openForKey    string
 )
 
 func (l *loader) first(k any) bool {
@@ -247,6 +253,16 @@ func (l *loader) gather(n *Need) {
 	for _, id := range n.OpenInvitees {
 		if l.first(openKey(id)) {
 			l.openKeys = append(l.openKeys, id)
+		}
+	}
+	for _, u := range n.OpenBy {
+		if l.first(openByKey(u)) {
+			l.openByKeys = append(l.openByKeys, u)
+		}
+	}
+	for _, u := range n.OpenFor {
+		if l.first(openForKey(u)) {
+			l.openForKeys = append(l.openForKeys, u)
 		}
 	}
 	for _, k := range n.Marks {
@@ -425,6 +441,21 @@ func (l *loader) invitees() {
 		}
 		open.add(v.InviteID, k)
 		return nil
+	})
+	openBy := listing[string, string]{into: w.openBy}
+	l.in("SELECT inviter, id FROM invitation WHERE inviter IN (?*) AND open > 0", 1, l.openByKeys, func(rows tx.Row) error {
+		var user, id string
+		err := rows.Scan(&user, &id)
+		openBy.add(user, id)
+		return err
+	})
+	openFor := listing[string, OpenFor]{into: w.openFor}
+	l.in(`SELECT w.user_id, i.id, i.inviter FROM invitee w JOIN invitation i ON i.id = w.invite_id WHERE w.user_id IN (?*) AND w.state = 0`, 1, l.openForKeys, func(rows tx.Row) error {
+		var user string
+		var o OpenFor
+		err := rows.Scan(&user, &o.InviteID, &o.Inviter)
+		openFor.add(user, o)
+		return err
 	})
 	openOf := listing[MemberKey, string]{into: w.openOf}
 	l.in(`SELECT i.group_id, w.user_id, i.id FROM invitee w JOIN invitation i ON i.id = w.invite_id

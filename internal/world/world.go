@@ -46,6 +46,8 @@ type Need struct {
 	OpenInGroup  []string    // every open invitation of these groups
 	OpenOfMember []MemberKey // the open invitees that this person is in invitations of this group
 	Admins       []string    // the owner and administrators of these groups
+	OpenBy       []string    // the ids of the open invitations that these users made
+	OpenFor      []string    // the ids of the invitations that wait for the answer of these users
 
 	Messages     []MessageKey
 	Contacts     []ContactKey
@@ -104,6 +106,8 @@ type World struct {
 	roster      map[string][]MemberKey // members by group; a key may be gone since
 	openIn      map[string][]string    // invitations by group
 	openOf      map[MemberKey][]string // invitations by group and invitee
+	openBy      map[string][]string    // invitations by inviter; one may be over since
+	openFor     map[string][]OpenFor   // invitations by invitee; one may be decided since
 	loaded      map[any]struct{}       // what was asked of the database already
 	phrases     []tx.Phrase
 	staged      []func()
@@ -157,6 +161,7 @@ func New(now int64) *World {
 		invitations: newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
 		marks: newTable[InviteeKey, Mark](), groups: newTable[string, im.Group](), members: newTable[MemberKey, im.Member](),
 		open: map[string][]InviteeKey{}, glare: map[GlareKey][]string{}, roster: map[string][]MemberKey{}, openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
+		openBy: map[string][]string{}, openFor: map[string][]OpenFor{},
 		outgoing: newTable[OutgoingKey, Outgoing](), chat: newChat(), rooms: newRooms(),
 	}
 }
@@ -256,6 +261,35 @@ func (w *World) OpenInGroup(group string) []string {
 // OpenOfMember returns the ids of the invitations of a group in which a person may still be open.
 func (w *World) OpenOfMember(k MemberKey) []string { return w.openOf[k] }
 
+// OpenFor is an invitation that waits for a user's answer.
+type OpenFor struct{ InviteID, Inviter string }
+
+// OpenBy returns the ids of the open invitations that a user made, declared with OpenBy.
+func (w *World) OpenBy(user string) []string {
+	list := slices.DeleteFunc(w.openBy[user], func(id string) bool {
+		v := w.invitations.rows[id]
+		return v != nil && v.Over() // what was not loaded is as the database has it
+	})
+	w.openBy[user] = list
+	return list
+}
+
+// OpenFor returns the invitations that wait for a user's answer, declared with OpenFor.
+func (w *World) OpenFor(user string) []OpenFor {
+	list := slices.DeleteFunc(w.openFor[user], func(o OpenFor) bool {
+		p := w.invitees.rows[InviteeKey{o.InviteID, user}]
+		return p != nil && p.State != invite.Open
+	})
+	w.openFor[user] = list
+	return list
+}
+
+// HasOpenBy reports whether the open invitations that a user made were declared.
+func (w *World) HasOpenBy(user string) bool { return w.has(openByKey(user)) }
+
+// HasOpenFor reports whether the invitations that wait for a user were declared.
+func (w *World) HasOpenFor(user string) bool { return w.has(openForKey(user)) }
+
 // Unlocked reports whether a topic that was asked for has no row, and so is not locked where that needs one.
 func (w *World) Unlocked() bool { return w.locked < w.topics }
 
@@ -277,6 +311,9 @@ func (w *World) PutInvitation(v invite.Invitation) {
 		fresh := w.invitations.rows[v.ID] == nil
 		if w.invitations.put(v.ID, v); fresh {
 			w.loaded[openKey(v.ID)] = struct{}{} // all its invitees will be put
+		}
+		if fresh && !v.Over() {
+			w.openBy[v.Inviter] = append(w.openBy[v.Inviter], v.ID)
 		}
 		if fresh && v.GroupID != "" {
 			w.openIn[v.GroupID] = append(w.openIn[v.GroupID], v.ID)
@@ -303,6 +340,9 @@ func (w *World) PutInvitee(v invite.Invitee) {
 		enlist(w.open, v.InviteID, k, old != nil)
 		if head == nil {
 			return
+		}
+		if v.State == invite.Open {
+			enlist(w.openFor, v.UserID, OpenFor{v.InviteID, head.Inviter}, old != nil)
 		}
 		if head.GroupID != "" {
 			enlist(w.openOf, MemberKey{head.GroupID, v.UserID}, v.InviteID, old != nil)

@@ -1,7 +1,8 @@
-package engine
+package snapshot
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
@@ -11,8 +12,30 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
+// Reader reads invitations. Both fields must be set.
+type Reader struct {
+	Store *store.Store
+	Log   *slog.Logger
+}
+
+// Unknown refuses what is about an invitation that does not exist; with an error, it is that of the read.
+func Unknown(err error) error {
+	if err != nil {
+		return im.Internal(err)
+	}
+	return &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "there is no invitation with this inviteID"}
+}
+
+// SeenBy hides which device answered from all but the invitee and the inviter.
+func SeenBy(p invite.Invitee, v *invite.Invitation, by verb.Caller) invite.Invitee {
+	if by.UserID != p.UserID && by.UserID != v.Inviter {
+		p.By = invite.Mark{}
+	}
+	return p
+}
+
 // GetInvitation reads an invitation with a page of its invitees. The inviter, the invitees, and the members of its group may.
-func (e *Engine) GetInvitation(ctx context.Context, by verb.Caller, req protocol.GetInvitationRequest) (protocol.GetInvitationResponse, error) {
+func (r *Reader) GetInvitation(ctx context.Context, by verb.Caller, req protocol.GetInvitationRequest) (protocol.GetInvitationResponse, error) {
 	var res protocol.GetInvitationResponse
 	limit, err := verb.Page(req.Limit)
 	if err == nil && req.Offset < 0 {
@@ -21,25 +44,25 @@ func (e *Engine) GetInvitation(ctx context.Context, by verb.Caller, req protocol
 	if err := verb.FirstError(err, im.CheckInviteID(req.InviteID)); err != nil {
 		return res, err
 	}
-	v, err := e.store.Invitation(ctx, req.InviteID)
+	v, err := r.Store.Invitation(ctx, req.InviteID)
 	if err != nil || v == nil {
-		return res, unknownOr(err)
+		return res, Unknown(err)
 	}
-	mine, err := e.store.Invitee(ctx, v.ID, by.UserID)
+	mine, err := r.Store.Invitee(ctx, v.ID, by.UserID)
 	if err != nil {
 		return res, im.Internal(err)
 	}
-	if err := e.maySee(ctx, v, mine, by); err != nil {
+	if err := r.maySee(ctx, v, mine, by); err != nil {
 		return res, err
 	}
-	list, err := e.store.Invitees(ctx, v.ID, req.Offset, limit)
+	list, err := r.Store.Invitees(ctx, v.ID, req.Offset, limit)
 	if err != nil {
 		return res, im.Internal(err)
 	}
 	for i := range list {
-		list[i] = seenBy(list[i], v, by)
+		list[i] = SeenBy(list[i], v, by)
 	}
-	now := e.store.Now()
+	now := r.Store.Now()
 	res.Invitation = protocol.ViewInvitation(v, list, now)
 	if mine != nil {
 		view := protocol.ViewInvitee(v, mine, now)
@@ -51,15 +74,15 @@ func (e *Engine) GetInvitation(ctx context.Context, by verb.Caller, req protocol
 	return res, nil
 }
 
-func (e *Engine) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by verb.Caller) error {
+func (r *Reader) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by verb.Caller) error {
 	if mine != nil && mine.Deaf {
-		return unknownOr(nil)
+		return Unknown(nil)
 	}
 	if v.Inviter == by.UserID || mine != nil {
 		return nil
 	}
 	if v.GroupID != "" && v.Notify == invite.NotifyMembers {
-		m, err := e.store.Member(ctx, v.GroupID, by.UserID)
+		m, err := r.Store.Member(ctx, v.GroupID, by.UserID)
 		if err != nil {
 			return im.Internal(err)
 		}
@@ -74,7 +97,7 @@ func (e *Engine) maySee(ctx context.Context, v *invite.Invitation, mine *invite.
 const maxListed = 200
 
 // ListInvitations reads the open invitations of the caller, or those with the given ids as they stand.
-func (e *Engine) ListInvitations(ctx context.Context, by verb.Caller, req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
+func (r *Reader) ListInvitations(ctx context.Context, by verb.Caller, req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
 	var res protocol.ListInvitationsResponse
 	limit, err := verb.Page(req.Limit)
 	if err == nil && len(req.InviteIDs) > maxListed {
@@ -86,11 +109,11 @@ func (e *Engine) ListInvitations(ctx context.Context, by verb.Caller, req protoc
 	if err != nil {
 		return res, err
 	}
-	res.ServerTime = e.store.Now()
+	res.ServerTime = r.Store.Now()
 	if len(req.InviteIDs) > 0 {
-		found, err := e.store.Invitations(ctx, req.InviteIDs)
+		found, err := r.Store.Invitations(ctx, req.InviteIDs)
 		if err == nil {
-			res.Invitations, err = e.viewWhole(ctx, by, found)
+			res.Invitations, err = r.viewWhole(ctx, by, found)
 		}
 		res.More = err == nil && len(res.Invitations) < len(found)
 		return res, internal(err)
@@ -98,7 +121,7 @@ func (e *Engine) ListInvitations(ctx context.Context, by verb.Caller, req protoc
 	if req.Limit == 0 {
 		limit = store.MaxSnapshot
 	}
-	open, err := e.store.OpenInvitations(ctx, by.UserID, limit)
+	open, err := r.Store.OpenInvitations(ctx, by.UserID, limit)
 	if err != nil {
 		return res, im.Internal(err)
 	}

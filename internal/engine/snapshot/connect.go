@@ -1,4 +1,7 @@
-package engine
+// Package snapshot owns the reads of invitations: the welcome of a connecting device, getInvitation, listInvitations.
+//
+// It decides nothing about them.
+package snapshot
 
 import (
 	"context"
@@ -29,15 +32,15 @@ type Position struct {
 
 // Connect reads what a connecting device is told, and what it listens to. stood is where its transport stood when the
 // connection before broke; hello may bring positions that the device kept itself, over a restart.
-func (e *Engine) Connect(ctx context.Context, by verb.Caller, hello protocol.Hello, stood map[string]Position) (protocol.Welcome, []Listening, error) {
-	snap, err := e.store.Snapshot(ctx, by.UserID)
+func (r *Reader) Connect(ctx context.Context, by verb.Caller, hello protocol.Hello, stood map[string]Position) (protocol.Welcome, []Listening, error) {
+	snap, err := r.Store.Snapshot(ctx, by.UserID)
 	if err != nil {
 		return protocol.Welcome{}, nil, im.Internal(err)
 	}
-	e.unfollow(by.UserID, snap.Over)
-	c := connecting{e: e, hello: hello, stood: stood, fresh: len(stood) == 0 && len(hello.Positions) == 0}
+	r.unfollow(by.UserID, snap.Over)
+	c := connecting{r: r, hello: hello, stood: stood, fresh: len(stood) == 0 && len(hello.Positions) == 0}
 	c.welcome = protocol.Welcome{
-		UserID: by.UserID, DeviceID: by.DeviceID, ServerTime: snap.Now, Epoch: e.store.Epoch(), Positions: map[string]uint64{},
+		UserID: by.UserID, DeviceID: by.DeviceID, ServerTime: snap.Now, Epoch: r.Store.Epoch(), Positions: map[string]uint64{},
 	}
 	snap.Invitations = slices.DeleteFunc(snap.Invitations, func(o store.OpenInvitation) bool {
 		return o.Invitation.OnlineUserOnly && !slices.Contains(hello.Held, o.Invitation.ID)
@@ -47,7 +50,7 @@ func (e *Engine) Connect(ctx context.Context, by verb.Caller, hello protocol.Hel
 	if err := c.gather(ctx, by, snap); err != nil {
 		return protocol.Welcome{}, nil, im.Internal(err)
 	}
-	if c.welcome.Ended, err = e.ended(ctx, by, hello.Held); err != nil {
+	if c.welcome.Ended, err = r.ended(ctx, by, hello.Held); err != nil {
 		return protocol.Welcome{}, nil, im.Internal(err)
 	}
 	return c.welcome, c.list, nil
@@ -57,32 +60,32 @@ func (e *Engine) Connect(ctx context.Context, by verb.Caller, hello protocol.Hel
 const maxEnded = 50
 
 // ended shows those invitations of a list that are over and that the user takes part in.
-func (e *Engine) ended(ctx context.Context, by verb.Caller, ids []string) ([]protocol.Invitation, error) {
+func (r *Reader) ended(ctx context.Context, by verb.Caller, ids []string) ([]protocol.Invitation, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	found, err := e.store.Invitations(ctx, ids)
+	found, err := r.Store.Invitations(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	found = slices.DeleteFunc(found, func(v invite.Invitation) bool { return !v.Over() })
-	return e.viewWhole(ctx, by, found[:min(len(found), maxEnded)])
+	return r.viewWhole(ctx, by, found[:min(len(found), maxEnded)])
 }
 
 // viewWhole shows invitations with their first invitees, those that the caller may see.
-func (e *Engine) viewWhole(ctx context.Context, by verb.Caller, list []invite.Invitation) ([]protocol.Invitation, error) {
-	now, size := e.store.Now(), 0
+func (r *Reader) viewWhole(ctx context.Context, by verb.Caller, list []invite.Invitation) ([]protocol.Invitation, error) {
+	now, size := r.Store.Now(), 0
 	views := make([]protocol.Invitation, 0, len(list))
 	for i := range list {
 		v := &list[i]
-		mine, err := e.store.Invitee(ctx, v.ID, by.UserID)
+		mine, err := r.Store.Invitee(ctx, v.ID, by.UserID)
 		if err != nil {
 			return nil, err
 		}
-		if im.CodeOf(e.maySee(ctx, v, mine, by)) != 0 {
+		if im.CodeOf(r.maySee(ctx, v, mine, by)) != 0 {
 			continue
 		}
-		invitees, err := e.store.Invitees(ctx, v.ID, 0, invite.MaxNames)
+		invitees, err := r.Store.Invitees(ctx, v.ID, 0, invite.MaxNames)
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +93,7 @@ func (e *Engine) viewWhole(ctx context.Context, by verb.Caller, list []invite.In
 			invitees = append(invitees, *mine)
 		}
 		for j := range invitees {
-			invitees[j] = seenBy(invitees[j], v, by)
+			invitees[j] = SeenBy(invitees[j], v, by)
 		}
 		view := protocol.ViewInvitation(v, invitees, now)
 		view.InviteeList = v.FirstNames()
@@ -103,7 +106,7 @@ func (e *Engine) viewWhole(ctx context.Context, by verb.Caller, list []invite.In
 }
 
 // unfollow takes the marks of invitations to several that are over from a user: each connect leaves nothing for the next one.
-func (e *Engine) unfollow(user string, ids []string) {
+func (r *Reader) unfollow(user string, ids []string) {
 	if len(ids) == 0 {
 		return
 	}
@@ -111,7 +114,7 @@ func (e *Engine) unfollow(user string, ids []string) {
 	for _, id := range ids {
 		need.Invitees = append(need.Invitees, world.InviteeKey{InviteID: id, UserID: user})
 	}
-	verb.Do(e.store, need, func(w *world.World) (none struct{}, err error) {
+	verb.Do(r.Store, need, func(w *world.World) (none struct{}, err error) {
 		for _, id := range ids {
 			if p := w.Invitee(id, user); p != nil && p.Follows {
 				p.Follows = false
@@ -121,14 +124,14 @@ func (e *Engine) unfollow(user string, ids []string) {
 		return none, nil
 	}, func(_ struct{}, err error) {
 		if err != nil {
-			e.log.Warn("ended invitations still marked as followed", "user", user, "error", err)
+			r.Log.Warn("ended invitations still marked as followed", "user", user, "error", err)
 		}
 	})
 }
 
 // connecting gathers what one device listens to.
 type connecting struct {
-	e       *Engine
+	r       *Reader
 	hello   protocol.Hello
 	stood   map[string]Position
 	fresh   bool // the device has no past here: the snapshot is its beginning
@@ -213,17 +216,17 @@ func (c *connecting) pastParty(ctx context.Context, by verb.Caller, topic string
 		c.welcome.Reload = append(c.welcome.Reload, topic)
 		return nil
 	}
-	v, err := c.e.store.Invitation(ctx, id)
+	v, err := c.r.Store.Invitation(ctx, id)
 	if err != nil || v == nil {
 		return err
 	}
 	if v.Inviter != by.UserID {
-		p, err := c.e.store.Invitee(ctx, id, by.UserID)
+		p, err := c.r.Store.Invitee(ctx, id, by.UserID)
 		if err != nil || p == nil || p.Deaf {
 			return err
 		}
 	}
-	head, err := c.e.store.Head(ctx, topic)
+	head, err := c.r.Store.Head(ctx, topic)
 	if err != nil {
 		return err
 	}
@@ -243,7 +246,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		p.Seq, ok = c.hello.Positions[topic], c.hello.Positions[topic] > 0 || !c.fresh
 	}
 	for began := p.Seq; ok && p.Seq < head; {
-		page, err := c.e.store.Records(ctx, topic, p.Seq, joinPage, joinBytes)
+		page, err := c.r.Store.Records(ctx, topic, p.Seq, joinPage, joinBytes)
 		if err != nil {
 			return nil, err
 		}
@@ -281,11 +284,11 @@ func (c *connecting) listen(ctx context.Context, topic string, head, after, join
 		return nil
 	}
 	if pos, ok := c.hello.Positions[topic]; ok && len(c.stood) == 0 {
-		floor, err := c.e.store.Floor(ctx, topic)
+		floor, err := c.r.Store.Floor(ctx, topic)
 		if err != nil {
 			return err
 		}
-		if c.hello.Epoch == c.e.store.Epoch() && pos >= floor && pos <= head {
+		if c.hello.Epoch == c.r.Store.Epoch() && pos >= floor && pos <= head {
 			after = max(pos, joined)
 		} else {
 			after = head
