@@ -128,7 +128,7 @@ func TestErase(t *testing.T) {
 	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: "m4", Body: protocol.Body{Text: "cem keeps this"}}, nil)
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "i1", Timeout: 60, Data: secret + " call", OfflinePush: nil}}, nil)
 	s.act("bob", "accept", protocol.AnswerRequest{InviteID: "i1", Data: "bob answers"}, nil)
-	s.act("bob", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "i2", Timeout: 60, Data: "bob asks"}}, nil)
+	s.act("bob", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"ann", "cem"}, InviteOptions: protocol.InviteOptions{InviteID: "i2", Timeout: 60, Data: "bob asks"}}, nil)
 	s.act("ann", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i2", Data: secret + " answer"}}, nil)
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "cem", InviteOptions: protocol.InviteOptions{InviteID: "i3", Timeout: 600, Data: secret}}, nil)
 	s.act("ann", "setGroupMemberInfo", map[string]any{"groupID": "g", "userID": "ann", "nameCard": secret + " card"}, nil)

@@ -11,11 +11,13 @@ import (
 )
 
 // Block ends what waits for the answer of a user who now blocks its inviters, outside of groups: as the user's refusal, or, by the
-// server's policy, for the user alone.
-func (e *Engine) Block(w *world.World, by verb.Caller, inviters []string) error {
+// server's policy, for the user alone. It returns, by inviter, the counts of those that no longer count as unread: the caller of
+// Block writes the sides of these conversations.
+func (e *Engine) Block(w *world.World, by verb.Caller, inviters []string) (counts map[string][]int64, err error) {
 	if !w.HasOpenFor(by.UserID) {
-		return &world.More{Need: world.Need{OpenFor: []string{by.UserID}}}
+		return nil, &world.More{Need: world.Need{OpenFor: []string{by.UserID}}}
 	}
+	counts = map[string][]int64{}
 	var more world.Need
 	var list []string
 	for _, o := range w.OpenFor(by.UserID) {
@@ -29,22 +31,26 @@ func (e *Engine) Block(w *world.World, by verb.Caller, inviters []string) error 
 		list = append(list, o.InviteID)
 	}
 	if len(more.Invitations) > 0 {
-		return &world.More{Need: more}
+		return nil, &world.More{Need: more}
 	}
 	for _, id := range list {
 		v, me := w.Invitation(id), w.Invitee(id, by.UserID)
 		if v == nil || me == nil || v.GroupID != "" || me.Deaf || me.StateAt(w.Now) != invite.Open {
 			continue
 		}
+		if me.Counted > 0 {
+			counts[v.Inviter] = append(counts[v.Inviter], me.Counted)
+			me.Counted = 0
+		}
 		end := e.refuse
 		if e.opt.DropBlocked {
 			end = e.silence
 		}
 		if err := end(w, v, me, by); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return counts, nil
 }
 
 // refuse rejects an invitation for a user who blocks its inviter.
@@ -69,9 +75,6 @@ func (e *Engine) silence(w *world.World, v *invite.Invitation, me *invite.Invite
 	topic := im.UserTopic(by.UserID)
 	if missing := w.Missing([]string{topic}); len(missing) > 0 {
 		return &world.More{Need: world.Need{Topics: missing}}
-	}
-	if err := read(w, v, me); err != nil {
-		return err
 	}
 	v.Version++
 	m := message(v, protocol.ActionCancel, "", w.Now)

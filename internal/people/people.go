@@ -36,7 +36,7 @@ type People struct {
 
 // Invitations is what blocking means for invitations.
 type Invitations interface {
-	Block(w *world.World, by verb.Caller, inviters []string) error
+	Block(w *world.World, by verb.Caller, inviters []string) (counts map[string][]int64, err error)
 }
 
 // New makes the verbs of people.
@@ -239,8 +239,18 @@ func (p *People) block(by verb.Caller, req protocol.UsersRequest, on bool, done 
 	}
 	verb.Do(p.store, need, func(w *world.World) (protocol.PeopleResponse, error) {
 		res := protocol.PeopleResponse{UserIDList: []string{}, ServerTime: w.Now}
+		var counts map[string][]int64
+		if on && p.Invitations != nil {
+			var err error
+			if counts, err = p.Invitations.Block(w, by, req.UserIDList); err != nil {
+				return res, err
+			}
+		}
 		for _, u := range req.UserIDList {
 			c := w.Contact(by.UserID, u)
+			for _, n := range counts[u] {
+				c.Skip(n)
+			}
 			if c.Blocks() == on {
 				continue
 			}
@@ -257,11 +267,6 @@ func (p *People) block(by verb.Caller, req protocol.UsersRequest, on bool, done 
 			return res, nil
 		}
 		e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Time: w.Now, Unblocked: res.UserIDList}
-		if on && p.Invitations != nil {
-			if err := p.Invitations.Block(w, by, res.UserIDList); err != nil {
-				return res, err
-			}
-		}
 		if on {
 			e.Blocked, e.Unblocked = e.Unblocked, nil
 		}
