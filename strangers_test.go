@@ -2,6 +2,7 @@ package beckon_test
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/beckon-im/beckon"
@@ -128,7 +129,7 @@ func TestAWorkGroupIsUnknownToStrangers(t *testing.T) {
 			},
 		} {
 			hidden, missing := &protocol.Error{}, &protocol.Error{}
-			if !errors.As(ask("secret"), &hidden) || !errors.As(ask("missing"), &missing) || hidden.Code != im.CodeNoGroup || *hidden != *missing {
+			if !errors.As(ask("secret"), &hidden) || !errors.As(ask("missing"), &missing) || hidden.Code != im.CodeNoGroup || !reflect.DeepEqual(hidden, missing) {
 				t.Errorf("%s of %s: %+v, and of a group that there is not: %+v", name, user, hidden, missing)
 			}
 		}
