@@ -37,8 +37,8 @@ type Options struct {
 	Backoff func(tries int64) time.Duration
 	// Urgent says what has workers of its own, and is waited for when there is none. Default: everything.
 	Urgent func(*world.Outgoing) bool
-	// Owner names those who may have no more than two lines under way at once; empty = anybody. Default: nobody.
-	Owner func(*world.Outgoing) string
+	// OfOwner limits the lines of the same owner that are under way at once. Default: 2.
+	OfOwner int
 	// Renew is what an event says when it is sent once more from the beginning. Default: the same.
 	Renew func(body string) string
 	// Off says that there is nobody to send to: what is left of a time when there was is tidied, and nothing is sent.
@@ -51,7 +51,9 @@ const (
 	workers   = 64                     // lines under way at once
 	page      = 16 * workers           // lines that are looked at together
 	run       = 50                     // events of a line that are read together
-	ofOne     = 2                      // lines under way at once for the same owner
+	ofOwner   = 2                      // the default of Options.OfOwner
+	pages     = 64                     // that one look reads at most, past owners who have enough under way
+	longPause = 5 * time.Second        // between two looks, however long they take
 	lull      = 20 * time.Millisecond  // between two looks, and ten times what a look takes
 	lookAgain = 250 * time.Millisecond // for those that are tried again, and for what other nodes leave
 	hotFor    = 2 * time.Second        // for which is looked so after something happened: it may be committed a little later
@@ -106,15 +108,12 @@ type Queue struct {
 
 // New makes a queue. Its events are in s.
 func New(s *store.Store, opt Options, send Send) *Queue {
-	opt.Tries, opt.Log = cmp.Or(opt.Tries, maxTries), cmp.Or(opt.Log, slog.Default())
+	opt.Tries, opt.OfOwner, opt.Log = cmp.Or(opt.Tries, maxTries), cmp.Or(opt.OfOwner, ofOwner), cmp.Or(opt.Log, slog.Default())
 	if opt.Backoff == nil {
 		opt.Backoff = backoff
 	}
 	if opt.Urgent == nil {
 		opt.Urgent = func(*world.Outgoing) bool { return true }
-	}
-	if opt.Owner == nil {
-		opt.Owner = func(*world.Outgoing) string { return "" }
 	}
 	q := &Queue{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}, owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
 	for range workers {
@@ -173,7 +172,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		if q.store.Shared() || q.waits.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
 			next = lookAgain
 		}
-		pause := time.NewTimer(min(max(lull, 10*took), lookAgain))
+		pause := time.NewTimer(min(max(lull, 10*took), longPause))
 		again := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
@@ -206,46 +205,72 @@ func (q *Queue) tidy(ctx context.Context) {
 	}
 }
 
-// look begins with what is due, and says how long it took to find out. It waits for workers, but not for what is not urgent.
-func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) (time.Duration, error) {
-	begin := time.Now()
+// look begins with what is due, and says how long it took to find out. It waits for workers, but not for what is not urgent, and passes
+// by those whose owners have enough under way.
+func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) (took time.Duration, err error) {
 	q.mu.Lock()
 	clear(q.ended)
 	q.mu.Unlock()
-	list, err := outbox.Due(ctx, q.store, q.opt.Name, q.store.Now(), page)
-	if err == nil && len(list) == 0 {
-		var n int64
-		if n, err = q.Waiting(ctx); err == nil {
-			q.waits.Store(n > 0)
+	now, place := q.store.Now(), outbox.BeforeDue()
+	for n := range pages {
+		begin := time.Now()
+		list, err := outbox.Due(ctx, q.store, q.opt.Name, now, place, q.satisfied(), page)
+		if err == nil && len(list) == 0 && n == 0 {
+			var waiting int64
+			if waiting, err = q.Waiting(ctx); err == nil {
+				q.waits.Store(waiting > 0)
+			}
 		}
-	}
-	took := time.Since(begin)
-	if err != nil {
-		return took, err
-	}
-	if len(list) > 0 {
+		took += time.Since(begin)
+		if err != nil || len(list) == 0 {
+			return took, err
+		}
 		q.waits.Store(true)
-	}
-	for i := range list {
-		o := &list[i]
-		owner, urgent := q.opt.Owner(o), q.opt.Urgent(o)
-		if !q.begin(o.Line, owner, urgent) {
-			continue
+		for i := range list {
+			if !q.start(ctx, all, &list[i]) {
+				return took, nil
+			}
 		}
-		select {
-		case <-q.free:
-		case <-ctx.Done():
-			q.end(o.Line, owner, urgent)
-			return took, nil
+		if len(list) < page {
+			break
 		}
-		all.Go(func() {
-			defer q.again() // somebody else may have waited for this worker
-			defer func() { q.free <- struct{}{} }()
-			defer q.end(o.Line, owner, urgent)
-			q.follow(ctx, o)
-		})
+		last := &list[len(list)-1]
+		place = outbox.DuePlace{Due: last.Due, Line: last.Line, Num: last.Num}
 	}
 	return took, nil
+}
+
+// satisfied lists the owners who have enough under way.
+func (q *Queue) satisfied() (list []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for owner, n := range q.owners {
+		if owner != "" && n >= q.opt.OfOwner {
+			list = append(list, owner)
+		}
+	}
+	return list
+}
+
+// start gives the line of an event to a worker, if it may go now. It is false when the server stops.
+func (q *Queue) start(ctx context.Context, all *sync.WaitGroup, o *world.Outgoing) bool {
+	owner, urgent := o.Owner, q.opt.Urgent(o)
+	if !q.begin(o.Line, owner, urgent) {
+		return true
+	}
+	select {
+	case <-q.free:
+	case <-ctx.Done():
+		q.end(o.Line, owner, urgent)
+		return false
+	}
+	all.Go(func() {
+		defer q.again() // somebody else may have waited for this worker
+		defer func() { q.free <- struct{}{} }()
+		defer q.end(o.Line, owner, urgent)
+		q.follow(ctx, o)
+	})
+	return true
 }
 
 // follow sends the events of a line, one after the other, until one fails or there are no more.
@@ -267,7 +292,7 @@ func (q *Queue) follow(ctx context.Context, o *world.Outgoing) {
 func (q *Queue) begin(line, owner string, urgent bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy[line] || q.ended[line] || owner != "" && q.owners[owner] >= ofOne || !urgent && q.common >= workers*3/4 {
+	if q.busy[line] || q.ended[line] || owner != "" && q.owners[owner] >= q.opt.OfOwner || !urgent && q.common >= workers*3/4 {
 		return false
 	}
 	q.busy[line] = true
@@ -387,6 +412,9 @@ func (q *Queue) change(ctx context.Context, k world.OutgoingKey, f func(o *world
 				return errUnchanged
 			}
 			w.PutOutgoing(*o)
+			if o.State == world.OutgoingWaits && o.Error != "" && o.Due > w.Now {
+				outbox.Rest(w, k)
+			}
 			return nil
 		},
 		Done: func(err error) { done <- err },

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -127,7 +128,7 @@ func (h *Hooks) tap(now int64, records []world.Record) []world.Outgoing {
 			continue
 		}
 		list = append(list, world.Outgoing{
-			OutgoingKey: world.OutgoingKey{Queue: world.QueueHook, Line: line, Num: h.number(now)}, At: now, Due: now, Kind: kind,
+			OutgoingKey: world.OutgoingKey{Queue: world.QueueHook, Line: line, Num: h.number(now)}, At: now, Due: now, Kind: kind, Owner: cmp.Or(d.From, d.Inviter),
 			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") + `","data":` + string(r.Body) + `}`,
 		})
 	}

@@ -124,8 +124,11 @@ func (h *Hooks) Tap() func(int64, []world.Record) []world.Outgoing {
 // Serve sets the store that the events are in.
 func (h *Hooks) Serve(s *store.Store) {
 	h.store = s
-	h.queue = courier.New(s, courier.Options{Name: world.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log}, h.send)
+	h.queue = courier.New(s, courier.Options{Name: world.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log, OfOwner: ofOwner}, h.send)
 }
+
+// ofOwner limits the conversations in which events of one user are under way at once: a quarter of what the queue sends at once.
+const ofOwner = 16
 
 // Queue is where the events wait.
 func (h *Hooks) Queue() *courier.Queue { return h.queue }

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -104,6 +103,7 @@ type verdict struct {
 	err   error
 	dead  bool          // the token is of no use any more
 	never bool          // the same push will never be taken
+	later bool          // it was not tried: after says when
 	after time.Duration // when to come again
 }
 
@@ -131,7 +131,7 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 		return nil, err
 	}
 	p.queue = courier.New(s, courier.Options{
-		Name: world.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log, Owner: ownerOf, Renew: renew,
+		Name: world.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log, Renew: renew,
 		Urgent: func(o *world.Outgoing) bool { return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded },
 	}, p.send)
 	return p, nil
@@ -178,9 +178,6 @@ func backoff(tries int64) time.Duration {
 	}
 	return wait*9/10 + rand.N(wait/5)
 }
-
-// ownerOf is whom a push is for, who is the last word of its line: nobody's devices that do not answer hold up everybody.
-func ownerOf(o *world.Outgoing) string { return o.Line[strings.LastIndexByte(o.Line, ' ')+1:] }
 
 // renew lets a push go to every device once more.
 func renew(body string) string {

@@ -96,7 +96,7 @@ func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang
 	if len(told.dead) > 0 {
 		p.retire(order.UserID, told.dead, since)
 	}
-	out := courier.Outcome{Err: told.err, After: told.after, Body: string(verb.Encode(order)), Never: !told.again}
+	out := courier.Outcome{Err: told.err, After: told.after, Body: string(verb.Encode(order)), Never: !told.again, Later: told.err != nil && !told.tried}
 	if out.Never && (len(order.Taken) > 0 || out.Err == nil) {
 		out.Err, out.Never = nil, false // whoever could be told was
 	}
@@ -107,6 +107,7 @@ func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang
 type told struct {
 	taken, dead []string // keys of tokens
 	again       bool     // some may take it later
+	tried       bool     // some were asked and did not take it
 	err         error
 	after       time.Duration
 }
@@ -123,6 +124,7 @@ func (p *Push) tell(ctx context.Context, list []*token, n *notice) (out told) {
 			v := p.carry(ctx, t, n)
 			mu.Lock()
 			defer mu.Unlock()
+			out.tried = out.tried || v.err != nil && !v.later
 			switch {
 			case v.err == nil:
 				out.taken = append(out.taken, t.Key)

@@ -2,11 +2,13 @@ package push
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +23,7 @@ type web struct {
 	subject         string
 	private, public string
 	client          *http.Client
+	breaker         *breaker
 }
 
 // vapidName is the name under which the database keeps the key, so that all nodes have the same, and a house that was moved too:
@@ -36,7 +39,7 @@ func newWebPush(ctx context.Context, s *store.Store, opt Options) (*web, error) 
 	if err != nil {
 		return nil, err
 	}
-	w := &web{subject: strings.TrimPrefix(opt.Subject, "mailto:"), client: provider(opt.TLS, opt.Time)} // the library puts mailto: before
+	w := &web{subject: strings.TrimPrefix(opt.Subject, "mailto:"), client: provider(opt.TLS, opt.Time), breaker: newBreaker()} // the library puts mailto: before
 	w.private, w.public, _ = strings.Cut(kept, " ")
 	if !opt.Private {
 		d := &net.Dialer{Timeout: opt.Time, Control: refusePrivate}
@@ -55,6 +58,18 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
+// errLeftAlone is why a push is not sent yet.
+var errLeftAlone = errors.New("web push: the push service does not answer, or has enough to do, and is left alone for a while")
+
+// originOf is where an endpoint is.
+func originOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 func (w *web) close() { w.client.CloseIdleConnections() }
 
 func (w *web) send(ctx context.Context, t *token, n *notice) verdict {
@@ -66,13 +81,21 @@ func (w *web) send(ctx context.Context, t *token, n *notice) verdict {
 	if n.ring || n.quiet {
 		urgency = webpush.UrgencyHigh
 	}
+	done, wait := w.breaker.enter(originOf(t.at.Subscription.Endpoint))
+	if done == nil {
+		return verdict{err: errLeftAlone, later: true, after: wait}
+	}
+	answered := false
+	defer func() { done(answered) }()
 	sub := &webpush.Subscription{Endpoint: t.at.Subscription.Endpoint, Keys: webpush.Keys{Auth: t.at.Subscription.Keys.Auth, P256dh: t.at.Subscription.Keys.P256dh}}
 	res, err := webpush.SendNotificationWithContext(ctx, body, sub, &webpush.Options{
 		HTTPClient: w.client, Subscriber: w.subject, TTL: n.ttl(time.Now()), Topic: n.collapse, Urgency: urgency, VAPIDPublicKey: w.public, VAPIDPrivateKey: w.private,
 	})
 	if err != nil {
+		answered = ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) // the server stops
 		return verdict{err: fmt.Errorf("web push: %w", err)}
 	}
+	answered = true
 	defer func() { _ = res.Body.Close() }()
 	text, _ := io.ReadAll(io.LimitReader(res.Body, 300)) // only for people to read
 	if res.StatusCode/100 == 2 {

@@ -29,6 +29,7 @@ type Outgoing struct {
 	Error string // of the last try
 	Kind  string
 	Body  string // JSON
+	Owner string // whose it is; empty = nobody's
 }
 
 // OutgoingState is what became of an event.
@@ -42,12 +43,12 @@ const (
 )
 
 // OutgoingColumns are those that ScanOutgoing reads.
-const OutgoingColumns = "o.queue, o.line, o.num, o.at, o.due, o.tries, o.state, o.error, o.kind, o.body"
+const OutgoingColumns = "o.queue, o.line, o.num, o.at, o.due, o.tries, o.state, o.error, o.kind, o.body, o.owner"
 
 // ScanOutgoing reads OutgoingColumns.
 func ScanOutgoing(rows tx.Row) (*Outgoing, error) {
 	var o Outgoing
-	return &o, rows.Scan(&o.Queue, &o.Line, &o.Num, &o.At, &o.Due, &o.Tries, &o.State, &o.Error, &o.Kind, &o.Body)
+	return &o, rows.Scan(&o.Queue, &o.Line, &o.Num, &o.At, &o.Due, &o.Tries, &o.State, &o.Error, &o.Kind, &o.Body, &o.Owner)
 }
 
 type outgoingKey OutgoingKey
@@ -99,13 +100,16 @@ func (l *loader) outgoing() {
 
 func (w *World) flushOutgoing(ctx context.Context, s *tx.Session) error {
 	rows := flat(&w.outgoing, func(o *Outgoing) []any {
-		return []any{o.Queue, o.Line, o.Num, o.At, o.Due, o.Tries, int64(o.State), o.Error, o.Kind, o.Body}
+		return []any{o.Queue, o.Line, o.Num, o.At, o.Due, o.Tries, int64(o.State), o.Error, o.Kind, o.Body, o.Owner}
 	})
+	if err := s.Write(ctx, `INSERT INTO outgoing (queue, line, num, at, due, tries, state, error, kind, body, owner) VALUES ?*
+		ON CONFLICT (queue, line, num) DO UPDATE SET due = excluded.due, tries = excluded.tries, state = excluded.state, error = excluded.error, body = excluded.body`, 11, rows); err != nil {
+		return err
+	}
 	for _, a := range w.also {
 		if err := s.Write(ctx, a.template, a.width, a.values); err != nil {
 			return err
 		}
 	}
-	return s.Write(ctx, `INSERT INTO outgoing (queue, line, num, at, due, tries, state, error, kind, body) VALUES ?*
-		ON CONFLICT (queue, line, num) DO UPDATE SET due = excluded.due, tries = excluded.tries, state = excluded.state, error = excluded.error, body = excluded.body`, 10, rows)
+	return nil
 }

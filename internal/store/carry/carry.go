@@ -48,7 +48,7 @@ func tables() []tableOf {
 		{"room", world.RoomColumns},
 		{"seat", "room_id, user_id, role, at"},
 		{"media_call", "id, room_id, invite_id, group_id, owner, peer, opened_at, began_at, ended_at, ms, reason, ended_by, present, total, dropped, check_at, seen_at, video"},
-		{"outgoing", "queue, line, num, at, due, tries, state, error, kind, body"},
+		{"outgoing", "queue, line, num, at, due, tries, state, error, kind, body, owner"},
 		{"stat", "at, node, name, n"},
 		{"push_token", "key, user_id, device_id, provider, body, at"},
 		{"participant", "call_id, user_id, sid, gone_sid, first_at, joined_at, left_at, ms, reason, stays"},

@@ -69,5 +69,5 @@ func post(line string, o Order, num, now int64) world.Outgoing {
 	if err != nil {
 		panic(err) // our own type of strings and numbers always encodes
 	}
-	return world.Outgoing{OutgoingKey: world.OutgoingKey{Queue: world.QueuePush, Line: line, Num: num}, At: now, Due: now, Kind: o.Kind, Body: string(b)}
+	return world.Outgoing{OutgoingKey: world.OutgoingKey{Queue: world.QueuePush, Line: line, Num: num}, At: now, Due: now, Kind: o.Kind, Body: string(b), Owner: o.UserID}
 }

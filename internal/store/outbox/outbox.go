@@ -6,6 +6,10 @@ package outbox
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/beckon-im/beckon/internal/store"
@@ -21,14 +25,12 @@ const (
 
 const (
 	columns = "SELECT " + world.OutgoingColumns + " FROM outgoing o "
-	// The first of each line that waits, if it is due: from line to line by the index, however many wait behind.
-	qDue = `WITH RECURSIVE l (line) AS (
-		SELECT min(line) FROM outgoing WHERE queue = $1 AND state = 0
-		UNION ALL
-		SELECT (SELECT min(n.line) FROM outgoing n WHERE n.queue = $1 AND n.state = 0 AND n.line > l.line) FROM l WHERE l.line IS NOT NULL
-	) ` + "SELECT " + world.OutgoingColumns + ` FROM l JOIN outgoing o ON o.queue = $1 AND o.line = l.line
-		AND o.num = (SELECT min(e.num) FROM outgoing e WHERE e.queue = $1 AND e.state = 0 AND e.line = l.line)
-		WHERE l.line IS NOT NULL AND o.due <= $2 ORDER BY o.due LIMIT $3`
+	// What is due but for some owners, of each line the first that waits: by the index of due events, then a look at the head of the line.
+	qDue = columns + `WHERE o.queue = $1 AND o.state = 0 AND o.due <= $2 AND (o.due, o.line, o.num) > ($3, $4, $5) AND o.owner NOT IN (%s)
+		AND o.num = (SELECT min(e.num) FROM outgoing e WHERE e.queue = $1 AND e.state = 0 AND e.line = o.line) ORDER BY o.due, o.line, o.num LIMIT $6`
+	// What waits behind an event rests with it, or every look at what is due would pass it by.
+	qRest = `UPDATE outgoing SET due = (SELECT h.due FROM outgoing h WHERE h.queue = outgoing.queue AND h.line = outgoing.line AND h.state = 0 ORDER BY h.num LIMIT 1)
+		WHERE state = 0 AND (queue, line) IN (VALUES ?*)`
 	qNext = columns + "WHERE o.queue = $1 AND o.state = 0 AND o.line = $2 AND o.num > $3 ORDER BY o.num LIMIT $4"
 	qList = columns + `WHERE o.queue = $1 AND o.state = $2 AND o.at >= $3 AND o.at <= $4 AND (o.at > $5 OR o.at = $5 AND (o.line > $6 OR o.line = $6 AND o.num > $7))
 		ORDER BY o.at, o.line, o.num LIMIT $8`
@@ -36,10 +38,29 @@ const (
 	qOld   = "SELECT queue, line, num FROM outgoing WHERE queue = $1 AND state = $2 AND at <= $3 LIMIT $4"
 )
 
-// Due reads the events of a queue whose turn it is: of each line the first that waits.
-func Due(ctx context.Context, s *store.Store, queue string, now int64, limit int) ([]world.Outgoing, error) {
-	return read(ctx, s, qDue, queue, now, limit)
+// DuePlace is where a page of due events begins: after an event. BeforeDue is before all.
+type DuePlace struct {
+	Due  int64
+	Line string
+	Num  int64
 }
+
+// BeforeDue returns the place before all due events.
+func BeforeDue() DuePlace { return DuePlace{Due: math.MinInt64} }
+
+// Due reads a page of the events of a queue that are due, of each line the first that waits, in the order in which they are due,
+// without those of some owners.
+func Due(ctx context.Context, s *store.Store, queue string, now int64, after DuePlace, without []string, limit int) ([]world.Outgoing, error) {
+	args, list := []any{queue, now, after.Due, after.Line, after.Num, limit}, []string{"'\n'"} // no owner is called so
+	for _, owner := range without {
+		args = append(args, owner)
+		list = append(list, "$"+strconv.Itoa(len(args)))
+	}
+	return read(ctx, s, fmt.Sprintf(qDue, strings.Join(list, ", ")), args...)
+}
+
+// Rest lets what waits behind an event be due when that is.
+func Rest(w *world.World, k world.OutgoingKey) { w.Also(qRest, 2, k.Queue, k.Line) }
 
 // Next reads the events of a line that wait after one of them.
 func Next(ctx context.Context, s *store.Store, k world.OutgoingKey, limit int) ([]world.Outgoing, error) {

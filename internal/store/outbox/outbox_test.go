@@ -38,6 +38,9 @@ func filled(tb testing.TB, lines, each int, firstDue int64) *store.Store {
 			for _, o := range list {
 				w.PutOutgoing(o)
 			}
+			if firstDue > 1 {
+				outbox.Rest(w, list[0].OutgoingKey)
+			}
 			return nil
 		}, Done: func(err error) {
 			if err != nil {
@@ -56,7 +59,7 @@ func filled(tb testing.TB, lines, each int, firstDue int64) *store.Store {
 func TestDue(t *testing.T) {
 	s := filled(t, 3, 4, 100)
 	for now, want := range map[int64]int{50: 0, 100: 3} {
-		list, err := outbox.Due(t.Context(), s, "hook", now, 10)
+		list, err := outbox.Due(t.Context(), s, "hook", now, outbox.BeforeDue(), nil, 10)
 		if err != nil || len(list) != want {
 			t.Errorf("at %d: %+v, %v", now, list, err)
 		}
@@ -70,7 +73,7 @@ func TestDue(t *testing.T) {
 	if err != nil || len(next) != 2 || next[0].Num != 2 {
 		t.Errorf("after the second: %+v, %v", next, err)
 	}
-	if list, err := outbox.Due(t.Context(), s, "another", 100, 10); err != nil || len(list) != 0 {
+	if list, err := outbox.Due(t.Context(), s, "another", 100, outbox.BeforeDue(), nil, 10); err != nil || len(list) != 0 {
 		t.Errorf("another queue: %+v, %v", list, err)
 	}
 }
@@ -79,7 +82,7 @@ func TestDue(t *testing.T) {
 func BenchmarkDue(b *testing.B) {
 	s := filled(b, 1000, 100, 1<<60)
 	for b.Loop() {
-		if list, err := outbox.Due(b.Context(), s, "hook", 1000, 256); err != nil || len(list) != 0 {
+		if list, err := outbox.Due(b.Context(), s, "hook", 1000, outbox.BeforeDue(), nil, 256); err != nil || len(list) != 0 {
 			b.Fatal(list, err)
 		}
 	}

@@ -1,0 +1,77 @@
+package courier
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// fill lets events of an owner leave, each in a line of its own.
+func fill(t *testing.T, s *store.Store, owner string, n int) {
+	t.Helper()
+	done := make(chan error, 1)
+	if err := s.Do(&store.Unit{Decide: func(w *world.World) error {
+		list := make([]world.Outgoing, n)
+		for i := range list {
+			list[i] = world.Outgoing{OutgoingKey: world.OutgoingKey{Queue: "hook", Line: fmt.Sprintf("line%05d %s", i, owner), Num: 1}, At: w.Now, Body: "{}", Owner: owner}
+		}
+		w.Post(list...)
+		return nil
+	}, Done: func(err error) { done <- err }}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOneOwnerHoldsUpNobody: while an owner has 5,000 events due that are never taken in time, those of others leave within a second.
+func TestOneOwnerHoldsUpNobody(t *testing.T) {
+	s, stop := running(t, t.TempDir())
+	defer stop()
+	fill(t, s, "eve", 5000)
+	sent := make(chan string, 100)
+	var mu sync.Mutex
+	hanging, most := 0, 0
+	hangs := make(chan struct{}, 100)
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
+		func(ctx context.Context, o *world.Outgoing) Outcome {
+			if !strings.HasSuffix(o.Line, " eve") {
+				sent <- o.Line
+				return Outcome{}
+			}
+			mu.Lock()
+			hanging++
+			most = max(most, hanging)
+			mu.Unlock()
+			hangs <- struct{}{}
+			<-ctx.Done()
+			return Outcome{Err: ctx.Err()}
+		})
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() { _ = q.Run(ctx) })
+	<-hangs
+	<-hangs
+	for i := range 10 {
+		begin := time.Now()
+		fill(t, s, fmt.Sprint("bob", i), 1)
+		q.Nudge()
+		<-sent
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("bob's event left after %v", took)
+		}
+	}
+	cancel()
+	all.Wait()
+	if most != ofOwner {
+		t.Errorf("eve had %d lines under way at once", most)
+	}
+}

@@ -1,0 +1,112 @@
+package push
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// TestBreaker: an origin that fails three times is left alone, longer each time; then one push goes first, and when it is answered, all do.
+func TestBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker()
+		try := func(answered bool) {
+			t.Helper()
+			done, wait := b.enter("https://a")
+			if done == nil {
+				t.Fatalf("it is left alone for %v", wait)
+			}
+			done(answered)
+		}
+		try(true)
+		for range openAfter {
+			try(false)
+		}
+		for n, want := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
+			done, wait := b.enter("https://a")
+			if rest := want * time.Second; done != nil || wait < rest || wait > rest+retrySoon {
+				t.Fatalf("the %d. time it is left alone for %v, not %v", n+1, wait, rest)
+			}
+			time.Sleep(wait)
+			first, _ := b.enter("https://a")
+			if second, wait := b.enter("https://a"); first == nil || second != nil || wait > 2*retrySoon {
+				t.Fatalf("not one alone goes first: %v", wait)
+			}
+			first(false)
+		}
+		time.Sleep(openMost)
+		try(true)
+		first, _ := b.enter("https://a")
+		second, _ := b.enter("https://a")
+		if first == nil || second == nil {
+			t.Fatal("it is still left alone")
+		}
+	})
+}
+
+// TestPartsOfTheWorkers: no origin, nor all those together that never answered, has all workers.
+func TestPartsOfTheWorkers(t *testing.T) {
+	b := newBreaker()
+	fill := func(name string) (n int) {
+		for {
+			if done, _ := b.enter(name); done == nil {
+				return n
+			}
+			n++
+		}
+	}
+	done, _ := b.enter("https://good")
+	done(true)
+	got := 0
+	for i := range 10 {
+		n := fill(fmt.Sprint("https://bad", i))
+		got += n
+		if n > ofUnproven {
+			t.Errorf("one that never answered has %d", n)
+		}
+	}
+	if got != allUnproven {
+		t.Errorf("those that never answered have %d", got)
+	}
+	if n := fill("https://good"); n != ofOrigin {
+		t.Errorf("one that answers has %d", n)
+	}
+}
+
+// TestHangingEndpoint: 2,000 pushes to an endpoint that never answers, and 40 users with such endpoints, hold up nobody else's push.
+func TestHangingEndpoint(t *testing.T) {
+	h := newHouse(t)
+	release := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer hanging.Close()
+	defer close(release)
+	hang := func(user string) {
+		s := *h.browser.subscribe("b")
+		s.Endpoint = hanging.URL + "/" + user
+		h.has(user, user+"1", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &s})
+	}
+	hang("eve")
+	for i := range 40 {
+		hang(fmt.Sprint("mallory", i))
+	}
+	h.has("bob", "b1", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("bob")})
+	for i := range 2000 {
+		h.invites(fmt.Sprint("spammer", i%10), "eve", fmt.Sprint("spam", i))
+	}
+	for i := range 40 {
+		h.invites("spammer", fmt.Sprint("mallory", i), fmt.Sprint("more", i))
+	}
+	for i := range 5 {
+		begin := time.Now()
+		h.invites("ann", "bob", fmt.Sprint("call", i))
+		h.browser.next()
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("bob's phone rang after %v", took)
+		}
+	}
+}
