@@ -27,9 +27,6 @@ type Link struct {
 	At             int64 // milliseconds
 }
 
-// maxOpened bounds the rooms of one user that OpenedBy reads.
-const maxOpened = 100
-
 // rooms is the part of the world that media rooms need.
 type rooms struct {
 	rooms        table[string, im.Room]
