@@ -11,7 +11,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: overload monitoring need-prometheus records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: overload monitoring need-prometheus records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -103,6 +103,10 @@ chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIM
 	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.return=19500 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000 -linear.nodes=3
+
+histories: | need-go need-postgres ## Play 20,000 invitations (HISTORIES) over raw WebSocket on one node and on three, with cuts, restarts and kills, and judge what every device received
+	@$(GO) test -count=1 -v -timeout 30m ./test/histories -histories.n=$${HISTORIES:-20000} -histories.kills=20
+	@$(GO) test -count=1 -v -timeout 30m ./test/histories -histories.n=$${HISTORIES:-20000} -histories.kills=20 -histories.nodes=3
 
 abuse: | need-go ## Attack the program in ten ways at once, and with 10,000 connects a second, beside people who call each other: a minute of quiet, ten of that (ABUSE_TIME)
 	@$(GO) test -count=1 -v -timeout 60m ./test/abuse -abuse.time=$${ABUSE_TIME:-10m} -abuse.connects=10000 -abuse.judge

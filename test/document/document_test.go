@@ -1,5 +1,5 @@
-// Package document follows the document of the original signaling API, with its names and its order, in one program with the Go
-// SDK: the one-to-one call, the group call, the classroom, and the chat room.
+// Package document follows the document of the original signaling API, with its names and its order, in one program
+// with the Go SDK: the one-to-one call, the group call, the classroom, and the chat room.
 package document
 
 import (

@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
 
-// media stands in for LiveKit, as its own interface shows it: the server lets users enter rooms and tells it who may speak. Real
-// sound and pictures are in the tests in a browser.
+// media stands in for LiveKit, as its own interface shows it: the server lets users enter rooms and tells it who may
+// speak. Real sound and pictures are in the tests in a browser.
 type media struct {
 	livekit.RoomService
 }
