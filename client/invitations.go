@@ -30,8 +30,8 @@ func (c *Client) signaled(topic string, seq uint64, m *protocol.Signaling, data 
 	c.tell(todo)
 }
 
-// learn asks, once, for the facts of an invitation that this device does not know. When the server does not say, the callback
-// comes without them.
+// learn asks, once, for the facts of an invitation that this device does not know. When the server does not say, the
+// callback comes without them.
 func (c *Client) learn(m protocol.Signaling) {
 	c.mu.Lock()
 	unknown := c.ledger.Unknown(m)
@@ -42,7 +42,8 @@ func (c *Client) learn(m protocol.Signaling) {
 	list, err := c.standing([]string{m.InviteID})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i := slices.IndexFunc(list, func(v protocol.Invitation) bool { return v.InviteID == m.InviteID }); err == nil && i >= 0 {
+	i := slices.IndexFunc(list, func(v protocol.Invitation) bool { return v.InviteID == m.InviteID })
+	if err == nil && i >= 0 {
 		c.ledger.Learn(m, &list[i])
 	} else {
 		c.ledger.Learn(m, nil)
@@ -57,8 +58,8 @@ func (c *Client) standing(ids []string) ([]protocol.Invitation, error) {
 	return res.Invitations, err
 }
 
-// catchUp asks how invitations stand that this device holds and whose events it may have missed, and reports what it missed.
-// Those that the server could not be asked for are asked for with the next connection.
+// catchUp asks how invitations stand that this device holds and whose events it may have missed, and reports what it
+// missed. Those that the server could not be asked for are asked for with the next connection.
 func (c *Client) catchUp(ids []string) {
 	for part := range slices.Chunk(ids, ledger.MaxHeld) {
 		list, err := c.standing(part)
@@ -123,8 +124,9 @@ func (c *Client) tell(todo []ledger.Callback) {
 	l := &c.opt.Listener
 	for _, n := range todo {
 		call1(map[ledger.Kind]func(InvitationEvent){
-			ledger.Invited: l.OnReceiveNewInvitation, ledger.Accepted: l.OnInviteeAccepted, ledger.Rejected: l.OnInviteeRejected,
-			ledger.Cancelled: l.OnInvitationCancelled, ledger.Timeout: l.OnInvitationTimeout, ledger.Modified: l.OnInvitationModified,
+			ledger.Invited: l.OnReceiveNewInvitation, ledger.Accepted: l.OnInviteeAccepted,
+			ledger.Rejected: l.OnInviteeRejected, ledger.Cancelled: l.OnInvitationCancelled,
+			ledger.Timeout: l.OnInvitationTimeout, ledger.Modified: l.OnInvitationModified,
 			ledger.Ringing: l.OnInviteeRinging, ledger.OtherDevice: l.OnInvitationHandledByOtherDevice,
 		}[n.Kind], n.Event)
 	}

@@ -51,7 +51,8 @@ type kept struct {
 	Held      []ledger.Held     `json:"held,omitempty"`
 }
 
-// restore continues where the store says that an earlier run of the program ended. A text that is no store's begins anew.
+// restore continues where the store says that an earlier run of the program ended. A text that is no store's begins
+// anew.
 func (c *Client) restore(hello *protocol.Hello) error {
 	if c.opt.Store == nil {
 		return nil

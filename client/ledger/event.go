@@ -8,13 +8,13 @@ type Event struct {
 	Inviter string
 	// GroupID is the group of the invitation; empty without a group.
 	GroupID string
-	// InviteeList names the invitees concerned, at most 100 unless the inviter listed more. For a new and for a modified
-	// invitation these are all invitees: the same list live, after a late login, and after a restart of the program. For an
-	// answer it is the invitee who answered; for a cancel or a timeout, those whom it ended: this user is among them exactly
-	// when it ended the invitation for this user.
+	// InviteeList names the invitees concerned, at most 100 unless the inviter listed more. For a new and for a
+	// modified invitation these are all invitees: the same list live, after a late login, and after a restart of the
+	// program. For an answer it is the invitee who answered; for a cancel or a timeout, those whom it ended: this user
+	// is among them exactly when it ended the invitation for this user.
 	InviteeList []string
-	// Everyone says, of a new invitation, that all members of the group are invited; of a cancel or a timeout, that it ended
-	// every invitee who was still open. InviteeList may then be incomplete.
+	// Everyone says, of a new invitation, that all members of the group are invited; of a cancel or a timeout, that it
+	// ended every invitee who was still open. InviteeList may then be incomplete.
 	Everyone bool
 	// InviteeCount is the number of the invitees concerned.
 	InviteeCount int

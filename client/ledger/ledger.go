@@ -1,5 +1,5 @@
-// Package ledger owns the invitations that one device holds, and turns signaling events into callbacks: none twice, no other
-// invitee's ending as the user's own, and no ringing for what was over before the device received it.
+// Package ledger owns the invitations that one device holds, and turns signaling events into callbacks: none twice, no
+// other invitee's ending as the user's own, and no ringing for what was over before the device received it.
 //
 // It does no I/O.
 package ledger
@@ -136,7 +136,8 @@ func (l *Ledger) Unknown(m protocol.Signaling) bool {
 	return (e == nil || !e.known) && m.ActionType != protocol.ActionInvite
 }
 
-// Learn takes in the facts of the invitation of an event that Event takes in next; v is nil when the server did not say.
+// Learn takes in the facts of the invitation of an event that Event takes in next; v is nil when the server did not
+// say.
 func (l *Ledger) Learn(m protocol.Signaling, v *protocol.Invitation) {
 	e, _ := l.find(m.InviteID)
 	if e == nil {
@@ -181,8 +182,8 @@ func (l *Ledger) take(e *entry, v *protocol.Invitation) (mine invite.State) {
 	return mine
 }
 
-// Snapshot takes in a connect reply. whole says that no events of before are on their way: the outcomes of what has ended are
-// reported from the reply itself.
+// Snapshot takes in a connect reply. whole says that no events of before are on their way: the outcomes of what has
+// ended are reported from the reply itself.
 func (l *Ledger) Snapshot(w protocol.Welcome, whole bool) []Callback {
 	var todo []Callback
 	for i := range w.Invitations {
@@ -219,11 +220,12 @@ func (l *Ledger) Snapshot(w protocol.Welcome, whole bool) []Callback {
 
 // rings makes the callback for a new invitation.
 func (e *entry) rings(id string) Callback {
-	return Callback{Invited, Event{InviteID: id, Inviter: e.inviter, GroupID: e.groupID, InviteeList: e.invitees, Everyone: e.everyone, InviteeCount: e.count,
-		InvitationData: e.data, Data: e.data}}
+	return Callback{Invited, Event{InviteID: id, Inviter: e.inviter, GroupID: e.groupID, InviteeList: e.invitees,
+		Everyone: e.everyone, InviteeCount: e.count, InvitationData: e.data, Data: e.data}}
 }
 
-// Event takes in one event. stale says that the snapshot is newer, so that an invitation of this user that is not in it is over.
+// Event takes in one event. stale says that the snapshot is newer, so that an invitation of this user that is not in
+// it is over.
 func (l *Ledger) Event(m protocol.Signaling, stale bool) []Callback {
 	if !l.First(m) {
 		return nil
@@ -252,7 +254,8 @@ func (l *Ledger) Event(m protocol.Signaling, stale bool) []Callback {
 // about makes the event of a callback about an invitation that the device knows.
 func (e *entry) about(m protocol.Signaling, list []string) Event {
 	return Event{InviteID: m.InviteID, Inviter: m.Inviter, GroupID: e.groupID, InviteeList: list, Everyone: m.Everyone,
-		InviteeCount: max(m.InviteeCount, len(list)), Reason: m.Reason, Over: m.Over, InvitationData: e.data, Data: m.Data}
+		InviteeCount: max(m.InviteeCount, len(list)), Reason: m.Reason, Over: m.Over,
+		InvitationData: e.data, Data: m.Data}
 }
 
 func (l *Ledger) changed(m protocol.Signaling, e *entry, stale bool) []Callback {
@@ -333,7 +336,8 @@ func (l *Ledger) invited(m protocol.Signaling, e *entry, stale bool) []Callback 
 	}
 	acted := e.acted // this device answered before the invite came: it is known now who invited whom
 	e.known, e.inviter, e.groupID, e.data, e.dataAt = true, m.Inviter, m.GroupID, m.Data, m.Version
-	e.invitees, e.everyone, e.online, e.count = m.InviteeList, m.Everyone, m.OnlineOnly, max(m.InviteeCount, len(m.InviteeList))
+	e.invitees, e.everyone, e.online = m.InviteeList, m.Everyone, m.OnlineOnly
+	e.count = max(m.InviteeCount, len(m.InviteeList))
 	e.asked = m.Inviter != l.me && (m.Everyone || slices.Contains(m.InviteeList, l.me))
 	e.stale = e.stale && e.asked
 	if acted || m.Inviter == l.me || e.stale { // answered here, the user's own other device invited, or it is over
@@ -392,7 +396,8 @@ func (l *Ledger) answered(m protocol.Signaling, e *entry) []Callback {
 	return todo
 }
 
-// closed reports a cancel or a timeout with those whom it ended. This user is among them exactly when it is final for them.
+// closed reports a cancel or a timeout with those whom it ended. This user is among them exactly when it is final for
+// them.
 func (l *Ledger) closed(m protocol.Signaling, e *entry) []Callback {
 	named := slices.Contains(m.InviteeList, l.me)
 	concerned := e.mine == invite.Open && (named || m.Everyone && e.asked)

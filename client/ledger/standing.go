@@ -15,8 +15,8 @@ type Held struct {
 	Done     []string `json:"done,omitempty"` // invitees whose outcome is reported
 }
 
-// Held lists the invitations that this device holds as open, at most MaxHeld: the online-only ones first, because the events of
-// the others are stored, then the newest.
+// Held lists the invitations that this device holds as open, at most MaxHeld: the online-only ones first, because the
+// events of the others are stored, then the newest.
 func (l *Ledger) Held() []Held {
 	ids := l.Open()
 	slices.SortStableFunc(ids, func(a, b string) int {
@@ -64,14 +64,14 @@ func (l *Ledger) Open() []string {
 	return ids
 }
 
-// Online lists the online-only invitations that this device holds as open: their events are not stored, so that the server must
-// be asked for what was missed.
+// Online lists the online-only invitations that this device holds as open: their events are not stored, so that the
+// server must be asked for what was missed.
 func (l *Ledger) Online() []string {
 	return slices.DeleteFunc(l.Open(), func(id string) bool { return !l.held[id].online })
 }
 
-// Standing takes in an invitation as the server says that it stands, and reports what was missed. Events up to its version are
-// then reported.
+// Standing takes in an invitation as the server says that it stands, and reports what was missed. Events up to its
+// version are then reported.
 func (l *Ledger) Standing(v *protocol.Invitation) []Callback {
 	e, over := l.find(v.InviteID)
 	if e == nil || over || v.Version <= e.upTo {
@@ -86,7 +86,8 @@ func (l *Ledger) Standing(v *protocol.Invitation) []Callback {
 		todo = append(todo, e.rings(v.InviteID))
 	case data != v.Data && dataAt < v.Version:
 		e.dataAt = dataAt
-		todo = append(todo, e.modified(protocol.Signaling{InviteID: v.InviteID, Inviter: v.Inviter, Data: v.Data, Version: v.Version})...)
+		m := protocol.Signaling{InviteID: v.InviteID, Inviter: v.Inviter, Data: v.Data, Version: v.Version}
+		todo = append(todo, e.modified(m)...)
 	}
 	missed := e.missed(v)
 	for i, m := range missed {
@@ -102,7 +103,8 @@ func (l *Ledger) Standing(v *protocol.Invitation) []Callback {
 
 // missed makes the events that explain how an invitation stands, of the invitees whose outcome is not reported.
 func (e *entry) missed(v *protocol.Invitation) []protocol.Signaling {
-	base := protocol.Signaling{InviteID: v.InviteID, Inviter: v.Inviter, GroupID: v.GroupID, Time: v.ServerTime, Version: v.Version}
+	base := protocol.Signaling{InviteID: v.InviteID, Inviter: v.Inviter, GroupID: v.GroupID, Time: v.ServerTime,
+		Version: v.Version}
 	answers, timeout := base, base
 	answers.ActionType, timeout.ActionType = protocol.ActionAccept, protocol.ActionTimeout
 	var cancels []protocol.Signaling // one for each reason
@@ -112,9 +114,9 @@ func (e *entry) missed(v *protocol.Invitation) []protocol.Signaling {
 		}
 		switch p.State {
 		case invite.Accepted:
-			answers.Answers = append(answers.Answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionAccept, Data: p.Data, Time: p.DecidedAt})
+			answers.Answers = append(answers.Answers, answer(&p, protocol.ActionAccept))
 		case invite.Rejected:
-			answers.Answers = append(answers.Answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionReject, Data: p.Data, Reason: p.Reason, Time: p.DecidedAt})
+			answers.Answers = append(answers.Answers, answer(&p, protocol.ActionReject))
 		case invite.TimedOut:
 			timeout.InviteeList = append(timeout.InviteeList, p.UserID)
 		case invite.Cancelled:
@@ -146,6 +148,10 @@ func (e *entry) missed(v *protocol.Invitation) []protocol.Signaling {
 		list = append(list, timeout)
 	}
 	return list
+}
+
+func answer(p *protocol.Invitee, action protocol.ActionType) protocol.Answer {
+	return protocol.Answer{Invitee: p.UserID, ActionType: action, Data: p.Data, Reason: p.Reason, Time: p.DecidedAt}
 }
 
 // Lost ends an invitation that the server does not know any more.
