@@ -70,6 +70,7 @@ func (c *cast) draw(r *rand.Rand, seed uint64, n int) *play {
 		p.fields["invitee"] = p.list[0]
 		p.fields["mergeGlare"] = r.IntN(2) == 0
 	case kind >= 5 && r.IntN(4) == 0:
+		p.inviter = c.groups[p.group][0] // the owner: not everybody may invite everyone
 		p.fields["groupID"], p.fields["everyone"] = p.group, true
 		p.list = slices.DeleteFunc(slices.Clone(c.groups[p.group]), func(u string) bool { return u == p.inviter })
 	default:
@@ -77,6 +78,9 @@ func (c *cast) draw(r *rand.Rand, seed uint64, n int) *play {
 		if kind >= 5 {
 			p.fields["groupID"] = p.group
 		}
+	}
+	for i := range p.acts {
+		p.acts[i].user = p.inviter
 	}
 	if kind >= 5 && r.IntN(3) == 0 {
 		p.fields["notify"], p.partic = "participants", true
