@@ -53,7 +53,6 @@ const (
 	run       = 50                     // events of a line that are read together
 	ofOwner   = 2                      // the default of Options.OfOwner
 	pages     = 64                     // that one look reads at most, past owners who have enough under way
-	longPause = 5 * time.Second        // between two looks, however long they take
 	lull      = 20 * time.Millisecond  // between two looks, and ten times what a look takes
 	lookAgain = 250 * time.Millisecond // for those that are tried again, and for what other nodes leave
 	hotFor    = 2 * time.Second        // for which is looked so after something happened: it may be committed a little later
@@ -172,7 +171,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		if q.store.Shared() || q.waits.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
 			next = lookAgain
 		}
-		pause := time.NewTimer(min(max(lull, 10*took), longPause))
+		pause := time.NewTimer(min(max(lull, 10*took), lookAgain))
 		again := time.NewTimer(next)
 		select {
 		case <-ctx.Done():

@@ -96,10 +96,10 @@ func TestHangingEndpoint(t *testing.T) {
 	}
 	h.has("bob", "b1", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("bob")})
 	for i := range 2000 {
-		h.invites(fmt.Sprint("spammer", i%10), "eve", fmt.Sprint("spam", i))
+		do(t, h.chat.SendMessage, on(fmt.Sprint("spammer", i%10), "laptop"), protocol.SendMessageRequest{UserID: "eve", Body: protocol.Body{Text: "spam"}})
 	}
 	for i := range 40 {
-		h.invites("spammer", fmt.Sprint("mallory", i), fmt.Sprint("more", i))
+		h.invites(fmt.Sprint("spammer", i), fmt.Sprint("mallory", i), fmt.Sprint("more", i))
 	}
 	for i := range 5 {
 		begin := time.Now()
