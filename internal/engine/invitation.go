@@ -157,6 +157,7 @@ func (e *Engine) decideOpen(w *world.World, o opening) (protocol.InviteResponse,
 		if err := v.Again(o.by.UserID, o.print); err != nil {
 			return protocol.InviteResponse{}, err
 		}
+		rejoin(w, v)
 		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Repeat: true, ServerTime: w.Now}, nil
 	}
 	if o.terms.GroupID != "" {

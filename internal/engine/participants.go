@@ -134,10 +134,20 @@ func participant(w *world.World, v *invite.Invitation) world.Body {
 	return &verb.Event{Value: protocol.ParticipantEvent{Type: protocol.TypeParticipant, InviteID: v.ID, Time: w.Now}}
 }
 
-// joinTopic appends a message to an invitation's topic, and orders the devices of the inviter and the given invitees to read it.
+// rejoin orders the inviter's devices once more to read the topic of an online-only invitation: the response to the first call, and
+// the order with it, may be lost.
+func rejoin(w *world.World, v *invite.Invitation) {
+	if v.Party && v.OnlineUserOnly && !v.Over() {
+		w.Append(im.UserTopic(v.Inviter), world.Draft{Online: true, Listen: im.ListenTo(im.InvitationTopic(v.ID), 0), Body: participant(w, v)})
+	}
+}
+
+// joinTopic appends a message to an invitation's topic, and orders the devices of the inviter and the given invitees to read it. The
+// records of an online-only invitation are stored there as well, so that no device misses one while it begins to read; they go with
+// the invitation, minutes after its end.
 func joinTopic(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signaling, list []invite.Invitee, from uint64) {
 	topic := im.InvitationTopic(v.ID)
-	d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
+	d := world.Draft{Device: by.Origin(), Body: newSignal(m)}
 	if v.Over() {
 		d.Listen = im.EndOfTopic
 	}
@@ -224,11 +234,8 @@ func announceAdded(w *world.World, before *invite.Invitation, c *invite.Change, 
 	} else if err := holdAll(w, v, c.Invitees, topic); err != nil {
 		return err
 	}
-	from := w.Head(topic)
-	if !v.OnlineUserOnly {
-		from++ // after the record that follows
-	}
-	w.Append(topic, world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
+	from := w.Head(topic) + 1 // after the record that follows
+	w.Append(topic, world.Draft{Device: by.Origin(), Body: newSignal(m)})
 	if !before.Party { // the two it had so far begin to read the topic
 		d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: newSignal(m)}
 		if before.Deaf {

@@ -98,6 +98,7 @@ func tell(w *world.World, v *invite.Invitation, by verb.Caller, m protocol.Signa
 	d := world.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
 	switch {
 	case v.Party:
+		d.Online = false // as in joinTopic
 		if v.Over() {
 			d.Listen = im.EndOfTopic
 		}

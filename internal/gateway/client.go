@@ -40,6 +40,9 @@ type client struct {
 	mu      sync.Mutex
 	gone    bool
 	reading map[string]*reader
+	ended   map[string]bool // timelines that ended while the client connected; nil once it has
+
+	pending pending
 }
 
 // The errors of the transport's protocol.
@@ -61,7 +64,7 @@ const (
 
 // accept makes the client of a new link.
 func (g *Gateway) accept(l *link.Link) link.Device {
-	c := &client{g: g, link: l, id: uuid.NewString(), late: true, order: g.links.Add(1), begun: time.Now()}
+	c := &client{g: g, link: l, id: uuid.NewString(), late: true, ended: map[string]bool{}, order: g.links.Add(1), begun: time.Now()}
 	c.timer = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
 	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
 	g.coming.Store(l, struct{}{})
@@ -82,9 +85,15 @@ func (c *client) Receive(cmd *wire.Command) {
 	case cmd.Connect != nil || c.Session == nil:
 		c.link.Close(link.BadRequest)
 	case cmd.Rpc != nil:
-		id := cmd.Id
+		id, about := cmd.Id, calledID(cmd.Rpc.Method, cmd.Rpc.Data)
+		if about != nil {
+			c.pending.begin(about)
+		}
 		c.g.door.Call(c.Session, cmd.Rpc.Method, cmd.Rpc.Data, func(b []byte) {
 			c.reply(&wire.Reply{Id: id, Rpc: &wire.RPCResult{Data: b}})
+			if about != nil {
+				c.pending.end(about)
+			}
 		})
 	case cmd.Refresh != nil:
 		c.refresh(cmd.Id, cmd.Refresh.Token)
@@ -294,9 +303,12 @@ func (c *client) settle() {
 	c.catchUp(after)
 	for _, t := range s.Topics {
 		if t.Ended {
-			c.stop(t.Name)
+			c.end(t.Name)
 		}
 	}
+	c.mu.Lock()
+	c.ended = nil
+	c.mu.Unlock()
 	s.Topics, s.Welcome = nil, nil
 	// Also a device that returned before its old link ended has come.
 	g.opt.OnMoved(s.UserID, online) // only now does this node follow the user's topic, so that others find it there

@@ -43,7 +43,7 @@ func (g *Gateway) Listen(topic string, l im.Listen) {
 func (g *Gateway) obey(o order) {
 	if o.End {
 		for _, c := range g.readersOf(o.topic) {
-			c.stop(o.topic)
+			c.end(o.topic)
 		}
 		return
 	}

@@ -44,7 +44,8 @@ type reader struct {
 	mu    sync.Mutex
 	seq   uint64  // of the last record that was passed on, or by
 	early bool    // what comes is held until what was missed is on its way
-	held  []*post // what came early
+	waits bool    // what comes is held until a call of the client has its response
+	held  []*post // what is held
 	over  bool    // it stopped before it had begun
 }
 
@@ -190,13 +191,35 @@ func (g *Gateway) Deliver(r world.Record) {
 func (r *reader) take(p *post) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.offer(p)
+}
+
+// offer passes a record on, or holds it. The reader's lock must be held.
+func (r *reader) offer(p *post) {
+	if !r.early && !r.waits {
+		r.waits = r.c.pending.holds(r, p.Body)
+	}
 	switch {
-	case r.early && len(r.held) < maxRecover:
-		r.held = append(r.held, p)
-	case r.early:
-		r.c.link.Close(link.Gap) // it comes again and reads from the log
-	default:
+	case !r.early && !r.waits:
 		r.pass(p)
+	case len(r.held) < maxRecover:
+		r.held = append(r.held, p)
+	default:
+		r.c.link.Close(link.Gap) // it comes again and reads from the log
+	}
+}
+
+// resume lets go what waited for a response.
+func (r *reader) resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waits = false; r.early {
+		return // live lets it go
+	}
+	list := r.held
+	r.held = nil
+	for _, p := range list {
+		r.offer(p)
 	}
 }
 
@@ -220,10 +243,11 @@ func (r *reader) pass(p *post) {
 func (r *reader) live() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, p := range r.held {
-		r.pass(p)
-	}
+	list := r.held
 	r.early, r.held = false, nil
+	for _, p := range list {
+		r.offer(p)
+	}
 	if r.over {
 		r.c.unsubscribed(r.topic.name)
 	}
@@ -241,7 +265,7 @@ func (c *client) open(name string) (*reader, error) {
 	switch {
 	case c.gone:
 		return nil, errEnding
-	case c.reading[name] != nil:
+	case c.reading[name] != nil, c.ended[name]:
 		return nil, errReading
 	case len(c.reading) >= maxTopics:
 		c.link.Close(link.TooMany)
@@ -322,6 +346,17 @@ func (c *client) begin(r *reader, after uint64) error {
 	}
 	r.live()
 	return nil
+}
+
+// end makes a client read a timeline no more, on which nothing follows. While the client connects, an order to read it that is
+// carried out late does not begin again.
+func (c *client) end(name string) {
+	c.mu.Lock()
+	if c.ended != nil {
+		c.ended[name] = true
+	}
+	c.mu.Unlock()
+	c.stop(name)
 }
 
 // stop makes a client read a timeline no more.

@@ -93,6 +93,15 @@ func trimOnline(ctx context.Context, sess *tx.Session, now int64) (int, error) {
 	if err := sess.Sync(ctx); err != nil {
 		return 0, err
 	}
+	topics := make([]any, len(ids))
+	for i, id := range ids {
+		topics[i] = im.InvitationTopic(id.(string))
+	}
+	for _, q := range []string{"DELETE FROM record WHERE topic IN (?*)", "DELETE FROM topic WHERE name IN (?*)"} {
+		if err := sess.Write(ctx, q, 1, topics); err != nil {
+			return 0, err
+		}
+	}
 	if err := sess.Write(ctx, "DELETE FROM invitee WHERE invite_id IN (?*)", 1, ids); err != nil {
 		return 0, err
 	}

@@ -72,6 +72,13 @@ func (u *unanswered) readable(topic string, head uint64) uint64 {
 	return head
 }
 
+// Settled reports whether all that is committed of a topic may be read.
+func (s *Store) Settled(topic string) bool {
+	s.unanswered.mu.RLock()
+	defer s.unanswered.mu.RUnlock()
+	return len(s.unanswered.first[topic]) == 0
+}
+
 // cut takes from a page the records that may not be read yet.
 func (u *unanswered) cut(topic string, p *Page) {
 	p.Head = u.readable(topic, p.Head)

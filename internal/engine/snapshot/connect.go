@@ -233,7 +233,7 @@ func (c *connecting) pastParty(ctx context.Context, by verb.Caller, topic string
 	if err := c.listen(ctx, topic, head, from, 0); err != nil {
 		return err
 	}
-	c.list[len(c.list)-1].Ended = v.Over()
+	c.list[len(c.list)-1].Ended = v.Over() && c.r.Store.Settled(topic)
 	return nil
 }
 
