@@ -78,7 +78,7 @@ test-js: $(BIN)
 
 e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and microphone and real media
 	@echo "testing the scenes in a browser"
-	@cd test/e2e && node --test --test-timeout=180000 *.test.js
+	@cd test/e2e && node --test --test-timeout=180000 *.test.js ../document/*.test.js
 
 scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 	@cd test/e2e && node screenshots.js && node console-shots.js

@@ -84,8 +84,21 @@ export class House {
   }
 }
 
+/** launchServer starts a browser of its own, which can be killed; connect to its wsEndpoint. */
+export function launchServer(options = {}) {
+  return chromium.launchServer(settings(options));
+}
+
+export function connect(server) {
+  return chromium.connect(server.wsEndpoint());
+}
+
 export function launch(options = {}) {
-  return chromium.launch({
+  return chromium.launch(settings(options));
+}
+
+function settings(options) {
+  return {
     executablePath: process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync),
     headless: true,
     args: [
@@ -94,7 +107,7 @@ export function launch(options = {}) {
       '--disable-features=WebRtcHideLocalIpsWithMdns', '--disable-renderer-backgrounding', '--disable-background-timer-throttling',
       ...(options.args ?? []),
     ],
-  });
+  };
 }
 
 /** Somebody with a browser profile of their own and any number of tabs. */
@@ -109,6 +122,26 @@ export class Person {
     const p = new Person(house, context, name);
     p.page = await p.tab();
     return p;
+  }
+
+  /** A user of any name, who has signed in with a token. */
+  static async as(house, browser, userID) {
+    const { token } = await house.call('createToken', { userID });
+    const context = await browser.newContext({ permissions: ['camera', 'microphone'], viewport: { width: 800, height: 600 } });
+    context.setDefaultTimeout(PATIENCE);
+    const p = new Person(house, context, userID);
+    await context.addInitScript((saved) => sessionStorage.setItem('beckon.session', JSON.stringify(saved)), { userID, token, nick: userID });
+    p.page = await p.visit();
+    return p;
+  }
+
+  /** Opens a tab of a context that is signed in. */
+  async visit() {
+    const page = await this.context.newPage();
+    page.on('pageerror', (err) => { this.house.faults ??= []; this.house.faults.push(`${this.name}: ${err.stack ?? err}`); });
+    await page.goto(this.house.url);
+    await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
+    return page;
   }
 
   /** Opens a tab and signs in. */
