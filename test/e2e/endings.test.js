@@ -64,7 +64,7 @@ test('busy is said in the reason and in the data, and read from either', async (
   await ringing(dan).waitFor();
   const [{ inviteID }] = (await house.call('listInvitations', {}, 'erin')).invitations;
   await house.call('reject', { inviteID, data: JSON.stringify({ line_busy: 'line_busy' }) }, 'dan'); // as the original's clients say it
-  await erin.page.getByText('They are in another call').waitFor();
+  await erin.page.getByText('They are in another call').first().waitFor();
   await log(erin).getByText('was in another call').nth(1).waitFor();
   await leave(carol, dan, erin);
 });

@@ -56,9 +56,10 @@ function CallInProgress({ conversationID }: { conversationID: string }): ReactNo
     set(found && others && mine?.left && !found.ended ? found : undefined);
   }, [s, conversationID]);
   const soon = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const again = (): void => {
+  const again = (waits = [500, 2500]): void => { // whoever leaves is out of the record a moment later
     clearTimeout(soon.current);
-    soon.current = setTimeout(() => { look().catch(() => undefined); }, 500);
+    const [wait, ...more] = waits;
+    if (wait) soon.current = setTimeout(() => { look().catch(() => undefined).finally(() => again(more)); }, wait);
   };
   useEffect(() => {
     if (link === 'connected' && phase === 'idle') again();

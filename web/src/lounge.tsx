@@ -3,7 +3,7 @@ import { BeckonError, Code } from 'beckon';
 import { Messages } from './chat.js';
 import { readScene } from './history.js';
 import { Stage } from './stage.js';
-import { useStanding } from './standing.js';
+import { isIn, useStanding } from './standing.js';
 import { useLocal, useRemote } from './tiles.js';
 import { Button, Icon, IconButton, Name, PersonAvatar } from './ui.js';
 import { go, useEvent, useSession, useStore } from './use.js';
@@ -74,7 +74,7 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
   });
   const grant = (w: Wish, yes: boolean): Promise<void> => doing('The answer did not arrive', async () => {
     drop(w.inviteID);
-    if (yes && !remote.users.includes(w.userID)) {
+    if (yes && !await isIn(room, w.userID)) {
       await s.client.reject({ inviteID: w.inviteID, reason: 'left' });
       return s.toast(`${s.name(w.userID)} has left`);
     }

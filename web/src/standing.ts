@@ -28,6 +28,12 @@ export interface Standing {
   giveUp: () => Promise<void>;
 }
 
+/** Whether a user is in the room; somebody who is just coming in gets a moment. */
+export async function isIn(room: Room, userID: string): Promise<boolean> {
+  if (room.remoteUsers.includes(userID)) return true;
+  return room.once('onRemoteUserEnterRoom', (e) => e.userID === userID, AbortSignal.timeout(3000)).then(() => true, () => false);
+}
+
 /** open: whoever comes joins the group; else the group lets people in. */
 export function useStanding(groupID: string, camera: boolean, open = false): Standing {
   const s = useSession();

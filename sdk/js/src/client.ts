@@ -420,7 +420,8 @@ export class Client extends Emitter<Events> {
   /** Sends a call while the page goes, and waits for nothing. For the SDK's own use. */
   callOnLeave<V extends keyof Verbs>(verb: V, request: Request<V>): void {
     const headers = { Authorization: `Bearer ${this.#token}`, 'Content-Type': 'application/json', 'Beckon-Device': this.deviceID };
-    void fetch(`${this.server}/v1/${verb}`, { method: 'POST', keepalive: true, headers, body: JSON.stringify({ requestID: newID(), ...request }) }).catch(() => undefined);
+    void fetch(`${this.server}/v1/${verb}`, { method: 'POST', keepalive: true, headers, body: JSON.stringify({ ...(verbs[verb] ? { requestID: newID() } : {}), ...request }) })
+      .catch(() => undefined);
   }
 
   /**
