@@ -91,8 +91,8 @@ async function talk({ n, media, end, length }) {
   await caller.page.waitForFunction(() => window.beckonSeen.gone ?? window.beckonSeen.over, undefined, { timeout: PATIENCE });
   const after = await saw(caller);
   const learned = Math.min(after.gone ?? Infinity, after.over ?? Infinity) - ended;
-  if (n % 2) await caller.page.getByRole('button', { name: 'Hang up' }).click({ timeout: 1000 }).catch(() => undefined); // the others wait for the server
-  await region(caller).waitFor({ state: 'detached' });
+  if (n % 8 > 1) await caller.page.getByRole('button', { name: 'Hang up' }).click({ timeout: 1000 }).catch(() => undefined); // the others wait for the server
+  await region(caller).waitFor({ state: 'detached', timeout: 2 * PATIENCE });
   await caller.leave();
   if (!server) await callee.context.close();
   return { callerID, seconds: (ended - began) / 1000, frames: (ended - frame) / 1000, learned };

@@ -96,7 +96,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     const over = (err: unknown): boolean => err instanceof BeckonError && err.code === Code.Over;
     const cancelled = hands.open && await s.client.cancel({ inviteID: hands.inviteID }).then(() => true, (err: unknown) => { if (!over(err)) throw err; return false; });
     // After the last answer nothing is left to cancel: then the class is informed.
-    if (!cancelled) await s.client.inviteInGroup({ groupID, everyone: true, notice: true, data: JSON.stringify({ scene: 'lower' }) } as Parameters<typeof s.client.inviteInGroup>[0]);
+    if (!cancelled) await s.client.inviteInGroup({ groupID, everyone: true, notice: true, data: JSON.stringify({ scene: 'lower' }) });
     setHands(undefined);
   });
   const raise = (up: boolean): Promise<void> => doing('The answer did not arrive', async () => {

@@ -55,7 +55,7 @@ export class Session {
       client.on(name, () => this.refreshSoon());
     }
     client.connect().catch((err: unknown) => {
-      if (err instanceof BeckonError && err.code === 70009) forget();
+      if (err instanceof BeckonError && (err.code === 70009 || err.code === 70001)) forget();
     });
   }
 

@@ -336,7 +336,7 @@ export class Calls extends Emitter<CallEvents> {
       client.on('onSignaling', (m) => { if (this.#state.phase === 'ringing' && m.inviteID === this.#state.inviteID && m.deadline) this.#set({ deadline: m.deadline }); }),
       client.on('onReceiveNewInvitation', (e) => void this.#incoming(e)),
       client.on('onKickedOffline', () => void this.#end('lost')),
-      client.on('onDisconnected', () => void this.#end('lost')),
+      client.on('onDisconnected', () => { if (this.#state.phase !== 'connected' || !room.roomID) void this.#end('lost'); }), // the room goes on without the server's link
       client.on('onInviteeRinging', (e) => { if (ours(e.inviteID) && this.#state.people[e.invitee] === 'invited') this.#part(e.invitee, 'ringing'); }),
       client.on('onInviteeAccepted', (e) => { if (ours(e.inviteID)) this.#accepted(e.invitee); }),
       client.on('onInviteeRejected', (e) => { if (ours(e.inviteID)) this.#refused([e.invitee], saysBusy(e.reason, e.data) ? 'busy' : 'declined'); }),

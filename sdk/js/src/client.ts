@@ -51,7 +51,11 @@ interface Arrival {
 const factsTime = 3000;
 const endedTime = 2000;
 
-type Welcome = Schemas['Welcome'] & { ended?: Schemas['Invitation'][] };
+type Welcome = Schemas['Welcome'];
+
+/** The transport's code for a token that has expired, when there is no function to get another. */
+const unauthorized = 1;
+const expired = 'the token has expired; give a new one, or a function that gets one';
 
 /** Errors of the transport after which a call is sent again: its time was over, or the connection closed. */
 const passing = new Set([1, 11]);
@@ -109,7 +113,8 @@ export class Client extends Emitter<Events> {
       const [welcome] = await Promise.all([this.once('onConnected', () => true, ended.signal), new Promise<void>((resolve, reject) => {
         this.#link!.once('connected', () => resolve());
         this.#link!.once('disconnected', (c) => {
-          const gone = new BeckonError({ code: c.code === 4500 ? Code.TokenRefused : Code.Disconnected, message: `the server refused the connection: ${c.reason}` });
+          const code = c.code === unauthorized ? Code.TokenExpired : c.code === 4500 ? Code.TokenRefused : Code.Disconnected;
+          const gone = new BeckonError({ code, message: `the server refused the connection: ${c.code === unauthorized ? expired : c.reason}` });
           ended.abort(gone);
           reject(gone);
         });
@@ -167,8 +172,9 @@ export class Client extends Emitter<Events> {
     link.on('connecting', (c) => this.emit('onConnecting', c));
     link.on('disconnected', (c) => {
       if (c.code === 4502) this.emit('onKickedOffline', { reason: c.reason });
-      if (/expired/.test(c.reason)) this.emit('onUserSigExpired', { reason: c.reason });
-      this.emit('onDisconnected', c);
+      const reason = c.code === unauthorized ? expired : c.reason;
+      if (c.code === unauthorized) this.emit('onUserSigExpired', { reason });
+      this.emit('onDisconnected', { code: c.code, reason });
       this.#keeper?.close();
       this.#keeper = undefined;
     });

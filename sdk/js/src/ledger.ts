@@ -1,7 +1,7 @@
 import type { Schemas } from './schema.js';
 
-type Signaling = Schemas['Signaling'] & { notice?: boolean };
-type Invitation = Schemas['Invitation'] & { inviteeList?: string[]; inviteeCount?: number };
+type Signaling = Schemas['Signaling'];
+type Invitation = Schemas['Invitation'];
 type Invitee = Schemas['Invitee'];
 
 /** What every invitation callback gives. Facts that the server did not have any more are empty. */

@@ -127,6 +127,19 @@ test('being replaced is told, and it does not come again by itself', async () =>
   assert.equal(fake.connects, 1);
 });
 
+test('a token that has expired, with no function to get another, is told', async () => {
+  await client.connect();
+  const told = client.once('onUserSigExpired');
+  const ended = client.once('onDisconnected');
+  fake.refuse = 109;
+  fake.cut();
+  assert.match((await told).reason, /expired/);
+  assert.match((await ended).reason, /give a new one, or a function/);
+  const second = fake.client();
+  await assert.rejects(second.connect(), { code: 70001 });
+  second.close();
+});
+
 test('a handler that throws stops nobody else, and what it threw is reported', async (t) => {
   const thrown: unknown[] = [];
   t.mock.method(globalThis, 'queueMicrotask', (f: () => void) => { try { f(); } catch (err) { thrown.push(err); } });

@@ -11,7 +11,9 @@ export class Fake {
   connects = 0;
   /** What devices said when they connected. */
   readonly hellos: { deviceID?: string; epoch?: string; positions?: Record<string, number>; held?: string[] }[] = [];
-  welcome: Partial<Schemas['Welcome']> & { ended?: Schemas['Invitation'][] } = {};
+  welcome: Partial<Schemas['Welcome']> = {};
+  /** The transport's error that connects are refused with. */
+  refuse = 0;
   answer: (call: Call) => void = (c) => c.reply({});
   #server: WebSocketServer;
   #sockets = new Set<WebSocket>();
@@ -43,7 +45,9 @@ export class Fake {
   // A command is an object with an id and one of its kinds; {} is a pong.
   #command(socket: WebSocket, c: { id?: number; connect?: { data?: Fake['hellos'][number] }; rpc?: { method: string; data: Record<string, unknown> } }): void {
     const send = (body: unknown): void => socket.send(JSON.stringify({ id: c.id, ...(body as object) }));
-    if (c.connect) {
+    if (c.connect && this.refuse) {
+      send({ error: { code: this.refuse, message: 'as the test wants' } });
+    } else if (c.connect) {
       this.connects++;
       this.hellos.push(c.connect.data ?? {});
       const welcome = { userID: 'bob', deviceID: 'phone', serverTime: Date.now(), epoch: 'e', positions: {}, invitations: [], ...this.welcome };
@@ -83,7 +87,7 @@ export class Fake {
 }
 
 /** An invitation of alice's to bob, as a view has it. */
-export function invitation(v: Partial<Schemas['Invitation']> & { inviteeList?: string[]; inviteeCount?: number }): Schemas['Invitation'] {
+export function invitation(v: Partial<Schemas['Invitation']>): Schemas['Invitation'] {
   return {
     inviteID: 'i', inviter: 'alice', data: 'd', timeout: 30, createdAt: 0, deadline: 0, remaining: 0, version: 1, over: false, serverTime: 1000,
     counts: { open: 1, accepted: 0, rejected: 0, cancelled: 0, timedOut: 0 }, invitees: [{ userID: 'bob', state: 'open' }], ...v,

@@ -111,7 +111,7 @@ test('an onlooker is not an invitee: everybody’s ending is not theirs', async 
 test('a notice is heard also when it was missed, and nothing rings', async () => {
   fake.welcome = { positions: { 'user:bob': 9 } };
   await client.connect();
-  fake.tell({ ...signaling({ inviteeList: ['bob'], data: 'call ended', over: true }), notice: true }, 3);
+  fake.tell(signaling({ inviteeList: ['bob'], data: 'call ended', over: true, notice: true }), 3);
   const list = await settled();
   assert.deepEqual(brief(list), [['onReceiveNewInvitation', ['bob'], true]]);
   assert.equal(list[0]!.notice, true);

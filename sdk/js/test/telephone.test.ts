@@ -49,7 +49,7 @@ async function settled(): Promise<void> {
 }
 
 const data = JSON.stringify({ call: 1, media: 'audio' });
-const ring = (inviteID: string, more: Partial<Schemas['Signaling']> & { notice?: boolean } = {}): void => fake.tell(signaling({ inviteID, inviteeList: ['bob'], data, to: 'bob', ...more }));
+const ring = (inviteID: string, more: Partial<Schemas['Signaling']> = {}): void => fake.tell(signaling({ inviteID, inviteeList: ['bob'], data, to: 'bob', ...more }));
 
 function open(c: { verb: string; data: Record<string, unknown>; reply: (data: unknown) => void }): void {
   if (c.verb === 'getInvitation') c.reply({ invitation: invitation({ inviteID: String(c.data['inviteID']), roomID: 'r', data }), mine: { userID: 'bob', state: 'open' } });
