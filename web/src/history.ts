@@ -52,7 +52,7 @@ function describe(m: Schemas['Message']): string {
 
 /** A call record in words. media is that of its invitation, for records that do not say it. */
 function recordOf(call: Schemas['CallElem'], media?: 'video' | 'audio'): string {
-  const kind = (call as { media?: string }).media ?? media;
+  const kind = call.media || media;
   return `${kind === 'audio' ? 'Voice call' : kind === 'video' ? 'Video call' : 'Call'} · ${duration(call.duration)}`;
 }
 
@@ -132,7 +132,7 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
       const m = event as Schemas['Message'];
       const media = scenes.get(m.call?.inviteID ?? '')?.media;
       if (m.call && m.call.duration === 0) continue; // nobody talked
-      if (m.call) lines.push({ ...base, from: m.from, kind: 'call', text: recordOf(m.call, media), media: (m.call as { media?: 'video' | 'audio' }).media ?? media ?? 'video', message: m });
+      if (m.call) lines.push({ ...base, from: m.from, kind: 'call', text: recordOf(m.call, media), media: (m.call.media || media) === 'audio' ? 'audio' : 'video', message: m });
       else lines.push({ ...base, from: m.from, kind: 'message', text: describe(m), message: m });
     } else if (event.type === 'signaling') {
       const m = event as Schemas['Signaling'];

@@ -191,7 +191,7 @@ export class Calls extends Emitter<CallEvents> {
       ...(answer?.invitation?.invitees ?? []).map((p) => [p.userID, partOf(p)] as const),
       ...(c.people ?? []).map((p) => [p.userID, p.left ? 'left' : 'accepted'] as const)]);
     delete people[client.userID];
-    const media = call.media ?? (c as { media?: Media }).media ?? readData(answer?.invitation?.data ?? '')?.media ?? 'video';
+    const media = call.media ?? (c.media as Media | undefined) ?? readData(answer?.invitation?.data ?? '')?.media ?? 'video';
     const gone = this.#begin({ phase: 'connecting', inviteID, roomID, inviter: c.inviter ?? '', groupID: c.groupID ?? '', media, people });
     await this.#occupy();
     if (!gone()) await this.#enter();
