@@ -40,6 +40,7 @@ function random(start) {
 function watch(peer) {
   const seen = (window.beckonSeen = {});
   addEventListener('click', (e) => { if (e.target.closest('button')?.getAttribute('aria-label') === 'Hang up') seen.hungUp ??= Date.now(); }, true);
+  addEventListener('pagehide', () => localStorage.setItem('gone', Date.now())); // another page of the profile reads it
   new MutationObserver(() => {
     const tile = document.querySelector(`[data-user="${peer}"]`);
     const region = document.querySelector('section[aria-label="Call"]');
@@ -85,9 +86,12 @@ async function talk({ n, media, end, length }) {
     ended = (await saw(callee)).hungUp;
   } else if (end === 'closed') {
     const gone = callee.page.waitForEvent('close');
-    ended = Date.now();
     await callee.page.close({ runBeforeUnload: true });
     await gone;
+    const next = await callee.context.newPage();
+    await next.goto(`${house.url}/icon.svg`);
+    ended = Number(await next.evaluate(() => localStorage.getItem('gone')));
+    assert.ok(ended > began, 'the tab was closed without a word');
   } else {
     ended = Date.now();
     await server.kill();

@@ -7,8 +7,6 @@ import { exclusive, heldElsewhere, remember, type Remembered } from './call-tab.
 import type { InvitationEvents } from './ledger.js';
 import { Room, type LeaveReason } from './room.js';
 
-type CallEvent = InvitationEvents['onReceiveNewInvitation'];
-
 /** How long a media server that cannot be reached is tried. */
 const mediaPatience = 10_000;
 
@@ -151,7 +149,7 @@ export class Calls extends Emitter<CallEvents> {
     await this.#occupy();
     if (gone()) return;
     try {
-      await this.#client.invite({ inviteID, invitee: call.inviter, roomID: call.roomID, timeout: 10, data: JSON.stringify({ call: 1, media, join: call.inviteID } satisfies CallData) });
+      await this.#client.invite({ inviteID, invitee: call.inviter, timeout: 10, data: JSON.stringify({ call: 1, media, join: call.inviteID } satisfies CallData) });
     } catch (err) {
       if (!gone()) void this.#end('failed', err as Error);
       throw err;
@@ -407,10 +405,11 @@ export class Calls extends Emitter<CallEvents> {
     if (this.#over.size > 1000) this.#over.delete(this.#over.values().next().value as string);
   }
 
-  async #incoming(e: CallEvent): Promise<void> {
+  async #incoming(e: InvitationEvents['onReceiveNewInvitation']): Promise<void> {
     const data = readData(e.data);
     const me = this.#client.userID;
     if (!data || e.notice || e.inviter === me || (!e.everyone && !e.inviteeList.includes(me))) return;
+    if (data.join && this.#asked && e.inviter === this.#state.inviter) return this.#comeIn(e.inviteID);
     if (data.join) return this.#letIn(e.inviteID, e.inviter, data.join);
     const busy = async (): Promise<void> => {
       if (!this.#invites.has(e.inviteID)) await this.#reject(e.inviteID, 'busy', data.media);
@@ -446,22 +445,22 @@ export class Calls extends Emitter<CallEvents> {
   /** Lets somebody into the call who was invited to it and comes late. Only the device that is in that call answers. */
   async #letIn(inviteID: string, who: string, call: string): Promise<void> {
     if (!this.#invites.has(call) || this.#state.phase === 'ringing') return;
-    if (!(who in this.#state.people)) {
-      await this.#client.reject({ inviteID, reason: 'ended' }).catch(over);
-      return;
-    }
+    const { people, roomID, media } = this.#state;
+    if (!(who in people)) return void this.#client.reject({ inviteID, reason: 'ended' }).catch(over);
     this.#part(who, 'accepted');
     await this.#client.accept({ inviteID }).catch(over);
+    await this.#client.invite({ invitee: who, roomID, timeout: 10, data: JSON.stringify({ call: 1, media, join: call } satisfies CallData) }).catch(over);
   }
 
   #accepted(who: string): void {
     this.#part(who, this.#state.people[who] === 'in' ? 'in' : 'accepted');
-    if (this.#state.phase === 'calling') {
-      this.#set({ phase: 'connecting' });
-    } else if (this.#asked) { // let in late
-      this.#asked = false;
-      void this.#enter();
-    }
+    if (this.#state.phase === 'calling') this.#set({ phase: 'connecting' });
+  }
+
+  /** Takes the invitation of whoever lets this device in late. */
+  async #comeIn(inviteID: string): Promise<void> {
+    this.#asked = false;
+    return this.#client.accept({ inviteID }).catch(over).then(() => this.#enter());
   }
 
   #refused(who: string[], part: 'declined' | 'busy' | 'noAnswer'): void {
