@@ -10,8 +10,8 @@ import (
 // deaf counts what it is handed.
 type deaf struct{ n int }
 
-func (d *deaf) Deliver(world.Record)     { d.n++ }
-func (d *deaf) Listen(string, im.Listen) {}
+func (d *deaf) Deliver(world.Record)             { d.n++ }
+func (d *deaf) Listen(string, uint64, im.Listen) {}
 
 // announcing makes a delivery that hands one record on, in order.
 func announcing(tb testing.TB) (announce func(), readers *deaf) {

@@ -42,8 +42,9 @@ type Bus interface {
 type Readers interface {
 	// Deliver hands a record to every session that reads its topic. It must not block.
 	Deliver(r world.Record)
-	// Listen carries out an order that came with a record, after the record was delivered. It must not block.
-	Listen(topic string, l im.Listen)
+	// Listen carries out an order that came with a record, after the record was delivered. seq is that of the record, 0 when it is
+	// not stored. It must not block.
+	Listen(topic string, seq uint64, l im.Listen)
 }
 
 // Options are the choices for delivery. The zero value works.
@@ -215,7 +216,7 @@ func (d *Delivery) takeGaps() map[string]struct{} {
 func (d *Delivery) hand(r world.Record) {
 	d.readers.Deliver(r)
 	if l, ok := im.ParseListen(r.Listen); ok {
-		d.readers.Listen(r.Topic, l)
+		d.readers.Listen(r.Topic, r.Seq, l)
 	}
 }
 

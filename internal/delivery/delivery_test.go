@@ -114,7 +114,7 @@ func (e *ears) Deliver(r world.Record) {
 	e.order = append(e.order, fmt.Sprintf("record %d", r.Seq))
 }
 
-func (e *ears) Listen(topic string, l im.Listen) {
+func (e *ears) Listen(topic string, _ uint64, l im.Listen) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.order = append(e.order, fmt.Sprintf("listen to %s after %d", l.Topic, l.From))

@@ -40,7 +40,9 @@ type client struct {
 	mu      sync.Mutex
 	gone    bool
 	reading map[string]*reader
-	ended   map[string]bool // timelines that ended while the client connected; nil once it has
+
+	carried  map[uint64]bool // orders that were carried out while the client connected, by sequence; nil once it has
+	caughtUp uint64          // orders up to this sequence were carried out before
 
 	pending pending
 }
@@ -64,7 +66,7 @@ const (
 
 // accept makes the client of a new link.
 func (g *Gateway) accept(l *link.Link) link.Device {
-	c := &client{g: g, link: l, id: uuid.NewString(), late: true, ended: map[string]bool{}, order: g.links.Add(1), begun: time.Now()}
+	c := &client{g: g, link: l, id: uuid.NewString(), late: true, carried: map[uint64]bool{}, order: g.links.Add(1), begun: time.Now()}
 	c.timer = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
 	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
 	g.coming.Store(l, struct{}{})
@@ -300,15 +302,15 @@ func (c *client) settle() {
 	}
 	after := c.catchUp(c.Head)
 	c.ready.Store(true)
-	c.catchUp(after)
+	after = c.catchUp(after)
+	c.mu.Lock()
+	c.carried, c.caughtUp = nil, after
+	c.mu.Unlock()
 	for _, t := range s.Topics {
 		if t.Ended {
-			c.end(t.Name)
+			c.stop(t.Name)
 		}
 	}
-	c.mu.Lock()
-	c.ended = nil
-	c.mu.Unlock()
 	s.Topics, s.Welcome = nil, nil
 	// Also a device that returned before its old link ended has come.
 	g.opt.OnMoved(s.UserID, online) // only now does this node follow the user's topic, so that others find it there
@@ -331,7 +333,7 @@ func (c *client) catchUp(after uint64) uint64 {
 		for _, r := range page.Records {
 			after = r.Seq
 			if l, ok := im.ParseListen(r.Listen); ok && !l.End {
-				c.turn(l)
+				c.carry(r.Seq, l)
 			}
 		}
 		if len(page.Records) == 0 {

@@ -9,6 +9,7 @@ import (
 // order is what a record told the sessions to listen to.
 type order struct {
 	topic string // of the record
+	seq   uint64 // of the record; 0 when it is not stored
 	im.Listen
 }
 
@@ -29,9 +30,9 @@ func (o *orders) take() []order {
 }
 
 // Listen queues an order that came with a record.
-func (g *Gateway) Listen(topic string, l im.Listen) {
+func (g *Gateway) Listen(topic string, seq uint64, l im.Listen) {
 	g.orders.mu.Lock()
-	g.orders.list = append(g.orders.list, order{topic, l})
+	g.orders.list = append(g.orders.list, order{topic, seq, l})
 	g.orders.mu.Unlock()
 	select {
 	case g.orders.some <- struct{}{}:
@@ -43,13 +44,13 @@ func (g *Gateway) Listen(topic string, l im.Listen) {
 func (g *Gateway) obey(o order) {
 	if o.End {
 		for _, c := range g.readersOf(o.topic) {
-			c.end(o.topic)
+			c.stop(o.topic)
 		}
 		return
 	}
 	for _, c := range g.people.of(im.TopicUser(o.topic)) {
 		if c.ready.Load() { // else it comes upon the order itself
-			c.turn(o.Listen)
+			c.carry(o.seq, o.Listen)
 		}
 	}
 }
@@ -67,6 +68,20 @@ func (g *Gateway) readersOf(name string) []*client {
 		list[i] = r.c
 	}
 	return list
+}
+
+// carry carries an order of the user's timeline out, once: a client that connects finds it in the log as well.
+func (c *client) carry(seq uint64, l im.Listen) {
+	c.mu.Lock()
+	if seq != 0 && (seq <= c.caughtUp || c.carried[seq]) {
+		c.mu.Unlock()
+		return
+	}
+	if seq != 0 && c.carried != nil {
+		c.carried[seq] = true
+	}
+	c.mu.Unlock()
+	c.turn(l)
 }
 
 // turn makes one session listen, or stop, or go.

@@ -265,7 +265,7 @@ func (c *client) open(name string) (*reader, error) {
 	switch {
 	case c.gone:
 		return nil, errEnding
-	case c.reading[name] != nil, c.ended[name]:
+	case c.reading[name] != nil:
 		return nil, errReading
 	case len(c.reading) >= maxTopics:
 		c.link.Close(link.TooMany)
@@ -345,18 +345,10 @@ func (c *client) begin(r *reader, after uint64) error {
 		r.pass(&post{Record: missed.Records[i]})
 	}
 	r.live()
-	return nil
-}
-
-// end makes a client read a timeline no more, on which nothing follows. While the client connects, an order to read it that is
-// carried out late does not begin again.
-func (c *client) end(name string) {
-	c.mu.Lock()
-	if c.ended != nil {
-		c.ended[name] = true
+	if n := len(missed.Records); n > 0 && missed.Records[n-1].Listen == im.EndOfTopic {
+		c.stop(name) // the feed began after the end, and does not order it
 	}
-	c.mu.Unlock()
-	c.stop(name)
+	return nil
 }
 
 // stop makes a client read a timeline no more.

@@ -238,32 +238,59 @@ func (c *connecting) pastParty(ctx context.Context, by verb.Caller, topic string
 }
 
 // joinedMeanwhile finds the topics that a device which was here before was ordered to listen to while it was away, and from
-// which sequence on.
+// which sequence on. An order to read an invitation may have come just before the device's position, and the link broken before it
+// was carried out: those count as well.
 func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]uint64, error) {
 	joined := map[string]uint64{}
 	p, ok := c.stood[topic]
 	if !ok {
 		p.Seq, ok = c.hello.Positions[topic], c.hello.Positions[topic] > 0 || !c.fresh
 	}
-	for began := p.Seq; ok && p.Seq < head; {
-		page, err := c.r.Store.Records(ctx, topic, p.Seq, joinPage, joinBytes)
+	began := p.Seq
+	at := began - min(began, lookBack)
+	var before []order
+	for ok && at < head {
+		page, err := c.r.Store.Records(ctx, topic, at, joinPage, joinBytes)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page.Records {
-			p.Seq = r.Seq
-			if l, ok := im.ParseListen(r.Listen); ok && !l.End {
+			if at = r.Seq; at > head {
+				break // the session finds it when it catches up
+			}
+			l, ok := im.ParseListen(r.Listen)
+			switch {
+			case at <= began:
+				before = append(before, order{at: r.At, Listen: l})
+			case ok && !l.End:
 				if delete(joined, l.Topic); !l.Stop {
 					joined[l.Topic] = l.From
 				}
 			}
 		}
-		if ok = len(page.Records) > 0; p.Seq-began > maxJoinScan {
+		if ok = len(page.Records) > 0; at-began > maxJoinScan && at > began {
 			break // who was away so long reloads anyway
+		}
+	}
+	for _, o := range before {
+		if last := before[len(before)-1]; im.TopicInvitation(o.Topic) != "" && !o.Stop && last.at-o.at < justOrdered.Milliseconds() {
+			joined[o.Topic] = o.From
 		}
 	}
 	return joined, nil
 }
+
+// order is what a record of a user's timeline ordered.
+type order struct {
+	at int64 // milliseconds
+	im.Listen
+}
+
+// How far before a device's position an order may not have been carried out yet: records, and time.
+const (
+	lookBack    = 20
+	justOrdered = time.Second
+)
 
 // justJoined is how long after a joining a returning device that never heard the group is taken to have missed its beginning.
 const justJoined = 10 * time.Minute
