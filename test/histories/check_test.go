@@ -54,6 +54,7 @@ type judge struct {
 	snapshots     int
 	entries       int
 	repeats       int
+	killed        []int64 // when a node was killed, in milliseconds
 }
 
 func (j *judge) fault(format string, args ...any) {
@@ -253,7 +254,7 @@ func (j *judge) outcomesOf(d *device) {
 				j.fault("%s was answered that %s is %s for %s, who is %s", d, id, known, user, f.state)
 			}
 			must := f.decided > since+slack && !reloaded && !t.notice && (!t.online || got.holds) && t.added[d.user] == 0
-			if !must || t.online && got.over || got.cancelled && f.state == "cancelled" {
+			if !must || t.online && (got.over || j.killedAt(f.decided)) || got.cancelled && f.state == "cancelled" {
 				continue
 			}
 			j.outcomes++
@@ -262,6 +263,11 @@ func (j *judge) outcomesOf(d *device) {
 			}
 		}
 	}
+}
+
+// killedAt reports whether a node was killed about then. What it had decided online-only and not sent yet is lost: it is not stored.
+func (j *judge) killedAt(decided int64) bool {
+	return slices.ContainsFunc(j.killed, func(at int64) bool { return decided > at-500 && decided < at+500 })
 }
 
 // snapshot: a device that begins without positions finds what is open for its user, and nothing that is online-only.

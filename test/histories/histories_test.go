@@ -246,6 +246,7 @@ func (s *stage) trouble(t *testing.T, srv *server, f func()) string {
 			case <-time.After(2500 * time.Millisecond):
 			}
 			killed++
+			s.killed = append(s.killed, time.Now().UnixMilli())
 			if err := srv.kill(); err != nil {
 				t.Error(err)
 				return
@@ -263,7 +264,7 @@ func (s *stage) settle(ctx context.Context, t *testing.T) *judge {
 	t.Helper()
 	limit, cancel := context.WithTimeout(ctx, 90*time.Second)
 	defer cancel()
-	j := &judge{truths: map[string]*truth{}}
+	j := &judge{truths: map[string]*truth{}, killed: s.killed}
 	var mu sync.Mutex
 	var reads errgroup.Group
 	reads.SetLimit(8)

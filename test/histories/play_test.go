@@ -148,6 +148,7 @@ type stage struct {
 	played  []*play
 	refused map[int]int // by number, what the server refused
 	merged  int
+	killed  []int64 // when a node was killed, in milliseconds
 }
 
 func (s *stage) device(user string, n int) *device {

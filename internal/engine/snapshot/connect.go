@@ -95,7 +95,7 @@ func (r *Reader) viewWhole(ctx context.Context, by verb.Caller, list []invite.In
 		for j := range invitees {
 			invitees[j] = SeenBy(invitees[j], v, by)
 		}
-		view := protocol.ViewInvitation(v, invitees, now)
+		view := viewStored(v, invitees, now)
 		view.InviteeList = v.FirstNames()
 		if size += sizeOf(view); size > maxWelcome && len(views) > 0 {
 			break

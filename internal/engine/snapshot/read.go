@@ -12,6 +12,16 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
+// viewStored shows an invitation as it is stored. Past a deadline an invitee is shown as open until the timeout is stored: an answer
+// that was decided before the deadline may be on its way to the database.
+func viewStored(v *invite.Invitation, invitees []invite.Invitee, now int64) *protocol.Invitation {
+	view := protocol.ViewInvitation(v, invitees, now)
+	for i := range invitees {
+		view.Invitees[i].State = invitees[i].State
+	}
+	return view
+}
+
 // Reader reads invitations. Both fields must be set.
 type Reader struct {
 	Store *store.Store
@@ -63,9 +73,10 @@ func (r *Reader) GetInvitation(ctx context.Context, by verb.Caller, req protocol
 		list[i] = SeenBy(list[i], v, by)
 	}
 	now := r.Store.Now()
-	res.Invitation = protocol.ViewInvitation(v, list, now)
+	res.Invitation = viewStored(v, list, now)
 	if mine != nil {
 		view := protocol.ViewInvitee(v, mine, now)
+		view.State = mine.State
 		res.Mine = &view
 	}
 	if next := req.Offset + len(list); next < v.Counts.Total() {
