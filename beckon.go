@@ -334,7 +334,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	err := g.Wait()
 	cancel()
-	return errors.Join(err, storing.Wait(), s.Close())
+	err = errors.Join(err, storing.Wait())
+	s.api.Wait() // calls that waited for their turn are refused by now
+	return errors.Join(err, s.Close())
 }
 
 func (s *Server) letGo() { s.leave.Do(func() { close(s.drained) }) }

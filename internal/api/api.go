@@ -83,12 +83,13 @@ type Verbs struct {
 // API serves the verbs.
 type API struct {
 	Verbs
-	auth   *Authenticator
-	limits *limiters
-	opt    Options
-	verbs  map[string]*row
-	order  []*row
-	log    *slog.Logger
+	auth    *Authenticator
+	limits  *limiters
+	budgets *budgets
+	opt     Options
+	verbs   map[string]*row
+	order   []*row
+	log     *slog.Logger
 }
 
 // New makes the doors of an engine.
@@ -109,7 +110,7 @@ func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{Verbs: v, auth: auth, limits: newLimiters(opt.Limits), opt: opt, verbs: map[string]*row{}, log: opt.Log}
+	a := &API{Verbs: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()), opt: opt, verbs: map[string]*row{}, log: opt.Log}
 	a.order = a.table()
 	for _, v := range a.order {
 		a.verbs[v.name] = v
@@ -124,6 +125,7 @@ func (a *API) Authenticator() *Authenticator { return a.auth }
 func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
 	var once sync.Once
 	begin := time.Now()
+	spend := func(int) {} // charges the caller
 	finish := func(res any, err error) {
 		answered := true
 		if once.Do(func() { answered = false }); answered {
@@ -136,24 +138,27 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 				a.opt.Audit.Info(name, "user", by.UserID, "call", by.CallID, "from", by.From, "request", clipTo(string(data), maxAudited), "code", im.CodeOf(err))
 			}
 		}
+		var b []byte
+		if err == nil {
+			b, err = json.Marshal(res)
+		}
+		defer spend(len(b))
 		if err != nil {
 			done(nil, a.refusal(name, by, err))
 			return
 		}
-		b, err := json.Marshal(res)
-		if err != nil {
-			done(nil, a.refusal(name, by, im.Internal(err)))
-			return
-		}
 		done(b, nil)
 	}
-	defer func() { // a fault in one verb is that call's refusal: the transport would not catch it
-		if r := recover(); r != nil {
-			a.log.Error("a verb panicked", "verb", name, "user", by.UserID, "call", by.CallID, "panic", r, "stack", string(debug.Stack()))
-			finish(nil, im.Internal(fmt.Errorf("panic: %v", r)))
-		}
-	}()
 	v := a.verbs[name]
+	run := func() {
+		defer func() { // a fault in one verb is that call's refusal: the transport would not catch it
+			if r := recover(); r != nil {
+				a.log.Error("a verb panicked", "verb", name, "user", by.UserID, "call", by.CallID, "panic", r, "stack", string(debug.Stack()))
+				finish(nil, im.Internal(fmt.Errorf("panic: %v", r)))
+			}
+		}()
+		a.run(ctx, by, v, data, finish)
+	}
 	switch {
 	case v != nil && v.who == servers && by.Server && by.UserID != "":
 		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "Beckon-User", Message: name + " is for the app server itself: leave the header Beckon-User out"})
@@ -165,19 +170,29 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		finish(nil, &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"})
 	case v.yields && a.opt.Busy():
 		finish(nil, &im.Error{Code: im.CodeTooOften, Message: "the server is busy and takes nothing new; wait and try again", RetryAfter: 1000 + rand.IntN(2000)})
-	case by.UserID != "" && !by.Server && a.Hooks.Asks(name):
-		data, err := v.rewrite(data)
+	case by.UserID == "" || answers(name):
+		run()
+	default:
+		b, isHeavy, sent := a.budgets.of(by.UserID), heavy(name, data), len(data)
+		spend = func(got int) { a.budgets.end(b, isHeavy, costOf(name, sent, got)) }
+		a.budgets.begin(b, turn{heavy: isHeavy, run: run, refuse: func(err error) { finish(nil, err) }, wait: func() { data = bytes.Clone(data) }})
+	}
+}
+
+// run runs a verb, after the application was asked where it wants to be.
+func (a *API) run(ctx context.Context, by verb.Caller, v *row, data []byte, finish func(any, error)) {
+	if by.UserID != "" && !by.Server && a.Hooks.Asks(v.name) {
+		asked, err := v.rewrite(data)
 		if err == nil {
-			data, err = a.Hooks.Ask(ctx, name, by.UserID, by.DeviceID, data)
+			asked, err = a.Hooks.Ask(ctx, v.name, by.UserID, by.DeviceID, asked)
 		}
 		if err != nil {
 			finish(nil, err)
 			return
 		}
-		v.run(ctx, by, data, finish)
-	default:
-		v.run(ctx, by, data, finish)
+		data = asked
 	}
+	v.run(ctx, by, data, finish)
 }
 
 // mayAnswer says whether a call is one of those that an answer token is for.
@@ -241,7 +256,11 @@ func (a *API) check(from netip.Addr, token string) (Identity, error) {
 
 // often refuses a call of a user who calls too often.
 func (a *API) often(name string, by verb.Caller) error {
-	if by.UserID == "" || a.limits.user(by.UserID) {
+	users := a.limits.users
+	if answers(name) {
+		users = a.limits.answers
+	}
+	if by.UserID == "" || a.limits.allow(users, by.UserID) {
 		return nil
 	}
 	if a.verbs[name] != nil {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 )
@@ -13,12 +15,18 @@ type Limits struct {
 	UserBurst int
 }
 
+// cost is the units that a user may spend in a second, and at once (see budget.go): five for each call that is allowed, and room for
+// an invitation of the largest group.
+func (l Limits) cost() (rate, burst float64) {
+	return 5 * cmp.Or(l.User, 100), 75 * float64(cmp.Or(l.UserBurst, 200))
+}
+
 // maxLimiters bounds the memory of limiters; who has not called for long is forgotten first, and is full again.
 const maxLimiters = 100_000
 
 type limiters struct {
-	opt   Limits
-	users *lru.Cache[string, *rate.Limiter]
+	opt            Limits
+	users, answers *lru.Cache[string, *rate.Limiter]
 }
 
 func newLimiters(opt Limits) *limiters {
@@ -29,14 +37,18 @@ func newLimiters(opt Limits) *limiters {
 		opt.UserBurst = 200
 	}
 	users, _ := lru.New[string, *rate.Limiter](maxLimiters) // it fails only for a size below one
-	return &limiters{opt: opt, users: users}
+	answers, _ := lru.New[string, *rate.Limiter](maxLimiters)
+	return &limiters{opt: opt, users: users, answers: answers}
 }
 
-func (l *limiters) user(id string) bool {
-	r, ok := l.users.Get(id)
+// user counts a call of a user, as all but answers are.
+func (l *limiters) user(id string) bool { return l.allow(l.users, id) }
+
+func (l *limiters) allow(users *lru.Cache[string, *rate.Limiter], id string) bool {
+	r, ok := users.Get(id)
 	if !ok {
 		r = rate.NewLimiter(rate.Limit(l.opt.User), l.opt.UserBurst)
-		if old, found, _ := l.users.PeekOrAdd(id, r); found {
+		if old, found, _ := users.PeekOrAdd(id, r); found {
 			r = old
 		}
 	}

@@ -224,6 +224,10 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		c.link.Close(link.ServerError)
 		return
 	}
+	online, in := g.people.enter(c) // before the response: who has it is counted as connected
+	if !in {
+		return
+	}
 	c.reply(&wire.Reply{Id: id, Connect: res})
 	for _, r := range readers {
 		r.live()
@@ -233,7 +237,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		g.ring.add(c)
 	}
 	c.mu.Unlock()
-	c.settle()
+	c.settle(online)
 }
 
 // maxTTL is the longest time that the transport's clients are told of, in seconds.
@@ -287,12 +291,8 @@ func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*
 }
 
 // settle brings a device that was let in to where everybody else is.
-func (c *client) settle() {
+func (c *client) settle(online bool) {
 	g, s := c.g, c.Session
-	online, in := g.people.enter(c)
-	if !in {
-		return
-	}
 	g.replace(c)
 	g.makeRoom(s)
 	for _, t := range s.Topics {

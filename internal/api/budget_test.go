@@ -1,0 +1,115 @@
+package api
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/beckon-im/beckon/im"
+)
+
+// call is a call that ends when the test says so.
+type call struct {
+	started chan struct{}
+	refused chan error
+}
+
+func begin(s *budgets, user string, heavy bool) *call {
+	c := &call{make(chan struct{}), make(chan error, 1)}
+	s.begin(s.of(user), turn{heavy: heavy, run: func() { close(c.started) }, refuse: func(err error) { c.refused <- err }, wait: func() {}})
+	return c
+}
+
+func (c *call) running() bool {
+	select {
+	case <-c.started:
+		return true
+	default:
+		return false
+	}
+}
+
+// TestTurns: what one user has under way above a bound waits for the user's own calls, and for nobody else's.
+func TestTurns(t *testing.T) {
+	s := newBudgets(1e9, 1e9)
+	for range maxRunning {
+		if !begin(s, "a", false).running() {
+			t.Fatal("a call within the bound waits")
+		}
+	}
+	waits := begin(s, "a", false)
+	if waits.running() {
+		t.Error("a call above the bound runs")
+	}
+	if !begin(s, "b", false).running() {
+		t.Error("a call of another user waits")
+	}
+	s.end(s.of("a"), false, 1)
+	<-waits.started
+	for range maxWaiting {
+		begin(s, "a", false)
+	}
+	over := begin(s, "a", false)
+	if err := <-over.refused; im.CodeOf(err) != im.CodeTooOften {
+		t.Errorf("a call above all bounds: %v", err)
+	}
+}
+
+// TestHeavyTurns: of the calls that write a row for each of many users, one of a user is under way at a time.
+func TestHeavyTurns(t *testing.T) {
+	s := newBudgets(1e9, 1e9)
+	if !begin(s, "a", true).running() {
+		t.Fatal("the first waits")
+	}
+	second := begin(s, "a", true)
+	if second.running() {
+		t.Error("the second runs beside the first")
+	}
+	s.end(s.of("a"), true, 1)
+	<-second.started
+	if !heavy("inviteInGroup", []byte(`{"groupID":"g","everyone":true}`)) || heavy("sendMessage", make([]byte, 1<<17)) || heavy("invite", []byte(`{"invitee":"b"}`)) {
+		t.Error("the wrong calls are heavy")
+	}
+}
+
+// TestDebt: who has spent more than there was is refused with the time until it is earned again.
+func TestDebt(t *testing.T) {
+	s := newBudgets(0.001, 100)
+	if !begin(s, "a", false).running() {
+		t.Fatal("the first call waits")
+	}
+	s.end(s.of("a"), false, 150)
+	refusal := begin(s, "a", false)
+	err := <-refusal.refused
+	s.end(s.of("a"), false, 0)
+	e := err.(*im.Error)
+	if e.Code != im.CodeTooOften || e.RetryAfter < 40_000_000 {
+		t.Errorf("the refusal is %+v", e)
+	}
+	if !begin(s, "b", false).running() {
+		t.Error("another user pays for it")
+	}
+}
+
+// TestManyCallsOfOneUser ends each call once, whatever runs beside what.
+func TestManyCallsOfOneUser(t *testing.T) {
+	s := newBudgets(1e9, 1e9)
+	var done, makers sync.WaitGroup
+	for i := range 8 {
+		makers.Go(func() {
+			for n := range 100 {
+				done.Add(1)
+				heavy := (i+n)%5 == 0
+				b := s.of("a")
+				s.begin(b, turn{heavy: heavy, wait: func() {}, run: func() {
+					go func() { s.end(b, heavy, 1); done.Done() }()
+				}, refuse: func(error) { s.end(b, heavy, 1); done.Done() }})
+			}
+		})
+	}
+	makers.Wait()
+	done.Wait()
+	s.running.Wait()
+	if b := s.of("a"); b.calls != 0 || b.heavies != 0 || len(b.queue) != 0 {
+		t.Errorf("left over are %+v", b)
+	}
+}
