@@ -125,7 +125,7 @@ func (a *API) Authenticator() *Authenticator { return a.auth }
 func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
 	var once sync.Once
 	begin := time.Now()
-	spend := func(int) {} // charges the caller
+	spend := func([]byte) {} // charges the caller
 	finish := func(res any, err error) {
 		answered := true
 		if once.Do(func() { answered = false }); answered {
@@ -142,7 +142,7 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 		if err == nil {
 			b, err = json.Marshal(res)
 		}
-		defer spend(len(b))
+		defer func() { spend(b) }()
 		if err != nil {
 			done(nil, a.refusal(name, by, err))
 			return
@@ -173,8 +173,8 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 	case by.UserID == "" || answers(name):
 		run()
 	default:
-		b, isHeavy, sent := a.budgets.of(by.UserID), heavy(name, data), len(data)
-		spend = func(got int) { a.budgets.end(b, isHeavy, costOf(name, sent, got)) }
+		b, isHeavy, sent, named := a.budgets.of(by.UserID), heavy(name, data), len(data), namedIn(name, data)
+		spend = func(got []byte) { a.budgets.end(b, isHeavy, costOf(name, sent, named, got)) }
 		a.budgets.begin(b, turn{heavy: isHeavy, run: run, refuse: func(err error) { finish(nil, err) }, wait: func() { data = bytes.Clone(data) }})
 	}
 }

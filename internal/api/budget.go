@@ -18,13 +18,13 @@ const (
 )
 
 // Costs are in units of about one row written. A call costs 1, and 1 for each KiB that it sends and each 4 KiB that it gets. A call
-// that names users costs 1 more for each 16 bytes of the names that it sends and each 64 bytes that it gets about them.
+// that writes for each user that it names costs 1 more for each 16 bytes of the list of names, and 64 bytes of what it gets about them.
 const (
 	sentPerUnit, gotPerUnit   = 1024, 4096
 	namedPerUnit, toldPerUnit = 16, 64
 )
 
-// heavyRequest is the size, in bytes, above which a call that names users is alone of its kind under way for its user.
+// heavyRequest is the size of a list of names, in bytes, above which a call is alone of its kind under way for its user.
 const heavyRequest = 16 << 10
 
 // naming are the verbs that write rows for each user that they name.
@@ -47,15 +47,44 @@ func answers(verb string) bool {
 }
 
 func heavy(verb string, data []byte) bool {
-	return naming(verb) && (len(data) > heavyRequest || bytes.Contains(data, []byte(`"everyone"`)))
+	return naming(verb) && (namedIn(verb, data) > heavyRequest || bytes.Contains(data, []byte(`"everyone"`)))
 }
 
-func costOf(verb string, sent, got int) float64 {
-	cost := 1 + float64(sent)/sentPerUnit + float64(got)/gotPerUnit
+func costOf(verb string, sent, named int, got []byte) float64 {
+	cost := 1 + float64(sent)/sentPerUnit + float64(len(got))/gotPerUnit
 	if naming(verb) {
-		cost += float64(sent)/namedPerUnit + float64(got)/toldPerUnit
+		cost += float64(named)/namedPerUnit + float64(listSize(got, `"reach":[`))/toldPerUnit
 	}
 	return cost
+}
+
+// namedIn is the size of the list of users that a call names.
+func namedIn(verb string, data []byte) int {
+	if !naming(verb) {
+		return 0
+	}
+	return listSize(data, `"inviteeList":[`) + listSize(data, `"memberList":[`)
+}
+
+// listSize is the size of a list in JSON that begins with a text, in bytes.
+func listSize(data []byte, begins string) int {
+	at := bytes.Index(data, []byte(begins))
+	if at < 0 {
+		return 0
+	}
+	list := data[at+len(begins):]
+	quoted := false
+	for i := 0; i < len(list); i++ {
+		switch {
+		case quoted && list[i] == '\\':
+			i++
+		case list[i] == '"':
+			quoted = !quoted
+		case !quoted && list[i] == ']':
+			return i
+		}
+	}
+	return len(list)
 }
 
 // budgets holds what users may spend. They are kept on each node.

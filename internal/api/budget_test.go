@@ -71,6 +71,19 @@ func TestHeavyTurns(t *testing.T) {
 	}
 }
 
+func TestCostOfNames(t *testing.T) {
+	for data, want := range map[string]int{
+		`{"invitee":"b","data":"[x]"}`: 0, `{"inviteeList":["a]","b\\"]"],"data":"]]"}`: 10, `{"memberList":[]}`: 0, `{"inviteeList":["a"`: 3,
+	} {
+		if got := namedIn("invite", []byte(data)); got != want {
+			t.Errorf("the names in %s take %d bytes, want %d", data, got, want)
+		}
+	}
+	if cost := costOf("invite", 12<<10, 0, make([]byte, 12<<10)); cost > 20 {
+		t.Errorf("an invitation of one user with long data costs %v", cost)
+	}
+}
+
 // TestDebt: who has spent more than there was is refused with the time until it is earned again.
 func TestDebt(t *testing.T) {
 	s := newBudgets(0.001, 100)
