@@ -55,7 +55,7 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 	for _, id := range w.invitations.order {
 		v := w.invitations.rows[id]
 		if !w.invitations.dirty[id] && !s.Lasting {
-			changed = append(changed, v.ID, v.Data, flag(v.Party, partyTopic)|flag(v.Left, partyLeft), v.Due, v.Last, v.Version,
+			changed = append(changed, v.ID, flagsOf(v), v.Data, flag(v.Party, partyTopic)|flag(v.Left, partyLeft), v.Due, v.Last, v.Version,
 				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 			continue
 		}
@@ -64,11 +64,11 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 			return err
 		}
 		fresh = append(fresh, v.ID, v.Inviter, v.Peer, v.GroupID, v.RoomID, v.Timeout, string(v.Notify), v.AcceptLimit, v.MinRing,
-			flag(v.MergeGlare, flagGlare)|flag(v.OnlineUserOnly, flagOnline)|flag(v.Everyone, flagEveryone)|flag(v.Deaf, flagDeaf)|flag(v.Large, flagLarge)|flag(v.Notice, flagNotice), push, v.Print,
+			flagsOf(v), push, v.Print,
 			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, partyTopic)|flag(v.Left, partyLeft), v.Due, v.Last, v.Version,
 			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 	}
-	const replace = ` ON CONFLICT (id) DO UPDATE SET data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
+	const replace = ` ON CONFLICT (id) DO UPDATE SET flags = excluded.flags, data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
 		version = excluded.version, open = excluded.open, accepted = excluded.accepted, rejected = excluded.rejected,
 		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent, digested = excluded.digested,
 		names = excluded.names, counted = excluded.counted`
@@ -79,7 +79,12 @@ func (w *World) flushInvitations(ctx context.Context, s *tx.Session) error {
 	if err := s.Write(ctx, insert, 30, fresh); err != nil {
 		return err
 	}
-	return s.Write(ctx, "INSERT INTO invitation (id, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested, names, counted) VALUES ?*"+replace, 15, changed)
+	return s.Write(ctx, "INSERT INTO invitation (id, flags, data, party, due, last, version, open, accepted, rejected, cancelled, timed_out, recent, digested, names, counted) VALUES ?*"+replace, 16, changed)
+}
+
+func flagsOf(v *invite.Invitation) int64 {
+	return flag(v.MergeGlare, flagGlare) | flag(v.OnlineUserOnly, flagOnline) | flag(v.Everyone, flagEveryone) | flag(v.Deaf, flagDeaf) |
+		flag(v.Large, flagLarge) | flag(v.Notice, flagNotice)
 }
 
 func packPush(v *invite.Invitation) (string, error) {
