@@ -19,17 +19,23 @@ func (e *Engine) LeaveGroup(w *world.World, group string, people []string) error
 	if err != nil {
 		return err
 	}
-	if err := e.abandon(w, group, people); err != nil {
+	abandoned, err := e.abandon(w, group, people)
+	if err != nil {
 		return err
+	}
+	for i := range open { // its inviter leaves in the same call: one row has both changes
+		if v, ok := abandoned[open[i].invitation.ID]; ok {
+			open[i].invitation = v
+		}
 	}
 	return e.leave(w, open)
 }
 
 // abandon ends what inviters who leave a group have open in it: from now on an answer is refused, and each invitation is cancelled
-// in a unit of its own, so that one call does not write the invitees of a thousand invitations.
-func (e *Engine) abandon(w *world.World, group string, inviters []string) error {
+// in a unit of its own, so that one call does not write the invitees of a thousand invitations. It returns these invitations as put.
+func (e *Engine) abandon(w *world.World, group string, inviters []string) (map[string]invite.Invitation, error) {
 	var more world.Need
-	var list []invite.Invitation
+	list := map[string]invite.Invitation{}
 	for _, u := range inviters {
 		if !w.HasOpenBy(u) {
 			more.OpenBy = append(more.OpenBy, u)
@@ -40,19 +46,20 @@ func (e *Engine) abandon(w *world.World, group string, inviters []string) error 
 			case v == nil && !w.HasInvitation(id):
 				more.Invitations = append(more.Invitations, id)
 			case v != nil && v.GroupID == group && !v.Over() && !v.Left:
-				list = append(list, *v)
+				list[id] = *v
 			}
 		}
 	}
 	if len(more.OpenBy)+len(more.Invitations) > 0 {
-		return &world.More{Need: more}
+		return nil, &world.More{Need: more}
 	}
-	for _, v := range list {
+	for id, v := range list {
 		v.Left, v.Due = true, w.Now
+		list[id] = v
 		w.PutInvitation(v)
 		e.deadlines.Set(v.ID, w.Now) // early when this unit is refused: it looks again
 	}
-	return nil
+	return list, nil
 }
 
 // EndGroup cancels everything that is open in a group that ends. The group's OpenInGroup must be declared.
