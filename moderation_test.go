@@ -3,6 +3,7 @@ package beckon_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/beckon-im/beckon"
@@ -104,6 +105,16 @@ func TestInviterLeaves(t *testing.T) {
 	}
 }
 
+// TestInviterAndInviteeLeave: when one call removes an inviter and an invitee, the invitation ends for the other invitees, too.
+func TestInviterAndInviteeLeave(t *testing.T) {
+	s := newModerated(t, beckon.Config{}, "y/1")
+	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"m", "x", "y"}}, nil)
+	s.act("m", "inviteInGroup", json.RawMessage(`{"groupID":"g","inviteID":"i","inviteeList":["x","y"],"timeout":0}`), nil)
+	s.act("o", "kickGroupMember", json.RawMessage(`{"groupID":"g","memberList":["m","x"]}`), nil)
+	s.refuses(im.CodeOver, "y", "accept", `{"inviteID":"i"}`)
+	s.tapes["y/1"].Wait("cancelled i")
+}
+
 // TestBlockWhileItRings: by the policy of refusal the invitation is rejected; in silence only the devices of who blocks stop.
 func TestBlockWhileItRings(t *testing.T) {
 	for _, silent := range []bool{false, true} {
@@ -129,6 +140,12 @@ func TestBlockWhileItRings(t *testing.T) {
 				s.tapes["x/1"].Wait("rejected one by y")
 				s.refuses(im.CodeOver, "x", "modifyInvitation", `{"inviteID":"one","data":"abuse"}`)
 			}
+			if err := s.Server.Trim(t.Context()); err != nil { // from here on it is as the database has it
+				t.Fatal(err)
+			}
+			if silent {
+				s.act("x", "modifyInvitation", json.RawMessage(`{"inviteID":"one","data":"abuse"}`), nil)
+			}
 			s.act("x", "modifyInvitation", json.RawMessage(`{"inviteID":"several","data":"abuse"}`), nil)
 			if list, err := s.who["y/1"].ListInvitations(t.Context()); err != nil || len(list.Invitations) != 0 {
 				t.Errorf("the blocker is shown %+v, %v", list.Invitations, err)
@@ -136,6 +153,15 @@ func TestBlockWhileItRings(t *testing.T) {
 			s.barrier()
 			if n := s.tapes["y/2"].Count("modified"); n != 0 {
 				t.Errorf("%d changes of the blocked user arrived", n)
+			}
+			var h protocol.HistoryResponse
+			s.act("y", "getHistoryMessageList", protocol.HistoryRequest{ConversationID: "c2c_x"}, &h)
+			all := ""
+			for _, m := range h.Messages {
+				all += string(m.Event) + "\n"
+			}
+			if strings.Contains(all, "abuse") || !strings.Contains(all, `"several"`) {
+				t.Errorf("the history has %s", all)
 			}
 		})
 	}

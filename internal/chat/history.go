@@ -67,7 +67,7 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 	if len(shown) < limit && !res.Complete {
 		res.Next = h.From
 	}
-	res.Messages, err = c.withActions(ctx, shown, h.Newer)
+	res.Messages, err = c.withActions(ctx, by.UserID, shown, h.Newer)
 	return res, err
 }
 
@@ -96,7 +96,7 @@ const (
 
 // withActions puts after each invitation to several what its participants heard of it, which is stored once, on its own topic.
 // These entries have the sequence of the invitation.
-func (c *Chat) withActions(ctx context.Context, entries []protocol.Entry, newer bool) ([]protocol.Entry, error) {
+func (c *Chat) withActions(ctx context.Context, user string, entries []protocol.Entry, newer bool) ([]protocol.Entry, error) {
 	list := make([]protocol.Entry, 0, len(entries))
 	more := 0
 	for _, e := range entries {
@@ -106,7 +106,7 @@ func (c *Chat) withActions(ctx context.Context, entries []protocol.Entry, newer 
 			list = append(list, e)
 			continue
 		}
-		actions, err := c.actions(ctx, e.Seq, &head)
+		actions, err := c.actions(ctx, user, e.Seq, &head)
 		if err != nil {
 			return nil, im.Internal(err)
 		}
@@ -121,9 +121,19 @@ func (c *Chat) withActions(ctx context.Context, entries []protocol.Entry, newer 
 	return list, nil
 }
 
-// actions reads what followed an invitation on its topic, the oldest first: the last of it.
-func (c *Chat) actions(ctx context.Context, seq uint64, first *protocol.Signaling) ([]protocol.Entry, error) {
-	topic := im.InvitationTopic(first.InviteID)
+// actions reads what followed an invitation on its topic, the oldest first: the last of it. An invitee who blocks the inviter is
+// shown nothing that came after that.
+func (c *Chat) actions(ctx context.Context, user string, seq uint64, first *protocol.Signaling) ([]protocol.Entry, error) {
+	topic, until := im.InvitationTopic(first.InviteID), int64(math.MaxInt64)
+	mine, err := c.store.Invitee(ctx, first.InviteID, user)
+	switch {
+	case err != nil:
+		return nil, err
+	case mine != nil && mine.Deaf && mine.State != invite.Rejected:
+		return nil, nil
+	case mine != nil && mine.Deaf:
+		until = mine.DecidedAt
+	}
 	head, err := c.store.Head(ctx, topic)
 	if err != nil || head == 0 {
 		return nil, err
@@ -135,7 +145,7 @@ func (c *Chat) actions(ctx context.Context, seq uint64, first *protocol.Signalin
 	var list []protocol.Entry
 	for _, r := range page.Records {
 		var m struct{ Version int64 }
-		if json.Unmarshal(r.Body, &m) == nil && m.Version > first.Version {
+		if json.Unmarshal(r.Body, &m) == nil && m.Version > first.Version && r.At <= until {
 			list = append(list, protocol.Entry{Seq: seq, Event: r.Body})
 		}
 	}
