@@ -46,7 +46,7 @@ type reader struct {
 	early bool    // what comes is held until what was missed is on its way
 	waits bool    // what comes is held until a call of the client has its response
 	held  []*post // what is held
-	over  bool    // it stopped before it had begun
+	over  bool    // it has stopped; the device is told after what is held
 }
 
 // post is a record on its way to its readers, encoded once for each framing.
@@ -221,6 +221,14 @@ func (r *reader) resume() {
 	for _, p := range list {
 		r.offer(p)
 	}
+	r.close()
+}
+
+// close tells the device that a stopped reader has ended, unless something is still held. The reader's lock must be held.
+func (r *reader) close() {
+	if r.over && !r.waits {
+		r.c.unsubscribed(r.topic.name)
+	}
 }
 
 func (r *reader) pass(p *post) {
@@ -248,9 +256,7 @@ func (r *reader) live() {
 	for _, p := range list {
 		r.offer(p)
 	}
-	if r.over {
-		r.c.unsubscribed(r.topic.name)
-	}
+	r.close()
 }
 
 var (
@@ -361,12 +367,10 @@ func (c *client) stop(name string) {
 		return
 	}
 	r.mu.Lock()
-	r.over = true
-	early := r.early
-	r.mu.Unlock()
-	if !early {
-		c.unsubscribed(name)
+	if r.over = true; !r.early {
+		r.close()
 	}
+	r.mu.Unlock()
 	c.g.leave(r)
 }
 

@@ -1,0 +1,41 @@
+package gateway
+
+import (
+	"testing"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/world"
+)
+
+// TestTheLastEventBeforeTheEnd: the last event about an invitation that waits for the response to a call comes after it, and before
+// the device is told that the invitation's timeline has ended: clients drop what comes on a timeline that they do not read.
+func TestTheLastEventBeforeTheEnd(t *testing.T) {
+	h := open(t, Options{})
+	h.door.calls = make(chan func(), 1)
+	d := h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann","data":"phone"}}`)
+	d.reply()
+	topic := im.InvitationTopic("i")
+	h.say("user:ann", im.ListenTo(topic, 0))
+	for r := d.next(); r.Push == nil || r.Push.Channel != topic || r.Push.Subscribe == nil; {
+		r = d.next()
+	}
+	d.send(`{"id":2,"rpc":{"method":"modifyInvitation","data":{"inviteID": "i"}}}`)
+	answer := <-h.door.calls
+	last := h.log.append(topic, im.EndOfTopic)
+	last.Body = []byte(`{"inviteID":"i"}`)
+	h.ways.Announce([]world.Record{last})
+	for read := true; read; { // until the end was carried out
+		read = len(h.g.readersOf(topic)) > 0
+	}
+	answer()
+	if r := d.next(); r.ID != 2 {
+		t.Fatalf("before the response came %+v", r)
+	}
+	if r := d.next(); r.Push == nil || r.Push.Pub == nil || r.Push.Channel != topic {
+		t.Fatalf("after the response came %+v, not the last event", r)
+	}
+	if r := d.next(); r.Push == nil || r.Push.Unsubscribe == nil || r.Push.Channel != topic {
+		t.Fatalf("after the last event came %+v, not the end", r)
+	}
+}
