@@ -43,6 +43,63 @@ func (s *studio) connects(token string) int {
 	return res.StatusCode
 }
 
+// TestOneRoomToken: a request with two tokens is refused. LiveKit goes by the header and this server looked at the query, so that who was
+// removed from a room came back with the token of another.
+func TestOneRoomToken(t *testing.T) {
+	s := newStudio(t, "ann", "bob")
+	s.talk("ann", "bob", "r")
+	old := s.key("bob")
+	if _, err := s.who["ann"].SetRoomRole(t.Context(), "r", "bob", "none"); err != nil {
+		t.Fatal(err)
+	}
+	own, err := s.who["bob"].EnterRoom(t.Context(), "another", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		query, header string
+		want          int
+	}{{own.Token, "", http.StatusOK}, {"", own.Token, http.StatusOK}, {"", old, http.StatusForbidden}, {own.Token, old, http.StatusForbidden}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/rtc/validate?access_token="+url.QueryEscape(c.query), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.header != "" {
+			req.Header.Set("Authorization", "Bearer "+c.header)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = res.Body.Close(); res.StatusCode != c.want {
+			t.Errorf("in the query %v, in the header %v: %d, want %d", c.query != "", c.header != "", res.StatusCode, c.want)
+		}
+	}
+}
+
+// TestAStrangerEndsNoCall: while both have lost the room for a moment, exitRoom by a user who was never in does not end it.
+func TestAStrangerEndsNoCall(t *testing.T) {
+	s := newStudio(t, "ann", "bob", "eve")
+	s.talk("ann", "bob", "r")
+	for _, u := range []string{"ann", "bob"} {
+		s.live.leave("r", u, "")
+		s.tell("participant_left", "r", u, "1 of "+u, livekit.DisconnectReason_UNKNOWN_REASON)
+	}
+	if _, err := s.who["eve"].ExitRoom(t.Context(), "r"); err != nil {
+		t.Fatal(err)
+	}
+	view, err := s.who["ann"].GetRoom(t.Context(), "r")
+	if err != nil || view.Call == nil {
+		t.Fatalf("the room is %+v, %v", view, err)
+	}
+	if _, err := s.who["bob"].ExitRoom(t.Context(), "r"); err != nil {
+		t.Fatal(err)
+	}
+	if view, err := s.who["ann"].GetRoom(t.Context(), "r"); err == nil {
+		t.Errorf("after the last left, the room is %+v", view)
+	}
+}
+
 // restart restarts the server, which looks at LiveKit when it starts.
 func (s *studio) restart() {
 	s.t.Helper()

@@ -71,12 +71,15 @@ func (m *Media) exit(w *world.World, by verb.Caller, roomID string) (closes bool
 		return false, err
 	}
 	door := room.AtDoor(w, m.opt.Policy, roomID, by.UserID)
+	last := false // the caller was in, and nobody is in any more
 	if c != nil {
-		if p := w.Participant(c.ID, by.UserID); c.Leave(p, "", im.LeftHangup, w.Now, w.Now) {
+		p := w.Participant(c.ID, by.UserID)
+		if c.Leave(p, "", im.LeftHangup, w.Now, w.Now) {
 			if put(w, c, p); c.Present == 0 && r.Lives() {
 				r.Occupy(0, w.Now)
 			}
 		}
+		last = p.FirstAt != 0 && c.Present == 0
 	}
 	if im.RoomOfGroup(roomID) != "" {
 		if grant := door.Grant(); grant != nil && grant.Role == im.RoomAnchor && !door.Host() { // the seat is given up
@@ -84,13 +87,13 @@ func (m *Media) exit(w *world.World, by verb.Caller, roomID string) (closes bool
 				return false, err
 			}
 		}
-		if c != nil && c.Present == 0 {
+		if last {
 			return false, end(w, c, im.LeftHangup, by.UserID, w.Now)
 		}
 		return false, nil
 	}
 	two := door.Role() == im.RoomAnchor && ofTwo(w, r, by.UserID, c)
-	if !r.Lives() || !two && (c == nil || c.Present > 0 || c.BeganAt == 0) {
+	if !r.Lives() || !two && (!last || c.BeganAt == 0) {
 		return false, nil
 	}
 	if _, waits, err := room.Awaited(w, roomID); waits || err != nil {

@@ -57,11 +57,14 @@ func (m *Media) signal(w http.ResponseWriter, r *http.Request) {
 
 // bearer reads whose token a request for LiveKit brings, and for which room.
 func (m *Media) bearer(r *http.Request) (user, room string, err error) {
-	text := r.URL.Query().Get("access_token")
-	if text == "" {
-		text = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	}
 	refused := notAdmitted("the room token is none of this server's, or has expired; enter the room again")
+	text, header := r.URL.Query().Get("access_token"), r.Header.Values("Authorization")
+	switch {
+	case len(header) == 1 && text == "":
+		text = strings.TrimPrefix(header[0], "Bearer ")
+	case len(header) > 0: // LiveKit would go by another token than this server
+		return "", "", refused
+	}
 	v, err := auth.ParseAPIToken(text)
 	if err != nil || v.APIKey() != m.live.key {
 		return "", "", refused
