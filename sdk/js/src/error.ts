@@ -14,6 +14,8 @@ export const Code = {
   Exists: 8012,
   /** You may not enter the room, or not decide there. */
   NotAdmitted: 8013,
+  /** The room is in use, and you may not invite into it: take another roomID. */
+  RoomTaken: 8014,
   TooOften: 9506,
   Blocked: 20007,
   TokenExpired: 70001,
@@ -27,6 +29,8 @@ export class BeckonError extends Error {
   readonly code: number;
   /** The request field at fault. */
   readonly field: string | undefined;
+  /** The users that the refusal is about, when it is about several. */
+  readonly userIDList: string[] | undefined;
   /** Milliseconds to wait before trying again. */
   readonly retryAfter: number | undefined;
   /** 8010, 8012: the invitation as it now stands. */
@@ -37,6 +41,7 @@ export class BeckonError extends Error {
   constructor(e: Partial<Schemas['Error']> & { code: number; message: string }, cause?: unknown) {
     super(e.message, cause === undefined ? undefined : { cause });
     this.code = e.code;
+    this.userIDList = e.userIDList;
     this.field = e.field;
     this.retryAfter = e.retryAfter;
     this.invitation = e.invitation;
