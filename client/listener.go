@@ -18,7 +18,7 @@ type Listener struct {
 	OnInviteeRejected      func(e InvitationEvent)
 	// OnInvitationCancelled and OnInvitationTimeout come to all participants and, in a group, to the other members. They name
 	// those whom they end in InviteeList (with Everyone: whoever was still open), and say with Over whether the invitation has
-	// ended for all.
+	// ended for all. While this user is asked and has not answered, the endings of others come with OnSignaling alone.
 	OnInvitationCancelled func(e InvitationEvent)
 	OnInvitationTimeout   func(e InvitationEvent)
 	OnInvitationModified  func(e InvitationEvent)

@@ -417,6 +417,9 @@ func (l *Ledger) closed(m protocol.Signaling, e *entry) []Callback {
 		list = slices.DeleteFunc(slices.Clone(list), func(u string) bool { return u == l.me })
 	}
 	e.report(m.InviteeList...)
+	if !concerned && !m.Over && e.asked && e.mine == invite.Open {
+		return nil // it still rings here: another's ending must not stop it
+	}
 	ev := e.about(m, list)
 	switch {
 	case m.ActionType == protocol.ActionTimeout:

@@ -115,3 +115,8 @@ export function over(err: unknown): undefined {
 const every: Record<keyof CallEvents, 1> = { onCallState: 1, onIncomingCall: 1, onCallEnded: 1, onDeviceError: 1 };
 
 export const callEvents: ReadonlySet<string> = new Set(Object.keys(every));
+
+/** The others whom a cancel or timeout ends, while it goes on for this user: no callback is raised for it where it rings. */
+export function endedOthers(m: Schemas['Signaling'], me: string): string[] {
+  return m.over || (m.actionType !== 2 && m.actionType !== 5) ? [] : (m.inviteeList ?? []).filter((u) => u !== me);
+}

@@ -2,7 +2,7 @@ import type { Client } from './client.js';
 import { newID } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
-import { busyData, callEvents, idle, lostTo, over, partOf, readData, saysBusy, type CallData, type CallEvents, type CallState, type EndReason, type Media, type Part } from './call-state.js';
+import { endedOthers, busyData, callEvents, idle, lostTo, over, partOf, readData, saysBusy, type CallData, type CallEvents, type CallState, type EndReason, type Media, type Part } from './call-state.js';
 import { exclusive, heldElsewhere, remember, type Remembered } from './call-tab.js';
 import type { InvitationEvents } from './ledger.js';
 import { Room, type LeaveReason } from './room.js';
@@ -331,7 +331,7 @@ export class Calls extends Emitter<CallEvents> {
         this.#lead();
         void this.resume();
       }),
-      client.on('onSignaling', (m) => { if (this.#state.phase === 'ringing' && m.inviteID === this.#state.inviteID && m.deadline) this.#set({ deadline: m.deadline }); }),
+      client.on('onSignaling', (m) => { if (this.#state.phase === 'ringing' && m.inviteID === this.#state.inviteID) { this.#set({ deadline: m.deadline ?? this.#state.deadline }); this.#cancelled(endedOthers(m, client.userID)); } }),
       client.on('onReceiveNewInvitation', (e) => void this.#incoming(e)),
       client.on('onKickedOffline', () => void this.#end('lost')),
       client.on('onDisconnected', () => { if (this.#state.phase !== 'connected' || !room.roomID) void this.#end('lost'); }), // the room goes on without the server's link

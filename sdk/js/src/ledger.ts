@@ -345,6 +345,7 @@ export class Ledger {
     if (concerned) e.mine = timeout ? 'timedOut' : 'cancelled';
     else if (others.length === 0 && !m.everyone && m.inviteeList?.length) return []; // told before
     for (const u of m.inviteeList ?? []) e.told.add(u);
+    if (!concerned && !m.over && e.asked && e.mine === 'open') return []; // it still rings here: another's ending must not stop it
     const list = concerned ? m.inviteeList?.includes(this.me) ? m.inviteeList : [...others, this.me] : others;
     const facts = this.#facts(m.inviteID, e, m, list);
     if (timeout) return [{ name: 'onInvitationTimeout', event: facts }];

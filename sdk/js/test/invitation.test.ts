@@ -49,10 +49,10 @@ test('every callback gives the facts of the invitation', async () => {
   const list = await settled();
   assert.deepEqual(brief(list), [
     ['onReceiveNewInvitation', ['bob', 'carol', 'dan'], false], ['onInviteeRinging', ['carol'], false], ['onInviteeAccepted', ['carol'], false],
-    ['onInvitationModified', ['bob', 'carol', 'dan'], false], ['onInvitationCancelled', ['dan'], false], ['onInvitationTimeout', ['bob'], true]]);
+    ['onInvitationModified', ['bob', 'carol', 'dan'], false], ['onInvitationTimeout', ['bob'], true]]); // dan's ending does not stop it here
   assert.deepEqual(facts(list).slice(0, 3), Array(3).fill(['alice', 'g', 'raise hand']));
-  assert.deepEqual(facts(list).slice(3), Array(3).fill(['alice', 'g', 'speak']));
-  assert.deepEqual(list.map((e) => e.data), ['raise hand', '', 'me', 'speak', 'not you', '']);
+  assert.deepEqual(facts(list).slice(3), Array(2).fill(['alice', 'g', 'speak']));
+  assert.deepEqual(list.map((e) => e.data), ['raise hand', '', 'me', 'speak', '']);
   assert.deepEqual([list[2]!.invitee, list[0]!.inviteeCount, list[0]!.everyone, list[0]!.notice], ['carol', 3, false, false]);
 });
 
