@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -31,9 +32,11 @@ import (
 )
 
 var (
-	length = flag.Duration("abuse.time", 4*time.Second, "how long the server is under attack; in quiet it is measured as long, and at most a minute")
+	length = flag.Duration("abuse.time", 3*time.Second, "how long the server is under attack; in quiet it is measured as long, and at most a minute")
 	rate   = flag.Int("abuse.connects", 1000, "bare connects per second, beside the rest")
 	only   = flag.String("abuse.only", "", "only the ways whose name contains this")
+	alone  = flag.Bool("abuse.alone", false, "before all attacks together, each of those of ordinary accounts alone, at most a minute each")
+	names  = flag.Int("abuse.names", 1000, "invented members of the group to which large invitations go")
 	serve  = flag.String("abuse.serve", "", "more arguments for the server, such as --pprof=127.0.0.1:6060")
 	judge  = flag.Bool("abuse.judge", false, "fail when calls under attack take over five times as long as in quiet (99 of 100)")
 )
@@ -57,7 +60,7 @@ func build(t *testing.T, dir, name, from string) string {
 	return program
 }
 
-func start(t *testing.T) *target {
+func start(t *testing.T, args ...string) *target {
 	t.Helper()
 	dir := t.TempDir()
 	program := build(t, dir, "beckon", "github.com/beckon-im/beckon/cmd/beckon")
@@ -73,7 +76,7 @@ func start(t *testing.T) *target {
 		t.Fatal(err)
 	}
 	v.cmd = exec.Command(program, "serve", "--listen", v.addr, "--data", v.data)
-	v.cmd.Args = append(v.cmd.Args, strings.Fields(*serve)...)
+	v.cmd.Args = append(append(v.cmd.Args, args...), strings.Fields(*serve)...)
 	if err := v.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -114,13 +117,14 @@ type callers struct {
 	took   []time.Duration
 	ids    []string
 	rings  map[string]*atomic.Int64
+	pushes *pushService
 }
 
 const pairs = 10
 
 func (v *target) callers() *callers {
 	v.t.Helper()
-	c := &callers{v: v, rings: map[string]*atomic.Int64{}}
+	c := &callers{v: v, rings: map[string]*atomic.Int64{}, pushes: v.pushService()}
 	for i := range 2 * pairs {
 		user := fmt.Sprint("caller", i)
 		n := &atomic.Int64{}
@@ -145,8 +149,11 @@ func (v *target) callers() *callers {
 	return c
 }
 
-// talk makes calls for a time, ten a second, and returns the time that 99 of 100 took at most.
-func (c *callers) talk(name string, d time.Duration) time.Duration {
+// times are what 99 of 100 took at most, and the longest call.
+type times struct{ call, push, longest time.Duration }
+
+// talk makes calls for a time, ten a second of each pair, and one a second that rings by push.
+func (c *callers) talk(name string, d time.Duration) times {
 	c.v.t.Helper()
 	c.took = nil
 	ctx, stop := context.WithTimeout(c.v.t.Context(), d)
@@ -171,11 +178,14 @@ func (c *callers) talk(name string, d time.Duration) time.Duration {
 			return nil
 		})
 	}
+	c.pushes.measureAll(ctx, &g, c, name)
 	if err := g.Wait(); err != nil {
 		c.v.t.Fatal(err)
 	}
 	slices.Sort(c.took)
-	return c.took[len(c.took)*99/100]
+	slices.Sort(c.pushes.took)
+	last := len(c.took) - 1
+	return times{c.took[last*99/100], c.pushes.took[(len(c.pushes.took)-1)*99/100], c.took[last]}
 }
 
 // check makes sure that everything acknowledged is there, and was heard once.
@@ -223,7 +233,19 @@ type outcome struct {
 	Wrong    []string
 }
 
-func (v *target) attack() *attackers {
+// accounts are those that attack from within; the attacker has the same names.
+func accounts() []string {
+	list := []string{"dead", "slow", "odd", "replayer", "large", "crowd", "pictures", "popular"}
+	for name, n := range map[string]int{"pictures": 8, "inviter": 2, "hanging": 200, "stranger": 100} {
+		for i := range n {
+			list = append(list, fmt.Sprint(name, i))
+		}
+	}
+	return list
+}
+
+// attackers starts the attackers, and returns when they have prepared.
+func (v *target) attackers(only string, rate int) *attackers {
 	v.t.Helper()
 	a := &attackers{t: v.t, cmd: exec.Command(build(v.t, filepath.Dir(v.data), "attacker", "github.com/beckon-im/beckon/test/abuse/attacker"))}
 	a.cmd.Stderr = os.Stderr
@@ -240,13 +262,27 @@ func (v *target) attack() *attackers {
 		v.t.Fatal(err)
 	}
 	tokens := map[string]string{}
-	for _, user := range []string{"dead", "slow", "odd", "replayer"} {
+	for _, user := range accounts() {
 		tokens[user] = v.token(user)
 	}
-	if err := json.NewEncoder(in).Encode(map[string]any{"Addr": v.addr, "Tokens": tokens, "Rate": *rate, "Only": *only}); err != nil {
+	if err := json.NewEncoder(in).Encode(map[string]any{
+		"Addr": v.addr, "Tokens": tokens, "Rate": rate, "Only": only, "Names": *names,
+	}); err != nil {
 		v.t.Fatal(err)
 	}
+	var prepared outcome
+	if err := a.out.Decode(&prepared); err != nil {
+		v.t.Fatalf("the attackers did not prepare: %v", errors.Join(err, a.cmd.Wait()))
+	}
 	return a
+}
+
+// begin lets the attackers attack.
+func (a *attackers) begin() {
+	a.t.Helper()
+	if err := json.NewEncoder(a.in).Encode("begin"); err != nil {
+		a.t.Fatal(err)
+	}
 }
 
 // end stops the attackers and returns what they have done.
@@ -260,15 +296,53 @@ func (a *attackers) end() (o outcome) {
 	return o
 }
 
-// TestAbuse: slow readers, dead links, floods of connects, oversized, malformed, replayed and forged things, all at once, from other
-// addresses than that of the callers, cost the callers nothing that was acknowledged.
-func TestAbuse(t *testing.T) {
-	v := start(t)
+// run is a server, and what is done to it.
+type run struct {
+	name  string
+	only  string // part of the name of the attacks
+	rate  int    // bare connects per second
+	time  time.Duration
+	limit int64 // of memory, in MiB
+}
+
+// quietTime is how long the callers are measured before and after the attack.
+func (r run) quietTime() time.Duration {
+	if r.rate == 0 {
+		return min(r.time, 20*time.Second)
+	}
+	return min(r.time, time.Minute)
+}
+
+// alones are the attacks of ordinary accounts, each to be played alone.
+func alones() []run {
+	var list []run
+	for _, name := range []string{"large invitations", "pictures", "pushes", "strangers"} {
+		list = append(list, run{name: name, only: name, time: min(*length, time.Minute), limit: accountsLimit})
+	}
+	return list
+}
+
+// The memory that the server may hold, in MiB.
+const (
+	accountsLimit = 300
+	allLimit      = 600
+)
+
+// result is what came of a run.
+type result struct {
+	run
+	quiet, under, after times
+	before, peak        int64 // bytes
+	done                outcome
+}
+
+// play measures callers in quiet, under attack and afterwards.
+func (r run) play(t *testing.T) result {
+	v := start(t, "--members-per-day=-1", "--push-private", fmt.Sprintf("--memory-limit=%dMiB", r.limit))
 	c := v.callers()
-	quiet := c.talk("quiet", min(*length, time.Minute))
-	before := v.memory()
-	a := v.attack()
-	most := int64(0)
+	a := v.attackers(r.only, r.rate)
+	res := result{run: r, quiet: c.talk("quiet", r.quietTime())}
+	res.before = v.memory()
 	over, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -277,33 +351,83 @@ func TestAbuse(t *testing.T) {
 		for {
 			select {
 			case <-look.C:
-				most = max(most, v.memory())
+				res.peak = max(res.peak, v.memory())
 			case <-over:
 				return
 			}
 		}
 	}()
-	under := c.talk("attacked", *length)
-	done := a.end()
+	a.begin()
+	res.under = c.talk("attacked", r.time)
+	res.done = a.end()
+	if *judge { // else as short as can be
+		res.after = c.talk("after", r.quietTime())
+	}
 	close(over)
 	<-watched
 	c.check()
-	t.Logf("99 of 100 calls took %v in quiet and %v under attack, %.1f times as long; the server held %d MiB and %d at most",
-		quiet.Round(100*time.Microsecond), under.Round(100*time.Microsecond), float64(under)/float64(quiet), before>>20, most>>20)
-	t.Logf("bare connects: %d, %.0f a second", done.Connects, float64(done.Connects)/done.Seconds)
-	for name, n := range done.Ways {
-		t.Logf("%s: %d times, and %d times in vain", name, n.Done, n.Failed)
-		if n.Done == 0 && strings.Contains(name, *only) {
-			t.Errorf("%s was never done", name)
+	return res
+}
+
+// The bounds of what a run may do to the callers.
+const (
+	slower      = 5               // times as long as in quiet
+	slowerAfter = 2               // times as long, when the attack is over
+	pushInTime  = 2 * time.Second // from an invite to its push
+)
+
+// report logs a run, and fails where it is over the bounds.
+func (r *result) report(t *testing.T) {
+	round := func(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
+	for _, name := range slices.Sorted(maps.Keys(r.done.Ways)) {
+		if n := r.done.Ways[name]; strings.Contains(name, r.only) {
+			t.Logf("%s: %d times, and %d times in vain", name, n.Done, n.Failed)
+			if n.Done == 0 {
+				t.Errorf("%s was never done", name)
+			}
 		}
 	}
-	if len(done.Wrong) > 0 {
-		t.Errorf("what must be refused was taken: %q", done.Wrong)
+	if r.rate > 0 {
+		t.Logf("bare connects: %d, %.0f a second", r.done.Connects, float64(r.done.Connects)/r.done.Seconds)
 	}
-	if most > 1<<30 {
-		t.Errorf("the server held %d MiB", most>>20)
+	ratio, after := float64(r.under.call)/float64(r.quiet.call), float64(r.after.call)/float64(r.quiet.call)
+	t.Logf("| %s | %v | %v, %v | %.1f | %v | %v, %v, %v | %d, %d of %d |", r.name, round(r.quiet.call),
+		round(r.under.call), round(r.under.longest), ratio, round(r.after.call),
+		round(r.quiet.push), round(r.under.push), round(r.after.push), r.before>>20, r.peak>>20, r.limit)
+	if len(r.done.Wrong) > 0 {
+		t.Errorf("the server did what it should not: %q", r.done.Wrong)
 	}
-	if *judge && under > 5*quiet {
-		t.Errorf("calls take %.1f times as long under attack", float64(under)/float64(quiet))
+	if r.peak > r.limit<<20/10*11 {
+		t.Errorf("the server held %d MiB", r.peak>>20)
+	}
+	if !*judge {
+		return
+	}
+	if ratio > slower {
+		t.Errorf("calls take %.1f times as long under attack", ratio)
+	}
+	if after > slowerAfter {
+		t.Errorf("calls take %.1f times as long after the attack", after)
+	}
+	if r.under.push > max(pushInTime, slower*r.quiet.push) {
+		t.Errorf("pushes take %v under attack", r.under.push)
+	}
+}
+
+// TestAbuse: slow readers, dead links, floods of connects, oversized, malformed, replayed and forged things, and what
+// ordinary accounts may do, all at once, from other addresses than that of the callers, cost the callers nothing that was
+// acknowledged, and little time. The columns of the rows that it logs: attack; p99 of the pairs' calls in quiet; p99 and
+// longest under attack; ratio of the p99s; p99 afterwards; p99 of the pairs' pushes in quiet, under attack, afterwards;
+// MiB before, at most, and allowed.
+func TestAbuse(t *testing.T) {
+	runs := []run{{name: "all at once", only: *only, rate: *rate, time: *length, limit: allLimit}}
+	if *alone {
+		runs = append(alones(), runs...)
+	}
+	for _, r := range runs {
+		t.Run(r.name, func(t *testing.T) {
+			res := r.play(t)
+			res.report(t)
+		})
 	}
 }

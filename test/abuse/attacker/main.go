@@ -33,9 +33,12 @@ type attack struct {
 	Tokens map[string]string // of the users that attack from within
 	Rate   int               // bare connects per second
 	Only   string            // part of the name of the ways to go; empty = all
+	Names  int               // invented members of the large group
 
 	mu    sync.Mutex
 	wrong []string
+
+	accounts accounts
 }
 
 // tally is what came of one way.
@@ -68,22 +71,35 @@ func run() error {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	end, err := a.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	out := outcome{Ways: map[string]*tally{}}
+	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil { // it is prepared
+		return err
+	}
+	var begins string
+	if err := in.Decode(&begins); err != nil {
+		return err
+	}
 	go func() {
 		defer stop()
-		_, _ = io.Copy(io.Discard, os.Stdin) // whoever started this ends it by closing
+		_, _ = io.Copy(io.Discard, os.Stdin) // the program that started this ends it by closing
 	}()
 	begin := time.Now()
-	out := outcome{Ways: map[string]*tally{}}
 	var attacking sync.WaitGroup
 	ways := a.ways()
 	for n, name := range slices.Sorted(maps.Keys(ways)) {
-		t, one := &tally{}, ways[name]
+		t, w := &tally{}, ways[name]
 		out.Ways[name] = t
 		if !strings.Contains(name, a.Only) {
 			continue
 		}
-		for worker := range 2 {
-			attacking.Go(func() { a.again(ctx, name, fmt.Sprintf("127.0.%d.%d", 1+worker, 2+n), one, t) })
+		for worker := range max(2, w.workers) {
+			attacking.Go(func() { a.again(ctx, name, fmt.Sprintf("127.0.%d.%d", 1+worker%2, 2+n), w.once, t) })
 		}
 	}
 	var connects atomic.Int64
@@ -115,19 +131,28 @@ func yield() error {
 }
 
 // again attacks until ctx ends, from an address of its own; refusals are what it wants.
-func (a *attack) again(ctx context.Context, name, from string, one way, t *tally) {
+func (a *attack) again(
+	ctx context.Context, name, from string, once func(context.Context, string) error, t *tally,
+) {
 	for ctx.Err() == nil {
-		switch err := one(ctx, from); {
+		switch err := once(ctx, from); {
 		case err == nil:
 			atomic.AddInt64(&t.Done, 1)
-		case errors.Is(err, errLetIn):
-			a.mu.Lock()
-			a.wrong = append(a.wrong, name)
-			a.mu.Unlock()
+		case errors.Is(err, errLetIn), errors.Is(err, errWrong):
+			a.note(name + ": " + err.Error())
 		default:
 			atomic.AddInt64(&t.Failed, 1)
 		}
 		<-time.After(time.Millisecond)
+	}
+}
+
+// note keeps what the server should not have done, each once.
+func (a *attack) note(what string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !slices.Contains(a.wrong, what) && len(a.wrong) < 20 {
+		a.wrong = append(a.wrong, what)
 	}
 }
 

@@ -16,21 +16,31 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// way is one attack from an address; it returns when it was done once.
-type way func(ctx context.Context, from string) error
+// way is one attack. once attacks from an address, and returns when it was done once.
+type way struct {
+	once    func(ctx context.Context, from string) error
+	workers int // at once. Default: 2
+}
 
 func (a *attack) ways() map[string]way {
 	return map[string]way{
-		"connects with a bad token":     a.flood,
-		"links that never connect":      a.silent,
-		"devices that answer no ping":   a.dead,
-		"devices that read nothing":     a.slow,
-		"frames that cannot be":         a.senseless,
-		"malformed commands":            a.malformed,
-		"requests with forged tokens":   a.forged,
-		"the same request again":        a.replayed,
-		"bodies that are too long":      a.oversized,
-		"streams that say nothing more": a.stream,
+		"connects with a bad token":     {once: a.flood},
+		"links that never connect":      {once: a.silent},
+		"devices that answer no ping":   {once: a.dead},
+		"devices that read nothing":     {once: a.slow},
+		"frames that cannot be":         {once: a.senseless},
+		"malformed commands":            {once: a.malformed},
+		"requests with forged tokens":   {once: a.forged},
+		"the same request again":        {once: a.replayed},
+		"bodies that are too long":      {once: a.oversized},
+		"streams that say nothing more": {once: a.stream},
+
+		nameLarge:                 {once: a.accounts.large, workers: 8},
+		nameLarge + ", and calls": {once: a.accounts.crowd, workers: 200},
+		namePictures:              {once: a.accounts.picture, workers: 16},
+		namePushes:                {once: a.accounts.push},
+		nameStrangers:             {once: a.accounts.leave},
+		nameStrangers + ", and connects of that user": {once: a.enter},
 	}
 }
 
