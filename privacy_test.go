@@ -59,6 +59,13 @@ func TestExportUser(t *testing.T) {
 	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageOptions: protocol.MessageOptions{ReceiverList: []string{"ann"}}, Body: protocol.Body{Text: "for her alone"}}, nil)
 	s.act("cem", "invite", protocol.InviteRequest{InviteeList: []string{"ann", "bob"}, InviteOptions: protocol.InviteOptions{InviteID: "i3", Timeout: 60, Data: "call of several"}}, nil)
 	s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i3", Data: "told to all three"}}, nil)
+	for id, more := range map[string]string{"i4": `"groupID":"g","notify":"participants",`, "i5": ""} {
+		verb := map[bool]string{true: "inviteInGroup", false: "invite"}[more != ""]
+		s.act("ann", verb, json.RawMessage(`{`+more+`"inviteID":"`+id+`","inviteeList":["bob","cem"],"timeout":60}`), nil)
+		s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id, Data: "his answer to " + id}}, nil)
+		s.act("ann", "modifyInvitation", protocol.ModifyRequest{InviteID: id, Data: "her change of " + id}, nil)
+		s.act("ann", "cancel", protocol.CancelRequest{InviteID: id, Data: "her end of " + id}, nil)
+	}
 	s.act("cem", "createGroup", protocol.CreateGroupRequest{GroupID: "left", Type: "Public", GroupInfo: protocol.GroupInfo{JoinOption: "free"}, MemberList: []string{"ann", "bob"}}, nil)
 	s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "left", Body: protocol.Body{Text: "her last words"}}, nil)
 	s.act("ann", "quitGroup", map[string]any{"groupID": "left"}, nil)
@@ -78,7 +85,7 @@ func TestExportUser(t *testing.T) {
 			t.Errorf("there is no %s", kind)
 		}
 	}
-	for _, said := range []string{"Ann the first", "for bob 4", "for ann 4", "for all 4", "her call", "his answer", "his call", "her answer", "for her alone", "call of several", "told to all three", "her last words", "her reason", `"groupName"`, `"blockedAt"`} {
+	for _, said := range []string{"Ann the first", "for bob 4", "for ann 4", "for all 4", "her call", "his answer", "his call", "her answer", "for her alone", "call of several", "told to all three", "his answer to i4", "her end of i4", "his answer to i5", "her end of i5", "her last words", "her reason", `"groupName"`, `"blockedAt"`} {
 		if !strings.Contains(text, said) {
 			t.Errorf("%q is missing", said)
 		}

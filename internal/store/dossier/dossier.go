@@ -83,7 +83,8 @@ func parts() []part {
 			"SELECT seq, at, body FROM record WHERE topic = '" + im.UserTopic("") + "' || $1 AND seq > $2 ORDER BY seq LIMIT $3", nil, ""},
 		{"inviteEvent", "inviteID seq time body*", []any{"", int64(0)}, // of invitations to several
 			"SELECT $2, seq, at, body FROM record WHERE $1 <> '' AND topic = '" + im.InvitationTopic("") + "' || $2 AND seq > $3 ORDER BY seq LIMIT $4", nil,
-			"SELECT DISTINCT invite_id FROM invitee WHERE invite_id > $2 AND user_id = $1 ORDER BY invite_id LIMIT 1"},
+			`SELECT v.id FROM invitation v WHERE v.id > $2 AND (v.inviter = $1 OR EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = v.id AND w.user_id = $1))
+			ORDER BY v.id LIMIT 1`},
 		{"groupEvent", "groupID seq time body* -sender -audience -joined -left", []any{"", int64(0)},
 			`SELECT m.group_id, r.seq, r.at, r.body, r.sender, r.audience, m.joined_seq, m.gone FROM member m JOIN record r ON r.topic = '` + im.GroupTopic("") + `' || m.group_id
 			WHERE m.user_id = $1 AND m.group_id = $2 AND r.topic = '` + im.GroupTopic("") + `' || $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4`, named,
