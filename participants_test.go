@@ -135,6 +135,30 @@ func TestWelcome(t *testing.T) {
 	if len(res.Invitations) != 0 {
 		t.Errorf("a stranger finds %+v", res.Invitations)
 	}
+	if res.More {
+		t.Error("a stranger is told that there is something")
+	}
+}
+
+// TestBoundedAnswers: one answer about invitations by their ids is bounded, and says whether there are more.
+func TestBoundedAnswers(t *testing.T) {
+	s := newModerated(t, beckon.Config{OpenPerPair: 20}, "b/1")
+	ids := make([]string, 12)
+	for i := range ids {
+		ids[i] = fmt.Sprint("i", i)
+		s.act("a", "invite", protocol.InviteRequest{Invitee: "b", InviteOptions: protocol.InviteOptions{InviteID: ids[i], Data: strings.Repeat("x", 12<<10)}}, nil)
+		s.tapes["b/1"].Wait("new " + ids[i])
+	}
+	for rest := ids; len(rest) > 0; {
+		var res protocol.ListInvitationsResponse
+		s.act("b", "listInvitations", protocol.ListInvitationsRequest{InviteIDs: rest}, &res)
+		if n := len(res.Invitations); n == 0 || n > 7 || res.More != (n < len(rest)) {
+			t.Fatalf("of %d came %d, more is %v", len(rest), n, res.More)
+		}
+		rest = slices.DeleteFunc(slices.Clone(rest), func(id string) bool {
+			return slices.ContainsFunc(res.Invitations, func(v protocol.Invitation) bool { return v.InviteID == id })
+		})
+	}
 }
 
 // TestManyParticipants: the events of an invitation to many carry 100 names and a count, and are stored once.

@@ -54,8 +54,17 @@ func (c *Client) learn(m protocol.Signaling) {
 func (c *Client) standing(ids []string) ([]protocol.Invitation, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), factsTime)
 	defer cancel()
-	res, err := c.ListInvitations(ctx, ids...)
-	return res.Invitations, err
+	var list []protocol.Invitation
+	for {
+		res, err := c.ListInvitations(ctx, ids...)
+		list = append(list, res.Invitations...)
+		if err != nil || !res.More || len(res.Invitations) == 0 {
+			return list, err
+		}
+		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+			return slices.ContainsFunc(res.Invitations, func(v protocol.Invitation) bool { return v.InviteID == id })
+		})
+	}
 }
 
 // catchUp asks how invitations stand that this device holds and whose events it may have missed, and reports what it

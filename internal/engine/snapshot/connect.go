@@ -69,25 +69,27 @@ func (r *Reader) ended(ctx context.Context, by verb.Caller, ids []string) ([]pro
 		return nil, err
 	}
 	found = slices.DeleteFunc(found, func(v invite.Invitation) bool { return !v.Over() })
-	return r.viewWhole(ctx, by, found[:min(len(found), maxEnded)])
+	list, _, err := r.viewWhole(ctx, by, found[:min(len(found), maxEnded)])
+	return list, err
 }
 
-// viewWhole shows invitations with their first invitees, those that the caller may see.
-func (r *Reader) viewWhole(ctx context.Context, by verb.Caller, list []invite.Invitation) ([]protocol.Invitation, error) {
+// viewWhole shows invitations with their first invitees, those that the caller may see, and reports whether there are more of these
+// than one answer takes.
+func (r *Reader) viewWhole(ctx context.Context, by verb.Caller, list []invite.Invitation) (views []protocol.Invitation, more bool, err error) {
 	now, size := r.Store.Now(), 0
-	views := make([]protocol.Invitation, 0, len(list))
+	views = make([]protocol.Invitation, 0, len(list))
 	for i := range list {
 		v := &list[i]
 		mine, err := r.Store.Invitee(ctx, v.ID, by.UserID)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if im.CodeOf(r.maySee(ctx, v, mine, by)) != 0 {
 			continue
 		}
 		invitees, err := r.Store.Invitees(ctx, v.ID, 0, invite.MaxNames)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if mine != nil && mine.Ord >= invite.MaxNames {
 			invitees = append(invitees, *mine)
@@ -98,11 +100,11 @@ func (r *Reader) viewWhole(ctx context.Context, by verb.Caller, list []invite.In
 		view := viewStored(v, invitees, now)
 		view.InviteeList = v.FirstNames()
 		if size += sizeOf(view); size > maxWelcome && len(views) > 0 {
-			break
+			return views, true, nil
 		}
 		views = append(views, *view)
 	}
-	return views, nil
+	return views, false, nil
 }
 
 // unfollow takes the marks of invitations to several that are over from a user: each connect leaves nothing for the next one.

@@ -124,9 +124,8 @@ func (r *Reader) ListInvitations(ctx context.Context, by verb.Caller, req protoc
 	if len(req.InviteIDs) > 0 {
 		found, err := r.Store.Invitations(ctx, req.InviteIDs)
 		if err == nil {
-			res.Invitations, err = r.viewWhole(ctx, by, found)
+			res.Invitations, res.More, err = r.viewWhole(ctx, by, found)
 		}
-		res.More = err == nil && len(res.Invitations) < len(found)
 		return res, internal(err)
 	}
 	if req.Limit == 0 {

@@ -234,15 +234,19 @@ export class Client extends Emitter<Events> {
     this.#keeper?.touch();
   }
 
-  /** Asks once how invitations stand. Without an answer in time, nothing is known of them. */
+  /** Asks how invitations stand. What is not answered in time is not known. */
   async #look(inviteIDs: string[]): Promise<Schemas['Invitation'][]> {
-    const ask = async (): Promise<Schemas['Invitation'][]> => {
-      const { data } = await this.#link!.rpc('listInvitations', { inviteIDs }) as { data: Response<'listInvitations'> };
-      return data.invitations ?? [];
+    const list: Schemas['Invitation'][] = [];
+    const ask = async (rest: string[]): Promise<void> => {
+      const { data } = await this.#link!.rpc('listInvitations', { inviteIDs: rest }) as { data: Response<'listInvitations'> };
+      const some = data.invitations ?? [];
+      list.push(...some);
+      if (data.more && some.length) await ask(rest.filter((id) => !some.some((v) => v.inviteID === id))); // one answer is bounded
     };
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<[]>((resolve) => { timer = setTimeout(() => resolve([]), factsTime); });
-    return Promise.race([ask().catch(() => []), late]).finally(() => clearTimeout(timer));
+    const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, factsTime); });
+    await Promise.race([ask(inviteIDs).catch(() => undefined), late]).finally(() => clearTimeout(timer));
+    return [...list];
   }
 
   /** Learns the invitations of an event, and of those that wait behind it, that this device has not heard of. */

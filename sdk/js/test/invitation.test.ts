@@ -101,6 +101,18 @@ test('the facts of an invitation that is not known are asked for once, before th
   assert.deepEqual(brief(list).at(-1), ['onInvitationTimeout', ['dan'], true]);
 });
 
+test('the facts of more invitations than one answer takes are asked for in several calls', async () => {
+  await client.connect();
+  fake.answer = (c) => {
+    const [id, ...rest] = c.data['inviteIDs'] as string[];
+    c.reply({ invitations: [invitation({ inviteID: id!, groupID: 'g', inviteeList: ['carol', 'dan'], data: id!, invitees: [] })], more: rest.length > 0 });
+  };
+  for (const [i, inviteID] of ['x', 'y', 'z'].entries()) {
+    fake.tell(signaling({ inviteID, groupID: 'g', actionType: 3, version: 2, answers: [{ invitee: 'carol', actionType: 3, time: 1 }] }), i + 1);
+  }
+  assert.deepEqual(facts(await settled()), [['alice', 'g', 'x'], ['alice', 'g', 'y'], ['alice', 'g', 'z']]);
+});
+
 test('an onlooker is not an invitee: everybody’s ending is not theirs', async () => {
   await client.connect();
   fake.answer = (c) => c.reply({ invitations: [invitation({ groupID: 'g', everyone: true, inviteeList: ['carol'], inviteeCount: 200, invitees: [{ userID: 'carol', state: 'open' }] })] });
