@@ -448,7 +448,9 @@ export class Calls extends Emitter<CallEvents> {
     const { people, roomID, media } = this.#state;
     if (!(who in people)) return void this.#client.reject({ inviteID, reason: 'ended' }).catch(over);
     this.#part(who, 'accepted');
+    const gone = this.#same();
     await this.#client.accept({ inviteID }).catch(over);
+    if (gone()) return; // hung up meanwhile: an invitation would open the room again
     await this.#client.invite({ invitee: who, roomID, timeout: 10, data: JSON.stringify({ call: 1, media, join: call } satisfies CallData) }).catch(over);
   }
 
@@ -460,7 +462,9 @@ export class Calls extends Emitter<CallEvents> {
   /** Takes the invitation of whoever lets this device in late. */
   async #comeIn(inviteID: string): Promise<void> {
     this.#asked = false;
-    return this.#client.accept({ inviteID }).catch(over).then(() => this.#enter());
+    const gone = this.#same();
+    await this.#client.accept({ inviteID }).catch(over);
+    if (!gone()) await this.#enter();
   }
 
   #refused(who: string[], part: 'declined' | 'busy' | 'noAnswer'): void {

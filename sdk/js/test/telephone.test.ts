@@ -125,6 +125,20 @@ test('rejoin comes back into a call that goes on, and says when it is over; its 
   await assert.rejects(calls.rejoin({ roomID: 'r' }), { code: 8010 });
 });
 
+test('a late guest is not invited into a call that was hung up meanwhile', async () => {
+  fake.answer = (c) => {
+    if (c.verb === 'accept') void calls.hangup().then(() => c.reply({ over: true }));
+    else c.reply({ inviteID: c.data['inviteID'], invitation: invitation({ inviteID: String(c.data['inviteID']), inviter: 'bob', inviteeList: ['alice'], invitees: undefined }), serverTime: 1 });
+  };
+  const { inviteID } = await calls.call({ userID: 'alice' });
+  const ended = calls.once('onCallEnded');
+  ring('late', { data: JSON.stringify({ call: 1, media: 'audio', join: inviteID }) });
+  await ended;
+  await settled();
+  await client.getGroup({ groupID: 'g' }); // whatever followed the accept was sent before
+  assert.deepEqual(fake.calls.filter((c) => c.verb === 'invite').length, 1);
+});
+
 test('the names of events are held to those that there are', () => {
   assert.throws(() => calls.on('onCallStat' as never, () => {}), { code: 6017 });
   assert.throws(() => room.on('onUserVideo' as never, () => {}), { code: 6017 });
