@@ -22,9 +22,10 @@ type Holder struct {
 // Columns are those of the table.
 const Columns = "file_id, topic, msg, until"
 
-// Hold notes that a message holds a file.
+// Hold notes that a message holds a file. A stored message stays its holder, also when an onlineUserOnly one had the same messageID.
 func Hold(w *world.World, h Holder) {
-	w.Also("INSERT INTO file_holder ("+Columns+") VALUES ?* ON CONFLICT (file_id, topic, msg) DO NOTHING", 4, h.File, h.Topic, h.Message, h.Until)
+	w.Also("INSERT INTO file_holder ("+Columns+`) VALUES ?* ON CONFLICT (file_id, topic, msg) DO UPDATE SET
+		until = CASE WHEN excluded.until = 0 OR file_holder.until = 0 THEN 0 ELSE excluded.until END`, 4, h.File, h.Topic, h.Message, h.Until)
 }
 
 // Release notes that a message holds no file any more.

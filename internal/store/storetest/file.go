@@ -92,9 +92,13 @@ func emptied(t *testing.T, s *store.Store) {
 	t.Helper()
 	if err := Do(t, s, world.Need{Topics: []string{"user:b"}}, func(w *world.World) error {
 		w.Append("user:b", world.Draft{Body: &note{"picture"}, Peer: "x", Message: "r", Sender: "x"})
+		holder.Hold(w, holder.Holder{File: "f", Topic: "user:b", Message: "r", Until: 1}) // of an earlier one that was not stored
 		holder.Hold(w, holder.Holder{File: "f", Topic: "user:b", Message: "r"})
 		return nil
 	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.TrimNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if may, err := holder.MayRead(t.Context(), s, "f", "b"); err != nil || !may {
