@@ -51,8 +51,7 @@ export class Calls extends Emitter<CallEvents> {
     const users = to.userID ? [to.userID] : to.userIDs ?? [];
     if (users.length === 0) throw new BeckonError({ code: 6017, field: 'userID', message: 'nobody is called: give userID or userIDs' });
     const media = options.media ?? 'video';
-    const inviteID = newID();
-    const roomID = newID();
+    const [inviteID, roomID] = [newID(), newID()];
     const gone = this.#begin({ phase: 'calling', inviteID, roomID, inviter: this.#client.userID, groupID: to.groupID ?? '', media, people: Object.fromEntries(users.map((u) => [u, 'invited'])) });
     await this.#occupy();
     if (gone()) return this.#state;
@@ -105,16 +104,14 @@ export class Calls extends Emitter<CallEvents> {
     await this.#reject(inviteID, reason, media);
   }
 
-  async #reject(inviteID: string, reason: string, media: Media): Promise<void> {
-    await this.#client.reject({ inviteID, reason, ...(reason === 'busy' ? { data: busyData(media) } : {}) }).catch(over);
+  #reject(inviteID: string, reason: string, media: Media): Promise<unknown> {
+    return this.#client.reject({ inviteID, reason, ...(reason === 'busy' ? { data: busyData(media) } : {}) }).catch(over);
   }
 
   /** Ends the call here: cancels while nobody has answered, else leaves. */
   async hangup(): Promise<void> {
-    const { phase } = this.#state;
-    if (phase === 'idle') return;
-    if (phase === 'ringing') return this.decline();
-    await this.#end('hangup');
+    if (this.#state.phase === 'ringing') return this.decline();
+    await this.#end('hangup'); // of nothing, when there is no call
   }
 
   /** Cancels, also when the server is away for a time; whose answer was first is told that nobody is there any more. */
