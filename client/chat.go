@@ -15,11 +15,12 @@ func (c *Client) aboutMessage(e *protocol.MessageEvent) {
 	where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
 	switch e.Type {
 	case protocol.TypeRevoked:
-		c.meet(where) // one that was unread does not count any more
 		call4(l.OnMessageRevoked, where, e.MessageID, e.By, e.Reason)
+		call1(l.OnRecvMessageRevoked, e.MessageID)
 	case protocol.TypeModified:
 		if e.Message != nil {
 			call2(l.OnMessageModified, where, *e.Message)
+			call1(l.OnRecvMessageModified, *e.Message)
 		}
 	case protocol.TypeDeleted:
 		c.inbox.Deleted(e.ConversationID, e.SeqList)
@@ -31,6 +32,22 @@ func (c *Client) aboutMessage(e *protocol.MessageEvent) {
 		} else {
 			call2(l.OnGroupReadReceipts, e.GroupID, e.Receipts)
 		}
+	}
+}
+
+// simpleMessage reports a message under the original's names.
+func (c *Client) simpleMessage(m *protocol.Message) {
+	l := &c.opt.Listener
+	call1(l.OnRecvNewMessage, *m)
+	switch {
+	case m.MessageType == "text" && m.GroupID == "":
+		call3(l.OnRecvC2CTextMessage, m.MessageID, m.From, m.Text)
+	case m.MessageType == "text":
+		call4(l.OnRecvGroupTextMessage, m.MessageID, m.GroupID, m.From, m.Text)
+	case m.Custom != nil && m.GroupID == "":
+		call3(l.OnRecvC2CCustomMessage, m.MessageID, m.From, m.Custom.Data)
+	case m.Custom != nil:
+		call4(l.OnRecvGroupCustomMessage, m.MessageID, m.GroupID, m.From, m.Custom.Data)
 	}
 }
 

@@ -97,6 +97,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		c.meet(c.inbox.Message(seq, e, data))
 		where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
 		call3(c.opt.Listener.OnReceiveMessage, where, seq, *e)
+		c.simpleMessage(e)
 		if e.Call != nil {
 			call2(c.opt.Listener.OnCallRecord, where, *e.Call)
 		}

@@ -34,6 +34,15 @@ type Listener struct {
 	// OnReceiveMessage brings a message; seq is its place in the conversation, 0 when it is not stored. A messageID that
 	// came before is the same message: what is not stored may come twice.
 	OnReceiveMessage func(conversationID string, seq uint64, m protocol.Message)
+	// The same messages under the original's names, after OnReceiveMessage: each of them, and those of text and custom data
+	// apart. OnRecvMessageRevoked and OnRecvMessageModified come after OnMessageRevoked and OnMessageModified.
+	OnRecvNewMessage         func(m protocol.Message)
+	OnRecvC2CTextMessage     func(messageID, sender, text string)
+	OnRecvC2CCustomMessage   func(messageID, sender, customData string)
+	OnRecvGroupTextMessage   func(messageID, groupID, sender, text string)
+	OnRecvGroupCustomMessage func(messageID, groupID, sender, customData string)
+	OnRecvMessageRevoked     func(messageID string)
+	OnRecvMessageModified    func(m protocol.Message)
 	// OnMessageRevoked, OnMessageModified and OnMessageDeleted say what became of a message; deleted is only for this user.
 	OnMessageRevoked  func(conversationID, messageID, by, reason string)
 	OnMessageModified func(conversationID string, m protocol.Message)
