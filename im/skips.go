@@ -9,19 +9,32 @@ import (
 
 // Skips is a set of numbers, as sorted ranges in text: "3 7-9". A side of a conversation keeps in it what counted as unread and no
 // longer does, so that unread stays a subtraction. It is a string so that rows stay comparable.
+//
+// Of more than maxSkips ranges the lowest become a count: "25<1500 1503 1507-9" begins with 25 numbers that are at most 1500. What is
+// above a number then stays exact, unless that number is among those.
 type Skips string
 
-// maxSkips bounds the ranges of one set. Beyond it the lowest are dropped: the count is then too high until the side is read.
+// maxSkips bounds the ranges of one set.
 const maxSkips = 200
 
 type span struct{ from, to int64 }
 
-func (s Skips) spans() []span {
+// skips is a set as it is worked with: count numbers up to upto, and the ranges above.
+type skips struct {
+	count, upto int64
+	spans       []span
+}
+
+func (s Skips) parse() (set skips) {
 	if s == "" {
-		return nil
+		return set
 	}
-	var list []span
 	for part := range strings.SplitSeq(string(s), " ") {
+		if count, upto, is := strings.Cut(part, "<"); is {
+			set.count, _ = strconv.ParseInt(count, 10, 64) // only text() writes it
+			set.upto, _ = strconv.ParseInt(upto, 10, 64)
+			continue
+		}
 		first, last, isRange := strings.Cut(part, "-")
 		from, err := strconv.ParseInt(first, 10, 64)
 		if err != nil {
@@ -33,16 +46,22 @@ func (s Skips) spans() []span {
 				continue
 			}
 		}
-		list = append(list, span{from, to})
+		set.spans = append(set.spans, span{from, to})
 	}
-	return list
+	return set
 }
 
-func skipsOf(list []span) Skips {
-	list = list[max(0, len(list)-maxSkips):]
+func (s skips) text() Skips {
+	for len(s.spans) > maxSkips {
+		p := s.spans[0]
+		s.count, s.upto, s.spans = s.count+p.to-p.from+1, p.to, s.spans[1:]
+	}
 	var b strings.Builder
-	for i, p := range list {
-		if i > 0 {
+	if s.count > 0 {
+		b.WriteString(strconv.FormatInt(s.count, 10) + "<" + strconv.FormatInt(s.upto, 10))
+	}
+	for _, p := range s.spans {
+		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
 		b.WriteString(strconv.FormatInt(p.from, 10))
@@ -55,24 +74,33 @@ func skipsOf(list []span) Skips {
 }
 
 // Count returns how many numbers above after are in the set.
-func (s Skips) Count(after int64) (n int64) {
-	for _, p := range s.spans() {
+func (s Skips) Count(after int64) int64 {
+	set := s.parse()
+	n := max(0, min(set.count, set.upto-after))
+	for _, p := range set.spans {
 		n += max(0, p.to-max(p.from-1, after))
 	}
 	return n
 }
 
-// Has reports whether a number is in the set.
-func (s Skips) Has(n int64) bool {
-	return slices.ContainsFunc(s.spans(), func(p span) bool { return p.from <= n && n <= p.to })
+// Has reports whether a number is in a range of the set.
+func (s Skips) Has(n int64) bool { return has(s.parse().spans, n) }
+
+func has(list []span, n int64) bool {
+	return slices.ContainsFunc(list, func(p span) bool { return p.from <= n && n <= p.to })
 }
 
-// Add returns the set with one more number.
+// Add returns the set with one more number. Numbers that are only counted must not be added twice.
 func (s Skips) Add(n int64) Skips {
-	if s.Has(n) {
+	set := s.parse()
+	if n <= set.upto {
+		set.count++
+		return set.text()
+	}
+	list := set.spans
+	if has(list, n) {
 		return s
 	}
-	list := s.spans()
 	i, _ := slices.BinarySearchFunc(list, n, func(p span, n int64) int { return cmp.Compare(p.from, n) })
 	list = slices.Insert(list, i, span{n, n})
 	if i+1 < len(list) && list[i+1].from == n+1 {
@@ -83,31 +111,48 @@ func (s Skips) Add(n int64) Skips {
 		list[i-1].to = list[i].to
 		list = slices.Delete(list, i, i+1)
 	}
-	return skipsOf(list)
+	set.spans = list
+	return set.text()
 }
 
-// Union returns the numbers of both sets.
+// Union returns the numbers of both sets, which have none of the counted ones in common.
 func (s Skips) Union(t Skips) Skips {
 	if s == "" || t == "" {
 		return s + t
 	}
-	list := append(s.spans(), t.spans()...)
+	a, b := s.parse(), t.parse()
+	list := append(a.spans, b.spans...)
 	slices.SortFunc(list, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	merged := list[:1]
-	for _, p := range list[1:] {
+	merged := list[:min(1, len(list))]
+	for _, p := range list[len(merged):] {
 		if last := &merged[len(merged)-1]; p.from <= last.to+1 {
 			last.to = max(last.to, p.to)
 		} else {
 			merged = append(merged, p)
 		}
 	}
-	return skipsOf(merged)
+	set := skips{count: a.count + b.count, upto: max(a.upto, b.upto)}
+	for _, p := range merged {
+		if low := min(p.to, set.upto); low >= p.from { // where one side only counts, both do
+			set.count += low - p.from + 1
+			p.from = low + 1
+		}
+		if p.from <= p.to {
+			set.spans = append(set.spans, p)
+		}
+	}
+	return set.text()
 }
 
-// Remove returns the set without a number.
+// Remove returns the set without a number that is in it.
 func (s Skips) Remove(n int64) Skips {
+	set := s.parse()
+	if n <= set.upto {
+		set.count = max(0, set.count-1)
+		return set.text()
+	}
 	var list []span
-	for _, p := range s.spans() {
+	for _, p := range set.spans {
 		if n < p.from || n > p.to {
 			list = append(list, p)
 			continue
@@ -119,18 +164,20 @@ func (s Skips) Remove(n int64) Skips {
 			list = append(list, span{n + 1, p.to})
 		}
 	}
-	return skipsOf(list)
+	set.spans = list
+	return set.text()
 }
 
 // Above returns the numbers of the set above after.
 func (s Skips) Above(after int64) Skips {
-	var list []span
-	for _, p := range s.spans() {
+	set := s.parse()
+	above := skips{count: max(0, min(set.count, set.upto-after)), upto: set.upto}
+	for _, p := range set.spans {
 		if p.to > after {
-			list = append(list, span{max(p.from, after+1), p.to})
+			above.spans = append(above.spans, span{max(p.from, after+1), p.to})
 		}
 	}
-	return skipsOf(list)
+	return above.text()
 }
 
 // settle moves a count of what was read over the numbers of the set that follow it directly, and drops those up to there.
@@ -138,7 +185,11 @@ func (s Skips) settle(read int64) (int64, Skips) {
 	if s == "" {
 		return read, s
 	}
-	for _, p := range s.spans() {
+	set := s.parse()
+	if set.upto > read && set.count >= set.upto-read {
+		read = set.upto
+	}
+	for _, p := range set.spans {
 		if p.from <= read+1 && p.to > read {
 			read = p.to
 		}

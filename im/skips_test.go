@@ -1,6 +1,7 @@
 package im
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -58,5 +59,30 @@ func TestReadingSkips(t *testing.T) {
 	c.Read(4)
 	if c.Unread() != 0 || c.ReadOrd != 5 || c.Skipped != "" {
 		t.Fatalf("read to the fourth: %d unread, read to %d, skips %q", c.Unread(), c.ReadOrd, c.Skipped)
+	}
+}
+
+// TestManySkips answers every second of 3,000 in any order and reads none: what is unread stays exact, and the set small.
+func TestManySkips(t *testing.T) {
+	c := Contact{Counted: 3000}
+	for _, n := range rand.Perm(1500) {
+		c.Skip(int64(2*n + 1))
+	}
+	if c.Unread() != 1500 || len(c.Skipped) > 1500 {
+		t.Fatalf("%d unread of 3000 after 1500 were answered; the set takes %d bytes", c.Unread(), len(c.Skipped))
+	}
+	c.Read(2800)
+	if c.Unread() != 100 {
+		t.Fatalf("%d unread after 2800 were read", c.Unread())
+	}
+	var extra Skips
+	for _, n := range rand.Perm(1500) {
+		extra = extra.Add(int64(2*n + 1))
+	}
+	for n := range int64(750) {
+		extra = extra.Remove(4*n + 1)
+	}
+	if extra.Count(0) != 750 || extra.Above(2999) != "" {
+		t.Fatalf("%d of 1500 are left after 750 were removed", extra.Count(0))
 	}
 }

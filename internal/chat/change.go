@@ -311,7 +311,7 @@ func (p place) forget(w *world.World, list []store.Standing) error {
 	}
 	before := *m
 	for _, r := range list {
-		if r.Sender != p.by.UserID {
+		if r.Sender != p.by.UserID && m.Extra.Has(int64(r.Seq)) {
 			m.Extra = m.Extra.Remove(int64(r.Seq))
 		}
 		if r.Ord > 0 && r.Sender != p.by.UserID {

@@ -276,7 +276,10 @@ func read(w *world.World, v *invite.Invitation, p *invite.Invitee) error {
 		return nil
 	}
 	before := *m
-	if m.Extra = m.Extra.Remove(int64(p.Seq)); p.Counted != 0 {
+	if p.Seq > m.ReadSeq {
+		m.Extra = m.Extra.Remove(int64(p.Seq))
+	}
+	if p.Counted != 0 {
 		m.Skip(p.Counted)
 	}
 	if *m != before {

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -113,7 +112,7 @@ func TestEverybodyReturns(t *testing.T) {
 
 // device connects somebody who notes each time that the link is there.
 func (v *victim) device(user string, r *returns) (*client.Client, error) {
-	token, err := beckon.MintToken(v.data, "", user, "", 0)
+	token, err := v.token(user)
 	if err != nil {
 		return nil, err
 	}

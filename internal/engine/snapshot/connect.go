@@ -76,7 +76,7 @@ func (r *Reader) ended(ctx context.Context, by verb.Caller, ids []string) ([]pro
 // viewWhole shows invitations with their first invitees, those that the caller may see, and reports whether there are more of these
 // than one answer takes.
 func (r *Reader) viewWhole(ctx context.Context, by verb.Caller, list []invite.Invitation) (views []protocol.Invitation, more bool, err error) {
-	now, size := r.Store.Now(), 0
+	size := 0
 	views = make([]protocol.Invitation, 0, len(list))
 	for i := range list {
 		v := &list[i]
@@ -94,10 +94,14 @@ func (r *Reader) viewWhole(ctx context.Context, by verb.Caller, list []invite.In
 		if mine != nil && mine.Ord >= invite.MaxNames {
 			invitees = append(invitees, *mine)
 		}
+		v, now, err := r.settled(ctx, v, invitees)
+		if err != nil {
+			return nil, false, err
+		}
 		for j := range invitees {
 			invitees[j] = SeenBy(invitees[j], v, by)
 		}
-		view := viewStored(v, invitees, now)
+		view := protocol.ViewInvitation(v, invitees, now)
 		view.InviteeList = v.FirstNames()
 		if size += sizeOf(view); size > maxWelcome && len(views) > 0 {
 			return views, true, nil

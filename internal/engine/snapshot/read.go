@@ -8,19 +8,10 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/world"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
-
-// viewStored shows an invitation as it is stored. Past a deadline an invitee is shown as open until the timeout is stored: an answer
-// that was decided before the deadline may be on its way to the database.
-func viewStored(v *invite.Invitation, invitees []invite.Invitee, now int64) *protocol.Invitation {
-	view := protocol.ViewInvitation(v, invitees, now)
-	for i := range invitees {
-		view.Invitees[i].State = invitees[i].State
-	}
-	return view
-}
 
 // Reader reads invitations. Both fields must be set.
 type Reader struct {
@@ -69,14 +60,20 @@ func (r *Reader) GetInvitation(ctx context.Context, by verb.Caller, req protocol
 	if err != nil {
 		return res, im.Internal(err)
 	}
-	for i := range list {
-		list[i] = SeenBy(list[i], v, by)
-	}
-	now := r.Store.Now()
-	res.Invitation = viewStored(v, list, now)
+	shown := list
 	if mine != nil {
-		view := protocol.ViewInvitee(v, mine, now)
-		view.State = mine.State
+		shown = append(slices.Clip(list), *mine)
+	}
+	v, now, err := r.settled(ctx, v, shown)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	for i := range list {
+		shown[i] = SeenBy(shown[i], v, by)
+	}
+	res.Invitation = protocol.ViewInvitation(v, shown[:len(list)], now)
+	if mine != nil {
+		view := protocol.ViewInvitee(v, &shown[len(list)], now)
 		res.Mine = &view
 	}
 	if next := req.Offset + len(list); next < v.Counts.Total() {
@@ -139,6 +136,54 @@ func (r *Reader) ListInvitations(ctx context.Context, by verb.Caller, req protoc
 	list, whole := viewOpen(open, limit, res.ServerTime)
 	res.Invitations, res.More = list, !whole
 	return res, nil
+}
+
+// settled brings invitees that were read past their deadline up to date, and returns their invitation with the time of that. An
+// answer that was decided before the deadline may be on its way to the database while the timeout is not stored yet: only a unit
+// of work, which comes after it, tells which of the two it is.
+func (r *Reader) settled(ctx context.Context, v *invite.Invitation, invitees []invite.Invitee) (*invite.Invitation, int64, error) {
+	now := r.Store.Now()
+	late := func(p invite.Invitee) bool { return p.StateAt(now) != p.State }
+	if !slices.ContainsFunc(invitees, late) {
+		return v, now, nil
+	}
+	home := im.UserTopic(v.Inviter) // whose lock guards the invitation
+	if v.GroupID != "" {
+		home = im.GroupTopic(v.GroupID)
+	}
+	need := world.Need{Topics: []string{home}, Invitations: []string{v.ID}}
+	for _, p := range invitees {
+		need.Invitees = append(need.Invitees, world.InviteeKey{InviteID: v.ID, UserID: p.UserID})
+	}
+	type read struct {
+		v        *invite.Invitation
+		invitees []invite.Invitee
+		now      int64
+		err      error
+	}
+	done := make(chan read, 1)
+	verb.Do(r.Store, need, func(w *world.World) (read, error) {
+		at := read{v: w.Invitation(v.ID), invitees: slices.Clone(invitees), now: w.Now}
+		for i, k := range need.Invitees {
+			if p := w.Invitee(k.InviteID, k.UserID); p != nil {
+				at.invitees[i] = *p
+			}
+		}
+		return at, nil
+	}, func(at read, err error) {
+		at.err = err
+		done <- at
+	})
+	select {
+	case at := <-done:
+		if at.err != nil || at.v == nil {
+			return v, now, at.err
+		}
+		copy(invitees, at.invitees)
+		return at.v, at.now, nil
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
+	}
 }
 
 func internal(err error) error {
