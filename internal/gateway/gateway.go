@@ -69,6 +69,7 @@ type Door interface {
 type Timelines interface {
 	Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (store.Page, error)
 	Head(ctx context.Context, topic string) (uint64, error)
+	Reaches(ctx context.Context, topic string, seq uint64) (bool, error)
 	Epoch() string
 }
 

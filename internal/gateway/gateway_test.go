@@ -25,6 +25,7 @@ import (
 type records struct {
 	mu     sync.Mutex
 	topics map[string][]world.Record
+	hidden int // the last records of each topic that may not be read yet
 }
 
 func (l *records) append(topic, listen string) world.Record {
@@ -50,7 +51,13 @@ func (l *records) Records(_ context.Context, topic string, after uint64, limit, 
 func (l *records) Head(_ context.Context, topic string) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return uint64(len(l.topics[topic])), nil
+	return uint64(max(0, len(l.topics[topic])-l.hidden)), nil
+}
+
+func (l *records) Reaches(_ context.Context, topic string, seq uint64) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.topics[topic])) >= seq, nil
 }
 
 func (l *records) Heads(ctx context.Context, topics []string) (map[string]uint64, error) {

@@ -294,8 +294,15 @@ func (c *client) missed(name string, from *Position) (store.Page, bool, error) {
 	g := c.g
 	head, err := g.timelines.Head(g.reads, name)
 	at := store.Page{Head: head}
-	if err != nil || from == nil || from.Epoch != "" && from.Epoch != g.timelines.Epoch() || from.Seq > head {
+	if err != nil || from == nil || from.Epoch != "" && from.Epoch != g.timelines.Epoch() {
 		return at, false, err
+	}
+	if from.Seq > head { // another node was ahead, or there is no such record
+		here, err := g.timelines.Reaches(g.reads, name, from.Seq)
+		if here {
+			at.Head = from.Seq
+		}
+		return at, here, err
 	}
 	if from.Seq == head {
 		return at, true, nil

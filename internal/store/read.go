@@ -108,6 +108,13 @@ func (s *Store) Head(ctx context.Context, topic string) (uint64, error) {
 	return s.unanswered.readable(topic, head), err
 }
 
+// Reaches reports whether a topic has a record with this sequence or a later one, also when it may not be read yet: a device may
+// have it from another node.
+func (s *Store) Reaches(ctx context.Context, topic string, seq uint64) (bool, error) {
+	head, _, err := readTopic(ctx, s.pool(), topic)
+	return head >= seq, err
+}
+
 // Membership is one group of a person, and where to listen to it from.
 type Membership struct {
 	GroupID   string

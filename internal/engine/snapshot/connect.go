@@ -321,7 +321,13 @@ func (c *connecting) listen(ctx context.Context, topic string, head, after, join
 		if err != nil {
 			return err
 		}
-		if c.hello.Epoch == c.r.Store.Epoch() && pos >= floor && pos <= head {
+		here := pos <= head
+		if !here { // another node was ahead, or there is no such record
+			if here, err = c.r.Store.Reaches(ctx, topic, pos); err != nil {
+				return err
+			}
+		}
+		if c.hello.Epoch == c.r.Store.Epoch() && pos >= floor && here {
 			after = max(pos, joined)
 		} else {
 			after = head
