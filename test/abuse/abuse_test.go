@@ -28,6 +28,7 @@ import (
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -116,6 +117,7 @@ type callers struct {
 	mu     sync.Mutex
 	took   []time.Duration
 	ids    []string
+	busy   atomic.Int64 // calls that were refused because the server was busy
 	rings  map[string]*atomic.Int64
 	pushes *pushService
 }
@@ -152,6 +154,20 @@ func (v *target) callers() *callers {
 // times are what 99 of 100 took at most, and the longest call.
 type times struct{ call, push, longest time.Duration }
 
+// refused counts a call that the server refused for being busy, and waits as long as the refusal says.
+func (c *callers) refused(ctx context.Context, err error) bool {
+	var e *protocol.Error
+	if !errors.As(err, &e) || e.Code != im.CodeTooOften {
+		return false
+	}
+	c.busy.Add(1)
+	select {
+	case <-time.After(time.Duration(e.RetryAfter) * time.Millisecond):
+	case <-ctx.Done():
+	}
+	return true
+}
+
 // talk makes calls for a time, ten a second of each pair, and one a second that rings by push.
 func (c *callers) talk(name string, d time.Duration) times {
 	c.v.t.Helper()
@@ -164,7 +180,11 @@ func (c *callers) talk(name string, d time.Duration) times {
 			for n := 0; ctx.Err() == nil; n++ {
 				id := fmt.Sprintf("%s-%d-%d", name, i, n)
 				begin := time.Now()
-				if _, err := c.people[2*i].Invite(context.Background(), protocol.InviteRequest{Invitee: fmt.Sprint("caller", 2*i+1), InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 600}}); err != nil {
+				if _, err := c.people[2*i].Invite(context.Background(), protocol.InviteRequest{
+					Invitee: fmt.Sprint("caller", 2*i+1), InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 600},
+				}); c.refused(ctx, err) {
+					continue
+				} else if err != nil {
 					return fmt.Errorf("invite %s: %w", id, err)
 				}
 				if _, err := c.people[2*i+1].Accept(context.Background(), id, ""); err != nil {
@@ -333,6 +353,7 @@ type result struct {
 	run
 	quiet, under, after times
 	before, peak        int64 // bytes
+	busy                int64 // calls of the pairs that were refused
 	done                outcome
 }
 
@@ -366,6 +387,7 @@ func (r run) play(t *testing.T) result {
 	close(over)
 	<-watched
 	c.check()
+	res.busy = c.busy.Load()
 	return res
 }
 
@@ -396,6 +418,9 @@ func (r *result) report(t *testing.T) {
 		round(r.quiet.push), round(r.under.push), round(r.after.push), r.before>>20, r.peak>>20, r.limit)
 	if len(r.done.Wrong) > 0 {
 		t.Errorf("the server did what it should not: %q", r.done.Wrong)
+	}
+	if r.busy > 0 {
+		t.Errorf("%d calls of the pairs were refused", r.busy)
 	}
 	if r.peak > r.limit<<20/10*11 {
 		t.Errorf("the server held %d MiB", r.peak>>20)

@@ -78,13 +78,16 @@ func (v *target) pushService() *pushService {
 }
 
 // measure lets a caller ring its contact by push until ctx ends, and cancel, which sends a second push.
-func (s *pushService) measure(ctx context.Context, from *client.Client, i int, name string) error {
+func (s *pushService) measure(ctx context.Context, c *callers, i int, name string) error {
+	from := c.people[2*i]
 	for n := 0; ctx.Err() == nil; n++ {
 		id := fmt.Sprintf("%s-push-%d-%d", name, i, n)
 		begin := time.Now()
 		if _, err := from.Invite(context.Background(), protocol.InviteRequest{
 			Invitee: contact(i), InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 600},
-		}); err != nil {
+		}); c.refused(ctx, err) {
+			continue
+		} else if err != nil {
 			return fmt.Errorf("invite %s: %w", id, err)
 		}
 		if err := s.next(i, id); err != nil {
@@ -121,6 +124,6 @@ func (s *pushService) next(i int, id string) error {
 func (s *pushService) measureAll(ctx context.Context, g *errgroup.Group, c *callers, name string) {
 	s.took = nil
 	for i := range pairs {
-		g.Go(func() error { return s.measure(ctx, c.people[2*i], i, name) })
+		g.Go(func() error { return s.measure(ctx, c, i, name) })
 	}
 }
