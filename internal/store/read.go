@@ -20,7 +20,7 @@ func reads() []string {
 const (
 	qRecords     = "SELECT seq, at, device, listen, body, audience FROM record WHERE topic = $1 AND seq > $2 ORDER BY seq LIMIT $3"
 	qTopic       = "SELECT head, floor FROM topic WHERE name = $1"
-	qMemberships = "SELECT m.group_id, m.joined_seq, m.joined_at, coalesce(t.head, 0) FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
+	qMemberships = "SELECT m.group_id, m.joined_seq, coalesce(t.head, 0) FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
 	qMyOpen      = "SELECT " + world.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
 	qOpenForMe   = invited + "WHERE w.user_id = $1 AND w.state = 0 AND w.deaf % 2 = 0 LIMIT $2"
 	qFollowed    = invited + "WHERE w.user_id = $1 AND w.deaf >= 4 AND w.deaf % 2 = 0 AND w.state <> 0 LIMIT $2"
@@ -119,7 +119,6 @@ func (s *Store) Reaches(ctx context.Context, topic string, seq uint64) (bool, er
 type Membership struct {
 	GroupID   string
 	JoinedSeq uint64
-	JoinedAt  int64 // milliseconds
 	Head      uint64
 }
 
@@ -152,7 +151,7 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 		snap.Now = s.Now()
 		err = each(ctx, r, func(rows tx.Row) error {
 			var m Membership
-			err := rows.Scan(&m.GroupID, &m.JoinedSeq, &m.JoinedAt, &m.Head)
+			err := rows.Scan(&m.GroupID, &m.JoinedSeq, &m.Head)
 			snap.Groups = append(snap.Groups, m)
 			return err
 		}, qMemberships, user)

@@ -158,9 +158,7 @@ func (c *connecting) gather(ctx context.Context, by verb.Caller, snap *store.Sna
 		topic, after := im.GroupTopic(g.GroupID), g.Head
 		if _, known := c.hello.Positions[topic]; has(joined, topic) {
 			after = g.JoinedSeq
-		} else if _, here := c.stood[topic]; !c.fresh && !known && !here && snap.Now-g.JoinedAt < justJoined.Milliseconds() {
-			after = g.JoinedSeq // its node died between the order to listen and the listening
-		} else if !c.fresh && !known && !here {
+		} else if _, here := c.stood[topic]; !c.fresh && !known && !here {
 			c.welcome.Reload = append(c.welcome.Reload, topic) // the device lost its place in it
 		}
 		if err := c.listen(ctx, topic, g.Head, after, g.JoinedSeq); err != nil {
@@ -244,7 +242,7 @@ func (c *connecting) pastParty(ctx context.Context, by verb.Caller, topic string
 }
 
 // joinedMeanwhile finds the topics that a device which was here before was ordered to listen to while it was away, and from
-// which sequence on. An order to read an invitation may have come just before the device's position, and the link broken before it
+// which sequence on. An order may have come just before the device's position, and the link broken before it
 // was carried out: those count as well.
 func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]uint64, error) {
 	joined := map[string]uint64{}
@@ -279,7 +277,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		}
 	}
 	for _, o := range before {
-		if last := before[len(before)-1]; im.TopicInvitation(o.Topic) != "" && !o.Stop && last.at-o.at < justOrdered.Milliseconds() {
+		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < justOrdered.Milliseconds() {
 			joined[o.Topic] = o.From
 		}
 	}
@@ -297,9 +295,6 @@ const (
 	lookBack    = 20
 	justOrdered = time.Second
 )
-
-// justJoined is how long after a joining a returning device that never heard the group is taken to have missed its beginning.
-const justJoined = 10 * time.Minute
 
 // What a returning device's own timeline is searched for joins, at most.
 const (
