@@ -68,7 +68,7 @@ test-nodes: $(BIN) $(CLUSTER) | need-postgres need-chromium
 	@echo "testing the TypeScript SDK on three nodes"
 	@cd sdk/js && BECKON_E2E_NODES=3 npm test --silent
 	@echo "testing the scenes in a browser on three nodes"
-	@cd test/e2e && BECKON_E2E_NODES=3 node --test --test-timeout=180000 *.test.js
+	@cd test/e2e && BECKON_E2E_NODES=3 node --test --test-timeout=420000 *.test.js
 
 test-js: $(BIN)
 	@echo "testing a plain Node client that follows PROTOCOL.md"
@@ -78,7 +78,7 @@ test-js: $(BIN)
 
 e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and microphone and real media
 	@echo "testing the scenes in a browser"
-	@cd test/e2e && node --test --test-timeout=180000 *.test.js ../document/*.test.js
+	@cd test/e2e && node --test --test-timeout=420000 *.test.js ../document/*.test.js
 
 scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 	@cd test/e2e && node screenshots.js && node console-shots.js
