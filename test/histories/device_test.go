@@ -436,15 +436,18 @@ func (d *device) raw(ctx context.Context, method string, fields map[string]any) 
 // do makes a call and repeats it, over lost connections and restarts, until it is answered.
 func (d *device) do(ctx context.Context, method string, fields map[string]any) (answer, error) {
 	fields["requestID"] = "q" + strconv.FormatUint(rand.Uint64(), 36)
+	final := method == "invite" || method == "inviteInGroup" // refused as too often, it is not tried again
 	for {
 		a, err := d.once(ctx, method, fields)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return a, fmt.Errorf("%s by %s: %w", method, d, err)
 		case err != nil:
+			final = false                                // it may have been carried out
 			wait := time.NewTimer(10 * time.Millisecond) // the link is lost, and the next one is on its way
 			<-wait.C
-		case a.Code == 10002 || a.Code == 9506 && method != "invite" && method != "inviteInGroup":
+		case a.Code == 10002 || a.Code == 9506 && !final:
+			final = final && a.Code != 10002
 			wait := time.NewTimer(time.Duration(max(20, a.RetryAfter)) * time.Millisecond) // as the server asks
 			<-wait.C
 		default:
