@@ -70,7 +70,7 @@ func TestTimeoutBounds(t *testing.T) {
 	}
 }
 
-// TestModeratedInvitations: who is muted neither invites nor modifies; only those who may mention everybody invite everybody.
+// TestModeratedInvitations: muted members neither invite nor modify; inviting everyone needs the right to mention all.
 func TestModeratedInvitations(t *testing.T) {
 	s := newModerated(t, beckon.Config{})
 	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"m", "x"}}, nil)

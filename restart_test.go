@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestProgramRestarts: an inviter whose program was closed is told, when it runs again with its store, what happened meanwhile,
-// once and with the facts of each invitation.
+// TestProgramRestarts: an inviter's program that starts again with its store receives each event of the meantime once, with the
+// fields of its invitation.
 func TestProgramRestarts(t *testing.T) {
 	s := newScene(t, "bob/1", "carol/1")
 	store := client.FileStore(filepath.Join(t.TempDir(), "alice.json"))

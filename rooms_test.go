@@ -234,7 +234,7 @@ func TestWhoMayEnter(t *testing.T) {
 	expect(t, "who accepted", s.enters("bob", "r"), "anchor")
 	expect(t, "a stranger", s.enters("eve", "r"), "8013")
 
-	// A stranger who knows the room's id gets nowhere by inviting somebody who is in, nor brings anybody, nor may ask.
+	// A user without a grant who knows the roomID can neither invite its participants, nor add users, nor ask its host.
 	for _, who := range []string{"ann", "bob", "cid"} {
 		_, err := s.who["eve"].Invite(t.Context(), protocol.InviteRequest{Invitee: who, InviteOptions: protocol.InviteOptions{RoomID: "r"}})
 		expect(t, "a stranger invites "+who, refusal(err), "8014")

@@ -68,7 +68,7 @@ func put(w *world.World, c *im.Call, people ...*im.Participant) {
 	w.PutCall(*c)
 }
 
-// sighting is what LiveKit told of somebody in a room. Times are ours, in milliseconds.
+// sighting is a join or leave that LiveKit reported. Times are of our clock, in milliseconds.
 type sighting struct {
 	room, user, sid string
 	joined          int64 // when they came in; 0 = not told

@@ -172,8 +172,8 @@ func (m *Media) compare(ctx context.Context, roomID string, there bool, asked in
 // joinSure is how long after somebody came in LiveKit's list is sure to have them, in milliseconds.
 const joinSure = 1000
 
-// settle makes a call what LiveKit said at a time that it is. What changed since then is left for the next look. Who is in, or on the
-// way in, and may not be there, or speaks and may not, is sent out or silenced.
+// settle brings a call in line with the participants that LiveKit listed at the time asked; later changes wait for the next comparison.
+// Participants without a grant are removed, speakers without the right to publish are muted.
 func (m *Media) settle(roomID string, in map[string]present, there bool, asked int64, done func(struct{}, error)) {
 	users := make([]string, 0, len(in))
 	for u := range in {

@@ -200,7 +200,7 @@ func (m *Media) expect(roomID, user string) {
 	}
 }
 
-// lookFor asks LiveKit about those who are expected and of whom it has not told.
+// lookFor asks LiveKit for the expected participants of which no join event has arrived.
 func (m *Media) lookFor(ctx context.Context) {
 	m.mu.Lock()
 	now, rooms := m.store.Now(), map[string][]string{}

@@ -216,8 +216,8 @@ func SeatNeed(need *world.Need, roomID, inviter, invitee string) {
 	need.InCall = append(need.InCall, world.SeatKey{RoomID: roomID, UserID: inviter})
 }
 
-// Grant opens the room of an invitation to who accepts it. When it was a request, made by somebody who may not bring people to
-// somebody who decides there, the accept opens it to the inviter, unless they have left since.
+// Grant gives an invitee who accepts a grant for the room of the invitation. If the inviter had no right to add people and asked a
+// host, the accept gives the grant to the inviter, unless the inviter has left since.
 func Grant(w *world.World, policy im.RoomPolicy, v *invite.Invitation, by verb.Caller, invitee string) error {
 	if v.RoomID == "" {
 		return nil

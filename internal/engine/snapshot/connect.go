@@ -304,7 +304,7 @@ const (
 )
 
 // listen adds a topic: from where the transport stood, or after the position that the device kept, or else after the
-// given sequence. Nobody hears what was said before the sequence joined.
+// given sequence. Records before the sequence joined are not delivered.
 func (c *connecting) listen(ctx context.Context, topic string, head, after, joined uint64) error {
 	c.welcome.Positions[topic] = head
 	if p, ok := c.stood[topic]; ok && p.Seq >= joined {
