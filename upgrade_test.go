@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/beckontest"
+	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -51,10 +53,12 @@ func thaw(t *testing.T, name string) string {
 
 // TestUpgradeOfSchema8 opens a directory with a journal that was not applied, and goes on with what was open in it.
 func TestUpgradeOfSchema8(t *testing.T) {
-	if *nodes > 1 {
-		return // what is in a directory is of one node; several have PostgreSQL
+	// Always one node: several keep their data in PostgreSQL, not in a directory.
+	house := beckontest.StartWith(t, beckon.Config{DataDir: thaw(t, "schema-8.tgz")})
+	s := &scene{House: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Tape{}}
+	for _, d := range []string{"ann/1", "bob/1", "cat/1"} {
+		s.connect(d)
 	}
-	s := newModerated(t, beckon.Config{DataDir: thaw(t, "schema-8.tgz")}, "ann/1", "bob/1", "cat/1")
 	s.tapes["bob/1"].Wait(`new one from ann group "" to bob data "open one"`)
 	s.tapes["cat/1"].Wait(`new several from ann group "" to bob,cat data "open to several"`)
 	s.tapes["cat/1"].Wait(`new part from ann group "g" to bob,cat`)

@@ -8,7 +8,7 @@ import (
 // InvitationEvent is the argument of every invitation callback. Fields that do not apply are zero.
 type InvitationEvent = ledger.Event
 
-// Listener is told what happens. Every field may be nil. The names are those of the original's listener; for what an
+// Listener has the callbacks of a client. Every field may be nil. The names are those of the original's listener; for what an
 // InvitationEvent leaves out (time that remains, counts) there is OnSignaling, which gets every event once.
 type Listener struct {
 	// OnReceiveNewInvitation rings: on the invitees' devices, and on those of the other members of a group, who are not in

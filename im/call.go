@@ -214,9 +214,8 @@ func union(list []stay) []stay {
 	return out
 }
 
-// End closes the record; give all who took part. Those who are still in leave now. What it says of time is worked out from all
-// stays together, so that the order in which they became known does not matter. It reports whether anybody talked: two were in
-// at once.
+// End closes the record of a call with all its participants; those still in the room leave at the time at. Durations are computed from
+// all stays together, independent of their order of arrival. It reports whether at least two participants were in the room at once.
 func (c *Call) End(people []*Participant, reason, by string, at int64) bool {
 	for _, p := range people {
 		if p.JoinedAt != 0 {

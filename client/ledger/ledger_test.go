@@ -65,7 +65,7 @@ func ended(action protocol.ActionType, from string, over bool, list ...string) p
 	return event(action, func(m *protocol.Signaling) { m.From, m.InviteeList, m.Over = from, list, over })
 }
 
-// TestLedger plays what one device receives, and what its callbacks are told.
+// TestLedger plays the events that one device receives, and compares the callbacks.
 func TestLedger(t *testing.T) {
 	for _, c := range []struct {
 		name, me string
@@ -244,7 +244,7 @@ func TestMissedOutcome(t *testing.T) {
 	}
 }
 
-// TestRestart: after a restart the inviter is told what ended meanwhile, and nothing that was told before.
+// TestRestart: after a restart the inviter receives the endings of the meantime, and no earlier event again.
 func TestRestart(t *testing.T) {
 	l := New()
 	l.SetUser("alice")

@@ -82,8 +82,8 @@ func (c *phoneCmd) Run(ctx context.Context) error {
 	return p.obey(ctx)
 }
 
-// store keeps what this phone has received, so that a phone that is opened again says what happened meanwhile. A phone whose
-// device has no name of its own is another device with each run, and keeps nothing.
+// store is the file with the positions of this phone, from which a later run reports the events of the meantime. Without --device
+// each run is another device, and has no store.
 func (c *phoneCmd) store() (client.Store, error) {
 	if c.Device == fmt.Sprintf("phone-%d", os.Getpid()) {
 		return nil, nil

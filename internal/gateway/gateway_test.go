@@ -70,7 +70,7 @@ func (l *records) Heads(ctx context.Context, topics []string) (map[string]uint64
 
 func (*records) Epoch() string { return "epoch" }
 
-// doorman lets everybody in whose token is a name, and answers calls with what they brought. The data of connect is the device.
+// doorman accepts every token that is a user ID, and echoes calls. The connect data is the device ID.
 type doorman struct {
 	log     *records
 	expires int64

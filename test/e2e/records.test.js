@@ -1,5 +1,5 @@
-// Call records are true: 24 calls of random length, voice and video, that end by hanging up, by a closed tab and by a killed browser. Each has
-// exactly one record, whose duration is what the pages saw. BECKON_E2E_SEED repeats the lengths of a run.
+// Call records are true: calls of random length, voice and video, that end by hanging up, by a closed tab and by a killed browser. Each has
+// exactly one record, whose duration is the one that the pages measured. BECKON_E2E_SEED repeats the lengths of a run.
 //
 // The pages see two moments at which a call begins: the other is in the room, and the first picture or sound of theirs is there. On a quiet machine
 // they are 0.1 to 0.4 s apart, on a busy one more than a second. The record must not be longer than from the first, or shorter than from the second.
@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { House, PATIENCE, Person, connect, launch, launchServer } from './kit.js';
 
 const calls = process.env.BECKON_E2E_NODES ? 9 : 24; // fewer on three nodes, which share this machine
-const together = 2; // calls at the same time: more than two would measure the machine
+const together = 2; // calls at the same time: three have exceeded the bound when other programs ran
 const exact = 0.5; // seconds between the record and what the pages saw
 const notice = 6000; // milliseconds until a page shows that the other is gone
 const seed = Number(process.env.BECKON_E2E_SEED ?? Date.now() % 1_000_000);

@@ -30,8 +30,8 @@ type Position struct {
 	Epoch string
 }
 
-// Connect reads what a connecting device is told, and what it listens to. stood is where its transport stood when the
-// connection before broke; hello may bring positions that the device kept itself, over a restart.
+// Connect reads the connect response of a device and the topics of its session. stood has the positions of its transport when the
+// previous connection broke; hello may have positions that the device stored itself, across a restart.
 func (r *Reader) Connect(ctx context.Context, by verb.Caller, hello protocol.Hello, stood map[string]Position) (protocol.Welcome, []Listening, error) {
 	snap, err := r.Store.Snapshot(ctx, by.UserID)
 	if err != nil {
