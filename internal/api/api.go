@@ -86,6 +86,7 @@ type API struct {
 	auth    *Authenticator
 	limits  *limiters
 	budgets *budgets
+	uploads *uploads
 	opt     Options
 	verbs   map[string]*row
 	order   []*row
@@ -110,7 +111,7 @@ func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{Verbs: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()), opt: opt, verbs: map[string]*row{}, log: opt.Log}
+	a := &API{Verbs: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()), uploads: newUploads(opt.Limits), opt: opt, verbs: map[string]*row{}, log: opt.Log}
 	a.order = a.table()
 	for _, v := range a.order {
 		a.verbs[v.name] = v
@@ -269,7 +270,7 @@ func (a *API) often(name string, by verb.Caller) error {
 	return tooOften("you call too often")
 }
 
-func tooOften(what string) error {
+func tooOften(what string) *im.Error {
 	return &im.Error{Code: im.CodeTooOften, Message: what + "; wait and try again", RetryAfter: 1000}
 }
 

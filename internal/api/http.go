@@ -145,12 +145,16 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 	if err == nil && !a.limits.user(by.UserID) {
 		err = tooOften("you call too often")
 	}
+	limit := a.uploads.of(by.UserID)
+	if err == nil {
+		err = limit.admit()
+	}
 	if err != nil {
 		a.fail(w, r, by, err)
 		return
 	}
 	up := files.Upload{Kind: r.URL.Query().Get("kind"), Name: r.URL.Query().Get("name"), Type: r.Header.Get("Content-Type")}
-	up.Body = http.MaxBytesReader(w, r.Body, a.Files.Limit(up.Kind)+1)
+	up.Body = limit.pace(r.Context(), http.MaxBytesReader(w, r.Body, a.Files.Limit(up.Kind)+1))
 	res, err := a.Files.Put(r.Context(), by, up)
 	if err != nil {
 		a.fail(w, r, by, err)

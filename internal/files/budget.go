@@ -28,6 +28,7 @@ type slot struct {
 const (
 	maxWaiting  = 16               // images of one user that wait; more have no thumbnail
 	longestWait = 10 * time.Second // then an image has no thumbnail
+	longestRest = time.Second      // a decoder rests as long as it ran, at most this: images take half of its time
 )
 
 func newBudget(limit int64) *budget {
@@ -56,8 +57,9 @@ func (b *budget) take(ctx context.Context, user string, bytes int64) (done func(
 		leave()
 		return nil, false
 	}
+	began := time.Now()
 	return func() {
-		b.decoders.Release(1)
+		time.AfterFunc(min(time.Since(began), longestRest), func() { b.decoders.Release(1) })
 		b.memory.Release(bytes)
 		leave()
 	}, true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"io"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
@@ -164,6 +166,31 @@ func TestDecodingIsBounded(t *testing.T) {
 	if up, err := put(t, f, "image", photo(t, 640, 400, 1)); err != nil || up.ThumbID == "" {
 		t.Errorf("afterwards there are no thumbnails: %+v, %v", up, err)
 	}
+}
+
+// TestDecoderRests: a decoder rests for as long as an image took, so that images take half of its time.
+func TestDecoderRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(100)
+		var all []func()
+		for i := range max(1, runtime.GOMAXPROCS(0)/2) {
+			done, ok := b.take(t.Context(), fmt.Sprint("user", i), 1)
+			if !ok {
+				t.Fatal("a free decoder is refused")
+			}
+			all = append(all, done)
+		}
+		time.Sleep(300 * time.Millisecond)
+		for _, done := range all {
+			done()
+		}
+		free := time.Now()
+		done, ok := b.take(t.Context(), "zoe", 1)
+		if rested := time.Since(free); !ok || rested != 300*time.Millisecond {
+			t.Errorf("the next image began after %v, %v", rested, ok)
+		}
+		done()
+	})
 }
 
 // TestOneImageForEachUser: a user whose images wait holds up nobody else, and gives up after a time.
