@@ -87,7 +87,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.stats = stats.New(cfg.Log)
 	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers, Now: cfg.Now, MaxBatch: cfg.MaxBatch,
-		NoSync: cfg.NoSync, Retention: cfg.Retention, Tap: s.hooks.Tap(), Observe: s.stats.Observe, Log: cfg.Log})
+		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Retention: cfg.Retention, Tap: s.hooks.Tap(), Observe: s.stats.Observe, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -121,6 +121,8 @@ type Config struct {
 	// DecodeMemory limits the memory in which uploaded images are decoded for their thumbnails, in bytes. An image that needs
 	// more has no thumbnail. Default: 256 MiB.
 	DecodeMemory int64
+	// DatabaseCache limits the page caches of SQLite, in bytes. Default: 64 MiB for the writer and 16 MiB for each reader.
+	DatabaseCache int64
 	// KeepLocation keeps the metadata of uploaded images: where they were taken, and all else. Default: the orientation alone.
 	KeepLocation bool
 	// LiveKitURL is where people reach the media server: wss://media.example.com. Default: through this server, which passes

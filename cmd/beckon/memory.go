@@ -47,8 +47,8 @@ func newMemory(text string) (*memory, error) {
 // busy says that there is too little room for anything new.
 func (m *memory) busy() bool { return m.over.Load() }
 
-// decoding is the memory for decoding images: a sixth of the limit, at most 256 MiB; 0 = the default.
-func (m *memory) decoding() int64 { return int64(min(m.limit/6, 256<<20)) }
+// sixth is the part of the limit that decoding images may take, and SQLite's page caches: at most 256 MiB each; 0 = their defaults.
+func (m *memory) sixth() int64 { return int64(min(m.limit/6, 256<<20)) }
 
 // keep keeps under the limit until ctx ends.
 func (m *memory) keep(ctx context.Context) {

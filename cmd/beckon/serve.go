@@ -168,7 +168,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	cfg.Full, cfg.DecodeMemory = room.busy, room.decoding()
+	cfg.Full, cfg.DecodeMemory, cfg.DatabaseCache = room.busy, room.sixth(), room.sixth()
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, ln.Close())

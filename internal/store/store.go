@@ -45,6 +45,8 @@ type Options struct {
 	Patience time.Duration
 	// NoSync leaves out the fsync at each commit. For measuring what it costs, never for use. Default: false.
 	NoSync bool
+	// CacheBytes limits the page caches of SQLite, in bytes. Default: 64 MiB for the writer and 16 MiB for each reader.
+	CacheBytes int64
 	// Schema is the version to which PostgreSQL is brought, for tests of upgrades. Default: the latest.
 	Schema int64
 	// Retention is how long records are kept. Default: for ever.
@@ -137,7 +139,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	s := &Store{opt: opt, announce: func([]world.Record) {}}
 	var err error
 	if opt.Postgres == "" {
-		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, Reads: reads(), Log: opt.Log})
+		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, CacheBytes: opt.CacheBytes, Reads: reads(), Log: opt.Log})
 	} else {
 		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Writers: opt.Writers, NoSync: opt.NoSync, Schema: opt.Schema, Log: opt.Log})
 	}

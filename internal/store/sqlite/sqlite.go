@@ -36,6 +36,8 @@ const File = "beckon.db"
 type Options struct {
 	Dir    string
 	NoSync bool // leaves out the fsync at each commit
+	// CacheBytes limits the page caches of all connections together. Default: 64 MiB for the writer and 16 MiB for each reader.
+	CacheBytes int64
 	Reads  []string
 	Log    *slog.Logger
 }
@@ -70,15 +72,17 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if d.lock, err = hold(ctx, opt.Dir, time.Second); err != nil {
 		return nil, err
 	}
-	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+d.sync()+")", "wal_autocheckpoint(0)", "cache_size(-65536)")); err != nil {
+	readers := 2 + 2*runtime.GOMAXPROCS(0) // one of them moves the log, and one is the line's
+	writeCache, readCache := caches(opt.CacheBytes, readers)
+	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+d.sync()+")", "wal_autocheckpoint(0)", writeCache)); err != nil {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	d.write.SetMaxOpenConns(1)
-	if d.read, err = sql.Open("sqlite", dsn(file, "query_only(1)", "cache_size(-16384)")); err != nil {
+	if d.read, err = sql.Open("sqlite", dsn(file, "query_only(1)", readCache)); err != nil {
 		return nil, errors.Join(err, d.write.Close(), d.lock.Close())
 	}
-	d.read.SetMaxOpenConns(2 + 2*runtime.GOMAXPROCS(0)) // one of them moves the log, and one is the line's
-	d.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
+	d.read.SetMaxOpenConns(readers)
+	d.read.SetMaxIdleConns(readers - 2)
 	if err = d.recover(ctx); err == nil { // before the schema changes: the journal speaks of the one that was
 		err = migrate(ctx, d.write)
 	}
@@ -89,6 +93,15 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("the database in %s: %w", opt.Dir, err), d.Close())
 	}
 	return d, nil
+}
+
+// caches are the settings of the page caches of the writer and of each reader, in KiB: of a limit the writer gets two fifths.
+func caches(limit int64, readers int) (writer, reader string) {
+	w, r := int64(64<<20), int64(16<<20)
+	if limit > 0 {
+		w, r = min(w, limit*2/5), min(r, limit*3/5/int64(readers))
+	}
+	return fmt.Sprintf("cache_size(-%d)", w>>10), fmt.Sprintf("cache_size(-%d)", r>>10)
 }
 
 var errHeld = errors.New("another server is using the data directory")
