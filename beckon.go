@@ -20,23 +20,23 @@ import (
 	"github.com/beckon-im/beckon/internal/api"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/console"
-	"github.com/beckon-im/beckon/internal/courier"
 	"github.com/beckon-im/beckon/internal/delivery"
-	"github.com/beckon-im/beckon/internal/engine"
-	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
-	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/privacy"
 	"github.com/beckon-im/beckon/internal/push"
+	"github.com/beckon-im/beckon/internal/relay"
+	"github.com/beckon-im/beckon/internal/signaling"
+	"github.com/beckon-im/beckon/internal/signaling/snapshot"
 	"github.com/beckon-im/beckon/internal/stats"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/survey"
+	"github.com/beckon-im/beckon/internal/store/admin"
 	"github.com/beckon-im/beckon/internal/trace"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -46,8 +46,8 @@ type Server struct {
 	addresses *address.Limits
 	store     *store.Store
 	delivery  *delivery.Delivery
-	engine    *engine.Engine
-	people    *people.People
+	engine    *signaling.Engine
+	people    *user.People
 	files     *files.Files
 	media     *media.Media
 	gateway   *gateway.Gateway
@@ -137,7 +137,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		},
 		OnWatched: func(user string) { s.people.Moved(user, false) },
 	})
-	var sessions people.Sessions = s.gateway
+	var sessions user.Sessions = s.gateway
 	if s.bus != nil {
 		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) {
 			s.people.Moved(user, online)
@@ -158,10 +158,10 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if s.pushes, err = push.New(ctx, s.store, s.pushOptions(sessions)); err != nil {
 		return err
 	}
-	s.engine = engine.New(s.store, sessions, engine.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
+	s.engine = signaling.New(s.store, sessions, signaling.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
 		OpenPerInviter: s.cfg.OpenPerInviter, DefaultTimeout: int64(s.cfg.DefaultTimeout / time.Second), MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, RoomPolicy: s.cfg.RoomPolicy,
 		Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Nudge, Log: s.cfg.Log})
-	s.people = people.New(s.store, sessions)
+	s.people = user.New(s.store, sessions)
 	s.people.Invitations = s.engine
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
@@ -173,7 +173,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if s.api, err = s.doors(ctx, s.verbs(sessions)); err != nil {
 		return err
 	}
-	s.store.Announce(func(records []world.Record) {
+	s.store.Announce(func(records []txn.Record) {
 		s.delivery.Announce(records)
 		s.media.Announce(records)
 		s.hooks.Announce(records)
@@ -184,7 +184,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	return nil
 }
 
-func (s *Server) pushOptions(sessions people.Sessions) push.Options {
+func (s *Server) pushOptions(sessions user.Sessions) push.Options {
 	c := &s.cfg.Push
 	return push.Options{
 		APNs:    push.APNs{Key: c.APNsKey, KeyID: c.APNsKeyID, TeamID: c.APNsTeamID, App: c.APNsApp, URL: c.APNsURL},
@@ -213,7 +213,7 @@ func (s *Server) tracePush(user, inviteID, kind, provider, outcome string, begin
 func (s *Server) sample(ctx context.Context) {
 	now := s.store.Now()
 	s.stats.Most(now, stats.Connections, int64(s.gateway.Sessions()))
-	if n, err := survey.OpenCalls(ctx, s.store); err == nil {
+	if n, err := admin.OpenCalls(ctx, s.store); err == nil {
 		s.stats.Most(now, stats.Calls, n)
 	}
 }
@@ -222,7 +222,7 @@ func (s *Server) sample(ctx context.Context) {
 func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 }
 
 // verbs joins the rooms that verbs are in.
-func (s *Server) verbs(sessions people.Sessions) api.Verbs {
+func (s *Server) verbs(sessions user.Sessions) api.Verbs {
 	groups := group.New(s.store, s.engine, sessions, group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay})
 	var connections console.Sessions = s.gateway
 	if s.presence != nil {
@@ -240,7 +240,7 @@ func (s *Server) verbs(sessions people.Sessions) api.Verbs {
 		Pushes:      s.pushes,
 		Privacy:     &privacy.Privacy{Store: s.store, Invitations: s.engine, Groups: groups, People: s.people, Files: s.files},
 		Console:     console.New(s.store, connections, sessions, s.nodes),
-		Outgoing:    courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
+		Outgoing:    relay.NewDesk(map[protocol.Queue]*relay.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
 	}
 }
 

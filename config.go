@@ -20,8 +20,8 @@ import (
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/carry"
-	"github.com/beckon-im/beckon/internal/store/inspect"
+	"github.com/beckon-im/beckon/internal/store/check"
+	"github.com/beckon-im/beckon/internal/store/dump"
 )
 
 // Config is everything that can be chosen. The zero value works: it keeps its data and its keys in ./beckon-data.
@@ -380,7 +380,7 @@ func Export(ctx context.Context, dataDir, postgres string, to io.Writer) (rows i
 	if err != nil {
 		return 0, err
 	}
-	rows, err = carry.Export(ctx, s, to)
+	rows, err = dump.Export(ctx, s, to)
 	return rows, errors.Join(err, s.Close())
 }
 
@@ -391,7 +391,7 @@ func Import(ctx context.Context, dataDir, postgres string, restored bool, from i
 	if err != nil {
 		return 0, err
 	}
-	rows, err = carry.Import(ctx, s, from, restored, chat.Found)
+	rows, err = dump.Import(ctx, s, from, restored, chat.Found)
 	return rows, errors.Join(err, s.Close())
 }
 
@@ -413,10 +413,10 @@ func Restored(ctx context.Context, dataDir, postgres string) error {
 }
 
 // Report is what Inspect found.
-type Report = inspect.Report
+type Report = check.Report
 
 // Inspect checks the database of a data directory, or the one at postgres, which servers may be using: that a file is sound,
 // that every timeline is contiguous, and that every invitation agrees with its invitees.
 func Inspect(ctx context.Context, dataDir, postgres string) (*Report, error) {
-	return inspect.Inspect(ctx, store.Options{Dir: dataDir, Postgres: postgres})
+	return check.Inspect(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 }

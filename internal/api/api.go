@@ -24,18 +24,18 @@ import (
 	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/console"
-	"github.com/beckon-im/beckon/internal/courier"
-	"github.com/beckon-im/beckon/internal/engine"
-	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
-	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/privacy"
 	"github.com/beckon-im/beckon/internal/push"
+	"github.com/beckon-im/beckon/internal/relay"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/signaling"
+	"github.com/beckon-im/beckon/internal/signaling/snapshot"
 	"github.com/beckon-im/beckon/internal/trace"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -66,15 +66,15 @@ type Options struct {
 
 // Verbs are the rooms that the verbs are in.
 type Verbs struct {
-	Invitations *engine.Engine
+	Invitations *signaling.Engine
 	Snapshots   *snapshot.Reader
 	Chat        *chat.Chat
 	Groups      *group.Groups
-	People      *people.People
+	People      *user.People
 	Files       *files.Files
 	Rooms       *media.Media
 	Hooks       *hook.Hooks
-	Outgoing    *courier.Desk
+	Outgoing    *relay.Desk
 	Pushes      *push.Push
 	Console     *console.Console
 	Privacy     *privacy.Privacy
@@ -123,7 +123,7 @@ func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
 func (a *API) Authenticator() *Authenticator { return a.auth }
 
 // call runs a verb and encodes its outcome: the response, or the error object.
-func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
+func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
 	var once sync.Once
 	begin := time.Now()
 	spend := func([]byte) {} // charges the caller
@@ -181,7 +181,7 @@ func (a *API) call(ctx context.Context, by verb.Caller, name string, data []byte
 }
 
 // run runs a verb, after the application was asked where it wants to be.
-func (a *API) run(ctx context.Context, by verb.Caller, v *row, data []byte, finish func(any, error)) {
+func (a *API) run(ctx context.Context, by rpc.Caller, v *row, data []byte, finish func(any, error)) {
 	if by.UserID != "" && !by.Server && a.Hooks.Asks(v.name) {
 		asked, err := v.rewrite(data)
 		if err == nil {
@@ -209,7 +209,7 @@ func errAnswerOnly() error {
 }
 
 // trace tells of a call about an invitation, which the request names, or the response to whoever opened it.
-func (a *API) trace(name string, by verb.Caller, data []byte, begin time.Time, res any, err error) {
+func (a *API) trace(name string, by rpc.Caller, data []byte, begin time.Time, res any, err error) {
 	if a.opt.Trace == nil {
 		return
 	}
@@ -256,7 +256,7 @@ func (a *API) check(from netip.Addr, token string) (Identity, error) {
 }
 
 // often refuses a call of a user who calls too often.
-func (a *API) often(name string, by verb.Caller) error {
+func (a *API) often(name string, by rpc.Caller) error {
 	users := a.limits.users
 	if answers(name) {
 		users = a.limits.answers
@@ -275,7 +275,7 @@ func tooOften(what string) *im.Error {
 }
 
 // refusal makes an error ready for the wire. What failed inside is logged and not shown.
-func (a *API) refusal(verb string, by verb.Caller, err error) *protocol.Error {
+func (a *API) refusal(verb string, by rpc.Caller, err error) *protocol.Error {
 	var e *im.Error
 	if !errors.As(err, &e) {
 		e = im.Internal(err)
@@ -284,7 +284,7 @@ func (a *API) refusal(verb string, by verb.Caller, err error) *protocol.Error {
 		a.log.Error("a verb failed", "verb", verb, "user", by.UserID, "call", by.CallID, "error", err)
 	}
 	out := &protocol.Error{Code: e.Code, Message: e.Message, Field: e.Field, UserIDList: e.Users, RetryAfter: e.RetryAfter}
-	if st, ok := e.Detail.(*engine.Standing); ok {
+	if st, ok := e.Detail.(*signaling.Standing); ok {
 		out.Invitation, out.Won = st.Invitation, st.Won
 	}
 	return out

@@ -17,17 +17,17 @@ import (
 	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/console"
-	"github.com/beckon-im/beckon/internal/courier"
-	"github.com/beckon-im/beckon/internal/engine"
-	"github.com/beckon-im/beckon/internal/engine/snapshot"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
 	"github.com/beckon-im/beckon/internal/hook"
 	"github.com/beckon-im/beckon/internal/media"
-	"github.com/beckon-im/beckon/internal/people"
 	"github.com/beckon-im/beckon/internal/privacy"
 	"github.com/beckon-im/beckon/internal/push"
+	"github.com/beckon-im/beckon/internal/relay"
+	"github.com/beckon-im/beckon/internal/signaling"
+	"github.com/beckon-im/beckon/internal/signaling/snapshot"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -63,7 +63,7 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	e := engine.New(s, nobody{}, engine.Options{OpenPerPair: -1})
+	e := signaling.New(s, nobody{}, signaling.Options{OpenPerPair: -1})
 	kept, err := files.New(ctx, s, files.Options{URL: "mem://", Key: []byte("k")})
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +83,8 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		t.Fatal(err)
 	}
 	opt.Log = quiet
-	a, err := New(ctx, Verbs{Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()}, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: people.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: people.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
-		Outgoing: courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
+	a, err := New(ctx, Verbs{Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()}, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: user.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: user.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
+		Outgoing: relay.NewDesk(map[protocol.Queue]*relay.Queue{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

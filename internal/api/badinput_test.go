@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/inspect"
+	"github.com/beckon-im/beckon/internal/store/check"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -190,7 +190,7 @@ func TestBadInput(t *testing.T) {
 	for verb := range cases {
 		t.Errorf("%s has bad cases and is no verb", verb)
 	}
-	if r, err := inspect.Inspect(t.Context(), store.Options{Dir: dir}); err != nil || r.Records != 0 || r.Topics != 0 || r.Invitations != 0 {
+	if r, err := check.Inspect(t.Context(), store.Options{Dir: dir}); err != nil || r.Records != 0 || r.Topics != 0 || r.Invitations != 0 {
 		t.Errorf("bad input left something behind: %+v, %v", r, err)
 	}
 	if status, b := post(t, web, "getJoinedGroupList", "alice", `{}`); status != http.StatusOK || string(b) != `{"groups":[]}` {

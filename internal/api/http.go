@@ -14,7 +14,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/address"
 	"github.com/beckon-im/beckon/internal/files"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -164,7 +164,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(res)
 }
 
-func (a *API) fail(w http.ResponseWriter, r *http.Request, by verb.Caller, err error) {
+func (a *API) fail(w http.ResponseWriter, r *http.Request, by rpc.Caller, err error) {
 	e := a.refusal(r.PathValue("verb"), by, err)
 	writeError(w, status(e.Code), e)
 }
@@ -179,48 +179,48 @@ func writeError(w http.ResponseWriter, status int, e *protocol.Error) {
 }
 
 // caller finds out who calls: an app server acting for a user or for nobody, or a device with its own token.
-func (a *API) caller(r *http.Request) (verb.Caller, error) {
+func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return verb.Caller{}, im.Refuse(im.CodeTokenMalformed, "the header Authorization: Bearer <API key or token> is missing")
+		return rpc.Caller{}, im.Refuse(im.CodeTokenMalformed, "the header Authorization: Bearer <API key or token> is missing")
 	}
 	user, device := r.Header.Get(HeaderUser), r.Header.Get(HeaderDevice)
 	if a.auth.IsAPIKey(token) {
 		v := a.verbs[r.PathValue("verb")]
 		switch {
 		case user == "" && (v != nil && v.who == users || r.URL.Path == pathFiles):
-			return verb.Caller{}, im.Bad(HeaderUser, "is missing: it says for whom this app server acts")
+			return rpc.Caller{}, im.Bad(HeaderUser, "is missing: it says for whom this app server acts")
 		case user == "":
-			return verb.Caller{Server: true}, nil
+			return rpc.Caller{Server: true}, nil
 		}
-		return verb.Caller{UserID: user, Server: true}, im.CheckUserID(HeaderUser, user)
+		return rpc.Caller{UserID: user, Server: true}, im.CheckUserID(HeaderUser, user)
 	}
 	id, err := a.check(address.From(r.Context()), token)
 	if err == nil {
 		err = a.People.CheckIssued(r.Context(), id.UserID, id.IssuedAt)
 	}
 	if err != nil {
-		return verb.Caller{}, err
+		return rpc.Caller{}, err
 	}
 	switch {
 	case id.InviteID != "" && r.URL.Path == pathFiles:
-		return verb.Caller{}, errAnswerOnly()
+		return rpc.Caller{}, errAnswerOnly()
 	case user != "" && user != id.UserID:
-		return verb.Caller{}, im.Refuse(im.CodeTokenUser, "this token is of "+id.UserID+", who cannot act for "+clip(user))
+		return rpc.Caller{}, im.Refuse(im.CodeTokenUser, "this token is of "+id.UserID+", who cannot act for "+clip(user))
 	case id.DeviceID != "" || id.InviteID != "":
 		device = id.DeviceID
 	case device != "":
 		if err := im.CheckDeviceID(device); err != nil {
-			return verb.Caller{}, err
+			return rpc.Caller{}, err
 		}
 	}
-	return verb.Caller{UserID: id.UserID, DeviceID: device, InviteID: id.InviteID}, nil
+	return rpc.Caller{UserID: id.UserID, DeviceID: device, InviteID: id.InviteID}, nil
 }
 
 // Guard limits each address, and lets pages of allowed origins call.
 func (a *API) Guard(next http.Handler) http.Handler {
 	refuse := func(w http.ResponseWriter, _ *http.Request) {
-		e := a.refusal("", verb.Caller{}, tooOften("this address calls too often, or too often with wrong tokens"))
+		e := a.refusal("", rpc.Caller{}, tooOften("this address calls too often, or too often with wrong tokens"))
 		w.Header().Set("Connection", "close")
 		writeError(w, http.StatusTooManyRequests, e)
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -32,7 +32,7 @@ func kindOf(b *protocol.Body) (protocol.MessageType, error) {
 	default:
 		return "", im.Bad(string(kinds[1]), "stands beside "+string(kinds[0])+"; a message says one thing")
 	}
-	if n := len(verb.Encode(b)); n > im.MaxData {
+	if n := len(rpc.Encode(b)); n > im.MaxData {
 		return "", &im.Error{Code: im.CodeTooLong, Field: string(kinds[0]), Message: fmt.Sprintf("%s is %d bytes long as JSON; the limit is %d", kinds[0], n, im.MaxData)}
 	}
 	return kinds[0], checkBody(b, kinds[0])
@@ -45,7 +45,7 @@ func checkBody(b *protocol.Body, kind protocol.MessageType) error {
 	case protocol.Text:
 		return im.CheckText("text", b.Text, im.MaxData)
 	case protocol.Custom:
-		return verb.FirstError(im.CheckText("custom.data", b.Custom.Data, im.MaxData), im.CheckText("custom.description", b.Custom.Description, im.MaxData), im.CheckText("custom.extension", b.Custom.Extension, im.MaxData))
+		return rpc.FirstError(im.CheckText("custom.data", b.Custom.Data, im.MaxData), im.CheckText("custom.description", b.Custom.Description, im.MaxData), im.CheckText("custom.extension", b.Custom.Extension, im.MaxData))
 	case protocol.Location:
 		if l := b.Location; !(l.Latitude >= -90 && l.Latitude <= 90) || !(l.Longitude >= -180 && l.Longitude <= 180) {
 			return im.Bad("location", "is out of range; latitude is from -90 to 90, longitude from -180 to 180")
@@ -133,20 +133,20 @@ func checkOptions(o *protocol.MessageOptions, group bool) error {
 	if p := o.OfflinePush; p != nil && (len(p.Title)+len(p.Body)+len(p.Ext)+len(p.Sound) > im.MaxData || p.TTL < 0) {
 		return im.Bad("offlinePush", "is over 12 KiB, or its ttl is negative")
 	}
-	return verb.FirstError(
-		verb.CheckPeople("mentions", o.Mentions, maxMentions, true),
-		verb.CheckPeople("receiverList", o.ReceiverList, maxReceivers, true),
+	return rpc.FirstError(
+		rpc.CheckPeople("mentions", o.Mentions, maxMentions, true),
+		rpc.CheckPeople("receiverList", o.ReceiverList, maxReceivers, true),
 		im.CheckText("customData", o.CustomData, maxCustomData),
 	)
 }
 
 // Found says what a search finds a stored message by: carry.Find for an import.
-func Found(topic string, pair int64, body []byte) *tx.Phrase {
+func Found(topic string, pair int64, body []byte) *sqldb.Phrase {
 	var m protocol.Message
 	if json.Unmarshal(body, &m) != nil || m.Type != protocol.TypeMessage || m.Revoked || m.ExcludeFromSearch {
 		return nil
 	}
-	p := &tx.Phrase{Topic: topic, Message: m.MessageID, Words: words(&m.Body), Finders: []string{topic}}
+	p := &sqldb.Phrase{Topic: topic, Message: m.MessageID, Words: words(&m.Body), Finders: []string{topic}}
 	if m.GroupID == "" {
 		if topic != im.UserTopic(m.From) {
 			return nil // the sender's timeline has it

@@ -8,22 +8,22 @@ import (
 	"math"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
 // changed is a message that an action changes, on each timeline that holds it.
 type changed struct {
-	copies []*world.Message
+	copies []*txn.Message
 	msg    protocol.Message
 }
 
 // load finds a message that the caller may see, in a unit of work.
-func (p place) load(w *world.World, id string) (*changed, error) {
+func (p place) load(w *txn.World, id string) (*changed, error) {
 	var after uint64
 	if p.groupID != "" {
 		g, m, err := p.member(w)
@@ -51,24 +51,24 @@ func (p place) load(w *world.World, id string) (*changed, error) {
 }
 
 // put writes the message as it is now to each timeline, and tells of it.
-func (p place) put(w *world.World, c *changed, e protocol.MessageEvent) {
+func (p place) put(w *txn.World, c *changed, e protocol.MessageEvent) {
 	e.MessageID, e.From, e.To, e.GroupID, e.By, e.Time = c.msg.MessageID, c.msg.From, c.msg.To, c.msg.GroupID, p.by.UserID, w.Now
-	body := verb.Encode(c.msg)
+	body := rpc.Encode(c.msg)
 	for _, m := range c.copies {
 		m.Body, m.Version = body, m.Version+1
 		if c.msg.Revoked {
-			m.Flags |= world.FlagRevoked
+			m.Flags |= txn.FlagRevoked
 		}
 		w.PutMessage(*m)
-		w.Append(m.Topic, world.Draft{Device: p.by.Origin(), Body: &verb.Event{Value: e}, Audience: m.Audience})
+		w.Append(m.Topic, txn.Draft{Device: p.by.Origin(), Body: &rpc.Event{Value: e}, Audience: m.Audience})
 	}
 	home := im.UserTopic(c.msg.From) // the search knows a one-to-one message by its sender's timeline
 	if p.groupID != "" {
 		home = p.topic()
 	}
-	w.Find(tx.Phrase{Topic: home, Message: c.msg.MessageID})
+	w.Find(sqldb.Phrase{Topic: home, Message: c.msg.MessageID})
 	if text := words(&c.msg.Body); text != "" && !c.msg.Revoked && !c.msg.ExcludeFromSearch {
-		found := tx.Phrase{Topic: home, Message: c.msg.MessageID, Words: text}
+		found := sqldb.Phrase{Topic: home, Message: c.msg.MessageID, Words: text}
 		for _, m := range c.copies {
 			found.Finders = append(found.Finders, m.Topic)
 		}
@@ -77,15 +77,15 @@ func (p place) put(w *world.World, c *changed, e protocol.MessageEvent) {
 }
 
 // RevokeMessage takes a message back: its sender for a while, owner and administrators of a group, and app servers, always.
-func (c *Chat) RevokeMessage(by verb.Caller, req protocol.RevokeRequest, done func(protocol.MessageResponse, error)) {
+func (c *Chat) RevokeMessage(by rpc.Caller, req protocol.RevokeRequest, done func(protocol.MessageResponse, error)) {
 	p, err := placeOf(by, req.ConversationID)
-	if err = verb.FirstError(err, im.CheckMessageID(req.MessageID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
-		verb.Fail(done, err)
+	if err = rpc.FirstError(err, im.CheckMessageID(req.MessageID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
 	need := p.need()
 	need.Messages = p.messages(req.MessageID)
-	verb.Do(c.store, need, func(w *world.World) (protocol.MessageResponse, error) {
+	rpc.Do(c.store, need, func(w *txn.World) (protocol.MessageResponse, error) {
 		v, err := p.load(w, req.MessageID)
 		if err != nil {
 			return protocol.MessageResponse{}, err
@@ -98,8 +98,8 @@ func (c *Chat) RevokeMessage(by verb.Caller, req protocol.RevokeRequest, done fu
 		}
 		v.msg.Body, v.msg.MessageOptions = protocol.Body{}, protocol.MessageOptions{ExcludeUnread: v.msg.ExcludeUnread, ReceiverList: v.msg.ReceiverList}
 		v.msg.Revoked, v.msg.RevokedBy, v.msg.RevokeReason = true, by.UserID, req.Reason
-		if sender := (world.MemberKey{GroupID: p.groupID, UserID: v.copies[0].Sender}); p.groupID != "" && !w.HasMember(sender) {
-			return protocol.MessageResponse{}, &world.More{Need: world.Need{Members: []world.MemberKey{sender}}}
+		if sender := (txn.MemberKey{GroupID: p.groupID, UserID: v.copies[0].Sender}); p.groupID != "" && !w.HasMember(sender) {
+			return protocol.MessageResponse{}, &txn.More{Need: txn.Need{Members: []txn.MemberKey{sender}}}
 		}
 		for _, m := range v.copies {
 			holder.Release(w, m.Topic, m.ID)
@@ -110,7 +110,7 @@ func (c *Chat) RevokeMessage(by verb.Caller, req protocol.RevokeRequest, done fu
 	}, done)
 }
 
-func (c *Chat) mayRevoke(w *world.World, p place, v *changed) error {
+func (c *Chat) mayRevoke(w *txn.World, p place, v *changed) error {
 	if p.groupID != "" {
 		_, me, err := p.member(w)
 		if err != nil {
@@ -137,7 +137,7 @@ func callRecord() error {
 }
 
 // ModifyMessage replaces what a message says: its sender, and owner and administrators of a group.
-func (c *Chat) ModifyMessage(by verb.Caller, req protocol.ModifyMessageRequest, done func(protocol.MessageResponse, error)) {
+func (c *Chat) ModifyMessage(by rpc.Caller, req protocol.ModifyMessageRequest, done func(protocol.MessageResponse, error)) {
 	p, err := placeOf(by, req.ConversationID)
 	if err == nil {
 		err = im.CheckMessageID(req.MessageID)
@@ -154,12 +154,12 @@ func (c *Chat) ModifyMessage(by verb.Caller, req protocol.ModifyMessageRequest, 
 		files, err = c.lookAtFile(context.Background(), by, &req.Body)
 	}
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
 	need := p.need()
 	need.Messages = p.messages(req.MessageID)
-	verb.Do(c.store, need, func(w *world.World) (protocol.MessageResponse, error) {
+	rpc.Do(c.store, need, func(w *txn.World) (protocol.MessageResponse, error) {
 		v, err := p.load(w, req.MessageID)
 		if err != nil {
 			return protocol.MessageResponse{}, err
@@ -193,10 +193,10 @@ func (c *Chat) ModifyMessage(by verb.Caller, req protocol.ModifyMessageRequest, 
 
 // same says that a message says already what it is to say: the call came before, and its answer was lost.
 func same(m *protocol.Message, req *protocol.ModifyMessageRequest, keep bool) bool {
-	return (req.CustomData == nil || *req.CustomData == m.CustomData) && (keep || bytes.Equal(verb.Encode(m.Body), verb.Encode(req.Body)))
+	return (req.CustomData == nil || *req.CustomData == m.CustomData) && (keep || bytes.Equal(rpc.Encode(m.Body), rpc.Encode(req.Body)))
 }
 
-func (c *Chat) mayModify(w *world.World, p place, v *changed, req protocol.ModifyMessageRequest) error {
+func (c *Chat) mayModify(w *txn.World, p place, v *changed, req protocol.ModifyMessageRequest) error {
 	if v.msg.MessageType == protocol.CallType {
 		return callRecord()
 	}
@@ -231,7 +231,7 @@ func (c *Chat) mayModify(w *world.World, p place, v *changed, req protocol.Modif
 }
 
 // skip takes a message that is revoked out of the unread counts.
-func (p place) skip(w *world.World, copies []*world.Message) {
+func (p place) skip(w *txn.World, copies []*txn.Message) {
 	if p.groupID != "" {
 		p.skipInGroup(w, copies[0])
 		return
@@ -252,7 +252,7 @@ func (p place) skip(w *world.World, copies []*world.Message) {
 }
 
 // skipInGroup notes a revoked message for all members. Its sender does not count it already.
-func (p place) skipInGroup(w *world.World, m *world.Message) {
+func (p place) skipInGroup(w *txn.World, m *txn.Message) {
 	if m.Ord == 0 {
 		return
 	}
@@ -291,12 +291,12 @@ func (c *Chat) standing(p place, seqs []uint64) ([]store.Standing, error) {
 }
 
 // forget takes deleted records out of the caller's unread count.
-func (p place) forget(w *world.World, list []store.Standing) error {
+func (p place) forget(w *txn.World, list []store.Standing) error {
 	if p.groupID == "" {
 		side := w.Contact(p.by.UserID, p.peer)
 		before := *side
 		for _, r := range list {
-			if r.Ord > 0 && r.Flags&world.FlagRevoked == 0 {
+			if r.Ord > 0 && r.Flags&txn.FlagRevoked == 0 {
 				side.Skip(r.Ord)
 			}
 		}
@@ -328,7 +328,7 @@ func (p place) forget(w *world.World, list []store.Standing) error {
 const maxDeleted = 50
 
 // DeleteMessages hides messages from the caller alone.
-func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest, done func(protocol.Done, error)) {
+func (c *Chat) DeleteMessages(by rpc.Caller, req protocol.DeleteMessagesRequest, done func(protocol.Done, error)) {
 	p, err := placeOf(by, req.ConversationID)
 	var list []store.Standing
 	switch {
@@ -341,15 +341,15 @@ func (c *Chat) DeleteMessages(by verb.Caller, req protocol.DeleteMessagesRequest
 		list, err = c.standing(p, req.SeqList)
 	}
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
-	verb.Do(c.store, p.need(), func(w *world.World) (protocol.Done, error) {
+	rpc.Do(c.store, p.need(), func(w *txn.World) (protocol.Done, error) {
 		if err := p.forget(w, list); err != nil {
 			return protocol.Done{}, err
 		}
 		for _, seq := range req.SeqList {
-			w.Delete(world.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
+			w.Delete(txn.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
 		}
 		p.own(w, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList, Time: w.Now})
 		return protocol.Done{ServerTime: w.Now}, nil

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // Options are the choices for messages. The zero value works.
@@ -56,13 +56,13 @@ func New(s *store.Store, p Presence, opt Options) *Chat {
 
 // place is a conversation as one person stands in it: with a peer, or in a group.
 type place struct {
-	by      verb.Caller
+	by      rpc.Caller
 	peer    string // one-to-one
 	groupID string
 }
 
 // placeOf reads a conversationID.
-func placeOf(by verb.Caller, conversationID string) (place, error) {
+func placeOf(by rpc.Caller, conversationID string) (place, error) {
 	peer, group, err := im.ParseConversation(conversationID)
 	if err == nil && peer == by.UserID {
 		err = im.Bad("conversationID", "is with yourself")
@@ -89,32 +89,32 @@ func (p place) topic() string {
 // column is how the records of the conversation are marked there.
 func (p place) column() string {
 	if p.groupID != "" {
-		return world.GroupPeer
+		return txn.GroupPeer
 	}
 	return p.peer
 }
 
 // need is what an action in the conversation looks at.
-func (p place) need() world.Need {
+func (p place) need() txn.Need {
 	if p.groupID != "" {
-		return world.Need{Topics: []string{p.topic(), im.UserTopic(p.by.UserID)}, Groups: []string{p.groupID}, Members: []world.MemberKey{{GroupID: p.groupID, UserID: p.by.UserID}}}
+		return txn.Need{Topics: []string{p.topic(), im.UserTopic(p.by.UserID)}, Groups: []string{p.groupID}, Members: []txn.MemberKey{{GroupID: p.groupID, UserID: p.by.UserID}}}
 	}
-	return world.Need{
+	return txn.Need{
 		Topics:   []string{p.topic(), im.UserTopic(p.peer)},
-		Contacts: []world.ContactKey{{UserID: p.by.UserID, Peer: p.peer}, {UserID: p.peer, Peer: p.by.UserID}},
+		Contacts: []txn.ContactKey{{UserID: p.by.UserID, Peer: p.peer}, {UserID: p.peer, Peer: p.by.UserID}},
 	}
 }
 
 // messages names a message on the timelines that hold it.
-func (p place) messages(id string) []world.MessageKey {
+func (p place) messages(id string) []txn.MessageKey {
 	if p.groupID != "" {
-		return []world.MessageKey{{Topic: p.topic(), ID: id}}
+		return []txn.MessageKey{{Topic: p.topic(), ID: id}}
 	}
-	return []world.MessageKey{{Topic: p.topic(), ID: id}, {Topic: im.UserTopic(p.peer), ID: id}}
+	return []txn.MessageKey{{Topic: p.topic(), ID: id}, {Topic: im.UserTopic(p.peer), ID: id}}
 }
 
 // member checks that the caller is in the group of the conversation, and returns both.
-func (p place) member(w *world.World) (*im.Group, *im.Member, error) {
+func (p place) member(w *txn.World) (*im.Group, *im.Member, error) {
 	g := w.Group(p.groupID)
 	m := w.Member(p.groupID, p.by.UserID)
 	return g, m, g.MayRead(m)
@@ -150,12 +150,12 @@ func (c *Chat) membership(ctx context.Context, p place) (*im.Group, *im.Member, 
 }
 
 // own appends an event to the caller's own timeline, for their other devices.
-func (p place) own(w *world.World, e any) {
-	w.Append(im.UserTopic(p.by.UserID), world.Draft{Device: p.by.Origin(), Body: &verb.Event{Value: e}})
+func (p place) own(w *txn.World, e any) {
+	w.Append(im.UserTopic(p.by.UserID), txn.Draft{Device: p.by.Origin(), Body: &rpc.Event{Value: e}})
 }
 
 // ownHead is how far the caller's own timeline has come before this unit.
-func (p place) ownHead(w *world.World) uint64 { return w.Head(im.UserTopic(p.by.UserID)) }
+func (p place) ownHead(w *txn.World) uint64 { return w.Head(im.UserTopic(p.by.UserID)) }
 
 // unread is how many messages a member has not read; types of groups that do not count have none.
 func unread(g *im.Group, m *im.Member, counted int64) int64 {

@@ -7,9 +7,9 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -46,9 +46,9 @@ func view(d *store.Side) (v protocol.Conversation, listed bool) {
 }
 
 // ListConversations reads a page of the caller's conversations: the pinned first, then the latest.
-func (c *Chat) ListConversations(ctx context.Context, by verb.Caller, req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
+func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller, req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
 	res := protocol.ConversationsResponse{Conversations: []protocol.Conversation{}, ServerTime: c.store.Now()}
-	limit, err := verb.Page(req.Limit)
+	limit, err := rpc.Page(req.Limit)
 	if err == nil && req.Offset < 0 {
 		err = im.Bad("offset", "is negative")
 	}
@@ -91,7 +91,7 @@ func (c *Chat) ListConversations(ctx context.Context, by verb.Caller, req protoc
 }
 
 // GetConversation reads one conversation.
-func (c *Chat) GetConversation(ctx context.Context, by verb.Caller, req protocol.ConversationRequest) (protocol.ConversationResponse, error) {
+func (c *Chat) GetConversation(ctx context.Context, by rpc.Caller, req protocol.ConversationRequest) (protocol.ConversationResponse, error) {
 	res := protocol.ConversationResponse{ServerTime: c.store.Now()}
 	p, err := placeOf(by, req.ConversationID)
 	if err == nil && p.groupID != "" {
@@ -110,7 +110,7 @@ func (c *Chat) GetConversation(ctx context.Context, by verb.Caller, req protocol
 }
 
 // MarkRead marks a conversation read up to a sequence. It never goes back.
-func (c *Chat) MarkRead(by verb.Caller, req protocol.ReadRequest, done func(protocol.ConversationResponse, error)) {
+func (c *Chat) MarkRead(by rpc.Caller, req protocol.ReadRequest, done func(protocol.ConversationResponse, error)) {
 	p, err := placeOf(by, req.ConversationID)
 	if err == nil && req.Seq > math.MaxInt64 {
 		err = im.Bad("seq", "is out of range")
@@ -120,10 +120,10 @@ func (c *Chat) MarkRead(by verb.Caller, req protocol.ReadRequest, done func(prot
 		r, err = c.lookAtReading(context.Background(), p, req.Seq)
 	}
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
-	verb.Do(c.store, p.need(), func(w *world.World) (protocol.ConversationResponse, error) {
+	rpc.Do(c.store, p.need(), func(w *txn.World) (protocol.ConversationResponse, error) {
 		if p.groupID != "" {
 			return r.group(w)
 		}
@@ -160,14 +160,14 @@ func (r *reading) upTo(unread bool) uint64 {
 	return r.facts.Last
 }
 
-func (r *reading) event(w *world.World, v *protocol.Conversation) protocol.ConversationResponse {
+func (r *reading) event(w *txn.World, v *protocol.Conversation) protocol.ConversationResponse {
 	r.own(w, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head,
 		Pinned: v.Pinned, ReceiveOption: v.ReceiveOption, ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: w.Now})
 	return protocol.ConversationResponse{Conversation: *v, Seq: r.ownHead(w) + 1, ServerTime: w.Now}
 }
 
 // person marks a one-to-one conversation read, and tells the other person how far.
-func (r *reading) person(w *world.World) protocol.ConversationResponse {
+func (r *reading) person(w *txn.World) protocol.ConversationResponse {
 	me, peer := r.by.UserID, r.peer
 	side := w.Contact(me, peer)
 	d := store.Side{Contact: side, Head: w.Head(r.topic())}
@@ -183,13 +183,13 @@ func (r *reading) person(w *world.World) protocol.ConversationResponse {
 	if other := w.Contact(peer, me); r.facts.Pair > other.PeerRead {
 		other.PeerRead = r.facts.Pair
 		w.PutContact(*other)
-		w.Append(im.UserTopic(peer), world.Draft{Body: &verb.Event{Value: protocol.MessageEvent{Type: protocol.TypeReceipt, ConversationID: im.C2C(me), PeerReadSeq: other.PeerRead, Time: w.Now}}})
+		w.Append(im.UserTopic(peer), txn.Draft{Body: &rpc.Event{Value: protocol.MessageEvent{Type: protocol.TypeReceipt, ConversationID: im.C2C(me), PeerReadSeq: other.PeerRead, Time: w.Now}}})
 	}
 	return r.event(w, &v)
 }
 
 // group marks a group's conversation read.
-func (r *reading) group(w *world.World) (protocol.ConversationResponse, error) {
+func (r *reading) group(w *txn.World) (protocol.ConversationResponse, error) {
 	g, m, err := r.member(w)
 	if err != nil {
 		return protocol.ConversationResponse{}, err
@@ -208,8 +208,8 @@ func (r *reading) group(w *world.World) (protocol.ConversationResponse, error) {
 }
 
 // PinConversation pins a conversation to the top of the list, or lets it go.
-func (c *Chat) PinConversation(by verb.Caller, req protocol.PinRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *world.World, _ place, r *im.Reading) {
+func (c *Chat) PinConversation(by rpc.Caller, req protocol.PinRequest, done func(protocol.ConversationResponse, error)) {
+	c.adjust(by, req.ConversationID, nil, func(w *txn.World, _ place, r *im.Reading) {
 		if r.PinnedAt = 0; req.Pin {
 			r.PinnedAt = w.Now
 		}
@@ -217,32 +217,32 @@ func (c *Chat) PinConversation(by verb.Caller, req protocol.PinRequest, done fun
 }
 
 // SetReceiveOption says what the caller wants to be told of a conversation.
-func (c *Chat) SetReceiveOption(by verb.Caller, req protocol.ReceiveOptionRequest, done func(protocol.ConversationResponse, error)) {
+func (c *Chat) SetReceiveOption(by rpc.Caller, req protocol.ReceiveOptionRequest, done func(protocol.ConversationResponse, error)) {
 	opt := slices.Index(optionNames(), req.ReceiveOption)
 	var err error
 	if opt < 0 {
 		err = im.Bad("receiveOption", "is none of notify, nothing, quiet, mentions")
 	}
-	c.adjust(by, req.ConversationID, err, func(_ *world.World, _ place, r *im.Reading) { r.Opt = im.Option(opt) }, done)
+	c.adjust(by, req.ConversationID, err, func(_ *txn.World, _ place, r *im.Reading) { r.Opt = im.Option(opt) }, done)
 }
 
 // DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
-func (c *Chat) DeleteConversation(by verb.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading) {
+func (c *Chat) DeleteConversation(by rpc.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
+	c.adjust(by, req.ConversationID, nil, func(w *txn.World, p place, r *im.Reading) {
 		r.HiddenSeq, r.PinnedAt = w.Head(p.topic()), 0
 		p.clear(w, r)
 	}, done)
 }
 
 // ClearHistory shows the caller nothing of before any more.
-func (c *Chat) ClearHistory(by verb.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *world.World, p place, r *im.Reading) {
+func (c *Chat) ClearHistory(by rpc.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
+	c.adjust(by, req.ConversationID, nil, func(w *txn.World, p place, r *im.Reading) {
 		p.clear(w, r)
 	}, done)
 }
 
 // clear shows nothing of before any more; what is not shown is not unread.
-func (p place) clear(w *world.World, r *im.Reading) {
+func (p place) clear(w *txn.World, r *im.Reading) {
 	head := w.Head(p.topic())
 	r.ClearedSeq, r.ReadSeq, r.Skipped = head, head, ""
 	if p.groupID != "" {
@@ -253,13 +253,13 @@ func (p place) clear(w *world.World, r *im.Reading) {
 }
 
 // adjust changes the caller's side of a conversation and tells their other devices.
-func (c *Chat) adjust(by verb.Caller, conversationID string, err error, change func(*world.World, place, *im.Reading), done func(protocol.ConversationResponse, error)) {
+func (c *Chat) adjust(by rpc.Caller, conversationID string, err error, change func(*txn.World, place, *im.Reading), done func(protocol.ConversationResponse, error)) {
 	p, bad := placeOf(by, conversationID)
-	if err = verb.FirstError(bad, err); err != nil {
-		verb.Fail(done, err)
+	if err = rpc.FirstError(bad, err); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
-	verb.Do(c.store, p.need(), func(w *world.World) (protocol.ConversationResponse, error) {
+	rpc.Do(c.store, p.need(), func(w *txn.World) (protocol.ConversationResponse, error) {
 		d := store.Side{Head: w.Head(p.topic())}
 		e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: w.Now}
 		if p.groupID != "" {

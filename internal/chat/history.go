@@ -11,17 +11,17 @@ import (
 	"unicode"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
 // History reads a page of a conversation, in either direction from any sequence.
-func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.HistoryRequest) (protocol.HistoryResponse, error) {
+func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryRequest) (protocol.HistoryResponse, error) {
 	res := protocol.HistoryResponse{Messages: []protocol.Entry{}}
-	limit, err := verb.Page(req.Limit)
+	limit, err := rpc.Page(req.Limit)
 	if err == nil && req.Direction != "" && req.Direction != "older" && req.Direction != "newer" {
 		err = im.Bad("direction", "is neither older nor newer")
 	}
@@ -29,7 +29,7 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 		err = im.Bad("seq", "is out of range")
 	}
 	p, bad := placeOf(by, req.ConversationID)
-	if err := verb.FirstError(err, bad); err != nil {
+	if err := rpc.FirstError(err, bad); err != nil {
 		return res, err
 	}
 	h := store.Stretch{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: req.Seq, Newer: req.Direction == "newer", Limit: limit}
@@ -73,7 +73,7 @@ func (c *Chat) History(ctx context.Context, by verb.Caller, req protocol.History
 
 // shows says whether the caller may see a record: of a group, one for some members or for the participants of an invitation.
 func (c *Chat) shows(ctx context.Context, p place, l *store.Line) (bool, error) {
-	id, ok := world.AudienceInvitation(l.Audience)
+	id, ok := txn.AudienceInvitation(l.Audience)
 	switch {
 	case !ok || p.groupID == "":
 		return ok || visible(l.Audience, p.by.UserID), nil
@@ -161,9 +161,9 @@ func visible(audience, user string) bool {
 }
 
 // GetMessage reads one message.
-func (c *Chat) GetMessage(ctx context.Context, by verb.Caller, req protocol.MessageRequest) (protocol.MessageResponse, error) {
+func (c *Chat) GetMessage(ctx context.Context, by rpc.Caller, req protocol.MessageRequest) (protocol.MessageResponse, error) {
 	p, err := placeOf(by, req.ConversationID)
-	if err := verb.FirstError(err, im.CheckMessageID(req.MessageID)); err != nil {
+	if err := rpc.FirstError(err, im.CheckMessageID(req.MessageID)); err != nil {
 		return protocol.MessageResponse{}, err
 	}
 	m, err := c.find(ctx, p, req.MessageID)
@@ -174,7 +174,7 @@ func (c *Chat) GetMessage(ctx context.Context, by verb.Caller, req protocol.Mess
 }
 
 // find reads a message that the caller may see.
-func (c *Chat) find(ctx context.Context, p place, id string) (*world.Message, error) {
+func (c *Chat) find(ctx context.Context, p place, id string) (*txn.Message, error) {
 	after, _, err := c.sees(ctx, p)
 	if err != nil {
 		return nil, err
@@ -218,7 +218,7 @@ const (
 )
 
 // Search finds messages in the caller's conversations, the newest first.
-func (c *Chat) Search(ctx context.Context, by verb.Caller, req protocol.SearchRequest) (protocol.SearchResponse, error) {
+func (c *Chat) Search(ctx context.Context, by rpc.Caller, req protocol.SearchRequest) (protocol.SearchResponse, error) {
 	res := protocol.SearchResponse{Found: []protocol.Finding{}}
 	if req.Limit == 0 {
 		req.Limit = defaultFound
@@ -288,7 +288,7 @@ func searchWords(text string) []string {
 }
 
 // searched lists the topics that a search looks in: the caller's own, and their groups'.
-func (c *Chat) searched(ctx context.Context, by verb.Caller, conversationID string) ([]string, error) {
+func (c *Chat) searched(ctx context.Context, by rpc.Caller, conversationID string) ([]string, error) {
 	if conversationID != "" {
 		p, err := placeOf(by, conversationID)
 		if err == nil && p.groupID != "" {
@@ -308,7 +308,7 @@ func (c *Chat) searched(ctx context.Context, by verb.Caller, conversationID stri
 }
 
 // addFinding adds a message that was found, when the caller may see it and it is what was asked for.
-func (c *Chat) addFinding(ctx context.Context, by verb.Caller, req protocol.SearchRequest, f store.Found, res *protocol.SearchResponse) error {
+func (c *Chat) addFinding(ctx context.Context, by rpc.Caller, req protocol.SearchRequest, f store.Found, res *protocol.SearchResponse) error {
 	p := place{by: by, groupID: im.TopicGroup(f.Topic)}
 	m, err := c.store.Message(ctx, p.topic(), f.Msg)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store/outbox"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -20,7 +20,7 @@ func (c *Chat) pushes(s *sending) bool {
 }
 
 // push posts a push, which leaves the house when the message is committed. Who of a group is away is found out then.
-func (c *Chat) push(w *world.World, s *sending, m *protocol.Message) {
+func (c *Chat) push(w *txn.World, s *sending, m *protocol.Message) {
 	p := outbox.Message{MessageID: m.MessageID, From: m.From, At: w.Now, GroupID: m.GroupID, Text: Preview(&m.Body), Kind: string(m.MessageType), Push: m.OfflinePush,
 		Receivers: m.ReceiverList, Mentioned: m.Mentions, MentionAll: m.MentionAll}
 	if s.groupID != "" {

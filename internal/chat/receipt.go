@@ -4,9 +4,9 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -16,10 +16,10 @@ const maxReceipts = 30
 // receipts is the news of a sender: receipts that come together are told together.
 type receipts struct{ protocol.MessageEvent }
 
-func (r *receipts) JSON() []byte { return verb.Encode(r.MessageEvent) }
+func (r *receipts) JSON() []byte { return rpc.Encode(r.MessageEvent) }
 
 // Absorb takes the newer counts of the same group.
-func (r *receipts) Absorb(next world.Body) bool {
+func (r *receipts) Absorb(next txn.Body) bool {
 	n, ok := next.(*receipts)
 	if !ok || n.GroupID != r.GroupID || len(r.Receipts)+len(n.Receipts) > maxReceipts {
 		return false
@@ -40,7 +40,7 @@ func (r *receipts) Absorb(next world.Body) bool {
 	return true
 }
 
-func checkReceipts(by verb.Caller, req protocol.ReceiptsRequest) (place, error) {
+func checkReceipts(by rpc.Caller, req protocol.ReceiptsRequest) (place, error) {
 	err := im.CheckGroupID(req.GroupID)
 	switch {
 	case err != nil:
@@ -58,21 +58,21 @@ func checkReceipts(by verb.Caller, req protocol.ReceiptsRequest) (place, error) 
 }
 
 // SendReceipts tells the senders of messages of a group that the caller has read them.
-func (c *Chat) SendReceipts(by verb.Caller, req protocol.ReceiptsRequest, done func(protocol.ReceiptsResponse, error)) {
+func (c *Chat) SendReceipts(by rpc.Caller, req protocol.ReceiptsRequest, done func(protocol.ReceiptsResponse, error)) {
 	p, err := checkReceipts(by, req)
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
 	need := p.need()
 	for _, id := range req.MessageIDList {
-		need.Messages = append(need.Messages, world.MessageKey{Topic: p.topic(), ID: id})
-		need.Receipts = append(need.Receipts, world.Receipt{Topic: p.topic(), ID: id, UserID: by.UserID})
+		need.Messages = append(need.Messages, txn.MessageKey{Topic: p.topic(), ID: id})
+		need.Receipts = append(need.Receipts, txn.Receipt{Topic: p.topic(), ID: id, UserID: by.UserID})
 	}
-	verb.Do(c.store, need, func(w *world.World) (protocol.ReceiptsResponse, error) { return p.receipts(w, req.MessageIDList) }, done)
+	rpc.Do(c.store, need, func(w *txn.World) (protocol.ReceiptsResponse, error) { return p.receipts(w, req.MessageIDList) }, done)
 }
 
-func (p place) receipts(w *world.World, ids []string) (protocol.ReceiptsResponse, error) {
+func (p place) receipts(w *txn.World, ids []string) (protocol.ReceiptsResponse, error) {
 	res := protocol.ReceiptsResponse{Receipts: []protocol.Count{}}
 	g, me, err := p.member(w)
 	if err != nil {
@@ -86,15 +86,15 @@ func (p place) receipts(w *world.World, ids []string) (protocol.ReceiptsResponse
 			return res, noMessage()
 		}
 		switch {
-		case m.Flags&world.FlagReceipt == 0:
+		case m.Flags&txn.FlagReceipt == 0:
 			return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageIDList", Message: "the sender of " + id + " did not ask for read receipts"}
 		case m.Sender == p.by.UserID:
 			return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageIDList", Message: id + " is your own message"}
 		}
-		if !w.Receipt(p.topic(), id, p.by.UserID) && m.Flags&world.FlagRevoked == 0 {
+		if !w.Receipt(p.topic(), id, p.by.UserID) && m.Flags&txn.FlagRevoked == 0 {
 			m.Readers++
 			w.PutMessage(*m)
-			w.PutReceipt(world.Receipt{Topic: p.topic(), ID: id, UserID: p.by.UserID, At: w.Now})
+			w.PutReceipt(txn.Receipt{Topic: p.topic(), ID: id, UserID: p.by.UserID, At: w.Now})
 			if news[m.Sender] == nil {
 				news[m.Sender] = &receipts{protocol.MessageEvent{Type: protocol.TypeReceipt, GroupID: g.ID, Time: w.Now}}
 				senders = append(senders, m.Sender)
@@ -108,16 +108,16 @@ func (p place) receipts(w *world.World, ids []string) (protocol.ReceiptsResponse
 		topics = append(topics, im.UserTopic(s))
 	}
 	if missing := w.Missing(topics); len(missing) > 0 {
-		return res, &world.More{Need: world.Need{Topics: missing}}
+		return res, &txn.More{Need: txn.Need{Topics: missing}}
 	}
 	for i, s := range senders {
-		w.Append(topics[i], world.Draft{Body: news[s]})
+		w.Append(topics[i], txn.Draft{Body: news[s]})
 	}
 	return res, nil
 }
 
 // countOf says how many have read a message: of those who are members now, without its sender.
-func countOf(g *im.Group, m *world.Message) protocol.Count {
+func countOf(g *im.Group, m *txn.Message) protocol.Count {
 	others := int64(g.Members - 1)
 	if m.Audience != "" {
 		others = int64(countNames(m.Audience) - 1)
@@ -136,7 +136,7 @@ func countNames(audience string) (n int) {
 }
 
 // GetReceipts reads how many have read messages of a group.
-func (c *Chat) GetReceipts(ctx context.Context, by verb.Caller, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse, error) {
+func (c *Chat) GetReceipts(ctx context.Context, by rpc.Caller, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse, error) {
 	res := protocol.ReceiptsResponse{Receipts: []protocol.Count{}}
 	p, err := checkReceipts(by, req)
 	if err != nil {
@@ -157,10 +157,10 @@ func (c *Chat) GetReceipts(ctx context.Context, by verb.Caller, req protocol.Rec
 }
 
 // GetReaders reads a page of those who have, or have not, read a message of the caller's.
-func (c *Chat) GetReaders(ctx context.Context, by verb.Caller, req protocol.ReadersRequest) (protocol.ReadersResponse, error) {
+func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.ReadersRequest) (protocol.ReadersResponse, error) {
 	res := protocol.ReadersResponse{Readers: []protocol.Reader{}}
-	limit, err := verb.Page(req.Limit)
-	if err := verb.FirstError(err, im.CheckGroupID(req.GroupID), im.CheckMessageID(req.MessageID)); err != nil {
+	limit, err := rpc.Page(req.Limit)
+	if err := rpc.FirstError(err, im.CheckGroupID(req.GroupID), im.CheckMessageID(req.MessageID)); err != nil {
 		return res, err
 	}
 	p := place{by: by, groupID: req.GroupID}

@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/holder"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -25,13 +25,13 @@ type sending struct {
 }
 
 // SendMessage sends a message to a person or a group.
-func (c *Chat) SendMessage(by verb.Caller, req protocol.SendMessageRequest, done func(protocol.SendMessageResponse, error)) {
+func (c *Chat) SendMessage(by rpc.Caller, req protocol.SendMessageRequest, done func(protocol.SendMessageResponse, error)) {
 	s, err := prepare(by, &req)
 	if err == nil {
 		s.files, err = c.lookAtFile(context.Background(), by, &s.msg.Body)
 	}
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
 	need := s.need()
@@ -40,13 +40,13 @@ func (c *Chat) SendMessage(by verb.Caller, req protocol.SendMessageRequest, done
 		need.People = append(need.People, s.peer)
 	}
 	for _, u := range s.msg.ReceiverList {
-		need.Members = append(need.Members, world.MemberKey{GroupID: s.groupID, UserID: u})
+		need.Members = append(need.Members, txn.MemberKey{GroupID: s.groupID, UserID: u})
 	}
 	devices := 0
 	if s.msg.OnlineUserOnly && s.peer != "" {
 		devices = c.presence.Devices(s.peer)[0]
 	}
-	verb.Do(c.store, need, func(w *world.World) (protocol.SendMessageResponse, error) { return c.decideSend(w, s) },
+	rpc.Do(c.store, need, func(w *txn.World) (protocol.SendMessageResponse, error) { return c.decideSend(w, s) },
 		func(res protocol.SendMessageResponse, err error) {
 			if err == nil {
 				res.Devices = devices
@@ -56,7 +56,7 @@ func (c *Chat) SendMessage(by verb.Caller, req protocol.SendMessageRequest, done
 }
 
 // prepare checks what can be checked without looking at the world.
-func prepare(by verb.Caller, req *protocol.SendMessageRequest) (*sending, error) {
+func prepare(by rpc.Caller, req *protocol.SendMessageRequest) (*sending, error) {
 	s := &sending{place: place{by: by, peer: req.UserID, groupID: req.GroupID}}
 	var err error
 	switch {
@@ -71,7 +71,7 @@ func prepare(by verb.Caller, req *protocol.SendMessageRequest) (*sending, error)
 	default:
 		err = im.CheckUserID("userID", req.UserID)
 	}
-	if err = verb.FirstError(err, im.CheckRequestID(req.RequestID)); err != nil {
+	if err = rpc.FirstError(err, im.CheckRequestID(req.RequestID)); err != nil {
 		return nil, err
 	}
 	switch {
@@ -88,7 +88,7 @@ func prepare(by verb.Caller, req *protocol.SendMessageRequest) (*sending, error)
 	default:
 		req.MessageID = uuid.Must(uuid.NewV7()).String()
 	}
-	if err = verb.FirstError(err, checkOptions(&req.MessageOptions, req.GroupID != "")); err != nil {
+	if err = rpc.FirstError(err, checkOptions(&req.MessageOptions, req.GroupID != "")); err != nil {
 		return nil, err
 	}
 	kind, err := kindOf(&req.Body)
@@ -101,7 +101,7 @@ func prepare(by verb.Caller, req *protocol.SendMessageRequest) (*sending, error)
 const mintedPrefix = "r-"
 
 // lookAtFile checks that the sender may pass a file on, and fills in what is known of it.
-func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body) ([]string, error) {
+func (c *Chat) lookAtFile(ctx context.Context, by rpc.Caller, b *protocol.Body) ([]string, error) {
 	elem := fileOf(b)
 	if elem == nil {
 		return nil, nil
@@ -155,7 +155,7 @@ func (c *Chat) lookAtFile(ctx context.Context, by verb.Caller, b *protocol.Body)
 	return files, nil
 }
 
-func (c *Chat) decideSend(w *world.World, s *sending) (protocol.SendMessageResponse, error) {
+func (c *Chat) decideSend(w *txn.World, s *sending) (protocol.SendMessageResponse, error) {
 	m := s.msg
 	m.Time = w.Now
 	res := protocol.SendMessageResponse{MessageID: m.MessageID, ConversationID: s.id(), Time: w.Now}
@@ -166,7 +166,7 @@ func (c *Chat) decideSend(w *world.World, s *sending) (protocol.SendMessageRespo
 		}
 		return res, err
 	}
-	d := world.Draft{Device: s.by.Origin(), Online: m.OnlineUserOnly, Body: &verb.Event{Value: m}, Message: m.MessageID, Sender: m.From, Flags: flagsOf(&m)}
+	d := txn.Draft{Device: s.by.Origin(), Online: m.OnlineUserOnly, Body: &rpc.Event{Value: m}, Message: m.MessageID, Sender: m.From, Flags: flagsOf(&m)}
 	if !m.ExcludeFromSearch {
 		d.Words = words(&m.Body)
 	}
@@ -192,7 +192,7 @@ func (c *Chat) decideSend(w *world.World, s *sending) (protocol.SendMessageRespo
 const onlineFiles = 24 * 60 * 60 * 1000
 
 // holdFiles makes the files of the message readable where it stands or, when it is not stored, for those who get it, for a time.
-func (s *sending) holdFiles(w *world.World) {
+func (s *sending) holdFiles(w *txn.World) {
 	for _, f := range s.files {
 		h := holder.Holder{File: f, Message: s.msg.MessageID}
 		if s.msg.OnlineUserOnly {
@@ -213,14 +213,14 @@ func (s *sending) holdFiles(w *world.World) {
 }
 
 // again finds the message when it was sent before; an id that is taken by another is refused.
-func (p place) again(w *world.World, m protocol.Message) (*world.Message, error) {
+func (p place) again(w *txn.World, m protocol.Message) (*txn.Message, error) {
 	for _, k := range p.messages(m.MessageID) {
 		known := w.Message(k.Topic, k.ID)
 		if known == nil {
 			continue
 		}
 		m.Time = known.At
-		if k.Topic != p.topic() || known.Sender != m.From || known.Version == 0 && !bytes.Equal(known.Body, verb.Encode(m)) {
+		if k.Topic != p.topic() || known.Sender != m.From || known.Version == 0 && !bytes.Equal(known.Body, rpc.Encode(m)) {
 			return nil, &im.Error{Code: im.CodeExists, Field: "messageID", Message: "this messageID belongs to another message; choose a new one"}
 		}
 		return known, nil
@@ -228,18 +228,18 @@ func (p place) again(w *world.World, m protocol.Message) (*world.Message, error)
 	return nil, nil
 }
 
-func flagsOf(m *protocol.Message) (f world.Flags) {
+func flagsOf(m *protocol.Message) (f txn.Flags) {
 	if m.ExcludeLastMessage || len(m.ReceiverList) > 0 {
-		f |= world.FlagNotLast
+		f |= txn.FlagNotLast
 	}
 	if m.NeedReadReceipt {
-		f |= world.FlagReceipt
+		f |= txn.FlagReceipt
 	}
 	return f
 }
 
 // toPerson appends the message to both timelines, or, when the receiver does not want it, refuses or keeps it back.
-func (c *Chat) toPerson(w *world.World, s *sending, m *protocol.Message, d world.Draft) error {
+func (c *Chat) toPerson(w *txn.World, s *sending, m *protocol.Message, d txn.Draft) error {
 	mine, theirs := d, d
 	mine.Peer, theirs.Peer = s.peer, m.From
 	me, them := im.UserTopic(m.From), im.UserTopic(s.peer)
@@ -272,7 +272,7 @@ func (c *Chat) toPerson(w *world.World, s *sending, m *protocol.Message, d world
 }
 
 // toGroup appends the message to the group's timeline, once, however many hear it.
-func (s *sending) toGroup(w *world.World, m *protocol.Message, d world.Draft) error {
+func (s *sending) toGroup(w *txn.World, m *protocol.Message, d txn.Draft) error {
 	g, me, err := s.member(w)
 	if err != nil {
 		return err
@@ -281,7 +281,7 @@ func (s *sending) toGroup(w *world.World, m *protocol.Message, d world.Draft) er
 		return err
 	}
 	rules, _ := im.Rules(g.Type)
-	if err := verb.FirstError(g.Has(rules.Receipts || !m.NeedReadReceipt, "read receipts"), g.Has(rules.Targeted || len(m.ReceiverList) == 0, "messages for some members only")); err != nil {
+	if err := rpc.FirstError(g.Has(rules.Receipts || !m.NeedReadReceipt, "read receipts"), g.Has(rules.Targeted || len(m.ReceiverList) == 0, "messages for some members only")); err != nil {
 		return err
 	}
 	if m.MentionAll {
@@ -294,7 +294,7 @@ func (s *sending) toGroup(w *world.World, m *protocol.Message, d world.Draft) er
 			return &im.Error{Code: im.CodeGroupDenied, Field: "receiverList", Message: u + " is not a member of this group"}
 		}
 	}
-	d.Peer = world.GroupPeer
+	d.Peer = txn.GroupPeer
 	d.Finders = []string{s.topic()}
 	d.Counts = rules.Unread && !m.ExcludeUnread && len(m.ReceiverList) == 0 && !m.OnlineUserOnly
 	if len(m.ReceiverList) > 0 {

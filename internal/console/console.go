@@ -13,11 +13,11 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/group"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/admin"
 	"github.com/beckon-im/beckon/internal/store/outbox"
-	"github.com/beckon-im/beckon/internal/store/survey"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -59,8 +59,8 @@ func pair(after string) (a, b string, err error) {
 }
 
 // ListConnections lists the connections of all nodes.
-func (c *Console) ListConnections(_ context.Context, _ verb.Caller, req protocol.ListConnectionsRequest) (res protocol.ListConnectionsResponse, err error) {
-	limit, err := verb.Page(req.Limit)
+func (c *Console) ListConnections(_ context.Context, _ rpc.Caller, req protocol.ListConnectionsRequest) (res protocol.ListConnectionsResponse, err error) {
+	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
 	}
@@ -78,8 +78,8 @@ func (c *Console) ListConnections(_ context.Context, _ verb.Caller, req protocol
 }
 
 // ListOpenInvitations lists the invitations that are open for anybody.
-func (c *Console) ListOpenInvitations(ctx context.Context, _ verb.Caller, req protocol.ListOpenInvitationsRequest) (res protocol.ListOpenInvitationsResponse, err error) {
-	limit, err := verb.Page(req.Limit)
+func (c *Console) ListOpenInvitations(ctx context.Context, _ rpc.Caller, req protocol.ListOpenInvitationsRequest) (res protocol.ListOpenInvitationsResponse, err error) {
+	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
 	}
@@ -87,7 +87,7 @@ func (c *Console) ListOpenInvitations(ctx context.Context, _ verb.Caller, req pr
 	if err != nil {
 		return res, err
 	}
-	list, count, err := survey.Open(ctx, c.store, inviter, id, limit)
+	list, count, err := admin.Open(ctx, c.store, inviter, id, limit)
 	if err != nil {
 		return res, im.Internal(err)
 	}
@@ -105,7 +105,7 @@ func (c *Console) ListOpenInvitations(ctx context.Context, _ verb.Caller, req pr
 const traced = 100
 
 // TraceInvitation tells what became of an invitation: who was told how, and who did what when.
-func (c *Console) TraceInvitation(ctx context.Context, _ verb.Caller, req protocol.TraceInvitationRequest) (res protocol.TraceInvitationResponse, err error) {
+func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller, req protocol.TraceInvitationRequest) (res protocol.TraceInvitationResponse, err error) {
 	if err := im.CheckInviteID(req.InviteID); err != nil {
 		return res, err
 	}
@@ -164,7 +164,7 @@ func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invi
 	if !p.Pushed {
 		return list, nil
 	}
-	pushes, err := outbox.Line(ctx, c.store, world.QueuePush, im.RingLine(v.ID, p.UserID))
+	pushes, err := outbox.Line(ctx, c.store, txn.QueuePush, im.RingLine(v.ID, p.UserID))
 	if err != nil {
 		return nil, im.Internal(err)
 	}
@@ -172,9 +172,9 @@ func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invi
 		o := &pushes[i]
 		e := protocol.TraceEvent{At: o.At, UserID: p.UserID, Detail: o.Kind}
 		switch o.State {
-		case world.OutgoingDone:
+		case txn.OutgoingDone:
 			e.Event = "pushed"
-		case world.OutgoingDead:
+		case txn.OutgoingDead:
 			e.Event = "pushFailed"
 		default:
 			e.Event = "pushWaits"
@@ -188,12 +188,12 @@ func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invi
 }
 
 // ListUsers lists people.
-func (c *Console) ListUsers(ctx context.Context, _ verb.Caller, req protocol.ListUsersRequest) (res protocol.ListUsersResponse, err error) {
-	limit, err := verb.Page(req.Limit)
+func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller, req protocol.ListUsersRequest) (res protocol.ListUsersResponse, err error) {
+	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
 	}
-	list, err := survey.Users(ctx, c.store, req.UserID, req.After, limit)
+	list, err := admin.Users(ctx, c.store, req.UserID, req.After, limit)
 	if err != nil {
 		return res, im.Internal(err)
 	}
@@ -217,12 +217,12 @@ func (c *Console) ListUsers(ctx context.Context, _ verb.Caller, req protocol.Lis
 }
 
 // ListGroups lists groups.
-func (c *Console) ListGroups(ctx context.Context, _ verb.Caller, req protocol.ListGroupsRequest) (res protocol.ListGroupsResponse, err error) {
-	limit, err := verb.Page(req.Limit)
+func (c *Console) ListGroups(ctx context.Context, _ rpc.Caller, req protocol.ListGroupsRequest) (res protocol.ListGroupsResponse, err error) {
+	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
 	}
-	list, err := survey.Groups(ctx, c.store, req.Find, req.After, limit)
+	list, err := admin.Groups(ctx, c.store, req.Find, req.After, limit)
 	if err != nil {
 		return res, im.Internal(err)
 	}

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/stats"
-	"github.com/beckon-im/beckon/internal/store/survey"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/store/admin"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -15,7 +15,7 @@ import (
 const maxPoints = 1000
 
 // GetStats reads figures over time.
-func (c *Console) GetStats(ctx context.Context, _ verb.Caller, req protocol.GetStatsRequest) (res protocol.GetStatsResponse, err error) {
+func (c *Console) GetStats(ctx context.Context, _ rpc.Caller, req protocol.GetStatsRequest) (res protocol.GetStatsResponse, err error) {
 	finest := int64(stats.Step / time.Second)
 	now := c.store.Now()
 	if req.Until == 0 {
@@ -40,7 +40,7 @@ func (c *Console) GetStats(ctx context.Context, _ verb.Caller, req protocol.GetS
 	}
 	step := req.Step * 1000
 	begin := req.From - req.From%step
-	figures, err := survey.Stats(ctx, c.store, begin, req.Until, step, stats.Calls)
+	figures, err := admin.Stats(ctx, c.store, begin, req.Until, step, stats.Calls)
 	if err != nil {
 		return res, im.Internal(err)
 	}
@@ -60,7 +60,7 @@ func (c *Console) GetStats(ctx context.Context, _ verb.Caller, req protocol.GetS
 	return res, nil
 }
 
-func put(p *protocol.StatPoint, times *map[string]int64, f *survey.Figure) {
+func put(p *protocol.StatPoint, times *map[string]int64, f *admin.Figure) {
 	switch f.Name {
 	case stats.Invited:
 		p.Invited = f.Sum

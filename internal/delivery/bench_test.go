@@ -4,25 +4,25 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // deaf counts what it is handed.
 type deaf struct{ n int }
 
-func (d *deaf) Deliver(world.Record)             { d.n++ }
+func (d *deaf) Deliver(txn.Record)               { d.n++ }
 func (d *deaf) Listen(string, uint64, im.Listen) {}
 
 // announcing makes a delivery that hands one record on, in order.
 func announcing(tb testing.TB) (announce func(), readers *deaf) {
 	tb.Helper()
 	readers = &deaf{}
-	d := New(&memory{topics: map[string][]world.Record{}}, NewLocal(), Options{})
+	d := New(&memory{topics: map[string][]txn.Record{}}, NewLocal(), Options{})
 	d.Serve(readers)
 	if err := d.Open(tb.Context(), "user:ann"); err != nil {
 		tb.Fatal(err)
 	}
-	list := []world.Record{{Topic: "user:ann"}}
+	list := []txn.Record{{Topic: "user:ann"}}
 	return func() {
 		list[0].Seq++
 		d.Announce(list)

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // Records travel between nodes in a form of their own, because one event is encoded once and decoded by many: a version, and for each
@@ -13,7 +13,7 @@ const codecVersion = 1
 
 var errGarbled = errors.New("delivery: garbled records")
 
-func encode(records []world.Record) []byte {
+func encode(records []txn.Record) []byte {
 	size := 1
 	for i := range records {
 		r := &records[i]
@@ -32,14 +32,14 @@ func encode(records []world.Record) []byte {
 	return b
 }
 
-func decode(topic string, b []byte) ([]world.Record, error) {
+func decode(topic string, b []byte) ([]txn.Record, error) {
 	if len(b) == 0 || b[0] != codecVersion {
 		return nil, errGarbled // of another version: the sweep brings them
 	}
 	b = b[1:]
-	var list []world.Record
+	var list []txn.Record
 	for len(b) > 0 {
-		r := world.Record{Topic: topic}
+		r := txn.Record{Topic: topic}
 		var n int
 		if r.Seq, n = binary.Uvarint(b); n <= 0 {
 			return nil, errGarbled

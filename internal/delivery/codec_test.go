@@ -4,11 +4,11 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 func TestRecordsTravel(t *testing.T) {
-	list := []world.Record{
+	list := []txn.Record{
 		{Topic: "user:a", Seq: 1, At: 1795000000000, Device: "d", Listen: "+group:g@7", Body: []byte(`{"x":1}`)},
 		{Topic: "user:a", Seq: 1<<63 + 5, At: -1, Audience: " a b ", Body: []byte{}},
 		{Topic: "user:a", Seq: 0, Body: []byte("online")},
@@ -30,7 +30,7 @@ func TestRecordsTravel(t *testing.T) {
 
 // FuzzDecode: whatever comes over the bus, decoding neither panics nor takes memory that was not sent.
 func FuzzDecode(f *testing.F) {
-	f.Add(encode([]world.Record{{Seq: 1, At: 2, Device: "d", Body: []byte("{}")}}))
+	f.Add(encode([]txn.Record{{Seq: 1, At: 2, Device: "d", Body: []byte("{}")}}))
 	f.Add([]byte{codecVersion, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		list, err := decode("t", b)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // Log is where records are durable.
@@ -30,9 +30,9 @@ type Log interface {
 // Bus carries committed records to the nodes that read their topics. It may lose, double and reorder them.
 type Bus interface {
 	// Publish offers records to all nodes, this one included.
-	Publish(records []world.Record)
+	Publish(records []txn.Record)
 	// Receive sets who is offered records; nil says that some may have been lost. It is called once, before any other method.
-	Receive(func([]world.Record))
+	Receive(func([]txn.Record))
 	// Follow and Unfollow say which topics this node reads. Each Follow has its Unfollow.
 	Follow(topic string) error
 	Unfollow(topic string) error
@@ -41,7 +41,7 @@ type Bus interface {
 // Readers are the sessions of this node.
 type Readers interface {
 	// Deliver hands a record to every session that reads its topic. It must not block.
-	Deliver(r world.Record)
+	Deliver(r txn.Record)
 	// Listen carries out an order that came with a record, after the record was delivered. seq is that of the record, 0 when it is
 	// not stored. It must not block.
 	Listen(topic string, seq uint64, l im.Listen)
@@ -102,7 +102,7 @@ func New(log Log, bus Bus, opt Options) *Delivery {
 func (d *Delivery) Serve(r Readers) { d.readers = r }
 
 // Announce offers committed records to everybody who reads their topics.
-func (d *Delivery) Announce(records []world.Record) { d.bus.Publish(records) }
+func (d *Delivery) Announce(records []txn.Record) { d.bus.Publish(records) }
 
 // Open begins to deliver a topic on this node, from its head on.
 func (d *Delivery) Open(ctx context.Context, topic string) error {
@@ -163,7 +163,7 @@ func (d *Delivery) feed(topic string) *feed {
 }
 
 // Tell offers records to the readers of this node alone.
-func (d *Delivery) Tell(records []world.Record) { d.receive(records) }
+func (d *Delivery) Tell(records []txn.Record) { d.receive(records) }
 
 // Watched lists the people whose coming and going somebody on this node watches.
 func (d *Delivery) Watched() []string {
@@ -179,7 +179,7 @@ func (d *Delivery) Watched() []string {
 }
 
 // receive takes what the bus offers.
-func (d *Delivery) receive(records []world.Record) {
+func (d *Delivery) receive(records []txn.Record) {
 	if records == nil {
 		signal(d.nudge)
 	}
@@ -213,7 +213,7 @@ func (d *Delivery) takeGaps() map[string]struct{} {
 	return gaps
 }
 
-func (d *Delivery) hand(r world.Record) {
+func (d *Delivery) hand(r txn.Record) {
 	d.readers.Deliver(r)
 	if l, ok := im.ParseListen(r.Listen); ok {
 		d.readers.Listen(r.Topic, r.Seq, l)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,16 +24,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // memory is a log of one topic after another, in memory.
 type memory struct {
 	mu     sync.Mutex
-	topics map[string][]world.Record
+	topics map[string][]txn.Record
 	broken bool
 }
 
-func (m *memory) append(topic string, n int) []world.Record {
+func (m *memory) append(topic string, n int) []txn.Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var list []world.Record
+	var list []txn.Record
 	for range n {
-		r := world.Record{Topic: topic, Seq: uint64(len(m.topics[topic]) + 1)}
+		r := txn.Record{Topic: topic, Seq: uint64(len(m.topics[topic]) + 1)}
 		m.topics[topic] = append(m.topics[topic], r)
 		list = append(list, r)
 	}
@@ -85,7 +85,7 @@ type wild struct {
 	drop float64
 }
 
-func (w *wild) Publish(records []world.Record) {
+func (w *wild) Publish(records []txn.Record) {
 	list := slices.Clone(records)
 	for _, r := range records {
 		if rand.Float64() < 0.3 {
@@ -95,7 +95,7 @@ func (w *wild) Publish(records []world.Record) {
 	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	for _, r := range list {
 		if rand.Float64() >= w.drop {
-			w.Local.Publish([]world.Record{r})
+			w.Local.Publish([]txn.Record{r})
 		}
 	}
 }
@@ -107,7 +107,7 @@ type ears struct {
 	order []string
 }
 
-func (e *ears) Deliver(r world.Record) {
+func (e *ears) Deliver(r txn.Record) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.heard[r.Topic] = append(e.heard[r.Topic], r.Seq)
@@ -133,7 +133,7 @@ func TestInOrderOverAnyBus(t *testing.T) {
 	for _, drop := range []float64{0, 0.5, 1} {
 		t.Run(fmt.Sprintf("drop %.0f%%", drop*100), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				log, bus, e := &memory{topics: map[string][]world.Record{}}, &wild{drop: drop}, &ears{heard: map[string][]uint64{}}
+				log, bus, e := &memory{topics: map[string][]txn.Record{}}, &wild{drop: drop}, &ears{heard: map[string][]uint64{}}
 				d := New(log, bus, Options{Sweep: time.Second, Log: quiet()})
 				d.Serve(e)
 				ctx, stop := context.WithCancel(t.Context())
@@ -174,7 +174,7 @@ func TestInOrderOverAnyBus(t *testing.T) {
 // TestABrokenLogHeals: while the log is away nothing is delivered out of order, and all of it when it is back.
 func TestABrokenLogHeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, bus, e := &memory{topics: map[string][]world.Record{}}, &wild{drop: 1}, &ears{heard: map[string][]uint64{}}
+		log, bus, e := &memory{topics: map[string][]txn.Record{}}, &wild{drop: 1}, &ears{heard: map[string][]uint64{}}
 		d := New(log, bus, Options{Sweep: time.Second, Log: quiet()})
 		d.Serve(e)
 		ctx, stop := context.WithCancel(t.Context())
@@ -205,13 +205,13 @@ func TestABrokenLogHeals(t *testing.T) {
 
 // TestListenComesAfterItsRecord: an order is carried out after the record that it came with, and only for topics that are read.
 func TestListenComesAfterItsRecord(t *testing.T) {
-	log, e := &memory{topics: map[string][]world.Record{}}, &ears{heard: map[string][]uint64{}}
+	log, e := &memory{topics: map[string][]txn.Record{}}, &ears{heard: map[string][]uint64{}}
 	d := New(log, NewLocal(), Options{Log: quiet()})
 	d.Serve(e)
 	if err := d.Open(t.Context(), "user:a"); err != nil {
 		t.Fatal(err)
 	}
-	d.Announce([]world.Record{
+	d.Announce([]txn.Record{
 		{Topic: "user:a", Seq: 2},
 		{Topic: "user:a", Seq: 1, Listen: im.ListenTo("group:g", 7)},
 		{Topic: "user:nobody", Seq: 1},
@@ -223,7 +223,7 @@ func TestListenComesAfterItsRecord(t *testing.T) {
 	if err := d.Close("user:a"); err != nil {
 		t.Fatal(err)
 	}
-	d.Announce([]world.Record{{Topic: "user:a", Seq: 3}})
+	d.Announce([]txn.Record{{Topic: "user:a", Seq: 3}})
 	if n := e.count("user:a"); n != 3 {
 		t.Errorf("%d records were delivered to a topic that nobody reads any more", n)
 	}

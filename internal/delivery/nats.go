@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // NATS is the bus between nodes: one subject for each topic, in which only the nodes are interested that read it. It is a
@@ -27,7 +27,7 @@ type NATS struct {
 	orders  chan []byte   // commands of other nodes
 	lost    chan struct{} // something may have been lost
 	log     *slog.Logger
-	receive func([]world.Record)
+	receive func([]txn.Record)
 	hear    func(topic string, data []byte, reply func([]byte))
 	obey    func([]byte)
 
@@ -59,7 +59,7 @@ const (
 // reached it goes on trying, and Connected says so.
 func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
 	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), outbox: make(chan outgoing, natsOutbox), orders: make(chan []byte, natsOrders), obey: func([]byte) {}, lost: make(chan struct{}, 1), log: log, subs: map[string]*followed{},
-		receive: func([]world.Record) {}, hear: func(string, []byte, func([]byte)) {}}
+		receive: func([]txn.Record) {}, hear: func(string, []byte, func([]byte)) {}}
 	var err error
 	b.conn, err = nats.Connect(url,
 		nats.Name("beckon"), nats.NoEcho(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
@@ -106,15 +106,15 @@ func (b *NATS) topic(subject string) (topic, kind string) {
 }
 
 // Receive sets who is offered records; nil says that some may have been lost.
-func (b *NATS) Receive(f func([]world.Record)) { b.receive = f }
+func (b *NATS) Receive(f func([]txn.Record)) { b.receive = f }
 
 // Hear sets who hears words of other nodes; reply answers one that asked.
 func (b *NATS) Hear(f func(topic string, data []byte, reply func([]byte))) { b.hear = f }
 
 // Publish offers records to this node, and to those that read their topics.
-func (b *NATS) Publish(records []world.Record) {
+func (b *NATS) Publish(records []txn.Record) {
 	b.receive(records)
-	byTopic := map[string][]world.Record{}
+	byTopic := map[string][]txn.Record{}
 	var order []string
 	for _, r := range records {
 		if byTopic[r.Topic] == nil {
@@ -134,7 +134,7 @@ func (b *NATS) Publish(records []world.Record) {
 	}
 }
 
-func (b *NATS) send(topic string, records []world.Record) {
+func (b *NATS) send(topic string, records []txn.Record) {
 	select {
 	case b.outbox <- outgoing{b.subject(topic, kindRecords), encode(records)}:
 	default: // the sweeps of the other nodes bring them

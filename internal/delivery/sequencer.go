@@ -3,7 +3,7 @@ package delivery
 import (
 	"sync"
 
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // maxWaiting bounds the records that one feed keeps while a gap before them is fetched. The rest is fetched too.
@@ -14,11 +14,11 @@ type feed struct {
 	mu      sync.Mutex
 	next    uint64 // 0 = it is not yet known where the topic stands
 	head    uint64 // the last sequence that is known to be in the log
-	waiting map[uint64]world.Record
+	waiting map[uint64]txn.Record
 }
 
 // begin says where the topic stands; what was offered meanwhile follows. It reports whether something before that is missing.
-func (f *feed) begin(head uint64, hand func(world.Record)) (gap bool) {
+func (f *feed) begin(head uint64, hand func(txn.Record)) (gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.next = head + 1
@@ -32,7 +32,7 @@ func (f *feed) begin(head uint64, hand func(world.Record)) (gap bool) {
 }
 
 // offer takes a record and hands on what is now in order. It reports whether a gap is left before the record.
-func (f *feed) offer(r world.Record, hand func(world.Record)) (gap bool) {
+func (f *feed) offer(r txn.Record, hand func(txn.Record)) (gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head = max(f.head, r.Seq)
@@ -42,7 +42,7 @@ func (f *feed) offer(r world.Record, hand func(world.Record)) (gap bool) {
 		return false
 	case f.next == 0 || r.Seq > f.next:
 		if f.waiting == nil {
-			f.waiting = map[uint64]world.Record{}
+			f.waiting = map[uint64]txn.Record{}
 		}
 		if len(f.waiting) < maxWaiting {
 			f.waiting[r.Seq] = r
@@ -57,7 +57,7 @@ func (f *feed) offer(r world.Record, hand func(world.Record)) (gap bool) {
 	return f.next <= f.head
 }
 
-func (f *feed) drain(hand func(world.Record)) {
+func (f *feed) drain(hand func(txn.Record)) {
 	for len(f.waiting) > 0 {
 		r, ok := f.waiting[f.next]
 		if !ok {

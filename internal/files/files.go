@@ -29,11 +29,11 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
-	"github.com/beckon-im/beckon/internal/store/scrub"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/store/personaldata"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -136,7 +136,7 @@ func (f *Files) Limit(kind string) int64 {
 const sniffed = 512
 
 // Put takes a file in. It can be read by its owner, and from the first message on by the people of that conversation.
-func (f *Files) Put(ctx context.Context, by verb.Caller, up Upload) (protocol.UploadResponse, error) {
+func (f *Files) Put(ctx context.Context, by rpc.Caller, up Upload) (protocol.UploadResponse, error) {
 	limit := f.Limit(up.Kind)
 	if limit == 0 {
 		return protocol.UploadResponse{}, im.Bad("kind", "is none of image, sound, video, file")
@@ -162,7 +162,7 @@ func (f *Files) Put(ctx context.Context, by verb.Caller, up Upload) (protocol.Up
 	if err != nil {
 		return protocol.UploadResponse{}, err
 	}
-	file := world.File{ID: "f-" + uuid.NewString(), Owner: by.UserID, Kind: up.Kind, Name: filepath.Base("/" + strings.ReplaceAll(up.Name, "\\", "/")), Type: kind}
+	file := txn.File{ID: "f-" + uuid.NewString(), Owner: by.UserID, Kind: up.Kind, Name: filepath.Base("/" + strings.ReplaceAll(up.Name, "\\", "/")), Type: kind}
 	if up.Name == "" {
 		file.Name = ""
 	}
@@ -254,7 +254,7 @@ func copyAll(dst io.Writer, src io.Reader) error {
 }
 
 // write streams a file to its place through a copy function, and sets its size and hash as they are stored.
-func (f *Files) write(ctx context.Context, file *world.File, body io.Reader, limit int64, transfer func(dst io.Writer, src io.Reader) error) error {
+func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit int64, transfer func(dst io.Writer, src io.Reader) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // before Close: what is half written is given up
 	w, err := f.bucket.NewWriter(ctx, file.ID, &blob.WriterOptions{ContentType: file.Type})
@@ -280,9 +280,9 @@ func (f *Files) write(ctx context.Context, file *world.File, body io.Reader, lim
 }
 
 // note writes down what is known of files whose bytes are in their place.
-func (f *Files) note(list ...world.File) (protocol.UploadResponse, error) {
+func (f *Files) note(list ...txn.File) (protocol.UploadResponse, error) {
 	done := make(chan error, 1)
-	verb.Do(f.store, world.Need{}, func(w *world.World) (struct{}, error) {
+	rpc.Do(f.store, txn.Need{}, func(w *txn.World) (struct{}, error) {
 		for i := range list {
 			list[i].At = w.Now
 			w.PutFile(list[i])
@@ -295,7 +295,7 @@ func (f *Files) note(list ...world.File) (protocol.UploadResponse, error) {
 	return view(&list[0]), nil
 }
 
-func view(f *world.File) protocol.UploadResponse {
+func view(f *txn.File) protocol.UploadResponse {
 	return protocol.UploadResponse{FileID: f.ID, Kind: f.Kind, Name: f.Name, Type: f.Type, Size: f.Size, Hash: f.Hash, Width: f.Width, Height: f.Height, ThumbID: f.Thumb}
 }
 
@@ -303,7 +303,7 @@ func view(f *world.File) protocol.UploadResponse {
 const Path = "/files/"
 
 // GetFile makes a link to a file for whoever may read it.
-func (f *Files) GetFile(ctx context.Context, by verb.Caller, req protocol.FileRequest) (protocol.FileResponse, error) {
+func (f *Files) GetFile(ctx context.Context, by rpc.Caller, req protocol.FileRequest) (protocol.FileResponse, error) {
 	var res protocol.FileResponse
 	if req.FileID == "" || len(req.FileID) > 64 {
 		return res, im.Bad("fileID", "is missing or malformed")
@@ -378,7 +378,7 @@ func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
 
 // Erase removes what a person uploaded, and says how many files that were.
 func (f *Files) Erase(ctx context.Context, user string) (int, error) {
-	ids, err := scrub.Files(ctx, f.store, user)
+	ids, err := personaldata.Files(ctx, f.store, user)
 	if err != nil {
 		return 0, im.Internal(err)
 	}
@@ -387,7 +387,7 @@ func (f *Files) Erase(ctx context.Context, user string) (int, error) {
 			return 0, im.Internal(err)
 		}
 	}
-	if err := scrub.DropFiles(ctx, f.store, ids); err != nil {
+	if err := personaldata.DropFiles(ctx, f.store, ids); err != nil {
 		return 0, im.Internal(err)
 	}
 	return len(ids), nil

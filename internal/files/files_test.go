@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
-	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -40,7 +40,7 @@ func place(t *testing.T, opt Options) *Files {
 
 func put(t *testing.T, f *Files, kind string, data []byte) (protocol.UploadResponse, error) {
 	t.Helper()
-	return f.Put(t.Context(), verb.Caller{UserID: "ann"}, Upload{Kind: kind, Body: bytes.NewReader(data)})
+	return f.Put(t.Context(), rpc.Caller{UserID: "ann"}, Upload{Kind: kind, Body: bytes.NewReader(data)})
 }
 
 func (f *Files) stored(t *testing.T, id string) []byte {
@@ -113,7 +113,7 @@ func TestImagesThatBrowsersShow(t *testing.T) {
 
 func TestWhatIsNoUpload(t *testing.T) {
 	f := place(t, Options{MaxImage: 2000})
-	by := verb.Caller{UserID: "ann"}
+	by := rpc.Caller{UserID: "ann"}
 	for _, c := range []struct {
 		up    Upload
 		code  int

@@ -15,7 +15,7 @@ import (
 	_ "golang.org/x/image/webp"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -27,7 +27,7 @@ const maxScans = 32
 
 // putImage stores an image as it streams by, with its size as it is shown, and makes a thumbnail when it is larger than one and
 // can be decoded within the budget.
-func (f *Files) putImage(ctx context.Context, file world.File, body io.Reader, limit int64) (protocol.UploadResponse, error) {
+func (f *Files) putImage(ctx context.Context, file txn.File, body io.Reader, limit int64) (protocol.UploadResponse, error) {
 	var none protocol.UploadResponse
 	var h header
 	err := f.write(ctx, &file, body, limit, func(dst io.Writer, src io.Reader) error {
@@ -44,7 +44,7 @@ func (f *Files) putImage(ctx context.Context, file world.File, body io.Reader, l
 		return none, err
 	}
 	file.Width, file.Height = h.upright()
-	list := []world.File{file}
+	list := []txn.File{file}
 	if max(h.width, h.height) > thumbSide && h.scans <= maxScans {
 		if thumb, ok, err := f.thumbnail(ctx, file, h); err != nil {
 			return none, err
@@ -58,7 +58,7 @@ func (f *Files) putImage(ctx context.Context, file world.File, body io.Reader, l
 
 // thumbnail stores a small JPEG of a stored image. ok is false when none can be made: the image does not fit the budget, or no
 // decoder takes it.
-func (f *Files) thumbnail(ctx context.Context, of world.File, h header) (t world.File, ok bool, err error) {
+func (f *Files) thumbnail(ctx context.Context, of txn.File, h header) (t txn.File, ok bool, err error) {
 	done, ok := f.budget.take(ctx, of.Owner, h.memory)
 	if !ok {
 		return t, false, ctx.Err()
@@ -72,7 +72,7 @@ func (f *Files) thumbnail(ctx context.Context, of world.File, h header) (t world
 	if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: 80}); err != nil {
 		return t, false, im.Internal(err)
 	}
-	t = world.File{ID: "t-" + uuid.NewString(), Owner: of.Owner, Kind: of.Kind, Type: "image/jpeg", Width: small.Rect.Dx(), Height: small.Rect.Dy()}
+	t = txn.File{ID: "t-" + uuid.NewString(), Owner: of.Owner, Kind: of.Kind, Type: "image/jpeg", Width: small.Rect.Dx(), Height: small.Rect.Dy()}
 	return t, true, f.write(ctx, &t, &out, int64(out.Len()), copyAll)
 }
 

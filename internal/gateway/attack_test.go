@@ -12,7 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // TestSenselessLength: a frame that says it is of a negative length costs its sender the link, and nobody else.
@@ -133,7 +133,7 @@ func TestMissedTooMuchInAll(t *testing.T) {
 		subs[i] = fmt.Sprintf(`%q:{"recover":true,"epoch":"epoch","offset":0}`, name)
 		for range 10 {
 			h.log.mu.Lock()
-			h.log.topics[name] = append(h.log.topics[name], world.Record{Topic: name, Seq: uint64(len(h.log.topics[name]) + 1), Body: []byte(`"` + strings.Repeat("x", 40_000) + `"`)})
+			h.log.topics[name] = append(h.log.topics[name], txn.Record{Topic: name, Seq: uint64(len(h.log.topics[name]) + 1), Body: []byte(`"` + strings.Repeat("x", 40_000) + `"`)})
 			h.log.mu.Unlock()
 		}
 	}

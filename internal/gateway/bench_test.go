@@ -7,7 +7,7 @@ import (
 	wire "github.com/centrifugal/protocol"
 
 	"github.com/beckon-im/beckon/internal/gateway/link"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // crowd makes a gateway with readers of a group whose links take frames and write none.
@@ -25,7 +25,7 @@ func crowd(tb testing.TB, readers int) (*Gateway, func()) {
 	seq, body := uint64(0), []byte(`{"type":"invited","data":"`+string(make([]byte, 400))+`"}`)
 	return h.g, func() {
 		seq++
-		h.g.Deliver(world.Record{Topic: "group:g", Seq: seq, Body: body})
+		h.g.Deliver(txn.Record{Topic: "group:g", Seq: seq, Body: body})
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // in connects a device.
@@ -94,7 +94,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 		}
 		r := h.log.append("group:g", "")
 		r.Body = fmt.Appendf(nil, `{"long":%q}`, long)
-		h.ways.Announce([]world.Record{r})
+		h.ways.Announce([]txn.Record{r})
 		for seen < n {
 			if r := quick.next(); r.Push != nil && r.Push.Pub != nil && r.Push.Channel == "group:g" {
 				seen = r.Push.Pub.Offset

@@ -18,21 +18,21 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/delivery"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // records is a log in memory.
 type records struct {
 	mu     sync.Mutex
-	topics map[string][]world.Record
+	topics map[string][]txn.Record
 	hidden int // the last records of each topic that may not be read yet
 }
 
-func (l *records) append(topic, listen string) world.Record {
+func (l *records) append(topic, listen string) txn.Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := uint64(len(l.topics[topic]) + 1)
-	r := world.Record{Topic: topic, Seq: n, Listen: listen, Body: fmt.Appendf(nil, `{"n":%d}`, n)}
+	r := txn.Record{Topic: topic, Seq: n, Listen: listen, Body: fmt.Appendf(nil, `{"n":%d}`, n)}
 	l.topics[topic] = append(l.topics[topic], r)
 	return r
 }
@@ -124,7 +124,7 @@ type house struct {
 
 func open(t testing.TB, opt Options) *house {
 	t.Helper()
-	h := &house{t: t, log: &records{topics: map[string][]world.Record{}}}
+	h := &house{t: t, log: &records{topics: map[string][]txn.Record{}}}
 	h.ways = delivery.New(h.log, delivery.NewLocal(), delivery.Options{})
 	opt.Log = slog.New(slog.DiscardHandler)
 	h.g = New(h.log, h.ways, opt)
@@ -150,7 +150,7 @@ func open(t testing.TB, opt Options) *house {
 
 // say appends a record and announces it.
 func (h *house) say(topic, listen string) {
-	h.ways.Announce([]world.Record{h.log.append(topic, listen)})
+	h.ways.Announce([]txn.Record{h.log.append(topic, listen)})
 }
 
 // device is a device on the wire.

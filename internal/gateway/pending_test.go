@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // TestTheLastEventBeforeTheEnd: the last event about an invitation that waits for the response to a call comes after it, and before
@@ -24,7 +24,7 @@ func TestTheLastEventBeforeTheEnd(t *testing.T) {
 	answer := <-h.door.calls
 	last := h.log.append(topic, im.EndOfTopic)
 	last.Body = []byte(`{"inviteID":"i"}`)
-	h.ways.Announce([]world.Record{last})
+	h.ways.Announce([]txn.Record{last})
 	for read := true; read; { // until the end was carried out
 		read = len(h.g.readersOf(topic)) > 0
 	}

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -14,14 +14,14 @@ import (
 func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupResponse, error) {
 	people = slices.DeleteFunc(slices.Clone(people), func(u string) bool {
 		a := s.w.Application(s.ID, u)
-		return a != nil && a.State == world.Waiting
+		return a != nil && a.State == txn.Waiting
 	})
 	res := s.respond(nil)
 	if res.Applied, res.Repeat = true, len(people) == 0; res.Repeat {
 		return res, nil
 	}
 	if !s.w.HasAdmins(s.ID) {
-		return protocol.GroupResponse{}, &world.More{Need: world.Need{Admins: []string{s.ID}}}
+		return protocol.GroupResponse{}, &txn.More{Need: txn.Need{Admins: []string{s.ID}}}
 	}
 	admins := s.w.Admins(s.ID)
 	users := make([]string, len(admins))
@@ -32,7 +32,7 @@ func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupRe
 		return protocol.GroupResponse{}, err
 	}
 	for _, u := range people {
-		s.w.PutApplication(world.Application{GroupID: s.ID, UserID: u, Inviter: inviter, Reason: reason, AppliedAt: s.w.Now})
+		s.w.PutApplication(txn.Application{GroupID: s.ID, UserID: u, Inviter: inviter, Reason: reason, AppliedAt: s.w.Now})
 		for _, admin := range users {
 			s.tellUser(admin, protocol.GroupEvent{Tip: protocol.TipApplication, Members: []string{u}, Reason: reason}, "")
 		}
@@ -41,27 +41,27 @@ func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupRe
 }
 
 // AcceptApplication lets an applicant in.
-func (g *Groups) AcceptApplication(by verb.Caller, req protocol.HandleApplicationRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) AcceptApplication(by rpc.Caller, req protocol.HandleApplicationRequest, done func(protocol.GroupResponse, error)) {
 	g.handle(by, req, true, done)
 }
 
 // RefuseApplication does not let an applicant in.
-func (g *Groups) RefuseApplication(by verb.Caller, req protocol.HandleApplicationRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) RefuseApplication(by rpc.Caller, req protocol.HandleApplicationRequest, done func(protocol.GroupResponse, error)) {
 	g.handle(by, req, false, done)
 }
 
-func (g *Groups) handle(by verb.Caller, req protocol.HandleApplicationRequest, agreed bool, done func(protocol.GroupResponse, error)) {
-	if err := verb.FirstError(im.CheckUserID("userID", req.UserID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
-		verb.Fail(done, err)
+func (g *Groups) handle(by rpc.Caller, req protocol.HandleApplicationRequest, agreed bool, done func(protocol.GroupResponse, error)) {
+	if err := rpc.FirstError(im.CheckUserID("userID", req.UserID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
-	more := world.Need{Applications: []world.MemberKey{{GroupID: req.GroupID, UserID: req.UserID}}}
+	more := txn.Need{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: req.UserID}}}
 	in(g, by, req.GroupID, []string{req.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayAdminister(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		a := s.w.Application(s.ID, req.UserID)
-		if a == nil || a.State != world.Waiting {
+		if a == nil || a.State != txn.Waiting {
 			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupParameter, Field: "userID", Message: "no application of " + req.UserID + " waits for an answer"}
 		}
 		present := s.member(req.UserID).Present()
@@ -70,10 +70,10 @@ func (g *Groups) handle(by verb.Caller, req protocol.HandleApplicationRequest, a
 				return protocol.GroupResponse{}, err
 			}
 		}
-		a.State, a.Handler, a.Answer, a.HandledAt = world.Refused, by.UserID, req.Reason, s.w.Now
+		a.State, a.Handler, a.Answer, a.HandledAt = txn.Refused, by.UserID, req.Reason, s.w.Now
 		var people []string
 		if agreed {
-			a.State = world.Agreed
+			a.State = txn.Agreed
 		}
 		s.w.PutApplication(*a)
 		s.tellUser(req.UserID, protocol.GroupEvent{Tip: protocol.TipProcessed, Agreed: agreed, Reason: req.Reason}, "")
@@ -90,9 +90,9 @@ func (g *Groups) handle(by verb.Caller, req protocol.HandleApplicationRequest, a
 }
 
 // ListApplications reads a page of the applications to the groups that the caller administers, also those that are handled.
-func (g *Groups) ListApplications(ctx context.Context, by verb.Caller, req protocol.ApplicationsRequest) (protocol.ApplicationsResponse, error) {
+func (g *Groups) ListApplications(ctx context.Context, by rpc.Caller, req protocol.ApplicationsRequest) (protocol.ApplicationsResponse, error) {
 	var res protocol.ApplicationsResponse
-	limit, err := verb.Page(req.Limit)
+	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
 	}
@@ -108,11 +108,11 @@ func (g *Groups) ListApplications(ctx context.Context, by verb.Caller, req proto
 	return res, nil
 }
 
-func stateName(s world.Handling) string {
+func stateName(s txn.Handling) string {
 	switch s {
-	case world.Agreed:
+	case txn.Agreed:
 		return "agreed"
-	case world.Refused:
+	case txn.Refused:
 		return "refused"
 	}
 	return "waiting"

@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/rpc"
 )
 
 // TestDailyBound: a user has so much a day, gets it back as the day passes, is told when, and is not charged for what was refused.
 func TestDailyBound(t *testing.T) {
 	now := time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC).UnixMilli()
 	d := newDaily(24, 0, "may", func() int64 { return now })
-	ann, bob := verb.Caller{UserID: "ann"}, verb.Caller{UserID: "bob"}
-	take := func(by verb.Caller, n, code int) func() {
+	ann, bob := rpc.Caller{UserID: "ann"}, rpc.Caller{UserID: "bob"}
+	take := func(by rpc.Caller, n, code int) func() {
 		t.Helper()
 		back, err := d.take(by, n)
 		if im.CodeOf(err) != code {
@@ -30,7 +30,7 @@ func TestDailyBound(t *testing.T) {
 	back := take(ann, 4, 0)
 	take(ann, 1, im.CodeTooOften)
 	take(bob, 1, 0)
-	take(verb.Caller{UserID: "ann", Server: true}, 100, 0)
+	take(rpc.Caller{UserID: "ann", Server: true}, 100, 0)
 	back()
 	take(ann, 4, 0)
 	_, err := d.take(ann, 2)

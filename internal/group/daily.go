@@ -8,7 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/rpc"
 )
 
 // daily bounds how often each user does something within a day, on this node. App servers have no bound.
@@ -32,7 +32,7 @@ func newDaily(most, usual int, what string, now func() int64) *daily {
 const day = 24 * time.Hour
 
 // take charges a user n times; back returns what was refused afterwards.
-func (d *daily) take(by verb.Caller, n int) (back func(), err error) {
+func (d *daily) take(by rpc.Caller, n int) (back func(), err error) {
 	if by.Server || n == 0 || d.most < 0 {
 		return func() {}, nil
 	}

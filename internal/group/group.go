@@ -9,16 +9,16 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
 // Invitations ends what is open in a group for those who leave it.
 type Invitations interface {
-	LeaveGroup(w *world.World, group string, people []string) error
-	EndGroup(w *world.World, group string) error
+	LeaveGroup(w *txn.World, group string, people []string) error
+	EndGroup(w *txn.World, group string) error
 }
 
 // Presence knows how many devices of a person are connected now.
@@ -61,9 +61,9 @@ func New(s *store.Store, i Invitations, p Presence, opt Options) *Groups {
 // scene is a group in a unit of work, with whoever acts in it.
 type scene struct {
 	*im.Group
-	w     *world.World
+	w     *txn.World
 	topic string
-	by    verb.Caller
+	by    rpc.Caller
 	me    *im.Member // nil for who never was a member
 }
 
@@ -71,14 +71,14 @@ type scene struct {
 func (s *scene) tell(e protocol.GroupEvent) {
 	d := s.draft(&e)
 	if e.Tip.Shown() {
-		d.Peer = world.GroupPeer
+		d.Peer = txn.GroupPeer
 	}
 	s.w.Append(s.topic, d)
 }
 
-func (s *scene) draft(e *protocol.GroupEvent) world.Draft {
+func (s *scene) draft(e *protocol.GroupEvent) txn.Draft {
 	e.Type, e.GroupID, e.From, e.Time = protocol.TypeGroup, s.ID, s.by.UserID, s.w.Now
-	return world.Draft{Device: s.by.Origin(), Body: &verb.Event{Value: *e}}
+	return txn.Draft{Device: s.by.Origin(), Body: &rpc.Event{Value: *e}}
 }
 
 // tellUser appends a change to one person's timeline, with a listen order when there is one. All devices of the person hear
@@ -102,28 +102,28 @@ func (s *scene) hold(users []string) error {
 		topics[i] = im.UserTopic(u)
 	}
 	if missing := s.w.Missing(topics); len(missing) > 0 {
-		return &world.More{Need: world.Need{Topics: missing}}
+		return &txn.More{Need: txn.Need{Topics: missing}}
 	}
 	return nil
 }
 
 // in runs an action on a group and the named people in it. When the action returns nil the group is put as it left it.
-func in[R any](g *Groups, by verb.Caller, id string, people []string, more world.Need, decide func(*scene) (R, error), done func(R, error)) {
+func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Need, decide func(*scene) (R, error), done func(R, error)) {
 	if err := im.CheckGroupID(id); err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
 	need := more
 	need.Topics = append(need.Topics, im.GroupTopic(id))
 	need.Groups = append(need.Groups, id)
 	if by.UserID != "" {
-		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: by.UserID})
+		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: by.UserID})
 	}
 	for _, u := range people {
 		need.Topics = append(need.Topics, im.UserTopic(u))
-		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: u})
+		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
-	verb.Do(g.store, need, func(w *world.World) (res R, err error) {
+	rpc.Do(g.store, need, func(w *txn.World) (res R, err error) {
 		s := &scene{Group: w.Group(id), w: w, topic: im.GroupTopic(id), by: by}
 		s.me = w.Member(id, by.UserID)
 		if by.Server && by.UserID == "" {
@@ -162,27 +162,27 @@ func infoOf(i protocol.GroupInfo) im.GroupInfo {
 }
 
 // CreateGroup creates a group with the caller as owner.
-func (g *Groups) CreateGroup(by verb.Caller, req protocol.CreateGroupRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) CreateGroup(by rpc.Caller, req protocol.CreateGroupRequest, done func(protocol.GroupResponse, error)) {
 	if req.GroupID == "" {
 		req.GroupID = "g-" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	}
-	if err := verb.FirstError(im.CheckGroupID(req.GroupID), verb.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, true)); err != nil {
-		verb.Fail(done, err)
+	if err := rpc.FirstError(im.CheckGroupID(req.GroupID), rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, true)); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
 	id := req.GroupID
 	people := without(req.MemberList, by.UserID)
 	back, err := g.charge(by, 1, len(people))
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
-	need := world.Need{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id}, Members: []world.MemberKey{{GroupID: id, UserID: by.UserID}}}
+	need := txn.Need{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id}, Members: []txn.MemberKey{{GroupID: id, UserID: by.UserID}}}
 	for _, u := range people {
 		need.Topics = append(need.Topics, im.UserTopic(u))
-		need.Members = append(need.Members, world.MemberKey{GroupID: id, UserID: u})
+		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
-	verb.Do(g.store, need, func(w *world.World) (protocol.GroupResponse, error) {
+	rpc.Do(g.store, need, func(w *txn.World) (protocol.GroupResponse, error) {
 		if old := w.Group(id); old != nil && !old.Dismissed && old.Owner == by.UserID && string(old.Type) == req.Type {
 			return protocol.GroupResponse{Group: View(old), Repeat: true, ServerTime: w.Now}, nil
 		} else if old != nil {
@@ -210,7 +210,7 @@ func (g *Groups) CreateGroup(by verb.Caller, req protocol.CreateGroupRequest, do
 }
 
 // charge charges a user for groups and for the users brought into them; back returns what came to nothing.
-func (g *Groups) charge(by verb.Caller, groups, users int) (back func(), err error) {
+func (g *Groups) charge(by rpc.Caller, groups, users int) (back func(), err error) {
 	groupsBack, err := g.created.take(by, groups)
 	if err != nil {
 		return nil, err
@@ -268,12 +268,12 @@ func (s *scene) enter(people []string, how protocol.Tip) {
 }
 
 // JoinGroup brings the caller into a group, or leaves an application.
-func (g *Groups) JoinGroup(by verb.Caller, req protocol.JoinGroupRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) JoinGroup(by rpc.Caller, req protocol.JoinGroupRequest, done func(protocol.GroupResponse, error)) {
 	if err := im.CheckText("reason", req.Reason, maxReason); err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
-	more := world.Need{Applications: []world.MemberKey{{GroupID: req.GroupID, UserID: by.UserID}}}
+	more := txn.Need{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: by.UserID}}}
 	in(g, by, req.GroupID, []string{by.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
 		way, err := s.MayJoin(s.me, s.w.Now)
 		if err != nil {
@@ -288,19 +288,19 @@ func (g *Groups) JoinGroup(by verb.Caller, req protocol.JoinGroupRequest, done f
 }
 
 // InviteUserToGroup brings people into a group, or leaves applications for them.
-func (g *Groups) InviteUserToGroup(by verb.Caller, req protocol.GroupMembersRequest, done func(protocol.GroupResponse, error)) {
-	if err := verb.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
-		verb.Fail(done, err)
+func (g *Groups) InviteUserToGroup(by rpc.Caller, req protocol.GroupMembersRequest, done func(protocol.GroupResponse, error)) {
+	if err := rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
 	back, err := g.charge(by, 0, len(req.MemberList))
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
-	var more world.Need
+	var more txn.Need
 	for _, u := range req.MemberList {
-		more.Applications = append(more.Applications, world.MemberKey{GroupID: req.GroupID, UserID: u})
+		more.Applications = append(more.Applications, txn.MemberKey{GroupID: req.GroupID, UserID: u})
 	}
 	in(g, by, req.GroupID, req.MemberList, more, func(s *scene) (protocol.GroupResponse, error) {
 		var people []string
@@ -327,8 +327,8 @@ func (g *Groups) InviteUserToGroup(by verb.Caller, req protocol.GroupMembersRequ
 }
 
 // QuitGroup takes the caller out of a group.
-func (g *Groups) QuitGroup(by verb.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, []string{by.UserID}, world.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+func (g *Groups) QuitGroup(by rpc.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
+	in(g, by, req.GroupID, []string{by.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayQuit(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
@@ -338,16 +338,16 @@ func (g *Groups) QuitGroup(by verb.Caller, req protocol.GroupRequest, done func(
 }
 
 // KickGroupMember removes people from a group.
-func (g *Groups) KickGroupMember(by verb.Caller, req protocol.KickRequest, done func(protocol.GroupResponse, error)) {
-	err := verb.FirstError(verb.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false), im.CheckText("reason", req.Reason, maxReason))
+func (g *Groups) KickGroupMember(by rpc.Caller, req protocol.KickRequest, done func(protocol.GroupResponse, error)) {
+	err := rpc.FirstError(rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false), im.CheckText("reason", req.Reason, maxReason))
 	if err == nil && (req.Duration < 0 || req.Duration > im.MaxMuteSeconds) {
 		err = im.Bad("duration", "is out of range; it is seconds from 0 to a year")
 	}
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, req.GroupID, req.MemberList, world.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, req.MemberList, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
 		var people []string
 		for _, u := range req.MemberList {
 			m := s.member(u)
@@ -390,13 +390,13 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 }
 
 // DismissGroup ends a group and everything open in it.
-func (g *Groups) DismissGroup(by verb.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, nil, world.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+func (g *Groups) DismissGroup(by rpc.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
+	in(g, by, req.GroupID, nil, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayDismiss(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		if !s.w.HasRoster(s.ID) || !s.w.HasOpenInGroup(s.ID) { // asked for only now that it is known that the caller may
-			return protocol.GroupResponse{}, &world.More{Need: world.Need{AllMembers: []string{s.ID}, OpenInGroup: []string{s.ID}}}
+			return protocol.GroupResponse{}, &txn.More{Need: txn.Need{AllMembers: []string{s.ID}, OpenInGroup: []string{s.ID}}}
 		}
 		roster := s.w.Roster(s.ID)
 		users := make([]string, len(roster))

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -16,13 +16,13 @@ const (
 )
 
 // Import creates groups as they were elsewhere, for app servers. All of them come into being, or none.
-func (g *Groups) Import(by verb.Caller, req protocol.ImportGroupsRequest, done func(protocol.ImportResponse, error)) {
+func (g *Groups) Import(by rpc.Caller, req protocol.ImportGroupsRequest, done func(protocol.ImportResponse, error)) {
 	need, err := checkImport(req)
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
-	verb.Do(g.store, need, func(w *world.World) (protocol.ImportResponse, error) {
+	rpc.Do(g.store, need, func(w *txn.World) (protocol.ImportResponse, error) {
 		var res protocol.ImportResponse
 		for i := range req.Groups {
 			r := &req.Groups[i]
@@ -39,7 +39,7 @@ func (g *Groups) Import(by verb.Caller, req protocol.ImportGroupsRequest, done f
 	}, done)
 }
 
-func checkImport(req protocol.ImportGroupsRequest) (need world.Need, err error) {
+func checkImport(req protocol.ImportGroupsRequest) (need txn.Need, err error) {
 	switch {
 	case len(req.Groups) == 0:
 		return need, im.Bad("groups", "is empty")
@@ -65,7 +65,7 @@ func checkImport(req protocol.ImportGroupsRequest) (need world.Need, err error) 
 		if members += len(people); members > maxImportMembers {
 			return need, im.Bad("groups", "has more than 10000 members together; use several calls")
 		}
-		if err := verb.CheckPeople("groups", people, maxImportMembers, false); err != nil {
+		if err := rpc.CheckPeople("groups", people, maxImportMembers, false); err != nil {
 			return need, err
 		}
 		need.Groups = append(need.Groups, r.GroupID)
@@ -77,7 +77,7 @@ func checkImport(req protocol.ImportGroupsRequest) (need world.Need, err error) 
 	return need, nil
 }
 
-func importOne(w *world.World, by verb.Caller, r *protocol.ImportGroup) error {
+func importOne(w *txn.World, by rpc.Caller, r *protocol.ImportGroup) error {
 	at := w.Now
 	if r.CreatedAt > 0 && r.CreatedAt < at {
 		at = r.CreatedAt

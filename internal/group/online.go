@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -107,7 +107,7 @@ func (o *onlineCounts) forget() {
 }
 
 // OnlineCount counts the members who have a connected device; the figure may be some seconds old.
-func (g *Groups) OnlineCount(ctx context.Context, by verb.Caller, req protocol.GroupRequest) (protocol.OnlineCountResponse, error) {
+func (g *Groups) OnlineCount(ctx context.Context, by rpc.Caller, req protocol.GroupRequest) (protocol.OnlineCountResponse, error) {
 	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
 		return protocol.OnlineCountResponse{}, err
 	}
@@ -118,7 +118,7 @@ func (g *Groups) OnlineCount(ctx context.Context, by verb.Caller, req protocol.G
 // countOnline walks through the members of a group.
 func (g *Groups) countOnline(ctx context.Context, group string) (online int, err error) {
 	for after := ""; ; {
-		list, err := g.store.Members(ctx, group, after, verb.MaxPage)
+		list, err := g.store.Members(ctx, group, after, rpc.MaxPage)
 		if err != nil {
 			return 0, im.Internal(err)
 		}
@@ -131,7 +131,7 @@ func (g *Groups) countOnline(ctx context.Context, group string) (online int, err
 				online++
 			}
 		}
-		if len(list) < verb.MaxPage {
+		if len(list) < rpc.MaxPage {
 			return online, nil
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -12,7 +12,7 @@ import (
 const maxGroups = 100
 
 // GetGroup reads a group.
-func (g *Groups) GetGroup(ctx context.Context, by verb.Caller, req protocol.GroupRequest) (protocol.GroupResponse, error) {
+func (g *Groups) GetGroup(ctx context.Context, by rpc.Caller, req protocol.GroupRequest) (protocol.GroupResponse, error) {
 	if err := im.CheckGroupID(req.GroupID); err != nil {
 		return protocol.GroupResponse{}, err
 	}
@@ -24,7 +24,7 @@ func (g *Groups) GetGroup(ctx context.Context, by verb.Caller, req protocol.Grou
 }
 
 // GetGroups reads several groups.
-func (g *Groups) GetGroups(ctx context.Context, by verb.Caller, req protocol.GroupsRequest) (protocol.GroupsResponse, error) {
+func (g *Groups) GetGroups(ctx context.Context, by rpc.Caller, req protocol.GroupsRequest) (protocol.GroupsResponse, error) {
 	res := protocol.GroupsResponse{Groups: []protocol.Group{}}
 	switch {
 	case len(req.GroupIDList) == 0:
@@ -48,7 +48,7 @@ func (g *Groups) GetGroups(ctx context.Context, by verb.Caller, req protocol.Gro
 }
 
 // known reads a group of which the caller may know.
-func (g *Groups) known(ctx context.Context, by verb.Caller, id string) (*im.Group, error) {
+func (g *Groups) known(ctx context.Context, by rpc.Caller, id string) (*im.Group, error) {
 	v, err := g.store.Group(ctx, id)
 	if err != nil {
 		return nil, im.Internal(err)
@@ -64,7 +64,7 @@ func (g *Groups) known(ctx context.Context, by verb.Caller, id string) (*im.Grou
 }
 
 // visible checks that the caller may read what the members of a group read.
-func (g *Groups) visible(ctx context.Context, by verb.Caller, id string) (*im.Group, error) {
+func (g *Groups) visible(ctx context.Context, by rpc.Caller, id string) (*im.Group, error) {
 	if err := im.CheckGroupID(id); err != nil {
 		return nil, err
 	}
@@ -83,8 +83,8 @@ func (g *Groups) visible(ctx context.Context, by verb.Caller, id string) (*im.Gr
 }
 
 // ListMembers reads a page of a group's members, for members.
-func (g *Groups) ListMembers(ctx context.Context, by verb.Caller, req protocol.PageRequest) (protocol.MembersResponse, error) {
-	limit, err := verb.Page(req.Limit)
+func (g *Groups) ListMembers(ctx context.Context, by rpc.Caller, req protocol.PageRequest) (protocol.MembersResponse, error) {
+	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return protocol.MembersResponse{}, err
 	}
@@ -96,9 +96,9 @@ func (g *Groups) ListMembers(ctx context.Context, by verb.Caller, req protocol.P
 }
 
 // SearchMembers reads a page of the members whose name card or id contains a text.
-func (g *Groups) SearchMembers(ctx context.Context, by verb.Caller, req protocol.SearchMembersRequest) (protocol.MembersResponse, error) {
-	limit, err := verb.Page(req.Limit)
-	if err := verb.FirstError(err, checkSearch(req.Text)); err != nil {
+func (g *Groups) SearchMembers(ctx context.Context, by rpc.Caller, req protocol.SearchMembersRequest) (protocol.MembersResponse, error) {
+	limit, err := rpc.Page(req.Limit)
+	if err := rpc.FirstError(err, checkSearch(req.Text)); err != nil {
 		return protocol.MembersResponse{}, err
 	}
 	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
@@ -116,9 +116,9 @@ func checkSearch(text string) error {
 }
 
 // GetMembers reads named members of a group. Who is none is left out.
-func (g *Groups) GetMembers(ctx context.Context, by verb.Caller, req protocol.GroupMembersRequest) (protocol.MembersResponse, error) {
+func (g *Groups) GetMembers(ctx context.Context, by rpc.Caller, req protocol.GroupMembersRequest) (protocol.MembersResponse, error) {
 	var res protocol.MembersResponse
-	if err := verb.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
+	if err := rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
 		return res, err
 	}
 	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
@@ -158,8 +158,8 @@ func viewMembers(list []im.Member, limit int, err error) (protocol.MembersRespon
 }
 
 // ListGroups reads a page of the caller's groups.
-func (g *Groups) ListGroups(ctx context.Context, by verb.Caller, req protocol.JoinedRequest) (protocol.JoinedResponse, error) {
-	limit, err := verb.Page(req.Limit)
+func (g *Groups) ListGroups(ctx context.Context, by rpc.Caller, req protocol.JoinedRequest) (protocol.JoinedResponse, error) {
+	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return protocol.JoinedResponse{}, err
 	}
@@ -168,9 +168,9 @@ func (g *Groups) ListGroups(ctx context.Context, by verb.Caller, req protocol.Jo
 }
 
 // SearchGroups reads a page of the caller's groups whose name or id contains a text.
-func (g *Groups) SearchGroups(ctx context.Context, by verb.Caller, req protocol.SearchGroupsRequest) (protocol.JoinedResponse, error) {
-	limit, err := verb.Page(req.Limit)
-	if err := verb.FirstError(err, checkSearch(req.Text)); err != nil {
+func (g *Groups) SearchGroups(ctx context.Context, by rpc.Caller, req protocol.SearchGroupsRequest) (protocol.JoinedResponse, error) {
+	limit, err := rpc.Page(req.Limit)
+	if err := rpc.FirstError(err, checkSearch(req.Text)); err != nil {
 		return protocol.JoinedResponse{}, err
 	}
 	list, err := g.store.FindGroups(ctx, by.UserID, req.Text, req.After, limit)

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/relay"
 )
 
 // question is what an app server is asked before something happens.
@@ -73,7 +73,7 @@ func (h *Hooks) Ask(ctx context.Context, verb, user, device string, request []by
 	case err == nil && a.Code != 0 && (a.Code < minCode || a.Code > maxCode):
 		err = fmt.Errorf("it refused with %d, which is not within %d–%d", a.Code, minCode, maxCode)
 	case err == nil && a.Code != 0:
-		return nil, &im.Error{Code: a.Code, Message: courier.Clip(cmp.Or(a.Message, "the application refuses this"))}
+		return nil, &im.Error{Code: a.Code, Message: relay.Clip(cmp.Or(a.Message, "the application refuses this"))}
 	case err == nil && len(a.Request) > 0:
 		return a.Request, nil
 	case err == nil:

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -73,8 +73,8 @@ func invitationKind(a protocol.ActionType) string {
 
 // line names what an event stays in order with: a group, the two people of a conversation, or an invitation to several. It is
 // empty where another timeline of the same batch has the same event.
-func (h *head) line(r *world.Record, batch []world.Record) string {
-	if _, history := world.AudienceInvitation(r.Audience); history {
+func (h *head) line(r *txn.Record, batch []txn.Record) string {
+	if _, history := txn.AudienceInvitation(r.Audience); history {
 		return "" // the topic of the invitation, or another record of the inviter, has it
 	}
 	if im.TopicGroup(r.Topic) != "" {
@@ -102,7 +102,7 @@ func (h *head) line(r *world.Record, batch []world.Record) string {
 		if peer = h.To; peer == me {
 			peer = h.From
 		}
-		r.Paired = slices.ContainsFunc(batch, func(o world.Record) bool { return o.Topic == im.UserTopic(peer) && bytes.Equal(o.Body, r.Body) })
+		r.Paired = slices.ContainsFunc(batch, func(o txn.Record) bool { return o.Topic == im.UserTopic(peer) && bytes.Equal(o.Body, r.Body) })
 	}
 	if r.Paired && peer < me {
 		return "" // it stands on the other one's timeline too
@@ -111,8 +111,8 @@ func (h *head) line(r *world.Record, batch []world.Record) string {
 }
 
 // tap makes the events of a batch's records. What is never stored leaves no event.
-func (h *Hooks) tap(now int64, records []world.Record) []world.Outgoing {
-	var list []world.Outgoing
+func (h *Hooks) tap(now int64, records []txn.Record) []txn.Outgoing {
+	var list []txn.Outgoing
 	for i := range records {
 		r := records[i]
 		var d head
@@ -127,8 +127,8 @@ func (h *Hooks) tap(now int64, records []world.Record) []world.Outgoing {
 		if line == "" {
 			continue
 		}
-		list = append(list, world.Outgoing{
-			OutgoingKey: world.OutgoingKey{Queue: world.QueueHook, Line: line, Num: h.number(now)}, At: now, Due: now, Kind: kind, Owner: cmp.Or(d.From, d.Inviter),
+		list = append(list, txn.Outgoing{
+			OutgoingKey: txn.OutgoingKey{Queue: txn.QueueHook, Line: line, Num: h.number(now)}, At: now, Due: now, Kind: kind, Owner: cmp.Or(d.From, d.Inviter),
 			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") + `","data":` + string(r.Body) + `}`,
 		})
 	}

@@ -23,9 +23,9 @@ import (
 
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // Options are the choices for webhooks. The zero value has none.
@@ -56,7 +56,7 @@ type Hooks struct {
 	store  *store.Store
 	sign   *standard.Webhook
 	web    *http.Client
-	queue  *courier.Queue
+	queue  *relay.Queue
 	verbs  map[string]bool // before which is asked
 	askWeb *http.Client
 	left   atomic.Bool // there are events that were made and not looked for yet
@@ -114,7 +114,7 @@ func client(limit time.Duration) *http.Client {
 }
 
 // Tap is what the store lets events leave by; nil when nobody is told.
-func (h *Hooks) Tap() func(int64, []world.Record) []world.Outgoing {
+func (h *Hooks) Tap() func(int64, []txn.Record) []txn.Outgoing {
 	if h.opt.URL == "" {
 		return nil
 	}
@@ -124,17 +124,17 @@ func (h *Hooks) Tap() func(int64, []world.Record) []world.Outgoing {
 // Serve sets the store that the events are in.
 func (h *Hooks) Serve(s *store.Store) {
 	h.store = s
-	h.queue = courier.New(s, courier.Options{Name: world.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log, OfOwner: ofOwner}, h.send)
+	h.queue = relay.New(s, relay.Options{Name: txn.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log, OfOwner: ofOwner}, h.send)
 }
 
 // ofOwner limits the conversations in which events of one user are under way at once: a quarter of what the queue sends at once.
 const ofOwner = 16
 
 // Queue is where the events wait.
-func (h *Hooks) Queue() *courier.Queue { return h.queue }
+func (h *Hooks) Queue() *relay.Queue { return h.queue }
 
 // Announce is told of committed records.
-func (h *Hooks) Announce([]world.Record) {
+func (h *Hooks) Announce([]txn.Record) {
 	if h.left.Swap(false) { // also events of a commit that failed or is under way: then one more look is made
 		h.queue.Nudge()
 	}
@@ -177,15 +177,15 @@ func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body 
 }
 
 // send tries an event once.
-func (h *Hooks) send(ctx context.Context, o *world.Outgoing) courier.Outcome {
-	res, answer, err := h.post(ctx, h.web, h.opt.URL, courier.ID(o), []byte(o.Body))
+func (h *Hooks) send(ctx context.Context, o *txn.Outgoing) relay.Outcome {
+	res, answer, err := h.post(ctx, h.web, h.opt.URL, relay.ID(o), []byte(o.Body))
 	switch {
 	case res != nil && res.StatusCode/100 == 2: // whatever became of the rest of the answer
-		return courier.Outcome{}
+		return relay.Outcome{}
 	case err != nil:
-		return courier.Outcome{Err: err}
+		return relay.Outcome{Err: err}
 	}
-	failed := courier.Outcome{Err: fmt.Errorf("the receiver answered %s: %s", res.Status, courier.Clip(string(answer))), Never: res.StatusCode == http.StatusGone}
+	failed := relay.Outcome{Err: fmt.Errorf("the receiver answered %s: %s", res.Status, relay.Clip(string(answer))), Never: res.StatusCode == http.StatusGone}
 	if res.StatusCode/100 == 3 {
 		failed.Err = fmt.Errorf("the receiver answered %s; redirects are not followed: set the address that it leads to", res.Status)
 	}

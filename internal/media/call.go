@@ -8,8 +8,8 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/room"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -17,17 +17,17 @@ import (
 const maxShown = 100
 
 // callNeed is what a change of the call in a room looks at.
-func callNeed(roomID string, users ...string) world.Need {
-	need := world.Need{CallIn: []string{roomID}}
+func callNeed(roomID string, users ...string) txn.Need {
+	need := txn.Need{CallIn: []string{roomID}}
 	room.DoorNeed(&need, roomID, users...)
 	for _, u := range users {
-		need.InCall = append(need.InCall, world.SeatKey{RoomID: roomID, UserID: u})
+		need.InCall = append(need.InCall, txn.SeatKey{RoomID: roomID, UserID: u})
 	}
 	return need
 }
 
 // newCall begins the record of what happens in a room, and asks for the invitation that says whose conversation it is.
-func newCall(w *world.World, roomID string, at int64) (*im.Call, error) {
+func newCall(w *txn.World, roomID string, at int64) (*im.Call, error) {
 	c := &im.Call{ID: uuid.Must(uuid.NewV7()).String(), RoomID: roomID, OpenedAt: at, SeenAt: at}
 	if g := w.Group(im.RoomOfGroup(roomID)); g != nil {
 		c.GroupID, c.Owner = g.ID, g.Owner
@@ -45,7 +45,7 @@ func newCall(w *world.World, roomID string, at int64) (*im.Call, error) {
 }
 
 // put writes a call that somebody entered or left, and how many are in its room.
-func put(w *world.World, c *im.Call, people ...*im.Participant) {
+func put(w *txn.World, c *im.Call, people ...*im.Participant) {
 	for _, p := range people {
 		w.PutParticipant(*p)
 	}
@@ -78,13 +78,13 @@ type sighting struct {
 }
 
 // earlier reports whether something happened in an earlier life of a room. Whole seconds are as exact as it may be.
-func earlier(w *world.World, roomID string, at int64) bool {
+func earlier(w *txn.World, roomID string, at int64) bool {
 	r := w.Room(roomID)
 	return r.Lives() && at+1000 < r.CreatedAt
 }
 
 // callOf is the call that goes on in a room, or a new one.
-func callOf(w *world.World, roomID string, at int64) (*im.Call, error) {
+func callOf(w *txn.World, roomID string, at int64) (*im.Call, error) {
 	if r := w.Room(roomID); r.Lives() {
 		at = max(at, r.CreatedAt)
 	}
@@ -98,7 +98,7 @@ func callOf(w *world.World, roomID string, at int64) (*im.Call, error) {
 // their token was made, is sent out or silenced.
 func (m *Media) joined(s sighting, done func(error)) {
 	role := im.RoomNobody
-	verb.Do(m.store, callNeed(s.room, s.user), func(w *world.World) (none struct{}, err error) {
+	rpc.Do(m.store, callNeed(s.room, s.user), func(w *txn.World) (none struct{}, err error) {
 		door := room.AtDoor(w, m.opt.Policy, s.room, s.user)
 		if role = door.Role(); role == im.RoomNobody {
 			return none, nil
@@ -129,7 +129,7 @@ func (m *Media) joined(s sighting, done func(error)) {
 }
 
 // notBefore is the earliest time at which somebody can have come into a room.
-func notBefore(w *world.World, roomID string) int64 {
+func notBefore(w *txn.World, roomID string) int64 {
 	if r := w.Room(roomID); r.Lives() {
 		return r.CreatedAt
 	}
@@ -138,7 +138,7 @@ func notBefore(w *world.World, roomID string) int64 {
 
 // left notes that somebody went out of a room.
 func (m *Media) left(s sighting, done func(error)) {
-	verb.Do(m.store, callNeed(s.room, s.user), func(w *world.World) (none struct{}, err error) {
+	rpc.Do(m.store, callNeed(s.room, s.user), func(w *txn.World) (none struct{}, err error) {
 		door := room.AtDoor(w, m.opt.Policy, s.room, s.user)
 		c := w.CallIn(s.room)
 		if earlier(w, s.room, s.at) || c == nil && (door.Role() == im.RoomNobody || s.joined == 0) {
@@ -167,9 +167,9 @@ func (m *Media) left(s sighting, done func(error)) {
 const shortest = 1000
 
 // end closes the record of a call, and tells of it in its conversation when it took place. Of one in which nobody talked nothing is kept.
-func end(w *world.World, c *im.Call, reason, by string, at int64) error {
+func end(w *txn.World, c *im.Call, reason, by string, at int64) error {
 	if !w.HasAllIn(c.RoomID) {
-		return &world.More{Need: world.Need{AllIn: []string{c.RoomID}}}
+		return &txn.More{Need: txn.Need{AllIn: []string{c.RoomID}}}
 	}
 	people := w.Participants(c.ID)
 	talked := c.End(people, reason, by, at)
@@ -188,7 +188,7 @@ func end(w *world.World, c *im.Call, reason, by string, at int64) error {
 }
 
 // endRoom ends a room and the call in it: all grants end, and the ID is free again.
-func endRoom(w *world.World, r *im.Room, reason, by string) error {
+func endRoom(w *txn.World, r *im.Room, reason, by string) error {
 	if c := w.CallIn(r.ID); c != nil {
 		if err := end(w, c, reason, by, w.Now); err != nil {
 			return err
@@ -201,7 +201,7 @@ func endRoom(w *world.World, r *im.Room, reason, by string) error {
 
 // tell writes the record into the conversations of those whose call it was: the group's; that of two; with several people without
 // a group, each one's with the inviter.
-func tell(w *world.World, c *im.Call, people []*im.Participant) error {
+func tell(w *txn.World, c *im.Call, people []*im.Participant) error {
 	elem := &protocol.CallElem{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, Began: c.BeganAt, Ended: c.EndedAt, Duration: c.MS,
 		Media: c.Media(), Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
 	for _, p := range people[:min(len(people), maxShown)] {
@@ -218,17 +218,17 @@ func tell(w *world.World, c *im.Call, people []*im.Participant) error {
 	return tellPeople(w, c, people, msg)
 }
 
-func tellPeople(w *world.World, c *im.Call, people []*im.Participant, msg protocol.Message) error {
+func tellPeople(w *txn.World, c *im.Call, people []*im.Participant, msg protocol.Message) error {
 	var topics []string
-	var sides []world.ContactKey
+	var sides []txn.ContactKey
 	for _, p := range people {
 		if topics = append(topics, im.UserTopic(p.UserID)); p.UserID != c.Owner {
-			sides = append(sides, world.ContactKey{UserID: c.Owner, Peer: p.UserID}, world.ContactKey{UserID: p.UserID, Peer: c.Owner})
+			sides = append(sides, txn.ContactKey{UserID: c.Owner, Peer: p.UserID}, txn.ContactKey{UserID: p.UserID, Peer: c.Owner})
 		}
 	}
 	topics = append(topics, im.UserTopic(c.Owner))
 	if missing := w.Missing(topics); len(missing) > 0 || !w.KnowsContacts(sides) {
-		return &world.More{Need: world.Need{Topics: missing, Contacts: sides}}
+		return &txn.More{Need: txn.Need{Topics: missing, Contacts: sides}}
 	}
 	for i, p := range people {
 		if p.UserID == c.Owner {
@@ -238,10 +238,10 @@ func tellPeople(w *world.World, c *im.Call, people []*im.Participant, msg protoc
 		if one.To = p.UserID; len(sides) > 2 { // several stand on the owner's timeline
 			one.MessageID += "-" + strconv.Itoa(i)
 		}
-		d := world.Draft{Body: &verb.Event{Value: one}, Message: one.MessageID, Sender: c.Owner}
+		d := txn.Draft{Body: &rpc.Event{Value: one}, Message: one.MessageID, Sender: c.Owner}
 		mine, theirs := d, d
 		mine.Peer, theirs.Peer = p.UserID, c.Owner
-		for _, k := range []world.ContactKey{{UserID: c.Owner, Peer: p.UserID}, {UserID: p.UserID, Peer: c.Owner}} {
+		for _, k := range []txn.ContactKey{{UserID: c.Owner, Peer: p.UserID}, {UserID: p.UserID, Peer: c.Owner}} {
 			if !w.HasContact(k.UserID, k.Peer) {
 				w.PutContact(*w.Contact(k.UserID, k.Peer))
 			}
@@ -251,20 +251,20 @@ func tellPeople(w *world.World, c *im.Call, people []*im.Participant, msg protoc
 	return nil
 }
 
-func tellGroup(w *world.World, group string, msg protocol.Message) error {
+func tellGroup(w *txn.World, group string, msg protocol.Message) error {
 	t := im.GroupTopic(group)
 	if len(w.Missing([]string{t})) > 0 || !w.HasGroup(group) {
-		return &world.More{Need: world.Need{Topics: []string{t}, Groups: []string{group}}}
+		return &txn.More{Need: txn.Need{Topics: []string{t}, Groups: []string{group}}}
 	}
 	if g := w.Group(group); g == nil || g.Dismissed {
 		return nil
 	}
-	w.Append(t, world.Draft{Body: &verb.Event{Value: msg}, Message: msg.MessageID, Sender: msg.From, Peer: world.GroupPeer})
+	w.Append(t, txn.Draft{Body: &rpc.Event{Value: msg}, Message: msg.MessageID, Sender: msg.From, Peer: txn.GroupPeer})
 	return nil
 }
 
 // ofTwo says whether a room is that of a call between two people, one of whom user is. Only an invitation that was declared counts.
-func ofTwo(w *world.World, r *im.Room, user string, c *im.Call) bool {
+func ofTwo(w *txn.World, r *im.Room, user string, c *im.Call) bool {
 	if !r.Lives() || c != nil && c.Total > 2 || r.Latest != r.InviteID {
 		return false
 	}
@@ -273,9 +273,9 @@ func ofTwo(w *world.World, r *im.Room, user string, c *im.Call) bool {
 }
 
 // knowInvitation asks for the invitation that says whether a room is one of two.
-func knowInvitation(w *world.World, r *im.Room) error {
+func knowInvitation(w *txn.World, r *im.Room) error {
 	if r.Lives() && r.InviteID != "" && !w.HasInvitation(r.InviteID) {
-		return &world.More{Need: world.Need{Invitations: []string{r.InviteID}}}
+		return &txn.More{Need: txn.Need{Invitations: []string{r.InviteID}}}
 	}
 	return nil
 }

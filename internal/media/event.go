@@ -12,8 +12,8 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/room"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // maxHook bounds what LiveKit says at once, in bytes.
@@ -89,7 +89,7 @@ func reasonOf(r livekit.DisconnectReason) string {
 func (m *Media) finished(roomID string, at int64, done func(error)) {
 	need := callNeed(roomID)
 	need.AllIn = []string{roomID}
-	verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
+	rpc.Do(m.store, need, func(w *txn.World) (none struct{}, err error) {
 		if c := w.CallIn(roomID); c != nil && !earlier(w, roomID, at) {
 			all(w, c, func(p *im.Participant) bool { return p.JoinedAt < at && c.Leave(p, "", im.LeftWent, at, w.Now) })
 		}
@@ -98,7 +98,7 @@ func (m *Media) finished(roomID string, at int64, done func(error)) {
 }
 
 // all writes those of a call whom f has changed, and the call.
-func all(w *world.World, c *im.Call, f func(*im.Participant) bool) {
+func all(w *txn.World, c *im.Call, f func(*im.Participant) bool) {
 	var changed []*im.Participant
 	for _, p := range w.Participants(c.ID) {
 		if f(p) {
@@ -185,7 +185,7 @@ func (m *Media) settle(roomID string, in map[string]present, there bool, asked i
 	need := callNeed(roomID, users...)
 	need.AllIn = []string{roomID}
 	var wrong []string
-	verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
+	rpc.Do(m.store, need, func(w *txn.World) (none struct{}, err error) {
 		wrong, err = m.match(w, roomID, in, users, there, asked)
 		return none, err
 	}, func(none struct{}, err error) {
@@ -196,7 +196,7 @@ func (m *Media) settle(roomID string, in map[string]present, there bool, asked i
 	})
 }
 
-func (m *Media) match(w *world.World, roomID string, in map[string]present, users []string, there bool, asked int64) (wrong []string, err error) {
+func (m *Media) match(w *txn.World, roomID string, in map[string]present, users []string, there bool, asked int64) (wrong []string, err error) {
 	c := w.CallIn(roomID)
 	if c == nil && len(users) == 0 {
 		return nil, nil

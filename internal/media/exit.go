@@ -6,8 +6,8 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/room"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -38,14 +38,14 @@ func (m *Media) freshly(roomID string, then func()) {
 const freshTime = time.Second
 
 // ExitRoom says that the caller is leaving for good. Between two people that ends the call at once, and so it does when the last leaves.
-func (m *Media) ExitRoom(by verb.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
-	if err := verb.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
-		verb.Fail(done, err)
+func (m *Media) ExitRoom(by rpc.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
+	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
 	closes := false
 	m.freshly(req.RoomID, func() {
-		verb.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *world.World) (res protocol.RoomResponse, err error) {
+		rpc.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *txn.World) (res protocol.RoomResponse, err error) {
 			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
 			closes, err = m.exit(w, by, req.RoomID)
 			return res, err
@@ -65,7 +65,7 @@ func (m *Media) ExitRoom(by verb.Caller, req protocol.RoomRequest, done func(pro
 }
 
 // exit takes somebody out of a room. It reports whether that ended it.
-func (m *Media) exit(w *world.World, by verb.Caller, roomID string) (closes bool, err error) {
+func (m *Media) exit(w *txn.World, by rpc.Caller, roomID string) (closes bool, err error) {
 	r, c := w.Room(roomID), w.CallIn(roomID)
 	if err := knowInvitation(w, r); err != nil {
 		return false, err
@@ -103,13 +103,13 @@ func (m *Media) exit(w *world.World, by verb.Caller, roomID string) (closes bool
 }
 
 // DismissRoom lets a host end the call for everybody, and with it a room that belongs to no group.
-func (m *Media) DismissRoom(by verb.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
-	if err := verb.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
-		verb.Fail(done, err)
+func (m *Media) DismissRoom(by rpc.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
+	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
 	m.freshly(req.RoomID, func() {
-		verb.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *world.World) (res protocol.RoomResponse, err error) {
+		rpc.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *txn.World) (res protocol.RoomResponse, err error) {
 			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
 			r := w.Room(req.RoomID)
 			if r != nil && !r.Lives() && (r.Owner == by.UserID || by.Server && by.UserID == "") {
@@ -171,7 +171,7 @@ func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err err
 	need := callNeed(roomID)
 	need.AllIn = []string{roomID}
 	return wait(ctx, func(done func(bool, error)) {
-		verb.Do(m.store, need, func(w *world.World) (bool, error) {
+		rpc.Do(m.store, need, func(w *txn.World) (bool, error) {
 			c := w.CallIn(roomID)
 			if im.RoomOfGroup(roomID) == "" {
 				return expireRoom(w, roomID, c)
@@ -189,7 +189,7 @@ func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err err
 	})
 }
 
-func expireRoom(w *world.World, roomID string, c *im.Call) (closes bool, err error) {
+func expireRoom(w *txn.World, roomID string, c *im.Call) (closes bool, err error) {
 	r := w.Room(roomID)
 	if !r.Lives() {
 		if c != nil { // of a room that an earlier version did not keep
@@ -231,7 +231,7 @@ func expireRoom(w *world.World, roomID string, c *im.Call) (closes bool, err err
 }
 
 // endAndGoOn ends the call in a standing room. Whoever stays behind is the first of the next.
-func endAndGoOn(w *world.World, c *im.Call) error {
+func endAndGoOn(w *txn.World, c *im.Call) error {
 	var stays []im.Participant
 	for _, p := range w.Participants(c.ID) {
 		if p.JoinedAt != 0 {

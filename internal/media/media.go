@@ -19,7 +19,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // Options are the choices for media rooms. Without a Key there is no media: the verbs say so.
@@ -53,7 +53,7 @@ type Media struct {
 	ends  chan struct{}  // closed when Run ends
 
 	mu       sync.Mutex
-	expected map[world.SeatKey]coming // who is on the way into a room, and was not seen there yet
+	expected map[txn.SeatKey]coming // who is on the way into a room, and was not seen there yet
 }
 
 // maxTasks bounds the calls to LiveKit at once.
@@ -70,7 +70,7 @@ func New(s *store.Store, opt Options) (*Media, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	m := &Media{store: s, opt: opt, log: opt.Log, ends: make(chan struct{}), expected: map[world.SeatKey]coming{}}
+	m := &Media{store: s, opt: opt, log: opt.Log, ends: make(chan struct{}), expected: map[txn.SeatKey]coming{}}
 	m.tasks.SetLimit(maxTasks)
 	if opt.Key == "" {
 		return m, nil
@@ -196,7 +196,7 @@ func (m *Media) expect(roomID, user string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.expected) < expectMost {
-		m.expected[world.SeatKey{RoomID: roomID, UserID: user}] = coming{at: m.store.Now() + expectFirst.Milliseconds()}
+		m.expected[txn.SeatKey{RoomID: roomID, UserID: user}] = coming{at: m.store.Now() + expectFirst.Milliseconds()}
 	}
 }
 
@@ -246,7 +246,7 @@ func (m *Media) find(ctx context.Context, room string, users []string) {
 	m.mu.Lock()
 	for _, u := range users {
 		if in[u] {
-			delete(m.expected, world.SeatKey{RoomID: room, UserID: u})
+			delete(m.expected, txn.SeatKey{RoomID: room, UserID: u})
 		}
 		missing = missing || !in[u]
 	}

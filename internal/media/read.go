@@ -4,14 +4,14 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/protocol"
 )
 
 // ListCalls lists call records, the latest first: a user's own, or, for an app server, all.
-func (m *Media) ListCalls(ctx context.Context, by verb.Caller, req protocol.ListCallsRequest) (res protocol.ListCallsResponse, err error) {
-	limit, err := verb.Page(req.Limit)
+func (m *Media) ListCalls(ctx context.Context, by rpc.Caller, req protocol.ListCallsRequest) (res protocol.ListCallsResponse, err error) {
+	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
 	}
@@ -43,7 +43,7 @@ func (m *Media) ListCalls(ctx context.Context, by verb.Caller, req protocol.List
 }
 
 // GetCall shows a call record with who took part: to them, and to app servers.
-func (m *Media) GetCall(ctx context.Context, by verb.Caller, req protocol.GetCallRequest) (res protocol.GetCallResponse, err error) {
+func (m *Media) GetCall(ctx context.Context, by rpc.Caller, req protocol.GetCallRequest) (res protocol.GetCallResponse, err error) {
 	if req.CallID == "" || len(req.CallID) > im.MaxRoomID {
 		return res, im.Bad("callID", "is missing or too long")
 	}

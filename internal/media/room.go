@@ -10,8 +10,8 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/room"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -87,11 +87,11 @@ const maxEntered = 20
 const comebackMS = 60_000
 
 // open opens a room that does not exist for who enters it, or notes that somebody is on the way into an empty one.
-func (m *Media) open(ctx context.Context, by verb.Caller, roomID string) (im.Admission, error) {
+func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admission, error) {
 	need := callNeed(roomID, by.UserID)
 	need.Topics, need.OpenedBy = append(need.Topics, im.UserTopic(by.UserID)), []string{by.UserID}
 	return wait(ctx, func(done func(im.Admission, error)) {
-		verb.Do(m.store, need, func(w *world.World) (a im.Admission, err error) {
+		rpc.Do(m.store, need, func(w *txn.World) (a im.Admission, err error) {
 			living, row, err := room.Living(w, roomID)
 			if err != nil {
 				return a, err
@@ -121,7 +121,7 @@ func (m *Media) open(ctx context.Context, by verb.Caller, roomID string) (im.Adm
 }
 
 // EnterRoom gives the caller a token for LiveKit. A room that does not exist is opened, with the caller as its host.
-func (m *Media) EnterRoom(ctx context.Context, by verb.Caller, req protocol.EnterRoomRequest) (res protocol.EnterRoomResponse, err error) {
+func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller, req protocol.EnterRoomRequest) (res protocol.EnterRoomResponse, err error) {
 	if err := checkRole(req.Role, "", im.RoomAnchor, im.RoomAudience); err != nil {
 		return res, err
 	}
@@ -187,9 +187,9 @@ func (m *Media) closeRoom(ctx context.Context, roomID string) error {
 }
 
 // SwitchRole changes what the caller does in a room they are in, within what they were granted.
-func (m *Media) SwitchRole(by verb.Caller, req protocol.SwitchRoleRequest, done func(protocol.RoomResponse, error)) {
-	if err := verb.FirstError(checkRole(req.Role, im.RoomAnchor, im.RoomAudience), checkRoom(req.RoomID), m.off()); err != nil {
-		verb.Fail(done, err)
+func (m *Media) SwitchRole(by rpc.Caller, req protocol.SwitchRoleRequest, done func(protocol.RoomResponse, error)) {
+	if err := rpc.FirstError(checkRole(req.Role, im.RoomAnchor, im.RoomAudience), checkRoom(req.RoomID), m.off()); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
 	var refused error
@@ -242,7 +242,7 @@ func (m *Media) enforce(roomID, user string) {
 }
 
 // Announce looks at what was committed for people who lose what they may do in a group's standing room.
-func (m *Media) Announce(records []world.Record) {
+func (m *Media) Announce(records []txn.Record) {
 	if m.live == nil {
 		return
 	}
@@ -269,14 +269,14 @@ func (m *Media) Announce(records []world.Record) {
 }
 
 // SetRoomRole lets a host say what somebody may do in a room, and everybody give up a microphone of their own.
-func (m *Media) SetRoomRole(by verb.Caller, req protocol.SetRoomRoleRequest, done func(protocol.RoomResponse, error)) {
-	if err := verb.FirstError(checkRoom(req.RoomID), im.CheckUserID("userID", req.UserID), checkRole(req.Role, im.RoomAnchor, im.RoomAudience, im.RoomNobody)); err != nil {
-		verb.Fail(done, err)
+func (m *Media) SetRoomRole(by rpc.Caller, req protocol.SetRoomRoleRequest, done func(protocol.RoomResponse, error)) {
+	if err := rpc.FirstError(checkRoom(req.RoomID), im.CheckUserID("userID", req.UserID), checkRole(req.Role, im.RoomAnchor, im.RoomAudience, im.RoomNobody)); err != nil {
+		rpc.Fail(done, err)
 		return
 	}
-	var need world.Need
+	var need txn.Need
 	room.DoorNeed(&need, req.RoomID, by.UserID, req.UserID)
-	verb.Do(m.store, need, func(w *world.World) (res protocol.RoomResponse, err error) {
+	rpc.Do(m.store, need, func(w *txn.World) (res protocol.RoomResponse, err error) {
 		them := room.AtDoor(w, m.opt.Policy, req.RoomID, req.UserID)
 		givesUp := by.UserID == req.UserID && req.Role == im.RoomAudience && them.Role() == im.RoomAnchor
 		if err := m.mustHost(w, by, req.RoomID); err != nil && !givesUp {
@@ -309,7 +309,7 @@ func (m *Media) SetRoomRole(by verb.Caller, req protocol.SetRoomRoleRequest, don
 }
 
 // mustHost refuses who does not decide in a room. An app server that acts for nobody decides in all.
-func (m *Media) mustHost(w *world.World, by verb.Caller, roomID string) error {
+func (m *Media) mustHost(w *txn.World, by rpc.Caller, roomID string) error {
 	if by.Server && by.UserID == "" {
 		return nil
 	}
@@ -321,7 +321,7 @@ func (m *Media) mustHost(w *world.World, by verb.Caller, roomID string) error {
 }
 
 // GetRoom shows a room to who may enter it.
-func (m *Media) GetRoom(ctx context.Context, by verb.Caller, req protocol.RoomRequest) (res protocol.RoomView, err error) {
+func (m *Media) GetRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomView, err error) {
 	a, err := m.admission(ctx, req.RoomID, by.UserID)
 	if err != nil {
 		return res, err

@@ -18,8 +18,8 @@ import (
 	"github.com/livekit/protocol/auth"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // How a signaling connection that passes through this server is judged. Whoever has given no sign of life on it for lostAfter, and
@@ -126,9 +126,9 @@ type link struct {
 func (l *link) open(ctx context.Context, conn net.Conn) error {
 	m := l.media
 	_, err := wait(ctx, func(done func(struct{}, error)) {
-		need := world.Need{Topics: []string{im.RoomTopic(l.room)}, Links: []world.SeatKey{{RoomID: l.room, UserID: l.user}}}
-		verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
-			w.PutLink(world.Link{RoomID: l.room, UserID: l.user, ID: l.id, At: w.Now})
+		need := txn.Need{Topics: []string{im.RoomTopic(l.room)}, Links: []txn.SeatKey{{RoomID: l.room, UserID: l.user}}}
+		rpc.Do(m.store, need, func(w *txn.World) (none struct{}, err error) {
+			w.PutLink(txn.Link{RoomID: l.room, UserID: l.user, ID: l.id, At: w.Now})
 			return none, nil
 		}, done)
 	})
@@ -253,14 +253,14 @@ func (l *link) judge() {
 	default:
 	}
 	need := callNeed(l.room, l.user)
-	need.Links = []world.SeatKey{{RoomID: l.room, UserID: l.user}}
+	need.Links = []txn.SeatKey{{RoomID: l.room, UserID: l.user}}
 	remove := false
-	verb.Do(m.store, need, func(w *world.World) (none struct{}, err error) {
+	rpc.Do(m.store, need, func(w *txn.World) (none struct{}, err error) {
 		if k := w.Link(l.room, l.user); k == nil || k.ID != l.id {
 			remove = false
 			return none, nil // there is a newer one
 		}
-		w.PutLink(world.Link{RoomID: l.room, UserID: l.user, At: w.Now})
+		w.PutLink(txn.Link{RoomID: l.room, UserID: l.user, At: w.Now})
 		c := w.CallIn(l.room)
 		if c == nil {
 			remove = true

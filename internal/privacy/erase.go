@@ -10,13 +10,13 @@ import (
 	"sync"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/files"
 	"github.com/beckon-im/beckon/internal/group"
-	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/signaling"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/scrub"
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/store/personaldata"
+	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -24,15 +24,15 @@ import (
 // Privacy runs the verbs.
 type Privacy struct {
 	Store       *store.Store
-	Invitations *engine.Engine
+	Invitations *signaling.Engine
 	Groups      *group.Groups
-	People      *people.People
+	People      *user.People
 	Files       *files.Files
 	busy        sync.Map // users who are being erased
 }
 
 // await runs a verb whose outcome comes later.
-func await[Q, R any](ctx context.Context, f func(verb.Caller, Q, func(R, error)), by verb.Caller, req Q) error {
+func await[Q, R any](ctx context.Context, f func(rpc.Caller, Q, func(R, error)), by rpc.Caller, req Q) error {
 	done := make(chan error, 1)
 	f(by, req, func(_ R, err error) { done <- err })
 	select {
@@ -44,7 +44,7 @@ func await[Q, R any](ctx context.Context, f func(verb.Caller, Q, func(R, error))
 }
 
 // Erase takes a person out. It can be called again when it was broken off; what was done stays done.
-func (p *Privacy) Erase(ctx context.Context, _ verb.Caller, req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
+func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller, req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}
@@ -57,7 +57,7 @@ func (p *Privacy) Erase(ctx context.Context, _ verb.Caller, req protocol.EraseUs
 	if err != nil {
 		return res, err
 	}
-	if err := await(ctx, p.People.RevokeTokens, verb.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
+	if err := await(ctx, p.People.RevokeTokens, rpc.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
 		return res, err
 	}
 	if err := p.end(ctx, req.UserID); err != nil {
@@ -65,7 +65,7 @@ func (p *Privacy) Erase(ctx context.Context, _ verb.Caller, req protocol.EraseUs
 	}
 	for _, g := range groups {
 		kick := protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: g, MemberList: []string{req.UserID}}}
-		if err := await(ctx, p.Groups.KickGroupMember, verb.Caller{Server: true}, kick); err != nil && im.CodeOf(err) != im.CodeNoGroup {
+		if err := await(ctx, p.Groups.KickGroupMember, rpc.Caller{Server: true}, kick); err != nil && im.CodeOf(err) != im.CodeNoGroup {
 			return res, err
 		}
 		res.Groups++
@@ -73,7 +73,7 @@ func (p *Privacy) Erase(ctx context.Context, _ verb.Caller, req protocol.EraseUs
 	if res.Files, err = p.Files.Erase(ctx, req.UserID); err != nil {
 		return res, err
 	}
-	if res.Records, err = scrub.User(ctx, p.Store, req.UserID); err != nil {
+	if res.Records, err = personaldata.Erase(ctx, p.Store, req.UserID); err != nil {
 		return res, im.Internal(err)
 	}
 	return res, nil
@@ -83,7 +83,7 @@ func (p *Privacy) Erase(ctx context.Context, _ verb.Caller, req protocol.EraseUs
 func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err error) {
 	var owned []string
 	for after := ""; ; {
-		page, err := p.Store.Joined(ctx, user, after, verb.MaxPage)
+		page, err := p.Store.Joined(ctx, user, after, rpc.MaxPage)
 		if err != nil {
 			return nil, im.Internal(err)
 		}
@@ -93,7 +93,7 @@ func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err er
 			}
 			ids, after = append(ids, page[i].ID), page[i].ID
 		}
-		if len(page) < verb.MaxPage {
+		if len(page) < rpc.MaxPage {
 			break
 		}
 	}
@@ -105,7 +105,7 @@ func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err er
 
 // end ends the invitations that are open.
 func (p *Privacy) end(ctx context.Context, user string) error {
-	by := verb.Caller{UserID: user, Server: true}
+	by := rpc.Caller{UserID: user, Server: true}
 	for {
 		open, err := p.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
 		if err != nil {

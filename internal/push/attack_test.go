@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/beckon-im/beckon/internal/verb"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -78,7 +78,7 @@ func TestReplayedPush(t *testing.T) {
 	do(t, h.chat.SendMessage, on("alice", "x"), protocol.SendMessageRequest{UserID: "bob", MessageID: "m", Body: protocol.Body{Text: "hello"}})
 	h.google.next()
 	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
-	res, err := h.desk.Replay(t.Context(), verb.Caller{Server: true}, protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
+	res, err := h.desk.Replay(t.Context(), rpc.Caller{Server: true}, protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
 	if err != nil || res.Replayed != 1 {
 		t.Fatalf("%+v, %v", res, err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/store/outbox"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -57,7 +57,7 @@ func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, but
 // minRing is the least time for which it is worth to ring.
 const minRing = time.Second
 
-func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *world.Person) (*notice, error) {
+func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.Person) (*notice, error) {
 	now := p.store.Now()
 	deadline := v.Deadline
 	if mine.Deadline != 0 {
@@ -102,7 +102,7 @@ func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *inv
 
 // ofEnding tells devices that rang that they need not any more: a call that nobody answered here stays as one that was missed, what
 // was answered is taken away.
-func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *world.Person) (*notice, error) {
+func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.Person) (*notice, error) {
 	kind := wordMissed
 	answered := mine.State == invite.Accepted || mine.State == invite.Rejected
 	if answered {
@@ -120,7 +120,7 @@ func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.
 }
 
 // about begins what is said of an invitation.
-func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *world.Person, kind, ofGroup string) (*notice, error) {
+func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.Person, kind, ofGroup string) (*notice, error) {
 	values := map[string]string{}
 	var err error
 	if values["from"], err = p.name(ctx, v.Inviter); err != nil {
@@ -138,7 +138,7 @@ func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Inv
 	return n, nil
 }
 
-func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *world.Person) (*notice, error) {
+func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *txn.Person) (*notice, error) {
 	m, now := order.Message, p.store.Now()
 	if m == nil || quiet(who, now) || p.opt.Online(order.UserID) {
 		return nil, nil
@@ -187,7 +187,7 @@ func (p *Push) asItStands(ctx context.Context, order *outbox.Order) (text string
 		topic = im.GroupTopic(order.Message.GroupID)
 	}
 	stored, err := p.store.Message(ctx, topic, order.Message.MessageID)
-	if err != nil || stored == nil || stored.Flags&world.FlagRevoked != 0 {
+	if err != nil || stored == nil || stored.Flags&txn.FlagRevoked != 0 {
 		return "", false, err
 	}
 	var m protocol.Message
@@ -216,12 +216,12 @@ func (p *Push) wanted(ctx context.Context, user, peer, group string, mentioned b
 	return opt == im.OptNotify || opt == im.OptMentions && mentioned, nil
 }
 
-func quiet(who *world.Person, now int64) bool {
+func quiet(who *txn.Person, now int64) bool {
 	return who != nil && im.QuietNow(who.DND, now) != nil
 }
 
 // profile reads what people say of themselves; nothing when they say nothing.
-func profile(who *world.Person) (v protocol.Profile) {
+func profile(who *txn.Person) (v protocol.Profile) {
 	if who != nil && who.Profile != "" {
 		_ = json.Unmarshal([]byte(who.Profile), &v) // this program wrote it
 	}

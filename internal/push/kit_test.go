@@ -12,13 +12,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/beckon-im/beckon/internal/chat"
-	"github.com/beckon-im/beckon/internal/courier"
-	"github.com/beckon-im/beckon/internal/engine"
 	"github.com/beckon-im/beckon/internal/group"
-	"github.com/beckon-im/beckon/internal/people"
+	"github.com/beckon-im/beckon/internal/relay"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/signaling"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -51,12 +51,12 @@ func (p *present) set(user string, devices int) {
 type house struct {
 	t       *testing.T
 	store   *store.Store
-	engine  *engine.Engine
+	engine  *signaling.Engine
 	chat    *chat.Chat
 	groups  *group.Groups
-	people  *people.People
+	people  *user.People
 	push    *Push
-	desk    *courier.Desk
+	desk    *relay.Desk
 	here    *present
 	apple   *apple
 	google  *google
@@ -98,11 +98,11 @@ func (h *house) start(dir string, opt Options) {
 	h.browser.mu.Lock()
 	h.browser.vapi = h.push.webKey
 	h.browser.mu.Unlock()
-	h.engine = engine.New(h.store, h.here, engine.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Nudge})
+	h.engine = signaling.New(h.store, h.here, signaling.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Nudge})
 	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Here: opt.Online})
-	h.groups, h.people = group.New(h.store, h.engine, h.here, group.Options{}), people.New(h.store, h.here)
-	h.desk = courier.NewDesk(map[protocol.Queue]*courier.Queue{protocol.QueuePush: h.push.Queue()})
-	h.store.Announce(func(records []world.Record) { h.push.Announce(records) })
+	h.groups, h.people = group.New(h.store, h.engine, h.here, group.Options{}), user.New(h.store, h.here)
+	h.desk = relay.NewDesk(map[protocol.Queue]*relay.Queue{protocol.QueuePush: h.push.Queue()})
+	h.store.Announce(func(records []txn.Record) { h.push.Announce(records) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	storing, end := context.WithCancel(context.Background())
@@ -130,7 +130,7 @@ func (h *house) start(dir string, opt Options) {
 }
 
 // do runs a verb and waits for its outcome.
-func do[Q, R any](t *testing.T, f func(verb.Caller, Q, func(R, error)), by verb.Caller, req Q) R {
+func do[Q, R any](t *testing.T, f func(rpc.Caller, Q, func(R, error)), by rpc.Caller, req Q) R {
 	t.Helper()
 	res, err := try(t, f, by, req)
 	if err != nil {
@@ -139,7 +139,7 @@ func do[Q, R any](t *testing.T, f func(verb.Caller, Q, func(R, error)), by verb.
 	return res
 }
 
-func try[Q, R any](t *testing.T, f func(verb.Caller, Q, func(R, error)), by verb.Caller, req Q) (R, error) {
+func try[Q, R any](t *testing.T, f func(rpc.Caller, Q, func(R, error)), by rpc.Caller, req Q) (R, error) {
 	t.Helper()
 	type outcome struct {
 		res R
@@ -155,7 +155,7 @@ func try[Q, R any](t *testing.T, f func(verb.Caller, Q, func(R, error)), by verb
 	}
 }
 
-func on(user, device string) verb.Caller { return verb.Caller{UserID: user, DeviceID: device} }
+func on(user, device string) rpc.Caller { return rpc.Caller{UserID: user, DeviceID: device} }
 
 // has registers a token of a device.
 func (h *house) has(user, device string, req protocol.SetPushTokenRequest) {
@@ -176,7 +176,7 @@ func (h *house) invites(from, to, id string, change ...func(*protocol.InviteRequ
 // queue lists pushes in a state.
 func (h *house) queue(state protocol.HookState) protocol.ListHookEventsResponse {
 	h.t.Helper()
-	res, err := h.desk.ListEvents(h.t.Context(), verb.Caller{Server: true}, protocol.ListHookEventsRequest{Queue: protocol.QueuePush, State: state})
+	res, err := h.desk.ListEvents(h.t.Context(), rpc.Caller{Server: true}, protocol.ListHookEventsRequest{Queue: protocol.QueuePush, State: state})
 	if err != nil {
 		h.t.Fatal(err)
 	}

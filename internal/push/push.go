@@ -20,11 +20,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/relay"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/outbox"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -63,7 +63,7 @@ type Options struct {
 type Push struct {
 	opt      Options
 	store    *store.Store
-	queue    *courier.Queue
+	queue    *relay.Queue
 	carriers map[protocol.PushProvider]carrier
 	order    []protocol.PushProvider
 	webKey   string // the public one of VAPID
@@ -130,9 +130,9 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	if err := p.providers(ctx); err != nil {
 		return nil, err
 	}
-	p.queue = courier.New(s, courier.Options{
-		Name: world.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log, Renew: renew,
-		Urgent: func(o *world.Outgoing) bool { return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded },
+	p.queue = relay.New(s, relay.Options{
+		Name: txn.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log, Renew: renew,
+		Urgent: func(o *txn.Outgoing) bool { return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded },
 	}, p.send)
 	return p, nil
 }
@@ -186,7 +186,7 @@ func renew(body string) string {
 		return body
 	}
 	order.Taken = nil
-	return string(verb.Encode(order))
+	return string(rpc.Encode(order))
 }
 
 // Posted says that pushes are being committed, or, when there are no records to announce with them, were.
@@ -196,14 +196,14 @@ func (p *Push) Posted() { p.posted.Store(true) }
 func (p *Push) Posts() bool { return p.some.Load() }
 
 // Announce is told of committed records.
-func (p *Push) Announce([]world.Record) {
+func (p *Push) Announce([]txn.Record) {
 	if p.posted.Swap(false) { // also for those of a commit that failed or is under way: then one more look is made
 		p.queue.Nudge()
 	}
 }
 
 // Queue is where the pushes wait.
-func (p *Push) Queue() *courier.Queue { return p.queue }
+func (p *Push) Queue() *relay.Queue { return p.queue }
 
 // Run sends pushes until ctx ends.
 func (p *Push) Run(ctx context.Context) error {

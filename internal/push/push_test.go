@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/outbox"
-	"github.com/beckon-im/beckon/internal/verb"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -410,7 +410,7 @@ func TestBadTokens(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	if _, err := h.push.GetConfig(t.Context(), verb.Caller{}, protocol.Empty{}); err != nil {
+	if _, err := h.push.GetConfig(t.Context(), rpc.Caller{}, protocol.Empty{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/relay"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/outbox"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -26,10 +26,10 @@ const (
 )
 
 // send tries a push once: at every device of the person that has not taken it yet.
-func (p *Push) send(ctx context.Context, o *world.Outgoing) courier.Outcome {
+func (p *Push) send(ctx context.Context, o *txn.Outgoing) relay.Outcome {
 	var order outbox.Order
 	if err := json.Unmarshal([]byte(o.Body), &order); err != nil {
-		return courier.Outcome{Err: err, Never: true}
+		return relay.Outcome{Err: err, Never: true}
 	}
 	var rang []string // the tokens at which it rings
 	switch order.Kind {
@@ -39,53 +39,53 @@ func (p *Push) send(ctx context.Context, o *world.Outgoing) courier.Outcome {
 		var waits bool
 		var err error
 		if rang, waits, err = p.rang(ctx, &order); err != nil {
-			return courier.Outcome{Err: err}
+			return relay.Outcome{Err: err}
 		}
 		if len(rang) == 0 && waits {
-			return courier.Outcome{Err: errors.New("the push that rings is under way"), Later: true, After: ringWait}
+			return relay.Outcome{Err: errors.New("the push that rings is under way"), Later: true, After: ringWait}
 		}
 		if len(rang) == 0 {
-			return courier.Outcome{} // it rings nowhere
+			return relay.Outcome{} // it rings nowhere
 		}
 	}
 	n, but, err := p.compose(ctx, &order)
 	switch {
 	case errors.Is(err, errThere):
-		return courier.Outcome{Err: err, Later: true, After: stayFor}
+		return relay.Outcome{Err: err, Later: true, After: stayFor}
 	case err != nil:
-		return courier.Outcome{Err: err}
+		return relay.Outcome{Err: err}
 	case n == nil && o.Tries > 0 && len(order.Taken) == 0 && order.Kind == outbox.KindInvitation:
-		return courier.Outcome{Err: errors.New("the invitation was over before a provider took the push: " + o.Error), Never: true}
+		return relay.Outcome{Err: errors.New("the invitation was over before a provider took the push: " + o.Error), Never: true}
 	case n == nil: // nobody needs to be told any more
-		return courier.Outcome{}
+		return relay.Outcome{}
 	}
 	return p.tellAll(ctx, &order, n, rang, but)
 }
 
 // rang reads at which tokens an invitation rings for a person, and whether that may still become more.
 func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, waits bool, err error) {
-	list, err := outbox.Line(ctx, p.store, world.QueuePush, im.RingLine(order.InviteID, order.UserID))
+	list, err := outbox.Line(ctx, p.store, txn.QueuePush, im.RingLine(order.InviteID, order.UserID))
 	if err != nil || len(list) == 0 {
 		return nil, false, err
 	}
 	var ring outbox.Order
 	err = json.Unmarshal([]byte(list[0].Body), &ring)
-	return ring.Taken, list[0].State == world.OutgoingWaits, err
+	return ring.Taken, list[0].State == txn.OutgoingWaits, err
 }
 
 // tellAll gives a push to the devices of a person: those where it rang, when that is said, and not to one that knows.
-func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang []string, but string) courier.Outcome {
+func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang []string, but string) relay.Outcome {
 	since, stored, err := p.known(ctx, order.UserID)
 	if err != nil {
-		return courier.Outcome{Err: err}
+		return relay.Outcome{Err: err}
 	}
 	if len(stored) == 0 {
 		p.retire(order.UserID, nil, since)
-		return courier.Outcome{Err: errors.New("the person has no push token any more"), Never: true}
+		return relay.Outcome{Err: errors.New("the person has no push token any more"), Never: true}
 	}
 	list, err := choose(stored, n, rang, but)
 	if err != nil {
-		return courier.Outcome{Err: err, Never: true}
+		return relay.Outcome{Err: err, Never: true}
 	}
 	list = slices.DeleteFunc(list, func(t *token) bool { return slices.Contains(order.Taken, t.Key) })
 	told := p.tell(ctx, list, n)
@@ -96,7 +96,7 @@ func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang
 	if len(told.dead) > 0 {
 		p.retire(order.UserID, told.dead, since)
 	}
-	out := courier.Outcome{Err: told.err, After: told.after, Body: string(verb.Encode(order)), Never: !told.again, Later: told.err != nil && !told.tried}
+	out := relay.Outcome{Err: told.err, After: told.after, Body: string(rpc.Encode(order)), Never: !told.again, Later: told.err != nil && !told.tried}
 	if out.Never && (len(order.Taken) > 0 || out.Err == nil) {
 		out.Err, out.Never = nil, false // whoever could be told was
 	}
@@ -209,7 +209,7 @@ func choose(stored []outbox.Token, n *notice, rang []string, but string) ([]*tok
 
 // retire forgets tokens that are of no use any more, and that the person has any, unless one was registered since.
 func (p *Push) retire(user string, keys []string, since int64) {
-	p.change(user, func(w *world.World, who *world.Person) {
+	p.change(user, func(w *txn.World, who *txn.Person) {
 		if since != 0 && who.Pushes == since {
 			who.Pushes = 0
 		}

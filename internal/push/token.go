@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/courier"
+	"github.com/beckon-im/beckon/internal/relay"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/outbox"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -42,19 +42,19 @@ func read(t outbox.Token) (*token, error) {
 }
 
 // SetToken registers where the caller's device is reached.
-func (p *Push) SetToken(by verb.Caller, req protocol.SetPushTokenRequest, done func(protocol.SetPushTokenResponse, error)) {
+func (p *Push) SetToken(by rpc.Caller, req protocol.SetPushTokenRequest, done func(protocol.SetPushTokenResponse, error)) {
 	address, err := p.check(&req)
 	if err != nil {
-		verb.Fail(done, err)
+		rpc.Fail(done, err)
 		return
 	}
 	since, known, err := p.known(context.Background(), by.UserID)
 	if err != nil {
-		verb.Fail(done, im.Internal(err))
+		rpc.Fail(done, im.Internal(err))
 		return
 	}
 	provider := string(req.Provider)
-	fresh := outbox.Token{Key: digest(provider, address), UserID: by.UserID, DeviceID: by.DeviceID, Provider: provider, Body: string(verb.Encode(req)), At: p.store.Now()}
+	fresh := outbox.Token{Key: digest(provider, address), UserID: by.UserID, DeviceID: by.DeviceID, Provider: provider, Body: string(rpc.Encode(req)), At: p.store.Now()}
 	var drop, others []string
 	for _, t := range known {
 		switch {
@@ -69,7 +69,7 @@ func (p *Push) SetToken(by verb.Caller, req protocol.SetPushTokenRequest, done f
 		}
 	}
 	drop = append(drop, others[:max(0, len(others)-maxTokens+1)]...)
-	p.change(by.UserID, func(w *world.World, me *world.Person) {
+	p.change(by.UserID, func(w *txn.World, me *txn.Person) {
 		me.Pushes = w.Now
 		p.some.Store(true)
 		if len(drop) > 0 {
@@ -94,11 +94,11 @@ func (p *Push) known(ctx context.Context, user string) (since int64, list []outb
 }
 
 // change writes tokens of a user, and what is known of whether they have some.
-func (p *Push) change(user string, f func(*world.World, *world.Person), done func(int64, error)) {
-	verb.Do(p.store, world.Need{Topics: []string{im.UserTopic(user)}, People: []string{user}}, func(w *world.World) (int64, error) {
+func (p *Push) change(user string, f func(*txn.World, *txn.Person), done func(int64, error)) {
+	rpc.Do(p.store, txn.Need{Topics: []string{im.UserTopic(user)}, People: []string{user}}, func(w *txn.World) (int64, error) {
 		me := w.Person(user)
 		if me == nil {
-			me = &world.Person{UserID: user}
+			me = &txn.Person{UserID: user}
 		}
 		f(w, me)
 		w.PutPerson(*me)
@@ -107,14 +107,14 @@ func (p *Push) change(user string, f func(*world.World, *world.Person), done fun
 }
 
 // DeleteToken forgets tokens of the caller's.
-func (p *Push) DeleteToken(by verb.Caller, req protocol.DeletePushTokenRequest, done func(protocol.DeletePushTokenResponse, error)) {
+func (p *Push) DeleteToken(by rpc.Caller, req protocol.DeletePushTokenRequest, done func(protocol.DeletePushTokenResponse, error)) {
 	if req.Provider != "" && !slices.Contains([]protocol.PushProvider{protocol.PushAPNs, protocol.PushAPNsVoIP, protocol.PushFCM, protocol.PushWeb}, req.Provider) {
-		verb.Fail(done, im.Bad("provider", "is none of apns, apnsVoIP, fcm, webPush"))
+		rpc.Fail(done, im.Bad("provider", "is none of apns, apnsVoIP, fcm, webPush"))
 		return
 	}
 	since, known, err := p.known(context.Background(), by.UserID)
 	if err != nil {
-		verb.Fail(done, im.Internal(err))
+		rpc.Fail(done, im.Internal(err))
 		return
 	}
 	var drop []string
@@ -128,7 +128,7 @@ func (p *Push) DeleteToken(by verb.Caller, req protocol.DeletePushTokenRequest, 
 		done(res, nil)
 		return
 	}
-	p.change(by.UserID, func(w *world.World, me *world.Person) {
+	p.change(by.UserID, func(w *txn.World, me *txn.Person) {
 		if len(drop) == len(known) && me.Pushes == since {
 			me.Pushes = 0
 		}
@@ -140,7 +140,7 @@ func (p *Push) DeleteToken(by verb.Caller, req protocol.DeletePushTokenRequest, 
 }
 
 // GetConfig says which pushes this house sends.
-func (p *Push) GetConfig(context.Context, verb.Caller, protocol.Empty) (protocol.PushConfigResponse, error) {
+func (p *Push) GetConfig(context.Context, rpc.Caller, protocol.Empty) (protocol.PushConfigResponse, error) {
 	return protocol.PushConfigResponse{Providers: p.order, WebPushKey: p.webKey}, nil
 }
 
@@ -149,7 +149,7 @@ func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err err
 	if p.carriers[req.Provider] == nil {
 		return "", im.Bad("provider", "is "+courierName(req.Provider)+", by which this server sends nothing; getPushConfig lists what it does")
 	}
-	if err := verb.FirstError(im.CheckText("token", req.Token, maxToken), im.CheckText("app", req.App, maxApp), im.CheckText("language", req.Language, maxLanguage)); err != nil {
+	if err := rpc.FirstError(im.CheckText("token", req.Token, maxToken), im.CheckText("app", req.App, maxApp), im.CheckText("language", req.Language, maxLanguage)); err != nil {
 		return "", err
 	}
 	web := req.Provider == protocol.PushWeb
@@ -181,7 +181,7 @@ func courierName(p protocol.PushProvider) string {
 	if p == "" {
 		return "missing"
 	}
-	return courier.Clip(string(p))
+	return relay.Clip(string(p))
 }
 
 func (p *Push) checkSubscription(s *protocol.WebPushSubscription) error {

@@ -6,8 +6,8 @@ package room
 
 import (
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -16,7 +16,7 @@ import (
 const maxAsked = 100
 
 // DoorNeed is what judging people at the door of a room looks at.
-func DoorNeed(need *world.Need, roomID string, users ...string) {
+func DoorNeed(need *txn.Need, roomID string, users ...string) {
 	need.Topics = append(need.Topics, im.RoomTopic(roomID))
 	group := im.RoomOfGroup(roomID)
 	if group == "" {
@@ -25,17 +25,17 @@ func DoorNeed(need *world.Need, roomID string, users ...string) {
 		need.Groups = append(need.Groups, group)
 	}
 	for _, u := range users {
-		need.Seats = append(need.Seats, world.SeatKey{RoomID: roomID, UserID: u})
+		need.Seats = append(need.Seats, txn.SeatKey{RoomID: roomID, UserID: u})
 		if group != "" {
-			need.Members = append(need.Members, world.MemberKey{GroupID: group, UserID: u})
+			need.Members = append(need.Members, txn.MemberKey{GroupID: group, UserID: u})
 		}
 	}
 }
 
 // knowsDoor reports whether DoorNeed was declared.
-func knowsDoor(w *world.World, roomID string, users ...string) bool {
+func knowsDoor(w *txn.World, roomID string, users ...string) bool {
 	for _, u := range users {
-		if !w.HasSeat(world.SeatKey{RoomID: roomID, UserID: u}) {
+		if !w.HasSeat(txn.SeatKey{RoomID: roomID, UserID: u}) {
 			return false
 		}
 	}
@@ -43,7 +43,7 @@ func knowsDoor(w *world.World, roomID string, users ...string) bool {
 }
 
 // AtDoor is somebody at the door of a room whose DoorNeed was declared.
-func AtDoor(w *world.World, policy im.RoomPolicy, roomID, user string) im.Admission {
+func AtDoor(w *txn.World, policy im.RoomPolicy, roomID, user string) im.Admission {
 	a := im.Admission{Policy: policy, UserID: user, Seat: w.Seat(roomID, user)}
 	if group := im.RoomOfGroup(roomID); group == "" {
 		a.Room = w.Room(roomID)
@@ -56,9 +56,9 @@ func AtDoor(w *world.World, policy im.RoomPolicy, roomID, user string) im.Admiss
 }
 
 // Awaited reports whether an invitation into a room is open, and until when at the latest; 0 = without an end.
-func Awaited(w *world.World, roomID string) (until int64, waits bool, err error) {
+func Awaited(w *txn.World, roomID string) (until int64, waits bool, err error) {
 	if !w.HasOpenInRoom(roomID) {
-		return 0, false, &world.More{Need: world.Need{OpenInRoom: []string{roomID}}}
+		return 0, false, &txn.More{Need: txn.Need{OpenInRoom: []string{roomID}}}
 	}
 	until, waits = w.AwaitedIn(roomID)
 	return until, waits, nil
@@ -66,7 +66,7 @@ func Awaited(w *world.World, roomID string) (until int64, waits bool, err error)
 
 // Living returns a room while it lives, or nil, and its row. One that nobody has been in for too long, and whose end was not
 // written yet, lives no more: the rule decides, not the timer. With a call that goes on the timer decides, which writes its record.
-func Living(w *world.World, roomID string) (living, row *im.Room, err error) {
+func Living(w *txn.World, roomID string) (living, row *im.Room, err error) {
 	r := w.Room(roomID)
 	if !r.Lives() {
 		return nil, r, nil
@@ -82,23 +82,23 @@ func Living(w *world.World, roomID string) (living, row *im.Room, err error) {
 }
 
 // SeatPerson writes what somebody is granted in a room, and tells of it: in a standing room all members, else that person.
-func SeatPerson(w *world.World, by verb.Caller, roomID, user string, role im.RoomRole) error {
+func SeatPerson(w *txn.World, by rpc.Caller, roomID, user string, role im.RoomRole) error {
 	group := im.RoomOfGroup(roomID)
 	topic := im.UserTopic(user)
 	if group != "" {
 		topic = im.GroupTopic(group)
 	}
 	if missing := w.Missing([]string{topic}); len(missing) > 0 {
-		return &world.More{Need: world.Need{Topics: missing}}
+		return &txn.More{Need: txn.Need{Topics: missing}}
 	}
 	putSeat(w, roomID, user, role)
-	w.Append(topic, world.Draft{Device: by.Origin(), Body: &verb.Event{Value: protocol.RoomEvent{
+	w.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: protocol.RoomEvent{
 		Type: protocol.TypeRoom, RoomID: roomID, GroupID: group, UserID: user, Role: role, By: by.UserID, Time: w.Now}}})
 	return nil
 }
 
 // putSeat writes a seat of this life of a room.
-func putSeat(w *world.World, roomID, user string, role im.RoomRole) {
+func putSeat(w *txn.World, roomID, user string, role im.RoomRole) {
 	at := w.Now
 	if r := w.Room(roomID); r != nil {
 		at = max(at, r.CreatedAt)
@@ -107,18 +107,18 @@ func putSeat(w *world.World, roomID, user string, role im.RoomRole) {
 }
 
 // Name gives an invitation without a roomID the room that its inviter opened by entering, the latest that lives.
-func Name(w *world.World, t *invite.Terms) error {
+func Name(w *txn.World, t *invite.Terms) error {
 	if t.RoomID != "" || t.Notice {
 		return nil
 	}
 	if !w.HasOpenedBy(t.Inviter) {
-		return &world.More{Need: world.Need{OpenedBy: []string{t.Inviter}}}
+		return &txn.More{Need: txn.Need{OpenedBy: []string{t.Inviter}}}
 	}
 	for _, r := range w.OpenedBy(t.Inviter) {
 		if !knowsDoor(w, r.ID, t.Inviter) {
-			need := world.Need{CallIn: []string{r.ID}}
+			need := txn.Need{CallIn: []string{r.ID}}
 			DoorNeed(&need, r.ID, t.Inviter)
-			return &world.More{Need: need}
+			return &txn.More{Need: need}
 		}
 		living, _, err := Living(w, r.ID)
 		if err != nil {
@@ -133,7 +133,7 @@ func Name(w *world.World, t *invite.Terms) error {
 }
 
 // MayName refuses a roomID that its inviter may not invite into: the room of others. Whoever may only listen may ask a host.
-func MayName(w *world.World, policy im.RoomPolicy, t *invite.Terms, invitees []string) error {
+func MayName(w *txn.World, policy im.RoomPolicy, t *invite.Terms, invitees []string) error {
 	if t.RoomID == "" || t.Notice {
 		return nil
 	}
@@ -149,9 +149,9 @@ func MayName(w *world.World, policy im.RoomPolicy, t *invite.Terms, invitees []s
 	}
 	if at.MayAsk() && len(invitees) <= maxAsked {
 		if !knowsDoor(w, t.RoomID, invitees...) {
-			var need world.Need
+			var need txn.Need
 			DoorNeed(&need, t.RoomID, invitees...)
-			return &world.More{Need: need}
+			return &txn.More{Need: need}
 		}
 		for _, u := range invitees {
 			if them := AtDoor(w, policy, t.RoomID, u); them.Host() {
@@ -164,7 +164,7 @@ func MayName(w *world.World, policy im.RoomPolicy, t *invite.Terms, invitees []s
 }
 
 // Make opens the room of an invitation, owned by its inviter, unless it lives already.
-func Make(w *world.World, v *invite.Invitation) error {
+func Make(w *txn.World, v *invite.Invitation) error {
 	if v.RoomID == "" || v.Over() || im.RoomOfGroup(v.RoomID) != "" {
 		return nil
 	}
@@ -210,22 +210,22 @@ func BelongTo(c *im.Call, r *im.Room, v *invite.Invitation) {
 }
 
 // SeatNeed is what an accept looks at for the room of its invitation.
-func SeatNeed(need *world.Need, roomID, inviter, invitee string) {
+func SeatNeed(need *txn.Need, roomID, inviter, invitee string) {
 	DoorNeed(need, roomID, inviter, invitee)
 	need.CallIn = append(need.CallIn, roomID)
-	need.InCall = append(need.InCall, world.SeatKey{RoomID: roomID, UserID: inviter})
+	need.InCall = append(need.InCall, txn.SeatKey{RoomID: roomID, UserID: inviter})
 }
 
 // Grant gives an invitee who accepts a grant for the room of the invitation. If the inviter had no right to add people and asked a
 // host, the accept gives the grant to the inviter, unless the inviter has left since.
-func Grant(w *world.World, policy im.RoomPolicy, v *invite.Invitation, by verb.Caller, invitee string) error {
+func Grant(w *txn.World, policy im.RoomPolicy, v *invite.Invitation, by rpc.Caller, invitee string) error {
 	if v.RoomID == "" {
 		return nil
 	}
 	if !knowsDoor(w, v.RoomID, v.Inviter, invitee) {
-		var need world.Need
+		var need txn.Need
 		SeatNeed(&need, v.RoomID, v.Inviter, invitee)
-		return &world.More{Need: need}
+		return &txn.More{Need: need}
 	}
 	if r := w.Room(v.RoomID); r.Lives() && r.EmptyAt != 0 && ofLife(r, v) { // they are on the way in
 		r.Occupy(0, w.Now)
@@ -259,7 +259,7 @@ func ofLife(r *im.Room, v *invite.Invitation) bool {
 }
 
 // hasLeft reports whether the inviter went out of the room since they asked.
-func hasLeft(w *world.World, v *invite.Invitation) bool {
+func hasLeft(w *txn.World, v *invite.Invitation) bool {
 	c := w.CallIn(v.RoomID)
 	if c == nil {
 		return false

@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/survey"
-	"github.com/beckon-im/beckon/internal/verb"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/store/admin"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -76,7 +76,7 @@ func New(log *slog.Logger) *Stats {
 func (s *Stats) Serve(st *store.Store) { s.store = st }
 
 // Observe counts what a batch decided.
-func (s *Stats) Observe(w *world.World) {
+func (s *Stats) Observe(w *txn.World) {
 	w.Outcomes(func(v *invite.Invitation, p *invite.Invitee, fresh bool) {
 		if fresh {
 			s.add(w.Now, Invited, 1)
@@ -166,7 +166,7 @@ func (s *Stats) Run(ctx context.Context, sample func(context.Context)) error {
 		}
 		if time.Since(tidied) > tidyEvery {
 			tidied = time.Now()
-			if err := survey.DropStats(ctx, s.store, s.store.Now()-Kept.Milliseconds()); err != nil && ctx.Err() == nil {
+			if err := admin.DropStats(ctx, s.store, s.store.Now()-Kept.Milliseconds()); err != nil && ctx.Err() == nil {
 				s.log.Warn("old figures could not be removed; it is tried again", "error", err)
 			}
 		}
@@ -187,9 +187,9 @@ func (s *Stats) write(ctx context.Context) {
 		return
 	}
 	done := make(chan error, 1)
-	verb.Do(s.store, world.Need{}, func(w *world.World) (struct{}, error) {
+	rpc.Do(s.store, txn.Need{}, func(w *txn.World) (struct{}, error) {
 		for at, counts := range todo {
-			survey.PutStats(w, at, s.node, counts)
+			admin.PutStats(w, at, s.node, counts)
 		}
 		return struct{}{}, nil
 	}, func(_ struct{}, err error) { done <- err })

@@ -10,18 +10,18 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // batch is a group of units that share one transaction.
 type batch struct {
 	units   []*Unit
 	errs    []error
-	records []world.Record
+	records []txn.Record
 	now     int64
-	world   *world.World // until it was observed
-	marks   []mark       // of records that may not be read before the callers were answered
+	world   *txn.World // until it was observed
+	marks   []mark     // of records that may not be read before the callers were answered
 }
 
 // maxConflicts is how often a batch is tried again as it is when others make the same rows.
@@ -70,16 +70,16 @@ func (l *line) commit(units []*Unit) *batch {
 		if errors.Is(err, errPlanted) {
 			continue
 		}
-		if errors.Is(err, tx.ErrBroken) {
+		if errors.Is(err, sqldb.ErrBroken) {
 			l.broken = err
 			break
 		}
-		if t := s.db.Trouble(err); t == tx.Fault || t == tx.Conflict && n >= maxConflicts || errors.Is(err, errUnsettled) {
+		if t := s.db.Trouble(err); t == sqldb.Fault || t == sqldb.Conflict && n >= maxConflicts || errors.Is(err, errUnsettled) {
 			s.opt.Log.Error("group commit failed", "units", len(units), "error", err)
 			return l.single(units, err)
 		}
 		if time.Now().After(patience) {
-			if l.lost = s.db.Trouble(err) == tx.Lost; l.lost {
+			if l.lost = s.db.Trouble(err) == sqldb.Lost; l.lost {
 				s.lost.Store(true)
 			}
 			s.opt.Log.Error("the database does not take a commit; its calls are refused", "units", len(units), "error", err)
@@ -128,7 +128,7 @@ func (l *line) try(units []*Unit) (*batch, error) {
 	later := l.later
 	l.mark = mark{}
 	b, err := l.transact(ctx, units)
-	var doubt *tx.InDoubt
+	var doubt *sqldb.InDoubt
 	if errors.As(err, &doubt) {
 		err = l.settle(doubt)
 	}
@@ -153,7 +153,7 @@ func (l *line) try(units []*Unit) (*batch, error) {
 }
 
 // settle finds out whether a commit took effect whose outcome was not heard.
-func (l *line) settle(doubt *tx.InDoubt) error {
+func (l *line) settle(doubt *sqldb.InDoubt) error {
 	patience := time.Now().Add(l.s.opt.Patience)
 	if l.stopping {
 		patience = time.Now().Add(impatience)
@@ -185,7 +185,7 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 			err = errors.Join(err, l.w.Rollback(ctx))
 		}
 	}()
-	needs := make([]world.Need, len(units))
+	needs := make([]txn.Need, len(units))
 	for i, u := range units {
 		needs[i] = u.Need
 	}
@@ -226,7 +226,7 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 	}
 	l.mark = l.s.unanswered.begin(b.records)
 	if err := l.w.Commit(ctx); err != nil {
-		var doubt *tx.InDoubt
+		var doubt *sqldb.InDoubt
 		if open = !errors.As(err, &doubt); open {
 			return nil, err
 		}
@@ -241,7 +241,7 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 
 // world is what the batch before this one left, where that lasts, and otherwise an empty one. House-keeping goes by what is
 // in the database, and changes it behind the world's back.
-func (l *line) world(ctx context.Context, sess *tx.Session, units []*Unit) (*world.World, error) {
+func (l *line) world(ctx context.Context, sess *sqldb.Session, units []*Unit) (*txn.World, error) {
 	now := l.s.clock.Floor() // the last that was read of the database's clock, which the batch reads itself
 	if !l.s.Shared() {
 		now = l.s.Now()
@@ -255,7 +255,7 @@ func (l *line) world(ctx context.Context, sess *tx.Session, units []*Unit) (*wor
 			return nil, err
 		}
 	}
-	return world.New(now), nil
+	return txn.New(now), nil
 }
 
 func sweeps(u *Unit) bool { return u.sweep != nil }
@@ -289,10 +289,10 @@ const maxMore = 64
 var errLater = errors.New("store: the unit comes in a later batch")
 
 // decide runs one unit, loading what it asks for on the way. It returns the unit's refusal, and the database's failure.
-func (l *line) decide(ctx context.Context, sess *tx.Session, w *world.World, u *Unit) (refusal, failure error) {
+func (l *line) decide(ctx context.Context, sess *sqldb.Session, w *txn.World, u *Unit) (refusal, failure error) {
 	for range maxMore {
 		err := l.guarded(w, u)
-		var more *world.More
+		var more *txn.More
 		if !errors.As(err, &more) {
 			w.Settle(err == nil)
 			return err, nil
@@ -306,7 +306,7 @@ func (l *line) decide(ctx context.Context, sess *tx.Session, w *world.World, u *
 			l.later = append(l.later, u)
 			return nil, errLater
 		}
-		if err := w.Load(ctx, sess, []world.Need{more.Need}); err != nil {
+		if err := w.Load(ctx, sess, []txn.Need{more.Need}); err != nil {
 			return nil, err
 		}
 	}
@@ -314,7 +314,7 @@ func (l *line) decide(ctx context.Context, sess *tx.Session, w *world.World, u *
 }
 
 // guarded turns a panic of a unit into its refusal: a fault in one verb must not stop the store.
-func (l *line) guarded(w *world.World, u *Unit) (err error) {
+func (l *line) guarded(w *txn.World, u *Unit) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.s.opt.Log.Error("a unit of work panicked", "panic", r, "stack", string(debug.Stack()))

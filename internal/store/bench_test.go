@@ -8,11 +8,11 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // filled is a running store in which fill has put something.
-func filled(b *testing.B, fill func(do func(world.Need, func(*world.World)))) *store.Store {
+func filled(b *testing.B, fill func(do func(txn.Need, func(*txn.World)))) *store.Store {
 	b.Helper()
 	s, err := store.Open(b.Context(), store.Options{Dir: b.TempDir(), NoSync: true})
 	if err != nil {
@@ -23,9 +23,9 @@ func filled(b *testing.B, fill func(do func(world.Need, func(*world.World)))) *s
 	running.Go(func() { _ = s.Run(ctx) })
 	b.Cleanup(func() { stop(); running.Wait(); _ = s.Close() })
 	var all sync.WaitGroup
-	fill(func(need world.Need, decide func(*world.World)) {
+	fill(func(need txn.Need, decide func(*txn.World)) {
 		all.Add(1)
-		u := &store.Unit{Need: need, Decide: func(w *world.World) error { decide(w); return nil }, Done: func(err error) {
+		u := &store.Unit{Need: need, Decide: func(w *txn.World) error { decide(w); return nil }, Done: func(err error) {
 			if err != nil {
 				b.Error(err)
 			}
@@ -44,18 +44,18 @@ const body = `{"type":"message","messageID":"01a2061c-4bac-70bc-bfe8-7297ce70e62
 // BenchmarkHistory reads a page of 50 from the middle of a conversation of a million messages.
 func BenchmarkHistory(b *testing.B) {
 	const messages, each = 1_000_000, 500
-	s := filled(b, func(do func(world.Need, func(*world.World))) {
+	s := filled(b, func(do func(txn.Need, func(*txn.World))) {
 		for n := range messages / each {
-			do(world.Need{Topics: []string{"group:g"}}, func(w *world.World) {
+			do(txn.Need{Topics: []string{"group:g"}}, func(w *txn.World) {
 				for i := range each {
-					w.Append("group:g", world.Draft{Body: text(body), Peer: world.GroupPeer, Counts: true, Message: fmt.Sprint(n, "-", i), Sender: "bob"})
+					w.Append("group:g", txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(n, "-", i), Sender: "bob"})
 				}
 			})
 		}
 	})
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		h := store.Stretch{User: "ann", Topic: "group:g", Peer: world.GroupPeer, From: uint64(50 + (i*7919)%messages), Limit: 50}
+		h := store.Stretch{User: "ann", Topic: "group:g", Peer: txn.GroupPeer, From: uint64(50 + (i*7919)%messages), Limit: 50}
 		list, err := s.History(b.Context(), h)
 		if err != nil || len(list) < 49 {
 			b.Fatal(len(list), err)
@@ -66,16 +66,16 @@ func BenchmarkHistory(b *testing.B) {
 // BenchmarkConversations lists the conversations of somebody who has a thousand of them, half of them groups.
 func BenchmarkConversations(b *testing.B) {
 	const conversations, each = 1000, 20
-	s := filled(b, func(do func(world.Need, func(*world.World))) {
+	s := filled(b, func(do func(txn.Need, func(*txn.World))) {
 		for n := range conversations / 2 {
 			group, peer := fmt.Sprint("g", n), fmt.Sprint("p", n)
-			do(world.Need{Topics: []string{"user:ann", im.GroupTopic(group)}}, func(w *world.World) {
+			do(txn.Need{Topics: []string{"user:ann", im.GroupTopic(group)}}, func(w *txn.World) {
 				w.PutGroup(im.Group{ID: group, Type: im.Work, Members: 2})
 				w.PutMember(im.Member{GroupID: group, UserID: "ann", Role: im.RoleMember})
 				w.PutContact(im.Contact{UserID: "ann", Peer: peer, Counted: each})
 				for i := range each {
-					w.Append(im.GroupTopic(group), world.Draft{Body: text(body), Peer: world.GroupPeer, Counts: true, Message: fmt.Sprint(group, "-", i), Sender: "bob"})
-					w.Append("user:ann", world.Draft{Body: text(body), Peer: peer, Ord: int64(i + 1), Message: fmt.Sprint(peer, "-", i), Sender: peer})
+					w.Append(im.GroupTopic(group), txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(group, "-", i), Sender: "bob"})
+					w.Append("user:ann", txn.Draft{Body: text(body), Peer: peer, Ord: int64(i + 1), Message: fmt.Sprint(peer, "-", i), Sender: peer})
 				}
 			})
 		}

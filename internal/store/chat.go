@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 func chatReads() []string {
@@ -22,7 +22,7 @@ const (
 
 	qOlder   = historyColumns + "AND r.seq < $3 AND r.seq > $4" + notDeleted + "DESC LIMIT $6"
 	qNewer   = historyColumns + "AND r.seq > $3 AND r.seq > $4" + notDeleted + "LIMIT $6"
-	qMessage = "SELECT " + world.MessageColumns + " FROM record WHERE topic = $1 AND msg = $2 AND msg <> ''"
+	qMessage = "SELECT " + txn.MessageColumns + " FROM record WHERE topic = $1 AND msg = $2 AND msg <> ''"
 
 	qStands       = "SELECT ord, sender, flags FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq = $3"
 	qCounted      = "SELECT head, counted FROM topic WHERE name = $1"
@@ -37,13 +37,13 @@ const (
 		AND l.flags / 2 % 2 = 0 AND l.seq > c.cleared_seq AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = c.user_id AND d.topic = l.topic AND d.seq = l.seq)
 		ORDER BY l.seq DESC LIMIT 1)`
 	lastColumns = "coalesce(t.head, 0), coalesce(t.counted, 0), coalesce(r.seq, 0), coalesce(r.at, 0), coalesce(r.body, '')"
-	contactSide = "SELECT c.user_id, c.peer, c.counted, c.peer_read, c.blocked_at, " + sideColumns + ", " + lastColumns + " FROM (SELECT " + world.ContactColumns + ", 'user:' || user_id AS timeline FROM contact WHERE user_id = $1"
-	groupSide   = "SELECT c.group_id, c.user_id, c.role, c.joined_at, c.joined_seq, c.gone, c.name_card, c.custom, c.muted_until, c.banned_until, c.marks, c.own, c.own_read, c.extra, " + sideColumns + ", " + world.GroupColumns + ", " + lastColumns + " FROM (SELECT " + world.MemberColumns +
+	contactSide = "SELECT c.user_id, c.peer, c.counted, c.peer_read, c.blocked_at, " + sideColumns + ", " + lastColumns + " FROM (SELECT " + txn.ContactColumns + ", 'user:' || user_id AS timeline FROM contact WHERE user_id = $1"
+	groupSide   = "SELECT c.group_id, c.user_id, c.role, c.joined_at, c.joined_seq, c.gone, c.name_card, c.custom, c.muted_until, c.banned_until, c.marks, c.own, c.own_read, c.extra, " + sideColumns + ", " + txn.GroupColumns + ", " + lastColumns + " FROM (SELECT " + txn.MemberColumns +
 		", '*' AS peer, 'group:' || group_id AS timeline FROM member WHERE user_id = $1 AND gone = 0"
 	sideColumns = "c.read_seq, c.read_ord, c.pinned_at, c.opt, c.hidden_seq, c.cleared_seq, c.skipped"
 	joinTopic   = ") c LEFT JOIN topic t ON t.name = c.timeline"
 
-	qContact     = "SELECT " + world.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2"
+	qContact     = "SELECT " + txn.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2"
 	qContacts    = contactSide + joinTopic + lastFrom
 	qContactSide = contactSide + " AND peer = $2" + joinTopic + lastFrom
 	qGroupSides  = groupSide + joinTopic + " JOIN grp g ON g.id = c.group_id" + lastFrom
@@ -54,15 +54,15 @@ const (
 		AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.topic = $5 AND r.msg = $6 AND r.user_id = m.user_id) ORDER BY m.user_id LIMIT $7`
 
 	qBlocked      = "SELECT peer FROM contact WHERE user_id = $1 AND blocked_at > 0 AND peer > $2 ORDER BY peer LIMIT $3"
-	qApplications = "SELECT " + world.ApplicationColumns + ` FROM application WHERE group_id IN (SELECT group_id FROM member WHERE user_id = $1 AND gone = 0 AND role > 200)
+	qApplications = "SELECT " + txn.ApplicationColumns + ` FROM application WHERE group_id IN (SELECT group_id FROM member WHERE user_id = $1 AND gone = 0 AND role > 200)
 		AND (group_id, user_id) > ($2, $3) ORDER BY group_id, user_id LIMIT $4`
-	qExtra      = "SELECT " + world.ExtraColumns + " FROM extra WHERE group_id = $1"
-	qPerson     = "SELECT " + world.PersonColumns + " FROM person WHERE user_id = $1"
+	qExtra      = "SELECT " + txn.ExtraColumns + " FROM extra WHERE group_id = $1"
+	qPerson     = "SELECT " + txn.PersonColumns + " FROM person WHERE user_id = $1"
 	qFollows    = "SELECT target FROM follow WHERE user_id = $1 ORDER BY target"
-	qFile       = "SELECT " + world.FileColumns + " FROM file WHERE id = $1"
-	qFindGroups = "SELECT " + world.GroupColumns + ` FROM grp g JOIN member m ON m.group_id = g.id WHERE m.user_id = $1 AND m.gone = 0 AND g.id > $3
+	qFile       = "SELECT " + txn.FileColumns + " FROM file WHERE id = $1"
+	qFindGroups = "SELECT " + txn.GroupColumns + ` FROM grp g JOIN member m ON m.group_id = g.id WHERE m.user_id = $1 AND m.gone = 0 AND g.id > $3
 		AND (lower(g.name) LIKE $2 ESCAPE '!' OR g.name LIKE $5 ESCAPE '!' OR lower(g.id) LIKE $2 ESCAPE '!') ORDER BY g.id LIMIT $4`
-	qFindMembers = "SELECT " + world.MemberColumns + ` FROM member WHERE group_id = $1 AND gone = 0 AND user_id > $3
+	qFindMembers = "SELECT " + txn.MemberColumns + ` FROM member WHERE group_id = $1 AND gone = 0 AND user_id > $3
 		AND (lower(name_card) LIKE $2 ESCAPE '!' OR name_card LIKE $5 ESCAPE '!' OR lower(user_id) LIKE $2 ESCAPE '!') ORDER BY user_id LIMIT $4`
 )
 
@@ -72,7 +72,7 @@ type Line struct {
 	At       int64 // milliseconds
 	Body     []byte
 	Message  string // its id, when it is a message
-	Flags    world.Flags
+	Flags    txn.Flags
 	Readers  int64
 	Audience string
 }
@@ -95,7 +95,7 @@ func (s *Store) History(ctx context.Context, h Stretch) ([]Line, error) {
 		q = qNewer
 	}
 	var list []Line
-	err := each(ctx, s.pool(), func(rows tx.Row) error {
+	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
 		var l Line
 		err := rows.Scan(&l.Seq, &l.At, &l.Body, &l.Message, &l.Flags, &l.Readers, &l.Audience)
 		list = append(list, l)
@@ -109,12 +109,12 @@ type Standing struct {
 	Seq    uint64
 	Ord    int64 // the running count, when it counts as unread
 	Sender string
-	Flags  world.Flags
+	Flags  txn.Flags
 }
 
 // Standing finds a record in a conversation; nil when there is none.
 func (s *Store) Standing(ctx context.Context, topic, peer string, seq uint64) (r *Standing, err error) {
-	err = each(ctx, s.pool(), func(rows tx.Row) error {
+	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
 		r = &Standing{Seq: seq}
 		return rows.Scan(&r.Ord, &r.Sender, &r.Flags)
 	}, qStands, topic, peer, seq)
@@ -122,9 +122,9 @@ func (s *Store) Standing(ctx context.Context, topic, peer string, seq uint64) (r
 }
 
 // Message reads a message on one timeline; nil when it is not there.
-func (s *Store) Message(ctx context.Context, topic, id string) (m *world.Message, err error) {
-	err = each(ctx, s.pool(), func(rows tx.Row) error {
-		m, err = world.ScanMessage(rows)
+func (s *Store) Message(ctx context.Context, topic, id string) (m *txn.Message, err error) {
+	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
+		m, err = txn.ScanMessage(rows)
 		return err
 	}, qMessage, topic, id)
 	return m, err
@@ -146,12 +146,12 @@ type ReadFacts struct {
 func (s *Store) ReadFacts(ctx context.Context, user, peer, group string, upTo uint64) (f ReadFacts, err error) {
 	topic, column := im.UserTopic(user), peer
 	if group != "" {
-		topic, column = im.GroupTopic(group), world.GroupPeer
+		topic, column = im.GroupTopic(group), txn.GroupPeer
 	}
-	err = s.Moment(ctx, func(r tx.Reader) error {
+	err = s.Moment(ctx, func(r sqldb.Reader) error {
 		var head uint64
 		var counted int64
-		if err := each(ctx, r, func(rows tx.Row) error { return rows.Scan(&head, &counted) }, qCounted, topic); err != nil {
+		if err := each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&head, &counted) }, qCounted, topic); err != nil {
 			return err
 		}
 		if f.UpTo = upTo; upTo == 0 || upTo > head {
@@ -163,42 +163,42 @@ func (s *Store) ReadFacts(ctx context.Context, user, peer, group string, upTo ui
 		}
 		if group == "" {
 			counted = f.Contact.Counted
-			if err := each(ctx, r, func(rows tx.Row) error { return rows.Scan(&f.Pair) }, qPairUpTo, topic, column, after, f.UpTo); err != nil {
+			if err := each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&f.Pair) }, qPairUpTo, topic, column, after, f.UpTo); err != nil {
 				return err
 			}
 		} else {
 			later := int64(0)
-			if err := each(ctx, r, func(rows tx.Row) error { return rows.Scan(&later) }, qOwnAfter, topic, f.UpTo, user); err != nil {
+			if err := each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&later) }, qOwnAfter, topic, f.UpTo, user); err != nil {
 				return err
 			}
 			f.Own = f.Member.Own - later
 		}
 		f.Ord = counted // less what comes after
-		if err := each(ctx, r, func(rows tx.Row) error {
+		if err := each(ctx, r, func(rows sqldb.Row) error {
 			err := rows.Scan(&f.Ord)
 			f.Ord--
 			return err
 		}, qCountedAfter, topic, column, f.UpTo); err != nil {
 			return err
 		}
-		return each(ctx, r, func(rows tx.Row) error { return rows.Scan(&f.Last) }, qLastUpTo, topic, column, after, f.UpTo)
+		return each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&f.Last) }, qLastUpTo, topic, column, after, f.UpTo)
 	})
 	return f, err
 }
 
 // side reads the reader's side, and returns how far it was read before.
-func (f *ReadFacts) side(ctx context.Context, r tx.Reader, user, peer, group string) (after uint64, err error) {
+func (f *ReadFacts) side(ctx context.Context, r sqldb.Reader, user, peer, group string) (after uint64, err error) {
 	if group == "" {
 		f.Contact = &im.Contact{UserID: user, Peer: peer}
-		err = each(ctx, r, func(rows tx.Row) (err error) {
-			f.Contact, err = world.ScanContact(rows)
+		err = each(ctx, r, func(rows sqldb.Row) (err error) {
+			f.Contact, err = txn.ScanContact(rows)
 			return err
 		}, qContact, user, peer)
 		return f.Contact.ReadSeq, err
 	}
 	f.Member = &im.Member{GroupID: group, UserID: user, Gone: true}
-	err = each(ctx, r, func(rows tx.Row) (err error) {
-		f.Member, err = world.ScanMember(rows)
+	err = each(ctx, r, func(rows sqldb.Row) (err error) {
+		f.Member, err = txn.ScanMember(rows)
 		return err
 	}, qMember, group, user)
 	return f.Member.ReadSeq, err
@@ -207,8 +207,8 @@ func (f *ReadFacts) side(ctx context.Context, r tx.Reader, user, peer, group str
 // Contact reads one side of a conversation; empty when there is none.
 func (s *Store) Contact(ctx context.Context, user, peer string) (*im.Contact, error) {
 	c := &im.Contact{UserID: user, Peer: peer}
-	err := each(ctx, s.pool(), func(rows tx.Row) (err error) {
-		c, err = world.ScanContact(rows)
+	err := each(ctx, s.pool(), func(rows sqldb.Row) (err error) {
+		c, err = txn.ScanContact(rows)
 		return err
 	}, qContact, user, peer)
 	return c, err
@@ -237,19 +237,19 @@ func (d *Side) Reading() *im.Reading {
 // own is how far the person's own timeline had come at that moment.
 func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, own uint64, err error) {
 	d = &Side{Contact: &im.Contact{UserID: user, Peer: peer}}
-	err = s.Moment(ctx, func(r tx.Reader) error {
+	err = s.Moment(ctx, func(r sqldb.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		if d.Head = own; group != "" {
-			return each(ctx, r, func(rows tx.Row) (err error) {
+			return each(ctx, r, func(rows sqldb.Row) (err error) {
 				d.Contact = nil
 				d.Member, d.Group, err = scanSide(rows, d)
 				return err
 			}, qGroupSide, user, group)
 		}
-		return each(ctx, r, func(rows tx.Row) (err error) {
-			d.Contact, err = world.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
+		return each(ctx, r, func(rows sqldb.Row) (err error) {
+			d.Contact, err = txn.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
 			return err
 		}, qContactSide, user, peer)
 	})
@@ -258,20 +258,20 @@ func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, ow
 
 // Sides reads all conversations of a person, at one moment, and how far their own timeline had come.
 func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64, err error) {
-	err = s.Moment(ctx, func(r tx.Reader) error {
+	err = s.Moment(ctx, func(r sqldb.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
-		err := each(ctx, r, func(rows tx.Row) (err error) {
+		err := each(ctx, r, func(rows sqldb.Row) (err error) {
 			var d Side
-			d.Contact, err = world.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
+			d.Contact, err = txn.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
 			list = append(list, d)
 			return err
 		}, qContacts, user)
 		if err != nil {
 			return err
 		}
-		return each(ctx, r, func(rows tx.Row) (err error) {
+		return each(ctx, r, func(rows sqldb.Row) (err error) {
 			var d Side
 			d.Group = &im.Group{}
 			d.Member, d.Group, err = scanSide(rows, &d)
@@ -283,10 +283,10 @@ func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64
 }
 
 // scanSide reads a member, the group, and the last record.
-func scanSide(rows tx.Row, d *Side) (*im.Member, *im.Group, error) {
+func scanSide(rows sqldb.Row, d *Side) (*im.Member, *im.Group, error) {
 	var g im.Group
 	var dismissed, muted int64
-	m, err := world.ScanMember(rows, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
+	m, err := txn.ScanMember(rows, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
 		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers, &g.Revoked,
 		&d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
 	g.Dismissed, g.Muted = dismissed != 0, muted != 0
@@ -305,13 +305,13 @@ func (s *Store) Readers(ctx context.Context, topic, msg, after string, limit int
 }
 
 // NonReaders reads a page of the members who could have read a message of a group and have not.
-func (s *Store) NonReaders(ctx context.Context, group string, m *world.Message, after string, limit int) ([]Reader, error) {
+func (s *Store) NonReaders(ctx context.Context, group string, m *txn.Message, after string, limit int) ([]Reader, error) {
 	return readers(ctx, s.pool(), qNonReaders, group, after, m.Seq, m.Sender, m.Topic, m.ID, limit)
 }
 
-func readers(ctx context.Context, r tx.Reader, q string, args ...any) ([]Reader, error) {
+func readers(ctx context.Context, r sqldb.Reader, q string, args ...any) ([]Reader, error) {
 	var list []Reader
-	err := each(ctx, r, func(rows tx.Row) error {
+	err := each(ctx, r, func(rows sqldb.Row) error {
 		var p Reader
 		err := rows.Scan(&p.UserID, &p.At)
 		list = append(list, p)
@@ -331,7 +331,7 @@ type Found struct {
 func (s *Store) Search(ctx context.Context, words, topics []string, before int64, limit int) ([]Found, error) {
 	var list []Found
 	query, arg := s.db.Search(words, topics)
-	err := each(ctx, s.pool(), func(rows tx.Row) error {
+	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
 		var f Found
 		err := rows.Scan(&f.ID, &f.Topic, &f.Msg)
 		list = append(list, f)

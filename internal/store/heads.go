@@ -3,7 +3,7 @@ package store
 import (
 	"sync"
 
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // maxHeads bounds the cache of heads. Past it the cache starts anew: it only saves reads.
@@ -36,7 +36,7 @@ func (c *headCache) learn(topic string, seq uint64) {
 	c.set(topic, seq)
 }
 
-func (c *headCache) advance(records []world.Record) {
+func (c *headCache) advance(records []txn.Record) {
 	if c.off {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 func copyFile(t *testing.T, from, to string) {
@@ -37,8 +37,8 @@ func TestPowerCut(t *testing.T) {
 	}
 	first, stop := start(dir)
 	append1 := func(s *store.Store, topic, what string, done func(error)) {
-		if err := s.Do(&store.Unit{Need: world.Need{Topics: []string{topic}}, Decide: func(w *world.World) error {
-			w.Append(topic, world.Draft{Body: text(what)})
+		if err := s.Do(&store.Unit{Need: txn.Need{Topics: []string{topic}}, Decide: func(w *txn.World) error {
+			w.Append(topic, txn.Draft{Body: text(what)})
 			return nil
 		}, Done: done}); err != nil {
 			t.Error(err)

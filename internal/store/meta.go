@@ -6,9 +6,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store/postgres"
 	"github.com/beckon-im/beckon/internal/store/sqlite"
-	"github.com/beckon-im/beckon/internal/tx"
 )
 
 func newEpoch() string { return uuid.NewString()[:8] }
@@ -26,7 +26,7 @@ func OpenReading(ctx context.Context, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, s.pool(), func(row tx.Row) error { return row.Scan(&s.epoch) }, "SELECT value FROM meta WHERE name = 'epoch'")
+	err = each(ctx, s.pool(), func(row sqldb.Row) error { return row.Scan(&s.epoch) }, "SELECT value FROM meta WHERE name = 'epoch'")
 	if err == nil && s.epoch == "" {
 		err = errors.New("the database is not one of Beckon")
 	}
@@ -38,11 +38,11 @@ func OpenReading(ctx context.Context, opt Options) (*Store, error) {
 
 // Remember returns the value that the database keeps under a name: the first one it was given.
 func (s *Store) Remember(ctx context.Context, name, value string) (string, error) {
-	err := s.Once(ctx, func(sess *tx.Session) error {
+	err := s.Once(ctx, func(sess *sqldb.Session) error {
 		if err := sess.Exec(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value); err != nil {
 			return err
 		}
-		return sess.Query(ctx, "SELECT value FROM meta WHERE name = $1", []any{name}, func(row tx.Row) error { return row.Scan(&value) })
+		return sess.Query(ctx, "SELECT value FROM meta WHERE name = $1", []any{name}, func(row sqldb.Row) error { return row.Scan(&value) })
 	})
 	return value, err
 }
@@ -50,14 +50,14 @@ func (s *Store) Remember(ctx context.Context, name, value string) (string, error
 // Restored gives the database a new identity, after it was set back to an earlier state: positions that devices kept mean
 // nothing in it, and they load anew. No server may be running on it.
 func (s *Store) Restored(ctx context.Context) error {
-	return s.Once(ctx, func(sess *tx.Session) error {
+	return s.Once(ctx, func(sess *sqldb.Session) error {
 		s.epoch = newEpoch()
 		return sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", s.epoch)
 	})
 }
 
 // Once runs f in a transaction of its own. Run must not be running on SQLite, which has one writer.
-func (s *Store) Once(ctx context.Context, f func(*tx.Session) error) error {
+func (s *Store) Once(ctx context.Context, f func(*sqldb.Session) error) error {
 	w, err := s.db.Writer(ctx)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s *Store) Once(ctx context.Context, f func(*tx.Session) error) error {
 }
 
 // Writer opens a connection that commits, for whoever fills a database on which Run is not running.
-func (s *Store) Writer(ctx context.Context) (tx.Writer, error) { return s.db.Writer(ctx) }
+func (s *Store) Writer(ctx context.Context) (sqldb.Writer, error) { return s.db.Writer(ctx) }
 
 // Faults says what is damaged in the database itself.
 func (s *Store) Faults(ctx context.Context) ([]string, error) { return s.db.Faults(ctx) }
@@ -87,7 +87,7 @@ const Importing = "importing"
 
 // whole refuses a database into which an import did not come to its end.
 func (s *Store) whole(ctx context.Context) error {
-	return each(ctx, s.pool(), func(tx.Row) error {
+	return each(ctx, s.pool(), func(sqldb.Row) error {
 		return errors.New("an import into this database did not come to its end: make a new one and import again")
 	}, "SELECT value FROM meta WHERE name = '"+Importing+"'")
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -21,7 +21,7 @@ const (
 	qRecords     = "SELECT seq, at, device, listen, body, audience FROM record WHERE topic = $1 AND seq > $2 ORDER BY seq LIMIT $3"
 	qTopic       = "SELECT head, floor FROM topic WHERE name = $1"
 	qMemberships = "SELECT m.group_id, m.joined_seq, coalesce(t.head, 0) FROM member m LEFT JOIN topic t ON t.name = 'group:' || m.group_id WHERE m.user_id = $1 AND m.gone = 0"
-	qMyOpen      = "SELECT " + world.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
+	qMyOpen      = "SELECT " + txn.InvitationColumns + " FROM invitation WHERE inviter = $1 AND open > 0 ORDER BY created_at LIMIT $2"
 	qOpenForMe   = invited + "WHERE w.user_id = $1 AND w.state = 0 AND w.deaf % 2 = 0 LIMIT $2"
 	qFollowed    = invited + "WHERE w.user_id = $1 AND w.deaf >= 4 AND w.deaf % 2 = 0 AND w.state <> 0 LIMIT $2"
 
@@ -34,55 +34,55 @@ const (
 		v.id, v.inviter, v.peer, v.group_id, v.room_id, v.timeout, v.notify, v.accept_limit, v.min_ring, v.flags, v.push, v.print,
 		v.created_at, v.deadline, v.by_device, v.by_request, v.data, v.party, v.due, v.last, v.version,
 		v.open, v.accepted, v.rejected, v.cancelled, v.timed_out, v.recent, v.digested, v.names, v.counted FROM invitee w JOIN invitation v ON v.id = w.invite_id `
-	qInvitations = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id IN (?*)"
-	qInvitation  = "SELECT " + world.InvitationColumns + " FROM invitation WHERE id = $1"
-	qInvitee     = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"
-	qInvitees    = "SELECT " + world.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"
+	qInvitations = "SELECT " + txn.InvitationColumns + " FROM invitation WHERE id IN (?*)"
+	qInvitation  = "SELECT " + txn.InvitationColumns + " FROM invitation WHERE id = $1"
+	qInvitee     = "SELECT " + txn.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND user_id = $2"
+	qInvitees    = "SELECT " + txn.InviteeColumns + " FROM invitee WHERE invite_id = $1 AND ord >= $2 ORDER BY ord LIMIT $3"
 	qUndigested  = "SELECT id FROM invitation WHERE flags / 16 % 2 = 1 AND digested < version"
 	qDeadlines   = "SELECT id, due FROM invitation WHERE open > 0"
 	qDueSoon     = "SELECT id, due FROM invitation WHERE open > 0 AND due > 0 AND due <= $1 AND (due > $2 OR due = $2 AND id > $3) ORDER BY due, id LIMIT $4"
-	qStillOpen   = "SELECT " + world.InvitationColumns + " FROM invitation WHERE open > 0 AND id IN (?*)"
+	qStillOpen   = "SELECT " + txn.InvitationColumns + " FROM invitation WHERE open > 0 AND id IN (?*)"
 	qHeads       = "SELECT name, head FROM topic WHERE name IN (?*)"
-	qGroup       = "SELECT " + world.GroupColumns + " FROM grp g WHERE g.id = $1"
-	qMember      = "SELECT " + world.MemberColumns + " FROM member WHERE group_id = $1 AND user_id = $2"
-	qMembers     = "SELECT " + world.MemberColumns + " FROM member WHERE group_id = $1 AND user_id > $2 AND gone = 0 ORDER BY user_id LIMIT $3"
-	qJoined      = "SELECT " + world.GroupColumns + " FROM member m JOIN grp g ON g.id = m.group_id WHERE m.user_id = $1 AND m.group_id > $2 AND m.gone = 0 ORDER BY m.group_id LIMIT $3"
+	qGroup       = "SELECT " + txn.GroupColumns + " FROM grp g WHERE g.id = $1"
+	qMember      = "SELECT " + txn.MemberColumns + " FROM member WHERE group_id = $1 AND user_id = $2"
+	qMembers     = "SELECT " + txn.MemberColumns + " FROM member WHERE group_id = $1 AND user_id > $2 AND gone = 0 ORDER BY user_id LIMIT $3"
+	qJoined      = "SELECT " + txn.GroupColumns + " FROM member m JOIN grp g ON g.id = m.group_id WHERE m.user_id = $1 AND m.group_id > $2 AND m.gone = 0 ORDER BY m.group_id LIMIT $3"
 )
 
 // pool reads without a transaction: each statement sees what is committed then.
-func (s *Store) pool() tx.Reader { return s.db }
+func (s *Store) pool() sqldb.Reader { return s.db }
 
 // Moment runs f so that all it reads is of one moment.
-func (s *Store) Moment(ctx context.Context, f func(tx.Reader) error) error {
+func (s *Store) Moment(ctx context.Context, f func(sqldb.Reader) error) error {
 	return s.db.Moment(ctx, f)
 }
 
-func each(ctx context.Context, r tx.Reader, scan func(tx.Row) error, query string, args ...any) error {
+func each(ctx context.Context, r sqldb.Reader, scan func(sqldb.Row) error, query string, args ...any) error {
 	return r.Read(ctx, query, scan, args...)
 }
 
 // Page is a run of records of one topic, read together with where the topic begins and ends.
 type Page struct {
-	Records []world.Record // oldest first
-	Head    uint64         // the last sequence
-	Floor   uint64         // the last sequence that was trimmed: a reader before it has missed something for good
+	Records []txn.Record // oldest first
+	Head    uint64       // the last sequence
+	Floor   uint64       // the last sequence that was trimmed: a reader before it has missed something for good
 }
 
 // Records returns the records of a topic after a sequence, at most limit of them and about maxBytes of bodies.
 func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
-	err = s.Moment(ctx, func(r tx.Reader) (err error) {
+	err = s.Moment(ctx, func(r sqldb.Reader) (err error) {
 		if p.Head, p.Floor, err = readTopic(ctx, r, topic); err != nil {
 			return err
 		}
 		size := 0
-		return each(ctx, r, func(row tx.Row) error {
-			rec := world.Record{Topic: topic}
+		return each(ctx, r, func(row sqldb.Row) error {
+			rec := txn.Record{Topic: topic}
 			if err := row.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body, &rec.Audience); err != nil {
 				return err
 			}
 			p.Records = append(p.Records, rec)
 			if size += len(rec.Body); size >= maxBytes {
-				return tx.ErrEnough
+				return sqldb.ErrEnough
 			}
 			return nil
 		}, qRecords, topic, after, limit)
@@ -91,8 +91,8 @@ func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, 
 	return p, err
 }
 
-func readTopic(ctx context.Context, r tx.Reader, topic string) (head, floor uint64, err error) {
-	err = each(ctx, r, func(rows tx.Row) error { return rows.Scan(&head, &floor) }, qTopic, topic)
+func readTopic(ctx context.Context, r sqldb.Reader, topic string) (head, floor uint64, err error) {
+	err = each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&head, &floor) }, qTopic, topic)
 	return head, floor, err
 }
 
@@ -144,12 +144,12 @@ const MaxSnapshot = 200
 // Snapshot reads what is open for a person, and how far their timelines have come at that moment.
 func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 	snap := &Snapshot{}
-	err := s.Moment(ctx, func(r tx.Reader) (err error) {
+	err := s.Moment(ctx, func(r sqldb.Reader) (err error) {
 		if snap.Head, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		snap.Now = s.Now()
-		err = each(ctx, r, func(rows tx.Row) error {
+		err = each(ctx, r, func(rows sqldb.Row) error {
 			var m Membership
 			err := rows.Scan(&m.GroupID, &m.JoinedSeq, &m.Head)
 			snap.Groups = append(snap.Groups, m)
@@ -169,9 +169,9 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 
 // readOpen lists the invitations that wait for the user's answer first, so that the limit does not cut them off; then those that
 // the user made; then those that are decided for the user and open for others.
-func readOpen(ctx context.Context, r tx.Reader, user string, limit int) (list []OpenInvitation, over []string, err error) {
-	invited := func(rows tx.Row) error {
-		v, w, err := world.ScanInvited(rows)
+func readOpen(ctx context.Context, r sqldb.Reader, user string, limit int) (list []OpenInvitation, over []string, err error) {
+	invited := func(rows sqldb.Row) error {
+		v, w, err := txn.ScanInvited(rows)
 		if err != nil {
 			return err
 		}
@@ -185,8 +185,8 @@ func readOpen(ctx context.Context, r tx.Reader, user string, limit int) (list []
 	if err := each(ctx, r, invited, qOpenForMe, user, limit); err != nil {
 		return nil, nil, err
 	}
-	if err := each(ctx, r, func(rows tx.Row) error {
-		v, err := world.ScanInvitation(rows)
+	if err := each(ctx, r, func(rows sqldb.Row) error {
+		v, err := txn.ScanInvitation(rows)
 		if err == nil {
 			list = append(list, OpenInvitation{Invitation: *v})
 		}
@@ -203,7 +203,7 @@ func readOpen(ctx context.Context, r tx.Reader, user string, limit int) (list []
 }
 
 // readPartyHeads reads how far the topics of those invitations have come that have one.
-func readPartyHeads(ctx context.Context, r tx.Reader, list []OpenInvitation) (err error) {
+func readPartyHeads(ctx context.Context, r sqldb.Reader, list []OpenInvitation) (err error) {
 	for i := range list {
 		if v := &list[i].Invitation; v.Party {
 			if list[i].Head, _, err = readTopic(ctx, r, im.InvitationTopic(v.ID)); err != nil {
@@ -214,9 +214,9 @@ func readPartyHeads(ctx context.Context, r tx.Reader, list []OpenInvitation) (er
 	return nil
 }
 
-func readInvitation(ctx context.Context, r tx.Reader, id string) (v *invite.Invitation, err error) {
-	err = each(ctx, r, func(rows tx.Row) error {
-		v, err = world.ScanInvitation(rows)
+func readInvitation(ctx context.Context, r sqldb.Reader, id string) (v *invite.Invitation, err error) {
+	err = each(ctx, r, func(rows sqldb.Row) error {
+		v, err = txn.ScanInvitation(rows)
 		return err
 	}, qInvitation, id)
 	return v, err
@@ -229,8 +229,8 @@ func (s *Store) Invitation(ctx context.Context, id string) (*invite.Invitation, 
 
 // Invitee reads one invitee; nil when that person was never invited.
 func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee, err error) {
-	err = each(ctx, s.pool(), func(rows tx.Row) error {
-		w, err = world.ScanInvitee(rows)
+	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
+		w, err = txn.ScanInvitee(rows)
 		return err
 	}, qInvitee, id, user)
 	return w, err
@@ -239,8 +239,8 @@ func (s *Store) Invitee(ctx context.Context, id, user string) (w *invite.Invitee
 // Invitees reads a page of invitees in the order of the inviteeList, from place ord on.
 func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invite.Invitee, error) {
 	var list []invite.Invitee
-	err := each(ctx, s.pool(), func(rows tx.Row) error {
-		w, err := world.ScanInvitee(rows)
+	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
+		w, err := txn.ScanInvitee(rows)
 		list = append(list, *w)
 		return err
 	}, qInvitees, id, ord, limit)
@@ -256,8 +256,8 @@ func (s *Store) OpenInvitations(ctx context.Context, user string, limit int) ([]
 // Invitations reads invitations by their ids; unknown ones are left out.
 func (s *Store) Invitations(ctx context.Context, ids []string) ([]invite.Invitation, error) {
 	var list []invite.Invitation
-	err := s.db.ReadIn(ctx, qInvitations, ids, func(rows tx.Row) error {
-		v, err := world.ScanInvitation(rows)
+	err := s.db.ReadIn(ctx, qInvitations, ids, func(rows sqldb.Row) error {
+		v, err := txn.ScanInvitation(rows)
 		if err == nil {
 			list = append(list, *v)
 		}
@@ -274,7 +274,7 @@ type Deadline struct {
 
 // Deadlines calls f for every open invitation that has a deadline.
 func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
-	return each(ctx, s.pool(), func(rows tx.Row) error {
+	return each(ctx, s.pool(), func(rows sqldb.Row) error {
 		var d Deadline
 		err := rows.Scan(&d.InviteID, &d.Due)
 		f(d)
@@ -285,7 +285,7 @@ func (s *Store) Deadlines(ctx context.Context, f func(Deadline)) error {
 // DueSoon reads a page of the open invitations that are due by a time, after one of them.
 func (s *Store) DueSoon(ctx context.Context, by int64, after Deadline, limit int) ([]Deadline, error) {
 	var list []Deadline
-	err := each(ctx, s.pool(), func(rows tx.Row) error {
+	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
 		var d Deadline
 		err := rows.Scan(&d.InviteID, &d.Due)
 		list = append(list, d)
@@ -297,8 +297,8 @@ func (s *Store) DueSoon(ctx context.Context, by int64, after Deadline, limit int
 // StillOpen returns those invitations that are open.
 func (s *Store) StillOpen(ctx context.Context, ids []string) ([]invite.Invitation, error) {
 	var list []invite.Invitation
-	err := s.db.ReadIn(ctx, qStillOpen, ids, func(rows tx.Row) error {
-		v, err := world.ScanInvitation(rows)
+	err := s.db.ReadIn(ctx, qStillOpen, ids, func(rows sqldb.Row) error {
+		v, err := txn.ScanInvitation(rows)
 		if err == nil {
 			list = append(list, *v)
 		}
@@ -314,8 +314,8 @@ func (s *Store) Undigested(ctx context.Context) ([]string, error) {
 
 // Group reads a group; nil when there is none.
 func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
-	err = each(ctx, s.pool(), func(rows tx.Row) error {
-		g, err = world.ScanGroup(rows)
+	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
+		g, err = txn.ScanGroup(rows)
 		return err
 	}, qGroup, id)
 	return g, err
@@ -323,8 +323,8 @@ func (s *Store) Group(ctx context.Context, id string) (g *im.Group, err error) {
 
 // Member reads one member; nil when that person never was one.
 func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, err error) {
-	err = each(ctx, s.pool(), func(rows tx.Row) error {
-		m, err = world.ScanMember(rows)
+	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
+		m, err = txn.ScanMember(rows)
 		return err
 	}, qMember, group, user)
 	return m, err
@@ -333,8 +333,8 @@ func (s *Store) Member(ctx context.Context, group, user string) (m *im.Member, e
 // Members reads a page of present members by user id, after a user.
 func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]im.Member, error) {
 	var list []im.Member
-	err := each(ctx, s.pool(), func(rows tx.Row) error {
-		m, err := world.ScanMember(rows)
+	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
+		m, err := txn.ScanMember(rows)
 		list = append(list, *m)
 		return err
 	}, qMembers, group, after, limit)
@@ -344,8 +344,8 @@ func (s *Store) Members(ctx context.Context, group, after string, limit int) ([]
 // Joined reads a page of a person's groups by group id, after a group.
 func (s *Store) Joined(ctx context.Context, user, after string, limit int) ([]im.Group, error) {
 	var list []im.Group
-	err := each(ctx, s.pool(), func(rows tx.Row) error {
-		g, err := world.ScanGroup(rows)
+	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
+		g, err := txn.ScanGroup(rows)
 		list = append(list, *g)
 		return err
 	}, qJoined, user, after, limit)
@@ -367,7 +367,7 @@ func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, 
 	if len(ask) == 0 {
 		return heads, nil
 	}
-	err := s.db.ReadIn(ctx, qHeads, ask, func(rows tx.Row) error {
+	err := s.db.ReadIn(ctx, qHeads, ask, func(rows sqldb.Row) error {
 		var topic string
 		var head uint64
 		err := rows.Scan(&topic, &head)

@@ -6,31 +6,31 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // What is read of rooms outside a batch.
 const (
-	qRoom     = "SELECT " + world.RoomColumns + " FROM room WHERE id = $1"
+	qRoom     = "SELECT " + txn.RoomColumns + " FROM room WHERE id = $1"
 	qSeat     = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND user_id = $2"
 	qSeats    = "SELECT room_id, user_id, role, at FROM seat WHERE room_id = $1 AND role <> 'none' AND at >= $2 ORDER BY at, user_id LIMIT $3"
 	qRoomsDue = "SELECT id FROM room WHERE ended_at = 0 AND check_at > 0 AND check_at <= $1 ORDER BY check_at LIMIT $2"
-	qPresent  = "SELECT " + world.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 AND p.joined_at > 0 ORDER BY p.first_at, p.user_id LIMIT $2"
-	qCall     = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.id = $1"
-	qCallIn   = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.room_id = $1 AND c.ended_at = 0"
-	qOpenCall = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND c.id > $1 ORDER BY c.id LIMIT $2"
+	qPresent  = "SELECT " + txn.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 AND p.joined_at > 0 ORDER BY p.first_at, p.user_id LIMIT $2"
+	qCall     = "SELECT " + txn.CallColumns + " FROM media_call c WHERE c.id = $1"
+	qCallIn   = "SELECT " + txn.CallColumns + " FROM media_call c WHERE c.room_id = $1 AND c.ended_at = 0"
+	qOpenCall = "SELECT " + txn.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND c.id > $1 ORDER BY c.id LIMIT $2"
 	qCallsDue = "SELECT c.room_id FROM media_call c WHERE c.ended_at = 0 AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2"
-	qPeopleIn = "SELECT " + world.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 ORDER BY p.first_at, p.user_id LIMIT $2"
+	qPeopleIn = "SELECT " + txn.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 ORDER BY p.first_at, p.user_id LIMIT $2"
 
 	// A call in which nobody talks yet is shown to those who ask for calls that go on.
 	callPage = " AND (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3 AND ($4 = 0 AND c.began_at > 0 OR $4 = 1 AND c.ended_at = 0) AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY c.opened_at DESC, c.id DESC LIMIT $8"
-	qCalls   = "SELECT " + world.CallColumns + " FROM media_call c WHERE $7 = ''" + callPage
+	qCalls   = "SELECT " + txn.CallColumns + " FROM media_call c WHERE $7 = ''" + callPage
 	// The plus signs keep SQLite from going through all calls by time, for the few that go on.
-	qCallsOpen = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND $7 = '' AND $4 = 1 AND (+c.opened_at < $1 OR +c.opened_at = $1 AND c.id < $2) AND +c.opened_at >= $3 AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY +c.opened_at DESC, c.id DESC LIMIT $8"
-	qCallsOf   = "SELECT " + world.CallColumns + " FROM participant p JOIN media_call c ON c.id = p.call_id WHERE p.user_id = $7" + callPage
-	qCallsIn   = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.group_id = $7 AND c.group_id <> ''" + callPage
-	qCallsRoom = "SELECT " + world.CallColumns + " FROM media_call c WHERE c.room_id = $7" + callPage
+	qCallsOpen = "SELECT " + txn.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND $7 = '' AND $4 = 1 AND (+c.opened_at < $1 OR +c.opened_at = $1 AND c.id < $2) AND +c.opened_at >= $3 AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY +c.opened_at DESC, c.id DESC LIMIT $8"
+	qCallsOf   = "SELECT " + txn.CallColumns + " FROM participant p JOIN media_call c ON c.id = p.call_id WHERE p.user_id = $7" + callPage
+	qCallsIn   = "SELECT " + txn.CallColumns + " FROM media_call c WHERE c.group_id = $7 AND c.group_id <> ''" + callPage
+	qCallsRoom = "SELECT " + txn.CallColumns + " FROM media_call c WHERE c.room_id = $7" + callPage
 )
 
 func roomReads() []string {
@@ -38,8 +38,8 @@ func roomReads() []string {
 }
 
 // one reads at most one row; nil when there is none.
-func one[V any](ctx context.Context, s *Store, scan func(tx.Row) (*V, error), query string, args ...any) (v *V, err error) {
-	err = each(ctx, s.pool(), func(rows tx.Row) error {
+func one[V any](ctx context.Context, s *Store, scan func(sqldb.Row) (*V, error), query string, args ...any) (v *V, err error) {
+	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
 		v, err = scan(rows)
 		return err
 	}, query, args...)
@@ -47,9 +47,9 @@ func one[V any](ctx context.Context, s *Store, scan func(tx.Row) (*V, error), qu
 }
 
 // all reads rows.
-func all[V any](ctx context.Context, s *Store, scan func(tx.Row) (*V, error), query string, args ...any) ([]V, error) {
+func all[V any](ctx context.Context, s *Store, scan func(sqldb.Row) (*V, error), query string, args ...any) ([]V, error) {
 	var list []V
-	err := each(ctx, s.pool(), func(rows tx.Row) error {
+	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
 		v, err := scan(rows)
 		if err == nil {
 			list = append(list, *v)
@@ -61,17 +61,17 @@ func all[V any](ctx context.Context, s *Store, scan func(tx.Row) (*V, error), qu
 
 // Room reads a media room, which may have ended; nil when there never was one.
 func (s *Store) Room(ctx context.Context, id string) (*im.Room, error) {
-	return one(ctx, s, world.ScanRoom, qRoom, id)
+	return one(ctx, s, txn.ScanRoom, qRoom, id)
 }
 
 // Seat reads what somebody was granted in a room, or nil.
 func (s *Store) Seat(ctx context.Context, room, user string) (*im.Seat, error) {
-	return one(ctx, s, world.ScanSeat, qSeat, room, user)
+	return one(ctx, s, txn.ScanSeat, qSeat, room, user)
 }
 
 // Seats reads what people were granted in a room since a time, oldest first.
 func (s *Store) Seats(ctx context.Context, room string, since int64, limit int) ([]im.Seat, error) {
-	return all(ctx, s, world.ScanSeat, qSeats, room, since, limit)
+	return all(ctx, s, txn.ScanSeat, qSeats, room, since, limit)
 }
 
 // RoomsDue reads the rooms that are to be looked at by a time.
@@ -81,22 +81,22 @@ func (s *Store) RoomsDue(ctx context.Context, now int64, limit int) ([]string, e
 
 // PresentIn reads who is in a call now, in the order of their coming.
 func (s *Store) PresentIn(ctx context.Context, call string, limit int) ([]im.Participant, error) {
-	return all(ctx, s, world.ScanParticipant, qPresent, call, limit)
+	return all(ctx, s, txn.ScanParticipant, qPresent, call, limit)
 }
 
 // Call reads a call record, or nil.
 func (s *Store) Call(ctx context.Context, id string) (*im.Call, error) {
-	return one(ctx, s, world.ScanCall, qCall, id)
+	return one(ctx, s, txn.ScanCall, qCall, id)
 }
 
 // CallIn reads the call that goes on in a room, or nil.
 func (s *Store) CallIn(ctx context.Context, room string) (*im.Call, error) {
-	return one(ctx, s, world.ScanCall, qCallIn, room)
+	return one(ctx, s, txn.ScanCall, qCallIn, room)
 }
 
 // OpenCalls reads a page of the calls that go on, after one of them.
 func (s *Store) OpenCalls(ctx context.Context, after string, limit int) ([]im.Call, error) {
-	return all(ctx, s, world.ScanCall, qOpenCall, after, limit)
+	return all(ctx, s, txn.ScanCall, qOpenCall, after, limit)
 }
 
 // CallsDue reads the rooms whose call is to be looked at by a time.
@@ -106,7 +106,7 @@ func (s *Store) CallsDue(ctx context.Context, now int64, limit int) ([]string, e
 
 // PeopleIn reads who took part in a call, in the order of their coming.
 func (s *Store) PeopleIn(ctx context.Context, call string, limit int) ([]im.Participant, error) {
-	return all(ctx, s, world.ScanParticipant, qPeopleIn, call, limit)
+	return all(ctx, s, txn.ScanParticipant, qPeopleIn, call, limit)
 }
 
 // CallFilter says which call records are asked for: of a person, a group or a room, or of all.
@@ -150,5 +150,5 @@ func (s *Store) Calls(ctx context.Context, f CallFilter) ([]im.Call, error) {
 	case f.Open:
 		query = qCallsOpen
 	}
-	return all(ctx, s, world.ScanCall, query, at, id, f.From, open, f.GroupID, f.RoomID, key, f.Limit)
+	return all(ctx, s, txn.ScanCall, query, at, id, f.From, open, f.GroupID, f.RoomID, key, f.Limit)
 }

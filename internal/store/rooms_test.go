@@ -5,15 +5,15 @@ import (
 	"os"
 	"testing"
 
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/tx"
 )
 
 // TestMigrationOfRooms: rooms of earlier versions, which never ended, are over unless people are in them or somebody is still invited.
 func TestMigrationOfRooms(t *testing.T) {
 	s := newShared(t, 1, store.Options{Schema: 8})
 	ctx := t.Context()
-	if err := s.stores[0].Once(ctx, func(sess *tx.Session) error {
+	if err := s.stores[0].Once(ctx, func(sess *sqldb.Session) error {
 		for _, q := range []string{
 			"INSERT INTO room (id, owner, invite_id, latest, created_at) VALUES ('talking', 'a', 'i1', 'i1', 100), ('ended', 'a', 'i2', 'i2', 100), ('never', 'a', 'i3', 'i3', 100), ('rings', 'a', 'i4', 'i4', 100)",
 			"INSERT INTO seat (room_id, user_id, role, at) VALUES ('ended', 'a', 'anchor', 100), ('ended', 'b', 'anchor', 900), ('never', 'a', 'anchor', 100)",

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/test/cluster"
 )
@@ -64,7 +64,7 @@ func newShared(t *testing.T, n int, opt store.Options) *shared {
 }
 
 // do runs a unit on a store and waits for its outcome.
-func (s *shared) do(node int, need world.Need, decide func(*world.World) error) error {
+func (s *shared) do(node int, need txn.Need, decide func(*txn.World) error) error {
 	done := make(chan error, 1)
 	if err := s.stores[node].Do(&store.Unit{Need: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
 		return err
@@ -83,13 +83,13 @@ func TestStoresShareTopics(t *testing.T) {
 			for i := range each {
 				first, second := fmt.Sprint("user:", rand.IntN(topics)), fmt.Sprint("user:", rand.IntN(topics))
 				body := text(fmt.Sprintf(`"%d-%d"`, w, i))
-				err := s.do(w%3, world.Need{Topics: []string{first}}, func(v *world.World) error {
+				err := s.do(w%3, txn.Need{Topics: []string{first}}, func(v *txn.World) error {
 					if missing := v.Missing([]string{second}); len(missing) > 0 {
-						return &world.More{Need: world.Need{Topics: missing}}
+						return &txn.More{Need: txn.Need{Topics: missing}}
 					}
-					v.Append(first, world.Draft{Body: body})
+					v.Append(first, txn.Draft{Body: body})
 					if second != first {
-						v.Append(second, world.Draft{Body: body})
+						v.Append(second, txn.Draft{Body: body})
 					}
 					return nil
 				})
@@ -128,7 +128,7 @@ func TestOneIDOneInvitation(t *testing.T) {
 		var both sync.WaitGroup
 		for n, who := range []string{"ann", "bob"} {
 			both.Go(func() {
-				err := s.do(n, world.Need{Topics: []string{"user:" + who}, Invitations: []string{id}}, func(w *world.World) error {
+				err := s.do(n, txn.Need{Topics: []string{"user:" + who}, Invitations: []string{id}}, func(w *txn.World) error {
 					if w.Invitation(id) != nil {
 						return errors.New("taken")
 					}
@@ -169,9 +169,9 @@ func TestBrokenLinks(t *testing.T) {
 			for i := 0; ctx.Err() == nil; i++ {
 				body := fmt.Sprintf(`"%d-%d"`, w, i)
 				topics := []string{fmt.Sprint("user:", w/2), fmt.Sprint("user:new-", w, "-", i/50)} // new topics come too
-				err := s.do(w%2, world.Need{Topics: topics}, func(v *world.World) error {
+				err := s.do(w%2, txn.Need{Topics: topics}, func(v *txn.World) error {
 					for _, t := range topics {
-						v.Append(t, world.Draft{Body: text(body)})
+						v.Append(t, txn.Draft{Body: text(body)})
 					}
 					return nil
 				})
@@ -234,8 +234,8 @@ func TestUpgradeWhileRunning(t *testing.T) {
 	for w := range done {
 		all.Go(func() {
 			for topic := fmt.Sprint("user:", w); ctx.Err() == nil; done[w]++ {
-				if err := s.do(0, world.Need{Topics: []string{topic}}, func(v *world.World) error {
-					v.Append(topic, world.Draft{Body: text(`"x"`)})
+				if err := s.do(0, txn.Need{Topics: []string{topic}}, func(v *txn.World) error {
+					v.Append(topic, txn.Draft{Body: text(`"x"`)})
 					return nil
 				}); err != nil {
 					t.Error(err)
@@ -271,7 +271,7 @@ func TestTheDatabasesClock(t *testing.T) {
 	for _, skew := range []time.Duration{time.Hour, -time.Hour} {
 		s := newShared(t, 1, store.Options{Now: func() int64 { return time.Now().Add(skew).UnixMilli() }})
 		var now int64
-		if err := s.do(0, world.Need{}, func(w *world.World) error { now = w.Now; return nil }); err != nil {
+		if err := s.do(0, txn.Need{}, func(w *txn.World) error { now = w.Now; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		for what, at := range map[string]int64{"a unit's time": now, "the store's time": s.stores[0].Now()} {
@@ -286,8 +286,8 @@ func TestTheDatabasesClock(t *testing.T) {
 func TestNULStands(t *testing.T) {
 	s := newShared(t, 1, store.Options{})
 	odd := "a\x00b\uFFFEc"
-	if err := s.do(0, world.Need{Topics: []string{"user:a"}, People: []string{"a"}}, func(w *world.World) error {
-		w.PutPerson(world.Person{UserID: "a", Profile: odd, Status: strings.Repeat(odd, 3)})
+	if err := s.do(0, txn.Need{Topics: []string{"user:a"}, People: []string{"a"}}, func(w *txn.World) error {
+		w.PutPerson(txn.Person{UserID: "a", Profile: odd, Status: strings.Repeat(odd, 3)})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -300,7 +300,7 @@ func TestNULStands(t *testing.T) {
 // TestMigrationOfHolders: the files of messages that were sent before the migration are held by them.
 func TestMigrationOfHolders(t *testing.T) {
 	s := newShared(t, 1, store.Options{Schema: 10})
-	err := s.stores[0].Once(t.Context(), func(sess *tx.Session) error {
+	err := s.stores[0].Once(t.Context(), func(sess *sqldb.Session) error {
 		for i, r := range [][3]any{
 			{`{"image":{"fileID":"f-1","thumbID":"t-1"},"customData":"\u0000"}`, "m1", 0},
 			{`{"revoked":true}`, "m3", 1},

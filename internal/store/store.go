@@ -15,11 +15,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store/clock"
 	"github.com/beckon-im/beckon/internal/store/postgres"
 	"github.com/beckon-im/beckon/internal/store/sqlite"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // Options are the choices for a store. The zero value works, in a directory of its own.
@@ -52,10 +52,10 @@ type Options struct {
 	// Retention is how long records are kept. Default: for ever.
 	Retention time.Duration
 	// Tap says which events leave the house with the records of a batch, in the same commit. Default: none.
-	Tap func(now int64, records []world.Record) []world.Outgoing
+	Tap func(now int64, records []txn.Record) []txn.Outgoing
 	// Observe is told of each batch that was committed, before anybody is answered. It must not block, or keep the world.
 	// Default: nobody is.
-	Observe func(*world.World)
+	Observe func(*txn.World)
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -69,20 +69,20 @@ func (o *Options) fill() {
 
 // engine is a database: what differs between SQLite and PostgreSQL is behind it.
 type engine interface {
-	tx.Reader
+	sqldb.Reader
 	// Moment runs f so that all it reads is of one moment.
-	Moment(ctx context.Context, f func(tx.Reader) error) error
+	Moment(ctx context.Context, f func(sqldb.Reader) error) error
 	// Writer opens a connection that commits, when no server runs here.
-	Writer(ctx context.Context) (tx.Writer, error)
+	Writer(ctx context.Context) (sqldb.Writer, error)
 	// Line opens one of the writers of a server; Writers is how many there may be.
-	Line(ctx context.Context) (tx.Writer, error)
+	Line(ctx context.Context) (sqldb.Writer, error)
 	Writers() int
 	// Shared reports whether other nodes write the same database.
 	Shared() bool
 	// Pulse reads the clock of a shared database that takes writes.
 	Pulse(ctx context.Context) (now int64, err error)
 	// Trouble says what may help after a failure.
-	Trouble(err error) tx.Trouble
+	Trouble(err error) sqldb.Trouble
 	// Search is the query for all words, in what one of the topics finds, before a number, and up to a limit.
 	Search(words, topics []string) (query, arg string)
 	// Faults says what is damaged in the database itself.
@@ -94,21 +94,21 @@ type engine interface {
 
 // Unit is one piece of work on the world.
 type Unit struct {
-	Need world.Need
+	Need txn.Need
 	// Decide looks at the world and puts what changes. An error refuses: nothing changes. It may be run again, and must
 	// not block, keep the world, or do anything that cannot be repeated.
-	Decide func(*world.World) error
+	Decide func(*txn.World) error
 	// Done is told once, after what was decided is durable. Units are told in the order in which they were decided, and
 	// before any of the batch's records is announced. It must not block.
 	Done func(error)
 
-	sweep func(context.Context, *tx.Session, int64) error // house-keeping in the same transaction
-	tries int                                             // how often it was put off for topics that it did not declare
+	sweep func(context.Context, *sqldb.Session, int64) error // house-keeping in the same transaction
+	tries int                                                // how often it was put off for topics that it did not declare
 }
 
 // Announcer is told of committed records after all units of their batch were Done. Batches of different writers may be
 // told in another order than that of their commits.
-type Announcer func([]world.Record)
+type Announcer func([]txn.Record)
 
 // Store is the durable state of a server.
 type Store struct {
@@ -136,7 +136,7 @@ var ErrClosed = errors.New("store: closed")
 // Open opens or creates the store. announce must be set before Run: use Announce.
 func Open(ctx context.Context, opt Options) (*Store, error) {
 	opt.fill()
-	s := &Store{opt: opt, announce: func([]world.Record) {}}
+	s := &Store{opt: opt, announce: func([]txn.Record) {}}
 	var err error
 	if opt.Postgres == "" {
 		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, CacheBytes: opt.CacheBytes, Reads: reads(), Log: opt.Log})

@@ -12,7 +12,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -80,8 +80,8 @@ func TestListenOrders(t *testing.T) {
 
 type text string
 
-func (text) Absorb(world.Body) bool { return false }
-func (b text) JSON() []byte         { return []byte(b) }
+func (text) Absorb(txn.Body) bool { return false }
+func (b text) JSON() []byte       { return []byte(b) }
 
 // BenchmarkInvite is one one-to-one invite through the store: a row, an invitee, two records. Parallel callers share commits.
 func BenchmarkInvite(b *testing.B) {
@@ -99,13 +99,13 @@ func BenchmarkInvite(b *testing.B) {
 		n.Add(1)
 		from, to := fmt.Sprintf("user:%d", i%1000), fmt.Sprintf("user:%d", (i+500)%1000)
 		id := fmt.Sprintf("i%d", i)
-		err := s.Do(&store.Unit{Need: world.Need{Topics: []string{from, to}, Invitations: []string{id}},
-			Decide: func(w *world.World) error {
+		err := s.Do(&store.Unit{Need: txn.Need{Topics: []string{from, to}, Invitations: []string{id}},
+			Decide: func(w *txn.World) error {
 				v, list := invite.New(invite.Terms{ID: id, Inviter: from, Timeout: 60, Data: "hello"}, []string{to}, invite.Actor{}, "p", w.Now)
 				w.PutInvitation(v)
 				w.PutInvitee(list[0])
-				w.Append(from, world.Draft{Body: text(`{"x":1}`)})
-				w.Append(to, world.Draft{Body: text(`{"x":1}`)})
+				w.Append(from, txn.Draft{Body: text(`{"x":1}`)})
+				w.Append(to, txn.Draft{Body: text(`{"x":1}`)})
 				return nil
 			}, Done: func(err error) {
 				if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // trimEvery is how often what nobody can ask for any more is removed.
@@ -60,9 +60,9 @@ func (s *Store) TrimNow(ctx context.Context) error {
 
 // trimExpired removes rows by a key of two columns.
 func (s *Store) trimExpired(ctx context.Context, find, remove string) error {
-	return s.Tidy(ctx, func(ctx context.Context, sess *tx.Session, now int64) (n int, err error) {
+	return s.Tidy(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (n int, err error) {
 		var rows []any
-		err = sess.Query(ctx, find, []any{now, TrimChunk}, func(row tx.Row) error {
+		err = sess.Query(ctx, find, []any{now, TrimChunk}, func(row sqldb.Row) error {
 			var key [2]string
 			err := row.Scan(&key[0], &key[1])
 			rows = append(rows, key[0], key[1])
@@ -79,10 +79,10 @@ func (s *Store) trimExpired(ctx context.Context, find, remove string) error {
 }
 
 // trimOnline removes ended online-only invitations; flags / 2 % 2 is flagOnline, both engines divide integers alike.
-func trimOnline(ctx context.Context, sess *tx.Session, now int64) (int, error) {
+func trimOnline(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
 	var ids []any
 	if err := sess.Query(ctx, `SELECT i.id FROM invitation i WHERE i.flags / 2 % 2 = 1 AND i.open = 0
-		AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1) LIMIT $2`, []any{now - onlineKept.Milliseconds(), TrimChunk}, func(row tx.Row) error {
+		AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1) LIMIT $2`, []any{now - onlineKept.Milliseconds(), TrimChunk}, func(row sqldb.Row) error {
 		var id string
 		err := row.Scan(&id)
 		ids = append(ids, id)
@@ -112,9 +112,9 @@ func trimOnline(ctx context.Context, sess *tx.Session, now int64) (int, error) {
 const roomKept = 24 * 3600 * 1000
 
 // trimRooms removes rooms that have ended, with what was granted in them.
-func trimRooms(ctx context.Context, sess *tx.Session, now int64) (int, error) {
+func trimRooms(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
 	var ids []any
-	if err := sess.Query(ctx, "SELECT id FROM room WHERE ended_at > 0 AND ended_at < $1 LIMIT $2", []any{now - roomKept, TrimChunk}, func(row tx.Row) error {
+	if err := sess.Query(ctx, "SELECT id FROM room WHERE ended_at > 0 AND ended_at < $1 LIMIT $2", []any{now - roomKept, TrimChunk}, func(row sqldb.Row) error {
 		var id string
 		err := row.Scan(&id)
 		ids = append(ids, id)
@@ -135,10 +135,10 @@ func trimRooms(ctx context.Context, sess *tx.Session, now int64) (int, error) {
 }
 
 // Tidy runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
-func (s *Store) Tidy(ctx context.Context, f func(context.Context, *tx.Session, int64) (int, error)) error {
+func (s *Store) Tidy(ctx context.Context, f func(context.Context, *sqldb.Session, int64) (int, error)) error {
 	for {
 		n := 0
-		err := s.sweep(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *tx.Session, now int64) (err error) {
+		err := s.sweep(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
 			n, err = f(ctx, sess, now)
 			return err
 		})
@@ -176,10 +176,10 @@ func (s *Store) EmptyTimeline(ctx context.Context, topic string) (err error) {
 
 // trimChunk removes the oldest records of a timeline and moves its floor. It reports whether there may be more.
 func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more bool, err error) {
-	err = s.sweep(ctx, []string{topic}, func(ctx context.Context, sess *tx.Session, _ int64) error {
+	err = s.sweep(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 		more = false
 		var first, last uint64
-		scan := func(rows tx.Row) error { return rows.Scan(&first, &last) }
+		scan := func(rows sqldb.Row) error { return rows.Scan(&first, &last) }
 		if err := sess.Query(ctx, `SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM (SELECT seq, at FROM record WHERE topic = $1 ORDER BY seq LIMIT $2) o WHERE at < $3`,
 			[]any{topic, TrimChunk, before}, scan); err != nil {
 			return err
@@ -188,9 +188,9 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 			return err
 		}
 		more = last-first+1 == TrimChunk
-		var found []tx.Phrase
-		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows tx.Row) error {
-			p := tx.Phrase{Topic: topic}
+		var found []sqldb.Phrase
+		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows sqldb.Row) error {
+			p := sqldb.Phrase{Topic: topic}
 			err := rows.Scan(&p.Message)
 			found = append(found, p)
 			return err
@@ -225,14 +225,14 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 }
 
 // Sweep runs house-keeping on timelines, in a unit of its own that holds them.
-func (s *Store) Sweep(ctx context.Context, topics []string, f func(context.Context, *tx.Session, int64) error) error {
+func (s *Store) Sweep(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
 	return s.sweep(ctx, topics, f)
 }
 
 // sweep runs house-keeping in a unit of its own.
-func (s *Store) sweep(ctx context.Context, topics []string, f func(context.Context, *tx.Session, int64) error) error {
+func (s *Store) sweep(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
 	done := make(chan error, 1)
-	u := &Unit{Need: world.Need{Topics: topics}, Decide: func(*world.World) error { return nil }, Done: func(err error) { done <- err }, sweep: f}
+	u := &Unit{Need: txn.Need{Topics: topics}, Decide: func(*txn.World) error { return nil }, Done: func(err error) { done <- err }, sweep: f}
 	if err := s.Do(u); err != nil {
 		return err
 	}

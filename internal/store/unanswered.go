@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // unanswered knows the records of batches that are committed, or about to be, and whose callers have no response yet. Readers do not
@@ -26,7 +26,7 @@ type mark struct {
 }
 
 // begin notes the records of a batch before its commit.
-func (u *unanswered) begin(records []world.Record) mark {
+func (u *unanswered) begin(records []txn.Record) mark {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.first == nil {

@@ -7,14 +7,14 @@ import (
 	"sync"
 
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // message is one of the usual length as a timeline keeps it.
 type message string
 
-func (message) Absorb(world.Body) bool { return false }
-func (m message) JSON() []byte         { return []byte(m) }
+func (message) Absorb(txn.Body) bool { return false }
+func (m message) JSON() []byte       { return []byte(m) }
 
 // fill writes messages to the conversations of a thousand groups, in the database of a server that is yet to start: one after the
 // other through its door would take hours.
@@ -34,11 +34,11 @@ func fill(dir string, messages int) error {
 		topic := fmt.Sprintf("group:full-%d", n%groups)
 		waiting.Add(1)
 		u := &store.Unit{
-			Need: world.Need{Topics: []string{topic}},
-			Decide: func(w *world.World) error {
+			Need: txn.Need{Topics: []string{topic}},
+			Decide: func(w *txn.World) error {
 				for i := range each {
 					id := fmt.Sprintf("%08d-%03d", n, i)
-					w.Append(topic, world.Draft{Peer: world.GroupPeer, Counts: true, Message: id, Sender: "bob", Body: message(`{"type":"message","messageID":"` + id + `","messageType":"text","from":"bob","groupID":"full","time":1795000000000,"text":"a message of the usual length, neither long nor short, as one would write it to a friend"}`)})
+					w.Append(topic, txn.Draft{Peer: txn.GroupPeer, Counts: true, Message: id, Sender: "bob", Body: message(`{"type":"message","messageID":"` + id + `","messageType":"text","from":"bob","groupID":"full","time":1795000000000,"text":"a message of the usual length, neither long nor short, as one would write it to a friend"}`)})
 				}
 				return nil
 			},

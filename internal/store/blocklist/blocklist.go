@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/tx"
 )
 
 // Of returns those of some users who block a user.
@@ -24,9 +24,9 @@ func Of(ctx context.Context, s *store.Store, user string, users []string) (map[s
 		list[i] = fmt.Sprintf("$%d", i+2)
 	}
 	query := "SELECT user_id FROM contact WHERE peer = $1 AND blocked_at > 0 AND user_id IN (" + strings.Join(list, ", ") + ")"
-	err := s.Moment(ctx, func(r tx.Reader) error {
+	err := s.Moment(ctx, func(r sqldb.Reader) error {
 		clear(blockers)
-		return r.Read(ctx, query, func(row tx.Row) error {
+		return r.Read(ctx, query, func(row sqldb.Row) error {
 			var u string
 			err := row.Scan(&u)
 			blockers[u] = true

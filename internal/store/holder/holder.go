@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // Holder is a message that holds a file: the readers of its topic who may read the message may read the file.
@@ -23,13 +23,13 @@ type Holder struct {
 const Columns = "file_id, topic, msg, until"
 
 // Hold notes that a message holds a file. A stored message stays its holder, also when an onlineUserOnly one had the same messageID.
-func Hold(w *world.World, h Holder) {
+func Hold(w *txn.World, h Holder) {
 	w.Also("INSERT INTO file_holder ("+Columns+`) VALUES ?* ON CONFLICT (file_id, topic, msg) DO UPDATE SET
 		until = CASE WHEN excluded.until = 0 OR file_holder.until = 0 THEN 0 ELSE excluded.until END`, 4, h.File, h.Topic, h.Message, h.Until)
 }
 
 // Release notes that a message holds no file any more.
-func Release(w *world.World, topic, message string) {
+func Release(w *txn.World, topic, message string) {
 	w.Also("DELETE FROM file_holder WHERE (topic, msg) IN (VALUES ?*)", 2, topic, message)
 }
 
@@ -49,14 +49,14 @@ const (
 // MayRead reports whether a message that the user may read holds a file.
 func MayRead(ctx context.Context, s *store.Store, file, user string) (may bool, err error) {
 	now := s.Now()
-	err = s.Moment(ctx, func(r tx.Reader) error {
+	err = s.Moment(ctx, func(r sqldb.Reader) error {
 		may = false
 		n := 0
-		if err := r.Read(ctx, qPeers, func(row tx.Row) error { return row.Scan(&n) }, file, user, now); err != nil || n > 0 {
+		if err := r.Read(ctx, qPeers, func(row sqldb.Row) error { return row.Scan(&n) }, file, user, now); err != nil || n > 0 {
 			may = n > 0
 			return err
 		}
-		return r.Read(ctx, qGroups, func(row tx.Row) error {
+		return r.Read(ctx, qGroups, func(row sqldb.Row) error {
 			var until int64
 			var seq uint64
 			var audience string

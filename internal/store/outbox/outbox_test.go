@@ -8,7 +8,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/outbox"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // filled is a running store with events of a number of lines; those after the first of each wait behind it.
@@ -24,17 +24,17 @@ func filled(tb testing.TB, lines, each int, firstDue int64) *store.Store {
 	tb.Cleanup(func() { stop(); running.Wait(); _ = s.Close() })
 	var all sync.WaitGroup
 	for l := range lines {
-		var list []world.Outgoing
-		n := world.Need{}
+		var list []txn.Outgoing
+		n := txn.Need{}
 		for i := range each {
-			o := world.Outgoing{OutgoingKey: world.OutgoingKey{Queue: "hook", Line: fmt.Sprintf("line%05d", l), Num: int64(i)}, At: 1, Due: 1, Body: "{}"}
+			o := txn.Outgoing{OutgoingKey: txn.OutgoingKey{Queue: "hook", Line: fmt.Sprintf("line%05d", l), Num: int64(i)}, At: 1, Due: 1, Body: "{}"}
 			if i == 0 {
 				o.Due = firstDue
 			}
 			list, n.Outgoing = append(list, o), append(n.Outgoing, o.OutgoingKey)
 		}
 		all.Add(1)
-		if err := s.Do(&store.Unit{Need: n, Decide: func(w *world.World) error {
+		if err := s.Do(&store.Unit{Need: n, Decide: func(w *txn.World) error {
 			for _, o := range list {
 				w.PutOutgoing(o)
 			}
@@ -69,7 +69,7 @@ func TestDue(t *testing.T) {
 			}
 		}
 	}
-	next, err := outbox.Next(t.Context(), s, world.OutgoingKey{Queue: "hook", Line: "line00001", Num: 1}, 10)
+	next, err := outbox.Next(t.Context(), s, txn.OutgoingKey{Queue: "hook", Line: "line00001", Num: 1}, 10)
 	if err != nil || len(next) != 2 || next[0].Num != 2 {
 		t.Errorf("after the second: %+v, %v", next, err)
 	}

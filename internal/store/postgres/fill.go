@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 // shape names a generated statement: its template and which of its columns are text.
@@ -148,4 +148,4 @@ func (r row) Scan(into ...any) error {
 	return nil
 }
 
-var _ tx.Row = row{}
+var _ sqldb.Row = row{}

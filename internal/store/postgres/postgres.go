@@ -24,7 +24,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 //go:embed migrations/*.sql
@@ -165,7 +165,7 @@ func (d *DB) Writers() int { return d.writers }
 func (d *DB) Shared() bool { return true }
 
 // Trouble says what may help after a failure.
-func (d *DB) Trouble(err error) tx.Trouble {
+func (d *DB) Trouble(err error) sqldb.Trouble {
 	var lost *broken
 	var pg *pgconn.PgError
 	var refused *pgconn.ConnectError
@@ -175,27 +175,27 @@ func (d *DB) Trouble(err error) tx.Trouble {
 		return trouble(pg.Code)
 	case errors.As(err, &lost), errors.As(err, &refused), errors.As(err, &failed),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return tx.Lost
+		return sqldb.Lost
 	}
-	return tx.Fault
+	return sqldb.Fault
 }
 
 // readOnly is the state of a server that takes no writes: it is, or has become, a standby.
 const readOnly = "25006"
 
-func trouble(code string) tx.Trouble {
+func trouble(code string) sqldb.Trouble {
 	switch code {
 	case "23505": // somebody else made the row meanwhile: now it will be seen
-		return tx.Conflict
+		return sqldb.Conflict
 	case "40001", "40P01", "40003", "55P03", "25P03": // serialization, deadlock, outcome unknown, a lock not had in time, stood still
-		return tx.Busy
+		return sqldb.Busy
 	case readOnly, "53300", "55000": // a standby, too many connections, not in a state for it
-		return tx.Lost
+		return sqldb.Lost
 	}
 	if class := code[:2]; class == "08" || class == "57" { // connections; an operator's intervention
-		return tx.Lost
+		return sqldb.Lost
 	}
-	return tx.Fault
+	return sqldb.Fault
 }
 
 // broken says that the connection is gone.
@@ -246,17 +246,17 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // Read runs a query that sees what is committed now.
-func (d *DB) Read(ctx context.Context, query string, scan func(tx.Row) error, args ...any) error {
+func (d *DB) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
 	return read(ctx, d.pool, d.stats, query, scan, args)
 }
 
 // ReadIn runs a template for any number of keys.
-func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(tx.Row) error) error {
+func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
 	return read(ctx, d.pool, d.stats, inArray(template), scan, []any{keys})
 }
 
 // Moment runs f so that all it reads is of one moment.
-func (d *DB) Moment(ctx context.Context, f func(tx.Reader) error) error {
+func (d *DB) Moment(ctx context.Context, f func(sqldb.Reader) error) error {
 	until, atLength := ctx.Deadline()
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -279,11 +279,11 @@ type moment struct {
 	stats *stats
 }
 
-func (m moment) Read(ctx context.Context, query string, scan func(tx.Row) error, args ...any) error {
+func (m moment) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
 	return read(ctx, m.tx, m.stats, query, scan, args)
 }
 
-func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(tx.Row) error) error {
+func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
 	return read(ctx, m.tx, m.stats, inArray(template), scan, []any{keys})
 }
 
@@ -291,7 +291,7 @@ type querier interface {
 	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
 }
 
-func read(ctx context.Context, q querier, s *stats, query string, scan func(tx.Row) error, args []any) error {
+func read(ctx context.Context, q querier, s *stats, query string, scan func(sqldb.Row) error, args []any) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	s.trips.Add(1)
@@ -303,12 +303,12 @@ func read(ctx context.Context, q querier, s *stats, query string, scan func(tx.R
 }
 
 // drain scans all rows, or until the scan has enough.
-func drain(rows pgx.Rows, scan func(tx.Row) error) error {
+func drain(rows pgx.Rows, scan func(sqldb.Row) error) error {
 	defer rows.Close()
 	r := row{rows}
 	for rows.Next() {
 		if err := scan(r); err != nil {
-			if errors.Is(err, tx.ErrEnough) {
+			if errors.Is(err, sqldb.ErrEnough) {
 				return nil
 			}
 			return err

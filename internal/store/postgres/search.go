@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 const (
@@ -40,9 +40,9 @@ func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", "''
 func finder(topic string) string { return "who:" + hex.EncodeToString([]byte(topic)) }
 
 // indexPhrase keeps the words of a message, and who may find it as words of their own.
-func indexPhrase(p tx.Phrase) []tx.Statement {
+func indexPhrase(p sqldb.Phrase) []sqldb.Statement {
 	if p.Words == "" {
-		return []tx.Statement{{Text: "DELETE FROM phrase WHERE topic = $1 AND msg = $2", Args: []any{p.Topic, p.Message}}}
+		return []sqldb.Statement{{Text: "DELETE FROM phrase WHERE topic = $1 AND msg = $2", Args: []any{p.Topic, p.Message}}}
 	}
 	var b strings.Builder
 	for i, w := range words(p.Words) {
@@ -51,7 +51,7 @@ func indexPhrase(p tx.Phrase) []tx.Statement {
 	for _, f := range p.Finders {
 		b.WriteString(quoted(finder(f)) + " ")
 	}
-	return []tx.Statement{{Text: `INSERT INTO phrase (topic, msg, id, words) VALUES ($1, $2, (CASE WHEN $4::bigint > 0 THEN $4::bigint ELSE ` + clock + ` END) * 1000000 + (random() * 999999)::bigint, $3::text::tsvector)
+	return []sqldb.Statement{{Text: `INSERT INTO phrase (topic, msg, id, words) VALUES ($1, $2, (CASE WHEN $4::bigint > 0 THEN $4::bigint ELSE ` + clock + ` END) * 1000000 + (random() * 999999)::bigint, $3::text::tsvector)
 		ON CONFLICT (topic, msg) DO UPDATE SET words = excluded.words`, Args: []any{p.Topic, p.Message, b.String(), p.At}}}
 }
 

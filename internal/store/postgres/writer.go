@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 // clock reads the database's time in milliseconds: the same for all nodes.
@@ -26,21 +26,21 @@ type writer struct {
 	id    string
 	batch int64
 	conn  *pgx.Conn // nil = to be opened
-	sess  *tx.Session
+	sess  *sqldb.Session
 	held  bool // the transaction holds the writer's row
 
 	queue  pgx.Batch
-	scans  []func(tx.Row) error
+	scans  []func(sqldb.Row) error
 	failed error // of a statement, so that nothing more is sent in this transaction
 }
 
 // Line makes one of the writers of a server.
-func (d *DB) Line(ctx context.Context) (tx.Writer, error) { return d.Writer(ctx) }
+func (d *DB) Line(ctx context.Context) (sqldb.Writer, error) { return d.Writer(ctx) }
 
 // Writer makes a writer; it connects when it begins.
-func (d *DB) Writer(context.Context) (tx.Writer, error) {
+func (d *DB) Writer(context.Context) (sqldb.Writer, error) {
 	w := &writer{db: d, id: uuid.NewString()}
-	w.sess = &tx.Session{Conn: w, Dialect: tx.Dialect{
+	w.sess = &sqldb.Session{Conn: w, Dialect: sqldb.Dialect{
 		ForUpdate: " FOR UPDATE", Clock: "SELECT " + clock, Long: long, MustExist: true, Fill: texts{}.fill, Index: indexPhrase,
 	}}
 	return w, nil
@@ -67,7 +67,7 @@ func (w *writer) open(ctx context.Context) error {
 }
 
 // Begin starts a transaction; nothing is sent before the first Sync.
-func (w *writer) Begin(ctx context.Context) (*tx.Session, error) {
+func (w *writer) Begin(ctx context.Context) (*sqldb.Session, error) {
 	if err := w.open(ctx); err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (w *writer) Begin(ctx context.Context) (*tx.Session, error) {
 	w.queue.Queue("BEGIN ISOLATION LEVEL READ COMMITTED") // the locks make it serial; each statement sees what the holders before committed
 	w.scans = append(w.scans, nil)
 	w.held = false
-	return w.sess, w.Query(ctx, "UPDATE writer SET batch = $2, at = "+clock+" WHERE id = $1 RETURNING id", []any{w.id, w.batch}, func(tx.Row) error {
+	return w.sess, w.Query(ctx, "UPDATE writer SET batch = $2, at = "+clock+" WHERE id = $1 RETURNING id", []any{w.id, w.batch}, func(sqldb.Row) error {
 		w.held = true
 		return nil
 	})
@@ -87,7 +87,7 @@ func (w *writer) reset() {
 }
 
 // Query keeps a statement until Sync.
-func (w *writer) Query(_ context.Context, query string, args []any, scan func(tx.Row) error) error {
+func (w *writer) Query(_ context.Context, query string, args []any, scan func(sqldb.Row) error) error {
 	if w.failed != nil {
 		return w.failed
 	}
@@ -128,7 +128,7 @@ func (w *writer) Sync(ctx context.Context) error {
 	return err
 }
 
-func take(results pgx.BatchResults, scan func(tx.Row) error) error {
+func take(results pgx.BatchResults, scan func(sqldb.Row) error) error {
 	if scan == nil {
 		_, err := results.Exec()
 		return err
@@ -153,7 +153,7 @@ func (w *writer) Commit(ctx context.Context) error {
 		return err
 	}
 	w.drop()
-	return &tx.InDoubt{Cause: err}
+	return &sqldb.InDoubt{Cause: err}
 }
 
 // unknown lists the states that do not say whether a commit took effect.

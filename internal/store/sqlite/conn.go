@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 // conn is a connection with its prepared statements, used by one goroutine at a time.
@@ -29,7 +29,7 @@ func (c *conn) close() error {
 	return c.c.Close()
 }
 
-func (c *conn) query(ctx context.Context, query string, args []any, scan func(tx.Row) error) error {
+func (c *conn) query(ctx context.Context, query string, args []any, scan func(sqldb.Row) error) error {
 	st, ok := c.stmts[query]
 	if !ok {
 		var err error
@@ -60,7 +60,7 @@ func (c *conn) restartLog(ctx context.Context) {
 		return
 	}
 	for _, q := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(RESTART)", "PRAGMA busy_timeout = 10000"} { // it must not wait for whoever reads for long
-		if err := c.query(ctx, q, nil, func(tx.Row) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
+		if err := c.query(ctx, q, nil, func(sqldb.Row) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
 			c.db.log.Warn("the log could not be started anew; it is tried again", "error", err)
 		}
 	}

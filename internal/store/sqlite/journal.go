@@ -15,7 +15,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 // A journal is what makes a commit durable: files to which one entry is added for each batch, forced to the disk before the
@@ -97,7 +97,7 @@ func (j *journal) add(ops []operation) (int64, error) {
 	}
 	if !j.noSync {
 		if err := flush(j.file); err != nil {
-			j.broken = fmt.Errorf("%w: %w", tx.ErrBroken, err)
+			j.broken = fmt.Errorf("%w: %w", sqldb.ErrBroken, err)
 			return 0, j.broken
 		}
 	}
@@ -105,7 +105,7 @@ func (j *journal) add(ops []operation) (int64, error) {
 	j.last++
 	if j.size >= segmentSize {
 		if err := j.end(); err != nil {
-			j.broken = fmt.Errorf("%w: %w", tx.ErrBroken, err) // from the next entry on
+			j.broken = fmt.Errorf("%w: %w", sqldb.ErrBroken, err) // from the next entry on
 		}
 	}
 	return int64(len(b)), nil
@@ -114,7 +114,7 @@ func (j *journal) add(ops []operation) (int64, error) {
 // undo takes back what was written of an entry: the disk is full, most likely.
 func (j *journal) undo(cause error) error {
 	if err := errors.Join(j.file.Truncate(j.size), j.end()); err != nil {
-		j.broken = fmt.Errorf("%w: %w, %w", tx.ErrBroken, cause, err)
+		j.broken = fmt.Errorf("%w: %w, %w", sqldb.ErrBroken, cause, err)
 		return j.broken
 	}
 	return fmt.Errorf("journal: %w", cause)

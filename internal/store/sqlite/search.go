@@ -5,13 +5,13 @@ import (
 	"strings"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 // indexPhrase keeps the full-text index: FTS5 finds a message by the words in it and by who may find it, each a word of its own.
-func indexPhrase(p tx.Phrase) []tx.Statement {
+func indexPhrase(p sqldb.Phrase) []sqldb.Statement {
 	if p.Words == "" {
-		return []tx.Statement{
+		return []sqldb.Statement{
 			{Text: "DELETE FROM phrase_text WHERE rowid = (SELECT id FROM phrase WHERE topic = $1 AND msg = $2)", Args: []any{p.Topic, p.Message}},
 			{Text: "DELETE FROM phrase WHERE topic = $1 AND msg = $2", Args: []any{p.Topic, p.Message}},
 		}
@@ -20,13 +20,13 @@ func indexPhrase(p tx.Phrase) []tx.Statement {
 	for i, f := range p.Finders {
 		who[i] = finder(f)
 	}
-	number := tx.Statement{Text: "INSERT INTO phrase (topic, msg) VALUES ($1, $2) ON CONFLICT (topic, msg) DO NOTHING", Args: []any{p.Topic, p.Message}}
+	number := sqldb.Statement{Text: "INSERT INTO phrase (topic, msg) VALUES ($1, $2) ON CONFLICT (topic, msg) DO NOTHING", Args: []any{p.Topic, p.Message}}
 	if p.At > 0 { // of an import, which is not in the order of time; what comes later has larger numbers still
-		number = tx.Statement{Text: `INSERT INTO phrase (id, topic, msg) VALUES (
+		number = sqldb.Statement{Text: `INSERT INTO phrase (id, topic, msg) VALUES (
 			coalesce((SELECT max(id) + 1 FROM phrase WHERE id >= $1 * 1048576 AND id < ($1 + 1) * 1048576), $1 * 1048576), $2, $3) ON CONFLICT (topic, msg) DO NOTHING`,
 			Args: []any{p.At, p.Topic, p.Message}}
 	}
-	return []tx.Statement{
+	return []sqldb.Statement{
 		number,
 		{Text: "INSERT OR REPLACE INTO phrase_text (rowid, text, who) SELECT id, $1, $2 FROM phrase WHERE topic = $3 AND msg = $4",
 			Args: []any{im.SearchText(p.Words), strings.Join(who, " "), p.Topic, p.Message}},

@@ -23,7 +23,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"; docs/adr/0002 says why this one
 
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 //go:embed migrations/*.sql
@@ -38,8 +38,8 @@ type Options struct {
 	NoSync bool // leaves out the fsync at each commit
 	// CacheBytes limits the page caches of all connections together. Default: 64 MiB for the writer and 16 MiB for each reader.
 	CacheBytes int64
-	Reads  []string
-	Log    *slog.Logger
+	Reads      []string
+	Log        *slog.Logger
 }
 
 // DB is a database in a file.
@@ -205,11 +205,11 @@ func (d *DB) Writers() int { return 1 }
 func (d *DB) Pulse(context.Context) (int64, error) { return 0, nil }
 
 // Trouble is a fault, since what fails in a file on this machine fails again, unless the database is behind: then all wait alike.
-func (d *DB) Trouble(err error) tx.Trouble {
+func (d *DB) Trouble(err error) sqldb.Trouble {
 	if errors.Is(err, errBehind) {
-		return tx.Lost
+		return sqldb.Lost
 	}
-	return tx.Fault
+	return sqldb.Fault
 }
 
 // settle waits until the database has what was committed.
@@ -221,7 +221,7 @@ func (d *DB) settle(ctx context.Context) error {
 }
 
 // Read runs a query that sees what is committed now.
-func (d *DB) Read(ctx context.Context, query string, scan func(tx.Row) error, args ...any) error {
+func (d *DB) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
@@ -229,14 +229,14 @@ func (d *DB) Read(ctx context.Context, query string, scan func(tx.Row) error, ar
 }
 
 // ReadIn runs a template for any number of keys.
-func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(tx.Row) error) error {
+func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
 	return d.runIn(ctx, nil, template, keys, scan)
 }
 
-func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []string, scan func(tx.Row) error) error {
+func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []string, scan func(sqldb.Row) error) error {
 	for page := range slices.Chunk(keys, chunk) {
 		values := make([]any, len(page))
 		for i, k := range page {
@@ -257,7 +257,7 @@ func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []stri
 func (d *DB) Shared() bool { return false }
 
 // Moment runs f so that all it reads is of one moment.
-func (d *DB) Moment(ctx context.Context, f func(tx.Reader) error) error {
+func (d *DB) Moment(ctx context.Context, f func(sqldb.Reader) error) error {
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
@@ -274,15 +274,15 @@ type moment struct {
 	tx *sql.Tx
 }
 
-func (m moment) Read(ctx context.Context, query string, scan func(tx.Row) error, args ...any) error {
+func (m moment) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
 	return m.db.run(ctx, m.tx, query, scan, args)
 }
 
-func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(tx.Row) error) error {
+func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
 	return m.db.runIn(ctx, m.tx, template, keys, scan)
 }
 
-func (d *DB) run(ctx context.Context, tx *sql.Tx, query string, scan func(tx.Row) error, args []any) error {
+func (d *DB) run(ctx context.Context, tx *sql.Tx, query string, scan func(sqldb.Row) error, args []any) error {
 	st, prepared := d.stmts[query]
 	var rows *sql.Rows
 	var err error
@@ -303,11 +303,11 @@ func (d *DB) run(ctx context.Context, tx *sql.Tx, query string, scan func(tx.Row
 }
 
 // drain scans all rows, or until the scan has enough.
-func drain(rows *sql.Rows, scan func(tx.Row) error) error {
+func drain(rows *sql.Rows, scan func(sqldb.Row) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
-			if errors.Is(err, tx.ErrEnough) {
+			if errors.Is(err, sqldb.ErrEnough) {
 				return nil
 			}
 			return err

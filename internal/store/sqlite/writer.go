@@ -4,28 +4,28 @@ import (
 	"context"
 	"strings"
 
-	"github.com/beckon-im/beckon/internal/tx"
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 // writer commits to the database itself, for whoever fills or mends it while no server runs. Servers commit to a line.
 type writer struct {
 	c    *conn
-	sess *tx.Session
+	sess *sqldb.Session
 }
 
 // Writer opens the one connection that commits.
-func (d *DB) Writer(ctx context.Context) (tx.Writer, error) {
+func (d *DB) Writer(ctx context.Context) (sqldb.Writer, error) {
 	c, err := d.write.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{c: newConn(d, c)}
-	w.sess = &tx.Session{Conn: w, Dialect: tx.Dialect{Fill: w.c.texts.fill, Index: indexPhrase}}
+	w.sess = &sqldb.Session{Conn: w, Dialect: sqldb.Dialect{Fill: w.c.texts.fill, Index: indexPhrase}}
 	return w, nil
 }
 
 // Begin starts a transaction that will write.
-func (w *writer) Begin(ctx context.Context) (*tx.Session, error) {
+func (w *writer) Begin(ctx context.Context) (*sqldb.Session, error) {
 	return w.sess, w.sess.Exec(ctx, "BEGIN IMMEDIATE")
 }
 
@@ -49,7 +49,7 @@ func (w *writer) Calm(context.Context) error { return nil }
 func (w *writer) Close() error { return w.c.close() }
 
 // Query runs a statement at once.
-func (w *writer) Query(ctx context.Context, query string, args []any, scan func(tx.Row) error) error {
+func (w *writer) Query(ctx context.Context, query string, args []any, scan func(sqldb.Row) error) error {
 	return w.c.query(ctx, query, args, scan)
 }
 

@@ -7,21 +7,21 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
-	"github.com/beckon-im/beckon/internal/tx"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // say appends a message to both timelines of two people, as the verbs do.
 func say(t testing.TB, s *store.Store, from, to, id, text string) {
 	t.Helper()
 	a, b := im.UserTopic(from), im.UserTopic(to)
-	err := Do(t, s, world.Need{Topics: []string{a, b}, Contacts: []world.ContactKey{{UserID: to, Peer: from}}, Messages: []world.MessageKey{{Topic: a, ID: id}}}, func(w *world.World) error {
+	err := Do(t, s, txn.Need{Topics: []string{a, b}, Contacts: []txn.ContactKey{{UserID: to, Peer: from}}, Messages: []txn.MessageKey{{Topic: a, ID: id}}}, func(w *txn.World) error {
 		side := w.Contact(to, from)
 		side.Counted++
 		w.PutContact(*side)
-		d := world.Draft{Body: &note{text}, Message: id, Sender: from}
+		d := txn.Draft{Body: &note{text}, Message: id, Sender: from}
 		mine, theirs := d, d
 		mine.Peer, mine.Words, mine.Finders = to, text, []string{a, b}
 		theirs.Peer, theirs.Ord = from, side.Counted
@@ -64,8 +64,8 @@ func history(t *testing.T, open Engine) {
 		say(t, s, "a", "b", fmt.Sprint("m", i), fmt.Sprint(i))
 		say(t, s, "a", "c", fmt.Sprint("n", i), "other")
 	}
-	if err := Do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
-		w.Delete(world.Deletion{UserID: "a", Topic: "user:a", Seq: 5})
+	if err := Do(t, s, txn.Need{Topics: []string{"user:a"}}, func(w *txn.World) error {
+		w.Delete(txn.Deletion{UserID: "a", Topic: "user:a", Seq: 5})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func counts(t *testing.T, open Engine) {
 	group := im.GroupTopic("g")
 	speak := func(who string, n int) {
 		for range n {
-			if err := Do(t, s, world.Need{Topics: []string{group}, Groups: []string{"g"}, Members: []world.MemberKey{{GroupID: "g", UserID: who}}}, func(w *world.World) error {
+			if err := Do(t, s, txn.Need{Topics: []string{group}, Groups: []string{"g"}, Members: []txn.MemberKey{{GroupID: "g", UserID: who}}}, func(w *txn.World) error {
 				if w.Group("g") == nil {
 					w.PutGroup(im.Group{ID: "g", Type: im.Work})
 				}
@@ -113,8 +113,8 @@ func counts(t *testing.T, open Engine) {
 				}
 				m.Own++
 				w.PutMember(*m)
-				w.Append(group, world.Draft{Body: &note{who}, Peer: world.GroupPeer, Counts: true, Sender: who})
-				w.Append(group, world.Draft{Body: &note{"tip"}, Peer: world.GroupPeer})
+				w.Append(group, txn.Draft{Body: &note{who}, Peer: txn.GroupPeer, Counts: true, Sender: who})
+				w.Append(group, txn.Draft{Body: &note{"tip"}, Peer: txn.GroupPeer})
 				return nil
 			}); err != nil {
 				t.Fatal(err)
@@ -158,9 +158,9 @@ func words(t *testing.T, open Engine) {
 			t.Errorf("found %q, want %q", got, want)
 		}
 	}
-	if err := Do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
-		w.Find(tx.Phrase{Topic: "user:a", Message: "m1", Words: "slow", Finders: []string{"user:a"}})
-		w.Find(tx.Phrase{Topic: "user:a", Message: "m2"})
+	if err := Do(t, s, txn.Need{Topics: []string{"user:a"}}, func(w *txn.World) error {
+		w.Find(sqldb.Phrase{Topic: "user:a", Message: "m1", Words: "slow", Finders: []string{"user:a"}})
+		w.Find(sqldb.Phrase{Topic: "user:a", Message: "m2"})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -177,33 +177,33 @@ func reopenChat(t *testing.T, open Engine) {
 	group := im.Group{ID: "g", Type: im.Public, Owner: "a", Members: 1, MaxMembers: 9, Muted: true, CreatedAt: 5,
 		Info: im.GroupInfo{Name: "n", Introduction: "i", Notification: "o", FaceURL: "f", Custom: "c", Join: im.WayApproval, Invite: im.WayFree}}
 	member := im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2, NameCard: "A", Custom: "c", MutedUntil: 8, BannedUntil: 6, Marks: 3, Own: 4, OwnRead: 2, Extra: "9", Reading: contact.Reading}
-	extra := world.Extra{GroupID: "g", Attributes: map[string]string{"k": "v"}, Version: 2, Counters: map[string]int64{"n": -1}, Recent: []string{"r"}}
-	person := world.Person{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
-	asks := world.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: world.Refused, AppliedAt: 1, Handler: "a", Answer: "no", HandledAt: 2}
-	file := world.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1, Height: 2, Thumb: "t"}
-	need := world.Need{Topics: []string{"user:a", "group:g"}, Contacts: []world.ContactKey{{UserID: "a", Peer: "b"}}, Extras: []string{"g"}, People: []string{"a"},
-		Applications: []world.MemberKey{{GroupID: "g", UserID: "z"}}}
-	if err := Do(t, s, need, func(w *world.World) error {
+	extra := txn.Extra{GroupID: "g", Attributes: map[string]string{"k": "v"}, Version: 2, Counters: map[string]int64{"n": -1}, Recent: []string{"r"}}
+	person := txn.Person{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
+	asks := txn.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: txn.Refused, AppliedAt: 1, Handler: "a", Answer: "no", HandledAt: 2}
+	file := txn.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1, Height: 2, Thumb: "t"}
+	need := txn.Need{Topics: []string{"user:a", "group:g"}, Contacts: []txn.ContactKey{{UserID: "a", Peer: "b"}}, Extras: []string{"g"}, People: []string{"a"},
+		Applications: []txn.MemberKey{{GroupID: "g", UserID: "z"}}}
+	if err := Do(t, s, need, func(w *txn.World) error {
 		w.PutContact(contact)
 		w.PutGroup(group)
 		w.PutMember(member)
 		w.PutExtra(extra)
 		w.PutPerson(person)
 		w.PutApplication(asks)
-		w.PutFollow(world.Follow{UserID: "a", Target: "b"})
-		w.PutFollow(world.Follow{UserID: "a", Target: "c"})
-		w.PutReceipt(world.Receipt{Topic: "group:g", ID: "m", UserID: "b", At: 3})
+		w.PutFollow(txn.Follow{UserID: "a", Target: "b"})
+		w.PutFollow(txn.Follow{UserID: "a", Target: "c"})
+		w.PutReceipt(txn.Receipt{Topic: "group:g", ID: "m", UserID: "b", At: 3})
 		w.PutFile(file)
 		holder.Hold(w, holder.Holder{File: "f", Topic: "group:g", Message: "m"})
 		for _, id := range []string{"x", "y", "m"} {
-			w.Append("group:g", world.Draft{Body: &note{"a picture"}, Peer: world.GroupPeer, Message: id, Sender: "a"})
+			w.Append("group:g", txn.Draft{Body: &note{"a picture"}, Peer: txn.GroupPeer, Message: id, Sender: "a"})
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := Do(t, s, world.Need{Topics: []string{"user:a"}, Follows: []world.ContactKey{{UserID: "a", Peer: "c"}}}, func(w *world.World) error {
-		w.PutFollow(world.Follow{UserID: "a", Target: "c", Gone: true})
+	if err := Do(t, s, txn.Need{Topics: []string{"user:a"}, Follows: []txn.ContactKey{{UserID: "a", Peer: "c"}}}, func(w *txn.World) error {
+		w.PutFollow(txn.Follow{UserID: "a", Target: "c", Gone: true})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func reopenChat(t *testing.T, open Engine) {
 	p, err := s.Person(ctx, "a")
 	check("the person", *p, person, err)
 	list, err := s.Applications(ctx, "a", "", "", 9)
-	check("the applications", list, []world.Application{asks}, err)
+	check("the applications", list, []txn.Application{asks}, err)
 	follows, err := s.Follows(ctx, "a")
 	check("the subscriptions", follows, []string{"b"}, err)
 	readers, err := s.Readers(ctx, "group:g", "m", "", 9)

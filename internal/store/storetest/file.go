@@ -6,7 +6,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // holders checks who may read a file as the messages that hold it come and go. b has a one-to-one message of a; d joined the
@@ -15,10 +15,10 @@ func holders(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	b, group := "user:b", "group:g"
-	step := func(what string, readable string, decide func(*world.World)) {
+	step := func(what string, readable string, decide func(*txn.World)) {
 		t.Helper()
-		need := world.Need{Topics: []string{b, group}, Contacts: []world.ContactKey{{UserID: "b", Peer: "a"}}, Messages: []world.MessageKey{{Topic: b, ID: "m"}, {Topic: b, ID: "n"}, {Topic: group, ID: "p"}}}
-		if err := Do(t, s, need, func(w *world.World) error { decide(w); return nil }); err != nil {
+		need := txn.Need{Topics: []string{b, group}, Contacts: []txn.ContactKey{{UserID: "b", Peer: "a"}}, Messages: []txn.MessageKey{{Topic: b, ID: "m"}, {Topic: b, ID: "n"}, {Topic: group, ID: "p"}}}
+		if err := Do(t, s, need, func(w *txn.World) error { decide(w); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		got := ""
@@ -33,28 +33,28 @@ func holders(t *testing.T, open Engine) {
 			t.Errorf("%s: %q may read the file, want %q", what, got, readable)
 		}
 	}
-	send := func(w *world.World, topic, id, audience string) {
-		d := world.Draft{Body: &note{"picture"}, Peer: "a", Message: id, Sender: "a", Audience: audience}
+	send := func(w *txn.World, topic, id, audience string) {
+		d := txn.Draft{Body: &note{"picture"}, Peer: "a", Message: id, Sender: "a", Audience: audience}
 		if topic == group {
-			d.Peer = world.GroupPeer
+			d.Peer = txn.GroupPeer
 		}
 		w.Append(topic, d)
 		holder.Hold(w, holder.Holder{File: "f", Topic: topic, Message: id})
 	}
-	step("two messages hold it", "b", func(w *world.World) { send(w, b, "m", ""); send(w, b, "n", "") })
-	step("one is replaced", "b", func(w *world.World) { holder.Release(w, b, "m") })
-	step("it comes back", "b", func(w *world.World) { holder.Hold(w, holder.Holder{File: "f", Topic: b, Message: "m"}) })
-	step("the other is revoked", "b", func(w *world.World) { revoke(w, b, "n") })
-	step("b deletes the last", "", func(w *world.World) { w.Delete(world.Deletion{UserID: "b", Topic: b, Seq: 1}) })
-	step("a third", "b", func(w *world.World) { send(w, b, "o", "") })
-	step("b clears the conversation", "", func(w *world.World) {
+	step("two messages hold it", "b", func(w *txn.World) { send(w, b, "m", ""); send(w, b, "n", "") })
+	step("one is replaced", "b", func(w *txn.World) { holder.Release(w, b, "m") })
+	step("it comes back", "b", func(w *txn.World) { holder.Hold(w, holder.Holder{File: "f", Topic: b, Message: "m"}) })
+	step("the other is revoked", "b", func(w *txn.World) { revoke(w, b, "n") })
+	step("b deletes the last", "", func(w *txn.World) { w.Delete(txn.Deletion{UserID: "b", Topic: b, Seq: 1}) })
+	step("a third", "b", func(w *txn.World) { send(w, b, "o", "") })
+	step("b clears the conversation", "", func(w *txn.World) {
 		w.PutContact(im.Contact{UserID: "b", Peer: "a", Reading: im.Reading{ClearedSeq: 3}})
 	})
-	step("held and released in the same unit", "", func(w *world.World) {
+	step("held and released in the same unit", "", func(w *txn.World) {
 		send(w, b, "q", "")
 		holder.Release(w, b, "q")
 	})
-	step("it is in a group", "ac", func(w *world.World) {
+	step("it is in a group", "ac", func(w *txn.World) {
 		w.PutGroup(im.Group{ID: "g", Type: im.Work, Owner: "a", Members: 4})
 		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner})
 		w.PutMember(im.Member{GroupID: "g", UserID: "c", Role: im.RoleMember})
@@ -62,36 +62,36 @@ func holders(t *testing.T, open Engine) {
 		w.PutMember(im.Member{GroupID: "g", UserID: "z", Role: im.RoleMember, Gone: true})
 		send(w, group, "p", "")
 	})
-	step("a message for c alone", "ac", func(w *world.World) { send(w, group, "q", " a c ") })
-	step("the first is revoked", "ac", func(w *world.World) { revoke(w, group, "p") })
-	step("c deletes it", "a", func(w *world.World) { w.Delete(world.Deletion{UserID: "c", Topic: group, Seq: 2}) })
-	step("an onlineUserOnly message", "acd", func(w *world.World) {
+	step("a message for c alone", "ac", func(w *txn.World) { send(w, group, "q", " a c ") })
+	step("the first is revoked", "ac", func(w *txn.World) { revoke(w, group, "p") })
+	step("c deletes it", "a", func(w *txn.World) { w.Delete(txn.Deletion{UserID: "c", Topic: group, Seq: 2}) })
+	step("an onlineUserOnly message", "acd", func(w *txn.World) {
 		holder.Hold(w, holder.Holder{File: "f", Topic: group, Message: "r", Until: s.Now() + 1<<40})
 	})
-	step("its time is over", "a", func(w *world.World) {
+	step("its time is over", "a", func(w *txn.World) {
 		holder.Release(w, group, "r")
 		holder.Hold(w, holder.Holder{File: "f", Topic: group, Message: "r", Until: 1})
 	})
 	if err := s.TrimNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	step("the group is dismissed", "", func(w *world.World) {
+	step("the group is dismissed", "", func(w *txn.World) {
 		w.PutGroup(im.Group{ID: "g", Type: im.Work, Owner: "a", Dismissed: true})
 	})
 	emptied(t, s)
 }
 
-func revoke(w *world.World, topic, id string) {
+func revoke(w *txn.World, topic, id string) {
 	m := *w.Message(topic, id)
-	m.Flags |= world.FlagRevoked
+	m.Flags |= txn.FlagRevoked
 	w.PutMessage(m)
 }
 
 // emptied checks that a timeline leaves nothing behind that holds a file.
 func emptied(t *testing.T, s *store.Store) {
 	t.Helper()
-	if err := Do(t, s, world.Need{Topics: []string{"user:b"}}, func(w *world.World) error {
-		w.Append("user:b", world.Draft{Body: &note{"picture"}, Peer: "x", Message: "r", Sender: "x"})
+	if err := Do(t, s, txn.Need{Topics: []string{"user:b"}}, func(w *txn.World) error {
+		w.Append("user:b", txn.Draft{Body: &note{"picture"}, Peer: "x", Message: "r", Sender: "x"})
 		holder.Hold(w, holder.Holder{File: "f", Topic: "user:b", Message: "r", Until: 1}) // of an earlier one that was not stored
 		holder.Hold(w, holder.Holder{File: "f", Topic: "user:b", Message: "r"})
 		return nil

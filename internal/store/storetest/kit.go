@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 )
 
 // Run runs a store until the returned function stops it.
@@ -35,7 +35,7 @@ func Run(t testing.TB, s *store.Store, announce store.Announcer) (stop func()) {
 type note struct{ text string }
 
 func (n *note) JSON() []byte { return []byte(`"` + n.text + `"`) }
-func (n *note) Absorb(next world.Body) bool {
+func (n *note) Absorb(next txn.Body) bool {
 	m, ok := next.(*note)
 	if !ok || n.text[0] != '+' || m.text[0] != '+' {
 		return false
@@ -45,7 +45,7 @@ func (n *note) Absorb(next world.Body) bool {
 }
 
 // Do runs a unit and waits for its outcome.
-func Do(t testing.TB, s *store.Store, need world.Need, decide func(*world.World) error) error {
+func Do(t testing.TB, s *store.Store, need txn.Need, decide func(*txn.World) error) error {
 	t.Helper()
 	done := make(chan error, 1)
 	if err := s.Do(&store.Unit{Need: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
@@ -62,7 +62,7 @@ func together(t testing.TB, s *store.Store, units ...*store.Unit) []error {
 	gate, entered := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	done.Add(1)
-	if err := s.Do(&store.Unit{Decide: func(*world.World) error { once.Do(func() { close(entered) }); <-gate; return nil }, Done: func(error) { done.Done() }}); err != nil {
+	if err := s.Do(&store.Unit{Decide: func(*txn.World) error { once.Do(func() { close(entered) }); <-gate; return nil }, Done: func(error) { done.Done() }}); err != nil {
 		t.Fatal(err)
 	}
 	<-entered

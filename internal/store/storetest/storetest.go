@@ -13,7 +13,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/world"
+	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -58,9 +58,9 @@ func contiguous(t *testing.T, open Engine) {
 		wg.Go(func() {
 			for i := range each {
 				mine, all := fmt.Sprintf("user:%d", w), "group:all"
-				if err := Do(t, s, world.Need{Topics: []string{mine, all}}, func(w *world.World) error {
-					w.Append(all, world.Draft{Body: &note{"x"}})
-					w.Append(mine, world.Draft{Body: &note{fmt.Sprint(i)}})
+				if err := Do(t, s, txn.Need{Topics: []string{mine, all}}, func(w *txn.World) error {
+					w.Append(all, txn.Draft{Body: &note{"x"}})
+					w.Append(mine, txn.Draft{Body: &note{fmt.Sprint(i)}})
 					return nil
 				}); err != nil {
 					t.Error(err)
@@ -83,12 +83,12 @@ func contiguous(t *testing.T, open Engine) {
 
 func refusal(t *testing.T, open Engine) {
 	s := open(t)
-	Run(t, s, func(r []world.Record) { t.Errorf("a refusal was announced: %v", r) })
+	Run(t, s, func(r []txn.Record) { t.Errorf("a refusal was announced: %v", r) })
 	no := errors.New("no")
-	err := Do(t, s, world.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *world.World) error {
-		w.Append("user:a", world.Draft{Body: &note{"x"}})
+	err := Do(t, s, txn.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *txn.World) error {
+		w.Append("user:a", txn.Draft{Body: &note{"x"}})
 		w.PutInvitation(invite.Invitation{Terms: invite.Terms{ID: "i", Inviter: "a"}})
-		w.PutMark(world.Mark{InviteID: "i", UserID: "a", ExpiresAt: w.Now + 1000})
+		w.PutMark(txn.Mark{InviteID: "i", UserID: "a", ExpiresAt: w.Now + 1000})
 		return no
 	})
 	if !errors.Is(err, no) {
@@ -106,7 +106,7 @@ func newInvitation(id string, users ...string) (invite.Invitation, []invite.Invi
 	return invite.New(invite.Terms{ID: id, Inviter: "a", GroupID: "g", Timeout: 60, Data: "d", Push: &invite.Push{Title: "t"}}, users, invite.Actor{User: "a", Device: "d1", RequestID: "r1"}, "print", 1<<42)
 }
 
-func put(w *world.World, v invite.Invitation, list []invite.Invitee) {
+func put(w *txn.World, v invite.Invitation, list []invite.Invitee) {
 	w.PutInvitation(v)
 	for _, p := range list {
 		w.PutInvitee(p)
@@ -118,8 +118,8 @@ func batch(t *testing.T, open Engine) {
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
 	errs := together(t, s,
-		&store.Unit{Need: world.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(w *world.World) error { put(w, v, list); return nil }},
-		&store.Unit{Need: world.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}, Invitees: []world.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}}, Decide: func(w *world.World) error {
+		&store.Unit{Need: txn.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(w *txn.World) error { put(w, v, list); return nil }},
+		&store.Unit{Need: txn.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}, Invitees: []txn.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}}, Decide: func(w *txn.World) error {
 			if n := len(w.OpenInvitees("i")); n != 2 {
 				return fmt.Errorf("%d are open after the first unit", n)
 			}
@@ -129,20 +129,20 @@ func batch(t *testing.T, open Engine) {
 			}
 			w.PutInvitation(st.Invitation)
 			w.PutInvitee(st.Invitee)
-			w.Append("group:g", world.Draft{Device: "1", Body: &note{"+b"}})
+			w.Append("group:g", txn.Draft{Device: "1", Body: &note{"+b"}})
 			return nil
 		}},
-		&store.Unit{Need: world.Need{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"}, OpenOfMember: []world.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(w *world.World) error {
+		&store.Unit{Need: txn.Need{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"}, OpenOfMember: []txn.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(w *txn.World) error {
 			if n := w.OpenInvitees("i"); len(n) != 1 || n[0].UserID != "c" {
 				return fmt.Errorf("open after the second unit: %v", n)
 			}
 			if ids := w.OpenInGroup("g"); !slices.Equal(ids, []string{"i"}) {
 				return fmt.Errorf("open in the group: %v", ids)
 			}
-			if ids := w.OpenOfMember(world.MemberKey{GroupID: "g", UserID: "c"}); !slices.Equal(ids, []string{"i"}) {
+			if ids := w.OpenOfMember(txn.MemberKey{GroupID: "g", UserID: "c"}); !slices.Equal(ids, []string{"i"}) {
 				return fmt.Errorf("open of the member: %v", ids)
 			}
-			w.Append("group:g", world.Draft{Device: "2", Body: &note{"+c"}})
+			w.Append("group:g", txn.Draft{Device: "2", Body: &note{"+c"}})
 			return nil
 		}})
 	if err := errors.Join(errs...); err != nil {
@@ -158,20 +158,20 @@ func more(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := Do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g"}}, func(w *world.World) error { put(w, v, list); return nil }); err != nil {
+	if err := Do(t, s, txn.Need{Invitations: []string{"i"}, Topics: []string{"group:g"}}, func(w *txn.World) error { put(w, v, list); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	runs := 0
-	err := Do(t, s, world.Need{Topics: []string{"group:g"}}, func(w *world.World) error {
+	err := Do(t, s, txn.Need{Topics: []string{"group:g"}}, func(w *txn.World) error {
 		runs++
-		w.Append("group:g", world.Draft{Body: &note{"once"}})
+		w.Append("group:g", txn.Draft{Body: &note{"once"}})
 		if w.Invitation("i") == nil {
-			return &world.More{Need: world.Need{Invitations: []string{"i"}}}
+			return &txn.More{Need: txn.Need{Invitations: []string{"i"}}}
 		}
 		if !w.HasOpen("i") || len(w.Missing([]string{"user:z"})) > 0 {
-			return &world.More{Need: world.Need{OpenInvitees: []string{"i"}, Topics: []string{"user:z"}}}
+			return &txn.More{Need: txn.Need{OpenInvitees: []string{"i"}, Topics: []string{"user:z"}}}
 		}
-		w.Append("user:z", world.Draft{Body: &note{fmt.Sprint(len(w.OpenInvitees("i")))}})
+		w.Append("user:z", txn.Draft{Body: &note{fmt.Sprint(len(w.OpenInvitees("i")))}})
 		return nil
 	})
 	if err != nil || runs < 2 { // a lasting world knows the invitation and its invitees already
@@ -183,7 +183,7 @@ func more(t *testing.T, open Engine) {
 	if list := records(t, s, "user:z", 0); !slices.Equal(list, []string{`"2"`}) {
 		t.Errorf("it saw %v", list)
 	}
-	err = Do(t, s, world.Need{}, func(*world.World) error { return &world.More{Need: world.Need{Groups: []string{"g"}}} })
+	err = Do(t, s, txn.Need{}, func(*txn.World) error { return &txn.More{Need: txn.Need{Groups: []string{"g"}}} })
 	if im.CodeOf(err) != im.CodeInternal {
 		t.Errorf("a unit that never has enough: %v", err)
 	}
@@ -195,7 +195,7 @@ func order(t *testing.T, open Engine) {
 	var log []string
 	say := func(what string) { mu.Lock(); log = append(log, what); mu.Unlock() }
 	last := make(chan struct{})
-	stop := Run(t, s, func(list []world.Record) {
+	stop := Run(t, s, func(list []txn.Record) {
 		for _, r := range list {
 			say("event " + string(r.Body))
 			if string(r.Body) == `"99"` {
@@ -204,9 +204,9 @@ func order(t *testing.T, open Engine) {
 		}
 	})
 	for i := range 100 {
-		if err := s.Do(&store.Unit{Need: world.Need{Topics: []string{"user:a"}},
-			Decide: func(w *world.World) error {
-				w.Append("user:a", world.Draft{Body: &note{fmt.Sprint(i)}})
+		if err := s.Do(&store.Unit{Need: txn.Need{Topics: []string{"user:a"}},
+			Decide: func(w *txn.World) error {
+				w.Append("user:a", txn.Draft{Body: &note{fmt.Sprint(i)}})
 				return nil
 			},
 			Done: func(error) { say(fmt.Sprintf("ack %d", i)) }}); err != nil {
@@ -230,8 +230,8 @@ func panics(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	errs := together(t, s,
-		&store.Unit{Need: world.Need{Topics: []string{"user:a"}}, Decide: func(w *world.World) error { w.Append("user:undeclared", world.Draft{Body: &note{"x"}}); return nil }},
-		&store.Unit{Need: world.Need{Topics: []string{"user:a"}}, Decide: func(w *world.World) error { w.Append("user:a", world.Draft{Body: &note{"y"}}); return nil }})
+		&store.Unit{Need: txn.Need{Topics: []string{"user:a"}}, Decide: func(w *txn.World) error { w.Append("user:undeclared", txn.Draft{Body: &note{"x"}}); return nil }},
+		&store.Unit{Need: txn.Need{Topics: []string{"user:a"}}, Decide: func(w *txn.World) error { w.Append("user:a", txn.Draft{Body: &note{"y"}}); return nil }})
 	if im.CodeOf(errs[0]) != im.CodeInternal || errs[1] != nil {
 		t.Errorf("%v", errs)
 	}
@@ -241,14 +241,14 @@ func poison(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	good := func(topic string) *store.Unit {
-		return &store.Unit{Need: world.Need{Topics: []string{topic}}, Decide: func(w *world.World) error { w.Append(topic, world.Draft{Body: &note{"y"}}); return nil }}
+		return &store.Unit{Need: txn.Need{Topics: []string{topic}}, Decide: func(w *txn.World) error { w.Append(topic, txn.Draft{Body: &note{"y"}}); return nil }}
 	}
 	var many strings.Builder // more than PostgreSQL indexes of one message
 	for i := range 200_000 {
 		fmt.Fprintf(&many, "word%d ", i)
 	}
-	bad := &store.Unit{Need: world.Need{Topics: []string{"user:a"}, Messages: []world.MessageKey{{Topic: "user:a", ID: "m"}}}, Decide: func(w *world.World) error {
-		w.Append("user:a", world.Draft{Body: &note{"z"}, Peer: "b", Message: "m", Words: many.String(), Finders: []string{"user:a"}})
+	bad := &store.Unit{Need: txn.Need{Topics: []string{"user:a"}, Messages: []txn.MessageKey{{Topic: "user:a", ID: "m"}}}, Decide: func(w *txn.World) error {
+		w.Append("user:a", txn.Draft{Body: &note{"z"}, Peer: "b", Message: "m", Words: many.String(), Finders: []string{"user:a"}})
 		return nil
 	}}
 	errs := together(t, s, good("user:b"), bad, good("user:c"))
@@ -269,11 +269,11 @@ func reopen(t *testing.T, open Engine) {
 	v, list := newInvitation("i", "b", "c")
 	v.Modified = invite.Recent{Device: "m", Requests: [4]string{"r2", "r1"}}
 	v.Added = invite.Recent{Requests: [4]string{"a1"}}
-	if err := Do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:a"}}, func(w *world.World) error {
+	if err := Do(t, s, txn.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:a"}}, func(w *txn.World) error {
 		put(w, v, list)
 		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a", Members: 1, CreatedAt: 5})
 		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
-		w.Append("user:a", world.Draft{Device: "dev", Listen: im.ListenTo("group:g", 2), Body: &note{"x"}})
+		w.Append("user:a", txn.Draft{Device: "dev", Listen: im.ListenTo("group:g", 2), Body: &note{"x"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -316,11 +316,11 @@ func snapshots(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := Do(t, s, world.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:b"}}, func(w *world.World) error {
+	if err := Do(t, s, txn.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:b"}}, func(w *txn.World) error {
 		put(w, v, list)
 		w.PutMember(im.Member{GroupID: "g", UserID: "b", Role: im.RoleMember, JoinedSeq: 0})
-		w.Append("group:g", world.Draft{Body: &note{"x"}})
-		w.Append("user:b", world.Draft{Body: &note{"y"}})
+		w.Append("group:g", txn.Draft{Body: &note{"x"}})
+		w.Append("user:b", txn.Draft{Body: &note{"y"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -342,10 +342,10 @@ func snapshots(t *testing.T, open Engine) {
 func marks(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
-	need := world.Need{Marks: []world.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
-	if err := Do(t, s, need, func(w *world.World) error {
-		w.PutMark(world.Mark{InviteID: "i", UserID: "a", Target: "t", ExpiresAt: w.Now + 60_000})
-		w.PutMark(world.Mark{InviteID: "old", UserID: "a", ExpiresAt: w.Now})
+	need := txn.Need{Marks: []txn.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
+	if err := Do(t, s, need, func(w *txn.World) error {
+		w.PutMark(txn.Mark{InviteID: "i", UserID: "a", Target: "t", ExpiresAt: w.Now + 60_000})
+		w.PutMark(txn.Mark{InviteID: "old", UserID: "a", ExpiresAt: w.Now})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -353,7 +353,7 @@ func marks(t *testing.T, open Engine) {
 	if err := s.TrimNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := Do(t, s, need, func(w *world.World) error {
+	if err := Do(t, s, need, func(w *txn.World) error {
 		if m := w.Mark("i", "a"); m == nil || m.Target != "t" {
 			t.Errorf("the mark is %+v", m)
 		}
@@ -368,15 +368,15 @@ func marks(t *testing.T, open Engine) {
 
 func online(t *testing.T, open Engine) {
 	s := open(t)
-	got := make(chan world.Record, 2)
-	Run(t, s, func(list []world.Record) {
+	got := make(chan txn.Record, 2)
+	Run(t, s, func(list []txn.Record) {
 		for _, r := range list {
 			got <- r
 		}
 	})
-	if err := Do(t, s, world.Need{Topics: []string{"user:a"}}, func(w *world.World) error {
-		w.Append("user:a", world.Draft{Online: true, Body: &note{"now"}})
-		w.Append("user:a", world.Draft{Body: &note{"kept"}})
+	if err := Do(t, s, txn.Need{Topics: []string{"user:a"}}, func(w *txn.World) error {
+		w.Append("user:a", txn.Draft{Online: true, Body: &note{"now"}})
+		w.Append("user:a", txn.Draft{Body: &note{"kept"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -397,23 +397,23 @@ func glare(t *testing.T, open Engine) {
 	Run(t, s, nil)
 	terms := invite.Terms{ID: "i", Inviter: "a", Timeout: 60, MergeGlare: true}
 	v, list := invite.New(terms, []string{"b"}, invite.Actor{User: "a"}, "p", 1000)
-	key := world.GlareKey{From: "a", To: "b"}
+	key := txn.GlareKey{From: "a", To: "b"}
 	look := func(want string) *store.Unit {
-		return &store.Unit{Need: world.Need{Topics: []string{"user:a", "user:b"}, Glare: []world.GlareKey{key}}, Decide: func(w *world.World) error {
+		return &store.Unit{Need: txn.Need{Topics: []string{"user:a", "user:b"}, Glare: []txn.GlareKey{key}}, Decide: func(w *txn.World) error {
 			if got := w.Glare(key); got != want {
 				return fmt.Errorf("glare is %q, want %q", got, want)
 			}
 			return nil
 		}}
 	}
-	open1 := &store.Unit{Need: world.Need{Invitations: []string{"i"}, Topics: []string{"user:a", "user:b"}}, Decide: func(w *world.World) error { put(w, v, list); return nil }}
+	open1 := &store.Unit{Need: txn.Need{Invitations: []string{"i"}, Topics: []string{"user:a", "user:b"}}, Decide: func(w *txn.World) error { put(w, v, list); return nil }}
 	if err := errors.Join(together(t, s, open1, look("i"))...); err != nil {
 		t.Error(err)
 	}
 	if err := errors.Join(together(t, s, look("i"))...); err != nil {
 		t.Error(err)
 	}
-	end := &store.Unit{Need: world.Need{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"}, OpenInvitees: []string{"i"}}, Decide: func(w *world.World) error {
+	end := &store.Unit{Need: txn.Need{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"}, OpenInvitees: []string{"i"}}, Decide: func(w *txn.World) error {
 		c := invite.Leave(*w.Invitation("i"), w.OpenInvitees("i"), 2000)
 		put(w, c.Invitation, c.Invitees)
 		return nil

@@ -1,0 +1,240 @@
+package group
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// InitAttributes replaces all attributes of a group.
+func (g *Groups) InitAttributes(by rpc.Caller, req protocol.AttributesRequest, done func(protocol.AttributesResponse, error)) {
+	g.attributes(by, req.GroupID, req.Version, checkAttributes(req.Attributes, true), func(map[string]string) map[string]string { return req.Attributes }, done)
+}
+
+// SetAttributes sets some attributes of a group.
+func (g *Groups) SetAttributes(by rpc.Caller, req protocol.AttributesRequest, done func(protocol.AttributesResponse, error)) {
+	g.attributes(by, req.GroupID, req.Version, checkAttributes(req.Attributes, false), func(now map[string]string) map[string]string {
+		maps.Copy(now, req.Attributes)
+		return now
+	}, done)
+}
+
+// DeleteAttributes removes some attributes of a group, or all.
+func (g *Groups) DeleteAttributes(by rpc.Caller, req protocol.DeleteAttributesRequest, done func(protocol.AttributesResponse, error)) {
+	g.attributes(by, req.GroupID, req.Version, checkKeys(req.Keys), func(now map[string]string) map[string]string {
+		if len(req.Keys) == 0 {
+			clear(now)
+		}
+		for _, k := range req.Keys {
+			delete(now, k)
+		}
+		return now
+	}, done)
+}
+
+// attributes runs a change of attributes, unless there is a newer version than the caller has seen.
+func (g *Groups) attributes(by rpc.Caller, id string, seen *int64, err error, change func(map[string]string) map[string]string, done func(protocol.AttributesResponse, error)) {
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	in(g, by, id, nil, txn.Need{Extras: []string{id}}, func(s *scene) (protocol.AttributesResponse, error) {
+		var res protocol.AttributesResponse
+		if err := s.MayRead(s.me); err != nil {
+			return res, err
+		}
+		x := s.w.Extra(id)
+		if seen != nil && *seen != x.Version {
+			return res, &im.Error{Code: im.CodeConflict, Field: "version", Message: fmt.Sprintf("the attributes have version %d now; read them and try again", x.Version)}
+		}
+		now := maps.Clone(x.Attributes)
+		if now == nil {
+			now = map[string]string{}
+		}
+		if now = change(now); now == nil {
+			now = map[string]string{}
+		}
+		if err := checkAttributes(now, true); err != nil {
+			return res, err
+		}
+		if !maps.Equal(now, x.Attributes) {
+			x.Attributes, x.Version = now, x.Version+1
+			s.w.PutExtra(x)
+			s.tell(protocol.GroupEvent{Tip: protocol.TipAttributes, Attributes: now, AttrVersion: x.Version})
+		}
+		return protocol.AttributesResponse{Attributes: now, Version: x.Version}, nil
+	}, done)
+}
+
+func checkAttributes(a map[string]string, mayBeEmpty bool) error {
+	total := 0
+	switch {
+	case len(a) == 0 && !mayBeEmpty:
+		return im.Bad("attributes", "is empty")
+	case len(a) > im.MaxAttributes:
+		return &im.Error{Code: im.CodeTooMany, Field: "attributes", Message: fmt.Sprintf("attributes would be %d; the limit is %d", len(a), im.MaxAttributes)}
+	}
+	for k, v := range a {
+		if err := rpc.FirstError(checkKey("attributes", k), im.CheckText("attributes", v, im.MaxAttributeValue)); err != nil {
+			return err
+		}
+		total += len(k) + len(v)
+	}
+	if total > im.MaxAttributeTotal {
+		return &im.Error{Code: im.CodeTooLong, Field: "attributes", Message: fmt.Sprintf("attributes have %d bytes together; the limit is %d", total, im.MaxAttributeTotal)}
+	}
+	return nil
+}
+
+func checkKey(field, key string) error {
+	if key == "" {
+		return im.Bad(field, "has an empty key")
+	}
+	return im.CheckText(field, key, im.MaxAttributeKey)
+}
+
+func checkKeys(keys []string) error {
+	for _, k := range keys {
+		if err := checkKey("keys", k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetCounters sets counters of a group.
+func (g *Groups) SetCounters(by rpc.Caller, req protocol.SetCountersRequest, done func(protocol.CountersResponse, error)) {
+	var err error
+	if len(req.Counters) == 0 {
+		err = im.Bad("counters", "is empty")
+	}
+	for k := range req.Counters {
+		err = rpc.FirstError(err, checkKey("counters", k))
+	}
+	g.count(by, req.GroupID, "", err, func(map[string]int64) (map[string]int64, error) { return req.Counters, nil }, done)
+}
+
+// IncreaseCounter adds to a counter of a group.
+func (g *Groups) IncreaseCounter(by rpc.Caller, req protocol.CountRequest, done func(protocol.CountersResponse, error)) {
+	g.move(by, req, 1, done)
+}
+
+// DecreaseCounter takes from a counter of a group.
+func (g *Groups) DecreaseCounter(by rpc.Caller, req protocol.CountRequest, done func(protocol.CountersResponse, error)) {
+	g.move(by, req, -1, done)
+}
+
+func (g *Groups) move(by rpc.Caller, req protocol.CountRequest, sign int64, done func(protocol.CountersResponse, error)) {
+	err := rpc.FirstError(checkKey("key", req.Key), im.CheckRequestID(req.RequestID))
+	if err == nil && req.Value < 1 {
+		err = im.Bad("value", "is below 1")
+	}
+	request := ""
+	if req.RequestID != "" {
+		request = fmt.Sprint(by.UserID, " ", req.RequestID, " ", req.Key, " ", sign*req.Value)
+	}
+	g.count(by, req.GroupID, request, err, func(now map[string]int64) (map[string]int64, error) {
+		old := now[req.Key]
+		if sign > 0 && old > math.MaxInt64-req.Value || sign < 0 && old < math.MinInt64+req.Value {
+			return nil, im.Bad("value", "is beyond what a counter holds")
+		}
+		return map[string]int64{req.Key: old + sign*req.Value}, nil
+	}, done)
+}
+
+// maxRecent is how many requests that moved a counter a group remembers.
+const maxRecent = 128
+
+// count runs a change of counters, unless this request has made it before, and answers with those that were named.
+func (g *Groups) count(by rpc.Caller, id, request string, err error, change func(map[string]int64) (map[string]int64, error), done func(protocol.CountersResponse, error)) {
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	in(g, by, id, nil, txn.Need{Extras: []string{id}}, func(s *scene) (protocol.CountersResponse, error) {
+		var res protocol.CountersResponse
+		if err := s.MayRead(s.me); err != nil {
+			return res, err
+		}
+		x := s.w.Extra(id)
+		set, err := change(x.Counters)
+		if err != nil {
+			return res, err
+		}
+		if request != "" && slices.Contains(x.Recent, request) {
+			for k := range set {
+				set[k] = x.Counters[k]
+			}
+			return protocol.CountersResponse{Counters: set, Repeat: true}, nil
+		}
+		now := maps.Clone(x.Counters)
+		if now == nil {
+			now = map[string]int64{}
+		}
+		for k, v := range set {
+			if old, ok := now[k]; !ok || old != v {
+				now[k] = v
+				s.tell(protocol.GroupEvent{Tip: protocol.TipCounter, Key: k, Value: v})
+			}
+		}
+		if len(now) > im.MaxCounters {
+			return res, &im.Error{Code: im.CodeTooMany, Field: "counters", Message: fmt.Sprintf("counters would be %d; the limit is %d", len(now), im.MaxCounters)}
+		}
+		x.Counters = now
+		if request != "" {
+			x.Recent = append(slices.Clone(x.Recent[max(0, len(x.Recent)-maxRecent+1):]), request)
+		}
+		s.w.PutExtra(x)
+		return protocol.CountersResponse{Counters: set}, nil
+	}, done)
+}
+
+// GetAttributes reads attributes of a group.
+func (g *Groups) GetAttributes(ctx context.Context, by rpc.Caller, req protocol.KeysRequest) (protocol.AttributesResponse, error) {
+	x, err := g.extra(ctx, by, req)
+	return protocol.AttributesResponse{Attributes: only(x.Attributes, req.Keys), Version: x.Version}, err
+}
+
+// GetCounters reads counters of a group.
+func (g *Groups) GetCounters(ctx context.Context, by rpc.Caller, req protocol.KeysRequest) (protocol.CountersResponse, error) {
+	x, err := g.extra(ctx, by, req)
+	return protocol.CountersResponse{Counters: only(x.Counters, req.Keys)}, err
+}
+
+func (g *Groups) extra(ctx context.Context, by rpc.Caller, req protocol.KeysRequest) (txn.Extra, error) {
+	if err := checkKeys(req.Keys); err != nil {
+		return txn.Extra{}, err
+	}
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+		return txn.Extra{}, err
+	}
+	x, err := g.store.Extra(ctx, req.GroupID)
+	if err != nil {
+		return x, im.Internal(err)
+	}
+	return x, nil
+}
+
+func only[V any](all map[string]V, keys []string) map[string]V {
+	out := map[string]V{}
+	for k, v := range all {
+		out[k] = v
+	}
+	if len(keys) == 0 {
+		return out
+	}
+	some := map[string]V{}
+	for _, k := range keys {
+		if v, ok := out[k]; ok {
+			some[k] = v
+		}
+	}
+	return some
+}

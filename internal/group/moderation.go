@@ -1,0 +1,265 @@
+package group
+
+import (
+	"fmt"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// SetGroupInfo changes what people see of a group.
+func (g *Groups) SetGroupInfo(by rpc.Caller, req protocol.SetGroupInfoRequest, done func(protocol.GroupResponse, error)) {
+	in(g, by, req.GroupID, nil, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		info := s.Info
+		set(&info.Name, req.Name)
+		set(&info.Introduction, req.Introduction)
+		set(&info.Notification, req.Notification)
+		set(&info.FaceURL, req.FaceURL)
+		set(&info.Custom, req.CustomInfo)
+		set(&info.Join, req.JoinOption)
+		set(&info.Invite, req.InviteOption)
+		if err := s.MayEdit(s.me, info); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if info == s.Info {
+			res := s.respond(nil)
+			res.Repeat = true
+			return res, nil
+		}
+		s.Info = info
+		view := viewInfo(info)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipInfo, Info: &view})
+		return s.respond(nil), nil
+	}, done)
+}
+
+func set[T ~string](to *T, from *string) {
+	if from != nil {
+		*to = T(*from)
+	}
+}
+
+// SetMemberInfo changes what a group knows of a member: one's own, or, for owner and administrators, of who has a lower role.
+func (g *Groups) SetMemberInfo(by rpc.Caller, req protocol.SetMemberInfoRequest, done func(protocol.GroupResponse, error)) {
+	if req.UserID == "" {
+		req.UserID = by.UserID
+	}
+	err := im.CheckUserID("userID", req.UserID)
+	if req.NameCard != nil {
+		err = rpc.FirstError(err, im.CheckText("nameCard", *req.NameCard, im.MaxNameCard))
+	}
+	if req.CustomInfo != nil {
+		err = rpc.FirstError(err, im.CheckText("customInfo", *req.CustomInfo, im.MaxGroupCustom))
+	}
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	in(g, by, req.GroupID, []string{req.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		m, err := s.target(req.UserID, req.UserID == by.UserID)
+		if err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		set(&m.NameCard, req.NameCard)
+		set(&m.Custom, req.CustomInfo)
+		s.w.PutMember(*m)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
+		return s.respond([]string{m.UserID}), nil
+	}, done)
+}
+
+// target is a member whom the caller may rule over, or the caller's own self.
+func (s *scene) target(user string, self bool) (*im.Member, error) {
+	if err := s.MayRead(s.me); err != nil {
+		return nil, err
+	}
+	m := s.member(user)
+	if !m.Present() {
+		return nil, &im.Error{Code: im.CodeGroupDenied, Field: "userID", Message: user + " is not a member of this group"}
+	}
+	if self {
+		return m, nil
+	}
+	return m, s.MayRule(s.me, m)
+}
+
+// MuteMember silences a member for a time, by the store's clock.
+func (g *Groups) MuteMember(by rpc.Caller, req protocol.MuteMemberRequest, done func(protocol.GroupResponse, error)) {
+	err := im.CheckUserID("userID", req.UserID)
+	if err == nil && (req.Seconds < 0 || req.Seconds > im.MaxMuteSeconds) {
+		err = im.Bad("seconds", "is out of range; it is from 0 to a year")
+	}
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	in(g, by, req.GroupID, []string{req.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		rules, _ := im.Rules(s.Type)
+		if err := s.Has(rules.Mute, "muting"); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		m, err := s.target(req.UserID, false)
+		if err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if m.MutedUntil = 0; req.Seconds > 0 {
+			m.MutedUntil = s.w.Now + req.Seconds*1000
+		}
+		s.w.PutMember(*m)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
+		return s.respond([]string{m.UserID}), nil
+	}, done)
+}
+
+// MuteAll silences everybody but owner and administrators.
+func (g *Groups) MuteAll(by rpc.Caller, req protocol.MuteAllRequest, done func(protocol.GroupResponse, error)) {
+	in(g, by, req.GroupID, nil, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		rules, _ := im.Rules(s.Type)
+		if err := rpc.FirstError(s.Has(rules.Mute, "muting"), s.MayAdminister(s.me)); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if s.Muted == req.Mute {
+			res := s.respond(nil)
+			res.Repeat = true
+			return res, nil
+		}
+		s.Muted = req.Mute
+		s.tell(protocol.GroupEvent{Tip: protocol.TipAllMuted, On: req.Mute})
+		return s.respond(nil), nil
+	}, done)
+}
+
+// SetRole makes a member an administrator, or not.
+func (g *Groups) SetRole(by rpc.Caller, req protocol.SetRoleRequest, done func(protocol.GroupResponse, error)) {
+	err := im.CheckUserID("userID", req.UserID)
+	role := im.Role(req.Role)
+	if err == nil && role != im.RoleMember && role != im.RoleAdmin {
+		err = im.Bad("role", fmt.Sprintf("is %d; it is 200 or 300, and transferGroupOwner makes an owner", req.Role))
+	}
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	in(g, by, req.GroupID, []string{req.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		rules, _ := im.Rules(s.Type)
+		if err := rpc.FirstError(s.Has(rules.Admins, "administrators"), s.MayOwn(s.me)); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		m, err := s.target(req.UserID, false)
+		if err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if m.Role == im.RoleOwner {
+			return protocol.GroupResponse{}, im.Refuse(im.CodeGroupDenied, "the owner's role changes only by handing the group over")
+		}
+		if role == im.RoleAdmin {
+			if !s.w.HasAdmins(s.ID) {
+				return protocol.GroupResponse{}, &txn.More{Need: txn.Need{Admins: []string{s.ID}}}
+			}
+			if len(s.w.Admins(s.ID)) > im.MaxAdmins && m.Role != role {
+				return protocol.GroupResponse{}, &im.Error{Code: im.CodeTooMany, Field: "role", Message: fmt.Sprintf("the group has its maximum of %d administrators", im.MaxAdmins)}
+			}
+		}
+		res := s.respond([]string{m.UserID})
+		if m.Role == role {
+			res.Repeat = true
+			return res, nil
+		}
+		m.Role = role
+		s.w.PutMember(*m)
+		tip := protocol.TipGranted
+		if role == im.RoleMember {
+			tip = protocol.TipWithdrawn
+		}
+		s.tell(protocol.GroupEvent{Tip: tip, Members: []string{m.UserID}})
+		return res, nil
+	}, done)
+}
+
+// TransferOwner hands a group over.
+func (g *Groups) TransferOwner(by rpc.Caller, req protocol.TransferRequest, done func(protocol.GroupResponse, error)) {
+	if err := im.CheckUserID("userID", req.UserID); err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	in(g, by, req.GroupID, []string{req.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		rules, _ := im.Rules(s.Type)
+		if err := rpc.FirstError(s.Has(rules.Transfer, "other owners"), s.MayOwn(s.me)); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		m, err := s.target(req.UserID, true)
+		if err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		if m.Role == im.RoleOwner {
+			res := s.respond(nil)
+			res.Repeat = true
+			return res, nil
+		}
+		if s.Owner != "" && s.Owner != by.UserID { // an app server hands over for the owner
+			old := s.member(s.Owner)
+			if old == nil {
+				return protocol.GroupResponse{}, &txn.More{Need: txn.Need{Members: []txn.MemberKey{{GroupID: s.ID, UserID: s.Owner}}}}
+			}
+			old.Role = im.RoleMember
+			s.w.PutMember(*old)
+		} else if s.Owner == by.UserID && by.UserID != "" {
+			s.me.Role = im.RoleMember
+			s.w.PutMember(*s.me)
+		}
+		m.Role, s.Owner = im.RoleOwner, m.UserID
+		s.w.PutMember(*m)
+		s.tell(protocol.GroupEvent{Tip: protocol.TipOwner, Owner: m.UserID})
+		return s.respond([]string{m.UserID}), nil
+	}, done)
+}
+
+// MarkMembers sets or removes a mark of members.
+func (g *Groups) MarkMembers(by rpc.Caller, req protocol.MarkMembersRequest, done func(protocol.GroupResponse, error)) {
+	err := rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false)
+	if err == nil && (req.Mark < 1 || req.Mark > 32) {
+		err = im.Bad("mark", "is out of range; it is from 1 to 32")
+	}
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	in(g, by, req.GroupID, req.MemberList, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		rules, _ := im.Rules(s.Type)
+		if err := rpc.FirstError(s.Has(rules.Marks, "marks"), s.MayAdminister(s.me)); err != nil {
+			return protocol.GroupResponse{}, err
+		}
+		var changed []string
+		bit := int64(1) << (req.Mark - 1)
+		for _, u := range req.MemberList {
+			m, err := s.target(u, true)
+			if err != nil {
+				return protocol.GroupResponse{}, err
+			}
+			if m.Marks&bit != 0 == req.On {
+				continue
+			}
+			m.Marks ^= bit
+			s.w.PutMember(*m)
+			changed = append(changed, u)
+		}
+		if len(changed) > 0 {
+			s.tell(protocol.GroupEvent{Tip: protocol.TipMarks, Members: changed, Mark: req.Mark, On: req.On})
+		}
+		return s.respond(changed), nil
+	}, done)
+}
+
+// SendCustomData tells the group something of the app server's.
+func (g *Groups) SendCustomData(by rpc.Caller, req protocol.CustomDataRequest, done func(protocol.GroupResponse, error)) {
+	if err := im.CheckText("data", req.Data, im.MaxData); err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	in(g, by, req.GroupID, nil, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+		s.tell(protocol.GroupEvent{Tip: protocol.TipCustom, Data: req.Data})
+		return s.respond(nil), nil
+	}, done)
+}

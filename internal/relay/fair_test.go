@@ -1,0 +1,80 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/txn"
+)
+
+// fill lets events of an owner leave, each in a line of its own.
+func fill(t *testing.T, s *store.Store, owner string, n int) {
+	t.Helper()
+	done := make(chan error, 1)
+	if err := s.Do(&store.Unit{Decide: func(w *txn.World) error {
+		list := make([]txn.Outgoing, n)
+		for i := range list {
+			list[i] = txn.Outgoing{OutgoingKey: txn.OutgoingKey{Queue: "hook", Line: fmt.Sprintf("line%05d %s", i, owner), Num: 1}, At: w.Now, Body: "{}", Owner: owner}
+		}
+		w.Post(list...)
+		return nil
+	}, Done: func(err error) { done <- err }}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOneOwnerHoldsUpNobody: while an owner has 2,000 events due that are never taken in time, those of others leave within a second.
+func TestOneOwnerHoldsUpNobody(t *testing.T) {
+	s, stop := running(t, t.TempDir())
+	defer stop()
+	fill(t, s, "eve", 2000)
+	sent := make(chan string, 100)
+	var mu sync.Mutex
+	hanging, most := 0, 0
+	hangs := make(chan struct{}, 100)
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
+		func(ctx context.Context, o *txn.Outgoing) Outcome {
+			if !strings.HasSuffix(o.Line, " eve") {
+				sent <- o.Line
+				return Outcome{}
+			}
+			mu.Lock()
+			hanging++
+			most = max(most, hanging)
+			mu.Unlock()
+			hangs <- struct{}{}
+			<-ctx.Done()
+			return Outcome{Err: ctx.Err()}
+		})
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() { _ = q.Run(ctx) })
+	<-hangs
+	<-hangs
+	var took []time.Duration
+	for i := range 9 {
+		begin := time.Now()
+		fill(t, s, fmt.Sprint("bob", i), 1)
+		q.Nudge()
+		<-sent
+		took = append(took, time.Since(begin))
+	}
+	if slices.Sort(took); took[4] > time.Second { // the median, because other tests may have the processors
+		t.Errorf("bob's events left after %v", took)
+	}
+	cancel()
+	all.Wait()
+	if most != ofOwner {
+		t.Errorf("eve had %d lines under way at once", most)
+	}
+}

@@ -1,0 +1,194 @@
+package relay
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// maxReplay bounds the events that one call looks at.
+const maxReplay = 10_000
+
+func stateOf(s protocol.HookState) (txn.OutgoingState, error) {
+	switch s {
+	case protocol.HookWaiting:
+		return txn.OutgoingWaits, nil
+	case protocol.HookDelivered:
+		return txn.OutgoingDone, nil
+	case protocol.HookDead:
+		return txn.OutgoingDead, nil
+	}
+	return 0, im.Bad("state", "is none of waiting, delivered, dead")
+}
+
+func span(from, until int64) (int64, error) {
+	switch {
+	case from < 0:
+		return 0, im.Bad("from", "is negative; it is milliseconds")
+	case until == 0:
+		return math.MaxInt64, nil
+	case until < from:
+		return 0, im.Bad("until", "is before from")
+	}
+	return until, nil
+}
+
+// Desk runs the verbs by which app servers look at queues.
+type Desk struct{ queues map[protocol.Queue]*Queue }
+
+// NewDesk makes the verbs of queues.
+func NewDesk(queues map[protocol.Queue]*Queue) *Desk { return &Desk{queues: queues} }
+
+func (d *Desk) queue(name protocol.Queue) (*Queue, error) {
+	if q := d.queues[cmp.Or(name, protocol.QueueWebhook)]; q != nil {
+		return q, nil
+	}
+	return nil, im.Bad("queue", "is none of webhook, push")
+}
+
+// ListEvents lists events of a queue.
+func (d *Desk) ListEvents(ctx context.Context, _ rpc.Caller, req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
+	res := protocol.ListHookEventsResponse{Events: []protocol.HookEvent{}}
+	q, err := d.queue(req.Queue)
+	if err != nil {
+		return res, err
+	}
+	state, err := stateOf(req.State)
+	if err != nil {
+		return res, err
+	}
+	until, err := span(req.From, req.Until)
+	if err != nil {
+		return res, err
+	}
+	limit, err := rpc.Page(req.Limit)
+	if err != nil {
+		return res, err
+	}
+	after, err := parsePlace(req.After)
+	if err != nil {
+		return res, err
+	}
+	list, err := outbox.List(ctx, q.store, q.opt.Name, state, req.From, until, after, limit)
+	if err != nil {
+		return res, err
+	}
+	for i := range list {
+		o := &list[i]
+		e := protocol.HookEvent{ID: ID(o), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error, Event: json.RawMessage(o.Body)}
+		if o.State == txn.OutgoingWaits {
+			e.Due = o.Due
+		}
+		res.Events = append(res.Events, e)
+	}
+	if len(list) == limit {
+		res.Next = placeOf(&list[limit-1])
+	}
+	if res.Waiting, res.OldestWaiting, err = outbox.Count(ctx, q.store, q.opt.Name, txn.OutgoingWaits); err == nil {
+		res.Dead, _, err = outbox.Count(ctx, q.store, q.opt.Name, txn.OutgoingDead)
+	}
+	return res, err
+}
+
+func placeOf(o *txn.Outgoing) string {
+	return strconv.FormatInt(o.At, 10) + "." + strconv.FormatInt(o.Num, 10) + "." + o.Line
+}
+
+func parsePlace(s string) (p outbox.Place, err error) {
+	if s == "" {
+		return p, nil
+	}
+	at, rest, _ := strings.Cut(s, ".")
+	num, line, _ := strings.Cut(rest, ".")
+	p.Line = line
+	if p.At, err = strconv.ParseInt(at, 10, 64); err == nil {
+		p.Num, err = strconv.ParseInt(num, 10, 64)
+	}
+	if err != nil || line == "" {
+		return p, im.Bad("after", "is not the next of a page")
+	}
+	return p, nil
+}
+
+// Replay sends events again.
+func (d *Desk) Replay(ctx context.Context, _ rpc.Caller, req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
+	var res protocol.ReplayHookEventsResponse
+	q, err := d.queue(req.Queue)
+	if err != nil {
+		return res, err
+	}
+	if req.State == protocol.HookWaiting {
+		return res, im.Bad("state", "is waiting; what waits is sent anyway")
+	}
+	state, err := stateOf(req.State)
+	if err != nil {
+		return res, err
+	}
+	until, err := span(req.From, req.Until)
+	if err != nil {
+		return res, err
+	}
+	if q.opt.Off {
+		return res, im.Bad("state", "cannot be replayed: this server sends none")
+	}
+	after, err := parsePlace(req.After)
+	if err != nil {
+		return res, err
+	}
+	until = min(until, q.store.Now())
+	for seen := 0; seen < maxReplay; {
+		list, err := outbox.List(ctx, q.store, q.opt.Name, state, req.From, until, after, rpc.MaxPage)
+		if err != nil {
+			return res, err
+		}
+		n, err := q.replay(ctx, list, state)
+		if res.Replayed += n; err != nil || len(list) < rpc.MaxPage {
+			return res, err
+		}
+		last := &list[len(list)-1]
+		after, res.Next = outbox.Place{At: last.At, Line: last.Line, Num: last.Num}, placeOf(last)
+		seen += len(list)
+	}
+	return res, nil
+}
+
+// again makes events wait once more, and returns how many.
+func (q *Queue) replay(ctx context.Context, list []txn.Outgoing, state txn.OutgoingState) (int, error) {
+	var n atomic.Int64
+	var g errgroup.Group
+	g.SetLimit(workers) // that many share a commit
+	for i := range list {
+		k := list[i].OutgoingKey
+		g.Go(func() error {
+			again, err := q.change(ctx, k, func(o *txn.Outgoing, now int64) bool {
+				if o.State != state {
+					return false
+				}
+				o.State, o.Tries, o.Due, o.Error = txn.OutgoingWaits, 0, now, ""
+				if q.opt.Renew != nil {
+					o.Body = q.opt.Renew(o.Body)
+				}
+				return true
+			})
+			if again {
+				n.Add(1)
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	q.Nudge()
+	return int(n.Load()), err
+}

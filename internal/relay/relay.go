@@ -1,0 +1,432 @@
+// Package relay carries events out of the house, one after the other for each line, until they are taken: webhooks, pushes.
+//
+// It never makes an event, and knows nothing of what one says or of how it is sent.
+package relay
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/txn"
+)
+
+// Options are the choices for a queue.
+type Options struct {
+	// Name is that of the queue in the store. It has no default.
+	Name string
+	// Tries is how often an event is tried before it is given up. Default: 84, with the waits of Backoff about three days.
+	Tries int64
+	// Backoff is how long to wait after a number of failures. Default: a second, doubled each time, up to an hour, a little
+	// more or less.
+	Backoff func(tries int64) time.Duration
+	// Urgent says what has workers of its own, and is waited for when there is none. Default: everything.
+	Urgent func(*txn.Outgoing) bool
+	// OfOwner limits the lines of the same owner that are under way at once. Default: 2.
+	OfOwner int
+	// Renew is what an event says when it is sent once more from the beginning. Default: the same.
+	Renew func(body string) string
+	// Off says that there is nobody to send to: what is left of a time when there was is tidied, and nothing is sent.
+	Off bool
+	// Log receives what operators should know. Default: slog.Default().
+	Log *slog.Logger
+}
+
+const (
+	workers   = 64                     // lines under way at once
+	page      = 16 * workers           // lines that are looked at together
+	run       = 50                     // events of a line that are read together
+	ofOwner   = 2                      // the default of Options.OfOwner
+	pages     = 64                     // that one look reads at most, past owners who have enough under way
+	lull      = 20 * time.Millisecond  // between two looks, and ten times what a look takes
+	lookAgain = 250 * time.Millisecond // for those that are tried again, and for what other nodes leave
+	hotFor    = 2 * time.Second        // for which is looked so after something happened: it may be committed a little later
+	coldLook  = 5 * time.Second        // between two looks when nothing is known to wait
+	lease     = time.Minute            // for how long an event is one node's
+	tidyEach  = time.Hour
+	noteTime  = 2 * time.Second // for what is noted while the server stops
+)
+
+// maxTries is the default of Options.Tries.
+const maxTries = 84
+
+// backoff is the default of Options.Backoff.
+func backoff(tries int64) time.Duration {
+	wait := time.Hour
+	if tries < 12 {
+		wait = min(wait, time.Second<<max(tries-1, 0))
+	}
+	return wait*9/10 + rand.N(wait/5)
+}
+
+// Outcome is what became of a try. The zero value is: taken.
+type Outcome struct {
+	Err   error
+	Never bool          // it need not be tried again
+	After time.Duration // the receiver said when to come again
+	Later bool          // it is not its time yet: with After, and an Err that says why; no try is counted
+	Body  string        // what the event says from now on, where a part of it was taken; empty = as before
+}
+
+// Send tries an event once.
+type Send func(context.Context, *txn.Outgoing) Outcome
+
+// Queue carries the events of one kind of receiver.
+type Queue struct {
+	opt   Options
+	store *store.Store
+	send  Send
+	wake  chan struct{}
+
+	mu     sync.Mutex
+	busy   map[string]bool // lines with an event under way
+	owners map[string]int  // how many of them are of the same owner
+	common int             // how many of them are not urgent
+	ended  map[string]bool // lines that were under way since the last look: what it read of them is old
+
+	free          chan struct{} // one for each worker that has nothing to do
+	hot           atomic.Int64  // until when something may have been committed, unix nanoseconds
+	waits         atomic.Bool   // something is known to wait
+	taken, failed atomic.Int64  // tries
+}
+
+// New makes a queue. Its events are in s.
+func New(s *store.Store, opt Options, send Send) *Queue {
+	opt.Tries, opt.OfOwner, opt.Log = cmp.Or(opt.Tries, maxTries), cmp.Or(opt.OfOwner, ofOwner), cmp.Or(opt.Log, slog.Default())
+	if opt.Backoff == nil {
+		opt.Backoff = backoff
+	}
+	if opt.Urgent == nil {
+		opt.Urgent = func(*txn.Outgoing) bool { return true }
+	}
+	q := &Queue{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}, owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
+	for range workers {
+		q.free <- struct{}{}
+	}
+	return q
+}
+
+// ID names an event, the same at each try and in each database that it is moved to, by which receivers know it again.
+func ID(o *txn.Outgoing) string {
+	sum := sha256.Sum256([]byte(o.Line + "\n" + strconv.FormatInt(o.Num, 10) + "\n" + o.Body))
+	return "evt_" + hex.EncodeToString(sum[:12])
+}
+
+// Stats are counts since the start.
+type Stats struct{ Taken, Failed int64 }
+
+// Stats counts the tries of events that were taken, and that failed.
+func (q *Queue) Stats() Stats { return Stats{q.taken.Load(), q.failed.Load()} }
+
+// Waiting counts the events that wait, for as long as ctx.
+func (q *Queue) Waiting(ctx context.Context) (int64, error) {
+	n, _, err := outbox.Count(ctx, q.store, q.opt.Name, txn.OutgoingWaits)
+	return n, err
+}
+
+// Nudge says that there may be something to do: events were committed, or will be in a moment.
+func (q *Queue) Nudge() {
+	q.hot.Store(time.Now().Add(hotFor).UnixNano())
+	q.again()
+}
+
+// again asks for another look.
+func (q *Queue) again() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // it is known
+	}
+}
+
+// Run carries events out until ctx ends. Those under way then are tried again by whoever comes next.
+func (q *Queue) Run(ctx context.Context) error {
+	if q.opt.Off {
+		q.tidy(ctx)
+		return nil
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { q.tidy(ctx) })
+	for ctx.Err() == nil {
+		took, err := q.look(ctx, &all)
+		if err != nil && ctx.Err() == nil {
+			q.opt.Log.Warn("the events that are due could not be read; they are looked for again", "queue", q.opt.Name, "error", err)
+		}
+		next := coldLook // a look makes SQLite write what it would rather gather
+		if q.store.Shared() || q.waits.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
+			next = lookAgain
+		}
+		pause := time.NewTimer(min(max(lull, 10*took), lookAgain))
+		again := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+			select {
+			case <-q.wake:
+			case <-again.C:
+			case <-ctx.Done():
+			}
+		}
+		pause.Stop()
+		again.Stop()
+	}
+	return nil
+}
+
+// tidy forgets what is old.
+func (q *Queue) tidy(ctx context.Context) {
+	t := time.NewTicker(tidyEach)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := outbox.Trim(ctx, q.store, q.opt.Name); err != nil && ctx.Err() == nil {
+			q.opt.Log.Warn("old events could not be removed; it is tried again", "queue", q.opt.Name, "error", err)
+		}
+	}
+}
+
+// look begins with what is due, and says how long it took to find out. It waits for workers, but not for what is not urgent, and passes
+// by those whose owners have enough under way.
+func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) (took time.Duration, err error) {
+	q.mu.Lock()
+	clear(q.ended)
+	q.mu.Unlock()
+	now, place := q.store.Now(), outbox.BeforeDue()
+	for n := range pages {
+		begin := time.Now()
+		list, err := outbox.Due(ctx, q.store, q.opt.Name, now, place, q.satisfied(), page)
+		if err == nil && len(list) == 0 && n == 0 {
+			var waiting int64
+			if waiting, err = q.Waiting(ctx); err == nil {
+				q.waits.Store(waiting > 0)
+			}
+		}
+		took += time.Since(begin)
+		if err != nil || len(list) == 0 {
+			return took, err
+		}
+		q.waits.Store(true)
+		for i := range list {
+			if !q.start(ctx, all, &list[i]) {
+				return took, nil
+			}
+		}
+		if len(list) < page {
+			break
+		}
+		last := &list[len(list)-1]
+		place = outbox.DuePlace{Due: last.Due, Line: last.Line, Num: last.Num}
+	}
+	return took, nil
+}
+
+// satisfied lists the owners who have enough under way.
+func (q *Queue) satisfied() (list []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for owner, n := range q.owners {
+		if owner != "" && n >= q.opt.OfOwner {
+			list = append(list, owner)
+		}
+	}
+	return list
+}
+
+// start gives the line of an event to a worker, if it may go now. It is false when the server stops.
+func (q *Queue) start(ctx context.Context, all *sync.WaitGroup, o *txn.Outgoing) bool {
+	owner, urgent := o.Owner, q.opt.Urgent(o)
+	if !q.begin(o.Line, owner, urgent) {
+		return true
+	}
+	select {
+	case <-q.free:
+	case <-ctx.Done():
+		q.end(o.Line, owner, urgent)
+		return false
+	}
+	all.Go(func() {
+		defer q.again() // somebody else may have waited for this worker
+		defer func() { q.free <- struct{}{} }()
+		defer q.end(o.Line, owner, urgent)
+		q.follow(ctx, o)
+	})
+	return true
+}
+
+// follow sends the events of a line, one after the other, until one fails or there are no more.
+func (q *Queue) follow(ctx context.Context, o *txn.Outgoing) {
+	for q.try(ctx, o) {
+		list, err := outbox.Next(ctx, q.store, o.OutgoingKey, run)
+		if err != nil || len(list) == 0 {
+			return
+		}
+		for i := range list {
+			if o = &list[i]; i < len(list)-1 && !q.try(ctx, o) {
+				return
+			}
+		}
+	}
+}
+
+// begin takes a line, unless it is under way, or its owner has enough under way. A quarter of the workers is for what is urgent.
+func (q *Queue) begin(line, owner string, urgent bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy[line] || q.ended[line] || owner != "" && q.owners[owner] >= q.opt.OfOwner || !urgent && q.common >= workers*3/4 {
+		return false
+	}
+	q.busy[line] = true
+	q.owners[owner]++
+	if !urgent {
+		q.common++
+	}
+	return true
+}
+
+func (q *Queue) end(line, owner string, urgent bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.busy, line)
+	q.ended[line] = true
+	if q.owners[owner]--; q.owners[owner] == 0 {
+		delete(q.owners, owner)
+	}
+	if !urgent {
+		q.common--
+	}
+}
+
+// try sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it is sent again:
+// at least once.
+func (q *Queue) try(ctx context.Context, o *txn.Outgoing) bool {
+	due := o.Due
+	if q.store.Shared() { // else nobody else sends
+		mine, err := q.change(ctx, o.OutgoingKey, func(o *txn.Outgoing, now int64) bool {
+			if o.State != txn.OutgoingWaits || o.Due != due {
+				return false // another node has it
+			}
+			o.Due = now + lease.Milliseconds()
+			return true
+		})
+		if err != nil || !mine {
+			return false
+		}
+	}
+	res := q.guarded(ctx, o)
+	noting, cancel := context.WithCancel(context.WithoutCancel(ctx)) // however slow the store is: what is not noted is sent again
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(noteTime, cancel) })()
+	if ctx.Err() != nil && res.Err != nil { // broken off: the next node need not wait
+		_, _ = q.change(noting, o.OutgoingKey, func(o *txn.Outgoing, _ int64) bool { o.Due = due; return true }) // else the lease ends
+		return false
+	}
+	switch {
+	case res.Err == nil:
+		q.taken.Add(1)
+	case !res.Later:
+		q.failed.Add(1)
+	}
+	over := false
+	_, err := q.change(noting, o.OutgoingKey, func(o *txn.Outgoing, now int64) bool {
+		over = true
+		o.Body = cmp.Or(res.Body, o.Body)
+		if !res.Later {
+			o.Tries++
+		}
+		switch {
+		case res.Err == nil:
+			o.State, o.Error = txn.OutgoingDone, ""
+		case res.Later:
+			over, o.Error, o.Due = false, Clip(res.Err.Error()), now+res.After.Milliseconds()
+		case res.Never || o.Tries >= q.opt.Tries:
+			o.State, o.Error = txn.OutgoingDead, Clip(res.Err.Error())
+			q.opt.Log.Error("an event was given up; replayHookEvents sends it again", "queue", q.opt.Name, "kind", o.Kind, "line", o.Line, "tries", o.Tries, "error", o.Error)
+		default:
+			over = false
+			o.Error, o.Due = Clip(res.Err.Error()), now+max(res.After, q.opt.Backoff(o.Tries)).Milliseconds()
+		}
+		return true
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			q.opt.Log.Warn("what became of an event could not be noted; it is sent again", "queue", q.opt.Name, "error", err)
+			<-time.After(lookAgain)
+		}
+		return false
+	}
+	return over
+}
+
+// guarded turns a panic over one event into its failure, for good: the others go on.
+func (q *Queue) guarded(ctx context.Context, o *txn.Outgoing) (res Outcome) {
+	defer func() {
+		if r := recover(); r != nil {
+			q.opt.Log.Error("sending an event panicked", "queue", q.opt.Name, "kind", o.Kind, "panic", r, "stack", string(debug.Stack()))
+			res = Outcome{Err: fmt.Errorf("panic: %v", r), Never: true}
+		}
+	}()
+	return q.send(ctx, o)
+}
+
+// Clip makes a text short, and such as every database takes.
+func Clip(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s[:min(len(s), 300)], "?"), "\x00", "?")
+}
+
+// errUnchanged refuses a unit that has nothing to do.
+var errUnchanged = errors.New("courier: nothing to change")
+
+// locks is how many topics guard the events of all lines: enough that nodes seldom wait for each other.
+const locks = 64
+
+// change writes what became of an event, and reports whether there was something to write.
+func (q *Queue) change(ctx context.Context, k txn.OutgoingKey, f func(o *txn.Outgoing, now int64) bool) (bool, error) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(k.Line)) // it never fails
+	done := make(chan error, 1)
+	err := q.store.Do(&store.Unit{
+		Need: txn.Need{Topics: []string{im.HookTopic(int(h.Sum32() % locks))}, Outgoing: []txn.OutgoingKey{k}},
+		Decide: func(w *txn.World) error {
+			o := w.Outgoing(k)
+			if o == nil || !f(o, w.Now) {
+				return errUnchanged
+			}
+			w.PutOutgoing(*o)
+			if o.State == txn.OutgoingWaits && o.Error != "" && o.Due > w.Now {
+				outbox.Rest(w, k)
+			}
+			return nil
+		},
+		Done: func(err error) { done <- err },
+	})
+	if err == nil {
+		select {
+		case err = <-done:
+		case <-ctx.Done(): // the store may have ended before
+			err = ctx.Err()
+		}
+	}
+	if errors.Is(err, errUnchanged) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,205 @@
+package signaling
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// boundedList is the longest inviteeList in a group whose invitees are held to OpenPerInvitee.
+const boundedList = 100
+
+// retryFull is when a user who is over a bound of open invitations may try again, in milliseconds.
+const retryFull = 5000
+
+// timeouts applies the timeouts of this server.
+func (e *Engine) timeouts(t *invite.Terms) error {
+	if t.Notice {
+		return nil
+	}
+	if t.Timeout == 0 {
+		t.Timeout = e.opt.DefaultTimeout
+	}
+	most := e.opt.MaxTimeout
+	if most > 0 && (t.Timeout == 0 || t.Timeout > most) {
+		return im.Bad("timeout", fmt.Sprintf("is %d seconds (0 is never); this server allows 1 to %d", t.Timeout, most))
+	}
+	return nil
+}
+
+// clean takes from an inviteeList what skipInvalid leaves out without looking at anybody: the inviter, names that come twice, and
+// names that no user has.
+func clean(inviter string, list []string) (left []string, skipped []protocol.Skipped) {
+	seen := make(map[string]bool, len(list))
+	for _, u := range list {
+		err := im.CheckUserID("inviteeList", u)
+		switch {
+		case err != nil:
+		case u == inviter:
+			err = im.Bad("inviteeList", "names the inviter")
+		case seen[u]:
+			err = im.Bad("inviteeList", "names "+u+" twice")
+		default:
+			seen[u], left = true, append(left, u)
+			continue
+		}
+		skipped = append(skipped, skip(u, err))
+	}
+	return left, skipped
+}
+
+func skip(user string, err error) protocol.Skipped {
+	return protocol.Skipped{UserID: user, Code: im.CodeOf(err), Message: err.Error()}
+}
+
+// refuseAll refuses a call because of some of its invitees, and names them all.
+func refuseAll(code int, users []string, message string) error {
+	shown := users[:min(len(users), invite.MaxNames)]
+	return &im.Error{Code: code, Field: "inviteeList", Users: shown, Message: strings.Join(shown, ", ") + " " + message}
+}
+
+// members takes out of an inviteeList those who are not members of the group, or refuses because of them.
+func (o *opening) members(w *txn.World, group string) error {
+	stranger := func(u string) bool { return !w.Member(group, u).Present() }
+	var strangers []string
+	for _, u := range o.invitees {
+		if stranger(u) {
+			strangers = append(strangers, u)
+		}
+	}
+	switch {
+	case len(strangers) == 0:
+		return nil
+	case len(strangers) == 1 && (!o.skip || len(o.invitees) == 1):
+		return refuseAll(im.CodeGroupDenied, strangers, "is not a member of this group")
+	case !o.skip || len(strangers) == len(o.invitees):
+		return refuseAll(im.CodeGroupDenied, strangers, "are not members of this group")
+	}
+	for _, u := range strangers {
+		o.skipped = append(o.skipped, skip(u, im.Refuse(im.CodeGroupDenied, u+" is not a member of this group")))
+	}
+	o.invitees = slices.DeleteFunc(slices.Clone(o.invitees), stranger)
+	return nil
+}
+
+// blockers takes out of an inviteeList those who block the inviter, when the call says so.
+func (e *Engine) blockers(w *txn.World, o *opening) error {
+	if o.terms.GroupID != "" || e.opt.DropBlocked || !o.skip {
+		return nil
+	}
+	blocks := func(u string) bool { return w.Contact(u, o.by.UserID).Blocks() }
+	var list []string
+	for _, u := range o.invitees {
+		if blocks(u) {
+			list = append(list, u)
+		}
+	}
+	if len(list) > 0 && len(list) == len(o.invitees) {
+		return refuseAll(im.CodeBlocked, list, noInvitations)
+	}
+	for _, u := range list {
+		o.skipped = append(o.skipped, skip(u, im.Refuse(im.CodeBlocked, u+" "+noInvitations)))
+	}
+	o.invitees = slices.DeleteFunc(slices.Clone(o.invitees), blocks)
+	return nil
+}
+
+const noInvitations = "does not take invitations from you"
+
+// mind looks for invitees who block the inviter. By the server's policy they hear nothing of it, or it is their refusal; when
+// nobody else is invited, the call is refused.
+func (e *Engine) mind(w *txn.World, v *invite.Invitation, list []invite.Invitee) error {
+	if v.GroupID != "" {
+		return nil
+	}
+	var blockers []string
+	for i := range list {
+		if w.Contact(list[i].UserID, v.Inviter).Blocks() {
+			blockers = append(blockers, list[i].UserID)
+		}
+	}
+	if len(blockers) == 0 {
+		return nil
+	}
+	if !e.opt.DropBlocked && len(blockers) == len(list) {
+		return refuseAll(im.CodeBlocked, blockers, noInvitations)
+	}
+	for i := range list {
+		if !slices.Contains(blockers, list[i].UserID) {
+			continue
+		}
+		if list[i].Deaf = true; e.opt.DropBlocked {
+			v.Deaf = v.Peer != ""
+		} else if !v.Notice {
+			list[i] = invite.Refused(v, list[i], w.Now)
+		}
+	}
+	return nil
+}
+
+// tellRefused announces the refusals that an invitation to several began with.
+func tellRefused(w *txn.World, v *invite.Invitation, list []invite.Invitee) error {
+	var answers []protocol.Answer
+	for i := range list {
+		if p := &list[i]; p.State == invite.Rejected {
+			answers = append(answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionReject, Reason: p.Reason, Time: w.Now})
+		}
+	}
+	if len(answers) == 0 {
+		return nil
+	}
+	v.Version++
+	m := message(v, protocol.ActionReject, "", w.Now)
+	m.Answers = answers
+	return tell(w, v, rpc.Caller{}, m)
+}
+
+// bounds refuses an invitation when too many are open already: of the inviter, for an invitee, or between the two.
+func (e *Engine) bounds(w *txn.World, inviter, group string, invitees []string) error {
+	n := len(w.OpenBy(inviter))
+	if most := e.opt.OpenPerInviter; most > 0 && n >= most {
+		return tooMany("", fmt.Sprintf("you have %d open invitations; the limit is %d: cancel some, or let them end", n, most))
+	}
+	if group != "" && len(invitees) > boundedList {
+		return nil
+	}
+	for _, u := range invitees {
+		open := w.OpenFor(u)
+		if most := e.opt.OpenPerInvitee; most > 0 && len(open) >= most {
+			return tooMany(u, fmt.Sprintf("%d invitations wait for %s already; the limit is %d", len(open), u, most))
+		}
+		if most := e.opt.OpenPerPair; group == "" && most > 0 {
+			pair := 0
+			for i := range open {
+				if open[i].Inviter == inviter {
+					pair++
+				}
+			}
+			if pair >= most {
+				return tooMany(u, fmt.Sprintf("%d of your invitations wait for %s already; the limit is %d: cancel one, or let it end", pair, u, most))
+			}
+		}
+	}
+	return nil
+}
+
+func tooMany(user, message string) error {
+	e := &im.Error{Code: im.CodeTooOften, Message: message, RetryAfter: retryFull}
+	if user != "" {
+		e.Field, e.Users = "inviteeList", []string{user}
+	}
+	return e
+}
+
+// boundNeed is what bounds looks at.
+func (e *Engine) boundNeed(need *txn.Need, inviter, group string, invitees []string) {
+	if need.OpenBy = append(need.OpenBy, inviter); group == "" || len(invitees) <= boundedList {
+		need.OpenFor = append(need.OpenFor, invitees...)
+	}
+}

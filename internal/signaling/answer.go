@@ -1,0 +1,189 @@
+package signaling
+
+import (
+	"errors"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/room"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/signaling/snapshot"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Accept answers yes for the caller.
+func (e *Engine) Accept(by rpc.Caller, req protocol.AnswerRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.Actor(req.RequestID), Data: req.Data}, done)
+}
+
+// Reject answers no for the caller.
+func (e *Engine) Reject(by rpc.Caller, req protocol.RejectRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.Actor(req.RequestID), Data: req.Data, Reason: req.Reason}, done)
+}
+
+// Ring notes that a device of the caller alerts its person.
+func (e *Engine) Ring(by rpc.Caller, req protocol.RingRequest, done func(protocol.ActionResponse, error)) {
+	e.answer(by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.Actor(req.RequestID)}, done)
+}
+
+func (e *Engine) answer(by rpc.Caller, id string, a invite.Answer, done func(protocol.ActionResponse, error)) {
+	if err := rpc.FirstError(im.CheckInviteID(id), im.CheckRequestID(a.By.RequestID), invite.CheckData(a.Data), invite.CheckReason(a.Reason)); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	r, ok, err := e.route(id)
+	if err != nil || !ok {
+		done(protocol.ActionResponse{}, snapshot.Unknown(err))
+		return
+	}
+	need := txn.Need{Topics: r.topics(), Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
+	if a.Act == invite.Ring && r.groupID != "" {
+		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
+	}
+	if a.Act != invite.Ring {
+		need.Members, need.Contacts = r.members(by.UserID), r.contacts(by.UserID)
+	}
+	if a.Act == invite.Accept && r.roomID != "" {
+		room.SeatNeed(&need, r.roomID, r.inviter, by.UserID)
+	}
+	var after invite.Invitation
+	rpc.Do(e.store, need, func(w *txn.World) (protocol.ActionResponse, error) {
+		v := w.Invitation(id)
+		if v == nil {
+			return protocol.ActionResponse{}, snapshot.Unknown(nil)
+		}
+		me := w.Invitee(id, by.UserID)
+		if me != nil && me.Deaf {
+			return protocol.ActionResponse{}, snapshot.Unknown(nil)
+		}
+		me = v.AsLeft(me, w.Now)
+		s, err := invite.Apply(*v, me, a, w.Now)
+		if err != nil {
+			return protocol.ActionResponse{}, standing(err, v, me, by, w.Now)
+		}
+		after = s.Invitation
+		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Over: after.Over(), Repeat: s.Repeat, ServerTime: w.Now}
+		if a.Act == invite.Ring {
+			res.Deadline = s.Invitee.Deadline
+		}
+		if s.Repeat {
+			return res, nil
+		}
+		if a.Act == invite.Ring {
+			return res, e.putRing(w, s, by)
+		}
+		if a.Act == invite.Accept {
+			if err := room.Grant(w, e.opt.RoomPolicy, &s.Invitation, by, by.UserID); err != nil {
+				return res, err
+			}
+		}
+		if err := e.putAnswer(w, s, a, by, ""); err != nil || !s.CloseRest {
+			return res, err
+		}
+		after, err = e.closeRest(w, s)
+		res.Over = after.Over()
+		return res, err
+	}, func(res protocol.ActionResponse, err error) {
+		if err == nil {
+			e.settled(id, after.Over(), 0, true)
+			if after.Large && !res.Repeat && a.Act != invite.Ring {
+				e.digests.note(id, by.UserID, a.Act)
+			}
+		}
+		done(res, err)
+	})
+}
+
+// putAnswer puts an accept or reject and tells it. Its cost does not depend on how many were invited.
+func (e *Engine) putAnswer(w *txn.World, s invite.Step, a invite.Answer, by rpc.Caller, merged string) error {
+	action := protocol.ActionAccept
+	if a.Act == invite.Reject {
+		action = protocol.ActionReject
+	}
+	m := message(&s.Invitation, action, by.UserID, w.Now)
+	m.Merged = merged
+	m.Answers = []protocol.Answer{{Invitee: s.Invitee.UserID, ActionType: action, Data: a.Data, Reason: s.Invitee.Reason, Time: w.Now}}
+	if err := read(w, &s.Invitation, &s.Invitee); err != nil {
+		return err
+	}
+	if err := tell(w, &s.Invitation, by, m); err != nil {
+		return err
+	}
+	w.PutInvitation(s.Invitation)
+	w.PutInvitee(s.Invitee)
+	e.opt.Posted.Decided(w, &s.Invitee)
+	return nil
+}
+
+// closeRest cancels whom the last possible accept left waiting.
+func (e *Engine) closeRest(w *txn.World, s invite.Step) (invite.Invitation, error) {
+	id := s.Invitation.ID
+	if !w.HasOpen(id) {
+		return s.Invitation, &txn.More{Need: txn.Need{OpenInvitees: []string{id}}}
+	}
+	var rest []*invite.Invitee
+	for _, p := range w.OpenInvitees(id) {
+		if p.UserID != s.Invitee.UserID {
+			rest = append(rest, p)
+		}
+	}
+	c := invite.Rest(s.Invitation, rest, w.Now)
+	return c.Invitation, e.end(w, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonAnswered, "")
+}
+
+// putRing tells the inviter that the first device alerts its person.
+func (e *Engine) putRing(w *txn.World, s invite.Step, by rpc.Caller) error {
+	v := &s.Invitation
+	t := im.UserTopic(v.Inviter)
+	m := message(v, protocol.ActionRinging, by.UserID, w.Now)
+	m.InviteeList = []string{s.Invitee.UserID}
+	if d := s.Invitee.Deadline; d != 0 {
+		m.Deadline, m.Remaining = d, max(0, d-w.Now)
+	}
+	w.Append(t, txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
+	w.PutInvitation(*v)
+	w.PutInvitee(s.Invitee)
+	return nil
+}
+
+// Standing is the Detail of a refusal: the invitation as it now stands and the action that won.
+type Standing struct {
+	Invitation *protocol.Invitation
+	Won        *protocol.Won
+}
+
+// standing completes a refusal that a decision made, for the eyes of by.
+func standing(err error, v *invite.Invitation, p *invite.Invitee, by rpc.Caller, now int64) error {
+	var e *im.Error
+	if !errors.As(err, &e) || e.Code != im.CodeOver && e.Code != im.CodeExists {
+		return err
+	}
+	var list []invite.Invitee
+	st := &Standing{}
+	if p != nil {
+		list = []invite.Invitee{snapshot.SeenBy(*p, v, by)}
+		st.Won = won(v, &list[0], now)
+	}
+	st.Invitation = protocol.ViewInvitation(v, list, now)
+	e.Detail = st
+	return e
+}
+
+func won(v *invite.Invitation, p *invite.Invitee, now int64) *protocol.Won {
+	switch p.StateAt(now) {
+	case invite.Accepted:
+		return &protocol.Won{Action: "accept", UserID: p.UserID, Device: p.By.Device, Time: p.DecidedAt}
+	case invite.Rejected:
+		return &protocol.Won{Action: "reject", UserID: p.UserID, Device: p.By.Device, Reason: p.Reason, Time: p.DecidedAt}
+	case invite.Cancelled:
+		w := &protocol.Won{Action: "cancel", Reason: p.Reason, Time: p.DecidedAt}
+		if p.Reason == "" {
+			w.UserID = v.Inviter
+		}
+		return w
+	case invite.TimedOut:
+		return &protocol.Won{Action: "timeout", Time: max(p.DecidedAt, p.Deadline)}
+	}
+	return nil
+}

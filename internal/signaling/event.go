@@ -1,0 +1,169 @@
+package signaling
+
+import (
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// maxFold bounds the record that answers decided together share, in bytes of their data and names.
+const maxFold = 64 << 10
+
+// signal is a signaling message as a record.
+type signal struct {
+	protocol.Signaling
+	size int
+}
+
+func (s *signal) JSON() []byte { return rpc.Encode(s.Signaling) }
+
+// Absorb takes the answers of the same invitation into one record.
+func (s *signal) Absorb(next txn.Body) bool {
+	n, ok := next.(*signal)
+	if !ok || len(s.Answers) == 0 || len(n.Answers) == 0 || s.InviteID != n.InviteID || s.Merged != "" || n.Merged != "" || s.size+n.size > maxFold {
+		return false
+	}
+	s.Answers = append(s.Answers, n.Answers...)
+	s.size += n.size
+	s.Version, s.Over, s.Time = n.Version, n.Over, n.Time
+	if s.From != n.From {
+		s.From = ""
+	}
+	return true
+}
+
+// message begins the signaling message of an action on v.
+func message(v *invite.Invitation, action protocol.ActionType, from string, now int64) protocol.Signaling {
+	m := protocol.Signaling{
+		Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: action, From: from, GroupID: v.GroupID, Time: now,
+		InviteID: v.ID, Inviter: v.Inviter, OnlineOnly: v.OnlineUserOnly, Version: v.Version, Over: v.Over(),
+	}
+	if v.Peer != "" && !v.Party {
+		m.To = v.Peer
+		if from == v.Peer {
+			m.To = v.Inviter
+		}
+	}
+	return m
+}
+
+// openMessage is the message that rings.
+func openMessage(v *invite.Invitation, action protocol.ActionType, deadline int64, now int64) protocol.Signaling {
+	m := message(v, action, v.Inviter, now)
+	m.Data, m.RoomID, m.Timeout, m.MinRing, m.AcceptLimit = v.Data, v.RoomID, v.Timeout, v.MinRing, v.AcceptLimit
+	if v.Everyone && action == protocol.ActionInvite {
+		m.Everyone, m.InviteeCount = true, v.Counts.Total()
+	}
+	m.Notice = v.Notice
+	if v.Party {
+		m.Notify = invite.NotifyParticipants
+	}
+	if deadline != 0 {
+		m.Deadline, m.Remaining = deadline, max(0, deadline-now)
+	}
+	return m
+}
+
+// nameList puts the names of those concerned into a message: all of them up to a bound, beyond it some and their count.
+func nameList(m *protocol.Signaling, names []string) {
+	if m.InviteeList = names; len(names) > invite.MaxNames {
+		m.Everyone, m.InviteeCount, m.InviteeList = true, len(names), names[:invite.MaxNames]
+	}
+}
+
+// audience lists the topics on which an action on v is announced.
+func audience(v *invite.Invitation) []string {
+	switch {
+	case v.Party:
+		return []string{im.InvitationTopic(v.ID)}
+	case v.GroupID != "":
+		return []string{im.GroupTopic(v.GroupID)}
+	case v.Deaf:
+		return []string{im.UserTopic(v.Inviter)}
+	}
+	return []string{im.UserTopic(v.Inviter), im.UserTopic(v.Peer)}
+}
+
+// tell appends a message for everybody who hears it. It asks for the topics that are not held yet.
+func tell(w *txn.World, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
+	if v.Large && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd && m.ActionType != protocol.ActionModify {
+		return tellLarge(w, v, by, m)
+	}
+	topics := audience(v)
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return &txn.More{Need: txn.Need{Topics: missing}}
+	}
+	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
+	switch {
+	case v.Party:
+		d.Online = false // as in joinTopic
+		if v.Over() {
+			d.Listen = im.EndOfTopic
+		}
+	case v.GroupID != "":
+		d.Peer = txn.GroupPeer
+	case len(topics) == 2:
+		tellTwo(w, v, d, 0)
+		return nil
+	default:
+		d.Peer = v.Peer
+	}
+	w.Append(topics[0], d)
+	return nil
+}
+
+// tellTwo appends a one-to-one message to both timelines, as part of the conversation of the two. counted is its running count
+// when it counts as unread for the invitee.
+func tellTwo(w *txn.World, v *invite.Invitation, d txn.Draft, counted int64) {
+	if v.OnlineUserOnly {
+		w.Append(im.UserTopic(v.Inviter), d)
+		w.Append(im.UserTopic(v.Peer), d)
+		return
+	}
+	mine, theirs := d, d
+	mine.Peer, theirs.Peer, theirs.Ord = v.Peer, v.Inviter, counted
+	w.AppendPair(im.UserTopic(v.Inviter), mine, im.UserTopic(v.Peer), theirs)
+}
+
+// tellLarge announces an answer or an ending in a large group: an answer to the inviter and to the user who answered, an ending to
+// all members. Other members get the answers as digests.
+func tellLarge(w *txn.World, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
+	if len(m.Answers) > 0 {
+		topics := []string{im.UserTopic(v.Inviter)}
+		for _, a := range m.Answers {
+			topics = append(topics, im.UserTopic(a.Invitee))
+		}
+		if missing := w.Missing(topics); len(missing) > 0 {
+			return &txn.More{Need: txn.Need{Topics: missing}}
+		}
+		for _, t := range topics {
+			w.Append(t, txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
+		}
+		return nil
+	}
+	if missing := w.Missing([]string{im.GroupTopic(v.GroupID)}); len(missing) > 0 {
+		return &txn.More{Need: txn.Need{Topics: missing}}
+	}
+	m.Digest = &protocol.Digest{Counts: v.Counts}
+	w.Append(im.GroupTopic(v.GroupID), txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m), Peer: txn.GroupPeer})
+	return nil
+}
+
+func newSignal(m protocol.Signaling) *signal {
+	s := &signal{Signaling: m, size: len(m.Data)}
+	for _, a := range m.Answers {
+		s.size += len(a.Data) + len(a.Invitee) + len(a.Reason) + 80
+	}
+	s.Answers = append([]protocol.Answer(nil), m.Answers...)
+	return s
+}
+
+func names(list []invite.Invitee) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = list[i].UserID
+	}
+	return out
+}

@@ -1,0 +1,181 @@
+package signaling
+
+import (
+	"context"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+const (
+	longestWait = time.Second            // one wait for a deadline, because a wall clock may be set
+	expirePage  = 256                    // deadlines that are looked at together
+	adoptEvery  = time.Second            // how often this node looks for what others opened
+	adoptAhead  = time.Second            // and what is due within this
+	adoptLater  = 300 * time.Millisecond // the node that opened an invitation comes first
+	adoptPage   = 1000
+)
+
+// expireLoop fires what is due. The store's queue bounds how much is under way.
+func (e *Engine) expireLoop(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		ids, wait := e.deadlines.Next(e.store.Now(), expirePage)
+		for _, id := range e.stillOpen(ctx, ids) {
+			if ctx.Err() != nil {
+				return nil
+			}
+			e.expire(ctx, id)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if len(ids) == expirePage {
+			continue
+		}
+		timer.Reset(min(wait, longestWait))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.deadlines.Wake():
+		case <-timer.C:
+		}
+	}
+}
+
+// stillOpen leaves out the invitations that ended on another node, which is much cheaper than a unit of work for each.
+func (e *Engine) stillOpen(ctx context.Context, ids []string) []string {
+	if len(ids) == 0 || !e.store.Shared() {
+		return ids
+	}
+	open, err := e.store.StillOpen(ctx, ids)
+	if err != nil {
+		for _, id := range ids { // the database is away
+			e.deadlines.Set(id, e.store.Now()+retryExpire.Milliseconds())
+		}
+		return nil
+	}
+	left := make([]string, len(open))
+	for i := range open {
+		left[i] = open[i].ID
+		e.routes.Add(open[i].ID, routeOf(&open[i]))
+	}
+	return left
+}
+
+// adoptLoop finds the invitations that are due soon and whose node may be gone, until ctx ends. What two nodes fire is
+// announced once, because the first one decides it.
+func (e *Engine) adoptLoop(ctx context.Context) error {
+	if !e.store.Shared() {
+		return nil
+	}
+	t := time.NewTicker(adoptEvery)
+	defer t.Stop()
+	for {
+		if err := e.adopt(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("deadlines could not be looked for; it is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+func (e *Engine) adopt(ctx context.Context) error {
+	by, after := e.store.Now()+adoptAhead.Milliseconds(), store.Deadline{}
+	for {
+		list, err := e.store.DueSoon(ctx, by, after, adoptPage)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			e.deadlines.Adopt(d.InviteID, d.Due, adoptLater)
+			after = d
+		}
+		if len(list) < adoptPage {
+			break
+		}
+	}
+	late, err := e.store.Undigested(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range late {
+		if e.digests.late[id] { // the node that took the answers has not told of them for a while
+			e.digests.note(id, "", 0)
+		}
+	}
+	e.digests.late = map[string]bool{}
+	for _, id := range late {
+		e.digests.late[id] = true
+	}
+	return nil
+}
+
+// retryExpire is how long a timeout that could not be written waits.
+const retryExpire = time.Second
+
+// expire times out whoever of an invitation is late, and notes when to come again.
+func (e *Engine) expire(ctx context.Context, id string) {
+	r, ok, err := e.routeFor(ctx, id)
+	if err != nil {
+		e.deadlines.Set(id, e.store.Now()+retryExpire.Milliseconds())
+		return
+	}
+	if !ok {
+		return
+	}
+	need := txn.Need{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
+	rpc.Do(e.store, need, func(w *txn.World) (int64, error) {
+		v := w.Invitation(id)
+		if v == nil || v.Over() {
+			return 0, nil
+		}
+		if v.Left {
+			if c := invite.Leave(*v, w.OpenInvitees(id), w.Now); len(c.Invitees) > 0 {
+				return c.Invitation.Due, e.end(w, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonLeft, "")
+			}
+		}
+		c := invite.Expire(*v, w.OpenInvitees(id), w.Now)
+		if len(c.Invitees) == 0 && c.Invitation.Due == v.Due {
+			return v.Due, nil
+		}
+		return c.Invitation.Due, e.end(w, c, rpc.Caller{}, protocol.ActionTimeout, "", "")
+	}, func(due int64, err error) {
+		if err != nil {
+			e.log.Error("a timeout could not be written; it is tried again", "inviteID", id, "error", err)
+			due = e.store.Now() + retryExpire.Milliseconds()
+		}
+		e.deadlines.Set(id, due)
+	})
+}
+
+// end puts a change that ended invitees, and tells it.
+func (e *Engine) end(w *txn.World, c invite.Change, by rpc.Caller, action protocol.ActionType, reason, data string) error {
+	v := c.Invitation
+	if v.Large {
+		v.Digested = v.Version // the ending says how the answers stand
+	}
+	w.PutInvitation(v)
+	for _, p := range c.Invitees {
+		w.PutInvitee(p)
+		e.opt.Posted.Decided(w, &p)
+	}
+	if len(c.Invitees) == 0 {
+		return nil
+	}
+	m := message(&v, action, by.UserID, w.Now)
+	nameList(&m, names(c.Invitees))
+	m.Reason, m.Data = reason, data
+	if action == protocol.ActionTimeout {
+		m.Data = v.Data
+	}
+	return tell(w, &v, by, m)
+}

@@ -1,0 +1,264 @@
+package signaling
+
+import (
+	"fmt"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/signaling/snapshot"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Cancel ends the invitees that are still open: all of them, or those named. A cancel that overtakes its invite leaves a
+// mark, so that the late invite is refused; to the caller it still answers 8010, because there was nothing to cancel.
+func (e *Engine) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
+	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data), checkNames(req.InviteeList)); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	r, known, err := e.route(req.InviteID)
+	if err != nil {
+		done(protocol.ActionResponse{}, im.Internal(err))
+		return
+	}
+	need := txn.Need{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
+	if known {
+		need = cancelNeed(r, req)
+	} else {
+		need.Marks = []txn.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
+	}
+	early := false
+	e.changeOr(need, req.InviteID, func(w *txn.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		early = false
+		return e.decideCancel(w, v, by, req)
+	}, func(w *txn.World) error {
+		if early = true; w.Mark(req.InviteID, by.UserID) == nil {
+			w.PutMark(txn.Mark{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: w.Now + markKept.Milliseconds()})
+		}
+		return nil
+	}, func(res protocol.ActionResponse, err error) {
+		if err == nil && early {
+			err = &im.Error{Code: im.CodeOver, Field: "inviteID",
+				Message: "there is no invitation with this inviteID; should it still come from you within five minutes, it will be refused"}
+		}
+		done(res, err)
+	})
+}
+
+// cancelNeed is what a cancel looks at: everybody who is open, or those named, and the peer of a one-to-one invitation.
+func cancelNeed(r route, req protocol.CancelRequest) txn.Need {
+	id := req.InviteID
+	need := txn.Need{Topics: r.topics(), Invitations: []string{id}}
+	for _, u := range req.InviteeList {
+		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
+	}
+	if len(req.InviteeList) == 0 {
+		need.OpenInvitees = []string{id}
+	}
+	if r.peer != "" {
+		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: r.peer})
+	}
+	return need
+}
+
+func (e *Engine) decideCancel(w *txn.World, v *invite.Invitation, by rpc.Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
+	r := routeOf(v)
+	if len(w.Missing(r.topics())) > 0 || !w.HasOpen(v.ID) && !w.HasInvitees(cancelNeed(r, req).Invitees) { // the invite came between the look and this: now it is known what is needed
+		return protocol.ActionResponse{}, *v, &txn.More{Need: cancelNeed(r, req)}
+	}
+	invitees := w.OpenInvitees(v.ID)
+	if v.Peer != "" && !v.Party {
+		invitees = []*invite.Invitee{w.Invitee(v.ID, v.Peer)} // also when decided: the refusal says by whom
+	}
+	if len(req.InviteeList) > 0 {
+		invitees = make([]*invite.Invitee, len(req.InviteeList))
+		for i, u := range req.InviteeList {
+			invitees[i] = w.Invitee(v.ID, u)
+		}
+	}
+	c, err := invite.Cancel(*v, invitees, req.InviteeList, by.Actor(req.RequestID), w.Now)
+	if err != nil {
+		return protocol.ActionResponse{}, *v, standing(err, v, w.Invitee(v.ID, v.Peer), by, w.Now)
+	}
+	res := protocol.ActionResponse{InviteeList: names(c.Invitees), Repeat: c.Repeat}
+	if c.Repeat {
+		return res, c.Invitation, nil
+	}
+	return res, c.Invitation, e.end(w, c, by, protocol.ActionCancel, "", req.Data)
+}
+
+// Modify replaces the data of an open invitation.
+func (e *Engine) Modify(by rpc.Caller, req protocol.ModifyRequest, done func(protocol.ActionResponse, error)) {
+	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data)); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	r, ok, err := e.route(req.InviteID)
+	if err != nil || !ok {
+		done(protocol.ActionResponse{}, snapshot.Unknown(err))
+		return
+	}
+	id := req.InviteID
+	need := txn.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	if r.groupID != "" {
+		need.Groups = []string{r.groupID}
+	}
+	e.change(need, id, func(w *txn.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		if err := maySpeak(w, v, by); err != nil {
+			return protocol.ActionResponse{}, *v, err
+		}
+		c, err := invite.Modify(*v, req.Data, by.Actor(req.RequestID), w.Now)
+		if err != nil || c.Repeat {
+			return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
+		}
+		w.PutInvitation(c.Invitation)
+		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, w.Now)
+		return protocol.ActionResponse{}, c.Invitation, tell(w, &c.Invitation, by, m)
+	}, done)
+}
+
+// maySpeak refuses an inviter who has left the group of an invitation, or is muted there.
+func maySpeak(w *txn.World, v *invite.Invitation, by rpc.Caller) error {
+	if v.GroupID == "" || v.Inviter != by.UserID {
+		return nil
+	}
+	if me := w.Member(v.GroupID, by.UserID); me.Present() {
+		return w.Group(v.GroupID).MaySpeak(me, w.Now)
+	}
+	return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only cancel it")
+}
+
+// AddInvitees invites more people to an open invitation.
+func (e *Engine) AddInvitees(by rpc.Caller, req protocol.AddInviteesRequest, done func(protocol.ActionResponse, error)) {
+	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID)); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	r, ok, err := e.route(req.InviteID)
+	if err != nil || !ok {
+		done(protocol.ActionResponse{}, snapshot.Unknown(err))
+		return
+	}
+	if err := invite.CheckInvitees(r.inviter, r.groupID, req.InviteeList); err != nil {
+		done(protocol.ActionResponse{}, err)
+		return
+	}
+	id := req.InviteID
+	need := txn.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	if r.groupID == "" && r.peer != "" { // the invitee of a one-to-one invitation becomes one of several
+		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: r.peer})
+	}
+	for _, u := range req.InviteeList {
+		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
+		if r.groupID != "" {
+			need.Members = append(need.Members, txn.MemberKey{GroupID: r.groupID, UserID: u})
+		} else {
+			need.Topics = append(need.Topics, im.UserTopic(u))
+			need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID}, txn.ContactKey{UserID: by.UserID, Peer: u})
+			need.People = append(need.People, u)
+		}
+	}
+	if r.groupID != "" {
+		need.Groups = []string{r.groupID}
+	}
+	e.boundNeed(&need, by.UserID, r.groupID, req.InviteeList)
+	devices := e.count(req.InviteeList)
+	e.change(need, id, func(w *txn.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		return e.decideAdd(w, v, by, req, devices)
+	}, func(res protocol.ActionResponse, err error) {
+		reached(res.Reach, devices)
+		done(res, err)
+	})
+}
+
+func (e *Engine) decideAdd(w *txn.World, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest, devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
+	if err := maySpeak(w, v, by); err != nil {
+		return protocol.ActionResponse{}, *v, err
+	}
+	known := make([]*invite.Invitee, 0, len(req.InviteeList))
+	for _, u := range req.InviteeList {
+		known = append(known, w.Invitee(v.ID, u))
+	}
+	c, err := invite.Add(*v, known, req.InviteeList, req.Timeout, by.Actor(req.RequestID), w.Now)
+	if err != nil || c.Repeat {
+		return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
+	}
+	if v.GroupID != "" {
+		if err := (&opening{invitees: req.InviteeList}).members(w, v.GroupID); err != nil {
+			return protocol.ActionResponse{}, *v, err
+		}
+	}
+	if err := e.bounds(w, v.Inviter, v.GroupID, req.InviteeList); err != nil {
+		return protocol.ActionResponse{}, *v, err
+	}
+	res := protocol.ActionResponse{}
+	if err := e.mind(w, &c.Invitation, c.Invitees); err != nil {
+		return res, *v, err
+	}
+	res.Reach = make([]protocol.Reach, len(c.Invitees))
+	if err := e.opt.Posted.Ring(w, &c.Invitation, c.Invitees, devices, res.Reach); err != nil {
+		return res, *v, err
+	}
+	countForInvitees(w, &c.Invitation, c.Invitees)
+	if err := announceAdded(w, v, &c, by); err != nil {
+		return res, *v, err
+	}
+	if !v.Party && c.Invitation.Party {
+		first := w.Invitee(v.ID, v.Peer)
+		first.Follows = true
+		w.PutInvitee(*first)
+	}
+	if err := tellRefused(w, &c.Invitation, c.Invitees); err != nil {
+		return res, *v, err
+	}
+	for _, p := range c.Invitees {
+		w.PutInvitee(p)
+	}
+	w.PutInvitation(c.Invitation)
+	return res, c.Invitation, nil
+}
+
+// change runs an inviter's action on an existing invitation and keeps its deadline in step.
+func (e *Engine) change(need txn.Need, id string, decide func(*txn.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
+	e.changeOr(need, id, decide, func(*txn.World) error { return snapshot.Unknown(nil) }, done)
+}
+
+// changeOr is change with something to do when there is no such invitation.
+func (e *Engine) changeOr(need txn.Need, id string, decide func(*txn.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
+	absent func(*txn.World) error, done func(protocol.ActionResponse, error)) {
+	var after *invite.Invitation
+	rpc.Do(e.store, need, func(w *txn.World) (protocol.ActionResponse, error) {
+		v := w.Invitation(id)
+		if v == nil {
+			return protocol.ActionResponse{}, absent(w)
+		}
+		res, v2, err := decide(w, v)
+		after = &v2
+		res.InviteID, res.Version, res.Over, res.ServerTime = id, v2.Version, v2.Over(), w.Now
+		return res, err
+	}, func(res protocol.ActionResponse, err error) {
+		if err == nil && after != nil {
+			e.settled(id, after.Over(), after.Due, false)
+		}
+		done(res, err)
+	})
+}
+
+func checkNames(users []string) error {
+	if len(users) > invite.MaxNames {
+		return im.Bad("inviteeList", fmt.Sprintf("has more than %d names; cancel everyone, or use several calls", invite.MaxNames))
+	}
+	seen := make(map[string]struct{}, len(users))
+	for _, u := range users {
+		if err := im.CheckUserID("inviteeList", u); err != nil {
+			return err
+		}
+		if _, twice := seen[u]; twice {
+			return im.Bad("inviteeList", "names "+u+" twice")
+		}
+		seen[u] = struct{}{}
+	}
+	return nil
+}

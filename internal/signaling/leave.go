@@ -1,0 +1,144 @@
+package signaling
+
+import (
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// leaving is an invitation and those of its open invitees who are no longer in the group.
+type leaving struct {
+	invitation invite.Invitation
+	invitees   []*invite.Invitee
+}
+
+// LeaveGroup cancels what people are invited to in a group that they leave.
+func (e *Engine) LeaveGroup(w *txn.World, group string, people []string) error {
+	open, err := openOf(w, group, people)
+	if err != nil {
+		return err
+	}
+	abandoned, err := e.abandon(w, group, people)
+	if err != nil {
+		return err
+	}
+	for i := range open { // its inviter leaves in the same call: one row has both changes
+		if v, ok := abandoned[open[i].invitation.ID]; ok {
+			open[i].invitation = v
+		}
+	}
+	return e.leave(w, open)
+}
+
+// abandon ends what inviters who leave a group have open in it: from now on an answer is refused, and each invitation is cancelled
+// in a unit of its own, so that one call does not write the invitees of a thousand invitations. It returns these invitations as put.
+func (e *Engine) abandon(w *txn.World, group string, inviters []string) (map[string]invite.Invitation, error) {
+	var more txn.Need
+	list := map[string]invite.Invitation{}
+	for _, u := range inviters {
+		if !w.HasOpenBy(u) {
+			more.OpenBy = append(more.OpenBy, u)
+			continue
+		}
+		for _, id := range w.OpenBy(u) {
+			switch v := w.Invitation(id); {
+			case v == nil && !w.HasInvitation(id):
+				more.Invitations = append(more.Invitations, id)
+			case v != nil && v.GroupID == group && !v.Over() && !v.Left:
+				list[id] = *v
+			}
+		}
+	}
+	if len(more.OpenBy)+len(more.Invitations) > 0 {
+		return nil, &txn.More{Need: more}
+	}
+	for id, v := range list {
+		v.Left, v.Due = true, w.Now
+		list[id] = v
+		w.PutInvitation(v)
+		e.deadlines.Set(v.ID, w.Now) // early when this unit is refused: it looks again
+	}
+	return list, nil
+}
+
+// EndGroup cancels everything that is open in a group that ends. The group's OpenInGroup must be declared.
+func (e *Engine) EndGroup(w *txn.World, group string) error {
+	open, err := openIn(w, group)
+	if err != nil {
+		return err
+	}
+	return e.leave(w, open)
+}
+
+// openOf finds what people are invited to in a group. It asks, all at once, for what is not loaded.
+func openOf(w *txn.World, group string, people []string) ([]leaving, error) {
+	var more txn.Need
+	var order []string
+	found := map[string]*leaving{}
+	for _, u := range people {
+		k := txn.MemberKey{GroupID: group, UserID: u}
+		if !w.HasOpenOfMember(k) {
+			more.OpenOfMember = append(more.OpenOfMember, k)
+		}
+		for _, id := range w.OpenOfMember(k) {
+			v, p := w.Invitation(id), w.Invitee(id, u)
+			if v == nil || p == nil {
+				more.Invitations = append(more.Invitations, id)
+				more.Invitees = append(more.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
+				continue
+			}
+			if found[id] == nil {
+				found[id], order = &leaving{invitation: *v}, append(order, id)
+			}
+			found[id].invitees = append(found[id].invitees, p)
+		}
+	}
+	if len(more.OpenOfMember)+len(more.Invitations) > 0 {
+		return nil, &txn.More{Need: more}
+	}
+	list := make([]leaving, len(order))
+	for i, id := range order {
+		list[i] = *found[id]
+	}
+	return list, nil
+}
+
+// openIn finds everything that is open in a group. It asks, all at once, for what is not loaded.
+func openIn(w *txn.World, group string) ([]leaving, error) {
+	var more txn.Need
+	var list []leaving
+	for _, id := range w.OpenInGroup(group) {
+		if !w.HasOpen(id) {
+			more.OpenInvitees = append(more.OpenInvitees, id)
+			continue
+		}
+		list = append(list, leaving{*w.Invitation(id), w.OpenInvitees(id)})
+	}
+	if len(more.OpenInvitees) > 0 {
+		return nil, &txn.More{Need: more}
+	}
+	return list, nil
+}
+
+// leave cancels invitees, each invitation once, after asking for all topics that hear of it.
+func (e *Engine) leave(w *txn.World, list []leaving) error {
+	changes := make([]invite.Change, len(list))
+	var topics []string
+	for i, l := range list {
+		changes[i] = invite.Leave(l.invitation, l.invitees, w.Now)
+		topics = append(topics, audience(&changes[i].Invitation)...)
+	}
+	if missing := w.Missing(topics); len(missing) > 0 {
+		return &txn.More{Need: txn.Need{Topics: missing}}
+	}
+	for _, c := range changes {
+		if len(c.Invitees) == 0 {
+			continue
+		}
+		if err := e.end(w, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonLeft, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}

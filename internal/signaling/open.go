@@ -1,0 +1,343 @@
+package signaling
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/room"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// markKept is how long a cancel that overtook its invite, or a merged inviteID, is remembered (SPEC 1, rule 3).
+const markKept = 5 * time.Minute
+
+// opening is an invite on its way.
+type opening struct {
+	terms    invite.Terms
+	invitees []string
+	print    string
+	by       rpc.Caller
+	actor    invite.Actor
+	large    bool
+	devices  map[string]int // that invitees had connected when it came
+	skip     bool           // leave out invitees who cannot be invited
+	skipped  []protocol.Skipped
+}
+
+// Invite opens an invitation to one person, or to several without a group.
+func (e *Engine) Invite(by rpc.Caller, req protocol.InviteRequest, done func(protocol.InviteResponse, error)) {
+	invitees := req.InviteeList
+	var err error
+	switch {
+	case req.Invitee != "" && len(invitees) > 0:
+		err = im.Bad("invitee", "excludes inviteeList: give one of them")
+	case req.Invitee == by.UserID:
+		err = im.Bad("invitee", "is the inviter")
+	case req.Invitee != "":
+		invitees, err = []string{req.Invitee}, im.CheckUserID("invitee", req.Invitee)
+	case len(invitees) == 0:
+		err = im.Bad("invitee", "is missing: give it, or inviteeList")
+	}
+	if err != nil {
+		done(protocol.InviteResponse{}, err)
+		return
+	}
+	terms := termsOf(by, req.InviteOptions)
+	terms.MergeGlare, terms.Notify = req.MergeGlare, invite.NotifyMembers
+	e.open(by, req.InviteOptions, terms, invitees, done)
+}
+
+// InviteInGroup opens an invitation to members of a group.
+func (e *Engine) InviteInGroup(by rpc.Caller, req protocol.InviteInGroupRequest, done func(protocol.InviteResponse, error)) {
+	if err := im.CheckGroupID(req.GroupID); err != nil {
+		done(protocol.InviteResponse{}, err)
+		return
+	}
+	terms := termsOf(by, req.InviteOptions)
+	terms.GroupID, terms.Everyone, terms.Notify = req.GroupID, req.Everyone, req.Notify
+	if terms.Notify == "" {
+		terms.Notify = invite.NotifyMembers
+	}
+	e.open(by, req.InviteOptions, terms, req.InviteeList, done)
+}
+
+func termsOf(by rpc.Caller, o protocol.InviteOptions) invite.Terms {
+	return invite.Terms{
+		ID: inviteID(by, o), Inviter: by.UserID, RoomID: o.RoomID, Data: o.Data, Timeout: o.Timeout, AcceptLimit: o.AcceptLimit,
+		MinRing: o.MinRing, OnlineUserOnly: o.OnlineUserOnly, Push: o.OfflinePush, Notice: o.Notice,
+	}
+}
+
+// inviteID is the proposed id, or one minted so that the same request sent again gets the same.
+func inviteID(by rpc.Caller, o protocol.InviteOptions) string {
+	switch {
+	case o.InviteID != "":
+		return o.InviteID
+	case o.RequestID != "":
+		sum := sha256.Sum256([]byte(by.UserID + "\n" + o.RequestID))
+		return "r-" + hex.EncodeToString(sum[:16])
+	}
+	return uuid.Must(uuid.NewV7()).String()
+}
+
+func (e *Engine) open(by rpc.Caller, opt protocol.InviteOptions, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
+	o := opening{print: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(opt.RequestID), skip: opt.SkipInvalid}
+	if o.skip && !t.Everyone && len(invitees) <= invite.MaxGroupInvitees {
+		invitees, o.skipped = clean(by.UserID, invitees)
+	}
+	if err := rpc.FirstError(im.CheckRequestID(opt.RequestID), e.timeouts(&t), t.Check(invitees)); err != nil {
+		done(protocol.InviteResponse{}, err)
+		return
+	}
+	o.terms, o.invitees = t, invitees
+	devices, err := e.devices(&o)
+	if err != nil {
+		done(protocol.InviteResponse{}, im.Internal(err))
+		return
+	}
+	o.devices = devices
+	need := o.need()
+	e.boundNeed(&need, by.UserID, t.GroupID, invitees)
+	rpc.Do(e.store, need, func(w *txn.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
+		func(res protocol.InviteResponse, err error) {
+			if err == nil {
+				if !res.Repeat && !res.Merged && !o.skip { // else it is not known here who is left
+					e.routes.Add(t.ID, route{id: t.ID, participants: t.Notify == invite.NotifyParticipants, inviter: t.Inviter,
+						peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: res.Invitation.RoomID})
+				}
+				e.opened(&res, devices)
+			}
+			done(res, err)
+		})
+}
+
+func (o *opening) need() txn.Need {
+	t := &o.terms
+	n := txn.Need{Invitations: []string{t.ID}, Marks: []txn.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
+	if t.RoomID != "" {
+		room.DoorNeed(&n, t.RoomID, t.Inviter)
+		n.CallIn = []string{t.RoomID}
+	} else {
+		n.OpenedBy = []string{t.Inviter}
+	}
+	if t.GroupID != "" {
+		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID), im.UserTopic(t.Inviter)), append(n.Groups, t.GroupID) // the inviter's own guards the mark
+		n.Members = append(n.Members, txn.MemberKey{GroupID: t.GroupID, UserID: t.Inviter})
+		for _, u := range o.invitees {
+			n.Members = append(n.Members, txn.MemberKey{GroupID: t.GroupID, UserID: u})
+		}
+		return n
+	}
+	n.Topics = append(n.Topics, im.UserTopic(t.Inviter))
+	for _, u := range o.invitees {
+		n.Topics = append(n.Topics, im.UserTopic(u))
+		n.Contacts = append(n.Contacts, txn.ContactKey{UserID: u, Peer: t.Inviter}, txn.ContactKey{UserID: t.Inviter, Peer: u})
+	}
+	n.People = o.invitees
+	if t.MergeGlare {
+		n.Glare = []txn.GlareKey{{From: o.invitees[0], To: t.Inviter}}
+	}
+	return n
+}
+
+func (e *Engine) decideOpen(w *txn.World, o opening) (protocol.InviteResponse, error) {
+	if m := w.Mark(o.terms.ID, o.by.UserID); m != nil {
+		return e.remembered(w, m)
+	}
+	if v := w.Invitation(o.terms.ID); v != nil {
+		if err := v.Again(o.by.UserID, o.print); err != nil {
+			return protocol.InviteResponse{}, err
+		}
+		rejoin(w, v)
+		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Repeat: true, ServerTime: w.Now}, nil
+	}
+	if o.terms.GroupID != "" {
+		if err := e.inGroup(w, &o); err != nil {
+			return protocol.InviteResponse{}, err
+		}
+	}
+	if err := e.blockers(w, &o); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	if o.terms.MergeGlare {
+		if id := w.Glare(txn.GlareKey{From: o.invitees[0], To: o.by.UserID}); id != "" {
+			if res, merged, err := e.merge(w, o, id); merged || err != nil {
+				return res, err
+			}
+		}
+	}
+	if err := rpc.FirstError(room.Name(w, &o.terms), room.MayName(w, e.opt.RoomPolicy, &o.terms, o.invitees)); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	if err := e.bounds(w, o.by.UserID, o.terms.GroupID, o.invitees); err != nil && !o.terms.Notice {
+		return protocol.InviteResponse{}, err
+	}
+	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, w.Now)
+	if v.Large = o.large && !v.Party; v.Large {
+		v.Digested = v.Version // the invite itself says all that there is
+	}
+	if err := e.mind(w, &v, list); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	reach := make([]protocol.Reach, len(list))
+	if err := e.opt.Posted.Ring(w, &v, list, o.devices, reach); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	countForInvitees(w, &v, list)
+	if err := announceOpen(w, &v, list, o.by); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	if err := tellRefused(w, &v, list); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	if err := room.Make(w, &v); err != nil {
+		return protocol.InviteResponse{}, err
+	}
+	w.PutInvitation(v)
+	for _, p := range list {
+		w.PutInvitee(p)
+	}
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, w.Now), ServerTime: w.Now, Reach: reach, Skipped: o.skipped}, nil
+}
+
+// remembered answers an invite whose id was cancelled before it came, or merged before.
+func (e *Engine) remembered(w *txn.World, m *txn.Mark) (protocol.InviteResponse, error) {
+	if m.Target == "" {
+		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "you cancelled this inviteID before the invite came"}
+	}
+	v := w.Invitation(m.Target)
+	switch {
+	case v == nil && !w.HasInvitation(m.Target):
+		return protocol.InviteResponse{}, &txn.More{Need: txn.Need{Invitations: []string{m.Target}}}
+	case v == nil:
+		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "this invite was merged into another, which is over"}
+	}
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Merged: true, Repeat: true, ServerTime: w.Now}, nil
+}
+
+// inGroup checks membership and resolves everyone.
+func (e *Engine) inGroup(w *txn.World, o *opening) error {
+	g := w.Group(o.terms.GroupID)
+	me := w.Member(o.terms.GroupID, o.by.UserID)
+	if err := g.MaySpeak(me, w.Now); err != nil {
+		return err
+	}
+	if o.terms.Everyone {
+		if err := g.MayMentionAll(me, "everyone"); err != nil {
+			return err
+		}
+	}
+	o.large = g.Members > e.opt.LargeGroup
+	if o.terms.Everyone && !w.HasRoster(g.ID) { // asked for only now that it is known that the caller may
+		if g.Members-1 > invite.MaxGroupInvitees {
+			return im.Bad("everyone", fmt.Sprintf("is %d people here; the limit is %d", g.Members-1, invite.MaxGroupInvitees))
+		}
+		return &txn.More{Need: txn.Need{AllMembers: []string{g.ID}}}
+	}
+	if !o.terms.Everyone {
+		return o.members(w, g.ID)
+	}
+	o.invitees = nil
+	for _, m := range w.Roster(g.ID) {
+		if m.UserID != o.by.UserID {
+			o.invitees = append(o.invitees, m.UserID)
+		}
+	}
+	return invite.CheckInvitees(o.by.UserID, g.ID, o.invitees)
+}
+
+// merge makes an invite the accept of the invitee's own invitation to the inviter.
+func (e *Engine) merge(w *txn.World, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
+	v, me := w.Invitation(id), w.Invitee(id, o.by.UserID)
+	if v == nil || me == nil {
+		return res, false, &txn.More{Need: txn.Need{Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
+	}
+	if me.Deaf || me.StateAt(w.Now) != invite.Open || !v.MergeGlare || v.Party {
+		return res, false, nil
+	}
+	a := invite.Answer{Act: invite.Accept, By: o.actor, Data: o.terms.Data}
+	s, err := invite.Apply(*v, me, a, w.Now)
+	if err != nil {
+		return res, false, err
+	}
+	if err := e.putAnswer(w, s, a, o.by, o.terms.ID); err != nil {
+		return res, false, err
+	}
+	if err := room.Grant(w, e.opt.RoomPolicy, &s.Invitation, o.by, o.by.UserID); err != nil {
+		return res, false, err
+	}
+	w.PutMark(txn.Mark{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: w.Now + markKept.Milliseconds()})
+	view := protocol.ViewInvitation(&s.Invitation, []invite.Invitee{s.Invitee}, w.Now)
+	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: w.Now}, true, nil
+}
+
+// opened completes the ack of a committed invite: who can be reached, and when it is due.
+func (e *Engine) opened(res *protocol.InviteResponse, devices map[string]int) {
+	reached(res.Reach, devices)
+	e.settled(res.InviteID, res.Invitation.Over, res.Invitation.Deadline, res.Repeat || res.Merged)
+}
+
+// devices counts the connected devices of the invitees before the unit is queued: nobody waits for other nodes inside.
+func (e *Engine) devices(o *opening) (map[string]int, error) {
+	users := o.invitees
+	if o.terms.Everyone {
+		if me, err := e.store.Member(context.Background(), o.terms.GroupID, o.by.UserID); err != nil || !me.Present() {
+			return nil, err // the rule refuses it
+		}
+		for after := ""; ; {
+			list, err := e.store.Members(context.Background(), o.terms.GroupID, after, rpc.MaxPage)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range list {
+				users, after = append(users, m.UserID), m.UserID
+			}
+			if len(list) < rpc.MaxPage || len(users) > invite.MaxGroupInvitees {
+				break
+			}
+		}
+	}
+	return e.count(users), nil
+}
+
+func (e *Engine) count(users []string) map[string]int {
+	counts := make(map[string]int, len(users))
+	for i, n := range e.presence.Devices(users...) {
+		counts[users[i]] = n
+	}
+	return counts
+}
+
+// reached says of each invitee whether a device of theirs rings.
+func reached(list []protocol.Reach, devices map[string]int) {
+	for i := range list {
+		r := &list[i]
+		r.Devices = devices[r.UserID]
+		switch {
+		case r.Status != "":
+		case r.Devices == 0:
+			r.Status = protocol.ReachUnreachable
+		default:
+			r.Status = protocol.ReachConnected
+		}
+	}
+}
+
+// settled keeps the deadline of an invitation in step with what was committed.
+func (e *Engine) settled(id string, over bool, due int64, known bool) {
+	switch {
+	case over:
+		e.deadlines.Set(id, 0)
+	case !known:
+		e.deadlines.Set(id, due)
+	}
+}

@@ -1,0 +1,231 @@
+package snapshot
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Reader reads invitations. Both fields must be set.
+type Reader struct {
+	Store *store.Store
+	Log   *slog.Logger
+}
+
+// Unknown refuses what is about an invitation that does not exist; with an error, it is that of the read.
+func Unknown(err error) error {
+	if err != nil {
+		return im.Internal(err)
+	}
+	return &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "there is no invitation with this inviteID"}
+}
+
+// SeenBy hides which device answered from all but the invitee and the inviter.
+func SeenBy(p invite.Invitee, v *invite.Invitation, by rpc.Caller) invite.Invitee {
+	if by.UserID != p.UserID && by.UserID != v.Inviter {
+		p.By = invite.Mark{}
+	}
+	return p
+}
+
+// GetInvitation reads an invitation with a page of its invitees. The inviter, the invitees, and the members of its group may.
+func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller, req protocol.GetInvitationRequest) (protocol.GetInvitationResponse, error) {
+	var res protocol.GetInvitationResponse
+	limit, err := rpc.Page(req.Limit)
+	if err == nil && req.Offset < 0 {
+		err = im.Bad("offset", "is negative")
+	}
+	if err := rpc.FirstError(err, im.CheckInviteID(req.InviteID)); err != nil {
+		return res, err
+	}
+	v, err := r.Store.Invitation(ctx, req.InviteID)
+	if err != nil || v == nil {
+		return res, Unknown(err)
+	}
+	mine, err := r.Store.Invitee(ctx, v.ID, by.UserID)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	if err := r.maySee(ctx, v, mine, by); err != nil {
+		return res, err
+	}
+	list, err := r.Store.Invitees(ctx, v.ID, req.Offset, limit)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	shown := list
+	if mine != nil {
+		shown = append(slices.Clip(list), *mine)
+	}
+	v, now, err := r.settled(ctx, v, shown)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	for i := range list {
+		shown[i] = SeenBy(shown[i], v, by)
+	}
+	res.Invitation = protocol.ViewInvitation(v, shown[:len(list)], now)
+	if mine != nil {
+		view := protocol.ViewInvitee(v, &shown[len(list)], now)
+		res.Mine = &view
+	}
+	if next := req.Offset + len(list); next < v.Counts.Total() {
+		res.Next = next
+	}
+	return res, nil
+}
+
+func (r *Reader) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by rpc.Caller) error {
+	if mine != nil && mine.Deaf {
+		return Unknown(nil)
+	}
+	if v.Inviter == by.UserID || mine != nil {
+		return nil
+	}
+	if v.GroupID != "" && v.Notify == invite.NotifyMembers {
+		m, err := r.Store.Member(ctx, v.GroupID, by.UserID)
+		if err != nil {
+			return im.Internal(err)
+		}
+		if m.Present() {
+			return nil
+		}
+	}
+	return im.Refuse(im.CodeNotYours, "this invitation is not yours to see")
+}
+
+// maxListed bounds the invitations that one call asks for by their ids.
+const maxListed = 200
+
+// ListInvitations reads the open invitations of the caller, or those with the given ids as they stand.
+func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller, req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
+	var res protocol.ListInvitationsResponse
+	limit, err := rpc.Page(req.Limit)
+	if err == nil && len(req.InviteIDs) > maxListed {
+		err = im.Bad("inviteIDs", "has more than 200 invitations; use several calls")
+	}
+	for _, id := range req.InviteIDs {
+		err = rpc.FirstError(err, im.CheckInviteID(id))
+	}
+	if err != nil {
+		return res, err
+	}
+	res.ServerTime = r.Store.Now()
+	if len(req.InviteIDs) > 0 {
+		found, err := r.Store.Invitations(ctx, req.InviteIDs)
+		if err == nil {
+			res.Invitations, res.More, err = r.viewWhole(ctx, by, found)
+		}
+		return res, internal(err)
+	}
+	if req.Limit == 0 {
+		limit = store.MaxSnapshot
+	}
+	open, err := r.Store.OpenInvitations(ctx, by.UserID, limit)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	open = slices.DeleteFunc(open, func(o store.OpenInvitation) bool { return o.Invitation.OnlineUserOnly })
+	list, whole := viewOpen(open, limit, res.ServerTime)
+	res.Invitations, res.More = list, !whole
+	return res, nil
+}
+
+// settled brings invitees that were read past their deadline up to date, and returns their invitation with the time of that. An
+// answer that was decided before the deadline may be on its way to the database while the timeout is not stored yet: only a unit
+// of work, which comes after it, tells which of the two it is.
+func (r *Reader) settled(ctx context.Context, v *invite.Invitation, invitees []invite.Invitee) (*invite.Invitation, int64, error) {
+	now := r.Store.Now()
+	late := func(p invite.Invitee) bool { return p.StateAt(now) != p.State }
+	if !slices.ContainsFunc(invitees, late) {
+		return v, now, nil
+	}
+	home := im.UserTopic(v.Inviter) // whose lock guards the invitation
+	if v.GroupID != "" {
+		home = im.GroupTopic(v.GroupID)
+	}
+	need := txn.Need{Topics: []string{home}, Invitations: []string{v.ID}}
+	for _, p := range invitees {
+		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: v.ID, UserID: p.UserID})
+	}
+	type read struct {
+		v        *invite.Invitation
+		invitees []invite.Invitee
+		now      int64
+		err      error
+	}
+	done := make(chan read, 1)
+	rpc.Do(r.Store, need, func(w *txn.World) (read, error) {
+		at := read{v: w.Invitation(v.ID), invitees: slices.Clone(invitees), now: w.Now}
+		for i, k := range need.Invitees {
+			if p := w.Invitee(k.InviteID, k.UserID); p != nil {
+				at.invitees[i] = *p
+			}
+		}
+		return at, nil
+	}, func(at read, err error) {
+		at.err = err
+		done <- at
+	})
+	select {
+	case at := <-done:
+		if at.err != nil || at.v == nil {
+			return v, now, at.err
+		}
+		copy(invitees, at.invitees)
+		return at.v, at.now, nil
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
+	}
+}
+
+func internal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return im.Internal(err)
+}
+
+// maxWelcome bounds the bytes of the invitations in one answer.
+const maxWelcome = 64 << 10
+
+// viewOpen shows open invitations, and reports whether these are all of them.
+func viewOpen(open []store.OpenInvitation, limit int, now int64) (list []protocol.Invitation, whole bool) {
+	size := 0
+	list = make([]protocol.Invitation, 0, min(len(open), limit))
+	for i := range open {
+		var mine []invite.Invitee
+		if w := open[i].Mine; w != nil {
+			if w.State == invite.Open && w.StateAt(now) != invite.Open {
+				continue // the rule has decided; the announcement is under way
+			}
+			mine = []invite.Invitee{*w}
+		}
+		view := protocol.ViewInvitation(&open[i].Invitation, mine, now)
+		view.InviteeList = open[i].Invitation.FirstNames()
+		if size += sizeOf(view); len(list) == limit || size > maxWelcome {
+			return list, false
+		}
+		list = append(list, *view)
+	}
+	return list, len(open) < limit
+}
+
+// sizeOf is about how many bytes an invitation takes as JSON.
+func sizeOf(v *protocol.Invitation) int {
+	size := 400 + len(v.Data) + len(v.Data)/8
+	for _, u := range v.InviteeList {
+		size += len(u) + 3
+	}
+	for i := range v.Invitees {
+		size += 150 + len(v.Invitees[i].Data) + len(v.Invitees[i].UserID)
+	}
+	return size
+}

@@ -1,0 +1,292 @@
+// Package dump owns the way of a whole database into another: an export, which is a backup too, and its import.
+//
+// It knows the names of tables and columns, and never what their rows mean, but for the words by which messages are found.
+package dump
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/txn"
+)
+
+// exportVersion grows when what is exported cannot be imported by an earlier program.
+const exportVersion = 2
+
+// exportTime bounds an export.
+const exportTime = 24 * time.Hour
+
+// tables lists what an export has: all but the words of the search, which are found anew, and the writers.
+func tables() []tableOf {
+	return []tableOf{
+		{"topic", "name, head, floor, counted"},
+		{"record", "topic, seq, at, device, listen, body, peer, ord, pair, msg, sender, flags, version, readers, audience"},
+		{"invitation", txn.InvitationColumns},
+		{"invitee", txn.InviteeColumns},
+		{"mark", "invite_id, user_id, target, expires_at"},
+		{"grp", "id, type, name, owner, join_option, members, created_at, dismissed, intro, notice, face, custom, invite_option, muted, max_members, revoked"},
+		{"member", txn.MemberColumns},
+		{"extra", txn.ExtraColumns},
+		{"application", txn.ApplicationColumns},
+		{"contact", txn.ContactColumns},
+		{"receipt", "topic, msg, user_id, at"},
+		{"deleted", "user_id, topic, seq"},
+		{"person", txn.PersonColumns},
+		{"follow", "user_id, target"},
+		{"file", txn.FileColumns},
+		{"file_holder", holder.Columns},
+		{"room", txn.RoomColumns},
+		{"seat", "room_id, user_id, role, at"},
+		{"media_call", "id, room_id, invite_id, group_id, owner, peer, opened_at, began_at, ended_at, ms, reason, ended_by, present, total, dropped, check_at, seen_at, video"},
+		{"outgoing", "queue, line, num, at, due, tries, state, error, kind, body, owner"},
+		{"stat", "at, node, name, n"},
+		{"push_token", "key, user_id, device_id, provider, body, at"},
+		{"participant", "call_id, user_id, sid, gone_sid, first_at, joined_at, left_at, ms, reason, stays"},
+		{"room_link", "room_id, user_id, id, at"},
+	}
+}
+
+type tableOf struct{ name, columns string }
+
+// exportLine is one line of an export: the first has its version, the last says that it is whole, each other has a table or a row.
+type exportLine struct {
+	Version int    `json:"beckonExport,omitempty"`
+	Epoch   string `json:"epoch,omitempty"`
+	Table   string `json:"table,omitempty"`
+	Row     []any  `json:"row,omitempty"`
+	Rows    int64  `json:"end,omitempty"`
+}
+
+// Export writes everything that is stored, as it is at one moment, as lines of JSON, and returns how many rows that were. A
+// server may be running on the database.
+func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, exportTime)
+	defer cancel()
+	out := bufio.NewWriterSize(to, 1<<16)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(exportLine{Version: exportVersion, Epoch: s.Epoch()}); err != nil {
+		return 0, err
+	}
+	rows := int64(1) // so that the end of an empty house is seen too
+	err := s.Moment(ctx, func(r sqldb.Reader) error {
+		for _, t := range tables() {
+			if err := enc.Encode(exportLine{Table: t.name}); err != nil {
+				return err
+			}
+			width := columns(t.columns)
+			if err := r.Read(ctx, "SELECT "+t.columns+" FROM "+t.name+" ORDER BY 1, 2", func(row sqldb.Row) error {
+				values, into := make([]any, width), make([]any, width)
+				for i := range values {
+					into[i] = &values[i]
+				}
+				rows++
+				return errors.Join(row.Scan(into...), enc.Encode(exportLine{Row: values}))
+			}); err != nil {
+				return fmt.Errorf("the table %s: %w", t.name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, errors.Join(err, out.Flush()) // without its last line it is known as broken off
+	}
+	return rows - 1, errors.Join(enc.Encode(exportLine{Rows: rows}), out.Flush())
+}
+
+func columns(list string) int {
+	n := 1
+	for _, c := range list {
+		if c == ',' {
+			n++
+		}
+	}
+	return n
+}
+
+// Find says what a search finds a stored message by, given its timeline, its sequence on the other person's timeline, and its
+// body; nil when it does not.
+type Find func(topic string, pair int64, body []byte) *sqldb.Phrase
+
+const (
+	importRows   = 500   // rows in one statement
+	importCommit = 20000 // rows in one transaction
+)
+
+// Import fills an empty database with an export, and returns how many rows that were. With restored, the database is a new one: what devices remember of another
+// does not count in it. No server may be running on it.
+func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, find Find) (int64, error) {
+	if err := mustBeEmpty(ctx, s); err != nil {
+		return 0, err
+	}
+	in := json.NewDecoder(bufio.NewReaderSize(from, 1<<16))
+	in.UseNumber()
+	var first exportLine
+	if err := in.Decode(&first); err != nil || first.Version == 0 {
+		return 0, errors.New("this is not an export of Beckon")
+	}
+	if first.Version < exportVersion {
+		return 0, fmt.Errorf("the export has version %d, and this program reads %d: import it with the release that wrote it, then upgrade", first.Version, exportVersion)
+	}
+	if first.Version > exportVersion {
+		return 0, fmt.Errorf("the export has version %d, and this program knows %d: use a later one", first.Version, exportVersion)
+	}
+	if _, err := s.Remember(ctx, store.Importing, "yes"); err != nil {
+		return 0, err
+	}
+	w, err := s.Writer(ctx)
+	if err != nil {
+		return 0, err
+	}
+	m := &importer{w: w, find: find}
+	tending, stop := context.WithCancel(ctx)
+	var g errgroup.Group
+	g.Go(func() error { return s.Tend(tending) })
+	err = m.run(ctx, in)
+	stop()
+	err = errors.Join(err, g.Wait())
+	if err = errors.Join(err, w.Close()); err != nil {
+		return 0, err
+	}
+	return m.total - 1, s.Once(ctx, func(sess *sqldb.Session) error {
+		if !restored {
+			if err := sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", first.Epoch); err != nil {
+				return err
+			}
+		}
+		return sess.Exec(ctx, "DELETE FROM meta WHERE name = $1", store.Importing)
+	})
+}
+
+func mustBeEmpty(ctx context.Context, s *store.Store) error {
+	for _, t := range tables() {
+		full := false
+		if err := s.Moment(ctx, func(r sqldb.Reader) error {
+			return r.Read(ctx, "SELECT 1 FROM "+t.name+" LIMIT 1", func(sqldb.Row) error { full = true; return nil })
+		}); err != nil {
+			return err
+		}
+		if full {
+			return fmt.Errorf("the database is not empty: its table %s has rows; import into a new one", t.name)
+		}
+	}
+	return nil
+}
+
+// importer writes rows in statements and transactions of many.
+type importer struct {
+	w    sqldb.Writer
+	sess *sqldb.Session
+	find Find
+
+	table   tableOf
+	rows    []any // of the statement to be
+	phrases []sqldb.Phrase
+	open    int   // rows in this transaction
+	total   int64 // as the end of the export counts
+}
+
+func (m *importer) run(ctx context.Context, in *json.Decoder) error {
+	known := map[string]tableOf{}
+	for _, t := range tables() {
+		known[t.name] = t
+	}
+	m.total = 1
+	for {
+		var l exportLine
+		if err := in.Decode(&l); err != nil {
+			return fmt.Errorf("the export is broken off or damaged after %d rows: %w", m.total-1, err)
+		}
+		switch {
+		case l.Rows > 0:
+			if l.Rows != m.total {
+				return fmt.Errorf("the export says that it has %d rows, and has %d", l.Rows-1, m.total-1)
+			}
+			return m.commit(ctx)
+		case l.Table != "":
+			if err := m.flush(ctx); err != nil {
+				return err
+			}
+			t, ok := known[l.Table]
+			if !ok {
+				return fmt.Errorf("the export has a table %q, which this program does not know", l.Table)
+			}
+			m.table = t
+		default:
+			if err := m.row(ctx, l.Row); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (m *importer) row(ctx context.Context, row []any) error {
+	if m.table.name == "" || len(row) != columns(m.table.columns) {
+		return fmt.Errorf("row %d of the export does not fit the table %q", m.total, m.table.name)
+	}
+	for i, v := range row {
+		if n, ok := v.(json.Number); ok {
+			var err error
+			if row[i], err = n.Int64(); err != nil {
+				return err
+			}
+		}
+	}
+	if m.table.name == "record" && row[9] != "" {
+		if p := m.find(row[0].(string), row[8].(int64), []byte(row[5].(string))); p != nil {
+			p.At = row[2].(int64) // a search finds the newest first
+			m.phrases = append(m.phrases, *p)
+		}
+	}
+	m.total++
+	m.open++
+	if m.rows = append(m.rows, row...); len(m.rows) < importRows*len(row) {
+		return nil
+	}
+	if err := m.flush(ctx); err != nil || m.open < importCommit {
+		return err
+	}
+	return m.commit(ctx)
+}
+
+// flush writes the rows that wait.
+func (m *importer) flush(ctx context.Context) (err error) {
+	if m.sess == nil {
+		if m.sess, err = m.w.Begin(ctx); err != nil {
+			return err
+		}
+		if m.sess.Long != "" { // where the export comes from may be slow
+			if err := m.sess.Query(ctx, m.sess.Long, nil, func(sqldb.Row) error { return nil }); err != nil {
+				return err
+			}
+		}
+	}
+	if len(m.rows) > 0 {
+		err = m.sess.Write(ctx, "INSERT INTO "+m.table.name+" ("+m.table.columns+") VALUES ?*", columns(m.table.columns), m.rows)
+	}
+	for _, p := range m.phrases {
+		for _, q := range m.sess.Index(p) {
+			err = errors.Join(err, m.sess.Exec(ctx, q.Text, q.Args...))
+		}
+	}
+	m.rows, m.phrases = nil, nil
+	return errors.Join(err, m.sess.Sync(ctx))
+}
+
+func (m *importer) commit(ctx context.Context) error {
+	if err := m.flush(ctx); err != nil {
+		return err
+	}
+	m.sess, m.open = nil, 0
+	return m.w.Commit(ctx)
+}

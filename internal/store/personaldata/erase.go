@@ -1,0 +1,300 @@
+package personaldata
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+const (
+	page  = 2000 // rows that are read together
+	chunk = 200  // rows that one commit changes
+
+	qRecords = "SELECT topic, seq, sender, body FROM record WHERE (topic, seq) > ($1, $2) ORDER BY topic, seq LIMIT $3"
+)
+
+// Erase takes a person out, and says how many records were written anew. It looks at everything by a reader, and changes what it has
+// found in small units, so that nobody waits for it.
+func Erase(ctx context.Context, s *store.Store, user string) (records int, err error) {
+	if err := s.EmptyTimeline(ctx, im.UserTopic(user)); err != nil {
+		return 0, err
+	}
+	for at := (reference{}); ; {
+		hits, next, n, err := find(ctx, s, at, user)
+		if err != nil {
+			return records, err
+		}
+		for topic, seqs := range hits {
+			changed, err := rewrite(ctx, s, topic, seqs, user)
+			if records += changed; err != nil {
+				return records, err
+			}
+		}
+		if at = next; n < page {
+			return records, rows(ctx, s, user)
+		}
+	}
+}
+
+// reference is a record.
+type reference struct {
+	topic string
+	seq   uint64
+}
+
+// find reads a page of records, and says in which of them the person may be.
+func find(ctx context.Context, s *store.Store, at reference, user string) (hits map[string][]uint64, next reference, n int, err error) {
+	quoted, err := json.Marshal(user)
+	if err != nil {
+		return nil, at, 0, err
+	}
+	hits, next = map[string][]uint64{}, at
+	err = s.Moment(ctx, func(r sqldb.Reader) error {
+		return r.Read(ctx, qRecords, func(row sqldb.Row) error {
+			var sender string
+			var body []byte
+			err := row.Scan(&next.topic, &next.seq, &sender, &body)
+			n++
+			if sender == user || bytes.Contains(body, quoted) {
+				hits[next.topic] = append(hits[next.topic], next.seq)
+			}
+			return err
+		}, at.topic, at.seq, page)
+	})
+	return hits, next, n, err
+}
+
+// rewrite clears records of a timeline, which it holds.
+func rewrite(ctx context.Context, s *store.Store, topic string, seqs []uint64, user string) (records int, err error) {
+	for part := range slices.Chunk(seqs, chunk) {
+		changed := 0
+		err := s.Sweep(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+			changed = 0 // it may be run again
+			for _, seq := range part {
+				ok, err := clean(ctx, sess, reference{topic, seq}, user)
+				if err != nil {
+					return err
+				}
+				if ok {
+					changed++
+				}
+			}
+			return nil
+		})
+		if records += changed; err != nil {
+			return records, err
+		}
+	}
+	return records, nil
+}
+
+// clean clears one record, and says whether there was something of the person's in it.
+func clean(ctx context.Context, sess *sqldb.Session, at reference, user string) (bool, error) {
+	var msg string
+	var flags int64
+	var body []byte
+	if err := sess.Query(ctx, "SELECT msg, flags, body FROM record WHERE topic = $1 AND seq = $2", []any{at.topic, at.seq}, func(row sqldb.Row) error {
+		return row.Scan(&msg, &flags, &body)
+	}); err != nil {
+		return false, err
+	}
+	if err := sess.Sync(ctx); err != nil {
+		return false, err
+	}
+	text, revoked, ok := erasedRows(body, user)
+	if !ok {
+		return false, nil
+	}
+	if revoked && flags%2 == 0 {
+		flags += int64(txn.FlagRevoked)
+	}
+	if err := sess.Exec(ctx, "UPDATE record SET body = $1, flags = $2 WHERE topic = $3 AND seq = $4", string(text), flags, at.topic, at.seq); err != nil || msg == "" {
+		return true, err
+	}
+	for _, home := range []string{at.topic, im.UserTopic(user)} { // the search knows a one-to-one message by its sender's timeline
+		for _, q := range sess.Index(sqldb.Phrase{Topic: home, Message: msg}) {
+			if err := sess.Exec(ctx, q.Text, q.Args...); err != nil {
+				return true, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// content lists the fields that carry what somebody said, or said of themselves.
+func content() []string {
+	return []string{
+		"text", "custom", "image", "sound", "video", "file", "location", "face", "merged", "data", "offlinePush", "mentions", "customData", "revokeReason",
+		"nameCard", "customInfo", "info", "attributes", "nick", "faceURL", "profile",
+	}
+}
+
+// erasedRows takes what a person said out of a record; ok is false when nothing of theirs is in it. A message of theirs is one that was
+// taken back.
+func erasedRows(body []byte, user string) (clean []byte, revoked, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber() // numbers stay as they are
+	var r any
+	if d.Decode(&r) != nil {
+		return nil, false, false
+	}
+	s := eraser{user: user}
+	s.walk(r)
+	if !s.changed {
+		return nil, false, false
+	}
+	top, _ := r.(map[string]any)
+	clean, err := json.Marshal(r)
+	return clean, top["type"] == protocol.TypeMessage && top["revoked"] == true, err == nil
+}
+
+// eraser goes through a record and what stands in it: forwarded messages, answers, members.
+type eraser struct {
+	user    string
+	changed bool
+}
+
+func (s *eraser) walk(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			s.walk(e)
+		}
+	case map[string]any:
+		s.clear(v)
+		for _, e := range v {
+			s.walk(e)
+		}
+	}
+}
+
+// clear empties an object that is the person's: what they sent, did, answered, or are.
+func (s *eraser) clear(o map[string]any) {
+	signaling := o["type"] == protocol.TypeSignaling
+	theirs := o["from"] == s.user || o["from"] == nil && (o["by"] == s.user || o["userID"] == s.user || o["invitee"] == s.user) || signaling && o["inviter"] == s.user
+	if o["revokedBy"] == s.user || o["by"] == s.user {
+		s.drop(o, "revokeReason")
+		s.drop(o, "reason")
+	}
+	if members, ok := o["members"].([]any); ok && o["tip"] == string(protocol.TipMemberInfo) && slices.Contains(members, any(s.user)) {
+		s.drop(o, "nameCard")
+		s.drop(o, "customInfo")
+	}
+	if !theirs {
+		return
+	}
+	for _, f := range content() {
+		s.drop(o, f)
+	}
+	if o["from"] == s.user && o["messageType"] != nil && o["revoked"] != true {
+		o["revoked"], s.changed = true, true
+	}
+}
+
+func (s *eraser) drop(o map[string]any, field string) {
+	if _, has := o[field]; has {
+		delete(o, field)
+		s.changed = true
+	}
+}
+
+// erasePart is a kind of row that a person has, and what becomes of it: find names the keys, each is changed by its own statement.
+type erasePart struct{ find, change string }
+
+func eraseParts() []erasePart {
+	return []erasePart{
+		{"SELECT id, '' FROM invitation WHERE inviter = $1 AND (data <> '' OR push <> '')", "UPDATE invitation SET data = '', push = '' WHERE inviter = $1 AND id = $2 AND $3 = ''"},
+		{"SELECT invite_id, '' FROM invitee WHERE user_id = $1 AND data <> ''", "UPDATE invitee SET data = '' WHERE user_id = $1 AND invite_id = $2 AND $3 = ''"},
+		{"SELECT peer, '' FROM contact WHERE user_id = $1", "DELETE FROM contact WHERE user_id = $1 AND peer = $2 AND $3 = ''"},
+		{"SELECT target, '' FROM follow WHERE user_id = $1", "DELETE FROM follow WHERE user_id = $1 AND target = $2 AND $3 = ''"},
+		{"SELECT user_id, '' FROM follow WHERE target = $1", "DELETE FROM follow WHERE target = $1 AND user_id = $2 AND $3 = ''"},
+		{"SELECT topic, msg FROM receipt WHERE user_id = $1", "DELETE FROM receipt WHERE user_id = $1 AND topic = $2 AND msg = $3"},
+		{"SELECT DISTINCT topic, '' FROM deleted WHERE user_id = $1", "DELETE FROM deleted WHERE user_id = $1 AND topic = $2 AND $3 = ''"},
+		{"SELECT group_id, '' FROM application WHERE user_id = $1", "DELETE FROM application WHERE user_id = $1 AND group_id = $2 AND $3 = ''"},
+		{"SELECT key, '' FROM push_token WHERE user_id = $1", "DELETE FROM push_token WHERE user_id = $1 AND key = $2 AND $3 = ''"},
+		{"SELECT invite_id, '' FROM mark WHERE user_id = $1", "DELETE FROM mark WHERE user_id = $1 AND invite_id = $2 AND $3 = ''"},
+		{"SELECT room_id, '' FROM seat WHERE user_id = $1", "DELETE FROM seat WHERE user_id = $1 AND room_id = $2 AND $3 = ''"},
+		{"SELECT room_id, '' FROM room_link WHERE user_id = $1", "DELETE FROM room_link WHERE user_id = $1 AND room_id = $2 AND $3 = ''"},
+		{"SELECT group_id, '' FROM member WHERE user_id = $1 AND (name_card <> '' OR custom <> '')", "UPDATE member SET name_card = '', custom = '' WHERE user_id = $1 AND group_id = $2 AND $3 = ''"},
+		// What revokes the tokens stays, or they would be good again.
+		{"SELECT user_id, '' FROM person WHERE user_id = $1", "UPDATE person SET profile = '', status = '', dnd = '', pushes = 0 WHERE user_id = $1 AND user_id = $2 AND $3 = ''"},
+		// Pushes have texts; those of others to this person too.
+		{"SELECT line, body FROM outgoing WHERE queue = 'push' AND $1 <> ''", "DELETE FROM outgoing WHERE queue = 'push' AND line = $2 AND body = $3 AND $1 <> ''"},
+	}
+}
+
+// rows takes a person out of what is not a record.
+func rows(ctx context.Context, s *store.Store, user string) error {
+	quoted, err := json.Marshal(user)
+	if err != nil {
+		return err
+	}
+	for _, p := range eraseParts() {
+		var keys [][2]string
+		if err := s.Moment(ctx, func(r sqldb.Reader) error {
+			return r.Read(ctx, p.find, func(row sqldb.Row) error {
+				var k [2]string
+				err := row.Scan(&k[0], &k[1])
+				if !strings.HasPrefix(k[1], "{") || strings.Contains(k[1], string(quoted)) {
+					keys = append(keys, k)
+				}
+				return err
+			}, user)
+		}); err != nil {
+			return err
+		}
+		for some := range slices.Chunk(keys, chunk) {
+			if err := s.Sweep(ctx, []string{im.UserTopic(user)}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+				for _, k := range some {
+					if err := sess.Exec(ctx, p.change, user, k[0], k[1]); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Files lists what a person uploaded.
+func Files(ctx context.Context, s *store.Store, user string) (ids []string, err error) {
+	err = s.Moment(ctx, func(r sqldb.Reader) error {
+		return r.Read(ctx, "SELECT id FROM file WHERE owner = $1", func(row sqldb.Row) error {
+			var id string
+			err := row.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, user)
+	})
+	return ids, err
+}
+
+// DropFiles forgets uploads.
+func DropFiles(ctx context.Context, s *store.Store, ids []string) error {
+	for some := range slices.Chunk(ids, chunk) {
+		if err := s.Tidy(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
+			for _, id := range some {
+				for _, q := range []string{"DELETE FROM file_holder WHERE file_id = $1", "DELETE FROM file_reader WHERE file_id = $1", "DELETE FROM file WHERE id = $1"} {
+					if err := sess.Exec(ctx, q, id); err != nil {
+						return 0, err
+					}
+				}
+			}
+			return 0, nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

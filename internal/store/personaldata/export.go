@@ -1,0 +1,305 @@
+// Package personaldata exports what is stored about one user, in pages, and erases it, also where other users hold a copy.
+//
+// It never decides who may ask for that. An export leaves out other users' own data: that they block this user, their notes on their
+// side of a conversation, what others said in groups; and what lasts for minutes only: tombstones and pushes in the outbox. An erasure
+// leaves the facts that are others' too: that there was a message, an invitation, a call.
+package personaldata
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store"
+)
+
+// Place is how far a reader has come. The zero Place is the beginning.
+type Place struct {
+	Part int   `json:"p"`
+	Key  []any `json:"k,omitempty"` // of the last row that was looked at
+}
+
+// exportPart is a kind of what is stored. Its query takes the user, the key of the last row, and how many rows to look at; it answers with the
+// key first and then what the other fields name.
+//
+// No query may look at much more than it answers with, or there is a house in which it takes too long: where no index leads to the
+// person, all rows are read in their order, and theirs picks out those of the person.
+type exportPart struct {
+	kind   string
+	fields string // a star marks JSON, a minus what theirs needs and nobody is told
+	begin  []any  // a key before the first
+	query  string
+	theirs func(user string, row map[string]any) bool // nil = all rows are the person's
+	next   string                                     // finds the next first element of the key, when the rows of one are all read
+}
+
+// byUser picks rows by fields that name the person.
+func byUser(fields ...string) func(string, map[string]any) bool {
+	return func(user string, row map[string]any) bool {
+		return slices.ContainsFunc(fields, func(f string) bool { return row[f] == user })
+	}
+}
+
+func exportParts() []exportPart {
+	name, num, two := []any{""}, []any{int64(0)}, []any{"", ""}
+	return []exportPart{
+		{"person", "userID profile* status doNotDisturb* tokensRevokedAt pushTokenAt", name,
+			"SELECT user_id, profile, status, dnd, revoked, pushes FROM person WHERE user_id = $1 AND user_id > $2 LIMIT $3", nil, ""},
+		{"device", "token deviceID provider registration* registeredAt", name,
+			"SELECT key, device_id, provider, body, at FROM push_token WHERE user_id = $1 AND key > $2 ORDER BY key LIMIT $3", nil, ""},
+		{"contact", "userID blockedAt pinnedAt receiveOption readSeq clearedSeq hiddenSeq", name,
+			"SELECT peer, blocked_at, pinned_at, opt, read_seq, cleared_seq, hidden_seq FROM contact WHERE user_id = $1 AND peer > $2 ORDER BY peer LIMIT $3", nil, ""},
+		{"follows", "userID", name,
+			"SELECT target FROM follow WHERE user_id = $1 AND target > $2 ORDER BY target LIMIT $3", nil, ""},
+		{"membership", "groupID groupName groupType role joinedAt left nameCard customInfo mutedUntil bannedUntil pinnedAt receiveOption readSeq clearedSeq hiddenSeq", name,
+			`SELECT m.group_id, g.name, g.type, m.role, m.joined_at, m.gone, m.name_card, m.custom, m.muted_until, m.banned_until, m.pinned_at, m.opt, m.read_seq, m.cleared_seq, m.hidden_seq
+			FROM member m JOIN grp g ON g.id = m.group_id WHERE m.user_id = $1 AND m.group_id > $2 ORDER BY m.group_id LIMIT $3`, nil, ""},
+		{"application", "groupID userID inviter reason state appliedAt handler answer handledAt", two,
+			"SELECT group_id, user_id, inviter, reason, state, applied_at, handler, answer, handled_at FROM application WHERE $1 <> '' AND (group_id, user_id) > ($2, $3) ORDER BY group_id, user_id LIMIT $4", byUser("userID", "inviter", "handler"), ""},
+		{"invited", "inviteID -inviter invitee groupID roomID timeout createdAt deadline device data offlinePush*", name,
+			"SELECT id, inviter, peer, group_id, room_id, timeout, created_at, deadline, by_device, data, push FROM invitation WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", byUser("inviter"), ""},
+		{"wasInvited", "inviteID -userID state reason data ringingAt deadline decidedAt device", two,
+			"SELECT invite_id, user_id, state, reason, data, ringing_at, deadline, decided_at, by_device FROM invitee WHERE $1 <> '' AND (invite_id, user_id) > ($2, $3) ORDER BY invite_id, user_id LIMIT $4", byUser("userID"), ""},
+		{"room", "roomID -owner inviteID createdAt endedAt", name,
+			"SELECT id, owner, invite_id, created_at, ended_at FROM room WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", byUser("owner"), ""},
+		{"seat", "roomID -userID role since", two,
+			"SELECT room_id, user_id, role, at FROM seat WHERE $1 <> '' AND (room_id, user_id) > ($2, $3) ORDER BY room_id, user_id LIMIT $4", byUser("userID"), ""},
+		{"call", "callID roomID inviteID groupID owner peer endedBy openedAt beganAt endedAt duration reason video", name,
+			"SELECT id, room_id, invite_id, group_id, owner, peer, ended_by, opened_at, began_at, ended_at, ms, reason, video FROM media_call WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", byUser("owner", "peer", "endedBy"), ""},
+		{"tookPart", "callID roomID firstJoined lastJoined left duration reason stays", name,
+			`SELECT p.call_id, c.room_id, p.first_at, p.joined_at, p.left_at, p.ms, p.reason, p.stays FROM participant p JOIN media_call c ON c.id = p.call_id
+			WHERE p.user_id = $1 AND p.call_id > $2 ORDER BY p.call_id LIMIT $3`, nil, ""},
+		{"roomConnection", "roomID -userID connectedAt", two,
+			"SELECT room_id, user_id, at FROM room_link WHERE $1 <> '' AND (room_id, user_id) > ($2, $3) ORDER BY room_id, user_id LIMIT $4", byUser("userID"), ""},
+		{"file", "fileID -owner kind name type size width height uploadedAt", name,
+			"SELECT id, owner, kind, name, type, size, width, height, at FROM file WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", byUser("owner"), ""},
+		{"event", "seq time body*", num, // what was told to the person: messages, invitations, answers
+			"SELECT seq, at, body FROM record WHERE topic = '" + im.UserTopic("") + "' || $1 AND seq > $2 ORDER BY seq LIMIT $3", nil, ""},
+		{"inviteEvent", "inviteID seq time body*", []any{"", int64(0)}, // of invitations to several
+			"SELECT $2, seq, at, body FROM record WHERE $1 <> '' AND topic = '" + im.InvitationTopic("") + "' || $2 AND seq > $3 ORDER BY seq LIMIT $4", nil,
+			`SELECT v.id FROM invitation v WHERE v.id > $2 AND (v.inviter = $1 OR EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = v.id AND w.user_id = $1))
+			ORDER BY v.id LIMIT 1`},
+		{"groupEvent", "groupID seq time body* -sender -audience -joined -left", []any{"", int64(0)},
+			`SELECT m.group_id, r.seq, r.at, r.body, r.sender, r.audience, m.joined_seq, m.gone FROM member m JOIN record r ON r.topic = '` + im.GroupTopic("") + `' || m.group_id
+			WHERE m.user_id = $1 AND m.group_id = $2 AND r.topic = '` + im.GroupTopic("") + `' || $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4`, named,
+			"SELECT group_id FROM member WHERE user_id = $1 AND group_id > $2 ORDER BY group_id LIMIT 1"},
+		{"read", "timeline messageID -userID at", []any{"", "", ""},
+			"SELECT topic, msg, user_id, at FROM receipt WHERE $1 <> '' AND (topic, msg, user_id) > ($2, $3, $4) ORDER BY topic, msg, user_id LIMIT $5", byUser("userID"), ""},
+		{"deletedForMe", "timeline seq", []any{"", int64(0)},
+			"SELECT topic, seq FROM deleted WHERE user_id = $1 AND (topic, seq) > ($2, $3) ORDER BY topic, seq LIMIT $4", nil, ""},
+	}
+}
+
+// named says that a record of a group is the person's: they sent it, or it names them or was for them, and they may read it. Of what
+// they may not read any more, only that they are named in it is told.
+func named(user string, row map[string]any) bool {
+	joined, _ := row["joined"].(int64)
+	seq, _ := row["seq"].(int64)
+	audience, _ := row["audience"].(string)
+	body, _ := row["body"].(json.RawMessage)
+	if row["sender"] == user {
+		return true
+	}
+	var record any
+	if json.Unmarshal(body, &record) != nil || !names(record, user) {
+		return false
+	}
+	if row["left"] != nil || seq <= joined || audience != "" && !strings.Contains(audience, " "+user+" ") {
+		delete(row, "body")
+	}
+	return true
+}
+
+// people lists the fields that name people.
+func people() []string {
+	return []string{
+		"from", "to", "by", "userID", "inviter", "invitee", "inviteeList", "accepted", "rejected", "members", "mentions", "receiverList", "revokedBy", "owner", "handler",
+	}
+}
+
+// names says that a record names a person where people are named.
+func names(v any, user string) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return names(e, user) })
+	case map[string]any:
+		for field, e := range v {
+			list, isList := e.([]any)
+			if slices.Contains(people(), field) && (e == user || isList && slices.Contains(list, any(user))) || names(e, user) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+const (
+	look     = 5000    // rows that one page looks at, at most
+	steps    = 200     // and queries
+	maxBytes = 1 << 20 // of what it tells
+)
+
+// Export tells what is stored about a person after a place: each entry is an object with its kind. It returns where to go on; done says
+// that nothing follows. A page may be empty though more follows, because it looks at a bounded number of rows.
+func Export(ctx context.Context, s *store.Store, user string, at Place, limit int) (entries []json.RawMessage, next Place, done bool, err error) {
+	var p pager
+	err = s.Moment(ctx, func(r sqldb.Reader) error {
+		p = pager{user: user, limit: limit, at: at}
+		for n := 0; n < steps && p.at.Part < len(exportParts()) && !p.full() && p.looked < look; n++ {
+			if err := p.step(ctx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return p.entries, p.at, p.at.Part == len(exportParts()), err
+}
+
+// pager makes one page.
+type pager struct {
+	user    string
+	limit   int
+	at      Place
+	entries []json.RawMessage
+	size    int // of the entries, in bytes
+	looked  int // rows
+}
+
+func (p *pager) full() bool { return len(p.entries) >= p.limit || p.size >= maxBytes }
+
+// step asks once for rows of the part that is under way, and goes to the next when there are no more.
+func (p *pager) step(ctx context.Context, r sqldb.Reader) error {
+	part := &exportParts()[p.at.Part]
+	if p.at.Key == nil {
+		p.at.Key = part.begin
+	}
+	want := look - p.looked
+	if part.theirs == nil {
+		want = min(want, p.limit-len(p.entries))
+	}
+	n := 0
+	err := r.Read(ctx, part.query, func(row sqldb.Row) error {
+		entry, key, err := part.scan(row, p.user)
+		if err != nil {
+			return err
+		}
+		n++
+		p.at.Key = key
+		if entry != nil {
+			p.entries = append(p.entries, entry)
+			p.size += len(entry)
+		}
+		if p.full() {
+			return sqldb.ErrEnough
+		}
+		return nil
+	}, append(append([]any{p.user}, p.at.Key...), want)...)
+	if p.looked += n; err != nil {
+		return fmt.Errorf("what is stored as %s: %w", part.kind, err)
+	}
+	if n == want || p.full() {
+		return nil
+	}
+	if part.next != "" {
+		found := false
+		if err := r.Read(ctx, part.next, func(row sqldb.Row) error {
+			var first string
+			err := row.Scan(&first)
+			p.at.Key, found = append([]any{first}, part.begin[1:]...), true
+			return err
+		}, p.user, p.at.Key[0]); err != nil || found {
+			return err
+		}
+	}
+	p.at = Place{Part: p.at.Part + 1}
+	return nil
+}
+
+// scan makes an entry of a row; nil when the row is somebody else's. What is empty is left out.
+func (p *exportPart) scan(row sqldb.Row, user string) (entry json.RawMessage, key []any, err error) {
+	fields := strings.Fields(p.fields)
+	values, into := make([]any, len(fields)), make([]any, len(fields))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	if err := row.Scan(into...); err != nil {
+		return nil, nil, err
+	}
+	told := map[string]any{}
+	for i, f := range fields {
+		name, isJSON := strings.CutSuffix(f, "*")
+		v := values[i]
+		if b, ok := v.([]byte); ok {
+			v = string(b)
+		}
+		if i < len(p.begin) {
+			key = append(key, v)
+		}
+		text, isText := v.(string)
+		switch {
+		case v == nil, v == int64(0), isText && text == "":
+		case isJSON && isText && json.Valid([]byte(text)):
+			told[strings.TrimPrefix(name, "-")] = json.RawMessage(text)
+		default:
+			told[strings.TrimPrefix(name, "-")] = v
+		}
+	}
+	if p.theirs != nil && !p.theirs(user, told) {
+		return nil, key, nil
+	}
+	for _, f := range fields {
+		if name, hidden := strings.CutPrefix(f, "-"); hidden {
+			delete(told, name)
+		}
+	}
+	told["kind"] = p.kind
+	entry, err = json.Marshal(told)
+	return entry, key, err
+}
+
+// Parse reads a place that Encode wrote.
+func Parse(text string) (at Place, ok bool) {
+	if text == "" {
+		return at, true
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	if d.Decode(&at) != nil || at.Part < 0 || at.Part >= len(exportParts()) {
+		return at, false
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) || strings.Contains(text, `\u0000`) { // which PostgreSQL does not take
+		return at, false
+	}
+	p := exportParts()[at.Part]
+	if at.Key == nil {
+		return at, true
+	}
+	if len(at.Key) != len(p.begin) {
+		return at, false
+	}
+	for i, v := range at.Key {
+		if n, isNumber := v.(json.Number); isNumber {
+			whole, err := n.Int64()
+			if err != nil {
+				return at, false
+			}
+			at.Key[i] = whole
+		}
+		if fmt.Sprintf("%T", at.Key[i]) != fmt.Sprintf("%T", p.begin[i]) {
+			return at, false
+		}
+	}
+	return at, true
+}
+
+// Encode writes a place for Parse.
+func (at Place) Encode() string {
+	b, _ := json.Marshal(at) // strings and numbers always encode
+	return string(b)
+}

@@ -1,0 +1,248 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/beckon-im/beckon/internal/sqldb"
+)
+
+// line is a writer whose commits are durable in the journal and come to the database a little later.
+type line struct {
+	db      *DB
+	load    *conn
+	journal *journal
+	apply   *applier
+	ops     []operation
+	sess    *sqldb.Session
+}
+
+// Line opens the writer of a server. Readers see what it has committed.
+func (d *DB) Line(ctx context.Context) (sqldb.Writer, error) {
+	if err := d.recover(ctx); err != nil { // of a line before this one
+		return nil, err
+	}
+	last, err := applied(ctx, d.write)
+	if err != nil {
+		return nil, err
+	}
+	load, err := d.read.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	write, err := d.write.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(err, load.Close())
+	}
+	if _, err := write.ExecContext(ctx, "PRAGMA synchronous = "+d.lineSync()); err != nil { // what a power cut takes from the database is in the journal
+		return nil, errors.Join(err, write.Close(), load.Close())
+	}
+	l := &line{db: d, load: newConn(d, load), journal: &journal{dir: d.dir, noSync: d.noSync, last: last}}
+	l.apply = &applier{conn: newConn(d, write), log: d.log, retire: l.retire, aside: d.setAside, ended: make(chan struct{}), last: last, applied: last, changed: make(chan struct{})}
+	l.sess = &sqldb.Session{Conn: l, Dialect: sqldb.Dialect{Fill: l.load.texts.fill, Index: indexPhrase, Lasting: true}}
+	go l.apply.run()
+	d.behind.Store(l.apply)
+	return l, nil
+}
+
+func (d *DB) lineSync() string {
+	if d.noSync {
+		return "OFF"
+	}
+	return "NORMAL"
+}
+
+// sync is how others commit.
+func (d *DB) sync() string {
+	if d.noSync {
+		return "OFF"
+	}
+	return "FULL"
+}
+
+// Begin starts a batch.
+func (l *line) Begin(context.Context) (*sqldb.Session, error) {
+	l.ops = nil
+	return l.sess, nil
+}
+
+// Query reads what the database has, and keeps what is to be written.
+func (l *line) Query(ctx context.Context, query string, args []any, scan func(sqldb.Row) error) error {
+	if scan == nil {
+		l.ops = append(l.ops, operation{text: query, values: args})
+		return nil
+	}
+	return l.load.query(ctx, query, args, scan)
+}
+
+// Keep keeps rows that are to be written.
+func (l *line) Keep(template string, width int, rows []any) {
+	l.ops = append(l.ops, operation{text: template, width: width, values: rows})
+}
+
+// Sync has nothing to do.
+func (l *line) Sync(context.Context) error { return nil }
+
+// Commit waits for the disk.
+func (l *line) Commit(ctx context.Context) error {
+	if len(l.ops) == 0 {
+		return nil
+	}
+	if err := l.apply.room(ctx); err != nil {
+		return err
+	}
+	size, err := l.journal.add(l.ops)
+	if err != nil {
+		return err
+	}
+	l.apply.push(entry{l.journal.last, l.ops, size})
+	l.ops = nil
+	return nil
+}
+
+// Rollback forgets the batch.
+func (l *line) Rollback(context.Context) error {
+	l.ops = nil
+	return nil
+}
+
+// Settle is never asked: a commit to a file is never in doubt.
+func (l *line) Settle(context.Context) (bool, error) { return false, nil }
+
+// Calm waits until the database has everything.
+func (l *line) Calm(ctx context.Context) error { return l.apply.settle(ctx) }
+
+// Close waits until the database has everything, and leaves no journal.
+func (l *line) Close() error {
+	l.apply.change(func() { l.apply.closing = true })
+	<-l.apply.ended
+	err := l.journal.end()
+	if l.apply.applied != l.journal.last {
+		err = errors.Join(err, fmt.Errorf("%w; it is in the journal, and comes there when the server starts: %w", errBehind, l.apply.failed))
+	} else {
+		if err = errors.Join(err, l.retire(l.journal.last)); err == nil {
+			for spare := l.journal.reuse(); spare != ""; spare = l.journal.reuse() {
+				err = errors.Join(err, os.Remove(spare))
+			}
+		}
+	}
+	_, syncErr := l.apply.conn.c.ExecContext(context.Background(), "PRAGMA synchronous = "+l.db.sync()) // others may commit with this connection
+	return errors.Join(err, syncErr, l.load.close(), l.apply.conn.close())
+}
+
+// retire removes the files of the journal whose entries the database has, for good.
+func (l *line) retire(applied uint64) error {
+	done := l.journal.done(applied)
+	if len(done) == 0 {
+		return nil
+	}
+	if err := l.db.forceLog(); err != nil {
+		l.journal.back(done)
+		return err
+	}
+	for _, s := range done {
+		if err := l.journal.release(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applied reads how far a database has its journal.
+func applied(ctx context.Context, db *sql.DB) (uint64, error) {
+	var text string
+	err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'journal'").Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(text, 10, 64)
+}
+
+// recoverBatch bounds the operations that are applied together when a database is opened.
+const recoverBatch = 50_000
+
+// recover applies what the journal has and the database has not: the server before did not come to its end.
+func (d *DB) recover(ctx context.Context) (err error) {
+	list, spare, err := segments(d.dir)
+	for _, path := range spare {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	last, err := applied(ctx, d.write)
+	if err != nil {
+		return fmt.Errorf("there is a journal, and the database does not say what of it it has: %w", err)
+	}
+	raw, err := d.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	c := newConn(d, raw)
+	defer func() { err = errors.Join(err, c.close()) }()
+	from := last
+	var found []entry
+	var n int
+	for i := range list {
+		if err := list[i].read(func(number uint64, ops []operation) error {
+			if number <= last {
+				return nil
+			}
+			if number != last+1 {
+				return fmt.Errorf("the journal has no entry %d, but %d: a file of it is missing or damaged before %s", last+1, number, list[i].path)
+			}
+			last, n, found = number, n+len(ops), append(found, entry{number: number, ops: ops})
+			if n < recoverBatch {
+				return nil
+			}
+			err := c.applyAll(ctx, found, d.setAside)
+			found, n = nil, 0
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	if len(found) > 0 {
+		if err := c.applyAll(ctx, found, d.setAside); err != nil {
+			return err
+		}
+	}
+	if last > from {
+		d.log.Info("brought the database up to its journal", "commits", last-from)
+	}
+	if err := d.forceLog(); err != nil { // the server before may have written what is there only to the system's memory
+		return err
+	}
+	for i := range list {
+		if err := os.Remove(list[i].path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forceLog forces SQLite's log to the disk. What SQLite moved out of it, it has forced there itself.
+func (d *DB) forceLog() error {
+	if d.noSync {
+		return nil
+	}
+	if err := syncFile(filepath.Join(d.dir, File+"-wal")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// setAside keeps an entry that the database will not take in a file of its own.
+func (d *DB) setAside(e entry) error {
+	j := &journal{dir: d.dir, noSync: d.noSync, last: e.number - 1, prefix: asidePrefix}
+	_, err := j.add(e.ops)
+	return errors.Join(err, j.end())
+}

@@ -1,0 +1,160 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"github.com/beckon-im/beckon/internal/sqldb"
+)
+
+func open(t *testing.T, dir string) *DB {
+	t.Helper()
+	d, err := Open(t.Context(), Options{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func lineOf(t *testing.T, d *DB) *line {
+	t.Helper()
+	w, err := d.Line(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.(*line)
+}
+
+const (
+	upsert = "INSERT INTO meta (name, value) VALUES ?* ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+	insert = "INSERT INTO meta (name, value) VALUES ?*"
+)
+
+func commit(t *testing.T, l *line, template, name string) {
+	t.Helper()
+	sess, err := l.Begin(t.Context())
+	if err == nil {
+		err = sess.Write(t.Context(), template, 2, []any{name, "x"})
+	}
+	if err == nil {
+		err = l.Commit(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func count(t *testing.T, d *DB, name string) (n int) {
+	t.Helper()
+	if err := d.Read(t.Context(), "SELECT count(*) FROM meta WHERE name = $1", func(row sqldb.Row) error { return row.Scan(&n) }, name); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestLineThatCannotApply stops a server while its database takes nothing. Readers are told, the next writer goes on where it
+// was, and what was acknowledged is there.
+func TestLineThatCannotApply(t *testing.T) {
+	d := open(t, t.TempDir())
+	l := lineOf(t, d)
+	if err := l.apply.conn.query(t.Context(), "PRAGMA busy_timeout = 0", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	other, err := d.read.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{"PRAGMA query_only = 0", "BEGIN IMMEDIATE"} {
+		if _, err := other.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(t, l, upsert, "first")
+	if err := d.settle(t.Context()); !errors.Is(err, errBehind) || d.Trouble(err) != sqldb.Lost {
+		t.Errorf("a reader was told: %v", err)
+	}
+	if err := l.Close(); !errors.Is(err, errBehind) {
+		t.Errorf("the writer ended with: %v", err)
+	}
+	if _, err := other.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	l = lineOf(t, d)
+	commit(t, l, upsert, "second")
+	if count(t, d, "first") != 1 || count(t, d, "second") != 1 {
+		t.Error("what was acknowledged is not there")
+	}
+	if err := errors.Join(l.Close(), other.Close(), d.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSetAside commits what contradicts the database: it is kept in a file, and what comes before and after it is applied, by
+// the server as by the next one.
+func TestSetAside(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	l := lineOf(t, d)
+	for _, name := range []string{"a", "b", "a", "c"} {
+		commit(t, l, insert, name)
+	}
+	if err := d.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if n := count(t, d, name); n != 1 {
+			t.Errorf("%s is there %d times", name, n)
+		}
+	}
+	aside, err := filepath.Glob(filepath.Join(dir, asidePrefix+"*"))
+	if err != nil || len(aside) != 1 {
+		t.Fatalf("set aside: %v, %v", aside, err)
+	}
+	s := segment{path: aside[0], last: 2}
+	var kept []operation
+	if err := s.read(func(_ uint64, ops []operation) error { kept = ops; return nil }); err != nil || len(kept) != 1 || kept[0].values[0] != "a" {
+		t.Errorf("it holds %v, %v", kept, err)
+	}
+	if err := errors.Join(l.Close(), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	j := &journal{dir: dir, last: 4} // as a server leaves it that is killed
+	for _, name := range []string{"d", "a", "e"} {
+		if _, err := j.add([]operation{{text: insert, width: 2, values: []any{name, "x"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d = open(t, dir)
+	if count(t, d, "d") != 1 || count(t, d, "e") != 1 {
+		t.Error("the next server did not apply what it could")
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReadersOfAKilledServer opens a directory for reading that a killed server left with a journal.
+func TestReadersOfAKilledServer(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	j := &journal{dir: dir}
+	if _, err := j.add([]operation{{text: insert, width: 2, values: []any{"a", "x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenExisting(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if count(t, d, "a") != 1 {
+		t.Error("what was acknowledged is not there")
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}

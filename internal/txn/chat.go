@@ -1,0 +1,250 @@
+package txn
+
+import (
+	"slices"
+
+	"github.com/beckon-im/beckon/im"
+)
+
+// Message is a stored message as one timeline has it.
+type Message struct {
+	Topic   string
+	ID      string
+	Seq     uint64
+	Pair    uint64 // of a one-to-one message: its sequence on the other person's timeline
+	At      int64  // milliseconds
+	Sender  string
+	Flags   Flags
+	Version int64 // grows with each change
+	Readers int64 // who sent a read receipt
+	Body    []byte
+
+	Audience string // empty, or the names of those who may see it, each between spaces
+	Ord      int64  // the running count of its conversation, when it counts as unread there; 0 = it does not
+}
+
+// Flags of a message.
+type Flags int64
+
+// The flags.
+const (
+	FlagRevoked Flags = 1 << iota
+	FlagNotLast       // it is never the last message of a conversation list
+	FlagReceipt       // its sender asks for read receipts
+)
+
+// MessageKey names a message on one timeline.
+type MessageKey struct{ Topic, ID string }
+
+// ContactKey names one person's side of a one-to-one conversation.
+type ContactKey struct{ UserID, Peer string }
+
+// Receipt is one person's read receipt for a group's message.
+type Receipt struct {
+	Topic, ID, UserID string
+	At                int64 // milliseconds
+}
+
+// Application asks to be let into a group: by oneself, or brought by a member.
+type Application struct {
+	GroupID, UserID string
+	Inviter         string // empty when the person applied
+	Reason          string
+	State           Handling
+	AppliedAt       int64 // milliseconds
+	Handler         string
+	Answer          string
+	HandledAt       int64
+}
+
+// Handling says what became of an application.
+type Handling int
+
+// What becomes of an application.
+const (
+	Waiting Handling = iota
+	Agreed
+	Refused
+)
+
+// Extra holds the attributes and counters of a group.
+type Extra struct {
+	GroupID    string
+	Attributes map[string]string
+	Version    int64 // of the attributes
+	Counters   map[string]int64
+	Recent     []string // the last requests that moved a counter, to recognise a retry
+}
+
+// Person is what is known of a user. The fields are JSON of the protocol.
+type Person struct {
+	UserID  string
+	Profile string
+	Status  string // the custom status, plain text
+	DND     string // do-not-disturb
+	Revoked int64  // tokens issued before are of no use, milliseconds
+	Pushes  int64  // when a push token was registered last, milliseconds; 0 = there is none
+}
+
+// Follow is a subscription to somebody's presence.
+type Follow struct {
+	UserID, Target string
+	Gone           bool
+}
+
+// Deletion hides a record from one person.
+type Deletion struct {
+	UserID, Topic string
+	Seq           uint64
+}
+
+// File is an uploaded file. It never changes.
+type File struct {
+	ID, Owner, Kind, Name, Type string
+	Size                        int64
+	Hash                        string // SHA-256, hexadecimal
+	Width, Height               int    // of images
+	Thumb                       string // the file id of the thumbnail
+	At                          int64  // milliseconds
+}
+
+// chat is the part of the world that messages and people need.
+type chat struct {
+	counted      map[string]int64 // messages that count as unread, by group topic
+	messages     table[MessageKey, Message]
+	contacts     table[ContactKey, im.Contact]
+	receipts     table[Receipt, Receipt]
+	applications table[MemberKey, Application]
+	extras       table[string, Extra]
+	people       table[string, Person]
+	follows      table[ContactKey, Follow]
+	admins       map[string][]MemberKey
+	deletions    []Deletion
+	files        []File
+}
+
+func newChat() chat {
+	return chat{
+		counted: map[string]int64{}, admins: map[string][]MemberKey{},
+		messages: newTable[MessageKey, Message](), contacts: newTable[ContactKey, im.Contact](), receipts: newTable[Receipt, Receipt](),
+		applications: newTable[MemberKey, Application](), extras: newTable[string, Extra](), people: newTable[string, Person](), follows: newTable[ContactKey, Follow](),
+	}
+}
+
+// Message returns a declared message, or nil.
+func (w *World) Message(topic, id string) *Message { return w.messages.get(MessageKey{topic, id}) }
+
+// Contact returns a declared side of a conversation; one that does not exist yet is empty.
+func (w *World) Contact(user, peer string) *im.Contact {
+	if c := w.contacts.get(ContactKey{user, peer}); c != nil {
+		return c
+	}
+	return &im.Contact{UserID: user, Peer: peer}
+}
+
+// HasContact reports whether a declared side of a conversation exists.
+func (w *World) HasContact(user, peer string) bool {
+	return w.contacts.rows[ContactKey{user, peer}] != nil
+}
+
+// KnowsContacts reports whether sides of conversations were declared.
+func (w *World) KnowsContacts(list []ContactKey) bool {
+	return !slices.ContainsFunc(list, func(k ContactKey) bool { return !w.has(contactKey(k)) })
+}
+
+// Receipt reports whether a declared receipt was given.
+func (w *World) Receipt(topic, id, user string) bool {
+	return w.receipts.rows[Receipt{Topic: topic, ID: id, UserID: user}] != nil
+}
+
+// Application returns a declared application, or nil.
+func (w *World) Application(group, user string) *Application {
+	return w.applications.get(MemberKey{group, user})
+}
+
+// Extra returns the declared attributes and counters of a group.
+func (w *World) Extra(group string) Extra {
+	if x := w.extras.get(group); x != nil {
+		return *x
+	}
+	return Extra{GroupID: group}
+}
+
+// Person returns what is known of a declared user, or nil.
+func (w *World) Person(user string) *Person { return w.people.get(user) }
+
+// Follow reports whether a declared subscription stands.
+func (w *World) Follow(user, target string) bool {
+	f := w.follows.rows[ContactKey{user, target}]
+	return f != nil && !f.Gone
+}
+
+// Admins returns the owner and administrators of a group declared with Admins.
+func (w *World) Admins(group string) []im.Member {
+	var list []im.Member
+	for _, k := range w.admins[group] {
+		if m := w.members.rows[k]; m.Present() && m.Role >= im.RoleAdmin {
+			list = append(list, *m)
+		}
+	}
+	return list
+}
+
+// HasAdmins reports whether the administrators of a group were declared.
+func (w *World) HasAdmins(group string) bool { return w.has(adminsKey(group)) }
+
+// Counted returns how many messages of a locked group topic count as unread, those before this unit.
+func (w *World) Counted(topic string) int64 {
+	w.mustHold(topic)
+	return w.counted[topic]
+}
+
+// PutMessage changes a stored message.
+func (w *World) PutMessage(m Message) {
+	w.stage(func() { w.messages.put(MessageKey{m.Topic, m.ID}, m) })
+}
+
+// PutContact writes one side of a conversation.
+func (w *World) PutContact(c im.Contact) {
+	w.mustKnow(contactKey{c.UserID, c.Peer})
+	w.stage(func() { w.contacts.put(ContactKey{c.UserID, c.Peer}, c) })
+}
+
+// PutReceipt writes a read receipt.
+func (w *World) PutReceipt(r Receipt) {
+	w.stage(func() { w.receipts.put(Receipt{Topic: r.Topic, ID: r.ID, UserID: r.UserID}, r) })
+}
+
+// PutApplication writes an application.
+func (w *World) PutApplication(a Application) {
+	w.mustKnow(applicationKey{a.GroupID, a.UserID})
+	w.stage(func() { w.applications.put(MemberKey{a.GroupID, a.UserID}, a) })
+}
+
+// PutExtra writes the attributes and counters of a group.
+func (w *World) PutExtra(x Extra) {
+	w.mustKnow(extraKey(x.GroupID))
+	w.stage(func() { w.extras.put(x.GroupID, x) })
+}
+
+// HasPerson reports whether a user was declared, so that absence means that nothing is known of them.
+func (w *World) HasPerson(user string) bool { return w.has(personKey(user)) }
+
+// PutPerson writes what is known of a user.
+func (w *World) PutPerson(p Person) {
+	w.mustKnow(personKey(p.UserID))
+	w.stage(func() { w.people.put(p.UserID, p) })
+}
+
+// PutFollow writes or ends a subscription.
+func (w *World) PutFollow(f Follow) {
+	w.stage(func() { w.follows.put(ContactKey{f.UserID, f.Target}, f) })
+}
+
+// Delete hides a record from one person.
+func (w *World) Delete(d Deletion) {
+	w.stage(func() { w.deletions = append(w.deletions, d) })
+}
+
+// PutFile notes an uploaded file.
+func (w *World) PutFile(f File) { w.stage(func() { w.files = append(w.files, f) }) }

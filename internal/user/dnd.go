@@ -1,0 +1,80 @@
+package user
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// SetDoNotDisturb says when the caller does not want to be disturbed.
+func (p *People) SetDoNotDisturb(by rpc.Caller, req protocol.DoNotDisturb, done func(protocol.DoNotDisturbResponse, error)) {
+	q, err := quietOf(req)
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	change(p, by, func(w *txn.World, me *txn.Person) (protocol.DoNotDisturbResponse, *protocol.PersonEvent, error) {
+		if me.DND = ""; q != (im.Quiet{}) {
+			me.DND = string(rpc.Encode(q))
+		}
+		return protocol.DoNotDisturbResponse{DoNotDisturb: req, Active: q.Active(w.Now), ServerTime: w.Now}, &protocol.PersonEvent{Disturb: &req}, nil
+	}, done)
+}
+
+func quietOf(d protocol.DoNotDisturb) (im.Quiet, error) {
+	q := im.Quiet{Until: d.Until, Zone: d.ZoneOffset, Show: d.Show, Daily: d.DailyFrom != "" || d.DailyUntil != ""}
+	switch {
+	case d.Until < 0:
+		return q, im.Bad("until", "is negative")
+	case d.ZoneOffset < -720 || d.ZoneOffset > 840:
+		return q, im.Bad("zoneOffset", "is out of range; it is minutes from -720 to 840")
+	case !q.Daily:
+		return q, nil
+	}
+	var err error
+	if q.From, err = minutes("dailyFrom", d.DailyFrom); err != nil {
+		return q, err
+	}
+	q.To, err = minutes("dailyUntil", d.DailyUntil)
+	return q, err
+}
+
+// clock is how a time of day is written.
+const clock = "15:04"
+
+func minutes(field, text string) (int, error) {
+	t, err := time.Parse(clock, text)
+	if err != nil {
+		return 0, im.Bad(field, "is not of the form 22:00")
+	}
+	return t.Hour()*60 + t.Minute(), nil
+}
+
+// GetDoNotDisturb reads the caller's setting.
+func (p *People) GetDoNotDisturb(ctx context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DoNotDisturbResponse, error) {
+	res := protocol.DoNotDisturbResponse{ServerTime: p.store.Now()}
+	me, err := p.store.Person(ctx, by.UserID)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	if me == nil || me.DND == "" {
+		return res, nil
+	}
+	var q im.Quiet
+	if err := json.Unmarshal([]byte(me.DND), &q); err != nil {
+		return res, im.Internal(err)
+	}
+	res.Active = q.Active(res.ServerTime)
+	res.DoNotDisturb = protocol.DoNotDisturb{Until: q.Until, ZoneOffset: q.Zone, Show: q.Show}
+	if q.Daily {
+		res.DoNotDisturb.DailyFrom = fmt.Sprintf("%02d:%02d", q.From/60, q.From%60)
+		res.DoNotDisturb.DailyUntil = fmt.Sprintf("%02d:%02d", q.To/60, q.To%60)
+	}
+	return res, nil
+}

@@ -1,0 +1,325 @@
+// Package user owns the verbs of people: profiles, block lists, do-not-disturb, presence, devices.
+//
+// It never decides what a blocked person may do: that is where the message or invitation is.
+package user
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Sessions knows the connected devices of people.
+type Sessions interface {
+	Devices(userIDs ...string) []int
+	Connected(userID string) []protocol.Device
+	// Kick ends the connections of a device of a user, or, without one, of all but another, and returns which.
+	Kick(userID, deviceID, but string) []string
+}
+
+// People runs the verbs of people.
+type People struct {
+	store    *store.Store
+	sessions Sessions
+	presence *presence
+
+	// Invitations ends what rings for a user who blocks its inviter. Default: nothing ends.
+	Invitations Invitations
+}
+
+// Invitations is what blocking means for invitations.
+type Invitations interface {
+	Block(w *txn.World, by rpc.Caller, inviters []string) (counts map[string][]int64, err error)
+}
+
+// New makes the verbs of people.
+func New(s *store.Store, sessions Sessions) *People {
+	return &People{store: s, sessions: sessions, presence: newPresence()}
+}
+
+// Limits of people, in bytes unless said otherwise.
+const (
+	maxText        = 500
+	maxLanguage    = 35
+	maxCustomKeys  = 20 // keys
+	maxCustomKey   = 32
+	maxCustomValue = 500
+	maxStatus      = 256
+	maxUsers       = 200 // of one call
+	maxFollows     = 200 // of one user
+	maxImport      = 1000
+)
+
+// profile reads the stored profile of a user; empty when there is none.
+func profile(user string, p *txn.Person) (protocol.Profile, error) {
+	v := protocol.Profile{UserID: user}
+	if p == nil || p.Profile == "" {
+		return v, nil
+	}
+	if err := json.Unmarshal([]byte(p.Profile), &v); err != nil {
+		return v, im.Internal(err)
+	}
+	return v, nil
+}
+
+func checkProfile(p *protocol.Profile) error {
+	switch {
+	case p.Gender < 0 || p.Gender > 2:
+		return im.Bad("gender", "is none of 0 unknown, 1 male, 2 female")
+	case p.Birthday != 0 && (p.Birthday < 1000_01_01 || p.Birthday > 9999_12_31):
+		return im.Bad("birthday", "is not of the form 20001231")
+	case len(p.CustomInfo) > maxCustomKeys:
+		return &im.Error{Code: im.CodeTooMany, Field: "customInfo", Message: "customInfo would have more than 20 keys"}
+	}
+	for k, v := range p.CustomInfo {
+		if k == "" {
+			return im.Bad("customInfo", "has an empty key")
+		}
+		if err := rpc.FirstError(im.CheckText("customInfo", k, maxCustomKey), im.CheckText("customInfo", v, maxCustomValue)); err != nil {
+			return err
+		}
+	}
+	return rpc.FirstError(im.CheckText("nick", p.Nick, maxText), im.CheckText("faceURL", p.FaceURL, maxText),
+		im.CheckText("signature", p.Signature, maxText), im.CheckText("language", p.Language, maxLanguage))
+}
+
+// change runs a change of the caller's person and tells their other devices.
+func change[R any](p *People, by rpc.Caller, decide func(*txn.World, *txn.Person) (R, *protocol.PersonEvent, error), done func(R, error)) {
+	topic := im.UserTopic(by.UserID)
+	rpc.Do(p.store, txn.Need{Topics: []string{topic}, People: []string{by.UserID}}, func(w *txn.World) (R, error) {
+		me := w.Person(by.UserID)
+		if me == nil {
+			me = &txn.Person{UserID: by.UserID}
+		}
+		res, e, err := decide(w, me)
+		if err != nil || e == nil {
+			return res, err
+		}
+		w.PutPerson(*me)
+		e.Type, e.UserID, e.Time = protocol.TypePerson, by.UserID, w.Now
+		w.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: *e}})
+		return res, nil
+	}, done)
+}
+
+// SetSelfInfo changes the caller's profile.
+func (p *People) SetSelfInfo(by rpc.Caller, req protocol.SetSelfInfoRequest, done func(protocol.ProfileResponse, error)) {
+	change(p, by, func(w *txn.World, me *txn.Person) (protocol.ProfileResponse, *protocol.PersonEvent, error) {
+		v, err := profile(by.UserID, me)
+		if err != nil {
+			return protocol.ProfileResponse{}, nil, err
+		}
+		set(&v.Nick, req.Nick)
+		set(&v.FaceURL, req.FaceURL)
+		set(&v.Signature, req.Signature)
+		set(&v.Gender, req.Gender)
+		set(&v.Birthday, req.Birthday)
+		set(&v.Language, req.Language)
+		for k, text := range req.CustomInfo {
+			if v.CustomInfo == nil {
+				v.CustomInfo = map[string]string{}
+			}
+			if v.CustomInfo[k] = text; text == "" {
+				delete(v.CustomInfo, k)
+			}
+		}
+		if err := checkProfile(&v); err != nil {
+			return protocol.ProfileResponse{}, nil, err
+		}
+		me.Profile = string(rpc.Encode(v))
+		return protocol.ProfileResponse{Profile: v, ServerTime: w.Now}, &protocol.PersonEvent{Profile: &v}, nil
+	}, done)
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// GetUsers reads profiles.
+func (p *People) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRequest) (protocol.ProfilesResponse, error) {
+	res := protocol.ProfilesResponse{Profiles: []protocol.Profile{}}
+	if err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, false); err != nil {
+		return res, err
+	}
+	for _, u := range req.UserIDList {
+		person, err := p.store.Person(ctx, u)
+		if err != nil {
+			return res, im.Internal(err)
+		}
+		v, err := profile(u, person)
+		if err != nil {
+			return res, err
+		}
+		res.Profiles = append(res.Profiles, v)
+	}
+	return res, nil
+}
+
+// Import writes profiles as they were elsewhere, for app servers.
+func (p *People) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func(protocol.ImportResponse, error)) {
+	var need txn.Need
+	var err error
+	switch {
+	case len(req.Users) == 0:
+		err = im.Bad("users", "is empty")
+	case len(req.Users) > maxImport:
+		err = im.Bad("users", "has more than 1000 people; use several calls")
+	}
+	for i := range req.Users {
+		u := &req.Users[i]
+		if err = rpc.FirstError(err, im.CheckUserID("users", u.UserID), checkProfile(u)); err != nil {
+			break
+		}
+		need.People = append(need.People, u.UserID)
+		need.Topics = append(need.Topics, im.UserTopic(u.UserID))
+	}
+	if err != nil {
+		if e, ok := err.(*im.Error); ok && len(req.Users) > 0 {
+			e.Message, e.Field = fmt.Sprintf("users: %s", e.Message), "users"
+		}
+		rpc.Fail(done, err)
+		return
+	}
+	rpc.Do(p.store, need, func(w *txn.World) (protocol.ImportResponse, error) {
+		var res protocol.ImportResponse
+		for _, u := range req.Users {
+			person := w.Person(u.UserID)
+			if person == nil {
+				person = &txn.Person{UserID: u.UserID}
+			} else {
+				res.Existing = append(res.Existing, u.UserID)
+			}
+			person.Profile = string(rpc.Encode(u))
+			w.PutPerson(*person)
+			res.Imported++
+		}
+		return res, nil
+	}, done)
+}
+
+// Block makes the caller hear nothing of people.
+func (p *People) Block(by rpc.Caller, req protocol.UsersRequest, done func(protocol.PeopleResponse, error)) {
+	p.block(by, req, true, done)
+}
+
+// Unblock lets people reach the caller again.
+func (p *People) Unblock(by rpc.Caller, req protocol.UsersRequest, done func(protocol.PeopleResponse, error)) {
+	p.block(by, req, false, done)
+}
+
+func (p *People) block(by rpc.Caller, req protocol.UsersRequest, on bool, done func(protocol.PeopleResponse, error)) {
+	err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, false)
+	if err == nil && slices.Contains(req.UserIDList, by.UserID) {
+		err = im.Bad("userIDList", "names yourself")
+	}
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	topic := im.UserTopic(by.UserID)
+	need := txn.Need{Topics: []string{topic}}
+	for _, u := range req.UserIDList {
+		need.Topics = append(need.Topics, im.UserTopic(u)) // whoever writes to a contact holds the topics of both
+		need.Contacts = append(need.Contacts, txn.ContactKey{UserID: by.UserID, Peer: u})
+		need.Follows = append(need.Follows, txn.ContactKey{UserID: u, Peer: by.UserID})
+	}
+	mine, err := p.status(context.Background(), by.UserID, !on && p.online(by.UserID))
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	rpc.Do(p.store, need, func(w *txn.World) (protocol.PeopleResponse, error) {
+		res := protocol.PeopleResponse{UserIDList: []string{}, ServerTime: w.Now}
+		var counts map[string][]int64
+		if on && p.Invitations != nil {
+			var err error
+			if counts, err = p.Invitations.Block(w, by, req.UserIDList); err != nil {
+				return res, err
+			}
+		}
+		for _, u := range req.UserIDList {
+			c := w.Contact(by.UserID, u)
+			for _, n := range counts[u] {
+				c.Skip(n)
+			}
+			if c.Blocks() == on {
+				continue
+			}
+			if c.BlockedAt = 0; on {
+				c.BlockedAt = w.Now
+			}
+			w.PutContact(*c)
+			res.UserIDList = append(res.UserIDList, u)
+			if w.Follow(u, by.UserID) {
+				hide(w, u, mine, on)
+			}
+		}
+		if len(res.UserIDList) == 0 {
+			return res, nil
+		}
+		e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Time: w.Now, Unblocked: res.UserIDList}
+		if on {
+			e.Blocked, e.Unblocked = e.Unblocked, nil
+		}
+		w.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: e}})
+		return res, nil
+	}, done)
+}
+
+// hide makes a subscriber of the caller's presence hear no more of it and see the caller offline, or hear of it again.
+func hide(w *txn.World, subscriber string, mine protocol.UserStatus, on bool) {
+	order := im.ListenTo(im.StatusTopic(mine.UserID), 0)
+	if on {
+		mine, order = offline(mine.UserID), im.StopListening(im.StatusTopic(mine.UserID))
+	}
+	w.Append(im.UserTopic(subscriber), txn.Draft{Listen: order, Body: &rpc.Event{Value: statusEvent(mine, w.Now)}})
+}
+
+// BlockList reads a page of those whom the caller blocks.
+func (p *People) BlockList(ctx context.Context, by rpc.Caller, req protocol.BlockListRequest) (protocol.BlockListResponse, error) {
+	res := protocol.BlockListResponse{UserIDList: []string{}}
+	limit, err := rpc.Page(req.Limit)
+	if err != nil {
+		return res, err
+	}
+	list, err := p.store.Blocked(ctx, by.UserID, req.After, limit)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	if res.UserIDList = append(res.UserIDList, list...); len(list) == limit {
+		res.Next = list[limit-1]
+	}
+	return res, nil
+}
+
+// GetDevices lists the caller's connected devices.
+func (p *People) GetDevices(_ context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DevicesResponse, error) {
+	res := protocol.DevicesResponse{Devices: p.sessions.Connected(by.UserID)}
+	for i := range res.Devices {
+		res.Devices[i].This = res.Devices[i].DeviceID == by.DeviceID
+	}
+	return res, nil
+}
+
+// KickDevice ends the connection of a device of the caller's, or of all but this one.
+func (p *People) KickDevice(_ context.Context, by rpc.Caller, req protocol.KickDeviceRequest) (protocol.KickDeviceResponse, error) {
+	if req.DeviceID != "" {
+		if err := im.CheckDeviceID(req.DeviceID); err != nil {
+			return protocol.KickDeviceResponse{}, err
+		}
+	}
+	res := protocol.KickDeviceResponse{Devices: p.sessions.Kick(by.UserID, req.DeviceID, by.DeviceID)}
+	if req.DeviceID != "" && len(res.Devices) == 0 {
+		return res, im.Bad("deviceID", "is of no connected device of yours")
+	}
+	return res, nil
+}

@@ -1,0 +1,229 @@
+package user
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/store/blocklist"
+	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// presence is the queue of people who came or went. It has no bound of its own, because each person stands in it once.
+type presence struct {
+	mu    sync.Mutex
+	moved map[string]bool // true = it is known that they are online
+	some  chan struct{}
+}
+
+func newPresence() *presence {
+	return &presence{moved: map[string]bool{}, some: make(chan struct{}, 1)}
+}
+
+// Moved notes that the first device of a user connected to a node, or the last one went. online says that it is known that
+// they are; else it is found out. It does not block.
+func (p *People) Moved(user string, online bool) {
+	q := p.presence
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.moved[user] = online
+	select {
+	case q.some <- struct{}{}:
+	default: // it is known that there is something
+	}
+}
+
+func (q *presence) take() map[string]bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	moved := q.moved
+	q.moved = map[string]bool{}
+	return moved
+}
+
+// Run tells the subscribers of presence on this node who came and went, until ctx ends. heard says whether anybody reads a topic
+// here, announce tells those who do.
+func (p *People) Run(ctx context.Context, heard func(topic string) bool, announce func([]txn.Record)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.presence.some:
+		}
+		known := p.presence.take()
+		var ask []string
+		for user, online := range known {
+			if !heard(im.StatusTopic(user)) {
+				delete(known, user)
+			} else if !online {
+				ask = append(ask, user)
+			}
+		}
+		for i, n := range p.sessions.Devices(ask...) {
+			known[ask[i]] = n > 0
+		}
+		for user, online := range known {
+			s, err := p.status(ctx, user, online)
+			if err != nil {
+				continue // the next move tells it
+			}
+			announce([]txn.Record{{Topic: im.StatusTopic(user), Body: rpc.Encode(statusEvent(s, p.store.Now()))}})
+		}
+	}
+}
+
+func statusEvent(s protocol.UserStatus, now int64) protocol.PersonEvent {
+	return protocol.PersonEvent{Type: protocol.TypeStatus, UserID: s.UserID, Status: &s, Time: now}
+}
+
+// status is whether a user is online, and their custom status.
+func (p *People) status(ctx context.Context, user string, online bool) (protocol.UserStatus, error) {
+	s := protocol.UserStatus{UserID: user, Status: word(online)}
+	person, err := p.store.Person(ctx, user)
+	if err != nil {
+		return s, im.Internal(err)
+	}
+	if person != nil {
+		s.CustomStatus = person.Status
+	}
+	return s, nil
+}
+
+func (p *People) online(user string) bool { return p.sessions.Devices(user)[0] > 0 }
+
+func word(online bool) string {
+	if online {
+		return protocol.StatusOnline
+	}
+	return protocol.StatusOffline
+}
+
+// statuses returns whether users are online, as a user sees it: who blocks that user is offline.
+func (p *People) statuses(ctx context.Context, to string, users []string) (list []protocol.UserStatus, blockers map[string]bool, err error) {
+	if blockers, err = blocklist.Of(ctx, p.store, to, users); err != nil {
+		return nil, nil, im.Internal(err)
+	}
+	list = make([]protocol.UserStatus, 0, len(users))
+	for i, n := range p.sessions.Devices(users...) {
+		s := offline(users[i])
+		if !blockers[users[i]] {
+			if s, err = p.status(ctx, users[i], n > 0); err != nil {
+				return nil, nil, err
+			}
+		}
+		list = append(list, s)
+	}
+	return list, blockers, nil
+}
+
+func offline(user string) protocol.UserStatus {
+	return protocol.UserStatus{UserID: user, Status: protocol.StatusOffline}
+}
+
+// GetStatus reads whether people are online.
+func (p *People) GetStatus(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (protocol.StatusResponse, error) {
+	if err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, false); err != nil {
+		return protocol.StatusResponse{}, err
+	}
+	list, _, err := p.statuses(ctx, by.UserID, req.UserIDList)
+	return protocol.StatusResponse{Statuses: list}, err
+}
+
+// Followed reads the statuses of those whose presence a user has subscribed to, and which of them the user may hear of.
+func (p *People) Followed(ctx context.Context, user string) (statuses []protocol.UserStatus, hears []string, err error) {
+	list, err := p.store.Follows(ctx, user)
+	if err != nil {
+		return nil, nil, im.Internal(err)
+	}
+	statuses, blockers, err := p.statuses(ctx, user, list)
+	return statuses, slices.DeleteFunc(list, func(u string) bool { return blockers[u] }), err
+}
+
+// SetSelfStatus sets the caller's custom status.
+func (p *People) SetSelfStatus(by rpc.Caller, req protocol.SetSelfStatusRequest, done func(protocol.StatusResponse, error)) {
+	if err := im.CheckText("customStatus", req.CustomStatus, maxStatus); err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	online := word(p.online(by.UserID))
+	change(p, by, func(w *txn.World, me *txn.Person) (protocol.StatusResponse, *protocol.PersonEvent, error) {
+		topic := im.StatusTopic(by.UserID)
+		if missing := w.Missing([]string{topic}); len(missing) > 0 {
+			return protocol.StatusResponse{}, nil, &txn.More{Need: txn.Need{Topics: missing}}
+		}
+		me.Status = req.CustomStatus
+		s := protocol.UserStatus{UserID: by.UserID, Status: online, CustomStatus: me.Status}
+		w.Append(topic, txn.Draft{Online: true, Body: &rpc.Event{Value: statusEvent(s, w.Now)}})
+		return protocol.StatusResponse{Statuses: []protocol.UserStatus{s}}, &protocol.PersonEvent{Status: &s}, nil
+	}, done)
+}
+
+// Subscribe makes all devices of the caller hear who of some people comes and goes, also after a reconnect.
+func (p *People) Subscribe(by rpc.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
+	err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, false)
+	var have []string
+	if err == nil {
+		have, err = p.store.Follows(context.Background(), by.UserID)
+		fresh := slices.DeleteFunc(slices.Clone(req.UserIDList), func(u string) bool { return slices.Contains(have, u) })
+		if err == nil && len(have)+len(fresh) > maxFollows {
+			err = &im.Error{Code: im.CodeTooMany, Field: "userIDList", Message: fmt.Sprintf("you have subscribed to %d of at most %d people", len(have), maxFollows)}
+		}
+	}
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	list, _, err := p.statuses(context.Background(), by.UserID, req.UserIDList)
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	p.follow(by, req.UserIDList, true, func(err error) {
+		done(protocol.StatusResponse{Statuses: list}, err)
+	})
+}
+
+// Unsubscribe ends subscriptions: those named, or all.
+func (p *People) Unsubscribe(by rpc.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
+	err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, true)
+	if err == nil && len(req.UserIDList) == 0 {
+		req.UserIDList, err = p.store.Follows(context.Background(), by.UserID)
+	}
+	if err != nil {
+		rpc.Fail(done, err)
+		return
+	}
+	p.follow(by, req.UserIDList, false, func(err error) { done(protocol.StatusResponse{Statuses: []protocol.UserStatus{}}, err) })
+}
+
+// follow begins or ends subscriptions; the order to listen travels with the record.
+func (p *People) follow(by rpc.Caller, users []string, on bool, done func(error)) {
+	topic := im.UserTopic(by.UserID)
+	need := txn.Need{Topics: []string{topic}}
+	for _, u := range users {
+		need.Follows = append(need.Follows, txn.ContactKey{UserID: by.UserID, Peer: u})
+		need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID})
+	}
+	rpc.Do(p.store, need, func(w *txn.World) (struct{}, error) {
+		for _, u := range users {
+			if w.Follow(by.UserID, u) == on {
+				continue
+			}
+			w.PutFollow(txn.Follow{UserID: by.UserID, Target: u, Gone: !on})
+			e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Followed: []string{u}, Time: w.Now}
+			order := im.ListenTo(im.StatusTopic(u), 0)
+			switch {
+			case !on:
+				e.Followed, e.Left, order = nil, e.Followed, im.StopListening(im.StatusTopic(u))
+			case w.Contact(u, by.UserID).Blocks():
+				order = ""
+			}
+			w.Append(topic, txn.Draft{Device: by.Origin(), Listen: order, Body: &rpc.Event{Value: e}})
+		}
+		return struct{}{}, nil
+	}, func(_ struct{}, err error) { done(err) })
+}
