@@ -15,7 +15,7 @@ import (
 // TestAuditLog: what app servers change is kept with its outcome; what they read, and what people do themselves, is not.
 func TestAuditLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "audit.log")
-	s := &scene{House: beckontest.StartWith(t, beckon.Config{AuditLog: file}), t: t}
+	s := &scene{Cluster: beckontest.StartWith(t, beckon.Config{AuditLog: file}), t: t}
 	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work"}, nil)
 	s.act("ann", "getJoinedGroupList", map[string]any{}, nil)
 	if e := s.try("", "Bearer "+s.Server.APIKey(), "dismissGroup", map[string]string{"groupID": "none"}, nil); e == nil {

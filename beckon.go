@@ -46,8 +46,8 @@ type Server struct {
 	addresses *address.Limits
 	store     *store.Store
 	delivery  *delivery.Delivery
-	engine    *signaling.Engine
-	people    *user.People
+	engine    *signaling.Service
+	people    *user.Users
 	files     *files.Files
 	media     *media.Media
 	gateway   *gateway.Gateway
@@ -87,12 +87,12 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.stats = stats.New(cfg.Log)
 	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers, Now: cfg.Now, MaxBatch: cfg.MaxBatch,
-		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Retention: cfg.Retention, Tap: s.hooks.Tap(), Observe: s.stats.Observe, Log: cfg.Log})
+		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Retention: cfg.Retention, Tap: s.hooks.Tap(), OnCommit: s.stats.Observe, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Traces != "" {
-		if s.tracer, err = trace.New(ctx, cfg.Traces, s.store.House(), cfg.Log); err != nil {
+		if s.tracer, err = trace.New(ctx, cfg.Traces, s.store.ClusterID(), cfg.Log); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
@@ -111,7 +111,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 func (s *Server) join(ctx context.Context) (err error) {
 	s.meters = newMeters(s.metrics)
 	s.register()
-	bus, err := s.ride()
+	bus, err := s.follow()
 	if err != nil {
 		return err
 	}
@@ -123,26 +123,26 @@ func (s *Server) join(ctx context.Context) (err error) {
 	s.gateway = gateway.New(s.store, s.delivery, gateway.Options{
 		Nodes: nodes,
 		Ping:  s.cfg.Ping, Log: s.cfg.Log,
-		CheckOrigin: func(r *http.Request) bool { return s.api.AllowOrigin(r) },
-		Policy:      s.cfg.DevicePolicy,
-		OnMoved:     s.moved,
-		OnEnd:       s.meters.ended,
-		OnFutile:    s.addresses.Futile,
-		OnNonsense:  s.addresses.Wrong,
-		OnComing: func(user string, d protocol.Device) int64 {
+		CheckOrigin:            func(r *http.Request) bool { return s.api.AllowOrigin(r) },
+		Policy:                 s.cfg.DevicePolicy,
+		OnPresenceChange:       s.moved,
+		OnEnd:                  s.meters.ended,
+		OnUnauthenticatedClose: s.addresses.Futile,
+		OnProtocolError:        s.addresses.Wrong,
+		BeforeOnline: func(user string, d protocol.Device) int64 {
 			if s.presence != nil {
-				return s.presence.Coming(user, d)
+				return s.presence.BeforeOnline(user, d)
 			}
 			return d.ConnectedAt
 		},
-		OnWatched: func(user string) { s.people.Moved(user, false) },
+		OnWatched: func(user string) { s.people.PresenceChanged(user, false) },
 	})
 	var sessions user.Sessions = s.gateway
 	if s.bus != nil {
 		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) {
-			s.people.Moved(user, online)
+			s.people.PresenceChanged(user, online)
 			if !online {
-				s.engine.Gone(user) // perhaps with its node
+				s.engine.UserOffline(user) // perhaps with its node
 			}
 		})
 		sessions = s.presence
@@ -160,7 +160,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	}
 	s.engine = signaling.New(s.store, sessions, signaling.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
 		OpenPerInviter: s.cfg.OpenPerInviter, DefaultTimeout: int64(s.cfg.DefaultTimeout / time.Second), MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, RoomPolicy: s.cfg.RoomPolicy,
-		Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Nudge, Log: s.cfg.Log})
+		Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Wake, Log: s.cfg.Log})
 	s.people = user.New(s.store, sessions)
 	s.people.Invitations = s.engine
 	s.media, err = media.New(s.store, media.Options{
@@ -170,7 +170,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.api, err = s.doors(ctx, s.verbs(sessions)); err != nil {
+	if s.api, err = s.routes(ctx, s.verbs(sessions)); err != nil {
 		return err
 	}
 	s.store.Announce(func(records []txn.Record) {
@@ -240,7 +240,7 @@ func (s *Server) verbs(sessions user.Sessions) api.Verbs {
 		Pushes:      s.pushes,
 		Privacy:     &privacy.Privacy{Store: s.store, Invitations: s.engine, Groups: groups, People: s.people, Files: s.files},
 		Console:     console.New(s.store, connections, sessions, s.nodes),
-		Outgoing:    relay.NewDesk(map[protocol.Queue]*relay.Queue{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
+		Outgoing:    relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
 	}
 }
 
@@ -254,8 +254,8 @@ func (s *Server) nodes() int {
 	return s.presence.Nodes()
 }
 
-// ride makes the bus: to the other nodes, or, when this is the only one, to nobody.
-func (s *Server) ride() (delivery.Bus, error) {
+// follow makes the bus: to the other nodes, or, when this is the only one, to nobody.
+func (s *Server) follow() (delivery.Bus, error) {
 	if s.cfg.NATS == "" {
 		return delivery.NewLocal(), nil
 	}
@@ -263,27 +263,27 @@ func (s *Server) ride() (delivery.Bus, error) {
 		s.cfg.Log.Warn("uploaded files stay on the node that took them: set a files URL that all nodes share")
 	}
 	var err error
-	s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.House(), s.cfg.Log)
+	s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.ClusterID(), s.cfg.Log)
 	return s.bus, err
 }
 
 // moved is told that a device came or went.
 func (s *Server) moved(user string, edge bool) {
 	if edge && !s.here(user) {
-		s.engine.Gone(user)
+		s.engine.UserOffline(user)
 	}
 	switch {
 	case s.presence != nil:
 		s.presence.Changed(user, edge)
 	case edge:
-		s.people.Moved(user, false)
+		s.people.PresenceChanged(user, false)
 	}
 }
 
 // Run serves until ctx ends; then it sends the devices to other nodes, when there are any, finishes what is under way, and
 // closes the database.
 func (s *Server) Run(ctx context.Context) error {
-	defer s.letGo()
+	defer s.release()
 	if err := s.gateway.Start(); err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -310,7 +310,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(serving)
 	g.Go(func() error {
 		defer stop()
-		defer s.letGo()
+		defer s.release()
 		select {
 		case <-ctx.Done():
 			s.draining.Store(true)
@@ -328,9 +328,9 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.hooks.Run(gctx) })
 	g.Go(func() error { return s.pushes.Run(gctx) })
 	g.Go(func() error { return s.stats.Run(gctx, s.sample) })
-	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.Tell) })
+	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.DeliverLocal) })
 	if s.presence != nil {
-		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched, s.engine.Lost) })
+		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched, s.engine.NodeLost) })
 	}
 	err := g.Wait()
 	cancel()
@@ -339,7 +339,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.Close())
 }
 
-func (s *Server) letGo() { s.leave.Do(func() { close(s.drained) }) }
+func (s *Server) release() { s.leave.Do(func() { close(s.drained) }) }
 
 // Drained is closed when a server that is stopping has sent its devices away: until then its doors are to stay open.
 func (s *Server) Drained() <-chan struct{} { return s.drained }
@@ -387,7 +387,7 @@ func (s *Server) Close() error {
 }
 
 // Trim removes what is past its retention now. A running server does it by itself every minute.
-func (s *Server) Trim(ctx context.Context) error { return s.store.TrimNow(ctx) }
+func (s *Server) Trim(ctx context.Context) error { return s.store.ApplyRetentionNow(ctx) }
 
 // Ready is closed when the server takes calls.
 func (s *Server) Ready() <-chan struct{} { return s.ready }

@@ -46,7 +46,7 @@ func TestDays(t *testing.T) {
 
 // day is one play.
 type day struct {
-	*beckontest.House
+	*beckontest.Cluster
 	t       *testing.T
 	clock   *clock
 	devices map[string]*client.Client
@@ -118,7 +118,7 @@ func playDay(t *testing.T, file string) {
 	}
 	c := &clock{now: time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC).UnixMilli()}
 	d := &day{t: t, clock: c, devices: map[string]*client.Client{}, heard: map[string]*hearing{}}
-	d.House = beckontest.StartWith(t, beckon.Config{Now: c.read})
+	d.Cluster = beckontest.StartWith(t, beckon.Config{Now: c.read})
 	var out strings.Builder
 	for n, line := range strings.Split(strings.TrimRight(string(script), "\n"), "\n") {
 		where := fmt.Sprintf("%s:%d", file, n+1)

@@ -69,7 +69,7 @@ func TestGrowing(t *testing.T) {
 	}
 
 	h = beckontest.StartWith(t, beckon.Config{DataDir: dir, Postgres: url})
-	tape := beckontest.NewTape(t, "bob")
+	tape := beckontest.NewRecorder(t, "bob")
 	heard := make(chan string, 10)
 	l := tape.Listener()
 	l.OnReceiveMessage = func(_ string, _ uint64, m protocol.Message) { heard <- m.Text }
@@ -98,7 +98,7 @@ func TestGrowing(t *testing.T) {
 	}
 
 	h = beckontest.StartWith(t, beckon.Config{DataDir: back}) // restored from a backup
-	tape = beckontest.NewTape(t, "bob")
+	tape = beckontest.NewRecorder(t, "bob")
 	h.DeviceWith(client.Options{Token: h.Token("bob"), DeviceID: "b1", Listener: tape.Listener(), Epoch: epoch, Positions: positions})
 	tape.Wait("reload")
 }

@@ -67,7 +67,7 @@ func TestEachEventOnce(t *testing.T) {
 		req.Body = io.NopCloser(strings.NewReader(string(body)))
 		inner.ServeHTTP(w, req)
 	})
-	s := &scene{House: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, LargeGroup: 5}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, LargeGroup: 5}), t: t}
 	people := make([]string, crowd)
 	for i := range people {
 		people[i] = fmt.Sprint("p", i)
@@ -113,7 +113,7 @@ func TestOrderOfALargeGroup(t *testing.T) {
 		}
 		return http.StatusOK
 	})
-	s := &scene{House: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, LargeGroup: 2, WebhookEvents: []string{"invitation"}}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, LargeGroup: 2, WebhookEvents: []string{"invitation"}}), t: t}
 	s.act("zoe", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"ann", "bob", "cat"}}, nil)
 	s.act("zoe", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "i", Timeout: 60}}, nil)
 	s.act("ann", "accept", map[string]string{"inviteID": "i"}, nil)
@@ -135,7 +135,7 @@ func TestOddAnswersAreNoted(t *testing.T) {
 		_, _ = w.Write([]byte("a\xe8\xaa\x00" + strings.Repeat("不", 200)))
 	}))
 	t.Cleanup(odd.Close)
-	s := &scene{House: newHouse(t, beckon.Config{Webhook: odd.URL, WebhookSecret: hookSecret}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: odd.URL, WebhookSecret: hookSecret}), t: t}
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{Timeout: 60}}, nil)
 	s.quiet()
 	var page protocol.ListHookEventsResponse
@@ -169,7 +169,7 @@ func TestNobodyGetsAroundTheBeforeHook(t *testing.T) {
 		}
 	}))
 	t.Cleanup(app.Close)
-	s := &scene{House: newHouse(t, beckon.Config{BeforeHook: app.URL, WebhookSecret: hookSecret, BeforeHookVerbs: []string{"sendMessage"}, BeforeHookTime: 10 * time.Second}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{BeforeHook: app.URL, WebhookSecret: hookSecret, BeforeHookVerbs: []string{"sendMessage"}, BeforeHookTime: 10 * time.Second}), t: t}
 	post := func(ctx context.Context, body string) int {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v1/sendMessage", strings.NewReader(body))
 		if err != nil {

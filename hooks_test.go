@@ -125,7 +125,7 @@ func TestWebhooks(t *testing.T) {
 		return http.StatusOK
 	}
 	r := newReceiver(t, flaky)
-	s := &scene{House: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret}), t: t}
 	begin := time.Now().Add(-time.Minute).UnixMilli()
 	var talk sync.WaitGroup
 	for p := range pairs {
@@ -243,7 +243,7 @@ func (s *scene) try(user, key, verb string, req, res any) *protocol.Error {
 // TestWebhookKinds: each event once, whatever number of timelines it stands on; nothing that was not asked for.
 func TestWebhookKinds(t *testing.T) {
 	r := newReceiver(t, func(int, delivery) int { return http.StatusNoContent })
-	s := &scene{House: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, WebhookEvents: []string{"invitation", "message.sent"}, LargeGroup: 3}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, WebhookEvents: []string{"invitation", "message.sent"}, LargeGroup: 3}), t: t}
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "one", Timeout: 60}}, nil)
 	s.act("bob", "ring", map[string]string{"inviteID": "one"}, nil)
 	s.act("ann", "modifyInvitation", map[string]string{"inviteID": "one", "data": "x"}, nil)
@@ -283,7 +283,7 @@ func TestWebhookGoesNowhereElse(t *testing.T) {
 		asked <- struct{}{}
 	}))
 	t.Cleanup(lure.Close)
-	s := &scene{House: newHouse(t, beckon.Config{Webhook: lure.URL, WebhookSecret: hookSecret}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: lure.URL, WebhookSecret: hookSecret}), t: t}
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "lured", Timeout: 60}}, nil)
 	s.act("cat", "invite", protocol.InviteRequest{Invitee: "dan", InviteOptions: protocol.InviteOptions{InviteID: "gone", Timeout: 60}}, nil)
 	for range 3 {
@@ -334,7 +334,7 @@ func TestBeforeHook(t *testing.T) {
 	}))
 	t.Cleanup(app.Close)
 	for _, refuse := range []bool{false, true} {
-		s := &scene{House: newHouse(t, beckon.Config{BeforeHook: app.URL, WebhookSecret: hookSecret, BeforeHookRefuse: refuse}), t: t}
+		s := &scene{Cluster: newHouse(t, beckon.Config{BeforeHook: app.URL, WebhookSecret: hookSecret, BeforeHookRefuse: refuse}), t: t}
 		as := func(user, verb string, req, res any) *protocol.Error {
 			return s.try(user, "Bearer "+s.Token(user), verb, req, res)
 		}

@@ -66,8 +66,8 @@ func (s *Server) unlessDraining(devices http.Handler) http.Handler {
 // of connections costs. Put it under TLS.
 func (s *Server) Listener(ln net.Listener) net.Listener { return s.addresses.Listener(ln) }
 
-// doors makes the doors of the verbs.
-func (s *Server) doors(ctx context.Context, verbs api.Verbs) (*api.API, error) {
+// routes makes the doors of the verbs.
+func (s *Server) routes(ctx context.Context, verbs api.Verbs) (*api.API, error) {
 	audit, err := s.openAudit()
 	if err != nil {
 		return nil, err

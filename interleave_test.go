@@ -83,7 +83,7 @@ type copied struct {
 	Revoked bool
 }
 
-func newPlay(t *testing.T, house *beckontest.House, round string) *play {
+func newPlay(t *testing.T, house *beckontest.Cluster, round string) *play {
 	p := &play{t: t, group: "g-" + round}
 	for _, u := range []string{"ann", "bob", "cat"} {
 		p.users = append(p.users, u+"-"+round)

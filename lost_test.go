@@ -25,7 +25,7 @@ func TestServerLost(t *testing.T) {
 	if *nodes > 1 {
 		cfg.DataDir = "" // each has its own
 	}
-	s := &scene{t: t, House: newHouse(t, cfg)}
+	s := &scene{t: t, Cluster: newHouse(t, cfg)}
 	s.subscribe("bob", service.URL+"/b")
 	rang := make(chan string, 1)
 	last := s.Nodes[len(s.Nodes)-1]

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	if err := ground.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	if err := goleak.Find(beckontest.Lasting()...); err != nil && code == 0 {
+	if err := goleak.Find(beckontest.Durable()...); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
@@ -63,7 +63,7 @@ func onGround(t *testing.T) string {
 }
 
 // newHouse starts a house of as many nodes as were asked for.
-func newHouse(t *testing.T, cfg beckon.Config) *beckontest.House {
+func newHouse(t *testing.T, cfg beckon.Config) *beckontest.Cluster {
 	t.Helper()
 	cfg.Postgres = cmp.Or(cfg.Postgres, onGround(t))
 	return beckontest.StartNodes(t, *nodes, cfg)

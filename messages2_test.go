@@ -20,7 +20,7 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 		t.Run(fmt.Sprint("drop=", drop), func(t *testing.T) {
 			house := newHouse(t, beckon.Config{DropBlocked: drop})
 			ctx := t.Context()
-			tape := beckontest.NewTape(t, "ann")
+			tape := beckontest.NewRecorder(t, "ann")
 			var changed []string
 			heard := newDiary()
 			l := tape.Listener()
@@ -52,7 +52,7 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 				if _, err := bob.AddInvitees(ctx, protocol.AddInviteesRequest{InviteID: "one", InviteeList: []string{"dan"}}); err != nil {
 					t.Fatal(err)
 				}
-				dan := beckontest.NewTape(t, "dan")
+				dan := beckontest.NewRecorder(t, "dan")
 				house.Device("dan", "d", dan.Listener())
 				for _, id := range []string{"several", "one"} {
 					if _, err := bob.Cancel(ctx, protocol.CancelRequest{InviteID: id, Data: "abuse"}); err != nil {
@@ -78,7 +78,7 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 func TestParticipantsOfALargeGroup(t *testing.T) {
 	house := newHouse(t, beckon.Config{LargeGroup: 2})
 	ctx := t.Context()
-	tape := beckontest.NewTape(t, "eve")
+	tape := beckontest.NewRecorder(t, "eve")
 	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
 	house.Device("eve", "e", tape.Listener())
 	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: []string{"bob", "eve", "fay"}}); err != nil {

@@ -261,7 +261,7 @@ func asIM(err error) error {
 func TestDroppedSilently(t *testing.T) {
 	house := newHouse(t, beckon.Config{DropBlocked: true})
 	ctx := t.Context()
-	tape := beckontest.NewTape(t, "ann")
+	tape := beckontest.NewRecorder(t, "ann")
 	heard := newDiary()
 	l := tape.Listener()
 	l.OnReceiveMessage = heard.note
@@ -400,11 +400,11 @@ func TestLargeGroup(t *testing.T) {
 	dir := t.TempDir()
 	house := beckontest.StartWith(t, beckon.Config{DataDir: dir, LargeGroup: 5, UserRate: 1e6, UserBurst: 1e6})
 	ctx := t.Context()
-	tapes := map[string]*beckontest.Tape{}
+	tapes := map[string]*beckontest.Recorder{}
 	devices := map[string]*client.Client{}
 	for _, d := range []string{"ann/1", "bob/1", "bob/2", "eve/1"} {
 		user, n, _ := strings.Cut(d, "/")
-		tapes[d] = beckontest.NewTape(t, d)
+		tapes[d] = beckontest.NewRecorder(t, d)
 		devices[d] = house.Device(user, user+"-"+n, tapes[d].Listener())
 	}
 	people := []string{"bob", "eve"}
@@ -458,7 +458,7 @@ func TestLargeGroup(t *testing.T) {
 	}
 }
 
-func postFor(ctx context.Context, t *testing.T, house *beckontest.House, user, verb, body string) string {
+func postFor(ctx context.Context, t *testing.T, house *beckontest.Cluster, user, verb, body string) string {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, house.URL+"/v1/"+verb, strings.NewReader(body))
 	if err != nil {
 		t.Error(err)

@@ -85,7 +85,7 @@ func (s *Server) register() {
 	gauge("beckon_pushes_waiting", "Pushes that wait to be taken, of all nodes; -1 when that cannot be read.", func() float64 { return waiting(s.pushes.Queue()) })
 }
 
-func waiting(q *relay.Queue) float64 {
+func waiting(q *relay.Dispatcher) float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	n, err := q.Waiting(ctx)

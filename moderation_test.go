@@ -27,7 +27,7 @@ func (s *scene) refuses(code int, user, verb, body string) *protocol.Error {
 }
 
 func newModerated(t *testing.T, cfg beckon.Config, devices ...string) *scene {
-	s := &scene{House: newHouse(t, cfg), t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Tape{}}
+	s := &scene{Cluster: newHouse(t, cfg), t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range devices {
 		s.connect(d)
 	}

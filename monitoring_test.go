@@ -15,7 +15,7 @@ import (
 
 // TestMonitoring: the dashboard and the alerts ask for metrics that there are.
 func TestMonitoring(t *testing.T) {
-	s := &scene{House: newHouse(t, beckon.Config{}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t}
 	c := s.Device("ann", "d", client.Listener{})
 	c.Close()
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{Timeout: 60}}, nil)

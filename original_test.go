@@ -21,7 +21,7 @@ func TestOriginalNamesOfMessages(t *testing.T) {
 		defer mu.Unlock()
 		got = append(got, fmt.Sprintf(format, args...))
 	}
-	tape := beckontest.NewTape(t, "bob")
+	tape := beckontest.NewRecorder(t, "bob")
 	l := tape.Listener()
 	l.OnRecvNewMessage = func(m protocol.Message) { add("new %s", m.MessageID) }
 	l.OnRecvC2CTextMessage = func(id, sender, text string) { add("text %s %s %s", id, sender, text) }

@@ -164,7 +164,7 @@ func TestBoundedAnswers(t *testing.T) {
 // TestManyParticipants: the events of an invitation to many carry 100 names and a count, and are stored once.
 func TestManyParticipants(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
-	s := &scene{House: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Tape{}}
+	s := &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	members := make([]string, 300)
 	for i := range members {
 		members[i] = fmt.Sprintf("m%03d", i)

@@ -34,7 +34,7 @@ func (s *scene) exported(user string, limit int) (lines []string) {
 // TestExportUser: a person's data has what they said, what was told to them, and what is noted of them, whole and once, however it is
 // paged; and nothing that is others' alone.
 func TestExportUser(t *testing.T) {
-	s := &scene{t: t, House: newHouse(t, beckon.Config{})}
+	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{})}
 	s.act("ann", "setSelfInfo", map[string]any{"nick": "Ann the first"}, nil)
 	s.act("ann", "setDoNotDisturb", protocol.DoNotDisturb{DailyFrom: "22:00", DailyUntil: "07:00"}, nil)
 	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "Hers"}, MemberList: []string{"bob", "cem"}}, nil)
@@ -124,7 +124,7 @@ func TestExportUser(t *testing.T) {
 // TestErase: what somebody said and said of themselves is nowhere in the database afterwards, and what others said still is.
 func TestErase(t *testing.T) {
 	dir, postgres := t.TempDir(), onGround(t)
-	s := &scene{t: t, House: newHouse(t, beckon.Config{DataDir: dir, Postgres: postgres})}
+	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{DataDir: dir, Postgres: postgres})}
 	secret := "thesecret"
 	s.act("ann", "setSelfInfo", map[string]any{"nick": secret + "-nick"}, nil)
 	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cem"}}, nil)

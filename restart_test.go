@@ -15,8 +15,8 @@ import (
 func TestProgramRestarts(t *testing.T) {
 	s := newScene(t, "bob/1", "carol/1")
 	store := client.FileStore(filepath.Join(t.TempDir(), "alice.json"))
-	open := func(events chan client.InvitationEvent) (*client.Client, *beckontest.Tape) {
-		tape := beckontest.NewTape(t, "alice")
+	open := func(events chan client.InvitationEvent) (*client.Client, *beckontest.Recorder) {
+		tape := beckontest.NewRecorder(t, "alice")
 		l := tape.Listener()
 		rejected := l.OnInviteeRejected
 		l.OnInviteeRejected = func(e client.InvitationEvent) {
@@ -60,12 +60,12 @@ func TestProgramRestarts(t *testing.T) {
 func TestMissedOutcome(t *testing.T) {
 	s := newScene(t, "bob/1")
 	host := []string{strings.TrimPrefix(s.URL, "http://")}
-	front, err := beckontest.NewFront("127.0.0.1:0", host)
+	front, err := beckontest.NewProxy("127.0.0.1:0", host)
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := front.Addr()
-	tape := beckontest.NewTape(t, "alice")
+	tape := beckontest.NewRecorder(t, "alice")
 	alice, err := client.New(client.Options{Server: "http://" + addr, Token: s.Token("alice"), DeviceID: "a1", Listener: tape.Listener()})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestMissedOutcome(t *testing.T) {
 		} else {
 			s.reject("bob/1", verb, "busy")
 		}
-		if front, err = beckontest.NewFront(addr, host); err != nil {
+		if front, err = beckontest.NewProxy(addr, host); err != nil {
 			t.Fatal(err)
 		}
 		tape.Wait(verb + " " + verb + " by bob")
@@ -99,7 +99,7 @@ func TestMissedOutcome(t *testing.T) {
 }
 
 // barrierOf waits until what was announced to a device is received.
-func (s *scene) barrierOf(c *client.Client, tape *beckontest.Tape) {
+func (s *scene) barrierOf(c *client.Client, tape *beckontest.Recorder) {
 	s.t.Helper()
 	to := c.Welcome().UserID
 	res := s.invite("bob/1", protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{Timeout: 60}})

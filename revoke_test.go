@@ -12,7 +12,7 @@ import (
 
 // TestRevokedTokens: a user's devices go at once, wherever they are, their tokens are of no use at any door, and a later one is.
 func TestRevokedTokens(t *testing.T) {
-	s := &scene{House: newHouse(t, beckon.Config{}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t}
 	old := s.Token("ann")
 	gone := make(chan string, 8)
 	for _, n := range s.Nodes {

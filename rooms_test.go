@@ -86,7 +86,7 @@ func (s *studio) open(t *testing.T, devices ...string) {
 		DataDir: s.dir, LiveKitAPI: s.web.URL, LiveKitKey: liveKey, LiveKitSecret: liveSecret, RoomPolicy: s.policy,
 		Now: func() int64 { return time.Now().UnixMilli() + s.skew.Load() },
 	})
-	s.scene = &scene{House: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Tape{}}
+	s.scene = &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range devices {
 		s.connect(d)
 	}

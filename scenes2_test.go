@@ -201,7 +201,7 @@ func TestAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.invite("alice/1", call("bob", "waiting", 60))
-	tape := beckontest.NewTape(t, "bob again")
+	tape := beckontest.NewRecorder(t, "bob again")
 	bob := s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-1", Listener: tape.Listener(), Epoch: epoch, Positions: positions})
 	tape.Wait("new waiting")
 	tape.Wait("new before") // from the snapshot: the program was started anew and knows nothing
@@ -221,7 +221,7 @@ func TestAway(t *testing.T) {
 		t.Errorf("a call rang %d times", n)
 	}
 	_ = bob
-	old := beckontest.NewTape(t, "bob of another database")
+	old := beckontest.NewRecorder(t, "bob of another database")
 	s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-2", Listener: old.Listener(), Epoch: "another", Positions: positions})
 	old.Wait("reload user:bob")
 }
@@ -241,7 +241,7 @@ func TestAddInvitedSignaling(t *testing.T) {
 	_, err = s.who["bob/1"].AddInvitedSignaling(t.Context(), *info)
 	refused(t, err, im.CodeExists)
 	s.accept("bob/1", "push")
-	tape := beckontest.NewTape(t, "bob/2")
+	tape := beckontest.NewRecorder(t, "bob/2")
 	two := s.Device("bob", "bob-2", tape.Listener())
 	_, err = two.AddInvitedSignaling(t.Context(), *info)
 	refused(t, err, im.CodeOver)
@@ -289,7 +289,7 @@ func TestAppServer(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	h := newHouse(t, beckon.Config{})
 	asked := make(chan struct{}, 100)
-	tape := beckontest.NewTape(t, "alice")
+	tape := beckontest.NewRecorder(t, "alice")
 	l := tape.Listener()
 	connected := 0
 	l.OnConnected = func(protocol.Welcome) { connected++ }
@@ -325,7 +325,7 @@ func TestRestart(t *testing.T) {
 	alice.Close()
 	h.Stop()
 	h = beckontest.StartWith(t, beckon.Config{DataDir: dir})
-	tape := beckontest.NewTape(t, "alice")
+	tape := beckontest.NewRecorder(t, "alice")
 	h.DeviceWith(client.Options{Token: h.Token("alice"), DeviceID: "a1", Listener: tape.Listener(), Epoch: epoch, Positions: positions})
 	tape.Wait("timeout i of bob")
 	if n := tape.Count("timeout"); n != 1 {

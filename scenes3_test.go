@@ -202,7 +202,7 @@ func TestTooMuchMissed(t *testing.T) {
 		req.Data = big
 		s.invite("alice/1", req)
 	}
-	tape := beckontest.NewTape(t, "bob again")
+	tape := beckontest.NewRecorder(t, "bob again")
 	s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-1", Listener: tape.Listener(), Epoch: epoch, Positions: positions})
 	tape.Wait("reload user:bob")
 	s.invite("alice/1", call("bob", "now", 600))
@@ -219,13 +219,13 @@ func TestJoiningWhileConnecting(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var tapes [people]*beckontest.Tape
+	var tapes [people]*beckontest.Recorder
 	for i := range people {
 		user := fmt.Sprintf("u%d", i)
 		if _, err := owner.InviteUserToGroup(ctx, "out", []string{user}); err != nil {
 			t.Fatal(err)
 		}
-		tapes[i] = beckontest.NewTape(t, user)
+		tapes[i] = beckontest.NewRecorder(t, user)
 		var wg sync.WaitGroup
 		wg.Go(func() { s.Device(user, user+"-1", tapes[i].Listener()) })
 		wg.Go(func() {

@@ -17,16 +17,16 @@ import (
 
 // scene is a house with people, each with a device and a tape.
 type scene struct {
-	*beckontest.House
+	*beckontest.Cluster
 	t     *testing.T
 	who   map[string]*client.Client
-	tapes map[string]*beckontest.Tape
+	tapes map[string]*beckontest.Recorder
 }
 
 // newScene connects devices; "bob/2" is a second device of bob.
 func newScene(t *testing.T, devices ...string) *scene {
 	t.Helper()
-	s := &scene{House: newHouse(t, beckon.Config{}), t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Tape{}}
+	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range devices {
 		s.connect(d)
 	}
@@ -36,7 +36,7 @@ func newScene(t *testing.T, devices ...string) *scene {
 func (s *scene) connect(device string) {
 	s.t.Helper()
 	user, _, _ := strings.Cut(device, "/")
-	s.tapes[device] = beckontest.NewTape(s.t, device)
+	s.tapes[device] = beckontest.NewRecorder(s.t, device)
 	s.who[device] = s.Device(user, strings.ReplaceAll(device, "/", "-"), s.tapes[device].Listener())
 	if _, err := s.who[device].GetDeviceList(s.t.Context()); err != nil { // once it has an answer it is counted as there
 		s.t.Fatal(err)

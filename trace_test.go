@@ -76,7 +76,7 @@ func TestTraces(t *testing.T) {
 	t.Cleanup(web.Close)
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }))
 	t.Cleanup(service.Close)
-	s := &scene{t: t, House: newHouse(t, beckon.Config{Traces: web.URL, Push: beckon.PushConfig{Private: true}})}
+	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{Traces: web.URL, Push: beckon.PushConfig{Private: true}})}
 	s.subscribe("bob", service.URL+"/b")
 	s.act("alice", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "traced", Timeout: 60}}, nil)
 	deadline := time.After(20 * time.Second)

@@ -55,7 +55,7 @@ func thaw(t *testing.T, name string) string {
 func TestUpgradeOfSchema8(t *testing.T) {
 	// Always one node: several keep their data in PostgreSQL, not in a directory.
 	house := beckontest.StartWith(t, beckon.Config{DataDir: thaw(t, "schema-8.tgz")})
-	s := &scene{House: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Tape{}}
+	s := &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range []string{"ann/1", "bob/1", "cat/1"} {
 		s.connect(d)
 	}

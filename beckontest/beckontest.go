@@ -17,14 +17,14 @@ import (
 	"github.com/beckon-im/beckon/client"
 )
 
-// House is a running server for one test, or several that are one house.
-type House struct {
+// Cluster is a running server for one test, or several that are one house.
+type Cluster struct {
 	URL     string // of the server; of several, an address that leads to one after another
 	DataDir string // of the first
 	Server  *beckon.Server
 	Nodes   []*Node
 	t       testing.TB
-	front   *Front
+	front   *Proxy
 	below   []func() // what the nodes stand on, to be stopped after them
 	stopped bool
 }
@@ -43,27 +43,27 @@ const Patience = 20 * time.Second
 
 // Start runs a house of n nodes until the test ends: one on SQLite, more on a PostgreSQL and a NATS server of their own, behind
 // a TCP proxy. More than one need PostgreSQL's programs on this machine.
-func Start(t testing.TB, nodes int) *House {
+func Start(t testing.TB, nodes int) *Cluster {
 	t.Helper()
 	return StartNodes(t, nodes, beckon.Config{})
 }
 
 // StartWith runs a house of one node with a configuration. An empty DataDir is a temporary directory.
-func StartWith(t testing.TB, cfg beckon.Config) *House {
+func StartWith(t testing.TB, cfg beckon.Config) *Cluster {
 	t.Helper()
 	return StartNodes(t, 1, cfg)
 }
 
 // StartNodes runs a house of n nodes with a configuration. Open invitations from one user to another are not bounded unless
 // cfg.OpenPerPair says so.
-func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *House {
+func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *Cluster {
 	t.Helper()
 	cfg.OpenPerPair = cmp.Or(cfg.OpenPerPair, -1)
-	h := &House{t: t}
+	h := &Cluster{t: t}
 	t.TempDir() // the directories are removed after the house has stopped
 	t.Cleanup(h.Stop)
 	if nodes > 1 {
-		h.ground(&cfg)
+		h.dependencies(&cfg)
 	}
 	for range nodes {
 		one := cfg
@@ -82,7 +82,7 @@ func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *House {
 			hosts = append(hosts, strings.TrimPrefix(n.URL, "http://"))
 		}
 		var err error
-		if h.front, err = NewFront("127.0.0.1:0", hosts); err != nil {
+		if h.front, err = NewProxy("127.0.0.1:0", hosts); err != nil {
 			t.Fatalf("beckontest: %v", err)
 		}
 		h.URL = "http://" + h.front.Addr()
@@ -91,7 +91,7 @@ func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *House {
 }
 
 // node starts one server and waits until it takes calls.
-func (h *House) node(cfg beckon.Config) *Node {
+func (h *Cluster) node(cfg beckon.Config) *Node {
 	h.t.Helper()
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(logWriter{h.t}, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -131,7 +131,7 @@ func (n *Node) Stop() error {
 }
 
 // Stop stops the house before the test ends. It may be called twice.
-func (h *House) Stop() {
+func (h *Cluster) Stop() {
 	if h.stopped {
 		return
 	}
@@ -150,7 +150,7 @@ func (h *House) Stop() {
 }
 
 // Token mints a token for a user.
-func (h *House) Token(user string) string {
+func (h *Cluster) Token(user string) string {
 	h.t.Helper()
 	token, err := h.Server.Token(user, "", 0)
 	if err != nil {
@@ -160,13 +160,13 @@ func (h *House) Token(user string) string {
 }
 
 // Device connects a device of a user, which is closed when the test ends.
-func (h *House) Device(user, device string, l client.Listener) *client.Client {
+func (h *Cluster) Device(user, device string, l client.Listener) *client.Client {
 	h.t.Helper()
 	return h.DeviceWith(client.Options{Token: h.Token(user), DeviceID: device, Listener: l})
 }
 
 // DeviceWith connects a device with options; the server's address is filled in.
-func (h *House) DeviceWith(opt client.Options) *client.Client {
+func (h *Cluster) DeviceWith(opt client.Options) *client.Client {
 	h.t.Helper()
 	opt.Server = h.URL
 	c, err := client.New(opt)

@@ -14,8 +14,8 @@ import (
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 )
 
-// ground starts what several nodes stand on, real and fresh: PostgreSQL and NATS.
-func (h *House) ground(cfg *beckon.Config) {
+// dependencies starts what several nodes stand on, real and fresh: PostgreSQL and NATS.
+func (h *Cluster) dependencies(cfg *beckon.Config) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -46,8 +46,8 @@ func (h *House) ground(cfg *beckon.Config) {
 	}
 }
 
-// Front is a plain TCP proxy that leads each connection to the next node that takes it.
-type Front struct {
+// Proxy is a plain TCP proxy that leads each connection to the next node that takes it.
+type Proxy struct {
 	ln    net.Listener
 	nodes []string
 	next  atomic.Int64
@@ -58,21 +58,21 @@ type Front struct {
 	shut  bool
 }
 
-// NewFront listens on an address and leads to nodes.
-func NewFront(listen string, nodes []string) (*Front, error) {
+// NewProxy listens on an address and leads to nodes.
+func NewProxy(listen string, nodes []string) (*Proxy, error) {
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, err
 	}
-	f := &Front{ln: ln, nodes: nodes, conns: map[net.Conn]struct{}{}}
+	f := &Proxy{ln: ln, nodes: nodes, conns: map[net.Conn]struct{}{}}
 	f.open.Go(f.accept)
 	return f, nil
 }
 
 // Addr is where the proxy listens.
-func (f *Front) Addr() string { return f.ln.Addr().String() }
+func (f *Proxy) Addr() string { return f.ln.Addr().String() }
 
-func (f *Front) accept() {
+func (f *Proxy) accept() {
 	for {
 		c, err := f.ln.Accept()
 		if err != nil {
@@ -85,7 +85,7 @@ func (f *Front) accept() {
 }
 
 // keep remembers a connection, to close it with the proxy.
-func (f *Front) keep(c net.Conn) bool {
+func (f *Proxy) keep(c net.Conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.shut {
@@ -96,14 +96,14 @@ func (f *Front) keep(c net.Conn) bool {
 	return true
 }
 
-func (f *Front) drop(c net.Conn) {
+func (f *Proxy) drop(c net.Conn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.conns, c)
 	_ = c.Close()
 }
 
-func (f *Front) lead(c net.Conn) {
+func (f *Proxy) lead(c net.Conn) {
 	defer f.drop(c)
 	for range f.nodes {
 		node, err := net.DialTimeout("tcp", f.nodes[int(f.next.Add(1))%len(f.nodes)], time.Second)
@@ -124,7 +124,7 @@ func (f *Front) lead(c net.Conn) {
 }
 
 // Close ends the proxy and all connections through it.
-func (f *Front) Close() {
+func (f *Proxy) Close() {
 	f.mu.Lock()
 	f.shut = true
 	for c := range f.conns {

@@ -7,10 +7,10 @@ import (
 )
 
 // VerifyNoLeaks runs the tests and fails when they leave a goroutine behind. Use it in TestMain.
-func VerifyNoLeaks(m *testing.M) { goleak.VerifyTestMain(m, Lasting()...) }
+func VerifyNoLeaks(m *testing.M) { goleak.VerifyTestMain(m, Durable()...) }
 
-// Lasting are the goroutines that may be left: the reply timeout of a call that was under way in the transport's client ends by
+// Durable are the goroutines that may be left: the reply timeout of a call that was under way in the transport's client ends by
 // itself some seconds after a shutdown.
-func Lasting() []goleak.Option {
+func Durable() []goleak.Option {
 	return []goleak.Option{goleak.IgnoreTopFunction("github.com/centrifugal/centrifuge-go.(*Client).sendAsync.func1")}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Tape records what a device was told, one line each, and lets a test wait for a line instead of for time.
-type Tape struct {
+// Recorder records what a device was told, one line each, and lets a test wait for a line instead of for time.
+type Recorder struct {
 	t     testing.TB
 	name  string
 	mu    sync.Mutex
@@ -21,12 +21,12 @@ type Tape struct {
 	moved chan struct{}
 }
 
-// NewTape makes a tape; name is how failures call it.
-func NewTape(t testing.TB, name string) *Tape {
-	return &Tape{t: t, name: name, moved: make(chan struct{})}
+// NewRecorder makes a tape; name is how failures call it.
+func NewRecorder(t testing.TB, name string) *Recorder {
+	return &Recorder{t: t, name: name, moved: make(chan struct{})}
 }
 
-func (p *Tape) add(format string, args ...any) {
+func (p *Recorder) add(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lines = append(p.lines, fmt.Sprintf(format, args...))
@@ -35,7 +35,7 @@ func (p *Tape) add(format string, args ...any) {
 }
 
 // Listener writes every callback on the tape.
-func (p *Tape) Listener() client.Listener {
+func (p *Recorder) Listener() client.Listener {
 	return client.Listener{
 		OnReceiveNewInvitation: func(e client.InvitationEvent) {
 			word := "new"
@@ -71,7 +71,7 @@ func (p *Tape) Listener() client.Listener {
 }
 
 // Wait waits until a line begins with prefix, and returns it.
-func (p *Tape) Wait(prefix string) string {
+func (p *Recorder) Wait(prefix string) string {
 	p.t.Helper()
 	limit := time.NewTimer(Patience)
 	defer limit.Stop()
@@ -94,21 +94,21 @@ func (p *Tape) Wait(prefix string) string {
 }
 
 // Lines returns what is on the tape.
-func (p *Tape) Lines() []string {
+func (p *Recorder) Lines() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.lines...)
 }
 
 // Raw returns every signaling event.
-func (p *Tape) Raw() []protocol.Signaling {
+func (p *Recorder) Raw() []protocol.Signaling {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]protocol.Signaling(nil), p.raw...)
 }
 
 // Count returns how many lines begin with prefix.
-func (p *Tape) Count(prefix string) (n int) {
+func (p *Recorder) Count(prefix string) (n int) {
 	for _, l := range p.Lines() {
 		if strings.HasPrefix(l, prefix) {
 			n++
@@ -118,7 +118,7 @@ func (p *Tape) Count(prefix string) (n int) {
 }
 
 // Forget removes the lines that contain a word, so that what a test did to wait does not count.
-func (p *Tape) Forget(word string) {
+func (p *Recorder) Forget(word string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var keep []string

@@ -66,15 +66,15 @@ type Options struct {
 
 // Verbs are the rooms that the verbs are in.
 type Verbs struct {
-	Invitations *signaling.Engine
+	Invitations *signaling.Service
 	Snapshots   *snapshot.Reader
 	Chat        *chat.Chat
 	Groups      *group.Groups
-	People      *user.People
+	People      *user.Users
 	Files       *files.Files
 	Rooms       *media.Media
 	Hooks       *hook.Hooks
-	Outgoing    *relay.Desk
+	Outgoing    *relay.Admin
 	Pushes      *push.Push
 	Console     *console.Console
 	Privacy     *privacy.Privacy

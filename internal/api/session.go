@@ -18,7 +18,7 @@ import (
 const connectTime = 10 * time.Second
 
 // Connect lets a device in: it checks the token, and reads what the device is told and listens to.
-func (a *API) Connect(ctx context.Context, at gateway.Attempt) (*gateway.Session, error) {
+func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.Session, error) {
 	id, err := a.check(at.From, at.Token)
 	if err != nil {
 		return nil, err

@@ -134,8 +134,8 @@ func checkOptions(o *protocol.MessageOptions, group bool) error {
 		return im.Bad("offlinePush", "is over 12 KiB, or its ttl is negative")
 	}
 	return rpc.FirstError(
-		rpc.CheckPeople("mentions", o.Mentions, maxMentions, true),
-		rpc.CheckPeople("receiverList", o.ReceiverList, maxReceivers, true),
+		rpc.CheckUsers("mentions", o.Mentions, maxMentions, true),
+		rpc.CheckUsers("receiverList", o.ReceiverList, maxReceivers, true),
 		im.CheckText("customData", o.CustomData, maxCustomData),
 	)
 }

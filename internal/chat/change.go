@@ -23,10 +23,10 @@ type changed struct {
 }
 
 // load finds a message that the caller may see, in a unit of work.
-func (p place) load(w *txn.World, id string) (*changed, error) {
+func (p place) load(tx *txn.Tx, id string) (*changed, error) {
 	var after uint64
 	if p.groupID != "" {
-		g, m, err := p.member(w)
+		g, m, err := p.member(tx)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +34,7 @@ func (p place) load(w *txn.World, id string) (*changed, error) {
 	}
 	c := &changed{}
 	for _, k := range p.messages(id) {
-		if m := w.Message(k.Topic, k.ID); m != nil {
+		if m := tx.Message(k.Topic, k.ID); m != nil {
 			c.copies = append(c.copies, m)
 		}
 	}
@@ -51,28 +51,28 @@ func (p place) load(w *txn.World, id string) (*changed, error) {
 }
 
 // put writes the message as it is now to each timeline, and tells of it.
-func (p place) put(w *txn.World, c *changed, e protocol.MessageEvent) {
-	e.MessageID, e.From, e.To, e.GroupID, e.By, e.Time = c.msg.MessageID, c.msg.From, c.msg.To, c.msg.GroupID, p.by.UserID, w.Now
+func (p place) put(tx *txn.Tx, c *changed, e protocol.MessageEvent) {
+	e.MessageID, e.From, e.To, e.GroupID, e.By, e.Time = c.msg.MessageID, c.msg.From, c.msg.To, c.msg.GroupID, p.by.UserID, tx.Now
 	body := rpc.Encode(c.msg)
 	for _, m := range c.copies {
 		m.Body, m.Version = body, m.Version+1
 		if c.msg.Revoked {
 			m.Flags |= txn.FlagRevoked
 		}
-		w.PutMessage(*m)
-		w.Append(m.Topic, txn.Draft{Device: p.by.Origin(), Body: &rpc.Event{Value: e}, Audience: m.Audience})
+		tx.PutMessage(*m)
+		tx.Append(m.Topic, txn.Draft{Device: p.by.Origin(), Body: &rpc.Event{Value: e}, Audience: m.Audience})
 	}
 	home := im.UserTopic(c.msg.From) // the search knows a one-to-one message by its sender's timeline
 	if p.groupID != "" {
 		home = p.topic()
 	}
-	w.Find(sqldb.Phrase{Topic: home, Message: c.msg.MessageID})
+	tx.Find(sqldb.Phrase{Topic: home, Message: c.msg.MessageID})
 	if text := words(&c.msg.Body); text != "" && !c.msg.Revoked && !c.msg.ExcludeFromSearch {
 		found := sqldb.Phrase{Topic: home, Message: c.msg.MessageID, Words: text}
 		for _, m := range c.copies {
 			found.Finders = append(found.Finders, m.Topic)
 		}
-		w.Find(found)
+		tx.Find(found)
 	}
 }
 
@@ -85,34 +85,34 @@ func (c *Chat) RevokeMessage(by rpc.Caller, req protocol.RevokeRequest, done fun
 	}
 	need := p.need()
 	need.Messages = p.messages(req.MessageID)
-	rpc.Do(c.store, need, func(w *txn.World) (protocol.MessageResponse, error) {
-		v, err := p.load(w, req.MessageID)
+	rpc.Do(c.store, need, func(tx *txn.Tx) (protocol.MessageResponse, error) {
+		v, err := p.load(tx, req.MessageID)
 		if err != nil {
 			return protocol.MessageResponse{}, err
 		}
 		if v.msg.Revoked {
-			return protocol.MessageResponse{Message: v.msg, Repeat: true, ServerTime: w.Now}, nil
+			return protocol.MessageResponse{Message: v.msg, Repeat: true, ServerTime: tx.Now}, nil
 		}
-		if err := c.mayRevoke(w, p, v); err != nil {
+		if err := c.mayRevoke(tx, p, v); err != nil {
 			return protocol.MessageResponse{}, err
 		}
 		v.msg.Body, v.msg.MessageOptions = protocol.Body{}, protocol.MessageOptions{ExcludeUnread: v.msg.ExcludeUnread, ReceiverList: v.msg.ReceiverList}
 		v.msg.Revoked, v.msg.RevokedBy, v.msg.RevokeReason = true, by.UserID, req.Reason
-		if sender := (txn.MemberKey{GroupID: p.groupID, UserID: v.copies[0].Sender}); p.groupID != "" && !w.HasMember(sender) {
-			return protocol.MessageResponse{}, &txn.More{Need: txn.Need{Members: []txn.MemberKey{sender}}}
+		if sender := (txn.MemberKey{GroupID: p.groupID, UserID: v.copies[0].Sender}); p.groupID != "" && !tx.HasMember(sender) {
+			return protocol.MessageResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Members: []txn.MemberKey{sender}}}
 		}
 		for _, m := range v.copies {
-			holder.Release(w, m.Topic, m.ID)
+			holder.Release(tx, m.Topic, m.ID)
 		}
-		p.skip(w, v.copies)
-		p.put(w, v, protocol.MessageEvent{Type: protocol.TypeRevoked, Reason: req.Reason})
-		return protocol.MessageResponse{Message: v.msg, ServerTime: w.Now}, nil
+		p.skip(tx, v.copies)
+		p.put(tx, v, protocol.MessageEvent{Type: protocol.TypeRevoked, Reason: req.Reason})
+		return protocol.MessageResponse{Message: v.msg, ServerTime: tx.Now}, nil
 	}, done)
 }
 
-func (c *Chat) mayRevoke(w *txn.World, p place, v *changed) error {
+func (c *Chat) mayRevoke(tx *txn.Tx, p place, v *changed) error {
 	if p.groupID != "" {
-		_, me, err := p.member(w)
+		_, me, err := p.member(tx)
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (c *Chat) mayRevoke(w *txn.World, p place, v *changed) error {
 		return callRecord()
 	case v.msg.From != p.by.UserID:
 		return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message may take it back, and in a group its owner and administrators"}
-	case !p.by.Server && w.Now-v.msg.Time > c.opt.RevokeWithin.Milliseconds():
+	case !p.by.Server && tx.Now-v.msg.Time > c.opt.RevokeWithin.Milliseconds():
 		return &im.Error{Code: im.CodeRevokeLate, Field: "messageID", Message: "the message is too old to be taken back; the limit is " + c.opt.RevokeWithin.String()}
 	}
 	return nil
@@ -159,15 +159,15 @@ func (c *Chat) ModifyMessage(by rpc.Caller, req protocol.ModifyMessageRequest, d
 	}
 	need := p.need()
 	need.Messages = p.messages(req.MessageID)
-	rpc.Do(c.store, need, func(w *txn.World) (protocol.MessageResponse, error) {
-		v, err := p.load(w, req.MessageID)
+	rpc.Do(c.store, need, func(tx *txn.Tx) (protocol.MessageResponse, error) {
+		v, err := p.load(tx, req.MessageID)
 		if err != nil {
 			return protocol.MessageResponse{}, err
 		}
 		if req.Version != nil && v.msg.Version == *req.Version+1 && v.msg.ModifiedBy == by.UserID && same(&v.msg, &req, keep) {
-			return protocol.MessageResponse{Message: v.msg, Repeat: true, ServerTime: w.Now}, nil
+			return protocol.MessageResponse{Message: v.msg, Repeat: true, ServerTime: tx.Now}, nil
 		}
-		if err := c.mayModify(w, p, v, req); err != nil {
+		if err := c.mayModify(tx, p, v, req); err != nil {
 			return protocol.MessageResponse{}, err
 		}
 		if !keep {
@@ -179,15 +179,15 @@ func (c *Chat) ModifyMessage(by rpc.Caller, req protocol.ModifyMessageRequest, d
 		v.msg.Version, v.msg.ModifiedBy = v.msg.Version+1, by.UserID
 		for _, m := range v.copies {
 			if !keep {
-				holder.Release(w, m.Topic, m.ID)
+				holder.Release(tx, m.Topic, m.ID)
 			}
 			for _, f := range files {
-				holder.Hold(w, holder.Holder{File: f, Topic: m.Topic, Message: m.ID})
+				holder.Hold(tx, holder.Holder{File: f, Topic: m.Topic, Message: m.ID})
 			}
 		}
 		now := v.msg
-		p.put(w, v, protocol.MessageEvent{Type: protocol.TypeModified, Message: &now})
-		return protocol.MessageResponse{Message: now, ServerTime: w.Now}, nil
+		p.put(tx, v, protocol.MessageEvent{Type: protocol.TypeModified, Message: &now})
+		return protocol.MessageResponse{Message: now, ServerTime: tx.Now}, nil
 	}, done)
 }
 
@@ -196,20 +196,20 @@ func same(m *protocol.Message, req *protocol.ModifyMessageRequest, keep bool) bo
 	return (req.CustomData == nil || *req.CustomData == m.CustomData) && (keep || bytes.Equal(rpc.Encode(m.Body), rpc.Encode(req.Body)))
 }
 
-func (c *Chat) mayModify(w *txn.World, p place, v *changed, req protocol.ModifyMessageRequest) error {
+func (c *Chat) mayModify(tx *txn.Tx, p place, v *changed, req protocol.ModifyMessageRequest) error {
 	if v.msg.MessageType == protocol.CallType {
 		return callRecord()
 	}
-	if p.groupID == "" && w.Contact(p.peer, p.by.UserID).Blocks() {
+	if p.groupID == "" && tx.Contact(p.peer, p.by.UserID).Blocks() {
 		if !c.opt.DropBlocked {
 			return &im.Error{Code: im.CodeBlocked, Field: "conversationID", Message: p.peer + " does not take messages from you"}
 		}
 		v.copies = v.copies[:1] // the blocker keeps what was there
 	}
 	if p.groupID != "" {
-		g, me, err := p.member(w)
+		g, me, err := p.member(tx)
 		if err == nil {
-			err = g.MaySpeak(me, w.Now)
+			err = g.MaySpeak(me, tx.Now)
 		}
 		if err != nil {
 			return err
@@ -223,7 +223,7 @@ func (c *Chat) mayModify(w *txn.World, p place, v *changed, req protocol.ModifyM
 	case v.msg.From == p.by.UserID:
 		return nil
 	case p.groupID != "":
-		if _, me, err := p.member(w); err != nil || me.Role >= im.RoleAdmin {
+		if _, me, err := p.member(tx); err != nil || me.Role >= im.RoleAdmin {
 			return err
 		}
 	}
@@ -231,9 +231,9 @@ func (c *Chat) mayModify(w *txn.World, p place, v *changed, req protocol.ModifyM
 }
 
 // skip takes a message that is revoked out of the unread counts.
-func (p place) skip(w *txn.World, copies []*txn.Message) {
+func (p place) skip(tx *txn.Tx, copies []*txn.Message) {
 	if p.groupID != "" {
-		p.skipInGroup(w, copies[0])
+		p.skipInGroup(tx, copies[0])
 		return
 	}
 	for _, m := range copies {
@@ -245,23 +245,23 @@ func (p place) skip(w *txn.World, copies []*txn.Message) {
 		if user == p.peer {
 			peer = p.by.UserID
 		}
-		side := w.Contact(user, peer)
+		side := tx.Contact(user, peer)
 		side.Skip(m.Ord)
-		w.PutContact(*side)
+		tx.PutContact(*side)
 	}
 }
 
 // skipInGroup notes a revoked message for all members. Its sender does not count it already.
-func (p place) skipInGroup(w *txn.World, m *txn.Message) {
+func (p place) skipInGroup(tx *txn.Tx, m *txn.Message) {
 	if m.Ord == 0 {
 		return
 	}
-	g := w.Group(p.groupID)
+	g := tx.Group(p.groupID)
 	g.Revoked = g.Revoked.Add(m.Ord)
-	w.PutGroup(*g)
-	if sender := w.Member(p.groupID, m.Sender); sender.Present() && sender.ReadSeq < m.Seq {
+	tx.PutGroup(*g)
+	if sender := tx.Member(p.groupID, m.Sender); sender.Present() && sender.ReadSeq < m.Seq {
 		sender.Extra = sender.Extra.Add(int64(m.Seq))
-		w.PutMember(*sender)
+		tx.PutMember(*sender)
 	}
 }
 
@@ -291,9 +291,9 @@ func (c *Chat) standing(p place, seqs []uint64) ([]store.Standing, error) {
 }
 
 // forget takes deleted records out of the caller's unread count.
-func (p place) forget(w *txn.World, list []store.Standing) error {
+func (p place) forget(tx *txn.Tx, list []store.Standing) error {
 	if p.groupID == "" {
-		side := w.Contact(p.by.UserID, p.peer)
+		side := tx.Contact(p.by.UserID, p.peer)
 		before := *side
 		for _, r := range list {
 			if r.Ord > 0 && r.Flags&txn.FlagRevoked == 0 {
@@ -301,11 +301,11 @@ func (p place) forget(w *txn.World, list []store.Standing) error {
 			}
 		}
 		if *side != before {
-			w.PutContact(*side)
+			tx.PutContact(*side)
 		}
 		return nil
 	}
-	_, m, err := p.member(w)
+	_, m, err := p.member(tx)
 	if err != nil {
 		return err
 	}
@@ -319,7 +319,7 @@ func (p place) forget(w *txn.World, list []store.Standing) error {
 		}
 	}
 	if *m != before {
-		w.PutMember(*m)
+		tx.PutMember(*m)
 	}
 	return nil
 }
@@ -344,14 +344,14 @@ func (c *Chat) DeleteMessages(by rpc.Caller, req protocol.DeleteMessagesRequest,
 		rpc.Fail(done, err)
 		return
 	}
-	rpc.Do(c.store, p.need(), func(w *txn.World) (protocol.Done, error) {
-		if err := p.forget(w, list); err != nil {
+	rpc.Do(c.store, p.need(), func(tx *txn.Tx) (protocol.Done, error) {
+		if err := p.forget(tx, list); err != nil {
 			return protocol.Done{}, err
 		}
 		for _, seq := range req.SeqList {
-			w.Delete(txn.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
+			tx.Delete(txn.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
 		}
-		p.own(w, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList, Time: w.Now})
-		return protocol.Done{ServerTime: w.Now}, nil
+		p.own(tx, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList, Time: tx.Now})
+		return protocol.Done{ServerTime: tx.Now}, nil
 	}, done)
 }

@@ -95,11 +95,11 @@ func (p place) column() string {
 }
 
 // need is what an action in the conversation looks at.
-func (p place) need() txn.Need {
+func (p place) need() txn.ReadSet {
 	if p.groupID != "" {
-		return txn.Need{Topics: []string{p.topic(), im.UserTopic(p.by.UserID)}, Groups: []string{p.groupID}, Members: []txn.MemberKey{{GroupID: p.groupID, UserID: p.by.UserID}}}
+		return txn.ReadSet{Topics: []string{p.topic(), im.UserTopic(p.by.UserID)}, Groups: []string{p.groupID}, Members: []txn.MemberKey{{GroupID: p.groupID, UserID: p.by.UserID}}}
 	}
-	return txn.Need{
+	return txn.ReadSet{
 		Topics:   []string{p.topic(), im.UserTopic(p.peer)},
 		Contacts: []txn.ContactKey{{UserID: p.by.UserID, Peer: p.peer}, {UserID: p.peer, Peer: p.by.UserID}},
 	}
@@ -114,9 +114,9 @@ func (p place) messages(id string) []txn.MessageKey {
 }
 
 // member checks that the caller is in the group of the conversation, and returns both.
-func (p place) member(w *txn.World) (*im.Group, *im.Member, error) {
-	g := w.Group(p.groupID)
-	m := w.Member(p.groupID, p.by.UserID)
+func (p place) member(tx *txn.Tx) (*im.Group, *im.Member, error) {
+	g := tx.Group(p.groupID)
+	m := tx.Member(p.groupID, p.by.UserID)
 	return g, m, g.MayRead(m)
 }
 
@@ -150,12 +150,12 @@ func (c *Chat) membership(ctx context.Context, p place) (*im.Group, *im.Member, 
 }
 
 // own appends an event to the caller's own timeline, for their other devices.
-func (p place) own(w *txn.World, e any) {
-	w.Append(im.UserTopic(p.by.UserID), txn.Draft{Device: p.by.Origin(), Body: &rpc.Event{Value: e}})
+func (p place) own(tx *txn.Tx, e any) {
+	tx.Append(im.UserTopic(p.by.UserID), txn.Draft{Device: p.by.Origin(), Body: &rpc.Event{Value: e}})
 }
 
 // ownHead is how far the caller's own timeline has come before this unit.
-func (p place) ownHead(w *txn.World) uint64 { return w.Head(im.UserTopic(p.by.UserID)) }
+func (p place) ownHead(tx *txn.Tx) uint64 { return tx.Head(im.UserTopic(p.by.UserID)) }
 
 // unread is how many messages a member has not read; types of groups that do not count have none.
 func unread(g *im.Group, m *im.Member, counted int64) int64 {

@@ -19,7 +19,7 @@ func optionNames() []string {
 }
 
 // view makes a conversation what its person sees; listed says whether it is in the list.
-func view(d *store.Side) (v protocol.Conversation, listed bool) {
+func view(d *store.ConversationState) (v protocol.Conversation, listed bool) {
 	var r *im.Reading
 	hasAny := d.Last.Seq > 0
 	if d.Member != nil {
@@ -55,7 +55,7 @@ func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller, req protoco
 	if err != nil {
 		return res, err
 	}
-	sides, own, err := c.store.Sides(ctx, by.UserID)
+	sides, own, err := c.store.Conversations(ctx, by.UserID)
 	if err != nil {
 		return res, im.Internal(err)
 	}
@@ -100,7 +100,7 @@ func (c *Chat) GetConversation(ctx context.Context, by rpc.Caller, req protocol.
 	if err != nil {
 		return res, err
 	}
-	d, own, err := c.store.Side(ctx, by.UserID, p.peer, p.groupID)
+	d, own, err := c.store.Conversation(ctx, by.UserID, p.peer, p.groupID)
 	if err != nil {
 		return res, im.Internal(err)
 	}
@@ -123,18 +123,18 @@ func (c *Chat) MarkRead(by rpc.Caller, req protocol.ReadRequest, done func(proto
 		rpc.Fail(done, err)
 		return
 	}
-	rpc.Do(c.store, p.need(), func(w *txn.World) (protocol.ConversationResponse, error) {
+	rpc.Do(c.store, p.need(), func(tx *txn.Tx) (protocol.ConversationResponse, error) {
 		if p.groupID != "" {
-			return r.group(w)
+			return r.group(tx)
 		}
-		return r.person(w), nil
+		return r.person(tx), nil
 	}, done)
 }
 
 // reading is what was found out before a conversation is marked read. None of it can change meanwhile.
 type reading struct {
 	place
-	facts store.ReadFacts
+	facts store.ReadMark
 }
 
 func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading, error) {
@@ -145,7 +145,7 @@ func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading
 		}
 	}
 	var err error
-	if r.facts, err = c.store.ReadFacts(ctx, p.by.UserID, p.peer, p.groupID, upTo); err != nil {
+	if r.facts, err = c.store.ReadMark(ctx, p.by.UserID, p.peer, p.groupID, upTo); err != nil {
 		return r, im.Internal(err)
 	}
 	return r, nil
@@ -160,58 +160,58 @@ func (r *reading) upTo(unread bool) uint64 {
 	return r.facts.Last
 }
 
-func (r *reading) event(w *txn.World, v *protocol.Conversation) protocol.ConversationResponse {
-	r.own(w, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head,
-		Pinned: v.Pinned, ReceiveOption: v.ReceiveOption, ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: w.Now})
-	return protocol.ConversationResponse{Conversation: *v, Seq: r.ownHead(w) + 1, ServerTime: w.Now}
+func (r *reading) event(tx *txn.Tx, v *protocol.Conversation) protocol.ConversationResponse {
+	r.own(tx, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head,
+		Pinned: v.Pinned, ReceiveOption: v.ReceiveOption, ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: tx.Now})
+	return protocol.ConversationResponse{Conversation: *v, Seq: r.ownHead(tx) + 1, ServerTime: tx.Now}
 }
 
 // person marks a one-to-one conversation read, and tells the other person how far.
-func (r *reading) person(w *txn.World) protocol.ConversationResponse {
+func (r *reading) person(tx *txn.Tx) protocol.ConversationResponse {
 	me, peer := r.by.UserID, r.peer
-	side := w.Contact(me, peer)
-	d := store.Side{Contact: side, Head: w.Head(r.topic())}
+	side := tx.Contact(me, peer)
+	d := store.ConversationState{Contact: side, Head: tx.Head(r.topic())}
 	upTo := r.upTo(side.Unread() > 0)
-	if upTo <= side.ReadSeq || !w.HasContact(me, peer) {
+	if upTo <= side.ReadSeq || !tx.HasContact(me, peer) {
 		v, _ := view(&d)
-		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(w), ServerTime: w.Now}
+		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(tx), ServerTime: tx.Now}
 	}
 	side.ReadSeq = upTo
 	side.Read(r.facts.Ord)
-	w.PutContact(*side)
+	tx.PutContact(*side)
 	v, _ := view(&d)
-	if other := w.Contact(peer, me); r.facts.Pair > other.PeerRead {
+	if other := tx.Contact(peer, me); r.facts.Pair > other.PeerRead {
 		other.PeerRead = r.facts.Pair
-		w.PutContact(*other)
-		w.Append(im.UserTopic(peer), txn.Draft{Body: &rpc.Event{Value: protocol.MessageEvent{Type: protocol.TypeReceipt, ConversationID: im.C2C(me), PeerReadSeq: other.PeerRead, Time: w.Now}}})
+		tx.PutContact(*other)
+		tx.Append(im.UserTopic(peer), txn.Draft{Body: &rpc.Event{Value: protocol.MessageEvent{Type: protocol.TypeReceipt, ConversationID: im.C2C(me), PeerReadSeq: other.PeerRead, Time: tx.Now}}})
 	}
-	return r.event(w, &v)
+	return r.event(tx, &v)
 }
 
 // group marks a group's conversation read.
-func (r *reading) group(w *txn.World) (protocol.ConversationResponse, error) {
-	g, m, err := r.member(w)
+func (r *reading) group(tx *txn.Tx) (protocol.ConversationResponse, error) {
+	g, m, err := r.member(tx)
 	if err != nil {
 		return protocol.ConversationResponse{}, err
 	}
-	d := store.Side{Member: m, Group: g, Head: w.Head(r.topic()), Counted: w.Counted(r.topic())}
+	d := store.ConversationState{Member: m, Group: g, Head: tx.Head(r.topic()), Counted: tx.UnreadCount(r.topic())}
 	upTo := r.upTo(m.Unread(g, d.Counted) > 0)
 	if upTo <= m.ReadSeq || m.JoinedSeq != r.facts.Member.JoinedSeq {
 		v, _ := view(&d)
-		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(w), ServerTime: w.Now}, nil
+		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(tx), ServerTime: tx.Now}, nil
 	}
 	m.ReadSeq, m.OwnRead, m.Extra = upTo, r.facts.Own, m.Extra.Above(int64(upTo))
 	m.Read(r.facts.Ord)
-	w.PutMember(*m)
+	tx.PutMember(*m)
 	v, _ := view(&d)
-	return r.event(w, &v), nil
+	return r.event(tx, &v), nil
 }
 
 // PinConversation pins a conversation to the top of the list, or lets it go.
 func (c *Chat) PinConversation(by rpc.Caller, req protocol.PinRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *txn.World, _ place, r *im.Reading) {
+	c.adjust(by, req.ConversationID, nil, func(tx *txn.Tx, _ place, r *im.Reading) {
 		if r.PinnedAt = 0; req.Pin {
-			r.PinnedAt = w.Now
+			r.PinnedAt = tx.Now
 		}
 	}, done)
 }
@@ -223,63 +223,63 @@ func (c *Chat) SetReceiveOption(by rpc.Caller, req protocol.ReceiveOptionRequest
 	if opt < 0 {
 		err = im.Bad("receiveOption", "is none of notify, nothing, quiet, mentions")
 	}
-	c.adjust(by, req.ConversationID, err, func(_ *txn.World, _ place, r *im.Reading) { r.Opt = im.Option(opt) }, done)
+	c.adjust(by, req.ConversationID, err, func(_ *txn.Tx, _ place, r *im.Reading) { r.Opt = im.Option(opt) }, done)
 }
 
 // DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
 func (c *Chat) DeleteConversation(by rpc.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *txn.World, p place, r *im.Reading) {
-		r.HiddenSeq, r.PinnedAt = w.Head(p.topic()), 0
-		p.clear(w, r)
+	c.adjust(by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
+		r.HiddenSeq, r.PinnedAt = tx.Head(p.topic()), 0
+		p.clear(tx, r)
 	}, done)
 }
 
 // ClearHistory shows the caller nothing of before any more.
 func (c *Chat) ClearHistory(by rpc.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(w *txn.World, p place, r *im.Reading) {
-		p.clear(w, r)
+	c.adjust(by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
+		p.clear(tx, r)
 	}, done)
 }
 
 // clear shows nothing of before any more; what is not shown is not unread.
-func (p place) clear(w *txn.World, r *im.Reading) {
-	head := w.Head(p.topic())
+func (p place) clear(tx *txn.Tx, r *im.Reading) {
+	head := tx.Head(p.topic())
 	r.ClearedSeq, r.ReadSeq, r.Skipped = head, head, ""
 	if p.groupID != "" {
-		r.ReadOrd = w.Counted(p.topic())
+		r.ReadOrd = tx.UnreadCount(p.topic())
 	} else {
-		r.ReadOrd = w.Contact(p.by.UserID, p.peer).Counted
+		r.ReadOrd = tx.Contact(p.by.UserID, p.peer).Counted
 	}
 }
 
 // adjust changes the caller's side of a conversation and tells their other devices.
-func (c *Chat) adjust(by rpc.Caller, conversationID string, err error, change func(*txn.World, place, *im.Reading), done func(protocol.ConversationResponse, error)) {
+func (c *Chat) adjust(by rpc.Caller, conversationID string, err error, change func(*txn.Tx, place, *im.Reading), done func(protocol.ConversationResponse, error)) {
 	p, bad := placeOf(by, conversationID)
 	if err = rpc.FirstError(bad, err); err != nil {
 		rpc.Fail(done, err)
 		return
 	}
-	rpc.Do(c.store, p.need(), func(w *txn.World) (protocol.ConversationResponse, error) {
-		d := store.Side{Head: w.Head(p.topic())}
-		e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: w.Now}
+	rpc.Do(c.store, p.need(), func(tx *txn.Tx) (protocol.ConversationResponse, error) {
+		d := store.ConversationState{Head: tx.Head(p.topic())}
+		e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: tx.Now}
 		if p.groupID != "" {
-			g, m, err := p.member(w)
+			g, m, err := p.member(tx)
 			if err != nil {
 				return protocol.ConversationResponse{}, err
 			}
-			d.Group, d.Member, d.Counted = g, m, w.Counted(p.topic())
-			if change(w, p, &m.Reading); m.ReadSeq == d.Head {
+			d.Group, d.Member, d.Counted = g, m, tx.UnreadCount(p.topic())
+			if change(tx, p, &m.Reading); m.ReadSeq == d.Head {
 				m.OwnRead, m.Extra = m.Own, ""
 			}
-			w.PutMember(*m)
+			tx.PutMember(*m)
 		} else {
-			d.Contact = w.Contact(by.UserID, p.peer)
-			change(w, p, &d.Contact.Reading)
-			w.PutContact(*d.Contact)
+			d.Contact = tx.Contact(by.UserID, p.peer)
+			change(tx, p, &d.Contact.Reading)
+			tx.PutContact(*d.Contact)
 		}
 		v, _ := view(&d)
 		e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq, e.HiddenSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq, v.HiddenSeq
-		p.own(w, e)
-		return protocol.ConversationResponse{Conversation: v, Seq: p.ownHead(w) + 1, ServerTime: w.Now}, nil
+		p.own(tx, e)
+		return protocol.ConversationResponse{Conversation: v, Seq: p.ownHead(tx) + 1, ServerTime: tx.Now}, nil
 	}, done)
 }

@@ -72,7 +72,7 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 }
 
 // shows says whether the caller may see a record: of a group, one for some members or for the participants of an invitation.
-func (c *Chat) shows(ctx context.Context, p place, l *store.Line) (bool, error) {
+func (c *Chat) shows(ctx context.Context, p place, l *store.HistoryEntry) (bool, error) {
 	id, ok := txn.AudienceInvitation(l.Audience)
 	switch {
 	case !ok || p.groupID == "":

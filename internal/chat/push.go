@@ -20,22 +20,22 @@ func (c *Chat) pushes(s *sending) bool {
 }
 
 // push posts a push, which leaves the house when the message is committed. Who of a group is away is found out then.
-func (c *Chat) push(w *txn.World, s *sending, m *protocol.Message) {
-	p := outbox.Message{MessageID: m.MessageID, From: m.From, At: w.Now, GroupID: m.GroupID, Text: Preview(&m.Body), Kind: string(m.MessageType), Push: m.OfflinePush,
+func (c *Chat) push(tx *txn.Tx, s *sending, m *protocol.Message) {
+	p := outbox.Message{MessageID: m.MessageID, From: m.From, At: tx.Now, GroupID: m.GroupID, Text: Preview(&m.Body), Kind: string(m.MessageType), Push: m.OfflinePush,
 		Receivers: m.ReceiverList, Mentioned: m.Mentions, MentionAll: m.MentionAll}
 	if s.groupID != "" {
-		if rules, _ := im.Rules(w.Group(s.groupID).Type); !rules.Unread {
+		if rules, _ := im.Rules(tx.Group(s.groupID).Type); !rules.Unread {
 			return // a crowd
 		}
-		w.Post(outbox.MessageToGroup(p, w.Now))
+		tx.Enqueue(outbox.MessageToGroup(p, tx.Now))
 		c.opt.Posted()
 		return
 	}
-	who := w.Person(s.peer)
-	if who == nil || who.Pushes == 0 || w.Contact(s.peer, m.From).Blocks() {
+	who := tx.User(s.peer)
+	if who == nil || who.Pushes == 0 || tx.Contact(s.peer, m.From).Blocks() {
 		return
 	}
-	w.Post(outbox.MessageTo(s.peer, p, w.Now))
+	tx.Enqueue(outbox.MessageTo(s.peer, p, tx.Now))
 	c.opt.Posted()
 }
 

@@ -69,19 +69,19 @@ func (c *Chat) SendReceipts(by rpc.Caller, req protocol.ReceiptsRequest, done fu
 		need.Messages = append(need.Messages, txn.MessageKey{Topic: p.topic(), ID: id})
 		need.Receipts = append(need.Receipts, txn.Receipt{Topic: p.topic(), ID: id, UserID: by.UserID})
 	}
-	rpc.Do(c.store, need, func(w *txn.World) (protocol.ReceiptsResponse, error) { return p.receipts(w, req.MessageIDList) }, done)
+	rpc.Do(c.store, need, func(tx *txn.Tx) (protocol.ReceiptsResponse, error) { return p.receipts(tx, req.MessageIDList) }, done)
 }
 
-func (p place) receipts(w *txn.World, ids []string) (protocol.ReceiptsResponse, error) {
+func (p place) receipts(tx *txn.Tx, ids []string) (protocol.ReceiptsResponse, error) {
 	res := protocol.ReceiptsResponse{Receipts: []protocol.Count{}}
-	g, me, err := p.member(w)
+	g, me, err := p.member(tx)
 	if err != nil {
 		return res, err
 	}
 	news := map[string]*receipts{}
 	var senders []string
 	for _, id := range ids {
-		m := w.Message(p.topic(), id)
+		m := tx.Message(p.topic(), id)
 		if m == nil || m.Seq <= me.Sees(g) || !visible(m.Audience, p.by.UserID) {
 			return res, noMessage()
 		}
@@ -91,12 +91,12 @@ func (p place) receipts(w *txn.World, ids []string) (protocol.ReceiptsResponse, 
 		case m.Sender == p.by.UserID:
 			return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageIDList", Message: id + " is your own message"}
 		}
-		if !w.Receipt(p.topic(), id, p.by.UserID) && m.Flags&txn.FlagRevoked == 0 {
+		if !tx.Receipt(p.topic(), id, p.by.UserID) && m.Flags&txn.FlagRevoked == 0 {
 			m.Readers++
-			w.PutMessage(*m)
-			w.PutReceipt(txn.Receipt{Topic: p.topic(), ID: id, UserID: p.by.UserID, At: w.Now})
+			tx.PutMessage(*m)
+			tx.PutReceipt(txn.Receipt{Topic: p.topic(), ID: id, UserID: p.by.UserID, At: tx.Now})
 			if news[m.Sender] == nil {
-				news[m.Sender] = &receipts{protocol.MessageEvent{Type: protocol.TypeReceipt, GroupID: g.ID, Time: w.Now}}
+				news[m.Sender] = &receipts{protocol.MessageEvent{Type: protocol.TypeReceipt, GroupID: g.ID, Time: tx.Now}}
 				senders = append(senders, m.Sender)
 			}
 			news[m.Sender].Receipts = append(news[m.Sender].Receipts, countOf(g, m))
@@ -107,11 +107,11 @@ func (p place) receipts(w *txn.World, ids []string) (protocol.ReceiptsResponse, 
 	for _, s := range senders {
 		topics = append(topics, im.UserTopic(s))
 	}
-	if missing := w.Missing(topics); len(missing) > 0 {
-		return res, &txn.More{Need: txn.Need{Topics: missing}}
+	if missing := tx.Missing(topics); len(missing) > 0 {
+		return res, &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 	}
 	for i, s := range senders {
-		w.Append(topics[i], txn.Draft{Body: news[s]})
+		tx.Append(topics[i], txn.Draft{Body: news[s]})
 	}
 	return res, nil
 }

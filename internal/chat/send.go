@@ -37,7 +37,7 @@ func (c *Chat) SendMessage(by rpc.Caller, req protocol.SendMessageRequest, done 
 	need := s.need()
 	need.Messages = s.messages(s.msg.MessageID)
 	if s.push = c.pushes(s); s.push && s.peer != "" {
-		need.People = append(need.People, s.peer)
+		need.Users = append(need.Users, s.peer)
 	}
 	for _, u := range s.msg.ReceiverList {
 		need.Members = append(need.Members, txn.MemberKey{GroupID: s.groupID, UserID: u})
@@ -46,7 +46,7 @@ func (c *Chat) SendMessage(by rpc.Caller, req protocol.SendMessageRequest, done 
 	if s.msg.OnlineUserOnly && s.peer != "" {
 		devices = c.presence.Devices(s.peer)[0]
 	}
-	rpc.Do(c.store, need, func(w *txn.World) (protocol.SendMessageResponse, error) { return c.decideSend(w, s) },
+	rpc.Do(c.store, need, func(tx *txn.Tx) (protocol.SendMessageResponse, error) { return c.decideSend(tx, s) },
 		func(res protocol.SendMessageResponse, err error) {
 			if err == nil {
 				res.Devices = devices
@@ -155,11 +155,11 @@ func (c *Chat) lookAtFile(ctx context.Context, by rpc.Caller, b *protocol.Body) 
 	return files, nil
 }
 
-func (c *Chat) decideSend(w *txn.World, s *sending) (protocol.SendMessageResponse, error) {
+func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse, error) {
 	m := s.msg
-	m.Time = w.Now
-	res := protocol.SendMessageResponse{MessageID: m.MessageID, ConversationID: s.id(), Time: w.Now}
-	known, err := s.again(w, m)
+	m.Time = tx.Now
+	res := protocol.SendMessageResponse{MessageID: m.MessageID, ConversationID: s.id(), Time: tx.Now}
+	known, err := s.again(tx, m)
 	if known != nil || err != nil {
 		if known != nil {
 			res.Seq, res.Time, res.Repeat = known.Seq, known.At, true
@@ -171,19 +171,19 @@ func (c *Chat) decideSend(w *txn.World, s *sending) (protocol.SendMessageRespons
 		d.Words = words(&m.Body)
 	}
 	if s.groupID != "" {
-		err = s.toGroup(w, &m, d)
+		err = s.toGroup(tx, &m, d)
 	} else {
-		err = c.toPerson(w, s, &m, d)
+		err = c.toPerson(tx, s, &m, d)
 	}
 	if err != nil {
 		return res, err
 	}
-	s.holdFiles(w)
+	s.holdFiles(tx)
 	if !m.OnlineUserOnly {
-		res.Seq = w.Head(s.topic()) + 1
+		res.Seq = tx.Head(s.topic()) + 1
 	}
 	if s.push {
-		c.push(w, s, &m)
+		c.push(tx, s, &m)
 	}
 	return res, nil
 }
@@ -192,30 +192,30 @@ func (c *Chat) decideSend(w *txn.World, s *sending) (protocol.SendMessageRespons
 const onlineFiles = 24 * 60 * 60 * 1000
 
 // holdFiles makes the files of the message readable where it stands or, when it is not stored, for those who get it, for a time.
-func (s *sending) holdFiles(w *txn.World) {
+func (s *sending) holdFiles(tx *txn.Tx) {
 	for _, f := range s.files {
 		h := holder.Holder{File: f, Message: s.msg.MessageID}
 		if s.msg.OnlineUserOnly {
-			h.Until = w.Now + onlineFiles
+			h.Until = tx.Now + onlineFiles
 		}
 		if s.msg.OnlineUserOnly && len(s.msg.ReceiverList) > 0 {
 			for _, u := range s.msg.ReceiverList {
 				h.Topic = im.UserTopic(u)
-				holder.Hold(w, h)
+				holder.Hold(tx, h)
 			}
 			continue
 		}
 		for _, k := range s.messages("") {
 			h.Topic = k.Topic
-			holder.Hold(w, h)
+			holder.Hold(tx, h)
 		}
 	}
 }
 
 // again finds the message when it was sent before; an id that is taken by another is refused.
-func (p place) again(w *txn.World, m protocol.Message) (*txn.Message, error) {
+func (p place) again(tx *txn.Tx, m protocol.Message) (*txn.Message, error) {
 	for _, k := range p.messages(m.MessageID) {
-		known := w.Message(k.Topic, k.ID)
+		known := tx.Message(k.Topic, k.ID)
 		if known == nil {
 			continue
 		}
@@ -239,26 +239,26 @@ func flagsOf(m *protocol.Message) (f txn.Flags) {
 }
 
 // toPerson appends the message to both timelines, or, when the receiver does not want it, refuses or keeps it back.
-func (c *Chat) toPerson(w *txn.World, s *sending, m *protocol.Message, d txn.Draft) error {
+func (c *Chat) toPerson(tx *txn.Tx, s *sending, m *protocol.Message, d txn.Draft) error {
 	mine, theirs := d, d
 	mine.Peer, theirs.Peer = s.peer, m.From
 	me, them := im.UserTopic(m.From), im.UserTopic(s.peer)
-	side := w.Contact(s.peer, m.From)
+	side := tx.Contact(s.peer, m.From)
 	blocked := side.Blocks()
 	if blocked && !c.opt.DropBlocked {
 		return &im.Error{Code: im.CodeBlocked, Field: "userID", Message: s.peer + " does not take messages from you"}
 	}
-	if !w.HasContact(m.From, s.peer) && !m.OnlineUserOnly {
-		w.PutContact(*w.Contact(m.From, s.peer))
+	if !tx.HasContact(m.From, s.peer) && !m.OnlineUserOnly {
+		tx.PutContact(*tx.Contact(m.From, s.peer))
 	}
 	switch {
 	case blocked:
 		mine.Finders = []string{me}
-		w.Append(me, mine)
+		tx.Append(me, mine)
 		return nil
 	case m.OnlineUserOnly:
-		w.Append(me, mine)
-		w.Append(them, theirs)
+		tx.Append(me, mine)
+		tx.Append(them, theirs)
 		return nil
 	}
 	mine.Finders, theirs.Words = []string{me, them}, ""
@@ -266,18 +266,18 @@ func (c *Chat) toPerson(w *txn.World, s *sending, m *protocol.Message, d txn.Dra
 		side.Counted++
 		theirs.Ord = side.Counted
 	}
-	w.PutContact(*side)
-	w.AppendPair(me, mine, them, theirs)
+	tx.PutContact(*side)
+	tx.AppendPair(me, mine, them, theirs)
 	return nil
 }
 
 // toGroup appends the message to the group's timeline, once, however many hear it.
-func (s *sending) toGroup(w *txn.World, m *protocol.Message, d txn.Draft) error {
-	g, me, err := s.member(w)
+func (s *sending) toGroup(tx *txn.Tx, m *protocol.Message, d txn.Draft) error {
+	g, me, err := s.member(tx)
 	if err != nil {
 		return err
 	}
-	if err := g.MaySpeak(me, w.Now); err != nil {
+	if err := g.MaySpeak(me, tx.Now); err != nil {
 		return err
 	}
 	rules, _ := im.Rules(g.Type)
@@ -290,7 +290,7 @@ func (s *sending) toGroup(w *txn.World, m *protocol.Message, d txn.Draft) error 
 		}
 	}
 	for _, u := range m.ReceiverList {
-		if !w.Member(g.ID, u).Present() {
+		if !tx.Member(g.ID, u).Present() {
 			return &im.Error{Code: im.CodeGroupDenied, Field: "receiverList", Message: u + " is not a member of this group"}
 		}
 	}
@@ -302,8 +302,8 @@ func (s *sending) toGroup(w *txn.World, m *protocol.Message, d txn.Draft) error 
 	}
 	if d.Counts {
 		me.Own++
-		w.PutMember(*me)
+		tx.PutMember(*me)
 	}
-	w.Append(s.topic(), d)
+	tx.Append(s.topic(), d)
 	return nil
 }

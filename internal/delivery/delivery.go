@@ -31,11 +31,11 @@ type Log interface {
 type Bus interface {
 	// Publish offers records to all nodes, this one included.
 	Publish(records []txn.Record)
-	// Receive sets who is offered records; nil says that some may have been lost. It is called once, before any other method.
-	Receive(func([]txn.Record))
-	// Follow and Unfollow say which topics this node reads. Each Follow has its Unfollow.
-	Follow(topic string) error
-	Unfollow(topic string) error
+	// OnRecords sets who is offered records; nil says that some may have been lost. It is called once, before any other method.
+	OnRecords(func([]txn.Record))
+	// Subscribe and Unfollow say which topics this node reads. Each Follow has its Unfollow.
+	Subscribe(topic string) error
+	Unsubscribe(topic string) error
 }
 
 // Readers are the sessions of this node.
@@ -94,7 +94,7 @@ func New(log Log, bus Bus, opt Options) *Delivery {
 		opt.Grace = 30 * time.Millisecond
 	}
 	d := &Delivery{log: log, bus: bus, opt: opt, nudge: make(chan struct{}, 1), feeds: map[string]*feed{}, gaps: map[string]struct{}{}, some: make(chan struct{}, 1)}
-	bus.Receive(d.receive)
+	bus.OnRecords(d.receive)
 	return d
 }
 
@@ -112,7 +112,7 @@ func (d *Delivery) Open(ctx context.Context, topic string) error {
 	d.feeds[topic] = f
 	d.mu.Unlock()
 	if !open {
-		if err := d.bus.Follow(topic); err != nil {
+		if err := d.bus.Subscribe(topic); err != nil {
 			d.forget(topic, f)
 			return err
 		}
@@ -120,11 +120,11 @@ func (d *Delivery) Open(ctx context.Context, topic string) error {
 	head, err := d.log.Head(ctx, topic) // after Follow, so that nothing falls between
 	if err != nil {
 		if d.forget(topic, f) {
-			err = errors.Join(err, d.bus.Unfollow(topic))
+			err = errors.Join(err, d.bus.Unsubscribe(topic))
 		}
 		return err
 	}
-	if f.begin(head, d.hand) {
+	if f.begin(head, d.deliver) {
 		d.noteGap(topic)
 	}
 	return nil
@@ -142,7 +142,7 @@ func (d *Delivery) Close(topic string) error {
 	if !open {
 		return nil
 	}
-	return d.bus.Unfollow(topic)
+	return d.bus.Unsubscribe(topic)
 }
 
 // forget removes a feed that could not begin, and reports whether it was the topic's.
@@ -162,8 +162,8 @@ func (d *Delivery) feed(topic string) *feed {
 	return d.feeds[topic]
 }
 
-// Tell offers records to the readers of this node alone.
-func (d *Delivery) Tell(records []txn.Record) { d.receive(records) }
+// DeliverLocal offers records to the readers of this node alone.
+func (d *Delivery) DeliverLocal(records []txn.Record) { d.receive(records) }
 
 // Watched lists the people whose coming and going somebody on this node watches.
 func (d *Delivery) Watched() []string {
@@ -185,7 +185,7 @@ func (d *Delivery) receive(records []txn.Record) {
 	}
 	for i := range records {
 		f := d.feed(records[i].Topic)
-		if f != nil && f.offer(records[i], d.hand) {
+		if f != nil && f.offer(records[i], d.deliver) {
 			d.noteGap(records[i].Topic)
 		}
 	}
@@ -213,7 +213,7 @@ func (d *Delivery) takeGaps() map[string]struct{} {
 	return gaps
 }
 
-func (d *Delivery) hand(r txn.Record) {
+func (d *Delivery) deliver(r txn.Record) {
 	d.readers.Deliver(r)
 	if l, ok := im.ParseListen(r.Listen); ok {
 		d.readers.Listen(r.Topic, r.Seq, l)
@@ -233,7 +233,7 @@ func (d *Delivery) Run(ctx context.Context) error {
 		case <-t.C:
 		case <-d.nudge:
 		}
-		d.sweep(ctx)
+		d.reconcile(ctx)
 	}
 }
 
@@ -281,10 +281,10 @@ func (d *Delivery) fetch(ctx context.Context, topic string) {
 			return
 		}
 		if p.Floor > after { // it was trimmed before it could be delivered here
-			f.begin(p.Floor, d.hand)
+			f.begin(p.Floor, d.deliver)
 		}
 		for i := range p.Records {
-			f.offer(p.Records[i], d.hand)
+			f.offer(p.Records[i], d.deliver)
 		}
 		if len(p.Records) == 0 {
 			return
@@ -292,8 +292,8 @@ func (d *Delivery) fetch(ctx context.Context, topic string) {
 	}
 }
 
-// sweep finds the topics that are behind their heads. What is only on its way has the time of a gap to come.
-func (d *Delivery) sweep(ctx context.Context) {
+// reconcile finds the topics that are behind their heads. What is only on its way has the time of a gap to come.
+func (d *Delivery) reconcile(ctx context.Context) {
 	d.mu.RLock()
 	topics := slices.Collect(maps.Keys(d.feeds))
 	d.mu.RUnlock()

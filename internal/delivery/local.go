@@ -11,11 +11,11 @@ func NewLocal() *Local { return &Local{} }
 // Publish offers records to this node.
 func (l *Local) Publish(records []txn.Record) { l.receive(records) }
 
-// Receive sets who is offered records.
-func (l *Local) Receive(f func([]txn.Record)) { l.receive = f }
+// OnRecords sets who is offered records.
+func (l *Local) OnRecords(f func([]txn.Record)) { l.receive = f }
 
-// Follow does nothing: this node is offered everything.
-func (l *Local) Follow(string) error { return nil }
+// Subscribe does nothing: this node is offered everything.
+func (l *Local) Subscribe(string) error { return nil }
 
-// Unfollow does nothing.
-func (l *Local) Unfollow(string) error { return nil }
+// Unsubscribe does nothing.
+func (l *Local) Unsubscribe(string) error { return nil }

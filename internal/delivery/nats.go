@@ -20,16 +20,16 @@ import (
 // NATS is the bus between nodes: one subject for each topic, in which only the nodes are interested that read it. It is a
 // hint, and a means to ask: it keeps nothing, and whatever it loses the log has.
 type NATS struct {
-	conn    *nats.Conn
-	prefix  string
-	inbox   chan *nats.Msg
-	outbox  chan outgoing
-	orders  chan []byte   // commands of other nodes
-	lost    chan struct{} // something may have been lost
-	log     *slog.Logger
-	receive func([]txn.Record)
-	hear    func(topic string, data []byte, reply func([]byte))
-	obey    func([]byte)
+	conn      *nats.Conn
+	prefix    string
+	inbox     chan *nats.Msg
+	outbox    chan outgoing
+	orders    chan []byte   // commands of other nodes
+	lost      chan struct{} // something may have been lost
+	log       *slog.Logger
+	receive   func([]txn.Record)
+	onMessage func(topic string, data []byte, reply func([]byte))
+	obey      func([]byte)
 
 	mu   sync.Mutex
 	subs map[string]*followed
@@ -44,7 +44,7 @@ type followed struct {
 // The last part of a subject says what the message is.
 const (
 	kindRecords = "r"
-	kindWord    = "w"
+	kindMessage = "w"
 	kindCommand = "c"
 )
 
@@ -59,7 +59,7 @@ const (
 // reached it goes on trying, and Connected says so.
 func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
 	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), outbox: make(chan outgoing, natsOutbox), orders: make(chan []byte, natsOrders), obey: func([]byte) {}, lost: make(chan struct{}, 1), log: log, subs: map[string]*followed{},
-		receive: func([]txn.Record) {}, hear: func(string, []byte, func([]byte)) {}}
+		receive: func([]txn.Record) {}, onMessage: func(string, []byte, func([]byte)) {}}
 	var err error
 	b.conn, err = nats.Connect(url,
 		nats.Name("beckon"), nats.NoEcho(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
@@ -105,11 +105,13 @@ func (b *NATS) topic(subject string) (topic, kind string) {
 	return string(raw), kind
 }
 
-// Receive sets who is offered records; nil says that some may have been lost.
-func (b *NATS) Receive(f func([]txn.Record)) { b.receive = f }
+// OnRecords sets who is offered records; nil says that some may have been lost.
+func (b *NATS) OnRecords(f func([]txn.Record)) { b.receive = f }
 
-// Hear sets who hears words of other nodes; reply answers one that asked.
-func (b *NATS) Hear(f func(topic string, data []byte, reply func([]byte))) { b.hear = f }
+// OnMessage sets who hears words of other nodes; reply answers one that asked.
+func (b *NATS) OnMessage(f func(topic string, data []byte, reply func([]byte))) {
+	b.onMessage = f
+}
 
 // Publish offers records to this node, and to those that read their topics.
 func (b *NATS) Publish(records []txn.Record) {
@@ -147,8 +149,8 @@ type outgoing struct {
 	data    []byte
 }
 
-// Follow begins to receive what concerns a topic. Each Follow wants its Unfollow.
-func (b *NATS) Follow(topic string) error {
+// Subscribe begins to receive what concerns a topic. Each Follow wants its Unfollow.
+func (b *NATS) Subscribe(topic string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if f := b.subs[topic]; f != nil {
@@ -162,8 +164,8 @@ func (b *NATS) Follow(topic string) error {
 	return err
 }
 
-// Unfollow ends it.
-func (b *NATS) Unfollow(topic string) error {
+// Unsubscribe ends it.
+func (b *NATS) Unsubscribe(topic string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.subs[topic]
@@ -177,8 +179,8 @@ func (b *NATS) Unfollow(topic string) error {
 	return f.Unsubscribe()
 }
 
-// Command sends a command to a node, or, without one, to all others.
-func (b *NATS) Command(node string, data []byte) error {
+// PublishCommand sends a command to a node, or, without one, to all others.
+func (b *NATS) PublishCommand(node string, data []byte) error {
 	if node == "" {
 		_ = b.conn.Publish(b.subject(im.NodesTopic, kindCommand), data) // while the link is down there is nobody to tell
 		return nil
@@ -186,20 +188,22 @@ func (b *NATS) Command(node string, data []byte) error {
 	return b.conn.Publish(b.subject(im.NodeTopic(node), kindCommand), data)
 }
 
-// Obey says who this node is, and what takes the commands to it and to all.
-func (b *NATS) Obey(node string, take func([]byte)) error {
+// SubscribeCommands says who this node is, and what takes the commands to it and to all.
+func (b *NATS) SubscribeCommands(node string, take func([]byte)) error {
 	b.obey = take
-	return errors.Join(b.Follow(im.NodesTopic), b.Follow(im.NodeTopic(node)))
+	return errors.Join(b.Subscribe(im.NodesTopic), b.Subscribe(im.NodeTopic(node)))
 }
 
-// Say sends a word to the other nodes that follow a topic.
-func (b *NATS) Say(topic string, data []byte) { _ = b.conn.Publish(b.subject(topic, kindWord), data) }
+// PublishMessage sends a word to the other nodes that follow a topic.
+func (b *NATS) PublishMessage(topic string, data []byte) {
+	_ = b.conn.Publish(b.subject(topic, kindMessage), data)
+}
 
-// Ask sends a word to the other nodes that follow a topic, and takes up to n answers. It returns what it has when ctx ends;
+// Request sends a word to the other nodes that follow a topic, and takes up to n answers. It returns what it has when ctx ends;
 // when nobody follows, at once.
-func (b *NATS) Ask(ctx context.Context, topic string, data []byte, n int) [][]byte {
+func (b *NATS) Request(ctx context.Context, topic string, data []byte, n int) [][]byte {
 	if n == 1 {
-		msg, err := b.conn.RequestWithContext(ctx, b.subject(topic, kindWord), data)
+		msg, err := b.conn.RequestWithContext(ctx, b.subject(topic, kindMessage), data)
 		if err != nil {
 			return nil
 		}
@@ -211,7 +215,7 @@ func (b *NATS) Ask(ctx context.Context, topic string, data []byte, n int) [][]by
 		return nil
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := b.conn.PublishRequest(b.subject(topic, kindWord), reply, data); err != nil {
+	if err := b.conn.PublishRequest(b.subject(topic, kindMessage), reply, data); err != nil {
 		return nil
 	}
 	var list [][]byte
@@ -283,8 +287,8 @@ func (b *NATS) take(msg *nats.Msg) {
 		case b.orders <- msg.Data:
 		default: // whoever waits for the answer of it asks again
 		}
-	case kind == kindWord:
-		b.hear(topic, msg.Data, func(answer []byte) {
+	case kind == kindMessage:
+		b.onMessage(topic, msg.Data, func(answer []byte) {
 			if msg.Reply != "" {
 				_ = b.conn.Publish(msg.Reply, answer)
 			}

@@ -21,31 +21,31 @@ type Sessions interface {
 	Connected(userID string) []protocol.Device
 	// Kick ends the connections of a device of a user, or, without one, of all but another, and returns which.
 	Kick(userID, deviceID, but string) []string
-	// Staying returns those devices of a user that may be connected beside each other.
-	Staying([]protocol.Device) []protocol.Device
-	// MakeRoom sends those devices of a user away that newer ones elsewhere replace; wins decides between connections of the same
+	// Allowed returns those devices of a user that may be connected beside each other.
+	Allowed([]protocol.Device) []protocol.Device
+	// EvictReplaced sends those devices of a user away that newer ones elsewhere replace; wins decides between connections of the same
 	// device and moment.
-	MakeRoom(userID string, others []protocol.Device, wins bool)
+	EvictReplaced(userID string, others []protocol.Device, wins bool)
 	// List lists devices here, by person and device, and says how many there are.
 	List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int)
 	// Users lists who has a device here.
 	Users() []string
 }
 
-// Wire carries words between the nodes that follow a topic. It may lose them.
-type Wire interface {
-	Say(topic string, data []byte)
-	Ask(ctx context.Context, topic string, data []byte, n int) [][]byte
-	Hear(func(topic string, data []byte, reply func([]byte)))
-	Follow(topic string) error
-	Unfollow(topic string) error
+// Messenger carries words between the nodes that follow a topic. It may lose them.
+type Messenger interface {
+	PublishMessage(topic string, data []byte)
+	Request(ctx context.Context, topic string, data []byte, n int) [][]byte
+	OnMessage(func(topic string, data []byte, reply func([]byte)))
+	Subscribe(topic string) error
+	Unsubscribe(topic string) error
 }
 
 // Presence knows the connected devices of people on all nodes. Nodes that hold devices of the same person follow that person's
 // topic and tell each other; another node asks them, and any of them can answer for all. It is a courtesy and is never stored:
 // what it does not know makes an acknowledgement less informed, and nothing wrong.
 type Presence struct {
-	wire  Wire
+	wire  Messenger
 	here  Sessions
 	moved func(userID string, online bool)
 	node  string
@@ -80,8 +80,8 @@ const (
 	askOneByOne = 8                      // people about whom their nodes are asked; about more, all nodes
 )
 
-// word is what nodes tell each other.
-type word struct {
+// message is what nodes tell each other.
+type message struct {
 	Node    string            `json:"node"`
 	Kind    string            `json:"kind"`
 	Devices []protocol.Device `json:"devices,omitempty"`
@@ -105,18 +105,18 @@ const (
 
 // NewPresence makes the presence of a house of several nodes. moved is told who came or went, here or elsewhere; online says
 // that it is known that they are, else it is to be asked. It must not block.
-func NewPresence(wire Wire, here Sessions, moved func(userID string, online bool)) *Presence {
+func NewPresence(wire Messenger, here Sessions, moved func(userID string, online bool)) *Presence {
 	p := &Presence{wire: wire, here: here, moved: moved, node: uuid.NewString()[:8], away: map[string]map[string]elsewhere{}, soon: map[string][]coming{}, nodes: map[string]time.Time{}}
-	wire.Hear(p.hear)
+	wire.OnMessage(p.onMessage)
 	return p
 }
 
-func (p *Presence) say(topic string, w word) {
+func (p *Presence) publish(topic string, w message) {
 	w.Node = p.node
-	p.wire.Say(topic, encodeWord(w))
+	p.wire.PublishMessage(topic, encodeMessage(w))
 }
 
-func encodeWord(v any) []byte {
+func encodeMessage(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // our own types of strings and numbers always encode
@@ -124,19 +124,19 @@ func encodeWord(v any) []byte {
 	return b
 }
 
-// Coming tells the other nodes of a device before it hears that it is let in, so that whoever asks after that is told of it.
+// BeforeOnline tells the other nodes of a device before it hears that it is let in, so that whoever asks after that is told of it.
 // What they have of the person, this node knows then too. It returns when the device came, after those that were there before it,
 // however the clocks of the nodes differ.
-func (p *Presence) Coming(userID string, d protocol.Device) (at int64) {
+func (p *Presence) BeforeOnline(userID string, d protocol.Device) (at int64) {
 	topic := im.UserTopic(userID)
-	if p.wire.Follow(topic) != nil {
+	if p.wire.Subscribe(topic) != nil {
 		return d.ConnectedAt
 	}
 	p.mu.Lock()
 	p.soon[userID] = append(p.soon[userID], coming{d, time.Now().Add(comingFor)})
 	p.mu.Unlock()
 	at = d.ConnectedAt
-	for _, answer := range p.ask(topic, word{Kind: wordDevices, Devices: p.mine(userID)}, askTime, 1) {
+	for _, answer := range p.request(topic, message{Kind: wordDevices, Devices: p.mine(userID)}, askTime, 1) {
 		for _, o := range p.merge(userID, answer) {
 			if late := o.ConnectedAt - d.ConnectedAt; late >= 0 && late < clockSkew {
 				at = max(at, o.ConnectedAt+1)
@@ -165,7 +165,7 @@ func (p *Presence) arrived(userID string, here []protocol.Device, now time.Time)
 		delete(p.soon, userID)
 	}
 	for range before - len(rest) {
-		_ = p.wire.Unfollow(im.UserTopic(userID)) // the sessions that are here follow it
+		_ = p.wire.Unsubscribe(im.UserTopic(userID)) // the sessions that are here follow it
 	}
 }
 
@@ -191,27 +191,27 @@ func withDevice(list []protocol.Device, d protocol.Device) []protocol.Device {
 func (p *Presence) Changed(userID string, edge bool) {
 	p.arrived(userID, p.here.Connected(userID), time.Now())
 	devices := p.mine(userID)
-	p.say(im.UserTopic(userID), word{Kind: wordDevices, Devices: devices})
+	p.publish(im.UserTopic(userID), message{Kind: wordDevices, Devices: devices})
 	if len(devices) == 0 {
 		p.mu.Lock()
 		delete(p.away, userID) // nobody tells it any more
 		p.mu.Unlock()
 	}
-	p.giveWay(userID)
+	p.evictReplaced(userID)
 	if edge {
 		here := p.here.Connected(userID) // what is only coming may never come
-		p.say(im.StatusTopic(userID), word{Kind: wordMoved, Devices: here})
+		p.publish(im.StatusTopic(userID), message{Kind: wordMoved, Devices: here})
 		p.moved(userID, len(here) > 0)
 	}
 }
 
-// giveWay sends those devices of a person away that newer ones elsewhere replace.
-func (p *Presence) giveWay(userID string) {
+// evictReplaced sends those devices of a person away that newer ones elsewhere replace.
+func (p *Presence) evictReplaced(userID string) {
 	p.mu.Lock()
 	others := maps.Clone(p.away[userID])
 	p.mu.Unlock()
 	for node, e := range others {
-		p.here.MakeRoom(userID, e.devices, node > p.node)
+		p.here.EvictReplaced(userID, e.devices, node > p.node)
 	}
 }
 
@@ -225,7 +225,7 @@ func (p *Presence) view(userID string) []protocol.Device {
 		}
 	}
 	p.mu.Unlock()
-	list = p.here.Staying(list)
+	list = p.here.Allowed(list)
 	slices.SortFunc(list, func(a, b protocol.Device) int { return cmp.Compare(a.DeviceID, b.DeviceID) })
 	return list
 }
@@ -246,7 +246,7 @@ func (p *Presence) where(userID string) map[string][]protocol.Device {
 
 // merge takes another node's answer, and returns the devices in it.
 func (p *Presence) merge(userID string, answer []byte) []protocol.Device {
-	var w word
+	var w message
 	if json.Unmarshal(answer, &w) != nil {
 		return nil
 	}
@@ -263,7 +263,7 @@ func (p *Presence) merge(userID string, answer []byte) []protocol.Device {
 			p.note(userID, node, devices)
 		}
 	}
-	return p.here.Staying(list)
+	return p.here.Allowed(list)
 }
 
 // note remembers what a person has on another node.
@@ -282,11 +282,11 @@ func (p *Presence) note(userID, node string, devices []protocol.Device) {
 	p.away[userID][node] = elsewhere{devices, time.Now()}
 }
 
-func (p *Presence) ask(topic string, w word, patience time.Duration, n int) [][]byte {
+func (p *Presence) request(topic string, w message, patience time.Duration, n int) [][]byte {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	w.Node = p.node
-	return p.wire.Ask(ctx, topic, encodeWord(w), n)
+	return p.wire.Request(ctx, topic, encodeMessage(w), n)
 }
 
 // Nodes is how many nodes there are, as far as this one knows.
@@ -301,7 +301,7 @@ func (p *Presence) Connected(userID string) []protocol.Device {
 	if list := p.view(userID); len(list) > 0 {
 		return list
 	}
-	for _, answer := range p.ask(im.UserTopic(userID), word{Kind: wordWho}, askTime, 1) {
+	for _, answer := range p.request(im.UserTopic(userID), message{Kind: wordWho}, askTime, 1) {
 		return p.merge(userID, answer)
 	}
 	return []protocol.Device{}
@@ -343,7 +343,7 @@ func (p *Presence) askAll(userIDs []string, which, counts []int) {
 	if others == 0 {
 		return
 	}
-	for _, answer := range p.ask(im.NodesTopic, word{Kind: wordHowMany, Users: users}, 2*askTime, others) {
+	for _, answer := range p.request(im.NodesTopic, message{Kind: wordHowMany, Users: users}, 2*askTime, others) {
 		var theirs []int
 		if json.Unmarshal(answer, &theirs) != nil || len(theirs) != len(which) {
 			continue
@@ -358,7 +358,7 @@ func (p *Presence) askAll(userIDs []string, which, counts []int) {
 func (p *Presence) Kick(userID, deviceID, but string) []string {
 	all := p.Connected(userID)
 	list := p.here.Kick(userID, deviceID, but)
-	p.say(im.UserTopic(userID), word{Kind: wordKick, Device: deviceID, But: but})
+	p.publish(im.UserTopic(userID), message{Kind: wordKick, Device: deviceID, But: but})
 	for _, d := range all {
 		if (d.DeviceID == deviceID || deviceID == "" && d.DeviceID != but) && !slices.Contains(list, d.DeviceID) {
 			list = append(list, d.DeviceID)
@@ -368,21 +368,21 @@ func (p *Presence) Kick(userID, deviceID, but string) []string {
 	return list
 }
 
-// hear takes a word of another node.
-func (p *Presence) hear(topic string, data []byte, reply func([]byte)) {
-	var w word
+// onMessage takes a word of another node.
+func (p *Presence) onMessage(topic string, data []byte, reply func([]byte)) {
+	var w message
 	if json.Unmarshal(data, &w) != nil || w.Node == p.node {
 		return
 	}
 	user := im.TopicUser(topic)
 	switch w.Kind {
 	case wordDevices:
-		p.learn(user, w, reply)
+		p.onDevices(user, w, reply)
 	case wordKick:
 		p.here.Kick(user, w.Device, w.But)
 	case wordWho:
 		if nodes := p.where(user); len(nodes) > 0 {
-			reply(encodeWord(word{Node: p.node, Nodes: nodes}))
+			reply(encodeMessage(message{Node: p.node, Nodes: nodes}))
 		}
 	case wordMoved:
 		p.moved(im.TopicStatus(topic), len(w.Devices) > 0)
@@ -391,7 +391,7 @@ func (p *Presence) hear(topic string, data []byte, reply func([]byte)) {
 		for i, u := range w.Users {
 			counts[i] = len(p.mine(u))
 		}
-		reply(encodeWord(counts))
+		reply(encodeMessage(counts))
 	case wordList:
 		p.listed(w, reply)
 	case wordAlive:
@@ -408,14 +408,14 @@ func (p *Presence) hear(topic string, data []byte, reply func([]byte)) {
 	}
 }
 
-// learn notes the devices that a person has on another node.
-func (p *Presence) learn(user string, w word, reply func([]byte)) {
+// onDevices notes the devices that a person has on another node.
+func (p *Presence) onDevices(user string, w message, reply func([]byte)) {
 	if len(p.mine(user)) == 0 {
 		return
 	}
 	p.note(user, w.Node, w.Devices)
-	reply(encodeWord(word{Node: p.node, Nodes: p.where(user)}))
-	p.here.MakeRoom(user, w.Devices, w.Node > p.node)
+	reply(encodeMessage(message{Node: p.node, Nodes: p.where(user)}))
+	p.here.EvictReplaced(user, w.Devices, w.Node > p.node)
 }
 
 // Run says that this node is there, notices when others are not, and tells anew what may have been lost, until ctx ends.
@@ -426,9 +426,9 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func(
 	var retell []string
 	step := 0
 	for {
-		p.say(im.NodesTopic, word{Kind: wordAlive})
-		p.miss(time.Now())
-		if p.bury(time.Now()) {
+		p.publish(im.NodesTopic, message{Kind: wordAlive})
+		p.expireComing(time.Now())
+		if p.expireNodes(time.Now()) {
 			for _, u := range statuses() {
 				p.moved(u, false)
 			}
@@ -440,20 +440,20 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func(
 		}
 		n := min(len(retell), step)
 		for _, u := range retell[:n] {
-			p.say(im.UserTopic(u), word{Kind: wordDevices, Devices: p.mine(u)})
+			p.publish(im.UserTopic(u), message{Kind: wordDevices, Devices: p.mine(u)})
 		}
 		retell = retell[n:]
 		select {
 		case <-ctx.Done():
-			p.say(im.NodesTopic, word{Kind: wordBye})
+			p.publish(im.NodesTopic, message{Kind: wordBye})
 			return nil
 		case <-t.C:
 		}
 	}
 }
 
-// miss forgets the devices that were coming and did not come.
-func (p *Presence) miss(now time.Time) {
+// expireComing forgets the devices that were coming and did not come.
+func (p *Presence) expireComing(now time.Time) {
 	p.mu.Lock()
 	var late []string
 	for user, list := range p.soon {
@@ -467,8 +467,8 @@ func (p *Presence) miss(now time.Time) {
 	}
 }
 
-// bury forgets the nodes that are silent, and what they had. It reports whether one went or came.
-func (p *Presence) bury(now time.Time) (changed bool) {
+// expireNodes forgets the nodes that are silent, and what they had. It reports whether one went or came.
+func (p *Presence) expireNodes(now time.Time) (changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	changed, p.back = p.back, false

@@ -25,8 +25,8 @@ type listing struct {
 func (p *Presence) List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int) {
 	list, total := p.here.List(prefix, afterUser, afterDevice, limit)
 	if others := p.Nodes() - 1; others > 0 {
-		w := word{Kind: wordList, Users: []string{prefix, afterUser, afterDevice}, Device: strconv.Itoa(limit)}
-		for _, answer := range p.ask(im.NodesTopic, w, 2*askTime, others) {
+		w := message{Kind: wordList, Users: []string{prefix, afterUser, afterDevice}, Device: strconv.Itoa(limit)}
+		for _, answer := range p.request(im.NodesTopic, w, 2*askTime, others) {
 			var theirs listing
 			if json.Unmarshal(answer, &theirs) == nil {
 				list, total = append(list, theirs.Connections...), total+theirs.Total
@@ -40,11 +40,11 @@ func (p *Presence) List(prefix, afterUser, afterDevice string, limit int) ([]pro
 }
 
 // listed answers another node.
-func (p *Presence) listed(w word, reply func([]byte)) {
+func (p *Presence) listed(w message, reply func([]byte)) {
 	limit, err := strconv.Atoi(w.Device)
 	if err != nil || len(w.Users) != 3 {
 		return
 	}
 	list, total := p.here.List(w.Users[0], w.Users[1], w.Users[2], limit)
-	reply(encodeWord(listing{list, total}))
+	reply(encodeMessage(listing{list, total}))
 }

@@ -9,29 +9,29 @@ import (
 )
 
 // answering is a wire on which another node answers what it is asked.
-type answering struct{ answer word }
+type answering struct{ answer message }
 
-func (*answering) Say(string, []byte) {}
-func (a *answering) Ask(context.Context, string, []byte, int) [][]byte {
+func (*answering) PublishMessage(string, []byte) {}
+func (a *answering) Request(context.Context, string, []byte, int) [][]byte {
 	b, err := json.Marshal(a.answer)
 	if err != nil {
 		panic(err)
 	}
 	return [][]byte{b}
 }
-func (*answering) Hear(func(string, []byte, func([]byte))) {}
-func (*answering) Follow(string) error                     { return nil }
-func (*answering) Unfollow(string) error                   { return nil }
+func (*answering) OnMessage(func(string, []byte, func([]byte))) {}
+func (*answering) Subscribe(string) error                       { return nil }
+func (*answering) Unsubscribe(string) error                     { return nil }
 
 // lone has no devices, and notes which of them others replace.
 type lone struct{ madeRoom [][]protocol.Device }
 
 func (*lone) Connected(string) []protocol.Device                            { return nil }
 func (*lone) Kick(string, string, string) []string                          { return nil }
-func (*lone) Staying(list []protocol.Device) []protocol.Device              { return list }
+func (*lone) Allowed(list []protocol.Device) []protocol.Device              { return list }
 func (*lone) List(string, string, string, int) ([]protocol.Connection, int) { return nil, 0 }
 func (*lone) Users() []string                                               { return nil }
-func (l *lone) MakeRoom(_ string, others []protocol.Device, _ bool) {
+func (l *lone) EvictReplaced(_ string, others []protocol.Device, _ bool) {
 	l.madeRoom = append(l.madeRoom, others)
 }
 
@@ -40,14 +40,14 @@ func (l *lone) MakeRoom(_ string, others []protocol.Device, _ bool) {
 func TestComingAfterThoseThere(t *testing.T) {
 	for there, want := range map[int64]int64{900: 1000, 1000: 1001, 1500: 1501, 2999: 3000, 3000: 1000, 60_000: 1000} {
 		here := &lone{}
-		p := NewPresence(&answering{word{Node: "b", Nodes: map[string][]protocol.Device{"b": {{DeviceID: "same", ConnectedAt: there}}}}}, here, func(string, bool) {})
-		if at := p.Coming("ann", protocol.Device{DeviceID: "same", ConnectedAt: 1000}); at != want {
+		p := NewPresence(&answering{message{Node: "b", Nodes: map[string][]protocol.Device{"b": {{DeviceID: "same", ConnectedAt: there}}}}}, here, func(string, bool) {})
+		if at := p.BeforeOnline("ann", protocol.Device{DeviceID: "same", ConnectedAt: 1000}); at != want {
 			t.Errorf("beside one of %d it came at %d, not %d", there, at, want)
 		}
 		if mine := p.mine("ann"); len(mine) != 1 || mine[0].ConnectedAt != want {
 			t.Errorf("others are told %+v, not %d", mine, want)
 		}
-		p.giveWay("ann")
+		p.evictReplaced("ann")
 		if len(here.madeRoom) != 1 || here.madeRoom[0][0].ConnectedAt != there {
 			t.Errorf("it gave way to %+v", here.madeRoom)
 		}

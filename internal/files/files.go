@@ -282,10 +282,10 @@ func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit
 // note writes down what is known of files whose bytes are in their place.
 func (f *Files) note(list ...txn.File) (protocol.UploadResponse, error) {
 	done := make(chan error, 1)
-	rpc.Do(f.store, txn.Need{}, func(w *txn.World) (struct{}, error) {
+	rpc.Do(f.store, txn.ReadSet{}, func(tx *txn.Tx) (struct{}, error) {
 		for i := range list {
-			list[i].At = w.Now
-			w.PutFile(list[i])
+			list[i].At = tx.Now
+			tx.PutFile(list[i])
 		}
 		return struct{}{}, nil
 	}, func(_ struct{}, err error) { done <- err })

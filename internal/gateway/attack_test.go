@@ -47,7 +47,7 @@ func TestPingIsEchoed(t *testing.T) {
 // TestNothingAfterTheGoodbye: commands behind one that ended the link are not carried out.
 func TestNothingAfterTheGoodbye(t *testing.T) {
 	moved := atomic.Int64{}
-	h := open(t, Options{OnMoved: func(string, bool) { moved.Add(1) }})
+	h := open(t, Options{OnPresenceChange: func(string, bool) { moved.Add(1) }})
 	d := h.dial()
 	d.send(`{"id":1,"connect":{}}` + "\n" + `{"id":2,"connect":{"token":"ann"}}` + "\n" + `{"id":3,"rpc":{"method":"x"}}`)
 	d.ends(4500, false)

@@ -116,9 +116,9 @@ func (c *client) Gone() {
 	c.link.Known()
 	switch {
 	case code == link.BadRequest:
-		c.g.opt.OnNonsense(c.link.From)
+		c.g.opt.OnProtocolError(c.link.From)
 	case c.late && code != link.Shutdown:
-		c.g.opt.OnFutile(c.link.From)
+		c.g.opt.OnUnauthenticatedClose(c.link.From)
 	}
 	c.g.coming.Delete(c.link)
 	c.g.streams.Delete(c.id)
@@ -129,8 +129,8 @@ func (c *client) Gone() {
 	c.out()
 }
 
-// dismiss sends a device away. It is out at once, whenever it hangs up.
-func (c *client) dismiss(reason string) {
+// kick sends a device away. It is out at once, whenever it hangs up.
+func (c *client) kick(reason string) {
 	c.link.Dismiss(protocol.CloseKicked, reason)
 	c.out()
 }
@@ -146,7 +146,7 @@ func (c *client) out() {
 		c.g.leave(r)
 	}
 	if less, offline := c.g.people.leave(c); less {
-		c.g.opt.OnMoved(c.UserID, offline)
+		c.g.opt.OnPresenceChange(c.UserID, offline)
 	}
 }
 
@@ -181,7 +181,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		return // it came too late, and was told
 	}
 	c.late = false // it may try once: what follows a refusal is a new link
-	attempt := Attempt{From: c.link.From, Token: req.Token, Data: req.Data, Known: map[string]Position{}}
+	attempt := ConnectRequest{From: c.link.From, Token: req.Token, Data: req.Data, Known: map[string]Position{}}
 	for topic, sub := range req.Subs {
 		if sub.GetRecover() {
 			attempt.Known[topic] = Position{Seq: sub.GetOffset(), Epoch: sub.GetEpoch()}
@@ -208,7 +208,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	s.At -= time.Since(c.begun).Milliseconds() // of two links of a device the later is the newer, whichever is let in first
 	c.Session = s
 	c.expireAt.Store(s.ExpireAt)
-	s.At = g.opt.OnComing(s.UserID, s.device())
+	s.At = g.opt.BeforeOnline(s.UserID, s.device())
 	g.people.add(c) // from now on it can be sent away
 	res := &wire.ConnectResult{Client: c.id, Data: s.Welcome, Ping: uint32(g.opt.Ping.Seconds()), Pong: true}
 	if s.ExpireAt != 0 {
@@ -237,7 +237,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		g.ring.add(c)
 	}
 	c.mu.Unlock()
-	c.settle(online)
+	c.finishConnect(online)
 }
 
 // maxTTL is the longest time that the transport's clients are told of, in seconds.
@@ -273,7 +273,7 @@ func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*
 				WasRecovering: from != nil, Recovered: recovered,
 			}
 			for i := range missed.Records {
-				if rec := &missed.Records[i]; c.hears(rec) {
+				if rec := &missed.Records[i]; c.isReader(rec) {
 					sub.Publications = append(sub.Publications, publication(rec))
 				}
 			}
@@ -290,11 +290,11 @@ func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*
 	return readers, group.Wait()
 }
 
-// settle brings a device that was let in to where everybody else is.
-func (c *client) settle(online bool) {
+// finishConnect brings a device that was let in to where everybody else is.
+func (c *client) finishConnect(online bool) {
 	g, s := c.g, c.Session
 	g.replace(c)
-	g.makeRoom(s)
+	g.evictReplaced(s)
 	for _, t := range s.Topics {
 		if !t.Recover {
 			c.listen(t.Name, t.After)
@@ -313,7 +313,7 @@ func (c *client) settle(online bool) {
 	}
 	s.Topics, s.Welcome = nil, nil
 	// Also a device that returned before its old link ended has come.
-	g.opt.OnMoved(s.UserID, online) // only now does this node follow the user's topic, so that others find it there
+	g.opt.OnPresenceChange(s.UserID, online) // only now does this node follow the user's topic, so that others find it there
 }
 
 // catchUp carries out the listen orders that came after the session's topics were read and before this node knew the
@@ -333,7 +333,7 @@ func (c *client) catchUp(after uint64) uint64 {
 		for _, r := range page.Records {
 			after = r.Seq
 			if l, ok := im.ParseListen(r.Listen); ok && !l.End {
-				c.carry(r.Seq, l)
+				c.change(r.Seq, l)
 			}
 		}
 		if len(page.Records) == 0 {
@@ -372,8 +372,8 @@ func (c *client) ping(now time.Time) {
 	c.link.Ping()
 }
 
-// judge ends the link of a device that did not answer.
-func (c *client) judge() {
+// checkPong ends the link of a device that did not answer.
+func (c *client) checkPong() {
 	if c.pinged.Load() && !c.working.Load() {
 		c.link.Close(link.NoPong)
 	}

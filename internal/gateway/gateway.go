@@ -20,8 +20,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Attempt is a device that wants to connect.
-type Attempt struct {
+// ConnectRequest is a device that wants to connect.
+type ConnectRequest struct {
 	From  netip.Addr // the zero Addr when it is not known
 	Token string
 	Data  []byte
@@ -56,9 +56,9 @@ type Session struct {
 	Topics   []Topic
 }
 
-// Door decides who comes in and what a call does.
-type Door interface {
-	Connect(ctx context.Context, a Attempt) (*Session, error)
+// Handler decides who comes in and what a call does.
+type Handler interface {
+	Connect(ctx context.Context, a ConnectRequest) (*Session, error)
 	// Renew checks a new token of a session and returns when it expires, in unix seconds.
 	Renew(ctx context.Context, s *Session, token string) (int64, error)
 	// Call runs a verb and replies once, with JSON; never an error of the transport.
@@ -81,10 +81,10 @@ type Feeds interface {
 
 // Nodes carries words between the gateways of a house: a fall-back's requests may reach another node than its stream.
 type Nodes interface {
-	// Command sends a word to a node, or, without one, to all.
-	Command(node string, data []byte) error
-	// Obey says who this node is, and what takes the words to it.
-	Obey(node string, take func([]byte)) error
+	// PublishCommand sends a word to a node, or, without one, to all.
+	PublishCommand(node string, data []byte) error
+	// SubscribeCommands says who this node is, and what takes the words to it.
+	SubscribeCommands(node string, take func([]byte)) error
 }
 
 // Options are the choices for a gateway. The zero value works.
@@ -98,21 +98,21 @@ type Options struct {
 	Policy Policy
 	// Nodes are the other nodes. Default: none.
 	Nodes Nodes
-	// OnMoved is told when a device of a user connected or went; edge says that it was the first or the last. It must not
+	// OnPresenceChange is told when a device of a user connected or went; edge says that it was the first or the last. It must not
 	// block. Default: nobody is.
-	OnMoved func(userID string, edge bool)
-	// OnComing is told of a device that is let in, before it hears so, and returns when its link came, in the order of all nodes.
+	OnPresenceChange func(userID string, edge bool)
+	// BeforeOnline is told of a device that is let in, before it hears so, and returns when its link came, in the order of all nodes.
 	// Default: nobody is.
-	OnComing func(userID string, d protocol.Device) (at int64)
+	BeforeOnline func(userID string, d protocol.Device) (at int64)
 	// OnWatched is told that somebody here began to listen to who comes and goes of a user. It must not block. Default:
 	// nobody is.
 	OnWatched func(userID string)
 	// OnEnd is told of each link that ended, with the code that clients see; 3009 also when the device hung up. It must not block.
 	// Default: nobody is.
 	OnEnd func(code uint32)
-	// OnFutile is told where a link came from that ended before its device had tried to connect, and OnNonsense where one came
+	// OnUnauthenticatedClose is told where a link came from that ended before its device had tried to connect, and OnNonsense where one came
 	// from that made no sense. They must not block. Default: nobody is.
-	OnFutile, OnNonsense func(from netip.Addr)
+	OnUnauthenticatedClose, OnProtocolError func(from netip.Addr)
 	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
 	// returns. Default: 4 MiB.
 	MaxQueue int
@@ -135,14 +135,14 @@ type Gateway struct {
 	id        string
 	reads     context.Context    // ends when sessions are about to end
 	stopReads context.CancelFunc // ends what sessions read
-	door      Door
+	door      Handler
 	opt       Options
 	timelines Timelines
 	feeds     Feeds
-	people    people
+	people    userSessions
 	topics    topics
-	ring      ring
-	orders    orders
+	ring      pingWheel
+	orders    subscriptionChanges
 	links     atomic.Uint64 // how many came so far
 	coming    sync.Map      // links that have not connected yet
 	streams   sync.Map      // *link.Link by session: those whose commands come in requests of their own
@@ -159,17 +159,17 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	if opt.OnMoved == nil {
-		opt.OnMoved = func(string, bool) {}
+	if opt.OnPresenceChange == nil {
+		opt.OnPresenceChange = func(string, bool) {}
 	}
-	if opt.OnComing == nil {
-		opt.OnComing = func(_ string, d protocol.Device) int64 { return d.ConnectedAt }
+	if opt.BeforeOnline == nil {
+		opt.BeforeOnline = func(_ string, d protocol.Device) int64 { return d.ConnectedAt }
 	}
-	if opt.OnFutile == nil {
-		opt.OnFutile = func(netip.Addr) {}
+	if opt.OnUnauthenticatedClose == nil {
+		opt.OnUnauthenticatedClose = func(netip.Addr) {}
 	}
-	if opt.OnNonsense == nil {
-		opt.OnNonsense = func(netip.Addr) {}
+	if opt.OnProtocolError == nil {
+		opt.OnProtocolError = func(netip.Addr) {}
 	}
 	if opt.OnEnd == nil {
 		opt.OnEnd = func(uint32) {}
@@ -177,7 +177,7 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 	if opt.OnWatched == nil {
 		opt.OnWatched = func(string) {}
 	}
-	g := &Gateway{id: uuid.NewString(), opt: opt, timelines: t, feeds: f, topics: topics{seed: maphash.MakeSeed()}, orders: orders{some: make(chan struct{}, 1)}}
+	g := &Gateway{id: uuid.NewString(), opt: opt, timelines: t, feeds: f, topics: topics{seed: maphash.MakeSeed()}, orders: subscriptionChanges{some: make(chan struct{}, 1)}}
 	g.reads, g.stopReads = context.WithCancel(context.Background())
 	return g
 }
@@ -186,14 +186,14 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 const maxTopics = 10_000
 
 // Serve sets the door.
-func (g *Gateway) Serve(d Door) { g.door = d }
+func (g *Gateway) Serve(d Handler) { g.door = d }
 
 // Start makes the gateway ready for sessions.
 func (g *Gateway) Start() error {
 	if g.opt.Nodes == nil {
 		return nil
 	}
-	return g.opt.Nodes.Obey(g.id, g.take)
+	return g.opt.Nodes.SubscribeCommands(g.id, g.take)
 }
 
 // Run carries out orders and pings until ctx ends, then closes all sessions.
@@ -208,7 +208,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		case <-g.orders.some:
 			for _, o := range g.orders.take() {
 				if ctx.Err() == nil { // else the sessions are about to end
-					g.obey(o)
+					g.apply(o)
 				}
 			}
 		case <-ctx.Done():

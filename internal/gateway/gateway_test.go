@@ -80,7 +80,7 @@ type doorman struct {
 	calls   chan func()         // nil = calls are answered at once; else these answer them
 }
 
-func (d *doorman) Connect(ctx context.Context, a Attempt) (*Session, error) {
+func (d *doorman) Connect(ctx context.Context, a ConnectRequest) (*Session, error) {
 	if a.Token == "" {
 		return nil, im.Refuse(im.CodeTokenUser, "who are you")
 	}

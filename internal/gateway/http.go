@@ -66,7 +66,7 @@ func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 	if req.Node != g.id && g.opt.Nodes != nil {
 		word, err := req.MarshalCF()
 		if err == nil {
-			err = g.opt.Nodes.Command(req.Node, word)
+			err = g.opt.Nodes.PublishCommand(req.Node, word)
 		}
 		if err != nil {
 			http.Error(w, "the node of this session cannot be reached", http.StatusServiceUnavailable)

@@ -10,14 +10,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// people are the clients of each user on this node. A device may have two for a moment, until the newer replaces the older.
-type people struct {
+// userSessions are the clients of each user on this node. A device may have two for a moment, until the newer replaces the older.
+type userSessions struct {
 	mu    sync.RWMutex
 	named map[string][]*client
 }
 
 // add makes a client known. It counts as present once it has entered.
-func (p *people) add(c *client) {
+func (p *userSessions) add(c *client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.named == nil {
@@ -27,7 +27,7 @@ func (p *people) add(c *client) {
 }
 
 // enter counts a client and reports whether the user has come online; in is false when it was sent away meanwhile.
-func (p *people) enter(c *client) (online, in bool) {
+func (p *userSessions) enter(c *client) (online, in bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !slices.Contains(p.named[c.UserID], c) {
@@ -39,7 +39,7 @@ func (p *people) enter(c *client) (online, in bool) {
 }
 
 // leave forgets a client and reports whether the device is one less, and whether the user has gone offline.
-func (p *people) leave(c *client) (less, offline bool) {
+func (p *userSessions) leave(c *client) (less, offline bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := len(p.devices(c.UserID))
@@ -52,7 +52,7 @@ func (p *people) leave(c *client) (less, offline bool) {
 }
 
 // devices lists the devices of a user that are present, one client for each. The lock must be held.
-func (p *people) devices(user string) []*client {
+func (p *userSessions) devices(user string) []*client {
 	all := p.named[user]
 	list := make([]*client, 0, len(all))
 	seen := make(map[string]bool, len(all))
@@ -66,7 +66,7 @@ func (p *people) devices(user string) []*client {
 }
 
 // all lists the clients of everybody.
-func (p *people) all() []*client {
+func (p *userSessions) all() []*client {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	var list []*client
@@ -77,7 +77,7 @@ func (p *people) all() []*client {
 }
 
 // of lists the clients of a user.
-func (p *people) of(user string) []*client {
+func (p *userSessions) of(user string) []*client {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return slices.Clone(p.named[user])
@@ -110,19 +110,19 @@ func (g *Gateway) replace(c *client) {
 	}
 	for _, o := range twins {
 		if o != newest {
-			o.dismiss(newer)
+			o.kick(newer)
 		}
 	}
 }
 
-// Staying returns those of a user's devices that the policy allows beside each other.
-func (g *Gateway) Staying(list []protocol.Device) []protocol.Device {
-	return slices.DeleteFunc(list, func(d protocol.Device) bool { return g.outranked(d, list, false) })
+// Allowed returns those of a user's devices that the policy allows beside each other.
+func (g *Gateway) Allowed(list []protocol.Device) []protocol.Device {
+	return slices.DeleteFunc(list, func(d protocol.Device) bool { return g.replacedBy(d, list, false) })
 }
 
-// outranked reports whether one of others takes a device's place: a newer connection of the same device or, by the policy, another
+// replacedBy reports whether one of others takes a device's place: a newer connection of the same device or, by the policy, another
 // device. wins decides between connections of the same device and moment.
-func (g *Gateway) outranked(d protocol.Device, others []protocol.Device, wins bool) bool {
+func (g *Gateway) replacedBy(d protocol.Device, others []protocol.Device, wins bool) bool {
 	return slices.ContainsFunc(others, func(o protocol.Device) bool {
 		if o.DeviceID == d.DeviceID {
 			return o.ConnectedAt > d.ConnectedAt || o.ConnectedAt == d.ConnectedAt && wins
@@ -139,10 +139,10 @@ func (g *Gateway) Users() []string {
 	return slices.DeleteFunc(slices.Collect(maps.Keys(g.people.named)), func(u string) bool { return len(g.people.devices(u)) == 0 })
 }
 
-// MakeRoom sends those devices of a user away that newer ones on another node replace. wins says that of two connections of a device
+// EvictReplaced sends those devices of a user away that newer ones on another node replace. wins says that of two connections of a device
 // that came at the same moment the one there stays.
-func (g *Gateway) MakeRoom(userID string, others []protocol.Device, wins bool) {
-	g.kick(userID, replaced, func(s *Session) bool { return g.outranked(s.device(), others, wins) })
+func (g *Gateway) EvictReplaced(userID string, others []protocol.Device, wins bool) {
+	g.kick(userID, replaced, func(s *Session) bool { return g.replacedBy(s.device(), others, wins) })
 }
 
 const (
@@ -177,7 +177,7 @@ func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []strin
 		if !which(s) {
 			continue
 		}
-		c.dismiss(reason)
+		c.kick(reason)
 		if !slices.Contains(list, s.DeviceID) {
 			list = append(list, s.DeviceID)
 		}
@@ -186,9 +186,9 @@ func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []strin
 	return list
 }
 
-// makeRoom sends the devices away that the policy does not allow beside each other; the newest stays. Devices that connect at
+// evictReplaced sends the devices away that the policy does not allow beside each other; the newest stays. Devices that connect at
 // the same moment come to the same result.
-func (g *Gateway) makeRoom(s *Session) {
+func (g *Gateway) evictReplaced(s *Session) {
 	newest := s
 	rival := func(o *Session) bool {
 		return o.DeviceID != s.DeviceID && (g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == s.Platform)

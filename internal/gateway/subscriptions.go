@@ -6,22 +6,22 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// order is what a record told the sessions to listen to.
-type order struct {
+// subscriptionChange is what a record told the sessions to listen to.
+type subscriptionChange struct {
 	topic string // of the record
 	seq   uint64 // of the record; 0 when it is not stored
 	im.Listen
 }
 
-// orders is the queue of orders. It has no bound of its own: whoever commits must never wait for sessions.
-type orders struct {
+// subscriptionChanges is the queue of orders. It has no bound of its own: whoever commits must never wait for sessions.
+type subscriptionChanges struct {
 	mu   sync.Mutex
-	list []order
+	list []subscriptionChange
 	some chan struct{}
 }
 
 // take empties the queue.
-func (o *orders) take() []order {
+func (o *subscriptionChanges) take() []subscriptionChange {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	list := o.list
@@ -32,7 +32,7 @@ func (o *orders) take() []order {
 // Listen queues an order that came with a record.
 func (g *Gateway) Listen(topic string, seq uint64, l im.Listen) {
 	g.orders.mu.Lock()
-	g.orders.list = append(g.orders.list, order{topic, seq, l})
+	g.orders.list = append(g.orders.list, subscriptionChange{topic, seq, l})
 	g.orders.mu.Unlock()
 	select {
 	case g.orders.some <- struct{}{}:
@@ -40,8 +40,8 @@ func (g *Gateway) Listen(topic string, seq uint64, l im.Listen) {
 	}
 }
 
-// obey carries an order out. It is late by a moment and loses nothing, because listening begins at a sequence.
-func (g *Gateway) obey(o order) {
+// apply carries an order out. It is late by a moment and loses nothing, because listening begins at a sequence.
+func (g *Gateway) apply(o subscriptionChange) {
 	if o.End {
 		for _, c := range g.readersOf(o.topic) {
 			c.stop(o.topic)
@@ -50,7 +50,7 @@ func (g *Gateway) obey(o order) {
 	}
 	for _, c := range g.people.of(im.TopicUser(o.topic)) {
 		if c.ready.Load() { // else it comes upon the order itself
-			c.carry(o.seq, o.Listen)
+			c.change(o.seq, o.Listen)
 		}
 	}
 }
@@ -70,8 +70,8 @@ func (g *Gateway) readersOf(name string) []*client {
 	return list
 }
 
-// carry carries an order of the user's timeline out, once: a client that connects finds it in the log as well.
-func (c *client) carry(seq uint64, l im.Listen) {
+// change carries an order of the user's timeline out, once: a client that connects finds it in the log as well.
+func (c *client) change(seq uint64, l im.Listen) {
 	c.mu.Lock()
 	if seq != 0 && (seq <= c.caughtUp || c.carried[seq]) {
 		c.mu.Unlock()
@@ -81,14 +81,14 @@ func (c *client) carry(seq uint64, l im.Listen) {
 		c.carried[seq] = true
 	}
 	c.mu.Unlock()
-	c.turn(l)
+	c.applyChanges(l)
 }
 
-// turn makes one session listen, or stop, or go.
-func (c *client) turn(l im.Listen) {
+// applyChanges makes one session listen, or stop, or go.
+func (c *client) applyChanges(l im.Listen) {
 	switch {
 	case l.Stop && l.Topic == im.UserTopic(c.UserID): // who may not hear of themselves any more
-		c.dismiss("the tokens of this user were revoked")
+		c.kick("the tokens of this user were revoked")
 	case l.Stop:
 		c.stop(l.Topic)
 	default:

@@ -42,21 +42,21 @@ type reader struct {
 	topic *topic
 
 	mu    sync.Mutex
-	seq   uint64  // of the last record that was passed on, or by
-	early bool    // what comes is held until what was missed is on its way
-	waits bool    // what comes is held until a call of the client has its response
-	held  []*post // what is held
-	over  bool    // it has stopped; the device is told after what is held
+	seq   uint64           // of the last record that was passed on, or by
+	early bool             // what comes is held until what was missed is on its way
+	waits bool             // what comes is held until a call of the client has its response
+	held  []*encodedRecord // what is held
+	over  bool             // it has stopped; the device is told after what is held
 }
 
-// post is a record on its way to its readers, encoded once for each framing.
-type post struct {
+// encodedRecord is a record on its way to its readers, encoded once for each framing.
+type encodedRecord struct {
 	txn.Record
 	once   [link.Framings]sync.Once
 	frames [link.Framings][]byte
 }
 
-func (p *post) frame(f link.Framing) []byte {
+func (p *encodedRecord) frame(f link.Framing) []byte {
 	p.once[f].Do(func() {
 		p.frames[f] = f.Encode(&wire.Reply{Push: &wire.Push{Channel: p.Topic, Pub: publication(&p.Record)}})
 	})
@@ -67,9 +67,9 @@ func publication(r *txn.Record) *wire.Publication {
 	return &wire.Publication{Offset: r.Seq, Data: r.Body}
 }
 
-// hears reports whether a record is for a device: not what it did itself, whose answer it has, and not what is for others. Its
+// isReader reports whether a record is for a device: not what it did itself, whose answer it has, and not what is for others. Its
 // position moves on all the same.
-func (s *Session) hears(r *txn.Record) bool {
+func (s *Session) isReader(r *txn.Record) bool {
 	if r.Device != "" && r.Device == s.Origin {
 		return false
 	}
@@ -179,29 +179,29 @@ func (g *Gateway) Deliver(r txn.Record) {
 	if t == nil {
 		return
 	}
-	p := &post{Record: r}
+	p := &encodedRecord{Record: r}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, rd := range t.readers {
-		rd.take(p)
+		rd.deliver(p)
 	}
 }
 
-// take passes a record on, in its order.
-func (r *reader) take(p *post) {
+// deliver passes a record on, in its order.
+func (r *reader) deliver(p *encodedRecord) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.offer(p)
 }
 
 // offer passes a record on, or holds it. The reader's lock must be held.
-func (r *reader) offer(p *post) {
+func (r *reader) offer(p *encodedRecord) {
 	if !r.early && !r.waits {
 		r.waits = r.c.pending.holds(r, p.Body)
 	}
 	switch {
 	case !r.early && !r.waits:
-		r.pass(p)
+		r.send(p)
 	case len(r.held) < maxRecover:
 		r.held = append(r.held, p)
 	default:
@@ -231,7 +231,7 @@ func (r *reader) close() {
 	}
 }
 
-func (r *reader) pass(p *post) {
+func (r *reader) send(p *encodedRecord) {
 	switch {
 	case p.Seq == 0: // of no timeline: whoever is there hears it
 	case p.Seq <= r.seq:
@@ -242,7 +242,7 @@ func (r *reader) pass(p *post) {
 	default:
 		r.seq = p.Seq
 	}
-	if r.c.hears(&p.Record) {
+	if r.c.isReader(&p.Record) {
 		r.c.link.Send(p.frame(r.c.link.Framing))
 	}
 }
@@ -355,7 +355,7 @@ func (c *client) begin(r *reader, after uint64) error {
 	c.push(&wire.Push{Channel: name, Subscribe: &wire.Subscribe{Recoverable: true, Positioned: true, Epoch: c.g.timelines.Epoch(), Offset: after}})
 	r.seq = after
 	for i := range missed.Records {
-		r.pass(&post{Record: missed.Records[i]})
+		r.send(&encodedRecord{Record: missed.Records[i]})
 	}
 	r.live()
 	if n := len(missed.Records); n > 0 && missed.Records[n-1].Listen == im.EndOfTopic {

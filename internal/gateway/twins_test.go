@@ -12,7 +12,7 @@ func TestANewerConnectionReplacesTheOlder(t *testing.T) {
 	for _, policy := range []Policy{Many, OnePerPlatform, Single} {
 		t.Run(string(policy), func(t *testing.T) {
 			moves := make(chan bool, 10)
-			h := open(t, Options{Policy: policy, OnMoved: func(_ string, edge bool) { moves <- edge }})
+			h := open(t, Options{Policy: policy, OnPresenceChange: func(_ string, edge bool) { moves <- edge }})
 			connect := func(device string) *device {
 				d := h.dial()
 				d.send(`{"id":1,"connect":{"token":"ann","data":"` + device + `"}}`)
@@ -99,17 +99,17 @@ func TestTwinsOnTwoNodes(t *testing.T) {
 	at := func(ms int64) []protocol.Device {
 		return []protocol.Device{{DeviceID: "same", ConnectedAt: here.ConnectedAt + ms}, {DeviceID: "other", ConnectedAt: here.ConnectedAt + 1000}}
 	}
-	h.g.MakeRoom("ann", at(-1), true)
-	h.g.MakeRoom("ann", at(0), false)
+	h.g.EvictReplaced("ann", at(-1), true)
+	h.g.EvictReplaced("ann", at(0), false)
 	if n := h.g.Devices("ann")[0]; n != 1 {
 		t.Fatalf("ann has %d devices", n)
 	}
-	h.g.MakeRoom("ann", at(1), false)
+	h.g.EvictReplaced("ann", at(1), false)
 	d.ends(protocol.CloseKicked, true)
 	again := h.dial()
 	again.send(`{"id":1,"connect":{"token":"ann","data":"same"}}`)
 	again.reply()
 	here = h.g.Connected("ann")[0]
-	h.g.MakeRoom("ann", at(0), true)
+	h.g.EvictReplaced("ann", at(0), true)
 	again.ends(protocol.CloseKicked, true)
 }

@@ -21,7 +21,7 @@ func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupRe
 		return res, nil
 	}
 	if !s.w.HasAdmins(s.ID) {
-		return protocol.GroupResponse{}, &txn.More{Need: txn.Need{Admins: []string{s.ID}}}
+		return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Admins: []string{s.ID}}}
 	}
 	admins := s.w.Admins(s.ID)
 	users := make([]string, len(admins))
@@ -55,7 +55,7 @@ func (g *Groups) handle(by rpc.Caller, req protocol.HandleApplicationRequest, ag
 		rpc.Fail(done, err)
 		return
 	}
-	more := txn.Need{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: req.UserID}}}
+	more := txn.ReadSet{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: req.UserID}}}
 	in(g, by, req.GroupID, []string{req.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayAdminister(s.me); err != nil {
 			return protocol.GroupResponse{}, err

@@ -45,7 +45,7 @@ func (g *Groups) attributes(by rpc.Caller, id string, seen *int64, err error, ch
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, id, nil, txn.Need{Extras: []string{id}}, func(s *scene) (protocol.AttributesResponse, error) {
+	in(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.AttributesResponse, error) {
 		var res protocol.AttributesResponse
 		if err := s.MayRead(s.me); err != nil {
 			return res, err
@@ -158,7 +158,7 @@ func (g *Groups) count(by rpc.Caller, id, request string, err error, change func
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, id, nil, txn.Need{Extras: []string{id}}, func(s *scene) (protocol.CountersResponse, error) {
+	in(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.CountersResponse, error) {
 		var res protocol.CountersResponse
 		if err := s.MayRead(s.me); err != nil {
 			return res, err

@@ -17,8 +17,8 @@ import (
 
 // Invitations ends what is open in a group for those who leave it.
 type Invitations interface {
-	LeaveGroup(w *txn.World, group string, people []string) error
-	EndGroup(w *txn.World, group string) error
+	LeaveGroup(tx *txn.Tx, group string, people []string) error
+	EndGroup(tx *txn.Tx, group string) error
 }
 
 // Presence knows how many devices of a person are connected now.
@@ -61,7 +61,7 @@ func New(s *store.Store, i Invitations, p Presence, opt Options) *Groups {
 // scene is a group in a unit of work, with whoever acts in it.
 type scene struct {
 	*im.Group
-	w     *txn.World
+	w     *txn.Tx
 	topic string
 	by    rpc.Caller
 	me    *im.Member // nil for who never was a member
@@ -102,13 +102,13 @@ func (s *scene) hold(users []string) error {
 		topics[i] = im.UserTopic(u)
 	}
 	if missing := s.w.Missing(topics); len(missing) > 0 {
-		return &txn.More{Need: txn.Need{Topics: missing}}
+		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 	}
 	return nil
 }
 
 // in runs an action on a group and the named people in it. When the action returns nil the group is put as it left it.
-func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Need, decide func(*scene) (R, error), done func(R, error)) {
+func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.ReadSet, decide func(*scene) (R, error), done func(R, error)) {
 	if err := im.CheckGroupID(id); err != nil {
 		rpc.Fail(done, err)
 		return
@@ -123,9 +123,9 @@ func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Ne
 		need.Topics = append(need.Topics, im.UserTopic(u))
 		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
-	rpc.Do(g.store, need, func(w *txn.World) (res R, err error) {
-		s := &scene{Group: w.Group(id), w: w, topic: im.GroupTopic(id), by: by}
-		s.me = w.Member(id, by.UserID)
+	rpc.Do(g.store, need, func(tx *txn.Tx) (res R, err error) {
+		s := &scene{Group: tx.Group(id), w: tx, topic: im.GroupTopic(id), by: by}
+		s.me = tx.Member(id, by.UserID)
 		if by.Server && by.UserID == "" {
 			s.me = &im.Member{GroupID: id, Role: im.RoleServer}
 		}
@@ -135,7 +135,7 @@ func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Ne
 		if res, err = decide(s); err != nil {
 			return res, err
 		}
-		w.PutGroup(*s.Group)
+		tx.PutGroup(*s.Group)
 		return res, nil
 	}, done)
 }
@@ -166,7 +166,7 @@ func (g *Groups) CreateGroup(by rpc.Caller, req protocol.CreateGroupRequest, don
 	if req.GroupID == "" {
 		req.GroupID = "g-" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	}
-	if err := rpc.FirstError(im.CheckGroupID(req.GroupID), rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, true)); err != nil {
+	if err := rpc.FirstError(im.CheckGroupID(req.GroupID), rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, true)); err != nil {
 		rpc.Fail(done, err)
 		return
 	}
@@ -177,29 +177,29 @@ func (g *Groups) CreateGroup(by rpc.Caller, req protocol.CreateGroupRequest, don
 		rpc.Fail(done, err)
 		return
 	}
-	need := txn.Need{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id}, Members: []txn.MemberKey{{GroupID: id, UserID: by.UserID}}}
+	need := txn.ReadSet{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id}, Members: []txn.MemberKey{{GroupID: id, UserID: by.UserID}}}
 	for _, u := range people {
 		need.Topics = append(need.Topics, im.UserTopic(u))
 		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
-	rpc.Do(g.store, need, func(w *txn.World) (protocol.GroupResponse, error) {
-		if old := w.Group(id); old != nil && !old.Dismissed && old.Owner == by.UserID && string(old.Type) == req.Type {
-			return protocol.GroupResponse{Group: View(old), Repeat: true, ServerTime: w.Now}, nil
+	rpc.Do(g.store, need, func(tx *txn.Tx) (protocol.GroupResponse, error) {
+		if old := tx.Group(id); old != nil && !old.Dismissed && old.Owner == by.UserID && string(old.Type) == req.Type {
+			return protocol.GroupResponse{Group: View(old), Repeat: true, ServerTime: tx.Now}, nil
 		} else if old != nil {
 			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupIDTaken, Field: "groupID", Message: "this groupID is taken"}
 		}
-		made, err := newGroup(id, req.Type, by.UserID, req.MaxMembers, infoOf(req.GroupInfo), w.Now)
+		made, err := newGroup(id, req.Type, by.UserID, req.MaxMembers, infoOf(req.GroupInfo), tx.Now)
 		if err == nil {
 			err = made.Room(1 + len(people))
 		}
 		if err != nil {
 			return protocol.GroupResponse{}, err
 		}
-		s := &scene{Group: &made, w: w, topic: im.GroupTopic(id), by: by}
+		s := &scene{Group: &made, w: tx, topic: im.GroupTopic(id), by: by}
 		s.found(im.RoleOwner, by.UserID, "")
-		s.tellUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, im.ListenTo(s.topic, w.Head(s.topic)))
+		s.tellUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, im.ListenTo(s.topic, tx.Head(s.topic)))
 		s.enter(people, protocol.TipInvited)
-		w.PutGroup(made)
+		tx.PutGroup(made)
 		return s.respond(people), nil
 	}, func(res protocol.GroupResponse, err error) {
 		if err != nil || res.Repeat {
@@ -245,7 +245,7 @@ func (s *scene) found(role im.Role, user, card string) {
 // fresh is a member whose side of the conversation begins now.
 func (s *scene) fresh(user string, role im.Role, card string) im.Member {
 	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.w.Now, JoinedSeq: s.w.Head(s.topic), NameCard: card}
-	m.ReadSeq, m.ReadOrd = m.JoinedSeq, s.w.Counted(s.topic)
+	m.ReadSeq, m.ReadOrd = m.JoinedSeq, s.w.UnreadCount(s.topic)
 	if old := s.member(user); old != nil {
 		m.MutedUntil = old.MutedUntil // to leave and come back does not give one's voice back
 	}
@@ -273,7 +273,7 @@ func (g *Groups) JoinGroup(by rpc.Caller, req protocol.JoinGroupRequest, done fu
 		rpc.Fail(done, err)
 		return
 	}
-	more := txn.Need{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: by.UserID}}}
+	more := txn.ReadSet{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: by.UserID}}}
 	in(g, by, req.GroupID, []string{by.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
 		way, err := s.MayJoin(s.me, s.w.Now)
 		if err != nil {
@@ -289,7 +289,7 @@ func (g *Groups) JoinGroup(by rpc.Caller, req protocol.JoinGroupRequest, done fu
 
 // InviteUserToGroup brings people into a group, or leaves applications for them.
 func (g *Groups) InviteUserToGroup(by rpc.Caller, req protocol.GroupMembersRequest, done func(protocol.GroupResponse, error)) {
-	if err := rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
+	if err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
 		rpc.Fail(done, err)
 		return
 	}
@@ -298,7 +298,7 @@ func (g *Groups) InviteUserToGroup(by rpc.Caller, req protocol.GroupMembersReque
 		rpc.Fail(done, err)
 		return
 	}
-	var more txn.Need
+	var more txn.ReadSet
 	for _, u := range req.MemberList {
 		more.Applications = append(more.Applications, txn.MemberKey{GroupID: req.GroupID, UserID: u})
 	}
@@ -328,7 +328,7 @@ func (g *Groups) InviteUserToGroup(by rpc.Caller, req protocol.GroupMembersReque
 
 // QuitGroup takes the caller out of a group.
 func (g *Groups) QuitGroup(by rpc.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, []string{by.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, []string{by.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayQuit(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
@@ -339,7 +339,7 @@ func (g *Groups) QuitGroup(by rpc.Caller, req protocol.GroupRequest, done func(p
 
 // KickGroupMember removes people from a group.
 func (g *Groups) KickGroupMember(by rpc.Caller, req protocol.KickRequest, done func(protocol.GroupResponse, error)) {
-	err := rpc.FirstError(rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false), im.CheckText("reason", req.Reason, maxReason))
+	err := rpc.FirstError(rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false), im.CheckText("reason", req.Reason, maxReason))
 	if err == nil && (req.Duration < 0 || req.Duration > im.MaxMuteSeconds) {
 		err = im.Bad("duration", "is out of range; it is seconds from 0 to a year")
 	}
@@ -347,7 +347,7 @@ func (g *Groups) KickGroupMember(by rpc.Caller, req protocol.KickRequest, done f
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, req.GroupID, req.MemberList, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, req.MemberList, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		var people []string
 		for _, u := range req.MemberList {
 			m := s.member(u)
@@ -391,12 +391,12 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 
 // DismissGroup ends a group and everything open in it.
 func (g *Groups) DismissGroup(by rpc.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, nil, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayDismiss(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		if !s.w.HasRoster(s.ID) || !s.w.HasOpenInGroup(s.ID) { // asked for only now that it is known that the caller may
-			return protocol.GroupResponse{}, &txn.More{Need: txn.Need{AllMembers: []string{s.ID}, OpenInGroup: []string{s.ID}}}
+			return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{AllMembers: []string{s.ID}, OpenInGroup: []string{s.ID}}}
 		}
 		roster := s.w.Roster(s.ID)
 		users := make([]string, len(roster))

@@ -22,15 +22,15 @@ func (g *Groups) Import(by rpc.Caller, req protocol.ImportGroupsRequest, done fu
 		rpc.Fail(done, err)
 		return
 	}
-	rpc.Do(g.store, need, func(w *txn.World) (protocol.ImportResponse, error) {
+	rpc.Do(g.store, need, func(tx *txn.Tx) (protocol.ImportResponse, error) {
 		var res protocol.ImportResponse
 		for i := range req.Groups {
 			r := &req.Groups[i]
-			if w.Group(r.GroupID) != nil {
+			if tx.Group(r.GroupID) != nil {
 				res.Existing = append(res.Existing, r.GroupID)
 				continue
 			}
-			if err := importOne(w, by, r); err != nil {
+			if err := importOne(tx, by, r); err != nil {
 				return res, err
 			}
 			res.Imported++
@@ -39,7 +39,7 @@ func (g *Groups) Import(by rpc.Caller, req protocol.ImportGroupsRequest, done fu
 	}, done)
 }
 
-func checkImport(req protocol.ImportGroupsRequest) (need txn.Need, err error) {
+func checkImport(req protocol.ImportGroupsRequest) (need txn.ReadSet, err error) {
 	switch {
 	case len(req.Groups) == 0:
 		return need, im.Bad("groups", "is empty")
@@ -65,7 +65,7 @@ func checkImport(req protocol.ImportGroupsRequest) (need txn.Need, err error) {
 		if members += len(people); members > maxImportMembers {
 			return need, im.Bad("groups", "has more than 10000 members together; use several calls")
 		}
-		if err := rpc.CheckPeople("groups", people, maxImportMembers, false); err != nil {
+		if err := rpc.CheckUsers("groups", people, maxImportMembers, false); err != nil {
 			return need, err
 		}
 		need.Groups = append(need.Groups, r.GroupID)
@@ -77,8 +77,8 @@ func checkImport(req protocol.ImportGroupsRequest) (need txn.Need, err error) {
 	return need, nil
 }
 
-func importOne(w *txn.World, by rpc.Caller, r *protocol.ImportGroup) error {
-	at := w.Now
+func importOne(tx *txn.Tx, by rpc.Caller, r *protocol.ImportGroup) error {
+	at := tx.Now
 	if r.CreatedAt > 0 && r.CreatedAt < at {
 		at = r.CreatedAt
 	}
@@ -89,9 +89,9 @@ func importOne(w *txn.World, by rpc.Caller, r *protocol.ImportGroup) error {
 	if err != nil {
 		return err
 	}
-	s := &scene{Group: &made, w: w, topic: im.GroupTopic(r.GroupID), by: by}
+	s := &scene{Group: &made, w: tx, topic: im.GroupTopic(r.GroupID), by: by}
 	s.found(im.RoleOwner, r.Owner, "")
-	listen := im.ListenTo(s.topic, w.Head(s.topic))
+	listen := im.ListenTo(s.topic, tx.Head(s.topic))
 	s.tellUser(r.Owner, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
 	for _, m := range r.Members {
 		role := im.RoleMember
@@ -104,6 +104,6 @@ func importOne(w *txn.World, by rpc.Caller, r *protocol.ImportGroup) error {
 		s.found(role, m.UserID, m.NameCard)
 		s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
 	}
-	w.PutGroup(made)
+	tx.PutGroup(made)
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 // SetGroupInfo changes what people see of a group.
 func (g *Groups) SetGroupInfo(by rpc.Caller, req protocol.SetGroupInfoRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, nil, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		info := s.Info
 		set(&info.Name, req.Name)
 		set(&info.Introduction, req.Introduction)
@@ -57,7 +57,7 @@ func (g *Groups) SetMemberInfo(by rpc.Caller, req protocol.SetMemberInfoRequest,
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, req.GroupID, []string{req.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		m, err := s.target(req.UserID, req.UserID == by.UserID)
 		if err != nil {
 			return protocol.GroupResponse{}, err
@@ -95,7 +95,7 @@ func (g *Groups) MuteMember(by rpc.Caller, req protocol.MuteMemberRequest, done 
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, req.GroupID, []string{req.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := s.Has(rules.Mute, "muting"); err != nil {
 			return protocol.GroupResponse{}, err
@@ -115,7 +115,7 @@ func (g *Groups) MuteMember(by rpc.Caller, req protocol.MuteMemberRequest, done 
 
 // MuteAll silences everybody but owner and administrators.
 func (g *Groups) MuteAll(by rpc.Caller, req protocol.MuteAllRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, nil, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Mute, "muting"), s.MayAdminister(s.me)); err != nil {
 			return protocol.GroupResponse{}, err
@@ -142,7 +142,7 @@ func (g *Groups) SetRole(by rpc.Caller, req protocol.SetRoleRequest, done func(p
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, req.GroupID, []string{req.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Admins, "administrators"), s.MayOwn(s.me)); err != nil {
 			return protocol.GroupResponse{}, err
@@ -156,7 +156,7 @@ func (g *Groups) SetRole(by rpc.Caller, req protocol.SetRoleRequest, done func(p
 		}
 		if role == im.RoleAdmin {
 			if !s.w.HasAdmins(s.ID) {
-				return protocol.GroupResponse{}, &txn.More{Need: txn.Need{Admins: []string{s.ID}}}
+				return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Admins: []string{s.ID}}}
 			}
 			if len(s.w.Admins(s.ID)) > im.MaxAdmins && m.Role != role {
 				return protocol.GroupResponse{}, &im.Error{Code: im.CodeTooMany, Field: "role", Message: fmt.Sprintf("the group has its maximum of %d administrators", im.MaxAdmins)}
@@ -184,7 +184,7 @@ func (g *Groups) TransferOwner(by rpc.Caller, req protocol.TransferRequest, done
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, req.GroupID, []string{req.UserID}, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Transfer, "other owners"), s.MayOwn(s.me)); err != nil {
 			return protocol.GroupResponse{}, err
@@ -201,7 +201,7 @@ func (g *Groups) TransferOwner(by rpc.Caller, req protocol.TransferRequest, done
 		if s.Owner != "" && s.Owner != by.UserID { // an app server hands over for the owner
 			old := s.member(s.Owner)
 			if old == nil {
-				return protocol.GroupResponse{}, &txn.More{Need: txn.Need{Members: []txn.MemberKey{{GroupID: s.ID, UserID: s.Owner}}}}
+				return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Members: []txn.MemberKey{{GroupID: s.ID, UserID: s.Owner}}}}
 			}
 			old.Role = im.RoleMember
 			s.w.PutMember(*old)
@@ -218,7 +218,7 @@ func (g *Groups) TransferOwner(by rpc.Caller, req protocol.TransferRequest, done
 
 // MarkMembers sets or removes a mark of members.
 func (g *Groups) MarkMembers(by rpc.Caller, req protocol.MarkMembersRequest, done func(protocol.GroupResponse, error)) {
-	err := rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false)
+	err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false)
 	if err == nil && (req.Mark < 1 || req.Mark > 32) {
 		err = im.Bad("mark", "is out of range; it is from 1 to 32")
 	}
@@ -226,7 +226,7 @@ func (g *Groups) MarkMembers(by rpc.Caller, req protocol.MarkMembersRequest, don
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, req.GroupID, req.MemberList, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, req.MemberList, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Marks, "marks"), s.MayAdminister(s.me)); err != nil {
 			return protocol.GroupResponse{}, err
@@ -258,7 +258,7 @@ func (g *Groups) SendCustomData(by rpc.Caller, req protocol.CustomDataRequest, d
 		rpc.Fail(done, err)
 		return
 	}
-	in(g, by, req.GroupID, nil, txn.Need{}, func(s *scene) (protocol.GroupResponse, error) {
+	in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		s.tell(protocol.GroupEvent{Tip: protocol.TipCustom, Data: req.Data})
 		return s.respond(nil), nil
 	}, done)

@@ -118,7 +118,7 @@ func checkSearch(text string) error {
 // GetMembers reads named members of a group. Who is none is left out.
 func (g *Groups) GetMembers(ctx context.Context, by rpc.Caller, req protocol.GroupMembersRequest) (protocol.MembersResponse, error) {
 	var res protocol.MembersResponse
-	if err := rpc.CheckPeople("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
+	if err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
 		return res, err
 	}
 	if _, err := g.visible(ctx, by, req.GroupID); err != nil {

@@ -111,8 +111,8 @@ func (h *head) line(r *txn.Record, batch []txn.Record) string {
 }
 
 // tap makes the events of a batch's records. What is never stored leaves no event.
-func (h *Hooks) tap(now int64, records []txn.Record) []txn.Outgoing {
-	var list []txn.Outgoing
+func (h *Hooks) tap(now int64, records []txn.Record) []txn.OutboxEvent {
+	var list []txn.OutboxEvent
 	for i := range records {
 		r := records[i]
 		var d head
@@ -127,8 +127,8 @@ func (h *Hooks) tap(now int64, records []txn.Record) []txn.Outgoing {
 		if line == "" {
 			continue
 		}
-		list = append(list, txn.Outgoing{
-			OutgoingKey: txn.OutgoingKey{Queue: txn.QueueHook, Line: line, Num: h.number(now)}, At: now, Due: now, Kind: kind, Owner: cmp.Or(d.From, d.Inviter),
+		list = append(list, txn.OutboxEvent{
+			OutboxKey: txn.OutboxKey{Queue: txn.QueueHook, OrderingKey: line, Seq: h.number(now)}, At: now, Due: now, Kind: kind, Owner: cmp.Or(d.From, d.Inviter),
 			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") + `","data":` + string(r.Body) + `}`,
 		})
 	}

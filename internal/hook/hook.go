@@ -56,7 +56,7 @@ type Hooks struct {
 	store  *store.Store
 	sign   *standard.Webhook
 	web    *http.Client
-	queue  *relay.Queue
+	queue  *relay.Dispatcher
 	verbs  map[string]bool // before which is asked
 	askWeb *http.Client
 	left   atomic.Bool // there are events that were made and not looked for yet
@@ -114,7 +114,7 @@ func client(limit time.Duration) *http.Client {
 }
 
 // Tap is what the store lets events leave by; nil when nobody is told.
-func (h *Hooks) Tap() func(int64, []txn.Record) []txn.Outgoing {
+func (h *Hooks) Tap() func(int64, []txn.Record) []txn.OutboxEvent {
 	if h.opt.URL == "" {
 		return nil
 	}
@@ -131,12 +131,12 @@ func (h *Hooks) Serve(s *store.Store) {
 const ofOwner = 16
 
 // Queue is where the events wait.
-func (h *Hooks) Queue() *relay.Queue { return h.queue }
+func (h *Hooks) Queue() *relay.Dispatcher { return h.queue }
 
 // Announce is told of committed records.
 func (h *Hooks) Announce([]txn.Record) {
 	if h.left.Swap(false) { // also events of a commit that failed or is under way: then one more look is made
-		h.queue.Nudge()
+		h.queue.Wake()
 	}
 }
 
@@ -177,7 +177,7 @@ func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body 
 }
 
 // send tries an event once.
-func (h *Hooks) send(ctx context.Context, o *txn.Outgoing) relay.Outcome {
+func (h *Hooks) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	res, answer, err := h.post(ctx, h.web, h.opt.URL, relay.ID(o), []byte(o.Body))
 	switch {
 	case res != nil && res.StatusCode/100 == 2: // whatever became of the rest of the answer

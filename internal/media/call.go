@@ -17,9 +17,9 @@ import (
 const maxShown = 100
 
 // callNeed is what a change of the call in a room looks at.
-func callNeed(roomID string, users ...string) txn.Need {
-	need := txn.Need{CallIn: []string{roomID}}
-	room.DoorNeed(&need, roomID, users...)
+func callNeed(roomID string, users ...string) txn.ReadSet {
+	need := txn.ReadSet{CallIn: []string{roomID}}
+	room.AdmissionReads(&need, roomID, users...)
 	for _, u := range users {
 		need.InCall = append(need.InCall, txn.SeatKey{RoomID: roomID, UserID: u})
 	}
@@ -27,45 +27,45 @@ func callNeed(roomID string, users ...string) txn.Need {
 }
 
 // newCall begins the record of what happens in a room, and asks for the invitation that says whose conversation it is.
-func newCall(w *txn.World, roomID string, at int64) (*im.Call, error) {
+func newCall(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 	c := &im.Call{ID: uuid.Must(uuid.NewV7()).String(), RoomID: roomID, OpenedAt: at, SeenAt: at}
-	if g := w.Group(im.RoomOfGroup(roomID)); g != nil {
+	if g := tx.Group(im.RoomOfGroup(roomID)); g != nil {
 		c.GroupID, c.Owner = g.ID, g.Owner
 		return c, nil
 	}
-	r := w.Room(roomID)
+	r := tx.Room(roomID)
 	if !r.Lives() {
 		return c, nil
 	}
-	if err := knowInvitation(w, r); err != nil {
+	if err := knowInvitation(tx, r); err != nil {
 		return nil, err
 	}
-	room.BelongTo(c, r, w.Invitation(r.InviteID))
+	room.BelongTo(c, r, tx.Invitation(r.InviteID))
 	return c, nil
 }
 
 // put writes a call that somebody entered or left, and how many are in its room.
-func put(w *txn.World, c *im.Call, people ...*im.Participant) {
+func put(tx *txn.Tx, c *im.Call, people ...*im.Participant) {
 	for _, p := range people {
-		w.PutParticipant(*p)
+		tx.PutParticipant(*p)
 	}
-	if r := w.Room(c.RoomID); r.Lives() {
+	if r := tx.Room(c.RoomID); r.Lives() {
 		c.CheckAt = 0 // the room is looked at
 		was := *r
 		if c.Present > 0 || r.EmptyAt == 0 {
-			r.Occupy(c.Present, w.Now)
+			r.Occupy(c.Present, tx.Now)
 		}
 		if c.Present == 1 && c.BeganAt != 0 {
-			r.CheckAt = w.Now + im.AloneFor
+			r.CheckAt = tx.Now + im.AloneFor
 		}
 		if *r != was {
-			w.PutRoom(*r)
+			tx.PutRoom(*r)
 		}
 	}
 	if im.RoomOfGroup(c.RoomID) != "" && c.Present < 2 && c.CheckAt == 0 {
-		c.CheckAt = w.Now + im.AloneFor
+		c.CheckAt = tx.Now + im.AloneFor
 	}
-	w.PutCall(*c)
+	tx.PutCall(*c)
 }
 
 // sighting is a join or leave that LiveKit reported. Times are of our clock, in milliseconds.
@@ -78,46 +78,46 @@ type sighting struct {
 }
 
 // earlier reports whether something happened in an earlier life of a room. Whole seconds are as exact as it may be.
-func earlier(w *txn.World, roomID string, at int64) bool {
-	r := w.Room(roomID)
+func earlier(tx *txn.Tx, roomID string, at int64) bool {
+	r := tx.Room(roomID)
 	return r.Lives() && at+1000 < r.CreatedAt
 }
 
 // callOf is the call that goes on in a room, or a new one.
-func callOf(w *txn.World, roomID string, at int64) (*im.Call, error) {
-	if r := w.Room(roomID); r.Lives() {
+func callOf(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
+	if r := tx.Room(roomID); r.Lives() {
 		at = max(at, r.CreatedAt)
 	}
-	if c := w.CallIn(roomID); c != nil {
+	if c := tx.CallIn(roomID); c != nil {
 		return c, nil
 	}
-	return newCall(w, roomID, at)
+	return newCall(tx, roomID, at)
 }
 
 // joined notes that somebody came into a room, or is in it and publishes. Who may not be there any more, or only listen, since
 // their token was made, is sent out or silenced.
 func (m *Media) joined(s sighting, done func(error)) {
 	role := im.RoomNobody
-	rpc.Do(m.store, callNeed(s.room, s.user), func(w *txn.World) (none struct{}, err error) {
-		door := room.AtDoor(w, m.opt.Policy, s.room, s.user)
+	rpc.Do(m.store, callNeed(s.room, s.user), func(tx *txn.Tx) (none struct{}, err error) {
+		door := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
 		if role = door.Role(); role == im.RoomNobody {
 			return none, nil
 		}
-		if earlier(w, s.room, s.at) {
+		if earlier(tx, s.room, s.at) {
 			return none, nil
 		}
-		c, err := callOf(w, s.room, s.at)
+		c, err := callOf(tx, s.room, s.at)
 		if err != nil {
 			return none, err
 		}
-		p := w.Participant(c.ID, s.user)
+		p := tx.Participant(c.ID, s.user)
 		fresh := s.video && !c.Video
 		c.Video = c.Video || s.video
-		if s.sid != "" && c.Join(p, s.sid, max(s.at, notBefore(w, s.room)), w.Now) {
-			put(w, c, p)
+		if s.sid != "" && c.Join(p, s.sid, max(s.at, notBefore(tx, s.room)), tx.Now) {
+			put(tx, c, p)
 		} else if fresh {
 			c.SeenAt = max(c.SeenAt, s.at)
-			put(w, c)
+			put(tx, c)
 		}
 		return none, nil
 	}, func(_ struct{}, err error) {
@@ -129,8 +129,8 @@ func (m *Media) joined(s sighting, done func(error)) {
 }
 
 // notBefore is the earliest time at which somebody can have come into a room.
-func notBefore(w *txn.World, roomID string) int64 {
-	if r := w.Room(roomID); r.Lives() {
+func notBefore(tx *txn.Tx, roomID string) int64 {
+	if r := tx.Room(roomID); r.Lives() {
 		return r.CreatedAt
 	}
 	return 0
@@ -138,26 +138,26 @@ func notBefore(w *txn.World, roomID string) int64 {
 
 // left notes that somebody went out of a room.
 func (m *Media) left(s sighting, done func(error)) {
-	rpc.Do(m.store, callNeed(s.room, s.user), func(w *txn.World) (none struct{}, err error) {
-		door := room.AtDoor(w, m.opt.Policy, s.room, s.user)
-		c := w.CallIn(s.room)
-		if earlier(w, s.room, s.at) || c == nil && (door.Role() == im.RoomNobody || s.joined == 0) {
+	rpc.Do(m.store, callNeed(s.room, s.user), func(tx *txn.Tx) (none struct{}, err error) {
+		door := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
+		c := tx.CallIn(s.room)
+		if earlier(tx, s.room, s.at) || c == nil && (door.Role() == im.RoomNobody || s.joined == 0) {
 			return none, nil
 		}
 		joined := s.joined
 		if joined != 0 {
-			joined = max(joined, notBefore(w, s.room))
+			joined = max(joined, notBefore(tx, s.room))
 		}
-		if c, err = callOf(w, s.room, joined); err != nil {
+		if c, err = callOf(tx, s.room, joined); err != nil {
 			return none, err
 		}
 		c.Video = c.Video || s.video
-		p := w.Participant(c.ID, s.user)
+		p := tx.Participant(c.ID, s.user)
 		if p.JoinedAt == 0 && door.Role() == im.RoomNobody {
 			return none, nil // who was sent out at once was never in
 		}
-		if c.Gone(p, s.sid, s.reason, joined, s.at, w.Now) {
-			put(w, c, p)
+		if c.Gone(p, s.sid, s.reason, joined, s.at, tx.Now) {
+			put(tx, c, p)
 		}
 		return none, nil
 	}, func(_ struct{}, err error) { done(err) })
@@ -167,58 +167,58 @@ func (m *Media) left(s sighting, done func(error)) {
 const shortest = 1000
 
 // end closes the record of a call, and tells of it in its conversation when it took place. Of one in which nobody talked nothing is kept.
-func end(w *txn.World, c *im.Call, reason, by string, at int64) error {
-	if !w.HasAllIn(c.RoomID) {
-		return &txn.More{Need: txn.Need{AllIn: []string{c.RoomID}}}
+func end(tx *txn.Tx, c *im.Call, reason, by string, at int64) error {
+	if !tx.HasAllIn(c.RoomID) {
+		return &txn.NeedReads{Reads: txn.ReadSet{AllIn: []string{c.RoomID}}}
 	}
-	people := w.Participants(c.ID)
+	people := tx.Participants(c.ID)
 	talked := c.End(people, reason, by, at)
 	if !talked || im.RoomOfGroup(c.RoomID) != "" && c.MS < shortest {
-		w.VoidCall(*c)
+		tx.VoidCall(*c)
 		return nil
 	}
-	if err := tell(w, c, people); err != nil {
+	if err := tell(tx, c, people); err != nil {
 		return err
 	}
 	for _, p := range people {
-		w.PutParticipant(*p)
+		tx.PutParticipant(*p)
 	}
-	w.PutCall(*c)
+	tx.PutCall(*c)
 	return nil
 }
 
 // endRoom ends a room and the call in it: all grants end, and the ID is free again.
-func endRoom(w *txn.World, r *im.Room, reason, by string) error {
-	if c := w.CallIn(r.ID); c != nil {
-		if err := end(w, c, reason, by, w.Now); err != nil {
+func endRoom(tx *txn.Tx, r *im.Room, reason, by string) error {
+	if c := tx.CallIn(r.ID); c != nil {
+		if err := end(tx, c, reason, by, tx.Now); err != nil {
 			return err
 		}
 	}
-	r.End(w.Now)
-	w.PutRoom(*r)
+	r.End(tx.Now)
+	tx.PutRoom(*r)
 	return nil
 }
 
 // tell writes the record into the conversations of those whose call it was: the group's; that of two; with several people without
 // a group, each one's with the inviter.
-func tell(w *txn.World, c *im.Call, people []*im.Participant) error {
+func tell(tx *txn.Tx, c *im.Call, people []*im.Participant) error {
 	elem := &protocol.CallElem{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, Began: c.BeganAt, Ended: c.EndedAt, Duration: c.MS,
 		Media: c.Media(), Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
 	for _, p := range people[:min(len(people), maxShown)] {
 		elem.People = append(elem.People, p.UserID)
 	}
-	msg := protocol.Message{Type: protocol.TypeMessage, MessageID: protocol.CallMessagePrefix + c.ID, MessageType: protocol.CallType, From: c.Owner, GroupID: c.GroupID, Time: w.Now,
+	msg := protocol.Message{Type: protocol.TypeMessage, MessageID: protocol.CallMessagePrefix + c.ID, MessageType: protocol.CallType, From: c.Owner, GroupID: c.GroupID, Time: tx.Now,
 		Body: protocol.Body{Call: elem}, MessageOptions: protocol.MessageOptions{ExcludeUnread: true}}
 	if c.GroupID != "" {
-		return tellGroup(w, c.GroupID, msg)
+		return tellGroup(tx, c.GroupID, msg)
 	}
 	if c.InviteID == "" {
 		return nil // a room that nobody was invited to
 	}
-	return tellPeople(w, c, people, msg)
+	return tellPeople(tx, c, people, msg)
 }
 
-func tellPeople(w *txn.World, c *im.Call, people []*im.Participant, msg protocol.Message) error {
+func tellPeople(tx *txn.Tx, c *im.Call, people []*im.Participant, msg protocol.Message) error {
 	var topics []string
 	var sides []txn.ContactKey
 	for _, p := range people {
@@ -227,8 +227,8 @@ func tellPeople(w *txn.World, c *im.Call, people []*im.Participant, msg protocol
 		}
 	}
 	topics = append(topics, im.UserTopic(c.Owner))
-	if missing := w.Missing(topics); len(missing) > 0 || !w.KnowsContacts(sides) {
-		return &txn.More{Need: txn.Need{Topics: missing, Contacts: sides}}
+	if missing := tx.Missing(topics); len(missing) > 0 || !tx.HasContacts(sides) {
+		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing, Contacts: sides}}
 	}
 	for i, p := range people {
 		if p.UserID == c.Owner {
@@ -242,40 +242,40 @@ func tellPeople(w *txn.World, c *im.Call, people []*im.Participant, msg protocol
 		mine, theirs := d, d
 		mine.Peer, theirs.Peer = p.UserID, c.Owner
 		for _, k := range []txn.ContactKey{{UserID: c.Owner, Peer: p.UserID}, {UserID: p.UserID, Peer: c.Owner}} {
-			if !w.HasContact(k.UserID, k.Peer) {
-				w.PutContact(*w.Contact(k.UserID, k.Peer))
+			if !tx.HasContact(k.UserID, k.Peer) {
+				tx.PutContact(*tx.Contact(k.UserID, k.Peer))
 			}
 		}
-		w.AppendPair(im.UserTopic(c.Owner), mine, im.UserTopic(p.UserID), theirs)
+		tx.AppendPair(im.UserTopic(c.Owner), mine, im.UserTopic(p.UserID), theirs)
 	}
 	return nil
 }
 
-func tellGroup(w *txn.World, group string, msg protocol.Message) error {
+func tellGroup(tx *txn.Tx, group string, msg protocol.Message) error {
 	t := im.GroupTopic(group)
-	if len(w.Missing([]string{t})) > 0 || !w.HasGroup(group) {
-		return &txn.More{Need: txn.Need{Topics: []string{t}, Groups: []string{group}}}
+	if len(tx.Missing([]string{t})) > 0 || !tx.HasGroup(group) {
+		return &txn.NeedReads{Reads: txn.ReadSet{Topics: []string{t}, Groups: []string{group}}}
 	}
-	if g := w.Group(group); g == nil || g.Dismissed {
+	if g := tx.Group(group); g == nil || g.Dismissed {
 		return nil
 	}
-	w.Append(t, txn.Draft{Body: &rpc.Event{Value: msg}, Message: msg.MessageID, Sender: msg.From, Peer: txn.GroupPeer})
+	tx.Append(t, txn.Draft{Body: &rpc.Event{Value: msg}, Message: msg.MessageID, Sender: msg.From, Peer: txn.GroupPeer})
 	return nil
 }
 
 // ofTwo says whether a room is that of a call between two people, one of whom user is. Only an invitation that was declared counts.
-func ofTwo(w *txn.World, r *im.Room, user string, c *im.Call) bool {
+func ofTwo(tx *txn.Tx, r *im.Room, user string, c *im.Call) bool {
 	if !r.Lives() || c != nil && c.Total > 2 || r.Latest != r.InviteID {
 		return false
 	}
-	v := w.Invitation(r.InviteID)
+	v := tx.Invitation(r.InviteID)
 	return v != nil && v.GroupID == "" && !v.Party && v.Peer != "" && (user == "" || user == v.Inviter || user == v.Peer)
 }
 
 // knowInvitation asks for the invitation that says whether a room is one of two.
-func knowInvitation(w *txn.World, r *im.Room) error {
-	if r.Lives() && r.InviteID != "" && !w.HasInvitation(r.InviteID) {
-		return &txn.More{Need: txn.Need{Invitations: []string{r.InviteID}}}
+func knowInvitation(tx *txn.Tx, r *im.Room) error {
+	if r.Lives() && r.InviteID != "" && !tx.HasInvitation(r.InviteID) {
+		return &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{r.InviteID}}}
 	}
 	return nil
 }

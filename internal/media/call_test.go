@@ -9,14 +9,14 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-func running(t *testing.T) (s *store.Store, do func(txn.Need, func(*txn.World) error)) {
+func running(t *testing.T) (s *store.Store, do func(txn.ReadSet, func(*txn.Tx) error)) {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	storetest.Run(t, s, nil)
-	return s, func(need txn.Need, decide func(*txn.World) error) {
+	return s, func(need txn.ReadSet, decide func(*txn.Tx) error) {
 		t.Helper()
 		if err := storetest.Do(t, s, need, decide); err != nil {
 			t.Fatal(err)
@@ -35,15 +35,15 @@ func part(users ...string) (list []*im.Participant) {
 func TestARecordLeavesContactsAlone(t *testing.T) {
 	s, do := running(t)
 	want := im.Contact{UserID: "o", Peer: "y", Counted: 7, PeerRead: 3, BlockedAt: 99}
-	do(txn.Need{Contacts: []txn.ContactKey{{UserID: "o", Peer: "y"}}}, func(w *txn.World) error { w.PutContact(want); return nil })
-	if err := s.TrimNow(t.Context()); err != nil { // afterwards the writer knows nothing
+	do(txn.ReadSet{Contacts: []txn.ContactKey{{UserID: "o", Peer: "y"}}}, func(tx *txn.Tx) error { tx.PutContact(want); return nil })
+	if err := s.ApplyRetentionNow(t.Context()); err != nil { // afterwards the writer knows nothing
 		t.Fatal(err)
 	}
 	for _, u := range []string{"user:o", "user:y"} {
-		do(txn.Need{Topics: []string{u}}, func(*txn.World) error { return nil })
+		do(txn.ReadSet{Topics: []string{u}}, func(*txn.Tx) error { return nil })
 	}
 	call := &im.Call{ID: "c", RoomID: "r", InviteID: "i", Owner: "o", Peer: "y", OpenedAt: 1, BeganAt: 1}
-	do(txn.Need{Topics: []string{"room:r"}}, func(w *txn.World) error { return tell(w, call, part("o", "y")) })
+	do(txn.ReadSet{Topics: []string{"room:r"}}, func(tx *txn.Tx) error { return tell(tx, call, part("o", "y")) })
 	if got, err := s.Contact(t.Context(), "o", "y"); err != nil || *got != want {
 		t.Errorf("it was %+v and is %+v, %v", want, got, err)
 	}
@@ -53,7 +53,7 @@ func TestARecordLeavesContactsAlone(t *testing.T) {
 func TestACallWithoutItsInviter(t *testing.T) {
 	s, do := running(t)
 	call := &im.Call{ID: "c", RoomID: "r", InviteID: "i", Owner: "o", OpenedAt: 1, BeganAt: 1}
-	do(txn.Need{Topics: []string{"room:r"}}, func(w *txn.World) error { return tell(w, call, part("y", "z")) })
+	do(txn.ReadSet{Topics: []string{"room:r"}}, func(tx *txn.Tx) error { return tell(tx, call, part("y", "z")) })
 	if p, err := s.Records(t.Context(), "user:o", 0, 10, 1<<20); err != nil || len(p.Records) != 2 {
 		t.Errorf("the inviter has %d records, %v", len(p.Records), err)
 	}

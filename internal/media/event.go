@@ -89,24 +89,24 @@ func reasonOf(r livekit.DisconnectReason) string {
 func (m *Media) finished(roomID string, at int64, done func(error)) {
 	need := callNeed(roomID)
 	need.AllIn = []string{roomID}
-	rpc.Do(m.store, need, func(w *txn.World) (none struct{}, err error) {
-		if c := w.CallIn(roomID); c != nil && !earlier(w, roomID, at) {
-			all(w, c, func(p *im.Participant) bool { return p.JoinedAt < at && c.Leave(p, "", im.LeftWent, at, w.Now) })
+	rpc.Do(m.store, need, func(tx *txn.Tx) (none struct{}, err error) {
+		if c := tx.CallIn(roomID); c != nil && !earlier(tx, roomID, at) {
+			all(tx, c, func(p *im.Participant) bool { return p.JoinedAt < at && c.Leave(p, "", im.LeftWent, at, tx.Now) })
 		}
 		return none, nil
 	}, func(_ struct{}, err error) { done(err) })
 }
 
 // all writes those of a call whom f has changed, and the call.
-func all(w *txn.World, c *im.Call, f func(*im.Participant) bool) {
+func all(tx *txn.Tx, c *im.Call, f func(*im.Participant) bool) {
 	var changed []*im.Participant
-	for _, p := range w.Participants(c.ID) {
+	for _, p := range tx.Participants(c.ID) {
 		if f(p) {
 			changed = append(changed, p)
 		}
 	}
 	if len(changed) > 0 {
-		put(w, c, changed...)
+		put(tx, c, changed...)
 	}
 }
 
@@ -185,8 +185,8 @@ func (m *Media) settle(roomID string, in map[string]present, there bool, asked i
 	need := callNeed(roomID, users...)
 	need.AllIn = []string{roomID}
 	var wrong []string
-	rpc.Do(m.store, need, func(w *txn.World) (none struct{}, err error) {
-		wrong, err = m.match(w, roomID, in, users, there, asked)
+	rpc.Do(m.store, need, func(tx *txn.Tx) (none struct{}, err error) {
+		wrong, err = m.match(tx, roomID, in, users, there, asked)
 		return none, err
 	}, func(none struct{}, err error) {
 		for _, u := range wrong {
@@ -196,12 +196,12 @@ func (m *Media) settle(roomID string, in map[string]present, there bool, asked i
 	})
 }
 
-func (m *Media) match(w *txn.World, roomID string, in map[string]present, users []string, there bool, asked int64) (wrong []string, err error) {
-	c := w.CallIn(roomID)
+func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []string, there bool, asked int64) (wrong []string, err error) {
+	c := tx.CallIn(roomID)
 	if c == nil && len(users) == 0 {
 		return nil, nil
 	}
-	if c, err = callOf(w, roomID, asked); err != nil {
+	if c, err = callOf(tx, roomID, asked); err != nil {
 		return nil, err
 	}
 	var changed []*im.Participant
@@ -209,13 +209,13 @@ func (m *Media) match(w *txn.World, roomID string, in map[string]present, users 
 	if !there {
 		reason = im.LeftMediaLost
 	}
-	for _, p := range w.Participants(c.ID) {
-		if _, still := in[p.UserID]; !still && p.JoinedAt != 0 && p.JoinedAt+joinSure < asked && c.Leave(p, "", reason, min(seen, asked), w.Now) {
+	for _, p := range tx.Participants(c.ID) {
+		if _, still := in[p.UserID]; !still && p.JoinedAt != 0 && p.JoinedAt+joinSure < asked && c.Leave(p, "", reason, min(seen, asked), tx.Now) {
 			changed = append(changed, p)
 		}
 	}
 	for _, u := range users {
-		door, now := room.AtDoor(w, m.opt.Policy, roomID, u), in[u]
+		door, now := room.LoadAdmission(tx, m.opt.Policy, roomID, u), in[u]
 		role := door.Role()
 		if role == im.RoomNobody || now.speaks && role == im.RoomAudience {
 			wrong = append(wrong, u)
@@ -224,8 +224,8 @@ func (m *Media) match(w *txn.World, roomID string, in map[string]present, users 
 			continue
 		}
 		c.Video = c.Video || now.video
-		at := max(m.live.clock.joinTime(asked, 0, now.joined), notBefore(w, roomID))
-		if p := w.Participant(c.ID, u); p.LeftAt < asked && c.Join(p, now.sid, at, w.Now) {
+		at := max(m.live.clock.joinTime(asked, 0, now.joined), notBefore(tx, roomID))
+		if p := tx.Participant(c.ID, u); p.LeftAt < asked && c.Join(p, now.sid, at, tx.Now) {
 			changed = append(changed, p)
 		}
 	}
@@ -235,6 +235,6 @@ func (m *Media) match(w *txn.World, roomID string, in map[string]present, users 
 	if there && len(users) > 0 {
 		c.SeenAt = max(c.SeenAt, asked)
 	}
-	put(w, c, changed...)
+	put(tx, c, changed...)
 	return wrong, nil
 }

@@ -45,9 +45,9 @@ func (m *Media) ExitRoom(by rpc.Caller, req protocol.RoomRequest, done func(prot
 	}
 	closes := false
 	m.freshly(req.RoomID, func() {
-		rpc.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *txn.World) (res protocol.RoomResponse, err error) {
-			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
-			closes, err = m.exit(w, by, req.RoomID)
+		rpc.Do(m.store, callNeed(req.RoomID, by.UserID), func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
+			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
+			closes, err = m.exit(tx, by, req.RoomID)
 			return res, err
 		}, func(res protocol.RoomResponse, err error) {
 			if err != nil {
@@ -65,41 +65,41 @@ func (m *Media) ExitRoom(by rpc.Caller, req protocol.RoomRequest, done func(prot
 }
 
 // exit takes somebody out of a room. It reports whether that ended it.
-func (m *Media) exit(w *txn.World, by rpc.Caller, roomID string) (closes bool, err error) {
-	r, c := w.Room(roomID), w.CallIn(roomID)
-	if err := knowInvitation(w, r); err != nil {
+func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err error) {
+	r, c := tx.Room(roomID), tx.CallIn(roomID)
+	if err := knowInvitation(tx, r); err != nil {
 		return false, err
 	}
-	door := room.AtDoor(w, m.opt.Policy, roomID, by.UserID)
+	door := room.LoadAdmission(tx, m.opt.Policy, roomID, by.UserID)
 	last := false // the caller was in, and nobody is in any more
 	if c != nil {
-		p := w.Participant(c.ID, by.UserID)
-		if c.Leave(p, "", im.LeftHangup, w.Now, w.Now) {
-			if put(w, c, p); c.Present == 0 && r.Lives() {
-				r.Occupy(0, w.Now)
+		p := tx.Participant(c.ID, by.UserID)
+		if c.Leave(p, "", im.LeftHangup, tx.Now, tx.Now) {
+			if put(tx, c, p); c.Present == 0 && r.Lives() {
+				r.Occupy(0, tx.Now)
 			}
 		}
 		last = p.FirstAt != 0 && c.Present == 0
 	}
 	if im.RoomOfGroup(roomID) != "" {
 		if grant := door.Grant(); grant != nil && grant.Role == im.RoomAnchor && !door.Host() { // the seat is given up
-			if err := room.SeatPerson(w, by, roomID, by.UserID, im.RoomAudience); err != nil {
+			if err := room.GrantSeat(tx, by, roomID, by.UserID, im.RoomAudience); err != nil {
 				return false, err
 			}
 		}
 		if last {
-			return false, end(w, c, im.LeftHangup, by.UserID, w.Now)
+			return false, end(tx, c, im.LeftHangup, by.UserID, tx.Now)
 		}
 		return false, nil
 	}
-	two := door.Role() == im.RoomAnchor && ofTwo(w, r, by.UserID, c)
+	two := door.Role() == im.RoomAnchor && ofTwo(tx, r, by.UserID, c)
 	if !r.Lives() || !two && (!last || c.BeganAt == 0) {
 		return false, nil
 	}
-	if _, waits, err := room.Awaited(w, roomID); waits || err != nil {
+	if _, waits, err := room.Awaited(tx, roomID); waits || err != nil {
 		return false, err
 	}
-	return true, endRoom(w, r, im.LeftHangup, by.UserID)
+	return true, endRoom(tx, r, im.LeftHangup, by.UserID)
 }
 
 // DismissRoom lets a host end the call for everybody, and with it a room that belongs to no group.
@@ -109,20 +109,20 @@ func (m *Media) DismissRoom(by rpc.Caller, req protocol.RoomRequest, done func(p
 		return
 	}
 	m.freshly(req.RoomID, func() {
-		rpc.Do(m.store, callNeed(req.RoomID, by.UserID), func(w *txn.World) (res protocol.RoomResponse, err error) {
-			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: w.Now}
-			r := w.Room(req.RoomID)
+		rpc.Do(m.store, callNeed(req.RoomID, by.UserID), func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
+			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
+			r := tx.Room(req.RoomID)
 			if r != nil && !r.Lives() && (r.Owner == by.UserID || by.Server && by.UserID == "") {
 				return res, nil // it has ended already
 			}
-			if err := m.mustHost(w, by, req.RoomID); err != nil {
+			if err := m.mustHost(tx, by, req.RoomID); err != nil {
 				return res, err
 			}
 			if r.Lives() {
-				return res, endRoom(w, r, im.LeftDismissed, by.UserID)
+				return res, endRoom(tx, r, im.LeftDismissed, by.UserID)
 			}
-			if c := w.CallIn(req.RoomID); c != nil {
-				return res, end(w, c, im.LeftDismissed, by.UserID, w.Now)
+			if c := tx.CallIn(req.RoomID); c != nil {
+				return res, end(tx, c, im.LeftDismissed, by.UserID, tx.Now)
 			}
 			return res, nil
 		}, func(res protocol.RoomResponse, err error) {
@@ -171,85 +171,85 @@ func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err err
 	need := callNeed(roomID)
 	need.AllIn = []string{roomID}
 	return wait(ctx, func(done func(bool, error)) {
-		rpc.Do(m.store, need, func(w *txn.World) (bool, error) {
-			c := w.CallIn(roomID)
+		rpc.Do(m.store, need, func(tx *txn.Tx) (bool, error) {
+			c := tx.CallIn(roomID)
 			if im.RoomOfGroup(roomID) == "" {
-				return expireRoom(w, roomID, c)
+				return expireRoom(tx, roomID, c)
 			}
-			if c == nil || c.CheckAt == 0 || c.CheckAt > w.Now {
+			if c == nil || c.CheckAt == 0 || c.CheckAt > tx.Now {
 				return false, nil
 			}
 			if c.Present > 0 && c.BeganAt == 0 {
-				c.CheckAt = w.Now + im.AloneFor
-				w.PutCall(*c)
+				c.CheckAt = tx.Now + im.AloneFor
+				tx.PutCall(*c)
 				return false, nil
 			}
-			return false, endAndGoOn(w, c)
+			return false, endAndGoOn(tx, c)
 		}, done)
 	})
 }
 
-func expireRoom(w *txn.World, roomID string, c *im.Call) (closes bool, err error) {
-	r := w.Room(roomID)
+func expireRoom(tx *txn.Tx, roomID string, c *im.Call) (closes bool, err error) {
+	r := tx.Room(roomID)
 	if !r.Lives() {
 		if c != nil { // of a room that an earlier version did not keep
-			return true, end(w, c, im.LeftWent, "", w.Now)
+			return true, end(tx, c, im.LeftWent, "", tx.Now)
 		}
 		return false, nil
 	}
-	if r.CheckAt == 0 || r.CheckAt > w.Now {
+	if r.CheckAt == 0 || r.CheckAt > tx.Now {
 		return false, nil
 	}
-	if err := knowInvitation(w, r); err != nil {
+	if err := knowInvitation(tx, r); err != nil {
 		return false, err
 	}
 	present := 0
 	if c != nil {
 		present = c.Present
 	}
-	alone := present == 1 && c.BeganAt != 0 && c.Dropped != 0 && ofTwo(w, r, "", c)
+	alone := present == 1 && c.BeganAt != 0 && c.Dropped != 0 && ofTwo(tx, r, "", c)
 	if present > 0 && !alone {
-		r.Occupy(present, w.Now)
-		w.PutRoom(*r)
+		r.Occupy(present, tx.Now)
+		tx.PutRoom(*r)
 		return false, nil
 	}
 	if present == 0 && r.EmptyAt == 0 {
-		r.Occupy(0, w.Now)
-		w.PutRoom(*r)
+		r.Occupy(0, tx.Now)
+		tx.PutRoom(*r)
 		return false, nil
 	}
-	until, waits, err := room.Awaited(w, roomID)
+	until, waits, err := room.Awaited(tx, roomID)
 	if err != nil {
 		return false, err
 	}
 	if waits {
-		r.Await(w.Now, until)
-		w.PutRoom(*r)
+		r.Await(tx.Now, until)
+		tx.PutRoom(*r)
 		return false, nil
 	}
-	return true, endRoom(w, r, im.LeftWent, "")
+	return true, endRoom(tx, r, im.LeftWent, "")
 }
 
 // endAndGoOn ends the call in a standing room. Whoever stays behind is the first of the next.
-func endAndGoOn(w *txn.World, c *im.Call) error {
+func endAndGoOn(tx *txn.Tx, c *im.Call) error {
 	var stays []im.Participant
-	for _, p := range w.Participants(c.ID) {
+	for _, p := range tx.Participants(c.ID) {
 		if p.JoinedAt != 0 {
 			stays = append(stays, *p)
 		}
 	}
-	if err := end(w, c, im.LeftWent, "", w.Now); err != nil || len(stays) == 0 {
+	if err := end(tx, c, im.LeftWent, "", tx.Now); err != nil || len(stays) == 0 {
 		return err
 	}
-	next, err := newCall(w, c.RoomID, w.Now)
+	next, err := newCall(tx, c.RoomID, tx.Now)
 	if err != nil {
 		return err
 	}
 	for _, p := range stays {
 		again := im.Participant{CallID: next.ID, UserID: p.UserID}
-		next.Join(&again, p.SID, w.Now, w.Now)
-		w.PutParticipant(again)
+		next.Join(&again, p.SID, tx.Now, tx.Now)
+		tx.PutParticipant(again)
 	}
-	w.PutCall(*next)
+	tx.PutCall(*next)
 	return nil
 }

@@ -53,7 +53,7 @@ func (m *Media) GetCall(ctx context.Context, by rpc.Caller, req protocol.GetCall
 	}
 	var people []im.Participant
 	if c != nil {
-		if people, err = m.store.PeopleIn(ctx, c.ID, maxSeats); err != nil {
+		if people, err = m.store.UsersIn(ctx, c.ID, maxSeats); err != nil {
 			return res, im.Internal(err)
 		}
 	}

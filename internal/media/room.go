@@ -91,29 +91,29 @@ func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admi
 	need := callNeed(roomID, by.UserID)
 	need.Topics, need.OpenedBy = append(need.Topics, im.UserTopic(by.UserID)), []string{by.UserID}
 	return wait(ctx, func(done func(im.Admission, error)) {
-		rpc.Do(m.store, need, func(w *txn.World) (a im.Admission, err error) {
-			living, row, err := room.Living(w, roomID)
+		rpc.Do(m.store, need, func(tx *txn.Tx) (a im.Admission, err error) {
+			living, row, err := room.Living(tx, roomID)
 			if err != nil {
 				return a, err
 			}
-			if a = room.AtDoor(w, m.opt.Policy, roomID, by.UserID); living != nil {
+			if a = room.LoadAdmission(tx, m.opt.Policy, roomID, by.UserID); living != nil {
 				if a.Role() != im.RoomNobody && living.EmptyAt != 0 {
-					living.Occupy(0, w.Now)
-					w.PutRoom(*living)
+					living.Occupy(0, tx.Now)
+					tx.PutRoom(*living)
 				}
 				return a, nil
 			}
-			if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt && w.Now-row.EndedAt < comebackMS {
+			if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt && tx.Now-row.EndedAt < comebackMS {
 				return a, notAdmitted("this call has ended")
 			}
-			if len(w.OpenedBy(by.UserID)) >= maxEntered {
+			if len(tx.OpenedBy(by.UserID)) >= maxEntered {
 				return a, &im.Error{Code: im.CodeTooMany, Field: "roomID", Message: "you have opened too many rooms that go on; leave one, or wait until it has ended"}
 			}
 			r := im.Room{ID: roomID, Owner: by.UserID, Entered: true}
-			r.Open(row, w.Now)
+			r.Open(row, tx.Now)
 			seat := im.Seat{RoomID: roomID, UserID: by.UserID, Role: im.RoomAnchor, At: r.CreatedAt}
-			w.PutRoom(r)
-			w.PutSeat(seat)
+			tx.PutRoom(r)
+			tx.PutSeat(seat)
 			a.Room, a.Seat = &r, &seat
 			return a, nil
 		}, done)
@@ -274,12 +274,12 @@ func (m *Media) SetRoomRole(by rpc.Caller, req protocol.SetRoomRoleRequest, done
 		rpc.Fail(done, err)
 		return
 	}
-	var need txn.Need
-	room.DoorNeed(&need, req.RoomID, by.UserID, req.UserID)
-	rpc.Do(m.store, need, func(w *txn.World) (res protocol.RoomResponse, err error) {
-		them := room.AtDoor(w, m.opt.Policy, req.RoomID, req.UserID)
+	var need txn.ReadSet
+	room.AdmissionReads(&need, req.RoomID, by.UserID, req.UserID)
+	rpc.Do(m.store, need, func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
+		them := room.LoadAdmission(tx, m.opt.Policy, req.RoomID, req.UserID)
 		givesUp := by.UserID == req.UserID && req.Role == im.RoomAudience && them.Role() == im.RoomAnchor
-		if err := m.mustHost(w, by, req.RoomID); err != nil && !givesUp {
+		if err := m.mustHost(tx, by, req.RoomID); err != nil && !givesUp {
 			return res, err
 		}
 		switch {
@@ -292,11 +292,11 @@ func (m *Media) SetRoomRole(by rpc.Caller, req protocol.SetRoomRoleRequest, done
 		case them.Group != nil && !them.Member.Present() && req.Role != im.RoomNobody:
 			return res, notAdmitted(req.UserID + " is not a member of the group of this room")
 		}
-		res = protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: w.Now}
-		if s := w.Seat(req.RoomID, req.UserID); s != nil && s.Role == req.Role && them.Role() == req.Role {
+		res = protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: tx.Now}
+		if s := tx.Seat(req.RoomID, req.UserID); s != nil && s.Role == req.Role && them.Role() == req.Role {
 			return res, nil
 		}
-		return res, room.SeatPerson(w, by, req.RoomID, req.UserID, req.Role)
+		return res, room.GrantSeat(tx, by, req.RoomID, req.UserID, req.Role)
 	}, func(res protocol.RoomResponse, err error) {
 		if err != nil || m.live == nil {
 			done(res, err)
@@ -309,11 +309,11 @@ func (m *Media) SetRoomRole(by rpc.Caller, req protocol.SetRoomRoleRequest, done
 }
 
 // mustHost refuses who does not decide in a room. An app server that acts for nobody decides in all.
-func (m *Media) mustHost(w *txn.World, by rpc.Caller, roomID string) error {
+func (m *Media) mustHost(tx *txn.Tx, by rpc.Caller, roomID string) error {
 	if by.Server && by.UserID == "" {
 		return nil
 	}
-	a := room.AtDoor(w, m.opt.Policy, roomID, by.UserID)
+	a := room.LoadAdmission(tx, m.opt.Policy, roomID, by.UserID)
 	if !a.Host() {
 		return notAdmitted("only a host of this room may do that: who opened it, or the owner and administrators of its group")
 	}
@@ -360,7 +360,7 @@ func (m *Media) GetRoom(ctx context.Context, by rpc.Caller, req protocol.RoomReq
 	if err != nil || c == nil {
 		return res, internal(err)
 	}
-	people, err := m.store.PeopleIn(ctx, c.ID, maxSeats)
+	people, err := m.store.UsersIn(ctx, c.ID, maxSeats)
 	res.Call = protocol.ViewCall(c, people)
 	return res, internal(err)
 }

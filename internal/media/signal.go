@@ -126,9 +126,9 @@ type link struct {
 func (l *link) open(ctx context.Context, conn net.Conn) error {
 	m := l.media
 	_, err := wait(ctx, func(done func(struct{}, error)) {
-		need := txn.Need{Topics: []string{im.RoomTopic(l.room)}, Links: []txn.SeatKey{{RoomID: l.room, UserID: l.user}}}
-		rpc.Do(m.store, need, func(w *txn.World) (none struct{}, err error) {
-			w.PutLink(txn.Link{RoomID: l.room, UserID: l.user, ID: l.id, At: w.Now})
+		need := txn.ReadSet{Topics: []string{im.RoomTopic(l.room)}, Links: []txn.SeatKey{{RoomID: l.room, UserID: l.user}}}
+		rpc.Do(m.store, need, func(tx *txn.Tx) (none struct{}, err error) {
+			tx.PutLink(txn.Link{RoomID: l.room, UserID: l.user, ID: l.id, At: tx.Now})
 			return none, nil
 		}, done)
 	})
@@ -255,21 +255,21 @@ func (l *link) judge() {
 	need := callNeed(l.room, l.user)
 	need.Links = []txn.SeatKey{{RoomID: l.room, UserID: l.user}}
 	remove := false
-	rpc.Do(m.store, need, func(w *txn.World) (none struct{}, err error) {
-		if k := w.Link(l.room, l.user); k == nil || k.ID != l.id {
+	rpc.Do(m.store, need, func(tx *txn.Tx) (none struct{}, err error) {
+		if k := tx.Link(l.room, l.user); k == nil || k.ID != l.id {
 			remove = false
 			return none, nil // there is a newer one
 		}
-		w.PutLink(txn.Link{RoomID: l.room, UserID: l.user, At: w.Now})
-		c := w.CallIn(l.room)
+		tx.PutLink(txn.Link{RoomID: l.room, UserID: l.user, At: tx.Now})
+		c := tx.CallIn(l.room)
 		if c == nil {
 			remove = true
 			return none, nil
 		}
-		p := w.Participant(c.ID, l.user)
+		p := tx.Participant(c.ID, l.user)
 		remove = p.JoinedAt != 0 || p.FirstAt == 0
-		if c.Leave(p, "", im.LeftWent, l.last.Load(), w.Now) {
-			put(w, c, p)
+		if c.Leave(p, "", im.LeftWent, l.last.Load(), tx.Now) {
+			put(tx, c, p)
 		}
 		return none, nil
 	}, func(_ struct{}, err error) {

@@ -24,9 +24,9 @@ import (
 // Privacy runs the verbs.
 type Privacy struct {
 	Store       *store.Store
-	Invitations *signaling.Engine
+	Invitations *signaling.Service
 	Groups      *group.Groups
-	People      *user.People
+	People      *user.Users
 	Files       *files.Files
 	busy        sync.Map // users who are being erased
 }

@@ -109,7 +109,7 @@ func TestLongOnTheWay(t *testing.T) {
 func TestRenewedWhileItDies(t *testing.T) {
 	h := newHouse(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "new"})
-	who, err := h.store.Person(t.Context(), "bob")
+	who, err := h.store.User(t.Context(), "bob")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestRungIsRemembered(t *testing.T) {
 	h.here.set("bob", 1)
 	h.invites("alice", "bob", "1")
 	h.here.set("bob", 0)
-	h.engine.Gone("bob")
+	h.engine.UserOffline("bob")
 	h.google.next()
 	p, err := h.store.Invitee(t.Context(), "1", "bob")
 	if err != nil || !p.Pushed {

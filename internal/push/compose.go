@@ -30,7 +30,7 @@ var errThere = errors.New("the person has a connected device again")
 
 // compose makes what a push says, from what is true now, and names a device that knows it already; nil when there is nobody to tell.
 func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, but string, err error) {
-	who, err := p.store.Person(ctx, order.UserID)
+	who, err := p.store.User(ctx, order.UserID)
 	if err != nil {
 		return nil, "", err
 	}
@@ -57,7 +57,7 @@ func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, but
 // minRing is the least time for which it is worth to ring.
 const minRing = time.Second
 
-func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.Person) (*notice, error) {
+func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User) (*notice, error) {
 	now := p.store.Now()
 	deadline := v.Deadline
 	if mine.Deadline != 0 {
@@ -102,7 +102,7 @@ func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *inv
 
 // ofEnding tells devices that rang that they need not any more: a call that nobody answered here stays as one that was missed, what
 // was answered is taken away.
-func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.Person) (*notice, error) {
+func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User) (*notice, error) {
 	kind := wordMissed
 	answered := mine.State == invite.Accepted || mine.State == invite.Rejected
 	if answered {
@@ -120,7 +120,7 @@ func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.
 }
 
 // about begins what is said of an invitation.
-func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.Person, kind, ofGroup string) (*notice, error) {
+func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User, kind, ofGroup string) (*notice, error) {
 	values := map[string]string{}
 	var err error
 	if values["from"], err = p.name(ctx, v.Inviter); err != nil {
@@ -138,7 +138,7 @@ func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Inv
 	return n, nil
 }
 
-func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *txn.Person) (*notice, error) {
+func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *txn.User) (*notice, error) {
 	m, now := order.Message, p.store.Now()
 	if m == nil || quiet(who, now) || p.opt.Online(order.UserID) {
 		return nil, nil
@@ -216,12 +216,12 @@ func (p *Push) wanted(ctx context.Context, user, peer, group string, mentioned b
 	return opt == im.OptNotify || opt == im.OptMentions && mentioned, nil
 }
 
-func quiet(who *txn.Person, now int64) bool {
+func quiet(who *txn.User, now int64) bool {
 	return who != nil && im.QuietNow(who.DND, now) != nil
 }
 
 // profile reads what people say of themselves; nothing when they say nothing.
-func profile(who *txn.Person) (v protocol.Profile) {
+func profile(who *txn.User) (v protocol.Profile) {
 	if who != nil && who.Profile != "" {
 		_ = json.Unmarshal([]byte(who.Profile), &v) // this program wrote it
 	}
@@ -229,7 +229,7 @@ func profile(who *txn.Person) (v protocol.Profile) {
 }
 
 func (p *Push) name(ctx context.Context, user string) (string, error) {
-	who, err := p.store.Person(ctx, user)
+	who, err := p.store.User(ctx, user)
 	return cmp.Or(profile(who).Nick, user), err
 }
 

@@ -50,10 +50,10 @@ func (p *Push) postTo(ctx context.Context, users []string, m outbox.Message) err
 	}
 	m.After, m.Receivers = "", nil
 	done := make(chan error, 1)
-	rpc.Do(p.store, txn.Need{People: users}, func(w *txn.World) (struct{}, error) {
+	rpc.Do(p.store, txn.ReadSet{Users: users}, func(tx *txn.Tx) (struct{}, error) {
 		for _, u := range users {
-			if who := w.Person(u); who != nil && who.Pushes != 0 {
-				w.Post(outbox.MessageTo(u, m, w.Now))
+			if who := tx.User(u); who != nil && who.Pushes != 0 {
+				tx.Enqueue(outbox.MessageTo(u, m, tx.Now))
 			}
 		}
 		return struct{}{}, nil
@@ -61,7 +61,7 @@ func (p *Push) postTo(ctx context.Context, users []string, m outbox.Message) err
 	select {
 	case err := <-done:
 		if err == nil {
-			p.queue.Nudge()
+			p.queue.Wake()
 		}
 		return err
 	case <-ctx.Done():

@@ -51,12 +51,12 @@ func (p *present) set(user string, devices int) {
 type house struct {
 	t       *testing.T
 	store   *store.Store
-	engine  *signaling.Engine
+	engine  *signaling.Service
 	chat    *chat.Chat
 	groups  *group.Groups
-	people  *user.People
+	people  *user.Users
 	push    *Push
-	desk    *relay.Desk
+	desk    *relay.Admin
 	here    *present
 	apple   *apple
 	google  *google
@@ -98,10 +98,10 @@ func (h *house) start(dir string, opt Options) {
 	h.browser.mu.Lock()
 	h.browser.vapi = h.push.webKey
 	h.browser.mu.Unlock()
-	h.engine = signaling.New(h.store, h.here, signaling.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Nudge})
+	h.engine = signaling.New(h.store, h.here, signaling.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Wake})
 	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Here: opt.Online})
 	h.groups, h.people = group.New(h.store, h.engine, h.here, group.Options{}), user.New(h.store, h.here)
-	h.desk = relay.NewDesk(map[protocol.Queue]*relay.Queue{protocol.QueuePush: h.push.Queue()})
+	h.desk = relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueuePush: h.push.Queue()})
 	h.store.Announce(func(records []txn.Record) { h.push.Announce(records) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup

@@ -63,7 +63,7 @@ type Options struct {
 type Push struct {
 	opt      Options
 	store    *store.Store
-	queue    *relay.Queue
+	queue    *relay.Dispatcher
 	carriers map[protocol.PushProvider]carrier
 	order    []protocol.PushProvider
 	webKey   string // the public one of VAPID
@@ -132,7 +132,7 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	}
 	p.queue = relay.New(s, relay.Options{
 		Name: txn.QueuePush, Tries: maxTries, Backoff: backoff, Log: opt.Log, Renew: renew,
-		Urgent: func(o *txn.Outgoing) bool { return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded },
+		Urgent: func(o *txn.OutboxEvent) bool { return o.Kind == outbox.KindInvitation || o.Kind == outbox.KindEnded },
 	}, p.send)
 	return p, nil
 }
@@ -198,12 +198,12 @@ func (p *Push) Posts() bool { return p.some.Load() }
 // Announce is told of committed records.
 func (p *Push) Announce([]txn.Record) {
 	if p.posted.Swap(false) { // also for those of a commit that failed or is under way: then one more look is made
-		p.queue.Nudge()
+		p.queue.Wake()
 	}
 }
 
 // Queue is where the pushes wait.
-func (p *Push) Queue() *relay.Queue { return p.queue }
+func (p *Push) Queue() *relay.Dispatcher { return p.queue }
 
 // Run sends pushes until ctx ends.
 func (p *Push) Run(ctx context.Context) error {

@@ -126,7 +126,7 @@ func TestDeadTokens(t *testing.T) {
 			return err == nil && len(list) == 0
 		})
 		wait(t, "nobody can be reached", func() bool {
-			who, err := h.store.Person(t.Context(), name)
+			who, err := h.store.User(t.Context(), name)
 			return err == nil && who.Pushes == 0
 		})
 		if res := h.invites("alice", name, "again-"+name); status(res) != protocol.ReachUnreachable {
@@ -214,9 +214,9 @@ func TestAllLeaveAtOnce(t *testing.T) {
 	h.invites("alice", "bob", "1")
 	h.here.set("bob", 0)
 	for range 20_000 {
-		h.engine.Gone("somebody")
+		h.engine.UserOffline("somebody")
 	}
-	h.engine.Gone("bob")
+	h.engine.UserOffline("bob")
 	if got := h.google.next(); got.push.UserID != "bob" || got.push.Signaling.InviteID != "1" {
 		t.Errorf("after they left came %+v", got.push)
 	}
@@ -261,13 +261,13 @@ func TestLeavesWhileItRings(t *testing.T) {
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
 	h.here.set("bob", 1)
 	h.invites("alice", "bob", "1")
-	h.engine.Gone("bob") // and back at once
+	h.engine.UserOffline("bob") // and back at once
 	h.here.set("cem", 1)
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
 	h.invites("alice", "cem", "2")
 	h.here.set("cem", 0)
-	h.engine.Gone("cem")
-	h.engine.Gone("cem")
+	h.engine.UserOffline("cem")
+	h.engine.UserOffline("cem")
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Signaling.InviteID != "2" {
 		t.Errorf("after they left came %+v", got.push)
 	}

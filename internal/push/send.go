@@ -26,7 +26,7 @@ const (
 )
 
 // send tries a push once: at every device of the person that has not taken it yet.
-func (p *Push) send(ctx context.Context, o *txn.Outgoing) relay.Outcome {
+func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	var order outbox.Order
 	if err := json.Unmarshal([]byte(o.Body), &order); err != nil {
 		return relay.Outcome{Err: err, Never: true}
@@ -209,12 +209,12 @@ func choose(stored []outbox.Token, n *notice, rang []string, but string) ([]*tok
 
 // retire forgets tokens that are of no use any more, and that the person has any, unless one was registered since.
 func (p *Push) retire(user string, keys []string, since int64) {
-	p.change(user, func(w *txn.World, who *txn.Person) {
+	p.change(user, func(tx *txn.Tx, who *txn.User) {
 		if since != 0 && who.Pushes == since {
 			who.Pushes = 0
 		}
 		if len(keys) > 0 {
-			outbox.DropTokens(w, user, keys...)
+			outbox.DropTokens(tx, user, keys...)
 		}
 	}, func(_ int64, err error) {
 		if err != nil {

@@ -69,20 +69,20 @@ func (p *Push) SetToken(by rpc.Caller, req protocol.SetPushTokenRequest, done fu
 		}
 	}
 	drop = append(drop, others[:max(0, len(others)-maxTokens+1)]...)
-	p.change(by.UserID, func(w *txn.World, me *txn.Person) {
-		me.Pushes = w.Now
+	p.change(by.UserID, func(tx *txn.Tx, me *txn.User) {
+		me.Pushes = tx.Now
 		p.some.Store(true)
 		if len(drop) > 0 {
-			outbox.DropTokens(w, by.UserID, drop...)
+			outbox.DropTokens(tx, by.UserID, drop...)
 		}
-		fresh.At = w.Now
-		outbox.PutToken(w, fresh)
+		fresh.At = tx.Now
+		outbox.PutToken(tx, fresh)
 	}, func(now int64, err error) { done(protocol.SetPushTokenResponse{ServerTime: now}, err) })
 }
 
 // known reads the tokens of a user, and when the last was registered: before them, so that one that is registered meanwhile is newer.
 func (p *Push) known(ctx context.Context, user string) (since int64, list []outbox.Token, err error) {
-	who, err := p.store.Person(ctx, user)
+	who, err := p.store.User(ctx, user)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -94,15 +94,15 @@ func (p *Push) known(ctx context.Context, user string) (since int64, list []outb
 }
 
 // change writes tokens of a user, and what is known of whether they have some.
-func (p *Push) change(user string, f func(*txn.World, *txn.Person), done func(int64, error)) {
-	rpc.Do(p.store, txn.Need{Topics: []string{im.UserTopic(user)}, People: []string{user}}, func(w *txn.World) (int64, error) {
-		me := w.Person(user)
+func (p *Push) change(user string, f func(*txn.Tx, *txn.User), done func(int64, error)) {
+	rpc.Do(p.store, txn.ReadSet{Topics: []string{im.UserTopic(user)}, Users: []string{user}}, func(tx *txn.Tx) (int64, error) {
+		me := tx.User(user)
 		if me == nil {
-			me = &txn.Person{UserID: user}
+			me = &txn.User{UserID: user}
 		}
-		f(w, me)
-		w.PutPerson(*me)
-		return w.Now, nil
+		f(tx, me)
+		tx.PutUser(*me)
+		return tx.Now, nil
 	}, done)
 }
 
@@ -128,11 +128,11 @@ func (p *Push) DeleteToken(by rpc.Caller, req protocol.DeletePushTokenRequest, d
 		done(res, nil)
 		return
 	}
-	p.change(by.UserID, func(w *txn.World, me *txn.Person) {
+	p.change(by.UserID, func(tx *txn.Tx, me *txn.User) {
 		if len(drop) == len(known) && me.Pushes == since {
 			me.Pushes = 0
 		}
-		outbox.DropTokens(w, by.UserID, drop...)
+		outbox.DropTokens(tx, by.UserID, drop...)
 	}, func(now int64, err error) {
 		res.ServerTime = now
 		done(res, err)

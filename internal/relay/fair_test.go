@@ -18,12 +18,12 @@ import (
 func fill(t *testing.T, s *store.Store, owner string, n int) {
 	t.Helper()
 	done := make(chan error, 1)
-	if err := s.Do(&store.Unit{Decide: func(w *txn.World) error {
-		list := make([]txn.Outgoing, n)
+	if err := s.Submit(&store.Unit{Decide: func(tx *txn.Tx) error {
+		list := make([]txn.OutboxEvent, n)
 		for i := range list {
-			list[i] = txn.Outgoing{OutgoingKey: txn.OutgoingKey{Queue: "hook", Line: fmt.Sprintf("line%05d %s", i, owner), Num: 1}, At: w.Now, Body: "{}", Owner: owner}
+			list[i] = txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: fmt.Sprintf("line%05d %s", i, owner), Seq: 1}, At: tx.Now, Body: "{}", Owner: owner}
 		}
-		w.Post(list...)
+		tx.Enqueue(list...)
 		return nil
 	}, Done: func(err error) { done <- err }}); err != nil {
 		t.Fatal(err)
@@ -43,9 +43,9 @@ func TestOneOwnerHoldsUpNobody(t *testing.T) {
 	hanging, most := 0, 0
 	hangs := make(chan struct{}, 100)
 	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
-		func(ctx context.Context, o *txn.Outgoing) Outcome {
-			if !strings.HasSuffix(o.Line, " eve") {
-				sent <- o.Line
+		func(ctx context.Context, o *txn.OutboxEvent) Outcome {
+			if !strings.HasSuffix(o.OrderingKey, " eve") {
+				sent <- o.OrderingKey
 				return Outcome{}
 			}
 			mu.Lock()
@@ -65,7 +65,7 @@ func TestOneOwnerHoldsUpNobody(t *testing.T) {
 	for i := range 9 {
 		begin := time.Now()
 		fill(t, s, fmt.Sprint("bob", i), 1)
-		q.Nudge()
+		q.Wake()
 		<-sent
 		took = append(took, time.Since(begin))
 	}

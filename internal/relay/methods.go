@@ -21,7 +21,7 @@ import (
 // maxReplay bounds the events that one call looks at.
 const maxReplay = 10_000
 
-func stateOf(s protocol.HookState) (txn.OutgoingState, error) {
+func stateOf(s protocol.HookState) (txn.OutboxState, error) {
 	switch s {
 	case protocol.HookWaiting:
 		return txn.OutgoingWaits, nil
@@ -45,13 +45,15 @@ func span(from, until int64) (int64, error) {
 	return until, nil
 }
 
-// Desk runs the verbs by which app servers look at queues.
-type Desk struct{ queues map[protocol.Queue]*Queue }
+// Admin runs the verbs by which app servers look at queues.
+type Admin struct {
+	queues map[protocol.Queue]*Dispatcher
+}
 
-// NewDesk makes the verbs of queues.
-func NewDesk(queues map[protocol.Queue]*Queue) *Desk { return &Desk{queues: queues} }
+// NewAdmin makes the verbs of queues.
+func NewAdmin(queues map[protocol.Queue]*Dispatcher) *Admin { return &Admin{queues: queues} }
 
-func (d *Desk) queue(name protocol.Queue) (*Queue, error) {
+func (d *Admin) queue(name protocol.Queue) (*Dispatcher, error) {
 	if q := d.queues[cmp.Or(name, protocol.QueueWebhook)]; q != nil {
 		return q, nil
 	}
@@ -59,7 +61,7 @@ func (d *Desk) queue(name protocol.Queue) (*Queue, error) {
 }
 
 // ListEvents lists events of a queue.
-func (d *Desk) ListEvents(ctx context.Context, _ rpc.Caller, req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
+func (d *Admin) ListEvents(ctx context.Context, _ rpc.Caller, req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
 	res := protocol.ListHookEventsResponse{Events: []protocol.HookEvent{}}
 	q, err := d.queue(req.Queue)
 	if err != nil {
@@ -102,8 +104,8 @@ func (d *Desk) ListEvents(ctx context.Context, _ rpc.Caller, req protocol.ListHo
 	return res, err
 }
 
-func placeOf(o *txn.Outgoing) string {
-	return strconv.FormatInt(o.At, 10) + "." + strconv.FormatInt(o.Num, 10) + "." + o.Line
+func placeOf(o *txn.OutboxEvent) string {
+	return strconv.FormatInt(o.At, 10) + "." + strconv.FormatInt(o.Seq, 10) + "." + o.OrderingKey
 }
 
 func parsePlace(s string) (p outbox.Place, err error) {
@@ -123,7 +125,7 @@ func parsePlace(s string) (p outbox.Place, err error) {
 }
 
 // Replay sends events again.
-func (d *Desk) Replay(ctx context.Context, _ rpc.Caller, req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
+func (d *Admin) Replay(ctx context.Context, _ rpc.Caller, req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
 	var res protocol.ReplayHookEventsResponse
 	q, err := d.queue(req.Queue)
 	if err != nil {
@@ -158,21 +160,21 @@ func (d *Desk) Replay(ctx context.Context, _ rpc.Caller, req protocol.ReplayHook
 			return res, err
 		}
 		last := &list[len(list)-1]
-		after, res.Next = outbox.Place{At: last.At, Line: last.Line, Num: last.Num}, placeOf(last)
+		after, res.Next = outbox.Place{At: last.At, Line: last.OrderingKey, Num: last.Seq}, placeOf(last)
 		seen += len(list)
 	}
 	return res, nil
 }
 
 // again makes events wait once more, and returns how many.
-func (q *Queue) replay(ctx context.Context, list []txn.Outgoing, state txn.OutgoingState) (int, error) {
+func (q *Dispatcher) replay(ctx context.Context, list []txn.OutboxEvent, state txn.OutboxState) (int, error) {
 	var n atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(workers) // that many share a commit
 	for i := range list {
-		k := list[i].OutgoingKey
+		k := list[i].OutboxKey
 		g.Go(func() error {
-			again, err := q.change(ctx, k, func(o *txn.Outgoing, now int64) bool {
+			again, err := q.update(ctx, k, func(o *txn.OutboxEvent, now int64) bool {
 				if o.State != state {
 					return false
 				}
@@ -189,6 +191,6 @@ func (q *Queue) replay(ctx context.Context, list []txn.Outgoing, state txn.Outgo
 		})
 	}
 	err := g.Wait()
-	q.Nudge()
+	q.Wake()
 	return int(n.Load()), err
 }

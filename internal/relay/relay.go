@@ -36,7 +36,7 @@ type Options struct {
 	// more or less.
 	Backoff func(tries int64) time.Duration
 	// Urgent says what has workers of its own, and is waited for when there is none. Default: everything.
-	Urgent func(*txn.Outgoing) bool
+	Urgent func(*txn.OutboxEvent) bool
 	// OfOwner limits the lines of the same owner that are under way at once. Default: 2.
 	OfOwner int
 	// Renew is what an event says when it is sent once more from the beginning. Default: the same.
@@ -84,10 +84,10 @@ type Outcome struct {
 }
 
 // Send tries an event once.
-type Send func(context.Context, *txn.Outgoing) Outcome
+type Send func(context.Context, *txn.OutboxEvent) Outcome
 
-// Queue carries the events of one kind of receiver.
-type Queue struct {
+// Dispatcher carries the events of one kind of receiver.
+type Dispatcher struct {
 	opt   Options
 	store *store.Store
 	send  Send
@@ -106,15 +106,15 @@ type Queue struct {
 }
 
 // New makes a queue. Its events are in s.
-func New(s *store.Store, opt Options, send Send) *Queue {
+func New(s *store.Store, opt Options, send Send) *Dispatcher {
 	opt.Tries, opt.OfOwner, opt.Log = cmp.Or(opt.Tries, maxTries), cmp.Or(opt.OfOwner, ofOwner), cmp.Or(opt.Log, slog.Default())
 	if opt.Backoff == nil {
 		opt.Backoff = backoff
 	}
 	if opt.Urgent == nil {
-		opt.Urgent = func(*txn.Outgoing) bool { return true }
+		opt.Urgent = func(*txn.OutboxEvent) bool { return true }
 	}
-	q := &Queue{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}, owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
+	q := &Dispatcher{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}, owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
 	for range workers {
 		q.free <- struct{}{}
 	}
@@ -122,8 +122,8 @@ func New(s *store.Store, opt Options, send Send) *Queue {
 }
 
 // ID names an event, the same at each try and in each database that it is moved to, by which receivers know it again.
-func ID(o *txn.Outgoing) string {
-	sum := sha256.Sum256([]byte(o.Line + "\n" + strconv.FormatInt(o.Num, 10) + "\n" + o.Body))
+func ID(o *txn.OutboxEvent) string {
+	sum := sha256.Sum256([]byte(o.OrderingKey + "\n" + strconv.FormatInt(o.Seq, 10) + "\n" + o.Body))
 	return "evt_" + hex.EncodeToString(sum[:12])
 }
 
@@ -131,22 +131,22 @@ func ID(o *txn.Outgoing) string {
 type Stats struct{ Taken, Failed int64 }
 
 // Stats counts the tries of events that were taken, and that failed.
-func (q *Queue) Stats() Stats { return Stats{q.taken.Load(), q.failed.Load()} }
+func (q *Dispatcher) Stats() Stats { return Stats{q.taken.Load(), q.failed.Load()} }
 
 // Waiting counts the events that wait, for as long as ctx.
-func (q *Queue) Waiting(ctx context.Context) (int64, error) {
+func (q *Dispatcher) Waiting(ctx context.Context) (int64, error) {
 	n, _, err := outbox.Count(ctx, q.store, q.opt.Name, txn.OutgoingWaits)
 	return n, err
 }
 
-// Nudge says that there may be something to do: events were committed, or will be in a moment.
-func (q *Queue) Nudge() {
+// Wake says that there may be something to do: events were committed, or will be in a moment.
+func (q *Dispatcher) Wake() {
 	q.hot.Store(time.Now().Add(hotFor).UnixNano())
-	q.again()
+	q.rescan()
 }
 
-// again asks for another look.
-func (q *Queue) again() {
+// rescan asks for another look.
+func (q *Dispatcher) rescan() {
 	select {
 	case q.wake <- struct{}{}:
 	default: // it is known
@@ -154,16 +154,16 @@ func (q *Queue) again() {
 }
 
 // Run carries events out until ctx ends. Those under way then are tried again by whoever comes next.
-func (q *Queue) Run(ctx context.Context) error {
+func (q *Dispatcher) Run(ctx context.Context) error {
 	if q.opt.Off {
-		q.tidy(ctx)
+		q.applyRetention(ctx)
 		return nil
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
-	all.Go(func() { q.tidy(ctx) })
+	all.Go(func() { q.applyRetention(ctx) })
 	for ctx.Err() == nil {
-		took, err := q.look(ctx, &all)
+		took, err := q.dispatchDue(ctx, &all)
 		if err != nil && ctx.Err() == nil {
 			q.opt.Log.Warn("the events that are due could not be read; they are looked for again", "queue", q.opt.Name, "error", err)
 		}
@@ -188,8 +188,8 @@ func (q *Queue) Run(ctx context.Context) error {
 	return nil
 }
 
-// tidy forgets what is old.
-func (q *Queue) tidy(ctx context.Context) {
+// applyRetention forgets what is old.
+func (q *Dispatcher) applyRetention(ctx context.Context) {
 	t := time.NewTicker(tidyEach)
 	defer t.Stop()
 	for {
@@ -204,16 +204,16 @@ func (q *Queue) tidy(ctx context.Context) {
 	}
 }
 
-// look begins with what is due, and says how long it took to find out. It waits for workers, but not for what is not urgent, and passes
+// dispatchDue begins with what is due, and says how long it took to find out. It waits for workers, but not for what is not urgent, and passes
 // by those whose owners have enough under way.
-func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) (took time.Duration, err error) {
+func (q *Dispatcher) dispatchDue(ctx context.Context, all *sync.WaitGroup) (took time.Duration, err error) {
 	q.mu.Lock()
 	clear(q.ended)
 	q.mu.Unlock()
 	now, place := q.store.Now(), outbox.BeforeDue()
 	for n := range pages {
 		begin := time.Now()
-		list, err := outbox.Due(ctx, q.store, q.opt.Name, now, place, q.satisfied(), page)
+		list, err := outbox.Due(ctx, q.store, q.opt.Name, now, place, q.busyOwners(), page)
 		if err == nil && len(list) == 0 && n == 0 {
 			var waiting int64
 			if waiting, err = q.Waiting(ctx); err == nil {
@@ -234,13 +234,13 @@ func (q *Queue) look(ctx context.Context, all *sync.WaitGroup) (took time.Durati
 			break
 		}
 		last := &list[len(list)-1]
-		place = outbox.DuePlace{Due: last.Due, Line: last.Line, Num: last.Num}
+		place = outbox.DuePlace{Due: last.Due, Line: last.OrderingKey, Num: last.Seq}
 	}
 	return took, nil
 }
 
-// satisfied lists the owners who have enough under way.
-func (q *Queue) satisfied() (list []string) {
+// busyOwners lists the owners who have enough under way.
+func (q *Dispatcher) busyOwners() (list []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for owner, n := range q.owners {
@@ -252,35 +252,35 @@ func (q *Queue) satisfied() (list []string) {
 }
 
 // start gives the line of an event to a worker, if it may go now. It is false when the server stops.
-func (q *Queue) start(ctx context.Context, all *sync.WaitGroup, o *txn.Outgoing) bool {
+func (q *Dispatcher) start(ctx context.Context, all *sync.WaitGroup, o *txn.OutboxEvent) bool {
 	owner, urgent := o.Owner, q.opt.Urgent(o)
-	if !q.begin(o.Line, owner, urgent) {
+	if !q.begin(o.OrderingKey, owner, urgent) {
 		return true
 	}
 	select {
 	case <-q.free:
 	case <-ctx.Done():
-		q.end(o.Line, owner, urgent)
+		q.end(o.OrderingKey, owner, urgent)
 		return false
 	}
 	all.Go(func() {
-		defer q.again() // somebody else may have waited for this worker
+		defer q.rescan() // somebody else may have waited for this worker
 		defer func() { q.free <- struct{}{} }()
-		defer q.end(o.Line, owner, urgent)
-		q.follow(ctx, o)
+		defer q.end(o.OrderingKey, owner, urgent)
+		q.sendInOrder(ctx, o)
 	})
 	return true
 }
 
-// follow sends the events of a line, one after the other, until one fails or there are no more.
-func (q *Queue) follow(ctx context.Context, o *txn.Outgoing) {
-	for q.try(ctx, o) {
-		list, err := outbox.Next(ctx, q.store, o.OutgoingKey, run)
+// sendInOrder sends the events of a line, one after the other, until one fails or there are no more.
+func (q *Dispatcher) sendInOrder(ctx context.Context, o *txn.OutboxEvent) {
+	for q.attempt(ctx, o) {
+		list, err := outbox.Next(ctx, q.store, o.OutboxKey, run)
 		if err != nil || len(list) == 0 {
 			return
 		}
 		for i := range list {
-			if o = &list[i]; i < len(list)-1 && !q.try(ctx, o) {
+			if o = &list[i]; i < len(list)-1 && !q.attempt(ctx, o) {
 				return
 			}
 		}
@@ -288,7 +288,7 @@ func (q *Queue) follow(ctx context.Context, o *txn.Outgoing) {
 }
 
 // begin takes a line, unless it is under way, or its owner has enough under way. A quarter of the workers is for what is urgent.
-func (q *Queue) begin(line, owner string, urgent bool) bool {
+func (q *Dispatcher) begin(line, owner string, urgent bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.busy[line] || q.ended[line] || owner != "" && q.owners[owner] >= q.opt.OfOwner || !urgent && q.common >= workers*3/4 {
@@ -302,7 +302,7 @@ func (q *Queue) begin(line, owner string, urgent bool) bool {
 	return true
 }
 
-func (q *Queue) end(line, owner string, urgent bool) {
+func (q *Dispatcher) end(line, owner string, urgent bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.busy, line)
@@ -315,12 +315,12 @@ func (q *Queue) end(line, owner string, urgent bool) {
 	}
 }
 
-// try sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it is sent again:
+// attempt sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it is sent again:
 // at least once.
-func (q *Queue) try(ctx context.Context, o *txn.Outgoing) bool {
+func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 	due := o.Due
 	if q.store.Shared() { // else nobody else sends
-		mine, err := q.change(ctx, o.OutgoingKey, func(o *txn.Outgoing, now int64) bool {
+		mine, err := q.update(ctx, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool {
 			if o.State != txn.OutgoingWaits || o.Due != due {
 				return false // another node has it
 			}
@@ -331,12 +331,12 @@ func (q *Queue) try(ctx context.Context, o *txn.Outgoing) bool {
 			return false
 		}
 	}
-	res := q.guarded(ctx, o)
+	res := q.sendRecovered(ctx, o)
 	noting, cancel := context.WithCancel(context.WithoutCancel(ctx)) // however slow the store is: what is not noted is sent again
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(noteTime, cancel) })()
 	if ctx.Err() != nil && res.Err != nil { // broken off: the next node need not wait
-		_, _ = q.change(noting, o.OutgoingKey, func(o *txn.Outgoing, _ int64) bool { o.Due = due; return true }) // else the lease ends
+		_, _ = q.update(noting, o.OutboxKey, func(o *txn.OutboxEvent, _ int64) bool { o.Due = due; return true }) // else the lease ends
 		return false
 	}
 	switch {
@@ -346,7 +346,7 @@ func (q *Queue) try(ctx context.Context, o *txn.Outgoing) bool {
 		q.failed.Add(1)
 	}
 	over := false
-	_, err := q.change(noting, o.OutgoingKey, func(o *txn.Outgoing, now int64) bool {
+	_, err := q.update(noting, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool {
 		over = true
 		o.Body = cmp.Or(res.Body, o.Body)
 		if !res.Later {
@@ -359,7 +359,7 @@ func (q *Queue) try(ctx context.Context, o *txn.Outgoing) bool {
 			over, o.Error, o.Due = false, Clip(res.Err.Error()), now+res.After.Milliseconds()
 		case res.Never || o.Tries >= q.opt.Tries:
 			o.State, o.Error = txn.OutgoingDead, Clip(res.Err.Error())
-			q.opt.Log.Error("an event was given up; replayHookEvents sends it again", "queue", q.opt.Name, "kind", o.Kind, "line", o.Line, "tries", o.Tries, "error", o.Error)
+			q.opt.Log.Error("an event was given up; replayHookEvents sends it again", "queue", q.opt.Name, "kind", o.Kind, "line", o.OrderingKey, "tries", o.Tries, "error", o.Error)
 		default:
 			over = false
 			o.Error, o.Due = Clip(res.Err.Error()), now+max(res.After, q.opt.Backoff(o.Tries)).Milliseconds()
@@ -376,8 +376,8 @@ func (q *Queue) try(ctx context.Context, o *txn.Outgoing) bool {
 	return over
 }
 
-// guarded turns a panic over one event into its failure, for good: the others go on.
-func (q *Queue) guarded(ctx context.Context, o *txn.Outgoing) (res Outcome) {
+// sendRecovered turns a panic over one event into its failure, for good: the others go on.
+func (q *Dispatcher) sendRecovered(ctx context.Context, o *txn.OutboxEvent) (res Outcome) {
 	defer func() {
 		if r := recover(); r != nil {
 			q.opt.Log.Error("sending an event panicked", "queue", q.opt.Name, "kind", o.Kind, "panic", r, "stack", string(debug.Stack()))
@@ -398,21 +398,21 @@ var errUnchanged = errors.New("courier: nothing to change")
 // locks is how many topics guard the events of all lines: enough that nodes seldom wait for each other.
 const locks = 64
 
-// change writes what became of an event, and reports whether there was something to write.
-func (q *Queue) change(ctx context.Context, k txn.OutgoingKey, f func(o *txn.Outgoing, now int64) bool) (bool, error) {
+// update writes what became of an event, and reports whether there was something to write.
+func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.OutboxEvent, now int64) bool) (bool, error) {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(k.Line)) // it never fails
+	_, _ = h.Write([]byte(k.OrderingKey)) // it never fails
 	done := make(chan error, 1)
-	err := q.store.Do(&store.Unit{
-		Need: txn.Need{Topics: []string{im.HookTopic(int(h.Sum32() % locks))}, Outgoing: []txn.OutgoingKey{k}},
-		Decide: func(w *txn.World) error {
-			o := w.Outgoing(k)
-			if o == nil || !f(o, w.Now) {
+	err := q.store.Submit(&store.Unit{
+		Reads: txn.ReadSet{Topics: []string{im.HookTopic(int(h.Sum32() % locks))}, Outbox: []txn.OutboxKey{k}},
+		Decide: func(tx *txn.Tx) error {
+			o := tx.OutboxEvent(k)
+			if o == nil || !f(o, tx.Now) {
 				return errUnchanged
 			}
-			w.PutOutgoing(*o)
-			if o.State == txn.OutgoingWaits && o.Error != "" && o.Due > w.Now {
-				outbox.Rest(w, k)
+			tx.PutOutboxEvent(*o)
+			if o.State == txn.OutgoingWaits && o.Error != "" && o.Due > tx.Now {
+				outbox.Rest(tx, k)
 			}
 			return nil
 		},

@@ -24,9 +24,9 @@ func (text) Absorb(txn.Body) bool { return false }
 func (b text) JSON() []byte       { return []byte(b) }
 
 // tap makes an event of each record.
-func tap(now int64, records []txn.Record) (list []txn.Outgoing) {
+func tap(now int64, records []txn.Record) (list []txn.OutboxEvent) {
 	for _, r := range records {
-		list = append(list, txn.Outgoing{OutgoingKey: txn.OutgoingKey{Queue: "hook", Line: r.Topic, Num: int64(r.Seq)}, At: now, Due: now, Body: string(r.Body)})
+		list = append(list, txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: r.Topic, Seq: int64(r.Seq)}, At: now, Due: now, Body: string(r.Body)})
 	}
 	return list
 }
@@ -52,8 +52,8 @@ func running(t *testing.T, dir string) (s *store.Store, stop func()) {
 func say(t *testing.T, s *store.Store, topic, body string) {
 	t.Helper()
 	done := make(chan error, 1)
-	if err := s.Do(&store.Unit{Need: txn.Need{Topics: []string{topic}}, Decide: func(w *txn.World) error {
-		w.Append(topic, txn.Draft{Body: text(body)})
+	if err := s.Submit(&store.Unit{Reads: txn.ReadSet{Topics: []string{topic}}, Decide: func(tx *txn.Tx) error {
+		tx.Append(topic, txn.Draft{Body: text(body)})
 		return nil
 	}, Done: func(err error) { done <- err }}); err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestKeptOverARestart(t *testing.T) {
 		say(t, s, "user:ann", `{"data":{"n":"`+n+`"}}`)
 	}
 	tried := make(chan struct{}, 10)
-	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(context.Context, *txn.Outgoing) Outcome {
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(context.Context, *txn.OutboxEvent) Outcome {
 		tried <- struct{}{}
 		return Outcome{Err: errors.New("nobody there")}
 	})
@@ -88,7 +88,7 @@ func TestKeptOverARestart(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
 	over := make(chan struct{})
-	q = New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, o *txn.Outgoing) Outcome {
+	q = New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, o *txn.OutboxEvent) Outcome {
 		mu.Lock()
 		defer mu.Unlock()
 		if got = append(got, o.Body[len(o.Body)-4:]); len(got) == 3 {
@@ -112,11 +112,11 @@ func TestSlowStore(t *testing.T) {
 	defer stop()
 	say(t, s, "user:ann", `{}`)
 	sent, free, freed := make(chan string, 10), make(chan struct{}), make(chan error, 1)
-	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, o *txn.Outgoing) Outcome {
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, o *txn.OutboxEvent) Outcome {
 		if len(sent) == 0 {
 			held := make(chan struct{})
 			go func() {
-				freed <- s.Sweep(context.Background(), []string{"user:ann"}, func(context.Context, *sqldb.Session, int64) error {
+				freed <- s.Maintain(context.Background(), []string{"user:ann"}, func(context.Context, *sqldb.Session, int64) error {
 					close(held)
 					<-free
 					return nil

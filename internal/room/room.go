@@ -15,8 +15,8 @@ import (
 // maxAsked bounds the invitees of an invitation that asks the hosts of a room to speak there.
 const maxAsked = 100
 
-// DoorNeed is what judging people at the door of a room looks at.
-func DoorNeed(need *txn.Need, roomID string, users ...string) {
+// AdmissionReads is what judging people at the door of a room looks at.
+func AdmissionReads(need *txn.ReadSet, roomID string, users ...string) {
 	need.Topics = append(need.Topics, im.RoomTopic(roomID))
 	group := im.RoomOfGroup(roomID)
 	if group == "" {
@@ -32,95 +32,95 @@ func DoorNeed(need *txn.Need, roomID string, users ...string) {
 	}
 }
 
-// knowsDoor reports whether DoorNeed was declared.
-func knowsDoor(w *txn.World, roomID string, users ...string) bool {
+// hasAdmissionReads reports whether DoorNeed was declared.
+func hasAdmissionReads(tx *txn.Tx, roomID string, users ...string) bool {
 	for _, u := range users {
-		if !w.HasSeat(txn.SeatKey{RoomID: roomID, UserID: u}) {
+		if !tx.HasSeat(txn.SeatKey{RoomID: roomID, UserID: u}) {
 			return false
 		}
 	}
-	return len(w.Missing([]string{im.RoomTopic(roomID)})) == 0
+	return len(tx.Missing([]string{im.RoomTopic(roomID)})) == 0
 }
 
-// AtDoor is somebody at the door of a room whose DoorNeed was declared.
-func AtDoor(w *txn.World, policy im.RoomPolicy, roomID, user string) im.Admission {
-	a := im.Admission{Policy: policy, UserID: user, Seat: w.Seat(roomID, user)}
+// LoadAdmission is somebody at the door of a room whose DoorNeed was declared.
+func LoadAdmission(tx *txn.Tx, policy im.RoomPolicy, roomID, user string) im.Admission {
+	a := im.Admission{Policy: policy, UserID: user, Seat: tx.Seat(roomID, user)}
 	if group := im.RoomOfGroup(roomID); group == "" {
-		a.Room = w.Room(roomID)
-	} else if a.Group = w.Group(group); a.Group == nil {
+		a.Room = tx.Room(roomID)
+	} else if a.Group = tx.Group(group); a.Group == nil {
 		a.Group = &im.Group{ID: group, Dismissed: true}
 	} else {
-		a.Member = w.Member(group, user)
+		a.Member = tx.Member(group, user)
 	}
 	return a
 }
 
 // Awaited reports whether an invitation into a room is open, and until when at the latest; 0 = without an end.
-func Awaited(w *txn.World, roomID string) (until int64, waits bool, err error) {
-	if !w.HasOpenInRoom(roomID) {
-		return 0, false, &txn.More{Need: txn.Need{OpenInRoom: []string{roomID}}}
+func Awaited(tx *txn.Tx, roomID string) (until int64, waits bool, err error) {
+	if !tx.HasOpenInRoom(roomID) {
+		return 0, false, &txn.NeedReads{Reads: txn.ReadSet{OpenInRoom: []string{roomID}}}
 	}
-	until, waits = w.AwaitedIn(roomID)
+	until, waits = tx.AwaitedIn(roomID)
 	return until, waits, nil
 }
 
 // Living returns a room while it lives, or nil, and its row. One that nobody has been in for too long, and whose end was not
 // written yet, lives no more: the rule decides, not the timer. With a call that goes on the timer decides, which writes its record.
-func Living(w *txn.World, roomID string) (living, row *im.Room, err error) {
-	r := w.Room(roomID)
+func Living(tx *txn.Tx, roomID string) (living, row *im.Room, err error) {
+	r := tx.Room(roomID)
 	if !r.Lives() {
 		return nil, r, nil
 	}
-	if !r.Deserted(w.Now) || w.CallIn(roomID) != nil {
+	if !r.Deserted(tx.Now) || tx.CallIn(roomID) != nil {
 		return r, r, nil
 	}
-	if _, waits, err := Awaited(w, roomID); waits || err != nil {
+	if _, waits, err := Awaited(tx, roomID); waits || err != nil {
 		return r, r, err
 	}
-	r.End(w.Now)
+	r.End(tx.Now)
 	return nil, r, nil
 }
 
-// SeatPerson writes what somebody is granted in a room, and tells of it: in a standing room all members, else that person.
-func SeatPerson(w *txn.World, by rpc.Caller, roomID, user string, role im.RoomRole) error {
+// GrantSeat writes what somebody is granted in a room, and tells of it: in a standing room all members, else that person.
+func GrantSeat(tx *txn.Tx, by rpc.Caller, roomID, user string, role im.RoomRole) error {
 	group := im.RoomOfGroup(roomID)
 	topic := im.UserTopic(user)
 	if group != "" {
 		topic = im.GroupTopic(group)
 	}
-	if missing := w.Missing([]string{topic}); len(missing) > 0 {
-		return &txn.More{Need: txn.Need{Topics: missing}}
+	if missing := tx.Missing([]string{topic}); len(missing) > 0 {
+		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 	}
-	putSeat(w, roomID, user, role)
-	w.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: protocol.RoomEvent{
-		Type: protocol.TypeRoom, RoomID: roomID, GroupID: group, UserID: user, Role: role, By: by.UserID, Time: w.Now}}})
+	putSeat(tx, roomID, user, role)
+	tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: protocol.RoomEvent{
+		Type: protocol.TypeRoom, RoomID: roomID, GroupID: group, UserID: user, Role: role, By: by.UserID, Time: tx.Now}}})
 	return nil
 }
 
 // putSeat writes a seat of this life of a room.
-func putSeat(w *txn.World, roomID, user string, role im.RoomRole) {
-	at := w.Now
-	if r := w.Room(roomID); r != nil {
+func putSeat(tx *txn.Tx, roomID, user string, role im.RoomRole) {
+	at := tx.Now
+	if r := tx.Room(roomID); r != nil {
 		at = max(at, r.CreatedAt)
 	}
-	w.PutSeat(im.Seat{RoomID: roomID, UserID: user, Role: role, At: at})
+	tx.PutSeat(im.Seat{RoomID: roomID, UserID: user, Role: role, At: at})
 }
 
 // Name gives an invitation without a roomID the room that its inviter opened by entering, the latest that lives.
-func Name(w *txn.World, t *invite.Terms) error {
+func Name(tx *txn.Tx, t *invite.Terms) error {
 	if t.RoomID != "" || t.Notice {
 		return nil
 	}
-	if !w.HasOpenedBy(t.Inviter) {
-		return &txn.More{Need: txn.Need{OpenedBy: []string{t.Inviter}}}
+	if !tx.HasOpenedBy(t.Inviter) {
+		return &txn.NeedReads{Reads: txn.ReadSet{OpenedBy: []string{t.Inviter}}}
 	}
-	for _, r := range w.OpenedBy(t.Inviter) {
-		if !knowsDoor(w, r.ID, t.Inviter) {
-			need := txn.Need{CallIn: []string{r.ID}}
-			DoorNeed(&need, r.ID, t.Inviter)
-			return &txn.More{Need: need}
+	for _, r := range tx.OpenedBy(t.Inviter) {
+		if !hasAdmissionReads(tx, r.ID, t.Inviter) {
+			need := txn.ReadSet{CallIn: []string{r.ID}}
+			AdmissionReads(&need, r.ID, t.Inviter)
+			return &txn.NeedReads{Reads: need}
 		}
-		living, _, err := Living(w, r.ID)
+		living, _, err := Living(tx, r.ID)
 		if err != nil {
 			return err
 		}
@@ -133,28 +133,28 @@ func Name(w *txn.World, t *invite.Terms) error {
 }
 
 // MayName refuses a roomID that its inviter may not invite into: the room of others. Whoever may only listen may ask a host.
-func MayName(w *txn.World, policy im.RoomPolicy, t *invite.Terms, invitees []string) error {
+func MayName(tx *txn.Tx, policy im.RoomPolicy, t *invite.Terms, invitees []string) error {
 	if t.RoomID == "" || t.Notice {
 		return nil
 	}
 	if im.RoomOfGroup(t.RoomID) == "" {
-		living, _, err := Living(w, t.RoomID)
+		living, _, err := Living(tx, t.RoomID)
 		if living == nil || err != nil {
 			return err
 		}
 	}
-	at := AtDoor(w, policy, t.RoomID, t.Inviter)
+	at := LoadAdmission(tx, policy, t.RoomID, t.Inviter)
 	if at.MayBring() {
 		return nil
 	}
 	if at.MayAsk() && len(invitees) <= maxAsked {
-		if !knowsDoor(w, t.RoomID, invitees...) {
-			var need txn.Need
-			DoorNeed(&need, t.RoomID, invitees...)
-			return &txn.More{Need: need}
+		if !hasAdmissionReads(tx, t.RoomID, invitees...) {
+			var need txn.ReadSet
+			AdmissionReads(&need, t.RoomID, invitees...)
+			return &txn.NeedReads{Reads: need}
 		}
 		for _, u := range invitees {
-			if them := AtDoor(w, policy, t.RoomID, u); them.Host() {
+			if them := LoadAdmission(tx, policy, t.RoomID, u); them.Host() {
 				return nil
 			}
 		}
@@ -164,24 +164,24 @@ func MayName(w *txn.World, policy im.RoomPolicy, t *invite.Terms, invitees []str
 }
 
 // Make opens the room of an invitation, owned by its inviter, unless it lives already.
-func Make(w *txn.World, v *invite.Invitation) error {
+func Make(tx *txn.Tx, v *invite.Invitation) error {
 	if v.RoomID == "" || v.Over() || im.RoomOfGroup(v.RoomID) != "" {
 		return nil
 	}
-	living, row, err := Living(w, v.RoomID)
+	living, row, err := Living(tx, v.RoomID)
 	if err != nil {
 		return err
 	}
-	call := w.CallIn(v.RoomID)
+	call := tx.CallIn(v.RoomID)
 	if living == nil {
 		r := im.Room{ID: v.RoomID, Owner: v.Inviter, InviteID: v.ID, Latest: v.ID}
-		if r.Open(row, w.Now); call != nil { // people are in a room that nobody opened
-			r.Occupy(call.Present, w.Now)
+		if r.Open(row, tx.Now); call != nil { // people are in a room that nobody opened
+			r.Occupy(call.Present, tx.Now)
 			BelongTo(call, &r, v)
-			w.PutCall(*call)
+			tx.PutCall(*call)
 		}
-		w.PutRoom(r)
-		w.PutSeat(im.Seat{RoomID: v.RoomID, UserID: v.Inviter, Role: im.RoomAnchor, At: r.CreatedAt})
+		tx.PutRoom(r)
+		tx.PutSeat(im.Seat{RoomID: v.RoomID, UserID: v.Inviter, Role: im.RoomAnchor, At: r.CreatedAt})
 		return nil
 	}
 	if living.Latest = v.ID; living.InviteID == "" {
@@ -189,12 +189,12 @@ func Make(w *txn.World, v *invite.Invitation) error {
 	}
 	if living.InviteID == v.ID && call != nil { // they were in before the first invitation
 		BelongTo(call, living, v)
-		w.PutCall(*call)
+		tx.PutCall(*call)
 	}
 	if living.CheckAt != 0 {
-		living.CheckAt = w.Now + im.AloneFor
+		living.CheckAt = tx.Now + im.AloneFor
 	}
-	w.PutRoom(*living)
+	tx.PutRoom(*living)
 	return nil
 }
 
@@ -209,47 +209,47 @@ func BelongTo(c *im.Call, r *im.Room, v *invite.Invitation) {
 	}
 }
 
-// SeatNeed is what an accept looks at for the room of its invitation.
-func SeatNeed(need *txn.Need, roomID, inviter, invitee string) {
-	DoorNeed(need, roomID, inviter, invitee)
+// SeatReads is what an accept looks at for the room of its invitation.
+func SeatReads(need *txn.ReadSet, roomID, inviter, invitee string) {
+	AdmissionReads(need, roomID, inviter, invitee)
 	need.CallIn = append(need.CallIn, roomID)
 	need.InCall = append(need.InCall, txn.SeatKey{RoomID: roomID, UserID: inviter})
 }
 
 // Grant gives an invitee who accepts a grant for the room of the invitation. If the inviter had no right to add people and asked a
 // host, the accept gives the grant to the inviter, unless the inviter has left since.
-func Grant(w *txn.World, policy im.RoomPolicy, v *invite.Invitation, by rpc.Caller, invitee string) error {
+func Grant(tx *txn.Tx, policy im.RoomPolicy, v *invite.Invitation, by rpc.Caller, invitee string) error {
 	if v.RoomID == "" {
 		return nil
 	}
-	if !knowsDoor(w, v.RoomID, v.Inviter, invitee) {
-		var need txn.Need
-		SeatNeed(&need, v.RoomID, v.Inviter, invitee)
-		return &txn.More{Need: need}
+	if !hasAdmissionReads(tx, v.RoomID, v.Inviter, invitee) {
+		var need txn.ReadSet
+		SeatReads(&need, v.RoomID, v.Inviter, invitee)
+		return &txn.NeedReads{Reads: need}
 	}
-	if r := w.Room(v.RoomID); r.Lives() && r.EmptyAt != 0 && ofLife(r, v) { // they are on the way in
-		r.Occupy(0, w.Now)
-		w.PutRoom(*r)
+	if r := tx.Room(v.RoomID); r.Lives() && r.EmptyAt != 0 && ofLife(r, v) { // they are on the way in
+		r.Occupy(0, tx.Now)
+		tx.PutRoom(*r)
 	}
-	inviter, mine := AtDoor(w, policy, v.RoomID, v.Inviter), AtDoor(w, im.RoomInvited, v.RoomID, invitee)
+	inviter, mine := LoadAdmission(tx, policy, v.RoomID, v.Inviter), LoadAdmission(tx, im.RoomInvited, v.RoomID, invitee)
 	who := ""
 	switch {
 	case mine.Room != nil && !ofLife(mine.Room, v):
 		return nil
 	case inviter.MayBring() && mine.Role() != im.RoomAnchor:
 		who = invitee
-	case inviter.MayAsk() && mine.Host() && !hasLeft(w, v):
+	case inviter.MayAsk() && mine.Host() && !hasLeft(tx, v):
 		who = v.Inviter
 	default:
 		return nil
 	}
-	if s := w.Seat(v.RoomID, who); s != nil && s.At > v.CreatedAt {
+	if s := tx.Seat(v.RoomID, who); s != nil && s.At > v.CreatedAt {
 		return nil // a host has spoken since this invitation was made
 	}
 	if im.RoomOfGroup(v.RoomID) != "" {
-		return SeatPerson(w, by, v.RoomID, who, im.RoomAnchor)
+		return GrantSeat(tx, by, v.RoomID, who, im.RoomAnchor)
 	}
-	putSeat(w, v.RoomID, who, im.RoomAnchor) // the accept says it already
+	putSeat(tx, v.RoomID, who, im.RoomAnchor) // the accept says it already
 	return nil
 }
 
@@ -259,11 +259,11 @@ func ofLife(r *im.Room, v *invite.Invitation) bool {
 }
 
 // hasLeft reports whether the inviter went out of the room since they asked.
-func hasLeft(w *txn.World, v *invite.Invitation) bool {
-	c := w.CallIn(v.RoomID)
+func hasLeft(tx *txn.Tx, v *invite.Invitation) bool {
+	c := tx.CallIn(v.RoomID)
 	if c == nil {
 		return false
 	}
-	p := w.Participant(c.ID, v.Inviter)
+	p := tx.Participant(c.ID, v.Inviter)
 	return p.JoinedAt == 0 && p.LeftAt > v.CreatedAt
 }

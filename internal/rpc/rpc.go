@@ -44,12 +44,12 @@ func Origin(userID, deviceID string) string {
 }
 
 // Do queues a unit whose outcome is a T.
-func Do[T any](s *store.Store, need txn.Need, decide func(*txn.World) (T, error), done func(T, error)) {
+func Do[T any](s *store.Store, need txn.ReadSet, decide func(*txn.Tx) (T, error), done func(T, error)) {
 	var out T
-	err := s.Do(&store.Unit{
-		Need: need,
-		Decide: func(w *txn.World) (err error) {
-			out, err = decide(w)
+	err := s.Submit(&store.Unit{
+		Reads: need,
+		Decide: func(tx *txn.Tx) (err error) {
+			out, err = decide(tx)
 			return err
 		},
 		Done: func(err error) { done(out, err) },
@@ -118,8 +118,8 @@ func FirstError(errs ...error) error {
 	return nil
 }
 
-// CheckPeople refuses lists of people that are empty (unless they may be), over limit, or name somebody twice.
-func CheckPeople(field string, users []string, limit int, mayBeEmpty bool) error {
+// CheckUsers refuses lists of people that are empty (unless they may be), over limit, or name somebody twice.
+func CheckUsers(field string, users []string, limit int, mayBeEmpty bool) error {
 	switch {
 	case len(users) == 0 && !mayBeEmpty:
 		return im.Bad(field, "is empty")

@@ -19,7 +19,7 @@ const boundedList = 100
 const retryFull = 5000
 
 // timeouts applies the timeouts of this server.
-func (e *Engine) timeouts(t *invite.Terms) error {
+func (e *Service) timeouts(t *invite.Terms) error {
 	if t.Notice {
 		return nil
 	}
@@ -33,9 +33,9 @@ func (e *Engine) timeouts(t *invite.Terms) error {
 	return nil
 }
 
-// clean takes from an inviteeList what skipInvalid leaves out without looking at anybody: the inviter, names that come twice, and
+// withoutDuplicates takes from an inviteeList what skipInvalid leaves out without looking at anybody: the inviter, names that come twice, and
 // names that no user has.
-func clean(inviter string, list []string) (left []string, skipped []protocol.Skipped) {
+func withoutDuplicates(inviter string, list []string) (left []string, skipped []protocol.Skipped) {
 	seen := make(map[string]bool, len(list))
 	for _, u := range list {
 		err := im.CheckUserID("inviteeList", u)
@@ -65,8 +65,8 @@ func refuseAll(code int, users []string, message string) error {
 }
 
 // members takes out of an inviteeList those who are not members of the group, or refuses because of them.
-func (o *opening) members(w *txn.World, group string) error {
-	stranger := func(u string) bool { return !w.Member(group, u).Present() }
+func (o *opening) members(tx *txn.Tx, group string) error {
+	stranger := func(u string) bool { return !tx.Member(group, u).Present() }
 	var strangers []string
 	for _, u := range o.invitees {
 		if stranger(u) {
@@ -89,11 +89,11 @@ func (o *opening) members(w *txn.World, group string) error {
 }
 
 // blockers takes out of an inviteeList those who block the inviter, when the call says so.
-func (e *Engine) blockers(w *txn.World, o *opening) error {
+func (e *Service) blockers(tx *txn.Tx, o *opening) error {
 	if o.terms.GroupID != "" || e.opt.DropBlocked || !o.skip {
 		return nil
 	}
-	blocks := func(u string) bool { return w.Contact(u, o.by.UserID).Blocks() }
+	blocks := func(u string) bool { return tx.Contact(u, o.by.UserID).Blocks() }
 	var list []string
 	for _, u := range o.invitees {
 		if blocks(u) {
@@ -112,15 +112,15 @@ func (e *Engine) blockers(w *txn.World, o *opening) error {
 
 const noInvitations = "does not take invitations from you"
 
-// mind looks for invitees who block the inviter. By the server's policy they hear nothing of it, or it is their refusal; when
+// checkBlocked looks for invitees who block the inviter. By the server's policy they hear nothing of it, or it is their refusal; when
 // nobody else is invited, the call is refused.
-func (e *Engine) mind(w *txn.World, v *invite.Invitation, list []invite.Invitee) error {
+func (e *Service) checkBlocked(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) error {
 	if v.GroupID != "" {
 		return nil
 	}
 	var blockers []string
 	for i := range list {
-		if w.Contact(list[i].UserID, v.Inviter).Blocks() {
+		if tx.Contact(list[i].UserID, v.Inviter).Blocks() {
 			blockers = append(blockers, list[i].UserID)
 		}
 	}
@@ -137,32 +137,32 @@ func (e *Engine) mind(w *txn.World, v *invite.Invitation, list []invite.Invitee)
 		if list[i].Deaf = true; e.opt.DropBlocked {
 			v.Deaf = v.Peer != ""
 		} else if !v.Notice {
-			list[i] = invite.Refused(v, list[i], w.Now)
+			list[i] = invite.Refused(v, list[i], tx.Now)
 		}
 	}
 	return nil
 }
 
-// tellRefused announces the refusals that an invitation to several began with.
-func tellRefused(w *txn.World, v *invite.Invitation, list []invite.Invitee) error {
+// appendRefusals announces the refusals that an invitation to several began with.
+func appendRefusals(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) error {
 	var answers []protocol.Answer
 	for i := range list {
 		if p := &list[i]; p.State == invite.Rejected {
-			answers = append(answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionReject, Reason: p.Reason, Time: w.Now})
+			answers = append(answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionReject, Reason: p.Reason, Time: tx.Now})
 		}
 	}
 	if len(answers) == 0 {
 		return nil
 	}
 	v.Version++
-	m := message(v, protocol.ActionReject, "", w.Now)
+	m := message(v, protocol.ActionReject, "", tx.Now)
 	m.Answers = answers
-	return tell(w, v, rpc.Caller{}, m)
+	return appendEvent(tx, v, rpc.Caller{}, m)
 }
 
 // bounds refuses an invitation when too many are open already: of the inviter, for an invitee, or between the two.
-func (e *Engine) bounds(w *txn.World, inviter, group string, invitees []string) error {
-	n := len(w.OpenBy(inviter))
+func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string) error {
+	n := len(tx.OpenBy(inviter))
 	if most := e.opt.OpenPerInviter; most > 0 && n >= most {
 		return tooMany("", fmt.Sprintf("you have %d open invitations; the limit is %d: cancel some, or let them end", n, most))
 	}
@@ -170,7 +170,7 @@ func (e *Engine) bounds(w *txn.World, inviter, group string, invitees []string) 
 		return nil
 	}
 	for _, u := range invitees {
-		open := w.OpenFor(u)
+		open := tx.OpenFor(u)
 		if most := e.opt.OpenPerInvitee; most > 0 && len(open) >= most {
 			return tooMany(u, fmt.Sprintf("%d invitations wait for %s already; the limit is %d", len(open), u, most))
 		}
@@ -198,7 +198,7 @@ func tooMany(user, message string) error {
 }
 
 // boundNeed is what bounds looks at.
-func (e *Engine) boundNeed(need *txn.Need, inviter, group string, invitees []string) {
+func (e *Service) boundNeed(need *txn.ReadSet, inviter, group string, invitees []string) {
 	if need.OpenBy = append(need.OpenBy, inviter); group == "" || len(invitees) <= boundedList {
 		need.OpenFor = append(need.OpenFor, invitees...)
 	}

@@ -13,31 +13,31 @@ import (
 )
 
 // Accept answers yes for the caller.
-func (e *Engine) Accept(by rpc.Caller, req protocol.AnswerRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) Accept(by rpc.Caller, req protocol.AnswerRequest, done func(protocol.ActionResponse, error)) {
 	e.answer(by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.Actor(req.RequestID), Data: req.Data}, done)
 }
 
 // Reject answers no for the caller.
-func (e *Engine) Reject(by rpc.Caller, req protocol.RejectRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) Reject(by rpc.Caller, req protocol.RejectRequest, done func(protocol.ActionResponse, error)) {
 	e.answer(by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.Actor(req.RequestID), Data: req.Data, Reason: req.Reason}, done)
 }
 
 // Ring notes that a device of the caller alerts its person.
-func (e *Engine) Ring(by rpc.Caller, req protocol.RingRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) Ring(by rpc.Caller, req protocol.RingRequest, done func(protocol.ActionResponse, error)) {
 	e.answer(by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.Actor(req.RequestID)}, done)
 }
 
-func (e *Engine) answer(by rpc.Caller, id string, a invite.Answer, done func(protocol.ActionResponse, error)) {
+func (e *Service) answer(by rpc.Caller, id string, a invite.Answer, done func(protocol.ActionResponse, error)) {
 	if err := rpc.FirstError(im.CheckInviteID(id), im.CheckRequestID(a.By.RequestID), invite.CheckData(a.Data), invite.CheckReason(a.Reason)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
 	}
 	r, ok, err := e.route(id)
 	if err != nil || !ok {
-		done(protocol.ActionResponse{}, snapshot.Unknown(err))
+		done(protocol.ActionResponse{}, snapshot.ErrNoInvitation(err))
 		return
 	}
-	need := txn.Need{Topics: r.topics(), Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
+	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
 	if a.Act == invite.Ring && r.groupID != "" {
 		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
 	}
@@ -45,25 +45,25 @@ func (e *Engine) answer(by rpc.Caller, id string, a invite.Answer, done func(pro
 		need.Members, need.Contacts = r.members(by.UserID), r.contacts(by.UserID)
 	}
 	if a.Act == invite.Accept && r.roomID != "" {
-		room.SeatNeed(&need, r.roomID, r.inviter, by.UserID)
+		room.SeatReads(&need, r.roomID, r.inviter, by.UserID)
 	}
 	var after invite.Invitation
-	rpc.Do(e.store, need, func(w *txn.World) (protocol.ActionResponse, error) {
-		v := w.Invitation(id)
+	rpc.Do(e.store, need, func(tx *txn.Tx) (protocol.ActionResponse, error) {
+		v := tx.Invitation(id)
 		if v == nil {
-			return protocol.ActionResponse{}, snapshot.Unknown(nil)
+			return protocol.ActionResponse{}, snapshot.ErrNoInvitation(nil)
 		}
-		me := w.Invitee(id, by.UserID)
+		me := tx.Invitee(id, by.UserID)
 		if me != nil && me.Deaf {
-			return protocol.ActionResponse{}, snapshot.Unknown(nil)
+			return protocol.ActionResponse{}, snapshot.ErrNoInvitation(nil)
 		}
-		me = v.AsLeft(me, w.Now)
-		s, err := invite.Apply(*v, me, a, w.Now)
+		me = v.AsLeft(me, tx.Now)
+		s, err := invite.Apply(*v, me, a, tx.Now)
 		if err != nil {
-			return protocol.ActionResponse{}, standing(err, v, me, by, w.Now)
+			return protocol.ActionResponse{}, standing(err, v, me, by, tx.Now)
 		}
 		after = s.Invitation
-		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Over: after.Over(), Repeat: s.Repeat, ServerTime: w.Now}
+		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Over: after.Over(), Repeat: s.Repeat, ServerTime: tx.Now}
 		if a.Act == invite.Ring {
 			res.Deadline = s.Invitee.Deadline
 		}
@@ -71,22 +71,22 @@ func (e *Engine) answer(by rpc.Caller, id string, a invite.Answer, done func(pro
 			return res, nil
 		}
 		if a.Act == invite.Ring {
-			return res, e.putRing(w, s, by)
+			return res, e.putRing(tx, s, by)
 		}
 		if a.Act == invite.Accept {
-			if err := room.Grant(w, e.opt.RoomPolicy, &s.Invitation, by, by.UserID); err != nil {
+			if err := room.Grant(tx, e.opt.RoomPolicy, &s.Invitation, by, by.UserID); err != nil {
 				return res, err
 			}
 		}
-		if err := e.putAnswer(w, s, a, by, ""); err != nil || !s.CloseRest {
+		if err := e.putAnswer(tx, s, a, by, ""); err != nil || !s.CloseRest {
 			return res, err
 		}
-		after, err = e.closeRest(w, s)
+		after, err = e.closeRest(tx, s)
 		res.Over = after.Over()
 		return res, err
 	}, func(res protocol.ActionResponse, err error) {
 		if err == nil {
-			e.settled(id, after.Over(), 0, true)
+			e.updateDeadline(id, after.Over(), 0, true)
 			if after.Large && !res.Repeat && a.Act != invite.Ring {
 				e.digests.note(id, by.UserID, a.Act)
 			}
@@ -96,54 +96,54 @@ func (e *Engine) answer(by rpc.Caller, id string, a invite.Answer, done func(pro
 }
 
 // putAnswer puts an accept or reject and tells it. Its cost does not depend on how many were invited.
-func (e *Engine) putAnswer(w *txn.World, s invite.Step, a invite.Answer, by rpc.Caller, merged string) error {
+func (e *Service) putAnswer(tx *txn.Tx, s invite.Step, a invite.Answer, by rpc.Caller, merged string) error {
 	action := protocol.ActionAccept
 	if a.Act == invite.Reject {
 		action = protocol.ActionReject
 	}
-	m := message(&s.Invitation, action, by.UserID, w.Now)
+	m := message(&s.Invitation, action, by.UserID, tx.Now)
 	m.Merged = merged
-	m.Answers = []protocol.Answer{{Invitee: s.Invitee.UserID, ActionType: action, Data: a.Data, Reason: s.Invitee.Reason, Time: w.Now}}
-	if err := read(w, &s.Invitation, &s.Invitee); err != nil {
+	m.Answers = []protocol.Answer{{Invitee: s.Invitee.UserID, ActionType: action, Data: a.Data, Reason: s.Invitee.Reason, Time: tx.Now}}
+	if err := read(tx, &s.Invitation, &s.Invitee); err != nil {
 		return err
 	}
-	if err := tell(w, &s.Invitation, by, m); err != nil {
+	if err := appendEvent(tx, &s.Invitation, by, m); err != nil {
 		return err
 	}
-	w.PutInvitation(s.Invitation)
-	w.PutInvitee(s.Invitee)
-	e.opt.Posted.Decided(w, &s.Invitee)
+	tx.PutInvitation(s.Invitation)
+	tx.PutInvitee(s.Invitee)
+	e.opt.Posted.Decided(tx, &s.Invitee)
 	return nil
 }
 
 // closeRest cancels whom the last possible accept left waiting.
-func (e *Engine) closeRest(w *txn.World, s invite.Step) (invite.Invitation, error) {
+func (e *Service) closeRest(tx *txn.Tx, s invite.Step) (invite.Invitation, error) {
 	id := s.Invitation.ID
-	if !w.HasOpen(id) {
-		return s.Invitation, &txn.More{Need: txn.Need{OpenInvitees: []string{id}}}
+	if !tx.HasOpen(id) {
+		return s.Invitation, &txn.NeedReads{Reads: txn.ReadSet{OpenInvitees: []string{id}}}
 	}
 	var rest []*invite.Invitee
-	for _, p := range w.OpenInvitees(id) {
+	for _, p := range tx.OpenInvitees(id) {
 		if p.UserID != s.Invitee.UserID {
 			rest = append(rest, p)
 		}
 	}
-	c := invite.Rest(s.Invitation, rest, w.Now)
-	return c.Invitation, e.end(w, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonAnswered, "")
+	c := invite.Rest(s.Invitation, rest, tx.Now)
+	return c.Invitation, e.end(tx, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonAnswered, "")
 }
 
 // putRing tells the inviter that the first device alerts its person.
-func (e *Engine) putRing(w *txn.World, s invite.Step, by rpc.Caller) error {
+func (e *Service) putRing(tx *txn.Tx, s invite.Step, by rpc.Caller) error {
 	v := &s.Invitation
 	t := im.UserTopic(v.Inviter)
-	m := message(v, protocol.ActionRinging, by.UserID, w.Now)
+	m := message(v, protocol.ActionRinging, by.UserID, tx.Now)
 	m.InviteeList = []string{s.Invitee.UserID}
 	if d := s.Invitee.Deadline; d != 0 {
-		m.Deadline, m.Remaining = d, max(0, d-w.Now)
+		m.Deadline, m.Remaining = d, max(0, d-tx.Now)
 	}
-	w.Append(t, txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
-	w.PutInvitation(*v)
-	w.PutInvitee(s.Invitee)
+	tx.Append(t, txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
+	tx.PutInvitation(*v)
+	tx.PutInvitee(s.Invitee)
 	return nil
 }
 

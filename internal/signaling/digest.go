@@ -59,7 +59,7 @@ func (d *digests) take() map[string]*protocol.Digest {
 }
 
 // digestLoop tells onlookers how answers stand, until ctx ends. What it leaves is told after the next start.
-func (e *Engine) digestLoop(ctx context.Context) error {
+func (e *Service) digestLoop(ctx context.Context) error {
 	pause := time.NewTimer(digestEvery)
 	defer pause.Stop()
 	for {
@@ -81,24 +81,24 @@ func (e *Engine) digestLoop(ctx context.Context) error {
 }
 
 // digest appends how an invitation stands to its group's timeline, once for each version.
-func (e *Engine) digest(ctx context.Context, id string, g *protocol.Digest) {
+func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
 	r, ok, err := e.routeFor(ctx, id)
 	if err != nil || !ok {
 		e.log.Warn("a digest could not be made; the next one has its counts", "inviteID", id, "error", err)
 		return
 	}
-	need := txn.Need{Topics: []string{im.GroupTopic(r.groupID)}, Invitations: []string{id}}
-	rpc.Do(e.store, need, func(w *txn.World) (struct{}, error) {
-		v := w.Invitation(id)
+	need := txn.ReadSet{Topics: []string{im.GroupTopic(r.groupID)}, Invitations: []string{id}}
+	rpc.Do(e.store, need, func(tx *txn.Tx) (struct{}, error) {
+		v := tx.Invitation(id)
 		if v == nil || v.Digested >= v.Version {
 			return struct{}{}, nil
 		}
 		v.Digested = v.Version
-		m := message(v, protocol.ActionDigest, "", w.Now)
+		m := message(v, protocol.ActionDigest, "", tx.Now)
 		g.Counts = v.Counts
 		m.Digest = g
-		w.PutInvitation(*v)
-		w.Append(im.GroupTopic(v.GroupID), txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
+		tx.PutInvitation(*v)
+		tx.Append(im.GroupTopic(v.GroupID), txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
 		return struct{}{}, nil
 	}, func(_ struct{}, err error) {
 		if err != nil {

@@ -86,14 +86,14 @@ func audience(v *invite.Invitation) []string {
 	return []string{im.UserTopic(v.Inviter), im.UserTopic(v.Peer)}
 }
 
-// tell appends a message for everybody who hears it. It asks for the topics that are not held yet.
-func tell(w *txn.World, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
+// appendEvent appends a message for everybody who hears it. It asks for the topics that are not held yet.
+func appendEvent(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
 	if v.Large && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd && m.ActionType != protocol.ActionModify {
-		return tellLarge(w, v, by, m)
+		return appendToLargeGroup(tx, v, by, m)
 	}
 	topics := audience(v)
-	if missing := w.Missing(topics); len(missing) > 0 {
-		return &txn.More{Need: txn.Need{Topics: missing}}
+	if missing := tx.Missing(topics); len(missing) > 0 {
+		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 	}
 	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
 	switch {
@@ -105,49 +105,49 @@ func tell(w *txn.World, v *invite.Invitation, by rpc.Caller, m protocol.Signalin
 	case v.GroupID != "":
 		d.Peer = txn.GroupPeer
 	case len(topics) == 2:
-		tellTwo(w, v, d, 0)
+		appendPair(tx, v, d, 0)
 		return nil
 	default:
 		d.Peer = v.Peer
 	}
-	w.Append(topics[0], d)
+	tx.Append(topics[0], d)
 	return nil
 }
 
-// tellTwo appends a one-to-one message to both timelines, as part of the conversation of the two. counted is its running count
+// appendPair appends a one-to-one message to both timelines, as part of the conversation of the two. counted is its running count
 // when it counts as unread for the invitee.
-func tellTwo(w *txn.World, v *invite.Invitation, d txn.Draft, counted int64) {
+func appendPair(tx *txn.Tx, v *invite.Invitation, d txn.Draft, counted int64) {
 	if v.OnlineUserOnly {
-		w.Append(im.UserTopic(v.Inviter), d)
-		w.Append(im.UserTopic(v.Peer), d)
+		tx.Append(im.UserTopic(v.Inviter), d)
+		tx.Append(im.UserTopic(v.Peer), d)
 		return
 	}
 	mine, theirs := d, d
 	mine.Peer, theirs.Peer, theirs.Ord = v.Peer, v.Inviter, counted
-	w.AppendPair(im.UserTopic(v.Inviter), mine, im.UserTopic(v.Peer), theirs)
+	tx.AppendPair(im.UserTopic(v.Inviter), mine, im.UserTopic(v.Peer), theirs)
 }
 
-// tellLarge announces an answer or an ending in a large group: an answer to the inviter and to the user who answered, an ending to
+// appendToLargeGroup announces an answer or an ending in a large group: an answer to the inviter and to the user who answered, an ending to
 // all members. Other members get the answers as digests.
-func tellLarge(w *txn.World, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
+func appendToLargeGroup(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
 	if len(m.Answers) > 0 {
 		topics := []string{im.UserTopic(v.Inviter)}
 		for _, a := range m.Answers {
 			topics = append(topics, im.UserTopic(a.Invitee))
 		}
-		if missing := w.Missing(topics); len(missing) > 0 {
-			return &txn.More{Need: txn.Need{Topics: missing}}
+		if missing := tx.Missing(topics); len(missing) > 0 {
+			return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 		}
 		for _, t := range topics {
-			w.Append(t, txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
+			tx.Append(t, txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
 		}
 		return nil
 	}
-	if missing := w.Missing([]string{im.GroupTopic(v.GroupID)}); len(missing) > 0 {
-		return &txn.More{Need: txn.Need{Topics: missing}}
+	if missing := tx.Missing([]string{im.GroupTopic(v.GroupID)}); len(missing) > 0 {
+		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 	}
 	m.Digest = &protocol.Digest{Counts: v.Counts}
-	w.Append(im.GroupTopic(v.GroupID), txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m), Peer: txn.GroupPeer})
+	tx.Append(im.GroupTopic(v.GroupID), txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m), Peer: txn.GroupPeer})
 	return nil
 }
 

@@ -21,7 +21,7 @@ const (
 )
 
 // expireLoop fires what is due. The store's queue bounds how much is under way.
-func (e *Engine) expireLoop(ctx context.Context) error {
+func (e *Service) expireLoop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -49,7 +49,7 @@ func (e *Engine) expireLoop(ctx context.Context) error {
 }
 
 // stillOpen leaves out the invitations that ended on another node, which is much cheaper than a unit of work for each.
-func (e *Engine) stillOpen(ctx context.Context, ids []string) []string {
+func (e *Service) stillOpen(ctx context.Context, ids []string) []string {
 	if len(ids) == 0 || !e.store.Shared() {
 		return ids
 	}
@@ -70,7 +70,7 @@ func (e *Engine) stillOpen(ctx context.Context, ids []string) []string {
 
 // adoptLoop finds the invitations that are due soon and whose node may be gone, until ctx ends. What two nodes fire is
 // announced once, because the first one decides it.
-func (e *Engine) adoptLoop(ctx context.Context) error {
+func (e *Service) adoptLoop(ctx context.Context) error {
 	if !e.store.Shared() {
 		return nil
 	}
@@ -88,7 +88,7 @@ func (e *Engine) adoptLoop(ctx context.Context) error {
 	}
 }
 
-func (e *Engine) adopt(ctx context.Context) error {
+func (e *Service) adopt(ctx context.Context) error {
 	by, after := e.store.Now()+adoptAhead.Milliseconds(), store.Deadline{}
 	for {
 		list, err := e.store.DueSoon(ctx, by, after, adoptPage)
@@ -103,7 +103,7 @@ func (e *Engine) adopt(ctx context.Context) error {
 			break
 		}
 	}
-	late, err := e.store.Undigested(ctx)
+	late, err := e.store.DigestPending(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (e *Engine) adopt(ctx context.Context) error {
 const retryExpire = time.Second
 
 // expire times out whoever of an invitation is late, and notes when to come again.
-func (e *Engine) expire(ctx context.Context, id string) {
+func (e *Service) expire(ctx context.Context, id string) {
 	r, ok, err := e.routeFor(ctx, id)
 	if err != nil {
 		e.deadlines.Set(id, e.store.Now()+retryExpire.Milliseconds())
@@ -132,22 +132,22 @@ func (e *Engine) expire(ctx context.Context, id string) {
 	if !ok {
 		return
 	}
-	need := txn.Need{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
-	rpc.Do(e.store, need, func(w *txn.World) (int64, error) {
-		v := w.Invitation(id)
+	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
+	rpc.Do(e.store, need, func(tx *txn.Tx) (int64, error) {
+		v := tx.Invitation(id)
 		if v == nil || v.Over() {
 			return 0, nil
 		}
 		if v.Left {
-			if c := invite.Leave(*v, w.OpenInvitees(id), w.Now); len(c.Invitees) > 0 {
-				return c.Invitation.Due, e.end(w, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonLeft, "")
+			if c := invite.Leave(*v, tx.OpenInvitees(id), tx.Now); len(c.Invitees) > 0 {
+				return c.Invitation.Due, e.end(tx, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonLeft, "")
 			}
 		}
-		c := invite.Expire(*v, w.OpenInvitees(id), w.Now)
+		c := invite.Expire(*v, tx.OpenInvitees(id), tx.Now)
 		if len(c.Invitees) == 0 && c.Invitation.Due == v.Due {
 			return v.Due, nil
 		}
-		return c.Invitation.Due, e.end(w, c, rpc.Caller{}, protocol.ActionTimeout, "", "")
+		return c.Invitation.Due, e.end(tx, c, rpc.Caller{}, protocol.ActionTimeout, "", "")
 	}, func(due int64, err error) {
 		if err != nil {
 			e.log.Error("a timeout could not be written; it is tried again", "inviteID", id, "error", err)
@@ -158,24 +158,24 @@ func (e *Engine) expire(ctx context.Context, id string) {
 }
 
 // end puts a change that ended invitees, and tells it.
-func (e *Engine) end(w *txn.World, c invite.Change, by rpc.Caller, action protocol.ActionType, reason, data string) error {
+func (e *Service) end(tx *txn.Tx, c invite.Change, by rpc.Caller, action protocol.ActionType, reason, data string) error {
 	v := c.Invitation
 	if v.Large {
 		v.Digested = v.Version // the ending says how the answers stand
 	}
-	w.PutInvitation(v)
+	tx.PutInvitation(v)
 	for _, p := range c.Invitees {
-		w.PutInvitee(p)
-		e.opt.Posted.Decided(w, &p)
+		tx.PutInvitee(p)
+		e.opt.Posted.Decided(tx, &p)
 	}
 	if len(c.Invitees) == 0 {
 		return nil
 	}
-	m := message(&v, action, by.UserID, w.Now)
+	m := message(&v, action, by.UserID, tx.Now)
 	nameList(&m, names(c.Invitees))
 	m.Reason, m.Data = reason, data
 	if action == protocol.ActionTimeout {
 		m.Data = v.Data
 	}
-	return tell(w, &v, by, m)
+	return appendEvent(tx, &v, by, m)
 }

@@ -40,7 +40,7 @@ func TestTheRuleDecides(t *testing.T) {
 	var mu sync.Mutex
 	timeouts := map[string]int{}
 	announced := make(chan struct{}, 1000)
-	run := func(deadlines bool) (*Engine, func()) {
+	run := func(deadlines bool) (*Service, func()) {
 		ctx, stop := context.WithCancel(context.Background())
 		s, err := store.Open(ctx, store.Options{Dir: dir, Now: clock.read})
 		if err != nil {

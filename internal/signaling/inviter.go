@@ -13,7 +13,7 @@ import (
 
 // Cancel ends the invitees that are still open: all of them, or those named. A cancel that overtakes its invite leaves a
 // mark, so that the late invite is refused; to the caller it still answers 8010, because there was nothing to cancel.
-func (e *Engine) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data), checkNames(req.InviteeList)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
@@ -23,19 +23,19 @@ func (e *Engine) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(pro
 		done(protocol.ActionResponse{}, im.Internal(err))
 		return
 	}
-	need := txn.Need{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
+	need := txn.ReadSet{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
 	if known {
 		need = cancelNeed(r, req)
 	} else {
-		need.Marks = []txn.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
+		need.Tombstones = []txn.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
 	}
 	early := false
-	e.changeOr(need, req.InviteID, func(w *txn.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	e.changeOr(need, req.InviteID, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		early = false
-		return e.decideCancel(w, v, by, req)
-	}, func(w *txn.World) error {
-		if early = true; w.Mark(req.InviteID, by.UserID) == nil {
-			w.PutMark(txn.Mark{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: w.Now + markKept.Milliseconds()})
+		return e.decideCancel(tx, v, by, req)
+	}, func(tx *txn.Tx) error {
+		if early = true; tx.Tombstone(req.InviteID, by.UserID) == nil {
+			tx.PutTombstone(txn.Tombstone{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: tx.Now + markKept.Milliseconds()})
 		}
 		return nil
 	}, func(res protocol.ActionResponse, err error) {
@@ -48,9 +48,9 @@ func (e *Engine) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(pro
 }
 
 // cancelNeed is what a cancel looks at: everybody who is open, or those named, and the peer of a one-to-one invitation.
-func cancelNeed(r route, req protocol.CancelRequest) txn.Need {
+func cancelNeed(r route, req protocol.CancelRequest) txn.ReadSet {
 	id := req.InviteID
-	need := txn.Need{Topics: r.topics(), Invitations: []string{id}}
+	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}}
 	for _, u := range req.InviteeList {
 		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
 	}
@@ -63,82 +63,82 @@ func cancelNeed(r route, req protocol.CancelRequest) txn.Need {
 	return need
 }
 
-func (e *Engine) decideCancel(w *txn.World, v *invite.Invitation, by rpc.Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
+func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	r := routeOf(v)
-	if len(w.Missing(r.topics())) > 0 || !w.HasOpen(v.ID) && !w.HasInvitees(cancelNeed(r, req).Invitees) { // the invite came between the look and this: now it is known what is needed
-		return protocol.ActionResponse{}, *v, &txn.More{Need: cancelNeed(r, req)}
+	if len(tx.Missing(r.topics())) > 0 || !tx.HasOpen(v.ID) && !tx.HasInvitees(cancelNeed(r, req).Invitees) { // the invite came between the look and this: now it is known what is needed
+		return protocol.ActionResponse{}, *v, &txn.NeedReads{Reads: cancelNeed(r, req)}
 	}
-	invitees := w.OpenInvitees(v.ID)
+	invitees := tx.OpenInvitees(v.ID)
 	if v.Peer != "" && !v.Party {
-		invitees = []*invite.Invitee{w.Invitee(v.ID, v.Peer)} // also when decided: the refusal says by whom
+		invitees = []*invite.Invitee{tx.Invitee(v.ID, v.Peer)} // also when decided: the refusal says by whom
 	}
 	if len(req.InviteeList) > 0 {
 		invitees = make([]*invite.Invitee, len(req.InviteeList))
 		for i, u := range req.InviteeList {
-			invitees[i] = w.Invitee(v.ID, u)
+			invitees[i] = tx.Invitee(v.ID, u)
 		}
 	}
-	c, err := invite.Cancel(*v, invitees, req.InviteeList, by.Actor(req.RequestID), w.Now)
+	c, err := invite.Cancel(*v, invitees, req.InviteeList, by.Actor(req.RequestID), tx.Now)
 	if err != nil {
-		return protocol.ActionResponse{}, *v, standing(err, v, w.Invitee(v.ID, v.Peer), by, w.Now)
+		return protocol.ActionResponse{}, *v, standing(err, v, tx.Invitee(v.ID, v.Peer), by, tx.Now)
 	}
 	res := protocol.ActionResponse{InviteeList: names(c.Invitees), Repeat: c.Repeat}
 	if c.Repeat {
 		return res, c.Invitation, nil
 	}
-	return res, c.Invitation, e.end(w, c, by, protocol.ActionCancel, "", req.Data)
+	return res, c.Invitation, e.end(tx, c, by, protocol.ActionCancel, "", req.Data)
 }
 
 // Modify replaces the data of an open invitation.
-func (e *Engine) Modify(by rpc.Caller, req protocol.ModifyRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) Modify(by rpc.Caller, req protocol.ModifyRequest, done func(protocol.ActionResponse, error)) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
 	}
 	r, ok, err := e.route(req.InviteID)
 	if err != nil || !ok {
-		done(protocol.ActionResponse{}, snapshot.Unknown(err))
+		done(protocol.ActionResponse{}, snapshot.ErrNoInvitation(err))
 		return
 	}
 	id := req.InviteID
-	need := txn.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
 	if r.groupID != "" {
 		need.Groups = []string{r.groupID}
 	}
-	e.change(need, id, func(w *txn.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
-		if err := maySpeak(w, v, by); err != nil {
+	e.change(need, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		if err := maySpeak(tx, v, by); err != nil {
 			return protocol.ActionResponse{}, *v, err
 		}
-		c, err := invite.Modify(*v, req.Data, by.Actor(req.RequestID), w.Now)
+		c, err := invite.Modify(*v, req.Data, by.Actor(req.RequestID), tx.Now)
 		if err != nil || c.Repeat {
-			return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
+			return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, tx.Now)
 		}
-		w.PutInvitation(c.Invitation)
-		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, w.Now)
-		return protocol.ActionResponse{}, c.Invitation, tell(w, &c.Invitation, by, m)
+		tx.PutInvitation(c.Invitation)
+		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, tx.Now)
+		return protocol.ActionResponse{}, c.Invitation, appendEvent(tx, &c.Invitation, by, m)
 	}, done)
 }
 
 // maySpeak refuses an inviter who has left the group of an invitation, or is muted there.
-func maySpeak(w *txn.World, v *invite.Invitation, by rpc.Caller) error {
+func maySpeak(tx *txn.Tx, v *invite.Invitation, by rpc.Caller) error {
 	if v.GroupID == "" || v.Inviter != by.UserID {
 		return nil
 	}
-	if me := w.Member(v.GroupID, by.UserID); me.Present() {
-		return w.Group(v.GroupID).MaySpeak(me, w.Now)
+	if me := tx.Member(v.GroupID, by.UserID); me.Present() {
+		return tx.Group(v.GroupID).MaySpeak(me, tx.Now)
 	}
 	return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only cancel it")
 }
 
 // AddInvitees invites more people to an open invitation.
-func (e *Engine) AddInvitees(by rpc.Caller, req protocol.AddInviteesRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) AddInvitees(by rpc.Caller, req protocol.AddInviteesRequest, done func(protocol.ActionResponse, error)) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID)); err != nil {
 		done(protocol.ActionResponse{}, err)
 		return
 	}
 	r, ok, err := e.route(req.InviteID)
 	if err != nil || !ok {
-		done(protocol.ActionResponse{}, snapshot.Unknown(err))
+		done(protocol.ActionResponse{}, snapshot.ErrNoInvitation(err))
 		return
 	}
 	if err := invite.CheckInvitees(r.inviter, r.groupID, req.InviteeList); err != nil {
@@ -146,7 +146,7 @@ func (e *Engine) AddInvitees(by rpc.Caller, req protocol.AddInviteesRequest, don
 		return
 	}
 	id := req.InviteID
-	need := txn.Need{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
 	if r.groupID == "" && r.peer != "" { // the invitee of a one-to-one invitation becomes one of several
 		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: r.peer})
 	}
@@ -157,7 +157,7 @@ func (e *Engine) AddInvitees(by rpc.Caller, req protocol.AddInviteesRequest, don
 		} else {
 			need.Topics = append(need.Topics, im.UserTopic(u))
 			need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID}, txn.ContactKey{UserID: by.UserID, Peer: u})
-			need.People = append(need.People, u)
+			need.Users = append(need.Users, u)
 		}
 	}
 	if r.groupID != "" {
@@ -165,82 +165,82 @@ func (e *Engine) AddInvitees(by rpc.Caller, req protocol.AddInviteesRequest, don
 	}
 	e.boundNeed(&need, by.UserID, r.groupID, req.InviteeList)
 	devices := e.count(req.InviteeList)
-	e.change(need, id, func(w *txn.World, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
-		return e.decideAdd(w, v, by, req, devices)
+	e.change(need, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+		return e.decideAdd(tx, v, by, req, devices)
 	}, func(res protocol.ActionResponse, err error) {
 		reached(res.Reach, devices)
 		done(res, err)
 	})
 }
 
-func (e *Engine) decideAdd(w *txn.World, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest, devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
-	if err := maySpeak(w, v, by); err != nil {
+func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest, devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
+	if err := maySpeak(tx, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
 	known := make([]*invite.Invitee, 0, len(req.InviteeList))
 	for _, u := range req.InviteeList {
-		known = append(known, w.Invitee(v.ID, u))
+		known = append(known, tx.Invitee(v.ID, u))
 	}
-	c, err := invite.Add(*v, known, req.InviteeList, req.Timeout, by.Actor(req.RequestID), w.Now)
+	c, err := invite.Add(*v, known, req.InviteeList, req.Timeout, by.Actor(req.RequestID), tx.Now)
 	if err != nil || c.Repeat {
-		return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, w.Now)
+		return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, tx.Now)
 	}
 	if v.GroupID != "" {
-		if err := (&opening{invitees: req.InviteeList}).members(w, v.GroupID); err != nil {
+		if err := (&opening{invitees: req.InviteeList}).members(tx, v.GroupID); err != nil {
 			return protocol.ActionResponse{}, *v, err
 		}
 	}
-	if err := e.bounds(w, v.Inviter, v.GroupID, req.InviteeList); err != nil {
+	if err := e.bounds(tx, v.Inviter, v.GroupID, req.InviteeList); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
 	res := protocol.ActionResponse{}
-	if err := e.mind(w, &c.Invitation, c.Invitees); err != nil {
+	if err := e.checkBlocked(tx, &c.Invitation, c.Invitees); err != nil {
 		return res, *v, err
 	}
 	res.Reach = make([]protocol.Reach, len(c.Invitees))
-	if err := e.opt.Posted.Ring(w, &c.Invitation, c.Invitees, devices, res.Reach); err != nil {
+	if err := e.opt.Posted.Ring(tx, &c.Invitation, c.Invitees, devices, res.Reach); err != nil {
 		return res, *v, err
 	}
-	countForInvitees(w, &c.Invitation, c.Invitees)
-	if err := announceAdded(w, v, &c, by); err != nil {
+	countForInvitees(tx, &c.Invitation, c.Invitees)
+	if err := announceAdded(tx, v, &c, by); err != nil {
 		return res, *v, err
 	}
 	if !v.Party && c.Invitation.Party {
-		first := w.Invitee(v.ID, v.Peer)
+		first := tx.Invitee(v.ID, v.Peer)
 		first.Follows = true
-		w.PutInvitee(*first)
+		tx.PutInvitee(*first)
 	}
-	if err := tellRefused(w, &c.Invitation, c.Invitees); err != nil {
+	if err := appendRefusals(tx, &c.Invitation, c.Invitees); err != nil {
 		return res, *v, err
 	}
 	for _, p := range c.Invitees {
-		w.PutInvitee(p)
+		tx.PutInvitee(p)
 	}
-	w.PutInvitation(c.Invitation)
+	tx.PutInvitation(c.Invitation)
 	return res, c.Invitation, nil
 }
 
 // change runs an inviter's action on an existing invitation and keeps its deadline in step.
-func (e *Engine) change(need txn.Need, id string, decide func(*txn.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
-	e.changeOr(need, id, decide, func(*txn.World) error { return snapshot.Unknown(nil) }, done)
+func (e *Service) change(need txn.ReadSet, id string, decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
+	e.changeOr(need, id, decide, func(*txn.Tx) error { return snapshot.ErrNoInvitation(nil) }, done)
 }
 
 // changeOr is change with something to do when there is no such invitation.
-func (e *Engine) changeOr(need txn.Need, id string, decide func(*txn.World, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
-	absent func(*txn.World) error, done func(protocol.ActionResponse, error)) {
+func (e *Service) changeOr(need txn.ReadSet, id string, decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
+	absent func(*txn.Tx) error, done func(protocol.ActionResponse, error)) {
 	var after *invite.Invitation
-	rpc.Do(e.store, need, func(w *txn.World) (protocol.ActionResponse, error) {
-		v := w.Invitation(id)
+	rpc.Do(e.store, need, func(tx *txn.Tx) (protocol.ActionResponse, error) {
+		v := tx.Invitation(id)
 		if v == nil {
-			return protocol.ActionResponse{}, absent(w)
+			return protocol.ActionResponse{}, absent(tx)
 		}
-		res, v2, err := decide(w, v)
+		res, v2, err := decide(tx, v)
 		after = &v2
-		res.InviteID, res.Version, res.Over, res.ServerTime = id, v2.Version, v2.Over(), w.Now
+		res.InviteID, res.Version, res.Over, res.ServerTime = id, v2.Version, v2.Over(), tx.Now
 		return res, err
 	}, func(res protocol.ActionResponse, err error) {
 		if err == nil && after != nil {
-			e.settled(id, after.Over(), after.Due, false)
+			e.updateDeadline(id, after.Over(), after.Due, false)
 		}
 		done(res, err)
 	})

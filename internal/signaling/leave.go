@@ -14,12 +14,12 @@ type leaving struct {
 }
 
 // LeaveGroup cancels what people are invited to in a group that they leave.
-func (e *Engine) LeaveGroup(w *txn.World, group string, people []string) error {
-	open, err := openOf(w, group, people)
+func (e *Service) LeaveGroup(tx *txn.Tx, group string, people []string) error {
+	open, err := openOf(tx, group, people)
 	if err != nil {
 		return err
 	}
-	abandoned, err := e.abandon(w, group, people)
+	abandoned, err := e.cancelAll(tx, group, people)
 	if err != nil {
 		return err
 	}
@@ -28,22 +28,22 @@ func (e *Engine) LeaveGroup(w *txn.World, group string, people []string) error {
 			open[i].invitation = v
 		}
 	}
-	return e.leave(w, open)
+	return e.leave(tx, open)
 }
 
-// abandon ends what inviters who leave a group have open in it: from now on an answer is refused, and each invitation is cancelled
+// cancelAll ends what inviters who leave a group have open in it: from now on an answer is refused, and each invitation is cancelled
 // in a unit of its own, so that one call does not write the invitees of a thousand invitations. It returns these invitations as put.
-func (e *Engine) abandon(w *txn.World, group string, inviters []string) (map[string]invite.Invitation, error) {
-	var more txn.Need
+func (e *Service) cancelAll(tx *txn.Tx, group string, inviters []string) (map[string]invite.Invitation, error) {
+	var more txn.ReadSet
 	list := map[string]invite.Invitation{}
 	for _, u := range inviters {
-		if !w.HasOpenBy(u) {
+		if !tx.HasOpenBy(u) {
 			more.OpenBy = append(more.OpenBy, u)
 			continue
 		}
-		for _, id := range w.OpenBy(u) {
-			switch v := w.Invitation(id); {
-			case v == nil && !w.HasInvitation(id):
+		for _, id := range tx.OpenBy(u) {
+			switch v := tx.Invitation(id); {
+			case v == nil && !tx.HasInvitation(id):
 				more.Invitations = append(more.Invitations, id)
 			case v != nil && v.GroupID == group && !v.Over() && !v.Left:
 				list[id] = *v
@@ -51,38 +51,38 @@ func (e *Engine) abandon(w *txn.World, group string, inviters []string) (map[str
 		}
 	}
 	if len(more.OpenBy)+len(more.Invitations) > 0 {
-		return nil, &txn.More{Need: more}
+		return nil, &txn.NeedReads{Reads: more}
 	}
 	for id, v := range list {
-		v.Left, v.Due = true, w.Now
+		v.Left, v.Due = true, tx.Now
 		list[id] = v
-		w.PutInvitation(v)
-		e.deadlines.Set(v.ID, w.Now) // early when this unit is refused: it looks again
+		tx.PutInvitation(v)
+		e.deadlines.Set(v.ID, tx.Now) // early when this unit is refused: it looks again
 	}
 	return list, nil
 }
 
 // EndGroup cancels everything that is open in a group that ends. The group's OpenInGroup must be declared.
-func (e *Engine) EndGroup(w *txn.World, group string) error {
-	open, err := openIn(w, group)
+func (e *Service) EndGroup(tx *txn.Tx, group string) error {
+	open, err := openIn(tx, group)
 	if err != nil {
 		return err
 	}
-	return e.leave(w, open)
+	return e.leave(tx, open)
 }
 
 // openOf finds what people are invited to in a group. It asks, all at once, for what is not loaded.
-func openOf(w *txn.World, group string, people []string) ([]leaving, error) {
-	var more txn.Need
+func openOf(tx *txn.Tx, group string, people []string) ([]leaving, error) {
+	var more txn.ReadSet
 	var order []string
 	found := map[string]*leaving{}
 	for _, u := range people {
 		k := txn.MemberKey{GroupID: group, UserID: u}
-		if !w.HasOpenOfMember(k) {
+		if !tx.HasOpenOfMember(k) {
 			more.OpenOfMember = append(more.OpenOfMember, k)
 		}
-		for _, id := range w.OpenOfMember(k) {
-			v, p := w.Invitation(id), w.Invitee(id, u)
+		for _, id := range tx.OpenOfMember(k) {
+			v, p := tx.Invitation(id), tx.Invitee(id, u)
 			if v == nil || p == nil {
 				more.Invitations = append(more.Invitations, id)
 				more.Invitees = append(more.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
@@ -95,7 +95,7 @@ func openOf(w *txn.World, group string, people []string) ([]leaving, error) {
 		}
 	}
 	if len(more.OpenOfMember)+len(more.Invitations) > 0 {
-		return nil, &txn.More{Need: more}
+		return nil, &txn.NeedReads{Reads: more}
 	}
 	list := make([]leaving, len(order))
 	for i, id := range order {
@@ -105,38 +105,38 @@ func openOf(w *txn.World, group string, people []string) ([]leaving, error) {
 }
 
 // openIn finds everything that is open in a group. It asks, all at once, for what is not loaded.
-func openIn(w *txn.World, group string) ([]leaving, error) {
-	var more txn.Need
+func openIn(tx *txn.Tx, group string) ([]leaving, error) {
+	var more txn.ReadSet
 	var list []leaving
-	for _, id := range w.OpenInGroup(group) {
-		if !w.HasOpen(id) {
+	for _, id := range tx.OpenInGroup(group) {
+		if !tx.HasOpen(id) {
 			more.OpenInvitees = append(more.OpenInvitees, id)
 			continue
 		}
-		list = append(list, leaving{*w.Invitation(id), w.OpenInvitees(id)})
+		list = append(list, leaving{*tx.Invitation(id), tx.OpenInvitees(id)})
 	}
 	if len(more.OpenInvitees) > 0 {
-		return nil, &txn.More{Need: more}
+		return nil, &txn.NeedReads{Reads: more}
 	}
 	return list, nil
 }
 
 // leave cancels invitees, each invitation once, after asking for all topics that hear of it.
-func (e *Engine) leave(w *txn.World, list []leaving) error {
+func (e *Service) leave(tx *txn.Tx, list []leaving) error {
 	changes := make([]invite.Change, len(list))
 	var topics []string
 	for i, l := range list {
-		changes[i] = invite.Leave(l.invitation, l.invitees, w.Now)
+		changes[i] = invite.Leave(l.invitation, l.invitees, tx.Now)
 		topics = append(topics, audience(&changes[i].Invitation)...)
 	}
-	if missing := w.Missing(topics); len(missing) > 0 {
-		return &txn.More{Need: txn.Need{Topics: missing}}
+	if missing := tx.Missing(topics); len(missing) > 0 {
+		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 	}
 	for _, c := range changes {
 		if len(c.Invitees) == 0 {
 			continue
 		}
-		if err := e.end(w, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonLeft, ""); err != nil {
+		if err := e.end(tx, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonLeft, ""); err != nil {
 			return err
 		}
 	}

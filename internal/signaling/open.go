@@ -34,7 +34,7 @@ type opening struct {
 }
 
 // Invite opens an invitation to one person, or to several without a group.
-func (e *Engine) Invite(by rpc.Caller, req protocol.InviteRequest, done func(protocol.InviteResponse, error)) {
+func (e *Service) Invite(by rpc.Caller, req protocol.InviteRequest, done func(protocol.InviteResponse, error)) {
 	invitees := req.InviteeList
 	var err error
 	switch {
@@ -57,7 +57,7 @@ func (e *Engine) Invite(by rpc.Caller, req protocol.InviteRequest, done func(pro
 }
 
 // InviteInGroup opens an invitation to members of a group.
-func (e *Engine) InviteInGroup(by rpc.Caller, req protocol.InviteInGroupRequest, done func(protocol.InviteResponse, error)) {
+func (e *Service) InviteInGroup(by rpc.Caller, req protocol.InviteInGroupRequest, done func(protocol.InviteResponse, error)) {
 	if err := im.CheckGroupID(req.GroupID); err != nil {
 		done(protocol.InviteResponse{}, err)
 		return
@@ -89,10 +89,10 @@ func inviteID(by rpc.Caller, o protocol.InviteOptions) string {
 	return uuid.Must(uuid.NewV7()).String()
 }
 
-func (e *Engine) open(by rpc.Caller, opt protocol.InviteOptions, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
+func (e *Service) open(by rpc.Caller, opt protocol.InviteOptions, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
 	o := opening{print: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(opt.RequestID), skip: opt.SkipInvalid}
 	if o.skip && !t.Everyone && len(invitees) <= invite.MaxGroupInvitees {
-		invitees, o.skipped = clean(by.UserID, invitees)
+		invitees, o.skipped = withoutDuplicates(by.UserID, invitees)
 	}
 	if err := rpc.FirstError(im.CheckRequestID(opt.RequestID), e.timeouts(&t), t.Check(invitees)); err != nil {
 		done(protocol.InviteResponse{}, err)
@@ -107,7 +107,7 @@ func (e *Engine) open(by rpc.Caller, opt protocol.InviteOptions, t invite.Terms,
 	o.devices = devices
 	need := o.need()
 	e.boundNeed(&need, by.UserID, t.GroupID, invitees)
-	rpc.Do(e.store, need, func(w *txn.World) (protocol.InviteResponse, error) { return e.decideOpen(w, o) },
+	rpc.Do(e.store, need, func(tx *txn.Tx) (protocol.InviteResponse, error) { return e.decideOpen(tx, o) },
 		func(res protocol.InviteResponse, err error) {
 			if err == nil {
 				if !res.Repeat && !res.Merged && !o.skip { // else it is not known here who is left
@@ -120,11 +120,11 @@ func (e *Engine) open(by rpc.Caller, opt protocol.InviteOptions, t invite.Terms,
 		})
 }
 
-func (o *opening) need() txn.Need {
+func (o *opening) need() txn.ReadSet {
 	t := &o.terms
-	n := txn.Need{Invitations: []string{t.ID}, Marks: []txn.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
+	n := txn.ReadSet{Invitations: []string{t.ID}, Tombstones: []txn.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
 	if t.RoomID != "" {
-		room.DoorNeed(&n, t.RoomID, t.Inviter)
+		room.AdmissionReads(&n, t.RoomID, t.Inviter)
 		n.CallIn = []string{t.RoomID}
 	} else {
 		n.OpenedBy = []string{t.Inviter}
@@ -142,93 +142,93 @@ func (o *opening) need() txn.Need {
 		n.Topics = append(n.Topics, im.UserTopic(u))
 		n.Contacts = append(n.Contacts, txn.ContactKey{UserID: u, Peer: t.Inviter}, txn.ContactKey{UserID: t.Inviter, Peer: u})
 	}
-	n.People = o.invitees
+	n.Users = o.invitees
 	if t.MergeGlare {
 		n.Glare = []txn.GlareKey{{From: o.invitees[0], To: t.Inviter}}
 	}
 	return n
 }
 
-func (e *Engine) decideOpen(w *txn.World, o opening) (protocol.InviteResponse, error) {
-	if m := w.Mark(o.terms.ID, o.by.UserID); m != nil {
-		return e.remembered(w, m)
+func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, error) {
+	if m := tx.Tombstone(o.terms.ID, o.by.UserID); m != nil {
+		return e.answerFromTombstone(tx, m)
 	}
-	if v := w.Invitation(o.terms.ID); v != nil {
+	if v := tx.Invitation(o.terms.ID); v != nil {
 		if err := v.Again(o.by.UserID, o.print); err != nil {
 			return protocol.InviteResponse{}, err
 		}
-		rejoin(w, v)
-		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Repeat: true, ServerTime: w.Now}, nil
+		rejoin(tx, v)
+		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Repeat: true, ServerTime: tx.Now}, nil
 	}
 	if o.terms.GroupID != "" {
-		if err := e.inGroup(w, &o); err != nil {
+		if err := e.resolveGroup(tx, &o); err != nil {
 			return protocol.InviteResponse{}, err
 		}
 	}
-	if err := e.blockers(w, &o); err != nil {
+	if err := e.blockers(tx, &o); err != nil {
 		return protocol.InviteResponse{}, err
 	}
 	if o.terms.MergeGlare {
-		if id := w.Glare(txn.GlareKey{From: o.invitees[0], To: o.by.UserID}); id != "" {
-			if res, merged, err := e.merge(w, o, id); merged || err != nil {
+		if id := tx.Glare(txn.GlareKey{From: o.invitees[0], To: o.by.UserID}); id != "" {
+			if res, merged, err := e.merge(tx, o, id); merged || err != nil {
 				return res, err
 			}
 		}
 	}
-	if err := rpc.FirstError(room.Name(w, &o.terms), room.MayName(w, e.opt.RoomPolicy, &o.terms, o.invitees)); err != nil {
+	if err := rpc.FirstError(room.Name(tx, &o.terms), room.MayName(tx, e.opt.RoomPolicy, &o.terms, o.invitees)); err != nil {
 		return protocol.InviteResponse{}, err
 	}
-	if err := e.bounds(w, o.by.UserID, o.terms.GroupID, o.invitees); err != nil && !o.terms.Notice {
+	if err := e.bounds(tx, o.by.UserID, o.terms.GroupID, o.invitees); err != nil && !o.terms.Notice {
 		return protocol.InviteResponse{}, err
 	}
-	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, w.Now)
+	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, tx.Now)
 	if v.Large = o.large && !v.Party; v.Large {
 		v.Digested = v.Version // the invite itself says all that there is
 	}
-	if err := e.mind(w, &v, list); err != nil {
+	if err := e.checkBlocked(tx, &v, list); err != nil {
 		return protocol.InviteResponse{}, err
 	}
 	reach := make([]protocol.Reach, len(list))
-	if err := e.opt.Posted.Ring(w, &v, list, o.devices, reach); err != nil {
+	if err := e.opt.Posted.Ring(tx, &v, list, o.devices, reach); err != nil {
 		return protocol.InviteResponse{}, err
 	}
-	countForInvitees(w, &v, list)
-	if err := announceOpen(w, &v, list, o.by); err != nil {
+	countForInvitees(tx, &v, list)
+	if err := announceOpen(tx, &v, list, o.by); err != nil {
 		return protocol.InviteResponse{}, err
 	}
-	if err := tellRefused(w, &v, list); err != nil {
+	if err := appendRefusals(tx, &v, list); err != nil {
 		return protocol.InviteResponse{}, err
 	}
-	if err := room.Make(w, &v); err != nil {
+	if err := room.Make(tx, &v); err != nil {
 		return protocol.InviteResponse{}, err
 	}
-	w.PutInvitation(v)
+	tx.PutInvitation(v)
 	for _, p := range list {
-		w.PutInvitee(p)
+		tx.PutInvitee(p)
 	}
-	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, w.Now), ServerTime: w.Now, Reach: reach, Skipped: o.skipped}, nil
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, tx.Now), ServerTime: tx.Now, Reach: reach, Skipped: o.skipped}, nil
 }
 
-// remembered answers an invite whose id was cancelled before it came, or merged before.
-func (e *Engine) remembered(w *txn.World, m *txn.Mark) (protocol.InviteResponse, error) {
+// answerFromTombstone answers an invite whose id was cancelled before it came, or merged before.
+func (e *Service) answerFromTombstone(tx *txn.Tx, m *txn.Tombstone) (protocol.InviteResponse, error) {
 	if m.Target == "" {
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "you cancelled this inviteID before the invite came"}
 	}
-	v := w.Invitation(m.Target)
+	v := tx.Invitation(m.Target)
 	switch {
-	case v == nil && !w.HasInvitation(m.Target):
-		return protocol.InviteResponse{}, &txn.More{Need: txn.Need{Invitations: []string{m.Target}}}
+	case v == nil && !tx.HasInvitation(m.Target):
+		return protocol.InviteResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{m.Target}}}
 	case v == nil:
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "this invite was merged into another, which is over"}
 	}
-	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, w.Now), Merged: true, Repeat: true, ServerTime: w.Now}, nil
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Merged: true, Repeat: true, ServerTime: tx.Now}, nil
 }
 
-// inGroup checks membership and resolves everyone.
-func (e *Engine) inGroup(w *txn.World, o *opening) error {
-	g := w.Group(o.terms.GroupID)
-	me := w.Member(o.terms.GroupID, o.by.UserID)
-	if err := g.MaySpeak(me, w.Now); err != nil {
+// resolveGroup checks membership and resolves everyone.
+func (e *Service) resolveGroup(tx *txn.Tx, o *opening) error {
+	g := tx.Group(o.terms.GroupID)
+	me := tx.Member(o.terms.GroupID, o.by.UserID)
+	if err := g.MaySpeak(me, tx.Now); err != nil {
 		return err
 	}
 	if o.terms.Everyone {
@@ -237,17 +237,17 @@ func (e *Engine) inGroup(w *txn.World, o *opening) error {
 		}
 	}
 	o.large = g.Members > e.opt.LargeGroup
-	if o.terms.Everyone && !w.HasRoster(g.ID) { // asked for only now that it is known that the caller may
+	if o.terms.Everyone && !tx.HasRoster(g.ID) { // asked for only now that it is known that the caller may
 		if g.Members-1 > invite.MaxGroupInvitees {
 			return im.Bad("everyone", fmt.Sprintf("is %d people here; the limit is %d", g.Members-1, invite.MaxGroupInvitees))
 		}
-		return &txn.More{Need: txn.Need{AllMembers: []string{g.ID}}}
+		return &txn.NeedReads{Reads: txn.ReadSet{AllMembers: []string{g.ID}}}
 	}
 	if !o.terms.Everyone {
-		return o.members(w, g.ID)
+		return o.members(tx, g.ID)
 	}
 	o.invitees = nil
-	for _, m := range w.Roster(g.ID) {
+	for _, m := range tx.Roster(g.ID) {
 		if m.UserID != o.by.UserID {
 			o.invitees = append(o.invitees, m.UserID)
 		}
@@ -256,38 +256,38 @@ func (e *Engine) inGroup(w *txn.World, o *opening) error {
 }
 
 // merge makes an invite the accept of the invitee's own invitation to the inviter.
-func (e *Engine) merge(w *txn.World, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
-	v, me := w.Invitation(id), w.Invitee(id, o.by.UserID)
+func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
+	v, me := tx.Invitation(id), tx.Invitee(id, o.by.UserID)
 	if v == nil || me == nil {
-		return res, false, &txn.More{Need: txn.Need{Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
+		return res, false, &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
 	}
-	if me.Deaf || me.StateAt(w.Now) != invite.Open || !v.MergeGlare || v.Party {
+	if me.Deaf || me.StateAt(tx.Now) != invite.Open || !v.MergeGlare || v.Party {
 		return res, false, nil
 	}
 	a := invite.Answer{Act: invite.Accept, By: o.actor, Data: o.terms.Data}
-	s, err := invite.Apply(*v, me, a, w.Now)
+	s, err := invite.Apply(*v, me, a, tx.Now)
 	if err != nil {
 		return res, false, err
 	}
-	if err := e.putAnswer(w, s, a, o.by, o.terms.ID); err != nil {
+	if err := e.putAnswer(tx, s, a, o.by, o.terms.ID); err != nil {
 		return res, false, err
 	}
-	if err := room.Grant(w, e.opt.RoomPolicy, &s.Invitation, o.by, o.by.UserID); err != nil {
+	if err := room.Grant(tx, e.opt.RoomPolicy, &s.Invitation, o.by, o.by.UserID); err != nil {
 		return res, false, err
 	}
-	w.PutMark(txn.Mark{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: w.Now + markKept.Milliseconds()})
-	view := protocol.ViewInvitation(&s.Invitation, []invite.Invitee{s.Invitee}, w.Now)
-	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: w.Now}, true, nil
+	tx.PutTombstone(txn.Tombstone{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: tx.Now + markKept.Milliseconds()})
+	view := protocol.ViewInvitation(&s.Invitation, []invite.Invitee{s.Invitee}, tx.Now)
+	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: tx.Now}, true, nil
 }
 
 // opened completes the ack of a committed invite: who can be reached, and when it is due.
-func (e *Engine) opened(res *protocol.InviteResponse, devices map[string]int) {
+func (e *Service) opened(res *protocol.InviteResponse, devices map[string]int) {
 	reached(res.Reach, devices)
-	e.settled(res.InviteID, res.Invitation.Over, res.Invitation.Deadline, res.Repeat || res.Merged)
+	e.updateDeadline(res.InviteID, res.Invitation.Over, res.Invitation.Deadline, res.Repeat || res.Merged)
 }
 
 // devices counts the connected devices of the invitees before the unit is queued: nobody waits for other nodes inside.
-func (e *Engine) devices(o *opening) (map[string]int, error) {
+func (e *Service) devices(o *opening) (map[string]int, error) {
 	users := o.invitees
 	if o.terms.Everyone {
 		if me, err := e.store.Member(context.Background(), o.terms.GroupID, o.by.UserID); err != nil || !me.Present() {
@@ -309,7 +309,7 @@ func (e *Engine) devices(o *opening) (map[string]int, error) {
 	return e.count(users), nil
 }
 
-func (e *Engine) count(users []string) map[string]int {
+func (e *Service) count(users []string) map[string]int {
 	counts := make(map[string]int, len(users))
 	for i, n := range e.presence.Devices(users...) {
 		counts[users[i]] = n
@@ -332,8 +332,8 @@ func reached(list []protocol.Reach, devices map[string]int) {
 	}
 }
 
-// settled keeps the deadline of an invitation in step with what was committed.
-func (e *Engine) settled(id string, over bool, due int64, known bool) {
+// updateDeadline keeps the deadline of an invitation in step with what was committed.
+func (e *Service) updateDeadline(id string, over bool, due int64, known bool) {
 	switch {
 	case over:
 		e.deadlines.Set(id, 0)

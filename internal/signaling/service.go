@@ -51,8 +51,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Engine runs the verbs.
-type Engine struct {
+// Service runs the verbs.
+type Service struct {
 	store     *store.Store
 	presence  Presence
 	deadlines *deadline.Queue
@@ -74,7 +74,7 @@ type route struct {
 const maxRoutes = 1 << 17
 
 // New makes an engine on a store.
-func New(s *store.Store, p Presence, opt Options) *Engine {
+func New(s *store.Store, p Presence, opt Options) *Service {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
@@ -91,15 +91,15 @@ func New(s *store.Store, p Presence, opt Options) *Engine {
 	}
 	watch := offlinepush.New(offlinepush.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Done: opt.Pushed, Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
 	routes, _ := lru.New[string, route](maxRoutes) // it fails only for a size below one
-	return &Engine{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), gone: watch, opt: opt, routes: routes, log: opt.Log}
+	return &Service{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), gone: watch, opt: opt, routes: routes, log: opt.Log}
 }
 
 // Restore reads the deadlines of all open invitations. Call it before Run.
-func (e *Engine) Restore(ctx context.Context) error {
+func (e *Service) Restore(ctx context.Context) error {
 	if e.store.Shared() {
 		return nil // adoptLoop finds all that is due
 	}
-	late, err := e.store.Undigested(ctx)
+	late, err := e.store.DigestPending(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,29 +110,29 @@ func (e *Engine) Restore(ctx context.Context) error {
 }
 
 // Run announces deadlines and trims what has expired, until ctx ends.
-func (e *Engine) Run(ctx context.Context) error {
+func (e *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.expireLoop(ctx) })
 	g.Go(func() error { return e.adoptLoop(ctx) })
 	g.Go(func() error { return e.digestLoop(ctx) })
-	g.Go(func() error { return e.store.Trim(ctx) })
+	g.Go(func() error { return e.store.ApplyRetention(ctx) })
 	g.Go(func() error { return e.gone.Run(ctx) })
 	return g.Wait()
 }
 
-// Gone is told that the last device of somebody went: what rings for them goes on by pushes. It does not block.
-func (e *Engine) Gone(user string) { e.gone.Gone(user) }
+// UserOffline is told that the last device of somebody went: what rings for them goes on by pushes. It does not block.
+func (e *Service) UserOffline(user string) { e.gone.Gone(user) }
 
-// Lost is told that another node of the house went: who does not connect to the others is rung by pushes. It does not block.
-func (e *Engine) Lost() { e.gone.Lost() }
+// NodeLost is told that another node of the house went: who does not connect to the others is rung by pushes. It does not block.
+func (e *Service) NodeLost() { e.gone.Lost() }
 
 // route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.
-func (e *Engine) route(id string) (r route, ok bool, err error) {
+func (e *Service) route(id string) (r route, ok bool, err error) {
 	return e.routeFor(context.Background(), id)
 }
 
 // routeFor is route for as long as ctx.
-func (e *Engine) routeFor(ctx context.Context, id string) (r route, ok bool, err error) {
+func (e *Service) routeFor(ctx context.Context, id string) (r route, ok bool, err error) {
 	if r, ok := e.routes.Get(id); ok {
 		return r, true, nil
 	}

@@ -9,11 +9,11 @@ import (
 
 // Dialect is what differs between the engines' SQL. Everything else is the same text for all of them.
 type Dialect struct {
-	ForUpdate string // appended to the SELECT that locks topics
-	Clock     string // reads the engine's clock in milliseconds, once the topics are locked; empty = the world was given its time
-	Long      string // lets a transaction stand still for as long as it takes; empty = it may anyway
-	MustExist bool   // a topic can be locked only when its row exists
-	Lasting   bool   // nobody else writes, so that a world stays true from one batch to the next
+	ForUpdate    string // appended to the SELECT that locks topics
+	Clock        string // reads the engine's clock in milliseconds, once the topics are locked; empty = the world was given its time
+	NoTimeout    string // lets a transaction stand still for as long as it takes; empty = it may anyway
+	LockNeedsRow bool   // a topic can be locked only when its row exists
+	SingleWriter bool   // nobody else writes, so that a world stays true from one batch to the next
 
 	// Fill makes one statement of a template whose mark "?*" stands for rows of the given width, and of as many of the values
 	// as it takes. It returns the rest.
@@ -48,9 +48,9 @@ type Conn interface {
 	Sync(ctx context.Context) error
 }
 
-// Keeper is a Conn that takes rows as they are, to write them later. A row of an upsert begins with the columns of its key.
-type Keeper interface {
-	Keep(template string, width int, rows []any)
+// RowBuffer is a Conn that takes rows as they are, to write them later. A row of an upsert begins with the columns of its key.
+type RowBuffer interface {
+	BufferRows(template string, width int, rows []any)
 }
 
 // Session is a connection with the words of its engine. It is used by one goroutine at a time.
@@ -78,9 +78,9 @@ func (s *Session) SelectIn(ctx context.Context, template string, width int, keys
 
 // Write runs a template for any number of rows of the given width.
 func (s *Session) Write(ctx context.Context, template string, width int, values []any) error {
-	if k, ok := s.Conn.(Keeper); ok {
+	if k, ok := s.Conn.(RowBuffer); ok {
 		if len(values) > 0 {
-			k.Keep(template, width, values)
+			k.BufferRows(template, width, values)
 		}
 		return nil
 	}
@@ -94,22 +94,22 @@ type Writer interface {
 	// Commit ends it. An InDoubt says that nobody knows whether it took effect; Settle finds out.
 	Commit(ctx context.Context) error
 	Rollback(ctx context.Context) error
-	// Settle says whether a Commit that was in doubt took effect.
-	Settle(ctx context.Context) (committed bool, err error)
-	// Calm waits until what is loaded next is as the last Commit left it.
-	Calm(ctx context.Context) error
+	// Resolve says whether a Commit that was in doubt took effect.
+	Resolve(ctx context.Context) (committed bool, err error)
+	// WaitApplied waits until what is loaded next is as the last Commit left it.
+	WaitApplied(ctx context.Context) error
 	Close() error
 }
 
-// Trouble says what may help after a failure.
-type Trouble int
+// ErrorClass says what may help after a failure.
+type ErrorClass int
 
 // The troubles.
 const (
-	Fault    Trouble = iota // nothing: it will fail again
-	Conflict                // doing it again: others were quicker
-	Busy                    // doing it again, for a while: it gave way to others
-	Lost                    // doing it again, also after a while: the database could not be reached
+	Permanent   ErrorClass = iota // nothing: it will fail again
+	Conflict                      // doing it again: others were quicker
+	Contention                    // doing it again, for a while: it gave way to others
+	Unavailable                   // doing it again, also after a while: the database could not be reached
 )
 
 // InDoubt says that the connection was lost while a transaction was committed.
@@ -128,5 +128,5 @@ type Reader interface {
 // ErrBroken is a commit that may or may not be durable, after which nothing can be: the server must be started anew.
 var ErrBroken = errors.New("store: the disk may or may not have taken a commit, and takes no more; the server stops")
 
-// ErrEnough is returned by a scan that needs no more rows.
-var ErrEnough = errors.New("store: enough rows")
+// ErrStopScan is returned by a scan that needs no more rows.
+var ErrStopScan = errors.New("store: enough rows")

@@ -76,15 +76,15 @@ func New(log *slog.Logger) *Stats {
 func (s *Stats) Serve(st *store.Store) { s.store = st }
 
 // Observe counts what a batch decided.
-func (s *Stats) Observe(w *txn.World) {
-	w.Outcomes(func(v *invite.Invitation, p *invite.Invitee, fresh bool) {
+func (s *Stats) Observe(tx *txn.Tx) {
+	tx.Outcomes(func(v *invite.Invitation, p *invite.Invitee, fresh bool) {
 		if fresh {
-			s.add(w.Now, Invited, 1)
+			s.add(tx.Now, Invited, 1)
 		}
 		if p.State != invite.Open {
-			s.add(w.Now, outcome(p), 1)
+			s.add(tx.Now, outcome(p), 1)
 			if p.State == invite.Accepted {
-				s.add(w.Now, within(p.DecidedAt-v.CreatedAt), 1)
+				s.add(tx.Now, within(p.DecidedAt-v.CreatedAt), 1)
 			}
 		}
 	})
@@ -187,9 +187,9 @@ func (s *Stats) write(ctx context.Context) {
 		return
 	}
 	done := make(chan error, 1)
-	rpc.Do(s.store, txn.Need{}, func(w *txn.World) (struct{}, error) {
+	rpc.Do(s.store, txn.ReadSet{}, func(tx *txn.Tx) (struct{}, error) {
 		for at, counts := range todo {
-			admin.PutStats(w, at, s.node, counts)
+			admin.PutStats(tx, at, s.node, counts)
 		}
 		return struct{}{}, nil
 	}, func(_ struct{}, err error) { done <- err })

@@ -20,15 +20,15 @@ type batch struct {
 	errs    []error
 	records []txn.Record
 	now     int64
-	world   *txn.World // until it was observed
-	marks   []mark     // of records that may not be read before the callers were answered
+	tx      *txn.Tx // until it was observed
+	marks   []mark  // of records that may not be read before the callers were answered
 }
 
 // maxConflicts is how often a batch is tried again as it is when others make the same rows.
 const maxConflicts = 5
 
-// errUnsettled says that nobody knows whether a commit took effect: it must not be done again.
-var errUnsettled = errors.New("store: the outcome of a commit could not be found out")
+// errInDoubt says that nobody knows whether a commit took effect: it must not be done again.
+var errInDoubt = errors.New("store: the outcome of a commit could not be found out")
 
 // impatience is how long a commit is tried again when the one before it was given up.
 const impatience = time.Second
@@ -39,7 +39,7 @@ const (
 	lastAttempt = 3 * time.Second // while the server stops
 )
 
-func (l *line) attempt() time.Duration {
+func (l *writer) attempt() time.Duration {
 	if l.stopping {
 		return lastAttempt
 	}
@@ -49,38 +49,38 @@ func (l *line) attempt() time.Duration {
 // commit decides and commits units. While the database cannot be reached, or gives way to others, the batch is tried again.
 // When it fails for another reason, each unit is tried alone, so that one that the database will not take does not drag down
 // its neighbours.
-func (l *line) commit(units []*Unit) *batch {
+func (l *writer) commit(units []*Unit) *batch {
 	s := l.s
 	patience := time.Now().Add(s.opt.Patience)
-	if l.lost || l.stopping {
+	if l.gaveUp || l.stopping {
 		patience = time.Now().Add(impatience) // whoever came before has waited already
 	}
-	if l.lost && l.stopping {
+	if l.gaveUp && l.stopping {
 		return refused(units, im.Unavailable(errors.New("the server stops, and its database cannot be reached")))
 	}
 	for n := 0; l.broken == nil; n++ {
 		b, err := l.try(units)
 		if err == nil {
-			l.lost = false
-			s.lost.Store(false)
+			l.gaveUp = false
+			s.gaveUp.Store(false)
 			s.batches.Add(1)
 			s.done.Add(int64(len(b.units)))
 			return b
 		}
-		if errors.Is(err, errPlanted) {
+		if errors.Is(err, errTopicsCreated) {
 			continue
 		}
 		if errors.Is(err, sqldb.ErrBroken) {
 			l.broken = err
 			break
 		}
-		if t := s.db.Trouble(err); t == sqldb.Fault || t == sqldb.Conflict && n >= maxConflicts || errors.Is(err, errUnsettled) {
+		if t := s.db.Classify(err); t == sqldb.Permanent || t == sqldb.Conflict && n >= maxConflicts || errors.Is(err, errInDoubt) {
 			s.opt.Log.Error("group commit failed", "units", len(units), "error", err)
-			return l.single(units, err)
+			return l.commitEach(units, err)
 		}
 		if time.Now().After(patience) {
-			if l.lost = s.db.Trouble(err) == sqldb.Lost; l.lost {
-				s.lost.Store(true)
+			if l.gaveUp = s.db.Classify(err) == sqldb.Unavailable; l.gaveUp {
+				s.gaveUp.Store(true)
 			}
 			s.opt.Log.Error("the database does not take a commit; its calls are refused", "units", len(units), "error", err)
 			return refused(units, im.Unavailable(err))
@@ -94,9 +94,9 @@ func (l *line) commit(units []*Unit) *batch {
 	return refused(units, im.Unavailable(l.broken))
 }
 
-// single tries each unit alone.
-func (l *line) single(units []*Unit, err error) *batch {
-	if errors.Is(err, errUnsettled) {
+// commitEach tries each unit alone.
+func (l *writer) commitEach(units []*Unit, err error) *batch {
+	if errors.Is(err, errInDoubt) {
 		return refused(units, im.Unavailable(err))
 	}
 	if len(units) == 1 {
@@ -122,21 +122,21 @@ func refused(units []*Unit, err error) *batch {
 }
 
 // try runs units in one transaction. It fails only when the database does.
-func (l *line) try(units []*Unit) (*batch, error) {
+func (l *writer) try(units []*Unit) (*batch, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.attempt()) // a commit under way is finished, also while the server stops
 	defer cancel()
-	later := l.later
+	later := l.deferred
 	l.mark = mark{}
 	b, err := l.transact(ctx, units)
 	var doubt *sqldb.InDoubt
 	if errors.As(err, &doubt) {
-		err = l.settle(doubt)
+		err = l.resolve(doubt)
 	}
 	if err == nil && b == nil {
-		err = errPlanted // it was a plant that took effect
+		err = errTopicsCreated // it was a plant that took effect
 	}
 	if err != nil {
-		l.later = later // what it put off comes again with its units
+		l.deferred = later // what it put off comes again with its units
 		l.s.unanswered.end(l.mark)
 		return nil, err
 	}
@@ -145,22 +145,22 @@ func (l *line) try(units []*Unit) (*batch, error) {
 		l.s.clock.Sync(b.now)
 	}
 	l.s.heads.advance(b.records)
-	if l.s.opt.Observe != nil {
-		l.s.opt.Observe(b.world)
+	if l.s.opt.OnCommit != nil {
+		l.s.opt.OnCommit(b.tx)
 	}
-	b.world = nil
+	b.tx = nil
 	return b, nil
 }
 
-// settle finds out whether a commit took effect whose outcome was not heard.
-func (l *line) settle(doubt *sqldb.InDoubt) error {
+// resolve finds out whether a commit took effect whose outcome was not heard.
+func (l *writer) resolve(doubt *sqldb.InDoubt) error {
 	patience := time.Now().Add(l.s.opt.Patience)
 	if l.stopping {
 		patience = time.Now().Add(impatience)
 	}
 	for n := 0; ; n++ {
 		ctx, cancel := context.WithTimeout(context.Background(), l.attempt())
-		committed, err := l.w.Settle(ctx)
+		committed, err := l.w.Resolve(ctx)
 		cancel()
 		switch {
 		case err == nil && committed:
@@ -168,13 +168,13 @@ func (l *line) settle(doubt *sqldb.InDoubt) error {
 		case err == nil:
 			return doubt.Cause
 		case time.Now().After(patience):
-			return errors.Join(errUnsettled, doubt.Cause, err)
+			return errors.Join(errInDoubt, doubt.Cause, err)
 		}
 		<-time.After(time.Duration(10+rand.IntN(10*(1+min(n, 30)))) * time.Millisecond)
 	}
 }
 
-func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error) {
+func (l *writer) transact(ctx context.Context, units []*Unit) (b *batch, err error) {
 	sess, err := l.w.Begin(ctx)
 	if err != nil {
 		return nil, err
@@ -185,43 +185,43 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 			err = errors.Join(err, l.w.Rollback(ctx))
 		}
 	}()
-	needs := make([]txn.Need, len(units))
+	needs := make([]txn.ReadSet, len(units))
 	for i, u := range units {
-		needs[i] = u.Need
+		needs[i] = u.Reads
 	}
-	w, err := l.world(ctx, sess, units)
+	tx, err := l.tx(ctx, sess, units)
 	if err != nil {
 		return nil, err
 	}
-	l.known = nil // until it is true again
-	if err := w.Load(ctx, sess, needs); err != nil {
+	l.cached = nil // until it is true again
+	if err := tx.Load(ctx, sess, needs); err != nil {
 		return nil, err
 	}
-	if sess.MustExist && w.Unlocked() {
+	if sess.LockNeedsRow && tx.Unlocked() {
 		open = false
 		if err := l.w.Rollback(ctx); err != nil {
 			return nil, err
 		}
-		return nil, l.plant(ctx, w.Topics())
+		return nil, l.createTopicRows(ctx, tx.Topics())
 	}
-	b = &batch{now: w.Now, world: w}
+	b = &batch{now: tx.Now, tx: tx}
 	for _, u := range units {
-		refusal, err := l.decide(ctx, sess, w, u)
-		if errors.Is(err, errLater) {
+		refusal, err := l.decide(ctx, sess, tx, u)
+		if errors.Is(err, errDeferred) {
 			continue
 		}
-		if err == nil && u.sweep != nil {
-			err = u.sweep(ctx, sess, w.Now)
+		if err == nil && u.maintain != nil {
+			err = u.maintain(ctx, sess, tx.Now)
 		}
 		if err != nil {
 			return nil, err
 		}
 		b.units, b.errs = append(b.units, u), append(b.errs, refusal)
 	}
-	if b.records = w.Records(); l.s.opt.Tap != nil {
-		w.Leave(l.s.opt.Tap(w.Now, b.records))
+	if b.records = tx.Records(); l.s.opt.Tap != nil {
+		tx.EnqueueNow(l.s.opt.Tap(tx.Now, b.records))
 	}
-	if err := w.Flush(ctx, sess, b.records); err != nil {
+	if err := tx.Flush(ctx, sess, b.records); err != nil {
 		return nil, err
 	}
 	l.mark = l.s.unanswered.begin(b.records)
@@ -233,38 +233,38 @@ func (l *line) transact(ctx context.Context, units []*Unit) (b *batch, err error
 		return b, err
 	}
 	open = false
-	if sess.Lasting && !slices.ContainsFunc(b.units, sweeps) {
-		l.known = w
+	if sess.SingleWriter && !slices.ContainsFunc(b.units, maintains) {
+		l.cached = tx
 	}
 	return b, nil
 }
 
-// world is what the batch before this one left, where that lasts, and otherwise an empty one. House-keeping goes by what is
+// tx is what the batch before this one left, where that lasts, and otherwise an empty one. House-keeping goes by what is
 // in the database, and changes it behind the world's back.
-func (l *line) world(ctx context.Context, sess *sqldb.Session, units []*Unit) (*txn.World, error) {
+func (l *writer) tx(ctx context.Context, sess *sqldb.Session, units []*Unit) (*txn.Tx, error) {
 	now := l.s.clock.Floor() // the last that was read of the database's clock, which the batch reads itself
 	if !l.s.Shared() {
 		now = l.s.Now()
 	}
-	if l.known != nil && !l.known.Full(l.s.opt.Known) && !slices.ContainsFunc(units, sweeps) {
-		l.known.Next(now)
-		return l.known, nil
+	if l.cached != nil && !l.cached.Full(l.s.opt.CacheRows) && !slices.ContainsFunc(units, maintains) {
+		l.cached.NextBatch(now)
+		return l.cached, nil
 	}
-	if sess.Lasting {
-		if err := l.w.Calm(ctx); err != nil {
+	if sess.SingleWriter {
+		if err := l.w.WaitApplied(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return txn.New(now), nil
 }
 
-func sweeps(u *Unit) bool { return u.sweep != nil }
+func maintains(u *Unit) bool { return u.maintain != nil }
 
-// errPlanted says that topics were given their rows, and that the batch can begin anew.
-var errPlanted = errors.New("store: new topics were given rows")
+// errTopicsCreated says that topics were given their rows, and that the batch can begin anew.
+var errTopicsCreated = errors.New("store: new topics were given rows")
 
-// plant gives topics the rows by which they are locked, in a transaction of its own, in their order.
-func (l *line) plant(ctx context.Context, topics []string) error {
+// createTopicRows gives topics the rows by which they are locked, in a transaction of its own, in their order.
+func (l *writer) createTopicRows(ctx context.Context, topics []string) error {
 	sess, err := l.w.Begin(ctx)
 	if err != nil {
 		return err
@@ -279,49 +279,49 @@ func (l *line) plant(ctx context.Context, topics []string) error {
 	if err := l.w.Commit(ctx); err != nil {
 		return err
 	}
-	return errPlanted
+	return errTopicsCreated
 }
 
 // maxMore bounds how often one unit may ask for more rows.
 const maxMore = 64
 
-// errLater puts a unit off: it asked for topics, and those of a batch are locked together and in order.
-var errLater = errors.New("store: the unit comes in a later batch")
+// errDeferred puts a unit off: it asked for topics, and those of a batch are locked together and in order.
+var errDeferred = errors.New("store: the unit comes in a later batch")
 
 // decide runs one unit, loading what it asks for on the way. It returns the unit's refusal, and the database's failure.
-func (l *line) decide(ctx context.Context, sess *sqldb.Session, w *txn.World, u *Unit) (refusal, failure error) {
+func (l *writer) decide(ctx context.Context, sess *sqldb.Session, tx *txn.Tx, u *Unit) (refusal, failure error) {
 	for range maxMore {
-		err := l.guarded(w, u)
-		var more *txn.More
+		err := l.decideRecovered(tx, u)
+		var more *txn.NeedReads
 		if !errors.As(err, &more) {
-			w.Settle(err == nil)
+			tx.Settle(err == nil)
 			return err, nil
 		}
-		w.Settle(false)
-		if sess.MustExist && len(w.Missing(more.Need.Topics)) > 0 {
+		tx.Settle(false)
+		if sess.LockNeedsRow && len(tx.Missing(more.Reads.Topics)) > 0 {
 			if u.tries++; u.tries > maxMore {
 				break
 			}
-			u.Need.Add(more.Need)
-			l.later = append(l.later, u)
-			return nil, errLater
+			u.Reads.Add(more.Reads)
+			l.deferred = append(l.deferred, u)
+			return nil, errDeferred
 		}
-		if err := w.Load(ctx, sess, []txn.Need{more.Need}); err != nil {
+		if err := tx.Load(ctx, sess, []txn.ReadSet{more.Reads}); err != nil {
 			return nil, err
 		}
 	}
 	return im.Internal(fmt.Errorf("the unit asked for more rows %d times", maxMore)), nil
 }
 
-// guarded turns a panic of a unit into its refusal: a fault in one verb must not stop the store.
-func (l *line) guarded(w *txn.World, u *Unit) (err error) {
+// decideRecovered turns a panic of a unit into its refusal: a fault in one verb must not stop the store.
+func (l *writer) decideRecovered(tx *txn.Tx, u *Unit) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.s.opt.Log.Error("a unit of work panicked", "panic", r, "stack", string(debug.Stack()))
 			err = im.Internal(fmt.Errorf("panic: %v", r))
 		}
 	}()
-	return u.Decide(w)
+	return u.Decide(tx)
 }
 
 // finish answers the callers, then lets readers have the records: a response is on its way before any event about its action.

@@ -12,7 +12,7 @@ import (
 )
 
 // filled is a running store in which fill has put something.
-func filled(b *testing.B, fill func(do func(txn.Need, func(*txn.World)))) *store.Store {
+func filled(b *testing.B, fill func(do func(txn.ReadSet, func(*txn.Tx)))) *store.Store {
 	b.Helper()
 	s, err := store.Open(b.Context(), store.Options{Dir: b.TempDir(), NoSync: true})
 	if err != nil {
@@ -23,15 +23,15 @@ func filled(b *testing.B, fill func(do func(txn.Need, func(*txn.World)))) *store
 	running.Go(func() { _ = s.Run(ctx) })
 	b.Cleanup(func() { stop(); running.Wait(); _ = s.Close() })
 	var all sync.WaitGroup
-	fill(func(need txn.Need, decide func(*txn.World)) {
+	fill(func(need txn.ReadSet, decide func(*txn.Tx)) {
 		all.Add(1)
-		u := &store.Unit{Need: need, Decide: func(w *txn.World) error { decide(w); return nil }, Done: func(err error) {
+		u := &store.Unit{Reads: need, Decide: func(tx *txn.Tx) error { decide(tx); return nil }, Done: func(err error) {
 			if err != nil {
 				b.Error(err)
 			}
 			all.Done()
 		}}
-		if err := s.Do(u); err != nil {
+		if err := s.Submit(u); err != nil {
 			b.Fatal(err)
 		}
 	})
@@ -44,11 +44,11 @@ const body = `{"type":"message","messageID":"01a2061c-4bac-70bc-bfe8-7297ce70e62
 // BenchmarkHistory reads a page of 50 from the middle of a conversation of a million messages.
 func BenchmarkHistory(b *testing.B) {
 	const messages, each = 1_000_000, 500
-	s := filled(b, func(do func(txn.Need, func(*txn.World))) {
+	s := filled(b, func(do func(txn.ReadSet, func(*txn.Tx))) {
 		for n := range messages / each {
-			do(txn.Need{Topics: []string{"group:g"}}, func(w *txn.World) {
+			do(txn.ReadSet{Topics: []string{"group:g"}}, func(tx *txn.Tx) {
 				for i := range each {
-					w.Append("group:g", txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(n, "-", i), Sender: "bob"})
+					tx.Append("group:g", txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(n, "-", i), Sender: "bob"})
 				}
 			})
 		}
@@ -66,23 +66,23 @@ func BenchmarkHistory(b *testing.B) {
 // BenchmarkConversations lists the conversations of somebody who has a thousand of them, half of them groups.
 func BenchmarkConversations(b *testing.B) {
 	const conversations, each = 1000, 20
-	s := filled(b, func(do func(txn.Need, func(*txn.World))) {
+	s := filled(b, func(do func(txn.ReadSet, func(*txn.Tx))) {
 		for n := range conversations / 2 {
 			group, peer := fmt.Sprint("g", n), fmt.Sprint("p", n)
-			do(txn.Need{Topics: []string{"user:ann", im.GroupTopic(group)}}, func(w *txn.World) {
-				w.PutGroup(im.Group{ID: group, Type: im.Work, Members: 2})
-				w.PutMember(im.Member{GroupID: group, UserID: "ann", Role: im.RoleMember})
-				w.PutContact(im.Contact{UserID: "ann", Peer: peer, Counted: each})
+			do(txn.ReadSet{Topics: []string{"user:ann", im.GroupTopic(group)}}, func(tx *txn.Tx) {
+				tx.PutGroup(im.Group{ID: group, Type: im.Work, Members: 2})
+				tx.PutMember(im.Member{GroupID: group, UserID: "ann", Role: im.RoleMember})
+				tx.PutContact(im.Contact{UserID: "ann", Peer: peer, Counted: each})
 				for i := range each {
-					w.Append(im.GroupTopic(group), txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(group, "-", i), Sender: "bob"})
-					w.Append("user:ann", txn.Draft{Body: text(body), Peer: peer, Ord: int64(i + 1), Message: fmt.Sprint(peer, "-", i), Sender: peer})
+					tx.Append(im.GroupTopic(group), txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(group, "-", i), Sender: "bob"})
+					tx.Append("user:ann", txn.Draft{Body: text(body), Peer: peer, Ord: int64(i + 1), Message: fmt.Sprint(peer, "-", i), Sender: peer})
 				}
 			})
 		}
 	})
 	b.ReportAllocs()
 	for b.Loop() {
-		list, _, err := s.Sides(b.Context(), "ann")
+		list, _, err := s.Conversations(b.Context(), "ann")
 		if err != nil || len(list) != conversations || list[0].Last.Seq == 0 {
 			b.Fatal(len(list), err)
 		}

@@ -66,8 +66,8 @@ const (
 		AND (lower(name_card) LIKE $2 ESCAPE '!' OR name_card LIKE $5 ESCAPE '!' OR lower(user_id) LIKE $2 ESCAPE '!') ORDER BY user_id LIMIT $4`
 )
 
-// Line is an entry of a conversation's history.
-type Line struct {
+// HistoryEntry is an entry of a conversation's history.
+type HistoryEntry struct {
 	Seq      uint64
 	At       int64 // milliseconds
 	Body     []byte
@@ -89,14 +89,14 @@ type Stretch struct {
 }
 
 // History reads a stretch of a conversation.
-func (s *Store) History(ctx context.Context, h Stretch) ([]Line, error) {
+func (s *Store) History(ctx context.Context, h Stretch) ([]HistoryEntry, error) {
 	q := qOlder
 	if h.Newer {
 		q = qNewer
 	}
-	var list []Line
+	var list []HistoryEntry
 	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
-		var l Line
+		var l HistoryEntry
 		err := rows.Scan(&l.Seq, &l.At, &l.Body, &l.Message, &l.Flags, &l.Readers, &l.Audience)
 		list = append(list, l)
 		return err
@@ -130,9 +130,9 @@ func (s *Store) Message(ctx context.Context, topic, id string) (m *txn.Message, 
 	return m, err
 }
 
-// ReadFacts is how a person's side of a conversation stands when it is read up to a sequence. None of it changes later,
+// ReadMark is how a person's side of a conversation stands when it is read up to a sequence. None of it changes later,
 // whatever is said meanwhile.
-type ReadFacts struct {
+type ReadMark struct {
 	Last    uint64 // the sequence of the last record up to there; 0 = there is none that was not read, or it was trimmed
 	UpTo    uint64 // where the timeline ended, when less than was asked
 	Ord     int64  // the count of what counts as unread, up to there
@@ -142,13 +142,13 @@ type ReadFacts struct {
 	Member  *im.Member
 }
 
-// ReadFacts reads what reading a conversation up to a sequence means: with a peer, or in a group.
-func (s *Store) ReadFacts(ctx context.Context, user, peer, group string, upTo uint64) (f ReadFacts, err error) {
+// ReadMark reads what reading a conversation up to a sequence means: with a peer, or in a group.
+func (s *Store) ReadMark(ctx context.Context, user, peer, group string, upTo uint64) (f ReadMark, err error) {
 	topic, column := im.UserTopic(user), peer
 	if group != "" {
 		topic, column = im.GroupTopic(group), txn.GroupPeer
 	}
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		var head uint64
 		var counted int64
 		if err := each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&head, &counted) }, qCounted, topic); err != nil {
@@ -187,7 +187,7 @@ func (s *Store) ReadFacts(ctx context.Context, user, peer, group string, upTo ui
 }
 
 // side reads the reader's side, and returns how far it was read before.
-func (f *ReadFacts) side(ctx context.Context, r sqldb.Reader, user, peer, group string) (after uint64, err error) {
+func (f *ReadMark) side(ctx context.Context, r sqldb.Reader, user, peer, group string) (after uint64, err error) {
 	if group == "" {
 		f.Contact = &im.Contact{UserID: user, Peer: peer}
 		err = each(ctx, r, func(rows sqldb.Row) (err error) {
@@ -214,37 +214,37 @@ func (s *Store) Contact(ctx context.Context, user, peer string) (*im.Contact, er
 	return c, err
 }
 
-// Side is one person's side of a conversation, with how the conversation stands.
-type Side struct {
+// ConversationState is one person's side of a conversation, with how the conversation stands.
+type ConversationState struct {
 	Contact *im.Contact // one-to-one
 	Member  *im.Member  // of a group
 	Group   *im.Group
-	Head    uint64 // of the timeline
-	Counted int64  // of a group's timeline
-	Last    Line   // Seq 0 = nothing is left to show
+	Head    uint64       // of the timeline
+	Counted int64        // of a group's timeline
+	Last    HistoryEntry // Seq 0 = nothing is left to show
 }
 
 // Reading is the person's part of it.
-func (d *Side) Reading() *im.Reading {
+func (d *ConversationState) Reading() *im.Reading {
 	if d.Member != nil {
 		return &d.Member.Reading
 	}
 	return &d.Contact.Reading
 }
 
-// Side reads one conversation of a person: with a peer, or of a group that they are in.
+// Conversation reads one conversation of a person: with a peer, or of a group that they are in.
 //
 // own is how far the person's own timeline had come at that moment.
-func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, own uint64, err error) {
-	d = &Side{Contact: &im.Contact{UserID: user, Peer: peer}}
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+func (s *Store) Conversation(ctx context.Context, user, peer, group string) (d *ConversationState, own uint64, err error) {
+	d = &ConversationState{Contact: &im.Contact{UserID: user, Peer: peer}}
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		if d.Head = own; group != "" {
 			return each(ctx, r, func(rows sqldb.Row) (err error) {
 				d.Contact = nil
-				d.Member, d.Group, err = scanSide(rows, d)
+				d.Member, d.Group, err = scanConversation(rows, d)
 				return err
 			}, qGroupSide, user, group)
 		}
@@ -256,14 +256,14 @@ func (s *Store) Side(ctx context.Context, user, peer, group string) (d *Side, ow
 	return d, own, err
 }
 
-// Sides reads all conversations of a person, at one moment, and how far their own timeline had come.
-func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+// Conversations reads all conversations of a person, at one moment, and how far their own timeline had come.
+func (s *Store) Conversations(ctx context.Context, user string) (list []ConversationState, own uint64, err error) {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
 		err := each(ctx, r, func(rows sqldb.Row) (err error) {
-			var d Side
+			var d ConversationState
 			d.Contact, err = txn.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
 			list = append(list, d)
 			return err
@@ -272,9 +272,9 @@ func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64
 			return err
 		}
 		return each(ctx, r, func(rows sqldb.Row) (err error) {
-			var d Side
+			var d ConversationState
 			d.Group = &im.Group{}
-			d.Member, d.Group, err = scanSide(rows, &d)
+			d.Member, d.Group, err = scanConversation(rows, &d)
 			list = append(list, d)
 			return err
 		}, qGroupSides, user)
@@ -282,8 +282,8 @@ func (s *Store) Sides(ctx context.Context, user string) (list []Side, own uint64
 	return list, own, err
 }
 
-// scanSide reads a member, the group, and the last record.
-func scanSide(rows sqldb.Row, d *Side) (*im.Member, *im.Group, error) {
+// scanConversation reads a member, the group, and the last record.
+func scanConversation(rows sqldb.Row, d *ConversationState) (*im.Member, *im.Group, error) {
 	var g im.Group
 	var dismissed, muted int64
 	m, err := txn.ScanMember(rows, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,

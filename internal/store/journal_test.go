@@ -37,8 +37,8 @@ func TestPowerCut(t *testing.T) {
 	}
 	first, stop := start(dir)
 	append1 := func(s *store.Store, topic, what string, done func(error)) {
-		if err := s.Do(&store.Unit{Need: txn.Need{Topics: []string{topic}}, Decide: func(w *txn.World) error {
-			w.Append(topic, txn.Draft{Body: text(what)})
+		if err := s.Submit(&store.Unit{Reads: txn.ReadSet{Topics: []string{topic}}, Decide: func(tx *txn.Tx) error {
+			tx.Append(topic, txn.Draft{Body: text(what)})
 			return nil
 		}, Done: done}); err != nil {
 			t.Error(err)

@@ -58,7 +58,7 @@ func (s *Store) Restored(ctx context.Context) error {
 
 // Once runs f in a transaction of its own. Run must not be running on SQLite, which has one writer.
 func (s *Store) Once(ctx context.Context, f func(*sqldb.Session) error) error {
-	w, err := s.db.Writer(ctx)
+	w, err := s.db.OfflineWriter(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,20 +73,22 @@ func (s *Store) Once(ctx context.Context, f func(*sqldb.Session) error) error {
 	return errors.Join(err, w.Close())
 }
 
-// Writer opens a connection that commits, for whoever fills a database on which Run is not running.
-func (s *Store) Writer(ctx context.Context) (sqldb.Writer, error) { return s.db.Writer(ctx) }
+// OfflineWriter opens a connection that commits, for whoever fills a database on which Run is not running.
+func (s *Store) OfflineWriter(ctx context.Context) (sqldb.Writer, error) {
+	return s.db.OfflineWriter(ctx)
+}
 
-// Faults says what is damaged in the database itself.
-func (s *Store) Faults(ctx context.Context) ([]string, error) { return s.db.Faults(ctx) }
+// Damage says what is damaged in the database itself.
+func (s *Store) Damage(ctx context.Context) ([]string, error) { return s.db.Damage(ctx) }
 
-// Tend keeps a database in order on which Run is not running, until ctx ends.
-func (s *Store) Tend(ctx context.Context) error { return s.db.Run(ctx) }
+// MaintainOffline keeps a database in order on which Run is not running, until ctx ends.
+func (s *Store) MaintainOffline(ctx context.Context) error { return s.db.Run(ctx) }
 
 // Importing is the name under which the database remembers that an import into it began and did not end.
 const Importing = "importing"
 
-// whole refuses a database into which an import did not come to its end.
-func (s *Store) whole(ctx context.Context) error {
+// checkComplete refuses a database into which an import did not come to its end.
+func (s *Store) checkComplete(ctx context.Context) error {
 	return each(ctx, s.pool(), func(sqldb.Row) error {
 		return errors.New("an import into this database did not come to its end: make a new one and import again")
 	}, "SELECT value FROM meta WHERE name = '"+Importing+"'")

@@ -52,9 +52,9 @@ const (
 // pool reads without a transaction: each statement sees what is committed then.
 func (s *Store) pool() sqldb.Reader { return s.db }
 
-// Moment runs f so that all it reads is of one moment.
-func (s *Store) Moment(ctx context.Context, f func(sqldb.Reader) error) error {
-	return s.db.Moment(ctx, f)
+// View runs f so that all it reads is of one moment.
+func (s *Store) View(ctx context.Context, f func(sqldb.Reader) error) error {
+	return s.db.View(ctx, f)
 }
 
 func each(ctx context.Context, r sqldb.Reader, scan func(sqldb.Row) error, query string, args ...any) error {
@@ -70,7 +70,7 @@ type Page struct {
 
 // Records returns the records of a topic after a sequence, at most limit of them and about maxBytes of bodies.
 func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) (err error) {
+	err = s.View(ctx, func(r sqldb.Reader) (err error) {
 		if p.Head, p.Floor, err = readTopic(ctx, r, topic); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, 
 			}
 			p.Records = append(p.Records, rec)
 			if size += len(rec.Body); size >= maxBytes {
-				return sqldb.ErrEnough
+				return sqldb.ErrStopScan
 			}
 			return nil
 		}, qRecords, topic, after, limit)
@@ -144,7 +144,7 @@ const MaxSnapshot = 200
 // Snapshot reads what is open for a person, and how far their timelines have come at that moment.
 func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 	snap := &Snapshot{}
-	err := s.Moment(ctx, func(r sqldb.Reader) (err error) {
+	err := s.View(ctx, func(r sqldb.Reader) (err error) {
 		if snap.Head, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
@@ -307,8 +307,8 @@ func (s *Store) StillOpen(ctx context.Context, ids []string) ([]invite.Invitatio
 	return list, err
 }
 
-// Undigested lists the invitations in large groups whose onlookers have not been told how they stand.
-func (s *Store) Undigested(ctx context.Context) ([]string, error) {
+// DigestPending lists the invitations in large groups whose onlookers have not been told how they stand.
+func (s *Store) DigestPending(ctx context.Context) ([]string, error) {
 	return texts(ctx, s.pool(), qUndigested)
 }
 

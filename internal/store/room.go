@@ -104,8 +104,8 @@ func (s *Store) CallsDue(ctx context.Context, now int64, limit int) ([]string, e
 	return texts(ctx, s.pool(), qCallsDue, now, limit)
 }
 
-// PeopleIn reads who took part in a call, in the order of their coming.
-func (s *Store) PeopleIn(ctx context.Context, call string, limit int) ([]im.Participant, error) {
+// UsersIn reads who took part in a call, in the order of their coming.
+func (s *Store) UsersIn(ctx context.Context, call string, limit int) ([]im.Participant, error) {
 	return all(ctx, s, txn.ScanParticipant, qPeopleIn, call, limit)
 }
 

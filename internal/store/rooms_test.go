@@ -51,7 +51,7 @@ func TestMigrationOfRooms(t *testing.T) {
 	if c, err := fresh.Call(ctx, "c3"); c != nil || err != nil {
 		t.Errorf("a call in which nobody talked is still there: %+v, %v", c, err)
 	}
-	if p, err := fresh.PeopleIn(ctx, "c1", 10); err != nil || len(p) != 1 || p[0].Stays != "200-500" {
+	if p, err := fresh.UsersIn(ctx, "c1", 10); err != nil || len(p) != 1 || p[0].Stays != "200-500" {
 		t.Errorf("who had left and come back is %+v, %v", p, err)
 	}
 }

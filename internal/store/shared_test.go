@@ -64,9 +64,9 @@ func newShared(t *testing.T, n int, opt store.Options) *shared {
 }
 
 // do runs a unit on a store and waits for its outcome.
-func (s *shared) do(node int, need txn.Need, decide func(*txn.World) error) error {
+func (s *shared) do(node int, need txn.ReadSet, decide func(*txn.Tx) error) error {
 	done := make(chan error, 1)
-	if err := s.stores[node].Do(&store.Unit{Need: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
+	if err := s.stores[node].Submit(&store.Unit{Reads: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
 		return err
 	}
 	return <-done
@@ -83,9 +83,9 @@ func TestStoresShareTopics(t *testing.T) {
 			for i := range each {
 				first, second := fmt.Sprint("user:", rand.IntN(topics)), fmt.Sprint("user:", rand.IntN(topics))
 				body := text(fmt.Sprintf(`"%d-%d"`, w, i))
-				err := s.do(w%3, txn.Need{Topics: []string{first}}, func(v *txn.World) error {
+				err := s.do(w%3, txn.ReadSet{Topics: []string{first}}, func(v *txn.Tx) error {
 					if missing := v.Missing([]string{second}); len(missing) > 0 {
-						return &txn.More{Need: txn.Need{Topics: missing}}
+						return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 					}
 					v.Append(first, txn.Draft{Body: body})
 					if second != first {
@@ -128,12 +128,12 @@ func TestOneIDOneInvitation(t *testing.T) {
 		var both sync.WaitGroup
 		for n, who := range []string{"ann", "bob"} {
 			both.Go(func() {
-				err := s.do(n, txn.Need{Topics: []string{"user:" + who}, Invitations: []string{id}}, func(w *txn.World) error {
-					if w.Invitation(id) != nil {
+				err := s.do(n, txn.ReadSet{Topics: []string{"user:" + who}, Invitations: []string{id}}, func(tx *txn.Tx) error {
+					if tx.Invitation(id) != nil {
 						return errors.New("taken")
 					}
-					v, _ := invite.New(invite.Terms{ID: id, Inviter: who}, nil, invite.Actor{}, "p", w.Now)
-					w.PutInvitation(v)
+					v, _ := invite.New(invite.Terms{ID: id, Inviter: who}, nil, invite.Actor{}, "p", tx.Now)
+					tx.PutInvitation(v)
 					return nil
 				})
 				if err != nil {
@@ -169,7 +169,7 @@ func TestBrokenLinks(t *testing.T) {
 			for i := 0; ctx.Err() == nil; i++ {
 				body := fmt.Sprintf(`"%d-%d"`, w, i)
 				topics := []string{fmt.Sprint("user:", w/2), fmt.Sprint("user:new-", w, "-", i/50)} // new topics come too
-				err := s.do(w%2, txn.Need{Topics: topics}, func(v *txn.World) error {
+				err := s.do(w%2, txn.ReadSet{Topics: topics}, func(v *txn.Tx) error {
 					for _, t := range topics {
 						v.Append(t, txn.Draft{Body: text(body)})
 					}
@@ -234,7 +234,7 @@ func TestUpgradeWhileRunning(t *testing.T) {
 	for w := range done {
 		all.Go(func() {
 			for topic := fmt.Sprint("user:", w); ctx.Err() == nil; done[w]++ {
-				if err := s.do(0, txn.Need{Topics: []string{topic}}, func(v *txn.World) error {
+				if err := s.do(0, txn.ReadSet{Topics: []string{topic}}, func(v *txn.Tx) error {
 					v.Append(topic, txn.Draft{Body: text(`"x"`)})
 					return nil
 				}); err != nil {
@@ -271,7 +271,7 @@ func TestTheDatabasesClock(t *testing.T) {
 	for _, skew := range []time.Duration{time.Hour, -time.Hour} {
 		s := newShared(t, 1, store.Options{Now: func() int64 { return time.Now().Add(skew).UnixMilli() }})
 		var now int64
-		if err := s.do(0, txn.Need{}, func(w *txn.World) error { now = w.Now; return nil }); err != nil {
+		if err := s.do(0, txn.ReadSet{}, func(tx *txn.Tx) error { now = tx.Now; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		for what, at := range map[string]int64{"a unit's time": now, "the store's time": s.stores[0].Now()} {
@@ -286,13 +286,13 @@ func TestTheDatabasesClock(t *testing.T) {
 func TestNULStands(t *testing.T) {
 	s := newShared(t, 1, store.Options{})
 	odd := "a\x00b\uFFFEc"
-	if err := s.do(0, txn.Need{Topics: []string{"user:a"}, People: []string{"a"}}, func(w *txn.World) error {
-		w.PutPerson(txn.Person{UserID: "a", Profile: odd, Status: strings.Repeat(odd, 3)})
+	if err := s.do(0, txn.ReadSet{Topics: []string{"user:a"}, Users: []string{"a"}}, func(tx *txn.Tx) error {
+		tx.PutUser(txn.User{UserID: "a", Profile: odd, Status: strings.Repeat(odd, 3)})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := s.stores[0].Person(t.Context(), "a"); err != nil || p.Profile != odd || p.Status != strings.Repeat(odd, 3) {
+	if p, err := s.stores[0].User(t.Context(), "a"); err != nil || p.Profile != odd || p.Status != strings.Repeat(odd, 3) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

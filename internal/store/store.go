@@ -38,8 +38,8 @@ type Options struct {
 	MaxBatch int
 	// Queue bounds how many units wait for a commit; when it is full, Do blocks. Default: 4096.
 	Queue int
-	// Known bounds the rows that the writer to SQLite keeps in mind from one batch to the next. Default: 65,536.
-	Known int
+	// CacheRows bounds the rows that the writer to SQLite keeps in mind from one batch to the next. Default: 65,536.
+	CacheRows int
 	// Patience is how long a commit is tried again when the database cannot be reached. Then its units are refused.
 	// Default: 15 s.
 	Patience time.Duration
@@ -52,41 +52,41 @@ type Options struct {
 	// Retention is how long records are kept. Default: for ever.
 	Retention time.Duration
 	// Tap says which events leave the house with the records of a batch, in the same commit. Default: none.
-	Tap func(now int64, records []txn.Record) []txn.Outgoing
-	// Observe is told of each batch that was committed, before anybody is answered. It must not block, or keep the world.
+	Tap func(now int64, records []txn.Record) []txn.OutboxEvent
+	// OnCommit is told of each batch that was committed, before anybody is answered. It must not block, or keep the world.
 	// Default: nobody is.
-	Observe func(*txn.World)
+	OnCommit func(*txn.Tx)
 	// Log receives what operators should know. Default: slog.Default().
 	Log *slog.Logger
 }
 
 func (o *Options) fill() {
 	o.Dir = cmp.Or(o.Dir, "beckon-data")
-	o.MaxBatch, o.Queue, o.Known = cmp.Or(o.MaxBatch, 256), cmp.Or(o.Queue, 4096), cmp.Or(o.Known, 1<<16)
+	o.MaxBatch, o.Queue, o.CacheRows = cmp.Or(o.MaxBatch, 256), cmp.Or(o.Queue, 4096), cmp.Or(o.CacheRows, 1<<16)
 	o.Patience = cmp.Or(o.Patience, 15*time.Second)
 	o.Log = cmp.Or(o.Log, slog.Default())
 }
 
-// engine is a database: what differs between SQLite and PostgreSQL is behind it.
-type engine interface {
+// backend is a database: what differs between SQLite and PostgreSQL is behind it.
+type backend interface {
 	sqldb.Reader
-	// Moment runs f so that all it reads is of one moment.
-	Moment(ctx context.Context, f func(sqldb.Reader) error) error
-	// Writer opens a connection that commits, when no server runs here.
-	Writer(ctx context.Context) (sqldb.Writer, error)
-	// Line opens one of the writers of a server; Writers is how many there may be.
-	Line(ctx context.Context) (sqldb.Writer, error)
+	// View runs f so that all it reads is of one moment.
+	View(ctx context.Context, f func(sqldb.Reader) error) error
+	// OfflineWriter opens a connection that commits, when no server runs here.
+	OfflineWriter(ctx context.Context) (sqldb.Writer, error)
+	// OpenWriter opens one of the writers of a server; Writers is how many there may be.
+	OpenWriter(ctx context.Context) (sqldb.Writer, error)
 	Writers() int
 	// Shared reports whether other nodes write the same database.
 	Shared() bool
-	// Pulse reads the clock of a shared database that takes writes.
-	Pulse(ctx context.Context) (now int64, err error)
-	// Trouble says what may help after a failure.
-	Trouble(err error) sqldb.Trouble
+	// Ping reads the clock of a shared database that takes writes.
+	Ping(ctx context.Context) (now int64, err error)
+	// Classify says what may help after a failure.
+	Classify(err error) sqldb.ErrorClass
 	// Search is the query for all words, in what one of the topics finds, before a number, and up to a limit.
 	Search(words, topics []string) (query, arg string)
-	// Faults says what is damaged in the database itself.
-	Faults(ctx context.Context) ([]string, error)
+	// Damage says what is damaged in the database itself.
+	Damage(ctx context.Context) ([]string, error)
 	// Run keeps the database in order until ctx ends.
 	Run(ctx context.Context) error
 	Close() error
@@ -94,16 +94,16 @@ type engine interface {
 
 // Unit is one piece of work on the world.
 type Unit struct {
-	Need txn.Need
+	Reads txn.ReadSet
 	// Decide looks at the world and puts what changes. An error refuses: nothing changes. It may be run again, and must
 	// not block, keep the world, or do anything that cannot be repeated.
-	Decide func(*txn.World) error
+	Decide func(*txn.Tx) error
 	// Done is told once, after what was decided is durable. Units are told in the order in which they were decided, and
 	// before any of the batch's records is announced. It must not block.
 	Done func(error)
 
-	sweep func(context.Context, *sqldb.Session, int64) error // house-keeping in the same transaction
-	tries int                                                // how often it was put off for topics that it did not declare
+	maintain func(context.Context, *sqldb.Session, int64) error // house-keeping in the same transaction
+	tries    int                                                // how often it was put off for topics that it did not declare
 }
 
 // Announcer is told of committed records after all units of their batch were Done. Batches of different writers may be
@@ -112,22 +112,22 @@ type Announcer func([]txn.Record)
 
 // Store is the durable state of a server.
 type Store struct {
-	opt      Options
-	db       engine
-	house    string
-	epoch    string
-	announce Announcer
-	queues   []chan *Unit // one for each writer
-	gate     sync.RWMutex
-	shut     bool // under gate
-	heads    headCache
+	opt       Options
+	db        backend
+	clusterID string
+	epoch     string
+	announce  Announcer
+	queues    []chan *Unit // one for each writer
+	gate      sync.RWMutex
+	shut      bool // under gate
+	heads     headCache
 
-	unanswered unanswered
-	clock      clock.Clock
-	lost       atomic.Bool // a commit gave up trying to reach the database
-	away       atomic.Bool // the database did not answer when it was last asked
-	batches    atomic.Int64
-	done       atomic.Int64
+	unanswered  unanswered
+	clock       clock.Clock
+	gaveUp      atomic.Bool // a commit gave up trying to reach the database
+	unreachable atomic.Bool // the database did not answer when it was last asked
+	batches     atomic.Int64
+	done        atomic.Int64
 }
 
 // ErrClosed is the cause when the store is shutting down.
@@ -153,15 +153,15 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
 	}
 	if s.Shared() {
-		if err := s.pulse(ctx); err != nil { // before anybody asks what time it is
+		if err := s.ping(ctx); err != nil { // before anybody asks what time it is
 			return nil, errors.Join(err, s.db.Close())
 		}
 	}
-	if s.house, err = s.Remember(ctx, "house", newEpoch()); err == nil {
+	if s.clusterID, err = s.Remember(ctx, "house", newEpoch()); err == nil {
 		s.epoch, err = s.Remember(ctx, "epoch", newEpoch())
 	}
 	if err == nil {
-		err = s.whole(ctx)
+		err = s.checkComplete(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
@@ -175,14 +175,14 @@ func (s *Store) Announce(a Announcer) { s.announce = a }
 // Epoch identifies this database: positions in its timelines mean nothing in another one.
 func (s *Store) Epoch() string { return s.epoch }
 
-// House identifies this database to its nodes. Unlike the epoch it does not travel with an export.
-func (s *Store) House() string { return s.house }
+// ClusterID identifies this database to its nodes. Unlike the epoch it does not travel with an export.
+func (s *Store) ClusterID() string { return s.clusterID }
 
 // Shared reports whether other nodes write the same database.
 func (s *Store) Shared() bool { return s.db.Shared() }
 
 // Reachable reports whether the database could be reached when it was last tried.
-func (s *Store) Reachable() bool { return !s.lost.Load() && !s.away.Load() }
+func (s *Store) Reachable() bool { return !s.gaveUp.Load() && !s.unreachable.Load() }
 
 // Stats are counts since the store was opened.
 type Stats struct {
@@ -200,9 +200,9 @@ func (s *Store) Stats() Stats {
 }
 
 const (
-	pulseEvery = time.Second
-	pulseTime  = 2 * time.Second
-	pulseMiss  = 2 // beats in a row that are missed until the database is away
+	pingEvery   = time.Second
+	pingTime    = 2 * time.Second
+	pingsMissed = 2 // beats in a row that are missed until the database is away
 )
 
 // watch feels the pulse of a database over the network, and sets the clock by it, until ctx ends.
@@ -210,7 +210,7 @@ func (s *Store) watch(ctx context.Context) error {
 	if !s.Shared() {
 		return nil
 	}
-	t := time.NewTicker(pulseEvery)
+	t := time.NewTicker(pingEvery)
 	defer t.Stop()
 	for missed := 0; ; {
 		select {
@@ -218,25 +218,25 @@ func (s *Store) watch(ctx context.Context) error {
 			return nil
 		case <-t.C:
 		}
-		if err := s.pulse(ctx); err != nil {
-			if missed++; missed == pulseMiss && ctx.Err() == nil {
-				s.away.Store(true)
+		if err := s.ping(ctx); err != nil {
+			if missed++; missed == pingsMissed && ctx.Err() == nil {
+				s.unreachable.Store(true)
 				s.opt.Log.Warn("the database does not answer", "error", err)
 			}
 			continue
 		}
 		missed = 0
-		if s.lost.Swap(false) || s.away.Swap(false) {
-			s.away.Store(false)
+		if s.gaveUp.Swap(false) || s.unreachable.Swap(false) {
+			s.unreachable.Store(false)
 			s.opt.Log.Info("the database is reached again")
 		}
 	}
 }
 
-func (s *Store) pulse(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pulseTime)
+func (s *Store) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
-	now, err := s.db.Pulse(ctx)
+	now, err := s.db.Ping(ctx)
 	if err == nil {
 		s.clock.Sync(now)
 	}
@@ -246,9 +246,9 @@ func (s *Store) pulse(ctx context.Context) error {
 // Now is the store's clock in milliseconds. It never goes back.
 func (s *Store) Now() int64 { return s.clock.Read() }
 
-// Do queues a unit; the outcome comes through its Done. It blocks while the queue is full, and returns an error,
+// Submit queues a unit; the outcome comes through its Done. It blocks while the queue is full, and returns an error,
 // without Done, only when the store is closing.
-func (s *Store) Do(u *Unit) error {
+func (s *Store) Submit(u *Unit) error {
 	s.gate.RLock() // held while sending, so that closing waits for whoever is about to queue something
 	defer s.gate.RUnlock()
 	if s.shut {
@@ -268,11 +268,11 @@ func (s *Store) Backlog() (most float64) {
 
 // shard picks the writer of a unit: the same for all that begin with the same topic.
 func (s *Store) shard(u *Unit) int {
-	if len(s.queues) == 1 || len(u.Need.Topics) == 0 {
+	if len(s.queues) == 1 || len(u.Reads.Topics) == 0 {
 		return 0
 	}
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(u.Need.Topics[0]))
+	_, _ = h.Write([]byte(u.Reads.Topics[0]))
 	return int(h.Sum32() % uint32(len(s.queues)))
 }
 

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestSQLite(t *testing.T) { onSQLite(t, store.Options{}) }
 
 // TestForgetful runs the suite with a writer that loads everything anew for each batch, right behind what is being applied.
-func TestForgetful(t *testing.T) { onSQLite(t, store.Options{Known: 1}) }
+func TestForgetful(t *testing.T) { onSQLite(t, store.Options{CacheRows: 1}) }
 
 func onSQLite(t *testing.T, opt store.Options) {
 	storetest.Exercise(t, func(t testing.TB) storetest.Engine {
@@ -99,13 +99,13 @@ func BenchmarkInvite(b *testing.B) {
 		n.Add(1)
 		from, to := fmt.Sprintf("user:%d", i%1000), fmt.Sprintf("user:%d", (i+500)%1000)
 		id := fmt.Sprintf("i%d", i)
-		err := s.Do(&store.Unit{Need: txn.Need{Topics: []string{from, to}, Invitations: []string{id}},
-			Decide: func(w *txn.World) error {
-				v, list := invite.New(invite.Terms{ID: id, Inviter: from, Timeout: 60, Data: "hello"}, []string{to}, invite.Actor{}, "p", w.Now)
-				w.PutInvitation(v)
-				w.PutInvitee(list[0])
-				w.Append(from, txn.Draft{Body: text(`{"x":1}`)})
-				w.Append(to, txn.Draft{Body: text(`{"x":1}`)})
+		err := s.Submit(&store.Unit{Reads: txn.ReadSet{Topics: []string{from, to}, Invitations: []string{id}},
+			Decide: func(tx *txn.Tx) error {
+				v, list := invite.New(invite.Terms{ID: id, Inviter: from, Timeout: 60, Data: "hello"}, []string{to}, invite.Actor{}, "p", tx.Now)
+				tx.PutInvitation(v)
+				tx.PutInvitee(list[0])
+				tx.Append(from, txn.Draft{Body: text(`{"x":1}`)})
+				tx.Append(to, txn.Draft{Body: text(`{"x":1}`)})
 				return nil
 			}, Done: func(err error) {
 				if err != nil {

@@ -24,8 +24,8 @@ const trimPage = 500
 // qStale lists timelines whose oldest record is older than a time.
 const qStale = "SELECT t.name FROM topic t JOIN record r ON r.topic = t.name AND r.seq = t.floor + 1 WHERE t.name > $1 AND t.head > t.floor AND r.at < $2 ORDER BY t.name LIMIT $3"
 
-// Trim removes expired marks, ended online-only invitations, and records past their retention from time to time, until ctx ends.
-func (s *Store) Trim(ctx context.Context) error {
+// ApplyRetention removes expired marks, ended online-only invitations, and records past their retention from time to time, until ctx ends.
+func (s *Store) ApplyRetention(ctx context.Context) error {
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
 	for {
@@ -33,24 +33,24 @@ func (s *Store) Trim(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-			if err := s.TrimNow(ctx); err != nil && ctx.Err() == nil {
+			if err := s.ApplyRetentionNow(ctx); err != nil && ctx.Err() == nil {
 				s.opt.Log.Warn("trimming failed; it is tried again", "error", err)
 			}
 		}
 	}
 }
 
-// TrimNow removes what has expired, in the order of commits like any other work.
-func (s *Store) TrimNow(ctx context.Context) error {
+// ApplyRetentionNow removes what has expired, in the order of commits like any other work.
+func (s *Store) ApplyRetentionNow(ctx context.Context) error {
 	err := s.trimExpired(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", "DELETE FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)")
 	if err == nil {
 		err = s.trimExpired(ctx, "SELECT topic, msg FROM file_holder WHERE until > 0 AND until <= $1 LIMIT $2", "DELETE FROM file_holder WHERE (topic, msg) IN (VALUES ?*)")
 	}
 	if err == nil {
-		err = s.Tidy(ctx, trimOnline)
+		err = s.MaintainChunks(ctx, trimOnline)
 	}
 	if err == nil {
-		err = s.Tidy(ctx, trimRooms)
+		err = s.MaintainChunks(ctx, trimRooms)
 	}
 	if err != nil || s.opt.Retention == 0 {
 		return err
@@ -60,7 +60,7 @@ func (s *Store) TrimNow(ctx context.Context) error {
 
 // trimExpired removes rows by a key of two columns.
 func (s *Store) trimExpired(ctx context.Context, find, remove string) error {
-	return s.Tidy(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (n int, err error) {
+	return s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (n int, err error) {
 		var rows []any
 		err = sess.Query(ctx, find, []any{now, TrimChunk}, func(row sqldb.Row) error {
 			var key [2]string
@@ -134,11 +134,11 @@ func trimRooms(ctx context.Context, sess *sqldb.Session, now int64) (int, error)
 	return len(ids), nil
 }
 
-// Tidy runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
-func (s *Store) Tidy(ctx context.Context, f func(context.Context, *sqldb.Session, int64) (int, error)) error {
+// MaintainChunks runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
+func (s *Store) MaintainChunks(ctx context.Context, f func(context.Context, *sqldb.Session, int64) (int, error)) error {
 	for {
 		n := 0
-		err := s.sweep(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
+		err := s.maintain(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
 			n, err = f(ctx, sess, now)
 			return err
 		})
@@ -176,7 +176,7 @@ func (s *Store) EmptyTimeline(ctx context.Context, topic string) (err error) {
 
 // trimChunk removes the oldest records of a timeline and moves its floor. It reports whether there may be more.
 func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more bool, err error) {
-	err = s.sweep(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+	err = s.maintain(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 		more = false
 		var first, last uint64
 		scan := func(rows sqldb.Row) error { return rows.Scan(&first, &last) }
@@ -224,16 +224,16 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 	return more, err
 }
 
-// Sweep runs house-keeping on timelines, in a unit of its own that holds them.
-func (s *Store) Sweep(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
-	return s.sweep(ctx, topics, f)
+// Maintain runs house-keeping on timelines, in a unit of its own that holds them.
+func (s *Store) Maintain(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
+	return s.maintain(ctx, topics, f)
 }
 
-// sweep runs house-keeping in a unit of its own.
-func (s *Store) sweep(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
+// maintain runs house-keeping in a unit of its own.
+func (s *Store) maintain(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
 	done := make(chan error, 1)
-	u := &Unit{Need: txn.Need{Topics: topics}, Decide: func(*txn.World) error { return nil }, Done: func(err error) { done <- err }, sweep: f}
-	if err := s.Do(u); err != nil {
+	u := &Unit{Reads: txn.ReadSet{Topics: topics}, Decide: func(*txn.Tx) error { return nil }, Done: func(err error) { done <- err }, maintain: f}
+	if err := s.Submit(u); err != nil {
 		return err
 	}
 	select {

@@ -31,9 +31,9 @@ func (s *Store) Follows(ctx context.Context, user string) ([]string, error) {
 	return texts(ctx, s.pool(), qFollows, user)
 }
 
-// Person reads what is known of a user; nil when nothing is.
-func (s *Store) Person(ctx context.Context, user string) (*txn.Person, error) {
-	return one(ctx, s, txn.ScanPerson, qPerson, user)
+// User reads what is known of a user; nil when nothing is.
+func (s *Store) User(ctx context.Context, user string) (*txn.User, error) {
+	return one(ctx, s, txn.ScanUser, qPerson, user)
 }
 
 // Applications reads a page of the applications to the groups that a user administers, after one of them.

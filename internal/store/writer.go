@@ -10,22 +10,22 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// line is one writer with its queue: it forms batches and commits them one after another.
-type line struct {
+// writer is one writer with its queue: it forms batches and commits them one after another.
+type writer struct {
 	s        *Store
 	w        sqldb.Writer
 	queue    chan *Unit
-	stopping bool       // nothing new is coming
-	lost     bool       // the last batch was given up because the database could not be reached
-	known    *txn.World // what a lasting world knows; nil = nothing
-	broken   error      // nothing can be committed any more
-	mark     mark       // of the batch that is being committed
-	later    []*Unit    // put off for topics that they did not declare; they go first into the next batch
+	stopping bool    // nothing new is coming
+	gaveUp   bool    // the last batch was given up because the database could not be reached
+	cached   *txn.Tx // what a lasting world knows; nil = nothing
+	broken   error   // nothing can be committed any more
+	mark     mark    // of the batch that is being committed
+	deferred []*Unit // put off for topics that they did not declare; they go first into the next batch
 }
 
 // write commits what comes in a queue until ctx ends, and then what is left in it, once nobody queues any more.
 func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, queue chan *Unit) error {
-	w, err := s.db.Line(context.Background())
+	w, err := s.db.OpenWriter(context.Background())
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, qu
 		}
 		return nil
 	})
-	l := &line{s: s, w: w, queue: queue}
+	l := &writer{s: s, w: w, queue: queue}
 	for units := l.next(ctx.Done()); units != nil; units = l.next(ctx.Done()) {
 		if done <- l.commit(units); l.broken != nil {
 			fail()
@@ -55,8 +55,8 @@ func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, qu
 }
 
 // next waits for the next batch; nil when end comes first.
-func (l *line) next(end <-chan struct{}) []*Unit {
-	if len(l.later) > 0 {
+func (l *writer) next(end <-chan struct{}) []*Unit {
+	if len(l.deferred) > 0 {
 		return l.fill(nil)
 	}
 	select {
@@ -68,9 +68,9 @@ func (l *line) next(end <-chan struct{}) []*Unit {
 }
 
 // fill adds to a batch what was put off, and what has arrived: what comes while one batch is committed is the next one.
-func (l *line) fill(units []*Unit) []*Unit {
-	units = append(l.later, units...)
-	l.later = nil
+func (l *writer) fill(units []*Unit) []*Unit {
+	units = append(l.deferred, units...)
+	l.deferred = nil
 	for len(units) < l.s.opt.MaxBatch {
 		select {
 		case u := <-l.queue:

@@ -76,8 +76,8 @@ type Extra struct {
 	Recent     []string // the last requests that moved a counter, to recognise a retry
 }
 
-// Person is what is known of a user. The fields are JSON of the protocol.
-type Person struct {
+// User is what is known of a user. The fields are JSON of the protocol.
+type User struct {
 	UserID  string
 	Profile string
 	Status  string // the custom status, plain text
@@ -116,7 +116,7 @@ type chat struct {
 	receipts     table[Receipt, Receipt]
 	applications table[MemberKey, Application]
 	extras       table[string, Extra]
-	people       table[string, Person]
+	users        table[string, User]
 	follows      table[ContactKey, Follow]
 	admins       map[string][]MemberKey
 	deletions    []Deletion
@@ -127,63 +127,63 @@ func newChat() chat {
 	return chat{
 		counted: map[string]int64{}, admins: map[string][]MemberKey{},
 		messages: newTable[MessageKey, Message](), contacts: newTable[ContactKey, im.Contact](), receipts: newTable[Receipt, Receipt](),
-		applications: newTable[MemberKey, Application](), extras: newTable[string, Extra](), people: newTable[string, Person](), follows: newTable[ContactKey, Follow](),
+		applications: newTable[MemberKey, Application](), extras: newTable[string, Extra](), users: newTable[string, User](), follows: newTable[ContactKey, Follow](),
 	}
 }
 
 // Message returns a declared message, or nil.
-func (w *World) Message(topic, id string) *Message { return w.messages.get(MessageKey{topic, id}) }
+func (tx *Tx) Message(topic, id string) *Message { return tx.messages.get(MessageKey{topic, id}) }
 
 // Contact returns a declared side of a conversation; one that does not exist yet is empty.
-func (w *World) Contact(user, peer string) *im.Contact {
-	if c := w.contacts.get(ContactKey{user, peer}); c != nil {
+func (tx *Tx) Contact(user, peer string) *im.Contact {
+	if c := tx.contacts.get(ContactKey{user, peer}); c != nil {
 		return c
 	}
 	return &im.Contact{UserID: user, Peer: peer}
 }
 
 // HasContact reports whether a declared side of a conversation exists.
-func (w *World) HasContact(user, peer string) bool {
-	return w.contacts.rows[ContactKey{user, peer}] != nil
+func (tx *Tx) HasContact(user, peer string) bool {
+	return tx.contacts.rows[ContactKey{user, peer}] != nil
 }
 
-// KnowsContacts reports whether sides of conversations were declared.
-func (w *World) KnowsContacts(list []ContactKey) bool {
-	return !slices.ContainsFunc(list, func(k ContactKey) bool { return !w.has(contactKey(k)) })
+// HasContacts reports whether sides of conversations were declared.
+func (tx *Tx) HasContacts(list []ContactKey) bool {
+	return !slices.ContainsFunc(list, func(k ContactKey) bool { return !tx.has(contactKey(k)) })
 }
 
 // Receipt reports whether a declared receipt was given.
-func (w *World) Receipt(topic, id, user string) bool {
-	return w.receipts.rows[Receipt{Topic: topic, ID: id, UserID: user}] != nil
+func (tx *Tx) Receipt(topic, id, user string) bool {
+	return tx.receipts.rows[Receipt{Topic: topic, ID: id, UserID: user}] != nil
 }
 
 // Application returns a declared application, or nil.
-func (w *World) Application(group, user string) *Application {
-	return w.applications.get(MemberKey{group, user})
+func (tx *Tx) Application(group, user string) *Application {
+	return tx.applications.get(MemberKey{group, user})
 }
 
 // Extra returns the declared attributes and counters of a group.
-func (w *World) Extra(group string) Extra {
-	if x := w.extras.get(group); x != nil {
+func (tx *Tx) Extra(group string) Extra {
+	if x := tx.extras.get(group); x != nil {
 		return *x
 	}
 	return Extra{GroupID: group}
 }
 
-// Person returns what is known of a declared user, or nil.
-func (w *World) Person(user string) *Person { return w.people.get(user) }
+// User returns what is known of a declared user, or nil.
+func (tx *Tx) User(user string) *User { return tx.users.get(user) }
 
 // Follow reports whether a declared subscription stands.
-func (w *World) Follow(user, target string) bool {
-	f := w.follows.rows[ContactKey{user, target}]
+func (tx *Tx) Follow(user, target string) bool {
+	f := tx.follows.rows[ContactKey{user, target}]
 	return f != nil && !f.Gone
 }
 
 // Admins returns the owner and administrators of a group declared with Admins.
-func (w *World) Admins(group string) []im.Member {
+func (tx *Tx) Admins(group string) []im.Member {
 	var list []im.Member
-	for _, k := range w.admins[group] {
-		if m := w.members.rows[k]; m.Present() && m.Role >= im.RoleAdmin {
+	for _, k := range tx.admins[group] {
+		if m := tx.members.rows[k]; m.Present() && m.Role >= im.RoleAdmin {
 			list = append(list, *m)
 		}
 	}
@@ -191,60 +191,60 @@ func (w *World) Admins(group string) []im.Member {
 }
 
 // HasAdmins reports whether the administrators of a group were declared.
-func (w *World) HasAdmins(group string) bool { return w.has(adminsKey(group)) }
+func (tx *Tx) HasAdmins(group string) bool { return tx.has(adminsKey(group)) }
 
-// Counted returns how many messages of a locked group topic count as unread, those before this unit.
-func (w *World) Counted(topic string) int64 {
-	w.mustHold(topic)
-	return w.counted[topic]
+// UnreadCount returns how many messages of a locked group topic count as unread, those before this unit.
+func (tx *Tx) UnreadCount(topic string) int64 {
+	tx.mustHold(topic)
+	return tx.counted[topic]
 }
 
 // PutMessage changes a stored message.
-func (w *World) PutMessage(m Message) {
-	w.stage(func() { w.messages.put(MessageKey{m.Topic, m.ID}, m) })
+func (tx *Tx) PutMessage(m Message) {
+	tx.stage(func() { tx.messages.put(MessageKey{m.Topic, m.ID}, m) })
 }
 
 // PutContact writes one side of a conversation.
-func (w *World) PutContact(c im.Contact) {
-	w.mustKnow(contactKey{c.UserID, c.Peer})
-	w.stage(func() { w.contacts.put(ContactKey{c.UserID, c.Peer}, c) })
+func (tx *Tx) PutContact(c im.Contact) {
+	tx.mustKnow(contactKey{c.UserID, c.Peer})
+	tx.stage(func() { tx.contacts.put(ContactKey{c.UserID, c.Peer}, c) })
 }
 
 // PutReceipt writes a read receipt.
-func (w *World) PutReceipt(r Receipt) {
-	w.stage(func() { w.receipts.put(Receipt{Topic: r.Topic, ID: r.ID, UserID: r.UserID}, r) })
+func (tx *Tx) PutReceipt(r Receipt) {
+	tx.stage(func() { tx.receipts.put(Receipt{Topic: r.Topic, ID: r.ID, UserID: r.UserID}, r) })
 }
 
 // PutApplication writes an application.
-func (w *World) PutApplication(a Application) {
-	w.mustKnow(applicationKey{a.GroupID, a.UserID})
-	w.stage(func() { w.applications.put(MemberKey{a.GroupID, a.UserID}, a) })
+func (tx *Tx) PutApplication(a Application) {
+	tx.mustKnow(applicationKey{a.GroupID, a.UserID})
+	tx.stage(func() { tx.applications.put(MemberKey{a.GroupID, a.UserID}, a) })
 }
 
 // PutExtra writes the attributes and counters of a group.
-func (w *World) PutExtra(x Extra) {
-	w.mustKnow(extraKey(x.GroupID))
-	w.stage(func() { w.extras.put(x.GroupID, x) })
+func (tx *Tx) PutExtra(x Extra) {
+	tx.mustKnow(extraKey(x.GroupID))
+	tx.stage(func() { tx.extras.put(x.GroupID, x) })
 }
 
-// HasPerson reports whether a user was declared, so that absence means that nothing is known of them.
-func (w *World) HasPerson(user string) bool { return w.has(personKey(user)) }
+// HasUser reports whether a user was declared, so that absence means that nothing is known of them.
+func (tx *Tx) HasUser(user string) bool { return tx.has(userKey(user)) }
 
-// PutPerson writes what is known of a user.
-func (w *World) PutPerson(p Person) {
-	w.mustKnow(personKey(p.UserID))
-	w.stage(func() { w.people.put(p.UserID, p) })
+// PutUser writes what is known of a user.
+func (tx *Tx) PutUser(p User) {
+	tx.mustKnow(userKey(p.UserID))
+	tx.stage(func() { tx.users.put(p.UserID, p) })
 }
 
 // PutFollow writes or ends a subscription.
-func (w *World) PutFollow(f Follow) {
-	w.stage(func() { w.follows.put(ContactKey{f.UserID, f.Target}, f) })
+func (tx *Tx) PutFollow(f Follow) {
+	tx.stage(func() { tx.follows.put(ContactKey{f.UserID, f.Target}, f) })
 }
 
 // Delete hides a record from one person.
-func (w *World) Delete(d Deletion) {
-	w.stage(func() { w.deletions = append(w.deletions, d) })
+func (tx *Tx) Delete(d Deletion) {
+	tx.stage(func() { tx.deletions = append(tx.deletions, d) })
 }
 
 // PutFile notes an uploaded file.
-func (w *World) PutFile(f File) { w.stage(func() { w.files = append(w.files, f) }) }
+func (tx *Tx) PutFile(f File) { tx.stage(func() { tx.files = append(tx.files, f) }) }

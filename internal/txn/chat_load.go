@@ -50,9 +50,9 @@ func ScanFile(rows sqldb.Row) (*File, error) {
 	return &f, err
 }
 
-// ScanPerson reads PersonColumns.
-func ScanPerson(rows sqldb.Row) (*Person, error) {
-	var p Person
+// ScanUser reads PersonColumns.
+func ScanUser(rows sqldb.Row) (*User, error) {
+	var p User
 	err := rows.Scan(&p.UserID, &p.Profile, &p.Status, &p.DND, &p.Revoked, &p.Pushes)
 	return &p, err
 }
@@ -88,12 +88,12 @@ type (
 	contactKey     ContactKey
 	applicationKey MemberKey
 	extraKey       string
-	personKey      string
+	userKey        string
 	followKey      ContactKey
 	adminsKey      string
 )
 
-func (l *loader) gatherChat(n *Need) {
+func (l *loader) gatherChat(n *ReadSet) {
 	for _, k := range n.Messages {
 		if l.first(k) {
 			l.messageKeys = append(l.messageKeys, k.Topic, k.ID)
@@ -119,8 +119,8 @@ func (l *loader) gatherChat(n *Need) {
 			l.extraKeys = append(l.extraKeys, id)
 		}
 	}
-	for _, id := range n.People {
-		if l.first(personKey(id)) {
+	for _, id := range n.Users {
+		if l.first(userKey(id)) {
 			l.personKeys = append(l.personKeys, id)
 		}
 	}
@@ -151,36 +151,36 @@ func keep[K comparable, V any](t *table[K, V], key func(*V) K, scan func(sqldb.R
 }
 
 func (l *loader) chat() {
-	w := l.w
+	tx := l.w
 	l.in("SELECT "+MessageColumns+" FROM record WHERE (topic, msg) IN (VALUES ?*) AND msg <> ''", 2, l.messageKeys,
-		keep(&w.messages, func(m *Message) MessageKey { return MessageKey{m.Topic, m.ID} }, ScanMessage))
+		keep(&tx.messages, func(m *Message) MessageKey { return MessageKey{m.Topic, m.ID} }, ScanMessage))
 	l.in("SELECT "+ContactColumns+" FROM contact WHERE (user_id, peer) IN (VALUES ?*)", 2, l.contactKeys,
-		keep(&w.contacts, func(c *im.Contact) ContactKey { return ContactKey{c.UserID, c.Peer} },
+		keep(&tx.contacts, func(c *im.Contact) ContactKey { return ContactKey{c.UserID, c.Peer} },
 			func(rows sqldb.Row) (*im.Contact, error) { return ScanContact(rows) }))
 	l.in("SELECT topic, msg, user_id FROM receipt WHERE (topic, msg, user_id) IN (VALUES ?*)", 3, l.receiptKeys,
-		keep(&w.receipts, func(r *Receipt) Receipt { return *r }, func(rows sqldb.Row) (*Receipt, error) {
+		keep(&tx.receipts, func(r *Receipt) Receipt { return *r }, func(rows sqldb.Row) (*Receipt, error) {
 			var r Receipt
 			return &r, rows.Scan(&r.Topic, &r.ID, &r.UserID)
 		}))
 	l.in("SELECT "+ApplicationColumns+" FROM application WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.applicationKeys,
-		keep(&w.applications, func(a *Application) MemberKey { return MemberKey{a.GroupID, a.UserID} }, ScanApplication))
+		keep(&tx.applications, func(a *Application) MemberKey { return MemberKey{a.GroupID, a.UserID} }, ScanApplication))
 	l.in("SELECT "+ExtraColumns+" FROM extra WHERE group_id IN (?*)", 1, l.extraKeys,
-		keep(&w.extras, func(x *Extra) string { return x.GroupID }, ScanExtra))
+		keep(&tx.extras, func(x *Extra) string { return x.GroupID }, ScanExtra))
 	l.in("SELECT "+PersonColumns+" FROM person WHERE user_id IN (?*)", 1, l.personKeys,
-		keep(&w.people, func(p *Person) string { return p.UserID }, ScanPerson))
+		keep(&tx.users, func(p *User) string { return p.UserID }, ScanUser))
 	l.in("SELECT user_id, target FROM follow WHERE (user_id, target) IN (VALUES ?*)", 2, l.followKeys,
-		keep(&w.follows, func(f *Follow) ContactKey { return ContactKey{f.UserID, f.Target} }, func(rows sqldb.Row) (*Follow, error) {
+		keep(&tx.follows, func(f *Follow) ContactKey { return ContactKey{f.UserID, f.Target} }, func(rows sqldb.Row) (*Follow, error) {
 			var f Follow
 			return &f, rows.Scan(&f.UserID, &f.Target)
 		}))
 	l.in("SELECT "+MemberColumns+" FROM member WHERE group_id IN (?*) AND gone = 0 AND role > 200", 1, l.adminKeys, func(rows sqldb.Row) error {
 		m, err := ScanMember(rows)
 		k := MemberKey{m.GroupID, m.UserID}
-		if w.members.rows[k] == nil {
-			w.members.rows[k] = m
+		if tx.members.rows[k] == nil {
+			tx.members.rows[k] = m
 		}
-		if !slices.Contains(w.admins[m.GroupID], k) {
-			w.admins[m.GroupID] = append(w.admins[m.GroupID], k)
+		if !slices.Contains(tx.admins[m.GroupID], k) {
+			tx.admins[m.GroupID] = append(tx.admins[m.GroupID], k)
 		}
 		return err
 	})

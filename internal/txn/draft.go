@@ -71,89 +71,89 @@ func AudienceInvitation(audience string) (inviteID string, ok bool) {
 }
 
 // Append adds a record to a locked topic, or folds it into the last one of this batch.
-func (w *World) Append(topic string, d Draft) {
-	w.mustHold(topic)
-	w.mustBeNew(topic, &d)
-	w.stage(func() {
-		if i, ok := w.appended[topic]; ok && d.Listen == "" {
-			if last := &w.drafts[i]; last.Listen == "" && last.Online == d.Online && last.Body.Absorb(d.Body) {
+func (tx *Tx) Append(topic string, d Draft) {
+	tx.mustHold(topic)
+	tx.mustBeNew(topic, &d)
+	tx.stage(func() {
+		if i, ok := tx.appended[topic]; ok && d.Listen == "" {
+			if last := &tx.drafts[i]; last.Listen == "" && last.Online == d.Online && last.Body.Absorb(d.Body) {
 				if last.Device != d.Device {
 					last.Device = ""
 				}
 				return
 			}
 		}
-		w.add(topic, d)
+		tx.add(topic, d)
 	})
 }
 
 // AppendPair adds the same record to the timelines of two people, so that each copy knows the other.
-func (w *World) AppendPair(a string, da Draft, b string, db Draft) {
-	w.mustHold(a)
-	w.mustHold(b)
-	w.mustBeNew(a, &da)
-	w.mustBeNew(b, &db)
-	w.stage(func() {
-		i := w.add(a, da)
-		j := w.add(b, db)
-		w.drafts[i].pair, w.drafts[j].pair = w.drafts[j].seq, w.drafts[i].seq
+func (tx *Tx) AppendPair(a string, da Draft, b string, db Draft) {
+	tx.mustHold(a)
+	tx.mustHold(b)
+	tx.mustBeNew(a, &da)
+	tx.mustBeNew(b, &db)
+	tx.stage(func() {
+		i := tx.add(a, da)
+		j := tx.add(b, db)
+		tx.drafts[i].pair, tx.drafts[j].pair = tx.drafts[j].seq, tx.drafts[i].seq
 		for _, k := range []int{i, j} {
-			if d := &w.drafts[k]; d.Message != "" {
-				w.messages.rows[MessageKey{d.topic, d.Message}].Pair = d.pair
+			if d := &tx.drafts[k]; d.Message != "" {
+				tx.messages.rows[MessageKey{d.topic, d.Message}].Pair = d.pair
 			}
 		}
 	})
 }
 
 // mustBeNew makes sure that a topic has each message once.
-func (w *World) mustBeNew(topic string, d *Draft) {
+func (tx *Tx) mustBeNew(topic string, d *Draft) {
 	if d.Message == "" || d.Online {
 		return
 	}
 	k := MessageKey{topic, d.Message}
-	if w.messages.rows[k] != nil || w.said[k] {
+	if tx.messages.rows[k] != nil || tx.appendedMessages[k] {
 		panic(fmt.Sprintf("store: the topic %s has the message %s already", topic, d.Message))
 	}
-	w.said[k] = true
+	tx.appendedMessages[k] = true
 }
 
 // add puts a draft in its place, and returns the place.
-func (w *World) add(topic string, d Draft) int {
+func (tx *Tx) add(topic string, d Draft) int {
 	nd := draft{Draft: d, topic: topic}
 	if !d.Online {
-		w.heads[topic]++
-		nd.seq = w.heads[topic]
+		tx.heads[topic]++
+		nd.seq = tx.heads[topic]
 		if d.Counts {
-			w.counted[topic]++
-			nd.Ord = w.counted[topic]
+			tx.counted[topic]++
+			nd.Ord = tx.counted[topic]
 		}
 		if d.Message != "" {
-			w.messages.rows[MessageKey{topic, d.Message}] = &Message{Topic: topic, ID: d.Message, Seq: nd.seq, At: w.Now, Sender: d.Sender,
+			tx.messages.rows[MessageKey{topic, d.Message}] = &Message{Topic: topic, ID: d.Message, Seq: nd.seq, At: tx.Now, Sender: d.Sender,
 				Flags: d.Flags, Body: d.Body.JSON(), Audience: d.Audience, Ord: nd.Ord}
 		}
 		if d.Words != "" {
-			w.phrases = append(w.phrases, sqldb.Phrase{Topic: topic, Message: d.Message, Words: d.Words, Finders: d.Finders})
+			tx.phrases = append(tx.phrases, sqldb.Phrase{Topic: topic, Message: d.Message, Words: d.Words, Finders: d.Finders})
 		}
 	}
-	w.appended[topic] = len(w.drafts)
-	w.drafts = append(w.drafts, nd)
-	return len(w.drafts) - 1
+	tx.appended[topic] = len(tx.drafts)
+	tx.drafts = append(tx.drafts, nd)
+	return len(tx.drafts) - 1
 }
 
 // Find makes a message be found by other words, or by none.
-func (w *World) Find(p sqldb.Phrase) { w.stage(func() { w.phrases = append(w.phrases, p) }) }
+func (tx *Tx) Find(p sqldb.Phrase) { tx.stage(func() { tx.phrases = append(tx.phrases, p) }) }
 
 // Records turns the drafts into records.
-func (w *World) Records() []Record {
-	list := make([]Record, len(w.drafts)) // they outlive the batch
-	for i := range w.drafts {
-		d := &w.drafts[i]
-		list[i] = Record{Topic: d.topic, Seq: d.seq, At: w.Now, Device: d.Device, Listen: d.Listen, Audience: d.Audience, Peer: d.Peer, Paired: d.pair != 0}
-		if i > 0 && w.drafts[i-1].Body == d.Body { // one message told on several topics is encoded once
+func (tx *Tx) Records() []Record {
+	list := make([]Record, len(tx.drafts)) // they outlive the batch
+	for i := range tx.drafts {
+		d := &tx.drafts[i]
+		list[i] = Record{Topic: d.topic, Seq: d.seq, At: tx.Now, Device: d.Device, Listen: d.Listen, Audience: d.Audience, Peer: d.Peer, Paired: d.pair != 0}
+		if i > 0 && tx.drafts[i-1].Body == d.Body { // one message told on several topics is encoded once
 			list[i].Body = list[i-1].Body
 		} else {
 			list[i].Body = d.Body.JSON()
-			w.weight += len(list[i].Body)
+			tx.weight += len(list[i].Body)
 		}
 	}
 	return list

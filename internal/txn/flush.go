@@ -10,10 +10,10 @@ import (
 )
 
 // Flush writes what the units of a batch have put, one statement for each kind of row.
-func (w *World) Flush(ctx context.Context, s *sqldb.Session, records []Record) error {
+func (tx *Tx) Flush(ctx context.Context, s *sqldb.Session, records []Record) error {
 	for _, part := range []func(context.Context, *sqldb.Session) error{
-		func(ctx context.Context, s *sqldb.Session) error { return w.flushRecords(ctx, s, records) },
-		w.flushInvitations, w.flushInvitees, w.flushMarks, w.flushGroups, w.flushMembers, w.flushChat, w.flushRooms, w.flushOutgoing,
+		func(ctx context.Context, s *sqldb.Session) error { return tx.flushRecords(ctx, s, records) },
+		tx.flushInvitations, tx.flushInvitees, tx.flushMarks, tx.flushGroups, tx.flushMembers, tx.flushChat, tx.flushRooms, tx.flushOutbox,
 	} {
 		if err := part(ctx, s); err != nil {
 			return err
@@ -22,11 +22,11 @@ func (w *World) Flush(ctx context.Context, s *sqldb.Session, records []Record) e
 	return nil // the engine syncs what is left with the commit
 }
 
-func (w *World) flushRecords(ctx context.Context, s *sqldb.Session, records []Record) error {
+func (tx *Tx) flushRecords(ctx context.Context, s *sqldb.Session, records []Record) error {
 	var rows, messages, topics []any
 	written := map[string]bool{}
 	for i := range records {
-		r, d := &records[i], &w.drafts[i]
+		r, d := &records[i], &tx.drafts[i]
 		if r.Seq == 0 {
 			continue
 		}
@@ -37,7 +37,7 @@ func (w *World) flushRecords(ctx context.Context, s *sqldb.Session, records []Re
 		}
 		if !written[r.Topic] {
 			written[r.Topic] = true
-			topics = append(topics, r.Topic, w.heads[r.Topic], w.counted[r.Topic])
+			topics = append(topics, r.Topic, tx.heads[r.Topic], tx.counted[r.Topic])
 		}
 	}
 	const columns = "INSERT INTO record (topic, seq, at, device, listen, body, peer, ord, pair, sender"
@@ -50,11 +50,11 @@ func (w *World) flushRecords(ctx context.Context, s *sqldb.Session, records []Re
 	return s.Write(ctx, "INSERT INTO topic (name, head, counted) VALUES ?* ON CONFLICT (name) DO UPDATE SET head = excluded.head, counted = excluded.counted", 3, topics)
 }
 
-func (w *World) flushInvitations(ctx context.Context, s *sqldb.Session) error {
+func (tx *Tx) flushInvitations(ctx context.Context, s *sqldb.Session) error {
 	var fresh, changed []any
-	for _, id := range w.invitations.order {
-		v := w.invitations.rows[id]
-		if !w.invitations.dirty[id] && !s.Lasting {
+	for _, id := range tx.invitations.order {
+		v := tx.invitations.rows[id]
+		if !tx.invitations.dirty[id] && !s.SingleWriter {
 			changed = append(changed, v.ID, flagsOf(v), v.Data, flag(v.Party, partyTopic)|flag(v.Left, partyLeft), v.Due, v.Last, v.Version,
 				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 			continue
@@ -73,7 +73,7 @@ func (w *World) flushInvitations(ctx context.Context, s *sqldb.Session) error {
 		cancelled = excluded.cancelled, timed_out = excluded.timed_out, recent = excluded.recent, digested = excluded.digested,
 		names = excluded.names, counted = excluded.counted`
 	insert := "INSERT INTO invitation (" + InvitationColumns + ") VALUES ?*"
-	if s.Lasting { // whole rows, so that only the last of several is written
+	if s.SingleWriter { // whole rows, so that only the last of several is written
 		return s.Write(ctx, insert+replace, 30, fresh)
 	}
 	if err := s.Write(ctx, insert, 30, fresh); err != nil {
@@ -102,8 +102,8 @@ func flag(on bool, bit int64) int64 {
 	return 0
 }
 
-func (w *World) flushInvitees(ctx context.Context, s *sqldb.Session) error {
-	rows := flat(&w.invitees, func(v *invite.Invitee) []any {
+func (tx *Tx) flushInvitees(ctx context.Context, s *sqldb.Session) error {
+	rows := flat(&tx.invitees, func(v *invite.Invitee) []any {
 		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt,
 			flag(v.Deaf, flagDeafInvitee) | flag(v.Pushed, flagPushed) | flag(v.Follows, flagFollows), v.Counted, v.Seq}
 	})
@@ -113,14 +113,14 @@ func (w *World) flushInvitees(ctx context.Context, s *sqldb.Session) error {
 		deadline = excluded.deadline, decided_at = excluded.decided_at, deaf = excluded.deaf`, 14, rows)
 }
 
-func (w *World) flushMarks(ctx context.Context, s *sqldb.Session) error {
-	rows := flat(&w.marks, func(m *Mark) []any { return []any{m.InviteID, m.UserID, m.Target, m.ExpiresAt} })
+func (tx *Tx) flushMarks(ctx context.Context, s *sqldb.Session) error {
+	rows := flat(&tx.tombstones, func(m *Tombstone) []any { return []any{m.InviteID, m.UserID, m.Target, m.ExpiresAt} })
 	return s.Write(ctx, `INSERT INTO mark (invite_id, user_id, target, expires_at) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET target = excluded.target, expires_at = excluded.expires_at`, 4, rows)
 }
 
-func (w *World) flushGroups(ctx context.Context, s *sqldb.Session) error {
-	rows := flat(&w.groups, func(g *im.Group) []any {
+func (tx *Tx) flushGroups(ctx context.Context, s *sqldb.Session) error {
+	rows := flat(&tx.groups, func(g *im.Group) []any {
 		i := &g.Info
 		return []any{g.ID, string(g.Type), i.Name, g.Owner, string(i.Join), g.Members, g.CreatedAt, flag(g.Dismissed, 1),
 			i.Introduction, i.Notification, i.FaceURL, i.Custom, string(i.Invite), flag(g.Muted, 1), g.MaxMembers, string(g.Revoked)}
@@ -133,8 +133,8 @@ func (w *World) flushGroups(ctx context.Context, s *sqldb.Session) error {
 		muted = excluded.muted, max_members = excluded.max_members, revoked = excluded.revoked`, 16, rows)
 }
 
-func (w *World) flushMembers(ctx context.Context, s *sqldb.Session) error {
-	rows := flat(&w.members, func(m *im.Member) []any {
+func (tx *Tx) flushMembers(ctx context.Context, s *sqldb.Session) error {
+	rows := flat(&tx.members, func(m *im.Member) []any {
 		return append([]any{m.GroupID, m.UserID, int64(m.Role), m.JoinedAt, m.JoinedSeq, flag(m.Gone, 1), m.NameCard, m.Custom, m.MutedUntil, m.BannedUntil,
 			m.Marks, m.Own, m.OwnRead, string(m.Extra)}, readingValues(&m.Reading)...)
 	})

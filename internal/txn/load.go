@@ -163,8 +163,8 @@ func ScanGroup(rows sqldb.Row, more ...any) (*im.Group, error) {
 }
 
 // Load brings what needs declare into the world, each kind of row in one statement for the whole batch.
-func (w *World) Load(ctx context.Context, s *sqldb.Session, needs []Need) error {
-	l := loader{w: w, s: s, ctx: ctx}
+func (tx *Tx) Load(ctx context.Context, s *sqldb.Session, needs []ReadSet) error {
+	l := loader{w: tx, s: s, ctx: ctx}
 	for i := range needs {
 		l.gather(&needs[i])
 	}
@@ -175,7 +175,7 @@ func (w *World) Load(ctx context.Context, s *sqldb.Session, needs []Need) error 
 	l.invitees()
 	l.chat()
 	l.rooms()
-	l.outgoing()
+	l.outbox()
 	if l.err != nil {
 		return l.err
 	}
@@ -198,7 +198,7 @@ func (l *loader) clock() {
 
 // loader gathers the keys of a batch, each once, and loads them kind by kind.
 type loader struct {
-	w   *World
+	w   *Tx
 	s   *sqldb.Session
 	ctx context.Context
 	err error
@@ -232,7 +232,7 @@ func (l *loader) first(k any) bool {
 	return true
 }
 
-func (l *loader) gather(n *Need) {
+func (l *loader) gather(n *ReadSet) {
 	for _, t := range n.Topics {
 		if _, ok := l.w.heads[t]; !ok {
 			l.w.heads[t] = 0
@@ -265,7 +265,7 @@ func (l *loader) gather(n *Need) {
 			l.openForKeys = append(l.openForKeys, u)
 		}
 	}
-	for _, k := range n.Marks {
+	for _, k := range n.Tombstones {
 		if l.first(markKey(k)) {
 			l.markKeys = append(l.markKeys, k.InviteID, k.UserID)
 		}
@@ -278,10 +278,10 @@ func (l *loader) gather(n *Need) {
 	l.gatherGroups(n)
 	l.gatherChat(n)
 	l.gatherRooms(n)
-	l.gatherOutgoing(n)
+	l.gatherOutbox(n)
 }
 
-func (l *loader) gatherGroups(n *Need) {
+func (l *loader) gatherGroups(n *ReadSet) {
 	for _, id := range n.Groups {
 		if l.first(groupKey(id)) {
 			l.groupKeys = append(l.groupKeys, id)
@@ -349,29 +349,29 @@ func (l *loader) topics() {
 }
 
 func (l *loader) groups() {
-	w := l.w
+	tx := l.w
 	l.in("SELECT "+GroupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows sqldb.Row) error {
 		g, err := ScanGroup(rows)
-		if w.groups.rows[g.ID] == nil {
-			w.groups.rows[g.ID] = g
+		if tx.groups.rows[g.ID] == nil {
+			tx.groups.rows[g.ID] = g
 		}
 		return err
 	})
 	member := func(rows sqldb.Row) error {
 		m, err := ScanMember(rows)
-		if k := (MemberKey{m.GroupID, m.UserID}); w.members.rows[k] == nil {
-			w.members.rows[k] = m
+		if k := (MemberKey{m.GroupID, m.UserID}); tx.members.rows[k] == nil {
+			tx.members.rows[k] = m
 		}
 		return err
 	}
 	const columns = "SELECT " + MemberColumns + " FROM member "
 	l.in(columns+"WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.memberKeys, member)
-	roster := listing[string, MemberKey]{into: w.roster}
+	roster := listing[string, MemberKey]{into: tx.roster}
 	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows sqldb.Row) error {
 		m, err := ScanMember(rows)
 		k := MemberKey{m.GroupID, m.UserID}
-		if w.members.rows[k] == nil {
-			w.members.rows[k] = m
+		if tx.members.rows[k] == nil {
+			tx.members.rows[k] = m
 		}
 		roster.add(m.GroupID, k)
 		return err
@@ -379,28 +379,28 @@ func (l *loader) groups() {
 }
 
 func (l *loader) invitations() {
-	w := l.w
+	tx := l.w
 	keep := func(rows sqldb.Row) error {
 		v, err := ScanInvitation(rows)
-		if err == nil && w.invitations.rows[v.ID] == nil {
-			w.invitations.rows[v.ID] = v
+		if err == nil && tx.invitations.rows[v.ID] == nil {
+			tx.invitations.rows[v.ID] = v
 		}
 		return err
 	}
 	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
-	openIn := listing[string, string]{into: w.openIn}
+	openIn := listing[string, string]{into: tx.openIn}
 	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows sqldb.Row) error {
 		v, err := ScanInvitation(rows)
 		if err != nil {
 			return err
 		}
-		if w.invitations.rows[v.ID] == nil {
-			w.invitations.rows[v.ID] = v
+		if tx.invitations.rows[v.ID] == nil {
+			tx.invitations.rows[v.ID] = v
 		}
 		openIn.add(v.GroupID, v.ID)
 		return nil
 	})
-	glare := listing[GlareKey, string]{into: w.glare}
+	glare := listing[GlareKey, string]{into: tx.glare}
 	l.in(`SELECT i.id, i.inviter, w.user_id FROM invitee w JOIN invitation i ON i.id = w.invite_id
 		WHERE (i.inviter, w.user_id) IN (VALUES ?*) AND w.state = 0 AND i.open > 0 AND i.flags % 2 = 1`, 2, l.glareKeys, func(rows sqldb.Row) error {
 		var id string
@@ -410,46 +410,46 @@ func (l *loader) invitations() {
 		return err
 	})
 	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.markKeys, func(rows sqldb.Row) error {
-		var m Mark
+		var m Tombstone
 		err := rows.Scan(&m.InviteID, &m.UserID, &m.Target, &m.ExpiresAt)
-		if k := (InviteeKey{m.InviteID, m.UserID}); w.marks.rows[k] == nil {
-			w.marks.rows[k] = &m
+		if k := (InviteeKey{m.InviteID, m.UserID}); tx.tombstones.rows[k] == nil {
+			tx.tombstones.rows[k] = &m
 		}
 		return err
 	})
 }
 
 func (l *loader) invitees() {
-	w := l.w
+	tx := l.w
 	keep := func(rows sqldb.Row) error {
 		v, err := ScanInvitee(rows)
-		if k := (InviteeKey{v.InviteID, v.UserID}); err == nil && w.invitees.rows[k] == nil {
-			w.invitees.rows[k] = v
+		if k := (InviteeKey{v.InviteID, v.UserID}); err == nil && tx.invitees.rows[k] == nil {
+			tx.invitees.rows[k] = v
 		}
 		return err
 	}
 	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.inviteeKeys, keep)
-	open := listing[string, InviteeKey]{into: w.open}
+	open := listing[string, InviteeKey]{into: tx.open}
 	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows sqldb.Row) error {
 		v, err := ScanInvitee(rows)
 		if err != nil {
 			return err
 		}
 		k := InviteeKey{v.InviteID, v.UserID}
-		if w.invitees.rows[k] == nil {
-			w.invitees.rows[k] = v
+		if tx.invitees.rows[k] == nil {
+			tx.invitees.rows[k] = v
 		}
 		open.add(v.InviteID, k)
 		return nil
 	})
-	openBy := listing[string, string]{into: w.openBy}
+	openBy := listing[string, string]{into: tx.openBy}
 	l.in("SELECT inviter, id FROM invitation WHERE inviter IN (?*) AND open > 0", 1, l.openByKeys, func(rows sqldb.Row) error {
 		var user, id string
 		err := rows.Scan(&user, &id)
 		openBy.add(user, id)
 		return err
 	})
-	openFor := listing[string, OpenFor]{into: w.openFor}
+	openFor := listing[string, OpenFor]{into: tx.openFor}
 	l.in(`SELECT w.user_id, i.id, i.inviter FROM invitee w JOIN invitation i ON i.id = w.invite_id WHERE w.user_id IN (?*) AND w.state = 0`, 1, l.openForKeys, func(rows sqldb.Row) error {
 		var user string
 		var o OpenFor
@@ -457,7 +457,7 @@ func (l *loader) invitees() {
 		openFor.add(user, o)
 		return err
 	})
-	openOf := listing[MemberKey, string]{into: w.openOf}
+	openOf := listing[MemberKey, string]{into: tx.openOf}
 	l.in(`SELECT i.group_id, w.user_id, i.id FROM invitee w JOIN invitation i ON i.id = w.invite_id
 		WHERE (i.group_id, w.user_id) IN (VALUES ?*) AND w.state = 0`, 2, l.openOfKeys, func(rows sqldb.Row) error {
 		var k MemberKey

@@ -50,14 +50,14 @@ func newRooms() rooms {
 }
 
 // Room returns a declared room, or nil.
-func (w *World) Room(id string) *im.Room { return w.rooms.rooms.get(id) }
+func (tx *Tx) Room(id string) *im.Room { return tx.rooms.rooms.get(id) }
 
 // Seat returns what somebody was granted in a declared room, or nil.
-func (w *World) Seat(room, user string) *im.Seat { return w.seats.get(SeatKey{room, user}) }
+func (tx *Tx) Seat(room, user string) *im.Seat { return tx.seats.get(SeatKey{room, user}) }
 
 // CallIn returns the call that goes on in a declared room, or nil.
-func (w *World) CallIn(room string) *im.Call {
-	c := w.calls.get(w.callIn[room])
+func (tx *Tx) CallIn(room string) *im.Call {
+	c := tx.calls.get(tx.callIn[room])
 	if c == nil || c.EndedAt != 0 {
 		return nil
 	}
@@ -65,18 +65,18 @@ func (w *World) CallIn(room string) *im.Call {
 }
 
 // Participant returns somebody's part in a call whose room was declared for them; one who was never in is empty.
-func (w *World) Participant(call, user string) *im.Participant {
-	if p := w.participants.get(SeatKey{call, user}); p != nil {
+func (tx *Tx) Participant(call, user string) *im.Participant {
+	if p := tx.participants.get(SeatKey{call, user}); p != nil {
 		return p
 	}
 	return &im.Participant{CallID: call, UserID: user}
 }
 
 // Participants returns everybody of a call declared with AllIn, in the order of their coming.
-func (w *World) Participants(call string) []*im.Participant {
+func (tx *Tx) Participants(call string) []*im.Participant {
 	var list []*im.Participant
-	for _, k := range w.parts[call] {
-		list = append(list, w.participants.get(k))
+	for _, k := range tx.parts[call] {
+		list = append(list, tx.participants.get(k))
 	}
 	slices.SortFunc(list, func(a, b *im.Participant) int {
 		return cmp.Or(cmp.Compare(a.FirstAt, b.FirstAt), cmp.Compare(a.UserID, b.UserID))
@@ -85,22 +85,22 @@ func (w *World) Participants(call string) []*im.Participant {
 }
 
 // HasAllIn reports whether the participants of a room's open call were declared.
-func (w *World) HasAllIn(room string) bool { return w.has(allInKey(room)) }
+func (tx *Tx) HasAllIn(room string) bool { return tx.has(allInKey(room)) }
 
 // HasGroup reports whether a group was declared, so that its absence means that there is none.
-func (w *World) HasGroup(id string) bool { return w.has(groupKey(id)) }
+func (tx *Tx) HasGroup(id string) bool { return tx.has(groupKey(id)) }
 
 // HasSeat reports whether somebody's seat was declared.
-func (w *World) HasSeat(k SeatKey) bool { return w.has(k) }
+func (tx *Tx) HasSeat(k SeatKey) bool { return tx.has(k) }
 
 // HasOpenedBy reports whether the rooms that a user opened by entering were declared.
-func (w *World) HasOpenedBy(user string) bool { return w.has(openedKey(user)) }
+func (tx *Tx) HasOpenedBy(user string) bool { return tx.has(openedKey(user)) }
 
 // OpenedBy returns the living rooms that a declared user opened by entering, the latest first.
-func (w *World) OpenedBy(user string) []im.Room {
+func (tx *Tx) OpenedBy(user string) []im.Room {
 	var list []im.Room
-	for _, id := range w.opened[user] {
-		if r := w.rooms.rooms.rows[id]; r.Lives() && r.Entered && r.Owner == user {
+	for _, id := range tx.opened[user] {
+		if r := tx.rooms.rooms.rows[id]; r.Lives() && r.Entered && r.Owner == user {
 			list = append(list, *r)
 		}
 	}
@@ -109,13 +109,13 @@ func (w *World) OpenedBy(user string) []im.Room {
 }
 
 // HasOpenInRoom reports whether the open invitations into a room were declared.
-func (w *World) HasOpenInRoom(room string) bool { return w.has(openInRoomKey(room)) }
+func (tx *Tx) HasOpenInRoom(room string) bool { return tx.has(openInRoomKey(room)) }
 
 // AwaitedIn reports whether an invitation into a declared room is open, and until when at the latest; 0 = without an end.
-func (w *World) AwaitedIn(room string) (until int64, waits bool) {
-	for _, id := range w.openInRoom[room] {
-		v := w.invitations.rows[id]
-		if v == nil || v.RoomID != room || v.Over() || v.Last != 0 && v.Last <= w.Now {
+func (tx *Tx) AwaitedIn(room string) (until int64, waits bool) {
+	for _, id := range tx.openInRoom[room] {
+		v := tx.invitations.rows[id]
+		if v == nil || v.RoomID != room || v.Over() || v.Last != 0 && v.Last <= tx.Now {
 			continue
 		}
 		if v.Last == 0 {
@@ -127,45 +127,45 @@ func (w *World) AwaitedIn(room string) (until int64, waits bool) {
 }
 
 // Link returns the latest signaling connection of somebody to a declared room, or nil.
-func (w *World) Link(room, user string) *Link { return w.links.get(SeatKey{room, user}) }
+func (tx *Tx) Link(room, user string) *Link { return tx.links.get(SeatKey{room, user}) }
 
 // PutLink writes a signaling connection.
-func (w *World) PutLink(l Link) { w.stage(func() { w.links.put(SeatKey{l.RoomID, l.UserID}, l) }) }
+func (tx *Tx) PutLink(l Link) { tx.stage(func() { tx.links.put(SeatKey{l.RoomID, l.UserID}, l) }) }
 
 // PutRoom writes a room.
-func (w *World) PutRoom(r im.Room) {
-	w.stage(func() {
-		if w.rooms.rooms.put(r.ID, r); r.Entered && !slices.Contains(w.opened[r.Owner], r.ID) {
-			w.opened[r.Owner] = append(w.opened[r.Owner], r.ID)
+func (tx *Tx) PutRoom(r im.Room) {
+	tx.stage(func() {
+		if tx.rooms.rooms.put(r.ID, r); r.Entered && !slices.Contains(tx.opened[r.Owner], r.ID) {
+			tx.opened[r.Owner] = append(tx.opened[r.Owner], r.ID)
 		}
 	})
 }
 
 // VoidCall ends a call of which no record is kept.
-func (w *World) VoidCall(c im.Call) {
-	w.PutCall(c)
-	w.stage(func() { w.voidCalls = append(w.voidCalls, c.ID) })
+func (tx *Tx) VoidCall(c im.Call) {
+	tx.PutCall(c)
+	tx.stage(func() { tx.voidCalls = append(tx.voidCalls, c.ID) })
 }
 
 // PutSeat writes what somebody is granted.
-func (w *World) PutSeat(s im.Seat) { w.stage(func() { w.seats.put(SeatKey{s.RoomID, s.UserID}, s) }) }
+func (tx *Tx) PutSeat(s im.Seat) { tx.stage(func() { tx.seats.put(SeatKey{s.RoomID, s.UserID}, s) }) }
 
 // PutCall writes a call.
-func (w *World) PutCall(c im.Call) {
-	w.stage(func() {
-		w.calls.put(c.ID, c)
-		w.callIn[c.RoomID] = c.ID
+func (tx *Tx) PutCall(c im.Call) {
+	tx.stage(func() {
+		tx.calls.put(c.ID, c)
+		tx.callIn[c.RoomID] = c.ID
 	})
 }
 
 // PutParticipant writes somebody's part in a call.
-func (w *World) PutParticipant(p im.Participant) {
-	w.stage(func() {
+func (tx *Tx) PutParticipant(p im.Participant) {
+	tx.stage(func() {
 		k := SeatKey{p.CallID, p.UserID}
-		if w.participants.rows[k] == nil {
-			w.parts[p.CallID] = append(w.parts[p.CallID], k)
+		if tx.participants.rows[k] == nil {
+			tx.parts[p.CallID] = append(tx.parts[p.CallID], k)
 		}
-		w.participants.put(k, p)
+		tx.participants.put(k, p)
 	})
 }
 
@@ -211,7 +211,7 @@ type (
 	openInRoomKey string
 )
 
-func (l *loader) gatherRooms(n *Need) {
+func (l *loader) gatherRooms(n *ReadSet) {
 	for _, id := range n.Rooms {
 		if l.first(roomKey(id)) {
 			l.roomKeys = append(l.roomKeys, id)
@@ -255,22 +255,22 @@ func (l *loader) gatherRooms(n *Need) {
 }
 
 func (l *loader) rooms() {
-	w := l.w
+	tx := l.w
 	l.in("SELECT "+RoomColumns+" FROM room WHERE id IN (?*)", 1, l.roomKeys,
-		keep(&w.rooms.rooms, func(r *im.Room) string { return r.ID }, ScanRoom))
+		keep(&tx.rooms.rooms, func(r *im.Room) string { return r.ID }, ScanRoom))
 	l.in("SELECT room_id, user_id, role, at FROM seat WHERE (room_id, user_id) IN (VALUES ?*)", 2, l.seatKeys,
-		keep(&w.seats, func(s *im.Seat) SeatKey { return SeatKey{s.RoomID, s.UserID} }, ScanSeat))
+		keep(&tx.seats, func(s *im.Seat) SeatKey { return SeatKey{s.RoomID, s.UserID} }, ScanSeat))
 	l.in("SELECT "+CallColumns+" FROM media_call c WHERE c.room_id IN (?*) AND c.ended_at = 0", 1, l.callKeys, func(rows sqldb.Row) error {
 		c, err := ScanCall(rows)
-		if err == nil && w.callIn[c.RoomID] == "" {
-			w.calls.rows[c.ID], w.callIn[c.RoomID] = c, c.ID
+		if err == nil && tx.callIn[c.RoomID] == "" {
+			tx.calls.rows[c.ID], tx.callIn[c.RoomID] = c, c.ID
 		}
 		return err
 	})
-	participant := keep(&w.participants, func(p *im.Participant) SeatKey {
+	participant := keep(&tx.participants, func(p *im.Participant) SeatKey {
 		k := SeatKey{p.CallID, p.UserID}
-		if w.participants.rows[k] == nil {
-			w.parts[p.CallID] = append(w.parts[p.CallID], k)
+		if tx.participants.rows[k] == nil {
+			tx.parts[p.CallID] = append(tx.parts[p.CallID], k)
 		}
 		return k
 	}, ScanParticipant)
@@ -278,27 +278,27 @@ func (l *loader) rooms() {
 	l.in(open+"(c.room_id, p.user_id) IN (VALUES ?*)", 2, l.partKeys, participant)
 	l.in(open+"c.room_id IN (?*)", 1, l.allInKeys, participant)
 	l.in("SELECT room_id, user_id, id, at FROM room_link WHERE (room_id, user_id) IN (VALUES ?*)", 2, l.linkKeys,
-		keep(&w.links, func(k *Link) SeatKey { return SeatKey{k.RoomID, k.UserID} }, scanLink))
-	opened := listing[string, string]{into: w.opened}
+		keep(&tx.links, func(k *Link) SeatKey { return SeatKey{k.RoomID, k.UserID} }, scanLink))
+	opened := listing[string, string]{into: tx.opened}
 	l.in("SELECT "+RoomColumns+" FROM room WHERE owner IN (?*) AND ended_at = 0 AND entered = 1", 1, l.openedKeys, func(rows sqldb.Row) error {
 		r, err := ScanRoom(rows)
 		if err != nil {
 			return err
 		}
-		if w.rooms.rooms.rows[r.ID] == nil {
-			w.rooms.rooms.rows[r.ID] = r
+		if tx.rooms.rooms.rows[r.ID] == nil {
+			tx.rooms.rooms.rows[r.ID] = r
 		}
 		opened.add(r.Owner, r.ID)
 		return nil
 	})
-	inRoom := listing[string, string]{into: w.openInRoom}
+	inRoom := listing[string, string]{into: tx.openInRoom}
 	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE room_id IN (?*) AND open > 0 AND room_id <> ''", 1, l.openInRoomKeys, func(rows sqldb.Row) error {
 		v, err := ScanInvitation(rows)
 		if err != nil {
 			return err
 		}
-		if w.invitations.rows[v.ID] == nil {
-			w.invitations.rows[v.ID] = v
+		if tx.invitations.rows[v.ID] == nil {
+			tx.invitations.rows[v.ID] = v
 		}
 		inRoom.add(v.RoomID, v.ID)
 		return nil
@@ -310,8 +310,8 @@ func scanLink(rows sqldb.Row) (*Link, error) {
 	return &k, rows.Scan(&k.RoomID, &k.UserID, &k.ID, &k.At)
 }
 
-func (w *World) flushRooms(ctx context.Context, s *sqldb.Session) error {
-	rooms := flat(&w.rooms.rooms, func(r *im.Room) []any {
+func (tx *Tx) flushRooms(ctx context.Context, s *sqldb.Session) error {
+	rooms := flat(&tx.rooms.rooms, func(r *im.Room) []any {
 		return []any{r.ID, r.Owner, r.InviteID, r.Latest, r.CreatedAt, flag(r.Entered, 1), r.EndedAt, r.EmptyAt, r.CheckAt}
 	})
 	if err := s.Write(ctx, "INSERT INTO room ("+RoomColumns+`) VALUES ?*
@@ -320,21 +320,21 @@ func (w *World) flushRooms(ctx context.Context, s *sqldb.Session) error {
 		check_at = excluded.check_at`, 9, rooms); err != nil {
 		return err
 	}
-	seats := flat(&w.seats, func(t *im.Seat) []any { return []any{t.RoomID, t.UserID, string(t.Role), t.At} })
+	seats := flat(&tx.seats, func(t *im.Seat) []any { return []any{t.RoomID, t.UserID, string(t.Role), t.At} })
 	if err := s.Write(ctx, `INSERT INTO seat (room_id, user_id, role, at) VALUES ?*
 		ON CONFLICT (room_id, user_id) DO UPDATE SET role = excluded.role, at = excluded.at`, 4, seats); err != nil {
 		return err
 	}
-	links := flat(&w.links, func(k *Link) []any { return []any{k.RoomID, k.UserID, k.ID, k.At} })
+	links := flat(&tx.links, func(k *Link) []any { return []any{k.RoomID, k.UserID, k.ID, k.At} })
 	if err := s.Write(ctx, `INSERT INTO room_link (room_id, user_id, id, at) VALUES ?*
 		ON CONFLICT (room_id, user_id) DO UPDATE SET id = excluded.id, at = excluded.at`, 4, links); err != nil {
 		return err
 	}
-	return w.flushCalls(ctx, s)
+	return tx.flushCalls(ctx, s)
 }
 
-func (w *World) flushCalls(ctx context.Context, s *sqldb.Session) error {
-	calls := flat(&w.calls, func(c *im.Call) []any {
+func (tx *Tx) flushCalls(ctx context.Context, s *sqldb.Session) error {
+	calls := flat(&tx.calls, func(c *im.Call) []any {
 		return []any{c.ID, c.RoomID, c.InviteID, c.GroupID, c.Owner, c.Peer, c.OpenedAt, c.BeganAt, c.EndedAt, c.MS, c.Reason, c.EndedBy,
 			c.Present, c.Total, c.Dropped, c.CheckAt, c.SeenAt, flag(c.Video, 1)}
 	})
@@ -346,7 +346,7 @@ func (w *World) flushCalls(ctx context.Context, s *sqldb.Session) error {
 		check_at = excluded.check_at, seen_at = excluded.seen_at, video = excluded.video`, 18, calls); err != nil {
 		return err
 	}
-	people := flat(&w.participants, func(p *im.Participant) []any {
+	people := flat(&tx.participants, func(p *im.Participant) []any {
 		return []any{p.CallID, p.UserID, p.SID, p.GoneSID, p.FirstAt, p.JoinedAt, p.LeftAt, p.MS, p.Reason, p.Stays}
 	})
 	if err := s.Write(ctx, `INSERT INTO participant (call_id, user_id, sid, gone_sid, first_at, joined_at, left_at, ms, reason, stays) VALUES ?*
@@ -354,8 +354,8 @@ func (w *World) flushCalls(ctx context.Context, s *sqldb.Session) error {
 		joined_at = excluded.joined_at, left_at = excluded.left_at, ms = excluded.ms, reason = excluded.reason, stays = excluded.stays`, 10, people); err != nil {
 		return err
 	}
-	if err := s.Write(ctx, "DELETE FROM participant WHERE call_id IN (?*)", 1, w.voidCalls); err != nil {
+	if err := s.Write(ctx, "DELETE FROM participant WHERE call_id IN (?*)", 1, tx.voidCalls); err != nil {
 		return err
 	}
-	return s.Write(ctx, "DELETE FROM media_call WHERE id IN (?*)", 1, w.voidCalls)
+	return s.Write(ctx, "DELETE FROM media_call WHERE id IN (?*)", 1, tx.voidCalls)
 }

@@ -13,17 +13,17 @@ import (
 )
 
 // SetDoNotDisturb says when the caller does not want to be disturbed.
-func (p *People) SetDoNotDisturb(by rpc.Caller, req protocol.DoNotDisturb, done func(protocol.DoNotDisturbResponse, error)) {
+func (p *Users) SetDoNotDisturb(by rpc.Caller, req protocol.DoNotDisturb, done func(protocol.DoNotDisturbResponse, error)) {
 	q, err := quietOf(req)
 	if err != nil {
 		rpc.Fail(done, err)
 		return
 	}
-	change(p, by, func(w *txn.World, me *txn.Person) (protocol.DoNotDisturbResponse, *protocol.PersonEvent, error) {
+	change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.DoNotDisturbResponse, *protocol.PersonEvent, error) {
 		if me.DND = ""; q != (im.Quiet{}) {
 			me.DND = string(rpc.Encode(q))
 		}
-		return protocol.DoNotDisturbResponse{DoNotDisturb: req, Active: q.Active(w.Now), ServerTime: w.Now}, &protocol.PersonEvent{Disturb: &req}, nil
+		return protocol.DoNotDisturbResponse{DoNotDisturb: req, Active: q.Active(tx.Now), ServerTime: tx.Now}, &protocol.PersonEvent{Disturb: &req}, nil
 	}, done)
 }
 
@@ -57,9 +57,9 @@ func minutes(field, text string) (int, error) {
 }
 
 // GetDoNotDisturb reads the caller's setting.
-func (p *People) GetDoNotDisturb(ctx context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DoNotDisturbResponse, error) {
+func (p *Users) GetDoNotDisturb(ctx context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DoNotDisturbResponse, error) {
 	res := protocol.DoNotDisturbResponse{ServerTime: p.store.Now()}
-	me, err := p.store.Person(ctx, by.UserID)
+	me, err := p.store.User(ctx, by.UserID)
 	if err != nil {
 		return res, im.Internal(err)
 	}

@@ -24,8 +24,8 @@ type Sessions interface {
 	Kick(userID, deviceID, but string) []string
 }
 
-// People runs the verbs of people.
-type People struct {
+// Users runs the verbs of people.
+type Users struct {
 	store    *store.Store
 	sessions Sessions
 	presence *presence
@@ -36,12 +36,12 @@ type People struct {
 
 // Invitations is what blocking means for invitations.
 type Invitations interface {
-	Block(w *txn.World, by rpc.Caller, inviters []string) (counts map[string][]int64, err error)
+	Block(tx *txn.Tx, by rpc.Caller, inviters []string) (counts map[string][]int64, err error)
 }
 
 // New makes the verbs of people.
-func New(s *store.Store, sessions Sessions) *People {
-	return &People{store: s, sessions: sessions, presence: newPresence()}
+func New(s *store.Store, sessions Sessions) *Users {
+	return &Users{store: s, sessions: sessions, presence: newPresence()}
 }
 
 // Limits of people, in bytes unless said otherwise.
@@ -58,7 +58,7 @@ const (
 )
 
 // profile reads the stored profile of a user; empty when there is none.
-func profile(user string, p *txn.Person) (protocol.Profile, error) {
+func profile(user string, p *txn.User) (protocol.Profile, error) {
 	v := protocol.Profile{UserID: user}
 	if p == nil || p.Profile == "" {
 		return v, nil
@@ -91,27 +91,27 @@ func checkProfile(p *protocol.Profile) error {
 }
 
 // change runs a change of the caller's person and tells their other devices.
-func change[R any](p *People, by rpc.Caller, decide func(*txn.World, *txn.Person) (R, *protocol.PersonEvent, error), done func(R, error)) {
+func change[R any](p *Users, by rpc.Caller, decide func(*txn.Tx, *txn.User) (R, *protocol.PersonEvent, error), done func(R, error)) {
 	topic := im.UserTopic(by.UserID)
-	rpc.Do(p.store, txn.Need{Topics: []string{topic}, People: []string{by.UserID}}, func(w *txn.World) (R, error) {
-		me := w.Person(by.UserID)
+	rpc.Do(p.store, txn.ReadSet{Topics: []string{topic}, Users: []string{by.UserID}}, func(tx *txn.Tx) (R, error) {
+		me := tx.User(by.UserID)
 		if me == nil {
-			me = &txn.Person{UserID: by.UserID}
+			me = &txn.User{UserID: by.UserID}
 		}
-		res, e, err := decide(w, me)
+		res, e, err := decide(tx, me)
 		if err != nil || e == nil {
 			return res, err
 		}
-		w.PutPerson(*me)
-		e.Type, e.UserID, e.Time = protocol.TypePerson, by.UserID, w.Now
-		w.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: *e}})
+		tx.PutUser(*me)
+		e.Type, e.UserID, e.Time = protocol.TypePerson, by.UserID, tx.Now
+		tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: *e}})
 		return res, nil
 	}, done)
 }
 
 // SetSelfInfo changes the caller's profile.
-func (p *People) SetSelfInfo(by rpc.Caller, req protocol.SetSelfInfoRequest, done func(protocol.ProfileResponse, error)) {
-	change(p, by, func(w *txn.World, me *txn.Person) (protocol.ProfileResponse, *protocol.PersonEvent, error) {
+func (p *Users) SetSelfInfo(by rpc.Caller, req protocol.SetSelfInfoRequest, done func(protocol.ProfileResponse, error)) {
+	change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.ProfileResponse, *protocol.PersonEvent, error) {
 		v, err := profile(by.UserID, me)
 		if err != nil {
 			return protocol.ProfileResponse{}, nil, err
@@ -134,7 +134,7 @@ func (p *People) SetSelfInfo(by rpc.Caller, req protocol.SetSelfInfoRequest, don
 			return protocol.ProfileResponse{}, nil, err
 		}
 		me.Profile = string(rpc.Encode(v))
-		return protocol.ProfileResponse{Profile: v, ServerTime: w.Now}, &protocol.PersonEvent{Profile: &v}, nil
+		return protocol.ProfileResponse{Profile: v, ServerTime: tx.Now}, &protocol.PersonEvent{Profile: &v}, nil
 	}, done)
 }
 
@@ -145,13 +145,13 @@ func set[T any](to, from *T) {
 }
 
 // GetUsers reads profiles.
-func (p *People) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRequest) (protocol.ProfilesResponse, error) {
+func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRequest) (protocol.ProfilesResponse, error) {
 	res := protocol.ProfilesResponse{Profiles: []protocol.Profile{}}
-	if err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, false); err != nil {
+	if err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false); err != nil {
 		return res, err
 	}
 	for _, u := range req.UserIDList {
-		person, err := p.store.Person(ctx, u)
+		person, err := p.store.User(ctx, u)
 		if err != nil {
 			return res, im.Internal(err)
 		}
@@ -165,8 +165,8 @@ func (p *People) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersR
 }
 
 // Import writes profiles as they were elsewhere, for app servers.
-func (p *People) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func(protocol.ImportResponse, error)) {
-	var need txn.Need
+func (p *Users) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func(protocol.ImportResponse, error)) {
+	var need txn.ReadSet
 	var err error
 	switch {
 	case len(req.Users) == 0:
@@ -179,7 +179,7 @@ func (p *People) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func
 		if err = rpc.FirstError(err, im.CheckUserID("users", u.UserID), checkProfile(u)); err != nil {
 			break
 		}
-		need.People = append(need.People, u.UserID)
+		need.Users = append(need.Users, u.UserID)
 		need.Topics = append(need.Topics, im.UserTopic(u.UserID))
 	}
 	if err != nil {
@@ -189,17 +189,17 @@ func (p *People) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func
 		rpc.Fail(done, err)
 		return
 	}
-	rpc.Do(p.store, need, func(w *txn.World) (protocol.ImportResponse, error) {
+	rpc.Do(p.store, need, func(tx *txn.Tx) (protocol.ImportResponse, error) {
 		var res protocol.ImportResponse
 		for _, u := range req.Users {
-			person := w.Person(u.UserID)
+			person := tx.User(u.UserID)
 			if person == nil {
-				person = &txn.Person{UserID: u.UserID}
+				person = &txn.User{UserID: u.UserID}
 			} else {
 				res.Existing = append(res.Existing, u.UserID)
 			}
 			person.Profile = string(rpc.Encode(u))
-			w.PutPerson(*person)
+			tx.PutUser(*person)
 			res.Imported++
 		}
 		return res, nil
@@ -207,17 +207,17 @@ func (p *People) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func
 }
 
 // Block makes the caller hear nothing of people.
-func (p *People) Block(by rpc.Caller, req protocol.UsersRequest, done func(protocol.PeopleResponse, error)) {
+func (p *Users) Block(by rpc.Caller, req protocol.UsersRequest, done func(protocol.PeopleResponse, error)) {
 	p.block(by, req, true, done)
 }
 
 // Unblock lets people reach the caller again.
-func (p *People) Unblock(by rpc.Caller, req protocol.UsersRequest, done func(protocol.PeopleResponse, error)) {
+func (p *Users) Unblock(by rpc.Caller, req protocol.UsersRequest, done func(protocol.PeopleResponse, error)) {
 	p.block(by, req, false, done)
 }
 
-func (p *People) block(by rpc.Caller, req protocol.UsersRequest, on bool, done func(protocol.PeopleResponse, error)) {
-	err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, false)
+func (p *Users) block(by rpc.Caller, req protocol.UsersRequest, on bool, done func(protocol.PeopleResponse, error)) {
+	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false)
 	if err == nil && slices.Contains(req.UserIDList, by.UserID) {
 		err = im.Bad("userIDList", "names yourself")
 	}
@@ -226,7 +226,7 @@ func (p *People) block(by rpc.Caller, req protocol.UsersRequest, on bool, done f
 		return
 	}
 	topic := im.UserTopic(by.UserID)
-	need := txn.Need{Topics: []string{topic}}
+	need := txn.ReadSet{Topics: []string{topic}}
 	for _, u := range req.UserIDList {
 		need.Topics = append(need.Topics, im.UserTopic(u)) // whoever writes to a contact holds the topics of both
 		need.Contacts = append(need.Contacts, txn.ContactKey{UserID: by.UserID, Peer: u})
@@ -237,17 +237,17 @@ func (p *People) block(by rpc.Caller, req protocol.UsersRequest, on bool, done f
 		rpc.Fail(done, err)
 		return
 	}
-	rpc.Do(p.store, need, func(w *txn.World) (protocol.PeopleResponse, error) {
-		res := protocol.PeopleResponse{UserIDList: []string{}, ServerTime: w.Now}
+	rpc.Do(p.store, need, func(tx *txn.Tx) (protocol.PeopleResponse, error) {
+		res := protocol.PeopleResponse{UserIDList: []string{}, ServerTime: tx.Now}
 		var counts map[string][]int64
 		if on && p.Invitations != nil {
 			var err error
-			if counts, err = p.Invitations.Block(w, by, req.UserIDList); err != nil {
+			if counts, err = p.Invitations.Block(tx, by, req.UserIDList); err != nil {
 				return res, err
 			}
 		}
 		for _, u := range req.UserIDList {
-			c := w.Contact(by.UserID, u)
+			c := tx.Contact(by.UserID, u)
 			for _, n := range counts[u] {
 				c.Skip(n)
 			}
@@ -255,37 +255,37 @@ func (p *People) block(by rpc.Caller, req protocol.UsersRequest, on bool, done f
 				continue
 			}
 			if c.BlockedAt = 0; on {
-				c.BlockedAt = w.Now
+				c.BlockedAt = tx.Now
 			}
-			w.PutContact(*c)
+			tx.PutContact(*c)
 			res.UserIDList = append(res.UserIDList, u)
-			if w.Follow(u, by.UserID) {
-				hide(w, u, mine, on)
+			if tx.Follow(u, by.UserID) {
+				hide(tx, u, mine, on)
 			}
 		}
 		if len(res.UserIDList) == 0 {
 			return res, nil
 		}
-		e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Time: w.Now, Unblocked: res.UserIDList}
+		e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Time: tx.Now, Unblocked: res.UserIDList}
 		if on {
 			e.Blocked, e.Unblocked = e.Unblocked, nil
 		}
-		w.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: e}})
+		tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: e}})
 		return res, nil
 	}, done)
 }
 
 // hide makes a subscriber of the caller's presence hear no more of it and see the caller offline, or hear of it again.
-func hide(w *txn.World, subscriber string, mine protocol.UserStatus, on bool) {
+func hide(tx *txn.Tx, subscriber string, mine protocol.UserStatus, on bool) {
 	order := im.ListenTo(im.StatusTopic(mine.UserID), 0)
 	if on {
 		mine, order = offline(mine.UserID), im.StopListening(im.StatusTopic(mine.UserID))
 	}
-	w.Append(im.UserTopic(subscriber), txn.Draft{Listen: order, Body: &rpc.Event{Value: statusEvent(mine, w.Now)}})
+	tx.Append(im.UserTopic(subscriber), txn.Draft{Listen: order, Body: &rpc.Event{Value: statusEvent(mine, tx.Now)}})
 }
 
 // BlockList reads a page of those whom the caller blocks.
-func (p *People) BlockList(ctx context.Context, by rpc.Caller, req protocol.BlockListRequest) (protocol.BlockListResponse, error) {
+func (p *Users) BlockList(ctx context.Context, by rpc.Caller, req protocol.BlockListRequest) (protocol.BlockListResponse, error) {
 	res := protocol.BlockListResponse{UserIDList: []string{}}
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
@@ -302,7 +302,7 @@ func (p *People) BlockList(ctx context.Context, by rpc.Caller, req protocol.Bloc
 }
 
 // GetDevices lists the caller's connected devices.
-func (p *People) GetDevices(_ context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DevicesResponse, error) {
+func (p *Users) GetDevices(_ context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DevicesResponse, error) {
 	res := protocol.DevicesResponse{Devices: p.sessions.Connected(by.UserID)}
 	for i := range res.Devices {
 		res.Devices[i].This = res.Devices[i].DeviceID == by.DeviceID
@@ -311,7 +311,7 @@ func (p *People) GetDevices(_ context.Context, by rpc.Caller, _ protocol.Empty) 
 }
 
 // KickDevice ends the connection of a device of the caller's, or of all but this one.
-func (p *People) KickDevice(_ context.Context, by rpc.Caller, req protocol.KickDeviceRequest) (protocol.KickDeviceResponse, error) {
+func (p *Users) KickDevice(_ context.Context, by rpc.Caller, req protocol.KickDeviceRequest) (protocol.KickDeviceResponse, error) {
 	if req.DeviceID != "" {
 		if err := im.CheckDeviceID(req.DeviceID); err != nil {
 			return protocol.KickDeviceResponse{}, err

@@ -24,9 +24,9 @@ func newPresence() *presence {
 	return &presence{moved: map[string]bool{}, some: make(chan struct{}, 1)}
 }
 
-// Moved notes that the first device of a user connected to a node, or the last one went. online says that it is known that
+// PresenceChanged notes that the first device of a user connected to a node, or the last one went. online says that it is known that
 // they are; else it is found out. It does not block.
-func (p *People) Moved(user string, online bool) {
+func (p *Users) PresenceChanged(user string, online bool) {
 	q := p.presence
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -47,7 +47,7 @@ func (q *presence) take() map[string]bool {
 
 // Run tells the subscribers of presence on this node who came and went, until ctx ends. heard says whether anybody reads a topic
 // here, announce tells those who do.
-func (p *People) Run(ctx context.Context, heard func(topic string) bool, announce func([]txn.Record)) error {
+func (p *Users) Run(ctx context.Context, heard func(topic string) bool, announce func([]txn.Record)) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,9 +81,9 @@ func statusEvent(s protocol.UserStatus, now int64) protocol.PersonEvent {
 }
 
 // status is whether a user is online, and their custom status.
-func (p *People) status(ctx context.Context, user string, online bool) (protocol.UserStatus, error) {
+func (p *Users) status(ctx context.Context, user string, online bool) (protocol.UserStatus, error) {
 	s := protocol.UserStatus{UserID: user, Status: word(online)}
-	person, err := p.store.Person(ctx, user)
+	person, err := p.store.User(ctx, user)
 	if err != nil {
 		return s, im.Internal(err)
 	}
@@ -93,7 +93,7 @@ func (p *People) status(ctx context.Context, user string, online bool) (protocol
 	return s, nil
 }
 
-func (p *People) online(user string) bool { return p.sessions.Devices(user)[0] > 0 }
+func (p *Users) online(user string) bool { return p.sessions.Devices(user)[0] > 0 }
 
 func word(online bool) string {
 	if online {
@@ -103,7 +103,7 @@ func word(online bool) string {
 }
 
 // statuses returns whether users are online, as a user sees it: who blocks that user is offline.
-func (p *People) statuses(ctx context.Context, to string, users []string) (list []protocol.UserStatus, blockers map[string]bool, err error) {
+func (p *Users) statuses(ctx context.Context, to string, users []string) (list []protocol.UserStatus, blockers map[string]bool, err error) {
 	if blockers, err = blocklist.Of(ctx, p.store, to, users); err != nil {
 		return nil, nil, im.Internal(err)
 	}
@@ -125,8 +125,8 @@ func offline(user string) protocol.UserStatus {
 }
 
 // GetStatus reads whether people are online.
-func (p *People) GetStatus(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (protocol.StatusResponse, error) {
-	if err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, false); err != nil {
+func (p *Users) GetStatus(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (protocol.StatusResponse, error) {
+	if err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false); err != nil {
 		return protocol.StatusResponse{}, err
 	}
 	list, _, err := p.statuses(ctx, by.UserID, req.UserIDList)
@@ -134,7 +134,7 @@ func (p *People) GetStatus(ctx context.Context, by rpc.Caller, req protocol.User
 }
 
 // Followed reads the statuses of those whose presence a user has subscribed to, and which of them the user may hear of.
-func (p *People) Followed(ctx context.Context, user string) (statuses []protocol.UserStatus, hears []string, err error) {
+func (p *Users) Followed(ctx context.Context, user string) (statuses []protocol.UserStatus, hears []string, err error) {
 	list, err := p.store.Follows(ctx, user)
 	if err != nil {
 		return nil, nil, im.Internal(err)
@@ -144,27 +144,27 @@ func (p *People) Followed(ctx context.Context, user string) (statuses []protocol
 }
 
 // SetSelfStatus sets the caller's custom status.
-func (p *People) SetSelfStatus(by rpc.Caller, req protocol.SetSelfStatusRequest, done func(protocol.StatusResponse, error)) {
+func (p *Users) SetSelfStatus(by rpc.Caller, req protocol.SetSelfStatusRequest, done func(protocol.StatusResponse, error)) {
 	if err := im.CheckText("customStatus", req.CustomStatus, maxStatus); err != nil {
 		rpc.Fail(done, err)
 		return
 	}
 	online := word(p.online(by.UserID))
-	change(p, by, func(w *txn.World, me *txn.Person) (protocol.StatusResponse, *protocol.PersonEvent, error) {
+	change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.StatusResponse, *protocol.PersonEvent, error) {
 		topic := im.StatusTopic(by.UserID)
-		if missing := w.Missing([]string{topic}); len(missing) > 0 {
-			return protocol.StatusResponse{}, nil, &txn.More{Need: txn.Need{Topics: missing}}
+		if missing := tx.Missing([]string{topic}); len(missing) > 0 {
+			return protocol.StatusResponse{}, nil, &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 		}
 		me.Status = req.CustomStatus
 		s := protocol.UserStatus{UserID: by.UserID, Status: online, CustomStatus: me.Status}
-		w.Append(topic, txn.Draft{Online: true, Body: &rpc.Event{Value: statusEvent(s, w.Now)}})
+		tx.Append(topic, txn.Draft{Online: true, Body: &rpc.Event{Value: statusEvent(s, tx.Now)}})
 		return protocol.StatusResponse{Statuses: []protocol.UserStatus{s}}, &protocol.PersonEvent{Status: &s}, nil
 	}, done)
 }
 
 // Subscribe makes all devices of the caller hear who of some people comes and goes, also after a reconnect.
-func (p *People) Subscribe(by rpc.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
-	err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, false)
+func (p *Users) Subscribe(by rpc.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
+	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false)
 	var have []string
 	if err == nil {
 		have, err = p.store.Follows(context.Background(), by.UserID)
@@ -188,8 +188,8 @@ func (p *People) Subscribe(by rpc.Caller, req protocol.UsersRequest, done func(p
 }
 
 // Unsubscribe ends subscriptions: those named, or all.
-func (p *People) Unsubscribe(by rpc.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
-	err := rpc.CheckPeople("userIDList", req.UserIDList, maxUsers, true)
+func (p *Users) Unsubscribe(by rpc.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
+	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, true)
 	if err == nil && len(req.UserIDList) == 0 {
 		req.UserIDList, err = p.store.Follows(context.Background(), by.UserID)
 	}
@@ -201,28 +201,28 @@ func (p *People) Unsubscribe(by rpc.Caller, req protocol.UsersRequest, done func
 }
 
 // follow begins or ends subscriptions; the order to listen travels with the record.
-func (p *People) follow(by rpc.Caller, users []string, on bool, done func(error)) {
+func (p *Users) follow(by rpc.Caller, users []string, on bool, done func(error)) {
 	topic := im.UserTopic(by.UserID)
-	need := txn.Need{Topics: []string{topic}}
+	need := txn.ReadSet{Topics: []string{topic}}
 	for _, u := range users {
 		need.Follows = append(need.Follows, txn.ContactKey{UserID: by.UserID, Peer: u})
 		need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID})
 	}
-	rpc.Do(p.store, need, func(w *txn.World) (struct{}, error) {
+	rpc.Do(p.store, need, func(tx *txn.Tx) (struct{}, error) {
 		for _, u := range users {
-			if w.Follow(by.UserID, u) == on {
+			if tx.Follow(by.UserID, u) == on {
 				continue
 			}
-			w.PutFollow(txn.Follow{UserID: by.UserID, Target: u, Gone: !on})
-			e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Followed: []string{u}, Time: w.Now}
+			tx.PutFollow(txn.Follow{UserID: by.UserID, Target: u, Gone: !on})
+			e := protocol.PersonEvent{Type: protocol.TypePerson, UserID: by.UserID, Followed: []string{u}, Time: tx.Now}
 			order := im.ListenTo(im.StatusTopic(u), 0)
 			switch {
 			case !on:
 				e.Followed, e.Left, order = nil, e.Followed, im.StopListening(im.StatusTopic(u))
-			case w.Contact(u, by.UserID).Blocks():
+			case tx.Contact(u, by.UserID).Blocks():
 				order = ""
 			}
-			w.Append(topic, txn.Draft{Device: by.Origin(), Listen: order, Body: &rpc.Event{Value: e}})
+			tx.Append(topic, txn.Draft{Device: by.Origin(), Listen: order, Body: &rpc.Event{Value: e}})
 		}
 		return struct{}{}, nil
 	}, func(_ struct{}, err error) { done(err) })

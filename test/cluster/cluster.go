@@ -41,7 +41,7 @@ type Options struct {
 type Cluster struct {
 	Primary, Standby *pgtest.Server
 	Nodes            []*Node
-	Front            *beckontest.Front
+	Front            *beckontest.Proxy
 	buses            []*server.Server
 	opt              Options
 }
@@ -98,7 +98,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c.Front, err = beckontest.NewFront("127.0.0.1:0", front)
+	c.Front, err = beckontest.NewProxy("127.0.0.1:0", front)
 	return err
 }
 

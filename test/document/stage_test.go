@@ -53,7 +53,7 @@ func (media) UpdateParticipant(context.Context, *livekit.UpdateParticipantReques
 
 // stage is a server with media.
 type stage struct {
-	*beckontest.House
+	*beckontest.Cluster
 	t *testing.T
 }
 
@@ -61,7 +61,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	web := httptest.NewServer(livekit.NewRoomServiceServer(media{}))
 	t.Cleanup(web.Close)
-	return &stage{t: t, House: beckontest.StartWith(t, beckon.Config{LiveKitAPI: web.URL, LiveKitKey: "key", LiveKitSecret: "a secret of LiveKit that is long enough"})}
+	return &stage{t: t, Cluster: beckontest.StartWith(t, beckon.Config{LiveKitAPI: web.URL, LiveKitKey: "key", LiveKitSecret: "a secret of LiveKit that is long enough"})}
 }
 
 // callback is one callback of the listener, by its name in the original.

@@ -42,14 +42,14 @@ func (e *errorsLogged) String() string {
 	return e.buf.String()
 }
 
-func house(t testing.TB) (*beckontest.House, *errorsLogged) {
+func house(t testing.TB) (*beckontest.Cluster, *errorsLogged) {
 	logged := &errorsLogged{}
 	h := beckontest.StartWith(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6, AddressRate: 1e6, AddressBurst: 1e6,
 		Log: slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelError}))})
 	return h, logged
 }
 
-func dial(t testing.TB, h *beckontest.House) *websocket.Conn {
+func dial(t testing.TB, h *beckontest.Cluster) *websocket.Conn {
 	t.Helper()
 	c, res, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(h.URL, "http")+"/connection/websocket", nil)
 	if err != nil {
@@ -60,7 +60,7 @@ func dial(t testing.TB, h *beckontest.House) *websocket.Conn {
 }
 
 // send writes frames and reads until the server closes or has answered a last ping-like call.
-func send(t testing.TB, h *beckontest.House, token string, binary bool, frames ...[]byte) {
+func send(t testing.TB, h *beckontest.Cluster, token string, binary bool, frames ...[]byte) {
 	t.Helper()
 	c := dial(t, h)
 	defer c.Close()
@@ -86,7 +86,7 @@ func send(t testing.TB, h *beckontest.House, token string, binary bool, frames .
 	}
 }
 
-func alive(t testing.TB, h *beckontest.House, logged *errorsLogged) {
+func alive(t testing.TB, h *beckontest.Cluster, logged *errorsLogged) {
 	t.Helper()
 	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(h.URL + "/readyz")
 	if err != nil || res.StatusCode != http.StatusOK {

@@ -34,11 +34,11 @@ func fill(dir string, messages int) error {
 		topic := fmt.Sprintf("group:full-%d", n%groups)
 		waiting.Add(1)
 		u := &store.Unit{
-			Need: txn.Need{Topics: []string{topic}},
-			Decide: func(w *txn.World) error {
+			Reads: txn.ReadSet{Topics: []string{topic}},
+			Decide: func(tx *txn.Tx) error {
 				for i := range each {
 					id := fmt.Sprintf("%08d-%03d", n, i)
-					w.Append(topic, txn.Draft{Peer: txn.GroupPeer, Counts: true, Message: id, Sender: "bob", Body: message(`{"type":"message","messageID":"` + id + `","messageType":"text","from":"bob","groupID":"full","time":1795000000000,"text":"a message of the usual length, neither long nor short, as one would write it to a friend"}`)})
+					tx.Append(topic, txn.Draft{Peer: txn.GroupPeer, Counts: true, Message: id, Sender: "bob", Body: message(`{"type":"message","messageID":"` + id + `","messageType":"text","from":"bob","groupID":"full","time":1795000000000,"text":"a message of the usual length, neither long nor short, as one would write it to a friend"}`)})
 				}
 				return nil
 			},
@@ -49,7 +49,7 @@ func fill(dir string, messages int) error {
 				waiting.Done()
 			},
 		}
-		if err := s.Do(u); err != nil {
+		if err := s.Submit(u); err != nil {
 			waiting.Done()
 			failed = errors.Join(failed, err)
 			break

@@ -109,7 +109,7 @@ func TestOneWinner(t *testing.T) {
 }
 
 // race runs the races of one pair, one after another, and checks each.
-func race(t *testing.T, h *beckontest.House, lane, n int) {
+func race(t *testing.T, h *beckontest.Cluster, lane, n int) {
 	caller, callee := fmt.Sprintf("caller%d", lane), fmt.Sprintf("callee%d", lane)
 	heard := newEar()
 	alice := h.Device(caller, "a1", client.Listener{OnSignaling: heard.hear})

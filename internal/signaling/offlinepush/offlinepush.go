@@ -16,18 +16,18 @@ type Post func()
 
 // Ring finds the new invitees who have no connected device and may be reached by a push, and posts one to each of them: they leave
 // the house when the invitation is committed. It says in reach who that is, and who does not want to be disturbed.
-func (post Post) Ring(w *txn.World, v *invite.Invitation, list []invite.Invitee, devices map[string]int, reach []protocol.Reach) error {
+func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, devices map[string]int, reach []protocol.Reach) error {
 	pushes := post != nil && !v.OnlineUserOnly && (v.Push == nil || !v.Push.Disable)
 	var unknown []string
 	for i := range list {
-		if u := list[i].UserID; v.GroupID != "" && pushes && devices[u] == 0 && !w.HasPerson(u) {
+		if u := list[i].UserID; v.GroupID != "" && pushes && devices[u] == 0 && !tx.HasUser(u) {
 			unknown = append(unknown, u)
 		}
 	}
 	if len(unknown) > 0 {
-		return &txn.More{Need: txn.Need{People: unknown}}
+		return &txn.NeedReads{Reads: txn.ReadSet{Users: unknown}}
 	}
-	var posts []txn.Outgoing
+	var posts []txn.OutboxEvent
 	for i := range list {
 		p := &list[i]
 		reach[i].UserID = p.UserID
@@ -35,10 +35,10 @@ func (post Post) Ring(w *txn.World, v *invite.Invitation, list []invite.Invitee,
 		if v.GroupID != "" && !absent {
 			continue // nothing is known of this person here
 		}
-		who := w.Person(p.UserID)
+		who := tx.User(p.UserID)
 		var quiet *im.Quiet
 		if who != nil {
-			quiet = im.QuietNow(who.DND, w.Now)
+			quiet = im.QuietNow(who.DND, tx.Now)
 		}
 		switch {
 		case quiet != nil && quiet.Show:
@@ -46,25 +46,25 @@ func (post Post) Ring(w *txn.World, v *invite.Invitation, list []invite.Invitee,
 		case absent && who != nil && who.Pushes != 0:
 			reach[i].Status = protocol.ReachPush // also of whom does not want that to be known
 			if p.Pushed = !p.Deaf && quiet == nil; p.Pushed {
-				posts = append(posts, outbox.Ring(v.ID, p.UserID, w.Now))
+				posts = append(posts, outbox.Ring(v.ID, p.UserID, tx.Now))
 			}
 		}
 	}
-	post.put(w, posts)
+	post.put(tx, posts)
 	return nil
 }
 
 // Decided tells devices that a push made ring of an invitee who was decided about.
-func (post Post) Decided(w *txn.World, p *invite.Invitee) {
+func (post Post) Decided(tx *txn.Tx, p *invite.Invitee) {
 	if p.Pushed && p.State != invite.Open {
-		post.put(w, []txn.Outgoing{outbox.Ended(p.InviteID, p.UserID, w.Now)})
+		post.put(tx, []txn.OutboxEvent{outbox.Ended(p.InviteID, p.UserID, tx.Now)})
 	}
 }
 
-func (post Post) put(w *txn.World, list []txn.Outgoing) {
+func (post Post) put(tx *txn.Tx, list []txn.OutboxEvent) {
 	if len(list) == 0 || post == nil {
 		return
 	}
-	w.Post(list...)
+	tx.Enqueue(list...)
 	post()
 }

@@ -125,7 +125,7 @@ func (g *Watch) search(ctx context.Context) {
 
 // ringOn rings somebody by pushes for whom invitations are open that only their devices knew of.
 func (g *Watch) ringOn(ctx context.Context, user string) {
-	who, err := g.Store.Person(ctx, user)
+	who, err := g.Store.User(ctx, user)
 	if err != nil || who == nil || who.Pushes == 0 {
 		if err != nil {
 			g.Log.Warn("somebody left while it may ring, and could not be rung by a push", "user", user, "error", err)
@@ -140,8 +140,8 @@ func (g *Watch) ringOn(ctx context.Context, user string) {
 	for i := range open {
 		if v := &open[i].Invitation; open[i].Mine != nil && !open[i].Mine.Pushed {
 			key := txn.InviteeKey{InviteID: v.ID, UserID: user}
-			need := txn.Need{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key}, People: []string{user}}
-			rpc.Do(g.Store, need, func(w *txn.World) (struct{}, error) { return struct{}{}, g.push(w, key) }, func(_ struct{}, err error) {
+			need := txn.ReadSet{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key}, Users: []string{user}}
+			rpc.Do(g.Store, need, func(tx *txn.Tx) (struct{}, error) { return struct{}{}, g.push(tx, key) }, func(_ struct{}, err error) {
 				if err != nil {
 					g.Log.Warn("somebody left while it rang, and could not be rung by a push", "user", user, "inviteID", key.InviteID, "error", err)
 				} else {
@@ -152,13 +152,13 @@ func (g *Watch) ringOn(ctx context.Context, user string) {
 	}
 }
 
-func (g *Watch) push(w *txn.World, k txn.InviteeKey) error {
-	v, mine := w.Invitation(k.InviteID), w.Invitee(k.InviteID, k.UserID)
-	if v == nil || mine == nil || mine.Pushed || mine.StateAt(w.Now) != invite.Open {
+func (g *Watch) push(tx *txn.Tx, k txn.InviteeKey) error {
+	v, mine := tx.Invitation(k.InviteID), tx.Invitee(k.InviteID, k.UserID)
+	if v == nil || mine == nil || mine.Pushed || mine.StateAt(tx.Now) != invite.Open {
 		return nil
 	}
 	list := []invite.Invitee{*mine}
-	err := g.Post.Ring(w, v, list, nil, make([]protocol.Reach, 1))
-	w.PutInvitee(list[0])
+	err := g.Post.Ring(tx, v, list, nil, make([]protocol.Reach, 1))
+	tx.PutInvitee(list[0])
 	return err
 }

@@ -116,15 +116,15 @@ func (r *Reader) unfollow(user string, ids []string) {
 	if len(ids) == 0 {
 		return
 	}
-	need := txn.Need{Topics: []string{im.UserTopic(user)}}
+	need := txn.ReadSet{Topics: []string{im.UserTopic(user)}}
 	for _, id := range ids {
 		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: user})
 	}
-	rpc.Do(r.Store, need, func(w *txn.World) (none struct{}, err error) {
+	rpc.Do(r.Store, need, func(tx *txn.Tx) (none struct{}, err error) {
 		for _, id := range ids {
-			if p := w.Invitee(id, user); p != nil && p.Follows {
+			if p := tx.Invitee(id, user); p != nil && p.Follows {
 				p.Follows = false
-				w.PutInvitee(*p)
+				tx.PutInvitee(*p)
 			}
 		}
 		return none, nil
@@ -252,7 +252,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 	}
 	began := p.Seq
 	at := began - min(began, lookBack)
-	var before []order
+	var before []subscription
 	for ok && at < head {
 		page, err := c.r.Store.Records(ctx, topic, at, joinPage, joinBytes)
 		if err != nil {
@@ -265,7 +265,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 			l, ok := im.ParseListen(r.Listen)
 			switch {
 			case at <= began:
-				before = append(before, order{at: r.At, Listen: l})
+				before = append(before, subscription{at: r.At, Listen: l})
 			case ok && !l.End:
 				if delete(joined, l.Topic); !l.Stop {
 					joined[l.Topic] = l.From
@@ -284,8 +284,8 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 	return joined, nil
 }
 
-// order is what a record of a user's timeline ordered.
-type order struct {
+// subscription is what a record of a user's timeline ordered.
+type subscription struct {
 	at int64 // milliseconds
 	im.Listen
 }

@@ -19,8 +19,8 @@ type Reader struct {
 	Log   *slog.Logger
 }
 
-// Unknown refuses what is about an invitation that does not exist; with an error, it is that of the read.
-func Unknown(err error) error {
+// ErrNoInvitation refuses what is about an invitation that does not exist; with an error, it is that of the read.
+func ErrNoInvitation(err error) error {
 	if err != nil {
 		return im.Internal(err)
 	}
@@ -47,7 +47,7 @@ func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller, req protocol.
 	}
 	v, err := r.Store.Invitation(ctx, req.InviteID)
 	if err != nil || v == nil {
-		return res, Unknown(err)
+		return res, ErrNoInvitation(err)
 	}
 	mine, err := r.Store.Invitee(ctx, v.ID, by.UserID)
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller, req protocol.
 
 func (r *Reader) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by rpc.Caller) error {
 	if mine != nil && mine.Deaf {
-		return Unknown(nil)
+		return ErrNoInvitation(nil)
 	}
 	if v.Inviter == by.UserID || mine != nil {
 		return nil
@@ -151,7 +151,7 @@ func (r *Reader) settled(ctx context.Context, v *invite.Invitation, invitees []i
 	if v.GroupID != "" {
 		home = im.GroupTopic(v.GroupID)
 	}
-	need := txn.Need{Topics: []string{home}, Invitations: []string{v.ID}}
+	need := txn.ReadSet{Topics: []string{home}, Invitations: []string{v.ID}}
 	for _, p := range invitees {
 		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: v.ID, UserID: p.UserID})
 	}
@@ -162,10 +162,10 @@ func (r *Reader) settled(ctx context.Context, v *invite.Invitation, invitees []i
 		err      error
 	}
 	done := make(chan read, 1)
-	rpc.Do(r.Store, need, func(w *txn.World) (read, error) {
-		at := read{v: w.Invitation(v.ID), invitees: slices.Clone(invitees), now: w.Now}
+	rpc.Do(r.Store, need, func(tx *txn.Tx) (read, error) {
+		at := read{v: tx.Invitation(v.ID), invitees: slices.Clone(invitees), now: tx.Now}
 		for i, k := range need.Invitees {
-			if p := w.Invitee(k.InviteID, k.UserID); p != nil {
+			if p := tx.Invitee(k.InviteID, k.UserID); p != nil {
 				at.invitees[i] = *p
 			}
 		}

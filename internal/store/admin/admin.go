@@ -34,7 +34,7 @@ type User struct {
 
 // Users reads a page of people whose id begins with a text, after one of them.
 func Users(ctx context.Context, s *store.Store, prefix, after string, limit int) (list []User, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		if err := r.Read(ctx, qNames, func(row sqldb.Row) error {
 			var name string
 			err := row.Scan(&name)
@@ -60,7 +60,7 @@ func Users(ctx context.Context, s *store.Store, prefix, after string, limit int)
 
 // Groups reads a page of the groups whose id or name contains a text, after one of them.
 func Groups(ctx context.Context, s *store.Store, text, after string, limit int) (list []im.Group, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, qGroups, func(row sqldb.Row) error {
 			g, err := txn.ScanGroup(row)
 			if err == nil {
@@ -74,7 +74,7 @@ func Groups(ctx context.Context, s *store.Store, text, after string, limit int) 
 
 // Open reads a page of the open invitations, after one, and how many there are.
 func Open(ctx context.Context, s *store.Store, inviter, id string, limit int) (list []invite.Invitation, count int64, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		if err := r.Read(ctx, qOpenCount, func(row sqldb.Row) error { return row.Scan(&count) }); err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func Open(ctx context.Context, s *store.Store, inviter, id string, limit int) (l
 
 // OpenCalls counts the calls that go on.
 func OpenCalls(ctx context.Context, s *store.Store) (n int64, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, "SELECT count(*) FROM media_call WHERE ended_at = 0", func(row sqldb.Row) error { return row.Scan(&n) })
 	})
 	return n, err
@@ -107,7 +107,7 @@ type Figure struct {
 
 // Stats reads figures from one time to another, in steps. Of what is named shared, which every node sees alike, one counts.
 func Stats(ctx context.Context, s *store.Store, from, until, step int64, shared string) (list []Figure, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, qStats, func(row sqldb.Row) error {
 			var f Figure
 			err := row.Scan(&f.At, &f.Name, &f.Sum, &f.Max)
@@ -119,17 +119,17 @@ func Stats(ctx context.Context, s *store.Store, from, until, step int64, shared 
 }
 
 // PutStats writes figures of a node, over those that it wrote for the same step.
-func PutStats(w *txn.World, at int64, node string, counts map[string]int64) {
+func PutStats(tx *txn.Tx, at int64, node string, counts map[string]int64) {
 	rows := make([]any, 0, 4*len(counts))
 	for name, n := range counts {
 		rows = append(rows, at, node, name, n)
 	}
-	w.Also("INSERT INTO stat (at, node, name, n) VALUES ?* ON CONFLICT (at, node, name) DO UPDATE SET n = excluded.n", 4, rows...)
+	tx.Exec("INSERT INTO stat (at, node, name, n) VALUES ?* ON CONFLICT (at, node, name) DO UPDATE SET n = excluded.n", 4, rows...)
 }
 
 // DropStats forgets figures of before a time.
 func DropStats(ctx context.Context, s *store.Store, before int64) error {
-	return s.Tidy(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
+	return s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
 		var keys []any
 		err := sess.Query(ctx, "SELECT at, node, name FROM stat WHERE at < $1 LIMIT $2", []any{before, store.TrimChunk}, func(row sqldb.Row) error {
 			var at int64

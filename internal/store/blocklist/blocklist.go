@@ -24,7 +24,7 @@ func Of(ctx context.Context, s *store.Store, user string, users []string) (map[s
 		list[i] = fmt.Sprintf("$%d", i+2)
 	}
 	query := "SELECT user_id FROM contact WHERE peer = $1 AND blocked_at > 0 AND user_id IN (" + strings.Join(list, ", ") + ")"
-	err := s.Moment(ctx, func(r sqldb.Reader) error {
+	err := s.View(ctx, func(r sqldb.Reader) error {
 		clear(blockers)
 		return r.Read(ctx, query, func(row sqldb.Row) error {
 			var u string

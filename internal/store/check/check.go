@@ -31,10 +31,10 @@ func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTime)
 	defer cancel()
 	r := &Report{}
-	if err := s.Moment(ctx, func(at sqldb.Reader) error { return r.inspect(ctx, at) }); err != nil {
+	if err := s.View(ctx, func(at sqldb.Reader) error { return r.inspect(ctx, at) }); err != nil {
 		return nil, err
 	}
-	damaged, err := s.Faults(ctx)
+	damaged, err := s.Damage(ctx)
 	r.Faults = append(damaged, r.Faults...)
 	return r, err
 }

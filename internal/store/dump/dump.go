@@ -79,7 +79,7 @@ func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 		return 0, err
 	}
 	rows := int64(1) // so that the end of an empty house is seen too
-	err := s.Moment(ctx, func(r sqldb.Reader) error {
+	err := s.View(ctx, func(r sqldb.Reader) error {
 		for _, t := range tables() {
 			if err := enc.Encode(exportLine{Table: t.name}); err != nil {
 				return err
@@ -144,14 +144,14 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 	if _, err := s.Remember(ctx, store.Importing, "yes"); err != nil {
 		return 0, err
 	}
-	w, err := s.Writer(ctx)
+	w, err := s.OfflineWriter(ctx)
 	if err != nil {
 		return 0, err
 	}
 	m := &importer{w: w, find: find}
 	tending, stop := context.WithCancel(ctx)
 	var g errgroup.Group
-	g.Go(func() error { return s.Tend(tending) })
+	g.Go(func() error { return s.MaintainOffline(tending) })
 	err = m.run(ctx, in)
 	stop()
 	err = errors.Join(err, g.Wait())
@@ -171,7 +171,7 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 func mustBeEmpty(ctx context.Context, s *store.Store) error {
 	for _, t := range tables() {
 		full := false
-		if err := s.Moment(ctx, func(r sqldb.Reader) error {
+		if err := s.View(ctx, func(r sqldb.Reader) error {
 			return r.Read(ctx, "SELECT 1 FROM "+t.name+" LIMIT 1", func(sqldb.Row) error { full = true; return nil })
 		}); err != nil {
 			return err
@@ -265,8 +265,8 @@ func (m *importer) flush(ctx context.Context) (err error) {
 		if m.sess, err = m.w.Begin(ctx); err != nil {
 			return err
 		}
-		if m.sess.Long != "" { // where the export comes from may be slow
-			if err := m.sess.Query(ctx, m.sess.Long, nil, func(sqldb.Row) error { return nil }); err != nil {
+		if m.sess.NoTimeout != "" { // where the export comes from may be slow
+			if err := m.sess.Query(ctx, m.sess.NoTimeout, nil, func(sqldb.Row) error { return nil }); err != nil {
 				return err
 			}
 		}

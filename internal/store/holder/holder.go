@@ -23,14 +23,14 @@ type Holder struct {
 const Columns = "file_id, topic, msg, until"
 
 // Hold notes that a message holds a file. A stored message stays its holder, also when an onlineUserOnly one had the same messageID.
-func Hold(w *txn.World, h Holder) {
-	w.Also("INSERT INTO file_holder ("+Columns+`) VALUES ?* ON CONFLICT (file_id, topic, msg) DO UPDATE SET
+func Hold(tx *txn.Tx, h Holder) {
+	tx.Exec("INSERT INTO file_holder ("+Columns+`) VALUES ?* ON CONFLICT (file_id, topic, msg) DO UPDATE SET
 		until = CASE WHEN excluded.until = 0 OR file_holder.until = 0 THEN 0 ELSE excluded.until END`, 4, h.File, h.Topic, h.Message, h.Until)
 }
 
 // Release notes that a message holds no file any more.
-func Release(w *txn.World, topic, message string) {
-	w.Also("DELETE FROM file_holder WHERE (topic, msg) IN (VALUES ?*)", 2, topic, message)
+func Release(tx *txn.Tx, topic, message string) {
+	tx.Exec("DELETE FROM file_holder WHERE (topic, msg) IN (VALUES ?*)", 2, topic, message)
 }
 
 // A message stands that is neither revoked nor deleted or cleared by the reader.
@@ -49,7 +49,7 @@ const (
 // MayRead reports whether a message that the user may read holds a file.
 func MayRead(ctx context.Context, s *store.Store, file, user string) (may bool, err error) {
 	now := s.Now()
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		may = false
 		n := 0
 		if err := r.Read(ctx, qPeers, func(row sqldb.Row) error { return row.Scan(&n) }, file, user, now); err != nil || n > 0 {

@@ -24,7 +24,7 @@ const (
 )
 
 const (
-	columns = "SELECT " + txn.OutgoingColumns + " FROM outgoing o "
+	columns = "SELECT " + txn.OutboxColumns + " FROM outgoing o "
 	// What is due but for some owners, of each line the first that waits: by the index of due events, then a look at the head of the line.
 	qDue = columns + `WHERE o.queue = $1 AND o.state = 0 AND o.due <= $2 AND (o.due, o.line, o.num) > ($3, $4, $5) AND o.owner NOT IN (%s)
 		AND o.num = (SELECT min(e.num) FROM outgoing e WHERE e.queue = $1 AND e.state = 0 AND e.line = o.line) ORDER BY o.due, o.line, o.num LIMIT $6`
@@ -50,7 +50,7 @@ func BeforeDue() DuePlace { return DuePlace{Due: math.MinInt64} }
 
 // Due reads a page of the events of a queue that are due, of each line the first that waits, in the order in which they are due,
 // without those of some owners.
-func Due(ctx context.Context, s *store.Store, queue string, now int64, after DuePlace, without []string, limit int) ([]txn.Outgoing, error) {
+func Due(ctx context.Context, s *store.Store, queue string, now int64, after DuePlace, without []string, limit int) ([]txn.OutboxEvent, error) {
 	args, list := []any{queue, now, after.Due, after.Line, after.Num, limit}, []string{"'\n'"} // no owner is called so
 	for _, owner := range without {
 		args = append(args, owner)
@@ -60,15 +60,15 @@ func Due(ctx context.Context, s *store.Store, queue string, now int64, after Due
 }
 
 // Rest lets what waits behind an event be due when that is.
-func Rest(w *txn.World, k txn.OutgoingKey) { w.Also(qRest, 2, k.Queue, k.Line) }
+func Rest(tx *txn.Tx, k txn.OutboxKey) { tx.Exec(qRest, 2, k.Queue, k.OrderingKey) }
 
 // Next reads the events of a line that wait after one of them.
-func Next(ctx context.Context, s *store.Store, k txn.OutgoingKey, limit int) ([]txn.Outgoing, error) {
-	return read(ctx, s, qNext, k.Queue, k.Line, k.Num, limit)
+func Next(ctx context.Context, s *store.Store, k txn.OutboxKey, limit int) ([]txn.OutboxEvent, error) {
+	return read(ctx, s, qNext, k.Queue, k.OrderingKey, k.Seq, limit)
 }
 
 // Line reads the first hundred events of a line, in whichever state.
-func Line(ctx context.Context, s *store.Store, queue, line string) ([]txn.Outgoing, error) {
+func Line(ctx context.Context, s *store.Store, queue, line string) ([]txn.OutboxEvent, error) {
 	return read(ctx, s, columns+"WHERE o.queue = $1 AND o.line = $2 ORDER BY o.num LIMIT 100", queue, line)
 }
 
@@ -80,23 +80,23 @@ type Place struct {
 }
 
 // List reads a page of the events of a queue in one state that happened in a range of milliseconds, the oldest first.
-func List(ctx context.Context, s *store.Store, queue string, state txn.OutgoingState, from, until int64, after Place, limit int) ([]txn.Outgoing, error) {
+func List(ctx context.Context, s *store.Store, queue string, state txn.OutboxState, from, until int64, after Place, limit int) ([]txn.OutboxEvent, error) {
 	return read(ctx, s, qList, queue, int64(state), from, until, after.At, after.Line, after.Num, limit)
 }
 
 // Count counts the events of a queue in a state, and says when the oldest happened; 0 when there is none.
-func Count(ctx context.Context, s *store.Store, queue string, state txn.OutgoingState) (n, oldest int64, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+func Count(ctx context.Context, s *store.Store, queue string, state txn.OutboxState) (n, oldest int64, err error) {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, qCount, func(row sqldb.Row) error { return row.Scan(&n, &oldest) }, queue, int64(state))
 	})
 	return n, oldest, err
 }
 
-func read(ctx context.Context, s *store.Store, query string, args ...any) ([]txn.Outgoing, error) {
-	var list []txn.Outgoing
-	err := s.Moment(ctx, func(r sqldb.Reader) error {
+func read(ctx context.Context, s *store.Store, query string, args ...any) ([]txn.OutboxEvent, error) {
+	var list []txn.OutboxEvent
+	err := s.View(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, query, func(row sqldb.Row) error {
-			o, err := txn.ScanOutgoing(row)
+			o, err := txn.ScanOutboxEvent(row)
 			if err == nil {
 				list = append(list, *o)
 			}
@@ -108,13 +108,13 @@ func read(ctx context.Context, s *store.Store, query string, args ...any) ([]txn
 
 // Trim forgets events of a queue that ended long ago.
 func Trim(ctx context.Context, s *store.Store, queue string) error {
-	for state, age := range map[txn.OutgoingState]time.Duration{txn.OutgoingDone: Kept, txn.OutgoingDead: DeadKept} {
-		err := s.Tidy(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
+	for state, age := range map[txn.OutboxState]time.Duration{txn.OutgoingDone: Kept, txn.OutgoingDead: DeadKept} {
+		err := s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
 			var keys []any
 			err := sess.Query(ctx, qOld, []any{queue, int64(state), now - age.Milliseconds(), store.TrimChunk}, func(row sqldb.Row) error {
-				var k txn.OutgoingKey
-				err := row.Scan(&k.Queue, &k.Line, &k.Num)
-				keys = append(keys, k.Queue, k.Line, k.Num)
+				var k txn.OutboxKey
+				err := row.Scan(&k.Queue, &k.OrderingKey, &k.Seq)
+				keys = append(keys, k.Queue, k.OrderingKey, k.Seq)
 				return err
 			})
 			if err == nil {

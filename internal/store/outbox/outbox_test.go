@@ -24,22 +24,22 @@ func filled(tb testing.TB, lines, each int, firstDue int64) *store.Store {
 	tb.Cleanup(func() { stop(); running.Wait(); _ = s.Close() })
 	var all sync.WaitGroup
 	for l := range lines {
-		var list []txn.Outgoing
-		n := txn.Need{}
+		var list []txn.OutboxEvent
+		n := txn.ReadSet{}
 		for i := range each {
-			o := txn.Outgoing{OutgoingKey: txn.OutgoingKey{Queue: "hook", Line: fmt.Sprintf("line%05d", l), Num: int64(i)}, At: 1, Due: 1, Body: "{}"}
+			o := txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: fmt.Sprintf("line%05d", l), Seq: int64(i)}, At: 1, Due: 1, Body: "{}"}
 			if i == 0 {
 				o.Due = firstDue
 			}
-			list, n.Outgoing = append(list, o), append(n.Outgoing, o.OutgoingKey)
+			list, n.Outbox = append(list, o), append(n.Outbox, o.OutboxKey)
 		}
 		all.Add(1)
-		if err := s.Do(&store.Unit{Need: n, Decide: func(w *txn.World) error {
+		if err := s.Submit(&store.Unit{Reads: n, Decide: func(tx *txn.Tx) error {
 			for _, o := range list {
-				w.PutOutgoing(o)
+				tx.PutOutboxEvent(o)
 			}
 			if firstDue > 1 {
-				outbox.Rest(w, list[0].OutgoingKey)
+				outbox.Rest(tx, list[0].OutboxKey)
 			}
 			return nil
 		}, Done: func(err error) {
@@ -64,13 +64,13 @@ func TestDue(t *testing.T) {
 			t.Errorf("at %d: %+v, %v", now, list, err)
 		}
 		for _, o := range list {
-			if o.Num != 0 {
+			if o.Seq != 0 {
 				t.Errorf("%+v is not the first of its line", o)
 			}
 		}
 	}
-	next, err := outbox.Next(t.Context(), s, txn.OutgoingKey{Queue: "hook", Line: "line00001", Num: 1}, 10)
-	if err != nil || len(next) != 2 || next[0].Num != 2 {
+	next, err := outbox.Next(t.Context(), s, txn.OutboxKey{Queue: "hook", OrderingKey: "line00001", Seq: 1}, 10)
+	if err != nil || len(next) != 2 || next[0].Seq != 2 {
 		t.Errorf("after the second: %+v, %v", next, err)
 	}
 	if list, err := outbox.Due(t.Context(), s, "another", 100, outbox.BeforeDue(), nil, 10); err != nil || len(list) != 0 {

@@ -57,7 +57,7 @@ func find(ctx context.Context, s *store.Store, at reference, user string) (hits 
 		return nil, at, 0, err
 	}
 	hits, next = map[string][]uint64{}, at
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, qRecords, func(row sqldb.Row) error {
 			var sender string
 			var body []byte
@@ -76,7 +76,7 @@ func find(ctx context.Context, s *store.Store, at reference, user string) (hits 
 func rewrite(ctx context.Context, s *store.Store, topic string, seqs []uint64, user string) (records int, err error) {
 	for part := range slices.Chunk(seqs, chunk) {
 		changed := 0
-		err := s.Sweep(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+		err := s.Maintain(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 			changed = 0 // it may be run again
 			for _, seq := range part {
 				ok, err := clean(ctx, sess, reference{topic, seq}, user)
@@ -239,7 +239,7 @@ func rows(ctx context.Context, s *store.Store, user string) error {
 	}
 	for _, p := range eraseParts() {
 		var keys [][2]string
-		if err := s.Moment(ctx, func(r sqldb.Reader) error {
+		if err := s.View(ctx, func(r sqldb.Reader) error {
 			return r.Read(ctx, p.find, func(row sqldb.Row) error {
 				var k [2]string
 				err := row.Scan(&k[0], &k[1])
@@ -252,7 +252,7 @@ func rows(ctx context.Context, s *store.Store, user string) error {
 			return err
 		}
 		for some := range slices.Chunk(keys, chunk) {
-			if err := s.Sweep(ctx, []string{im.UserTopic(user)}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+			if err := s.Maintain(ctx, []string{im.UserTopic(user)}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 				for _, k := range some {
 					if err := sess.Exec(ctx, p.change, user, k[0], k[1]); err != nil {
 						return err
@@ -269,7 +269,7 @@ func rows(ctx context.Context, s *store.Store, user string) error {
 
 // Files lists what a person uploaded.
 func Files(ctx context.Context, s *store.Store, user string) (ids []string, err error) {
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		return r.Read(ctx, "SELECT id FROM file WHERE owner = $1", func(row sqldb.Row) error {
 			var id string
 			err := row.Scan(&id)
@@ -283,7 +283,7 @@ func Files(ctx context.Context, s *store.Store, user string) (ids []string, err 
 // DropFiles forgets uploads.
 func DropFiles(ctx context.Context, s *store.Store, ids []string) error {
 	for some := range slices.Chunk(ids, chunk) {
-		if err := s.Tidy(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
+		if err := s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
 			for _, id := range some {
 				for _, q := range []string{"DELETE FROM file_holder WHERE file_id = $1", "DELETE FROM file_reader WHERE file_id = $1", "DELETE FROM file WHERE id = $1"} {
 					if err := sess.Exec(ctx, q, id); err != nil {

@@ -149,7 +149,7 @@ const (
 // that nothing follows. A page may be empty though more follows, because it looks at a bounded number of rows.
 func Export(ctx context.Context, s *store.Store, user string, at Place, limit int) (entries []json.RawMessage, next Place, done bool, err error) {
 	var p pager
-	err = s.Moment(ctx, func(r sqldb.Reader) error {
+	err = s.View(ctx, func(r sqldb.Reader) error {
 		p = pager{user: user, limit: limit, at: at}
 		for n := 0; n < steps && p.at.Part < len(exportParts()) && !p.full() && p.looked < look; n++ {
 			if err := p.step(ctx, r); err != nil {
@@ -196,7 +196,7 @@ func (p *pager) step(ctx context.Context, r sqldb.Reader) error {
 			p.size += len(entry)
 		}
 		if p.full() {
-			return sqldb.ErrEnough
+			return sqldb.ErrStopScan
 		}
 		return nil
 	}, append(append([]any{p.user}, p.at.Key...), want)...)

@@ -164,38 +164,38 @@ func (d *DB) Writers() int { return d.writers }
 // Shared is true: other nodes may write.
 func (d *DB) Shared() bool { return true }
 
-// Trouble says what may help after a failure.
-func (d *DB) Trouble(err error) sqldb.Trouble {
+// Classify says what may help after a failure.
+func (d *DB) Classify(err error) sqldb.ErrorClass {
 	var lost *broken
 	var pg *pgconn.PgError
 	var refused *pgconn.ConnectError
 	var failed net.Error
 	switch {
 	case errors.As(err, &pg):
-		return trouble(pg.Code)
+		return classify(pg.Code)
 	case errors.As(err, &lost), errors.As(err, &refused), errors.As(err, &failed),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return sqldb.Lost
+		return sqldb.Unavailable
 	}
-	return sqldb.Fault
+	return sqldb.Permanent
 }
 
 // readOnly is the state of a server that takes no writes: it is, or has become, a standby.
 const readOnly = "25006"
 
-func trouble(code string) sqldb.Trouble {
+func classify(code string) sqldb.ErrorClass {
 	switch code {
 	case "23505": // somebody else made the row meanwhile: now it will be seen
 		return sqldb.Conflict
 	case "40001", "40P01", "40003", "55P03", "25P03": // serialization, deadlock, outcome unknown, a lock not had in time, stood still
-		return sqldb.Busy
+		return sqldb.Contention
 	case readOnly, "53300", "55000": // a standby, too many connections, not in a state for it
-		return sqldb.Lost
+		return sqldb.Unavailable
 	}
 	if class := code[:2]; class == "08" || class == "57" { // connections; an operator's intervention
-		return sqldb.Lost
+		return sqldb.Unavailable
 	}
-	return sqldb.Fault
+	return sqldb.Permanent
 }
 
 // broken says that the connection is gone.
@@ -203,8 +203,8 @@ type broken struct{ error }
 
 func (b *broken) Unwrap() error { return b.error }
 
-// Pulse reads the clock, on a connection of its own, of a server that takes writes.
-func (d *DB) Pulse(ctx context.Context) (now int64, err error) {
+// Ping reads the clock, on a connection of its own, of a server that takes writes.
+func (d *DB) Ping(ctx context.Context) (now int64, err error) {
 	d.pulseMu.Lock()
 	defer d.pulseMu.Unlock()
 	if d.heart == nil {
@@ -219,13 +219,13 @@ func (d *DB) Pulse(ctx context.Context) (now int64, err error) {
 		d.pool.Reset() // its other connections lead there too
 	}
 	if err != nil {
-		d.still()
+		d.stopped()
 	}
 	return now, err
 }
 
-// still ends the connection of the pulse.
-func (d *DB) still() {
+// stopped ends the connection of the pulse.
+func (d *DB) stopped() {
 	if d.heart == nil {
 		return
 	}
@@ -255,8 +255,8 @@ func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan fu
 	return read(ctx, d.pool, d.stats, inArray(template), scan, []any{keys})
 }
 
-// Moment runs f so that all it reads is of one moment.
-func (d *DB) Moment(ctx context.Context, f func(sqldb.Reader) error) error {
+// View runs f so that all it reads is of one moment.
+func (d *DB) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	until, atLength := ctx.Deadline()
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -270,20 +270,20 @@ func (d *DB) Moment(ctx context.Context, f func(sqldb.Reader) error) error {
 				return err
 			}
 		}
-		return f(moment{tx, d.stats})
+		return f(view{tx, d.stats})
 	})
 }
 
-type moment struct {
+type view struct {
 	tx    pgx.Tx
 	stats *stats
 }
 
-func (m moment) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
+func (m view) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
 	return read(ctx, m.tx, m.stats, query, scan, args)
 }
 
-func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
+func (m view) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
 	return read(ctx, m.tx, m.stats, inArray(template), scan, []any{keys})
 }
 
@@ -308,7 +308,7 @@ func drain(rows pgx.Rows, scan func(sqldb.Row) error) error {
 	r := row{rows}
 	for rows.Next() {
 		if err := scan(r); err != nil {
-			if errors.Is(err, sqldb.ErrEnough) {
+			if errors.Is(err, sqldb.ErrStopScan) {
 				return nil
 			}
 			return err
@@ -317,8 +317,8 @@ func drain(rows pgx.Rows, scan func(sqldb.Row) error) error {
 	return rows.Err()
 }
 
-// Faults finds nothing: PostgreSQL checks its own pages.
-func (d *DB) Faults(context.Context) ([]string, error) { return nil, nil }
+// Damage finds nothing: PostgreSQL checks its own pages.
+func (d *DB) Damage(context.Context) ([]string, error) { return nil, nil }
 
 // long lets a transaction stand still.
 const long = "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('tcp_user_timeout', '0', true)"
@@ -346,7 +346,7 @@ func (d *DB) Run(ctx context.Context) error {
 func (d *DB) Close() error {
 	d.pulseMu.Lock()
 	defer d.pulseMu.Unlock()
-	d.still()
+	d.stopped()
 	d.pool.Close()
 	return nil
 }

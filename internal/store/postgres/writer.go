@@ -34,14 +34,14 @@ type writer struct {
 	failed error // of a statement, so that nothing more is sent in this transaction
 }
 
-// Line makes one of the writers of a server.
-func (d *DB) Line(ctx context.Context) (sqldb.Writer, error) { return d.Writer(ctx) }
+// OpenWriter makes one of the writers of a server.
+func (d *DB) OpenWriter(ctx context.Context) (sqldb.Writer, error) { return d.OfflineWriter(ctx) }
 
-// Writer makes a writer; it connects when it begins.
-func (d *DB) Writer(context.Context) (sqldb.Writer, error) {
+// OfflineWriter makes a writer; it connects when it begins.
+func (d *DB) OfflineWriter(context.Context) (sqldb.Writer, error) {
 	w := &writer{db: d, id: uuid.NewString()}
 	w.sess = &sqldb.Session{Conn: w, Dialect: sqldb.Dialect{
-		ForUpdate: " FOR UPDATE", Clock: "SELECT " + clock, Long: long, MustExist: true, Fill: texts{}.fill, Index: indexPhrase,
+		ForUpdate: " FOR UPDATE", Clock: "SELECT " + clock, NoTimeout: long, LockNeedsRow: true, Fill: texts{}.fill, Index: indexPhrase,
 	}}
 	return w, nil
 }
@@ -183,9 +183,9 @@ func (w *writer) drop() {
 	w.conn = nil
 }
 
-// Settle waits for the transaction in doubt to end, and reads in the writer's row whether it took effect. What it then commits
+// Resolve waits for the transaction in doubt to end, and reads in the writer's row whether it took effect. What it then commits
 // itself stands after it in the log, so that what keeps this one, such as a standby, keeps both.
-func (w *writer) Settle(ctx context.Context) (committed bool, err error) {
+func (w *writer) Resolve(ctx context.Context) (committed bool, err error) {
 	defer func() {
 		if err != nil {
 			w.drop()
@@ -206,8 +206,8 @@ func (w *writer) Settle(ctx context.Context) (committed bool, err error) {
 	return committed, err
 }
 
-// Calm has nothing to wait for: what is committed is there.
-func (w *writer) Calm(context.Context) error { return nil }
+// WaitApplied has nothing to wait for: what is committed is there.
+func (w *writer) WaitApplied(context.Context) error { return nil }
 
 func (w *writer) Close() error {
 	if w.conn == nil || w.conn.IsClosed() {

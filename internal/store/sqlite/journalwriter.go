@@ -12,8 +12,8 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
-// line is a writer whose commits are durable in the journal and come to the database a little later.
-type line struct {
+// journalWriter is a writer whose commits are durable in the journal and come to the database a little later.
+type journalWriter struct {
 	db      *DB
 	load    *conn
 	journal *journal
@@ -22,8 +22,8 @@ type line struct {
 	sess    *sqldb.Session
 }
 
-// Line opens the writer of a server. Readers see what it has committed.
-func (d *DB) Line(ctx context.Context) (sqldb.Writer, error) {
+// OpenWriter opens the writer of a server. Readers see what it has committed.
+func (d *DB) OpenWriter(ctx context.Context) (sqldb.Writer, error) {
 	if err := d.recover(ctx); err != nil { // of a line before this one
 		return nil, err
 	}
@@ -39,18 +39,18 @@ func (d *DB) Line(ctx context.Context) (sqldb.Writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, load.Close())
 	}
-	if _, err := write.ExecContext(ctx, "PRAGMA synchronous = "+d.lineSync()); err != nil { // what a power cut takes from the database is in the journal
+	if _, err := write.ExecContext(ctx, "PRAGMA synchronous = "+d.journalSync()); err != nil { // what a power cut takes from the database is in the journal
 		return nil, errors.Join(err, write.Close(), load.Close())
 	}
-	l := &line{db: d, load: newConn(d, load), journal: &journal{dir: d.dir, noSync: d.noSync, last: last}}
+	l := &journalWriter{db: d, load: newConn(d, load), journal: &journal{dir: d.dir, noSync: d.noSync, last: last}}
 	l.apply = &applier{conn: newConn(d, write), log: d.log, retire: l.retire, aside: d.setAside, ended: make(chan struct{}), last: last, applied: last, changed: make(chan struct{})}
-	l.sess = &sqldb.Session{Conn: l, Dialect: sqldb.Dialect{Fill: l.load.texts.fill, Index: indexPhrase, Lasting: true}}
+	l.sess = &sqldb.Session{Conn: l, Dialect: sqldb.Dialect{Fill: l.load.texts.fill, Index: indexPhrase, SingleWriter: true}}
 	go l.apply.run()
 	d.behind.Store(l.apply)
 	return l, nil
 }
 
-func (d *DB) lineSync() string {
+func (d *DB) journalSync() string {
 	if d.noSync {
 		return "OFF"
 	}
@@ -66,13 +66,13 @@ func (d *DB) sync() string {
 }
 
 // Begin starts a batch.
-func (l *line) Begin(context.Context) (*sqldb.Session, error) {
+func (l *journalWriter) Begin(context.Context) (*sqldb.Session, error) {
 	l.ops = nil
 	return l.sess, nil
 }
 
 // Query reads what the database has, and keeps what is to be written.
-func (l *line) Query(ctx context.Context, query string, args []any, scan func(sqldb.Row) error) error {
+func (l *journalWriter) Query(ctx context.Context, query string, args []any, scan func(sqldb.Row) error) error {
 	if scan == nil {
 		l.ops = append(l.ops, operation{text: query, values: args})
 		return nil
@@ -80,16 +80,16 @@ func (l *line) Query(ctx context.Context, query string, args []any, scan func(sq
 	return l.load.query(ctx, query, args, scan)
 }
 
-// Keep keeps rows that are to be written.
-func (l *line) Keep(template string, width int, rows []any) {
+// BufferRows keeps rows that are to be written.
+func (l *journalWriter) BufferRows(template string, width int, rows []any) {
 	l.ops = append(l.ops, operation{text: template, width: width, values: rows})
 }
 
 // Sync has nothing to do.
-func (l *line) Sync(context.Context) error { return nil }
+func (l *journalWriter) Sync(context.Context) error { return nil }
 
 // Commit waits for the disk.
-func (l *line) Commit(ctx context.Context) error {
+func (l *journalWriter) Commit(ctx context.Context) error {
 	if len(l.ops) == 0 {
 		return nil
 	}
@@ -106,19 +106,19 @@ func (l *line) Commit(ctx context.Context) error {
 }
 
 // Rollback forgets the batch.
-func (l *line) Rollback(context.Context) error {
+func (l *journalWriter) Rollback(context.Context) error {
 	l.ops = nil
 	return nil
 }
 
-// Settle is never asked: a commit to a file is never in doubt.
-func (l *line) Settle(context.Context) (bool, error) { return false, nil }
+// Resolve is never asked: a commit to a file is never in doubt.
+func (l *journalWriter) Resolve(context.Context) (bool, error) { return false, nil }
 
-// Calm waits until the database has everything.
-func (l *line) Calm(ctx context.Context) error { return l.apply.settle(ctx) }
+// WaitApplied waits until the database has everything.
+func (l *journalWriter) WaitApplied(ctx context.Context) error { return l.apply.settle(ctx) }
 
 // Close waits until the database has everything, and leaves no journal.
-func (l *line) Close() error {
+func (l *journalWriter) Close() error {
 	l.apply.change(func() { l.apply.closing = true })
 	<-l.apply.ended
 	err := l.journal.end()
@@ -136,7 +136,7 @@ func (l *line) Close() error {
 }
 
 // retire removes the files of the journal whose entries the database has, for good.
-func (l *line) retire(applied uint64) error {
+func (l *journalWriter) retire(applied uint64) error {
 	done := l.journal.done(applied)
 	if len(done) == 0 {
 		return nil

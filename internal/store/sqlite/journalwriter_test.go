@@ -19,13 +19,13 @@ func open(t *testing.T, dir string) *DB {
 	return d
 }
 
-func lineOf(t *testing.T, d *DB) *line {
+func lineOf(t *testing.T, d *DB) *journalWriter {
 	t.Helper()
-	w, err := d.Line(t.Context())
+	w, err := d.OpenWriter(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w.(*line)
+	return w.(*journalWriter)
 }
 
 const (
@@ -33,7 +33,7 @@ const (
 	insert = "INSERT INTO meta (name, value) VALUES ?*"
 )
 
-func commit(t *testing.T, l *line, template, name string) {
+func commit(t *testing.T, l *journalWriter, template, name string) {
 	t.Helper()
 	sess, err := l.Begin(t.Context())
 	if err == nil {
@@ -73,7 +73,7 @@ func TestLineThatCannotApply(t *testing.T) {
 		}
 	}
 	commit(t, l, upsert, "first")
-	if err := d.settle(t.Context()); !errors.Is(err, errBehind) || d.Trouble(err) != sqldb.Lost {
+	if err := d.settle(t.Context()); !errors.Is(err, errBehind) || d.Classify(err) != sqldb.Unavailable {
 		t.Errorf("a reader was told: %v", err)
 	}
 	if err := l.Close(); !errors.Is(err, errBehind) {

@@ -201,15 +201,15 @@ func (d *DB) prepare(ctx context.Context, reads []string) error {
 // Writers is one: SQLite has one writer at a time.
 func (d *DB) Writers() int { return 1 }
 
-// Pulse is never asked: the machine's clock is the one that counts.
-func (d *DB) Pulse(context.Context) (int64, error) { return 0, nil }
+// Ping is never asked: the machine's clock is the one that counts.
+func (d *DB) Ping(context.Context) (int64, error) { return 0, nil }
 
-// Trouble is a fault, since what fails in a file on this machine fails again, unless the database is behind: then all wait alike.
-func (d *DB) Trouble(err error) sqldb.Trouble {
+// Classify is a fault, since what fails in a file on this machine fails again, unless the database is behind: then all wait alike.
+func (d *DB) Classify(err error) sqldb.ErrorClass {
 	if errors.Is(err, errBehind) {
-		return sqldb.Lost
+		return sqldb.Unavailable
 	}
-	return sqldb.Fault
+	return sqldb.Permanent
 }
 
 // settle waits until the database has what was committed.
@@ -256,8 +256,8 @@ func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []stri
 // Shared is false: one server at a time uses a file.
 func (d *DB) Shared() bool { return false }
 
-// Moment runs f so that all it reads is of one moment.
-func (d *DB) Moment(ctx context.Context, f func(sqldb.Reader) error) error {
+// View runs f so that all it reads is of one moment.
+func (d *DB) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
@@ -266,19 +266,19 @@ func (d *DB) Moment(ctx context.Context, f func(sqldb.Reader) error) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	return f(moment{d, tx})
+	return f(view{d, tx})
 }
 
-type moment struct {
+type view struct {
 	db *DB
 	tx *sql.Tx
 }
 
-func (m moment) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
+func (m view) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
 	return m.db.run(ctx, m.tx, query, scan, args)
 }
 
-func (m moment) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
+func (m view) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
 	return m.db.runIn(ctx, m.tx, template, keys, scan)
 }
 
@@ -307,7 +307,7 @@ func drain(rows *sql.Rows, scan func(sqldb.Row) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
-			if errors.Is(err, sqldb.ErrEnough) {
+			if errors.Is(err, sqldb.ErrStopScan) {
 				return nil
 			}
 			return err
@@ -316,8 +316,8 @@ func drain(rows *sql.Rows, scan func(sqldb.Row) error) error {
 	return rows.Err()
 }
 
-// Faults says what is damaged in the file.
-func (d *DB) Faults(ctx context.Context) ([]string, error) {
+// Damage says what is damaged in the file.
+func (d *DB) Damage(ctx context.Context) ([]string, error) {
 	var verdict string
 	if err := d.read.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict == "ok" {
 		return nil, err

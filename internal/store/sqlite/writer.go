@@ -7,30 +7,30 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
-// writer commits to the database itself, for whoever fills or mends it while no server runs. Servers commit to a line.
-type writer struct {
+// directWriter commits to the database itself, for whoever fills or mends it while no server runs. Servers commit to a line.
+type directWriter struct {
 	c    *conn
 	sess *sqldb.Session
 }
 
-// Writer opens the one connection that commits.
-func (d *DB) Writer(ctx context.Context) (sqldb.Writer, error) {
+// OfflineWriter opens the one connection that commits.
+func (d *DB) OfflineWriter(ctx context.Context) (sqldb.Writer, error) {
 	c, err := d.write.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{c: newConn(d, c)}
+	w := &directWriter{c: newConn(d, c)}
 	w.sess = &sqldb.Session{Conn: w, Dialect: sqldb.Dialect{Fill: w.c.texts.fill, Index: indexPhrase}}
 	return w, nil
 }
 
 // Begin starts a transaction that will write.
-func (w *writer) Begin(ctx context.Context) (*sqldb.Session, error) {
+func (w *directWriter) Begin(ctx context.Context) (*sqldb.Session, error) {
 	return w.sess, w.sess.Exec(ctx, "BEGIN IMMEDIATE")
 }
 
 // Commit waits for the disk.
-func (w *writer) Commit(ctx context.Context) error {
+func (w *directWriter) Commit(ctx context.Context) error {
 	if err := w.sess.Exec(ctx, "COMMIT"); err != nil {
 		return err
 	}
@@ -38,23 +38,23 @@ func (w *writer) Commit(ctx context.Context) error {
 	return nil
 }
 
-func (w *writer) Rollback(ctx context.Context) error { return w.sess.Exec(ctx, "ROLLBACK") }
+func (w *directWriter) Rollback(ctx context.Context) error { return w.sess.Exec(ctx, "ROLLBACK") }
 
-// Settle is never asked: a commit to a file is never in doubt.
-func (w *writer) Settle(context.Context) (bool, error) { return false, nil }
+// Resolve is never asked: a commit to a file is never in doubt.
+func (w *directWriter) Resolve(context.Context) (bool, error) { return false, nil }
 
-// Calm has nothing to wait for.
-func (w *writer) Calm(context.Context) error { return nil }
+// WaitApplied has nothing to wait for.
+func (w *directWriter) WaitApplied(context.Context) error { return nil }
 
-func (w *writer) Close() error { return w.c.close() }
+func (w *directWriter) Close() error { return w.c.close() }
 
 // Query runs a statement at once.
-func (w *writer) Query(ctx context.Context, query string, args []any, scan func(sqldb.Row) error) error {
+func (w *directWriter) Query(ctx context.Context, query string, args []any, scan func(sqldb.Row) error) error {
 	return w.c.query(ctx, query, args, scan)
 }
 
 // Sync has nothing to do: everything was done at once.
-func (w *writer) Sync(context.Context) error { return nil }
+func (w *directWriter) Sync(context.Context) error { return nil }
 
 // Statements for many rows or keys come in sizes 1 to 32, 64 and 128, so that a batch needs few of them and few are
 // prepared.

@@ -17,15 +17,15 @@ import (
 func say(t testing.TB, s *store.Store, from, to, id, text string) {
 	t.Helper()
 	a, b := im.UserTopic(from), im.UserTopic(to)
-	err := Do(t, s, txn.Need{Topics: []string{a, b}, Contacts: []txn.ContactKey{{UserID: to, Peer: from}}, Messages: []txn.MessageKey{{Topic: a, ID: id}}}, func(w *txn.World) error {
-		side := w.Contact(to, from)
+	err := Do(t, s, txn.ReadSet{Topics: []string{a, b}, Contacts: []txn.ContactKey{{UserID: to, Peer: from}}, Messages: []txn.MessageKey{{Topic: a, ID: id}}}, func(tx *txn.Tx) error {
+		side := tx.Contact(to, from)
 		side.Counted++
-		w.PutContact(*side)
+		tx.PutContact(*side)
 		d := txn.Draft{Body: &note{text}, Message: id, Sender: from}
 		mine, theirs := d, d
 		mine.Peer, mine.Words, mine.Finders = to, text, []string{a, b}
 		theirs.Peer, theirs.Ord = from, side.Counted
-		w.AppendPair(a, mine, b, theirs)
+		tx.AppendPair(a, mine, b, theirs)
 		return nil
 	})
 	if err != nil {
@@ -48,11 +48,11 @@ func pairs(t *testing.T, open Engine) {
 			t.Errorf("%s on %s is %+v, %v", c.id, c.topic, m, err)
 		}
 	}
-	f, err := s.ReadFacts(t.Context(), "a", "b", "", 0)
+	f, err := s.ReadMark(t.Context(), "a", "b", "", 0)
 	if err != nil || f.Last != 3 || f.Pair != 2 || f.Ord != 1 || f.UpTo != 3 {
 		t.Errorf("reading all is %+v, %v", f, err)
 	}
-	if f, err = s.ReadFacts(t.Context(), "a", "b", "", 2); err != nil || f.Last != 2 || f.Pair != 1 || f.Ord != 0 {
+	if f, err = s.ReadMark(t.Context(), "a", "b", "", 2); err != nil || f.Last != 2 || f.Pair != 1 || f.Ord != 0 {
 		t.Errorf("reading one's own is %+v, %v", f, err)
 	}
 }
@@ -64,8 +64,8 @@ func history(t *testing.T, open Engine) {
 		say(t, s, "a", "b", fmt.Sprint("m", i), fmt.Sprint(i))
 		say(t, s, "a", "c", fmt.Sprint("n", i), "other")
 	}
-	if err := Do(t, s, txn.Need{Topics: []string{"user:a"}}, func(w *txn.World) error {
-		w.Delete(txn.Deletion{UserID: "a", Topic: "user:a", Seq: 5})
+	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:a"}}, func(tx *txn.Tx) error {
+		tx.Delete(txn.Deletion{UserID: "a", Topic: "user:a", Seq: 5})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -103,18 +103,18 @@ func counts(t *testing.T, open Engine) {
 	group := im.GroupTopic("g")
 	speak := func(who string, n int) {
 		for range n {
-			if err := Do(t, s, txn.Need{Topics: []string{group}, Groups: []string{"g"}, Members: []txn.MemberKey{{GroupID: "g", UserID: who}}}, func(w *txn.World) error {
-				if w.Group("g") == nil {
-					w.PutGroup(im.Group{ID: "g", Type: im.Work})
+			if err := Do(t, s, txn.ReadSet{Topics: []string{group}, Groups: []string{"g"}, Members: []txn.MemberKey{{GroupID: "g", UserID: who}}}, func(tx *txn.Tx) error {
+				if tx.Group("g") == nil {
+					tx.PutGroup(im.Group{ID: "g", Type: im.Work})
 				}
-				m := w.Member("g", who)
+				m := tx.Member("g", who)
 				if m == nil {
 					m = &im.Member{GroupID: "g", UserID: who, Role: im.RoleMember}
 				}
 				m.Own++
-				w.PutMember(*m)
-				w.Append(group, txn.Draft{Body: &note{who}, Peer: txn.GroupPeer, Counts: true, Sender: who})
-				w.Append(group, txn.Draft{Body: &note{"tip"}, Peer: txn.GroupPeer})
+				tx.PutMember(*m)
+				tx.Append(group, txn.Draft{Body: &note{who}, Peer: txn.GroupPeer, Counts: true, Sender: who})
+				tx.Append(group, txn.Draft{Body: &note{"tip"}, Peer: txn.GroupPeer})
 				return nil
 			}); err != nil {
 				t.Fatal(err)
@@ -124,11 +124,11 @@ func counts(t *testing.T, open Engine) {
 	speak("a", 2)
 	speak("b", 3)
 	speak("a", 1)
-	f, err := s.ReadFacts(t.Context(), "a", "", "g", 6) // two of a's, one of b's, and their tips
+	f, err := s.ReadMark(t.Context(), "a", "", "g", 6) // two of a's, one of b's, and their tips
 	if err != nil || f.Last != 6 || f.Ord != 3 || f.Own != 2 {
 		t.Errorf("reading half is %+v, %v", f, err)
 	}
-	sides, own, err := s.Sides(t.Context(), "a")
+	sides, own, err := s.Conversations(t.Context(), "a")
 	if err != nil || len(sides) != 1 || own != 0 || sides[0].Counted != 6 || sides[0].Member.Unread(sides[0].Group, 6) != 3 || sides[0].Last.Seq != 12 {
 		t.Errorf("the side of a is %+v, %d, %v", sides, own, err)
 	}
@@ -158,9 +158,9 @@ func words(t *testing.T, open Engine) {
 			t.Errorf("found %q, want %q", got, want)
 		}
 	}
-	if err := Do(t, s, txn.Need{Topics: []string{"user:a"}}, func(w *txn.World) error {
-		w.Find(sqldb.Phrase{Topic: "user:a", Message: "m1", Words: "slow", Finders: []string{"user:a"}})
-		w.Find(sqldb.Phrase{Topic: "user:a", Message: "m2"})
+	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:a"}}, func(tx *txn.Tx) error {
+		tx.Find(sqldb.Phrase{Topic: "user:a", Message: "m1", Words: "slow", Finders: []string{"user:a"}})
+		tx.Find(sqldb.Phrase{Topic: "user:a", Message: "m2"})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -178,32 +178,32 @@ func reopenChat(t *testing.T, open Engine) {
 		Info: im.GroupInfo{Name: "n", Introduction: "i", Notification: "o", FaceURL: "f", Custom: "c", Join: im.WayApproval, Invite: im.WayFree}}
 	member := im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2, NameCard: "A", Custom: "c", MutedUntil: 8, BannedUntil: 6, Marks: 3, Own: 4, OwnRead: 2, Extra: "9", Reading: contact.Reading}
 	extra := txn.Extra{GroupID: "g", Attributes: map[string]string{"k": "v"}, Version: 2, Counters: map[string]int64{"n": -1}, Recent: []string{"r"}}
-	person := txn.Person{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
+	person := txn.User{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
 	asks := txn.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: txn.Refused, AppliedAt: 1, Handler: "a", Answer: "no", HandledAt: 2}
 	file := txn.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1, Height: 2, Thumb: "t"}
-	need := txn.Need{Topics: []string{"user:a", "group:g"}, Contacts: []txn.ContactKey{{UserID: "a", Peer: "b"}}, Extras: []string{"g"}, People: []string{"a"},
+	need := txn.ReadSet{Topics: []string{"user:a", "group:g"}, Contacts: []txn.ContactKey{{UserID: "a", Peer: "b"}}, Extras: []string{"g"}, Users: []string{"a"},
 		Applications: []txn.MemberKey{{GroupID: "g", UserID: "z"}}}
-	if err := Do(t, s, need, func(w *txn.World) error {
-		w.PutContact(contact)
-		w.PutGroup(group)
-		w.PutMember(member)
-		w.PutExtra(extra)
-		w.PutPerson(person)
-		w.PutApplication(asks)
-		w.PutFollow(txn.Follow{UserID: "a", Target: "b"})
-		w.PutFollow(txn.Follow{UserID: "a", Target: "c"})
-		w.PutReceipt(txn.Receipt{Topic: "group:g", ID: "m", UserID: "b", At: 3})
-		w.PutFile(file)
-		holder.Hold(w, holder.Holder{File: "f", Topic: "group:g", Message: "m"})
+	if err := Do(t, s, need, func(tx *txn.Tx) error {
+		tx.PutContact(contact)
+		tx.PutGroup(group)
+		tx.PutMember(member)
+		tx.PutExtra(extra)
+		tx.PutUser(person)
+		tx.PutApplication(asks)
+		tx.PutFollow(txn.Follow{UserID: "a", Target: "b"})
+		tx.PutFollow(txn.Follow{UserID: "a", Target: "c"})
+		tx.PutReceipt(txn.Receipt{Topic: "group:g", ID: "m", UserID: "b", At: 3})
+		tx.PutFile(file)
+		holder.Hold(tx, holder.Holder{File: "f", Topic: "group:g", Message: "m"})
 		for _, id := range []string{"x", "y", "m"} {
-			w.Append("group:g", txn.Draft{Body: &note{"a picture"}, Peer: txn.GroupPeer, Message: id, Sender: "a"})
+			tx.Append("group:g", txn.Draft{Body: &note{"a picture"}, Peer: txn.GroupPeer, Message: id, Sender: "a"})
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := Do(t, s, txn.Need{Topics: []string{"user:a"}, Follows: []txn.ContactKey{{UserID: "a", Peer: "c"}}}, func(w *txn.World) error {
-		w.PutFollow(txn.Follow{UserID: "a", Target: "c", Gone: true})
+	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:a"}, Follows: []txn.ContactKey{{UserID: "a", Peer: "c"}}}, func(tx *txn.Tx) error {
+		tx.PutFollow(txn.Follow{UserID: "a", Target: "c", Gone: true})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -226,7 +226,7 @@ func reopenChat(t *testing.T, open Engine) {
 	check("the member", *m, member, err)
 	x, err := s.Extra(ctx, "g")
 	check("the extra", x, extra, err)
-	p, err := s.Person(ctx, "a")
+	p, err := s.User(ctx, "a")
 	check("the person", *p, person, err)
 	list, err := s.Applications(ctx, "a", "", "", 9)
 	check("the applications", list, []txn.Application{asks}, err)

@@ -15,10 +15,10 @@ func holders(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	b, group := "user:b", "group:g"
-	step := func(what string, readable string, decide func(*txn.World)) {
+	step := func(what string, readable string, decide func(*txn.Tx)) {
 		t.Helper()
-		need := txn.Need{Topics: []string{b, group}, Contacts: []txn.ContactKey{{UserID: "b", Peer: "a"}}, Messages: []txn.MessageKey{{Topic: b, ID: "m"}, {Topic: b, ID: "n"}, {Topic: group, ID: "p"}}}
-		if err := Do(t, s, need, func(w *txn.World) error { decide(w); return nil }); err != nil {
+		need := txn.ReadSet{Topics: []string{b, group}, Contacts: []txn.ContactKey{{UserID: "b", Peer: "a"}}, Messages: []txn.MessageKey{{Topic: b, ID: "m"}, {Topic: b, ID: "n"}, {Topic: group, ID: "p"}}}
+		if err := Do(t, s, need, func(tx *txn.Tx) error { decide(tx); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		got := ""
@@ -33,72 +33,72 @@ func holders(t *testing.T, open Engine) {
 			t.Errorf("%s: %q may read the file, want %q", what, got, readable)
 		}
 	}
-	send := func(w *txn.World, topic, id, audience string) {
+	send := func(tx *txn.Tx, topic, id, audience string) {
 		d := txn.Draft{Body: &note{"picture"}, Peer: "a", Message: id, Sender: "a", Audience: audience}
 		if topic == group {
 			d.Peer = txn.GroupPeer
 		}
-		w.Append(topic, d)
-		holder.Hold(w, holder.Holder{File: "f", Topic: topic, Message: id})
+		tx.Append(topic, d)
+		holder.Hold(tx, holder.Holder{File: "f", Topic: topic, Message: id})
 	}
-	step("two messages hold it", "b", func(w *txn.World) { send(w, b, "m", ""); send(w, b, "n", "") })
-	step("one is replaced", "b", func(w *txn.World) { holder.Release(w, b, "m") })
-	step("it comes back", "b", func(w *txn.World) { holder.Hold(w, holder.Holder{File: "f", Topic: b, Message: "m"}) })
-	step("the other is revoked", "b", func(w *txn.World) { revoke(w, b, "n") })
-	step("b deletes the last", "", func(w *txn.World) { w.Delete(txn.Deletion{UserID: "b", Topic: b, Seq: 1}) })
-	step("a third", "b", func(w *txn.World) { send(w, b, "o", "") })
-	step("b clears the conversation", "", func(w *txn.World) {
-		w.PutContact(im.Contact{UserID: "b", Peer: "a", Reading: im.Reading{ClearedSeq: 3}})
+	step("two messages hold it", "b", func(tx *txn.Tx) { send(tx, b, "m", ""); send(tx, b, "n", "") })
+	step("one is replaced", "b", func(tx *txn.Tx) { holder.Release(tx, b, "m") })
+	step("it comes back", "b", func(tx *txn.Tx) { holder.Hold(tx, holder.Holder{File: "f", Topic: b, Message: "m"}) })
+	step("the other is revoked", "b", func(tx *txn.Tx) { revoke(tx, b, "n") })
+	step("b deletes the last", "", func(tx *txn.Tx) { tx.Delete(txn.Deletion{UserID: "b", Topic: b, Seq: 1}) })
+	step("a third", "b", func(tx *txn.Tx) { send(tx, b, "o", "") })
+	step("b clears the conversation", "", func(tx *txn.Tx) {
+		tx.PutContact(im.Contact{UserID: "b", Peer: "a", Reading: im.Reading{ClearedSeq: 3}})
 	})
-	step("held and released in the same unit", "", func(w *txn.World) {
-		send(w, b, "q", "")
-		holder.Release(w, b, "q")
+	step("held and released in the same unit", "", func(tx *txn.Tx) {
+		send(tx, b, "q", "")
+		holder.Release(tx, b, "q")
 	})
-	step("it is in a group", "ac", func(w *txn.World) {
-		w.PutGroup(im.Group{ID: "g", Type: im.Work, Owner: "a", Members: 4})
-		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner})
-		w.PutMember(im.Member{GroupID: "g", UserID: "c", Role: im.RoleMember})
-		w.PutMember(im.Member{GroupID: "g", UserID: "d", Role: im.RoleMember, JoinedSeq: 1})
-		w.PutMember(im.Member{GroupID: "g", UserID: "z", Role: im.RoleMember, Gone: true})
-		send(w, group, "p", "")
+	step("it is in a group", "ac", func(tx *txn.Tx) {
+		tx.PutGroup(im.Group{ID: "g", Type: im.Work, Owner: "a", Members: 4})
+		tx.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner})
+		tx.PutMember(im.Member{GroupID: "g", UserID: "c", Role: im.RoleMember})
+		tx.PutMember(im.Member{GroupID: "g", UserID: "d", Role: im.RoleMember, JoinedSeq: 1})
+		tx.PutMember(im.Member{GroupID: "g", UserID: "z", Role: im.RoleMember, Gone: true})
+		send(tx, group, "p", "")
 	})
-	step("a message for c alone", "ac", func(w *txn.World) { send(w, group, "q", " a c ") })
-	step("the first is revoked", "ac", func(w *txn.World) { revoke(w, group, "p") })
-	step("c deletes it", "a", func(w *txn.World) { w.Delete(txn.Deletion{UserID: "c", Topic: group, Seq: 2}) })
-	step("an onlineUserOnly message", "acd", func(w *txn.World) {
-		holder.Hold(w, holder.Holder{File: "f", Topic: group, Message: "r", Until: s.Now() + 1<<40})
+	step("a message for c alone", "ac", func(tx *txn.Tx) { send(tx, group, "q", " a c ") })
+	step("the first is revoked", "ac", func(tx *txn.Tx) { revoke(tx, group, "p") })
+	step("c deletes it", "a", func(tx *txn.Tx) { tx.Delete(txn.Deletion{UserID: "c", Topic: group, Seq: 2}) })
+	step("an onlineUserOnly message", "acd", func(tx *txn.Tx) {
+		holder.Hold(tx, holder.Holder{File: "f", Topic: group, Message: "r", Until: s.Now() + 1<<40})
 	})
-	step("its time is over", "a", func(w *txn.World) {
-		holder.Release(w, group, "r")
-		holder.Hold(w, holder.Holder{File: "f", Topic: group, Message: "r", Until: 1})
+	step("its time is over", "a", func(tx *txn.Tx) {
+		holder.Release(tx, group, "r")
+		holder.Hold(tx, holder.Holder{File: "f", Topic: group, Message: "r", Until: 1})
 	})
-	if err := s.TrimNow(t.Context()); err != nil {
+	if err := s.ApplyRetentionNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	step("the group is dismissed", "", func(w *txn.World) {
-		w.PutGroup(im.Group{ID: "g", Type: im.Work, Owner: "a", Dismissed: true})
+	step("the group is dismissed", "", func(tx *txn.Tx) {
+		tx.PutGroup(im.Group{ID: "g", Type: im.Work, Owner: "a", Dismissed: true})
 	})
 	emptied(t, s)
 }
 
-func revoke(w *txn.World, topic, id string) {
-	m := *w.Message(topic, id)
+func revoke(tx *txn.Tx, topic, id string) {
+	m := *tx.Message(topic, id)
 	m.Flags |= txn.FlagRevoked
-	w.PutMessage(m)
+	tx.PutMessage(m)
 }
 
 // emptied checks that a timeline leaves nothing behind that holds a file.
 func emptied(t *testing.T, s *store.Store) {
 	t.Helper()
-	if err := Do(t, s, txn.Need{Topics: []string{"user:b"}}, func(w *txn.World) error {
-		w.Append("user:b", txn.Draft{Body: &note{"picture"}, Peer: "x", Message: "r", Sender: "x"})
-		holder.Hold(w, holder.Holder{File: "f", Topic: "user:b", Message: "r", Until: 1}) // of an earlier one that was not stored
-		holder.Hold(w, holder.Holder{File: "f", Topic: "user:b", Message: "r"})
+	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:b"}}, func(tx *txn.Tx) error {
+		tx.Append("user:b", txn.Draft{Body: &note{"picture"}, Peer: "x", Message: "r", Sender: "x"})
+		holder.Hold(tx, holder.Holder{File: "f", Topic: "user:b", Message: "r", Until: 1}) // of an earlier one that was not stored
+		holder.Hold(tx, holder.Holder{File: "f", Topic: "user:b", Message: "r"})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.TrimNow(t.Context()); err != nil {
+	if err := s.ApplyRetentionNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if may, err := holder.MayRead(t.Context(), s, "f", "b"); err != nil || !may {

@@ -45,10 +45,10 @@ func (n *note) Absorb(next txn.Body) bool {
 }
 
 // Do runs a unit and waits for its outcome.
-func Do(t testing.TB, s *store.Store, need txn.Need, decide func(*txn.World) error) error {
+func Do(t testing.TB, s *store.Store, need txn.ReadSet, decide func(*txn.Tx) error) error {
 	t.Helper()
 	done := make(chan error, 1)
-	if err := s.Do(&store.Unit{Need: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
+	if err := s.Submit(&store.Unit{Reads: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
 		t.Fatal(err)
 	}
 	return <-done
@@ -62,14 +62,14 @@ func together(t testing.TB, s *store.Store, units ...*store.Unit) []error {
 	gate, entered := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	done.Add(1)
-	if err := s.Do(&store.Unit{Decide: func(*txn.World) error { once.Do(func() { close(entered) }); <-gate; return nil }, Done: func(error) { done.Done() }}); err != nil {
+	if err := s.Submit(&store.Unit{Decide: func(*txn.Tx) error { once.Do(func() { close(entered) }); <-gate; return nil }, Done: func(error) { done.Done() }}); err != nil {
 		t.Fatal(err)
 	}
 	<-entered
 	for i, u := range units {
 		done.Add(1)
 		u.Done = func(err error) { errs[i] = err; done.Done() }
-		if err := s.Do(u); err != nil {
+		if err := s.Submit(u); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -58,9 +58,9 @@ func contiguous(t *testing.T, open Engine) {
 		wg.Go(func() {
 			for i := range each {
 				mine, all := fmt.Sprintf("user:%d", w), "group:all"
-				if err := Do(t, s, txn.Need{Topics: []string{mine, all}}, func(w *txn.World) error {
-					w.Append(all, txn.Draft{Body: &note{"x"}})
-					w.Append(mine, txn.Draft{Body: &note{fmt.Sprint(i)}})
+				if err := Do(t, s, txn.ReadSet{Topics: []string{mine, all}}, func(tx *txn.Tx) error {
+					tx.Append(all, txn.Draft{Body: &note{"x"}})
+					tx.Append(mine, txn.Draft{Body: &note{fmt.Sprint(i)}})
 					return nil
 				}); err != nil {
 					t.Error(err)
@@ -85,10 +85,10 @@ func refusal(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, func(r []txn.Record) { t.Errorf("a refusal was announced: %v", r) })
 	no := errors.New("no")
-	err := Do(t, s, txn.Need{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(w *txn.World) error {
-		w.Append("user:a", txn.Draft{Body: &note{"x"}})
-		w.PutInvitation(invite.Invitation{Terms: invite.Terms{ID: "i", Inviter: "a"}})
-		w.PutMark(txn.Mark{InviteID: "i", UserID: "a", ExpiresAt: w.Now + 1000})
+	err := Do(t, s, txn.ReadSet{Topics: []string{"user:a"}, Invitations: []string{"i"}}, func(tx *txn.Tx) error {
+		tx.Append("user:a", txn.Draft{Body: &note{"x"}})
+		tx.PutInvitation(invite.Invitation{Terms: invite.Terms{ID: "i", Inviter: "a"}})
+		tx.PutTombstone(txn.Tombstone{InviteID: "i", UserID: "a", ExpiresAt: tx.Now + 1000})
 		return no
 	})
 	if !errors.Is(err, no) {
@@ -106,10 +106,10 @@ func newInvitation(id string, users ...string) (invite.Invitation, []invite.Invi
 	return invite.New(invite.Terms{ID: id, Inviter: "a", GroupID: "g", Timeout: 60, Data: "d", Push: &invite.Push{Title: "t"}}, users, invite.Actor{User: "a", Device: "d1", RequestID: "r1"}, "print", 1<<42)
 }
 
-func put(w *txn.World, v invite.Invitation, list []invite.Invitee) {
-	w.PutInvitation(v)
+func put(tx *txn.Tx, v invite.Invitation, list []invite.Invitee) {
+	tx.PutInvitation(v)
 	for _, p := range list {
-		w.PutInvitee(p)
+		tx.PutInvitee(p)
 	}
 }
 
@@ -118,31 +118,31 @@ func batch(t *testing.T, open Engine) {
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
 	errs := together(t, s,
-		&store.Unit{Need: txn.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(w *txn.World) error { put(w, v, list); return nil }},
-		&store.Unit{Need: txn.Need{Topics: []string{"group:g"}, Invitations: []string{"i"}, Invitees: []txn.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}}, Decide: func(w *txn.World) error {
-			if n := len(w.OpenInvitees("i")); n != 2 {
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(tx *txn.Tx) error { put(tx, v, list); return nil }},
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, Invitations: []string{"i"}, Invitees: []txn.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}}, Decide: func(tx *txn.Tx) error {
+			if n := len(tx.OpenInvitees("i")); n != 2 {
 				return fmt.Errorf("%d are open after the first unit", n)
 			}
-			st, err := invite.Apply(*w.Invitation("i"), w.Invitee("i", "b"), invite.Answer{By: invite.Actor{User: "b"}}, w.Now)
+			st, err := invite.Apply(*tx.Invitation("i"), tx.Invitee("i", "b"), invite.Answer{By: invite.Actor{User: "b"}}, tx.Now)
 			if err != nil {
 				return err
 			}
-			w.PutInvitation(st.Invitation)
-			w.PutInvitee(st.Invitee)
-			w.Append("group:g", txn.Draft{Device: "1", Body: &note{"+b"}})
+			tx.PutInvitation(st.Invitation)
+			tx.PutInvitee(st.Invitee)
+			tx.Append("group:g", txn.Draft{Device: "1", Body: &note{"+b"}})
 			return nil
 		}},
-		&store.Unit{Need: txn.Need{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"}, OpenOfMember: []txn.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(w *txn.World) error {
-			if n := w.OpenInvitees("i"); len(n) != 1 || n[0].UserID != "c" {
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"}, OpenOfMember: []txn.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(tx *txn.Tx) error {
+			if n := tx.OpenInvitees("i"); len(n) != 1 || n[0].UserID != "c" {
 				return fmt.Errorf("open after the second unit: %v", n)
 			}
-			if ids := w.OpenInGroup("g"); !slices.Equal(ids, []string{"i"}) {
+			if ids := tx.OpenInGroup("g"); !slices.Equal(ids, []string{"i"}) {
 				return fmt.Errorf("open in the group: %v", ids)
 			}
-			if ids := w.OpenOfMember(txn.MemberKey{GroupID: "g", UserID: "c"}); !slices.Equal(ids, []string{"i"}) {
+			if ids := tx.OpenOfMember(txn.MemberKey{GroupID: "g", UserID: "c"}); !slices.Equal(ids, []string{"i"}) {
 				return fmt.Errorf("open of the member: %v", ids)
 			}
-			w.Append("group:g", txn.Draft{Device: "2", Body: &note{"+c"}})
+			tx.Append("group:g", txn.Draft{Device: "2", Body: &note{"+c"}})
 			return nil
 		}})
 	if err := errors.Join(errs...); err != nil {
@@ -158,20 +158,20 @@ func more(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := Do(t, s, txn.Need{Invitations: []string{"i"}, Topics: []string{"group:g"}}, func(w *txn.World) error { put(w, v, list); return nil }); err != nil {
+	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g"}}, func(tx *txn.Tx) error { put(tx, v, list); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	runs := 0
-	err := Do(t, s, txn.Need{Topics: []string{"group:g"}}, func(w *txn.World) error {
+	err := Do(t, s, txn.ReadSet{Topics: []string{"group:g"}}, func(tx *txn.Tx) error {
 		runs++
-		w.Append("group:g", txn.Draft{Body: &note{"once"}})
-		if w.Invitation("i") == nil {
-			return &txn.More{Need: txn.Need{Invitations: []string{"i"}}}
+		tx.Append("group:g", txn.Draft{Body: &note{"once"}})
+		if tx.Invitation("i") == nil {
+			return &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{"i"}}}
 		}
-		if !w.HasOpen("i") || len(w.Missing([]string{"user:z"})) > 0 {
-			return &txn.More{Need: txn.Need{OpenInvitees: []string{"i"}, Topics: []string{"user:z"}}}
+		if !tx.HasOpen("i") || len(tx.Missing([]string{"user:z"})) > 0 {
+			return &txn.NeedReads{Reads: txn.ReadSet{OpenInvitees: []string{"i"}, Topics: []string{"user:z"}}}
 		}
-		w.Append("user:z", txn.Draft{Body: &note{fmt.Sprint(len(w.OpenInvitees("i")))}})
+		tx.Append("user:z", txn.Draft{Body: &note{fmt.Sprint(len(tx.OpenInvitees("i")))}})
 		return nil
 	})
 	if err != nil || runs < 2 { // a lasting world knows the invitation and its invitees already
@@ -183,7 +183,7 @@ func more(t *testing.T, open Engine) {
 	if list := records(t, s, "user:z", 0); !slices.Equal(list, []string{`"2"`}) {
 		t.Errorf("it saw %v", list)
 	}
-	err = Do(t, s, txn.Need{}, func(*txn.World) error { return &txn.More{Need: txn.Need{Groups: []string{"g"}}} })
+	err = Do(t, s, txn.ReadSet{}, func(*txn.Tx) error { return &txn.NeedReads{Reads: txn.ReadSet{Groups: []string{"g"}}} })
 	if im.CodeOf(err) != im.CodeInternal {
 		t.Errorf("a unit that never has enough: %v", err)
 	}
@@ -204,9 +204,9 @@ func order(t *testing.T, open Engine) {
 		}
 	})
 	for i := range 100 {
-		if err := s.Do(&store.Unit{Need: txn.Need{Topics: []string{"user:a"}},
-			Decide: func(w *txn.World) error {
-				w.Append("user:a", txn.Draft{Body: &note{fmt.Sprint(i)}})
+		if err := s.Submit(&store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}},
+			Decide: func(tx *txn.Tx) error {
+				tx.Append("user:a", txn.Draft{Body: &note{fmt.Sprint(i)}})
 				return nil
 			},
 			Done: func(error) { say(fmt.Sprintf("ack %d", i)) }}); err != nil {
@@ -230,8 +230,8 @@ func panics(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	errs := together(t, s,
-		&store.Unit{Need: txn.Need{Topics: []string{"user:a"}}, Decide: func(w *txn.World) error { w.Append("user:undeclared", txn.Draft{Body: &note{"x"}}); return nil }},
-		&store.Unit{Need: txn.Need{Topics: []string{"user:a"}}, Decide: func(w *txn.World) error { w.Append("user:a", txn.Draft{Body: &note{"y"}}); return nil }})
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}}, Decide: func(tx *txn.Tx) error { tx.Append("user:undeclared", txn.Draft{Body: &note{"x"}}); return nil }},
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}}, Decide: func(tx *txn.Tx) error { tx.Append("user:a", txn.Draft{Body: &note{"y"}}); return nil }})
 	if im.CodeOf(errs[0]) != im.CodeInternal || errs[1] != nil {
 		t.Errorf("%v", errs)
 	}
@@ -241,14 +241,14 @@ func poison(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	good := func(topic string) *store.Unit {
-		return &store.Unit{Need: txn.Need{Topics: []string{topic}}, Decide: func(w *txn.World) error { w.Append(topic, txn.Draft{Body: &note{"y"}}); return nil }}
+		return &store.Unit{Reads: txn.ReadSet{Topics: []string{topic}}, Decide: func(tx *txn.Tx) error { tx.Append(topic, txn.Draft{Body: &note{"y"}}); return nil }}
 	}
 	var many strings.Builder // more than PostgreSQL indexes of one message
 	for i := range 200_000 {
 		fmt.Fprintf(&many, "word%d ", i)
 	}
-	bad := &store.Unit{Need: txn.Need{Topics: []string{"user:a"}, Messages: []txn.MessageKey{{Topic: "user:a", ID: "m"}}}, Decide: func(w *txn.World) error {
-		w.Append("user:a", txn.Draft{Body: &note{"z"}, Peer: "b", Message: "m", Words: many.String(), Finders: []string{"user:a"}})
+	bad := &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}, Messages: []txn.MessageKey{{Topic: "user:a", ID: "m"}}}, Decide: func(tx *txn.Tx) error {
+		tx.Append("user:a", txn.Draft{Body: &note{"z"}, Peer: "b", Message: "m", Words: many.String(), Finders: []string{"user:a"}})
 		return nil
 	}}
 	errs := together(t, s, good("user:b"), bad, good("user:c"))
@@ -269,11 +269,11 @@ func reopen(t *testing.T, open Engine) {
 	v, list := newInvitation("i", "b", "c")
 	v.Modified = invite.Recent{Device: "m", Requests: [4]string{"r2", "r1"}}
 	v.Added = invite.Recent{Requests: [4]string{"a1"}}
-	if err := Do(t, s, txn.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:a"}}, func(w *txn.World) error {
-		put(w, v, list)
-		w.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a", Members: 1, CreatedAt: 5})
-		w.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
-		w.Append("user:a", txn.Draft{Device: "dev", Listen: im.ListenTo("group:g", 2), Body: &note{"x"}})
+	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g", "user:a"}}, func(tx *txn.Tx) error {
+		put(tx, v, list)
+		tx.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a", Members: 1, CreatedAt: 5})
+		tx.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
+		tx.Append("user:a", txn.Draft{Device: "dev", Listen: im.ListenTo("group:g", 2), Body: &note{"x"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -316,11 +316,11 @@ func snapshots(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := Do(t, s, txn.Need{Invitations: []string{"i"}, Topics: []string{"group:g", "user:b"}}, func(w *txn.World) error {
-		put(w, v, list)
-		w.PutMember(im.Member{GroupID: "g", UserID: "b", Role: im.RoleMember, JoinedSeq: 0})
-		w.Append("group:g", txn.Draft{Body: &note{"x"}})
-		w.Append("user:b", txn.Draft{Body: &note{"y"}})
+	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g", "user:b"}}, func(tx *txn.Tx) error {
+		put(tx, v, list)
+		tx.PutMember(im.Member{GroupID: "g", UserID: "b", Role: im.RoleMember, JoinedSeq: 0})
+		tx.Append("group:g", txn.Draft{Body: &note{"x"}})
+		tx.Append("user:b", txn.Draft{Body: &note{"y"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -342,22 +342,22 @@ func snapshots(t *testing.T, open Engine) {
 func marks(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
-	need := txn.Need{Marks: []txn.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
-	if err := Do(t, s, need, func(w *txn.World) error {
-		w.PutMark(txn.Mark{InviteID: "i", UserID: "a", Target: "t", ExpiresAt: w.Now + 60_000})
-		w.PutMark(txn.Mark{InviteID: "old", UserID: "a", ExpiresAt: w.Now})
+	need := txn.ReadSet{Tombstones: []txn.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
+	if err := Do(t, s, need, func(tx *txn.Tx) error {
+		tx.PutTombstone(txn.Tombstone{InviteID: "i", UserID: "a", Target: "t", ExpiresAt: tx.Now + 60_000})
+		tx.PutTombstone(txn.Tombstone{InviteID: "old", UserID: "a", ExpiresAt: tx.Now})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.TrimNow(t.Context()); err != nil {
+	if err := s.ApplyRetentionNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := Do(t, s, need, func(w *txn.World) error {
-		if m := w.Mark("i", "a"); m == nil || m.Target != "t" {
+	if err := Do(t, s, need, func(tx *txn.Tx) error {
+		if m := tx.Tombstone("i", "a"); m == nil || m.Target != "t" {
 			t.Errorf("the mark is %+v", m)
 		}
-		if m := w.Mark("old", "a"); m != nil {
+		if m := tx.Tombstone("old", "a"); m != nil {
 			t.Errorf("the expired mark is %+v", m)
 		}
 		return nil
@@ -374,9 +374,9 @@ func online(t *testing.T, open Engine) {
 			got <- r
 		}
 	})
-	if err := Do(t, s, txn.Need{Topics: []string{"user:a"}}, func(w *txn.World) error {
-		w.Append("user:a", txn.Draft{Online: true, Body: &note{"now"}})
-		w.Append("user:a", txn.Draft{Body: &note{"kept"}})
+	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:a"}}, func(tx *txn.Tx) error {
+		tx.Append("user:a", txn.Draft{Online: true, Body: &note{"now"}})
+		tx.Append("user:a", txn.Draft{Body: &note{"kept"}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -399,23 +399,23 @@ func glare(t *testing.T, open Engine) {
 	v, list := invite.New(terms, []string{"b"}, invite.Actor{User: "a"}, "p", 1000)
 	key := txn.GlareKey{From: "a", To: "b"}
 	look := func(want string) *store.Unit {
-		return &store.Unit{Need: txn.Need{Topics: []string{"user:a", "user:b"}, Glare: []txn.GlareKey{key}}, Decide: func(w *txn.World) error {
-			if got := w.Glare(key); got != want {
+		return &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a", "user:b"}, Glare: []txn.GlareKey{key}}, Decide: func(tx *txn.Tx) error {
+			if got := tx.Glare(key); got != want {
 				return fmt.Errorf("glare is %q, want %q", got, want)
 			}
 			return nil
 		}}
 	}
-	open1 := &store.Unit{Need: txn.Need{Invitations: []string{"i"}, Topics: []string{"user:a", "user:b"}}, Decide: func(w *txn.World) error { put(w, v, list); return nil }}
+	open1 := &store.Unit{Reads: txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"user:a", "user:b"}}, Decide: func(tx *txn.Tx) error { put(tx, v, list); return nil }}
 	if err := errors.Join(together(t, s, open1, look("i"))...); err != nil {
 		t.Error(err)
 	}
 	if err := errors.Join(together(t, s, look("i"))...); err != nil {
 		t.Error(err)
 	}
-	end := &store.Unit{Need: txn.Need{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"}, OpenInvitees: []string{"i"}}, Decide: func(w *txn.World) error {
-		c := invite.Leave(*w.Invitation("i"), w.OpenInvitees("i"), 2000)
-		put(w, c.Invitation, c.Invitees)
+	end := &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"}, OpenInvitees: []string{"i"}}, Decide: func(tx *txn.Tx) error {
+		c := invite.Leave(*tx.Invitation("i"), tx.OpenInvitees("i"), 2000)
+		put(tx, c.Invitation, c.Invitees)
 		return nil
 	}}
 	if err := errors.Join(together(t, s, end, look(""))...); err != nil {

@@ -55,7 +55,7 @@ func run(program, listen, command string, nodes int, media bool, args []string) 
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}()
-	front, err := beckontest.NewFront(listen, addresses(c))
+	front, err := beckontest.NewProxy(listen, addresses(c))
 	if err != nil {
 		return err
 	}
