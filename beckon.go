@@ -46,8 +46,8 @@ type Server struct {
 	addresses *address.Limits
 	store     *store.Store
 	delivery  *delivery.Delivery
-	engine    *signaling.Service
-	people    *user.Users
+	signaling *signaling.Service
+	users     *user.Users
 	files     *files.Files
 	media     *media.Media
 	gateway   *gateway.Gateway
@@ -79,7 +79,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.hooks, err = hook.New(hook.Options{
-		URL: cfg.Webhook, Before: cfg.BeforeHook, Secret: cfg.WebhookSecret, Kinds: cfg.WebhookEvents, Asked: cfg.BeforeHookVerbs,
+		URL: cfg.Webhook, Before: cfg.BeforeHook, Secret: cfg.WebhookSecret, Kinds: cfg.WebhookEvents, ObserveBefore: cfg.BeforeHookVerbs,
 		BeforeTime: cfg.BeforeHookTime, RefuseUnanswered: cfg.BeforeHookRefuse, Log: cfg.Log,
 	})
 	if err != nil {
@@ -135,14 +135,14 @@ func (s *Server) join(ctx context.Context) (err error) {
 			}
 			return d.ConnectedAt
 		},
-		OnWatched: func(user string) { s.people.PresenceChanged(user, false) },
+		OnWatched: func(user string) { s.users.PresenceChanged(user, false) },
 	})
 	var sessions user.Sessions = s.gateway
 	if s.bus != nil {
 		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) {
-			s.people.PresenceChanged(user, online)
+			s.users.PresenceChanged(user, online)
 			if !online {
-				s.engine.UserOffline(user) // perhaps with its node
+				s.signaling.UserOffline(user) // perhaps with its node
 			}
 		})
 		sessions = s.presence
@@ -158,11 +158,11 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if s.pushes, err = push.New(ctx, s.store, s.pushOptions(sessions)); err != nil {
 		return err
 	}
-	s.engine = signaling.New(s.store, sessions, signaling.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
+	s.signaling = signaling.New(s.store, sessions, signaling.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
 		OpenPerInviter: s.cfg.OpenPerInviter, DefaultTimeout: int64(s.cfg.DefaultTimeout / time.Second), MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, RoomPolicy: s.cfg.RoomPolicy,
 		Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Wake, Log: s.cfg.Log})
-	s.people = user.New(s.store, sessions)
-	s.people.Invitations = s.engine
+	s.users = user.New(s.store, sessions)
+	s.users.Invitations = s.signaling
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
 		Policy: s.cfg.RoomPolicy, TokenLife: s.cfg.RoomTokenLife, Log: s.cfg.Log,
@@ -170,7 +170,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.api, err = s.routes(ctx, s.verbs(sessions)); err != nil {
+	if s.api, err = s.routes(ctx, s.methods(sessions)); err != nil {
 		return err
 	}
 	s.store.Announce(func(records []txn.Record) {
@@ -206,7 +206,7 @@ func (s *Server) tracePush(user, inviteID, kind, provider, outcome string, begin
 	if err != nil {
 		span.Failed = err.Error()
 	}
-	s.tracer.Tell(span)
+	s.tracer.Record(span)
 }
 
 // sample sets the figures that are not counted but looked at.
@@ -221,26 +221,26 @@ func (s *Server) sample(ctx context.Context) {
 // here says whether a person has a device connected to this node.
 func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 }
 
-// verbs joins the rooms that verbs are in.
-func (s *Server) verbs(sessions user.Sessions) api.Verbs {
-	groups := group.New(s.store, s.engine, sessions, group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay})
+// methods joins the rooms that verbs are in.
+func (s *Server) methods(sessions user.Sessions) api.Services {
+	groups := group.New(s.store, s.signaling, sessions, group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay})
 	var connections console.Sessions = s.gateway
 	if s.presence != nil {
 		connections = s.presence
 	}
-	return api.Verbs{
-		Invitations: s.engine,
+	return api.Services{
+		Invitations: s.signaling,
 		Snapshots:   &snapshot.Reader{Store: s.store, Log: s.cfg.Log},
 		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Posts: s.pushes.Posts, Here: s.here}),
 		Groups:      groups,
-		People:      s.people,
+		Users:       s.users,
 		Files:       s.files,
 		Rooms:       s.media,
 		Hooks:       s.hooks,
 		Pushes:      s.pushes,
-		Privacy:     &privacy.Privacy{Store: s.store, Invitations: s.engine, Groups: groups, People: s.people, Files: s.files},
+		Privacy:     &privacy.Privacy{Store: s.store, Invitations: s.signaling, Groups: groups, Users: s.users, Files: s.files},
 		Console:     console.New(s.store, connections, sessions, s.nodes),
-		Outgoing:    relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
+		Events:      relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
 	}
 }
 
@@ -270,13 +270,13 @@ func (s *Server) follow() (delivery.Bus, error) {
 // moved is told that a device came or went.
 func (s *Server) moved(user string, edge bool) {
 	if edge && !s.here(user) {
-		s.engine.UserOffline(user)
+		s.signaling.UserOffline(user)
 	}
 	switch {
 	case s.presence != nil:
 		s.presence.Changed(user, edge)
 	case edge:
-		s.people.PresenceChanged(user, false)
+		s.users.PresenceChanged(user, false)
 	}
 }
 
@@ -287,7 +287,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.gateway.Start(); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	if err := s.engine.Restore(ctx); err != nil {
+	if err := s.signaling.Restore(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	close(s.ready)
@@ -322,15 +322,15 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return s.delivery.Run(gctx) })
-	g.Go(func() error { return s.engine.Run(gctx) })
+	g.Go(func() error { return s.signaling.Run(gctx) })
 	g.Go(func() error { return s.gateway.Run(gctx) })
 	g.Go(func() error { return s.media.Run(gctx) })
 	g.Go(func() error { return s.hooks.Run(gctx) })
 	g.Go(func() error { return s.pushes.Run(gctx) })
 	g.Go(func() error { return s.stats.Run(gctx, s.sample) })
-	g.Go(func() error { return s.people.Run(gctx, s.delivery.Reads, s.delivery.DeliverLocal) })
+	g.Go(func() error { return s.users.Run(gctx, s.delivery.Reads, s.delivery.DeliverLocal) })
 	if s.presence != nil {
-		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched, s.engine.NodeLost) })
+		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched, s.signaling.NodeLost) })
 	}
 	err := g.Wait()
 	cancel()

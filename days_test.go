@@ -50,35 +50,35 @@ type day struct {
 	t       *testing.T
 	clock   *clock
 	devices map[string]*client.Client
-	heard   map[string]*hearing
+	heard   map[string]*recorder
 	order   []string
 	expect  string
 }
 
-// hearing is what one device hears.
-type hearing struct {
-	mu    sync.Mutex
-	lines []string
-	moved chan struct{}
+// recorder is what one device hears.
+type recorder struct {
+	mu      sync.Mutex
+	entries []string
+	moved   chan struct{}
 }
 
-func (h *hearing) add(line string) {
+func (h *recorder) add(line string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.lines = append(h.lines, line)
+	h.entries = append(h.entries, line)
 	close(h.moved)
 	h.moved = make(chan struct{})
 }
 
 // next waits for the next line.
-func (h *hearing) next(patience time.Duration) (string, bool) {
+func (h *recorder) next(patience time.Duration) (string, bool) {
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	for {
 		h.mu.Lock()
-		if len(h.lines) > 0 {
-			line := h.lines[0]
-			h.lines = h.lines[1:]
+		if len(h.entries) > 0 {
+			line := h.entries[0]
+			h.entries = h.entries[1:]
 			h.mu.Unlock()
 			return line, true
 		}
@@ -117,7 +117,7 @@ func playDay(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	c := &clock{now: time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC).UnixMilli()}
-	d := &day{t: t, clock: c, devices: map[string]*client.Client{}, heard: map[string]*hearing{}}
+	d := &day{t: t, clock: c, devices: map[string]*client.Client{}, heard: map[string]*recorder{}}
 	d.Cluster = beckontest.StartWith(t, beckon.Config{Now: c.read})
 	var out strings.Builder
 	for n, line := range strings.Split(strings.TrimRight(string(script), "\n"), "\n") {
@@ -140,7 +140,7 @@ func playDay(t *testing.T, file string) {
 			}
 		case !*updateDays:
 			who, event, _ := strings.Cut(line, " ")
-			d.hears(where, who, event)
+			d.waits(where, who, event)
 		}
 	}
 	if *updateDays {
@@ -155,7 +155,7 @@ func playDay(t *testing.T, file string) {
 // kickedOffline is the last that a device hears.
 const kickedOffline = "kicked offline"
 
-func (d *day) hears(where, who, event string) {
+func (d *day) waits(where, who, event string) {
 	h := d.heard[who]
 	if h == nil {
 		d.t.Fatalf("%s: there is no device %s", where, who)
@@ -233,7 +233,7 @@ func (d *day) command(where, line string) string {
 
 func (d *day) connect(who string) {
 	user, device, _ := strings.Cut(who, "/")
-	h := &hearing{moved: make(chan struct{})}
+	h := &recorder{moved: make(chan struct{})}
 	d.heard[who] = h
 	d.devices[who] = d.DeviceWith(client.Options{Token: d.Token(user), DeviceID: user + "-" + device, Listener: client.Listener{
 		OnEvent: func(_ string, _ uint64, event any) {

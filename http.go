@@ -67,7 +67,7 @@ func (s *Server) unlessDraining(devices http.Handler) http.Handler {
 func (s *Server) Listener(ln net.Listener) net.Listener { return s.addresses.Listener(ln) }
 
 // routes makes the doors of the verbs.
-func (s *Server) routes(ctx context.Context, verbs api.Verbs) (*api.API, error) {
+func (s *Server) routes(ctx context.Context, verbs api.Services) (*api.API, error) {
 	audit, err := s.openAudit()
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (s *Server) traced() func(trace.Span) {
 	if s.tracer == nil {
 		return nil
 	}
-	return s.tracer.Tell
+	return s.tracer.Record
 }
 
 // openAudit opens the log of what app servers do.

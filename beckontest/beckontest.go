@@ -24,7 +24,7 @@ type Cluster struct {
 	Server  *beckon.Server
 	Nodes   []*Node
 	t       testing.TB
-	front   *Proxy
+	proxy   *Proxy
 	below   []func() // what the nodes stand on, to be stopped after them
 	stopped bool
 }
@@ -82,10 +82,10 @@ func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *Cluster {
 			hosts = append(hosts, strings.TrimPrefix(n.URL, "http://"))
 		}
 		var err error
-		if h.front, err = NewProxy("127.0.0.1:0", hosts); err != nil {
+		if h.proxy, err = NewProxy("127.0.0.1:0", hosts); err != nil {
 			t.Fatalf("beckontest: %v", err)
 		}
-		h.URL = "http://" + h.front.Addr()
+		h.URL = "http://" + h.proxy.Addr()
 	}
 	return h
 }
@@ -136,8 +136,8 @@ func (h *Cluster) Stop() {
 		return
 	}
 	h.stopped = true
-	if h.front != nil {
-		h.front.Close()
+	if h.proxy != nil {
+		h.proxy.Close()
 	}
 	for _, n := range h.Nodes {
 		if err := n.Stop(); err != nil {

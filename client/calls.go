@@ -267,7 +267,7 @@ func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*
 		c.mu.Lock()
 		todo := c.ledger.Snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}}, false)
 		c.mu.Unlock()
-		c.tell(todo)
+		c.notify(todo)
 	})
 	return &v, nil
 }

@@ -51,8 +51,8 @@ func (c *Client) simpleMessage(m *protocol.Message) {
 	}
 }
 
-// aboutPerson tells of people.
-func (c *Client) aboutPerson(e *protocol.PersonEvent) {
+// onUserEvent tells of people.
+func (c *Client) onUserEvent(e *protocol.PersonEvent) {
 	if e.Type == protocol.TypeStatus {
 		if e.Status != nil {
 			call1(c.opt.Listener.OnUserStatusChanged, *e.Status)

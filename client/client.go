@@ -61,22 +61,22 @@ type Client struct {
 	done   chan struct{}
 	inbox  *inbox.Inbox
 
-	mu       sync.Mutex
-	ledger   *ledger.Ledger
-	doubt    []string         // invitations of which the server could not be asked
-	greeted  bool             // there was a connect reply
-	resumed  bool             // the first connect named positions
-	saved    string           // what the store has; of the goroutine of the callbacks
-	pending  map[string]*held // calls whose answer is awaited: the events of their invitations wait for it
-	welcome  protocol.Welcome
-	snapshot protocol.Welcome // the welcome that the events heard now came after
-	seen     map[string]uint64
-	epoch    string
-	skew     time.Duration // server time minus ours
-	up       chan struct{} // closed while connected
-	down     chan struct{} // closed when the present connection is lost
-	terminal error
-	trouble  error // why the last attempt to connect failed
+	mu        sync.Mutex
+	ledger    *ledger.Ledger
+	doubt     []string         // invitations of which the server could not be asked
+	greeted   bool             // there was a connect reply
+	resumed   bool             // the first connect named positions
+	saved     string           // what the store has; of the goroutine of the callbacks
+	pending   map[string]*held // calls whose answer is awaited: the events of their invitations wait for it
+	welcome   protocol.Welcome
+	snapshot  protocol.Welcome // the welcome that the events heard now came after
+	seen      map[string]uint64
+	epoch     string
+	skew      time.Duration // server time minus ours
+	up        chan struct{} // closed while connected
+	down      chan struct{} // closed when the present connection is lost
+	terminal  error
+	lastError error // why the last attempt to connect failed
 }
 
 // New makes a client. Connect begins.
@@ -166,7 +166,7 @@ func (c *Client) hook() {
 	c.conn.OnError(func(e centrifuge.ErrorEvent) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.trouble = e.Error
+		c.lastError = e.Error
 	})
 	c.conn.OnDisconnected(func(e centrifuge.DisconnectedEvent) {
 		c.setUp(false, fmt.Errorf("beckon: disconnected for good: %s (%d)", e.Reason, e.Code))
@@ -206,7 +206,7 @@ func (c *Client) setUp(up bool, terminal error) {
 	defer c.mu.Unlock()
 	c.terminal = terminal
 	if up {
-		c.trouble = nil
+		c.lastError = nil
 		c.down = make(chan struct{})
 	} else {
 		c.lose()
@@ -256,8 +256,8 @@ func (c *Client) wait(ctx context.Context) (lost <-chan struct{}, err error) {
 	case <-ctx.Done():
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.trouble != nil {
-			return nil, fmt.Errorf("beckon: not connected: %w", c.trouble)
+		if c.lastError != nil {
+			return nil, fmt.Errorf("beckon: not connected: %w", c.lastError)
 		}
 		return nil, fmt.Errorf("beckon: not connected: %w", ctx.Err())
 	}

@@ -69,7 +69,7 @@ func (c *Client) welcomed(w protocol.Welcome) {
 	for i := range w.Statuses {
 		call1(c.opt.Listener.OnUserStatusChanged, w.Statuses[i])
 	}
-	c.tell(todo)
+	c.notify(todo)
 	if first {
 		c.catchUpRest(whole)
 	}
@@ -109,7 +109,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 		c.meet(c.inbox.Conversation(e, seq))
 		call1(c.opt.Listener.OnConversationChanged, *e)
 	case *protocol.PersonEvent:
-		c.aboutPerson(e)
+		c.onUserEvent(e)
 	case *protocol.Signaling:
 		c.signaled(topic, seq, e, data)
 	}

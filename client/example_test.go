@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
 
-// house runs a server for an example; in your program it runs elsewhere.
-func house() (url string, token func(user string) string, stop func()) {
+// exampleServer runs a server for an example; in your program it runs elsewhere.
+func exampleServer() (url string, token func(user string) string, stop func()) {
 	dir, err := os.MkdirTemp("", "beckon-example-")
 	must(err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -48,7 +48,7 @@ func must(err error) {
 
 // A call from one person to another.
 func Example() {
-	url, token, stop := house()
+	url, token, stop := exampleServer()
 	defer stop()
 	ctx := context.Background()
 
@@ -88,7 +88,7 @@ func Example() {
 
 // The first of several who accepts wins; the loser's error says what happened.
 func ExampleClient_Invite_firstToPickUpWins() {
-	url, token, stop := house()
+	url, token, stop := exampleServer()
 	defer stop()
 	ctx := context.Background()
 	device := func(user string) *client.Client {

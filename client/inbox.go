@@ -13,15 +13,15 @@ import (
 // then the latest. Options.Inbox must be set.
 func (c *Client) Conversations() []protocol.Conversation { return c.inbox.List() }
 
-// askTime bounds a question that the inbox asks the server.
-const askTime = 20 * time.Second
+// requestTimeout bounds a question that the inbox asks the server.
+const requestTimeout = 20 * time.Second
 
 // reloadInbox reads all conversations anew.
 func (c *Client) reloadInbox() {
 	if !c.inbox.On() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	asked := c.inbox.Ask()
 	var list []protocol.Conversation
@@ -29,7 +29,7 @@ func (c *Client) reloadInbox() {
 	for req := (protocol.ConversationsRequest{Limit: 1000}); ; {
 		res, err := c.GetConversationList(ctx, req)
 		if err != nil {
-			c.askAgain(err)
+			c.refetch(err)
 			return
 		}
 		list = append(list, res.Conversations...)
@@ -67,7 +67,7 @@ func (c *Client) refresh(ctx context.Context, id string) {
 	if !c.inbox.On() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	res, err := c.GetConversation(ctx, id)
 	var refused *protocol.Error
@@ -78,12 +78,12 @@ func (c *Client) refresh(ctx context.Context, id string) {
 		c.inbox.Drop(id)
 	default:
 		c.inbox.Ask()
-		c.askAgain(err)
+		c.refetch(err)
 	}
 }
 
-// askAgain reads all conversations soon, after the server did not say. When there is no connection, the next one reads them.
-func (c *Client) askAgain(err error) {
+// refetch reads all conversations soon, after the server did not say. When there is no connection, the next one reads them.
+func (c *Client) refetch(err error) {
 	wait := time.Second
 	var refused *protocol.Error
 	switch {

@@ -27,7 +27,7 @@ func (c *Client) signaled(topic string, seq uint64, m *protocol.Signaling, data 
 	if first && c.opt.Listener.OnSignaling != nil {
 		c.opt.Listener.OnSignaling(*m)
 	}
-	c.tell(todo)
+	c.notify(todo)
 }
 
 // learn asks, once, for the facts of an invitation that this device does not know. When the server does not say, the
@@ -39,7 +39,7 @@ func (c *Client) learn(m protocol.Signaling) {
 	if !unknown {
 		return
 	}
-	list, err := c.standing([]string{m.InviteID})
+	list, err := c.fetchStates([]string{m.InviteID})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(list, func(v protocol.Invitation) bool { return v.InviteID == m.InviteID })
@@ -50,8 +50,8 @@ func (c *Client) learn(m protocol.Signaling) {
 	}
 }
 
-// standing asks the server how invitations stand, at most ledger.MaxHeld.
-func (c *Client) standing(ids []string) ([]protocol.Invitation, error) {
+// fetchStates asks the server how invitations stand, at most ledger.MaxHeld.
+func (c *Client) fetchStates(ids []string) ([]protocol.Invitation, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), factsTime)
 	defer cancel()
 	var list []protocol.Invitation
@@ -71,7 +71,7 @@ func (c *Client) standing(ids []string) ([]protocol.Invitation, error) {
 // missed. Those that the server could not be asked for are asked for with the next connection.
 func (c *Client) catchUp(ids []string) {
 	for part := range slices.Chunk(ids, ledger.MaxHeld) {
-		list, err := c.standing(part)
+		list, err := c.fetchStates(part)
 		c.mu.Lock()
 		var todo []ledger.Callback
 		if err != nil {
@@ -88,7 +88,7 @@ func (c *Client) catchUp(ids []string) {
 			}
 		}
 		c.mu.Unlock()
-		c.tell(todo)
+		c.notify(todo)
 	}
 }
 
@@ -100,7 +100,7 @@ func (c *Client) catchUpRest(whole bool) {
 	if len(ids) == 0 {
 		return
 	}
-	list, err := c.standing(ids[:min(len(ids), ledger.MaxHeld)])
+	list, err := c.fetchStates(ids[:min(len(ids), ledger.MaxHeld)])
 	if err != nil {
 		return // what is stored of it comes as events
 	}
@@ -115,7 +115,7 @@ func (c *Client) catchUpRest(whole bool) {
 	c.mu.Lock()
 	todo := c.ledger.Snapshot(w, whole)
 	c.mu.Unlock()
-	c.tell(todo)
+	c.notify(todo)
 }
 
 // reload brings what the device holds in line with the server after too much was missed.
@@ -128,8 +128,8 @@ func (c *Client) reload(timelines []string) {
 	call1(c.opt.Listener.OnReload, timelines)
 }
 
-// tell runs the callbacks that the ledger decided on.
-func (c *Client) tell(todo []ledger.Callback) {
+// notify runs the callbacks that the ledger decided on.
+func (c *Client) notify(todo []ledger.Callback) {
 	l := &c.opt.Listener
 	for _, n := range todo {
 		call1(map[ledger.Kind]func(InvitationEvent){

@@ -129,8 +129,8 @@ type Actor struct {
 	RequestID string
 }
 
-// Mark is what is kept of an actor, to recognise a retry.
-type Mark struct {
+// ActionID is what is kept of an actor, to recognise a retry.
+type ActionID struct {
 	Device    string
 	RequestID string
 }
@@ -139,7 +139,7 @@ type Mark struct {
 //
 // The same request id from another known device is another person's finger, not a retry: clients may number their
 // requests. Devices whose id the server minted get a new one with each connection, so for them the request id decides.
-func (m Mark) Is(a Actor) bool {
+func (m ActionID) Is(a Actor) bool {
 	if a.Device != "" && m.Device == a.Device {
 		return true
 	}
@@ -167,30 +167,30 @@ func (r *Recent) note(a Actor) {
 	}
 }
 
-func markOf(a Actor) Mark { return Mark{Device: a.Device, RequestID: a.RequestID} }
+func actionIDOf(a Actor) ActionID { return ActionID{Device: a.Device, RequestID: a.RequestID} }
 
 // Invitation is an invitation without its invitees, who are loaded one by one as actions need them.
 type Invitation struct {
 	Terms
-	Peer      string // the invitee of a one-to-one invitation
-	Counted   int64  // the running count of the invite in its group's conversation; 0 = it does not count as unread for all members
-	Names     string // the first MaxNames of several invitees, each on a line
-	Print     string // Fingerprint of the invite
-	Deaf      bool   // one-to-one: the invitee hears nothing of it
-	Large     bool   // in a large group: onlookers hear digests of the answers
-	Digested  int64  // Large: the version that onlookers were last told of
-	Left      bool   // the inviter left the group: whoever is open is about to be cancelled
-	Party     bool   // no group hears it and it has several invitees: they hear each other on the invitation's own topic
-	CreatedAt int64  // milliseconds
-	Deadline  int64  // milliseconds; 0 = never
-	Due       int64  // when something may time out next; 0 = never. It may be early, never late
-	Last      int64  // when the last invitee is late; 0 = never
-	Counts    Counts
-	Version   int64 // grows by one with each change
-	By        Mark  // who invited
-	Modified  Recent
-	Cancelled Recent
-	Added     Recent
+	Peer        string // the invitee of a one-to-one invitation
+	Counted     int64  // the running count of the invite in its group's conversation; 0 = it does not count as unread for all members
+	Names       string // the first MaxNames of several invitees, each on a line
+	Fingerprint string // Fingerprint of the invite
+	Dropped     bool   // one-to-one: the invitee hears nothing of it
+	Large       bool   // in a large group: onlookers hear digests of the answers
+	Digested    int64  // Large: the version that onlookers were last told of
+	Left        bool   // the inviter left the group: whoever is open is about to be cancelled
+	OwnTopic    bool   // no group hears it and it has several invitees: they hear each other on the invitation's own topic
+	CreatedAt   int64  // milliseconds
+	Deadline    int64  // milliseconds; 0 = never
+	Due         int64  // when something may time out next; 0 = never. It may be early, never late
+	Last        int64  // when the last invitee is late; 0 = never
+	Counts      Counts
+	Version     int64    // grows by one with each change
+	By          ActionID // who invited
+	Modified    Recent
+	Cancelled   Recent
+	Added       Recent
 }
 
 // AsLeft returns an invitee as the rule has it once the inviter has left the group, before the ending is written.
@@ -235,16 +235,16 @@ type Invitee struct {
 	Ord       int // place in the inviteeList
 	State     State
 	Reason    string
-	Data      string // of the answer
-	By        Mark   // who answered
-	RingingAt int64  // milliseconds; 0 = no device has alerted its person yet
-	Deadline  int64  // milliseconds; 0 = never
-	DecidedAt int64  // milliseconds
-	Deaf      bool   // hears nothing of it: this person blocks the inviter
-	Pushed    bool   // was told by a push, having no connected device
-	Follows   bool   // several invitees without a group: listed for this user until the invitation is over for everyone
-	Counted   int64  // the running count of the invite in the invitee's conversation; 0 = it does not count as unread
-	Seq       uint64 // of the invite in the invitee's conversation, when it counts for this invitee alone
+	Data      string   // of the answer
+	By        ActionID // who answered
+	RingingAt int64    // milliseconds; 0 = no device has alerted its person yet
+	Deadline  int64    // milliseconds; 0 = never
+	DecidedAt int64    // milliseconds
+	Dropped   bool     // hears nothing of it: this person blocks the inviter
+	Pushed    bool     // was told by a push, having no connected device
+	Follows   bool     // several invitees without a group: listed for this user until the invitation is over for everyone
+	Counted   int64    // the running count of the invite in the invitee's conversation; 0 = it does not count as unread
+	Seq       uint64   // of the invite in the invitee's conversation, when it counts for this invitee alone
 }
 
 // late reports whether the rule says that this invitee has timed out, whether or not a timer has said so.

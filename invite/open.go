@@ -127,8 +127,8 @@ func Peer(t *Terms, invitees []string) string {
 // New opens an invitation. Terms and invitees have passed Check; print is the Fingerprint of what was asked.
 func New(t Terms, invitees []string, by Actor, print string, now int64) (Invitation, []Invitee) {
 	v := Invitation{
-		Terms: t, Peer: Peer(&t, invitees), Print: print, CreatedAt: now, Version: 1, By: markOf(by),
-		Party: t.GroupID == "" && len(invitees) > 1 || t.GroupID != "" && t.Notify == NotifyParticipants,
+		Terms: t, Peer: Peer(&t, invitees), Fingerprint: print, CreatedAt: now, Version: 1, By: actionIDOf(by),
+		OwnTopic: t.GroupID == "" && len(invitees) > 1 || t.GroupID != "" && t.Notify == NotifyParticipants,
 	}
 	if t.Timeout > 0 {
 		v.Deadline = now + t.Timeout*1000
@@ -147,7 +147,7 @@ func New(t Terms, invitees []string, by Actor, print string, now int64) (Invitat
 func (v *Invitation) open(users []string, from int, deadline int64) []Invitee {
 	list := make([]Invitee, len(users))
 	for i, u := range users {
-		list[i] = Invitee{InviteID: v.ID, UserID: u, Ord: from + i, Deadline: deadline, Follows: v.Party && v.GroupID == ""}
+		list[i] = Invitee{InviteID: v.ID, UserID: u, Ord: from + i, Deadline: deadline, Follows: v.OwnTopic && v.GroupID == ""}
 	}
 	v.name(from, users)
 	v.Counts.Open += len(users)
@@ -156,7 +156,7 @@ func (v *Invitation) open(users []string, from int, deadline int64) []Invitee {
 
 // Again judges an invite whose id is taken: the same inviter with the same content is a repeat (nil), all else is refused.
 func (v *Invitation) Again(inviter, print string) error {
-	if v.Inviter == inviter && v.Print == print {
+	if v.Inviter == inviter && v.Fingerprint == print {
 		return nil
 	}
 	return &im.Error{Code: im.CodeExists, Field: "inviteID", Message: "this inviteID belongs to another invitation; choose a new one"}

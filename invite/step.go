@@ -60,7 +60,7 @@ func Apply(v Invitation, w *Invitee, a Answer, now int64) (Step, error) {
 		}
 	}
 	done := w.end(&v, to, reason, now)
-	done.Data, done.By = a.Data, markOf(a.By)
+	done.Data, done.By = a.Data, actionIDOf(a.By)
 	v.Version++
 	return Step{Invitation: v, Invitee: done, CloseRest: to == Accepted && v.Counts.Accepted == v.AcceptLimit && v.Counts.Open > 0}, nil
 }
@@ -250,7 +250,7 @@ func Add(v Invitation, known []*Invitee, names []string, timeout int64, by Actor
 		return Change{}, im.Refuse(im.CodeOver, "the deadline of this invitation has passed; give the new invitees a timeout of their own")
 	}
 	v.Due, v.Last = earliest(v.Due, deadline), latest(v.Last, deadline)
-	v.Party = v.Party || v.GroupID == ""
+	v.OwnTopic = v.OwnTopic || v.GroupID == ""
 	added := v.open(names, v.Counts.Total(), deadline)
 	v.Added.note(by)
 	v.Version++

@@ -12,13 +12,13 @@ import (
 
 // twin is the deliberately dumb model: it looks at everybody each time, and knows nothing of counts, due times and heads.
 type twin struct {
-	people   map[string]*person
+	invitees map[string]*invitee
 	limit    int
 	minRing  int64
 	deadline int64
 }
 
-type person struct {
+type invitee struct {
 	state    invite.State
 	reason   string
 	by       string // device that answered
@@ -27,7 +27,7 @@ type person struct {
 }
 
 func (m *twin) fold(now int64) {
-	for _, p := range m.people {
+	for _, p := range m.invitees {
 		if p.state == invite.Open && p.deadline != 0 && now >= p.deadline {
 			p.state = invite.TimedOut
 		}
@@ -35,7 +35,7 @@ func (m *twin) fold(now int64) {
 }
 
 func (m *twin) count(s invite.State) (n int) {
-	for _, p := range m.people {
+	for _, p := range m.invitees {
 		if p.state == s {
 			n++
 		}
@@ -45,7 +45,7 @@ func (m *twin) count(s invite.State) (n int) {
 
 // answer reports whether the act succeeds.
 func (m *twin) answer(user, device string, to invite.State) bool {
-	p := m.people[user]
+	p := m.invitees[user]
 	if p == nil {
 		return false
 	}
@@ -57,7 +57,7 @@ func (m *twin) answer(user, device string, to invite.State) bool {
 	}
 	p.state, p.by = to, device
 	if to == invite.Accepted && m.count(invite.Accepted) == m.limit {
-		for _, q := range m.people {
+		for _, q := range m.invitees {
 			if q.state == invite.Open {
 				q.state, q.reason = invite.Cancelled, invite.ReasonAnswered
 			}
@@ -67,7 +67,7 @@ func (m *twin) answer(user, device string, to invite.State) bool {
 }
 
 func (m *twin) ring(user string, now int64) bool {
-	p := m.people[user]
+	p := m.invitees[user]
 	if p == nil || p.state != invite.Open {
 		return false
 	}
@@ -83,7 +83,7 @@ func (m *twin) ring(user string, now int64) bool {
 // cancel reports whether anybody was cancelled.
 func (m *twin) cancel(names []string) bool {
 	some := false
-	for user, p := range m.people {
+	for user, p := range m.invitees {
 		named := len(names) == 0
 		for _, n := range names {
 			named = named || n == user
@@ -104,10 +104,10 @@ func TestAgainstTheTwin(t *testing.T) {
 		now := int64(1_000_000)
 		v, list := invite.New(terms, users, invite.Actor{User: "x"}, "p", now)
 		s := &stage{v: v, who: map[string]*invite.Invitee{}, created: true}
-		m := &twin{people: map[string]*person{}, limit: terms.AcceptLimit, minRing: terms.MinRing, deadline: v.Deadline}
+		m := &twin{invitees: map[string]*invitee{}, limit: terms.AcceptLimit, minRing: terms.MinRing, deadline: v.Deadline}
 		for i := range list {
 			s.who[list[i].UserID], s.order = &list[i], append(s.order, list[i].UserID)
-			m.people[list[i].UserID] = &person{deadline: v.Deadline}
+			m.invitees[list[i].UserID] = &invitee{deadline: v.Deadline}
 		}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			now += rapid.Int64Range(0, 4000).Draw(t, "wait")
@@ -134,7 +134,7 @@ func step(t *rapid.T, s *stage, m *twin, now int64) {
 	case "cancel":
 		got, want = s.change(invite.Cancel(s.v, s.open(), nil, invite.Actor{User: "x"}, now)), m.cancel(nil)
 	case "cancelSome":
-		if m.people[user] == nil {
+		if m.invitees[user] == nil {
 			return
 		}
 		got, want = s.change(invite.Cancel(s.v, s.named([]string{user}), []string{user}, invite.Actor{User: "x"}, now)), m.cancel([]string{user})
@@ -143,7 +143,7 @@ func step(t *rapid.T, s *stage, m *twin, now int64) {
 	case "expire":
 		got, want = s.change(invite.Expire(s.v, s.open(), now), nil), true
 	case "add":
-		fresh := fmt.Sprintf("f%d", len(m.people))
+		fresh := fmt.Sprintf("f%d", len(m.invitees))
 		timeout := rapid.Int64Range(0, 10).Draw(t, "own")
 		deadline := m.deadline
 		if timeout > 0 {
@@ -152,7 +152,7 @@ func step(t *rapid.T, s *stage, m *twin, now int64) {
 		got = s.change(invite.Add(s.v, s.named([]string{fresh}), []string{fresh}, timeout, invite.Actor{User: "x"}, now))
 		// The header cannot know whether the last one open is late by a longer ring; the twin follows it there.
 		if want = !refusedBy(got); want {
-			m.people[fresh] = &person{deadline: deadline}
+			m.invitees[fresh] = &invitee{deadline: deadline}
 			if m.count(invite.Open) == 0 {
 				t.Fatalf("nobody is open after adding somebody")
 			}
@@ -173,7 +173,7 @@ func refusedBy(lines []string) bool {
 func agree(t *rapid.T, s *stage, m *twin, now int64) {
 	m.fold(now)
 	counts := invite.Counts{}
-	for user, p := range m.people {
+	for user, p := range m.invitees {
 		w := s.who[user]
 		if w.StateAt(now) != p.state {
 			t.Fatalf("%s is %s by the rules and %s by the twin", user, w.StateAt(now), p.state)

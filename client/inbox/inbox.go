@@ -16,12 +16,12 @@ import (
 
 // Inbox keeps this user's conversations in step with what the device hears, when Options.Inbox asks for it.
 type Inbox struct {
-	on     bool
-	mu     sync.Mutex
-	me     string
-	boxes  map[string]*box
-	loaded bool
-	told   uint64 // counts what the inbox was told
+	on       bool
+	mu       sync.Mutex
+	me       string
+	boxes    map[string]*box
+	loaded   bool
+	notified uint64 // counts what the inbox was told
 }
 
 // New makes an inbox. One that is not on takes nothing in.
@@ -90,10 +90,10 @@ func (x *Inbox) Tip(seq uint64, e *protocol.GroupEvent, data []byte) (fresh stri
 // box is one conversation: as the server had it up to Head, and what came after.
 type box struct {
 	protocol.Conversation
-	later []uint64 // what counts as unread and came after Head
-	gone  []uint64 // what this user has deleted
-	own   uint64   // the sequence on this user's own timeline of the last news of what this user's devices did with it
-	told  uint64   // the inbox's count when it was last told of this conversation
+	later    []uint64 // what counts as unread and came after Head
+	gone     []uint64 // what this user has deleted
+	own      uint64   // the sequence on this user's own timeline of the last news of what this user's devices did with it
+	notified uint64   // the inbox's count when it was last told of this conversation
 }
 
 // listed says that the conversation is in the list: there is something in it that is newer than its deletion.
@@ -128,7 +128,7 @@ func (x *Inbox) Ask() (asked uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.loaded = false
-	return x.told
+	return x.notified
 }
 
 // Load takes in all conversations that the server lists, when this user's own timeline stood at own. Those that it does not
@@ -156,7 +156,7 @@ func (b *box) before(asked, own uint64) bool {
 	if b.GroupID == "" {
 		return max(b.own, b.LastSeq) <= own
 	}
-	return b.told <= asked
+	return b.notified <= asked
 }
 
 // Loaded says that the conversations need not be read.
@@ -217,8 +217,8 @@ func (x *Inbox) begin(id string, said bool, f func(*box)) (fresh string) {
 		x.boxes[id] = b
 	}
 	f(b)
-	x.told++
-	b.told = x.told
+	x.notified++
+	b.notified = x.notified
 	return fresh
 }
 

@@ -16,16 +16,16 @@ import (
 
 type devCmd struct{ serverFlags }
 
-// person is somebody to try things out with.
-type person struct {
+// demoUser is somebody to try things out with.
+type demoUser struct {
 	UserID string `json:"userID"`
 	Nick   string `json:"nick"`
 	Token  string `json:"token,omitempty"`
 }
 
-// demoPeople get ready-made tokens from beckon dev. The first is the teacher of the class and the host of the chat room.
-func demoPeople() []person {
-	return []person{{UserID: "alice", Nick: "Alice Moreau"}, {UserID: "bob", Nick: "Bob Tanaka"}, {UserID: "carol", Nick: "Carol Okafor"},
+// demoUsers get ready-made tokens from beckon dev. The first is the teacher of the class and the host of the chat room.
+func demoUsers() []demoUser {
+	return []demoUser{{UserID: "alice", Nick: "Alice Moreau"}, {UserID: "bob", Nick: "Bob Tanaka"}, {UserID: "carol", Nick: "Carol Okafor"},
 		{UserID: "dan", Nick: "Dan Lindqvist"}, {UserID: "erin", Nick: "Erin Costa"}, {UserID: "frank", Nick: "Frank Weiss"}}
 }
 
@@ -46,7 +46,7 @@ func (c *devCmd) Run(ctx context.Context) error {
 		fmt.Printf("\nbeckon is ready at %s  (data in %s)\n\nOpen that address in two windows, sign in as two people, and call.\n\n", url, c.Data)
 		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  metrics      %s/metrics\n  console      %s/console (sign in with the API key)\n\n", url, url, url[4:], url, url)
 		fmt.Printf("  API key      %s\n", srv.APIKey())
-		for _, who := range demoPeople()[:3] {
+		for _, who := range demoUsers()[:3] {
 			token, err := srv.Token(who.UserID, "", 0)
 			if err != nil {
 				fmt.Fprintln(os.Stderr, "beckon: no token for", who.UserID+":", err)
@@ -63,7 +63,7 @@ func withDemo(srv *beckon.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", srv.Handler())
 	mux.HandleFunc("GET /demo/people", func(w http.ResponseWriter, _ *http.Request) {
-		people := demoPeople()
+		people := demoUsers()
 		for i := range people {
 			token, err := srv.Token(people[i].UserID, "", 0)
 			if err != nil {
@@ -80,7 +80,7 @@ func withDemo(srv *beckon.Server) http.Handler {
 
 // seed gives the demo people groups, and names: a class, a chat room and colleagues. What is there already is left alone.
 func seed(ctx context.Context, url, apiKey string) error {
-	people := demoPeople()
+	people := demoUsers()
 	var users protocol.ImportUsersRequest
 	var others []protocol.ImportMember
 	for i, p := range people {

@@ -32,7 +32,7 @@ type phoneCmd struct {
 type phone struct {
 	cmd  *phoneCmd
 	me   *client.Client
-	out  screen
+	out  terminal
 	mu   sync.Mutex
 	last map[string]*call       // calls by id
 	list []string               // ids, the newest last
@@ -57,7 +57,7 @@ func (c *phoneCmd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	out, err := newScreen(os.Stdin, os.Stdout, c.User)
+	out, err := newTerminal(os.Stdin, os.Stdout, c.User)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (c *phoneCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("%w (is the server running at %s?)", err, c.Server)
 	}
 	out.keys(p.key)
-	p.say(dim, "You are %s on %s. Type help for what you can do, q to leave.", c.User, c.Server)
+	p.print(dim, "You are %s on %s. Type help for what you can do, q to leave.", c.User, c.Server)
 	return p.obey(ctx)
 }
 
@@ -130,46 +130,48 @@ func (p *phone) key(key rune) bool {
 func (p *phone) listener() client.Listener {
 	return client.Listener{
 		OnReceiveNewInvitation: p.incoming,
-		OnInviteeAccepted:      func(e client.InvitationEvent) { p.say(green, "%s accepted%s", e.Invitee, quote(e.Data)) },
-		OnInviteeRejected:      func(e client.InvitationEvent) { p.say(yellow, "%s declined%s%s", e.Invitee, because(e), quote(e.Data)) },
-		OnInvitationCancelled:  p.cancelled,
+		OnInviteeAccepted:      func(e client.InvitationEvent) { p.print(green, "%s accepted%s", e.Invitee, quote(e.Data)) },
+		OnInviteeRejected: func(e client.InvitationEvent) {
+			p.print(yellow, "%s declined%s%s", e.Invitee, because(e), quote(e.Data))
+		},
+		OnInvitationCancelled: p.cancelled,
 		OnInvitationTimeout: func(e client.InvitationEvent) {
 			if p.concerns(e) {
 				p.ended(e.InviteID)
-				p.say(yellow, "you missed a call from %s", e.Inviter)
+				p.print(yellow, "you missed a call from %s", e.Inviter)
 				return
 			}
-			p.say(yellow, "no answer from %s", strings.Join(e.InviteeList, ", "))
+			p.print(yellow, "no answer from %s", strings.Join(e.InviteeList, ", "))
 		},
-		OnInvitationModified: func(e client.InvitationEvent) { p.say(dim, "the call now says%s", quote(e.Data)) },
-		OnInviteeRinging:     func(e client.InvitationEvent) { p.say(dim, "it rings at %s", e.Invitee) },
+		OnInvitationModified: func(e client.InvitationEvent) { p.print(dim, "the call now says%s", quote(e.Data)) },
+		OnInviteeRinging:     func(e client.InvitationEvent) { p.print(dim, "it rings at %s", e.Invitee) },
 		OnInvitationHandledByOtherDevice: func(e client.InvitationEvent) {
 			p.ended(e.InviteID)
-			p.say(dim, "another device of yours did: %s", e.Action)
+			p.print(dim, "another device of yours did: %s", e.Action)
 		},
 		OnSignaling:      p.note,
 		OnReceiveMessage: p.said,
-		OnMessageRevoked: func(where, id, by, _ string) { p.say(dim, "%s took a message back in %s", by, short(where)) },
-		OnPeerRead:       func(where string, _ uint64) { p.say(dim, "%s has read your messages", short(where)) },
+		OnMessageRevoked: func(where, id, by, _ string) { p.print(dim, "%s took a message back in %s", by, short(where)) },
+		OnPeerRead:       func(where string, _ uint64) { p.print(dim, "%s has read your messages", short(where)) },
 		OnReceiveJoinApplication: func(group, who, reason string) {
-			p.say(yellow, "%s wants to join %s%s — group yes %s %s", who, group, quote(reason), group, who)
+			p.print(yellow, "%s wants to join %s%s — group yes %s %s", who, group, quote(reason), group, who)
 		},
 		OnApplicationProcessed: func(group, _ string, agreed bool, reason string) {
-			p.say(yellow, "your application to %s was %s%s", group, map[bool]string{true: "accepted", false: "refused"}[agreed], quote(reason))
+			p.print(yellow, "your application to %s was %s%s", group, map[bool]string{true: "accepted", false: "refused"}[agreed], quote(reason))
 		},
-		OnUserStatusChanged: func(s protocol.UserStatus) { p.say(dim, "%s is %s%s", s.UserID, s.Status, quote(s.CustomStatus)) },
-		OnKickedOffline:     func(reason string) { p.say(red, "kicked offline: %s", reason) },
+		OnUserStatusChanged: func(s protocol.UserStatus) { p.print(dim, "%s is %s%s", s.UserID, s.Status, quote(s.CustomStatus)) },
+		OnKickedOffline:     func(reason string) { p.print(red, "kicked offline: %s", reason) },
 		OnGroup:             p.group,
 		OnConnecting: func(code int, reason string) {
 			if code != 0 {
-				p.say(dim, "the connection is lost (%s); connecting again…", reason)
+				p.print(dim, "the connection is lost (%s); connecting again…", reason)
 			}
 		},
-		OnConnected:  func(protocol.Welcome) { p.say(dim, "connected") },
-		OnStoreError: func(err error) { p.say(red, "what was received cannot be kept: %v", err) },
+		OnConnected:  func(protocol.Welcome) { p.print(dim, "connected") },
+		OnStoreError: func(err error) { p.print(red, "what was received cannot be kept: %v", err) },
 		OnDisconnected: func(code int, reason string) {
 			if code != 0 { // 0 is our own doing
-				p.say(red, "disconnected for good: %s (%d)", reason, code)
+				p.print(red, "disconnected for good: %s (%d)", reason, code)
 			}
 		},
 	}
@@ -199,7 +201,7 @@ func (p *phone) incoming(e client.InvitationEvent) {
 		where = " in " + e.GroupID
 	}
 	if e.Notice {
-		p.say(dim, "%s informs you%s%s", e.Inviter, where, quote(e.Data))
+		p.print(dim, "%s informs you%s%s", e.Inviter, where, quote(e.Data))
 		return
 	}
 	p.mu.Lock()
@@ -218,10 +220,10 @@ func (p *phone) incoming(e client.InvitationEvent) {
 	mine := c.mine
 	p.mu.Unlock()
 	if !mine {
-		p.say(dim, "%s calls %s%s%s", e.Inviter, strings.Join(e.InviteeList, ", "), where, quote(e.Data))
+		p.print(dim, "%s calls %s%s%s", e.Inviter, strings.Join(e.InviteeList, ", "), where, quote(e.Data))
 		return
 	}
-	p.say(bold+bell, "%s calls%s%s%s — a accept, r reject, b busy", e.Inviter, where, quote(e.Data), left)
+	p.print(bold+bell, "%s calls%s%s%s — a accept, r reject, b busy", e.Inviter, where, quote(e.Data), left)
 	go p.answer(e.InviteID) // a callback must not wait for a call
 }
 
@@ -234,9 +236,9 @@ func (p *phone) cancelled(e client.InvitationEvent) {
 	switch {
 	case p.concerns(e) || e.Over && e.Inviter == p.cmd.User:
 		p.ended(e.InviteID)
-		p.say(yellow, "%s was cancelled%s%s", whose, because(e), quote(e.Data))
+		p.print(yellow, "%s was cancelled%s%s", whose, because(e), quote(e.Data))
 	default:
-		p.say(dim, "%s was cancelled for %s%s%s", whose, strings.Join(e.InviteeList, ", "), because(e), quote(e.Data))
+		p.print(dim, "%s was cancelled for %s%s%s", whose, strings.Join(e.InviteeList, ", "), because(e), quote(e.Data))
 	}
 }
 
@@ -258,15 +260,15 @@ func (p *phone) answer(id string) {
 func (p *phone) group(e protocol.GroupEvent) {
 	switch e.Tip {
 	case protocol.TipJoined:
-		p.say(dim, "you are now in the group %s", e.GroupID)
+		p.print(dim, "you are now in the group %s", e.GroupID)
 	case protocol.TipQuit:
-		p.say(dim, "you are no longer in the group %s", e.GroupID)
+		p.print(dim, "you are no longer in the group %s", e.GroupID)
 	case protocol.TipDismissed:
-		p.say(dim, "the group %s was dismissed", e.GroupID)
+		p.print(dim, "the group %s was dismissed", e.GroupID)
 	case protocol.TipEnter, protocol.TipInvited:
-		p.say(dim, "%s: %s came in", e.GroupID, strings.Join(e.Members, ", "))
+		p.print(dim, "%s: %s came in", e.GroupID, strings.Join(e.Members, ", "))
 	case protocol.TipLeave, protocol.TipKicked:
-		p.say(dim, "%s: %s left", e.GroupID, strings.Join(e.Members, ", "))
+		p.print(dim, "%s: %s left", e.GroupID, strings.Join(e.Members, ", "))
 	}
 }
 
@@ -314,15 +316,15 @@ func quote(data string) string {
 	return fmt.Sprintf(": %q", data)
 }
 
-func (p *phone) say(style, format string, args ...any) {
-	p.out.say(style, fmt.Sprintf(format, args...))
+func (p *phone) print(style, format string, args ...any) {
+	p.out.print(style, fmt.Sprintf(format, args...))
 }
 
 // failed says why something did not work, and for a lost race who won it.
 func (p *phone) failed(err error) {
 	var e *protocol.Error
 	if !errors.As(err, &e) {
-		p.say(red, "%v", err)
+		p.print(red, "%v", err)
 		return
 	}
 	won := ""
@@ -335,5 +337,5 @@ func (p *phone) failed(err error) {
 			won += " on " + w.Device
 		}
 	}
-	p.say(red, "%s (%d)%s", e.Message, e.Code, won)
+	p.print(red, "%s (%d)%s", e.Message, e.Code, won)
 }

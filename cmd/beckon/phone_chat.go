@@ -37,7 +37,7 @@ func (p *phone) chat(ctx context.Context, word string, args []string) bool {
 		return false
 	}
 	if len(args) < n {
-		p.say(red, "%s needs more words; type help", word)
+		p.print(red, "%s needs more words; type help", word)
 		return true
 	}
 	var err error
@@ -50,7 +50,7 @@ func (p *phone) chat(ctx context.Context, word string, args []string) bool {
 		err = p.read(ctx, args[0])
 	case "back":
 		if _, err = p.me.RevokeMessage(ctx, p.mine); err == nil {
-			p.say(dim, "taken back")
+			p.print(dim, "taken back")
 		}
 	case "find":
 		err = p.find(ctx, strings.Join(args, " "))
@@ -58,17 +58,17 @@ func (p *phone) chat(ctx context.Context, word string, args []string) bool {
 		err = p.sendFile(ctx, args[0], args[1])
 	case "block":
 		if _, err = p.me.AddToBlackList(ctx, strings.Split(args[0], ",")); err == nil {
-			p.say(dim, "you hear nothing of %s any more", args[0])
+			p.print(dim, "you hear nothing of %s any more", args[0])
 		}
 	case "unblock":
 		if _, err = p.me.DeleteFromBlackList(ctx, strings.Split(args[0], ",")); err == nil {
-			p.say(dim, "%s can reach you again", args[0])
+			p.print(dim, "%s can reach you again", args[0])
 		}
 	case "watch":
 		var res protocol.StatusResponse
 		if res, err = p.me.SubscribeUserStatus(ctx, strings.Split(args[0], ",")); err == nil {
 			for _, s := range res.Statuses {
-				p.say(dim, "%s is %s%s", s.UserID, s.Status, quote(s.CustomStatus))
+				p.print(dim, "%s is %s%s", s.UserID, s.Status, quote(s.CustomStatus))
 			}
 		}
 	}
@@ -83,7 +83,7 @@ func (p *phone) send(ctx context.Context, to string, body protocol.Body) error {
 	res, err := p.me.SendMessage(ctx, protocol.SendMessageRequest{UserID: user, GroupID: group, Body: body})
 	if err == nil {
 		p.mine = protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: id, MessageID: res.MessageID}}
-		p.say(dim, "sent")
+		p.print(dim, "sent")
 	}
 	return err
 }
@@ -94,7 +94,7 @@ func (p *phone) said(where string, _ uint64, m protocol.Message) {
 	if m.GroupID != "" {
 		in = " in " + short(where)
 	}
-	p.say(bold, "%s%s: %s", m.From, in, text(&m))
+	p.print(bold, "%s%s: %s", m.From, in, text(&m))
 }
 
 // text is what a message says, in a line.
@@ -121,14 +121,14 @@ func (p *phone) chats(ctx context.Context) error {
 		return err
 	}
 	if len(res.Conversations) == 0 {
-		p.say(dim, "nobody has said anything yet")
+		p.print(dim, "nobody has said anything yet")
 	}
 	for _, v := range res.Conversations {
 		unread := ""
 		if v.Unread > 0 {
 			unread = fmt.Sprintf(" (%d unread)", v.Unread)
 		}
-		p.say("", "%s%s: %s", short(v.ConversationID), unread, p.line(v.Last))
+		p.print("", "%s%s: %s", short(v.ConversationID), unread, p.line(v.Last))
 	}
 	return nil
 }
@@ -166,7 +166,7 @@ func (p *phone) read(ctx context.Context, name string) error {
 		return err
 	}
 	for _, e := range slices.Backward(res.Messages) {
-		p.say("", "%s", p.line(e.Event))
+		p.print("", "%s", p.line(e.Event))
 	}
 	_, err = p.me.MarkConversationRead(ctx, id, 0)
 	return err
@@ -178,10 +178,10 @@ func (p *phone) find(ctx context.Context, words string) error {
 		return err
 	}
 	if len(res.Found) == 0 {
-		p.say(dim, "nothing was found")
+		p.print(dim, "nothing was found")
 	}
 	for _, f := range res.Found {
-		p.say("", "%s: %s: %s", short(f.ConversationID), f.Message.From, text(&f.Message))
+		p.print("", "%s: %s: %s", short(f.ConversationID), f.Message.From, text(&f.Message))
 	}
 	return nil
 }
@@ -228,7 +228,7 @@ func (p *phone) groupInfo(ctx context.Context, id string) {
 	for i, m := range list.Members {
 		names[i] = m.UserID + roles[m.Role]
 	}
-	p.say("", "%s, a %s group with %d members: %s", id, g.Group.Type, g.Group.Members, strings.Join(names, ", "))
+	p.print("", "%s, a %s group with %d members: %s", id, g.Group.Type, g.Group.Members, strings.Join(names, ", "))
 }
 
 // rule does what owner and administrators do.

@@ -44,7 +44,7 @@ func (p *phone) command(ctx context.Context, words []string) (quit bool) {
 	case "q", "quit", "exit":
 		return true
 	case "help", "?", "h":
-		p.say("", "%s", phoneHelp)
+		p.print("", "%s", phoneHelp)
 	case "call":
 		p.call(ctx, args, 0)
 	case "first":
@@ -65,14 +65,14 @@ func (p *phone) command(ctx context.Context, words []string) (quit bool) {
 		if p.chat(ctx, words[0], args) {
 			break
 		}
-		p.say(red, "there is no %q here; type help", words[0])
+		p.print(red, "there is no %q here; type help", words[0])
 	}
 	return false
 }
 
 func (p *phone) call(ctx context.Context, args []string, limit int) {
 	if len(args) == 0 {
-		p.say(red, "whom? as in: call bob")
+		p.print(red, "whom? as in: call bob")
 		return
 	}
 	people := strings.Split(args[0], ",")
@@ -117,7 +117,7 @@ func (p *phone) called(res protocol.InviteResponse, err error, id string) {
 		return
 	case res.Merged:
 		p.ended(id)
-		p.say(green, "you called each other at the same moment: you are connected")
+		p.print(green, "you called each other at the same moment: you are connected")
 		return
 	}
 	var away []string
@@ -126,9 +126,9 @@ func (p *phone) called(res protocol.InviteResponse, err error, id string) {
 			away = append(away, r.UserID)
 		}
 	}
-	p.say(dim, "calling… %s", res.InviteID)
+	p.print(dim, "calling… %s", res.InviteID)
 	if len(away) > 0 {
-		p.say(yellow, "not connected now: %s", strings.Join(away, ", "))
+		p.print(yellow, "not connected now: %s", strings.Join(away, ", "))
 	}
 }
 
@@ -138,7 +138,7 @@ func (p *phone) decide(ctx context.Context, how string, args []string) {
 		id, args = args[0], args[1:]
 	}
 	if id == "" {
-		p.say(red, "nothing rings")
+		p.print(red, "nothing rings")
 		return
 	}
 	text := strings.Join(args, " ")
@@ -156,7 +156,7 @@ func (p *phone) decide(ctx context.Context, how string, args []string) {
 		p.failed(err)
 		return
 	}
-	p.say(green, "you said: %s", map[byte]string{'a': "yes", 'r': "no", 'b': "busy"}[how[0]])
+	p.print(green, "you said: %s", map[byte]string{'a': "yes", 'r': "no", 'b': "busy"}[how[0]])
 }
 
 func (p *phone) known(id string) bool {
@@ -168,7 +168,7 @@ func (p *phone) known(id string) bool {
 func (p *phone) cancel(ctx context.Context, args []string) {
 	id := p.calling()
 	if id == "" {
-		p.say(red, "you are calling nobody")
+		p.print(red, "you are calling nobody")
 		return
 	}
 	req := protocol.CancelRequest{InviteID: id}
@@ -183,13 +183,13 @@ func (p *phone) cancel(ctx context.Context, args []string) {
 	if len(req.InviteeList) == 0 {
 		p.ended(id)
 	}
-	p.say(dim, "cancelled: %s", strings.Join(res.InviteeList, ", "))
+	p.print(dim, "cancelled: %s", strings.Join(res.InviteeList, ", "))
 }
 
 func (p *phone) modify(ctx context.Context, data string) {
 	id := p.calling()
 	if id == "" {
-		p.say(red, "you are calling nobody")
+		p.print(red, "you are calling nobody")
 		return
 	}
 	if _, err := p.me.ModifyInvitation(ctx, id, data); err != nil {
@@ -200,7 +200,7 @@ func (p *phone) modify(ctx context.Context, data string) {
 func (p *phone) add(ctx context.Context, args []string) {
 	id := p.calling()
 	if id == "" || len(args) == 0 {
-		p.say(red, "add whom to which call? you need an open call, as in: add dave")
+		p.print(red, "add whom to which call? you need an open call, as in: add dave")
 		return
 	}
 	if _, err := p.me.AddInvitees(ctx, protocol.AddInviteesRequest{InviteID: id, InviteeList: strings.Split(args[0], ",")}); err != nil {
@@ -210,7 +210,7 @@ func (p *phone) add(ctx context.Context, args []string) {
 
 func (p *phone) groups(ctx context.Context, args []string) {
 	if len(args) < 2 {
-		p.say(red, "as in: group new club bob,carol · group join club · group quit club · group call club")
+		p.print(red, "as in: group new club bob,carol · group join club · group quit club · group call club")
 		return
 	}
 	id := args[1]
@@ -228,7 +228,7 @@ func (p *phone) groups(ctx context.Context, args []string) {
 	case "join":
 		var res protocol.GroupResponse
 		if res, err = p.me.JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: id, Reason: strings.Join(args[2:], " ")}); err == nil && res.Applied {
-			p.say(dim, "you have applied; an administrator has to agree")
+			p.print(dim, "you have applied; an administrator has to agree")
 			return
 		}
 	case "quit":
@@ -243,19 +243,19 @@ func (p *phone) groups(ctx context.Context, args []string) {
 		return
 	case "yes", "no", "kick":
 		if len(args) < 3 {
-			p.say(red, "whom? as in: group %s club dave", args[0])
+			p.print(red, "whom? as in: group %s club dave", args[0])
 			return
 		}
 		err = p.rule(ctx, args[0], id, args[2])
 	default:
-		p.say(red, "a group can be: new, join, quit, dismiss, call, info, yes, no, kick")
+		p.print(red, "a group can be: new, join, quit, dismiss, call, info, yes, no, kick")
 		return
 	}
 	if err != nil {
 		p.failed(err)
 		return
 	}
-	p.say(dim, "done")
+	p.print(dim, "done")
 }
 
 func (p *phone) callGroup(ctx context.Context, id string, args []string) {
@@ -278,13 +278,13 @@ func (p *phone) open(ctx context.Context) {
 		return
 	}
 	if len(res.Invitations) == 0 {
-		p.say(dim, "nothing is open")
+		p.print(dim, "nothing is open")
 	}
 	for _, v := range res.Invitations {
 		left := "never ends"
 		if v.Deadline > 0 {
 			left = strconv.FormatInt((v.Remaining+999)/1000, 10) + " s left"
 		}
-		p.say("", "%s from %s, %d open, %d accepted, %s%s", v.InviteID, v.Inviter, v.Counts.Open, v.Counts.Accepted, left, quote(v.Data))
+		p.print("", "%s from %s, %d open, %d accepted, %s%s", v.InviteID, v.Inviter, v.Counts.Open, v.Counts.Accepted, left, quote(v.Data))
 	}
 }

@@ -104,7 +104,7 @@ func (w *town) phone(user string, args ...string) *handset {
 	return h
 }
 
-func (h *handset) say(line string) {
+func (h *handset) print(line string) {
 	h.t.Helper()
 	if _, err := fmt.Fprintln(h.in, line); err != nil {
 		h.t.Fatal(err)
@@ -155,38 +155,38 @@ func TestPhones(t *testing.T) {
 	w := newTown(t)
 	alice, bob := w.phone("alice"), w.phone("bob")
 
-	alice.say("call bob dinner?")
+	alice.print("call bob dinner?")
 	bob.wait(`alice calls: "dinner?"`)
 	alice.wait("it rings at bob")
-	bob.say("a")
+	bob.print("a")
 	bob.wait("you said: yes")
 	alice.wait("bob accepted")
 
-	alice.say("call bob")
+	alice.print("call bob")
 	bob.wait("alice calls")
-	bob.say("r")
+	bob.print("r")
 	alice.wait("bob declined")
 
-	alice.say("call bob")
+	alice.print("call bob")
 	bob.wait("alice calls")
-	bob.say("b")
+	bob.print("b")
 	alice.wait("bob declined (busy)")
 
-	alice.say("call bob")
+	alice.print("call bob")
 	bob.wait("alice calls")
-	alice.say("cancel")
+	alice.print("cancel")
 	bob.wait("the call from alice was cancelled")
 
-	alice.say("call bob 1")
+	alice.print("call bob 1")
 	bob.wait("alice calls")
 	alice.wait("no answer from bob")
 	bob.wait("you missed a call from alice")
 
-	bob.say("a")
+	bob.print("a")
 	bob.wait("nothing rings")
-	alice.say("nonsense")
+	alice.print("nonsense")
 	alice.wait(`there is no "nonsense" here`)
-	alice.say("list")
+	alice.print("list")
 	alice.wait("nothing is open")
 }
 
@@ -194,16 +194,16 @@ func TestPhones(t *testing.T) {
 func TestPhoneOpensAgain(t *testing.T) {
 	w := newTown(t)
 	alice, bob := w.phone("alice"), w.phone("bob")
-	alice.say("call bob 60 dinner?")
+	alice.print("call bob 60 dinner?")
 	bob.wait(`alice calls: "dinner?"`)
 	alice.wait("it rings at bob")
-	alice.say("q")
+	alice.print("q")
 	select {
 	case <-alice.ended:
 	case <-time.After(patience):
 		t.Fatal("the phone does not end")
 	}
-	bob.say("b")
+	bob.print("b")
 	bob.wait("you said: busy")
 	w.phone("alice").wait("bob declined (busy)")
 }
@@ -216,31 +216,31 @@ func TestPhonesInAGroup(t *testing.T) {
 		pupils = append(pupils, fmt.Sprintf("pupil%d", i))
 		w.phone(pupils[i])
 	}
-	teacher.say("group new class " + strings.Join(pupils, ","))
+	teacher.print("group new class " + strings.Join(pupils, ","))
 	teacher.wait("done")
 	for _, p := range pupils {
 		w.phones[p].wait("you are now in the group class")
 	}
-	teacher.say("group call class 3 raise your hands")
+	teacher.print("group call class 3 raise your hands")
 	for _, p := range pupils {
 		w.phones[p].wait(`teacher calls in class: "raise your hands"`)
 	}
-	w.phones["pupil0"].say("a")
-	w.phones["pupil1"].say("r")
-	w.phones["pupil2"].say("b")
+	w.phones["pupil0"].print("a")
+	w.phones["pupil1"].print("r")
+	w.phones["pupil2"].print("b")
 	teacher.wait("accepted")
 	w.phones["pupil3"].waitOne("pupil2 declined (busy)")
-	teacher.say("cancel pupil3")
+	teacher.print("cancel pupil3")
 	w.phones["pupil3"].wait("the call from teacher was cancelled")
 	teacher.wait("no answer from pupil4")
 	w.phones["pupil4"].wait("you missed a call from teacher")
 
-	teacher.say("first pupil0,pupil1,pupil2")
+	teacher.print("first pupil0,pupil1,pupil2")
 	for _, p := range pupils[:3] {
 		w.phones[p].wait("teacher calls")
 	}
 	for _, p := range pupils[:3] {
-		w.phones[p].say("a")
+		w.phones[p].print("a")
 	}
 	teacher.wait("accepted")
 	won := 0

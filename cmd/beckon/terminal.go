@@ -21,16 +21,16 @@ const (
 	plain  = "\x1b[0m"
 )
 
-// screen is where the phone speaks and listens: a terminal with line editing, or plain lines for scripts.
-type screen interface {
-	say(style, text string)
+// terminal is where the phone speaks and listens: a terminal with line editing, or plain lines for scripts.
+type terminal interface {
+	print(style, text string)
 	lines() <-chan string
 	// keys sets who is asked about each key pressed on an empty line; true means that it was used.
 	keys(func(rune) bool)
 	close()
 }
 
-func newScreen(in *os.File, out *os.File, user string) (screen, error) {
+func newTerminal(in *os.File, out *os.File, user string) (terminal, error) {
 	if !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
 		return &pipe{in: in, out: out}, nil
 	}
@@ -52,7 +52,7 @@ type pipe struct {
 	mu  sync.Mutex
 }
 
-func (p *pipe) say(_, text string) {
+func (p *pipe) print(_, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fmt.Fprintln(p.out, text)
@@ -79,7 +79,7 @@ type tty struct {
 	old *term.State
 }
 
-func (t *tty) say(style, text string) {
+func (t *tty) print(style, text string) {
 	fmt.Fprintf(t.Terminal, "%s%s%s\n", style, text, plain)
 }
 

@@ -10,7 +10,7 @@ import (
 
 // TestAnswerToken: what travels in a push lets its device answer that invitation, and nothing else, until it ends.
 func TestAnswerToken(t *testing.T) {
-	web := newDoor(t)
+	web := newServer(t)
 	for _, id := range []string{"one", "two"} {
 		if code, b := post(t, web, "invite", "alice", `{"invitee":"bob","timeout":30,"inviteID":"`+id+`"}`); code != http.StatusOK {
 			t.Fatal(string(b))

@@ -64,17 +64,17 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Verbs are the rooms that the verbs are in.
-type Verbs struct {
+// Services are the rooms that the verbs are in.
+type Services struct {
 	Invitations *signaling.Service
 	Snapshots   *snapshot.Reader
 	Chat        *chat.Chat
 	Groups      *group.Groups
-	People      *user.Users
+	Users       *user.Users
 	Files       *files.Files
 	Rooms       *media.Media
 	Hooks       *hook.Hooks
-	Outgoing    *relay.Admin
+	Events      *relay.Admin
 	Pushes      *push.Push
 	Console     *console.Console
 	Privacy     *privacy.Privacy
@@ -82,19 +82,19 @@ type Verbs struct {
 
 // API serves the verbs.
 type API struct {
-	Verbs
+	Services
 	auth    *Authenticator
 	limits  *limiters
 	budgets *budgets
 	uploads *uploads
 	opt     Options
-	verbs   map[string]*row
+	methods map[string]*row
 	order   []*row
 	log     *slog.Logger
 }
 
 // New makes the doors of an engine.
-func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
+func New(ctx context.Context, v Services, opt Options) (*API, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
@@ -111,10 +111,10 @@ func New(ctx context.Context, v Verbs, opt Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{Verbs: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()), uploads: newUploads(opt.Limits), opt: opt, verbs: map[string]*row{}, log: opt.Log}
+	a := &API{Services: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()), uploads: newUploads(opt.Limits), opt: opt, methods: map[string]*row{}, log: opt.Log}
 	a.order = a.table()
 	for _, v := range a.order {
-		a.verbs[v.name] = v
+		a.methods[v.name] = v
 	}
 	return a, nil
 }
@@ -132,7 +132,7 @@ func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte,
 		if once.Do(func() { answered = false }); answered {
 			return
 		}
-		if v := a.verbs[name]; v != nil { // other names are anybody's, and without end
+		if v := a.methods[name]; v != nil { // other names are anybody's, and without end
 			a.opt.Observe(name, im.CodeOf(err), time.Since(begin))
 			a.trace(name, by, data, begin, res, err)
 			if v.acts && by.Server && a.opt.Audit != nil {
@@ -150,7 +150,7 @@ func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte,
 		}
 		done(b, nil)
 	}
-	v := a.verbs[name]
+	v := a.methods[name]
 	run := func() {
 		defer func() { // a fault in one verb is that call's refusal: the transport would not catch it
 			if r := recover(); r != nil {
@@ -182,10 +182,10 @@ func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte,
 
 // run runs a verb, after the application was asked where it wants to be.
 func (a *API) run(ctx context.Context, by rpc.Caller, v *row, data []byte, finish func(any, error)) {
-	if by.UserID != "" && !by.Server && a.Hooks.Asks(v.name) {
+	if by.UserID != "" && !by.Server && a.Hooks.HasBefore(v.name) {
 		asked, err := v.rewrite(data)
 		if err == nil {
-			asked, err = a.Hooks.Ask(ctx, v.name, by.UserID, by.DeviceID, asked)
+			asked, err = a.Hooks.Before(ctx, v.name, by.UserID, by.DeviceID, asked)
 		}
 		if err != nil {
 			finish(nil, err)
@@ -221,7 +221,7 @@ func (a *API) trace(name string, by rpc.Caller, data []byte, begin time.Time, re
 	if ok && err == nil {
 		about.InviteID = opened.InviteID
 	}
-	if im.CheckInviteID(about.InviteID) != nil || a.verbs[name].tag != tagInvitations {
+	if im.CheckInviteID(about.InviteID) != nil || a.methods[name].tag != tagInvitations {
 		return
 	}
 	s := trace.Span{InviteID: about.InviteID, Name: name, Begin: begin, Root: ok && err == nil && !opened.Repeat && !opened.Merged, With: []string{"user", by.UserID, "device", by.DeviceID}}
@@ -264,7 +264,7 @@ func (a *API) often(name string, by rpc.Caller) error {
 	if by.UserID == "" || a.limits.allow(users, by.UserID) {
 		return nil
 	}
-	if a.verbs[name] != nil {
+	if a.methods[name] != nil {
 		a.opt.Observe(name, im.CodeTooOften, 0)
 	}
 	return tooOften("you call too often")

@@ -44,12 +44,12 @@ func (nobody) List(string, string, string, int) ([]protocol.Connection, int) {
 func (nobody) Connected(string) []protocol.Device   { return []protocol.Device{} }
 func (nobody) Kick(string, string, string) []string { return []string{} }
 
-// newDoor is the HTTP door over a real store, without devices.
-func newDoor(t testing.TB) *httptest.Server { return newDoorIn(t, t.TempDir()) }
+// newServer is the HTTP door over a real store, without devices.
+func newServer(t testing.TB) *httptest.Server { return newServerIn(t, t.TempDir()) }
 
-func newDoorIn(t testing.TB, dir string) *httptest.Server { return newDoorWith(t, dir, Options{}) }
+func newServerIn(t testing.TB, dir string) *httptest.Server { return newServerWith(t, dir, Options{}) }
 
-func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
+func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	s, err := store.Open(ctx, store.Options{Dir: dir})
@@ -83,8 +83,8 @@ func newDoorWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		t.Fatal(err)
 	}
 	opt.Log = quiet
-	a, err := New(ctx, Verbs{Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()}, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: user.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), People: user.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
-		Outgoing: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
+	a, err := New(ctx, Services{Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()}, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
+		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func post(t testing.TB, web *httptest.Server, verb, user, body string) (int, []b
 }
 
 func TestWhoMayCall(t *testing.T) {
-	web := newDoor(t)
+	web := newServer(t)
 	a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests})
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestWhoMayCall(t *testing.T) {
 
 // TestOpenAPI checks that every verb and every field of its request is described.
 func TestOpenAPI(t *testing.T) {
-	web := newDoor(t)
+	web := newServer(t)
 	res, err := web.Client().Get(web.URL + "/openapi.json")
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func TestOpenAPI(t *testing.T) {
 }
 
 func FuzzBody(f *testing.F) {
-	web := newDoor(f)
+	web := newServer(f)
 	a := &API{}
 	verbs := a.table()
 	f.Add(uint8(0), []byte(`{"invitee":"bob","inviteID":"i","timeout":1}`))

@@ -112,7 +112,7 @@ func badGroups() map[string][]bad {
 	return all
 }
 
-func badPeople() map[string][]bad {
+func badUsers() map[string][]bad {
 	return map[string][]bad{
 		"setSelfInfo":           {{`{"nick":"` + long(501) + `"}`, "nick"}, {`{"gender":3}`, "gender"}, {`{"birthday":5}`, "birthday"}, {`{"language":"` + long(36) + `"}`, "language"}, {`{"customInfo":{"":"x"}}`, "customInfo"}, {`{"faceURL":"` + long(501) + `"}`, "faceURL"}, {`{"signature":"` + long(501) + `"}`, "signature"}},
 		"addToBlackList":        {{`{}`, "userIDList"}, {`{"userIDList":["alice"]}`, "userIDList"}, {`{"userIDList":["b","b"]}`, "userIDList"}},
@@ -162,13 +162,13 @@ func badRooms() map[string][]bad {
 // TestBadInput walks the table of verbs: a verb without a bad case here fails, so that none is forgotten.
 func TestBadInput(t *testing.T) {
 	cases := map[string][]bad{}
-	for _, part := range []map[string][]bad{badInvitations(), badMessages(), badGroups(), badPeople(), badRooms()} {
+	for _, part := range []map[string][]bad{badInvitations(), badMessages(), badGroups(), badUsers(), badRooms()} {
 		for verb, list := range part {
 			cases[verb] = list
 		}
 	}
 	dir := t.TempDir()
-	web := newDoorIn(t, dir)
+	web := newServerIn(t, dir)
 	for _, v := range (&API{}).table() {
 		if len(cases[v.name]) == 0 {
 			t.Errorf("%s has no bad case", v.name)

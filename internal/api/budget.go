@@ -20,8 +20,8 @@ const (
 // Costs are in units of about one row written. A call costs 1, and 1 for each KiB that it sends and each 4 KiB that it gets. A call
 // that writes for each user that it names costs 1 more for each 16 bytes of the list of names, and 64 bytes of what it gets about them.
 const (
-	sentPerUnit, gotPerUnit   = 1024, 4096
-	namedPerUnit, toldPerUnit = 16, 64
+	sentPerUnit, gotPerUnit    = 1024, 4096
+	namedPerUnit, reachPerUnit = 16, 64
 )
 
 // heavyRequest is the size of a list of names, in bytes, above which a call is alone of its kind under way for its user.
@@ -53,7 +53,7 @@ func heavy(verb string, data []byte) bool {
 func costOf(verb string, sent, named int, got []byte) float64 {
 	cost := 1 + float64(sent)/sentPerUnit + float64(len(got))/gotPerUnit
 	if naming(verb) {
-		cost += float64(named)/namedPerUnit + float64(listSize(got, `"reach":[`))/toldPerUnit
+		cost += float64(named)/namedPerUnit + float64(listSize(got, `"reach":[`))/reachPerUnit
 	}
 	return cost
 }

@@ -13,7 +13,7 @@ import (
 // TestBusy: over the limit what is new is refused with when to come again, while what rings is answered, and everything is read.
 func TestBusy(t *testing.T) {
 	var busy atomic.Bool
-	web := newDoorWith(t, t.TempDir(), Options{Busy: busy.Load})
+	web := newServerWith(t, t.TempDir(), Options{Busy: busy.Load})
 	for _, id := range []string{"a", "b", "c"} {
 		if status, b := post(t, web, "invite", "ann", `{"invitee":"bob","inviteID":"`+id+`","timeout":60}`); status != http.StatusOK {
 			t.Fatalf("%s", b)

@@ -186,7 +186,7 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	}
 	user, device := r.Header.Get(HeaderUser), r.Header.Get(HeaderDevice)
 	if a.auth.IsAPIKey(token) {
-		v := a.verbs[r.PathValue("verb")]
+		v := a.methods[r.PathValue("verb")]
 		switch {
 		case user == "" && (v != nil && v.who == users || r.URL.Path == pathFiles):
 			return rpc.Caller{}, im.Bad(HeaderUser, "is missing: it says for whom this app server acts")
@@ -197,7 +197,7 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	}
 	id, err := a.check(address.From(r.Context()), token)
 	if err == nil {
-		err = a.People.CheckIssued(r.Context(), id.UserID, id.IssuedAt)
+		err = a.Users.CheckIssued(r.Context(), id.UserID, id.IssuedAt)
 	}
 	if err != nil {
 		return rpc.Caller{}, err

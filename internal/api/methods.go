@@ -78,7 +78,7 @@ func (a *API) table() []*row {
 	list := a.invitationRows()
 	list = append(list, a.messageRows()...)
 	list = append(list, a.groupRows()...)
-	list = append(list, a.peopleRows()...)
+	list = append(list, a.userRows()...)
 	list = append(list, a.roomRows()...)
 	return append(list, forWhom(servers,
 		audited(reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken)),
@@ -90,8 +90,8 @@ func (a *API) table() []*row {
 		reads("Administration", "getStats", "Read figures of invitations, calls and connections over time.", a.Console.GetStats),
 		reads("Administration", "listUsers", "List people.", a.Console.ListUsers),
 		reads("Administration", "listGroups", "List groups.", a.Console.ListGroups),
-		reads("Administration", "listHookEvents", "List events for the webhook, or pushes: those that wait, were delivered, or were given up.", a.Outgoing.ListEvents),
-		audited(reads("Administration", "replayHookEvents", "Send events or pushes again.", a.Outgoing.Replay)),
+		reads("Administration", "listHookEvents", "List events for the webhook, or pushes: those that wait, were delivered, or were given up.", a.Events.ListEvents),
+		audited(reads("Administration", "replayHookEvents", "Send events or pushes again.", a.Events.Replay)),
 	)...)
 }
 
@@ -204,9 +204,9 @@ func (a *API) groupRows() []*row {
 	)...)
 }
 
-func (a *API) peopleRows() []*row {
+func (a *API) userRows() []*row {
 	const tag = "People"
-	p := a.People
+	p := a.Users
 	list := []*row{
 		acts(tag, "setSelfInfo", "Change your profile.", p.SetSelfInfo),
 		acts(tag, "addToBlackList", "Hear nothing of people any more.", p.Block),

@@ -21,7 +21,7 @@ const rolesFile = "../../docs/roles.md"
 
 // TestRoles walks every verb as everybody, and holds docs/roles.md to what happens.
 func TestRoles(t *testing.T) {
-	web := newDoor(t)
+	web := newServer(t)
 	a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests})
 	if err != nil {
 		t.Fatal(err)

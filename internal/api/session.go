@@ -45,10 +45,10 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	if a.Hooks.Asks("connect") {
+	if a.Hooks.HasBefore("connect") {
 		said, err := json.Marshal(hello)
 		if err == nil {
-			_, err = a.Hooks.Ask(ctx, "connect", by.UserID, by.DeviceID, said)
+			_, err = a.Hooks.Before(ctx, "connect", by.UserID, by.DeviceID, said)
 		}
 		if err != nil {
 			return nil, err
@@ -63,11 +63,11 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 		return nil, err
 	}
 	// Only now: what is revoked after the timelines were read is found on them.
-	if err := a.People.CheckIssued(ctx, by.UserID, id.IssuedAt); err != nil {
+	if err := a.Users.CheckIssued(ctx, by.UserID, id.IssuedAt); err != nil {
 		return nil, err
 	}
 	var hears []string
-	if welcome.Statuses, hears, err = a.People.Followed(ctx, by.UserID); err != nil {
+	if welcome.Statuses, hears, err = a.Users.Followed(ctx, by.UserID); err != nil {
 		return nil, err
 	}
 	s := &gateway.Session{From: at.From, Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID, DeviceID: by.DeviceID, Origin: rpc.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt, Head: welcome.Positions[im.UserTopic(by.UserID)]}
@@ -127,7 +127,7 @@ func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int6
 	if id.UserID != s.UserID {
 		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user")
 	}
-	return id.ExpireAt, a.People.CheckIssued(ctx, id.UserID, id.IssuedAt)
+	return id.ExpireAt, a.Users.CheckIssued(ctx, id.UserID, id.IssuedAt)
 }
 
 // Call runs a verb for a session.

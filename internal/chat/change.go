@@ -265,19 +265,19 @@ func (p place) skipInGroup(tx *txn.Tx, m *txn.Message) {
 	}
 }
 
-// standing finds records of a conversation. None of them leaves it.
-func (c *Chat) standing(p place, seqs []uint64) ([]store.Standing, error) {
+// current finds records of a conversation. None of them leaves it.
+func (c *Chat) current(p place, seqs []uint64) ([]store.MessagePosition, error) {
 	if p.groupID != "" {
 		if _, _, err := c.membership(context.Background(), p); err != nil {
 			return nil, err
 		}
 	}
-	list := make([]store.Standing, 0, len(seqs))
+	list := make([]store.MessagePosition, 0, len(seqs))
 	for _, seq := range seqs {
-		var r *store.Standing
+		var r *store.MessagePosition
 		var err error
 		if seq <= math.MaxInt64 {
-			r, err = c.store.Standing(context.Background(), p.topic(), p.column(), seq)
+			r, err = c.store.MessagePosition(context.Background(), p.topic(), p.column(), seq)
 		}
 		switch {
 		case err != nil:
@@ -291,7 +291,7 @@ func (c *Chat) standing(p place, seqs []uint64) ([]store.Standing, error) {
 }
 
 // forget takes deleted records out of the caller's unread count.
-func (p place) forget(tx *txn.Tx, list []store.Standing) error {
+func (p place) forget(tx *txn.Tx, list []store.MessagePosition) error {
 	if p.groupID == "" {
 		side := tx.Contact(p.by.UserID, p.peer)
 		before := *side
@@ -330,7 +330,7 @@ const maxDeleted = 50
 // DeleteMessages hides messages from the caller alone.
 func (c *Chat) DeleteMessages(by rpc.Caller, req protocol.DeleteMessagesRequest, done func(protocol.Done, error)) {
 	p, err := placeOf(by, req.ConversationID)
-	var list []store.Standing
+	var list []store.MessagePosition
 	switch {
 	case err != nil:
 	case len(req.SeqList) == 0:
@@ -338,7 +338,7 @@ func (c *Chat) DeleteMessages(by rpc.Caller, req protocol.DeleteMessagesRequest,
 	case len(req.SeqList) > maxDeleted:
 		err = im.Bad("seqList", "has more than 50 messages; use several calls")
 	default:
-		list, err = c.standing(p, req.SeqList)
+		list, err = c.current(p, req.SeqList)
 	}
 	if err != nil {
 		rpc.Fail(done, err)

@@ -127,7 +127,7 @@ func (c *Chat) MarkRead(by rpc.Caller, req protocol.ReadRequest, done func(proto
 		if p.groupID != "" {
 			return r.group(tx)
 		}
-		return r.person(tx), nil
+		return r.oneToOne(tx), nil
 	}, done)
 }
 
@@ -166,8 +166,8 @@ func (r *reading) event(tx *txn.Tx, v *protocol.Conversation) protocol.Conversat
 	return protocol.ConversationResponse{Conversation: *v, Seq: r.ownHead(tx) + 1, ServerTime: tx.Now}
 }
 
-// person marks a one-to-one conversation read, and tells the other person how far.
-func (r *reading) person(tx *txn.Tx) protocol.ConversationResponse {
+// oneToOne marks a one-to-one conversation read, and tells the other person how far.
+func (r *reading) oneToOne(tx *txn.Tx) protocol.ConversationResponse {
 	me, peer := r.by.UserID, r.peer
 	side := tx.Contact(me, peer)
 	d := store.ConversationState{Contact: side, Head: tx.Head(r.topic())}

@@ -32,7 +32,7 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 	if err := rpc.FirstError(err, bad); err != nil {
 		return res, err
 	}
-	h := store.Stretch{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: req.Seq, Newer: req.Direction == "newer", Limit: limit}
+	h := store.HistoryRange{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: req.Seq, Newer: req.Direction == "newer", Limit: limit}
 	if h.After, res.PeerReadSeq, err = c.sees(ctx, p); err != nil {
 		return res, err
 	}
@@ -81,7 +81,7 @@ func (c *Chat) shows(ctx context.Context, p place, l *store.HistoryEntry) (bool,
 		return false, nil // it only counts as unread
 	}
 	if mine, err := c.store.Invitee(ctx, id, p.by.UserID); err != nil || mine != nil {
-		return mine != nil && !mine.Deaf, err
+		return mine != nil && !mine.Dropped, err
 	}
 	v, err := c.store.Invitation(ctx, id)
 	return v != nil && v.Inviter == p.by.UserID, err
@@ -129,9 +129,9 @@ func (c *Chat) actions(ctx context.Context, user string, seq uint64, first *prot
 	switch {
 	case err != nil:
 		return nil, err
-	case mine != nil && mine.Deaf && mine.State != invite.Rejected:
+	case mine != nil && mine.Dropped && mine.State != invite.Rejected:
 		return nil, nil
-	case mine != nil && mine.Deaf:
+	case mine != nil && mine.Dropped:
 		until = mine.DecidedAt
 	}
 	head, err := c.store.Head(ctx, topic)
@@ -336,7 +336,7 @@ func (c *Chat) addFinding(ctx context.Context, by rpc.Caller, req protocol.Searc
 	} else if err != nil {
 		return err
 	}
-	lines, err := c.store.History(ctx, store.Stretch{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: m.Seq - 1, After: after, Newer: true, Limit: 1})
+	lines, err := c.store.History(ctx, store.HistoryRange{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: m.Seq - 1, After: after, Newer: true, Limit: 1})
 	if err != nil {
 		return im.Internal(err)
 	}

@@ -173,7 +173,7 @@ func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse,
 	if s.groupID != "" {
 		err = s.toGroup(tx, &m, d)
 	} else {
-		err = c.toPerson(tx, s, &m, d)
+		err = c.toUser(tx, s, &m, d)
 	}
 	if err != nil {
 		return res, err
@@ -238,8 +238,8 @@ func flagsOf(m *protocol.Message) (f txn.Flags) {
 	return f
 }
 
-// toPerson appends the message to both timelines, or, when the receiver does not want it, refuses or keeps it back.
-func (c *Chat) toPerson(tx *txn.Tx, s *sending, m *protocol.Message, d txn.Draft) error {
+// toUser appends the message to both timelines, or, when the receiver does not want it, refuses or keeps it back.
+func (c *Chat) toUser(tx *txn.Tx, s *sending, m *protocol.Message, d txn.Draft) error {
 	mine, theirs := d, d
 	mine.Peer, theirs.Peer = s.peer, m.From
 	me, them := im.UserTopic(m.From), im.UserTopic(s.peer)

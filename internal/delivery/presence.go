@@ -50,11 +50,11 @@ type Presence struct {
 	moved func(userID string, online bool)
 	node  string
 
-	mu    sync.Mutex
-	away  map[string]map[string]elsewhere // by user and node
-	soon  map[string][]coming             // devices that are let in and not here yet, by user
-	nodes map[string]time.Time            // the other nodes, and when they were last heard
-	back  bool                            // one was heard that was not known: what it said before is not known either
+	mu     sync.Mutex
+	remote map[string]map[string]elsewhere // by user and node
+	soon   map[string][]coming             // devices that are let in and not here yet, by user
+	nodes  map[string]time.Time            // the other nodes, and when they were last heard
+	back   bool                            // one was heard that was not known: what it said before is not known either
 }
 
 // coming is a device that was let in. From then on this node follows its person's topic.
@@ -70,14 +70,14 @@ type elsewhere struct {
 }
 
 const (
-	aliveEvery  = time.Second
-	aliveFor    = 5 * time.Second        // a node that is silent for so long is gone
-	retellAll   = 60                     // seconds in which every person here is told of anew, should a word have been lost
-	comingFor   = 10 * time.Second       // a device that was let in and is not here after this has gone again
-	clockSkew   = 2000                   // milliseconds by which the clocks of nodes may differ
-	forgetAfter = 3 * time.Minute        // what was not told anew is forgotten
-	askTime     = 250 * time.Millisecond // that an answer of another node is waited for
-	askOneByOne = 8                      // people about whom their nodes are asked; about more, all nodes
+	aliveEvery     = time.Second
+	aliveFor       = 5 * time.Second        // a node that is silent for so long is gone
+	republishAll   = 60                     // seconds in which every person here is told of anew, should a word have been lost
+	comingFor      = 10 * time.Second       // a device that was let in and is not here after this has gone again
+	clockSkew      = 2000                   // milliseconds by which the clocks of nodes may differ
+	forgetAfter    = 3 * time.Minute        // what was not told anew is forgotten
+	requestTimeout = 250 * time.Millisecond // that an answer of another node is waited for
+	requestSingly  = 8                      // people about whom their nodes are asked; about more, all nodes
 )
 
 // message is what nodes tell each other.
@@ -106,7 +106,7 @@ const (
 // NewPresence makes the presence of a house of several nodes. moved is told who came or went, here or elsewhere; online says
 // that it is known that they are, else it is to be asked. It must not block.
 func NewPresence(wire Messenger, here Sessions, moved func(userID string, online bool)) *Presence {
-	p := &Presence{wire: wire, here: here, moved: moved, node: uuid.NewString()[:8], away: map[string]map[string]elsewhere{}, soon: map[string][]coming{}, nodes: map[string]time.Time{}}
+	p := &Presence{wire: wire, here: here, moved: moved, node: uuid.NewString()[:8], remote: map[string]map[string]elsewhere{}, soon: map[string][]coming{}, nodes: map[string]time.Time{}}
 	wire.OnMessage(p.onMessage)
 	return p
 }
@@ -136,7 +136,7 @@ func (p *Presence) BeforeOnline(userID string, d protocol.Device) (at int64) {
 	p.soon[userID] = append(p.soon[userID], coming{d, time.Now().Add(comingFor)})
 	p.mu.Unlock()
 	at = d.ConnectedAt
-	for _, answer := range p.request(topic, message{Kind: wordDevices, Devices: p.mine(userID)}, askTime, 1) {
+	for _, answer := range p.request(topic, message{Kind: wordDevices, Devices: p.mine(userID)}, requestTimeout, 1) {
 		for _, o := range p.merge(userID, answer) {
 			if late := o.ConnectedAt - d.ConnectedAt; late >= 0 && late < clockSkew {
 				at = max(at, o.ConnectedAt+1)
@@ -194,7 +194,7 @@ func (p *Presence) Changed(userID string, edge bool) {
 	p.publish(im.UserTopic(userID), message{Kind: wordDevices, Devices: devices})
 	if len(devices) == 0 {
 		p.mu.Lock()
-		delete(p.away, userID) // nobody tells it any more
+		delete(p.remote, userID) // nobody tells it any more
 		p.mu.Unlock()
 	}
 	p.evictReplaced(userID)
@@ -208,7 +208,7 @@ func (p *Presence) Changed(userID string, edge bool) {
 // evictReplaced sends those devices of a person away that newer ones elsewhere replace.
 func (p *Presence) evictReplaced(userID string) {
 	p.mu.Lock()
-	others := maps.Clone(p.away[userID])
+	others := maps.Clone(p.remote[userID])
 	p.mu.Unlock()
 	for node, e := range others {
 		p.here.EvictReplaced(userID, e.devices, node > p.node)
@@ -219,7 +219,7 @@ func (p *Presence) evictReplaced(userID string) {
 func (p *Presence) view(userID string) []protocol.Device {
 	list := p.mine(userID)
 	p.mu.Lock()
-	for _, e := range p.away[userID] {
+	for _, e := range p.remote[userID] {
 		for _, d := range e.devices {
 			list = withDevice(list, d)
 		}
@@ -238,7 +238,7 @@ func (p *Presence) where(userID string) map[string][]protocol.Device {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for node, e := range p.away[userID] {
+	for node, e := range p.remote[userID] {
 		nodes[node] = e.devices
 	}
 	return nodes
@@ -271,15 +271,15 @@ func (p *Presence) note(userID, node string, devices []protocol.Device) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(devices) == 0 {
-		if delete(p.away[userID], node); len(p.away[userID]) == 0 {
-			delete(p.away, userID)
+		if delete(p.remote[userID], node); len(p.remote[userID]) == 0 {
+			delete(p.remote, userID)
 		}
 		return
 	}
-	if p.away[userID] == nil {
-		p.away[userID] = map[string]elsewhere{}
+	if p.remote[userID] == nil {
+		p.remote[userID] = map[string]elsewhere{}
 	}
-	p.away[userID][node] = elsewhere{devices, time.Now()}
+	p.remote[userID][node] = elsewhere{devices, time.Now()}
 }
 
 func (p *Presence) request(topic string, w message, patience time.Duration, n int) [][]byte {
@@ -301,7 +301,7 @@ func (p *Presence) Connected(userID string) []protocol.Device {
 	if list := p.view(userID); len(list) > 0 {
 		return list
 	}
-	for _, answer := range p.request(im.UserTopic(userID), message{Kind: wordWho}, askTime, 1) {
+	for _, answer := range p.request(im.UserTopic(userID), message{Kind: wordWho}, requestTimeout, 1) {
 		return p.merge(userID, answer)
 	}
 	return []protocol.Device{}
@@ -316,8 +316,8 @@ func (p *Presence) Devices(userIDs ...string) []int {
 			ask = append(ask, i)
 		}
 	}
-	if len(ask) > askOneByOne {
-		p.askAll(userIDs, ask, counts)
+	if len(ask) > requestSingly {
+		p.requestAll(userIDs, ask, counts)
 		return counts
 	}
 	var g errgroup.Group
@@ -331,8 +331,8 @@ func (p *Presence) Devices(userIDs ...string) []int {
 	return counts
 }
 
-// askAll asks all nodes about many people.
-func (p *Presence) askAll(userIDs []string, which, counts []int) {
+// requestAll asks all nodes about many people.
+func (p *Presence) requestAll(userIDs []string, which, counts []int) {
 	users := make([]string, len(which))
 	for i, k := range which {
 		users[i] = userIDs[k]
@@ -343,7 +343,7 @@ func (p *Presence) askAll(userIDs []string, which, counts []int) {
 	if others == 0 {
 		return
 	}
-	for _, answer := range p.request(im.NodesTopic, message{Kind: wordHowMany, Users: users}, 2*askTime, others) {
+	for _, answer := range p.request(im.NodesTopic, message{Kind: wordHowMany, Users: users}, 2*requestTimeout, others) {
 		var theirs []int
 		if json.Unmarshal(answer, &theirs) != nil || len(theirs) != len(which) {
 			continue
@@ -436,7 +436,7 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func(
 		}
 		if len(retell) == 0 {
 			retell = p.here.Users()
-			step = 1 + len(retell)/retellAll
+			step = 1 + len(retell)/republishAll
 		}
 		n := min(len(retell), step)
 		for _, u := range retell[:n] {
@@ -478,14 +478,14 @@ func (p *Presence) expireNodes(now time.Time) (changed bool) {
 			changed = true
 		}
 	}
-	for user, nodes := range p.away {
+	for user, nodes := range p.remote {
 		for node, e := range nodes {
 			if _, alive := p.nodes[node]; !alive && now.Sub(e.at) > aliveFor || now.Sub(e.at) > forgetAfter {
 				delete(nodes, node)
 			}
 		}
 		if len(nodes) == 0 {
-			delete(p.away, user)
+			delete(p.remote, user)
 		}
 	}
 	return changed

@@ -129,7 +129,7 @@ func TestMissedTooMuchInAll(t *testing.T) {
 	subs := make([]string, 4)
 	for i := range subs {
 		name := fmt.Sprint("group:", i)
-		h.door.extra = append(h.door.extra, name)
+		h.handler.extra = append(h.handler.extra, name)
 		subs[i] = fmt.Sprintf(`%q:{"recover":true,"epoch":"epoch","offset":0}`, name)
 		for range 10 {
 			h.log.mu.Lock()

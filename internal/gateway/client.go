@@ -91,7 +91,7 @@ func (c *client) Receive(cmd *wire.Command) {
 		if about != nil {
 			c.pending.begin(about)
 		}
-		c.g.door.Call(c.Session, cmd.Rpc.Method, cmd.Rpc.Data, func(b []byte) {
+		c.g.handler.Call(c.Session, cmd.Rpc.Method, cmd.Rpc.Data, func(b []byte) {
 			c.reply(&wire.Reply{Id: id, Rpc: &wire.RPCResult{Data: b}})
 			if about != nil {
 				c.pending.end(about)
@@ -145,7 +145,7 @@ func (c *client) out() {
 	for _, r := range list {
 		c.g.leave(r)
 	}
-	if less, offline := c.g.people.leave(c); less {
+	if less, offline := c.g.sessions.leave(c); less {
 		c.g.opt.OnPresenceChange(c.UserID, offline)
 	}
 }
@@ -187,7 +187,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 			attempt.Known[topic] = Position{Seq: sub.GetOffset(), Epoch: sub.GetEpoch()}
 		}
 	}
-	s, err := g.door.Connect(g.reads, attempt)
+	s, err := g.handler.Connect(g.reads, attempt)
 	c.link.Known()
 	if err != nil {
 		c.refuse(id, err)
@@ -209,7 +209,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	c.Session = s
 	c.expireAt.Store(s.ExpireAt)
 	s.At = g.opt.BeforeOnline(s.UserID, s.device())
-	g.people.add(c) // from now on it can be sent away
+	g.sessions.add(c) // from now on it can be sent away
 	res := &wire.ConnectResult{Client: c.id, Data: s.Welcome, Ping: uint32(g.opt.Ping.Seconds()), Pong: true}
 	if s.ExpireAt != 0 {
 		res.Expires, res.Ttl = true, uint32(min(ttl, maxTTL))
@@ -224,7 +224,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		c.link.Close(link.ServerError)
 		return
 	}
-	online, in := g.people.enter(c) // before the response: who has it is counted as connected
+	online, in := g.sessions.enter(c) // before the response: who has it is counted as connected
 	if !in {
 		return
 	}
@@ -344,7 +344,7 @@ func (c *client) catchUp(after uint64) uint64 {
 
 // refresh takes a new token.
 func (c *client) refresh(id uint32, token string) {
-	exp, err := c.g.door.Renew(c.g.reads, c.Session, token)
+	exp, err := c.g.handler.Renew(c.g.reads, c.Session, token)
 	if err != nil {
 		c.refuse(id, err)
 		return

@@ -15,7 +15,7 @@ import (
 )
 
 // in connects a device.
-func (h *house) in(user string) *device {
+func (h *fixture) in(user string) *device {
 	h.t.Helper()
 	d := h.dial()
 	d.send(fmt.Sprintf(`{"id":1,"connect":{"token":%q}}`, user))
@@ -41,16 +41,16 @@ func TestDeadLinkIsCut(t *testing.T) {
 	}()
 	dead.ends(3012, false)
 	h.empty("dead")
-	h.say("user:alive", "")
+	h.send("user:alive", "")
 	if err := <-heard; err != nil {
 		t.Errorf("a device that answers was sent away: %v", err)
 	}
 }
 
 // empty waits until a user has no session here.
-func (h *house) empty(user string) {
+func (h *fixture) empty(user string) {
 	h.t.Helper()
-	for limit := time.Now().Add(10 * time.Second); h.g.Devices(user)[0] > 0 || len(h.g.people.of(user)) > 0; {
+	for limit := time.Now().Add(10 * time.Second); h.g.Devices(user)[0] > 0 || len(h.g.sessions.of(user)) > 0; {
 		if time.Now().After(limit) {
 			h.t.Fatalf("%s is still here", user)
 		}
@@ -65,11 +65,11 @@ func (h *house) empty(user string) {
 func TestTokenRunsOut(t *testing.T) {
 	h := open(t, Options{Ping: 300 * time.Millisecond})
 	d := h.in("ann")
-	for _, c := range h.g.people.of("ann") {
+	for _, c := range h.g.sessions.of("ann") {
 		c.expireAt.Store(time.Now().Add(-refreshTime - time.Second).Unix())
 	}
 	d.ends(3005, true)
-	h.door.expires = time.Now().Add(-time.Minute).Unix()
+	h.handler.expires = time.Now().Add(-time.Minute).Unix()
 	d = h.dial()
 	d.send(`{"id":1,"connect":{"token":"ann"}}`)
 	if r := d.next(); r.Error == nil || r.Error.Code != 110 {
@@ -82,13 +82,13 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	h := open(t, Options{MaxQueue: 1 << 20})
 	slow, quick := h.in("slow"), h.in("quick")
 	for range 2 {
-		h.say("user:slow", im.ListenTo("group:g", 0))
-		h.say("user:quick", im.ListenTo("group:g", 0))
+		h.send("user:slow", im.ListenTo("group:g", 0))
+		h.send("user:quick", im.ListenTo("group:g", 0))
 	}
 	for r := quick.next(); r.Push == nil || r.Push.Channel != "group:g"; r = quick.next() {
 	}
 	seen, long := uint64(0), strings.Repeat("x", 256<<10)
-	for n := uint64(1); len(h.g.people.of("slow")) > 0; n++ {
+	for n := uint64(1); len(h.g.sessions.of("slow")) > 0; n++ {
 		if n > 200 {
 			t.Fatal("50 MiB wait for a slow reader")
 		}
@@ -130,7 +130,7 @@ func TestBadFrames(t *testing.T) {
 func TestLeavingIsComplete(t *testing.T) {
 	h := open(t, Options{})
 	d := h.in("ann")
-	h.say("user:ann", im.ListenTo("group:g", 0))
+	h.send("user:ann", im.ListenTo("group:g", 0))
 	for r := d.next(); r.Push == nil || r.Push.Channel != "group:g"; r = d.next() {
 	}
 	if list := h.g.Kick("ann", "", "none"); len(list) != 1 {

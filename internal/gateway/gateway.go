@@ -135,11 +135,11 @@ type Gateway struct {
 	id        string
 	reads     context.Context    // ends when sessions are about to end
 	stopReads context.CancelFunc // ends what sessions read
-	door      Handler
+	handler   Handler
 	opt       Options
 	timelines Timelines
 	feeds     Feeds
-	people    userSessions
+	sessions  userSessions
 	topics    topics
 	ring      pingWheel
 	orders    subscriptionChanges
@@ -186,7 +186,7 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 const maxTopics = 10_000
 
 // Serve sets the door.
-func (g *Gateway) Serve(d Handler) { g.door = d }
+func (g *Gateway) Serve(d Handler) { g.handler = d }
 
 // Start makes the gateway ready for sessions.
 func (g *Gateway) Start() error {
@@ -225,7 +225,7 @@ func (g *Gateway) end() {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
-		list := g.people.all() // also those that were just coming in
+		list := g.sessions.all() // also those that were just coming in
 		waiting := false
 		g.coming.Range(func(l, _ any) bool {
 			l.(*link.Link).Close(link.Shutdown)
@@ -248,7 +248,7 @@ func (g *Gateway) end() {
 
 // Drain sends all sessions away to come again, evenly over a time, so that they do not all come to the next node at once.
 func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
-	clients := g.people.all()
+	clients := g.sessions.all()
 	if len(clients) == 0 {
 		return
 	}
@@ -265,4 +265,4 @@ func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
 }
 
 // Sessions returns how many sessions this node holds.
-func (g *Gateway) Sessions() int { return len(g.people.all()) }
+func (g *Gateway) Sessions() int { return len(g.sessions.all()) }

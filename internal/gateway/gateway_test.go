@@ -70,8 +70,8 @@ func (l *records) Heads(ctx context.Context, topics []string) (map[string]uint64
 
 func (*records) Epoch() string { return "epoch" }
 
-// doorman accepts every token that is a user ID, and echoes calls. The connect data is the device ID.
-type doorman struct {
+// fakeHandler accepts every token that is a user ID, and echoes calls. The connect data is the device ID.
+type fakeHandler struct {
 	log     *records
 	expires int64
 	extra   []string // topics that everybody goes on with
@@ -80,7 +80,7 @@ type doorman struct {
 	calls   chan func()         // nil = calls are answered at once; else these answer them
 }
 
-func (d *doorman) Connect(ctx context.Context, a ConnectRequest) (*Session, error) {
+func (d *fakeHandler) Connect(ctx context.Context, a ConnectRequest) (*Session, error) {
 	if a.Token == "" {
 		return nil, im.Refuse(im.CodeTokenUser, "who are you")
 	}
@@ -102,9 +102,9 @@ func (d *doorman) Connect(ctx context.Context, a ConnectRequest) (*Session, erro
 	return s, nil
 }
 
-func (d *doorman) Renew(context.Context, *Session, string) (int64, error) { return d.expires, nil }
+func (d *fakeHandler) Renew(context.Context, *Session, string) (int64, error) { return d.expires, nil }
 
-func (d *doorman) Call(_ *Session, _ string, data []byte, reply func([]byte)) {
+func (d *fakeHandler) Call(_ *Session, _ string, data []byte, reply func([]byte)) {
 	if d.calls == nil {
 		reply(data)
 		return
@@ -112,24 +112,24 @@ func (d *doorman) Call(_ *Session, _ string, data []byte, reply func([]byte)) {
 	d.calls <- func() { reply(data) }
 }
 
-// house is a gateway with its delivery over a log in memory, serving.
-type house struct {
-	t    testing.TB
-	log  *records
-	ways *delivery.Delivery
-	g    *Gateway
-	door *doorman
-	url  string
+// fixture is a gateway with its delivery over a log in memory, serving.
+type fixture struct {
+	t       testing.TB
+	log     *records
+	ways    *delivery.Delivery
+	g       *Gateway
+	handler *fakeHandler
+	url     string
 }
 
-func open(t testing.TB, opt Options) *house {
+func open(t testing.TB, opt Options) *fixture {
 	t.Helper()
-	h := &house{t: t, log: &records{topics: map[string][]txn.Record{}}}
+	h := &fixture{t: t, log: &records{topics: map[string][]txn.Record{}}}
 	h.ways = delivery.New(h.log, delivery.NewLocal(), delivery.Options{})
 	opt.Log = slog.New(slog.DiscardHandler)
 	h.g = New(h.log, h.ways, opt)
-	h.door = &doorman{log: h.log}
-	h.g.Serve(h.door)
+	h.handler = &fakeHandler{log: h.log}
+	h.g.Serve(h.handler)
 	h.ways.Serve(h.g)
 	if err := h.g.Start(); err != nil {
 		t.Fatal(err)
@@ -148,8 +148,8 @@ func open(t testing.TB, opt Options) *house {
 	return h
 }
 
-// say appends a record and announces it.
-func (h *house) say(topic, listen string) {
+// send appends a record and announces it.
+func (h *fixture) send(topic, listen string) {
 	h.ways.Announce([]txn.Record{h.log.append(topic, listen)})
 }
 
@@ -160,7 +160,7 @@ type device struct {
 	left []string // of the frame read last
 }
 
-func (h *house) dial() *device {
+func (h *fixture) dial() *device {
 	h.t.Helper()
 	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(h.url, "http")+PathWebSocket, nil)
 	if err != nil {
@@ -177,8 +177,8 @@ func (d *device) send(text string) {
 	}
 }
 
-// told is what tests look at in a reply.
-type told struct {
+// received is what tests look at in a reply.
+type received struct {
 	ID      uint32 `json:"id"`
 	Connect *struct {
 		Subs map[string]struct {
@@ -207,13 +207,13 @@ type pub struct {
 }
 
 // read returns the next reply that is not a ping, which it answers if it is to.
-func (d *device) read(pong bool) (told, error) {
+func (d *device) read(pong bool) (received, error) {
 	for {
 		if len(d.left) == 0 {
 			_ = d.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 			_, b, err := d.conn.ReadMessage()
 			if err != nil {
-				return told{}, err
+				return received{}, err
 			}
 			d.left = strings.Split(string(b), "\n")
 		}
@@ -225,12 +225,12 @@ func (d *device) read(pong bool) (told, error) {
 			}
 			continue
 		}
-		var r told
+		var r received
 		return r, json.Unmarshal([]byte(line), &r)
 	}
 }
 
-func (d *device) next() told {
+func (d *device) next() received {
 	d.t.Helper()
 	r, err := d.read(true)
 	if err != nil {
@@ -240,7 +240,7 @@ func (d *device) next() told {
 }
 
 // reply returns the next one that answers a command.
-func (d *device) reply() told {
+func (d *device) reply() received {
 	d.t.Helper()
 	r := d.next()
 	for r.ID == 0 {
@@ -269,14 +269,14 @@ func TestNothingMissedNothingTwice(t *testing.T) {
 	var said sync.WaitGroup
 	said.Go(func() {
 		for i := range rounds {
-			h.say("user:ann", "")
-			h.say("group:g", "")
+			h.send("user:ann", "")
+			h.send("group:g", "")
 			switch i % 40 {
 			case 10:
 				head, _ := h.log.Head(t.Context(), "group:g")
-				h.say("user:ann", im.ListenTo("group:g", head-min(head, 3)))
+				h.send("user:ann", im.ListenTo("group:g", head-min(head, 3)))
 			case 30:
-				h.say("user:ann", im.StopListening("group:g"))
+				h.send("user:ann", im.StopListening("group:g"))
 			}
 		}
 	})
@@ -294,7 +294,7 @@ func TestNothingMissedNothingTwice(t *testing.T) {
 }
 
 // watch connects from where a device stood and reads some records.
-func (h *house) watch(at map[string]uint64, n int) {
+func (h *fixture) watch(at map[string]uint64, n int) {
 	d := h.dial()
 	defer func() { _ = d.conn.Close() }()
 	subs := ""

@@ -11,17 +11,17 @@ import (
 // the device is told that the invitation's timeline has ended: clients drop what comes on a timeline that they do not read.
 func TestTheLastEventBeforeTheEnd(t *testing.T) {
 	h := open(t, Options{})
-	h.door.calls = make(chan func(), 1)
+	h.handler.calls = make(chan func(), 1)
 	d := h.dial()
 	d.send(`{"id":1,"connect":{"token":"ann","data":"phone"}}`)
 	d.reply()
 	topic := im.InvitationTopic("i")
-	h.say("user:ann", im.ListenTo(topic, 0))
+	h.send("user:ann", im.ListenTo(topic, 0))
 	for r := d.next(); r.Push == nil || r.Push.Channel != topic || r.Push.Subscribe == nil; {
 		r = d.next()
 	}
 	d.send(`{"id":2,"rpc":{"method":"modifyInvitation","data":{"inviteID": "i"}}}`)
-	answer := <-h.door.calls
+	answer := <-h.handler.calls
 	last := h.log.append(topic, im.EndOfTopic)
 	last.Body = []byte(`{"inviteID":"i"}`)
 	h.ways.Announce([]txn.Record{last})

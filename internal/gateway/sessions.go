@@ -85,11 +85,11 @@ func (p *userSessions) of(user string) []*client {
 
 // Devices counts the devices of users that are connected to this node.
 func (g *Gateway) Devices(userIDs ...string) []int {
-	g.people.mu.RLock()
-	defer g.people.mu.RUnlock()
+	g.sessions.mu.RLock()
+	defer g.sessions.mu.RUnlock()
 	counts := make([]int, len(userIDs))
 	for i, u := range userIDs {
-		counts[i] = len(g.people.devices(u))
+		counts[i] = len(g.sessions.devices(u))
 	}
 	return counts
 }
@@ -102,7 +102,7 @@ func (s *Session) device() protocol.Device {
 // dead, or another program with the same deviceID.
 func (g *Gateway) replace(c *client) {
 	newest := c
-	twins := slices.DeleteFunc(g.people.of(c.UserID), func(o *client) bool { return o.DeviceID != c.DeviceID })
+	twins := slices.DeleteFunc(g.sessions.of(c.UserID), func(o *client) bool { return o.DeviceID != c.DeviceID })
 	for _, o := range twins {
 		if o.order > newest.order {
 			newest = o
@@ -134,9 +134,9 @@ func (g *Gateway) replacedBy(d protocol.Device, others []protocol.Device, wins b
 
 // Users lists who has a device connected to this node.
 func (g *Gateway) Users() []string {
-	g.people.mu.RLock()
-	defer g.people.mu.RUnlock()
-	return slices.DeleteFunc(slices.Collect(maps.Keys(g.people.named)), func(u string) bool { return len(g.people.devices(u)) == 0 })
+	g.sessions.mu.RLock()
+	defer g.sessions.mu.RUnlock()
+	return slices.DeleteFunc(slices.Collect(maps.Keys(g.sessions.named)), func(u string) bool { return len(g.sessions.devices(u)) == 0 })
 }
 
 // EvictReplaced sends those devices of a user away that newer ones on another node replace. wins says that of two connections of a device
@@ -153,7 +153,7 @@ const (
 // Connected lists the devices of a user that are connected to this node.
 func (g *Gateway) Connected(userID string) []protocol.Device {
 	list := []protocol.Device{}
-	for _, c := range slices.Backward(g.people.of(userID)) { // of a device the newest
+	for _, c := range slices.Backward(g.sessions.of(userID)) { // of a device the newest
 		s := c.Session
 		if !slices.ContainsFunc(list, func(d protocol.Device) bool { return d.DeviceID == s.DeviceID }) {
 			list = append(list, s.device())
@@ -172,7 +172,7 @@ func (g *Gateway) Kick(userID, deviceID, but string) []string {
 
 func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []string {
 	list := []string{}
-	for _, c := range g.people.of(userID) {
+	for _, c := range g.sessions.of(userID) {
 		s := c.Session
 		if !which(s) {
 			continue
@@ -193,7 +193,7 @@ func (g *Gateway) evictReplaced(s *Session) {
 	rival := func(o *Session) bool {
 		return o.DeviceID != s.DeviceID && (g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == s.Platform)
 	}
-	for _, c := range g.people.of(s.UserID) {
+	for _, c := range g.sessions.of(s.UserID) {
 		if o := c.Session; rival(o) && (o.At > newest.At || o.At == newest.At && o.DeviceID > newest.DeviceID) {
 			newest = o
 		}
@@ -206,7 +206,7 @@ func (g *Gateway) evictReplaced(s *Session) {
 // List lists the connected devices of people whose id begins with a text, by person and device, after one of them; and how many
 // connections there are.
 func (g *Gateway) List(prefix, afterUser, afterDevice string, limit int) (list []protocol.Connection, total int) {
-	for _, c := range g.people.all() {
+	for _, c := range g.sessions.all() {
 		s := c.Session
 		total++
 		if strings.HasPrefix(s.UserID, prefix) && (s.UserID > afterUser || s.UserID == afterUser && s.DeviceID > afterDevice) {

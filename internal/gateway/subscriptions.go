@@ -48,7 +48,7 @@ func (g *Gateway) apply(o subscriptionChange) {
 		}
 		return
 	}
-	for _, c := range g.people.of(im.TopicUser(o.topic)) {
+	for _, c := range g.sessions.of(im.TopicUser(o.topic)) {
 		if c.ready.Load() { // else it comes upon the order itself
 			c.change(o.seq, o.Listen)
 		}

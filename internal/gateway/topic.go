@@ -29,8 +29,8 @@ const perRecord = 100
 type topic struct {
 	name string
 
-	door sync.Mutex // the first reader opens the feed and the last one closes it, one after the other
-	gone bool       // guarded by door: the last one has left
+	opening sync.Mutex // the first reader opens the feed and the last one closes it, one after the other
+	gone    bool       // guarded by door: the last one has left
 
 	mu      sync.RWMutex
 	readers []*reader
@@ -122,9 +122,9 @@ func (t *topics) forget(name string) {
 func (g *Gateway) join(name string, r *reader) error {
 	for {
 		t := g.topics.need(name)
-		t.door.Lock()
+		t.opening.Lock()
 		if t.gone {
-			t.door.Unlock()
+			t.opening.Unlock()
 			continue
 		}
 		r.topic = t
@@ -139,7 +139,7 @@ func (g *Gateway) join(name string, r *reader) error {
 				g.topics.forget(name)
 			}
 		}
-		t.door.Unlock()
+		t.opening.Unlock()
 		return err
 	}
 }
@@ -161,8 +161,8 @@ func (t *topic) remove(r *reader) (empty bool) {
 // leave takes a reader out of its topic. The last one closes it on this node.
 func (g *Gateway) leave(r *reader) {
 	t := r.topic
-	t.door.Lock()
-	defer t.door.Unlock()
+	t.opening.Lock()
+	defer t.opening.Unlock()
 	if !t.remove(r) {
 		return
 	}

@@ -29,11 +29,11 @@ func TestANewerConnectionReplacesTheOlder(t *testing.T) {
 			old := connect("same")
 			young := connect("same")
 			old.ends(protocol.CloseKicked, true)
-			h.say("user:ann", "")
-			h.hears(young)
+			h.send("user:ann", "")
+			h.receives(young)
 			want := 1
 			if other != nil {
-				h.hears(other)
+				h.receives(other)
 				want = 2
 			}
 			if n := h.g.Devices("ann")[0]; n != want {
@@ -48,8 +48,8 @@ func TestANewerConnectionReplacesTheOlder(t *testing.T) {
 	}
 }
 
-// hears waits for a record.
-func (h *house) hears(d *device) {
+// receives waits for a record.
+func (h *fixture) receives(d *device) {
 	h.t.Helper()
 	for {
 		r, err := d.read(true)
@@ -68,7 +68,7 @@ func TestALateAttemptIsTheOlder(t *testing.T) {
 	h := open(t, Options{})
 	held, release := make(chan struct{}), make(chan struct{})
 	first := true
-	h.door.slow = func(string) {
+	h.handler.slow = func(string) {
 		if first {
 			first = false
 			close(held)
@@ -85,8 +85,8 @@ func TestALateAttemptIsTheOlder(t *testing.T) {
 	}
 	close(release)
 	old.ends(protocol.CloseKicked, true)
-	h.say("user:ann", "")
-	h.hears(young)
+	h.send("user:ann", "")
+	h.receives(young)
 }
 
 // TestTwinsOnTwoNodes: what another node says of the same device decides by the time of its link, and at the same moment by the node.

@@ -37,8 +37,8 @@ const (
 	maxCode = 130000
 )
 
-// Asks reports whether an app server is asked before a verb.
-func (h *Hooks) Asks(verb string) bool { return h.verbs[questionOf(verb)] }
+// HasBefore reports whether an app server is asked before a verb.
+func (h *Hooks) HasBefore(verb string) bool { return h.methods[questionOf(verb)] }
 
 // questionOf is the name by which a verb is asked about: both ways to invite are one question.
 func questionOf(verb string) string {
@@ -48,9 +48,9 @@ func questionOf(verb string) string {
 	return verb
 }
 
-// Ask asks the app server before a verb, and returns the request as it is to be, or the refusal. The request must be JSON as
+// Before asks the app server before a verb, and returns the request as it is to be, or the refusal. The request must be JSON as
 // this program writes it: what is asked about is what is done. The caller cannot break the question off.
-func (h *Hooks) Ask(ctx context.Context, verb, user, device string, request []byte) ([]byte, error) {
+func (h *Hooks) Before(ctx context.Context, verb, user, device string, request []byte) ([]byte, error) {
 	ctx = context.WithoutCancel(ctx)
 	q := question{Type: "before." + questionOf(verb)}
 	q.Data.UserID, q.Data.DeviceID, q.Data.Verb = user, device, verb
@@ -61,7 +61,7 @@ func (h *Hooks) Ask(ctx context.Context, verb, user, device string, request []by
 	if err != nil {
 		return nil, im.Internal(err)
 	}
-	res, text, err := h.post(ctx, h.askWeb, h.opt.Before, "ask_"+uuid.NewString(), body)
+	res, text, err := h.post(ctx, h.postBefore, h.opt.Before, "ask_"+uuid.NewString(), body)
 	if err == nil && res.StatusCode/100 != 2 {
 		err = fmt.Errorf("it answered %s", res.Status)
 	}

@@ -34,8 +34,8 @@ type Options struct {
 	URL string
 	// Before is where is asked before something happens. Default: nowhere.
 	Before string
-	// Asked are the verbs before which is asked: invite, sendMessage, joinGroup, connect. Default: all of these.
-	Asked []string
+	// ObserveBefore are the verbs before which is asked: invite, sendMessage, joinGroup, connect. Default: all of these.
+	ObserveBefore []string
 	// Secret signs both, as in the Standard Webhooks specification: whsec_ and base64 of 24 to 64 bytes.
 	Secret string
 	// Kinds are the events that are sent: kinds like invitation.created, or families like invitation. Default: all.
@@ -52,14 +52,14 @@ type Options struct {
 
 // Hooks carries events to app servers.
 type Hooks struct {
-	opt    Options
-	store  *store.Store
-	sign   *standard.Webhook
-	web    *http.Client
-	queue  *relay.Dispatcher
-	verbs  map[string]bool // before which is asked
-	askWeb *http.Client
-	left   atomic.Bool // there are events that were made and not looked for yet
+	opt        Options
+	store      *store.Store
+	sign       *standard.Webhook
+	web        *http.Client
+	queue      *relay.Dispatcher
+	methods    map[string]bool // before which is asked
+	postBefore *http.Client
+	left       atomic.Bool // there are events that were made and not looked for yet
 
 	mu   sync.Mutex
 	last int64 // the last number of an event
@@ -68,7 +68,7 @@ type Hooks struct {
 // New makes the webhooks; without addresses they do nothing.
 func New(opt Options) (*Hooks, error) {
 	opt.Time, opt.BeforeTime, opt.Log = cmp.Or(opt.Time, 15*time.Second), cmp.Or(opt.BeforeTime, 2*time.Second), cmp.Or(opt.Log, slog.Default())
-	h := &Hooks{opt: opt, web: client(opt.Time), askWeb: client(opt.BeforeTime), verbs: map[string]bool{}}
+	h := &Hooks{opt: opt, web: client(opt.Time), postBefore: client(opt.BeforeTime), methods: map[string]bool{}}
 	for name, address := range map[string]string{"webhook": opt.URL, "before-hook": opt.Before} {
 		if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("the %s URL %q is not of the form https://host/path", name, address)
@@ -89,16 +89,16 @@ func New(opt Options) (*Hooks, error) {
 		}
 	}
 	known := []string{"invite", "sendMessage", "joinGroup", "connect"}
-	for _, v := range opt.Asked {
+	for _, v := range opt.ObserveBefore {
 		if !slices.Contains(known, v) {
 			return nil, fmt.Errorf("the before-hook verb %q is none of %s", v, strings.Join(known, ", "))
 		}
 	}
-	if len(opt.Asked) == 0 {
-		opt.Asked = known
+	if len(opt.ObserveBefore) == 0 {
+		opt.ObserveBefore = known
 	}
-	for _, v := range opt.Asked {
-		h.verbs[v] = opt.Before != ""
+	for _, v := range opt.ObserveBefore {
+		h.methods[v] = opt.Before != ""
 	}
 	return h, nil
 }
@@ -144,7 +144,7 @@ func (h *Hooks) Announce([]txn.Record) {
 func (h *Hooks) Run(ctx context.Context) error {
 	err := h.queue.Run(ctx)
 	h.web.CloseIdleConnections()
-	h.askWeb.CloseIdleConnections()
+	h.postBefore.CloseIdleConnections()
 	return err
 }
 

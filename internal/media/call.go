@@ -177,7 +177,7 @@ func end(tx *txn.Tx, c *im.Call, reason, by string, at int64) error {
 		tx.VoidCall(*c)
 		return nil
 	}
-	if err := tell(tx, c, people); err != nil {
+	if err := appendEvent(tx, c, people); err != nil {
 		return err
 	}
 	for _, p := range people {
@@ -199,9 +199,9 @@ func endRoom(tx *txn.Tx, r *im.Room, reason, by string) error {
 	return nil
 }
 
-// tell writes the record into the conversations of those whose call it was: the group's; that of two; with several people without
+// appendEvent writes the record into the conversations of those whose call it was: the group's; that of two; with several people without
 // a group, each one's with the inviter.
-func tell(tx *txn.Tx, c *im.Call, people []*im.Participant) error {
+func appendEvent(tx *txn.Tx, c *im.Call, people []*im.Participant) error {
 	elem := &protocol.CallElem{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, Began: c.BeganAt, Ended: c.EndedAt, Duration: c.MS,
 		Media: c.Media(), Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
 	for _, p := range people[:min(len(people), maxShown)] {
@@ -210,15 +210,15 @@ func tell(tx *txn.Tx, c *im.Call, people []*im.Participant) error {
 	msg := protocol.Message{Type: protocol.TypeMessage, MessageID: protocol.CallMessagePrefix + c.ID, MessageType: protocol.CallType, From: c.Owner, GroupID: c.GroupID, Time: tx.Now,
 		Body: protocol.Body{Call: elem}, MessageOptions: protocol.MessageOptions{ExcludeUnread: true}}
 	if c.GroupID != "" {
-		return tellGroup(tx, c.GroupID, msg)
+		return appendToGroup(tx, c.GroupID, msg)
 	}
 	if c.InviteID == "" {
 		return nil // a room that nobody was invited to
 	}
-	return tellPeople(tx, c, people, msg)
+	return appendToUsers(tx, c, people, msg)
 }
 
-func tellPeople(tx *txn.Tx, c *im.Call, people []*im.Participant, msg protocol.Message) error {
+func appendToUsers(tx *txn.Tx, c *im.Call, people []*im.Participant, msg protocol.Message) error {
 	var topics []string
 	var sides []txn.ContactKey
 	for _, p := range people {
@@ -251,7 +251,7 @@ func tellPeople(tx *txn.Tx, c *im.Call, people []*im.Participant, msg protocol.M
 	return nil
 }
 
-func tellGroup(tx *txn.Tx, group string, msg protocol.Message) error {
+func appendToGroup(tx *txn.Tx, group string, msg protocol.Message) error {
 	t := im.GroupTopic(group)
 	if len(tx.Missing([]string{t})) > 0 || !tx.HasGroup(group) {
 		return &txn.NeedReads{Reads: txn.ReadSet{Topics: []string{t}, Groups: []string{group}}}
@@ -269,7 +269,7 @@ func ofTwo(tx *txn.Tx, r *im.Room, user string, c *im.Call) bool {
 		return false
 	}
 	v := tx.Invitation(r.InviteID)
-	return v != nil && v.GroupID == "" && !v.Party && v.Peer != "" && (user == "" || user == v.Inviter || user == v.Peer)
+	return v != nil && v.GroupID == "" && !v.OwnTopic && v.Peer != "" && (user == "" || user == v.Inviter || user == v.Peer)
 }
 
 // knowInvitation asks for the invitation that says whether a room is one of two.

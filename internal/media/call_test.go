@@ -43,7 +43,7 @@ func TestARecordLeavesContactsAlone(t *testing.T) {
 		do(txn.ReadSet{Topics: []string{u}}, func(*txn.Tx) error { return nil })
 	}
 	call := &im.Call{ID: "c", RoomID: "r", InviteID: "i", Owner: "o", Peer: "y", OpenedAt: 1, BeganAt: 1}
-	do(txn.ReadSet{Topics: []string{"room:r"}}, func(tx *txn.Tx) error { return tell(tx, call, part("o", "y")) })
+	do(txn.ReadSet{Topics: []string{"room:r"}}, func(tx *txn.Tx) error { return appendEvent(tx, call, part("o", "y")) })
 	if got, err := s.Contact(t.Context(), "o", "y"); err != nil || *got != want {
 		t.Errorf("it was %+v and is %+v, %v", want, got, err)
 	}
@@ -53,7 +53,7 @@ func TestARecordLeavesContactsAlone(t *testing.T) {
 func TestACallWithoutItsInviter(t *testing.T) {
 	s, do := running(t)
 	call := &im.Call{ID: "c", RoomID: "r", InviteID: "i", Owner: "o", OpenedAt: 1, BeganAt: 1}
-	do(txn.ReadSet{Topics: []string{"room:r"}}, func(tx *txn.Tx) error { return tell(tx, call, part("y", "z")) })
+	do(txn.ReadSet{Topics: []string{"room:r"}}, func(tx *txn.Tx) error { return appendEvent(tx, call, part("y", "z")) })
 	if p, err := s.Records(t.Context(), "user:o", 0, 10, 1<<20); err != nil || len(p.Records) != 2 {
 		t.Errorf("the inviter has %d records, %v", len(p.Records), err)
 	}

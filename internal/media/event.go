@@ -112,9 +112,9 @@ func all(tx *txn.Tx, c *im.Call, f func(*im.Participant) bool) {
 
 // How often LiveKit is asked whether the calls go on, how many of ours are read at once, and how many rooms are asked about at once.
 const (
-	checkEvery  = 10 * time.Second
-	checkAtOnce = 1000
-	askAtOnce   = 8
+	checkEvery      = 10 * time.Second
+	checkAtOnce     = 1000
+	maxLiveKitCalls = 8
 )
 
 // checkCalls compares the calls that go on with what LiveKit has, which tells what its events did not: that it crashed, or that
@@ -123,7 +123,7 @@ func (m *Media) checkCalls(ctx context.Context, every bool) {
 	asked := m.store.Now()
 	occupied, err := m.live.listed(ctx)
 	var work errgroup.Group
-	work.SetLimit(askAtOnce)
+	work.SetLimit(maxLiveKitCalls)
 	for after := ""; err == nil; {
 		var calls []im.Call
 		if calls, err = m.store.OpenCalls(ctx, after, checkAtOnce); err != nil || len(calls) == 0 {
@@ -159,10 +159,10 @@ func (m *Media) compare(ctx context.Context, roomID string, there bool, asked in
 	var err error
 	if there {
 		asked = m.store.Now()
-		in, err = m.live.people(ctx, roomID)
+		in, err = m.live.participants(ctx, roomID)
 	}
 	if err == nil {
-		_, err = wait(ctx, func(done func(struct{}, error)) { m.settle(roomID, in, there, asked, done) })
+		_, err = wait(ctx, func(done func(struct{}, error)) { m.reconcile(roomID, in, there, asked, done) })
 	}
 	if err != nil && ctx.Err() == nil {
 		m.log.Warn("a call could not be compared with LiveKit; it is tried again", "room", roomID, "error", err)
@@ -172,9 +172,9 @@ func (m *Media) compare(ctx context.Context, roomID string, there bool, asked in
 // joinSure is how long after somebody came in LiveKit's list is sure to have them, in milliseconds.
 const joinSure = 1000
 
-// settle brings a call in line with the participants that LiveKit listed at the time asked; later changes wait for the next comparison.
+// reconcile brings a call in line with the participants that LiveKit listed at the time asked; later changes wait for the next comparison.
 // Participants without a grant are removed, speakers without the right to publish are muted.
-func (m *Media) settle(roomID string, in map[string]present, there bool, asked int64, done func(struct{}, error)) {
+func (m *Media) reconcile(roomID string, in map[string]present, there bool, asked int64, done func(struct{}, error)) {
 	users := make([]string, 0, len(in))
 	for u := range in {
 		if im.CheckUserID("identity", u) == nil {

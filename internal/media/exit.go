@@ -54,7 +54,7 @@ func (m *Media) ExitRoom(by rpc.Caller, req protocol.RoomRequest, done func(prot
 				done(res, err)
 				return
 			}
-			m.ask(func(ctx context.Context) error {
+			m.callLiveKit(func(ctx context.Context) error {
 				if closes {
 					return m.closeRoom(ctx, req.RoomID)
 				}
@@ -130,7 +130,7 @@ func (m *Media) DismissRoom(by rpc.Caller, req protocol.RoomRequest, done func(p
 				done(res, err)
 				return
 			}
-			m.ask(func(ctx context.Context) error { return m.closeRoom(ctx, req.RoomID) }, func(err error) { done(res, err) })
+			m.callLiveKit(func(ctx context.Context) error { return m.closeRoom(ctx, req.RoomID) }, func(err error) { done(res, err) })
 		})
 	})
 }

@@ -160,8 +160,8 @@ type present struct {
 	joined int64  // when they began to come in, on LiveKit's clock, milliseconds; 0 = not told
 }
 
-// people tells who is in a room, and who is on the way in.
-func (l *liveKit) people(ctx context.Context, room string) (map[string]present, error) {
+// participants tells who is in a room, and who is on the way in.
+func (l *liveKit) participants(ctx context.Context, room string) (map[string]present, error) {
 	in := map[string]present{}
 	err := l.admin(ctx, room, func(ctx context.Context) error {
 		res, err := l.rooms.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: room})

@@ -42,15 +42,15 @@ type Options struct {
 
 // Media keeps the rooms.
 type Media struct {
-	store *store.Store
-	live  *liveKit
-	proxy http.Handler
-	opt   Options
-	log   *slog.Logger
-	tasks errgroup.Group // calls to LiveKit for which somebody waits
-	turns [64]sync.Mutex // who changes what somebody may do in a room, by a hash of the two
-	doors [64]sync.Mutex // who makes or closes a room, by its hash
-	ends  chan struct{}  // closed when Run ends
+	store     *store.Store
+	live      *liveKit
+	proxy     http.Handler
+	opt       Options
+	log       *slog.Logger
+	tasks     errgroup.Group // calls to LiveKit for which somebody waits
+	turns     [64]sync.Mutex // who changes what somebody may do in a room, by a hash of the two
+	roomLocks [64]sync.Mutex // who makes or closes a room, by its hash
+	ends      chan struct{}  // closed when Run ends
 
 	mu       sync.Mutex
 	expected map[txn.SeatKey]coming // who is on the way into a room, and was not seen there yet
@@ -148,8 +148,8 @@ func (m *Media) Run(ctx context.Context) error {
 	}
 }
 
-// ask calls LiveKit beside the caller, who may be the writer of the store or a session's reader, and answers then.
-func (m *Media) ask(f func(context.Context) error, done func(error)) {
+// callLiveKit calls LiveKit beside the caller, who may be the writer of the store or a session's reader, and answers then.
+func (m *Media) callLiveKit(f func(context.Context) error, done func(error)) {
 	if !m.tasks.TryGo(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), apiTime)
 		defer cancel()

@@ -157,15 +157,15 @@ func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller, req protocol.Enter
 		ExpireAt: now/1000 + int64(m.opt.TokenLife/time.Second), ServerTime: now}, nil
 }
 
-func (m *Media) door(roomID string) *sync.Mutex {
+func (m *Media) roomLock(roomID string) *sync.Mutex {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(roomID))
-	return &m.doors[h.Sum32()%uint32(len(m.doors))]
+	return &m.roomLocks[h.Sum32()%uint32(len(m.roomLocks))]
 }
 
 // create sees to it that LiveKit has a room.
 func (m *Media) create(ctx context.Context, roomID string) error {
-	door := m.door(roomID)
+	door := m.roomLock(roomID)
 	door.Lock()
 	defer door.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, apiTime)
@@ -175,7 +175,7 @@ func (m *Media) create(ctx context.Context, roomID string) error {
 
 // closeRoom ends LiveKit's room of one that has ended, unless it has been opened again.
 func (m *Media) closeRoom(ctx context.Context, roomID string) error {
-	door := m.door(roomID)
+	door := m.roomLock(roomID)
 	door.Lock()
 	defer door.Unlock()
 	if im.RoomOfGroup(roomID) == "" {
@@ -193,7 +193,7 @@ func (m *Media) SwitchRole(by rpc.Caller, req protocol.SwitchRoleRequest, done f
 		return
 	}
 	var refused error
-	m.ask(func(ctx context.Context) error {
+	m.callLiveKit(func(ctx context.Context) error {
 		return m.permit(ctx, req.RoomID, by.UserID, func(granted im.RoomRole) (role im.RoomRole) {
 			role, refused = choose(req.Role, granted)
 			return role
@@ -227,7 +227,7 @@ func (m *Media) permit(ctx context.Context, roomID, user string, pick func(grant
 
 // enforce takes from somebody in a room what they may no longer do. What fails is tried again by the next comparison.
 func (m *Media) enforce(roomID, user string) {
-	m.ask(func(ctx context.Context) error {
+	m.callLiveKit(func(ctx context.Context) error {
 		return m.permit(ctx, roomID, user, func(granted im.RoomRole) im.RoomRole {
 			if granted == im.RoomAnchor {
 				return ""
@@ -302,7 +302,7 @@ func (m *Media) SetRoomRole(by rpc.Caller, req protocol.SetRoomRoleRequest, done
 			done(res, err)
 			return
 		}
-		m.ask(func(ctx context.Context) error {
+		m.callLiveKit(func(ctx context.Context) error {
 			return m.permit(ctx, req.RoomID, req.UserID, func(granted im.RoomRole) im.RoomRole { return granted })
 		}, func(err error) { done(res, err) })
 	})

@@ -274,7 +274,7 @@ func (l *link) judge() {
 		return none, nil
 	}, func(_ struct{}, err error) {
 		if err == nil && remove {
-			m.ask(func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) }, func(err error) {
+			m.callLiveKit(func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) }, func(err error) {
 				if err != nil {
 					m.log.Warn("somebody who has left could not be sent out of LiveKit's room", "room", l.room, "user", l.user, "error", err)
 				}

@@ -26,7 +26,7 @@ type Privacy struct {
 	Store       *store.Store
 	Invitations *signaling.Service
 	Groups      *group.Groups
-	People      *user.Users
+	Users       *user.Users
 	Files       *files.Files
 	busy        sync.Map // users who are being erased
 }
@@ -57,7 +57,7 @@ func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller, req protocol.EraseUse
 	if err != nil {
 		return res, err
 	}
-	if err := await(ctx, p.People.RevokeTokens, rpc.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
+	if err := await(ctx, p.Users.RevokeTokens, rpc.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
 		return res, err
 	}
 	if err := p.end(ctx, req.UserID); err != nil {

@@ -16,7 +16,7 @@ import (
 
 // TestThereAndGone: who is back for a moment when the push would leave, and goes again, is rung then.
 func TestThereAndGone(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
 	h.invites("alice", "bob", "1")
 	h.google.next()
@@ -36,7 +36,7 @@ func TestThereAndGone(t *testing.T) {
 
 // TestDeadPushKit: when the token for calls is of no use any more, the alert of the device rings.
 func TestDeadPushKit(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "aa01"})
 	h.has("bob", "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNsVoIP, Token: "aa02"})
 	h.apple.answers("aa02", reply{status: 410, body: `{"reason":"Unregistered"}`})
@@ -49,7 +49,7 @@ func TestDeadPushKit(t *testing.T) {
 // TestEndingIsNotHeldUp: a device that rings hears of the end at once, whatever the provider of another one says, and whoever was not
 // rung hears of no end.
 func TestEndingIsNotHeldUp(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("b1")})
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
 	h.google.answers("f", reply{status: 503, after: "3600"})
@@ -57,13 +57,13 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 	h.browser.next()
 	wait(t, "the other one failed", func() bool { return h.google.tries("f") == 1 })
 	begin := time.Now()
-	do(t, h.engine.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "1"})
+	do(t, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "1"})
 	if got := h.browser.next(); got.push.Kind != protocol.PushEnded || time.Since(begin) > 5*time.Second {
 		t.Errorf("the browser heard %+v after %v", got.push, time.Since(begin))
 	}
 	do(t, h.chat.SetReceiveOption, on("bob", "browser"), protocol.ReceiveOptionRequest{ConversationID: "c2c_nora", ReceiveOption: "nothing"})
 	h.invites("nora", "bob", "2")
-	do(t, h.engine.Cancel, on("nora", "laptop"), protocol.CancelRequest{InviteID: "2"})
+	do(t, h.signaling.Cancel, on("nora", "laptop"), protocol.CancelRequest{InviteID: "2"})
 	h.invites("alice", "bob", "3")
 	if got := h.browser.next(); got.push.Signaling.InviteID != "3" {
 		t.Errorf("who muted nora heard %+v", got.push)
@@ -73,12 +73,12 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 
 // TestReplayedPush: a push that was delivered is sent again to every device.
 func TestReplayedPush(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
 	do(t, h.chat.SendMessage, on("alice", "x"), protocol.SendMessageRequest{UserID: "bob", MessageID: "m", Body: protocol.Body{Text: "hello"}})
 	h.google.next()
 	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
-	res, err := h.desk.Replay(t.Context(), rpc.Caller{Server: true}, protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
+	res, err := h.admin.Replay(t.Context(), rpc.Caller{Server: true}, protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
 	if err != nil || res.Replayed != 1 {
 		t.Fatalf("%+v, %v", res, err)
 	}
@@ -89,7 +89,7 @@ func TestReplayedPush(t *testing.T) {
 
 // TestLongOnTheWay: texts of characters that take six bytes on the way fit nevertheless.
 func TestLongOnTheWay(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	everywhere(h, "bob")
 	text := strings.Repeat("<", 4000)
 	for _, id := range []string{"alert", "voip"} {
@@ -107,7 +107,7 @@ func TestLongOnTheWay(t *testing.T) {
 
 // TestRenewedWhileItDies: a token that is registered while the one before it is told dead keeps its person reachable.
 func TestRenewedWhileItDies(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "new"})
 	who, err := h.store.User(t.Context(), "bob")
 	if err != nil {
@@ -122,12 +122,12 @@ func TestRenewedWhileItDies(t *testing.T) {
 
 // TestRungIsRemembered: that somebody was pushed to who left while it rang stands in the database.
 func TestRungIsRemembered(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
 	h.here.set("bob", 1)
 	h.invites("alice", "bob", "1")
 	h.here.set("bob", 0)
-	h.engine.UserOffline("bob")
+	h.signaling.UserOffline("bob")
 	h.google.next()
 	p, err := h.store.Invitee(t.Context(), "1", "bob")
 	if err != nil || !p.Pushed {
@@ -137,7 +137,7 @@ func TestRungIsRemembered(t *testing.T) {
 
 // TestManyAtOnce: thousands of people are rung while it is worth it, and a call does not wait for the messages before it.
 func TestManyAtOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	const people = 1000
 	done := make(chan error, people)
 	for i := range people {
@@ -174,7 +174,7 @@ func TestManyAtOnce(t *testing.T) {
 
 // TestHangingAccess: while Google gives no access, the other providers ring, and the server stops.
 func TestHangingAccess(t *testing.T) {
-	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	gate, hanging := make(chan struct{}), atomic.Int64{}
 	defer close(gate)
 	hang := newStand(t, func(*stand) http.HandlerFunc {
@@ -207,7 +207,7 @@ func TestHangingAccess(t *testing.T) {
 // TestAnswerable: the token of a push is good for as long as the invitation may be answered, whatever the ttl of the push.
 func TestAnswerable(t *testing.T) {
 	until := make(chan time.Duration, 1)
-	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	h.answer = func(at time.Time) { until <- time.Until(at) }
 	h.start(t.TempDir(), Options{})
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})

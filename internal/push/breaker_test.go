@@ -81,7 +81,7 @@ func TestPartsOfTheWorkers(t *testing.T) {
 
 // TestHangingEndpoint: 2,000 pushes to an endpoint that never answers, and 40 users with such endpoints, hold up nobody else's push.
 func TestHangingEndpoint(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	release := make(chan struct{})
 	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer hanging.Close()

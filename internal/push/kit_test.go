@@ -47,33 +47,33 @@ func (p *present) set(user string, devices int) {
 	p.users[user] = devices
 }
 
-// house is the part of a server that pushes are about, over a real store and the stand-ins of the providers.
-type house struct {
-	t       *testing.T
-	store   *store.Store
-	engine  *signaling.Service
-	chat    *chat.Chat
-	groups  *group.Groups
-	people  *user.Users
-	push    *Push
-	desk    *relay.Admin
-	here    *present
-	apple   *apple
-	google  *google
-	browser *browsers
-	stop    func()
-	more    *stand                // another one that is believed
-	answer  func(until time.Time) // is told until when tokens are good
+// fixture is the part of a server that pushes are about, over a real store and the stand-ins of the providers.
+type fixture struct {
+	t         *testing.T
+	store     *store.Store
+	signaling *signaling.Service
+	chat      *chat.Chat
+	groups    *group.Groups
+	users     *user.Users
+	push      *Push
+	admin     *relay.Admin
+	here      *present
+	apple     *apple
+	google    *google
+	browser   *browsers
+	stop      func()
+	more      *stand                // another one that is believed
+	answer    func(until time.Time) // is told until when tokens are good
 }
 
-func newHouse(t *testing.T) *house {
-	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+func newFixture(t *testing.T) *fixture {
+	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	h.start(t.TempDir(), Options{})
 	return h
 }
 
 // start opens a house in a directory.
-func (h *house) start(dir string, opt Options) {
+func (h *fixture) start(dir string, opt Options) {
 	t := h.t
 	t.Helper()
 	h.here = &present{users: map[string]int{}}
@@ -98,20 +98,20 @@ func (h *house) start(dir string, opt Options) {
 	h.browser.mu.Lock()
 	h.browser.vapi = h.push.webKey
 	h.browser.mu.Unlock()
-	h.engine = signaling.New(h.store, h.here, signaling.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Wake})
+	h.signaling = signaling.New(h.store, h.here, signaling.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Wake})
 	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Here: opt.Online})
-	h.groups, h.people = group.New(h.store, h.engine, h.here, group.Options{}), user.New(h.store, h.here)
-	h.desk = relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueuePush: h.push.Queue()})
+	h.groups, h.users = group.New(h.store, h.signaling, h.here, group.Options{}), user.New(h.store, h.here)
+	h.admin = relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueuePush: h.push.Queue()})
 	h.store.Announce(func(records []txn.Record) { h.push.Announce(records) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	storing, end := context.WithCancel(context.Background())
 	stored := make(chan error, 1)
 	go func() { stored <- h.store.Run(storing) }()
-	if err := h.engine.Restore(ctx); err != nil {
+	if err := h.signaling.Restore(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for _, run := range []func(context.Context) error{h.push.Run, h.engine.Run} {
+	for _, run := range []func(context.Context) error{h.push.Run, h.signaling.Run} {
 		all.Go(func() {
 			if err := run(ctx); err != nil {
 				t.Error(err)
@@ -158,25 +158,25 @@ func try[Q, R any](t *testing.T, f func(rpc.Caller, Q, func(R, error)), by rpc.C
 func on(user, device string) rpc.Caller { return rpc.Caller{UserID: user, DeviceID: device} }
 
 // has registers a token of a device.
-func (h *house) has(user, device string, req protocol.SetPushTokenRequest) {
+func (h *fixture) has(user, device string, req protocol.SetPushTokenRequest) {
 	h.t.Helper()
 	do(h.t, h.push.SetToken, on(user, device), req)
 }
 
 // invites opens an invitation to one person.
-func (h *house) invites(from, to, id string, change ...func(*protocol.InviteRequest)) protocol.InviteResponse {
+func (h *fixture) invites(from, to, id string, change ...func(*protocol.InviteRequest)) protocol.InviteResponse {
 	h.t.Helper()
 	req := protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 30, Data: "v=1"}}
 	for _, f := range change {
 		f(&req)
 	}
-	return do(h.t, h.engine.Invite, on(from, "laptop"), req)
+	return do(h.t, h.signaling.Invite, on(from, "laptop"), req)
 }
 
 // queue lists pushes in a state.
-func (h *house) queue(state protocol.HookState) protocol.ListHookEventsResponse {
+func (h *fixture) queue(state protocol.HookState) protocol.ListHookEventsResponse {
 	h.t.Helper()
-	res, err := h.desk.ListEvents(h.t.Context(), rpc.Caller{Server: true}, protocol.ListHookEventsRequest{Queue: protocol.QueuePush, State: state})
+	res, err := h.admin.ListEvents(h.t.Context(), rpc.Caller{Server: true}, protocol.ListHookEventsRequest{Queue: protocol.QueuePush, State: state})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // everywhere registers a phone of Apple's with both tokens, a tablet, and a browser.
-func everywhere(h *house, user string) {
+func everywhere(h *fixture, user string) {
 	h.has(user, "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "AA01", Language: "zh-CN"})
 	h.has(user, "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNsVoIP, Token: "aa02"})
 	h.has(user, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-1"})
@@ -26,10 +26,10 @@ func status(res protocol.InviteResponse) string { return res.Reach[0].Status }
 // TestRing: an invitation to somebody without a connected device rings by every provider, for the time that remains, and the answer
 // on one device ends it on the others.
 func TestRing(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	everywhere(h, "bob")
 	nick := "Alice"
-	do(t, h.people.SetSelfInfo, on("alice", "laptop"), protocol.SetSelfInfoRequest{Nick: &nick})
+	do(t, h.users.SetSelfInfo, on("alice", "laptop"), protocol.SetSelfInfoRequest{Nick: &nick})
 	res := h.invites("alice", "bob", "call-1", func(r *protocol.InviteRequest) {
 		r.OfflinePush = &invite.Push{VoIP: true, Ext: "x=1", Sound: "ring.caf"}
 	})
@@ -56,7 +56,7 @@ func TestRing(t *testing.T) {
 		t.Errorf("the push service keeps it for %d s, %s", ttl, browser.header.Get("Urgency"))
 	}
 
-	do(t, h.engine.Accept, on("bob", "tablet"), protocol.AnswerRequest{InviteID: "call-1"})
+	do(t, h.signaling.Accept, on("bob", "tablet"), protocol.AnswerRequest{InviteID: "call-1"})
 	ended := h.browser.next()
 	if ended.push.Kind != protocol.PushEnded || ended.push.State != "accepted" || ended.header.Get("Topic") != browser.header.Get("Topic") {
 		t.Errorf("the browser heard of the end %+v", ended)
@@ -72,7 +72,7 @@ func TestRing(t *testing.T) {
 
 // TestAlert: without voip the phone shows an alert, in its language, and a call that was cancelled or timed out stays as missed.
 func TestAlert(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	everywhere(h, "bob")
 	h.invites("alice", "bob", "call-1")
 	ring := h.apple.next()
@@ -83,7 +83,7 @@ func TestAlert(t *testing.T) {
 	if english := h.browser.next(); english.push.Body != "is calling you" {
 		t.Errorf("the browser shows %+v", english.push)
 	}
-	do(t, h.engine.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "call-1"})
+	do(t, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "call-1"})
 	missed := h.apple.next()
 	if missed.header.Get("apns-push-type") != "alert" || missed.header.Get("apns-collapse-id") != ring.header.Get("apns-collapse-id") || missed.push.State != "cancelled" {
 		t.Errorf("the phone heard of the end %+v", missed)
@@ -101,7 +101,7 @@ func TestAlert(t *testing.T) {
 
 // TestDeadTokens: a token that its provider says is of no use is never tried again, and whoever has no other cannot be reached.
 func TestDeadTokens(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for name, c := range map[string]struct {
 		stand *stand
 		req   protocol.SetPushTokenRequest
@@ -146,7 +146,7 @@ func TestDeadTokens(t *testing.T) {
 
 // TestRetries: a provider that fails is tried again, and only at the devices that have not taken the push.
 func TestRetries(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	everywhere(h, "bob")
 	h.apple.answers("aa01", reply{status: 503, body: `{"reason":"ServiceUnavailable"}`, times: 2})
 	h.browser.answers("b1", reply{status: 429, after: "1", times: 1})
@@ -166,7 +166,7 @@ func TestRetries(t *testing.T) {
 
 // TestOutlivesARestart: a push that no provider took is sent by the next server, for the time that is left then.
 func TestOutlivesARestart(t *testing.T) {
-	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	dir := t.TempDir()
 	h.start(dir, Options{})
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-1"})
@@ -189,7 +189,7 @@ func TestOutlivesARestart(t *testing.T) {
 
 // TestRingsOnAfterARestart: who was connected when the invitation came, and is not back soon after the server is, is rung by a push.
 func TestRingsOnAfterARestart(t *testing.T) {
-	h := &house{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
+	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	dir := t.TempDir()
 	h.start(dir, Options{})
 	for _, user := range []string{"bob", "cem", "eva"} {
@@ -208,15 +208,15 @@ func TestRingsOnAfterARestart(t *testing.T) {
 
 // TestAllLeaveAtOnce: more people leave at the same moment than are waited for, and who has something that rings is rung all the same.
 func TestAllLeaveAtOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
 	h.here.set("bob", 1)
 	h.invites("alice", "bob", "1")
 	h.here.set("bob", 0)
 	for range 20_000 {
-		h.engine.UserOffline("somebody")
+		h.signaling.UserOffline("somebody")
 	}
-	h.engine.UserOffline("bob")
+	h.signaling.UserOffline("bob")
 	if got := h.google.next(); got.push.UserID != "bob" || got.push.Signaling.InviteID != "1" {
 		t.Errorf("after they left came %+v", got.push)
 	}
@@ -225,7 +225,7 @@ func TestAllLeaveAtOnce(t *testing.T) {
 // TestNotPushed: who is connected, does not want to be disturbed, or muted the conversation is not rung by a push, nor is
 // anybody by an invitation that forbids it.
 func TestNotPushed(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, u := range []string{"bob", "cem", "dan", "eva"} {
 		h.has(u, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-" + u})
 	}
@@ -233,11 +233,11 @@ func TestNotPushed(t *testing.T) {
 	if res := h.invites("alice", "bob", "1"); status(res) != protocol.ReachConnected {
 		t.Errorf("who is connected is reached by %s", status(res))
 	}
-	do(t, h.people.SetDoNotDisturb, on("cem", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00", Show: true})
+	do(t, h.users.SetDoNotDisturb, on("cem", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00", Show: true})
 	if res := h.invites("alice", "cem", "2"); status(res) != protocol.ReachDoNotDisturb {
 		t.Errorf("who does not want to be disturbed, and shows it, is reached by %s", status(res))
 	}
-	do(t, h.people.SetDoNotDisturb, on("dan", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00"})
+	do(t, h.users.SetDoNotDisturb, on("dan", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00"})
 	if res := h.invites("alice", "dan", "3"); status(res) != protocol.ReachPush {
 		t.Errorf("who does not want to be disturbed, and hides it, is reached by %s", status(res))
 	}
@@ -257,21 +257,21 @@ func TestNotPushed(t *testing.T) {
 
 // TestLeavesWhileItRings: who was connected when the invitation came, and is gone before it was answered, is rung by a push.
 func TestLeavesWhileItRings(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
 	h.here.set("bob", 1)
 	h.invites("alice", "bob", "1")
-	h.engine.UserOffline("bob") // and back at once
+	h.signaling.UserOffline("bob") // and back at once
 	h.here.set("cem", 1)
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
 	h.invites("alice", "cem", "2")
 	h.here.set("cem", 0)
-	h.engine.UserOffline("cem")
-	h.engine.UserOffline("cem")
+	h.signaling.UserOffline("cem")
+	h.signaling.UserOffline("cem")
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Signaling.InviteID != "2" {
 		t.Errorf("after they left came %+v", got.push)
 	}
-	do(t, h.engine.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "2"})
+	do(t, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "2"})
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Kind != protocol.PushEnded {
 		t.Errorf("of the end they heard %+v", got.push)
 	}
@@ -281,13 +281,13 @@ func TestLeavesWhileItRings(t *testing.T) {
 
 // TestGroup: of a group, those who are away are rung.
 func TestGroup(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	name := "The band"
 	do(t, h.groups.CreateGroup, on("alice", "x"), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: name}, MemberList: []string{"bob", "cem", "dan"}})
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
 	h.here.set("cem", 1)
-	res := do(t, h.engine.InviteInGroup, on("alice", "x"), protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "all", Timeout: 30}})
+	res := do(t, h.signaling.InviteInGroup, on("alice", "x"), protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "all", Timeout: 30}})
 	reach := map[string]string{}
 	for _, r := range res.Reach {
 		reach[r.UserID] = r.Status
@@ -301,11 +301,11 @@ func TestGroup(t *testing.T) {
 	}
 	h.has("eva", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-eva"})
 	do(t, h.groups.InviteUserToGroup, on("alice", "x"), protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"eva"}})
-	added := do(t, h.engine.AddInvitees, on("alice", "x"), protocol.AddInviteesRequest{InviteID: "all", InviteeList: []string{"eva"}, RequestID: "r"})
+	added := do(t, h.signaling.AddInvitees, on("alice", "x"), protocol.AddInviteesRequest{InviteID: "all", InviteeList: []string{"eva"}, RequestID: "r"})
 	if got := h.google.next(); got.to != "fcm-eva" || added.Reach[0].Status != protocol.ReachPush {
 		t.Errorf("eva, who was added, got %+v", got)
 	}
-	do(t, h.engine.Cancel, on("alice", "x"), protocol.CancelRequest{InviteID: "all"})
+	do(t, h.signaling.Cancel, on("alice", "x"), protocol.CancelRequest{InviteID: "all"})
 	for range 2 {
 		if ended := h.google.next(); ended.push.State != "cancelled" {
 			t.Errorf("they heard of the end %+v", ended.push)
@@ -317,7 +317,7 @@ func TestGroup(t *testing.T) {
 
 // TestMessages: a message to somebody who is away comes by a push, in a group to those who want it.
 func TestMessages(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	do(t, h.groups.CreateGroup, on("alice", "x"), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "The band"}, MemberList: []string{"bob", "cem", "dan"}})
 	for _, u := range []string{"bob", "cem", "dan"} {
 		h.has(u, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-" + u})
@@ -352,7 +352,7 @@ func TestMessages(t *testing.T) {
 
 // TestNextUser: a device that signs in as somebody else rings for that person alone.
 func TestNextUser(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "same"})
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "same"})
 	h.invites("alice", "bob", "1")
@@ -372,7 +372,7 @@ func TestNextUser(t *testing.T) {
 
 // TestMany: a person has at most twenty tokens, the youngest, and a device one of each provider.
 func TestMany(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for i := range maxTokens + 5 {
 		h.has("bob", "d"+strconv.Itoa(i), protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "t" + strconv.Itoa(i)})
 	}
@@ -390,7 +390,7 @@ func TestMany(t *testing.T) {
 
 // TestBadTokens: what no provider would take is refused, by name.
 func TestBadTokens(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	good := h.browser.subscribe("b")
 	with := func(change func(*protocol.WebPushSubscription)) protocol.SetPushTokenRequest {
 		s := *good
@@ -417,7 +417,7 @@ func TestBadTokens(t *testing.T) {
 
 // TestPrivateAddresses: a browser cannot make this server call the operator's own network, by address or by name.
 func TestPrivateAddresses(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.push.opt.Private = false
 	for _, endpoint := range []string{"https://127.0.0.1/x", "https://[::1]/x", "https://10.1.2.3/x", "https://[::ffff:192.168.1.1]/x", "https://169.254.169.254/latest", "https://100.64.1.1/", "http://example.com/x", "https://u:p@example.com/x",
 		"https://localhost/x", "https://LOCALHOST./x", "https://push.localhost/x", "https://printer.local/x", "https://intranet/x", "https://db.internal/x", "https://127.1/x", "https://2130706433/x", "https://0x7f.1/x",
@@ -441,7 +441,7 @@ func TestPrivateAddresses(t *testing.T) {
 
 // TestLong: what is too long for a push is left out of it, and the app is told.
 func TestLong(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	everywhere(h, "bob")
 	h.invites("alice", "bob", "call-1", func(r *protocol.InviteRequest) {
 		r.Data = strings.Repeat("x", 12<<10)
@@ -461,11 +461,11 @@ func TestTemplates(t *testing.T) {
 		t.Fatal(err)
 	}
 	for language, want := range map[string]string{"de-AT": "ruft dich an", "zh-TW": "邀请你通话", "fr": "is calling you", "": "is calling you"} {
-		if title, body := words.say(language, "invitation", map[string]string{"from": "Ann {group}", "group": "x"}); title != "Ann {group}" || body != want {
+		if title, body := words.render(language, "invitation", map[string]string{"from": "Ann {group}", "group": "x"}); title != "Ann {group}" || body != want {
 			t.Errorf("%s: %q %q", language, title, body)
 		}
 	}
-	if _, body := words.say("de", "missed", map[string]string{"from": "Ann"}); body != "Ann" {
+	if _, body := words.render("de", "missed", map[string]string{"from": "Ann"}); body != "Ann" {
 		t.Errorf("what German lacks is said as %q", body)
 	}
 	if _, err := merge(Templates{"de": {"invitations": {}}}); err == nil {

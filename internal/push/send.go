@@ -59,7 +59,7 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	case n == nil: // nobody needs to be told any more
 		return relay.Outcome{}
 	}
-	return p.tellAll(ctx, &order, n, rang, but)
+	return p.sendToUsers(ctx, &order, n, rang, but)
 }
 
 // rang reads at which tokens an invitation rings for a person, and whether that may still become more.
@@ -73,8 +73,8 @@ func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, 
 	return ring.Taken, list[0].State == txn.OutgoingWaits, err
 }
 
-// tellAll gives a push to the devices of a person: those where it rang, when that is said, and not to one that knows.
-func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang []string, but string) relay.Outcome {
+// sendToUsers gives a push to the devices of a person: those where it rang, when that is said, and not to one that knows.
+func (p *Push) sendToUsers(ctx context.Context, order *outbox.Order, n *notice, rang []string, but string) relay.Outcome {
 	since, stored, err := p.known(ctx, order.UserID)
 	if err != nil {
 		return relay.Outcome{Err: err}
@@ -88,7 +88,7 @@ func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang
 		return relay.Outcome{Err: err, Never: true}
 	}
 	list = slices.DeleteFunc(list, func(t *token) bool { return slices.Contains(order.Taken, t.Key) })
-	told := p.tell(ctx, list, n)
+	told := p.sendToDevices(ctx, list, n)
 	order.Taken = append(order.Taken, told.taken...)
 	if len(told.dead) < len(stored) {
 		since = 0 // some are left
@@ -103,8 +103,8 @@ func (p *Push) tellAll(ctx context.Context, order *outbox.Order, n *notice, rang
 	return out
 }
 
-// told is what became of a push at several devices.
-type told struct {
+// deviceResults is what became of a push at several devices.
+type deviceResults struct {
 	taken, dead []string // keys of tokens
 	again       bool     // some may take it later
 	tried       bool     // some were asked and did not take it
@@ -112,8 +112,8 @@ type told struct {
 	after       time.Duration
 }
 
-// tell gives a push to devices. Who has many that do not answer has the others told in time.
-func (p *Push) tell(ctx context.Context, list []*token, n *notice) (out told) {
+// sendToDevices gives a push to devices. Who has many that do not answer has the others told in time.
+func (p *Push) sendToDevices(ctx context.Context, list []*token, n *notice) (out deviceResults) {
 	ctx, cancel := context.WithTimeout(ctx, p.opt.Time+p.opt.Time/2)
 	defer cancel()
 	var mu sync.Mutex

@@ -86,19 +86,19 @@ func (ts Templates) dress(n *notice, language string) {
 	w := &n.words
 	language = cmp.Or(language, w.language)
 	if w.plain != "" {
-		_, text := ts.say(language, w.plain, nil)
+		_, text := ts.render(language, w.plain, nil)
 		w.values = maps.Clone(w.values)
 		w.values["text"] = cmp.Or(text, w.plain)
 	}
-	n.title, n.body = ts.say(language, w.kind, w.values)
+	n.title, n.body = ts.render(language, w.kind, w.values)
 	if w.own != nil {
 		n.title, n.body = cmp.Or(w.own.Title, n.title), cmp.Or(w.own.Body, n.body)
 	}
 	n.push.Title, n.push.Body = n.title, n.body
 }
 
-// say makes the words of a kind in a language: of the language itself, of the language without its country, or of the fallback.
-func (ts Templates) say(language, kind string, values map[string]string) (title, body string) {
+// render makes the words of a kind in a language: of the language itself, of the language without its country, or of the fallback.
+func (ts Templates) render(language, kind string, values map[string]string) (title, body string) {
 	language = strings.ToLower(language)
 	base, _, _ := strings.Cut(language, "-")
 	for _, l := range []string{language, base, fallback} {

@@ -147,7 +147,7 @@ func (p *Push) GetConfig(context.Context, rpc.Caller, protocol.Empty) (protocol.
 // check refuses what no provider would take, and returns by what the device is told from others.
 func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err error) {
 	if p.carriers[req.Provider] == nil {
-		return "", im.Bad("provider", "is "+courierName(req.Provider)+", by which this server sends nothing; getPushConfig lists what it does")
+		return "", im.Bad("provider", "is "+providerName(req.Provider)+", by which this server sends nothing; getPushConfig lists what it does")
 	}
 	if err := rpc.FirstError(im.CheckText("token", req.Token, maxToken), im.CheckText("app", req.App, maxApp), im.CheckText("language", req.Language, maxLanguage)); err != nil {
 		return "", err
@@ -177,7 +177,7 @@ func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err err
 	return req.Token, nil
 }
 
-func courierName(p protocol.PushProvider) string {
+func providerName(p protocol.PushProvider) string {
 	if p == "" {
 		return "missing"
 	}

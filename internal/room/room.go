@@ -204,7 +204,7 @@ func BelongTo(c *im.Call, r *im.Room, v *invite.Invitation) {
 	if v == nil {
 		return
 	}
-	if c.Owner, c.GroupID = v.Inviter, v.GroupID; !v.Party {
+	if c.Owner, c.GroupID = v.Inviter, v.GroupID; !v.OwnTopic {
 		c.Peer = v.Peer
 	}
 }

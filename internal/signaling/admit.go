@@ -134,8 +134,8 @@ func (e *Service) checkBlocked(tx *txn.Tx, v *invite.Invitation, list []invite.I
 		if !slices.Contains(blockers, list[i].UserID) {
 			continue
 		}
-		if list[i].Deaf = true; e.opt.DropBlocked {
-			v.Deaf = v.Peer != ""
+		if list[i].Dropped = true; e.opt.DropBlocked {
+			v.Dropped = v.Peer != ""
 		} else if !v.Notice {
 			list[i] = invite.Refused(v, list[i], tx.Now)
 		}

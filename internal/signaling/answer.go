@@ -54,7 +54,7 @@ func (e *Service) answer(by rpc.Caller, id string, a invite.Answer, done func(pr
 			return protocol.ActionResponse{}, snapshot.ErrNoInvitation(nil)
 		}
 		me := tx.Invitee(id, by.UserID)
-		if me != nil && me.Deaf {
+		if me != nil && me.Dropped {
 			return protocol.ActionResponse{}, snapshot.ErrNoInvitation(nil)
 		}
 		me = v.AsLeft(me, tx.Now)

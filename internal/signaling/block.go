@@ -35,7 +35,7 @@ func (e *Service) Block(tx *txn.Tx, by rpc.Caller, inviters []string) (counts ma
 	}
 	for _, id := range list {
 		v, me := tx.Invitation(id), tx.Invitee(id, by.UserID)
-		if v == nil || me == nil || v.GroupID != "" || me.Deaf || me.StateAt(tx.Now) != invite.Open {
+		if v == nil || me == nil || v.GroupID != "" || me.Dropped || me.StateAt(tx.Now) != invite.Open {
 			continue
 		}
 		if me.Counted > 0 {
@@ -60,13 +60,13 @@ func (e *Service) refuse(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, b
 	if err != nil {
 		return nil // it is decided
 	}
-	if v.Party {
+	if v.OwnTopic {
 		if missing := tx.Missing([]string{im.UserTopic(by.UserID)}); len(missing) > 0 {
 			return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
 		}
 		tx.Append(im.UserTopic(by.UserID), txn.Draft{Device: by.Origin(), Listen: im.StopListening(im.InvitationTopic(v.ID)), Online: v.OnlineUserOnly, Body: participant(tx, v)})
 	}
-	s.Invitee.Deaf = true
+	s.Invitee.Dropped = true
 	return e.putAnswer(tx, s, a, by, "")
 }
 
@@ -80,12 +80,12 @@ func (e *Service) mute(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, by 
 	m := message(v, protocol.ActionCancel, "", tx.Now)
 	m.InviteeList, m.Over = []string{by.UserID}, true
 	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
-	if v.Party {
+	if v.OwnTopic {
 		d.Listen = im.StopListening(im.InvitationTopic(v.ID))
 	}
 	tx.Append(topic, d)
-	me.Deaf = true
-	v.Deaf = v.Deaf || v.Peer != "" && !v.Party
+	me.Dropped = true
+	v.Dropped = v.Dropped || v.Peer != "" && !v.OwnTopic
 	tx.PutInvitation(*v)
 	tx.PutInvitee(*me)
 	return nil

@@ -40,7 +40,7 @@ func message(v *invite.Invitation, action protocol.ActionType, from string, now 
 		Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: action, From: from, GroupID: v.GroupID, Time: now,
 		InviteID: v.ID, Inviter: v.Inviter, OnlineOnly: v.OnlineUserOnly, Version: v.Version, Over: v.Over(),
 	}
-	if v.Peer != "" && !v.Party {
+	if v.Peer != "" && !v.OwnTopic {
 		m.To = v.Peer
 		if from == v.Peer {
 			m.To = v.Inviter
@@ -57,7 +57,7 @@ func openMessage(v *invite.Invitation, action protocol.ActionType, deadline int6
 		m.Everyone, m.InviteeCount = true, v.Counts.Total()
 	}
 	m.Notice = v.Notice
-	if v.Party {
+	if v.OwnTopic {
 		m.Notify = invite.NotifyParticipants
 	}
 	if deadline != 0 {
@@ -76,11 +76,11 @@ func nameList(m *protocol.Signaling, names []string) {
 // audience lists the topics on which an action on v is announced.
 func audience(v *invite.Invitation) []string {
 	switch {
-	case v.Party:
+	case v.OwnTopic:
 		return []string{im.InvitationTopic(v.ID)}
 	case v.GroupID != "":
 		return []string{im.GroupTopic(v.GroupID)}
-	case v.Deaf:
+	case v.Dropped:
 		return []string{im.UserTopic(v.Inviter)}
 	}
 	return []string{im.UserTopic(v.Inviter), im.UserTopic(v.Peer)}
@@ -97,7 +97,7 @@ func appendEvent(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Sig
 	}
 	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
 	switch {
-	case v.Party:
+	case v.OwnTopic:
 		d.Online = false // as in joinTopic
 		if v.Over() {
 			d.Listen = im.EndOfTopic

@@ -35,7 +35,7 @@ func (e *Service) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(pr
 		return e.decideCancel(tx, v, by, req)
 	}, func(tx *txn.Tx) error {
 		if early = true; tx.Tombstone(req.InviteID, by.UserID) == nil {
-			tx.PutTombstone(txn.Tombstone{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: tx.Now + markKept.Milliseconds()})
+			tx.PutTombstone(txn.Tombstone{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: tx.Now + tombstoneLife.Milliseconds()})
 		}
 		return nil
 	}, func(res protocol.ActionResponse, err error) {
@@ -69,7 +69,7 @@ func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, 
 		return protocol.ActionResponse{}, *v, &txn.NeedReads{Reads: cancelNeed(r, req)}
 	}
 	invitees := tx.OpenInvitees(v.ID)
-	if v.Peer != "" && !v.Party {
+	if v.Peer != "" && !v.OwnTopic {
 		invitees = []*invite.Invitee{tx.Invitee(v.ID, v.Peer)} // also when decided: the refusal says by whom
 	}
 	if len(req.InviteeList) > 0 {
@@ -205,7 +205,7 @@ func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req
 	if err := announceAdded(tx, v, &c, by); err != nil {
 		return res, *v, err
 	}
-	if !v.Party && c.Invitation.Party {
+	if !v.OwnTopic && c.Invitation.OwnTopic {
 		first := tx.Invitee(v.ID, v.Peer)
 		first.Follows = true
 		tx.PutInvitee(*first)

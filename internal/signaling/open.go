@@ -17,20 +17,20 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// markKept is how long a cancel that overtook its invite, or a merged inviteID, is remembered (SPEC 1, rule 3).
-const markKept = 5 * time.Minute
+// tombstoneLife is how long a cancel that overtook its invite, or a merged inviteID, is remembered (SPEC 1, rule 3).
+const tombstoneLife = 5 * time.Minute
 
 // opening is an invite on its way.
 type opening struct {
-	terms    invite.Terms
-	invitees []string
-	print    string
-	by       rpc.Caller
-	actor    invite.Actor
-	large    bool
-	devices  map[string]int // that invitees had connected when it came
-	skip     bool           // leave out invitees who cannot be invited
-	skipped  []protocol.Skipped
+	terms       invite.Terms
+	invitees    []string
+	fingerprint string
+	by          rpc.Caller
+	actor       invite.Actor
+	large       bool
+	devices     map[string]int // that invitees had connected when it came
+	skip        bool           // leave out invitees who cannot be invited
+	skipped     []protocol.Skipped
 }
 
 // Invite opens an invitation to one person, or to several without a group.
@@ -90,7 +90,7 @@ func inviteID(by rpc.Caller, o protocol.InviteOptions) string {
 }
 
 func (e *Service) open(by rpc.Caller, opt protocol.InviteOptions, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
-	o := opening{print: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(opt.RequestID), skip: opt.SkipInvalid}
+	o := opening{fingerprint: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(opt.RequestID), skip: opt.SkipInvalid}
 	if o.skip && !t.Everyone && len(invitees) <= invite.MaxGroupInvitees {
 		invitees, o.skipped = withoutDuplicates(by.UserID, invitees)
 	}
@@ -154,7 +154,7 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 		return e.answerFromTombstone(tx, m)
 	}
 	if v := tx.Invitation(o.terms.ID); v != nil {
-		if err := v.Again(o.by.UserID, o.print); err != nil {
+		if err := v.Again(o.by.UserID, o.fingerprint); err != nil {
 			return protocol.InviteResponse{}, err
 		}
 		rejoin(tx, v)
@@ -181,8 +181,8 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 	if err := e.bounds(tx, o.by.UserID, o.terms.GroupID, o.invitees); err != nil && !o.terms.Notice {
 		return protocol.InviteResponse{}, err
 	}
-	v, list := invite.New(o.terms, o.invitees, o.actor, o.print, tx.Now)
-	if v.Large = o.large && !v.Party; v.Large {
+	v, list := invite.New(o.terms, o.invitees, o.actor, o.fingerprint, tx.Now)
+	if v.Large = o.large && !v.OwnTopic; v.Large {
 		v.Digested = v.Version // the invite itself says all that there is
 	}
 	if err := e.checkBlocked(tx, &v, list); err != nil {
@@ -261,7 +261,7 @@ func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteRe
 	if v == nil || me == nil {
 		return res, false, &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
 	}
-	if me.Deaf || me.StateAt(tx.Now) != invite.Open || !v.MergeGlare || v.Party {
+	if me.Dropped || me.StateAt(tx.Now) != invite.Open || !v.MergeGlare || v.OwnTopic {
 		return res, false, nil
 	}
 	a := invite.Answer{Act: invite.Accept, By: o.actor, Data: o.terms.Data}
@@ -275,7 +275,7 @@ func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteRe
 	if err := room.Grant(tx, e.opt.RoomPolicy, &s.Invitation, o.by, o.by.UserID); err != nil {
 		return res, false, err
 	}
-	tx.PutTombstone(txn.Tombstone{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: tx.Now + markKept.Milliseconds()})
+	tx.PutTombstone(txn.Tombstone{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: tx.Now + tombstoneLife.Milliseconds()})
 	view := protocol.ViewInvitation(&s.Invitation, []invite.Invitee{s.Invitee}, tx.Now)
 	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: tx.Now}, true, nil
 }

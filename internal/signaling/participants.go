@@ -17,10 +17,10 @@ func announceOpen(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, by rp
 	m := openMessage(v, protocol.ActionInvite, v.Deadline, tx.Now)
 	all := names(list)
 	switch {
-	case v.Party && v.GroupID != "":
+	case v.OwnTopic && v.GroupID != "":
 		nameList(&m, all)
 		return appendToParticipants(tx, v, by, m, list)
-	case v.Party:
+	case v.OwnTopic:
 		m.InviteeList = all
 		return appendToSeveral(tx, v, by, m, list, 0)
 	case v.Everyone:
@@ -54,7 +54,7 @@ func countForInvitees(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) {
 	}
 	for i := range list {
 		p := &list[i]
-		if !p.Deaf {
+		if !p.Dropped {
 			c := tx.Contact(p.UserID, v.Inviter)
 			c.Counted++
 			tx.PutContact(*c)
@@ -137,7 +137,7 @@ func participant(tx *txn.Tx, v *invite.Invitation) txn.Body {
 // rejoin orders the inviter's devices once more to read the topic of an online-only invitation: the response to the first call, and
 // the order with it, may be lost.
 func rejoin(tx *txn.Tx, v *invite.Invitation) {
-	if v.Party && v.OnlineUserOnly && !v.Over() {
+	if v.OwnTopic && v.OnlineUserOnly && !v.Over() {
 		tx.Append(im.UserTopic(v.Inviter), txn.Draft{Online: true, Listen: im.ListenTo(im.InvitationTopic(v.ID), 0), Body: participant(tx, v)})
 	}
 }
@@ -156,7 +156,7 @@ func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signa
 		tx.Append(im.UserTopic(v.Inviter), order)
 	}
 	for i := range list {
-		if !list[i].Deaf {
+		if !list[i].Dropped {
 			tx.Append(im.UserTopic(list[i].UserID), order)
 		}
 	}
@@ -188,10 +188,10 @@ func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol
 			if first {
 				tx.Append(inviter, d)
 			}
-			if !p.Deaf {
+			if !p.Dropped {
 				tx.Append(im.UserTopic(p.UserID), d)
 			}
-		case p.Deaf:
+		case p.Dropped:
 			tx.Append(inviter, mine)
 		default:
 			tx.AppendPair(inviter, mine, im.UserTopic(p.UserID), theirs)
@@ -220,7 +220,7 @@ func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by r
 	m.InviteeList = names(c.Invitees)
 	topic := im.InvitationTopic(v.ID)
 	switch {
-	case !v.Party:
+	case !v.OwnTopic:
 		for i := range c.Invitees {
 			c.Invitees[i].Counted = v.Counted // the invite counts for them, too
 		}
@@ -236,9 +236,9 @@ func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by r
 	}
 	from := tx.Head(topic) + 1 // after the record that follows
 	tx.Append(topic, txn.Draft{Device: by.Origin(), Body: newSignal(m)})
-	if !before.Party { // the two it had so far begin to read the topic
+	if !before.OwnTopic { // the two it had so far begin to read the topic
 		d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: newSignal(m)}
-		if before.Deaf {
+		if before.Dropped {
 			d.Peer = v.Peer
 			tx.Append(im.UserTopic(v.Inviter), d)
 		} else {

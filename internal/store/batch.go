@@ -20,8 +20,8 @@ type batch struct {
 	errs    []error
 	records []txn.Record
 	now     int64
-	tx      *txn.Tx // until it was observed
-	marks   []mark  // of records that may not be read before the callers were answered
+	tx      *txn.Tx     // until it was observed
+	unread  []batchMark // of records that may not be read before the callers were answered
 }
 
 // maxConflicts is how often a batch is tried again as it is when others make the same rows.
@@ -108,7 +108,7 @@ func (l *writer) commitEach(units []*Unit, err error) *batch {
 		all.units = append(all.units, one.units...)
 		all.errs = append(all.errs, one.errs...)
 		all.records = append(all.records, one.records...)
-		all.marks = append(all.marks, one.marks...)
+		all.unread = append(all.unread, one.unread...)
 	}
 	return all
 }
@@ -126,7 +126,7 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.attempt()) // a commit under way is finished, also while the server stops
 	defer cancel()
 	later := l.deferred
-	l.mark = mark{}
+	l.uncommitted = batchMark{}
 	b, err := l.transact(ctx, units)
 	var doubt *sqldb.InDoubt
 	if errors.As(err, &doubt) {
@@ -137,10 +137,10 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 	}
 	if err != nil {
 		l.deferred = later // what it put off comes again with its units
-		l.s.unanswered.end(l.mark)
+		l.s.unanswered.end(l.uncommitted)
 		return nil, err
 	}
-	b.marks = []mark{l.mark}
+	b.unread = []batchMark{l.uncommitted}
 	if l.s.Shared() {
 		l.s.clock.Sync(b.now)
 	}
@@ -224,7 +224,7 @@ func (l *writer) transact(ctx context.Context, units []*Unit) (b *batch, err err
 	if err := tx.Flush(ctx, sess, b.records); err != nil {
 		return nil, err
 	}
-	l.mark = l.s.unanswered.begin(b.records)
+	l.uncommitted = l.s.unanswered.begin(b.records)
 	if err := l.w.Commit(ctx); err != nil {
 		var doubt *sqldb.InDoubt
 		if open = !errors.As(err, &doubt); open {
@@ -329,7 +329,7 @@ func (b *batch) finish(s *Store) {
 	for i, u := range b.units {
 		u.Done(b.errs[i])
 	}
-	for _, m := range b.marks {
+	for _, m := range b.unread {
 		s.unanswered.end(m)
 	}
 	if len(b.records) > 0 {

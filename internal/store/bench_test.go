@@ -55,7 +55,7 @@ func BenchmarkHistory(b *testing.B) {
 	})
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		h := store.Stretch{User: "ann", Topic: "group:g", Peer: txn.GroupPeer, From: uint64(50 + (i*7919)%messages), Limit: 50}
+		h := store.HistoryRange{User: "ann", Topic: "group:g", Peer: txn.GroupPeer, From: uint64(50 + (i*7919)%messages), Limit: 50}
 		list, err := s.History(b.Context(), h)
 		if err != nil || len(list) < 49 {
 			b.Fatal(len(list), err)

@@ -11,7 +11,7 @@ import (
 func chatReads() []string {
 	return []string{
 		qOlder, qNewer, qMessage, qStands, qCounted, qCountedAfter, qPairUpTo, qLastUpTo, qOwnAfter, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
-		qBlocked, qApplications, qExtra, qPerson, qFollows, qFile, qFindGroups, qFindMembers, qStale,
+		qBlocked, qApplications, qExtra, qUser, qFollows, qFile, qFindGroups, qFindMembers, qStale,
 	}
 }
 
@@ -57,7 +57,7 @@ const (
 	qApplications = "SELECT " + txn.ApplicationColumns + ` FROM application WHERE group_id IN (SELECT group_id FROM member WHERE user_id = $1 AND gone = 0 AND role > 200)
 		AND (group_id, user_id) > ($2, $3) ORDER BY group_id, user_id LIMIT $4`
 	qExtra      = "SELECT " + txn.ExtraColumns + " FROM extra WHERE group_id = $1"
-	qPerson     = "SELECT " + txn.PersonColumns + " FROM person WHERE user_id = $1"
+	qUser       = "SELECT " + txn.UserColumns + " FROM person WHERE user_id = $1"
 	qFollows    = "SELECT target FROM follow WHERE user_id = $1 ORDER BY target"
 	qFile       = "SELECT " + txn.FileColumns + " FROM file WHERE id = $1"
 	qFindGroups = "SELECT " + txn.GroupColumns + ` FROM grp g JOIN member m ON m.group_id = g.id WHERE m.user_id = $1 AND m.gone = 0 AND g.id > $3
@@ -77,8 +77,8 @@ type HistoryEntry struct {
 	Audience string
 }
 
-// Stretch says which part of a conversation to read.
-type Stretch struct {
+// HistoryRange says which part of a conversation to read.
+type HistoryRange struct {
 	User  string
 	Topic string
 	Peer  string
@@ -89,7 +89,7 @@ type Stretch struct {
 }
 
 // History reads a stretch of a conversation.
-func (s *Store) History(ctx context.Context, h Stretch) ([]HistoryEntry, error) {
+func (s *Store) History(ctx context.Context, h HistoryRange) ([]HistoryEntry, error) {
 	q := qOlder
 	if h.Newer {
 		q = qNewer
@@ -104,18 +104,18 @@ func (s *Store) History(ctx context.Context, h Stretch) ([]HistoryEntry, error) 
 	return list, err
 }
 
-// Standing is a record of a conversation, as far as unread counts are concerned.
-type Standing struct {
+// MessagePosition is a record of a conversation, as far as unread counts are concerned.
+type MessagePosition struct {
 	Seq    uint64
 	Ord    int64 // the running count, when it counts as unread
 	Sender string
 	Flags  txn.Flags
 }
 
-// Standing finds a record in a conversation; nil when there is none.
-func (s *Store) Standing(ctx context.Context, topic, peer string, seq uint64) (r *Standing, err error) {
+// MessagePosition finds a record in a conversation; nil when there is none.
+func (s *Store) MessagePosition(ctx context.Context, topic, peer string, seq uint64) (r *MessagePosition, err error) {
 	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
-		r = &Standing{Seq: seq}
+		r = &MessagePosition{Seq: seq}
 		return rows.Scan(&r.Ord, &r.Sender, &r.Flags)
 	}, qStands, topic, peer, seq)
 	return r, err

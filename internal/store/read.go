@@ -161,7 +161,7 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 		if snap.Invitations, snap.Over, err = readOpen(ctx, r, user, MaxSnapshot); err != nil {
 			return err
 		}
-		return readPartyHeads(ctx, r, snap.Invitations)
+		return readOwnTopicHeads(ctx, r, snap.Invitations)
 	})
 	s.unanswered.cutSnapshot(user, snap)
 	return snap, err
@@ -202,10 +202,10 @@ func readOpen(ctx context.Context, r sqldb.Reader, user string, limit int) (list
 	return list, over, nil
 }
 
-// readPartyHeads reads how far the topics of those invitations have come that have one.
-func readPartyHeads(ctx context.Context, r sqldb.Reader, list []OpenInvitation) (err error) {
+// readOwnTopicHeads reads how far the topics of those invitations have come that have one.
+func readOwnTopicHeads(ctx context.Context, r sqldb.Reader, list []OpenInvitation) (err error) {
 	for i := range list {
-		if v := &list[i].Invitation; v.Party {
+		if v := &list[i].Invitation; v.OwnTopic {
 			if list[i].Head, _, err = readTopic(ctx, r, im.InvitationTopic(v.ID)); err != nil {
 				return err
 			}

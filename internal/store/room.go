@@ -21,7 +21,7 @@ const (
 	qCallIn   = "SELECT " + txn.CallColumns + " FROM media_call c WHERE c.room_id = $1 AND c.ended_at = 0"
 	qOpenCall = "SELECT " + txn.CallColumns + " FROM media_call c WHERE c.ended_at = 0 AND c.id > $1 ORDER BY c.id LIMIT $2"
 	qCallsDue = "SELECT c.room_id FROM media_call c WHERE c.ended_at = 0 AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2"
-	qPeopleIn = "SELECT " + txn.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 ORDER BY p.first_at, p.user_id LIMIT $2"
+	qUsersIn  = "SELECT " + txn.ParticipantColumns + " FROM participant p WHERE p.call_id = $1 ORDER BY p.first_at, p.user_id LIMIT $2"
 
 	// A call in which nobody talks yet is shown to those who ask for calls that go on.
 	callPage = " AND (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3 AND ($4 = 0 AND c.began_at > 0 OR $4 = 1 AND c.ended_at = 0) AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6) ORDER BY c.opened_at DESC, c.id DESC LIMIT $8"
@@ -34,7 +34,7 @@ const (
 )
 
 func roomReads() []string {
-	return []string{qRoom, qSeat, qSeats, qRoomsDue, qPresent, qCall, qCallIn, qOpenCall, qCallsDue, qPeopleIn, qCalls, qCallsOpen, qCallsOf, qCallsIn, qCallsRoom}
+	return []string{qRoom, qSeat, qSeats, qRoomsDue, qPresent, qCall, qCallIn, qOpenCall, qCallsDue, qUsersIn, qCalls, qCallsOpen, qCallsOf, qCallsIn, qCallsRoom}
 }
 
 // one reads at most one row; nil when there is none.
@@ -106,7 +106,7 @@ func (s *Store) CallsDue(ctx context.Context, now int64, limit int) ([]string, e
 
 // UsersIn reads who took part in a call, in the order of their coming.
 func (s *Store) UsersIn(ctx context.Context, call string, limit int) ([]im.Participant, error) {
-	return all(ctx, s, txn.ScanParticipant, qPeopleIn, call, limit)
+	return all(ctx, s, txn.ScanParticipant, qUsersIn, call, limit)
 }
 
 // CallFilter says which call records are asked for: of a person, a group or a room, or of all.

@@ -19,21 +19,21 @@ type unanswered struct {
 // firstOf is the first sequence of a topic in a batch.
 type firstOf struct{ batch, seq uint64 }
 
-// mark names the records of one batch.
-type mark struct {
+// batchMark names the records of one batch.
+type batchMark struct {
 	batch  uint64
 	topics []string
 }
 
 // begin notes the records of a batch before its commit.
-func (u *unanswered) begin(records []txn.Record) mark {
+func (u *unanswered) begin(records []txn.Record) batchMark {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.first == nil {
 		u.first = map[string][]firstOf{}
 	}
 	u.batches++
-	m := mark{batch: u.batches}
+	m := batchMark{batch: u.batches}
 	for i := range records {
 		r := &records[i]
 		list := u.first[r.Topic]
@@ -46,7 +46,7 @@ func (u *unanswered) begin(records []txn.Record) mark {
 }
 
 // end forgets a batch whose callers were answered, or that was not committed.
-func (u *unanswered) end(m mark) {
+func (u *unanswered) end(m batchMark) {
 	if len(m.topics) == 0 {
 		return
 	}
@@ -72,8 +72,8 @@ func (u *unanswered) readable(topic string, head uint64) uint64 {
 	return head
 }
 
-// Settled reports whether all that is committed of a topic may be read.
-func (s *Store) Settled(topic string) bool {
+// AllReadable reports whether all that is committed of a topic may be read.
+func (s *Store) AllReadable(topic string) bool {
 	s.unanswered.mu.RLock()
 	defer s.unanswered.mu.RUnlock()
 	return len(s.unanswered.first[topic]) == 0
@@ -96,7 +96,7 @@ func (u *unanswered) cutSnapshot(user string, snap *Snapshot) {
 		g.Head = u.readable(im.GroupTopic(g.GroupID), g.Head)
 	}
 	for i := range snap.Invitations {
-		if o := &snap.Invitations[i]; o.Invitation.Party {
+		if o := &snap.Invitations[i]; o.Invitation.OwnTopic {
 			o.Head = u.readable(im.InvitationTopic(o.Invitation.ID), o.Head)
 		}
 	}

@@ -33,7 +33,7 @@ func (s *Store) Follows(ctx context.Context, user string) ([]string, error) {
 
 // User reads what is known of a user; nil when nothing is.
 func (s *Store) User(ctx context.Context, user string) (*txn.User, error) {
-	return one(ctx, s, txn.ScanUser, qPerson, user)
+	return one(ctx, s, txn.ScanUser, qUser, user)
 }
 
 // Applications reads a page of the applications to the groups that a user administers, after one of them.

@@ -12,15 +12,15 @@ import (
 
 // writer is one writer with its queue: it forms batches and commits them one after another.
 type writer struct {
-	s        *Store
-	w        sqldb.Writer
-	queue    chan *Unit
-	stopping bool    // nothing new is coming
-	gaveUp   bool    // the last batch was given up because the database could not be reached
-	cached   *txn.Tx // what a lasting world knows; nil = nothing
-	broken   error   // nothing can be committed any more
-	mark     mark    // of the batch that is being committed
-	deferred []*Unit // put off for topics that they did not declare; they go first into the next batch
+	s           *Store
+	w           sqldb.Writer
+	queue       chan *Unit
+	stopping    bool      // nothing new is coming
+	gaveUp      bool      // the last batch was given up because the database could not be reached
+	cached      *txn.Tx   // what a lasting world knows; nil = nothing
+	broken      error     // nothing can be committed any more
+	uncommitted batchMark // of the batch that is being committed
+	deferred    []*Unit   // put off for topics that they did not declare; they go first into the next batch
 }
 
 // write commits what comes in a queue until ctx ends, and then what is left in it, once nobody queues any more.

@@ -24,9 +24,9 @@ import (
 
 // Tracer sends spans. A nil one sends none.
 type Tracer struct {
-	provider *sdk.TracerProvider
-	tracer   trace.Tracer
-	house    string
+	provider  *sdk.TracerProvider
+	tracer    trace.Tracer
+	clusterID string
 }
 
 // New makes a tracer that sends to a collector by OTLP over HTTP: http://127.0.0.1:4318. house tells the invitations of one database
@@ -40,7 +40,7 @@ func New(ctx context.Context, endpoint, house string, log *slog.Logger) (*Tracer
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", "beckon"), attribute.String("service.instance.id", house))))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent; they are lost", "error", err) }))
 	log.Info("traces are sent", "to", endpoint)
-	return &Tracer{provider: p, tracer: p.Tracer("github.com/beckon-im/beckon"), house: house}, nil
+	return &Tracer{provider: p, tracer: p.Tracer("github.com/beckon-im/beckon"), clusterID: house}, nil
 }
 
 // Close sends what is left, for as long as ctx.
@@ -61,8 +61,8 @@ type Span struct {
 	With     []string  // more that is known, as names and values
 }
 
-// Tell sends a span.
-func (t *Tracer) Tell(s Span) {
+// Record sends a span.
+func (t *Tracer) Record(s Span) {
 	if t == nil || s.InviteID == "" {
 		return
 	}
@@ -87,7 +87,7 @@ func (t *Tracer) Tell(s Span) {
 
 // context names the trace of an invitation and its root.
 func (t *Tracer) context(inviteID string) trace.SpanContext {
-	sum := sha256.Sum256([]byte(t.house + "\n" + inviteID))
+	sum := sha256.Sum256([]byte(t.clusterID + "\n" + inviteID))
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(sum[:16]), SpanID: trace.SpanID(sum[16:24]), TraceFlags: trace.FlagsSampled, Remote: true})
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 func (tx *Tx) flushChat(ctx context.Context, s *sqldb.Session) error {
-	for _, part := range []func(context.Context, *sqldb.Session) error{tx.flushMessages, tx.flushContacts, tx.flushGroupChat, tx.flushPeople, tx.flushFiles} {
+	for _, part := range []func(context.Context, *sqldb.Session) error{tx.flushMessages, tx.flushContacts, tx.flushGroupChat, tx.flushUsers, tx.flushFiles} {
 		if err := part(ctx, s); err != nil {
 			return err
 		}
@@ -84,11 +84,11 @@ func (tx *Tx) flushGroupChat(ctx context.Context, s *sqldb.Session) error {
 		ON CONFLICT (group_id) DO UPDATE SET attributes = excluded.attributes, version = excluded.version, counters = excluded.counters`, 4, extras)
 }
 
-func (tx *Tx) flushPeople(ctx context.Context, s *sqldb.Session) error {
+func (tx *Tx) flushUsers(ctx context.Context, s *sqldb.Session) error {
 	rows := flat(&tx.users, func(p *User) []any {
 		return []any{p.UserID, p.Profile, p.Status, p.DND, p.Revoked, p.Pushes}
 	})
-	if err := s.Write(ctx, `INSERT INTO person (`+PersonColumns+`) VALUES ?*
+	if err := s.Write(ctx, `INSERT INTO person (`+UserColumns+`) VALUES ?*
 		ON CONFLICT (user_id) DO UPDATE SET profile = excluded.profile, status = excluded.status, dnd = excluded.dnd, revoked = excluded.revoked, pushes = excluded.pushes`, 6, rows); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ const (
 	ContactColumns     = `user_id, peer, counted, peer_read, blocked_at, ` + readingColumns
 	ApplicationColumns = `group_id, user_id, inviter, reason, state, applied_at, handler, answer, handled_at`
 	FileColumns        = `id, owner, kind, name, type, size, hash, width, height, thumb, at`
-	PersonColumns      = `user_id, profile, status, dnd, revoked, pushes`
+	UserColumns        = `user_id, profile, status, dnd, revoked, pushes`
 	ExtraColumns       = `group_id, attributes, version, counters`
 	MessageColumns     = `topic, msg, seq, pair, at, sender, flags, version, readers, body, audience, ord`
 
@@ -121,7 +121,7 @@ func (l *loader) gatherChat(n *ReadSet) {
 	}
 	for _, id := range n.Users {
 		if l.first(userKey(id)) {
-			l.personKeys = append(l.personKeys, id)
+			l.userKeys = append(l.userKeys, id)
 		}
 	}
 	for _, k := range n.Follows {
@@ -166,7 +166,7 @@ func (l *loader) chat() {
 		keep(&tx.applications, func(a *Application) MemberKey { return MemberKey{a.GroupID, a.UserID} }, ScanApplication))
 	l.in("SELECT "+ExtraColumns+" FROM extra WHERE group_id IN (?*)", 1, l.extraKeys,
 		keep(&tx.extras, func(x *Extra) string { return x.GroupID }, ScanExtra))
-	l.in("SELECT "+PersonColumns+" FROM person WHERE user_id IN (?*)", 1, l.personKeys,
+	l.in("SELECT "+UserColumns+" FROM person WHERE user_id IN (?*)", 1, l.userKeys,
 		keep(&tx.users, func(p *User) string { return p.UserID }, ScanUser))
 	l.in("SELECT user_id, target FROM follow WHERE (user_id, target) IN (VALUES ?*)", 2, l.followKeys,
 		keep(&tx.follows, func(f *Follow) ContactKey { return ContactKey{f.UserID, f.Target} }, func(rows sqldb.Row) (*Follow, error) {

@@ -13,7 +13,7 @@ import (
 func (tx *Tx) Flush(ctx context.Context, s *sqldb.Session, records []Record) error {
 	for _, part := range []func(context.Context, *sqldb.Session) error{
 		func(ctx context.Context, s *sqldb.Session) error { return tx.flushRecords(ctx, s, records) },
-		tx.flushInvitations, tx.flushInvitees, tx.flushMarks, tx.flushGroups, tx.flushMembers, tx.flushChat, tx.flushRooms, tx.flushOutbox,
+		tx.flushInvitations, tx.flushInvitees, tx.flushTombstones, tx.flushGroups, tx.flushMembers, tx.flushChat, tx.flushRooms, tx.flushOutbox,
 	} {
 		if err := part(ctx, s); err != nil {
 			return err
@@ -55,7 +55,7 @@ func (tx *Tx) flushInvitations(ctx context.Context, s *sqldb.Session) error {
 	for _, id := range tx.invitations.order {
 		v := tx.invitations.rows[id]
 		if !tx.invitations.dirty[id] && !s.SingleWriter {
-			changed = append(changed, v.ID, flagsOf(v), v.Data, flag(v.Party, partyTopic)|flag(v.Left, partyLeft), v.Due, v.Last, v.Version,
+			changed = append(changed, v.ID, flagsOf(v), v.Data, flag(v.OwnTopic, ownTopic)|flag(v.Left, ownTopicLeft), v.Due, v.Last, v.Version,
 				v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 			continue
 		}
@@ -64,8 +64,8 @@ func (tx *Tx) flushInvitations(ctx context.Context, s *sqldb.Session) error {
 			return err
 		}
 		fresh = append(fresh, v.ID, v.Inviter, v.Peer, v.GroupID, v.RoomID, v.Timeout, string(v.Notify), v.AcceptLimit, v.MinRing,
-			flagsOf(v), push, v.Print,
-			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.Party, partyTopic)|flag(v.Left, partyLeft), v.Due, v.Last, v.Version,
+			flagsOf(v), push, v.Fingerprint,
+			v.CreatedAt, v.Deadline, v.By.Device, v.By.RequestID, v.Data, flag(v.OwnTopic, ownTopic)|flag(v.Left, ownTopicLeft), v.Due, v.Last, v.Version,
 			v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested, v.Names, v.Counted)
 	}
 	const replace = ` ON CONFLICT (id) DO UPDATE SET flags = excluded.flags, data = excluded.data, party = excluded.party, due = excluded.due, last = excluded.last,
@@ -83,7 +83,7 @@ func (tx *Tx) flushInvitations(ctx context.Context, s *sqldb.Session) error {
 }
 
 func flagsOf(v *invite.Invitation) int64 {
-	return flag(v.MergeGlare, flagGlare) | flag(v.OnlineUserOnly, flagOnline) | flag(v.Everyone, flagEveryone) | flag(v.Deaf, flagDeaf) |
+	return flag(v.MergeGlare, flagGlare) | flag(v.OnlineUserOnly, flagOnline) | flag(v.Everyone, flagEveryone) | flag(v.Dropped, flagDropped) |
 		flag(v.Large, flagLarge) | flag(v.Notice, flagNotice)
 }
 
@@ -105,7 +105,7 @@ func flag(on bool, bit int64) int64 {
 func (tx *Tx) flushInvitees(ctx context.Context, s *sqldb.Session) error {
 	rows := flat(&tx.invitees, func(v *invite.Invitee) []any {
 		return []any{v.InviteID, v.UserID, v.Ord, int64(v.State), v.Reason, v.Data, v.By.Device, v.By.RequestID, v.RingingAt, v.Deadline, v.DecidedAt,
-			flag(v.Deaf, flagDeafInvitee) | flag(v.Pushed, flagPushed) | flag(v.Follows, flagFollows), v.Counted, v.Seq}
+			flag(v.Dropped, flagInviteeDropped) | flag(v.Pushed, flagPushed) | flag(v.Follows, flagFollows), v.Counted, v.Seq}
 	})
 	return s.Write(ctx, `INSERT INTO invitee (`+InviteeColumns+`) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, data = excluded.data,
@@ -113,7 +113,7 @@ func (tx *Tx) flushInvitees(ctx context.Context, s *sqldb.Session) error {
 		deadline = excluded.deadline, decided_at = excluded.decided_at, deaf = excluded.deaf`, 14, rows)
 }
 
-func (tx *Tx) flushMarks(ctx context.Context, s *sqldb.Session) error {
+func (tx *Tx) flushTombstones(ctx context.Context, s *sqldb.Session) error {
 	rows := flat(&tx.tombstones, func(m *Tombstone) []any { return []any{m.InviteID, m.UserID, m.Target, m.ExpiresAt} })
 	return s.Write(ctx, `INSERT INTO mark (invite_id, user_id, target, expires_at) VALUES ?*
 		ON CONFLICT (invite_id, user_id) DO UPDATE SET target = excluded.target, expires_at = excluded.expires_at`, 4, rows)

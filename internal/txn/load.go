@@ -21,19 +21,19 @@ const (
 	flagGlare = 1 << iota
 	flagOnline
 	flagEveryone
-	flagDeaf
+	flagDropped
 	flagLarge
 	flagNotice
 )
 
 // The bits of invitation.party, which changes.
-const partyTopic, partyLeft = 1, 2
+const ownTopic, ownTopicLeft = 1, 2
 
 // InviteeColumns are those that ScanInvitee reads.
 const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at, deaf, counted, seq`
 
 // The bits of an invitee's column deaf. Those with flagFollows are indexed by user.
-const flagDeafInvitee, flagPushed, flagFollows = 1, 2, 4
+const flagInviteeDropped, flagPushed, flagFollows = 1, 2, 4
 
 // GroupColumns are those that ScanGroup reads.
 const GroupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed,
@@ -54,23 +54,23 @@ func ScanInvitation(rows sqldb.Row) (*invite.Invitation, error) {
 
 // scannedInvitation is a row of invitation as it is stored.
 type scannedInvitation struct {
-	v            invite.Invitation
-	flags, party int64
-	push, recent string
+	v               invite.Invitation
+	flags, ownTopic int64
+	push, recent    string
 }
 
 func (s *scannedInvitation) fields() []any {
 	v := &s.v
-	return []any{&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &s.flags, &s.push, &v.Print,
-		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &s.party, &v.Due, &v.Last, &v.Version,
+	return []any{&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &s.flags, &s.push, &v.Fingerprint,
+		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &s.ownTopic, &v.Due, &v.Last, &v.Version,
 		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &s.recent, &v.Digested, &v.Names, &v.Counted}
 }
 
 func (s *scannedInvitation) invitation() (*invite.Invitation, error) {
-	v, flags, party := s.v, s.flags, s.party
-	v.Deaf, v.Large, v.Notice = flags&flagDeaf != 0, flags&flagLarge != 0, flags&flagNotice != 0
+	v, flags, party := s.v, s.flags, s.ownTopic
+	v.Dropped, v.Large, v.Notice = flags&flagDropped != 0, flags&flagLarge != 0, flags&flagNotice != 0
 	v.MergeGlare, v.OnlineUserOnly, v.Everyone = flags&flagGlare != 0, flags&flagOnline != 0, flags&flagEveryone != 0
-	v.Party, v.Left = party&partyTopic != 0, party&partyLeft != 0
+	v.OwnTopic, v.Left = party&ownTopic != 0, party&ownTopicLeft != 0
 	if s.push != "" {
 		v.Push = new(invite.Push)
 		if err := json.Unmarshal([]byte(s.push), v.Push); err != nil {
@@ -126,7 +126,7 @@ func (s *scannedInvitee) fields() []any {
 
 func (s *scannedInvitee) invitee() *invite.Invitee {
 	w, flags := &s.w, s.flags
-	w.Deaf, w.Pushed, w.Follows = flags&flagDeafInvitee != 0, flags&flagPushed != 0, flags&flagFollows != 0
+	w.Dropped, w.Pushed, w.Follows = flags&flagInviteeDropped != 0, flags&flagPushed != 0, flags&flagFollows != 0
 	return w
 }
 
@@ -203,19 +203,19 @@ type loader struct {
 	ctx context.Context
 	err error
 
-	topicKeys, invitationKeys, inviteeKeys, openKeys, markKeys, glareKeys []any
-	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys             []any
-	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys     []any
-	personKeys, followKeys, adminKeys, openByKeys, openForKeys            []any
-	roomKeys, seatKeys, callKeys, partKeys, allInKeys, outgoingKeys       []any
-	linkKeys, openedKeys, openInRoomKeys                                  []any
+	topicKeys, invitationKeys, inviteeKeys, openKeys, tombstoneKeys, glareKeys []any
+	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys                  []any
+	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys          []any
+	userKeys, followKeys, adminKeys, openByKeys, openForKeys                   []any
+	roomKeys, seatKeys, callKeys, partKeys, allInKeys, outgoingKeys            []any
+	linkKeys, openedKeys, openInRoomKeys                                       []any
 }
 
 // The kinds of key in World.loaded. A key is asked of the database once per batch; after that the world knows better.
 type (
 	invitationKey string
 	openKey       string
-	markKey       InviteeKey
+	tombstoneKey  InviteeKey
 	groupKey      string
 	rosterKey     string
 	openInKey     string
@@ -266,8 +266,8 @@ func (l *loader) gather(n *ReadSet) {
 		}
 	}
 	for _, k := range n.Tombstones {
-		if l.first(markKey(k)) {
-			l.markKeys = append(l.markKeys, k.InviteID, k.UserID)
+		if l.first(tombstoneKey(k)) {
+			l.tombstoneKeys = append(l.tombstoneKeys, k.InviteID, k.UserID)
 		}
 	}
 	for _, k := range n.Glare {
@@ -409,7 +409,7 @@ func (l *loader) invitations() {
 		glare.add(k, id)
 		return err
 	})
-	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.markKeys, func(rows sqldb.Row) error {
+	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.tombstoneKeys, func(rows sqldb.Row) error {
 		var m Tombstone
 		err := rows.Scan(&m.InviteID, &m.UserID, &m.Target, &m.ExpiresAt)
 		if k := (InviteeKey{m.InviteID, m.UserID}); tx.tombstones.rows[k] == nil {

@@ -186,7 +186,7 @@ func (b *bench) connect(ctx context.Context) error {
 				return err
 			}
 			u, err := client.New(client.Options{Server: b.cmd.Server[i%len(b.cmd.Server)], Token: token, DeviceID: "bench", Listener: client.Listener{
-				OnSignaling:      func(m protocol.Signaling) { b.heard(i, m) },
+				OnSignaling:      func(m protocol.Signaling) { b.received(i, m) },
 				OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) { b.message(m) },
 			}})
 			if err != nil {
@@ -212,8 +212,8 @@ func (b *bench) close() {
 	_ = g.Wait()
 }
 
-// heard is what user i is told.
-func (b *bench) heard(i int, m protocol.Signaling) {
+// received is what user i is told.
+func (b *bench) received(i int, m protocol.Signaling) {
 	switch {
 	case m.ActionType == protocol.ActionInvite && m.Inviter != b.name(i) && b.cmd.Deadline+b.cmd.Open+b.cmd.Crowd == 0:
 		go func() { // an answer waits for its ack, a callback must not

@@ -133,13 +133,13 @@ func (b *bench) makeGroups(ctx context.Context) error {
 	return nil
 }
 
-// settle is how long idle connections are left alone before memory is read.
-const settle = 15 * time.Second
+// settleTime is how long idle connections are left alone before memory is read.
+const settleTime = 15 * time.Second
 
 // idle reports the server's memory for connections that do nothing.
 func (b *bench) idle(ctx context.Context, res *benchResult, before int64) error {
 	select {
-	case <-time.After(settle):
+	case <-time.After(settleTime):
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -45,7 +45,7 @@ func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, d
 			reach[i].Status = protocol.ReachDoNotDisturb
 		case absent && who != nil && who.Pushes != 0:
 			reach[i].Status = protocol.ReachPush // also of whom does not want that to be known
-			if p.Pushed = !p.Deaf && quiet == nil; p.Pushed {
+			if p.Pushed = !p.Dropped && quiet == nil; p.Pushed {
 				posts = append(posts, outbox.Ring(v.ID, p.UserID, tx.Now))
 			}
 		}

@@ -94,7 +94,7 @@ func (r *Reader) viewWhole(ctx context.Context, by rpc.Caller, list []invite.Inv
 		if mine != nil && mine.Ord >= invite.MaxNames {
 			invitees = append(invitees, *mine)
 		}
-		v, now, err := r.settled(ctx, v, invitees)
+		v, now, err := r.decided(ctx, v, invitees)
 		if err != nil {
 			return nil, false, err
 		}
@@ -166,7 +166,7 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 		}
 	}
 	for i := range snap.Invitations {
-		if o := &snap.Invitations[i]; o.Invitation.Party {
+		if o := &snap.Invitations[i]; o.Invitation.OwnTopic {
 			topic, after := im.InvitationTopic(o.Invitation.ID), o.Head-min(o.Head, maxReplay)
 			if from, told := joined[topic]; told {
 				after = from
@@ -176,7 +176,7 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 			}
 		}
 	}
-	return c.pastParties(ctx, by, joined)
+	return c.pastTopics(ctx, by, joined)
 }
 
 // maxReplay bounds the records of an open invitation that a device without a position in it is sent: the answers so far.
@@ -187,21 +187,21 @@ func has[K comparable, V any](m map[K]V, k K) bool {
 	return ok
 }
 
-// pastParties lets a device read how invitations went on that it read before, or was ordered to read while it was away, and
+// pastTopics lets a device read how invitations went on that it read before, or was ordered to read while it was away, and
 // that are not in the snapshot.
-func (c *connecting) pastParties(ctx context.Context, by rpc.Caller, joined map[string]uint64) error {
+func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[string]uint64) error {
 	for topic, from := range joined {
-		if err := c.pastParty(ctx, by, topic, from); err != nil {
+		if err := c.pastTopic(ctx, by, topic, from); err != nil {
 			return err
 		}
 	}
 	for topic := range c.stood {
-		if err := c.pastParty(ctx, by, topic, 0); err != nil {
+		if err := c.pastTopic(ctx, by, topic, 0); err != nil {
 			return err
 		}
 	}
 	for topic := range c.hello.Positions {
-		if err := c.pastParty(ctx, by, topic, 0); err != nil {
+		if err := c.pastTopic(ctx, by, topic, 0); err != nil {
 			return err
 		}
 	}
@@ -211,7 +211,7 @@ func (c *connecting) pastParties(ctx context.Context, by rpc.Caller, joined map[
 // maxParties bounds the topics of invitations that one connect looks up.
 const maxParties = 500
 
-func (c *connecting) pastParty(ctx context.Context, by rpc.Caller, topic string, from uint64) error {
+func (c *connecting) pastTopic(ctx context.Context, by rpc.Caller, topic string, from uint64) error {
 	id := im.TopicInvitation(topic)
 	if _, listed := c.welcome.Positions[topic]; id == "" || listed {
 		return nil
@@ -226,7 +226,7 @@ func (c *connecting) pastParty(ctx context.Context, by rpc.Caller, topic string,
 	}
 	if v.Inviter != by.UserID {
 		p, err := c.r.Store.Invitee(ctx, id, by.UserID)
-		if err != nil || p == nil || p.Deaf {
+		if err != nil || p == nil || p.Dropped {
 			return err
 		}
 	}
@@ -237,7 +237,7 @@ func (c *connecting) pastParty(ctx context.Context, by rpc.Caller, topic string,
 	if err := c.listen(ctx, topic, head, from, 0); err != nil {
 		return err
 	}
-	c.list[len(c.list)-1].Ended = v.Over() && c.r.Store.Settled(topic)
+	c.list[len(c.list)-1].Ended = v.Over() && c.r.Store.AllReadable(topic)
 	return nil
 }
 

@@ -30,7 +30,7 @@ func ErrNoInvitation(err error) error {
 // SeenBy hides which device answered from all but the invitee and the inviter.
 func SeenBy(p invite.Invitee, v *invite.Invitation, by rpc.Caller) invite.Invitee {
 	if by.UserID != p.UserID && by.UserID != v.Inviter {
-		p.By = invite.Mark{}
+		p.By = invite.ActionID{}
 	}
 	return p
 }
@@ -64,7 +64,7 @@ func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller, req protocol.
 	if mine != nil {
 		shown = append(slices.Clip(list), *mine)
 	}
-	v, now, err := r.settled(ctx, v, shown)
+	v, now, err := r.decided(ctx, v, shown)
 	if err != nil {
 		return res, im.Internal(err)
 	}
@@ -83,7 +83,7 @@ func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller, req protocol.
 }
 
 func (r *Reader) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by rpc.Caller) error {
-	if mine != nil && mine.Deaf {
+	if mine != nil && mine.Dropped {
 		return ErrNoInvitation(nil)
 	}
 	if v.Inviter == by.UserID || mine != nil {
@@ -138,10 +138,10 @@ func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller, req protoco
 	return res, nil
 }
 
-// settled brings invitees that were read past their deadline up to date, and returns their invitation with the time of that. An
+// decided brings invitees that were read past their deadline up to date, and returns their invitation with the time of that. An
 // answer that was decided before the deadline may be on its way to the database while the timeout is not stored yet: only a unit
 // of work, which comes after it, tells which of the two it is.
-func (r *Reader) settled(ctx context.Context, v *invite.Invitation, invitees []invite.Invitee) (*invite.Invitation, int64, error) {
+func (r *Reader) decided(ctx context.Context, v *invite.Invitation, invitees []invite.Invitee) (*invite.Invitation, int64, error) {
 	now := r.Store.Now()
 	late := func(p invite.Invitee) bool { return p.StateAt(now) != p.State }
 	if !slices.ContainsFunc(invitees, late) {

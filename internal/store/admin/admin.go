@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	qPerson = "SELECT profile, pushes FROM person WHERE user_id = $1"
+	qUser   = "SELECT profile, pushes FROM person WHERE user_id = $1"
 	qNames  = "SELECT t.name FROM topic t WHERE t.name > $1 AND t.name LIKE $2 ESCAPE '!' ORDER BY t.name LIMIT $3"
 	qGroups = "SELECT " + txn.GroupColumns + ` FROM grp g WHERE g.id > $1 AND g.dismissed = 0 AND (g.id LIKE $2 ESCAPE '!' OR g.name LIKE $2 ESCAPE '!')
 		ORDER BY g.id LIMIT $3`
@@ -44,7 +44,7 @@ func Users(ctx context.Context, s *store.Store, prefix, after string, limit int)
 			return err
 		}
 		for i := range list {
-			if err := r.Read(ctx, qPerson, func(row sqldb.Row) error {
+			if err := r.Read(ctx, qUser, func(row sqldb.Row) error {
 				var pushes int64
 				err := row.Scan(&list[i].Profile, &pushes)
 				list[i].Pushes = pushes != 0

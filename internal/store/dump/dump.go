@@ -41,7 +41,7 @@ func tables() []tableOf {
 		{"contact", txn.ContactColumns},
 		{"receipt", "topic, msg, user_id, at"},
 		{"deleted", "user_id, topic, seq"},
-		{"person", txn.PersonColumns},
+		{"person", txn.UserColumns},
 		{"follow", "user_id, target"},
 		{"file", txn.FileColumns},
 		{"file_holder", holder.Columns},

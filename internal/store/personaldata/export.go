@@ -116,8 +116,8 @@ func named(user string, row map[string]any) bool {
 	return true
 }
 
-// people lists the fields that name people.
-func people() []string {
+// userList lists the fields that name people.
+func userList() []string {
 	return []string{
 		"from", "to", "by", "userID", "inviter", "invitee", "inviteeList", "accepted", "rejected", "members", "mentions", "receiverList", "revokedBy", "owner", "handler",
 	}
@@ -131,7 +131,7 @@ func names(v any, user string) bool {
 	case map[string]any:
 		for field, e := range v {
 			list, isList := e.([]any)
-			if slices.Contains(people(), field) && (e == user || isList && slices.Contains(list, any(user))) || names(e, user) {
+			if slices.Contains(userList(), field) && (e == user || isList && slices.Contains(list, any(user))) || names(e, user) {
 				return true
 			}
 		}

@@ -47,8 +47,8 @@ type DB struct {
 	log     *slog.Logger
 	stats   *stats
 
-	pulseMu sync.Mutex
-	heart   *pgx.Conn // of its own, so that readers do not hold it up
+	pingMu   sync.Mutex
+	pingConn *pgx.Conn // of its own, so that readers do not hold it up
 }
 
 // connectTime bounds the opening of a connection.
@@ -205,15 +205,15 @@ func (b *broken) Unwrap() error { return b.error }
 
 // Ping reads the clock, on a connection of its own, of a server that takes writes.
 func (d *DB) Ping(ctx context.Context) (now int64, err error) {
-	d.pulseMu.Lock()
-	defer d.pulseMu.Unlock()
-	if d.heart == nil {
-		if d.heart, err = pgx.ConnectConfig(ctx, d.config.Copy()); err != nil {
+	d.pingMu.Lock()
+	defer d.pingMu.Unlock()
+	if d.pingConn == nil {
+		if d.pingConn, err = pgx.ConnectConfig(ctx, d.config.Copy()); err != nil {
 			return 0, err
 		}
 	}
 	var only string
-	err = d.heart.QueryRow(ctx, "SELECT "+clock+", current_setting('transaction_read_only')").Scan(&now, &only)
+	err = d.pingConn.QueryRow(ctx, "SELECT "+clock+", current_setting('transaction_read_only')").Scan(&now, &only)
 	if err == nil && only == "on" {
 		err = errors.New("PostgreSQL takes no writes: it is a standby")
 		d.pool.Reset() // its other connections lead there too
@@ -226,13 +226,13 @@ func (d *DB) Ping(ctx context.Context) (now int64, err error) {
 
 // stopped ends the connection of the pulse.
 func (d *DB) stopped() {
-	if d.heart == nil {
+	if d.pingConn == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = d.heart.Close(ctx)
-	d.heart = nil
+	_ = d.pingConn.Close(ctx)
+	d.pingConn = nil
 }
 
 // readTime bounds a read whose caller set no bound, so that a network that swallows everything holds nobody up for long.
@@ -344,8 +344,8 @@ func (d *DB) Run(ctx context.Context) error {
 
 // Close ends all connections.
 func (d *DB) Close() error {
-	d.pulseMu.Lock()
-	defer d.pulseMu.Unlock()
+	d.pingMu.Lock()
+	defer d.pingMu.Unlock()
 	d.stopped()
 	d.pool.Close()
 	return nil

@@ -109,8 +109,8 @@ func (a *applier) room(ctx context.Context) error {
 	return a.wait(ctx, func() bool { return a.batches < maxBehind && a.bytes < maxBytes })
 }
 
-// settle waits until the database has everything that was pushed before.
-func (a *applier) settle(ctx context.Context) error {
+// waitAll waits until the database has everything that was pushed before.
+func (a *applier) waitAll(ctx context.Context) error {
 	a.mu.Lock()
 	want, there := a.last, a.applied >= a.last
 	a.mu.Unlock()

@@ -115,7 +115,7 @@ func (l *journalWriter) Rollback(context.Context) error {
 func (l *journalWriter) Resolve(context.Context) (bool, error) { return false, nil }
 
 // WaitApplied waits until the database has everything.
-func (l *journalWriter) WaitApplied(ctx context.Context) error { return l.apply.settle(ctx) }
+func (l *journalWriter) WaitApplied(ctx context.Context) error { return l.apply.waitAll(ctx) }
 
 // Close waits until the database has everything, and leaves no journal.
 func (l *journalWriter) Close() error {

@@ -73,7 +73,7 @@ func TestLineThatCannotApply(t *testing.T) {
 		}
 	}
 	commit(t, l, upsert, "first")
-	if err := d.settle(t.Context()); !errors.Is(err, errBehind) || d.Classify(err) != sqldb.Unavailable {
+	if err := d.waitApplied(t.Context()); !errors.Is(err, errBehind) || d.Classify(err) != sqldb.Unavailable {
 		t.Errorf("a reader was told: %v", err)
 	}
 	if err := l.Close(); !errors.Is(err, errBehind) {
@@ -101,7 +101,7 @@ func TestSetAside(t *testing.T) {
 	for _, name := range []string{"a", "b", "a", "c"} {
 		commit(t, l, insert, name)
 	}
-	if err := d.settle(t.Context()); err != nil {
+	if err := d.waitApplied(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"a", "b", "c"} {

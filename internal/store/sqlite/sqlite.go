@@ -212,17 +212,17 @@ func (d *DB) Classify(err error) sqldb.ErrorClass {
 	return sqldb.Permanent
 }
 
-// settle waits until the database has what was committed.
-func (d *DB) settle(ctx context.Context) error {
+// waitApplied waits until the database has what was committed.
+func (d *DB) waitApplied(ctx context.Context) error {
 	if a := d.behind.Load(); a != nil {
-		return a.settle(ctx)
+		return a.waitAll(ctx)
 	}
 	return nil
 }
 
 // Read runs a query that sees what is committed now.
 func (d *DB) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
-	if err := d.settle(ctx); err != nil {
+	if err := d.waitApplied(ctx); err != nil {
 		return err
 	}
 	return d.run(ctx, nil, query, scan, args)
@@ -230,7 +230,7 @@ func (d *DB) Read(ctx context.Context, query string, scan func(sqldb.Row) error,
 
 // ReadIn runs a template for any number of keys.
 func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan func(sqldb.Row) error) error {
-	if err := d.settle(ctx); err != nil {
+	if err := d.waitApplied(ctx); err != nil {
 		return err
 	}
 	return d.runIn(ctx, nil, template, keys, scan)
@@ -258,7 +258,7 @@ func (d *DB) Shared() bool { return false }
 
 // View runs f so that all it reads is of one moment.
 func (d *DB) View(ctx context.Context, f func(sqldb.Reader) error) error {
-	if err := d.settle(ctx); err != nil {
+	if err := d.waitApplied(ctx); err != nil {
 		return err
 	}
 	tx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})

@@ -70,7 +70,7 @@ func history(t *testing.T, open Engine) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	read := func(h store.Stretch) string {
+	read := func(h store.HistoryRange) string {
 		h.Topic = "user:a"
 		list, err := s.History(t.Context(), h)
 		if err != nil {
@@ -82,7 +82,7 @@ func history(t *testing.T, open Engine) {
 		}
 		return strings.Join(out, " ")
 	}
-	for want, h := range map[string]store.Stretch{
+	for want, h := range map[string]store.HistoryRange{
 		"9 8 7":       {User: "a", Peer: "b", From: 1 << 40, Limit: 3},
 		"3 1 0":       {User: "a", Peer: "b", From: 9, Limit: 9}, // 2 stands at 5 and is deleted
 		"3 2 1 0":     {User: "z", Peer: "b", From: 9, Limit: 9},

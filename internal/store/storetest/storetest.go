@@ -35,7 +35,7 @@ func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
 		{"AnUnwritableUnitFailsAlone", poison},
 		{"EverythingSurvivesReopening", reopen},
 		{"SnapshotsAreOfOneMoment", snapshots},
-		{"MarksExpire", marks},
+		{"MarksExpire", tombstones},
 		{"OnlineRecordsAreNotKept", online},
 		{"GlareIsSeenInTheSameBatch", glare},
 		{"PairsKnowEachOther", pairs},
@@ -339,7 +339,7 @@ func snapshots(t *testing.T, open Engine) {
 	}
 }
 
-func marks(t *testing.T, open Engine) {
+func tombstones(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	need := txn.ReadSet{Tombstones: []txn.InviteeKey{{InviteID: "i", UserID: "a"}, {InviteID: "old", UserID: "a"}}}
