@@ -229,6 +229,7 @@ func (s *Server) methods(sessions user.Sessions) api.Services {
 		connections = s.presence
 	}
 	return api.Services{
+		Store:       s.store,
 		Invitations: s.signaling,
 		Snapshots:   &snapshot.Reader{Store: s.store, Log: s.cfg.Log},
 		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Posts: s.pushes.Posts, Here: s.here}),

@@ -34,6 +34,7 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/signaling"
 	"github.com/beckon-im/beckon/internal/signaling/snapshot"
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/trace"
 	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
@@ -66,6 +67,7 @@ type Options struct {
 
 // Services are the rooms that the verbs are in.
 type Services struct {
+	Store       *store.Store
 	Invitations *signaling.Service
 	Snapshots   *snapshot.Reader
 	Chat        *chat.Chat
@@ -87,6 +89,7 @@ type API struct {
 	limits  *limiters
 	budgets *budgets
 	uploads *uploads
+	running sync.WaitGroup // calls that run beside their callers
 	opt     Options
 	methods map[string]*row
 	order   []*row

@@ -83,7 +83,7 @@ func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		t.Fatal(err)
 	}
 	opt.Log = quiet
-	a, err := New(ctx, Services{Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()}, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
+	a, err := New(ctx, Services{Store: s, Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()}, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
 		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)

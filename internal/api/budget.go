@@ -202,4 +202,7 @@ func (s *budgets) end(b *budget, wasHeavy bool, cost float64) {
 }
 
 // Wait waits for the calls that had to wait for their turn.
-func (a *API) Wait() { a.budgets.running.Wait() }
+func (a *API) Wait() {
+	a.budgets.running.Wait()
+	a.running.Wait()
+}

@@ -3,8 +3,11 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"runtime/debug"
 
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 )
 
@@ -30,19 +33,54 @@ type row struct {
 	run            func(ctx context.Context, by rpc.Caller, data []byte, done func(any, error))
 }
 
-// acts makes a row of a verb that changes something; its outcome comes when it is durable.
-func acts[Q, R any](tag, name, doc string, f func(rpc.Caller, Q, func(R, error))) *row {
+// writes makes a row of a method that returns a transaction; its outcome comes when it is durable. The call goes on when its caller has
+// gone.
+func writes[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R], error)) *row {
 	v := newRow[Q, R](tag, name, doc)
 	v.acts, v.yields = true, true
-	v.run = func(_ context.Context, by rpc.Caller, data []byte, done func(any, error)) {
+	v.run = func(ctx context.Context, by rpc.Caller, data []byte, reply func(any, error)) {
 		var q Q
 		if err := decode(v.shape, data, &q); err != nil {
-			done(nil, err)
+			reply(nil, err)
 			return
 		}
-		f(by, q, func(r R, err error) { done(r, err) })
+		t, err := f(context.WithoutCancel(ctx), by, q)
+		if err != nil {
+			reply(nil, err)
+			return
+		}
+		rpc.Submit(a.Store, t, func(r R, err error) { reply(r, err) })
 	}
 	return v
+}
+
+// works makes a row of a method that changes something and waits for others than the store. It runs beside its caller, and goes on when
+// the caller has gone.
+func works[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc.Caller, Q) (R, error)) *row {
+	v := newRow[Q, R](tag, name, doc)
+	v.acts, v.yields = true, true
+	v.run = func(ctx context.Context, by rpc.Caller, data []byte, reply func(any, error)) {
+		var q Q
+		if err := decode(v.shape, data, &q); err != nil {
+			reply(nil, err)
+			return
+		}
+		a.running.Go(func() {
+			r, err := recovered(func() (R, error) { return f(context.WithoutCancel(ctx), by, q) })
+			reply(r, err)
+		})
+	}
+	return v
+}
+
+// recovered turns a panic into an internal error.
+func recovered[R any](f func() (R, error)) (res R, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = im.Internal(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return f()
 }
 
 // reads makes a row of a verb that only looks.
@@ -121,14 +159,14 @@ func (a *API) invitationRows() []*row {
 	const tag = tagInvitations
 	e := a.Invitations
 	return []*row{
-		acts(tag, "invite", "Invite one person, or up to 100 without a group.", e.Invite),
-		acts(tag, "inviteInGroup", "Invite members of a group.", e.InviteInGroup),
-		first(acts(tag, "accept", "Accept an invitation.", e.Accept)),
-		first(acts(tag, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject)),
-		first(acts(tag, "cancel", "Cancel the invitees who are still open: all of them, or those named.", e.Cancel)),
-		acts(tag, "modifyInvitation", "Replace the data of an open invitation.", e.Modify),
-		acts(tag, "addInvitees", "Invite more people to an open invitation.", e.AddInvitees),
-		first(acts(tag, "ring", "Tell the inviter that this device alerts its person.", e.Ring)),
+		writes(a, tag, "invite", "Invite one person, or up to 100 without a group.", e.Invite),
+		writes(a, tag, "inviteInGroup", "Invite members of a group.", e.InviteInGroup),
+		first(writes(a, tag, "accept", "Accept an invitation.", e.Accept)),
+		first(writes(a, tag, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject)),
+		first(writes(a, tag, "cancel", "Cancel the invitees who are still open: all of them, or those named.", e.Cancel)),
+		writes(a, tag, "modifyInvitation", "Replace the data of an open invitation.", e.Modify),
+		writes(a, tag, "addInvitees", "Invite more people to an open invitation.", e.AddInvitees),
+		first(writes(a, tag, "ring", "Tell the inviter that this device alerts its person.", e.Ring)),
 		reads(tag, "getInvitation", "Read an invitation and a page of its invitees.", a.Snapshots.GetInvitation),
 		reads(tag, "listInvitations", "List your open invitations.", a.Snapshots.ListInvitations),
 	}
@@ -138,24 +176,24 @@ func (a *API) messageRows() []*row {
 	const msg, conv = "Messages", "Conversations"
 	c := a.Chat
 	return []*row{
-		acts(msg, "sendMessage", "Send a message to a person or a group.", c.SendMessage),
-		acts(msg, "revokeMessage", "Take a message back.", c.RevokeMessage),
-		acts(msg, "modifyMessage", "Replace what a message says.", c.ModifyMessage),
-		acts(msg, "deleteMessages", "Hide messages from yourself alone.", c.DeleteMessages),
+		writes(a, msg, "sendMessage", "Send a message to a person or a group.", c.SendMessage),
+		writes(a, msg, "revokeMessage", "Take a message back.", c.RevokeMessage),
+		writes(a, msg, "modifyMessage", "Replace what a message says.", c.ModifyMessage),
+		writes(a, msg, "deleteMessages", "Hide messages from yourself alone.", c.DeleteMessages),
 		reads(msg, "getMessage", "Read one message.", c.GetMessage),
 		reads(msg, "getHistoryMessageList", "Read a page of a conversation, in either direction from any sequence.", c.History),
 		reads(msg, "searchMessages", "Find messages in your conversations, the newest first.", c.Search),
-		acts(msg, "sendMessageReadReceipts", "Tell the senders of a group's messages that you have read them.", c.SendReceipts),
+		writes(a, msg, "sendMessageReadReceipts", "Tell the senders of a group's messages that you have read them.", c.SendReceipts),
 		reads(msg, "getMessageReadReceipts", "Read how many have read messages of a group.", c.GetReceipts),
 		reads(msg, "getGroupMessageReadMemberList", "List who has, or has not, read your message in a group.", c.GetReaders),
 		reads(msg, "getFile", "Get a link to a file, and what is known of it. Upload with POST /v1/files.", a.Files.GetFile),
 		reads(conv, "getConversationList", "List your conversations: the pinned first, then the latest.", c.ListConversations),
 		reads(conv, "getConversation", "Read one conversation.", c.GetConversation),
-		acts(conv, "markConversationRead", "Mark a conversation read, up to a sequence.", c.MarkRead),
-		acts(conv, "pinConversation", "Pin a conversation to the top of the list, or let it go.", c.PinConversation),
-		acts(conv, "setReceiveOption", "Say what you want to be told of a conversation.", c.SetReceiveOption),
-		acts(conv, "deleteConversation", "Take a conversation off your list until something new comes.", c.DeleteConversation),
-		acts(conv, "clearHistory", "Show yourself nothing of before any more.", c.ClearHistory),
+		writes(a, conv, "markConversationRead", "Mark a conversation read, up to a sequence.", c.MarkRead),
+		writes(a, conv, "pinConversation", "Pin a conversation to the top of the list, or let it go.", c.PinConversation),
+		writes(a, conv, "setReceiveOption", "Say what you want to be told of a conversation.", c.SetReceiveOption),
+		writes(a, conv, "deleteConversation", "Take a conversation off your list until something new comes.", c.DeleteConversation),
+		writes(a, conv, "clearHistory", "Show yourself nothing of before any more.", c.ClearHistory),
 	}
 }
 
@@ -163,32 +201,32 @@ func (a *API) groupRows() []*row {
 	const tag = "Groups"
 	g := a.Groups
 	list := []*row{
-		acts(tag, "createGroup", "Create a group with you as its owner.", g.CreateGroup),
-		acts(tag, "joinGroup", "Join a group, or apply to its administrators.", g.JoinGroup),
-		acts(tag, "quitGroup", "Leave a group.", g.QuitGroup),
+		writes(a, tag, "createGroup", "Create a group with you as its owner.", g.CreateGroup),
+		writes(a, tag, "joinGroup", "Join a group, or apply to its administrators.", g.JoinGroup),
+		writes(a, tag, "quitGroup", "Leave a group.", g.QuitGroup),
 		reads(tag, "getJoinedGroupList", "List your groups, page by page.", g.ListGroups),
 		reads(tag, "searchGroups", "Find your groups by a part of their name or id.", g.SearchGroups),
 		reads(tag, "getGroupApplicationList", "List the applications to the groups that you administer.", g.ListApplications),
 	}
 	list = append(list, forWhom(either,
-		acts(tag, "inviteUserToGroup", "Bring people into a group.", g.InviteUserToGroup),
-		acts(tag, "kickGroupMember", "Remove people from a group.", g.KickGroupMember),
-		acts(tag, "dismissGroup", "End a group.", g.DismissGroup),
-		acts(tag, "setGroupInfo", "Change what people see of a group.", g.SetGroupInfo),
-		acts(tag, "setGroupMemberInfo", "Change what a group knows of a member.", g.SetMemberInfo),
-		acts(tag, "muteGroupMember", "Silence a member for a time.", g.MuteMember),
-		acts(tag, "muteAllGroupMembers", "Silence everybody but owner and administrators.", g.MuteAll),
-		acts(tag, "setGroupMemberRole", "Make a member an administrator, or not.", g.SetRole),
-		acts(tag, "transferGroupOwner", "Hand a group over.", g.TransferOwner),
-		acts(tag, "markGroupMemberList", "Mark members of a Community.", g.MarkMembers),
-		acts(tag, "acceptGroupApplication", "Let an applicant in.", g.AcceptApplication),
-		acts(tag, "refuseGroupApplication", "Do not let an applicant in.", g.RefuseApplication),
-		acts(tag, "initGroupAttributes", "Replace all attributes of a group.", g.InitAttributes),
-		acts(tag, "setGroupAttributes", "Set some attributes of a group.", g.SetAttributes),
-		acts(tag, "deleteGroupAttributes", "Remove some attributes of a group, or all.", g.DeleteAttributes),
-		acts(tag, "setGroupCounters", "Set counters of a group.", g.SetCounters),
-		acts(tag, "increaseGroupCounter", "Add to a counter of a group.", g.IncreaseCounter),
-		acts(tag, "decreaseGroupCounter", "Take from a counter of a group.", g.DecreaseCounter),
+		writes(a, tag, "inviteUserToGroup", "Bring people into a group.", g.InviteUserToGroup),
+		writes(a, tag, "kickGroupMember", "Remove people from a group.", g.KickGroupMember),
+		writes(a, tag, "dismissGroup", "End a group.", g.DismissGroup),
+		writes(a, tag, "setGroupInfo", "Change what people see of a group.", g.SetGroupInfo),
+		writes(a, tag, "setGroupMemberInfo", "Change what a group knows of a member.", g.SetMemberInfo),
+		writes(a, tag, "muteGroupMember", "Silence a member for a time.", g.MuteMember),
+		writes(a, tag, "muteAllGroupMembers", "Silence everybody but owner and administrators.", g.MuteAll),
+		writes(a, tag, "setGroupMemberRole", "Make a member an administrator, or not.", g.SetRole),
+		writes(a, tag, "transferGroupOwner", "Hand a group over.", g.TransferOwner),
+		writes(a, tag, "markGroupMemberList", "Mark members of a Community.", g.MarkMembers),
+		writes(a, tag, "acceptGroupApplication", "Let an applicant in.", g.AcceptApplication),
+		writes(a, tag, "refuseGroupApplication", "Do not let an applicant in.", g.RefuseApplication),
+		writes(a, tag, "initGroupAttributes", "Replace all attributes of a group.", g.InitAttributes),
+		writes(a, tag, "setGroupAttributes", "Set some attributes of a group.", g.SetAttributes),
+		writes(a, tag, "deleteGroupAttributes", "Remove some attributes of a group, or all.", g.DeleteAttributes),
+		writes(a, tag, "setGroupCounters", "Set counters of a group.", g.SetCounters),
+		writes(a, tag, "increaseGroupCounter", "Add to a counter of a group.", g.IncreaseCounter),
+		writes(a, tag, "decreaseGroupCounter", "Take from a counter of a group.", g.DecreaseCounter),
 		reads(tag, "getGroup", "Read a group.", g.GetGroup),
 		reads(tag, "getGroupsInfo", "Read several groups.", g.GetGroups),
 		reads(tag, "getGroupMemberList", "List the members of a group, page by page.", g.ListMembers),
@@ -199,8 +237,8 @@ func (a *API) groupRows() []*row {
 		reads(tag, "getGroupCounters", "Read counters of a group.", g.GetCounters),
 	)...)
 	return append(list, forWhom(servers,
-		acts("Administration", "importGroups", "Create groups as they were elsewhere.", g.Import),
-		acts("Administration", "sendGroupCustomData", "Tell a group something of your app server's.", g.SendCustomData),
+		writes(a, "Administration", "importGroups", "Create groups as they were elsewhere.", g.Import),
+		writes(a, "Administration", "sendGroupCustomData", "Tell a group something of your app server's.", g.SendCustomData),
 	)...)
 }
 
@@ -208,17 +246,17 @@ func (a *API) userRows() []*row {
 	const tag = "People"
 	p := a.Users
 	list := []*row{
-		acts(tag, "setSelfInfo", "Change your profile.", p.SetSelfInfo),
-		acts(tag, "addToBlackList", "Hear nothing of people any more.", p.Block),
-		acts(tag, "deleteFromBlackList", "Let people reach you again.", p.Unblock),
+		writes(a, tag, "setSelfInfo", "Change your profile.", p.SetSelfInfo),
+		writes(a, tag, "addToBlackList", "Hear nothing of people any more.", p.Block),
+		writes(a, tag, "deleteFromBlackList", "Let people reach you again.", p.Unblock),
 		reads(tag, "getBlackList", "List those whom you block.", p.BlockList),
-		acts(tag, "setSelfStatus", "Set your custom status.", p.SetSelfStatus),
-		acts(tag, "subscribeUserStatus", "Hear who of some people comes and goes.", p.Subscribe),
-		acts(tag, "unsubscribeUserStatus", "Hear it no longer: of those named, or of all.", p.Unsubscribe),
-		acts(tag, "setDoNotDisturb", "Say when you do not want to be disturbed.", p.SetDoNotDisturb),
+		writes(a, tag, "setSelfStatus", "Set your custom status.", p.SetSelfStatus),
+		writes(a, tag, "subscribeUserStatus", "Hear who of some people comes and goes.", p.Subscribe),
+		writes(a, tag, "unsubscribeUserStatus", "Hear it no longer: of those named, or of all.", p.Unsubscribe),
+		writes(a, tag, "setDoNotDisturb", "Say when you do not want to be disturbed.", p.SetDoNotDisturb),
 		reads(tag, "getDoNotDisturb", "Read when you do not want to be disturbed.", p.GetDoNotDisturb),
-		acts(tag, "setPushToken", "Say where this device is reached when it is not connected.", a.Pushes.SetToken),
-		first(acts(tag, "deletePushToken", "Do not reach this device any more, or none of yours.", a.Pushes.DeleteToken)),
+		writes(a, tag, "setPushToken", "Say where this device is reached when it is not connected.", a.Pushes.SetToken),
+		first(writes(a, tag, "deletePushToken", "Do not reach this device any more, or none of yours.", a.Pushes.DeleteToken)),
 		reads(tag, "getPushConfig", "Read which pushes this server sends, and the key for those to browsers.", a.Pushes.GetConfig),
 		reads(tag, "getDeviceList", "List your connected devices.", p.GetDevices),
 		reads(tag, "kickDevice", "Send a device of yours away, or all but this one.", p.KickDevice),
@@ -227,8 +265,8 @@ func (a *API) userRows() []*row {
 		reads(tag, "getUsersInfo", "Read profiles.", p.GetUsers),
 		reads(tag, "getUserStatus", "Read whether people are online.", p.GetStatus),
 	)...)
-	return append(list, forWhom(servers, first(acts("Administration", "revokeTokens", "Make the tokens of a user useless, and send their devices away.", p.RevokeTokens)),
-		acts("Administration", "importUsers", "Write profiles as they were elsewhere.", p.Import))...)
+	return append(list, forWhom(servers, first(writes(a, "Administration", "revokeTokens", "Make the tokens of a user useless, and send their devices away.", p.RevokeTokens)),
+		writes(a, "Administration", "importUsers", "Write profiles as they were elsewhere.", p.Import))...)
 }
 
 func (a *API) roomRows() []*row {
@@ -236,12 +274,12 @@ func (a *API) roomRows() []*row {
 	m := a.Rooms
 	list := []*row{
 		reads(tag, "enterRoom", "Get the way into a media room: a token for LiveKit.", m.EnterRoom),
-		first(acts(tag, "exitRoom", "Leave a media room for good. Between two people that ends the call.", m.ExitRoom)),
-		acts(tag, "switchRole", "Speak, or only listen, in a room that you are in, within what you were granted.", m.SwitchRole),
+		first(works(a, tag, "exitRoom", "Leave a media room for good. Between two people that ends the call.", m.ExitRoom)),
+		works(a, tag, "switchRole", "Speak, or only listen, in a room that you are in, within what you were granted.", m.SwitchRole),
 	}
 	return append(list, forWhom(either,
-		acts(tag, "setRoomRole", "For hosts: let somebody speak, take that back, or send them out. You may give up your own microphone.", m.SetRoomRole),
-		first(acts(tag, "dismissRoom", "For hosts: end the call in a room for everybody.", m.DismissRoom)),
+		works(a, tag, "setRoomRole", "For hosts: let somebody speak, take that back, or send them out. You may give up your own microphone.", m.SetRoomRole),
+		first(works(a, tag, "dismissRoom", "For hosts: end the call in a room for everybody.", m.DismissRoom)),
 		reads(tag, "getRoom", "Read who may speak in a room, and who is in it.", m.GetRoom),
 		reads(tag, "listCalls", "List call records, the latest first.", m.ListCalls),
 		reads(tag, "getCall", "Read a call record with who took part.", m.GetCall),

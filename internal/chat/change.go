@@ -77,15 +77,14 @@ func (p place) put(tx *txn.Tx, c *changed, e protocol.MessageEvent) {
 }
 
 // RevokeMessage takes a message back: its sender for a while, owner and administrators of a group, and app servers, always.
-func (c *Chat) RevokeMessage(by rpc.Caller, req protocol.RevokeRequest, done func(protocol.MessageResponse, error)) {
+func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller, req protocol.RevokeRequest) (rpc.Txn[protocol.MessageResponse], error) {
 	p, err := placeOf(by, req.ConversationID)
 	if err = rpc.FirstError(err, im.CheckMessageID(req.MessageID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.MessageResponse]{}, err
 	}
 	need := p.need()
 	need.Messages = p.messages(req.MessageID)
-	rpc.Do(c.store, need, func(tx *txn.Tx) (protocol.MessageResponse, error) {
+	return rpc.Txn[protocol.MessageResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.MessageResponse, error) {
 		v, err := p.load(tx, req.MessageID)
 		if err != nil {
 			return protocol.MessageResponse{}, err
@@ -107,7 +106,7 @@ func (c *Chat) RevokeMessage(by rpc.Caller, req protocol.RevokeRequest, done fun
 		p.skip(tx, v.copies)
 		p.put(tx, v, protocol.MessageEvent{Type: protocol.TypeRevoked, Reason: req.Reason})
 		return protocol.MessageResponse{Message: v.msg, ServerTime: tx.Now}, nil
-	}, done)
+	}}, nil
 }
 
 func (c *Chat) mayRevoke(tx *txn.Tx, p place, v *changed) error {
@@ -137,7 +136,7 @@ func callRecord() error {
 }
 
 // ModifyMessage replaces what a message says: its sender, and owner and administrators of a group.
-func (c *Chat) ModifyMessage(by rpc.Caller, req protocol.ModifyMessageRequest, done func(protocol.MessageResponse, error)) {
+func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller, req protocol.ModifyMessageRequest) (rpc.Txn[protocol.MessageResponse], error) {
 	p, err := placeOf(by, req.ConversationID)
 	if err == nil {
 		err = im.CheckMessageID(req.MessageID)
@@ -151,15 +150,14 @@ func (c *Chat) ModifyMessage(by rpc.Caller, req protocol.ModifyMessageRequest, d
 	}
 	var files []string
 	if err == nil {
-		files, err = c.lookAtFile(context.Background(), by, &req.Body)
+		files, err = c.lookAtFile(ctx, by, &req.Body)
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.MessageResponse]{}, err
 	}
 	need := p.need()
 	need.Messages = p.messages(req.MessageID)
-	rpc.Do(c.store, need, func(tx *txn.Tx) (protocol.MessageResponse, error) {
+	return rpc.Txn[protocol.MessageResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.MessageResponse, error) {
 		v, err := p.load(tx, req.MessageID)
 		if err != nil {
 			return protocol.MessageResponse{}, err
@@ -188,7 +186,7 @@ func (c *Chat) ModifyMessage(by rpc.Caller, req protocol.ModifyMessageRequest, d
 		now := v.msg
 		p.put(tx, v, protocol.MessageEvent{Type: protocol.TypeModified, Message: &now})
 		return protocol.MessageResponse{Message: now, ServerTime: tx.Now}, nil
-	}, done)
+	}}, nil
 }
 
 // same says that a message says already what it is to say: the call came before, and its answer was lost.
@@ -266,9 +264,9 @@ func (p place) skipInGroup(tx *txn.Tx, m *txn.Message) {
 }
 
 // current finds records of a conversation. None of them leaves it.
-func (c *Chat) current(p place, seqs []uint64) ([]store.MessagePosition, error) {
+func (c *Chat) current(ctx context.Context, p place, seqs []uint64) ([]store.MessagePosition, error) {
 	if p.groupID != "" {
-		if _, _, err := c.membership(context.Background(), p); err != nil {
+		if _, _, err := c.membership(ctx, p); err != nil {
 			return nil, err
 		}
 	}
@@ -277,7 +275,7 @@ func (c *Chat) current(p place, seqs []uint64) ([]store.MessagePosition, error) 
 		var r *store.MessagePosition
 		var err error
 		if seq <= math.MaxInt64 {
-			r, err = c.store.MessagePosition(context.Background(), p.topic(), p.column(), seq)
+			r, err = c.store.MessagePosition(ctx, p.topic(), p.column(), seq)
 		}
 		switch {
 		case err != nil:
@@ -328,7 +326,7 @@ func (p place) forget(tx *txn.Tx, list []store.MessagePosition) error {
 const maxDeleted = 50
 
 // DeleteMessages hides messages from the caller alone.
-func (c *Chat) DeleteMessages(by rpc.Caller, req protocol.DeleteMessagesRequest, done func(protocol.Done, error)) {
+func (c *Chat) DeleteMessages(ctx context.Context, by rpc.Caller, req protocol.DeleteMessagesRequest) (rpc.Txn[protocol.Done], error) {
 	p, err := placeOf(by, req.ConversationID)
 	var list []store.MessagePosition
 	switch {
@@ -338,13 +336,12 @@ func (c *Chat) DeleteMessages(by rpc.Caller, req protocol.DeleteMessagesRequest,
 	case len(req.SeqList) > maxDeleted:
 		err = im.Bad("seqList", "has more than 50 messages; use several calls")
 	default:
-		list, err = c.current(p, req.SeqList)
+		list, err = c.current(ctx, p, req.SeqList)
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.Done]{}, err
 	}
-	rpc.Do(c.store, p.need(), func(tx *txn.Tx) (protocol.Done, error) {
+	return rpc.Txn[protocol.Done]{Reads: p.need(), Decide: func(tx *txn.Tx) (protocol.Done, error) {
 		if err := p.forget(tx, list); err != nil {
 			return protocol.Done{}, err
 		}
@@ -353,5 +350,5 @@ func (c *Chat) DeleteMessages(by rpc.Caller, req protocol.DeleteMessagesRequest,
 		}
 		p.own(tx, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList, Time: tx.Now})
 		return protocol.Done{ServerTime: tx.Now}, nil
-	}, done)
+	}}, nil
 }

@@ -110,25 +110,24 @@ func (c *Chat) GetConversation(ctx context.Context, by rpc.Caller, req protocol.
 }
 
 // MarkRead marks a conversation read up to a sequence. It never goes back.
-func (c *Chat) MarkRead(by rpc.Caller, req protocol.ReadRequest, done func(protocol.ConversationResponse, error)) {
+func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller, req protocol.ReadRequest) (rpc.Txn[protocol.ConversationResponse], error) {
 	p, err := placeOf(by, req.ConversationID)
 	if err == nil && req.Seq > math.MaxInt64 {
 		err = im.Bad("seq", "is out of range")
 	}
 	var r reading
 	if err == nil {
-		r, err = c.lookAtReading(context.Background(), p, req.Seq)
+		r, err = c.lookAtReading(ctx, p, req.Seq)
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
-	rpc.Do(c.store, p.need(), func(tx *txn.Tx) (protocol.ConversationResponse, error) {
+	return rpc.Txn[protocol.ConversationResponse]{Reads: p.need(), Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
 		if p.groupID != "" {
 			return r.group(tx)
 		}
 		return r.oneToOne(tx), nil
-	}, done)
+	}}, nil
 }
 
 // reading is what was found out before a conversation is marked read. None of it can change meanwhile.
@@ -208,37 +207,37 @@ func (r *reading) group(tx *txn.Tx) (protocol.ConversationResponse, error) {
 }
 
 // PinConversation pins a conversation to the top of the list, or lets it go.
-func (c *Chat) PinConversation(by rpc.Caller, req protocol.PinRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(tx *txn.Tx, _ place, r *im.Reading) {
+func (c *Chat) PinConversation(ctx context.Context, by rpc.Caller, req protocol.PinRequest) (rpc.Txn[protocol.ConversationResponse], error) {
+	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, _ place, r *im.Reading) {
 		if r.PinnedAt = 0; req.Pin {
 			r.PinnedAt = tx.Now
 		}
-	}, done)
+	})
 }
 
 // SetReceiveOption says what the caller wants to be told of a conversation.
-func (c *Chat) SetReceiveOption(by rpc.Caller, req protocol.ReceiveOptionRequest, done func(protocol.ConversationResponse, error)) {
+func (c *Chat) SetReceiveOption(ctx context.Context, by rpc.Caller, req protocol.ReceiveOptionRequest) (rpc.Txn[protocol.ConversationResponse], error) {
 	opt := slices.Index(optionNames(), req.ReceiveOption)
 	var err error
 	if opt < 0 {
 		err = im.Bad("receiveOption", "is none of notify, nothing, quiet, mentions")
 	}
-	c.adjust(by, req.ConversationID, err, func(_ *txn.Tx, _ place, r *im.Reading) { r.Opt = im.Option(opt) }, done)
+	return c.adjust(ctx, by, req.ConversationID, err, func(_ *txn.Tx, _ place, r *im.Reading) { r.Opt = im.Option(opt) })
 }
 
 // DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
-func (c *Chat) DeleteConversation(by rpc.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
+func (c *Chat) DeleteConversation(ctx context.Context, by rpc.Caller, req protocol.ConversationRequest) (rpc.Txn[protocol.ConversationResponse], error) {
+	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
 		r.HiddenSeq, r.PinnedAt = tx.Head(p.topic()), 0
 		p.clear(tx, r)
-	}, done)
+	})
 }
 
 // ClearHistory shows the caller nothing of before any more.
-func (c *Chat) ClearHistory(by rpc.Caller, req protocol.ConversationRequest, done func(protocol.ConversationResponse, error)) {
-	c.adjust(by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
+func (c *Chat) ClearHistory(ctx context.Context, by rpc.Caller, req protocol.ConversationRequest) (rpc.Txn[protocol.ConversationResponse], error) {
+	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
 		p.clear(tx, r)
-	}, done)
+	})
 }
 
 // clear shows nothing of before any more; what is not shown is not unread.
@@ -253,13 +252,12 @@ func (p place) clear(tx *txn.Tx, r *im.Reading) {
 }
 
 // adjust changes the caller's side of a conversation and tells their other devices.
-func (c *Chat) adjust(by rpc.Caller, conversationID string, err error, change func(*txn.Tx, place, *im.Reading), done func(protocol.ConversationResponse, error)) {
+func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, err error, change func(*txn.Tx, place, *im.Reading)) (rpc.Txn[protocol.ConversationResponse], error) {
 	p, bad := placeOf(by, conversationID)
 	if err = rpc.FirstError(bad, err); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
-	rpc.Do(c.store, p.need(), func(tx *txn.Tx) (protocol.ConversationResponse, error) {
+	return rpc.Txn[protocol.ConversationResponse]{Reads: p.need(), Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
 		d := store.ConversationState{Head: tx.Head(p.topic())}
 		e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: tx.Now}
 		if p.groupID != "" {
@@ -281,5 +279,5 @@ func (c *Chat) adjust(by rpc.Caller, conversationID string, err error, change fu
 		e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq, e.HiddenSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq, v.HiddenSeq
 		p.own(tx, e)
 		return protocol.ConversationResponse{Conversation: v, Seq: p.ownHead(tx) + 1, ServerTime: tx.Now}, nil
-	}, done)
+	}}, nil
 }

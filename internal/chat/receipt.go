@@ -58,18 +58,17 @@ func checkReceipts(by rpc.Caller, req protocol.ReceiptsRequest) (place, error) {
 }
 
 // SendReceipts tells the senders of messages of a group that the caller has read them.
-func (c *Chat) SendReceipts(by rpc.Caller, req protocol.ReceiptsRequest, done func(protocol.ReceiptsResponse, error)) {
+func (c *Chat) SendReceipts(_ context.Context, by rpc.Caller, req protocol.ReceiptsRequest) (rpc.Txn[protocol.ReceiptsResponse], error) {
 	p, err := checkReceipts(by, req)
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.ReceiptsResponse]{}, err
 	}
 	need := p.need()
 	for _, id := range req.MessageIDList {
 		need.Messages = append(need.Messages, txn.MessageKey{Topic: p.topic(), ID: id})
 		need.Receipts = append(need.Receipts, txn.Receipt{Topic: p.topic(), ID: id, UserID: by.UserID})
 	}
-	rpc.Do(c.store, need, func(tx *txn.Tx) (protocol.ReceiptsResponse, error) { return p.receipts(tx, req.MessageIDList) }, done)
+	return rpc.Txn[protocol.ReceiptsResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ReceiptsResponse, error) { return p.receipts(tx, req.MessageIDList) }}, nil
 }
 
 func (p place) receipts(tx *txn.Tx, ids []string) (protocol.ReceiptsResponse, error) {

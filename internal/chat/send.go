@@ -25,14 +25,13 @@ type sending struct {
 }
 
 // SendMessage sends a message to a person or a group.
-func (c *Chat) SendMessage(by rpc.Caller, req protocol.SendMessageRequest, done func(protocol.SendMessageResponse, error)) {
+func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller, req protocol.SendMessageRequest) (rpc.Txn[protocol.SendMessageResponse], error) {
 	s, err := prepare(by, &req)
 	if err == nil {
-		s.files, err = c.lookAtFile(context.Background(), by, &s.msg.Body)
+		s.files, err = c.lookAtFile(ctx, by, &s.msg.Body)
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.SendMessageResponse]{}, err
 	}
 	need := s.need()
 	need.Messages = s.messages(s.msg.MessageID)
@@ -46,13 +45,12 @@ func (c *Chat) SendMessage(by rpc.Caller, req protocol.SendMessageRequest, done 
 	if s.msg.OnlineUserOnly && s.peer != "" {
 		devices = c.presence.Devices(s.peer)[0]
 	}
-	rpc.Do(c.store, need, func(tx *txn.Tx) (protocol.SendMessageResponse, error) { return c.decideSend(tx, s) },
-		func(res protocol.SendMessageResponse, err error) {
-			if err == nil {
-				res.Devices = devices
-			}
-			done(res, err)
-		})
+	return rpc.Txn[protocol.SendMessageResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.SendMessageResponse, error) { return c.decideSend(tx, s) }, After: func(res protocol.SendMessageResponse, err error) (protocol.SendMessageResponse, error) {
+		if err == nil {
+			res.Devices = devices
+		}
+		return res, err
+	}}, nil
 }
 
 // prepare checks what can be checked without looking at the world.

@@ -173,7 +173,7 @@ func (f *Files) Put(ctx context.Context, by rpc.Caller, up Upload) (protocol.Upl
 	if err := f.write(ctx, &file, body, limit, copyAll); err != nil {
 		return protocol.UploadResponse{}, err
 	}
-	return f.note(file)
+	return f.note(ctx, file)
 }
 
 func tooLarge(limit int64, kind string) error {
@@ -280,16 +280,15 @@ func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit
 }
 
 // note writes down what is known of files whose bytes are in their place.
-func (f *Files) note(list ...txn.File) (protocol.UploadResponse, error) {
-	done := make(chan error, 1)
-	rpc.Do(f.store, txn.ReadSet{}, func(tx *txn.Tx) (struct{}, error) {
+func (f *Files) note(ctx context.Context, list ...txn.File) (protocol.UploadResponse, error) {
+	err := rpc.Write(ctx, f.store, txn.ReadSet{}, func(tx *txn.Tx) error {
 		for i := range list {
 			list[i].At = tx.Now
 			tx.PutFile(list[i])
 		}
-		return struct{}{}, nil
-	}, func(_ struct{}, err error) { done <- err })
-	if err := <-done; err != nil {
+		return nil
+	})
+	if err != nil {
 		return protocol.UploadResponse{}, err
 	}
 	return view(&list[0]), nil

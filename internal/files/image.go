@@ -53,7 +53,7 @@ func (f *Files) putImage(ctx context.Context, file txn.File, body io.Reader, lim
 			list = append(list, thumb)
 		}
 	}
-	return f.note(list...)
+	return f.note(ctx, list...)
 }
 
 // thumbnail stores a small JPEG of a stored image. ok is false when none can be made: the image does not fit the budget, or no

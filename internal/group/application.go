@@ -41,22 +41,21 @@ func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupRe
 }
 
 // AcceptApplication lets an applicant in.
-func (g *Groups) AcceptApplication(by rpc.Caller, req protocol.HandleApplicationRequest, done func(protocol.GroupResponse, error)) {
-	g.handle(by, req, true, done)
+func (g *Groups) AcceptApplication(ctx context.Context, by rpc.Caller, req protocol.HandleApplicationRequest) (rpc.Txn[protocol.GroupResponse], error) {
+	return g.handle(ctx, by, req, true)
 }
 
 // RefuseApplication does not let an applicant in.
-func (g *Groups) RefuseApplication(by rpc.Caller, req protocol.HandleApplicationRequest, done func(protocol.GroupResponse, error)) {
-	g.handle(by, req, false, done)
+func (g *Groups) RefuseApplication(ctx context.Context, by rpc.Caller, req protocol.HandleApplicationRequest) (rpc.Txn[protocol.GroupResponse], error) {
+	return g.handle(ctx, by, req, false)
 }
 
-func (g *Groups) handle(by rpc.Caller, req protocol.HandleApplicationRequest, agreed bool, done func(protocol.GroupResponse, error)) {
+func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApplicationRequest, agreed bool) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := rpc.FirstError(im.CheckUserID("userID", req.UserID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	more := txn.ReadSet{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: req.UserID}}}
-	in(g, by, req.GroupID, []string{req.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, []string{req.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayAdminister(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
@@ -86,7 +85,7 @@ func (g *Groups) handle(by rpc.Caller, req protocol.HandleApplicationRequest, ag
 			s.enter(people, how)
 		}
 		return s.respond(people), nil
-	}, done)
+	})
 }
 
 // ListApplications reads a page of the applications to the groups that the caller administers, also those that are handled.

@@ -14,21 +14,21 @@ import (
 )
 
 // InitAttributes replaces all attributes of a group.
-func (g *Groups) InitAttributes(by rpc.Caller, req protocol.AttributesRequest, done func(protocol.AttributesResponse, error)) {
-	g.attributes(by, req.GroupID, req.Version, checkAttributes(req.Attributes, true), func(map[string]string) map[string]string { return req.Attributes }, done)
+func (g *Groups) InitAttributes(ctx context.Context, by rpc.Caller, req protocol.AttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
+	return g.attributes(ctx, by, req.GroupID, req.Version, checkAttributes(req.Attributes, true), func(map[string]string) map[string]string { return req.Attributes })
 }
 
 // SetAttributes sets some attributes of a group.
-func (g *Groups) SetAttributes(by rpc.Caller, req protocol.AttributesRequest, done func(protocol.AttributesResponse, error)) {
-	g.attributes(by, req.GroupID, req.Version, checkAttributes(req.Attributes, false), func(now map[string]string) map[string]string {
+func (g *Groups) SetAttributes(ctx context.Context, by rpc.Caller, req protocol.AttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
+	return g.attributes(ctx, by, req.GroupID, req.Version, checkAttributes(req.Attributes, false), func(now map[string]string) map[string]string {
 		maps.Copy(now, req.Attributes)
 		return now
-	}, done)
+	})
 }
 
 // DeleteAttributes removes some attributes of a group, or all.
-func (g *Groups) DeleteAttributes(by rpc.Caller, req protocol.DeleteAttributesRequest, done func(protocol.AttributesResponse, error)) {
-	g.attributes(by, req.GroupID, req.Version, checkKeys(req.Keys), func(now map[string]string) map[string]string {
+func (g *Groups) DeleteAttributes(ctx context.Context, by rpc.Caller, req protocol.DeleteAttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
+	return g.attributes(ctx, by, req.GroupID, req.Version, checkKeys(req.Keys), func(now map[string]string) map[string]string {
 		if len(req.Keys) == 0 {
 			clear(now)
 		}
@@ -36,16 +36,15 @@ func (g *Groups) DeleteAttributes(by rpc.Caller, req protocol.DeleteAttributesRe
 			delete(now, k)
 		}
 		return now
-	}, done)
+	})
 }
 
 // attributes runs a change of attributes, unless there is a newer version than the caller has seen.
-func (g *Groups) attributes(by rpc.Caller, id string, seen *int64, err error, change func(map[string]string) map[string]string, done func(protocol.AttributesResponse, error)) {
+func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *int64, err error, change func(map[string]string) map[string]string) (rpc.Txn[protocol.AttributesResponse], error) {
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.AttributesResponse]{}, err
 	}
-	in(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.AttributesResponse, error) {
+	return in(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.AttributesResponse, error) {
 		var res protocol.AttributesResponse
 		if err := s.MayRead(s.me); err != nil {
 			return res, err
@@ -70,7 +69,7 @@ func (g *Groups) attributes(by rpc.Caller, id string, seen *int64, err error, ch
 			s.tell(protocol.GroupEvent{Tip: protocol.TipAttributes, Attributes: now, AttrVersion: x.Version})
 		}
 		return protocol.AttributesResponse{Attributes: now, Version: x.Version}, nil
-	}, done)
+	})
 }
 
 func checkAttributes(a map[string]string, mayBeEmpty bool) error {
@@ -110,7 +109,7 @@ func checkKeys(keys []string) error {
 }
 
 // SetCounters sets counters of a group.
-func (g *Groups) SetCounters(by rpc.Caller, req protocol.SetCountersRequest, done func(protocol.CountersResponse, error)) {
+func (g *Groups) SetCounters(ctx context.Context, by rpc.Caller, req protocol.SetCountersRequest) (rpc.Txn[protocol.CountersResponse], error) {
 	var err error
 	if len(req.Counters) == 0 {
 		err = im.Bad("counters", "is empty")
@@ -118,20 +117,20 @@ func (g *Groups) SetCounters(by rpc.Caller, req protocol.SetCountersRequest, don
 	for k := range req.Counters {
 		err = rpc.FirstError(err, checkKey("counters", k))
 	}
-	g.count(by, req.GroupID, "", err, func(map[string]int64) (map[string]int64, error) { return req.Counters, nil }, done)
+	return g.count(ctx, by, req.GroupID, "", err, func(map[string]int64) (map[string]int64, error) { return req.Counters, nil })
 }
 
 // IncreaseCounter adds to a counter of a group.
-func (g *Groups) IncreaseCounter(by rpc.Caller, req protocol.CountRequest, done func(protocol.CountersResponse, error)) {
-	g.move(by, req, 1, done)
+func (g *Groups) IncreaseCounter(ctx context.Context, by rpc.Caller, req protocol.CountRequest) (rpc.Txn[protocol.CountersResponse], error) {
+	return g.move(ctx, by, req, 1)
 }
 
 // DecreaseCounter takes from a counter of a group.
-func (g *Groups) DecreaseCounter(by rpc.Caller, req protocol.CountRequest, done func(protocol.CountersResponse, error)) {
-	g.move(by, req, -1, done)
+func (g *Groups) DecreaseCounter(ctx context.Context, by rpc.Caller, req protocol.CountRequest) (rpc.Txn[protocol.CountersResponse], error) {
+	return g.move(ctx, by, req, -1)
 }
 
-func (g *Groups) move(by rpc.Caller, req protocol.CountRequest, sign int64, done func(protocol.CountersResponse, error)) {
+func (g *Groups) move(ctx context.Context, by rpc.Caller, req protocol.CountRequest, sign int64) (rpc.Txn[protocol.CountersResponse], error) {
 	err := rpc.FirstError(checkKey("key", req.Key), im.CheckRequestID(req.RequestID))
 	if err == nil && req.Value < 1 {
 		err = im.Bad("value", "is below 1")
@@ -140,25 +139,24 @@ func (g *Groups) move(by rpc.Caller, req protocol.CountRequest, sign int64, done
 	if req.RequestID != "" {
 		request = fmt.Sprint(by.UserID, " ", req.RequestID, " ", req.Key, " ", sign*req.Value)
 	}
-	g.count(by, req.GroupID, request, err, func(now map[string]int64) (map[string]int64, error) {
+	return g.count(ctx, by, req.GroupID, request, err, func(now map[string]int64) (map[string]int64, error) {
 		old := now[req.Key]
 		if sign > 0 && old > math.MaxInt64-req.Value || sign < 0 && old < math.MinInt64+req.Value {
 			return nil, im.Bad("value", "is beyond what a counter holds")
 		}
 		return map[string]int64{req.Key: old + sign*req.Value}, nil
-	}, done)
+	})
 }
 
 // maxRecent is how many requests that moved a counter a group remembers.
 const maxRecent = 128
 
 // count runs a change of counters, unless this request has made it before, and answers with those that were named.
-func (g *Groups) count(by rpc.Caller, id, request string, err error, change func(map[string]int64) (map[string]int64, error), done func(protocol.CountersResponse, error)) {
+func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err error, change func(map[string]int64) (map[string]int64, error)) (rpc.Txn[protocol.CountersResponse], error) {
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.CountersResponse]{}, err
 	}
-	in(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.CountersResponse, error) {
+	return in(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.CountersResponse, error) {
 		var res protocol.CountersResponse
 		if err := s.MayRead(s.me); err != nil {
 			return res, err
@@ -193,7 +191,7 @@ func (g *Groups) count(by rpc.Caller, id, request string, err error, change func
 		}
 		s.w.PutExtra(x)
 		return protocol.CountersResponse{Counters: set}, nil
-	}, done)
+	})
 }
 
 // GetAttributes reads attributes of a group.

@@ -4,6 +4,7 @@
 package group
 
 import (
+	"context"
 	"strings"
 
 	"github.com/google/uuid"
@@ -108,10 +109,9 @@ func (s *scene) hold(users []string) error {
 }
 
 // in runs an action on a group and the named people in it. When the action returns nil the group is put as it left it.
-func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.ReadSet, decide func(*scene) (R, error), done func(R, error)) {
+func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.ReadSet, decide func(*scene) (R, error)) (rpc.Txn[R], error) {
 	if err := im.CheckGroupID(id); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[R]{}, err
 	}
 	need := more
 	need.Topics = append(need.Topics, im.GroupTopic(id))
@@ -123,7 +123,7 @@ func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Re
 		need.Topics = append(need.Topics, im.UserTopic(u))
 		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
-	rpc.Do(g.store, need, func(tx *txn.Tx) (res R, err error) {
+	return rpc.Txn[R]{Reads: need, Decide: func(tx *txn.Tx) (res R, err error) {
 		s := &scene{Group: tx.Group(id), w: tx, topic: im.GroupTopic(id), by: by}
 		s.me = tx.Member(id, by.UserID)
 		if by.Server && by.UserID == "" {
@@ -137,7 +137,7 @@ func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Re
 		}
 		tx.PutGroup(*s.Group)
 		return res, nil
-	}, done)
+	}}, nil
 }
 
 // respond makes the answer to most verbs.
@@ -162,27 +162,25 @@ func infoOf(i protocol.GroupInfo) im.GroupInfo {
 }
 
 // CreateGroup creates a group with the caller as owner.
-func (g *Groups) CreateGroup(by rpc.Caller, req protocol.CreateGroupRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller, req protocol.CreateGroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if req.GroupID == "" {
 		req.GroupID = "g-" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	}
 	if err := rpc.FirstError(im.CheckGroupID(req.GroupID), rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, true)); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	id := req.GroupID
 	people := without(req.MemberList, by.UserID)
 	back, err := g.charge(by, 1, len(people))
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	need := txn.ReadSet{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id}, Members: []txn.MemberKey{{GroupID: id, UserID: by.UserID}}}
 	for _, u := range people {
 		need.Topics = append(need.Topics, im.UserTopic(u))
 		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
-	rpc.Do(g.store, need, func(tx *txn.Tx) (protocol.GroupResponse, error) {
+	return rpc.Txn[protocol.GroupResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.GroupResponse, error) {
 		if old := tx.Group(id); old != nil && !old.Dismissed && old.Owner == by.UserID && string(old.Type) == req.Type {
 			return protocol.GroupResponse{Group: View(old), Repeat: true, ServerTime: tx.Now}, nil
 		} else if old != nil {
@@ -201,12 +199,12 @@ func (g *Groups) CreateGroup(by rpc.Caller, req protocol.CreateGroupRequest, don
 		s.enter(people, protocol.TipInvited)
 		tx.PutGroup(made)
 		return s.respond(people), nil
-	}, func(res protocol.GroupResponse, err error) {
+	}, After: func(res protocol.GroupResponse, err error) (protocol.GroupResponse, error) {
 		if err != nil || res.Repeat {
 			back()
 		}
-		done(res, err)
-	})
+		return res, err
+	}}, nil
 }
 
 // charge charges a user for groups and for the users brought into them; back returns what came to nothing.
@@ -268,13 +266,12 @@ func (s *scene) enter(people []string, how protocol.Tip) {
 }
 
 // JoinGroup brings the caller into a group, or leaves an application.
-func (g *Groups) JoinGroup(by rpc.Caller, req protocol.JoinGroupRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) JoinGroup(_ context.Context, by rpc.Caller, req protocol.JoinGroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := im.CheckText("reason", req.Reason, maxReason); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	more := txn.ReadSet{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: by.UserID}}}
-	in(g, by, req.GroupID, []string{by.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, []string{by.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
 		way, err := s.MayJoin(s.me, s.w.Now)
 		if err != nil {
 			return protocol.GroupResponse{}, err
@@ -284,25 +281,23 @@ func (g *Groups) JoinGroup(by rpc.Caller, req protocol.JoinGroupRequest, done fu
 		}
 		s.enter([]string{by.UserID}, protocol.TipEnter)
 		return s.respond([]string{by.UserID}), nil
-	}, done)
+	})
 }
 
 // InviteUserToGroup brings people into a group, or leaves applications for them.
-func (g *Groups) InviteUserToGroup(by rpc.Caller, req protocol.GroupMembersRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) InviteUserToGroup(_ context.Context, by rpc.Caller, req protocol.GroupMembersRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	back, err := g.charge(by, 0, len(req.MemberList))
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	var more txn.ReadSet
 	for _, u := range req.MemberList {
 		more.Applications = append(more.Applications, txn.MemberKey{GroupID: req.GroupID, UserID: u})
 	}
-	in(g, by, req.GroupID, req.MemberList, more, func(s *scene) (protocol.GroupResponse, error) {
+	t, err := in(g, by, req.GroupID, req.MemberList, more, func(s *scene) (protocol.GroupResponse, error) {
 		var people []string
 		for _, u := range req.MemberList {
 			if !s.member(u).Present() {
@@ -318,36 +313,41 @@ func (g *Groups) InviteUserToGroup(by rpc.Caller, req protocol.GroupMembersReque
 		}
 		s.enter(people, protocol.TipInvited)
 		return s.respond(people), nil
-	}, func(res protocol.GroupResponse, err error) {
+	})
+	if err != nil {
+		back()
+		return t, err
+	}
+	t.After = func(res protocol.GroupResponse, err error) (protocol.GroupResponse, error) {
 		if err != nil || len(res.MemberList) == 0 && !res.Applied || res.Repeat {
 			back()
 		}
-		done(res, err)
-	})
+		return res, err
+	}
+	return t, nil
 }
 
 // QuitGroup takes the caller out of a group.
-func (g *Groups) QuitGroup(by rpc.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, []string{by.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+func (g *Groups) QuitGroup(_ context.Context, by rpc.Caller, req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
+	return in(g, by, req.GroupID, []string{by.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayQuit(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		err := g.exit(s, []string{by.UserID}, protocol.GroupEvent{Tip: protocol.TipLeave}, 0)
 		return s.respond([]string{by.UserID}), err
-	}, done)
+	})
 }
 
 // KickGroupMember removes people from a group.
-func (g *Groups) KickGroupMember(by rpc.Caller, req protocol.KickRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) KickGroupMember(_ context.Context, by rpc.Caller, req protocol.KickRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := rpc.FirstError(rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false), im.CheckText("reason", req.Reason, maxReason))
 	if err == nil && (req.Duration < 0 || req.Duration > im.MaxMuteSeconds) {
 		err = im.Bad("duration", "is out of range; it is seconds from 0 to a year")
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	in(g, by, req.GroupID, req.MemberList, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, req.MemberList, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		var people []string
 		for _, u := range req.MemberList {
 			m := s.member(u)
@@ -360,7 +360,7 @@ func (g *Groups) KickGroupMember(by rpc.Caller, req protocol.KickRequest, done f
 		}
 		err := g.exit(s, people, protocol.GroupEvent{Tip: protocol.TipKicked, Reason: req.Reason}, req.Duration*1000)
 		return s.respond(people), err
-	}, done)
+	})
 }
 
 // exit ends memberships, cancels what the people were invited to in the group, and tells the group and each of them.
@@ -390,8 +390,8 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 }
 
 // DismissGroup ends a group and everything open in it.
-func (g *Groups) DismissGroup(by rpc.Caller, req protocol.GroupRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller, req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
+	return in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayDismiss(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
@@ -416,7 +416,7 @@ func (g *Groups) DismissGroup(by rpc.Caller, req protocol.GroupRequest, done fun
 		}
 		s.Members, s.Dismissed = 0, true
 		return s.respond(nil), nil
-	}, done)
+	})
 }
 
 // maxReason is the limit of a reason, in bytes.

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/beckon-im/beckon/im"
@@ -16,13 +17,12 @@ const (
 )
 
 // Import creates groups as they were elsewhere, for app servers. All of them come into being, or none.
-func (g *Groups) Import(by rpc.Caller, req protocol.ImportGroupsRequest, done func(protocol.ImportResponse, error)) {
+func (g *Groups) Import(_ context.Context, by rpc.Caller, req protocol.ImportGroupsRequest) (rpc.Txn[protocol.ImportResponse], error) {
 	need, err := checkImport(req)
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.ImportResponse]{}, err
 	}
-	rpc.Do(g.store, need, func(tx *txn.Tx) (protocol.ImportResponse, error) {
+	return rpc.Txn[protocol.ImportResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ImportResponse, error) {
 		var res protocol.ImportResponse
 		for i := range req.Groups {
 			r := &req.Groups[i]
@@ -36,7 +36,7 @@ func (g *Groups) Import(by rpc.Caller, req protocol.ImportGroupsRequest, done fu
 			res.Imported++
 		}
 		return res, nil
-	}, done)
+	}}, nil
 }
 
 func checkImport(req protocol.ImportGroupsRequest) (need txn.ReadSet, err error) {

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/beckon-im/beckon/im"
@@ -10,8 +11,8 @@ import (
 )
 
 // SetGroupInfo changes what people see of a group.
-func (g *Groups) SetGroupInfo(by rpc.Caller, req protocol.SetGroupInfoRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+func (g *Groups) SetGroupInfo(_ context.Context, by rpc.Caller, req protocol.SetGroupInfoRequest) (rpc.Txn[protocol.GroupResponse], error) {
+	return in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		info := s.Info
 		set(&info.Name, req.Name)
 		set(&info.Introduction, req.Introduction)
@@ -32,7 +33,7 @@ func (g *Groups) SetGroupInfo(by rpc.Caller, req protocol.SetGroupInfoRequest, d
 		view := viewInfo(info)
 		s.tell(protocol.GroupEvent{Tip: protocol.TipInfo, Info: &view})
 		return s.respond(nil), nil
-	}, done)
+	})
 }
 
 func set[T ~string](to *T, from *string) {
@@ -42,7 +43,7 @@ func set[T ~string](to *T, from *string) {
 }
 
 // SetMemberInfo changes what a group knows of a member: one's own, or, for owner and administrators, of who has a lower role.
-func (g *Groups) SetMemberInfo(by rpc.Caller, req protocol.SetMemberInfoRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) SetMemberInfo(_ context.Context, by rpc.Caller, req protocol.SetMemberInfoRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if req.UserID == "" {
 		req.UserID = by.UserID
 	}
@@ -54,10 +55,9 @@ func (g *Groups) SetMemberInfo(by rpc.Caller, req protocol.SetMemberInfoRequest,
 		err = rpc.FirstError(err, im.CheckText("customInfo", *req.CustomInfo, im.MaxGroupCustom))
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		m, err := s.target(req.UserID, req.UserID == by.UserID)
 		if err != nil {
 			return protocol.GroupResponse{}, err
@@ -67,7 +67,7 @@ func (g *Groups) SetMemberInfo(by rpc.Caller, req protocol.SetMemberInfoRequest,
 		s.w.PutMember(*m)
 		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
 		return s.respond([]string{m.UserID}), nil
-	}, done)
+	})
 }
 
 // target is a member whom the caller may rule over, or the caller's own self.
@@ -86,16 +86,15 @@ func (s *scene) target(user string, self bool) (*im.Member, error) {
 }
 
 // MuteMember silences a member for a time, by the store's clock.
-func (g *Groups) MuteMember(by rpc.Caller, req protocol.MuteMemberRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) MuteMember(_ context.Context, by rpc.Caller, req protocol.MuteMemberRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := im.CheckUserID("userID", req.UserID)
 	if err == nil && (req.Seconds < 0 || req.Seconds > im.MaxMuteSeconds) {
 		err = im.Bad("seconds", "is out of range; it is from 0 to a year")
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := s.Has(rules.Mute, "muting"); err != nil {
 			return protocol.GroupResponse{}, err
@@ -110,12 +109,12 @@ func (g *Groups) MuteMember(by rpc.Caller, req protocol.MuteMemberRequest, done 
 		s.w.PutMember(*m)
 		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
 		return s.respond([]string{m.UserID}), nil
-	}, done)
+	})
 }
 
 // MuteAll silences everybody but owner and administrators.
-func (g *Groups) MuteAll(by rpc.Caller, req protocol.MuteAllRequest, done func(protocol.GroupResponse, error)) {
-	in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+func (g *Groups) MuteAll(_ context.Context, by rpc.Caller, req protocol.MuteAllRequest) (rpc.Txn[protocol.GroupResponse], error) {
+	return in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Mute, "muting"), s.MayAdminister(s.me)); err != nil {
 			return protocol.GroupResponse{}, err
@@ -128,21 +127,20 @@ func (g *Groups) MuteAll(by rpc.Caller, req protocol.MuteAllRequest, done func(p
 		s.Muted = req.Mute
 		s.tell(protocol.GroupEvent{Tip: protocol.TipAllMuted, On: req.Mute})
 		return s.respond(nil), nil
-	}, done)
+	})
 }
 
 // SetRole makes a member an administrator, or not.
-func (g *Groups) SetRole(by rpc.Caller, req protocol.SetRoleRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) SetRole(_ context.Context, by rpc.Caller, req protocol.SetRoleRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := im.CheckUserID("userID", req.UserID)
 	role := im.Role(req.Role)
 	if err == nil && role != im.RoleMember && role != im.RoleAdmin {
 		err = im.Bad("role", fmt.Sprintf("is %d; it is 200 or 300, and transferGroupOwner makes an owner", req.Role))
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Admins, "administrators"), s.MayOwn(s.me)); err != nil {
 			return protocol.GroupResponse{}, err
@@ -175,16 +173,15 @@ func (g *Groups) SetRole(by rpc.Caller, req protocol.SetRoleRequest, done func(p
 		}
 		s.tell(protocol.GroupEvent{Tip: tip, Members: []string{m.UserID}})
 		return res, nil
-	}, done)
+	})
 }
 
 // TransferOwner hands a group over.
-func (g *Groups) TransferOwner(by rpc.Caller, req protocol.TransferRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) TransferOwner(_ context.Context, by rpc.Caller, req protocol.TransferRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, []string{req.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Transfer, "other owners"), s.MayOwn(s.me)); err != nil {
 			return protocol.GroupResponse{}, err
@@ -213,20 +210,19 @@ func (g *Groups) TransferOwner(by rpc.Caller, req protocol.TransferRequest, done
 		s.w.PutMember(*m)
 		s.tell(protocol.GroupEvent{Tip: protocol.TipOwner, Owner: m.UserID})
 		return s.respond([]string{m.UserID}), nil
-	}, done)
+	})
 }
 
 // MarkMembers sets or removes a mark of members.
-func (g *Groups) MarkMembers(by rpc.Caller, req protocol.MarkMembersRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) MarkMembers(_ context.Context, by rpc.Caller, req protocol.MarkMembersRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false)
 	if err == nil && (req.Mark < 1 || req.Mark > 32) {
 		err = im.Bad("mark", "is out of range; it is from 1 to 32")
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	in(g, by, req.GroupID, req.MemberList, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, req.MemberList, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Marks, "marks"), s.MayAdminister(s.me)); err != nil {
 			return protocol.GroupResponse{}, err
@@ -249,17 +245,16 @@ func (g *Groups) MarkMembers(by rpc.Caller, req protocol.MarkMembersRequest, don
 			s.tell(protocol.GroupEvent{Tip: protocol.TipMarks, Members: changed, Mark: req.Mark, On: req.On})
 		}
 		return s.respond(changed), nil
-	}, done)
+	})
 }
 
 // SendCustomData tells the group something of the app server's.
-func (g *Groups) SendCustomData(by rpc.Caller, req protocol.CustomDataRequest, done func(protocol.GroupResponse, error)) {
+func (g *Groups) SendCustomData(_ context.Context, by rpc.Caller, req protocol.CustomDataRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := im.CheckText("data", req.Data, im.MaxData); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		s.tell(protocol.GroupEvent{Tip: protocol.TipCustom, Data: req.Data})
 		return s.respond(nil), nil
-	}, done)
+	})
 }

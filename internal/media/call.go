@@ -96,19 +96,19 @@ func callOf(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 
 // joined notes that somebody came into a room, or is in it and publishes. Who may not be there any more, or only listen, since
 // their token was made, is sent out or silenced.
-func (m *Media) joined(s sighting, done func(error)) {
+func (m *Media) joined(ctx context.Context, s sighting) error {
 	role := im.RoomNobody
-	rpc.Do(m.store, callNeed(s.room, s.user), func(tx *txn.Tx) (none struct{}, err error) {
+	err := rpc.Write(ctx, m.store, callNeed(s.room, s.user), func(tx *txn.Tx) error {
 		door := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
 		if role = door.Role(); role == im.RoomNobody {
-			return none, nil
+			return nil
 		}
 		if earlier(tx, s.room, s.at) {
-			return none, nil
+			return nil
 		}
 		c, err := callOf(tx, s.room, s.at)
 		if err != nil {
-			return none, err
+			return err
 		}
 		p := tx.Participant(c.ID, s.user)
 		fresh := s.video && !c.Video
@@ -119,13 +119,12 @@ func (m *Media) joined(s sighting, done func(error)) {
 			c.SeenAt = max(c.SeenAt, s.at)
 			put(tx, c)
 		}
-		return none, nil
-	}, func(_ struct{}, err error) {
-		if err == nil && (role == im.RoomNobody || s.speaks && role == im.RoomAudience) {
-			m.enforce(s.room, s.user)
-		}
-		done(err)
+		return nil
 	})
+	if err == nil && (role == im.RoomNobody || s.speaks && role == im.RoomAudience) {
+		m.enforce(s.room, s.user)
+	}
+	return err
 }
 
 // notBefore is the earliest time at which somebody can have come into a room.
@@ -137,30 +136,30 @@ func notBefore(tx *txn.Tx, roomID string) int64 {
 }
 
 // left notes that somebody went out of a room.
-func (m *Media) left(s sighting, done func(error)) {
-	rpc.Do(m.store, callNeed(s.room, s.user), func(tx *txn.Tx) (none struct{}, err error) {
+func (m *Media) left(ctx context.Context, s sighting) error {
+	return rpc.Write(ctx, m.store, callNeed(s.room, s.user), func(tx *txn.Tx) (err error) {
 		door := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
 		c := tx.CallIn(s.room)
 		if earlier(tx, s.room, s.at) || c == nil && (door.Role() == im.RoomNobody || s.joined == 0) {
-			return none, nil
+			return nil
 		}
 		joined := s.joined
 		if joined != 0 {
 			joined = max(joined, notBefore(tx, s.room))
 		}
 		if c, err = callOf(tx, s.room, joined); err != nil {
-			return none, err
+			return err
 		}
 		c.Video = c.Video || s.video
 		p := tx.Participant(c.ID, s.user)
 		if p.JoinedAt == 0 && door.Role() == im.RoomNobody {
-			return none, nil // who was sent out at once was never in
+			return nil // who was sent out at once was never in
 		}
 		if c.Gone(p, s.sid, s.reason, joined, s.at, tx.Now) {
 			put(tx, c, p)
 		}
-		return none, nil
-	}, func(_ struct{}, err error) { done(err) })
+		return nil
+	})
 }
 
 // shortest is how long two must have been in a standing room at once for a record, in milliseconds: members pass by there.
@@ -278,21 +277,4 @@ func knowInvitation(tx *txn.Tx, r *im.Room) error {
 		return &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{r.InviteID}}}
 	}
 	return nil
-}
-
-// wait runs something that answers later, until it does or ctx ends.
-func wait[T any](ctx context.Context, f func(func(T, error))) (T, error) {
-	type outcome struct {
-		v   T
-		err error
-	}
-	done := make(chan outcome, 1)
-	f(func(v T, err error) { done <- outcome{v, err} })
-	select {
-	case o := <-done:
-		return o.v, o.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
 }

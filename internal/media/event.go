@@ -27,7 +27,7 @@ func (m *Media) hook(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is not from a LiveKit server with our key", http.StatusUnauthorized)
 		return
 	}
-	if _, err := wait(r.Context(), func(done func(struct{}, error)) { m.happened(e, func(err error) { done(struct{}{}, err) }) }); err != nil {
+	if err := m.happened(r.Context(), e); err != nil {
 		if r.Context().Err() == nil {
 			m.log.Error("what LiveKit said could not be kept", "event", e.Event, "room", e.Room.GetName(), "error", err)
 		}
@@ -38,7 +38,7 @@ func (m *Media) hook(w http.ResponseWriter, r *http.Request) {
 // deadFor is for how long LiveKit keeps somebody of whom nothing comes any more: 15 s until ICE has failed, and 5 s for a return.
 const deadFor = 20_000
 
-func (m *Media) happened(e *livekit.WebhookEvent, done func(error)) {
+func (m *Media) happened(ctx context.Context, e *livekit.WebhookEvent) error {
 	now, clock := m.store.Now(), &m.live.clock
 	clock.saw(now, e.CreatedAt*1000)
 	p := e.Participant
@@ -51,10 +51,10 @@ func (m *Media) happened(e *livekit.WebhookEvent, done func(error)) {
 	switch {
 	case e.Event == webhook.EventParticipantJoined && person:
 		s.at = clock.joinTime(now, e.CreatedAt, joined)
-		m.joined(s, done)
+		return m.joined(ctx, s)
 	case e.Event == webhook.EventTrackPublished && person && publishesVideo(e.Track):
 		s.sid, s.speaks, s.video = "", false, true
-		m.joined(s, done)
+		return m.joined(ctx, s)
 	case (e.Event == webhook.EventParticipantLeft || e.Event == webhook.EventParticipantConnectionAborted) && person:
 		s.reason = reasonOf(p.GetDisconnectReason())
 		if joined != 0 && e.Event == webhook.EventParticipantLeft {
@@ -63,12 +63,11 @@ func (m *Media) happened(e *livekit.WebhookEvent, done func(error)) {
 		if p.GetDisconnectReason() == livekit.DisconnectReason_CONNECTION_TIMEOUT {
 			s.at = max(s.at-deadFor, s.joined)
 		}
-		m.left(s, done)
+		return m.left(ctx, s)
 	case e.Event == webhook.EventRoomFinished && known:
-		m.finished(s.room, s.at, done)
-	default:
-		done(nil)
+		return m.finished(ctx, s.room, s.at)
 	}
+	return nil
 }
 
 func reasonOf(r livekit.DisconnectReason) string {
@@ -86,15 +85,15 @@ func reasonOf(r livekit.DisconnectReason) string {
 }
 
 // finished notes that LiveKit has closed a room: all who were in it have left. Whether the call has ended is up to its rule.
-func (m *Media) finished(roomID string, at int64, done func(error)) {
+func (m *Media) finished(ctx context.Context, roomID string, at int64) error {
 	need := callNeed(roomID)
 	need.AllIn = []string{roomID}
-	rpc.Do(m.store, need, func(tx *txn.Tx) (none struct{}, err error) {
+	return rpc.Write(ctx, m.store, need, func(tx *txn.Tx) error {
 		if c := tx.CallIn(roomID); c != nil && !earlier(tx, roomID, at) {
 			all(tx, c, func(p *im.Participant) bool { return p.JoinedAt < at && c.Leave(p, "", im.LeftWent, at, tx.Now) })
 		}
-		return none, nil
-	}, func(_ struct{}, err error) { done(err) })
+		return nil
+	})
 }
 
 // all writes those of a call whom f has changed, and the call.
@@ -162,7 +161,7 @@ func (m *Media) compare(ctx context.Context, roomID string, there bool, asked in
 		in, err = m.live.participants(ctx, roomID)
 	}
 	if err == nil {
-		_, err = wait(ctx, func(done func(struct{}, error)) { m.reconcile(roomID, in, there, asked, done) })
+		err = m.reconcile(ctx, roomID, in, there, asked)
 	}
 	if err != nil && ctx.Err() == nil {
 		m.log.Warn("a call could not be compared with LiveKit; it is tried again", "room", roomID, "error", err)
@@ -174,7 +173,7 @@ const joinSure = 1000
 
 // reconcile brings a call in line with the participants that LiveKit listed at the time asked; later changes wait for the next comparison.
 // Participants without a grant are removed, speakers without the right to publish are muted.
-func (m *Media) reconcile(roomID string, in map[string]present, there bool, asked int64, done func(struct{}, error)) {
+func (m *Media) reconcile(ctx context.Context, roomID string, in map[string]present, there bool, asked int64) error {
 	users := make([]string, 0, len(in))
 	for u := range in {
 		if im.CheckUserID("identity", u) == nil {
@@ -185,15 +184,17 @@ func (m *Media) reconcile(roomID string, in map[string]present, there bool, aske
 	need := callNeed(roomID, users...)
 	need.AllIn = []string{roomID}
 	var wrong []string
-	rpc.Do(m.store, need, func(tx *txn.Tx) (none struct{}, err error) {
+	err := rpc.Write(ctx, m.store, need, func(tx *txn.Tx) (err error) {
 		wrong, err = m.match(tx, roomID, in, users, there, asked)
-		return none, err
-	}, func(none struct{}, err error) {
-		for _, u := range wrong {
-			m.enforce(roomID, u)
-		}
-		done(none, err)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	for _, u := range wrong {
+		m.enforce(roomID, u)
+	}
+	return nil
 }
 
 func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []string, there bool, asked int64) (wrong []string, err error) {

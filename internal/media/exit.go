@@ -11,26 +11,19 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// freshly looks who is in a room, unless that is known, before something is decided about it: LiveKit's events may be late.
-func (m *Media) freshly(roomID string, then func()) {
-	if !m.tasks.TryGo(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), freshTime)
-		defer cancel()
-		c, err := m.store.CallIn(ctx, roomID)
-		if err == nil && c == nil && im.RoomOfGroup(roomID) == "" {
-			var r *im.Room
-			if r, err = m.store.Room(ctx, roomID); err == nil && !r.Lives() {
-				then()
-				return nil
-			}
+// refresh compares a call with LiveKit before something is decided about it, unless two are known to be in it: LiveKit's events may be
+// late. It takes at most freshTime.
+func (m *Media) refresh(ctx context.Context, roomID string) {
+	ctx, cancel := context.WithTimeout(ctx, freshTime)
+	defer cancel()
+	c, err := m.store.CallIn(ctx, roomID)
+	if err == nil && c == nil && im.RoomOfGroup(roomID) == "" {
+		if r, err := m.store.Room(ctx, roomID); err == nil && !r.Lives() {
+			return
 		}
-		if err == nil && (c == nil || c.Present < 2) {
-			m.compare(ctx, roomID, true, m.store.Now())
-		}
-		then()
-		return nil
-	}) {
-		then()
+	}
+	if err == nil && (c == nil || c.Present < 2) {
+		m.compare(ctx, roomID, true, m.store.Now())
 	}
 }
 
@@ -38,29 +31,25 @@ func (m *Media) freshly(roomID string, then func()) {
 const freshTime = time.Second
 
 // ExitRoom says that the caller is leaving for good. Between two people that ends the call at once, and so it does when the last leaves.
-func (m *Media) ExitRoom(by rpc.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
+func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse, err error) {
 	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
-		rpc.Fail(done, err)
-		return
+		return res, err
 	}
+	m.refresh(ctx, req.RoomID)
 	closes := false
-	m.freshly(req.RoomID, func() {
-		rpc.Do(m.store, callNeed(req.RoomID, by.UserID), func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
-			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
-			closes, err = m.exit(tx, by, req.RoomID)
-			return res, err
-		}, func(res protocol.RoomResponse, err error) {
-			if err != nil {
-				done(res, err)
-				return
-			}
-			m.callLiveKit(func(ctx context.Context) error {
-				if closes {
-					return m.closeRoom(ctx, req.RoomID)
-				}
-				return m.live.remove(ctx, req.RoomID, by.UserID)
-			}, func(err error) { done(res, err) })
-		})
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callNeed(req.RoomID, by.UserID), Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
+		res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
+		closes, err = m.exit(tx, by, req.RoomID)
+		return res, err
+	}})
+	if err != nil {
+		return res, err
+	}
+	return res, m.callLiveKit(ctx, func(ctx context.Context) error {
+		if closes {
+			return m.closeRoom(ctx, req.RoomID)
+		}
+		return m.live.remove(ctx, req.RoomID, by.UserID)
 	})
 }
 
@@ -103,36 +92,35 @@ func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err
 }
 
 // DismissRoom lets a host end the call for everybody, and with it a room that belongs to no group.
-func (m *Media) DismissRoom(by rpc.Caller, req protocol.RoomRequest, done func(protocol.RoomResponse, error)) {
+func (m *Media) DismissRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse, err error) {
 	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
-		rpc.Fail(done, err)
-		return
+		return res, err
 	}
-	m.freshly(req.RoomID, func() {
-		rpc.Do(m.store, callNeed(req.RoomID, by.UserID), func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
-			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
-			r := tx.Room(req.RoomID)
-			if r != nil && !r.Lives() && (r.Owner == by.UserID || by.Server && by.UserID == "") {
-				return res, nil // it has ended already
-			}
-			if err := m.mustHost(tx, by, req.RoomID); err != nil {
-				return res, err
-			}
-			if r.Lives() {
-				return res, endRoom(tx, r, im.LeftDismissed, by.UserID)
-			}
-			if c := tx.CallIn(req.RoomID); c != nil {
-				return res, end(tx, c, im.LeftDismissed, by.UserID, tx.Now)
-			}
-			return res, nil
-		}, func(res protocol.RoomResponse, err error) {
-			if err != nil {
-				done(res, err)
-				return
-			}
-			m.callLiveKit(func(ctx context.Context) error { return m.closeRoom(ctx, req.RoomID) }, func(err error) { done(res, err) })
-		})
-	})
+	m.refresh(ctx, req.RoomID)
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callNeed(req.RoomID, by.UserID), Decide: func(tx *txn.Tx) (protocol.RoomResponse, error) {
+		return protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}, m.dismiss(tx, by, req.RoomID)
+	}})
+	if err != nil {
+		return res, err
+	}
+	return res, m.callLiveKit(ctx, func(ctx context.Context) error { return m.closeRoom(ctx, req.RoomID) })
+}
+
+func (m *Media) dismiss(tx *txn.Tx, by rpc.Caller, roomID string) error {
+	r := tx.Room(roomID)
+	if r != nil && !r.Lives() && (r.Owner == by.UserID || by.Server && by.UserID == "") {
+		return nil // it has ended already
+	}
+	if err := m.mustHost(tx, by, roomID); err != nil {
+		return err
+	}
+	if r.Lives() {
+		return endRoom(tx, r, im.LeftDismissed, by.UserID)
+	}
+	if c := tx.CallIn(roomID); c != nil {
+		return end(tx, c, im.LeftDismissed, by.UserID, tx.Now)
+	}
+	return nil
 }
 
 // endDue looks at the rooms and calls that may have ended. One that cannot be ended keeps no other waiting.
@@ -170,23 +158,21 @@ const (
 func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err error) {
 	need := callNeed(roomID)
 	need.AllIn = []string{roomID}
-	return wait(ctx, func(done func(bool, error)) {
-		rpc.Do(m.store, need, func(tx *txn.Tx) (bool, error) {
-			c := tx.CallIn(roomID)
-			if im.RoomOfGroup(roomID) == "" {
-				return expireRoom(tx, roomID, c)
-			}
-			if c == nil || c.CheckAt == 0 || c.CheckAt > tx.Now {
-				return false, nil
-			}
-			if c.Present > 0 && c.BeganAt == 0 {
-				c.CheckAt = tx.Now + im.AloneFor
-				tx.PutCall(*c)
-				return false, nil
-			}
-			return false, endAndGoOn(tx, c)
-		}, done)
-	})
+	return rpc.Run(ctx, m.store, rpc.Txn[bool]{Reads: need, Decide: func(tx *txn.Tx) (bool, error) {
+		c := tx.CallIn(roomID)
+		if im.RoomOfGroup(roomID) == "" {
+			return expireRoom(tx, roomID, c)
+		}
+		if c == nil || c.CheckAt == 0 || c.CheckAt > tx.Now {
+			return false, nil
+		}
+		if c.Present > 0 && c.BeganAt == 0 {
+			c.CheckAt = tx.Now + im.AloneFor
+			tx.PutCall(*c)
+			return false, nil
+		}
+		return false, endAndGoOn(tx, c)
+	}})
 }
 
 func expireRoom(tx *txn.Tx, roomID string, c *im.Call) (closes bool, err error) {

@@ -148,16 +148,16 @@ func (m *Media) Run(ctx context.Context) error {
 	}
 }
 
-// callLiveKit calls LiveKit beside the caller, who may be the writer of the store or a session's reader, and answers then.
-func (m *Media) callLiveKit(f func(context.Context) error, done func(error)) {
-	if !m.tasks.TryGo(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), apiTime)
-		defer cancel()
-		done(reached(f(ctx)))
-		return nil
-	}) {
-		done(reached(errors.New("too many calls to LiveKit wait already")))
-	}
+// callLiveKit runs a call to LiveKit within apiTime, also when the caller of a method has gone.
+func (m *Media) callLiveKit(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTime)
+	defer cancel()
+	return reached(f(ctx))
+}
+
+// background runs a task beside the caller, who may be the writer of the store; ok is false when too many run already.
+func (m *Media) background(f func()) (ok bool) {
+	return m.tasks.TryGo(func() error { f(); return nil })
 }
 
 // reached turns a failure of LiveKit into what callers are told.

@@ -90,34 +90,32 @@ const comebackMS = 60_000
 func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admission, error) {
 	need := callNeed(roomID, by.UserID)
 	need.Topics, need.OpenedBy = append(need.Topics, im.UserTopic(by.UserID)), []string{by.UserID}
-	return wait(ctx, func(done func(im.Admission, error)) {
-		rpc.Do(m.store, need, func(tx *txn.Tx) (a im.Admission, err error) {
-			living, row, err := room.Living(tx, roomID)
-			if err != nil {
-				return a, err
+	return rpc.Run(ctx, m.store, rpc.Txn[im.Admission]{Reads: need, Decide: func(tx *txn.Tx) (a im.Admission, err error) {
+		living, row, err := room.Living(tx, roomID)
+		if err != nil {
+			return a, err
+		}
+		if a = room.LoadAdmission(tx, m.opt.Policy, roomID, by.UserID); living != nil {
+			if a.Role() != im.RoomNobody && living.EmptyAt != 0 {
+				living.Occupy(0, tx.Now)
+				tx.PutRoom(*living)
 			}
-			if a = room.LoadAdmission(tx, m.opt.Policy, roomID, by.UserID); living != nil {
-				if a.Role() != im.RoomNobody && living.EmptyAt != 0 {
-					living.Occupy(0, tx.Now)
-					tx.PutRoom(*living)
-				}
-				return a, nil
-			}
-			if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt && tx.Now-row.EndedAt < comebackMS {
-				return a, notAdmitted("this call has ended")
-			}
-			if len(tx.OpenedBy(by.UserID)) >= maxEntered {
-				return a, &im.Error{Code: im.CodeTooMany, Field: "roomID", Message: "you have opened too many rooms that go on; leave one, or wait until it has ended"}
-			}
-			r := im.Room{ID: roomID, Owner: by.UserID, Entered: true}
-			r.Open(row, tx.Now)
-			seat := im.Seat{RoomID: roomID, UserID: by.UserID, Role: im.RoomAnchor, At: r.CreatedAt}
-			tx.PutRoom(r)
-			tx.PutSeat(seat)
-			a.Room, a.Seat = &r, &seat
 			return a, nil
-		}, done)
-	})
+		}
+		if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt && tx.Now-row.EndedAt < comebackMS {
+			return a, notAdmitted("this call has ended")
+		}
+		if len(tx.OpenedBy(by.UserID)) >= maxEntered {
+			return a, &im.Error{Code: im.CodeTooMany, Field: "roomID", Message: "you have opened too many rooms that go on; leave one, or wait until it has ended"}
+		}
+		r := im.Room{ID: roomID, Owner: by.UserID, Entered: true}
+		r.Open(row, tx.Now)
+		seat := im.Seat{RoomID: roomID, UserID: by.UserID, Role: im.RoomAnchor, At: r.CreatedAt}
+		tx.PutRoom(r)
+		tx.PutSeat(seat)
+		a.Room, a.Seat = &r, &seat
+		return a, nil
+	}})
 }
 
 // EnterRoom gives the caller a token for LiveKit. A room that does not exist is opened, with the caller as its host.
@@ -187,23 +185,22 @@ func (m *Media) closeRoom(ctx context.Context, roomID string) error {
 }
 
 // SwitchRole changes what the caller does in a room they are in, within what they were granted.
-func (m *Media) SwitchRole(by rpc.Caller, req protocol.SwitchRoleRequest, done func(protocol.RoomResponse, error)) {
+func (m *Media) SwitchRole(ctx context.Context, by rpc.Caller, req protocol.SwitchRoleRequest) (protocol.RoomResponse, error) {
+	res := protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: m.store.Now()}
 	if err := rpc.FirstError(checkRole(req.Role, im.RoomAnchor, im.RoomAudience), checkRoom(req.RoomID), m.off()); err != nil {
-		rpc.Fail(done, err)
-		return
+		return res, err
 	}
 	var refused error
-	m.callLiveKit(func(ctx context.Context) error {
+	err := m.callLiveKit(ctx, func(ctx context.Context) error {
 		return m.permit(ctx, req.RoomID, by.UserID, func(granted im.RoomRole) (role im.RoomRole) {
 			role, refused = choose(req.Role, granted)
 			return role
 		})
-	}, func(err error) {
-		if refused != nil {
-			err = refused
-		}
-		done(protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: m.store.Now()}, err)
 	})
+	if refused != nil {
+		err = refused
+	}
+	return res, err
 }
 
 // permit makes LiveKit follow what somebody was granted, as it stands now: one after another for each person, so that the last
@@ -227,16 +224,17 @@ func (m *Media) permit(ctx context.Context, roomID, user string, pick func(grant
 
 // enforce takes from somebody in a room what they may no longer do. What fails is tried again by the next comparison.
 func (m *Media) enforce(roomID, user string) {
-	m.callLiveKit(func(ctx context.Context) error {
-		return m.permit(ctx, roomID, user, func(granted im.RoomRole) im.RoomRole {
-			if granted == im.RoomAnchor {
-				return ""
-			}
-			return granted
+	m.background(func() {
+		err := m.callLiveKit(context.Background(), func(ctx context.Context) error {
+			return m.permit(ctx, roomID, user, func(granted im.RoomRole) im.RoomRole {
+				if granted == im.RoomAnchor {
+					return ""
+				}
+				return granted
+			})
 		})
-	}, func(err error) {
 		if err != nil {
-			m.log.Warn("somebody in a room could not be silenced or sent out; it is tried again", "room", roomID, "user", user, "error", err)
+			m.log.Warn("muting or removing a participant failed; the next comparison retries", "room", roomID, "user", user, "error", err)
 		}
 	})
 }
@@ -269,14 +267,13 @@ func (m *Media) Announce(records []txn.Record) {
 }
 
 // SetRoomRole lets a host say what somebody may do in a room, and everybody give up a microphone of their own.
-func (m *Media) SetRoomRole(by rpc.Caller, req protocol.SetRoomRoleRequest, done func(protocol.RoomResponse, error)) {
+func (m *Media) SetRoomRole(ctx context.Context, by rpc.Caller, req protocol.SetRoomRoleRequest) (res protocol.RoomResponse, err error) {
 	if err := rpc.FirstError(checkRoom(req.RoomID), im.CheckUserID("userID", req.UserID), checkRole(req.Role, im.RoomAnchor, im.RoomAudience, im.RoomNobody)); err != nil {
-		rpc.Fail(done, err)
-		return
+		return res, err
 	}
 	var need txn.ReadSet
 	room.AdmissionReads(&need, req.RoomID, by.UserID, req.UserID)
-	rpc.Do(m.store, need, func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: need, Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
 		them := room.LoadAdmission(tx, m.opt.Policy, req.RoomID, req.UserID)
 		givesUp := by.UserID == req.UserID && req.Role == im.RoomAudience && them.Role() == im.RoomAnchor
 		if err := m.mustHost(tx, by, req.RoomID); err != nil && !givesUp {
@@ -297,14 +294,12 @@ func (m *Media) SetRoomRole(by rpc.Caller, req protocol.SetRoomRoleRequest, done
 			return res, nil
 		}
 		return res, room.GrantSeat(tx, by, req.RoomID, req.UserID, req.Role)
-	}, func(res protocol.RoomResponse, err error) {
-		if err != nil || m.live == nil {
-			done(res, err)
-			return
-		}
-		m.callLiveKit(func(ctx context.Context) error {
-			return m.permit(ctx, req.RoomID, req.UserID, func(granted im.RoomRole) im.RoomRole { return granted })
-		}, func(err error) { done(res, err) })
+	}})
+	if err != nil || m.live == nil {
+		return res, err
+	}
+	return res, m.callLiveKit(ctx, func(ctx context.Context) error {
+		return m.permit(ctx, req.RoomID, req.UserID, func(granted im.RoomRole) im.RoomRole { return granted })
 	})
 }
 

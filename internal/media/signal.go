@@ -125,12 +125,10 @@ type link struct {
 // open makes this the latest connection of its user to the room.
 func (l *link) open(ctx context.Context, conn net.Conn) error {
 	m := l.media
-	_, err := wait(ctx, func(done func(struct{}, error)) {
-		need := txn.ReadSet{Topics: []string{im.RoomTopic(l.room)}, Links: []txn.SeatKey{{RoomID: l.room, UserID: l.user}}}
-		rpc.Do(m.store, need, func(tx *txn.Tx) (none struct{}, err error) {
-			tx.PutLink(txn.Link{RoomID: l.room, UserID: l.user, ID: l.id, At: tx.Now})
-			return none, nil
-		}, done)
+	reads := txn.ReadSet{Topics: []string{im.RoomTopic(l.room)}, Links: []txn.SeatKey{{RoomID: l.room, UserID: l.user}}}
+	err := rpc.Write(ctx, m.store, reads, func(tx *txn.Tx) error {
+		tx.PutLink(txn.Link{RoomID: l.room, UserID: l.user, ID: l.id, At: tx.Now})
+		return nil
 	})
 	if err != nil {
 		return err
@@ -255,30 +253,28 @@ func (l *link) judge() {
 	need := callNeed(l.room, l.user)
 	need.Links = []txn.SeatKey{{RoomID: l.room, UserID: l.user}}
 	remove := false
-	rpc.Do(m.store, need, func(tx *txn.Tx) (none struct{}, err error) {
+	err := rpc.Write(context.Background(), m.store, need, func(tx *txn.Tx) error {
 		if k := tx.Link(l.room, l.user); k == nil || k.ID != l.id {
 			remove = false
-			return none, nil // there is a newer one
+			return nil // there is a newer one
 		}
 		tx.PutLink(txn.Link{RoomID: l.room, UserID: l.user, At: tx.Now})
 		c := tx.CallIn(l.room)
 		if c == nil {
 			remove = true
-			return none, nil
+			return nil
 		}
 		p := tx.Participant(c.ID, l.user)
 		remove = p.JoinedAt != 0 || p.FirstAt == 0
 		if c.Leave(p, "", im.LeftWent, l.last.Load(), tx.Now) {
 			put(tx, c, p)
 		}
-		return none, nil
-	}, func(_ struct{}, err error) {
-		if err == nil && remove {
-			m.callLiveKit(func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) }, func(err error) {
-				if err != nil {
-					m.log.Warn("somebody who has left could not be sent out of LiveKit's room", "room", l.room, "user", l.user, "error", err)
-				}
-			})
-		}
+		return nil
 	})
+	if err == nil && remove {
+		err = m.callLiveKit(context.Background(), func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) })
+	}
+	if err != nil {
+		m.log.Warn("removing a participant from LiveKit failed", "room", l.room, "user", l.user, "error", err)
+	}
 }

@@ -31,18 +31,6 @@ type Privacy struct {
 	busy        sync.Map // users who are being erased
 }
 
-// await runs a verb whose outcome comes later.
-func await[Q, R any](ctx context.Context, f func(rpc.Caller, Q, func(R, error)), by rpc.Caller, req Q) error {
-	done := make(chan error, 1)
-	f(by, req, func(_ R, err error) { done <- err })
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // Erase takes a person out. It can be called again when it was broken off; what was done stays done.
 func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller, req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
@@ -57,7 +45,7 @@ func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller, req protocol.EraseUse
 	if err != nil {
 		return res, err
 	}
-	if err := await(ctx, p.Users.RevokeTokens, rpc.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
+	if _, err := rpc.Call(ctx, p.Store, p.Users.RevokeTokens, rpc.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
 		return res, err
 	}
 	if err := p.end(ctx, req.UserID); err != nil {
@@ -65,7 +53,7 @@ func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller, req protocol.EraseUse
 	}
 	for _, g := range groups {
 		kick := protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: g, MemberList: []string{req.UserID}}}
-		if err := await(ctx, p.Groups.KickGroupMember, rpc.Caller{Server: true}, kick); err != nil && im.CodeOf(err) != im.CodeNoGroup {
+		if _, err := rpc.Call(ctx, p.Store, p.Groups.KickGroupMember, rpc.Caller{Server: true}, kick); err != nil && im.CodeOf(err) != im.CodeNoGroup {
 			return res, err
 		}
 		res.Groups++
@@ -114,9 +102,9 @@ func (p *Privacy) end(ctx context.Context, user string) error {
 		for i := range open {
 			id := open[i].Invitation.ID
 			if open[i].Mine == nil {
-				err = await(ctx, p.Invitations.Cancel, by, protocol.CancelRequest{InviteID: id})
+				_, err = rpc.Call(ctx, p.Store, p.Invitations.Cancel, by, protocol.CancelRequest{InviteID: id})
 			} else {
-				err = await(ctx, p.Invitations.Reject, by, protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id}, Reason: invite.ReasonLeft})
+				_, err = rpc.Call(ctx, p.Store, p.Invitations.Reject, by, protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id}, Reason: invite.ReasonLeft})
 			}
 			if err != nil && im.CodeOf(err) != im.CodeOver {
 				return err

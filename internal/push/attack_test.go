@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -57,13 +59,13 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 	h.browser.next()
 	wait(t, "the other one failed", func() bool { return h.google.tries("f") == 1 })
 	begin := time.Now()
-	do(t, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "1"})
+	do(h, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "1"})
 	if got := h.browser.next(); got.push.Kind != protocol.PushEnded || time.Since(begin) > 5*time.Second {
 		t.Errorf("the browser heard %+v after %v", got.push, time.Since(begin))
 	}
-	do(t, h.chat.SetReceiveOption, on("bob", "browser"), protocol.ReceiveOptionRequest{ConversationID: "c2c_nora", ReceiveOption: "nothing"})
+	do(h, h.chat.SetReceiveOption, on("bob", "browser"), protocol.ReceiveOptionRequest{ConversationID: "c2c_nora", ReceiveOption: "nothing"})
 	h.invites("nora", "bob", "2")
-	do(t, h.signaling.Cancel, on("nora", "laptop"), protocol.CancelRequest{InviteID: "2"})
+	do(h, h.signaling.Cancel, on("nora", "laptop"), protocol.CancelRequest{InviteID: "2"})
 	h.invites("alice", "bob", "3")
 	if got := h.browser.next(); got.push.Signaling.InviteID != "3" {
 		t.Errorf("who muted nora heard %+v", got.push)
@@ -75,7 +77,7 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 func TestReplayedPush(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
-	do(t, h.chat.SendMessage, on("alice", "x"), protocol.SendMessageRequest{UserID: "bob", MessageID: "m", Body: protocol.Body{Text: "hello"}})
+	do(h, h.chat.SendMessage, on("alice", "x"), protocol.SendMessageRequest{UserID: "bob", MessageID: "m", Body: protocol.Body{Text: "hello"}})
 	h.google.next()
 	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
 	res, err := h.admin.Replay(t.Context(), rpc.Caller{Server: true}, protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
@@ -139,16 +141,19 @@ func TestRungIsRemembered(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	h := newFixture(t)
 	const people = 1000
-	done := make(chan error, people)
+	var all errgroup.Group
 	for i := range people {
 		user := "p" + string(rune('0'+i%10)) + strings.Repeat("x", 1+i/10%50) + string(rune('a'+i/500))
-		h.push.SetToken(on(user, "d"), protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "t-" + user}, func(_ protocol.SetPushTokenResponse, err error) { done <- err })
-		h.chat.SendMessage(on("alice", "x"), protocol.SendMessageRequest{UserID: user, Body: protocol.Body{Text: "hi"}}, func(_ protocol.SendMessageResponse, err error) { done <- err })
+		all.Go(func() error {
+			if _, err := try(h, h.push.SetToken, on(user, "d"), protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "t-" + user}); err != nil {
+				return err
+			}
+			_, err := try(h, h.chat.SendMessage, on("alice", "x"), protocol.SendMessageRequest{UserID: user, Body: protocol.Body{Text: "hi"}})
+			return err
+		})
 	}
-	for range 2 * people {
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
 	}
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "bob"})
 	h.invites("alice", "bob", "1")

@@ -97,7 +97,7 @@ func TestHangingEndpoint(t *testing.T) {
 	}
 	h.has("bob", "b1", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("bob")})
 	for i := range 2000 {
-		do(t, h.chat.SendMessage, on(fmt.Sprint("spammer", i%10), "laptop"), protocol.SendMessageRequest{UserID: "eve", Body: protocol.Body{Text: "spam"}})
+		do(h, h.chat.SendMessage, on(fmt.Sprint("spammer", i%10), "laptop"), protocol.SendMessageRequest{UserID: "eve", Body: protocol.Body{Text: "spam"}})
 	}
 	for i := range 40 {
 		h.invites(fmt.Sprint("spammer", i), fmt.Sprint("mallory", i), fmt.Sprint("more", i))

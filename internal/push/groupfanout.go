@@ -49,22 +49,16 @@ func (p *Push) postTo(ctx context.Context, users []string, m outbox.Message) err
 		return nil
 	}
 	m.After, m.Receivers = "", nil
-	done := make(chan error, 1)
-	rpc.Do(p.store, txn.ReadSet{Users: users}, func(tx *txn.Tx) (struct{}, error) {
+	err := rpc.Write(ctx, p.store, txn.ReadSet{Users: users}, func(tx *txn.Tx) error {
 		for _, u := range users {
 			if who := tx.User(u); who != nil && who.Pushes != 0 {
 				tx.Enqueue(outbox.MessageTo(u, m, tx.Now))
 			}
 		}
-		return struct{}{}, nil
-	}, func(_ struct{}, err error) { done <- err })
-	select {
-	case err := <-done:
-		if err == nil {
-			p.queue.Wake()
-		}
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+		return nil
+	})
+	if err == nil {
+		p.queue.Wake()
 	}
+	return err
 }

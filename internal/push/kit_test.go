@@ -3,7 +3,6 @@ package push
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -129,30 +128,21 @@ func (h *fixture) start(dir string, opt Options) {
 	t.Cleanup(func() { h.stop() })
 }
 
-// do runs a verb and waits for its outcome.
-func do[Q, R any](t *testing.T, f func(rpc.Caller, Q, func(R, error)), by rpc.Caller, req Q) R {
-	t.Helper()
-	res, err := try(t, f, by, req)
+// do runs a method and waits for its outcome.
+func do[Q, R any](h *fixture, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R], error), by rpc.Caller, req Q) R {
+	h.t.Helper()
+	res, err := try(h, f, by, req)
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return res
 }
 
-func try[Q, R any](t *testing.T, f func(rpc.Caller, Q, func(R, error)), by rpc.Caller, req Q) (R, error) {
-	t.Helper()
-	type outcome struct {
-		res R
-		err error
-	}
-	done := make(chan outcome, 1)
-	f(by, req, func(res R, err error) { done <- outcome{res, err} })
-	select {
-	case o := <-done:
-		return o.res, o.err
-	case <-time.After(20 * time.Second):
-		panic(fmt.Sprintf("no answer to %+v", req))
-	}
+func try[Q, R any](h *fixture, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R], error), by rpc.Caller, req Q) (R, error) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
+	defer cancel()
+	return rpc.Call(ctx, h.store, f, by, req)
 }
 
 func on(user, device string) rpc.Caller { return rpc.Caller{UserID: user, DeviceID: device} }
@@ -160,7 +150,7 @@ func on(user, device string) rpc.Caller { return rpc.Caller{UserID: user, Device
 // has registers a token of a device.
 func (h *fixture) has(user, device string, req protocol.SetPushTokenRequest) {
 	h.t.Helper()
-	do(h.t, h.push.SetToken, on(user, device), req)
+	do(h, h.push.SetToken, on(user, device), req)
 }
 
 // invites opens an invitation to one person.
@@ -170,7 +160,7 @@ func (h *fixture) invites(from, to, id string, change ...func(*protocol.InviteRe
 	for _, f := range change {
 		f(&req)
 	}
-	return do(h.t, h.signaling.Invite, on(from, "laptop"), req)
+	return do(h, h.signaling.Invite, on(from, "laptop"), req)
 }
 
 // queue lists pushes in a state.

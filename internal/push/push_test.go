@@ -29,7 +29,7 @@ func TestRing(t *testing.T) {
 	h := newFixture(t)
 	everywhere(h, "bob")
 	nick := "Alice"
-	do(t, h.users.SetSelfInfo, on("alice", "laptop"), protocol.SetSelfInfoRequest{Nick: &nick})
+	do(h, h.users.SetSelfInfo, on("alice", "laptop"), protocol.SetSelfInfoRequest{Nick: &nick})
 	res := h.invites("alice", "bob", "call-1", func(r *protocol.InviteRequest) {
 		r.OfflinePush = &invite.Push{VoIP: true, Ext: "x=1", Sound: "ring.caf"}
 	})
@@ -56,7 +56,7 @@ func TestRing(t *testing.T) {
 		t.Errorf("the push service keeps it for %d s, %s", ttl, browser.header.Get("Urgency"))
 	}
 
-	do(t, h.signaling.Accept, on("bob", "tablet"), protocol.AnswerRequest{InviteID: "call-1"})
+	do(h, h.signaling.Accept, on("bob", "tablet"), protocol.AnswerRequest{InviteID: "call-1"})
 	ended := h.browser.next()
 	if ended.push.Kind != protocol.PushEnded || ended.push.State != "accepted" || ended.header.Get("Topic") != browser.header.Get("Topic") {
 		t.Errorf("the browser heard of the end %+v", ended)
@@ -83,7 +83,7 @@ func TestAlert(t *testing.T) {
 	if english := h.browser.next(); english.push.Body != "is calling you" {
 		t.Errorf("the browser shows %+v", english.push)
 	}
-	do(t, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "call-1"})
+	do(h, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "call-1"})
 	missed := h.apple.next()
 	if missed.header.Get("apns-push-type") != "alert" || missed.header.Get("apns-collapse-id") != ring.header.Get("apns-collapse-id") || missed.push.State != "cancelled" {
 		t.Errorf("the phone heard of the end %+v", missed)
@@ -233,11 +233,11 @@ func TestNotPushed(t *testing.T) {
 	if res := h.invites("alice", "bob", "1"); status(res) != protocol.ReachConnected {
 		t.Errorf("who is connected is reached by %s", status(res))
 	}
-	do(t, h.users.SetDoNotDisturb, on("cem", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00", Show: true})
+	do(h, h.users.SetDoNotDisturb, on("cem", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00", Show: true})
 	if res := h.invites("alice", "cem", "2"); status(res) != protocol.ReachDoNotDisturb {
 		t.Errorf("who does not want to be disturbed, and shows it, is reached by %s", status(res))
 	}
-	do(t, h.users.SetDoNotDisturb, on("dan", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00"})
+	do(h, h.users.SetDoNotDisturb, on("dan", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00"})
 	if res := h.invites("alice", "dan", "3"); status(res) != protocol.ReachPush {
 		t.Errorf("who does not want to be disturbed, and hides it, is reached by %s", status(res))
 	}
@@ -245,7 +245,7 @@ func TestNotPushed(t *testing.T) {
 		t.Errorf("an invitation without pushes reaches by %s", status(res))
 	}
 	h.invites("alice", "eva", "5", func(r *protocol.InviteRequest) { r.OnlineUserOnly = true })
-	do(t, h.chat.SetReceiveOption, on("eva", "x"), protocol.ReceiveOptionRequest{ConversationID: "c2c_alice", ReceiveOption: "quiet"})
+	do(h, h.chat.SetReceiveOption, on("eva", "x"), protocol.ReceiveOptionRequest{ConversationID: "c2c_alice", ReceiveOption: "quiet"})
 	h.invites("alice", "eva", "6")
 	h.invites("nora", "eva", "7")
 	if got := h.google.next(); got.push.Signaling.InviteID != "7" {
@@ -271,7 +271,7 @@ func TestLeavesWhileItRings(t *testing.T) {
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Signaling.InviteID != "2" {
 		t.Errorf("after they left came %+v", got.push)
 	}
-	do(t, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "2"})
+	do(h, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "2"})
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Kind != protocol.PushEnded {
 		t.Errorf("of the end they heard %+v", got.push)
 	}
@@ -283,11 +283,11 @@ func TestLeavesWhileItRings(t *testing.T) {
 func TestGroup(t *testing.T) {
 	h := newFixture(t)
 	name := "The band"
-	do(t, h.groups.CreateGroup, on("alice", "x"), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: name}, MemberList: []string{"bob", "cem", "dan"}})
+	do(h, h.groups.CreateGroup, on("alice", "x"), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: name}, MemberList: []string{"bob", "cem", "dan"}})
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
 	h.here.set("cem", 1)
-	res := do(t, h.signaling.InviteInGroup, on("alice", "x"), protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "all", Timeout: 30}})
+	res := do(h, h.signaling.InviteInGroup, on("alice", "x"), protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "all", Timeout: 30}})
 	reach := map[string]string{}
 	for _, r := range res.Reach {
 		reach[r.UserID] = r.Status
@@ -300,12 +300,12 @@ func TestGroup(t *testing.T) {
 		t.Errorf("bob got %+v", got)
 	}
 	h.has("eva", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-eva"})
-	do(t, h.groups.InviteUserToGroup, on("alice", "x"), protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"eva"}})
-	added := do(t, h.signaling.AddInvitees, on("alice", "x"), protocol.AddInviteesRequest{InviteID: "all", InviteeList: []string{"eva"}, RequestID: "r"})
+	do(h, h.groups.InviteUserToGroup, on("alice", "x"), protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"eva"}})
+	added := do(h, h.signaling.AddInvitees, on("alice", "x"), protocol.AddInviteesRequest{InviteID: "all", InviteeList: []string{"eva"}, RequestID: "r"})
 	if got := h.google.next(); got.to != "fcm-eva" || added.Reach[0].Status != protocol.ReachPush {
 		t.Errorf("eva, who was added, got %+v", got)
 	}
-	do(t, h.signaling.Cancel, on("alice", "x"), protocol.CancelRequest{InviteID: "all"})
+	do(h, h.signaling.Cancel, on("alice", "x"), protocol.CancelRequest{InviteID: "all"})
 	for range 2 {
 		if ended := h.google.next(); ended.push.State != "cancelled" {
 			t.Errorf("they heard of the end %+v", ended.push)
@@ -318,18 +318,18 @@ func TestGroup(t *testing.T) {
 // TestMessages: a message to somebody who is away comes by a push, in a group to those who want it.
 func TestMessages(t *testing.T) {
 	h := newFixture(t)
-	do(t, h.groups.CreateGroup, on("alice", "x"), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "The band"}, MemberList: []string{"bob", "cem", "dan"}})
+	do(h, h.groups.CreateGroup, on("alice", "x"), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "The band"}, MemberList: []string{"bob", "cem", "dan"}})
 	for _, u := range []string{"bob", "cem", "dan"} {
 		h.has(u, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-" + u})
 	}
-	send := func(req protocol.SendMessageRequest) { do(t, h.chat.SendMessage, on("alice", "x"), req) }
+	send := func(req protocol.SendMessageRequest) { do(h, h.chat.SendMessage, on("alice", "x"), req) }
 	send(protocol.SendMessageRequest{UserID: "bob", MessageID: "m1", Body: protocol.Body{Text: "are you\nthere?"}})
 	got := h.google.next()
 	if data := got.body["data"].(map[string]any); data["title"] != "alice" || data["body"] != "are you there?" || got.push.MessageID != "m1" || got.push.Kind != protocol.PushMessage {
 		t.Errorf("bob got %+v", got)
 	}
 	h.here.set("cem", 1)
-	do(t, h.chat.SetReceiveOption, on("dan", "x"), protocol.ReceiveOptionRequest{ConversationID: "group_g", ReceiveOption: "mentions"})
+	do(h, h.chat.SetReceiveOption, on("dan", "x"), protocol.ReceiveOptionRequest{ConversationID: "group_g", ReceiveOption: "mentions"})
 	send(protocol.SendMessageRequest{GroupID: "g", MessageID: "m2", Body: protocol.Body{Text: "at eight"}})
 	if got := h.google.next(); got.to != "fcm-bob" || got.body["data"].(map[string]any)["body"] != "alice: at eight" {
 		t.Errorf("the group got %+v", got)
@@ -345,7 +345,7 @@ func TestMessages(t *testing.T) {
 	h.google.answers("fcm-bob", reply{status: 503, times: 1})
 	send(protocol.SendMessageRequest{UserID: "bob", MessageID: "m5", Body: protocol.Body{Text: "a mistake"}})
 	wait(t, "it failed once", func() bool { return len(h.queue(protocol.HookWaiting).Events) == 1 })
-	do(t, h.chat.RevokeMessage, on("alice", "x"), protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "m5"}})
+	do(h, h.chat.RevokeMessage, on("alice", "x"), protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "m5"}})
 	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
@@ -362,7 +362,7 @@ func TestNextUser(t *testing.T) {
 	}
 	wait(t, "bob's is given up", func() bool { return h.queue(protocol.HookDead).Dead == 1 })
 	h.google.none()
-	if res := do(t, h.push.DeleteToken, on("cem", "tablet"), protocol.DeletePushTokenRequest{}); res.Deleted != 1 {
+	if res := do(h, h.push.DeleteToken, on("cem", "tablet"), protocol.DeletePushTokenRequest{}); res.Deleted != 1 {
 		t.Errorf("%d tokens were forgotten", res.Deleted)
 	}
 	if res := h.invites("alice", "cem", "3"); status(res) != protocol.ReachUnreachable {
@@ -406,7 +406,7 @@ func TestBadTokens(t *testing.T) {
 		"subscription.keys.p256dh": with(func(s *protocol.WebPushSubscription) { s.Keys.P256dh = "AAAA" }),
 		"subscription.keys.auth":   with(func(s *protocol.WebPushSubscription) { s.Keys.Auth = "AAAA" }),
 	} {
-		if _, err := try(t, h.push.SetToken, on("bob", "x"), req); err == nil || !strings.HasPrefix(err.Error(), field) {
+		if _, err := try(h, h.push.SetToken, on("bob", "x"), req); err == nil || !strings.HasPrefix(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
@@ -425,7 +425,7 @@ func TestPrivateAddresses(t *testing.T) {
 		"https://[fe80::1%25eth0]/x", "https://[fec0::1]/x", "https://[fd00::1]/x", "https://[64:ff9b::7f00:1]/x", "https://[2002:7f00:1::]/x", "https://１２７.0.0.1/x", "https://ⓛocalhost/x", "https://1.2.3.4.5/x", "https://999999999999/x"} {
 		s := *h.browser.subscribe("b")
 		s.Endpoint = endpoint
-		if _, err := try(t, h.push.SetToken, on("bob", "x"), protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &s}); err == nil {
+		if _, err := try(h, h.push.SetToken, on("bob", "x"), protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &s}); err == nil {
 			t.Errorf("%s was taken", endpoint)
 		}
 	}

@@ -209,14 +209,16 @@ func choose(stored []outbox.Token, n *notice, rang []string, but string) ([]*tok
 
 // retire forgets tokens that are of no use any more, and that the person has any, unless one was registered since.
 func (p *Push) retire(user string, keys []string, since int64) {
-	p.change(user, func(tx *txn.Tx, who *txn.User) {
+	t := change(user, func(tx *txn.Tx, who *txn.User) (none struct{}) {
 		if since != 0 && who.Pushes == since {
 			who.Pushes = 0
 		}
 		if len(keys) > 0 {
 			outbox.DropTokens(tx, user, keys...)
 		}
-	}, func(_ int64, err error) {
+		return none
+	})
+	rpc.Submit(p.store, t, func(_ struct{}, err error) {
 		if err != nil {
 			p.opt.Log.Warn("dead push tokens could not be forgotten; their provider says so again", "user", user, "error", err)
 		}

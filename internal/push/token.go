@@ -42,16 +42,14 @@ func read(t outbox.Token) (*token, error) {
 }
 
 // SetToken registers where the caller's device is reached.
-func (p *Push) SetToken(by rpc.Caller, req protocol.SetPushTokenRequest, done func(protocol.SetPushTokenResponse, error)) {
+func (p *Push) SetToken(ctx context.Context, by rpc.Caller, req protocol.SetPushTokenRequest) (rpc.Txn[protocol.SetPushTokenResponse], error) {
 	address, err := p.check(&req)
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.SetPushTokenResponse]{}, err
 	}
-	since, known, err := p.known(context.Background(), by.UserID)
+	since, known, err := p.known(ctx, by.UserID)
 	if err != nil {
-		rpc.Fail(done, im.Internal(err))
-		return
+		return rpc.Txn[protocol.SetPushTokenResponse]{}, im.Internal(err)
 	}
 	provider := string(req.Provider)
 	fresh := outbox.Token{Key: digest(provider, address), UserID: by.UserID, DeviceID: by.DeviceID, Provider: provider, Body: string(rpc.Encode(req)), At: p.store.Now()}
@@ -59,8 +57,7 @@ func (p *Push) SetToken(by rpc.Caller, req protocol.SetPushTokenRequest, done fu
 	for _, t := range known {
 		switch {
 		case t.Key == fresh.Key && t.Body == fresh.Body && t.DeviceID == fresh.DeviceID && since != 0 && fresh.At-t.At < renewAfter.Milliseconds():
-			done(protocol.SetPushTokenResponse{ServerTime: fresh.At}, nil)
-			return
+			return rpc.Answer(protocol.SetPushTokenResponse{ServerTime: fresh.At}), nil
 		case t.Key == fresh.Key:
 		case by.DeviceID != "" && t.DeviceID == by.DeviceID && t.Provider == provider:
 			drop = append(drop, t.Key)
@@ -69,7 +66,7 @@ func (p *Push) SetToken(by rpc.Caller, req protocol.SetPushTokenRequest, done fu
 		}
 	}
 	drop = append(drop, others[:max(0, len(others)-maxTokens+1)]...)
-	p.change(by.UserID, func(tx *txn.Tx, me *txn.User) {
+	return change(by.UserID, func(tx *txn.Tx, me *txn.User) protocol.SetPushTokenResponse {
 		me.Pushes = tx.Now
 		p.some.Store(true)
 		if len(drop) > 0 {
@@ -77,7 +74,8 @@ func (p *Push) SetToken(by rpc.Caller, req protocol.SetPushTokenRequest, done fu
 		}
 		fresh.At = tx.Now
 		outbox.PutToken(tx, fresh)
-	}, func(now int64, err error) { done(protocol.SetPushTokenResponse{ServerTime: now}, err) })
+		return protocol.SetPushTokenResponse{ServerTime: tx.Now}
+	}), nil
 }
 
 // known reads the tokens of a user, and when the last was registered: before them, so that one that is registered meanwhile is newer.
@@ -94,28 +92,26 @@ func (p *Push) known(ctx context.Context, user string) (since int64, list []outb
 }
 
 // change writes tokens of a user, and what is known of whether they have some.
-func (p *Push) change(user string, f func(*txn.Tx, *txn.User), done func(int64, error)) {
-	rpc.Do(p.store, txn.ReadSet{Topics: []string{im.UserTopic(user)}, Users: []string{user}}, func(tx *txn.Tx) (int64, error) {
+func change[R any](user string, f func(*txn.Tx, *txn.User) R) rpc.Txn[R] {
+	return rpc.Txn[R]{Reads: txn.ReadSet{Topics: []string{im.UserTopic(user)}, Users: []string{user}}, Decide: func(tx *txn.Tx) (R, error) {
 		me := tx.User(user)
 		if me == nil {
 			me = &txn.User{UserID: user}
 		}
-		f(tx, me)
+		res := f(tx, me)
 		tx.PutUser(*me)
-		return tx.Now, nil
-	}, done)
+		return res, nil
+	}}
 }
 
 // DeleteToken forgets tokens of the caller's.
-func (p *Push) DeleteToken(by rpc.Caller, req protocol.DeletePushTokenRequest, done func(protocol.DeletePushTokenResponse, error)) {
+func (p *Push) DeleteToken(ctx context.Context, by rpc.Caller, req protocol.DeletePushTokenRequest) (rpc.Txn[protocol.DeletePushTokenResponse], error) {
 	if req.Provider != "" && !slices.Contains([]protocol.PushProvider{protocol.PushAPNs, protocol.PushAPNsVoIP, protocol.PushFCM, protocol.PushWeb}, req.Provider) {
-		rpc.Fail(done, im.Bad("provider", "is none of apns, apnsVoIP, fcm, webPush"))
-		return
+		return rpc.Txn[protocol.DeletePushTokenResponse]{}, im.Bad("provider", "is none of apns, apnsVoIP, fcm, webPush")
 	}
-	since, known, err := p.known(context.Background(), by.UserID)
+	since, known, err := p.known(ctx, by.UserID)
 	if err != nil {
-		rpc.Fail(done, im.Internal(err))
-		return
+		return rpc.Txn[protocol.DeletePushTokenResponse]{}, im.Internal(err)
 	}
 	var drop []string
 	for _, t := range known {
@@ -125,18 +121,16 @@ func (p *Push) DeleteToken(by rpc.Caller, req protocol.DeletePushTokenRequest, d
 	}
 	res := protocol.DeletePushTokenResponse{Deleted: len(drop), ServerTime: p.store.Now()}
 	if len(drop) == 0 {
-		done(res, nil)
-		return
+		return rpc.Answer(res), nil
 	}
-	p.change(by.UserID, func(tx *txn.Tx, me *txn.User) {
+	return change(by.UserID, func(tx *txn.Tx, me *txn.User) protocol.DeletePushTokenResponse {
 		if len(drop) == len(known) && me.Pushes == since {
 			me.Pushes = 0
 		}
 		outbox.DropTokens(tx, by.UserID, drop...)
-	}, func(now int64, err error) {
-		res.ServerTime = now
-		done(res, err)
-	})
+		res.ServerTime = tx.Now
+		return res
+	}), nil
 }
 
 // GetConfig says which pushes this house sends.

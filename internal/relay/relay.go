@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
@@ -402,29 +403,18 @@ const locks = 64
 func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.OutboxEvent, now int64) bool) (bool, error) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(k.OrderingKey)) // it never fails
-	done := make(chan error, 1)
-	err := q.store.Submit(&store.Unit{
-		Reads: txn.ReadSet{Topics: []string{im.HookTopic(int(h.Sum32() % locks))}, Outbox: []txn.OutboxKey{k}},
-		Decide: func(tx *txn.Tx) error {
-			o := tx.OutboxEvent(k)
-			if o == nil || !f(o, tx.Now) {
-				return errUnchanged
-			}
-			tx.PutOutboxEvent(*o)
-			if o.State == txn.OutgoingWaits && o.Error != "" && o.Due > tx.Now {
-				outbox.Rest(tx, k)
-			}
-			return nil
-		},
-		Done: func(err error) { done <- err },
-	})
-	if err == nil {
-		select {
-		case err = <-done:
-		case <-ctx.Done(): // the store may have ended before
-			err = ctx.Err()
+	reads := txn.ReadSet{Topics: []string{im.HookTopic(int(h.Sum32() % locks))}, Outbox: []txn.OutboxKey{k}}
+	err := rpc.Write(ctx, q.store, reads, func(tx *txn.Tx) error {
+		o := tx.OutboxEvent(k)
+		if o == nil || !f(o, tx.Now) {
+			return errUnchanged
 		}
-	}
+		tx.PutOutboxEvent(*o)
+		if o.State == txn.OutgoingWaits && o.Error != "" && o.Due > tx.Now {
+			outbox.Rest(tx, k)
+		}
+		return nil
+	})
 	if errors.Is(err, errUnchanged) {
 		return false, nil
 	}

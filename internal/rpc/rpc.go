@@ -5,6 +5,7 @@
 package rpc
 
 import (
+	"context"
 	"encoding/json"
 	"hash/fnv"
 	"strconv"
@@ -43,26 +44,88 @@ func Origin(userID, deviceID string) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// Do queues a unit whose outcome is a T.
-func Do[T any](s *store.Store, need txn.ReadSet, decide func(*txn.Tx) (T, error), done func(T, error)) {
-	var out T
+// Txn is the transaction of a method that writes: the rows it reads, its decision, and what follows the commit.
+type Txn[R any] struct {
+	Reads txn.ReadSet
+	// Decide reads and writes rows through the Tx. An error refuses the call and changes nothing. It may run more than once, and must
+	// neither block nor have other effects.
+	Decide func(*txn.Tx) (R, error)
+	// After is called once with the outcome, when it is durable, and returns what the caller gets. It must not block. Nil = the
+	// outcome as it is.
+	After func(R, error) (R, error)
+}
+
+// Answer is the transaction of a call that has nothing to write.
+func Answer[R any](res R) Txn[R] {
+	return Txn[R]{After: func(R, error) (R, error) { return res, nil }}
+}
+
+// Submit queues a transaction. reply gets the outcome once, before any reader gets the records of the transaction; it must not block.
+func Submit[R any](s *store.Store, t Txn[R], reply func(R, error)) {
+	var out R
+	finish := func(err error) {
+		if t.After != nil {
+			out, err = t.After(out, err)
+		}
+		reply(out, err)
+	}
+	if t.Decide == nil {
+		finish(nil)
+		return
+	}
 	err := s.Submit(&store.Unit{
-		Reads: need,
+		Reads: t.Reads,
 		Decide: func(tx *txn.Tx) (err error) {
-			out, err = decide(tx)
+			out, err = t.Decide(tx)
 			return err
 		},
-		Done: func(err error) { done(out, err) },
+		Done: finish,
 	})
 	if err != nil {
-		done(out, im.Internal(err))
+		finish(im.Internal(err))
 	}
 }
 
-// Fail answers a call that was refused before anything was asked of the store.
-func Fail[T any](done func(T, error), err error) {
-	var none T
-	done(none, err)
+// Run executes a transaction and returns its outcome. When ctx ends first it returns the error of ctx, and the transaction goes on.
+func Run[R any](ctx context.Context, s *store.Store, t Txn[R]) (R, error) {
+	type outcome struct {
+		res R
+		err error
+	}
+	done := make(chan outcome, 1)
+	Submit(s, t, func(res R, err error) { done <- outcome{res, err} })
+	select {
+	case o := <-done:
+		return o.res, o.err
+	case <-ctx.Done():
+		var none R
+		return none, ctx.Err()
+	}
+}
+
+// Call runs a method that writes, and waits for its outcome like Run.
+func Call[Q, R any](ctx context.Context, s *store.Store, method func(context.Context, Caller, Q) (Txn[R], error), by Caller, req Q) (R, error) {
+	t, err := method(ctx, by, req)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return Run(ctx, s, t)
+}
+
+// Write executes a transaction that has no result, and waits for it like Run.
+func Write(ctx context.Context, s *store.Store, reads txn.ReadSet, decide func(*txn.Tx) error) error {
+	_, err := Run(ctx, s, write(reads, decide))
+	return err
+}
+
+// WriteLater queues a transaction that has no result. done gets its error once, and must not block.
+func WriteLater(s *store.Store, reads txn.ReadSet, decide func(*txn.Tx) error, done func(error)) {
+	Submit(s, write(reads, decide), func(_ struct{}, err error) { done(err) })
+}
+
+func write(reads txn.ReadSet, decide func(*txn.Tx) error) Txn[struct{}] {
+	return Txn[struct{}]{Reads: reads, Decide: func(tx *txn.Tx) (struct{}, error) { return struct{}{}, decide(tx) }}
 }
 
 // Event is a body that is never folded into another.

@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"context"
 	"errors"
 
 	"github.com/beckon-im/beckon/im"
@@ -13,29 +14,27 @@ import (
 )
 
 // Accept answers yes for the caller.
-func (e *Service) Accept(by rpc.Caller, req protocol.AnswerRequest, done func(protocol.ActionResponse, error)) {
-	e.answer(by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.Actor(req.RequestID), Data: req.Data}, done)
+func (e *Service) Accept(ctx context.Context, by rpc.Caller, req protocol.AnswerRequest) (rpc.Txn[protocol.ActionResponse], error) {
+	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.Actor(req.RequestID), Data: req.Data})
 }
 
 // Reject answers no for the caller.
-func (e *Service) Reject(by rpc.Caller, req protocol.RejectRequest, done func(protocol.ActionResponse, error)) {
-	e.answer(by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.Actor(req.RequestID), Data: req.Data, Reason: req.Reason}, done)
+func (e *Service) Reject(ctx context.Context, by rpc.Caller, req protocol.RejectRequest) (rpc.Txn[protocol.ActionResponse], error) {
+	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.Actor(req.RequestID), Data: req.Data, Reason: req.Reason})
 }
 
 // Ring notes that a device of the caller alerts its person.
-func (e *Service) Ring(by rpc.Caller, req protocol.RingRequest, done func(protocol.ActionResponse, error)) {
-	e.answer(by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.Actor(req.RequestID)}, done)
+func (e *Service) Ring(ctx context.Context, by rpc.Caller, req protocol.RingRequest) (rpc.Txn[protocol.ActionResponse], error) {
+	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.Actor(req.RequestID)})
 }
 
-func (e *Service) answer(by rpc.Caller, id string, a invite.Answer, done func(protocol.ActionResponse, error)) {
+func (e *Service) answer(ctx context.Context, by rpc.Caller, id string, a invite.Answer) (rpc.Txn[protocol.ActionResponse], error) {
 	if err := rpc.FirstError(im.CheckInviteID(id), im.CheckRequestID(a.By.RequestID), invite.CheckData(a.Data), invite.CheckReason(a.Reason)); err != nil {
-		done(protocol.ActionResponse{}, err)
-		return
+		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	r, ok, err := e.route(id)
-	if err != nil || !ok {
-		done(protocol.ActionResponse{}, snapshot.ErrNoInvitation(err))
-		return
+	r, err := e.mustRoute(ctx, id)
+	if err != nil {
+		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
 	if a.Act == invite.Ring && r.groupID != "" {
@@ -48,14 +47,14 @@ func (e *Service) answer(by rpc.Caller, id string, a invite.Answer, done func(pr
 		room.SeatReads(&need, r.roomID, r.inviter, by.UserID)
 	}
 	var after invite.Invitation
-	rpc.Do(e.store, need, func(tx *txn.Tx) (protocol.ActionResponse, error) {
+	return rpc.Txn[protocol.ActionResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ActionResponse, error) {
 		v := tx.Invitation(id)
 		if v == nil {
-			return protocol.ActionResponse{}, snapshot.ErrNoInvitation(nil)
+			return protocol.ActionResponse{}, snapshot.NoInvitation()
 		}
 		me := tx.Invitee(id, by.UserID)
 		if me != nil && me.Dropped {
-			return protocol.ActionResponse{}, snapshot.ErrNoInvitation(nil)
+			return protocol.ActionResponse{}, snapshot.NoInvitation()
 		}
 		me = v.AsLeft(me, tx.Now)
 		s, err := invite.Apply(*v, me, a, tx.Now)
@@ -84,15 +83,15 @@ func (e *Service) answer(by rpc.Caller, id string, a invite.Answer, done func(pr
 		after, err = e.closeRest(tx, s)
 		res.Over = after.Over()
 		return res, err
-	}, func(res protocol.ActionResponse, err error) {
+	}, After: func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
 		if err == nil {
 			e.updateDeadline(id, after.Over(), 0, true)
 			if after.Large && !res.Repeat && a.Act != invite.Ring {
 				e.digests.note(id, by.UserID, a.Act)
 			}
 		}
-		done(res, err)
-	})
+		return res, err
+	}}, nil
 }
 
 // putAnswer puts an accept or reject and tells it. Its cost does not depend on how many were invited.

@@ -82,16 +82,16 @@ func (e *Service) digestLoop(ctx context.Context) error {
 
 // digest appends how an invitation stands to its group's timeline, once for each version.
 func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
-	r, ok, err := e.routeFor(ctx, id)
+	r, ok, err := e.route(ctx, id)
 	if err != nil || !ok {
 		e.log.Warn("a digest could not be made; the next one has its counts", "inviteID", id, "error", err)
 		return
 	}
 	need := txn.ReadSet{Topics: []string{im.GroupTopic(r.groupID)}, Invitations: []string{id}}
-	rpc.Do(e.store, need, func(tx *txn.Tx) (struct{}, error) {
+	rpc.WriteLater(e.store, need, func(tx *txn.Tx) error {
 		v := tx.Invitation(id)
 		if v == nil || v.Digested >= v.Version {
-			return struct{}{}, nil
+			return nil
 		}
 		v.Digested = v.Version
 		m := message(v, protocol.ActionDigest, "", tx.Now)
@@ -99,8 +99,8 @@ func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
 		m.Digest = g
 		tx.PutInvitation(*v)
 		tx.Append(im.GroupTopic(v.GroupID), txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
-		return struct{}{}, nil
-	}, func(_ struct{}, err error) {
+		return nil
+	}, func(err error) {
 		if err != nil {
 			e.log.Warn("a digest could not be written; it is tried again", "inviteID", id, "error", err)
 			e.digests.note(id, "", 0)

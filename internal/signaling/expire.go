@@ -124,7 +124,7 @@ const retryExpire = time.Second
 
 // expire times out whoever of an invitation is late, and notes when to come again.
 func (e *Service) expire(ctx context.Context, id string) {
-	r, ok, err := e.routeFor(ctx, id)
+	r, ok, err := e.route(ctx, id)
 	if err != nil {
 		e.deadlines.Set(id, e.store.Now()+retryExpire.Milliseconds())
 		return
@@ -133,7 +133,7 @@ func (e *Service) expire(ctx context.Context, id string) {
 		return
 	}
 	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
-	rpc.Do(e.store, need, func(tx *txn.Tx) (int64, error) {
+	rpc.Submit(e.store, rpc.Txn[int64]{Reads: need, Decide: func(tx *txn.Tx) (int64, error) {
 		v := tx.Invitation(id)
 		if v == nil || v.Over() {
 			return 0, nil
@@ -148,7 +148,7 @@ func (e *Service) expire(ctx context.Context, id string) {
 			return v.Due, nil
 		}
 		return c.Invitation.Due, e.end(tx, c, rpc.Caller{}, protocol.ActionTimeout, "", "")
-	}, func(due int64, err error) {
+	}}, func(due int64, err error) {
 		if err != nil {
 			e.log.Error("a timeout could not be written; it is tried again", "inviteID", id, "error", err)
 			due = e.store.Now() + retryExpire.Milliseconds()

@@ -71,17 +71,14 @@ func TestTheRuleDecides(t *testing.T) {
 	e, stop := run(false) // no timer at all
 	invite := func(id string, timeout int64) {
 		t.Helper()
-		done := make(chan error, 1)
-		e.Invite(rpc.Caller{UserID: "alice"}, protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: timeout}},
-			func(_ protocol.InviteResponse, err error) { done <- err })
-		if err := <-done; err != nil {
+		req := protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: timeout}}
+		if _, err := rpc.Call(t.Context(), e.store, e.Invite, rpc.Caller{UserID: "alice"}, req); err != nil {
 			t.Fatal(err)
 		}
 	}
 	accept := func(id string) error {
-		done := make(chan error, 1)
-		e.Accept(rpc.Caller{UserID: "bob", DeviceID: "d"}, protocol.AnswerRequest{InviteID: id}, func(_ protocol.ActionResponse, err error) { done <- err })
-		return <-done
+		_, err := rpc.Call(t.Context(), e.store, e.Accept, rpc.Caller{UserID: "bob", DeviceID: "d"}, protocol.AnswerRequest{InviteID: id})
+		return err
 	}
 	invite("in-time", 30)
 	invite("late", 30)

@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/beckon-im/beckon/im"
@@ -13,15 +14,13 @@ import (
 
 // Cancel ends the invitees that are still open: all of them, or those named. A cancel that overtakes its invite leaves a
 // mark, so that the late invite is refused; to the caller it still answers 8010, because there was nothing to cancel.
-func (e *Service) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) Cancel(ctx context.Context, by rpc.Caller, req protocol.CancelRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data), checkNames(req.InviteeList)); err != nil {
-		done(protocol.ActionResponse{}, err)
-		return
+		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	r, known, err := e.route(req.InviteID)
+	r, known, err := e.route(ctx, req.InviteID)
 	if err != nil {
-		done(protocol.ActionResponse{}, im.Internal(err))
-		return
+		return rpc.Txn[protocol.ActionResponse]{}, im.Internal(err)
 	}
 	need := txn.ReadSet{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
 	if known {
@@ -30,7 +29,7 @@ func (e *Service) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(pr
 		need.Tombstones = []txn.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
 	}
 	early := false
-	e.changeOr(need, req.InviteID, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	t := e.changeOr(need, req.InviteID, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		early = false
 		return e.decideCancel(tx, v, by, req)
 	}, func(tx *txn.Tx) error {
@@ -38,13 +37,16 @@ func (e *Service) Cancel(by rpc.Caller, req protocol.CancelRequest, done func(pr
 			tx.PutTombstone(txn.Tombstone{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: tx.Now + tombstoneLife.Milliseconds()})
 		}
 		return nil
-	}, func(res protocol.ActionResponse, err error) {
-		if err == nil && early {
+	})
+	updateDeadline := t.After
+	t.After = func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
+		if res, err = updateDeadline(res, err); err == nil && early {
 			err = &im.Error{Code: im.CodeOver, Field: "inviteID",
 				Message: "there is no invitation with this inviteID; should it still come from you within five minutes, it will be refused"}
 		}
-		done(res, err)
-	})
+		return res, err
+	}
+	return t, nil
 }
 
 // cancelNeed is what a cancel looks at: everybody who is open, or those named, and the peer of a one-to-one invitation.
@@ -90,22 +92,20 @@ func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, 
 }
 
 // Modify replaces the data of an open invitation.
-func (e *Service) Modify(by rpc.Caller, req protocol.ModifyRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) Modify(ctx context.Context, by rpc.Caller, req protocol.ModifyRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data)); err != nil {
-		done(protocol.ActionResponse{}, err)
-		return
+		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	r, ok, err := e.route(req.InviteID)
-	if err != nil || !ok {
-		done(protocol.ActionResponse{}, snapshot.ErrNoInvitation(err))
-		return
+	r, err := e.mustRoute(ctx, req.InviteID)
+	if err != nil {
+		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	id := req.InviteID
 	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
 	if r.groupID != "" {
 		need.Groups = []string{r.groupID}
 	}
-	e.change(need, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	return e.change(need, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		if err := maySpeak(tx, v, by); err != nil {
 			return protocol.ActionResponse{}, *v, err
 		}
@@ -116,7 +116,7 @@ func (e *Service) Modify(by rpc.Caller, req protocol.ModifyRequest, done func(pr
 		tx.PutInvitation(c.Invitation)
 		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, tx.Now)
 		return protocol.ActionResponse{}, c.Invitation, appendEvent(tx, &c.Invitation, by, m)
-	}, done)
+	}), nil
 }
 
 // maySpeak refuses an inviter who has left the group of an invitation, or is muted there.
@@ -131,19 +131,16 @@ func maySpeak(tx *txn.Tx, v *invite.Invitation, by rpc.Caller) error {
 }
 
 // AddInvitees invites more people to an open invitation.
-func (e *Service) AddInvitees(by rpc.Caller, req protocol.AddInviteesRequest, done func(protocol.ActionResponse, error)) {
+func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller, req protocol.AddInviteesRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID)); err != nil {
-		done(protocol.ActionResponse{}, err)
-		return
+		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	r, ok, err := e.route(req.InviteID)
-	if err != nil || !ok {
-		done(protocol.ActionResponse{}, snapshot.ErrNoInvitation(err))
-		return
+	r, err := e.mustRoute(ctx, req.InviteID)
+	if err != nil {
+		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	if err := invite.CheckInvitees(r.inviter, r.groupID, req.InviteeList); err != nil {
-		done(protocol.ActionResponse{}, err)
-		return
+		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	id := req.InviteID
 	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
@@ -165,12 +162,15 @@ func (e *Service) AddInvitees(by rpc.Caller, req protocol.AddInviteesRequest, do
 	}
 	e.boundNeed(&need, by.UserID, r.groupID, req.InviteeList)
 	devices := e.count(req.InviteeList)
-	e.change(need, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	t := e.change(need, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		return e.decideAdd(tx, v, by, req, devices)
-	}, func(res protocol.ActionResponse, err error) {
-		reached(res.Reach, devices)
-		done(res, err)
 	})
+	updateDeadline := t.After
+	t.After = func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
+		reached(res.Reach, devices)
+		return updateDeadline(res, err)
+	}
+	return t, nil
 }
 
 func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest, devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
@@ -221,15 +221,15 @@ func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req
 }
 
 // change runs an inviter's action on an existing invitation and keeps its deadline in step.
-func (e *Service) change(need txn.ReadSet, id string, decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error), done func(protocol.ActionResponse, error)) {
-	e.changeOr(need, id, decide, func(*txn.Tx) error { return snapshot.ErrNoInvitation(nil) }, done)
+func (e *Service) change(need txn.ReadSet, id string, decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error)) rpc.Txn[protocol.ActionResponse] {
+	return e.changeOr(need, id, decide, func(*txn.Tx) error { return snapshot.NoInvitation() })
 }
 
 // changeOr is change with something to do when there is no such invitation.
 func (e *Service) changeOr(need txn.ReadSet, id string, decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
-	absent func(*txn.Tx) error, done func(protocol.ActionResponse, error)) {
+	absent func(*txn.Tx) error) rpc.Txn[protocol.ActionResponse] {
 	var after *invite.Invitation
-	rpc.Do(e.store, need, func(tx *txn.Tx) (protocol.ActionResponse, error) {
+	return rpc.Txn[protocol.ActionResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ActionResponse, error) {
 		v := tx.Invitation(id)
 		if v == nil {
 			return protocol.ActionResponse{}, absent(tx)
@@ -238,12 +238,12 @@ func (e *Service) changeOr(need txn.ReadSet, id string, decide func(*txn.Tx, *in
 		after = &v2
 		res.InviteID, res.Version, res.Over, res.ServerTime = id, v2.Version, v2.Over(), tx.Now
 		return res, err
-	}, func(res protocol.ActionResponse, err error) {
+	}, After: func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
 		if err == nil && after != nil {
 			e.updateDeadline(id, after.Over(), after.Due, false)
 		}
-		done(res, err)
-	})
+		return res, err
+	}}
 }
 
 func checkNames(users []string) error {

@@ -34,7 +34,7 @@ type opening struct {
 }
 
 // Invite opens an invitation to one person, or to several without a group.
-func (e *Service) Invite(by rpc.Caller, req protocol.InviteRequest, done func(protocol.InviteResponse, error)) {
+func (e *Service) Invite(ctx context.Context, by rpc.Caller, req protocol.InviteRequest) (rpc.Txn[protocol.InviteResponse], error) {
 	invitees := req.InviteeList
 	var err error
 	switch {
@@ -48,26 +48,24 @@ func (e *Service) Invite(by rpc.Caller, req protocol.InviteRequest, done func(pr
 		err = im.Bad("invitee", "is missing: give it, or inviteeList")
 	}
 	if err != nil {
-		done(protocol.InviteResponse{}, err)
-		return
+		return rpc.Txn[protocol.InviteResponse]{}, err
 	}
 	terms := termsOf(by, req.InviteOptions)
 	terms.MergeGlare, terms.Notify = req.MergeGlare, invite.NotifyMembers
-	e.open(by, req.InviteOptions, terms, invitees, done)
+	return e.open(ctx, by, req.InviteOptions, terms, invitees)
 }
 
 // InviteInGroup opens an invitation to members of a group.
-func (e *Service) InviteInGroup(by rpc.Caller, req protocol.InviteInGroupRequest, done func(protocol.InviteResponse, error)) {
+func (e *Service) InviteInGroup(ctx context.Context, by rpc.Caller, req protocol.InviteInGroupRequest) (rpc.Txn[protocol.InviteResponse], error) {
 	if err := im.CheckGroupID(req.GroupID); err != nil {
-		done(protocol.InviteResponse{}, err)
-		return
+		return rpc.Txn[protocol.InviteResponse]{}, err
 	}
 	terms := termsOf(by, req.InviteOptions)
 	terms.GroupID, terms.Everyone, terms.Notify = req.GroupID, req.Everyone, req.Notify
 	if terms.Notify == "" {
 		terms.Notify = invite.NotifyMembers
 	}
-	e.open(by, req.InviteOptions, terms, req.InviteeList, done)
+	return e.open(ctx, by, req.InviteOptions, terms, req.InviteeList)
 }
 
 func termsOf(by rpc.Caller, o protocol.InviteOptions) invite.Terms {
@@ -89,35 +87,34 @@ func inviteID(by rpc.Caller, o protocol.InviteOptions) string {
 	return uuid.Must(uuid.NewV7()).String()
 }
 
-func (e *Service) open(by rpc.Caller, opt protocol.InviteOptions, t invite.Terms, invitees []string, done func(protocol.InviteResponse, error)) {
+func (e *Service) open(ctx context.Context, by rpc.Caller, opt protocol.InviteOptions, t invite.Terms, invitees []string) (rpc.Txn[protocol.InviteResponse], error) {
 	o := opening{fingerprint: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(opt.RequestID), skip: opt.SkipInvalid}
 	if o.skip && !t.Everyone && len(invitees) <= invite.MaxGroupInvitees {
 		invitees, o.skipped = withoutDuplicates(by.UserID, invitees)
 	}
 	if err := rpc.FirstError(im.CheckRequestID(opt.RequestID), e.timeouts(&t), t.Check(invitees)); err != nil {
-		done(protocol.InviteResponse{}, err)
-		return
+		return rpc.Txn[protocol.InviteResponse]{}, err
 	}
 	o.terms, o.invitees = t, invitees
-	devices, err := e.devices(&o)
+	devices, err := e.devices(ctx, &o)
 	if err != nil {
-		done(protocol.InviteResponse{}, im.Internal(err))
-		return
+		return rpc.Txn[protocol.InviteResponse]{}, im.Internal(err)
 	}
 	o.devices = devices
 	need := o.need()
 	e.boundNeed(&need, by.UserID, t.GroupID, invitees)
-	rpc.Do(e.store, need, func(tx *txn.Tx) (protocol.InviteResponse, error) { return e.decideOpen(tx, o) },
-		func(res protocol.InviteResponse, err error) {
-			if err == nil {
-				if !res.Repeat && !res.Merged && !o.skip { // else it is not known here who is left
-					e.routes.Add(t.ID, route{id: t.ID, participants: t.Notify == invite.NotifyParticipants, inviter: t.Inviter,
-						peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: res.Invitation.RoomID})
-				}
-				e.opened(&res, devices)
+	after := func(res protocol.InviteResponse, err error) (protocol.InviteResponse, error) {
+		if err == nil {
+			if !res.Repeat && !res.Merged && !o.skip { // else it is not known here which invitees are left
+				e.routes.Add(t.ID, route{id: t.ID, participants: t.Notify == invite.NotifyParticipants, inviter: t.Inviter,
+					peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: res.Invitation.RoomID})
 			}
-			done(res, err)
-		})
+			e.opened(&res, devices)
+		}
+		return res, err
+	}
+	decide := func(tx *txn.Tx) (protocol.InviteResponse, error) { return e.decideOpen(tx, o) }
+	return rpc.Txn[protocol.InviteResponse]{Reads: need, Decide: decide, After: after}, nil
 }
 
 func (o *opening) need() txn.ReadSet {
@@ -287,14 +284,14 @@ func (e *Service) opened(res *protocol.InviteResponse, devices map[string]int) {
 }
 
 // devices counts the connected devices of the invitees before the unit is queued: nobody waits for other nodes inside.
-func (e *Service) devices(o *opening) (map[string]int, error) {
+func (e *Service) devices(ctx context.Context, o *opening) (map[string]int, error) {
 	users := o.invitees
 	if o.terms.Everyone {
-		if me, err := e.store.Member(context.Background(), o.terms.GroupID, o.by.UserID); err != nil || !me.Present() {
+		if me, err := e.store.Member(ctx, o.terms.GroupID, o.by.UserID); err != nil || !me.Present() {
 			return nil, err // the rule refuses it
 		}
 		for after := ""; ; {
-			list, err := e.store.Members(context.Background(), o.terms.GroupID, after, rpc.MaxPage)
+			list, err := e.store.Members(ctx, o.terms.GroupID, after, rpc.MaxPage)
 			if err != nil {
 				return nil, err
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/signaling/deadline"
 	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
+	"github.com/beckon-im/beckon/internal/signaling/snapshot"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
@@ -127,12 +128,7 @@ func (e *Service) UserOffline(user string) { e.gone.Gone(user) }
 func (e *Service) NodeLost() { e.gone.Lost() }
 
 // route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.
-func (e *Service) route(id string) (r route, ok bool, err error) {
-	return e.routeFor(context.Background(), id)
-}
-
-// routeFor is route for as long as ctx.
-func (e *Service) routeFor(ctx context.Context, id string) (r route, ok bool, err error) {
+func (e *Service) route(ctx context.Context, id string) (r route, ok bool, err error) {
 	if r, ok := e.routes.Get(id); ok {
 		return r, true, nil
 	}
@@ -143,6 +139,18 @@ func (e *Service) routeFor(ctx context.Context, id string) (r route, ok bool, er
 	r = routeOf(v)
 	e.routes.Add(id, r)
 	return r, true, nil
+}
+
+// mustRoute is route for a method: an invitation that does not exist is an error.
+func (e *Service) mustRoute(ctx context.Context, id string) (route, error) {
+	r, ok, err := e.route(ctx, id)
+	switch {
+	case err != nil:
+		return r, im.Internal(err)
+	case !ok:
+		return r, snapshot.NoInvitation()
+	}
+	return r, nil
 }
 
 func routeOf(v *invite.Invitation) route {

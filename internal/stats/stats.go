@@ -186,19 +186,12 @@ func (s *Stats) write(ctx context.Context) {
 	if len(todo) == 0 {
 		return
 	}
-	done := make(chan error, 1)
-	rpc.Do(s.store, txn.ReadSet{}, func(tx *txn.Tx) (struct{}, error) {
+	err := rpc.Write(ctx, s.store, txn.ReadSet{}, func(tx *txn.Tx) error {
 		for at, counts := range todo {
 			admin.PutStats(tx, at, s.node, counts)
 		}
-		return struct{}{}, nil
-	}, func(_ struct{}, err error) { done <- err })
-	var err error
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+		return nil
+	})
 	if err != nil {
 		s.again(todo)
 	}

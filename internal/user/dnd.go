@@ -13,18 +13,17 @@ import (
 )
 
 // SetDoNotDisturb says when the caller does not want to be disturbed.
-func (p *Users) SetDoNotDisturb(by rpc.Caller, req protocol.DoNotDisturb, done func(protocol.DoNotDisturbResponse, error)) {
+func (p *Users) SetDoNotDisturb(_ context.Context, by rpc.Caller, req protocol.DoNotDisturb) (rpc.Txn[protocol.DoNotDisturbResponse], error) {
 	q, err := quietOf(req)
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.DoNotDisturbResponse]{}, err
 	}
-	change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.DoNotDisturbResponse, *protocol.PersonEvent, error) {
+	return change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.DoNotDisturbResponse, *protocol.PersonEvent, error) {
 		if me.DND = ""; q != (im.Quiet{}) {
 			me.DND = string(rpc.Encode(q))
 		}
 		return protocol.DoNotDisturbResponse{DoNotDisturb: req, Active: q.Active(tx.Now), ServerTime: tx.Now}, &protocol.PersonEvent{Disturb: &req}, nil
-	}, done)
+	})
 }
 
 func quietOf(d protocol.DoNotDisturb) (im.Quiet, error) {

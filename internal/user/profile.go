@@ -91,9 +91,9 @@ func checkProfile(p *protocol.Profile) error {
 }
 
 // change runs a change of the caller's person and tells their other devices.
-func change[R any](p *Users, by rpc.Caller, decide func(*txn.Tx, *txn.User) (R, *protocol.PersonEvent, error), done func(R, error)) {
+func change[R any](p *Users, by rpc.Caller, decide func(*txn.Tx, *txn.User) (R, *protocol.PersonEvent, error)) (rpc.Txn[R], error) {
 	topic := im.UserTopic(by.UserID)
-	rpc.Do(p.store, txn.ReadSet{Topics: []string{topic}, Users: []string{by.UserID}}, func(tx *txn.Tx) (R, error) {
+	return rpc.Txn[R]{Reads: txn.ReadSet{Topics: []string{topic}, Users: []string{by.UserID}}, Decide: func(tx *txn.Tx) (R, error) {
 		me := tx.User(by.UserID)
 		if me == nil {
 			me = &txn.User{UserID: by.UserID}
@@ -106,12 +106,12 @@ func change[R any](p *Users, by rpc.Caller, decide func(*txn.Tx, *txn.User) (R, 
 		e.Type, e.UserID, e.Time = protocol.TypePerson, by.UserID, tx.Now
 		tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: *e}})
 		return res, nil
-	}, done)
+	}}, nil
 }
 
 // SetSelfInfo changes the caller's profile.
-func (p *Users) SetSelfInfo(by rpc.Caller, req protocol.SetSelfInfoRequest, done func(protocol.ProfileResponse, error)) {
-	change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.ProfileResponse, *protocol.PersonEvent, error) {
+func (p *Users) SetSelfInfo(_ context.Context, by rpc.Caller, req protocol.SetSelfInfoRequest) (rpc.Txn[protocol.ProfileResponse], error) {
+	return change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.ProfileResponse, *protocol.PersonEvent, error) {
 		v, err := profile(by.UserID, me)
 		if err != nil {
 			return protocol.ProfileResponse{}, nil, err
@@ -135,7 +135,7 @@ func (p *Users) SetSelfInfo(by rpc.Caller, req protocol.SetSelfInfoRequest, done
 		}
 		me.Profile = string(rpc.Encode(v))
 		return protocol.ProfileResponse{Profile: v, ServerTime: tx.Now}, &protocol.PersonEvent{Profile: &v}, nil
-	}, done)
+	})
 }
 
 func set[T any](to, from *T) {
@@ -165,7 +165,7 @@ func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRe
 }
 
 // Import writes profiles as they were elsewhere, for app servers.
-func (p *Users) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func(protocol.ImportResponse, error)) {
+func (p *Users) Import(_ context.Context, _ rpc.Caller, req protocol.ImportUsersRequest) (rpc.Txn[protocol.ImportResponse], error) {
 	var need txn.ReadSet
 	var err error
 	switch {
@@ -186,10 +186,9 @@ func (p *Users) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func(
 		if e, ok := err.(*im.Error); ok && len(req.Users) > 0 {
 			e.Message, e.Field = fmt.Sprintf("users: %s", e.Message), "users"
 		}
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.ImportResponse]{}, err
 	}
-	rpc.Do(p.store, need, func(tx *txn.Tx) (protocol.ImportResponse, error) {
+	return rpc.Txn[protocol.ImportResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ImportResponse, error) {
 		var res protocol.ImportResponse
 		for _, u := range req.Users {
 			person := tx.User(u.UserID)
@@ -203,27 +202,26 @@ func (p *Users) Import(_ rpc.Caller, req protocol.ImportUsersRequest, done func(
 			res.Imported++
 		}
 		return res, nil
-	}, done)
+	}}, nil
 }
 
 // Block makes the caller hear nothing of people.
-func (p *Users) Block(by rpc.Caller, req protocol.UsersRequest, done func(protocol.PeopleResponse, error)) {
-	p.block(by, req, true, done)
+func (p *Users) Block(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.PeopleResponse], error) {
+	return p.block(ctx, by, req, true)
 }
 
 // Unblock lets people reach the caller again.
-func (p *Users) Unblock(by rpc.Caller, req protocol.UsersRequest, done func(protocol.PeopleResponse, error)) {
-	p.block(by, req, false, done)
+func (p *Users) Unblock(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.PeopleResponse], error) {
+	return p.block(ctx, by, req, false)
 }
 
-func (p *Users) block(by rpc.Caller, req protocol.UsersRequest, on bool, done func(protocol.PeopleResponse, error)) {
+func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequest, on bool) (rpc.Txn[protocol.PeopleResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false)
 	if err == nil && slices.Contains(req.UserIDList, by.UserID) {
 		err = im.Bad("userIDList", "names yourself")
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.PeopleResponse]{}, err
 	}
 	topic := im.UserTopic(by.UserID)
 	need := txn.ReadSet{Topics: []string{topic}}
@@ -232,12 +230,11 @@ func (p *Users) block(by rpc.Caller, req protocol.UsersRequest, on bool, done fu
 		need.Contacts = append(need.Contacts, txn.ContactKey{UserID: by.UserID, Peer: u})
 		need.Follows = append(need.Follows, txn.ContactKey{UserID: u, Peer: by.UserID})
 	}
-	mine, err := p.status(context.Background(), by.UserID, !on && p.online(by.UserID))
+	mine, err := p.status(ctx, by.UserID, !on && p.online(by.UserID))
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.PeopleResponse]{}, err
 	}
-	rpc.Do(p.store, need, func(tx *txn.Tx) (protocol.PeopleResponse, error) {
+	return rpc.Txn[protocol.PeopleResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.PeopleResponse, error) {
 		res := protocol.PeopleResponse{UserIDList: []string{}, ServerTime: tx.Now}
 		var counts map[string][]int64
 		if on && p.Invitations != nil {
@@ -272,7 +269,7 @@ func (p *Users) block(by rpc.Caller, req protocol.UsersRequest, on bool, done fu
 		}
 		tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: e}})
 		return res, nil
-	}, done)
+	}}, nil
 }
 
 // hide makes a subscriber of the caller's presence hear no more of it and see the caller offline, or hear of it again.

@@ -12,13 +12,12 @@ import (
 
 // RevokeTokens makes every token of a user useless that was issued up to now, and sends their devices away on all nodes. The order
 // travels with a record on their timeline, so that a device that is just coming in finds it.
-func (p *Users) RevokeTokens(_ rpc.Caller, req protocol.RevokeTokensRequest, done func(protocol.RevokeTokensResponse, error)) {
+func (p *Users) RevokeTokens(_ context.Context, _ rpc.Caller, req protocol.RevokeTokensRequest) (rpc.Txn[protocol.RevokeTokensResponse], error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.RevokeTokensResponse]{}, err
 	}
 	topic := im.UserTopic(req.UserID)
-	rpc.Do(p.store, txn.ReadSet{Topics: []string{topic}, Users: []string{req.UserID}}, func(tx *txn.Tx) (protocol.RevokeTokensResponse, error) {
+	return rpc.Txn[protocol.RevokeTokensResponse]{Reads: txn.ReadSet{Topics: []string{topic}, Users: []string{req.UserID}}, Decide: func(tx *txn.Tx) (protocol.RevokeTokensResponse, error) {
 		who := tx.User(req.UserID)
 		if who == nil {
 			who = &txn.User{UserID: req.UserID}
@@ -28,7 +27,7 @@ func (p *Users) RevokeTokens(_ rpc.Caller, req protocol.RevokeTokensRequest, don
 		tx.PutUser(*who)
 		tx.Append(topic, txn.Draft{Listen: im.StopListening(topic), Body: &rpc.Event{Value: protocol.PersonEvent{Type: protocol.TypePerson, UserID: req.UserID, Time: tx.Now}}})
 		return protocol.RevokeTokensResponse{RevokedAt: tx.Now}, nil
-	}, done)
+	}}, nil
 }
 
 // CheckIssued refuses a token of a user that was issued, in unix seconds, before their tokens were revoked, or in that second.

@@ -144,13 +144,12 @@ func (p *Users) Followed(ctx context.Context, user string) (statuses []protocol.
 }
 
 // SetSelfStatus sets the caller's custom status.
-func (p *Users) SetSelfStatus(by rpc.Caller, req protocol.SetSelfStatusRequest, done func(protocol.StatusResponse, error)) {
+func (p *Users) SetSelfStatus(_ context.Context, by rpc.Caller, req protocol.SetSelfStatusRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	if err := im.CheckText("customStatus", req.CustomStatus, maxStatus); err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.StatusResponse]{}, err
 	}
 	online := word(p.online(by.UserID))
-	change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.StatusResponse, *protocol.PersonEvent, error) {
+	return change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.StatusResponse, *protocol.PersonEvent, error) {
 		topic := im.StatusTopic(by.UserID)
 		if missing := tx.Missing([]string{topic}); len(missing) > 0 {
 			return protocol.StatusResponse{}, nil, &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
@@ -159,56 +158,51 @@ func (p *Users) SetSelfStatus(by rpc.Caller, req protocol.SetSelfStatusRequest, 
 		s := protocol.UserStatus{UserID: by.UserID, Status: online, CustomStatus: me.Status}
 		tx.Append(topic, txn.Draft{Online: true, Body: &rpc.Event{Value: statusEvent(s, tx.Now)}})
 		return protocol.StatusResponse{Statuses: []protocol.UserStatus{s}}, &protocol.PersonEvent{Status: &s}, nil
-	}, done)
+	})
 }
 
 // Subscribe makes all devices of the caller hear who of some people comes and goes, also after a reconnect.
-func (p *Users) Subscribe(by rpc.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
+func (p *Users) Subscribe(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false)
 	var have []string
 	if err == nil {
-		have, err = p.store.Follows(context.Background(), by.UserID)
+		have, err = p.store.Follows(ctx, by.UserID)
 		fresh := slices.DeleteFunc(slices.Clone(req.UserIDList), func(u string) bool { return slices.Contains(have, u) })
 		if err == nil && len(have)+len(fresh) > maxFollows {
 			err = &im.Error{Code: im.CodeTooMany, Field: "userIDList", Message: fmt.Sprintf("you have subscribed to %d of at most %d people", len(have), maxFollows)}
 		}
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.StatusResponse]{}, err
 	}
-	list, _, err := p.statuses(context.Background(), by.UserID, req.UserIDList)
+	list, _, err := p.statuses(ctx, by.UserID, req.UserIDList)
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.StatusResponse]{}, err
 	}
-	p.follow(by, req.UserIDList, true, func(err error) {
-		done(protocol.StatusResponse{Statuses: list}, err)
-	})
+	return p.follow(by, req.UserIDList, true, protocol.StatusResponse{Statuses: list}), nil
 }
 
 // Unsubscribe ends subscriptions: those named, or all.
-func (p *Users) Unsubscribe(by rpc.Caller, req protocol.UsersRequest, done func(protocol.StatusResponse, error)) {
+func (p *Users) Unsubscribe(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, true)
 	if err == nil && len(req.UserIDList) == 0 {
-		req.UserIDList, err = p.store.Follows(context.Background(), by.UserID)
+		req.UserIDList, err = p.store.Follows(ctx, by.UserID)
 	}
 	if err != nil {
-		rpc.Fail(done, err)
-		return
+		return rpc.Txn[protocol.StatusResponse]{}, err
 	}
-	p.follow(by, req.UserIDList, false, func(err error) { done(protocol.StatusResponse{Statuses: []protocol.UserStatus{}}, err) })
+	return p.follow(by, req.UserIDList, false, protocol.StatusResponse{Statuses: []protocol.UserStatus{}}), nil
 }
 
 // follow begins or ends subscriptions; the order to listen travels with the record.
-func (p *Users) follow(by rpc.Caller, users []string, on bool, done func(error)) {
+func (p *Users) follow(by rpc.Caller, users []string, on bool, res protocol.StatusResponse) rpc.Txn[protocol.StatusResponse] {
 	topic := im.UserTopic(by.UserID)
 	need := txn.ReadSet{Topics: []string{topic}}
 	for _, u := range users {
 		need.Follows = append(need.Follows, txn.ContactKey{UserID: by.UserID, Peer: u})
 		need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID})
 	}
-	rpc.Do(p.store, need, func(tx *txn.Tx) (struct{}, error) {
+	return rpc.Txn[protocol.StatusResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.StatusResponse, error) {
 		for _, u := range users {
 			if tx.Follow(by.UserID, u) == on {
 				continue
@@ -224,6 +218,6 @@ func (p *Users) follow(by rpc.Caller, users []string, on bool, done func(error))
 			}
 			tx.Append(topic, txn.Draft{Device: by.Origin(), Listen: order, Body: &rpc.Event{Value: e}})
 		}
-		return struct{}{}, nil
-	}, func(_ struct{}, err error) { done(err) })
+		return res, nil
+	}}
 }

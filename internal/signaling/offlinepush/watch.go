@@ -141,7 +141,7 @@ func (g *Watch) ringOn(ctx context.Context, user string) {
 		if v := &open[i].Invitation; open[i].Mine != nil && !open[i].Mine.Pushed {
 			key := txn.InviteeKey{InviteID: v.ID, UserID: user}
 			need := txn.ReadSet{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key}, Users: []string{user}}
-			rpc.Do(g.Store, need, func(tx *txn.Tx) (struct{}, error) { return struct{}{}, g.push(tx, key) }, func(_ struct{}, err error) {
+			rpc.WriteLater(g.Store, need, func(tx *txn.Tx) error { return g.push(tx, key) }, func(err error) {
 				if err != nil {
 					g.Log.Warn("somebody left while it rang, and could not be rung by a push", "user", user, "inviteID", key.InviteID, "error", err)
 				} else {

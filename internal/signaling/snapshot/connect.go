@@ -120,15 +120,15 @@ func (r *Reader) unfollow(user string, ids []string) {
 	for _, id := range ids {
 		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: user})
 	}
-	rpc.Do(r.Store, need, func(tx *txn.Tx) (none struct{}, err error) {
+	rpc.WriteLater(r.Store, need, func(tx *txn.Tx) error {
 		for _, id := range ids {
 			if p := tx.Invitee(id, user); p != nil && p.Follows {
 				p.Follows = false
 				tx.PutInvitee(*p)
 			}
 		}
-		return none, nil
-	}, func(_ struct{}, err error) {
+		return nil
+	}, func(err error) {
 		if err != nil {
 			r.Log.Warn("ended invitations still marked as followed", "user", user, "error", err)
 		}

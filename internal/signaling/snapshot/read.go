@@ -19,11 +19,8 @@ type Reader struct {
 	Log   *slog.Logger
 }
 
-// ErrNoInvitation refuses what is about an invitation that does not exist; with an error, it is that of the read.
-func ErrNoInvitation(err error) error {
-	if err != nil {
-		return im.Internal(err)
-	}
+// NoInvitation is the error for an inviteID that names no invitation, or none of the caller's.
+func NoInvitation() error {
 	return &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "there is no invitation with this inviteID"}
 }
 
@@ -46,8 +43,11 @@ func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller, req protocol.
 		return res, err
 	}
 	v, err := r.Store.Invitation(ctx, req.InviteID)
-	if err != nil || v == nil {
-		return res, ErrNoInvitation(err)
+	if err != nil {
+		return res, im.Internal(err)
+	}
+	if v == nil {
+		return res, NoInvitation()
 	}
 	mine, err := r.Store.Invitee(ctx, v.ID, by.UserID)
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller, req protocol.
 
 func (r *Reader) maySee(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, by rpc.Caller) error {
 	if mine != nil && mine.Dropped {
-		return ErrNoInvitation(nil)
+		return NoInvitation()
 	}
 	if v.Inviter == by.UserID || mine != nil {
 		return nil
@@ -159,10 +159,8 @@ func (r *Reader) decided(ctx context.Context, v *invite.Invitation, invitees []i
 		v        *invite.Invitation
 		invitees []invite.Invitee
 		now      int64
-		err      error
 	}
-	done := make(chan read, 1)
-	rpc.Do(r.Store, need, func(tx *txn.Tx) (read, error) {
+	at, err := rpc.Run(ctx, r.Store, rpc.Txn[read]{Reads: need, Decide: func(tx *txn.Tx) (read, error) {
 		at := read{v: tx.Invitation(v.ID), invitees: slices.Clone(invitees), now: tx.Now}
 		for i, k := range need.Invitees {
 			if p := tx.Invitee(k.InviteID, k.UserID); p != nil {
@@ -170,20 +168,12 @@ func (r *Reader) decided(ctx context.Context, v *invite.Invitation, invitees []i
 			}
 		}
 		return at, nil
-	}, func(at read, err error) {
-		at.err = err
-		done <- at
-	})
-	select {
-	case at := <-done:
-		if at.err != nil || at.v == nil {
-			return v, now, at.err
-		}
-		copy(invitees, at.invitees)
-		return at.v, at.now, nil
-	case <-ctx.Done():
-		return nil, 0, ctx.Err()
+	}})
+	if err != nil || at.v == nil {
+		return v, now, err
 	}
+	copy(invitees, at.invitees)
+	return at.v, at.now, nil
 }
 
 func internal(err error) error {
