@@ -8,13 +8,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/netip"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -93,6 +90,7 @@ type API struct {
 	opt     Options
 	methods map[string]*row
 	order   []*row
+	handle  handler
 	log     *slog.Logger
 }
 
@@ -119,84 +117,23 @@ func New(ctx context.Context, v Services, opt Options) (*API, error) {
 	for _, v := range a.order {
 		a.methods[v.name] = v
 	}
+	a.handle = a.chain()
 	return a, nil
 }
 
 // Authenticator returns the keeper of keys.
 func (a *API) Authenticator() *Authenticator { return a.auth }
 
-// call runs a verb and encodes its outcome: the response, or the error object.
-func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte, done func([]byte, *protocol.Error)) {
-	var once sync.Once
-	begin := time.Now()
-	spend := func([]byte) {} // charges the caller
-	finish := func(res any, err error) {
-		answered := true
-		if once.Do(func() { answered = false }); answered {
-			return
-		}
-		if v := a.methods[name]; v != nil { // other names are anybody's, and without end
-			a.opt.Observe(name, im.CodeOf(err), time.Since(begin))
-			a.trace(name, by, data, begin, res, err)
-			if v.acts && by.Server && a.opt.Audit != nil {
-				a.opt.Audit.Info(name, "user", by.UserID, "call", by.CallID, "from", by.From, "request", clipTo(string(data), maxAudited), "code", im.CodeOf(err))
-			}
-		}
-		var b []byte
-		if err == nil {
-			b, err = json.Marshal(res)
-		}
-		defer func() { spend(b) }()
+// call runs a method and replies with its encoded response, or with the error for the wire.
+func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte, reply func([]byte, *protocol.Error)) {
+	c := &call{by: by, name: name, row: a.methods[name], data: data, begin: time.Now()}
+	a.handle(ctx, c, func(body []byte, err error) {
 		if err != nil {
-			done(nil, a.refusal(name, by, err))
+			reply(nil, a.refusal(name, by, err))
 			return
 		}
-		done(b, nil)
-	}
-	v := a.methods[name]
-	run := func() {
-		defer func() { // a fault in one verb is that call's refusal: the transport would not catch it
-			if r := recover(); r != nil {
-				a.log.Error("a verb panicked", "verb", name, "user", by.UserID, "call", by.CallID, "panic", r, "stack", string(debug.Stack()))
-				finish(nil, im.Internal(fmt.Errorf("panic: %v", r)))
-			}
-		}()
-		a.run(ctx, by, v, data, finish)
-	}
-	switch {
-	case v != nil && v.who == servers && by.Server && by.UserID != "":
-		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "Beckon-User", Message: name + " is for the app server itself: leave the header Beckon-User out"})
-	case v == nil || v.who == servers && by.UserID != "":
-		finish(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "there is no verb " + clip(name) + "; /openapi.json lists them"})
-	case by.InviteID != "" && !mayAnswer(by.InviteID, name, data):
-		finish(nil, errAnswerOnly())
-	case len(data) > protocol.MaxRequest:
-		finish(nil, &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"})
-	case v.yields && a.opt.Busy():
-		finish(nil, &im.Error{Code: im.CodeTooOften, Message: "the server is busy and takes nothing new; wait and try again", RetryAfter: 1000 + rand.IntN(2000)})
-	case by.UserID == "" || answers(name):
-		run()
-	default:
-		b, isHeavy, sent, named := a.budgets.of(by.UserID), heavy(name, data), len(data), namedIn(name, data)
-		spend = func(got []byte) { a.budgets.end(b, isHeavy, costOf(name, sent, named, got)) }
-		a.budgets.begin(b, turn{heavy: isHeavy, run: run, refuse: func(err error) { finish(nil, err) }, wait: func() { data = bytes.Clone(data) }})
-	}
-}
-
-// run runs a verb, after the application was asked where it wants to be.
-func (a *API) run(ctx context.Context, by rpc.Caller, v *row, data []byte, finish func(any, error)) {
-	if by.UserID != "" && !by.Server && a.Hooks.HasBefore(v.name) {
-		asked, err := v.rewrite(data)
-		if err == nil {
-			asked, err = a.Hooks.Before(ctx, v.name, by.UserID, by.DeviceID, asked)
-		}
-		if err != nil {
-			finish(nil, err)
-			return
-		}
-		data = asked
-	}
-	v.run(ctx, by, data, finish)
+		reply(body, nil)
+	})
 }
 
 // mayAnswer says whether a call is one of those that an answer token is for.
@@ -210,32 +147,6 @@ func mayAnswer(inviteID, name string, data []byte) bool {
 func errAnswerOnly() error {
 	return im.Refuse(im.CodeTokenRefused, "this token came with a push: it lets accept, reject, ring and getInvitation of its invitation be called, and nothing else")
 }
-
-// trace tells of a call about an invitation, which the request names, or the response to whoever opened it.
-func (a *API) trace(name string, by rpc.Caller, data []byte, begin time.Time, res any, err error) {
-	if a.opt.Trace == nil {
-		return
-	}
-	var about struct {
-		InviteID string `json:"inviteID"`
-	}
-	_ = json.Unmarshal(data, &about) // what cannot be read names none
-	opened, ok := res.(protocol.InviteResponse)
-	if ok && err == nil {
-		about.InviteID = opened.InviteID
-	}
-	if im.CheckInviteID(about.InviteID) != nil || a.methods[name].tag != tagInvitations {
-		return
-	}
-	s := trace.Span{InviteID: about.InviteID, Name: name, Begin: begin, Root: ok && err == nil && !opened.Repeat && !opened.Merged, With: []string{"user", by.UserID, "device", by.DeviceID}}
-	if err != nil {
-		s.Failed = err.Error()
-	}
-	a.opt.Trace(s)
-}
-
-// maxAudited bounds what the audit log keeps of a request, in bytes.
-const maxAudited = 2048
 
 func clip(s string) string { return clipTo(s, 40) }
 

@@ -7,19 +7,19 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// call is a call that ends when the test says so.
-type call struct {
+// heldCall is a call that ends when the test says so.
+type heldCall struct {
 	started chan struct{}
 	refused chan error
 }
 
-func begin(s *budgets, user string, heavy bool) *call {
-	c := &call{make(chan struct{}), make(chan error, 1)}
+func begin(s *budgets, user string, heavy bool) *heldCall {
+	c := &heldCall{make(chan struct{}), make(chan error, 1)}
 	s.begin(s.of(user), turn{heavy: heavy, run: func() { close(c.started) }, refuse: func(err error) { c.refused <- err }, wait: func() {}})
 	return c
 }
 
-func (c *call) running() bool {
+func (c *heldCall) running() bool {
 	select {
 	case <-c.started:
 		return true

@@ -106,8 +106,8 @@ func (p place) receipts(tx *txn.Tx, ids []string) (protocol.ReceiptsResponse, er
 	for _, s := range senders {
 		topics = append(topics, im.UserTopic(s))
 	}
-	if missing := tx.Missing(topics); len(missing) > 0 {
-		return res, &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := tx.Require(topics...); err != nil {
+		return res, err
 	}
 	for i, s := range senders {
 		tx.Append(topics[i], txn.Draft{Body: news[s]})

@@ -102,8 +102,8 @@ func (s *scene) hold(users []string) error {
 	for i, u := range users {
 		topics[i] = im.UserTopic(u)
 	}
-	if missing := s.w.Missing(topics); len(missing) > 0 {
-		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := s.w.Require(topics...); err != nil {
+		return err
 	}
 	return nil
 }

@@ -88,8 +88,8 @@ func GrantSeat(tx *txn.Tx, by rpc.Caller, roomID, user string, role im.RoomRole)
 	if group != "" {
 		topic = im.GroupTopic(group)
 	}
-	if missing := tx.Missing([]string{topic}); len(missing) > 0 {
-		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := tx.Require(topic); err != nil {
+		return err
 	}
 	putSeat(tx, roomID, user, role)
 	tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: protocol.RoomEvent{

@@ -61,8 +61,8 @@ func (e *Service) refuse(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, b
 		return nil // it is decided
 	}
 	if v.OwnTopic {
-		if missing := tx.Missing([]string{im.UserTopic(by.UserID)}); len(missing) > 0 {
-			return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+		if err := tx.Require(im.UserTopic(by.UserID)); err != nil {
+			return err
 		}
 		tx.Append(im.UserTopic(by.UserID), txn.Draft{Device: by.Origin(), Listen: im.StopListening(im.InvitationTopic(v.ID)), Online: v.OnlineUserOnly, Body: participant(tx, v)})
 	}
@@ -73,8 +73,8 @@ func (e *Service) refuse(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, b
 // mute lets the devices of a user stop ringing; the inviter goes on waiting, until the timeout.
 func (e *Service) mute(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, by rpc.Caller) error {
 	topic := im.UserTopic(by.UserID)
-	if missing := tx.Missing([]string{topic}); len(missing) > 0 {
-		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := tx.Require(topic); err != nil {
+		return err
 	}
 	v.Version++
 	m := message(v, protocol.ActionCancel, "", tx.Now)

@@ -92,8 +92,8 @@ func appendEvent(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Sig
 		return appendToLargeGroup(tx, v, by, m)
 	}
 	topics := audience(v)
-	if missing := tx.Missing(topics); len(missing) > 0 {
-		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := tx.Require(topics...); err != nil {
+		return err
 	}
 	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
 	switch {
@@ -135,16 +135,16 @@ func appendToLargeGroup(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m proto
 		for _, a := range m.Answers {
 			topics = append(topics, im.UserTopic(a.Invitee))
 		}
-		if missing := tx.Missing(topics); len(missing) > 0 {
-			return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+		if err := tx.Require(topics...); err != nil {
+			return err
 		}
 		for _, t := range topics {
 			tx.Append(t, txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)})
 		}
 		return nil
 	}
-	if missing := tx.Missing([]string{im.GroupTopic(v.GroupID)}); len(missing) > 0 {
-		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := tx.Require(im.GroupTopic(v.GroupID)); err != nil {
+		return err
 	}
 	m.Digest = &protocol.Digest{Counts: v.Counts}
 	tx.Append(im.GroupTopic(v.GroupID), txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m), Peer: txn.GroupPeer})

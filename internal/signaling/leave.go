@@ -129,8 +129,8 @@ func (e *Service) leave(tx *txn.Tx, list []leaving) error {
 		changes[i] = invite.Leave(l.invitation, l.invitees, tx.Now)
 		topics = append(topics, audience(&changes[i].Invitation)...)
 	}
-	if missing := tx.Missing(topics); len(missing) > 0 {
-		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := tx.Require(topics...); err != nil {
+		return err
 	}
 	for _, c := range changes {
 		if len(c.Invitees) == 0 {

@@ -30,8 +30,8 @@ func announceOpen(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, by rp
 	}
 	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m)}
 	topics := audience(v)
-	if missing := tx.Missing(topics); len(missing) > 0 {
-		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := tx.Require(topics...); err != nil {
+		return err
 	}
 	switch {
 	case v.GroupID != "":
@@ -207,8 +207,8 @@ func holdAll(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, more ...st
 	for i := range list {
 		topics = append(topics, im.UserTopic(list[i].UserID))
 	}
-	if missing := tx.Missing(topics); len(missing) > 0 {
-		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+	if err := tx.Require(topics...); err != nil {
+		return err
 	}
 	return nil
 }

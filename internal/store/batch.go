@@ -294,10 +294,14 @@ func (l *writer) decide(ctx context.Context, sess *sqldb.Session, tx *txn.Tx, u 
 		err := l.decideRecovered(tx, u)
 		var more *txn.NeedReads
 		if !errors.As(err, &more) {
-			tx.Settle(err == nil)
+			if err == nil {
+				tx.Apply()
+			} else {
+				tx.Discard()
+			}
 			return err, nil
 		}
-		tx.Settle(false)
+		tx.Discard()
 		if sess.LockNeedsRow && len(tx.Missing(more.Reads.Topics)) > 0 {
 			if u.tries++; u.tries > maxMore {
 				break

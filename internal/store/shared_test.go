@@ -84,8 +84,8 @@ func TestStoresShareTopics(t *testing.T) {
 				first, second := fmt.Sprint("user:", rand.IntN(topics)), fmt.Sprint("user:", rand.IntN(topics))
 				body := text(fmt.Sprintf(`"%d-%d"`, w, i))
 				err := s.do(w%3, txn.ReadSet{Topics: []string{first}}, func(v *txn.Tx) error {
-					if missing := v.Missing([]string{second}); len(missing) > 0 {
-						return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+					if err := v.Require(second); err != nil {
+						return err
 					}
 					v.Append(first, txn.Draft{Body: body})
 					if second != first {

@@ -382,6 +382,14 @@ func (tx *Tx) PutMember(m im.Member) {
 	})
 }
 
+// Require returns nil when the unit holds all these topics, and otherwise a NeedReads that asks for those that are missing.
+func (tx *Tx) Require(topics ...string) error {
+	if missing := tx.Missing(topics); len(missing) > 0 {
+		return &NeedReads{Reads: ReadSet{Topics: missing}}
+	}
+	return nil
+}
+
 // Missing returns those topics that the unit does not hold yet; ask for them with More.
 func (tx *Tx) Missing(topics []string) []string {
 	var list []string
@@ -413,13 +421,16 @@ func (tx *Tx) has(key any) bool {
 
 func (tx *Tx) stage(f func()) { tx.staged = append(tx.staged, f) }
 
-// settle applies or drops what a unit has put.
-func (tx *Tx) Settle(keep bool) {
-	if keep {
-		for _, f := range tx.staged {
-			f()
-		}
+// Apply makes what the unit has put visible to the units after it.
+func (tx *Tx) Apply() {
+	for _, f := range tx.staged {
+		f()
 	}
+	tx.Discard()
+}
+
+// Discard drops what the unit has put.
+func (tx *Tx) Discard() {
 	tx.staged = tx.staged[:0]
 	clear(tx.appendedMessages)
 }

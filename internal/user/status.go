@@ -151,8 +151,8 @@ func (p *Users) SetSelfStatus(_ context.Context, by rpc.Caller, req protocol.Set
 	online := word(p.online(by.UserID))
 	return change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.StatusResponse, *protocol.PersonEvent, error) {
 		topic := im.StatusTopic(by.UserID)
-		if missing := tx.Missing([]string{topic}); len(missing) > 0 {
-			return protocol.StatusResponse{}, nil, &txn.NeedReads{Reads: txn.ReadSet{Topics: missing}}
+		if err := tx.Require(topic); err != nil {
+			return protocol.StatusResponse{}, nil, err
 		}
 		me.Status = req.CustomStatus
 		s := protocol.UserStatus{UserID: by.UserID, Status: online, CustomStatus: me.Status}
