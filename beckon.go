@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -55,7 +54,7 @@ type Server struct {
 	pushes    *push.Push
 	stats     *stats.Stats
 	tracer    *trace.Tracer // nil = no traces
-	audit     *os.File      // nil = nobody keeps what app servers did
+	audit     *logFile      // nil = there is no audit log
 	api       *api.API
 	metrics   *prometheus.Registry
 	meters    meters

@@ -1,27 +1,14 @@
 package beckon
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
-	"github.com/beckon-im/beckon/internal/api"
-	"github.com/beckon-im/beckon/internal/chat"
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/push"
-	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/check"
-	"github.com/beckon-im/beckon/internal/store/dump"
 )
 
 // Config is everything that can be chosen. The zero value works: it keeps its data and its keys in ./beckon-data.
@@ -194,15 +181,6 @@ const (
 	SingleDevice   = gateway.Single
 )
 
-// Keys are the secrets that a server makes for itself.
-type Keys struct {
-	JWTSecret string `json:"jwtSecret"`
-	APIKey    string `json:"apiKey"`
-}
-
-// KeysFile is the name of the generated secrets in the data directory.
-const KeysFile = "keys.json"
-
 // fill completes the configuration with defaults and generated keys.
 func (c *Config) fill() error {
 	if c.DataDir == "" {
@@ -238,185 +216,4 @@ func (c *Config) fill() error {
 		return errors.New("UserSig needs both the application id and the key")
 	}
 	return nil
-}
-
-// fillKeys completes the configuration with generated keys: those of the data directory or, when nodes share a database,
-// those of the first of them, which are then written to each data directory.
-func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {
-	if c.JWTSecret != "" && len(c.APIKeys) > 0 {
-		return nil
-	}
-	_, missing := os.Stat(filepath.Join(c.DataDir, KeysFile))
-	k, err := LoadKeys(c.DataDir)
-	if err != nil {
-		return err
-	}
-	if s.Shared() {
-		own := k
-		if k, err = shareKeys(ctx, s, c.DataDir, k); err != nil {
-			return err
-		}
-		if missing == nil && k != own {
-			old := filepath.Join(c.DataDir, fmt.Sprintf("%s.%d", KeysFile, time.Now().Unix()))
-			c.Log.Warn("the keys of this data directory gave way to those that the nodes share in the database; the old ones are kept", "file", old)
-			if err := own.save(old, os.Rename); err != nil {
-				return err
-			}
-		}
-	}
-	if c.JWTSecret == "" {
-		c.JWTSecret = k.JWTSecret
-	}
-	if len(c.APIKeys) == 0 {
-		c.APIKeys = []string{k.APIKey}
-	}
-	return nil
-}
-
-func shareKeys(ctx context.Context, s *store.Store, dir string, own Keys) (Keys, error) {
-	b, err := json.Marshal(own)
-	if err != nil {
-		return own, err
-	}
-	text, err := s.Remember(ctx, "keys", string(b))
-	if err != nil {
-		return own, err
-	}
-	var k Keys
-	if err := json.Unmarshal([]byte(text), &k); err != nil || len(k.JWTSecret) < 32 || len(k.APIKey) < 16 {
-		return own, errors.New("the keys in the database are damaged; set a JWT secret and API keys")
-	}
-	if k == own {
-		return k, nil
-	}
-	return k, k.save(filepath.Join(dir, KeysFile), os.Rename)
-}
-
-// readKeys reads the generated secrets of a data directory.
-func readKeys(dir string) (Keys, error) {
-	var k Keys
-	file := filepath.Join(dir, KeysFile)
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return k, err
-	}
-	if err := json.Unmarshal(b, &k); err != nil || len(k.JWTSecret) < 32 || len(k.APIKey) < 16 {
-		return k, fmt.Errorf("%s is damaged; restore it, or remove it to make new keys and invalidate all tokens", file)
-	}
-	return k, nil
-}
-
-// LoadKeys reads the generated secrets of a data directory, and makes them the first time.
-func LoadKeys(dir string) (Keys, error) {
-	k, err := readKeys(dir)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return k, err
-	}
-	file := filepath.Join(dir, KeysFile)
-	k = Keys{JWTSecret: secret(32), APIKey: "bk_" + secret(24)}
-	if err := k.save(file, os.Link); errors.Is(err, fs.ErrExist) { // a server and a command began at the same moment
-		return LoadKeys(dir)
-	} else if err != nil {
-		return k, err
-	}
-	return k, nil
-}
-
-// save writes the keys whole: place moves the finished file to where it belongs.
-func (k Keys) save(file string, place func(from, to string) error) error {
-	b, err := json.MarshalIndent(k, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".keys-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // it is gone where it was moved
-	_, err = f.Write(append(b, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return place(f.Name(), file)
-}
-
-func secret(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // it never fails
-	return hex.EncodeToString(b)
-}
-
-// MintToken makes a token for a device of a user without a running server: with the given secret, or the one that a
-// server keeps in its data directory, which must be there. ttl 0 never expires.
-func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (string, error) {
-	if err := im.CheckUserID("user", userID); err != nil {
-		return "", err
-	}
-	if secret == "" {
-		k, err := readKeys(dataDir)
-		if errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("no server keeps its keys in %s; give the data directory of one, or its JWT secret", dataDir)
-		}
-		if err != nil {
-			return "", err
-		}
-		secret = k.JWTSecret
-	}
-	a, err := api.NewAuthenticator(context.Background(), api.AuthOptions{JWTSecret: secret})
-	if err != nil {
-		return "", err
-	}
-	return a.Mint(userID, deviceID, ttl)
-}
-
-// Export writes everything that a database has, as it is at one moment: the one in a data directory, or the one at postgres.
-// A server may be running on it. Files that people uploaded and the keys are not in it.
-// It returns how many rows that were.
-func Export(ctx context.Context, dataDir, postgres string, to io.Writer) (rows int64, err error) {
-	s, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres})
-	if err != nil {
-		return 0, err
-	}
-	rows, err = dump.Export(ctx, s, to)
-	return rows, errors.Join(err, s.Close())
-}
-
-// Import fills an empty database with an export. With restored, devices begin anew with it: say so when the export is a
-// backup and the house went on after it. Without, they go on where they stood. It returns how many rows that were.
-func Import(ctx context.Context, dataDir, postgres string, restored bool, from io.Reader) (rows int64, err error) {
-	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
-	if err != nil {
-		return 0, err
-	}
-	rows, err = dump.Import(ctx, s, from, restored, chat.Found)
-	return rows, errors.Join(err, s.Close())
-}
-
-// Restored tells a database that it was set back to an earlier state by other means: devices begin anew with it. No server
-// may be running on it.
-func Restored(ctx context.Context, dataDir, postgres string) error {
-	reading, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres}) // it must be there
-	if err != nil {
-		return err
-	}
-	if err := reading.Close(); err != nil {
-		return err
-	}
-	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
-	if err != nil {
-		return err
-	}
-	return errors.Join(s.Restored(ctx), s.Close())
-}
-
-// Report is what Inspect found.
-type Report = check.Report
-
-// Inspect checks the database of a data directory, or the one at postgres, which servers may be using: that a file is sound,
-// that every timeline is contiguous, and that every invitation agrees with its invitees.
-func Inspect(ctx context.Context, dataDir, postgres string) (*Report, error) {
-	return check.Inspect(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 }

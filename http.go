@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -97,14 +98,59 @@ func (s *Server) traced() func(trace.Span) {
 	return s.tracer.Record
 }
 
-// openAudit opens the log of what app servers do.
+// openAudit opens the audit log.
 func (s *Server) openAudit() (*slog.Logger, error) {
 	if s.cfg.AuditLog == "" {
 		return nil, nil
 	}
-	var err error
-	if s.audit, err = os.OpenFile(s.cfg.AuditLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+	s.audit = &logFile{name: s.cfg.AuditLog}
+	if err := s.audit.reopen(); err != nil {
 		return nil, fmt.Errorf("the audit log cannot be written: %w", err)
 	}
 	return slog.New(slog.NewJSONHandler(s.audit, nil)), nil
+}
+
+// ReopenLogs opens log files again by their names, after they were renamed. Until the new one is open the old one is written.
+func (s *Server) ReopenLogs() error {
+	if s.audit == nil {
+		return nil
+	}
+	return s.audit.reopen()
+}
+
+// logFile is a file that can be reopened while it is written.
+type logFile struct {
+	name string
+
+	mu   sync.Mutex
+	file *os.File
+}
+
+func (l *logFile) reopen() error {
+	f, err := os.OpenFile(l.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.file
+	l.file = f
+	if old == nil {
+		return nil
+	}
+	return old.Close()
+}
+
+// Write appends to the file that is open now.
+func (l *logFile) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.Write(b)
+}
+
+// Close closes the file.
+func (l *logFile) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.Close()
 }

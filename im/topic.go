@@ -1,12 +1,9 @@
 package im
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // A topic names a timeline: one contiguous sequence of records, and the lock under which it grows.
-// This file is the only place that spells topic names.
+// This file is the only place that spells the names of timelines.
 const (
 	userPrefix       = "user:"
 	groupPrefix      = "group:"
@@ -27,27 +24,6 @@ func InvitationTopic(inviteID string) string { return invitationPrefix + inviteI
 
 // StatusTopic carries whether a person is online, to those who subscribed. Nothing on it is stored.
 func StatusTopic(userID string) string { return statusPrefix + userID }
-
-// NodesTopic is what all nodes follow to tell each other that they are there. It has no records.
-const NodesTopic = "nodes"
-
-// NodeTopic is what one node follows, for words to it alone. It has no records.
-func NodeTopic(node string) string { return "node:" + node }
-
-// TrimTopic is the lock under which nodes remove what has expired. It has no records.
-const TrimTopic = "trim"
-
-// RingLine names the push by which an invitation rings for one person.
-func RingLine(inviteID, userID string) string { return "ring:" + inviteID + " " + userID }
-
-// EndedLine names the push by which that rings no longer.
-func EndedLine(inviteID, userID string) string { return "ended:" + inviteID + " " + userID }
-
-// MessageLine names the push of a message to one person, or, without one, to those of its group who are away.
-func MessageLine(messageID, userID string) string { return "message:" + messageID + " " + userID }
-
-// HookTopic is one of the locks under which nodes note what became of webhooks. It has no records.
-func HookTopic(n int) string { return "hook:" + strconv.Itoa(n) }
 
 // RoomTopic is the lock of a media room. Nobody listens to it.
 func RoomTopic(roomID string) string { return roomPrefix + roomID }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 
@@ -15,31 +16,59 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// cli is the command line. Every flag is also an environment variable BECKON_<FLAG>, and a key of the file given by --config.
+// cli is the command line. Every flag is also an environment variable BECKON_<FLAG>, and a key of the configuration file.
 type cli struct {
-	Config  kong.ConfigFlag  `help:"Read flags from this JSON file." placeholder:"FILE"`
+	Config  kong.ConfigFlag  `help:"Configuration file in YAML or JSON; its keys are the names of flags." placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 
 	Serve    serveCmd    `cmd:"" help:"Run the server."`
-	Dev      devCmd      `cmd:"" help:"Run the server for trying it out: demo people, ready-made tokens, any web origin."`
+	Dev      devCmd      `cmd:"" help:"Run the server for trying it out: demo users, ready-made tokens, any web origin."`
 	Token    tokenCmd    `cmd:"" help:"Mint a token for a device of a user."`
-	Phone    phoneCmd    `cmd:"" help:"A terminal phone: ring, answer, invite, chat."`
-	Bench    bench.Bench `cmd:"" help:"Measure a server: connected users, invitations per second, latency, memory."`
-	OpenAPI  openAPICmd  `cmd:"" help:"Print the OpenAPI description of every verb, for those who generate types." name:"openapi"`
-	Export   exportCmd   `cmd:"" help:"Write everything that the database has to standard output: a backup, or the way to another database."`
+	Phone    phoneCmd    `cmd:"" help:"Terminal phone: ring, answer, invite, chat."`
+	Bench    bench.Bench `cmd:"" help:"Load generator: connected users, invitations per second, latency, memory."`
+	OpenAPI  openAPICmd  `cmd:"" help:"Print the OpenAPI description of all methods." name:"openapi"`
+	Export   exportCmd   `cmd:"" help:"Write the whole database to standard output: a backup, or a move to another database."`
 	Import   importCmd   `cmd:"" help:"Fill an empty database with an export from standard input."`
-	Restored restoredCmd `cmd:"" help:"Tell a database that it was set back by other means than import, so that devices begin anew with it."`
-	Doctor   doctorCmd   `cmd:"" help:"Check a data directory or the address of a running server."`
+	Restored restoredCmd `cmd:"" help:"Record that a database was restored by other means than import, so that devices reload from it."`
+	Doctor   doctorCmd   `cmd:"" help:"Check a data directory or a running server."`
+}
+
+func newParser(c *cli, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append(options, kong.Name("beckon"),
+		kong.Description("Self-hosted invitations: calls, raised hands, microphone seats."),
+		kong.DefaultEnvars("BECKON"), kong.Configuration(readConfigFile), kong.UsageOnError(),
+		kong.Vars{"version": version(), "pid": strconv.Itoa(os.Getpid())})...)
+}
+
+// version is the version of the program, with the commit that it was built from.
+func version() string {
+	text := "beckon " + protocol.Version
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return text
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			text += " commit " + s.Value[:min(len(s.Value), 12)]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			text += " (modified)"
+		}
+	}
+	return text + " " + info.GoVersion
 }
 
 func main() {
-	var c cli
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	k := kong.Parse(&c, kong.Name("beckon"), kong.Description("Self-hosted invitations: calls, raised hands, microphone seats."),
-		kong.DefaultEnvars("BECKON"), kong.Configuration(kong.JSON), kong.UsageOnError(),
-		kong.Vars{"version": "beckon " + protocol.Version, "pid": strconv.Itoa(os.Getpid())}, kong.BindTo(ctx, (*context.Context)(nil)))
-	if err := k.Run(); err != nil {
+	var c cli
+	k, err := newParser(&c, kong.BindTo(ctx, (*context.Context)(nil)))
+	if err != nil {
+		panic(err) // the command line itself is wrong
+	}
+	command, err := k.Parse(os.Args[1:])
+	k.FatalIfErrorf(err)
+	if err := command.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "beckon:", err)
 		os.Exit(1)
 	}

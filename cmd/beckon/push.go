@@ -8,18 +8,18 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-// pushFlags are the flags for pushes.
+// pushFlags configure the push providers.
 type pushFlags struct {
-	APNsKey        string `help:"File with the authentication key of APNs (.p8), for pushes to Apple's devices." name:"apns-key" placeholder:"FILE"`
-	APNsKeyID      string `help:"Id of the APNs key." name:"apns-key-id"`
-	APNsTeamID     string `help:"Id of the team whose key it is." name:"apns-team-id"`
-	APNsApp        string `help:"Bundle id of the app." name:"apns-app"`
-	APNsURL        string `help:"Address instead of Apple's." name:"apns-url" placeholder:"URL"`
-	FCMCredentials string `help:"File with the service account of Firebase (JSON), for pushes by FCM." name:"fcm-credentials" placeholder:"FILE"`
-	FCMURL         string `help:"Address instead of Google's." name:"fcm-url" placeholder:"URL"`
-	Subject        string `help:"Whom the operators of browsers' push services can write to: mailto:ops@example.com." name:"push-subject"`
-	Private        bool   `help:"Let browsers register push services at private addresses and without TLS. This server calls them." name:"push-private"`
-	Templates      string `help:"File with what pushes say (JSON), by language and kind." name:"push-templates" placeholder:"FILE"`
+	APNsKey        string `help:"Authentication key file of APNs (.p8)." name:"apns-key" placeholder:"FILE"`
+	APNsKeyID      string `help:"ID of the APNs key." name:"apns-key-id"`
+	APNsTeamID     string `help:"Team ID of the APNs key." name:"apns-team-id"`
+	APNsApp        string `help:"Bundle ID of the app." name:"apns-app"`
+	APNsURL        string `help:"URL to use instead of Apple's." name:"apns-url" placeholder:"URL"`
+	FCMCredentials string `help:"Firebase service account file (JSON)." name:"fcm-credentials" placeholder:"FILE"`
+	FCMURL         string `help:"URL to use instead of Google's." name:"fcm-url" placeholder:"URL"`
+	Subject        string `help:"Contact for the operators of Web Push services, such as mailto:ops@example.com." name:"push-subject"`
+	Private        bool   `help:"Allow Web Push endpoints at private addresses and without TLS. This server sends requests to them." name:"push-private"`
+	Templates      string `help:"File of push texts (JSON), by language and kind." name:"push-templates" placeholder:"FILE"`
 }
 
 func (f *pushFlags) config() (c beckon.PushConfig, err error) {

@@ -60,7 +60,8 @@ func certify(t *testing.T, dir string, serial int64) *x509.CertPool {
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	pool := certify(t, dir, 1)
-	f := serverFlags{Listen: "127.0.0.1:0", Data: filepath.Join(dir, "data"), TLSCert: filepath.Join(dir, "cert.pem"), TLSKey: filepath.Join(dir, "key.pem"), Media: "off"}
+	f := serverFlags{listenFlags: listenFlags{Listen: "127.0.0.1:0", TLSCert: filepath.Join(dir, "cert.pem"), TLSKey: filepath.Join(dir, "key.pem")},
+		storageFlags: storageFlags{Data: filepath.Join(dir, "data")}, mediaFlags: mediaFlags{Media: "off"}}
 	ctx, stop := context.WithCancel(t.Context())
 	url, done := make(chan string, 1), make(chan error, 1)
 	go func() {
@@ -107,7 +108,11 @@ func TestTLS(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	for _, bad := range []serverFlags{{TLSCert: "x"}, {TLSCert: "x", TLSKey: "y", Media: "embedded"}, {TLSCert: "none", TLSKey: "none"}} {
+	for _, bad := range []serverFlags{
+		{listenFlags: listenFlags{TLSCert: "x"}},
+		{listenFlags: listenFlags{TLSCert: "x", TLSKey: "y"}, mediaFlags: mediaFlags{Media: "embedded"}},
+		{listenFlags: listenFlags{TLSCert: "none", TLSKey: "none"}},
+	} {
 		if _, _, err := bad.secure(); err == nil {
 			t.Errorf("%+v was taken", bad)
 		}

@@ -164,7 +164,7 @@ func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invi
 	if !p.Pushed {
 		return list, nil
 	}
-	pushes, err := outbox.Line(ctx, c.store, txn.QueuePush, im.RingLine(v.ID, p.UserID))
+	pushes, err := outbox.RingPushes(ctx, c.store, v.ID, p.UserID)
 	if err != nil {
 		return nil, im.Internal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -89,6 +88,12 @@ func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
 	}
 	return b, nil
 }
+
+// nodesTopic is followed by all nodes, for presence and commands to all. It has no records.
+const nodesTopic = "nodes"
+
+// nodeTopic is followed by one node, for commands to it alone. It has no records.
+func nodeTopic(node string) string { return "node:" + node }
 
 // token makes one part of a subject of anything.
 func token(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
@@ -182,16 +187,16 @@ func (b *NATS) Unsubscribe(topic string) error {
 // PublishCommand sends a command to a node, or, without one, to all others.
 func (b *NATS) PublishCommand(node string, data []byte) error {
 	if node == "" {
-		_ = b.conn.Publish(b.subject(im.NodesTopic, kindCommand), data) // while the link is down there is nobody to tell
+		_ = b.conn.Publish(b.subject(nodesTopic, kindCommand), data) // while the link is down there is nobody to tell
 		return nil
 	}
-	return b.conn.Publish(b.subject(im.NodeTopic(node), kindCommand), data)
+	return b.conn.Publish(b.subject(nodeTopic(node), kindCommand), data)
 }
 
 // SubscribeCommands says who this node is, and what takes the commands to it and to all.
 func (b *NATS) SubscribeCommands(node string, take func([]byte)) error {
 	b.obey = take
-	return errors.Join(b.Subscribe(im.NodesTopic), b.Subscribe(im.NodeTopic(node)))
+	return errors.Join(b.Subscribe(nodesTopic), b.Subscribe(nodeTopic(node)))
 }
 
 // PublishMessage sends a word to the other nodes that follow a topic.

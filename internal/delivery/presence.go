@@ -343,7 +343,7 @@ func (p *Presence) requestAll(userIDs []string, which, counts []int) {
 	if others == 0 {
 		return
 	}
-	for _, answer := range p.request(im.NodesTopic, message{Kind: wordHowMany, Users: users}, 2*requestTimeout, others) {
+	for _, answer := range p.request(nodesTopic, message{Kind: wordHowMany, Users: users}, 2*requestTimeout, others) {
 		var theirs []int
 		if json.Unmarshal(answer, &theirs) != nil || len(theirs) != len(which) {
 			continue
@@ -426,7 +426,7 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func(
 	var retell []string
 	step := 0
 	for {
-		p.publish(im.NodesTopic, message{Kind: wordAlive})
+		p.publish(nodesTopic, message{Kind: wordAlive})
 		p.expireComing(time.Now())
 		if p.expireNodes(time.Now()) {
 			for _, u := range statuses() {
@@ -445,7 +445,7 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func(
 		retell = retell[n:]
 		select {
 		case <-ctx.Done():
-			p.publish(im.NodesTopic, message{Kind: wordBye})
+			p.publish(nodesTopic, message{Kind: wordBye})
 			return nil
 		case <-t.C:
 		}

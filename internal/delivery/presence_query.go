@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -26,7 +25,7 @@ func (p *Presence) List(prefix, afterUser, afterDevice string, limit int) ([]pro
 	list, total := p.here.List(prefix, afterUser, afterDevice, limit)
 	if others := p.Nodes() - 1; others > 0 {
 		w := message{Kind: wordList, Users: []string{prefix, afterUser, afterDevice}, Device: strconv.Itoa(limit)}
-		for _, answer := range p.request(im.NodesTopic, w, 2*requestTimeout, others) {
+		for _, answer := range p.request(nodesTopic, w, 2*requestTimeout, others) {
 			var theirs listing
 			if json.Unmarshal(answer, &theirs) == nil {
 				list, total = append(list, theirs.Connections...), total+theirs.Total

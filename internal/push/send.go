@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/outbox"
@@ -64,7 +63,7 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 
 // rang reads at which tokens an invitation rings for a person, and whether that may still become more.
 func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, waits bool, err error) {
-	list, err := outbox.Line(ctx, p.store, txn.QueuePush, im.RingLine(order.InviteID, order.UserID))
+	list, err := outbox.RingPushes(ctx, p.store, order.InviteID, order.UserID)
 	if err != nil || len(list) == 0 {
 		return nil, false, err
 	}

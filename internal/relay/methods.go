@@ -114,9 +114,9 @@ func parsePlace(s string) (p outbox.Place, err error) {
 	}
 	at, rest, _ := strings.Cut(s, ".")
 	num, line, _ := strings.Cut(rest, ".")
-	p.Line = line
+	p.OrderingKey = line
 	if p.At, err = strconv.ParseInt(at, 10, 64); err == nil {
-		p.Num, err = strconv.ParseInt(num, 10, 64)
+		p.Seq, err = strconv.ParseInt(num, 10, 64)
 	}
 	if err != nil || line == "" {
 		return p, im.Bad("after", "is not the next of a page")
@@ -160,7 +160,7 @@ func (d *Admin) Replay(ctx context.Context, _ rpc.Caller, req protocol.ReplayHoo
 			return res, err
 		}
 		last := &list[len(list)-1]
-		after, res.Next = outbox.Place{At: last.At, Line: last.OrderingKey, Num: last.Seq}, placeOf(last)
+		after, res.Next = outbox.Place{At: last.At, OrderingKey: last.OrderingKey, Seq: last.Seq}, placeOf(last)
 		seen += len(list)
 	}
 	return res, nil

@@ -20,7 +20,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/outbox"
@@ -235,7 +234,7 @@ func (q *Dispatcher) dispatchDue(ctx context.Context, all *sync.WaitGroup) (took
 			break
 		}
 		last := &list[len(list)-1]
-		place = outbox.DuePlace{Due: last.Due, Line: last.OrderingKey, Num: last.Seq}
+		place = outbox.DuePlace{Due: last.Due, OrderingKey: last.OrderingKey, Seq: last.Seq}
 	}
 	return took, nil
 }
@@ -399,11 +398,14 @@ var errUnchanged = errors.New("courier: nothing to change")
 // locks is how many topics guard the events of all lines: enough that nodes seldom wait for each other.
 const locks = 64
 
+// lockTopic names one of the locks under which nodes update events. It has no records.
+func lockTopic(n uint32) string { return "hook:" + strconv.FormatUint(uint64(n), 10) }
+
 // update writes what became of an event, and reports whether there was something to write.
 func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.OutboxEvent, now int64) bool) (bool, error) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(k.OrderingKey)) // it never fails
-	reads := txn.ReadSet{Topics: []string{im.HookTopic(int(h.Sum32() % locks))}, Outbox: []txn.OutboxKey{k}}
+	reads := txn.ReadSet{Topics: []string{lockTopic(h.Sum32() % locks)}, Outbox: []txn.OutboxKey{k}}
 	err := rpc.Write(ctx, q.store, reads, func(tx *txn.Tx) error {
 		o := tx.OutboxEvent(k)
 		if o == nil || !f(o, tx.Now) {

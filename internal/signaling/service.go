@@ -110,13 +110,12 @@ func (e *Service) Restore(ctx context.Context) error {
 	return e.store.Deadlines(ctx, func(d store.Deadline) { e.deadlines.Set(d.InviteID, d.Due) })
 }
 
-// Run announces deadlines and trims what has expired, until ctx ends.
+// Run announces deadlines, digests and pushes for users who went offline, until ctx ends.
 func (e *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.expireLoop(ctx) })
 	g.Go(func() error { return e.adoptLoop(ctx) })
 	g.Go(func() error { return e.digestLoop(ctx) })
-	g.Go(func() error { return e.store.ApplyRetention(ctx) })
 	g.Go(func() error { return e.gone.Run(ctx) })
 	return g.Wait()
 }

@@ -285,6 +285,7 @@ func (s *Store) Run(ctx context.Context) error {
 	var g, writers errgroup.Group
 	g.Go(func() error { return s.db.Run(stopped) })
 	g.Go(func() error { return s.watch(stopped) })
+	g.Go(func() error { return s.applyRetention(ctx) })
 	shut := make(chan struct{})
 	g.Go(func() error {
 		<-ctx.Done()

@@ -24,8 +24,8 @@ const trimPage = 500
 // qStale lists timelines whose oldest record is older than a time.
 const qStale = "SELECT t.name FROM topic t JOIN record r ON r.topic = t.name AND r.seq = t.floor + 1 WHERE t.name > $1 AND t.head > t.floor AND r.at < $2 ORDER BY t.name LIMIT $3"
 
-// ApplyRetention removes expired marks, ended online-only invitations, and records past their retention from time to time, until ctx ends.
-func (s *Store) ApplyRetention(ctx context.Context) error {
+// applyRetention removes expired marks, ended online-only invitations, and records past their retention from time to time, until ctx ends.
+func (s *Store) applyRetention(ctx context.Context) error {
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
 	for {
@@ -134,11 +134,14 @@ func trimRooms(ctx context.Context, sess *sqldb.Session, now int64) (int, error)
 	return len(ids), nil
 }
 
+// maintenanceTopic is the lock under which nodes remove expired rows. It has no records.
+const maintenanceTopic = "trim"
+
 // MaintainChunks runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
 func (s *Store) MaintainChunks(ctx context.Context, f func(context.Context, *sqldb.Session, int64) (int, error)) error {
 	for {
 		n := 0
-		err := s.maintain(ctx, []string{im.TrimTopic}, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
+		err := s.maintain(ctx, []string{maintenanceTopic}, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
 			n, err = f(ctx, sess, now)
 			return err
 		})

@@ -1,6 +1,5 @@
-// Package sfu owns the LiveKit server that runs in this program, for development and for small use.
-//
-// It knows nothing of Beckon: the rest of the program reaches it over its HTTP interface, like a LiveKit elsewhere.
+//go:build !nosfu
+
 package sfu
 
 import (
@@ -18,23 +17,6 @@ import (
 	"github.com/livekit/livekit-server/pkg/telemetry/prometheus"
 	"github.com/livekit/mediatransportutil/pkg/rtcconfig"
 )
-
-// Options are the choices for the media server.
-type Options struct {
-	// IP is the address under which browsers send it sound and pictures. Default: found out; a loopback address serves this
-	// machine alone.
-	IP string
-	// UDPPort and TCPPort carry sound and pictures. Default: free ones.
-	UDPPort, TCPPort int
-	// Port is where the rest of the program, and other nodes on this machine, reach it. Default: a free one.
-	Port int
-	// Key and Secret let the rest of the program in. The secret has at least 32 characters.
-	Key, Secret string
-	// Hook is the URL that hears what happens.
-	Hook string
-	// LogLevel is debug, info, warn or error. Default: error.
-	LogLevel string
-}
 
 // SFU is a media server in this program.
 type SFU struct {

@@ -3,7 +3,6 @@ package outbox
 import (
 	"encoding/json"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
@@ -42,24 +41,24 @@ type Message struct {
 
 // MessageTo is the push of a message to a person.
 func MessageTo(user string, m Message, now int64) txn.OutboxEvent {
-	return post(im.MessageLine(m.MessageID, user), Order{Kind: KindMessage, UserID: user, Message: &m}, 1, now)
+	return post(messageKey(m.MessageID, user), Order{Kind: KindMessage, UserID: user, Message: &m}, 1, now)
 }
 
 // MessageToGroup is the push of a message to whoever of a group is away.
 func MessageToGroup(m Message, now int64) txn.OutboxEvent {
-	return post(im.MessageLine(m.MessageID, ""), Order{Kind: KindGroupMessage, Message: &m}, 1, now)
+	return post(messageKey(m.MessageID, ""), Order{Kind: KindGroupMessage, Message: &m}, 1, now)
 }
 
 // Ring is the push by which an invitation rings.
 func Ring(inviteID, user string, now int64) txn.OutboxEvent {
-	o := post(im.RingLine(inviteID, user), Order{Kind: KindInvitation, UserID: user, InviteID: inviteID}, 1, now)
+	o := post(ringKey(inviteID, user), Order{Kind: KindInvitation, UserID: user, InviteID: inviteID}, 1, now)
 	o.Due = 0 // before everything that waits for its turn
 	return o
 }
 
 // Ended is the push by which it rings no longer. It does not wait for the other, which a provider may have put off for long.
 func Ended(inviteID, user string, now int64) txn.OutboxEvent {
-	o := post(im.EndedLine(inviteID, user), Order{Kind: KindEnded, UserID: user, InviteID: inviteID}, 1, now)
+	o := post(endedKey(inviteID, user), Order{Kind: KindEnded, UserID: user, InviteID: inviteID}, 1, now)
 	o.Due = 0
 	return o
 }

@@ -40,9 +40,9 @@ const (
 
 // DuePlace is where a page of due events begins: after an event. BeforeDue is before all.
 type DuePlace struct {
-	Due  int64
-	Line string
-	Num  int64
+	Due         int64
+	OrderingKey string
+	Seq         int64
 }
 
 // BeforeDue returns the place before all due events.
@@ -51,7 +51,7 @@ func BeforeDue() DuePlace { return DuePlace{Due: math.MinInt64} }
 // Due reads a page of the events of a queue that are due, of each line the first that waits, in the order in which they are due,
 // without those of some owners.
 func Due(ctx context.Context, s *store.Store, queue string, now int64, after DuePlace, without []string, limit int) ([]txn.OutboxEvent, error) {
-	args, list := []any{queue, now, after.Due, after.Line, after.Num, limit}, []string{"'\n'"} // no owner is called so
+	args, list := []any{queue, now, after.Due, after.OrderingKey, after.Seq, limit}, []string{"'\n'"} // no owner is called so
 	for _, owner := range without {
 		args = append(args, owner)
 		list = append(list, "$"+strconv.Itoa(len(args)))
@@ -67,21 +67,21 @@ func Next(ctx context.Context, s *store.Store, k txn.OutboxKey, limit int) ([]tx
 	return read(ctx, s, qNext, k.Queue, k.OrderingKey, k.Seq, limit)
 }
 
-// Line reads the first hundred events of a line, in whichever state.
-func Line(ctx context.Context, s *store.Store, queue, line string) ([]txn.OutboxEvent, error) {
-	return read(ctx, s, columns+"WHERE o.queue = $1 AND o.line = $2 ORDER BY o.num LIMIT 100", queue, line)
+// RingPushes reads the first hundred pushes that ring an invitation for a user, in whichever state.
+func RingPushes(ctx context.Context, s *store.Store, inviteID, user string) ([]txn.OutboxEvent, error) {
+	return read(ctx, s, columns+"WHERE o.queue = $1 AND o.line = $2 ORDER BY o.num LIMIT 100", txn.QueuePush, ringKey(inviteID, user))
 }
 
 // Place is where a page of a list begins: after an event.
 type Place struct {
-	At   int64
-	Line string
-	Num  int64
+	At          int64
+	OrderingKey string
+	Seq         int64
 }
 
 // List reads a page of the events of a queue in one state that happened in a range of milliseconds, the oldest first.
 func List(ctx context.Context, s *store.Store, queue string, state txn.OutboxState, from, until int64, after Place, limit int) ([]txn.OutboxEvent, error) {
-	return read(ctx, s, qList, queue, int64(state), from, until, after.At, after.Line, after.Num, limit)
+	return read(ctx, s, qList, queue, int64(state), from, until, after.At, after.OrderingKey, after.Seq, limit)
 }
 
 // Count counts the events of a queue in a state, and says when the oldest happened; 0 when there is none.

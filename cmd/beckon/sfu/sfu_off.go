@@ -1,0 +1,22 @@
+//go:build nosfu
+
+package sfu
+
+import (
+	"context"
+	"errors"
+)
+
+// SFU is left out of this build.
+type SFU struct{}
+
+// New returns an error: this build has no media server.
+func New(Options) (*SFU, error) {
+	return nil, errors.New("this program was built without the embedded media server (build tag nosfu); use --media external")
+}
+
+// URL returns "".
+func (*SFU) URL() string { return "" }
+
+// Run returns at once.
+func (*SFU) Run(context.Context) error { return nil }
