@@ -19,7 +19,16 @@ const module = "github.com/beckon-im/beckon"
 
 // ladder lists the packages in order: each may import those before it (docs/adr/0001).
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/sqldb", "internal/txn", "internal/store/clock", "internal/store/sqlite", "internal/store/postgres", "internal/store", "internal/store/holder", "internal/store/blocklist", "internal/store/outbox", "internal/store/admin", "internal/store/personaldata", "internal/store/dump", "internal/store/check", "internal/store/storetest", "internal/store/storetest/pgtest", "internal/rpc", "internal/delivery", "internal/address", "internal/gateway/link", "internal/gateway", "internal/room", "internal/signaling/deadline", "internal/signaling/offlinepush", "internal/signaling/snapshot", "internal/signaling", "internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media", "internal/relay", "internal/hook", "internal/push", "internal/stats", "internal/console", "internal/trace", "internal/api", "web", "", "client/inbox", "client/ledger", "client", "beckontest", "cmd/beckon/bench", "cmd/beckon/sfu", "cmd/beckon"}
+	return []string{"im", "invite", "protocol", "internal/sqldb", "internal/txn", "internal/store/clock",
+		"internal/store/sqlite", "internal/store/postgres", "internal/store", "internal/store/holder",
+		"internal/store/blocklist", "internal/store/outbox", "internal/store/admin", "internal/store/personaldata",
+		"internal/store/dump", "internal/store/check", "internal/store/storetest", "internal/store/storetest/pgtest",
+		"internal/rpc", "internal/delivery", "internal/address", "internal/gateway/link", "internal/gateway", "internal/room",
+		"internal/signaling/deadline", "internal/signaling/offlinepush", "internal/signaling/snapshot", "internal/signaling",
+		"internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media",
+		"internal/relay", "internal/hook", "internal/push", "internal/stats", "internal/console", "internal/trace",
+		"internal/api", "web", "", "client/inbox", "client/ledger", "client", "beckontest", "cmd/beckon/bench",
+		"cmd/beckon/sfu", "cmd/beckon"}
 }
 
 // source is a Go file of ours.
@@ -40,7 +49,8 @@ func sources(t *testing.T) []source {
 			return err
 		}
 		if d.IsDir() {
-			if n := d.Name(); path != "." && (strings.HasPrefix(n, ".") || n == "node_modules" || n == "testdata" || n == "bin" || path == "test/drivers") {
+			if n := d.Name(); path != "." && (strings.HasPrefix(n, ".") || n == "node_modules" || n == "testdata" ||
+				n == "bin" || path == "test/drivers") {
 				return filepath.SkipDir
 			}
 			return nil
@@ -111,7 +121,8 @@ func TestOutsideImports(t *testing.T) {
 		`standard-webhooks/`:               {"internal/hook"},
 		`alecthomas/kong|^flag$`:           {"cmd/beckon"},
 	}
-	pure := map[string]string{"im": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`, "invite": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`}
+	pure := map[string]string{"im": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`,
+		"invite": `^(time|os|net|net/.*|io|database/.*|context|math/rand.*)$`}
 	for _, s := range sources(t) {
 		if s.test || strings.HasPrefix(s.pkg, "test/") {
 			continue
@@ -126,7 +137,8 @@ func TestOutsideImports(t *testing.T) {
 			if banned, ok := pure[s.pkg]; ok && regexp.MustCompile(banned).MatchString(path) {
 				t.Errorf("%s imports %s; a pure package has no I/O and no clock", s.path, path)
 			}
-			if strings.Contains(path, "testify") || path == "testing" && s.pkg != "beckontest" && !strings.HasPrefix(s.pkg, "internal/store/storetest") {
+			if strings.Contains(path, "testify") || path == "testing" && s.pkg != "beckontest" &&
+				!strings.HasPrefix(s.pkg, "internal/store/storetest") {
 				t.Errorf("%s imports %s; test libraries stay in tests", s.path, path)
 			}
 		}
@@ -168,7 +180,8 @@ func TestSizes(t *testing.T) {
 	if share := float64(long) / float64(functions); share >= 0.08 {
 		t.Errorf("%d of %d functions have over 40 lines: %.1f %%; at most 8 %%", long, functions, 100*share)
 	}
-	over := map[string]int{"protocol": 84_000, "internal/txn": 82_000, "internal/store": 80_500} // these limits may only fall
+	// these limits may only fall
+	over := map[string]int{"protocol": 84_000, "internal/txn": 82_000, "internal/store": 80_500}
 	for pkg, n := range sizes {
 		if most := cmp.Or(over[pkg], maxPackage); n > most {
 			t.Errorf("the package %q has %d bytes; it has at most %d", pkg, n, most)
@@ -185,7 +198,8 @@ func TestSizesOfScripts(t *testing.T) {
 			}
 			return err
 		}
-		if ext := filepath.Ext(path); ext != ".ts" && ext != ".tsx" && ext != ".js" && ext != ".mjs" && ext != ".css" || filepath.Base(path) == "schema.ts" {
+		if ext := filepath.Ext(path); ext != ".ts" && ext != ".tsx" && ext != ".js" && ext != ".mjs" && ext != ".css" ||
+			filepath.Base(path) == "schema.ts" {
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -240,10 +254,12 @@ func TestConventions(t *testing.T) {
 
 // inBubble reports whether a test file uses synctest, whose clock moves by itself.
 func inBubble(s source) bool {
-	return slices.ContainsFunc(s.file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing/synctest"` })
+	return slices.ContainsFunc(s.file.Imports,
+		func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing/synctest"` })
 }
 
-// noMutableState refuses package variables that are assigned. Errors and embedded files are constants in all but the keyword.
+// noMutableState refuses package variables that are assigned. Errors and embedded files are constants in all but the
+// keyword.
 func noMutableState(t *testing.T, s source, assigned map[string]bool) {
 	for _, d := range s.file.Decls {
 		g, ok := d.(*ast.GenDecl)
@@ -260,7 +276,8 @@ func noMutableState(t *testing.T, s source, assigned map[string]bool) {
 	}
 }
 
-// assignedNames returns package.name for every name that a package assigns, increments or takes the address of, outside of declarations.
+// assignedNames returns package.name for every name that a package assigns, increments or takes the address of, outside
+// of declarations.
 func assignedNames(list []source) map[string]bool {
 	names := map[string]bool{}
 	for _, s := range list {
@@ -345,7 +362,8 @@ func TestPackageTable(t *testing.T) {
 // TestCallbacks keeps callbacks where DESIGN allows them: methods return transactions.
 func TestCallbacks(t *testing.T) {
 	for _, s := range sources(t) {
-		if s.test || !strings.HasPrefix(s.pkg, "internal/") || slices.Contains([]string{"internal/rpc", "internal/store", "internal/api"}, s.pkg) {
+		if s.test || !strings.HasPrefix(s.pkg, "internal/") ||
+			slices.Contains([]string{"internal/rpc", "internal/store", "internal/api"}, s.pkg) {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {

@@ -74,19 +74,23 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, metrics: prometheus.NewRegistry(), ready: make(chan struct{}), drained: make(chan struct{})}
 	var err error
-	if s.addresses, err = address.New(address.Options{Rate: cfg.AddressRate, Burst: cfg.AddressBurst, Proxies: cfg.TrustedProxies, Log: cfg.Log}); err != nil {
+	if s.addresses, err = address.New(address.Options{Rate: cfg.AddressRate, Burst: cfg.AddressBurst,
+		Proxies: cfg.TrustedProxies, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
 	s.hooks, err = hook.New(hook.Options{
-		URL: cfg.Webhook, Before: cfg.BeforeHook, Secret: cfg.WebhookSecret, Kinds: cfg.WebhookEvents, ObserveBefore: cfg.BeforeHookVerbs,
-		BeforeTime: cfg.BeforeHookTime, RefuseUnanswered: cfg.BeforeHookRefuse, Log: cfg.Log,
+		URL: cfg.Webhook, Before: cfg.BeforeHook, Secret: cfg.WebhookSecret, Kinds: cfg.WebhookEvents,
+		ObserveBefore: cfg.BeforeHookVerbs,
+		BeforeTime:    cfg.BeforeHookTime, RefuseUnanswered: cfg.BeforeHookRefuse, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.stats = stats.New(cfg.Log)
-	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers, Now: cfg.Now, MaxBatch: cfg.MaxBatch,
-		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Retention: cfg.Retention, Tap: s.hooks.Tap(), OnCommit: s.stats.Observe, Log: cfg.Log})
+	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers,
+		Now: cfg.Now, MaxBatch: cfg.MaxBatch,
+		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Retention: cfg.Retention, Tap: s.hooks.Tap(),
+		OnCommit: s.stats.Observe, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +151,8 @@ func (s *Server) join(ctx context.Context) (err error) {
 		sessions = s.presence
 	}
 	s.files, err = files.New(ctx, s.store, files.Options{
-		Dir: filepath.Join(s.cfg.DataDir, "files"), URL: s.cfg.FilesURL, Key: []byte("links\n" + s.cfg.JWTSecret), LinkLife: s.cfg.LinkLife,
+		Dir: filepath.Join(s.cfg.DataDir, "files"), URL: s.cfg.FilesURL, Key: []byte("links\n" + s.cfg.JWTSecret),
+		LinkLife: s.cfg.LinkLife,
 		MaxImage: s.cfg.MaxImage, MaxSound: s.cfg.MaxSound, MaxVideo: s.cfg.MaxVideo, MaxFile: s.cfg.MaxFile,
 		DecodeMemory: s.cfg.DecodeMemory, KeepLocation: s.cfg.KeepLocation,
 	})
@@ -157,9 +162,12 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if s.pushes, err = push.New(ctx, s.store, s.pushOptions(sessions)); err != nil {
 		return err
 	}
-	s.signaling = signaling.New(s.store, sessions, signaling.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
-		OpenPerInviter: s.cfg.OpenPerInviter, DefaultTimeout: int64(s.cfg.DefaultTimeout / time.Second), MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked, RoomPolicy: s.cfg.RoomPolicy,
-		Posted: s.pushes.Posted, Pushed: s.pushes.Queue().Wake, Log: s.cfg.Log})
+	s.signaling = signaling.New(s.store, sessions,
+		signaling.Options{LargeGroup: s.cfg.LargeGroup, OpenPerPair: s.cfg.OpenPerPair, OpenPerInvitee: s.cfg.OpenPerInvitee,
+			OpenPerInviter: s.cfg.OpenPerInviter, DefaultTimeout: int64(s.cfg.DefaultTimeout / time.Second),
+			MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked,
+			RoomPolicy: s.cfg.RoomPolicy,
+			Posted:     s.pushes.Posted, Pushed: s.pushes.Queue().Wake, Log: s.cfg.Log})
 	s.users = user.New(s.store, sessions)
 	s.users.Invitations = s.signaling
 	s.media, err = media.New(s.store, media.Options{
@@ -201,7 +209,8 @@ func (s *Server) pushOptions(sessions user.Sessions) push.Options {
 
 // tracePush makes a push a part of the trace of its invitation.
 func (s *Server) tracePush(user, inviteID, kind, provider, outcome string, begin time.Time, err error) {
-	span := trace.Span{InviteID: inviteID, Name: "push", Begin: begin, With: []string{"user", user, "kind", kind, "provider", provider, "outcome", outcome}}
+	span := trace.Span{InviteID: inviteID, Name: "push", Begin: begin,
+		With: []string{"user", user, "kind", kind, "provider", provider, "outcome", outcome}}
 	if err != nil {
 		span.Failed = err.Error()
 	}
@@ -222,7 +231,8 @@ func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 
 
 // methods joins the rooms that verbs are in.
 func (s *Server) methods(sessions user.Sessions) api.Services {
-	groups := group.New(s.store, s.signaling, sessions, group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay})
+	groups := group.New(s.store, s.signaling, sessions,
+		group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay})
 	var connections console.Sessions = s.gateway
 	if s.presence != nil {
 		connections = s.presence
@@ -231,20 +241,25 @@ func (s *Server) methods(sessions user.Sessions) api.Services {
 		Store:       s.store,
 		Invitations: s.signaling,
 		Snapshots:   &snapshot.Reader{Store: s.store, Log: s.cfg.Log},
-		Chat:        chat.New(s.store, sessions, chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted, Posts: s.pushes.Posts, Here: s.here}),
-		Groups:      groups,
-		Users:       s.users,
-		Files:       s.files,
-		Rooms:       s.media,
-		Hooks:       s.hooks,
-		Pushes:      s.pushes,
-		Privacy:     &privacy.Privacy{Store: s.store, Invitations: s.signaling, Groups: groups, Users: s.users, Files: s.files},
-		Console:     console.New(s.store, connections, sessions, s.nodes),
-		Events:      relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: s.hooks.Queue(), protocol.QueuePush: s.pushes.Queue()}),
+		Chat: chat.New(s.store, sessions,
+			chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted,
+				Posts: s.pushes.Posts, Here: s.here}),
+		Groups: groups,
+		Users:  s.users,
+		Files:  s.files,
+		Rooms:  s.media,
+		Hooks:  s.hooks,
+		Pushes: s.pushes,
+		Privacy: &privacy.Privacy{Store: s.store, Invitations: s.signaling, Groups: groups, Users: s.users,
+			Files: s.files},
+		Console: console.New(s.store, connections, sessions, s.nodes),
+		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: s.hooks.Queue(),
+			protocol.QueuePush: s.pushes.Queue()}),
 	}
 }
 
-// busyAt is how full the queue of actions may be before new ones are refused; the rest of it is for answers and endings.
+// busyAt is how full the queue of actions may be before new ones are refused; the rest of it is for answers and
+// endings.
 const busyAt = 0.25
 
 func (s *Server) nodes() int {
@@ -280,8 +295,8 @@ func (s *Server) moved(user string, edge bool) {
 	}
 }
 
-// Run serves until ctx ends; then it sends the devices to other nodes, when there are any, finishes what is under way, and
-// closes the database.
+// Run serves until ctx ends; then it sends the devices to other nodes, when there are any, finishes what is under way,
+// and closes the database.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.release()
 	if err := s.gateway.Start(); err != nil {
@@ -291,8 +306,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(err, s.Close())
 	}
 	close(s.ready)
-	// The order of stopping: devices are sent away, then sessions and deadlines end, then the store, which finishes what they
-	// asked for, and the bus.
+	// The order of stopping: devices are sent away, then sessions and deadlines end, then the store, which finishes what
+	// they asked for, and the bus.
 	stopStore, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ctx, fail := context.WithCancel(ctx)
@@ -344,8 +359,8 @@ func (s *Server) release() { s.leave.Do(func() { close(s.drained) }) }
 // Drained is closed when a server that is stopping has sent its devices away: until then its doors are to stay open.
 func (s *Server) Drained() <-chan struct{} { return s.drained }
 
-// state says why the server should not be sent anybody; empty = it should. Who asks without nats is content with events of
-// other nodes coming late.
+// state says why the server should not be sent anybody; empty = it should. Who asks without nats is content with events
+// of other nodes coming late.
 func (s *Server) state(without string) string {
 	select {
 	case <-s.ready:

@@ -62,9 +62,9 @@ func (s *Server) unlessDraining(devices http.Handler) http.Handler {
 	})
 }
 
-// Listener makes a listener that resets the connections of an address that is over Config's AddressRate, or that came with too
-// many wrong tokens, before anything of them is read. Handler limits requests by itself; this also takes away what a flood
-// of connections costs. Put it under TLS.
+// Listener makes a listener that resets the connections of an address that is over Config's AddressRate, or that came
+// with too many wrong tokens, before anything of them is read. Handler limits requests by itself; this also takes away
+// what a flood of connections costs. Put it under TLS.
 func (s *Server) Listener(ln net.Listener) net.Listener { return s.addresses.Listener(ln) }
 
 // routes makes the doors of the verbs.
@@ -110,7 +110,8 @@ func (s *Server) openAudit() (*slog.Logger, error) {
 	return slog.New(slog.NewJSONHandler(s.audit, nil)), nil
 }
 
-// ReopenLogs opens log files again by their names, after they were renamed. Until the new one is open the old one is written.
+// ReopenLogs opens log files again by their names, after they were renamed. Until the new one is open the old one is
+// written.
 func (s *Server) ReopenLogs() error {
 	if s.audit == nil {
 		return nil

@@ -26,8 +26,8 @@ type Keys struct {
 // KeysFile is the name of the generated secrets in the data directory.
 const KeysFile = "keys.json"
 
-// fillKeys completes the configuration with generated keys: those of the data directory or, when nodes share a database,
-// those of the first of them, which are then written to each data directory.
+// fillKeys completes the configuration with generated keys: those of the data directory or, when nodes share a
+// database, those of the first of them, which are then written to each data directory.
 func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {
 	if c.JWTSecret != "" && len(c.APIKeys) > 0 {
 		return nil
@@ -44,7 +44,9 @@ func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {
 		}
 		if missing == nil && k != own {
 			old := filepath.Join(c.DataDir, fmt.Sprintf("%s.%d", KeysFile, time.Now().Unix()))
-			c.Log.Warn("the keys of this data directory gave way to those that the nodes share in the database; the old ones are kept", "file", old)
+			c.Log.Warn(
+				"the keys of this data directory gave way to those that the nodes share in the database; the old ones are kept",
+				"file", old)
 			if err := own.save(old, os.Rename); err != nil {
 				return err
 			}

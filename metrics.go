@@ -23,15 +23,18 @@ type meters struct {
 func newMeters(r *prometheus.Registry) meters {
 	m := meters{
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "beckon_call_duration_seconds", Help: "How long calls took, by verb and the number of their refusal; 0 = done, 120001 = the application refused.",
+			Name:    "beckon_call_duration_seconds",
+			Help:    "How long calls took, by verb and the number of their refusal; 0 = done, 120001 = the application refused.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"verb", "code"}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "beckon_connections_ended_total", Help: "Connections that ended, by the code that their client saw; 3009 = it hung up.",
+			Name: "beckon_connections_ended_total",
+			Help: "Connections that ended, by the code that their client saw; 3009 = it hung up.",
 		}, []string{"code"}),
 	}
 	m.push = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "beckon_pushes_total", Help: "Pushes that providers answered, by what they said: taken, retried, deadToken, refused.",
+		Name: "beckon_pushes_total", Help: "Pushes that providers answered, by what they said: taken, retried, deadToken, " +
+			"refused.",
 	}, []string{"provider", "outcome"})
 	for _, outcome := range []string{"taken", "retried", "deadToken", "refused"} {
 		m.push.WithLabelValues(string(protocol.PushWeb), outcome) // so that it is there from the start
@@ -58,31 +61,45 @@ func (m meters) pushed(p protocol.PushProvider, outcome string) {
 func (s *Server) register() {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	counter := func(name, help string, of func() int64) {
-		s.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of()) }))
+		s.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(of()) }))
 	}
 	stat := func(of func(store.Stats) int64) func() int64 { return func() int64 { return of(s.store.Stats()) } }
 	counter("beckon_store_batches_total", "Commits.", stat(func(t store.Stats) int64 { return t.Batches }))
-	counter("beckon_store_units_total", "Units of work that were decided.", stat(func(t store.Stats) int64 { return t.Units }))
-	counter("beckon_store_round_trips_total", "Times that PostgreSQL was asked and answered.", stat(func(t store.Stats) int64 { return t.Trips }))
-	counter("beckon_store_sent_bytes_total", "Bytes sent to PostgreSQL.", stat(func(t store.Stats) int64 { return t.Sent }))
-	counter("beckon_store_received_bytes_total", "Bytes received from PostgreSQL.", stat(func(t store.Stats) int64 { return t.Received }))
-	counter("beckon_webhooks_taken_total", "Webhooks that their receiver took.", func() int64 { return s.hooks.Queue().Stats().Taken })
-	counter("beckon_webhooks_failed_total", "Tries of webhooks that failed.", func() int64 { return s.hooks.Queue().Stats().Failed })
-	counter("beckon_address_connections_reset_total", "Connections that were reset unread, because their address was over its rate or wrong too often.", func() int64 { return s.addresses.Stats().Connections })
-	counter("beckon_address_requests_refused_total", "Requests that were refused because their address was over its rate or wrong too often.", func() int64 { return s.addresses.Stats().Requests })
+	counter("beckon_store_units_total", "Units of work that were decided.",
+		stat(func(t store.Stats) int64 { return t.Units }))
+	counter("beckon_store_round_trips_total", "Times that PostgreSQL was asked and answered.",
+		stat(func(t store.Stats) int64 { return t.Trips }))
+	counter("beckon_store_sent_bytes_total", "Bytes sent to PostgreSQL.",
+		stat(func(t store.Stats) int64 { return t.Sent }))
+	counter("beckon_store_received_bytes_total", "Bytes received from PostgreSQL.",
+		stat(func(t store.Stats) int64 { return t.Received }))
+	counter("beckon_webhooks_taken_total", "Webhooks that their receiver took.",
+		func() int64 { return s.hooks.Queue().Stats().Taken })
+	counter("beckon_webhooks_failed_total", "Tries of webhooks that failed.",
+		func() int64 { return s.hooks.Queue().Stats().Failed })
+	counter("beckon_address_connections_reset_total",
+		"Connections that were reset unread, because their address was over its rate or wrong too often.",
+		func() int64 { return s.addresses.Stats().Connections })
+	counter("beckon_address_requests_refused_total",
+		"Requests that were refused because their address was over its rate or wrong too often.",
+		func() int64 { return s.addresses.Stats().Requests })
 	gauge := func(name, help string, of func() float64) {
 		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of))
 	}
 	gauge("beckon_connections", "Connected devices of this node.", func() float64 { return float64(s.gateway.Sessions()) })
-	gauge("beckon_store_backlog", "How full the queue of actions is, from 0 to 1; over 0.25 nothing new is taken.", func() float64 { return s.store.Backlog() })
+	gauge("beckon_store_backlog", "How full the queue of actions is, from 0 to 1; over 0.25 nothing new is taken.",
+		func() float64 { return s.store.Backlog() })
 	gauge("beckon_ready", "1 when the server takes calls.", func() float64 {
 		if s.state("") == "" {
 			return 1
 		}
 		return 0
 	})
-	gauge("beckon_webhooks_waiting", "Webhooks that wait to be taken, of all nodes; -1 when that cannot be read.", func() float64 { return waiting(s.hooks.Queue()) })
-	gauge("beckon_pushes_waiting", "Pushes that wait to be taken, of all nodes; -1 when that cannot be read.", func() float64 { return waiting(s.pushes.Queue()) })
+	gauge("beckon_webhooks_waiting", "Webhooks that wait to be taken, of all nodes; -1 when that cannot be read.",
+		func() float64 { return waiting(s.hooks.Queue()) })
+	gauge("beckon_pushes_waiting", "Pushes that wait to be taken, of all nodes; -1 when that cannot be read.",
+		func() float64 { return waiting(s.pushes.Queue()) })
 }
 
 func waiting(q *relay.Dispatcher) float64 {

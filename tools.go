@@ -11,9 +11,9 @@ import (
 	"github.com/beckon-im/beckon/internal/store/dump"
 )
 
-// Export writes everything that a database has, as it is at one moment: the one in a data directory, or the one at postgres.
-// A server may be running on it. Files that people uploaded and the keys are not in it.
-// It returns how many rows that were.
+// Export writes everything that a database has, as it is at one moment: the one in a data directory, or the one at
+// postgres. A server may be running on it. Files that people uploaded and the keys are not in it. It returns how many
+// rows that were.
 func Export(ctx context.Context, dataDir, postgres string, to io.Writer) (rows int64, err error) {
 	s, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 	if err != nil {
@@ -34,8 +34,8 @@ func Import(ctx context.Context, dataDir, postgres string, restored bool, from i
 	return rows, errors.Join(err, s.Close())
 }
 
-// Restored tells a database that it was set back to an earlier state by other means: devices begin anew with it. No server
-// may be running on it.
+// Restored tells a database that it was set back to an earlier state by other means: devices begin anew with it. No
+// server may be running on it.
 func Restored(ctx context.Context, dataDir, postgres string) error {
 	reading, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres}) // it must be there
 	if err != nil {
@@ -54,8 +54,8 @@ func Restored(ctx context.Context, dataDir, postgres string) error {
 // Report is what Inspect found.
 type Report = check.Report
 
-// Inspect checks the database of a data directory, or the one at postgres, which servers may be using: that a file is sound,
-// that every timeline is contiguous, and that every invitation agrees with its invitees.
+// Inspect checks the database of a data directory, or the one at postgres, which servers may be using: that a file is
+// sound, that every timeline is contiguous, and that every invitation agrees with its invitees.
 func Inspect(ctx context.Context, dataDir, postgres string) (*Report, error) {
 	return check.Inspect(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 }

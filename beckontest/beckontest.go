@@ -41,8 +41,8 @@ type Node struct {
 // Patience is how long a test waits for what must happen. It is a bound against hanging, not a measure.
 const Patience = 20 * time.Second
 
-// Start runs a house of n nodes until the test ends: one on SQLite, more on a PostgreSQL and a NATS server of their own, behind
-// a TCP proxy. More than one need PostgreSQL's programs on this machine.
+// Start runs a house of n nodes until the test ends: one on SQLite, more on a PostgreSQL and a NATS server of their
+// own, behind a TCP proxy. More than one need PostgreSQL's programs on this machine.
 func Start(t testing.TB, nodes int) *Cluster {
 	t.Helper()
 	return StartNodes(t, nodes, beckon.Config{})
@@ -54,8 +54,8 @@ func StartWith(t testing.TB, cfg beckon.Config) *Cluster {
 	return StartNodes(t, 1, cfg)
 }
 
-// StartNodes runs a house of n nodes with a configuration. Open invitations from one user to another are not bounded unless
-// cfg.OpenPerPair says so.
+// StartNodes runs a house of n nodes with a configuration. Open invitations from one user to another are not bounded
+// unless cfg.OpenPerPair says so.
 func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *Cluster {
 	t.Helper()
 	cfg.OpenPerPair = cmp.Or(cfg.OpenPerPair, -1)

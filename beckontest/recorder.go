@@ -42,12 +42,20 @@ func (p *Recorder) Listener() client.Listener {
 			if e.Notice {
 				word = "notice"
 			}
-			p.add("%s %s from %s group %q to %s data %q", word, e.InviteID, e.Inviter, e.GroupID, strings.Join(e.InviteeList, ","), e.Data)
+			p.add("%s %s from %s group %q to %s data %q", word, e.InviteID, e.Inviter, e.GroupID,
+				strings.Join(e.InviteeList, ","), e.Data)
 		},
-		OnInviteeAccepted: func(e client.InvitationEvent) { p.add("accepted %s by %s data %q", e.InviteID, e.Invitee, e.Data) },
-		OnInviteeRejected: func(e client.InvitationEvent) { p.add("rejected %s by %s data %q", e.InviteID, e.Invitee, e.Data) },
+		OnInviteeAccepted: func(e client.InvitationEvent) {
+			p.add("accepted %s by %s data %q", e.InviteID, e.Invitee,
+				e.Data)
+		},
+		OnInviteeRejected: func(e client.InvitationEvent) {
+			p.add("rejected %s by %s data %q", e.InviteID, e.Invitee,
+				e.Data)
+		},
 		OnInvitationCancelled: func(e client.InvitationEvent) {
-			p.add("cancelled %s by %s data %q of %s over %v", e.InviteID, e.Inviter, e.Data, strings.Join(e.InviteeList, ","), e.Over)
+			p.add("cancelled %s by %s data %q of %s over %v", e.InviteID, e.Inviter, e.Data, strings.Join(e.InviteeList, ","),
+				e.Over)
 		},
 		OnInvitationTimeout: func(e client.InvitationEvent) {
 			p.add("timeout %s of %s", e.InviteID, strings.Join(e.InviteeList, ","))
@@ -55,7 +63,10 @@ func (p *Recorder) Listener() client.Listener {
 		OnInvitationModified:             func(e client.InvitationEvent) { p.add("modified %s data %q", e.InviteID, e.Data) },
 		OnInviteeRinging:                 func(e client.InvitationEvent) { p.add("ringing %s at %s", e.InviteID, e.Invitee) },
 		OnInvitationHandledByOtherDevice: func(e client.InvitationEvent) { p.add("elsewhere %s %s", e.InviteID, e.Action) },
-		OnGroup:                          func(e protocol.GroupEvent) { p.add("group %s %s %s", e.GroupID, e.Tip, strings.Join(e.Members, ",")) },
+		OnGroup: func(e protocol.GroupEvent) {
+			p.add("group %s %s %s", e.GroupID, e.Tip,
+				strings.Join(e.Members, ","))
+		},
 		OnCallRecord: func(where string, r protocol.CallElem) {
 			p.add("call in %s of %s for %d ms: %s by %s", where, strings.Join(r.People, ","), r.Duration, r.Reason, r.EndedBy)
 		},

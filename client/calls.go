@@ -14,8 +14,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Call runs any verb. A lost connection does not lose the call: it is sent again after the reconnect, until ctx ends. With
-// a request id in the request that is harmless. A refusal is a *protocol.Error.
+// Call runs any verb. A lost connection does not lose the call: it is sent again after the reconnect, until ctx ends.
+// With a request id in the request that is harmless. A refusal is a *protocol.Error.
 func (c *Client) Call(ctx context.Context, verb string, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -47,8 +47,9 @@ func (c *Client) Call(ctx context.Context, verb string, request, response any) e
 // errLost says that the connection broke before the answer came.
 var errLost = errors.New("the connection was lost")
 
-// attempt sends a call once. It does not rely on the transport library to come back: when a write fails as the connection
-// breaks, its RPC of version 0.10.11 reports twice and stands still at the second time. That goroutine is then left to stand.
+// attempt sends a call once. It does not rely on the transport library to come back: when a write fails as the
+// connection breaks, its RPC of version 0.10.11 reports twice and stands still at the second time. That goroutine is
+// then left to stand.
 func (c *Client) attempt(ctx context.Context, lost <-chan struct{}, verb string, body []byte) ([]byte, error) {
 	type outcome struct {
 		data []byte
@@ -90,7 +91,8 @@ func (c *Client) Invite(ctx context.Context, req protocol.InviteRequest) (protoc
 }
 
 // InviteInGroup invites members of a group.
-func (c *Client) InviteInGroup(ctx context.Context, req protocol.InviteInGroupRequest) (protocol.InviteResponse, error) {
+func (c *Client) InviteInGroup(ctx context.Context, req protocol.InviteInGroupRequest) (protocol.InviteResponse,
+	error) {
 	name(&req.InviteOptions)
 	return c.invite(ctx, "inviteInGroup", req.InviteID, req, req.InviteeList)
 }
@@ -108,7 +110,8 @@ func fillID(id *string) {
 	}
 }
 
-func (c *Client) invite(ctx context.Context, verb, id string, req any, invitees []string) (res protocol.InviteResponse, err error) {
+func (c *Client) invite(ctx context.Context, verb, id string, req any, invitees []string) (res protocol.InviteResponse,
+	err error) {
 	holds := []string{id}
 	if r, ok := req.(protocol.InviteRequest); ok && r.MergeGlare {
 		holds = append(holds, glareWith(r.Invitee)) // the answer may be about an invitation of theirs
@@ -148,11 +151,13 @@ func (c *Client) Accept(ctx context.Context, inviteID, data string) (protocol.Ac
 
 // Reject rejects an invitation; an empty reason is "declined".
 func (c *Client) Reject(ctx context.Context, inviteID, data, reason string) (protocol.ActionResponse, error) {
-	req := protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: inviteID, Data: data, RequestID: NewID()}, Reason: reason}
+	req := protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: inviteID, Data: data,
+		RequestID: NewID()}, Reason: reason}
 	return c.decide(ctx, "reject", inviteID, req, invite.Rejected)
 }
 
-func (c *Client) decide(ctx context.Context, verb, id string, req any, state invite.State) (res protocol.ActionResponse, err error) {
+func (c *Client) decide(ctx context.Context, verb, id string, req any, state invite.State) (res protocol.ActionResponse,
+	err error) {
 	defer c.hold(id)()
 	if err = c.Call(ctx, verb, req, &res); err == nil {
 		c.mu.Lock()
@@ -191,7 +196,8 @@ func (c *Client) ModifyInvitation(ctx context.Context, inviteID, data string) (r
 }
 
 // AddInvitees invites more people to an open invitation.
-func (c *Client) AddInvitees(ctx context.Context, req protocol.AddInviteesRequest) (res protocol.ActionResponse, err error) {
+func (c *Client) AddInvitees(ctx context.Context, req protocol.AddInviteesRequest) (res protocol.ActionResponse,
+	err error) {
 	fillID(&req.RequestID)
 	if err = c.Call(ctx, "addInvitees", req, &res); err == nil && !res.Repeat {
 		c.mu.Lock()
@@ -207,20 +213,22 @@ func (c *Client) Ring(ctx context.Context, inviteID string) (res protocol.Action
 }
 
 // GetInvitation reads an invitation and a page of its invitees.
-func (c *Client) GetInvitation(ctx context.Context, req protocol.GetInvitationRequest) (res protocol.GetInvitationResponse, err error) {
+func (c *Client) GetInvitation(ctx context.Context,
+	req protocol.GetInvitationRequest) (res protocol.GetInvitationResponse, err error) {
 	return res, c.Call(ctx, "getInvitation", req, &res)
 }
 
 // ListInvitations lists the open invitations of this user, or those named, at most 200, open or over.
-func (c *Client) ListInvitations(ctx context.Context, inviteIDs ...string) (res protocol.ListInvitationsResponse, err error) {
+func (c *Client) ListInvitations(ctx context.Context, inviteIDs ...string) (res protocol.ListInvitationsResponse,
+	err error) {
 	return res, c.Call(ctx, "listInvitations", protocol.ListInvitationsRequest{InviteIDs: inviteIDs}, &res)
 }
 
 // SignalingInfo is what a signaling message says, as in the original.
 type SignalingInfo = protocol.Signaling
 
-// GetSignalingInfo reads a message of any origin (an event, a history entry, a push payload), as JSON or as a protocol.Entry;
-// nil when it is not signaling.
+// GetSignalingInfo reads a message of any origin (an event, a history entry, a push payload), as JSON or as a
+// protocol.Entry; nil when it is not signaling.
 func GetSignalingInfo[M []byte | json.RawMessage | protocol.Entry](message M) *SignalingInfo {
 	var m struct {
 		protocol.Signaling
@@ -238,15 +246,16 @@ func GetSignalingInfo[M []byte | json.RawMessage | protocol.Entry](message M) *S
 	if json.Unmarshal(text, &m) == nil && m.InviteID == "" && len(m.Event) > 0 {
 		return GetSignalingInfo(m.Event)
 	}
-	if m.BusinessID != protocol.BusinessID || m.InviteID == "" || m.ActionType < protocol.ActionInvite || m.ActionType > protocol.ActionRinging {
+	if m.BusinessID != protocol.BusinessID || m.InviteID == "" || m.ActionType < protocol.ActionInvite ||
+		m.ActionType > protocol.ActionRinging {
 		return nil
 	}
 	return &m.Signaling
 }
 
 // AddInvitedSignaling takes in an invitation that came another way, as in a push payload. It asks the server how the
-// invitation stands; when it is still open for this user, OnReceiveNewInvitation follows. What this device holds already
-// is refused with 8012, what is over with 8010.
+// invitation stands; when it is still open for this user, OnReceiveNewInvitation follows. What this device holds
+// already is refused with 8012, what is over with 8010.
 func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*protocol.Invitation, error) {
 	c.mu.Lock()
 	known := c.ledger.Holds(info.InviteID)
@@ -260,7 +269,8 @@ func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*
 	}
 	v := *res.Invitation
 	if res.Mine == nil || res.Mine.State != invite.Open {
-		return &v, &protocol.Error{Code: im.CodeOver, Message: "the invitation is no longer open for this user", Invitation: &v}
+		return &v, &protocol.Error{Code: im.CodeOver, Message: "the invitation is no longer open for this user",
+			Invitation: &v}
 	}
 	v.Invitees = []protocol.Invitee{*res.Mine}
 	c.events.put(func() {

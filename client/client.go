@@ -1,8 +1,8 @@
 // Package client is the Go SDK of Beckon: typed calls, a listener with the original's callback names, and a connection
 // that comes back by itself and misses nothing.
 //
-// A Client is one device of one user. Its methods may be called from any goroutine; its callbacks come one at a time, in
-// order, on a goroutine of its own, and may call its methods.
+// A Client is one device of one user. Its methods may be called from any goroutine; its callbacks come one at a time,
+// in order, on a goroutine of its own, and may call its methods.
 package client
 
 import (
@@ -95,8 +95,9 @@ func New(opt Options) (*Client, error) {
 		opt.CallTimeout = 20 * time.Second
 	}
 	c := &Client{
-		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: ledger.New(), pending: map[string]*held{}, inbox: inbox.New(opt.Inbox),
-		seen: map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
+		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: ledger.New(), pending: map[string]*held{},
+		inbox: inbox.New(opt.Inbox),
+		seen:  map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
 	}
 	hello := protocol.Hello{DeviceID: opt.DeviceID, Platform: opt.Platform, Epoch: opt.Epoch, Positions: opt.Positions}
 	if err := c.restore(&hello); err != nil {

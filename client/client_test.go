@@ -10,8 +10,9 @@ import (
 
 func TestAddresses(t *testing.T) {
 	for in, want := range map[string]string{
-		"http://h:1": "ws://h:1/connection/websocket", "https://h/beckon/": "wss://h/beckon/connection/websocket", "wss://h": "wss://h/connection/websocket",
-		"h:1": "", "ftp://h": "", "": "",
+		"http://h:1": "ws://h:1/connection/websocket", "https://h/beckon/": "wss://h/beckon/connection/websocket",
+		"wss://h": "wss://h/connection/websocket",
+		"h:1":     "", "ftp://h": "", "": "",
 	} {
 		if got, err := endpoint(in); got != want || (err != nil) != (want == "") {
 			t.Errorf("%q is %q, %v", in, got, err)
@@ -27,13 +28,15 @@ func TestSignalingInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, got := range map[string]*SignalingInfo{
-		"an event": GetSignalingInfo([]byte(event)), "a history entry": GetSignalingInfo(entry), "a history entry as JSON": GetSignalingInfo(text), "raw JSON": GetSignalingInfo(json.RawMessage(event)),
+		"an event": GetSignalingInfo([]byte(event)), "a history entry": GetSignalingInfo(entry),
+		"a history entry as JSON": GetSignalingInfo(text), "raw JSON": GetSignalingInfo(json.RawMessage(event)),
 	} {
 		if got == nil || got.InviteID != "i" || got.Inviter != "alice" {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	if GetSignalingInfo([]byte(`{"seq":1,"event":{"type":"message","text":"hi"}}`)) != nil || GetSignalingInfo(protocol.Entry{}) != nil {
+	if GetSignalingInfo([]byte(`{"seq":1,"event":{"type":"message","text":"hi"}}`)) != nil ||
+		GetSignalingInfo(protocol.Entry{}) != nil {
 		t.Error("a text message is taken for signaling")
 	}
 }

@@ -133,8 +133,8 @@ type held struct {
 	done  chan struct{}
 }
 
-// hold keeps the events of invitations back until the returned function is called: the answer to a call comes first on the
-// wire, and this keeps the order up to the program.
+// hold keeps the events of invitations back until the returned function is called: the answer to a call comes first on
+// the wire, and this keeps the order up to the program.
 func (c *Client) hold(ids ...string) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,8 +168,8 @@ func (c *Client) awaitAck(id string) {
 	}
 }
 
-// decodeError reads the error object of a reply; nil when the reply is none. An error object begins with its code, and no
-// other reply has one.
+// decodeError reads the error object of a reply; nil when the reply is none. An error object begins with its code, and
+// no other reply has one.
 func decodeError(b []byte) *protocol.Error {
 	var e protocol.Error
 	if !bytes.HasPrefix(b, []byte(`{"code":`)) || json.Unmarshal(b, &e) != nil {

@@ -53,27 +53,30 @@ func Example() {
 	ctx := context.Background()
 
 	rings, answered := make(chan string, 1), make(chan bool, 1)
-	bob, err := client.New(client.Options{Server: url, Token: token("bob"), DeviceID: "bobs-phone", Listener: client.Listener{
-		OnReceiveNewInvitation: func(e client.InvitationEvent) {
-			fmt.Printf("bob's phone rings: %s says %q\n", e.Inviter, e.Data)
-			rings <- e.InviteID
-		},
-	}})
+	bob, err := client.New(client.Options{Server: url, Token: token("bob"), DeviceID: "bobs-phone",
+		Listener: client.Listener{
+			OnReceiveNewInvitation: func(e client.InvitationEvent) {
+				fmt.Printf("bob's phone rings: %s says %q\n", e.Inviter, e.Data)
+				rings <- e.InviteID
+			},
+		}})
 	must(err)
 	defer bob.Close()
 	must(bob.Connect(ctx))
 
-	alice, err := client.New(client.Options{Server: url, Token: token("alice"), DeviceID: "alices-phone", Listener: client.Listener{
-		OnInviteeAccepted: func(e client.InvitationEvent) {
-			fmt.Printf("alice hears: %s accepted, %q\n", e.Invitee, e.Data)
-			answered <- true
-		},
-	}})
+	alice, err := client.New(client.Options{Server: url, Token: token("alice"), DeviceID: "alices-phone",
+		Listener: client.Listener{
+			OnInviteeAccepted: func(e client.InvitationEvent) {
+				fmt.Printf("alice hears: %s accepted, %q\n", e.Invitee, e.Data)
+				answered <- true
+			},
+		}})
 	must(err)
 	defer alice.Close()
 	must(alice.Connect(ctx))
 
-	res, err := alice.Invite(ctx, protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{Data: "dinner?", Timeout: 30}})
+	res, err := alice.Invite(ctx, protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{Data: "dinner?", Timeout: 30}})
 	must(err)
 	fmt.Printf("bob has %d device connected\n", res.Reach[0].Devices)
 
@@ -102,7 +105,8 @@ func ExampleClient_Invite_firstToPickUpWins() {
 	defer bob.Close()
 	defer carol.Close()
 
-	res, err := alice.Invite(ctx, protocol.InviteRequest{InviteeList: []string{"bob", "carol"}, InviteOptions: protocol.InviteOptions{AcceptLimit: 1, Timeout: 30}})
+	res, err := alice.Invite(ctx, protocol.InviteRequest{InviteeList: []string{"bob", "carol"},
+		InviteOptions: protocol.InviteOptions{AcceptLimit: 1, Timeout: 30}})
 	must(err)
 	_, err = carol.Accept(ctx, res.InviteID, "")
 	fmt.Println("carol:", err)

@@ -12,9 +12,11 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// UploadFile sends a file to the server: kind is image, sound, video or file, and mediaType what its bytes are, where that
-// cannot be seen from them. Put the answer's FileID into a message, and the people of that conversation can read it.
-func (c *Client) UploadFile(ctx context.Context, kind, name, mediaType string, body io.Reader) (protocol.UploadResponse, error) {
+// UploadFile sends a file to the server: kind is image, sound, video or file, and mediaType what its bytes are, where
+// that cannot be seen from them. Put the answer's FileID into a message, and the people of that conversation can read
+// it.
+func (c *Client) UploadFile(ctx context.Context, kind, name, mediaType string, body io.Reader) (protocol.UploadResponse,
+	error) {
 	var res protocol.UploadResponse
 	token := c.opt.Token
 	if c.opt.GetToken != nil {
@@ -23,7 +25,8 @@ func (c *Client) UploadFile(ctx context.Context, kind, name, mediaType string, b
 			return res, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.web("/v1/files?"+url.Values{"kind": {kind}, "name": {name}}.Encode()), body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost,
+		c.web("/v1/files?"+url.Values{"kind": {kind}, "name": {name}}.Encode()), body)
 	if err != nil {
 		return res, err
 	}
@@ -58,7 +61,8 @@ func (c *Client) web(path string) string {
 	return server + path
 }
 
-// GetFile reads what is known of a file, with a link to it that is complete and can be used by anybody until it expires.
+// GetFile reads what is known of a file, with a link to it that is complete and can be used by anybody until it
+// expires.
 func (c *Client) GetFile(ctx context.Context, fileID string) (protocol.FileResponse, error) {
 	res, err := call[protocol.FileResponse](ctx, c, "getFile", protocol.FileRequest{FileID: fileID})
 	if err == nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// CreateGroup creates a group with this user as its owner. A groupID is made when it is missing, so that there is one group
-// also when the connection breaks on the way.
+// CreateGroup creates a group with this user as its owner. A groupID is made when it is missing, so that there is one
+// group also when the connection breaks on the way.
 func (c *Client) CreateGroup(ctx context.Context, req protocol.CreateGroupRequest) (protocol.GroupResponse, error) {
 	if req.GroupID == "" {
 		req.GroupID = "g-" + NewID()
@@ -31,8 +31,10 @@ func (c *Client) DismissGroup(ctx context.Context, groupID string) (protocol.Gro
 }
 
 // InviteUserToGroup brings people into a group.
-func (c *Client) InviteUserToGroup(ctx context.Context, groupID string, users []string) (protocol.GroupResponse, error) {
-	return call[protocol.GroupResponse](ctx, c, "inviteUserToGroup", protocol.GroupMembersRequest{GroupID: groupID, MemberList: users})
+func (c *Client) InviteUserToGroup(ctx context.Context, groupID string, users []string) (protocol.GroupResponse,
+	error) {
+	return call[protocol.GroupResponse](ctx, c, "inviteUserToGroup",
+		protocol.GroupMembersRequest{GroupID: groupID, MemberList: users})
 }
 
 // KickGroupMember removes people from a group.
@@ -71,12 +73,15 @@ func (c *Client) GetGroupMemberList(ctx context.Context, req protocol.PageReques
 }
 
 // GetGroupMembersInfo reads named members of a group.
-func (c *Client) GetGroupMembersInfo(ctx context.Context, groupID string, users []string) (protocol.MembersResponse, error) {
-	return call[protocol.MembersResponse](ctx, c, "getGroupMembersInfo", protocol.GroupMembersRequest{GroupID: groupID, MemberList: users})
+func (c *Client) GetGroupMembersInfo(ctx context.Context, groupID string, users []string) (protocol.MembersResponse,
+	error) {
+	return call[protocol.MembersResponse](ctx, c, "getGroupMembersInfo",
+		protocol.GroupMembersRequest{GroupID: groupID, MemberList: users})
 }
 
 // SearchGroupMembers finds members of a group.
-func (c *Client) SearchGroupMembers(ctx context.Context, req protocol.SearchMembersRequest) (protocol.MembersResponse, error) {
+func (c *Client) SearchGroupMembers(ctx context.Context, req protocol.SearchMembersRequest) (protocol.MembersResponse,
+	error) {
 	return call[protocol.MembersResponse](ctx, c, "searchGroupMembers", req)
 }
 
@@ -86,7 +91,8 @@ func (c *Client) GetGroupOnlineMemberCount(ctx context.Context, groupID string) 
 }
 
 // SetGroupMemberInfo changes what a group knows of a member.
-func (c *Client) SetGroupMemberInfo(ctx context.Context, req protocol.SetMemberInfoRequest) (protocol.GroupResponse, error) {
+func (c *Client) SetGroupMemberInfo(ctx context.Context, req protocol.SetMemberInfoRequest) (protocol.GroupResponse,
+	error) {
 	return call[protocol.GroupResponse](ctx, c, "setGroupMemberInfo", req)
 }
 
@@ -111,47 +117,56 @@ func (c *Client) TransferGroupOwner(ctx context.Context, req protocol.TransferRe
 }
 
 // MarkGroupMemberList marks members of a Community.
-func (c *Client) MarkGroupMemberList(ctx context.Context, req protocol.MarkMembersRequest) (protocol.GroupResponse, error) {
+func (c *Client) MarkGroupMemberList(ctx context.Context, req protocol.MarkMembersRequest) (protocol.GroupResponse,
+	error) {
 	return call[protocol.GroupResponse](ctx, c, "markGroupMemberList", req)
 }
 
 // GetGroupApplicationList lists the applications to the groups that this user administers.
-func (c *Client) GetGroupApplicationList(ctx context.Context, req protocol.ApplicationsRequest) (protocol.ApplicationsResponse, error) {
+func (c *Client) GetGroupApplicationList(ctx context.Context,
+	req protocol.ApplicationsRequest) (protocol.ApplicationsResponse, error) {
 	return call[protocol.ApplicationsResponse](ctx, c, "getGroupApplicationList", req)
 }
 
 // AcceptGroupApplication lets an applicant in.
-func (c *Client) AcceptGroupApplication(ctx context.Context, req protocol.HandleApplicationRequest) (protocol.GroupResponse, error) {
+func (c *Client) AcceptGroupApplication(ctx context.Context,
+	req protocol.HandleApplicationRequest) (protocol.GroupResponse, error) {
 	return call[protocol.GroupResponse](ctx, c, "acceptGroupApplication", req)
 }
 
 // RefuseGroupApplication does not let an applicant in.
-func (c *Client) RefuseGroupApplication(ctx context.Context, req protocol.HandleApplicationRequest) (protocol.GroupResponse, error) {
+func (c *Client) RefuseGroupApplication(ctx context.Context,
+	req protocol.HandleApplicationRequest) (protocol.GroupResponse, error) {
 	return call[protocol.GroupResponse](ctx, c, "refuseGroupApplication", req)
 }
 
 // InitGroupAttributes replaces all attributes of a group.
-func (c *Client) InitGroupAttributes(ctx context.Context, req protocol.AttributesRequest) (protocol.AttributesResponse, error) {
+func (c *Client) InitGroupAttributes(ctx context.Context, req protocol.AttributesRequest) (protocol.AttributesResponse,
+	error) {
 	return call[protocol.AttributesResponse](ctx, c, "initGroupAttributes", req)
 }
 
 // SetGroupAttributes sets some attributes of a group.
-func (c *Client) SetGroupAttributes(ctx context.Context, req protocol.AttributesRequest) (protocol.AttributesResponse, error) {
+func (c *Client) SetGroupAttributes(ctx context.Context, req protocol.AttributesRequest) (protocol.AttributesResponse,
+	error) {
 	return call[protocol.AttributesResponse](ctx, c, "setGroupAttributes", req)
 }
 
 // DeleteGroupAttributes removes some attributes of a group, or all.
-func (c *Client) DeleteGroupAttributes(ctx context.Context, req protocol.DeleteAttributesRequest) (protocol.AttributesResponse, error) {
+func (c *Client) DeleteGroupAttributes(ctx context.Context,
+	req protocol.DeleteAttributesRequest) (protocol.AttributesResponse, error) {
 	return call[protocol.AttributesResponse](ctx, c, "deleteGroupAttributes", req)
 }
 
 // GetGroupAttributes reads attributes of a group.
-func (c *Client) GetGroupAttributes(ctx context.Context, req protocol.KeysRequest) (protocol.AttributesResponse, error) {
+func (c *Client) GetGroupAttributes(ctx context.Context, req protocol.KeysRequest) (protocol.AttributesResponse,
+	error) {
 	return call[protocol.AttributesResponse](ctx, c, "getGroupAttributes", req)
 }
 
 // SetGroupCounters sets counters of a group.
-func (c *Client) SetGroupCounters(ctx context.Context, req protocol.SetCountersRequest) (protocol.CountersResponse, error) {
+func (c *Client) SetGroupCounters(ctx context.Context, req protocol.SetCountersRequest) (protocol.CountersResponse,
+	error) {
 	return call[protocol.CountersResponse](ctx, c, "setGroupCounters", req)
 }
 
@@ -161,13 +176,15 @@ func (c *Client) GetGroupCounters(ctx context.Context, req protocol.KeysRequest)
 }
 
 // IncreaseGroupCounter adds to a counter of a group, once, also when the connection breaks on the way.
-func (c *Client) IncreaseGroupCounter(ctx context.Context, req protocol.CountRequest) (protocol.CountersResponse, error) {
+func (c *Client) IncreaseGroupCounter(ctx context.Context, req protocol.CountRequest) (protocol.CountersResponse,
+	error) {
 	fillID(&req.RequestID)
 	return call[protocol.CountersResponse](ctx, c, "increaseGroupCounter", req)
 }
 
 // DecreaseGroupCounter takes from a counter of a group, once, also when the connection breaks on the way.
-func (c *Client) DecreaseGroupCounter(ctx context.Context, req protocol.CountRequest) (protocol.CountersResponse, error) {
+func (c *Client) DecreaseGroupCounter(ctx context.Context, req protocol.CountRequest) (protocol.CountersResponse,
+	error) {
 	fillID(&req.RequestID)
 	return call[protocol.CountersResponse](ctx, c, "decreaseGroupCounter", req)
 }

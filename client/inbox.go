@@ -9,8 +9,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Conversations returns this user's conversations as this device knows them, without asking the server: the pinned first,
-// then the latest. Options.Inbox must be set.
+// Conversations returns this user's conversations as this device knows them, without asking the server: the pinned
+// first, then the latest. Options.Inbox must be set.
 func (c *Client) Conversations() []protocol.Conversation { return c.inbox.List() }
 
 // requestTimeout bounds a question that the inbox asks the server.
@@ -43,8 +43,8 @@ func (c *Client) reloadInbox() {
 	c.inbox.Load(list, asked, own)
 }
 
-// refreshSoon reads one conversation anew, or, when it is not known which, all, in its turn: this device did something there
-// that it hears no event of.
+// refreshSoon reads one conversation anew, or, when it is not known which, all, in its turn: this device did something
+// there that it hears no event of.
 func (c *Client) refreshSoon(id string) {
 	switch {
 	case !c.inbox.On():
@@ -82,7 +82,8 @@ func (c *Client) refresh(ctx context.Context, id string) {
 	}
 }
 
-// refetch reads all conversations soon, after the server did not say. When there is no connection, the next one reads them.
+// refetch reads all conversations soon, after the server did not say. When there is no connection, the next one reads
+// them.
 func (c *Client) refetch(err error) {
 	wait := time.Second
 	var refused *protocol.Error

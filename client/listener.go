@@ -8,17 +8,18 @@ import (
 // InvitationEvent is the argument of every invitation callback. Fields that do not apply are zero.
 type InvitationEvent = ledger.Event
 
-// Listener has the callbacks of a client. Every field may be nil. The names are those of the original's listener; for what an
-// InvitationEvent leaves out (time that remains, counts) there is OnSignaling, which gets every event once.
+// Listener has the callbacks of a client. Every field may be nil. The names are those of the original's listener; for
+// what an InvitationEvent leaves out (time that remains, counts) there is OnSignaling, which gets every event once.
 type Listener struct {
 	// OnReceiveNewInvitation rings: on the invitees' devices, and on those of the other members of a group, who are not in
 	// InviteeList. With Notice it informs only, and wants no answer.
 	OnReceiveNewInvitation func(e InvitationEvent)
 	OnInviteeAccepted      func(e InvitationEvent)
 	OnInviteeRejected      func(e InvitationEvent)
-	// OnInvitationCancelled and OnInvitationTimeout come to all participants and, in a group, to the other members. They name
-	// those whom they end in InviteeList (with Everyone: whoever was still open), and say with Over whether the invitation has
-	// ended for all. While this user is asked and has not answered, the endings of others come with OnSignaling alone.
+	// OnInvitationCancelled and OnInvitationTimeout come to all participants and, in a group, to the other members. They
+	// name those whom they end in InviteeList (with Everyone: whoever was still open), and say with Over whether the
+	// invitation has ended for all. While this user is asked and has not answered, the endings of others come with
+	// OnSignaling alone.
 	OnInvitationCancelled func(e InvitationEvent)
 	OnInvitationTimeout   func(e InvitationEvent)
 	OnInvitationModified  func(e InvitationEvent)
@@ -34,8 +35,8 @@ type Listener struct {
 	// OnReceiveMessage brings a message; seq is its place in the conversation, 0 when it is not stored. A messageID that
 	// came before is the same message: what is not stored may come twice.
 	OnReceiveMessage func(conversationID string, seq uint64, m protocol.Message)
-	// The same messages under the original's names, after OnReceiveMessage: each of them, and those of text and custom data
-	// apart. OnRecvMessageRevoked and OnRecvMessageModified come after OnMessageRevoked and OnMessageModified.
+	// The same messages under the original's names, after OnReceiveMessage: each of them, and those of text and custom
+	// data apart. OnRecvMessageRevoked and OnRecvMessageModified come after OnMessageRevoked and OnMessageModified.
 	OnRecvNewMessage         func(m protocol.Message)
 	OnRecvC2CTextMessage     func(messageID, sender, text string)
 	OnRecvC2CCustomMessage   func(messageID, sender, customData string)
@@ -43,7 +44,8 @@ type Listener struct {
 	OnRecvGroupCustomMessage func(messageID, groupID, sender, customData string)
 	OnRecvMessageRevoked     func(messageID string)
 	OnRecvMessageModified    func(m protocol.Message)
-	// OnMessageRevoked, OnMessageModified and OnMessageDeleted say what became of a message; deleted is only for this user.
+	// OnMessageRevoked, OnMessageModified and OnMessageDeleted say what became of a message; deleted is only for this
+	// user.
 	OnMessageRevoked  func(conversationID, messageID, by, reason string)
 	OnMessageModified func(conversationID string, m protocol.Message)
 	OnMessageDeleted  func(conversationID string, seqList []uint64)
@@ -81,17 +83,17 @@ type Listener struct {
 	// OnRoomRoleChanged says that somebody's role in a media room was changed.
 	OnRoomRoleChanged func(e protocol.RoomEvent)
 
-	// OnUserStatusChanged comes when somebody whose presence this user subscribed to came, went, or changed their status, and
-	// for each of them with each connection.
+	// OnUserStatusChanged comes when somebody whose presence this user subscribed to came, went, or changed their status,
+	// and for each of them with each connection.
 	OnUserStatusChanged func(s protocol.UserStatus)
 	// OnSelfChanged comes when another device of this user changed profile, block list, do-not-disturb or subscriptions.
 	OnSelfChanged func(e protocol.PersonEvent)
-	// OnKickedOffline comes when another device took this one's place, or this one was sent away. It does not come again by
-	// itself.
+	// OnKickedOffline comes when another device took this one's place, or this one was sent away. It does not come again
+	// by itself.
 	OnKickedOffline func(reason string)
 
-	// OnEvent gets every event as it came: what protocol.Decode makes of it, its timeline, and its sequence there (0 when it
-	// is not stored). It comes before the callbacks above.
+	// OnEvent gets every event as it came: what protocol.Decode makes of it, its timeline, and its sequence there (0 when
+	// it is not stored). It comes before the callbacks above.
 	OnEvent func(timeline string, seq uint64, event any)
 
 	// OnConnected comes with each connection, also after a reconnect.

@@ -20,11 +20,13 @@ func call[R any](ctx context.Context, c *Client, verb string, request any) (R, e
 
 // SendMessage sends a message to a person or a group. A messageID is made when it is missing, so that a message whose
 // answer was lost on the way is not sent twice.
-func (c *Client) SendMessage(ctx context.Context, req protocol.SendMessageRequest) (protocol.SendMessageResponse, error) {
+func (c *Client) SendMessage(ctx context.Context, req protocol.SendMessageRequest) (protocol.SendMessageResponse,
+	error) {
 	fillID(&req.MessageID)
 	res, err := call[protocol.SendMessageResponse](ctx, c, "sendMessage", req)
 	if err == nil && res.Seq > 0 {
-		m := protocol.Message{Type: protocol.TypeMessage, MessageID: res.MessageID, MessageType: req.Kinds()[0], From: c.me(), To: req.UserID, GroupID: req.GroupID,
+		m := protocol.Message{Type: protocol.TypeMessage, MessageID: res.MessageID, MessageType: req.Kinds()[0], From: c.me(),
+			To: req.UserID, GroupID: req.GroupID,
 			Time: res.Time, Body: req.Body, MessageOptions: req.MessageOptions}
 		body, _ := json.Marshal(m) // our own type of strings and numbers always encodes
 		if fresh := c.inbox.Sent(res.ConversationID, res.Seq, &m, body); fresh != "" {
@@ -54,18 +56,22 @@ func (c *Client) DeleteMessages(ctx context.Context, req protocol.DeleteMessages
 }
 
 // MarkConversationRead marks a conversation read up to a sequence; 0 is all that there is.
-func (c *Client) MarkConversationRead(ctx context.Context, conversationID string, seq uint64) (protocol.ConversationResponse, error) {
+func (c *Client) MarkConversationRead(ctx context.Context, conversationID string,
+	seq uint64) (protocol.ConversationResponse, error) {
 	return c.adjust(ctx, "markConversationRead", protocol.ReadRequest{ConversationID: conversationID, Seq: seq})
 }
 
 // PinConversation pins a conversation to the top of the list, or lets it go.
-func (c *Client) PinConversation(ctx context.Context, conversationID string, pin bool) (protocol.ConversationResponse, error) {
+func (c *Client) PinConversation(ctx context.Context, conversationID string, pin bool) (protocol.ConversationResponse,
+	error) {
 	return c.adjust(ctx, "pinConversation", protocol.PinRequest{ConversationID: conversationID, Pin: pin})
 }
 
 // SetReceiveOption says what this user wants to be told of a conversation.
-func (c *Client) SetReceiveOption(ctx context.Context, conversationID, option string) (protocol.ConversationResponse, error) {
-	return c.adjust(ctx, "setReceiveOption", protocol.ReceiveOptionRequest{ConversationID: conversationID, ReceiveOption: option})
+func (c *Client) SetReceiveOption(ctx context.Context, conversationID, option string) (protocol.ConversationResponse,
+	error) {
+	return c.adjust(ctx, "setReceiveOption",
+		protocol.ReceiveOptionRequest{ConversationID: conversationID, ReceiveOption: option})
 }
 
 // DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
@@ -90,7 +96,8 @@ func (c *Client) adjust(ctx context.Context, verb string, req any) (protocol.Con
 }
 
 // ModifyMessage replaces what a message says.
-func (c *Client) ModifyMessage(ctx context.Context, req protocol.ModifyMessageRequest) (protocol.MessageResponse, error) {
+func (c *Client) ModifyMessage(ctx context.Context, req protocol.ModifyMessageRequest) (protocol.MessageResponse,
+	error) {
 	return call[protocol.MessageResponse](ctx, c, "modifyMessage", req)
 }
 
@@ -100,7 +107,8 @@ func (c *Client) GetMessage(ctx context.Context, req protocol.MessageRequest) (p
 }
 
 // GetHistoryMessageList reads a page of a conversation.
-func (c *Client) GetHistoryMessageList(ctx context.Context, req protocol.HistoryRequest) (protocol.HistoryResponse, error) {
+func (c *Client) GetHistoryMessageList(ctx context.Context, req protocol.HistoryRequest) (protocol.HistoryResponse,
+	error) {
 	return call[protocol.HistoryResponse](ctx, c, "getHistoryMessageList", req)
 }
 
@@ -110,26 +118,31 @@ func (c *Client) SearchMessages(ctx context.Context, req protocol.SearchRequest)
 }
 
 // SendMessageReadReceipts tells the senders of a group's messages that this user has read them.
-func (c *Client) SendMessageReadReceipts(ctx context.Context, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse, error) {
+func (c *Client) SendMessageReadReceipts(ctx context.Context, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse,
+	error) {
 	return call[protocol.ReceiptsResponse](ctx, c, "sendMessageReadReceipts", req)
 }
 
 // GetMessageReadReceipts reads how many have read messages of a group.
-func (c *Client) GetMessageReadReceipts(ctx context.Context, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse, error) {
+func (c *Client) GetMessageReadReceipts(ctx context.Context, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse,
+	error) {
 	return call[protocol.ReceiptsResponse](ctx, c, "getMessageReadReceipts", req)
 }
 
 // GetGroupMessageReadMemberList lists who has, or has not, read a message of this user's.
-func (c *Client) GetGroupMessageReadMemberList(ctx context.Context, req protocol.ReadersRequest) (protocol.ReadersResponse, error) {
+func (c *Client) GetGroupMessageReadMemberList(ctx context.Context,
+	req protocol.ReadersRequest) (protocol.ReadersResponse, error) {
 	return call[protocol.ReadersResponse](ctx, c, "getGroupMessageReadMemberList", req)
 }
 
 // GetConversationList lists this user's conversations: the pinned first, then the latest.
-func (c *Client) GetConversationList(ctx context.Context, req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
+func (c *Client) GetConversationList(ctx context.Context,
+	req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
 	return call[protocol.ConversationsResponse](ctx, c, "getConversationList", req)
 }
 
 // GetConversation reads one conversation.
 func (c *Client) GetConversation(ctx context.Context, conversationID string) (protocol.ConversationResponse, error) {
-	return call[protocol.ConversationResponse](ctx, c, "getConversation", protocol.ConversationRequest{ConversationID: conversationID})
+	return call[protocol.ConversationResponse](ctx, c, "getConversation",
+		protocol.ConversationRequest{ConversationID: conversationID})
 }

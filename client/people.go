@@ -37,7 +37,8 @@ func (c *Client) GetUserStatus(ctx context.Context, users []string) (protocol.St
 }
 
 // SetSelfStatus sets this user's custom status.
-func (c *Client) SetSelfStatus(ctx context.Context, req protocol.SetSelfStatusRequest) (protocol.StatusResponse, error) {
+func (c *Client) SetSelfStatus(ctx context.Context, req protocol.SetSelfStatusRequest) (protocol.StatusResponse,
+	error) {
 	return call[protocol.StatusResponse](ctx, c, "setSelfStatus", req)
 }
 
@@ -52,7 +53,8 @@ func (c *Client) UnsubscribeUserStatus(ctx context.Context, users []string) (pro
 }
 
 // SetDoNotDisturb says when this user does not want to be disturbed.
-func (c *Client) SetDoNotDisturb(ctx context.Context, req protocol.DoNotDisturb) (protocol.DoNotDisturbResponse, error) {
+func (c *Client) SetDoNotDisturb(ctx context.Context, req protocol.DoNotDisturb) (protocol.DoNotDisturbResponse,
+	error) {
 	return call[protocol.DoNotDisturbResponse](ctx, c, "setDoNotDisturb", req)
 }
 
@@ -62,12 +64,14 @@ func (c *Client) GetDoNotDisturb(ctx context.Context) (protocol.DoNotDisturbResp
 }
 
 // SetPushToken says where this device is reached when it is not connected.
-func (c *Client) SetPushToken(ctx context.Context, req protocol.SetPushTokenRequest) (protocol.SetPushTokenResponse, error) {
+func (c *Client) SetPushToken(ctx context.Context, req protocol.SetPushTokenRequest) (protocol.SetPushTokenResponse,
+	error) {
 	return call[protocol.SetPushTokenResponse](ctx, c, "setPushToken", req)
 }
 
 // DeletePushToken lets this device be reached no longer: call it before signing out.
-func (c *Client) DeletePushToken(ctx context.Context, req protocol.DeletePushTokenRequest) (protocol.DeletePushTokenResponse, error) {
+func (c *Client) DeletePushToken(ctx context.Context,
+	req protocol.DeletePushTokenRequest) (protocol.DeletePushTokenResponse, error) {
 	return call[protocol.DeletePushTokenResponse](ctx, c, "deletePushToken", req)
 }
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// AloneFor is for how many milliseconds a room without anybody in it goes on, and a call with fewer than two people in a standing
-// room or between two people, so that a reload or a lost link does not end it.
+// AloneFor is for how many milliseconds a room without anybody in it goes on, and a call with fewer than two people in
+// a standing room or between two people, so that a reload or a lost link does not end it.
 const AloneFor int64 = 15_000
 
 // The reasons for which people leave a call, and for which it ends.
@@ -27,7 +27,8 @@ const (
 	MediaVideo = "video" // somebody published a camera or a screen
 )
 
-// Call is what happens in a room from its first participant to its last: the record that SPEC 4 asks for. Times are milliseconds.
+// Call is what happens in a room from its first participant to its last: the record that SPEC 4 asks for. Times are
+// milliseconds.
 type Call struct {
 	ID       string
 	RoomID   string
@@ -63,7 +64,8 @@ type Participant struct {
 	Stays    string // the stays that have ended: "from-to,from-to"
 }
 
-// maxStays bounds the stays of a participant that are kept apart; beyond it those with the shortest time between them are joined.
+// maxStays bounds the stays of a participant that are kept apart; beyond it those with the shortest time between them
+// are joined.
 const maxStays = 64
 
 // stay is one time in a room, from and to in milliseconds.
@@ -77,7 +79,8 @@ func (c *Call) Media() string {
 	return MediaAudio
 }
 
-// Join notes that p came in. at is when, by whoever saw it; now is the clock that ends calls. It reports whether that is news.
+// Join notes that p came in. at is when, by whoever saw it; now is the clock that ends calls. It reports whether that
+// is news.
 func (c *Call) Join(p *Participant, sid string, at, now int64) bool {
 	if p.JoinedAt != 0 && p.SID == sid || c.EndedAt != 0 || sid != "" && sid == p.GoneSID {
 		return false
@@ -108,7 +111,8 @@ func (c *Call) first(p *Participant, at int64) {
 	p.FirstAt = min(p.FirstAt, at)
 }
 
-// Leave notes that p went, at as in Join. A coming in that was replaced meanwhile does not count. It reports whether that is news.
+// Leave notes that p went, at as in Join. A coming in that was replaced meanwhile does not count. It reports whether
+// that is news.
 func (c *Call) Leave(p *Participant, sid, reason string, at, now int64) bool {
 	if p.JoinedAt == 0 || sid != "" && p.SID != sid || c.EndedAt != 0 {
 		return false
@@ -127,8 +131,8 @@ func (c *Call) Leave(p *Participant, sid, reason string, at, now int64) bool {
 	return true
 }
 
-// Gone is Leave by the media server's own word, which names the coming in that ended and when it began: one that was never
-// told of is added, and one that is told of later is known to be over.
+// Gone is Leave by the media server's own word, which names the coming in that ended and when it began: one that was
+// never told of is added, and one that is told of later is known to be over.
 func (c *Call) Gone(p *Participant, sid, reason string, joined, at, now int64) bool {
 	if sid == "" || sid == p.GoneSID || c.EndedAt != 0 {
 		return false
@@ -214,8 +218,9 @@ func union(list []stay) []stay {
 	return out
 }
 
-// End closes the record of a call with all its participants; those still in the room leave at the time at. Durations are computed from
-// all stays together, independent of their order of arrival. It reports whether at least two participants were in the room at once.
+// End closes the record of a call with all its participants; those still in the room leave at the time at. Durations
+// are computed from all stays together, independent of their order of arrival. It reports whether at least two
+// participants were in the room at once.
 func (c *Call) End(people []*Participant, reason, by string, at int64) bool {
 	for _, p := range people {
 		if p.JoinedAt != 0 {

@@ -8,7 +8,8 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// TestAnyCall lets people come and go in any order, with repeats and late news, and checks what must hold of every record.
+// TestAnyCall lets people come and go in any order, with repeats and late news, and checks what must hold of every
+// record.
 func TestAnyCall(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := im.Call{ID: "c", OpenedAt: 1_000_000}
@@ -44,7 +45,8 @@ func TestAnyCall(t *testing.T) {
 		}
 		talked := c.End(all, im.LeftHangup, "ann", now)
 		check(t, &c, people)
-		if c.EndedAt < c.BeganAt || c.EndedAt > now || c.MS < 0 || c.MS > c.EndedAt-c.BeganAt || talked != (c.MS > 0) || talked != (c.BeganAt != 0) {
+		if c.EndedAt < c.BeganAt || c.EndedAt > now || c.MS < 0 || c.MS > c.EndedAt-c.BeganAt || talked != (c.MS > 0) ||
+			talked != (c.BeganAt != 0) {
 			t.Fatalf("the record is wrong: %+v", c)
 		}
 		if c.Join(&im.Participant{UserID: "late"}, "late", now, now) {

@@ -84,7 +84,8 @@ func (c *Contact) Blocks() bool { return c != nil && c.BlockedAt > 0 }
 // CheckText refuses a text that is over limit bytes or not UTF-8.
 func CheckText(field, text string, limit int) error {
 	if len(text) > limit {
-		return &Error{Code: CodeTooLong, Field: field, Message: fmt.Sprintf("%s is %d bytes long; the limit is %d", field, len(text), limit)}
+		return &Error{Code: CodeTooLong, Field: field,
+			Message: fmt.Sprintf("%s is %d bytes long; the limit is %d", field, len(text), limit)}
 	}
 	if !utf8.ValidString(text) {
 		return Bad(field, "is not valid UTF-8")
@@ -97,7 +98,8 @@ func CheckText(field, text string, limit int) error {
 func SearchText(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) {
+		if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Lao,
+			unicode.Khmer, unicode.Myanmar) {
 			b.WriteByte(' ')
 			b.WriteRune(r)
 			b.WriteByte(' ')

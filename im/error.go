@@ -4,7 +4,8 @@ import "errors"
 
 // Error is the one error type of Beckon: a number for machines, a message for people, a cause for logs.
 //
-// The numbers follow the Tencent Chat SDK wherever it has one for the case, so that existing error handling keeps its meaning.
+// The numbers follow the Tencent Chat SDK wherever it has one for the case, so that existing error handling keeps its
+// meaning.
 type Error struct {
 	Code       int      // what a program branches on
 	Message    string   // what was wrong, where, and what to do; safe to show
@@ -84,7 +85,8 @@ func Refuse(code int, message string) *Error { return &Error{Code: code, Message
 
 // Unavailable says that the server cannot reach what it needs; what it was asked may have been done or not.
 func Unavailable(cause error) *Error {
-	return &Error{Code: CodeInternal, Message: "the server cannot reach its database, and does not know whether that was done; ask again with the same requestID", Cause: cause, RetryAfter: 2000}
+	return &Error{Code: CodeInternal, Message: "the server cannot reach its database, and does not know whether that was " +
+		"done; ask again with the same requestID", Cause: cause, RetryAfter: 2000}
 }
 
 // Internal wraps a failure of ours. The cause is logged, never shown.

@@ -17,8 +17,8 @@ const (
 // Way says how people come in: by themselves (joinOption), or brought by a member (inviteOption).
 type Way string
 
-// The ways. Brought by a member, "approval" leaves an application to the administrators, and "forbidden" means that only
-// they bring people in.
+// The ways. Brought by a member, "approval" leaves an application to the administrators, and "forbidden" means that
+// only they bring people in.
 const (
 	WayFree      Way = "free"
 	WayApproval  Way = "approval"
@@ -56,23 +56,28 @@ type GroupRules struct {
 	AnnounceMoves bool // members hear who comes and goes
 }
 
-// Rules is the table of group types: reference/tencent.md 5.2 of the original as data, and nowhere else. The limits are defaults
-// of the original's paid plans; announcing who comes and goes is off only where there is no limit to their number.
+// Rules is the table of group types: reference/tencent.md 5.2 of the original as data, and nowhere else. The limits are
+// defaults of the original's paid plans; announcing who comes and goes is off only where there is no limit to their
+// number.
 func Rules(t GroupType) (GroupRules, bool) {
 	switch t {
 	case Work:
-		return GroupRules{Join: WayForbidden, Invite: WayFree, MaxMembers: 6000, Unread: true, MembersEdit: true, Transfer: true,
+		return GroupRules{Join: WayForbidden, Invite: WayFree, MaxMembers: 6000, Unread: true, MembersEdit: true,
+			Transfer: true,
 			Targeted: true, Receipts: true, OwnerMayQuit: true, AnnounceMoves: true}, true
 	case Public:
-		return GroupRules{Join: WayApproval, Invite: WayForbidden, MayChoose: true, MaxMembers: 6000, Admins: true, Unread: true, Mute: true,
+		return GroupRules{Join: WayApproval, Invite: WayForbidden, MayChoose: true, MaxMembers: 6000, Admins: true,
+			Unread: true, Mute: true,
 			Transfer: true, Targeted: true, Receipts: true, OwnerDismiss: true, AnnounceMoves: true}, true
 	case Meeting:
-		return GroupRules{Join: WayFree, Invite: WayForbidden, MayChoose: true, MaxMembers: 10000, Admins: true, History: true, Mute: true,
+		return GroupRules{Join: WayFree, Invite: WayForbidden, MayChoose: true, MaxMembers: 10000, Admins: true,
+			History: true, Mute: true,
 			Transfer: true, Targeted: true, Receipts: true, OwnerDismiss: true, AnnounceMoves: true}, true
 	case AVChatRoom:
 		return GroupRules{Join: WayFree, Invite: WayForbidden, Mute: true, OwnerDismiss: true, AnnounceMoves: true}, true
 	case Community:
-		return GroupRules{Join: WayFree, Invite: WayFree, MayChoose: true, MaxMembers: 100000, Admins: true, History: true, Unread: true, Mute: true,
+		return GroupRules{Join: WayFree, Invite: WayFree, MayChoose: true, MaxMembers: 100000, Admins: true, History: true,
+			Unread: true, Mute: true,
 			Transfer: true, Receipts: true, Marks: true, OwnerDismiss: true, AnnounceMoves: true}, true
 	}
 	return GroupRules{}, false
@@ -160,7 +165,8 @@ const (
 func NewGroup(id string, t GroupType, owner string, info GroupInfo, now int64) (Group, error) {
 	rules, ok := Rules(t)
 	if !ok {
-		return Group{}, &Error{Code: CodeGroupParameter, Field: "type", Message: fmt.Sprintf("type %q is not one of Work, Public, Meeting, AVChatRoom, Community", t)}
+		return Group{}, &Error{Code: CodeGroupParameter, Field: "type",
+			Message: fmt.Sprintf("type %q is not one of Work, Public, Meeting, AVChatRoom, Community", t)}
 	}
 	if info.Join == "" {
 		info.Join = rules.Join
@@ -178,7 +184,9 @@ func (i *GroupInfo) check(rules GroupRules, t GroupType) error {
 	for _, f := range []struct {
 		field, text string
 		limit       int
-	}{{"name", i.Name, MaxGroupName}, {"introduction", i.Introduction, MaxGroupText}, {"notification", i.Notification, MaxGroupText}, {"faceURL", i.FaceURL, MaxFaceURL}, {"customInfo", i.Custom, MaxGroupCustom}} {
+	}{{"name", i.Name, MaxGroupName}, {"introduction", i.Introduction, MaxGroupText},
+		{"notification", i.Notification, MaxGroupText}, {"faceURL", i.FaceURL, MaxFaceURL},
+		{"customInfo", i.Custom, MaxGroupCustom}} {
 		if err := CheckText(f.field, f.text, f.limit); err != nil {
 			return err
 		}
@@ -190,10 +198,12 @@ func (i *GroupInfo) check(rules GroupRules, t GroupType) error {
 		switch w.way {
 		case WayFree, WayApproval, WayForbidden:
 		default:
-			return &Error{Code: CodeGroupParameter, Field: w.field, Message: fmt.Sprintf("%s %q is not one of free, approval, forbidden", w.field, w.way)}
+			return &Error{Code: CodeGroupParameter, Field: w.field,
+				Message: fmt.Sprintf("%s %q is not one of free, approval, forbidden", w.field, w.way)}
 		}
 		if w.way != w.only && !rules.MayChoose {
-			return &Error{Code: CodeGroupParameter, Field: w.field, Message: fmt.Sprintf("%s of a %s group is always %s", w.field, t, w.only)}
+			return &Error{Code: CodeGroupParameter, Field: w.field,
+				Message: fmt.Sprintf("%s of a %s group is always %s", w.field, t, w.only)}
 		}
 	}
 	return nil
@@ -207,8 +217,8 @@ func (g *Group) Exists() error {
 	return nil
 }
 
-// KnownTo refuses what is asked of a group of which m may not know, as if it were not there: who is no member learns nothing of a Work
-// group.
+// KnownTo refuses what is asked of a group of which m may not know, as if it were not there: who is no member learns
+// nothing of a Work group.
 func (g *Group) KnownTo(m *Member) error {
 	if err := g.Exists(); err != nil || g.Type != Work || m.Present() {
 		return err
@@ -225,7 +235,8 @@ func (g *Group) MayJoin(m *Member, now int64) (Way, error) {
 	case m.Present():
 		return "", Refuse(CodeAlreadyMember, "you are already a member of this group")
 	case m != nil && m.BannedUntil > now:
-		return "", &Error{Code: CodeGroupDenied, Message: "you were removed from this group and may not return yet", RetryAfter: int(m.BannedUntil - now)}
+		return "", &Error{Code: CodeGroupDenied, Message: "you were removed from this group and may not return yet",
+			RetryAfter: int(m.BannedUntil - now)}
 	case g.Info.Join == WayForbidden:
 		return "", Refuse(CodeGroupDenied, "nobody can join this group by themselves; a member has to bring you in")
 	}
@@ -329,7 +340,8 @@ func (g *Group) MayRead(m *Member) error {
 // MayMentionAll decides whether m may call all members at once, by a mention or an invitation.
 func (g *Group) MayMentionAll(m *Member, field string) error {
 	if rules, _ := Rules(g.Type); rules.Admins && m.Role < RoleAdmin {
-		return &Error{Code: CodeGroupDenied, Field: field, Message: "only the owner and administrators of this group may call all its members"}
+		return &Error{Code: CodeGroupDenied, Field: field,
+			Message: "only the owner and administrators of this group may call all its members"}
 	}
 	return nil
 }

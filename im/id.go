@@ -1,4 +1,5 @@
-// Package im owns the words of instant messaging: ids, topics, conversations, groups and who may do what in them, and the one error type.
+// Package im owns the words of instant messaging: ids, topics, conversations, groups and who may do what in them, and
+// the one error type.
 //
 // It is pure: no I/O, no clock, no goroutine.
 package im

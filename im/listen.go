@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Listen is an order to whoever delivers a record: it travels with the record, so that it is never lost and never early.
-// On a user topic it makes that person's devices listen to another topic, or stop; on any topic it may end the topic.
+// Listen is an order to whoever delivers a record: it travels with the record, so that it is never lost and never
+// early. On a user topic it makes that person's devices listen to another topic, or stop; on any topic it may end the
+// topic.
 type Listen struct {
 	Topic string
 	From  uint64 // the last sequence that is not to be heard

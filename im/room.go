@@ -21,8 +21,8 @@ const (
 	RoomOpen    RoomPolicy = "open"    // everybody
 )
 
-// Room is one life of a media room: from the first user who enters it or names it in an invitation to the end of its call. The
-// opener owns it. Once it has ended the ID is free, and nothing that was granted in it counts any more.
+// Room is one life of a media room: from the first user who enters it or names it in an invitation to the end of its
+// call. The opener owns it. Once it has ended the ID is free, and nothing that was granted in it counts any more.
 type Room struct {
 	ID        string
 	Owner     string
@@ -41,7 +41,8 @@ func (r *Room) Lives() bool { return r != nil && r.EndedAt == 0 }
 // Deserted reports whether nobody has been in a room for so long that it ends, unless an invitation into it is open.
 func (r *Room) Deserted(now int64) bool { return r.EmptyAt != 0 && now-r.EmptyAt >= AloneFor }
 
-// Occupy notes how many users are in a room. Somebody on the way in, with a token or an accept, restarts the time of an empty room.
+// Occupy notes how many users are in a room. Somebody on the way in, with a token or an accept, restarts the time of an
+// empty room.
 func (r *Room) Occupy(present int, now int64) {
 	if present > 0 {
 		r.EmptyAt, r.CheckAt = 0, 0
@@ -53,8 +54,8 @@ func (r *Room) Occupy(present int, now int64) {
 // maxAwait bounds the time between two looks at an empty room with an open invitation, in milliseconds.
 const maxAwait = 10 * 60_000
 
-// Await sets the next look at an empty room with an open invitation: when that ends at the latest, if it does. The longer it has
-// waited, the less often it is looked at.
+// Await sets the next look at an empty room with an open invitation: when that ends at the latest, if it does. The
+// longer it has waited, the less often it is looked at.
 func (r *Room) Await(now, until int64) {
 	if r.CheckAt = now + min(max((now-r.CreatedAt)/2, AloneFor), maxAwait); until != 0 {
 		r.CheckAt = min(r.CheckAt, until)
@@ -80,8 +81,8 @@ type Seat struct {
 	At     int64 // milliseconds
 }
 
-// RoomOfGroup returns the group whose standing room this is, or "". The room has the id of the group's conversation, exists
-// as long as the group, and lets all members listen.
+// RoomOfGroup returns the group whose standing room this is, or "". The room has the id of the group's conversation,
+// exists as long as the group, and lets all members listen.
 func RoomOfGroup(roomID string) string {
 	id, ok := strings.CutPrefix(roomID, groupConvPre)
 	if !ok || CheckGroupID(id) != nil {
@@ -108,7 +109,8 @@ func (a *Admission) Host() bool {
 	return a.Room.Lives() && a.Room.Owner == a.UserID
 }
 
-// Grant is the seat that counts: of this life of a room, or of this membership. A removal from a standing room outlasts the membership.
+// Grant is the seat that counts: of this life of a room, or of this membership. A removal from a standing room outlasts
+// the membership.
 func (a *Admission) Grant() *Seat {
 	switch {
 	case a.Seat == nil:
@@ -139,8 +141,8 @@ func (a *Admission) Role() RoomRole {
 	return RoomNobody
 }
 
-// MayBring says that whoever accepts this person's invitation may speak in the room: in a standing room the hosts', else
-// those of all who may speak themselves.
+// MayBring says that whoever accepts this person's invitation may speak in the room: in a standing room the hosts',
+// else those of all who may speak themselves.
 func (a *Admission) MayBring() bool {
 	if a.Group != nil {
 		return a.Host()
@@ -148,5 +150,6 @@ func (a *Admission) MayBring() bool {
 	return a.Role() == RoomAnchor
 }
 
-// MayAsk says that this person may ask a host to speak, by an invitation: a member of the group, or one who may only listen.
+// MayAsk says that this person may ask a host to speak, by an invitation: a member of the group, or one who may only
+// listen.
 func (a *Admission) MayAsk() bool { return a.Role() == RoomAudience }

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Skips is a set of numbers, as sorted ranges in text: "3 7-9". A side of a conversation keeps in it what counted as unread and no
-// longer does, so that unread stays a subtraction. It is a string so that rows stay comparable.
+// Skips is a set of numbers, as sorted ranges in text: "3 7-9". A side of a conversation keeps in it what counted as
+// unread and no longer does, so that unread stays a subtraction. It is a string so that rows stay comparable.
 //
-// Of more than maxSkips ranges the lowest become a count: "25<1500 1503 1507-9" begins with 25 numbers that are at most 1500. What is
-// above a number then stays exact, unless that number is among those.
+// Of more than maxSkips ranges the lowest become a count: "25<1500 1503 1507-9" begins with 25 numbers that are at most
+// 1500. What is above a number then stays exact, unless that number is among those.
 type Skips string
 
 // maxSkips bounds the ranges of one set.
@@ -180,7 +180,8 @@ func (s Skips) Above(after int64) Skips {
 	return above.text()
 }
 
-// settle moves a count of what was read over the numbers of the set that follow it directly, and drops those up to there.
+// settle moves a count of what was read over the numbers of the set that follow it directly, and drops those up to
+// there.
 func (s Skips) settle(read int64) (int64, Skips) {
 	if s == "" {
 		return read, s

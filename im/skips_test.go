@@ -62,7 +62,8 @@ func TestReadingSkips(t *testing.T) {
 	}
 }
 
-// TestManySkips answers every second of 3,000 in any order and reads none: what is unread stays exact, and the set small.
+// TestManySkips answers every second of 3,000 in any order and reads none: what is unread stays exact, and the set
+// small.
 func TestManySkips(t *testing.T) {
 	c := Contact{Counted: 3000}
 	for _, n := range rand.Perm(1500) {

@@ -172,8 +172,9 @@ func actionIDOf(a Actor) ActionID { return ActionID{Device: a.Device, RequestID:
 // Invitation is an invitation without its invitees, who are loaded one by one as actions need them.
 type Invitation struct {
 	Terms
-	Peer        string // the invitee of a one-to-one invitation
-	Counted     int64  // the running count of the invite in its group's conversation; 0 = it does not count as unread for all members
+	Peer string // the invitee of a one-to-one invitation
+	// the running count of the invite in its group's conversation; 0 = it does not count as unread for all members
+	Counted     int64
 	Names       string // the first MaxNames of several invitees, each on a line
 	Fingerprint string // Fingerprint of the invite
 	Dropped     bool   // one-to-one: the invitee hears nothing of it

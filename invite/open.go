@@ -59,7 +59,8 @@ func (t *Terms) checkPush() error {
 	case p == nil:
 		return nil
 	case len(p.Title) > MaxPushText || len(p.Body) > MaxPushText || len(p.Ext) > MaxPushText || len(p.Sound) > MaxPushText:
-		return &im.Error{Code: im.CodeTooLong, Field: "offlinePush", Message: fmt.Sprintf("offlinePush has a text over %d bytes", MaxPushText)}
+		return &im.Error{Code: im.CodeTooLong, Field: "offlinePush",
+			Message: fmt.Sprintf("offlinePush has a text over %d bytes", MaxPushText)}
 	case p.TTL < 0 || p.TTL > MaxTimeout:
 		return im.Bad("offlinePush.ttl", fmt.Sprintf("is %d; it is seconds from 0 to %d", p.TTL, MaxTimeout))
 	}
@@ -69,7 +70,8 @@ func (t *Terms) checkPush() error {
 // CheckData refuses data that is over 12 KiB or not UTF-8.
 func CheckData(data string) error {
 	if len(data) > im.MaxData {
-		return &im.Error{Code: im.CodeTooLong, Field: "data", Message: fmt.Sprintf("data is %d bytes long; the limit is %d", len(data), im.MaxData)}
+		return &im.Error{Code: im.CodeTooLong, Field: "data",
+			Message: fmt.Sprintf("data is %d bytes long; the limit is %d", len(data), im.MaxData)}
 	}
 	if !utf8.ValidString(data) {
 		return im.Bad("data", "is not valid UTF-8")
@@ -80,7 +82,8 @@ func CheckData(data string) error {
 // CheckReason refuses a reason that is over 256 bytes or not UTF-8.
 func CheckReason(reason string) error {
 	if len(reason) > MaxReason {
-		return &im.Error{Code: im.CodeTooLong, Field: "reason", Message: fmt.Sprintf("reason is %d bytes long; the limit is %d", len(reason), MaxReason)}
+		return &im.Error{Code: im.CodeTooLong, Field: "reason",
+			Message: fmt.Sprintf("reason is %d bytes long; the limit is %d", len(reason), MaxReason)}
 	}
 	if !utf8.ValidString(reason) {
 		return im.Bad("reason", "is not valid UTF-8")
@@ -147,17 +150,20 @@ func New(t Terms, invitees []string, by Actor, print string, now int64) (Invitat
 func (v *Invitation) open(users []string, from int, deadline int64) []Invitee {
 	list := make([]Invitee, len(users))
 	for i, u := range users {
-		list[i] = Invitee{InviteID: v.ID, UserID: u, Ord: from + i, Deadline: deadline, Follows: v.OwnTopic && v.GroupID == ""}
+		list[i] = Invitee{InviteID: v.ID, UserID: u, Ord: from + i, Deadline: deadline, Follows: v.OwnTopic &&
+			v.GroupID == ""}
 	}
 	v.name(from, users)
 	v.Counts.Open += len(users)
 	return list
 }
 
-// Again judges an invite whose id is taken: the same inviter with the same content is a repeat (nil), all else is refused.
+// Again judges an invite whose id is taken: the same inviter with the same content is a repeat (nil), all else is
+// refused.
 func (v *Invitation) Again(inviter, print string) error {
 	if v.Inviter == inviter && v.Fingerprint == print {
 		return nil
 	}
-	return &im.Error{Code: im.CodeExists, Field: "inviteID", Message: "this inviteID belongs to another invitation; choose a new one"}
+	return &im.Error{Code: im.CodeExists, Field: "inviteID",
+		Message: "this inviteID belongs to another invitation; choose a new one"}
 }

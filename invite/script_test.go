@@ -132,7 +132,8 @@ func (s *stage) run(t *testing.T, now int64, command string, args []string) []st
 }
 
 func (s *stage) invite(by invite.Actor, names []string, opt map[string]string, now int64) []string {
-	terms := invite.Terms{ID: "i", Inviter: by.User, GroupID: opt["group"], Timeout: number(opt["timeout"]), Notify: invite.NotifyMembers,
+	terms := invite.Terms{ID: "i", Inviter: by.User, GroupID: opt["group"], Timeout: number(opt["timeout"]),
+		Notify:      invite.NotifyMembers,
 		AcceptLimit: int(number(opt["limit"])), MinRing: number(opt["minRing"]), Data: opt["data"]}
 	if err := terms.Check(names); err != nil {
 		return refused(err)
@@ -182,7 +183,8 @@ func (s *stage) change(c invite.Change, err error) []string {
 		s.who[w.UserID] = &w
 		out = append(out, describe(&w))
 	}
-	return append(out, fmt.Sprintf("version %d, %d open, over %v, due %s", s.v.Version, s.v.Counts.Open, s.v.Over(), clock(s.v.Due)))
+	return append(out, fmt.Sprintf("version %d, %d open, over %v, due %s", s.v.Version, s.v.Counts.Open, s.v.Over(),
+		clock(s.v.Due)))
 }
 
 func (s *stage) look(now int64) (out []string) {

@@ -62,7 +62,8 @@ func Apply(v Invitation, w *Invitee, a Answer, now int64) (Step, error) {
 	done := w.end(&v, to, reason, now)
 	done.Data, done.By = a.Data, actionIDOf(a.By)
 	v.Version++
-	return Step{Invitation: v, Invitee: done, CloseRest: to == Accepted && v.Counts.Accepted == v.AcceptLimit && v.Counts.Open > 0}, nil
+	return Step{Invitation: v, Invitee: done, CloseRest: to == Accepted && v.Counts.Accepted == v.AcceptLimit &&
+		v.Counts.Open > 0}, nil
 }
 
 // ring notes that a device alerts its person; only the first counts. With minRing the person gets
@@ -149,8 +150,8 @@ func Cancel(v Invitation, invitees []*Invitee, names []string, by Actor, now int
 	return c, nil
 }
 
-// cancelledBefore tells a repeated cancel, which succeeded and succeeds again, from one that lost to an answer: the same
-// request, or the same device when a cancel is what became of everybody concerned.
+// cancelledBefore tells a repeated cancel, which succeeded and succeeds again, from one that lost to an answer: the
+// same request, or the same device when a cancel is what became of everybody concerned.
 func (v *Invitation) cancelledBefore(invitees []*Invitee, names []string, by Actor) bool {
 	if v.Cancelled.sent(by) {
 		return true
@@ -186,7 +187,8 @@ func nobodyOpen(v *Invitation, invitees []*Invitee, by Actor, now int64) error {
 	case v.Counts.Total() == v.Counts.TimedOut || v.Counts.Open > 0:
 		return im.Refuse(im.CodeOver, "the invitation has timed out")
 	}
-	return im.Refuse(im.CodeOver, fmt.Sprintf("the invitation is over: %d accepted, %d rejected, %d cancelled, %d timed out",
+	return im.Refuse(im.CodeOver, fmt.Sprintf(
+		"the invitation is over: %d accepted, %d rejected, %d cancelled, %d timed out",
 		v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut))
 }
 
@@ -225,14 +227,16 @@ func Add(v Invitation, known []*Invitee, names []string, timeout int64, by Actor
 		return Change{Invitation: v, Repeat: true}, nil
 	}
 	if timeout < 0 || timeout > MaxTimeout {
-		return Change{}, im.Bad("timeout", fmt.Sprintf("is %d; it is whole seconds from 0 (the same deadline) to %d", timeout, MaxTimeout))
+		return Change{}, im.Bad("timeout", fmt.Sprintf("is %d; it is whole seconds from 0 (the same deadline) to %d", timeout,
+			MaxTimeout))
 	}
 	if err := v.live(by, now); err != nil {
 		return Change{}, err
 	}
 	for _, w := range known {
 		if w != nil {
-			return Change{}, &im.Error{Code: im.CodeExists, Field: "inviteeList", Message: w.UserID + " is already among the invitees, and is " + w.StateAt(now).String()}
+			return Change{}, &im.Error{Code: im.CodeExists, Field: "inviteeList", Message: w.UserID +
+				" is already among the invitees, and is " + w.StateAt(now).String()}
 		}
 	}
 	limit := MaxInvitees
@@ -240,14 +244,16 @@ func Add(v Invitation, known []*Invitee, names []string, timeout int64, by Actor
 		limit = MaxGroupInvitees
 	}
 	if v.Counts.Total()+len(names) > limit {
-		return Change{}, im.Bad("inviteeList", fmt.Sprintf("would make %d invitees; the limit is %d", v.Counts.Total()+len(names), limit))
+		return Change{}, im.Bad("inviteeList",
+			fmt.Sprintf("would make %d invitees; the limit is %d", v.Counts.Total()+len(names), limit))
 	}
 	deadline := v.Deadline
 	if timeout > 0 {
 		deadline = now + timeout*1000
 	}
 	if deadline != 0 && now >= deadline {
-		return Change{}, im.Refuse(im.CodeOver, "the deadline of this invitation has passed; give the new invitees a timeout of their own")
+		return Change{}, im.Refuse(im.CodeOver,
+			"the deadline of this invitation has passed; give the new invitees a timeout of their own")
 	}
 	v.Due, v.Last = earliest(v.Due, deadline), latest(v.Last, deadline)
 	v.OwnTopic = v.OwnTopic || v.GroupID == ""
@@ -262,9 +268,9 @@ func Refused(v *Invitation, w Invitee, now int64) Invitee {
 	return w.end(v, Rejected, ReasonDeclined, now)
 }
 
-// Expire times out every open invitee whose deadline has passed, and says in Due when to come again.
-// open are all open invitees. When only some of them are late, it takes at most MaxNames and leaves the others to the next call.
-// A late, lost or doubled timer changes nothing here: the rule decides (SPEC 1, rule 1).
+// Expire times out every open invitee whose deadline has passed, and says in Due when to come again. open are all open
+// invitees. When only some of them are late, it takes at most MaxNames and leaves the others to the next call. A late,
+// lost or doubled timer changes nothing here: the rule decides (SPEC 1, rule 1).
 func Expire(v Invitation, open []*Invitee, now int64) Change {
 	c := Change{Invitation: v}
 	c.Invitation.Due = 0

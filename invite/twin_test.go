@@ -10,7 +10,8 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// twin is the deliberately dumb model: it looks at everybody each time, and knows nothing of counts, due times and heads.
+// twin is the deliberately dumb model: it looks at everybody each time, and knows nothing of counts, due times and
+// heads.
 type twin struct {
 	invitees map[string]*invitee
 	limit    int
@@ -99,8 +100,10 @@ func (m *twin) cancel(names []string) bool {
 func TestAgainstTheTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		users := []string{"a", "b", "c", "d", "e"}[:rapid.IntRange(1, 5).Draw(t, "people")]
-		terms := invite.Terms{ID: "i", Inviter: "x", GroupID: rapid.SampledFrom([]string{"", "g"}).Draw(t, "group"), Notify: invite.NotifyMembers,
-			Timeout: rapid.Int64Range(0, 20).Draw(t, "timeout"), MinRing: rapid.Int64Range(0, 10).Draw(t, "minRing"), AcceptLimit: rapid.IntRange(0, 3).Draw(t, "limit")}
+		terms := invite.Terms{ID: "i", Inviter: "x", GroupID: rapid.SampledFrom([]string{"", "g"}).Draw(t, "group"),
+			Notify:  invite.NotifyMembers,
+			Timeout: rapid.Int64Range(0, 20).Draw(t, "timeout"), MinRing: rapid.Int64Range(0, 10).Draw(t, "minRing"),
+			AcceptLimit: rapid.IntRange(0, 3).Draw(t, "limit")}
 		now := int64(1_000_000)
 		v, list := invite.New(terms, users, invite.Actor{User: "x"}, "p", now)
 		s := &stage{v: v, who: map[string]*invite.Invitee{}, created: true}
@@ -124,7 +127,8 @@ func step(t *rapid.T, s *stage, m *twin, now int64) {
 	by := invite.Actor{User: user, Device: device}
 	var got []string
 	var want bool
-	switch what := rapid.SampledFrom([]string{"accept", "reject", "ring", "cancel", "cancelSome", "expire", "stranger", "add"}).Draw(t, "what"); what {
+	switch what := rapid.SampledFrom([]string{"accept", "reject", "ring", "cancel", "cancelSome", "expire", "stranger",
+		"add"}).Draw(t, "what"); what {
 	case "accept":
 		got, want = s.step(invite.Answer{Act: invite.Accept, By: by}, now), m.answer(user, device, invite.Accepted)
 	case "reject":
@@ -137,7 +141,8 @@ func step(t *rapid.T, s *stage, m *twin, now int64) {
 		if m.invitees[user] == nil {
 			return
 		}
-		got, want = s.change(invite.Cancel(s.v, s.named([]string{user}), []string{user}, invite.Actor{User: "x"}, now)), m.cancel([]string{user})
+		got, want = s.change(invite.Cancel(s.v, s.named([]string{user}), []string{user}, invite.Actor{User: "x"},
+			now)), m.cancel([]string{user})
 	case "stranger":
 		got = s.change(invite.Cancel(s.v, s.open(), nil, by, now))
 	case "expire":
@@ -204,7 +209,8 @@ func FuzzRules(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7}, int64(10), int64(3), 1)
 	f.Add([]byte{8, 8, 1, 0, 250, 17}, int64(0), int64(0), 0)
 	f.Fuzz(func(t *testing.T, script []byte, timeout, minRing int64, limit int) {
-		terms := invite.Terms{ID: "i", Inviter: "x", Notify: invite.NotifyMembers, Timeout: timeout, MinRing: minRing, AcceptLimit: limit}
+		terms := invite.Terms{ID: "i", Inviter: "x", Notify: invite.NotifyMembers, Timeout: timeout, MinRing: minRing,
+			AcceptLimit: limit}
 		users := []string{"a", "b", "c"}
 		if terms.Check(users) != nil {
 			return
@@ -232,7 +238,8 @@ func FuzzRules(f *testing.F) {
 }
 
 func fuzzStep(s *stage, b byte, now int64) {
-	by := invite.Actor{User: string('a' + rune(b%4)), Device: string('1' + rune(b>>2&1)), RequestID: string('r' + rune(b>>3&1))}
+	by := invite.Actor{User: string('a' + rune(b%4)), Device: string('1' + rune(b>>2&1)),
+		RequestID: string('r' + rune(b>>3&1))}
 	inviter := invite.Actor{User: "x", RequestID: by.RequestID}
 	switch b >> 4 % 9 {
 	case 0, 1:
@@ -264,10 +271,12 @@ func BenchmarkAccept(b *testing.B) {
 			for i := range users {
 				users[i] = fmt.Sprintf("u%d", i)
 			}
-			v, list := invite.New(invite.Terms{ID: "i", Inviter: "x", GroupID: "g", Timeout: 30}, users, invite.Actor{User: "x"}, "p", 1)
+			v, list := invite.New(invite.Terms{ID: "i", Inviter: "x", GroupID: "g", Timeout: 30}, users, invite.Actor{User: "x"},
+				"p", 1)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := invite.Apply(v, &list[n/2], invite.Answer{By: invite.Actor{User: users[n/2], Device: "d"}}, 2); err != nil {
+				if _, err := invite.Apply(v, &list[n/2], invite.Answer{By: invite.Actor{User: users[n/2], Device: "d"}},
+					2); err != nil {
 					b.Fatal(err, im.CodeOf(err))
 				}
 			}

@@ -51,8 +51,9 @@ type TraceInvitationResponse struct {
 
 // TraceEvent is one thing that happened to an invitation.
 type TraceEvent struct {
-	At     int64  `json:"at"`               // milliseconds
-	Event  string `json:"event"`            // invited, ringing, accepted, rejected, cancelled, timedOut, pushed, pushWaits, pushFailed, deadline
+	At int64 `json:"at"` // milliseconds
+	// invited, ringing, accepted, rejected, cancelled, timedOut, pushed, pushWaits, pushFailed, deadline
+	Event  string `json:"event"`
 	UserID string `json:"userID,omitempty"` // about whom; empty = all
 	Device string `json:"device,omitempty"` // which device acted
 	Detail string `json:"detail,omitempty"` // the reason, what a provider said
@@ -74,10 +75,11 @@ type GetStatsResponse struct {
 
 // StatPoint is what happened in a step of time.
 type StatPoint struct {
-	At          int64            `json:"at"`      // its beginning, milliseconds
-	Invited     int64            `json:"invited"` // people, each for each invitation
-	Accepted    int64            `json:"accepted"`
-	Failures    map[string]int64 `json:"failures,omitempty"` // declined, busy, cancelled, answered (by others first), left (the group), timedOut
+	At       int64 `json:"at"`      // its beginning, milliseconds
+	Invited  int64 `json:"invited"` // people, each for each invitation
+	Accepted int64 `json:"accepted"`
+	// declined, busy, cancelled, answered (by others first), left (the group), timedOut
+	Failures    map[string]int64 `json:"failures,omitempty"`
 	AnswerMs    *Percentiles     `json:"answerMs,omitempty"` // from the invitation to the acceptance
 	Calls       int64            `json:"calls"`              // that went on, the most at a time
 	Connections int64            `json:"connections"`        // the most at a time

@@ -20,7 +20,8 @@ type Conversation struct {
 	Pinned         bool            `json:"pinned,omitempty"`
 	ReceiveOption  string          `json:"receiveOption,omitempty"` // nothing, quiet, mentions; absent = notify
 	ClearedSeq     uint64          `json:"clearedSeq,omitempty"`    // nothing up to here is shown
-	HiddenSeq      uint64          `json:"hiddenSeq,omitempty"`     // it was deleted then: it is not in the list while nothing is newer
+	// it was deleted then: it is not in the list while nothing is newer
+	HiddenSeq uint64 `json:"hiddenSeq,omitempty"`
 }
 
 // The receive options of a conversation.
@@ -42,8 +43,9 @@ type ConversationsResponse struct {
 	Conversations []Conversation `json:"conversations"`
 	Next          int            `json:"next,omitempty"` // offset of the next page; 0 = no more
 	TotalUnread   int64          `json:"totalUnread"`    // of all conversations but those whose option is nothing
-	Seq           uint64         `json:"seq"`            // of your own timeline: what your devices did up to there is in it
-	ServerTime    int64          `json:"serverTime"`
+	// of your own timeline: what your devices did up to there is in it
+	Seq        uint64 `json:"seq"`
+	ServerTime int64  `json:"serverTime"`
 }
 
 // ConversationRequest names a conversation.
@@ -86,7 +88,8 @@ type ConversationEvent struct {
 	Head           uint64 `json:"head,omitempty"` // conversationRead
 	Pinned         bool   `json:"pinned,omitempty"`
 	ReceiveOption  string `json:"receiveOption,omitempty"`
-	HiddenSeq      uint64 `json:"hiddenSeq,omitempty"`  // it was deleted then: it is not in the list while nothing is newer
-	ClearedSeq     uint64 `json:"clearedSeq,omitempty"` // nothing up to here is shown
-	Time           int64  `json:"time"`
+	// it was deleted then: it is not in the list while nothing is newer
+	HiddenSeq  uint64 `json:"hiddenSeq,omitempty"`
+	ClearedSeq uint64 `json:"clearedSeq,omitempty"` // nothing up to here is shown
+	Time       int64  `json:"time"`
 }

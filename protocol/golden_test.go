@@ -14,28 +14,49 @@ var update = flag.Bool("update", false, "write the golden frames anew; a change 
 
 // TestGoldenFrames pins what is on the wire: SDKs in other languages read these.
 func TestGoldenFrames(t *testing.T) {
-	v, list := invite.New(invite.Terms{ID: "i1", Inviter: "alice", RoomID: "room1", Timeout: 30, Data: "hello", Notify: invite.NotifyMembers}, []string{"bob"}, invite.Actor{User: "alice"}, "p", 1_700_000_000_000)
+	v, list := invite.New(invite.Terms{ID: "i1", Inviter: "alice", RoomID: "room1", Timeout: 30, Data: "hello",
+		Notify: invite.NotifyMembers}, []string{"bob"}, invite.Actor{User: "alice"}, "p", 1_700_000_000_000)
 	frames := map[string]any{
 		"invitation": protocol.ViewInvitation(&v, list, 1_700_000_010_000),
-		"invite": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionInvite, From: "alice", To: "bob", Time: 1_700_000_000_000,
-			InviteID: "i1", Inviter: "alice", InviteeList: []string{"bob"}, Data: "hello", RoomID: "room1", Timeout: 30, Deadline: 1_700_000_030_000, Remaining: 30_000, Version: 1},
-		"accept": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionAccept, From: "bob", To: "alice", Time: 1_700_000_005_000,
-			InviteID: "i1", Inviter: "alice", Answers: []protocol.Answer{{Invitee: "bob", ActionType: protocol.ActionAccept, Data: "yes", Time: 1_700_000_005_000}}, Version: 2, Over: true},
-		"timeout": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionTimeout, To: "bob", Time: 1_700_000_030_000,
+		"invite": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID,
+			ActionType: protocol.ActionInvite, From: "alice", To: "bob", Time: 1_700_000_000_000,
+			InviteID: "i1", Inviter: "alice", InviteeList: []string{"bob"}, Data: "hello", RoomID: "room1", Timeout: 30,
+			Deadline: 1_700_000_030_000, Remaining: 30_000, Version: 1},
+		"accept": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID,
+			ActionType: protocol.ActionAccept, From: "bob", To: "alice", Time: 1_700_000_005_000,
+			InviteID: "i1", Inviter: "alice", Answers: []protocol.Answer{{Invitee: "bob", ActionType: protocol.ActionAccept,
+				Data: "yes", Time: 1_700_000_005_000}}, Version: 2, Over: true},
+		"timeout": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID,
+			ActionType: protocol.ActionTimeout, To: "bob", Time: 1_700_000_030_000,
 			InviteID: "i1", Inviter: "alice", InviteeList: []string{"bob"}, Version: 2, Over: true},
-		"group": protocol.GroupEvent{Type: protocol.TypeGroup, Tip: protocol.TipEnter, GroupID: "g", From: "bob", Members: []string{"bob"}, Time: 1_700_000_000_000},
-		"message": protocol.Message{Type: protocol.TypeMessage, MessageID: "m1", MessageType: protocol.Image, From: "alice", GroupID: "g", Time: 1_700_000_000_000,
-			Body: protocol.Body{Image: &protocol.FileElem{FileID: "f1", Type: "image/png", Size: 10, Width: 2, Height: 1}}, MessageOptions: protocol.MessageOptions{Mentions: []string{"bob"}, NeedReadReceipt: true}},
-		"modified": protocol.MessageEvent{Type: protocol.TypeModified, MessageID: "m1", From: "alice", To: "bob", By: "alice", Time: 1_700_000_000_000,
-			Message: &protocol.Message{Type: protocol.TypeMessage, MessageID: "m1", MessageType: protocol.Text, From: "alice", To: "bob", Body: protocol.Body{Text: "new"}, Version: 1, ModifiedBy: "alice"}},
-		"revoked": protocol.MessageEvent{Type: protocol.TypeRevoked, MessageID: "m1", From: "alice", GroupID: "g", By: "owner", Reason: "rude", Time: 1_700_000_000_000},
-		"receipt": protocol.MessageEvent{Type: protocol.TypeReceipt, GroupID: "g", Receipts: []protocol.Count{{MessageID: "m1", Read: 2, Unread: 3}}, Time: 1_700_000_000_000},
-		"read":    protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: "c2c_bob", ReadSeq: 7, Unread: 1, Head: 9, Pinned: true, Time: 1_700_000_000_000},
-		"status":  protocol.PersonEvent{Type: protocol.TypeStatus, UserID: "bob", Status: &protocol.UserStatus{UserID: "bob", Status: protocol.StatusOnline, CustomStatus: "here"}, Time: 1_700_000_000_000},
-		"digest": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionDigest, GroupID: "g", Time: 1_700_000_000_000, InviteID: "i1", Inviter: "alice", Version: 900,
-			Digest: &protocol.Digest{Counts: invite.Counts{Open: 100, Accepted: 899}, Accepted: []string{"bob"}}},
-		"error":   protocol.Error{Code: 8010, Message: "already accepted on another device", Won: &protocol.Won{Action: "accept", UserID: "bob", Device: "phone", Time: 1_700_000_005_000}},
-		"welcome": protocol.Welcome{UserID: "bob", DeviceID: "phone", ServerTime: 1_700_000_000_000, Epoch: "e", Positions: map[string]uint64{"user:bob": 7}, Invitations: []protocol.Invitation{}},
+		"group": protocol.GroupEvent{Type: protocol.TypeGroup, Tip: protocol.TipEnter, GroupID: "g", From: "bob",
+			Members: []string{"bob"}, Time: 1_700_000_000_000},
+		"message": protocol.Message{Type: protocol.TypeMessage, MessageID: "m1", MessageType: protocol.Image, From: "alice",
+			GroupID: "g", Time: 1_700_000_000_000,
+			Body: protocol.Body{Image: &protocol.FileElem{FileID: "f1", Type: "image/png", Size: 10, Width: 2,
+				Height: 1}},
+			MessageOptions: protocol.MessageOptions{Mentions: []string{"bob"}, NeedReadReceipt: true}},
+		"modified": protocol.MessageEvent{Type: protocol.TypeModified, MessageID: "m1", From: "alice", To: "bob", By: "alice",
+			Time: 1_700_000_000_000,
+			Message: &protocol.Message{Type: protocol.TypeMessage, MessageID: "m1", MessageType: protocol.Text, From: "alice",
+				To: "bob", Body: protocol.Body{Text: "new"}, Version: 1, ModifiedBy: "alice"}},
+		"revoked": protocol.MessageEvent{Type: protocol.TypeRevoked, MessageID: "m1", From: "alice", GroupID: "g",
+			By: "owner", Reason: "rude", Time: 1_700_000_000_000},
+		"receipt": protocol.MessageEvent{Type: protocol.TypeReceipt, GroupID: "g",
+			Receipts: []protocol.Count{{MessageID: "m1", Read: 2, Unread: 3}}, Time: 1_700_000_000_000},
+		"read": protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: "c2c_bob", ReadSeq: 7, Unread: 1,
+			Head: 9, Pinned: true, Time: 1_700_000_000_000},
+		"status": protocol.PersonEvent{Type: protocol.TypeStatus, UserID: "bob",
+			Status: &protocol.UserStatus{UserID: "bob", Status: protocol.StatusOnline, CustomStatus: "here"},
+			Time:   1_700_000_000_000},
+		"digest": protocol.Signaling{Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID,
+			ActionType: protocol.ActionDigest, GroupID: "g", Time: 1_700_000_000_000, InviteID: "i1", Inviter: "alice",
+			Version: 900,
+			Digest:  &protocol.Digest{Counts: invite.Counts{Open: 100, Accepted: 899}, Accepted: []string{"bob"}}},
+		"error": protocol.Error{Code: 8010, Message: "already accepted on another device",
+			Won: &protocol.Won{Action: "accept", UserID: "bob", Device: "phone", Time: 1_700_000_005_000}},
+		"welcome": protocol.Welcome{UserID: "bob", DeviceID: "phone", ServerTime: 1_700_000_000_000, Epoch: "e",
+			Positions: map[string]uint64{"user:bob": 7}, Invitations: []protocol.Invitation{}},
 	}
 	got, err := json.MarshalIndent(frames, "", "  ")
 	if err != nil {
@@ -52,9 +73,11 @@ func TestGoldenFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != string(want) {
-		t.Errorf("the wire has changed; if that is meant, run go test ./protocol -update and write it into PROTOCOL.md\n%s", got)
+		t.Errorf("the wire has changed; if that is meant, run go test ./protocol -update and write it into PROTOCOL.md\n%s",
+			got)
 	}
-	for _, name := range []string{"invite", "accept", "timeout", "group", "message", "modified", "revoked", "receipt", "read", "status", "digest"} {
+	for _, name := range []string{"invite", "accept", "timeout", "group", "message", "modified", "revoked", "receipt",
+		"read", "status", "digest"} {
 		b, err := json.Marshal(frames[name])
 		if err != nil {
 			t.Fatal(err)

@@ -54,8 +54,10 @@ func (b *Body) Kinds() []MessageType {
 	for _, k := range []struct {
 		there bool
 		kind  MessageType
-	}{{b.Text != "", Text}, {b.Custom != nil, Custom}, {b.Image != nil, Image}, {b.Sound != nil, Sound}, {b.Video != nil, Video},
-		{b.File != nil, File}, {b.Location != nil, Location}, {b.Face != nil, Face}, {b.Merged != nil, Merged}, {b.Call != nil, CallType}} {
+	}{{b.Text != "", Text}, {b.Custom != nil, Custom}, {b.Image != nil, Image}, {b.Sound != nil, Sound},
+		{b.Video != nil, Video},
+		{b.File != nil, File}, {b.Location != nil, Location}, {b.Face != nil, Face}, {b.Merged != nil, Merged},
+		{b.Call != nil, CallType}} {
 		if k.there {
 			kinds = append(kinds, k.kind)
 		}
@@ -165,7 +167,8 @@ type SendMessageResponse struct {
 
 // MessageEvent says what became of a message.
 type MessageEvent struct {
-	Type           string   `json:"type"`                     // messageRevoked, messageModified, messageDeleted, readReceipt
+	// messageRevoked, messageModified, messageDeleted, readReceipt
+	Type           string   `json:"type"`
 	ConversationID string   `json:"conversationID,omitempty"` // messageDeleted; a one-to-one readReceipt
 	MessageID      string   `json:"messageID,omitempty"`
 	From           string   `json:"from,omitempty"` // of the message
@@ -207,7 +210,8 @@ type HistoryResponse struct {
 	Messages    []Entry `json:"messages"`
 	Complete    bool    `json:"complete"`              // there is no more in this direction
 	PeerReadSeq uint64  `json:"peerReadSeq,omitempty"` // one-to-one: the other person has read up to here
-	Next        uint64  `json:"next,omitempty"`        // when much of what is for others lies between: seq of the next page, though this one is short
+	// when much of what is for others lies between: seq of the next page, though this one is short
+	Next uint64 `json:"next,omitempty"`
 }
 
 // MessageRequest names a message.

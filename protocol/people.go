@@ -155,8 +155,8 @@ type ExportUserRequest struct {
 	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ExportUserResponse is a page of what is stored about a person. A page may have fewer entries than were asked for, and none, though
-// more follows.
+// ExportUserResponse is a page of what is stored about a person. A page may have fewer entries than were asked for, and
+// none, though more follows.
 type ExportUserResponse struct {
 	Entries []json.RawMessage `json:"entries"`        // objects, each with its kind
 	Next    string            `json:"next,omitempty"` // absent: this is the last page

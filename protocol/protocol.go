@@ -1,4 +1,5 @@
-// Package protocol owns the words on the wire: requests, responses, events, errors and close codes. PROTOCOL.md is its manual.
+// Package protocol owns the words on the wire: requests, responses, events, errors and close codes. PROTOCOL.md is its
+// manual.
 //
 // It says what is sent, never when or to whom.
 package protocol
@@ -76,14 +77,16 @@ type Signaling struct {
 	OnlineOnly   bool     `json:"onlineUserOnly,omitempty"`
 	Notice       bool     `json:"notice,omitempty"` // invite: it informs and takes no answer
 
-	Notify invite.Notify `json:"notify,omitempty"` // invite, added: "participants" when the actions follow on invitation:<inviteID>
+	// invite, added: "participants" when the actions follow on invitation:<inviteID>
+	Notify invite.Notify `json:"notify,omitempty"`
 
 	Digest  *Digest `json:"digest,omitempty"` // in a large group: how the answers stand, instead of each of them
 	Version int64   `json:"version"`          // of the invitation after this action
 	Over    bool    `json:"over,omitempty"`
 }
 
-// ParticipantEvent is on the timelines of the participants of an invitation in a group: its actions are on invitation:<inviteID>.
+// ParticipantEvent is on the timelines of the participants of an invitation in a group: its actions are on
+// invitation:<inviteID>.
 type ParticipantEvent struct {
 	Type     string `json:"type"`
 	InviteID string `json:"inviteID"`
@@ -149,9 +152,12 @@ type Invitee struct {
 // ViewInvitation makes an invitation what the rule says it is at now.
 func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) *Invitation {
 	out := &Invitation{
-		InviteID: v.ID, Inviter: v.Inviter, GroupID: v.GroupID, RoomID: v.RoomID, Data: v.Data, Timeout: v.Timeout, Notify: v.Notify,
-		AcceptLimit: v.AcceptLimit, MinRing: v.MinRing, MergeGlare: v.MergeGlare, OnlineUserOnly: v.OnlineUserOnly, Everyone: v.Everyone,
-		CreatedAt: v.CreatedAt, Deadline: v.Deadline, Remaining: remaining(v.Deadline, now), Version: v.Version, Over: v.Over(),
+		InviteID: v.ID, Inviter: v.Inviter, GroupID: v.GroupID, RoomID: v.RoomID, Data: v.Data, Timeout: v.Timeout,
+		Notify:      v.Notify,
+		AcceptLimit: v.AcceptLimit, MinRing: v.MinRing, MergeGlare: v.MergeGlare, OnlineUserOnly: v.OnlineUserOnly,
+		Everyone:  v.Everyone,
+		CreatedAt: v.CreatedAt, Deadline: v.Deadline, Remaining: remaining(v.Deadline, now), Version: v.Version,
+		Over:   v.Over(),
 		Counts: v.Counts, ServerTime: now, Notice: v.Notice, InviteeCount: v.Counts.Total(),
 	}
 	for i := range invitees {
@@ -162,7 +168,8 @@ func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) 
 
 // ViewInvitee makes an invitee what the rule says it is at now.
 func ViewInvitee(v *invite.Invitation, w *invite.Invitee, now int64) Invitee {
-	p := Invitee{UserID: w.UserID, State: w.StateAt(now), Reason: w.Reason, Data: w.Data, Device: w.By.Device, RingingAt: w.RingingAt, DecidedAt: w.DecidedAt}
+	p := Invitee{UserID: w.UserID, State: w.StateAt(now), Reason: w.Reason, Data: w.Data, Device: w.By.Device,
+		RingingAt: w.RingingAt, DecidedAt: w.DecidedAt}
 	if w.Deadline != v.Deadline {
 		p.Deadline, p.Remaining = w.Deadline, remaining(w.Deadline, now)
 	}
@@ -178,10 +185,11 @@ func remaining(deadline, now int64) int64 {
 
 // Error is the error object of both doors.
 type Error struct {
-	Code       int         `json:"code"`
-	Message    string      `json:"message"`
-	Field      string      `json:"field,omitempty"`
-	UserIDList []string    `json:"userIDList,omitempty"` // the users that the refusal is about, when it is about several: the first 100
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Field   string `json:"field,omitempty"`
+	// the users that the refusal is about, when it is about several: the first 100
+	UserIDList []string    `json:"userIDList,omitempty"`
 	RetryAfter int         `json:"retryAfter,omitempty"` // milliseconds
 	Invitation *Invitation `json:"invitation,omitempty"` // 8010, 8012: as it now stands
 	Won        *Won        `json:"won,omitempty"`        // 8010: who decided before
@@ -200,11 +208,13 @@ type Won struct {
 
 // Hello is what a device says when it connects, as the data of the connect command.
 type Hello struct {
-	DeviceID  string            `json:"deviceID,omitempty"`  // which device of the user this is; else the token's, else one per connection
-	Platform  string            `json:"platform,omitempty"`  // web, ios, android, …
-	Epoch     string            `json:"epoch,omitempty"`     // of Positions
-	Held      []string          `json:"held,omitempty"`      // invitations that the device holds as open
-	Positions map[string]uint64 `json:"positions,omitempty"` // the last sequence processed by timeline, when the program restarted and kept them
+	// which device of the user this is; else the token's, else one per connection
+	DeviceID string   `json:"deviceID,omitempty"`
+	Platform string   `json:"platform,omitempty"` // web, ios, android, …
+	Epoch    string   `json:"epoch,omitempty"`    // of Positions
+	Held     []string `json:"held,omitempty"`     // invitations that the device holds as open
+	// the last sequence processed by timeline, when the program restarted and kept them
+	Positions map[string]uint64 `json:"positions,omitempty"`
 }
 
 // Welcome is the data of the connect reply.
@@ -215,14 +225,15 @@ type Welcome struct {
 	Epoch       string            `json:"epoch"`
 	Positions   map[string]uint64 `json:"positions"` // of the timelines when Invitations was read
 	Invitations []Invitation      `json:"invitations"`
-	Ended       []Invitation      `json:"ended,omitempty"`    // those of Hello.Held that are over
-	More        bool              `json:"more,omitempty"`     // there are more open invitations: see listInvitations
-	Reload      []string          `json:"reload,omitempty"`   // timelines whose position was too old or of another database
-	Statuses    []UserStatus      `json:"statuses,omitempty"` // of the people whose presence this user has subscribed to
+	Ended       []Invitation      `json:"ended,omitempty"` // those of Hello.Held that are over
+	More        bool              `json:"more,omitempty"`  // there are more open invitations: see listInvitations
+	// timelines whose position was too old or of another database
+	Reload   []string     `json:"reload,omitempty"`
+	Statuses []UserStatus `json:"statuses,omitempty"` // of the people whose presence this user has subscribed to
 }
 
-// Decode reads an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent, *PersonEvent,
-// *RoomEvent, or nil for a type that this version does not know.
+// Decode reads an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent,
+// *PersonEvent, *RoomEvent, or nil for a type that this version does not know.
 func Decode(b []byte) (any, error) {
 	var head struct {
 		Type string `json:"type"`

@@ -66,20 +66,22 @@ const (
 	PushMessage    PushKind = "message"
 )
 
-// PushNotice is what an app receives by a push: the whole of a Web Push, the key "beckon" of an APNs payload, and the key "beckon" of
-// the data of an FCM message, there as text.
+// PushNotice is what an app receives by a push: the whole of a Web Push, the key "beckon" of an APNs payload, and the
+// key "beckon" of the data of an FCM message, there as text.
 type PushNotice struct {
-	Kind        PushKind   `json:"kind"`
-	UserID      string     `json:"userID"` // who it is for; a device that is somebody else's by now ignores it
-	Title       string     `json:"title,omitempty"`
-	Body        string     `json:"body,omitempty"`
-	Ext         string     `json:"ext,omitempty"`         // of offlinePush
-	Signaling   *Signaling `json:"signaling,omitempty"`   // invitation: what getSignalingInfo and addInvitedSignaling take
-	Cut         bool       `json:"cut,omitempty"`         // the data of the invitation was too long for a push; getInvitation has it
-	AnswerToken string     `json:"answerToken,omitempty"` // lets accept, reject, ring and getInvitation of this invitation be called, and nothing else
-	State       string     `json:"state,omitempty"`       // ended: accepted, rejected, cancelled, timedOut
-	MessageID   string     `json:"messageID,omitempty"`
-	From        string     `json:"from,omitempty"`
-	GroupID     string     `json:"groupID,omitempty"`
-	Time        int64      `json:"time"` // server time, milliseconds
+	Kind      PushKind   `json:"kind"`
+	UserID    string     `json:"userID"` // who it is for; a device that is somebody else's by now ignores it
+	Title     string     `json:"title,omitempty"`
+	Body      string     `json:"body,omitempty"`
+	Ext       string     `json:"ext,omitempty"`       // of offlinePush
+	Signaling *Signaling `json:"signaling,omitempty"` // invitation: what getSignalingInfo and addInvitedSignaling take
+	// the data of the invitation was too long for a push; getInvitation has it
+	Cut bool `json:"cut,omitempty"`
+	// lets accept, reject, ring and getInvitation of this invitation be called, and nothing else
+	AnswerToken string `json:"answerToken,omitempty"`
+	State       string `json:"state,omitempty"` // ended: accepted, rejected, cancelled, timedOut
+	MessageID   string `json:"messageID,omitempty"`
+	From        string `json:"from,omitempty"`
+	GroupID     string `json:"groupID,omitempty"`
+	Time        int64  `json:"time"` // server time, milliseconds
 }

@@ -142,8 +142,8 @@ type ListInvitationsRequest struct {
 	Limit     int      `json:"limit,omitempty" doc:"At most this many, 1–1000. Default: 200."`
 }
 
-// ListInvitationsResponse lists open invitations: those waiting for the caller's answer, those the caller made, and those that the
-// caller has answered and others have not.
+// ListInvitationsResponse lists open invitations: those waiting for the caller's answer, those the caller made, and
+// those that the caller has answered and others have not.
 type ListInvitationsResponse struct {
 	Invitations []Invitation `json:"invitations"`
 	More        bool         `json:"more,omitempty"` // the answer is bounded to 64 KiB: ask for the others by their ids

@@ -64,7 +64,8 @@ type RoomSeat struct {
 	Time   int64       `json:"time"`
 }
 
-// RoomEvent says that somebody's role in a room was changed: on a group's timeline for its standing room, else on theirs.
+// RoomEvent says that somebody's role in a room was changed: on a group's timeline for its standing room, else on
+// theirs.
 type RoomEvent struct {
 	Type    string      `json:"type"` // "roomRole"
 	RoomID  string      `json:"roomID"`
@@ -151,7 +152,8 @@ type GetCallResponse struct {
 
 // ViewCall makes a call what people see.
 func ViewCall(c *im.Call, people []im.Participant) *Call {
-	out := &Call{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, GroupID: c.GroupID, Inviter: c.Owner, Invitee: c.Peer, Media: c.Media(), Opened: c.OpenedAt, Began: c.BeganAt,
+	out := &Call{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, GroupID: c.GroupID, Inviter: c.Owner,
+		Invitee: c.Peer, Media: c.Media(), Opened: c.OpenedAt, Began: c.BeganAt,
 		Ended: c.EndedAt, Duration: c.MS, Count: c.Total}
 	if c.EndedAt != 0 {
 		out.Reason, out.EndedBy = c.Reason, c.EndedBy

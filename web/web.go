@@ -16,10 +16,13 @@ import (
 var dist embed.FS
 
 // policy is the Content-Security-Policy of the pages: their own scripts alone, and connections to wherever LiveKit is.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; " +
-	"media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; connect-src 'self' ws: wss: http: https:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src " +
+	"'self' data: blob:; font-src 'self'; " +
+	"media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; connect-src 'self' ws: wss: http: https:; " +
+	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
-const notBuilt = "The pages of this server were not built into it.\n\nBuild them with Node 20 or later and start it again:\n\n    make build\n"
+const notBuilt = "The pages of this server were not built into it.\n\nBuild them with Node 20 or later and start it " +
+	"again:\n\n    make build\n"
 
 // PathConsole is where the console for operators is.
 const PathConsole = "/console"

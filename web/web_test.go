@@ -21,7 +21,9 @@ func get(t *testing.T, path string) (int, string, string) {
 // TestPages holds with and without the built pages: CI runs it before they are there.
 func TestPages(t *testing.T) {
 	code, body, csp := get(t, "/")
-	if built := strings.Contains(body, `id="root"`); built && (code != 200 || !strings.Contains(csp, "script-src 'self';")) || !built && (code != 404 || !strings.Contains(body, "make build")) {
+	if built := strings.Contains(body, `id="root"`); built &&
+		(code != 200 || !strings.Contains(csp, "script-src 'self';")) || !built &&
+		(code != 404 || !strings.Contains(body, "make build")) {
 		t.Errorf("/ is answered with %d, policy %q: %s", code, csp, body)
 	}
 	for _, path := range []string{"/.keep", "/assets/", "/none.js", "/../web.go"} {

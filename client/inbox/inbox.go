@@ -1,5 +1,5 @@
-// Package inbox owns the conversations of one user as one device knows them: what the server said, kept in step with what
-// the device hears.
+// Package inbox owns the conversations of one user as one device knows them: what the server said, kept in step with
+// what the device hears.
 //
 // It does no I/O and asks nobody: the SDK loads it, feeds it, and reads single conversations anew where it must.
 package inbox
@@ -43,8 +43,8 @@ func (x *Inbox) user() string {
 	return x.me
 }
 
-// Replace puts one conversation in its place as the server said that it stands, when this user's own timeline stood at own.
-// What this device was answered since then is newer.
+// Replace puts one conversation in its place as the server said that it stands, when this user's own timeline stood at
+// own. What this device was answered since then is newer.
 func (x *Inbox) Replace(v protocol.Conversation, own uint64) {
 	if x.on {
 		x.begin(v.ConversationID, true, func(b *box) { b.replace(v, own) })
@@ -67,7 +67,8 @@ func (b *box) replace(v protocol.Conversation, own uint64) {
 	b.HiddenSeq = max(b.HiddenSeq, old.HiddenSeq)
 }
 
-// Deleted notes what this user has deleted: it may still come, when the device that deleted it was quicker than the news.
+// Deleted notes what this user has deleted: it may still come, when the device that deleted it was quicker than the
+// news.
 func (x *Inbox) Deleted(id string, seqs []uint64) {
 	if x.on {
 		x.change(id, func(b *box) { b.gone = append(b.gone, seqs...) })
@@ -122,8 +123,8 @@ func (b *box) last(seq uint64, at int64, body json.RawMessage) {
 	}
 }
 
-// Ask notes that the server is about to be asked for all conversations, and returns what Load needs to know of that moment.
-// Until Load the inbox counts as not loaded.
+// Ask notes that the server is about to be asked for all conversations, and returns what Load needs to know of that
+// moment. Until Load the inbox counts as not loaded.
 func (x *Inbox) Ask() (asked uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -131,9 +132,9 @@ func (x *Inbox) Ask() (asked uint64) {
 	return x.notified
 }
 
-// Load takes in all conversations that the server lists, when this user's own timeline stood at own. Those that it does not
-// list have nothing to show, or are no longer this user's, and are shown again when something comes; unless this device was
-// answered about them after it asked.
+// Load takes in all conversations that the server lists, when this user's own timeline stood at own. Those that it does
+// not list have nothing to show, or are no longer this user's, and are shown again when something comes; unless this
+// device was answered about them after it asked.
 func (x *Inbox) Load(list []protocol.Conversation, asked, own uint64) {
 	listed := map[string]bool{}
 	for _, v := range list {
@@ -150,8 +151,8 @@ func (x *Inbox) Load(list []protocol.Conversation, asked, own uint64) {
 	}
 }
 
-// before says that a list which was asked for then, and made when this user's own timeline stood at own, knows all that this
-// device knows of the conversation. One with a person stands on the own timeline, where this is exact.
+// before says that a list which was asked for then, and made when this user's own timeline stood at own, knows all that
+// this device knows of the conversation. One with a person stands on the own timeline, where this is exact.
 func (b *box) before(asked, own uint64) bool {
 	if b.GroupID == "" {
 		return max(b.own, b.LastSeq) <= own
@@ -191,8 +192,8 @@ func (x *Inbox) List() []protocol.Conversation {
 	return list
 }
 
-// change runs f on a conversation; x.on must be set. One with a person begins when it is not known; a group's begins with what
-// the server says of it, because its last words may still come after its member has left.
+// change runs f on a conversation; x.on must be set. One with a person begins when it is not known; a group's begins
+// with what the server says of it, because its last words may still come after its member has left.
 //
 // It reports the id when the conversation is new here: then the server may know more of it.
 func (x *Inbox) change(id string, f func(*box)) (fresh string) { return x.begin(id, false, f) }
@@ -282,7 +283,8 @@ func (x *Inbox) Message(seq uint64, m *protocol.Message, body []byte) (fresh str
 	}
 	return x.change(Of(x.user(), m.From, m.To, m.GroupID), func(b *box) {
 		targeted := len(m.ReceiverList) > 0
-		if m.From != x.me && !m.ExcludeUnread && !targeted && seq > b.Head && seq > b.ReadSeq && b.counts() && !slices.Contains(b.later, seq) {
+		if m.From != x.me && !m.ExcludeUnread && !targeted && seq > b.Head && seq > b.ReadSeq && b.counts() &&
+			!slices.Contains(b.later, seq) {
 			b.later = append(b.later, seq)
 		}
 		if !m.ExcludeLastMessage && !targeted {
@@ -302,8 +304,9 @@ func Of(me, from, to, group string) string {
 	return im.C2C(from)
 }
 
-// Signaling takes an invitation's action in, where it stands in a conversation, and reports the conversation when the server may
-// know more of it: it is new here, this user has answered, or the invite stands in a history that sessions do not receive.
+// Signaling takes an invitation's action in, where it stands in a conversation, and reports the conversation when the
+// server may know more of it: it is new here, this user has answered, or the invite stands in a history that sessions
+// do not receive.
 func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body []byte) (fresh string) {
 	if !x.on || seq == 0 || m.ActionType == protocol.ActionDigest || m.ActionType == protocol.ActionRinging {
 		return ""

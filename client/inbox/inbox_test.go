@@ -31,13 +31,15 @@ func want(t *testing.T, x *inbox.Inbox, list ...string) {
 	}
 }
 
-// A list that the server made before it took a message, and that arrives after the message's answer, does not hide the message.
-// The message's time says nothing: it is of the moment of decision, before the commit, and the list may be younger.
+// A list that the server made before it took a message, and that arrives after the message's answer, does not hide the
+// message. The message's time says nothing: it is of the moment of decision, before the commit, and the list may be
+// younger.
 func TestWhatWasSentWhileTheListWasReadStays(t *testing.T) {
 	x := newInbox()
 	asked := x.Ask()
 	x.Sent("c2c_bob", 7, &protocol.Message{From: "ann", To: "bob", Time: 100}, nil)
-	x.Replace(protocol.Conversation{ConversationID: "group_g", Type: "group", GroupID: "g", Head: 2, LastSeq: 2, LastTime: 100}, 6)
+	x.Replace(protocol.Conversation{ConversationID: "group_g", Type: "group", GroupID: "g", Head: 2, LastSeq: 2,
+		LastTime: 100}, 6)
 	x.Load(nil, asked, 6)
 	want(t, x, "c2c_bob", "group_g")
 }
@@ -46,14 +48,16 @@ func TestWhatWasSentWhileTheListWasReadStays(t *testing.T) {
 func TestALaterListHides(t *testing.T) {
 	x := newInbox()
 	x.Sent("c2c_bob", 7, &protocol.Message{From: "ann", To: "bob", Time: 100}, nil)
-	x.Replace(protocol.Conversation{ConversationID: "group_g", Type: "group", GroupID: "g", Head: 2, LastSeq: 2, LastTime: 100}, 7)
+	x.Replace(protocol.Conversation{ConversationID: "group_g", Type: "group", GroupID: "g", Head: 2, LastSeq: 2,
+		LastTime: 100}, 7)
 	x.Load(nil, x.Ask(), 8)
 	want(t, x)
 	x.Message(9, &protocol.Message{From: "bob", To: "ann", Time: 101}, nil)
 	want(t, x, "c2c_bob")
 }
 
-// An answer that came late, to something that was decided before the list was made, does not bring back what the list left out.
+// An answer that came late, to something that was decided before the list was made, does not bring back what the list
+// left out.
 func TestALateAnswerBringsNothingBack(t *testing.T) {
 	x := newInbox()
 	asked := x.Ask()
@@ -69,7 +73,8 @@ func TestSendingIsNotLoading(t *testing.T) {
 	if x.Loaded() {
 		t.Error("an inbox that sent one message says that all conversations are read")
 	}
-	x.Load([]protocol.Conversation{{ConversationID: im.C2C("cat"), Type: "c2c", UserID: "cat", LastSeq: 3, Head: 3}}, x.Ask(), 7)
+	x.Load([]protocol.Conversation{{ConversationID: im.C2C("cat"), Type: "c2c", UserID: "cat", LastSeq: 3, Head: 3}},
+		x.Ask(), 7)
 	if !x.Loaded() {
 		t.Error("not loaded after Load")
 	}

@@ -72,34 +72,65 @@ func TestLedger(t *testing.T) {
 		events   []protocol.Signaling
 		want     []string
 	}{
-		{"a call that is answered on another device", "bob", []protocol.Signaling{invited("bob"), answers(true, "bob")}, []string{"new alice d bob", "elsewhere accept; accepted bob over"}},
-		{"an invite that comes twice rings once", "bob", []protocol.Signaling{invited("bob"), invited("bob")}, []string{"new alice d bob", ""}},
-		{"the inviter's other device does not ring", "alice", []protocol.Signaling{invited("bob"), answers(true, "bob")}, []string{"", "accepted bob over"}},
-		{"an onlooker sees it", "onlooker", []protocol.Signaling{invited("bob"), answers(true, "!bob")}, []string{"new alice d bob", "rejected bob over"}},
-		{"answers decided together", "alice", []protocol.Signaling{invited("bob", "carol"), answers(true, "bob", "!carol")}, []string{"", "accepted bob; rejected carol over"}},
-		{"a cancel for the others is the end and not mine", "bob", []protocol.Signaling{invited("bob", "carol"), answers(false, "bob"), ended(protocol.ActionCancel, "alice", true, "carol")},
+		{"a call that is answered on another device", "bob", []protocol.Signaling{invited("bob"), answers(true, "bob")},
+			[]string{"new alice d bob", "elsewhere accept; accepted bob over"}},
+		{"an invite that comes twice rings once", "bob", []protocol.Signaling{invited("bob"), invited("bob")},
+			[]string{"new alice d bob", ""}},
+		{"the inviter's other device does not ring", "alice", []protocol.Signaling{invited("bob"), answers(true, "bob")},
+			[]string{"", "accepted bob over"}},
+		{"an onlooker sees it", "onlooker", []protocol.Signaling{invited("bob"), answers(true, "!bob")},
+			[]string{"new alice d bob", "rejected bob over"}},
+		{"answers decided together", "alice", []protocol.Signaling{invited("bob", "carol"), answers(true, "bob", "!carol")},
+			[]string{"", "accepted bob; rejected carol over"}},
+		{"a cancel for the others is the end and not mine", "bob",
+			[]protocol.Signaling{invited("bob", "carol"), answers(false, "bob"),
+				ended(protocol.ActionCancel, "alice", true, "carol")},
 			[]string{"new alice d bob,carol", "elsewhere accept; accepted bob", "cancelled alice carol over"}},
-		{"a timeout of the others is the end and not mine", "bob", []protocol.Signaling{invited("bob", "carol"), answers(false, "!bob"), ended(protocol.ActionTimeout, "", true, "carol")},
+		{"a timeout of the others is the end and not mine", "bob",
+			[]protocol.Signaling{invited("bob", "carol"), answers(false, "!bob"),
+				ended(protocol.ActionTimeout, "", true, "carol")},
 			[]string{"new alice d bob,carol", "elsewhere reject; rejected bob", "timeout carol over"}},
-		{"a partial cancel for others leaves mine open", "bob", []protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", false, "carol"), ended(protocol.ActionTimeout, "", true, "bob")},
+		{"a partial cancel for others leaves mine open", "bob",
+			[]protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", false, "carol"),
+				ended(protocol.ActionTimeout, "", true, "bob")},
 			[]string{"new alice d bob,carol", "", "timeout bob over"}},
-		{"a partial cancel reaches onlookers with its list", "onlooker", []protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", false, "carol")},
+		{"a partial cancel reaches onlookers with its list", "onlooker",
+			[]protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", false, "carol")},
 			[]string{"new alice d bob,carol", "cancelled alice carol"}},
-		{"my cancel from another device", "alice", []protocol.Signaling{invited("bob"), ended(protocol.ActionCancel, "alice", true, "bob")}, []string{"", "elsewhere cancel over"}},
-		{"cancelled", "bob", []protocol.Signaling{invited("bob"), ended(protocol.ActionCancel, "alice", true, "bob")}, []string{"new alice d bob", "cancelled alice bob over"}},
-		{"one event on two timelines is told once", "bob", []protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", true, "bob", "carol"), ended(protocol.ActionCancel, "alice", true, "bob", "carol")},
+		{"my cancel from another device", "alice",
+			[]protocol.Signaling{invited("bob"), ended(protocol.ActionCancel, "alice", true, "bob")},
+			[]string{"", "elsewhere cancel over"}},
+		{"cancelled", "bob", []protocol.Signaling{invited("bob"), ended(protocol.ActionCancel, "alice", true, "bob")},
+			[]string{"new alice d bob", "cancelled alice bob over"}},
+		{"one event on two timelines is told once", "bob",
+			[]protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", true, "bob", "carol"),
+				ended(protocol.ActionCancel, "alice", true, "bob", "carol")},
 			[]string{"new alice d bob,carol", "cancelled alice bob,carol over", ""}},
-		{"everybody left: the call of the inviter ends", "alice", []protocol.Signaling{invited("bob"), event(protocol.ActionCancel, func(m *protocol.Signaling) { m.InviteeList, m.Reason, m.Over = []string{"bob"}, "left", true })},
+		{"everybody left: the call of the inviter ends", "alice",
+			[]protocol.Signaling{invited("bob"), event(protocol.ActionCancel,
+				func(m *protocol.Signaling) { m.InviteeList, m.Reason, m.Over = []string{"bob"}, "left", true })},
 			[]string{"", "cancelled alice bob over"}},
-		{"cancelled twice is told once", "bob", []protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", false, "bob"), ended(protocol.ActionCancel, "alice", true, "bob")},
+		{"cancelled twice is told once", "bob",
+			[]protocol.Signaling{invited("bob", "carol"), ended(protocol.ActionCancel, "alice", false, "bob"),
+				ended(protocol.ActionCancel, "alice", true, "bob")},
 			[]string{"new alice d bob,carol", "cancelled alice bob", ""}},
-		{"timed out", "bob", []protocol.Signaling{invited("bob"), ended(protocol.ActionTimeout, "", true, "bob")}, []string{"new alice d bob", "timeout bob over"}},
-		{"the end of many, for one who was open", "bob", []protocol.Signaling{everyone(1000), ending(300, "dave")}, []string{"new alice d carol", "timeout dave,bob over"}},
-		{"the end of many, for the inviter", "alice", []protocol.Signaling{everyone(1000), ending(300, "dave")}, []string{"", "timeout dave over"}},
-		{"added", "dave", []protocol.Signaling{invited("bob"), event(protocol.ActionAdd, func(m *protocol.Signaling) { m.InviteeList = []string{"dave"} })}, []string{"new alice d bob", "new alice d bob,dave"}},
-		{"ringing", "alice", []protocol.Signaling{invited("bob"), event(protocol.ActionRinging, func(m *protocol.Signaling) { m.InviteeList = []string{"bob"} })}, []string{"", "ringing bob"}},
-		{"modified", "bob", []protocol.Signaling{invited("bob"), event(protocol.ActionModify, func(m *protocol.Signaling) { m.Data = "e" })}, []string{"new alice d bob", "modified e bob"}},
-		{"a notice informs once and leaves nothing open", "bob", []protocol.Signaling{notice("bob"), notice("bob")}, []string{"new alice d bob over", ""}},
+		{"timed out", "bob", []protocol.Signaling{invited("bob"), ended(protocol.ActionTimeout, "", true, "bob")},
+			[]string{"new alice d bob", "timeout bob over"}},
+		{"the end of many, for one who was open", "bob", []protocol.Signaling{everyone(1000), ending(300, "dave")},
+			[]string{"new alice d carol", "timeout dave,bob over"}},
+		{"the end of many, for the inviter", "alice", []protocol.Signaling{everyone(1000), ending(300, "dave")},
+			[]string{"", "timeout dave over"}},
+		{"added", "dave", []protocol.Signaling{invited("bob"),
+			event(protocol.ActionAdd, func(m *protocol.Signaling) { m.InviteeList = []string{"dave"} })},
+			[]string{"new alice d bob", "new alice d bob,dave"}},
+		{"ringing", "alice", []protocol.Signaling{invited("bob"),
+			event(protocol.ActionRinging, func(m *protocol.Signaling) { m.InviteeList = []string{"bob"} })},
+			[]string{"", "ringing bob"}},
+		{"modified", "bob", []protocol.Signaling{invited("bob"),
+			event(protocol.ActionModify, func(m *protocol.Signaling) { m.Data = "e" })},
+			[]string{"new alice d bob", "modified e bob"}},
+		{"a notice informs once and leaves nothing open", "bob", []protocol.Signaling{notice("bob"), notice("bob")},
+			[]string{"new alice d bob over", ""}},
 	} {
 		l := New()
 		l.SetUser(c.me)
@@ -145,19 +176,22 @@ func TestFacts(t *testing.T) {
 	first := everyone(1000)
 	first.Version, first.GroupID, first.Data = 1, "class", "hands"
 	ring := l.Event(first, false)[0].Event
-	if !ring.Everyone || ring.InviteeCount != 1000 || ring.InvitationData != "hands" || !slices.Equal(ring.InviteeList, []string{"carol"}) {
+	if !ring.Everyone || ring.InviteeCount != 1000 || ring.InvitationData != "hands" ||
+		!slices.Equal(ring.InviteeList, []string{"carol"}) {
 		t.Errorf("the new invitation is %+v", ring)
 	}
 	reject := answers(false, "!carol")
 	reject.Version, reject.Answers[0].Reason, reject.Answers[0].Data = 2, "busy", "no"
 	got := l.Event(reject, false)[0].Event
-	want := Event{InviteID: "i", Inviter: "alice", GroupID: "class", InviteeList: []string{"carol"}, InviteeCount: 1, Reason: "busy", InvitationData: "hands", Invitee: "carol", Data: "no"}
+	want := Event{InviteID: "i", Inviter: "alice", GroupID: "class", InviteeList: []string{"carol"}, InviteeCount: 1,
+		Reason: "busy", InvitationData: "hands", Invitee: "carol", Data: "no"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the reject is %+v, want %+v", got, want)
 	}
 	end := ending(300, "dave")
 	end.Version = 3
-	if got := l.Event(end, false)[0].Event; !got.Everyone || got.InviteeCount != 300 || !got.Over || got.InvitationData != "hands" {
+	if got := l.Event(end, false)[0].Event; !got.Everyone || got.InviteeCount != 300 || !got.Over ||
+		got.InvitationData != "hands" {
 		t.Errorf("the end is %+v", got)
 	}
 }
@@ -171,7 +205,8 @@ func TestUnknown(t *testing.T) {
 	if !l.Unknown(m) || l.Unknown(invited("bob")) {
 		t.Error("an answer to an unknown invitation needs its facts, an invite brings them")
 	}
-	l.Learn(m, &protocol.Invitation{InviteID: "i", Inviter: "alice", GroupID: "g", Data: "d", Version: 6, InviteeList: []string{"bob", "carol", "dave"}, InviteeCount: 3,
+	l.Learn(m, &protocol.Invitation{InviteID: "i", Inviter: "alice", GroupID: "g", Data: "d", Version: 6,
+		InviteeList: []string{"bob", "carol", "dave"}, InviteeCount: 3,
 		Invitees: []protocol.Invitee{{UserID: "bob", State: invite.Rejected}}})
 	if l.Unknown(m) {
 		t.Error("asked twice")
@@ -186,7 +221,8 @@ func TestUnknown(t *testing.T) {
 	}
 	m.InviteID = "gone"
 	l.Learn(m, nil)
-	if got := l.Event(m, false); len(got) != 1 || got[0].Event.Inviter != "alice" || got[0].Event.InvitationData != "" || l.Unknown(m) {
+	if got := l.Event(m, false); len(got) != 1 || got[0].Event.Inviter != "alice" || got[0].Event.InvitationData != "" ||
+		l.Unknown(m) {
 		t.Errorf("without facts: %+v", got)
 	}
 }
@@ -207,7 +243,8 @@ func view(id string, change func(*protocol.Invitation), invitees ...protocol.Inv
 func TestAnsweredInSnapshot(t *testing.T) {
 	l := New()
 	l.SetUser("bob")
-	v := view("i", func(v *protocol.Invitation) { v.InviteeList, v.InviteeCount = []string{"bob", "carol"}, 2 }, protocol.Invitee{UserID: "bob", State: invite.Accepted})
+	v := view("i", func(v *protocol.Invitation) { v.InviteeList, v.InviteeCount = []string{"bob", "carol"}, 2 },
+		protocol.Invitee{UserID: "bob", State: invite.Accepted})
 	if got := told(l.Snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}}, true)); got != "" {
 		t.Errorf("the snapshot tells %q", got)
 	}
@@ -222,7 +259,8 @@ func TestAnsweredInSnapshot(t *testing.T) {
 func TestMissedOutcome(t *testing.T) {
 	l := New()
 	l.SetUser("alice")
-	open := view("i", func(v *protocol.Invitation) { v.OnlineUserOnly, v.Version = true, 1 }, protocol.Invitee{UserID: "bob"}, protocol.Invitee{UserID: "carol"}, protocol.Invitee{UserID: "dave"})
+	open := view("i", func(v *protocol.Invitation) { v.OnlineUserOnly, v.Version = true, 1 },
+		protocol.Invitee{UserID: "bob"}, protocol.Invitee{UserID: "carol"}, protocol.Invitee{UserID: "dave"})
 	l.Opened(&protocol.InviteResponse{InviteID: "i", Invitation: &open}, []string{"bob", "carol", "dave"})
 	heard := answers(false, "bob")
 	heard.Version = 2
@@ -233,7 +271,9 @@ func TestMissedOutcome(t *testing.T) {
 		t.Errorf("to be asked for: %q", got)
 	}
 	now := view("i", func(v *protocol.Invitation) { v.OnlineUserOnly, v.Version, v.Over = true, 4, true },
-		protocol.Invitee{UserID: "bob", State: invite.Accepted}, protocol.Invitee{UserID: "carol", State: invite.Rejected, Reason: "busy"}, protocol.Invitee{UserID: "dave", State: invite.TimedOut})
+		protocol.Invitee{UserID: "bob", State: invite.Accepted},
+		protocol.Invitee{UserID: "carol", State: invite.Rejected, Reason: "busy"},
+		protocol.Invitee{UserID: "dave", State: invite.TimedOut})
 	if got := told(l.Standing(&now)); got != "rejected carol; timeout dave over" {
 		t.Errorf("what was missed is told %q", got)
 	}
@@ -250,7 +290,8 @@ func TestRestart(t *testing.T) {
 	l.SetUser("alice")
 	l.Restore([]Held{{InviteID: "online", Done: []string{"bob"}}, {InviteID: "stored"}, {InviteID: "open"}})
 	over := func(v *protocol.Invitation) { v.Over, v.OnlineUserOnly = true, v.InviteID == "online" }
-	online := view("online", over, protocol.Invitee{UserID: "bob", State: invite.Accepted}, protocol.Invitee{UserID: "carol", State: invite.Cancelled, Reason: "answered"})
+	online := view("online", over, protocol.Invitee{UserID: "bob", State: invite.Accepted},
+		protocol.Invitee{UserID: "carol", State: invite.Cancelled, Reason: "answered"})
 	stored := view("stored", over, protocol.Invitee{UserID: "bob", State: invite.Rejected})
 	w := protocol.Welcome{Ended: []protocol.Invitation{online, stored}}
 	if got := told(l.Snapshot(w, false)); got != "cancelled alice carol over" {
@@ -275,12 +316,14 @@ func TestHeld(t *testing.T) {
 	l := New()
 	l.SetUser("alice")
 	for i := range 300 {
-		v := view(fmt.Sprintf("i%03d", i), func(v *protocol.Invitation) { v.OnlineUserOnly = i == 0 }, protocol.Invitee{UserID: "bob"}, protocol.Invitee{UserID: "carol"})
+		v := view(fmt.Sprintf("i%03d", i), func(v *protocol.Invitation) { v.OnlineUserOnly = i == 0 },
+			protocol.Invitee{UserID: "bob"}, protocol.Invitee{UserID: "carol"})
 		l.Opened(&protocol.InviteResponse{Invitation: &v}, []string{"bob", "carol"})
 	}
 	l.Cancelled("i299", []string{"bob"}, false)
 	list := l.Held()
-	if len(list) != MaxHeld || list[0].InviteID != "i000" || list[1].InviteID != "i299" || !slices.Equal(list[1].Done, []string{"bob"}) {
+	if len(list) != MaxHeld || list[0].InviteID != "i000" || list[1].InviteID != "i299" ||
+		!slices.Equal(list[1].Done, []string{"bob"}) {
 		t.Errorf("kept: %d, %+v", len(list), list[:2])
 	}
 }
@@ -288,7 +331,8 @@ func TestHeld(t *testing.T) {
 func TestLedgerOfADeviceThatWasAway(t *testing.T) {
 	l := New()
 	l.SetUser("bob")
-	open := protocol.Welcome{UserID: "bob", Invitations: []protocol.Invitation{view("open", nil, protocol.Invitee{UserID: "bob"})}}
+	open := protocol.Welcome{UserID: "bob",
+		Invitations: []protocol.Invitation{view("open", nil, protocol.Invitee{UserID: "bob"})}}
 	if got := told(l.Snapshot(open, false)); got != "new alice d bob" {
 		t.Errorf("the snapshot rings %q", got)
 	}

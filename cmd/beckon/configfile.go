@@ -61,7 +61,8 @@ func (f *configFile) Validate(app *kong.Application) error {
 		if near := nearest(key, names); near != "" {
 			return fmt.Errorf("the configuration file has the unknown key %q; did you mean %q?", key, near)
 		}
-		return fmt.Errorf("the configuration file has the unknown key %q; keys are the names of flags, see beckon serve --help", key)
+		return fmt.Errorf(
+			"the configuration file has the unknown key %q; keys are the names of flags, see beckon serve --help", key)
 	}
 	return nil
 }

@@ -56,7 +56,8 @@ func example(f *kong.Flag) (inFile, onLine string) {
 	return "text", "text"
 }
 
-// TestEveryFlagIsAKey: each flag can be given on the command line, in the environment, and in files of both formats, by its name.
+// TestEveryFlagIsAKey: each flag can be given on the command line, in the environment, and in files of both formats, by
+// its name.
 func TestEveryFlagIsAKey(t *testing.T) {
 	for _, f := range serveFlags(t) {
 		if f.Name == "help" {
@@ -83,7 +84,8 @@ func TestEveryFlagIsAKey(t *testing.T) {
 			json = `"` + inFile + `"`
 		}
 		for name, text := range map[string]string{
-			"c.yaml": f.Name + ": " + inFile, "c.json": `{"` + f.Name + `": ` + json + `}`, "old.json": `{"` + strings.ReplaceAll(f.Name, "-", "_") + `": ` + json + `}`,
+			"c.yaml": f.Name + ": " + inFile, "c.json": `{"` + f.Name + `": ` + json + `}`, "old.json": `{"` +
+				strings.ReplaceAll(f.Name, "-", "_") + `": ` + json + `}`,
 		} {
 			file := filepath.Join(t.TempDir(), name)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -125,7 +127,8 @@ func TestUnknownKeys(t *testing.T) {
 		if err := os.WriteFile(file, []byte(`{"`+f.Name+`q": 1}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := parser(t, &cli{}).Parse([]string{"serve", "--config", file}); err == nil || !strings.Contains(err.Error(), f.Name) {
+		if _, err := parser(t, &cli{}).Parse([]string{"serve", "--config", file}); err == nil ||
+			!strings.Contains(err.Error(), f.Name) {
 			t.Errorf("%sq: %v", f.Name, err)
 		}
 	}

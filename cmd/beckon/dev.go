@@ -25,7 +25,8 @@ type demoUser struct {
 
 // demoUsers get ready-made tokens from beckon dev. The first is the teacher of the class and the host of the chat room.
 func demoUsers() []demoUser {
-	return []demoUser{{UserID: "alice", Nick: "Alice Moreau"}, {UserID: "bob", Nick: "Bob Tanaka"}, {UserID: "carol", Nick: "Carol Okafor"},
+	return []demoUser{{UserID: "alice", Nick: "Alice Moreau"}, {UserID: "bob", Nick: "Bob Tanaka"},
+		{UserID: "carol", Nick: "Carol Okafor"},
 		{UserID: "dan", Nick: "Dan Lindqvist"}, {UserID: "erin", Nick: "Erin Costa"}, {UserID: "frank", Nick: "Frank Weiss"}}
 }
 
@@ -43,8 +44,11 @@ func (c *devCmd) Run(ctx context.Context) error {
 		if err := seed(ctx, url, srv.APIKey()); err != nil {
 			fmt.Fprintln(os.Stderr, "beckon: the demo groups could not be made:", err)
 		}
-		fmt.Printf("\nbeckon is ready at %s  (data in %s)\n\nOpen that address in two windows, sign in as two people, and call.\n\n", url, c.Data)
-		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  metrics      %s/metrics\n  console      %s/console (sign in with the API key)\n\n", url, url, url[4:], url, url)
+		fmt.Printf(
+			"\nbeckon is ready at %s  (data in %s)\n\nOpen that address in two windows, sign in as two people, and call.\n\n",
+			url, c.Data)
+		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  "+
+			"metrics      %s/metrics\n  console      %s/console (sign in with the API key)\n\n", url, url, url[4:], url, url)
 		fmt.Printf("  API key      %s\n", srv.APIKey())
 		for _, who := range demoUsers()[:3] {
 			token, err := srv.Token(who.UserID, "", 0)
@@ -54,7 +58,8 @@ func (c *devCmd) Run(ctx context.Context) error {
 			}
 			fmt.Printf("  token %-6s %s\n", who.UserID, token)
 		}
-		fmt.Printf("\nOr in two terminals:\n\n  %[1]s phone alice --data %[2]s --server %[3]s\n  %[1]s phone bob --data %[2]s --server %[3]s\n\n", os.Args[0], c.Data, url)
+		fmt.Printf("\nOr in two terminals:\n\n  %[1]s phone alice --data %[2]s --server %[3]s\n  %[1]s phone bob --data "+
+			"%[2]s --server %[3]s\n\n", os.Args[0], c.Data, url)
 	})
 }
 
@@ -78,7 +83,8 @@ func withDemo(srv *beckon.Server) http.Handler {
 	return mux
 }
 
-// seed gives the demo people groups, and names: a class, a chat room and colleagues. What is there already is left alone.
+// seed gives the demo people groups, and names: a class, a chat room and colleagues. What is there already is left
+// alone.
 func seed(ctx context.Context, url, apiKey string) error {
 	people := demoUsers()
 	var users protocol.ImportUsersRequest
@@ -90,7 +96,8 @@ func seed(ctx context.Context, url, apiKey string) error {
 		}
 	}
 	group := func(id string, t im.GroupType, name string, members []protocol.ImportMember) protocol.ImportGroup {
-		return protocol.ImportGroup{GroupID: id, Type: string(t), Owner: people[0].UserID, GroupInfo: protocol.GroupInfo{Name: name}, Members: members}
+		return protocol.ImportGroup{GroupID: id, Type: string(t), Owner: people[0].UserID,
+			GroupInfo: protocol.GroupInfo{Name: name}, Members: members}
 	}
 	var made protocol.ImportResponse
 	err := post(ctx, url, apiKey, "importGroups", protocol.ImportGroupsRequest{Groups: []protocol.ImportGroup{

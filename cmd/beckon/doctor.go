@@ -101,7 +101,8 @@ func (c *doctorCmd) database(ctx context.Context) (string, error) {
 	if len(r.Faults) > 0 {
 		return "", errors.New(strings.Join(r.Faults, "; "))
 	}
-	return fmt.Sprintf(": sound, %d timelines, %d records, %d invitations of which %d are open", r.Topics, r.Records, r.Invitations, r.Open), nil
+	return fmt.Sprintf(": sound, %d timelines, %d records, %d invitations of which %d are open", r.Topics, r.Records,
+		r.Invitations, r.Open), nil
 }
 
 func (c *doctorCmd) health(ctx context.Context) (string, error) {
@@ -129,18 +130,21 @@ func (c *doctorCmd) walk(ctx context.Context) (string, error) {
 		return "", errors.New("it needs --data or --jwt-secret to make tokens")
 	}
 	rang, heard := make(chan string, 1), make(chan struct{}, 1)
-	callee, err := c.device(ctx, "doctor-callee", client.Listener{OnReceiveNewInvitation: func(e client.InvitationEvent) { rang <- e.InviteID }})
+	callee, err := c.device(ctx, "doctor-callee",
+		client.Listener{OnReceiveNewInvitation: func(e client.InvitationEvent) { rang <- e.InviteID }})
 	if err != nil {
 		return "", err
 	}
 	defer callee.Close()
-	caller, err := c.device(ctx, "doctor-caller", client.Listener{OnInviteeAccepted: func(client.InvitationEvent) { heard <- struct{}{} }})
+	caller, err := c.device(ctx, "doctor-caller",
+		client.Listener{OnInviteeAccepted: func(client.InvitationEvent) { heard <- struct{}{} }})
 	if err != nil {
 		return "", err
 	}
 	defer caller.Close()
 	begun := time.Now()
-	if _, err := caller.Invite(ctx, protocol.InviteRequest{Invitee: "doctor-callee", InviteOptions: protocol.InviteOptions{Timeout: 30}}); err != nil {
+	if _, err := caller.Invite(ctx, protocol.InviteRequest{Invitee: "doctor-callee",
+		InviteOptions: protocol.InviteOptions{Timeout: 30}}); err != nil {
 		return "", err
 	}
 	select {

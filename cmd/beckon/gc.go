@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// How much garbage the server lets lie, which trades memory for processor time: most of what a call allocates is short-lived.
-// A share of what is alive, as GOGC has it, is too little for a small server and too much for one with many idle connections.
-// So it is an amount, or what a busy server allocates in a second if that is more, between two shares; a quiet server needs
-// less room, for what it allocates in eight seconds. docs/performance.md has the measurements.
+// How much garbage the server lets lie, which trades memory for processor time: most of what a call allocates is
+// short-lived. A share of what is alive, as GOGC has it, is too little for a small server and too much for one with
+// many idle connections. So it is an amount, or what a busy server allocates in a second if that is more, between two
+// shares; a quiet server needs less room, for what it allocates in eight seconds. docs/performance.md has the
+// measurements.
 const (
 	garbageRoom  = 64 << 20
 	quietRoom    = 8 << 20
@@ -38,7 +39,8 @@ func collect(ctx context.Context) {
 		percent := garbagePercent(sample[0].Value.Uint64(), perSecond)
 		if percent*10 < now*8 || percent*10 > now*12 { // each change is a collection
 			debug.SetGCPercent(percent)
-			if percent < now && perSecond*quietSeconds < garbageRoom { // it has become quiet: the machine has its memory back at once
+			// it has become quiet: the machine has its memory back at once
+			if percent < now && perSecond*quietSeconds < garbageRoom {
 				debug.FreeOSMemory()
 			}
 			now = percent

@@ -16,7 +16,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// cli is the command line. Every flag is also an environment variable BECKON_<FLAG>, and a key of the configuration file.
+// cli is the command line. Every flag is also an environment variable BECKON_<FLAG>, and a key of the configuration
+// file.
 type cli struct {
 	Config  kong.ConfigFlag  `help:"Configuration file in YAML or JSON; its keys are the names of flags." placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`

@@ -15,8 +15,8 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// memory keeps what the process holds under a limit: the garbage collector gets what others leave (SQLite's caches, the program's own
-// pages), and where that does not do, nothing new is taken until it does.
+// memory keeps what the process holds under a limit: the garbage collector gets what others leave (SQLite's caches, the
+// program's own pages), and where that does not do, nothing new is taken until it does.
 type memory struct {
 	limit uint64 // bytes; 0 = none
 	over  atomic.Bool
@@ -47,7 +47,8 @@ func newMemory(text string) (*memory, error) {
 // busy says that there is too little room for anything new.
 func (m *memory) busy() bool { return m.over.Load() }
 
-// sixth is the part of the limit that decoding images may take, and SQLite's page caches: at most 256 MiB each; 0 = their defaults.
+// sixth is the part of the limit that decoding images may take, and SQLite's page caches: at most 256 MiB each; 0 =
+// their defaults.
 func (m *memory) sixth() int64 { return int64(min(m.limit/6, 256<<20)) }
 
 // keep keeps under the limit until ctx ends.
@@ -59,7 +60,8 @@ func (m *memory) keep(ctx context.Context) {
 	defer debug.SetMemoryLimit(asked)
 	look := time.NewTicker(memoryEvery)
 	defer look.Stop()
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/gc/heap/live:bytes"}}
 	for {
 		metrics.Read(samples)
 		ours := samples[0].Value.Uint64() - samples[1].Value.Uint64()
@@ -75,14 +77,15 @@ func (m *memory) keep(ctx context.Context) {
 	}
 }
 
-// heapLimit is what is left for the garbage collector when others hold so much. It fills what it is given, so an eighth is kept back
-// for what others take before it is asked again.
+// heapLimit is what is left for the garbage collector when others hold so much. It fills what it is given, so an eighth
+// is kept back for what others take before it is asked again.
 func heapLimit(limit, others uint64) uint64 {
 	part := limit / 8 * 7
 	return max(part-min(part, others), leastHeap)
 }
 
-// full says that the process is about to hold more than it may, or that what is alive leaves the collector too little to work with.
+// full says that the process is about to hold more than it may, or that what is alive leaves the collector too little
+// to work with.
 func full(limit, all, heap, live uint64) bool {
 	return all > limit/16*15 || live > heap/4*3
 }

@@ -3,7 +3,8 @@ package main
 import "testing"
 
 func TestMemoryLimit(t *testing.T) {
-	for text, want := range map[string]uint64{"600MiB": 600 << 20, "2GiB": 2 << 30, "500 MB": 500e6, "134217728": 128 << 20} {
+	for text, want := range map[string]uint64{"600MiB": 600 << 20, "2GiB": 2 << 30, "500 MB": 500e6,
+		"134217728": 128 << 20} {
 		if m, err := newMemory(text); err != nil || m.limit != want {
 			t.Errorf("%q is %+v, %v", text, m, err)
 		}

@@ -67,7 +67,8 @@ func (c *phoneCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.me, err = client.New(client.Options{Server: c.Server, Token: token, DeviceID: c.Device, Platform: "terminal", Store: store, Listener: p.listener()})
+	p.me, err = client.New(client.Options{Server: c.Server, Token: token, DeviceID: c.Device, Platform: "terminal",
+		Store: store, Listener: p.listener()})
 	if err != nil {
 		return err
 	}
@@ -82,8 +83,8 @@ func (c *phoneCmd) Run(ctx context.Context) error {
 	return p.obey(ctx)
 }
 
-// store is the file with the positions of this phone, from which a later run reports the events of the meantime. Without --device
-// each run is another device, and has no store.
+// store is the file with the positions of this phone, from which a later run reports the events of the meantime.
+// Without --device each run is another device, and has no store.
 func (c *phoneCmd) store() (client.Store, error) {
 	if c.Device == fmt.Sprintf("phone-%d", os.Getpid()) {
 		return nil, nil
@@ -157,11 +158,15 @@ func (p *phone) listener() client.Listener {
 			p.print(yellow, "%s wants to join %s%s — group yes %s %s", who, group, quote(reason), group, who)
 		},
 		OnApplicationProcessed: func(group, _ string, agreed bool, reason string) {
-			p.print(yellow, "your application to %s was %s%s", group, map[bool]string{true: "accepted", false: "refused"}[agreed], quote(reason))
+			p.print(yellow, "your application to %s was %s%s", group,
+				map[bool]string{true: "accepted", false: "refused"}[agreed], quote(reason))
 		},
-		OnUserStatusChanged: func(s protocol.UserStatus) { p.print(dim, "%s is %s%s", s.UserID, s.Status, quote(s.CustomStatus)) },
-		OnKickedOffline:     func(reason string) { p.print(red, "kicked offline: %s", reason) },
-		OnGroup:             p.group,
+		OnUserStatusChanged: func(s protocol.UserStatus) {
+			p.print(dim, "%s is %s%s", s.UserID, s.Status,
+				quote(s.CustomStatus))
+		},
+		OnKickedOffline: func(reason string) { p.print(red, "kicked offline: %s", reason) },
+		OnGroup:         p.group,
 		OnConnecting: func(code int, reason string) {
 			if code != 0 {
 				p.print(dim, "the connection is lost (%s); connecting again…", reason)

@@ -31,7 +31,8 @@ func short(id string) string {
 
 // chat obeys what is about messages and people; false says that it is not.
 func (p *phone) chat(ctx context.Context, word string, args []string) bool {
-	needs := map[string]int{"msg": 2, "chats": 0, "read": 1, "back": 0, "find": 1, "send": 2, "block": 1, "unblock": 1, "watch": 1}
+	needs := map[string]int{"msg": 2, "chats": 0, "read": 1, "back": 0, "find": 1, "send": 2, "block": 1, "unblock": 1,
+		"watch": 1}
 	n, known := needs[word]
 	if !known {
 		return false
@@ -148,7 +149,8 @@ func (p *phone) line(event []byte) string {
 	case *protocol.GroupEvent:
 		return fmt.Sprintf("[%s %s]", e.Tip, strings.Join(e.Members, ", "))
 	case *protocol.Signaling:
-		verbs := map[protocol.ActionType]string{1: "called", 2: "cancelled", 3: "accepted", 4: "declined", 5: "no answer", 6: "changed the call", 7: "invited more"}
+		verbs := map[protocol.ActionType]string{1: "called", 2: "cancelled", 3: "accepted", 4: "declined", 5: "no answer",
+			6: "changed the call", 7: "invited more"}
 		who := e.From
 		if who == "" {
 			who = e.Inviter

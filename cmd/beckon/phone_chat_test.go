@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPhonesChat plays a conversation on real phones: messages, a missed call in it, a group with an application, search, a
-// file, blocking, and presence.
+// TestPhonesChat plays a conversation on real phones: messages, a missed call in it, a group with an application,
+// search, a file, blocking, and presence.
 func TestPhonesChat(t *testing.T) {
 	w := newTown(t)
 	alice, bob := w.phone("alice"), w.phone("bob")

@@ -203,7 +203,8 @@ func (p *phone) add(ctx context.Context, args []string) {
 		p.print(red, "add whom to which call? you need an open call, as in: add dave")
 		return
 	}
-	if _, err := p.me.AddInvitees(ctx, protocol.AddInviteesRequest{InviteID: id, InviteeList: strings.Split(args[0], ",")}); err != nil {
+	if _, err := p.me.AddInvitees(ctx, protocol.AddInviteesRequest{InviteID: id,
+		InviteeList: strings.Split(args[0], ",")}); err != nil {
 		p.failed(err)
 	}
 }
@@ -227,7 +228,8 @@ func (p *phone) groups(ctx context.Context, args []string) {
 		_, err = p.me.CreateGroup(ctx, req)
 	case "join":
 		var res protocol.GroupResponse
-		if res, err = p.me.JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: id, Reason: strings.Join(args[2:], " ")}); err == nil && res.Applied {
+		if res, err = p.me.JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: id,
+			Reason: strings.Join(args[2:], " ")}); err == nil && res.Applied {
 			p.print(dim, "you have applied; an administrator has to agree")
 			return
 		}
@@ -285,6 +287,7 @@ func (p *phone) open(ctx context.Context) {
 		if v.Deadline > 0 {
 			left = strconv.FormatInt((v.Remaining+999)/1000, 10) + " s left"
 		}
-		p.print("", "%s from %s, %d open, %d accepted, %s%s", v.InviteID, v.Inviter, v.Counts.Open, v.Counts.Accepted, left, quote(v.Data))
+		p.print("", "%s from %s, %d open, %d accepted, %s%s", v.InviteID, v.Inviter, v.Counts.Open, v.Counts.Accepted, left,
+			quote(v.Data))
 	}
 }

@@ -29,7 +29,8 @@ type town struct {
 func newTown(t *testing.T) *town {
 	t.Helper()
 	dir := t.TempDir()
-	w := &town{t: t, program: filepath.Join(dir, "beckon"), data: filepath.Join(dir, "data"), phones: map[string]*handset{}}
+	w := &town{t: t, program: filepath.Join(dir, "beckon"), data: filepath.Join(dir, "data"),
+		phones: map[string]*handset{}}
 	if out, err := exec.Command("go", "build", "-o", w.program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("the program does not build: %v\n%s", err, out)
 	}
@@ -98,7 +99,8 @@ func (w *town) start(name string, args ...string) *handset {
 
 func (w *town) phone(user string, args ...string) *handset {
 	w.t.Helper()
-	h := w.start(user, append([]string{"phone", user, "--server", w.url, "--data", w.data, "--device", user + "-phone", "--state", filepath.Join(w.data, "phones")}, args...)...)
+	h := w.start(user, append([]string{"phone", user, "--server", w.url, "--data", w.data, "--device", user + "-phone",
+		"--state", filepath.Join(w.data, "phones")}, args...)...)
 	h.wait("You are " + user)
 	w.phones[user] = h
 	return h
@@ -263,11 +265,13 @@ func TestTools(t *testing.T) {
 	if out, err := exec.Command(w.program, "doctor", "--data", t.TempDir()).CombinedOutput(); err == nil {
 		t.Errorf("doctor finds nothing wrong with an empty directory:\n%s", out)
 	}
-	out, err = exec.Command(w.program, "bench", "--server", w.url, "--data", w.data, "--users", "20", "--flight", "4", "--duration", "1s", "--warmup", "100ms").CombinedOutput()
+	out, err = exec.Command(w.program, "bench", "--server", w.url, "--data", w.data, "--users", "20", "--flight", "4",
+		"--duration", "1s", "--warmup", "100ms").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "0 failed") || !strings.Contains(string(out), "server CPU per flow") {
 		t.Errorf("bench: %v\n%s", err, out)
 	}
-	out, err = exec.Command(w.program, "bench", "--server", w.url, "--data", w.data, "--users", "20", "--group", "10", "--flight", "2", "--duration", "1s", "--warmup", "100ms").CombinedOutput()
+	out, err = exec.Command(w.program, "bench", "--server", w.url, "--data", w.data, "--users", "20", "--group", "10",
+		"--flight", "2", "--duration", "1s", "--warmup", "100ms").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "0 failed") {
 		t.Errorf("bench of groups: %v\n%s", err, out)
 	}

@@ -23,9 +23,11 @@ type pushFlags struct {
 }
 
 func (f *pushFlags) config() (c beckon.PushConfig, err error) {
-	c = beckon.PushConfig{APNsKeyID: f.APNsKeyID, APNsTeamID: f.APNsTeamID, APNsApp: f.APNsApp, APNsURL: f.APNsURL, FCMURL: f.FCMURL, Subject: f.Subject, Private: f.Private}
+	c = beckon.PushConfig{APNsKeyID: f.APNsKeyID, APNsTeamID: f.APNsTeamID, APNsApp: f.APNsApp, APNsURL: f.APNsURL,
+		FCMURL: f.FCMURL, Subject: f.Subject, Private: f.Private}
 	var templates []byte
-	for name, into := range map[string]*[]byte{f.APNsKey: &c.APNsKey, f.FCMCredentials: &c.FCMCredentials, f.Templates: &templates} {
+	for name, into := range map[string]*[]byte{f.APNsKey: &c.APNsKey, f.FCMCredentials: &c.FCMCredentials,
+		f.Templates: &templates} {
 		if name == "" {
 			continue
 		}

@@ -21,7 +21,8 @@ import (
 func (f *serverFlags) config(log *slog.Logger) beckon.Config {
 	cfg := beckon.Config{Log: log}
 	for _, section := range []interface{ apply(*beckon.Config) }{
-		&f.listenFlags, &f.storageFlags, &f.authFlags, &f.limitFlags, &f.policyFlags, &f.fileFlags, &f.hookFlags, &f.mediaFlags, &f.opsFlags,
+		&f.listenFlags, &f.storageFlags, &f.authFlags, &f.limitFlags, &f.policyFlags, &f.fileFlags, &f.hookFlags,
+		&f.mediaFlags, &f.opsFlags,
 	} {
 		section.apply(&cfg)
 	}
@@ -44,8 +45,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	})
 }
 
-// headerTime bounds how long a client may take for its request headers, idleTime how long it may keep a connection without one, and
-// maxHeader their bytes: a token has 8 KiB at most.
+// headerTime bounds how long a client may take for its request headers, idleTime how long it may keep a connection
+// without one, and maxHeader their bytes: a token has 8 KiB at most.
 const (
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
@@ -53,7 +54,8 @@ const (
 )
 
 // run serves with a configuration and tells when it is ready.
-func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler, ready func(*beckon.Server, string)) error {
+func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler,
+	ready func(*beckon.Server, string)) error {
 	listen := net.ListenConfig{KeepAlive: -1} // the server's own listener turns it on for those that it keeps
 	ln, err := listen.Listen(ctx, "tcp", f.Listen)
 	if err != nil {
@@ -79,7 +81,8 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
+	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: maxHeader}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { collect(gctx); return nil })
 	g.Go(func() error { room.keep(gctx); return nil })

@@ -30,7 +30,8 @@ func TestHangup(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- f.run(ctx, f.config(slog.New(slog.NewTextHandler(log, nil))), (*beckon.Server).Handler, func(*beckon.Server, string) { close(ready) })
+		ended <- f.run(ctx, f.config(slog.New(slog.NewTextHandler(log, nil))), (*beckon.Server).Handler,
+			func(*beckon.Server, string) { close(ready) })
 	}()
 	defer func() {
 		stop()

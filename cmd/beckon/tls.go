@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// certificates serves a certificate from files, and reads them anew when they have changed, so that a renewal needs no restart.
+// certificates serves a certificate from files, and reads them anew when they have changed, so that a renewal needs no
+// restart.
 type certificates struct {
 	cert, key string
 
@@ -66,7 +67,8 @@ func (f *serverFlags) secure() (func(net.Listener) net.Listener, string, error) 
 	case f.TLSCert == "" || f.TLSKey == "":
 		return nil, "", errors.New("--tls-cert and --tls-key belong together")
 	case f.Media == "embedded":
-		return nil, "", errors.New("the embedded media server reports to this one without TLS: use --media external, or a proxy with TLS in front")
+		return nil, "", errors.New(
+			"the embedded media server reports to this one without TLS: use --media external, or a proxy with TLS in front")
 	}
 	c := &certificates{cert: f.TLSCert, key: f.TLSKey}
 	if _, err := c.get(nil); err != nil {

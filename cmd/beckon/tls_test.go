@@ -31,7 +31,9 @@ func certify(t *testing.T, dir string, serial int64) *x509.CertPool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	form := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true,
+		BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +42,8 @@ func certify(t *testing.T, dir string, serial int64) *x509.CertPool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{"key.pem": {Type: "PRIVATE KEY", Bytes: secret}, "cert.pem": {Type: "CERTIFICATE", Bytes: der}} {
+	for name, block := range map[string]*pem.Block{"key.pem": {Type: "PRIVATE KEY", Bytes: secret},
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der}} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -60,12 +63,14 @@ func certify(t *testing.T, dir string, serial int64) *x509.CertPool {
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	pool := certify(t, dir, 1)
-	f := serverFlags{listenFlags: listenFlags{Listen: "127.0.0.1:0", TLSCert: filepath.Join(dir, "cert.pem"), TLSKey: filepath.Join(dir, "key.pem")},
+	f := serverFlags{listenFlags: listenFlags{Listen: "127.0.0.1:0", TLSCert: filepath.Join(dir, "cert.pem"),
+		TLSKey: filepath.Join(dir, "key.pem")},
 		storageFlags: storageFlags{Data: filepath.Join(dir, "data")}, mediaFlags: mediaFlags{Media: "off"}}
 	ctx, stop := context.WithCancel(t.Context())
 	url, done := make(chan string, 1), make(chan error, 1)
 	go func() {
-		done <- f.run(ctx, f.config(slog.New(slog.DiscardHandler)), (*beckon.Server).Handler, func(_ *beckon.Server, u string) { url <- u })
+		done <- f.run(ctx, f.config(slog.New(slog.DiscardHandler)), (*beckon.Server).Handler,
+			func(_ *beckon.Server, u string) { url <- u })
 	}()
 	server := <-url
 	serial := func(pool *x509.CertPool) int64 {

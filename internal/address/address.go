@@ -1,5 +1,5 @@
-// Package address knows who is at the other end of a connection, and bounds what each address may do: connections before
-// anything of them is read, requests, and what is wrong with them. It counts on each node by itself.
+// Package address knows who is at the other end of a connection, and bounds what each address may do: connections
+// before anything of them is read, requests, and what is wrong with them. It counts on each node by itself.
 package address
 
 import (
@@ -25,15 +25,15 @@ type Options struct {
 	Rate float64
 	// Burst is how many at once. Default: 5000.
 	Burst int
-	// Proxies are the addresses and networks (10.0.0.0/8) of proxies that are believed when they say in X-Forwarded-For whom
-	// they speak for. Default: none.
+	// Proxies are the addresses and networks (10.0.0.0/8) of proxies that are believed when they say in X-Forwarded-For
+	// whom they speak for. Default: none.
 	Proxies []string
 	// Log is told once when there seems to be a proxy that is not trusted.
 	Log *slog.Logger
 }
 
-// What is wrong costs as much as many requests: by default an address may be wrong 100 times at once and then 10 times a second. What
-// is only futile costs a tenth of that: links break, and pages are left.
+// What is wrong costs as much as many requests: by default an address may be wrong 100 times at once and then 10 times
+// a second. What is only futile costs a tenth of that: links break, and pages are left.
 const (
 	wrongRate  = 100
 	wrongBurst = 50
@@ -102,7 +102,8 @@ func (l *Limits) account(a netip.Addr) *account {
 		return c
 	}
 	r, b := rate.Limit(l.opt.Rate), l.opt.Burst
-	c := &account{rate.NewLimiter(r, b), rate.NewLimiter(r, b), rate.NewLimiter(r/wrongRate*wrongCost, max(1, b/wrongBurst)*wrongCost), atomic.Int64{}}
+	c := &account{rate.NewLimiter(r, b), rate.NewLimiter(r, b),
+		rate.NewLimiter(r/wrongRate*wrongCost, max(1, b/wrongBurst)*wrongCost), atomic.Int64{}}
 	if old, found, _ := l.kept.PeekOrAdd(a, c); found {
 		return old
 	}
@@ -112,15 +113,16 @@ func (l *Limits) account(a netip.Addr) *account {
 // spent says that the address was wrong too often to be listened to now.
 func (c *account) spent() bool { return c.wrong.Tokens() < 1 }
 
-// charge takes what something costs, also on credit, up to a burst's worth: else many things at once would cost no more than one.
+// charge takes what something costs, also on credit, up to a burst's worth: else many things at once would cost no more
+// than one.
 func (c *account) charge(cost int) {
 	if c.wrong.Tokens() > -float64(c.wrong.Burst()) {
 		c.wrong.ReserveN(time.Now(), cost)
 	}
 }
 
-// Wrong notes that an address did what no client of ours does: it came with a token or a key that is not one, sent what makes no sense
-// or is too long.
+// Wrong notes that an address did what no client of ours does: it came with a token or a key that is not one, sent what
+// makes no sense or is too long.
 func (l *Limits) Wrong(a netip.Addr) {
 	if a.IsValid() {
 		l.account(a).charge(wrongCost)
@@ -156,8 +158,9 @@ type visit struct {
 	limits *Limits
 }
 
-// Enter says whether one more who has not yet said who they are may wait here: of an address a fiftieth of the burst may, by default
-// 100, because each may take a frame's worth of memory. Call leave once they have said it, or are gone; it may be called twice.
+// Enter says whether one more who has not yet said who they are may wait here: of an address a fiftieth of the burst
+// may, by default 100, because each may take a frame's worth of memory. Call leave once they have said it, or are gone;
+// it may be called twice.
 func Enter(ctx context.Context) (leave func(), ok bool) {
 	v, _ := ctx.Value(key{}).(visit)
 	if !v.from.IsValid() {
@@ -201,7 +204,8 @@ func (l *Limits) of(r *http.Request) netip.Addr {
 	if !l.trusts(peer.Addr()) {
 		if r.Header.Get("X-Forwarded-For") != "" {
 			l.untrusted.Do(func() {
-				l.opt.Log.Warn("a request came through a proxy that is not trusted, so that all who use it count as one address: name it with --trusted-proxies if it is yours", "proxy", peer.Addr().Unmap())
+				l.opt.Log.Warn("a request came through a proxy that is not trusted, so that all who use it count as one address: "+
+					"name it with --trusted-proxies if it is yours", "proxy", peer.Addr().Unmap())
 			})
 		}
 		return peer.Addr().Unmap()
@@ -226,7 +230,8 @@ func (l *Limits) trusts(a netip.Addr) bool {
 	return false
 }
 
-// Handler bounds the requests of each address, and tells next where they come from. What is over the bound goes to refuse.
+// Handler bounds the requests of each address, and tells next where they come from. What is over the bound goes to
+// refuse.
 func (l *Limits) Handler(next, refuse http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := l.of(r)
@@ -241,8 +246,9 @@ func (l *Limits) Handler(next, refuse http.HandlerFunc) http.Handler {
 	})
 }
 
-// Listener resets connections of addresses that connect too often or were wrong too often, before anything of them is read, so
-// that a flood costs as little as it can. Connections of trusted proxies are not counted here: what they carry is.
+// Listener resets connections of addresses that connect too often or were wrong too often, before anything of them is
+// read, so that a flood costs as little as it can. Connections of trusted proxies are not counted here: what they carry
+// is.
 func (l *Limits) Listener(ln net.Listener) net.Listener { return &listener{ln, l} }
 
 type listener struct {
@@ -259,7 +265,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		t, tcp := c.(*net.TCPConn)
 		if l.limits.welcome(c.RemoteAddr()) {
 			if tcp {
-				_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}) // the listener may have left it to us, to save four system calls for each that is reset
+				// the listener may have left it to us, to save four system calls for each that is reset
+				_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true})
 			}
 			return c, nil
 		}

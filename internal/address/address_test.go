@@ -23,9 +23,11 @@ func newLimits(t *testing.T, opt address.Options) *address.Limits {
 	return l
 }
 
-// ask makes a request from a peer that says for whom it speaks, and returns who the handler thinks it is; "" when it is refused.
+// ask makes a request from a peer that says for whom it speaks, and returns who the handler thinks it is; "" when it is
+// refused.
 func ask(l *address.Limits, peer string, forwarded ...string) (from string) {
-	h := l.Handler(func(_ http.ResponseWriter, r *http.Request) { from = address.From(r.Context()).String() }, func(http.ResponseWriter, *http.Request) {})
+	h := l.Handler(func(_ http.ResponseWriter, r *http.Request) { from = address.From(r.Context()).String() },
+		func(http.ResponseWriter, *http.Request) {})
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.RemoteAddr = peer
 	for _, f := range forwarded {
@@ -87,7 +89,8 @@ func TestEachHasItsOwn(t *testing.T) {
 	}{
 		{"203.0.113.5:1", "", 3}, {"203.0.113.5:2", "", 0}, {"203.0.113.6:1", "", 3},
 		{"10.0.0.1:1", "203.0.113.7", 3}, {"10.0.0.1:1", "203.0.113.8", 3}, // behind one proxy
-		{"[2001:db8:0:1::1]:1", "", 3}, {"[2001:db8:0:1:ffff::2]:1", "", 0}, {"[2001:db8:0:2::1]:1", "", 3}, // one customer's network
+		// one customer's network
+		{"[2001:db8:0:1::1]:1", "", 3}, {"[2001:db8:0:1:ffff::2]:1", "", 0}, {"[2001:db8:0:2::1]:1", "", 3},
 	} {
 		if got := passes(c.peer, c.says); got != c.want {
 			t.Errorf("of ten requests of %s %s %d pass, not %d", c.peer, c.says, got, c.want)
@@ -101,7 +104,8 @@ func TestEachHasItsOwn(t *testing.T) {
 // TestWrong: who is wrong too often is not listened to, and only they.
 func TestWrong(t *testing.T) {
 	l := newLimits(t, address.Options{Rate: 1e-9, Burst: 200})
-	five, six, seven := netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("203.0.113.6"), netip.MustParseAddr("203.0.113.7")
+	five, six, seven := netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("203.0.113.6"), netip.MustParseAddr(
+		"203.0.113.7")
 	for range 4 {
 		if ask(l, "203.0.113.5:1") == "" || l.Spent(five) {
 			t.Fatal("refused before it was wrong four times")
@@ -128,7 +132,8 @@ func TestWrong(t *testing.T) {
 
 // TestOnCredit: to be wrong many times at the same moment costs more than to be wrong once, and is paid back some day.
 func TestOnCredit(t *testing.T) {
-	l := newLimits(t, address.Options{Rate: 100_000, Burst: 200}) // wrong four times at once, and a thousand times a second
+	// wrong four times at once, and a thousand times a second
+	l := newLimits(t, address.Options{Rate: 100_000, Burst: 200})
 	five := netip.MustParseAddr("203.0.113.5")
 	begin := time.Now()
 	for range 1000 {
@@ -169,7 +174,8 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestListener: connections over the rate are reset before the server says or hears anything; those of a trusted proxy are not counted.
+// TestListener: connections over the rate are reset before the server says or hears anything; those of a trusted proxy
+// are not counted.
 func TestListener(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
 		opt := address.Options{Rate: 1e-9, Burst: 3}

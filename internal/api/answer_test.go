@@ -12,7 +12,8 @@ import (
 func TestAnswerToken(t *testing.T) {
 	web := newServer(t)
 	for _, id := range []string{"one", "two"} {
-		if code, b := post(t, web, "invite", "alice", `{"invitee":"bob","timeout":30,"inviteID":"`+id+`"}`); code != http.StatusOK {
+		if code, b := post(t, web, "invite", "alice", `{"invitee":"bob","timeout":30,"inviteID":"`+id+
+			`"}`); code != http.StatusOK {
 			t.Fatal(string(b))
 		}
 	}
@@ -60,7 +61,8 @@ func TestAnswerToken(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.path, c.body, status, b)
 		}
 	}
-	late, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+	late, err := NewAuthenticator(t.Context(),
+		AuthOptions{JWTSecret: secretOfTests, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,11 +50,11 @@ type Options struct {
 	Busy func() bool
 	// Full says that nobody more may connect. Default: never.
 	Full func() bool
-	// Audit receives what app servers did: each verb that changes something or tells all of somebody, for whom, the request, and the number of its refusal.
-	// Default: nobody keeps it.
+	// Audit receives what app servers did: each verb that changes something or tells all of somebody, for whom, the
+	// request, and the number of its refusal. Default: nobody keeps it.
 	Audit *slog.Logger
-	// Observe is told of each call that a verb answered: how long it took, and the number of its refusal, 0 for none. It must not
-	// block. Default: nobody is.
+	// Observe is told of each call that a verb answered: how long it took, and the number of its refusal, 0 for none. It
+	// must not block. Default: nobody is.
 	Observe func(verb string, code int, took time.Duration)
 	// Trace is told of each call about an invitation. It must not block. Default: nobody is.
 	Trace func(trace.Span)
@@ -112,7 +112,8 @@ func New(ctx context.Context, v Services, opt Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{Services: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()), uploads: newUploads(opt.Limits), opt: opt, methods: map[string]*row{}, log: opt.Log}
+	a := &API{Services: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()),
+		uploads: newUploads(opt.Limits), opt: opt, methods: map[string]*row{}, log: opt.Log}
 	a.order = a.table()
 	for _, v := range a.order {
 		a.methods[v.name] = v
@@ -141,11 +142,13 @@ func mayAnswer(inviteID, name string, data []byte) bool {
 	var about struct {
 		InviteID string `json:"inviteID"`
 	}
-	return slices.Contains([]string{"accept", "reject", "ring", "getInvitation"}, name) && json.Unmarshal(data, &about) == nil && about.InviteID == inviteID
+	return slices.Contains([]string{"accept", "reject", "ring", "getInvitation"}, name) &&
+		json.Unmarshal(data, &about) == nil && about.InviteID == inviteID
 }
 
 func errAnswerOnly() error {
-	return im.Refuse(im.CodeTokenRefused, "this token came with a push: it lets accept, reject, ring and getInvitation of its invitation be called, and nothing else")
+	return im.Refuse(im.CodeTokenRefused, "this token came with a push: it lets accept, reject, ring and getInvitation "+
+		"of its invitation be called, and nothing else")
 }
 
 func clip(s string) string { return clipTo(s, 40) }

@@ -83,8 +83,15 @@ func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 		t.Fatal(err)
 	}
 	opt.Log = quiet
-	a, err := New(ctx, Services{Store: s, Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()}, Chat: chat.New(s, nobody{}, chat.Options{}), Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}), Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes, Privacy: &privacy.Privacy{Store: s, Invitations: e, Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}), Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
-		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: hooks.Queue(), protocol.QueuePush: pushes.Queue()})}, opt)
+	a, err := New(ctx, Services{Store: s, Invitations: e, Snapshots: &snapshot.Reader{Store: s, Log: slog.Default()},
+		Chat:   chat.New(s, nobody{}, chat.Options{}),
+		Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}),
+		Files: kept, Rooms: rooms, Hooks: hooks, Pushes: pushes,
+		Privacy: &privacy.Privacy{Store: s, Invitations: e,
+			Groups: group.New(s, e, nobody{}, group.Options{PerDay: -1, MembersPerDay: -1}), Users: user.New(s, nobody{}),
+			Files: kept}, Console: console.New(s, nobody{}, nobody{}, func() int { return 1 }),
+		Events: relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueueWebhook: hooks.Queue(),
+			protocol.QueuePush: pushes.Queue()})}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +195,9 @@ func TestOpenAPI(t *testing.T) {
 	}
 	defer page.Body.Close()
 	for _, r := range []*http.Response{res, page} {
-		if p := r.Header.Get("Content-Security-Policy"); r.StatusCode != http.StatusOK || r.Header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(p, "default-src 'none'") || !strings.Contains(p, "frame-ancestors 'none'") {
+		if p := r.Header.Get("Content-Security-Policy"); r.StatusCode != http.StatusOK ||
+			r.Header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(p, "default-src 'none'") ||
+			!strings.Contains(p, "frame-ancestors 'none'") {
 			t.Errorf("%s: %d, %v", r.Request.URL, r.StatusCode, r.Header)
 		}
 	}

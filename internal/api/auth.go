@@ -145,23 +145,28 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return Identity{}, forged(im.CodeTokenMalformed, "the token is not a readable JWT", err)
 	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
-		return Identity{}, &im.Error{Code: im.CodeTokenRefused, Message: "the token is not valid yet: compare the clocks of the server and of who made it", Cause: err}
+		return Identity{}, &im.Error{Code: im.CodeTokenRefused,
+			Message: "the token is not valid yet: compare the clocks of the server and of who made it", Cause: err}
 	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return Identity{}, &im.Error{Code: im.CodeTokenApp, Message: "the token is for another application", Cause: err}
 	case errors.Is(err, jwkset.ErrKeyNotFound) && a.noKeys():
-		return Identity{}, &im.Error{Code: im.CodeTokenRefused, Message: "the keys that tokens are checked with could not be fetched yet; try again", Cause: err}
+		return Identity{}, &im.Error{Code: im.CodeTokenRefused,
+			Message: "the keys that tokens are checked with could not be fetched yet; try again", Cause: err}
 	default:
 		return Identity{}, forged(im.CodeTokenRefused, "the token's signature does not verify with a key of this server", err)
 	}
 	if _, has := parsed.Header["crit"]; has { // RFC 7515, 4.1.11: who does not know what is critical refuses
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "the token's header crit names extensions that this server does not know")
+		return Identity{}, im.Refuse(im.CodeTokenRefused,
+			"the token's header crit names extensions that this server does not know")
 	}
 	if c.IssuedAt != nil && c.IssuedAt.After(a.opt.Now().Add(clockLeeway)) {
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "the token was issued in the future (iat): compare the clocks of the server and of who made it")
+		return Identity{}, im.Refuse(im.CodeTokenRefused,
+			"the token was issued in the future (iat): compare the clocks of the server and of who made it")
 	}
 	id := Identity{UserID: c.Subject, DeviceID: c.Device}
 	if parsed.Header["kid"] != answerKID && c.InviteID != "" {
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "this answer token is of a program before this one; the invitation can be answered from the app")
+		return Identity{}, im.Refuse(im.CodeTokenRefused,
+			"this answer token is of a program before this one; the invitation can be answered from the app")
 	}
 	if parsed.Header["kid"] == answerKID {
 		if id.InviteID = c.InviteID; id.InviteID == "" {
@@ -220,7 +225,8 @@ func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duratio
 		key = a.answerKey()
 	}
 	now := a.opt.Now()
-	c := claims{Device: deviceID, InviteID: inviteID, RegisteredClaims: jwt.RegisteredClaims{Subject: userID, IssuedAt: jwt.NewNumericDate(now), Issuer: a.opt.Issuer}}
+	c := claims{Device: deviceID, InviteID: inviteID,
+		RegisteredClaims: jwt.RegisteredClaims{Subject: userID, IssuedAt: jwt.NewNumericDate(now), Issuer: a.opt.Issuer}}
 	if a.opt.Audience != "" {
 		c.Audience = jwt.ClaimStrings{a.opt.Audience}
 	}
@@ -234,8 +240,8 @@ func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duratio
 	return t.SignedString(key)
 }
 
-// answerKID marks answer tokens, which have a key of their own: whoever shares the secret to let people in does not take one for
-// theirs.
+// answerKID marks answer tokens, which have a key of their own: whoever shares the secret to let people in does not
+// take one for theirs.
 const answerKID = "answer"
 
 func (a *Authenticator) answerKey() []byte {

@@ -56,7 +56,8 @@ func TestUserSigVectors(t *testing.T) {
 	}
 	buf, _ := new(big.Int).SetString("0000077869616f6a756e53724e00000027106553f22c0000002a00000000", 16)
 	raw := append(make([]byte, 30-len(buf.Bytes())), buf.Bytes()...)
-	private := userSig{Version: "2.0", Identifier: "xiaojun", AppID: sigAppID, Expire: 300, Time: 1700000000, UserBuf: base64.StdEncoding.EncodeToString(raw)}
+	private := userSig{Version: "2.0", Identifier: "xiaojun", AppID: sigAppID, Expire: 300, Time: 1700000000,
+		UserBuf: base64.StdEncoding.EncodeToString(raw)}
 	if got, want := private.signature(sigKey), "P5VOZl2puDPO93IxAFRjBiMCup+p9dfpzhDS5mGu/FE="; got != want {
 		t.Errorf("signature with a private map key %s, want %s", got, want)
 	}
@@ -85,7 +86,8 @@ func TestUserSig(t *testing.T) {
 		{"made in an hour", packUserSig(t, ahead), im.CodeTokenRefused},
 		{"not base64", "%%%", im.CodeTokenMalformed},
 		{"not zlib", "aGVsbG8_", im.CodeTokenMalformed},
-		{"a bomb", packText(t, append([]byte(`{"TLS.identifier":"`), bytes.Repeat([]byte("a"), 1<<20)...)), im.CodeTokenMalformed},
+		{"a bomb", packText(t, append([]byte(`{"TLS.identifier":"`), bytes.Repeat([]byte("a"), 1<<20)...)),
+			im.CodeTokenMalformed},
 		{"null", packText(t, []byte("null")), im.CodeTokenApp},
 	} {
 		id, err := checkUserSig(c.token, sigAppID, sigKey, at)
@@ -129,7 +131,8 @@ func TestJWT(t *testing.T) {
 		t.Fatal(err)
 	}
 	body := func(sub string, ttl time.Duration, aud string) claims {
-		return claims{Device: "d1", RegisteredClaims: jwt.RegisteredClaims{Subject: sub, Audience: jwt.ClaimStrings{aud}, ExpiresAt: jwt.NewNumericDate(time.Now().Add(ttl))}}
+		return claims{Device: "d1", RegisteredClaims: jwt.RegisteredClaims{Subject: sub, Audience: jwt.ClaimStrings{aud},
+			ExpiresAt: jwt.NewNumericDate(time.Now().Add(ttl))}}
 	}
 	made := func(ahead time.Duration) claims {
 		c := body("alice", 2*time.Hour, "beckon")
@@ -143,14 +146,22 @@ func TestJWT(t *testing.T) {
 		{"HS256", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("alice", time.Hour, "beckon"), ""), 0},
 		{"RS256", sign(t, jwt.SigningMethodRS256, rsaKey, body("alice", time.Hour, "beckon"), "r"), 0},
 		{"ES256", sign(t, jwt.SigningMethodES256, ecKey, body("alice", time.Hour, "beckon"), "e"), 0},
-		{"expired", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("alice", -time.Hour, "beckon"), ""), im.CodeTokenExpired},
-		{"another secret", sign(t, jwt.SigningMethodHS256, []byte("another secret of the same size!"), body("alice", time.Hour, "beckon"), ""), im.CodeTokenRefused},
-		{"another audience", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("alice", time.Hour, "shop"), ""), im.CodeTokenApp},
-		{"alg none", sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, body("alice", time.Hour, "beckon"), ""), im.CodeTokenRefused},
-		{"HS384", sign(t, jwt.SigningMethodHS384, []byte(secretOfTests), body("alice", time.Hour, "beckon"), ""), im.CodeTokenRefused},
-		{"public key as secret", sign(t, jwt.SigningMethodHS256, rsaKey.N.Bytes(), body("alice", time.Hour, "beckon"), "r"), im.CodeTokenRefused},
-		{"no user", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("", time.Hour, "beckon"), ""), im.CodeTokenMalformed},
-		{"a user with a slash", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("a/b", time.Hour, "beckon"), ""), im.CodeTokenMalformed},
+		{"expired", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("alice", -time.Hour, "beckon"), ""),
+			im.CodeTokenExpired},
+		{"another secret", sign(t, jwt.SigningMethodHS256, []byte("another secret of the same size!"),
+			body("alice", time.Hour, "beckon"), ""), im.CodeTokenRefused},
+		{"another audience", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("alice", time.Hour, "shop"), ""),
+			im.CodeTokenApp},
+		{"alg none", sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, body("alice", time.Hour, "beckon"), ""),
+			im.CodeTokenRefused},
+		{"HS384", sign(t, jwt.SigningMethodHS384, []byte(secretOfTests), body("alice", time.Hour, "beckon"), ""),
+			im.CodeTokenRefused},
+		{"public key as secret", sign(t, jwt.SigningMethodHS256, rsaKey.N.Bytes(), body("alice", time.Hour, "beckon"), "r"),
+			im.CodeTokenRefused},
+		{"no user", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("", time.Hour, "beckon"), ""),
+			im.CodeTokenMalformed},
+		{"a user with a slash", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), body("a/b", time.Hour, "beckon"), ""),
+			im.CodeTokenMalformed},
 		{"made in 30 s", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), made(30*time.Second), ""), 0},
 		{"made in an hour", sign(t, jwt.SigningMethodHS256, []byte(secretOfTests), made(time.Hour), ""), im.CodeTokenRefused},
 		{"an unknown crit", critical(t, body("alice", time.Hour, "beckon"), []string{"exp"}), im.CodeTokenRefused},
@@ -192,7 +203,8 @@ func TestNoKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := jwt.RegisteredClaims{Subject: "alice"}
-	for _, token := range []string{sign(t, jwt.SigningMethodHS256, []byte(""), c, ""), sign(t, jwt.SigningMethodRS256, key, c, "x")} {
+	for _, token := range []string{sign(t, jwt.SigningMethodHS256, []byte(""), c, ""),
+		sign(t, jwt.SigningMethodRS256, key, c, "x")} {
 		if id, err := a.Check(token); im.CodeOf(err) != im.CodeTokenRefused {
 			t.Errorf("%+v, %v", id, err)
 		}
@@ -207,7 +219,8 @@ func jwks(t *testing.T, r *rsa.PrivateKey, e *ecdsa.PrivateKey) http.Handler {
 		t.Fatal(err)
 	}
 	set, err := json.Marshal(map[string]any{"keys": []map[string]string{
-		{"kty": "RSA", "kid": "r", "alg": "RS256", "use": "sig", "n": b64(r.N.Bytes()), "e": b64(big.NewInt(int64(r.E)).Bytes())},
+		{"kty": "RSA", "kid": "r", "alg": "RS256", "use": "sig", "n": b64(r.N.Bytes()),
+			"e": b64(big.NewInt(int64(r.E)).Bytes())},
 		{"kty": "EC", "kid": "e", "alg": "ES256", "use": "sig", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
 	}})
 	if err != nil {
@@ -217,7 +230,8 @@ func jwks(t *testing.T, r *rsa.PrivateKey, e *ecdsa.PrivateKey) http.Handler {
 }
 
 func FuzzToken(f *testing.F) {
-	a, err := NewAuthenticator(f.Context(), AuthOptions{JWTSecret: secretOfTests, UserSigAppID: sigAppID, UserSigKey: sigKey})
+	a, err := NewAuthenticator(f.Context(),
+		AuthOptions{JWTSecret: secretOfTests, UserSigAppID: sigAppID, UserSigKey: sigKey})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -13,7 +13,8 @@ import (
 // bodyTime is how long the body of a request may take; that of an upload may take so long between two of its parts.
 const bodyTime = 15 * time.Second
 
-// body is one that is to come in time, also where nobody reads it: the server reads the rest of it away before it answers.
+// body is one that is to come in time, also where nobody reads it: the server reads the rest of it away before it
+// answers.
 type body struct {
 	io.ReadCloser
 	request *http.Request

@@ -10,21 +10,23 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// What one user has under way at once, over all devices: what comes above waits its turn behind the user's own calls, so that a
-// backlog delays that user alone.
+// What one user has under way at once, over all devices: what comes above waits its turn behind the user's own calls,
+// so that a backlog delays that user alone.
 const (
 	maxRunning = 32
 	maxWaiting = 1000
 )
 
-// Costs are in units of about one row written. A call costs 1, and 1 for each KiB that it sends and each 4 KiB that it gets. A call
-// that writes for each user that it names costs 1 more for each 16 bytes of the list of names, and 64 bytes of what it gets about them.
+// Costs are in units of about one row written. A call costs 1, and 1 for each KiB that it sends and each 4 KiB that it
+// gets. A call that writes for each user that it names costs 1 more for each 16 bytes of the list of names, and 64
+// bytes of what it gets about them.
 const (
 	sentPerUnit, gotPerUnit    = 1024, 4096
 	namedPerUnit, reachPerUnit = 16, 64
 )
 
-// heavyRequest is the size of a list of names, in bytes, above which a call is alone of its kind under way for its user.
+// heavyRequest is the size of a list of names, in bytes, above which a call is alone of its kind under way for its
+// user.
 const heavyRequest = 16 << 10
 
 // naming are the verbs that write rows for each user that they name.
@@ -36,8 +38,8 @@ func naming(verb string) bool {
 	return false
 }
 
-// answers are the verbs that end what goes on. They have a limit of their own and no cost, so that a user who has read or written a
-// lot can still answer a call.
+// answers are the verbs that end what goes on. They have a limit of their own and no cost, so that a user who has read
+// or written a lot can still answer a call.
 func answers(verb string) bool {
 	switch verb {
 	case "accept", "reject", "cancel", "ring", "exitRoom", "dismissRoom":
@@ -173,7 +175,8 @@ func (s *budgets) debt(b *budget) error {
 		return nil
 	}
 	wait := 1 + int(-b.left/s.rate*1000)
-	return &im.Error{Code: im.CodeTooOften, Message: "you have read or written too much; wait and try again", RetryAfter: wait}
+	return &im.Error{Code: im.CodeTooOften, Message: "you have read or written too much; wait and try again",
+		RetryAfter: wait}
 }
 
 // end charges a call and lets the next of its user run.

@@ -15,7 +15,8 @@ type heldCall struct {
 
 func begin(s *budgets, user string, heavy bool) *heldCall {
 	c := &heldCall{make(chan struct{}), make(chan error, 1)}
-	s.begin(s.of(user), turn{heavy: heavy, run: func() { close(c.started) }, refuse: func(err error) { c.refused <- err }, wait: func() {}})
+	s.begin(s.of(user), turn{heavy: heavy, run: func() { close(c.started) }, refuse: func(err error) { c.refused <- err },
+		wait: func() {}})
 	return c
 }
 
@@ -66,14 +67,16 @@ func TestHeavyTurns(t *testing.T) {
 	}
 	s.end(s.of("a"), true, 1)
 	<-second.started
-	if !heavy("inviteInGroup", []byte(`{"groupID":"g","everyone":true}`)) || heavy("sendMessage", make([]byte, 1<<17)) || heavy("invite", []byte(`{"invitee":"b"}`)) {
+	if !heavy("inviteInGroup", []byte(`{"groupID":"g","everyone":true}`)) || heavy("sendMessage", make([]byte, 1<<17)) ||
+		heavy("invite", []byte(`{"invitee":"b"}`)) {
 		t.Error("the wrong calls are heavy")
 	}
 }
 
 func TestCostOfNames(t *testing.T) {
 	for data, want := range map[string]int{
-		`{"invitee":"b","data":"[x]"}`: 0, `{"inviteeList":["a]","b\\"]"],"data":"]]"}`: 10, `{"memberList":[]}`: 0, `{"inviteeList":["a"`: 3,
+		`{"invitee":"b","data":"[x]"}`: 0, `{"inviteeList":["a]","b\\"]"],"data":"]]"}`: 10, `{"memberList":[]}`: 0,
+		`{"inviteeList":["a"`: 3,
 	} {
 		if got := namedIn("invite", []byte(data)); got != want {
 			t.Errorf("the names in %s take %d bytes, want %d", data, got, want)

@@ -55,7 +55,8 @@ func (a *API) observe(next handler) handler {
 	}
 }
 
-// trace records a span for a call about an invitation: the one that the request names, or the one that the response opened.
+// trace records a span for a call about an invitation: the one that the request names, or the one that the response
+// opened.
 func (a *API) trace(next handler) handler {
 	if a.opt.Trace == nil {
 		return next
@@ -86,7 +87,8 @@ func (c *call) span(request []byte, err error) (s trace.Span, ok bool) {
 	if im.CheckInviteID(about.InviteID) != nil {
 		return s, false
 	}
-	s = trace.Span{InviteID: about.InviteID, Name: c.name, Begin: c.begin, With: []string{"user", c.by.UserID, "device", c.by.DeviceID},
+	s = trace.Span{InviteID: about.InviteID, Name: c.name, Begin: c.begin,
+		With: []string{"user", c.by.UserID, "device", c.by.DeviceID},
 		Root: isInvite && err == nil && !opened.Repeat && !opened.Merged}
 	if err != nil {
 		s.Failed = err.Error()
@@ -109,7 +111,8 @@ func (a *API) audit(next handler) handler {
 		}
 		request := clipTo(string(c.data), maxAudited)
 		next(ctx, c, func(body []byte, err error) {
-			a.opt.Audit.Info(c.name, "user", c.by.UserID, "call", c.by.CallID, "from", c.by.From, "request", request, "code", im.CodeOf(err))
+			a.opt.Audit.Info(c.name, "user", c.by.UserID, "call", c.by.CallID, "from", c.by.From, "request", request, "code",
+				im.CodeOf(err))
 			reply(body, err)
 		})
 	}
@@ -120,9 +123,11 @@ func authorize(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		switch {
 		case c.row != nil && c.row.who == servers && c.by.Server && c.by.UserID != "":
-			reply(nil, &im.Error{Code: im.CodeBadParameter, Field: "Beckon-User", Message: c.name + " is for the app server itself: leave the header Beckon-User out"})
+			reply(nil, &im.Error{Code: im.CodeBadParameter, Field: "Beckon-User", Message: c.name +
+				" is for the app server itself: leave the header Beckon-User out"})
 		case c.row == nil || c.row.who == servers && c.by.UserID != "":
-			reply(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "there is no method " + clip(c.name) + "; /openapi.json lists them"})
+			reply(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "there is no method " + clip(c.name) +
+				"; /openapi.json lists them"})
 		case c.by.InviteID != "" && !mayAnswer(c.by.InviteID, c.name, c.data):
 			reply(nil, errAnswerOnly())
 		default:
@@ -146,7 +151,8 @@ func limitBody(next handler) handler {
 func (a *API) shed(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		if c.row.yields && a.opt.Busy() {
-			reply(nil, &im.Error{Code: im.CodeTooOften, Message: "the server is busy and takes nothing new; wait and try again", RetryAfter: 1000 + rand.IntN(2000)})
+			reply(nil, &im.Error{Code: im.CodeTooOften, Message: "the server is busy and takes nothing new; wait and try again",
+				RetryAfter: 1000 + rand.IntN(2000)})
 			return
 		}
 		next(ctx, c, reply)
@@ -165,8 +171,9 @@ func (a *API) charge(next handler) handler {
 			defer func() { a.budgets.end(b, isHeavy, costOf(c.name, sent, named, body)) }()
 			reply(body, err)
 		}
-		a.budgets.begin(b, turn{heavy: isHeavy, run: func() { next(ctx, c, charged) }, refuse: func(err error) { charged(nil, err) },
-			wait: func() { c.data = bytes.Clone(c.data) }})
+		a.budgets.begin(b, turn{heavy: isHeavy, run: func() { next(ctx, c, charged) },
+			refuse: func(err error) { charged(nil, err) },
+			wait:   func() { c.data = bytes.Clone(c.data) }})
 	}
 }
 
@@ -177,7 +184,8 @@ func (a *API) recoverPanic(next handler) handler {
 		first := func(body []byte, err error) { once.Do(func() { reply(body, err) }) }
 		defer func() {
 			if p := recover(); p != nil {
-				a.log.Error("method panicked", "method", c.name, "user", c.by.UserID, "call", c.by.CallID, "panic", p, "stack", string(debug.Stack()))
+				a.log.Error("method panicked", "method", c.name, "user", c.by.UserID, "call", c.by.CallID, "panic", p, "stack",
+					string(debug.Stack()))
 				first(nil, im.Internal(fmt.Errorf("panic: %v", p)))
 			}
 		}()
@@ -185,7 +193,8 @@ func (a *API) recoverPanic(next handler) handler {
 	}
 }
 
-// beforeHook asks the application about a call of a device, where it wants to be asked; it may refuse the call or rewrite it.
+// beforeHook asks the application about a call of a device, where it wants to be asked; it may refuse the call or
+// rewrite it.
 func (a *API) beforeHook(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		if c.by.UserID != "" && !c.by.Server && a.Hooks.HasBefore(c.name) {

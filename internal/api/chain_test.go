@@ -15,7 +15,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// play runs a call through one layer around a handler, and returns the reply; calls counts how often the handler was reached.
+// play runs a call through one layer around a handler, and returns the reply; calls counts how often the handler was
+// reached.
 func play(l layer, c *call, h handler) (code, calls int) {
 	code = -1
 	inner := func(ctx context.Context, c *call, reply func([]byte, error)) {
@@ -92,7 +93,8 @@ func TestAuthorizeLayer(t *testing.T) {
 }
 
 func TestLimitBodyAndShedLayers(t *testing.T) {
-	if code, calls := play(limitBody, &call{data: make([]byte, protocol.MaxRequest+1)}, ok); code != im.CodeTooLong || calls != 0 {
+	if code, calls := play(limitBody, &call{data: make([]byte, protocol.MaxRequest+1)}, ok); code != im.CodeTooLong ||
+		calls != 0 {
 		t.Errorf("over the limit: %d", code)
 	}
 	if code, _ := play(limitBody, &call{data: make([]byte, protocol.MaxRequest)}, ok); code != 0 {
@@ -110,17 +112,25 @@ func TestLimitBodyAndShedLayers(t *testing.T) {
 func TestRecoverLayer(t *testing.T) {
 	a := &API{log: slog.New(slog.DiscardHandler)}
 	c := &call{name: "x"}
-	if code, _ := play(a.recoverPanic, c, func(context.Context, *call, func([]byte, error)) { panic("fault") }); code != im.CodeInternal {
+	if code, _ := play(a.recoverPanic, c, func(context.Context, *call,
+		func([]byte, error)) {
+		panic("fault")
+	}); code != im.CodeInternal {
 		t.Errorf("a panic: %d", code)
 	}
 	replies := 0
-	a.recoverPanic(func(_ context.Context, _ *call, reply func([]byte, error)) { reply(nil, nil); panic("after the reply") })(t.Context(), c, func([]byte, error) { replies++ })
+	a.recoverPanic(func(_ context.Context, _ *call,
+		reply func([]byte, error)) {
+		reply(nil, nil)
+		panic("after the reply")
+	})(t.Context(), c, func([]byte, error) { replies++ })
 	if replies != 1 {
 		t.Errorf("%d replies to one call", replies)
 	}
 }
 
-// TestChainOrder: a call that is not authorized, or that an overloaded server refuses, costs its user nothing and is observed.
+// TestChainOrder: a call that is not authorized, or that an overloaded server refuses, costs its user nothing and is
+// observed.
 func TestChainOrder(t *testing.T) {
 	var seen []int
 	a := &API{budgets: newBudgets(1, 100), log: slog.New(slog.DiscardHandler), opt: Options{

@@ -34,10 +34,12 @@ func TestForged(t *testing.T) {
 		"another algorithm": {"eyJhbGciOiJYWCJ9.eyJzdWIiOiJhbm4iLCJhdWQiOiJoZXJlIn0.AAAA", true},
 		"no token":          {"a.b.c", true},
 		"a guessed key":     {"bk_00000000000000000000", true},
-		"run out":           {sign(secretOfTests, jwt.MapClaims{"sub": "ann", "aud": "here", "exp": now.Add(-time.Hour).Unix()}), false},
-		"not yet":           {sign(secretOfTests, jwt.MapClaims{"sub": "ann", "aud": "here", "nbf": now.Add(time.Hour).Unix()}), false},
-		"elsewhere":         {sign(secretOfTests, jwt.MapClaims{"sub": "ann", "aud": "there"}), false},
-		"nothing":           {"", false},
+		"run out": {sign(secretOfTests,
+			jwt.MapClaims{"sub": "ann", "aud": "here", "exp": now.Add(-time.Hour).Unix()}), false},
+		"not yet": {sign(secretOfTests,
+			jwt.MapClaims{"sub": "ann", "aud": "here", "nbf": now.Add(time.Hour).Unix()}), false},
+		"elsewhere": {sign(secretOfTests, jwt.MapClaims{"sub": "ann", "aud": "there"}), false},
+		"nothing":   {"", false},
 	} {
 		if _, err := a.Check(c.token); err == nil || errors.Is(err, errForged) != c.forged {
 			t.Errorf("%s: %v", name, err)

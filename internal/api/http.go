@@ -39,11 +39,13 @@ func status(code int) int {
 	switch code {
 	case im.CodeTokenExpired, im.CodeTokenMalformed, im.CodeTokenRefused, im.CodeTokenUser, im.CodeTokenApp:
 		return http.StatusUnauthorized
-	case im.CodeNotYours, im.CodeGroupDenied, im.CodeOwnerMayNot, im.CodeMuted, im.CodeBlocked, im.CodeRevokeLate, im.CodeNotAdmitted:
+	case im.CodeNotYours, im.CodeGroupDenied, im.CodeOwnerMayNot, im.CodeMuted, im.CodeBlocked, im.CodeRevokeLate,
+		im.CodeNotAdmitted:
 		return http.StatusForbidden
 	case im.CodeNoGroup, im.CodeNoMessage, im.CodeNoFile:
 		return http.StatusNotFound
-	case im.CodeOver, im.CodeExists, im.CodeRoomTaken, im.CodeAlreadyMember, im.CodeGroupIDTaken, im.CodeGroupFull, im.CodeModified, im.CodeConflict:
+	case im.CodeOver, im.CodeExists, im.CodeRoomTaken, im.CodeAlreadyMember, im.CodeGroupIDTaken, im.CodeGroupFull,
+		im.CodeModified, im.CodeConflict:
 		return http.StatusConflict
 	case im.CodeTooLong:
 		return http.StatusRequestEntityTooLarge
@@ -82,14 +84,16 @@ func described(w http.ResponseWriter, kind string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action "+
+		"'none'; frame-ancestors 'none'")
 	_, _ = w.Write(body)
 }
 
 func (a *API) post(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		writeError(w, http.StatusMethodNotAllowed, &protocol.Error{Code: im.CodeBadParameter, Message: "verbs are called with POST"})
+		writeError(w, http.StatusMethodNotAllowed,
+			&protocol.Error{Code: im.CodeBadParameter, Message: "verbs are called with POST"})
 		return
 	}
 	by, err := a.caller(r)
@@ -153,7 +157,8 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, by, err)
 		return
 	}
-	up := files.Upload{Kind: r.URL.Query().Get("kind"), Name: r.URL.Query().Get("name"), Type: r.Header.Get("Content-Type")}
+	up := files.Upload{Kind: r.URL.Query().Get("kind"), Name: r.URL.Query().Get("name"),
+		Type: r.Header.Get("Content-Type")}
 	up.Body = limit.pace(r.Context(), http.MaxBytesReader(w, r.Body, a.Files.Limit(up.Kind)+1))
 	res, err := a.Files.Put(r.Context(), by, up)
 	if err != nil {
@@ -182,7 +187,8 @@ func writeError(w http.ResponseWriter, status int, e *protocol.Error) {
 func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return rpc.Caller{}, im.Refuse(im.CodeTokenMalformed, "the header Authorization: Bearer <API key or token> is missing")
+		return rpc.Caller{}, im.Refuse(im.CodeTokenMalformed,
+			"the header Authorization: Bearer <API key or token> is missing")
 	}
 	user, device := r.Header.Get(HeaderUser), r.Header.Get(HeaderDevice)
 	if a.auth.IsAPIKey(token) {

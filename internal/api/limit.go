@@ -15,8 +15,8 @@ type Limits struct {
 	UserBurst int
 }
 
-// cost is the units that a user may spend in a second, and at once (see budget.go): five for each call that is allowed, and room for
-// an invitation of the largest group.
+// cost is the units that a user may spend in a second, and at once (see budget.go): five for each call that is allowed,
+// and room for an invitation of the largest group.
 func (l Limits) cost() (rate, burst float64) {
 	return 5 * cmp.Or(l.User, 100), 75 * float64(cmp.Or(l.UserBurst, 200))
 }

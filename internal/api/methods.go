@@ -29,12 +29,13 @@ type row struct {
 	request        reflect.Type
 	shape          *shape // of the request
 	response       reflect.Type
-	rewrite        func(data []byte) ([]byte, error) // checks a request and writes it anew, without what the verb does not see
-	run            func(ctx context.Context, by rpc.Caller, data []byte, done func(any, error))
+	// checks a request and writes it anew, without what the verb does not see
+	rewrite func(data []byte) ([]byte, error)
+	run     func(ctx context.Context, by rpc.Caller, data []byte, done func(any, error))
 }
 
-// writes makes a row of a method that returns a transaction; its outcome comes when it is durable. The call goes on when its caller has
-// gone.
+// writes makes a row of a method that returns a transaction; its outcome comes when it is durable. The call goes on
+// when its caller has gone.
 func writes[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R], error)) *row {
 	v := newRow[Q, R](tag, name, doc)
 	v.acts, v.yields = true, true
@@ -54,8 +55,8 @@ func writes[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc
 	return v
 }
 
-// works makes a row of a method that changes something and waits for others than the store. It runs beside its caller, and goes on when
-// the caller has gone.
+// works makes a row of a method that changes something and waits for others than the store. It runs beside its caller,
+// and goes on when the caller has gone.
 func works[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc.Caller, Q) (R, error)) *row {
 	v := newRow[Q, R](tag, name, doc)
 	v.acts, v.yields = true, true
@@ -120,15 +121,21 @@ func (a *API) table() []*row {
 	list = append(list, a.roomRows()...)
 	return append(list, forWhom(servers,
 		audited(reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken)),
-		audited(reads("Administration", "eraseUser", "Take a person out: what they said and said of themselves, on others' timelines too.", a.Privacy.Erase)),
-		audited(reads("Administration", "exportUser", "Read all that is stored about a person, a page at a time.", a.Privacy.Export)),
+		audited(reads("Administration", "eraseUser",
+			"Take a person out: what they said and said of themselves, on others' timelines too.", a.Privacy.Erase)),
+		audited(reads("Administration", "exportUser", "Read all that is stored about a person, a page at a time.",
+			a.Privacy.Export)),
 		reads("Administration", "listConnections", "List the connections of all nodes.", a.Console.ListConnections),
-		reads("Administration", "listOpenInvitations", "List the invitations that are open for anybody.", a.Console.ListOpenInvitations),
-		reads("Administration", "traceInvitation", "Read what became of an invitation: who was told how, and who did what when.", a.Console.TraceInvitation),
-		reads("Administration", "getStats", "Read figures of invitations, calls and connections over time.", a.Console.GetStats),
+		reads("Administration", "listOpenInvitations", "List the invitations that are open for anybody.",
+			a.Console.ListOpenInvitations),
+		reads("Administration", "traceInvitation",
+			"Read what became of an invitation: who was told how, and who did what when.", a.Console.TraceInvitation),
+		reads("Administration", "getStats", "Read figures of invitations, calls and connections over time.",
+			a.Console.GetStats),
 		reads("Administration", "listUsers", "List people.", a.Console.ListUsers),
 		reads("Administration", "listGroups", "List groups.", a.Console.ListGroups),
-		reads("Administration", "listHookEvents", "List events for the webhook, or pushes: those that wait, were delivered, or were given up.", a.Events.ListEvents),
+		reads("Administration", "listHookEvents",
+			"List events for the webhook, or pushes: those that wait, were delivered, or were given up.", a.Events.ListEvents),
 		audited(reads("Administration", "replayHookEvents", "Send events or pushes again.", a.Events.Replay)),
 	)...)
 }
@@ -181,18 +188,22 @@ func (a *API) messageRows() []*row {
 		writes(a, msg, "modifyMessage", "Replace what a message says.", c.ModifyMessage),
 		writes(a, msg, "deleteMessages", "Hide messages from yourself alone.", c.DeleteMessages),
 		reads(msg, "getMessage", "Read one message.", c.GetMessage),
-		reads(msg, "getHistoryMessageList", "Read a page of a conversation, in either direction from any sequence.", c.History),
+		reads(msg, "getHistoryMessageList", "Read a page of a conversation, in either direction from any sequence.",
+			c.History),
 		reads(msg, "searchMessages", "Find messages in your conversations, the newest first.", c.Search),
-		writes(a, msg, "sendMessageReadReceipts", "Tell the senders of a group's messages that you have read them.", c.SendReceipts),
+		writes(a, msg, "sendMessageReadReceipts", "Tell the senders of a group's messages that you have read them.",
+			c.SendReceipts),
 		reads(msg, "getMessageReadReceipts", "Read how many have read messages of a group.", c.GetReceipts),
 		reads(msg, "getGroupMessageReadMemberList", "List who has, or has not, read your message in a group.", c.GetReaders),
 		reads(msg, "getFile", "Get a link to a file, and what is known of it. Upload with POST /v1/files.", a.Files.GetFile),
-		reads(conv, "getConversationList", "List your conversations: the pinned first, then the latest.", c.ListConversations),
+		reads(conv, "getConversationList", "List your conversations: the pinned first, then the latest.",
+			c.ListConversations),
 		reads(conv, "getConversation", "Read one conversation.", c.GetConversation),
 		writes(a, conv, "markConversationRead", "Mark a conversation read, up to a sequence.", c.MarkRead),
 		writes(a, conv, "pinConversation", "Pin a conversation to the top of the list, or let it go.", c.PinConversation),
 		writes(a, conv, "setReceiveOption", "Say what you want to be told of a conversation.", c.SetReceiveOption),
-		writes(a, conv, "deleteConversation", "Take a conversation off your list until something new comes.", c.DeleteConversation),
+		writes(a, conv, "deleteConversation", "Take a conversation off your list until something new comes.",
+			c.DeleteConversation),
 		writes(a, conv, "clearHistory", "Show yourself nothing of before any more.", c.ClearHistory),
 	}
 }
@@ -256,8 +267,10 @@ func (a *API) userRows() []*row {
 		writes(a, tag, "setDoNotDisturb", "Say when you do not want to be disturbed.", p.SetDoNotDisturb),
 		reads(tag, "getDoNotDisturb", "Read when you do not want to be disturbed.", p.GetDoNotDisturb),
 		writes(a, tag, "setPushToken", "Say where this device is reached when it is not connected.", a.Pushes.SetToken),
-		first(writes(a, tag, "deletePushToken", "Do not reach this device any more, or none of yours.", a.Pushes.DeleteToken)),
-		reads(tag, "getPushConfig", "Read which pushes this server sends, and the key for those to browsers.", a.Pushes.GetConfig),
+		first(writes(a, tag, "deletePushToken", "Do not reach this device any more, or none of yours.",
+			a.Pushes.DeleteToken)),
+		reads(tag, "getPushConfig", "Read which pushes this server sends, and the key for those to browsers.",
+			a.Pushes.GetConfig),
 		reads(tag, "getDeviceList", "List your connected devices.", p.GetDevices),
 		reads(tag, "kickDevice", "Send a device of yours away, or all but this one.", p.KickDevice),
 	}
@@ -265,7 +278,8 @@ func (a *API) userRows() []*row {
 		reads(tag, "getUsersInfo", "Read profiles.", p.GetUsers),
 		reads(tag, "getUserStatus", "Read whether people are online.", p.GetStatus),
 	)...)
-	return append(list, forWhom(servers, first(writes(a, "Administration", "revokeTokens", "Make the tokens of a user useless, and send their devices away.", p.RevokeTokens)),
+	return append(list, forWhom(servers, first(writes(a, "Administration", "revokeTokens",
+		"Make the tokens of a user useless, and send their devices away.", p.RevokeTokens)),
 		writes(a, "Administration", "importUsers", "Write profiles as they were elsewhere.", p.Import))...)
 }
 
@@ -275,10 +289,12 @@ func (a *API) roomRows() []*row {
 	list := []*row{
 		reads(tag, "enterRoom", "Get the way into a media room: a token for LiveKit.", m.EnterRoom),
 		first(works(a, tag, "exitRoom", "Leave a media room for good. Between two people that ends the call.", m.ExitRoom)),
-		works(a, tag, "switchRole", "Speak, or only listen, in a room that you are in, within what you were granted.", m.SwitchRole),
+		works(a, tag, "switchRole", "Speak, or only listen, in a room that you are in, within what you were granted.",
+			m.SwitchRole),
 	}
 	return append(list, forWhom(either,
-		works(a, tag, "setRoomRole", "For hosts: let somebody speak, take that back, or send them out. You may give up your own microphone.", m.SetRoomRole),
+		works(a, tag, "setRoomRole", "For hosts: let somebody speak, take that back, or send them out. You may give up your "+
+			"own microphone.", m.SetRoomRole),
 		first(works(a, tag, "dismissRoom", "For hosts: end the call in a room for everybody.", m.DismissRoom)),
 		reads(tag, "getRoom", "Read who may speak in a room, and who is in it.", m.GetRoom),
 		reads(tag, "listCalls", "List call records, the latest first.", m.ListCalls),

@@ -65,7 +65,8 @@ func TestWhatServersWriteIsExact(t *testing.T) {
 
 // FuzzNames: no text that is valid JSON breaks the walk, and one without objects has nothing to refuse.
 func FuzzNames(f *testing.F) {
-	for _, s := range []string{`{"a":{"b":[1,{"c":"\\\""}]},"a":0}`, `[]`, `[[],[{}]]`, `"x"`, `-1e9`, ` {"a" : [ 1 , 2 ] } `} {
+	for _, s := range []string{`{"a":{"b":[1,{"c":"\\\""}]},"a":0}`, `[]`, `[[],[{}]]`, `"x"`, `-1e9`,
+		` {"a" : [ 1 , 2 ] } `} {
 		f.Add([]byte(s))
 	}
 	s := shapeOf(reflect.TypeFor[protocol.SendMessageRequest](), map[reflect.Type]*shape{})

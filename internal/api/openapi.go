@@ -26,15 +26,18 @@ func (a *API) openAPI() []byte {
 	reg := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	doc := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
-		Info: &huma.Info{Title: "Beckon", Version: protocol.Version, Description: "Every verb is also a call over a device's session, " +
-			"with the same JSON. An app server sends its API key and the header Beckon-User to act for a user; a device sends its own token."},
+		Info: &huma.Info{Title: "Beckon", Version: protocol.Version,
+			Description: "Every verb is also a call over a device's session, " +
+				"with the same JSON. An app server sends its API key and the header Beckon-User to act for a user; a device sends " +
+				"its own token."},
 		Components: &huma.Components{Schemas: reg, SecuritySchemes: map[string]*huma.SecurityScheme{
 			"bearer": {Type: "http", Scheme: "bearer", Description: "An app server's API key, or a device's token."},
 		}},
 		Security: []map[string][]string{{"bearer": {}}},
 	}
 	failed := &huma.Response{Description: "Refused: a number, a message, and what applies.",
-		Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeFor[protocol.Error](), true, "Error")}}}
+		Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeFor[protocol.Error](), true,
+			"Error")}}}
 	for _, v := range a.order {
 		op := &huma.Operation{
 			OperationID: v.name, Method: http.MethodPost, Path: "/v1/" + v.name, Summary: v.doc, Tags: []string{v.tag},
@@ -47,13 +50,16 @@ func (a *API) openAPI() []byte {
 			},
 		}
 		if v.who != servers {
-			op.Parameters = []*huma.Param{{Name: HeaderUser, In: "header", Description: "With an API key: the user for whom it acts.", Schema: &huma.Schema{Type: huma.TypeString}}}
+			op.Parameters = []*huma.Param{{Name: HeaderUser, In: "header",
+				Description: "With an API key: the user for whom it acts.", Schema: &huma.Schema{Type: huma.TypeString}}}
 		}
 		doc.AddOperation(op)
 	}
 	doc.AddOperation(uploadOperation(reg, failed))
-	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.PushNotice](), reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.MessageEvent](),
-		reflect.TypeFor[protocol.ConversationEvent](), reflect.TypeFor[protocol.PersonEvent](), reflect.TypeFor[protocol.RoomEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[protocol.Signaling](), reflect.TypeFor[protocol.PushNotice](),
+		reflect.TypeFor[protocol.GroupEvent](), reflect.TypeFor[protocol.Message](), reflect.TypeFor[protocol.MessageEvent](),
+		reflect.TypeFor[protocol.ConversationEvent](), reflect.TypeFor[protocol.PersonEvent](),
+		reflect.TypeFor[protocol.RoomEvent](), reflect.TypeFor[protocol.Welcome](), reflect.TypeFor[protocol.Hello]()} {
 		reg.Schema(t, true, t.Name()) // what devices are told, for those who generate types
 	}
 	b, err := json.Marshal(doc)
@@ -66,16 +72,22 @@ func (a *API) openAPI() []byte {
 // uploadOperation describes the one door that takes no JSON.
 func uploadOperation(reg huma.Registry, failed *huma.Response) *huma.Operation {
 	text := func(name, doc string, required bool, enum ...any) *huma.Param {
-		return &huma.Param{Name: name, In: "query", Required: required, Description: doc, Schema: &huma.Schema{Type: huma.TypeString, Enum: enum}}
+		return &huma.Param{Name: name, In: "query", Required: required, Description: doc,
+			Schema: &huma.Schema{Type: huma.TypeString, Enum: enum}}
 	}
 	return &huma.Operation{
 		OperationID: "uploadFile", Method: http.MethodPost, Path: pathFiles, Tags: []string{"Messages"},
-		Summary: "Upload a file, whose bytes are the body. Content-Type is needed only for sounds and videos that cannot be told by their bytes.",
+		Summary: "Upload a file, whose bytes are the body. Content-Type is needed only for sounds and videos that cannot be " +
+			"told by their bytes.",
 		Parameters: []*huma.Param{
-			text("kind", "What it is sent as.", true, "image", "sound", "video", "file"), text("name", "At most 255 bytes.", false),
-			{Name: HeaderUser, In: "header", Description: "With an API key: the user for whom it acts.", Schema: &huma.Schema{Type: huma.TypeString}},
+			text("kind", "What it is sent as.", true, "image", "sound", "video", "file"),
+			text("name", "At most 255 bytes.", false),
+			{Name: HeaderUser, In: "header", Description: "With an API key: the user for whom it acts.",
+				Schema: &huma.Schema{Type: huma.TypeString}},
 		},
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}},
+		RequestBody: &huma.RequestBody{Required: true,
+			Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString,
+				Format: "binary"}}}},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "Kept.", Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeFor[protocol.UploadResponse](), true, "UploadResponse")}}},
 			"default": failed,

@@ -67,7 +67,8 @@ func (r *roles) verbs() map[string]*row {
 	return all
 }
 
-// as calls a verb as a user's device, or, with the name "app", as the app server for nobody. It returns 0, or the refusal's number.
+// as calls a verb as a user's device, or, with the name "app", as the app server for nobody. It returns 0, or the
+// refusal's number.
 func (r *roles) as(who, verb string, body any) (int, json.RawMessage) {
 	r.t.Helper()
 	key := "Bearer " + apiKeyOfTests
@@ -87,7 +88,8 @@ func (r *roles) call(key, user, verb string, body any) (int, json.RawMessage) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.web.URL+"/v1/"+verb, strings.NewReader(string(b)))
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.web.URL+"/v1/"+verb,
+		strings.NewReader(string(b)))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -131,7 +133,9 @@ const notHeard = -1
 
 // callers tries every verb as each kind of caller, with an empty request: what matters is whether it is heard at all.
 func (r *roles) callers(b *strings.Builder) {
-	b.WriteString("\n## Callers\n\n*yes*: the verb looks at the request. *no*: it is refused before.\n\n| verb | a device, for its user | an app server, for a user | an app server, for itself | nobody, a forged token, a wrong key |\n|---|---|---|---|---|\n")
+	b.WriteString("\n## Callers\n\n*yes*: the verb looks at the request. *no*: it is refused before.\n\n| verb | a " +
+		"device, for its user | an app server, for a user | an app server, for itself | nobody, a forged token, a wrong key " +
+		"|\n|---|---|---|---|---|\n")
 	old, err := NewAuthenticator(r.t.Context(), AuthOptions{JWTSecret: strings.Repeat("x", 32)})
 	if err != nil {
 		r.t.Fatal(err)
@@ -158,21 +162,24 @@ func (r *roles) callers(b *strings.Builder) {
 	slices.Sort(names)
 	for _, verb := range names {
 		app := "Bearer " + apiKeyOfTests
-		strangers := map[string]string{"": "", "Bearer nonsense": "", "Bearer " + forged: "", "Bearer wrong-key-of-the-tests": "ann"}
+		strangers := map[string]string{"": "", "Bearer nonsense": "", "Bearer " + forged: "",
+			"Bearer wrong-key-of-the-tests": "ann"}
 		nobody := "no"
 		for key, user := range strangers {
 			if heard(key, user, verb) == "yes" {
 				nobody = "yes"
 			}
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", verb, heard("Bearer "+token, "", verb), heard(app, "ann", verb), heard(app, "", verb), nobody)
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", verb, heard("Bearer "+token, "", verb), heard(app, "ann", verb),
+			heard(app, "", verb), nobody)
 	}
 	if heard("Bearer "+token, "bob", "getInvitation") == "yes" {
 		r.t.Error("a device acts for somebody else")
 	}
 }
 
-// table tries verbs as several people, each time on something new, and notes who may and with which number others are refused.
+// table tries verbs as several people, each time on something new, and notes who may and with which number others are
+// refused.
 func (r *roles) table(b *strings.Builder, people []string, verbs []string, try func(who, verb string) int) {
 	r.t.Helper()
 	fmt.Fprintf(b, "| | %s |\n|---|%s\n", strings.Join(people, " | "), strings.Repeat("---|", len(people)))

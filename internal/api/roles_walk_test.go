@@ -9,57 +9,68 @@ import (
 func elsewhere() map[string]string {
 	list := map[string]string{}
 	for _, v := range []string{
-		"listInvitations", "getConversationList", "searchMessages", "getJoinedGroupList", "searchGroups", "createGroup", "setSelfInfo", "addToBlackList", "deleteFromBlackList",
-		"getBlackList", "setSelfStatus", "subscribeUserStatus", "unsubscribeUserStatus", "setDoNotDisturb", "getDoNotDisturb", "getDeviceList", "kickDevice", "setPushToken", "deletePushToken", "getPushConfig",
+		"listInvitations", "getConversationList", "searchMessages", "getJoinedGroupList", "searchGroups", "createGroup",
+		"setSelfInfo", "addToBlackList", "deleteFromBlackList",
+		"getBlackList", "setSelfStatus", "subscribeUserStatus", "unsubscribeUserStatus", "setDoNotDisturb", "getDoNotDisturb",
+		"getDeviceList", "kickDevice", "setPushToken", "deletePushToken", "getPushConfig",
 	} {
 		list[v] = "the caller alone"
 	}
 	for _, v := range []string{"getUsersInfo", "getUserStatus"} {
 		list[v] = "everybody about everybody"
 	}
-	for _, v := range []string{"importUsers", "importGroups", "sendGroupCustomData", "createToken", "revokeTokens", "listHookEvents", "replayHookEvents", "eraseUser", "exportUser", "listConnections", "listOpenInvitations", "traceInvitation", "getStats", "listUsers", "listGroups"} {
+	for _, v := range []string{"importUsers", "importGroups", "sendGroupCustomData", "createToken", "revokeTokens",
+		"listHookEvents", "replayHookEvents", "eraseUser", "exportUser", "listConnections", "listOpenInvitations",
+		"traceInvitation", "getStats", "listUsers", "listGroups"} {
 		list[v] = "the first table"
 	}
-	for _, v := range []string{"enterRoom", "exitRoom", "switchRole", "setRoomRole", "dismissRoom", "getRoom", "listCalls", "getCall", "getFile"} {
+	for _, v := range []string{"enterRoom", "exitRoom", "switchRole", "setRoomRole", "dismissRoom", "getRoom", "listCalls",
+		"getCall", "getFile"} {
 		list[v] = "rooms_test.go, rooms2_test.go, messages2_test.go"
 	}
 	return list
 }
 
 func (r *roles) invitations(b *strings.Builder) {
-	b.WriteString("\n## Around an invitation\n\nEach on an invitation of its own, from one to two people without a group. Numbers are those of the [refusal](../PROTOCOL.md#4-errors); –: the verb is not for such a caller.\n\n")
-	r.table(b, []string{"inviter", "invitee", "one who answered", "stranger"}, []string{"accept", "reject", "ring", "cancel", "modifyInvitation", "addInvitees", "getInvitation"}, func(who, verb string) int {
-		id := fmt.Sprintf("i%d", r.n)
-		r.must("inviter", "invite", map[string]any{"inviteeList": []string{"invitee", "one who answered"}[:1], "inviteID": id, "timeout": 60, "data": ""})
-		r.must("inviter", "addInvitees", map[string]any{"inviteID": id, "inviteeList": []string{"answered"}})
-		r.must("answered", "reject", map[string]any{"inviteID": id})
-		req := map[string]any{"inviteID": id}
-		switch verb {
-		case "modifyInvitation":
-			req["data"] = "new"
-		case "addInvitees":
-			req["inviteeList"] = []string{"late"}
-		}
-		if who == "one who answered" {
-			who = "answered"
-		}
-		code, _ := r.as(who, verb, req)
-		return code
-	})
-	b.WriteString("In a group, `invite` is for its members, and about members:\n\n")
-	r.table(b, []string{"owner", "admin", "member", "stranger", "app"}, []string{"invite", "inviteInGroup", "inviteInGroup of a stranger"}, func(who, verb string) int {
-		g := r.group("Public")
-		if verb == "invite" {
-			code, _ := r.as(who, verb, map[string]any{"invitee": "somebody", "timeout": 60})
+	b.WriteString("\n## Around an invitation\n\nEach on an invitation of its own, from one to two people without a " +
+		"group. Numbers are those of the [refusal](../PROTOCOL.md#4-errors); –: the verb is not for such a caller.\n\n")
+	r.table(b, []string{"inviter", "invitee", "one who answered", "stranger"},
+		[]string{"accept", "reject", "ring", "cancel", "modifyInvitation", "addInvitees", "getInvitation"},
+		func(who, verb string) int {
+			id := fmt.Sprintf("i%d", r.n)
+			r.must("inviter", "invite", map[string]any{"inviteeList": []string{"invitee", "one who answered"}[:1],
+				"inviteID": id,
+				"timeout":  60, "data": ""})
+			r.must("inviter", "addInvitees", map[string]any{"inviteID": id, "inviteeList": []string{"answered"}})
+			r.must("answered", "reject", map[string]any{"inviteID": id})
+			req := map[string]any{"inviteID": id}
+			switch verb {
+			case "modifyInvitation":
+				req["data"] = "new"
+			case "addInvitees":
+				req["inviteeList"] = []string{"late"}
+			}
+			if who == "one who answered" {
+				who = "answered"
+			}
+			code, _ := r.as(who, verb, req)
 			return code
-		}
-		invitee := "victim"
-		if strings.HasSuffix(verb, "stranger") {
-			invitee = "outsider"
-		}
-		code, _ := r.as(who, "inviteInGroup", map[string]any{"groupID": g, "inviteeList": []string{invitee}, "timeout": 60})
-		return code
-	})
+		})
+	b.WriteString("In a group, `invite` is for its members, and about members:\n\n")
+	r.table(b, []string{"owner", "admin", "member", "stranger", "app"},
+		[]string{"invite", "inviteInGroup", "inviteInGroup of a stranger"}, func(who, verb string) int {
+			g := r.group("Public")
+			if verb == "invite" {
+				code, _ := r.as(who, verb, map[string]any{"invitee": "somebody", "timeout": 60})
+				return code
+			}
+			invitee := "victim"
+			if strings.HasSuffix(verb, "stranger") {
+				invitee = "outsider"
+			}
+			code, _ := r.as(who, "inviteInGroup", map[string]any{"groupID": g, "inviteeList": []string{invitee}, "timeout": 60})
+			return code
+		})
 }
 
 // group makes a group with everybody in it but strangers.
@@ -86,20 +97,26 @@ func (r *roles) group(kind string) string {
 
 func (r *roles) messages(b *strings.Builder) {
 	b.WriteString("\n## Around a message\n\nBetween two people:\n\n")
-	r.table(b, []string{"sender", "receiver", "stranger"}, []string{"getMessage", "revokeMessage", "modifyMessage", "deleteMessages", "getHistoryMessageList", "markConversationRead", "getConversation", "pinConversation", "setReceiveOption", "clearHistory", "deleteConversation"}, func(who, verb string) int {
-		id := fmt.Sprintf("m%d", r.n)
-		r.must("sender", "sendMessage", map[string]any{"userID": "receiver", "text": "x", "messageID": id})
-		peer := map[string]string{"sender": "receiver", "receiver": "sender", "stranger": "sender"}[who]
-		code, _ := r.as(who, verb, r.about(verb, "c2c_"+peer, id))
-		return code
-	})
+	r.table(b, []string{"sender", "receiver", "stranger"},
+		[]string{"getMessage", "revokeMessage", "modifyMessage", "deleteMessages", "getHistoryMessageList",
+			"markConversationRead", "getConversation", "pinConversation", "setReceiveOption", "clearHistory",
+			"deleteConversation"}, func(who, verb string) int {
+			id := fmt.Sprintf("m%d", r.n)
+			r.must("sender", "sendMessage", map[string]any{"userID": "receiver", "text": "x", "messageID": id})
+			peer := map[string]string{"sender": "receiver", "receiver": "sender", "stranger": "sender"}[who]
+			code, _ := r.as(who, verb, r.about(verb, "c2c_"+peer, id))
+			return code
+		})
 	b.WriteString("In a group (`Public`), about a member's message:\n\n")
-	r.table(b, []string{"owner", "admin", "member", "victim", "stranger", "app"}, []string{"sendMessage", "getMessage", "revokeMessage", "modifyMessage", "deleteMessages", "getHistoryMessageList", "markConversationRead", "getConversation", "sendMessageReadReceipts", "getMessageReadReceipts", "getGroupMessageReadMemberList"}, func(who, verb string) int {
-		g, id := r.group("Public"), fmt.Sprintf("m%d", r.n)
-		r.must("member", "sendMessage", map[string]any{"groupID": g, "text": "x", "messageID": id, "needReadReceipt": true})
-		code, _ := r.as(who, verb, r.about(verb, "group_"+g, id))
-		return code
-	})
+	r.table(b, []string{"owner", "admin", "member", "victim", "stranger", "app"},
+		[]string{"sendMessage", "getMessage", "revokeMessage", "modifyMessage", "deleteMessages", "getHistoryMessageList",
+			"markConversationRead", "getConversation", "sendMessageReadReceipts", "getMessageReadReceipts",
+			"getGroupMessageReadMemberList"}, func(who, verb string) int {
+			g, id := r.group("Public"), fmt.Sprintf("m%d", r.n)
+			r.must("member", "sendMessage", map[string]any{"groupID": g, "text": "x", "messageID": id, "needReadReceipt": true})
+			code, _ := r.as(who, verb, r.about(verb, "group_"+g, id))
+			return code
+		})
 }
 
 // about is a request about a message.
@@ -130,9 +147,12 @@ func (r *roles) about(verb, conversation, id string) map[string]any {
 func (r *roles) groups(b *strings.Builder) {
 	people := []string{"owner", "admin", "member", "stranger", "app"}
 	verbs := []string{
-		"joinGroup", "quitGroup", "inviteUserToGroup", "kickGroupMember", "dismissGroup", "setGroupInfo", "setGroupMemberInfo", "setGroupMemberInfo of oneself", "muteGroupMember", "muteAllGroupMembers",
-		"setGroupMemberRole", "transferGroupOwner", "markGroupMemberList", "acceptGroupApplication", "refuseGroupApplication", "initGroupAttributes", "setGroupAttributes", "deleteGroupAttributes",
-		"setGroupCounters", "increaseGroupCounter", "decreaseGroupCounter", "getGroup", "getGroupsInfo", "getGroupMemberList", "getGroupMembersInfo", "searchGroupMembers",
+		"joinGroup", "quitGroup", "inviteUserToGroup", "kickGroupMember", "dismissGroup", "setGroupInfo",
+		"setGroupMemberInfo", "setGroupMemberInfo of oneself", "muteGroupMember", "muteAllGroupMembers",
+		"setGroupMemberRole", "transferGroupOwner", "markGroupMemberList", "acceptGroupApplication", "refuseGroupApplication",
+		"initGroupAttributes", "setGroupAttributes", "deleteGroupAttributes",
+		"setGroupCounters", "increaseGroupCounter", "decreaseGroupCounter", "getGroup", "getGroupsInfo", "getGroupMemberList",
+		"getGroupMembersInfo", "searchGroupMembers",
 		"getGroupOnlineMemberCount", "getGroupAttributes", "getGroupCounters", "getGroupApplicationList",
 	}
 	for _, kind := range []string{"Work", "Public", "Meeting", "AVChatRoom", "Community"} {

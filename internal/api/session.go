@@ -70,7 +70,9 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	if welcome.Statuses, hears, err = a.Users.Followed(ctx, by.UserID); err != nil {
 		return nil, err
 	}
-	s := &gateway.Session{From: at.From, Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID, DeviceID: by.DeviceID, Origin: rpc.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt, Head: welcome.Positions[im.UserTopic(by.UserID)]}
+	s := &gateway.Session{From: at.From, Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID,
+		DeviceID: by.DeviceID, Origin: rpc.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt,
+		Head: welcome.Positions[im.UserTopic(by.UserID)]}
 	for _, u := range hears {
 		s.Topics = append(s.Topics, gateway.Topic{Name: im.StatusTopic(u)})
 	}
@@ -147,7 +149,8 @@ func (a *API) Call(s *gateway.Session, name string, data []byte, reply func([]by
 }
 
 // createToken mints a token for app servers.
-func (a *API) createToken(_ context.Context, _ rpc.Caller, req protocol.CreateTokenRequest) (protocol.CreateTokenResponse, error) {
+func (a *API) createToken(_ context.Context, _ rpc.Caller,
+	req protocol.CreateTokenRequest) (protocol.CreateTokenResponse, error) {
 	var res protocol.CreateTokenResponse
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err

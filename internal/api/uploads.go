@@ -35,7 +35,8 @@ func (u *uploads) of(user string) *uploadLimit {
 	if l, ok := u.users.Get(user); ok {
 		return l
 	}
-	l := &uploadLimit{count: rate.NewLimiter(u.rate, u.burst), bytes: rate.NewLimiter(uploadBytesPerSecond, uploadBytesBurst)}
+	l := &uploadLimit{count: rate.NewLimiter(u.rate, u.burst),
+		bytes: rate.NewLimiter(uploadBytesPerSecond, uploadBytesBurst)}
 	if old, found, _ := u.users.PeekOrAdd(user, l); found {
 		return old
 	}

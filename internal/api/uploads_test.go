@@ -44,12 +44,14 @@ func TestUploadsArePaced(t *testing.T) {
 		const size = uploadBytesBurst + 2*uploadBytesPerSecond
 		begin := time.Now()
 		n, err := io.Copy(io.Discard, u.pace(t.Context(), io.LimitReader(endless{}, size)))
-		if took := time.Since(begin); n != size || err != nil || took < 1900*time.Millisecond || took > 2100*time.Millisecond {
+		if took := time.Since(begin); n != size || err != nil || took < 1900*time.Millisecond ||
+			took > 2100*time.Millisecond {
 			t.Errorf("%d bytes in %v, %v", n, took, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := io.Copy(io.Discard, u.pace(ctx, io.LimitReader(endless{}, size))); !errors.Is(err, context.DeadlineExceeded) && err == nil {
+		if _, err := io.Copy(io.Discard, u.pace(ctx, io.LimitReader(endless{}, size))); !errors.Is(err,
+			context.DeadlineExceeded) && err == nil {
 			t.Error("an upload whose client has gone is read to its end")
 		}
 		if b, err := io.ReadAll(u.pace(t.Context(), bytes.NewReader(nil))); len(b) > 0 || err != nil {

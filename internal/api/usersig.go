@@ -58,7 +58,8 @@ func readUserSig(token string) (userSig, error) {
 // signature is the HMAC of TLSSigAPIv2: the key is used as text, and every line ends in a newline.
 func (u *userSig) signature(key string) string {
 	m := hmac.New(sha256.New, []byte(key))
-	fmt.Fprintf(m, "TLS.identifier:%s\nTLS.sdkappid:%d\nTLS.time:%d\nTLS.expire:%d\n", u.Identifier, u.AppID, u.Time, u.Expire)
+	fmt.Fprintf(m, "TLS.identifier:%s\nTLS.sdkappid:%d\nTLS.time:%d\nTLS.expire:%d\n", u.Identifier, u.AppID, u.Time,
+		u.Expire)
 	if u.UserBuf != "" {
 		fmt.Fprintf(m, "TLS.userbuf:%s\n", u.UserBuf)
 	}
@@ -68,7 +69,8 @@ func (u *userSig) signature(key string) string {
 func checkUserSig(token string, appID int64, key string, now time.Time) (Identity, error) {
 	u, err := readUserSig(token)
 	if err != nil {
-		return Identity{}, forged(im.CodeTokenMalformed, "the token is neither a key of this server, nor a JWT, nor a UserSig", err)
+		return Identity{}, forged(im.CodeTokenMalformed,
+			"the token is neither a key of this server, nor a JWT, nor a UserSig", err)
 	}
 	switch {
 	case key == "":
@@ -80,7 +82,8 @@ func checkUserSig(token string, appID int64, key string, now time.Time) (Identit
 	case u.Expire <= 0 || u.Time <= 0 || u.Time > 1<<40 || u.Expire > 1<<40:
 		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the UserSig has no valid time and expiry")
 	case u.Time > now.Add(clockLeeway).Unix():
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "the UserSig was made in the future: compare the clocks of the server and of who made it")
+		return Identity{}, im.Refuse(im.CodeTokenRefused,
+			"the UserSig was made in the future: compare the clocks of the server and of who made it")
 	case now.Unix() >= u.Time+u.Expire:
 		return Identity{}, im.Refuse(im.CodeTokenExpired, "the UserSig has expired; get a new one")
 	}

@@ -33,7 +33,8 @@ func kindOf(b *protocol.Body) (protocol.MessageType, error) {
 		return "", im.Bad(string(kinds[1]), "stands beside "+string(kinds[0])+"; a message says one thing")
 	}
 	if n := len(rpc.Encode(b)); n > im.MaxData {
-		return "", &im.Error{Code: im.CodeTooLong, Field: string(kinds[0]), Message: fmt.Sprintf("%s is %d bytes long as JSON; the limit is %d", kinds[0], n, im.MaxData)}
+		return "", &im.Error{Code: im.CodeTooLong, Field: string(kinds[0]),
+			Message: fmt.Sprintf("%s is %d bytes long as JSON; the limit is %d", kinds[0], n, im.MaxData)}
 	}
 	return kinds[0], checkBody(b, kinds[0])
 }
@@ -45,7 +46,9 @@ func checkBody(b *protocol.Body, kind protocol.MessageType) error {
 	case protocol.Text:
 		return im.CheckText("text", b.Text, im.MaxData)
 	case protocol.Custom:
-		return rpc.FirstError(im.CheckText("custom.data", b.Custom.Data, im.MaxData), im.CheckText("custom.description", b.Custom.Description, im.MaxData), im.CheckText("custom.extension", b.Custom.Extension, im.MaxData))
+		return rpc.FirstError(im.CheckText("custom.data", b.Custom.Data, im.MaxData),
+			im.CheckText("custom.description", b.Custom.Description, im.MaxData),
+			im.CheckText("custom.extension", b.Custom.Extension, im.MaxData))
 	case protocol.Location:
 		if l := b.Location; !(l.Latitude >= -90 && l.Latitude <= 90) || !(l.Longitude >= -180 && l.Longitude <= 180) {
 			return im.Bad("location", "is out of range; latitude is from -90 to 90, longitude from -180 to 180")

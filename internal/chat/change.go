@@ -38,7 +38,8 @@ func (p place) load(tx *txn.Tx, id string) (*changed, error) {
 			c.copies = append(c.copies, m)
 		}
 	}
-	if len(c.copies) == 0 || c.copies[0].Topic != p.topic() || c.copies[0].Seq <= after || !visible(c.copies[0].Audience, p.by.UserID) {
+	if len(c.copies) == 0 || c.copies[0].Topic != p.topic() || c.copies[0].Seq <= after ||
+		!visible(c.copies[0].Audience, p.by.UserID) {
 		return nil, noMessage()
 	}
 	if err := json.Unmarshal(c.copies[0].Body, &c.msg); err != nil {
@@ -76,10 +77,13 @@ func (p place) put(tx *txn.Tx, c *changed, e protocol.MessageEvent) {
 	}
 }
 
-// RevokeMessage takes a message back: its sender for a while, owner and administrators of a group, and app servers, always.
-func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller, req protocol.RevokeRequest) (rpc.Txn[protocol.MessageResponse], error) {
+// RevokeMessage takes a message back: its sender for a while, owner and administrators of a group, and app servers,
+// always.
+func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller,
+	req protocol.RevokeRequest) (rpc.Txn[protocol.MessageResponse], error) {
 	p, err := placeOf(by, req.ConversationID)
-	if err = rpc.FirstError(err, im.CheckMessageID(req.MessageID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
+	if err = rpc.FirstError(err, im.CheckMessageID(req.MessageID),
+		im.CheckText("reason", req.Reason, maxReason)); err != nil {
 		return rpc.Txn[protocol.MessageResponse]{}, err
 	}
 	need := p.need()
@@ -95,9 +99,11 @@ func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller, req protocol.Revo
 		if err := c.mayRevoke(tx, p, v); err != nil {
 			return protocol.MessageResponse{}, err
 		}
-		v.msg.Body, v.msg.MessageOptions = protocol.Body{}, protocol.MessageOptions{ExcludeUnread: v.msg.ExcludeUnread, ReceiverList: v.msg.ReceiverList}
+		v.msg.Body, v.msg.MessageOptions = protocol.Body{}, protocol.MessageOptions{ExcludeUnread: v.msg.ExcludeUnread,
+			ReceiverList: v.msg.ReceiverList}
 		v.msg.Revoked, v.msg.RevokedBy, v.msg.RevokeReason = true, by.UserID, req.Reason
-		if sender := (txn.MemberKey{GroupID: p.groupID, UserID: v.copies[0].Sender}); p.groupID != "" && !tx.HasMember(sender) {
+		if sender := (txn.MemberKey{GroupID: p.groupID, UserID: v.copies[0].Sender}); p.groupID != "" &&
+			!tx.HasMember(sender) {
 			return protocol.MessageResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Members: []txn.MemberKey{sender}}}
 		}
 		for _, m := range v.copies {
@@ -123,20 +129,24 @@ func (c *Chat) mayRevoke(tx *txn.Tx, p place, v *changed) error {
 	case v.msg.MessageType == protocol.CallType:
 		return callRecord()
 	case v.msg.From != p.by.UserID:
-		return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message may take it back, and in a group its owner and administrators"}
+		return &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
+			Message: "only the sender of a message may take it back, and in a group its owner and administrators"}
 	case !p.by.Server && tx.Now-v.msg.Time > c.opt.RevokeWithin.Milliseconds():
-		return &im.Error{Code: im.CodeRevokeLate, Field: "messageID", Message: "the message is too old to be taken back; the limit is " + c.opt.RevokeWithin.String()}
+		return &im.Error{Code: im.CodeRevokeLate, Field: "messageID",
+			Message: "the message is too old to be taken back; the limit is " + c.opt.RevokeWithin.String()}
 	}
 	return nil
 }
 
 // callRecord refuses to change what the server wrote.
 func callRecord() error {
-	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "a call record is the server's; it can be deleted for oneself, not changed"}
+	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
+		Message: "a call record is the server's; it can be deleted for oneself, not changed"}
 }
 
 // ModifyMessage replaces what a message says: its sender, and owner and administrators of a group.
-func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller, req protocol.ModifyMessageRequest) (rpc.Txn[protocol.MessageResponse], error) {
+func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller,
+	req protocol.ModifyMessageRequest) (rpc.Txn[protocol.MessageResponse], error) {
 	p, err := placeOf(by, req.ConversationID)
 	if err == nil {
 		err = im.CheckMessageID(req.MessageID)
@@ -162,7 +172,8 @@ func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller, req protocol.Mo
 		if err != nil {
 			return protocol.MessageResponse{}, err
 		}
-		if req.Version != nil && v.msg.Version == *req.Version+1 && v.msg.ModifiedBy == by.UserID && same(&v.msg, &req, keep) {
+		if req.Version != nil && v.msg.Version == *req.Version+1 && v.msg.ModifiedBy == by.UserID &&
+			same(&v.msg, &req, keep) {
 			return protocol.MessageResponse{Message: v.msg, Repeat: true, ServerTime: tx.Now}, nil
 		}
 		if err := c.mayModify(tx, p, v, req); err != nil {
@@ -191,7 +202,8 @@ func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller, req protocol.Mo
 
 // same says that a message says already what it is to say: the call came before, and its answer was lost.
 func same(m *protocol.Message, req *protocol.ModifyMessageRequest, keep bool) bool {
-	return (req.CustomData == nil || *req.CustomData == m.CustomData) && (keep || bytes.Equal(rpc.Encode(m.Body), rpc.Encode(req.Body)))
+	return (req.CustomData == nil || *req.CustomData == m.CustomData) &&
+		(keep || bytes.Equal(rpc.Encode(m.Body), rpc.Encode(req.Body)))
 }
 
 func (c *Chat) mayModify(tx *txn.Tx, p place, v *changed, req protocol.ModifyMessageRequest) error {
@@ -217,7 +229,8 @@ func (c *Chat) mayModify(tx *txn.Tx, p place, v *changed, req protocol.ModifyMes
 	case v.msg.Revoked:
 		return &im.Error{Code: im.CodeNoMessage, Field: "messageID", Message: "the message has been taken back"}
 	case req.Version != nil && *req.Version != v.msg.Version:
-		return &im.Error{Code: im.CodeModified, Field: "version", Message: "the message was modified meanwhile; read it and try again"}
+		return &im.Error{Code: im.CodeModified, Field: "version",
+			Message: "the message was modified meanwhile; read it and try again"}
 	case v.msg.From == p.by.UserID:
 		return nil
 	case p.groupID != "":
@@ -225,7 +238,8 @@ func (c *Chat) mayModify(tx *txn.Tx, p place, v *changed, req protocol.ModifyMes
 			return err
 		}
 	}
-	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message may modify it, and in a group its owner and administrators"}
+	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
+		Message: "only the sender of a message may modify it, and in a group its owner and administrators"}
 }
 
 // skip takes a message that is revoked out of the unread counts.
@@ -326,7 +340,8 @@ func (p place) forget(tx *txn.Tx, list []store.MessagePosition) error {
 const maxDeleted = 50
 
 // DeleteMessages hides messages from the caller alone.
-func (c *Chat) DeleteMessages(ctx context.Context, by rpc.Caller, req protocol.DeleteMessagesRequest) (rpc.Txn[protocol.Done], error) {
+func (c *Chat) DeleteMessages(ctx context.Context, by rpc.Caller,
+	req protocol.DeleteMessagesRequest) (rpc.Txn[protocol.Done], error) {
 	p, err := placeOf(by, req.ConversationID)
 	var list []store.MessagePosition
 	switch {
@@ -348,7 +363,8 @@ func (c *Chat) DeleteMessages(ctx context.Context, by rpc.Caller, req protocol.D
 		for _, seq := range req.SeqList {
 			tx.Delete(txn.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
 		}
-		p.own(tx, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList, Time: tx.Now})
+		p.own(tx, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList,
+			Time: tx.Now})
 		return protocol.Done{ServerTime: tx.Now}, nil
 	}}, nil
 }

@@ -17,8 +17,8 @@ import (
 type Options struct {
 	// RevokeWithin is how long senders may take back what they sent. Default: 2 min.
 	RevokeWithin time.Duration
-	// DropBlocked lets a message to somebody who blocks the sender seem to succeed, and the blocker not get it. Default: it is
-	// refused with 20007.
+	// DropBlocked lets a message to somebody who blocks the sender seem to succeed, and the blocker not get it. Default:
+	// it is refused with 20007.
 	DropBlocked bool
 	// Posted is told that pushes are on their way, before they are committed. Default: this house sends none.
 	Posted func()
@@ -97,7 +97,8 @@ func (p place) column() string {
 // need is what an action in the conversation looks at.
 func (p place) need() txn.ReadSet {
 	if p.groupID != "" {
-		return txn.ReadSet{Topics: []string{p.topic(), im.UserTopic(p.by.UserID)}, Groups: []string{p.groupID}, Members: []txn.MemberKey{{GroupID: p.groupID, UserID: p.by.UserID}}}
+		return txn.ReadSet{Topics: []string{p.topic(), im.UserTopic(p.by.UserID)}, Groups: []string{p.groupID},
+			Members: []txn.MemberKey{{GroupID: p.groupID, UserID: p.by.UserID}}}
 	}
 	return txn.ReadSet{
 		Topics:   []string{p.topic(), im.UserTopic(p.peer)},

@@ -24,14 +24,16 @@ func view(d *store.ConversationState) (v protocol.Conversation, listed bool) {
 	hasAny := d.Last.Seq > 0
 	if d.Member != nil {
 		r = &d.Member.Reading
-		v = protocol.Conversation{ConversationID: im.GroupConversation(d.Group.ID), Type: "group", GroupID: d.Group.ID, GroupType: string(d.Group.Type), Name: d.Group.Info.Name, Unread: unread(d.Group, d.Member, d.Counted)}
+		v = protocol.Conversation{ConversationID: im.GroupConversation(d.Group.ID), Type: "group", GroupID: d.Group.ID,
+			GroupType: string(d.Group.Type), Name: d.Group.Info.Name, Unread: unread(d.Group, d.Member, d.Counted)}
 		if d.Last.Seq <= d.Member.Sees(d.Group) {
 			hasAny = false
 		}
 		listed = hasAny || r.HiddenSeq == 0
 	} else {
 		r = &d.Contact.Reading
-		v = protocol.Conversation{ConversationID: im.C2C(d.Contact.Peer), Type: "c2c", UserID: d.Contact.Peer, Unread: d.Contact.Unread(), PeerReadSeq: d.Contact.PeerRead}
+		v = protocol.Conversation{ConversationID: im.C2C(d.Contact.Peer), Type: "c2c", UserID: d.Contact.Peer,
+			Unread: d.Contact.Unread(), PeerReadSeq: d.Contact.PeerRead}
 		listed = hasAny
 	}
 	v.Head, v.ReadSeq, v.ClearedSeq, v.HiddenSeq, v.Pinned = d.Head, r.ReadSeq, r.ClearedSeq, r.HiddenSeq, r.PinnedAt > 0
@@ -46,7 +48,8 @@ func view(d *store.ConversationState) (v protocol.Conversation, listed bool) {
 }
 
 // ListConversations reads a page of the caller's conversations: the pinned first, then the latest.
-func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller, req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
+func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller,
+	req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
 	res := protocol.ConversationsResponse{Conversations: []protocol.Conversation{}, ServerTime: c.store.Now()}
 	limit, err := rpc.Page(req.Limit)
 	if err == nil && req.Offset < 0 {
@@ -77,7 +80,8 @@ func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller, req protoco
 		}
 	}
 	slices.SortFunc(list, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(b.pinnedAt, a.pinnedAt), cmp.Compare(b.LastTime, a.LastTime), cmp.Compare(a.ConversationID, b.ConversationID))
+		return cmp.Or(cmp.Compare(b.pinnedAt, a.pinnedAt), cmp.Compare(b.LastTime, a.LastTime),
+			cmp.Compare(a.ConversationID, b.ConversationID))
 	})
 	from := min(req.Offset, len(list))
 	to := from + min(limit, len(list)-from)
@@ -91,7 +95,8 @@ func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller, req protoco
 }
 
 // GetConversation reads one conversation.
-func (c *Chat) GetConversation(ctx context.Context, by rpc.Caller, req protocol.ConversationRequest) (protocol.ConversationResponse, error) {
+func (c *Chat) GetConversation(ctx context.Context, by rpc.Caller,
+	req protocol.ConversationRequest) (protocol.ConversationResponse, error) {
 	res := protocol.ConversationResponse{ServerTime: c.store.Now()}
 	p, err := placeOf(by, req.ConversationID)
 	if err == nil && p.groupID != "" {
@@ -110,7 +115,8 @@ func (c *Chat) GetConversation(ctx context.Context, by rpc.Caller, req protocol.
 }
 
 // MarkRead marks a conversation read up to a sequence. It never goes back.
-func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller, req protocol.ReadRequest) (rpc.Txn[protocol.ConversationResponse], error) {
+func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller,
+	req protocol.ReadRequest) (rpc.Txn[protocol.ConversationResponse], error) {
 	p, err := placeOf(by, req.ConversationID)
 	if err == nil && req.Seq > math.MaxInt64 {
 		err = im.Bad("seq", "is out of range")
@@ -122,12 +128,13 @@ func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller, req protocol.ReadReq
 	if err != nil {
 		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
-	return rpc.Txn[protocol.ConversationResponse]{Reads: p.need(), Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
-		if p.groupID != "" {
-			return r.group(tx)
-		}
-		return r.oneToOne(tx), nil
-	}}, nil
+	return rpc.Txn[protocol.ConversationResponse]{Reads: p.need(),
+		Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
+			if p.groupID != "" {
+				return r.group(tx)
+			}
+			return r.oneToOne(tx), nil
+		}}, nil
 }
 
 // reading is what was found out before a conversation is marked read. None of it can change meanwhile.
@@ -150,8 +157,8 @@ func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading
 	return r, nil
 }
 
-// upTo is how far the conversation is read: to its last record, or, when that was trimmed and still counted as unread, to
-// where was asked.
+// upTo is how far the conversation is read: to its last record, or, when that was trimmed and still counted as unread,
+// to where was asked.
 func (r *reading) upTo(unread bool) uint64 {
 	if r.facts.Last == 0 && unread {
 		return r.facts.UpTo
@@ -160,7 +167,8 @@ func (r *reading) upTo(unread bool) uint64 {
 }
 
 func (r *reading) event(tx *txn.Tx, v *protocol.Conversation) protocol.ConversationResponse {
-	r.own(tx, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head,
+	r.own(tx, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq,
+		Unread: v.Unread, Head: v.Head,
 		Pinned: v.Pinned, ReceiveOption: v.ReceiveOption, ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: tx.Now})
 	return protocol.ConversationResponse{Conversation: *v, Seq: r.ownHead(tx) + 1, ServerTime: tx.Now}
 }
@@ -182,7 +190,8 @@ func (r *reading) oneToOne(tx *txn.Tx) protocol.ConversationResponse {
 	if other := tx.Contact(peer, me); r.facts.Pair > other.PeerRead {
 		other.PeerRead = r.facts.Pair
 		tx.PutContact(*other)
-		tx.Append(im.UserTopic(peer), txn.Draft{Body: &rpc.Event{Value: protocol.MessageEvent{Type: protocol.TypeReceipt, ConversationID: im.C2C(me), PeerReadSeq: other.PeerRead, Time: tx.Now}}})
+		tx.Append(im.UserTopic(peer), txn.Draft{Body: &rpc.Event{Value: protocol.MessageEvent{Type: protocol.TypeReceipt,
+			ConversationID: im.C2C(me), PeerReadSeq: other.PeerRead, Time: tx.Now}}})
 	}
 	return r.event(tx, &v)
 }
@@ -207,7 +216,8 @@ func (r *reading) group(tx *txn.Tx) (protocol.ConversationResponse, error) {
 }
 
 // PinConversation pins a conversation to the top of the list, or lets it go.
-func (c *Chat) PinConversation(ctx context.Context, by rpc.Caller, req protocol.PinRequest) (rpc.Txn[protocol.ConversationResponse], error) {
+func (c *Chat) PinConversation(ctx context.Context, by rpc.Caller,
+	req protocol.PinRequest) (rpc.Txn[protocol.ConversationResponse], error) {
 	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, _ place, r *im.Reading) {
 		if r.PinnedAt = 0; req.Pin {
 			r.PinnedAt = tx.Now
@@ -216,7 +226,8 @@ func (c *Chat) PinConversation(ctx context.Context, by rpc.Caller, req protocol.
 }
 
 // SetReceiveOption says what the caller wants to be told of a conversation.
-func (c *Chat) SetReceiveOption(ctx context.Context, by rpc.Caller, req protocol.ReceiveOptionRequest) (rpc.Txn[protocol.ConversationResponse], error) {
+func (c *Chat) SetReceiveOption(ctx context.Context, by rpc.Caller,
+	req protocol.ReceiveOptionRequest) (rpc.Txn[protocol.ConversationResponse], error) {
 	opt := slices.Index(optionNames(), req.ReceiveOption)
 	var err error
 	if opt < 0 {
@@ -226,7 +237,8 @@ func (c *Chat) SetReceiveOption(ctx context.Context, by rpc.Caller, req protocol
 }
 
 // DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
-func (c *Chat) DeleteConversation(ctx context.Context, by rpc.Caller, req protocol.ConversationRequest) (rpc.Txn[protocol.ConversationResponse], error) {
+func (c *Chat) DeleteConversation(ctx context.Context, by rpc.Caller,
+	req protocol.ConversationRequest) (rpc.Txn[protocol.ConversationResponse], error) {
 	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
 		r.HiddenSeq, r.PinnedAt = tx.Head(p.topic()), 0
 		p.clear(tx, r)
@@ -234,7 +246,8 @@ func (c *Chat) DeleteConversation(ctx context.Context, by rpc.Caller, req protoc
 }
 
 // ClearHistory shows the caller nothing of before any more.
-func (c *Chat) ClearHistory(ctx context.Context, by rpc.Caller, req protocol.ConversationRequest) (rpc.Txn[protocol.ConversationResponse], error) {
+func (c *Chat) ClearHistory(ctx context.Context, by rpc.Caller,
+	req protocol.ConversationRequest) (rpc.Txn[protocol.ConversationResponse], error) {
 	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
 		p.clear(tx, r)
 	})
@@ -252,32 +265,34 @@ func (p place) clear(tx *txn.Tx, r *im.Reading) {
 }
 
 // adjust changes the caller's side of a conversation and tells their other devices.
-func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, err error, change func(*txn.Tx, place, *im.Reading)) (rpc.Txn[protocol.ConversationResponse], error) {
+func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, err error,
+	change func(*txn.Tx, place, *im.Reading)) (rpc.Txn[protocol.ConversationResponse], error) {
 	p, bad := placeOf(by, conversationID)
 	if err = rpc.FirstError(bad, err); err != nil {
 		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
-	return rpc.Txn[protocol.ConversationResponse]{Reads: p.need(), Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
-		d := store.ConversationState{Head: tx.Head(p.topic())}
-		e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: tx.Now}
-		if p.groupID != "" {
-			g, m, err := p.member(tx)
-			if err != nil {
-				return protocol.ConversationResponse{}, err
+	return rpc.Txn[protocol.ConversationResponse]{Reads: p.need(),
+		Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
+			d := store.ConversationState{Head: tx.Head(p.topic())}
+			e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: tx.Now}
+			if p.groupID != "" {
+				g, m, err := p.member(tx)
+				if err != nil {
+					return protocol.ConversationResponse{}, err
+				}
+				d.Group, d.Member, d.Counted = g, m, tx.UnreadCount(p.topic())
+				if change(tx, p, &m.Reading); m.ReadSeq == d.Head {
+					m.OwnRead, m.Extra = m.Own, ""
+				}
+				tx.PutMember(*m)
+			} else {
+				d.Contact = tx.Contact(by.UserID, p.peer)
+				change(tx, p, &d.Contact.Reading)
+				tx.PutContact(*d.Contact)
 			}
-			d.Group, d.Member, d.Counted = g, m, tx.UnreadCount(p.topic())
-			if change(tx, p, &m.Reading); m.ReadSeq == d.Head {
-				m.OwnRead, m.Extra = m.Own, ""
-			}
-			tx.PutMember(*m)
-		} else {
-			d.Contact = tx.Contact(by.UserID, p.peer)
-			change(tx, p, &d.Contact.Reading)
-			tx.PutContact(*d.Contact)
-		}
-		v, _ := view(&d)
-		e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq, e.HiddenSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq, v.HiddenSeq
-		p.own(tx, e)
-		return protocol.ConversationResponse{Conversation: v, Seq: p.ownHead(tx) + 1, ServerTime: tx.Now}, nil
-	}}, nil
+			v, _ := view(&d)
+			e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq, e.HiddenSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq, v.HiddenSeq
+			p.own(tx, e)
+			return protocol.ConversationResponse{Conversation: v, Seq: p.ownHead(tx) + 1, ServerTime: tx.Now}, nil
+		}}, nil
 }

@@ -19,7 +19,8 @@ import (
 )
 
 // History reads a page of a conversation, in either direction from any sequence.
-func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryRequest) (protocol.HistoryResponse, error) {
+func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryRequest) (protocol.HistoryResponse,
+	error) {
 	res := protocol.HistoryResponse{Messages: []protocol.Entry{}}
 	limit, err := rpc.Page(req.Limit)
 	if err == nil && req.Direction != "" && req.Direction != "older" && req.Direction != "newer" {
@@ -32,7 +33,8 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 	if err := rpc.FirstError(err, bad); err != nil {
 		return res, err
 	}
-	h := store.HistoryRange{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: req.Seq, Newer: req.Direction == "newer", Limit: limit}
+	h := store.HistoryRange{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: req.Seq,
+		Newer: req.Direction == "newer", Limit: limit}
 	if h.After, res.PeerReadSeq, err = c.sees(ctx, p); err != nil {
 		return res, err
 	}
@@ -71,7 +73,8 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 	return res, err
 }
 
-// shows says whether the caller may see a record: of a group, one for some members or for the participants of an invitation.
+// shows says whether the caller may see a record: of a group, one for some members or for the participants of an
+// invitation.
 func (c *Chat) shows(ctx context.Context, p place, l *store.HistoryEntry) (bool, error) {
 	id, ok := txn.AudienceInvitation(l.Audience)
 	switch {
@@ -94,14 +97,16 @@ const (
 	maxActionBytes = 256 << 10
 )
 
-// withActions puts after each invitation to several what its participants heard of it, which is stored once, on its own topic.
-// These entries have the sequence of the invitation.
-func (c *Chat) withActions(ctx context.Context, user string, entries []protocol.Entry, newer bool) ([]protocol.Entry, error) {
+// withActions puts after each invitation to several what its participants heard of it, which is stored once, on its own
+// topic. These entries have the sequence of the invitation.
+func (c *Chat) withActions(ctx context.Context, user string, entries []protocol.Entry, newer bool) ([]protocol.Entry,
+	error) {
 	list := make([]protocol.Entry, 0, len(entries))
 	more := 0
 	for _, e := range entries {
 		var head protocol.Signaling
-		several := bytes.Contains(e.Event, []byte(`"notify":"participants"`)) && json.Unmarshal(e.Event, &head) == nil && head.Notify == invite.NotifyParticipants
+		several := bytes.Contains(e.Event, []byte(`"notify":"participants"`)) && json.Unmarshal(e.Event, &head) == nil &&
+			head.Notify == invite.NotifyParticipants
 		if !several || more >= maxPageActions {
 			list = append(list, e)
 			continue
@@ -121,9 +126,10 @@ func (c *Chat) withActions(ctx context.Context, user string, entries []protocol.
 	return list, nil
 }
 
-// actions reads what followed an invitation on its topic, the oldest first: the last of it. An invitee who blocks the inviter is
-// shown nothing that came after that.
-func (c *Chat) actions(ctx context.Context, user string, seq uint64, first *protocol.Signaling) ([]protocol.Entry, error) {
+// actions reads what followed an invitation on its topic, the oldest first: the last of it. An invitee who blocks the
+// inviter is shown nothing that came after that.
+func (c *Chat) actions(ctx context.Context, user string, seq uint64, first *protocol.Signaling) ([]protocol.Entry,
+	error) {
 	topic, until := im.InvitationTopic(first.InviteID), int64(math.MaxInt64)
 	mine, err := c.store.Invitee(ctx, first.InviteID, user)
 	switch {
@@ -161,7 +167,8 @@ func visible(audience, user string) bool {
 }
 
 // GetMessage reads one message.
-func (c *Chat) GetMessage(ctx context.Context, by rpc.Caller, req protocol.MessageRequest) (protocol.MessageResponse, error) {
+func (c *Chat) GetMessage(ctx context.Context, by rpc.Caller, req protocol.MessageRequest) (protocol.MessageResponse,
+	error) {
 	p, err := placeOf(by, req.ConversationID)
 	if err := rpc.FirstError(err, im.CheckMessageID(req.MessageID)); err != nil {
 		return protocol.MessageResponse{}, err
@@ -196,7 +203,8 @@ func (p place) between(body []byte) bool {
 }
 
 func noMessage() error {
-	return &im.Error{Code: im.CodeNoMessage, Field: "messageID", Message: "there is no message with this messageID in this conversation"}
+	return &im.Error{Code: im.CodeNoMessage, Field: "messageID",
+		Message: "there is no message with this messageID in this conversation"}
 }
 
 func respond(body []byte, now int64) (protocol.MessageResponse, error) {
@@ -280,7 +288,8 @@ func (c *Chat) Search(ctx context.Context, by rpc.Caller, req protocol.SearchReq
 func searchWords(text string) []string {
 	var list []string
 	for _, word := range strings.Fields(strings.ToLower(text)) {
-		if !slices.Contains(list, word) && strings.ContainsFunc(word, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }) {
+		if !slices.Contains(list, word) && strings.ContainsFunc(word,
+			func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }) {
 			list = append(list, word)
 		}
 	}
@@ -308,7 +317,8 @@ func (c *Chat) searched(ctx context.Context, by rpc.Caller, conversationID strin
 }
 
 // addFinding adds a message that was found, when the caller may see it and it is what was asked for.
-func (c *Chat) addFinding(ctx context.Context, by rpc.Caller, req protocol.SearchRequest, f store.Found, res *protocol.SearchResponse) error {
+func (c *Chat) addFinding(ctx context.Context, by rpc.Caller, req protocol.SearchRequest, f store.Found,
+	res *protocol.SearchResponse) error {
 	p := place{by: by, groupID: im.TopicGroup(f.Topic)}
 	m, err := c.store.Message(ctx, p.topic(), f.Msg)
 	if err != nil {
@@ -327,7 +337,8 @@ func (c *Chat) addFinding(ctx context.Context, by rpc.Caller, req protocol.Searc
 		}
 	}
 	v.ConversationID = p.id()
-	if v.Message.Revoked || req.From != "" && v.Message.From != req.From || req.ConversationID != "" && v.ConversationID != req.ConversationID {
+	if v.Message.Revoked || req.From != "" && v.Message.From != req.From || req.ConversationID != "" &&
+		v.ConversationID != req.ConversationID {
 		return nil
 	}
 	after, _, err := c.sees(ctx, p)
@@ -336,7 +347,8 @@ func (c *Chat) addFinding(ctx context.Context, by rpc.Caller, req protocol.Searc
 	} else if err != nil {
 		return err
 	}
-	lines, err := c.store.History(ctx, store.HistoryRange{User: by.UserID, Topic: p.topic(), Peer: p.column(), From: m.Seq - 1, After: after, Newer: true, Limit: 1})
+	lines, err := c.store.History(ctx, store.HistoryRange{User: by.UserID, Topic: p.topic(), Peer: p.column(),
+		From: m.Seq - 1, After: after, Newer: true, Limit: 1})
 	if err != nil {
 		return im.Internal(err)
 	}

@@ -16,12 +16,14 @@ const maxPreview = 300
 // pushes says whether whoever is away may be told of a message by a push.
 func (c *Chat) pushes(s *sending) bool {
 	m := &s.msg
-	return c.opt.Posted != nil && c.opt.Posts() && !m.OnlineUserOnly && !m.ExcludeUnread && (m.OfflinePush == nil || !m.OfflinePush.Disable) && (s.peer == "" || !c.opt.Here(s.peer))
+	return c.opt.Posted != nil && c.opt.Posts() && !m.OnlineUserOnly && !m.ExcludeUnread &&
+		(m.OfflinePush == nil || !m.OfflinePush.Disable) && (s.peer == "" || !c.opt.Here(s.peer))
 }
 
 // push posts a push, which leaves the house when the message is committed. Who of a group is away is found out then.
 func (c *Chat) push(tx *txn.Tx, s *sending, m *protocol.Message) {
-	p := outbox.Message{MessageID: m.MessageID, From: m.From, At: tx.Now, GroupID: m.GroupID, Text: Preview(&m.Body), Kind: string(m.MessageType), Push: m.OfflinePush,
+	p := outbox.Message{MessageID: m.MessageID, From: m.From, At: tx.Now, GroupID: m.GroupID, Text: Preview(&m.Body),
+		Kind: string(m.MessageType), Push: m.OfflinePush,
 		Receivers: m.ReceiverList, Mentioned: m.Mentions, MentionAll: m.MentionAll}
 	if s.groupID != "" {
 		if rules, _ := im.Rules(tx.Group(s.groupID).Type); !rules.Unread {

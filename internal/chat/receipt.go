@@ -58,7 +58,8 @@ func checkReceipts(by rpc.Caller, req protocol.ReceiptsRequest) (place, error) {
 }
 
 // SendReceipts tells the senders of messages of a group that the caller has read them.
-func (c *Chat) SendReceipts(_ context.Context, by rpc.Caller, req protocol.ReceiptsRequest) (rpc.Txn[protocol.ReceiptsResponse], error) {
+func (c *Chat) SendReceipts(_ context.Context, by rpc.Caller,
+	req protocol.ReceiptsRequest) (rpc.Txn[protocol.ReceiptsResponse], error) {
 	p, err := checkReceipts(by, req)
 	if err != nil {
 		return rpc.Txn[protocol.ReceiptsResponse]{}, err
@@ -68,7 +69,8 @@ func (c *Chat) SendReceipts(_ context.Context, by rpc.Caller, req protocol.Recei
 		need.Messages = append(need.Messages, txn.MessageKey{Topic: p.topic(), ID: id})
 		need.Receipts = append(need.Receipts, txn.Receipt{Topic: p.topic(), ID: id, UserID: by.UserID})
 	}
-	return rpc.Txn[protocol.ReceiptsResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ReceiptsResponse, error) { return p.receipts(tx, req.MessageIDList) }}, nil
+	return rpc.Txn[protocol.ReceiptsResponse]{Reads: need,
+		Decide: func(tx *txn.Tx) (protocol.ReceiptsResponse, error) { return p.receipts(tx, req.MessageIDList) }}, nil
 }
 
 func (p place) receipts(tx *txn.Tx, ids []string) (protocol.ReceiptsResponse, error) {
@@ -86,7 +88,8 @@ func (p place) receipts(tx *txn.Tx, ids []string) (protocol.ReceiptsResponse, er
 		}
 		switch {
 		case m.Flags&txn.FlagReceipt == 0:
-			return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageIDList", Message: "the sender of " + id + " did not ask for read receipts"}
+			return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageIDList", Message: "the sender of " + id +
+				" did not ask for read receipts"}
 		case m.Sender == p.by.UserID:
 			return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageIDList", Message: id + " is your own message"}
 		}
@@ -135,7 +138,8 @@ func countNames(audience string) (n int) {
 }
 
 // GetReceipts reads how many have read messages of a group.
-func (c *Chat) GetReceipts(ctx context.Context, by rpc.Caller, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse, error) {
+func (c *Chat) GetReceipts(ctx context.Context, by rpc.Caller, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse,
+	error) {
 	res := protocol.ReceiptsResponse{Receipts: []protocol.Count{}}
 	p, err := checkReceipts(by, req)
 	if err != nil {
@@ -156,7 +160,8 @@ func (c *Chat) GetReceipts(ctx context.Context, by rpc.Caller, req protocol.Rece
 }
 
 // GetReaders reads a page of those who have, or have not, read a message of the caller's.
-func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.ReadersRequest) (protocol.ReadersResponse, error) {
+func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.ReadersRequest) (protocol.ReadersResponse,
+	error) {
 	res := protocol.ReadersResponse{Readers: []protocol.Reader{}}
 	limit, err := rpc.Page(req.Limit)
 	if err := rpc.FirstError(err, im.CheckGroupID(req.GroupID), im.CheckMessageID(req.MessageID)); err != nil {
@@ -168,7 +173,8 @@ func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.Reade
 		return res, err
 	}
 	if m.Sender != by.UserID {
-		return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageID", Message: "only the sender of a message sees who has read it"}
+		return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
+			Message: "only the sender of a message sees who has read it"}
 	}
 	var list []store.Reader
 	if req.Unread {

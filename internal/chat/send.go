@@ -25,7 +25,8 @@ type sending struct {
 }
 
 // SendMessage sends a message to a person or a group.
-func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller, req protocol.SendMessageRequest) (rpc.Txn[protocol.SendMessageResponse], error) {
+func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller,
+	req protocol.SendMessageRequest) (rpc.Txn[protocol.SendMessageResponse], error) {
 	s, err := prepare(by, &req)
 	if err == nil {
 		s.files, err = c.lookAtFile(ctx, by, &s.msg.Body)
@@ -45,12 +46,14 @@ func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller, req protocol.Send
 	if s.msg.OnlineUserOnly && s.peer != "" {
 		devices = c.presence.Devices(s.peer)[0]
 	}
-	return rpc.Txn[protocol.SendMessageResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.SendMessageResponse, error) { return c.decideSend(tx, s) }, After: func(res protocol.SendMessageResponse, err error) (protocol.SendMessageResponse, error) {
-		if err == nil {
-			res.Devices = devices
-		}
-		return res, err
-	}}, nil
+	return rpc.Txn[protocol.SendMessageResponse]{Reads: need,
+		Decide: func(tx *txn.Tx) (protocol.SendMessageResponse, error) { return c.decideSend(tx, s) },
+		After: func(res protocol.SendMessageResponse, err error) (protocol.SendMessageResponse, error) {
+			if err == nil {
+				res.Devices = devices
+			}
+			return res, err
+		}}, nil
 }
 
 // prepare checks what can be checked without looking at the world.
@@ -90,7 +93,8 @@ func prepare(by rpc.Caller, req *protocol.SendMessageRequest) (*sending, error) 
 		return nil, err
 	}
 	kind, err := kindOf(&req.Body)
-	s.msg = protocol.Message{Type: protocol.TypeMessage, MessageID: req.MessageID, MessageType: kind, From: by.UserID, To: req.UserID, GroupID: req.GroupID,
+	s.msg = protocol.Message{Type: protocol.TypeMessage, MessageID: req.MessageID, MessageType: kind, From: by.UserID,
+		To: req.UserID, GroupID: req.GroupID,
 		Body: req.Body, MessageOptions: req.MessageOptions}
 	return s, err
 }
@@ -121,7 +125,8 @@ func (c *Chat) lookAtFile(ctx context.Context, by rpc.Caller, b *protocol.Body) 
 	}
 	switch {
 	case f == nil:
-		return nil, &im.Error{Code: im.CodeNoFile, Field: field, Message: "there is no file with this fileID that you may read"}
+		return nil, &im.Error{Code: im.CodeNoFile, Field: field,
+			Message: "there is no file with this fileID that you may read"}
 	case f.Kind != string(kind):
 		return nil, im.Bad(field, "is of a file that was uploaded as "+f.Kind)
 	}
@@ -144,7 +149,8 @@ func (c *Chat) lookAtFile(ctx context.Context, by rpc.Caller, b *protocol.Body) 
 			}
 		}
 		if !mine || t.Kind != string(protocol.Image) {
-			return nil, &im.Error{Code: im.CodeNoFile, Field: string(kind) + ".thumbID", Message: "there is no image of yours with this thumbID"}
+			return nil, &im.Error{Code: im.CodeNoFile, Field: string(kind) + ".thumbID",
+				Message: "there is no image of yours with this thumbID"}
 		}
 	}
 	if elem.ThumbID != "" {
@@ -164,7 +170,8 @@ func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse,
 		}
 		return res, err
 	}
-	d := txn.Draft{Device: s.by.Origin(), Online: m.OnlineUserOnly, Body: &rpc.Event{Value: m}, Message: m.MessageID, Sender: m.From, Flags: flagsOf(&m)}
+	d := txn.Draft{Device: s.by.Origin(), Online: m.OnlineUserOnly, Body: &rpc.Event{Value: m}, Message: m.MessageID,
+		Sender: m.From, Flags: flagsOf(&m)}
 	if !m.ExcludeFromSearch {
 		d.Words = words(&m.Body)
 	}
@@ -189,7 +196,8 @@ func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse,
 // onlineFiles is how long the files of an onlineUserOnly message are readable, in milliseconds.
 const onlineFiles = 24 * 60 * 60 * 1000
 
-// holdFiles makes the files of the message readable where it stands or, when it is not stored, for those who get it, for a time.
+// holdFiles makes the files of the message readable where it stands or, when it is not stored, for those who get it,
+// for a time.
 func (s *sending) holdFiles(tx *txn.Tx) {
 	for _, f := range s.files {
 		h := holder.Holder{File: f, Message: s.msg.MessageID}
@@ -219,7 +227,8 @@ func (p place) again(tx *txn.Tx, m protocol.Message) (*txn.Message, error) {
 		}
 		m.Time = known.At
 		if k.Topic != p.topic() || known.Sender != m.From || known.Version == 0 && !bytes.Equal(known.Body, rpc.Encode(m)) {
-			return nil, &im.Error{Code: im.CodeExists, Field: "messageID", Message: "this messageID belongs to another message; choose a new one"}
+			return nil, &im.Error{Code: im.CodeExists, Field: "messageID",
+				Message: "this messageID belongs to another message; choose a new one"}
 		}
 		return known, nil
 	}
@@ -279,7 +288,8 @@ func (s *sending) toGroup(tx *txn.Tx, m *protocol.Message, d txn.Draft) error {
 		return err
 	}
 	rules, _ := im.Rules(g.Type)
-	if err := rpc.FirstError(g.Has(rules.Receipts || !m.NeedReadReceipt, "read receipts"), g.Has(rules.Targeted || len(m.ReceiverList) == 0, "messages for some members only")); err != nil {
+	if err := rpc.FirstError(g.Has(rules.Receipts || !m.NeedReadReceipt, "read receipts"),
+		g.Has(rules.Targeted || len(m.ReceiverList) == 0, "messages for some members only")); err != nil {
 		return err
 	}
 	if m.MentionAll {

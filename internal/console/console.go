@@ -1,5 +1,5 @@
-// Package console owns the verbs by which operators look at a house: connections, open invitations and what became of one, people,
-// groups, figures over time.
+// Package console owns the verbs by which operators look at a house: connections, open invitations and what became of
+// one, people, groups, figures over time.
 //
 // It changes nothing; what operators do, they do with the verbs of those concerned.
 package console
@@ -59,7 +59,8 @@ func pair(after string) (a, b string, err error) {
 }
 
 // ListConnections lists the connections of all nodes.
-func (c *Console) ListConnections(_ context.Context, _ rpc.Caller, req protocol.ListConnectionsRequest) (res protocol.ListConnectionsResponse, err error) {
+func (c *Console) ListConnections(_ context.Context, _ rpc.Caller,
+	req protocol.ListConnectionsRequest) (res protocol.ListConnectionsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
@@ -78,7 +79,8 @@ func (c *Console) ListConnections(_ context.Context, _ rpc.Caller, req protocol.
 }
 
 // ListOpenInvitations lists the invitations that are open for anybody.
-func (c *Console) ListOpenInvitations(ctx context.Context, _ rpc.Caller, req protocol.ListOpenInvitationsRequest) (res protocol.ListOpenInvitationsResponse, err error) {
+func (c *Console) ListOpenInvitations(ctx context.Context, _ rpc.Caller,
+	req protocol.ListOpenInvitationsRequest) (res protocol.ListOpenInvitationsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
@@ -105,7 +107,8 @@ func (c *Console) ListOpenInvitations(ctx context.Context, _ rpc.Caller, req pro
 const traced = 100
 
 // TraceInvitation tells what became of an invitation: who was told how, and who did what when.
-func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller, req protocol.TraceInvitationRequest) (res protocol.TraceInvitationResponse, err error) {
+func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller,
+	req protocol.TraceInvitationRequest) (res protocol.TraceInvitationResponse, err error) {
 	if err := im.CheckInviteID(req.InviteID); err != nil {
 		return res, err
 	}
@@ -114,7 +117,8 @@ func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller, req protoco
 		return res, im.Internal(err)
 	}
 	if v == nil {
-		return res, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "there is no such invitation; one for connected devices alone is forgotten five minutes after its end"}
+		return res, &im.Error{Code: im.CodeOver, Field: "inviteID",
+			Message: "there is no such invitation; one for connected devices alone is forgotten five minutes after its end"}
 	}
 	people, err := c.invitees(ctx, v, req.UserID)
 	if err != nil {
@@ -122,7 +126,8 @@ func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller, req protoco
 	}
 	res.ServerTime = c.store.Now()
 	res.Invitation = *protocol.ViewInvitation(v, people, res.ServerTime)
-	res.Events = append(res.Events, protocol.TraceEvent{At: v.CreatedAt, Event: "invited", Device: v.By.Device, Detail: v.Inviter})
+	res.Events = append(res.Events, protocol.TraceEvent{At: v.CreatedAt, Event: "invited", Device: v.By.Device,
+		Detail: v.Inviter})
 	for i := range people {
 		if res.Events, err = c.story(ctx, res.Events, v, &people[i]); err != nil {
 			return res, err
@@ -154,12 +159,14 @@ func (c *Console) invitees(ctx context.Context, v *invite.Invitation, user strin
 }
 
 // story adds what happened to one invitee.
-func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invite.Invitation, p *invite.Invitee) ([]protocol.TraceEvent, error) {
+func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invite.Invitation,
+	p *invite.Invitee) ([]protocol.TraceEvent, error) {
 	if p.RingingAt != 0 {
 		list = append(list, protocol.TraceEvent{At: p.RingingAt, Event: "ringing", UserID: p.UserID})
 	}
 	if p.State != invite.Open {
-		list = append(list, protocol.TraceEvent{At: p.DecidedAt, Event: p.State.String(), UserID: p.UserID, Device: p.By.Device, Detail: p.Reason})
+		list = append(list, protocol.TraceEvent{At: p.DecidedAt, Event: p.State.String(), UserID: p.UserID,
+			Device: p.By.Device, Detail: p.Reason})
 	}
 	if !p.Pushed {
 		return list, nil
@@ -188,7 +195,8 @@ func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invi
 }
 
 // ListUsers lists people.
-func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller, req protocol.ListUsersRequest) (res protocol.ListUsersResponse, err error) {
+func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller,
+	req protocol.ListUsersRequest) (res protocol.ListUsersResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
@@ -217,7 +225,8 @@ func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller, req protocol.List
 }
 
 // ListGroups lists groups.
-func (c *Console) ListGroups(ctx context.Context, _ rpc.Caller, req protocol.ListGroupsRequest) (res protocol.ListGroupsResponse, err error) {
+func (c *Console) ListGroups(ctx context.Context, _ rpc.Caller,
+	req protocol.ListGroupsRequest) (res protocol.ListGroupsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err

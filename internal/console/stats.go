@@ -15,7 +15,8 @@ import (
 const maxPoints = 1000
 
 // GetStats reads figures over time.
-func (c *Console) GetStats(ctx context.Context, _ rpc.Caller, req protocol.GetStatsRequest) (res protocol.GetStatsResponse, err error) {
+func (c *Console) GetStats(ctx context.Context, _ rpc.Caller,
+	req protocol.GetStatsRequest) (res protocol.GetStatsResponse, err error) {
 	finest := int64(stats.Step / time.Second)
 	now := c.store.Now()
 	if req.Until == 0 {

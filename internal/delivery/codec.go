@@ -7,8 +7,8 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Records travel between nodes in a form of their own, because one event is encoded once and decoded by many: a version, and for each
-// record its numbers as varints and its texts with their lengths. The topic is in the subject.
+// Records travel between nodes in a form of their own, because one event is encoded once and decoded by many: a
+// version, and for each record its numbers as varints and its texts with their lengths. The topic is in the subject.
 const codecVersion = 1
 
 var errGarbled = errors.New("delivery: garbled records")

@@ -1,4 +1,5 @@
-// Package delivery owns the way from a committed record to the readers on this node: strictly in order, nothing left out.
+// Package delivery owns the way from a committed record to the readers on this node: strictly in order, nothing left
+// out.
 //
 // It knows topics, records and bytes, and never what they mean. The bus is only a hint: what it loses, the sequencer
 // fetches from the log, and a sweep finds what nobody hinted at.
@@ -31,7 +32,8 @@ type Log interface {
 type Bus interface {
 	// Publish offers records to all nodes, this one included.
 	Publish(records []txn.Record)
-	// OnRecords sets who is offered records; nil says that some may have been lost. It is called once, before any other method.
+	// OnRecords sets who is offered records; nil says that some may have been lost. It is called once, before any other
+	// method.
 	OnRecords(func([]txn.Record))
 	// Subscribe and Unfollow say which topics this node reads. Each Follow has its Unfollow.
 	Subscribe(topic string) error
@@ -42,8 +44,8 @@ type Bus interface {
 type Readers interface {
 	// Deliver hands a record to every session that reads its topic. It must not block.
 	Deliver(r txn.Record)
-	// Listen carries out an order that came with a record, after the record was delivered. seq is that of the record, 0 when it is
-	// not stored. It must not block.
+	// Listen carries out an order that came with a record, after the record was delivered. seq is that of the record, 0
+	// when it is not stored. It must not block.
 	Listen(topic string, seq uint64, l im.Listen)
 }
 
@@ -93,7 +95,8 @@ func New(log Log, bus Bus, opt Options) *Delivery {
 	if opt.Grace == 0 {
 		opt.Grace = 30 * time.Millisecond
 	}
-	d := &Delivery{log: log, bus: bus, opt: opt, nudge: make(chan struct{}, 1), feeds: map[string]*feed{}, gaps: map[string]struct{}{}, some: make(chan struct{}, 1)}
+	d := &Delivery{log: log, bus: bus, opt: opt, nudge: make(chan struct{}, 1), feeds: map[string]*feed{},
+		gaps: map[string]struct{}{}, some: make(chan struct{}, 1)}
 	bus.OnRecords(d.receive)
 	return d
 }

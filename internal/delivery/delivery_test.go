@@ -203,7 +203,8 @@ func TestABrokenLogHeals(t *testing.T) {
 	})
 }
 
-// TestListenComesAfterItsRecord: an order is carried out after the record that it came with, and only for topics that are read.
+// TestListenComesAfterItsRecord: an order is carried out after the record that it came with, and only for topics that
+// are read.
 func TestListenComesAfterItsRecord(t *testing.T) {
 	log, e := &memory{topics: map[string][]txn.Record{}}, &ears{heard: map[string][]uint64{}}
 	d := New(log, NewLocal(), Options{Log: quiet()})

@@ -16,8 +16,8 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// NATS is the bus between nodes: one subject for each topic, in which only the nodes are interested that read it. It is a
-// hint, and a means to ask: it keeps nothing, and whatever it loses the log has.
+// NATS is the bus between nodes: one subject for each topic, in which only the nodes are interested that read it. It is
+// a hint, and a means to ask: it keeps nothing, and whatever it loses the log has.
 type NATS struct {
 	conn      *nats.Conn
 	prefix    string
@@ -54,17 +54,21 @@ const (
 	natsMessage = 512 << 10 // bytes of records in one message; NATS takes 1 MiB
 )
 
-// NewNATS connects to NATS: nats://host1,nats://host2. House keeps the houses apart that share it. When no server can be
-// reached it goes on trying, and Connected says so.
+// NewNATS connects to NATS: nats://host1,nats://host2. House keeps the houses apart that share it. When no server can
+// be reached it goes on trying, and Connected says so.
 func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
-	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox), outbox: make(chan outgoing, natsOutbox), orders: make(chan []byte, natsOrders), obey: func([]byte) {}, lost: make(chan struct{}, 1), log: log, subs: map[string]*followed{},
+	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox),
+		outbox: make(chan outgoing, natsOutbox), orders: make(chan []byte, natsOrders), obey: func([]byte) {},
+		lost: make(chan struct{}, 1), log: log, subs: map[string]*followed{},
 		receive: func([]txn.Record) {}, onMessage: func(string, []byte, func([]byte)) {}}
 	var err error
 	b.conn, err = nats.Connect(url,
 		nats.Name("beckon"), nats.NoEcho(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
-		nats.ReconnectBufSize(-1),                                        // what cannot be sent now is not worth sending later
-		nats.FlusherTimeout(time.Second), nats.ReconnectOnFlusherError(), // a link that takes nothing is given up, not waited for
+		// what cannot be sent now is not worth sending later
+		nats.ReconnectBufSize(-1),
+		// a link that takes nothing is given up, not waited for
+		nats.FlusherTimeout(time.Second), nats.ReconnectOnFlusherError(),
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2*time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -204,8 +208,8 @@ func (b *NATS) PublishMessage(topic string, data []byte) {
 	_ = b.conn.Publish(b.subject(topic, kindMessage), data)
 }
 
-// Request sends a word to the other nodes that follow a topic, and takes up to n answers. It returns what it has when ctx ends;
-// when nobody follows, at once.
+// Request sends a word to the other nodes that follow a topic, and takes up to n answers. It returns what it has when
+// ctx ends; when nobody follows, at once.
 func (b *NATS) Request(ctx context.Context, topic string, data []byte, n int) [][]byte {
 	if n == 1 {
 		msg, err := b.conn.RequestWithContext(ctx, b.subject(topic, kindMessage), data)
@@ -250,7 +254,8 @@ func (b *NATS) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			case m := <-b.outbox:
-				_ = b.conn.Publish(m.subject, m.data) // it fails while the link is down, and when a record is larger than NATS takes: the sweeps bring it
+				// it fails while the link is down, and when a record is larger than NATS takes: the sweeps bring it
+				_ = b.conn.Publish(m.subject, m.data)
 			}
 		}
 	})

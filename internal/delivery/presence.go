@@ -23,8 +23,8 @@ type Sessions interface {
 	Kick(userID, deviceID, but string) []string
 	// Allowed returns those devices of a user that may be connected beside each other.
 	Allowed([]protocol.Device) []protocol.Device
-	// EvictReplaced sends those devices of a user away that newer ones elsewhere replace; wins decides between connections of the same
-	// device and moment.
+	// EvictReplaced sends those devices of a user away that newer ones elsewhere replace; wins decides between connections
+	// of the same device and moment.
 	EvictReplaced(userID string, others []protocol.Device, wins bool)
 	// List lists devices here, by person and device, and says how many there are.
 	List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int)
@@ -41,9 +41,9 @@ type Messenger interface {
 	Unsubscribe(topic string) error
 }
 
-// Presence knows the connected devices of people on all nodes. Nodes that hold devices of the same person follow that person's
-// topic and tell each other; another node asks them, and any of them can answer for all. It is a courtesy and is never stored:
-// what it does not know makes an acknowledgement less informed, and nothing wrong.
+// Presence knows the connected devices of people on all nodes. Nodes that hold devices of the same person follow that
+// person's topic and tell each other; another node asks them, and any of them can answer for all. It is a courtesy and
+// is never stored: what it does not know makes an acknowledgement less informed, and nothing wrong.
 type Presence struct {
 	wire  Messenger
 	here  Sessions
@@ -70,9 +70,10 @@ type elsewhere struct {
 }
 
 const (
-	aliveEvery     = time.Second
-	aliveFor       = 5 * time.Second        // a node that is silent for so long is gone
-	republishAll   = 60                     // seconds in which every person here is told of anew, should a word have been lost
+	aliveEvery = time.Second
+	aliveFor   = 5 * time.Second // a node that is silent for so long is gone
+	// seconds in which every person here is told of anew, should a word have been lost
+	republishAll   = 60
 	comingFor      = 10 * time.Second       // a device that was let in and is not here after this has gone again
 	clockSkew      = 2000                   // milliseconds by which the clocks of nodes may differ
 	forgetAfter    = 3 * time.Minute        // what was not told anew is forgotten
@@ -103,10 +104,11 @@ const (
 	wordHowMany = "howmany" // of these people, how many devices have you each?
 )
 
-// NewPresence makes the presence of a house of several nodes. moved is told who came or went, here or elsewhere; online says
-// that it is known that they are, else it is to be asked. It must not block.
+// NewPresence makes the presence of a house of several nodes. moved is told who came or went, here or elsewhere; online
+// says that it is known that they are, else it is to be asked. It must not block.
 func NewPresence(wire Messenger, here Sessions, moved func(userID string, online bool)) *Presence {
-	p := &Presence{wire: wire, here: here, moved: moved, node: uuid.NewString()[:8], remote: map[string]map[string]elsewhere{}, soon: map[string][]coming{}, nodes: map[string]time.Time{}}
+	p := &Presence{wire: wire, here: here, moved: moved, node: uuid.NewString()[:8],
+		remote: map[string]map[string]elsewhere{}, soon: map[string][]coming{}, nodes: map[string]time.Time{}}
 	wire.OnMessage(p.onMessage)
 	return p
 }
@@ -124,9 +126,9 @@ func encodeMessage(v any) []byte {
 	return b
 }
 
-// BeforeOnline tells the other nodes of a device before it hears that it is let in, so that whoever asks after that is told of it.
-// What they have of the person, this node knows then too. It returns when the device came, after those that were there before it,
-// however the clocks of the nodes differ.
+// BeforeOnline tells the other nodes of a device before it hears that it is let in, so that whoever asks after that is
+// told of it. What they have of the person, this node knows then too. It returns when the device came, after those that
+// were there before it, however the clocks of the nodes differ.
 func (p *Presence) BeforeOnline(userID string, d protocol.Device) (at int64) {
 	topic := im.UserTopic(userID)
 	if p.wire.Subscribe(topic) != nil {
@@ -159,7 +161,8 @@ func (p *Presence) arrived(userID string, here []protocol.Device, now time.Time)
 	defer p.mu.Unlock()
 	before := len(p.soon[userID])
 	rest := slices.DeleteFunc(p.soon[userID], func(c coming) bool {
-		return now.After(c.until) || slices.ContainsFunc(here, func(d protocol.Device) bool { return d.DeviceID == c.DeviceID })
+		return now.After(c.until) || slices.ContainsFunc(here,
+			func(d protocol.Device) bool { return d.DeviceID == c.DeviceID })
 	})
 	if p.soon[userID] = rest; len(rest) == 0 {
 		delete(p.soon, userID)
@@ -187,7 +190,8 @@ func withDevice(list []protocol.Device, d protocol.Device) []protocol.Device {
 	return append(list, d)
 }
 
-// Changed tells the other nodes that a device of a user came to or went from this one; edge says that it was the first or last.
+// Changed tells the other nodes that a device of a user came to or went from this one; edge says that it was the first
+// or last.
 func (p *Presence) Changed(userID string, edge bool) {
 	p.arrived(userID, p.here.Connected(userID), time.Now())
 	devices := p.mine(userID)
@@ -307,7 +311,8 @@ func (p *Presence) Connected(userID string) []protocol.Device {
 	return []protocol.Device{}
 }
 
-// Devices counts the devices of people that are connected to any node. It may ask the others, so it is not for a unit of work.
+// Devices counts the devices of people that are connected to any node. It may ask the others, so it is not for a unit
+// of work.
 func (p *Presence) Devices(userIDs ...string) []int {
 	counts := make([]int, len(userIDs))
 	var ask []int
@@ -418,8 +423,8 @@ func (p *Presence) onDevices(user string, w message, reply func([]byte)) {
 	p.here.EvictReplaced(user, w.Devices, w.Node > p.node)
 }
 
-// Run says that this node is there, notices when others are not, and tells anew what may have been lost, until ctx ends.
-// statuses lists the people whose presence somebody here watches; lost is told that another node went.
+// Run says that this node is there, notices when others are not, and tells anew what may have been lost, until ctx
+// ends. statuses lists the people whose presence somebody here watches; lost is told that another node went.
 func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func()) error {
 	t := time.NewTicker(aliveEvery)
 	defer t.Stop()

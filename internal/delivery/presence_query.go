@@ -9,8 +9,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// wordList asks: which devices do you have? Users are the beginning of the ids, and the person and device after which to begin;
-// Device is how many.
+// wordList asks: which devices do you have? Users are the beginning of the ids, and the person and device after which
+// to begin; Device is how many.
 const wordList = "list"
 
 // listing is the answer.
@@ -19,8 +19,8 @@ type listing struct {
 	Total       int                   `json:"total"`
 }
 
-// List lists the connected devices of people whose id begins with a text, on all nodes, by person and device, after one of them; and
-// how many there are. A node that does not answer in time is left out.
+// List lists the connected devices of people whose id begins with a text, on all nodes, by person and device, after one
+// of them; and how many there are. A node that does not answer in time is left out.
 func (p *Presence) List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int) {
 	list, total := p.here.List(prefix, afterUser, afterDevice, limit)
 	if others := p.Nodes() - 1; others > 0 {

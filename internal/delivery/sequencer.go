@@ -17,7 +17,8 @@ type feed struct {
 	waiting map[uint64]txn.Record
 }
 
-// begin says where the topic stands; what was offered meanwhile follows. It reports whether something before that is missing.
+// begin says where the topic stands; what was offered meanwhile follows. It reports whether something before that is
+// missing.
 func (f *feed) begin(head uint64, hand func(txn.Record)) (gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

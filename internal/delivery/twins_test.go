@@ -35,12 +35,13 @@ func (l *lone) EvictReplaced(_ string, others []protocol.Device, _ bool) {
 	l.madeRoom = append(l.madeRoom, others)
 }
 
-// TestComingAfterThoseThere: a device that connects comes after those that are on other nodes, also where their clocks are ahead; one
-// whose link is older by far does not.
+// TestComingAfterThoseThere: a device that connects comes after those that are on other nodes, also where their clocks
+// are ahead; one whose link is older by far does not.
 func TestComingAfterThoseThere(t *testing.T) {
 	for there, want := range map[int64]int64{900: 1000, 1000: 1001, 1500: 1501, 2999: 3000, 3000: 1000, 60_000: 1000} {
 		here := &lone{}
-		p := NewPresence(&answering{message{Node: "b", Nodes: map[string][]protocol.Device{"b": {{DeviceID: "same", ConnectedAt: there}}}}}, here, func(string, bool) {})
+		p := NewPresence(&answering{message{Node: "b",
+			Nodes: map[string][]protocol.Device{"b": {{DeviceID: "same", ConnectedAt: there}}}}}, here, func(string, bool) {})
 		if at := p.BeforeOnline("ann", protocol.Device{DeviceID: "same", ConnectedAt: 1000}); at != want {
 			t.Errorf("beside one of %d it came at %d, not %d", there, at, want)
 		}

@@ -36,8 +36,8 @@ func newBudget(limit int64) *budget {
 	return &budget{limit: limit, memory: semaphore.NewWeighted(limit), decoders: decoders, users: map[string]*slot{}}
 }
 
-// take waits until a user may decode an image that takes so many bytes. ok is false when that is over the limit, or takes too
-// long; otherwise done gives it back.
+// take waits until a user may decode an image that takes so many bytes. ok is false when that is over the limit, or
+// takes too long; otherwise done gives it back.
 func (b *budget) take(ctx context.Context, user string, bytes int64) (done func(), ok bool) {
 	if bytes > b.limit {
 		return nil, false

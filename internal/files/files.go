@@ -1,6 +1,8 @@
-// Package files owns uploaded files: where their bytes are, what is known of them, and the links under which they are read.
+// Package files owns uploaded files: where their bytes are, what is known of them, and the links under which they are
+// read.
 //
-// It never decides who is in a conversation: a file is read by its owner and by the people of the conversations it stands in.
+// It never decides who is in a conversation: a file is read by its owner and by the people of the conversations it
+// stands in.
 package files
 
 import (
@@ -49,8 +51,8 @@ type Options struct {
 	LinkLife time.Duration
 	// MaxImage, MaxSound, MaxVideo and MaxFile bound uploads, in bytes. Default: 28 MB, 28 MB, 100 MB, 100 MB (SPEC 2).
 	MaxImage, MaxSound, MaxVideo, MaxFile int64
-	// DecodeMemory limits the memory in which images are decoded for thumbnails, in bytes, estimated. An image that needs more
-	// has no thumbnail. Default: 256 MiB.
+	// DecodeMemory limits the memory in which images are decoded for thumbnails, in bytes, estimated. An image that needs
+	// more has no thumbnail. Default: 256 MiB.
 	DecodeMemory int64
 	// KeepLocation keeps the metadata of images as they were uploaded. Default: what may name a place is left out.
 	KeepLocation bool
@@ -162,7 +164,8 @@ func (f *Files) Put(ctx context.Context, by rpc.Caller, up Upload) (protocol.Upl
 	if err != nil {
 		return protocol.UploadResponse{}, err
 	}
-	file := txn.File{ID: "f-" + uuid.NewString(), Owner: by.UserID, Kind: up.Kind, Name: filepath.Base("/" + strings.ReplaceAll(up.Name, "\\", "/")), Type: kind}
+	file := txn.File{ID: "f-" + uuid.NewString(), Owner: by.UserID, Kind: up.Kind,
+		Name: filepath.Base("/" + strings.ReplaceAll(up.Name, "\\", "/")), Type: kind}
 	if up.Name == "" {
 		file.Name = ""
 	}
@@ -177,7 +180,8 @@ func (f *Files) Put(ctx context.Context, by rpc.Caller, up Upload) (protocol.Upl
 }
 
 func tooLarge(limit int64, kind string) error {
-	return &im.Error{Code: im.CodeTooLong, Field: "body", Message: fmt.Sprintf("the file is over %d bytes, the limit for kind %s", limit, kind)}
+	return &im.Error{Code: im.CodeTooLong, Field: "body",
+		Message: fmt.Sprintf("the file is over %d bytes, the limit for kind %s", limit, kind)}
 }
 
 func unreadable(err error) error {
@@ -188,7 +192,8 @@ func unreadable(err error) error {
 	return &im.Error{Code: im.CodeBadParameter, Field: "body", Message: "the upload broke off", Cause: err}
 }
 
-// accept decides whether a file is what it is said to be, and returns its media type. What it is counts, not what it is called.
+// accept decides whether a file is what it is said to be, and returns its media type. What it is counts, not what it is
+// called.
 func accept(up Upload, head []byte) (string, error) {
 	kind, _, _ := strings.Cut(http.DetectContentType(head), ";")
 	said, _, _ := strings.Cut(up.Type, ";")
@@ -254,7 +259,8 @@ func copyAll(dst io.Writer, src io.Reader) error {
 }
 
 // write streams a file to its place through a copy function, and sets its size and hash as they are stored.
-func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit int64, transfer func(dst io.Writer, src io.Reader) error) error {
+func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit int64,
+	transfer func(dst io.Writer, src io.Reader) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // before Close: what is half written is given up
 	w, err := f.bucket.NewWriter(ctx, file.ID, &blob.WriterOptions{ContentType: file.Type})
@@ -295,7 +301,8 @@ func (f *Files) note(ctx context.Context, list ...txn.File) (protocol.UploadResp
 }
 
 func view(f *txn.File) protocol.UploadResponse {
-	return protocol.UploadResponse{FileID: f.ID, Kind: f.Kind, Name: f.Name, Type: f.Type, Size: f.Size, Hash: f.Hash, Width: f.Width, Height: f.Height, ThumbID: f.Thumb}
+	return protocol.UploadResponse{FileID: f.ID, Kind: f.Kind, Name: f.Name, Type: f.Type, Size: f.Size, Hash: f.Hash,
+		Width: f.Width, Height: f.Height, ThumbID: f.Thumb}
 }
 
 // Path is where files are read.
@@ -321,7 +328,8 @@ func (f *Files) GetFile(ctx context.Context, by rpc.Caller, req protocol.FileReq
 		}
 	}
 	if file == nil {
-		return res, &im.Error{Code: im.CodeNoFile, Field: "fileID", Message: "there is no file with this fileID that you may read"}
+		return res, &im.Error{Code: im.CodeNoFile, Field: "fileID",
+			Message: "there is no file with this fileID that you may read"}
 	}
 	res.UploadResponse = view(file)
 	res.ExpireAt = f.store.Now() + f.opt.LinkLife.Milliseconds()

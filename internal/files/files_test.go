@@ -55,7 +55,8 @@ func (f *Files) stored(t *testing.T, id string) []byte {
 // TestThumbnailIsUpright: for each orientation, where the red half of the picture is in the thumbnail.
 func TestThumbnailIsUpright(t *testing.T) {
 	f := place(t, Options{})
-	for o, red := range map[byte]string{1: "left", 2: "right", 3: "right", 4: "left", 5: "top", 6: "top", 7: "bottom", 8: "bottom"} {
+	for o, red := range map[byte]string{1: "left", 2: "right", 3: "right", 4: "left", 5: "top", 6: "top", 7: "bottom",
+		8: "bottom"} {
 		up, err := put(t, f, "image", photo(t, 640, 400, o))
 		if err != nil {
 			t.Fatal(err)
@@ -73,9 +74,11 @@ func TestThumbnailIsUpright(t *testing.T) {
 			t.Errorf("orientation %d: %d×%d, thumbnail %v", o, up.Width, up.Height, b)
 		}
 		isRed := func(x, y int) bool { r, _, blue, _ := m.At(x, y).RGBA(); return r > blue }
-		at := map[string]image.Point{"left": {5, b.Dy() / 2}, "right": {b.Dx() - 5, b.Dy() / 2}, "top": {b.Dx() / 2, 5}, "bottom": {b.Dx() / 2, b.Dy() - 5}}
+		at := map[string]image.Point{"left": {5, b.Dy() / 2}, "right": {b.Dx() - 5, b.Dy() / 2}, "top": {b.Dx() / 2, 5},
+			"bottom": {b.Dx() / 2, b.Dy() - 5}}
 		for side, p := range at {
-			if opposite := map[string]string{"left": "right", "right": "left", "top": "bottom", "bottom": "top"}[red]; side == red && !isRed(p.X, p.Y) || side == opposite && isRed(p.X, p.Y) {
+			if opposite := map[string]string{"left": "right", "right": "left", "top": "bottom",
+				"bottom": "top"}[red]; side == red && !isRed(p.X, p.Y) || side == opposite && isRed(p.X, p.Y) {
 				t.Errorf("orientation %d: the red half is not at the %s", o, red)
 			}
 		}
@@ -96,7 +99,8 @@ func TestImagesThatBrowsersShow(t *testing.T) {
 		{"JPEG without its end", photo[:end], 640, 400, true},
 		{"JPEG that breaks off", photo[:end*2/3], 640, 400, false},
 		{"JPEG with odd sampling", odd(t), 400, 200, false},
-		{"JPEG of a thousand scans", bytes.Replace(progressive(400, 400, 1), []byte{0xff, 0xd9}, bytes.Repeat(jpegSegment(0xda, []byte{3, 1, 0, 2, 0, 3, 0, 0, 0, 0xdc}), 1000), 1), 400, 400, false},
+		{"JPEG of a thousand scans", bytes.Replace(progressive(400, 400, 1), []byte{0xff, 0xd9},
+			bytes.Repeat(jpegSegment(0xda, []byte{3, 1, 0, 2, 0, 3, 0, 0, 0, 0xdc}), 1000), 1), 400, 400, false},
 		{"PNG that breaks off", scan(t, 640, 400, 1)[:400], 640, 400, false},
 		{"animated WebP", sticker(640, 400, 1), 640, 400, false},
 		{"GIF with a large frame", overflowing(t), 400, 300, false},
@@ -122,10 +126,13 @@ func TestWhatIsNoUpload(t *testing.T) {
 		{Upload{Kind: "image", Body: bytes.NewReader(scan(t, 640, 400, 1)[:20])}, im.CodeBadParameter, "body"},
 		{Upload{Kind: "image", Body: strings.NewReader("\xff\xd8\xff\xe0 no image")}, im.CodeBadParameter, "body"},
 		{Upload{Kind: "image", Body: bytes.NewReader(photo(t, 640, 400, 1))}, im.CodeTooLong, "body"},
-		{Upload{Kind: "image", Body: iotest.TimeoutReader(io.MultiReader(bytes.NewReader(photo(t, 40, 20, 1)[:600]), bytes.NewReader(make([]byte, 600))))}, im.CodeBadParameter, "body"},
-		{Upload{Kind: "image", Body: io.MultiReader(bytes.NewReader(photo(t, 40, 20, 1)[:700]), iotest.ErrReader(io.ErrUnexpectedEOF))}, im.CodeBadParameter, "body"},
+		{Upload{Kind: "image", Body: iotest.TimeoutReader(io.MultiReader(bytes.NewReader(photo(t, 40, 20, 1)[:600]),
+			bytes.NewReader(make([]byte, 600))))}, im.CodeBadParameter, "body"},
+		{Upload{Kind: "image", Body: io.MultiReader(bytes.NewReader(photo(t, 40, 20, 1)[:700]),
+			iotest.ErrReader(io.ErrUnexpectedEOF))}, im.CodeBadParameter, "body"},
 		{Upload{Kind: "sound", Body: strings.NewReader("")}, im.CodeBadParameter, "body"},
-		{Upload{Kind: "sound", Type: "audio/x y", Body: strings.NewReader("\x01\x02\x03")}, im.CodeBadParameter, "Content-Type"},
+		{Upload{Kind: "sound", Type: "audio/x y", Body: strings.NewReader("\x01\x02\x03")}, im.CodeBadParameter,
+			"Content-Type"},
 		{Upload{Kind: "file", Type: "/", Body: strings.NewReader("abc")}, im.CodeBadParameter, "Content-Type"},
 	} {
 		_, err := f.Put(t.Context(), by, c.up)
@@ -143,7 +150,8 @@ func TestWhatIsNoUpload(t *testing.T) {
 	}
 }
 
-// TestDecodingIsBounded: images that decode to more than the budget cost no more than their bytes, and are taken without a thumbnail.
+// TestDecodingIsBounded: images that decode to more than the budget cost no more than their bytes, and are taken
+// without a thumbnail.
 func TestDecodingIsBounded(t *testing.T) {
 	f := place(t, Options{DecodeMemory: 50 << 20})
 	data := progressive(5000, 5000, 4)

@@ -26,9 +26,9 @@ func (h *header) upright() (width, height int) {
 	return h.width, h.height
 }
 
-// inspect reads an image of a media type from src, writes it to dst, and returns its header. Unless keepLocation, it leaves out
-// what may name a place: EXIF but for the orientation, XMP, IPTC, and what follows the end of the picture. An image that breaks
-// off is written as far as it goes. The error is of src or dst.
+// inspect reads an image of a media type from src, writes it to dst, and returns its header. Unless keepLocation, it
+// leaves out what may name a place: EXIF but for the orientation, XMP, IPTC, and what follows the end of the picture.
+// An image that breaks off is written as far as it goes. The error is of src or dst.
 func inspect(kind string, dst io.Writer, src io.Reader, keepLocation bool) (header, error) {
 	var h header
 	if keepLocation {
@@ -165,8 +165,8 @@ func (h *header) writeSegment(dst io.Writer, marker byte, segment []byte) error 
 	return err
 }
 
-// frame reads the header of a frame. A decoder holds each sample once; of a progressive image, its coefficient too (4 bytes); and
-// what is not YCbCr is converted (4 bytes a pixel).
+// frame reads the header of a frame. A decoder holds each sample once; of a progressive image, its coefficient too (4
+// bytes); and what is not YCbCr is converted (4 bytes a pixel).
 func (h *header) frame(marker byte, b []byte, adobe bool) {
 	if len(b) < 6 || len(b) < 6+3*int(b[5]) {
 		return
@@ -305,7 +305,8 @@ func (h *header) canvas(name string, b []byte) {
 	}
 	switch {
 	case name == "VP8X":
-		h.width, h.height = 1+int(uint32(b[4])|uint32(b[5])<<8|uint32(b[6])<<16), 1+int(uint32(b[7])|uint32(b[8])<<8|uint32(b[9])<<16)
+		h.width, h.height = 1+int(uint32(b[4])|uint32(b[5])<<8|uint32(b[6])<<16), 1+
+			int(uint32(b[7])|uint32(b[8])<<8|uint32(b[9])<<16)
 	case name == "VP8 " && b[3] == 0x9d && b[4] == 0x01 && b[5] == 0x2a:
 		h.width, h.height = int(binary.LittleEndian.Uint16(b[6:])&0x3fff), int(binary.LittleEndian.Uint16(b[8:])&0x3fff)
 	case name == "VP8L" && b[0] == 0x2f:

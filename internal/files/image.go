@@ -25,9 +25,10 @@ const thumbSide = 320
 // maxScans limits the scans of a JPEG that is decoded: each costs a pass over all pixels, however few bytes it has.
 const maxScans = 32
 
-// putImage stores an image as it streams by, with its size as it is shown, and makes a thumbnail when it is larger than one and
-// can be decoded within the budget.
-func (f *Files) putImage(ctx context.Context, file txn.File, body io.Reader, limit int64) (protocol.UploadResponse, error) {
+// putImage stores an image as it streams by, with its size as it is shown, and makes a thumbnail when it is larger than
+// one and can be decoded within the budget.
+func (f *Files) putImage(ctx context.Context, file txn.File, body io.Reader, limit int64) (protocol.UploadResponse,
+	error) {
 	var none protocol.UploadResponse
 	var h header
 	err := f.write(ctx, &file, body, limit, func(dst io.Writer, src io.Reader) error {
@@ -56,8 +57,8 @@ func (f *Files) putImage(ctx context.Context, file txn.File, body io.Reader, lim
 	return f.note(ctx, list...)
 }
 
-// thumbnail stores a small JPEG of a stored image. ok is false when none can be made: the image does not fit the budget, or no
-// decoder takes it.
+// thumbnail stores a small JPEG of a stored image. ok is false when none can be made: the image does not fit the
+// budget, or no decoder takes it.
 func (f *Files) thumbnail(ctx context.Context, of txn.File, h header) (t txn.File, ok bool, err error) {
 	done, ok := f.budget.take(ctx, of.Owner, h.memory)
 	if !ok {
@@ -72,7 +73,8 @@ func (f *Files) thumbnail(ctx context.Context, of txn.File, h header) (t txn.Fil
 	if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: 80}); err != nil {
 		return t, false, im.Internal(err)
 	}
-	t = txn.File{ID: "t-" + uuid.NewString(), Owner: of.Owner, Kind: of.Kind, Type: "image/jpeg", Width: small.Rect.Dx(), Height: small.Rect.Dy()}
+	t = txn.File{ID: "t-" + uuid.NewString(), Owner: of.Owner, Kind: of.Kind, Type: "image/jpeg", Width: small.Rect.Dx(),
+		Height: small.Rect.Dy()}
 	return t, true, f.write(ctx, &t, &out, int64(out.Len()), copyAll)
 }
 

@@ -67,7 +67,8 @@ func progressive(w, h, scans int) []byte {
 		table[1+i] = 1
 	}
 	b = append(b, jpegSegment(0xdb, table)...)
-	b = append(b, jpegSegment(0xc2, []byte{8, byte(h >> 8), byte(h), byte(w >> 8), byte(w), 3, 1, 0x22, 0, 2, 0x11, 0, 3, 0x11, 0})...)
+	b = append(b, jpegSegment(0xc2, []byte{8, byte(h >> 8), byte(h), byte(w >> 8), byte(w), 3, 1, 0x22, 0, 2, 0x11, 0, 3,
+		0x11, 0})...)
 	codes := append([]byte{0x00, 1}, make([]byte, 15)...) // one code of one bit
 	b = append(b, jpegSegment(0xc4, append(codes, 0))...)
 	blocks := ((w + 15) / 16) * ((h + 15) / 16) * 6
@@ -161,11 +162,13 @@ func TestLocationIsStripped(t *testing.T) {
 			t.Errorf("%s: %v", c.kind, err)
 		}
 		var kept bytes.Buffer
-		if k, err := inspect(c.kind, &kept, bytes.NewReader(c.data), true); err != nil || k != h || !bytes.Equal(kept.Bytes(), c.data) {
+		if k, err := inspect(c.kind, &kept, bytes.NewReader(c.data), true); err != nil || k != h ||
+			!bytes.Equal(kept.Bytes(), c.data) {
 			t.Errorf("%s with its location: %+v, %v, %d bytes of %d", c.kind, k, err, kept.Len(), len(c.data))
 		}
 	}
-	if b := photo(t, 40, 20, 6); !bytes.Contains(inspected(t, b), []byte("ICC_PROFILE")) || bytes.Count(inspected(t, b), []byte{0xff, 0xd8}) != 1 {
+	if b := photo(t, 40, 20, 6); !bytes.Contains(inspected(t, b), []byte("ICC_PROFILE")) ||
+		bytes.Count(inspected(t, b), []byte{0xff, 0xd8}) != 1 {
 		t.Error("the colour profile was lost, or the picture behind was kept")
 	}
 }
@@ -178,7 +181,8 @@ func inspected(t *testing.T, data []byte) []byte {
 	return out.Bytes()
 }
 
-// TestPlainImagesAreUnchanged: without metadata the bytes are those of the sender, and a cut image is what there is of it.
+// TestPlainImagesAreUnchanged: without metadata the bytes are those of the sender, and a cut image is what there is of
+// it.
 func TestPlainImagesAreUnchanged(t *testing.T) {
 	var j, p bytes.Buffer
 	if err := jpeg.Encode(&j, drawn(300, 200), nil); err != nil {
@@ -187,7 +191,8 @@ func TestPlainImagesAreUnchanged(t *testing.T) {
 	if err := png.Encode(&p, drawn(300, 200)); err != nil {
 		t.Fatal(err)
 	}
-	for kind, data := range map[string][]byte{"image/jpeg": j.Bytes(), "image/png": p.Bytes(), "image/gif": overflowing(t)} {
+	for kind, data := range map[string][]byte{"image/jpeg": j.Bytes(), "image/png": p.Bytes(),
+		"image/gif": overflowing(t)} {
 		for _, n := range []int{len(data), len(data) - 2, len(data) * 3 / 4} {
 			var out bytes.Buffer
 			h, err := inspect(kind, &out, bytes.NewReader(data[:n]), false)
@@ -199,7 +204,8 @@ func TestPlainImagesAreUnchanged(t *testing.T) {
 }
 
 func FuzzInspect(f *testing.F) {
-	for i, data := range [][]byte{photo(f, 40, 20, 6), scan(f, 40, 20, 6), sticker(40, 20, 6), overflowing(f), progressive(64, 64, 3), odd(f)} {
+	for i, data := range [][]byte{photo(f, 40, 20, 6), scan(f, 40, 20, 6), sticker(40, 20, 6), overflowing(f),
+		progressive(64, 64, 3), odd(f)} {
 		f.Add(i, data)
 	}
 	f.Fuzz(func(t *testing.T, i int, data []byte) {

@@ -123,7 +123,8 @@ func TestAFeedThatFailsToOpen(t *testing.T) {
 	}
 }
 
-// TestMissedTooMuchInAll: a device that missed more than fits into its queue, in several topics, is told to reload and comes in.
+// TestMissedTooMuchInAll: a device that missed more than fits into its queue, in several topics, is told to reload and
+// comes in.
 func TestMissedTooMuchInAll(t *testing.T) {
 	h := open(t, Options{MaxQueue: 1 << 20})
 	subs := make([]string, 4)
@@ -133,7 +134,9 @@ func TestMissedTooMuchInAll(t *testing.T) {
 		subs[i] = fmt.Sprintf(`%q:{"recover":true,"epoch":"epoch","offset":0}`, name)
 		for range 10 {
 			h.log.mu.Lock()
-			h.log.topics[name] = append(h.log.topics[name], txn.Record{Topic: name, Seq: uint64(len(h.log.topics[name]) + 1), Body: []byte(`"` + strings.Repeat("x", 40_000) + `"`)})
+			h.log.topics[name] = append(h.log.topics[name],
+				txn.Record{Topic: name, Seq: uint64(len(h.log.topics[name]) + 1),
+					Body: []byte(`"` + strings.Repeat("x", 40_000) + `"`)})
 			h.log.mu.Unlock()
 		}
 	}
@@ -160,8 +163,8 @@ func TestStoppingTellsEverybody(t *testing.T) {
 	coming.ends(3001, false)
 }
 
-// TestAheadOfTheNode: a device that has a record which this node may not read yet goes on after it; one that claims a record that does
-// not exist is told to reload.
+// TestAheadOfTheNode: a device that has a record which this node may not read yet goes on after it; one that claims a
+// record that does not exist is told to reload.
 func TestAheadOfTheNode(t *testing.T) {
 	h := open(t, Options{})
 	for range 5 {
@@ -171,7 +174,8 @@ func TestAheadOfTheNode(t *testing.T) {
 	for claimed, recovered := range map[uint64]bool{3: true, 4: true, 5: true, 6: false} {
 		d := h.dial()
 		d.send(fmt.Sprintf(`{"id":1,"connect":{"token":"ann","subs":{"user:ann":{"recover":true,"epoch":"epoch","offset":%d}}}}`, claimed))
-		if s := d.reply().Connect.Subs["user:ann"]; s.Recovered != recovered || recovered && s.Offset != claimed || len(s.Publications) > 0 {
+		if s := d.reply().Connect.Subs["user:ann"]; s.Recovered != recovered || recovered && s.Offset != claimed ||
+			len(s.Publications) > 0 {
 			t.Errorf("who has %d of 5 records, 3 of them readable, was given %+v", claimed, s)
 		}
 	}

@@ -57,8 +57,8 @@ var (
 
 const codeTooOften = 111 // as the transport's protocol numbers it
 
-// connectTime is how long a link may be silent before it connects, and refreshTime how long after a token has expired a new
-// one may come.
+// connectTime is how long a link may be silent before it connects, and refreshTime how long after a token has expired a
+// new one may come.
 const (
 	connectTime = 10 * time.Second
 	refreshTime = 25 * time.Second
@@ -66,7 +66,8 @@ const (
 
 // accept makes the client of a new link.
 func (g *Gateway) accept(l *link.Link) link.Device {
-	c := &client{g: g, link: l, id: uuid.NewString(), late: true, carried: map[uint64]bool{}, order: g.links.Add(1), begun: time.Now()}
+	c := &client{g: g, link: l, id: uuid.NewString(), late: true, carried: map[uint64]bool{}, order: g.links.Add(1),
+		begun: time.Now()}
 	c.timer = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
 	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
 	g.coming.Store(l, struct{}{})
@@ -205,7 +206,8 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		return
 	}
 	g.coming.Delete(c.link)
-	s.At -= time.Since(c.begun).Milliseconds() // of two links of a device the later is the newer, whichever is let in first
+	// of two links of a device the later is the newer, whichever is let in first
+	s.At -= time.Since(c.begun).Milliseconds()
 	c.Session = s
 	c.expireAt.Store(s.ExpireAt)
 	s.At = g.opt.BeforeOnline(s.UserID, s.device())
@@ -313,7 +315,8 @@ func (c *client) finishConnect(online bool) {
 	}
 	s.Topics, s.Welcome = nil, nil
 	// Also a device that returned before its old link ended has come.
-	g.opt.OnPresenceChange(s.UserID, online) // only now does this node follow the user's topic, so that others find it there
+	// only now does this node follow the user's topic, so that others find it there
+	g.opt.OnPresenceChange(s.UserID, online)
 }
 
 // catchUp carries out the listen orders that came after the session's topics were read and before this node knew the

@@ -108,7 +108,8 @@ func TestSlowReaderIsDropped(t *testing.T) {
 // TestBadFrames: what is not the protocol ends the link, and what is not ours is refused.
 func TestBadFrames(t *testing.T) {
 	h := open(t, Options{})
-	for _, bad := range []string{`{`, `[]`, ``, "\n", `{"id":1,"rpc":{"method":"x"}}`, `{"connect":{"token":"ann"}` + "\n" + `}`} {
+	for _, bad := range []string{`{`, `[]`, ``, "\n", `{"id":1,"rpc":{"method":"x"}}`, `{"connect":{"token":"ann"}` +
+		"\n" + `}`} {
 		d := h.dial()
 		d.send(bad)
 		d.ends(3501, false)
@@ -167,7 +168,8 @@ func TestStreams(t *testing.T) {
 		session, _, _ = strings.Cut(session, `"`)
 		post := func(session string, want int) {
 			t.Helper()
-			r, err := http.Post(h.url+PathEmulation, "application/json", strings.NewReader(fmt.Sprintf(`{"session":%q,"node":%q,"data":"{\"id\":2,\"rpc\":{\"method\":\"x\",\"data\":{\"over\":1}}}"}`, session, h.g.id)))
+			r, err := http.Post(h.url+PathEmulation, "application/json",
+				strings.NewReader(fmt.Sprintf(`{"session":%q,"node":%q,"data":"{\"id\":2,\"rpc\":{\"method\":\"x\",\"data\":{\"over\":1}}}"}`, session, h.g.id)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,8 +187,8 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// TestOneCloseFrame: after the goodbye nothing follows, whatever the device still says. Browsers take more for a fault, and forget
-// the code.
+// TestOneCloseFrame: after the goodbye nothing follows, whatever the device still says. Browsers take more for a fault,
+// and forget the code.
 func TestOneCloseFrame(t *testing.T) {
 	h := open(t, Options{})
 	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
@@ -202,7 +204,8 @@ func TestOneCloseFrame(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", PathWebSocket)
+	_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "+
+		"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", PathWebSocket)
 	in := bufio.NewReader(conn)
 	if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatal(res, err)

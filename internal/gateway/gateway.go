@@ -98,20 +98,20 @@ type Options struct {
 	Policy Policy
 	// Nodes are the other nodes. Default: none.
 	Nodes Nodes
-	// OnPresenceChange is told when a device of a user connected or went; edge says that it was the first or the last. It must not
-	// block. Default: nobody is.
+	// OnPresenceChange is told when a device of a user connected or went; edge says that it was the first or the last. It
+	// must not block. Default: nobody is.
 	OnPresenceChange func(userID string, edge bool)
-	// BeforeOnline is told of a device that is let in, before it hears so, and returns when its link came, in the order of all nodes.
-	// Default: nobody is.
+	// BeforeOnline is told of a device that is let in, before it hears so, and returns when its link came, in the order of
+	// all nodes. Default: nobody is.
 	BeforeOnline func(userID string, d protocol.Device) (at int64)
 	// OnWatched is told that somebody here began to listen to who comes and goes of a user. It must not block. Default:
 	// nobody is.
 	OnWatched func(userID string)
-	// OnEnd is told of each link that ended, with the code that clients see; 3009 also when the device hung up. It must not block.
-	// Default: nobody is.
+	// OnEnd is told of each link that ended, with the code that clients see; 3009 also when the device hung up. It must
+	// not block. Default: nobody is.
 	OnEnd func(code uint32)
-	// OnUnauthenticatedClose is told where a link came from that ended before its device had tried to connect, and OnNonsense where one came
-	// from that made no sense. They must not block. Default: nobody is.
+	// OnUnauthenticatedClose is told where a link came from that ended before its device had tried to connect, and
+	// OnNonsense where one came from that made no sense. They must not block. Default: nobody is.
 	OnUnauthenticatedClose, OnProtocolError func(from netip.Addr)
 	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
 	// returns. Default: 4 MiB.
@@ -177,7 +177,8 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 	if opt.OnWatched == nil {
 		opt.OnWatched = func(string) {}
 	}
-	g := &Gateway{id: uuid.NewString(), opt: opt, timelines: t, feeds: f, topics: topics{seed: maphash.MakeSeed()}, orders: subscriptionChanges{some: make(chan struct{}, 1)}}
+	g := &Gateway{id: uuid.NewString(), opt: opt, timelines: t, feeds: f, topics: topics{seed: maphash.MakeSeed()},
+		orders: subscriptionChanges{some: make(chan struct{}, 1)}}
 	g.reads, g.stopReads = context.WithCancel(context.Background())
 	return g
 }
@@ -246,7 +247,8 @@ func (g *Gateway) end() {
 	}
 }
 
-// Drain sends all sessions away to come again, evenly over a time, so that they do not all come to the next node at once.
+// Drain sends all sessions away to come again, evenly over a time, so that they do not all come to the next node at
+// once.
 func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
 	clients := g.sessions.all()
 	if len(clients) == 0 {

@@ -261,8 +261,8 @@ func (d *device) ends(want int, pong bool) {
 	}
 }
 
-// TestNothingMissedNothingTwice: devices come, go and listen to more while records are appended; each sees every record after
-// the place where it began, in order.
+// TestNothingMissedNothingTwice: devices come, go and listen to more while records are appended; each sees every record
+// after the place where it began, in order.
 func TestNothingMissedNothingTwice(t *testing.T) {
 	h := open(t, Options{})
 	const rounds = 400

@@ -23,7 +23,8 @@ const (
 
 // Handler serves the doors of devices: WebSocket, and HTTP streaming and SSE where that is all that gets through.
 func (g *Gateway) Handler() http.Handler {
-	opt := link.Options{CheckOrigin: g.opt.CheckOrigin, MaxFrame: protocol.MaxRequest + 4096, MaxQueue: g.opt.MaxQueue, WriteTime: 5 * time.Second, Log: g.opt.Log}
+	opt := link.Options{CheckOrigin: g.opt.CheckOrigin, MaxFrame: protocol.MaxRequest + 4096, MaxQueue: g.opt.MaxQueue,
+		WriteTime: 5 * time.Second, Log: g.opt.Log}
 	mux := http.NewServeMux()
 	mux.Handle(PathWebSocket, link.WebSocket(opt, g.accept))
 	opt.MaxFrame = protocol.MaxRequest

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// pending knows the calls about invitations that a client waits for. Events about these invitations wait as well: on one connection
-// the response to an action comes first, also when the event was decided on another node.
+// pending knows the calls about invitations that a client waits for. Events about these invitations wait as well: on
+// one connection the response to an action comes first, also when the event was decided on another node.
 type pending struct {
 	calls atomic.Int32
 

@@ -7,8 +7,9 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// TestTheLastEventBeforeTheEnd: the last event about an invitation that waits for the response to a call comes after it, and before
-// the device is told that the invitation's timeline has ended: clients drop what comes on a timeline that they do not read.
+// TestTheLastEventBeforeTheEnd: the last event about an invitation that waits for the response to a call comes after
+// it, and before the device is told that the invitation's timeline has ended: clients drop what comes on a timeline
+// that they do not read.
 func TestTheLastEventBeforeTheEnd(t *testing.T) {
 	h := open(t, Options{})
 	h.handler.calls = make(chan func(), 1)

@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// pingWheel spreads the pings of all sessions evenly over time: a slot is pinged at each tick, and judged a third of the round later.
+// pingWheel spreads the pings of all sessions evenly over time: a slot is pinged at each tick, and judged a third of
+// the round later.
 type pingWheel struct {
 	mu    sync.Mutex
 	slots [96]map[*client]struct{}
 	next  int
 }
 
-// add puts a client where its first ping comes after a half to a whole round, so that those who came together drift apart.
+// add puts a client where its first ping comes after a half to a whole round, so that those who came together drift
+// apart.
 func (r *pingWheel) add(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// userSessions are the clients of each user on this node. A device may have two for a moment, until the newer replaces the older.
+// userSessions are the clients of each user on this node. A device may have two for a moment, until the newer replaces
+// the older.
 type userSessions struct {
 	mu    sync.RWMutex
 	named map[string][]*client
@@ -98,8 +99,8 @@ func (s *Session) device() protocol.Device {
 	return protocol.Device{DeviceID: s.DeviceID, Platform: s.Platform, ConnectedAt: s.At}
 }
 
-// replace sends away all connections of a client's device but the newest: one that returned before its old link was known to be
-// dead, or another program with the same deviceID.
+// replace sends away all connections of a client's device but the newest: one that returned before its old link was
+// known to be dead, or another program with the same deviceID.
 func (g *Gateway) replace(c *client) {
 	newest := c
 	twins := slices.DeleteFunc(g.sessions.of(c.UserID), func(o *client) bool { return o.DeviceID != c.DeviceID })
@@ -120,8 +121,8 @@ func (g *Gateway) Allowed(list []protocol.Device) []protocol.Device {
 	return slices.DeleteFunc(list, func(d protocol.Device) bool { return g.replacedBy(d, list, false) })
 }
 
-// replacedBy reports whether one of others takes a device's place: a newer connection of the same device or, by the policy, another
-// device. wins decides between connections of the same device and moment.
+// replacedBy reports whether one of others takes a device's place: a newer connection of the same device or, by the
+// policy, another device. wins decides between connections of the same device and moment.
 func (g *Gateway) replacedBy(d protocol.Device, others []protocol.Device, wins bool) bool {
 	return slices.ContainsFunc(others, func(o protocol.Device) bool {
 		if o.DeviceID == d.DeviceID {
@@ -136,11 +137,12 @@ func (g *Gateway) replacedBy(d protocol.Device, others []protocol.Device, wins b
 func (g *Gateway) Users() []string {
 	g.sessions.mu.RLock()
 	defer g.sessions.mu.RUnlock()
-	return slices.DeleteFunc(slices.Collect(maps.Keys(g.sessions.named)), func(u string) bool { return len(g.sessions.devices(u)) == 0 })
+	return slices.DeleteFunc(slices.Collect(maps.Keys(g.sessions.named)),
+		func(u string) bool { return len(g.sessions.devices(u)) == 0 })
 }
 
-// EvictReplaced sends those devices of a user away that newer ones on another node replace. wins says that of two connections of a device
-// that came at the same moment the one there stays.
+// EvictReplaced sends those devices of a user away that newer ones on another node replace. wins says that of two
+// connections of a device that came at the same moment the one there stays.
 func (g *Gateway) EvictReplaced(userID string, others []protocol.Device, wins bool) {
 	g.kick(userID, replaced, func(s *Session) bool { return g.replacedBy(s.device(), others, wins) })
 }
@@ -186,12 +188,13 @@ func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []strin
 	return list
 }
 
-// evictReplaced sends the devices away that the policy does not allow beside each other; the newest stays. Devices that connect at
-// the same moment come to the same result.
+// evictReplaced sends the devices away that the policy does not allow beside each other; the newest stays. Devices that
+// connect at the same moment come to the same result.
 func (g *Gateway) evictReplaced(s *Session) {
 	newest := s
 	rival := func(o *Session) bool {
-		return o.DeviceID != s.DeviceID && (g.opt.Policy == Single || g.opt.Policy == OnePerPlatform && o.Platform == s.Platform)
+		return o.DeviceID != s.DeviceID && (g.opt.Policy == Single || g.opt.Policy == OnePerPlatform &&
+			o.Platform == s.Platform)
 	}
 	for _, c := range g.sessions.of(s.UserID) {
 		if o := c.Session; rival(o) && (o.At > newest.At || o.At == newest.At && o.DeviceID > newest.DeviceID) {
@@ -203,13 +206,14 @@ func (g *Gateway) evictReplaced(s *Session) {
 	})
 }
 
-// List lists the connected devices of people whose id begins with a text, by person and device, after one of them; and how many
-// connections there are.
+// List lists the connected devices of people whose id begins with a text, by person and device, after one of them; and
+// how many connections there are.
 func (g *Gateway) List(prefix, afterUser, afterDevice string, limit int) (list []protocol.Connection, total int) {
 	for _, c := range g.sessions.all() {
 		s := c.Session
 		total++
-		if strings.HasPrefix(s.UserID, prefix) && (s.UserID > afterUser || s.UserID == afterUser && s.DeviceID > afterDevice) {
+		if strings.HasPrefix(s.UserID, prefix) &&
+			(s.UserID > afterUser || s.UserID == afterUser && s.DeviceID > afterDevice) {
 			list = append(list, protocol.Connection{UserID: s.UserID, Device: s.device()})
 		}
 	}

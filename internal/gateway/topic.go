@@ -67,8 +67,8 @@ func publication(r *txn.Record) *wire.Publication {
 	return &wire.Publication{Offset: r.Seq, Data: r.Body}
 }
 
-// isReader reports whether a record is for a device: not what it did itself, whose answer it has, and not what is for others. Its
-// position moves on all the same.
+// isReader reports whether a record is for a device: not what it did itself, whose answer it has, and not what is for
+// others. Its position moves on all the same.
 func (s *Session) isReader(r *txn.Record) bool {
 	if r.Device != "" && r.Device == s.Origin {
 		return false
@@ -224,7 +224,8 @@ func (r *reader) resume() {
 	r.close()
 }
 
-// close tells the device that a stopped reader has ended, unless something is still held. The reader's lock must be held.
+// close tells the device that a stopped reader has ended, unless something is still held. The reader's lock must be
+// held.
 func (r *reader) close() {
 	if r.over && !r.waits {
 		r.c.unsubscribed(r.topic.name)
@@ -288,8 +289,8 @@ func (c *client) open(name string) (*reader, error) {
 	return r, nil
 }
 
-// missed reads what comes after a position, or where the topic stands. It reports whether nothing is missing between. What all
-// topics of a device bring as it connects is bounded together, so that it fits into its queue.
+// missed reads what comes after a position, or where the topic stands. It reports whether nothing is missing between.
+// What all topics of a device bring as it connects is bounded together, so that it fits into its queue.
 func (c *client) missed(name string, from *Position) (store.Page, bool, error) {
 	g := c.g
 	head, err := g.timelines.Head(g.reads, name)
@@ -315,13 +316,15 @@ func (c *client) missed(name string, from *Position) (store.Page, bool, error) {
 	for i := range page.Records {
 		size += int64(len(page.Records[i].Body)) + perRecord
 	}
-	if n := len(page.Records); n > 0 && page.Records[0].Seq == from.Seq+1 && page.Records[n-1].Seq == page.Head && (c.ready.Load() || c.budget.Add(-size) >= 0) {
+	if n := len(page.Records); n > 0 && page.Records[0].Seq == from.Seq+1 && page.Records[n-1].Seq == page.Head &&
+		(c.ready.Load() || c.budget.Add(-size) >= 0) {
 		return page, true, nil
 	}
 	return store.Page{Head: page.Head}, false, nil
 }
 
-// listen makes a client read one more timeline, after a sequence. Who has missed too much begins at the head, and is told.
+// listen makes a client read one more timeline, after a sequence. Who has missed too much begins at the head, and is
+// told.
 func (c *client) listen(name string, after uint64) {
 	r, err := c.open(name)
 	switch {
@@ -352,7 +355,8 @@ func (c *client) begin(r *reader, after uint64) error {
 		after = missed.Head
 		c.push(&wire.Push{Message: &wire.Message{Data: protocol.ReloadNotice(name)}})
 	}
-	c.push(&wire.Push{Channel: name, Subscribe: &wire.Subscribe{Recoverable: true, Positioned: true, Epoch: c.g.timelines.Epoch(), Offset: after}})
+	c.push(&wire.Push{Channel: name, Subscribe: &wire.Subscribe{Recoverable: true, Positioned: true,
+		Epoch: c.g.timelines.Epoch(), Offset: after}})
 	r.seq = after
 	for i := range missed.Records {
 		r.send(&encodedRecord{Record: missed.Records[i]})

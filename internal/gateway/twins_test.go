@@ -6,8 +6,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestANewerConnectionReplacesTheOlder: of two connections with the same deviceID the one whose link came last stays, under each
-// policy, and other devices of the user are left alone.
+// TestANewerConnectionReplacesTheOlder: of two connections with the same deviceID the one whose link came last stays,
+// under each policy, and other devices of the user are left alone.
 func TestANewerConnectionReplacesTheOlder(t *testing.T) {
 	for _, policy := range []Policy{Many, OnePerPlatform, Single} {
 		t.Run(string(policy), func(t *testing.T) {
@@ -62,8 +62,8 @@ func (h *fixture) receives(d *device) {
 	}
 }
 
-// TestALateAttemptIsTheOlder: an attempt that the server held up, and that its client has given up and repeated, does not replace the
-// connection that the client has now.
+// TestALateAttemptIsTheOlder: an attempt that the server held up, and that its client has given up and repeated, does
+// not replace the connection that the client has now.
 func TestALateAttemptIsTheOlder(t *testing.T) {
 	h := open(t, Options{})
 	held, release := make(chan struct{}), make(chan struct{})
@@ -89,7 +89,8 @@ func TestALateAttemptIsTheOlder(t *testing.T) {
 	h.receives(young)
 }
 
-// TestTwinsOnTwoNodes: what another node says of the same device decides by the time of its link, and at the same moment by the node.
+// TestTwinsOnTwoNodes: what another node says of the same device decides by the time of its link, and at the same
+// moment by the node.
 func TestTwinsOnTwoNodes(t *testing.T) {
 	h := open(t, Options{})
 	d := h.dial()
@@ -97,7 +98,8 @@ func TestTwinsOnTwoNodes(t *testing.T) {
 	d.reply()
 	here := h.g.Connected("ann")[0]
 	at := func(ms int64) []protocol.Device {
-		return []protocol.Device{{DeviceID: "same", ConnectedAt: here.ConnectedAt + ms}, {DeviceID: "other", ConnectedAt: here.ConnectedAt + 1000}}
+		return []protocol.Device{{DeviceID: "same", ConnectedAt: here.ConnectedAt + ms},
+			{DeviceID: "other", ConnectedAt: here.ConnectedAt + 1000}}
 	}
 	h.g.EvictReplaced("ann", at(-1), true)
 	h.g.EvictReplaced("ann", at(0), false)

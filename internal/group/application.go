@@ -41,17 +41,21 @@ func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupRe
 }
 
 // AcceptApplication lets an applicant in.
-func (g *Groups) AcceptApplication(ctx context.Context, by rpc.Caller, req protocol.HandleApplicationRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) AcceptApplication(ctx context.Context, by rpc.Caller,
+	req protocol.HandleApplicationRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	return g.handle(ctx, by, req, true)
 }
 
 // RefuseApplication does not let an applicant in.
-func (g *Groups) RefuseApplication(ctx context.Context, by rpc.Caller, req protocol.HandleApplicationRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) RefuseApplication(ctx context.Context, by rpc.Caller,
+	req protocol.HandleApplicationRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	return g.handle(ctx, by, req, false)
 }
 
-func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApplicationRequest, agreed bool) (rpc.Txn[protocol.GroupResponse], error) {
-	if err := rpc.FirstError(im.CheckUserID("userID", req.UserID), im.CheckText("reason", req.Reason, maxReason)); err != nil {
+func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApplicationRequest,
+	agreed bool) (rpc.Txn[protocol.GroupResponse], error) {
+	if err := rpc.FirstError(im.CheckUserID("userID", req.UserID),
+		im.CheckText("reason", req.Reason, maxReason)); err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	more := txn.ReadSet{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: req.UserID}}}
@@ -61,7 +65,8 @@ func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApp
 		}
 		a := s.w.Application(s.ID, req.UserID)
 		if a == nil || a.State != txn.Waiting {
-			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupParameter, Field: "userID", Message: "no application of " + req.UserID + " waits for an answer"}
+			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupParameter, Field: "userID",
+				Message: "no application of " + req.UserID + " waits for an answer"}
 		}
 		present := s.member(req.UserID).Present()
 		if agreed && !present {
@@ -88,8 +93,10 @@ func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApp
 	})
 }
 
-// ListApplications reads a page of the applications to the groups that the caller administers, also those that are handled.
-func (g *Groups) ListApplications(ctx context.Context, by rpc.Caller, req protocol.ApplicationsRequest) (protocol.ApplicationsResponse, error) {
+// ListApplications reads a page of the applications to the groups that the caller administers, also those that are
+// handled.
+func (g *Groups) ListApplications(ctx context.Context, by rpc.Caller,
+	req protocol.ApplicationsRequest) (protocol.ApplicationsResponse, error) {
 	var res protocol.ApplicationsResponse
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
@@ -101,7 +108,8 @@ func (g *Groups) ListApplications(ctx context.Context, by rpc.Caller, req protoc
 	}
 	res.Applications, res.More = make([]protocol.Application, len(list)), len(list) == limit
 	for i, a := range list {
-		res.Applications[i] = protocol.Application{GroupID: a.GroupID, UserID: a.UserID, Inviter: a.Inviter, Reason: a.Reason, State: stateName(a.State),
+		res.Applications[i] = protocol.Application{GroupID: a.GroupID, UserID: a.UserID, Inviter: a.Inviter, Reason: a.Reason,
+			State:     stateName(a.State),
 			AppliedAt: a.AppliedAt, Handler: a.Handler, Answer: a.Answer, HandledAt: a.HandledAt}
 	}
 	return res, nil

@@ -14,33 +14,40 @@ import (
 )
 
 // InitAttributes replaces all attributes of a group.
-func (g *Groups) InitAttributes(ctx context.Context, by rpc.Caller, req protocol.AttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
-	return g.attributes(ctx, by, req.GroupID, req.Version, checkAttributes(req.Attributes, true), func(map[string]string) map[string]string { return req.Attributes })
+func (g *Groups) InitAttributes(ctx context.Context, by rpc.Caller,
+	req protocol.AttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
+	return g.attributes(ctx, by, req.GroupID, req.Version, checkAttributes(req.Attributes, true),
+		func(map[string]string) map[string]string { return req.Attributes })
 }
 
 // SetAttributes sets some attributes of a group.
-func (g *Groups) SetAttributes(ctx context.Context, by rpc.Caller, req protocol.AttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
-	return g.attributes(ctx, by, req.GroupID, req.Version, checkAttributes(req.Attributes, false), func(now map[string]string) map[string]string {
-		maps.Copy(now, req.Attributes)
-		return now
-	})
+func (g *Groups) SetAttributes(ctx context.Context, by rpc.Caller,
+	req protocol.AttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
+	return g.attributes(ctx, by, req.GroupID, req.Version, checkAttributes(req.Attributes, false),
+		func(now map[string]string) map[string]string {
+			maps.Copy(now, req.Attributes)
+			return now
+		})
 }
 
 // DeleteAttributes removes some attributes of a group, or all.
-func (g *Groups) DeleteAttributes(ctx context.Context, by rpc.Caller, req protocol.DeleteAttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
-	return g.attributes(ctx, by, req.GroupID, req.Version, checkKeys(req.Keys), func(now map[string]string) map[string]string {
-		if len(req.Keys) == 0 {
-			clear(now)
-		}
-		for _, k := range req.Keys {
-			delete(now, k)
-		}
-		return now
-	})
+func (g *Groups) DeleteAttributes(ctx context.Context, by rpc.Caller,
+	req protocol.DeleteAttributesRequest) (rpc.Txn[protocol.AttributesResponse], error) {
+	return g.attributes(ctx, by, req.GroupID, req.Version, checkKeys(req.Keys),
+		func(now map[string]string) map[string]string {
+			if len(req.Keys) == 0 {
+				clear(now)
+			}
+			for _, k := range req.Keys {
+				delete(now, k)
+			}
+			return now
+		})
 }
 
 // attributes runs a change of attributes, unless there is a newer version than the caller has seen.
-func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *int64, err error, change func(map[string]string) map[string]string) (rpc.Txn[protocol.AttributesResponse], error) {
+func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *int64, err error,
+	change func(map[string]string) map[string]string) (rpc.Txn[protocol.AttributesResponse], error) {
 	if err != nil {
 		return rpc.Txn[protocol.AttributesResponse]{}, err
 	}
@@ -51,7 +58,8 @@ func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *i
 		}
 		x := s.w.Extra(id)
 		if seen != nil && *seen != x.Version {
-			return res, &im.Error{Code: im.CodeConflict, Field: "version", Message: fmt.Sprintf("the attributes have version %d now; read them and try again", x.Version)}
+			return res, &im.Error{Code: im.CodeConflict, Field: "version",
+				Message: fmt.Sprintf("the attributes have version %d now; read them and try again", x.Version)}
 		}
 		now := maps.Clone(x.Attributes)
 		if now == nil {
@@ -78,7 +86,8 @@ func checkAttributes(a map[string]string, mayBeEmpty bool) error {
 	case len(a) == 0 && !mayBeEmpty:
 		return im.Bad("attributes", "is empty")
 	case len(a) > im.MaxAttributes:
-		return &im.Error{Code: im.CodeTooMany, Field: "attributes", Message: fmt.Sprintf("attributes would be %d; the limit is %d", len(a), im.MaxAttributes)}
+		return &im.Error{Code: im.CodeTooMany, Field: "attributes",
+			Message: fmt.Sprintf("attributes would be %d; the limit is %d", len(a), im.MaxAttributes)}
 	}
 	for k, v := range a {
 		if err := rpc.FirstError(checkKey("attributes", k), im.CheckText("attributes", v, im.MaxAttributeValue)); err != nil {
@@ -87,7 +96,8 @@ func checkAttributes(a map[string]string, mayBeEmpty bool) error {
 		total += len(k) + len(v)
 	}
 	if total > im.MaxAttributeTotal {
-		return &im.Error{Code: im.CodeTooLong, Field: "attributes", Message: fmt.Sprintf("attributes have %d bytes together; the limit is %d", total, im.MaxAttributeTotal)}
+		return &im.Error{Code: im.CodeTooLong, Field: "attributes",
+			Message: fmt.Sprintf("attributes have %d bytes together; the limit is %d", total, im.MaxAttributeTotal)}
 	}
 	return nil
 }
@@ -109,7 +119,8 @@ func checkKeys(keys []string) error {
 }
 
 // SetCounters sets counters of a group.
-func (g *Groups) SetCounters(ctx context.Context, by rpc.Caller, req protocol.SetCountersRequest) (rpc.Txn[protocol.CountersResponse], error) {
+func (g *Groups) SetCounters(ctx context.Context, by rpc.Caller,
+	req protocol.SetCountersRequest) (rpc.Txn[protocol.CountersResponse], error) {
 	var err error
 	if len(req.Counters) == 0 {
 		err = im.Bad("counters", "is empty")
@@ -117,20 +128,24 @@ func (g *Groups) SetCounters(ctx context.Context, by rpc.Caller, req protocol.Se
 	for k := range req.Counters {
 		err = rpc.FirstError(err, checkKey("counters", k))
 	}
-	return g.count(ctx, by, req.GroupID, "", err, func(map[string]int64) (map[string]int64, error) { return req.Counters, nil })
+	return g.count(ctx, by, req.GroupID, "", err,
+		func(map[string]int64) (map[string]int64, error) { return req.Counters, nil })
 }
 
 // IncreaseCounter adds to a counter of a group.
-func (g *Groups) IncreaseCounter(ctx context.Context, by rpc.Caller, req protocol.CountRequest) (rpc.Txn[protocol.CountersResponse], error) {
+func (g *Groups) IncreaseCounter(ctx context.Context, by rpc.Caller,
+	req protocol.CountRequest) (rpc.Txn[protocol.CountersResponse], error) {
 	return g.move(ctx, by, req, 1)
 }
 
 // DecreaseCounter takes from a counter of a group.
-func (g *Groups) DecreaseCounter(ctx context.Context, by rpc.Caller, req protocol.CountRequest) (rpc.Txn[protocol.CountersResponse], error) {
+func (g *Groups) DecreaseCounter(ctx context.Context, by rpc.Caller,
+	req protocol.CountRequest) (rpc.Txn[protocol.CountersResponse], error) {
 	return g.move(ctx, by, req, -1)
 }
 
-func (g *Groups) move(ctx context.Context, by rpc.Caller, req protocol.CountRequest, sign int64) (rpc.Txn[protocol.CountersResponse], error) {
+func (g *Groups) move(ctx context.Context, by rpc.Caller, req protocol.CountRequest,
+	sign int64) (rpc.Txn[protocol.CountersResponse], error) {
 	err := rpc.FirstError(checkKey("key", req.Key), im.CheckRequestID(req.RequestID))
 	if err == nil && req.Value < 1 {
 		err = im.Bad("value", "is below 1")
@@ -152,7 +167,8 @@ func (g *Groups) move(ctx context.Context, by rpc.Caller, req protocol.CountRequ
 const maxRecent = 128
 
 // count runs a change of counters, unless this request has made it before, and answers with those that were named.
-func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err error, change func(map[string]int64) (map[string]int64, error)) (rpc.Txn[protocol.CountersResponse], error) {
+func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err error,
+	change func(map[string]int64) (map[string]int64, error)) (rpc.Txn[protocol.CountersResponse], error) {
 	if err != nil {
 		return rpc.Txn[protocol.CountersResponse]{}, err
 	}
@@ -183,7 +199,8 @@ func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err
 			}
 		}
 		if len(now) > im.MaxCounters {
-			return res, &im.Error{Code: im.CodeTooMany, Field: "counters", Message: fmt.Sprintf("counters would be %d; the limit is %d", len(now), im.MaxCounters)}
+			return res, &im.Error{Code: im.CodeTooMany, Field: "counters",
+				Message: fmt.Sprintf("counters would be %d; the limit is %d", len(now), im.MaxCounters)}
 		}
 		x.Counters = now
 		if request != "" {
@@ -195,13 +212,15 @@ func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err
 }
 
 // GetAttributes reads attributes of a group.
-func (g *Groups) GetAttributes(ctx context.Context, by rpc.Caller, req protocol.KeysRequest) (protocol.AttributesResponse, error) {
+func (g *Groups) GetAttributes(ctx context.Context, by rpc.Caller,
+	req protocol.KeysRequest) (protocol.AttributesResponse, error) {
 	x, err := g.extra(ctx, by, req)
 	return protocol.AttributesResponse{Attributes: only(x.Attributes, req.Keys), Version: x.Version}, err
 }
 
 // GetCounters reads counters of a group.
-func (g *Groups) GetCounters(ctx context.Context, by rpc.Caller, req protocol.KeysRequest) (protocol.CountersResponse, error) {
+func (g *Groups) GetCounters(ctx context.Context, by rpc.Caller, req protocol.KeysRequest) (protocol.CountersResponse,
+	error) {
 	x, err := g.extra(ctx, by, req)
 	return protocol.CountersResponse{Counters: only(x.Counters, req.Keys)}, err
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 )
 
-// TestDailyBound: a user has so much a day, gets it back as the day passes, is told when, and is not charged for what was refused.
+// TestDailyBound: a user has so much a day, gets it back as the day passes, is told when, and is not charged for what
+// was refused.
 func TestDailyBound(t *testing.T) {
 	now := time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC).UnixMilli()
 	d := newDaily(24, 0, "may", func() int64 { return now })
@@ -50,7 +51,8 @@ func TestDailyBound(t *testing.T) {
 	}
 }
 
-// TestOnlineIsCountedSeldom: however many ask, the members of a group are walked through once in a while, and few groups at once.
+// TestOnlineIsCountedSeldom: however many ask, the members of a group are walked through once in a while, and few
+// groups at once.
 func TestOnlineIsCountedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOnlineCounts()

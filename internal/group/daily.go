@@ -51,7 +51,8 @@ func (d *daily) take(by rpc.Caller, n int) (back func(), err error) {
 		return nil, &im.Error{Code: im.CodeTooMany, Message: fmt.Sprintf("one user %s at most %d a day", d.what, d.most)}
 	case wait > 0:
 		r.CancelAt(at)
-		return nil, &im.Error{Code: im.CodeTooOften, Message: fmt.Sprintf("one user %s at most %d a day", d.what, d.most), RetryAfter: int(wait.Milliseconds()) + 1}
+		return nil, &im.Error{Code: im.CodeTooOften, Message: fmt.Sprintf("one user %s at most %d a day", d.what, d.most),
+			RetryAfter: int(wait.Milliseconds()) + 1}
 	}
 	return func() {
 		d.mu.Lock()

@@ -55,7 +55,8 @@ const (
 func New(s *store.Store, i Invitations, p Presence, opt Options) *Groups {
 	return &Groups{
 		store: s, invitations: i, presence: p, online: newOnlineCounts(),
-		created: newDaily(opt.PerDay, usualPerDay, "may create groups,", s.Now), brought: newDaily(opt.MembersPerDay, usualMembersPerDay, "may bring users into groups,", s.Now),
+		created: newDaily(opt.PerDay, usualPerDay, "may create groups,", s.Now),
+		brought: newDaily(opt.MembersPerDay, usualMembersPerDay, "may bring users into groups,", s.Now),
 	}
 }
 
@@ -82,8 +83,8 @@ func (s *scene) draft(e *protocol.GroupEvent) txn.Draft {
 	return txn.Draft{Device: s.by.Origin(), Body: &rpc.Event{Value: *e}}
 }
 
-// tellUser appends a change to one person's timeline, with a listen order when there is one. All devices of the person hear
-// it, also the acting one, because from here on it hears the group or does not; but who creates a group knows.
+// tellUser appends a change to one person's timeline, with a listen order when there is one. All devices of the person
+// hear it, also the acting one, because from here on it hears the group or does not; but who creates a group knows.
 func (s *scene) tellUser(user string, e protocol.GroupEvent, listen string) {
 	d := s.draft(&e)
 	d.Listen = listen
@@ -109,7 +110,8 @@ func (s *scene) hold(users []string) error {
 }
 
 // in runs an action on a group and the named people in it. When the action returns nil the group is put as it left it.
-func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.ReadSet, decide func(*scene) (R, error)) (rpc.Txn[R], error) {
+func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.ReadSet,
+	decide func(*scene) (R, error)) (rpc.Txn[R], error) {
 	if err := im.CheckGroupID(id); err != nil {
 		return rpc.Txn[R]{}, err
 	}
@@ -147,26 +149,31 @@ func (s *scene) respond(people []string) protocol.GroupResponse {
 
 // View is a group as anybody may see it.
 func View(g *im.Group) protocol.Group {
-	return protocol.Group{GroupID: g.ID, Type: string(g.Type), GroupInfo: viewInfo(g.Info), Owner: g.Owner, Members: g.Members,
+	return protocol.Group{GroupID: g.ID, Type: string(g.Type), GroupInfo: viewInfo(g.Info), Owner: g.Owner,
+		Members:    g.Members,
 		MaxMembers: g.MaxMembers, AllMuted: g.Muted, CreatedAt: g.CreatedAt}
 }
 
 func viewInfo(i im.GroupInfo) protocol.GroupInfo {
-	return protocol.GroupInfo{Name: i.Name, Introduction: i.Introduction, Notification: i.Notification, FaceURL: i.FaceURL, CustomInfo: i.Custom,
+	return protocol.GroupInfo{Name: i.Name, Introduction: i.Introduction, Notification: i.Notification, FaceURL: i.FaceURL,
+		CustomInfo: i.Custom,
 		JoinOption: string(i.Join), InviteOption: string(i.Invite)}
 }
 
 func infoOf(i protocol.GroupInfo) im.GroupInfo {
-	return im.GroupInfo{Name: i.Name, Introduction: i.Introduction, Notification: i.Notification, FaceURL: i.FaceURL, Custom: i.CustomInfo,
-		Join: im.Way(i.JoinOption), Invite: im.Way(i.InviteOption)}
+	return im.GroupInfo{Name: i.Name, Introduction: i.Introduction, Notification: i.Notification, FaceURL: i.FaceURL,
+		Custom: i.CustomInfo,
+		Join:   im.Way(i.JoinOption), Invite: im.Way(i.InviteOption)}
 }
 
 // CreateGroup creates a group with the caller as owner.
-func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller, req protocol.CreateGroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller,
+	req protocol.CreateGroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if req.GroupID == "" {
 		req.GroupID = "g-" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	}
-	if err := rpc.FirstError(im.CheckGroupID(req.GroupID), rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, true)); err != nil {
+	if err := rpc.FirstError(im.CheckGroupID(req.GroupID),
+		rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, true)); err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	id := req.GroupID
@@ -175,7 +182,8 @@ func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller, req protocol.Crea
 	if err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	need := txn.ReadSet{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id}, Members: []txn.MemberKey{{GroupID: id, UserID: by.UserID}}}
+	need := txn.ReadSet{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id},
+		Members: []txn.MemberKey{{GroupID: id, UserID: by.UserID}}}
 	for _, u := range people {
 		need.Topics = append(need.Topics, im.UserTopic(u))
 		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
@@ -184,7 +192,8 @@ func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller, req protocol.Crea
 		if old := tx.Group(id); old != nil && !old.Dismissed && old.Owner == by.UserID && string(old.Type) == req.Type {
 			return protocol.GroupResponse{Group: View(old), Repeat: true, ServerTime: tx.Now}, nil
 		} else if old != nil {
-			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupIDTaken, Field: "groupID", Message: "this groupID is taken"}
+			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupIDTaken, Field: "groupID",
+				Message: "this groupID is taken"}
 		}
 		made, err := newGroup(id, req.Type, by.UserID, req.MaxMembers, infoOf(req.GroupInfo), tx.Now)
 		if err == nil {
@@ -228,7 +237,8 @@ func newGroup(id, kind, owner string, limit int, info im.GroupInfo, now int64) (
 	}
 	rules, _ := im.Rules(made.Type)
 	if limit < 0 || rules.MaxMembers > 0 && limit > rules.MaxMembers {
-		return made, &im.Error{Code: im.CodeGroupParameter, Field: "maxMembers", Message: "maxMembers is out of range for a group of this type"}
+		return made, &im.Error{Code: im.CodeGroupParameter, Field: "maxMembers",
+			Message: "maxMembers is out of range for a group of this type"}
 	}
 	made.MaxMembers = limit
 	return made, nil
@@ -242,7 +252,8 @@ func (s *scene) found(role im.Role, user, card string) {
 
 // fresh is a member whose side of the conversation begins now.
 func (s *scene) fresh(user string, role im.Role, card string) im.Member {
-	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.w.Now, JoinedSeq: s.w.Head(s.topic), NameCard: card}
+	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.w.Now, JoinedSeq: s.w.Head(s.topic),
+		NameCard: card}
 	m.ReadSeq, m.ReadOrd = m.JoinedSeq, s.w.UnreadCount(s.topic)
 	if old := s.member(user); old != nil {
 		m.MutedUntil = old.MutedUntil // to leave and come back does not give one's voice back
@@ -266,7 +277,8 @@ func (s *scene) enter(people []string, how protocol.Tip) {
 }
 
 // JoinGroup brings the caller into a group, or leaves an application.
-func (g *Groups) JoinGroup(_ context.Context, by rpc.Caller, req protocol.JoinGroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) JoinGroup(_ context.Context, by rpc.Caller,
+	req protocol.JoinGroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := im.CheckText("reason", req.Reason, maxReason); err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
@@ -285,7 +297,8 @@ func (g *Groups) JoinGroup(_ context.Context, by rpc.Caller, req protocol.JoinGr
 }
 
 // InviteUserToGroup brings people into a group, or leaves applications for them.
-func (g *Groups) InviteUserToGroup(_ context.Context, by rpc.Caller, req protocol.GroupMembersRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) InviteUserToGroup(_ context.Context, by rpc.Caller,
+	req protocol.GroupMembersRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
@@ -328,7 +341,8 @@ func (g *Groups) InviteUserToGroup(_ context.Context, by rpc.Caller, req protoco
 }
 
 // QuitGroup takes the caller out of a group.
-func (g *Groups) QuitGroup(_ context.Context, by rpc.Caller, req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) QuitGroup(_ context.Context, by rpc.Caller,
+	req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	return in(g, by, req.GroupID, []string{by.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayQuit(s.me); err != nil {
 			return protocol.GroupResponse{}, err
@@ -339,8 +353,10 @@ func (g *Groups) QuitGroup(_ context.Context, by rpc.Caller, req protocol.GroupR
 }
 
 // KickGroupMember removes people from a group.
-func (g *Groups) KickGroupMember(_ context.Context, by rpc.Caller, req protocol.KickRequest) (rpc.Txn[protocol.GroupResponse], error) {
-	err := rpc.FirstError(rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false), im.CheckText("reason", req.Reason, maxReason))
+func (g *Groups) KickGroupMember(_ context.Context, by rpc.Caller,
+	req protocol.KickRequest) (rpc.Txn[protocol.GroupResponse], error) {
+	err := rpc.FirstError(rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false),
+		im.CheckText("reason", req.Reason, maxReason))
 	if err == nil && (req.Duration < 0 || req.Duration > im.MaxMuteSeconds) {
 		err = im.Bad("duration", "is out of range; it is seconds from 0 to a year")
 	}
@@ -390,13 +406,15 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 }
 
 // DismissGroup ends a group and everything open in it.
-func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller, req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller,
+	req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	return in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayDismiss(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		if !s.w.HasRoster(s.ID) || !s.w.HasOpenInGroup(s.ID) { // asked for only now that it is known that the caller may
-			return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{AllMembers: []string{s.ID}, OpenInGroup: []string{s.ID}}}
+			return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{AllMembers: []string{s.ID},
+				OpenInGroup: []string{s.ID}}}
 		}
 		roster := s.w.Roster(s.ID)
 		users := make([]string, len(roster))

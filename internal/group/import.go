@@ -17,7 +17,8 @@ const (
 )
 
 // Import creates groups as they were elsewhere, for app servers. All of them come into being, or none.
-func (g *Groups) Import(_ context.Context, by rpc.Caller, req protocol.ImportGroupsRequest) (rpc.Txn[protocol.ImportResponse], error) {
+func (g *Groups) Import(_ context.Context, by rpc.Caller,
+	req protocol.ImportGroupsRequest) (rpc.Txn[protocol.ImportResponse], error) {
 	need, err := checkImport(req)
 	if err != nil {
 		return rpc.Txn[protocol.ImportResponse]{}, err
@@ -49,13 +50,15 @@ func checkImport(req protocol.ImportGroupsRequest) (need txn.ReadSet, err error)
 	seen, members := map[string]bool{}, 0
 	for i, r := range req.Groups {
 		if im.CheckGroupID(r.GroupID) != nil || seen[r.GroupID] {
-			return need, &im.Error{Code: im.CodeBadGroupID, Field: "groups", Message: fmt.Sprintf("groups: the groupID of number %d is missing, malformed or given twice", i)}
+			return need, &im.Error{Code: im.CodeBadGroupID, Field: "groups",
+				Message: fmt.Sprintf("groups: the groupID of number %d is missing, malformed or given twice", i)}
 		}
 		seen[r.GroupID] = true
 		people := []string{r.Owner}
 		for _, m := range r.Members {
 			if m.Role != 0 && m.Role != int(im.RoleMember) && m.Role != int(im.RoleAdmin) {
-				return need, im.Bad("groups", fmt.Sprintf("gives %s in %s the role %d; it is 200 or 300", m.UserID, r.GroupID, m.Role))
+				return need, im.Bad("groups", fmt.Sprintf("gives %s in %s the role %d; it is 200 or 300", m.UserID, r.GroupID,
+					m.Role))
 			}
 			if err := im.CheckText("groups", m.NameCard, im.MaxNameCard); err != nil {
 				return need, err
@@ -99,7 +102,8 @@ func importOne(tx *txn.Tx, by rpc.Caller, r *protocol.ImportGroup) error {
 			role = im.Role(m.Role)
 		}
 		if rules, _ := im.Rules(made.Type); role == im.RoleAdmin && !rules.Admins {
-			return &im.Error{Code: im.CodeGroupParameter, Field: "groups", Message: "groups: " + r.GroupID + " is a " + r.Type + " group, which has no administrators"}
+			return &im.Error{Code: im.CodeGroupParameter, Field: "groups", Message: "groups: " + r.GroupID + " is a " + r.Type +
+				" group, which has no administrators"}
 		}
 		s.found(role, m.UserID, m.NameCard)
 		s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)

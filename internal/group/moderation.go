@@ -11,7 +11,8 @@ import (
 )
 
 // SetGroupInfo changes what people see of a group.
-func (g *Groups) SetGroupInfo(_ context.Context, by rpc.Caller, req protocol.SetGroupInfoRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) SetGroupInfo(_ context.Context, by rpc.Caller,
+	req protocol.SetGroupInfoRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	return in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		info := s.Info
 		set(&info.Name, req.Name)
@@ -42,8 +43,10 @@ func set[T ~string](to *T, from *string) {
 	}
 }
 
-// SetMemberInfo changes what a group knows of a member: one's own, or, for owner and administrators, of who has a lower role.
-func (g *Groups) SetMemberInfo(_ context.Context, by rpc.Caller, req protocol.SetMemberInfoRequest) (rpc.Txn[protocol.GroupResponse], error) {
+// SetMemberInfo changes what a group knows of a member: one's own, or, for owner and administrators, of who has a lower
+// role.
+func (g *Groups) SetMemberInfo(_ context.Context, by rpc.Caller,
+	req protocol.SetMemberInfoRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if req.UserID == "" {
 		req.UserID = by.UserID
 	}
@@ -65,7 +68,8 @@ func (g *Groups) SetMemberInfo(_ context.Context, by rpc.Caller, req protocol.Se
 		set(&m.NameCard, req.NameCard)
 		set(&m.Custom, req.CustomInfo)
 		s.w.PutMember(*m)
-		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
+		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard,
+			CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
 		return s.respond([]string{m.UserID}), nil
 	})
 }
@@ -86,7 +90,8 @@ func (s *scene) target(user string, self bool) (*im.Member, error) {
 }
 
 // MuteMember silences a member for a time, by the store's clock.
-func (g *Groups) MuteMember(_ context.Context, by rpc.Caller, req protocol.MuteMemberRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) MuteMember(_ context.Context, by rpc.Caller,
+	req protocol.MuteMemberRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := im.CheckUserID("userID", req.UserID)
 	if err == nil && (req.Seconds < 0 || req.Seconds > im.MaxMuteSeconds) {
 		err = im.Bad("seconds", "is out of range; it is from 0 to a year")
@@ -107,13 +112,15 @@ func (g *Groups) MuteMember(_ context.Context, by rpc.Caller, req protocol.MuteM
 			m.MutedUntil = s.w.Now + req.Seconds*1000
 		}
 		s.w.PutMember(*m)
-		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
+		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard,
+			CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
 		return s.respond([]string{m.UserID}), nil
 	})
 }
 
 // MuteAll silences everybody but owner and administrators.
-func (g *Groups) MuteAll(_ context.Context, by rpc.Caller, req protocol.MuteAllRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) MuteAll(_ context.Context, by rpc.Caller,
+	req protocol.MuteAllRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	return in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		rules, _ := im.Rules(s.Type)
 		if err := rpc.FirstError(s.Has(rules.Mute, "muting"), s.MayAdminister(s.me)); err != nil {
@@ -131,7 +138,8 @@ func (g *Groups) MuteAll(_ context.Context, by rpc.Caller, req protocol.MuteAllR
 }
 
 // SetRole makes a member an administrator, or not.
-func (g *Groups) SetRole(_ context.Context, by rpc.Caller, req protocol.SetRoleRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) SetRole(_ context.Context, by rpc.Caller,
+	req protocol.SetRoleRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := im.CheckUserID("userID", req.UserID)
 	role := im.Role(req.Role)
 	if err == nil && role != im.RoleMember && role != im.RoleAdmin {
@@ -150,14 +158,16 @@ func (g *Groups) SetRole(_ context.Context, by rpc.Caller, req protocol.SetRoleR
 			return protocol.GroupResponse{}, err
 		}
 		if m.Role == im.RoleOwner {
-			return protocol.GroupResponse{}, im.Refuse(im.CodeGroupDenied, "the owner's role changes only by handing the group over")
+			return protocol.GroupResponse{}, im.Refuse(im.CodeGroupDenied,
+				"the owner's role changes only by handing the group over")
 		}
 		if role == im.RoleAdmin {
 			if !s.w.HasAdmins(s.ID) {
 				return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Admins: []string{s.ID}}}
 			}
 			if len(s.w.Admins(s.ID)) > im.MaxAdmins && m.Role != role {
-				return protocol.GroupResponse{}, &im.Error{Code: im.CodeTooMany, Field: "role", Message: fmt.Sprintf("the group has its maximum of %d administrators", im.MaxAdmins)}
+				return protocol.GroupResponse{}, &im.Error{Code: im.CodeTooMany, Field: "role",
+					Message: fmt.Sprintf("the group has its maximum of %d administrators", im.MaxAdmins)}
 			}
 		}
 		res := s.respond([]string{m.UserID})
@@ -177,7 +187,8 @@ func (g *Groups) SetRole(_ context.Context, by rpc.Caller, req protocol.SetRoleR
 }
 
 // TransferOwner hands a group over.
-func (g *Groups) TransferOwner(_ context.Context, by rpc.Caller, req protocol.TransferRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) TransferOwner(_ context.Context, by rpc.Caller,
+	req protocol.TransferRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
@@ -198,7 +209,8 @@ func (g *Groups) TransferOwner(_ context.Context, by rpc.Caller, req protocol.Tr
 		if s.Owner != "" && s.Owner != by.UserID { // an app server hands over for the owner
 			old := s.member(s.Owner)
 			if old == nil {
-				return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Members: []txn.MemberKey{{GroupID: s.ID, UserID: s.Owner}}}}
+				return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Members: []txn.MemberKey{{GroupID: s.ID,
+					UserID: s.Owner}}}}
 			}
 			old.Role = im.RoleMember
 			s.w.PutMember(*old)
@@ -214,7 +226,8 @@ func (g *Groups) TransferOwner(_ context.Context, by rpc.Caller, req protocol.Tr
 }
 
 // MarkMembers sets or removes a mark of members.
-func (g *Groups) MarkMembers(_ context.Context, by rpc.Caller, req protocol.MarkMembersRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) MarkMembers(_ context.Context, by rpc.Caller,
+	req protocol.MarkMembersRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false)
 	if err == nil && (req.Mark < 1 || req.Mark > 32) {
 		err = im.Bad("mark", "is out of range; it is from 1 to 32")
@@ -249,7 +262,8 @@ func (g *Groups) MarkMembers(_ context.Context, by rpc.Caller, req protocol.Mark
 }
 
 // SendCustomData tells the group something of the app server's.
-func (g *Groups) SendCustomData(_ context.Context, by rpc.Caller, req protocol.CustomDataRequest) (rpc.Txn[protocol.GroupResponse], error) {
+func (g *Groups) SendCustomData(_ context.Context, by rpc.Caller,
+	req protocol.CustomDataRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := im.CheckText("data", req.Data, im.MaxData); err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// onlineCounts keeps how many members of groups are online: a group's members are walked through at most every onlineKept, whoever
-// asks and how often.
+// onlineCounts keeps how many members of groups are online: a group's members are walked through at most every
+// onlineKept, whoever asks and how often.
 type onlineCounts struct {
 	walks chan struct{} // whoever walks holds one of these
 
@@ -67,7 +67,8 @@ func (o *onlineCounts) get(ctx context.Context, group string, count func(context
 	}
 }
 
-func (o *onlineCounts) renew(ctx context.Context, group string, c *onlineCount, count func(context.Context) (int, error)) (n int, err error) {
+func (o *onlineCounts) renew(ctx context.Context, group string, c *onlineCount,
+	count func(context.Context) (int, error)) (n int, err error) {
 	begin := time.Now()
 	select {
 	case o.walks <- struct{}{}:
@@ -107,11 +108,13 @@ func (o *onlineCounts) forget() {
 }
 
 // OnlineCount counts the members who have a connected device; the figure may be some seconds old.
-func (g *Groups) OnlineCount(ctx context.Context, by rpc.Caller, req protocol.GroupRequest) (protocol.OnlineCountResponse, error) {
+func (g *Groups) OnlineCount(ctx context.Context, by rpc.Caller,
+	req protocol.GroupRequest) (protocol.OnlineCountResponse, error) {
 	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
 		return protocol.OnlineCountResponse{}, err
 	}
-	n, err := g.online.get(ctx, req.GroupID, func(ctx context.Context) (int, error) { return g.countOnline(ctx, req.GroupID) })
+	n, err := g.online.get(ctx, req.GroupID,
+		func(ctx context.Context) (int, error) { return g.countOnline(ctx, req.GroupID) })
 	return protocol.OnlineCountResponse{Online: n}, err
 }
 

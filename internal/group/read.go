@@ -12,7 +12,8 @@ import (
 const maxGroups = 100
 
 // GetGroup reads a group.
-func (g *Groups) GetGroup(ctx context.Context, by rpc.Caller, req protocol.GroupRequest) (protocol.GroupResponse, error) {
+func (g *Groups) GetGroup(ctx context.Context, by rpc.Caller, req protocol.GroupRequest) (protocol.GroupResponse,
+	error) {
 	if err := im.CheckGroupID(req.GroupID); err != nil {
 		return protocol.GroupResponse{}, err
 	}
@@ -24,7 +25,8 @@ func (g *Groups) GetGroup(ctx context.Context, by rpc.Caller, req protocol.Group
 }
 
 // GetGroups reads several groups.
-func (g *Groups) GetGroups(ctx context.Context, by rpc.Caller, req protocol.GroupsRequest) (protocol.GroupsResponse, error) {
+func (g *Groups) GetGroups(ctx context.Context, by rpc.Caller, req protocol.GroupsRequest) (protocol.GroupsResponse,
+	error) {
 	res := protocol.GroupsResponse{Groups: []protocol.Group{}}
 	switch {
 	case len(req.GroupIDList) == 0:
@@ -83,7 +85,8 @@ func (g *Groups) visible(ctx context.Context, by rpc.Caller, id string) (*im.Gro
 }
 
 // ListMembers reads a page of a group's members, for members.
-func (g *Groups) ListMembers(ctx context.Context, by rpc.Caller, req protocol.PageRequest) (protocol.MembersResponse, error) {
+func (g *Groups) ListMembers(ctx context.Context, by rpc.Caller, req protocol.PageRequest) (protocol.MembersResponse,
+	error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return protocol.MembersResponse{}, err
@@ -96,7 +99,8 @@ func (g *Groups) ListMembers(ctx context.Context, by rpc.Caller, req protocol.Pa
 }
 
 // SearchMembers reads a page of the members whose name card or id contains a text.
-func (g *Groups) SearchMembers(ctx context.Context, by rpc.Caller, req protocol.SearchMembersRequest) (protocol.MembersResponse, error) {
+func (g *Groups) SearchMembers(ctx context.Context, by rpc.Caller,
+	req protocol.SearchMembersRequest) (protocol.MembersResponse, error) {
 	limit, err := rpc.Page(req.Limit)
 	if err := rpc.FirstError(err, checkSearch(req.Text)); err != nil {
 		return protocol.MembersResponse{}, err
@@ -116,7 +120,8 @@ func checkSearch(text string) error {
 }
 
 // GetMembers reads named members of a group. Who is none is left out.
-func (g *Groups) GetMembers(ctx context.Context, by rpc.Caller, req protocol.GroupMembersRequest) (protocol.MembersResponse, error) {
+func (g *Groups) GetMembers(ctx context.Context, by rpc.Caller,
+	req protocol.GroupMembersRequest) (protocol.MembersResponse, error) {
 	var res protocol.MembersResponse
 	if err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
 		return res, err
@@ -143,7 +148,8 @@ func viewMembers(list []im.Member, limit int, err error) (protocol.MembersRespon
 		return res, im.Internal(err)
 	}
 	for i, m := range list {
-		v := protocol.Member{UserID: m.UserID, Role: int(m.Role), JoinedAt: m.JoinedAt, NameCard: m.NameCard, CustomInfo: m.Custom, MutedUntil: m.MutedUntil}
+		v := protocol.Member{UserID: m.UserID, Role: int(m.Role), JoinedAt: m.JoinedAt, NameCard: m.NameCard,
+			CustomInfo: m.Custom, MutedUntil: m.MutedUntil}
 		for bit := range 32 {
 			if m.Marks&(1<<bit) != 0 {
 				v.Marks = append(v.Marks, bit+1)
@@ -158,7 +164,8 @@ func viewMembers(list []im.Member, limit int, err error) (protocol.MembersRespon
 }
 
 // ListGroups reads a page of the caller's groups.
-func (g *Groups) ListGroups(ctx context.Context, by rpc.Caller, req protocol.JoinedRequest) (protocol.JoinedResponse, error) {
+func (g *Groups) ListGroups(ctx context.Context, by rpc.Caller, req protocol.JoinedRequest) (protocol.JoinedResponse,
+	error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return protocol.JoinedResponse{}, err
@@ -168,7 +175,8 @@ func (g *Groups) ListGroups(ctx context.Context, by rpc.Caller, req protocol.Joi
 }
 
 // SearchGroups reads a page of the caller's groups whose name or id contains a text.
-func (g *Groups) SearchGroups(ctx context.Context, by rpc.Caller, req protocol.SearchGroupsRequest) (protocol.JoinedResponse, error) {
+func (g *Groups) SearchGroups(ctx context.Context, by rpc.Caller,
+	req protocol.SearchGroupsRequest) (protocol.JoinedResponse, error) {
 	limit, err := rpc.Page(req.Limit)
 	if err := rpc.FirstError(err, checkSearch(req.Text)); err != nil {
 		return protocol.JoinedResponse{}, err

@@ -48,8 +48,8 @@ func questionOf(verb string) string {
 	return verb
 }
 
-// Before asks the app server before a verb, and returns the request as it is to be, or the refusal. The request must be JSON as
-// this program writes it: what is asked about is what is done. The caller cannot break the question off.
+// Before asks the app server before a verb, and returns the request as it is to be, or the refusal. The request must be
+// JSON as this program writes it: what is asked about is what is done. The caller cannot break the question off.
 func (h *Hooks) Before(ctx context.Context, verb, user, device string, request []byte) ([]byte, error) {
 	ctx = context.WithoutCancel(ctx)
 	q := question{Type: "before." + questionOf(verb)}
@@ -79,9 +79,11 @@ func (h *Hooks) Before(ctx context.Context, verb, user, device string, request [
 	case err == nil:
 		return request, nil
 	}
-	h.opt.Log.Warn("the before-hook did not answer as it should", "verb", verb, "user", user, "refused", h.opt.RefuseUnanswered, "error", err)
+	h.opt.Log.Warn("the before-hook did not answer as it should", "verb", verb, "user", user, "refused",
+		h.opt.RefuseUnanswered, "error", err)
 	if h.opt.RefuseUnanswered {
-		return nil, &im.Error{Code: im.CodeInternal, Message: "the application that decides about this does not answer; try again", Cause: err, RetryAfter: 2000}
+		return nil, &im.Error{Code: im.CodeInternal,
+			Message: "the application that decides about this does not answer; try again", Cause: err, RetryAfter: 2000}
 	}
 	return request, nil
 }

@@ -71,8 +71,8 @@ func invitationKind(a protocol.ActionType) string {
 	return "" // a digest repeats what was said
 }
 
-// line names what an event stays in order with: a group, the two people of a conversation, or an invitation to several. It is
-// empty where another timeline of the same batch has the same event.
+// line names what an event stays in order with: a group, the two people of a conversation, or an invitation to several.
+// It is empty where another timeline of the same batch has the same event.
 func (h *head) line(r *txn.Record, batch []txn.Record) string {
 	if _, history := txn.AudienceInvitation(r.Audience); history {
 		return "" // the topic of the invitation, or another record of the inviter, has it
@@ -86,7 +86,8 @@ func (h *head) line(r *txn.Record, batch []txn.Record) string {
 		return im.GroupTopic(h.GroupID)
 	case im.TopicInvitation(r.Topic) != "":
 		return r.Topic
-	case me == "" || h.Type == protocol.TypeGroup || h.Notify != "" && (h.ActionType != protocol.ActionInvite || me != h.Inviter):
+	case me == "" || h.Type == protocol.TypeGroup || h.Notify != "" &&
+		(h.ActionType != protocol.ActionInvite || me != h.Inviter):
 		return ""
 	case h.Type == protocol.TypeRoom:
 		return im.UserTopic(h.UserID)
@@ -102,7 +103,10 @@ func (h *head) line(r *txn.Record, batch []txn.Record) string {
 		if peer = h.To; peer == me {
 			peer = h.From
 		}
-		r.Paired = slices.ContainsFunc(batch, func(o txn.Record) bool { return o.Topic == im.UserTopic(peer) && bytes.Equal(o.Body, r.Body) })
+		r.Paired = slices.ContainsFunc(batch, func(o txn.Record) bool {
+			return o.Topic == im.UserTopic(peer) &&
+				bytes.Equal(o.Body, r.Body)
+		})
 	}
 	if r.Paired && peer < me {
 		return "" // it stands on the other one's timeline too
@@ -128,8 +132,10 @@ func (h *Hooks) tap(now int64, records []txn.Record) []txn.OutboxEvent {
 			continue
 		}
 		list = append(list, txn.OutboxEvent{
-			OutboxKey: txn.OutboxKey{Queue: txn.QueueHook, OrderingKey: line, Seq: h.number(now)}, At: now, Due: now, Kind: kind, Owner: cmp.Or(d.From, d.Inviter),
-			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") + `","data":` + string(r.Body) + `}`,
+			OutboxKey: txn.OutboxKey{Queue: txn.QueueHook, OrderingKey: line, Seq: h.number(now)}, At: now, Due: now, Kind: kind,
+			Owner: cmp.Or(d.From, d.Inviter),
+			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") +
+				`","data":` + string(r.Body) + `}`,
 		})
 	}
 	if len(list) > 0 {
@@ -138,8 +144,8 @@ func (h *Hooks) tap(now int64, records []txn.Record) []txn.OutboxEvent {
 	return list
 }
 
-// number gives each event of this node a number of its own, by the store's time. Who comes later to a conversation has waited for
-// its lock, and on another node for a commit, so that its time is later too.
+// number gives each event of this node a number of its own, by the store's time. Who comes later to a conversation has
+// waited for its lock, and on another node for a commit, so that its time is later too.
 func (h *Hooks) number(now int64) int64 {
 	const perMilli = 1_000_000
 	h.mu.Lock()

@@ -1,5 +1,5 @@
-// Package hook owns what leaves the house for app servers: webhooks after something happened, and the question before something
-// is to happen. It reads what was committed.
+// Package hook owns what leaves the house for app servers: webhooks after something happened, and the question before
+// something is to happen. It reads what was committed.
 //
 // It never decides what an action does, and nobody waits for a webhook.
 package hook
@@ -67,10 +67,12 @@ type Hooks struct {
 
 // New makes the webhooks; without addresses they do nothing.
 func New(opt Options) (*Hooks, error) {
-	opt.Time, opt.BeforeTime, opt.Log = cmp.Or(opt.Time, 15*time.Second), cmp.Or(opt.BeforeTime, 2*time.Second), cmp.Or(opt.Log, slog.Default())
+	opt.Time, opt.BeforeTime, opt.Log = cmp.Or(opt.Time, 15*time.Second), cmp.Or(opt.BeforeTime,
+		2*time.Second), cmp.Or(opt.Log, slog.Default())
 	h := &Hooks{opt: opt, web: client(opt.Time), postBefore: client(opt.BeforeTime), methods: map[string]bool{}}
 	for name, address := range map[string]string{"webhook": opt.URL, "before-hook": opt.Before} {
-		if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		if u, err := url.Parse(address); address != "" &&
+			(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("the %s URL %q is not of the form https://host/path", name, address)
 		}
 	}
@@ -80,7 +82,8 @@ func New(opt Options) (*Hooks, error) {
 	raw := strings.TrimPrefix(opt.Secret, "whsec_")
 	var err error
 	if h.sign, err = standard.NewWebhook(raw); err != nil || len(raw) < 32 || len(raw) > 88 {
-		return nil, errors.New("the webhook secret is not whsec_ followed by base64 of 24 to 64 bytes; make one with: echo whsec_$(openssl rand -base64 32)")
+		return nil, errors.New("the webhook secret is not whsec_ followed by base64 of 24 to 64 bytes; make one with: echo " +
+			"whsec_$(openssl rand -base64 32)")
 	}
 	families := []string{"invitation", "message", "call", "group", "room"}
 	for _, k := range opt.Kinds {
@@ -106,11 +109,13 @@ func New(opt Options) (*Hooks, error) {
 // connections bounds those to an app server; who is asked about waits for one within the time of the answer.
 const connections = 256
 
-// client makes a client that goes where it was told and nowhere else: an answer must not lead it into the operator's network.
+// client makes a client that goes where it was told and nowhere else: an answer must not lead it into the operator's
+// network.
 func client(limit time.Duration) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = connections, connections
-	return &http.Client{Transport: t, Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: t, Timeout: limit,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // Tap is what the store lets events leave by; nil when nobody is told.
@@ -124,10 +129,12 @@ func (h *Hooks) Tap() func(int64, []txn.Record) []txn.OutboxEvent {
 // Serve sets the store that the events are in.
 func (h *Hooks) Serve(s *store.Store) {
 	h.store = s
-	h.queue = relay.New(s, relay.Options{Name: txn.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log, OfOwner: ofOwner}, h.send)
+	h.queue = relay.New(s, relay.Options{Name: txn.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log, OfOwner: ofOwner},
+		h.send)
 }
 
-// ofOwner limits the conversations in which events of one user are under way at once: a quarter of what the queue sends at once.
+// ofOwner limits the conversations in which events of one user are under way at once: a quarter of what the queue sends
+// at once.
 const ofOwner = 16
 
 // Queue is where the events wait.
@@ -152,7 +159,8 @@ func (h *Hooks) Run(ctx context.Context) error {
 const maxAnswer = 8 << 20
 
 // post sends signed JSON and returns the status and the beginning of the answer.
-func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body []byte) (*http.Response, []byte, error) {
+func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body []byte) (*http.Response, []byte,
+	error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
@@ -185,9 +193,11 @@ func (h *Hooks) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	case err != nil:
 		return relay.Outcome{Err: err}
 	}
-	failed := relay.Outcome{Err: fmt.Errorf("the receiver answered %s: %s", res.Status, relay.Clip(string(answer))), Never: res.StatusCode == http.StatusGone}
+	failed := relay.Outcome{Err: fmt.Errorf("the receiver answered %s: %s", res.Status, relay.Clip(string(answer))),
+		Never: res.StatusCode == http.StatusGone}
 	if res.StatusCode/100 == 3 {
-		failed.Err = fmt.Errorf("the receiver answered %s; redirects are not followed: set the address that it leads to", res.Status)
+		failed.Err = fmt.Errorf("the receiver answered %s; redirects are not followed: set the address that it leads to",
+			res.Status)
 	}
 	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s > 0 {
 		failed.After = min(time.Duration(s)*time.Second, time.Hour)

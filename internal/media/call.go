@@ -94,8 +94,8 @@ func callOf(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 	return newCall(tx, roomID, at)
 }
 
-// joined notes that somebody came into a room, or is in it and publishes. Who may not be there any more, or only listen, since
-// their token was made, is sent out or silenced.
+// joined notes that somebody came into a room, or is in it and publishes. Who may not be there any more, or only
+// listen, since their token was made, is sent out or silenced.
 func (m *Media) joined(ctx context.Context, s sighting) error {
 	role := im.RoomNobody
 	err := rpc.Write(ctx, m.store, callNeed(s.room, s.user), func(tx *txn.Tx) error {
@@ -162,10 +162,12 @@ func (m *Media) left(ctx context.Context, s sighting) error {
 	})
 }
 
-// shortest is how long two must have been in a standing room at once for a record, in milliseconds: members pass by there.
+// shortest is how long two must have been in a standing room at once for a record, in milliseconds: members pass by
+// there.
 const shortest = 1000
 
-// end closes the record of a call, and tells of it in its conversation when it took place. Of one in which nobody talked nothing is kept.
+// end closes the record of a call, and tells of it in its conversation when it took place. Of one in which nobody
+// talked nothing is kept.
 func end(tx *txn.Tx, c *im.Call, reason, by string, at int64) error {
 	if !tx.HasAllIn(c.RoomID) {
 		return &txn.NeedReads{Reads: txn.ReadSet{AllIn: []string{c.RoomID}}}
@@ -198,15 +200,17 @@ func endRoom(tx *txn.Tx, r *im.Room, reason, by string) error {
 	return nil
 }
 
-// appendEvent writes the record into the conversations of those whose call it was: the group's; that of two; with several people without
-// a group, each one's with the inviter.
+// appendEvent writes the record into the conversations of those whose call it was: the group's; that of two; with
+// several people without a group, each one's with the inviter.
 func appendEvent(tx *txn.Tx, c *im.Call, people []*im.Participant) error {
-	elem := &protocol.CallElem{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, Began: c.BeganAt, Ended: c.EndedAt, Duration: c.MS,
-		Media: c.Media(), Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
+	elem := &protocol.CallElem{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, Began: c.BeganAt, Ended: c.EndedAt,
+		Duration: c.MS,
+		Media:    c.Media(), Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
 	for _, p := range people[:min(len(people), maxShown)] {
 		elem.People = append(elem.People, p.UserID)
 	}
-	msg := protocol.Message{Type: protocol.TypeMessage, MessageID: protocol.CallMessagePrefix + c.ID, MessageType: protocol.CallType, From: c.Owner, GroupID: c.GroupID, Time: tx.Now,
+	msg := protocol.Message{Type: protocol.TypeMessage, MessageID: protocol.CallMessagePrefix + c.ID,
+		MessageType: protocol.CallType, From: c.Owner, GroupID: c.GroupID, Time: tx.Now,
 		Body: protocol.Body{Call: elem}, MessageOptions: protocol.MessageOptions{ExcludeUnread: true}}
 	if c.GroupID != "" {
 		return appendToGroup(tx, c.GroupID, msg)
@@ -222,7 +226,8 @@ func appendToUsers(tx *txn.Tx, c *im.Call, people []*im.Participant, msg protoco
 	var sides []txn.ContactKey
 	for _, p := range people {
 		if topics = append(topics, im.UserTopic(p.UserID)); p.UserID != c.Owner {
-			sides = append(sides, txn.ContactKey{UserID: c.Owner, Peer: p.UserID}, txn.ContactKey{UserID: p.UserID, Peer: c.Owner})
+			sides = append(sides, txn.ContactKey{UserID: c.Owner, Peer: p.UserID},
+				txn.ContactKey{UserID: p.UserID, Peer: c.Owner})
 		}
 	}
 	topics = append(topics, im.UserTopic(c.Owner))
@@ -262,13 +267,15 @@ func appendToGroup(tx *txn.Tx, group string, msg protocol.Message) error {
 	return nil
 }
 
-// ofTwo says whether a room is that of a call between two people, one of whom user is. Only an invitation that was declared counts.
+// ofTwo says whether a room is that of a call between two people, one of whom user is. Only an invitation that was
+// declared counts.
 func ofTwo(tx *txn.Tx, r *im.Room, user string, c *im.Call) bool {
 	if !r.Lives() || c != nil && c.Total > 2 || r.Latest != r.InviteID {
 		return false
 	}
 	v := tx.Invitation(r.InviteID)
-	return v != nil && v.GroupID == "" && !v.OwnTopic && v.Peer != "" && (user == "" || user == v.Inviter || user == v.Peer)
+	return v != nil && v.GroupID == "" && !v.OwnTopic && v.Peer != "" &&
+		(user == "" || user == v.Inviter || user == v.Peer)
 }
 
 // knowInvitation asks for the invitation that says whether a room is one of two.

@@ -31,11 +31,13 @@ func part(users ...string) (list []*im.Participant) {
 	return list
 }
 
-// TestARecordLeavesContactsAlone ends a call of two of whom the writer knows everything but how they stand to each other.
+// TestARecordLeavesContactsAlone ends a call of two of whom the writer knows everything but how they stand to each
+// other.
 func TestARecordLeavesContactsAlone(t *testing.T) {
 	s, do := running(t)
 	want := im.Contact{UserID: "o", Peer: "y", Counted: 7, PeerRead: 3, BlockedAt: 99}
-	do(txn.ReadSet{Contacts: []txn.ContactKey{{UserID: "o", Peer: "y"}}}, func(tx *txn.Tx) error { tx.PutContact(want); return nil })
+	do(txn.ReadSet{Contacts: []txn.ContactKey{{UserID: "o", Peer: "y"}}},
+		func(tx *txn.Tx) error { tx.PutContact(want); return nil })
 	if err := s.ApplyRetentionNow(t.Context()); err != nil { // afterwards the writer knows nothing
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 // skewWindow is for how long what was seen of LiveKit's clock counts at least, and until there is something newer.
 const skewWindow = 2 * time.Minute
 
-// skew learns how far LiveKit's clock is behind ours. Whatever carries a time of LiveKit's reaches us after it happened, so that
-// the least difference seen is the nearest to the truth; what is delayed differs more.
+// skew learns how far LiveKit's clock is behind ours. Whatever carries a time of LiveKit's reaches us after it
+// happened, so that the least difference seen is the nearest to the truth; what is delayed differs more.
 type skew struct {
 	mu        sync.Mutex
 	now, last int64 // the least difference in this window and in the one before, milliseconds
@@ -62,16 +62,17 @@ func (s *skew) known(ours int64) bool {
 	return s.some
 }
 
-// How long it takes, in milliseconds, from LiveKit's note of a joining to the connection for sound and pictures, usually and at most in
-// an event that was not delayed; and from there to the first sound and picture at the others (measured: 220–430 on one machine).
+// How long it takes, in milliseconds, from LiveKit's note of a joining to the connection for sound and pictures,
+// usually and at most in an event that was not delayed; and from there to the first sound and picture at the others
+// (measured: 220–430 on one machine).
 const (
 	activeLag = 100
 	activeMax = 2000
 	mediaLag  = 250
 )
 
-// joinTime is since when the others have seen and heard somebody, on our clock: told at arrival by an event that LiveKit dates created, in whole seconds, of a
-// coming in that began at joined, in milliseconds; either may be 0.
+// joinTime is since when the others have seen and heard somebody, on our clock: told at arrival by an event that
+// LiveKit dates created, in whole seconds, of a coming in that began at joined, in milliseconds; either may be 0.
 func (s *skew) joinTime(arrival, created, joined int64) int64 {
 	if joined == 0 {
 		return s.eventTime(arrival, created) + mediaLag
@@ -88,10 +89,12 @@ func (s *skew) joinTime(arrival, created, joined int64) int64 {
 	return min(at, arrival) + mediaLag
 }
 
-// lateBy is how much later than LiveKit made it an event may come and still count as having happened when it came, milliseconds.
+// lateBy is how much later than LiveKit made it an event may come and still count as having happened when it came,
+// milliseconds.
 const lateBy = 300
 
-// eventTime is when something happened, on our clock: at arrival, or for a late event in the middle of the second that LiveKit dates it.
+// eventTime is when something happened, on our clock: at arrival, or for a late event in the middle of the second that
+// LiveKit dates it.
 func (s *skew) eventTime(arrival, created int64) int64 {
 	if created == 0 {
 		return arrival

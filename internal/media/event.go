@@ -19,7 +19,8 @@ import (
 // maxHook bounds what LiveKit says at once, in bytes.
 const maxHook = 1 << 20
 
-// hook takes in what LiveKit says has happened. Only what is durable is acknowledged, so that LiveKit tells the rest again.
+// hook takes in what LiveKit says has happened. Only what is durable is acknowledged, so that LiveKit tells the rest
+// again.
 func (m *Media) hook(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxHook)
 	e, err := webhook.ReceiveWebhookEvent(r, m.live)
@@ -35,7 +36,8 @@ func (m *Media) hook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// deadFor is for how long LiveKit keeps somebody of whom nothing comes any more: 15 s until ICE has failed, and 5 s for a return.
+// deadFor is for how long LiveKit keeps somebody of whom nothing comes any more: 15 s until ICE has failed, and 5 s for
+// a return.
 const deadFor = 20_000
 
 func (m *Media) happened(ctx context.Context, e *livekit.WebhookEvent) error {
@@ -84,7 +86,8 @@ func reasonOf(r livekit.DisconnectReason) string {
 	return im.LeftWent
 }
 
-// finished notes that LiveKit has closed a room: all who were in it have left. Whether the call has ended is up to its rule.
+// finished notes that LiveKit has closed a room: all who were in it have left. Whether the call has ended is up to its
+// rule.
 func (m *Media) finished(ctx context.Context, roomID string, at int64) error {
 	need := callNeed(roomID)
 	need.AllIn = []string{roomID}
@@ -109,15 +112,17 @@ func all(tx *txn.Tx, c *im.Call, f func(*im.Participant) bool) {
 	}
 }
 
-// How often LiveKit is asked whether the calls go on, how many of ours are read at once, and how many rooms are asked about at once.
+// How often LiveKit is asked whether the calls go on, how many of ours are read at once, and how many rooms are asked
+// about at once.
 const (
 	checkEvery      = 10 * time.Second
 	checkAtOnce     = 1000
 	maxLiveKitCalls = 8
 )
 
-// checkCalls compares the calls that go on with what LiveKit has, which tells what its events did not: that it crashed, or that
-// this server was away for longer than LiveKit repeats them. Unless every call is asked for, what another node has just compared is left out.
+// checkCalls compares the calls that go on with what LiveKit has, which tells what its events did not: that it crashed,
+// or that this server was away for longer than LiveKit repeats them. Unless every call is asked for, what another node
+// has just compared is left out.
 func (m *Media) checkCalls(ctx context.Context, every bool) {
 	asked := m.store.Now()
 	occupied, err := m.live.listed(ctx)
@@ -138,7 +143,8 @@ func (m *Media) checkCalls(ctx context.Context, every bool) {
 			delete(occupied, c.RoomID)
 		}
 	}
-	for room, some := range occupied { // people without a record: their coming was never told, or their room could not be closed
+	// people without a record: their coming was never told, or their room could not be closed
+	for room, some := range occupied {
 		if some && im.CheckRoomID(room) == nil && room != "" && ctx.Err() == nil {
 			work.Go(func() error { m.compare(ctx, room, true, asked); return nil })
 		}
@@ -171,8 +177,8 @@ func (m *Media) compare(ctx context.Context, roomID string, there bool, asked in
 // joinSure is how long after somebody came in LiveKit's list is sure to have them, in milliseconds.
 const joinSure = 1000
 
-// reconcile brings a call in line with the participants that LiveKit listed at the time asked; later changes wait for the next comparison.
-// Participants without a grant are removed, speakers without the right to publish are muted.
+// reconcile brings a call in line with the participants that LiveKit listed at the time asked; later changes wait for
+// the next comparison. Participants without a grant are removed, speakers without the right to publish are muted.
 func (m *Media) reconcile(ctx context.Context, roomID string, in map[string]present, there bool, asked int64) error {
 	users := make([]string, 0, len(in))
 	for u := range in {
@@ -197,7 +203,8 @@ func (m *Media) reconcile(ctx context.Context, roomID string, in map[string]pres
 	return nil
 }
 
-func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []string, there bool, asked int64) (wrong []string, err error) {
+func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []string, there bool,
+	asked int64) (wrong []string, err error) {
 	c := tx.CallIn(roomID)
 	if c == nil && len(users) == 0 {
 		return nil, nil
@@ -211,7 +218,8 @@ func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []
 		reason = im.LeftMediaLost
 	}
 	for _, p := range tx.Participants(c.ID) {
-		if _, still := in[p.UserID]; !still && p.JoinedAt != 0 && p.JoinedAt+joinSure < asked && c.Leave(p, "", reason, min(seen, asked), tx.Now) {
+		if _, still := in[p.UserID]; !still && p.JoinedAt != 0 && p.JoinedAt+joinSure < asked &&
+			c.Leave(p, "", reason, min(seen, asked), tx.Now) {
 			changed = append(changed, p)
 		}
 	}

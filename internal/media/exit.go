@@ -11,8 +11,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// refresh compares a call with LiveKit before something is decided about it, unless two are known to be in it: LiveKit's events may be
-// late. It takes at most freshTime.
+// refresh compares a call with LiveKit before something is decided about it, unless two are known to be in it:
+// LiveKit's events may be late. It takes at most freshTime.
 func (m *Media) refresh(ctx context.Context, roomID string) {
 	ctx, cancel := context.WithTimeout(ctx, freshTime)
 	defer cancel()
@@ -30,18 +30,21 @@ func (m *Media) refresh(ctx context.Context, roomID string) {
 // freshTime bounds a look at LiveKit for which somebody waits who hangs up.
 const freshTime = time.Second
 
-// ExitRoom says that the caller is leaving for good. Between two people that ends the call at once, and so it does when the last leaves.
-func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse, err error) {
+// ExitRoom says that the caller is leaving for good. Between two people that ends the call at once, and so it does when
+// the last leaves.
+func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse,
+	err error) {
 	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
 		return res, err
 	}
 	m.refresh(ctx, req.RoomID)
 	closes := false
-	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callNeed(req.RoomID, by.UserID), Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
-		res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
-		closes, err = m.exit(tx, by, req.RoomID)
-		return res, err
-	}})
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callNeed(req.RoomID, by.UserID),
+		Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
+			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
+			closes, err = m.exit(tx, by, req.RoomID)
+			return res, err
+		}})
 	if err != nil {
 		return res, err
 	}
@@ -92,14 +95,16 @@ func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err
 }
 
 // DismissRoom lets a host end the call for everybody, and with it a room that belongs to no group.
-func (m *Media) DismissRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse, err error) {
+func (m *Media) DismissRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse,
+	err error) {
 	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
 		return res, err
 	}
 	m.refresh(ctx, req.RoomID)
-	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callNeed(req.RoomID, by.UserID), Decide: func(tx *txn.Tx) (protocol.RoomResponse, error) {
-		return protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}, m.dismiss(tx, by, req.RoomID)
-	}})
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callNeed(req.RoomID, by.UserID),
+		Decide: func(tx *txn.Tx) (protocol.RoomResponse, error) {
+			return protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}, m.dismiss(tx, by, req.RoomID)
+		}})
 	if err != nil {
 		return res, err
 	}
@@ -152,9 +157,9 @@ const (
 	dueAtOnce = 1000
 )
 
-// expire ends a room in which nobody has been for too long, and the call of two in which one has been alone for as long. While an
-// invitation into it is open it goes on. In a standing room the call ends, and whoever stays is the first of the next. It reports
-// whether the room is to be closed.
+// expire ends a room in which nobody has been for too long, and the call of two in which one has been alone for as
+// long. While an invitation into it is open it goes on. In a standing room the call ends, and whoever stays is the
+// first of the next. It reports whether the room is to be closed.
 func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err error) {
 	need := callNeed(roomID)
 	need.AllIn = []string{roomID}

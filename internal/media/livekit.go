@@ -102,7 +102,8 @@ func (l *liveKit) close(ctx context.Context, room string) error {
 	})
 }
 
-// For how long LiveKit keeps a room that nobody has entered, and one that all have left, in seconds. This server ends rooms by itself.
+// For how long LiveKit keeps a room that nobody has entered, and one that all have left, in seconds. This server ends
+// rooms by itself.
 const (
 	keptUnused = 120
 	keptEmpty  = 60
@@ -114,7 +115,8 @@ func (l *liveKit) create(ctx context.Context, room string) error {
 	if err != nil {
 		return err
 	}
-	res, err := l.rooms.CreateRoom(ctx, &livekit.CreateRoomRequest{Name: room, EmptyTimeout: keptUnused, DepartureTimeout: keptEmpty})
+	res, err := l.rooms.CreateRoom(ctx, &livekit.CreateRoomRequest{Name: room, EmptyTimeout: keptUnused,
+		DepartureTimeout: keptEmpty})
 	if err != nil {
 		return err
 	}
@@ -134,7 +136,8 @@ func (l *liveKit) probe(ctx context.Context) error {
 	return l.close(ctx, name)
 }
 
-// listed tells which rooms there are, and which have people in them by LiveKit's count, which is up to five seconds old.
+// listed tells which rooms there are, and which have people in them by LiveKit's count, which is up to five seconds
+// old.
 func (l *liveKit) listed(ctx context.Context) (occupied map[string]bool, err error) {
 	ctx, err = l.signed(ctx, auth.VideoGrant{RoomList: true})
 	if err != nil {
@@ -172,8 +175,9 @@ func (l *liveKit) participants(ctx context.Context, room string) (map[string]pre
 			if p.State == livekit.ParticipantInfo_DISCONNECTED || p.Kind != livekit.ParticipantInfo_STANDARD {
 				continue
 			}
-			in[p.Identity] = present{sid: p.Sid, active: p.State == livekit.ParticipantInfo_ACTIVE, speaks: p.GetPermission().GetCanPublish(),
-				video: publishesVideo(p.Tracks...), joined: joinedMS(p)}
+			in[p.Identity] = present{sid: p.Sid, active: p.State == livekit.ParticipantInfo_ACTIVE,
+				speaks: p.GetPermission().GetCanPublish(),
+				video:  publishesVideo(p.Tracks...), joined: joinedMS(p)}
 		}
 		return nil
 	})

@@ -1,5 +1,5 @@
-// Package media owns the media rooms: who may enter and speak, tokens for LiveKit, and the records of calls, written from what
-// LiveKit says happened.
+// Package media owns the media rooms: who may enter and speak, tokens for LiveKit, and the records of calls, written
+// from what LiveKit says happened.
 //
 // It stands beside the path of invitations: no answer to one waits for it. It never handles sound or pictures itself.
 package media
@@ -166,7 +166,8 @@ func reached(err error) error {
 	if err == nil || errors.As(err, &ours) { // of our own store, not of LiveKit
 		return err
 	}
-	return &im.Error{Code: im.CodeNoMedia, Message: "the media server cannot be reached; what was decided is kept, try again", Cause: err, RetryAfter: 1000}
+	return &im.Error{Code: im.CodeNoMedia, Message: "the media server cannot be reached; what was decided is kept, " +
+		"try again", Cause: err, RetryAfter: 1000}
 }
 
 // off refuses when there is no media server.
@@ -174,7 +175,8 @@ func (m *Media) off() error {
 	if m.live != nil {
 		return nil
 	}
-	return im.Refuse(im.CodeNoMedia, "this server has no media server: start it with --media embedded, or give it --livekit-url, --livekit-key and --livekit-secret")
+	return im.Refuse(im.CodeNoMedia, "this server has no media server: start it with --media embedded, or give it "+
+		"--livekit-url, --livekit-key and --livekit-secret")
 }
 
 // coming is when to look whether somebody has come into a room, and how often that was done.
@@ -183,7 +185,8 @@ type coming struct {
 	tries int
 }
 
-// Somebody on the way in is looked for after expectFirst, and expectTries times at doubled intervals, unless LiveKit has told of them.
+// Somebody on the way in is looked for after expectFirst, and expectTries times at doubled intervals, unless LiveKit
+// has told of them.
 const (
 	expectEvery = 250 * time.Millisecond
 	expectFirst = 700 * time.Millisecond

@@ -10,7 +10,8 @@ import (
 )
 
 // ListCalls lists call records, the latest first: a user's own, or, for an app server, all.
-func (m *Media) ListCalls(ctx context.Context, by rpc.Caller, req protocol.ListCallsRequest) (res protocol.ListCallsResponse, err error) {
+func (m *Media) ListCalls(ctx context.Context, by rpc.Caller,
+	req protocol.ListCallsRequest) (res protocol.ListCallsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
@@ -24,7 +25,8 @@ func (m *Media) ListCalls(ctx context.Context, by rpc.Caller, req protocol.ListC
 		}
 		req.UserID = by.UserID
 	}
-	list, err := m.store.Calls(ctx, store.CallFilter{UserID: req.UserID, GroupID: req.GroupID, RoomID: req.RoomID, From: req.From, Until: req.Until,
+	list, err := m.store.Calls(ctx, store.CallFilter{UserID: req.UserID, GroupID: req.GroupID, RoomID: req.RoomID,
+		From: req.From, Until: req.Until,
 		Open: req.Open, Before: req.Before, Limit: limit})
 	if im.CodeOf(err) == im.CodeBadParameter {
 		return res, err
@@ -43,7 +45,8 @@ func (m *Media) ListCalls(ctx context.Context, by rpc.Caller, req protocol.ListC
 }
 
 // GetCall shows a call record with who took part: to them, and to app servers.
-func (m *Media) GetCall(ctx context.Context, by rpc.Caller, req protocol.GetCallRequest) (res protocol.GetCallResponse, err error) {
+func (m *Media) GetCall(ctx context.Context, by rpc.Caller, req protocol.GetCallRequest) (res protocol.GetCallResponse,
+	err error) {
 	if req.CallID == "" || len(req.CallID) > im.MaxRoomID {
 		return res, im.Bad("callID", "is missing or too long")
 	}

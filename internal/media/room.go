@@ -71,11 +71,13 @@ func notAdmitted(message string) error {
 func choose(asked, granted im.RoomRole) (im.RoomRole, error) {
 	switch {
 	case granted == im.RoomNobody:
-		return "", notAdmitted("you may not enter this room, or it has ended: only who opened it, and who accepted an invitation with this roomID, may; for a group's room, its members")
+		return "", notAdmitted("you may not enter this room, or it has ended: only who opened it, and who accepted an " +
+			"invitation with this roomID, may; for a group's room, its members")
 	case asked == "":
 		return granted, nil
 	case asked == im.RoomAnchor && granted != im.RoomAnchor:
-		return "", notAdmitted("you may only listen in this room; ask one of its hosts, with an invitation that has this roomID")
+		return "", notAdmitted(
+			"you may only listen in this room; ask one of its hosts, with an invitation that has this roomID")
 	}
 	return asked, nil
 }
@@ -83,7 +85,8 @@ func choose(asked, granted im.RoomRole) (im.RoomRole, error) {
 // maxEntered bounds the rooms that one user may have opened by entering, so that nobody fills LiveKit with empty ones.
 const maxEntered = 20
 
-// comebackMS is for how long after the end of a room its guests do not open another by entering: they mean the call that has ended.
+// comebackMS is for how long after the end of a room its guests do not open another by entering: they mean the call
+// that has ended.
 const comebackMS = 60_000
 
 // open opens a room that does not exist for who enters it, or notes that somebody is on the way into an empty one.
@@ -102,11 +105,13 @@ func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admi
 			}
 			return a, nil
 		}
-		if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt && tx.Now-row.EndedAt < comebackMS {
+		if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt &&
+			tx.Now-row.EndedAt < comebackMS {
 			return a, notAdmitted("this call has ended")
 		}
 		if len(tx.OpenedBy(by.UserID)) >= maxEntered {
-			return a, &im.Error{Code: im.CodeTooMany, Field: "roomID", Message: "you have opened too many rooms that go on; leave one, or wait until it has ended"}
+			return a, &im.Error{Code: im.CodeTooMany, Field: "roomID",
+				Message: "you have opened too many rooms that go on; leave one, or wait until it has ended"}
 		}
 		r := im.Room{ID: roomID, Owner: by.UserID, Entered: true}
 		r.Open(row, tx.Now)
@@ -119,7 +124,8 @@ func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admi
 }
 
 // EnterRoom gives the caller a token for LiveKit. A room that does not exist is opened, with the caller as its host.
-func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller, req protocol.EnterRoomRequest) (res protocol.EnterRoomResponse, err error) {
+func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller,
+	req protocol.EnterRoomRequest) (res protocol.EnterRoomResponse, err error) {
 	if err := checkRole(req.Role, "", im.RoomAnchor, im.RoomAudience); err != nil {
 		return res, err
 	}
@@ -151,7 +157,8 @@ func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller, req protocol.Enter
 		m.expect(req.RoomID, by.UserID)
 	}
 	now := m.store.Now()
-	return protocol.EnterRoomResponse{RoomID: req.RoomID, URL: m.opt.URL, Token: token, Role: role, Granted: granted, Host: a.Host(),
+	return protocol.EnterRoomResponse{RoomID: req.RoomID, URL: m.opt.URL, Token: token, Role: role, Granted: granted,
+		Host:     a.Host(),
 		ExpireAt: now/1000 + int64(m.opt.TokenLife/time.Second), ServerTime: now}, nil
 }
 
@@ -185,9 +192,11 @@ func (m *Media) closeRoom(ctx context.Context, roomID string) error {
 }
 
 // SwitchRole changes what the caller does in a room they are in, within what they were granted.
-func (m *Media) SwitchRole(ctx context.Context, by rpc.Caller, req protocol.SwitchRoleRequest) (protocol.RoomResponse, error) {
+func (m *Media) SwitchRole(ctx context.Context, by rpc.Caller, req protocol.SwitchRoleRequest) (protocol.RoomResponse,
+	error) {
 	res := protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: m.store.Now()}
-	if err := rpc.FirstError(checkRole(req.Role, im.RoomAnchor, im.RoomAudience), checkRoom(req.RoomID), m.off()); err != nil {
+	if err := rpc.FirstError(checkRole(req.Role, im.RoomAnchor, im.RoomAudience), checkRoom(req.RoomID),
+		m.off()); err != nil {
 		return res, err
 	}
 	var refused error
@@ -203,8 +212,8 @@ func (m *Media) SwitchRole(ctx context.Context, by rpc.Caller, req protocol.Swit
 	return res, err
 }
 
-// permit makes LiveKit follow what somebody was granted, as it stands now: one after another for each person, so that the last
-// decision has the last word. pick says what to make of the grant; "" asks nothing of LiveKit.
+// permit makes LiveKit follow what somebody was granted, as it stands now: one after another for each person, so that
+// the last decision has the last word. pick says what to make of the grant; "" asks nothing of LiveKit.
 func (m *Media) permit(ctx context.Context, roomID, user string, pick func(granted im.RoomRole) im.RoomRole) error {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(roomID + "\n" + user))
@@ -234,7 +243,8 @@ func (m *Media) enforce(roomID, user string) {
 			})
 		})
 		if err != nil {
-			m.log.Warn("muting or removing a participant failed; the next comparison retries", "room", roomID, "user", user, "error", err)
+			m.log.Warn("muting or removing a participant failed; the next comparison retries", "room", roomID, "user", user,
+				"error", err)
 		}
 	})
 }
@@ -267,34 +277,37 @@ func (m *Media) Announce(records []txn.Record) {
 }
 
 // SetRoomRole lets a host say what somebody may do in a room, and everybody give up a microphone of their own.
-func (m *Media) SetRoomRole(ctx context.Context, by rpc.Caller, req protocol.SetRoomRoleRequest) (res protocol.RoomResponse, err error) {
-	if err := rpc.FirstError(checkRoom(req.RoomID), im.CheckUserID("userID", req.UserID), checkRole(req.Role, im.RoomAnchor, im.RoomAudience, im.RoomNobody)); err != nil {
+func (m *Media) SetRoomRole(ctx context.Context, by rpc.Caller,
+	req protocol.SetRoomRoleRequest) (res protocol.RoomResponse, err error) {
+	if err := rpc.FirstError(checkRoom(req.RoomID), im.CheckUserID("userID", req.UserID),
+		checkRole(req.Role, im.RoomAnchor, im.RoomAudience, im.RoomNobody)); err != nil {
 		return res, err
 	}
 	var need txn.ReadSet
 	room.AdmissionReads(&need, req.RoomID, by.UserID, req.UserID)
-	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: need, Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
-		them := room.LoadAdmission(tx, m.opt.Policy, req.RoomID, req.UserID)
-		givesUp := by.UserID == req.UserID && req.Role == im.RoomAudience && them.Role() == im.RoomAnchor
-		if err := m.mustHost(tx, by, req.RoomID); err != nil && !givesUp {
-			return res, err
-		}
-		switch {
-		case them.Host():
-			return res, notAdmitted(req.UserID + " is a host of this room, whose role nobody changes")
-		case them.Group == nil && !them.Room.Lives():
-			return res, notAdmitted("there is no such room; it may have ended")
-		case them.Group == nil && them.Grant() == nil && by.UserID != "":
-			return res, notAdmitted(req.UserID + " was never invited into this room; invite them")
-		case them.Group != nil && !them.Member.Present() && req.Role != im.RoomNobody:
-			return res, notAdmitted(req.UserID + " is not a member of the group of this room")
-		}
-		res = protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: tx.Now}
-		if s := tx.Seat(req.RoomID, req.UserID); s != nil && s.Role == req.Role && them.Role() == req.Role {
-			return res, nil
-		}
-		return res, room.GrantSeat(tx, by, req.RoomID, req.UserID, req.Role)
-	}})
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: need,
+		Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
+			them := room.LoadAdmission(tx, m.opt.Policy, req.RoomID, req.UserID)
+			givesUp := by.UserID == req.UserID && req.Role == im.RoomAudience && them.Role() == im.RoomAnchor
+			if err := m.mustHost(tx, by, req.RoomID); err != nil && !givesUp {
+				return res, err
+			}
+			switch {
+			case them.Host():
+				return res, notAdmitted(req.UserID + " is a host of this room, whose role nobody changes")
+			case them.Group == nil && !them.Room.Lives():
+				return res, notAdmitted("there is no such room; it may have ended")
+			case them.Group == nil && them.Grant() == nil && by.UserID != "":
+				return res, notAdmitted(req.UserID + " was never invited into this room; invite them")
+			case them.Group != nil && !them.Member.Present() && req.Role != im.RoomNobody:
+				return res, notAdmitted(req.UserID + " is not a member of the group of this room")
+			}
+			res = protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: tx.Now}
+			if s := tx.Seat(req.RoomID, req.UserID); s != nil && s.Role == req.Role && them.Role() == req.Role {
+				return res, nil
+			}
+			return res, room.GrantSeat(tx, by, req.RoomID, req.UserID, req.Role)
+		}})
 	if err != nil || m.live == nil {
 		return res, err
 	}
@@ -316,7 +329,8 @@ func (m *Media) mustHost(tx *txn.Tx, by rpc.Caller, roomID string) error {
 }
 
 // GetRoom shows a room to who may enter it.
-func (m *Media) GetRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomView, err error) {
+func (m *Media) GetRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomView,
+	err error) {
 	a, err := m.admission(ctx, req.RoomID, by.UserID)
 	if err != nil {
 		return res, err
@@ -327,7 +341,8 @@ func (m *Media) GetRoom(ctx context.Context, by rpc.Caller, req protocol.RoomReq
 		_, err := choose("", role)
 		return res, err
 	}
-	res = protocol.RoomView{RoomID: req.RoomID, GroupID: im.RoomOfGroup(req.RoomID), Granted: role, Host: a.Host(), Seats: []protocol.RoomSeat{}, Time: m.store.Now()}
+	res = protocol.RoomView{RoomID: req.RoomID, GroupID: im.RoomOfGroup(req.RoomID), Granted: role, Host: a.Host(),
+		Seats: []protocol.RoomSeat{}, Time: m.store.Now()}
 	since := int64(0)
 	switch {
 	case a.Room.Lives():

@@ -22,8 +22,9 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// How a signaling connection that passes through this server is judged. Whoever has given no sign of life on it for lostAfter, and
-// has no newer one, has left: LiveKit itself would notice after 20 s. The client is pinged each pingEvery.
+// How a signaling connection that passes through this server is judged. Whoever has given no sign of life on it for
+// lostAfter, and has no newer one, has left: LiveKit itself would notice after 20 s. The client is pinged each
+// pingEvery.
 const (
 	pingEvery = time.Second
 	lostAfter = 4500 * time.Millisecond
@@ -108,8 +109,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.link, rw, nil
 }
 
-// link is a client's connection to LiveKit's signaling. What it reads is evidence that the client lives; between the frames that
-// it writes it puts pings.
+// link is a client's connection to LiveKit's signaling. What it reads is evidence that the client lives; between the
+// frames that it writes it puts pings.
 type link struct {
 	net.Conn
 	media          *Media
@@ -233,7 +234,8 @@ func (l *link) silent() time.Duration {
 	return lostAfter - time.Duration(l.media.store.Now()-l.last.Load())*time.Millisecond
 }
 
-// judge waits for the client to come back after its connection has ended. If it does not, it has left, when it was last heard of.
+// judge waits for the client to come back after its connection has ended. If it does not, it has left, when it was last
+// heard of.
 func (l *link) judge() {
 	m := l.media
 	if rest := l.silent(); rest > 0 {
@@ -272,7 +274,8 @@ func (l *link) judge() {
 		return nil
 	})
 	if err == nil && remove {
-		err = m.callLiveKit(context.Background(), func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) })
+		err = m.callLiveKit(context.Background(),
+			func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) })
 	}
 	if err != nil {
 		m.log.Warn("removing a participant from LiveKit failed", "room", l.room, "user", l.user, "error", err)

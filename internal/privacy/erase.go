@@ -1,7 +1,7 @@
 // Package privacy owns the verbs by which a person sees all that is stored about them, and is taken out of a house.
 //
-// To take them out it ends what the person takes part in by the verbs of those rooms, so that others hear of it, and then clears
-// what is stored.
+// To take them out it ends what the person takes part in by the verbs of those rooms, so that others hear of it, and
+// then clears what is stored.
 package privacy
 
 import (
@@ -32,7 +32,8 @@ type Privacy struct {
 }
 
 // Erase takes a person out. It can be called again when it was broken off; what was done stays done.
-func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller, req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
+func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller,
+	req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}
@@ -45,15 +46,18 @@ func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller, req protocol.EraseUse
 	if err != nil {
 		return res, err
 	}
-	if _, err := rpc.Call(ctx, p.Store, p.Users.RevokeTokens, rpc.Caller{Server: true}, protocol.RevokeTokensRequest(req)); err != nil {
+	if _, err := rpc.Call(ctx, p.Store, p.Users.RevokeTokens, rpc.Caller{Server: true},
+		protocol.RevokeTokensRequest(req)); err != nil {
 		return res, err
 	}
 	if err := p.end(ctx, req.UserID); err != nil {
 		return res, err
 	}
 	for _, g := range groups {
-		kick := protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: g, MemberList: []string{req.UserID}}}
-		if _, err := rpc.Call(ctx, p.Store, p.Groups.KickGroupMember, rpc.Caller{Server: true}, kick); err != nil && im.CodeOf(err) != im.CodeNoGroup {
+		kick := protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: g,
+			MemberList: []string{req.UserID}}}
+		if _, err := rpc.Call(ctx, p.Store, p.Groups.KickGroupMember, rpc.Caller{Server: true}, kick); err != nil &&
+			im.CodeOf(err) != im.CodeNoGroup {
 			return res, err
 		}
 		res.Groups++
@@ -86,7 +90,8 @@ func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err er
 		}
 	}
 	if len(owned) > 0 {
-		return nil, im.Bad("userID", "owns "+strings.Join(owned[:min(len(owned), 20)], ", ")+"; hand these groups over (transferGroupOwner) or end them (dismissGroup) first")
+		return nil, im.Bad("userID", "owns "+strings.Join(owned[:min(len(owned), 20)], ", ")+
+			"; hand these groups over (transferGroupOwner) or end them (dismissGroup) first")
 	}
 	return ids, nil
 }
@@ -104,7 +109,8 @@ func (p *Privacy) end(ctx context.Context, user string) error {
 			if open[i].Mine == nil {
 				_, err = rpc.Call(ctx, p.Store, p.Invitations.Cancel, by, protocol.CancelRequest{InviteID: id})
 			} else {
-				_, err = rpc.Call(ctx, p.Store, p.Invitations.Reject, by, protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id}, Reason: invite.ReasonLeft})
+				_, err = rpc.Call(ctx, p.Store, p.Invitations.Reject, by,
+					protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id}, Reason: invite.ReasonLeft})
 			}
 			if err != nil && im.CodeOf(err) != im.CodeOver {
 				return err

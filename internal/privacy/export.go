@@ -11,7 +11,8 @@ import (
 )
 
 // Export tells what is stored about a person, a page at a time.
-func (p *Privacy) Export(ctx context.Context, _ rpc.Caller, req protocol.ExportUserRequest) (res protocol.ExportUserResponse, err error) {
+func (p *Privacy) Export(ctx context.Context, _ rpc.Caller,
+	req protocol.ExportUserRequest) (res protocol.ExportUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}

@@ -58,7 +58,8 @@ func newAPNs(opt APNs, web *http.Client) (*apns, error) {
 func provider(conf *tls.Config, limit time.Duration) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig, t.ForceAttemptHTTP2, t.MaxConnsPerHost = conf.Clone(), true, 64 // a transport changes its own
-	return &http.Client{Transport: t, Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: t, Timeout: limit,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func (a *apns) close() { a.web.CloseIdleConnections() }
@@ -84,7 +85,8 @@ func alertOf(n *notice, most int) alert {
 	if n.quiet {
 		return alert{Available: 1}
 	}
-	v := alert{Alert: &shown{short(n.title, most/2), short(n.body, most)}, Sound: cmp.Or(n.sound, "default"), Thread: n.thread, Category: "beckon." + string(n.push.Kind), Mutable: 1}
+	v := alert{Alert: &shown{short(n.title, most/2), short(n.body, most)}, Sound: cmp.Or(n.sound, "default"),
+		Thread: n.thread, Category: "beckon." + string(n.push.Kind), Mutable: 1}
 	if n.ring {
 		v.Level = "time-sensitive"
 	}
@@ -118,7 +120,8 @@ func (a *apns) send(ctx context.Context, t *token, n *notice) verdict {
 	voip := t.Provider == string(protocol.PushAPNsVoIP)
 	push := n.push
 	push.Title, push.Body = "", "" // they stand beside it
-	v := &apns2.Notification{DeviceToken: t.address(), Topic: cmp.Or(t.at.App, a.opt.App), Expiration: n.until, CollapseID: n.collapse, Priority: apns2.PriorityHigh}
+	v := &apns2.Notification{DeviceToken: t.address(), Topic: cmp.Or(t.at.App, a.opt.App), Expiration: n.until,
+		CollapseID: n.collapse, Priority: apns2.PriorityHigh}
 	switch {
 	case voip: // PushKit shows what the app says
 		push = n.push
@@ -148,9 +151,11 @@ func judgeAPNs(res *apns2.Response) verdict {
 	case res.Sent():
 		return verdict{}
 	case res.StatusCode == http.StatusGone,
-		slices.Contains([]string{apns2.ReasonBadDeviceToken, apns2.ReasonDeviceTokenNotForTopic, apns2.ReasonUnregistered, apns2.ReasonExpiredToken}, res.Reason):
+		slices.Contains([]string{apns2.ReasonBadDeviceToken, apns2.ReasonDeviceTokenNotForTopic, apns2.ReasonUnregistered,
+			apns2.ReasonExpiredToken}, res.Reason):
 		return verdict{err: fmt.Errorf("APNs: %d %s", res.StatusCode, res.Reason), dead: true}
-	case res.StatusCode == http.StatusForbidden, res.StatusCode >= 500, res.StatusCode == http.StatusTooManyRequests: // the key of the server, or Apple: it may be mended
+	// the key of the server, or Apple: it may be mended
+	case res.StatusCode == http.StatusForbidden, res.StatusCode >= 500, res.StatusCode == http.StatusTooManyRequests:
 		return verdict{err: fmt.Errorf("APNs: %d %s", res.StatusCode, res.Reason)}
 	}
 	return verdict{err: fmt.Errorf("APNs: %d %s", res.StatusCode, res.Reason), never: true}

@@ -48,11 +48,12 @@ func TestDeadPushKit(t *testing.T) {
 	}
 }
 
-// TestEndingIsNotHeldUp: a device that rings hears of the end at once, whatever the provider of another one says, and whoever was not
-// rung hears of no end.
+// TestEndingIsNotHeldUp: a device that rings hears of the end at once, whatever the provider of another one says, and
+// whoever was not rung hears of no end.
 func TestEndingIsNotHeldUp(t *testing.T) {
 	h := newFixture(t)
-	h.has("bob", "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("b1")})
+	h.has("bob", "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb,
+		Subscription: h.browser.subscribe("b1")})
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
 	h.google.answers("f", reply{status: 503, after: "3600"})
 	h.invites("alice", "bob", "1")
@@ -63,24 +64,28 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 	if got := h.browser.next(); got.push.Kind != protocol.PushEnded || time.Since(begin) > 5*time.Second {
 		t.Errorf("the browser heard %+v after %v", got.push, time.Since(begin))
 	}
-	do(h, h.chat.SetReceiveOption, on("bob", "browser"), protocol.ReceiveOptionRequest{ConversationID: "c2c_nora", ReceiveOption: "nothing"})
+	do(h, h.chat.SetReceiveOption, on("bob", "browser"),
+		protocol.ReceiveOptionRequest{ConversationID: "c2c_nora", ReceiveOption: "nothing"})
 	h.invites("nora", "bob", "2")
 	do(h, h.signaling.Cancel, on("nora", "laptop"), protocol.CancelRequest{InviteID: "2"})
 	h.invites("alice", "bob", "3")
 	if got := h.browser.next(); got.push.Signaling.InviteID != "3" {
 		t.Errorf("who muted nora heard %+v", got.push)
 	}
-	wait(t, "the other one was asked again", func() bool { return h.google.tries("f") == 2 }) // not broken off by the end of the test
+	// not broken off by the end of the test
+	wait(t, "the other one was asked again", func() bool { return h.google.tries("f") == 2 })
 }
 
 // TestReplayedPush: a push that was delivered is sent again to every device.
 func TestReplayedPush(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
-	do(h, h.chat.SendMessage, on("alice", "x"), protocol.SendMessageRequest{UserID: "bob", MessageID: "m", Body: protocol.Body{Text: "hello"}})
+	do(h, h.chat.SendMessage, on("alice", "x"),
+		protocol.SendMessageRequest{UserID: "bob", MessageID: "m", Body: protocol.Body{Text: "hello"}})
 	h.google.next()
 	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
-	res, err := h.admin.Replay(t.Context(), rpc.Caller{Server: true}, protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
+	res, err := h.admin.Replay(t.Context(), rpc.Caller{Server: true},
+		protocol.ReplayHookEventsRequest{Queue: protocol.QueuePush, State: protocol.HookDelivered})
 	if err != nil || res.Replayed != 1 {
 		t.Fatalf("%+v, %v", res, err)
 	}
@@ -137,7 +142,8 @@ func TestRungIsRemembered(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce: thousands of people are rung while it is worth it, and a call does not wait for the messages before it.
+// TestManyAtOnce: thousands of people are rung while it is worth it, and a call does not wait for the messages before
+// it.
 func TestManyAtOnce(t *testing.T) {
 	h := newFixture(t)
 	const people = 1000
@@ -145,10 +151,12 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range people {
 		user := "p" + string(rune('0'+i%10)) + strings.Repeat("x", 1+i/10%50) + string(rune('a'+i/500))
 		all.Go(func() error {
-			if _, err := try(h, h.push.SetToken, on(user, "d"), protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "t-" + user}); err != nil {
+			if _, err := try(h, h.push.SetToken, on(user, "d"),
+				protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "t-" + user}); err != nil {
 				return err
 			}
-			_, err := try(h, h.chat.SendMessage, on("alice", "x"), protocol.SendMessageRequest{UserID: user, Body: protocol.Body{Text: "hi"}})
+			_, err := try(h, h.chat.SendMessage, on("alice", "x"),
+				protocol.SendMessageRequest{UserID: user, Body: protocol.Body{Text: "hi"}})
 			return err
 		})
 	}
@@ -191,7 +199,8 @@ func TestHangingAccess(t *testing.T) {
 			}
 		}
 	})
-	h.google.account = []byte(strings.Replace(string(h.google.account), h.google.web.URL+"/token", hang.web.URL+"/token", 1))
+	h.google.account = []byte(strings.Replace(string(h.google.account), h.google.web.URL+"/token", hang.web.URL+"/token",
+		1))
 	h.more = hang
 	h.start(t.TempDir(), Options{Time: 2 * time.Second})
 	for _, u := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
@@ -199,7 +208,8 @@ func TestHangingAccess(t *testing.T) {
 		h.invites("alice", u, "to-"+u)
 	}
 	wait(t, "it hangs", func() bool { return hanging.Load() > 0 })
-	h.has("bob", "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("b1")})
+	h.has("bob", "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb,
+		Subscription: h.browser.subscribe("b1")})
 	h.invites("alice", "bob", "1")
 	h.browser.next()
 	begin := time.Now()
@@ -209,7 +219,8 @@ func TestHangingAccess(t *testing.T) {
 	}
 }
 
-// TestAnswerable: the token of a push is good for as long as the invitation may be answered, whatever the ttl of the push.
+// TestAnswerable: the token of a push is good for as long as the invitation may be answered, whatever the ttl of the
+// push.
 func TestAnswerable(t *testing.T) {
 	until := make(chan time.Duration, 1)
 	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// breaker keeps the endpoints of Web Push from holding up each other: an origin that does not answer is left alone for a while, and none,
-// nor all those together that have never answered, has more than a part of the workers.
+// breaker keeps the endpoints of Web Push from holding up each other: an origin that does not answer is left alone for
+// a while, and none, nor all those together that have never answered, has more than a part of the workers.
 type breaker struct {
 	now func() time.Time
 
@@ -39,8 +39,8 @@ const (
 
 func newBreaker() *breaker { return &breaker{now: time.Now, origins: map[string]*origin{}} }
 
-// enter lets a push go to an origin, or says when to come again. Of an origin that was left alone one push goes first. done says whether
-// there was an answer.
+// enter lets a push go to an origin, or says when to come again. Of an origin that was left alone one push goes first.
+// done says whether there was an answer.
 func (b *breaker) enter(name string) (done func(answered bool), wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,7 +56,8 @@ func (b *breaker) enter(name string) (done func(answered bool), wait time.Durati
 	switch {
 	case open && now.Before(o.until):
 		return nil, o.until.Sub(now) + rand.N(retrySoon)
-	case open && o.inFlight > 0, o.inFlight >= ofOrigin, !o.answered && (o.inFlight >= ofUnproven || b.unproven >= allUnproven):
+	case open && o.inFlight > 0, o.inFlight >= ofOrigin, !o.answered &&
+		(o.inFlight >= ofUnproven || b.unproven >= allUnproven):
 		return nil, retrySoon + rand.N(retrySoon)
 	}
 	o.inFlight++

@@ -12,7 +12,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestBreaker: an origin that fails three times is left alone, longer each time; then one push goes first, and when it is answered, all do.
+// TestBreaker: an origin that fails three times is left alone, longer each time; then one push goes first, and when it
+// is answered, all do.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker()
@@ -79,7 +80,8 @@ func TestPartsOfTheWorkers(t *testing.T) {
 	}
 }
 
-// TestHangingEndpoint: 2,000 pushes to an endpoint that never answers, and 40 users with such endpoints, hold up nobody else's push.
+// TestHangingEndpoint: 2,000 pushes to an endpoint that never answers, and 40 users with such endpoints, hold up nobody
+// else's push.
 func TestHangingEndpoint(t *testing.T) {
 	h := newFixture(t)
 	release := make(chan struct{})
@@ -97,7 +99,8 @@ func TestHangingEndpoint(t *testing.T) {
 	}
 	h.has("bob", "b1", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("bob")})
 	for i := range 2000 {
-		do(h, h.chat.SendMessage, on(fmt.Sprint("spammer", i%10), "laptop"), protocol.SendMessageRequest{UserID: "eve", Body: protocol.Body{Text: "spam"}})
+		do(h, h.chat.SendMessage, on(fmt.Sprint("spammer", i%10), "laptop"),
+			protocol.SendMessageRequest{UserID: "eve", Body: protocol.Body{Text: "spam"}})
 	}
 	for i := range 40 {
 		h.invites(fmt.Sprint("spammer", i), fmt.Sprint("mallory", i), fmt.Sprint("more", i))

@@ -28,7 +28,8 @@ const (
 // errThere says that the person has a connected device: what rings there need not be pushed, as long as it stays.
 var errThere = errors.New("the person has a connected device again")
 
-// compose makes what a push says, from what is true now, and names a device that knows it already; nil when there is nobody to tell.
+// compose makes what a push says, from what is true now, and names a device that knows it already; nil when there is
+// nobody to tell.
 func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, but string, err error) {
 	who, err := p.store.User(ctx, order.UserID)
 	if err != nil {
@@ -57,7 +58,8 @@ func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, but
 // minRing is the least time for which it is worth to ring.
 const minRing = time.Second
 
-func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User) (*notice, error) {
+func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User) (*notice,
+	error) {
 	now := p.store.Now()
 	deadline := v.Deadline
 	if mine.Deadline != 0 {
@@ -77,8 +79,10 @@ func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *inv
 		return nil, err
 	}
 	s := protocol.Signaling{
-		Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionInvite, From: v.Inviter, GroupID: v.GroupID, Time: now,
-		InviteID: v.ID, Inviter: v.Inviter, InviteeList: []string{mine.UserID}, Data: v.Data, RoomID: v.RoomID, Timeout: v.Timeout, MinRing: v.MinRing,
+		Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionInvite, From: v.Inviter,
+		GroupID: v.GroupID, Time: now,
+		InviteID: v.ID, Inviter: v.Inviter, InviteeList: []string{mine.UserID}, Data: v.Data, RoomID: v.RoomID,
+		Timeout: v.Timeout, MinRing: v.MinRing,
 		AcceptLimit: v.AcceptLimit, Version: v.Version, Deadline: deadline,
 	}
 	if deadline != 0 {
@@ -94,15 +98,17 @@ func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *inv
 		n.words.own = v.Push
 	}
 	n.ring, n.until = true, until(now, deadline, own, ringKept)
-	if n.answerable = until(now, 0, 0, answerKept); deadline != 0 { // the rule says when it is too late; minRing may move that
+	// the rule says when it is too late; minRing may move that
+	if n.answerable = until(now, 0, 0, answerKept); deadline != 0 {
 		n.answerable = time.UnixMilli(deadline).Add(time.Duration(v.MinRing)*time.Second + grace)
 	}
 	return n, nil
 }
 
-// ofEnding tells devices that rang that they need not any more: a call that nobody answered here stays as one that was missed, what
-// was answered is taken away.
-func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User) (*notice, error) {
+// ofEnding tells devices that rang that they need not any more: a call that nobody answered here stays as one that was
+// missed, what was answered is taken away.
+func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User) (*notice,
+	error) {
 	kind := wordMissed
 	answered := mine.State == invite.Accepted || mine.State == invite.Rejected
 	if answered {
@@ -114,13 +120,15 @@ func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.
 	}
 	n.quiet = answered || quiet(who, p.store.Now())
 	n.push.Kind, n.push.State = protocol.PushEnded, mine.State.String()
-	n.push.Signaling = &protocol.Signaling{Type: protocol.TypeSignaling, InviteID: v.ID, Inviter: v.Inviter, GroupID: v.GroupID, Time: p.store.Now(), Version: v.Version, Over: v.Over()}
+	n.push.Signaling = &protocol.Signaling{Type: protocol.TypeSignaling, InviteID: v.ID, Inviter: v.Inviter,
+		GroupID: v.GroupID, Time: p.store.Now(), Version: v.Version, Over: v.Over()}
 	n.until = until(p.store.Now(), 0, 0, missedKept)
 	return n, nil
 }
 
 // about begins what is said of an invitation.
-func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User, kind, ofGroup string) (*notice, error) {
+func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User, kind,
+	ofGroup string) (*notice, error) {
 	values := map[string]string{}
 	var err error
 	if values["from"], err = p.name(ctx, v.Inviter); err != nil {
@@ -172,7 +180,8 @@ func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *txn.User
 	}
 	n := &notice{thread: thread, collapse: digest("message", m.MessageID), until: until(now, 0, 0, messageKept)}
 	n.words = words{kind: kind, values: values, plain: plain, language: profile(who).Language}
-	n.push = protocol.PushNotice{Kind: protocol.PushMessage, UserID: order.UserID, MessageID: m.MessageID, From: m.From, GroupID: m.GroupID, Time: now}
+	n.push = protocol.PushNotice{Kind: protocol.PushMessage, UserID: order.UserID, MessageID: m.MessageID, From: m.From,
+		GroupID: m.GroupID, Time: now}
 	if m.Push != nil {
 		n.sound, n.push.Ext, n.until = m.Push.Sound, m.Push.Ext, until(now, 0, m.Push.TTL, messageKept)
 		n.words.own = m.Push

@@ -54,11 +54,13 @@ func newFCM(opt FCM, web *http.Client) (*fcm, error) {
 	err := json.Unmarshal(opt.Credentials, &account)
 	key, keyErr := jwt.ParseRSAPrivateKeyFromPEM([]byte(account.PrivateKey))
 	if err != nil || keyErr != nil || account.Project == "" || account.Email == "" {
-		return nil, errors.New("the FCM credentials are not the JSON file of a service account, with project_id, client_email and private_key")
+		return nil, errors.New(
+			"the FCM credentials are not the JSON file of a service account, with project_id, client_email and private_key")
 	}
 	return &fcm{
 		url:      cmp.Or(opt.URL, fcmURL) + "/v1/projects/" + url.PathEscape(account.Project) + "/messages:send",
-		tokenURL: cmp.Or(account.TokenURI, "https://oauth2.googleapis.com/token"), email: account.Email, keyID: account.KeyID, key: key, web: web, turn: make(chan struct{}, 1),
+		tokenURL: cmp.Or(account.TokenURI, "https://oauth2.googleapis.com/token"), email: account.Email, keyID: account.KeyID,
+		key: key, web: web, turn: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -67,8 +69,8 @@ const (
 	afterNone   = time.Second     // that nobody asks again after a failure
 )
 
-// access is what a push is sent with: a token of OAuth for which the service account signs (RFC 7523). One asks for it, the
-// others wait for that, each as long as they may.
+// access is what a push is sent with: a token of OAuth for which the service account signs (RFC 7523). One asks for it,
+// the others wait for that, each as long as they may.
 func (f *fcm) access(ctx context.Context) (string, error) {
 	select {
 	case f.turn <- struct{}{}:
@@ -90,7 +92,9 @@ func (f *fcm) access(ctx context.Context) (string, error) {
 
 func (f *fcm) exchange(ctx context.Context) (token string, life time.Duration, err error) {
 	now := time.Now()
-	claim := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"iss": f.email, "scope": fcmScope, "aud": f.tokenURL, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()})
+	claim := jwt.NewWithClaims(jwt.SigningMethodRS256,
+		jwt.MapClaims{"iss": f.email, "scope": fcmScope, "aud": f.tokenURL, "iat": now.Unix(),
+			"exp": now.Add(time.Hour).Unix()})
 	claim.Header["kid"] = f.keyID
 	signed, err := claim.SignedString(f.key)
 	if err != nil {
@@ -123,8 +127,8 @@ func (f *fcm) exchange(ctx context.Context) (token string, life time.Duration, e
 
 func (f *fcm) close() { f.web.CloseIdleConnections() }
 
-// message is what FCM takes. What rings is data alone, so that the app is woken up and shows it by itself; iOS, which may not,
-// shows what apns says.
+// message is what FCM takes. What rings is data alone, so that the app is woken up and shows it by itself; iOS, which
+// may not, shows what apns says.
 func (f *fcm) message(t *token, n *notice) ([]byte, error) {
 	push := n.push
 	push.Title, push.Body = "", ""
@@ -136,12 +140,14 @@ func (f *fcm) message(t *token, n *notice) ([]byte, error) {
 	data["beckon"] = string(b)
 	ttl := strconv.Itoa(n.ttl(time.Now()))
 	android := map[string]any{"priority": "HIGH", "ttl": ttl + "s", "collapse_key": n.collapse}
-	headers := map[string]string{"apns-expiration": strconv.FormatInt(n.until.Unix(), 10), "apns-collapse-id": n.collapse, "apns-priority": "10", "apns-push-type": "alert"}
+	headers := map[string]string{"apns-expiration": strconv.FormatInt(n.until.Unix(), 10), "apns-collapse-id": n.collapse,
+		"apns-priority": "10", "apns-push-type": "alert"}
 	if n.quiet {
 		headers["apns-priority"], headers["apns-push-type"] = "5", "background"
 	}
 	return json.Marshal(map[string]any{"message": map[string]any{
-		"token": t.address(), "data": data, "android": android, "apns": map[string]any{"headers": headers, "payload": map[string]any{"aps": alertOf(n, 500)}},
+		"token": t.address(), "data": data, "android": android,
+		"apns": map[string]any{"headers": headers, "payload": map[string]any{"aps": alertOf(n, 500)}},
 	}})
 }
 
@@ -172,8 +178,8 @@ func (f *fcm) send(ctx context.Context, t *token, n *notice) verdict {
 	return judgeFCM(res, text)
 }
 
-// judgeFCM reads an answer: UNREGISTERED and SENDER_ID_MISMATCH are of a token that is of no use, INVALID_ARGUMENT is of one too
-// when it is the token that it names.
+// judgeFCM reads an answer: UNREGISTERED and SENDER_ID_MISMATCH are of a token that is of no use, INVALID_ARGUMENT is
+// of one too when it is the token that it names.
 func judgeFCM(res *http.Response, body []byte) verdict {
 	if res.StatusCode == http.StatusOK {
 		return verdict{}

@@ -14,8 +14,8 @@ import (
 // fanPage is how many members of a group are looked at together.
 const fanPage = 200
 
-// fanOut posts a message of a group to each member who is away, wants to be told, and may have a token. Whoever is posted it twice,
-// because this was broken off, has it under the same name.
+// fanOut posts a message of a group to each member who is away, wants to be told, and may have a token. Whoever is
+// posted it twice, because this was broken off, has it under the same name.
 func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 	m := order.Message
 	for m != nil {
@@ -28,7 +28,8 @@ func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 			u := &page[i]
 			mentioned := m.MentionAll || slices.Contains(m.Mentioned, u.UserID)
 			wants := u.Opt == im.OptNotify || u.Opt == im.OptMentions && mentioned
-			if u.UserID != m.From && u.JoinedAt <= m.At && wants && (len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) && !p.opt.Online(u.UserID) {
+			if u.UserID != m.From && u.JoinedAt <= m.At && wants &&
+				(len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) && !p.opt.Online(u.UserID) {
 				users = append(users, u.UserID)
 			}
 		}

@@ -7,26 +7,33 @@ import (
 	"strings"
 )
 
-// publicHost reports whether the host of an address may be one of the internet: a name with a dot that is not of a local network, or a
-// public address in any of the forms that resolvers take. Where a name leads is only known when it is dialled.
+// publicHost reports whether the host of an address may be one of the internet: a name with a dot that is not of a
+// local network, or a public address in any of the forms that resolvers take. Where a name leads is only known when it
+// is dialled.
 func publicHost(host string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Zone() == "" && public(ip)
 	}
-	if strings.ContainsFunc(host, func(r rune) bool { return !(r == '-' || r == '.' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z') }) {
+	if strings.ContainsFunc(host, func(r rune) bool {
+		return !(r == '-' || r == '.' || '0' <= r && r <= '9' || 'a' <= r &&
+			r <= 'z')
+	}) {
 		return false // push services have plain names; others may be mapped to digits
 	}
 	labels := strings.Split(host, ".")
 	last := labels[len(labels)-1]
-	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.HasPrefix(last, "0x") || strings.Trim(last, "0123456789") == "" {
+	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.HasPrefix(last, "0x") ||
+		strings.Trim(last, "0123456789") == "" {
 		ip, ok := looseIPv4(labels)
 		return ok && public(ip)
 	}
-	return len(labels) > 1 && !slices.Contains([]string{"localhost", "local", "internal", "lan", "home", "intranet", "corp", "localdomain"}, last) && !strings.HasSuffix(host, ".home.arpa")
+	return len(labels) > 1 && !slices.Contains([]string{"localhost", "local", "internal", "lan", "home", "intranet",
+		"corp", "localdomain"}, last) && !strings.HasSuffix(host, ".home.arpa")
 }
 
-// looseIPv4 reads the forms of inet_aton: 1 to 4 numbers, decimal, octal or hexadecimal, the last of which fills what is left.
+// looseIPv4 reads the forms of inet_aton: 1 to 4 numbers, decimal, octal or hexadecimal, the last of which fills what
+// is left.
 func looseIPv4(parts []string) (netip.Addr, bool) {
 	if len(parts) > 4 {
 		return netip.Addr{}, false
@@ -58,15 +65,17 @@ func looseIPv4(parts []string) (netip.Addr, bool) {
 // public reports whether an address is one of the internet, and not of the operator's own network.
 func public(ip netip.Addr) bool {
 	ip = ip.Unmap()
-	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(special(), func(p netip.Prefix) bool { return p.Contains(ip.WithZone("")) })
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() &&
+		!slices.ContainsFunc(special(), func(p netip.Prefix) bool { return p.Contains(ip.WithZone("")) })
 }
 
-// special lists blocks that look public and are not: this network, shared address space, benchmarks, embedded and translated IPv4,
-// Teredo, 6to4, site-local, reserved.
+// special lists blocks that look public and are not: this network, shared address space, benchmarks, embedded and
+// translated IPv4, Teredo, 6to4, site-local, reserved.
 func special() []netip.Prefix {
 	var list []netip.Prefix
 	for _, p := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10",
+		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "::/96", "::ffff:0:0:0/96",
+		"64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10",
 	} {
 		list = append(list, netip.MustParsePrefix(p))
 	}

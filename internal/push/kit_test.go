@@ -83,7 +83,8 @@ func (h *fixture) start(dir string, opt Options) {
 	}
 	opt.APNs = APNs{Key: h.apple.p8, KeyID: keyID, TeamID: teamID, App: bundle, URL: h.apple.web.URL}
 	opt.FCM = FCM{Credentials: h.google.account, URL: h.google.web.URL}
-	opt.Subject, opt.Private, opt.TLS, opt.Log = "mailto:ops@example.com", true, trust(h.apple.stand, h.google.stand, h.browser.stand, h.more), slog.New(slog.DiscardHandler)
+	opt.Subject, opt.Private, opt.TLS, opt.Log = "mailto:ops@example.com", true, trust(h.apple.stand, h.google.stand,
+		h.browser.stand, h.more), slog.New(slog.DiscardHandler)
 	opt.Online = func(user string) bool { return h.here.Devices(user)[0] > 0 }
 	opt.AnswerToken = func(user, device, inviteID string, until time.Time) (string, error) {
 		if h.answer != nil {
@@ -97,7 +98,8 @@ func (h *fixture) start(dir string, opt Options) {
 	h.browser.mu.Lock()
 	h.browser.vapi = h.push.webKey
 	h.browser.mu.Unlock()
-	h.signaling = signaling.New(h.store, h.here, signaling.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Wake})
+	h.signaling = signaling.New(h.store, h.here,
+		signaling.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Wake})
 	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Here: opt.Online})
 	h.groups, h.users = group.New(h.store, h.signaling, h.here, group.Options{}), user.New(h.store, h.here)
 	h.admin = relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueuePush: h.push.Queue()})
@@ -138,7 +140,8 @@ func do[Q, R any](h *fixture, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R]
 	return res
 }
 
-func try[Q, R any](h *fixture, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R], error), by rpc.Caller, req Q) (R, error) {
+func try[Q, R any](h *fixture, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R], error), by rpc.Caller, req Q) (R,
+	error) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
 	defer cancel()
@@ -156,7 +159,8 @@ func (h *fixture) has(user, device string, req protocol.SetPushTokenRequest) {
 // invites opens an invitation to one person.
 func (h *fixture) invites(from, to, id string, change ...func(*protocol.InviteRequest)) protocol.InviteResponse {
 	h.t.Helper()
-	req := protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 30, Data: "v=1"}}
+	req := protocol.InviteRequest{Invitee: to,
+		InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 30, Data: "v=1"}}
 	for _, f := range change {
 		f(&req)
 	}
@@ -166,7 +170,8 @@ func (h *fixture) invites(from, to, id string, change ...func(*protocol.InviteRe
 // queue lists pushes in a state.
 func (h *fixture) queue(state protocol.HookState) protocol.ListHookEventsResponse {
 	h.t.Helper()
-	res, err := h.admin.ListEvents(h.t.Context(), rpc.Caller{Server: true}, protocol.ListHookEventsRequest{Queue: protocol.QueuePush, State: state})
+	res, err := h.admin.ListEvents(h.t.Context(), rpc.Caller{Server: true},
+		protocol.ListHookEventsRequest{Queue: protocol.QueuePush, State: state})
 	if err != nil {
 		h.t.Fatal(err)
 	}

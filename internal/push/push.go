@@ -1,5 +1,5 @@
-// Package push owns how people are reached who have no connected device: their tokens, what a push says, and the providers that
-// carry it (APNs, FCM, Web Push).
+// Package push owns how people are reached who have no connected device: their tokens, what a push says, and the
+// providers that carry it (APNs, FCM, Web Push).
 //
 // It never decides who is rung: that is committed with the invitation. Nobody waits for a push.
 package push
@@ -37,8 +37,8 @@ type Options struct {
 	// Subject is whom the operators of browsers' push services can write to: mailto:ops@example.com, or an https address.
 	// Default: the address of this project, which helps nobody.
 	Subject string
-	// Private lets Web Push endpoints have private addresses, and be reached without TLS. Registering one makes this server
-	// call it: say so only when all users are trusted. Default: refused.
+	// Private lets Web Push endpoints have private addresses, and be reached without TLS. Registering one makes this
+	// server call it: say so only when all users are trusted. Default: refused.
 	Private bool
 	// Templates are what pushes say, over what they say by themselves: by language and kind.
 	Templates Templates
@@ -107,12 +107,14 @@ type verdict struct {
 	after time.Duration // when to come again
 }
 
-// maxPayload bounds what a push says, in bytes: all providers take 4 KiB, of which the encryption of Web Push needs most for itself.
+// maxPayload bounds what a push says, in bytes: all providers take 4 KiB, of which the encryption of Web Push needs
+// most for itself.
 const maxPayload = 3900
 
 // New makes the pushes of a house. ctx bounds reading the key of VAPID, which is made the first time.
 func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
-	opt.Time, opt.Log, opt.Subject = cmp.Or(opt.Time, 10*time.Second), cmp.Or(opt.Log, slog.Default()), cmp.Or(opt.Subject, "https://github.com/beckon-im/beckon")
+	opt.Time, opt.Log, opt.Subject = cmp.Or(opt.Time, 10*time.Second), cmp.Or(opt.Log, slog.Default()), cmp.Or(opt.Subject,
+		"https://github.com/beckon-im/beckon")
 	if opt.Online == nil {
 		opt.Online = func(string) bool { return false }
 	}
@@ -168,7 +170,8 @@ func (p *Push) providers(ctx context.Context) error {
 	return nil
 }
 
-// maxTries and backoff bound how long a push of a message is tried: about two hours. One of an invitation is tried while it is open.
+// maxTries and backoff bound how long a push of a message is tried: about two hours. One of an invitation is tried
+// while it is open.
 const maxTries = 30
 
 func backoff(tries int64) time.Duration {
@@ -217,7 +220,8 @@ func (p *Push) Run(ctx context.Context) error {
 	return err
 }
 
-// lookForTokens finds out, until ctx ends, whether anybody has a token: while nobody has, messages of groups leave nothing to do.
+// lookForTokens finds out, until ctx ends, whether anybody has a token: while nobody has, messages of groups leave
+// nothing to do.
 func (p *Push) lookForTokens(ctx context.Context) error {
 	t := time.NewTicker(10 * time.Second)
 	defer t.Stop()

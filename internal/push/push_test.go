@@ -18,13 +18,14 @@ func everywhere(h *fixture, user string) {
 	h.has(user, "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "AA01", Language: "zh-CN"})
 	h.has(user, "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNsVoIP, Token: "aa02"})
 	h.has(user, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-1"})
-	h.has(user, "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("b1")})
+	h.has(user, "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb,
+		Subscription: h.browser.subscribe("b1")})
 }
 
 func status(res protocol.InviteResponse) string { return res.Reach[0].Status }
 
-// TestRing: an invitation to somebody without a connected device rings by every provider, for the time that remains, and the answer
-// on one device ends it on the others.
+// TestRing: an invitation to somebody without a connected device rings by every provider, for the time that remains,
+// and the answer on one device ends it on the others.
 func TestRing(t *testing.T) {
 	h := newFixture(t)
 	everywhere(h, "bob")
@@ -37,7 +38,8 @@ func TestRing(t *testing.T) {
 		t.Errorf("the inviter is told %q, not that a push is on its way", status(res))
 	}
 	voip := h.apple.next()
-	if voip.to != "aa02" || voip.header.Get("apns-push-type") != "voip" || voip.push.Title != "Alice" || voip.push.Signaling.Data != "v=1" || voip.push.Ext != "x=1" {
+	if voip.to != "aa02" || voip.header.Get("apns-push-type") != "voip" || voip.push.Title != "Alice" ||
+		voip.push.Signaling.Data != "v=1" || voip.push.Ext != "x=1" {
 		t.Errorf("PushKit got %+v", voip)
 	}
 	expires, err := strconv.ParseInt(voip.header.Get("apns-expiration"), 10, 64)
@@ -45,11 +47,13 @@ func TestRing(t *testing.T) {
 		t.Errorf("APNs keeps it for %v, %v", left, err)
 	}
 	tablet := h.google.next()
-	if tablet.push.UserID != "bob" || tablet.push.AnswerToken != "bob/tablet/call-1" || tablet.body["notification"] != nil {
+	if tablet.push.UserID != "bob" || tablet.push.AnswerToken != "bob/tablet/call-1" ||
+		tablet.body["notification"] != nil {
 		t.Errorf("FCM got %+v", tablet)
 	}
 	browser := h.browser.next()
-	if s := browser.push.Signaling; s.InviteID != "call-1" || s.BusinessID != 1 || s.ActionType != protocol.ActionInvite || s.Remaining > 30_000 || s.Remaining < 15_000 || s.Deadline != res.Invitation.Deadline {
+	if s := browser.push.Signaling; s.InviteID != "call-1" || s.BusinessID != 1 || s.ActionType != protocol.ActionInvite ||
+		s.Remaining > 30_000 || s.Remaining < 15_000 || s.Deadline != res.Invitation.Deadline {
 		t.Errorf("the browser got %+v", s)
 	}
 	if ttl, _ := strconv.Atoi(browser.header.Get("TTL")); ttl > 30 || ttl < 15 || browser.header.Get("Urgency") != "high" {
@@ -58,7 +62,8 @@ func TestRing(t *testing.T) {
 
 	do(h, h.signaling.Accept, on("bob", "tablet"), protocol.AnswerRequest{InviteID: "call-1"})
 	ended := h.browser.next()
-	if ended.push.Kind != protocol.PushEnded || ended.push.State != "accepted" || ended.header.Get("Topic") != browser.header.Get("Topic") {
+	if ended.push.Kind != protocol.PushEnded || ended.push.State != "accepted" ||
+		ended.header.Get("Topic") != browser.header.Get("Topic") {
 		t.Errorf("the browser heard of the end %+v", ended)
 	}
 	phone := h.apple.next()
@@ -70,14 +75,16 @@ func TestRing(t *testing.T) {
 	h.apple.none()  // PushKit is for calls alone
 }
 
-// TestAlert: without voip the phone shows an alert, in its language, and a call that was cancelled or timed out stays as missed.
+// TestAlert: without voip the phone shows an alert, in its language, and a call that was cancelled or timed out stays
+// as missed.
 func TestAlert(t *testing.T) {
 	h := newFixture(t)
 	everywhere(h, "bob")
 	h.invites("alice", "bob", "call-1")
 	ring := h.apple.next()
 	aps := ring.body["aps"].(map[string]any)
-	if ring.to != "aa01" || aps["interruption-level"] != "time-sensitive" || aps["alert"].(map[string]any)["body"] != "邀请你通话" {
+	if ring.to != "aa01" || aps["interruption-level"] != "time-sensitive" ||
+		aps["alert"].(map[string]any)["body"] != "邀请你通话" {
 		t.Errorf("the phone shows %+v", ring)
 	}
 	if english := h.browser.next(); english.push.Body != "is calling you" {
@@ -85,7 +92,8 @@ func TestAlert(t *testing.T) {
 	}
 	do(h, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "call-1"})
 	missed := h.apple.next()
-	if missed.header.Get("apns-push-type") != "alert" || missed.header.Get("apns-collapse-id") != ring.header.Get("apns-collapse-id") || missed.push.State != "cancelled" {
+	if missed.header.Get("apns-push-type") != "alert" ||
+		missed.header.Get("apns-collapse-id") != ring.header.Get("apns-collapse-id") || missed.push.State != "cancelled" {
 		t.Errorf("the phone heard of the end %+v", missed)
 	}
 	if m := h.browser.next(); m.push.Body != "You missed a call" {
@@ -99,7 +107,8 @@ func TestAlert(t *testing.T) {
 	}
 }
 
-// TestDeadTokens: a token that its provider says is of no use is never tried again, and whoever has no other cannot be reached.
+// TestDeadTokens: a token that its provider says is of no use is never tried again, and whoever has no other cannot be
+// reached.
 func TestDeadTokens(t *testing.T) {
 	h := newFixture(t)
 	for name, c := range map[string]struct {
@@ -108,13 +117,20 @@ func TestDeadTokens(t *testing.T) {
 		token string
 		says  reply
 	}{
-		"ann": {h.apple.stand, protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "0a"}, "0a", reply{status: 410, body: `{"reason":"Unregistered","timestamp":1700000000000}`}},
-		"ben": {h.apple.stand, protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "0b"}, "0b", reply{status: 400, body: `{"reason":"BadDeviceToken"}`}},
-		"cem": {h.google.stand, protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "c"}, "c", fcmError(404, "UNREGISTERED", "")},
-		"dan": {h.google.stand, protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "d"}, "d", fcmError(403, "SENDER_ID_MISMATCH", "")},
-		"eva": {h.google.stand, protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "e"}, "e", fcmError(400, "INVALID_ARGUMENT", "message.token")},
-		"fay": {h.browser.stand, protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("f")}, "f", reply{status: 410, body: "gone"}},
-		"gus": {h.browser.stand, protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: h.browser.subscribe("g")}, "g", reply{status: 404}},
+		"ann": {h.apple.stand, protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "0a"}, "0a",
+			reply{status: 410, body: `{"reason":"Unregistered","timestamp":1700000000000}`}},
+		"ben": {h.apple.stand, protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "0b"}, "0b",
+			reply{status: 400, body: `{"reason":"BadDeviceToken"}`}},
+		"cem": {h.google.stand, protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "c"}, "c",
+			fcmError(404, "UNREGISTERED", "")},
+		"dan": {h.google.stand, protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "d"}, "d",
+			fcmError(403, "SENDER_ID_MISMATCH", "")},
+		"eva": {h.google.stand, protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "e"}, "e",
+			fcmError(400, "INVALID_ARGUMENT", "message.token")},
+		"fay": {h.browser.stand, protocol.SetPushTokenRequest{Provider: protocol.PushWeb,
+			Subscription: h.browser.subscribe("f")}, "f", reply{status: 410, body: "gone"}},
+		"gus": {h.browser.stand, protocol.SetPushTokenRequest{Provider: protocol.PushWeb,
+			Subscription: h.browser.subscribe("g")}, "g", reply{status: 404}},
 	} {
 		c.stand.answers(c.token, c.says)
 		h.has(name, "d1", c.req)
@@ -159,7 +175,8 @@ func TestRetries(t *testing.T) {
 	}
 	h.apple.next()
 	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
-	if apple, google, browser := h.apple.tries("aa01"), h.google.tries("fcm-1"), h.browser.tries("b1"); apple != 3 || google != 1 || browser != 2 {
+	if apple, google, browser := h.apple.tries("aa01"), h.google.tries("fcm-1"), h.browser.tries("b1"); apple != 3 ||
+		google != 1 || browser != 2 {
 		t.Errorf("Apple was tried %d times, Google %d, the browser %d", apple, google, browser)
 	}
 }
@@ -187,7 +204,8 @@ func TestOutlivesARestart(t *testing.T) {
 	}
 }
 
-// TestRingsOnAfterARestart: who was connected when the invitation came, and is not back soon after the server is, is rung by a push.
+// TestRingsOnAfterARestart: who was connected when the invitation came, and is not back soon after the server is, is
+// rung by a push.
 func TestRingsOnAfterARestart(t *testing.T) {
 	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	dir := t.TempDir()
@@ -206,7 +224,8 @@ func TestRingsOnAfterARestart(t *testing.T) {
 	}
 }
 
-// TestAllLeaveAtOnce: more people leave at the same moment than are waited for, and who has something that rings is rung all the same.
+// TestAllLeaveAtOnce: more people leave at the same moment than are waited for, and who has something that rings is
+// rung all the same.
 func TestAllLeaveAtOnce(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
@@ -222,8 +241,8 @@ func TestAllLeaveAtOnce(t *testing.T) {
 	}
 }
 
-// TestNotPushed: who is connected, does not want to be disturbed, or muted the conversation is not rung by a push, nor is
-// anybody by an invitation that forbids it.
+// TestNotPushed: who is connected, does not want to be disturbed, or muted the conversation is not rung by a push, nor
+// is anybody by an invitation that forbids it.
 func TestNotPushed(t *testing.T) {
 	h := newFixture(t)
 	for _, u := range []string{"bob", "cem", "dan", "eva"} {
@@ -233,7 +252,8 @@ func TestNotPushed(t *testing.T) {
 	if res := h.invites("alice", "bob", "1"); status(res) != protocol.ReachConnected {
 		t.Errorf("who is connected is reached by %s", status(res))
 	}
-	do(h, h.users.SetDoNotDisturb, on("cem", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00", Show: true})
+	do(h, h.users.SetDoNotDisturb, on("cem", "x"),
+		protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00", Show: true})
 	if res := h.invites("alice", "cem", "2"); status(res) != protocol.ReachDoNotDisturb {
 		t.Errorf("who does not want to be disturbed, and shows it, is reached by %s", status(res))
 	}
@@ -241,11 +261,13 @@ func TestNotPushed(t *testing.T) {
 	if res := h.invites("alice", "dan", "3"); status(res) != protocol.ReachPush {
 		t.Errorf("who does not want to be disturbed, and hides it, is reached by %s", status(res))
 	}
-	if res := h.invites("alice", "eva", "4", func(r *protocol.InviteRequest) { r.OfflinePush = &invite.Push{Disable: true} }); status(res) != protocol.ReachUnreachable {
+	if res := h.invites("alice", "eva", "4",
+		func(r *protocol.InviteRequest) { r.OfflinePush = &invite.Push{Disable: true} }); status(res) != protocol.ReachUnreachable {
 		t.Errorf("an invitation without pushes reaches by %s", status(res))
 	}
 	h.invites("alice", "eva", "5", func(r *protocol.InviteRequest) { r.OnlineUserOnly = true })
-	do(h, h.chat.SetReceiveOption, on("eva", "x"), protocol.ReceiveOptionRequest{ConversationID: "c2c_alice", ReceiveOption: "quiet"})
+	do(h, h.chat.SetReceiveOption, on("eva", "x"),
+		protocol.ReceiveOptionRequest{ConversationID: "c2c_alice", ReceiveOption: "quiet"})
 	h.invites("alice", "eva", "6")
 	h.invites("nora", "eva", "7")
 	if got := h.google.next(); got.push.Signaling.InviteID != "7" {
@@ -255,7 +277,8 @@ func TestNotPushed(t *testing.T) {
 	h.google.none()
 }
 
-// TestLeavesWhileItRings: who was connected when the invitation came, and is gone before it was answered, is rung by a push.
+// TestLeavesWhileItRings: who was connected when the invitation came, and is gone before it was answered, is rung by a
+// push.
 func TestLeavesWhileItRings(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
@@ -283,16 +306,21 @@ func TestLeavesWhileItRings(t *testing.T) {
 func TestGroup(t *testing.T) {
 	h := newFixture(t)
 	name := "The band"
-	do(h, h.groups.CreateGroup, on("alice", "x"), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: name}, MemberList: []string{"bob", "cem", "dan"}})
+	do(h, h.groups.CreateGroup, on("alice", "x"),
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: name},
+			MemberList: []string{"bob", "cem", "dan"}})
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
 	h.here.set("cem", 1)
-	res := do(h, h.signaling.InviteInGroup, on("alice", "x"), protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "all", Timeout: 30}})
+	res := do(h, h.signaling.InviteInGroup, on("alice", "x"),
+		protocol.InviteInGroupRequest{GroupID: "g", Everyone: true,
+			InviteOptions: protocol.InviteOptions{InviteID: "all", Timeout: 30}})
 	reach := map[string]string{}
 	for _, r := range res.Reach {
 		reach[r.UserID] = r.Status
 	}
-	if reach["bob"] != protocol.ReachPush || reach["cem"] != protocol.ReachConnected || reach["dan"] != protocol.ReachUnreachable {
+	if reach["bob"] != protocol.ReachPush || reach["cem"] != protocol.ReachConnected ||
+		reach["dan"] != protocol.ReachUnreachable {
 		t.Errorf("they are reached by %v", reach)
 	}
 	got := h.google.next()
@@ -300,8 +328,10 @@ func TestGroup(t *testing.T) {
 		t.Errorf("bob got %+v", got)
 	}
 	h.has("eva", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-eva"})
-	do(h, h.groups.InviteUserToGroup, on("alice", "x"), protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"eva"}})
-	added := do(h, h.signaling.AddInvitees, on("alice", "x"), protocol.AddInviteesRequest{InviteID: "all", InviteeList: []string{"eva"}, RequestID: "r"})
+	do(h, h.groups.InviteUserToGroup, on("alice", "x"),
+		protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"eva"}})
+	added := do(h, h.signaling.AddInvitees, on("alice", "x"),
+		protocol.AddInviteesRequest{InviteID: "all", InviteeList: []string{"eva"}, RequestID: "r"})
 	if got := h.google.next(); got.to != "fcm-eva" || added.Reach[0].Status != protocol.ReachPush {
 		t.Errorf("eva, who was added, got %+v", got)
 	}
@@ -318,34 +348,43 @@ func TestGroup(t *testing.T) {
 // TestMessages: a message to somebody who is away comes by a push, in a group to those who want it.
 func TestMessages(t *testing.T) {
 	h := newFixture(t)
-	do(h, h.groups.CreateGroup, on("alice", "x"), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "The band"}, MemberList: []string{"bob", "cem", "dan"}})
+	do(h, h.groups.CreateGroup, on("alice", "x"),
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "The band"},
+			MemberList: []string{"bob", "cem", "dan"}})
 	for _, u := range []string{"bob", "cem", "dan"} {
 		h.has(u, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-" + u})
 	}
 	send := func(req protocol.SendMessageRequest) { do(h, h.chat.SendMessage, on("alice", "x"), req) }
 	send(protocol.SendMessageRequest{UserID: "bob", MessageID: "m1", Body: protocol.Body{Text: "are you\nthere?"}})
 	got := h.google.next()
-	if data := got.body["data"].(map[string]any); data["title"] != "alice" || data["body"] != "are you there?" || got.push.MessageID != "m1" || got.push.Kind != protocol.PushMessage {
+	if data := got.body["data"].(map[string]any); data["title"] != "alice" || data["body"] != "are you there?" ||
+		got.push.MessageID != "m1" || got.push.Kind != protocol.PushMessage {
 		t.Errorf("bob got %+v", got)
 	}
 	h.here.set("cem", 1)
-	do(h, h.chat.SetReceiveOption, on("dan", "x"), protocol.ReceiveOptionRequest{ConversationID: "group_g", ReceiveOption: "mentions"})
+	do(h, h.chat.SetReceiveOption, on("dan", "x"),
+		protocol.ReceiveOptionRequest{ConversationID: "group_g", ReceiveOption: "mentions"})
 	send(protocol.SendMessageRequest{GroupID: "g", MessageID: "m2", Body: protocol.Body{Text: "at eight"}})
 	if got := h.google.next(); got.to != "fcm-bob" || got.body["data"].(map[string]any)["body"] != "alice: at eight" {
 		t.Errorf("the group got %+v", got)
 	}
-	send(protocol.SendMessageRequest{GroupID: "g", MessageID: "m3", Body: protocol.Body{Text: "you too?"}, MessageOptions: protocol.MessageOptions{Mentions: []string{"dan"}, ReceiverList: []string{"dan"}}})
-	if got := h.google.next(); got.to != "fcm-dan" || got.body["data"].(map[string]any)["body"] != "alice mentioned you: you too?" {
+	send(protocol.SendMessageRequest{GroupID: "g", MessageID: "m3", Body: protocol.Body{Text: "you too?"},
+		MessageOptions: protocol.MessageOptions{Mentions: []string{"dan"}, ReceiverList: []string{"dan"}}})
+	if got := h.google.next(); got.to != "fcm-dan" ||
+		got.body["data"].(map[string]any)["body"] != "alice mentioned you: you too?" {
 		t.Errorf("dan got %+v", got)
 	}
-	send(protocol.SendMessageRequest{UserID: "bob", MessageID: "m4", Body: protocol.Body{Text: "psst"}, MessageOptions: protocol.MessageOptions{OfflinePush: &invite.Push{Title: "A friend", Body: "wrote"}}})
-	if got := h.google.next(); got.body["data"].(map[string]any)["title"] != "A friend" || strings.Contains(got.body["data"].(map[string]any)["beckon"].(string), "psst") {
+	send(protocol.SendMessageRequest{UserID: "bob", MessageID: "m4", Body: protocol.Body{Text: "psst"},
+		MessageOptions: protocol.MessageOptions{OfflinePush: &invite.Push{Title: "A friend", Body: "wrote"}}})
+	if got := h.google.next(); got.body["data"].(map[string]any)["title"] != "A friend" ||
+		strings.Contains(got.body["data"].(map[string]any)["beckon"].(string), "psst") {
 		t.Errorf("bob got %+v", got)
 	}
 	h.google.answers("fcm-bob", reply{status: 503, times: 1})
 	send(protocol.SendMessageRequest{UserID: "bob", MessageID: "m5", Body: protocol.Body{Text: "a mistake"}})
 	wait(t, "it failed once", func() bool { return len(h.queue(protocol.HookWaiting).Events) == 1 })
-	do(h, h.chat.RevokeMessage, on("alice", "x"), protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "m5"}})
+	do(h, h.chat.RevokeMessage, on("alice", "x"),
+		protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "m5"}})
 	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
@@ -374,7 +413,8 @@ func TestNextUser(t *testing.T) {
 func TestMany(t *testing.T) {
 	h := newFixture(t)
 	for i := range maxTokens + 5 {
-		h.has("bob", "d"+strconv.Itoa(i), protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "t" + strconv.Itoa(i)})
+		h.has("bob", "d"+strconv.Itoa(i), protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "t" +
+			strconv.Itoa(i)})
 	}
 	h.has("bob", "d24", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "newer"})
 	list, err := outbox.Tokens(t.Context(), h.store, "bob")
@@ -419,22 +459,31 @@ func TestBadTokens(t *testing.T) {
 func TestPrivateAddresses(t *testing.T) {
 	h := newFixture(t)
 	h.push.opt.Private = false
-	for _, endpoint := range []string{"https://127.0.0.1/x", "https://[::1]/x", "https://10.1.2.3/x", "https://[::ffff:192.168.1.1]/x", "https://169.254.169.254/latest", "https://100.64.1.1/", "http://example.com/x", "https://u:p@example.com/x",
-		"https://localhost/x", "https://LOCALHOST./x", "https://push.localhost/x", "https://printer.local/x", "https://intranet/x", "https://db.internal/x", "https://127.1/x", "https://2130706433/x", "https://0x7f.1/x",
-		"https://0177.0.0.1/x", "https://0x7f000001/x", "https://10.0x10203/x", "https://127.0.0.1./x", "https://0/x", "https://0.0.0.0/x", "https://[::]/x", "https://[::ffff:7f00:1]/x", "https://[::127.0.0.1]/x", "https://[fe80::1]/x",
-		"https://[fe80::1%25eth0]/x", "https://[fec0::1]/x", "https://[fd00::1]/x", "https://[64:ff9b::7f00:1]/x", "https://[2002:7f00:1::]/x", "https://１２７.0.0.1/x", "https://ⓛocalhost/x", "https://1.2.3.4.5/x", "https://999999999999/x"} {
+	for _, endpoint := range []string{"https://127.0.0.1/x", "https://[::1]/x", "https://10.1.2.3/x",
+		"https://[::ffff:192.168.1.1]/x", "https://169.254.169.254/latest", "https://100.64.1.1/", "http://example.com/x",
+		"https://u:p@example.com/x",
+		"https://localhost/x", "https://LOCALHOST./x", "https://push.localhost/x", "https://printer.local/x",
+		"https://intranet/x", "https://db.internal/x", "https://127.1/x", "https://2130706433/x", "https://0x7f.1/x",
+		"https://0177.0.0.1/x", "https://0x7f000001/x", "https://10.0x10203/x", "https://127.0.0.1./x", "https://0/x",
+		"https://0.0.0.0/x", "https://[::]/x", "https://[::ffff:7f00:1]/x", "https://[::127.0.0.1]/x", "https://[fe80::1]/x",
+		"https://[fe80::1%25eth0]/x", "https://[fec0::1]/x", "https://[fd00::1]/x", "https://[64:ff9b::7f00:1]/x",
+		"https://[2002:7f00:1::]/x", "https://１２７.0.0.1/x", "https://ⓛocalhost/x", "https://1.2.3.4.5/x",
+		"https://999999999999/x"} {
 		s := *h.browser.subscribe("b")
 		s.Endpoint = endpoint
-		if _, err := try(h, h.push.SetToken, on("bob", "x"), protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &s}); err == nil {
+		if _, err := try(h, h.push.SetToken, on("bob", "x"),
+			protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &s}); err == nil {
 			t.Errorf("%s was taken", endpoint)
 		}
 	}
-	for _, host := range []string{"updates.push.services.mozilla.com", "fcm.googleapis.com", "web.push.apple.com.", "93.184.216.34", "0x5d.184.216.34", "[2606:4700::1111]", "a1.example"} {
+	for _, host := range []string{"updates.push.services.mozilla.com", "fcm.googleapis.com", "web.push.apple.com.",
+		"93.184.216.34", "0x5d.184.216.34", "[2606:4700::1111]", "a1.example"} {
 		if !publicHost(strings.Trim(host, "[]")) {
 			t.Errorf("%s was refused", host)
 		}
 	}
-	if refusePrivate("tcp", "127.0.0.1:443", nil) == nil || refusePrivate("tcp", "[fd00::1]:443", nil) == nil || refusePrivate("tcp", "93.184.216.34:443", nil) != nil {
+	if refusePrivate("tcp", "127.0.0.1:443", nil) == nil || refusePrivate("tcp", "[fd00::1]:443", nil) == nil ||
+		refusePrivate("tcp", "93.184.216.34:443", nil) != nil {
 		t.Error("the address that a name leads to is not looked at")
 	}
 }
@@ -445,7 +494,8 @@ func TestLong(t *testing.T) {
 	everywhere(h, "bob")
 	h.invites("alice", "bob", "call-1", func(r *protocol.InviteRequest) {
 		r.Data = strings.Repeat("x", 12<<10)
-		r.OfflinePush = &invite.Push{Title: strings.Repeat("ü", 2000), Body: strings.Repeat("y", 4000), Ext: strings.Repeat("z", 4000)}
+		r.OfflinePush = &invite.Push{Title: strings.Repeat("ü", 2000), Body: strings.Repeat("y", 4000),
+			Ext: strings.Repeat("z", 4000)}
 	})
 	for _, s := range []*stand{h.apple.stand, h.google.stand, h.browser.stand} {
 		if got := s.next(); !got.push.Cut || got.push.Signaling.InviteID != "call-1" || got.push.Signaling.Data != "" {
@@ -456,12 +506,15 @@ func TestLong(t *testing.T) {
 
 // TestTemplates: the operator's words go before the built-in ones, by language.
 func TestTemplates(t *testing.T) {
-	words, err := merge(Templates{"de": {"invitation": {"{from}", "ruft dich an"}}, "en": {"missed": {"Missed", "{from}"}}})
+	words, err := merge(Templates{"de": {"invitation": {"{from}", "ruft dich an"}},
+		"en": {"missed": {"Missed", "{from}"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for language, want := range map[string]string{"de-AT": "ruft dich an", "zh-TW": "邀请你通话", "fr": "is calling you", "": "is calling you"} {
-		if title, body := words.render(language, "invitation", map[string]string{"from": "Ann {group}", "group": "x"}); title != "Ann {group}" || body != want {
+	for language, want := range map[string]string{"de-AT": "ruft dich an", "zh-TW": "邀请你通话", "fr": "is calling you",
+		"": "is calling you"} {
+		if title, body := words.render(language, "invitation",
+			map[string]string{"from": "Ann {group}", "group": "x"}); title != "Ann {group}" || body != want {
 			t.Errorf("%s: %q %q", language, title, body)
 		}
 	}

@@ -54,7 +54,8 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	case err != nil:
 		return relay.Outcome{Err: err}
 	case n == nil && o.Tries > 0 && len(order.Taken) == 0 && order.Kind == outbox.KindInvitation:
-		return relay.Outcome{Err: errors.New("the invitation was over before a provider took the push: " + o.Error), Never: true}
+		return relay.Outcome{Err: errors.New("the invitation was over before a provider took the push: " + o.Error),
+			Never: true}
 	case n == nil: // nobody needs to be told any more
 		return relay.Outcome{}
 	}
@@ -72,8 +73,10 @@ func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, 
 	return ring.Taken, list[0].State == txn.OutgoingWaits, err
 }
 
-// sendToUsers gives a push to the devices of a person: those where it rang, when that is said, and not to one that knows.
-func (p *Push) sendToUsers(ctx context.Context, order *outbox.Order, n *notice, rang []string, but string) relay.Outcome {
+// sendToUsers gives a push to the devices of a person: those where it rang, when that is said, and not to one that
+// knows.
+func (p *Push) sendToUsers(ctx context.Context, order *outbox.Order, n *notice, rang []string,
+	but string) relay.Outcome {
 	since, stored, err := p.known(ctx, order.UserID)
 	if err != nil {
 		return relay.Outcome{Err: err}
@@ -95,7 +98,8 @@ func (p *Push) sendToUsers(ctx context.Context, order *outbox.Order, n *notice, 
 	if len(told.dead) > 0 {
 		p.retire(order.UserID, told.dead, since)
 	}
-	out := relay.Outcome{Err: told.err, After: told.after, Body: string(rpc.Encode(order)), Never: !told.again, Later: told.err != nil && !told.tried}
+	out := relay.Outcome{Err: told.err, After: told.after, Body: string(rpc.Encode(order)), Never: !told.again,
+		Later: told.err != nil && !told.tried}
 	if out.Never && (len(order.Taken) > 0 || out.Err == nil) {
 		out.Err, out.Never = nil, false // whoever could be told was
 	}
@@ -175,9 +179,9 @@ func (p *Push) carry(ctx context.Context, t *token, n *notice) verdict {
 	return v
 }
 
-// choose says which tokens a push is for: a call that may ring by PushKit does so, and then nothing else rings on that device.
-// What is not a call never goes there, because iOS ends apps that are woken up for nothing; an ending goes to the devices where it
-// rang, by whichever token.
+// choose says which tokens a push is for: a call that may ring by PushKit does so, and then nothing else rings on that
+// device. What is not a call never goes there, because iOS ends apps that are woken up for nothing; an ending goes to
+// the devices where it rang, by whichever token.
 func choose(stored []outbox.Token, n *notice, rang []string, but string) ([]*token, error) {
 	var list []*token
 	voip, devices := map[string]bool{}, map[string]bool{}

@@ -164,7 +164,8 @@ func takeAPNs(s *stand, key *ecdsa.PublicKey, w http.ResponseWriter, r *http.Req
 	t := s.t
 	token, ok := strings.CutPrefix(r.URL.Path, "/3/device/")
 	bearer, signed := strings.CutPrefix(r.Header.Get("Authorization"), "bearer ")
-	parsed, err := jwt.Parse(bearer, func(j *jwt.Token) (any, error) { return key, nil }, jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(teamID))
+	parsed, err := jwt.Parse(bearer, func(j *jwt.Token) (any, error) { return key, nil },
+		jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(teamID))
 	body, _ := io.ReadAll(r.Body)
 	kind, topic := r.Header.Get("apns-push-type"), r.Header.Get("apns-topic")
 	limit := 4096
@@ -225,8 +226,10 @@ func newGoogle(t *testing.T) *google {
 		}
 	})
 	g.account, err = json.Marshal(map[string]string{
-		"type": "service_account", "project_id": "house-1", "private_key_id": "k1", "client_email": "push@house-1.iam.gserviceaccount.com",
-		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": g.web.URL + "/token",
+		"type": "service_account", "project_id": "house-1", "private_key_id": "k1",
+		"client_email": "push@house-1.iam.gserviceaccount.com",
+		"private_key":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": g.web.URL +
+			"/token",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -239,8 +242,10 @@ const access = "ya29.access"
 func grant(s *stand, key *rsa.PublicKey, w http.ResponseWriter, r *http.Request) {
 	claims := jwt.MapClaims{}
 	_, err := jwt.ParseWithClaims(r.FormValue("assertion"), claims, func(*jwt.Token) (any, error) { return key, nil },
-		jwt.WithValidMethods([]string{"RS256"}), jwt.WithAudience(s.web.URL+"/token"), jwt.WithIssuer("push@house-1.iam.gserviceaccount.com"))
-	if err != nil || r.FormValue("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" || claims["scope"] != fcmScope {
+		jwt.WithValidMethods([]string{"RS256"}), jwt.WithAudience(s.web.URL+"/token"),
+		jwt.WithIssuer("push@house-1.iam.gserviceaccount.com"))
+	if err != nil || r.FormValue("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" ||
+		claims["scope"] != fcmScope {
 		problem(s.t, w, 400, "invalid_grant")
 		return
 	}
@@ -276,7 +281,8 @@ func takeFCM(s *stand, w http.ResponseWriter, r *http.Request) {
 		problem(s.t, w, 404, "no such method")
 	case r.Header.Get("Authorization") != "Bearer "+access:
 		problem(s.t, w, 401, "UNAUTHENTICATED")
-	case err != nil || m.Token == "" || m.Android.Priority != "HIGH" || !strings.HasSuffix(m.Android.TTL, "s") || badTTL != nil || size > 4096:
+	case err != nil || m.Token == "" || m.Android.Priority != "HIGH" || !strings.HasSuffix(m.Android.TTL, "s") ||
+		badTTL != nil || size > 4096:
 		problem(s.t, w, 400, "INVALID_ARGUMENT")
 	case s.refused(w, m.Token):
 	default:
@@ -296,7 +302,8 @@ func fcmError(status int, code string, field string) reply {
 	if field != "" {
 		violation = `,{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"` + field + `"}]}`
 	}
-	return reply{status: status, body: `{"error":{"code":` + strconv.Itoa(status) + `,"message":"said so","status":"X","details":[{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":"` +
+	return reply{status: status, body: `{"error":{"code":` + strconv.Itoa(status) +
+		`,"message":"said so","status":"X","details":[{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":"` +
 		code + `"}` + violation + `]}}`}
 }
 
@@ -327,7 +334,8 @@ func (b *browsers) subscribe(name string) *protocol.WebPushSubscription {
 	defer b.mu.Unlock()
 	b.keys["/"+name], b.auth["/"+name] = key, auth
 	enc := base64.RawURLEncoding.EncodeToString
-	return &protocol.WebPushSubscription{Endpoint: b.web.URL + "/" + name, Keys: protocol.WebPushKeys{P256dh: enc(key.PublicKey().Bytes()), Auth: enc(auth)}}
+	return &protocol.WebPushSubscription{Endpoint: b.web.URL + "/" + name,
+		Keys: protocol.WebPushKeys{P256dh: enc(key.PublicKey().Bytes()), Auth: enc(auth)}}
 }
 
 func (b *browsers) take(w http.ResponseWriter, r *http.Request) {
@@ -380,11 +388,13 @@ func (b *browsers) checkVAPID(r *http.Request) error {
 		return err
 	}
 	claims := jwt.MapClaims{}
-	if _, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return public, nil }, jwt.WithValidMethods([]string{"ES256"}), jwt.WithAudience(b.web.URL), jwt.WithExpirationRequired()); err != nil {
+	if _, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return public, nil },
+		jwt.WithValidMethods([]string{"ES256"}), jwt.WithAudience(b.web.URL), jwt.WithExpirationRequired()); err != nil {
 		return err
 	}
 	exp, err := claims.GetExpirationTime()
-	if sub, _ := claims.GetSubject(); err != nil || time.Until(exp.Time) > 24*time.Hour || sub != "mailto:ops@example.com" {
+	if sub, _ := claims.GetSubject(); err != nil || time.Until(exp.Time) > 24*time.Hour ||
+		sub != "mailto:ops@example.com" {
 		return errors.New("the claims are not as RFC 8292 has them: " + sub)
 	}
 	return nil

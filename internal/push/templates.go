@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// Templates are what pushes say, by language (en, zh-CN) and kind. {from} is the name of who invites or writes, {group} that of the
-// group, {text} the beginning of the message.
+// Templates are what pushes say, by language (en, zh-CN) and kind. {from} is the name of who invites or writes, {group}
+// that of the group, {text} the beginning of the message.
 type Templates map[string]map[string]Template
 
 // Template is what one kind of push says.
@@ -38,18 +38,24 @@ const fallback = "en"
 func builtIn() Templates {
 	return Templates{
 		"en": {
-			wordInvitation: {"{from}", "is calling you"}, wordGroupInvitation: {"{group}", "{from} is calling"}, wordMissed: {"{from}", "You missed a call"},
-			wordElsewhere: {"{from}", "Answered on another device"}, wordMessage: {"{from}", "{text}"}, wordGroupMessage: {"{group}", "{from}: {text}"},
-			wordMention: {"{group}", "{from} mentioned you: {text}"},
-			"image":     {Body: "a picture"}, "sound": {Body: "a voice message"}, "video": {Body: "a video"}, "file": {Body: "a file"}, "location": {Body: "a place"},
+			wordInvitation: {"{from}", "is calling you"}, wordGroupInvitation: {"{group}", "{from} is calling"},
+			wordMissed:    {"{from}", "You missed a call"},
+			wordElsewhere: {"{from}", "Answered on another device"}, wordMessage: {"{from}", "{text}"},
+			wordGroupMessage: {"{group}", "{from}: {text}"},
+			wordMention:      {"{group}", "{from} mentioned you: {text}"},
+			"image":          {Body: "a picture"}, "sound": {Body: "a voice message"}, "video": {Body: "a video"},
+			"file": {Body: "a file"}, "location": {Body: "a place"},
 			"face": {Body: "a sticker"}, "merged": {Body: "messages"}, "custom": {Body: "a message"},
 		},
 		"zh": {
-			wordInvitation: {"{from}", "邀请你通话"}, wordGroupInvitation: {"{group}", "{from} 邀请你通话"}, wordMissed: {"{from}", "未接来电"},
-			wordElsewhere: {"{from}", "已在其他设备接听"}, wordMessage: {"{from}", "{text}"}, wordGroupMessage: {"{group}", "{from}:{text}"},
-			wordMention: {"{group}", "{from} 提到了你:{text}"},
-			"image":     {Body: "[图片]"}, "sound": {Body: "[语音]"}, "video": {Body: "[视频]"}, "file": {Body: "[文件]"}, "location": {Body: "[位置]"},
-			"face": {Body: "[表情]"}, "merged": {Body: "[聊天记录]"}, "custom": {Body: "[消息]"},
+			wordInvitation: {"{from}", "邀请你通话"}, wordGroupInvitation: {"{group}", "{from} 邀请你通话"},
+			wordMissed:    {"{from}", "未接来电"},
+			wordElsewhere: {"{from}", "已在其他设备接听"}, wordMessage: {"{from}", "{text}"},
+			wordGroupMessage: {"{group}", "{from}:{text}"},
+			wordMention:      {"{group}", "{from} 提到了你:{text}"},
+			"image":          {Body: "[图片]"}, "sound": {Body: "[语音]"}, "video": {Body: "[视频]"}, "file": {Body: "[文件]"},
+			"location": {Body: "[位置]"},
+			"face":     {Body: "[表情]"}, "merged": {Body: "[聊天记录]"}, "custom": {Body: "[消息]"},
 		},
 	}
 }
@@ -97,7 +103,8 @@ func (ts Templates) dress(n *notice, language string) {
 	n.push.Title, n.push.Body = n.title, n.body
 }
 
-// render makes the words of a kind in a language: of the language itself, of the language without its country, or of the fallback.
+// render makes the words of a kind in a language: of the language itself, of the language without its country, or of
+// the fallback.
 func (ts Templates) render(language, kind string, values map[string]string) (title, body string) {
 	language = strings.ToLower(language)
 	base, _, _ := strings.Cut(language, "-")

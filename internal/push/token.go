@@ -42,7 +42,8 @@ func read(t outbox.Token) (*token, error) {
 }
 
 // SetToken registers where the caller's device is reached.
-func (p *Push) SetToken(ctx context.Context, by rpc.Caller, req protocol.SetPushTokenRequest) (rpc.Txn[protocol.SetPushTokenResponse], error) {
+func (p *Push) SetToken(ctx context.Context, by rpc.Caller,
+	req protocol.SetPushTokenRequest) (rpc.Txn[protocol.SetPushTokenResponse], error) {
 	address, err := p.check(&req)
 	if err != nil {
 		return rpc.Txn[protocol.SetPushTokenResponse]{}, err
@@ -52,11 +53,13 @@ func (p *Push) SetToken(ctx context.Context, by rpc.Caller, req protocol.SetPush
 		return rpc.Txn[protocol.SetPushTokenResponse]{}, im.Internal(err)
 	}
 	provider := string(req.Provider)
-	fresh := outbox.Token{Key: digest(provider, address), UserID: by.UserID, DeviceID: by.DeviceID, Provider: provider, Body: string(rpc.Encode(req)), At: p.store.Now()}
+	fresh := outbox.Token{Key: digest(provider, address), UserID: by.UserID, DeviceID: by.DeviceID, Provider: provider,
+		Body: string(rpc.Encode(req)), At: p.store.Now()}
 	var drop, others []string
 	for _, t := range known {
 		switch {
-		case t.Key == fresh.Key && t.Body == fresh.Body && t.DeviceID == fresh.DeviceID && since != 0 && fresh.At-t.At < renewAfter.Milliseconds():
+		case t.Key == fresh.Key && t.Body == fresh.Body && t.DeviceID == fresh.DeviceID && since != 0 &&
+			fresh.At-t.At < renewAfter.Milliseconds():
 			return rpc.Answer(protocol.SetPushTokenResponse{ServerTime: fresh.At}), nil
 		case t.Key == fresh.Key:
 		case by.DeviceID != "" && t.DeviceID == by.DeviceID && t.Provider == provider:
@@ -78,7 +81,8 @@ func (p *Push) SetToken(ctx context.Context, by rpc.Caller, req protocol.SetPush
 	}), nil
 }
 
-// known reads the tokens of a user, and when the last was registered: before them, so that one that is registered meanwhile is newer.
+// known reads the tokens of a user, and when the last was registered: before them, so that one that is registered
+// meanwhile is newer.
 func (p *Push) known(ctx context.Context, user string) (since int64, list []outbox.Token, err error) {
 	who, err := p.store.User(ctx, user)
 	if err != nil {
@@ -93,20 +97,23 @@ func (p *Push) known(ctx context.Context, user string) (since int64, list []outb
 
 // change writes tokens of a user, and what is known of whether they have some.
 func change[R any](user string, f func(*txn.Tx, *txn.User) R) rpc.Txn[R] {
-	return rpc.Txn[R]{Reads: txn.ReadSet{Topics: []string{im.UserTopic(user)}, Users: []string{user}}, Decide: func(tx *txn.Tx) (R, error) {
-		me := tx.User(user)
-		if me == nil {
-			me = &txn.User{UserID: user}
-		}
-		res := f(tx, me)
-		tx.PutUser(*me)
-		return res, nil
-	}}
+	return rpc.Txn[R]{Reads: txn.ReadSet{Topics: []string{im.UserTopic(user)}, Users: []string{user}},
+		Decide: func(tx *txn.Tx) (R, error) {
+			me := tx.User(user)
+			if me == nil {
+				me = &txn.User{UserID: user}
+			}
+			res := f(tx, me)
+			tx.PutUser(*me)
+			return res, nil
+		}}
 }
 
 // DeleteToken forgets tokens of the caller's.
-func (p *Push) DeleteToken(ctx context.Context, by rpc.Caller, req protocol.DeletePushTokenRequest) (rpc.Txn[protocol.DeletePushTokenResponse], error) {
-	if req.Provider != "" && !slices.Contains([]protocol.PushProvider{protocol.PushAPNs, protocol.PushAPNsVoIP, protocol.PushFCM, protocol.PushWeb}, req.Provider) {
+func (p *Push) DeleteToken(ctx context.Context, by rpc.Caller,
+	req protocol.DeletePushTokenRequest) (rpc.Txn[protocol.DeletePushTokenResponse], error) {
+	if req.Provider != "" && !slices.Contains([]protocol.PushProvider{protocol.PushAPNs, protocol.PushAPNsVoIP,
+		protocol.PushFCM, protocol.PushWeb}, req.Provider) {
 		return rpc.Txn[protocol.DeletePushTokenResponse]{}, im.Bad("provider", "is none of apns, apnsVoIP, fcm, webPush")
 	}
 	since, known, err := p.known(ctx, by.UserID)
@@ -141,9 +148,11 @@ func (p *Push) GetConfig(context.Context, rpc.Caller, protocol.Empty) (protocol.
 // check refuses what no provider would take, and returns by what the device is told from others.
 func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err error) {
 	if p.carriers[req.Provider] == nil {
-		return "", im.Bad("provider", "is "+providerName(req.Provider)+", by which this server sends nothing; getPushConfig lists what it does")
+		return "", im.Bad("provider", "is "+providerName(req.Provider)+
+			", by which this server sends nothing; getPushConfig lists what it does")
 	}
-	if err := rpc.FirstError(im.CheckText("token", req.Token, maxToken), im.CheckText("app", req.App, maxApp), im.CheckText("language", req.Language, maxLanguage)); err != nil {
+	if err := rpc.FirstError(im.CheckText("token", req.Token, maxToken), im.CheckText("app", req.App, maxApp),
+		im.CheckText("language", req.Language, maxLanguage)); err != nil {
 		return "", err
 	}
 	web := req.Provider == protocol.PushWeb
@@ -196,7 +205,8 @@ func (p *Push) checkSubscription(s *protocol.WebPushSubscription) error {
 	if err != nil {
 		return im.Bad("subscription.keys.p256dh", "is not a point of P-256 in base64url")
 	}
-	if auth, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s.Keys.Auth, "=")); err != nil || len(auth) != 16 {
+	if auth, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s.Keys.Auth, "=")); err != nil ||
+		len(auth) != 16 {
 		return im.Bad("subscription.keys.auth", "is not 16 bytes in base64url")
 	}
 	return nil

@@ -26,8 +26,8 @@ type web struct {
 	breaker         *breaker
 }
 
-// vapidName is the name under which the database keeps the key, so that all nodes have the same, and a house that was moved too:
-// subscriptions are made for it.
+// vapidName is the name under which the database keeps the key, so that all nodes have the same, and a house that was
+// moved too: subscriptions are made for it.
 const vapidName = "vapid"
 
 func newWebPush(ctx context.Context, s *store.Store, opt Options) (*web, error) {
@@ -39,7 +39,9 @@ func newWebPush(ctx context.Context, s *store.Store, opt Options) (*web, error) 
 	if err != nil {
 		return nil, err
 	}
-	w := &web{subject: strings.TrimPrefix(opt.Subject, "mailto:"), client: provider(opt.TLS, opt.Time), breaker: newBreaker()} // the library puts mailto: before
+	// the library puts mailto: before
+	w := &web{subject: strings.TrimPrefix(opt.Subject, "mailto:"), client: provider(opt.TLS, opt.Time),
+		breaker: newBreaker()}
 	w.private, w.public, _ = strings.Cut(kept, " ")
 	if !opt.Private {
 		d := &net.Dialer{Timeout: opt.Time, Control: refusePrivate}
@@ -59,7 +61,8 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 }
 
 // errLeftAlone is why a push is not sent yet.
-var errLeftAlone = errors.New("web push: the push service does not answer, or has enough to do, and is left alone for a while")
+var errLeftAlone = errors.New(
+	"web push: the push service does not answer, or has enough to do, and is left alone for a while")
 
 // originOf is where an endpoint is.
 func originOf(endpoint string) string {
@@ -87,9 +90,11 @@ func (w *web) send(ctx context.Context, t *token, n *notice) verdict {
 	}
 	answered := false
 	defer func() { done(answered) }()
-	sub := &webpush.Subscription{Endpoint: t.at.Subscription.Endpoint, Keys: webpush.Keys{Auth: t.at.Subscription.Keys.Auth, P256dh: t.at.Subscription.Keys.P256dh}}
+	sub := &webpush.Subscription{Endpoint: t.at.Subscription.Endpoint,
+		Keys: webpush.Keys{Auth: t.at.Subscription.Keys.Auth, P256dh: t.at.Subscription.Keys.P256dh}}
 	res, err := webpush.SendNotificationWithContext(ctx, body, sub, &webpush.Options{
-		HTTPClient: w.client, Subscriber: w.subject, TTL: n.ttl(time.Now()), Topic: n.collapse, Urgency: urgency, VAPIDPublicKey: w.public, VAPIDPrivateKey: w.private,
+		HTTPClient: w.client, Subscriber: w.subject, TTL: n.ttl(time.Now()), Topic: n.collapse, Urgency: urgency,
+		VAPIDPublicKey: w.public, VAPIDPrivateKey: w.private,
 	})
 	if err != nil {
 		answered = ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) // the server stops
@@ -105,7 +110,8 @@ func (w *web) send(ctx context.Context, t *token, n *notice) verdict {
 	switch res.StatusCode {
 	case http.StatusNotFound, http.StatusGone: // the person took it back, or it expired
 		v.dead = true
-	case http.StatusTooManyRequests, http.StatusUnauthorized, http.StatusForbidden: // the subject or the clock of this server: it may be mended
+	// the subject or the clock of this server: it may be mended
+	case http.StatusTooManyRequests, http.StatusUnauthorized, http.StatusForbidden:
 		v.after = retryAfter(res)
 	default:
 		v.never = res.StatusCode < 500

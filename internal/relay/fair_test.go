@@ -21,7 +21,8 @@ func fill(t *testing.T, s *store.Store, owner string, n int) {
 	if err := s.Submit(&store.Unit{Decide: func(tx *txn.Tx) error {
 		list := make([]txn.OutboxEvent, n)
 		for i := range list {
-			list[i] = txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: fmt.Sprintf("line%05d %s", i, owner), Seq: 1}, At: tx.Now, Body: "{}", Owner: owner}
+			list[i] = txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: fmt.Sprintf("line%05d %s", i, owner),
+				Seq: 1}, At: tx.Now, Body: "{}", Owner: owner}
 		}
 		tx.Enqueue(list...)
 		return nil
@@ -33,7 +34,8 @@ func fill(t *testing.T, s *store.Store, owner string, n int) {
 	}
 }
 
-// TestOneOwnerHoldsUpNobody: while an owner has 2,000 events due that are never taken in time, those of others leave within a second.
+// TestOneOwnerHoldsUpNobody: while an owner has 2,000 events due that are never taken in time, those of others leave
+// within a second.
 func TestOneOwnerHoldsUpNobody(t *testing.T) {
 	s, stop := running(t, t.TempDir())
 	defer stop()

@@ -61,7 +61,8 @@ func (d *Admin) queue(name protocol.Queue) (*Dispatcher, error) {
 }
 
 // ListEvents lists events of a queue.
-func (d *Admin) ListEvents(ctx context.Context, _ rpc.Caller, req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
+func (d *Admin) ListEvents(ctx context.Context, _ rpc.Caller,
+	req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
 	res := protocol.ListHookEventsResponse{Events: []protocol.HookEvent{}}
 	q, err := d.queue(req.Queue)
 	if err != nil {
@@ -89,7 +90,8 @@ func (d *Admin) ListEvents(ctx context.Context, _ rpc.Caller, req protocol.ListH
 	}
 	for i := range list {
 		o := &list[i]
-		e := protocol.HookEvent{ID: ID(o), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error, Event: json.RawMessage(o.Body)}
+		e := protocol.HookEvent{ID: ID(o), Kind: o.Kind, State: req.State, At: o.At, Tries: o.Tries, Error: o.Error,
+			Event: json.RawMessage(o.Body)}
 		if o.State == txn.OutgoingWaits {
 			e.Due = o.Due
 		}
@@ -125,7 +127,8 @@ func parsePlace(s string) (p outbox.Place, err error) {
 }
 
 // Replay sends events again.
-func (d *Admin) Replay(ctx context.Context, _ rpc.Caller, req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
+func (d *Admin) Replay(ctx context.Context, _ rpc.Caller,
+	req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
 	var res protocol.ReplayHookEventsResponse
 	q, err := d.queue(req.Queue)
 	if err != nil {

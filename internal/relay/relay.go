@@ -1,4 +1,5 @@
-// Package relay carries events out of the house, one after the other for each line, until they are taken: webhooks, pushes.
+// Package relay carries events out of the house, one after the other for each line, until they are taken: webhooks,
+// pushes.
 //
 // It never makes an event, and knows nothing of what one says or of how it is sent.
 package relay
@@ -32,8 +33,8 @@ type Options struct {
 	Name string
 	// Tries is how often an event is tried before it is given up. Default: 84, with the waits of Backoff about three days.
 	Tries int64
-	// Backoff is how long to wait after a number of failures. Default: a second, doubled each time, up to an hour, a little
-	// more or less.
+	// Backoff is how long to wait after a number of failures. Default: a second, doubled each time, up to an hour, a
+	// little more or less.
 	Backoff func(tries int64) time.Duration
 	// Urgent says what has workers of its own, and is waited for when there is none. Default: everything.
 	Urgent func(*txn.OutboxEvent) bool
@@ -55,11 +56,12 @@ const (
 	pages     = 64                     // that one look reads at most, past owners who have enough under way
 	lull      = 20 * time.Millisecond  // between two looks, and ten times what a look takes
 	lookAgain = 250 * time.Millisecond // for those that are tried again, and for what other nodes leave
-	hotFor    = 2 * time.Second        // for which is looked so after something happened: it may be committed a little later
-	coldLook  = 5 * time.Second        // between two looks when nothing is known to wait
-	lease     = time.Minute            // for how long an event is one node's
-	tidyEach  = time.Hour
-	noteTime  = 2 * time.Second // for what is noted while the server stops
+	// for which is looked so after something happened: it may be committed a little later
+	hotFor   = 2 * time.Second
+	coldLook = 5 * time.Second // between two looks when nothing is known to wait
+	lease    = time.Minute     // for how long an event is one node's
+	tidyEach = time.Hour
+	noteTime = 2 * time.Second // for what is noted while the server stops
 )
 
 // maxTries is the default of Options.Tries.
@@ -107,14 +109,16 @@ type Dispatcher struct {
 
 // New makes a queue. Its events are in s.
 func New(s *store.Store, opt Options, send Send) *Dispatcher {
-	opt.Tries, opt.OfOwner, opt.Log = cmp.Or(opt.Tries, maxTries), cmp.Or(opt.OfOwner, ofOwner), cmp.Or(opt.Log, slog.Default())
+	opt.Tries, opt.OfOwner, opt.Log = cmp.Or(opt.Tries, maxTries), cmp.Or(opt.OfOwner, ofOwner), cmp.Or(opt.Log,
+		slog.Default())
 	if opt.Backoff == nil {
 		opt.Backoff = backoff
 	}
 	if opt.Urgent == nil {
 		opt.Urgent = func(*txn.OutboxEvent) bool { return true }
 	}
-	q := &Dispatcher{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{}, owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
+	q := &Dispatcher{opt: opt, store: s, send: send, wake: make(chan struct{}, 1), busy: map[string]bool{},
+		owners: map[string]int{}, ended: map[string]bool{}, free: make(chan struct{}, workers)}
 	for range workers {
 		q.free <- struct{}{}
 	}
@@ -165,7 +169,8 @@ func (q *Dispatcher) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		took, err := q.dispatchDue(ctx, &all)
 		if err != nil && ctx.Err() == nil {
-			q.opt.Log.Warn("the events that are due could not be read; they are looked for again", "queue", q.opt.Name, "error", err)
+			q.opt.Log.Warn("the events that are due could not be read; they are looked for again", "queue", q.opt.Name, "error",
+				err)
 		}
 		next := coldLook // a look makes SQLite write what it would rather gather
 		if q.store.Shared() || q.waits.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
@@ -204,8 +209,8 @@ func (q *Dispatcher) applyRetention(ctx context.Context) {
 	}
 }
 
-// dispatchDue begins with what is due, and says how long it took to find out. It waits for workers, but not for what is not urgent, and passes
-// by those whose owners have enough under way.
+// dispatchDue begins with what is due, and says how long it took to find out. It waits for workers, but not for what is
+// not urgent, and passes by those whose owners have enough under way.
 func (q *Dispatcher) dispatchDue(ctx context.Context, all *sync.WaitGroup) (took time.Duration, err error) {
 	q.mu.Lock()
 	clear(q.ended)
@@ -287,11 +292,13 @@ func (q *Dispatcher) sendInOrder(ctx context.Context, o *txn.OutboxEvent) {
 	}
 }
 
-// begin takes a line, unless it is under way, or its owner has enough under way. A quarter of the workers is for what is urgent.
+// begin takes a line, unless it is under way, or its owner has enough under way. A quarter of the workers is for what
+// is urgent.
 func (q *Dispatcher) begin(line, owner string, urgent bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy[line] || q.ended[line] || owner != "" && q.owners[owner] >= q.opt.OfOwner || !urgent && q.common >= workers*3/4 {
+	if q.busy[line] || q.ended[line] || owner != "" && q.owners[owner] >= q.opt.OfOwner || !urgent &&
+		q.common >= workers*3/4 {
 		return false
 	}
 	q.busy[line] = true
@@ -315,8 +322,8 @@ func (q *Dispatcher) end(line, owner string, urgent bool) {
 	}
 }
 
-// attempt sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it is sent again:
-// at least once.
+// attempt sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it
+// is sent again: at least once.
 func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 	due := o.Due
 	if q.store.Shared() { // else nobody else sends
@@ -332,11 +339,13 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 		}
 	}
 	res := q.sendRecovered(ctx, o)
-	noting, cancel := context.WithCancel(context.WithoutCancel(ctx)) // however slow the store is: what is not noted is sent again
+	// however slow the store is: what is not noted is sent again
+	noting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(noteTime, cancel) })()
 	if ctx.Err() != nil && res.Err != nil { // broken off: the next node need not wait
-		_, _ = q.update(noting, o.OutboxKey, func(o *txn.OutboxEvent, _ int64) bool { o.Due = due; return true }) // else the lease ends
+		// else the lease ends
+		_, _ = q.update(noting, o.OutboxKey, func(o *txn.OutboxEvent, _ int64) bool { o.Due = due; return true })
 		return false
 	}
 	switch {
@@ -359,7 +368,8 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 			over, o.Error, o.Due = false, Clip(res.Err.Error()), now+res.After.Milliseconds()
 		case res.Never || o.Tries >= q.opt.Tries:
 			o.State, o.Error = txn.OutgoingDead, Clip(res.Err.Error())
-			q.opt.Log.Error("an event was given up; replayHookEvents sends it again", "queue", q.opt.Name, "kind", o.Kind, "line", o.OrderingKey, "tries", o.Tries, "error", o.Error)
+			q.opt.Log.Error("an event was given up; replayHookEvents sends it again", "queue", q.opt.Name, "kind", o.Kind,
+				"line", o.OrderingKey, "tries", o.Tries, "error", o.Error)
 		default:
 			over = false
 			o.Error, o.Due = Clip(res.Err.Error()), now+max(res.After, q.opt.Backoff(o.Tries)).Milliseconds()
@@ -380,7 +390,8 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 func (q *Dispatcher) sendRecovered(ctx context.Context, o *txn.OutboxEvent) (res Outcome) {
 	defer func() {
 		if r := recover(); r != nil {
-			q.opt.Log.Error("sending an event panicked", "queue", q.opt.Name, "kind", o.Kind, "panic", r, "stack", string(debug.Stack()))
+			q.opt.Log.Error("sending an event panicked", "queue", q.opt.Name, "kind", o.Kind, "panic", r, "stack",
+				string(debug.Stack()))
 			res = Outcome{Err: fmt.Errorf("panic: %v", r), Never: true}
 		}
 	}()
@@ -402,7 +413,8 @@ const locks = 64
 func lockTopic(n uint32) string { return "hook:" + strconv.FormatUint(uint64(n), 10) }
 
 // update writes what became of an event, and reports whether there was something to write.
-func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.OutboxEvent, now int64) bool) (bool, error) {
+func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.OutboxEvent, now int64) bool) (bool,
+	error) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(k.OrderingKey)) // it never fails
 	reads := txn.ReadSet{Topics: []string{lockTopic(h.Sum32() % locks)}, Outbox: []txn.OutboxKey{k}}

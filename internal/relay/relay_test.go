@@ -26,7 +26,8 @@ func (b text) JSON() []byte       { return []byte(b) }
 // tap makes an event of each record.
 func tap(now int64, records []txn.Record) (list []txn.OutboxEvent) {
 	for _, r := range records {
-		list = append(list, txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: r.Topic, Seq: int64(r.Seq)}, At: now, Due: now, Body: string(r.Body)})
+		list = append(list, txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: r.Topic, Seq: int64(r.Seq)},
+			At: now, Due: now, Body: string(r.Body)})
 	}
 	return list
 }
@@ -71,10 +72,11 @@ func TestKeptOverARestart(t *testing.T) {
 		say(t, s, "user:ann", `{"data":{"n":"`+n+`"}}`)
 	}
 	tried := make(chan struct{}, 10)
-	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(context.Context, *txn.OutboxEvent) Outcome {
-		tried <- struct{}{}
-		return Outcome{Err: errors.New("nobody there")}
-	})
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
+		func(context.Context, *txn.OutboxEvent) Outcome {
+			tried <- struct{}{}
+			return Outcome{Err: errors.New("nobody there")}
+		})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() { _ = q.Run(ctx) })
@@ -88,14 +90,15 @@ func TestKeptOverARestart(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
 	over := make(chan struct{})
-	q = New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, o *txn.OutboxEvent) Outcome {
-		mu.Lock()
-		defer mu.Unlock()
-		if got = append(got, o.Body[len(o.Body)-4:]); len(got) == 3 {
-			close(over)
-		}
-		return Outcome{}
-	})
+	q = New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
+		func(_ context.Context, o *txn.OutboxEvent) Outcome {
+			mu.Lock()
+			defer mu.Unlock()
+			if got = append(got, o.Body[len(o.Body)-4:]); len(got) == 3 {
+				close(over)
+			}
+			return Outcome{}
+		})
 	ctx, cancel = context.WithCancel(t.Context())
 	all.Go(func() { _ = q.Run(ctx) })
 	<-over
@@ -112,21 +115,23 @@ func TestSlowStore(t *testing.T) {
 	defer stop()
 	say(t, s, "user:ann", `{}`)
 	sent, free, freed := make(chan string, 10), make(chan struct{}), make(chan error, 1)
-	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, o *txn.OutboxEvent) Outcome {
-		if len(sent) == 0 {
-			held := make(chan struct{})
-			go func() {
-				freed <- s.Maintain(context.Background(), []string{"user:ann"}, func(context.Context, *sqldb.Session, int64) error {
-					close(held)
-					<-free
-					return nil
-				})
-			}()
-			<-held
-		}
-		sent <- o.Body
-		return Outcome{}
-	})
+	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
+		func(_ context.Context, o *txn.OutboxEvent) Outcome {
+			if len(sent) == 0 {
+				held := make(chan struct{})
+				go func() {
+					freed <- s.Maintain(context.Background(), []string{"user:ann"},
+						func(context.Context, *sqldb.Session, int64) error {
+							close(held)
+							<-free
+							return nil
+						})
+				}()
+				<-held
+			}
+			sent <- o.Body
+			return Outcome{}
+		})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() { _ = q.Run(ctx) })

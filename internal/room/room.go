@@ -1,5 +1,5 @@
-// Package room owns the rules of media rooms that the units of other packages follow: who may name a room in an invitation, what an
-// accept grants, and whether a room lives.
+// Package room owns the rules of media rooms that the units of other packages follow: who may name a room in an
+// invitation, what an accept grants, and whether a room lives.
 //
 // It never talks to the media server: that is media's.
 package room
@@ -64,8 +64,9 @@ func Awaited(tx *txn.Tx, roomID string) (until int64, waits bool, err error) {
 	return until, waits, nil
 }
 
-// Living returns a room while it lives, or nil, and its row. One that nobody has been in for too long, and whose end was not
-// written yet, lives no more: the rule decides, not the timer. With a call that goes on the timer decides, which writes its record.
+// Living returns a room while it lives, or nil, and its row. One that nobody has been in for too long, and whose end
+// was not written yet, lives no more: the rule decides, not the timer. With a call that goes on the timer decides,
+// which writes its record.
 func Living(tx *txn.Tx, roomID string) (living, row *im.Room, err error) {
 	r := tx.Room(roomID)
 	if !r.Lives() {
@@ -81,7 +82,8 @@ func Living(tx *txn.Tx, roomID string) (living, row *im.Room, err error) {
 	return nil, r, nil
 }
 
-// GrantSeat writes what somebody is granted in a room, and tells of it: in a standing room all members, else that person.
+// GrantSeat writes what somebody is granted in a room, and tells of it: in a standing room all members, else that
+// person.
 func GrantSeat(tx *txn.Tx, by rpc.Caller, roomID, user string, role im.RoomRole) error {
 	group := im.RoomOfGroup(roomID)
 	topic := im.UserTopic(user)
@@ -132,7 +134,8 @@ func Name(tx *txn.Tx, t *invite.Terms) error {
 	return nil
 }
 
-// MayName refuses a roomID that its inviter may not invite into: the room of others. Whoever may only listen may ask a host.
+// MayName refuses a roomID that its inviter may not invite into: the room of others. Whoever may only listen may ask a
+// host.
 func MayName(tx *txn.Tx, policy im.RoomPolicy, t *invite.Terms, invitees []string) error {
 	if t.RoomID == "" || t.Notice {
 		return nil
@@ -216,8 +219,8 @@ func SeatReads(need *txn.ReadSet, roomID, inviter, invitee string) {
 	need.InCall = append(need.InCall, txn.SeatKey{RoomID: roomID, UserID: inviter})
 }
 
-// Grant gives an invitee who accepts a grant for the room of the invitation. If the inviter had no right to add people and asked a
-// host, the accept gives the grant to the inviter, unless the inviter has left since.
+// Grant gives an invitee who accepts a grant for the room of the invitation. If the inviter had no right to add people
+// and asked a host, the accept gives the grant to the inviter, unless the inviter has left since.
 func Grant(tx *txn.Tx, policy im.RoomPolicy, v *invite.Invitation, by rpc.Caller, invitee string) error {
 	if v.RoomID == "" {
 		return nil

@@ -1,5 +1,5 @@
-// Package rpc owns what all verbs share: who calls, how a unit of work is queued and answered, how records name the acting
-// device, how pages are bounded.
+// Package rpc owns what all verbs share: who calls, how a unit of work is queued and answered, how records name the
+// acting device, how pages are bounded.
 //
 // It knows no verb.
 package rpc
@@ -31,7 +31,8 @@ func (c Caller) Actor(requestID string) invite.Actor {
 	return invite.Actor{User: c.UserID, Device: c.DeviceID, RequestID: requestID}
 }
 
-// Origin is how a record names the acting device, so that this device alone is not told again. It says nothing to others.
+// Origin is how a record names the acting device, so that this device alone is not told again. It says nothing to
+// others.
 func (c Caller) Origin() string { return Origin(c.UserID, c.DeviceID) }
 
 // Origin names a device on the records it caused. It is a hash, because the mark travels to other people.
@@ -47,11 +48,11 @@ func Origin(userID, deviceID string) string {
 // Txn is the transaction of a method that writes: the rows it reads, its decision, and what follows the commit.
 type Txn[R any] struct {
 	Reads txn.ReadSet
-	// Decide reads and writes rows through the Tx. An error refuses the call and changes nothing. It may run more than once, and must
-	// neither block nor have other effects.
+	// Decide reads and writes rows through the Tx. An error refuses the call and changes nothing. It may run more than
+	// once, and must neither block nor have other effects.
 	Decide func(*txn.Tx) (R, error)
-	// After is called once with the outcome, when it is durable, and returns what the caller gets. It must not block. Nil = the
-	// outcome as it is.
+	// After is called once with the outcome, when it is durable, and returns what the caller gets. It must not block. Nil
+	// = the outcome as it is.
 	After func(R, error) (R, error)
 }
 
@@ -60,7 +61,8 @@ func Answer[R any](res R) Txn[R] {
 	return Txn[R]{After: func(R, error) (R, error) { return res, nil }}
 }
 
-// Submit queues a transaction. reply gets the outcome once, before any reader gets the records of the transaction; it must not block.
+// Submit queues a transaction. reply gets the outcome once, before any reader gets the records of the transaction; it
+// must not block.
 func Submit[R any](s *store.Store, t Txn[R], reply func(R, error)) {
 	var out R
 	finish := func(err error) {
@@ -86,7 +88,8 @@ func Submit[R any](s *store.Store, t Txn[R], reply func(R, error)) {
 	}
 }
 
-// Run executes a transaction and returns its outcome. When ctx ends first it returns the error of ctx, and the transaction goes on.
+// Run executes a transaction and returns its outcome. When ctx ends first it returns the error of ctx, and the
+// transaction goes on.
 func Run[R any](ctx context.Context, s *store.Store, t Txn[R]) (R, error) {
 	type outcome struct {
 		res R
@@ -104,7 +107,8 @@ func Run[R any](ctx context.Context, s *store.Store, t Txn[R]) (R, error) {
 }
 
 // Call runs a method that writes, and waits for its outcome like Run.
-func Call[Q, R any](ctx context.Context, s *store.Store, method func(context.Context, Caller, Q) (Txn[R], error), by Caller, req Q) (R, error) {
+func Call[Q, R any](ctx context.Context, s *store.Store, method func(context.Context, Caller, Q) (Txn[R], error),
+	by Caller, req Q) (R, error) {
 	t, err := method(ctx, by, req)
 	if err != nil {
 		var none R

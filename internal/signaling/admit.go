@@ -33,8 +33,8 @@ func (e *Service) timeouts(t *invite.Terms) error {
 	return nil
 }
 
-// withoutDuplicates takes from an inviteeList what skipInvalid leaves out without looking at anybody: the inviter, names that come twice, and
-// names that no user has.
+// withoutDuplicates takes from an inviteeList what skipInvalid leaves out without looking at anybody: the inviter,
+// names that come twice, and names that no user has.
 func withoutDuplicates(inviter string, list []string) (left []string, skipped []protocol.Skipped) {
 	seen := make(map[string]bool, len(list))
 	for _, u := range list {
@@ -112,8 +112,8 @@ func (e *Service) blockers(tx *txn.Tx, o *opening) error {
 
 const noInvitations = "does not take invitations from you"
 
-// checkBlocked looks for invitees who block the inviter. By the server's policy they hear nothing of it, or it is their refusal; when
-// nobody else is invited, the call is refused.
+// checkBlocked looks for invitees who block the inviter. By the server's policy they hear nothing of it, or it is their
+// refusal; when nobody else is invited, the call is refused.
 func (e *Service) checkBlocked(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) error {
 	if v.GroupID != "" {
 		return nil
@@ -148,7 +148,8 @@ func appendRefusals(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) err
 	var answers []protocol.Answer
 	for i := range list {
 		if p := &list[i]; p.State == invite.Rejected {
-			answers = append(answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionReject, Reason: p.Reason, Time: tx.Now})
+			answers = append(answers, protocol.Answer{Invitee: p.UserID, ActionType: protocol.ActionReject, Reason: p.Reason,
+				Time: tx.Now})
 		}
 	}
 	if len(answers) == 0 {
@@ -164,7 +165,8 @@ func appendRefusals(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) err
 func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string) error {
 	n := len(tx.OpenBy(inviter))
 	if most := e.opt.OpenPerInviter; most > 0 && n >= most {
-		return tooMany("", fmt.Sprintf("you have %d open invitations; the limit is %d: cancel some, or let them end", n, most))
+		return tooMany("", fmt.Sprintf("you have %d open invitations; the limit is %d: cancel some, or let them end", n,
+			most))
 	}
 	if group != "" && len(invitees) > boundedList {
 		return nil
@@ -182,7 +184,8 @@ func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string) e
 				}
 			}
 			if pair >= most {
-				return tooMany(u, fmt.Sprintf("%d of your invitations wait for %s already; the limit is %d: cancel one, or let it end", pair, u, most))
+				return tooMany(u, fmt.Sprintf(
+					"%d of your invitations wait for %s already; the limit is %d: cancel one, or let it end", pair, u, most))
 			}
 		}
 	}

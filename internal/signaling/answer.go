@@ -14,29 +14,36 @@ import (
 )
 
 // Accept answers yes for the caller.
-func (e *Service) Accept(ctx context.Context, by rpc.Caller, req protocol.AnswerRequest) (rpc.Txn[protocol.ActionResponse], error) {
+func (e *Service) Accept(ctx context.Context, by rpc.Caller,
+	req protocol.AnswerRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.Actor(req.RequestID), Data: req.Data})
 }
 
 // Reject answers no for the caller.
-func (e *Service) Reject(ctx context.Context, by rpc.Caller, req protocol.RejectRequest) (rpc.Txn[protocol.ActionResponse], error) {
-	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.Actor(req.RequestID), Data: req.Data, Reason: req.Reason})
+func (e *Service) Reject(ctx context.Context, by rpc.Caller,
+	req protocol.RejectRequest) (rpc.Txn[protocol.ActionResponse], error) {
+	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.Actor(req.RequestID), Data: req.Data,
+		Reason: req.Reason})
 }
 
 // Ring notes that a device of the caller alerts its person.
-func (e *Service) Ring(ctx context.Context, by rpc.Caller, req protocol.RingRequest) (rpc.Txn[protocol.ActionResponse], error) {
+func (e *Service) Ring(ctx context.Context, by rpc.Caller, req protocol.RingRequest) (rpc.Txn[protocol.ActionResponse],
+	error) {
 	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.Actor(req.RequestID)})
 }
 
-func (e *Service) answer(ctx context.Context, by rpc.Caller, id string, a invite.Answer) (rpc.Txn[protocol.ActionResponse], error) {
-	if err := rpc.FirstError(im.CheckInviteID(id), im.CheckRequestID(a.By.RequestID), invite.CheckData(a.Data), invite.CheckReason(a.Reason)); err != nil {
+func (e *Service) answer(ctx context.Context, by rpc.Caller, id string,
+	a invite.Answer) (rpc.Txn[protocol.ActionResponse], error) {
+	if err := rpc.FirstError(im.CheckInviteID(id), im.CheckRequestID(a.By.RequestID), invite.CheckData(a.Data),
+		invite.CheckReason(a.Reason)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	r, err := e.mustRoute(ctx, id)
 	if err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
+	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id},
+		Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
 	if a.Act == invite.Ring && r.groupID != "" {
 		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
 	}
@@ -62,7 +69,8 @@ func (e *Service) answer(ctx context.Context, by rpc.Caller, id string, a invite
 			return protocol.ActionResponse{}, standing(err, v, me, by, tx.Now)
 		}
 		after = s.Invitation
-		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Over: after.Over(), Repeat: s.Repeat, ServerTime: tx.Now}
+		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Over: after.Over(), Repeat: s.Repeat,
+			ServerTime: tx.Now}
 		if a.Act == invite.Ring {
 			res.Deadline = s.Invitee.Deadline
 		}
@@ -102,7 +110,8 @@ func (e *Service) putAnswer(tx *txn.Tx, s invite.Step, a invite.Answer, by rpc.C
 	}
 	m := message(&s.Invitation, action, by.UserID, tx.Now)
 	m.Merged = merged
-	m.Answers = []protocol.Answer{{Invitee: s.Invitee.UserID, ActionType: action, Data: a.Data, Reason: s.Invitee.Reason, Time: tx.Now}}
+	m.Answers = []protocol.Answer{{Invitee: s.Invitee.UserID, ActionType: action, Data: a.Data, Reason: s.Invitee.Reason,
+		Time: tx.Now}}
 	if err := read(tx, &s.Invitation, &s.Invitee); err != nil {
 		return err
 	}

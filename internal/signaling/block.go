@@ -10,9 +10,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Block ends what waits for the answer of a user who now blocks its inviters, outside of groups: as the user's refusal, or, by the
-// server's policy, for the user alone. It returns, by inviter, the counts of those that no longer count as unread: the caller of
-// Block writes the sides of these conversations.
+// Block ends what waits for the answer of a user who now blocks its inviters, outside of groups: as the user's refusal,
+// or, by the server's policy, for the user alone. It returns, by inviter, the counts of those that no longer count as
+// unread: the caller of Block writes the sides of these conversations.
 func (e *Service) Block(tx *txn.Tx, by rpc.Caller, inviters []string) (counts map[string][]int64, err error) {
 	if !tx.HasOpenFor(by.UserID) {
 		return nil, &txn.NeedReads{Reads: txn.ReadSet{OpenFor: []string{by.UserID}}}
@@ -64,7 +64,8 @@ func (e *Service) refuse(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, b
 		if err := tx.Require(im.UserTopic(by.UserID)); err != nil {
 			return err
 		}
-		tx.Append(im.UserTopic(by.UserID), txn.Draft{Device: by.Origin(), Listen: im.StopListening(im.InvitationTopic(v.ID)), Online: v.OnlineUserOnly, Body: participant(tx, v)})
+		tx.Append(im.UserTopic(by.UserID), txn.Draft{Device: by.Origin(), Listen: im.StopListening(im.InvitationTopic(v.ID)),
+			Online: v.OnlineUserOnly, Body: participant(tx, v)})
 	}
 	s.Invitee.Dropped = true
 	return e.putAnswer(tx, s, a, by, "")

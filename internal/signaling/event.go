@@ -22,7 +22,8 @@ func (s *signal) JSON() []byte { return rpc.Encode(s.Signaling) }
 // Absorb takes the answers of the same invitation into one record.
 func (s *signal) Absorb(next txn.Body) bool {
 	n, ok := next.(*signal)
-	if !ok || len(s.Answers) == 0 || len(n.Answers) == 0 || s.InviteID != n.InviteID || s.Merged != "" || n.Merged != "" || s.size+n.size > maxFold {
+	if !ok || len(s.Answers) == 0 || len(n.Answers) == 0 || s.InviteID != n.InviteID || s.Merged != "" || n.Merged != "" ||
+		s.size+n.size > maxFold {
 		return false
 	}
 	s.Answers = append(s.Answers, n.Answers...)
@@ -37,7 +38,8 @@ func (s *signal) Absorb(next txn.Body) bool {
 // message begins the signaling message of an action on v.
 func message(v *invite.Invitation, action protocol.ActionType, from string, now int64) protocol.Signaling {
 	m := protocol.Signaling{
-		Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: action, From: from, GroupID: v.GroupID, Time: now,
+		Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: action, From: from, GroupID: v.GroupID,
+		Time:     now,
 		InviteID: v.ID, Inviter: v.Inviter, OnlineOnly: v.OnlineUserOnly, Version: v.Version, Over: v.Over(),
 	}
 	if v.Peer != "" && !v.OwnTopic {
@@ -88,7 +90,8 @@ func audience(v *invite.Invitation) []string {
 
 // appendEvent appends a message for everybody who hears it. It asks for the topics that are not held yet.
 func appendEvent(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
-	if v.Large && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd && m.ActionType != protocol.ActionModify {
+	if v.Large && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd &&
+		m.ActionType != protocol.ActionModify {
 		return appendToLargeGroup(tx, v, by, m)
 	}
 	topics := audience(v)
@@ -114,8 +117,8 @@ func appendEvent(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Sig
 	return nil
 }
 
-// appendPair appends a one-to-one message to both timelines, as part of the conversation of the two. counted is its running count
-// when it counts as unread for the invitee.
+// appendPair appends a one-to-one message to both timelines, as part of the conversation of the two. counted is its
+// running count when it counts as unread for the invitee.
 func appendPair(tx *txn.Tx, v *invite.Invitation, d txn.Draft, counted int64) {
 	if v.OnlineUserOnly {
 		tx.Append(im.UserTopic(v.Inviter), d)
@@ -127,8 +130,8 @@ func appendPair(tx *txn.Tx, v *invite.Invitation, d txn.Draft, counted int64) {
 	tx.AppendPair(im.UserTopic(v.Inviter), mine, im.UserTopic(v.Peer), theirs)
 }
 
-// appendToLargeGroup announces an answer or an ending in a large group: an answer to the inviter and to the user who answered, an ending to
-// all members. Other members get the answers as digests.
+// appendToLargeGroup announces an answer or an ending in a large group: an answer to the inviter and to the user who
+// answered, an ending to all members. Other members get the answers as digests.
 func appendToLargeGroup(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
 	if len(m.Answers) > 0 {
 		topics := []string{im.UserTopic(v.Inviter)}
@@ -147,7 +150,8 @@ func appendToLargeGroup(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m proto
 		return err
 	}
 	m.Digest = &protocol.Digest{Counts: v.Counts}
-	tx.Append(im.GroupTopic(v.GroupID), txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m), Peer: txn.GroupPeer})
+	tx.Append(im.GroupTopic(v.GroupID), txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Body: newSignal(m),
+		Peer: txn.GroupPeer})
 	return nil
 }
 

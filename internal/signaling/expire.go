@@ -158,7 +158,8 @@ func (e *Service) expire(ctx context.Context, id string) {
 }
 
 // end puts a change that ended invitees, and tells it.
-func (e *Service) end(tx *txn.Tx, c invite.Change, by rpc.Caller, action protocol.ActionType, reason, data string) error {
+func (e *Service) end(tx *txn.Tx, c invite.Change, by rpc.Caller, action protocol.ActionType, reason,
+	data string) error {
 	v := c.Invitation
 	if v.Large {
 		v.Digested = v.Version // the ending says how the answers stand

@@ -33,8 +33,8 @@ func (h *hand) move(ms int64) {
 	h.now += ms
 }
 
-// TestTheRuleDecides: with a clock that jumps past the deadline, an accept is refused before any timer has fired, and the
-// timeout is announced once, also after a restart with the deadline long past.
+// TestTheRuleDecides: with a clock that jumps past the deadline, an accept is refused before any timer has fired, and
+// the timeout is announced once, also after a restart with the deadline long past.
 func TestTheRuleDecides(t *testing.T) {
 	dir, clock := t.TempDir(), &hand{now: 1 << 41}
 	var mu sync.Mutex
@@ -49,7 +49,8 @@ func TestTheRuleDecides(t *testing.T) {
 		s.Announce(func(list []txn.Record) {
 			for _, r := range list {
 				v, err := protocol.Decode(r.Body)
-				if m, ok := v.(*protocol.Signaling); err == nil && ok && m.ActionType == protocol.ActionTimeout && r.Topic == "user:alice" {
+				if m, ok := v.(*protocol.Signaling); err == nil && ok && m.ActionType == protocol.ActionTimeout &&
+					r.Topic == "user:alice" {
 					mu.Lock()
 					timeouts[m.InviteID]++
 					mu.Unlock()
@@ -77,7 +78,8 @@ func TestTheRuleDecides(t *testing.T) {
 		}
 	}
 	accept := func(id string) error {
-		_, err := rpc.Call(t.Context(), e.store, e.Accept, rpc.Caller{UserID: "bob", DeviceID: "d"}, protocol.AnswerRequest{InviteID: id})
+		_, err := rpc.Call(t.Context(), e.store, e.Accept, rpc.Caller{UserID: "bob", DeviceID: "d"},
+			protocol.AnswerRequest{InviteID: id})
 		return err
 	}
 	invite("in-time", 30)

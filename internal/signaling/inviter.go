@@ -12,10 +12,12 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Cancel ends the invitees that are still open: all of them, or those named. A cancel that overtakes its invite leaves a
-// mark, so that the late invite is refused; to the caller it still answers 8010, because there was nothing to cancel.
-func (e *Service) Cancel(ctx context.Context, by rpc.Caller, req protocol.CancelRequest) (rpc.Txn[protocol.ActionResponse], error) {
-	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data), checkNames(req.InviteeList)); err != nil {
+// Cancel ends the invitees that are still open: all of them, or those named. A cancel that overtakes its invite leaves
+// a mark, so that the late invite is refused; to the caller it still answers 8010, because there was nothing to cancel.
+func (e *Service) Cancel(ctx context.Context, by rpc.Caller,
+	req protocol.CancelRequest) (rpc.Txn[protocol.ActionResponse], error) {
+	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data),
+		checkNames(req.InviteeList)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	r, known, err := e.route(ctx, req.InviteID)
@@ -29,12 +31,14 @@ func (e *Service) Cancel(ctx context.Context, by rpc.Caller, req protocol.Cancel
 		need.Tombstones = []txn.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
 	}
 	early := false
-	t := e.changeOr(need, req.InviteID, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	t := e.changeOr(need, req.InviteID, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation,
+		error) {
 		early = false
 		return e.decideCancel(tx, v, by, req)
 	}, func(tx *txn.Tx) error {
 		if early = true; tx.Tombstone(req.InviteID, by.UserID) == nil {
-			tx.PutTombstone(txn.Tombstone{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: tx.Now + tombstoneLife.Milliseconds()})
+			tx.PutTombstone(txn.Tombstone{InviteID: req.InviteID, UserID: by.UserID, ExpiresAt: tx.Now +
+				tombstoneLife.Milliseconds()})
 		}
 		return nil
 	})
@@ -42,7 +46,8 @@ func (e *Service) Cancel(ctx context.Context, by rpc.Caller, req protocol.Cancel
 	t.After = func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
 		if res, err = updateDeadline(res, err); err == nil && early {
 			err = &im.Error{Code: im.CodeOver, Field: "inviteID",
-				Message: "there is no invitation with this inviteID; should it still come from you within five minutes, it will be refused"}
+				Message: "there is no invitation with this inviteID; should it still come from you within five minutes, it will " +
+					"be refused"}
 		}
 		return res, err
 	}
@@ -65,9 +70,11 @@ func cancelNeed(r route, req protocol.CancelRequest) txn.ReadSet {
 	return need
 }
 
-func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
+func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller,
+	req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	r := routeOf(v)
-	if len(tx.Missing(r.topics())) > 0 || !tx.HasOpen(v.ID) && !tx.HasInvitees(cancelNeed(r, req).Invitees) { // the invite came between the look and this: now it is known what is needed
+	// the invite came between the look and this: now it is known what is needed
+	if len(tx.Missing(r.topics())) > 0 || !tx.HasOpen(v.ID) && !tx.HasInvitees(cancelNeed(r, req).Invitees) {
 		return protocol.ActionResponse{}, *v, &txn.NeedReads{Reads: cancelNeed(r, req)}
 	}
 	invitees := tx.OpenInvitees(v.ID)
@@ -92,8 +99,10 @@ func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, 
 }
 
 // Modify replaces the data of an open invitation.
-func (e *Service) Modify(ctx context.Context, by rpc.Caller, req protocol.ModifyRequest) (rpc.Txn[protocol.ActionResponse], error) {
-	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data)); err != nil {
+func (e *Service) Modify(ctx context.Context, by rpc.Caller,
+	req protocol.ModifyRequest) (rpc.Txn[protocol.ActionResponse], error) {
+	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID),
+		invite.CheckData(req.Data)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	r, err := e.mustRoute(ctx, req.InviteID)
@@ -127,11 +136,13 @@ func maySpeak(tx *txn.Tx, v *invite.Invitation, by rpc.Caller) error {
 	if me := tx.Member(v.GroupID, by.UserID); me.Present() {
 		return tx.Group(v.GroupID).MaySpeak(me, tx.Now)
 	}
-	return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only cancel it")
+	return im.Refuse(im.CodeGroupDenied, "you are no longer a member of the group of this invitation; you may only "+
+		"cancel it")
 }
 
 // AddInvitees invites more people to an open invitation.
-func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller, req protocol.AddInviteesRequest) (rpc.Txn[protocol.ActionResponse], error) {
+func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
+	req protocol.AddInviteesRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
@@ -153,7 +164,8 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller, req protocol.A
 			need.Members = append(need.Members, txn.MemberKey{GroupID: r.groupID, UserID: u})
 		} else {
 			need.Topics = append(need.Topics, im.UserTopic(u))
-			need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID}, txn.ContactKey{UserID: by.UserID, Peer: u})
+			need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID},
+				txn.ContactKey{UserID: by.UserID, Peer: u})
 			need.Users = append(need.Users, u)
 		}
 	}
@@ -173,7 +185,8 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller, req protocol.A
 	return t, nil
 }
 
-func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest, devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
+func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest,
+	devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
 	if err := maySpeak(tx, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
@@ -221,12 +234,15 @@ func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req
 }
 
 // change runs an inviter's action on an existing invitation and keeps its deadline in step.
-func (e *Service) change(need txn.ReadSet, id string, decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error)) rpc.Txn[protocol.ActionResponse] {
+func (e *Service) change(need txn.ReadSet, id string,
+	decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation,
+		error)) rpc.Txn[protocol.ActionResponse] {
 	return e.changeOr(need, id, decide, func(*txn.Tx) error { return snapshot.NoInvitation() })
 }
 
 // changeOr is change with something to do when there is no such invitation.
-func (e *Service) changeOr(need txn.ReadSet, id string, decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
+func (e *Service) changeOr(need txn.ReadSet, id string,
+	decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
 	absent func(*txn.Tx) error) rpc.Txn[protocol.ActionResponse] {
 	var after *invite.Invitation
 	return rpc.Txn[protocol.ActionResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ActionResponse, error) {
@@ -248,7 +264,8 @@ func (e *Service) changeOr(need txn.ReadSet, id string, decide func(*txn.Tx, *in
 
 func checkNames(users []string) error {
 	if len(users) > invite.MaxNames {
-		return im.Bad("inviteeList", fmt.Sprintf("has more than %d names; cancel everyone, or use several calls", invite.MaxNames))
+		return im.Bad("inviteeList", fmt.Sprintf("has more than %d names; cancel everyone, or use several calls",
+			invite.MaxNames))
 	}
 	seen := make(map[string]struct{}, len(users))
 	for _, u := range users {

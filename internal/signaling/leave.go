@@ -31,8 +31,9 @@ func (e *Service) LeaveGroup(tx *txn.Tx, group string, people []string) error {
 	return e.leave(tx, open)
 }
 
-// cancelAll ends what inviters who leave a group have open in it: from now on an answer is refused, and each invitation is cancelled
-// in a unit of its own, so that one call does not write the invitees of a thousand invitations. It returns these invitations as put.
+// cancelAll ends what inviters who leave a group have open in it: from now on an answer is refused, and each invitation
+// is cancelled in a unit of its own, so that one call does not write the invitees of a thousand invitations. It returns
+// these invitations as put.
 func (e *Service) cancelAll(tx *txn.Tx, group string, inviters []string) (map[string]invite.Invitation, error) {
 	var more txn.ReadSet
 	list := map[string]invite.Invitation{}

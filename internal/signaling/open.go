@@ -34,7 +34,8 @@ type opening struct {
 }
 
 // Invite opens an invitation to one person, or to several without a group.
-func (e *Service) Invite(ctx context.Context, by rpc.Caller, req protocol.InviteRequest) (rpc.Txn[protocol.InviteResponse], error) {
+func (e *Service) Invite(ctx context.Context, by rpc.Caller,
+	req protocol.InviteRequest) (rpc.Txn[protocol.InviteResponse], error) {
 	invitees := req.InviteeList
 	var err error
 	switch {
@@ -56,7 +57,8 @@ func (e *Service) Invite(ctx context.Context, by rpc.Caller, req protocol.Invite
 }
 
 // InviteInGroup opens an invitation to members of a group.
-func (e *Service) InviteInGroup(ctx context.Context, by rpc.Caller, req protocol.InviteInGroupRequest) (rpc.Txn[protocol.InviteResponse], error) {
+func (e *Service) InviteInGroup(ctx context.Context, by rpc.Caller,
+	req protocol.InviteInGroupRequest) (rpc.Txn[protocol.InviteResponse], error) {
 	if err := im.CheckGroupID(req.GroupID); err != nil {
 		return rpc.Txn[protocol.InviteResponse]{}, err
 	}
@@ -70,8 +72,9 @@ func (e *Service) InviteInGroup(ctx context.Context, by rpc.Caller, req protocol
 
 func termsOf(by rpc.Caller, o protocol.InviteOptions) invite.Terms {
 	return invite.Terms{
-		ID: inviteID(by, o), Inviter: by.UserID, RoomID: o.RoomID, Data: o.Data, Timeout: o.Timeout, AcceptLimit: o.AcceptLimit,
-		MinRing: o.MinRing, OnlineUserOnly: o.OnlineUserOnly, Push: o.OfflinePush, Notice: o.Notice,
+		ID: inviteID(by, o), Inviter: by.UserID, RoomID: o.RoomID, Data: o.Data, Timeout: o.Timeout,
+		AcceptLimit: o.AcceptLimit,
+		MinRing:     o.MinRing, OnlineUserOnly: o.OnlineUserOnly, Push: o.OfflinePush, Notice: o.Notice,
 	}
 }
 
@@ -87,8 +90,10 @@ func inviteID(by rpc.Caller, o protocol.InviteOptions) string {
 	return uuid.Must(uuid.NewV7()).String()
 }
 
-func (e *Service) open(ctx context.Context, by rpc.Caller, opt protocol.InviteOptions, t invite.Terms, invitees []string) (rpc.Txn[protocol.InviteResponse], error) {
-	o := opening{fingerprint: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(opt.RequestID), skip: opt.SkipInvalid}
+func (e *Service) open(ctx context.Context, by rpc.Caller, opt protocol.InviteOptions, t invite.Terms,
+	invitees []string) (rpc.Txn[protocol.InviteResponse], error) {
+	o := opening{fingerprint: invite.Fingerprint(t, invitees), by: by, actor: by.Actor(opt.RequestID),
+		skip: opt.SkipInvalid}
 	if o.skip && !t.Everyone && len(invitees) <= invite.MaxGroupInvitees {
 		invitees, o.skipped = withoutDuplicates(by.UserID, invitees)
 	}
@@ -127,7 +132,8 @@ func (o *opening) need() txn.ReadSet {
 		n.OpenedBy = []string{t.Inviter}
 	}
 	if t.GroupID != "" {
-		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID), im.UserTopic(t.Inviter)), append(n.Groups, t.GroupID) // the inviter's own guards the mark
+		// the inviter's own guards the mark
+		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID), im.UserTopic(t.Inviter)), append(n.Groups, t.GroupID)
 		n.Members = append(n.Members, txn.MemberKey{GroupID: t.GroupID, UserID: t.Inviter})
 		for _, u := range o.invitees {
 			n.Members = append(n.Members, txn.MemberKey{GroupID: t.GroupID, UserID: u})
@@ -137,7 +143,8 @@ func (o *opening) need() txn.ReadSet {
 	n.Topics = append(n.Topics, im.UserTopic(t.Inviter))
 	for _, u := range o.invitees {
 		n.Topics = append(n.Topics, im.UserTopic(u))
-		n.Contacts = append(n.Contacts, txn.ContactKey{UserID: u, Peer: t.Inviter}, txn.ContactKey{UserID: t.Inviter, Peer: u})
+		n.Contacts = append(n.Contacts, txn.ContactKey{UserID: u, Peer: t.Inviter},
+			txn.ContactKey{UserID: t.Inviter, Peer: u})
 	}
 	n.Users = o.invitees
 	if t.MergeGlare {
@@ -155,7 +162,8 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 			return protocol.InviteResponse{}, err
 		}
 		rejoin(tx, v)
-		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Repeat: true, ServerTime: tx.Now}, nil
+		return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Repeat: true,
+			ServerTime: tx.Now}, nil
 	}
 	if o.terms.GroupID != "" {
 		if err := e.resolveGroup(tx, &o); err != nil {
@@ -172,7 +180,8 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 			}
 		}
 	}
-	if err := rpc.FirstError(room.Name(tx, &o.terms), room.MayName(tx, e.opt.RoomPolicy, &o.terms, o.invitees)); err != nil {
+	if err := rpc.FirstError(room.Name(tx, &o.terms),
+		room.MayName(tx, e.opt.RoomPolicy, &o.terms, o.invitees)); err != nil {
 		return protocol.InviteResponse{}, err
 	}
 	if err := e.bounds(tx, o.by.UserID, o.terms.GroupID, o.invitees); err != nil && !o.terms.Notice {
@@ -203,22 +212,26 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 	for _, p := range list {
 		tx.PutInvitee(p)
 	}
-	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, tx.Now), ServerTime: tx.Now, Reach: reach, Skipped: o.skipped}, nil
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(&v, nil, tx.Now),
+		ServerTime: tx.Now, Reach: reach, Skipped: o.skipped}, nil
 }
 
 // answerFromTombstone answers an invite whose id was cancelled before it came, or merged before.
 func (e *Service) answerFromTombstone(tx *txn.Tx, m *txn.Tombstone) (protocol.InviteResponse, error) {
 	if m.Target == "" {
-		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "you cancelled this inviteID before the invite came"}
+		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID",
+			Message: "you cancelled this inviteID before the invite came"}
 	}
 	v := tx.Invitation(m.Target)
 	switch {
 	case v == nil && !tx.HasInvitation(m.Target):
 		return protocol.InviteResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{m.Target}}}
 	case v == nil:
-		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "this invite was merged into another, which is over"}
+		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID",
+			Message: "this invite was merged into another, which is over"}
 	}
-	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Merged: true, Repeat: true, ServerTime: tx.Now}, nil
+	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Merged: true,
+		Repeat: true, ServerTime: tx.Now}, nil
 }
 
 // resolveGroup checks membership and resolves everyone.
@@ -256,7 +269,8 @@ func (e *Service) resolveGroup(tx *txn.Tx, o *opening) error {
 func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
 	v, me := tx.Invitation(id), tx.Invitee(id, o.by.UserID)
 	if v == nil || me == nil {
-		return res, false, &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{id}, Invitees: []txn.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
+		return res, false, &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{id},
+			Invitees: []txn.InviteeKey{{InviteID: id, UserID: o.by.UserID}}}}
 	}
 	if me.Dropped || me.StateAt(tx.Now) != invite.Open || !v.MergeGlare || v.OwnTopic {
 		return res, false, nil
@@ -272,7 +286,8 @@ func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteRe
 	if err := room.Grant(tx, e.opt.RoomPolicy, &s.Invitation, o.by, o.by.UserID); err != nil {
 		return res, false, err
 	}
-	tx.PutTombstone(txn.Tombstone{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: tx.Now + tombstoneLife.Milliseconds()})
+	tx.PutTombstone(txn.Tombstone{InviteID: o.terms.ID, UserID: o.by.UserID, Target: id, ExpiresAt: tx.Now +
+		tombstoneLife.Milliseconds()})
 	view := protocol.ViewInvitation(&s.Invitation, []invite.Invitee{s.Invitee}, tx.Now)
 	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: tx.Now}, true, nil
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// The participants of an invitation that no group hears read its own topic, on which each action is stored once (docs/adr/0003).
-// An invite orders their devices to read that topic: in a group with a record that says nothing else, without a group with the
-// invite itself, which stands in the inviter's conversation with each invitee.
+// The participants of an invitation that no group hears read its own topic, on which each action is stored once
+// (docs/adr/0003). An invite orders their devices to read that topic: in a group with a record that says nothing else,
+// without a group with the invite itself, which stands in the inviter's conversation with each invitee.
 
 // announceOpen appends the message that rings.
 func announceOpen(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, by rpc.Caller) error {
@@ -47,7 +47,8 @@ func announceOpen(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, by rp
 	return nil
 }
 
-// countForInvitees makes an invitation without a group one more that its invitees have not read, and opens the conversations.
+// countForInvitees makes an invitation without a group one more that its invitees have not read, and opens the
+// conversations.
 func countForInvitees(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) {
 	if v.GroupID != "" || v.OnlineUserOnly {
 		return
@@ -85,21 +86,25 @@ func countForMembers(tx *txn.Tx, v *invite.Invitation, d *txn.Draft, list []invi
 	tx.PutMember(*me)
 }
 
-// appendToParticipants stores an invite once on its topic, and once in the history of its group, for its participants alone.
-func appendToParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee) error {
+// appendToParticipants stores an invite once on its topic, and once in the history of its group, for its participants
+// alone.
+func appendToParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling,
+	list []invite.Invitee) error {
 	topic, group := im.InvitationTopic(v.ID), im.GroupTopic(v.GroupID)
 	if err := holdAll(tx, v, list, topic, group); err != nil {
 		return err
 	}
 	if !v.OnlineUserOnly {
 		countForParticipants(tx, v, list)
-		tx.Append(group, txn.Draft{Peer: txn.GroupPeer, Audience: txn.HistoryOf(v.ID), Flags: txn.FlagNotLast, Body: newSignal(m)})
+		tx.Append(group, txn.Draft{Peer: txn.GroupPeer, Audience: txn.HistoryOf(v.ID), Flags: txn.FlagNotLast,
+			Body: newSignal(m)})
 	}
 	joinTopic(tx, v, by, m, list, tx.Head(topic))
 	return nil
 }
 
-// countForParticipants makes the record that comes next on the group's timeline one more that these invitees have not read.
+// countForParticipants makes the record that comes next on the group's timeline one more that these invitees have not
+// read.
 func countForParticipants(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) {
 	if rules, _ := im.Rules(tx.Group(v.GroupID).Type); !rules.Unread {
 		return
@@ -112,9 +117,10 @@ func countForParticipants(tx *txn.Tx, v *invite.Invitation, list []invite.Invite
 	}
 }
 
-// addParticipants announces more participants of an invitation in a group. The history has the message with the invite, where it
-// follows from the topic; a record that is not shown makes it count as unread for them.
-func addParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee) error {
+// addParticipants announces more participants of an invitation in a group. The history has the message with the invite,
+// where it follows from the topic; a record that is not shown makes it count as unread for them.
+func addParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling,
+	list []invite.Invitee) error {
 	topic, group := im.InvitationTopic(v.ID), im.GroupTopic(v.GroupID)
 	if err := holdAll(tx, v, list, topic, group); err != nil {
 		return err
@@ -124,7 +130,8 @@ func addParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol
 	}
 	if !v.OnlineUserOnly && tx.Group(v.GroupID) != nil {
 		countForParticipants(tx, v, list)
-		tx.Append(group, txn.Draft{Peer: txn.GroupPeer, Audience: txn.HistoryOf(v.ID), Flags: txn.FlagNotLast, Body: participant(tx, v)})
+		tx.Append(group, txn.Draft{Peer: txn.GroupPeer, Audience: txn.HistoryOf(v.ID), Flags: txn.FlagNotLast,
+			Body: participant(tx, v)})
 	}
 	joinTopic(tx, v, by, m, list, tx.Head(topic))
 	return nil
@@ -134,24 +141,27 @@ func participant(tx *txn.Tx, v *invite.Invitation) txn.Body {
 	return &rpc.Event{Value: protocol.ParticipantEvent{Type: protocol.TypeParticipant, InviteID: v.ID, Time: tx.Now}}
 }
 
-// rejoin orders the inviter's devices once more to read the topic of an online-only invitation: the response to the first call, and
-// the order with it, may be lost.
+// rejoin orders the inviter's devices once more to read the topic of an online-only invitation: the response to the
+// first call, and the order with it, may be lost.
 func rejoin(tx *txn.Tx, v *invite.Invitation) {
 	if v.OwnTopic && v.OnlineUserOnly && !v.Over() {
-		tx.Append(im.UserTopic(v.Inviter), txn.Draft{Online: true, Listen: im.ListenTo(im.InvitationTopic(v.ID), 0), Body: participant(tx, v)})
+		tx.Append(im.UserTopic(v.Inviter), txn.Draft{Online: true, Listen: im.ListenTo(im.InvitationTopic(v.ID), 0),
+			Body: participant(tx, v)})
 	}
 }
 
-// joinTopic appends a message to an invitation's topic, and orders the devices of the inviter and the given invitees to read it. The
-// records of an online-only invitation are stored there as well, so that no device misses one while it begins to read; they go with
-// the invitation, minutes after its end.
-func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee, from uint64) {
+// joinTopic appends a message to an invitation's topic, and orders the devices of the inviter and the given invitees to
+// read it. The records of an online-only invitation are stored there as well, so that no device misses one while it
+// begins to read; they go with the invitation, minutes after its end.
+func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee,
+	from uint64) {
 	topic := im.InvitationTopic(v.ID)
 	d := txn.Draft{Device: by.Origin(), Body: newSignal(m)}
 	if v.Over() {
 		d.Listen = im.EndOfTopic
 	}
-	order := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: participant(tx, v)}
+	order := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from),
+		Body: participant(tx, v)}
 	if m.ActionType == protocol.ActionInvite {
 		tx.Append(im.UserTopic(v.Inviter), order)
 	}
@@ -163,9 +173,10 @@ func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signa
 	tx.Append(topic, d)
 }
 
-// appendToSeveral appends an invite to the inviter's conversation with each of the invitees; their devices read the invitation's topic
-// after a sequence from then on. Of the inviter's copies, one is sent to devices.
-func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee, from uint64) error {
+// appendToSeveral appends an invite to the inviter's conversation with each of the invitees; their devices read the
+// invitation's topic after a sequence from then on. Of the inviter's copies, one is sent to devices.
+func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee,
+	from uint64) error {
 	topic := im.InvitationTopic(v.ID)
 	if err := holdAll(tx, v, list, topic); err != nil {
 		return err
@@ -250,7 +261,8 @@ func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by r
 	return appendToSeveral(tx, v, by, ring, c.Invitees, from)
 }
 
-// read takes an invitation that its invitee answers out of what is unread for that user. It asks for the rows that it needs.
+// read takes an invitation that its invitee answers out of what is unread for that user. It asks for the rows that it
+// needs.
 func read(tx *txn.Tx, v *invite.Invitation, p *invite.Invitee) error {
 	switch {
 	case p.Counted == 0 && p.Seq == 0:

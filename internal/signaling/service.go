@@ -32,17 +32,18 @@ type Options struct {
 	LargeGroup int
 	// Nodes is how many nodes there are, which share the five digests a second. Default: one.
 	Nodes func() int
-	// DropBlocked lets an invitation to somebody who blocks the inviter seem to succeed, and the blocker hear nothing of it.
-	// Default: it is refused with 20007.
+	// DropBlocked lets an invitation to somebody who blocks the inviter seem to succeed, and the blocker hear nothing of
+	// it. Default: it is refused with 20007.
 	DropBlocked bool
 	// RoomPolicy says who may enter rooms, and so invite into them. Default: those who were invited.
 	RoomPolicy im.RoomPolicy
-	// OpenPerPair, OpenPerInvitee and OpenPerInviter bound the open invitations from one user to another without a group, those
-	// that wait for one user, and those of one inviter. Negative: no bound. Defaults: 5, 500, 1,000.
+	// OpenPerPair, OpenPerInvitee and OpenPerInviter bound the open invitations from one user to another without a group,
+	// those that wait for one user, and those of one inviter. Negative: no bound. Defaults: 5, 500, 1,000.
 	OpenPerPair, OpenPerInvitee, OpenPerInviter int
 	// DefaultTimeout is the timeout, in whole seconds, of invitations that give none. Default: they never time out.
 	DefaultTimeout int64
-	// MaxTimeout bounds the timeout in seconds; an invitation that never times out is above every bound. Default: 0, no bound.
+	// MaxTimeout bounds the timeout in seconds; an invitation that never times out is above every bound. Default: 0, no
+	// bound.
 	MaxTimeout int64
 	// Posted is told that pushes are on their way, before they are committed. Default: this house sends none.
 	Posted offlinepush.Post
@@ -90,9 +91,11 @@ func New(s *store.Store, p Presence, opt Options) *Service {
 	if opt.LargeGroup == 0 {
 		opt.LargeGroup = 500
 	}
-	watch := offlinepush.New(offlinepush.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Done: opt.Pushed, Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
+	watch := offlinepush.New(offlinepush.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Done: opt.Pushed,
+		Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
 	routes, _ := lru.New[string, route](maxRoutes) // it fails only for a size below one
-	return &Service{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), gone: watch, opt: opt, routes: routes, log: opt.Log}
+	return &Service{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), gone: watch, opt: opt,
+		routes: routes, log: opt.Log}
 }
 
 // Restore reads the deadlines of all open invitations. Call it before Run.
@@ -123,7 +126,8 @@ func (e *Service) Run(ctx context.Context) error {
 // UserOffline is told that the last device of somebody went: what rings for them goes on by pushes. It does not block.
 func (e *Service) UserOffline(user string) { e.gone.Gone(user) }
 
-// NodeLost is told that another node of the house went: who does not connect to the others is rung by pushes. It does not block.
+// NodeLost is told that another node of the house went: who does not connect to the others is rung by pushes. It does
+// not block.
 func (e *Service) NodeLost() { e.gone.Lost() }
 
 // route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.
@@ -153,7 +157,8 @@ func (e *Service) mustRoute(ctx context.Context, id string) (route, error) {
 }
 
 func routeOf(v *invite.Invitation) route {
-	return route{id: v.ID, participants: v.Notify == invite.NotifyParticipants, inviter: v.Inviter, peer: v.Peer, groupID: v.GroupID, roomID: v.RoomID}
+	return route{id: v.ID, participants: v.Notify == invite.NotifyParticipants, inviter: v.Inviter, peer: v.Peer,
+		groupID: v.GroupID, roomID: v.RoomID}
 }
 
 // home is the topic whose lock guards an invitation and its invitees.

@@ -1,5 +1,5 @@
-// Package stats owns the figures of a house over time: what was committed is counted as it passes, in steps of five minutes, so that a
-// plot costs the same for a thousand calls and for a million.
+// Package stats owns the figures of a house over time: what was committed is counted as it passes, in steps of five
+// minutes, so that a plot costs the same for a thousand calls and for a million.
 //
 // It never looks at what people said, and nothing depends on it.
 package stats
@@ -148,7 +148,8 @@ func (s *Stats) turn(now int64) {
 	s.at, s.counts, s.changed = at, map[string]int64{}, false
 }
 
-// Run writes the figures from time to time, after sample was asked to set the gauges, until ctx ends, and then once more.
+// Run writes the figures from time to time, after sample was asked to set the gauges, until ctx ends, and then once
+// more.
 func (s *Stats) Run(ctx context.Context, sample func(context.Context)) error {
 	t := time.NewTicker(writeEvery)
 	defer t.Stop()

@@ -1,5 +1,5 @@
-// Package trace owns the traces of invitations: what was asked for, pushed and answered, on whichever node and hours later, is one
-// trace, because its id is made of the invitation's.
+// Package trace owns the traces of invitations: what was asked for, pushed and answered, on whichever node and hours
+// later, is one trace, because its id is made of the invitation's.
 //
 // It sends to a collector of OpenTelemetry, and nobody waits for that.
 package trace
@@ -29,16 +29,20 @@ type Tracer struct {
 	clusterID string
 }
 
-// New makes a tracer that sends to a collector by OTLP over HTTP: http://127.0.0.1:4318. house tells the invitations of one database
-// from those of another.
+// New makes a tracer that sends to a collector by OTLP over HTTP: http://127.0.0.1:4318. house tells the invitations of
+// one database from those of another.
 func New(ctx context.Context, endpoint, house string, log *slog.Logger) (*Tracer, error) {
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimRight(endpoint, "/")+"/v1/traces"))
 	if err != nil {
 		return nil, fmt.Errorf("traces to %s: %w", endpoint, err)
 	}
 	p := sdk.NewTracerProvider(sdk.WithBatcher(exporter, sdk.WithBatchTimeout(time.Second)), sdk.WithIDGenerator(ids{}),
-		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", "beckon"), attribute.String("service.instance.id", house))))
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent; they are lost", "error", err) }))
+		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", "beckon"),
+			attribute.String("service.instance.id", house))))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.Warn("traces could not be sent; they are lost",
+			"error", err)
+	}))
 	log.Info("traces are sent", "to", endpoint)
 	return &Tracer{provider: p, tracer: p.Tracer("github.com/beckon-im/beckon"), clusterID: house}, nil
 }
@@ -78,7 +82,8 @@ func (t *Tracer) Record(s Span) {
 			attributes = append(attributes, attribute.String("beckon."+s.With[i], s.With[i+1]))
 		}
 	}
-	_, span := t.tracer.Start(ctx, s.Name, trace.WithTimestamp(s.Begin), trace.WithAttributes(attributes...), trace.WithSpanKind(trace.SpanKindServer))
+	_, span := t.tracer.Start(ctx, s.Name, trace.WithTimestamp(s.Begin), trace.WithAttributes(attributes...),
+		trace.WithSpanKind(trace.SpanKindServer))
 	if s.Failed != "" {
 		span.SetStatus(codes.Error, s.Failed)
 	}
@@ -88,7 +93,8 @@ func (t *Tracer) Record(s Span) {
 // context names the trace of an invitation and its root.
 func (t *Tracer) context(inviteID string) trace.SpanContext {
 	sum := sha256.Sum256([]byte(t.clusterID + "\n" + inviteID))
-	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(sum[:16]), SpanID: trace.SpanID(sum[16:24]), TraceFlags: trace.FlagsSampled, Remote: true})
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(sum[:16]), SpanID: trace.SpanID(sum[16:24]),
+		TraceFlags: trace.FlagsSampled, Remote: true})
 }
 
 type rootKey struct{}

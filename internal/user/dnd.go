@@ -13,7 +13,8 @@ import (
 )
 
 // SetDoNotDisturb says when the caller does not want to be disturbed.
-func (p *Users) SetDoNotDisturb(_ context.Context, by rpc.Caller, req protocol.DoNotDisturb) (rpc.Txn[protocol.DoNotDisturbResponse], error) {
+func (p *Users) SetDoNotDisturb(_ context.Context, by rpc.Caller,
+	req protocol.DoNotDisturb) (rpc.Txn[protocol.DoNotDisturbResponse], error) {
 	q, err := quietOf(req)
 	if err != nil {
 		return rpc.Txn[protocol.DoNotDisturbResponse]{}, err
@@ -22,7 +23,8 @@ func (p *Users) SetDoNotDisturb(_ context.Context, by rpc.Caller, req protocol.D
 		if me.DND = ""; q != (im.Quiet{}) {
 			me.DND = string(rpc.Encode(q))
 		}
-		return protocol.DoNotDisturbResponse{DoNotDisturb: req, Active: q.Active(tx.Now), ServerTime: tx.Now}, &protocol.PersonEvent{Disturb: &req}, nil
+		return protocol.DoNotDisturbResponse{DoNotDisturb: req, Active: q.Active(tx.Now), ServerTime: tx.Now},
+			&protocol.PersonEvent{Disturb: &req}, nil
 	})
 }
 
@@ -56,7 +58,8 @@ func minutes(field, text string) (int, error) {
 }
 
 // GetDoNotDisturb reads the caller's setting.
-func (p *Users) GetDoNotDisturb(ctx context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DoNotDisturbResponse, error) {
+func (p *Users) GetDoNotDisturb(ctx context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DoNotDisturbResponse,
+	error) {
 	res := protocol.DoNotDisturbResponse{ServerTime: p.store.Now()}
 	me, err := p.store.User(ctx, by.UserID)
 	if err != nil {

@@ -82,7 +82,8 @@ func checkProfile(p *protocol.Profile) error {
 		if k == "" {
 			return im.Bad("customInfo", "has an empty key")
 		}
-		if err := rpc.FirstError(im.CheckText("customInfo", k, maxCustomKey), im.CheckText("customInfo", v, maxCustomValue)); err != nil {
+		if err := rpc.FirstError(im.CheckText("customInfo", k, maxCustomKey),
+			im.CheckText("customInfo", v, maxCustomValue)); err != nil {
 			return err
 		}
 	}
@@ -91,26 +92,29 @@ func checkProfile(p *protocol.Profile) error {
 }
 
 // change runs a change of the caller's person and tells their other devices.
-func change[R any](p *Users, by rpc.Caller, decide func(*txn.Tx, *txn.User) (R, *protocol.PersonEvent, error)) (rpc.Txn[R], error) {
+func change[R any](p *Users, by rpc.Caller,
+	decide func(*txn.Tx, *txn.User) (R, *protocol.PersonEvent, error)) (rpc.Txn[R], error) {
 	topic := im.UserTopic(by.UserID)
-	return rpc.Txn[R]{Reads: txn.ReadSet{Topics: []string{topic}, Users: []string{by.UserID}}, Decide: func(tx *txn.Tx) (R, error) {
-		me := tx.User(by.UserID)
-		if me == nil {
-			me = &txn.User{UserID: by.UserID}
-		}
-		res, e, err := decide(tx, me)
-		if err != nil || e == nil {
-			return res, err
-		}
-		tx.PutUser(*me)
-		e.Type, e.UserID, e.Time = protocol.TypePerson, by.UserID, tx.Now
-		tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: *e}})
-		return res, nil
-	}}, nil
+	return rpc.Txn[R]{Reads: txn.ReadSet{Topics: []string{topic}, Users: []string{by.UserID}},
+		Decide: func(tx *txn.Tx) (R, error) {
+			me := tx.User(by.UserID)
+			if me == nil {
+				me = &txn.User{UserID: by.UserID}
+			}
+			res, e, err := decide(tx, me)
+			if err != nil || e == nil {
+				return res, err
+			}
+			tx.PutUser(*me)
+			e.Type, e.UserID, e.Time = protocol.TypePerson, by.UserID, tx.Now
+			tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: *e}})
+			return res, nil
+		}}, nil
 }
 
 // SetSelfInfo changes the caller's profile.
-func (p *Users) SetSelfInfo(_ context.Context, by rpc.Caller, req protocol.SetSelfInfoRequest) (rpc.Txn[protocol.ProfileResponse], error) {
+func (p *Users) SetSelfInfo(_ context.Context, by rpc.Caller,
+	req protocol.SetSelfInfoRequest) (rpc.Txn[protocol.ProfileResponse], error) {
 	return change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.ProfileResponse, *protocol.PersonEvent, error) {
 		v, err := profile(by.UserID, me)
 		if err != nil {
@@ -145,7 +149,8 @@ func set[T any](to, from *T) {
 }
 
 // GetUsers reads profiles.
-func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRequest) (protocol.ProfilesResponse, error) {
+func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRequest) (protocol.ProfilesResponse,
+	error) {
 	res := protocol.ProfilesResponse{Profiles: []protocol.Profile{}}
 	if err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false); err != nil {
 		return res, err
@@ -165,7 +170,8 @@ func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRe
 }
 
 // Import writes profiles as they were elsewhere, for app servers.
-func (p *Users) Import(_ context.Context, _ rpc.Caller, req protocol.ImportUsersRequest) (rpc.Txn[protocol.ImportResponse], error) {
+func (p *Users) Import(_ context.Context, _ rpc.Caller,
+	req protocol.ImportUsersRequest) (rpc.Txn[protocol.ImportResponse], error) {
 	var need txn.ReadSet
 	var err error
 	switch {
@@ -206,16 +212,19 @@ func (p *Users) Import(_ context.Context, _ rpc.Caller, req protocol.ImportUsers
 }
 
 // Block makes the caller hear nothing of people.
-func (p *Users) Block(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.PeopleResponse], error) {
+func (p *Users) Block(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.PeopleResponse],
+	error) {
 	return p.block(ctx, by, req, true)
 }
 
 // Unblock lets people reach the caller again.
-func (p *Users) Unblock(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.PeopleResponse], error) {
+func (p *Users) Unblock(ctx context.Context, by rpc.Caller,
+	req protocol.UsersRequest) (rpc.Txn[protocol.PeopleResponse], error) {
 	return p.block(ctx, by, req, false)
 }
 
-func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequest, on bool) (rpc.Txn[protocol.PeopleResponse], error) {
+func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequest,
+	on bool) (rpc.Txn[protocol.PeopleResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false)
 	if err == nil && slices.Contains(req.UserIDList, by.UserID) {
 		err = im.Bad("userIDList", "names yourself")
@@ -282,7 +291,8 @@ func hide(tx *txn.Tx, subscriber string, mine protocol.UserStatus, on bool) {
 }
 
 // BlockList reads a page of those whom the caller blocks.
-func (p *Users) BlockList(ctx context.Context, by rpc.Caller, req protocol.BlockListRequest) (protocol.BlockListResponse, error) {
+func (p *Users) BlockList(ctx context.Context, by rpc.Caller,
+	req protocol.BlockListRequest) (protocol.BlockListResponse, error) {
 	res := protocol.BlockListResponse{UserIDList: []string{}}
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
@@ -308,7 +318,8 @@ func (p *Users) GetDevices(_ context.Context, by rpc.Caller, _ protocol.Empty) (
 }
 
 // KickDevice ends the connection of a device of the caller's, or of all but this one.
-func (p *Users) KickDevice(_ context.Context, by rpc.Caller, req protocol.KickDeviceRequest) (protocol.KickDeviceResponse, error) {
+func (p *Users) KickDevice(_ context.Context, by rpc.Caller,
+	req protocol.KickDeviceRequest) (protocol.KickDeviceResponse, error) {
 	if req.DeviceID != "" {
 		if err := im.CheckDeviceID(req.DeviceID); err != nil {
 			return protocol.KickDeviceResponse{}, err

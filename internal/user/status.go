@@ -24,8 +24,8 @@ func newPresence() *presence {
 	return &presence{moved: map[string]bool{}, some: make(chan struct{}, 1)}
 }
 
-// PresenceChanged notes that the first device of a user connected to a node, or the last one went. online says that it is known that
-// they are; else it is found out. It does not block.
+// PresenceChanged notes that the first device of a user connected to a node, or the last one went. online says that it
+// is known that they are; else it is found out. It does not block.
 func (p *Users) PresenceChanged(user string, online bool) {
 	q := p.presence
 	q.mu.Lock()
@@ -45,8 +45,8 @@ func (q *presence) take() map[string]bool {
 	return moved
 }
 
-// Run tells the subscribers of presence on this node who came and went, until ctx ends. heard says whether anybody reads a topic
-// here, announce tells those who do.
+// Run tells the subscribers of presence on this node who came and went, until ctx ends. heard says whether anybody
+// reads a topic here, announce tells those who do.
 func (p *Users) Run(ctx context.Context, heard func(topic string) bool, announce func([]txn.Record)) error {
 	for {
 		select {
@@ -103,7 +103,8 @@ func word(online bool) string {
 }
 
 // statuses returns whether users are online, as a user sees it: who blocks that user is offline.
-func (p *Users) statuses(ctx context.Context, to string, users []string) (list []protocol.UserStatus, blockers map[string]bool, err error) {
+func (p *Users) statuses(ctx context.Context, to string, users []string) (list []protocol.UserStatus,
+	blockers map[string]bool, err error) {
 	if blockers, err = blocklist.Of(ctx, p.store, to, users); err != nil {
 		return nil, nil, im.Internal(err)
 	}
@@ -125,7 +126,8 @@ func offline(user string) protocol.UserStatus {
 }
 
 // GetStatus reads whether people are online.
-func (p *Users) GetStatus(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (protocol.StatusResponse, error) {
+func (p *Users) GetStatus(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (protocol.StatusResponse,
+	error) {
 	if err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false); err != nil {
 		return protocol.StatusResponse{}, err
 	}
@@ -144,7 +146,8 @@ func (p *Users) Followed(ctx context.Context, user string) (statuses []protocol.
 }
 
 // SetSelfStatus sets the caller's custom status.
-func (p *Users) SetSelfStatus(_ context.Context, by rpc.Caller, req protocol.SetSelfStatusRequest) (rpc.Txn[protocol.StatusResponse], error) {
+func (p *Users) SetSelfStatus(_ context.Context, by rpc.Caller,
+	req protocol.SetSelfStatusRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	if err := im.CheckText("customStatus", req.CustomStatus, maxStatus); err != nil {
 		return rpc.Txn[protocol.StatusResponse]{}, err
 	}
@@ -162,14 +165,16 @@ func (p *Users) SetSelfStatus(_ context.Context, by rpc.Caller, req protocol.Set
 }
 
 // Subscribe makes all devices of the caller hear who of some people comes and goes, also after a reconnect.
-func (p *Users) Subscribe(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
+func (p *Users) Subscribe(ctx context.Context, by rpc.Caller,
+	req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false)
 	var have []string
 	if err == nil {
 		have, err = p.store.Follows(ctx, by.UserID)
 		fresh := slices.DeleteFunc(slices.Clone(req.UserIDList), func(u string) bool { return slices.Contains(have, u) })
 		if err == nil && len(have)+len(fresh) > maxFollows {
-			err = &im.Error{Code: im.CodeTooMany, Field: "userIDList", Message: fmt.Sprintf("you have subscribed to %d of at most %d people", len(have), maxFollows)}
+			err = &im.Error{Code: im.CodeTooMany, Field: "userIDList",
+				Message: fmt.Sprintf("you have subscribed to %d of at most %d people", len(have), maxFollows)}
 		}
 	}
 	if err != nil {
@@ -183,7 +188,8 @@ func (p *Users) Subscribe(ctx context.Context, by rpc.Caller, req protocol.Users
 }
 
 // Unsubscribe ends subscriptions: those named, or all.
-func (p *Users) Unsubscribe(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
+func (p *Users) Unsubscribe(ctx context.Context, by rpc.Caller,
+	req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, true)
 	if err == nil && len(req.UserIDList) == 0 {
 		req.UserIDList, err = p.store.Follows(ctx, by.UserID)
@@ -195,7 +201,8 @@ func (p *Users) Unsubscribe(ctx context.Context, by rpc.Caller, req protocol.Use
 }
 
 // follow begins or ends subscriptions; the order to listen travels with the record.
-func (p *Users) follow(by rpc.Caller, users []string, on bool, res protocol.StatusResponse) rpc.Txn[protocol.StatusResponse] {
+func (p *Users) follow(by rpc.Caller, users []string, on bool,
+	res protocol.StatusResponse) rpc.Txn[protocol.StatusResponse] {
 	topic := im.UserTopic(by.UserID)
 	need := txn.ReadSet{Topics: []string{topic}}
 	for _, u := range users {

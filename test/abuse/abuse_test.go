@@ -33,13 +33,16 @@ import (
 )
 
 var (
-	length = flag.Duration("abuse.time", 3*time.Second, "how long the server is under attack; in quiet it is measured as long, and at most a minute")
-	rate   = flag.Int("abuse.connects", 1000, "bare connects per second, beside the rest")
-	only   = flag.String("abuse.only", "", "only the ways whose name contains this")
-	alone  = flag.Bool("abuse.alone", false, "before all attacks together, each of those of ordinary accounts alone, at most a minute each")
-	names  = flag.Int("abuse.names", 1000, "invented members of the group to which large invitations go")
-	serve  = flag.String("abuse.serve", "", "more arguments for the server, such as --pprof=127.0.0.1:6060")
-	judge  = flag.Bool("abuse.judge", false, "fail when calls under attack take over five times as long as in quiet (99 of 100)")
+	length = flag.Duration("abuse.time", 3*time.Second,
+		"how long the server is under attack; in quiet it is measured as long, and at most a minute")
+	rate  = flag.Int("abuse.connects", 1000, "bare connects per second, beside the rest")
+	only  = flag.String("abuse.only", "", "only the ways whose name contains this")
+	alone = flag.Bool("abuse.alone", false,
+		"before all attacks together, each of those of ordinary accounts alone, at most a minute each")
+	names = flag.Int("abuse.names", 1000, "invented members of the group to which large invitations go")
+	serve = flag.String("abuse.serve", "", "more arguments for the server, such as --pprof=127.0.0.1:6060")
+	judge = flag.Bool("abuse.judge", false,
+		"fail when calls under attack take over five times as long as in quiet (99 of 100)")
 )
 
 func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
@@ -131,7 +134,8 @@ func (v *target) callers() *callers {
 		user := fmt.Sprint("caller", i)
 		n := &atomic.Int64{}
 		c.rings[user] = n
-		p, err := client.New(client.Options{Server: "http://" + v.addr, Token: v.token(user), DeviceID: "d", CallTimeout: time.Minute,
+		p, err := client.New(client.Options{Server: "http://" + v.addr, Token: v.token(user), DeviceID: "d",
+			CallTimeout: time.Minute,
 			Listener: client.Listener{OnSignaling: func(m protocol.Signaling) {
 				if m.ActionType == protocol.ActionInvite {
 					n.Add(1)
@@ -267,7 +271,8 @@ func accounts() []string {
 // attackers starts the attackers, and returns when they have prepared.
 func (v *target) attackers(only string, rate int) *attackers {
 	v.t.Helper()
-	a := &attackers{t: v.t, cmd: exec.Command(build(v.t, filepath.Dir(v.data), "attacker", "github.com/beckon-im/beckon/test/abuse/attacker"))}
+	a := &attackers{t: v.t, cmd: exec.Command(build(v.t, filepath.Dir(v.data), "attacker",
+		"github.com/beckon-im/beckon/test/abuse/attacker"))}
 	a.cmd.Stderr = os.Stderr
 	in, err := a.cmd.StdinPipe()
 	if err != nil {
@@ -440,10 +445,10 @@ func (r *result) report(t *testing.T) {
 }
 
 // TestAbuse: slow readers, dead links, floods of connects, oversized, malformed, replayed and forged things, and what
-// ordinary accounts may do, all at once, from other addresses than that of the callers, cost the callers nothing that was
-// acknowledged, and little time. The columns of the rows that it logs: attack; p99 of the pairs' calls in quiet; p99 and
-// longest under attack; ratio of the p99s; p99 afterwards; p99 of the pairs' pushes in quiet, under attack, afterwards;
-// MiB before, at most, and allowed.
+// ordinary accounts may do, all at once, from other addresses than that of the callers, cost the callers nothing that
+// was acknowledged, and little time. The columns of the rows that it logs: attack; p99 of the pairs' calls in quiet;
+// p99 and longest under attack; ratio of the p99s; p99 afterwards; p99 of the pairs' pushes in quiet, under attack,
+// afterwards; MiB before, at most, and allowed.
 func TestAbuse(t *testing.T) {
 	runs := []run{{name: "all at once", only: *only, rate: *rate, time: *length, limit: allLimit}}
 	if *alone {

@@ -38,13 +38,15 @@ func (w *crowd) settle() {
 		}
 		for from, to := range map[string]string{user: "teacher", "teacher": user} {
 			id := "last-" + from + "-" + to
-			if _, err := w.people[from].Invite(w.t.Context(), protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id}}); err != nil {
+			if _, err := w.people[from].Invite(w.t.Context(),
+				protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id}}); err != nil {
 				w.t.Fatal(err)
 			}
 			w.until(to, id)
 		}
 	}
-	if _, err := w.people["teacher"].SendMessage(w.t.Context(), protocol.SendMessageRequest{GroupID: "class", MessageID: "last", Body: protocol.Body{Text: "last"}}); err != nil {
+	if _, err := w.people["teacher"].SendMessage(w.t.Context(),
+		protocol.SendMessageRequest{GroupID: "class", MessageID: "last", Body: protocol.Body{Text: "last"}}); err != nil {
 		w.t.Fatal(err)
 	}
 	for i := range classmates {
@@ -101,7 +103,8 @@ func (w *crowd) check(postgres string) {
 	if err != nil || len(report.Faults) > 0 {
 		w.t.Errorf("the database: %+v, %v", report, err)
 	}
-	w.t.Logf("%d invitations: %v; %d messages to the group; %d events heard, late %s", len(w.deeds), ends, len(w.said), len(w.Notes), w.delays())
+	w.t.Logf("%d invitations: %v; %d messages to the group; %d events heard, late %s", len(w.deeds), ends, len(w.said),
+		len(w.Notes), w.delays())
 }
 
 func (w *crowd) checkAct(a *act, heard, ends map[string]int) {
@@ -127,7 +130,8 @@ func (w *crowd) checkAct(a *act, heard, ends map[string]int) {
 
 // judge compares how an invitation stands with what was acknowledged and heard.
 func (w *crowd) judge(a *act, invitees []protocol.Invitee, heard, ends map[string]int) {
-	word := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel", invite.TimedOut: "timeout"}
+	word := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel",
+		invite.TimedOut: "timeout"}
 	listeners := append([]string{a.caller}, a.invitees...)
 	for _, p := range invitees {
 		final, told := word[p.State], a.ended[p.UserID]
@@ -150,7 +154,8 @@ func (w *crowd) judge(a *act, invitees []protocol.Invitee, heard, ends map[strin
 					n = 0 // it came in one record with the answers of others, which its device leaves out
 				}
 				if other != final && n > 0 || other == final && n != want && told != "?" || n > 1 {
-					w.t.Errorf("%s heard %d times that %s ended by %s for %s, which stands as %s by %s", who, n, a.id, other, p.UserID, final, a.by[p.UserID])
+					w.t.Errorf("%s heard %d times that %s ended by %s for %s, which stands as %s by %s", who, n, a.id, other, p.UserID,
+						final, a.by[p.UserID])
 				}
 			}
 		}
@@ -237,11 +242,12 @@ func TestTheJudgeCanFail(t *testing.T) {
 		notes []note
 		fine  bool
 	}{
-		"as it should be":           {invite.Accepted, "accept", []note{invited, told}, true},
-		"an answer was lost":        {invite.TimedOut, "accept", []note{invited}, false},
-		"nobody was told":           {invite.Accepted, "accept", []note{invited}, false},
-		"told twice":                {invite.Accepted, "accept", []note{invited, told, told}, false},
-		"told another ending":       {invite.Accepted, "accept", []note{invited, told, {Who: "a", What: "cancel", ID: "i", Invitee: "b"}}, false},
+		"as it should be":    {invite.Accepted, "accept", []note{invited, told}, true},
+		"an answer was lost": {invite.TimedOut, "accept", []note{invited}, false},
+		"nobody was told":    {invite.Accepted, "accept", []note{invited}, false},
+		"told twice":         {invite.Accepted, "accept", []note{invited, told, told}, false},
+		"told another ending": {invite.Accepted, "accept",
+			[]note{invited, told, {Who: "a", What: "cancel", ID: "i", Invitee: "b"}}, false},
 		"it never rang":             {invite.Accepted, "accept", []note{told}, false},
 		"it rang twice":             {invite.Accepted, "accept", []note{invited, invited, told}, false},
 		"it is still open":          {invite.Open, "", []note{invited}, false},
@@ -249,7 +255,8 @@ func TestTheJudgeCanFail(t *testing.T) {
 	} {
 		fake := &testing.T{}
 		w := &crowd{t: fake, chronicle: &chronicle{Notes: c.notes}}
-		a := &act{id: "i", caller: "a", invitees: []string{"b"}, acked: true, ended: map[string]string{}, by: map[string]string{"b": "b"}}
+		a := &act{id: "i", caller: "a", invitees: []string{"b"}, acked: true, ended: map[string]string{},
+			by: map[string]string{"b": "b"}}
 		if c.ended != "" {
 			a.ended["b"] = c.ended
 		}
@@ -259,7 +266,8 @@ func TestTheJudgeCanFail(t *testing.T) {
 		}
 	}
 	fake := &testing.T{}
-	w := &crowd{t: fake, chronicle: &chronicle{}, people: map[string]*client.Client{"student0": nil, "student1": nil}, said: map[string]bool{"student0-1": true}}
+	w := &crowd{t: fake, chronicle: &chronicle{}, people: map[string]*client.Client{"student0": nil, "student1": nil},
+		said: map[string]bool{"student0-1": true}}
 	if w.checkTalk(w.heard()); !fake.Failed() {
 		t.Error("a message that a student never heard is taken")
 	}

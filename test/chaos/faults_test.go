@@ -203,7 +203,8 @@ func lossy(share float64) func(*storm) {
 // acknowledged, what is there, and what everybody heard.
 func TestFaults(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "beckon")
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", program,
+		"github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
 		t.Fatalf("the program does not build: %v\n%s", err, out)
 	}
 	known := map[string]bool{}
@@ -225,7 +226,8 @@ func weather(t *testing.T, program string, f fault) {
 	if *loud {
 		log = os.Stderr
 	}
-	c, err := cluster.Start(t.Context(), cluster.Options{Program: program, Dir: t.TempDir(), Nodes: 3, Standby: true, Buses: 3, Log: log,
+	c, err := cluster.Start(t.Context(), cluster.Options{Program: program, Dir: t.TempDir(), Nodes: 3, Standby: true,
+		Buses: 3, Log: log,
 		Args: []string{"--user-rate", "100000", "--user-burst", "100000", "--ping", "2s", "--drain", "1s"}})
 	if err != nil {
 		t.Fatal(err)

@@ -136,7 +136,8 @@ func (h *chronicle) keep(t *testing.T, name string) {
 	t.Logf("the history and a picture of it are in test/chaos/%s", dir)
 }
 
-// picture draws a lane for each client: bars for its calls, dots for what it heard, bands for what was done to the house.
+// picture draws a lane for each client: bars for its calls, dots for what it heard, bands for what was done to the
+// house.
 func (h *chronicle) picture(name string) string {
 	const scale, lane, left = 60.0, 16, 110 // pixels for a second, for a client, for its name
 	lanes, end := map[string]int{}, 1.0
@@ -147,19 +148,23 @@ func (h *chronicle) picture(name string) string {
 		return 30 + lane*lanes[who]
 	}
 	var marks strings.Builder
-	colour := map[string]string{"invite": "#357", "accept": "#2a2", "reject": "#c70", "cancel": "#b22", "timeout": "#777", "message": "#84c"}
+	colour := map[string]string{"invite": "#357", "accept": "#2a2", "reject": "#c70", "cancel": "#b22", "timeout": "#777",
+		"message": "#84c"}
 	for _, a := range h.Attempts {
 		end = max(end, a.End)
 		stroke := ""
 		if a.Told != "" {
 			stroke = ` stroke="#f00"`
 		}
-		fmt.Fprintf(&marks, `<rect x="%.1f" y="%d" width="%.1f" height="7" fill="%s"%s><title>%s %s %s: %s</title></rect>`, left+a.Begin*scale, place(a.Who),
-			max(1, (a.End-a.Begin)*scale), colour[a.What], stroke, html.EscapeString(a.Who), a.What, html.EscapeString(a.ID), html.EscapeString(a.Told))
+		fmt.Fprintf(&marks, `<rect x="%.1f" y="%d" width="%.1f" height="7" fill="%s"%s><title>%s %s %s: %s</title></rect>`,
+			left+a.Begin*scale, place(a.Who),
+			max(1, (a.End-a.Begin)*scale), colour[a.What], stroke, html.EscapeString(a.Who), a.What, html.EscapeString(a.ID),
+			html.EscapeString(a.Told))
 	}
 	for _, n := range h.Notes {
 		end = max(end, n.At)
-		fmt.Fprintf(&marks, `<circle cx="%.1f" cy="%d" r="2" fill="%s"><title>%s hears %s of %s (%s, %d)</title></circle>`, left+n.At*scale, place(n.Who)+10,
+		fmt.Fprintf(&marks, `<circle cx="%.1f" cy="%d" r="2" fill="%s"><title>%s hears %s of %s (%s, %d)</title></circle>`,
+			left+n.At*scale, place(n.Who)+10,
 			colour[n.What], html.EscapeString(n.Who), n.What, html.EscapeString(n.ID), html.EscapeString(n.Timeline), n.Seq)
 	}
 	high := 30 + lane*len(lanes)
@@ -167,7 +172,8 @@ func (h *chronicle) picture(name string) string {
 	fmt.Fprintf(&b, `<!doctype html><meta charset="utf-8"><title>%s</title><body style="font:12px sans-serif"><h1>%s</h1><p>Bars: calls, red-edged when refused. Dots: what was heard. Bands: what was done to the house.</p><svg width="%.0f" height="%d">`,
 		html.EscapeString(name), html.EscapeString(name), left+end*scale+20, high+10)
 	for _, f := range h.Faults {
-		fmt.Fprintf(&b, `<rect x="%.1f" y="0" width="%.1f" height="%d" fill="#fdd"/><text x="%.1f" y="12">%s</text>`, left+f.Begin*scale, max(2, (f.End-f.Begin)*scale), high,
+		fmt.Fprintf(&b, `<rect x="%.1f" y="0" width="%.1f" height="%d" fill="#fdd"/><text x="%.1f" y="12">%s</text>`, left+
+			f.Begin*scale, max(2, (f.End-f.Begin)*scale), high,
 			left+f.Begin*scale+2, html.EscapeString(f.What))
 	}
 	for who := range lanes {

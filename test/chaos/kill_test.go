@@ -39,7 +39,8 @@ func newVictim(t *testing.T) *victim {
 	t.Helper()
 	dir := t.TempDir()
 	v := &victim{t: t, program: filepath.Join(dir, "beckon"), data: filepath.Join(dir, "data")}
-	if out, err := exec.Command("go", "build", "-o", v.program, "github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", v.program,
+		"github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
 		t.Fatalf("the program does not build: %v\n%s", err, out)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,7 +56,8 @@ func newVictim(t *testing.T) *victim {
 
 func (v *victim) start() {
 	v.t.Helper()
-	v.cmd = exec.Command(v.program, "serve", "--listen", v.addr, "--data", v.data, "--user-rate", "100000", "--user-burst", "100000", "--address-rate", "1000000", "--address-burst", "1000000")
+	v.cmd = exec.Command(v.program, "serve", "--listen", v.addr, "--data", v.data, "--user-rate", "100000", "--user-burst",
+		"100000", "--address-rate", "1000000", "--address-burst", "1000000")
 	v.cmd.Stderr = os.Stderr
 	if err := v.cmd.Start(); err != nil {
 		v.t.Fatal(err)
@@ -151,7 +153,8 @@ func (v *victim) connect(user string, h *history) *client.Client {
 		v.t.Fatal(err)
 	}
 	h.heard[user] = map[string]int{}
-	c, err := client.New(client.Options{Server: "http://" + v.addr, Token: token, DeviceID: user + "-1", CallTimeout: time.Minute, Listener: client.Listener{OnSignaling: h.hear(user)}})
+	c, err := client.New(client.Options{Server: "http://" + v.addr, Token: token, DeviceID: user + "-1",
+		CallTimeout: time.Minute, Listener: client.Listener{OnSignaling: h.hear(user)}})
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -171,7 +174,9 @@ func (h *history) live(ctx context.Context, people map[string]*client.Client, ca
 		h.deeds[d.id] = d
 		h.mu.Unlock()
 		call := context.Background() // a call that was begun is retried to its end, over every crash
-		if _, err := people[caller].Invite(call, protocol.InviteRequest{Invitee: callee, InviteOptions: protocol.InviteOptions{InviteID: d.id, Timeout: 2}}); err != nil {
+		if _, err := people[caller].Invite(call,
+			protocol.InviteRequest{Invitee: callee,
+				InviteOptions: protocol.InviteOptions{InviteID: d.id, Timeout: 2}}); err != nil {
 			continue
 		}
 		how := []string{"accept", "reject", "cancel", ""}[rand.IntN(4)]
@@ -195,7 +200,8 @@ func (h *history) live(ctx context.Context, people map[string]*client.Client, ca
 	}
 }
 
-// settle waits until nothing is open any more and everybody has heard everything: after a last call from each to the other.
+// settle waits until nothing is open any more and everybody has heard everything: after a last call from each to the
+// other.
 func (h *history) settle(t *testing.T, people map[string]*client.Client) {
 	t.Helper()
 	limit := time.Now().Add(time.Minute)
@@ -225,7 +231,8 @@ func (h *history) settle(t *testing.T, people map[string]*client.Client) {
 func (h *history) last(t *testing.T, people map[string]*client.Client, from, to string) {
 	t.Helper()
 	id := "last-" + from
-	if _, err := people[from].Invite(t.Context(), protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id}}); err != nil {
+	if _, err := people[from].Invite(t.Context(),
+		protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id}}); err != nil {
 		t.Fatal(err)
 	}
 	limit := time.Now().Add(30 * time.Second)
@@ -249,7 +256,8 @@ func (h *history) last(t *testing.T, people map[string]*client.Client, from, to 
 func (h *history) check(t *testing.T, people map[string]*client.Client) {
 	t.Helper()
 	acked, answered, timedOut := 0, 0, 0
-	word := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel", invite.TimedOut: "timeout"}
+	word := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel",
+		invite.TimedOut: "timeout"}
 	number := map[string]string{"cancel": "2", "accept": "3", "reject": "4", "timeout": "5"}
 	for _, d := range h.deeds {
 		res, err := people[d.caller].GetInvitation(t.Context(), protocol.GetInvitationRequest{InviteID: d.id})
@@ -293,5 +301,6 @@ func (h *history) check(t *testing.T, people map[string]*client.Client) {
 	if answered == 0 || timedOut == 0 {
 		t.Errorf("too little happened: %d answered, %d timed out", answered, timedOut)
 	}
-	t.Logf("%d kills: %d invitations, %d acknowledged answers and cancels, %d timeouts; nothing lost, nothing twice", *kills, acked, answered, timedOut)
+	t.Logf("%d kills: %d invitations, %d acknowledged answers and cancels, %d timeouts; nothing lost, nothing twice",
+		*kills, acked, answered, timedOut)
 }

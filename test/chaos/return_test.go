@@ -16,7 +16,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-var returning = flag.Int("chaos.return", 500, "devices that are connected when the server is killed; at most about 19,500, as a process may open 20,000 files")
+var returning = flag.Int("chaos.return", 500,
+	"devices that are connected when the server is killed; at most about 19,500, as a process may open 20,000 files")
 
 // returns notes when each device was connected last.
 type returns struct {
@@ -44,8 +45,9 @@ func (r *returns) since(begin time.Time) []time.Duration {
 	return list
 }
 
-// TestEverybodyReturns: the server is killed while many devices are connected and some of them call each other. All come back
-// by themselves, and no call fails: those under way are asked again by the SDK, and those that begin meanwhile wait for the link.
+// TestEverybodyReturns: the server is killed while many devices are connected and some of them call each other. All
+// come back by themselves, and no call fails: those under way are asked again by the SDK, and those that begin
+// meanwhile wait for the link.
 func TestEverybodyReturns(t *testing.T) {
 	v := newVictim(t)
 	v.start()
@@ -76,7 +78,9 @@ func TestEverybodyReturns(t *testing.T) {
 			for n := 0; ctx.Err() == nil; n++ {
 				id := fmt.Sprintf("call-%d-%d", i, n)
 				to := fmt.Sprintf("user%d", 2*i+1)
-				if _, err := people[2*i].Invite(context.Background(), protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 60}}); err != nil {
+				if _, err := people[2*i].Invite(context.Background(),
+					protocol.InviteRequest{Invitee: to,
+						InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 60}}); err != nil {
 					return fmt.Errorf("invite %s: %w", id, err)
 				}
 				if _, err := people[2*i+1].Accept(context.Background(), id, ""); err != nil {
@@ -106,8 +110,10 @@ func TestEverybodyReturns(t *testing.T) {
 		t.Error("nobody called after the restart")
 	}
 	back := r.since(killed)
-	t.Logf("%d devices were back after the kill: half within %v, 99 of 100 within %v, the last after %v; %d calls, none failed",
-		len(back), back[len(back)/2].Round(time.Millisecond), back[len(back)*99/100].Round(time.Millisecond), back[len(back)-1].Round(time.Millisecond), calls.Load())
+	t.Logf("%d devices were back after the kill: half within %v, 99 of 100 within %v, the last after %v; %d calls, "+
+		"none failed",
+		len(back), back[len(back)/2].Round(time.Millisecond), back[len(back)*99/100].Round(time.Millisecond),
+		back[len(back)-1].Round(time.Millisecond), calls.Load())
 }
 
 // device connects somebody who notes each time that the link is there.
@@ -116,9 +122,10 @@ func (v *victim) device(user string, r *returns) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(client.Options{Server: "http://" + v.addr, Token: token, DeviceID: user + "-1", CallTimeout: time.Minute, Listener: client.Listener{
-		OnConnected: func(protocol.Welcome) { r.note(user) },
-	}})
+	c, err := client.New(client.Options{Server: "http://" + v.addr, Token: token, DeviceID: user + "-1",
+		CallTimeout: time.Minute, Listener: client.Listener{
+			OnConnected: func(protocol.Welcome) { r.note(user) },
+		}})
 	if err != nil {
 		return nil, err
 	}

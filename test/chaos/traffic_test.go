@@ -44,7 +44,8 @@ type act struct {
 }
 
 func newCrowd(t *testing.T, c *cluster.Cluster) *crowd {
-	w := &crowd{chronicle: newChronicle(), t: t, people: map[string]*client.Client{}, deeds: map[string]*act{}, said: map[string]bool{}}
+	w := &crowd{chronicle: newChronicle(), t: t, people: map[string]*client.Client{}, deeds: map[string]*act{},
+		said: map[string]bool{}}
 	for i := range clusterPairs {
 		w.connect(c, fmt.Sprintf("caller%d", i))
 		w.connect(c, fmt.Sprintf("callee%d", i))
@@ -55,7 +56,8 @@ func newCrowd(t *testing.T, c *cluster.Cluster) *crowd {
 		members = append(members, fmt.Sprintf("student%d", i))
 		w.connect(c, members[i])
 	}
-	if _, err := w.people["teacher"].CreateGroup(t.Context(), protocol.CreateGroupRequest{GroupID: "class", Type: "Work", MemberList: members}); err != nil {
+	if _, err := w.people["teacher"].CreateGroup(t.Context(),
+		protocol.CreateGroupRequest{GroupID: "class", Type: "Work", MemberList: members}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -67,7 +69,8 @@ func (w *crowd) connect(c *cluster.Cluster, user string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := client.New(client.Options{Server: c.URL(), Token: token, DeviceID: user + "-1", CallTimeout: 2 * time.Minute, Listener: w.listener(user)})
+	p, err := client.New(client.Options{Server: c.URL(), Token: token, DeviceID: user + "-1", CallTimeout: 2 * time.Minute,
+		Listener: w.listener(user)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -80,8 +83,8 @@ func (w *crowd) connect(c *cluster.Cluster, user string) {
 	w.people[user] = p
 }
 
-// sure does a call until its outcome is known, as a careful program would: a refusal that leaves it open is asked again, with
-// the same names. It returns how it was refused, and whether that is known.
+// sure does a call until its outcome is known, as a careful program would: a refusal that leaves it open is asked
+// again, with the same names. It returns how it was refused, and whether that is known.
 func (w *crowd) sure(who, what, id string, call func(context.Context) error) (refusal error, known bool) {
 	a := attempt{Who: who, What: what, ID: id, Begin: w.now()}
 	defer func() {
@@ -159,8 +162,10 @@ func (w *crowd) decided(a *act, invitee, what, by string, refusal error, known b
 // call makes one call and ends it in one of many ways.
 func (w *crowd) call(id, caller, callee string) {
 	a := w.begin(&act{id: id, caller: caller, invitees: []string{callee}})
-	req := protocol.InviteRequest{Invitee: callee, InviteOptions: protocol.InviteOptions{InviteID: id, RequestID: "r-" + id, Timeout: 3}}
-	err, known := w.sure(caller, "invite", id, func(ctx context.Context) error { _, err := w.people[caller].Invite(ctx, req); return err })
+	req := protocol.InviteRequest{Invitee: callee,
+		InviteOptions: protocol.InviteOptions{InviteID: id, RequestID: "r-" + id, Timeout: 3}}
+	err, known := w.sure(caller, "invite", id,
+		func(ctx context.Context) error { _, err := w.people[caller].Invite(ctx, req); return err })
 	if err != nil {
 		w.mu.Lock()
 		a.refused = known
@@ -211,8 +216,10 @@ func (w *crowd) ask(id string) {
 		a.invitees = append(a.invitees, fmt.Sprintf("student%d", i))
 	}
 	w.begin(a)
-	req := protocol.InviteInGroupRequest{GroupID: "class", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: id, RequestID: "r-" + id, Timeout: 2}}
-	if err, known := w.sure("teacher", "invite", id, func(ctx context.Context) error { _, err := w.people["teacher"].InviteInGroup(ctx, req); return err }); err != nil {
+	req := protocol.InviteInGroupRequest{GroupID: "class", Everyone: true,
+		InviteOptions: protocol.InviteOptions{InviteID: id, RequestID: "r-" + id, Timeout: 2}}
+	if err, known := w.sure("teacher", "invite", id,
+		func(ctx context.Context) error { _, err := w.people["teacher"].InviteInGroup(ctx, req); return err }); err != nil {
 		w.mu.Lock()
 		a.refused = known
 		w.mu.Unlock()
@@ -242,7 +249,8 @@ func (w *crowd) ask(id string) {
 func (w *crowd) say(who string, n int) {
 	id := fmt.Sprintf("%s-%d", who, n)
 	req := protocol.SendMessageRequest{GroupID: "class", MessageID: id, RequestID: id, Body: protocol.Body{Text: id}}
-	err, known := w.sure(who, "message", id, func(ctx context.Context) error { _, err := w.people[who].SendMessage(ctx, req); return err })
+	err, known := w.sure(who, "message", id,
+		func(ctx context.Context) error { _, err := w.people[who].SendMessage(ctx, req); return err })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil || !known {

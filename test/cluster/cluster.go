@@ -161,7 +161,8 @@ func (c *Cluster) node(i int) (*Node, error) {
 		command = "serve"
 	}
 	n.args = append([]string{command, "--listen", n.Addr, "--data", n.Data,
-		"--postgres", "postgres://beckon@" + strings.Join(hosts, ",") + "/beckon?sslmode=disable&target_session_attrs=read-write",
+		"--postgres", "postgres://beckon@" + strings.Join(hosts, ",") +
+			"/beckon?sslmode=disable&target_session_attrs=read-write",
 		"--nats", strings.Join(buses, ","),
 		"--files-url", "file://" + filepath.Join(c.opt.Dir, "files") + "?create_dir=true&no_tmp_dir=true"}, c.opt.Args...)
 	if c.opt.PerNode != nil {

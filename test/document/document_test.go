@@ -52,29 +52,31 @@ func TestOneToOneCall(t *testing.T) {
 		equal(t, "the caller's role", in.Role, im.RoomAnchor)
 		inviteID = call(t, callData{CallType: 2, RoomID: "call-1"}.String(), 30)
 	})
-	t.Run("step 1: the invitee receives onReceiveNewInvitation with the invite ID, the inviter, the list and the data", func(t *testing.T) {
-		e := bob.wait(t, "onReceiveNewInvitation", inviteID)
-		room = readCall(t, e.Data).RoomID
-		equal(t, "the inviter", e.Inviter, "alice")
-		equal(t, "the group", e.GroupID, "")
-		equal(t, "the list", names(e.InviteeList), "bob")
-		equal(t, "the room", room, "call-1")
-	})
+	t.Run("step 1: the invitee receives onReceiveNewInvitation with the invite ID, the inviter, the list and the data",
+		func(t *testing.T) {
+			e := bob.wait(t, "onReceiveNewInvitation", inviteID)
+			room = readCall(t, e.Data).RoomID
+			equal(t, "the inviter", e.Inviter, "alice")
+			equal(t, "the group", e.GroupID, "")
+			equal(t, "the list", names(e.InviteeList), "bob")
+			equal(t, "the room", room, "call-1")
+		})
 	t.Run("step 2: the room is closed to the invitee until the accept", func(t *testing.T) {
 		_, err := bob.EnterRoom(t.Context(), room, "")
 		equal(t, "the refusal", code(t, err), im.CodeNotAdmitted)
 	})
-	t.Run("step 2: the invitee accepts and enters the room, and the caller receives onInviteeAccepted", func(t *testing.T) {
-		_, err := bob.Accept(t.Context(), inviteID, "yes")
-		must(t, err)
-		in, err := bob.EnterRoom(t.Context(), room, "")
-		must(t, err)
-		equal(t, "the invitee's role", in.Role, im.RoomAnchor)
-		e := alice.wait(t, "onInviteeAccepted", inviteID, "bob")
-		equal(t, "the data", e.Data, "yes")
-		equal(t, "the call is answered by all", e.Over, true)
-		equal(t, "the room of the invitation", readCall(t, e.InvitationData).RoomID, "call-1")
-	})
+	t.Run("step 2: the invitee accepts and enters the room, and the caller receives onInviteeAccepted",
+		func(t *testing.T) {
+			_, err := bob.Accept(t.Context(), inviteID, "yes")
+			must(t, err)
+			in, err := bob.EnterRoom(t.Context(), room, "")
+			must(t, err)
+			equal(t, "the invitee's role", in.Role, im.RoomAnchor)
+			e := alice.wait(t, "onInviteeAccepted", inviteID, "bob")
+			equal(t, "the data", e.Data, "yes")
+			equal(t, "the call is answered by all", e.Over, true)
+			equal(t, "the room of the invitation", readCall(t, e.InvitationData).RoomID, "call-1")
+		})
 	t.Run("step 2: the invitee declines, and the caller receives onInviteeRejected", func(t *testing.T) {
 		id := call(t, "call", 30)
 		_, err := bob.Reject(t.Context(), id, "", "")
@@ -116,7 +118,8 @@ func TestOneToOneCall(t *testing.T) {
 		pad := s.login("bob", "pad", nil)
 		pad.barrier(t, alice)
 		equal(t, "it rings at a later login", pad.count("onReceiveNewInvitation", res.InviteID), 0)
-		equal(t, "it is in the history", slices.Equal(pad.history(t, "c2c_alice", res.InviteID), []protocol.ActionType{protocol.ActionInvite}), true)
+		equal(t, "it is in the history", slices.Equal(pad.history(t, "c2c_alice", res.InviteID),
+			[]protocol.ActionType{protocol.ActionInvite}), true)
 	})
 }
 
@@ -142,7 +145,8 @@ func TestOneToOneCallElsewhereAndOffline(t *testing.T) {
 		equal(t, "answering a second time", code(t, err), im.CodeOver)
 		alice.wait(t, "onInviteeAccepted", id)
 		alice.barrier(t, bob)
-		equal(t, "answers that the caller received", alice.count("onInviteeAccepted", id)+alice.count("onInviteeRejected", id), 1)
+		equal(t, "answers that the caller received", alice.count("onInviteeAccepted", id)+
+			alice.count("onInviteeRejected", id), 1)
 	})
 	t.Run("an invitee who comes before the deadline receives the invitation", func(t *testing.T) {
 		id := invite(t, alice, "carol", 60)
@@ -158,7 +162,8 @@ func TestOneToOneCallElsewhereAndOffline(t *testing.T) {
 		dave := s.login("dave", "phone", nil)
 		dave.barrier(t, alice)
 		equal(t, "what rings", dave.count("onReceiveNewInvitation", id), 0)
-		equal(t, "the history", slices.Equal(dave.history(t, "c2c_alice", id), []protocol.ActionType{protocol.ActionInvite, protocol.ActionTimeout}), true)
+		equal(t, "the history", slices.Equal(dave.history(t, "c2c_alice", id),
+			[]protocol.ActionType{protocol.ActionInvite, protocol.ActionTimeout}), true)
 		res, err := dave.GetConversation(t.Context(), "c2c_alice")
 		must(t, err)
 		equal(t, "unread: the missed call and the notice of this test", res.Conversation.Unread, 2)
@@ -196,28 +201,32 @@ func TestGroupCall(t *testing.T) {
 	s := newStage(t)
 	apps := s.all("alice", "bob", "carol", "dave", "eve")
 	alice := apps["alice"]
-	_, err := alice.CreateGroup(t.Context(), protocol.CreateGroupRequest{GroupID: "team", Type: "Public", MemberList: []string{"bob", "carol", "dave", "eve"}})
+	_, err := alice.CreateGroup(t.Context(),
+		protocol.CreateGroupRequest{GroupID: "team", Type: "Public", MemberList: []string{"bob", "carol", "dave", "eve"}})
 	must(t, err)
 	invitees := []string{"bob", "carol", "dave"}
 	var id string
 	t.Run("step 1: the caller enters a room and invites members of the group", func(t *testing.T) {
 		_, err := alice.EnterRoom(t.Context(), "group-call", "")
 		must(t, err)
-		res, err := alice.InviteInGroup(t.Context(), protocol.InviteInGroupRequest{GroupID: "team", InviteeList: invitees, InviteOptions: options(callData{RoomID: "group-call"}.String(), 3)})
+		res, err := alice.InviteInGroup(t.Context(),
+			protocol.InviteInGroupRequest{GroupID: "team", InviteeList: invitees,
+				InviteOptions: options(callData{RoomID: "group-call"}.String(), 3)})
 		must(t, err)
 		id = res.InviteID
 	})
-	t.Run("step 1: every member receives onReceiveNewInvitation, and finds out by the list whether they are invited", func(t *testing.T) {
-		for user, a := range apps {
-			if user == "alice" {
-				continue
+	t.Run("step 1: every member receives onReceiveNewInvitation, and finds out by the list whether they are invited",
+		func(t *testing.T) {
+			for user, a := range apps {
+				if user == "alice" {
+					continue
+				}
+				e := a.wait(t, "onReceiveNewInvitation", id)
+				equal(t, "the list", names(e.InviteeList), "bob carol dave")
+				equal(t, "the group", e.GroupID, "team")
+				equal(t, user+" is invited", slices.Contains(e.InviteeList, user), user != "eve")
 			}
-			e := a.wait(t, "onReceiveNewInvitation", id)
-			equal(t, "the list", names(e.InviteeList), "bob carol dave")
-			equal(t, "the group", e.GroupID, "team")
-			equal(t, user+" is invited", slices.Contains(e.InviteeList, user), user != "eve")
-		}
-	})
+		})
 	t.Run("step 2: one accepts and enters, and every member receives onInviteeAccepted", func(t *testing.T) {
 		_, err := apps["bob"].Accept(t.Context(), id, "")
 		must(t, err)
@@ -245,7 +254,8 @@ func TestGroupCall(t *testing.T) {
 	})
 	t.Run("step 5: the last one sends the end of the call to the group", func(t *testing.T) {
 		end := protocol.InviteOptions{Data: callData{CallEnd: 5}.String(), Notice: true}
-		res, err := alice.InviteInGroup(t.Context(), protocol.InviteInGroupRequest{GroupID: "team", InviteeList: invitees, InviteOptions: end})
+		res, err := alice.InviteInGroup(t.Context(),
+			protocol.InviteInGroupRequest{GroupID: "team", InviteeList: invitees, InviteOptions: end})
 		must(t, err)
 		for _, user := range invitees {
 			equal(t, "a notice", apps[user].wait(t, "onReceiveNewInvitation", res.InviteID).Notice, true)

@@ -15,12 +15,14 @@ func TestClassroom(t *testing.T) {
 	apps := s.all("teacher", "s1", "s2", "s3")
 	teacher := apps["teacher"]
 	students := []string{"s1", "s2", "s3", "s4"}
-	_, err := teacher.CreateGroup(t.Context(), protocol.CreateGroupRequest{GroupID: "class", Type: "Public", MemberList: students})
+	_, err := teacher.CreateGroup(t.Context(),
+		protocol.CreateGroupRequest{GroupID: "class", Type: "Public", MemberList: students})
 	must(t, err)
 	room := im.GroupConversation("class")
 	ask := func(t *testing.T, data string, list ...string) string {
 		t.Helper()
-		req := protocol.InviteInGroupRequest{GroupID: "class", InviteeList: list, Everyone: len(list) == 0, InviteOptions: options(data, 60)}
+		req := protocol.InviteInGroupRequest{GroupID: "class", InviteeList: list, Everyone: len(list) == 0,
+			InviteOptions: options(data, 60)}
 		if data == "speak" {
 			req.RoomID = room
 		}
@@ -32,23 +34,24 @@ func TestClassroom(t *testing.T) {
 	t.Run("step 1: the teacher invites all students, and says in the data that it is hand raising", func(t *testing.T) {
 		hands = ask(t, "hands")
 	})
-	t.Run("step 2: the students receive it, and the list is the same live, after a late login and after a restart", func(t *testing.T) {
-		store := client.FileStore(filepath.Join(s.t.TempDir(), "s4.json"))
-		late := s.login("s4", "phone", store)
-		again := func() *app {
-			late.wait(t, "onReceiveNewInvitation", hands)
-			late.Close()
-			return s.login("s4", "phone", store)
-		}()
-		apps["s4"] = again
-		for _, a := range []*app{apps["s1"], late, again} {
-			e := a.wait(t, "onReceiveNewInvitation", hands)
-			equal(t, "the list", names(e.InviteeList), "s1 s2 s3 s4")
-			equal(t, "everyone", e.Everyone, true)
-			equal(t, "how many", e.InviteeCount, 4)
-			equal(t, "the operation", e.InvitationData, "hands")
-		}
-	})
+	t.Run("step 2: the students receive it, and the list is the same live, after a late login and after a restart",
+		func(t *testing.T) {
+			store := client.FileStore(filepath.Join(s.t.TempDir(), "s4.json"))
+			late := s.login("s4", "phone", store)
+			again := func() *app {
+				late.wait(t, "onReceiveNewInvitation", hands)
+				late.Close()
+				return s.login("s4", "phone", store)
+			}()
+			apps["s4"] = again
+			for _, a := range []*app{apps["s1"], late, again} {
+				e := a.wait(t, "onReceiveNewInvitation", hands)
+				equal(t, "the list", names(e.InviteeList), "s1 s2 s3 s4")
+				equal(t, "everyone", e.Everyone, true)
+				equal(t, "how many", e.InviteeCount, 4)
+				equal(t, "the operation", e.InvitationData, "hands")
+			}
+		})
 	t.Run("step 3: a student raises a hand by accepting, and everybody receives onInviteeAccepted", func(t *testing.T) {
 		for _, student := range []string{"s1", "s2"} {
 			_, err := apps[student].Accept(t.Context(), hands, "")
@@ -66,15 +69,16 @@ func TestClassroom(t *testing.T) {
 		apps["s1"].wait(t, "onInviteeRejected", hands, "s3")
 		teacher.wait(t, "onInviteeRejected", hands, "s3")
 	})
-	t.Run("step 4: the teacher lowers all hands, and everybody receives the end, nobody another's as their own", func(t *testing.T) {
-		_, err := teacher.Cancel(t.Context(), protocol.CancelRequest{InviteID: hands})
-		must(t, err)
-		for _, student := range students {
-			e := apps[student].wait(t, "onInvitationCancelled", hands)
-			equal(t, "over", e.Over, true)
-			equal(t, "it ends for "+student, slices.Contains(e.InviteeList, student), student == "s4")
-		}
-	})
+	t.Run("step 4: the teacher lowers all hands, and everybody receives the end, nobody another's as their own",
+		func(t *testing.T) {
+			_, err := teacher.Cancel(t.Context(), protocol.CancelRequest{InviteID: hands})
+			must(t, err)
+			for _, student := range students {
+				e := apps[student].wait(t, "onInvitationCancelled", hands)
+				equal(t, "over", e.Over, true)
+				equal(t, "it ends for "+student, slices.Contains(e.InviteeList, student), student == "s4")
+			}
+		})
 	t.Run("step 4: when all have answered, the teacher may ask again", func(t *testing.T) {
 		first := ask(t, "hands", "s1", "s2")
 		for _, student := range []string{"s1", "s2"} {
@@ -119,7 +123,8 @@ func TestChatRoom(t *testing.T) {
 	s := newStage(t)
 	apps := s.all("host", "ann", "ben", "cat")
 	host := apps["host"]
-	_, err := host.CreateGroup(t.Context(), protocol.CreateGroupRequest{GroupID: "salon", Type: "Public", MemberList: []string{"ann", "ben", "cat"}})
+	_, err := host.CreateGroup(t.Context(),
+		protocol.CreateGroupRequest{GroupID: "salon", Type: "Public", MemberList: []string{"ann", "ben", "cat"}})
 	must(t, err)
 	room := im.GroupConversation("salon")
 	ask := func(t *testing.T, user string) string {

@@ -35,7 +35,8 @@ func (media) ListRooms(context.Context, *livekit.ListRoomsRequest) (*livekit.Lis
 	return &livekit.ListRoomsResponse{}, nil
 }
 
-func (media) ListParticipants(context.Context, *livekit.ListParticipantsRequest) (*livekit.ListParticipantsResponse, error) {
+func (media) ListParticipants(context.Context, *livekit.ListParticipantsRequest) (*livekit.ListParticipantsResponse,
+	error) {
 	return &livekit.ListParticipantsResponse{}, nil
 }
 
@@ -43,7 +44,8 @@ func (media) DeleteRoom(context.Context, *livekit.DeleteRoomRequest) (*livekit.D
 	return &livekit.DeleteRoomResponse{}, nil
 }
 
-func (media) RemoveParticipant(context.Context, *livekit.RoomParticipantIdentity) (*livekit.RemoveParticipantResponse, error) {
+func (media) RemoveParticipant(context.Context, *livekit.RoomParticipantIdentity) (*livekit.RemoveParticipantResponse,
+	error) {
 	return &livekit.RemoveParticipantResponse{}, nil
 }
 
@@ -61,7 +63,8 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	web := httptest.NewServer(livekit.NewRoomServiceServer(media{}))
 	t.Cleanup(web.Close)
-	return &stage{t: t, Cluster: beckontest.StartWith(t, beckon.Config{LiveKitAPI: web.URL, LiveKitKey: "key", LiveKitSecret: "a secret of LiveKit that is long enough"})}
+	return &stage{t: t, Cluster: beckontest.StartWith(t,
+		beckon.Config{LiveKitAPI: web.URL, LiveKitKey: "key", LiveKitSecret: "a secret of LiveKit that is long enough"})}
 }
 
 // callback is one callback of the listener, by its name in the original.
@@ -97,12 +100,16 @@ func (a *app) change(f func()) {
 func (s *stage) login(user, device string, store client.Store) *app {
 	s.t.Helper()
 	a := &app{t: s.t, user: user, moved: make(chan struct{})}
-	a.Client = s.DeviceWith(client.Options{Token: s.Token(user), DeviceID: user + "-" + device, Store: store, Listener: client.Listener{
-		OnReceiveNewInvitation: a.add("onReceiveNewInvitation"), OnInviteeAccepted: a.add("onInviteeAccepted"), OnInviteeRejected: a.add("onInviteeRejected"),
-		OnInvitationCancelled: a.add("onInvitationCancelled"), OnInvitationTimeout: a.add("onInvitationTimeout"), OnInvitationModified: a.add("onInvitationModified"),
-		OnInviteeRinging: a.add("onInviteeRinging"), OnInvitationHandledByOtherDevice: a.add("onInvitationHandledByOtherDevice"),
-		OnRoomRoleChanged: func(e protocol.RoomEvent) { a.change(func() { a.roles = append(a.roles, e) }) },
-	}})
+	a.Client = s.DeviceWith(client.Options{Token: s.Token(user), DeviceID: user + "-" + device, Store: store,
+		Listener: client.Listener{
+			OnReceiveNewInvitation: a.add("onReceiveNewInvitation"), OnInviteeAccepted: a.add("onInviteeAccepted"),
+			OnInviteeRejected:     a.add("onInviteeRejected"),
+			OnInvitationCancelled: a.add("onInvitationCancelled"), OnInvitationTimeout: a.add("onInvitationTimeout"),
+			OnInvitationModified:             a.add("onInvitationModified"),
+			OnInviteeRinging:                 a.add("onInviteeRinging"),
+			OnInvitationHandledByOtherDevice: a.add("onInvitationHandledByOtherDevice"),
+			OnRoomRoleChanged:                func(e protocol.RoomEvent) { a.change(func() { a.roles = append(a.roles, e) }) },
+		}})
 	if _, err := a.GetDeviceList(s.t.Context()); err != nil { // once it has an answer, the device counts as connected
 		s.t.Fatal(err)
 	}
@@ -168,7 +175,8 @@ func (a *app) count(name, inviteID string) (n int) {
 // barrier waits until everything that was announced to a program has been received.
 func (a *app) barrier(t *testing.T, from *app) {
 	t.Helper()
-	res, err := from.Invite(t.Context(), protocol.InviteRequest{Invitee: a.user, InviteOptions: protocol.InviteOptions{Notice: true}})
+	res, err := from.Invite(t.Context(), protocol.InviteRequest{Invitee: a.user,
+		InviteOptions: protocol.InviteOptions{Notice: true}})
 	must(t, err)
 	a.wait(t, "onReceiveNewInvitation", res.InviteID)
 }

@@ -66,7 +66,8 @@ func commit(c conn, round int, body []byte) error {
 		query string
 		args  []any
 	}{
-		{"INSERT INTO topic (id, name, head) VALUES " + values(3, 2*verbs) + " ON CONFLICT (id) DO UPDATE SET head = excluded.head", topics},
+		{"INSERT INTO topic (id, name, head) VALUES " + values(3, 2*verbs) +
+			" ON CONFLICT (id) DO UPDATE SET head = excluded.head", topics},
 		{"INSERT INTO record (topic_id, seq, at, device, body) VALUES " + values(5, 2*verbs), records},
 		{"INSERT INTO invitation (id, inviter, data, deadline, open) VALUES " + values(5, verbs), invitations},
 		{"INSERT INTO invitee (invite_id, user_id, state) VALUES " + values(3, verbs), invitees},

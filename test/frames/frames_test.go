@@ -75,7 +75,8 @@ func send(t testing.TB, h *beckontest.Cluster, token string, binary bool, frames
 	for _, f := range frames {
 		_ = c.WriteMessage(kind, f) // the server may have closed by now
 	}
-	last, _ := json.Marshal(map[string]any{"id": 4294967295, "rpc": map[string]any{"method": "listInvitations", "data": map[string]any{}}})
+	last, _ := json.Marshal(map[string]any{"id": 4294967295,
+		"rpc": map[string]any{"method": "listInvitations", "data": map[string]any{}}})
 	_ = c.WriteMessage(websocket.TextMessage, last)
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	for {
@@ -120,7 +121,8 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// TestDoorsThatStayShut: a device subscribes to, publishes to and reads nothing by itself, and a refused call keeps the connection.
+// TestDoorsThatStayShut: a device subscribes to, publishes to and reads nothing by itself, and a refused call keeps the
+// connection.
 func TestDoorsThatStayShut(t *testing.T) {
 	h, logged := house(t)
 	c := dial(t, h)
@@ -190,8 +192,9 @@ func TestFallBacks(t *testing.T) {
 	alive(t, h, logged)
 }
 
-// TestDeadLinkIsNoticed: a device whose link is open and silent, as when a phone has lost its network, is found out by its
-// missing answers to pings, and those who watch hear that it is offline. With the usual ping of 7 s that is within 15 s.
+// TestDeadLinkIsNoticed: a device whose link is open and silent, as when a phone has lost its network, is found out by
+// its missing answers to pings, and those who watch hear that it is offline. With the usual ping of 7 s that is within
+// 15 s.
 func TestDeadLinkIsNoticed(t *testing.T) {
 	h := beckontest.StartWith(t, beckon.Config{Ping: time.Second})
 	heard := make(chan string, 4)

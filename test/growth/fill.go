@@ -16,8 +16,8 @@ type message string
 func (message) Absorb(txn.Body) bool { return false }
 func (m message) JSON() []byte       { return []byte(m) }
 
-// fill writes messages to the conversations of a thousand groups, in the database of a server that is yet to start: one after the
-// other through its door would take hours.
+// fill writes messages to the conversations of a thousand groups, in the database of a server that is yet to start: one
+// after the other through its door would take hours.
 func fill(dir string, messages int) error {
 	const groups, each = 1000, 100
 	s, err := store.Open(context.Background(), store.Options{Dir: dir, NoSync: true})
@@ -38,7 +38,9 @@ func fill(dir string, messages int) error {
 			Decide: func(tx *txn.Tx) error {
 				for i := range each {
 					id := fmt.Sprintf("%08d-%03d", n, i)
-					tx.Append(topic, txn.Draft{Peer: txn.GroupPeer, Counts: true, Message: id, Sender: "bob", Body: message(`{"type":"message","messageID":"` + id + `","messageType":"text","from":"bob","groupID":"full","time":1795000000000,"text":"a message of the usual length, neither long nor short, as one would write it to a friend"}`)})
+					tx.Append(topic, txn.Draft{Peer: txn.GroupPeer, Counts: true, Message: id, Sender: "bob",
+						Body: message(`{"type":"message","messageID":"` + id +
+							`","messageType":"text","from":"bob","groupID":"full","time":1795000000000,"text":"a message of the usual length, neither long nor short, as one would write it to a friend"}`)})
 				}
 				return nil
 			},

@@ -1,5 +1,6 @@
-// Command growth measures what a flow costs the server as things grow: connected users, invitations that stay open, members of a
-// group, stored messages. It prints a table and writes a plot. The server and the generator are the program itself, on 127.0.0.1.
+// Command growth measures what a flow costs the server as things grow: connected users, invitations that stay open,
+// members of a group, stored messages. It prints a table and writes a plot. The server and the generator are the
+// program itself, on 127.0.0.1.
 package main
 
 import (
@@ -22,7 +23,8 @@ func main() {
 	length := flag.Duration("length", 5*time.Second, "how long each point is measured")
 	users := flag.String("users", "10,100,1000,9000", "connected users")
 	open := flag.String("open", "0,1000,10000,100000", "invitations that stay open")
-	messages := flag.String("messages", "0,10000,1000000,10000000", "stored messages; ten million take 5 GB in the directory for temporary files, and some minutes")
+	messages := flag.String("messages", "0,10000,1000000,10000000",
+		"stored messages; ten million take 5 GB in the directory for temporary files, and some minutes")
 	members := flag.String("members", "1,10,100,1000", "members of the group who are invited, all of whom accept")
 	flag.Parse()
 	if err := run(*plot, *length, *users, *open, *members, *messages); err != nil {
@@ -46,7 +48,9 @@ type series struct {
 }
 
 func run(plot string, length time.Duration, lists ...string) error {
-	all := []*series{{name: "connected users", of: "a flow between two"}, {name: "open invitations", of: "a flow between two"}, {name: "invited members of a group", of: "each answer"}, {name: "stored messages", of: "a flow between two"}}
+	all := []*series{{name: "connected users", of: "a flow between two"},
+		{name: "open invitations", of: "a flow between two"}, {name: "invited members of a group", of: "each answer"},
+		{name: "stored messages", of: "a flow between two"}}
 	for i, list := range lists {
 		for _, f := range strings.Split(list, ",") {
 			n, err := strconv.Atoi(f)
@@ -61,7 +65,8 @@ func run(plot string, length time.Duration, lists ...string) error {
 			all[i].points = append(all[i].points, p)
 		}
 	}
-	fmt.Printf("%v each, %s\n\n| | | server CPU | memory of the server |\n|---|---|---|---|\n", length, time.Now().UTC().Format(time.DateOnly))
+	fmt.Printf("%v each, %s\n\n| | | server CPU | memory of the server |\n|---|---|---|---|\n", length,
+		time.Now().UTC().Format(time.DateOnly))
 	for _, s := range all {
 		for _, p := range s.points {
 			fmt.Printf("| %s | %d | %.0f µs for %s | %d MiB |\n", s.name, p.n, p.cpu, s.of, p.rss>>20)
@@ -91,7 +96,8 @@ func measure(kind, n int, length time.Duration) (point, error) {
 			return point{}, err
 		}
 	}
-	server := exec.Command("bin/beckon", "serve", "--listen", addr, "--data", dir, "--user-rate", "1e6", "--user-burst", "1000000", "--members-per-day", "-1", "--groups-per-day", "-1", "--address-rate", "1e6", "--address-burst", "1000000")
+	server := exec.Command("bin/beckon", "serve", "--listen", addr, "--data", dir, "--user-rate", "1e6", "--user-burst",
+		"1000000", "--members-per-day", "-1", "--groups-per-day", "-1", "--address-rate", "1e6", "--address-burst", "1000000")
 	if err := server.Start(); err != nil {
 		return point{}, err
 	}

@@ -99,7 +99,8 @@ func (j *judge) onceEach(d *device) {
 			if again := seen[at]; again && r.link != links[at] && strings.HasPrefix(r.channel, "invitation:") {
 				j.repeats++ // after a reconnect, of an invitation that the device had left: rule 4 of PROTOCOL.md
 			} else if again {
-				j.fault("%s received %s %d twice (%s, action %d); it has\n%s", d, r.channel, r.offset, r.id, r.action, d.about(r.id))
+				j.fault("%s received %s %d twice (%s, action %d); it has\n%s", d, r.channel, r.offset, r.id, r.action,
+					d.about(r.id))
 			}
 			seen[at], links[at] = true, r.link
 		}
@@ -135,7 +136,8 @@ func (j *judge) order(d *device) {
 			}
 			for _, e := range d.log[begun[request{r.link, r.call}]:at] {
 				if e.kind == kindEvent && e.id == r.id && e.version >= r.version && r.version > 0 {
-					j.fault("%s received version %d of %s (action %d) before the response to its %s (version %d)", d, e.version, r.id, e.action, r.method, r.version)
+					j.fault("%s received version %d of %s (action %d) before the response to its %s (version %d)", d, e.version, r.id,
+						e.action, r.method, r.version)
 				}
 			}
 		}
@@ -161,7 +163,8 @@ func (d *device) about(id string) string {
 			own := slices.IndexFunc(r.open, func(v view) bool { return v.InviteID == id })
 			fmt.Fprintf(&b, "      connection %d at %d, fresh %v, in the snapshot %v\n", r.link, r.time, r.fresh, own >= 0)
 		case r.id == id:
-			fmt.Fprintf(&b, "      %s %s version %d, action %d, %s %d, repeat %v, over %v, %v %v\n", r.kind, r.method, r.version, r.action, r.channel, r.offset, r.repeat, r.over, r.list, r.ended)
+			fmt.Fprintf(&b, "      %s %s version %d, action %d, %s %d, repeat %v, over %v, %v %v\n", r.kind, r.method, r.version,
+				r.action, r.channel, r.offset, r.repeat, r.over, r.list, r.ended)
 		}
 	}
 	return b.String()
@@ -197,7 +200,8 @@ func (d *device) told() map[string]*told {
 		t := of(r.id)
 		switch r.kind {
 		case kindEvent:
-			t.holds = t.holds || at > from && (r.action == actionInvite || r.action == actionAdd && slices.Contains(r.list, d.user))
+			t.holds = t.holds || at > from && (r.action == actionInvite || r.action == actionAdd &&
+				slices.Contains(r.list, d.user))
 			for _, o := range r.ended {
 				if t.events[o.user] == nil {
 					t.events[o.user] = map[int64]string{}
@@ -259,13 +263,15 @@ func (j *judge) outcomesOf(d *device) {
 			}
 			j.outcomes++
 			if len(heard) == 0 && got.known[user] == "" && !got.everyone[f.state] {
-				j.fault("%s was never told that %s is %s for %s (decided %d, the program has run since %d, %+v); it has\n%s", d, id, f.state, user, f.decided, since, *t, d.about(id))
+				j.fault("%s was never told that %s is %s for %s (decided %d, the program has run since %d, %+v); it has\n%s", d, id,
+					f.state, user, f.decided, since, *t, d.about(id))
 			}
 		}
 	}
 }
 
-// killedAt reports whether a node was killed about then. What it had decided online-only and not sent yet is lost: it is not stored.
+// killedAt reports whether a node was killed about then. What it had decided online-only and not sent yet is lost: it
+// is not stored.
 func (j *judge) killedAt(decided int64) bool {
 	return slices.ContainsFunc(j.killed, func(at int64) bool { return decided > at-500 && decided < at+500 })
 }

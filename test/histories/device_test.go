@@ -327,7 +327,8 @@ const (
 )
 
 func eventRecord(channel string, offset uint64, m *signaling) record {
-	r := record{kind: kindEvent, channel: channel, offset: offset, id: m.InviteID, version: m.Version, action: m.ActionType, over: m.Over,
+	r := record{kind: kindEvent, channel: channel, offset: offset, id: m.InviteID, version: m.Version,
+		action: m.ActionType, over: m.Over,
 		online: m.OnlineOnly, notice: m.Notice, everyone: m.Everyone, list: m.InviteeList}
 	for _, a := range m.Answers {
 		state := "accepted"
@@ -355,7 +356,8 @@ func (d *device) response(call int64, data json.RawMessage) {
 			if json.Unmarshal(data, &a) != nil || a.Code != 0 {
 				return
 			}
-			done := record{kind: kindResponse, call: call, method: r.method, id: r.id, version: a.Version, repeat: a.Repeat, ended: r.ended}
+			done := record{kind: kindResponse, call: call, method: r.method, id: r.id, version: a.Version, repeat: a.Repeat,
+				ended: r.ended}
 			if a.Invitation != nil {
 				done.version, done.over = a.Invitation.Version, a.Invitation.Over
 				if !a.Invitation.Over {

@@ -50,7 +50,8 @@ type server struct {
 func program(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "beckon")
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", path,
+		"github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
 		t.Fatalf("the program does not build: %v\n%s", err, out)
 	}
 	return path
@@ -58,7 +59,8 @@ func program(t *testing.T) string {
 
 // limits of the server that would bound the load of the test.
 func limits() []string {
-	return []string{"--user-rate", "100000", "--user-burst", "100000", "--address-rate", "1000000", "--address-burst", "1000000"}
+	return []string{"--user-rate", "100000", "--user-burst", "100000", "--address-rate", "1000000", "--address-burst",
+		"1000000"}
 }
 
 func oneNode(t *testing.T) *server {
@@ -96,7 +98,8 @@ func oneNode(t *testing.T) *server {
 
 func threeNodes(t *testing.T) *server {
 	t.Helper()
-	opt := cluster.Options{Program: program(t), Dir: t.TempDir(), Nodes: *nodes, Plain: true, Args: append(limits(), "--ping", "2s", "--drain", "1s")}
+	opt := cluster.Options{Program: program(t), Dir: t.TempDir(), Nodes: *nodes, Plain: true,
+		Args: append(limits(), "--ping", "2s", "--drain", "1s")}
 	if *verbose {
 		opt.Log = os.Stderr
 	}
@@ -156,8 +159,10 @@ func TestHistories(t *testing.T) {
 	for _, f := range j.faults[:min(len(j.faults), 60)] {
 		t.Error(f)
 	}
-	t.Logf("seed %d, %d nodes: %d invitations in %v, %d merged, refused %v; %s; %d events (%d again after a reconnect), %d outcomes to be told, %d responses, %d snapshots, %d entries of histories checked: %d faults",
-		*seed, *nodes, len(j.truths), played.Round(time.Second), s.merged, s.refused, faults, j.events, j.repeats, j.outcomes, j.responses, j.snapshots, j.entries, len(j.faults))
+	t.Logf("seed %d, %d nodes: %d invitations in %v, %d merged, refused %v; %s; %d events (%d again after a reconnect), "+
+		"%d outcomes to be told, %d responses, %d snapshots, %d entries of histories checked: %d faults",
+		*seed, *nodes, len(j.truths), played.Round(time.Second), s.merged, s.refused, faults, j.events, j.repeats, j.outcomes,
+		j.responses, j.snapshots, j.entries, len(j.faults))
 }
 
 // people makes users with two or three devices each.
@@ -188,7 +193,8 @@ func people(t *testing.T, ctx context.Context, srv *server) *stage {
 func (s *stage) groups(ctx context.Context, t *testing.T) {
 	t.Helper()
 	for id, members := range s.cast.groups {
-		a, err := s.device(members[0], 0).once(ctx, "createGroup", map[string]any{"groupID": id, "type": "Public", "memberList": members[1:]})
+		a, err := s.device(members[0], 0).once(ctx, "createGroup",
+			map[string]any{"groupID": id, "type": "Public", "memberList": members[1:]})
 		if err != nil || a.Code != 0 {
 			t.Fatalf("the group %s: %v %s", id, err, a.Message)
 		}
@@ -399,14 +405,17 @@ func (s *stage) last(ctx context.Context, t *testing.T) {
 	}
 	for i, user := range s.users {
 		from, id := s.users[(i+1)%len(s.users)], "last-"+user
-		if a, err := s.device(from, 0).do(ctx, "invite", map[string]any{"invitee": user, "inviteID": id, "timeout": 1}); err != nil || a.Code != 0 {
+		if a, err := s.device(from, 0).do(ctx, "invite",
+			map[string]any{"invitee": user, "inviteID": id, "timeout": 1}); err != nil || a.Code != 0 {
 			t.Fatalf("%s: %v %s", id, err, a.Message)
 		}
 		wait(user, id)
 	}
 	for id, members := range s.cast.groups {
 		last := "last-" + id
-		if a, err := s.device(members[0], 0).do(ctx, "inviteInGroup", map[string]any{"groupID": id, "inviteeList": members[1:2], "inviteID": last, "timeout": 1}); err != nil || a.Code != 0 {
+		if a, err := s.device(members[0], 0).do(ctx, "inviteInGroup",
+			map[string]any{"groupID": id, "inviteeList": members[1:2], "inviteID": last, "timeout": 1}); err != nil ||
+			a.Code != 0 {
 			t.Fatalf("%s: %v %s", last, err, a.Message)
 		}
 		for _, user := range members[1:] {
@@ -440,7 +449,8 @@ func (s *stage) conversations(ctx context.Context, user string) ([]conversation,
 				Complete bool   `json:"complete"`
 				Next     uint64 `json:"next"`
 			}
-			if err := d.read(ctx, "getHistoryMessageList", map[string]any{"conversationID": c.id, "limit": 1000, "seq": seq}, &page); err != nil {
+			if err := d.read(ctx, "getHistoryMessageList", map[string]any{"conversationID": c.id, "limit": 1000, "seq": seq},
+				&page); err != nil {
 				return nil, err
 			}
 			for _, m := range page.Messages {

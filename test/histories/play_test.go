@@ -58,7 +58,8 @@ func (c *cast) draw(r *rand.Rand, seed uint64, n int) *play {
 	if r.IntN(20) > 0 || kind < 3 {
 		p.fields["timeout"] = 1 + r.IntN(3)
 	} else {
-		p.acts = append(p.acts, act{2 * time.Second, p.inviter, 0, "cancel", map[string]any{"inviteID": p.id}}) // else it never ends
+		// else it never ends
+		p.acts = append(p.acts, act{2 * time.Second, p.inviter, 0, "cancel", map[string]any{"inviteID": p.id}})
 	}
 	p.online = r.IntN(8) == 0
 	if p.online {
@@ -109,11 +110,13 @@ func (c *cast) options(r *rand.Rand, p *play, rest []string) {
 	if len(p.list) > 1 && r.IntN(4) == 0 && len(rest) > 0 && p.fields["everyone"] == nil {
 		p.added = rest[:1]
 		answering = append(answering, rest[0])
-		p.acts = append(p.acts, act{soon(800), p.inviter, r.IntN(3), "addInvitees", map[string]any{"inviteID": p.id, "inviteeList": p.added}})
+		p.acts = append(p.acts, act{soon(800), p.inviter, r.IntN(3), "addInvitees",
+			map[string]any{"inviteID": p.id, "inviteeList": p.added}})
 	}
 	for _, u := range answering {
 		for range 1 + r.IntN(5)/4 { // sometimes two devices race
-			do := act{soon(1500), u, r.IntN(3), []string{"accept", "accept", "reject", "ring", ""}[r.IntN(5)], map[string]any{"inviteID": p.id, "data": "by " + u}}
+			do := act{soon(1500), u, r.IntN(3), []string{"accept", "accept", "reject", "ring", ""}[r.IntN(5)],
+				map[string]any{"inviteID": p.id, "data": "by " + u}}
 			if do.method == "reject" && r.IntN(2) == 0 {
 				do.fields["reason"] = "busy"
 			}

@@ -81,15 +81,18 @@ type racer struct {
 	do             func(ctx context.Context, id string) error
 }
 
-// TestTheModelCanFail shows the checker histories that must not be: two winners, and two who were told different things.
+// TestTheModelCanFail shows the checker histories that must not be: two winners, and two who were told different
+// things.
 func TestTheModelCanFail(t *testing.T) {
 	at := func(client int, in input, out output) porcupine.Operation {
 		return porcupine.Operation{ClientId: client, Input: in, Output: out, Call: 0, Return: 10}
 	}
 	for name, ops := range map[string][]porcupine.Operation{
-		"two winners":    {at(0, input{"accept", "b1"}, output{won: true}), at(1, input{"cancel", "a1"}, output{won: true})},
-		"two truths":     {at(0, input{"accept", "b1"}, output{won: true}), at(1, input{"cancel", "a1"}, output{winner: "reject"})},
-		"another device": {at(0, input{"accept", "b1"}, output{won: true}), at(1, input{"reject", "b2"}, output{winner: "accept", device: "b2"})},
+		"two winners": {at(0, input{"accept", "b1"}, output{won: true}), at(1, input{"cancel", "a1"}, output{won: true})},
+		"two truths": {at(0, input{"accept", "b1"}, output{won: true}),
+			at(1, input{"cancel", "a1"}, output{winner: "reject"})},
+		"another device": {at(0, input{"accept", "b1"}, output{won: true}),
+			at(1, input{"reject", "b2"}, output{winner: "accept", device: "b2"})},
 	} {
 		if porcupine.CheckOperations(model(), ops) {
 			t.Errorf("the checker takes a history with %s", name)
@@ -161,7 +164,8 @@ func run(t *testing.T, racers []racer, id string) []porcupine.Operation {
 			<-start
 			begun := time.Now().UnixNano()
 			err := r.do(context.Background(), id)
-			ops[i] = porcupine.Operation{ClientId: i, Input: input{r.action, r.device}, Call: begun, Output: judge(t, err), Return: time.Now().UnixNano()}
+			ops[i] = porcupine.Operation{ClientId: i, Input: input{r.action, r.device}, Call: begun, Output: judge(t, err),
+				Return: time.Now().UnixNano()}
 		})
 	}
 	ready.Wait()
@@ -193,7 +197,8 @@ func look(t *testing.T, c *client.Client, id string, n int) porcupine.Operation 
 		word := map[string]string{"accepted": "accept", "rejected": "reject", "cancelled": "cancel", "timedOut": "timeout"}
 		out.winner = word[res.Invitation.Invitees[0].State.String()]
 	}
-	return porcupine.Operation{ClientId: n, Input: input{action: "look"}, Call: begun, Output: out, Return: time.Now().UnixNano()}
+	return porcupine.Operation{ClientId: n, Input: input{action: "look"}, Call: begun, Output: out,
+		Return: time.Now().UnixNano()}
 }
 
 func describe(ops []porcupine.Operation) (s string) {

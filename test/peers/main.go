@@ -1,6 +1,6 @@
-// Command peers measures Beckon beside what others would use: one generator drives a bare WebSocket relay, Beckon on SQLite and
-// on PostgreSQL, Kamailio and ejabberd with the same flows on the same machine, in rounds one after another, and prints the
-// medians as one table. It starts them itself, on 127.0.0.1.
+// Command peers measures Beckon beside what others would use: one generator drives a bare WebSocket relay, Beckon on
+// SQLite and on PostgreSQL, Kamailio and ejabberd with the same flows on the same machine, in rounds one after another,
+// and prints the medians as one table. It starts them itself, on 127.0.0.1.
 package main
 
 import (
@@ -20,7 +20,8 @@ func main() {
 	rate := flag.Float64("rate", 500, "flows per second of the steady run")
 	length := flag.Duration("length", 8*time.Second, "how long each run is measured")
 	only := flag.String("only", "", "measure only those whose name contains this")
-	profiles := flag.String("profile", "", "write profiles of Beckon to this directory: full.pprof at saturation, steady.pprof; with -only, for they have one name")
+	profiles := flag.String("profile", "", "write profiles of Beckon to this directory: full.pprof at saturation, "+
+		"steady.pprof; with -only, for they have one name")
 	relay := flag.String("serve-relay", "", "serve the relay at this address, and nothing else")
 	flag.Parse()
 	if *relay != "" {
@@ -55,11 +56,14 @@ func run(rounds, users, flight int, rate float64, length time.Duration, only, pr
 			}
 		}
 	}
-	fmt.Printf("%d users, %d flows in flight, medians of %d rounds of %v, %s\n\n", users, flight, rounds, length, time.Now().UTC().Format(time.DateOnly))
-	fmt.Printf("| system (what it stores) | flows/s | server CPU per flow | p50 / p99 at saturation | p50 / p99 at %.0f/s (CPU) | kB per idle user | lost |\n|---|---|---|---|---|---|---|\n", rate)
+	fmt.Printf("%d users, %d flows in flight, medians of %d rounds of %v, %s\n\n", users, flight, rounds, length,
+		time.Now().UTC().Format(time.DateOnly))
+	fmt.Printf("| system (what it stores) | flows/s | server CPU per flow | p50 / p99 at saturation | p50 / p99 at "+
+		"%.0f/s (CPU) | kB per idle user | lost |\n|---|---|---|---|---|---|---|\n", rate)
 	for _, r := range rows {
 		full, slow := median(r.full), median(r.steady)
-		fmt.Printf("| %s (%s) | %.0f | %.0f µs | %.1f / %.1f ms | %.1f / %.1f ms (%.0f µs) | %.0f | %d |\n", r.name, r.stores, full.rate, full.cpu, full.p50, full.p99, slow.p50, slow.p99, slow.cpu, middle(r.idle), full.lost+slow.lost)
+		fmt.Printf("| %s (%s) | %.0f | %.0f µs | %.1f / %.1f ms | %.1f / %.1f ms (%.0f µs) | %.0f | %d |\n", r.name, r.stores,
+			full.rate, full.cpu, full.p50, full.p99, slow.p50, slow.p99, slow.cpu, middle(r.idle), full.lost+slow.lost)
 	}
 	return nil
 }

@@ -9,15 +9,17 @@ import (
 	"time"
 )
 
-// sipUser is a SIP user agent over UDP, or over one TCP connection that it keeps: an invitation is an INVITE, its acceptance the
-// 200, which it acknowledges; with bye it hangs up too. The proxy keeps a transaction for each, and nothing afterwards.
+// sipUser is a SIP user agent over UDP, or over one TCP connection that it keeps: an invitation is an INVITE, its
+// acceptance the 200, which it acknowledges; with bye it hangs up too. The proxy keeps a transaction for each, and
+// nothing afterwards.
 type sipUser struct {
-	conn    net.Conn
-	in      *bufio.Reader
-	proxy   string
-	me      int
-	via     string // how a Via of its begins
-	contact string // where it is reached; over TCP at its own end of the connection, which is all that the proxy needs to find that
+	conn  net.Conn
+	in    *bufio.Reader
+	proxy string
+	me    int
+	via   string // how a Via of its begins
+	// where it is reached; over TCP at its own end of the connection, which is all that the proxy needs to find that
+	contact string
 	ear     ear
 	bye     bool
 	calls   map[string]string // invitations that this user got, by id: what the 200 repeats
@@ -33,11 +35,14 @@ func dialSIP(transport, proxy string, bye bool) func(int, ear) (user, error) {
 			_ = datagrams.SetReadBuffer(1 << 20)
 		}
 		local := conn.LocalAddr().String()
-		u := &sipUser{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), proxy: proxy, me: i, ear: e, bye: bye, calls: map[string]string{},
-			via: "SIP/2.0/" + strings.ToUpper(transport) + " " + local, contact: "<sip:" + name(i) + "@" + local + ";transport=" + transport + ">"}
+		u := &sipUser{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), proxy: proxy, me: i, ear: e, bye: bye,
+			calls: map[string]string{},
+			via:   "SIP/2.0/" + strings.ToUpper(transport) + " " + local, contact: "<sip:" + name(i) + "@" + local +
+				";transport=" + transport + ">"}
 		var reply []string
 		for range 5 {
-			if err = u.send(u.request("REGISTER", "sip:"+proxy, i, "reg"+strconv.Itoa(i), 1, "Expires: 3600\r\n", "")); err != nil {
+			if err = u.send(u.request("REGISTER", "sip:"+proxy, i, "reg"+strconv.Itoa(i), 1, "Expires: 3600\r\n",
+				"")); err != nil {
 				break
 			}
 			_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
@@ -84,14 +89,17 @@ func (u *sipUser) request(method, uri string, to int, id string, seq int, more, 
 	if method == "ACK" || method == "BYE" {
 		tag = ";tag=t" + strconv.Itoa(to)
 	}
-	return method + " " + uri + " SIP/2.0\r\nVia: " + u.via + ";branch=z9hG4bK" + id + method + "\r\nMax-Forwards: 70\r\n" +
-		"From: <sip:" + name(u.me) + "@" + u.proxy + ">;tag=f" + strconv.Itoa(u.me) + "\r\nTo: <sip:" + name(to) + "@" + u.proxy + ">" + tag + "\r\n" +
+	return method + " " + uri + " SIP/2.0\r\nVia: " + u.via + ";branch=z9hG4bK" + id + method +
+		"\r\nMax-Forwards: 70\r\n" +
+		"From: <sip:" + name(u.me) + "@" + u.proxy + ">;tag=f" + strconv.Itoa(u.me) + "\r\nTo: <sip:" + name(to) + "@" +
+		u.proxy + ">" + tag + "\r\n" +
 		"Call-ID: " + id + "\r\nCSeq: " + strconv.Itoa(seq) + " " + method + "\r\nContact: " + u.contact + "\r\n" + more +
 		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
 }
 
 func (u *sipUser) invite(to int, id string) error {
-	return u.send(u.request("INVITE", "sip:"+name(to)+"@"+u.proxy, to, id, 1, "Content-Type: text/plain\r\n", strings.Repeat("x", payload)))
+	return u.send(u.request("INVITE", "sip:"+name(to)+"@"+u.proxy, to, id, 1, "Content-Type: text/plain\r\n",
+		strings.Repeat("x", payload)))
 }
 
 // accept answers 200 with what a response repeats of its request.
@@ -166,7 +174,8 @@ func repeated(lines []string, me int) string {
 		switch {
 		case strings.HasPrefix(l, "To: ") && !strings.Contains(l, "tag="):
 			b.WriteString(l + ";tag=t" + strconv.Itoa(me) + "\r\n")
-		case strings.HasPrefix(l, "Via: "), strings.HasPrefix(l, "Record-Route: "), strings.HasPrefix(l, "From: "), strings.HasPrefix(l, "To: "),
+		case strings.HasPrefix(l, "Via: "), strings.HasPrefix(l, "Record-Route: "), strings.HasPrefix(l, "From: "),
+			strings.HasPrefix(l, "To: "),
 			strings.HasPrefix(l, "Call-ID: "), strings.HasPrefix(l, "CSeq: "):
 			b.WriteString(l + "\r\n")
 		}

@@ -66,7 +66,8 @@ func (b *beginning) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// unbound is a command that may open as many files as the system lets it: it inherits the limit that this program began with.
+// unbound is a command that may open as many files as the system lets it: it inherits the limit that this program began
+// with.
 func unbound(program string, args ...string) *exec.Cmd {
 	return exec.Command("sh", append([]string{"-c", `ulimit -n $(ulimit -Hn) && exec "$0" "$@"`, program}, args...)...)
 }
@@ -78,7 +79,8 @@ func launch(cmd *exec.Cmd, tcp string) (*system, error) {
 	}
 	cmd.SysProcAttr.Setpgid = true
 	var said beginning
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = nil, &said, time.Second // a daemon that it leaves behind keeps what it writes to
+	// a daemon that it leaves behind keeps what it writes to
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = nil, &said, time.Second
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -138,7 +140,8 @@ func startBeckon(dir string) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := launch(exec.Command("bin/beckon", append([]string{"serve", "--listen", addr, "--data", dir, "--pprof", prof}, unlimited()...)...), addr)
+	s, err := launch(exec.Command("bin/beckon",
+		append([]string{"serve", "--listen", addr, "--data", dir, "--pprof", prof}, unlimited()...)...), addr)
 	if err == nil {
 		time.Sleep(time.Second) // until it takes calls
 		s.dial, s.prof = dialBeckon(addr, dir), prof
@@ -177,7 +180,9 @@ func startBeckonPostgres(dir string) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := cluster.Start(context.Background(), cluster.Options{Program: "bin/beckon", Dir: dir, Nodes: 1, Plain: true, Args: append(unlimited(), "--pprof", prof), Log: io.Discard})
+	c, err := cluster.Start(context.Background(),
+		cluster.Options{Program: "bin/beckon", Dir: dir, Nodes: 1, Plain: true, Args: append(unlimited(), "--pprof", prof),
+			Log: io.Discard})
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +205,9 @@ func kamailio(transport string, bye bool, wait string, flags ...string) func(str
 		if transport == "udp" {
 			asked = ""
 		}
-		s, err := launch(unbound("kamailio", append([]string{"-f", file, "-A", "WITH_" + strings.ToUpper(transport), "-DD", "-E", "-m", "1024", "-M", "32", "-l", transport + ":" + addr, "-P", filepath.Join(dir, "pid"), "-Y", dir}, flags...)...), asked)
+		s, err := launch(unbound("kamailio", append([]string{"-f", file, "-A", "WITH_" + strings.ToUpper(transport), "-DD",
+			"-E", "-m", "1024", "-M", "32", "-l", transport + ":" + addr, "-P", filepath.Join(dir, "pid"), "-Y", dir},
+			flags...)...), asked)
 		if err == nil {
 			time.Sleep(2 * time.Second) // there is nothing to ask over UDP but a REGISTER, which is repeated
 			s.dial = dialSIP(transport, addr, bye)
@@ -246,7 +253,8 @@ func ejabberdCommand(dir, node, config string) (*exec.Cmd, error) {
 			return nil, err
 		}
 	}
-	cmd := unbound("ejabberdctl", "--node", node, "--config", file, "--config-dir", dir, "--logs", logs, "--spool", spool, "foreground")
+	cmd := unbound("ejabberdctl", "--node", node, "--config", file, "--config-dir", dir, "--logs", logs, "--spool", spool,
+		"foreground")
 	cmd.Env = append(os.Environ(), "HOME="+spool)
 	if os.Getuid() == 0 { // by itself it would go over su, which takes the files away again
 		who, err := osuser.Lookup("ejabberd")

@@ -171,11 +171,13 @@ func (u *beckonUser) call(verb, data string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.n++
-	return u.WriteMessage(websocket.TextMessage, []byte(`{"id":`+strconv.Itoa(u.n)+`,"rpc":{"method":"`+verb+`","data":`+data+`}}`))
+	return u.WriteMessage(websocket.TextMessage,
+		[]byte(`{"id":`+strconv.Itoa(u.n)+`,"rpc":{"method":"`+verb+`","data":`+data+`}}`))
 }
 
 func (u *beckonUser) invite(to int, id string) error {
-	return u.call("invite", `{"invitee":"`+name(to)+`","inviteID":"`+id+`","requestID":"r`+id+`","timeout":60,"data":"`+strings.Repeat("x", payload)+`"}`)
+	return u.call("invite", `{"invitee":"`+name(to)+`","inviteID":"`+id+`","requestID":"r`+id+`","timeout":60,"data":"`+
+		strings.Repeat("x", payload)+`"}`)
 }
 
 func (u *beckonUser) accept(_ int, id string) error {

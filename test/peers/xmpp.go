@@ -56,7 +56,9 @@ func dialFrames(addr string) (*xmppUser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &xmppUser{wire: &socket{Conn: c}, open: `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="localhost" version="1.0"/>`, ns: ` xmlns="jabber:client"`}, nil
+	return &xmppUser{wire: &socket{Conn: c},
+		open: `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="localhost" version="1.0"/>`,
+		ns:   ` xmlns="jabber:client"`}, nil
 }
 
 func dialXMPP(addr string, dial func(addr string) (*xmppUser, error)) func(int, ear) (user, error) {
@@ -110,11 +112,15 @@ func (u *xmppUser) until(text string) error {
 }
 
 func (u *xmppUser) message(to int, what, id, body string) error {
-	return u.write(`<message` + u.ns + ` to="` + name(to) + `@localhost/r" type="chat" id="` + id + `"><` + what + ` xmlns="urn:xmpp:jingle-message:0" id="` + id + `">` + body + `</` + what + `><store xmlns="urn:xmpp:hints"/></message>`) // as XEP-0353 asks for: else an archive leaves it out
+	// as XEP-0353 asks for: else an archive leaves it out
+	return u.write(`<message` + u.ns + ` to="` + name(to) + `@localhost/r" type="chat" id="` + id + `"><` + what +
+		` xmlns="urn:xmpp:jingle-message:0" id="` + id + `">` + body + `</` + what +
+		`><store xmlns="urn:xmpp:hints"/></message>`)
 }
 
 func (u *xmppUser) invite(to int, id string) error {
-	return u.message(to, "propose", id, `<description xmlns="urn:xmpp:jingle:apps:rtp:1" media="audio">`+strings.Repeat("x", payload)+`</description>`)
+	return u.message(to, "propose", id, `<description xmlns="urn:xmpp:jingle:apps:rtp:1" media="audio">`+
+		strings.Repeat("x", payload)+`</description>`)
 }
 func (u *xmppUser) accept(from int, id string) error { return u.message(from, "proceed", id, "") }
 
@@ -126,7 +132,8 @@ func (u *xmppUser) listen(me int, e ear) {
 			return
 		}
 		if stanza += part; !strings.Contains(stanza, "</message>") {
-			if strings.HasPrefix(stanza, "<presence") && (strings.HasSuffix(stanza, "/>") || strings.HasSuffix(stanza, "</presence>")) {
+			if strings.HasPrefix(stanza, "<presence") &&
+				(strings.HasSuffix(stanza, "/>") || strings.HasSuffix(stanza, "</presence>")) {
 				stanza = ""
 			}
 			continue

@@ -1,5 +1,5 @@
-// Command records builds a house that has been used for a while, with as many call records as one likes, and measures what its
-// console costs: how long each of the verbs that it calls takes. With -serve it stays up, to look at.
+// Command records builds a house that has been used for a while, with as many call records as one likes, and measures
+// what its console costs: how long each of the verbs that it calls takes. With -serve it stays up, to look at.
 //
 // The past is made of an export, as any backup is, and imported; nothing is written past the program.
 package main
@@ -64,7 +64,8 @@ func (o *options) run(ctx context.Context) error {
 			return err
 		}
 	}
-	server := exec.CommandContext(ctx, o.program, "serve", "--listen", address, "--data", dir, "--api-key", apiKey, "--web", "--console", "--user-rate", "1e6", "--address-rate", "1e6")
+	server := exec.CommandContext(ctx, o.program, "serve", "--listen", address, "--data", dir, "--api-key", apiKey,
+		"--web", "--console", "--user-rate", "1e6", "--address-rate", "1e6")
 	server.Stderr = os.Stderr
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
 	if err := server.Start(); err != nil {
@@ -140,9 +141,11 @@ func (o *options) measure(ctx context.Context, url string) error {
 	fmt.Printf("\n| what is asked for | median | slowest of %d |\n|---|---|---|\n", o.times)
 	for _, c := range []struct{ what, verb, body string }{
 		{"figures of a day", "getStats", fmt.Sprintf(`{"from":%d,"until":%d}`, now-day, now)},
-		{fmt.Sprintf("figures of %d days", o.days), "getStats", fmt.Sprintf(`{"from":%d,"until":%d}`, now-int64(o.days)*day, now)},
+		{fmt.Sprintf("figures of %d days", o.days), "getStats",
+			fmt.Sprintf(`{"from":%d,"until":%d}`, now-int64(o.days)*day, now)},
 		{"the latest 100 calls", "listCalls", `{"limit":100}`},
-		{"100 calls of a day in the middle", "listCalls", fmt.Sprintf(`{"limit":100,"from":%d,"until":%d}`, now-int64(o.days/2)*day, now-int64(o.days/2-1)*day)},
+		{"100 calls of a day in the middle", "listCalls",
+			fmt.Sprintf(`{"limit":100,"from":%d,"until":%d}`, now-int64(o.days/2)*day, now-int64(o.days/2-1)*day)},
 		{"100 calls of a person", "listCalls", `{"limit":100,"userID":"user-00042"}`},
 		{"100 calls of a group", "listCalls", `{"limit":100,"groupID":"team-007"}`},
 		{"calls in progress", "listCalls", `{"open":true,"limit":1000}`},

@@ -30,7 +30,8 @@ type past struct {
 func newPast(w io.Writer, calls, days int) *past {
 	out := bufio.NewWriterSize(w, 1<<20)
 	end := time.Now().Truncate(step)
-	return &past{out: out, put: encoder(out), rnd: rand.New(rand.NewPCG(1, 2)), calls: calls, begin: end.AddDate(0, 0, -days), end: end}
+	return &past{out: out, put: encoder(out), rnd: rand.New(rand.NewPCG(1, 2)), calls: calls,
+		begin: end.AddDate(0, 0, -days), end: end}
 }
 
 func (p *past) row(values ...any) {
@@ -65,7 +66,8 @@ func (p *past) write() error {
 	steps := int(p.end.Sub(p.begin) / step)
 	weights, total := make([]float64, steps), 0.0
 	for i := range weights {
-		weights[i] = busy(p.begin.Add(time.Duration(i)*step)) * (0.7 + 0.3*float64(i)/float64(steps)) * (0.85 + 0.3*p.rnd.Float64())
+		weights[i] = busy(p.begin.Add(time.Duration(i)*step)) * (0.7 + 0.3*float64(i)/float64(steps)) * (0.85 +
+			0.3*p.rnd.Float64())
 		total += weights[i]
 	}
 	p.table("media_call")
@@ -105,7 +107,8 @@ func (p *past) people() {
 	}
 	p.table("grp")
 	for i := range groups {
-		p.row(fmt.Sprintf("team-%03d", i), "Work", fmt.Sprintf("Team %d", i), user(i), "FreeAccess", 12, p.begin.UnixMilli(), 0, "", "", "", "", "", 0, 0)
+		p.row(fmt.Sprintf("team-%03d", i), "Work", fmt.Sprintf("Team %d", i), user(i), "FreeAccess", 12, p.begin.UnixMilli(),
+			0, "", "", "", "", "", 0, 0)
 	}
 	p.table("person")
 	for i := range users / 2 {
@@ -127,7 +130,8 @@ func (p *past) call(n int, at time.Time) {
 		reason, by = "mediaLost", ""
 	}
 	id := fmt.Sprintf("call-%07d", n)
-	p.row(id, "room-"+id, "", group, owner, peer, at.UnixMilli(), began.UnixMilli(), ended.UnixMilli(), lasted.Milliseconds(), reason, by, 0, total, 0, 0, ended.UnixMilli())
+	p.row(id, "room-"+id, "", group, owner, peer, at.UnixMilli(), began.UnixMilli(), ended.UnixMilli(),
+		lasted.Milliseconds(), reason, by, 0, total, 0, 0, ended.UnixMilli())
 }
 
 // figures are those of five minutes in which so many calls came about.
@@ -143,7 +147,8 @@ func (p *past) figures(at int64, calls float64) {
 	for name, share := range map[string]float64{"declined": 0.11, "busy": 0.05, "timedOut": 0.16, "cancelled": 0.07} {
 		put(name, invited*share)
 	}
-	for name, share := range map[string]float64{"accepted:2s": 0.08, "accepted:3s": 0.14, "accepted:5s": 0.27, "accepted:8s": 0.25, "accepted:13s": 0.15, "accepted:20s": 0.07, "accepted:30s": 0.04} {
+	for name, share := range map[string]float64{"accepted:2s": 0.08, "accepted:3s": 0.14, "accepted:5s": 0.27,
+		"accepted:8s": 0.25, "accepted:13s": 0.15, "accepted:20s": 0.07, "accepted:30s": 0.04} {
 		put(name, calls*share)
 	}
 	put("calls", calls*1.1)

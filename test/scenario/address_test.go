@@ -20,8 +20,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestForgersAreKeptAway: an address that comes with too many forged tokens or keys is not listened to at either door, while those
-// of other addresses, and the devices that the same address has connected already, go on.
+// TestForgersAreKeptAway: an address that comes with too many forged tokens or keys is not listened to at either door,
+// while those of other addresses, and the devices that the same address has connected already, go on.
 func TestForgersAreKeptAway(t *testing.T) {
 	house := newHouse(t, beckon.Config{AddressRate: 1, AddressBurst: 5000}) // so that it is forgiven slowly
 	node := house.Nodes[0].URL
@@ -30,7 +30,8 @@ func TestForgersAreKeptAway(t *testing.T) {
 	}
 	post := func(address, key string) int {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, node+"/v1/listInvitations", strings.NewReader(`{}`))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, node+"/v1/listInvitations",
+			strings.NewReader(`{}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,8 +88,8 @@ func TestForgersAreKeptAway(t *testing.T) {
 	}
 }
 
-// TestNobodyIsShutOut: what pages of others can make a browser do, what clients do that know no better, and what breaks, is not held
-// against an address.
+// TestNobodyIsShutOut: what pages of others can make a browser do, what clients do that know no better, and what
+// breaks, is not held against an address.
 func TestNobodyIsShutOut(t *testing.T) {
 	house := newHouse(t, beckon.Config{AddressRate: 1, AddressBurst: 5000})
 	node := house.Nodes[0].URL
@@ -114,12 +115,15 @@ func TestNobodyIsShutOut(t *testing.T) {
 	}
 	forged := url.QueryEscape(`{"id":1,"connect":{"token":"a.b.c"}}`)
 	for range 150 {
-		if a, b, c := get("/connection/websocket", ""), get("/connection/websocket", "cross-site"), get("/connection/sse?cf_connect="+forged, "cross-site"); a != http.StatusUpgradeRequired || b != http.StatusUpgradeRequired || c != http.StatusForbidden {
+		if a, b, c := get("/connection/websocket", ""), get("/connection/websocket",
+			"cross-site"), get("/connection/sse?cf_connect="+forged, "cross-site"); a != http.StatusUpgradeRequired ||
+			b != http.StatusUpgradeRequired || c != http.StatusForbidden {
 			t.Fatalf("they are answered with %d, %d, %d", a, b, c)
 		}
 	}
 	eventually(t, "the token runs out", func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, node+"/v1/listInvitations", strings.NewReader(`{}`))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, node+"/v1/listInvitations",
+			strings.NewReader(`{}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,11 +136,14 @@ func TestNobodyIsShutOut(t *testing.T) {
 		return res.StatusCode == http.StatusUnauthorized
 	})
 	for range 150 { // connects with what has run out, and sends the next command at once
-		c, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(node, "http")+"/connection/websocket", nil)
+		c, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(node, "http")+
+			"/connection/websocket", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.WriteMessage(websocket.TextMessage, []byte(`{"id":1,"connect":{"token":"`+old+`"}}`+"\n"+`{"id":2,"rpc":{"method":"listInvitations","data":{}}}`)); err != nil {
+		if err := c.WriteMessage(websocket.TextMessage,
+			[]byte(`{"id":1,"connect":{"token":"`+old+`"}}`+"\n"+
+				`{"id":2,"rpc":{"method":"listInvitations","data":{}}}`)); err != nil {
 			t.Fatal(err)
 		}
 		if _, b, err := c.ReadMessage(); err != nil || !strings.Contains(string(b), `"code":109`) {
@@ -151,7 +158,8 @@ func TestNobodyIsShutOut(t *testing.T) {
 func TestUnsentBody(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	var all errgroup.Group
-	for _, begin := range []string{"GET /healthz", "POST /v1/invite", "POST /connection/http_stream", "POST /emulation", "POST /v1/files"} {
+	for _, begin := range []string{"GET /healthz", "POST /v1/invite", "POST /connection/http_stream", "POST /emulation",
+		"POST /v1/files"} {
 		all.Go(func() error {
 			c, err := net.Dial("tcp", strings.TrimPrefix(house.Nodes[0].URL, "http://"))
 			if err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestAuditLog: what app servers change is kept with its outcome; what they read, and what people do themselves, is not.
+// TestAuditLog: what app servers change is kept with its outcome; what they read, and what people do themselves, is
+// not.
 func TestAuditLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "audit.log")
 	s := &scene{Cluster: beckontest.StartWith(t, beckon.Config{AuditLog: file}), t: t}
@@ -57,7 +58,8 @@ func TestAuditLog(t *testing.T) {
 	if err != nil || len(rotated) != len(b) {
 		t.Errorf("the renamed file was written to after it was reopened, %v", err)
 	}
-	if b, err := os.ReadFile(file); err != nil || strings.Count(string(b), "\n") != 1 || !strings.Contains(string(b), "dismissGroup") {
+	if b, err := os.ReadFile(file); err != nil || strings.Count(string(b), "\n") != 1 ||
+		!strings.Contains(string(b), "dismissGroup") {
 		t.Errorf("the reopened file has %q, %v", b, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {

@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestAnswersHaveABudget: a user who has spent all that there is for reading and writing still answers, rings, cancels and hangs up;
-// other users do not notice.
+// TestAnswersHaveABudget: a user who has spent all that there is for reading and writing still answers, rings, cancels
+// and hangs up; other users do not notice.
 func TestAnswersHaveABudget(t *testing.T) {
 	s := newModerated(t, beckon.Config{UserRate: 0.001, UserBurst: 20})
 	for i := range 3 {
@@ -42,7 +42,8 @@ func TestLargeInvitationsAreCharged(t *testing.T) {
 	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Community", MemberList: members}, nil)
 	var last *protocol.Error
 	for i := range 5 * *nodes {
-		if last = s.try("o", "Bearer "+s.Server.APIKey(), "inviteInGroup", json.RawMessage(fmt.Sprintf(`{"groupID":"g","everyone":true,"inviteID":"i%d"}`, i)), nil); last != nil {
+		if last = s.try("o", "Bearer "+s.Server.APIKey(), "inviteInGroup",
+			json.RawMessage(fmt.Sprintf(`{"groupID":"g","everyone":true,"inviteID":"i%d"}`, i)), nil); last != nil {
 			break
 		}
 	}

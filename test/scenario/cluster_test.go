@@ -12,8 +12,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestServerLost: something rings on a device whose server goes, and the device with it. The other servers, or the next one, ring that
-// person by a push.
+// TestServerLost: something rings on a device whose server goes, and the device with it. The other servers, or the next
+// one, ring that person by a push.
 func TestServerLost(t *testing.T) {
 	pushed := make(chan struct{}, 10)
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -38,7 +38,8 @@ func TestServerLost(t *testing.T) {
 	if err := bob.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.act("alice", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{Timeout: 600}}, nil)
+	s.act("alice", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{Timeout: 600}},
+		nil)
 	<-rang
 	if len(pushed) > 0 {
 		t.Fatal("who is connected was rung by a push")

@@ -23,10 +23,11 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-var updateDays = flag.Bool("days.update", false, "write the transcripts of testdata/days anew; read the difference before you keep it")
+var updateDays = flag.Bool("days.update", false,
+	"write the transcripts of testdata/days anew; read the difference before you keep it")
 
-// TestDays plays a day in the life of each type of group against a real server. A transcript is a list of commands, each
-// with its answer and with everything that every device hears of it. Whatever is not in the transcript fails.
+// TestDays plays a day in the life of each type of group against a real server. A transcript is a list of commands,
+// each with its answer and with everything that every device hears of it. Whatever is not in the transcript fails.
 //
 //	> alice createGroup {"groupID":"w","type":"Work"}     a device calls
 //	> server dismissGroup {"groupID":"w"}                 an app server calls
@@ -235,16 +236,17 @@ func (d *day) connect(who string) {
 	user, device, _ := strings.Cut(who, "/")
 	h := &recorder{moved: make(chan struct{})}
 	d.heard[who] = h
-	d.devices[who] = d.DeviceWith(client.Options{Token: d.Token(user), DeviceID: user + "-" + device, Listener: client.Listener{
-		OnEvent: func(_ string, _ uint64, event any) {
-			b, err := json.Marshal(event)
-			if err != nil {
-				d.t.Error(err)
-			}
-			h.add(timeless(b))
-		},
-		OnKickedOffline: func(string) { h.add(kickedOffline) },
-	}})
+	d.devices[who] = d.DeviceWith(client.Options{Token: d.Token(user), DeviceID: user + "-" + device,
+		Listener: client.Listener{
+			OnEvent: func(_ string, _ uint64, event any) {
+				b, err := json.Marshal(event)
+				if err != nil {
+					d.t.Error(err)
+				}
+				h.add(timeless(b))
+			},
+			OnKickedOffline: func(string) { h.add(kickedOffline) },
+		}})
 	d.order = append(d.order, who)
 }
 
@@ -297,7 +299,8 @@ func stripTimes(v any) any {
 	case map[string]any:
 		for k := range x {
 			switch k {
-			case "time", "serverTime", "createdAt", "joinedAt", "lastTime", "appliedAt", "handledAt", "expireAt", "connectedAt", "remaining", "deadline", "decidedAt":
+			case "time", "serverTime", "createdAt", "joinedAt", "lastTime", "appliedAt", "handledAt", "expireAt", "connectedAt",
+				"remaining", "deadline", "decidedAt":
 				delete(x, k)
 			case "mutedUntil":
 				x[k] = "later"

@@ -1,4 +1,5 @@
-// Package scenario tests the whole server as its users meet it, by subject: real servers, SDK clients and databases, one node or several.
+// Package scenario tests the whole server as its users meet it, by subject: real servers, SDK clients and databases,
+// one node or several.
 //
 //	go test ./test/scenario            # one node
 //	go test ./test/scenario -nodes 3   # three nodes, PostgreSQL and NATS

@@ -13,8 +13,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestGrowing moves a house from SQLite to PostgreSQL and back: devices go on where they stood and hear what they missed, once;
-// an open invitation is still open; messages are found; and nothing is lost or changed on the way.
+// TestGrowing moves a house from SQLite to PostgreSQL and back: devices go on where they stood and hear what they
+// missed, once; an open invitation is still open; messages are found; and nothing is lost or changed on the way.
 func TestGrowing(t *testing.T) {
 	pg, err := pgtest.Start(t.Context(), false)
 	if err != nil {
@@ -28,9 +28,12 @@ func TestGrowing(t *testing.T) {
 	dir, ctx := t.TempDir(), t.Context()
 	h := beckontest.StartWith(t, beckon.Config{DataDir: dir})
 	before := make(chan string, 10)
-	alice, bob := h.Device("alice", "a1", client.Listener{}), h.Device("bob", "b1", client.Listener{OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) { before <- m.Text }})
-	say(t, alice, protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "the quick brown fox, café, \x00 and \uFFFE"}})
-	if _, err := alice.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"bob"}}); err != nil {
+	alice, bob := h.Device("alice", "a1", client.Listener{}), h.Device("bob", "b1",
+		client.Listener{OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) { before <- m.Text }})
+	say(t, alice, protocol.SendMessageRequest{UserID: "bob",
+		Body: protocol.Body{Text: "the quick brown fox, café, \x00 and \uFFFE"}})
+	if _, err := alice.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Work",
+		MemberList: []string{"bob"}}); err != nil {
 		t.Fatal(err)
 	}
 	say(t, alice, protocol.SendMessageRequest{GroupID: "g", Body: protocol.Body{Text: "a lazy dog 漢字"}})
@@ -54,7 +57,8 @@ func TestGrowing(t *testing.T) {
 	}
 	step("export", second(beckon.Export(ctx, dir, "", &small)))
 	step("import", second(beckon.Import(ctx, "", url, false, bytes.NewReader(small.Bytes()))))
-	if _, err := beckon.Import(ctx, "", url, false, bytes.NewReader(small.Bytes())); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := beckon.Import(ctx, "", url, false, bytes.NewReader(small.Bytes())); err == nil ||
+		!strings.Contains(err.Error(), "not empty") {
 		t.Errorf("a second import: %v", err)
 	}
 	step("export again", second(beckon.Export(ctx, "", url, &large)))
@@ -64,7 +68,8 @@ func TestGrowing(t *testing.T) {
 	back := t.TempDir()
 	step("import back", second(beckon.Import(ctx, back, "", true, bytes.NewReader(large.Bytes()))))
 	step("export back", second(beckon.Export(ctx, back, "", &again)))
-	if cut := bytes.IndexByte(again.Bytes(), '\n'); !bytes.Equal(again.Bytes()[cut:], large.Bytes()[bytes.IndexByte(large.Bytes(), '\n'):]) {
+	if cut := bytes.IndexByte(again.Bytes(), '\n'); !bytes.Equal(again.Bytes()[cut:],
+		large.Bytes()[bytes.IndexByte(large.Bytes(), '\n'):]) {
 		t.Error("back on SQLite it is another house")
 	}
 
@@ -73,9 +78,11 @@ func TestGrowing(t *testing.T) {
 	heard := make(chan string, 10)
 	l := tape.Listener()
 	l.OnReceiveMessage = func(_ string, _ uint64, m protocol.Message) { heard <- m.Text }
-	bob = h.DeviceWith(client.Options{Token: h.Token("bob"), DeviceID: "b1", Listener: l, Epoch: epoch, Positions: positions})
+	bob = h.DeviceWith(client.Options{Token: h.Token("bob"), DeviceID: "b1", Listener: l, Epoch: epoch,
+		Positions: positions})
 	tape.Wait("new i from alice")
-	say(t, h.Device("alice", "a1", client.Listener{}), protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "are you there?"}})
+	say(t, h.Device("alice", "a1", client.Listener{}),
+		protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "are you there?"}})
 	for _, want := range []string{"while you were away", "are you there?"} {
 		if got := <-heard; got != want {
 			t.Errorf("bob heard %q, want %q", got, want)
@@ -90,7 +97,8 @@ func TestGrowing(t *testing.T) {
 			t.Errorf("a search for %q finds %d, %v", text, len(res.Found), err)
 		}
 	}
-	if res, err := bob.SearchMessages(ctx, protocol.SearchRequest{Text: "you"}); err != nil || len(res.Found) != 2 || res.Found[0].Message.Text != "are you there?" {
+	if res, err := bob.SearchMessages(ctx, protocol.SearchRequest{Text: "you"}); err != nil || len(res.Found) != 2 ||
+		res.Found[0].Message.Text != "are you there?" {
 		t.Errorf("the newest is not found first: %+v, %v", res.Found, err)
 	}
 	if _, err := bob.Accept(ctx, "i", ""); err != nil {
@@ -99,7 +107,8 @@ func TestGrowing(t *testing.T) {
 
 	h = beckontest.StartWith(t, beckon.Config{DataDir: back}) // restored from a backup
 	tape = beckontest.NewRecorder(t, "bob")
-	h.DeviceWith(client.Options{Token: h.Token("bob"), DeviceID: "b1", Listener: tape.Listener(), Epoch: epoch, Positions: positions})
+	h.DeviceWith(client.Options{Token: h.Token("bob"), DeviceID: "b1", Listener: tape.Listener(), Epoch: epoch,
+		Positions: positions})
 	tape.Wait("reload")
 }
 
@@ -126,7 +135,8 @@ func TestBrokenImports(t *testing.T) {
 			if err == nil {
 				defer srv.Close()
 			}
-			if begun := !strings.Contains(c.want, "export") && !strings.Contains(c.want, "later") && !strings.Contains(c.want, "wrote"); begun != (err != nil) {
+			if begun := !strings.Contains(c.want, "export") && !strings.Contains(c.want, "later") &&
+				!strings.Contains(c.want, "wrote"); begun != (err != nil) {
 				t.Errorf("a server on what was imported: %v", err)
 			}
 		})

@@ -11,13 +11,14 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-// TestFallBackAcrossNodes: where no WebSocket gets through, the events of a device come over a stream and its calls go in
-// requests of their own, which may reach another node than the one that has the stream.
+// TestFallBackAcrossNodes: where no WebSocket gets through, the events of a device come over a stream and its calls go
+// in requests of their own, which may reach another node than the one that has the stream.
 func TestFallBackAcrossNodes(t *testing.T) {
 	h := newHouse(t, beckon.Config{})
 	first, last := h.Nodes[0].URL, h.Nodes[len(h.Nodes)-1].URL
 	web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := web.Post(first+"/connection/http_stream", "application/json", strings.NewReader(fmt.Sprintf(`{"id":1,"connect":{"token":%q,"data":{"deviceID":"d"}}}`, h.Token("alice"))))
+	res, err := web.Post(first+"/connection/http_stream", "application/json",
+		strings.NewReader(fmt.Sprintf(`{"id":1,"connect":{"token":%q,"data":{"deviceID":"d"}}}`, h.Token("alice"))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestAFileIsReadWhereAMessageHoldsIt: who may read a picture and its thumbnail as messages that hold it are revoked, replaced,
-// deleted, forwarded, and as members leave.
+// TestAFileIsReadWhereAMessageHoldsIt: who may read a picture and its thumbnail as messages that hold it are revoked,
+// replaced, deleted, forwarded, and as members leave.
 func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 	house := beckontest.StartWith(t, beckon.Config{})
 	ctx := t.Context()
@@ -63,35 +63,43 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 	first := send(ann, protocol.SendMessageRequest{UserID: "bob", Body: show(one.FileID)})
 	second := send(ann, protocol.SendMessageRequest{UserID: "bob", Body: show(one.FileID)})
 	check("two messages hold it", one, "bob")
-	must(ann.RevokeMessage(ctx, protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: first}}))
+	must(ann.RevokeMessage(ctx, protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob",
+		MessageID: first}}))
 	check("one is revoked", one, "bob")
 	must(ann.ModifyMessage(ctx, protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: second}, Body: show(two.FileID)}))
 	check("the other shows another picture", one)
 	check("the other picture", two, "bob")
-	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "cat", Body: show(one.FileID)}); im.CodeOf(asIM(err)) != im.CodeNoFile {
+	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "cat",
+		Body: show(one.FileID)}); im.CodeOf(asIM(err)) != im.CodeNoFile {
 		t.Errorf("bob passes on what he may no longer read: %v", err)
 	}
 	note := "a note"
 	must(ann.ModifyMessage(ctx, protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: second}, CustomData: &note}))
 	check("a modification that leaves the picture", two, "bob")
 	forwarded := send(bob, protocol.SendMessageRequest{UserID: "cat", Body: show(two.FileID)})
-	must(ann.RevokeMessage(ctx, protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: second}}))
+	must(ann.RevokeMessage(ctx, protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob",
+		MessageID: second}}))
 	check("bob has forwarded it", two, "bob", "cat")
-	must(bob.RevokeMessage(ctx, protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_cat", MessageID: forwarded}}))
+	must(bob.RevokeMessage(ctx, protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_cat",
+		MessageID: forwarded}}))
 	check("he revokes it", two)
 
 	three := upload()
-	must(ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cat"}}))
-	send(ann, protocol.SendMessageRequest{GroupID: "g", Body: show(three.FileID), MessageOptions: protocol.MessageOptions{ReceiverList: []string{"bob"}}})
+	must(ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
+		MemberList: []string{"bob", "cat"}}))
+	send(ann, protocol.SendMessageRequest{GroupID: "g", Body: show(three.FileID),
+		MessageOptions: protocol.MessageOptions{ReceiverList: []string{"bob"}}})
 	check("a message for bob alone", three, "bob")
 	send(ann, protocol.SendMessageRequest{GroupID: "g", Body: show(three.FileID)})
 	check("a message for all", three, "bob", "cat")
-	must(ann.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"bob"}}}))
+	must(ann.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g",
+		MemberList: []string{"bob"}}}))
 	check("bob is kicked", three, "cat")
 	must(ann.DismissGroup(ctx, "g"))
 	check("the group is dismissed", three)
 
 	four := upload()
-	send(ann, protocol.SendMessageRequest{UserID: "bob", Body: show(four.FileID), MessageOptions: protocol.MessageOptions{OnlineUserOnly: true}})
+	send(ann, protocol.SendMessageRequest{UserID: "bob", Body: show(four.FileID),
+		MessageOptions: protocol.MessageOptions{OnlineUserOnly: true}})
 	check("a message that is not stored", four, "bob")
 }

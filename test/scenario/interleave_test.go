@@ -20,9 +20,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestAnyInterleaving lets people and devices send, read, revoke, modify, delete, call, join, quit and kick in any order, some
-// of it at the same moment. When it is quiet again, what each device has put together from what it heard, bit by bit, is
-// what a device that reads everything anew is told.
+// TestAnyInterleaving lets people and devices send, read, revoke, modify, delete, call, join, quit and kick in any
+// order, some of it at the same moment. When it is quiet again, what each device has put together from what it heard,
+// bit by bit, is what a device that reads everything anew is told.
 func TestAnyInterleaving(t *testing.T) {
 	house := newHouse(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6, AddressRate: 1e6, AddressBurst: 1e6})
 	round := 0
@@ -89,11 +89,15 @@ func newPlay(t *testing.T, house *beckontest.Cluster, round string) *play {
 		p.users = append(p.users, u+"-"+round)
 	}
 	for i, u := range []string{p.users[0], p.users[1], p.users[2], p.users[0]} {
-		d := &copyOf{user: u, messages: map[string]map[string]copied{}, shown: map[string][]func(copied) bool{}, receipts: map[string]int64{}}
-		d.me = house.DeviceWith(client.Options{Token: house.Token(u), DeviceID: fmt.Sprint("d", i), Inbox: true, Listener: d.listener()})
+		d := &copyOf{user: u, messages: map[string]map[string]copied{}, shown: map[string][]func(copied) bool{},
+			receipts: map[string]int64{}}
+		d.me = house.DeviceWith(client.Options{Token: house.Token(u), DeviceID: fmt.Sprint("d", i), Inbox: true,
+			Listener: d.listener()})
 		p.devices = append(p.devices, d)
 	}
-	_, err := p.devices[0].me.CreateGroup(t.Context(), protocol.CreateGroupRequest{GroupID: p.group, Type: "Public", GroupInfo: protocol.GroupInfo{JoinOption: "free"}, MemberList: p.users[1:2]})
+	_, err := p.devices[0].me.CreateGroup(t.Context(),
+		protocol.CreateGroupRequest{GroupID: p.group, Type: "Public", GroupInfo: protocol.GroupInfo{JoinOption: "free"},
+			MemberList: p.users[1:2]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +240,9 @@ func (p *play) act(rt *rapid.T, a action) {
 	case 8:
 		_, err = d.me.QuitGroup(ctx, p.group)
 	case 9:
-		_, err = p.devices[0].me.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: p.group, MemberList: []string{p.users[1+a.pick%2]}}})
+		_, err = p.devices[0].me.KickGroupMember(ctx,
+			protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: p.group,
+				MemberList: []string{p.users[1+a.pick%2]}}})
 	case 10:
 		err = p.adjust(ctx, d, a, where)
 	}
@@ -292,7 +298,8 @@ func (p *play) change(ctx context.Context, d *copyOf, a action) error {
 		}
 		return err
 	case 3:
-		res, err := d.me.ModifyMessage(ctx, protocol.ModifyMessageRequest{MessageRequest: req, Body: protocol.Body{Text: "changed " + a.name}})
+		res, err := d.me.ModifyMessage(ctx, protocol.ModifyMessageRequest{MessageRequest: req,
+			Body: protocol.Body{Text: "changed " + a.name}})
 		if err == nil {
 			d.put(where, &res.Message, 0)
 		}
@@ -306,7 +313,8 @@ func (p *play) change(ctx context.Context, d *copyOf, a action) error {
 func (p *play) call(ctx context.Context, d *copyOf, a action, to string) error {
 	opt := protocol.InviteOptions{InviteID: a.name, Data: "call"}
 	if to == "" {
-		if _, err := d.me.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: p.group, Everyone: true, InviteOptions: opt}); err != nil {
+		if _, err := d.me.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: p.group, Everyone: true,
+			InviteOptions: opt}); err != nil {
 			return err
 		}
 	} else if _, err := d.me.Invite(ctx, protocol.InviteRequest{Invitee: to, InviteOptions: opt}); err != nil {
@@ -393,7 +401,8 @@ func summaryOf(v *protocol.Conversation, messages map[string]copied) summary {
 	if messages == nil {
 		messages = map[string]copied{}
 	}
-	return summary{v.ConversationID, v.Unread, v.LastSeq, v.ReadSeq, v.PeerReadSeq, v.Pinned, v.ReceiveOption, v.ClearedSeq, messages}
+	return summary{v.ConversationID, v.Unread, v.LastSeq, v.ReadSeq, v.PeerReadSeq, v.Pinned, v.ReceiveOption,
+		v.ClearedSeq, messages}
 }
 
 // state is what the device has put together.
@@ -422,7 +431,8 @@ func (d *copyOf) reload(p *play) string {
 		v := &res.Conversations[i]
 		messages := map[string]copied{}
 		for seq := uint64(0); ; {
-			page, err := d.me.GetHistoryMessageList(ctx, protocol.HistoryRequest{ConversationID: v.ConversationID, Direction: "newer", Seq: seq, Limit: 7})
+			page, err := d.me.GetHistoryMessageList(ctx,
+				protocol.HistoryRequest{ConversationID: v.ConversationID, Direction: "newer", Seq: seq, Limit: 7})
 			if err != nil {
 				return err.Error()
 			}

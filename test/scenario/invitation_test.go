@@ -26,7 +26,8 @@ type scene struct {
 // newScene connects devices; "bob/2" is a second device of bob.
 func newScene(t *testing.T, devices ...string) *scene {
 	t.Helper()
-	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
+	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t, who: map[string]*client.Client{},
+		tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range devices {
 		s.connect(d)
 	}
@@ -77,7 +78,8 @@ func refused(t *testing.T, err error, code int) *protocol.Error {
 }
 
 func call(invitee, id string, timeout int64) protocol.InviteRequest {
-	return protocol.InviteRequest{Invitee: invitee, InviteOptions: protocol.InviteOptions{InviteID: id, Data: "hi", Timeout: timeout}}
+	return protocol.InviteRequest{Invitee: invitee,
+		InviteOptions: protocol.InviteOptions{InviteID: id, Data: "hi", Timeout: timeout}}
 }
 
 func TestOneToOne(t *testing.T) {
@@ -98,7 +100,8 @@ func TestOneToOne(t *testing.T) {
 	s.tapes["alice/1"].Wait(`accepted i1 by bob data "yes of bob/1"`)
 	s.tapes["bob/2"].Wait("elsewhere i1 accept")
 	e := refused(t, second(s.who["bob/2"].Accept(t.Context(), "i1", "")), im.CodeOver)
-	if e.Won == nil || e.Won.Action != "accept" || e.Won.Device != "bob-1" || !strings.Contains(e.Message, "another device") {
+	if e.Won == nil || e.Won.Action != "accept" || e.Won.Device != "bob-1" ||
+		!strings.Contains(e.Message, "another device") {
 		t.Errorf("the loser is told %q, won %+v", e.Message, e.Won)
 	}
 	if e.Invitation == nil || !e.Invitation.Over || e.Invitation.Counts.Accepted != 1 {
@@ -131,7 +134,8 @@ func (s *scene) barrier() {
 		}
 		if ids[user] == "" {
 			ids[user] = client.NewID()
-			s.invite("barrier/1", protocol.InviteRequest{Invitee: user, InviteOptions: protocol.InviteOptions{InviteID: ids[user]}})
+			s.invite("barrier/1", protocol.InviteRequest{Invitee: user,
+				InviteOptions: protocol.InviteOptions{InviteID: ids[user]}})
 		}
 		s.tapes[d].Wait("new " + ids[user])
 	}
@@ -158,7 +162,8 @@ func TestRejectBusyCancelTimeout(t *testing.T) {
 
 	s.invite("alice/1", call("bob", "gone", 30))
 	s.tapes["bob/1"].Wait("new gone")
-	if _, err := s.who["alice/1"].Cancel(t.Context(), protocol.CancelRequest{InviteID: "gone", Data: "never mind"}); err != nil {
+	if _, err := s.who["alice/1"].Cancel(t.Context(),
+		protocol.CancelRequest{InviteID: "gone", Data: "never mind"}); err != nil {
 		t.Fatal(err)
 	}
 	s.tapes["bob/1"].Wait(`cancelled gone by alice data "never mind"`)
@@ -179,14 +184,16 @@ func TestRejectBusyCancelTimeout(t *testing.T) {
 func TestGroupOfFive(t *testing.T) {
 	s := newScene(t, "teacher/1", "ann/1", "ben/1", "cat/1", "dan/1", "eve/1", "onlooker/1")
 	members := []string{"ann", "ben", "cat", "dan", "eve", "onlooker"}
-	if _, err := s.who["teacher/1"].CreateGroup(t.Context(), protocol.CreateGroupRequest{GroupID: "class", Type: "Public", MemberList: members}); err != nil {
+	if _, err := s.who["teacher/1"].CreateGroup(t.Context(),
+		protocol.CreateGroupRequest{GroupID: "class", Type: "Public", MemberList: members}); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range members {
 		s.tapes[m+"/1"].Wait("group class groupJoined")
 	}
-	_, err := s.who["teacher/1"].InviteInGroup(t.Context(), protocol.InviteInGroupRequest{GroupID: "class", InviteeList: members[:5],
-		InviteOptions: protocol.InviteOptions{InviteID: "hands", Data: "raise", Timeout: 2}})
+	_, err := s.who["teacher/1"].InviteInGroup(t.Context(),
+		protocol.InviteInGroupRequest{GroupID: "class", InviteeList: members[:5],
+			InviteOptions: protocol.InviteOptions{InviteID: "hands", Data: "raise", Timeout: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +204,8 @@ func TestGroupOfFive(t *testing.T) {
 	s.accept("ann/1", "hands")
 	s.reject("ben/1", "hands", "busy")
 	s.accept("cat/1", "hands")
-	if _, err := s.who["teacher/1"].Cancel(t.Context(), protocol.CancelRequest{InviteID: "hands", InviteeList: []string{"dan"}}); err != nil {
+	if _, err := s.who["teacher/1"].Cancel(t.Context(),
+		protocol.CancelRequest{InviteID: "hands", InviteeList: []string{"dan"}}); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, second(s.who["onlooker/1"].Accept(t.Context(), "hands", "")), im.CodeNotYours)
@@ -235,7 +243,8 @@ func TestFirstToPickUpWins(t *testing.T) {
 	s := newScene(t, "alice/1", "bob/1", "carol/1", "dave/1")
 	for round := range 30 {
 		id := fmt.Sprintf("race%d", round)
-		s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol", "dave"}, InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 30, AcceptLimit: 1}})
+		s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol", "dave"},
+			InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 30, AcceptLimit: 1}})
 		var wg sync.WaitGroup
 		errs := make([]error, 3)
 		for i, d := range []string{"bob/1", "carol/1", "dave/1"} {
@@ -249,7 +258,8 @@ func TestFirstToPickUpWins(t *testing.T) {
 				won++
 				continue
 			}
-			if e := refused(t, err, im.CodeOver); e.Won == nil || e.Won.Reason != "answered" || e.Invitation.Counts.Accepted != 1 {
+			if e := refused(t, err, im.CodeOver); e.Won == nil || e.Won.Reason != "answered" ||
+				e.Invitation.Counts.Accepted != 1 {
 				t.Errorf("a loser is told %q, won %+v", e.Message, e.Won)
 			}
 		}
@@ -267,7 +277,8 @@ func TestFirstToPickUpWins(t *testing.T) {
 // TestHearingEachOther: several people without a group hear each other's answers, also after being away.
 func TestHearingEachOther(t *testing.T) {
 	s := newScene(t, "alice/1", "bob/1", "carol/1")
-	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol", "dave"}, InviteOptions: protocol.InviteOptions{InviteID: "p", Timeout: 60}})
+	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol", "dave"},
+		InviteOptions: protocol.InviteOptions{InviteID: "p", Timeout: 60}})
 	s.tapes["bob/1"].Wait("new p")
 	s.tapes["carol/1"].Wait("new p")
 	s.accept("bob/1", "p")
@@ -278,7 +289,8 @@ func TestHearingEachOther(t *testing.T) {
 	s.reject("carol/1", "p", "busy")
 	s.tapes["bob/1"].Wait("rejected p by carol")
 	s.tapes["dave/1"].Wait("rejected p by carol")
-	if _, err := s.who["alice/1"].AddInvitees(t.Context(), protocol.AddInviteesRequest{InviteID: "p", InviteeList: []string{"erin"}}); err != nil {
+	if _, err := s.who["alice/1"].AddInvitees(t.Context(),
+		protocol.AddInviteesRequest{InviteID: "p", InviteeList: []string{"erin"}}); err != nil {
 		t.Fatal(err)
 	}
 	s.connect("erin/1")

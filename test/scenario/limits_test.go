@@ -27,7 +27,8 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 			l.OnReceiveMessage = heard.note
 			l.OnMessageModified = func(_ string, m protocol.Message) { changed = append(changed, m.Text) }
 			ann, bob := house.Device("ann", "a", l), house.Device("bob", "b", client.Listener{})
-			if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann", MessageID: "m", Body: protocol.Body{Text: "hello"}}); err != nil {
+			if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann", MessageID: "m",
+				Body: protocol.Body{Text: "hello"}}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := ann.AddToBlackList(ctx, []string{"bob"}); err != nil {
@@ -49,7 +50,8 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if _, err := bob.AddInvitees(ctx, protocol.AddInviteesRequest{InviteID: "one", InviteeList: []string{"dan"}}); err != nil {
+				if _, err := bob.AddInvitees(ctx, protocol.AddInviteesRequest{InviteID: "one",
+					InviteeList: []string{"dan"}}); err != nil {
 					t.Fatal(err)
 				}
 				dan := beckontest.NewRecorder(t, "dan")
@@ -62,7 +64,8 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 				dan.Wait("cancelled one")
 			}
 			eve := house.Device("eve", "e", client.Listener{})
-			if _, err := eve.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann", Body: protocol.Body{Text: "after all that"}}); err != nil {
+			if _, err := eve.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann",
+				Body: protocol.Body{Text: "after all that"}}); err != nil {
 				t.Fatal(err)
 			}
 			heard.wait(t, 2) // bob's first message and eve's: whatever came between has been heard
@@ -81,16 +84,19 @@ func TestParticipantsOfALargeGroup(t *testing.T) {
 	tape := beckontest.NewRecorder(t, "eve")
 	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
 	house.Device("eve", "e", tape.Listener())
-	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: []string{"bob", "eve", "fay"}}); err != nil {
+	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting",
+		MemberList: []string{"bob", "eve", "fay"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ann.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"bob", "fay"}, Notify: "participants", InviteOptions: protocol.InviteOptions{InviteID: "secret"}}); err != nil {
+	if _, err := ann.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"bob", "fay"},
+		Notify: "participants", InviteOptions: protocol.InviteOptions{InviteID: "secret"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bob.Accept(ctx, "secret", ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ann.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"bob", "fay"}, InviteOptions: protocol.InviteOptions{InviteID: "open"}}); err != nil {
+	if _, err := ann.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"bob", "fay"},
+		InviteOptions: protocol.InviteOptions{InviteID: "open"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bob.Accept(ctx, "open", ""); err != nil {
@@ -117,11 +123,13 @@ func TestManyInvitersOneKick(t *testing.T) {
 	for i := range 80 {
 		people = append(people, fmt.Sprint("p", i))
 	}
-	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: people}); err != nil {
+	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting",
+		MemberList: people}); err != nil {
 		t.Fatal(err)
 	}
 	for _, u := range people[1:] {
-		if got := postFor(ctx, t, house, u, "inviteInGroup", `{"groupID":"g","inviteeList":["victim"]}`); !strings.Contains(got, `"inviteID"`) {
+		if got := postFor(ctx, t, house, u, "inviteInGroup",
+			`{"groupID":"g","inviteeList":["victim"]}`); !strings.Contains(got, `"inviteID"`) {
 			t.Fatal(got)
 		}
 	}
@@ -137,7 +145,8 @@ func TestUnreadOutlivesTrimming(t *testing.T) {
 	house := beckontest.StartWith(t, beckon.Config{Now: now.read, Retention: time.Hour})
 	ctx := t.Context()
 	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
-	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"bob"}}); err != nil {
+	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Work",
+		MemberList: []string{"bob"}}); err != nil {
 		t.Fatal(err)
 	}
 	say := func(c *client.Client, n int, to protocol.SendMessageRequest) {
@@ -178,22 +187,27 @@ func TestOddQuestions(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
 	ann := house.Device("ann", "a", client.Listener{})
-	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "silent", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "Привет"}}); err != nil {
+	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "silent", Type: "Public",
+		GroupInfo: protocol.GroupInfo{Name: "Привет"}}); err != nil {
 		t.Fatal(err)
 	}
-	if res, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "silent", Type: "Public"}); err != nil || !res.Repeat {
+	if res, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "silent", Type: "Public"}); err != nil ||
+		!res.Repeat {
 		t.Errorf("creating it again: %+v, %v", res, err)
 	}
 	if v, err := ann.GetConversation(ctx, "group_silent"); err != nil || v.Conversation.GroupID != "silent" {
 		t.Errorf("a group in which nothing was said is %+v, %v", v.Conversation, err)
 	}
-	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil || len(list.Conversations) != 1 {
+	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil ||
+		len(list.Conversations) != 1 {
 		t.Errorf("the list is %+v, %v", list.Conversations, err)
 	}
-	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{Offset: 1<<63 - 1}); err != nil || len(list.Conversations) != 0 {
+	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{Offset: 1<<63 - 1}); err != nil ||
+		len(list.Conversations) != 0 {
 		t.Errorf("far beyond the list is %+v, %v", list.Conversations, err)
 	}
-	if res, err := ann.SearchGroups(ctx, protocol.SearchGroupsRequest{Text: "Привет"}); err != nil || len(res.Groups) != 1 {
+	if res, err := ann.SearchGroups(ctx, protocol.SearchGroupsRequest{Text: "Привет"}); err != nil ||
+		len(res.Groups) != 1 {
 		t.Errorf("%d groups are found, %v", len(res.Groups), err)
 	}
 	var answer json.RawMessage
@@ -214,7 +228,8 @@ func TestOddQuestions(t *testing.T) {
 		t.Fatal(err)
 	}
 	zero := int64(0)
-	change := protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: res.MessageID}, Version: &zero, Body: protocol.Body{Text: "two"}}
+	change := protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob",
+		MessageID: res.MessageID}, Version: &zero, Body: protocol.Body{Text: "two"}}
 	for range 2 {
 		if _, err := ann.ModifyMessage(ctx, change); err != nil {
 			t.Errorf("modifying it again: %v", err)
@@ -227,16 +242,20 @@ func TestMutedIsMuted(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
 	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
-	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: []string{"bob"}}); err != nil {
+	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting",
+		MemberList: []string{"bob"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{GroupID: "g", MessageID: "m", Body: protocol.Body{Text: "hello"}}); err != nil {
+	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{GroupID: "g", MessageID: "m",
+		Body: protocol.Body{Text: "hello"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ann.MuteGroupMember(ctx, protocol.MuteMemberRequest{GroupID: "g", UserID: "bob", Seconds: 600}); err != nil {
+	if _, err := ann.MuteGroupMember(ctx, protocol.MuteMemberRequest{GroupID: "g", UserID: "bob",
+		Seconds: 600}); err != nil {
 		t.Fatal(err)
 	}
-	change := protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "group_g", MessageID: "m"}, Body: protocol.Body{Text: "shout"}}
+	change := protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "group_g",
+		MessageID: "m"}, Body: protocol.Body{Text: "shout"}}
 	refused(t, second(bob.ModifyMessage(ctx, change)), im.CodeMuted)
 	if _, err := bob.QuitGroup(ctx, "g"); err != nil {
 		t.Fatal(err)
@@ -244,15 +263,18 @@ func TestMutedIsMuted(t *testing.T) {
 	if _, err := bob.JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: "g"}); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, second(bob.SendMessage(ctx, protocol.SendMessageRequest{GroupID: "g", Body: protocol.Body{Text: "back"}})), im.CodeMuted)
+	refused(t, second(bob.SendMessage(ctx, protocol.SendMessageRequest{GroupID: "g", Body: protocol.Body{Text: "back"}})),
+		im.CodeMuted)
 }
 
-// TestInboxOverTheRateLimit: so many people write to ann at once that her device may not ask about each of them. It asks again.
+// TestInboxOverTheRateLimit: so many people write to ann at once that her device may not ask about each of them. It
+// asks again.
 func TestInboxOverTheRateLimit(t *testing.T) {
 	house := newHouse(t, beckon.Config{UserRate: 5, UserBurst: 5})
 	ctx := t.Context()
 	here := newDiary()
-	ann := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "ann-1", Inbox: true, Listener: client.Listener{OnReceiveMessage: here.note}})
+	ann := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "ann-1", Inbox: true,
+		Listener: client.Listener{OnReceiveMessage: here.note}})
 	var list []string
 	for i := range 30 {
 		from := fmt.Sprintf("writer-%02d", i)
@@ -263,5 +285,6 @@ func TestInboxOverTheRateLimit(t *testing.T) {
 		}
 	}
 	here.wait(t, len(list))
-	eventually(t, "all thirty conversations are in the list", func() bool { return unreadOf(ann.Conversations()) == strings.Join(list, " ") })
+	eventually(t, "all thirty conversations are in the list",
+		func() bool { return unreadOf(ann.Conversations()) == strings.Join(list, " ") })
 }

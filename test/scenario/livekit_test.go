@@ -13,9 +13,10 @@ import (
 // (test/e2e) use the real one.
 type fakeLive struct {
 	livekit.RoomService
-	mu     sync.Mutex
-	rooms  map[string]map[string]*livekit.ParticipantInfo // who is in, by room and identity
-	counts map[string]uint32                              // what ListRooms says: LiveKit counts every 5 s, the stand-in never
+	mu    sync.Mutex
+	rooms map[string]map[string]*livekit.ParticipantInfo // who is in, by room and identity
+	// what ListRooms says: LiveKit counts every 5 s, the stand-in never
+	counts map[string]uint32
 	said   []string
 	down   atomic.Bool
 	now    func() int64 // LiveKit's clock
@@ -39,7 +40,8 @@ func (f *fakeLive) put(room string, people ...string) {
 	defer f.mu.Unlock()
 	f.rooms[room] = map[string]*livekit.ParticipantInfo{}
 	for _, u := range people {
-		f.rooms[room][u] = &livekit.ParticipantInfo{Identity: u, Sid: "sid of " + u, State: livekit.ParticipantInfo_ACTIVE, Permission: &livekit.ParticipantPermission{CanPublish: true}}
+		f.rooms[room][u] = &livekit.ParticipantInfo{Identity: u, Sid: "sid of " + u, State: livekit.ParticipantInfo_ACTIVE,
+			Permission: &livekit.ParticipantPermission{CanPublish: true}}
 	}
 	f.counts[room] = uint32(len(people))
 }
@@ -82,7 +84,8 @@ func (f *fakeLive) ListRooms(context.Context, *livekit.ListRoomsRequest) (*livek
 	return res, nil
 }
 
-func (f *fakeLive) ListParticipants(_ context.Context, r *livekit.ListParticipantsRequest) (*livekit.ListParticipantsResponse, error) {
+func (f *fakeLive) ListParticipants(_ context.Context,
+	r *livekit.ListParticipantsRequest) (*livekit.ListParticipantsResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	res := &livekit.ListParticipantsResponse{}
@@ -101,13 +104,15 @@ func (f *fakeLive) DeleteRoom(_ context.Context, r *livekit.DeleteRoomRequest) (
 	return &livekit.DeleteRoomResponse{}, nil
 }
 
-func (f *fakeLive) RemoveParticipant(_ context.Context, r *livekit.RoomParticipantIdentity) (*livekit.RemoveParticipantResponse, error) {
+func (f *fakeLive) RemoveParticipant(_ context.Context,
+	r *livekit.RoomParticipantIdentity) (*livekit.RemoveParticipantResponse, error) {
 	f.note("remove " + r.Identity)
 	f.leave(r.Room, r.Identity, "")
 	return &livekit.RemoveParticipantResponse{}, nil
 }
 
-func (f *fakeLive) UpdateParticipant(_ context.Context, r *livekit.UpdateParticipantRequest) (*livekit.ParticipantInfo, error) {
+func (f *fakeLive) UpdateParticipant(_ context.Context, r *livekit.UpdateParticipantRequest) (*livekit.ParticipantInfo,
+	error) {
 	if r.Permission.CanPublish {
 		f.note("speak " + r.Identity)
 	} else {

@@ -16,8 +16,8 @@ import (
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 )
 
-// nodes makes the scenes run against several nodes behind a TCP proxy: go test -nodes 3. Tests that move the clock or kill
-// the server have houses of one node.
+// nodes makes the scenes run against several nodes behind a TCP proxy: go test -nodes 3. Tests that move the clock or
+// kill the server have houses of one node.
 var nodes = flag.Int("nodes", 1, "nodes of each house")
 
 // ground is the PostgreSQL of all houses of several nodes, each with a database of its own.
@@ -49,7 +49,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// onGround says where a house of as many nodes as were asked for has its database; nothing for one in its own directory.
+// onGround says where a house of as many nodes as were asked for has its database; nothing for one in its own
+// directory.
 func onGround(t *testing.T) string {
 	t.Helper()
 	if *nodes == 1 {

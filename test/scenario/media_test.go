@@ -64,7 +64,8 @@ func newStudio(t *testing.T, devices ...string) *studio {
 	return s
 }
 
-// signaling lets everybody in, as LiveKit does with a token that it takes for good, and says nothing until the client goes.
+// signaling lets everybody in, as LiveKit does with a token that it takes for good, and says nothing until the client
+// goes.
 func signaling(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") == "" {
 		return
@@ -100,7 +101,8 @@ func (s *studio) tell(event, room, who, sid string, reason livekit.DisconnectRea
 	s.t.Helper()
 	e := &livekit.WebhookEvent{Event: event, Room: &livekit.Room{Name: room}, CreatedAt: s.now() / 1000}
 	if who != "" {
-		e.Participant = &livekit.ParticipantInfo{Identity: who, Sid: sid, DisconnectReason: reason, Permission: &livekit.ParticipantPermission{CanPublish: true}}
+		e.Participant = &livekit.ParticipantInfo{Identity: who, Sid: sid, DisconnectReason: reason,
+			Permission: &livekit.ParticipantPermission{CanPublish: true}}
 	}
 	if status := s.post(e, liveSecret); status != http.StatusOK {
 		s.t.Fatalf("%s of %s was answered with %d", event, who, status)
@@ -114,11 +116,13 @@ func (s *studio) post(e *livekit.WebhookEvent, secret string) int {
 		s.t.Fatal(err)
 	}
 	sum := sha256.Sum256(body)
-	token, err := auth.NewAccessToken(liveKey, secret).SetValidFor(time.Minute).SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
+	token, err := auth.NewAccessToken(liveKey,
+		secret).SetValidFor(time.Minute).SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.URL+beckon.PathLiveKitHook, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.URL+beckon.PathLiveKitHook,
+		bytes.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -133,7 +137,8 @@ func (s *studio) post(e *livekit.WebhookEvent, secret string) int {
 
 func (s *studio) comes(room, who, sid string) {
 	s.t.Helper()
-	s.live.enter(room, &livekit.ParticipantInfo{Identity: who, Sid: sid, State: livekit.ParticipantInfo_ACTIVE, Permission: &livekit.ParticipantPermission{CanPublish: true}})
+	s.live.enter(room, &livekit.ParticipantInfo{Identity: who, Sid: sid, State: livekit.ParticipantInfo_ACTIVE,
+		Permission: &livekit.ParticipantPermission{CanPublish: true}})
 	s.tell("participant_joined", room, who, sid, 0)
 }
 func (s *studio) goes(room, who, sid string) {
@@ -146,7 +151,8 @@ func (s *studio) goes(room, who, sid string) {
 func (s *studio) shows(room, who string) {
 	s.t.Helper()
 	e := &livekit.WebhookEvent{Event: "track_published", Room: &livekit.Room{Name: room}, CreatedAt: s.now() / 1000,
-		Participant: &livekit.ParticipantInfo{Identity: who, Sid: "1 of " + who}, Track: &livekit.TrackInfo{Type: livekit.TrackType_VIDEO}}
+		Participant: &livekit.ParticipantInfo{Identity: who, Sid: "1 of " + who},
+		Track:       &livekit.TrackInfo{Type: livekit.TrackType_VIDEO}}
 	if status := s.post(e, liveSecret); status != http.StatusOK {
 		s.t.Fatalf("%s shows: %d", who, status)
 	}
@@ -162,8 +168,9 @@ func (f *fakeLive) crash() {
 
 func (s *studio) passes(d time.Duration) { s.skew.Add(d.Milliseconds()) }
 
-// enters says in which role somebody may enter, by what the token for LiveKit allows: anchor, audience, or the refusal's number.
-// nextMoment waits until the server's clock has moved: what is granted and what ends it are told apart by their time.
+// enters says in which role somebody may enter, by what the token for LiveKit allows: anchor, audience, or the
+// refusal's number. nextMoment waits until the server's clock has moved: what is granted and what ends it are told
+// apart by their time.
 func (s *studio) nextMoment(room string) {
 	s.t.Helper()
 	for first := int64(0); ; {
@@ -236,7 +243,8 @@ func TestWhoMayEnter(t *testing.T) {
 
 	// A user without a grant who knows the roomID can neither invite its participants, nor add users, nor ask its host.
 	for _, who := range []string{"ann", "bob", "cid"} {
-		_, err := s.who["eve"].Invite(t.Context(), protocol.InviteRequest{Invitee: who, InviteOptions: protocol.InviteOptions{RoomID: "r"}})
+		_, err := s.who["eve"].Invite(t.Context(),
+			protocol.InviteRequest{Invitee: who, InviteOptions: protocol.InviteOptions{RoomID: "r"}})
 		expect(t, "a stranger invites "+who, refusal(err), "8014")
 		var e *protocol.Error
 		if !errors.As(err, &e) || e.Field != "roomID" {
@@ -278,7 +286,8 @@ func TestWhoMayEnter(t *testing.T) {
 	expect(t, "a listener makes themselves a speaker", refusal(err), "8013")
 
 	// Who may only listen may ask a host, and nobody else.
-	_, err = s.who["cid"].Invite(ctx, protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{RoomID: "r"}})
+	_, err = s.who["cid"].Invite(ctx, protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{RoomID: "r"}})
 	expect(t, "a listener asks a guest", refusal(err), "8014")
 	s.passes(time.Second)
 	s.bring("cid", "ann", "r")
@@ -288,7 +297,8 @@ func TestWhoMayEnter(t *testing.T) {
 func TestTheRoomOfAGroup(t *testing.T) {
 	s := newStudio(t, "ann", "bob", "cid", "eve")
 	ctx := t.Context()
-	if _, err := s.who["ann"].CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cid"}}); err != nil {
+	if _, err := s.who["ann"].CreateGroup(ctx,
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cid"}}); err != nil {
 		t.Fatal(err)
 	}
 	room := "group_g"
@@ -303,9 +313,11 @@ func TestTheRoomOfAGroup(t *testing.T) {
 		s.tapes[who].Wait("role group_g of bob: anchor by ann")
 	}
 	expect(t, "who asked", s.enters("bob", room), "anchor")
-	_, err := s.who["bob"].Invite(ctx, protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: room}})
+	_, err := s.who["bob"].Invite(ctx, protocol.InviteRequest{Invitee: "cid",
+		InviteOptions: protocol.InviteOptions{RoomID: room}})
 	expect(t, "a speaker invites a member", refusal(err), "8014")
-	_, err = s.who["eve"].Invite(ctx, protocol.InviteRequest{Invitee: "ann", InviteOptions: protocol.InviteOptions{RoomID: room}})
+	_, err = s.who["eve"].Invite(ctx, protocol.InviteRequest{Invitee: "ann",
+		InviteOptions: protocol.InviteOptions{RoomID: room}})
 	expect(t, "a stranger asks the owner", refusal(err), "8014")
 
 	if _, err := s.who["bob"].SetRoomRole(ctx, room, "bob", im.RoomAudience); err != nil {
@@ -361,7 +373,8 @@ func TestACallRecord(t *testing.T) {
 	s.goes("r", "ann", "a1")
 	s.tell("room_finished", "r", "", "", 0)
 	list := s.calls()
-	if len(list) != 1 || list[0].Reason != im.LeftHangup || list[0].EndedBy != "bob" || list[0].Duration < 55_000 || list[0].Duration > 57_000 || list[0].Media != im.MediaAudio || list[0].Count != 2 {
+	if len(list) != 1 || list[0].Reason != im.LeftHangup || list[0].EndedBy != "bob" || list[0].Duration < 55_000 ||
+		list[0].Duration > 57_000 || list[0].Media != im.MediaAudio || list[0].Count != 2 {
 		t.Fatalf("the record is %+v", list)
 	}
 	if !s.live.heard("close r") {
@@ -374,11 +387,15 @@ func TestACallRecord(t *testing.T) {
 	s.connect("eve")
 	_, err = s.who["eve"].GetCall(t.Context(), list[0].CallID)
 	expect(t, "a stranger reads the record", refusal(err), "6017")
-	_, err = s.who["ann"].ModifyMessage(t.Context(), protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "call-" + list[0].CallID}, Body: protocol.Body{Text: "an hour"}})
+	_, err = s.who["ann"].ModifyMessage(t.Context(),
+		protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: "call-" +
+			list[0].CallID}, Body: protocol.Body{Text: "an hour"}})
 	expect(t, "the inviter changes the record", refusal(err), "10007")
-	_, err = s.who["ann"].SendMessage(t.Context(), protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Call: &protocol.CallElem{CallID: "x"}}})
+	_, err = s.who["ann"].SendMessage(t.Context(),
+		protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Call: &protocol.CallElem{CallID: "x"}}})
 	expect(t, "somebody writes a record of their own", refusal(err), "6017")
-	if status := s.post(&livekit.WebhookEvent{Event: "room_finished", Room: &livekit.Room{Name: "r"}}, "not the secret of this LiveKit server!"); status != http.StatusUnauthorized {
+	if status := s.post(&livekit.WebhookEvent{Event: "room_finished", Room: &livekit.Room{Name: "r"}},
+		"not the secret of this LiveKit server!"); status != http.StatusUnauthorized {
 		t.Errorf("a forged event was answered with %d", status)
 	}
 }
@@ -412,11 +429,13 @@ func TestACallThatIsLost(t *testing.T) {
 	s.open(t, "ann", "bob")
 	eventually(t, "the lost call is noticed", func() bool {
 		res, err := s.who["ann"].GetRoom(t.Context(), "r2")
-		return err == nil && res.Call != nil && slices.ContainsFunc(res.Call.People, func(p protocol.CallPerson) bool { return p.Reason == im.LeftMediaLost })
+		return err == nil && res.Call != nil &&
+			slices.ContainsFunc(res.Call.People, func(p protocol.CallPerson) bool { return p.Reason == im.LeftMediaLost })
 	})
 	s.passes(time.Duration(im.AloneFor)*time.Millisecond + time.Second)
 	eventually(t, "the lost call ends", func() bool { return s.calls()[0].Ended != 0 })
-	if r := s.calls()[0]; r.Reason != im.LeftMediaLost || r.Duration < 2_500 || r.Duration > 5_000 || r.Media != im.MediaVideo {
+	if r := s.calls()[0]; r.Reason != im.LeftMediaLost || r.Duration < 2_500 || r.Duration > 5_000 ||
+		r.Media != im.MediaVideo {
 		t.Errorf("an hour during which nobody could talk was counted: %+v", r)
 	}
 }

@@ -31,7 +31,8 @@ func (s *studio) key(who string) string {
 // connects tries a token at the signaling that this server passes on.
 func (s *studio) connects(token string) int {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.URL+"/rtc/validate?access_token="+url.QueryEscape(token), nil)
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.URL+"/rtc/validate?access_token="+
+		url.QueryEscape(token), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -43,8 +44,8 @@ func (s *studio) connects(token string) int {
 	return res.StatusCode
 }
 
-// TestOneRoomToken: a request with two tokens is refused. LiveKit goes by the header and this server looked at the query, so that who was
-// removed from a room came back with the token of another.
+// TestOneRoomToken: a request with two tokens is refused. LiveKit goes by the header and this server looked at the
+// query, so that who was removed from a room came back with the token of another.
 func TestOneRoomToken(t *testing.T) {
 	s := newStudio(t, "ann", "bob")
 	s.talk("ann", "bob", "r")
@@ -59,8 +60,10 @@ func TestOneRoomToken(t *testing.T) {
 	for _, c := range []struct {
 		query, header string
 		want          int
-	}{{own.Token, "", http.StatusOK}, {"", own.Token, http.StatusOK}, {"", old, http.StatusForbidden}, {own.Token, old, http.StatusForbidden}} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/rtc/validate?access_token="+url.QueryEscape(c.query), nil)
+	}{{own.Token, "", http.StatusOK}, {"", own.Token, http.StatusOK}, {"", old, http.StatusForbidden},
+		{own.Token, old, http.StatusForbidden}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/rtc/validate?access_token="+
+			url.QueryEscape(c.query), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +80,8 @@ func TestOneRoomToken(t *testing.T) {
 	}
 }
 
-// TestAStrangerEndsNoCall: while both have lost the room for a moment, exitRoom by a user who was never in does not end it.
+// TestAStrangerEndsNoCall: while both have lost the room for a moment, exitRoom by a user who was never in does not end
+// it.
 func TestAStrangerEndsNoCall(t *testing.T) {
 	s := newStudio(t, "ann", "bob", "eve")
 	s.talk("ann", "bob", "r")
@@ -107,8 +111,8 @@ func (s *studio) restart() {
 	s.open(s.t, "ann", "bob", "cid", "eve")
 }
 
-// TestLifeOfARoom lets ann call bob into r, and looks who may enter, invite and connect after each way in which that can go on.
-// A room that is free is opened by eve, a stranger, and nobody of the first call gets into hers.
+// TestLifeOfARoom lets ann call bob into r, and looks who may enter, invite and connect after each way in which that
+// can go on. A room that is free is opened by eve, a stranger, and nobody of the first call gets into hers.
 func TestLifeOfARoom(t *testing.T) {
 	exits := func(who ...string) func(*studio) {
 		return func(s *studio) {
@@ -159,14 +163,18 @@ func TestLifeOfARoom(t *testing.T) {
 		{"one of two goes without a word", []func(*studio){gone("bob"), wait(alone)}, true, ""},
 		{"one of two goes for a moment", []func(*studio){gone("bob"), wait(10 * time.Second)}, false, "anchor"},
 		{"one of three hangs up", []func(*studio){brings, exits("bob")}, false, "anchor"},
-		{"two of three hang up, and one waits", []func(*studio){brings, exits("bob", "cid"), wait(2 * alone)}, false, "anchor"},
+		{"two of three hang up, and one waits", []func(*studio){brings, exits("bob", "cid"), wait(2 * alone)}, false,
+			"anchor"},
 		{"all three hang up", []func(*studio){brings, exits("bob", "cid", "ann")}, true, ""},
 		{"all three go without a word", []func(*studio){brings, gone("ann", "bob", "cid"), wait(alone)}, true, ""},
 		{"one is removed", []func(*studio){remove}, false, "8013"},
-		{"one is removed, and brought again", []func(*studio){remove, wait(time.Second), func(s *studio) { s.bring("ann", "bob", "r") }}, false, "anchor"},
+		{"one is removed, and brought again", []func(*studio){remove, wait(time.Second),
+			func(s *studio) { s.bring("ann", "bob", "r") }}, false, "anchor"},
 		{"the server restarts", []func(*studio){(*studio).restart}, false, "anchor"},
-		{"the server restarts after they went", []func(*studio){gone("ann", "bob"), wait(alone), (*studio).restart}, true, ""},
-		{"LiveKit restarts, and they come back", []func(*studio){wait(2 * time.Second), crash, (*studio).restart, back, wait(alone)}, false, "anchor"},
+		{"the server restarts after they went", []func(*studio){gone("ann", "bob"), wait(alone), (*studio).restart}, true,
+			""},
+		{"LiveKit restarts, and they come back",
+			[]func(*studio){wait(2 * time.Second), crash, (*studio).restart, back, wait(alone)}, false, "anchor"},
 		{"LiveKit crashes for good", []func(*studio){wait(2 * time.Second), crash, (*studio).restart, wait(alone)}, true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,7 +189,8 @@ func TestLifeOfARoom(t *testing.T) {
 				s.isFree(old)
 				return
 			}
-			_, err := s.who["eve"].Invite(t.Context(), protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: "r"}})
+			_, err := s.who["eve"].Invite(t.Context(),
+				protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: "r"}})
 			expect(t, "a stranger invites into it", refusal(err), "8014")
 			expect(t, "a stranger enters", s.enters("eve", "r"), "8013")
 			expect(t, "bob enters again", s.enters("bob", "r"), c.bob)
@@ -208,7 +217,8 @@ func TestLifeOfARoom(t *testing.T) {
 func (s *studio) isFree(old map[string]string) {
 	s.t.Helper()
 	eventually(s.t, "a stranger may take the ID", func() bool {
-		_, err := s.who["eve"].Invite(s.t.Context(), protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: "r", InviteID: "of-eve"}})
+		_, err := s.who["eve"].Invite(s.t.Context(),
+			protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: "r", InviteID: "of-eve"}})
 		return err == nil
 	})
 	s.accept("cid", "of-eve")
@@ -217,7 +227,8 @@ func (s *studio) isFree(old map[string]string) {
 		if got := s.connects(token); got != http.StatusForbidden {
 			s.t.Errorf("%s connects with the token of before: %d", who, got)
 		}
-		_, err := s.who[who].Invite(s.t.Context(), protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: "r"}})
+		_, err := s.who[who].Invite(s.t.Context(),
+			protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: "r"}})
 		expect(s.t, who+" invites into the next call", refusal(err), "8014")
 	}
 	for _, who := range []string{"eve", "cid"} {
@@ -256,32 +267,41 @@ func TestARoomThatOnlyRang(t *testing.T) {
 				s.t.Fatal(err)
 			}
 		}, false},
-		{"answered after a while", func(s *studio, id string) { s.passes(2 * alone); s.accept("bob", id); s.passes(5 * time.Second) }, false},
+		{"answered after a while", func(s *studio,
+			id string) {
+			s.passes(2 * alone)
+			s.accept("bob", id)
+			s.passes(5 * time.Second)
+		}, false},
 		{"answered, and nobody enters", func(s *studio, id string) { s.accept("bob", id); s.passes(alone) }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStudio(t, "ann", "bob", "cid", "eve")
-			inv := s.invite("ann", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{RoomID: "r", Timeout: 50}})
+			inv := s.invite("ann", protocol.InviteRequest{Invitee: "bob",
+				InviteOptions: protocol.InviteOptions{RoomID: "r", Timeout: 50}})
 			c.does(s, inv.InviteID)
 			if c.free {
 				s.isFree(nil)
 				return
 			}
-			_, err := s.who["eve"].Invite(t.Context(), protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: "r"}})
+			_, err := s.who["eve"].Invite(t.Context(),
+				protocol.InviteRequest{Invitee: "cid", InviteOptions: protocol.InviteOptions{RoomID: "r"}})
 			expect(t, "a stranger invites into it", refusal(err), "8014")
 			expect(t, "the inviter enters", s.enters("ann", "r"), "anchor")
 		})
 	}
 }
 
-// TestEnterThenInvite is the order of the original document: enter the room, then invite with the room's ID in the data alone.
+// TestEnterThenInvite is the order of the original document: enter the room, then invite with the room's ID in the data
+// alone.
 func TestEnterThenInvite(t *testing.T) {
 	s := newStudio(t, "ann", "bob", "cid")
 	expect(t, "the first opens the room", s.enters("ann", "r"), "anchor")
 	expect(t, "a stranger", s.enters("bob", "r"), "8013")
 	s.comes("r", "ann", "1 of ann")
-	inv := s.invite("ann", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{Data: `{"roomID":"r"}`}})
+	inv := s.invite("ann", protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{Data: `{"roomID":"r"}`}})
 	if inv.Invitation.RoomID != "r" {
 		t.Errorf("the invitation names the room %q", inv.Invitation.RoomID)
 	}
@@ -295,7 +315,8 @@ func TestEnterThenInvite(t *testing.T) {
 		}
 	}
 	exit("bob")
-	if list := s.calls(); len(list) != 1 || list[0].InviteID != inv.InviteID || list[0].Inviter != "ann" || list[0].Invitee != "bob" || list[0].Duration < 4500 {
+	if list := s.calls(); len(list) != 1 || list[0].InviteID != inv.InviteID || list[0].Inviter != "ann" ||
+		list[0].Invitee != "bob" || list[0].Duration < 4500 {
 		t.Errorf("the record is %+v", list)
 	}
 	expect(t, "the guest comes back into the call that has ended", s.enters("bob", "r"), "8013")
@@ -315,11 +336,13 @@ func TestEnterThenInvite(t *testing.T) {
 	}
 }
 
-// TestASeatIsGivenUp looks at the standing room of a group: who leaves gives up the microphone, and who has left is granted none.
+// TestASeatIsGivenUp looks at the standing room of a group: who leaves gives up the microphone, and who has left is
+// granted none.
 func TestASeatIsGivenUp(t *testing.T) {
 	s := newStudio(t, "ann", "bob", "cid")
 	ctx := t.Context()
-	if _, err := s.who["ann"].CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cid"}}); err != nil {
+	if _, err := s.who["ann"].CreateGroup(ctx,
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cid"}}); err != nil {
 		t.Fatal(err)
 	}
 	room := "group_g"
@@ -342,8 +365,8 @@ func TestASeatIsGivenUp(t *testing.T) {
 	expect(t, "who asked and left before the answer", s.enters("cid", room), "audience")
 }
 
-// TestAClosedConnectionIsALeave connects to the signaling through this server, and closes the connection without a word: LiveKit is
-// told to let go, and the record says that the user left when the connection closed.
+// TestAClosedConnectionIsALeave connects to the signaling through this server, and closes the connection without a
+// word: LiveKit is told to let go, and the record says that the user left when the connection closed.
 func TestAClosedConnectionIsALeave(t *testing.T) {
 	s := newStudio(t, "ann", "bob")
 	s.talk("ann", "bob", "r")
@@ -371,7 +394,9 @@ func (s *studio) dials(token string) net.Conn {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = c.Close() })
-	ask := "GET /rtc?access_token=" + token + " HTTP/1.1\r\nHost: beckon\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	ask := "GET /rtc?access_token=" + token +
+		" HTTP/1.1\r\nHost: beckon\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: " +
+		"13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	if _, err := c.Write([]byte(ask)); err != nil {
 		s.t.Fatal(err)
 	}

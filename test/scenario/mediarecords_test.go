@@ -13,8 +13,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// move is something that LiveKit sees: somebody comes in or goes, at a time after the beginning. The event about it comes after
-// late, times times.
+// move is something that LiveKit sees: somebody comes in or goes, at a time after the beginning. The event about it
+// comes after late, times times.
 type move struct {
 	at, late time.Duration
 	who      string
@@ -48,11 +48,13 @@ func (s *studio) plays(moves []move, off time.Duration) {
 				return
 			}
 			joined := clock() - 100
-			infos[m.who] = &livekit.ParticipantInfo{Identity: m.who, Sid: sid, State: livekit.ParticipantInfo_ACTIVE, JoinedAt: joined / 1000, JoinedAtMs: joined,
+			infos[m.who] = &livekit.ParticipantInfo{Identity: m.who, Sid: sid, State: livekit.ParticipantInfo_ACTIVE,
+				JoinedAt: joined / 1000, JoinedAtMs: joined,
 				Permission: &livekit.ParticipantPermission{CanPublish: true}}
 			s.live.enter("r", infos[m.who])
 		}})
-		event := &livekit.WebhookEvent{Event: "participant_joined", Room: &livekit.Room{Name: "r"}, CreatedAt: (begin + m.at.Milliseconds() + off.Milliseconds()) / 1000}
+		event := &livekit.WebhookEvent{Event: "participant_joined", Room: &livekit.Room{Name: "r"},
+			CreatedAt: (begin + m.at.Milliseconds() + off.Milliseconds()) / 1000}
 		if m.goes {
 			event.Event = "participant_left"
 		}
@@ -80,8 +82,8 @@ func (f *fakeLive) clock(now func() int64) {
 	f.now = now
 }
 
-// TestRecordsAreTrue plays calls of one second to ten minutes against a LiveKit whose events are late, doubled, lost or out of
-// order and whose clock is wrong, and compares each record with the truth.
+// TestRecordsAreTrue plays calls of one second to ten minutes against a LiveKit whose events are late, doubled, lost or
+// out of order and whose clock is wrong, and compares each record with the truth.
 func TestRecordsAreTrue(t *testing.T) {
 	const ms, sec = time.Millisecond, time.Second
 	for _, c := range []struct {
@@ -130,7 +132,8 @@ func TestRecordsAreTrue(t *testing.T) {
 						s.plays(moves, off)
 						s.passes(alone)
 						eventually(t, "the call ends", func() bool { list := s.calls(); return len(list) == 1 && list[0].Ended != 0 })
-						if r := s.calls()[0]; r.Duration < (length-500*ms).Milliseconds() || r.Duration > (length+500*ms).Milliseconds() || r.InviteID != inv.InviteID {
+						if r := s.calls()[0]; r.Duration < (length-500*ms).Milliseconds() ||
+							r.Duration > (length+500*ms).Milliseconds() || r.InviteID != inv.InviteID {
 							t.Errorf("the record says %d ms: %+v", r.Duration, r)
 						}
 					})
@@ -144,10 +147,12 @@ func TestRecordsAreTrue(t *testing.T) {
 func TestNobodyTalked(t *testing.T) {
 	s := newStudio(t, "ann", "bob")
 	ctx := t.Context()
-	if _, err := s.who["ann"].CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob"}}); err != nil {
+	if _, err := s.who["ann"].CreateGroup(ctx,
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob"}}); err != nil {
 		t.Fatal(err)
 	}
-	s.invite("ann", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{RoomID: "r", Timeout: 30}})
+	s.invite("ann", protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{RoomID: "r", Timeout: 30}})
 	for _, room := range []string{"r", "group_g"} {
 		s.comes(room, "ann", "1 of ann")
 		s.passes(3 * time.Second)
@@ -192,7 +197,8 @@ func TestAnOpenRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := s.calls()
-	if len(list) != 1 || list[0].Inviter != "ann" || list[0].InviteID != inv.InviteID || list[0].Duration < 5_500 || list[0].Duration > 6_500 {
+	if len(list) != 1 || list[0].Inviter != "ann" || list[0].InviteID != inv.InviteID || list[0].Duration < 5_500 ||
+		list[0].Duration > 6_500 {
 		t.Errorf("the records are %+v", list)
 	}
 }

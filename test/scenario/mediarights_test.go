@@ -32,7 +32,9 @@ func TestNobodyTakesTheRecordsID(t *testing.T) {
 	if err != nil || view.Call == nil {
 		t.Fatal(view, err)
 	}
-	_, err = s.who["bob"].SendMessage(t.Context(), protocol.SendMessageRequest{UserID: "ann", MessageID: protocol.CallMessagePrefix + view.Call.CallID, Body: protocol.Body{Text: "mine"}})
+	_, err = s.who["bob"].SendMessage(t.Context(),
+		protocol.SendMessageRequest{UserID: "ann", MessageID: protocol.CallMessagePrefix + view.Call.CallID,
+			Body: protocol.Body{Text: "mine"}})
 	expect(t, "somebody takes the id of a record to be", refusal(err), "6017")
 }
 
@@ -48,7 +50,8 @@ func TestAnOldTokenIsOfNoUse(t *testing.T) {
 	s.comes("r", "bob", "2 of bob") // with the token of before
 	eventually(t, "who was removed is sent out again", func() bool { return s.live.heard("remove bob") })
 
-	if _, err := s.who["ann"].CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cid"}}); err != nil {
+	if _, err := s.who["ann"].CreateGroup(ctx,
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cid"}}); err != nil {
 		t.Fatal(err)
 	}
 	room := "group_g"
@@ -161,7 +164,8 @@ func TestHangUpBeforeAnybodyCameIn(t *testing.T) {
 
 func TestTheTeacherComesEarly(t *testing.T) {
 	s := newStudio(t, "ann", "bob")
-	if _, err := s.who["ann"].CreateGroup(t.Context(), protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob"}}); err != nil {
+	if _, err := s.who["ann"].CreateGroup(t.Context(),
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob"}}); err != nil {
 		t.Fatal(err)
 	}
 	room := "group_g"
@@ -171,7 +175,8 @@ func TestTheTeacherComesEarly(t *testing.T) {
 		s.passes(time.Duration(im.AloneFor)*time.Millisecond + time.Second)
 		eventually(t, "the due calls are looked at", func() bool {
 			res, err := s.who["ann"].GetRoom(t.Context(), room)
-			return err == nil && res.Call != nil && slices.ContainsFunc(res.Call.People, func(p protocol.CallPerson) bool { return p.Left == 0 })
+			return err == nil && res.Call != nil &&
+				slices.ContainsFunc(res.Call.People, func(p protocol.CallPerson) bool { return p.Left == 0 })
 		})
 	}
 	s.comes(room, "bob", "b")

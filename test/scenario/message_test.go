@@ -71,10 +71,13 @@ func TestFiveHundredWhileAway(t *testing.T) {
 	house := newHouse(t, beckon.Config{UserRate: 1e6, UserBurst: 1e6})
 	ctx := t.Context()
 	here, away := newDiary(), newDiary()
-	desk := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "desk", Inbox: true, Listener: client.Listener{OnReceiveMessage: here.note}})
-	phone := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "phone", Inbox: true, Listener: client.Listener{OnReceiveMessage: away.note}})
+	desk := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "desk", Inbox: true,
+		Listener: client.Listener{OnReceiveMessage: here.note}})
+	phone := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "phone", Inbox: true,
+		Listener: client.Listener{OnReceiveMessage: away.note}})
 	bob := house.Device("bob", "bob-1", client.Listener{})
-	if _, err := bob.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"ann"}}); err != nil {
+	if _, err := bob.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Work",
+		MemberList: []string{"ann"}}); err != nil {
 		t.Fatal(err)
 	}
 	send := func(n int) {
@@ -98,8 +101,9 @@ func TestFiveHundredWhileAway(t *testing.T) {
 	if _, err := desk.MarkConversationRead(ctx, "c2c_bob", here.seqs["c2c_bob"][99]); err != nil { // 100 of 255 are read
 		t.Fatal(err)
 	}
-	phone = house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "phone", Inbox: true, Epoch: epoch, Positions: positions,
-		Listener: client.Listener{OnReceiveMessage: away.note}})
+	phone = house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "phone", Inbox: true, Epoch: epoch,
+		Positions: positions,
+		Listener:  client.Listener{OnReceiveMessage: away.note}})
 	away.wait(t, 510)
 	for _, where := range []string{"c2c_bob", "group_g"} {
 		if a, b := here.seqs[where], away.seqs[where]; !slices.Equal(a, b) || !slices.IsSorted(a) || len(a) != 255 {
@@ -172,30 +176,36 @@ func TestFilesAreReadByTheirConversation(t *testing.T) {
 	now := &clock{now: time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC).UnixMilli()}
 	house := beckontest.StartWith(t, beckon.Config{Now: now.read, MaxFile: 1000})
 	ctx := t.Context()
-	ann, bob, eve := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{}), house.Device("eve", "e", client.Listener{})
+	ann, bob, eve := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b",
+		client.Listener{}), house.Device("eve", "e", client.Listener{})
 	data := picture(t, 800, 400)
 	up, err := ann.UploadFile(ctx, "image", "../cat.png", "text/plain", bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if up.Type != "image/png" || up.Name != "cat.png" || up.Width != 800 || up.Height != 400 || up.ThumbID == "" || up.Size != int64(len(data)) || len(up.Hash) != 64 {
+	if up.Type != "image/png" || up.Name != "cat.png" || up.Width != 800 || up.Height != 400 || up.ThumbID == "" ||
+		up.Size != int64(len(data)) || len(up.Hash) != 64 {
 		t.Errorf("the upload is %+v", up)
 	}
 	if _, err := bob.GetFile(ctx, up.FileID); im.CodeOf(asIM(err)) != im.CodeNoFile {
 		t.Errorf("bob may read what nobody has sent him: %v", err)
 	}
-	if _, err := eve.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Image: &protocol.FileElem{FileID: up.FileID}}}); im.CodeOf(asIM(err)) != im.CodeNoFile {
+	if _, err := eve.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob",
+		Body: protocol.Body{Image: &protocol.FileElem{FileID: up.FileID}}}); im.CodeOf(asIM(err)) != im.CodeNoFile {
 		t.Errorf("eve may pass on what she may not read: %v", err)
 	}
-	if _, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{File: &protocol.FileElem{FileID: up.FileID}}}); im.CodeOf(asIM(err)) != im.CodeBadParameter {
+	if _, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob",
+		Body: protocol.Body{File: &protocol.FileElem{FileID: up.FileID}}}); im.CodeOf(asIM(err)) != im.CodeBadParameter {
 		t.Errorf("an image is sent as a file: %v", err)
 	}
-	res, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Image: &protocol.FileElem{FileID: up.FileID}}})
+	res, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob",
+		Body: protocol.Body{Image: &protocol.FileElem{FileID: up.FileID}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := bob.GetMessage(ctx, protocol.MessageRequest{ConversationID: "c2c_ann", MessageID: res.MessageID})
-	if err != nil || got.Message.Image.Width != 800 || got.Message.Image.ThumbID != up.ThumbID || got.Message.Image.Size != up.Size {
+	if err != nil || got.Message.Image.Width != 800 || got.Message.Image.ThumbID != up.ThumbID ||
+		got.Message.Image.Size != up.Size {
 		t.Errorf("the message says %+v, %v", got.Message.Image, err)
 	}
 	for _, id := range []string{up.FileID, up.ThumbID} {
@@ -204,13 +214,15 @@ func TestFilesAreReadByTheirConversation(t *testing.T) {
 			t.Fatal(err)
 		}
 		status, body, head := fetchURL(t, f.URL)
-		if status != 200 || head.Get("Content-Type") != f.Type || head.Get("X-Content-Type-Options") != "nosniff" || int64(len(body)) != f.Size {
+		if status != 200 || head.Get("Content-Type") != f.Type || head.Get("X-Content-Type-Options") != "nosniff" ||
+			int64(len(body)) != f.Size {
 			t.Errorf("%s: %d, %d bytes of %d, %v", id, status, len(body), f.Size, head)
 		}
 		if id == up.FileID && !bytes.Equal(body, data) {
 			t.Error("the bytes are not those that were sent")
 		}
-		if m, _, err := image.Decode(bytes.NewReader(body)); id == up.ThumbID && (err != nil || m.Bounds().Dx() != 320 || m.Bounds().Dy() != 160) {
+		if m, _, err := image.Decode(bytes.NewReader(body)); id == up.ThumbID &&
+			(err != nil || m.Bounds().Dx() != 320 || m.Bounds().Dy() != 160) {
 			t.Errorf("the thumbnail is %v, %v", m.Bounds(), err)
 		}
 		if status, _, _ := fetchURL(t, f.URL[:len(f.URL)-2]+"00"); status != http.StatusForbidden {
@@ -269,13 +281,15 @@ func TestDroppedSilently(t *testing.T) {
 	if _, err := ann.AddToBlackList(ctx, []string{"bob"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann", Body: protocol.Body{Text: "hello?"}}); err != nil {
+	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann",
+		Body: protocol.Body{Text: "hello?"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bob.Invite(ctx, call("ann", "i1", 60)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bob.Invite(ctx, protocol.InviteRequest{InviteeList: []string{"ann", "cat"}, InviteOptions: protocol.InviteOptions{InviteID: "i2"}}); err != nil {
+	if _, err := bob.Invite(ctx, protocol.InviteRequest{InviteeList: []string{"ann", "cat"},
+		InviteOptions: protocol.InviteOptions{InviteID: "i2"}}); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, second(ann.Accept(ctx, "i1", "")), im.CodeOver)
@@ -286,16 +300,19 @@ func TestDroppedSilently(t *testing.T) {
 	if list, err := ann.ListInvitations(ctx); err != nil || len(list.Invitations) != 0 {
 		t.Errorf("the blocker finds %+v, %v", list.Invitations, err)
 	}
-	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil || len(list.Conversations) != 0 {
+	if list, err := ann.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil ||
+		len(list.Conversations) != 0 {
 		t.Errorf("the blocker finds %+v, %v", list.Conversations, err)
 	}
-	if list, err := bob.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil || len(list.Conversations) != 2 {
+	if list, err := bob.GetConversationList(ctx, protocol.ConversationsRequest{}); err != nil ||
+		len(list.Conversations) != 2 {
 		t.Errorf("the sender finds %+v, %v", list.Conversations, err)
 	}
 	if _, err := ann.DeleteFromBlackList(ctx, []string{"bob"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann", MessageID: "after", Body: protocol.Body{Text: "hello"}}); err != nil {
+	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "ann", MessageID: "after",
+		Body: protocol.Body{Text: "hello"}}); err != nil {
 		t.Fatal(err)
 	}
 	heard.wait(t, 1)
@@ -342,11 +359,13 @@ func TestDevicePolicies(t *testing.T) {
 // TestRetention: what is older than the retention goes, what is newer stays, and numbers go on.
 func TestRetention(t *testing.T) {
 	now := &clock{now: time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC).UnixMilli()}
-	house := beckontest.StartWith(t, beckon.Config{Now: now.read, Retention: 24 * time.Hour, UserRate: 1e6, UserBurst: 1e6})
+	house := beckontest.StartWith(t, beckon.Config{Now: now.read, Retention: 24 * time.Hour, UserRate: 1e6,
+		UserBurst: 1e6})
 	ctx := t.Context()
 	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
 	send := func(text string) {
-		if _, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: text}}); err != nil {
+		if _, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob",
+			Body: protocol.Body{Text: text}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -360,7 +379,8 @@ func TestRetention(t *testing.T) {
 	}
 	for who, c := range map[string]*client.Client{"bob": ann, "ann": bob} {
 		h, err := c.GetHistoryMessageList(ctx, protocol.HistoryRequest{ConversationID: "c2c_" + who})
-		if err != nil || len(h.Messages) != 1 || !h.Complete || h.Messages[0].Seq != 1201 || !strings.Contains(string(h.Messages[0].Event), "new words") {
+		if err != nil || len(h.Messages) != 1 || !h.Complete || h.Messages[0].Seq != 1201 ||
+			!strings.Contains(string(h.Messages[0].Event), "new words") {
 			t.Errorf("history of %s: %d entries, %v", who, len(h.Messages), err)
 		}
 		found, err := c.SearchMessages(ctx, protocol.SearchRequest{Text: "words"})
@@ -379,13 +399,16 @@ func TestSearchFindsPartsOfWords(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
 	ann := house.Device("ann", "a", client.Listener{})
-	for _, text := range []string{"The quick brown fox", "会议在三点开始", "naïve Café", `say "hello" AND go`, "100% sure_thing"} {
-		if _, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: text}}); err != nil {
+	for _, text := range []string{"The quick brown fox", "会议在三点开始", "naïve Café", `say "hello" AND go`,
+		"100% sure_thing"} {
+		if _, err := ann.SendMessage(ctx, protocol.SendMessageRequest{UserID: "bob",
+			Body: protocol.Body{Text: text}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for words, want := range map[string]int{
-		"QUICK": 1, "qui bro": 1, "uick": 0, "三点": 1, "三始": 0, "cafe": 1, `"hello"`: 1, "AND": 1, "sure": 1, "* OR NEAR(": 0, "fox*": 1, "会议 开始": 1,
+		"QUICK": 1, "qui bro": 1, "uick": 0, "三点": 1, "三始": 0, "cafe": 1, `"hello"`: 1, "AND": 1, "sure": 1, "* OR NEAR(": 0,
+		"fox*": 1, "会议 开始": 1,
 	} {
 		res, err := ann.SearchMessages(ctx, protocol.SearchRequest{Text: words})
 		if err != nil || len(res.Found) != want {
@@ -394,8 +417,8 @@ func TestSearchFindsPartsOfWords(t *testing.T) {
 	}
 }
 
-// TestLargeGroup: in a large group the inviter hears every answer, the onlookers hear digests, and nothing is lost over a
-// restart.
+// TestLargeGroup: in a large group the inviter hears every answer, the onlookers hear digests, and nothing is lost over
+// a restart.
 func TestLargeGroup(t *testing.T) {
 	dir := t.TempDir()
 	house := beckontest.StartWith(t, beckon.Config{DataDir: dir, LargeGroup: 5, UserRate: 1e6, UserBurst: 1e6})
@@ -411,10 +434,13 @@ func TestLargeGroup(t *testing.T) {
 	for i := range 200 {
 		people = append(people, fmt.Sprintf("p%03d", i))
 	}
-	if _, err := devices["ann/1"].CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: people}); err != nil {
+	if _, err := devices["ann/1"].CreateGroup(ctx,
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: people}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := devices["ann/1"].InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "i", Timeout: 3600}}); err != nil {
+	if _, err := devices["ann/1"].InviteInGroup(ctx,
+		protocol.InviteInGroupRequest{GroupID: "g", Everyone: true,
+			InviteOptions: protocol.InviteOptions{InviteID: "i", Timeout: 3600}}); err != nil {
 		t.Fatal(err)
 	}
 	tapes["bob/2"].Wait("new i")
@@ -427,7 +453,8 @@ func TestLargeGroup(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 150 {
 		all.Go(func() {
-			if got := postFor(ctx, t, house, fmt.Sprintf("p%03d", i), "reject", `{"inviteID":"i","data":"no"}`); strings.Contains(got, `"code"`) {
+			if got := postFor(ctx, t, house, fmt.Sprintf("p%03d", i), "reject",
+				`{"inviteID":"i","data":"no"}`); strings.Contains(got, `"code"`) {
 				t.Error(got)
 			}
 		})
@@ -439,9 +466,11 @@ func TestLargeGroup(t *testing.T) {
 	wantCounts := func(m protocol.Signaling) bool {
 		return m.Digest != nil && m.Digest.Counts.Rejected == 150 && m.Digest.Counts.Accepted == 1
 	}
-	eventually(t, "the onlookers hear the counts", func() bool { return slices.ContainsFunc(tapes["eve/1"].Raw(), wantCounts) })
+	eventually(t, "the onlookers hear the counts",
+		func() bool { return slices.ContainsFunc(tapes["eve/1"].Raw(), wantCounts) })
 	for _, m := range tapes["eve/1"].Raw() {
-		if len(m.Answers) > 0 && m.Inviter != "eve" || m.Digest != nil && len(m.Digest.Accepted)+len(m.Digest.Rejected) > 100 {
+		if len(m.Answers) > 0 && m.Inviter != "eve" || m.Digest != nil && len(m.Digest.Accepted)+
+			len(m.Digest.Rejected) > 100 {
 			t.Errorf("an onlooker hears %+v", m)
 		}
 	}

@@ -27,14 +27,16 @@ func (s *scene) refuses(code int, user, verb, body string) *protocol.Error {
 }
 
 func newModerated(t *testing.T, cfg beckon.Config, devices ...string) *scene {
-	s := &scene{Cluster: newHouse(t, cfg), t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
+	s := &scene{Cluster: newHouse(t, cfg), t: t, who: map[string]*client.Client{},
+		tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range devices {
 		s.connect(d)
 	}
 	return s
 }
 
-// TestOpenBounds: open invitations are bounded from one user to another, for one user, and of one inviter; what ends makes room.
+// TestOpenBounds: open invitations are bounded from one user to another, for one user, and of one inviter; what ends
+// makes room.
 func TestOpenBounds(t *testing.T) {
 	s := newModerated(t, beckon.Config{OpenPerPair: 2, OpenPerInvitee: 3, OpenPerInviter: 4})
 	for i := range 2 {
@@ -73,7 +75,8 @@ func TestTimeoutBounds(t *testing.T) {
 // TestModeratedInvitations: muted members neither invite nor modify; inviting everyone needs the right to mention all.
 func TestModeratedInvitations(t *testing.T) {
 	s := newModerated(t, beckon.Config{})
-	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"m", "x"}}, nil)
+	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"m", "x"}},
+		nil)
 	s.refuses(im.CodeGroupDenied, "m", "inviteInGroup", `{"groupID":"g","everyone":true}`)
 	s.act("m", "inviteInGroup", json.RawMessage(`{"groupID":"g","inviteID":"i","inviteeList":["x"]}`), nil)
 	s.act("o", "muteGroupMember", json.RawMessage(`{"groupID":"g","userID":"m","seconds":600}`), nil)
@@ -84,10 +87,12 @@ func TestModeratedInvitations(t *testing.T) {
 	s.act("o", "inviteInGroup", json.RawMessage(`{"groupID":"g","everyone":true}`), nil)
 }
 
-// TestInviterLeaves: what an inviter who is removed from a group has open there is cancelled for all, and no answer comes between.
+// TestInviterLeaves: what an inviter who is removed from a group has open there is cancelled for all, and no answer
+// comes between.
 func TestInviterLeaves(t *testing.T) {
 	s := newModerated(t, beckon.Config{}, "x/1", "y/1")
-	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"m", "x", "y"}}, nil)
+	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
+		MemberList: []string{"m", "x", "y"}}, nil)
 	for i, notify := range []string{"members", "participants"} {
 		s.act("m", "inviteInGroup", json.RawMessage(fmt.Sprintf(`{"groupID":"g","inviteID":"i%d","inviteeList":["x","y"],"notify":%q,"timeout":60}`, i, notify)), nil)
 	}
@@ -105,17 +110,20 @@ func TestInviterLeaves(t *testing.T) {
 	}
 }
 
-// TestInviterAndInviteeLeave: when one call removes an inviter and an invitee, the invitation ends for the other invitees, too.
+// TestInviterAndInviteeLeave: when one call removes an inviter and an invitee, the invitation ends for the other
+// invitees, too.
 func TestInviterAndInviteeLeave(t *testing.T) {
 	s := newModerated(t, beckon.Config{}, "y/1")
-	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"m", "x", "y"}}, nil)
+	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
+		MemberList: []string{"m", "x", "y"}}, nil)
 	s.act("m", "inviteInGroup", json.RawMessage(`{"groupID":"g","inviteID":"i","inviteeList":["x","y"],"timeout":0}`), nil)
 	s.act("o", "kickGroupMember", json.RawMessage(`{"groupID":"g","memberList":["m","x"]}`), nil)
 	s.refuses(im.CodeOver, "y", "accept", `{"inviteID":"i"}`)
 	s.tapes["y/1"].Wait("cancelled i")
 }
 
-// TestBlockWhileItRings: by the policy of refusal the invitation is rejected; in silence only the devices of who blocks stop.
+// TestBlockWhileItRings: by the policy of refusal the invitation is rejected; in silence only the devices of who blocks
+// stop.
 func TestBlockWhileItRings(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		t.Run(fmt.Sprint("silent ", silent), func(t *testing.T) {
@@ -167,7 +175,8 @@ func TestBlockWhileItRings(t *testing.T) {
 	}
 }
 
-// TestOneOfSeveralBlocks: the refusal of one is not that of the call, and skipInvalid leaves out whoever cannot be invited.
+// TestOneOfSeveralBlocks: the refusal of one is not that of the call, and skipInvalid leaves out whoever cannot be
+// invited.
 func TestOneOfSeveralBlocks(t *testing.T) {
 	s := newModerated(t, beckon.Config{}, "x/1", "q/1")
 	s.act("p", "addToBlackList", json.RawMessage(`{"userIDList":["x"]}`), nil)
@@ -184,11 +193,13 @@ func TestOneOfSeveralBlocks(t *testing.T) {
 	for _, k := range res.Skipped {
 		codes[k.UserID] = k.Code
 	}
-	if len(res.Skipped) != 4 || codes["p"] != im.CodeBlocked || codes["x"] != im.CodeBadParameter || res.Invitation.Counts.Open != 1 {
+	if len(res.Skipped) != 4 || codes["p"] != im.CodeBlocked || codes["x"] != im.CodeBadParameter ||
+		res.Invitation.Counts.Open != 1 {
 		t.Errorf("it stands as %+v, skipped %+v", res.Invitation.Counts, res.Skipped)
 	}
 	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"x", "q"}}, nil)
-	if e := s.refuses(im.CodeGroupDenied, "x", "inviteInGroup", `{"groupID":"g","inviteeList":["q","s1","s2"]}`); len(e.UserIDList) != 2 {
+	if e := s.refuses(im.CodeGroupDenied, "x", "inviteInGroup",
+		`{"groupID":"g","inviteeList":["q","s1","s2"]}`); len(e.UserIDList) != 2 {
 		t.Errorf("the refusal names %v", e.UserIDList)
 	}
 	s.act("x", "inviteInGroup", json.RawMessage(`{"groupID":"g","inviteeList":["q","s1","s2"],"skipInvalid":true}`), &res)

@@ -27,24 +27,31 @@ func TestOriginalNamesOfMessages(t *testing.T) {
 	l.OnRecvC2CTextMessage = func(id, sender, text string) { add("text %s %s %s", id, sender, text) }
 	l.OnRecvC2CCustomMessage = func(id, sender, data string) { add("custom %s %s %s", id, sender, data) }
 	l.OnRecvGroupTextMessage = func(id, group, sender, text string) { add("text %s %s %s %s", id, group, sender, text) }
-	l.OnRecvGroupCustomMessage = func(id, group, sender, data string) { add("custom %s %s %s %s", id, group, sender, data) }
+	l.OnRecvGroupCustomMessage = func(id, group, sender,
+		data string) {
+		add("custom %s %s %s %s", id, group, sender, data)
+	}
 	l.OnRecvMessageModified = func(m protocol.Message) { add("modified %s %s", m.MessageID, m.Text) }
 	l.OnRecvMessageRevoked = func(id string) { add("revoked %s", id) }
 	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"bob"}}, nil)
 	s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "b", Listener: l})
 	s.act("ann", "sendMessage", map[string]any{"userID": "bob", "messageID": "m1", "text": "hi"}, nil)
-	s.act("ann", "sendMessage", map[string]any{"userID": "bob", "messageID": "m2", "custom": map[string]string{"data": "x"}}, nil)
+	s.act("ann", "sendMessage", map[string]any{"userID": "bob", "messageID": "m2",
+		"custom": map[string]string{"data": "x"}}, nil)
 	s.act("ann", "modifyMessage", map[string]any{"conversationID": "c2c_bob", "messageID": "m1", "text": "ho"}, nil)
 	s.act("ann", "revokeMessage", map[string]any{"conversationID": "c2c_bob", "messageID": "m1"}, nil)
 	s.act("ann", "sendMessage", map[string]any{"groupID": "g", "messageID": "g1", "text": "all"}, nil)
-	s.act("ann", "sendMessage", map[string]any{"groupID": "g", "messageID": "g2", "custom": map[string]string{"data": "y"}}, nil)
+	s.act("ann", "sendMessage", map[string]any{"groupID": "g", "messageID": "g2",
+		"custom": map[string]string{"data": "y"}}, nil)
 	s.act("ann", "invite", call("bob", "last", 60), nil)
 	tape.Wait("new last")
-	s.act("ann", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "end"}}, nil)
+	s.act("ann", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true,
+		InviteOptions: protocol.InviteOptions{InviteID: "end"}}, nil)
 	tape.Wait("new end")
 	mu.Lock()
 	defer mu.Unlock()
-	want := []string{"custom g2 g ann y", "custom m2 ann x", "modified m1 ho", "new g1", "new g2", "new m1", "new m2", "revoked m1", "text g1 g ann all", "text m1 ann hi"}
+	want := []string{"custom g2 g ann y", "custom m2 ann x", "modified m1 ho", "new g1", "new g2", "new m1", "new m2",
+		"revoked m1", "text g1 g ann all", "text m1 ann hi"}
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("received %q, want %q", got, want)
 	}

@@ -13,19 +13,21 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestFull: a server without room takes nothing new and nobody more; what rings is answered, and who waited outside comes in by
-// themselves as soon as there is room.
+// TestFull: a server without room takes nothing new and nobody more; what rings is answered, and who waited outside
+// comes in by themselves as soon as there is room.
 func TestFull(t *testing.T) {
 	var full atomic.Bool
 	var asked atomic.Int64
 	house := newHouse(t, beckon.Config{Full: func() bool { asked.Add(1); return full.Load() }})
 	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
-	if _, err := ann.Invite(t.Context(), protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "rings"}}); err != nil {
+	if _, err := ann.Invite(t.Context(), protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{InviteID: "rings"}}); err != nil {
 		t.Fatal(err)
 	}
 	full.Store(true)
 	var e *protocol.Error
-	if _, err := ann.Invite(t.Context(), protocol.InviteRequest{Invitee: "bob"}); !errors.As(err, &e) || e.Code != im.CodeTooOften {
+	if _, err := ann.Invite(t.Context(), protocol.InviteRequest{Invitee: "bob"}); !errors.As(err, &e) ||
+		e.Code != im.CodeTooOften {
 		t.Errorf("something new is answered with %v", err)
 	}
 	if _, err := bob.Accept(t.Context(), "rings", ""); err != nil {

@@ -37,14 +37,16 @@ func (s *scene) history(user, conversation, inviteID string) string {
 	return strings.Join(list, " ")
 }
 
-// TestHistoryOfSeveral: each action of an invitation to several is once in the conversation of each participant, and for the
-// participants of a group only there; what was missed counts as unread once, and what was answered does not.
+// TestHistoryOfSeveral: each action of an invitation to several is once in the conversation of each participant, and
+// for the participants of a group only there; what was missed counts as unread once, and what was answered does not.
 func TestHistoryOfSeveral(t *testing.T) {
 	s := newScene(t)
-	s.act("a", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"b", "c", "d", "e"}}, nil)
+	s.act("a", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work",
+		MemberList: []string{"b", "c", "d", "e"}}, nil)
 	for _, p := range []struct{ id, verb, body, read string }{
 		{"several", "invite", `{"inviteID":"several","inviteeList":["b","c"]}`, "c2c_a"},
-		{"part", "inviteInGroup", `{"inviteID":"part","groupID":"g","inviteeList":["b","c"],"notify":"participants"}`, "group_g"},
+		{"part", "inviteInGroup", `{"inviteID":"part","groupID":"g","inviteeList":["b","c"],"notify":"participants"}`,
+			"group_g"},
 	} {
 		s.act("a", p.verb, json.RawMessage(p.body), nil)
 		s.act("b", "accept", protocol.AnswerRequest{InviteID: p.id}, nil)
@@ -60,7 +62,8 @@ func TestHistoryOfSeveral(t *testing.T) {
 	for _, c := range []struct{ user, conversation, id, want string }{
 		{"a", "c2c_b", "several", all}, {"a", "c2c_c", "several", all}, {"a", "c2c_d", "several", added},
 		{"b", "c2c_a", "several", all}, {"c", "c2c_a", "several", all}, {"d", "c2c_a", "several", added},
-		{"a", "group_g", "part", all}, {"b", "group_g", "part", all}, {"d", "group_g", "part", all}, {"e", "group_g", "part", ""},
+		{"a", "group_g", "part", all}, {"b", "group_g", "part", all}, {"d", "group_g", "part", all},
+		{"e", "group_g", "part", ""},
 	} {
 		if got := s.history(c.user, c.conversation, c.id); got != c.want {
 			t.Errorf("%s finds %q of %s in %s, want %q", c.user, got, c.id, c.conversation, c.want)
@@ -68,8 +71,8 @@ func TestHistoryOfSeveral(t *testing.T) {
 	}
 }
 
-// TestUnreadOfCalls: an invitation counts as unread once when it was missed, not when it was answered, and not for its inviter; a
-// notice counts like a message.
+// TestUnreadOfCalls: an invitation counts as unread once when it was missed, not when it was answered, and not for its
+// inviter; a notice counts like a message.
 func TestUnreadOfCalls(t *testing.T) {
 	s := newScene(t)
 	for i, action := range []string{"accept", "reject", "cancel"} {
@@ -88,7 +91,8 @@ func TestUnreadOfCalls(t *testing.T) {
 	if got := s.unread("a", "c2c_b"); got != 0 {
 		t.Errorf("the caller has %d unread", got)
 	}
-	if e := s.try("b", "Bearer "+s.Server.APIKey(), "accept", map[string]string{"inviteID": "n"}, nil); e == nil || e.Code != im.CodeOver {
+	if e := s.try("b", "Bearer "+s.Server.APIKey(), "accept", map[string]string{"inviteID": "n"}, nil); e == nil ||
+		e.Code != im.CodeOver {
 		t.Errorf("a notice was accepted: %+v", e)
 	}
 	for _, bad := range []string{`"timeout":1`, `"minRing":1`, `"acceptLimit":1`, `"mergeGlare":true`} {
@@ -99,12 +103,13 @@ func TestUnreadOfCalls(t *testing.T) {
 	}
 }
 
-// TestWelcome: a device that connects later is shown what waits, and what its user answered and others have not; neither a notice
-// nor an online-only invitation, unless the device says that it holds it.
+// TestWelcome: a device that connects later is shown what waits, and what its user answered and others have not;
+// neither a notice nor an online-only invitation, unless the device says that it holds it.
 func TestWelcome(t *testing.T) {
 	s := newScene(t, "a/1", "b/1")
 	s.act("a", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"b", "c"}}, nil)
-	for _, req := range []string{`{"inviteID":"one","invitee":"b"}`, `{"inviteID":"online","invitee":"b","onlineUserOnly":true}`,
+	for _, req := range []string{`{"inviteID":"one","invitee":"b"}`,
+		`{"inviteID":"online","invitee":"b","onlineUserOnly":true}`,
 		`{"inviteID":"note","invitee":"b","notice":true}`, `{"inviteID":"several","inviteeList":["b","c"]}`} {
 		s.act("a", "invite", json.RawMessage(req), nil)
 	}
@@ -121,14 +126,16 @@ func TestWelcome(t *testing.T) {
 		v := &w.Invitations[i]
 		got[v.InviteID] = fmt.Sprint(v.Invitees[0].State, " ", v.InviteeList, " ", v.InviteeCount)
 	}
-	want := map[string]string{"one": "open [b] 1", "several": "accepted [b c] 2", "group": "accepted [b c] 2", "part": "accepted [b c] 2"}
+	want := map[string]string{"one": "open [b] 1", "several": "accepted [b c] 2", "group": "accepted [b c] 2",
+		"part": "accepted [b c] 2"}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the welcome has %v, want %v", got, want)
 	}
 	s.act("a", "cancel", protocol.CancelRequest{InviteID: "online"}, nil)
 	var res protocol.ListInvitationsResponse
 	s.act("b", "listInvitations", protocol.ListInvitationsRequest{InviteIDs: []string{"online", "one", "none"}}, &res)
-	if len(res.Invitations) != 2 || !slices.ContainsFunc(res.Invitations, func(v protocol.Invitation) bool { return v.InviteID == "online" && v.Over }) {
+	if len(res.Invitations) != 2 || !slices.ContainsFunc(res.Invitations,
+		func(v protocol.Invitation) bool { return v.InviteID == "online" && v.Over }) {
 		t.Errorf("by their ids: %+v", res.Invitations)
 	}
 	s.act("x", "listInvitations", protocol.ListInvitationsRequest{InviteIDs: []string{"online", "one"}}, &res)
@@ -146,7 +153,8 @@ func TestBoundedAnswers(t *testing.T) {
 	ids := make([]string, 12)
 	for i := range ids {
 		ids[i] = fmt.Sprint("i", i)
-		s.act("a", "invite", protocol.InviteRequest{Invitee: "b", InviteOptions: protocol.InviteOptions{InviteID: ids[i], Data: strings.Repeat("x", 12<<10)}}, nil)
+		s.act("a", "invite", protocol.InviteRequest{Invitee: "b",
+			InviteOptions: protocol.InviteOptions{InviteID: ids[i], Data: strings.Repeat("x", 12<<10)}}, nil)
 		s.tapes["b/1"].Wait("new " + ids[i])
 	}
 	for rest := ids; len(rest) > 0; {
@@ -181,7 +189,8 @@ func TestManyParticipants(t *testing.T) {
 				ends = append(ends, m)
 			}
 		}
-		if len(ends) != 1 || len(ends[0].InviteeList) != 100 || !ends[0].Everyone || ends[0].InviteeCount != 300 || !ends[0].Over {
+		if len(ends) != 1 || len(ends[0].InviteeList) != 100 || !ends[0].Everyone || ends[0].InviteeCount != 300 ||
+			!ends[0].Over {
 			t.Errorf("%s received %d endings: %+v", d, len(ends), ends)
 		}
 	}
@@ -190,7 +199,8 @@ func TestManyParticipants(t *testing.T) {
 	if got.Invitation.Counts.TimedOut != 300 {
 		t.Errorf("it stands as %+v", got.Invitation.Counts)
 	}
-	if _, err := s.who["a/1"].Cancel(t.Context(), protocol.CancelRequest{InviteID: "i", InviteeList: members[:101]}); im.CodeOf(err) == im.CodeOver {
+	if _, err := s.who["a/1"].Cancel(t.Context(),
+		protocol.CancelRequest{InviteID: "i", InviteeList: members[:101]}); im.CodeOf(err) == im.CodeOver {
 		t.Errorf("a cancel of 101 names was looked at: %v", err)
 	}
 }

@@ -31,61 +31,91 @@ func (s *scene) exported(user string, limit int) (lines []string) {
 	}
 }
 
-// TestExportUser: a person's data has what they said, what was told to them, and what is noted of them, whole and once, however it is
-// paged; and nothing that is others' alone.
+// TestExportUser: a person's data has what they said, what was told to them, and what is noted of them, whole and once,
+// however it is paged; and nothing that is others' alone.
 func TestExportUser(t *testing.T) {
 	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{})}
 	s.act("ann", "setSelfInfo", map[string]any{"nick": "Ann the first"}, nil)
 	s.act("ann", "setDoNotDisturb", protocol.DoNotDisturb{DailyFrom: "22:00", DailyUntil: "07:00"}, nil)
-	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", GroupInfo: protocol.GroupInfo{Name: "Hers"}, MemberList: []string{"bob", "cem"}}, nil)
-	s.act("bob", "createGroup", protocol.CreateGroupRequest{GroupID: "not-hers", Type: "Public", MemberList: []string{"cem"}}, nil)
+	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
+		GroupInfo: protocol.GroupInfo{Name: "Hers"}, MemberList: []string{"bob", "cem"}}, nil)
+	s.act("bob", "createGroup", protocol.CreateGroupRequest{GroupID: "not-hers", Type: "Public",
+		MemberList: []string{"cem"}}, nil)
 	for i := range 5 {
-		s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", MessageID: fmt.Sprint("to-bob-", i), Body: protocol.Body{Text: fmt.Sprint("for bob ", i)}}, nil)
-		s.act("bob", "sendMessage", protocol.SendMessageRequest{UserID: "ann", MessageID: fmt.Sprint("to-ann-", i), Body: protocol.Body{Text: fmt.Sprint("for ann ", i)}}, nil)
-		s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: fmt.Sprint("to-all-", i), Body: protocol.Body{Text: fmt.Sprint("for all ", i)}}, nil)
-		s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: fmt.Sprint("cem-", i), MessageOptions: protocol.MessageOptions{NeedReadReceipt: true}, Body: protocol.Body{Text: fmt.Sprint("others' talk ", i)}}, nil)
-		s.act("bob", "sendMessage", protocol.SendMessageRequest{UserID: "cem", MessageID: fmt.Sprint("to-cem-", i), Body: protocol.Body{Text: fmt.Sprint("others' secret about \"ann\" ", i)}}, nil)
+		s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", MessageID: fmt.Sprint("to-bob-", i),
+			Body: protocol.Body{Text: fmt.Sprint("for bob ", i)}}, nil)
+		s.act("bob", "sendMessage", protocol.SendMessageRequest{UserID: "ann", MessageID: fmt.Sprint("to-ann-", i),
+			Body: protocol.Body{Text: fmt.Sprint("for ann ", i)}}, nil)
+		s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: fmt.Sprint("to-all-", i),
+			Body: protocol.Body{Text: fmt.Sprint("for all ", i)}}, nil)
+		s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: fmt.Sprint("cem-", i),
+			MessageOptions: protocol.MessageOptions{NeedReadReceipt: true},
+			Body:           protocol.Body{Text: fmt.Sprint("others' talk ", i)}}, nil)
+		s.act("bob", "sendMessage", protocol.SendMessageRequest{UserID: "cem", MessageID: fmt.Sprint("to-cem-", i),
+			Body: protocol.Body{Text: fmt.Sprint("others' secret about \"ann\" ", i)}}, nil)
 	}
-	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: "aside", MessageOptions: protocol.MessageOptions{ReceiverList: []string{"bob"}}, Body: protocol.Body{Text: "others' whisper"}}, nil)
-	s.act("bob", "sendMessage", protocol.SendMessageRequest{GroupID: "not-hers", Body: protocol.Body{Text: "others' group"}}, nil)
+	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: "aside",
+		MessageOptions: protocol.MessageOptions{ReceiverList: []string{"bob"}}, Body: protocol.Body{Text: "others' whisper"}},
+		nil)
+	s.act("bob", "sendMessage", protocol.SendMessageRequest{GroupID: "not-hers",
+		Body: protocol.Body{Text: "others' group"}}, nil)
 	s.act("ann", "sendMessageReadReceipts", protocol.ReceiptsRequest{GroupID: "g", MessageIDList: []string{"cem-1"}}, nil)
 	var sent protocol.SendMessageResponse
-	s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "to be hidden"}}, &sent)
-	s.act("ann", "deleteMessages", protocol.DeleteMessagesRequest{ConversationID: "c2c_bob", SeqList: []uint64{sent.Seq}}, nil)
-	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "i1", Timeout: 60, Data: "her call"}}, nil)
-	s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i1", Data: "his answer"}}, nil)
-	s.act("bob", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"ann", "cem"}, InviteOptions: protocol.InviteOptions{InviteID: "i2", Timeout: 60, Data: "his call"}}, nil)
+	s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "to be hidden"}},
+		&sent)
+	s.act("ann", "deleteMessages", protocol.DeleteMessagesRequest{ConversationID: "c2c_bob", SeqList: []uint64{sent.Seq}},
+		nil)
+	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{InviteID: "i1", Timeout: 60, Data: "her call"}}, nil)
+	s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i1",
+		Data: "his answer"}}, nil)
+	s.act("bob", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"ann", "cem"},
+		InviteOptions: protocol.InviteOptions{InviteID: "i2", Timeout: 60, Data: "his call"}}, nil)
 	s.act("ann", "accept", protocol.AnswerRequest{InviteID: "i2", Data: "her answer"}, nil)
-	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageOptions: protocol.MessageOptions{ReceiverList: []string{"ann"}}, Body: protocol.Body{Text: "for her alone"}}, nil)
-	s.act("cem", "invite", protocol.InviteRequest{InviteeList: []string{"ann", "bob"}, InviteOptions: protocol.InviteOptions{InviteID: "i3", Timeout: 60, Data: "call of several"}}, nil)
-	s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i3", Data: "told to all three"}}, nil)
+	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g",
+		MessageOptions: protocol.MessageOptions{ReceiverList: []string{"ann"}}, Body: protocol.Body{Text: "for her alone"}},
+		nil)
+	s.act("cem", "invite", protocol.InviteRequest{InviteeList: []string{"ann", "bob"},
+		InviteOptions: protocol.InviteOptions{InviteID: "i3", Timeout: 60, Data: "call of several"}}, nil)
+	s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i3",
+		Data: "told to all three"}}, nil)
 	for id, more := range map[string]string{"i4": `"groupID":"g","notify":"participants",`, "i5": ""} {
 		verb := map[bool]string{true: "inviteInGroup", false: "invite"}[more != ""]
 		s.act("ann", verb, json.RawMessage(`{`+more+`"inviteID":"`+id+`","inviteeList":["bob","cem"],"timeout":60}`), nil)
-		s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id, Data: "his answer to " + id}}, nil)
+		s.act("bob", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: id,
+			Data: "his answer to " + id}}, nil)
 		s.act("ann", "modifyInvitation", protocol.ModifyRequest{InviteID: id, Data: "her change of " + id}, nil)
 		s.act("ann", "cancel", protocol.CancelRequest{InviteID: id, Data: "her end of " + id}, nil)
 	}
-	s.act("cem", "createGroup", protocol.CreateGroupRequest{GroupID: "left", Type: "Public", GroupInfo: protocol.GroupInfo{JoinOption: "free"}, MemberList: []string{"ann", "bob"}}, nil)
-	s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "left", Body: protocol.Body{Text: "her last words"}}, nil)
+	s.act("cem", "createGroup", protocol.CreateGroupRequest{GroupID: "left", Type: "Public",
+		GroupInfo: protocol.GroupInfo{JoinOption: "free"}, MemberList: []string{"ann", "bob"}}, nil)
+	s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "left", Body: protocol.Body{Text: "her last words"}},
+		nil)
 	s.act("ann", "quitGroup", map[string]any{"groupID": "left"}, nil)
-	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "left", MessageOptions: protocol.MessageOptions{Mentions: []string{"bob"}}, Body: protocol.Body{Text: "others' thoughts of \"ann\""}}, nil)
-	s.act("bob", "createGroup", protocol.CreateGroupRequest{GroupID: "closed", Type: "Public", GroupInfo: protocol.GroupInfo{JoinOption: "approval"}}, nil)
+	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "left",
+		MessageOptions: protocol.MessageOptions{Mentions: []string{"bob"}},
+		Body:           protocol.Body{Text: "others' thoughts of \"ann\""}}, nil)
+	s.act("bob", "createGroup", protocol.CreateGroupRequest{GroupID: "closed", Type: "Public",
+		GroupInfo: protocol.GroupInfo{JoinOption: "approval"}}, nil)
 	s.act("ann", "joinGroup", protocol.JoinGroupRequest{GroupID: "closed", Reason: "her reason"}, nil)
 	s.act("text", "joinGroup", protocol.JoinGroupRequest{GroupID: "left"}, nil) // whose name is that of a field
-	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "left", Body: protocol.Body{Text: "others' talk"}}, nil)
+	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "left", Body: protocol.Body{Text: "others' talk"}},
+		nil)
 	s.act("ann", "subscribeUserStatus", protocol.UsersRequest{UserIDList: []string{"bob"}}, nil)
 	s.act("ann", "addToBlackList", protocol.UsersRequest{UserIDList: []string{"cem"}}, nil)
 	s.act("bob", "addToBlackList", protocol.UsersRequest{UserIDList: []string{"ann"}}, nil)
 
 	whole := s.exported("ann", 1000)
 	text := strings.Join(whole, "\n")
-	for _, kind := range []string{"person", "contact", "follows", "membership", "application", "inviteEvent", "invited", "wasInvited", "event", "groupEvent", "read", "deletedForMe"} {
+	for _, kind := range []string{"person", "contact", "follows", "membership", "application", "inviteEvent", "invited",
+		"wasInvited", "event", "groupEvent", "read", "deletedForMe"} {
 		if !strings.Contains(text, `"kind":"`+kind+`"`) {
 			t.Errorf("there is no %s", kind)
 		}
 	}
-	for _, said := range []string{"Ann the first", "for bob 4", "for ann 4", "for all 4", "her call", "his answer", "his call", "her answer", "for her alone", "call of several", "told to all three", "his answer to i4", "her end of i4", "his answer to i5", "her end of i5", "her last words", "her reason", `"groupName"`, `"blockedAt"`} {
+	for _, said := range []string{"Ann the first", "for bob 4", "for ann 4", "for all 4", "her call", "his answer",
+		"his call", "her answer", "for her alone", "call of several", "told to all three", "his answer to i4",
+		"her end of i4", "his answer to i5", "her end of i5", "her last words", "her reason", `"groupName"`, `"blockedAt"`} {
 		if !strings.Contains(text, said) {
 			t.Errorf("%q is missing", said)
 		}
@@ -121,29 +151,41 @@ func TestExportUser(t *testing.T) {
 	}
 }
 
-// TestErase: what somebody said and said of themselves is nowhere in the database afterwards, and what others said still is.
+// TestErase: what somebody said and said of themselves is nowhere in the database afterwards, and what others said
+// still is.
 func TestErase(t *testing.T) {
 	dir, postgres := t.TempDir(), onGround(t)
 	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{DataDir: dir, Postgres: postgres})}
 	secret := "thesecret"
 	s.act("ann", "setSelfInfo", map[string]any{"nick": secret + "-nick"}, nil)
-	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public", MemberList: []string{"bob", "cem"}}, nil)
-	s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", MessageID: "m1", Body: protocol.Body{Text: secret + " for bob"}}, nil)
-	s.act("ann", "modifyMessage", map[string]any{"conversationID": "c2c_bob", "messageID": "m1", "text": secret + " changed"}, nil)
-	s.act("bob", "sendMessage", protocol.SendMessageRequest{UserID: "ann", MessageID: "m2", Body: protocol.Body{Text: "bob keeps this"}}, nil)
-	s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: "m3", Body: protocol.Body{Text: secret + " for all"}}, nil)
-	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: "m4", Body: protocol.Body{Text: "cem keeps this"}}, nil)
-	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "i1", Timeout: 60, Data: secret + " call", OfflinePush: nil}}, nil)
+	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public",
+		MemberList: []string{"bob", "cem"}}, nil)
+	s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", MessageID: "m1",
+		Body: protocol.Body{Text: secret + " for bob"}}, nil)
+	s.act("ann", "modifyMessage", map[string]any{"conversationID": "c2c_bob", "messageID": "m1", "text": secret +
+		" changed"}, nil)
+	s.act("bob", "sendMessage", protocol.SendMessageRequest{UserID: "ann", MessageID: "m2",
+		Body: protocol.Body{Text: "bob keeps this"}}, nil)
+	s.act("ann", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: "m3",
+		Body: protocol.Body{Text: secret + " for all"}}, nil)
+	s.act("cem", "sendMessage", protocol.SendMessageRequest{GroupID: "g", MessageID: "m4",
+		Body: protocol.Body{Text: "cem keeps this"}}, nil)
+	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{InviteID: "i1", Timeout: 60, Data: secret + " call", OfflinePush: nil}}, nil)
 	s.act("bob", "accept", protocol.AnswerRequest{InviteID: "i1", Data: "bob answers"}, nil)
-	s.act("bob", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"ann", "cem"}, InviteOptions: protocol.InviteOptions{InviteID: "i2", Timeout: 60, Data: "bob asks"}}, nil)
-	s.act("ann", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i2", Data: secret + " answer"}}, nil)
-	s.act("ann", "invite", protocol.InviteRequest{Invitee: "cem", InviteOptions: protocol.InviteOptions{InviteID: "i3", Timeout: 600, Data: secret}}, nil)
+	s.act("bob", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"ann", "cem"},
+		InviteOptions: protocol.InviteOptions{InviteID: "i2", Timeout: 60, Data: "bob asks"}}, nil)
+	s.act("ann", "reject", protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: "i2", Data: secret +
+		" answer"}}, nil)
+	s.act("ann", "invite", protocol.InviteRequest{Invitee: "cem",
+		InviteOptions: protocol.InviteOptions{InviteID: "i3", Timeout: 600, Data: secret}}, nil)
 	s.act("ann", "setGroupMemberInfo", map[string]any{"groupID": "g", "userID": "ann", "nameCard": secret + " card"}, nil)
 	s.act("ann", "setGroupInfo", map[string]any{"groupID": "g", "notification": secret + " notice"}, nil)
 	s.act("ann", "setGroupInfo", map[string]any{"groupID": "g", "notification": "nothing"}, nil)
 	token := s.Token("ann")
 
-	if e := s.try("", "Bearer "+s.Server.APIKey(), "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, nil); e == nil || !strings.Contains(e.Message, "owns g") {
+	if e := s.try("", "Bearer "+s.Server.APIKey(), "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, nil); e == nil ||
+		!strings.Contains(e.Message, "owns g") {
 		t.Fatalf("who owns a group was erased: %v", e)
 	}
 	s.act("ann", "transferGroupOwner", map[string]any{"groupID": "g", "userID": "bob"}, nil)
@@ -152,7 +194,8 @@ func TestErase(t *testing.T) {
 	if res.Groups != 1 || res.Records < 5 {
 		t.Errorf("cleared were %+v", res)
 	}
-	s.act("bob", "getInvitation", protocol.GetInvitationRequest{InviteID: "i1"}, nil) // who reads elsewhere sees what was read here
+	// who reads elsewhere sees what was read here
+	s.act("bob", "getInvitation", protocol.GetInvitationRequest{InviteID: "i1"}, nil)
 	var out bytes.Buffer
 	if _, err := beckon.Export(t.Context(), dir, postgres, &out); err != nil {
 		t.Fatal(err)
@@ -173,7 +216,8 @@ func TestErase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := string(b); strings.Contains(text, secret) || !strings.Contains(text, "bob keeps this") || !strings.Contains(text, `"revoked":true`) {
+	if text := string(b); strings.Contains(text, secret) || !strings.Contains(text, "bob keeps this") ||
+		!strings.Contains(text, `"revoked":true`) {
 		t.Errorf("bob reads %s", text)
 	}
 	var found protocol.SearchResponse

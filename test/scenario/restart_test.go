@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestProgramRestarts: an inviter's program that starts again with its store receives each event of the meantime once, with the
-// fields of its invitation.
+// TestProgramRestarts: an inviter's program that starts again with its store receives each event of the meantime once,
+// with the fields of its invitation.
 func TestProgramRestarts(t *testing.T) {
 	s := newScene(t, "bob/1", "carol/1")
 	store := client.FileStore(filepath.Join(t.TempDir(), "alice.json"))
@@ -28,7 +28,8 @@ func TestProgramRestarts(t *testing.T) {
 	events := make(chan client.InvitationEvent, 10)
 	alice, tape := open(events)
 	for _, id := range []string{"two", "one"} {
-		req := protocol.InviteRequest{InviteeList: []string{"bob", "carol"}, InviteOptions: protocol.InviteOptions{InviteID: id, Data: "dinner", Timeout: 60}}
+		req := protocol.InviteRequest{InviteeList: []string{"bob", "carol"},
+			InviteOptions: protocol.InviteOptions{InviteID: id, Data: "dinner", Timeout: 60}}
 		if _, err := alice.Invite(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +42,8 @@ func TestProgramRestarts(t *testing.T) {
 	alice, tape = open(events)
 	tape.Wait("rejected two by carol")
 	e := <-events
-	if e.InviteID != "two" || e.Invitee != "carol" || e.Reason != "busy" || e.InvitationData != "dinner" || e.Inviter != "alice" || !e.Over {
+	if e.InviteID != "two" || e.Invitee != "carol" || e.Reason != "busy" || e.InvitationData != "dinner" ||
+		e.Inviter != "alice" || !e.Over {
 		t.Errorf("after the restart alice is told %+v", e)
 	}
 	s.accept("bob/1", "one")
@@ -55,8 +57,8 @@ func TestProgramRestarts(t *testing.T) {
 	}
 }
 
-// TestMissedOutcome: the link of an inviter is down while an online-only invitation, whose events are not stored, is answered. The
-// inviter learns the answer with the next connection, once.
+// TestMissedOutcome: the link of an inviter is down while an online-only invitation, whose events are not stored, is
+// answered. The inviter learns the answer with the next connection, once.
 func TestMissedOutcome(t *testing.T) {
 	s := newScene(t, "bob/1")
 	host := []string{strings.TrimPrefix(s.URL, "http://")}
@@ -66,7 +68,8 @@ func TestMissedOutcome(t *testing.T) {
 	}
 	addr := front.Addr()
 	tape := beckontest.NewRecorder(t, "alice")
-	alice, err := client.New(client.Options{Server: "http://" + addr, Token: s.Token("alice"), DeviceID: "a1", Listener: tape.Listener()})
+	alice, err := client.New(client.Options{Server: "http://" + addr, Token: s.Token("alice"), DeviceID: "a1",
+		Listener: tape.Listener()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +78,8 @@ func TestMissedOutcome(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"accepted", "rejected"} {
-		req := protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: verb, Timeout: 60, OnlineUserOnly: true}}
+		req := protocol.InviteRequest{Invitee: "bob",
+			InviteOptions: protocol.InviteOptions{InviteID: verb, Timeout: 60, OnlineUserOnly: true}}
 		if _, err := alice.Invite(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}

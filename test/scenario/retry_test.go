@@ -25,8 +25,10 @@ func (s *scene) counts(inviter, id string) invite.Counts {
 
 func TestACancelNamesNobodyTwice(t *testing.T) {
 	s := newScene(t, "alice/1", "carol/1")
-	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol"}, InviteOptions: protocol.InviteOptions{InviteID: "p", Timeout: 60}})
-	refused(t, second(s.who["alice/1"].Cancel(t.Context(), protocol.CancelRequest{InviteID: "p", InviteeList: []string{"bob", "bob"}})), im.CodeBadParameter)
+	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol"},
+		InviteOptions: protocol.InviteOptions{InviteID: "p", Timeout: 60}})
+	refused(t, second(s.who["alice/1"].Cancel(t.Context(),
+		protocol.CancelRequest{InviteID: "p", InviteeList: []string{"bob", "bob"}})), im.CodeBadParameter)
 	if c := s.counts("alice/1", "p"); c.Open != 2 {
 		t.Errorf("a refused cancel left %+v", c)
 	}
@@ -36,12 +38,14 @@ func TestACancelNamesNobodyTwice(t *testing.T) {
 func TestManyOpenInAGroup(t *testing.T) {
 	s := newScene(t, "owner/1")
 	ctx, owner := t.Context(), s.who["owner/1"]
-	if _, err := owner.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: []string{"bob", "carol", "dave"}}); err != nil {
+	if _, err := owner.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting",
+		MemberList: []string{"bob", "carol", "dave"}}); err != nil {
 		t.Fatal(err)
 	}
 	open := func(id string, notify invite.Notify, who ...string) {
 		t.Helper()
-		if _, err := owner.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: who, Notify: notify, InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 600}}); err != nil {
+		if _, err := owner.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: who, Notify: notify,
+			InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 600}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,7 +54,9 @@ func TestManyOpenInAGroup(t *testing.T) {
 		open(fmt.Sprintf("m%d", i), invite.NotifyMembers, "dave")
 		open(fmt.Sprintf("p%d", i), invite.NotifyParticipants, "bob", "dave")
 	}
-	if _, err := owner.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"bob", "carol"}}}); err != nil {
+	if _, err := owner.KickGroupMember(ctx,
+		protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g",
+			MemberList: []string{"bob", "carol"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if c := s.counts("owner/1", "both"); c.Open != 0 || c.Cancelled != 2 {
@@ -71,17 +77,23 @@ func TestManyOpenInAGroup(t *testing.T) {
 func TestWhoLeftSaysNoMore(t *testing.T) {
 	s := newScene(t, "owner/1", "bob/1", "carol/1")
 	ctx := t.Context()
-	if _, err := s.who["owner/1"].CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: []string{"bob", "carol"}}); err != nil {
+	if _, err := s.who["owner/1"].CreateGroup(ctx,
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: []string{"bob", "carol"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.who["bob/1"].InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"carol"}, InviteOptions: protocol.InviteOptions{InviteID: "i", Timeout: 60}}); err != nil {
+	if _, err := s.who["bob/1"].InviteInGroup(ctx,
+		protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"carol"},
+			InviteOptions: protocol.InviteOptions{InviteID: "i", Timeout: 60}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.who["owner/1"].KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"bob"}}}); err != nil {
+	if _, err := s.who["owner/1"].KickGroupMember(ctx,
+		protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g",
+			MemberList: []string{"bob"}}}); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, second(s.who["bob/1"].ModifyInvitation(ctx, "i", "x")), im.CodeGroupDenied)
-	refused(t, second(s.who["bob/1"].AddInvitees(ctx, protocol.AddInviteesRequest{InviteID: "i", InviteeList: []string{"owner"}})), im.CodeGroupDenied)
+	refused(t, second(s.who["bob/1"].AddInvitees(ctx,
+		protocol.AddInviteesRequest{InviteID: "i", InviteeList: []string{"owner"}})), im.CodeGroupDenied)
 	s.tapes["carol/1"].Wait("cancelled i")
 	refused(t, second(s.who["bob/1"].Cancel(ctx, protocol.CancelRequest{InviteID: "i"})), im.CodeOver)
 }
@@ -93,7 +105,8 @@ func TestRetriesAfterOthers(t *testing.T) {
 	modify := func(data, request string) protocol.ActionResponse {
 		t.Helper()
 		var res protocol.ActionResponse
-		if err := s.who["alice/1"].Call(t.Context(), "modifyInvitation", protocol.ModifyRequest{InviteID: "i", Data: data, RequestID: request}, &res); err != nil {
+		if err := s.who["alice/1"].Call(t.Context(), "modifyInvitation",
+			protocol.ModifyRequest{InviteID: "i", Data: data, RequestID: request}, &res); err != nil {
 			t.Fatal(err)
 		}
 		return res
@@ -111,7 +124,8 @@ func TestRetriesAfterOthers(t *testing.T) {
 	// Two phones that number their requests are not one phone that repeats itself.
 	other := s.Device("bob", "bob-2", client.Listener{})
 	answer := func(c *client.Client) error {
-		return c.Call(t.Context(), "accept", protocol.AnswerRequest{InviteID: "i", RequestID: "1"}, &protocol.ActionResponse{})
+		return c.Call(t.Context(), "accept", protocol.AnswerRequest{InviteID: "i", RequestID: "1"},
+			&protocol.ActionResponse{})
 	}
 	if err := answer(s.who["bob/1"]); err != nil {
 		t.Fatal(err)
@@ -119,17 +133,20 @@ func TestRetriesAfterOthers(t *testing.T) {
 	refused(t, answer(other), im.CodeOver)
 }
 
-// TestEverythingIsToldOnce: what comes on two timelines, and what was decided together, is told once on every device, and
-// nobody is told that another device did what they did themselves.
+// TestEverythingIsToldOnce: what comes on two timelines, and what was decided together, is told once on every device,
+// and nobody is told that another device did what they did themselves.
 func TestEverythingIsToldOnce(t *testing.T) {
 	s := newScene(t, "alice/1", "bob/1", "bob/2", "carol/1")
-	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol"}, InviteOptions: protocol.InviteOptions{InviteID: "cancelled", Timeout: 60}})
+	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol"},
+		InviteOptions: protocol.InviteOptions{InviteID: "cancelled", Timeout: 60}})
 	s.tapes["carol/1"].Wait("new cancelled")
 	if _, err := s.who["alice/1"].Cancel(t.Context(), protocol.CancelRequest{InviteID: "cancelled"}); err != nil {
 		t.Fatal(err)
 	}
-	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol"}, InviteOptions: protocol.InviteOptions{InviteID: "late", Timeout: 1}})
-	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol"}, InviteOptions: protocol.InviteOptions{InviteID: "taken", Timeout: 60}})
+	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol"},
+		InviteOptions: protocol.InviteOptions{InviteID: "late", Timeout: 1}})
+	s.invite("alice/1", protocol.InviteRequest{InviteeList: []string{"bob", "carol"},
+		InviteOptions: protocol.InviteOptions{InviteID: "taken", Timeout: 60}})
 	s.accept("carol/1", "taken")
 	s.accept("bob/1", "taken")
 	for d := range s.tapes {
@@ -137,14 +154,17 @@ func TestEverythingIsToldOnce(t *testing.T) {
 	}
 	s.barrier()
 	for device, want := range map[string]map[string]int{
-		"bob/1":   {"cancelled cancelled": 1, "timeout late": 1, "accepted taken by carol": 1, "elsewhere": 0, "accepted taken by bob": 0},
-		"bob/2":   {"cancelled cancelled": 1, "timeout late": 1, "accepted taken by carol": 1, "elsewhere taken": 1, "accepted taken by bob": 1},
+		"bob/1": {"cancelled cancelled": 1, "timeout late": 1, "accepted taken by carol": 1, "elsewhere": 0,
+			"accepted taken by bob": 0},
+		"bob/2": {"cancelled cancelled": 1, "timeout late": 1, "accepted taken by carol": 1, "elsewhere taken": 1,
+			"accepted taken by bob": 1},
 		"carol/1": {"cancelled cancelled": 1, "timeout late": 1, "accepted taken by bob": 1, "elsewhere": 0},
 		"alice/1": {"timeout late": 1, "accepted taken": 2},
 	} {
 		for line, n := range want {
 			if got := s.tapes[device].Count(line); got != n {
-				t.Errorf("%s was told %q %d times, want %d:\n  %s", device, line, got, n, strings.Join(s.tapes[device].Lines(), "\n  "))
+				t.Errorf("%s was told %q %d times, want %d:\n  %s", device, line, got, n,
+					strings.Join(s.tapes[device].Lines(), "\n  "))
 			}
 		}
 	}
@@ -159,10 +179,13 @@ func TestAClassRaisesHands(t *testing.T) {
 		members = append(members, fmt.Sprintf("p%d", i))
 		s.connect(members[i] + "/1")
 	}
-	if _, err := s.who["teacher/1"].CreateGroup(t.Context(), protocol.CreateGroupRequest{GroupID: "class", Type: "Public", MemberList: members}); err != nil {
+	if _, err := s.who["teacher/1"].CreateGroup(t.Context(),
+		protocol.CreateGroupRequest{GroupID: "class", Type: "Public", MemberList: members}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.who["teacher/1"].InviteInGroup(t.Context(), protocol.InviteInGroupRequest{GroupID: "class", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "hands", Timeout: 60}}); err != nil {
+	if _, err := s.who["teacher/1"].InviteInGroup(t.Context(),
+		protocol.InviteInGroupRequest{GroupID: "class", Everyone: true,
+			InviteOptions: protocol.InviteOptions{InviteID: "hands", Timeout: 60}}); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
@@ -203,13 +226,15 @@ func TestTooMuchMissed(t *testing.T) {
 		s.invite("alice/1", req)
 	}
 	tape := beckontest.NewRecorder(t, "bob again")
-	s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-1", Listener: tape.Listener(), Epoch: epoch, Positions: positions})
+	s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-1", Listener: tape.Listener(), Epoch: epoch,
+		Positions: positions})
 	tape.Wait("reload user:bob")
 	s.invite("alice/1", call("bob", "now", 600))
 	tape.Wait("new now")
 }
 
-// TestJoiningWhileConnecting: who is brought into a group, or out of one, in the very moment of connecting hears it, or not.
+// TestJoiningWhileConnecting: who is brought into a group, or out of one, in the very moment of connecting hears it, or
+// not.
 func TestJoiningWhileConnecting(t *testing.T) {
 	const people = 30
 	s := newScene(t, "owner/1")
@@ -232,7 +257,9 @@ func TestJoiningWhileConnecting(t *testing.T) {
 			if _, err := owner.InviteUserToGroup(ctx, "in", []string{user}); err != nil {
 				t.Error(err)
 			}
-			if _, err := owner.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "out", MemberList: []string{user}}}); err != nil {
+			if _, err := owner.KickGroupMember(ctx,
+				protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "out",
+					MemberList: []string{user}}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -242,7 +269,8 @@ func TestJoiningWhileConnecting(t *testing.T) {
 		if _, err := owner.InviteUserToGroup(ctx, g, []string{"last"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := owner.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: g, Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "to-" + g, Timeout: 600}}); err != nil {
+		if _, err := owner.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: g, Everyone: true,
+			InviteOptions: protocol.InviteOptions{InviteID: "to-" + g, Timeout: 600}}); err != nil {
 			t.Fatal(err)
 		}
 	}

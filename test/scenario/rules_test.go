@@ -81,7 +81,8 @@ func TestRetriesAndOvertaking(t *testing.T) {
 
 func TestOnlineUserOnly(t *testing.T) {
 	s := newScene(t, "alice/1", "bob/1")
-	req := protocol.InviteRequest{InviteeList: []string{"bob", "away"}, InviteOptions: protocol.InviteOptions{InviteID: "now", Timeout: 30, OnlineUserOnly: true}}
+	req := protocol.InviteRequest{InviteeList: []string{"bob", "away"},
+		InviteOptions: protocol.InviteOptions{InviteID: "now", Timeout: 30, OnlineUserOnly: true}}
 	res := s.invite("alice/1", req)
 	if res.Reach[0].Devices != 1 || res.Reach[1].Devices != 0 || res.Reach[1].Status != protocol.ReachUnreachable {
 		t.Errorf("reach %+v", res.Reach)
@@ -120,7 +121,8 @@ func TestMinRingIsFair(t *testing.T) {
 func TestGroupsComeAndGo(t *testing.T) {
 	s := newScene(t, "owner/1", "ann/1", "ben/1")
 	ctx := t.Context()
-	if _, err := s.who["owner/1"].CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting"}); err != nil {
+	if _, err := s.who["owner/1"].CreateGroup(ctx,
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []string{"ann/1", "ben/1"} {
@@ -132,7 +134,8 @@ func TestGroupsComeAndGo(t *testing.T) {
 	_, err := s.who["ann/1"].JoinGroup(ctx, protocol.JoinGroupRequest{GroupID: "g"})
 	refused(t, err, im.CodeAlreadyMember)
 	opt := protocol.InviteOptions{InviteID: "all", Timeout: 60}
-	if res, err := s.who["owner/1"].InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: opt}); err != nil || len(res.Reach) != 2 {
+	if res, err := s.who["owner/1"].InviteInGroup(ctx,
+		protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: opt}); err != nil || len(res.Reach) != 2 {
 		t.Fatalf("%+v %v", res, err)
 	}
 	s.tapes["ann/1"].Wait("new all from owner")
@@ -142,12 +145,15 @@ func TestGroupsComeAndGo(t *testing.T) {
 	}
 	s.tapes["ann/1"].Wait("group g quitFromGroup")
 	refused(t, second(s.who["ann/1"].Accept(ctx, "all", "")), im.CodeOver)
-	if _, err := s.who["owner/1"].KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"ben"}}}); err != nil {
+	if _, err := s.who["owner/1"].KickGroupMember(ctx,
+		protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g",
+			MemberList: []string{"ben"}}}); err != nil {
 		t.Fatal(err)
 	}
 	s.tapes["ben/1"].Wait("group g quitFromGroup")
 	got, err := s.who["owner/1"].GetInvitation(ctx, protocol.GetInvitationRequest{InviteID: "all"})
-	if err != nil || !got.Invitation.Over || got.Invitation.Invitees[0].Reason != "left" || got.Invitation.Invitees[1].Reason != "left" {
+	if err != nil || !got.Invitation.Over || got.Invitation.Invitees[0].Reason != "left" ||
+		got.Invitation.Invitees[1].Reason != "left" {
 		t.Errorf("it stands as %+v, %v", got.Invitation, err)
 	}
 	_, err = s.who["ann/1"].InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"owner"}})
@@ -168,11 +174,15 @@ func TestGroupsComeAndGo(t *testing.T) {
 func TestParticipantsOnly(t *testing.T) {
 	s := newScene(t, "owner/1", "ann/1", "ben/1", "onlooker/1")
 	ctx := t.Context()
-	if _, err := s.who["owner/1"].CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting", MemberList: []string{"ann", "ben", "onlooker"}}); err != nil {
+	if _, err := s.who["owner/1"].CreateGroup(ctx,
+		protocol.CreateGroupRequest{GroupID: "g", Type: "Meeting",
+			MemberList: []string{"ann", "ben", "onlooker"}}); err != nil {
 		t.Fatal(err)
 	}
 	opt := protocol.InviteOptions{InviteID: "quiet", Timeout: 60}
-	if _, err := s.who["owner/1"].InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"ann", "ben"}, Notify: "participants", InviteOptions: opt}); err != nil {
+	if _, err := s.who["owner/1"].InviteInGroup(ctx,
+		protocol.InviteInGroupRequest{GroupID: "g", InviteeList: []string{"ann", "ben"}, Notify: "participants",
+			InviteOptions: opt}); err != nil {
 		t.Fatal(err)
 	}
 	s.tapes["ann/1"].Wait("new quiet")
@@ -188,8 +198,8 @@ func TestParticipantsOnly(t *testing.T) {
 	}
 }
 
-// TestAway: what a device missed arrives in order and once, whether it lost its link or was started again; what was over
-// meanwhile does not ring.
+// TestAway: what a device missed arrives in order and once, whether it lost its link or was started again; what was
+// over meanwhile does not ring.
 func TestAway(t *testing.T) {
 	s := newScene(t, "alice/1", "bob/1")
 	s.invite("alice/1", call("bob", "before", 60))
@@ -202,7 +212,8 @@ func TestAway(t *testing.T) {
 	}
 	s.invite("alice/1", call("bob", "waiting", 60))
 	tape := beckontest.NewRecorder(t, "bob again")
-	bob := s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-1", Listener: tape.Listener(), Epoch: epoch, Positions: positions})
+	bob := s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-1", Listener: tape.Listener(), Epoch: epoch,
+		Positions: positions})
 	tape.Wait("new waiting")
 	tape.Wait("new before") // from the snapshot: the program was started anew and knows nothing
 	s.invite("alice/1", call("bob", "after", 60))
@@ -214,7 +225,8 @@ func TestAway(t *testing.T) {
 	for _, m := range tape.Raw() {
 		heard = append(heard, m.InviteID)
 	}
-	if got := len(heard); got != 4 || heard[0] != "missed" || heard[1] != "missed" || heard[2] != "waiting" || heard[3] != "after" {
+	if got := len(heard); got != 4 || heard[0] != "missed" || heard[1] != "missed" || heard[2] != "waiting" ||
+		heard[3] != "after" {
 		t.Errorf("what was missed came as %v", heard)
 	}
 	if n := tape.Count("new waiting"); n != 1 {
@@ -222,7 +234,8 @@ func TestAway(t *testing.T) {
 	}
 	_ = bob
 	old := beckontest.NewRecorder(t, "bob of another database")
-	s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-2", Listener: old.Listener(), Epoch: "another", Positions: positions})
+	s.DeviceWith(client.Options{Token: s.Token("bob"), DeviceID: "bob-2", Listener: old.Listener(), Epoch: "another",
+		Positions: positions})
 	old.Wait("reload user:bob")
 }
 
@@ -235,7 +248,9 @@ func TestAddInvitedSignaling(t *testing.T) {
 		t.Fatal(err)
 	}
 	info := client.GetSignalingInfo(payload)
-	if info == nil || info.InviteID != "push" || client.GetSignalingInfo([]byte(`{"businessID":2,"inviteID":"x","actionType":1}`)) != nil || client.GetSignalingInfo([]byte(`null`)) != nil {
+	if info == nil || info.InviteID != "push" ||
+		client.GetSignalingInfo([]byte(`{"businessID":2,"inviteID":"x","actionType":1}`)) != nil ||
+		client.GetSignalingInfo([]byte(`null`)) != nil {
 		t.Fatalf("info %+v", info)
 	}
 	_, err = s.who["bob/1"].AddInvitedSignaling(t.Context(), *info)
@@ -273,13 +288,15 @@ func TestAppServer(t *testing.T) {
 		return res.StatusCode
 	}
 	var opened protocol.InviteResponse
-	if status := do("invite", "alice", call("bob", "http", 60), &opened); status != http.StatusOK || opened.Reach[0].Devices != 1 {
+	if status := do("invite", "alice", call("bob", "http", 60), &opened); status != http.StatusOK ||
+		opened.Reach[0].Devices != 1 {
 		t.Fatalf("%d %+v", status, opened)
 	}
 	s.tapes["bob/1"].Wait("new http from alice")
 	s.accept("bob/1", "http")
 	var e protocol.Error
-	if status := do("cancel", "alice", protocol.CancelRequest{InviteID: "http"}, &e); status != http.StatusConflict || e.Code != im.CodeOver || e.Won.UserID != "bob" {
+	if status := do("cancel", "alice", protocol.CancelRequest{InviteID: "http"}, &e); status != http.StatusConflict ||
+		e.Code != im.CodeOver || e.Won.UserID != "bob" {
 		t.Errorf("%d %+v", status, e)
 	}
 	http.DefaultClient.CloseIdleConnections()
@@ -326,7 +343,8 @@ func TestRestart(t *testing.T) {
 	h.Stop()
 	h = beckontest.StartWith(t, beckon.Config{DataDir: dir})
 	tape := beckontest.NewRecorder(t, "alice")
-	h.DeviceWith(client.Options{Token: h.Token("alice"), DeviceID: "a1", Listener: tape.Listener(), Epoch: epoch, Positions: positions})
+	h.DeviceWith(client.Options{Token: h.Token("alice"), DeviceID: "a1", Listener: tape.Listener(), Epoch: epoch,
+		Positions: positions})
 	tape.Wait("timeout i of bob")
 	if n := tape.Count("timeout"); n != 1 {
 		t.Errorf("%d timeouts", n)

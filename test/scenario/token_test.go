@@ -10,13 +10,15 @@ import (
 	"github.com/beckon-im/beckon/client"
 )
 
-// TestRevokedTokens: a user's devices go at once, wherever they are, their tokens are of no use at any door, and a later one is.
+// TestRevokedTokens: a user's devices go at once, wherever they are, their tokens are of no use at any door, and a
+// later one is.
 func TestRevokedTokens(t *testing.T) {
 	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t}
 	old := s.Token("ann")
 	gone := make(chan string, 8)
 	for _, n := range s.Nodes {
-		c, err := client.New(client.Options{Server: n.URL, Token: old, DeviceID: strings.ReplaceAll(n.URL[7:], ":", "-"), Listener: client.Listener{OnKickedOffline: func(reason string) { gone <- reason }}})
+		c, err := client.New(client.Options{Server: n.URL, Token: old, DeviceID: strings.ReplaceAll(n.URL[7:], ":", "-"),
+			Listener: client.Listener{OnKickedOffline: func(reason string) { gone <- reason }}})
 		if err != nil {
 			t.Fatal(err)
 		}

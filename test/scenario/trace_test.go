@@ -65,8 +65,10 @@ func (s *scene) subscribe(user, endpoint string) {
 		s.t.Fatal(err)
 	}
 	enc := base64.RawURLEncoding.EncodeToString
-	s.act(user, "setPushToken", protocol.SetPushTokenRequest{Provider: protocol.PushWeb, Subscription: &protocol.WebPushSubscription{
-		Endpoint: endpoint, Keys: protocol.WebPushKeys{P256dh: enc(key.PublicKey().Bytes()), Auth: enc(make([]byte, 16))}}}, nil)
+	s.act(user, "setPushToken", protocol.SetPushTokenRequest{Provider: protocol.PushWeb,
+		Subscription: &protocol.WebPushSubscription{
+			Endpoint: endpoint, Keys: protocol.WebPushKeys{P256dh: enc(key.PublicKey().Bytes()), Auth: enc(make([]byte, 16))}}},
+		nil)
 }
 
 // TestTraces: what was asked for, pushed and answered of an invitation is one trace, whose root is the invite.
@@ -74,11 +76,15 @@ func TestTraces(t *testing.T) {
 	got := &collected{spans: map[string]*v1.Span{}, more: make(chan struct{}, 1)}
 	web := httptest.NewServer(got)
 	t.Cleanup(web.Close)
-	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }))
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+	}))
 	t.Cleanup(service.Close)
 	s := &scene{t: t, Cluster: newHouse(t, beckon.Config{Traces: web.URL, Push: beckon.PushConfig{Private: true}})}
 	s.subscribe("bob", service.URL+"/b")
-	s.act("alice", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "traced", Timeout: 60}}, nil)
+	s.act("alice", "invite", protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{InviteID: "traced", Timeout: 60}}, nil)
 	deadline := time.After(20 * time.Second)
 	has := func(name string) *v1.Span {
 		for {
@@ -98,10 +104,12 @@ func TestTraces(t *testing.T) {
 	push := has("push")
 	s.act("bob", "accept", protocol.AnswerRequest{InviteID: "traced"}, nil)
 	root, accept := has("invite"), has("accept")
-	if len(root.ParentSpanId) != 0 || hex.EncodeToString(push.TraceId) != hex.EncodeToString(root.TraceId) || hex.EncodeToString(accept.TraceId) != hex.EncodeToString(root.TraceId) {
+	if len(root.ParentSpanId) != 0 || hex.EncodeToString(push.TraceId) != hex.EncodeToString(root.TraceId) ||
+		hex.EncodeToString(accept.TraceId) != hex.EncodeToString(root.TraceId) {
 		t.Errorf("they are several traces: %v %v %v", root, push, accept)
 	}
-	if hex.EncodeToString(push.ParentSpanId) != hex.EncodeToString(root.SpanId) || hex.EncodeToString(accept.ParentSpanId) != hex.EncodeToString(root.SpanId) {
+	if hex.EncodeToString(push.ParentSpanId) != hex.EncodeToString(root.SpanId) ||
+		hex.EncodeToString(accept.ParentSpanId) != hex.EncodeToString(root.SpanId) {
 		t.Errorf("push and accept are not of the invite: %v %v %v", root, push, accept)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestWhoIsBlockedSeesOffline: a blocked user sees the blocker offline in each way to ask and to be told, and sees the truth again
-// when the block ends; others are not concerned.
+// TestWhoIsBlockedSeesOffline: a blocked user sees the blocker offline in each way to ask and to be told, and sees the
+// truth again when the block ends; others are not concerned.
 func TestWhoIsBlockedSeesOffline(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
@@ -30,7 +30,8 @@ func TestWhoIsBlockedSeesOffline(t *testing.T) {
 	}
 	ann, eve, bob := device("ann", "a"), device("eve", "e"), device("bob", "b")
 	for _, d := range []*client.Client{eve, bob} {
-		if res, err := d.SubscribeUserStatus(ctx, []string{"ann"}); err != nil || res.Statuses[0].Status != protocol.StatusOnline {
+		if res, err := d.SubscribeUserStatus(ctx, []string{"ann"}); err != nil ||
+			res.Statuses[0].Status != protocol.StatusOnline {
 			t.Fatalf("before: %+v, %v", res, err)
 		}
 	}
@@ -48,7 +49,9 @@ func TestWhoIsBlockedSeesOffline(t *testing.T) {
 	}
 	asked := func(want string) {
 		t.Helper()
-		if res, err := eve.GetUserStatus(ctx, []string{"ann", "bob"}); err != nil || res.Statuses[0].Status != want || want == protocol.StatusOffline && res.Statuses[0].CustomStatus != "" || res.Statuses[1].Status != protocol.StatusOnline {
+		if res, err := eve.GetUserStatus(ctx, []string{"ann", "bob"}); err != nil || res.Statuses[0].Status != want ||
+			want == protocol.StatusOffline && res.Statuses[0].CustomStatus != "" ||
+			res.Statuses[1].Status != protocol.StatusOnline {
 			t.Errorf("eve asks and gets %+v, %v", res, err)
 		}
 	}
@@ -62,7 +65,8 @@ func TestWhoIsBlockedSeesOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait("bob", protocol.StatusOnline+"busy")
-	if res, err := eve.SubscribeUserStatus(ctx, []string{"ann"}); err != nil || res.Statuses[0].Status != protocol.StatusOffline {
+	if res, err := eve.SubscribeUserStatus(ctx, []string{"ann"}); err != nil ||
+		res.Statuses[0].Status != protocol.StatusOffline {
 		t.Errorf("eve subscribes again and gets %+v, %v", res, err)
 	}
 	eve.Close()
@@ -88,13 +92,15 @@ func TestWhoIsBlockedSeesOffline(t *testing.T) {
 	wait("eve", protocol.StatusOnline+"free")
 }
 
-// TestAWorkGroupIsUnknownToStrangers: what is asked of a Work group by who is no member, or was one, is refused as of a group that
-// there is not.
+// TestAWorkGroupIsUnknownToStrangers: what is asked of a Work group by who is no member, or was one, is refused as of a
+// group that there is not.
 func TestAWorkGroupIsUnknownToStrangers(t *testing.T) {
 	house := newHouse(t, beckon.Config{})
 	ctx := t.Context()
-	ann, eve, bob := house.Device("ann", "a", client.Listener{}), house.Device("eve", "e", client.Listener{}), house.Device("bob", "b", client.Listener{})
-	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "secret", Type: "Work", MemberList: []string{"bob"}}); err != nil {
+	ann, eve, bob := house.Device("ann", "a", client.Listener{}), house.Device("eve", "e",
+		client.Listener{}), house.Device("bob", "b", client.Listener{})
+	if _, err := ann.CreateGroup(ctx, protocol.CreateGroupRequest{GroupID: "secret", Type: "Work",
+		MemberList: []string{"bob"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ann.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "secret", MemberList: []string{"bob"}}}); err != nil {
@@ -129,11 +135,13 @@ func TestAWorkGroupIsUnknownToStrangers(t *testing.T) {
 			},
 		} {
 			hidden, missing := &protocol.Error{}, &protocol.Error{}
-			if !errors.As(ask("secret"), &hidden) || !errors.As(ask("missing"), &missing) || hidden.Code != im.CodeNoGroup || !reflect.DeepEqual(hidden, missing) {
+			if !errors.As(ask("secret"), &hidden) || !errors.As(ask("missing"), &missing) || hidden.Code != im.CodeNoGroup ||
+				!reflect.DeepEqual(hidden, missing) {
 				t.Errorf("%s of %s: %+v, and of a group that there is not: %+v", name, user, hidden, missing)
 			}
 		}
-		if res, err := d.GetGroupsInfo(ctx, protocol.GroupsRequest{GroupIDList: []string{"secret"}}); err != nil || len(res.Groups) != 0 {
+		if res, err := d.GetGroupsInfo(ctx, protocol.GroupsRequest{GroupIDList: []string{"secret"}}); err != nil ||
+			len(res.Groups) != 0 {
 			t.Errorf("%s reads %+v, %v", user, res, err)
 		}
 	}

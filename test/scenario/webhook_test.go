@@ -112,8 +112,8 @@ func kinds(list []delivery, of string) (out []string) {
 	return out
 }
 
-// TestWebhooks: a receiver that fails three times in ten gets each event at least once, those of one conversation in their order,
-// and what it took can be sent again.
+// TestWebhooks: a receiver that fails three times in ten gets each event at least once, those of one conversation in
+// their order, and what it took can be sent again.
 func TestWebhooks(t *testing.T) {
 	const pairs, calls = 10, 4
 	flaky := func(attempt int, d delivery) int {
@@ -136,7 +136,8 @@ func TestWebhooks(t *testing.T) {
 				if n%2 == 1 {
 					from, to = bob, ann
 				}
-				s.act(from, "invite", protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 60}}, nil)
+				s.act(from, "invite", protocol.InviteRequest{Invitee: to,
+					InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 60}}, nil)
 				s.act(to, "accept", map[string]string{"inviteID": id}, nil)
 			}
 		})
@@ -167,7 +168,8 @@ func (s *scene) replay(r *receiver, begin int64, events int) {
 	s.t.Helper()
 	var page protocol.ListHookEventsResponse
 	for limit := time.Now().Add(time.Minute); ; { // what was taken last is noted a moment later
-		s.act("", "listHookEvents", protocol.ListHookEventsRequest{State: protocol.HookDelivered, From: begin, Limit: 1000}, &page)
+		s.act("", "listHookEvents", protocol.ListHookEventsRequest{State: protocol.HookDelivered, From: begin, Limit: 1000},
+			&page)
 		if len(page.Events) == events {
 			break
 		}
@@ -243,22 +245,29 @@ func (s *scene) try(user, key, verb string, req, res any) *protocol.Error {
 // TestWebhookKinds: each event once, whatever number of timelines it stands on; nothing that was not asked for.
 func TestWebhookKinds(t *testing.T) {
 	r := newReceiver(t, func(int, delivery) int { return http.StatusNoContent })
-	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, WebhookEvents: []string{"invitation", "message.sent"}, LargeGroup: 3}), t: t}
-	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "one", Timeout: 60}}, nil)
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret,
+		WebhookEvents: []string{"invitation", "message.sent"}, LargeGroup: 3}), t: t}
+	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{InviteID: "one", Timeout: 60}}, nil)
 	s.act("bob", "ring", map[string]string{"inviteID": "one"}, nil)
 	s.act("ann", "modifyInvitation", map[string]string{"inviteID": "one", "data": "x"}, nil)
 	s.act("ann", "cancel", map[string]string{"inviteID": "one"}, nil)
-	s.act("ann", "invite", protocol.InviteRequest{InviteeList: []string{"bob", "cat"}, InviteOptions: protocol.InviteOptions{InviteID: "two", Timeout: 1}}, nil)
+	s.act("ann", "invite", protocol.InviteRequest{InviteeList: []string{"bob", "cat"},
+		InviteOptions: protocol.InviteOptions{InviteID: "two", Timeout: 1}}, nil)
 	s.act("bob", "reject", map[string]string{"inviteID": "two"}, nil)
-	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"bob", "cat", "dan"}}, nil)
-	s.act("ann", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "three", Timeout: 60}}, nil)
+	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work",
+		MemberList: []string{"bob", "cat", "dan"}}, nil)
+	s.act("ann", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true,
+		InviteOptions: protocol.InviteOptions{InviteID: "three", Timeout: 60}}, nil)
 	s.act("cat", "accept", map[string]string{"inviteID": "three"}, nil)
 	s.act("ann", "sendMessage", map[string]string{"userID": "bob", "text": "hello"}, nil)
 	s.act("ann", "sendMessage", map[string]string{"groupID": "g", "text": "all"}, nil)
 	s.act("ann", "sendMessage", map[string]string{"userID": "zoe", "text": "the end"}, nil)
 	want := []string{
-		"invitation.answered three", "invitation.answered two", "invitation.cancelled one", "invitation.created one", "invitation.created three", "invitation.created two",
-		"invitation.modified one", "invitation.ringing one", "invitation.timedOut two", "message.sent ", "message.sent ", "message.sent ",
+		"invitation.answered three", "invitation.answered two", "invitation.cancelled one", "invitation.created one",
+		"invitation.created three", "invitation.created two",
+		"invitation.modified one", "invitation.ringing one", "invitation.timedOut two", "message.sent ", "message.sent ",
+		"message.sent ",
 	}
 	list := r.until(func(list []delivery) bool { return len(list) >= len(want) })
 	got := kinds(list, "")
@@ -267,8 +276,8 @@ func TestWebhookKinds(t *testing.T) {
 	}
 }
 
-// TestWebhookGoesNowhereElse: a redirect is not followed, a receiver that is gone is not asked again, and what it did not get is
-// kept over a restart.
+// TestWebhookGoesNowhereElse: a redirect is not followed, a receiver that is gone is not asked again, and what it did
+// not get is kept over a restart.
 func TestWebhookGoesNowhereElse(t *testing.T) {
 	trap := newReceiver(t, func(int, delivery) int { t.Error("a redirect was followed"); return http.StatusOK })
 	asked := make(chan struct{}, 100)
@@ -284,8 +293,10 @@ func TestWebhookGoesNowhereElse(t *testing.T) {
 	}))
 	t.Cleanup(lure.Close)
 	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: lure.URL, WebhookSecret: hookSecret}), t: t}
-	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: "lured", Timeout: 60}}, nil)
-	s.act("cat", "invite", protocol.InviteRequest{Invitee: "dan", InviteOptions: protocol.InviteOptions{InviteID: "gone", Timeout: 60}}, nil)
+	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob",
+		InviteOptions: protocol.InviteOptions{InviteID: "lured", Timeout: 60}}, nil)
+	s.act("cat", "invite", protocol.InviteRequest{Invitee: "dan",
+		InviteOptions: protocol.InviteOptions{InviteID: "gone", Timeout: 60}}, nil)
 	for range 3 {
 		<-asked
 	}
@@ -307,7 +318,8 @@ func TestWebhookGoesNowhereElse(t *testing.T) {
 	}
 }
 
-// TestBeforeHook: the app server may refuse with numbers of its own, or rewrite; when it does not answer, the operator's choice holds.
+// TestBeforeHook: the app server may refuse with numbers of its own, or rewrite; when it does not answer, the
+// operator's choice holds.
 func TestBeforeHook(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		var q struct {
@@ -334,7 +346,8 @@ func TestBeforeHook(t *testing.T) {
 	}))
 	t.Cleanup(app.Close)
 	for _, refuse := range []bool{false, true} {
-		s := &scene{Cluster: newHouse(t, beckon.Config{BeforeHook: app.URL, WebhookSecret: hookSecret, BeforeHookRefuse: refuse}), t: t}
+		s := &scene{Cluster: newHouse(t, beckon.Config{BeforeHook: app.URL, WebhookSecret: hookSecret,
+			BeforeHookRefuse: refuse}), t: t}
 		as := func(user, verb string, req, res any) *protocol.Error {
 			return s.try(user, "Bearer "+s.Token(user), verb, req, res)
 		}
@@ -355,11 +368,13 @@ func TestBeforeHook(t *testing.T) {
 		var got struct {
 			Message struct{ Text string }
 		}
-		if e := as("ann", "getMessage", map[string]string{"conversationID": sent.ConversationID, "messageID": sent.MessageID}, &got); e != nil || got.Message.Text != "[checked] hello" {
+		if e := as("ann", "getMessage", map[string]string{"conversationID": sent.ConversationID, "messageID": sent.MessageID},
+			&got); e != nil || got.Message.Text != "[checked] hello" {
 			t.Errorf("the message became %+v, %+v", got, e)
 		}
 		s.act("mallory", "invite", invite, nil) // app servers are not asked about themselves
-		if e := s.try("banned", "Bearer "+s.Token("banned"), "getDeviceList", map[string]any{}, nil); e != nil && e.Code >= 120000 {
+		if e := s.try("banned", "Bearer "+s.Token("banned"), "getDeviceList", map[string]any{}, nil); e != nil &&
+			e.Code >= 120000 {
 			t.Errorf("a verb that is not asked about: %+v", e)
 		}
 		c, err := client.New(client.Options{Server: s.URL, Token: s.Token("banned")})
@@ -371,7 +386,8 @@ func TestBeforeHook(t *testing.T) {
 			t.Errorf("a connect that was to be refused: %v", err)
 		}
 	}
-	if _, err := beckon.New(t.Context(), beckon.Config{DataDir: t.TempDir(), BeforeHook: app.URL, WebhookSecret: "short"}); err == nil || !strings.Contains(err.Error(), "whsec_") {
+	if _, err := beckon.New(t.Context(), beckon.Config{DataDir: t.TempDir(), BeforeHook: app.URL,
+		WebhookSecret: "short"}); err == nil || !strings.Contains(err.Error(), "whsec_") {
 		t.Errorf("a secret that is none: %v", err)
 	}
 }

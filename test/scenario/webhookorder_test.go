@@ -44,7 +44,8 @@ func (r *receiver) events() map[string]delivery {
 	return list
 }
 
-// TestEachEventOnce: things that happen in the same moment, and look alike, are events of their own, and nobody's answer is told twice.
+// TestEachEventOnce: things that happen in the same moment, and look alike, are events of their own, and nobody's
+// answer is told twice.
 func TestEachEventOnce(t *testing.T) {
 	const crowd = 30
 	var mu sync.Mutex
@@ -72,7 +73,8 @@ func TestEachEventOnce(t *testing.T) {
 	for i := range people {
 		people[i] = fmt.Sprint("p", i)
 	}
-	s.act("ann", "invite", protocol.InviteRequest{InviteeList: append(slices.Clone(people), "idle"), InviteOptions: protocol.InviteOptions{InviteID: "party", Timeout: 60}}, nil)
+	s.act("ann", "invite", protocol.InviteRequest{InviteeList: append(slices.Clone(people), "idle"),
+		InviteOptions: protocol.InviteOptions{InviteID: "party", Timeout: 60}}, nil)
 	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: people}, nil)
 	s.act("ann", "sendMessage", map[string]string{"userID": "bob", "text": "first", "messageID": "m"}, nil)
 	var all sync.WaitGroup
@@ -83,7 +85,8 @@ func TestEachEventOnce(t *testing.T) {
 		})
 		all.Go(func() { s.act("", "sendGroupCustomData", map[string]string{"groupID": "g", "data": "same"}, nil) })
 		all.Go(func() {
-			s.act("ann", "modifyMessage", map[string]string{"conversationID": "c2c_bob", "messageID": "m", "text": fmt.Sprint(i)}, nil)
+			s.act("ann", "modifyMessage", map[string]string{"conversationID": "c2c_bob", "messageID": "m",
+				"text": fmt.Sprint(i)}, nil)
 		})
 	}
 	all.Wait()
@@ -93,7 +96,8 @@ func TestEachEventOnce(t *testing.T) {
 	for _, d := range r.events() {
 		got[d.Type]++
 	}
-	for kind, want := range map[string]int{"message.sent": crowd + 1, "message.modified": crowd, "group.customData": crowd, "invitation.created": 1, "invitation.inviteesAdded": 1} {
+	for kind, want := range map[string]int{"message.sent": crowd + 1, "message.modified": crowd, "group.customData": crowd,
+		"invitation.created": 1, "invitation.inviteesAdded": 1} {
 		if got[kind] != want {
 			t.Errorf("%d events are %s, and not %d", got[kind], kind, want)
 		}
@@ -105,7 +109,8 @@ func TestEachEventOnce(t *testing.T) {
 	}
 }
 
-// TestOrderOfALargeGroup: also where the invitation and its answers stand on different timelines, events come in their order.
+// TestOrderOfALargeGroup: also where the invitation and its answers stand on different timelines, events come in their
+// order.
 func TestOrderOfALargeGroup(t *testing.T) {
 	r := newReceiver(t, func(attempt int, d delivery) int {
 		if attempt == 1 && d.Type == "invitation.created" {
@@ -113,9 +118,12 @@ func TestOrderOfALargeGroup(t *testing.T) {
 		}
 		return http.StatusOK
 	})
-	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, LargeGroup: 2, WebhookEvents: []string{"invitation"}}), t: t}
-	s.act("zoe", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work", MemberList: []string{"ann", "bob", "cat"}}, nil)
-	s.act("zoe", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: "i", Timeout: 60}}, nil)
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret, LargeGroup: 2,
+		WebhookEvents: []string{"invitation"}}), t: t}
+	s.act("zoe", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Work",
+		MemberList: []string{"ann", "bob", "cat"}}, nil)
+	s.act("zoe", "inviteInGroup", protocol.InviteInGroupRequest{GroupID: "g", Everyone: true,
+		InviteOptions: protocol.InviteOptions{InviteID: "i", Timeout: 60}}, nil)
 	s.act("ann", "accept", map[string]string{"inviteID": "i"}, nil)
 	s.act("bob", "reject", map[string]string{"inviteID": "i"}, nil)
 	s.act("zoe", "cancel", map[string]string{"inviteID": "i"}, nil)
@@ -145,7 +153,8 @@ func TestOddAnswersAreNoted(t *testing.T) {
 	}
 }
 
-// TestNobodyGetsAroundTheBeforeHook: what is asked about is what is done, whatever the caller writes, and however they leave.
+// TestNobodyGetsAroundTheBeforeHook: what is asked about is what is done, whatever the caller writes, and however they
+// leave.
 func TestNobodyGetsAroundTheBeforeHook(t *testing.T) {
 	slow := make(chan struct{})
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -169,7 +178,8 @@ func TestNobodyGetsAroundTheBeforeHook(t *testing.T) {
 		}
 	}))
 	t.Cleanup(app.Close)
-	s := &scene{Cluster: newHouse(t, beckon.Config{BeforeHook: app.URL, WebhookSecret: hookSecret, BeforeHookVerbs: []string{"sendMessage"}, BeforeHookTime: 10 * time.Second}), t: t}
+	s := &scene{Cluster: newHouse(t, beckon.Config{BeforeHook: app.URL, WebhookSecret: hookSecret,
+		BeforeHookVerbs: []string{"sendMessage"}, BeforeHookTime: 10 * time.Second}), t: t}
 	post := func(ctx context.Context, body string) int {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v1/sendMessage", strings.NewReader(body))
 		if err != nil {
@@ -183,7 +193,9 @@ func TestNobodyGetsAroundTheBeforeHook(t *testing.T) {
 		_ = res.Body.Close()
 		return res.StatusCode
 	}
-	for _, body := range []string{`{"userID":"bob","text":"bad"}`, `{"userID":"bob","text":"bad"}}`, `{"userID":"bob","text":"bad"}]`, `{"userID":"bob","text":"fine","TEXT":"bad"}`, `{"userID":"bob","text":"fine","text":"bad"}`} {
+	for _, body := range []string{`{"userID":"bob","text":"bad"}`, `{"userID":"bob","text":"bad"}}`,
+		`{"userID":"bob","text":"bad"}]`, `{"userID":"bob","text":"fine","TEXT":"bad"}`,
+		`{"userID":"bob","text":"fine","text":"bad"}`} {
 		if status := post(t.Context(), body); status == http.StatusOK {
 			t.Errorf("%s was let pass", body)
 		}

@@ -81,7 +81,8 @@ func (c *Bench) Run(ctx context.Context) error {
 			c.PID = append(c.PID, listener(s))
 		}
 	}
-	b := &bench{cmd: c, flows: map[string]*flow{}, latency: hdrhistogram.New(1, 60_000_000, 3), web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
+	b := &bench{cmd: c, flows: map[string]*flow{}, latency: hdrhistogram.New(1, 60_000_000, 3),
+		web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	before := residentBytes(c.PID...)
 	started := time.Now()
 	if err := b.connect(ctx); err != nil {
@@ -185,10 +186,11 @@ func (b *bench) connect(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			u, err := client.New(client.Options{Server: b.cmd.Server[i%len(b.cmd.Server)], Token: token, DeviceID: "bench", Listener: client.Listener{
-				OnSignaling:      func(m protocol.Signaling) { b.received(i, m) },
-				OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) { b.message(m) },
-			}})
+			u, err := client.New(client.Options{Server: b.cmd.Server[i%len(b.cmd.Server)], Token: token, DeviceID: "bench",
+				Listener: client.Listener{
+					OnSignaling:      func(m protocol.Signaling) { b.received(i, m) },
+					OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) { b.message(m) },
+				}})
 			if err != nil {
 				return err
 			}
@@ -264,7 +266,8 @@ func (b *bench) begin(ctx context.Context, n int, start time.Time) {
 	defer cancel()
 	var err error
 	if len(b.groups) > 0 {
-		_, err = caller.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: b.groups[n%len(b.groups)], Everyone: true, InviteOptions: opt})
+		_, err = caller.InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: b.groups[n%len(b.groups)], Everyone: true,
+			InviteOptions: opt})
 	} else {
 		_, err = caller.Invite(ctx, protocol.InviteRequest{Invitee: callee, InviteOptions: opt})
 	}

@@ -25,8 +25,8 @@ const (
 	crowdPatience = 2 * time.Minute
 )
 
-// crowd measures one large group, of whom the bench's users are connected: how long a message takes to the last of them, and
-// how long after the last answer to an invitation of everybody the inviter has all answers.
+// crowd measures one large group, of whom the bench's users are connected: how long a message takes to the last of
+// them, and how long after the last answer to an invitation of everybody the inviter has all answers.
 func (b *bench) crowd(ctx context.Context, res *benchResult) error {
 	ctx, cancel := context.WithTimeout(ctx, crowdPatience)
 	defer cancel()
@@ -51,9 +51,11 @@ func (b *bench) crowd(ctx context.Context, res *benchResult) error {
 	res.Mode = fmt.Sprintf("a group of %d, %d of them connected", b.cmd.Crowd, b.cmd.Users)
 	b.quantiles(res)
 	res.RSS = residentBytes(b.cmd.PID...)
-	res.Note = fmt.Sprintf("latency is of %d messages in the group, from sending to the last of %d connected members; %d answers to one invitation within %s: "+
+	res.Note = fmt.Sprintf("latency is of %d messages in the group, from sending to the last of %d connected members; %d "+
+		"answers to one invitation within %s: "+
 		"the inviter had all of them %d ms after the last was acknowledged, at %d µs of server CPU each",
-		crowdMessages-1, b.cmd.Users-1, b.cmd.Crowd-1, crowdAnswers, late.Milliseconds(), (cpuTime(b.cmd.PID...)-cpu).Microseconds()/int64(b.cmd.Crowd-1))
+		crowdMessages-1, b.cmd.Users-1, b.cmd.Crowd-1, crowdAnswers, late.Milliseconds(),
+		(cpuTime(b.cmd.PID...)-cpu).Microseconds()/int64(b.cmd.Crowd-1))
 	return nil
 }
 
@@ -108,7 +110,8 @@ func (b *bench) shout(ctx context.Context, group, id string) (time.Duration, err
 		}
 	})
 	start := time.Now()
-	_, err := b.users[0].SendMessage(ctx, protocol.SendMessageRequest{GroupID: group, MessageID: id, Body: protocol.Body{Text: string(make7bit(b.cmd.Payload))}})
+	_, err := b.users[0].SendMessage(ctx, protocol.SendMessageRequest{GroupID: group, MessageID: id,
+		Body: protocol.Body{Text: string(make7bit(b.cmd.Payload))}})
 	if err != nil {
 		return 0, err
 	}
@@ -127,7 +130,9 @@ func (b *bench) everybodyAnswers(ctx context.Context, group string) (late time.D
 	b.mu.Lock()
 	b.flows[id] = f
 	b.mu.Unlock()
-	if _, err := b.users[0].InviteInGroup(ctx, protocol.InviteInGroupRequest{GroupID: group, Everyone: true, InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 600}}); err != nil {
+	if _, err := b.users[0].InviteInGroup(ctx,
+		protocol.InviteInGroupRequest{GroupID: group, Everyone: true,
+			InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 600}}); err != nil {
 		return 0, err
 	}
 	var g errgroup.Group

@@ -196,7 +196,8 @@ func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 	res.Flows, res.Seconds = int64(b.cmd.Deadline), time.Since(begun).Seconds()
 	res.FlowsPerSecond = float64(b.cmd.Deadline) / opened.Seconds()
 	res.RSS = residentBytes(b.cmd.PID...)
-	res.Note = fmt.Sprintf("latency is deadline to decision by the server's clock; flows per second is opening them; %d came twice", twice)
+	res.Note = fmt.Sprintf(
+		"latency is deadline to decision by the server's clock; flows per second is opening them; %d came twice", twice)
 	return nil
 }
 
@@ -207,7 +208,8 @@ func (b *bench) leaveOpen(ctx context.Context, res *benchResult) error {
 	if err := b.openMany(ctx, b.cmd.Open, func(int) time.Time { return hour }, func(string, int64) {}); err != nil {
 		return err
 	}
-	res.Mode, res.RSS = fmt.Sprintf("%d invitations opened in %.1f s", b.cmd.Open, time.Since(begun).Seconds()), residentBytes(b.cmd.PID...)
+	res.Mode, res.RSS = fmt.Sprintf("%d invitations opened in %.1f s", b.cmd.Open,
+		time.Since(begun).Seconds()), residentBytes(b.cmd.PID...)
 	return nil
 }
 

@@ -1,12 +1,13 @@
 // Package sfu runs a LiveKit server in this process, for development and small installations.
 //
-// It does not know Beckon: the server reaches it over HTTP, like an external LiveKit. The build tag nosfu leaves it out.
+// It does not know Beckon: the server reaches it over HTTP, like an external LiveKit. The build tag nosfu leaves it
+// out.
 package sfu
 
 // Options configures the media server.
 type Options struct {
-	// IP is the address under which browsers send it sound and pictures. Default: found out; a loopback address serves this
-	// machine alone.
+	// IP is the address under which browsers send it sound and pictures. Default: found out; a loopback address serves
+	// this machine alone.
 	IP string
 	// UDPPort and TCPPort carry sound and pictures. Default: free ones.
 	UDPPort, TCPPort int

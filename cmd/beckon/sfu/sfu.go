@@ -76,7 +76,8 @@ func (opt Options) config() (*config.Config, error) {
 	if opt.IP != "" && ip == nil {
 		return nil, fmt.Errorf("%q is not an IP address", opt.IP)
 	}
-	conf, err := config.NewConfig("rtc:\n  udp_port: 1\n  node_ip: 127.0.0.1\n", true, nil, nil) // both are replaced below; without them the library asks the internet
+	// both are replaced below; without them the library asks the internet
+	conf, err := config.NewConfig("rtc:\n  udp_port: 1\n  node_ip: 127.0.0.1\n", true, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the media server: %w", err)
 	}
@@ -122,14 +123,16 @@ func (opt Options) config() (*config.Config, error) {
 	conf.WebHook.URLs, conf.WebHook.APIKey = []string{opt.Hook}, opt.Key
 	if conf.Logging.Level = opt.LogLevel; opt.LogLevel == "" {
 		conf.Logging.Level = "error"
-		conf.Logging.ComponentLevels = map[string]string{"transport.pion": "fatal", "pion": "fatal"} // a call that ends is no error
+		// a call that ends is no error
+		conf.Logging.ComponentLevels = map[string]string{"transport.pion": "fatal", "pion": "fatal"}
 	}
 	return conf, nil
 }
 
 // ownIP is the address of this machine on the way out. Nothing is sent.
 func ownIP() (net.IP, error) {
-	c, err := (&net.Dialer{Timeout: time.Second}).Dial("udp", "192.0.2.1:9") // RFC 5737: for documentation, never a real host
+	// RFC 5737: for documentation, never a real host
+	c, err := (&net.Dialer{Timeout: time.Second}).Dial("udp", "192.0.2.1:9")
 	if err != nil {
 		return net.IPv4(127, 0, 0, 1), nil // without a network there is this machine alone
 	}

@@ -12,7 +12,8 @@ type SFU struct{}
 
 // New returns an error: this build has no media server.
 func New(Options) (*SFU, error) {
-	return nil, errors.New("this program was built without the embedded media server (build tag nosfu); use --media external")
+	return nil, errors.New(
+		"this program was built without the embedded media server (build tag nosfu); use --media external")
 }
 
 // URL returns "".

@@ -1,5 +1,5 @@
-// Package link owns the connections of devices, over WebSocket, HTTP streaming and SSE: commands of the client protocol come
-// in, one after the other, and whole frames go out through a bounded queue. It knows no session.
+// Package link owns the connections of devices, over WebSocket, HTTP streaming and SSE: commands of the client protocol
+// come in, one after the other, and whole frames go out through a bounded queue. It knows no session.
 package link
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/beckon-im/beckon/internal/address"
 )
 
-// Streams serves links over HTTP streaming, or SSE: the request carries the first commands and its response everything that
-// the device is told. Further commands come through Feed.
+// Streams serves links over HTTP streaming, or SSE: the request carries the first commands and its response everything
+// that the device is told. Further commands come through Feed.
 func Streams(opt Options, sse bool, accept func(*Link) Device) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		known, ok := opt.mayConnect(w, r)
@@ -28,7 +28,8 @@ func Streams(opt Options, sse bool, accept func(*Link) Device) http.Handler {
 		if !sse && r.Header.Get("Content-Type") == "application/octet-stream" {
 			f = Protobuf
 		}
-		out := &stream{w: w, flush: http.NewResponseController(w), framing: f, sse: sse, time: opt.WriteTime, over: make(chan struct{})}
+		out := &stream{w: w, flush: http.NewResponseController(w), framing: f, sse: sse, time: opt.WriteTime,
+			over: make(chan struct{})}
 		if err := out.begin(); err != nil {
 			return
 		}
@@ -79,7 +80,8 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error)
 	var long *http.MaxBytesError
 	switch {
 	case err == nil:
-		_ = rc.SetReadDeadline(time.Time{}) // as above; what was not read to its end keeps its time, because the server reads the rest away
+		// as above; what was not read to its end keeps its time, because the server reads the rest away
+		_ = rc.SetReadDeadline(time.Time{})
 	case errors.As(err, &long):
 		address.Wrong(r.Context())
 		http.Error(w, "the body is too long", http.StatusRequestEntityTooLarge)

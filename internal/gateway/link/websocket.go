@@ -48,13 +48,15 @@ func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
 			return
 		}
 		up := plain
-		if asked := r.Header.Get("Sec-WebSocket-Protocol"); strings.Contains(asked, subJSON) || strings.Contains(asked, subProtobuf) {
+		if asked := r.Header.Get("Sec-WebSocket-Protocol"); strings.Contains(asked, subJSON) ||
+			strings.Contains(asked, subProtobuf) {
 			up = named
 		}
 		raw, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			known()
-			http.Error(w, "this connection cannot become a WebSocket; without proxies that speak HTTP/2 to the server it can", http.StatusInternalServerError)
+			http.Error(w, "this connection cannot become a WebSocket; without proxies that speak HTTP/2 to the server it can",
+				http.StatusInternalServerError)
 			return
 		}
 		from := address.From(r.Context())
@@ -84,7 +86,8 @@ func framing(sub string, query url.Values) Framing {
 	return JSON
 }
 
-// mayConnect refuses the pages of others, and more from one address than may wait to say who they are; known is for Link.
+// mayConnect refuses the pages of others, and more from one address than may wait to say who they are; known is for
+// Link.
 func (opt *Options) mayConnect(w http.ResponseWriter, r *http.Request) (known func(), ok bool) {
 	check := opt.CheckOrigin
 	if check == nil {
@@ -134,13 +137,15 @@ func (events) OnMessage(c *gws.Conn, m *gws.Message) {
 }
 
 // OnPing answers with what was asked.
-func (events) OnPing(c *gws.Conn, payload []byte) { _ = c.WritePong(payload) } // where it fails, nothing more can be read
+// where it fails, nothing more can be read
+func (events) OnPing(c *gws.Conn, payload []byte) { _ = c.WritePong(payload) }
 
 // OnClose notes when the library gave up because of what it read, and not because nobody is there.
 func (events) OnClose(c *gws.Conn, err error) {
 	var told *gws.CloseError
 	var broken net.Error
-	if errors.As(err, &told) || errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+	if errors.As(err, &told) || errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) {
 		return
 	}
 	if l := c.Session().(*pocket).link; l != nil {
@@ -148,7 +153,8 @@ func (events) OnClose(c *gws.Conn, err error) {
 	}
 }
 
-// read reads until nothing more can be read. A frame that the library stumbles over costs its device the link, and nobody else.
+// read reads until nothing more can be read. A frame that the library stumbles over costs its device the link, and
+// nobody else.
 func (l *Link) read(conn *gws.Conn, log *slog.Logger) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -202,13 +208,14 @@ func (s *socket) writeSome(frames [][]byte) error {
 }
 
 func (s *socket) end(g goodbye) {
-	_ = s.conn.WriteClose(uint16(g.code), []byte(g.reason)) // it fails only where the link is down, and then the reader knows
+	// it fails only where the link is down, and then the reader knows
+	_ = s.conn.WriteClose(uint16(g.code), []byte(g.reason))
 }
 
 func (s *socket) cut() { _ = s.raw.Close() }
 
-// lingering is a connection that, told to close, only says that nothing follows, and goes on being read: a device that just then
-// sends would otherwise be cut off before it has read why.
+// lingering is a connection that, told to close, only says that nothing follows, and goes on being read: a device that
+// just then sends would otherwise be cut off before it has read why.
 type lingering struct {
 	net.Conn
 	time time.Duration

@@ -11,12 +11,15 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Post is told that pushes are on their way, before they are committed, and perhaps more than once; nil = this house sends none.
+// Post is told that pushes are on their way, before they are committed, and perhaps more than once; nil = this house
+// sends none.
 type Post func()
 
-// Ring finds the new invitees who have no connected device and may be reached by a push, and posts one to each of them: they leave
-// the house when the invitation is committed. It says in reach who that is, and who does not want to be disturbed.
-func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, devices map[string]int, reach []protocol.Reach) error {
+// Ring finds the new invitees who have no connected device and may be reached by a push, and posts one to each of them:
+// they leave the house when the invitation is committed. It says in reach who that is, and who does not want to be
+// disturbed.
+func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, devices map[string]int,
+	reach []protocol.Reach) error {
 	pushes := post != nil && !v.OnlineUserOnly && (v.Push == nil || !v.Push.Disable)
 	var unknown []string
 	for i := range list {

@@ -14,10 +14,12 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// patience is how long somebody may be without a device before they count as away: a page that is loaded anew is back by then.
+// patience is how long somebody may be without a device before they count as away: a page that is loaded anew is back
+// by then.
 const patience = 2 * time.Second
 
-// comeback is how long devices may take to connect again after this server was away: clients wait 5 s at most between two tries.
+// comeback is how long devices may take to connect again after this server was away: clients wait 5 s at most between
+// two tries.
 const comeback = 6 * time.Second
 
 // maxGone bounds the people who are waited for. More, who leave all at once, are searched for in the store.
@@ -63,7 +65,8 @@ func (g *Watch) Lost() {
 	}
 }
 
-// Run rings those who do not come back, until ctx ends: first those for whom something rang when the house was last there.
+// Run rings those who do not come back, until ctx ends: first those for whom something rang when the house was last
+// there.
 func (g *Watch) Run(ctx context.Context) error {
 	if g.Post == nil {
 		<-ctx.Done()
@@ -140,10 +143,12 @@ func (g *Watch) ringOn(ctx context.Context, user string) {
 	for i := range open {
 		if v := &open[i].Invitation; open[i].Mine != nil && !open[i].Mine.Pushed {
 			key := txn.InviteeKey{InviteID: v.ID, UserID: user}
-			need := txn.ReadSet{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key}, Users: []string{user}}
+			need := txn.ReadSet{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key},
+				Users: []string{user}}
 			rpc.WriteLater(g.Store, need, func(tx *txn.Tx) error { return g.push(tx, key) }, func(err error) {
 				if err != nil {
-					g.Log.Warn("somebody left while it rang, and could not be rung by a push", "user", user, "inviteID", key.InviteID, "error", err)
+					g.Log.Warn("somebody left while it rang, and could not be rung by a push", "user", user, "inviteID", key.InviteID,
+						"error", err)
 				} else {
 					g.Done()
 				}

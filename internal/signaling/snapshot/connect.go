@@ -30,9 +30,11 @@ type Position struct {
 	Epoch string
 }
 
-// Connect reads the connect response of a device and the topics of its session. stood has the positions of its transport when the
-// previous connection broke; hello may have positions that the device stored itself, across a restart.
-func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hello, stood map[string]Position) (protocol.Welcome, []Listening, error) {
+// Connect reads the connect response of a device and the topics of its session. stood has the positions of its
+// transport when the previous connection broke; hello may have positions that the device stored itself, across a
+// restart.
+func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hello,
+	stood map[string]Position) (protocol.Welcome, []Listening, error) {
 	snap, err := r.Store.Snapshot(ctx, by.UserID)
 	if err != nil {
 		return protocol.Welcome{}, nil, im.Internal(err)
@@ -40,7 +42,8 @@ func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hell
 	r.unfollow(by.UserID, snap.Over)
 	c := connecting{r: r, hello: hello, stood: stood, fresh: len(stood) == 0 && len(hello.Positions) == 0}
 	c.welcome = protocol.Welcome{
-		UserID: by.UserID, DeviceID: by.DeviceID, ServerTime: snap.Now, Epoch: r.Store.Epoch(), Positions: map[string]uint64{},
+		UserID: by.UserID, DeviceID: by.DeviceID, ServerTime: snap.Now, Epoch: r.Store.Epoch(),
+		Positions: map[string]uint64{},
 	}
 	snap.Invitations = slices.DeleteFunc(snap.Invitations, func(o store.OpenInvitation) bool {
 		return o.Invitation.OnlineUserOnly && !slices.Contains(hello.Held, o.Invitation.ID)
@@ -73,9 +76,10 @@ func (r *Reader) ended(ctx context.Context, by rpc.Caller, ids []string) ([]prot
 	return list, err
 }
 
-// viewWhole shows invitations with their first invitees, those that the caller may see, and reports whether there are more of these
-// than one answer takes.
-func (r *Reader) viewWhole(ctx context.Context, by rpc.Caller, list []invite.Invitation) (views []protocol.Invitation, more bool, err error) {
+// viewWhole shows invitations with their first invitees, those that the caller may see, and reports whether there are
+// more of these than one answer takes.
+func (r *Reader) viewWhole(ctx context.Context, by rpc.Caller, list []invite.Invitation) (views []protocol.Invitation,
+	more bool, err error) {
 	size := 0
 	views = make([]protocol.Invitation, 0, len(list))
 	for i := range list {
@@ -111,7 +115,8 @@ func (r *Reader) viewWhole(ctx context.Context, by rpc.Caller, list []invite.Inv
 	return views, false, nil
 }
 
-// unfollow takes the marks of invitations to several that are over from a user: each connect leaves nothing for the next one.
+// unfollow takes the marks of invitations to several that are over from a user: each connect leaves nothing for the
+// next one.
 func (r *Reader) unfollow(user string, ids []string) {
 	if len(ids) == 0 {
 		return
@@ -179,7 +184,8 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 	return c.pastTopics(ctx, by, joined)
 }
 
-// maxReplay bounds the records of an open invitation that a device without a position in it is sent: the answers so far.
+// maxReplay bounds the records of an open invitation that a device without a position in it is sent: the answers so
+// far.
 const maxReplay = 1000
 
 func has[K comparable, V any](m map[K]V, k K) bool {
@@ -187,8 +193,8 @@ func has[K comparable, V any](m map[K]V, k K) bool {
 	return ok
 }
 
-// pastTopics lets a device read how invitations went on that it read before, or was ordered to read while it was away, and
-// that are not in the snapshot.
+// pastTopics lets a device read how invitations went on that it read before, or was ordered to read while it was away,
+// and that are not in the snapshot.
 func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[string]uint64) error {
 	for topic, from := range joined {
 		if err := c.pastTopic(ctx, by, topic, from); err != nil {
@@ -241,9 +247,9 @@ func (c *connecting) pastTopic(ctx context.Context, by rpc.Caller, topic string,
 	return nil
 }
 
-// joinedMeanwhile finds the topics that a device which was here before was ordered to listen to while it was away, and from
-// which sequence on. An order may have come just before the device's position, and the link broken before it
-// was carried out: those count as well.
+// joinedMeanwhile finds the topics that a device which was here before was ordered to listen to while it was away, and
+// from which sequence on. An order may have come just before the device's position, and the link broken before it was
+// carried out: those count as well.
 func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]uint64, error) {
 	joined := map[string]uint64{}
 	p, ok := c.stood[topic]

@@ -32,8 +32,10 @@ func SeenBy(p invite.Invitee, v *invite.Invitation, by rpc.Caller) invite.Invite
 	return p
 }
 
-// GetInvitation reads an invitation with a page of its invitees. The inviter, the invitees, and the members of its group may.
-func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller, req protocol.GetInvitationRequest) (protocol.GetInvitationResponse, error) {
+// GetInvitation reads an invitation with a page of its invitees. The inviter, the invitees, and the members of its
+// group may.
+func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller,
+	req protocol.GetInvitationRequest) (protocol.GetInvitationResponse, error) {
 	var res protocol.GetInvitationResponse
 	limit, err := rpc.Page(req.Limit)
 	if err == nil && req.Offset < 0 {
@@ -105,7 +107,8 @@ func (r *Reader) maySee(ctx context.Context, v *invite.Invitation, mine *invite.
 const maxListed = 200
 
 // ListInvitations reads the open invitations of the caller, or those with the given ids as they stand.
-func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller, req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
+func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller,
+	req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
 	var res protocol.ListInvitationsResponse
 	limit, err := rpc.Page(req.Limit)
 	if err == nil && len(req.InviteIDs) > maxListed {
@@ -138,10 +141,11 @@ func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller, req protoco
 	return res, nil
 }
 
-// decided brings invitees that were read past their deadline up to date, and returns their invitation with the time of that. An
-// answer that was decided before the deadline may be on its way to the database while the timeout is not stored yet: only a unit
-// of work, which comes after it, tells which of the two it is.
-func (r *Reader) decided(ctx context.Context, v *invite.Invitation, invitees []invite.Invitee) (*invite.Invitation, int64, error) {
+// decided brings invitees that were read past their deadline up to date, and returns their invitation with the time of
+// that. An answer that was decided before the deadline may be on its way to the database while the timeout is not
+// stored yet: only a unit of work, which comes after it, tells which of the two it is.
+func (r *Reader) decided(ctx context.Context, v *invite.Invitation, invitees []invite.Invitee) (*invite.Invitation,
+	int64, error) {
 	now := r.Store.Now()
 	late := func(p invite.Invitee) bool { return p.StateAt(now) != p.State }
 	if !slices.ContainsFunc(invitees, late) {

@@ -60,7 +60,8 @@ type accounts struct {
 
 // prepare makes what the attacks begin with: a large group, endpoints that never answer, open invitations. end ends it.
 func (a *attack) prepare(ctx context.Context) (end func(), err error) {
-	a.accounts = accounts{attack: a, web: map[string]*http.Client{}, jpegs: [2][]byte{progressive(5000, 5000, 4), progressive(2400, 2400, 4)}}
+	a.accounts = accounts{attack: a, web: map[string]*http.Client{},
+		jpegs: [2][]byte{progressive(5000, 5000, 4), progressive(2400, 2400, 4)}}
 	for _, worker := range []int{1, 2} {
 		for n := range 64 {
 			from := fmt.Sprintf("127.0.%d.%d", worker, 2+n)
@@ -183,8 +184,8 @@ func (s *accounts) crowd(ctx context.Context, from string) error {
 	return err
 }
 
-// picture uploads a picture of few bytes and many pixels: half of all from one account, eight at once. Eight of 5000×5000
-// alternate with eight that fit the memory for decoding.
+// picture uploads a picture of few bytes and many pixels: half of all from one account, eight at once. Eight of
+// 5000×5000 alternate with eight that fit the memory for decoding.
 func (s *accounts) picture(ctx context.Context, from string) error {
 	if s.uploads.Load() >= uploadsLimit {
 		hold(ctx, time.Hour)

@@ -2,8 +2,8 @@
 
 // Command attacker attacks a server in every way at once, until its standard input ends. Then it says what it has done.
 //
-// It is a program of its own, which runs only where nobody else wants to, because attackers have machines of their own: what is
-// measured beside it is the server under attack and not how two cores are shared.
+// It is a program of its own, which runs only where nobody else wants to, because attackers have machines of their own:
+// what is measured beside it is the server under attack and not how two cores are shared.
 package main
 
 import (
@@ -111,8 +111,8 @@ func run() error {
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
-// yield makes the whole program one that the scheduler runs when nothing else is to be run. Threads have that from the one that
-// made them, so the program begins anew.
+// yield makes the whole program one that the scheduler runs when nothing else is to be run. Threads have that from the
+// one that made them, so the program begins anew.
 func yield() error {
 	runtime.LockOSThread()
 	have, err := unix.SchedGetAttr(0, 0)
@@ -164,8 +164,10 @@ func (a *attack) knock(ctx context.Context, n int, connects *atomic.Int64) {
 	at := netip.MustParseAddrPort(a.Addr)
 	server := &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}
 	from := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 3, byte(1 + n)}}
-	says := []byte("GET /connection/websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + frame(`{"id":1,"connect":{"token":"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"}}`))
+	says := []byte("GET /connection/websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: " +
+		"websocket\r\nSec-WebSocket-Version: 13\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" +
+		frame(`{"id":1,"connect":{"token":"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"}}`))
 	const beat = 20 * time.Millisecond
 	each := a.Rate / knockers * int(beat) / int(time.Second)
 	beats := time.NewTicker(beat)
@@ -191,7 +193,8 @@ func once(from, server unix.Sockaddr, says []byte) error {
 		return err
 	}
 	defer func() { _ = unix.Close(s) }()
-	if err := unix.SetsockoptLinger(s, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil { // no state stays behind
+	// no state stays behind
+	if err := unix.SetsockoptLinger(s, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return err
 	}
 	if err := unix.Bind(s, from); err != nil {

@@ -64,7 +64,8 @@ func (a *attack) flood(ctx context.Context, from string) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.WriteMessage(websocket.TextMessage, []byte(`{"id":1,"connect":{"token":"eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."}}`))
+	_ = c.WriteMessage(websocket.TextMessage,
+		[]byte(`{"id":1,"connect":{"token":"eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."}}`))
 	_, _, err = c.ReadMessage()
 	if websocket.IsCloseError(err, 4500) {
 		return nil
@@ -124,7 +125,8 @@ func (a *attack) slow(ctx context.Context, from string) error {
 	long := strings.Repeat("x", 10_000)
 	for n := range 100 {
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-		if err := c.WriteMessage(websocket.TextMessage, []byte(fmt.Sprintf(`{"id":%d,"rpc":{"method":"invite","data":{"invitee":"nobody","timeout":1,"onlineUserOnly":true,"data":%q}}}`, n+2, long))); err != nil {
+		if err := c.WriteMessage(websocket.TextMessage,
+			[]byte(fmt.Sprintf(`{"id":%d,"rpc":{"method":"invite","data":{"invitee":"nobody","timeout":1,"onlineUserOnly":true,"data":%q}}}`, n+2, long))); err != nil {
 			return nil // it was cut off, as it should
 		}
 	}
@@ -139,8 +141,10 @@ func (a *attack) senseless(ctx context.Context, from string) error {
 	}
 	defer func() { _ = c.Close() }()
 	frames := [][]byte{
-		[]byte("\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00"), []byte("\x81\xff\x00\x00\x00\x00\x7f\xff\xff\xff\x00\x00\x00\x00"),
-		[]byte("\x81\x05hello"), []byte("\x01\x80\x00\x00\x00\x00\x81\x80\x00\x00\x00\x00"), []byte("\xf1\x80\x00\x00\x00\x00"), []byte("\x89\xfe\x01\x00\x00\x00\x00\x00"),
+		[]byte("\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00"),
+		[]byte("\x81\xff\x00\x00\x00\x00\x7f\xff\xff\xff\x00\x00\x00\x00"),
+		[]byte("\x81\x05hello"), []byte("\x01\x80\x00\x00\x00\x00\x81\x80\x00\x00\x00\x00"),
+		[]byte("\xf1\x80\x00\x00\x00\x00"), []byte("\x89\xfe\x01\x00\x00\x00\x00\x00"),
 	}
 	_, err = c.NetConn().Write(frames[rand.IntN(len(frames))])
 	return err
@@ -156,13 +160,16 @@ func (a *attack) malformed(ctx context.Context, from string) error {
 	for i := range b {
 		b[i] = byte(rand.IntN(256))
 	}
-	texts := [][]byte{b, []byte(strings.Repeat("[", 100_000)), []byte(`{"id":2,"rpc":{"method":"` + strings.Repeat("é", 5000) + `"}}`), []byte(`{"id":2,"connect":{}}`), []byte(`{"id":-1}`)}
+	texts := [][]byte{b, []byte(strings.Repeat("[", 100_000)),
+		[]byte(`{"id":2,"rpc":{"method":"` + strings.Repeat("é", 5000) + `"}}`), []byte(`{"id":2,"connect":{}}`),
+		[]byte(`{"id":-1}`)}
 	return c.WriteMessage(websocket.TextMessage, texts[rand.IntN(len(texts))])
 }
 
 // post sends a request from an address.
 func (a *attack) post(ctx context.Context, from, path, key string, body io.Reader) (int, error) {
-	web := &http.Client{Transport: &http.Transport{DialContext: dialer(from).DialContext, DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	web := &http.Client{Transport: &http.Transport{DialContext: dialer(from).DialContext, DisableKeepAlives: true},
+		Timeout: 10 * time.Second}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+a.Addr+path, body)
 	if err != nil {
 		return 0, err
@@ -180,7 +187,8 @@ func (a *attack) post(ctx context.Context, from, path, key string, body io.Reade
 var errLetIn = errors.New("it was let in")
 
 func (a *attack) forged(ctx context.Context, from string) error {
-	status, err := a.post(ctx, from, "/v1/listInvitations", "bk_"+fmt.Sprint(rand.Uint64(), rand.Uint64()), strings.NewReader(`{}`))
+	status, err := a.post(ctx, from, "/v1/listInvitations", "bk_"+fmt.Sprint(rand.Uint64(), rand.Uint64()),
+		strings.NewReader(`{}`))
 	if status == http.StatusOK {
 		return errLetIn
 	}
@@ -188,7 +196,8 @@ func (a *attack) forged(ctx context.Context, from string) error {
 }
 
 func (a *attack) replayed(ctx context.Context, from string) error {
-	status, err := a.post(ctx, from, "/v1/invite", a.Tokens["replayer"], strings.NewReader(`{"invitee":"somebody","inviteID":"again","requestID":"again","timeout":0}`))
+	status, err := a.post(ctx, from, "/v1/invite", a.Tokens["replayer"],
+		strings.NewReader(`{"invitee":"somebody","inviteID":"again","requestID":"again","timeout":0}`))
 	if err == nil && status != http.StatusOK && status != http.StatusTooManyRequests {
 		return fmt.Errorf("a repeat was answered with %d", status)
 	}

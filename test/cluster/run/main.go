@@ -1,5 +1,5 @@
-// Command run starts a house of several nodes on this machine, with PostgreSQL and NATS of their own, behind one address, until
-// it is told to stop. It is for trying out, for the browser's scenes and for measuring.
+// Command run starts a house of several nodes on this machine, with PostgreSQL and NATS of their own, behind one
+// address, until it is told to stop. It is for trying out, for the browser's scenes and for measuring.
 package main
 
 import (
@@ -40,7 +40,8 @@ func run(program, listen, command string, nodes int, media bool, args []string) 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	opt := cluster.Options{Program: program, Dir: dir, Nodes: nodes, Command: command, Args: args, Plain: true, Log: os.Stderr}
+	opt := cluster.Options{Program: program, Dir: dir, Nodes: nodes, Command: command, Args: args, Plain: true,
+		Log: os.Stderr}
 	if media {
 		if opt.PerNode, err = shareMedia(); err != nil {
 			return err
@@ -117,7 +118,8 @@ func shareMedia() (func(int) []string, error) {
 	keys := []string{"--livekit-key", "cluster", "--livekit-secret", rand.Text() + rand.Text()}
 	return func(i int) []string {
 		if i == 0 {
-			return append([]string{"--media", "embedded", "--media-ip", "127.0.0.1", "--media-port", strconv.Itoa(port)}, keys...)
+			return append([]string{"--media", "embedded", "--media-ip", "127.0.0.1", "--media-port", strconv.Itoa(port)},
+				keys...)
 		}
 		return append([]string{"--media", "external", "--livekit-api", fmt.Sprintf("http://127.0.0.1:%d", port)}, keys...)
 	}, nil
