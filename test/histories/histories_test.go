@@ -203,7 +203,7 @@ func (s *stage) groups(ctx context.Context, t *testing.T) {
 
 func (s *stage) playAll(ctx context.Context, t *testing.T) {
 	t.Helper()
-	limit, cancel := context.WithTimeout(ctx, time.Minute+time.Duration(*count)*10*time.Millisecond)
+	limit, cancel := context.WithTimeout(ctx, time.Minute+time.Duration(*count)*30*time.Millisecond)
 	defer cancel()
 	r := rand.New(rand.NewPCG(*seed, 1))
 	var plays errgroup.Group
