@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // breaker keeps the endpoints of Web Push from holding up each other: an origin that does not answer is left alone for
@@ -14,6 +16,7 @@ type breaker struct {
 	mu       sync.Mutex
 	origins  map[string]*origin
 	unproven int // sends under way to origins that have never answered
+	deferred *rate.Limiter
 }
 
 // origin is where endpoints are: scheme, name and port.
@@ -35,9 +38,13 @@ const (
 	originsKept = 4096
 	originIdle  = 10 * time.Minute
 	retrySoon   = time.Second
+	// Deferred pushes come back at this rate, whatever their origins: each costs a few reads and a commit.
+	deferredPerSecond, deferredBurst = 200, 50
 )
 
-func newBreaker() *breaker { return &breaker{now: time.Now, origins: map[string]*origin{}} }
+func newBreaker() *breaker {
+	return &breaker{now: time.Now, origins: map[string]*origin{}, deferred: rate.NewLimiter(deferredPerSecond, deferredBurst)}
+}
 
 // enter lets a push go to an origin, or says when to come again. Of an origin that was left alone one push goes first.
 // done says whether there was an answer.
@@ -55,10 +62,10 @@ func (b *breaker) enter(name string) (done func(answered bool), wait time.Durati
 	open := o.failures >= openAfter
 	switch {
 	case open && now.Before(o.until):
-		return nil, o.until.Sub(now) + rand.N(retrySoon)
+		return nil, o.until.Sub(now) + rand.N(retrySoon) + b.deferred.ReserveN(now, 1).DelayFrom(now)
 	case open && o.inFlight > 0, o.inFlight >= ofOrigin, !o.answered &&
 		(o.inFlight >= ofUnproven || b.unproven >= allUnproven):
-		return nil, retrySoon + rand.N(retrySoon)
+		return nil, retrySoon + rand.N(retrySoon) + b.deferred.ReserveN(now, 1).DelayFrom(now)
 	}
 	o.inFlight++
 	unproven := !o.answered

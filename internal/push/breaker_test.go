@@ -116,3 +116,31 @@ func TestHangingEndpoint(t *testing.T) {
 		t.Errorf("bob's phone rang after %v", took)
 	}
 }
+
+// TestDeferredPushesAreSpread: thousands of pushes to origins that do not answer come back at a bounded rate, and those to an
+// origin that answers are not delayed.
+func TestDeferredPushesAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker()
+		for range openAfter {
+			done, _ := b.enter("https://dead")
+			done(false)
+		}
+		const pushes = 4000
+		latest := time.Duration(0)
+		for range pushes {
+			done, wait := b.enter("https://dead")
+			if done != nil {
+				t.Fatal("an origin that is left alone gets a push")
+			}
+			latest = max(latest, wait)
+		}
+		spread := time.Duration(pushes-deferredBurst) * time.Second / deferredPerSecond
+		if latest < spread || latest > spread+openFirst+2*retrySoon {
+			t.Errorf("the last of %d comes back after %v, not %v", pushes, latest, spread)
+		}
+		if done, wait := b.enter("https://good"); done == nil {
+			t.Errorf("another origin waits for %v", wait)
+		}
+	})
+}

@@ -53,13 +53,13 @@ func TestAuditLog(t *testing.T) {
 	if err := s.Server.ReopenLogs(); err != nil {
 		t.Fatal(err)
 	}
-	s.act("ann", "dismissGroup", map[string]string{"groupID": "g"}, nil)
+	s.act("ann", "setGroupInfo", map[string]string{"groupID": "g", "name": "n"}, nil)
 	rotated, err := os.ReadFile(old)
 	if err != nil || len(rotated) != len(b) {
 		t.Errorf("the renamed file was written to after it was reopened, %v", err)
 	}
 	if b, err := os.ReadFile(file); err != nil || strings.Count(string(b), "\n") != 1 ||
-		!strings.Contains(string(b), "dismissGroup") {
+		!strings.Contains(string(b), "setGroupInfo") {
 		t.Errorf("the reopened file has %q, %v", b, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
