@@ -302,6 +302,9 @@ func (c *client) finishConnect(online bool) {
 			c.listen(t.Name, t.After)
 		}
 	}
+	c.mu.Lock()
+	c.caughtUp = c.Head // the session's topics include the changes up to here
+	c.mu.Unlock()
 	after := c.catchUp(c.Head)
 	c.ready.Store(true)
 	after = c.catchUp(after)

@@ -26,6 +26,7 @@ type records struct {
 	mu     sync.Mutex
 	topics map[string][]txn.Record
 	hidden int // the last records of each topic that may not be read yet
+	onHead func(topic string)
 }
 
 func (l *records) append(topic, listen string) txn.Record {
@@ -49,6 +50,9 @@ func (l *records) Records(_ context.Context, topic string, after uint64, limit, 
 }
 
 func (l *records) Head(_ context.Context, topic string) (uint64, error) {
+	if l.onHead != nil {
+		l.onHead(topic)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return uint64(max(0, len(l.topics[topic])-l.hidden)), nil
