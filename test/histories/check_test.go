@@ -13,6 +13,7 @@ type truth struct {
 	id, inviter, group string
 	participants       bool // in a group: only they are notified
 	online, notice     bool
+	removed            bool  // online only, and over for so long that nothing of it is kept: its outcomes are not judged
 	known              int64 // when a device first received anything of it, in ms of this machine
 	invitees           map[string]fate
 	audience           []string         // who is notified
@@ -231,6 +232,9 @@ func (j *judge) outcomesOf(d *device) {
 	reloaded := slices.IndexFunc(d.log, func(r record) bool { return r.kind == kindReload }) >= 0
 	all := d.told()
 	for id, t := range j.truths {
+		if t.removed {
+			continue
+		}
 		if !slices.Contains(t.audience, d.user) {
 			if got := all[id]; got != nil && len(got.events) > 0 {
 				j.fault("%s received events of %s, which is not theirs", d, id)

@@ -323,7 +323,7 @@ func (s *stage) final(ctx context.Context, p *play) (*truth, error) {
 		case a.Code != 0 && !p.online:
 			return nil, fmt.Errorf("%s was acknowledged and is not there: %s", p.id, a.Message)
 		case a.Code != 0:
-			return &truth{id: p.id, inviter: p.inviter, online: true}, nil // nothing of it is kept
+			return &truth{id: p.id, inviter: p.inviter, online: true, removed: true}, nil
 		case a.Invitation.Over:
 			return s.truth(p, a.Invitation), nil
 		}
