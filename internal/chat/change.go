@@ -86,9 +86,9 @@ func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller,
 		im.CheckText("reason", req.Reason, maxReason)); err != nil {
 		return rpc.Txn[protocol.MessageResponse]{}, err
 	}
-	need := p.need()
-	need.Messages = p.messages(req.MessageID)
-	return rpc.Txn[protocol.MessageResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.MessageResponse, error) {
+	reads := p.reads()
+	reads.Messages = p.messages(req.MessageID)
+	return rpc.Txn[protocol.MessageResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.MessageResponse, error) {
 		v, err := p.load(tx, req.MessageID)
 		if err != nil {
 			return protocol.MessageResponse{}, err
@@ -165,9 +165,9 @@ func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return rpc.Txn[protocol.MessageResponse]{}, err
 	}
-	need := p.need()
-	need.Messages = p.messages(req.MessageID)
-	return rpc.Txn[protocol.MessageResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.MessageResponse, error) {
+	reads := p.reads()
+	reads.Messages = p.messages(req.MessageID)
+	return rpc.Txn[protocol.MessageResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.MessageResponse, error) {
 		v, err := p.load(tx, req.MessageID)
 		if err != nil {
 			return protocol.MessageResponse{}, err
@@ -356,7 +356,7 @@ func (c *Chat) DeleteMessages(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return rpc.Txn[protocol.Done]{}, err
 	}
-	return rpc.Txn[protocol.Done]{Reads: p.need(), Decide: func(tx *txn.Tx) (protocol.Done, error) {
+	return rpc.Txn[protocol.Done]{Reads: p.reads(), Decide: func(tx *txn.Tx) (protocol.Done, error) {
 		if err := p.forget(tx, list); err != nil {
 			return protocol.Done{}, err
 		}

@@ -95,7 +95,7 @@ func (p place) column() string {
 }
 
 // need is what an action in the conversation looks at.
-func (p place) need() txn.ReadSet {
+func (p place) reads() txn.ReadSet {
 	if p.groupID != "" {
 		return txn.ReadSet{Topics: []string{p.topic(), im.UserTopic(p.by.UserID)}, Groups: []string{p.groupID},
 			Members: []txn.MemberKey{{GroupID: p.groupID, UserID: p.by.UserID}}}

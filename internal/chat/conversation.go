@@ -128,7 +128,7 @@ func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
-	return rpc.Txn[protocol.ConversationResponse]{Reads: p.need(),
+	return rpc.Txn[protocol.ConversationResponse]{Reads: p.reads(),
 		Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
 			if p.groupID != "" {
 				return r.group(tx)
@@ -271,7 +271,7 @@ func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, e
 	if err = rpc.FirstError(bad, err); err != nil {
 		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
-	return rpc.Txn[protocol.ConversationResponse]{Reads: p.need(),
+	return rpc.Txn[protocol.ConversationResponse]{Reads: p.reads(),
 		Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
 			d := store.ConversationState{Head: tx.Head(p.topic())}
 			e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: tx.Now}

@@ -64,12 +64,12 @@ func (c *Chat) SendReceipts(_ context.Context, by rpc.Caller,
 	if err != nil {
 		return rpc.Txn[protocol.ReceiptsResponse]{}, err
 	}
-	need := p.need()
+	reads := p.reads()
 	for _, id := range req.MessageIDList {
-		need.Messages = append(need.Messages, txn.MessageKey{Topic: p.topic(), ID: id})
-		need.Receipts = append(need.Receipts, txn.Receipt{Topic: p.topic(), ID: id, UserID: by.UserID})
+		reads.Messages = append(reads.Messages, txn.MessageKey{Topic: p.topic(), ID: id})
+		reads.Receipts = append(reads.Receipts, txn.Receipt{Topic: p.topic(), ID: id, UserID: by.UserID})
 	}
-	return rpc.Txn[protocol.ReceiptsResponse]{Reads: need,
+	return rpc.Txn[protocol.ReceiptsResponse]{Reads: reads,
 		Decide: func(tx *txn.Tx) (protocol.ReceiptsResponse, error) { return p.receipts(tx, req.MessageIDList) }}, nil
 }
 

@@ -34,19 +34,19 @@ func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return rpc.Txn[protocol.SendMessageResponse]{}, err
 	}
-	need := s.need()
-	need.Messages = s.messages(s.msg.MessageID)
+	reads := s.reads()
+	reads.Messages = s.messages(s.msg.MessageID)
 	if s.push = c.pushes(s); s.push && s.peer != "" {
-		need.Users = append(need.Users, s.peer)
+		reads.Users = append(reads.Users, s.peer)
 	}
 	for _, u := range s.msg.ReceiverList {
-		need.Members = append(need.Members, txn.MemberKey{GroupID: s.groupID, UserID: u})
+		reads.Members = append(reads.Members, txn.MemberKey{GroupID: s.groupID, UserID: u})
 	}
 	devices := 0
 	if s.msg.OnlineUserOnly && s.peer != "" {
 		devices = c.presence.Devices(s.peer)[0]
 	}
-	return rpc.Txn[protocol.SendMessageResponse]{Reads: need,
+	return rpc.Txn[protocol.SendMessageResponse]{Reads: reads,
 		Decide: func(tx *txn.Tx) (protocol.SendMessageResponse, error) { return c.decideSend(tx, s) },
 		After: func(res protocol.SendMessageResponse, err error) (protocol.SendMessageResponse, error) {
 			if err == nil {

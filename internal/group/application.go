@@ -13,17 +13,17 @@ import (
 // apply leaves applications and tells the administrators. Who waits already waits on.
 func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupResponse, error) {
 	people = slices.DeleteFunc(slices.Clone(people), func(u string) bool {
-		a := s.w.Application(s.ID, u)
+		a := s.tx.Application(s.ID, u)
 		return a != nil && a.State == txn.Waiting
 	})
 	res := s.respond(nil)
 	if res.Applied, res.Repeat = true, len(people) == 0; res.Repeat {
 		return res, nil
 	}
-	if !s.w.HasAdmins(s.ID) {
+	if !s.tx.HasAdmins(s.ID) {
 		return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Admins: []string{s.ID}}}
 	}
-	admins := s.w.Admins(s.ID)
+	admins := s.tx.Admins(s.ID)
 	users := make([]string, len(admins))
 	for i, m := range admins {
 		users[i] = m.UserID
@@ -32,7 +32,7 @@ func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupRe
 		return protocol.GroupResponse{}, err
 	}
 	for _, u := range people {
-		s.w.PutApplication(txn.Application{GroupID: s.ID, UserID: u, Inviter: inviter, Reason: reason, AppliedAt: s.w.Now})
+		s.tx.PutApplication(txn.Application{GroupID: s.ID, UserID: u, Inviter: inviter, Reason: reason, AppliedAt: s.tx.Now})
 		for _, admin := range users {
 			s.tellUser(admin, protocol.GroupEvent{Tip: protocol.TipApplication, Members: []string{u}, Reason: reason}, "")
 		}
@@ -63,7 +63,7 @@ func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApp
 		if err := s.MayAdminister(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
-		a := s.w.Application(s.ID, req.UserID)
+		a := s.tx.Application(s.ID, req.UserID)
 		if a == nil || a.State != txn.Waiting {
 			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupParameter, Field: "userID",
 				Message: "no application of " + req.UserID + " waits for an answer"}
@@ -74,12 +74,12 @@ func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApp
 				return protocol.GroupResponse{}, err
 			}
 		}
-		a.State, a.Handler, a.Answer, a.HandledAt = txn.Refused, by.UserID, req.Reason, s.w.Now
+		a.State, a.Handler, a.Answer, a.HandledAt = txn.Refused, by.UserID, req.Reason, s.tx.Now
 		var people []string
 		if agreed {
 			a.State = txn.Agreed
 		}
-		s.w.PutApplication(*a)
+		s.tx.PutApplication(*a)
 		s.tellUser(req.UserID, protocol.GroupEvent{Tip: protocol.TipProcessed, Agreed: agreed, Reason: req.Reason}, "")
 		if agreed && !present {
 			people = []string{req.UserID}

@@ -56,7 +56,7 @@ func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *i
 		if err := s.MayRead(s.me); err != nil {
 			return res, err
 		}
-		x := s.w.Extra(id)
+		x := s.tx.Extra(id)
 		if seen != nil && *seen != x.Version {
 			return res, &im.Error{Code: im.CodeConflict, Field: "version",
 				Message: fmt.Sprintf("the attributes have version %d now; read them and try again", x.Version)}
@@ -73,7 +73,7 @@ func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *i
 		}
 		if !maps.Equal(now, x.Attributes) {
 			x.Attributes, x.Version = now, x.Version+1
-			s.w.PutExtra(x)
+			s.tx.PutExtra(x)
 			s.tell(protocol.GroupEvent{Tip: protocol.TipAttributes, Attributes: now, AttrVersion: x.Version})
 		}
 		return protocol.AttributesResponse{Attributes: now, Version: x.Version}, nil
@@ -177,7 +177,7 @@ func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err
 		if err := s.MayRead(s.me); err != nil {
 			return res, err
 		}
-		x := s.w.Extra(id)
+		x := s.tx.Extra(id)
 		set, err := change(x.Counters)
 		if err != nil {
 			return res, err
@@ -206,7 +206,7 @@ func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err
 		if request != "" {
 			x.Recent = append(slices.Clone(x.Recent[max(0, len(x.Recent)-maxRecent+1):]), request)
 		}
-		s.w.PutExtra(x)
+		s.tx.PutExtra(x)
 		return protocol.CountersResponse{Counters: set}, nil
 	})
 }

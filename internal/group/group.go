@@ -63,7 +63,7 @@ func New(s *store.Store, i Invitations, p Presence, opt Options) *Groups {
 // scene is a group in a unit of work, with whoever acts in it.
 type scene struct {
 	*im.Group
-	w     *txn.Tx
+	tx    *txn.Tx
 	topic string
 	by    rpc.Caller
 	me    *im.Member // nil for who never was a member
@@ -75,11 +75,11 @@ func (s *scene) tell(e protocol.GroupEvent) {
 	if e.Tip.Shown() {
 		d.Peer = txn.GroupPeer
 	}
-	s.w.Append(s.topic, d)
+	s.tx.Append(s.topic, d)
 }
 
 func (s *scene) draft(e *protocol.GroupEvent) txn.Draft {
-	e.Type, e.GroupID, e.From, e.Time = protocol.TypeGroup, s.ID, s.by.UserID, s.w.Now
+	e.Type, e.GroupID, e.From, e.Time = protocol.TypeGroup, s.ID, s.by.UserID, s.tx.Now
 	return txn.Draft{Device: s.by.Origin(), Body: &rpc.Event{Value: *e}}
 }
 
@@ -91,11 +91,11 @@ func (s *scene) tellUser(user string, e protocol.GroupEvent, listen string) {
 	if e.Tip != protocol.TipCreated {
 		d.Device = ""
 	}
-	s.w.Append(im.UserTopic(user), d)
+	s.tx.Append(im.UserTopic(user), d)
 }
 
 // member returns a declared member.
-func (s *scene) member(user string) *im.Member { return s.w.Member(s.ID, user) }
+func (s *scene) member(user string) *im.Member { return s.tx.Member(s.ID, user) }
 
 // hold asks for what is not declared yet.
 func (s *scene) hold(users []string) error {
@@ -103,7 +103,7 @@ func (s *scene) hold(users []string) error {
 	for i, u := range users {
 		topics[i] = im.UserTopic(u)
 	}
-	if err := s.w.Require(topics...); err != nil {
+	if err := s.tx.Require(topics...); err != nil {
 		return err
 	}
 	return nil
@@ -115,18 +115,18 @@ func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Re
 	if err := im.CheckGroupID(id); err != nil {
 		return rpc.Txn[R]{}, err
 	}
-	need := more
-	need.Topics = append(need.Topics, im.GroupTopic(id))
-	need.Groups = append(need.Groups, id)
+	reads := more
+	reads.Topics = append(reads.Topics, im.GroupTopic(id))
+	reads.Groups = append(reads.Groups, id)
 	if by.UserID != "" {
-		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: by.UserID})
+		reads.Members = append(reads.Members, txn.MemberKey{GroupID: id, UserID: by.UserID})
 	}
 	for _, u := range people {
-		need.Topics = append(need.Topics, im.UserTopic(u))
-		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
+		reads.Topics = append(reads.Topics, im.UserTopic(u))
+		reads.Members = append(reads.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
-	return rpc.Txn[R]{Reads: need, Decide: func(tx *txn.Tx) (res R, err error) {
-		s := &scene{Group: tx.Group(id), w: tx, topic: im.GroupTopic(id), by: by}
+	return rpc.Txn[R]{Reads: reads, Decide: func(tx *txn.Tx) (res R, err error) {
+		s := &scene{Group: tx.Group(id), tx: tx, topic: im.GroupTopic(id), by: by}
 		s.me = tx.Member(id, by.UserID)
 		if by.Server && by.UserID == "" {
 			s.me = &im.Member{GroupID: id, Role: im.RoleServer}
@@ -144,7 +144,7 @@ func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Re
 
 // respond makes the answer to most verbs.
 func (s *scene) respond(people []string) protocol.GroupResponse {
-	return protocol.GroupResponse{Group: View(s.Group), MemberList: people, ServerTime: s.w.Now}
+	return protocol.GroupResponse{Group: View(s.Group), MemberList: people, ServerTime: s.tx.Now}
 }
 
 // View is a group as anybody may see it.
@@ -182,13 +182,13 @@ func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller,
 	if err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	need := txn.ReadSet{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id},
+	reads := txn.ReadSet{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id},
 		Members: []txn.MemberKey{{GroupID: id, UserID: by.UserID}}}
 	for _, u := range people {
-		need.Topics = append(need.Topics, im.UserTopic(u))
-		need.Members = append(need.Members, txn.MemberKey{GroupID: id, UserID: u})
+		reads.Topics = append(reads.Topics, im.UserTopic(u))
+		reads.Members = append(reads.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
-	return rpc.Txn[protocol.GroupResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.GroupResponse, error) {
+	return rpc.Txn[protocol.GroupResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.GroupResponse, error) {
 		if old := tx.Group(id); old != nil && !old.Dismissed && old.Owner == by.UserID && string(old.Type) == req.Type {
 			return protocol.GroupResponse{Group: View(old), Repeat: true, ServerTime: tx.Now}, nil
 		} else if old != nil {
@@ -202,7 +202,7 @@ func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller,
 		if err != nil {
 			return protocol.GroupResponse{}, err
 		}
-		s := &scene{Group: &made, w: tx, topic: im.GroupTopic(id), by: by}
+		s := &scene{Group: &made, tx: tx, topic: im.GroupTopic(id), by: by}
 		s.found(im.RoleOwner, by.UserID, "")
 		s.tellUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, im.ListenTo(s.topic, tx.Head(s.topic)))
 		s.enter(people, protocol.TipInvited)
@@ -247,14 +247,14 @@ func newGroup(id, kind, owner string, limit int, info im.GroupInfo, now int64) (
 // found makes somebody a member from the beginning.
 func (s *scene) found(role im.Role, user, card string) {
 	s.Members++
-	s.w.PutMember(s.fresh(user, role, card))
+	s.tx.PutMember(s.fresh(user, role, card))
 }
 
 // fresh is a member whose side of the conversation begins now.
 func (s *scene) fresh(user string, role im.Role, card string) im.Member {
-	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.w.Now, JoinedSeq: s.w.Head(s.topic),
+	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.tx.Now, JoinedSeq: s.tx.Head(s.topic),
 		NameCard: card}
-	m.ReadSeq, m.ReadOrd = m.JoinedSeq, s.w.UnreadCount(s.topic)
+	m.ReadSeq, m.ReadOrd = m.JoinedSeq, s.tx.UnreadCount(s.topic)
 	if old := s.member(user); old != nil {
 		m.MutedUntil = old.MutedUntil // to leave and come back does not give one's voice back
 	}
@@ -266,13 +266,13 @@ func (s *scene) enter(people []string, how protocol.Tip) {
 	if len(people) == 0 {
 		return
 	}
-	listen := im.ListenTo(s.topic, s.w.Head(s.topic))
+	listen := im.ListenTo(s.topic, s.tx.Head(s.topic))
 	if rules, _ := im.Rules(s.Type); rules.AnnounceMoves {
 		s.tell(protocol.GroupEvent{Tip: how, Members: people})
 	}
 	for _, u := range people {
 		s.found(im.RoleMember, u, "")
-		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipJoined, Seq: s.w.Head(s.topic)}, listen)
+		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipJoined, Seq: s.tx.Head(s.topic)}, listen)
 	}
 }
 
@@ -284,7 +284,7 @@ func (g *Groups) JoinGroup(_ context.Context, by rpc.Caller,
 	}
 	more := txn.ReadSet{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: by.UserID}}}
 	return in(g, by, req.GroupID, []string{by.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
-		way, err := s.MayJoin(s.me, s.w.Now)
+		way, err := s.MayJoin(s.me, s.tx.Now)
 		if err != nil {
 			return protocol.GroupResponse{}, err
 		}
@@ -384,7 +384,7 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 	if len(people) == 0 {
 		return nil
 	}
-	if err := g.invitations.LeaveGroup(s.w, s.ID, people); err != nil {
+	if err := g.invitations.LeaveGroup(s.tx, s.ID, people); err != nil {
 		return err
 	}
 	e.Members = people
@@ -393,12 +393,12 @@ func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned i
 		m := s.member(u)
 		m.Gone, m.Role, m.NameCard, m.Marks = true, im.RoleMember, "", 0
 		if banned > 0 {
-			m.BannedUntil = s.w.Now + banned
+			m.BannedUntil = s.tx.Now + banned
 		}
 		if u == s.Owner { // only a Work group's owner may go, and an app server may remove any
 			s.Owner = ""
 		}
-		s.w.PutMember(*m)
+		s.tx.PutMember(*m)
 		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, im.StopListening(s.topic))
 	}
 	s.Members -= len(people)
@@ -412,11 +412,11 @@ func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller,
 		if err := s.MayDismiss(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
-		if !s.w.HasRoster(s.ID) || !s.w.HasOpenInGroup(s.ID) { // asked for only now that it is known that the caller may
+		if !s.tx.HasRoster(s.ID) || !s.tx.HasOpenInGroup(s.ID) { // asked for only now that it is known that the caller may
 			return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{AllMembers: []string{s.ID},
 				OpenInGroup: []string{s.ID}}}
 		}
-		roster := s.w.Roster(s.ID)
+		roster := s.tx.Roster(s.ID)
 		users := make([]string, len(roster))
 		for i, m := range roster {
 			users[i] = m.UserID
@@ -424,12 +424,12 @@ func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller,
 		if err := s.hold(users); err != nil {
 			return protocol.GroupResponse{}, err
 		}
-		if err := g.invitations.EndGroup(s.w, s.ID); err != nil {
+		if err := g.invitations.EndGroup(s.tx, s.ID); err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		for _, m := range roster {
 			m.Gone = true
-			s.w.PutMember(m)
+			s.tx.PutMember(m)
 			s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, im.StopListening(s.topic))
 		}
 		s.Members, s.Dismissed = 0, true

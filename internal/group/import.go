@@ -19,11 +19,11 @@ const (
 // Import creates groups as they were elsewhere, for app servers. All of them come into being, or none.
 func (g *Groups) Import(_ context.Context, by rpc.Caller,
 	req protocol.ImportGroupsRequest) (rpc.Txn[protocol.ImportResponse], error) {
-	need, err := checkImport(req)
+	reads, err := checkImport(req)
 	if err != nil {
 		return rpc.Txn[protocol.ImportResponse]{}, err
 	}
-	return rpc.Txn[protocol.ImportResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ImportResponse, error) {
+	return rpc.Txn[protocol.ImportResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.ImportResponse, error) {
 		var res protocol.ImportResponse
 		for i := range req.Groups {
 			r := &req.Groups[i]
@@ -40,44 +40,44 @@ func (g *Groups) Import(_ context.Context, by rpc.Caller,
 	}}, nil
 }
 
-func checkImport(req protocol.ImportGroupsRequest) (need txn.ReadSet, err error) {
+func checkImport(req protocol.ImportGroupsRequest) (reads txn.ReadSet, err error) {
 	switch {
 	case len(req.Groups) == 0:
-		return need, im.Bad("groups", "is empty")
+		return reads, im.Bad("groups", "is empty")
 	case len(req.Groups) > maxImportGroups:
-		return need, im.Bad("groups", "has more than 100 groups; use several calls")
+		return reads, im.Bad("groups", "has more than 100 groups; use several calls")
 	}
 	seen, members := map[string]bool{}, 0
 	for i, r := range req.Groups {
 		if im.CheckGroupID(r.GroupID) != nil || seen[r.GroupID] {
-			return need, &im.Error{Code: im.CodeBadGroupID, Field: "groups",
+			return reads, &im.Error{Code: im.CodeBadGroupID, Field: "groups",
 				Message: fmt.Sprintf("groups: the groupID of number %d is missing, malformed or given twice", i)}
 		}
 		seen[r.GroupID] = true
 		people := []string{r.Owner}
 		for _, m := range r.Members {
 			if m.Role != 0 && m.Role != int(im.RoleMember) && m.Role != int(im.RoleAdmin) {
-				return need, im.Bad("groups", fmt.Sprintf("gives %s in %s the role %d; it is 200 or 300", m.UserID, r.GroupID,
+				return reads, im.Bad("groups", fmt.Sprintf("gives %s in %s the role %d; it is 200 or 300", m.UserID, r.GroupID,
 					m.Role))
 			}
 			if err := im.CheckText("groups", m.NameCard, im.MaxNameCard); err != nil {
-				return need, err
+				return reads, err
 			}
 			people = append(people, m.UserID)
 		}
 		if members += len(people); members > maxImportMembers {
-			return need, im.Bad("groups", "has more than 10000 members together; use several calls")
+			return reads, im.Bad("groups", "has more than 10000 members together; use several calls")
 		}
 		if err := rpc.CheckUsers("groups", people, maxImportMembers, false); err != nil {
-			return need, err
+			return reads, err
 		}
-		need.Groups = append(need.Groups, r.GroupID)
-		need.Topics = append(need.Topics, im.GroupTopic(r.GroupID))
+		reads.Groups = append(reads.Groups, r.GroupID)
+		reads.Topics = append(reads.Topics, im.GroupTopic(r.GroupID))
 		for _, u := range people {
-			need.Topics = append(need.Topics, im.UserTopic(u))
+			reads.Topics = append(reads.Topics, im.UserTopic(u))
 		}
 	}
-	return need, nil
+	return reads, nil
 }
 
 func importOne(tx *txn.Tx, by rpc.Caller, r *protocol.ImportGroup) error {
@@ -92,7 +92,7 @@ func importOne(tx *txn.Tx, by rpc.Caller, r *protocol.ImportGroup) error {
 	if err != nil {
 		return err
 	}
-	s := &scene{Group: &made, w: tx, topic: im.GroupTopic(r.GroupID), by: by}
+	s := &scene{Group: &made, tx: tx, topic: im.GroupTopic(r.GroupID), by: by}
 	s.found(im.RoleOwner, r.Owner, "")
 	listen := im.ListenTo(s.topic, tx.Head(s.topic))
 	s.tellUser(r.Owner, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)

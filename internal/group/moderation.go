@@ -67,7 +67,7 @@ func (g *Groups) SetMemberInfo(_ context.Context, by rpc.Caller,
 		}
 		set(&m.NameCard, req.NameCard)
 		set(&m.Custom, req.CustomInfo)
-		s.w.PutMember(*m)
+		s.tx.PutMember(*m)
 		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard,
 			CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
 		return s.respond([]string{m.UserID}), nil
@@ -109,9 +109,9 @@ func (g *Groups) MuteMember(_ context.Context, by rpc.Caller,
 			return protocol.GroupResponse{}, err
 		}
 		if m.MutedUntil = 0; req.Seconds > 0 {
-			m.MutedUntil = s.w.Now + req.Seconds*1000
+			m.MutedUntil = s.tx.Now + req.Seconds*1000
 		}
-		s.w.PutMember(*m)
+		s.tx.PutMember(*m)
 		s.tell(protocol.GroupEvent{Tip: protocol.TipMemberInfo, Members: []string{m.UserID}, NameCard: m.NameCard,
 			CustomInfo: m.Custom, MutedUntil: m.MutedUntil})
 		return s.respond([]string{m.UserID}), nil
@@ -162,10 +162,10 @@ func (g *Groups) SetRole(_ context.Context, by rpc.Caller,
 				"the owner's role changes only by handing the group over")
 		}
 		if role == im.RoleAdmin {
-			if !s.w.HasAdmins(s.ID) {
+			if !s.tx.HasAdmins(s.ID) {
 				return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Admins: []string{s.ID}}}
 			}
-			if len(s.w.Admins(s.ID)) > im.MaxAdmins && m.Role != role {
+			if len(s.tx.Admins(s.ID)) > im.MaxAdmins && m.Role != role {
 				return protocol.GroupResponse{}, &im.Error{Code: im.CodeTooMany, Field: "role",
 					Message: fmt.Sprintf("the group has its maximum of %d administrators", im.MaxAdmins)}
 			}
@@ -176,7 +176,7 @@ func (g *Groups) SetRole(_ context.Context, by rpc.Caller,
 			return res, nil
 		}
 		m.Role = role
-		s.w.PutMember(*m)
+		s.tx.PutMember(*m)
 		tip := protocol.TipGranted
 		if role == im.RoleMember {
 			tip = protocol.TipWithdrawn
@@ -213,13 +213,13 @@ func (g *Groups) TransferOwner(_ context.Context, by rpc.Caller,
 					UserID: s.Owner}}}}
 			}
 			old.Role = im.RoleMember
-			s.w.PutMember(*old)
+			s.tx.PutMember(*old)
 		} else if s.Owner == by.UserID && by.UserID != "" {
 			s.me.Role = im.RoleMember
-			s.w.PutMember(*s.me)
+			s.tx.PutMember(*s.me)
 		}
 		m.Role, s.Owner = im.RoleOwner, m.UserID
-		s.w.PutMember(*m)
+		s.tx.PutMember(*m)
 		s.tell(protocol.GroupEvent{Tip: protocol.TipOwner, Owner: m.UserID})
 		return s.respond([]string{m.UserID}), nil
 	})
@@ -251,7 +251,7 @@ func (g *Groups) MarkMembers(_ context.Context, by rpc.Caller,
 				continue
 			}
 			m.Marks ^= bit
-			s.w.PutMember(*m)
+			s.tx.PutMember(*m)
 			changed = append(changed, u)
 		}
 		if len(changed) > 0 {

@@ -17,13 +17,13 @@ import (
 const maxShown = 100
 
 // callNeed is what a change of the call in a room looks at.
-func callNeed(roomID string, users ...string) txn.ReadSet {
-	need := txn.ReadSet{CallIn: []string{roomID}}
-	room.AdmissionReads(&need, roomID, users...)
+func callReads(roomID string, users ...string) txn.ReadSet {
+	reads := txn.ReadSet{CallIn: []string{roomID}}
+	room.AdmissionReads(&reads, roomID, users...)
 	for _, u := range users {
-		need.InCall = append(need.InCall, txn.SeatKey{RoomID: roomID, UserID: u})
+		reads.InCall = append(reads.InCall, txn.SeatKey{RoomID: roomID, UserID: u})
 	}
-	return need
+	return reads
 }
 
 // newCall begins the record of what happens in a room, and asks for the invitation that says whose conversation it is.
@@ -98,7 +98,7 @@ func callOf(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 // listen, since their token was made, is sent out or silenced.
 func (m *Media) joined(ctx context.Context, s sighting) error {
 	role := im.RoomNobody
-	err := rpc.Write(ctx, m.store, callNeed(s.room, s.user), func(tx *txn.Tx) error {
+	err := rpc.Write(ctx, m.store, callReads(s.room, s.user), func(tx *txn.Tx) error {
 		door := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
 		if role = door.Role(); role == im.RoomNobody {
 			return nil
@@ -137,7 +137,7 @@ func notBefore(tx *txn.Tx, roomID string) int64 {
 
 // left notes that somebody went out of a room.
 func (m *Media) left(ctx context.Context, s sighting) error {
-	return rpc.Write(ctx, m.store, callNeed(s.room, s.user), func(tx *txn.Tx) (err error) {
+	return rpc.Write(ctx, m.store, callReads(s.room, s.user), func(tx *txn.Tx) (err error) {
 		door := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
 		c := tx.CallIn(s.room)
 		if earlier(tx, s.room, s.at) || c == nil && (door.Role() == im.RoomNobody || s.joined == 0) {

@@ -16,9 +16,9 @@ func running(t *testing.T) (s *store.Store, do func(txn.ReadSet, func(*txn.Tx) e
 		t.Fatal(err)
 	}
 	storetest.Run(t, s, nil)
-	return s, func(need txn.ReadSet, decide func(*txn.Tx) error) {
+	return s, func(reads txn.ReadSet, decide func(*txn.Tx) error) {
 		t.Helper()
-		if err := storetest.Do(t, s, need, decide); err != nil {
+		if err := storetest.Do(t, s, reads, decide); err != nil {
 			t.Fatal(err)
 		}
 	}

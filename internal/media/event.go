@@ -89,9 +89,9 @@ func reasonOf(r livekit.DisconnectReason) string {
 // finished notes that LiveKit has closed a room: all who were in it have left. Whether the call has ended is up to its
 // rule.
 func (m *Media) finished(ctx context.Context, roomID string, at int64) error {
-	need := callNeed(roomID)
-	need.AllIn = []string{roomID}
-	return rpc.Write(ctx, m.store, need, func(tx *txn.Tx) error {
+	reads := callReads(roomID)
+	reads.AllIn = []string{roomID}
+	return rpc.Write(ctx, m.store, reads, func(tx *txn.Tx) error {
 		if c := tx.CallIn(roomID); c != nil && !earlier(tx, roomID, at) {
 			all(tx, c, func(p *im.Participant) bool { return p.JoinedAt < at && c.Leave(p, "", im.LeftWent, at, tx.Now) })
 		}
@@ -187,10 +187,10 @@ func (m *Media) reconcile(ctx context.Context, roomID string, in map[string]pres
 		}
 	}
 	slices.Sort(users)
-	need := callNeed(roomID, users...)
-	need.AllIn = []string{roomID}
+	reads := callReads(roomID, users...)
+	reads.AllIn = []string{roomID}
 	var wrong []string
-	err := rpc.Write(ctx, m.store, need, func(tx *txn.Tx) (err error) {
+	err := rpc.Write(ctx, m.store, reads, func(tx *txn.Tx) (err error) {
 		wrong, err = m.match(tx, roomID, in, users, there, asked)
 		return err
 	})

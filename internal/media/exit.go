@@ -39,7 +39,7 @@ func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRe
 	}
 	m.refresh(ctx, req.RoomID)
 	closes := false
-	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callNeed(req.RoomID, by.UserID),
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callReads(req.RoomID, by.UserID),
 		Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
 			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
 			closes, err = m.exit(tx, by, req.RoomID)
@@ -101,7 +101,7 @@ func (m *Media) DismissRoom(ctx context.Context, by rpc.Caller, req protocol.Roo
 		return res, err
 	}
 	m.refresh(ctx, req.RoomID)
-	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callNeed(req.RoomID, by.UserID),
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callReads(req.RoomID, by.UserID),
 		Decide: func(tx *txn.Tx) (protocol.RoomResponse, error) {
 			return protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}, m.dismiss(tx, by, req.RoomID)
 		}})
@@ -161,9 +161,9 @@ const (
 // long. While an invitation into it is open it goes on. In a standing room the call ends, and whoever stays is the
 // first of the next. It reports whether the room is to be closed.
 func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err error) {
-	need := callNeed(roomID)
-	need.AllIn = []string{roomID}
-	return rpc.Run(ctx, m.store, rpc.Txn[bool]{Reads: need, Decide: func(tx *txn.Tx) (bool, error) {
+	reads := callReads(roomID)
+	reads.AllIn = []string{roomID}
+	return rpc.Run(ctx, m.store, rpc.Txn[bool]{Reads: reads, Decide: func(tx *txn.Tx) (bool, error) {
 		c := tx.CallIn(roomID)
 		if im.RoomOfGroup(roomID) == "" {
 			return expireRoom(tx, roomID, c)

@@ -91,9 +91,9 @@ const comebackMS = 60_000
 
 // open opens a room that does not exist for who enters it, or notes that somebody is on the way into an empty one.
 func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admission, error) {
-	need := callNeed(roomID, by.UserID)
-	need.Topics, need.OpenedBy = append(need.Topics, im.UserTopic(by.UserID)), []string{by.UserID}
-	return rpc.Run(ctx, m.store, rpc.Txn[im.Admission]{Reads: need, Decide: func(tx *txn.Tx) (a im.Admission, err error) {
+	reads := callReads(roomID, by.UserID)
+	reads.Topics, reads.OpenedBy = append(reads.Topics, im.UserTopic(by.UserID)), []string{by.UserID}
+	return rpc.Run(ctx, m.store, rpc.Txn[im.Admission]{Reads: reads, Decide: func(tx *txn.Tx) (a im.Admission, err error) {
 		living, row, err := room.Living(tx, roomID)
 		if err != nil {
 			return a, err
@@ -283,9 +283,9 @@ func (m *Media) SetRoomRole(ctx context.Context, by rpc.Caller,
 		checkRole(req.Role, im.RoomAnchor, im.RoomAudience, im.RoomNobody)); err != nil {
 		return res, err
 	}
-	var need txn.ReadSet
-	room.AdmissionReads(&need, req.RoomID, by.UserID, req.UserID)
-	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: need,
+	var reads txn.ReadSet
+	room.AdmissionReads(&reads, req.RoomID, by.UserID, req.UserID)
+	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: reads,
 		Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
 			them := room.LoadAdmission(tx, m.opt.Policy, req.RoomID, req.UserID)
 			givesUp := by.UserID == req.UserID && req.Role == im.RoomAudience && them.Role() == im.RoomAnchor

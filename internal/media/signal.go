@@ -252,10 +252,10 @@ func (l *link) judge() {
 		return
 	default:
 	}
-	need := callNeed(l.room, l.user)
-	need.Links = []txn.SeatKey{{RoomID: l.room, UserID: l.user}}
+	reads := callReads(l.room, l.user)
+	reads.Links = []txn.SeatKey{{RoomID: l.room, UserID: l.user}}
 	remove := false
-	err := rpc.Write(context.Background(), m.store, need, func(tx *txn.Tx) error {
+	err := rpc.Write(context.Background(), m.store, reads, func(tx *txn.Tx) error {
 		if k := tx.Link(l.room, l.user); k == nil || k.ID != l.id {
 			remove = false
 			return nil // there is a newer one

@@ -16,18 +16,18 @@ import (
 const maxAsked = 100
 
 // AdmissionReads is what judging people at the door of a room looks at.
-func AdmissionReads(need *txn.ReadSet, roomID string, users ...string) {
-	need.Topics = append(need.Topics, im.RoomTopic(roomID))
+func AdmissionReads(reads *txn.ReadSet, roomID string, users ...string) {
+	reads.Topics = append(reads.Topics, im.RoomTopic(roomID))
 	group := im.RoomOfGroup(roomID)
 	if group == "" {
-		need.Rooms = append(need.Rooms, roomID)
+		reads.Rooms = append(reads.Rooms, roomID)
 	} else {
-		need.Groups = append(need.Groups, group)
+		reads.Groups = append(reads.Groups, group)
 	}
 	for _, u := range users {
-		need.Seats = append(need.Seats, txn.SeatKey{RoomID: roomID, UserID: u})
+		reads.Seats = append(reads.Seats, txn.SeatKey{RoomID: roomID, UserID: u})
 		if group != "" {
-			need.Members = append(need.Members, txn.MemberKey{GroupID: group, UserID: u})
+			reads.Members = append(reads.Members, txn.MemberKey{GroupID: group, UserID: u})
 		}
 	}
 }
@@ -118,9 +118,9 @@ func Name(tx *txn.Tx, t *invite.Terms) error {
 	}
 	for _, r := range tx.OpenedBy(t.Inviter) {
 		if !hasAdmissionReads(tx, r.ID, t.Inviter) {
-			need := txn.ReadSet{CallIn: []string{r.ID}}
-			AdmissionReads(&need, r.ID, t.Inviter)
-			return &txn.NeedReads{Reads: need}
+			reads := txn.ReadSet{CallIn: []string{r.ID}}
+			AdmissionReads(&reads, r.ID, t.Inviter)
+			return &txn.NeedReads{Reads: reads}
 		}
 		living, _, err := Living(tx, r.ID)
 		if err != nil {
@@ -152,9 +152,9 @@ func MayName(tx *txn.Tx, policy im.RoomPolicy, t *invite.Terms, invitees []strin
 	}
 	if at.MayAsk() && len(invitees) <= maxAsked {
 		if !hasAdmissionReads(tx, t.RoomID, invitees...) {
-			var need txn.ReadSet
-			AdmissionReads(&need, t.RoomID, invitees...)
-			return &txn.NeedReads{Reads: need}
+			var reads txn.ReadSet
+			AdmissionReads(&reads, t.RoomID, invitees...)
+			return &txn.NeedReads{Reads: reads}
 		}
 		for _, u := range invitees {
 			if them := LoadAdmission(tx, policy, t.RoomID, u); them.Host() {
@@ -213,10 +213,10 @@ func BelongTo(c *im.Call, r *im.Room, v *invite.Invitation) {
 }
 
 // SeatReads is what an accept looks at for the room of its invitation.
-func SeatReads(need *txn.ReadSet, roomID, inviter, invitee string) {
-	AdmissionReads(need, roomID, inviter, invitee)
-	need.CallIn = append(need.CallIn, roomID)
-	need.InCall = append(need.InCall, txn.SeatKey{RoomID: roomID, UserID: inviter})
+func SeatReads(reads *txn.ReadSet, roomID, inviter, invitee string) {
+	AdmissionReads(reads, roomID, inviter, invitee)
+	reads.CallIn = append(reads.CallIn, roomID)
+	reads.InCall = append(reads.InCall, txn.SeatKey{RoomID: roomID, UserID: inviter})
 }
 
 // Grant gives an invitee who accepts a grant for the room of the invitation. If the inviter had no right to add people
@@ -226,9 +226,9 @@ func Grant(tx *txn.Tx, policy im.RoomPolicy, v *invite.Invitation, by rpc.Caller
 		return nil
 	}
 	if !hasAdmissionReads(tx, v.RoomID, v.Inviter, invitee) {
-		var need txn.ReadSet
-		SeatReads(&need, v.RoomID, v.Inviter, invitee)
-		return &txn.NeedReads{Reads: need}
+		var reads txn.ReadSet
+		SeatReads(&reads, v.RoomID, v.Inviter, invitee)
+		return &txn.NeedReads{Reads: reads}
 	}
 	if r := tx.Room(v.RoomID); r.Lives() && r.EmptyAt != 0 && ofLife(r, v) { // they are on the way in
 		r.Occupy(0, tx.Now)

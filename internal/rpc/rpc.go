@@ -1,7 +1,7 @@
-// Package rpc owns what all verbs share: who calls, how a unit of work is queued and answered, how records name the
-// acting device, how pages are bounded.
+// Package rpc has the parts that all methods share: the caller, transactions and their outcome, the origin of
+// records, pages.
 //
-// It knows no verb.
+// It knows no method.
 package rpc
 
 import (
@@ -16,26 +16,25 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// Caller is who calls a verb.
+// Caller identifies the caller of a method.
 type Caller struct {
 	UserID   string
 	DeviceID string // empty when an app server acts for the user
-	Server   bool   // an app server calls, for the user or, without one, for itself
-	InviteID string // all that they may call about; empty = anything of theirs
-	CallID   string // names this one call in the log; devices name theirs by requestID
-	From     string // the address that an app server calls from
+	Server   bool   // an app server, acting for the user or, without one, for itself
+	InviteID string // the only invitation that the caller may act on; empty: any of theirs
+	CallID   string // identifies this call in the log; devices identify theirs by requestID
+	From     string // address of an app server
 }
 
-// Actor is the caller as the rules of an invitation know it.
+// Actor returns the caller as the rules of invitations know it.
 func (c Caller) Actor(requestID string) invite.Actor {
 	return invite.Actor{User: c.UserID, Device: c.DeviceID, RequestID: requestID}
 }
 
-// Origin is how a record names the acting device, so that this device alone is not told again. It says nothing to
-// others.
+// Origin returns the origin of records that the caller causes, so that this device does not receive them.
 func (c Caller) Origin() string { return Origin(c.UserID, c.DeviceID) }
 
-// Origin names a device on the records it caused. It is a hash, because the mark travels to other people.
+// Origin identifies a device on the records that it caused. It is a hash, because the origin is sent to other users.
 func Origin(userID, deviceID string) string {
 	if deviceID == "" {
 		return ""
@@ -45,24 +44,24 @@ func Origin(userID, deviceID string) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// Txn is the transaction of a method that writes: the rows it reads, its decision, and what follows the commit.
+// Txn is the transaction of a method: the rows it reads, its decision, and its completion.
 type Txn[R any] struct {
 	Reads txn.ReadSet
-	// Decide reads and writes rows through the Tx. An error refuses the call and changes nothing. It may run more than
-	// once, and must neither block nor have other effects.
+	// Decide reads and writes rows through the Tx. An error refuses the call and changes nothing. Decide may run more
+	// than once, and must neither block nor have other effects.
 	Decide func(*txn.Tx) (R, error)
-	// After is called once with the outcome, when it is durable, and returns what the caller gets. It must not block. Nil
-	// = the outcome as it is.
+	// After is called once with the durable outcome, and returns the result for the caller. It must not block. Nil: the
+	// outcome is the result.
 	After func(R, error) (R, error)
 }
 
-// Answer is the transaction of a call that has nothing to write.
+// Answer returns a transaction without reads and writes.
 func Answer[R any](res R) Txn[R] {
 	return Txn[R]{After: func(R, error) (R, error) { return res, nil }}
 }
 
-// Submit queues a transaction. reply gets the outcome once, before any reader gets the records of the transaction; it
-// must not block.
+// Submit queues a transaction. reply is called once with the outcome, before the records of the transaction are
+// announced; it must not block.
 func Submit[R any](s *store.Store, t Txn[R], reply func(R, error)) {
 	var out R
 	finish := func(err error) {
@@ -88,8 +87,8 @@ func Submit[R any](s *store.Store, t Txn[R], reply func(R, error)) {
 	}
 }
 
-// Run executes a transaction and returns its outcome. When ctx ends first it returns the error of ctx, and the
-// transaction goes on.
+// Run executes a transaction and returns its outcome. If ctx ends first, Run returns the error of ctx, and the
+// transaction continues.
 func Run[R any](ctx context.Context, s *store.Store, t Txn[R]) (R, error) {
 	type outcome struct {
 		res R
@@ -106,7 +105,7 @@ func Run[R any](ctx context.Context, s *store.Store, t Txn[R]) (R, error) {
 	}
 }
 
-// Call runs a method that writes, and waits for its outcome like Run.
+// Call runs a method with a transaction, and waits for its outcome like Run.
 func Call[Q, R any](ctx context.Context, s *store.Store, method func(context.Context, Caller, Q) (Txn[R], error),
 	by Caller, req Q) (R, error) {
 	t, err := method(ctx, by, req)
@@ -117,13 +116,13 @@ func Call[Q, R any](ctx context.Context, s *store.Store, method func(context.Con
 	return Run(ctx, s, t)
 }
 
-// Write executes a transaction that has no result, and waits for it like Run.
+// Write executes a transaction without a result, and waits for it like Run.
 func Write(ctx context.Context, s *store.Store, reads txn.ReadSet, decide func(*txn.Tx) error) error {
 	_, err := Run(ctx, s, write(reads, decide))
 	return err
 }
 
-// WriteLater queues a transaction that has no result. done gets its error once, and must not block.
+// WriteLater queues a transaction without a result. done is called once with its error, and must not block.
 func WriteLater(s *store.Store, reads txn.ReadSet, decide func(*txn.Tx) error, done func(error)) {
 	Submit(s, write(reads, decide), func(_ struct{}, err error) { done(err) })
 }
@@ -132,13 +131,13 @@ func write(reads txn.ReadSet, decide func(*txn.Tx) error) Txn[struct{}] {
 	return Txn[struct{}]{Reads: reads, Decide: func(tx *txn.Tx) (struct{}, error) { return struct{}{}, decide(tx) }}
 }
 
-// Event is a body that is never folded into another.
+// Event is a record body that is never folded into another.
 type Event struct {
 	Value   any
 	encoded []byte
 }
 
-// JSON encodes the event, once.
+// JSON returns the encoded event. It encodes once.
 func (e *Event) JSON() []byte {
 	if e.encoded == nil {
 		e.encoded = Encode(e.Value)
@@ -146,10 +145,10 @@ func (e *Event) JSON() []byte {
 	return e.encoded
 }
 
-// Absorb takes nothing.
+// Absorb returns false: events are not folded.
 func (e *Event) Absorb(txn.Body) bool { return false }
 
-// Encode encodes one of our own types of strings and numbers, which always works.
+// Encode encodes a type of this program, which cannot fail.
 func Encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -158,24 +157,24 @@ func Encode(v any) []byte {
 	return b
 }
 
-// The largest and the usual page.
+// MaxPage and DefaultPage are the limit and the default of a page's size.
 const (
 	MaxPage     = 1000
 	DefaultPage = 100
 )
 
-// Page checks the limit of a page.
+// Page returns the page size for a request's limit.
 func Page(limit int) (int, error) {
 	switch {
 	case limit == 0:
 		return DefaultPage, nil
 	case limit < 0 || limit > MaxPage:
-		return 0, im.Bad("limit", "is out of range; it is from 1 to 1000")
+		return 0, im.Bad("limit", "must be from 1 to 1000")
 	}
 	return limit, nil
 }
 
-// FirstError returns the first that is an error.
+// FirstError returns the first error that is not nil.
 func FirstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -185,13 +184,14 @@ func FirstError(errs ...error) error {
 	return nil
 }
 
-// CheckUsers refuses lists of people that are empty (unless they may be), over limit, or name somebody twice.
+// CheckUsers refuses lists of user IDs that are empty (unless allowed), longer than limit, invalid, or have
+// duplicates.
 func CheckUsers(field string, users []string, limit int, mayBeEmpty bool) error {
 	switch {
 	case len(users) == 0 && !mayBeEmpty:
 		return im.Bad(field, "is empty")
 	case len(users) > limit:
-		return im.Bad(field, "has more than "+strconv.Itoa(limit)+" people; use several calls")
+		return im.Bad(field, "has more than "+strconv.Itoa(limit)+" users; use several calls")
 	}
 	seen := make(map[string]struct{}, len(users))
 	for _, u := range users {

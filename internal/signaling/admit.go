@@ -12,13 +12,13 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// boundedList is the longest inviteeList in a group whose invitees are held to OpenPerInvitee.
+// boundedList is the longest inviteeList in a group whose invitees are checked against OpenPerInvitee.
 const boundedList = 100
 
-// retryFull is when a user who is over a bound of open invitations may try again, in milliseconds.
+// retryFull is the retryAfter of a call over a limit of open invitations, in milliseconds.
 const retryFull = 5000
 
-// timeouts applies the timeouts of this server.
+// timeouts applies the default and the maximum of timeouts.
 func (e *Service) timeouts(t *invite.Terms) error {
 	if t.Notice {
 		return nil
@@ -28,13 +28,13 @@ func (e *Service) timeouts(t *invite.Terms) error {
 	}
 	most := e.opt.MaxTimeout
 	if most > 0 && (t.Timeout == 0 || t.Timeout > most) {
-		return im.Bad("timeout", fmt.Sprintf("is %d seconds (0 is never); this server allows 1 to %d", t.Timeout, most))
+		return im.Bad("timeout", fmt.Sprintf("is %d seconds (0: no timeout); this server allows 1 to %d", t.Timeout, most))
 	}
 	return nil
 }
 
-// withoutDuplicates takes from an inviteeList what skipInvalid leaves out without looking at anybody: the inviter,
-// names that come twice, and names that no user has.
+// withoutDuplicates removes the entries of an inviteeList that skipInvalid leaves out without a read: the inviter,
+// duplicates, and invalid user IDs.
 func withoutDuplicates(inviter string, list []string) (left []string, skipped []protocol.Skipped) {
 	seen := make(map[string]bool, len(list))
 	for _, u := range list {
@@ -58,13 +58,13 @@ func skip(user string, err error) protocol.Skipped {
 	return protocol.Skipped{UserID: user, Code: im.CodeOf(err), Message: err.Error()}
 }
 
-// refuseAll refuses a call because of some of its invitees, and names them all.
+// refuseAll refuses a call because of some of its invitees, and lists them up to invite.MaxNames.
 func refuseAll(code int, users []string, message string) error {
 	shown := users[:min(len(users), invite.MaxNames)]
 	return &im.Error{Code: code, Field: "inviteeList", Users: shown, Message: strings.Join(shown, ", ") + " " + message}
 }
 
-// members takes out of an inviteeList those who are not members of the group, or refuses because of them.
+// members refuses invitees that are not members of the group, or skips them when the call allows it.
 func (o *opening) members(tx *txn.Tx, group string) error {
 	stranger := func(u string) bool { return !tx.Member(group, u).Present() }
 	var strangers []string
@@ -88,7 +88,7 @@ func (o *opening) members(tx *txn.Tx, group string) error {
 	return nil
 }
 
-// blockers takes out of an inviteeList those who block the inviter, when the call says so.
+// blockers skips invitees that block the inviter, when the call allows it.
 func (e *Service) blockers(tx *txn.Tx, o *opening) error {
 	if o.terms.GroupID != "" || e.opt.DropBlocked || !o.skip {
 		return nil
@@ -110,10 +110,10 @@ func (e *Service) blockers(tx *txn.Tx, o *opening) error {
 	return nil
 }
 
-const noInvitations = "does not take invitations from you"
+const noInvitations = "does not accept invitations from you"
 
-// checkBlocked looks for invitees who block the inviter. By the server's policy they hear nothing of it, or it is their
-// refusal; when nobody else is invited, the call is refused.
+// checkBlocked finds invitees that block the inviter. With DropBlocked they receive no events; otherwise they start
+// as rejected, and the call is refused when no other invitee is left.
 func (e *Service) checkBlocked(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) error {
 	if v.GroupID != "" {
 		return nil
@@ -143,7 +143,7 @@ func (e *Service) checkBlocked(tx *txn.Tx, v *invite.Invitation, list []invite.I
 	return nil
 }
 
-// appendRefusals announces the refusals that an invitation to several began with.
+// appendRefusals announces the invitees that start as rejected, of an invitation to several users.
 func appendRefusals(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) error {
 	var answers []protocol.Answer
 	for i := range list {
@@ -161,11 +161,12 @@ func appendRefusals(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) err
 	return appendEvent(tx, v, rpc.Caller{}, m)
 }
 
-// bounds refuses an invitation when too many are open already: of the inviter, for an invitee, or between the two.
+// bounds refuses an invitation above a limit of open invitations: of the inviter, for an invitee, or between the two.
 func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string) error {
 	n := len(tx.OpenBy(inviter))
 	if most := e.opt.OpenPerInviter; most > 0 && n >= most {
-		return tooMany("", fmt.Sprintf("you have %d open invitations; the limit is %d: cancel some, or let them end", n,
+		return tooMany("", fmt.Sprintf("you have %d open invitations; the limit is %d: cancel some, or wait until some end",
+			n,
 			most))
 	}
 	if group != "" && len(invitees) > boundedList {
@@ -174,7 +175,7 @@ func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string) e
 	for _, u := range invitees {
 		open := tx.OpenFor(u)
 		if most := e.opt.OpenPerInvitee; most > 0 && len(open) >= most {
-			return tooMany(u, fmt.Sprintf("%d invitations wait for %s already; the limit is %d", len(open), u, most))
+			return tooMany(u, fmt.Sprintf("%d invitations to %s are open; the limit is %d", len(open), u, most))
 		}
 		if most := e.opt.OpenPerPair; group == "" && most > 0 {
 			pair := 0
@@ -185,7 +186,7 @@ func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string) e
 			}
 			if pair >= most {
 				return tooMany(u, fmt.Sprintf(
-					"%d of your invitations wait for %s already; the limit is %d: cancel one, or let it end", pair, u, most))
+					"%d of your invitations to %s are open; the limit is %d: cancel one, or wait until one ends", pair, u, most))
 			}
 		}
 	}
@@ -200,9 +201,9 @@ func tooMany(user, message string) error {
 	return e
 }
 
-// boundNeed is what bounds looks at.
-func (e *Service) boundNeed(need *txn.ReadSet, inviter, group string, invitees []string) {
-	if need.OpenBy = append(need.OpenBy, inviter); group == "" || len(invitees) <= boundedList {
-		need.OpenFor = append(need.OpenFor, invitees...)
+// boundReads adds the reads of bounds.
+func (e *Service) boundReads(reads *txn.ReadSet, inviter, group string, invitees []string) {
+	if reads.OpenBy = append(reads.OpenBy, inviter); group == "" || len(invitees) <= boundedList {
+		reads.OpenFor = append(reads.OpenFor, invitees...)
 	}
 }

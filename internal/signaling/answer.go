@@ -13,20 +13,20 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Accept answers yes for the caller.
+// Accept accepts an invitation for the caller.
 func (e *Service) Accept(ctx context.Context, by rpc.Caller,
 	req protocol.AnswerRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Accept, By: by.Actor(req.RequestID), Data: req.Data})
 }
 
-// Reject answers no for the caller.
+// Reject rejects an invitation for the caller.
 func (e *Service) Reject(ctx context.Context, by rpc.Caller,
 	req protocol.RejectRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Reject, By: by.Actor(req.RequestID), Data: req.Data,
 		Reason: req.Reason})
 }
 
-// Ring notes that a device of the caller alerts its person.
+// Ring records that a device of the caller alerts its user.
 func (e *Service) Ring(ctx context.Context, by rpc.Caller, req protocol.RingRequest) (rpc.Txn[protocol.ActionResponse],
 	error) {
 	return e.answer(ctx, by, req.InviteID, invite.Answer{Act: invite.Ring, By: by.Actor(req.RequestID)})
@@ -42,19 +42,19 @@ func (e *Service) answer(ctx context.Context, by rpc.Caller, id string,
 	if err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id},
+	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id},
 		Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
 	if a.Act == invite.Ring && r.groupID != "" {
-		need.Topics = append(need.Topics, im.UserTopic(r.inviter))
+		reads.Topics = append(reads.Topics, im.UserTopic(r.inviter))
 	}
 	if a.Act != invite.Ring {
-		need.Members, need.Contacts = r.members(by.UserID), r.contacts(by.UserID)
+		reads.Members, reads.Contacts = r.members(by.UserID), r.contacts(by.UserID)
 	}
 	if a.Act == invite.Accept && r.roomID != "" {
-		room.SeatReads(&need, r.roomID, r.inviter, by.UserID)
+		room.SeatReads(&reads, r.roomID, r.inviter, by.UserID)
 	}
 	var after invite.Invitation
-	return rpc.Txn[protocol.ActionResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ActionResponse, error) {
+	return rpc.Txn[protocol.ActionResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.ActionResponse, error) {
 		v := tx.Invitation(id)
 		if v == nil {
 			return protocol.ActionResponse{}, snapshot.NoInvitation()
@@ -102,7 +102,7 @@ func (e *Service) answer(ctx context.Context, by rpc.Caller, id string,
 	}}, nil
 }
 
-// putAnswer puts an accept or reject and tells it. Its cost does not depend on how many were invited.
+// putAnswer writes and announces an accept or reject. Its cost does not depend on the number of invitees.
 func (e *Service) putAnswer(tx *txn.Tx, s invite.Step, a invite.Answer, by rpc.Caller, merged string) error {
 	action := protocol.ActionAccept
 	if a.Act == invite.Reject {
@@ -124,7 +124,7 @@ func (e *Service) putAnswer(tx *txn.Tx, s invite.Step, a invite.Answer, by rpc.C
 	return nil
 }
 
-// closeRest cancels whom the last possible accept left waiting.
+// closeRest cancels the invitees that are still open after the last possible accept.
 func (e *Service) closeRest(tx *txn.Tx, s invite.Step) (invite.Invitation, error) {
 	id := s.Invitation.ID
 	if !tx.HasOpen(id) {
@@ -140,7 +140,7 @@ func (e *Service) closeRest(tx *txn.Tx, s invite.Step) (invite.Invitation, error
 	return c.Invitation, e.end(tx, c, rpc.Caller{}, protocol.ActionCancel, invite.ReasonAnswered, "")
 }
 
-// putRing tells the inviter that the first device alerts its person.
+// putRing notifies the inviter that the first device alerts its user.
 func (e *Service) putRing(tx *txn.Tx, s invite.Step, by rpc.Caller) error {
 	v := &s.Invitation
 	t := im.UserTopic(v.Inviter)
@@ -155,13 +155,13 @@ func (e *Service) putRing(tx *txn.Tx, s invite.Step, by rpc.Caller) error {
 	return nil
 }
 
-// Standing is the Detail of a refusal: the invitation as it now stands and the action that won.
+// Standing is the Detail of a refusal: the current invitation and the action that won.
 type Standing struct {
 	Invitation *protocol.Invitation
 	Won        *protocol.Won
 }
 
-// standing completes a refusal that a decision made, for the eyes of by.
+// standing adds a Standing to a refusal, with the details that the caller may see.
 func standing(err error, v *invite.Invitation, p *invite.Invitee, by rpc.Caller, now int64) error {
 	var e *im.Error
 	if !errors.As(err, &e) || e.Code != im.CodeOver && e.Code != im.CodeExists {

@@ -10,9 +10,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Block ends what waits for the answer of a user who now blocks its inviters, outside of groups: as the user's refusal,
-// or, by the server's policy, for the user alone. It returns, by inviter, the counts of those that no longer count as
-// unread: the caller of Block writes the sides of these conversations.
+// Block ends the open invitations outside groups from inviters to a user that now blocks them: as the user's reject,
+// or, with DropBlocked, for the user alone. It returns, by inviter, the counts of invitations that no longer count as
+// unread: the caller writes these conversations.
 func (e *Service) Block(tx *txn.Tx, by rpc.Caller, inviters []string) (counts map[string][]int64, err error) {
 	if !tx.HasOpenFor(by.UserID) {
 		return nil, &txn.NeedReads{Reads: txn.ReadSet{OpenFor: []string{by.UserID}}}
@@ -53,12 +53,12 @@ func (e *Service) Block(tx *txn.Tx, by rpc.Caller, inviters []string) (counts ma
 	return counts, nil
 }
 
-// refuse rejects an invitation for a user who blocks its inviter.
+// refuse rejects an invitation for a user that blocks its inviter.
 func (e *Service) refuse(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, by rpc.Caller) error {
 	a := invite.Answer{Act: invite.Reject, By: by.Actor("")}
 	s, err := invite.Apply(*v, me, a, tx.Now)
 	if err != nil {
-		return nil // it is decided
+		return nil // already decided
 	}
 	if v.OwnTopic {
 		if err := tx.Require(im.UserTopic(by.UserID)); err != nil {
@@ -71,7 +71,8 @@ func (e *Service) refuse(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, b
 	return e.putAnswer(tx, s, a, by, "")
 }
 
-// mute lets the devices of a user stop ringing; the inviter goes on waiting, until the timeout.
+// mute stops the ringing of a user's devices, without an event for the inviter: the invitation stays open until its
+// timeout.
 func (e *Service) mute(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, by rpc.Caller) error {
 	topic := im.UserTopic(by.UserID)
 	if err := tx.Require(topic); err != nil {

@@ -12,23 +12,25 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// digestEvery is how often onlookers in a large group hear of answers (SPEC 1). Several nodes take turns.
+// digestEvery is the interval of digests to the members of large groups (SPEC 1). It is multiplied by the number of
+// nodes.
 const digestEvery = 200 * time.Millisecond
 
-// digests gathers what onlookers have not been told yet. The counts are durable; the names are a courtesy.
+// digests collects answers that are not announced yet. The counts are durable; the user IDs are best effort. mu guards
+// due.
 type digests struct {
 	mu   sync.Mutex
-	some chan struct{}
-	due  map[string]*protocol.Digest
+	wake chan struct{}
+	due  map[string]*protocol.Digest // by inviteID
 
-	late map[string]bool // what adoptLoop, which owns this, found untold before
+	late map[string]bool // invitations that the previous run of adopt found unannounced; used by adoptLoop alone
 }
 
 func newDigests() *digests {
-	return &digests{some: make(chan struct{}, 1), due: map[string]*protocol.Digest{}}
+	return &digests{wake: make(chan struct{}, 1), due: map[string]*protocol.Digest{}}
 }
 
-// note remembers an answer that was committed; without a user, that something was.
+// note records a committed answer; without a user, only that a digest is due.
 func (d *digests) note(id, user string, act invite.Act) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -45,8 +47,8 @@ func (d *digests) note(id, user string, act invite.Act) {
 		}
 	}
 	select {
-	case d.some <- struct{}{}:
-	default: // it is known that there is something
+	case d.wake <- struct{}{}:
+	default: // already signalled
 	}
 }
 
@@ -58,7 +60,7 @@ func (d *digests) take() map[string]*protocol.Digest {
 	return due
 }
 
-// digestLoop tells onlookers how answers stand, until ctx ends. What it leaves is told after the next start.
+// digestLoop announces digests until ctx ends. Pending ones are announced after the next start.
 func (e *Service) digestLoop(ctx context.Context) error {
 	pause := time.NewTimer(digestEvery)
 	defer pause.Stop()
@@ -66,7 +68,7 @@ func (e *Service) digestLoop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-e.digests.some:
+		case <-e.digests.wake:
 		}
 		for id, g := range e.digests.take() {
 			e.digest(ctx, id, g)
@@ -80,15 +82,15 @@ func (e *Service) digestLoop(ctx context.Context) error {
 	}
 }
 
-// digest appends how an invitation stands to its group's timeline, once for each version.
+// digest appends the counts of an invitation to its group's timeline, once for each version.
 func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
 	r, ok, err := e.route(ctx, id)
 	if err != nil || !ok {
-		e.log.Warn("a digest could not be made; the next one has its counts", "inviteID", id, "error", err)
+		e.log.Warn("digest skipped: route lookup failed", "inviteID", id, "error", err)
 		return
 	}
-	need := txn.ReadSet{Topics: []string{im.GroupTopic(r.groupID)}, Invitations: []string{id}}
-	rpc.WriteLater(e.store, need, func(tx *txn.Tx) error {
+	reads := txn.ReadSet{Topics: []string{im.GroupTopic(r.groupID)}, Invitations: []string{id}}
+	rpc.WriteLater(e.store, reads, func(tx *txn.Tx) error {
 		v := tx.Invitation(id)
 		if v == nil || v.Digested >= v.Version {
 			return nil
@@ -102,7 +104,7 @@ func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
 		return nil
 	}, func(err error) {
 		if err != nil {
-			e.log.Warn("a digest could not be written; it is tried again", "inviteID", id, "error", err)
+			e.log.Warn("digest write failed", "inviteID", id, "error", err, "retry_in", digestEvery)
 			e.digests.note(id, "", 0)
 		}
 	})

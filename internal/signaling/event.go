@@ -8,10 +8,10 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxFold bounds the record that answers decided together share, in bytes of their data and names.
+// maxFold bounds the record into which answers of one batch are folded, in bytes of their data and user IDs.
 const maxFold = 64 << 10
 
-// signal is a signaling message as a record.
+// signal is a signaling message as the body of a record.
 type signal struct {
 	protocol.Signaling
 	size int
@@ -19,7 +19,7 @@ type signal struct {
 
 func (s *signal) JSON() []byte { return rpc.Encode(s.Signaling) }
 
-// Absorb takes the answers of the same invitation into one record.
+// Absorb folds the answers of next, to the same invitation, into s. It reports whether it did.
 func (s *signal) Absorb(next txn.Body) bool {
 	n, ok := next.(*signal)
 	if !ok || len(s.Answers) == 0 || len(n.Answers) == 0 || s.InviteID != n.InviteID || s.Merged != "" || n.Merged != "" ||
@@ -35,7 +35,7 @@ func (s *signal) Absorb(next txn.Body) bool {
 	return true
 }
 
-// message begins the signaling message of an action on v.
+// message returns the signaling message of an action on v, without its details.
 func message(v *invite.Invitation, action protocol.ActionType, from string, now int64) protocol.Signaling {
 	m := protocol.Signaling{
 		Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: action, From: from, GroupID: v.GroupID,
@@ -51,7 +51,7 @@ func message(v *invite.Invitation, action protocol.ActionType, from string, now 
 	return m
 }
 
-// openMessage is the message that rings.
+// openMessage returns the message that makes devices ring.
 func openMessage(v *invite.Invitation, action protocol.ActionType, deadline int64, now int64) protocol.Signaling {
 	m := message(v, action, v.Inviter, now)
 	m.Data, m.RoomID, m.Timeout, m.MinRing, m.AcceptLimit = v.Data, v.RoomID, v.Timeout, v.MinRing, v.AcceptLimit
@@ -68,14 +68,15 @@ func openMessage(v *invite.Invitation, action protocol.ActionType, deadline int6
 	return m
 }
 
-// nameList puts the names of those concerned into a message: all of them up to a bound, beyond it some and their count.
+// nameList sets the user IDs concerned in a message: all of them up to invite.MaxNames, beyond it the first ones and
+// the count.
 func nameList(m *protocol.Signaling, names []string) {
 	if m.InviteeList = names; len(names) > invite.MaxNames {
 		m.Everyone, m.InviteeCount, m.InviteeList = true, len(names), names[:invite.MaxNames]
 	}
 }
 
-// audience lists the topics on which an action on v is announced.
+// audience returns the topics on which an action on v is announced.
 func audience(v *invite.Invitation) []string {
 	switch {
 	case v.OwnTopic:
@@ -88,7 +89,7 @@ func audience(v *invite.Invitation) []string {
 	return []string{im.UserTopic(v.Inviter), im.UserTopic(v.Peer)}
 }
 
-// appendEvent appends a message for everybody who hears it. It asks for the topics that are not held yet.
+// appendEvent appends a message for its whole audience. It requires the missing topics.
 func appendEvent(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
 	if v.Large && m.ActionType != protocol.ActionInvite && m.ActionType != protocol.ActionAdd &&
 		m.ActionType != protocol.ActionModify {
@@ -117,8 +118,8 @@ func appendEvent(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Sig
 	return nil
 }
 
-// appendPair appends a one-to-one message to both timelines, as part of the conversation of the two. counted is its
-// running count when it counts as unread for the invitee.
+// appendPair appends a one-to-one message to the timelines of both users, as part of their conversation. counted is
+// its running count if it counts as unread for the invitee, otherwise 0.
 func appendPair(tx *txn.Tx, v *invite.Invitation, d txn.Draft, counted int64) {
 	if v.OnlineUserOnly {
 		tx.Append(im.UserTopic(v.Inviter), d)
@@ -130,8 +131,8 @@ func appendPair(tx *txn.Tx, v *invite.Invitation, d txn.Draft, counted int64) {
 	tx.AppendPair(im.UserTopic(v.Inviter), mine, im.UserTopic(v.Peer), theirs)
 }
 
-// appendToLargeGroup announces an answer or an ending in a large group: an answer to the inviter and to the user who
-// answered, an ending to all members. Other members get the answers as digests.
+// appendToLargeGroup announces an answer or an ending in a large group: an answer to the inviter and to its invitee,
+// an ending to all members. Other members receive answers as digests.
 func appendToLargeGroup(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling) error {
 	if len(m.Answers) > 0 {
 		topics := []string{im.UserTopic(v.Inviter)}

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	longestWait = time.Second            // one wait for a deadline, because a wall clock may be set
-	expirePage  = 256                    // deadlines that are looked at together
-	adoptEvery  = time.Second            // how often this node looks for what others opened
-	adoptAhead  = time.Second            // and what is due within this
-	adoptLater  = 300 * time.Millisecond // the node that opened an invitation comes first
+	longestWait = time.Second            // longest wait for a deadline, because the wall clock may be set
+	expirePage  = 256                    // deadlines handled together
+	adoptEvery  = time.Second            // interval of the search for invitations of other nodes
+	adoptAhead  = time.Second            // search horizon
+	adoptLater  = 300 * time.Millisecond // head start of the node that opened the invitation
 	adoptPage   = 1000
 )
 
-// expireLoop fires what is due. The store's queue bounds how much is under way.
+// expireLoop fires due deadlines until ctx ends. The store's queue bounds the transactions in flight.
 func (e *Service) expireLoop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -48,14 +48,14 @@ func (e *Service) expireLoop(ctx context.Context) error {
 	}
 }
 
-// stillOpen leaves out the invitations that ended on another node, which is much cheaper than a unit of work for each.
+// stillOpen filters out invitations that ended on another node, which costs much less than a transaction for each.
 func (e *Service) stillOpen(ctx context.Context, ids []string) []string {
 	if len(ids) == 0 || !e.store.Shared() {
 		return ids
 	}
 	open, err := e.store.StillOpen(ctx, ids)
 	if err != nil {
-		for _, id := range ids { // the database is away
+		for _, id := range ids { // the database is unavailable
 			e.deadlines.Set(id, e.store.Now()+retryExpire.Milliseconds())
 		}
 		return nil
@@ -68,8 +68,8 @@ func (e *Service) stillOpen(ctx context.Context, ids []string) []string {
 	return left
 }
 
-// adoptLoop finds the invitations that are due soon and whose node may be gone, until ctx ends. What two nodes fire is
-// announced once, because the first one decides it.
+// adoptLoop finds invitations that are due soon and whose node may be lost, until ctx ends. A deadline fired by two
+// nodes is announced once, because the first transaction decides it.
 func (e *Service) adoptLoop(ctx context.Context) error {
 	if !e.store.Shared() {
 		return nil
@@ -78,7 +78,7 @@ func (e *Service) adoptLoop(ctx context.Context) error {
 	defer t.Stop()
 	for {
 		if err := e.adopt(ctx); err != nil && ctx.Err() == nil {
-			e.log.Warn("deadlines could not be looked for; it is tried again", "error", err)
+			e.log.Warn("deadline search failed", "error", err, "retry_in", adoptEvery)
 		}
 		select {
 		case <-ctx.Done():
@@ -108,7 +108,7 @@ func (e *Service) adopt(ctx context.Context) error {
 		return err
 	}
 	for _, id := range late {
-		if e.digests.late[id] { // the node that took the answers has not told of them for a while
+		if e.digests.late[id] { // the node that took the answers has sent no digest for one interval
 			e.digests.note(id, "", 0)
 		}
 	}
@@ -119,10 +119,10 @@ func (e *Service) adopt(ctx context.Context) error {
 	return nil
 }
 
-// retryExpire is how long a timeout that could not be written waits.
+// retryExpire is the delay before a retry of a failed timeout.
 const retryExpire = time.Second
 
-// expire times out whoever of an invitation is late, and notes when to come again.
+// expire times out the invitees of an invitation that are past their deadline, and schedules the next one.
 func (e *Service) expire(ctx context.Context, id string) {
 	r, ok, err := e.route(ctx, id)
 	if err != nil {
@@ -132,8 +132,8 @@ func (e *Service) expire(ctx context.Context, id string) {
 	if !ok {
 		return
 	}
-	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
-	rpc.Submit(e.store, rpc.Txn[int64]{Reads: need, Decide: func(tx *txn.Tx) (int64, error) {
+	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, OpenInvitees: []string{id}}
+	rpc.Submit(e.store, rpc.Txn[int64]{Reads: reads, Decide: func(tx *txn.Tx) (int64, error) {
 		v := tx.Invitation(id)
 		if v == nil || v.Over() {
 			return 0, nil
@@ -150,19 +150,19 @@ func (e *Service) expire(ctx context.Context, id string) {
 		return c.Invitation.Due, e.end(tx, c, rpc.Caller{}, protocol.ActionTimeout, "", "")
 	}}, func(due int64, err error) {
 		if err != nil {
-			e.log.Error("a timeout could not be written; it is tried again", "inviteID", id, "error", err)
+			e.log.Error("timeout write failed", "inviteID", id, "error", err, "retry_in", retryExpire)
 			due = e.store.Now() + retryExpire.Milliseconds()
 		}
 		e.deadlines.Set(id, due)
 	})
 }
 
-// end puts a change that ended invitees, and tells it.
+// end writes and announces a change that ended invitees.
 func (e *Service) end(tx *txn.Tx, c invite.Change, by rpc.Caller, action protocol.ActionType, reason,
 	data string) error {
 	v := c.Invitation
 	if v.Large {
-		v.Digested = v.Version // the ending says how the answers stand
+		v.Digested = v.Version // the ending carries the counts
 	}
 	tx.PutInvitation(v)
 	for _, p := range c.Invitees {

@@ -20,7 +20,7 @@ type present struct{}
 
 func (present) Devices(users ...string) []int { return make([]int, len(users)) }
 
-// hand is a clock that the test moves.
+// hand is a clock set by the test.
 type hand struct {
 	mu  sync.Mutex
 	now int64
@@ -69,7 +69,7 @@ func TestTheRuleDecides(t *testing.T) {
 		}
 		return e, func() { stop(); g.Wait(); _ = s.Close() }
 	}
-	e, stop := run(false) // no timer at all
+	e, stop := run(false) // no timers
 	invite := func(id string, timeout int64) {
 		t.Helper()
 		req := protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: timeout}}

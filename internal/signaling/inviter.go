@@ -12,8 +12,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Cancel ends the invitees that are still open: all of them, or those named. A cancel that overtakes its invite leaves
-// a mark, so that the late invite is refused; to the caller it still answers 8010, because there was nothing to cancel.
+// Cancel ends the open invitees: all of them, or those listed. A cancel that overtakes its invite leaves a tombstone,
+// so that the late invite is refused; the caller still gets 8010, because there was nothing to cancel.
 func (e *Service) Cancel(ctx context.Context, by rpc.Caller,
 	req protocol.CancelRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data),
@@ -24,14 +24,15 @@ func (e *Service) Cancel(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, im.Internal(err)
 	}
-	need := txn.ReadSet{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
+	reads := txn.ReadSet{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
 	if known {
-		need = cancelNeed(r, req)
+		reads = cancelReads(r, req)
 	} else {
-		need.Tombstones = []txn.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
+		reads.Tombstones = []txn.InviteeKey{{InviteID: req.InviteID, UserID: by.UserID}}
 	}
 	early := false
-	t := e.changeOr(need, req.InviteID, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation,
+	t := e.changeOr(reads, req.InviteID, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse,
+		invite.Invitation,
 		error) {
 		early = false
 		return e.decideCancel(tx, v, by, req)
@@ -46,7 +47,7 @@ func (e *Service) Cancel(ctx context.Context, by rpc.Caller,
 	t.After = func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
 		if res, err = updateDeadline(res, err); err == nil && early {
 			err = &im.Error{Code: im.CodeOver, Field: "inviteID",
-				Message: "there is no invitation with this inviteID; should it still come from you within five minutes, it will " +
+				Message: "there is no invitation with this inviteID; an invite with it within the next five minutes will " +
 					"be refused"}
 		}
 		return res, err
@@ -54,32 +55,33 @@ func (e *Service) Cancel(ctx context.Context, by rpc.Caller,
 	return t, nil
 }
 
-// cancelNeed is what a cancel looks at: everybody who is open, or those named, and the peer of a one-to-one invitation.
-func cancelNeed(r route, req protocol.CancelRequest) txn.ReadSet {
+// cancelReads returns the reads of a cancel: all open invitees, or those listed, and the peer of a one-to-one
+// invitation.
+func cancelReads(r route, req protocol.CancelRequest) txn.ReadSet {
 	id := req.InviteID
-	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}}
+	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}}
 	for _, u := range req.InviteeList {
-		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
+		reads.Invitees = append(reads.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
 	}
 	if len(req.InviteeList) == 0 {
-		need.OpenInvitees = []string{id}
+		reads.OpenInvitees = []string{id}
 	}
 	if r.peer != "" {
-		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: r.peer})
+		reads.Invitees = append(reads.Invitees, txn.InviteeKey{InviteID: id, UserID: r.peer})
 	}
-	return need
+	return reads
 }
 
 func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller,
 	req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	r := routeOf(v)
-	// the invite came between the look and this: now it is known what is needed
-	if len(tx.Missing(r.topics())) > 0 || !tx.HasOpen(v.ID) && !tx.HasInvitees(cancelNeed(r, req).Invitees) {
-		return protocol.ActionResponse{}, *v, &txn.NeedReads{Reads: cancelNeed(r, req)}
+	// the invite was committed after the route lookup: only now its reads are known
+	if len(tx.Missing(r.topics())) > 0 || !tx.HasOpen(v.ID) && !tx.HasInvitees(cancelReads(r, req).Invitees) {
+		return protocol.ActionResponse{}, *v, &txn.NeedReads{Reads: cancelReads(r, req)}
 	}
 	invitees := tx.OpenInvitees(v.ID)
 	if v.Peer != "" && !v.OwnTopic {
-		invitees = []*invite.Invitee{tx.Invitee(v.ID, v.Peer)} // also when decided: the refusal says by whom
+		invitees = []*invite.Invitee{tx.Invitee(v.ID, v.Peer)} // also when decided: the error names the action that won
 	}
 	if len(req.InviteeList) > 0 {
 		invitees = make([]*invite.Invitee, len(req.InviteeList))
@@ -110,11 +112,11 @@ func (e *Service) Modify(ctx context.Context, by rpc.Caller,
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	id := req.InviteID
-	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
 	if r.groupID != "" {
-		need.Groups = []string{r.groupID}
+		reads.Groups = []string{r.groupID}
 	}
-	return e.change(need, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	return e.change(reads, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		if err := maySpeak(tx, v, by); err != nil {
 			return protocol.ActionResponse{}, *v, err
 		}
@@ -128,7 +130,7 @@ func (e *Service) Modify(ctx context.Context, by rpc.Caller,
 	}), nil
 }
 
-// maySpeak refuses an inviter who has left the group of an invitation, or is muted there.
+// maySpeak refuses an inviter that has left the group of an invitation, or is muted there.
 func maySpeak(tx *txn.Tx, v *invite.Invitation, by rpc.Caller) error {
 	if v.GroupID == "" || v.Inviter != by.UserID {
 		return nil
@@ -140,7 +142,7 @@ func maySpeak(tx *txn.Tx, v *invite.Invitation, by rpc.Caller) error {
 		"cancel it")
 }
 
-// AddInvitees invites more people to an open invitation.
+// AddInvitees invites more users to an open invitation.
 func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 	req protocol.AddInviteesRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID)); err != nil {
@@ -154,27 +156,27 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	id := req.InviteID
-	need := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
-	if r.groupID == "" && r.peer != "" { // the invitee of a one-to-one invitation becomes one of several
-		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: r.peer})
+	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
+	if r.groupID == "" && r.peer != "" { // a one-to-one invitation becomes one to several users
+		reads.Invitees = append(reads.Invitees, txn.InviteeKey{InviteID: id, UserID: r.peer})
 	}
 	for _, u := range req.InviteeList {
-		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
+		reads.Invitees = append(reads.Invitees, txn.InviteeKey{InviteID: id, UserID: u})
 		if r.groupID != "" {
-			need.Members = append(need.Members, txn.MemberKey{GroupID: r.groupID, UserID: u})
+			reads.Members = append(reads.Members, txn.MemberKey{GroupID: r.groupID, UserID: u})
 		} else {
-			need.Topics = append(need.Topics, im.UserTopic(u))
-			need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID},
+			reads.Topics = append(reads.Topics, im.UserTopic(u))
+			reads.Contacts = append(reads.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID},
 				txn.ContactKey{UserID: by.UserID, Peer: u})
-			need.Users = append(need.Users, u)
+			reads.Users = append(reads.Users, u)
 		}
 	}
 	if r.groupID != "" {
-		need.Groups = []string{r.groupID}
+		reads.Groups = []string{r.groupID}
 	}
-	e.boundNeed(&need, by.UserID, r.groupID, req.InviteeList)
+	e.boundReads(&reads, by.UserID, r.groupID, req.InviteeList)
 	devices := e.count(req.InviteeList)
-	t := e.change(need, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
+	t := e.change(reads, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
 		return e.decideAdd(tx, v, by, req, devices)
 	})
 	updateDeadline := t.After
@@ -233,19 +235,19 @@ func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req
 	return res, c.Invitation, nil
 }
 
-// change runs an inviter's action on an existing invitation and keeps its deadline in step.
-func (e *Service) change(need txn.ReadSet, id string,
+// change runs an inviter's action on an existing invitation and updates its deadline.
+func (e *Service) change(reads txn.ReadSet, id string,
 	decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation,
 		error)) rpc.Txn[protocol.ActionResponse] {
-	return e.changeOr(need, id, decide, func(*txn.Tx) error { return snapshot.NoInvitation() })
+	return e.changeOr(reads, id, decide, func(*txn.Tx) error { return snapshot.NoInvitation() })
 }
 
-// changeOr is change with something to do when there is no such invitation.
-func (e *Service) changeOr(need txn.ReadSet, id string,
+// changeOr is change with a handler for a missing invitation.
+func (e *Service) changeOr(reads txn.ReadSet, id string,
 	decide func(*txn.Tx, *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error),
 	absent func(*txn.Tx) error) rpc.Txn[protocol.ActionResponse] {
 	var after *invite.Invitation
-	return rpc.Txn[protocol.ActionResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ActionResponse, error) {
+	return rpc.Txn[protocol.ActionResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.ActionResponse, error) {
 		v := tx.Invitation(id)
 		if v == nil {
 			return protocol.ActionResponse{}, absent(tx)
@@ -264,7 +266,8 @@ func (e *Service) changeOr(need txn.ReadSet, id string,
 
 func checkNames(users []string) error {
 	if len(users) > invite.MaxNames {
-		return im.Bad("inviteeList", fmt.Sprintf("has more than %d names; cancel everyone, or use several calls",
+		return im.Bad("inviteeList", fmt.Sprintf(
+			"has more than %d users; omit it to cancel all invitees, or use several calls",
 			invite.MaxNames))
 	}
 	seen := make(map[string]struct{}, len(users))

@@ -7,23 +7,23 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// leaving is an invitation and those of its open invitees who are no longer in the group.
+// leaving is an invitation with its open invitees that leave the group.
 type leaving struct {
 	invitation invite.Invitation
 	invitees   []*invite.Invitee
 }
 
-// LeaveGroup cancels what people are invited to in a group that they leave.
-func (e *Service) LeaveGroup(tx *txn.Tx, group string, people []string) error {
-	open, err := openOf(tx, group, people)
+// LeaveGroup cancels the open invitees of users that leave a group, and the open invitations of inviters among them.
+func (e *Service) LeaveGroup(tx *txn.Tx, group string, users []string) error {
+	open, err := openOf(tx, group, users)
 	if err != nil {
 		return err
 	}
-	abandoned, err := e.cancelAll(tx, group, people)
+	abandoned, err := e.cancelAll(tx, group, users)
 	if err != nil {
 		return err
 	}
-	for i := range open { // its inviter leaves in the same call: one row has both changes
+	for i := range open { // the inviter leaves in the same call: one row takes both changes
 		if v, ok := abandoned[open[i].invitation.ID]; ok {
 			open[i].invitation = v
 		}
@@ -31,9 +31,9 @@ func (e *Service) LeaveGroup(tx *txn.Tx, group string, people []string) error {
 	return e.leave(tx, open)
 }
 
-// cancelAll ends what inviters who leave a group have open in it: from now on an answer is refused, and each invitation
-// is cancelled in a unit of its own, so that one call does not write the invitees of a thousand invitations. It returns
-// these invitations as put.
+// cancelAll ends the open invitations in a group whose inviters leave it: from now on answers are refused, and each
+// invitation is cancelled in a transaction of its own, so that one call does not write the invitees of a thousand
+// invitations. It returns these invitations as written.
 func (e *Service) cancelAll(tx *txn.Tx, group string, inviters []string) (map[string]invite.Invitation, error) {
 	var more txn.ReadSet
 	list := map[string]invite.Invitation{}
@@ -58,12 +58,12 @@ func (e *Service) cancelAll(tx *txn.Tx, group string, inviters []string) (map[st
 		v.Left, v.Due = true, tx.Now
 		list[id] = v
 		tx.PutInvitation(v)
-		e.deadlines.Set(v.ID, tx.Now) // early when this unit is refused: it looks again
+		e.deadlines.Set(v.ID, tx.Now) // fires without effect if this transaction is refused
 	}
 	return list, nil
 }
 
-// EndGroup cancels everything that is open in a group that ends. The group's OpenInGroup must be declared.
+// EndGroup cancels all open invitations of a dismissed group. OpenInGroup of the group must be declared.
 func (e *Service) EndGroup(tx *txn.Tx, group string) error {
 	open, err := openIn(tx, group)
 	if err != nil {
@@ -72,12 +72,12 @@ func (e *Service) EndGroup(tx *txn.Tx, group string) error {
 	return e.leave(tx, open)
 }
 
-// openOf finds what people are invited to in a group. It asks, all at once, for what is not loaded.
-func openOf(tx *txn.Tx, group string, people []string) ([]leaving, error) {
+// openOf returns the open invitations of users in a group. It requires all missing rows at once.
+func openOf(tx *txn.Tx, group string, users []string) ([]leaving, error) {
 	var more txn.ReadSet
 	var order []string
 	found := map[string]*leaving{}
-	for _, u := range people {
+	for _, u := range users {
 		k := txn.MemberKey{GroupID: group, UserID: u}
 		if !tx.HasOpenOfMember(k) {
 			more.OpenOfMember = append(more.OpenOfMember, k)
@@ -105,7 +105,7 @@ func openOf(tx *txn.Tx, group string, people []string) ([]leaving, error) {
 	return list, nil
 }
 
-// openIn finds everything that is open in a group. It asks, all at once, for what is not loaded.
+// openIn returns all open invitations in a group. It requires all missing rows at once.
 func openIn(tx *txn.Tx, group string) ([]leaving, error) {
 	var more txn.ReadSet
 	var list []leaving
@@ -122,7 +122,7 @@ func openIn(tx *txn.Tx, group string) ([]leaving, error) {
 	return list, nil
 }
 
-// leave cancels invitees, each invitation once, after asking for all topics that hear of it.
+// leave cancels invitees, each invitation once, after requiring all topics of their audiences.
 func (e *Service) leave(tx *txn.Tx, list []leaving) error {
 	changes := make([]invite.Change, len(list))
 	var topics []string

@@ -17,10 +17,11 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// tombstoneLife is how long a cancel that overtook its invite, or a merged inviteID, is remembered (SPEC 1, rule 3).
+// tombstoneLife is the lifetime of the tombstone of a cancel that overtook its invite, or of a merged inviteID (SPEC
+// 1, rule 3).
 const tombstoneLife = 5 * time.Minute
 
-// opening is an invite on its way.
+// opening is the state of one invite call.
 type opening struct {
 	terms       invite.Terms
 	invitees    []string
@@ -28,25 +29,25 @@ type opening struct {
 	by          rpc.Caller
 	actor       invite.Actor
 	large       bool
-	devices     map[string]int // that invitees had connected when it came
-	skip        bool           // leave out invitees who cannot be invited
+	devices     map[string]int // connected devices of the invitees when the call arrived
+	skip        bool           // leave out invalid invitees instead of refusing
 	skipped     []protocol.Skipped
 }
 
-// Invite opens an invitation to one person, or to several without a group.
+// Invite opens an invitation to one user, or to several without a group.
 func (e *Service) Invite(ctx context.Context, by rpc.Caller,
 	req protocol.InviteRequest) (rpc.Txn[protocol.InviteResponse], error) {
 	invitees := req.InviteeList
 	var err error
 	switch {
 	case req.Invitee != "" && len(invitees) > 0:
-		err = im.Bad("invitee", "excludes inviteeList: give one of them")
+		err = im.Bad("invitee", "must not be set together with inviteeList")
 	case req.Invitee == by.UserID:
 		err = im.Bad("invitee", "is the inviter")
 	case req.Invitee != "":
 		invitees, err = []string{req.Invitee}, im.CheckUserID("invitee", req.Invitee)
 	case len(invitees) == 0:
-		err = im.Bad("invitee", "is missing: give it, or inviteeList")
+		err = im.Bad("invitee", "is missing: set it, or inviteeList")
 	}
 	if err != nil {
 		return rpc.Txn[protocol.InviteResponse]{}, err
@@ -78,7 +79,8 @@ func termsOf(by rpc.Caller, o protocol.InviteOptions) invite.Terms {
 	}
 }
 
-// inviteID is the proposed id, or one minted so that the same request sent again gets the same.
+// inviteID returns the proposed ID; without one, an ID derived from the requestID, so that a retry gets the same ID;
+// without either, a random one.
 func inviteID(by rpc.Caller, o protocol.InviteOptions) string {
 	switch {
 	case o.InviteID != "":
@@ -106,11 +108,11 @@ func (e *Service) open(ctx context.Context, by rpc.Caller, opt protocol.InviteOp
 		return rpc.Txn[protocol.InviteResponse]{}, im.Internal(err)
 	}
 	o.devices = devices
-	need := o.need()
-	e.boundNeed(&need, by.UserID, t.GroupID, invitees)
+	reads := o.reads()
+	e.boundReads(&reads, by.UserID, t.GroupID, invitees)
 	after := func(res protocol.InviteResponse, err error) (protocol.InviteResponse, error) {
 		if err == nil {
-			if !res.Repeat && !res.Merged && !o.skip { // else it is not known here which invitees are left
+			if !res.Repeat && !res.Merged && !o.skip { // otherwise the remaining invitees are not known here
 				e.routes.Add(t.ID, route{id: t.ID, participants: t.Notify == invite.NotifyParticipants, inviter: t.Inviter,
 					peer: invite.Peer(&t, invitees), groupID: t.GroupID, roomID: res.Invitation.RoomID})
 			}
@@ -119,10 +121,10 @@ func (e *Service) open(ctx context.Context, by rpc.Caller, opt protocol.InviteOp
 		return res, err
 	}
 	decide := func(tx *txn.Tx) (protocol.InviteResponse, error) { return e.decideOpen(tx, o) }
-	return rpc.Txn[protocol.InviteResponse]{Reads: need, Decide: decide, After: after}, nil
+	return rpc.Txn[protocol.InviteResponse]{Reads: reads, Decide: decide, After: after}, nil
 }
 
-func (o *opening) need() txn.ReadSet {
+func (o *opening) reads() txn.ReadSet {
 	t := &o.terms
 	n := txn.ReadSet{Invitations: []string{t.ID}, Tombstones: []txn.InviteeKey{{InviteID: t.ID, UserID: t.Inviter}}}
 	if t.RoomID != "" {
@@ -132,7 +134,7 @@ func (o *opening) need() txn.ReadSet {
 		n.OpenedBy = []string{t.Inviter}
 	}
 	if t.GroupID != "" {
-		// the inviter's own guards the mark
+		// the inviter's own topic guards the tombstone
 		n.Topics, n.Groups = append(n.Topics, im.GroupTopic(t.GroupID), im.UserTopic(t.Inviter)), append(n.Groups, t.GroupID)
 		n.Members = append(n.Members, txn.MemberKey{GroupID: t.GroupID, UserID: t.Inviter})
 		for _, u := range o.invitees {
@@ -189,7 +191,7 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 	}
 	v, list := invite.New(o.terms, o.invitees, o.actor, o.fingerprint, tx.Now)
 	if v.Large = o.large && !v.OwnTopic; v.Large {
-		v.Digested = v.Version // the invite itself says all that there is
+		v.Digested = v.Version // the invite itself carries the counts
 	}
 	if err := e.checkBlocked(tx, &v, list); err != nil {
 		return protocol.InviteResponse{}, err
@@ -216,11 +218,11 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 		ServerTime: tx.Now, Reach: reach, Skipped: o.skipped}, nil
 }
 
-// answerFromTombstone answers an invite whose id was cancelled before it came, or merged before.
+// answerFromTombstone answers an invite whose ID was cancelled before it arrived, or merged.
 func (e *Service) answerFromTombstone(tx *txn.Tx, m *txn.Tombstone) (protocol.InviteResponse, error) {
 	if m.Target == "" {
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID",
-			Message: "you cancelled this inviteID before the invite came"}
+			Message: "this inviteID was cancelled before the invite arrived"}
 	}
 	v := tx.Invitation(m.Target)
 	switch {
@@ -228,13 +230,13 @@ func (e *Service) answerFromTombstone(tx *txn.Tx, m *txn.Tombstone) (protocol.In
 		return protocol.InviteResponse{}, &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{m.Target}}}
 	case v == nil:
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID",
-			Message: "this invite was merged into another, which is over"}
+			Message: "this invite was merged into another invitation, which is over"}
 	}
 	return protocol.InviteResponse{InviteID: v.ID, Invitation: protocol.ViewInvitation(v, nil, tx.Now), Merged: true,
 		Repeat: true, ServerTime: tx.Now}, nil
 }
 
-// resolveGroup checks membership and resolves everyone.
+// resolveGroup checks the permissions of the inviter, and resolves the invitees of everyone.
 func (e *Service) resolveGroup(tx *txn.Tx, o *opening) error {
 	g := tx.Group(o.terms.GroupID)
 	me := tx.Member(o.terms.GroupID, o.by.UserID)
@@ -247,9 +249,10 @@ func (e *Service) resolveGroup(tx *txn.Tx, o *opening) error {
 		}
 	}
 	o.large = g.Members > e.opt.LargeGroup
-	if o.terms.Everyone && !tx.HasRoster(g.ID) { // asked for only now that it is known that the caller may
+	if o.terms.Everyone && !tx.HasRoster(g.ID) { // required only after the permission check
 		if g.Members-1 > invite.MaxGroupInvitees {
-			return im.Bad("everyone", fmt.Sprintf("is %d people here; the limit is %d", g.Members-1, invite.MaxGroupInvitees))
+			return im.Bad("everyone", fmt.Sprintf("is %d users in this group; the limit is %d", g.Members-1,
+				invite.MaxGroupInvitees))
 		}
 		return &txn.NeedReads{Reads: txn.ReadSet{AllMembers: []string{g.ID}}}
 	}
@@ -265,7 +268,7 @@ func (e *Service) resolveGroup(tx *txn.Tx, o *opening) error {
 	return invite.CheckInvitees(o.by.UserID, g.ID, o.invitees)
 }
 
-// merge makes an invite the accept of the invitee's own invitation to the inviter.
+// merge turns an invite into the accept of the open invitation that its invitee sent to the inviter.
 func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteResponse, merged bool, err error) {
 	v, me := tx.Invitation(id), tx.Invitee(id, o.by.UserID)
 	if v == nil || me == nil {
@@ -292,18 +295,19 @@ func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteRe
 	return protocol.InviteResponse{InviteID: id, Invitation: view, Merged: true, ServerTime: tx.Now}, true, nil
 }
 
-// opened completes the ack of a committed invite: who can be reached, and when it is due.
+// opened completes the response to a committed invite with the reach, and schedules the deadline.
 func (e *Service) opened(res *protocol.InviteResponse, devices map[string]int) {
 	reached(res.Reach, devices)
 	e.updateDeadline(res.InviteID, res.Invitation.Over, res.Invitation.Deadline, res.Repeat || res.Merged)
 }
 
-// devices counts the connected devices of the invitees before the unit is queued: nobody waits for other nodes inside.
+// devices counts the connected devices of the invitees. It runs before the transaction is queued, because a
+// transaction must not wait for other nodes.
 func (e *Service) devices(ctx context.Context, o *opening) (map[string]int, error) {
 	users := o.invitees
 	if o.terms.Everyone {
 		if me, err := e.store.Member(ctx, o.terms.GroupID, o.by.UserID); err != nil || !me.Present() {
-			return nil, err // the rule refuses it
+			return nil, err // decideOpen refuses it
 		}
 		for after := ""; ; {
 			list, err := e.store.Members(ctx, o.terms.GroupID, after, rpc.MaxPage)
@@ -329,7 +333,7 @@ func (e *Service) count(users []string) map[string]int {
 	return counts
 }
 
-// reached says of each invitee whether a device of theirs rings.
+// reached completes the status of each invitee from the number of connected devices.
 func reached(list []protocol.Reach, devices map[string]int) {
 	for i := range list {
 		r := &list[i]
@@ -344,7 +348,7 @@ func reached(list []protocol.Reach, devices map[string]int) {
 	}
 }
 
-// updateDeadline keeps the deadline of an invitation in step with what was committed.
+// updateDeadline schedules or removes the deadline of an invitation after a commit.
 func (e *Service) updateDeadline(id string, over bool, due int64, known bool) {
 	switch {
 	case over:

@@ -8,11 +8,12 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// The participants of an invitation that no group hears read its own topic, on which each action is stored once
-// (docs/adr/0003). An invite orders their devices to read that topic: in a group with a record that says nothing else,
-// without a group with the invite itself, which stands in the inviter's conversation with each invitee.
+// An invitation to several users outside a group, or to the participants of a group only, has a topic of its own, on
+// which each action is stored once (docs/adr/0003). An invite subscribes the participants' devices to that topic: in
+// a group with a record that has no other content, outside groups with the invite itself, which is part of the
+// inviter's conversation with each invitee.
 
-// announceOpen appends the message that rings.
+// announceOpen appends the message that makes devices ring.
 func announceOpen(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, by rpc.Caller) error {
 	m := openMessage(v, protocol.ActionInvite, v.Deadline, tx.Now)
 	all := names(list)
@@ -47,8 +48,7 @@ func announceOpen(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, by rp
 	return nil
 }
 
-// countForInvitees makes an invitation without a group one more that its invitees have not read, and opens the
-// conversations.
+// countForInvitees counts an invitation outside groups as unread for its invitees, and creates missing conversations.
 func countForInvitees(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) {
 	if v.GroupID != "" || v.OnlineUserOnly {
 		return
@@ -67,7 +67,7 @@ func countForInvitees(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) {
 	}
 }
 
-// countForMembers makes a group's invitation one more that its members have not read.
+// countForMembers counts a group's invitation as unread for all members.
 func countForMembers(tx *txn.Tx, v *invite.Invitation, d *txn.Draft, list []invite.Invitee) {
 	g := tx.Group(v.GroupID)
 	if v.OnlineUserOnly || g == nil {
@@ -86,8 +86,8 @@ func countForMembers(tx *txn.Tx, v *invite.Invitation, d *txn.Draft, list []invi
 	tx.PutMember(*me)
 }
 
-// appendToParticipants stores an invite once on its topic, and once in the history of its group, for its participants
-// alone.
+// appendToParticipants stores an invite once on its own topic, and once in the history of its group, visible to its
+// participants alone.
 func appendToParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling,
 	list []invite.Invitee) error {
 	topic, group := im.InvitationTopic(v.ID), im.GroupTopic(v.GroupID)
@@ -103,8 +103,7 @@ func appendToParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m pro
 	return nil
 }
 
-// countForParticipants makes the record that comes next on the group's timeline one more that these invitees have not
-// read.
+// countForParticipants counts the next record of the group's timeline as unread for these invitees.
 func countForParticipants(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) {
 	if rules, _ := im.Rules(tx.Group(v.GroupID).Type); !rules.Unread {
 		return
@@ -117,8 +116,8 @@ func countForParticipants(tx *txn.Tx, v *invite.Invitation, list []invite.Invite
 	}
 }
 
-// addParticipants announces more participants of an invitation in a group. The history has the message with the invite,
-// where it follows from the topic; a record that is not shown makes it count as unread for them.
+// addParticipants announces more participants of an invitation in a group. In the history the added message belongs
+// to the invite and is read from the topic; a hidden record makes it count as unread for the new participants.
 func addParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling,
 	list []invite.Invitee) error {
 	topic, group := im.InvitationTopic(v.ID), im.GroupTopic(v.GroupID)
@@ -141,8 +140,8 @@ func participant(tx *txn.Tx, v *invite.Invitation) txn.Body {
 	return &rpc.Event{Value: protocol.ParticipantEvent{Type: protocol.TypeParticipant, InviteID: v.ID, Time: tx.Now}}
 }
 
-// rejoin orders the inviter's devices once more to read the topic of an online-only invitation: the response to the
-// first call, and the order with it, may be lost.
+// rejoin subscribes the inviter's devices again to the topic of an online-only invitation, because the response to
+// the first call, and the subscription with it, may be lost.
 func rejoin(tx *txn.Tx, v *invite.Invitation) {
 	if v.OwnTopic && v.OnlineUserOnly && !v.Over() {
 		tx.Append(im.UserTopic(v.Inviter), txn.Draft{Online: true, Listen: im.ListenTo(im.InvitationTopic(v.ID), 0),
@@ -150,9 +149,9 @@ func rejoin(tx *txn.Tx, v *invite.Invitation) {
 	}
 }
 
-// joinTopic appends a message to an invitation's topic, and orders the devices of the inviter and the given invitees to
-// read it. The records of an online-only invitation are stored there as well, so that no device misses one while it
-// begins to read; they go with the invitation, minutes after its end.
+// joinTopic appends a message to an invitation's topic, and subscribes the devices of the inviter and of the given
+// invitees to it. The records of an online-only invitation are stored there as well, so that a device misses none
+// while it subscribes; they are deleted with the invitation, minutes after its end.
 func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee,
 	from uint64) {
 	topic := im.InvitationTopic(v.ID)
@@ -173,8 +172,8 @@ func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signa
 	tx.Append(topic, d)
 }
 
-// appendToSeveral appends an invite to the inviter's conversation with each of the invitees; their devices read the
-// invitation's topic after a sequence from then on. Of the inviter's copies, one is sent to devices.
+// appendToSeveral appends an invite to the inviter's conversation with each invitee; their devices subscribe to the
+// invitation's topic after sequence from. Of the inviter's copies, one is sent to devices.
 func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee,
 	from uint64) error {
 	topic := im.InvitationTopic(v.ID)
@@ -212,7 +211,7 @@ func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol
 	return nil
 }
 
-// holdAll asks for the topics of the inviter and of invitees, and more.
+// holdAll requires the topics of the inviter and of invitees, and more.
 func holdAll(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, more ...string) error {
 	topics := append(more, im.UserTopic(v.Inviter))
 	for i := range list {
@@ -224,7 +223,7 @@ func holdAll(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, more ...st
 	return nil
 }
 
-// announceAdded rings the new invitees and names them to the others.
+// announceAdded rings the new invitees and announces them to the existing participants.
 func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by rpc.Caller) error {
 	v := &c.Invitation
 	m := openMessage(v, protocol.ActionAdd, c.Invitees[0].Deadline, tx.Now)
@@ -233,7 +232,7 @@ func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by r
 	switch {
 	case !v.OwnTopic:
 		for i := range c.Invitees {
-			c.Invitees[i].Counted = v.Counted // the invite counts for them, too
+			c.Invitees[i].Counted = v.Counted // the invite counts as unread for them, too
 		}
 		return appendEvent(tx, v, by, m)
 	case v.GroupID != "":
@@ -245,9 +244,9 @@ func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by r
 	} else if err := holdAll(tx, v, c.Invitees, topic); err != nil {
 		return err
 	}
-	from := tx.Head(topic) + 1 // after the record that follows
+	from := tx.Head(topic) + 1 // after the next record
 	tx.Append(topic, txn.Draft{Device: by.Origin(), Body: newSignal(m)})
-	if !before.OwnTopic { // the two it had so far begin to read the topic
+	if !before.OwnTopic { // the first two participants subscribe now
 		d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: newSignal(m)}
 		if before.Dropped {
 			d.Peer = v.Peer
@@ -261,8 +260,7 @@ func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by r
 	return appendToSeveral(tx, v, by, ring, c.Invitees, from)
 }
 
-// read takes an invitation that its invitee answers out of what is unread for that user. It asks for the rows that it
-// needs.
+// read removes an answered invitation from the unread count of its invitee. It requires the missing rows.
 func read(tx *txn.Tx, v *invite.Invitation, p *invite.Invitee) error {
 	switch {
 	case p.Counted == 0 && p.Seq == 0:

@@ -1,6 +1,7 @@
-// Package signaling owns the verbs: it loads, decides with the pure rules, and appends. It also owns the deadlines.
+// Package signaling implements the methods of invitations: it loads rows, decides with the pure rules of package
+// invite, and appends records. It also owns deadlines and the digests of large groups.
 //
-// It never talks to a device: what it commits is announced by the store's reader, after the caller has its answer.
+// It never talks to devices: delivery announces committed records, after the caller has its response.
 package signaling
 
 import (
@@ -20,40 +21,41 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// Presence counts the devices of people that are connected now, to any node. It may have to ask the others.
+// Presence counts the connected devices of users, on all nodes. It may have to query the other nodes.
 type Presence interface {
 	Devices(userIDs ...string) []int
 }
 
-// Options are the choices for an engine. The zero value works.
+// Options configures a Service. The zero value works.
 type Options struct {
-	// LargeGroup is how many members make a group large: onlookers in it hear digests of the answers to an invitation, at
-	// most five a second, and the inviter hears every answer. Default: 500.
+	// LargeGroup is the number of members above which a group is large: in a large group, members other than the inviter
+	// receive digests of the answers, at most five a second, and the inviter receives every answer. Default: 500.
 	LargeGroup int
-	// Nodes is how many nodes there are, which share the five digests a second. Default: one.
+	// Nodes returns the number of nodes, which share the limit of five digests a second. Default: 1.
 	Nodes func() int
-	// DropBlocked lets an invitation to somebody who blocks the inviter seem to succeed, and the blocker hear nothing of
-	// it. Default: it is refused with 20007.
+	// DropBlocked makes an invitation to a user that blocks the inviter appear to succeed, without any event for the
+	// invitee. Default: it is refused with 20007.
 	DropBlocked bool
-	// RoomPolicy says who may enter rooms, and so invite into them. Default: those who were invited.
+	// RoomPolicy decides which users may enter rooms, and so invite into them. Default: invited users.
 	RoomPolicy im.RoomPolicy
-	// OpenPerPair, OpenPerInvitee and OpenPerInviter bound the open invitations from one user to another without a group,
-	// those that wait for one user, and those of one inviter. Negative: no bound. Defaults: 5, 500, 1,000.
+	// OpenPerPair, OpenPerInvitee and OpenPerInviter limit the open invitations from one user to another outside groups,
+	// to one user, and from one user. Negative: no limit. Defaults: 5, 500, 1,000.
 	OpenPerPair, OpenPerInvitee, OpenPerInviter int
-	// DefaultTimeout is the timeout, in whole seconds, of invitations that give none. Default: they never time out.
+	// DefaultTimeout is the timeout of invitations that set none, in whole seconds. Default: no timeout.
 	DefaultTimeout int64
-	// MaxTimeout bounds the timeout in seconds; an invitation that never times out is above every bound. Default: 0, no
-	// bound.
+	// MaxTimeout limits the timeout in seconds; an invitation without a timeout exceeds every limit. Default: 0, no
+	// limit.
 	MaxTimeout int64
-	// Posted is told that pushes are on their way, before they are committed. Default: this house sends none.
+	// Posted is called when pushes are enqueued, before their commit. Default: pushes are off.
 	Posted offlinepush.Post
-	// Pushed is told that pushes were committed without a record to announce. Default: nobody is.
+	// Pushed is called after a commit of pushes without a record to announce. Default: no call.
 	Pushed func()
-	// Log receives what operators should know. Default: slog.Default().
+	// Log receives warnings and errors. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Service runs the verbs.
+// Service implements the methods of invitations. Its fields do not change after New; deadlines, digests and routes
+// have locks of their own.
 type Service struct {
 	store     *store.Store
 	presence  Presence
@@ -65,17 +67,17 @@ type Service struct {
 	log       *slog.Logger
 }
 
-// route is what never changes of an invitation and says which topics an action on it needs.
+// route is the immutable part of an invitation, which determines the topics an action locks.
 type route struct {
 	id, inviter, peer, groupID, roomID string
 
-	participants bool // a group's members do not hear it
+	participants bool // the invitation has a topic of its own instead of the group's
 }
 
-// maxRoutes bounds the memory of routes; a route that was forgotten is read again.
+// maxRoutes bounds the cache of routes; an evicted route is read from the store.
 const maxRoutes = 1 << 17
 
-// New makes an engine on a store.
+// New returns a Service on a store.
 func New(s *store.Store, p Presence, opt Options) *Service {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
@@ -93,15 +95,15 @@ func New(s *store.Store, p Presence, opt Options) *Service {
 	}
 	watch := offlinepush.New(offlinepush.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Done: opt.Pushed,
 		Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
-	routes, _ := lru.New[string, route](maxRoutes) // it fails only for a size below one
+	routes, _ := lru.New[string, route](maxRoutes) // fails only for a size below one
 	return &Service{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), gone: watch, opt: opt,
 		routes: routes, log: opt.Log}
 }
 
-// Restore reads the deadlines of all open invitations. Call it before Run.
+// Restore loads the deadlines of all open invitations. Call it before Run.
 func (e *Service) Restore(ctx context.Context) error {
 	if e.store.Shared() {
-		return nil // adoptLoop finds all that is due
+		return nil // adoptLoop finds all due invitations
 	}
 	late, err := e.store.DigestPending(ctx)
 	if err != nil {
@@ -113,7 +115,7 @@ func (e *Service) Restore(ctx context.Context) error {
 	return e.store.Deadlines(ctx, func(d store.Deadline) { e.deadlines.Set(d.InviteID, d.Due) })
 }
 
-// Run announces deadlines, digests and pushes for users who went offline, until ctx ends.
+// Run fires deadlines, digests and pushes for users that went offline, until ctx ends.
 func (e *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.expireLoop(ctx) })
@@ -123,14 +125,16 @@ func (e *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// UserOffline is told that the last device of somebody went: what rings for them goes on by pushes. It does not block.
+// UserOffline reports that the last device of a user disconnected: their open invitations continue as pushes. It does
+// not block.
 func (e *Service) UserOffline(user string) { e.gone.Gone(user) }
 
-// NodeLost is told that another node of the house went: who does not connect to the others is rung by pushes. It does
-// not block.
+// NodeLost reports the loss of another node: its users that do not reconnect elsewhere receive pushes. It does not
+// block.
 func (e *Service) NodeLost() { e.gone.Lost() }
 
-// route finds the route of an invitation, in memory or in the store; ok is false when there is no such invitation.
+// route returns the route of an invitation, from the cache or the store; ok is false when the invitation does not
+// exist.
 func (e *Service) route(ctx context.Context, id string) (r route, ok bool, err error) {
 	if r, ok := e.routes.Get(id); ok {
 		return r, true, nil
@@ -144,7 +148,7 @@ func (e *Service) route(ctx context.Context, id string) (r route, ok bool, err e
 	return r, true, nil
 }
 
-// mustRoute is route for a method: an invitation that does not exist is an error.
+// mustRoute is route for a method: a missing invitation is an error.
 func (e *Service) mustRoute(ctx context.Context, id string) (route, error) {
 	r, ok, err := e.route(ctx, id)
 	switch {
@@ -161,7 +165,7 @@ func routeOf(v *invite.Invitation) route {
 		groupID: v.GroupID, roomID: v.RoomID}
 }
 
-// home is the topic whose lock guards an invitation and its invitees.
+// home returns the topic whose lock guards an invitation and its invitees.
 func (r route) home() string {
 	if r.groupID != "" {
 		return im.GroupTopic(r.groupID)
@@ -169,7 +173,7 @@ func (r route) home() string {
 	return im.UserTopic(r.inviter)
 }
 
-// members asks for somebody's membership, when the invitation is of a group.
+// members returns the membership row of a user that an action on a group invitation reads.
 func (r route) members(user string) []txn.MemberKey {
 	if r.groupID == "" {
 		return nil
@@ -177,7 +181,7 @@ func (r route) members(user string) []txn.MemberKey {
 	return []txn.MemberKey{{GroupID: r.groupID, UserID: user}}
 }
 
-// contacts asks for an invitee's side of the conversation with the inviter, when the invitation is of no group.
+// contacts returns the row of an invitee's conversation with the inviter that an action reads outside groups.
 func (r route) contacts(user string) []txn.ContactKey {
 	if r.groupID != "" {
 		return nil
@@ -185,7 +189,7 @@ func (r route) contacts(user string) []txn.ContactKey {
 	return []txn.ContactKey{{UserID: user, Peer: r.inviter}}
 }
 
-// topics are those that nearly every action on the invitation appends to.
+// topics returns the topics that nearly every action on the invitation appends to.
 func (r route) topics() []string {
 	if r.groupID != "" && r.participants || r.groupID == "" && r.peer == "" {
 		return []string{r.home(), im.InvitationTopic(r.id)}

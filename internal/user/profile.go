@@ -172,7 +172,7 @@ func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRe
 // Import writes profiles as they were elsewhere, for app servers.
 func (p *Users) Import(_ context.Context, _ rpc.Caller,
 	req protocol.ImportUsersRequest) (rpc.Txn[protocol.ImportResponse], error) {
-	var need txn.ReadSet
+	var reads txn.ReadSet
 	var err error
 	switch {
 	case len(req.Users) == 0:
@@ -185,8 +185,8 @@ func (p *Users) Import(_ context.Context, _ rpc.Caller,
 		if err = rpc.FirstError(err, im.CheckUserID("users", u.UserID), checkProfile(u)); err != nil {
 			break
 		}
-		need.Users = append(need.Users, u.UserID)
-		need.Topics = append(need.Topics, im.UserTopic(u.UserID))
+		reads.Users = append(reads.Users, u.UserID)
+		reads.Topics = append(reads.Topics, im.UserTopic(u.UserID))
 	}
 	if err != nil {
 		if e, ok := err.(*im.Error); ok && len(req.Users) > 0 {
@@ -194,7 +194,7 @@ func (p *Users) Import(_ context.Context, _ rpc.Caller,
 		}
 		return rpc.Txn[protocol.ImportResponse]{}, err
 	}
-	return rpc.Txn[protocol.ImportResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.ImportResponse, error) {
+	return rpc.Txn[protocol.ImportResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.ImportResponse, error) {
 		var res protocol.ImportResponse
 		for _, u := range req.Users {
 			person := tx.User(u.UserID)
@@ -233,17 +233,17 @@ func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequ
 		return rpc.Txn[protocol.PeopleResponse]{}, err
 	}
 	topic := im.UserTopic(by.UserID)
-	need := txn.ReadSet{Topics: []string{topic}}
+	reads := txn.ReadSet{Topics: []string{topic}}
 	for _, u := range req.UserIDList {
-		need.Topics = append(need.Topics, im.UserTopic(u)) // whoever writes to a contact holds the topics of both
-		need.Contacts = append(need.Contacts, txn.ContactKey{UserID: by.UserID, Peer: u})
-		need.Follows = append(need.Follows, txn.ContactKey{UserID: u, Peer: by.UserID})
+		reads.Topics = append(reads.Topics, im.UserTopic(u)) // whoever writes to a contact holds the topics of both
+		reads.Contacts = append(reads.Contacts, txn.ContactKey{UserID: by.UserID, Peer: u})
+		reads.Follows = append(reads.Follows, txn.ContactKey{UserID: u, Peer: by.UserID})
 	}
 	mine, err := p.status(ctx, by.UserID, !on && p.online(by.UserID))
 	if err != nil {
 		return rpc.Txn[protocol.PeopleResponse]{}, err
 	}
-	return rpc.Txn[protocol.PeopleResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.PeopleResponse, error) {
+	return rpc.Txn[protocol.PeopleResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.PeopleResponse, error) {
 		res := protocol.PeopleResponse{UserIDList: []string{}, ServerTime: tx.Now}
 		var counts map[string][]int64
 		if on && p.Invitations != nil {

@@ -204,12 +204,12 @@ func (p *Users) Unsubscribe(ctx context.Context, by rpc.Caller,
 func (p *Users) follow(by rpc.Caller, users []string, on bool,
 	res protocol.StatusResponse) rpc.Txn[protocol.StatusResponse] {
 	topic := im.UserTopic(by.UserID)
-	need := txn.ReadSet{Topics: []string{topic}}
+	reads := txn.ReadSet{Topics: []string{topic}}
 	for _, u := range users {
-		need.Follows = append(need.Follows, txn.ContactKey{UserID: by.UserID, Peer: u})
-		need.Contacts = append(need.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID})
+		reads.Follows = append(reads.Follows, txn.ContactKey{UserID: by.UserID, Peer: u})
+		reads.Contacts = append(reads.Contacts, txn.ContactKey{UserID: u, Peer: by.UserID})
 	}
-	return rpc.Txn[protocol.StatusResponse]{Reads: need, Decide: func(tx *txn.Tx) (protocol.StatusResponse, error) {
+	return rpc.Txn[protocol.StatusResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.StatusResponse, error) {
 		for _, u := range users {
 			if tx.Follow(by.UserID, u) == on {
 				continue

@@ -1,4 +1,4 @@
-// Package deadline owns the order in which invitations are due.
+// Package deadline implements the queue of deadlines of invitations, ordered by due time.
 //
 // It has no clock and fires nothing.
 package deadline
@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// Queue remembers when invitations are due. It only announces: an action past its deadline is refused by the rule,
-// whether or not this has fired, so that losing all of it would delay timeouts and never change one.
+// Queue is a queue of invitations by due time, for announcements only: an action past its deadline is refused by the
+// rule, whether or not the deadline has fired, so losing the queue delays timeouts and never changes one.
 type Queue struct {
 	mu    sync.Mutex
 	queue order
 	wake  chan struct{}
 }
 
-// Wake is signalled when another invitation than before is due first.
+// Wake is signalled when the first invitation in the queue changes.
 func (d *Queue) Wake() <-chan struct{} { return d.wake }
 
-// New makes an empty queue.
+// New returns an empty queue.
 func New() *Queue {
 	return &Queue{queue: order{place: map[string]int{}}, wake: make(chan struct{}, 1)}
 }
 
-// Set notes when an invitation is due next; 0 forgets it.
+// Set schedules an invitation at due, in milliseconds; 0 removes it.
 func (d *Queue) Set(id string, due int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -50,7 +50,8 @@ func (d *Queue) Set(id string, due int64) {
 	}
 }
 
-// Adopt notes when an invitation is due that another node may have opened; this one looks after it a little later.
+// Adopt schedules an invitation that another node may have opened, later by the given duration, unless it is
+// scheduled.
 func (d *Queue) Adopt(id string, due int64, later time.Duration) {
 	d.mu.Lock()
 	_, known := d.queue.place[id]
@@ -60,7 +61,7 @@ func (d *Queue) Adopt(id string, due int64, later time.Duration) {
 	}
 }
 
-// Next takes the invitations that are due at now, at most limit, or says how long to wait for one.
+// Next removes and returns at most limit invitations that are due at now, or returns the wait until the next one.
 func (d *Queue) Next(now int64, limit int) (ids []string, wait time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,7 +79,7 @@ type item struct {
 	due int64
 }
 
-// order is a heap by due time that knows the place of each id.
+// order is a heap by due time with the index of each ID.
 type order struct {
 	items []item
 	place map[string]int

@@ -1,6 +1,7 @@
-// Package offlinepush owns the pushes of an invitation: who is posted one when it rings, and when it rings no longer.
+// Package offlinepush decides the pushes of invitations: which invitees receive one when an invitation opens, and
+// when it ends.
 //
-// It sends nothing: what is posted leaves the house once it is committed.
+// It sends nothing: it enqueues outbox events, which the relay sends after the commit.
 package offlinepush
 
 import (
@@ -11,13 +12,11 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Post is told that pushes are on their way, before they are committed, and perhaps more than once; nil = this house
-// sends none.
+// Post is called when pushes are enqueued, before their commit, and possibly more than once; nil: pushes are off.
 type Post func()
 
-// Ring finds the new invitees who have no connected device and may be reached by a push, and posts one to each of them:
-// they leave the house when the invitation is committed. It says in reach who that is, and who does not want to be
-// disturbed.
+// Ring enqueues a push for each new invitee that has no connected device and may be reached by a push. It sets the
+// status of these invitees, and of those in do-not-disturb, in reach.
 func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, devices map[string]int,
 	reach []protocol.Reach) error {
 	pushes := post != nil && !v.OnlineUserOnly && (v.Push == nil || !v.Push.Disable)
@@ -36,18 +35,18 @@ func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, d
 		reach[i].UserID = p.UserID
 		absent := pushes && devices[p.UserID] == 0
 		if v.GroupID != "" && !absent {
-			continue // nothing is known of this person here
+			continue // the user row is not loaded
 		}
-		who := tx.User(p.UserID)
+		user := tx.User(p.UserID)
 		var quiet *im.Quiet
-		if who != nil {
-			quiet = im.QuietNow(who.DND, tx.Now)
+		if user != nil {
+			quiet = im.QuietNow(user.DND, tx.Now)
 		}
 		switch {
 		case quiet != nil && quiet.Show:
 			reach[i].Status = protocol.ReachDoNotDisturb
-		case absent && who != nil && who.Pushes != 0:
-			reach[i].Status = protocol.ReachPush // also of whom does not want that to be known
+		case absent && user != nil && user.Pushes != 0:
+			reach[i].Status = protocol.ReachPush // also with a do-not-disturb that the user does not show
 			if p.Pushed = !p.Dropped && quiet == nil; p.Pushed {
 				posts = append(posts, outbox.Ring(v.ID, p.UserID, tx.Now))
 			}
@@ -57,7 +56,7 @@ func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, d
 	return nil
 }
 
-// Decided tells devices that a push made ring of an invitee who was decided about.
+// Decided enqueues the end of a push to a decided invitee.
 func (post Post) Decided(tx *txn.Tx, p *invite.Invitee) {
 	if p.Pushed && p.State != invite.Open {
 		post.put(tx, []txn.OutboxEvent{outbox.Ended(p.InviteID, p.UserID, tx.Now)})

@@ -14,15 +14,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// patience is how long somebody may be without a device before they count as away: a page that is loaded anew is back
-// by then.
-const patience = 2 * time.Second
+// awayAfter is the time without a connected device after which a user counts as offline. A page reload takes less.
+const awayAfter = 2 * time.Second
 
-// comeback is how long devices may take to connect again after this server was away: clients wait 5 s at most between
-// two tries.
-const comeback = 6 * time.Second
+// reconnectTime is the time devices may take to reconnect after the loss of a node. Clients wait at most 5 s between
+// attempts.
+const reconnectTime = 6 * time.Second
 
-// maxGone bounds the people who are waited for. More, who leave all at once, are searched for in the store.
+// maxGone bounds the queue of users that went offline. On overflow the store is searched instead.
 const maxGone = 10_000
 
 type gone struct {
@@ -30,43 +29,44 @@ type gone struct {
 	at   time.Time
 }
 
-// Watch rings people by pushes whose last device goes while something rings there.
+// Watch pushes the open invitations of users whose last device disconnects. Only the goroutines of Run read the
+// channels; the other fields do not change after New.
 type Watch struct {
 	Store   *store.Store
 	Devices func(users ...string) []int
 	Post    Post
-	Topics  func(*invite.Invitation) []string // those that an action on an invitation appends to
-	Done    func()                            // is told that pushes were committed
+	Topics  func(*invite.Invitation) []string // the topics that an action on an invitation appends to
+	Done    func()                            // called after a commit of pushes
 	Log     *slog.Logger
 	list    chan gone
-	lost    chan struct{} // a server went, with whom it had connected
+	lost    chan struct{} // signalled when a node was lost, or the queue overflowed
 }
 
-// New makes a watch that has seen nobody leave.
+// New returns a Watch with an empty queue.
 func New(w Watch) *Watch {
 	w.list, w.lost = make(chan gone, maxGone), make(chan struct{}, 1)
 	return &w
 }
 
-// Gone is told that a device of somebody went. It does not block.
+// Gone reports that a device of a user disconnected. It does not block.
 func (g *Watch) Gone(user string) {
 	select {
-	case g.list <- gone{user, time.Now().Add(patience)}:
+	case g.list <- gone{user, time.Now().Add(awayAfter)}:
 	default:
 		g.Lost()
 	}
 }
 
-// Lost is told that a server of the house went. It does not block.
+// Lost reports the loss of a node. It does not block.
 func (g *Watch) Lost() {
 	select {
 	case g.lost <- struct{}{}:
-	default: // it is known
+	default: // already signalled
 	}
 }
 
-// Run rings those who do not come back, until ctx ends: first those for whom something rang when the house was last
-// there.
+// Run pushes the open invitations of users that do not reconnect, until ctx ends, including those open since before
+// the start.
 func (g *Watch) Run(ctx context.Context) error {
 	if g.Post == nil {
 		<-ctx.Done()
@@ -80,22 +80,22 @@ func (g *Watch) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case who := <-g.list:
-			t := time.NewTimer(time.Until(who.at))
+		case left := <-g.list:
+			t := time.NewTimer(time.Until(left.at))
 			select {
 			case <-ctx.Done():
 				t.Stop()
 				return nil
 			case <-t.C:
 			}
-			if g.Devices(who.user)[0] == 0 {
-				g.ringOn(ctx, who.user)
+			if g.Devices(left.user)[0] == 0 {
+				g.ringOn(ctx, left.user)
 			}
 		}
 	}
 }
 
-// search looks for those who were connected to a server that went, each time one did.
+// search finds the users of a lost node with open invitations, each time one is lost.
 func (g *Watch) search(ctx context.Context) {
 	for {
 		select {
@@ -103,17 +103,17 @@ func (g *Watch) search(ctx context.Context) {
 			return
 		case <-g.lost:
 		}
-		back := time.NewTimer(comeback)
+		reconnected := time.NewTimer(reconnectTime)
 		select {
 		case <-ctx.Done():
-			back.Stop()
+			reconnected.Stop()
 			return
-		case <-back.C:
+		case <-reconnected.C:
 		}
 		users, err := outbox.Unreached(ctx, g.Store, maxGone)
 		if err != nil {
 			if ctx.Err() == nil {
-				g.Log.Warn("it cannot be read for whom something rang when a server went; it is tried again", "error", err)
+				g.Log.Warn("listing unanswered invitations failed", "error", err, "retry_in", reconnectTime)
 			}
 			g.Lost()
 			continue
@@ -126,28 +126,28 @@ func (g *Watch) search(ctx context.Context) {
 	}
 }
 
-// ringOn rings somebody by pushes for whom invitations are open that only their devices knew of.
+// ringOn pushes the open invitations of a user that were sent to connected devices only.
 func (g *Watch) ringOn(ctx context.Context, user string) {
-	who, err := g.Store.User(ctx, user)
-	if err != nil || who == nil || who.Pushes == 0 {
+	u, err := g.Store.User(ctx, user)
+	if err != nil || u == nil || u.Pushes == 0 {
 		if err != nil {
-			g.Log.Warn("somebody left while it may ring, and could not be rung by a push", "user", user, "error", err)
+			g.Log.Warn("offline push failed", "user", user, "error", err)
 		}
 		return
 	}
 	open, err := g.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
 	if err != nil {
-		g.Log.Warn("somebody left while it rang, and could not be rung by a push", "user", user, "error", err)
+		g.Log.Warn("offline push failed", "user", user, "error", err)
 		return
 	}
 	for i := range open {
 		if v := &open[i].Invitation; open[i].Mine != nil && !open[i].Mine.Pushed {
 			key := txn.InviteeKey{InviteID: v.ID, UserID: user}
-			need := txn.ReadSet{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key},
+			reads := txn.ReadSet{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key},
 				Users: []string{user}}
-			rpc.WriteLater(g.Store, need, func(tx *txn.Tx) error { return g.push(tx, key) }, func(err error) {
+			rpc.WriteLater(g.Store, reads, func(tx *txn.Tx) error { return g.push(tx, key) }, func(err error) {
 				if err != nil {
-					g.Log.Warn("somebody left while it rang, and could not be rung by a push", "user", user, "inviteID", key.InviteID,
+					g.Log.Warn("offline push failed", "user", user, "inviteID", key.InviteID,
 						"error", err)
 				} else {
 					g.Done()

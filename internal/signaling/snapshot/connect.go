@@ -1,6 +1,6 @@
-// Package snapshot owns the reads of invitations: the welcome of a connecting device, getInvitation, listInvitations.
+// Package snapshot implements the reads of invitations: the connect response, getInvitation, listInvitations.
 //
-// It decides nothing about them.
+// It makes no decisions about invitations.
 package snapshot
 
 import (
@@ -16,22 +16,22 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Listening is a topic that a connecting device hears.
+// Listening is a topic that a connecting device subscribes to.
 type Listening struct {
 	Name    string
-	After   uint64 // the last sequence that it does not hear, unless Recover
-	Recover bool   // the transport goes on from where it stood
-	Ended   bool   // nothing will follow what is recovered
+	After   uint64 // the last sequence that is not delivered, unless Recover
+	Recover bool   // the transport resumes from its position
+	Ended   bool   // no record follows the recovered ones
 }
 
-// Position is how far a device's transport had come in a topic.
+// Position is the position of a device's transport in a topic.
 type Position struct {
 	Seq   uint64
 	Epoch string
 }
 
 // Connect reads the connect response of a device and the topics of its session. stood has the positions of its
-// transport when the previous connection broke; hello may have positions that the device stored itself, across a
+// transport when the previous connection broke; hello may have positions that the device itself stored, across a
 // restart.
 func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hello,
 	stood map[string]Position) (protocol.Welcome, []Listening, error) {
@@ -59,10 +59,10 @@ func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hell
 	return c.welcome, c.list, nil
 }
 
-// maxEnded bounds the ended invitations of one welcome.
+// maxEnded bounds the ended invitations of one connect response.
 const maxEnded = 50
 
-// ended shows those invitations of a list that are over and that the user takes part in.
+// ended returns the invitations of a list that are over and visible to the user.
 func (r *Reader) ended(ctx context.Context, by rpc.Caller, ids []string) ([]protocol.Invitation, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -76,8 +76,8 @@ func (r *Reader) ended(ctx context.Context, by rpc.Caller, ids []string) ([]prot
 	return list, err
 }
 
-// viewWhole shows invitations with their first invitees, those that the caller may see, and reports whether there are
-// more of these than one answer takes.
+// viewWhole returns the invitations that the caller may see, with their first invitees, and reports whether more of
+// them exceed the size of one response.
 func (r *Reader) viewWhole(ctx context.Context, by rpc.Caller, list []invite.Invitation) (views []protocol.Invitation,
 	more bool, err error) {
 	size := 0
@@ -115,17 +115,17 @@ func (r *Reader) viewWhole(ctx context.Context, by rpc.Caller, list []invite.Inv
 	return views, false, nil
 }
 
-// unfollow takes the marks of invitations to several that are over from a user: each connect leaves nothing for the
-// next one.
+// unfollow clears the flag Follows of a user on invitations to several users that are over, so that the next connect
+// does not read them.
 func (r *Reader) unfollow(user string, ids []string) {
 	if len(ids) == 0 {
 		return
 	}
-	need := txn.ReadSet{Topics: []string{im.UserTopic(user)}}
+	reads := txn.ReadSet{Topics: []string{im.UserTopic(user)}}
 	for _, id := range ids {
-		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: id, UserID: user})
+		reads.Invitees = append(reads.Invitees, txn.InviteeKey{InviteID: id, UserID: user})
 	}
-	rpc.WriteLater(r.Store, need, func(tx *txn.Tx) error {
+	rpc.WriteLater(r.Store, reads, func(tx *txn.Tx) error {
 		for _, id := range ids {
 			if p := tx.Invitee(id, user); p != nil && p.Follows {
 				p.Follows = false
@@ -135,20 +135,20 @@ func (r *Reader) unfollow(user string, ids []string) {
 		return nil
 	}, func(err error) {
 		if err != nil {
-			r.Log.Warn("ended invitations still marked as followed", "user", user, "error", err)
+			r.Log.Warn("clearing followed invitations failed", "user", user, "error", err)
 		}
 	})
 }
 
-// connecting gathers what one device listens to.
+// connecting is the state of one connect: the response and the subscriptions of a device. One goroutine owns it.
 type connecting struct {
-	r       *Reader
-	hello   protocol.Hello
-	stood   map[string]Position
-	fresh   bool // the device has no past here: the snapshot is its beginning
-	welcome protocol.Welcome
-	list    []Listening
-	parties int // topics of invitations that were looked up
+	r         *Reader
+	hello     protocol.Hello
+	stood     map[string]Position
+	fresh     bool // the device has no position here and starts from the snapshot
+	welcome   protocol.Welcome
+	list      []Listening
+	pastCount int // topics of past invitations looked up so far
 }
 
 func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snapshot) error {
@@ -164,7 +164,7 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 		if _, known := c.hello.Positions[topic]; has(joined, topic) {
 			after = g.JoinedSeq
 		} else if _, here := c.stood[topic]; !c.fresh && !known && !here {
-			c.welcome.Reload = append(c.welcome.Reload, topic) // the device lost its place in it
+			c.welcome.Reload = append(c.welcome.Reload, topic) // the device has no position in it
 		}
 		if err := c.listen(ctx, topic, g.Head, after, g.JoinedSeq); err != nil {
 			return err
@@ -173,7 +173,7 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 	for i := range snap.Invitations {
 		if o := &snap.Invitations[i]; o.Invitation.OwnTopic {
 			topic, after := im.InvitationTopic(o.Invitation.ID), o.Head-min(o.Head, maxReplay)
-			if from, told := joined[topic]; told {
+			if from, ok := joined[topic]; ok {
 				after = from
 			}
 			if err := c.listen(ctx, topic, o.Head, after, 0); err != nil {
@@ -184,8 +184,8 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 	return c.pastTopics(ctx, by, joined)
 }
 
-// maxReplay bounds the records of an open invitation that a device without a position in it is sent: the answers so
-// far.
+// maxReplay bounds the records of an open invitation that are replayed to a device without a position in its topic:
+// the answers so far.
 const maxReplay = 1000
 
 func has[K comparable, V any](m map[K]V, k K) bool {
@@ -193,8 +193,8 @@ func has[K comparable, V any](m map[K]V, k K) bool {
 	return ok
 }
 
-// pastTopics lets a device read how invitations went on that it read before, or was ordered to read while it was away,
-// and that are not in the snapshot.
+// pastTopics subscribes a device to the topics of invitations that are not in the snapshot, and that it read before
+// or was subscribed to while it was disconnected.
 func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[string]uint64) error {
 	for topic, from := range joined {
 		if err := c.pastTopic(ctx, by, topic, from); err != nil {
@@ -214,15 +214,15 @@ func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[s
 	return nil
 }
 
-// maxParties bounds the topics of invitations that one connect looks up.
-const maxParties = 500
+// maxPastTopics bounds the topics of past invitations that one connect looks up.
+const maxPastTopics = 500
 
 func (c *connecting) pastTopic(ctx context.Context, by rpc.Caller, topic string, from uint64) error {
 	id := im.TopicInvitation(topic)
 	if _, listed := c.welcome.Positions[topic]; id == "" || listed {
 		return nil
 	}
-	if c.parties++; c.parties > maxParties {
+	if c.pastCount++; c.pastCount > maxPastTopics {
 		c.welcome.Reload = append(c.welcome.Reload, topic)
 		return nil
 	}
@@ -247,9 +247,9 @@ func (c *connecting) pastTopic(ctx context.Context, by rpc.Caller, topic string,
 	return nil
 }
 
-// joinedMeanwhile finds the topics that a device which was here before was ordered to listen to while it was away, and
-// from which sequence on. An order may have come just before the device's position, and the link broken before it was
-// carried out: those count as well.
+// joinedMeanwhile returns the topics that a returning device was subscribed to while it was disconnected, with their
+// first sequence. A record just before the device's position counts as well, because the connection may have broken
+// before the subscription was applied.
 func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]uint64, error) {
 	joined := map[string]uint64{}
 	p, ok := c.stood[topic]
@@ -257,7 +257,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		p.Seq, ok = c.hello.Positions[topic], c.hello.Positions[topic] > 0 || !c.fresh
 	}
 	began := p.Seq
-	at := began - min(began, lookBack)
+	at := began - min(began, unappliedRecords)
 	var before []subscription
 	for ok && at < head {
 		page, err := c.r.Store.Records(ctx, topic, at, joinPage, joinBytes)
@@ -266,7 +266,7 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 		}
 		for _, r := range page.Records {
 			if at = r.Seq; at > head {
-				break // the session finds it when it catches up
+				break // the session reads it when it catches up
 			}
 			l, ok := im.ParseListen(r.Listen)
 			switch {
@@ -279,38 +279,38 @@ func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uin
 			}
 		}
 		if ok = len(page.Records) > 0; at-began > maxJoinScan && at > began {
-			break // who was away so long reloads anyway
+			break // a device that was away so long reloads anyway
 		}
 	}
 	for _, o := range before {
-		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < justOrdered.Milliseconds() {
+		if last := before[len(before)-1]; o.Topic != "" && !o.Stop && last.at-o.at < unappliedTime.Milliseconds() {
 			joined[o.Topic] = o.From
 		}
 	}
 	return joined, nil
 }
 
-// subscription is what a record of a user's timeline ordered.
+// subscription is the subscription change in a record of a user's timeline.
 type subscription struct {
 	at int64 // milliseconds
 	im.Listen
 }
 
-// How far before a device's position an order may not have been carried out yet: records, and time.
+// Limits within which a subscription change before a device's position may not have been applied: records, and time.
 const (
-	lookBack    = 20
-	justOrdered = time.Second
+	unappliedRecords = 20
+	unappliedTime    = time.Second
 )
 
-// What a returning device's own timeline is searched for joins, at most.
+// Limits of the search of a returning device's own timeline for subscription changes.
 const (
 	joinPage    = 1000
 	joinBytes   = 4 << 20
 	maxJoinScan = 10_000
 )
 
-// listen adds a topic: from where the transport stood, or after the position that the device kept, or else after the
-// given sequence. Records before the sequence joined are not delivered.
+// listen adds a topic: from the position of the transport, or after the position that the device stored, or else
+// after the given sequence. Records before the sequence joined are not delivered.
 func (c *connecting) listen(ctx context.Context, topic string, head, after, joined uint64) error {
 	c.welcome.Positions[topic] = head
 	if p, ok := c.stood[topic]; ok && p.Seq >= joined {
@@ -323,7 +323,7 @@ func (c *connecting) listen(ctx context.Context, topic string, head, after, join
 			return err
 		}
 		here := pos <= head
-		if !here { // another node was ahead, or there is no such record
+		if !here { // another node was ahead, or the record does not exist
 			if here, err = c.r.Store.Reaches(ctx, topic, pos); err != nil {
 				return err
 			}

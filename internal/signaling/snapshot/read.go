@@ -13,18 +13,18 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Reader reads invitations. Both fields must be set.
+// Reader reads invitations. Both fields are required.
 type Reader struct {
 	Store *store.Store
 	Log   *slog.Logger
 }
 
-// NoInvitation is the error for an inviteID that names no invitation, or none of the caller's.
+// NoInvitation returns the error for an inviteID that does not exist, or that the caller may not see.
 func NoInvitation() error {
 	return &im.Error{Code: im.CodeOver, Field: "inviteID", Message: "there is no invitation with this inviteID"}
 }
 
-// SeenBy hides which device answered from all but the invitee and the inviter.
+// SeenBy removes the answering device, unless the caller is the invitee or the inviter.
 func SeenBy(p invite.Invitee, v *invite.Invitation, by rpc.Caller) invite.Invitee {
 	if by.UserID != p.UserID && by.UserID != v.Inviter {
 		p.By = invite.ActionID{}
@@ -32,8 +32,8 @@ func SeenBy(p invite.Invitee, v *invite.Invitation, by rpc.Caller) invite.Invite
 	return p
 }
 
-// GetInvitation reads an invitation with a page of its invitees. The inviter, the invitees, and the members of its
-// group may.
+// GetInvitation returns an invitation with a page of its invitees, to the inviter, the invitees, and the members of
+// its group.
 func (r *Reader) GetInvitation(ctx context.Context, by rpc.Caller,
 	req protocol.GetInvitationRequest) (protocol.GetInvitationResponse, error) {
 	var res protocol.GetInvitationResponse
@@ -100,13 +100,13 @@ func (r *Reader) maySee(ctx context.Context, v *invite.Invitation, mine *invite.
 			return nil
 		}
 	}
-	return im.Refuse(im.CodeNotYours, "this invitation is not yours to see")
+	return im.Refuse(im.CodeNotYours, "you are not part of this invitation")
 }
 
-// maxListed bounds the invitations that one call asks for by their ids.
+// maxListed bounds the invitations of one call by their IDs.
 const maxListed = 200
 
-// ListInvitations reads the open invitations of the caller, or those with the given ids as they stand.
+// ListInvitations returns the open invitations of the caller, or those with the given IDs in any state.
 func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller,
 	req protocol.ListInvitationsRequest) (protocol.ListInvitationsResponse, error) {
 	var res protocol.ListInvitationsResponse
@@ -141,9 +141,9 @@ func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller,
 	return res, nil
 }
 
-// decided brings invitees that were read past their deadline up to date, and returns their invitation with the time of
-// that. An answer that was decided before the deadline may be on its way to the database while the timeout is not
-// stored yet: only a unit of work, which comes after it, tells which of the two it is.
+// decided updates invitees that were read past their deadline, and returns their invitation with the time of that. An
+// answer decided before the deadline may still be in a batch while the timeout is not stored yet: only a transaction,
+// which runs after it, can tell which of the two won.
 func (r *Reader) decided(ctx context.Context, v *invite.Invitation, invitees []invite.Invitee) (*invite.Invitation,
 	int64, error) {
 	now := r.Store.Now()
@@ -151,22 +151,22 @@ func (r *Reader) decided(ctx context.Context, v *invite.Invitation, invitees []i
 	if !slices.ContainsFunc(invitees, late) {
 		return v, now, nil
 	}
-	home := im.UserTopic(v.Inviter) // whose lock guards the invitation
+	home := im.UserTopic(v.Inviter) // its lock guards the invitation
 	if v.GroupID != "" {
 		home = im.GroupTopic(v.GroupID)
 	}
-	need := txn.ReadSet{Topics: []string{home}, Invitations: []string{v.ID}}
+	reads := txn.ReadSet{Topics: []string{home}, Invitations: []string{v.ID}}
 	for _, p := range invitees {
-		need.Invitees = append(need.Invitees, txn.InviteeKey{InviteID: v.ID, UserID: p.UserID})
+		reads.Invitees = append(reads.Invitees, txn.InviteeKey{InviteID: v.ID, UserID: p.UserID})
 	}
 	type read struct {
 		v        *invite.Invitation
 		invitees []invite.Invitee
 		now      int64
 	}
-	at, err := rpc.Run(ctx, r.Store, rpc.Txn[read]{Reads: need, Decide: func(tx *txn.Tx) (read, error) {
+	at, err := rpc.Run(ctx, r.Store, rpc.Txn[read]{Reads: reads, Decide: func(tx *txn.Tx) (read, error) {
 		at := read{v: tx.Invitation(v.ID), invitees: slices.Clone(invitees), now: tx.Now}
-		for i, k := range need.Invitees {
+		for i, k := range reads.Invitees {
 			if p := tx.Invitee(k.InviteID, k.UserID); p != nil {
 				at.invitees[i] = *p
 			}
@@ -187,10 +187,10 @@ func internal(err error) error {
 	return im.Internal(err)
 }
 
-// maxWelcome bounds the bytes of the invitations in one answer.
+// maxWelcome bounds the bytes of the invitations in one response.
 const maxWelcome = 64 << 10
 
-// viewOpen shows open invitations, and reports whether these are all of them.
+// viewOpen returns the views of open invitations, and reports whether these are all of them.
 func viewOpen(open []store.OpenInvitation, limit int, now int64) (list []protocol.Invitation, whole bool) {
 	size := 0
 	list = make([]protocol.Invitation, 0, min(len(open), limit))
@@ -198,7 +198,7 @@ func viewOpen(open []store.OpenInvitation, limit int, now int64) (list []protoco
 		var mine []invite.Invitee
 		if w := open[i].Mine; w != nil {
 			if w.State == invite.Open && w.StateAt(now) != invite.Open {
-				continue // the rule has decided; the announcement is under way
+				continue // past its deadline; the announcement follows
 			}
 			mine = []invite.Invitee{*w}
 		}
@@ -212,7 +212,7 @@ func viewOpen(open []store.OpenInvitation, limit int, now int64) (list []protoco
 	return list, len(open) < limit
 }
 
-// sizeOf is about how many bytes an invitation takes as JSON.
+// sizeOf estimates the size of an invitation as JSON, in bytes.
 func sizeOf(v *protocol.Invitation) int {
 	size := 400 + len(v.Data) + len(v.Data)/8
 	for _, u := range v.InviteeList {
