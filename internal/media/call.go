@@ -13,10 +13,10 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxShown bounds the people that a call record names in its message.
+// maxShown bounds the users that the message of a call record lists.
 const maxShown = 100
 
-// callNeed is what a change of the call in a room looks at.
+// callReads returns the reads of a change of the call in a room.
 func callReads(roomID string, users ...string) txn.ReadSet {
 	reads := txn.ReadSet{CallIn: []string{roomID}}
 	room.AdmissionReads(&reads, roomID, users...)
@@ -26,7 +26,7 @@ func callReads(roomID string, users ...string) txn.ReadSet {
 	return reads
 }
 
-// newCall begins the record of what happens in a room, and asks for the invitation that says whose conversation it is.
+// newCall returns a new call record for a room. It requires the invitation that determines its conversation.
 func newCall(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 	c := &im.Call{ID: uuid.Must(uuid.NewV7()).String(), RoomID: roomID, OpenedAt: at, SeenAt: at}
 	if g := tx.Group(im.RoomOfGroup(roomID)); g != nil {
@@ -44,13 +44,13 @@ func newCall(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 	return c, nil
 }
 
-// put writes a call that somebody entered or left, and how many are in its room.
-func put(tx *txn.Tx, c *im.Call, people ...*im.Participant) {
-	for _, p := range people {
+// put writes a call after a join or leave, with the occupancy of its room.
+func put(tx *txn.Tx, c *im.Call, participants ...*im.Participant) {
+	for _, p := range participants {
 		tx.PutParticipant(*p)
 	}
 	if r := tx.Room(c.RoomID); r.Lives() {
-		c.CheckAt = 0 // the room is looked at
+		c.CheckAt = 0 // the room has the check
 		was := *r
 		if c.Present > 0 || r.EmptyAt == 0 {
 			r.Occupy(c.Present, tx.Now)
@@ -68,22 +68,22 @@ func put(tx *txn.Tx, c *im.Call, people ...*im.Participant) {
 	tx.PutCall(*c)
 }
 
-// sighting is a join or leave that LiveKit reported. Times are of our clock, in milliseconds.
+// sighting is a join or leave reported by LiveKit. Times are in milliseconds on the clock of this server.
 type sighting struct {
 	room, user, sid string
-	joined          int64 // when they came in; 0 = not told
-	at              int64 // when it happened
+	joined          int64 // time of the join; 0: unknown
+	at              int64 // time of the event
 	reason          string
 	speaks, video   bool
 }
 
-// earlier reports whether something happened in an earlier life of a room. Whole seconds are as exact as it may be.
+// earlier reports whether an event belongs to an earlier life of a room. Event times are exact to a second.
 func earlier(tx *txn.Tx, roomID string, at int64) bool {
 	r := tx.Room(roomID)
 	return r.Lives() && at+1000 < r.CreatedAt
 }
 
-// callOf is the call that goes on in a room, or a new one.
+// callOf returns the ongoing call in a room, or a new one.
 func callOf(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 	if r := tx.Room(roomID); r.Lives() {
 		at = max(at, r.CreatedAt)
@@ -94,13 +94,13 @@ func callOf(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 	return newCall(tx, roomID, at)
 }
 
-// joined notes that somebody came into a room, or is in it and publishes. Who may not be there any more, or only
-// listen, since their token was made, is sent out or silenced.
+// joined records that a user entered a room, or publishes in it. A user whose grant was reduced since the token was
+// issued is removed or muted.
 func (m *Media) joined(ctx context.Context, s sighting) error {
 	role := im.RoomNobody
 	err := rpc.Write(ctx, m.store, callReads(s.room, s.user), func(tx *txn.Tx) error {
-		door := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
-		if role = door.Role(); role == im.RoomNobody {
+		admission := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
+		if role = admission.Role(); role == im.RoomNobody {
 			return nil
 		}
 		if earlier(tx, s.room, s.at) {
@@ -127,7 +127,7 @@ func (m *Media) joined(ctx context.Context, s sighting) error {
 	return err
 }
 
-// notBefore is the earliest time at which somebody can have come into a room.
+// notBefore returns the earliest possible join in a room.
 func notBefore(tx *txn.Tx, roomID string) int64 {
 	if r := tx.Room(roomID); r.Lives() {
 		return r.CreatedAt
@@ -135,12 +135,12 @@ func notBefore(tx *txn.Tx, roomID string) int64 {
 	return 0
 }
 
-// left notes that somebody went out of a room.
+// left records that a user left a room.
 func (m *Media) left(ctx context.Context, s sighting) error {
 	return rpc.Write(ctx, m.store, callReads(s.room, s.user), func(tx *txn.Tx) (err error) {
-		door := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
+		admission := room.LoadAdmission(tx, m.opt.Policy, s.room, s.user)
 		c := tx.CallIn(s.room)
-		if earlier(tx, s.room, s.at) || c == nil && (door.Role() == im.RoomNobody || s.joined == 0) {
+		if earlier(tx, s.room, s.at) || c == nil && (admission.Role() == im.RoomNobody || s.joined == 0) {
 			return nil
 		}
 		joined := s.joined
@@ -152,8 +152,8 @@ func (m *Media) left(ctx context.Context, s sighting) error {
 		}
 		c.Video = c.Video || s.video
 		p := tx.Participant(c.ID, s.user)
-		if p.JoinedAt == 0 && door.Role() == im.RoomNobody {
-			return nil // who was sent out at once was never in
+		if p.JoinedAt == 0 && admission.Role() == im.RoomNobody {
+			return nil // removed at once, never admitted
 		}
 		if c.Gone(p, s.sid, s.reason, joined, s.at, tx.Now) {
 			put(tx, c, p)
@@ -162,33 +162,33 @@ func (m *Media) left(ctx context.Context, s sighting) error {
 	})
 }
 
-// shortest is how long two must have been in a standing room at once for a record, in milliseconds: members pass by
-// there.
+// shortest is the minimum time with two participants for a record of a call in a group's room, in milliseconds,
+// because members pass through.
 const shortest = 1000
 
-// end closes the record of a call, and tells of it in its conversation when it took place. Of one in which nobody
-// talked nothing is kept.
+// end closes the record of a call, and appends it to its conversation. A call that never had two participants is
+// deleted.
 func end(tx *txn.Tx, c *im.Call, reason, by string, at int64) error {
 	if !tx.HasAllIn(c.RoomID) {
 		return &txn.NeedReads{Reads: txn.ReadSet{AllIn: []string{c.RoomID}}}
 	}
-	people := tx.Participants(c.ID)
-	talked := c.End(people, reason, by, at)
+	participants := tx.Participants(c.ID)
+	talked := c.End(participants, reason, by, at)
 	if !talked || im.RoomOfGroup(c.RoomID) != "" && c.MS < shortest {
 		tx.VoidCall(*c)
 		return nil
 	}
-	if err := appendEvent(tx, c, people); err != nil {
+	if err := appendEvent(tx, c, participants); err != nil {
 		return err
 	}
-	for _, p := range people {
+	for _, p := range participants {
 		tx.PutParticipant(*p)
 	}
 	tx.PutCall(*c)
 	return nil
 }
 
-// endRoom ends a room and the call in it: all grants end, and the ID is free again.
+// endRoom ends a room and the call in it: all grants end, and the roomID is free again.
 func endRoom(tx *txn.Tx, r *im.Room, reason, by string) error {
 	if c := tx.CallIn(r.ID); c != nil {
 		if err := end(tx, c, reason, by, tx.Now); err != nil {
@@ -200,13 +200,13 @@ func endRoom(tx *txn.Tx, r *im.Room, reason, by string) error {
 	return nil
 }
 
-// appendEvent writes the record into the conversations of those whose call it was: the group's; that of two; with
-// several people without a group, each one's with the inviter.
-func appendEvent(tx *txn.Tx, c *im.Call, people []*im.Participant) error {
+// appendEvent appends the call record to the conversations of the call: the group's, or the owner's with each
+// participant.
+func appendEvent(tx *txn.Tx, c *im.Call, participants []*im.Participant) error {
 	elem := &protocol.CallElem{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, Began: c.BeganAt, Ended: c.EndedAt,
 		Duration: c.MS,
 		Media:    c.Media(), Reason: c.Reason, EndedBy: c.EndedBy, Count: c.Total}
-	for _, p := range people[:min(len(people), maxShown)] {
+	for _, p := range participants[:min(len(participants), maxShown)] {
 		elem.People = append(elem.People, p.UserID)
 	}
 	msg := protocol.Message{Type: protocol.TypeMessage, MessageID: protocol.CallMessagePrefix + c.ID,
@@ -216,15 +216,15 @@ func appendEvent(tx *txn.Tx, c *im.Call, people []*im.Participant) error {
 		return appendToGroup(tx, c.GroupID, msg)
 	}
 	if c.InviteID == "" {
-		return nil // a room that nobody was invited to
+		return nil // a room without invitations
 	}
-	return appendToUsers(tx, c, people, msg)
+	return appendToUsers(tx, c, participants, msg)
 }
 
-func appendToUsers(tx *txn.Tx, c *im.Call, people []*im.Participant, msg protocol.Message) error {
+func appendToUsers(tx *txn.Tx, c *im.Call, participants []*im.Participant, msg protocol.Message) error {
 	var topics []string
 	var sides []txn.ContactKey
-	for _, p := range people {
+	for _, p := range participants {
 		if topics = append(topics, im.UserTopic(p.UserID)); p.UserID != c.Owner {
 			sides = append(sides, txn.ContactKey{UserID: c.Owner, Peer: p.UserID},
 				txn.ContactKey{UserID: p.UserID, Peer: c.Owner})
@@ -234,12 +234,12 @@ func appendToUsers(tx *txn.Tx, c *im.Call, people []*im.Participant, msg protoco
 	if missing := tx.Missing(topics); len(missing) > 0 || !tx.HasContacts(sides) {
 		return &txn.NeedReads{Reads: txn.ReadSet{Topics: missing, Contacts: sides}}
 	}
-	for i, p := range people {
+	for i, p := range participants {
 		if p.UserID == c.Owner {
 			continue
 		}
 		one := msg
-		if one.To = p.UserID; len(sides) > 2 { // several stand on the owner's timeline
+		if one.To = p.UserID; len(sides) > 2 { // several are on the owner's timeline
 			one.MessageID += "-" + strconv.Itoa(i)
 		}
 		d := txn.Draft{Body: &rpc.Event{Value: one}, Message: one.MessageID, Sender: c.Owner}
@@ -267,8 +267,8 @@ func appendToGroup(tx *txn.Tx, group string, msg protocol.Message) error {
 	return nil
 }
 
-// ofTwo says whether a room is that of a call between two people, one of whom user is. Only an invitation that was
-// declared counts.
+// ofTwo reports whether a room belongs to a one-to-one call, with user as one of the two unless user is empty. Only a
+// declared invitation counts.
 func ofTwo(tx *txn.Tx, r *im.Room, user string, c *im.Call) bool {
 	if !r.Lives() || c != nil && c.Total > 2 || r.Latest != r.InviteID {
 		return false
@@ -278,7 +278,7 @@ func ofTwo(tx *txn.Tx, r *im.Room, user string, c *im.Call) bool {
 		(user == "" || user == v.Inviter || user == v.Peer)
 }
 
-// knowInvitation asks for the invitation that says whether a room is one of two.
+// knowInvitation requires the invitation that decides whether a room belongs to a one-to-one call.
 func knowInvitation(tx *txn.Tx, r *im.Room) error {
 	if r.Lives() && r.InviteID != "" && !tx.HasInvitation(r.InviteID) {
 		return &txn.NeedReads{Reads: txn.ReadSet{Invitations: []string{r.InviteID}}}

@@ -31,14 +31,14 @@ func part(users ...string) (list []*im.Participant) {
 	return list
 }
 
-// TestARecordLeavesContactsAlone ends a call of two of whom the writer knows everything but how they stand to each
-// other.
+// TestARecordLeavesContactsAlone ends a one-to-one call when the writer has all its rows but the contacts in its
+// cache.
 func TestARecordLeavesContactsAlone(t *testing.T) {
 	s, do := running(t)
 	want := im.Contact{UserID: "o", Peer: "y", Counted: 7, PeerRead: 3, BlockedAt: 99}
 	do(txn.ReadSet{Contacts: []txn.ContactKey{{UserID: "o", Peer: "y"}}},
 		func(tx *txn.Tx) error { tx.PutContact(want); return nil })
-	if err := s.ApplyRetentionNow(t.Context()); err != nil { // afterwards the writer knows nothing
+	if err := s.ApplyRetentionNow(t.Context()); err != nil { // empties the writer's cache
 		t.Fatal(err)
 	}
 	for _, u := range []string{"user:o", "user:y"} {
@@ -51,7 +51,8 @@ func TestARecordLeavesContactsAlone(t *testing.T) {
 	}
 }
 
-// TestACallWithoutItsInviter has a record for each of the two who were in it, on the timeline of the one who was not.
+// TestACallWithoutItsInviter expects a record for each of the two participants, on the timeline of the absent
+// inviter.
 func TestACallWithoutItsInviter(t *testing.T) {
 	s, do := running(t)
 	call := &im.Call{ID: "c", RoomID: "r", InviteID: "i", Owner: "o", OpenedAt: 1, BeganAt: 1}

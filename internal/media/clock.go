@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// skewWindow is for how long what was seen of LiveKit's clock counts at least, and until there is something newer.
+// skewWindow is the time for which observations of LiveKit's clock count at least, and until there are newer ones.
 const skewWindow = 2 * time.Minute
 
-// skew learns how far LiveKit's clock is behind ours. Whatever carries a time of LiveKit's reaches us after it
-// happened, so that the least difference seen is the nearest to the truth; what is delayed differs more.
+// skew estimates how far LiveKit's clock is behind the local clock. A timestamp of LiveKit always arrives after the
+// event, so the least difference observed is the best estimate; delays only increase it. mu guards all fields.
 type skew struct {
 	mu        sync.Mutex
-	now, last int64 // the least difference in this window and in the one before, milliseconds
+	now, last int64 // least differences of this window and of the one before, milliseconds
 	some, old bool
 	began     int64
 }
 
-// saw notes that something LiveKit dates at theirs was known here at ours.
+// saw records that an event of LiveKit's time theirs was known at the local time ours.
 func (s *skew) saw(ours, theirs int64) {
 	if theirs <= 0 {
 		return
@@ -40,7 +40,7 @@ func (s *skew) turn(ours int64) {
 	s.some, s.began = false, ours
 }
 
-// offset is what is added to a time of LiveKit's to make it ours.
+// offset returns the duration to add to a time of LiveKit to get local time.
 func (s *skew) offset(ours int64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *skew) offset(ours int64) int64 {
 	return s.last
 }
 
-// known reports whether this window has seen anything.
+// known reports whether the current window has an observation.
 func (s *skew) known(ours int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,17 +62,17 @@ func (s *skew) known(ours int64) bool {
 	return s.some
 }
 
-// How long it takes, in milliseconds, from LiveKit's note of a joining to the connection for sound and pictures,
-// usually and at most in an event that was not delayed; and from there to the first sound and picture at the others
-// (measured: 220–430 on one machine).
+// Durations in milliseconds: from the start of a join to connected media, typical and maximum in an event without
+// delay; and from there to the first media at the other participants (measured: 220–430 on one machine).
 const (
 	activeLag = 100
 	activeMax = 2000
 	mediaLag  = 250
 )
 
-// joinTime is since when the others have seen and heard somebody, on our clock: told at arrival by an event that
-// LiveKit dates created, in whole seconds, of a coming in that began at joined, in milliseconds; either may be 0.
+// joinTime returns the local time from which the others receive a participant's media. The event arrived at arrival;
+// created is LiveKit's time of the event in seconds, and joined its time of the start of the join in milliseconds;
+// either may be 0.
 func (s *skew) joinTime(arrival, created, joined int64) int64 {
 	if joined == 0 {
 		return s.eventTime(arrival, created) + mediaLag
@@ -89,12 +89,11 @@ func (s *skew) joinTime(arrival, created, joined int64) int64 {
 	return min(at, arrival) + mediaLag
 }
 
-// lateBy is how much later than LiveKit made it an event may come and still count as having happened when it came,
-// milliseconds.
+// lateBy is the delay up to which an event counts as having happened on arrival, in milliseconds.
 const lateBy = 300
 
-// eventTime is when something happened, on our clock: at arrival, or for a late event in the middle of the second that
-// LiveKit dates it.
+// eventTime returns the local time of an event: its arrival, or for a late event the middle of the second in which
+// LiveKit created it.
 func (s *skew) eventTime(arrival, created int64) int64 {
 	if created == 0 {
 		return arrival

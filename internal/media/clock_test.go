@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTheClockOfLiveKit learns an offset from what comes late and in whole seconds, and dates late events by it.
+// TestTheClockOfLiveKit learns an offset from delayed events with whole seconds, and corrects late events by it.
 func TestTheClockOfLiveKit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s skew
@@ -14,7 +14,7 @@ func TestTheClockOfLiveKit(t *testing.T) {
 		now := int64(1_000_000_000)
 		for range rapid.IntRange(0, 30).Draw(t, "events") {
 			now += rapid.Int64Range(0, 100_000).Draw(t, "passes")
-			s.saw(now+3, now-off) // whoever enters has a room created, which is dated in milliseconds
+			s.saw(now+3, now-off) // each join creates a room, which is dated in milliseconds
 			late := rapid.SampledFrom([]int64{0, 20, 5000, 60_000}).Draw(t, "late")
 			created := (now - off) / 1000
 			s.saw(now+late, created*1000)

@@ -16,31 +16,30 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// maxHook bounds what LiveKit says at once, in bytes.
+// maxHook bounds the body of a LiveKit webhook, in bytes.
 const maxHook = 1 << 20
 
-// hook takes in what LiveKit says has happened. Only what is durable is acknowledged, so that LiveKit tells the rest
-// again.
+// hook receives webhooks of LiveKit. Only durable events are acknowledged, so that LiveKit repeats the others.
 func (m *Media) hook(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxHook)
 	e, err := webhook.ReceiveWebhookEvent(r, m.live)
 	if err != nil {
-		http.Error(w, "this is not from a LiveKit server with our key", http.StatusUnauthorized)
+		http.Error(w, "the webhook is not signed with this server's LiveKit key", http.StatusUnauthorized)
 		return
 	}
-	if err := m.happened(r.Context(), e); err != nil {
+	if err := m.handleEvent(r.Context(), e); err != nil {
 		if r.Context().Err() == nil {
-			m.log.Error("what LiveKit said could not be kept", "event", e.Event, "room", e.Room.GetName(), "error", err)
+			m.log.Error("LiveKit event not stored", "event", e.Event, "room", e.Room.GetName(), "error", err)
 		}
-		http.Error(w, "try again", http.StatusServiceUnavailable)
+		http.Error(w, "retry", http.StatusServiceUnavailable)
 	}
 }
 
-// deadFor is for how long LiveKit keeps somebody of whom nothing comes any more: 15 s until ICE has failed, and 5 s for
-// a return.
+// deadFor is the time, in milliseconds, for which LiveKit keeps a silent participant: 15 s until ICE fails, and 5 s
+// for a reconnect.
 const deadFor = 20_000
 
-func (m *Media) happened(ctx context.Context, e *livekit.WebhookEvent) error {
+func (m *Media) handleEvent(ctx context.Context, e *livekit.WebhookEvent) error {
 	now, clock := m.store.Now(), &m.live.clock
 	clock.saw(now, e.CreatedAt*1000)
 	p := e.Participant
@@ -49,15 +48,15 @@ func (m *Media) happened(ctx context.Context, e *livekit.WebhookEvent) error {
 	s := sighting{room: e.Room.GetName(), user: p.GetIdentity(), sid: p.GetSid(), at: clock.eventTime(now, e.CreatedAt),
 		speaks: p.GetPermission().GetCanPublish(), video: publishesVideo(p.GetTracks()...)}
 	known := im.CheckRoomID(s.room) == nil && s.room != ""
-	person := known && im.CheckUserID("identity", s.user) == nil && p.GetKind() == livekit.ParticipantInfo_STANDARD
+	isUser := known && im.CheckUserID("identity", s.user) == nil && p.GetKind() == livekit.ParticipantInfo_STANDARD
 	switch {
-	case e.Event == webhook.EventParticipantJoined && person:
+	case e.Event == webhook.EventParticipantJoined && isUser:
 		s.at = clock.joinTime(now, e.CreatedAt, joined)
 		return m.joined(ctx, s)
-	case e.Event == webhook.EventTrackPublished && person && publishesVideo(e.Track):
+	case e.Event == webhook.EventTrackPublished && isUser && publishesVideo(e.Track):
 		s.sid, s.speaks, s.video = "", false, true
 		return m.joined(ctx, s)
-	case (e.Event == webhook.EventParticipantLeft || e.Event == webhook.EventParticipantConnectionAborted) && person:
+	case (e.Event == webhook.EventParticipantLeft || e.Event == webhook.EventParticipantConnectionAborted) && isUser:
 		s.reason = reasonOf(p.GetDisconnectReason())
 		if joined != 0 && e.Event == webhook.EventParticipantLeft {
 			s.joined = min(clock.joinTime(now, 0, joined), s.at)
@@ -86,8 +85,7 @@ func reasonOf(r livekit.DisconnectReason) string {
 	return im.LeftWent
 }
 
-// finished notes that LiveKit has closed a room: all who were in it have left. Whether the call has ended is up to its
-// rule.
+// finished records that LiveKit has closed a room: all participants have left. The end of the call is up to its rule.
 func (m *Media) finished(ctx context.Context, roomID string, at int64) error {
 	reads := callReads(roomID)
 	reads.AllIn = []string{roomID}
@@ -99,7 +97,7 @@ func (m *Media) finished(ctx context.Context, roomID string, at int64) error {
 	})
 }
 
-// all writes those of a call whom f has changed, and the call.
+// all writes the participants of a call that f has changed, and the call.
 func all(tx *txn.Tx, c *im.Call, f func(*im.Participant) bool) {
 	var changed []*im.Participant
 	for _, p := range tx.Participants(c.ID) {
@@ -112,17 +110,16 @@ func all(tx *txn.Tx, c *im.Call, f func(*im.Participant) bool) {
 	}
 }
 
-// How often LiveKit is asked whether the calls go on, how many of ours are read at once, and how many rooms are asked
-// about at once.
+// The interval of comparisons with LiveKit, the calls read per page, and the concurrent calls to LiveKit.
 const (
 	checkEvery      = 10 * time.Second
 	checkAtOnce     = 1000
 	maxLiveKitCalls = 8
 )
 
-// checkCalls compares the calls that go on with what LiveKit has, which tells what its events did not: that it crashed,
-// or that this server was away for longer than LiveKit repeats them. Unless every call is asked for, what another node
-// has just compared is left out.
+// checkCalls compares ongoing calls with LiveKit, to find changes without an event: after a crash of LiveKit, or when
+// this server was down for longer than LiveKit repeats events. Unless every is set, calls that another node has just
+// compared are skipped.
 func (m *Media) checkCalls(ctx context.Context, every bool) {
 	asked := m.store.Now()
 	occupied, err := m.live.listed(ctx)
@@ -143,7 +140,7 @@ func (m *Media) checkCalls(ctx context.Context, every bool) {
 			delete(occupied, c.RoomID)
 		}
 	}
-	// people without a record: their coming was never told, or their room could not be closed
+	// occupied rooms without a call record: a join event was lost, or closing the room failed
 	for room, some := range occupied {
 		if some && im.CheckRoomID(room) == nil && room != "" && ctx.Err() == nil {
 			work.Go(func() error { m.compare(ctx, room, true, asked); return nil })
@@ -154,11 +151,11 @@ func (m *Media) checkCalls(ctx context.Context, every bool) {
 		err = m.live.probe(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
-		m.log.Warn("the calls that go on could not be compared with LiveKit; it is tried again", "error", err)
+		m.log.Warn("comparing calls with LiveKit failed", "error", err, "retry_in", checkEvery)
 	}
 }
 
-// compare makes the record of one room what LiveKit says. A failure is of that room alone.
+// compare updates the record of one room from LiveKit. It logs failures, so that one room does not affect the others.
 func (m *Media) compare(ctx context.Context, roomID string, there bool, asked int64) {
 	var in map[string]present
 	var err error
@@ -170,15 +167,15 @@ func (m *Media) compare(ctx context.Context, roomID string, there bool, asked in
 		err = m.reconcile(ctx, roomID, in, there, asked)
 	}
 	if err != nil && ctx.Err() == nil {
-		m.log.Warn("a call could not be compared with LiveKit; it is tried again", "room", roomID, "error", err)
+		m.log.Warn("comparing a call with LiveKit failed", "room", roomID, "error", err, "retry_in", checkEvery)
 	}
 }
 
-// joinSure is how long after somebody came in LiveKit's list is sure to have them, in milliseconds.
+// joinSure is the time after a join from which LiveKit's list includes the participant, in milliseconds.
 const joinSure = 1000
 
-// reconcile brings a call in line with the participants that LiveKit listed at the time asked; later changes wait for
-// the next comparison. Participants without a grant are removed, speakers without the right to publish are muted.
+// reconcile updates a call from the participants that LiveKit listed at the time asked; the next comparison takes
+// later changes. Participants without a grant are removed, speakers without the permission to publish are muted.
 func (m *Media) reconcile(ctx context.Context, roomID string, in map[string]present, there bool, asked int64) error {
 	users := make([]string, 0, len(in))
 	for u := range in {
@@ -213,7 +210,7 @@ func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []
 		return nil, err
 	}
 	var changed []*im.Participant
-	reason, seen := im.LeftWent, max(c.SeenAt, c.OpenedAt) // when there was the last sign of those who are missing
+	reason, seen := im.LeftWent, max(c.SeenAt, c.OpenedAt) // last sign of life of missing participants
 	if !there {
 		reason = im.LeftMediaLost
 	}
@@ -224,8 +221,8 @@ func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []
 		}
 	}
 	for _, u := range users {
-		door, now := room.LoadAdmission(tx, m.opt.Policy, roomID, u), in[u]
-		role := door.Role()
+		admission, now := room.LoadAdmission(tx, m.opt.Policy, roomID, u), in[u]
+		role := admission.Role()
 		if role == im.RoomNobody || now.speaks && role == im.RoomAudience {
 			wrong = append(wrong, u)
 		}
@@ -239,7 +236,7 @@ func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []
 		}
 	}
 	if c.Total == 0 {
-		return wrong, nil // nobody who may be there
+		return wrong, nil // no admitted participant
 	}
 	if there && len(users) > 0 {
 		c.SeenAt = max(c.SeenAt, asked)

@@ -11,7 +11,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// refresh compares a call with LiveKit before something is decided about it, unless two are known to be in it:
+// refresh compares a call with LiveKit before a decision about it, unless it is known to have two participants:
 // LiveKit's events may be late. It takes at most freshTime.
 func (m *Media) refresh(ctx context.Context, roomID string) {
 	ctx, cancel := context.WithTimeout(ctx, freshTime)
@@ -27,11 +27,11 @@ func (m *Media) refresh(ctx context.Context, roomID string) {
 	}
 }
 
-// freshTime bounds a look at LiveKit for which somebody waits who hangs up.
+// freshTime is the timeout of refresh, because a caller that hangs up waits for it.
 const freshTime = time.Second
 
-// ExitRoom says that the caller is leaving for good. Between two people that ends the call at once, and so it does when
-// the last leaves.
+// ExitRoom removes the caller from a room. It ends a one-to-one call at once, and any other when the last participant
+// leaves.
 func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse,
 	err error) {
 	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
@@ -56,14 +56,14 @@ func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRe
 	})
 }
 
-// exit takes somebody out of a room. It reports whether that ended it.
+// exit removes a user from a room. It reports whether that ended the room.
 func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err error) {
 	r, c := tx.Room(roomID), tx.CallIn(roomID)
 	if err := knowInvitation(tx, r); err != nil {
 		return false, err
 	}
-	door := room.LoadAdmission(tx, m.opt.Policy, roomID, by.UserID)
-	last := false // the caller was in, and nobody is in any more
+	admission := room.LoadAdmission(tx, m.opt.Policy, roomID, by.UserID)
+	last := false // the caller was in and left it empty
 	if c != nil {
 		p := tx.Participant(c.ID, by.UserID)
 		if c.Leave(p, "", im.LeftHangup, tx.Now, tx.Now) {
@@ -74,7 +74,8 @@ func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err
 		last = p.FirstAt != 0 && c.Present == 0
 	}
 	if im.RoomOfGroup(roomID) != "" {
-		if grant := door.Grant(); grant != nil && grant.Role == im.RoomAnchor && !door.Host() { // the seat is given up
+		// the speaker's seat is given up
+		if grant := admission.Grant(); grant != nil && grant.Role == im.RoomAnchor && !admission.Host() {
 			if err := room.GrantSeat(tx, by, roomID, by.UserID, im.RoomAudience); err != nil {
 				return false, err
 			}
@@ -84,7 +85,7 @@ func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err
 		}
 		return false, nil
 	}
-	two := door.Role() == im.RoomAnchor && ofTwo(tx, r, by.UserID, c)
+	two := admission.Role() == im.RoomAnchor && ofTwo(tx, r, by.UserID, c)
 	if !r.Lives() || !two && (!last || c.BeganAt == 0) {
 		return false, nil
 	}
@@ -94,7 +95,7 @@ func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err
 	return true, endRoom(tx, r, im.LeftHangup, by.UserID)
 }
 
-// DismissRoom lets a host end the call for everybody, and with it a room that belongs to no group.
+// DismissRoom lets a host end the call for all participants, and with it a room that belongs to no group.
 func (m *Media) DismissRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse,
 	err error) {
 	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
@@ -128,7 +129,7 @@ func (m *Media) dismiss(tx *txn.Tx, by rpc.Caller, roomID string) error {
 	return nil
 }
 
-// endDue looks at the rooms and calls that may have ended. One that cannot be ended keeps no other waiting.
+// endDue ends the rooms and calls that are due. A failure of one does not delay the others.
 func (m *Media) endDue(ctx context.Context) {
 	now := m.store.Now()
 	due, err := m.store.RoomsDue(ctx, now, dueAtOnce)
@@ -138,28 +139,28 @@ func (m *Media) endDue(ctx context.Context) {
 		due = append(due, calls...)
 	}
 	if err != nil && ctx.Err() == nil {
-		m.log.Warn("rooms that are due could not be read; it is tried again", "error", err)
+		m.log.Warn("reading due rooms failed", "error", err, "retry_in", dueEvery)
 	}
 	for _, room := range due {
 		closes, err := m.expire(ctx, room)
 		if err == nil && closes {
-			err = m.closeRoom(ctx, room) // when this fails, who is left is found by the next comparison
+			err = m.closeRoom(ctx, room) // on failure the next comparison finds the remaining participants
 		}
 		if err != nil && ctx.Err() == nil {
-			m.log.Warn("a room that is due could not be ended", "room", room, "error", err)
+			m.log.Warn("ending a due room failed", "room", room, "error", err)
 		}
 	}
 }
 
-// How often the rooms that are due are looked for, and how many at once.
+// The interval of endDue, and the rooms of one run.
 const (
 	dueEvery  = time.Second
 	dueAtOnce = 1000
 )
 
-// expire ends a room in which nobody has been for too long, and the call of two in which one has been alone for as
-// long. While an invitation into it is open it goes on. In a standing room the call ends, and whoever stays is the
-// first of the next. It reports whether the room is to be closed.
+// expire ends a room that was empty for too long, and a one-to-one call with a single participant for as long, unless
+// an invitation into it is open. In a group's room only the call ends, and a remaining participant is the first of
+// the next call. It reports whether the LiveKit room must be closed.
 func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err error) {
 	reads := callReads(roomID)
 	reads.AllIn = []string{roomID}
@@ -183,7 +184,7 @@ func (m *Media) expire(ctx context.Context, roomID string) (closes bool, err err
 func expireRoom(tx *txn.Tx, roomID string, c *im.Call) (closes bool, err error) {
 	r := tx.Room(roomID)
 	if !r.Lives() {
-		if c != nil { // of a room that an earlier version did not keep
+		if c != nil { // of a room that an earlier version did not store
 			return true, end(tx, c, im.LeftWent, "", tx.Now)
 		}
 		return false, nil
@@ -221,7 +222,7 @@ func expireRoom(tx *txn.Tx, roomID string, c *im.Call) (closes bool, err error) 
 	return true, endRoom(tx, r, im.LeftWent, "")
 }
 
-// endAndGoOn ends the call in a standing room. Whoever stays behind is the first of the next.
+// endAndGoOn ends the call in a group's room. Remaining participants start the next call.
 func endAndGoOn(tx *txn.Tx, c *im.Call) error {
 	var stays []im.Participant
 	for _, p := range tx.Participants(c.ID) {

@@ -14,15 +14,15 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// apiTime bounds one call to LiveKit.
+// apiTime is the timeout of a call to LiveKit.
 const apiTime = 5 * time.Second
 
-// liveKit is one LiveKit server or cluster, as its API shows it.
+// liveKit is the client of a LiveKit server or cluster.
 type liveKit struct {
 	key, secret string
 	rooms       livekit.RoomService
 	clock       skew
-	now         func() int64 // our clock
+	now         func() int64 // the clock of this server
 }
 
 func newLiveKit(addr string, opt Options, now func() int64) *liveKit {
@@ -33,7 +33,7 @@ func newLiveKit(addr string, opt Options, now func() int64) *liveKit {
 	return &liveKit{key: opt.Key, secret: opt.Secret, rooms: livekit.NewRoomServiceProtobufClient(addr, client), now: now}
 }
 
-// GetSecret and NumKeys let LiveKit's library check who signed a webhook.
+// GetSecret returns the secret of a key, for the verification of webhooks by LiveKit's library.
 func (l *liveKit) GetSecret(key string) string {
 	if key != l.key {
 		return ""
@@ -41,10 +41,10 @@ func (l *liveKit) GetSecret(key string) string {
 	return l.secret
 }
 
-// NumKeys is how many keys there are.
+// NumKeys returns the number of keys.
 func (l *liveKit) NumKeys() int { return 1 }
 
-// token lets a person into a room.
+// token returns a token with which a user may join a room.
 func (l *liveKit) token(user, room string, role im.RoomRole, life time.Duration) (string, error) {
 	speak := role == im.RoomAnchor
 	listen := true
@@ -53,7 +53,7 @@ func (l *liveKit) token(user, room string, role im.RoomRole, life time.Duration)
 	}).ToJWT()
 }
 
-// signed adds this server's own right to a call.
+// signed adds this server's authorization to a call.
 func (l *liveKit) signed(ctx context.Context, grant auth.VideoGrant) (context.Context, error) {
 	token, err := auth.NewAccessToken(l.key, l.secret).SetValidFor(time.Minute).SetVideoGrant(&grant).ToJWT()
 	if err != nil {
@@ -62,7 +62,7 @@ func (l *liveKit) signed(ctx context.Context, grant auth.VideoGrant) (context.Co
 	return twirp.WithHTTPRequestHeaders(ctx, http.Header{"Authorization": {"Bearer " + token}})
 }
 
-// admin runs a call about a room. That the room or the person is not there is no fault.
+// admin runs a call about a room. A missing room or participant is not an error.
 func (l *liveKit) admin(ctx context.Context, room string, f func(context.Context) error) error {
 	ctx, err := l.signed(ctx, auth.VideoGrant{RoomAdmin: true, RoomCreate: true, Room: room})
 	if err != nil {
@@ -75,7 +75,7 @@ func (l *liveKit) admin(ctx context.Context, room string, f func(context.Context
 	return err
 }
 
-// permit changes what somebody who is in a room may do there.
+// permit sets the permissions of a participant; im.RoomNobody removes the participant.
 func (l *liveKit) permit(ctx context.Context, room, user string, role im.RoomRole) error {
 	return l.admin(ctx, room, func(ctx context.Context) (err error) {
 		if role == im.RoomNobody {
@@ -89,12 +89,12 @@ func (l *liveKit) permit(ctx context.Context, room, user string, role im.RoomRol
 	})
 }
 
-// remove sends somebody out of a room.
+// remove removes a participant from a room.
 func (l *liveKit) remove(ctx context.Context, room, user string) error {
 	return l.permit(ctx, room, user, im.RoomNobody)
 }
 
-// close ends a room for all who are in.
+// close deletes a room and disconnects its participants.
 func (l *liveKit) close(ctx context.Context, room string) error {
 	return l.admin(ctx, room, func(ctx context.Context) error {
 		_, err := l.rooms.DeleteRoom(ctx, &livekit.DeleteRoomRequest{Room: room})
@@ -102,14 +102,14 @@ func (l *liveKit) close(ctx context.Context, room string) error {
 	})
 }
 
-// For how long LiveKit keeps a room that nobody has entered, and one that all have left, in seconds. This server ends
-// rooms by itself.
+// Times for which LiveKit keeps a room that was never entered, and an empty one, in seconds. This server closes rooms
+// itself.
 const (
 	keptUnused = 120
 	keptEmpty  = 60
 )
 
-// create makes a room, unless there is one: LiveKit lets nobody into a room that was not made.
+// create creates a room, unless it exists: LiveKit admits participants to created rooms only.
 func (l *liveKit) create(ctx context.Context, room string) error {
 	ctx, err := l.signed(ctx, auth.VideoGrant{RoomCreate: true, Room: room})
 	if err != nil {
@@ -124,7 +124,8 @@ func (l *liveKit) create(ctx context.Context, room string) error {
 	return nil
 }
 
-// probe reads LiveKit's clock: a room of no use is made, whose time of creation it tells in milliseconds, and closed.
+// probe reads LiveKit's clock, by creating and closing a temporary room: the response has its creation time in
+// milliseconds.
 func (l *liveKit) probe(ctx context.Context) error {
 	if l.clock.known(l.now()) {
 		return nil
@@ -136,7 +137,7 @@ func (l *liveKit) probe(ctx context.Context) error {
 	return l.close(ctx, name)
 }
 
-// listed tells which rooms there are, and which have people in them by LiveKit's count, which is up to five seconds
+// listed returns the existing rooms, and whether each is occupied, by LiveKit's count, which is up to five seconds
 // old.
 func (l *liveKit) listed(ctx context.Context) (occupied map[string]bool, err error) {
 	ctx, err = l.signed(ctx, auth.VideoGrant{RoomList: true})
@@ -154,16 +155,16 @@ func (l *liveKit) listed(ctx context.Context) (occupied map[string]bool, err err
 	return occupied, nil
 }
 
-// present is somebody in a room.
+// present is a participant in a LiveKit room.
 type present struct {
-	sid    string // the name of their coming in
-	active bool   // sound and pictures flow
-	speaks bool   // may send sound and pictures
-	video  bool   // sends pictures
-	joined int64  // when they began to come in, on LiveKit's clock, milliseconds; 0 = not told
+	sid    string // LiveKit's ID of this join
+	active bool   // media is connected
+	speaks bool   // may publish
+	video  bool   // publishes video
+	joined int64  // start of the join on LiveKit's clock, milliseconds; 0: unknown
 }
 
-// participants tells who is in a room, and who is on the way in.
+// participants returns the participants of a room, including those that are joining.
 func (l *liveKit) participants(ctx context.Context, room string) (map[string]present, error) {
 	in := map[string]present{}
 	err := l.admin(ctx, room, func(ctx context.Context) error {
@@ -184,7 +185,7 @@ func (l *liveKit) participants(ctx context.Context, room string) (map[string]pre
 	return in, err
 }
 
-// joinedMS is when somebody began to come in, on LiveKit's clock, in milliseconds; 0 when it is not told so exactly.
+// joinedMS returns the start of a join on LiveKit's clock, in milliseconds; 0: unknown.
 func joinedMS(p *livekit.ParticipantInfo) int64 { return p.GetJoinedAtMs() }
 
 func publishesVideo(tracks ...*livekit.TrackInfo) bool {

@@ -1,7 +1,8 @@
-// Package media owns the media rooms: who may enter and speak, tokens for LiveKit, and the records of calls, written
-// from what LiveKit says happened.
+// Package media implements the methods of media rooms: admission and roles, LiveKit tokens, and call records, which
+// follow the events of LiveKit.
 //
-// It stands beside the path of invitations: no answer to one waits for it. It never handles sound or pictures itself.
+// It is outside the path of invitations: no response to an invitation waits for LiveKit. It never handles media
+// itself.
 package media
 
 import (
@@ -22,44 +23,45 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Options are the choices for media rooms. Without a Key there is no media: the verbs say so.
+// Options configures media rooms. Without a Key media is off, and the methods refuse.
 type Options struct {
-	// URL is where people reach LiveKit: wss://media.example.com. Default: through this server, which passes on /rtc.
+	// URL is the address at which clients reach LiveKit: wss://media.example.com. Default: this server, which proxies
+	// /rtc.
 	URL string
-	// API is where this server reaches LiveKit: http://127.0.0.1:7880. Default: URL.
+	// API is the address at which this server reaches LiveKit: http://127.0.0.1:7880. Default: URL.
 	API string
-	// Key and Secret are one of LiveKit's API keys.
+	// Key and Secret are an API key of LiveKit.
 	Key, Secret string
-	// Policy says who may enter rooms. Default: those who were invited.
+	// Policy decides which users may enter rooms. Default: invited users.
 	Policy im.RoomPolicy
-	// TokenLife is for how long one may enter with a token; who is in stays in. Default: 60 s.
+	// TokenLife is the time within which a token admits to a room; it does not limit the stay. Default: 60 s.
 	TokenLife time.Duration
-	// Client calls LiveKit. Default: one that gives up after 5 s.
+	// Client is the HTTP client for LiveKit. Default: a client with a timeout of 5 s.
 	Client *http.Client
-	// Log receives what operators should know. Default: slog.Default().
+	// Log receives warnings and errors. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Media keeps the rooms.
+// Media implements the methods of media rooms. mu guards expected; the other fields do not change after New.
 type Media struct {
-	store     *store.Store
-	live      *liveKit
-	proxy     http.Handler
-	opt       Options
-	log       *slog.Logger
-	tasks     errgroup.Group // calls to LiveKit for which somebody waits
-	turns     [64]sync.Mutex // who changes what somebody may do in a room, by a hash of the two
-	roomLocks [64]sync.Mutex // who makes or closes a room, by its hash
-	ends      chan struct{}  // closed when Run ends
+	store      *store.Store
+	live       *liveKit
+	proxy      http.Handler
+	opt        Options
+	log        *slog.Logger
+	tasks      errgroup.Group // calls to LiveKit
+	grantLocks [64]sync.Mutex // held while a role is applied in LiveKit, by a hash of room and user
+	roomLocks  [64]sync.Mutex // held while a room is created or closed in LiveKit, by its hash
+	ends       chan struct{}  // closed when Run ends
 
 	mu       sync.Mutex
-	expected map[txn.SeatKey]coming // who is on the way into a room, and was not seen there yet
+	expected map[txn.SeatKey]coming // users about to enter, without a join event yet
 }
 
-// maxTasks bounds the calls to LiveKit at once.
+// maxTasks bounds concurrent calls to LiveKit.
 const maxTasks = 256
 
-// New prepares the rooms.
+// New returns a Media on a store.
 func New(s *store.Store, opt Options) (*Media, error) {
 	if opt.Policy == "" {
 		opt.Policy = im.RoomInvited
@@ -80,31 +82,31 @@ func New(s *store.Store, opt Options) (*Media, error) {
 	}
 	api, err := url.Parse(opt.API)
 	if err != nil || api.Host == "" {
-		return nil, errors.New("the address of LiveKit is missing or no URL; give it as http://127.0.0.1:7880")
+		return nil, errors.New("the LiveKit address is missing or not a URL; example: http://127.0.0.1:7880")
 	}
 	api.Scheme = strings.Replace(api.Scheme, "ws", "http", 1)
 	if len(opt.Secret) < 32 {
-		return nil, errors.New("the LiveKit secret is shorter than 32 characters, which can be guessed; use a longer one")
+		return nil, errors.New("the LiveKit secret must have at least 32 characters")
 	}
 	m.live = newLiveKit(api.String(), opt, s.Now)
 	m.proxy = &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(api); r.SetXForwarded() },
 		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			m.log.Warn("LiveKit cannot be reached", "error", err)
+			m.log.Warn("LiveKit unreachable", "error", err)
 			http.Error(w, "the media server cannot be reached", http.StatusBadGateway)
 		},
 	}
 	return m, nil
 }
 
-// The paths of this server's own that concern LiveKit.
+// Paths of this server for LiveKit.
 const (
-	PathHook   = "/livekit/webhook" // LiveKit tells here what happens
-	PathSignal = "/rtc"             // people reach LiveKit's signaling here, when it has no address of its own
+	PathHook   = "/livekit/webhook" // webhooks of LiveKit
+	PathSignal = "/rtc"             // proxy to LiveKit's signaling, for clients, when LiveKit has no public address
 )
 
-// Handler serves what LiveKit says, and passes on its signaling. It is nil when there is no media.
+// Handler serves the webhooks of LiveKit, and proxies its signaling. It is nil when media is off.
 func (m *Media) Handler() http.Handler {
 	if m.live == nil {
 		return nil
@@ -118,9 +120,9 @@ func (m *Media) Handler() http.Handler {
 	return mux
 }
 
-// Run ends the calls that have ended and asks LiveKit whether the others still go on, until ctx ends.
+// Run ends rooms and calls that are due, and compares ongoing calls with LiveKit, until ctx ends.
 func (m *Media) Run(ctx context.Context) error {
-	defer func() { _ = m.tasks.Wait() }() // each is bounded by apiTime
+	defer func() { _ = m.tasks.Wait() }() // each task is bounded by apiTime
 	defer close(m.ends)
 	if m.live == nil {
 		<-ctx.Done()
@@ -131,7 +133,7 @@ func (m *Media) Run(ctx context.Context) error {
 	defer check.Stop()
 	defer soon.Stop()
 	if err := m.live.probe(ctx); err != nil && ctx.Err() == nil {
-		m.log.Warn("LiveKit cannot be reached", "error", err)
+		m.log.Warn("LiveKit unreachable", "error", err)
 	}
 	m.checkCalls(ctx, true)
 	for {
@@ -143,50 +145,51 @@ func (m *Media) Run(ctx context.Context) error {
 		case <-check.C:
 			m.checkCalls(ctx, false)
 		case <-soon.C:
-			m.lookFor(ctx)
+			m.findExpected(ctx)
 		}
 	}
 }
 
-// callLiveKit runs a call to LiveKit within apiTime, also when the caller of a method has gone.
+// callLiveKit runs a call to LiveKit with the timeout apiTime. It continues when the caller of a method disconnects.
 func (m *Media) callLiveKit(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTime)
 	defer cancel()
 	return reached(f(ctx))
 }
 
-// background runs a task beside the caller, who may be the writer of the store; ok is false when too many run already.
+// background runs a task in a goroutine, because the caller may be the writer of the store; ok is false when too many
+// tasks run.
 func (m *Media) background(f func()) (ok bool) {
 	return m.tasks.TryGo(func() error { f(); return nil })
 }
 
-// reached turns a failure of LiveKit into what callers are told.
+// reached grantLocks a failure of LiveKit into an error for API callers.
 func reached(err error) error {
 	var ours *im.Error
-	if err == nil || errors.As(err, &ours) { // of our own store, not of LiveKit
+	if err == nil || errors.As(err, &ours) { // an error of this server, not of LiveKit
 		return err
 	}
-	return &im.Error{Code: im.CodeNoMedia, Message: "the media server cannot be reached; what was decided is kept, " +
-		"try again", Cause: err, RetryAfter: 1000}
+	return &im.Error{Code: im.CodeNoMedia, Message: "the media server cannot be reached; the decision is stored; " +
+		"retry", Cause: err, RetryAfter: 1000}
 }
 
-// off refuses when there is no media server.
+// off refuses when media is off.
 func (m *Media) off() error {
 	if m.live != nil {
 		return nil
 	}
-	return im.Refuse(im.CodeNoMedia, "this server has no media server: start it with --media embedded, or give it "+
+	return im.Refuse(im.CodeNoMedia, "this server has no media server: start it with --media embedded, or set "+
 		"--livekit-url, --livekit-key and --livekit-secret")
 }
 
-// coming is when to look whether somebody has come into a room, and how often that was done.
+// coming is the schedule of checks for an expected participant.
 type coming struct {
 	at    int64
 	tries int
 }
 
-// Somebody on the way in is looked for after expectFirst, and expectTries times at doubled intervals, unless LiveKit
-// has told of them.
+// An expected participant is checked after expectFirst, and expectTries times at growing intervals, unless a join
+// event arrives. expectMost bounds the expected participants.
 const (
 	expectEvery = 250 * time.Millisecond
 	expectFirst = 700 * time.Millisecond
@@ -194,7 +197,7 @@ const (
 	expectMost  = 10_000
 )
 
-// expect notes that somebody is on the way into a room: LiveKit's event about it may be late.
+// expect schedules checks for a user that is about to enter a room: LiveKit's event about it may be late.
 func (m *Media) expect(roomID, user string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -203,8 +206,8 @@ func (m *Media) expect(roomID, user string) {
 	}
 }
 
-// lookFor asks LiveKit for the expected participants of which no join event has arrived.
-func (m *Media) lookFor(ctx context.Context) {
+// findExpected queries LiveKit for the expected participants without a join event.
+func (m *Media) findExpected(ctx context.Context) {
 	m.mu.Lock()
 	now, rooms := m.store.Now(), map[string][]string{}
 	for k, e := range m.expected {
@@ -237,12 +240,12 @@ func (m *Media) find(ctx context.Context, room string, users []string) {
 	}
 	in := map[string]bool{}
 	if c != nil {
-		people, err := m.store.PresentIn(ctx, c.ID, maxSeats)
+		participants, err := m.store.PresentIn(ctx, c.ID, maxSeats)
 		if err != nil {
 			return
 		}
-		for i := range people {
-			in[people[i].UserID] = true
+		for i := range participants {
+			in[participants[i].UserID] = true
 		}
 	}
 	missing := false

@@ -9,7 +9,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// ListCalls lists call records, the latest first: a user's own, or, for an app server, all.
+// ListCalls lists call records, the latest first: the caller's own or, for an app server, all.
 func (m *Media) ListCalls(ctx context.Context, by rpc.Caller,
 	req protocol.ListCallsRequest) (res protocol.ListCallsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
@@ -17,11 +17,11 @@ func (m *Media) ListCalls(ctx context.Context, by rpc.Caller,
 		return res, err
 	}
 	if req.From < 0 || req.Until < 0 {
-		return res, im.Bad("from", "and until are times in milliseconds, which are not negative")
+		return res, im.Bad("from", "and until must not be negative (times in milliseconds)")
 	}
 	if by.UserID != "" {
 		if req.UserID != "" && req.UserID != by.UserID {
-			return res, im.Bad("userID", "is not you; only app servers see the calls of others")
+			return res, im.Bad("userID", "must be your own; only app servers may list the calls of other users")
 		}
 		req.UserID = by.UserID
 	}
@@ -35,7 +35,7 @@ func (m *Media) ListCalls(ctx context.Context, by rpc.Caller,
 	for i := range list {
 		res.Calls[i] = *protocol.ViewCall(&list[i], nil)
 	}
-	if err := m.whoIsIn(ctx, list, res.Calls); err != nil {
+	if err := m.addPresent(ctx, list, res.Calls); err != nil {
 		return res, im.Internal(err)
 	}
 	if len(list) == limit {
@@ -44,7 +44,7 @@ func (m *Media) ListCalls(ctx context.Context, by rpc.Caller,
 	return res, internal(err)
 }
 
-// GetCall shows a call record with who took part: to them, and to app servers.
+// GetCall returns a call record with its participants, to them and to app servers.
 func (m *Media) GetCall(ctx context.Context, by rpc.Caller, req protocol.GetCallRequest) (res protocol.GetCallResponse,
 	err error) {
 	if req.CallID == "" || len(req.CallID) > im.MaxRoomID {
@@ -54,30 +54,30 @@ func (m *Media) GetCall(ctx context.Context, by rpc.Caller, req protocol.GetCall
 	if err != nil {
 		return res, im.Internal(err)
 	}
-	var people []im.Participant
+	var participants []im.Participant
 	if c != nil {
-		if people, err = m.store.UsersIn(ctx, c.ID, maxSeats); err != nil {
+		if participants, err = m.store.UsersIn(ctx, c.ID, maxSeats); err != nil {
 			return res, im.Internal(err)
 		}
 	}
 	mine := c != nil && (by.UserID == "" || by.UserID == c.Owner || by.UserID == c.Peer)
-	for i := range people {
-		mine = mine || people[i].UserID == by.UserID
+	for i := range participants {
+		mine = mine || participants[i].UserID == by.UserID
 	}
 	if !mine {
-		return res, im.Bad("callID", "is of no call in which you took part")
+		return res, im.Bad("callID", "is not the ID of a call that you took part in")
 	}
-	return protocol.GetCallResponse{Call: protocol.ViewCall(c, people)}, nil
+	return protocol.GetCallResponse{Call: protocol.ViewCall(c, participants)}, nil
 }
 
-// maxOngoing bounds the calls of a page that go on and of which it is shown who is in, and how many of each.
+// Limits of the participants in ListCalls: the ongoing calls of a page that list them, and the number of each.
 const (
 	maxOngoing = 20
 	maxPresent = 100
 )
 
-// whoIsIn adds to the calls that go on who is in them.
-func (m *Media) whoIsIn(ctx context.Context, list []im.Call, views []protocol.Call) error {
+// addPresent adds the present participants to the ongoing calls of a page.
+func (m *Media) addPresent(ctx context.Context, list []im.Call, views []protocol.Call) error {
 	shown := 0
 	for i := range list {
 		if list[i].EndedAt != 0 {
@@ -86,11 +86,11 @@ func (m *Media) whoIsIn(ctx context.Context, list []im.Call, views []protocol.Ca
 		if shown++; shown > maxOngoing {
 			return nil
 		}
-		people, err := m.store.PresentIn(ctx, list[i].ID, maxPresent)
+		participants, err := m.store.PresentIn(ctx, list[i].ID, maxPresent)
 		if err != nil {
 			return err
 		}
-		views[i].People = protocol.ViewCall(&list[i], people).People
+		views[i].People = protocol.ViewCall(&list[i], participants).People
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"hash/fnv"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +16,10 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxSeats bounds the people that a room lists.
+// maxSeats bounds the users that a room lists.
 const maxSeats = 1000
 
-// admission reads what is known of somebody at the door of a room.
+// admission reads the facts that decide whether a user may enter a room.
 func (m *Media) admission(ctx context.Context, roomID, user string) (a im.Admission, err error) {
 	if err := checkRoom(roomID); err != nil {
 		return a, err
@@ -55,41 +56,46 @@ func checkRoom(id string) error {
 }
 
 func checkRole(role im.RoomRole, allowed ...im.RoomRole) error {
+	var names []string
 	for _, r := range allowed {
 		if r == role {
 			return nil
 		}
+		if r != "" {
+			names = append(names, string(r))
+		}
 	}
-	return im.Bad("role", "is none of those that this verb takes")
+	return im.Bad("role", "must be one of: "+strings.Join(names, ", "))
 }
 
 func notAdmitted(message string) error {
 	return &im.Error{Code: im.CodeNotAdmitted, Field: "roomID", Message: message}
 }
 
-// choose is the role somebody enters with, given what they were granted.
+// choose returns the role to enter with, given the requested and the granted role.
 func choose(asked, granted im.RoomRole) (im.RoomRole, error) {
 	switch {
 	case granted == im.RoomNobody:
-		return "", notAdmitted("you may not enter this room, or it has ended: only who opened it, and who accepted an " +
-			"invitation with this roomID, may; for a group's room, its members")
+		return "", notAdmitted("you may not enter this room, or it has ended; the user that opened it, users that " +
+			"accepted an invitation with this roomID, and the members of a group's room may enter")
 	case asked == "":
 		return granted, nil
 	case asked == im.RoomAnchor && granted != im.RoomAnchor:
 		return "", notAdmitted(
-			"you may only listen in this room; ask one of its hosts, with an invitation that has this roomID")
+			"you may only listen in this room; to speak, invite one of its hosts with this roomID")
 	}
 	return asked, nil
 }
 
-// maxEntered bounds the rooms that one user may have opened by entering, so that nobody fills LiveKit with empty ones.
+// maxEntered bounds the rooms that one user may have opened by entering, so that no user fills LiveKit with empty
+// rooms.
 const maxEntered = 20
 
-// comebackMS is for how long after the end of a room its guests do not open another by entering: they mean the call
-// that has ended.
-const comebackMS = 60_000
+// reopenAfterMS is the time after the end of a room during which its guests do not open a new one by entering: they
+// mean the call that has ended.
+const reopenAfterMS = 60_000
 
-// open opens a room that does not exist for who enters it, or notes that somebody is on the way into an empty one.
+// open opens a missing room for the caller, or marks an empty one as about to be entered.
 func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admission, error) {
 	reads := callReads(roomID, by.UserID)
 	reads.Topics, reads.OpenedBy = append(reads.Topics, im.UserTopic(by.UserID)), []string{by.UserID}
@@ -106,12 +112,12 @@ func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admi
 			return a, nil
 		}
 		if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt &&
-			tx.Now-row.EndedAt < comebackMS {
+			tx.Now-row.EndedAt < reopenAfterMS {
 			return a, notAdmitted("this call has ended")
 		}
 		if len(tx.OpenedBy(by.UserID)) >= maxEntered {
 			return a, &im.Error{Code: im.CodeTooMany, Field: "roomID",
-				Message: "you have opened too many rooms that go on; leave one, or wait until it has ended"}
+				Message: "you have opened too many rooms; leave one, or wait until one ends"}
 		}
 		r := im.Room{ID: roomID, Owner: by.UserID, Entered: true}
 		r.Open(row, tx.Now)
@@ -123,7 +129,7 @@ func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admi
 	}})
 }
 
-// EnterRoom gives the caller a token for LiveKit. A room that does not exist is opened, with the caller as its host.
+// EnterRoom returns a LiveKit token for the caller. A missing room is opened, with the caller as its host.
 func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller,
 	req protocol.EnterRoomRequest) (res protocol.EnterRoomResponse, err error) {
 	if err := checkRole(req.Role, "", im.RoomAnchor, im.RoomAudience); err != nil {
@@ -153,7 +159,7 @@ func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return res, im.Internal(err)
 	}
-	if m.opt.URL != "" { // else its connection passes here
+	if m.opt.URL != "" { // otherwise the signaling connection is proxied here
 		m.expect(req.RoomID, by.UserID)
 	}
 	now := m.store.Now()
@@ -168,21 +174,21 @@ func (m *Media) roomLock(roomID string) *sync.Mutex {
 	return &m.roomLocks[h.Sum32()%uint32(len(m.roomLocks))]
 }
 
-// create sees to it that LiveKit has a room.
+// create creates a room in LiveKit, unless it exists.
 func (m *Media) create(ctx context.Context, roomID string) error {
-	door := m.roomLock(roomID)
-	door.Lock()
-	defer door.Unlock()
+	lock := m.roomLock(roomID)
+	lock.Lock()
+	defer lock.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, apiTime)
 	defer cancel()
 	return reached(m.live.create(ctx, roomID))
 }
 
-// closeRoom ends LiveKit's room of one that has ended, unless it has been opened again.
+// closeRoom closes the LiveKit room of an ended room, unless it was opened again.
 func (m *Media) closeRoom(ctx context.Context, roomID string) error {
-	door := m.roomLock(roomID)
-	door.Lock()
-	defer door.Unlock()
+	lock := m.roomLock(roomID)
+	lock.Lock()
+	defer lock.Unlock()
 	if im.RoomOfGroup(roomID) == "" {
 		if r, err := m.store.Room(ctx, roomID); err != nil || r.Lives() {
 			return err
@@ -191,7 +197,7 @@ func (m *Media) closeRoom(ctx context.Context, roomID string) error {
 	return m.live.close(ctx, roomID)
 }
 
-// SwitchRole changes what the caller does in a room they are in, within what they were granted.
+// SwitchRole changes the caller's role in a room, up to the granted role.
 func (m *Media) SwitchRole(ctx context.Context, by rpc.Caller, req protocol.SwitchRoleRequest) (protocol.RoomResponse,
 	error) {
 	res := protocol.RoomResponse{RoomID: req.RoomID, Role: req.Role, ServerTime: m.store.Now()}
@@ -212,12 +218,12 @@ func (m *Media) SwitchRole(ctx context.Context, by rpc.Caller, req protocol.Swit
 	return res, err
 }
 
-// permit makes LiveKit follow what somebody was granted, as it stands now: one after another for each person, so that
-// the last decision has the last word. pick says what to make of the grant; "" asks nothing of LiveKit.
+// permit applies a user's current grant in LiveKit, one call at a time for each user and room, so that the last
+// decision wins. pick grantLocks the grant into the role to apply; "" skips the call.
 func (m *Media) permit(ctx context.Context, roomID, user string, pick func(granted im.RoomRole) im.RoomRole) error {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(roomID + "\n" + user))
-	lock := &m.turns[h.Sum32()%uint32(len(m.turns))]
+	lock := &m.grantLocks[h.Sum32()%uint32(len(m.grantLocks))]
 	lock.Lock()
 	defer lock.Unlock()
 	a, err := m.admission(ctx, roomID, user)
@@ -231,7 +237,7 @@ func (m *Media) permit(ctx context.Context, roomID, user string, pick func(grant
 	return m.live.permit(ctx, roomID, user, role)
 }
 
-// enforce takes from somebody in a room what they may no longer do. What fails is tried again by the next comparison.
+// enforce applies a reduced grant to a participant. The next comparison retries failures.
 func (m *Media) enforce(roomID, user string) {
 	m.background(func() {
 		err := m.callLiveKit(context.Background(), func(ctx context.Context) error {
@@ -243,13 +249,13 @@ func (m *Media) enforce(roomID, user string) {
 			})
 		})
 		if err != nil {
-			m.log.Warn("muting or removing a participant failed; the next comparison retries", "room", roomID, "user", user,
-				"error", err)
+			m.log.Warn("applying a reduced role in LiveKit failed", "room", roomID, "user", user,
+				"error", err, "retry_in", checkEvery)
 		}
 	})
 }
 
-// Announce looks at what was committed for people who lose what they may do in a group's standing room.
+// Announce enforces the roles of users that lose permissions in a group's room through these records.
 func (m *Media) Announce(records []txn.Record) {
 	if m.live == nil {
 		return
@@ -265,18 +271,18 @@ func (m *Media) Announce(records []txn.Record) {
 		}
 		switch e.Tip {
 		case protocol.TipLeave, protocol.TipKicked, protocol.TipWithdrawn, protocol.TipOwner:
-			people := e.Members
+			users := e.Members
 			if e.Tip == protocol.TipOwner {
-				people = []string{e.From}
+				users = []string{e.From}
 			}
-			for _, u := range people {
+			for _, u := range users {
 				m.enforce(im.GroupConversation(group), u)
 			}
 		}
 	}
 }
 
-// SetRoomRole lets a host say what somebody may do in a room, and everybody give up a microphone of their own.
+// SetRoomRole sets a user's role in a room, for its hosts. All users may reduce their own role to audience.
 func (m *Media) SetRoomRole(ctx context.Context, by rpc.Caller,
 	req protocol.SetRoomRoleRequest) (res protocol.RoomResponse, err error) {
 	if err := rpc.FirstError(checkRoom(req.RoomID), im.CheckUserID("userID", req.UserID),
@@ -294,11 +300,11 @@ func (m *Media) SetRoomRole(ctx context.Context, by rpc.Caller,
 			}
 			switch {
 			case them.Host():
-				return res, notAdmitted(req.UserID + " is a host of this room, whose role nobody changes")
+				return res, notAdmitted(req.UserID + " is a host of this room; the role of a host cannot be changed")
 			case them.Group == nil && !them.Room.Lives():
-				return res, notAdmitted("there is no such room; it may have ended")
+				return res, notAdmitted("this room does not exist; it may have ended")
 			case them.Group == nil && them.Grant() == nil && by.UserID != "":
-				return res, notAdmitted(req.UserID + " was never invited into this room; invite them")
+				return res, notAdmitted(req.UserID + " was never invited into this room; send an invitation with this roomID first")
 			case them.Group != nil && !them.Member.Present() && req.Role != im.RoomNobody:
 				return res, notAdmitted(req.UserID + " is not a member of the group of this room")
 			}
@@ -316,19 +322,20 @@ func (m *Media) SetRoomRole(ctx context.Context, by rpc.Caller,
 	})
 }
 
-// mustHost refuses who does not decide in a room. An app server that acts for nobody decides in all.
+// mustHost refuses callers that are not a host of a room. An app server without a user is a host of every room.
 func (m *Media) mustHost(tx *txn.Tx, by rpc.Caller, roomID string) error {
 	if by.Server && by.UserID == "" {
 		return nil
 	}
 	a := room.LoadAdmission(tx, m.opt.Policy, roomID, by.UserID)
 	if !a.Host() {
-		return notAdmitted("only a host of this room may do that: who opened it, or the owner and administrators of its group")
+		return notAdmitted(
+			"only hosts of this room may do this: the user that opened it, or the owner and administrators of its group")
 	}
 	return nil
 }
 
-// GetRoom shows a room to who may enter it.
+// GetRoom returns a room, to users that may enter it and to app servers.
 func (m *Media) GetRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomView,
 	err error) {
 	a, err := m.admission(ctx, req.RoomID, by.UserID)
@@ -370,8 +377,8 @@ func (m *Media) GetRoom(ctx context.Context, by rpc.Caller, req protocol.RoomReq
 	if err != nil || c == nil {
 		return res, internal(err)
 	}
-	people, err := m.store.UsersIn(ctx, c.ID, maxSeats)
-	res.Call = protocol.ViewCall(c, people)
+	participants, err := m.store.UsersIn(ctx, c.ID, maxSeats)
+	res.Call = protocol.ViewCall(c, participants)
 	return res, internal(err)
 }
 

@@ -22,15 +22,14 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// How a signaling connection that passes through this server is judged. Whoever has given no sign of life on it for
-// lostAfter, and has no newer one, has left: LiveKit itself would notice after 20 s. The client is pinged each
-// pingEvery.
+// Liveness of proxied signaling connections: the client is pinged every pingEvery. A user whose connection has been
+// silent for lostAfter, without a newer connection, has left; LiveKit alone would notice after 20 s.
 const (
 	pingEvery = time.Second
 	lostAfter = 4500 * time.Millisecond
 )
 
-// signal passes LiveKit's signaling on, for those who may be in the room now, whatever their token says.
+// signal proxies LiveKit's signaling, for users that may be in the room now, whatever their token grants.
 func (m *Media) signal(w http.ResponseWriter, r *http.Request) {
 	user, room, err := m.bearer(r)
 	if err == nil {
@@ -41,7 +40,7 @@ func (m *Media) signal(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusForbidden
 		if im.CodeOf(err) == im.CodeNoMedia {
 			status = http.StatusBadGateway
-			m.log.Warn("LiveKit cannot be reached", "error", err)
+			m.log.Warn("LiveKit unreachable", "error", err)
 		}
 		http.Error(w, err.Error(), status)
 		return
@@ -49,21 +48,21 @@ func (m *Media) signal(w http.ResponseWriter, r *http.Request) {
 	l := &link{media: m, room: room, user: user, id: uuid.NewString()}
 	m.proxy.ServeHTTP(&hijacker{ResponseWriter: w, link: l, ctx: r.Context()}, r)
 	if l.Conn == nil {
-		return // no connection came about
+		return // no connection was established
 	}
 	close(l.done)
 	<-l.stopped
-	l.judge()
+	l.awaitReturn()
 }
 
-// bearer reads whose token a request for LiveKit brings, and for which room.
+// bearer returns the user and the room of the token in a request for LiveKit.
 func (m *Media) bearer(r *http.Request) (user, room string, err error) {
-	refused := notAdmitted("the room token is none of this server's, or has expired; enter the room again")
+	refused := notAdmitted("the room token is invalid or has expired; call enterRoom again")
 	text, header := r.URL.Query().Get("access_token"), r.Header.Values("Authorization")
 	switch {
 	case len(header) == 1 && text == "":
 		text = strings.TrimPrefix(header[0], "Bearer ")
-	case len(header) > 0: // LiveKit would go by another token than this server
+	case len(header) > 0: // LiveKit would use another token than this server
 		return "", "", refused
 	}
 	v, err := auth.ParseAPIToken(text)
@@ -77,7 +76,7 @@ func (m *Media) bearer(r *http.Request) (user, room string, err error) {
 	return claims.Identity, claims.Video.Room, nil
 }
 
-// mayConnect checks that somebody may be in a room now, and sees to it that LiveKit has it.
+// mayConnect checks that a user may be in a room now, and creates it in LiveKit.
 func (m *Media) mayConnect(ctx context.Context, room, user string) error {
 	a, err := m.admission(ctx, room, user)
 	if err != nil {
@@ -89,14 +88,14 @@ func (m *Media) mayConnect(ctx context.Context, room, user string) error {
 	return m.create(ctx, room)
 }
 
-// hijacker hands out a connection that is watched.
+// hijacker is a ResponseWriter that returns a link on Hijack.
 type hijacker struct {
 	http.ResponseWriter
 	link *link
 	ctx  context.Context
 }
 
-// Hijack takes the connection over from the HTTP server.
+// Hijack takes over the connection from the HTTP server.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
@@ -109,21 +108,21 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.link, rw, nil
 }
 
-// link is a client's connection to LiveKit's signaling. What it reads is evidence that the client lives; between the
-// frames that it writes it puts pings.
+// link is a proxied connection between a client and LiveKit's signaling. Reads are signs of life of the client; watch
+// inserts pings between written frames. mu guards left and head.
 type link struct {
 	net.Conn
 	media          *Media
 	room, user, id string
-	last           atomic.Int64 // when something was read, milliseconds
+	last           atomic.Int64 // time of the last read, milliseconds
 	done, stopped  chan struct{}
 
 	mu   sync.Mutex
-	left uint64 // bytes that are missing of the frame under way
+	left uint64 // missing bytes of the current frame
 	head []byte // an incomplete header
 }
 
-// open makes this the latest connection of its user to the room.
+// open stores this connection as the latest of its user in the room, and starts watch.
 func (l *link) open(ctx context.Context, conn net.Conn) error {
 	m := l.media
 	reads := txn.ReadSet{Topics: []string{im.RoomTopic(l.room)}, Links: []txn.SeatKey{{RoomID: l.room, UserID: l.user}}}
@@ -141,7 +140,7 @@ func (l *link) open(ctx context.Context, conn net.Conn) error {
 	return nil
 }
 
-// Read reads what the client sends.
+// Read reads from the client.
 func (l *link) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
 	if n > 0 || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
@@ -150,7 +149,7 @@ func (l *link) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write sends on what LiveKit sends.
+// Write writes to the client.
 func (l *link) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,7 +157,7 @@ func (l *link) Write(p []byte) (int, error) {
 	return l.Conn.Write(p)
 }
 
-// pass follows the frames in what is written, so that it is known where one ends.
+// pass follows the frames in p, so that pings are written between frames only.
 func (l *link) pass(p []byte) {
 	for len(p) > 0 {
 		if l.left > 0 {
@@ -173,7 +172,7 @@ func (l *link) pass(p []byte) {
 	}
 }
 
-// frameSize reads the header of a WebSocket frame (RFC 6455, 5.2): how many bytes follow it.
+// frameSize parses the header of a WebSocket frame (RFC 6455, 5.2) and returns the number of bytes that follow it.
 func frameSize(head []byte) (size uint64, whole bool) {
 	if len(head) < 2 {
 		return 0, false
@@ -200,7 +199,7 @@ func frameSize(head []byte) (size uint64, whole bool) {
 	return size, true
 }
 
-// watch pings the client, and closes the connection of one that gives no sign of life.
+// watch pings the client, and closes the connection when it is silent for lostAfter.
 func (l *link) watch() {
 	defer close(l.stopped)
 	t := time.NewTicker(pingEvery)
@@ -218,7 +217,7 @@ func (l *link) watch() {
 			_ = l.Conn.Close()
 			return
 		}
-		if l.mu.TryLock() { // else a frame is under way, perhaps to nobody
+		if l.mu.TryLock() { // otherwise a frame is being written, perhaps to a dead client
 			if l.left == 0 && len(l.head) == 0 {
 				_ = l.Conn.SetWriteDeadline(time.Now().Add(lostAfter))
 				_, _ = l.Conn.Write([]byte{0x89, 0}) // a ping without a payload
@@ -229,21 +228,21 @@ func (l *link) watch() {
 	}
 }
 
-// silent is for how much longer the client may be silent.
+// silent returns the remaining time for which the client may be silent.
 func (l *link) silent() time.Duration {
 	return lostAfter - time.Duration(l.media.store.Now()-l.last.Load())*time.Millisecond
 }
 
-// judge waits for the client to come back after its connection has ended. If it does not, it has left, when it was last
-// heard of.
-func (l *link) judge() {
+// awaitReturn waits for the client to reconnect after its connection has ended. Without a newer connection the user
+// has left, at the time of the last sign of life.
+func (l *link) awaitReturn() {
 	m := l.media
 	if rest := l.silent(); rest > 0 {
 		t := time.NewTimer(rest)
 		defer t.Stop()
 		select {
 		case <-m.ends:
-			return // this server stops; the client comes back elsewhere
+			return // this server stops; the client reconnects to another node
 		case <-t.C:
 		}
 	}
@@ -258,7 +257,7 @@ func (l *link) judge() {
 	err := rpc.Write(context.Background(), m.store, reads, func(tx *txn.Tx) error {
 		if k := tx.Link(l.room, l.user); k == nil || k.ID != l.id {
 			remove = false
-			return nil // there is a newer one
+			return nil // there is a newer connection
 		}
 		tx.PutLink(txn.Link{RoomID: l.room, UserID: l.user, At: tx.Now})
 		c := tx.CallIn(l.room)

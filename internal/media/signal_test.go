@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestFramesAreFollowed cuts a stream of WebSocket frames anywhere, and knows after each piece whether a frame is under
-// way.
+// TestFramesAreFollowed splits a stream of WebSocket frames at random, and checks after each piece whether a frame is
+// complete.
 func TestFramesAreFollowed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var stream []byte

@@ -1,7 +1,7 @@
-// Package room owns the rules of media rooms that the units of other packages follow: who may name a room in an
-// invitation, what an accept grants, and whether a room lives.
+// Package room implements the rules of media rooms within the transactions of other packages: user may name a room in
+// an invitation, the grant of an accept, and the life of a room.
 //
-// It never talks to the media server: that is media's.
+// It never calls the media server; package media does.
 package room
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxAsked bounds the invitees of an invitation that asks the hosts of a room to speak there.
+// maxAsked bounds the invitees of an invitation that asks the hosts of a room for permission to speak.
 const maxAsked = 100
 
-// AdmissionReads is what judging people at the door of a room looks at.
+// AdmissionReads adds the reads of LoadAdmission for these users.
 func AdmissionReads(reads *txn.ReadSet, roomID string, users ...string) {
 	reads.Topics = append(reads.Topics, im.RoomTopic(roomID))
 	group := im.RoomOfGroup(roomID)
@@ -32,7 +32,7 @@ func AdmissionReads(reads *txn.ReadSet, roomID string, users ...string) {
 	}
 }
 
-// hasAdmissionReads reports whether DoorNeed was declared.
+// hasAdmissionReads reports whether AdmissionReads was declared for these users.
 func hasAdmissionReads(tx *txn.Tx, roomID string, users ...string) bool {
 	for _, u := range users {
 		if !tx.HasSeat(txn.SeatKey{RoomID: roomID, UserID: u}) {
@@ -42,7 +42,7 @@ func hasAdmissionReads(tx *txn.Tx, roomID string, users ...string) bool {
 	return len(tx.Missing([]string{im.RoomTopic(roomID)})) == 0
 }
 
-// LoadAdmission is somebody at the door of a room whose DoorNeed was declared.
+// LoadAdmission returns the facts that decide whether a user may enter a room. AdmissionReads must be declared.
 func LoadAdmission(tx *txn.Tx, policy im.RoomPolicy, roomID, user string) im.Admission {
 	a := im.Admission{Policy: policy, UserID: user, Seat: tx.Seat(roomID, user)}
 	if group := im.RoomOfGroup(roomID); group == "" {
@@ -55,7 +55,8 @@ func LoadAdmission(tx *txn.Tx, policy im.RoomPolicy, roomID, user string) im.Adm
 	return a
 }
 
-// Awaited reports whether an invitation into a room is open, and until when at the latest; 0 = without an end.
+// Awaited reports whether an invitation into a room is open, and until when at the latest, in milliseconds; 0: no
+// end.
 func Awaited(tx *txn.Tx, roomID string) (until int64, waits bool, err error) {
 	if !tx.HasOpenInRoom(roomID) {
 		return 0, false, &txn.NeedReads{Reads: txn.ReadSet{OpenInRoom: []string{roomID}}}
@@ -64,9 +65,9 @@ func Awaited(tx *txn.Tx, roomID string) (until int64, waits bool, err error) {
 	return until, waits, nil
 }
 
-// Living returns a room while it lives, or nil, and its row. One that nobody has been in for too long, and whose end
-// was not written yet, lives no more: the rule decides, not the timer. With a call that goes on the timer decides,
-// which writes its record.
+// Living returns a room while it lives, or nil, and its row. A room empty for too long, whose end is not written yet,
+// no longer lives: the rule decides, not the timer. A room with an ongoing call ends by the timer, which writes the
+// call record.
 func Living(tx *txn.Tx, roomID string) (living, row *im.Room, err error) {
 	r := tx.Room(roomID)
 	if !r.Lives() {
@@ -82,8 +83,8 @@ func Living(tx *txn.Tx, roomID string) (living, row *im.Room, err error) {
 	return nil, r, nil
 }
 
-// GrantSeat writes what somebody is granted in a room, and tells of it: in a standing room all members, else that
-// person.
+// GrantSeat writes a user's role in a room, and announces it: in a group's room to all members, otherwise to the
+// user.
 func GrantSeat(tx *txn.Tx, by rpc.Caller, roomID, user string, role im.RoomRole) error {
 	group := im.RoomOfGroup(roomID)
 	topic := im.UserTopic(user)
@@ -99,7 +100,7 @@ func GrantSeat(tx *txn.Tx, by rpc.Caller, roomID, user string, role im.RoomRole)
 	return nil
 }
 
-// putSeat writes a seat of this life of a room.
+// putSeat writes a seat in the current life of a room.
 func putSeat(tx *txn.Tx, roomID, user string, role im.RoomRole) {
 	at := tx.Now
 	if r := tx.Room(roomID); r != nil {
@@ -108,7 +109,7 @@ func putSeat(tx *txn.Tx, roomID, user string, role im.RoomRole) {
 	tx.PutSeat(im.Seat{RoomID: roomID, UserID: user, Role: role, At: at})
 }
 
-// Name gives an invitation without a roomID the room that its inviter opened by entering, the latest that lives.
+// Name gives an invitation without a roomID the latest living room that its inviter opened by entering.
 func Name(tx *txn.Tx, t *invite.Terms) error {
 	if t.RoomID != "" || t.Notice {
 		return nil
@@ -134,8 +135,8 @@ func Name(tx *txn.Tx, t *invite.Terms) error {
 	return nil
 }
 
-// MayName refuses a roomID that its inviter may not invite into: the room of others. Whoever may only listen may ask a
-// host.
+// MayName refuses an inviter that may not invite into the roomID, because the room belongs to others. A user that may
+// only listen may invite a host to ask for permission to speak.
 func MayName(tx *txn.Tx, policy im.RoomPolicy, t *invite.Terms, invitees []string) error {
 	if t.RoomID == "" || t.Notice {
 		return nil
@@ -163,7 +164,7 @@ func MayName(tx *txn.Tx, policy im.RoomPolicy, t *invite.Terms, invitees []strin
 		}
 	}
 	return &im.Error{Code: im.CodeRoomTaken, Field: "roomID",
-		Message: "this room is in use, and you may not invite into it; take another roomID, or ask one of its hosts"}
+		Message: "this room is in use, and you may not invite into it; use another roomID, or ask one of its hosts"}
 }
 
 // Make opens the room of an invitation, owned by its inviter, unless it lives already.
@@ -178,7 +179,7 @@ func Make(tx *txn.Tx, v *invite.Invitation) error {
 	call := tx.CallIn(v.RoomID)
 	if living == nil {
 		r := im.Room{ID: v.RoomID, Owner: v.Inviter, InviteID: v.ID, Latest: v.ID}
-		if r.Open(row, tx.Now); call != nil { // people are in a room that nobody opened
+		if r.Open(row, tx.Now); call != nil { // users entered the room before it was opened
 			r.Occupy(call.Present, tx.Now)
 			BelongTo(call, &r, v)
 			tx.PutCall(*call)
@@ -190,7 +191,7 @@ func Make(tx *txn.Tx, v *invite.Invitation) error {
 	if living.Latest = v.ID; living.InviteID == "" {
 		living.InviteID = v.ID
 	}
-	if living.InviteID == v.ID && call != nil { // they were in before the first invitation
+	if living.InviteID == v.ID && call != nil { // the call began before the first invitation
 		BelongTo(call, living, v)
 		tx.PutCall(*call)
 	}
@@ -201,7 +202,7 @@ func Make(tx *txn.Tx, v *invite.Invitation) error {
 	return nil
 }
 
-// BelongTo says whose conversation a call belongs to: that of the first invitation into its room.
+// BelongTo sets the conversation of a call: that of the first invitation into its room.
 func BelongTo(c *im.Call, r *im.Room, v *invite.Invitation) {
 	c.InviteID, c.Owner = r.InviteID, r.Owner
 	if v == nil {
@@ -212,15 +213,15 @@ func BelongTo(c *im.Call, r *im.Room, v *invite.Invitation) {
 	}
 }
 
-// SeatReads is what an accept looks at for the room of its invitation.
+// SeatReads adds the reads of an accept for the room of its invitation.
 func SeatReads(reads *txn.ReadSet, roomID, inviter, invitee string) {
 	AdmissionReads(reads, roomID, inviter, invitee)
 	reads.CallIn = append(reads.CallIn, roomID)
 	reads.InCall = append(reads.InCall, txn.SeatKey{RoomID: roomID, UserID: inviter})
 }
 
-// Grant gives an invitee who accepts a grant for the room of the invitation. If the inviter had no right to add people
-// and asked a host, the accept gives the grant to the inviter, unless the inviter has left since.
+// Grant gives an invitee that accepts a seat in the room of the invitation. If the inviter may not add users and
+// asked a host, the accept gives the seat to the inviter, unless the inviter has left since.
 func Grant(tx *txn.Tx, policy im.RoomPolicy, v *invite.Invitation, by rpc.Caller, invitee string) error {
 	if v.RoomID == "" {
 		return nil
@@ -230,29 +231,29 @@ func Grant(tx *txn.Tx, policy im.RoomPolicy, v *invite.Invitation, by rpc.Caller
 		SeatReads(&reads, v.RoomID, v.Inviter, invitee)
 		return &txn.NeedReads{Reads: reads}
 	}
-	if r := tx.Room(v.RoomID); r.Lives() && r.EmptyAt != 0 && ofLife(r, v) { // they are on the way in
+	if r := tx.Room(v.RoomID); r.Lives() && r.EmptyAt != 0 && ofLife(r, v) { // the invitee is about to enter
 		r.Occupy(0, tx.Now)
 		tx.PutRoom(*r)
 	}
 	inviter, mine := LoadAdmission(tx, policy, v.RoomID, v.Inviter), LoadAdmission(tx, im.RoomInvited, v.RoomID, invitee)
-	who := ""
+	user := ""
 	switch {
 	case mine.Room != nil && !ofLife(mine.Room, v):
 		return nil
 	case inviter.MayBring() && mine.Role() != im.RoomAnchor:
-		who = invitee
+		user = invitee
 	case inviter.MayAsk() && mine.Host() && !hasLeft(tx, v):
-		who = v.Inviter
+		user = v.Inviter
 	default:
 		return nil
 	}
-	if s := tx.Seat(v.RoomID, who); s != nil && s.At > v.CreatedAt {
-		return nil // a host has spoken since this invitation was made
+	if s := tx.Seat(v.RoomID, user); s != nil && s.At > v.CreatedAt {
+		return nil // a host has changed the role since this invitation
 	}
 	if im.RoomOfGroup(v.RoomID) != "" {
-		return GrantSeat(tx, by, v.RoomID, who, im.RoomAnchor)
+		return GrantSeat(tx, by, v.RoomID, user, im.RoomAnchor)
 	}
-	putSeat(tx, v.RoomID, who, im.RoomAnchor) // the accept says it already
+	putSeat(tx, v.RoomID, user, im.RoomAnchor) // the accept announces it
 	return nil
 }
 
@@ -261,7 +262,7 @@ func ofLife(r *im.Room, v *invite.Invitation) bool {
 	return r.CreatedAt <= v.CreatedAt || r.InviteID == v.ID || r.Latest == v.ID
 }
 
-// hasLeft reports whether the inviter went out of the room since they asked.
+// hasLeft reports whether the inviter left the room after inviting.
 func hasLeft(tx *txn.Tx, v *invite.Invitation) bool {
 	c := tx.CallIn(v.RoomID)
 	if c == nil {
