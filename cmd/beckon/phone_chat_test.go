@@ -50,7 +50,7 @@ func TestPhonesChat(t *testing.T) {
 	bob.print("block alice")
 	bob.wait("you hear nothing of alice any more")
 	alice.print("msg bob are you there?")
-	alice.wait("bob does not take messages from you (20007)")
+	alice.wait("bob does not accept messages from you (20007)")
 	alice.print("msg")
 	alice.wait("msg needs more words")
 }

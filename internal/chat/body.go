@@ -22,15 +22,15 @@ const (
 	maxReason     = 256 // bytes
 )
 
-// kindOf finds the one field that a body has, and checks it.
+// kindOf returns the single content field of a body, after checking it.
 func kindOf(b *protocol.Body) (protocol.MessageType, error) {
 	kinds := b.Kinds()
 	switch len(kinds) {
 	case 0:
-		return "", im.Bad("text", "is missing: give it, or custom, image, sound, video, file, location, face or merged")
+		return "", im.Bad("text", "is missing: set it, or one of: custom, image, sound, video, file, location, face, merged")
 	case 1:
 	default:
-		return "", im.Bad(string(kinds[1]), "stands beside "+string(kinds[0])+"; a message says one thing")
+		return "", im.Bad(string(kinds[1]), "must not be set together with "+string(kinds[0])+": a message has one content")
 	}
 	if n := len(rpc.Encode(b)); n > im.MaxData {
 		return "", &im.Error{Code: im.CodeTooLong, Field: string(kinds[0]),
@@ -42,7 +42,7 @@ func kindOf(b *protocol.Body) (protocol.MessageType, error) {
 func checkBody(b *protocol.Body, kind protocol.MessageType) error {
 	switch kind {
 	case protocol.CallType:
-		return im.Bad("call", "is written by the server alone")
+		return im.Bad("call", "is reserved for call records of the server")
 	case protocol.Text:
 		return im.CheckText("text", b.Text, im.MaxData)
 	case protocol.Custom:
@@ -51,7 +51,7 @@ func checkBody(b *protocol.Body, kind protocol.MessageType) error {
 			im.CheckText("custom.extension", b.Custom.Extension, im.MaxData))
 	case protocol.Location:
 		if l := b.Location; !(l.Latitude >= -90 && l.Latitude <= 90) || !(l.Longitude >= -180 && l.Longitude <= 180) {
-			return im.Bad("location", "is out of range; latitude is from -90 to 90, longitude from -180 to 180")
+			return im.Bad("location", "is out of range: latitude must be from -90 to 90, longitude from -180 to 180")
 		}
 		return im.CheckText("location.description", b.Location.Description, im.MaxData)
 	case protocol.Face:
@@ -86,7 +86,7 @@ func checkMerged(m *protocol.MergedElem) error {
 	return im.CheckText("merged.title", m.Title, im.MaxData)
 }
 
-// fileOf is the uploaded file of a body; nil when it has none.
+// fileOf returns the uploaded file of a body, or nil.
 func fileOf(b *protocol.Body) *protocol.FileElem {
 	for _, f := range []*protocol.FileElem{b.Image, b.Sound, b.Video, b.File} {
 		if f != nil {
@@ -96,8 +96,8 @@ func fileOf(b *protocol.Body) *protocol.FileElem {
 	return nil
 }
 
-// words are what a search finds a body by.
-func words(b *protocol.Body) string {
+// searchText returns the text by which a search finds a body.
+func searchText(b *protocol.Body) string {
 	switch {
 	case b.Text != "":
 		return b.Text
@@ -114,24 +114,24 @@ func words(b *protocol.Body) string {
 	return ""
 }
 
-// checkOptions refuses options that are out of range or belong to groups alone.
+// checkOptions refuses options that are out of range, or outside groups those for groups.
 func checkOptions(o *protocol.MessageOptions, group bool) error {
 	if !group {
 		switch {
 		case len(o.Mentions) > 0:
-			return im.Bad("mentions", "is for groups")
+			return im.Bad("mentions", "is allowed in groups only")
 		case o.MentionAll:
-			return im.Bad("mentionAll", "is for groups")
+			return im.Bad("mentionAll", "is allowed in groups only")
 		case len(o.ReceiverList) > 0:
-			return im.Bad("receiverList", "is for groups")
+			return im.Bad("receiverList", "is allowed in groups only")
 		case o.NeedReadReceipt:
-			return im.Bad("needReadReceipt", "is for groups; one-to-one, reading is told without")
+			return im.Bad("needReadReceipt", "is allowed in groups only; one-to-one messages always have read receipts")
 		}
 	}
 	switch o.Priority {
 	case "", protocol.PriorityHigh, protocol.PriorityNormal, protocol.PriorityLow, protocol.PriorityLowest:
 	default:
-		return im.Bad("priority", fmt.Sprintf("is %.40q; it is high, normal, low or lowest", o.Priority))
+		return im.Bad("priority", fmt.Sprintf("is %.40q; must be one of: high, normal, low, lowest", o.Priority))
 	}
 	if p := o.OfflinePush; p != nil && (len(p.Title)+len(p.Body)+len(p.Ext)+len(p.Sound) > im.MaxData || p.TTL < 0) {
 		return im.Bad("offlinePush", "is over 12 KiB, or its ttl is negative")
@@ -143,13 +143,13 @@ func checkOptions(o *protocol.MessageOptions, group bool) error {
 	)
 }
 
-// Found says what a search finds a stored message by: carry.Find for an import.
+// Found returns the search entry of a stored message, or nil: it is dump.Find for an import.
 func Found(topic string, pair int64, body []byte) *sqldb.Phrase {
 	var m protocol.Message
 	if json.Unmarshal(body, &m) != nil || m.Type != protocol.TypeMessage || m.Revoked || m.ExcludeFromSearch {
 		return nil
 	}
-	p := &sqldb.Phrase{Topic: topic, Message: m.MessageID, Words: words(&m.Body), Finders: []string{topic}}
+	p := &sqldb.Phrase{Topic: topic, Message: m.MessageID, Words: searchText(&m.Body), Finders: []string{topic}}
 	if m.GroupID == "" {
 		if topic != im.UserTopic(m.From) {
 			return nil // the sender's timeline has it

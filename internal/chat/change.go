@@ -16,14 +16,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// changed is a message that an action changes, on each timeline that holds it.
+// changed is a message that an action changes, with its copy on each timeline.
 type changed struct {
 	copies []*txn.Message
 	msg    protocol.Message
 }
 
-// load finds a message that the caller may see, in a unit of work.
-func (p place) load(tx *txn.Tx, id string) (*changed, error) {
+// load returns a message that the caller may see, within a transaction.
+func (p conversation) load(tx *txn.Tx, id string) (*changed, error) {
 	var after uint64
 	if p.groupID != "" {
 		g, m, err := p.member(tx)
@@ -51,8 +51,8 @@ func (p place) load(tx *txn.Tx, id string) (*changed, error) {
 	return c, nil
 }
 
-// put writes the message as it is now to each timeline, and tells of it.
-func (p place) put(tx *txn.Tx, c *changed, e protocol.MessageEvent) {
+// put writes the changed message to each timeline, and announces it.
+func (p conversation) put(tx *txn.Tx, c *changed, e protocol.MessageEvent) {
 	e.MessageID, e.From, e.To, e.GroupID, e.By, e.Time = c.msg.MessageID, c.msg.From, c.msg.To, c.msg.GroupID, p.by.UserID, tx.Now
 	body := rpc.Encode(c.msg)
 	for _, m := range c.copies {
@@ -63,12 +63,12 @@ func (p place) put(tx *txn.Tx, c *changed, e protocol.MessageEvent) {
 		tx.PutMessage(*m)
 		tx.Append(m.Topic, txn.Draft{Device: p.by.Origin(), Body: &rpc.Event{Value: e}, Audience: m.Audience})
 	}
-	home := im.UserTopic(c.msg.From) // the search knows a one-to-one message by its sender's timeline
+	home := im.UserTopic(c.msg.From) // the search index has a one-to-one message under its sender's timeline
 	if p.groupID != "" {
 		home = p.topic()
 	}
 	tx.Find(sqldb.Phrase{Topic: home, Message: c.msg.MessageID})
-	if text := words(&c.msg.Body); text != "" && !c.msg.Revoked && !c.msg.ExcludeFromSearch {
+	if text := searchText(&c.msg.Body); text != "" && !c.msg.Revoked && !c.msg.ExcludeFromSearch {
 		found := sqldb.Phrase{Topic: home, Message: c.msg.MessageID, Words: text}
 		for _, m := range c.copies {
 			found.Finders = append(found.Finders, m.Topic)
@@ -77,11 +77,11 @@ func (p place) put(tx *txn.Tx, c *changed, e protocol.MessageEvent) {
 	}
 }
 
-// RevokeMessage takes a message back: its sender for a while, owner and administrators of a group, and app servers,
-// always.
+// RevokeMessage revokes a message: its sender for a limited time, owner and administrators of a group and app servers
+// at any time.
 func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller,
 	req protocol.RevokeRequest) (rpc.Txn[protocol.MessageResponse], error) {
-	p, err := placeOf(by, req.ConversationID)
+	p, err := parseConversation(by, req.ConversationID)
 	if err = rpc.FirstError(err, im.CheckMessageID(req.MessageID),
 		im.CheckText("reason", req.Reason, maxReason)); err != nil {
 		return rpc.Txn[protocol.MessageResponse]{}, err
@@ -115,7 +115,7 @@ func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller,
 	}}, nil
 }
 
-func (c *Chat) mayRevoke(tx *txn.Tx, p place, v *changed) error {
+func (c *Chat) mayRevoke(tx *txn.Tx, p conversation, v *changed) error {
 	if p.groupID != "" {
 		_, me, err := p.member(tx)
 		if err != nil {
@@ -130,24 +130,24 @@ func (c *Chat) mayRevoke(tx *txn.Tx, p place, v *changed) error {
 		return callRecord()
 	case v.msg.From != p.by.UserID:
 		return &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
-			Message: "only the sender of a message may take it back, and in a group its owner and administrators"}
+			Message: "only the sender of a message, and in a group its owner and administrators, may revoke it"}
 	case !p.by.Server && tx.Now-v.msg.Time > c.opt.RevokeWithin.Milliseconds():
 		return &im.Error{Code: im.CodeRevokeLate, Field: "messageID",
-			Message: "the message is too old to be taken back; the limit is " + c.opt.RevokeWithin.String()}
+			Message: "the message is too old to be revoked; the limit is " + c.opt.RevokeWithin.String()}
 	}
 	return nil
 }
 
-// callRecord refuses to change what the server wrote.
+// callRecord returns the refusal to change a call record.
 func callRecord() error {
 	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
-		Message: "a call record is the server's; it can be deleted for oneself, not changed"}
+		Message: "call records cannot be changed; to hide one from yourself, use deleteMessages"}
 }
 
-// ModifyMessage replaces what a message says: its sender, and owner and administrators of a group.
+// ModifyMessage replaces the content of a message, for its sender, and for owner and administrators of a group.
 func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller,
 	req protocol.ModifyMessageRequest) (rpc.Txn[protocol.MessageResponse], error) {
-	p, err := placeOf(by, req.ConversationID)
+	p, err := parseConversation(by, req.ConversationID)
 	if err == nil {
 		err = im.CheckMessageID(req.MessageID)
 	}
@@ -160,7 +160,7 @@ func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller,
 	}
 	var files []string
 	if err == nil {
-		files, err = c.lookAtFile(ctx, by, &req.Body)
+		files, err = c.resolveFile(ctx, by, &req.Body)
 	}
 	if err != nil {
 		return rpc.Txn[protocol.MessageResponse]{}, err
@@ -200,21 +200,22 @@ func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller,
 	}}, nil
 }
 
-// same says that a message says already what it is to say: the call came before, and its answer was lost.
+// same reports whether a message already has the requested content: a retry of a call whose response was lost.
 func same(m *protocol.Message, req *protocol.ModifyMessageRequest, keep bool) bool {
 	return (req.CustomData == nil || *req.CustomData == m.CustomData) &&
 		(keep || bytes.Equal(rpc.Encode(m.Body), rpc.Encode(req.Body)))
 }
 
-func (c *Chat) mayModify(tx *txn.Tx, p place, v *changed, req protocol.ModifyMessageRequest) error {
+func (c *Chat) mayModify(tx *txn.Tx, p conversation, v *changed, req protocol.ModifyMessageRequest) error {
 	if v.msg.MessageType == protocol.CallType {
 		return callRecord()
 	}
 	if p.groupID == "" && tx.Contact(p.peer, p.by.UserID).Blocks() {
 		if !c.opt.DropBlocked {
-			return &im.Error{Code: im.CodeBlocked, Field: "conversationID", Message: p.peer + " does not take messages from you"}
+			return &im.Error{Code: im.CodeBlocked, Field: "conversationID", Message: p.peer +
+				" does not accept messages from you"}
 		}
-		v.copies = v.copies[:1] // the blocker keeps what was there
+		v.copies = v.copies[:1] // the copy of the blocker stays unchanged
 	}
 	if p.groupID != "" {
 		g, me, err := p.member(tx)
@@ -227,10 +228,10 @@ func (c *Chat) mayModify(tx *txn.Tx, p place, v *changed, req protocol.ModifyMes
 	}
 	switch {
 	case v.msg.Revoked:
-		return &im.Error{Code: im.CodeNoMessage, Field: "messageID", Message: "the message has been taken back"}
+		return &im.Error{Code: im.CodeNoMessage, Field: "messageID", Message: "the message was revoked"}
 	case req.Version != nil && *req.Version != v.msg.Version:
 		return &im.Error{Code: im.CodeModified, Field: "version",
-			Message: "the message was modified meanwhile; read it and try again"}
+			Message: "the message was modified by another call; read it and retry"}
 	case v.msg.From == p.by.UserID:
 		return nil
 	case p.groupID != "":
@@ -239,11 +240,11 @@ func (c *Chat) mayModify(tx *txn.Tx, p place, v *changed, req protocol.ModifyMes
 		}
 	}
 	return &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
-		Message: "only the sender of a message may modify it, and in a group its owner and administrators"}
+		Message: "only the sender of a message, and in a group its owner and administrators, may modify it"}
 }
 
-// skip takes a message that is revoked out of the unread counts.
-func (p place) skip(tx *txn.Tx, copies []*txn.Message) {
+// skip removes a revoked message from the unread counts.
+func (p conversation) skip(tx *txn.Tx, copies []*txn.Message) {
 	if p.groupID != "" {
 		p.skipInGroup(tx, copies[0])
 		return
@@ -263,8 +264,8 @@ func (p place) skip(tx *txn.Tx, copies []*txn.Message) {
 	}
 }
 
-// skipInGroup notes a revoked message for all members. Its sender does not count it already.
-func (p place) skipInGroup(tx *txn.Tx, m *txn.Message) {
+// skipInGroup removes a revoked message from the unread counts of all members. For its sender it never counted.
+func (p conversation) skipInGroup(tx *txn.Tx, m *txn.Message) {
 	if m.Ord == 0 {
 		return
 	}
@@ -277,8 +278,8 @@ func (p place) skipInGroup(tx *txn.Tx, m *txn.Message) {
 	}
 }
 
-// current finds records of a conversation. None of them leaves it.
-func (c *Chat) current(ctx context.Context, p place, seqs []uint64) ([]store.MessagePosition, error) {
+// current returns the positions of records of a conversation. A record never leaves its conversation.
+func (c *Chat) current(ctx context.Context, p conversation, seqs []uint64) ([]store.MessagePosition, error) {
 	if p.groupID != "" {
 		if _, _, err := c.membership(ctx, p); err != nil {
 			return nil, err
@@ -295,15 +296,15 @@ func (c *Chat) current(ctx context.Context, p place, seqs []uint64) ([]store.Mes
 		case err != nil:
 			return nil, im.Internal(err)
 		case r == nil:
-			return nil, im.Bad("seqList", fmt.Sprintf("names %d, which is not in this conversation", seq))
+			return nil, im.Bad("seqList", fmt.Sprintf("has %d, which is not in this conversation", seq))
 		}
 		list = append(list, *r)
 	}
 	return list, nil
 }
 
-// forget takes deleted records out of the caller's unread count.
-func (p place) forget(tx *txn.Tx, list []store.MessagePosition) error {
+// forget removes deleted records from the caller's unread count.
+func (p conversation) forget(tx *txn.Tx, list []store.MessagePosition) error {
 	if p.groupID == "" {
 		side := tx.Contact(p.by.UserID, p.peer)
 		before := *side
@@ -342,7 +343,7 @@ const maxDeleted = 50
 // DeleteMessages hides messages from the caller alone.
 func (c *Chat) DeleteMessages(ctx context.Context, by rpc.Caller,
 	req protocol.DeleteMessagesRequest) (rpc.Txn[protocol.Done], error) {
-	p, err := placeOf(by, req.ConversationID)
+	p, err := parseConversation(by, req.ConversationID)
 	var list []store.MessagePosition
 	switch {
 	case err != nil:
@@ -363,7 +364,7 @@ func (c *Chat) DeleteMessages(ctx context.Context, by rpc.Caller,
 		for _, seq := range req.SeqList {
 			tx.Delete(txn.Deletion{UserID: by.UserID, Topic: p.topic(), Seq: seq})
 		}
-		p.own(tx, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList,
+		p.appendOwn(tx, protocol.MessageEvent{Type: protocol.TypeDeleted, ConversationID: p.id(), SeqList: req.SeqList,
 			Time: tx.Now})
 		return protocol.Done{ServerTime: tx.Now}, nil
 	}}, nil

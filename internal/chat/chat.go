@@ -1,6 +1,6 @@
-// Package chat owns the verbs of messages and conversations: send, read, revoke, modify, find.
+// Package chat implements the methods of messages and conversations: send, read, revoke, modify, search.
 //
-// It never talks to a device, and never decides who is in a group.
+// It never talks to devices, and never decides group membership.
 package chat
 
 import (
@@ -13,34 +13,34 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Options are the choices for messages. The zero value works.
+// Options configures a Chat. The zero value works.
 type Options struct {
-	// RevokeWithin is how long senders may take back what they sent. Default: 2 min.
+	// RevokeWithin is the time within which senders may revoke their messages. Default: 2 min.
 	RevokeWithin time.Duration
-	// DropBlocked lets a message to somebody who blocks the sender seem to succeed, and the blocker not get it. Default:
-	// it is refused with 20007.
+	// DropBlocked makes a message to a user that blocks the sender appear to succeed, without delivery. Default: it is
+	// refused with 20007.
 	DropBlocked bool
-	// Posted is told that pushes are on their way, before they are committed. Default: this house sends none.
+	// Posted is called when pushes are enqueued, before their commit. Default: pushes are off.
 	Posted func()
-	// Posts says whether anybody can be pushed to. Default: yes.
+	// Posts reports whether any user can receive pushes. Default: true.
 	Posts func() bool
-	// Here says whether a person has a device connected to this node; then no push is made. Default: nobody has.
+	// Here reports whether a user has a device connected to this node; such users receive no push. Default: false.
 	Here func(user string) bool
 }
 
-// Presence counts the devices of people that are connected now, to any node. It may have to ask the others.
+// Presence counts the connected devices of users, on all nodes. It may have to query the other nodes.
 type Presence interface {
 	Devices(userIDs ...string) []int
 }
 
-// Chat runs the verbs of messages.
+// Chat implements the methods of messages and conversations.
 type Chat struct {
 	store    *store.Store
 	presence Presence
 	opt      Options
 }
 
-// New makes the verbs of messages.
+// New returns a Chat on a store.
 func New(s *store.Store, p Presence, opt Options) *Chat {
 	if opt.RevokeWithin == 0 {
 		opt.RevokeWithin = 2 * time.Minute
@@ -54,48 +54,48 @@ func New(s *store.Store, p Presence, opt Options) *Chat {
 	return &Chat{store: s, presence: p, opt: opt}
 }
 
-// place is a conversation as one person stands in it: with a peer, or in a group.
-type place struct {
+// conversation is a conversation as one user sees it: with a peer, or of a group.
+type conversation struct {
 	by      rpc.Caller
 	peer    string // one-to-one
 	groupID string
 }
 
-// placeOf reads a conversationID.
-func placeOf(by rpc.Caller, conversationID string) (place, error) {
+// parseConversation parses a conversationID of a caller.
+func parseConversation(by rpc.Caller, conversationID string) (conversation, error) {
 	peer, group, err := im.ParseConversation(conversationID)
 	if err == nil && peer == by.UserID {
 		err = im.Bad("conversationID", "is with yourself")
 	}
-	return place{by, peer, group}, err
+	return conversation{by, peer, group}, err
 }
 
-// id is the conversationID for this person.
-func (p place) id() string {
+// id returns the conversationID for this user.
+func (p conversation) id() string {
 	if p.groupID != "" {
 		return im.GroupConversation(p.groupID)
 	}
 	return im.C2C(p.peer)
 }
 
-// topic is the timeline that this person reads the conversation from.
-func (p place) topic() string {
+// topic returns the timeline from which this user reads the conversation.
+func (p conversation) topic() string {
 	if p.groupID != "" {
 		return im.GroupTopic(p.groupID)
 	}
 	return im.UserTopic(p.by.UserID)
 }
 
-// column is how the records of the conversation are marked there.
-func (p place) column() string {
+// column returns the value that marks the records of the conversation on that timeline.
+func (p conversation) column() string {
 	if p.groupID != "" {
 		return txn.GroupPeer
 	}
 	return p.peer
 }
 
-// need is what an action in the conversation looks at.
-func (p place) reads() txn.ReadSet {
+// reads returns the reads of an action in the conversation.
+func (p conversation) reads() txn.ReadSet {
 	if p.groupID != "" {
 		return txn.ReadSet{Topics: []string{p.topic(), im.UserTopic(p.by.UserID)}, Groups: []string{p.groupID},
 			Members: []txn.MemberKey{{GroupID: p.groupID, UserID: p.by.UserID}}}
@@ -106,23 +106,25 @@ func (p place) reads() txn.ReadSet {
 	}
 }
 
-// messages names a message on the timelines that hold it.
-func (p place) messages(id string) []txn.MessageKey {
+// messages returns the keys of a message on all timelines that have it.
+func (p conversation) messages(id string) []txn.MessageKey {
 	if p.groupID != "" {
 		return []txn.MessageKey{{Topic: p.topic(), ID: id}}
 	}
 	return []txn.MessageKey{{Topic: p.topic(), ID: id}, {Topic: im.UserTopic(p.peer), ID: id}}
 }
 
-// member checks that the caller is in the group of the conversation, and returns both.
-func (p place) member(tx *txn.Tx) (*im.Group, *im.Member, error) {
+// member returns the group of the conversation and the caller's membership, or an error if the caller may not read
+// it.
+func (p conversation) member(tx *txn.Tx) (*im.Group, *im.Member, error) {
 	g := tx.Group(p.groupID)
 	m := tx.Member(p.groupID, p.by.UserID)
 	return g, m, g.MayRead(m)
 }
 
-// sees is the sequence after which the caller may read the conversation, and until when the peer has read it.
-func (c *Chat) sees(ctx context.Context, p place) (after, peerRead uint64, err error) {
+// sees returns the sequence after which the caller may read the conversation, and the sequence up to which the peer
+// has read it.
+func (c *Chat) sees(ctx context.Context, p conversation) (after, peerRead uint64, err error) {
 	if p.groupID == "" {
 		side, err := c.store.Contact(ctx, p.by.UserID, p.peer)
 		if err != nil {
@@ -137,8 +139,8 @@ func (c *Chat) sees(ctx context.Context, p place) (after, peerRead uint64, err e
 	return m.Sees(g), 0, nil
 }
 
-// membership reads a group and the caller's part in it.
-func (c *Chat) membership(ctx context.Context, p place) (*im.Group, *im.Member, error) {
+// membership reads a group and the caller's membership outside a transaction.
+func (c *Chat) membership(ctx context.Context, p conversation) (*im.Group, *im.Member, error) {
 	g, err := c.store.Group(ctx, p.groupID)
 	if err != nil {
 		return nil, nil, im.Internal(err)
@@ -150,15 +152,15 @@ func (c *Chat) membership(ctx context.Context, p place) (*im.Group, *im.Member, 
 	return g, m, g.MayRead(m)
 }
 
-// own appends an event to the caller's own timeline, for their other devices.
-func (p place) own(tx *txn.Tx, e any) {
+// appendOwn appends an event to the caller's own timeline, for their other devices.
+func (p conversation) appendOwn(tx *txn.Tx, e any) {
 	tx.Append(im.UserTopic(p.by.UserID), txn.Draft{Device: p.by.Origin(), Body: &rpc.Event{Value: e}})
 }
 
-// ownHead is how far the caller's own timeline has come before this unit.
-func (p place) ownHead(tx *txn.Tx) uint64 { return tx.Head(im.UserTopic(p.by.UserID)) }
+// ownHead returns the head of the caller's own timeline before this transaction.
+func (p conversation) ownHead(tx *txn.Tx) uint64 { return tx.Head(im.UserTopic(p.by.UserID)) }
 
-// unread is how many messages a member has not read; types of groups that do not count have none.
+// unread returns the unread messages of a member; 0 in group types without unread counts.
 func unread(g *im.Group, m *im.Member, counted int64) int64 {
 	if rules, _ := im.Rules(g.Type); !rules.Unread {
 		return 0

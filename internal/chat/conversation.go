@@ -13,12 +13,12 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// optionNames are the receive options, in the order of their numbers.
+// optionNames returns the receive options, in the order of their numbers.
 func optionNames() []string {
 	return []string{protocol.ReceiveNotify, protocol.ReceiveNothing, protocol.ReceiveQuiet, protocol.ReceiveMentions}
 }
 
-// view makes a conversation what its person sees; listed says whether it is in the list.
+// view returns the view of a conversation; listed reports whether it is in the user's list.
 func view(d *store.ConversationState) (v protocol.Conversation, listed bool) {
 	var r *im.Reading
 	hasAny := d.Last.Seq > 0
@@ -47,7 +47,7 @@ func view(d *store.ConversationState) (v protocol.Conversation, listed bool) {
 	return v, listed || v.Pinned
 }
 
-// ListConversations reads a page of the caller's conversations: the pinned first, then the latest.
+// ListConversations returns a page of the caller's conversations: pinned ones first, then by latest message.
 func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller,
 	req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
 	res := protocol.ConversationsResponse{Conversations: []protocol.Conversation{}, ServerTime: c.store.Now()}
@@ -58,18 +58,18 @@ func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return res, err
 	}
-	sides, own, err := c.store.Conversations(ctx, by.UserID)
+	states, ownHead, err := c.store.Conversations(ctx, by.UserID)
 	if err != nil {
 		return res, im.Internal(err)
 	}
-	res.Seq = own
+	res.Seq = ownHead
 	type entry struct {
 		protocol.Conversation
 		pinnedAt int64
 	}
 	var list []entry
-	for i := range sides {
-		d := &sides[i]
+	for i := range states {
+		d := &states[i]
 		v, listed := view(d)
 		r := d.Reading()
 		if r.Opt != im.OptNothing {
@@ -94,36 +94,36 @@ func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller,
 	return res, nil
 }
 
-// GetConversation reads one conversation.
+// GetConversation returns one conversation.
 func (c *Chat) GetConversation(ctx context.Context, by rpc.Caller,
 	req protocol.ConversationRequest) (protocol.ConversationResponse, error) {
 	res := protocol.ConversationResponse{ServerTime: c.store.Now()}
-	p, err := placeOf(by, req.ConversationID)
+	p, err := parseConversation(by, req.ConversationID)
 	if err == nil && p.groupID != "" {
 		_, _, err = c.membership(ctx, p)
 	}
 	if err != nil {
 		return res, err
 	}
-	d, own, err := c.store.Conversation(ctx, by.UserID, p.peer, p.groupID)
+	d, ownHead, err := c.store.Conversation(ctx, by.UserID, p.peer, p.groupID)
 	if err != nil {
 		return res, im.Internal(err)
 	}
 	res.Conversation, _ = view(d)
-	res.Seq = own
+	res.Seq = ownHead
 	return res, nil
 }
 
-// MarkRead marks a conversation read up to a sequence. It never goes back.
+// MarkRead marks a conversation read up to a sequence. The read position never goes back.
 func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller,
 	req protocol.ReadRequest) (rpc.Txn[protocol.ConversationResponse], error) {
-	p, err := placeOf(by, req.ConversationID)
+	p, err := parseConversation(by, req.ConversationID)
 	if err == nil && req.Seq > math.MaxInt64 {
 		err = im.Bad("seq", "is out of range")
 	}
 	var r reading
 	if err == nil {
-		r, err = c.lookAtReading(ctx, p, req.Seq)
+		r, err = c.loadReading(ctx, p, req.Seq)
 	}
 	if err != nil {
 		return rpc.Txn[protocol.ConversationResponse]{}, err
@@ -137,14 +137,15 @@ func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller,
 		}}, nil
 }
 
-// reading is what was found out before a conversation is marked read. None of it can change meanwhile.
+// reading is the state read before a conversation is marked read. It is immutable: the transaction need not read it
+// again.
 type reading struct {
-	place
+	conversation
 	facts store.ReadMark
 }
 
-func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading, error) {
-	r := reading{place: p}
+func (c *Chat) loadReading(ctx context.Context, p conversation, upTo uint64) (reading, error) {
+	r := reading{conversation: p}
 	if p.groupID != "" {
 		if _, _, err := c.membership(ctx, p); err != nil {
 			return r, err
@@ -157,8 +158,8 @@ func (c *Chat) lookAtReading(ctx context.Context, p place, upTo uint64) (reading
 	return r, nil
 }
 
-// upTo is how far the conversation is read: to its last record, or, when that was trimmed and still counted as unread,
-// to where was asked.
+// upTo returns the new read position: the last record, or the requested sequence if that record was trimmed and still
+// counted as unread.
 func (r *reading) upTo(unread bool) uint64 {
 	if r.facts.Last == 0 && unread {
 		return r.facts.UpTo
@@ -167,13 +168,12 @@ func (r *reading) upTo(unread bool) uint64 {
 }
 
 func (r *reading) event(tx *txn.Tx, v *protocol.Conversation) protocol.ConversationResponse {
-	r.own(tx, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID, ReadSeq: v.ReadSeq,
-		Unread: v.Unread, Head: v.Head,
-		Pinned: v.Pinned, ReceiveOption: v.ReceiveOption, ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: tx.Now})
+	r.appendOwn(tx, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID,
+		ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head, Pinned: v.Pinned, ReceiveOption: v.ReceiveOption, ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: tx.Now})
 	return protocol.ConversationResponse{Conversation: *v, Seq: r.ownHead(tx) + 1, ServerTime: tx.Now}
 }
 
-// oneToOne marks a one-to-one conversation read, and tells the other person how far.
+// oneToOne marks a one-to-one conversation read, and notifies the peer.
 func (r *reading) oneToOne(tx *txn.Tx) protocol.ConversationResponse {
 	me, peer := r.by.UserID, r.peer
 	side := tx.Contact(me, peer)
@@ -215,46 +215,48 @@ func (r *reading) group(tx *txn.Tx) (protocol.ConversationResponse, error) {
 	return r.event(tx, &v), nil
 }
 
-// PinConversation pins a conversation to the top of the list, or lets it go.
+// PinConversation pins a conversation to the top of the list, or unpins it.
 func (c *Chat) PinConversation(ctx context.Context, by rpc.Caller,
 	req protocol.PinRequest) (rpc.Txn[protocol.ConversationResponse], error) {
-	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, _ place, r *im.Reading) {
+	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, _ conversation, r *im.Reading) {
 		if r.PinnedAt = 0; req.Pin {
 			r.PinnedAt = tx.Now
 		}
 	})
 }
 
-// SetReceiveOption says what the caller wants to be told of a conversation.
+// SetReceiveOption sets the notifications of a conversation.
 func (c *Chat) SetReceiveOption(ctx context.Context, by rpc.Caller,
 	req protocol.ReceiveOptionRequest) (rpc.Txn[protocol.ConversationResponse], error) {
 	opt := slices.Index(optionNames(), req.ReceiveOption)
 	var err error
 	if opt < 0 {
-		err = im.Bad("receiveOption", "is none of notify, nothing, quiet, mentions")
+		err = im.Bad("receiveOption", "must be one of: notify, nothing, quiet, mentions")
 	}
-	return c.adjust(ctx, by, req.ConversationID, err, func(_ *txn.Tx, _ place, r *im.Reading) { r.Opt = im.Option(opt) })
+	return c.adjust(ctx, by, req.ConversationID, err,
+		func(_ *txn.Tx, _ conversation, r *im.Reading) { r.Opt = im.Option(opt) })
 }
 
-// DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
+// DeleteConversation removes a conversation from the list until the next message, and hides its history from the
+// caller.
 func (c *Chat) DeleteConversation(ctx context.Context, by rpc.Caller,
 	req protocol.ConversationRequest) (rpc.Txn[protocol.ConversationResponse], error) {
-	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
+	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, p conversation, r *im.Reading) {
 		r.HiddenSeq, r.PinnedAt = tx.Head(p.topic()), 0
 		p.clear(tx, r)
 	})
 }
 
-// ClearHistory shows the caller nothing of before any more.
+// ClearHistory hides the history of a conversation from the caller.
 func (c *Chat) ClearHistory(ctx context.Context, by rpc.Caller,
 	req protocol.ConversationRequest) (rpc.Txn[protocol.ConversationResponse], error) {
-	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, p place, r *im.Reading) {
+	return c.adjust(ctx, by, req.ConversationID, nil, func(tx *txn.Tx, p conversation, r *im.Reading) {
 		p.clear(tx, r)
 	})
 }
 
-// clear shows nothing of before any more; what is not shown is not unread.
-func (p place) clear(tx *txn.Tx, r *im.Reading) {
+// clear hides all records up to the head; hidden records are not unread.
+func (p conversation) clear(tx *txn.Tx, r *im.Reading) {
 	head := tx.Head(p.topic())
 	r.ClearedSeq, r.ReadSeq, r.Skipped = head, head, ""
 	if p.groupID != "" {
@@ -264,10 +266,10 @@ func (p place) clear(tx *txn.Tx, r *im.Reading) {
 	}
 }
 
-// adjust changes the caller's side of a conversation and tells their other devices.
+// adjust changes the caller's state of a conversation and notifies their other devices.
 func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, err error,
-	change func(*txn.Tx, place, *im.Reading)) (rpc.Txn[protocol.ConversationResponse], error) {
-	p, bad := placeOf(by, conversationID)
+	change func(*txn.Tx, conversation, *im.Reading)) (rpc.Txn[protocol.ConversationResponse], error) {
+	p, bad := parseConversation(by, conversationID)
 	if err = rpc.FirstError(bad, err); err != nil {
 		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
@@ -292,7 +294,7 @@ func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, e
 			}
 			v, _ := view(&d)
 			e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq, e.HiddenSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq, v.HiddenSeq
-			p.own(tx, e)
+			p.appendOwn(tx, e)
 			return protocol.ConversationResponse{Conversation: v, Seq: p.ownHead(tx) + 1, ServerTime: tx.Now}, nil
 		}}, nil
 }

@@ -18,18 +18,18 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// History reads a page of a conversation, in either direction from any sequence.
+// History returns a page of a conversation, in either direction from any sequence.
 func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryRequest) (protocol.HistoryResponse,
 	error) {
 	res := protocol.HistoryResponse{Messages: []protocol.Entry{}}
 	limit, err := rpc.Page(req.Limit)
 	if err == nil && req.Direction != "" && req.Direction != "older" && req.Direction != "newer" {
-		err = im.Bad("direction", "is neither older nor newer")
+		err = im.Bad("direction", "must be one of: older, newer")
 	}
 	if err == nil && req.Seq > math.MaxInt64 {
 		err = im.Bad("seq", "is out of range")
 	}
-	p, bad := placeOf(by, req.ConversationID)
+	p, bad := parseConversation(by, req.ConversationID)
 	if err := rpc.FirstError(err, bad); err != nil {
 		return res, err
 	}
@@ -46,12 +46,12 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 		if len(shown) == limit || res.Complete {
 			break
 		}
-		lines, err := c.store.History(ctx, h)
+		entries, err := c.store.History(ctx, h)
 		if err != nil {
 			return res, im.Internal(err)
 		}
-		res.Complete = len(lines) < h.Limit
-		for i, l := range lines {
+		res.Complete = len(entries) < h.Limit
+		for i, l := range entries {
 			h.From = l.Seq
 			ok, err := c.shows(ctx, p, &l)
 			if err != nil {
@@ -61,7 +61,7 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 				shown = append(shown, protocol.Entry{Seq: l.Seq, Event: l.Body, Read: l.Readers})
 			}
 			if len(shown) == limit {
-				res.Complete = res.Complete && i == len(lines)-1
+				res.Complete = res.Complete && i == len(entries)-1
 				break
 			}
 		}
@@ -73,9 +73,9 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 	return res, err
 }
 
-// shows says whether the caller may see a record: of a group, one for some members or for the participants of an
-// invitation.
-func (c *Chat) shows(ctx context.Context, p place, l *store.HistoryEntry) (bool, error) {
+// shows reports whether the caller may see a record of a group that is for some members only, or for the participants
+// of an invitation.
+func (c *Chat) shows(ctx context.Context, p conversation, l *store.HistoryEntry) (bool, error) {
 	id, ok := txn.AudienceInvitation(l.Audience)
 	switch {
 	case !ok || p.groupID == "":
@@ -90,15 +90,16 @@ func (c *Chat) shows(ctx context.Context, p place, l *store.HistoryEntry) (bool,
 	return v != nil && v.Inviter == p.by.UserID, err
 }
 
-// What the history shows of the actions on invitations to several, at most: of one, and on one page.
+// Limits of the actions that the history includes for invitations with a topic of their own: for each, on one page,
+// and in bytes.
 const (
 	maxActions     = 100
 	maxPageActions = 1000
 	maxActionBytes = 256 << 10
 )
 
-// withActions puts after each invitation to several what its participants heard of it, which is stored once, on its own
-// topic. These entries have the sequence of the invitation.
+// withActions inserts, after each invitation with a topic of its own, the records of that topic, which are stored
+// once. These entries have the sequence of the invitation.
 func (c *Chat) withActions(ctx context.Context, user string, entries []protocol.Entry, newer bool) ([]protocol.Entry,
 	error) {
 	list := make([]protocol.Entry, 0, len(entries))
@@ -126,8 +127,8 @@ func (c *Chat) withActions(ctx context.Context, user string, entries []protocol.
 	return list, nil
 }
 
-// actions reads what followed an invitation on its topic, the oldest first: the last of it. An invitee who blocks the
-// inviter is shown nothing that came after that.
+// actions returns the last records on an invitation's topic after the invite, oldest first. An invitee that blocks
+// the inviter sees none after the block.
 func (c *Chat) actions(ctx context.Context, user string, seq uint64, first *protocol.Signaling) ([]protocol.Entry,
 	error) {
 	topic, until := im.InvitationTopic(first.InviteID), int64(math.MaxInt64)
@@ -158,18 +159,18 @@ func (c *Chat) actions(ctx context.Context, user string, seq uint64, first *prot
 	return list, nil
 }
 
-// historyRounds bounds how much of what is for others one page goes through.
+// historyRounds bounds the reads of one page when many records are not visible to the caller.
 const historyRounds = 20
 
-// visible says whether a person may see a record that is perhaps for some members only.
+// visible reports whether a user is in the audience of a record; an empty audience is all members.
 func visible(audience, user string) bool {
 	return audience == "" || strings.Contains(audience, " "+user+" ")
 }
 
-// GetMessage reads one message.
+// GetMessage returns one message.
 func (c *Chat) GetMessage(ctx context.Context, by rpc.Caller, req protocol.MessageRequest) (protocol.MessageResponse,
 	error) {
-	p, err := placeOf(by, req.ConversationID)
+	p, err := parseConversation(by, req.ConversationID)
 	if err := rpc.FirstError(err, im.CheckMessageID(req.MessageID)); err != nil {
 		return protocol.MessageResponse{}, err
 	}
@@ -180,8 +181,8 @@ func (c *Chat) GetMessage(ctx context.Context, by rpc.Caller, req protocol.Messa
 	return respond(m.Body, c.store.Now())
 }
 
-// find reads a message that the caller may see.
-func (c *Chat) find(ctx context.Context, p place, id string) (*txn.Message, error) {
+// find returns a message that the caller may see.
+func (c *Chat) find(ctx context.Context, p conversation, id string) (*txn.Message, error) {
 	after, _, err := c.sees(ctx, p)
 	if err != nil {
 		return nil, err
@@ -196,8 +197,8 @@ func (c *Chat) find(ctx context.Context, p place, id string) (*txn.Message, erro
 	return m, nil
 }
 
-// between says whether a message on the caller's own timeline is of this conversation.
-func (p place) between(body []byte) bool {
+// between reports whether a message on the caller's own timeline belongs to this conversation.
+func (p conversation) between(body []byte) bool {
 	var m protocol.Message
 	return json.Unmarshal(body, &m) == nil && (m.From == p.peer || m.To == p.peer)
 }
@@ -215,7 +216,7 @@ func respond(body []byte, now int64) (protocol.MessageResponse, error) {
 	return res, nil
 }
 
-// The pages of a search, and how many words and groups it looks at.
+// Limits of a search: results, words, groups, reads, and time.
 const (
 	maxFound     = 100
 	defaultFound = 20
@@ -225,7 +226,7 @@ const (
 	searchTime   = 5 * time.Second
 )
 
-// Search finds messages in the caller's conversations, the newest first.
+// Search finds messages in the caller's conversations, newest first.
 func (c *Chat) Search(ctx context.Context, by rpc.Caller, req protocol.SearchRequest) (protocol.SearchResponse, error) {
 	res := protocol.SearchResponse{Found: []protocol.Finding{}}
 	if req.Limit == 0 {
@@ -238,11 +239,11 @@ func (c *Chat) Search(ctx context.Context, by rpc.Caller, req protocol.SearchReq
 	case strings.ContainsRune(req.Text, 0):
 		err = im.Bad("text", "has a NUL character")
 	case len(list) == 0:
-		err = im.Bad("text", "is missing: it needs a word")
+		err = im.Bad("text", "is missing: at least one word is required")
 	case len(list) > maxWords:
 		err = im.Bad("text", "has more than 10 words")
 	case req.Limit < 0 || req.Limit > maxFound:
-		err = im.Bad("limit", "is out of range; it is from 1 to 100")
+		err = im.Bad("limit", "must be from 1 to 100")
 	case req.Before < 0:
 		err = im.Bad("before", "is negative")
 	case req.From != "":
@@ -284,7 +285,7 @@ func (c *Chat) Search(ctx context.Context, by rpc.Caller, req protocol.SearchReq
 	return res, nil
 }
 
-// searchWords are the different words of a text. What has no letter or digit is in no index.
+// searchWords returns the distinct words of a text. Words without a letter or digit are not in the index.
 func searchWords(text string) []string {
 	var list []string
 	for _, word := range strings.Fields(strings.ToLower(text)) {
@@ -296,10 +297,10 @@ func searchWords(text string) []string {
 	return list
 }
 
-// searched lists the topics that a search looks in: the caller's own, and their groups'.
+// searched returns the topics to search: the caller's own, and those of their groups.
 func (c *Chat) searched(ctx context.Context, by rpc.Caller, conversationID string) ([]string, error) {
 	if conversationID != "" {
-		p, err := placeOf(by, conversationID)
+		p, err := parseConversation(by, conversationID)
 		if err == nil && p.groupID != "" {
 			_, _, err = c.membership(ctx, p)
 		}
@@ -316,10 +317,10 @@ func (c *Chat) searched(ctx context.Context, by rpc.Caller, conversationID strin
 	return topics, nil
 }
 
-// addFinding adds a message that was found, when the caller may see it and it is what was asked for.
+// addFinding adds a message to the results, if the caller may see it and it matches the request.
 func (c *Chat) addFinding(ctx context.Context, by rpc.Caller, req protocol.SearchRequest, f store.Found,
 	res *protocol.SearchResponse) error {
-	p := place{by: by, groupID: im.TopicGroup(f.Topic)}
+	p := conversation{by: by, groupID: im.TopicGroup(f.Topic)}
 	m, err := c.store.Message(ctx, p.topic(), f.Msg)
 	if err != nil {
 		return im.Internal(err)
@@ -343,16 +344,16 @@ func (c *Chat) addFinding(ctx context.Context, by rpc.Caller, req protocol.Searc
 	}
 	after, _, err := c.sees(ctx, p)
 	if im.CodeOf(err) == im.CodeGroupDenied {
-		return nil // who has left the group meanwhile
+		return nil // the caller has left the group
 	} else if err != nil {
 		return err
 	}
-	lines, err := c.store.History(ctx, store.HistoryRange{User: by.UserID, Topic: p.topic(), Peer: p.column(),
+	entries, err := c.store.History(ctx, store.HistoryRange{User: by.UserID, Topic: p.topic(), Peer: p.column(),
 		From: m.Seq - 1, After: after, Newer: true, Limit: 1})
 	if err != nil {
 		return im.Internal(err)
 	}
-	if len(lines) == 1 && lines[0].Seq == m.Seq && visible(m.Audience, by.UserID) {
+	if len(entries) == 1 && entries[0].Seq == m.Seq && visible(m.Audience, by.UserID) {
 		res.Found = append(res.Found, v)
 	}
 	return nil

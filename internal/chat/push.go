@@ -10,38 +10,38 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxPreview bounds what a push shows of a message, in bytes.
+// maxPreview bounds the text of a message in a push, in bytes.
 const maxPreview = 300
 
-// pushes says whether whoever is away may be told of a message by a push.
+// pushes reports whether a message may be pushed to offline receivers.
 func (c *Chat) pushes(s *sending) bool {
 	m := &s.msg
 	return c.opt.Posted != nil && c.opt.Posts() && !m.OnlineUserOnly && !m.ExcludeUnread &&
 		(m.OfflinePush == nil || !m.OfflinePush.Disable) && (s.peer == "" || !c.opt.Here(s.peer))
 }
 
-// push posts a push, which leaves the house when the message is committed. Who of a group is away is found out then.
+// push enqueues a push, which is sent after the commit. The offline members of a group are determined then.
 func (c *Chat) push(tx *txn.Tx, s *sending, m *protocol.Message) {
 	p := outbox.Message{MessageID: m.MessageID, From: m.From, At: tx.Now, GroupID: m.GroupID, Text: Preview(&m.Body),
 		Kind: string(m.MessageType), Push: m.OfflinePush,
 		Receivers: m.ReceiverList, Mentioned: m.Mentions, MentionAll: m.MentionAll}
 	if s.groupID != "" {
 		if rules, _ := im.Rules(tx.Group(s.groupID).Type); !rules.Unread {
-			return // a crowd
+			return // group types without unread counts send no pushes
 		}
 		tx.Enqueue(outbox.MessageToGroup(p, tx.Now))
 		c.opt.Posted()
 		return
 	}
-	who := tx.User(s.peer)
-	if who == nil || who.Pushes == 0 || tx.Contact(s.peer, m.From).Blocks() {
+	user := tx.User(s.peer)
+	if user == nil || user.Pushes == 0 || tx.Contact(s.peer, m.From).Blocks() {
 		return
 	}
 	tx.Enqueue(outbox.MessageTo(s.peer, p, tx.Now))
 	c.opt.Posted()
 }
 
-// Preview is the beginning of a message's text, on one line; none when it has none.
+// Preview returns the start of a message's text on one line, at most 300 bytes.
 func Preview(b *protocol.Body) string {
 	text := strings.Join(strings.Fields(b.Text), " ")
 	if len(text) <= maxPreview {

@@ -13,12 +13,12 @@ import (
 // maxReceipts bounds the messages of one call about receipts.
 const maxReceipts = 30
 
-// receipts is the news of a sender: receipts that come together are told together.
+// receipts is the body of a receipt record for a sender; receipts in one batch are folded into one record.
 type receipts struct{ protocol.MessageEvent }
 
 func (r *receipts) JSON() []byte { return rpc.Encode(r.MessageEvent) }
 
-// Absorb takes the newer counts of the same group.
+// Absorb folds newer counts of the same group into r. It reports whether it did.
 func (r *receipts) Absorb(next txn.Body) bool {
 	n, ok := next.(*receipts)
 	if !ok || n.GroupID != r.GroupID || len(r.Receipts)+len(n.Receipts) > maxReceipts {
@@ -40,7 +40,7 @@ func (r *receipts) Absorb(next txn.Body) bool {
 	return true
 }
 
-func checkReceipts(by rpc.Caller, req protocol.ReceiptsRequest) (place, error) {
+func checkReceipts(by rpc.Caller, req protocol.ReceiptsRequest) (conversation, error) {
 	err := im.CheckGroupID(req.GroupID)
 	switch {
 	case err != nil:
@@ -51,13 +51,13 @@ func checkReceipts(by rpc.Caller, req protocol.ReceiptsRequest) (place, error) {
 	}
 	for _, id := range req.MessageIDList {
 		if err == nil && im.CheckMessageID(id) != nil {
-			err = im.Bad("messageIDList", "names a malformed messageID")
+			err = im.Bad("messageIDList", "has a malformed messageID")
 		}
 	}
-	return place{by: by, groupID: req.GroupID}, err
+	return conversation{by: by, groupID: req.GroupID}, err
 }
 
-// SendReceipts tells the senders of messages of a group that the caller has read them.
+// SendReceipts sends read receipts to the senders of messages of a group.
 func (c *Chat) SendReceipts(_ context.Context, by rpc.Caller,
 	req protocol.ReceiptsRequest) (rpc.Txn[protocol.ReceiptsResponse], error) {
 	p, err := checkReceipts(by, req)
@@ -73,7 +73,7 @@ func (c *Chat) SendReceipts(_ context.Context, by rpc.Caller,
 		Decide: func(tx *txn.Tx) (protocol.ReceiptsResponse, error) { return p.receipts(tx, req.MessageIDList) }}, nil
 }
 
-func (p place) receipts(tx *txn.Tx, ids []string) (protocol.ReceiptsResponse, error) {
+func (p conversation) receipts(tx *txn.Tx, ids []string) (protocol.ReceiptsResponse, error) {
 	res := protocol.ReceiptsResponse{Receipts: []protocol.Count{}}
 	g, me, err := p.member(tx)
 	if err != nil {
@@ -118,7 +118,7 @@ func (p place) receipts(tx *txn.Tx, ids []string) (protocol.ReceiptsResponse, er
 	return res, nil
 }
 
-// countOf says how many have read a message: of those who are members now, without its sender.
+// countOf returns the read and unread counts of a message, over the current members without its sender.
 func countOf(g *im.Group, m *txn.Message) protocol.Count {
 	others := int64(g.Members - 1)
 	if m.Audience != "" {
@@ -127,7 +127,7 @@ func countOf(g *im.Group, m *txn.Message) protocol.Count {
 	return protocol.Count{MessageID: m.ID, Read: m.Readers, Unread: max(0, others-m.Readers)}
 }
 
-// countNames counts the names between spaces.
+// countNames counts the user IDs of an audience.
 func countNames(audience string) (n int) {
 	for i := 1; i < len(audience); i++ {
 		if audience[i] == ' ' {
@@ -137,7 +137,7 @@ func countNames(audience string) (n int) {
 	return n
 }
 
-// GetReceipts reads how many have read messages of a group.
+// GetReceipts returns the read counts of messages of a group.
 func (c *Chat) GetReceipts(ctx context.Context, by rpc.Caller, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse,
 	error) {
 	res := protocol.ReceiptsResponse{Receipts: []protocol.Count{}}
@@ -159,7 +159,7 @@ func (c *Chat) GetReceipts(ctx context.Context, by rpc.Caller, req protocol.Rece
 	return res, nil
 }
 
-// GetReaders reads a page of those who have, or have not, read a message of the caller's.
+// GetReaders returns a page of the users that have read, or not read, a message of the caller.
 func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.ReadersRequest) (protocol.ReadersResponse,
 	error) {
 	res := protocol.ReadersResponse{Readers: []protocol.Reader{}}
@@ -167,14 +167,14 @@ func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.Reade
 	if err := rpc.FirstError(err, im.CheckGroupID(req.GroupID), im.CheckMessageID(req.MessageID)); err != nil {
 		return res, err
 	}
-	p := place{by: by, groupID: req.GroupID}
+	p := conversation{by: by, groupID: req.GroupID}
 	m, err := c.find(ctx, p, req.MessageID)
 	if err != nil {
 		return res, err
 	}
 	if m.Sender != by.UserID {
 		return res, &im.Error{Code: im.CodeGroupDenied, Field: "messageID",
-			Message: "only the sender of a message sees who has read it"}
+			Message: "only the sender of a message may list its readers"}
 	}
 	var list []store.Reader
 	if req.Unread {

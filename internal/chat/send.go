@@ -16,20 +16,20 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// sending is a message on its way.
+// sending is the state of one send call.
 type sending struct {
-	place
+	conversation
 	msg   protocol.Message
-	files []string // that the conversation's people may read from now on
-	push  bool     // who is away may be told
+	files []string // files that the conversation may read from now on
+	push  bool     // offline receivers get a push
 }
 
-// SendMessage sends a message to a person or a group.
+// SendMessage sends a message to a user or a group.
 func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller,
 	req protocol.SendMessageRequest) (rpc.Txn[protocol.SendMessageResponse], error) {
 	s, err := prepare(by, &req)
 	if err == nil {
-		s.files, err = c.lookAtFile(ctx, by, &s.msg.Body)
+		s.files, err = c.resolveFile(ctx, by, &s.msg.Body)
 	}
 	if err != nil {
 		return rpc.Txn[protocol.SendMessageResponse]{}, err
@@ -56,15 +56,15 @@ func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller,
 		}}, nil
 }
 
-// prepare checks what can be checked without looking at the world.
+// prepare validates a request without reads.
 func prepare(by rpc.Caller, req *protocol.SendMessageRequest) (*sending, error) {
-	s := &sending{place: place{by: by, peer: req.UserID, groupID: req.GroupID}}
+	s := &sending{conversation: conversation{by: by, peer: req.UserID, groupID: req.GroupID}}
 	var err error
 	switch {
 	case req.UserID == "" && req.GroupID == "":
-		err = im.Bad("userID", "is missing: give it, or groupID")
+		err = im.Bad("userID", "is missing: set it, or groupID")
 	case req.UserID != "" && req.GroupID != "":
-		err = im.Bad("userID", "excludes groupID: give one of them")
+		err = im.Bad("userID", "must not be set together with groupID")
 	case req.UserID == by.UserID && req.GroupID == "":
 		err = im.Bad("userID", "is yourself")
 	case req.GroupID != "":
@@ -80,7 +80,7 @@ func prepare(by rpc.Caller, req *protocol.SendMessageRequest) (*sending, error) 
 		err = im.CheckMessageID(req.MessageID)
 		for _, p := range []string{mintedPrefix, protocol.CallMessagePrefix} {
 			if strings.HasPrefix(req.MessageID, p) {
-				err = im.Bad("messageID", "begins with "+p+", which is for ids that the server makes")
+				err = im.Bad("messageID", "begins with "+p+", which is reserved for IDs of the server")
 			}
 		}
 	case req.RequestID != "":
@@ -99,11 +99,12 @@ func prepare(by rpc.Caller, req *protocol.SendMessageRequest) (*sending, error) 
 	return s, err
 }
 
-// mintedPrefix begins the ids that are made from a requestID. Nobody may propose one, so that nobody takes another's.
+// mintedPrefix is the prefix of IDs derived from a requestID. Clients must not propose such IDs, so that none takes
+// another's.
 const mintedPrefix = "r-"
 
-// lookAtFile checks that the sender may pass a file on, and fills in what is known of it.
-func (c *Chat) lookAtFile(ctx context.Context, by rpc.Caller, b *protocol.Body) ([]string, error) {
+// resolveFile checks that the sender may read the file of a message, and sets its stored properties.
+func (c *Chat) resolveFile(ctx context.Context, by rpc.Caller, b *protocol.Body) ([]string, error) {
 	elem := fileOf(b)
 	if elem == nil {
 		return nil, nil
@@ -128,7 +129,7 @@ func (c *Chat) lookAtFile(ctx context.Context, by rpc.Caller, b *protocol.Body) 
 		return nil, &im.Error{Code: im.CodeNoFile, Field: field,
 			Message: "there is no file with this fileID that you may read"}
 	case f.Kind != string(kind):
-		return nil, im.Bad(field, "is of a file that was uploaded as "+f.Kind)
+		return nil, im.Bad(field, "refers to a file that was uploaded as "+f.Kind)
 	}
 	elem.Type, elem.Size = f.Type, f.Size
 	if elem.Name == "" {
@@ -163,7 +164,7 @@ func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse,
 	m := s.msg
 	m.Time = tx.Now
 	res := protocol.SendMessageResponse{MessageID: m.MessageID, ConversationID: s.id(), Time: tx.Now}
-	known, err := s.again(tx, m)
+	known, err := s.findDuplicate(tx, m)
 	if known != nil || err != nil {
 		if known != nil {
 			res.Seq, res.Time, res.Repeat = known.Seq, known.At, true
@@ -173,7 +174,7 @@ func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse,
 	d := txn.Draft{Device: s.by.Origin(), Online: m.OnlineUserOnly, Body: &rpc.Event{Value: m}, Message: m.MessageID,
 		Sender: m.From, Flags: flagsOf(&m)}
 	if !m.ExcludeFromSearch {
-		d.Words = words(&m.Body)
+		d.Words = searchText(&m.Body)
 	}
 	if s.groupID != "" {
 		err = s.toGroup(tx, &m, d)
@@ -193,11 +194,11 @@ func (c *Chat) decideSend(tx *txn.Tx, s *sending) (protocol.SendMessageResponse,
 	return res, nil
 }
 
-// onlineFiles is how long the files of an onlineUserOnly message are readable, in milliseconds.
+// onlineFiles is the time for which the files of an onlineUserOnly message are readable, in milliseconds.
 const onlineFiles = 24 * 60 * 60 * 1000
 
-// holdFiles makes the files of the message readable where it stands or, when it is not stored, for those who get it,
-// for a time.
+// holdFiles makes the files of the message readable in its conversation or, for a message that is not stored, for its
+// receivers for a limited time.
 func (s *sending) holdFiles(tx *txn.Tx) {
 	for _, f := range s.files {
 		h := holder.Holder{File: f, Message: s.msg.MessageID}
@@ -218,8 +219,8 @@ func (s *sending) holdFiles(tx *txn.Tx) {
 	}
 }
 
-// again finds the message when it was sent before; an id that is taken by another is refused.
-func (p place) again(tx *txn.Tx, m protocol.Message) (*txn.Message, error) {
+// findDuplicate returns the message if it was sent before; an ID of another message is refused.
+func (p conversation) findDuplicate(tx *txn.Tx, m protocol.Message) (*txn.Message, error) {
 	for _, k := range p.messages(m.MessageID) {
 		known := tx.Message(k.Topic, k.ID)
 		if known == nil {
@@ -245,7 +246,8 @@ func flagsOf(m *protocol.Message) (f txn.Flags) {
 	return f
 }
 
-// toUser appends the message to both timelines, or, when the receiver does not want it, refuses or keeps it back.
+// toUser appends the message to both timelines. A receiver that blocks the sender gets no copy, or the message is
+// refused.
 func (c *Chat) toUser(tx *txn.Tx, s *sending, m *protocol.Message, d txn.Draft) error {
 	mine, theirs := d, d
 	mine.Peer, theirs.Peer = s.peer, m.From
@@ -253,7 +255,7 @@ func (c *Chat) toUser(tx *txn.Tx, s *sending, m *protocol.Message, d txn.Draft) 
 	side := tx.Contact(s.peer, m.From)
 	blocked := side.Blocks()
 	if blocked && !c.opt.DropBlocked {
-		return &im.Error{Code: im.CodeBlocked, Field: "userID", Message: s.peer + " does not take messages from you"}
+		return &im.Error{Code: im.CodeBlocked, Field: "userID", Message: s.peer + " does not accept messages from you"}
 	}
 	if !tx.HasContact(m.From, s.peer) && !m.OnlineUserOnly {
 		tx.PutContact(*tx.Contact(m.From, s.peer))
@@ -278,7 +280,7 @@ func (c *Chat) toUser(tx *txn.Tx, s *sending, m *protocol.Message, d txn.Draft) 
 	return nil
 }
 
-// toGroup appends the message to the group's timeline, once, however many hear it.
+// toGroup appends the message to the group's timeline, once for all members.
 func (s *sending) toGroup(tx *txn.Tx, m *protocol.Message, d txn.Draft) error {
 	g, me, err := s.member(tx)
 	if err != nil {

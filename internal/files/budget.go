@@ -9,26 +9,28 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// budget limits the memory and the processors that decoding images takes, and gives each user one image at a time.
+// budget limits the memory and the processors for decoding images, and each user to one image at a time. mu guards
+// users.
 type budget struct {
 	limit    int64
 	memory   *semaphore.Weighted
 	decoders *semaphore.Weighted
 
 	mu    sync.Mutex
-	users map[string]*slot // of users with an image that is being decoded, or waits for it
+	users map[string]*slot // users with an image being decoded or waiting
 }
 
-// slot is held by the image of a user that is being decoded.
+// slot is the lock of one user's decoding.
 type slot struct {
 	free    chan struct{}
-	waiting int // including its holder
+	waiting int // including the holder
 }
 
 const (
-	maxWaiting  = 16               // images of one user that wait; more have no thumbnail
-	longestWait = 10 * time.Second // then an image has no thumbnail
-	longestRest = time.Second      // a decoder rests as long as it ran, at most this: images take half of its time
+	maxWaiting  = 16               // waiting images of one user; more get no thumbnail
+	longestWait = 10 * time.Second // an image that waits longer gets no thumbnail
+	// maximum rest: a decoder rests as long as it ran, so that images take at most half of its time
+	longestRest = time.Second
 )
 
 func newBudget(limit int64) *budget {
@@ -36,8 +38,8 @@ func newBudget(limit int64) *budget {
 	return &budget{limit: limit, memory: semaphore.NewWeighted(limit), decoders: decoders, users: map[string]*slot{}}
 }
 
-// take waits until a user may decode an image that takes so many bytes. ok is false when that is over the limit, or
-// takes too long; otherwise done gives it back.
+// take waits until a user may decode an image that needs the given bytes. ok is false if that exceeds the limit or
+// takes too long; otherwise done releases the resources.
 func (b *budget) take(ctx context.Context, user string, bytes int64) (done func(), ok bool) {
 	if bytes > b.limit {
 		return nil, false

@@ -1,8 +1,6 @@
-// Package files owns uploaded files: where their bytes are, what is known of them, and the links under which they are
-// read.
+// Package files implements uploaded files: their storage, their properties, and the signed links for reading them.
 //
-// It never decides who is in a conversation: a file is read by its owner and by the people of the conversations it
-// stands in.
+// It never decides membership: a file may be read by its owner and by the users of the conversations that have it.
 package files
 
 import (
@@ -27,7 +25,7 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 	_ "gocloud.dev/blob/memblob" // mem://, for tests
-	_ "gocloud.dev/blob/s3blob"  // s3://bucket, and what speaks its protocol
+	_ "gocloud.dev/blob/s3blob"  // s3://bucket, and compatible services
 	"gocloud.dev/gcerrors"
 
 	"github.com/beckon-im/beckon/im"
@@ -39,26 +37,26 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Options are the choices for files. Dir and Key are needed.
+// Options configures Files. Dir and Key are required.
 type Options struct {
-	// Dir holds the files when URL is empty.
+	// Dir is the directory of the files when URL is empty.
 	Dir string
-	// URL says where the files are instead: s3://bucket?region=…, or another of gocloud.dev/blob. Default: in Dir.
+	// URL is the bucket of the files: s3://bucket?region=…, or another URL of gocloud.dev/blob. Default: Dir.
 	URL string
 	// Key signs the links.
 	Key []byte
-	// LinkLife is how long a link can be used. Default: 1 h.
+	// LinkLife is the lifetime of a link. Default: 1 h.
 	LinkLife time.Duration
-	// MaxImage, MaxSound, MaxVideo and MaxFile bound uploads, in bytes. Default: 28 MB, 28 MB, 100 MB, 100 MB (SPEC 2).
+	// MaxImage, MaxSound, MaxVideo and MaxFile limit uploads, in bytes. Default: 28 MB, 28 MB, 100 MB, 100 MB (SPEC 2).
 	MaxImage, MaxSound, MaxVideo, MaxFile int64
-	// DecodeMemory limits the memory in which images are decoded for thumbnails, in bytes, estimated. An image that needs
-	// more has no thumbnail. Default: 256 MiB.
+	// DecodeMemory limits the estimated memory for decoding images for thumbnails, in bytes. A larger image gets no
+	// thumbnail. Default: 256 MiB.
 	DecodeMemory int64
-	// KeepLocation keeps the metadata of images as they were uploaded. Default: what may name a place is left out.
+	// KeepLocation keeps the metadata of images. Default: metadata that may contain a location is removed.
 	KeepLocation bool
 }
 
-// Files keeps uploaded files.
+// Files stores and serves uploaded files.
 type Files struct {
 	store  *store.Store
 	bucket *blob.Bucket
@@ -66,7 +64,7 @@ type Files struct {
 	budget *budget
 }
 
-// The usual limits.
+// Default limits.
 const (
 	small = 28 << 20
 	large = 100 << 20
@@ -74,7 +72,7 @@ const (
 	usualDecodeMemory = 256 << 20
 )
 
-// New opens the place where files are.
+// New opens the bucket of the files.
 func New(ctx context.Context, s *store.Store, opt Options) (*Files, error) {
 	for _, d := range []struct {
 		to    *int64
@@ -108,18 +106,18 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Files, error) {
 	return f, nil
 }
 
-// Close releases the place.
+// Close closes the bucket.
 func (f *Files) Close() error { return f.bucket.Close() }
 
-// Upload is a file on its way in.
+// Upload is an upload in progress.
 type Upload struct {
 	Kind string // image, sound, video, file
 	Name string
-	Type string // as the sender says
+	Type string // declared by the sender
 	Body io.Reader
 }
 
-// Limit is the largest upload of a kind, in bytes; 0 for no kind.
+// Limit returns the largest upload of a kind, in bytes; 0 for an unknown kind.
 func (f *Files) Limit(kind string) int64 {
 	switch protocol.MessageType(kind) {
 	case protocol.Image:
@@ -134,14 +132,14 @@ func (f *Files) Limit(kind string) int64 {
 	return 0
 }
 
-// sniffed is how much of a file says what it is.
+// sniffed is the number of leading bytes used to detect the media type.
 const sniffed = 512
 
-// Put takes a file in. It can be read by its owner, and from the first message on by the people of that conversation.
+// Put stores an upload. Its owner may read it, and after the first message with it the users of that conversation.
 func (f *Files) Put(ctx context.Context, by rpc.Caller, up Upload) (protocol.UploadResponse, error) {
 	limit := f.Limit(up.Kind)
 	if limit == 0 {
-		return protocol.UploadResponse{}, im.Bad("kind", "is none of image, sound, video, file")
+		return protocol.UploadResponse{}, im.Bad("kind", "must be one of: image, sound, video, file")
 	}
 	if err := im.CheckText("name", up.Name, 255); err != nil {
 		return protocol.UploadResponse{}, err
@@ -187,16 +185,16 @@ func tooLarge(limit int64, kind string) error {
 func unreadable(err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return &im.Error{Code: im.CodeTooLong, Field: "body", Message: "the file is over its limit"}
+		return &im.Error{Code: im.CodeTooLong, Field: "body", Message: "the file is too large"}
 	}
-	return &im.Error{Code: im.CodeBadParameter, Field: "body", Message: "the upload broke off", Cause: err}
+	return &im.Error{Code: im.CodeBadParameter, Field: "body", Message: "the upload was interrupted", Cause: err}
 }
 
-// accept decides whether a file is what it is said to be, and returns its media type. What it is counts, not what it is
-// called.
+// accept checks that an upload matches its kind, and returns its media type. The content decides, not the declared
+// type, unless the content is unknown.
 func accept(up Upload, head []byte) (string, error) {
 	kind, _, _ := strings.Cut(http.DetectContentType(head), ";")
-	said, _, _ := strings.Cut(up.Type, ";")
+	declared, _, _ := strings.Cut(up.Type, ";")
 	unknown := kind == "application/octet-stream"
 	switch protocol.MessageType(up.Kind) {
 	case protocol.Image:
@@ -204,32 +202,32 @@ func accept(up Upload, head []byte) (string, error) {
 		case "image/png", "image/jpeg", "image/gif", "image/webp":
 			return kind, nil
 		}
-		return "", im.Bad("body", "is "+kind+"; an image is PNG, JPEG, GIF or WebP")
+		return "", im.Bad("body", "is "+kind+"; an image must be PNG, JPEG, GIF or WebP")
 	case protocol.Sound:
 		if strings.HasPrefix(kind, "audio/") || kind == "application/ogg" || kind == "video/mp4" || kind == "video/webm" {
 			return kind, nil
 		}
-		if unknown && strings.HasPrefix(said, "audio/") && len(said) < 100 {
-			return said, nil
+		if unknown && strings.HasPrefix(declared, "audio/") && len(declared) < 100 {
+			return declared, nil
 		}
-		return "", im.Bad("body", "is "+kind+", which is no sound; name its type in Content-Type when it is one")
+		return "", im.Bad("body", "is "+kind+", not a sound; if it is one, set Content-Type")
 	case protocol.Video:
 		if strings.HasPrefix(kind, "video/") {
 			return kind, nil
 		}
-		if unknown && strings.HasPrefix(said, "video/") && len(said) < 100 {
-			return said, nil
+		if unknown && strings.HasPrefix(declared, "video/") && len(declared) < 100 {
+			return declared, nil
 		}
-		return "", im.Bad("body", "is "+kind+", which is no video; name its type in Content-Type when it is one")
+		return "", im.Bad("body", "is "+kind+", not a video; if it is one, set Content-Type")
 	}
 	return kind, nil
 }
 
-// limited reads at most a number of bytes; more is an error.
+// limited is a Reader that returns err after a number of bytes.
 type limited struct {
 	r    io.Reader
 	left int64
-	err  error // past the limit
+	err  error // returned past the limit
 }
 
 func (l *limited) Read(b []byte) (int, error) {
@@ -241,7 +239,7 @@ func (l *limited) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// counted counts the bytes that pass to w.
+// counted is a Writer that counts bytes.
 type counted struct {
 	w io.Writer
 	n int64
@@ -258,11 +256,11 @@ func copyAll(dst io.Writer, src io.Reader) error {
 	return err
 }
 
-// write streams a file to its place through a copy function, and sets its size and hash as they are stored.
+// write streams a file to the bucket through a transfer function, and sets its size and hash as stored.
 func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit int64,
 	transfer func(dst io.Writer, src io.Reader) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // before Close: what is half written is given up
+	defer cancel() // before Close: aborts an incomplete write
 	w, err := f.bucket.NewWriter(ctx, file.ID, &blob.WriterOptions{ContentType: file.Type})
 	if err != nil {
 		return im.Internal(err)
@@ -271,7 +269,7 @@ func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit
 	to := &counted{w: io.MultiWriter(w, sum)}
 	if err := transfer(to, &limited{body, limit, tooLarge(limit, file.Kind)}); err != nil {
 		cancel()
-		_ = w.Close() // it fails because it was given up
+		_ = w.Close() // fails because the write was aborted
 		var e *im.Error
 		if errors.As(err, &e) {
 			return e
@@ -285,7 +283,7 @@ func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit
 	return nil
 }
 
-// note writes down what is known of files whose bytes are in their place.
+// note stores the properties of files whose bytes are in the bucket.
 func (f *Files) note(ctx context.Context, list ...txn.File) (protocol.UploadResponse, error) {
 	err := rpc.Write(ctx, f.store, txn.ReadSet{}, func(tx *txn.Tx) error {
 		for i := range list {
@@ -305,10 +303,10 @@ func view(f *txn.File) protocol.UploadResponse {
 		Width: f.Width, Height: f.Height, ThumbID: f.Thumb}
 }
 
-// Path is where files are read.
+// Path is the URL path of files.
 const Path = "/files/"
 
-// GetFile makes a link to a file for whoever may read it.
+// GetFile returns a link to a file that the caller may read.
 func (f *Files) GetFile(ctx context.Context, by rpc.Caller, req protocol.FileRequest) (protocol.FileResponse, error) {
 	var res protocol.FileResponse
 	if req.FileID == "" || len(req.FileID) > 64 {
@@ -344,13 +342,13 @@ func (f *Files) sign(id, expires string) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// Get serves a file to whoever has a link that has not expired.
+// Get serves a file for a valid link.
 func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
 	id, q := strings.TrimPrefix(r.URL.Path, Path), r.URL.Query()
 	expires := q.Get("expires")
 	at, err := strconv.ParseInt(expires, 10, 64)
 	if err != nil || !hmac.Equal([]byte(f.sign(id, expires)), []byte(q.Get("signature"))) || at < f.store.Now() {
-		http.Error(w, "this link is not valid, or has expired; ask getFile for a new one", http.StatusForbidden)
+		http.Error(w, "the link is invalid or has expired; call getFile for a new one", http.StatusForbidden)
 		return
 	}
 	file, err := f.store.File(r.Context(), id)
@@ -367,7 +365,7 @@ func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	case err != nil:
-		http.Error(w, "the file cannot be read now; try again", http.StatusServiceUnavailable)
+		http.Error(w, "the file cannot be read; retry", http.StatusServiceUnavailable)
 		return
 	}
 	defer body.Close()
@@ -383,7 +381,7 @@ func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.UnixMilli(file.At), body)
 }
 
-// Erase removes what a person uploaded, and says how many files that were.
+// Erase deletes the files that a user uploaded, and returns their number.
 func (f *Files) Erase(ctx context.Context, user string) (int, error) {
 	ids, err := personaldata.Files(ctx, f.store, user)
 	if err != nil {

@@ -52,7 +52,7 @@ func (f *Files) stored(t *testing.T, id string) []byte {
 	return b
 }
 
-// TestThumbnailIsUpright: for each orientation, where the red half of the picture is in the thumbnail.
+// TestThumbnailIsUpright checks the position of the red half of the picture in the thumbnail, for each orientation.
 func TestThumbnailIsUpright(t *testing.T) {
 	f := place(t, Options{})
 	for o, red := range map[byte]string{1: "left", 2: "right", 3: "right", 4: "left", 5: "top", 6: "top", 7: "bottom",
@@ -150,8 +150,8 @@ func TestWhatIsNoUpload(t *testing.T) {
 	}
 }
 
-// TestDecodingIsBounded: images that decode to more than the budget cost no more than their bytes, and are taken
-// without a thumbnail.
+// TestDecodingIsBounded: images above the memory budget cost no more than their bytes, and are stored without a
+// thumbnail.
 func TestDecodingIsBounded(t *testing.T) {
 	f := place(t, Options{DecodeMemory: 50 << 20})
 	data := progressive(5000, 5000, 4)
@@ -201,7 +201,7 @@ func TestDecoderRests(t *testing.T) {
 	})
 }
 
-// TestOneImageForEachUser: a user whose images wait holds up nobody else, and gives up after a time.
+// TestOneImageForEachUser: waiting images of one user delay no other user, and time out.
 func TestOneImageForEachUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(100)

@@ -10,15 +10,15 @@ import (
 	"math"
 )
 
-// header is what the structure of an image says without decoding it.
+// header has the properties of an image that are known without decoding it.
 type header struct {
-	width, height int   // as stored, before the orientation is applied; 0 = unknown
-	orientation   int   // of EXIF, 1 to 8; 0 = none
-	memory        int64 // bytes that decoding takes, estimated
+	width, height int   // as stored, before the orientation is applied; 0: unknown
+	orientation   int   // of EXIF, 1 to 8; 0: none
+	memory        int64 // estimated memory for decoding, bytes
 	scans         int   // of a JPEG
 }
 
-// upright returns the size as it is shown.
+// upright returns the size with the orientation applied.
 func (h *header) upright() (width, height int) {
 	if h.orientation >= 5 {
 		return h.height, h.width
@@ -26,9 +26,9 @@ func (h *header) upright() (width, height int) {
 	return h.width, h.height
 }
 
-// inspect reads an image of a media type from src, writes it to dst, and returns its header. Unless keepLocation, it
-// leaves out what may name a place: EXIF but for the orientation, XMP, IPTC, and what follows the end of the picture.
-// An image that breaks off is written as far as it goes. The error is of src or dst.
+// inspect reads an image of a media type from src, copies it to dst, and returns its header. Unless keepLocation, it
+// removes metadata that may contain a location: EXIF except the orientation, XMP, IPTC, and data after the end of the
+// image. A truncated image is copied as far as it goes. Errors are those of src or dst.
 func inspect(kind string, dst io.Writer, src io.Reader, keepLocation bool) (header, error) {
 	var h header
 	if keepLocation {
@@ -52,7 +52,7 @@ func inspect(kind string, dst io.Writer, src io.Reader, keepLocation bool) (head
 	return h, err
 }
 
-// The markers of JPEG that matter here.
+// JPEG markers.
 const (
 	jpegTEM  = 0x01
 	jpegRST  = 0xd0 // to 0xd7
@@ -73,7 +73,7 @@ func (h *header) jpeg(dst io.Writer, r *bufio.Reader) error {
 	if _, err := r.Discard(2); err != nil {
 		return err
 	}
-	entropy := io.Discard // what stands between the markers: data of a scan, or rubbish
+	entropy := io.Discard // destination of data between markers: scan data, or garbage
 	adobe := false
 	for {
 		marker, err := nextMarker(entropy, r)
@@ -106,7 +106,7 @@ func (h *header) jpeg(dst io.Writer, r *bufio.Reader) error {
 	}
 }
 
-// nextMarker copies to dst what stands before the next marker.
+// nextMarker copies the bytes before the next marker to dst, and returns the marker.
 func nextMarker(dst io.Writer, r *bufio.Reader) (byte, error) {
 	for {
 		part, err := r.ReadSlice(0xff)
@@ -135,7 +135,7 @@ func nextMarker(dst io.Writer, r *bufio.Reader) (byte, error) {
 	}
 }
 
-// readSegment reads a segment with its length in front.
+// readSegment reads a segment with its length prefix.
 func readSegment(r *bufio.Reader) ([]byte, error) {
 	size, err := r.Peek(2)
 	if err != nil {
@@ -146,7 +146,7 @@ func readSegment(r *bufio.Reader) ([]byte, error) {
 	return segment, err
 }
 
-// writeSegment writes a segment that names no place; of EXIF it keeps the orientation.
+// writeSegment writes a segment unless it may contain a location; of EXIF it keeps the orientation.
 func (h *header) writeSegment(dst io.Writer, marker byte, segment []byte) error {
 	const exif, icc = "Exif\x00\x00", "ICC_PROFILE\x00"
 	payload := segment[2:]
@@ -165,8 +165,8 @@ func (h *header) writeSegment(dst io.Writer, marker byte, segment []byte) error 
 	return err
 }
 
-// frame reads the header of a frame. A decoder holds each sample once; of a progressive image, its coefficient too (4
-// bytes); and what is not YCbCr is converted (4 bytes a pixel).
+// frame parses the header of a frame. A decoder holds each sample once; of a progressive image the coefficient as
+// well (4 bytes); and pixels that are not YCbCr are converted (4 bytes each).
 func (h *header) frame(marker byte, b []byte, adobe bool) {
 	if len(b) < 6 || len(b) < 6+3*int(b[5]) {
 		return
@@ -213,7 +213,7 @@ func (h *header) png(dst io.Writer, r *bufio.Reader) error {
 				}
 			}
 			continue
-		case name == "eXIf" || name == "tEXt" || name == "zTXt" || name == "iTXt": // text may carry EXIF, IPTC or XMP
+		case name == "eXIf" || name == "tEXt" || name == "zTXt" || name == "iTXt": // text chunks may carry EXIF, IPTC or XMP
 			if _, err := io.CopyN(io.Discard, r, 8+size+4); err != nil {
 				return err
 			}
@@ -225,7 +225,7 @@ func (h *header) png(dst io.Writer, r *bufio.Reader) error {
 	}
 }
 
-// pixels reads the header of a PNG; an interlaced one is held twice.
+// pixels parses the header of a PNG; decoding holds an interlaced image twice.
 func (h *header) pixels(b []byte) {
 	width, height := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
 	if width > math.MaxInt32 || height > math.MaxInt32 {
@@ -249,7 +249,7 @@ func writeChunk(dst io.Writer, name string, data []byte) error {
 	return err
 }
 
-// webp overwrites EXIF and XMP in place, because the size of the whole stands in front.
+// webp overwrites EXIF and XMP in place, because the total size precedes them.
 func (h *header) webp(dst io.Writer, r *bufio.Reader) error {
 	if _, err := io.CopyN(dst, r, 12); err != nil {
 		return err
@@ -298,7 +298,7 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// canvas reads the size from the first chunk of a WebP that has it.
+// canvas sets the size from the first chunk of a WebP that has it.
 func (h *header) canvas(name string, b []byte) {
 	if h.width != 0 {
 		return
@@ -316,7 +316,7 @@ func (h *header) canvas(name string, b []byte) {
 	h.memory = budgetOf(h.width, h.height, 12) // pixels, and the transforms of a lossless image or of its transparency
 }
 
-// gif reads the logical screen, which browsers widen to the first frame. A frame is held twice when it is interlaced.
+// gif parses the logical screen, which browsers extend to the first frame. Decoding holds an interlaced frame twice.
 func (h *header) gif(dst io.Writer, r *bufio.Reader) error {
 	head, err := r.Peek(13)
 	if err != nil {
@@ -362,7 +362,7 @@ func budgetOf(width, height int, each int64) int64 {
 	return int64(width) * int64(height) * each
 }
 
-// orientation reads the orientation from a block of EXIF (a TIFF file); 0 = none.
+// orientation returns the orientation of an EXIF block (a TIFF file); 0: none.
 func orientation(b []byte) int {
 	if len(b) < 8 {
 		return 0
@@ -388,7 +388,7 @@ func orientation(b []byte) int {
 	return 0
 }
 
-// minimalEXIF is a block of EXIF that has the orientation alone.
+// minimalEXIF returns an EXIF block with the orientation alone.
 func minimalEXIF(orientation int) []byte {
 	b := []byte("II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 	b[18] = byte(orientation)

@@ -5,7 +5,7 @@ import (
 	"context"
 	"image"
 	"image/color"
-	_ "image/gif" // the formats that are read
+	_ "image/gif" // supported formats
 	"image/jpeg"
 	_ "image/png"
 	"io"
@@ -22,11 +22,11 @@ import (
 // thumbSide is the longer side of a thumbnail, in pixels.
 const thumbSide = 320
 
-// maxScans limits the scans of a JPEG that is decoded: each costs a pass over all pixels, however few bytes it has.
+// maxScans limits the scans of a decoded JPEG: each costs a pass over all pixels, whatever its number of bytes.
 const maxScans = 32
 
-// putImage stores an image as it streams by, with its size as it is shown, and makes a thumbnail when it is larger than
-// one and can be decoded within the budget.
+// putImage stores an image while reading it, with its upright size, and a thumbnail if it is larger than one and can
+// be decoded within the budget.
 func (f *Files) putImage(ctx context.Context, file txn.File, body io.Reader, limit int64) (protocol.UploadResponse,
 	error) {
 	var none protocol.UploadResponse
@@ -57,8 +57,8 @@ func (f *Files) putImage(ctx context.Context, file txn.File, body io.Reader, lim
 	return f.note(ctx, list...)
 }
 
-// thumbnail stores a small JPEG of a stored image. ok is false when none can be made: the image does not fit the
-// budget, or no decoder takes it.
+// thumbnail stores a small JPEG of a stored image. ok is false if there is none: the image exceeds the budget, or
+// cannot be decoded.
 func (f *Files) thumbnail(ctx context.Context, of txn.File, h header) (t txn.File, ok bool, err error) {
 	done, ok := f.budget.take(ctx, of.Owner, h.memory)
 	if !ok {
@@ -78,14 +78,15 @@ func (f *Files) thumbnail(ctx context.Context, of txn.File, h header) (t txn.Fil
 	return t, true, f.write(ctx, &t, &out, int64(out.Len()), copyAll)
 }
 
-// shrink decodes a stored image and returns it upright, at most thumbSide long; nil when it cannot be decoded.
+// shrink decodes a stored image and returns it upright, at most thumbSide long; nil if it cannot be decoded.
 func (f *Files) shrink(ctx context.Context, id string, orientation int) *image.RGBA {
 	r, err := f.bucket.NewReader(ctx, id, nil)
 	if err != nil {
 		return nil
 	}
 	defer r.Close()
-	src, _, err := image.Decode(io.MultiReader(r, bytes.NewReader([]byte{0xff, jpegEOI}))) // many a JPEG lacks its end
+	// many JPEGs lack the end marker
+	src, _, err := image.Decode(io.MultiReader(r, bytes.NewReader([]byte{0xff, jpegEOI})))
 	if err != nil {
 		return nil
 	}
@@ -97,7 +98,7 @@ func (f *Files) shrink(ctx context.Context, id string, orientation int) *image.R
 	return turn(dst, orientation)
 }
 
-// turn applies an orientation of EXIF.
+// turn applies an EXIF orientation.
 func turn(src *image.RGBA, orientation int) *image.RGBA {
 	if orientation <= 1 {
 		return src

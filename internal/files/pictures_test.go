@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// secret stands in all metadata that may name a place.
+// secret is in all metadata that may contain a location.
 const secret = "N48-51-29-secret-place"
 
 // exifBlock is EXIF with an orientation and a GPS directory.
@@ -44,7 +44,7 @@ func jpegSegment(marker byte, payload []byte) []byte {
 	return append(binary.BigEndian.AppendUint16([]byte{0xff, marker}, uint16(len(payload)+2)), payload...)
 }
 
-// photo is a JPEG as telephones make them: EXIF, XMP, IPTC and a colour profile in front, another picture behind.
+// photo is a JPEG like those of phones: EXIF, XMP, IPTC and a colour profile in front, another picture behind.
 func photo(t testing.TB, w, h int, orientation byte) []byte {
 	var out bytes.Buffer
 	if err := jpeg.Encode(&out, drawn(w, h), nil); err != nil {
@@ -59,7 +59,8 @@ func photo(t testing.TB, w, h int, orientation byte) []byte {
 	return append(append(b, out.Bytes()[:2]...), jpegSegment(0xe1, append([]byte("Exif\x00\x00"), exifBlock(1)...))...)
 }
 
-// progressive is a JPEG of few bytes and many pixels: its first scan has the mean of each block, the others refine it.
+// progressive is a JPEG of few bytes and many pixels: its first scan has the mean of each block, the others refine
+// it.
 func progressive(w, h, scans int) []byte {
 	b := []byte{0xff, 0xd8}
 	table := make([]byte, 65)
@@ -83,7 +84,7 @@ func progressive(w, h, scans int) []byte {
 	return append(b, 0xff, 0xd9)
 }
 
-// odd is a JPEG whose colours are sampled in a way that browsers take and Go's decoder does not.
+// odd is a JPEG with a chroma subsampling that browsers decode and Go's decoder does not.
 func odd(t testing.TB) []byte {
 	b := photo(t, 400, 200, 1)
 	at := bytes.Index(b, []byte{0xff, 0xc0})
@@ -181,8 +182,8 @@ func inspected(t *testing.T, data []byte) []byte {
 	return out.Bytes()
 }
 
-// TestPlainImagesAreUnchanged: without metadata the bytes are those of the sender, and a cut image is what there is of
-// it.
+// TestPlainImagesAreUnchanged: an image without metadata is stored unchanged, and a truncated image as far as it
+// goes.
 func TestPlainImagesAreUnchanged(t *testing.T) {
 	var j, p bytes.Buffer
 	if err := jpeg.Encode(&j, drawn(300, 200), nil); err != nil {
@@ -223,7 +224,7 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// TestMemoryOfDecoding compares the estimate with what decoders say they hold.
+// TestMemoryOfDecoding compares the estimate with the memory that decoders use.
 func TestMemoryOfDecoding(t *testing.T) {
 	h, err := inspect("image/jpeg", io.Discard, bytes.NewReader(progressive(5000, 5000, 2)), false)
 	if most := int64(5000 * 5000 * 3 / 2 * 5); err != nil || h.memory < most || h.memory > most*11/10 || h.scans != 2 {

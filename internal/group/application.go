@@ -10,14 +10,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// apply leaves applications and tells the administrators. Who waits already waits on.
-func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupResponse, error) {
-	people = slices.DeleteFunc(slices.Clone(people), func(u string) bool {
+// apply files applications and notifies the administrators. Pending applications stay unchanged.
+func (s *scene) apply(applicants []string, inviter, reason string) (protocol.GroupResponse, error) {
+	applicants = slices.DeleteFunc(slices.Clone(applicants), func(u string) bool {
 		a := s.tx.Application(s.ID, u)
 		return a != nil && a.State == txn.Waiting
 	})
 	res := s.respond(nil)
-	if res.Applied, res.Repeat = true, len(people) == 0; res.Repeat {
+	if res.Applied, res.Repeat = true, len(applicants) == 0; res.Repeat {
 		return res, nil
 	}
 	if !s.tx.HasAdmins(s.ID) {
@@ -28,25 +28,25 @@ func (s *scene) apply(people []string, inviter, reason string) (protocol.GroupRe
 	for i, m := range admins {
 		users[i] = m.UserID
 	}
-	if err := s.hold(users); err != nil {
+	if err := s.requireUsers(users); err != nil {
 		return protocol.GroupResponse{}, err
 	}
-	for _, u := range people {
+	for _, u := range applicants {
 		s.tx.PutApplication(txn.Application{GroupID: s.ID, UserID: u, Inviter: inviter, Reason: reason, AppliedAt: s.tx.Now})
 		for _, admin := range users {
-			s.tellUser(admin, protocol.GroupEvent{Tip: protocol.TipApplication, Members: []string{u}, Reason: reason}, "")
+			s.notifyUser(admin, protocol.GroupEvent{Tip: protocol.TipApplication, Members: []string{u}, Reason: reason}, "")
 		}
 	}
 	return res, nil
 }
 
-// AcceptApplication lets an applicant in.
+// AcceptApplication accepts an application.
 func (g *Groups) AcceptApplication(ctx context.Context, by rpc.Caller,
 	req protocol.HandleApplicationRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	return g.handle(ctx, by, req, true)
 }
 
-// RefuseApplication does not let an applicant in.
+// RefuseApplication refuses an application.
 func (g *Groups) RefuseApplication(ctx context.Context, by rpc.Caller,
 	req protocol.HandleApplicationRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	return g.handle(ctx, by, req, false)
@@ -59,14 +59,14 @@ func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApp
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	more := txn.ReadSet{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: req.UserID}}}
-	return in(g, by, req.GroupID, []string{req.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
+	return onGroup(g, by, req.GroupID, []string{req.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayAdminister(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		a := s.tx.Application(s.ID, req.UserID)
 		if a == nil || a.State != txn.Waiting {
 			return protocol.GroupResponse{}, &im.Error{Code: im.CodeGroupParameter, Field: "userID",
-				Message: "no application of " + req.UserID + " waits for an answer"}
+				Message: req.UserID + " has no pending application"}
 		}
 		present := s.member(req.UserID).Present()
 		if agreed && !present {
@@ -75,26 +75,26 @@ func (g *Groups) handle(_ context.Context, by rpc.Caller, req protocol.HandleApp
 			}
 		}
 		a.State, a.Handler, a.Answer, a.HandledAt = txn.Refused, by.UserID, req.Reason, s.tx.Now
-		var people []string
+		var applicants []string
 		if agreed {
 			a.State = txn.Agreed
 		}
 		s.tx.PutApplication(*a)
-		s.tellUser(req.UserID, protocol.GroupEvent{Tip: protocol.TipProcessed, Agreed: agreed, Reason: req.Reason}, "")
+		s.notifyUser(req.UserID, protocol.GroupEvent{Tip: protocol.TipProcessed, Agreed: agreed, Reason: req.Reason}, "")
 		if agreed && !present {
-			people = []string{req.UserID}
+			applicants = []string{req.UserID}
 			how := protocol.TipEnter
 			if a.Inviter != "" {
 				how = protocol.TipInvited
 			}
-			s.enter(people, how)
+			s.addMembers(applicants, how)
 		}
-		return s.respond(people), nil
+		return s.respond(applicants), nil
 	})
 }
 
-// ListApplications reads a page of the applications to the groups that the caller administers, also those that are
-// handled.
+// ListApplications returns a page of the applications to the groups that the caller administers, including handled
+// ones.
 func (g *Groups) ListApplications(ctx context.Context, by rpc.Caller,
 	req protocol.ApplicationsRequest) (protocol.ApplicationsResponse, error) {
 	var res protocol.ApplicationsResponse

@@ -45,13 +45,13 @@ func (g *Groups) DeleteAttributes(ctx context.Context, by rpc.Caller,
 		})
 }
 
-// attributes runs a change of attributes, unless there is a newer version than the caller has seen.
+// attributes returns the transaction of a change of attributes. It refuses a change based on an older version.
 func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *int64, err error,
 	change func(map[string]string) map[string]string) (rpc.Txn[protocol.AttributesResponse], error) {
 	if err != nil {
 		return rpc.Txn[protocol.AttributesResponse]{}, err
 	}
-	return in(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.AttributesResponse, error) {
+	return onGroup(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.AttributesResponse, error) {
 		var res protocol.AttributesResponse
 		if err := s.MayRead(s.me); err != nil {
 			return res, err
@@ -59,7 +59,7 @@ func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *i
 		x := s.tx.Extra(id)
 		if seen != nil && *seen != x.Version {
 			return res, &im.Error{Code: im.CodeConflict, Field: "version",
-				Message: fmt.Sprintf("the attributes have version %d now; read them and try again", x.Version)}
+				Message: fmt.Sprintf("the attributes have version %d; read them and retry", x.Version)}
 		}
 		now := maps.Clone(x.Attributes)
 		if now == nil {
@@ -74,7 +74,7 @@ func (g *Groups) attributes(_ context.Context, by rpc.Caller, id string, seen *i
 		if !maps.Equal(now, x.Attributes) {
 			x.Attributes, x.Version = now, x.Version+1
 			s.tx.PutExtra(x)
-			s.tell(protocol.GroupEvent{Tip: protocol.TipAttributes, Attributes: now, AttrVersion: x.Version})
+			s.announce(protocol.GroupEvent{Tip: protocol.TipAttributes, Attributes: now, AttrVersion: x.Version})
 		}
 		return protocol.AttributesResponse{Attributes: now, Version: x.Version}, nil
 	})
@@ -87,7 +87,7 @@ func checkAttributes(a map[string]string, mayBeEmpty bool) error {
 		return im.Bad("attributes", "is empty")
 	case len(a) > im.MaxAttributes:
 		return &im.Error{Code: im.CodeTooMany, Field: "attributes",
-			Message: fmt.Sprintf("attributes would be %d; the limit is %d", len(a), im.MaxAttributes)}
+			Message: fmt.Sprintf("the group would have %d attributes; the limit is %d", len(a), im.MaxAttributes)}
 	}
 	for k, v := range a {
 		if err := rpc.FirstError(checkKey("attributes", k), im.CheckText("attributes", v, im.MaxAttributeValue)); err != nil {
@@ -138,7 +138,7 @@ func (g *Groups) IncreaseCounter(ctx context.Context, by rpc.Caller,
 	return g.move(ctx, by, req, 1)
 }
 
-// DecreaseCounter takes from a counter of a group.
+// DecreaseCounter subtracts from a counter of a group.
 func (g *Groups) DecreaseCounter(ctx context.Context, by rpc.Caller,
 	req protocol.CountRequest) (rpc.Txn[protocol.CountersResponse], error) {
 	return g.move(ctx, by, req, -1)
@@ -148,7 +148,7 @@ func (g *Groups) move(ctx context.Context, by rpc.Caller, req protocol.CountRequ
 	sign int64) (rpc.Txn[protocol.CountersResponse], error) {
 	err := rpc.FirstError(checkKey("key", req.Key), im.CheckRequestID(req.RequestID))
 	if err == nil && req.Value < 1 {
-		err = im.Bad("value", "is below 1")
+		err = im.Bad("value", "must be at least 1")
 	}
 	request := ""
 	if req.RequestID != "" {
@@ -157,22 +157,23 @@ func (g *Groups) move(ctx context.Context, by rpc.Caller, req protocol.CountRequ
 	return g.count(ctx, by, req.GroupID, request, err, func(now map[string]int64) (map[string]int64, error) {
 		old := now[req.Key]
 		if sign > 0 && old > math.MaxInt64-req.Value || sign < 0 && old < math.MinInt64+req.Value {
-			return nil, im.Bad("value", "is beyond what a counter holds")
+			return nil, im.Bad("value", "overflows the counter")
 		}
 		return map[string]int64{req.Key: old + sign*req.Value}, nil
 	})
 }
 
-// maxRecent is how many requests that moved a counter a group remembers.
+// maxRecent bounds the counter requests that a group remembers, to recognize retries.
 const maxRecent = 128
 
-// count runs a change of counters, unless this request has made it before, and answers with those that were named.
+// count returns the transaction of a change of counters, unless the request is a retry. It returns the counters in
+// the change.
 func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err error,
 	change func(map[string]int64) (map[string]int64, error)) (rpc.Txn[protocol.CountersResponse], error) {
 	if err != nil {
 		return rpc.Txn[protocol.CountersResponse]{}, err
 	}
-	return in(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.CountersResponse, error) {
+	return onGroup(g, by, id, nil, txn.ReadSet{Extras: []string{id}}, func(s *scene) (protocol.CountersResponse, error) {
 		var res protocol.CountersResponse
 		if err := s.MayRead(s.me); err != nil {
 			return res, err
@@ -195,12 +196,12 @@ func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err
 		for k, v := range set {
 			if old, ok := now[k]; !ok || old != v {
 				now[k] = v
-				s.tell(protocol.GroupEvent{Tip: protocol.TipCounter, Key: k, Value: v})
+				s.announce(protocol.GroupEvent{Tip: protocol.TipCounter, Key: k, Value: v})
 			}
 		}
 		if len(now) > im.MaxCounters {
 			return res, &im.Error{Code: im.CodeTooMany, Field: "counters",
-				Message: fmt.Sprintf("counters would be %d; the limit is %d", len(now), im.MaxCounters)}
+				Message: fmt.Sprintf("the group would have %d counters; the limit is %d", len(now), im.MaxCounters)}
 		}
 		x.Counters = now
 		if request != "" {
@@ -211,14 +212,14 @@ func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err
 	})
 }
 
-// GetAttributes reads attributes of a group.
+// GetAttributes returns attributes of a group.
 func (g *Groups) GetAttributes(ctx context.Context, by rpc.Caller,
 	req protocol.KeysRequest) (protocol.AttributesResponse, error) {
 	x, err := g.extra(ctx, by, req)
 	return protocol.AttributesResponse{Attributes: only(x.Attributes, req.Keys), Version: x.Version}, err
 }
 
-// GetCounters reads counters of a group.
+// GetCounters returns counters of a group.
 func (g *Groups) GetCounters(ctx context.Context, by rpc.Caller, req protocol.KeysRequest) (protocol.CountersResponse,
 	error) {
 	x, err := g.extra(ctx, by, req)

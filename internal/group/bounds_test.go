@@ -12,8 +12,7 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 )
 
-// TestDailyBound: a user has so much a day, gets it back as the day passes, is told when, and is not charged for what
-// was refused.
+// TestDailyBound: the limit of a user refills during the day, refusals have a retryAfter, and refunds are credited.
 func TestDailyBound(t *testing.T) {
 	now := time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC).UnixMilli()
 	d := newDaily(24, 0, "may", func() int64 { return now })
@@ -44,15 +43,14 @@ func TestDailyBound(t *testing.T) {
 	now += 30 * time.Hour.Milliseconds()
 	take(bob, 1, 0)
 	if len(d.users) != 1 {
-		t.Errorf("%d users are remembered", len(d.users))
+		t.Errorf("%d users are cached", len(d.users))
 	}
 	if _, err := newDaily(-1, 5, "may", func() int64 { return now }).take(ann, 1000); err != nil {
 		t.Errorf("without a bound: %v", err)
 	}
 }
 
-// TestOnlineIsCountedSeldom: however many ask, the members of a group are walked through once in a while, and few
-// groups at once.
+// TestOnlineIsCountedSeldom: many requests share one count of a group, and few groups are counted at once.
 func TestOnlineIsCountedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOnlineCounts()
@@ -74,10 +72,10 @@ func TestOnlineIsCountedSeldom(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
 		ask("g", 1)
-		time.Sleep(21 * time.Second) // it took a second
+		time.Sleep(21 * time.Second) // the count took a second
 		go ask("g", 2)
 		synctest.Wait()
-		ask("g", 1) // the one before, while it is counted anew
+		ask("g", 1) // the previous count, during a refresh
 		time.Sleep(2 * time.Second)
 		for _, g := range []string{"a", "b", "c", "d"} {
 			go func() { _, _ = o.get(t.Context(), g, count) }()

@@ -11,10 +11,10 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 )
 
-// daily bounds how often each user does something within a day, on this node. App servers have no bound.
+// daily is a rate limit for each user and day, on this node. App servers are exempt. mu guards users and purged.
 type daily struct {
 	most int
-	what string
+	unit string
 	now  func() int64 // milliseconds
 
 	mu     sync.Mutex
@@ -22,17 +22,17 @@ type daily struct {
 	purged int64
 }
 
-func newDaily(most, usual int, what string, now func() int64) *daily {
+func newDaily(most, def int, unit string, now func() int64) *daily {
 	if most == 0 {
-		most = usual
+		most = def
 	}
-	return &daily{most: most, what: what, now: now, users: map[string]*rate.Limiter{}}
+	return &daily{most: most, unit: unit, now: now, users: map[string]*rate.Limiter{}}
 }
 
 const day = 24 * time.Hour
 
-// take charges a user n times; back returns what was refused afterwards.
-func (d *daily) take(by rpc.Caller, n int) (back func(), err error) {
+// take charges a user n times; refund undoes the charge.
+func (d *daily) take(by rpc.Caller, n int) (refund func(), err error) {
 	if by.Server || n == 0 || d.most < 0 {
 		return func() {}, nil
 	}
@@ -48,10 +48,12 @@ func (d *daily) take(by rpc.Caller, n int) (back func(), err error) {
 	r := l.ReserveN(at, n)
 	switch wait := r.DelayFrom(at); {
 	case !r.OK():
-		return nil, &im.Error{Code: im.CodeTooMany, Message: fmt.Sprintf("one user %s at most %d a day", d.what, d.most)}
+		return nil, &im.Error{Code: im.CodeTooMany,
+			Message: fmt.Sprintf("the limit is %d %s per user and day", d.most, d.unit)}
 	case wait > 0:
 		r.CancelAt(at)
-		return nil, &im.Error{Code: im.CodeTooOften, Message: fmt.Sprintf("one user %s at most %d a day", d.what, d.most),
+		return nil, &im.Error{Code: im.CodeTooOften,
+			Message:    fmt.Sprintf("the limit is %d %s per user and day", d.most, d.unit),
 			RetryAfter: int(wait.Milliseconds()) + 1}
 	}
 	return func() {
@@ -61,7 +63,7 @@ func (d *daily) take(by rpc.Caller, n int) (back func(), err error) {
 	}, nil
 }
 
-// purge forgets those who have their whole bound again, once an hour.
+// purge evicts users with their full limit, once an hour.
 func (d *daily) purge(at time.Time) {
 	if at.UnixMilli()-d.purged < time.Hour.Milliseconds() {
 		return

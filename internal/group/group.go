@@ -1,6 +1,6 @@
-// Package group owns the verbs of groups: who comes and goes, who rules, what a group is called and keeps.
+// Package group implements the methods of groups: membership, roles, properties, attributes and counters.
 //
-// What a type of group allows is decided by the table of package im alone. It never talks to a device.
+// Permissions by group type are in package im. This package never talks to devices.
 package group
 
 import (
@@ -16,61 +16,61 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Invitations ends what is open in a group for those who leave it.
+// Invitations ends the open invitations of members that leave a group, and of dismissed groups.
 type Invitations interface {
-	LeaveGroup(tx *txn.Tx, group string, people []string) error
+	LeaveGroup(tx *txn.Tx, group string, members []string) error
 	EndGroup(tx *txn.Tx, group string) error
 }
 
-// Presence knows how many devices of a person are connected now.
+// Presence counts the connected devices of users.
 type Presence interface {
 	Devices(userIDs ...string) []int
 }
 
-// Groups runs the verbs of groups.
+// Groups implements the methods of groups.
 type Groups struct {
 	store       *store.Store
 	invitations Invitations
 	presence    Presence
 	online      *onlineCounts
-	created     *daily // groups
-	brought     *daily // users who were brought into groups
+	created     *daily // groups created, by user
+	added       *daily // users added to groups, by the adding user
 }
 
-// Options are the choices for groups. The zero value works.
+// Options configures Groups. The zero value works.
 type Options struct {
-	// PerDay is how many groups one user may create a day. Negative: no bound. Default: 100.
+	// PerDay limits the groups that one user may create a day. Negative: no limit. Default: 100.
 	PerDay int
-	// MembersPerDay is how many users one user may bring into groups a day. Negative: no bound. Default: 1000.
+	// MembersPerDay limits the users that one user may add to groups a day. Negative: no limit. Default: 1000.
 	MembersPerDay int
 }
 
-// The usual bounds of a day.
+// Default limits.
 const (
-	usualPerDay        = 100
-	usualMembersPerDay = 1000
+	defaultPerDay        = 100
+	defaultMembersPerDay = 1000
 )
 
-// New makes the verbs of groups.
+// New returns Groups on a store.
 func New(s *store.Store, i Invitations, p Presence, opt Options) *Groups {
 	return &Groups{
 		store: s, invitations: i, presence: p, online: newOnlineCounts(),
-		created: newDaily(opt.PerDay, usualPerDay, "may create groups,", s.Now),
-		brought: newDaily(opt.MembersPerDay, usualMembersPerDay, "may bring users into groups,", s.Now),
+		created: newDaily(opt.PerDay, defaultPerDay, "new groups", s.Now),
+		added:   newDaily(opt.MembersPerDay, defaultMembersPerDay, "users added to groups", s.Now),
 	}
 }
 
-// scene is a group in a unit of work, with whoever acts in it.
+// scene is a group within a transaction, with the caller.
 type scene struct {
 	*im.Group
 	tx    *txn.Tx
 	topic string
 	by    rpc.Caller
-	me    *im.Member // nil for who never was a member
+	me    *im.Member // nil if the caller was never a member
 }
 
-// tell appends a change to the group's timeline. Those that people see stand in its conversation.
-func (s *scene) tell(e protocol.GroupEvent) {
+// announce appends a change to the group's timeline. Visible changes are part of its conversation.
+func (s *scene) announce(e protocol.GroupEvent) {
 	d := s.draft(&e)
 	if e.Tip.Shown() {
 		d.Peer = txn.GroupPeer
@@ -83,9 +83,9 @@ func (s *scene) draft(e *protocol.GroupEvent) txn.Draft {
 	return txn.Draft{Device: s.by.Origin(), Body: &rpc.Event{Value: *e}}
 }
 
-// tellUser appends a change to one person's timeline, with a listen order when there is one. All devices of the person
-// hear it, also the acting one, because from here on it hears the group or does not; but who creates a group knows.
-func (s *scene) tellUser(user string, e protocol.GroupEvent, listen string) {
+// notifyUser appends a change to a user's timeline, with a subscription change unless it is empty. The acting device
+// receives it as well, because its subscription changes; only the creation of a group skips it.
+func (s *scene) notifyUser(user string, e protocol.GroupEvent, listen string) {
 	d := s.draft(&e)
 	d.Listen = listen
 	if e.Tip != protocol.TipCreated {
@@ -94,11 +94,11 @@ func (s *scene) tellUser(user string, e protocol.GroupEvent, listen string) {
 	s.tx.Append(im.UserTopic(user), d)
 }
 
-// member returns a declared member.
+// member returns the row of a declared member.
 func (s *scene) member(user string) *im.Member { return s.tx.Member(s.ID, user) }
 
-// hold asks for what is not declared yet.
-func (s *scene) hold(users []string) error {
+// requireUsers requires the timelines of users.
+func (s *scene) requireUsers(users []string) error {
 	topics := make([]string, len(users))
 	for i, u := range users {
 		topics[i] = im.UserTopic(u)
@@ -109,8 +109,9 @@ func (s *scene) hold(users []string) error {
 	return nil
 }
 
-// in runs an action on a group and the named people in it. When the action returns nil the group is put as it left it.
-func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.ReadSet,
+// onGroup returns the transaction of an action on a group and the given users in it. If decide returns no error, the
+// group is written.
+func onGroup[R any](g *Groups, by rpc.Caller, id string, members []string, more txn.ReadSet,
 	decide func(*scene) (R, error)) (rpc.Txn[R], error) {
 	if err := im.CheckGroupID(id); err != nil {
 		return rpc.Txn[R]{}, err
@@ -121,7 +122,7 @@ func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Re
 	if by.UserID != "" {
 		reads.Members = append(reads.Members, txn.MemberKey{GroupID: id, UserID: by.UserID})
 	}
-	for _, u := range people {
+	for _, u := range members {
 		reads.Topics = append(reads.Topics, im.UserTopic(u))
 		reads.Members = append(reads.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
@@ -142,12 +143,12 @@ func in[R any](g *Groups, by rpc.Caller, id string, people []string, more txn.Re
 	}}, nil
 }
 
-// respond makes the answer to most verbs.
-func (s *scene) respond(people []string) protocol.GroupResponse {
-	return protocol.GroupResponse{Group: View(s.Group), MemberList: people, ServerTime: s.tx.Now}
+// respond returns the response of most methods.
+func (s *scene) respond(members []string) protocol.GroupResponse {
+	return protocol.GroupResponse{Group: View(s.Group), MemberList: members, ServerTime: s.tx.Now}
 }
 
-// View is a group as anybody may see it.
+// View returns the public view of a group.
 func View(g *im.Group) protocol.Group {
 	return protocol.Group{GroupID: g.ID, Type: string(g.Type), GroupInfo: viewInfo(g.Info), Owner: g.Owner,
 		Members:    g.Members,
@@ -177,14 +178,14 @@ func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller,
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	id := req.GroupID
-	people := without(req.MemberList, by.UserID)
-	back, err := g.charge(by, 1, len(people))
+	members := without(req.MemberList, by.UserID)
+	refund, err := g.charge(by, 1, len(members))
 	if err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	reads := txn.ReadSet{Topics: []string{im.GroupTopic(id), im.UserTopic(by.UserID)}, Groups: []string{id},
 		Members: []txn.MemberKey{{GroupID: id, UserID: by.UserID}}}
-	for _, u := range people {
+	for _, u := range members {
 		reads.Topics = append(reads.Topics, im.UserTopic(u))
 		reads.Members = append(reads.Members, txn.MemberKey{GroupID: id, UserID: u})
 	}
@@ -197,37 +198,37 @@ func (g *Groups) CreateGroup(_ context.Context, by rpc.Caller,
 		}
 		made, err := newGroup(id, req.Type, by.UserID, req.MaxMembers, infoOf(req.GroupInfo), tx.Now)
 		if err == nil {
-			err = made.Room(1 + len(people))
+			err = made.Room(1 + len(members))
 		}
 		if err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		s := &scene{Group: &made, tx: tx, topic: im.GroupTopic(id), by: by}
-		s.found(im.RoleOwner, by.UserID, "")
-		s.tellUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, im.ListenTo(s.topic, tx.Head(s.topic)))
-		s.enter(people, protocol.TipInvited)
+		s.addMember(im.RoleOwner, by.UserID, "")
+		s.notifyUser(by.UserID, protocol.GroupEvent{Tip: protocol.TipCreated}, im.ListenTo(s.topic, tx.Head(s.topic)))
+		s.addMembers(members, protocol.TipInvited)
 		tx.PutGroup(made)
-		return s.respond(people), nil
+		return s.respond(members), nil
 	}, After: func(res protocol.GroupResponse, err error) (protocol.GroupResponse, error) {
 		if err != nil || res.Repeat {
-			back()
+			refund()
 		}
 		return res, err
 	}}, nil
 }
 
-// charge charges a user for groups and for the users brought into them; back returns what came to nothing.
-func (g *Groups) charge(by rpc.Caller, groups, users int) (back func(), err error) {
-	groupsBack, err := g.created.take(by, groups)
+// charge charges a user for created groups and for added users; refund undoes the charge of a call without effect.
+func (g *Groups) charge(by rpc.Caller, groups, users int) (refund func(), err error) {
+	refundGroups, err := g.created.take(by, groups)
 	if err != nil {
 		return nil, err
 	}
-	usersBack, err := g.brought.take(by, users)
+	refundUsers, err := g.added.take(by, users)
 	if err != nil {
-		groupsBack()
+		refundGroups()
 		return nil, err
 	}
-	return func() { groupsBack(); usersBack() }, nil
+	return func() { refundGroups(); refundUsers() }, nil
 }
 
 func newGroup(id, kind, owner string, limit int, info im.GroupInfo, now int64) (im.Group, error) {
@@ -244,46 +245,46 @@ func newGroup(id, kind, owner string, limit int, info im.GroupInfo, now int64) (
 	return made, nil
 }
 
-// found makes somebody a member from the beginning.
-func (s *scene) found(role im.Role, user, card string) {
+// addMember adds a user without announcing it.
+func (s *scene) addMember(role im.Role, user, card string) {
 	s.Members++
-	s.tx.PutMember(s.fresh(user, role, card))
+	s.tx.PutMember(s.newMember(user, role, card))
 }
 
-// fresh is a member whose side of the conversation begins now.
-func (s *scene) fresh(user string, role im.Role, card string) im.Member {
+// newMember returns a member whose conversation begins now.
+func (s *scene) newMember(user string, role im.Role, card string) im.Member {
 	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.tx.Now, JoinedSeq: s.tx.Head(s.topic),
 		NameCard: card}
 	m.ReadSeq, m.ReadOrd = m.JoinedSeq, s.tx.UnreadCount(s.topic)
 	if old := s.member(user); old != nil {
-		m.MutedUntil = old.MutedUntil // to leave and come back does not give one's voice back
+		m.MutedUntil = old.MutedUntil // rejoining does not lift a mute
 	}
 	return m
 }
 
-// enter makes people members and tells the group and each of them.
-func (s *scene) enter(people []string, how protocol.Tip) {
-	if len(people) == 0 {
+// addMembers adds users, and announces it to the group and to each of them.
+func (s *scene) addMembers(members []string, how protocol.Tip) {
+	if len(members) == 0 {
 		return
 	}
 	listen := im.ListenTo(s.topic, s.tx.Head(s.topic))
 	if rules, _ := im.Rules(s.Type); rules.AnnounceMoves {
-		s.tell(protocol.GroupEvent{Tip: how, Members: people})
+		s.announce(protocol.GroupEvent{Tip: how, Members: members})
 	}
-	for _, u := range people {
-		s.found(im.RoleMember, u, "")
-		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipJoined, Seq: s.tx.Head(s.topic)}, listen)
+	for _, u := range members {
+		s.addMember(im.RoleMember, u, "")
+		s.notifyUser(u, protocol.GroupEvent{Tip: protocol.TipJoined, Seq: s.tx.Head(s.topic)}, listen)
 	}
 }
 
-// JoinGroup brings the caller into a group, or leaves an application.
+// JoinGroup adds the caller to a group, or files an application.
 func (g *Groups) JoinGroup(_ context.Context, by rpc.Caller,
 	req protocol.JoinGroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := im.CheckText("reason", req.Reason, maxReason); err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
 	more := txn.ReadSet{Applications: []txn.MemberKey{{GroupID: req.GroupID, UserID: by.UserID}}}
-	return in(g, by, req.GroupID, []string{by.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
+	return onGroup(g, by, req.GroupID, []string{by.UserID}, more, func(s *scene) (protocol.GroupResponse, error) {
 		way, err := s.MayJoin(s.me, s.tx.Now)
 		if err != nil {
 			return protocol.GroupResponse{}, err
@@ -291,18 +292,18 @@ func (g *Groups) JoinGroup(_ context.Context, by rpc.Caller,
 		if way == im.WayApproval {
 			return s.apply([]string{by.UserID}, "", req.Reason)
 		}
-		s.enter([]string{by.UserID}, protocol.TipEnter)
+		s.addMembers([]string{by.UserID}, protocol.TipEnter)
 		return s.respond([]string{by.UserID}), nil
 	})
 }
 
-// InviteUserToGroup brings people into a group, or leaves applications for them.
+// InviteUserToGroup adds users to a group, or files applications for them.
 func (g *Groups) InviteUserToGroup(_ context.Context, by rpc.Caller,
 	req protocol.GroupMembersRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	if err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	back, err := g.charge(by, 0, len(req.MemberList))
+	refund, err := g.charge(by, 0, len(req.MemberList))
 	if err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
@@ -310,40 +311,40 @@ func (g *Groups) InviteUserToGroup(_ context.Context, by rpc.Caller,
 	for _, u := range req.MemberList {
 		more.Applications = append(more.Applications, txn.MemberKey{GroupID: req.GroupID, UserID: u})
 	}
-	t, err := in(g, by, req.GroupID, req.MemberList, more, func(s *scene) (protocol.GroupResponse, error) {
-		var people []string
+	t, err := onGroup(g, by, req.GroupID, req.MemberList, more, func(s *scene) (protocol.GroupResponse, error) {
+		var members []string
 		for _, u := range req.MemberList {
 			if !s.member(u).Present() {
-				people = append(people, u)
+				members = append(members, u)
 			}
 		}
-		way, err := s.MayAdd(s.me, len(people))
+		way, err := s.MayAdd(s.me, len(members))
 		if err != nil {
 			return protocol.GroupResponse{}, err
 		}
-		if way == im.WayApproval && len(people) > 0 {
-			return s.apply(people, by.UserID, "")
+		if way == im.WayApproval && len(members) > 0 {
+			return s.apply(members, by.UserID, "")
 		}
-		s.enter(people, protocol.TipInvited)
-		return s.respond(people), nil
+		s.addMembers(members, protocol.TipInvited)
+		return s.respond(members), nil
 	})
 	if err != nil {
-		back()
+		refund()
 		return t, err
 	}
 	t.After = func(res protocol.GroupResponse, err error) (protocol.GroupResponse, error) {
 		if err != nil || len(res.MemberList) == 0 && !res.Applied || res.Repeat {
-			back()
+			refund()
 		}
 		return res, err
 	}
 	return t, nil
 }
 
-// QuitGroup takes the caller out of a group.
+// QuitGroup removes the caller from a group.
 func (g *Groups) QuitGroup(_ context.Context, by rpc.Caller,
 	req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
-	return in(g, by, req.GroupID, []string{by.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return onGroup(g, by, req.GroupID, []string{by.UserID}, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayQuit(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
@@ -352,67 +353,68 @@ func (g *Groups) QuitGroup(_ context.Context, by rpc.Caller,
 	})
 }
 
-// KickGroupMember removes people from a group.
+// KickGroupMember removes users from a group.
 func (g *Groups) KickGroupMember(_ context.Context, by rpc.Caller,
 	req protocol.KickRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := rpc.FirstError(rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false),
 		im.CheckText("reason", req.Reason, maxReason))
 	if err == nil && (req.Duration < 0 || req.Duration > im.MaxMuteSeconds) {
-		err = im.Bad("duration", "is out of range; it is seconds from 0 to a year")
+		err = im.Bad("duration", "must be from 0 to 31536000 seconds (one year)")
 	}
 	if err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
 	}
-	return in(g, by, req.GroupID, req.MemberList, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
-		var people []string
+	return onGroup(g, by, req.GroupID, req.MemberList, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+		var members []string
 		for _, u := range req.MemberList {
 			m := s.member(u)
 			if err := s.MayRule(s.me, m); err != nil {
 				return protocol.GroupResponse{}, err
 			}
 			if m.Present() {
-				people = append(people, u)
+				members = append(members, u)
 			}
 		}
-		err := g.exit(s, people, protocol.GroupEvent{Tip: protocol.TipKicked, Reason: req.Reason}, req.Duration*1000)
-		return s.respond(people), err
+		err := g.exit(s, members, protocol.GroupEvent{Tip: protocol.TipKicked, Reason: req.Reason}, req.Duration*1000)
+		return s.respond(members), err
 	})
 }
 
-// exit ends memberships, cancels what the people were invited to in the group, and tells the group and each of them.
-func (g *Groups) exit(s *scene, people []string, e protocol.GroupEvent, banned int64) error {
-	if len(people) == 0 {
+// exit ends memberships, cancels their open invitations in the group, and announces it to the group and to each of
+// the users.
+func (g *Groups) exit(s *scene, members []string, e protocol.GroupEvent, banned int64) error {
+	if len(members) == 0 {
 		return nil
 	}
-	if err := g.invitations.LeaveGroup(s.tx, s.ID, people); err != nil {
+	if err := g.invitations.LeaveGroup(s.tx, s.ID, members); err != nil {
 		return err
 	}
-	e.Members = people
-	s.tell(e) // first, so that who goes hears it as the last of the group
-	for _, u := range people {
+	e.Members = members
+	s.announce(e) // first, so that it is the last record of the group for the users that leave
+	for _, u := range members {
 		m := s.member(u)
 		m.Gone, m.Role, m.NameCard, m.Marks = true, im.RoleMember, "", 0
 		if banned > 0 {
 			m.BannedUntil = s.tx.Now + banned
 		}
-		if u == s.Owner { // only a Work group's owner may go, and an app server may remove any
+		if u == s.Owner { // only owners of Work groups may leave; app servers may remove any owner
 			s.Owner = ""
 		}
 		s.tx.PutMember(*m)
-		s.tellUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, im.StopListening(s.topic))
+		s.notifyUser(u, protocol.GroupEvent{Tip: protocol.TipQuit, Reason: e.Reason}, im.StopListening(s.topic))
 	}
-	s.Members -= len(people)
+	s.Members -= len(members)
 	return nil
 }
 
-// DismissGroup ends a group and everything open in it.
+// DismissGroup ends a group and its open invitations.
 func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller,
 	req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
-	return in(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
+	return onGroup(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
 		if err := s.MayDismiss(s.me); err != nil {
 			return protocol.GroupResponse{}, err
 		}
-		if !s.tx.HasRoster(s.ID) || !s.tx.HasOpenInGroup(s.ID) { // asked for only now that it is known that the caller may
+		if !s.tx.HasRoster(s.ID) || !s.tx.HasOpenInGroup(s.ID) { // required only after the permission check
 			return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{AllMembers: []string{s.ID},
 				OpenInGroup: []string{s.ID}}}
 		}
@@ -421,7 +423,7 @@ func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller,
 		for i, m := range roster {
 			users[i] = m.UserID
 		}
-		if err := s.hold(users); err != nil {
+		if err := s.requireUsers(users); err != nil {
 			return protocol.GroupResponse{}, err
 		}
 		if err := g.invitations.EndGroup(s.tx, s.ID); err != nil {
@@ -430,7 +432,7 @@ func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller,
 		for _, m := range roster {
 			m.Gone = true
 			s.tx.PutMember(m)
-			s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, im.StopListening(s.topic))
+			s.notifyUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, im.StopListening(s.topic))
 		}
 		s.Members, s.Dismissed = 0, true
 		return s.respond(nil), nil

@@ -10,13 +10,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// The limits of one import.
+// Limits of one import.
 const (
 	maxImportGroups  = 100
 	maxImportMembers = 10_000
 )
 
-// Import creates groups as they were elsewhere, for app servers. All of them come into being, or none.
+// Import creates groups with their state from another system, for app servers. It creates all groups that do not
+// exist, or none.
 func (g *Groups) Import(_ context.Context, by rpc.Caller,
 	req protocol.ImportGroupsRequest) (rpc.Txn[protocol.ImportResponse], error) {
 	reads, err := checkImport(req)
@@ -54,26 +55,27 @@ func checkImport(req protocol.ImportGroupsRequest) (reads txn.ReadSet, err error
 				Message: fmt.Sprintf("groups: the groupID of number %d is missing, malformed or given twice", i)}
 		}
 		seen[r.GroupID] = true
-		people := []string{r.Owner}
+		users := []string{r.Owner}
 		for _, m := range r.Members {
 			if m.Role != 0 && m.Role != int(im.RoleMember) && m.Role != int(im.RoleAdmin) {
-				return reads, im.Bad("groups", fmt.Sprintf("gives %s in %s the role %d; it is 200 or 300", m.UserID, r.GroupID,
+				return reads, im.Bad("groups", fmt.Sprintf("has a role of %s in %s that is %d; must be 200 or 300", m.UserID,
+					r.GroupID,
 					m.Role))
 			}
 			if err := im.CheckText("groups", m.NameCard, im.MaxNameCard); err != nil {
 				return reads, err
 			}
-			people = append(people, m.UserID)
+			users = append(users, m.UserID)
 		}
-		if members += len(people); members > maxImportMembers {
+		if members += len(users); members > maxImportMembers {
 			return reads, im.Bad("groups", "has more than 10000 members together; use several calls")
 		}
-		if err := rpc.CheckUsers("groups", people, maxImportMembers, false); err != nil {
+		if err := rpc.CheckUsers("groups", users, maxImportMembers, false); err != nil {
 			return reads, err
 		}
 		reads.Groups = append(reads.Groups, r.GroupID)
 		reads.Topics = append(reads.Topics, im.GroupTopic(r.GroupID))
-		for _, u := range people {
+		for _, u := range users {
 			reads.Topics = append(reads.Topics, im.UserTopic(u))
 		}
 	}
@@ -93,9 +95,9 @@ func importOne(tx *txn.Tx, by rpc.Caller, r *protocol.ImportGroup) error {
 		return err
 	}
 	s := &scene{Group: &made, tx: tx, topic: im.GroupTopic(r.GroupID), by: by}
-	s.found(im.RoleOwner, r.Owner, "")
+	s.addMember(im.RoleOwner, r.Owner, "")
 	listen := im.ListenTo(s.topic, tx.Head(s.topic))
-	s.tellUser(r.Owner, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
+	s.notifyUser(r.Owner, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
 	for _, m := range r.Members {
 		role := im.RoleMember
 		if m.Role != 0 {
@@ -105,8 +107,8 @@ func importOne(tx *txn.Tx, by rpc.Caller, r *protocol.ImportGroup) error {
 			return &im.Error{Code: im.CodeGroupParameter, Field: "groups", Message: "groups: " + r.GroupID + " is a " + r.Type +
 				" group, which has no administrators"}
 		}
-		s.found(role, m.UserID, m.NameCard)
-		s.tellUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
+		s.addMember(role, m.UserID, m.NameCard)
+		s.notifyUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
 	}
 	tx.PutGroup(made)
 	return nil

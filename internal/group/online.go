@@ -10,34 +10,34 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// onlineCounts keeps how many members of groups are online: a group's members are walked through at most every
-// onlineKept, whoever asks and how often.
+// onlineCounts caches the number of online members of groups: a group's members are counted at most once in
+// onlineKept, whatever the number of requests. mu guards groups and their fields.
 type onlineCounts struct {
-	walks chan struct{} // whoever walks holds one of these
+	walks chan struct{} // semaphore of concurrent counts
 
 	mu     sync.Mutex
 	groups map[string]*onlineCount
 }
 
 type onlineCount struct {
-	ready  chan struct{} // closed when there is a first count
+	ready  chan struct{} // closed when the first count is available
 	n      int
-	until  time.Time // when it is to be counted again
-	counts bool      // somebody does
+	until  time.Time // expiry of the count
+	counts bool      // a count is in progress
 }
 
 const (
 	onlineKept  = 5 * time.Second
-	onlineShare = 20    // a count is kept for so many times as long as it took
-	onlineMost  = 10000 // counts that are kept; more are forgotten when they are old
-	onlineWalks = 2     // walks at once
+	onlineShare = 20    // a count is cached for this multiple of its duration
+	onlineMost  = 10000 // cached counts; above it expired ones are evicted
+	onlineWalks = 2     // concurrent counts
 )
 
 func newOnlineCounts() *onlineCounts {
 	return &onlineCounts{walks: make(chan struct{}, onlineWalks), groups: map[string]*onlineCount{}}
 }
 
-// get returns the count of a group; count makes it. Who asks while it is made anew gets the one before.
+// get returns the count of a group, made by count. Requests during a refresh get the previous count.
 func (o *onlineCounts) get(ctx context.Context, group string, count func(context.Context) (int, error)) (int, error) {
 	for {
 		o.mu.Lock()
@@ -81,7 +81,7 @@ func (o *onlineCounts) renew(ctx context.Context, group string, c *onlineCount,
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c.counts = false
-	if err != nil { // whoever waits tries by themselves
+	if err != nil { // waiting requests count themselves
 		if c.until.IsZero() {
 			delete(o.groups, group)
 			close(c.ready)
@@ -95,7 +95,7 @@ func (o *onlineCounts) renew(ctx context.Context, group string, c *onlineCount,
 	return n, nil
 }
 
-// forget drops counts that are old when there are many. The lock must be held.
+// forget evicts expired counts when there are many. The lock must be held.
 func (o *onlineCounts) forget() {
 	if len(o.groups) < onlineMost {
 		return
@@ -107,7 +107,7 @@ func (o *onlineCounts) forget() {
 	}
 }
 
-// OnlineCount counts the members who have a connected device; the figure may be some seconds old.
+// OnlineCount returns the number of members with a connected device; it may be some seconds old.
 func (g *Groups) OnlineCount(ctx context.Context, by rpc.Caller,
 	req protocol.GroupRequest) (protocol.OnlineCountResponse, error) {
 	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
@@ -118,7 +118,7 @@ func (g *Groups) OnlineCount(ctx context.Context, by rpc.Caller,
 	return protocol.OnlineCountResponse{Online: n}, err
 }
 
-// countOnline walks through the members of a group.
+// countOnline counts the online members of a group, a page at a time.
 func (g *Groups) countOnline(ctx context.Context, group string) (online int, err error) {
 	for after := ""; ; {
 		list, err := g.store.Members(ctx, group, after, rpc.MaxPage)

@@ -11,7 +11,7 @@ import (
 // maxGroups bounds the groups of one getGroupsInfo.
 const maxGroups = 100
 
-// GetGroup reads a group.
+// GetGroup returns a group.
 func (g *Groups) GetGroup(ctx context.Context, by rpc.Caller, req protocol.GroupRequest) (protocol.GroupResponse,
 	error) {
 	if err := im.CheckGroupID(req.GroupID); err != nil {
@@ -24,7 +24,7 @@ func (g *Groups) GetGroup(ctx context.Context, by rpc.Caller, req protocol.Group
 	return protocol.GroupResponse{Group: View(v), ServerTime: g.store.Now()}, nil
 }
 
-// GetGroups reads several groups.
+// GetGroups returns several groups. Missing groups are left out.
 func (g *Groups) GetGroups(ctx context.Context, by rpc.Caller, req protocol.GroupsRequest) (protocol.GroupsResponse,
 	error) {
 	res := protocol.GroupsResponse{Groups: []protocol.Group{}}
@@ -36,7 +36,7 @@ func (g *Groups) GetGroups(ctx context.Context, by rpc.Caller, req protocol.Grou
 	}
 	for _, id := range req.GroupIDList {
 		if im.CheckGroupID(id) != nil {
-			return res, &im.Error{Code: im.CodeBadGroupID, Field: "groupIDList", Message: "groupIDList names no valid group"}
+			return res, &im.Error{Code: im.CodeBadGroupID, Field: "groupIDList", Message: "groupIDList has a malformed groupID"}
 		}
 		switch v, err := g.known(ctx, by, id); im.CodeOf(err) {
 		case 0:
@@ -49,7 +49,7 @@ func (g *Groups) GetGroups(ctx context.Context, by rpc.Caller, req protocol.Grou
 	return res, nil
 }
 
-// known reads a group of which the caller may know.
+// known reads a group whose existence the caller may know.
 func (g *Groups) known(ctx context.Context, by rpc.Caller, id string) (*im.Group, error) {
 	v, err := g.store.Group(ctx, id)
 	if err != nil {
@@ -65,7 +65,7 @@ func (g *Groups) known(ctx context.Context, by rpc.Caller, id string) (*im.Group
 	return v, v.KnownTo(me)
 }
 
-// visible checks that the caller may read what the members of a group read.
+// visible reads a group, and refuses callers that may not read its members' data.
 func (g *Groups) visible(ctx context.Context, by rpc.Caller, id string) (*im.Group, error) {
 	if err := im.CheckGroupID(id); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (g *Groups) visible(ctx context.Context, by rpc.Caller, id string) (*im.Gro
 	return v, v.MayRead(me)
 }
 
-// ListMembers reads a page of a group's members, for members.
+// ListMembers returns a page of a group's members, to members.
 func (g *Groups) ListMembers(ctx context.Context, by rpc.Caller, req protocol.PageRequest) (protocol.MembersResponse,
 	error) {
 	limit, err := rpc.Page(req.Limit)
@@ -98,7 +98,7 @@ func (g *Groups) ListMembers(ctx context.Context, by rpc.Caller, req protocol.Pa
 	return viewMembers(list, limit, err)
 }
 
-// SearchMembers reads a page of the members whose name card or id contains a text.
+// SearchMembers returns a page of the members with a text in their name card or ID.
 func (g *Groups) SearchMembers(ctx context.Context, by rpc.Caller,
 	req protocol.SearchMembersRequest) (protocol.MembersResponse, error) {
 	limit, err := rpc.Page(req.Limit)
@@ -119,7 +119,7 @@ func checkSearch(text string) error {
 	return im.CheckText("text", text, 256)
 }
 
-// GetMembers reads named members of a group. Who is none is left out.
+// GetMembers returns the given members of a group. Users that are not members are left out.
 func (g *Groups) GetMembers(ctx context.Context, by rpc.Caller,
 	req protocol.GroupMembersRequest) (protocol.MembersResponse, error) {
 	var res protocol.MembersResponse
@@ -163,7 +163,7 @@ func viewMembers(list []im.Member, limit int, err error) (protocol.MembersRespon
 	return res, nil
 }
 
-// ListGroups reads a page of the caller's groups.
+// ListGroups returns a page of the caller's groups.
 func (g *Groups) ListGroups(ctx context.Context, by rpc.Caller, req protocol.JoinedRequest) (protocol.JoinedResponse,
 	error) {
 	limit, err := rpc.Page(req.Limit)
@@ -174,7 +174,7 @@ func (g *Groups) ListGroups(ctx context.Context, by rpc.Caller, req protocol.Joi
 	return viewGroups(list, limit, err)
 }
 
-// SearchGroups reads a page of the caller's groups whose name or id contains a text.
+// SearchGroups returns a page of the caller's groups with a text in their name or ID.
 func (g *Groups) SearchGroups(ctx context.Context, by rpc.Caller,
 	req protocol.SearchGroupsRequest) (protocol.JoinedResponse, error) {
 	limit, err := rpc.Page(req.Limit)

@@ -1,7 +1,7 @@
-// Package privacy owns the verbs by which a person sees all that is stored about them, and is taken out of a house.
+// Package privacy implements the methods that export and erase the data of a user.
 //
-// To take them out it ends what the person takes part in by the verbs of those rooms, so that others hear of it, and
-// then clears what is stored.
+// Erasing first ends the user's sessions, invitations and memberships through the methods of their packages, so that
+// other users are notified, and then erases the stored data.
 package privacy
 
 import (
@@ -21,23 +21,23 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Privacy runs the verbs.
+// Privacy implements the methods. All exported fields are required.
 type Privacy struct {
 	Store       *store.Store
 	Invitations *signaling.Service
 	Groups      *group.Groups
 	Users       *user.Users
 	Files       *files.Files
-	busy        sync.Map // users who are being erased
+	busy        sync.Map // users being erased
 }
 
-// Erase takes a person out. It can be called again when it was broken off; what was done stays done.
+// Erase erases a user. A call that was interrupted can be repeated; finished steps stay finished.
 func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller,
 	req protocol.EraseUserRequest) (res protocol.EraseUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
 		return res, err
 	}
-	ctx = context.WithoutCancel(ctx) // whoever asked may hang up; it takes its time, and is done
+	ctx = context.WithoutCancel(ctx) // it continues when the caller disconnects
 	if _, busy := p.busy.LoadOrStore(req.UserID, nil); busy {
 		return res, im.Bad("userID", "is being erased already")
 	}
@@ -71,7 +71,7 @@ func (p *Privacy) Erase(ctx context.Context, _ rpc.Caller,
 	return res, nil
 }
 
-// groups lists those that the person is in, and refuses when others would be left without an owner.
+// groups returns the groups of the user, and refuses owners, because their groups would be left without one.
 func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err error) {
 	var owned []string
 	for after := ""; ; {
@@ -91,12 +91,12 @@ func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err er
 	}
 	if len(owned) > 0 {
 		return nil, im.Bad("userID", "owns "+strings.Join(owned[:min(len(owned), 20)], ", ")+
-			"; hand these groups over (transferGroupOwner) or end them (dismissGroup) first")
+			"; transfer these groups (transferGroupOwner) or dismiss them (dismissGroup) first")
 	}
 	return ids, nil
 }
 
-// end ends the invitations that are open.
+// end ends the open invitations of a user.
 func (p *Privacy) end(ctx context.Context, user string) error {
 	by := rpc.Caller{UserID: user, Server: true}
 	for {

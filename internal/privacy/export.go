@@ -10,7 +10,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Export tells what is stored about a person, a page at a time.
+// Export returns the data stored about a user, a page at a time.
 func (p *Privacy) Export(ctx context.Context, _ rpc.Caller,
 	req protocol.ExportUserRequest) (res protocol.ExportUserResponse, err error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
@@ -22,7 +22,7 @@ func (p *Privacy) Export(ctx context.Context, _ rpc.Caller,
 	}
 	at, ok := personaldata.Parse(req.After)
 	if !ok {
-		return res, im.Bad("after", "is not what the page before said as next")
+		return res, im.Bad("after", "must be the next of the previous page")
 	}
 	entries, next, done, err := personaldata.Export(ctx, p.Store, req.UserID, at, limit)
 	if err != nil {

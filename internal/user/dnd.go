@@ -12,7 +12,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// SetDoNotDisturb says when the caller does not want to be disturbed.
+// SetDoNotDisturb sets the caller's do-not-disturb times.
 func (p *Users) SetDoNotDisturb(_ context.Context, by rpc.Caller,
 	req protocol.DoNotDisturb) (rpc.Txn[protocol.DoNotDisturbResponse], error) {
 	q, err := quietOf(req)
@@ -34,7 +34,7 @@ func quietOf(d protocol.DoNotDisturb) (im.Quiet, error) {
 	case d.Until < 0:
 		return q, im.Bad("until", "is negative")
 	case d.ZoneOffset < -720 || d.ZoneOffset > 840:
-		return q, im.Bad("zoneOffset", "is out of range; it is minutes from -720 to 840")
+		return q, im.Bad("zoneOffset", "must be from -720 to 840 minutes")
 	case !q.Daily:
 		return q, nil
 	}
@@ -46,18 +46,18 @@ func quietOf(d protocol.DoNotDisturb) (im.Quiet, error) {
 	return q, err
 }
 
-// clock is how a time of day is written.
+// clock is the format of a time of day.
 const clock = "15:04"
 
 func minutes(field, text string) (int, error) {
 	t, err := time.Parse(clock, text)
 	if err != nil {
-		return 0, im.Bad(field, "is not of the form 22:00")
+		return 0, im.Bad(field, "must have the form 22:00")
 	}
 	return t.Hour()*60 + t.Minute(), nil
 }
 
-// GetDoNotDisturb reads the caller's setting.
+// GetDoNotDisturb returns the caller's do-not-disturb setting.
 func (p *Users) GetDoNotDisturb(ctx context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DoNotDisturbResponse,
 	error) {
 	res := protocol.DoNotDisturbResponse{ServerTime: p.store.Now()}

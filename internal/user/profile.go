@@ -1,6 +1,6 @@
-// Package user owns the verbs of people: profiles, block lists, do-not-disturb, presence, devices.
+// Package user implements the methods of users: profiles, block lists, do-not-disturb, presence, devices.
 //
-// It never decides what a blocked person may do: that is where the message or invitation is.
+// It does not decide the consequences of a block: packages chat and signaling do.
 package user
 
 import (
@@ -16,35 +16,36 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Sessions knows the connected devices of people.
+// Sessions returns the connected devices of users.
 type Sessions interface {
 	Devices(userIDs ...string) []int
 	Connected(userID string) []protocol.Device
-	// Kick ends the connections of a device of a user, or, without one, of all but another, and returns which.
+	// Kick closes the sessions of a device of a user, or, without one, of all devices except but, and returns the
+	// devices.
 	Kick(userID, deviceID, but string) []string
 }
 
-// Users runs the verbs of people.
+// Users implements the methods of users.
 type Users struct {
 	store    *store.Store
 	sessions Sessions
 	presence *presence
 
-	// Invitations ends what rings for a user who blocks its inviter. Default: nothing ends.
+	// Invitations ends the open invitations of blocked inviters. Default: none end.
 	Invitations Invitations
 }
 
-// Invitations is what blocking means for invitations.
+// Invitations applies a block to invitations.
 type Invitations interface {
 	Block(tx *txn.Tx, by rpc.Caller, inviters []string) (counts map[string][]int64, err error)
 }
 
-// New makes the verbs of people.
+// New returns Users on a store.
 func New(s *store.Store, sessions Sessions) *Users {
 	return &Users{store: s, sessions: sessions, presence: newPresence()}
 }
 
-// Limits of people, in bytes unless said otherwise.
+// Limits of profiles and lists, in bytes unless noted.
 const (
 	maxText        = 500
 	maxLanguage    = 35
@@ -52,12 +53,12 @@ const (
 	maxCustomKey   = 32
 	maxCustomValue = 500
 	maxStatus      = 256
-	maxUsers       = 200 // of one call
+	maxUsers       = 200 // in one call
 	maxFollows     = 200 // of one user
 	maxImport      = 1000
 )
 
-// profile reads the stored profile of a user; empty when there is none.
+// profile returns the stored profile of a user; empty if there is none.
 func profile(user string, p *txn.User) (protocol.Profile, error) {
 	v := protocol.Profile{UserID: user}
 	if p == nil || p.Profile == "" {
@@ -72,9 +73,9 @@ func profile(user string, p *txn.User) (protocol.Profile, error) {
 func checkProfile(p *protocol.Profile) error {
 	switch {
 	case p.Gender < 0 || p.Gender > 2:
-		return im.Bad("gender", "is none of 0 unknown, 1 male, 2 female")
+		return im.Bad("gender", "must be one of: 0 (unknown), 1 (male), 2 (female)")
 	case p.Birthday != 0 && (p.Birthday < 1000_01_01 || p.Birthday > 9999_12_31):
-		return im.Bad("birthday", "is not of the form 20001231")
+		return im.Bad("birthday", "must have the form 20001231")
 	case len(p.CustomInfo) > maxCustomKeys:
 		return &im.Error{Code: im.CodeTooMany, Field: "customInfo", Message: "customInfo would have more than 20 keys"}
 	}
@@ -91,7 +92,7 @@ func checkProfile(p *protocol.Profile) error {
 		im.CheckText("signature", p.Signature, maxText), im.CheckText("language", p.Language, maxLanguage))
 }
 
-// change runs a change of the caller's person and tells their other devices.
+// change returns the transaction of a change of the caller's row, which notifies their other devices.
 func change[R any](p *Users, by rpc.Caller,
 	decide func(*txn.Tx, *txn.User) (R, *protocol.PersonEvent, error)) (rpc.Txn[R], error) {
 	topic := im.UserTopic(by.UserID)
@@ -148,7 +149,7 @@ func set[T any](to, from *T) {
 	}
 }
 
-// GetUsers reads profiles.
+// GetUsers returns profiles.
 func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRequest) (protocol.ProfilesResponse,
 	error) {
 	res := protocol.ProfilesResponse{Profiles: []protocol.Profile{}}
@@ -156,11 +157,11 @@ func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRe
 		return res, err
 	}
 	for _, u := range req.UserIDList {
-		person, err := p.store.User(ctx, u)
+		stored, err := p.store.User(ctx, u)
 		if err != nil {
 			return res, im.Internal(err)
 		}
-		v, err := profile(u, person)
+		v, err := profile(u, stored)
 		if err != nil {
 			return res, err
 		}
@@ -169,7 +170,7 @@ func (p *Users) GetUsers(ctx context.Context, _ rpc.Caller, req protocol.UsersRe
 	return res, nil
 }
 
-// Import writes profiles as they were elsewhere, for app servers.
+// Import writes profiles from another system, for app servers.
 func (p *Users) Import(_ context.Context, _ rpc.Caller,
 	req protocol.ImportUsersRequest) (rpc.Txn[protocol.ImportResponse], error) {
 	var reads txn.ReadSet
@@ -178,7 +179,7 @@ func (p *Users) Import(_ context.Context, _ rpc.Caller,
 	case len(req.Users) == 0:
 		err = im.Bad("users", "is empty")
 	case len(req.Users) > maxImport:
-		err = im.Bad("users", "has more than 1000 people; use several calls")
+		err = im.Bad("users", "has more than 1000 users; use several calls")
 	}
 	for i := range req.Users {
 		u := &req.Users[i]
@@ -197,27 +198,27 @@ func (p *Users) Import(_ context.Context, _ rpc.Caller,
 	return rpc.Txn[protocol.ImportResponse]{Reads: reads, Decide: func(tx *txn.Tx) (protocol.ImportResponse, error) {
 		var res protocol.ImportResponse
 		for _, u := range req.Users {
-			person := tx.User(u.UserID)
-			if person == nil {
-				person = &txn.User{UserID: u.UserID}
+			stored := tx.User(u.UserID)
+			if stored == nil {
+				stored = &txn.User{UserID: u.UserID}
 			} else {
 				res.Existing = append(res.Existing, u.UserID)
 			}
-			person.Profile = string(rpc.Encode(u))
-			tx.PutUser(*person)
+			stored.Profile = string(rpc.Encode(u))
+			tx.PutUser(*stored)
 			res.Imported++
 		}
 		return res, nil
 	}}, nil
 }
 
-// Block makes the caller hear nothing of people.
+// Block adds users to the caller's block list.
 func (p *Users) Block(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (rpc.Txn[protocol.PeopleResponse],
 	error) {
 	return p.block(ctx, by, req, true)
 }
 
-// Unblock lets people reach the caller again.
+// Unblock removes users from the caller's block list.
 func (p *Users) Unblock(ctx context.Context, by rpc.Caller,
 	req protocol.UsersRequest) (rpc.Txn[protocol.PeopleResponse], error) {
 	return p.block(ctx, by, req, false)
@@ -227,7 +228,7 @@ func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequ
 	on bool) (rpc.Txn[protocol.PeopleResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false)
 	if err == nil && slices.Contains(req.UserIDList, by.UserID) {
-		err = im.Bad("userIDList", "names yourself")
+		err = im.Bad("userIDList", "has your own user ID")
 	}
 	if err != nil {
 		return rpc.Txn[protocol.PeopleResponse]{}, err
@@ -235,7 +236,7 @@ func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequ
 	topic := im.UserTopic(by.UserID)
 	reads := txn.ReadSet{Topics: []string{topic}}
 	for _, u := range req.UserIDList {
-		reads.Topics = append(reads.Topics, im.UserTopic(u)) // whoever writes to a contact holds the topics of both
+		reads.Topics = append(reads.Topics, im.UserTopic(u)) // every writer of a contact locks the topics of both users
 		reads.Contacts = append(reads.Contacts, txn.ContactKey{UserID: by.UserID, Peer: u})
 		reads.Follows = append(reads.Follows, txn.ContactKey{UserID: u, Peer: by.UserID})
 	}
@@ -281,7 +282,8 @@ func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequ
 	}}, nil
 }
 
-// hide makes a subscriber of the caller's presence hear no more of it and see the caller offline, or hear of it again.
+// hide unsubscribes a follower from the presence of a user that now blocks it and shows the user as offline, or
+// reverts that.
 func hide(tx *txn.Tx, subscriber string, mine protocol.UserStatus, on bool) {
 	order := im.ListenTo(im.StatusTopic(mine.UserID), 0)
 	if on {
@@ -290,7 +292,7 @@ func hide(tx *txn.Tx, subscriber string, mine protocol.UserStatus, on bool) {
 	tx.Append(im.UserTopic(subscriber), txn.Draft{Listen: order, Body: &rpc.Event{Value: statusEvent(mine, tx.Now)}})
 }
 
-// BlockList reads a page of those whom the caller blocks.
+// BlockList returns a page of the users that the caller blocks.
 func (p *Users) BlockList(ctx context.Context, by rpc.Caller,
 	req protocol.BlockListRequest) (protocol.BlockListResponse, error) {
 	res := protocol.BlockListResponse{UserIDList: []string{}}
@@ -308,7 +310,7 @@ func (p *Users) BlockList(ctx context.Context, by rpc.Caller,
 	return res, nil
 }
 
-// GetDevices lists the caller's connected devices.
+// GetDevices returns the caller's connected devices.
 func (p *Users) GetDevices(_ context.Context, by rpc.Caller, _ protocol.Empty) (protocol.DevicesResponse, error) {
 	res := protocol.DevicesResponse{Devices: p.sessions.Connected(by.UserID)}
 	for i := range res.Devices {
@@ -317,7 +319,7 @@ func (p *Users) GetDevices(_ context.Context, by rpc.Caller, _ protocol.Empty) (
 	return res, nil
 }
 
-// KickDevice ends the connection of a device of the caller's, or of all but this one.
+// KickDevice closes the session of a device of the caller, or of all other devices.
 func (p *Users) KickDevice(_ context.Context, by rpc.Caller,
 	req protocol.KickDeviceRequest) (protocol.KickDeviceResponse, error) {
 	if req.DeviceID != "" {
@@ -327,7 +329,7 @@ func (p *Users) KickDevice(_ context.Context, by rpc.Caller,
 	}
 	res := protocol.KickDeviceResponse{Devices: p.sessions.Kick(by.UserID, req.DeviceID, by.DeviceID)}
 	if req.DeviceID != "" && len(res.Devices) == 0 {
-		return res, im.Bad("deviceID", "is of no connected device of yours")
+		return res, im.Bad("deviceID", "is not one of your connected devices")
 	}
 	return res, nil
 }

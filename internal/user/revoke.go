@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// RevokeTokens makes every token of a user useless that was issued up to now, and sends their devices away on all
-// nodes. The order travels with a record on their timeline, so that a device that is just coming in finds it.
+// RevokeTokens invalidates all tokens of a user issued up to now, and disconnects their devices on all nodes. A
+// record on the user's timeline ends the sessions, so that a device that is just connecting finds it as well.
 func (p *Users) RevokeTokens(_ context.Context, _ rpc.Caller,
 	req protocol.RevokeTokensRequest) (rpc.Txn[protocol.RevokeTokensResponse], error) {
 	if err := im.CheckUserID("userID", req.UserID); err != nil {
@@ -20,27 +20,27 @@ func (p *Users) RevokeTokens(_ context.Context, _ rpc.Caller,
 	topic := im.UserTopic(req.UserID)
 	return rpc.Txn[protocol.RevokeTokensResponse]{Reads: txn.ReadSet{Topics: []string{topic}, Users: []string{req.UserID}},
 		Decide: func(tx *txn.Tx) (protocol.RevokeTokensResponse, error) {
-			who := tx.User(req.UserID)
-			if who == nil {
-				who = &txn.User{UserID: req.UserID}
+			user := tx.User(req.UserID)
+			if user == nil {
+				user = &txn.User{UserID: req.UserID}
 			}
-			who.Revoked, who.Pushes = tx.Now, 0
-			outbox.DropAllTokens(tx, req.UserID) // who signs in again registers again
-			tx.PutUser(*who)
+			user.Revoked, user.Pushes = tx.Now, 0
+			outbox.DropAllTokens(tx, req.UserID) // a new sign-in registers again
+			tx.PutUser(*user)
 			tx.Append(topic, txn.Draft{Listen: im.StopListening(topic),
 				Body: &rpc.Event{Value: protocol.PersonEvent{Type: protocol.TypePerson, UserID: req.UserID, Time: tx.Now}}})
 			return protocol.RevokeTokensResponse{RevokedAt: tx.Now}, nil
 		}}, nil
 }
 
-// CheckIssued refuses a token of a user that was issued, in unix seconds, before their tokens were revoked, or in that
-// second.
+// CheckIssued refuses a token of a user issued at the given time, in unix seconds, if their tokens were revoked in
+// that second or later.
 func (p *Users) CheckIssued(ctx context.Context, user string, at int64) error {
-	who, err := p.store.User(ctx, user)
+	stored, err := p.store.User(ctx, user)
 	switch {
 	case err != nil:
 		return im.Internal(err)
-	case who != nil && who.Revoked != 0 && at <= who.Revoked/1000:
+	case stored != nil && stored.Revoked != 0 && at <= stored.Revoked/1000:
 		return im.Refuse(im.CodeTokenRefused, "the tokens of this user were revoked; get a new one")
 	}
 	return nil

@@ -13,51 +13,52 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// presence is the queue of people who came or went. It has no bound of its own, because each person stands in it once.
+// presence is a queue of users whose presence changed. It needs no limit, because it has each user once. mu guards
+// changed.
 type presence struct {
-	mu    sync.Mutex
-	moved map[string]bool // true = it is known that they are online
-	some  chan struct{}
+	mu      sync.Mutex
+	changed map[string]bool // true: known to be online
+	wake    chan struct{}
 }
 
 func newPresence() *presence {
-	return &presence{moved: map[string]bool{}, some: make(chan struct{}, 1)}
+	return &presence{changed: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
-// PresenceChanged notes that the first device of a user connected to a node, or the last one went. online says that it
-// is known that they are; else it is found out. It does not block.
+// PresenceChanged reports that the first device of a user connected to a node, or the last one disconnected. If
+// online is false, the other nodes are queried. It does not block.
 func (p *Users) PresenceChanged(user string, online bool) {
 	q := p.presence
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.moved[user] = online
+	q.changed[user] = online
 	select {
-	case q.some <- struct{}{}:
-	default: // it is known that there is something
+	case q.wake <- struct{}{}:
+	default: // already signalled
 	}
 }
 
 func (q *presence) take() map[string]bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	moved := q.moved
-	q.moved = map[string]bool{}
-	return moved
+	changed := q.changed
+	q.changed = map[string]bool{}
+	return changed
 }
 
-// Run tells the subscribers of presence on this node who came and went, until ctx ends. heard says whether anybody
-// reads a topic here, announce tells those who do.
-func (p *Users) Run(ctx context.Context, heard func(topic string) bool, announce func([]txn.Record)) error {
+// Run announces presence changes to the subscribers on this node, until ctx ends. subscribed reports whether a
+// session on this node is subscribed to a topic; announce delivers records to them.
+func (p *Users) Run(ctx context.Context, subscribed func(topic string) bool, announce func([]txn.Record)) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.presence.some:
+		case <-p.presence.wake:
 		}
 		known := p.presence.take()
 		var ask []string
 		for user, online := range known {
-			if !heard(im.StatusTopic(user)) {
+			if !subscribed(im.StatusTopic(user)) {
 				delete(known, user)
 			} else if !online {
 				ask = append(ask, user)
@@ -69,7 +70,7 @@ func (p *Users) Run(ctx context.Context, heard func(topic string) bool, announce
 		for user, online := range known {
 			s, err := p.status(ctx, user, online)
 			if err != nil {
-				continue // the next move tells it
+				continue // the next change is announced
 			}
 			announce([]txn.Record{{Topic: im.StatusTopic(user), Body: rpc.Encode(statusEvent(s, p.store.Now()))}})
 		}
@@ -80,29 +81,29 @@ func statusEvent(s protocol.UserStatus, now int64) protocol.PersonEvent {
 	return protocol.PersonEvent{Type: protocol.TypeStatus, UserID: s.UserID, Status: &s, Time: now}
 }
 
-// status is whether a user is online, and their custom status.
+// status returns the presence of a user and their custom status.
 func (p *Users) status(ctx context.Context, user string, online bool) (protocol.UserStatus, error) {
-	s := protocol.UserStatus{UserID: user, Status: word(online)}
-	person, err := p.store.User(ctx, user)
+	s := protocol.UserStatus{UserID: user, Status: statusName(online)}
+	stored, err := p.store.User(ctx, user)
 	if err != nil {
 		return s, im.Internal(err)
 	}
-	if person != nil {
-		s.CustomStatus = person.Status
+	if stored != nil {
+		s.CustomStatus = stored.Status
 	}
 	return s, nil
 }
 
 func (p *Users) online(user string) bool { return p.sessions.Devices(user)[0] > 0 }
 
-func word(online bool) string {
+func statusName(online bool) string {
 	if online {
 		return protocol.StatusOnline
 	}
 	return protocol.StatusOffline
 }
 
-// statuses returns whether users are online, as a user sees it: who blocks that user is offline.
+// statuses returns the presence of users as one user sees it: blockers of that user are offline.
 func (p *Users) statuses(ctx context.Context, to string, users []string) (list []protocol.UserStatus,
 	blockers map[string]bool, err error) {
 	if blockers, err = blocklist.Of(ctx, p.store, to, users); err != nil {
@@ -125,7 +126,7 @@ func offline(user string) protocol.UserStatus {
 	return protocol.UserStatus{UserID: user, Status: protocol.StatusOffline}
 }
 
-// GetStatus reads whether people are online.
+// GetStatus returns the presence of users.
 func (p *Users) GetStatus(ctx context.Context, by rpc.Caller, req protocol.UsersRequest) (protocol.StatusResponse,
 	error) {
 	if err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false); err != nil {
@@ -135,8 +136,9 @@ func (p *Users) GetStatus(ctx context.Context, by rpc.Caller, req protocol.Users
 	return protocol.StatusResponse{Statuses: list}, err
 }
 
-// Followed reads the statuses of those whose presence a user has subscribed to, and which of them the user may hear of.
-func (p *Users) Followed(ctx context.Context, user string) (statuses []protocol.UserStatus, hears []string, err error) {
+// Followed returns the statuses of the users that a user follows, and those users whose presence it may see.
+func (p *Users) Followed(ctx context.Context, user string) (statuses []protocol.UserStatus, visible []string,
+	err error) {
 	list, err := p.store.Follows(ctx, user)
 	if err != nil {
 		return nil, nil, im.Internal(err)
@@ -151,7 +153,7 @@ func (p *Users) SetSelfStatus(_ context.Context, by rpc.Caller,
 	if err := im.CheckText("customStatus", req.CustomStatus, maxStatus); err != nil {
 		return rpc.Txn[protocol.StatusResponse]{}, err
 	}
-	online := word(p.online(by.UserID))
+	online := statusName(p.online(by.UserID))
 	return change(p, by, func(tx *txn.Tx, me *txn.User) (protocol.StatusResponse, *protocol.PersonEvent, error) {
 		topic := im.StatusTopic(by.UserID)
 		if err := tx.Require(topic); err != nil {
@@ -164,7 +166,7 @@ func (p *Users) SetSelfStatus(_ context.Context, by rpc.Caller,
 	})
 }
 
-// Subscribe makes all devices of the caller hear who of some people comes and goes, also after a reconnect.
+// Subscribe subscribes all devices of the caller to the presence of users, across reconnects.
 func (p *Users) Subscribe(ctx context.Context, by rpc.Caller,
 	req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, false)
@@ -174,7 +176,7 @@ func (p *Users) Subscribe(ctx context.Context, by rpc.Caller,
 		fresh := slices.DeleteFunc(slices.Clone(req.UserIDList), func(u string) bool { return slices.Contains(have, u) })
 		if err == nil && len(have)+len(fresh) > maxFollows {
 			err = &im.Error{Code: im.CodeTooMany, Field: "userIDList",
-				Message: fmt.Sprintf("you have subscribed to %d of at most %d people", len(have), maxFollows)}
+				Message: fmt.Sprintf("you have subscribed to %d users; the limit is %d", len(have), maxFollows)}
 		}
 	}
 	if err != nil {
@@ -187,7 +189,7 @@ func (p *Users) Subscribe(ctx context.Context, by rpc.Caller,
 	return p.follow(by, req.UserIDList, true, protocol.StatusResponse{Statuses: list}), nil
 }
 
-// Unsubscribe ends subscriptions: those named, or all.
+// Unsubscribe ends subscriptions to presence: the given ones, or all.
 func (p *Users) Unsubscribe(ctx context.Context, by rpc.Caller,
 	req protocol.UsersRequest) (rpc.Txn[protocol.StatusResponse], error) {
 	err := rpc.CheckUsers("userIDList", req.UserIDList, maxUsers, true)
@@ -200,7 +202,7 @@ func (p *Users) Unsubscribe(ctx context.Context, by rpc.Caller,
 	return p.follow(by, req.UserIDList, false, protocol.StatusResponse{Statuses: []protocol.UserStatus{}}), nil
 }
 
-// follow begins or ends subscriptions; the order to listen travels with the record.
+// follow starts or ends subscriptions; each record carries the subscription change.
 func (p *Users) follow(by rpc.Caller, users []string, on bool,
 	res protocol.StatusResponse) rpc.Txn[protocol.StatusResponse] {
 	topic := im.UserTopic(by.UserID)
