@@ -200,7 +200,7 @@ func (c *Chat) ModifyMessage(ctx context.Context, by rpc.Caller,
 	}}, nil
 }
 
-// same reports whether a message already has the requested content: a retry of a call whose response was lost.
+// same reports whether a message already has the requested content: a retry after a lost response.
 func same(m *protocol.Message, req *protocol.ModifyMessageRequest, keep bool) bool {
 	return (req.CustomData == nil || *req.CustomData == m.CustomData) &&
 		(keep || bytes.Equal(rpc.Encode(m.Body), rpc.Encode(req.Body)))

@@ -169,7 +169,8 @@ func (r *reading) upTo(unread bool) uint64 {
 
 func (r *reading) event(tx *txn.Tx, v *protocol.Conversation) protocol.ConversationResponse {
 	r.appendOwn(tx, protocol.ConversationEvent{Type: protocol.TypeRead, ConversationID: v.ConversationID,
-		ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head, Pinned: v.Pinned, ReceiveOption: v.ReceiveOption, ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: tx.Now})
+		ReadSeq: v.ReadSeq, Unread: v.Unread, Head: v.Head, Pinned: v.Pinned, ReceiveOption: v.ReceiveOption,
+		ClearedSeq: v.ClearedSeq, HiddenSeq: v.HiddenSeq, Time: tx.Now})
 	return protocol.ConversationResponse{Conversation: *v, Seq: r.ownHead(tx) + 1, ServerTime: tx.Now}
 }
 

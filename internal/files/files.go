@@ -283,7 +283,7 @@ func (f *Files) write(ctx context.Context, file *txn.File, body io.Reader, limit
 	return nil
 }
 
-// note stores the properties of files whose bytes are in the bucket.
+// note stores the properties of files in the bucket.
 func (f *Files) note(ctx context.Context, list ...txn.File) (protocol.UploadResponse, error) {
 	err := rpc.Write(ctx, f.store, txn.ReadSet{}, func(tx *txn.Tx) error {
 		for i := range list {

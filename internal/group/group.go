@@ -251,7 +251,7 @@ func (s *scene) addMember(role im.Role, user, card string) {
 	s.tx.PutMember(s.newMember(user, role, card))
 }
 
-// newMember returns a member whose conversation begins now.
+// newMember returns a member that sees the conversation from now on.
 func (s *scene) newMember(user string, role im.Role, card string) im.Member {
 	m := im.Member{GroupID: s.ID, UserID: user, Role: role, JoinedAt: s.tx.Now, JoinedSeq: s.tx.Head(s.topic),
 		NameCard: card}

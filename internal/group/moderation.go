@@ -75,7 +75,7 @@ func (g *Groups) SetMemberInfo(_ context.Context, by rpc.Caller,
 		})
 }
 
-// target returns a member whom the caller may moderate, or the caller's own membership.
+// target returns a present member; unless self, the caller must be allowed to moderate it.
 func (s *scene) target(user string, self bool) (*im.Member, error) {
 	if err := s.MayRead(s.me); err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func (g *Groups) GetGroups(ctx context.Context, by rpc.Caller, req protocol.Grou
 	return res, nil
 }
 
-// known reads a group whose existence the caller may know.
+// known reads a group, and hides Work groups from users that are not members.
 func (g *Groups) known(ctx context.Context, by rpc.Caller, id string) (*im.Group, error) {
 	v, err := g.store.Group(ctx, id)
 	if err != nil {

@@ -94,8 +94,8 @@ func callOf(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 	return newCall(tx, roomID, at)
 }
 
-// joined records that a user entered a room, or publishes in it. A user whose grant was reduced since the token was
-// issued is removed or muted.
+// joined records that a user entered a room, or publishes in it. If the grant was reduced since the token was
+// issued, the user is removed or muted.
 func (m *Media) joined(ctx context.Context, s sighting) error {
 	role := im.RoomNobody
 	err := rpc.Write(ctx, m.store, callReads(s.room, s.user), func(tx *txn.Tx) error {

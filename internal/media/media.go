@@ -55,7 +55,7 @@ type Media struct {
 	ends       chan struct{}  // closed when Run ends
 
 	mu       sync.Mutex
-	expected map[txn.SeatKey]coming // users about to enter, without a join event yet
+	expected map[txn.SeatKey]checkSchedule // users about to enter, without a join event yet
 }
 
 // maxTasks bounds concurrent calls to LiveKit.
@@ -72,7 +72,7 @@ func New(s *store.Store, opt Options) (*Media, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	m := &Media{store: s, opt: opt, log: opt.Log, ends: make(chan struct{}), expected: map[txn.SeatKey]coming{}}
+	m := &Media{store: s, opt: opt, log: opt.Log, ends: make(chan struct{}), expected: map[txn.SeatKey]checkSchedule{}}
 	m.tasks.SetLimit(maxTasks)
 	if opt.Key == "" {
 		return m, nil
@@ -182,8 +182,8 @@ func (m *Media) off() error {
 		"--livekit-url, --livekit-key and --livekit-secret")
 }
 
-// coming is the schedule of checks for an expected participant.
-type coming struct {
+// checkSchedule is the schedule of checks for an expected participant.
+type checkSchedule struct {
 	at    int64
 	tries int
 }
@@ -202,7 +202,7 @@ func (m *Media) expect(roomID, user string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.expected) < expectMost {
-		m.expected[txn.SeatKey{RoomID: roomID, UserID: user}] = coming{at: m.store.Now() + expectFirst.Milliseconds()}
+		m.expected[txn.SeatKey{RoomID: roomID, UserID: user}] = checkSchedule{at: m.store.Now() + expectFirst.Milliseconds()}
 	}
 }
 

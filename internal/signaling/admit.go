@@ -12,7 +12,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// boundedList is the longest inviteeList in a group whose invitees are checked against OpenPerInvitee.
+// boundedList is the longest inviteeList in a group to which OpenPerInvitee applies.
 const boundedList = 100
 
 // retryFull is the retryAfter of a call over a limit of open invitations, in milliseconds.

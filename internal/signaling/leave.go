@@ -31,7 +31,7 @@ func (e *Service) LeaveGroup(tx *txn.Tx, group string, users []string) error {
 	return e.leave(tx, open)
 }
 
-// cancelAll ends the open invitations in a group whose inviters leave it: from now on answers are refused, and each
+// cancelAll ends the open invitations of inviters that leave a group: from now on answers are refused, and each
 // invitation is cancelled in a transaction of its own, so that one call does not write the invitees of a thousand
 // invitations. It returns these invitations as written.
 func (e *Service) cancelAll(tx *txn.Tx, group string, inviters []string) (map[string]invite.Invitation, error) {

@@ -218,7 +218,7 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 		ServerTime: tx.Now, Reach: reach, Skipped: o.skipped}, nil
 }
 
-// answerFromTombstone answers an invite whose ID was cancelled before it arrived, or merged.
+// answerFromTombstone answers an invite with an ID that was cancelled before it arrived, or merged.
 func (e *Service) answerFromTombstone(tx *txn.Tx, m *txn.Tombstone) (protocol.InviteResponse, error) {
 	if m.Target == "" {
 		return protocol.InviteResponse{}, &im.Error{Code: im.CodeOver, Field: "inviteID",

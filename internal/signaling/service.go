@@ -61,7 +61,7 @@ type Service struct {
 	presence  Presence
 	deadlines *deadline.Queue
 	digests   *digests
-	gone      *offlinepush.Watch
+	watch     *offlinepush.Watch
 	opt       Options
 	routes    *lru.Cache[string, route]
 	log       *slog.Logger
@@ -96,7 +96,7 @@ func New(s *store.Store, p Presence, opt Options) *Service {
 	watch := offlinepush.New(offlinepush.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Done: opt.Pushed,
 		Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
 	routes, _ := lru.New[string, route](maxRoutes) // fails only for a size below one
-	return &Service{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), gone: watch, opt: opt,
+	return &Service{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), watch: watch, opt: opt,
 		routes: routes, log: opt.Log}
 }
 
@@ -121,17 +121,17 @@ func (e *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return e.expireLoop(ctx) })
 	g.Go(func() error { return e.adoptLoop(ctx) })
 	g.Go(func() error { return e.digestLoop(ctx) })
-	g.Go(func() error { return e.gone.Run(ctx) })
+	g.Go(func() error { return e.watch.Run(ctx) })
 	return g.Wait()
 }
 
 // UserOffline reports that the last device of a user disconnected: their open invitations continue as pushes. It does
 // not block.
-func (e *Service) UserOffline(user string) { e.gone.Gone(user) }
+func (e *Service) UserOffline(user string) { e.watch.UserOffline(user) }
 
 // NodeLost reports the loss of another node: its users that do not reconnect elsewhere receive pushes. It does not
 // block.
-func (e *Service) NodeLost() { e.gone.Lost() }
+func (e *Service) NodeLost() { e.watch.NodeLost() }
 
 // route returns the route of an invitation, from the cache or the store; ok is false when the invitation does not
 // exist.
@@ -165,7 +165,7 @@ func routeOf(v *invite.Invitation) route {
 		groupID: v.GroupID, roomID: v.RoomID}
 }
 
-// home returns the topic whose lock guards an invitation and its invitees.
+// home returns the topic that guards an invitation and its invitees by its lock.
 func (r route) home() string {
 	if r.groupID != "" {
 		return im.GroupTopic(r.groupID)

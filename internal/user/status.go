@@ -13,7 +13,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// presence is a queue of users whose presence changed. It needs no limit, because it has each user once. mu guards
+// presence is a queue of users with a changed presence. It needs no limit, because it has each user once. mu guards
 // changed.
 type presence struct {
 	mu      sync.Mutex
@@ -136,7 +136,7 @@ func (p *Users) GetStatus(ctx context.Context, by rpc.Caller, req protocol.Users
 	return protocol.StatusResponse{Statuses: list}, err
 }
 
-// Followed returns the statuses of the users that a user follows, and those users whose presence it may see.
+// Followed returns the statuses of the users that a user follows, and those that do not block it.
 func (p *Users) Followed(ctx context.Context, user string) (statuses []protocol.UserStatus, visible []string,
 	err error) {
 	list, err := p.store.Follows(ctx, user)

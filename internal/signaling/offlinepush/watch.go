@@ -21,15 +21,15 @@ const awayAfter = 2 * time.Second
 // attempts.
 const reconnectTime = 6 * time.Second
 
-// maxGone bounds the queue of users that went offline. On overflow the store is searched instead.
-const maxGone = 10_000
+// maxQueue bounds the queue of users that went offline. On overflow the store is searched instead.
+const maxQueue = 10_000
 
-type gone struct {
+type offlineUser struct {
 	user string
 	at   time.Time
 }
 
-// Watch pushes the open invitations of users whose last device disconnects. Only the goroutines of Run read the
+// Watch pushes the open invitations of users after their last device disconnects. Only the goroutines of Run read the
 // channels; the other fields do not change after New.
 type Watch struct {
 	Store   *store.Store
@@ -38,27 +38,27 @@ type Watch struct {
 	Topics  func(*invite.Invitation) []string // the topics that an action on an invitation appends to
 	Done    func()                            // called after a commit of pushes
 	Log     *slog.Logger
-	list    chan gone
+	list    chan offlineUser
 	lost    chan struct{} // signalled when a node was lost, or the queue overflowed
 }
 
 // New returns a Watch with an empty queue.
 func New(w Watch) *Watch {
-	w.list, w.lost = make(chan gone, maxGone), make(chan struct{}, 1)
+	w.list, w.lost = make(chan offlineUser, maxQueue), make(chan struct{}, 1)
 	return &w
 }
 
-// Gone reports that a device of a user disconnected. It does not block.
-func (g *Watch) Gone(user string) {
+// UserOffline reports that a device of a user disconnected. It does not block.
+func (g *Watch) UserOffline(user string) {
 	select {
-	case g.list <- gone{user, time.Now().Add(awayAfter)}:
+	case g.list <- offlineUser{user, time.Now().Add(awayAfter)}:
 	default:
-		g.Lost()
+		g.NodeLost()
 	}
 }
 
-// Lost reports the loss of a node. It does not block.
-func (g *Watch) Lost() {
+// NodeLost reports the loss of a node. It does not block.
+func (g *Watch) NodeLost() {
 	select {
 	case g.lost <- struct{}{}:
 	default: // already signalled
@@ -72,7 +72,7 @@ func (g *Watch) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	g.Lost()
+	g.NodeLost()
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { g.search(ctx) })
@@ -80,16 +80,16 @@ func (g *Watch) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case left := <-g.list:
-			t := time.NewTimer(time.Until(left.at))
+		case u := <-g.list:
+			t := time.NewTimer(time.Until(u.at))
 			select {
 			case <-ctx.Done():
 				t.Stop()
 				return nil
 			case <-t.C:
 			}
-			if g.Devices(left.user)[0] == 0 {
-				g.ringOn(ctx, left.user)
+			if g.Devices(u.user)[0] == 0 {
+				g.ringOn(ctx, u.user)
 			}
 		}
 	}
@@ -110,12 +110,12 @@ func (g *Watch) search(ctx context.Context) {
 			return
 		case <-reconnected.C:
 		}
-		users, err := outbox.Unreached(ctx, g.Store, maxGone)
+		users, err := outbox.Unreached(ctx, g.Store, maxQueue)
 		if err != nil {
 			if ctx.Err() == nil {
 				g.Log.Warn("listing unanswered invitations failed", "error", err, "retry_in", reconnectTime)
 			}
-			g.Lost()
+			g.NodeLost()
 			continue
 		}
 		for _, user := range users {

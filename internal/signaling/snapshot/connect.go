@@ -30,17 +30,17 @@ type Position struct {
 	Epoch string
 }
 
-// Connect reads the connect response of a device and the topics of its session. stood has the positions of its
-// transport when the previous connection broke; hello may have positions that the device itself stored, across a
-// restart.
+// Connect reads the connect response of a device and the topics of its session. transport has the positions of the
+// device's transport when the previous connection broke; hello may have positions that the device itself stored, across
+// a restart.
 func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hello,
-	stood map[string]Position) (protocol.Welcome, []Listening, error) {
+	transport map[string]Position) (protocol.Welcome, []Listening, error) {
 	snap, err := r.Store.Snapshot(ctx, by.UserID)
 	if err != nil {
 		return protocol.Welcome{}, nil, im.Internal(err)
 	}
 	r.unfollow(by.UserID, snap.Over)
-	c := connecting{r: r, hello: hello, stood: stood, fresh: len(stood) == 0 && len(hello.Positions) == 0}
+	c := connecting{r: r, hello: hello, transport: transport, fresh: len(transport) == 0 && len(hello.Positions) == 0}
 	c.welcome = protocol.Welcome{
 		UserID: by.UserID, DeviceID: by.DeviceID, ServerTime: snap.Now, Epoch: r.Store.Epoch(),
 		Positions: map[string]uint64{},
@@ -144,7 +144,7 @@ func (r *Reader) unfollow(user string, ids []string) {
 type connecting struct {
 	r         *Reader
 	hello     protocol.Hello
-	stood     map[string]Position
+	transport map[string]Position
 	fresh     bool // the device has no position here and starts from the snapshot
 	welcome   protocol.Welcome
 	list      []Listening
@@ -163,7 +163,7 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 		topic, after := im.GroupTopic(g.GroupID), g.Head
 		if _, known := c.hello.Positions[topic]; has(joined, topic) {
 			after = g.JoinedSeq
-		} else if _, here := c.stood[topic]; !c.fresh && !known && !here {
+		} else if _, here := c.transport[topic]; !c.fresh && !known && !here {
 			c.welcome.Reload = append(c.welcome.Reload, topic) // the device has no position in it
 		}
 		if err := c.listen(ctx, topic, g.Head, after, g.JoinedSeq); err != nil {
@@ -201,7 +201,7 @@ func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[s
 			return err
 		}
 	}
-	for topic := range c.stood {
+	for topic := range c.transport {
 		if err := c.pastTopic(ctx, by, topic, 0); err != nil {
 			return err
 		}
@@ -252,7 +252,7 @@ func (c *connecting) pastTopic(ctx context.Context, by rpc.Caller, topic string,
 // before the subscription was applied.
 func (c *connecting) joinedMeanwhile(ctx context.Context, topic string, head uint64) (map[string]uint64, error) {
 	joined := map[string]uint64{}
-	p, ok := c.stood[topic]
+	p, ok := c.transport[topic]
 	if !ok {
 		p.Seq, ok = c.hello.Positions[topic], c.hello.Positions[topic] > 0 || !c.fresh
 	}
@@ -313,11 +313,11 @@ const (
 // after the given sequence. Records before the sequence joined are not delivered.
 func (c *connecting) listen(ctx context.Context, topic string, head, after, joined uint64) error {
 	c.welcome.Positions[topic] = head
-	if p, ok := c.stood[topic]; ok && p.Seq >= joined {
+	if p, ok := c.transport[topic]; ok && p.Seq >= joined {
 		c.list = append(c.list, Listening{Name: topic, Recover: true})
 		return nil
 	}
-	if pos, ok := c.hello.Positions[topic]; ok && len(c.stood) == 0 {
+	if pos, ok := c.hello.Positions[topic]; ok && len(c.transport) == 0 {
 		floor, err := c.r.Store.Floor(ctx, topic)
 		if err != nil {
 			return err

@@ -143,7 +143,7 @@ func (r *Reader) ListInvitations(ctx context.Context, by rpc.Caller,
 
 // decided updates invitees that were read past their deadline, and returns their invitation with the time of that. An
 // answer decided before the deadline may still be in a batch while the timeout is not stored yet: only a transaction,
-// which runs after it, can tell which of the two won.
+// which runs after it, determines which of the two won.
 func (r *Reader) decided(ctx context.Context, v *invite.Invitation, invitees []invite.Invitee) (*invite.Invitation,
 	int64, error) {
 	now := r.Store.Now()
