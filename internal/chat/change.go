@@ -53,7 +53,8 @@ func (p conversation) load(tx *txn.Tx, id string) (*changed, error) {
 
 // put writes the changed message to each timeline, and announces it.
 func (p conversation) put(tx *txn.Tx, c *changed, e protocol.MessageEvent) {
-	e.MessageID, e.From, e.To, e.GroupID, e.By, e.Time = c.msg.MessageID, c.msg.From, c.msg.To, c.msg.GroupID, p.by.UserID, tx.Now
+	e.MessageID, e.From, e.To, e.GroupID = c.msg.MessageID, c.msg.From, c.msg.To, c.msg.GroupID
+	e.By, e.Time = p.by.UserID, tx.Now
 	body := rpc.Encode(c.msg)
 	for _, m := range c.copies {
 		m.Body, m.Version = body, m.Version+1

@@ -294,7 +294,8 @@ func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, e
 				tx.PutContact(*d.Contact)
 			}
 			v, _ := view(&d)
-			e.Unread, e.Head, e.Pinned, e.ReceiveOption, e.ReadSeq, e.ClearedSeq, e.HiddenSeq = v.Unread, v.Head, v.Pinned, v.ReceiveOption, v.ReadSeq, v.ClearedSeq, v.HiddenSeq
+			e.Unread, e.Head, e.Pinned, e.ReceiveOption = v.Unread, v.Head, v.Pinned, v.ReceiveOption
+			e.ReadSeq, e.ClearedSeq, e.HiddenSeq = v.ReadSeq, v.ClearedSeq, v.HiddenSeq
 			p.appendOwn(tx, e)
 			return protocol.ConversationResponse{Conversation: v, Seq: p.ownHead(tx) + 1, ServerTime: tx.Now}, nil
 		}}, nil

@@ -166,8 +166,8 @@ func (m *Media) left(ctx context.Context, s sighting) error {
 // because members pass through.
 const shortest = 1000
 
-// end closes the record of a call, and appends it to its conversation. A call that never had two participants is
-// deleted.
+// end closes the record of a call, and appends it to its conversation. The record of a call that never connected two
+// participants is discarded.
 func end(tx *txn.Tx, c *im.Call, reason, by string, at int64) error {
 	if !tx.HasAllIn(c.RoomID) {
 		return &txn.NeedReads{Reads: txn.ReadSet{AllIn: []string{c.RoomID}}}

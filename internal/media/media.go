@@ -163,7 +163,7 @@ func (m *Media) background(f func()) (ok bool) {
 	return m.tasks.TryGo(func() error { f(); return nil })
 }
 
-// reached grantLocks a failure of LiveKit into an error for API callers.
+// reached turns a failure of LiveKit into an error for API callers.
 func reached(err error) error {
 	var ours *im.Error
 	if err == nil || errors.As(err, &ours) { // an error of this server, not of LiveKit

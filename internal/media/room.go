@@ -219,7 +219,7 @@ func (m *Media) SwitchRole(ctx context.Context, by rpc.Caller, req protocol.Swit
 }
 
 // permit applies a user's current grant in LiveKit, one call at a time for each user and room, so that the last
-// decision wins. pick grantLocks the grant into the role to apply; "" skips the call.
+// decision wins. pick turns the grant into the role to apply; "" skips the call.
 func (m *Media) permit(ctx context.Context, roomID, user string, pick func(granted im.RoomRole) im.RoomRole) error {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(roomID + "\n" + user))
