@@ -17,7 +17,7 @@ type skew struct {
 	began     int64
 }
 
-// saw records that an event of LiveKit's time theirs was known at the local time ours.
+// saw records the local time ours at which an event was known that LiveKit dates theirs.
 func (s *skew) saw(ours, theirs int64) {
 	if theirs <= 0 {
 		return

@@ -104,7 +104,8 @@ func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
 		return nil
 	}, func(err error) {
 		if err != nil {
-			e.log.Warn("digest write failed", "inviteID", id, "error", err, "retry_in", digestEvery)
+			e.log.Warn("digest write failed", "inviteID", id, "error", err,
+				"retry_in", digestEvery*time.Duration(e.opt.Nodes()))
 			e.digests.note(id, "", 0)
 		}
 	})

@@ -31,7 +31,7 @@ func (e *Service) LeaveGroup(tx *txn.Tx, group string, users []string) error {
 	return e.leave(tx, open)
 }
 
-// cancelAll ends the open invitations of inviters that leave a group: from now on answers are refused, and each
+// cancelAll ends the open invitations in a group of inviters that leave it: from now on answers are refused, and each
 // invitation is cancelled in a transaction of its own, so that one call does not write the invitees of a thousand
 // invitations. It returns these invitations as written.
 func (e *Service) cancelAll(tx *txn.Tx, group string, inviters []string) (map[string]invite.Invitation, error) {
@@ -58,7 +58,7 @@ func (e *Service) cancelAll(tx *txn.Tx, group string, inviters []string) (map[st
 		v.Left, v.Due = true, tx.Now
 		list[id] = v
 		tx.PutInvitation(v)
-		e.deadlines.Set(v.ID, tx.Now) // fires without effect if this transaction is refused
+		e.deadlines.Set(v.ID, tx.Now) // fires early, without effect, if this transaction is refused
 	}
 	return list, nil
 }
