@@ -8,6 +8,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/files"
@@ -96,6 +97,9 @@ func (p *Privacy) groups(ctx context.Context, user string) (ids []string, err er
 	return ids, nil
 }
 
+// timeoutsWritten is the pause for invitations past their deadline whose timeouts are not stored yet.
+const timeoutsWritten = 200 * time.Millisecond
+
 // end ends the open invitations of a user.
 func (p *Privacy) end(ctx context.Context, user string) error {
 	by := rpc.Caller{UserID: user, Server: true}
@@ -104,6 +108,7 @@ func (p *Privacy) end(ctx context.Context, user string) error {
 		if err != nil {
 			return im.Internal(err)
 		}
+		ended := 0
 		for i := range open {
 			id := open[i].Invitation.ID
 			if open[i].Mine == nil {
@@ -115,9 +120,15 @@ func (p *Privacy) end(ctx context.Context, user string) error {
 			if err != nil && im.CodeOf(err) != im.CodeOver {
 				return err
 			}
+			if err == nil {
+				ended++
+			}
 		}
 		if len(open) < store.MaxSnapshot {
 			return nil
+		}
+		if ended == 0 { // their timeouts are being written
+			<-time.After(timeoutsWritten)
 		}
 	}
 }

@@ -85,8 +85,13 @@ func (e *Service) digestLoop(ctx context.Context) error {
 // digest appends the counts of an invitation to its group's timeline, once for each version.
 func (e *Service) digest(ctx context.Context, id string, g *protocol.Digest) {
 	r, ok, err := e.route(ctx, id)
-	if err != nil || !ok {
-		e.log.Warn("digest skipped: route lookup failed", "inviteID", id, "error", err)
+	if err != nil {
+		e.log.Warn("digest route lookup failed", "inviteID", id, "error", err,
+			"retry_in", digestEvery*time.Duration(e.opt.Nodes()))
+		e.digests.note(id, "", 0)
+		return
+	}
+	if !ok {
 		return
 	}
 	reads := txn.ReadSet{Topics: []string{im.GroupTopic(r.groupID)}, Invitations: []string{id}}

@@ -29,6 +29,11 @@ func New() *Queue {
 func (d *Queue) Set(id string, due int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.set(id, due)
+}
+
+// set is Set with the lock held.
+func (d *Queue) set(id string, due int64) {
 	i, known := d.queue.place[id]
 	switch {
 	case due == 0 && known:
@@ -54,10 +59,9 @@ func (d *Queue) Set(id string, due int64) {
 // scheduled.
 func (d *Queue) Adopt(id string, due int64, later time.Duration) {
 	d.mu.Lock()
-	_, known := d.queue.place[id]
-	d.mu.Unlock()
-	if !known {
-		d.Set(id, due+later.Milliseconds())
+	defer d.mu.Unlock()
+	if _, known := d.queue.place[id]; !known {
+		d.set(id, due+later.Milliseconds())
 	}
 }
 
