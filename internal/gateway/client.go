@@ -18,36 +18,40 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// client is a device at the other end of a link, let in or about to be.
+// client is the device at the other end of a link, before and after it connects.
+//
+// Receive, Gone and the methods they call run on one goroutine at a time; timer and unconnected belong to them. slot is
+// guarded by pingWheel.mu.
 type client struct {
-	g     *Gateway
-	link  *link.Link
-	id    string
-	timer *time.Timer // sends away who does not connect, or was refused and stays
-	late  bool        // it has not tried to connect yet
-	order uint64      // grows with each link of this node
-	begun time.Time   // when the link came
+	g           *Gateway
+	link        *link.Link
+	id          string
+	timer       *time.Timer // closes a link that does not connect, or stays open after a refusal
+	unconnected bool        // no connect request yet
+	order       uint64      // accept order of the links of this node
+	begun       time.Time   // when the link was accepted
 
-	*Session             // nil until it is let in
-	entered  bool        // it counts as present; guarded by people.mu
-	ready    atomic.Bool // it carries out orders
+	*Session             // nil until the connect request is accepted
+	entered  bool        // counts as present; guarded by userSessions.mu
+	ready    atomic.Bool // it applies subscription changes as they arrive
 	expireAt atomic.Int64
-	pinged   atomic.Bool  // a ping is not answered yet
-	working  atomic.Bool  // a command is under way, behind which an answer to a ping may wait
-	budget   atomic.Int64 // bytes of what was missed that connecting may still bring
-	slot     int          // of the ring
+	pinged   atomic.Bool  // a ping is unanswered
+	working  atomic.Bool  // a command is running, and a pong may be queued behind it
+	budget   atomic.Int64 // bytes of missed records that the connect reply may still include
+	slot     int          // in the ping wheel
 
 	mu      sync.Mutex
 	gone    bool
 	reading map[string]*reader
 
-	carried  map[uint64]bool // orders that were carried out while the client connected, by sequence; nil once it has
-	caughtUp uint64          // orders up to this sequence were carried out before
+	// Guarded by mu: the subscription changes that are already applied.
+	applied  map[uint64]bool // while connecting, by sequence; nil afterwards
+	caughtUp uint64          // all changes up to this sequence
 
 	pending pending
 }
 
-// The errors of the transport's protocol.
+// Errors of the transport protocol.
 var (
 	errInternal     = &wire.Error{Code: 100, Message: "internal server error", Temporary: true}
 	errNotAvailable = &wire.Error{Code: 108, Message: "not available"}
@@ -55,98 +59,98 @@ var (
 	errExpired      = &wire.Error{Code: 110, Message: "expired"}
 )
 
-const codeTooOften = 111 // as the transport's protocol numbers it
+const codeTooOften = 111 // number in the transport protocol
 
-// connectTime is how long a link may be silent before it connects, and refreshTime how long after a token has expired a
-// new one may come.
+// connectTime is the timeout for the connect request of a new link. refreshTime is the grace period for a new token
+// after the old one has expired.
 const (
 	connectTime = 10 * time.Second
 	refreshTime = 25 * time.Second
 )
 
-// accept makes the client of a new link.
+// accept returns the client of a new link.
 func (g *Gateway) accept(l *link.Link) link.Device {
-	c := &client{g: g, link: l, id: uuid.NewString(), late: true, carried: map[uint64]bool{}, order: g.links.Add(1),
+	c := &client{g: g, link: l, id: uuid.NewString(), unconnected: true, applied: map[uint64]bool{}, order: g.links.Add(1),
 		begun: time.Now()}
 	c.timer = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
 	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
-	g.coming.Store(l, struct{}{})
+	g.connecting.Store(l, struct{}{})
 	if g.reads.Err() != nil {
 		l.Close(link.Shutdown)
 	}
 	return c
 }
 
-// Receive carries a command out.
+// Receive runs a command.
 func (c *client) Receive(cmd *wire.Command) {
 	c.working.Store(true)
 	defer c.working.Store(false)
 	switch {
-	case cmd.Connect != nil && c.late:
+	case cmd.Connect != nil && c.unconnected:
 		c.connect(cmd.Id, cmd.Connect)
-	case !c.late && c.Session == nil: // it was refused: what it sent along is not answered
+	case !c.unconnected && c.Session == nil: // refused: commands sent along with the connect request are dropped
 	case cmd.Connect != nil || c.Session == nil:
 		c.link.Close(link.BadRequest)
 	case cmd.Rpc != nil:
-		id, about := cmd.Id, calledID(cmd.Rpc.Method, cmd.Rpc.Data)
-		if about != nil {
-			c.pending.begin(about)
+		id, inviteID := cmd.Id, calledID(cmd.Rpc.Method, cmd.Rpc.Data)
+		if inviteID != nil {
+			c.pending.begin(inviteID)
 		}
 		c.g.handler.Call(c.Session, cmd.Rpc.Method, cmd.Rpc.Data, func(b []byte) {
 			c.reply(&wire.Reply{Id: id, Rpc: &wire.RPCResult{Data: b}})
-			if about != nil {
-				c.pending.end(about)
+			if inviteID != nil {
+				c.pending.end(inviteID)
 			}
 		})
 	case cmd.Refresh != nil:
 		c.refresh(cmd.Id, cmd.Refresh.Token)
-	case cmd.Id != 0: // what one listens to is decided here, and everything else is a verb
+	case cmd.Id != 0: // the server decides subscriptions, and everything else is an RPC
 		c.reply(&wire.Reply{Id: cmd.Id, Error: errNotAvailable})
 	default:
 		c.link.Close(link.BadRequest)
 	}
 }
 
-// Pong takes the answer to a ping.
+// Pong handles the answer to a ping.
 func (c *client) Pong() { c.pinged.Store(false) }
 
-// Gone takes the client out of everything.
+// Gone removes the client after its link has closed.
 func (c *client) Gone() {
 	code := c.link.Ended()
 	c.timer.Stop()
-	c.link.Known()
+	c.link.Release()
 	switch {
 	case code == link.BadRequest:
 		c.g.opt.OnProtocolError(c.link.From)
-	case c.late && code != link.Shutdown:
+	case c.unconnected && code != link.Shutdown:
 		c.g.opt.OnUnauthenticatedClose(c.link.From)
 	}
-	c.g.coming.Delete(c.link)
+	c.g.connecting.Delete(c.link)
 	c.g.streams.Delete(c.id)
 	c.g.opt.OnEnd(uint32(code))
 	if c.Session == nil {
 		return
 	}
-	c.out()
+	c.remove()
 }
 
-// kick sends a device away. It is out at once, whenever it hangs up.
+// kick closes the link of a device and removes the client at once, even if the device stays on the link.
 func (c *client) kick(reason string) {
-	c.link.Dismiss(protocol.CloseKicked, reason)
-	c.out()
+	c.link.CloseWithReason(protocol.CloseKicked, reason)
+	c.remove()
 }
 
-// out takes the client out of everything, once.
-func (c *client) out() {
+// remove removes the client from all topics and sessions, once.
+func (c *client) remove() {
 	c.mu.Lock()
 	list := slices.Collect(maps.Values(c.reading))
 	c.gone, c.reading = true, nil
 	c.mu.Unlock()
-	c.g.ring.remove(c)
+	c.g.wheel.remove(c)
 	for _, r := range list {
 		c.g.leave(r)
 	}
-	if less, offline := c.g.sessions.leave(c); less {
+	if gone, offline := c.g.sessions.leave(c); gone {
 		c.g.opt.OnPresenceChange(c.UserID, offline)
 	}
 }
@@ -155,7 +159,7 @@ func (c *client) reply(r *wire.Reply) { c.link.Send(c.link.Framing.Encode(r)) }
 
 func (c *client) push(p *wire.Push) { c.reply(&wire.Reply{Push: p}) }
 
-// refuse tells a device that it is not let in: to refresh its token, to come again, or to stop.
+// refuse rejects a connect or refresh request: the client refreshes its token, retries, or stops.
 func (c *client) refuse(id uint32, err error) {
 	e := (*im.Error)(nil)
 	switch {
@@ -163,36 +167,36 @@ func (c *client) refuse(id uint32, err error) {
 		c.reply(&wire.Reply{Id: id, Error: errInternal})
 	case e.Code == im.CodeTokenExpired:
 		c.reply(&wire.Reply{Id: id, Error: errTokenExpired})
-	case e.Code == im.CodeTooOften: // an answer, because some clients wait long for one where the link is closed instead
+	case e.Code == im.CodeTooOften: // a reply: some clients wait long before they reconnect to a closed link
 		c.reply(&wire.Reply{Id: id, Error: &wire.Error{Code: codeTooOften, Message: clip(e.Message), Temporary: true}})
 	case e.Code == im.CodeBadParameter || e.Code == im.CodeTooLong:
-		c.link.Dismiss(protocol.CloseBadHello, clip(e.Message))
+		c.link.CloseWithReason(protocol.CloseBadHello, clip(e.Message))
 	default:
-		c.link.Dismiss(protocol.CloseRefused, clip(e.Message))
+		c.link.CloseWithReason(protocol.CloseRefused, clip(e.Message))
 	}
 }
 
-// clip keeps a reason within a WebSocket close frame.
+// clip shortens a reason to fit into a WebSocket close frame.
 func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 120)], "") }
 
-// connect lets a device in.
+// connect handles the connect request.
 func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	g := c.g
 	if !c.timer.Stop() {
-		return // it came too late, and was told
+		return // the connect timeout has closed the link
 	}
-	c.late = false // it may try once: what follows a refusal is a new link
-	attempt := ConnectRequest{From: c.link.From, Token: req.Token, Data: req.Data, Known: map[string]Position{}}
+	c.unconnected = false // one attempt per link
+	connectReq := ConnectRequest{From: c.link.From, Token: req.Token, Data: req.Data, Known: map[string]Position{}}
 	for topic, sub := range req.Subs {
 		if sub.GetRecover() {
-			attempt.Known[topic] = Position{Seq: sub.GetOffset(), Epoch: sub.GetEpoch()}
+			connectReq.Known[topic] = Position{Seq: sub.GetOffset(), Epoch: sub.GetEpoch()}
 		}
 	}
-	s, err := g.handler.Connect(g.reads, attempt)
-	c.link.Known()
+	s, err := g.handler.Connect(g.reads, connectReq)
+	c.link.Release()
 	if err != nil {
 		c.refuse(id, err)
-		c.timer.Reset(connectTime) // clients hang up by themselves
+		c.timer.Reset(connectTime) // clients disconnect by themselves
 		return
 	}
 	ttl := s.ExpireAt - time.Now().Unix()
@@ -205,13 +209,13 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		c.link.Close(link.TooMany)
 		return
 	}
-	g.coming.Delete(c.link)
-	// of two links of a device the later is the newer, whichever is let in first
+	g.connecting.Delete(c.link)
+	// of two links of a device the later one is the newer, whichever connects first
 	s.At -= time.Since(c.begun).Milliseconds()
 	c.Session = s
 	c.expireAt.Store(s.ExpireAt)
 	s.At = g.opt.BeforeOnline(s.UserID, s.device())
-	g.sessions.add(c) // from now on it can be sent away
+	g.sessions.add(c) // from now on it can be kicked
 	res := &wire.ConnectResult{Client: c.id, Data: s.Welcome, Ping: uint32(g.opt.Ping.Seconds()), Pong: true}
 	if s.ExpireAt != 0 {
 		res.Expires, res.Ttl = true, uint32(min(ttl, maxTTL))
@@ -220,13 +224,13 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		g.streams.Store(c.id, c.link)
 		res.Session, res.Node = c.id, g.id
 	}
-	readers, err := c.resume(res, attempt.Known)
+	readers, err := c.resume(res, connectReq.Known)
 	if err != nil {
-		g.opt.Log.Warn("a device could not read its timelines and is sent away to come again", "user", s.UserID, "error", err)
+		g.opt.Log.Warn("session recovery failed", "user", s.UserID, "error", err)
 		c.link.Close(link.ServerError)
 		return
 	}
-	online, in := g.sessions.enter(c) // before the response: who has it is counted as connected
+	online, in := g.sessions.enter(c) // before the reply: a device with a reply counts as connected
 	if !in {
 		return
 	}
@@ -235,24 +239,24 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		r.live()
 	}
 	c.mu.Lock()
-	if !c.gone { // it may have been sent away meanwhile
-		g.ring.add(c)
+	if !c.gone { // it may have been kicked meanwhile
+		g.wheel.add(c)
 	}
 	c.mu.Unlock()
 	c.finishConnect(online)
 }
 
-// maxTTL is the longest time that the transport's clients are told of, in seconds.
+// maxTTL caps the token lifetime in replies to clients, in seconds.
 const maxTTL = 365 * 24 * 3600
 
-// resume reads on where the device stood.
+// resume subscribes to the topics to recover, at the device's positions, and adds their missed records to the reply.
 func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*reader, error) {
 	var (
 		mu      sync.Mutex
 		readers []*reader
 		group   errgroup.Group
 	)
-	group.SetLimit(4) // a device of many groups must not take all readers of the store
+	group.SetLimit(4) // a device with many groups must not occupy all readers of the store
 	for _, t := range c.Topics {
 		if !t.Recover {
 			continue
@@ -292,7 +296,8 @@ func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*
 	return readers, group.Wait()
 }
 
-// finishConnect brings a device that was let in to where everybody else is.
+// finishConnect evicts replaced sessions, subscribes to the remaining topics and applies the subscription changes that
+// arrived while the device was connecting.
 func (c *client) finishConnect(online bool) {
 	g, s := c.g, c.Session
 	g.replace(c)
@@ -309,7 +314,7 @@ func (c *client) finishConnect(online bool) {
 	c.ready.Store(true)
 	after = c.catchUp(after)
 	c.mu.Lock()
-	c.carried, c.caughtUp = nil, after
+	c.applied, c.caughtUp = nil, after
 	c.mu.Unlock()
 	for _, t := range s.Topics {
 		if t.Ended {
@@ -317,13 +322,13 @@ func (c *client) finishConnect(online bool) {
 		}
 	}
 	s.Topics, s.Welcome = nil, nil
-	// Also a device that returned before its old link ended has come.
-	// only now does this node follow the user's topic, so that others find it there
+	// Called also for a device that reconnected before its old link ended. Only now does this node follow the user's
+	// topic, so that other nodes find the device here.
 	g.opt.OnPresenceChange(s.UserID, online)
 }
 
-// catchUp carries out the listen orders that came after the session's topics were read and before this node knew the
-// session, and returns how far it came.
+// catchUp applies the subscription changes between the read of the session's topics and its registration on this node.
+// It returns the last sequence it read.
 func (c *client) catchUp(after uint64) uint64 {
 	topic := im.UserTopic(c.UserID)
 	for {
@@ -333,7 +338,7 @@ func (c *client) catchUp(after uint64) uint64 {
 		}
 		page, err := c.g.timelines.Records(c.g.reads, topic, after, maxRecover, maxRecoverBytes)
 		if err != nil {
-			c.link.Close(link.ServerError) // it comes again, and reads its topics anew
+			c.link.Close(link.ServerError) // the device reconnects and reads its topics again
 			return after
 		}
 		for _, r := range page.Records {
@@ -348,7 +353,7 @@ func (c *client) catchUp(after uint64) uint64 {
 	}
 }
 
-// refresh takes a new token.
+// refresh replaces the token of the session.
 func (c *client) refresh(id uint32, token string) {
 	exp, err := c.g.handler.Renew(c.g.reads, c.Session, token)
 	if err != nil {
@@ -368,7 +373,7 @@ func (c *client) refresh(id uint32, token string) {
 	c.reply(&wire.Reply{Id: id, Refresh: res})
 }
 
-// ping asks the device whether it is there, unless its token has long expired.
+// ping sends a ping, or closes the link if its token expired more than refreshTime ago.
 func (c *client) ping(now time.Time) {
 	if exp := c.expireAt.Load(); exp != 0 && now.After(time.Unix(exp, 0).Add(refreshTime)) {
 		c.link.Close(link.Expired)
@@ -378,7 +383,7 @@ func (c *client) ping(now time.Time) {
 	c.link.Ping()
 }
 
-// checkPong ends the link of a device that did not answer.
+// checkPong closes the link if its last ping is unanswered.
 func (c *client) checkPong() {
 	if c.pinged.Load() && !c.working.Load() {
 		c.link.Close(link.NoPong)

@@ -1,6 +1,7 @@
-// Package gateway owns the sessions of devices: connect, call, disconnect, over WebSocket and its fall-backs.
+// Package gateway runs the sessions of connected devices over WebSocket, HTTP streaming and SSE: it admits them,
+// dispatches their calls, delivers records and closes them.
 //
-// It knows topics, records and bytes, and no verb: what a call means is behind the Door.
+// It handles topics, records and bytes. RPC methods and their parameters belong to the Handler.
 package gateway
 
 import (
@@ -20,52 +21,52 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// ConnectRequest is a device that wants to connect.
+// ConnectRequest is the request of a device to open a session.
 type ConnectRequest struct {
-	From  netip.Addr // the zero Addr when it is not known
+	From  netip.Addr // the zero Addr if unknown
 	Token string
 	Data  []byte
-	Known map[string]Position // where the transport stood, by topic, when the connection before broke
+	Known map[string]Position // the transport's position in each topic, when it reconnects
 }
 
-// Position is how far a reader has come in a topic.
+// Position is a reader's position in a topic.
 type Position struct {
 	Seq   uint64
 	Epoch string
 }
 
-// Topic is a timeline that a session reads.
+// Topic is a timeline that a session subscribes to.
 type Topic struct {
 	Name    string
-	After   uint64 // the last sequence that is not to be read, unless Recover
-	Recover bool   // the transport goes on from where it stood
-	Ended   bool   // nothing will follow what is recovered
+	After   uint64 // subscribe after this sequence; ignored if Recover
+	Recover bool   // resume at the position in the connect request
+	Ended   bool   // no records follow after the recovered ones
 }
 
 // Session is a connected device.
 type Session struct {
-	From     netip.Addr // the zero Addr when it is not known
+	From     netip.Addr // the zero Addr if unknown
 	UserID   string
 	DeviceID string
-	Platform string // as the device calls it
-	At       int64  // when its link came, milliseconds
-	Origin   string // how records name this device; it is not told of those
+	Platform string // as reported by the device
+	At       int64  // when its link was accepted, in milliseconds
+	Origin   string // the device's mark in records; records of this origin are not delivered to it
 	ExpireAt int64  // unix seconds; 0 = never
 	Welcome  []byte // JSON, the data of the connect reply
-	Head     uint64 // of the user's own topic when Topics was read: listen orders after it are caught up with
+	Head     uint64 // head of the user's topic when Topics was read; later subscription changes are replayed
 	Topics   []Topic
 }
 
-// Handler decides who comes in and what a call does.
+// Handler authenticates sessions and runs their calls.
 type Handler interface {
 	Connect(ctx context.Context, a ConnectRequest) (*Session, error)
 	// Renew checks a new token of a session and returns when it expires, in unix seconds.
 	Renew(ctx context.Context, s *Session, token string) (int64, error)
-	// Call runs a verb and replies once, with JSON; never an error of the transport.
-	Call(s *Session, verb string, data []byte, reply func([]byte))
+	// Call runs a method and replies exactly once, with JSON. Errors are part of the JSON.
+	Call(s *Session, method string, data []byte, reply func([]byte))
 }
 
-// Timelines is what the gateway reads records from.
+// Timelines reads stored records.
 type Timelines interface {
 	Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (store.Page, error)
 	Head(ctx context.Context, topic string) (uint64, error)
@@ -73,54 +74,53 @@ type Timelines interface {
 	Epoch() string
 }
 
-// Feeds are told which topics have readers on this node.
+// Feeds opens and closes the delivery of topics that have readers on this node.
 type Feeds interface {
 	Open(ctx context.Context, topic string) error
 	Close(topic string) error
 }
 
-// Nodes carries words between the gateways of a house: a fall-back's requests may reach another node than its stream.
+// Nodes sends commands between the gateways of a cluster: an HTTP request of a stream session may reach a node other
+// than the one that holds the stream.
 type Nodes interface {
-	// PublishCommand sends a word to a node, or, without one, to all.
+	// PublishCommand sends a command to a node, or to all nodes if node is empty.
 	PublishCommand(node string, data []byte) error
-	// SubscribeCommands says who this node is, and what takes the words to it.
-	SubscribeCommands(node string, take func([]byte)) error
+	// SubscribeCommands registers this node's name and its handler of commands.
+	SubscribeCommands(node string, handle func([]byte)) error
 }
 
-// Options are the choices for a gateway. The zero value works.
+// Options configures a Gateway. The zero value is valid. The On… callbacks must not block.
 type Options struct {
-	// Ping is how often a link is checked; a dead one is noticed within Ping + Ping/3 and the second that it has to close.
+	// Ping is the interval between pings. A dead link is detected within Ping + Ping/3, plus one second to close it.
 	// Default: 10 s, so within 15 s (SPEC 2).
 	Ping time.Duration
-	// CheckOrigin says whether a browser page may connect. Default: pages of the same host only.
+	// CheckOrigin reports whether a browser page may connect. Default: only pages of the same host.
 	CheckOrigin func(*http.Request) bool
-	// Policy says how many devices a user may have connected. Default: many.
+	// Policy limits the connected devices of a user. Default: Many.
 	Policy Policy
 	// Nodes are the other nodes. Default: none.
 	Nodes Nodes
-	// OnPresenceChange is told when a device of a user connected or went; edge says that it was the first or the last. It
-	// must not block. Default: nobody is.
+	// OnPresenceChange is called when a device of a user connects or disconnects. edge marks the user's first and last
+	// device.
 	OnPresenceChange func(userID string, edge bool)
-	// BeforeOnline is told of a device that is let in, before it hears so, and returns when its link came, in the order of
-	// all nodes. Default: nobody is.
+	// BeforeOnline is called before a device receives its connect reply. It returns the connect time of the link, in
+	// milliseconds, ordered across all nodes.
 	BeforeOnline func(userID string, d protocol.Device) (at int64)
-	// OnWatched is told that somebody here began to listen to who comes and goes of a user. It must not block. Default:
-	// nobody is.
+	// OnWatched is called when a session on this node subscribes to the online status of a user.
 	OnWatched func(userID string)
-	// OnEnd is told of each link that ended, with the code that clients see; 3009 also when the device hung up. It must
-	// not block. Default: nobody is.
+	// OnEnd is called for each closed link with the close code as clients see it; 3009 also when the device hung up.
 	OnEnd func(code uint32)
-	// OnUnauthenticatedClose is told where a link came from that ended before its device had tried to connect, and
-	// OnNonsense where one came from that made no sense. They must not block. Default: nobody is.
+	// OnUnauthenticatedClose is called with the address of a link that closed before its connect request, and
+	// OnProtocolError with that of a link that sent invalid data.
 	OnUnauthenticatedClose, OnProtocolError func(from netip.Addr)
-	// MaxQueue bounds the bytes that wait for one slow reader; past it the reader is dropped and catches up when it
-	// returns. Default: 4 MiB.
+	// MaxQueue limits the bytes queued for a slow reader. A link over the limit is closed; the device recovers when it
+	// reconnects. Default: 4 MiB.
 	MaxQueue int
-	// Log receives what operators should know. Default: slog.Default().
+	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Policy says how many devices a user may have connected. Whoever is too many is sent away for the newest.
+// Policy limits the connected devices of a user. The newest devices stay; surplus sessions are closed.
 type Policy string
 
 // The policies.
@@ -130,25 +130,25 @@ const (
 	Single         Policy = "single"
 )
 
-// Gateway holds the sessions of this node.
+// Gateway holds the sessions of this node. Each field synchronizes itself.
 type Gateway struct {
-	id        string
-	reads     context.Context    // ends when sessions are about to end
-	stopReads context.CancelFunc // ends what sessions read
-	handler   Handler
-	opt       Options
-	timelines Timelines
-	feeds     Feeds
-	sessions  userSessions
-	topics    topics
-	ring      pingWheel
-	orders    subscriptionChanges
-	links     atomic.Uint64 // how many came so far
-	coming    sync.Map      // links that have not connected yet
-	streams   sync.Map      // *link.Link by session: those whose commands come in requests of their own
+	id         string
+	reads      context.Context    // canceled when the sessions are about to close
+	stopReads  context.CancelFunc // cancels reads
+	handler    Handler
+	opt        Options
+	timelines  Timelines
+	feeds      Feeds
+	sessions   userSessions
+	topics     topics
+	wheel      pingWheel
+	changes    subscriptionChanges
+	links      atomic.Uint64 // links accepted so far
+	connecting sync.Map      // *link.Link without a session yet
+	streams    sync.Map      // *link.Link by session ID: streams, whose commands arrive in separate requests
 }
 
-// New makes a gateway. The door must be set with Serve before it runs.
+// New returns a gateway. Serve must set its handler before Run.
 func New(t Timelines, f Feeds, opt Options) *Gateway {
 	if opt.Ping == 0 {
 		opt.Ping = 10 * time.Second
@@ -178,38 +178,38 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 		opt.OnWatched = func(string) {}
 	}
 	g := &Gateway{id: uuid.NewString(), opt: opt, timelines: t, feeds: f, topics: topics{seed: maphash.MakeSeed()},
-		orders: subscriptionChanges{some: make(chan struct{}, 1)}}
+		changes: subscriptionChanges{wake: make(chan struct{}, 1)}}
 	g.reads, g.stopReads = context.WithCancel(context.Background())
 	return g
 }
 
-// maxTopics bounds how many timelines one session reads: groups and open invitations.
+// maxTopics limits the timelines of one session: groups and open invitations.
 const maxTopics = 10_000
 
-// Serve sets the door.
-func (g *Gateway) Serve(d Handler) { g.handler = d }
+// Serve sets the handler.
+func (g *Gateway) Serve(h Handler) { g.handler = h }
 
-// Start makes the gateway ready for sessions.
+// Start subscribes to commands from other nodes.
 func (g *Gateway) Start() error {
 	if g.opt.Nodes == nil {
 		return nil
 	}
-	return g.opt.Nodes.SubscribeCommands(g.id, g.take)
+	return g.opt.Nodes.SubscribeCommands(g.id, g.receiveCommand)
 }
 
-// Run carries out orders and pings until ctx ends, then closes all sessions.
+// Run applies subscription changes and sends pings until ctx ends, then closes all sessions.
 func (g *Gateway) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, g.stopReads)
 	defer stop()
 	var pings sync.WaitGroup
-	pings.Go(func() { g.ring.run(ctx, g.opt.Ping) })
+	pings.Go(func() { g.wheel.run(ctx, g.opt.Ping) })
 	defer pings.Wait()
 	for {
 		select {
-		case <-g.orders.some:
-			for _, o := range g.orders.take() {
-				if ctx.Err() == nil { // else the sessions are about to end
-					g.apply(o)
+		case <-g.changes.wake:
+			for _, change := range g.changes.drain() {
+				if ctx.Err() == nil { // else the sessions are about to close
+					g.apply(change)
 				}
 			}
 		case <-ctx.Done():
@@ -219,16 +219,16 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 }
 
-// end says goodbye to all sessions and waits for them for a moment.
+// end closes all sessions and waits up to five seconds until they are gone.
 func (g *Gateway) end() {
-	limit := time.NewTimer(5 * time.Second)
-	defer limit.Stop()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
+	timeout := time.NewTimer(5 * time.Second)
+	defer timeout.Stop()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
 	for {
-		list := g.sessions.all() // also those that were just coming in
+		list := g.sessions.all() // includes sessions that are just connecting
 		waiting := false
-		g.coming.Range(func(l, _ any) bool {
+		g.connecting.Range(func(l, _ any) bool {
 			l.(*link.Link).Close(link.Shutdown)
 			waiting = true
 			return true
@@ -240,14 +240,14 @@ func (g *Gateway) end() {
 			c.link.Close(link.Shutdown)
 		}
 		select {
-		case <-limit.C:
+		case <-timeout.C:
 			return
-		case <-again.C:
+		case <-poll.C:
 		}
 	}
 }
 
-// Drain sends all sessions away to come again, evenly over a time, so that they do not all come to the next node at
+// Drain closes all sessions, evenly spread over a period, so that their devices do not reconnect to other nodes all at
 // once.
 func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
 	clients := g.sessions.all()
@@ -266,5 +266,5 @@ func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
 	}
 }
 
-// Sessions returns how many sessions this node holds.
+// Sessions returns the number of sessions on this node.
 func (g *Gateway) Sessions() int { return len(g.sessions.all()) }

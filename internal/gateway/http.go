@@ -13,7 +13,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// The addresses at which devices connect.
+// Paths of the connection endpoints.
 const (
 	PathWebSocket  = "/connection/websocket"
 	PathHTTPStream = "/connection/http_stream"
@@ -21,7 +21,7 @@ const (
 	PathEmulation  = "/emulation"
 )
 
-// Handler serves the doors of devices: WebSocket, and HTTP streaming and SSE where that is all that gets through.
+// Handler serves device connections: WebSocket, and HTTP streaming and SSE for networks that block WebSocket.
 func (g *Gateway) Handler() http.Handler {
 	opt := link.Options{CheckOrigin: g.opt.CheckOrigin, MaxFrame: protocol.MaxRequest + 4096, MaxQueue: g.opt.MaxQueue,
 		WriteTime: 5 * time.Second, Log: g.opt.Log}
@@ -34,10 +34,10 @@ func (g *Gateway) Handler() http.Handler {
 	return mux
 }
 
-// errNoSession says that a stream is not to be found.
-var errNoSession = errors.New("there is no such session: its stream has ended")
+// errNoSession means that the stream of a session does not exist.
+var errNoSession = errors.New("session not found: its stream has ended")
 
-// emulation takes the commands of a device whose events go over a stream. The stream may be on another node.
+// emulation accepts the commands of a session whose events use a stream. The stream may be on another node.
 func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
@@ -47,7 +47,7 @@ func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	default:
-		http.Error(w, "this address takes POST", http.StatusMethodNotAllowed)
+		http.Error(w, "method not allowed: use POST", http.StatusMethodNotAllowed)
 		return
 	}
 	body, err := link.ReadBody(w, r, protocol.MaxRequest)
@@ -61,16 +61,16 @@ func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 		err = cfjson.Unmarshal(body, &req, 0)
 	}
 	if err != nil || req.Node == "" || len(req.Node) > len(g.id) {
-		http.Error(w, "the body is not a request with session, node and data", http.StatusBadRequest)
+		http.Error(w, "body must be a request with session, node and data", http.StatusBadRequest)
 		return
 	}
 	if req.Node != g.id && g.opt.Nodes != nil {
-		word, err := req.MarshalCF()
+		command, err := req.MarshalCF()
 		if err == nil {
-			err = g.opt.Nodes.PublishCommand(req.Node, word)
+			err = g.opt.Nodes.PublishCommand(req.Node, command)
 		}
 		if err != nil {
-			http.Error(w, "the node of this session cannot be reached", http.StatusServiceUnavailable)
+			http.Error(w, "the node of this session is unreachable", http.StatusServiceUnavailable)
 			return
 		}
 	} else if err := g.feed(&req); errors.Is(err, errNoSession) {
@@ -83,20 +83,20 @@ func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// take carries out a word of another node.
-func (g *Gateway) take(word []byte) {
+// receiveCommand runs a command that another node forwarded.
+func (g *Gateway) receiveCommand(data []byte) {
 	var req wire.EmulationRequest
-	if err := req.UnmarshalCF(word); err != nil {
-		return // of another version
+	if err := req.UnmarshalCF(data); err != nil {
+		return // sent by another version
 	}
 	go func() {
 		if err := g.feed(&req); err != nil {
-			g.opt.Log.Debug("commands that another node took found no stream", "error", err)
+			g.opt.Log.Debug("forwarded commands have no stream", "error", err)
 		}
 	}()
 }
 
-// feed hands commands to the stream they belong to.
+// feed passes commands to the stream of their session.
 func (g *Gateway) feed(req *wire.EmulationRequest) error {
 	found, ok := g.streams.Load(req.Session)
 	if !ok {
@@ -107,7 +107,7 @@ func (g *Gateway) feed(req *wire.EmulationRequest) error {
 	if l.Framing == link.JSON {
 		var text string
 		if err := json.Unmarshal(req.Data, &text); err != nil {
-			return errors.New("data is to be a string that holds the commands")
+			return errors.New("data must be a string that contains the commands")
 		}
 		commands = []byte(text)
 	}

@@ -7,17 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// pending knows the calls about invitations that a client waits for. Events about these invitations wait as well: on
-// one connection the response to an action comes first, also when the event was decided on another node.
+// pending tracks the outstanding calls of a client about invitations. It holds back events about the same invitations,
+// so that on one connection the response to a call precedes the event, even if the event was decided on another node.
 type pending struct {
 	calls atomic.Int32
 
 	mu      sync.Mutex
-	ids     [][]byte             // of the calls, each as it stands in records
-	waiting map[*reader]struct{} // those that hold records back
+	ids     [][]byte             // invitation IDs of the calls, encoded as in records
+	waiting map[*reader]struct{} // readers that hold records back
 }
 
-// calledID is the inviteID that a call names, as it stands in records; nil when it names none.
+// calledID returns the inviteID parameter of a call, encoded as in records, or nil.
 func calledID(method string, data []byte) []byte {
 	switch method {
 	case "invite", "inviteInGroup", "accept", "reject", "cancel", "modifyInvitation", "addInvitees", "ring":
@@ -37,7 +37,7 @@ func calledID(method string, data []byte) []byte {
 	if end < 0 {
 		return nil
 	}
-	if gap := len(data) - i - len(field) - len(rest); gap == 1 { // only the colon
+	if gap := len(data) - i - len(field) - len(rest); gap == 1 { // only a colon
 		return data[i : i+len(field)+1+end+2]
 	}
 	return append([]byte(field+":"), rest[:end+2]...)
@@ -50,7 +50,7 @@ func (p *pending) begin(id []byte) {
 	p.calls.Add(1)
 }
 
-// end is called after the response is on its way. It lets go what waited.
+// end is called after the response is queued. It releases held records.
 func (p *pending) end(id []byte) {
 	p.calls.Add(-1)
 	p.mu.Lock()
@@ -65,7 +65,7 @@ func (p *pending) end(id []byte) {
 	}
 }
 
-// holds reports whether a record has to wait for a response, and notes the reader then.
+// holds reports whether a record must wait for a response. If so, it registers the reader for release.
 func (p *pending) holds(r *reader, body []byte) bool {
 	if p.calls.Load() == 0 {
 		return false

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// pingWheel spreads the pings of all sessions evenly over time: a slot is pinged at each tick, and judged a third of
-// the round later.
+// pingWheel spreads the pings of all sessions evenly over the ping interval: each tick pings the sessions of one slot,
+// and checks their pongs a third of a round later.
 type pingWheel struct {
 	mu    sync.Mutex
 	slots [96]map[*client]struct{}
 	next  int
 }
 
-// add puts a client where its first ping comes after a half to a whole round, so that those who came together drift
-// apart.
+// add puts a client into a random slot, so that its first ping follows after half a round to a whole round and clients
+// that connected together drift apart.
 func (r *pingWheel) add(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -34,7 +34,7 @@ func (r *pingWheel) remove(c *client) {
 	delete(r.slots[c.slot], c)
 }
 
-// turn goes on by one slot.
+// turn advances the wheel by one slot.
 func (r *pingWheel) turn(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +47,7 @@ func (r *pingWheel) turn(now time.Time) {
 	r.next = (r.next + 1) % len(r.slots)
 }
 
-// run turns until ctx ends, once in each round.
+// run turns the wheel once per round until ctx ends.
 func (r *pingWheel) run(ctx context.Context, round time.Duration) {
 	t := time.NewTicker(max(round/time.Duration(len(r.slots)), time.Microsecond))
 	defer t.Stop()

@@ -10,28 +10,29 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// userSessions are the clients of each user on this node. A device may have two for a moment, until the newer replaces
-// the older.
+// userSessions holds the clients of each user on this node. A device may briefly have two clients, until the newer
+// replaces the older.
 type userSessions struct {
-	mu    sync.RWMutex
-	named map[string][]*client
+	mu     sync.RWMutex
+	byUser map[string][]*client
 }
 
-// add makes a client known. It counts as present once it has entered.
+// add registers a client. It counts as present once it has entered.
 func (p *userSessions) add(c *client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.named == nil {
-		p.named = map[string][]*client{}
+	if p.byUser == nil {
+		p.byUser = map[string][]*client{}
 	}
-	p.named[c.UserID] = append(p.named[c.UserID], c)
+	p.byUser[c.UserID] = append(p.byUser[c.UserID], c)
 }
 
-// enter counts a client and reports whether the user has come online; in is false when it was sent away meanwhile.
+// enter counts a client as present. online reports whether it is the user's first device; in is false if the client was
+// removed meanwhile.
 func (p *userSessions) enter(c *client) (online, in bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !slices.Contains(p.named[c.UserID], c) {
+	if !slices.Contains(p.byUser[c.UserID], c) {
 		return false, false
 	}
 	online = len(p.devices(c.UserID)) == 0
@@ -39,22 +40,23 @@ func (p *userSessions) enter(c *client) (online, in bool) {
 	return online, true
 }
 
-// leave forgets a client and reports whether the device is one less, and whether the user has gone offline.
-func (p *userSessions) leave(c *client) (less, offline bool) {
+// leave removes a client. gone reports whether the device is no longer present, offline whether it was the user's last
+// device.
+func (p *userSessions) leave(c *client) (gone, offline bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := len(p.devices(c.UserID))
-	list := slices.DeleteFunc(p.named[c.UserID], func(o *client) bool { return o == c })
-	if p.named[c.UserID] = list; len(list) == 0 {
-		delete(p.named, c.UserID)
+	list := slices.DeleteFunc(p.byUser[c.UserID], func(o *client) bool { return o == c })
+	if p.byUser[c.UserID] = list; len(list) == 0 {
+		delete(p.byUser, c.UserID)
 	}
 	after := len(p.devices(c.UserID))
 	return after < before, after < before && after == 0
 }
 
-// devices lists the devices of a user that are present, one client for each. The lock must be held.
+// devices returns the present devices of a user, one client for each. p.mu must be held.
 func (p *userSessions) devices(user string) []*client {
-	all := p.named[user]
+	all := p.byUser[user]
 	list := make([]*client, 0, len(all))
 	seen := make(map[string]bool, len(all))
 	for _, c := range all {
@@ -66,25 +68,25 @@ func (p *userSessions) devices(user string) []*client {
 	return list
 }
 
-// all lists the clients of everybody.
+// all returns all clients.
 func (p *userSessions) all() []*client {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	var list []*client
-	for _, clients := range p.named {
+	for _, clients := range p.byUser {
 		list = append(list, clients...)
 	}
 	return list
 }
 
-// of lists the clients of a user.
+// of returns the clients of a user.
 func (p *userSessions) of(user string) []*client {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return slices.Clone(p.named[user])
+	return slices.Clone(p.byUser[user])
 }
 
-// Devices counts the devices of users that are connected to this node.
+// Devices returns the number of devices that each user has connected to this node.
 func (g *Gateway) Devices(userIDs ...string) []int {
 	g.sessions.mu.RLock()
 	defer g.sessions.mu.RUnlock()
@@ -99,30 +101,30 @@ func (s *Session) device() protocol.Device {
 	return protocol.Device{DeviceID: s.DeviceID, Platform: s.Platform, ConnectedAt: s.At}
 }
 
-// replace sends away all connections of a client's device but the newest: one that returned before its old link was
-// known to be dead, or another program with the same deviceID.
+// replace kicks all connections of a client's device except the newest: the older link of a device that reconnected, or
+// another program with the same deviceID.
 func (g *Gateway) replace(c *client) {
 	newest := c
-	twins := slices.DeleteFunc(g.sessions.of(c.UserID), func(o *client) bool { return o.DeviceID != c.DeviceID })
-	for _, o := range twins {
+	sameDevice := slices.DeleteFunc(g.sessions.of(c.UserID), func(o *client) bool { return o.DeviceID != c.DeviceID })
+	for _, o := range sameDevice {
 		if o.order > newest.order {
 			newest = o
 		}
 	}
-	for _, o := range twins {
+	for _, o := range sameDevice {
 		if o != newest {
 			o.kick(newer)
 		}
 	}
 }
 
-// Allowed returns those of a user's devices that the policy allows beside each other.
+// Allowed returns the devices of a user that the device policy permits at the same time.
 func (g *Gateway) Allowed(list []protocol.Device) []protocol.Device {
 	return slices.DeleteFunc(list, func(d protocol.Device) bool { return g.replacedBy(d, list, false) })
 }
 
-// replacedBy reports whether one of others takes a device's place: a newer connection of the same device or, by the
-// policy, another device. wins decides between connections of the same device and moment.
+// replacedBy reports whether one of others replaces a device: a newer connection of the same device or, by the policy,
+// another device. wins breaks ties between connections of the same device and time.
 func (g *Gateway) replacedBy(d protocol.Device, others []protocol.Device, wins bool) bool {
 	return slices.ContainsFunc(others, func(o protocol.Device) bool {
 		if o.DeviceID == d.DeviceID {
@@ -133,16 +135,16 @@ func (g *Gateway) replacedBy(d protocol.Device, others []protocol.Device, wins b
 	})
 }
 
-// Users lists who has a device connected to this node.
+// Users returns the users with a device connected to this node.
 func (g *Gateway) Users() []string {
 	g.sessions.mu.RLock()
 	defer g.sessions.mu.RUnlock()
-	return slices.DeleteFunc(slices.Collect(maps.Keys(g.sessions.named)),
+	return slices.DeleteFunc(slices.Collect(maps.Keys(g.sessions.byUser)),
 		func(u string) bool { return len(g.sessions.devices(u)) == 0 })
 }
 
-// EvictReplaced sends those devices of a user away that newer ones on another node replace. wins says that of two
-// connections of a device that came at the same moment the one there stays.
+// EvictReplaced kicks the sessions of a user that newer devices on another node replace. If wins is set, the other
+// node's connection wins a tie between two connections of one device with the same connect time.
 func (g *Gateway) EvictReplaced(userID string, others []protocol.Device, wins bool) {
 	g.kick(userID, replaced, func(s *Session) bool { return g.replacedBy(s.device(), others, wins) })
 }
@@ -152,10 +154,10 @@ const (
 	newer    = "a newer connection of this device took this one's place"
 )
 
-// Connected lists the devices of a user that are connected to this node.
+// Connected returns the devices of a user that are connected to this node.
 func (g *Gateway) Connected(userID string) []protocol.Device {
 	list := []protocol.Device{}
-	for _, c := range slices.Backward(g.sessions.of(userID)) { // of a device the newest
+	for _, c := range slices.Backward(g.sessions.of(userID)) { // the newest connection of each device
 		s := c.Session
 		if !slices.ContainsFunc(list, func(d protocol.Device) bool { return d.DeviceID == s.DeviceID }) {
 			list = append(list, s.device())
@@ -165,10 +167,11 @@ func (g *Gateway) Connected(userID string) []protocol.Device {
 	return list
 }
 
-// Kick ends the connections of a device of a user, or, without one, of all but another, and returns which.
-func (g *Gateway) Kick(userID, deviceID, but string) []string {
+// Kick closes the connections of one device of a user or, if deviceID is empty, of all devices except one. It returns
+// the device IDs.
+func (g *Gateway) Kick(userID, deviceID, except string) []string {
 	return g.kick(userID, "this device was sent away", func(s *Session) bool {
-		return s.DeviceID == deviceID || deviceID == "" && s.DeviceID != but
+		return s.DeviceID == deviceID || deviceID == "" && s.DeviceID != except
 	})
 }
 
@@ -188,8 +191,8 @@ func (g *Gateway) kick(userID, reason string, which func(*Session) bool) []strin
 	return list
 }
 
-// evictReplaced sends the devices away that the policy does not allow beside each other; the newest stays. Devices that
-// connect at the same moment come to the same result.
+// evictReplaced kicks the devices that the policy does not permit at the same time; the newest stays. Devices that
+// connect concurrently reach the same result.
 func (g *Gateway) evictReplaced(s *Session) {
 	newest := s
 	rival := func(o *Session) bool {
@@ -206,8 +209,8 @@ func (g *Gateway) evictReplaced(s *Session) {
 	})
 }
 
-// List lists the connected devices of people whose id begins with a text, by person and device, after one of them; and
-// how many connections there are.
+// List returns connections of users with an ID prefix, sorted by user and device, starting after a given device, and
+// the total number of connections.
 func (g *Gateway) List(prefix, afterUser, afterDevice string, limit int) (list []protocol.Connection, total int) {
 	for _, c := range g.sessions.all() {
 		s := c.Session
@@ -220,6 +223,6 @@ func (g *Gateway) List(prefix, afterUser, afterDevice string, limit int) (list [
 	slices.SortFunc(list, func(a, b protocol.Connection) int {
 		return cmp.Or(cmp.Compare(a.UserID, b.UserID), cmp.Compare(a.DeviceID, b.DeviceID))
 	})
-	list = slices.Compact(list) // a device may have two for a moment
+	list = slices.Compact(list) // a device may briefly have two connections
 	return list[:min(len(list), limit)], total
 }

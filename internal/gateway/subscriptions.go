@@ -6,56 +6,58 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// subscriptionChange is what a record told the sessions to listen to.
+// subscriptionChange is a server-side subscribe, unsubscribe or end of a topic, carried by a record.
 type subscriptionChange struct {
-	topic string // of the record
-	seq   uint64 // of the record; 0 when it is not stored
+	topic string // topic of the record
+	seq   uint64 // sequence of the record; 0 if it is not stored
 	im.Listen
 }
 
-// subscriptionChanges is the queue of orders. It has no bound of its own: whoever commits must never wait for sessions.
+// subscriptionChanges is the queue of subscription changes. It is unbounded, because commits must never wait for
+// sessions.
 type subscriptionChanges struct {
 	mu   sync.Mutex
 	list []subscriptionChange
-	some chan struct{}
+	wake chan struct{}
 }
 
-// take empties the queue.
-func (o *subscriptionChanges) take() []subscriptionChange {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	list := o.list
-	o.list = nil
+// drain empties the queue.
+func (q *subscriptionChanges) drain() []subscriptionChange {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list := q.list
+	q.list = nil
 	return list
 }
 
-// Listen queues an order that came with a record.
+// Listen queues the subscription change of a record.
 func (g *Gateway) Listen(topic string, seq uint64, l im.Listen) {
-	g.orders.mu.Lock()
-	g.orders.list = append(g.orders.list, subscriptionChange{topic, seq, l})
-	g.orders.mu.Unlock()
+	g.changes.mu.Lock()
+	g.changes.list = append(g.changes.list, subscriptionChange{topic, seq, l})
+	g.changes.mu.Unlock()
 	select {
-	case g.orders.some <- struct{}{}:
-	default: // it is known that there is something
+	case g.changes.wake <- struct{}{}:
+	default: // already signaled
 	}
 }
 
-// apply carries an order out. It is late by a moment and loses nothing, because listening begins at a sequence.
-func (g *Gateway) apply(o subscriptionChange) {
-	if o.End {
-		for _, c := range g.readersOf(o.topic) {
-			c.stop(o.topic)
+// apply applies a subscription change to the sessions on this node. The delay is harmless, because a subscription
+// starts at a sequence.
+func (g *Gateway) apply(change subscriptionChange) {
+	if change.End {
+		for _, c := range g.readersOf(change.topic) {
+			c.stop(change.topic)
 		}
 		return
 	}
-	for _, c := range g.sessions.of(im.TopicUser(o.topic)) {
-		if c.ready.Load() { // else it comes upon the order itself
-			c.change(o.seq, o.Listen)
+	for _, c := range g.sessions.of(im.TopicUser(change.topic)) {
+		if c.ready.Load() { // else the client finds the change in the log when it catches up
+			c.change(change.seq, change.Listen)
 		}
 	}
 }
 
-// readersOf lists who reads a topic here.
+// readersOf returns the clients on this node that read a topic.
 func (g *Gateway) readersOf(name string) []*client {
 	t := g.topics.find(name)
 	if t == nil {
@@ -70,24 +72,24 @@ func (g *Gateway) readersOf(name string) []*client {
 	return list
 }
 
-// change carries an order of the user's timeline out, once: a client that connects finds it in the log as well.
+// change applies a change from the user's timeline once: a client that is connecting may find it in the log as well.
 func (c *client) change(seq uint64, l im.Listen) {
 	c.mu.Lock()
-	if seq != 0 && (seq <= c.caughtUp || c.carried[seq]) {
+	if seq != 0 && (seq <= c.caughtUp || c.applied[seq]) {
 		c.mu.Unlock()
 		return
 	}
-	if seq != 0 && c.carried != nil {
-		c.carried[seq] = true
+	if seq != 0 && c.applied != nil {
+		c.applied[seq] = true
 	}
 	c.mu.Unlock()
 	c.applyChanges(l)
 }
 
-// applyChanges makes one session listen, or stop, or go.
+// applyChanges subscribes or unsubscribes one session, or closes it.
 func (c *client) applyChanges(l im.Listen) {
 	switch {
-	case l.Stop && l.Topic == im.UserTopic(c.UserID): // who may not hear of themselves any more
+	case l.Stop && l.Topic == im.UserTopic(c.UserID): // unsubscribed from the user's own topic: all tokens are revoked
 		c.kick("the tokens of this user were revoked")
 	case l.Stop:
 		c.stop(l.Topic)

@@ -16,40 +16,40 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxRecover bounds what one reconnect may bring, in records and bytes. Who missed more reloads.
+// maxRecover and maxRecoverBytes limit one recovery, in records and bytes. A client that missed more must reload.
 const (
 	maxRecover      = 5000
 	maxRecoverBytes = 2 << 20
 )
 
-// perRecord is about what a record takes beside its body.
+// perRecord is the estimated overhead of a record beside its body, in bytes.
 const perRecord = 100
 
 // topic is a timeline that has readers on this node.
 type topic struct {
 	name string
 
-	opening sync.Mutex // the first reader opens the feed and the last one closes it, one after the other
-	gone    bool       // guarded by door: the last one has left
+	opening sync.Mutex // serializes opening and closing the feed
+	gone    bool       // guarded by opening: the last reader has left
 
 	mu      sync.RWMutex
 	readers []*reader
 }
 
-// reader is one client's place in a topic.
+// reader is the subscription of one client to a topic.
 type reader struct {
 	c     *client
 	topic *topic
 
-	mu    sync.Mutex
-	seq   uint64           // of the last record that was passed on, or by
-	early bool             // what comes is held until what was missed is on its way
-	waits bool             // what comes is held until a call of the client has its response
-	held  []*encodedRecord // what is held
-	over  bool             // it has stopped; the device is told after what is held
+	mu        sync.Mutex
+	seq       uint64           // sequence of the last record that was sent or skipped
+	replaying bool             // records are held until the missed ones are queued
+	waiting   bool             // records are held until a call of the client has its response
+	held      []*encodedRecord // records held back
+	stopped   bool             // unsubscribed; the device is notified after the held records
 }
 
-// encodedRecord is a record on its way to its readers, encoded once for each framing.
+// encodedRecord is a record encoded at most once per framing for all its readers.
 type encodedRecord struct {
 	txn.Record
 	once   [link.Framings]sync.Once
@@ -67,8 +67,8 @@ func publication(r *txn.Record) *wire.Publication {
 	return &wire.Publication{Offset: r.Seq, Data: r.Body}
 }
 
-// isReader reports whether a record is for a device: not what it did itself, whose answer it has, and not what is for
-// others. Its position moves on all the same.
+// isReader reports whether a record is for a device. The device's own records are not, since it has the response, nor
+// are records for other audiences. The reader's sequence advances regardless.
 func (s *Session) isReader(r *txn.Record) bool {
 	if r.Device != "" && r.Device == s.Origin {
 		return false
@@ -79,12 +79,12 @@ func (s *Session) isReader(r *txn.Record) bool {
 	return r.Audience == "" || im.TopicGroup(r.Topic) == "" || strings.Contains(r.Audience, " "+s.UserID+" ")
 }
 
-// topics finds the topics that are read here.
+// topics is the index of topics with readers on this node.
 type topics struct {
 	seed   maphash.Seed
 	shards [64]struct {
 		sync.RWMutex
-		named map[string]*topic
+		byName map[string]*topic
 	}
 }
 
@@ -92,36 +92,36 @@ func (t *topics) find(name string) *topic {
 	s := &t.shards[maphash.String(t.seed, name)%uint64(len(t.shards))]
 	s.RLock()
 	defer s.RUnlock()
-	return s.named[name]
+	return s.byName[name]
 }
 
-func (t *topics) need(name string) *topic {
+func (t *topics) findOrCreate(name string) *topic {
 	if found := t.find(name); found != nil {
 		return found
 	}
 	s := &t.shards[maphash.String(t.seed, name)%uint64(len(t.shards))]
 	s.Lock()
 	defer s.Unlock()
-	if s.named == nil {
-		s.named = map[string]*topic{}
+	if s.byName == nil {
+		s.byName = map[string]*topic{}
 	}
-	if s.named[name] == nil {
-		s.named[name] = &topic{name: name}
+	if s.byName[name] == nil {
+		s.byName[name] = &topic{name: name}
 	}
-	return s.named[name]
+	return s.byName[name]
 }
 
-func (t *topics) forget(name string) {
+func (t *topics) remove(name string) {
 	s := &t.shards[maphash.String(t.seed, name)%uint64(len(t.shards))]
 	s.Lock()
 	defer s.Unlock()
-	delete(s.named, name)
+	delete(s.byName, name)
 }
 
-// join adds a reader to a topic. The first one opens it on this node.
+// join adds a reader to a topic. The first reader opens the topic on this node.
 func (g *Gateway) join(name string, r *reader) error {
 	for {
-		t := g.topics.need(name)
+		t := g.topics.findOrCreate(name)
 		t.opening.Lock()
 		if t.gone {
 			t.opening.Unlock()
@@ -134,9 +134,9 @@ func (g *Gateway) join(name string, r *reader) error {
 		t.mu.Unlock()
 		var err error
 		if first {
-			if err = g.feeds.Open(g.reads, name); err != nil && t.remove(r) { // before the door is opened for others
+			if err = g.feeds.Open(g.reads, name); err != nil && t.remove(r) { // before other readers can join
 				t.gone = true
-				g.topics.forget(name)
+				g.topics.remove(name)
 			}
 		}
 		t.opening.Unlock()
@@ -144,7 +144,7 @@ func (g *Gateway) join(name string, r *reader) error {
 	}
 }
 
-// remove takes a reader out and reports whether that was the last one.
+// remove removes a reader and reports whether the topic is now empty.
 func (t *topic) remove(r *reader) (empty bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -158,7 +158,7 @@ func (t *topic) remove(r *reader) (empty bool) {
 	return last == 0
 }
 
-// leave takes a reader out of its topic. The last one closes it on this node.
+// leave removes a reader from its topic. The last reader closes the topic on this node.
 func (g *Gateway) leave(r *reader) {
 	t := r.topic
 	t.opening.Lock()
@@ -167,13 +167,13 @@ func (g *Gateway) leave(r *reader) {
 		return
 	}
 	t.gone = true
-	g.topics.forget(t.name)
+	g.topics.remove(t.name)
 	if err := g.feeds.Close(t.name); err != nil {
-		g.opt.Log.Warn("a timeline that nobody reads any more could not be closed", "topic", t.name, "error", err)
+		g.opt.Log.Warn("topic feed close failed", "topic", t.name, "error", err)
 	}
 }
 
-// Deliver hands a record to every session that reads its topic.
+// Deliver sends a record to every session that reads its topic.
 func (g *Gateway) Deliver(r txn.Record) {
 	t := g.topics.find(r.Topic)
 	if t == nil {
@@ -187,34 +187,34 @@ func (g *Gateway) Deliver(r txn.Record) {
 	}
 }
 
-// deliver passes a record on, in its order.
+// deliver sends or holds a record, in order.
 func (r *reader) deliver(p *encodedRecord) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.offer(p)
 }
 
-// offer passes a record on, or holds it. The reader's lock must be held.
+// offer sends or holds a record. r.mu must be held.
 func (r *reader) offer(p *encodedRecord) {
-	if !r.early && !r.waits {
-		r.waits = r.c.pending.holds(r, p.Body)
+	if !r.replaying && !r.waiting {
+		r.waiting = r.c.pending.holds(r, p.Body)
 	}
 	switch {
-	case !r.early && !r.waits:
+	case !r.replaying && !r.waiting:
 		r.send(p)
 	case len(r.held) < maxRecover:
 		r.held = append(r.held, p)
 	default:
-		r.c.link.Close(link.Gap) // it comes again and reads from the log
+		r.c.link.Close(link.Gap) // the device reconnects and reads from the log
 	}
 }
 
-// resume lets go what waited for a response.
+// resume releases the records that were held until a response.
 func (r *reader) resume() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waits = false; r.early {
-		return // live lets it go
+	if r.waiting = false; r.replaying {
+		return // live releases them
 	}
 	list := r.held
 	r.held = nil
@@ -224,17 +224,16 @@ func (r *reader) resume() {
 	r.close()
 }
 
-// close tells the device that a stopped reader has ended, unless something is still held. The reader's lock must be
-// held.
+// close notifies the device of the end of a stopped reader, unless records are still held. r.mu must be held.
 func (r *reader) close() {
-	if r.over && !r.waits {
+	if r.stopped && !r.waiting {
 		r.c.unsubscribed(r.topic.name)
 	}
 }
 
 func (r *reader) send(p *encodedRecord) {
 	switch {
-	case p.Seq == 0: // of no timeline: whoever is there hears it
+	case p.Seq == 0: // not stored: delivered only to present readers
 	case p.Seq <= r.seq:
 		return
 	case p.Seq != r.seq+1:
@@ -248,12 +247,12 @@ func (r *reader) send(p *encodedRecord) {
 	}
 }
 
-// live lets go what was held.
+// live releases the records that were held during replay.
 func (r *reader) live() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := r.held
-	r.early, r.held = false, nil
+	r.replaying, r.held = false, nil
 	for _, p := range list {
 		r.offer(p)
 	}
@@ -261,11 +260,11 @@ func (r *reader) live() {
 }
 
 var (
-	errReading = errors.New("the timeline is being read already")
-	errEnding  = errors.New("the link is ending")
+	errReading = errors.New("already subscribed to this topic")
+	errEnding  = errors.New("link is closing")
 )
 
-// open makes a client a reader of a topic. What comes is held until live.
+// open subscribes a client to a topic. Records are held until live is called.
 func (c *client) open(name string) (*reader, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -278,7 +277,7 @@ func (c *client) open(name string) (*reader, error) {
 		c.link.Close(link.TooMany)
 		return nil, errEnding
 	}
-	r := &reader{c: c, early: true}
+	r := &reader{c: c, replaying: true}
 	if err := c.g.join(name, r); err != nil {
 		return nil, err
 	}
@@ -289,16 +288,16 @@ func (c *client) open(name string) (*reader, error) {
 	return r, nil
 }
 
-// missed reads what comes after a position, or where the topic stands. It reports whether nothing is missing between.
-// What all topics of a device bring as it connects is bounded together, so that it fits into its queue.
-func (c *client) missed(name string, from *Position) (store.Page, bool, error) {
+// missed reads the records after a position, or the head if there is none. recovered reports whether the records are
+// complete. The bytes of all topics of a connecting device share one budget, so that they fit into its queue.
+func (c *client) missed(name string, from *Position) (missed store.Page, recovered bool, err error) {
 	g := c.g
 	head, err := g.timelines.Head(g.reads, name)
 	at := store.Page{Head: head}
 	if err != nil || from == nil || from.Epoch != "" && from.Epoch != g.timelines.Epoch() {
 		return at, false, err
 	}
-	if from.Seq > head { // another node was ahead, or there is no such record
+	if from.Seq > head { // this node lags behind, or there is no such record
 		here, err := g.timelines.Reaches(g.reads, name, from.Seq)
 		if here {
 			at.Head = from.Seq
@@ -323,8 +322,8 @@ func (c *client) missed(name string, from *Position) (store.Page, bool, error) {
 	return store.Page{Head: page.Head}, false, nil
 }
 
-// listen makes a client read one more timeline, after a sequence. Who has missed too much begins at the head, and is
-// told.
+// listen subscribes a client to one more topic, after a sequence. A client that missed too much starts at the head and
+// receives a reload notice.
 func (c *client) listen(name string, after uint64) {
 	r, err := c.open(name)
 	switch {
@@ -334,17 +333,17 @@ func (c *client) listen(name string, after uint64) {
 		err = c.begin(r, after)
 	}
 	if err != nil {
-		// A session that misses one timeline would not know what it missed: it comes again and recovers.
-		c.g.opt.Log.Warn("a session could not read a timeline and is sent away to come again", "topic", name, "error", err)
+		// A session without the topic would miss records unnoticed; it reconnects and recovers.
+		c.g.opt.Log.Warn("subscription failed", "topic", name, "error", err)
 		c.link.Close(link.ServerError)
 		return
 	}
 	if user := im.TopicStatus(name); user != "" {
-		c.g.opt.OnWatched(user) // who came or went since the statuses were read
+		c.g.opt.OnWatched(user) // presence may have changed since the statuses were read
 	}
 }
 
-// begin sends what a new reader missed, and lets the rest follow.
+// begin sends the missed records to a new reader, then releases the held ones.
 func (c *client) begin(r *reader, after uint64) error {
 	name := r.topic.name
 	missed, recovered, err := c.missed(name, &Position{Seq: after})
@@ -363,12 +362,12 @@ func (c *client) begin(r *reader, after uint64) error {
 	}
 	r.live()
 	if n := len(missed.Records); n > 0 && missed.Records[n-1].Listen == im.EndOfTopic {
-		c.stop(name) // the feed began after the end, and does not order it
+		c.stop(name) // the feed started after the end of the topic and does not deliver it
 	}
 	return nil
 }
 
-// stop makes a client read a timeline no more.
+// stop unsubscribes a client from a topic.
 func (c *client) stop(name string) {
 	c.mu.Lock()
 	r := c.reading[name]
@@ -378,14 +377,14 @@ func (c *client) stop(name string) {
 		return
 	}
 	r.mu.Lock()
-	if r.over = true; !r.early {
+	if r.stopped = true; !r.replaying {
 		r.close()
 	}
 	r.mu.Unlock()
 	c.g.leave(r)
 }
 
-// unsubscribed tells a device that it reads a timeline no more.
+// unsubscribed notifies a device that its subscription has ended.
 func (c *client) unsubscribed(name string) {
 	const byServer = 2000
 	c.push(&wire.Push{Channel: name, Unsubscribe: &wire.Unsubscribe{Code: byServer, Reason: "server unsubscribe"}})

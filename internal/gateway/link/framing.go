@@ -8,41 +8,41 @@ import (
 	wire "github.com/centrifugal/protocol"
 )
 
-// Framing is how the client protocol is written on a link.
+// Framing is the encoding of the client protocol on a link.
 type Framing uint8
 
-// The framings, and how many there are.
+// Framings is the number of framings.
 const (
 	JSON Framing = iota
 	Protobuf
 	Framings
 )
 
-// Encode writes a reply as one frame. What it carries must be JSON on one line.
+// Encode encodes a reply as one frame. JSON in the reply must be on one line.
 func (f Framing) Encode(r *wire.Reply) []byte {
 	if f == JSON {
-		return r.AppendJSON(make([]byte, 0, roomFor(r)))
+		return r.AppendJSON(make([]byte, 0, sizeHint(r)))
 	}
 	b, err := r.MarshalCF()
 	if err != nil {
-		panic(err) // a reply of ours always encodes
+		panic(err) // our replies always encode
 	}
 	return append(binary.AppendUvarint(make([]byte, 0, len(b)+binary.MaxVarintLen32), uint64(len(b))), b...)
 }
 
-// roomFor guesses how long a reply becomes, so that it is allocated once.
-func roomFor(r *wire.Reply) int {
-	const around = 64
+// sizeHint estimates the encoded size of a reply, to allocate once.
+func sizeHint(r *wire.Reply) int {
+	const overhead = 64
 	switch {
 	case r.Rpc != nil:
-		return around + len(r.Rpc.Data)
+		return overhead + len(r.Rpc.Data)
 	case r.Push != nil && r.Push.Pub != nil:
-		return around + len(r.Push.Channel) + len(r.Push.Pub.Data)
+		return overhead + len(r.Push.Channel) + len(r.Push.Pub.Data)
 	}
-	return 4 * around
+	return 4 * overhead
 }
 
-// ping is a reply with nothing in it.
+// ping returns the ping frame, an empty reply.
 func (f Framing) ping() []byte {
 	if f == JSON {
 		return []byte("{}")
@@ -50,7 +50,7 @@ func (f Framing) ping() []byte {
 	return []byte{0}
 }
 
-// isPong spares the decoder for the one frame that idle devices send.
+// isPong recognizes pongs without decoding. They are the only frames that idle devices send.
 func (f Framing) isPong(frame []byte) bool {
 	if f == JSON {
 		return string(frame) == "{}"
@@ -58,10 +58,10 @@ func (f Framing) isPong(frame []byte) bool {
 	return len(frame) == 1 && frame[0] == 0
 }
 
-var errNothing = errors.New("the frame holds no command")
+var errEmptyFrame = errors.New("frame contains no command")
 
-// decode calls each for every command of a frame. Strings of a command point into the frame.
-func (f Framing) decode(frame []byte, each func(*wire.Command)) error {
+// decode calls handle for every command of a frame. Strings of a command alias the frame.
+func (f Framing) decode(frame []byte, handle func(*wire.Command)) error {
 	var d wire.CommandDecoder = wire.NewJSONCommandDecoder(frame)
 	if f == Protobuf {
 		d = wire.NewProtobufCommandDecoder(frame)
@@ -69,11 +69,11 @@ func (f Framing) decode(frame []byte, each func(*wire.Command)) error {
 	for n := 0; ; n++ {
 		c, err := d.Decode()
 		if c != nil {
-			each(c)
+			handle(c)
 		}
 		switch {
 		case errors.Is(err, io.EOF) && c == nil && n == 0:
-			return errNothing
+			return errEmptyFrame
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:

@@ -1,5 +1,5 @@
-// Package link owns the connections of devices, over WebSocket, HTTP streaming and SSE: commands of the client protocol
-// come in, one after the other, and whole frames go out through a bounded queue. It knows no session.
+// Package link implements device connections over WebSocket, HTTP streaming and SSE. It decodes commands of the client
+// protocol, one at a time, and writes frames through a bounded queue. It has no knowledge of sessions.
 package link
 
 import (
@@ -12,10 +12,10 @@ import (
 	wire "github.com/centrifugal/protocol"
 )
 
-// Code tells a device why its link ends. Clients know by it whether to come again: after 3000–3499 and 4000–4499.
+// Code is a close code. Clients reconnect after 3000–3499 and 4000–4499.
 type Code uint32
 
-// Why links end, by the numbers of the transport's protocol.
+// Close codes of the transport protocol.
 const (
 	Shutdown    Code = 3001
 	ServerError Code = 3004
@@ -29,7 +29,7 @@ const (
 	TooMany     Code = 3505
 )
 
-// reason is what logs of clients say of a code.
+// reason returns the standard reason of a code, for logs of clients.
 func (c Code) reason() string {
 	switch c {
 	case Shutdown:
@@ -56,157 +56,157 @@ func (c Code) reason() string {
 	return ""
 }
 
-// goodbye is the last a device is told.
-type goodbye struct {
+// closeMessage is the code and reason that end a link.
+type closeMessage struct {
 	code   Code
 	reason string
 }
 
-// Device is who is told what comes over a link. Receive and Gone are never called at the same time.
+// Device receives the commands of a link. Receive and Gone are never called concurrently.
 type Device interface {
-	// Receive takes one command. The next one waits until it returns.
+	// Receive handles one command. The next one waits until it returns.
 	Receive(c *wire.Command)
-	// Pong takes the answer to a ping.
+	// Pong handles the answer to a ping.
 	Pong()
-	// Gone is called once, when nothing follows any more.
+	// Gone is called once, after the link has closed.
 	Gone()
 }
 
-// Options are the choices for links.
+// Options configures links.
 type Options struct {
-	// CheckOrigin says whether a browser page may connect. Default: pages of the same host only.
+	// CheckOrigin reports whether a browser page may connect. Default: only pages of the same host.
 	CheckOrigin func(*http.Request) bool
-	// MaxFrame bounds what a device may send at once, and MaxQueue what may wait for it, in bytes.
+	// MaxFrame limits a received frame and MaxQueue the outgoing queue, in bytes.
 	MaxFrame, MaxQueue int
-	// WriteTime is how long a write may take.
+	// WriteTime is the timeout of a write.
 	WriteTime time.Duration
-	// Log receives what operators should know.
+	// Log is the logger.
 	Log *slog.Logger
 }
 
-// Link is the connection of one device.
+// Link is the connection of one device. mu guards the outgoing queue.
 type Link struct {
 	Framing Framing
-	Stream  bool // commands come in requests of their own
+	Stream  bool // commands arrive in separate requests
 	From    netip.Addr
-	Known   func() // to be called once it is known who this is, or the link has ended
+	Release func() // releases the slot of an unauthenticated connection; call it after authentication or close
 	device  Device
 	out     sink
 	max     int
 
 	mu      sync.Mutex
 	queue   [][]byte
-	waiting int  // bytes in the queue, and those that are being written
-	writing bool // somebody empties the queue
-	bye     *goodbye
+	waiting int  // bytes queued or being written
+	writing bool // a goroutine runs flush, or the link is closed
+	closing *closeMessage
 }
 
-// Discard is a link that takes everything and sends nothing, to measure what is before it.
-func Discard() *Link { return &Link{Known: func() {}, max: 1 << 20, out: nowhere{}} }
+// Discard returns a link that discards all frames, for benchmarks.
+func Discard() *Link { return &Link{Release: func() {}, max: 1 << 20, out: discardSink{}} }
 
-type nowhere struct{}
+type discardSink struct{}
 
-func (nowhere) write([][]byte) error { return nil }
-func (nowhere) end(goodbye)          {}
-func (nowhere) cut()                 {}
+func (discardSink) write([][]byte) error { return nil }
+func (discardSink) end(closeMessage)     {}
+func (discardSink) abort()               {}
 
-// sink is a link's way out. Its methods are called one after the other.
+// sink is the outgoing side of a link. Its methods are not called concurrently.
 type sink interface {
-	// write sends frames together.
+	// write sends a batch of frames.
 	write(frames [][]byte) error
-	// end says goodbye and lets the other side hang up, for a moment.
-	end(g goodbye)
-	// cut hangs up.
-	cut()
+	// end sends the close message and gives the peer a moment to disconnect.
+	end(g closeMessage)
+	// abort closes the connection.
+	abort()
 }
 
-// Send queues a frame. It never blocks: who reads too slowly is sent away.
+// Send queues a frame. It never blocks: a link over its queue limit is closed.
 func (l *Link) Send(frame []byte) {
 	l.mu.Lock()
-	if l.bye != nil {
+	if l.closing != nil {
 		l.mu.Unlock()
 		return
 	}
 	if l.waiting += len(frame); l.waiting > l.max {
 		l.queue, l.writing = nil, true
-		l.bye = &goodbye{Slow, Slow.reason()}
+		l.closing = &closeMessage{Slow, Slow.reason()}
 		l.mu.Unlock()
-		go l.out.cut() // a goodbye would wait behind what is not read
+		go l.out.abort() // a close message would queue behind the unread data
 		return
 	}
 	l.queue = append(l.queue, frame)
 	l.wake()
 }
 
-// Ping asks the device whether it is there.
+// Ping queues a ping.
 func (l *Link) Ping() { l.Send(l.Framing.ping()) }
 
-// Close ends the link once what was queued before is written.
-func (l *Link) Close(c Code) { l.Dismiss(c, c.reason()) }
+// Close closes the link after the queue is written.
+func (l *Link) Close(c Code) { l.CloseWithReason(c, c.reason()) }
 
-// Dismiss ends the link like Close, and says why in other words, of at most 123 bytes.
-func (l *Link) Dismiss(c Code, reason string) {
+// CloseWithReason is Close with a custom reason of at most 123 bytes.
+func (l *Link) CloseWithReason(c Code, reason string) {
 	l.mu.Lock()
-	if l.bye != nil {
+	if l.closing != nil {
 		l.mu.Unlock()
 		return
 	}
-	l.bye = &goodbye{c, reason}
+	l.closing = &closeMessage{c, reason}
 	l.wake()
 }
 
-// Ending reports whether the link is closed or about to be.
+// Ending reports whether the link is closing or closed.
 func (l *Link) Ending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bye != nil
+	return l.closing != nil
 }
 
-// Ended says why the link ended; WriteFailed when the device hung up.
+// Ended returns the close code; WriteFailed if the device disconnected.
 func (l *Link) Ended() Code {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.bye == nil {
+	if l.closing == nil {
 		return WriteFailed
 	}
-	return l.bye.code
+	return l.closing.code
 }
 
-// wake makes somebody empty the queue, and gives the lock back.
+// wake starts flush unless it is running, and unlocks mu.
 func (l *Link) wake() {
 	idle := !l.writing
 	l.writing = true
 	l.mu.Unlock()
 	if idle {
-		go l.flush() // no goroutine waits for the next frame: most devices are idle most of the time
+		go l.flush() // no permanent writer goroutine: most devices are idle most of the time
 	}
 }
 
-// flush writes what is queued, and what is queued meanwhile, then ends the link if that was asked for.
+// flush writes the queue until it is empty, then closes the link if requested.
 func (l *Link) flush() {
 	var last [][]byte
 	for {
 		l.mu.Lock()
 		frames := l.queue
 		if len(frames) == 0 {
-			bye := l.bye
-			l.writing = bye != nil // nothing is written after a goodbye
-			if cap(last) <= fewFrames {
+			closing := l.closing
+			l.writing = closing != nil // no writes after the close message
+			if cap(last) <= keptFrames {
 				l.queue = last[:0]
 			} else {
 				l.queue = nil
 			}
 			l.mu.Unlock()
-			if bye != nil {
-				l.out.end(*bye)
+			if closing != nil {
+				l.out.end(*closing)
 			}
 			return
 		}
 		l.queue = last[:0]
 		l.mu.Unlock()
 		if err := l.out.write(frames); err != nil {
-			l.give(WriteFailed)
-			l.out.cut()
+			l.markClosed(WriteFailed)
+			l.out.abort()
 			return
 		}
 		l.wrote(frames)
@@ -215,7 +215,7 @@ func (l *Link) flush() {
 	}
 }
 
-// wrote notes that frames wait no more.
+// wrote subtracts written frames from the queue size.
 func (l *Link) wrote(frames [][]byte) {
 	n := 0
 	for _, f := range frames {
@@ -226,20 +226,20 @@ func (l *Link) wrote(frames [][]byte) {
 	l.mu.Unlock()
 }
 
-// fewFrames is the length of a queue that is kept for the next time.
-const fewFrames = 2
+// keptFrames is the most capacity of a queue slice that is reused.
+const keptFrames = 2
 
-// give notes that the link has ended without a goodbye of ours, and why.
-func (l *Link) give(c Code) {
+// markClosed records a close without a close message from this side.
+func (l *Link) markClosed(c Code) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.bye == nil {
-		l.bye = &goodbye{c, c.reason()}
+	if l.closing == nil {
+		l.closing = &closeMessage{c, c.reason()}
 	}
 	l.queue, l.writing = nil, true
 }
 
-// receive hands the commands of a frame to the device, until there was a goodbye.
+// receive passes the commands of a frame to the device until the link is closing.
 func (l *Link) receive(frame []byte) {
 	err := l.Framing.decode(frame, func(c *wire.Command) {
 		if l.Ending() {
@@ -256,7 +256,7 @@ func (l *Link) receive(frame []byte) {
 	}
 }
 
-// reply is a goodbye as a frame.
-func (g goodbye) reply() *wire.Reply {
+// reply returns the close message as a reply, for transports without close codes.
+func (g closeMessage) reply() *wire.Reply {
 	return &wire.Reply{Push: &wire.Push{Disconnect: &wire.Disconnect{Code: uint32(g.code), Reason: g.reason}}}
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/beckon-im/beckon/internal/address"
 )
 
-// Streams serves links over HTTP streaming, or SSE: the request carries the first commands and its response everything
-// that the device is told. Further commands come through Feed.
+// Streams serves links over HTTP streaming or SSE. The request carries the first commands, its response all replies and
+// pushes. Further commands arrive through Feed.
 func Streams(opt Options, sse bool, accept func(*Link) Device) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		known, ok := opt.mayConnect(w, r)
+		release, ok := opt.admit(w, r)
 		if !ok {
 			return
 		}
-		defer known()
+		defer release()
 		first, ok := firstCommands(w, r, opt.MaxFrame, sse)
 		if !ok {
 			return
@@ -29,26 +29,26 @@ func Streams(opt Options, sse bool, accept func(*Link) Device) http.Handler {
 			f = Protobuf
 		}
 		out := &stream{w: w, flush: http.NewResponseController(w), framing: f, sse: sse, time: opt.WriteTime,
-			over: make(chan struct{})}
+			done: make(chan struct{})}
 		if err := out.begin(); err != nil {
 			return
 		}
-		l := &Link{Framing: f, Stream: true, From: address.From(r.Context()), Known: known, max: opt.MaxQueue, out: out}
+		l := &Link{Framing: f, Stream: true, From: address.From(r.Context()), Release: release, max: opt.MaxQueue, out: out}
 		l.device = accept(l)
-		_ = l.Feed(first) // the link is new
+		_ = l.Feed(first) // a new link is never closed
 		select {
 		case <-r.Context().Done():
-		case <-out.over:
+		case <-out.done:
 		}
-		out.cut()
-		l.give(WriteFailed)
+		out.abort()
+		l.markClosed(WriteFailed)
 		out.mu.Lock()
 		defer out.mu.Unlock()
 		l.device.Gone()
 	})
 }
 
-// firstCommands reads what a stream begins with.
+// firstCommands reads the commands of the request that opens a stream.
 func firstCommands(w http.ResponseWriter, r *http.Request, limit int, sse bool) ([]byte, bool) {
 	switch {
 	case r.Method == http.MethodOptions && !sse:
@@ -59,42 +59,42 @@ func firstCommands(w http.ResponseWriter, r *http.Request, limit int, sse bool) 
 		if c := r.URL.Query().Get("cf_connect"); c != "" {
 			return []byte(c), true
 		}
-		http.Error(w, "the parameter cf_connect is to hold the connect command", http.StatusBadRequest)
+		http.Error(w, "the query parameter cf_connect must contain the connect command", http.StatusBadRequest)
 	case r.Method == http.MethodPost:
 		b, err := ReadBody(w, r, limit)
 		return b, err == nil
 	default:
-		http.Error(w, "this address takes POST", http.StatusMethodNotAllowed)
+		http.Error(w, "method not allowed: use POST", http.StatusMethodNotAllowed)
 	}
 	return nil, false
 }
 
-// bodyTime is how long the body of a request may take.
+// bodyTime is the timeout for reading a request body.
 const bodyTime = 15 * time.Second
 
-// ReadBody reads the body of a request, or answers why not.
+// ReadBody reads the body of a request. On failure it also writes the error response.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // where there are none, the server's own limits hold
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // if deadlines are unsupported, the server's limits apply
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
 	var long *http.MaxBytesError
 	switch {
 	case err == nil:
-		// as above; what was not read to its end keeps its time, because the server reads the rest away
+		// as above. After an error the deadline stays, because the server drains the rest of the body.
 		_ = rc.SetReadDeadline(time.Time{})
 	case errors.As(err, &long):
 		address.Wrong(r.Context())
-		http.Error(w, "the body is too long", http.StatusRequestEntityTooLarge)
+		http.Error(w, "body too large", http.StatusRequestEntityTooLarge)
 	default:
-		http.Error(w, "the body could not be read", http.StatusBadRequest)
+		http.Error(w, "reading the body failed", http.StatusBadRequest)
 	}
 	return b, err
 }
 
-// ErrGone says that a link has ended.
-var ErrGone = errors.New("this link has ended")
+// ErrGone means that a link is closing or closed.
+var ErrGone = errors.New("link is closed")
 
-// Feed hands a stream's device the commands of a request.
+// Feed passes the commands of a request to the device of a stream.
 func (l *Link) Feed(frame []byte) error {
 	out, ok := l.out.(*stream)
 	if !ok {
@@ -109,19 +109,19 @@ func (l *Link) Feed(frame []byte) error {
 	return nil
 }
 
-// stream is the way out over a response.
+// stream is the sink that writes to an HTTP response.
 type stream struct {
 	framing Framing
 	sse     bool
 	time    time.Duration
 	flush   *http.ResponseController
 	once    sync.Once
-	over    chan struct{} // nothing more is written
+	done    chan struct{} // closed when the response is complete
 
-	mu sync.Mutex // commands come one after the other
+	mu sync.Mutex // serializes commands
 
 	wmu sync.Mutex          // guards w
-	w   http.ResponseWriter // nil once the request is answered
+	w   http.ResponseWriter // nil after the response is complete
 }
 
 func (s *stream) begin() error {
@@ -146,19 +146,19 @@ func (s *stream) write(frames [][]byte) error {
 	if s.w == nil {
 		return context.Canceled
 	}
-	_ = s.flush.SetWriteDeadline(time.Now().Add(s.time)) // where there are none, the request's own limits hold
+	_ = s.flush.SetWriteDeadline(time.Now().Add(s.time)) // if deadlines are unsupported, the request's limits apply
 	for _, f := range frames {
-		if _, err := s.w.Write(s.dress(f)); err != nil {
+		if _, err := s.w.Write(s.encode(f)); err != nil {
 			return err
 		}
 	}
 	err := s.flush.Flush()
-	_ = s.flush.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end a stream that is silent
+	_ = s.flush.SetWriteDeadline(time.Time{}) // on HTTP/2 the deadline would end an idle stream
 	return err
 }
 
-// dress makes a frame what it is on this stream.
-func (s *stream) dress(frame []byte) []byte {
+// encode adds the delimiters of the transport to a frame.
+func (s *stream) encode(frame []byte) []byte {
 	switch {
 	case s.sse:
 		return append(append([]byte("data: "), frame...), "\n\n"...)
@@ -168,15 +168,15 @@ func (s *stream) dress(frame []byte) []byte {
 	return frame
 }
 
-// end says goodbye in a frame: a response has no close codes.
-func (s *stream) end(g goodbye) {
-	_ = s.write([][]byte{s.framing.Encode(g.reply())}) // it ends either way
-	s.cut()
+// end sends the close message as a frame, since a response has no close codes.
+func (s *stream) end(g closeMessage) {
+	_ = s.write([][]byte{s.framing.Encode(g.reply())}) // the stream ends either way
+	s.abort()
 }
 
-func (s *stream) cut() {
+func (s *stream) abort() {
 	s.wmu.Lock()
 	s.w = nil
 	s.wmu.Unlock()
-	s.once.Do(func() { close(s.over) })
+	s.once.Do(func() { close(s.done) })
 }

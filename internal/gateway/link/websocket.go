@@ -17,66 +17,68 @@ import (
 	"github.com/beckon-im/beckon/internal/address"
 )
 
-// The subprotocols by which a device may ask for a framing.
+// Subprotocols that select the framing.
 const (
 	subJSON     = "centrifuge-json"
 	subProtobuf = "centrifuge-protobuf"
 )
 
-// parting is how long a device has to hang up after a goodbye.
-const parting = time.Second
+// closeTimeout is the time a device has to disconnect after the close frame.
+const closeTimeout = time.Second
 
-// WebSocket serves links over WebSocket. Accept makes the device of each; it must not use the link before it returns.
+// WebSocket serves links over WebSocket. accept returns the device of a new link; it must not use the link before it
+// returns.
 func WebSocket(opt Options, accept func(*Link) Device) http.Handler {
 	config := func(subs ...string) *gws.ServerOption {
 		return &gws.ServerOption{
 			ReadMaxPayloadSize: opt.MaxFrame,
 			ReadBufferSize:     readBuffer,
 			SubProtocols:       subs,
-			NewSession:         func() gws.SessionStorage { return &pocket{} },
+			NewSession:         func() gws.SessionStorage { return &connSession{} },
 		}
 	}
 	plain, named := gws.NewUpgrader(events{}, config()), gws.NewUpgrader(events{}, config(subProtobuf, subJSON))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			w.Header().Set("Upgrade", "websocket")
-			http.Error(w, "here is a WebSocket", http.StatusUpgradeRequired)
+			http.Error(w, "this endpoint requires a WebSocket upgrade", http.StatusUpgradeRequired)
 			return
 		}
-		known, ok := opt.mayConnect(w, r)
+		release, ok := opt.admit(w, r)
 		if !ok {
 			return
 		}
 		up := plain
-		if asked := r.Header.Get("Sec-WebSocket-Protocol"); strings.Contains(asked, subJSON) ||
-			strings.Contains(asked, subProtobuf) {
+		if requested := r.Header.Get("Sec-WebSocket-Protocol"); strings.Contains(requested, subJSON) ||
+			strings.Contains(requested, subProtobuf) {
 			up = named
 		}
 		raw, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
-			known()
-			http.Error(w, "this connection cannot become a WebSocket; without proxies that speak HTTP/2 to the server it can",
+			release()
+			http.Error(w, "WebSocket upgrade failed: proxies must use HTTP/1.1 to reach this server",
 				http.StatusInternalServerError)
 			return
 		}
 		from := address.From(r.Context())
-		slow := &lingering{Conn: raw, time: opt.WriteTime}
-		conn, err := up.UpgradeFromConn(slow, bufio.NewReaderSize(slow, readBuffer), r)
+		lingering := &lingeringConn{Conn: raw, time: opt.WriteTime}
+		conn, err := up.UpgradeFromConn(lingering, bufio.NewReaderSize(lingering, readBuffer), r)
 		if err != nil {
-			known()
-			_ = raw.Close() // it was told
+			release()
+			_ = raw.Close() // the upgrader has sent the error response
 			address.Futile(r.Context())
 			return
 		}
 		f := framing(conn.SubProtocol(), r.URL.Query())
-		l := &Link{Framing: f, From: from, Known: known, max: opt.MaxQueue, out: &socket{conn: conn, raw: raw, framing: f}}
+		l := &Link{Framing: f, From: from, Release: release, max: opt.MaxQueue,
+			out: &socket{conn: conn, raw: raw, framing: f}}
 		l.device = accept(l)
-		conn.Session().(*pocket).link = l
-		go l.read(conn, opt.Log) // the request's goroutine and buffers are free again
+		conn.Session().(*connSession).link = l
+		go l.read(conn, opt.Log) // frees the request's goroutine and buffers
 	})
 }
 
-// readBuffer is enough for most commands at once; longer ones take a few reads.
+// readBuffer is the read buffer size in bytes. It fits most commands; longer ones take several reads.
 const readBuffer = 512
 
 func framing(sub string, query url.Values) Framing {
@@ -86,24 +88,24 @@ func framing(sub string, query url.Values) Framing {
 	return JSON
 }
 
-// mayConnect refuses the pages of others, and more from one address than may wait to say who they are; known is for
-// Link.
-func (opt *Options) mayConnect(w http.ResponseWriter, r *http.Request) (known func(), ok bool) {
+// admit rejects pages of other origins, and addresses with too many unauthenticated connections. release is
+// Link.Release.
+func (opt *Options) admit(w http.ResponseWriter, r *http.Request) (release func(), ok bool) {
 	check := opt.CheckOrigin
 	if check == nil {
 		check = sameHost
 	}
 	if !check(r) {
-		http.Error(w, "pages of this origin may not connect", http.StatusForbidden)
+		http.Error(w, "origin not allowed", http.StatusForbidden)
 		return nil, false
 	}
-	if known, ok = address.Enter(r.Context()); !ok {
-		http.Error(w, "too many of this address connect at once; come again", http.StatusTooManyRequests)
+	if release, ok = address.Enter(r.Context()); !ok {
+		http.Error(w, "too many unauthenticated connections from this address; retry later", http.StatusTooManyRequests)
 	}
-	return known, ok
+	return release, ok
 }
 
-// sameHost refuses pages that were served by somebody else.
+// sameHost rejects pages of other hosts.
 func sameHost(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
@@ -113,75 +115,76 @@ func sameHost(r *http.Request) bool {
 	return err == nil && strings.EqualFold(u.Host, r.Host)
 }
 
-// pocket carries the link through the library, in place of its map.
-type pocket struct{ link *Link }
+// connSession attaches the link to a connection of the library, in place of its map.
+type connSession struct{ link *Link }
 
-func (*pocket) Len() int                          { return 0 }
-func (*pocket) Load(string) (value any, has bool) { return nil, false }
-func (*pocket) Delete(string)                     {}
-func (*pocket) Store(string, any)                 {}
-func (*pocket) Range(func(string, any) bool)      {}
+func (*connSession) Len() int                          { return 0 }
+func (*connSession) Load(string) (value any, has bool) { return nil, false }
+func (*connSession) Delete(string)                     {}
+func (*connSession) Store(string, any)                 {}
+func (*connSession) Range(func(string, any) bool)      {}
 
-// events takes what the library reads.
+// events handles frames read by the library.
 type events struct{ gws.BuiltinEventHandler }
 
-// OnMessage takes a frame. Commands go on using its bytes, so only pongs give theirs back.
+// OnMessage handles a frame. Commands keep references to its bytes, so only pongs return their buffer to the pool.
 func (events) OnMessage(c *gws.Conn, m *gws.Message) {
-	l := c.Session().(*pocket).link
+	l := c.Session().(*connSession).link
 	if l.Framing.isPong(m.Bytes()) {
 		l.device.Pong()
-		_ = m.Close() // it never fails
+		_ = m.Close() // never fails
 		return
 	}
 	l.receive(m.Bytes())
 }
 
-// OnPing answers with what was asked.
-// where it fails, nothing more can be read
+// OnPing echoes the payload. A failed write also ends the read loop.
 func (events) OnPing(c *gws.Conn, payload []byte) { _ = c.WritePong(payload) }
 
-// OnClose notes when the library gave up because of what it read, and not because nobody is there.
+// OnClose records a protocol error if the library closed the connection because of invalid data, as opposed to a
+// disconnect.
 func (events) OnClose(c *gws.Conn, err error) {
-	var told *gws.CloseError
-	var broken net.Error
-	if errors.As(err, &told) || errors.As(err, &broken) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	var closed *gws.CloseError
+	var netErr net.Error
+	if errors.As(err, &closed) || errors.As(err, &netErr) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) {
 		return
 	}
-	if l := c.Session().(*pocket).link; l != nil {
-		l.give(BadRequest) // the device was told by the library
+	if l := c.Session().(*connSession).link; l != nil {
+		l.markClosed(BadRequest) // the library has sent the close frame
 	}
 }
 
-// read reads until nothing more can be read. A frame that the library stumbles over costs its device the link, and
-// nobody else.
+// read runs the read loop. A panic of the library closes only this link.
 func (l *Link) read(conn *gws.Conn, log *slog.Logger) {
 	defer func() {
 		if r := recover(); r != nil {
-			log.Warn("a device sent what cannot be read, and is cut off", "panic", r)
-			l.give(BadRequest)
+			log.Warn("link closed after a read panic", "panic", r)
+			l.markClosed(BadRequest)
 		}
-		l.give(WriteFailed)
-		l.out.cut()
+		l.markClosed(WriteFailed)
+		l.out.abort()
 		l.device.Gone()
 	}()
 	conn.ReadLoop()
 }
 
-// socket is the way out over WebSocket.
+// socket is the sink that writes to a WebSocket.
 type socket struct {
 	conn    *gws.Conn
 	raw     net.Conn
 	framing Framing
 }
 
-// together is how many bytes share a frame: each has its own time, so that a slow device is served as long as it reads.
-const together = 32 << 10
+// maxBatch is the most bytes written as one frame. Each frame has its own write timeout, so a slow device is served as
+// long as it keeps reading.
+const maxBatch = 32 << 10
 
 func (s *socket) write(frames [][]byte) error {
 	for len(frames) > 0 {
 		n, size := 1, len(frames[0])
-		for n < len(frames) && size+len(frames[n]) <= together {
+		for n < len(frames) && size+len(frames[n]) <= maxBatch {
 			size += len(frames[n])
 			n++
 		}
@@ -207,31 +210,32 @@ func (s *socket) writeSome(frames [][]byte) error {
 	return s.conn.Writev(op, frames...)
 }
 
-func (s *socket) end(g goodbye) {
-	// it fails only where the link is down, and then the reader knows
+func (s *socket) end(g closeMessage) {
+	// fails only if the connection is down, which the read loop notices
 	_ = s.conn.WriteClose(uint16(g.code), []byte(g.reason))
 }
 
-func (s *socket) cut() { _ = s.raw.Close() }
+func (s *socket) abort() { _ = s.raw.Close() }
 
-// lingering is a connection that, told to close, only says that nothing follows, and goes on being read: a device that
-// just then sends would otherwise be cut off before it has read why.
-type lingering struct {
+// lingeringConn is a connection whose Close only shuts down the write side and keeps reading: otherwise a device that
+// is just sending would get a reset before it has read the close code.
+type lingeringConn struct {
 	net.Conn
 	time time.Duration
 }
 
-// Write gives each write its time, those too that the library makes by itself.
-func (l *lingering) Write(b []byte) (int, error) {
+// Write sets a deadline for each write, including those of the library itself.
+func (l *lingeringConn) Write(b []byte) (int, error) {
 	if err := l.SetWriteDeadline(time.Now().Add(l.time)); err != nil {
 		return 0, err
 	}
 	return l.Conn.Write(b)
 }
 
-// Close ends the way out. The reader ends the rest, when the device hangs up or its time is over.
-func (l *lingering) Close() error {
-	_ = l.SetReadDeadline(time.Now().Add(parting)) // as above
+// Close shuts down the write side. The read loop closes the rest when the device disconnects or closeTimeout has
+// passed.
+func (l *lingeringConn) Close() error {
+	_ = l.SetReadDeadline(time.Now().Add(closeTimeout)) // if it fails, the connection is down
 	if half, ok := l.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
