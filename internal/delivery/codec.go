@@ -7,11 +7,12 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Records travel between nodes in a form of their own, because one event is encoded once and decoded by many: a
-// version, and for each record its numbers as varints and its texts with their lengths. The topic is in the subject.
+// Records are sent between nodes in a compact binary form, because one event is encoded once and decoded by many nodes:
+// a version byte, then for each record its numbers as varints and its texts with length prefixes. The topic is in the
+// subject.
 const codecVersion = 1
 
-var errGarbled = errors.New("delivery: garbled records")
+var errMalformed = errors.New("delivery: malformed records")
 
 func encode(records []txn.Record) []byte {
 	size := 1
@@ -34,7 +35,7 @@ func encode(records []txn.Record) []byte {
 
 func decode(topic string, b []byte) ([]txn.Record, error) {
 	if len(b) == 0 || b[0] != codecVersion {
-		return nil, errGarbled // of another version: the sweep brings them
+		return nil, errMalformed // of another version; the sweep fetches the records
 	}
 	b = b[1:]
 	var list []txn.Record
@@ -42,18 +43,18 @@ func decode(topic string, b []byte) ([]txn.Record, error) {
 		r := txn.Record{Topic: topic}
 		var n int
 		if r.Seq, n = binary.Uvarint(b); n <= 0 {
-			return nil, errGarbled
+			return nil, errMalformed
 		}
 		b = b[n:]
 		if r.At, n = binary.Varint(b); n <= 0 {
-			return nil, errGarbled
+			return nil, errMalformed
 		}
 		b = b[n:]
 		var texts [4][]byte
 		for i := range texts {
 			size, n := binary.Uvarint(b)
 			if n <= 0 || size > uint64(len(b)-n) {
-				return nil, errGarbled
+				return nil, errMalformed
 			}
 			texts[i], b = b[n:n+int(size)], b[n+int(size):]
 		}

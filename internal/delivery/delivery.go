@@ -1,8 +1,7 @@
-// Package delivery owns the way from a committed record to the readers on this node: strictly in order, nothing left
-// out.
+// Package delivery brings committed records to the readers on this node, strictly in order and without gaps.
 //
-// It knows topics, records and bytes, and never what they mean. The bus is only a hint: what it loses, the sequencer
-// fetches from the log, and a sweep finds what nobody hinted at.
+// The bus is only a hint: the sequencer fetches records that the bus lost from the log, and a periodic sweep finds
+// topics without any hint. The package handles topics, records and bytes, not their meaning.
 package delivery
 
 import (
@@ -21,70 +20,71 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Log is where records are durable.
+// Log is the durable log of records.
 type Log interface {
 	Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (store.Page, error)
 	Head(ctx context.Context, topic string) (uint64, error)
 	Heads(ctx context.Context, topics []string) (map[string]uint64, error)
 }
 
-// Bus carries committed records to the nodes that read their topics. It may lose, double and reorder them.
+// Bus carries committed records to the nodes that read their topics. It may lose, duplicate and reorder records.
 type Bus interface {
-	// Publish offers records to all nodes, this one included.
+	// Publish sends records to all nodes, including this one.
 	Publish(records []txn.Record)
-	// OnRecords sets who is offered records; nil says that some may have been lost. It is called once, before any other
-	// method.
+	// OnRecords sets the handler of received records; a nil slice means that records may have been lost. It is called
+	// once, before all other methods.
 	OnRecords(func([]txn.Record))
-	// Subscribe and Unfollow say which topics this node reads. Each Follow has its Unfollow.
+	// Subscribe and Unsubscribe set the topics that this node reads. They are counted: each Subscribe needs one
+	// Unsubscribe.
 	Subscribe(topic string) error
 	Unsubscribe(topic string) error
 }
 
-// Readers are the sessions of this node.
+// Readers are the sessions on this node.
 type Readers interface {
-	// Deliver hands a record to every session that reads its topic. It must not block.
+	// Deliver sends a record to every session that reads its topic. It must not block.
 	Deliver(r txn.Record)
-	// Listen carries out an order that came with a record, after the record was delivered. seq is that of the record, 0
-	// when it is not stored. It must not block.
+	// Listen applies the subscription change of a record, after the record is delivered. seq is the record's sequence, 0
+	// if the record is not stored. It must not block.
 	Listen(topic string, seq uint64, l im.Listen)
 }
 
-// Options are the choices for delivery. The zero value works.
+// Options configures a Delivery. The zero value is valid.
 type Options struct {
-	// Sweep is how often the heads of the log are compared with what was delivered. A lost hint delays a record by at
-	// most this and Grace. Default: 2 s.
+	// Sweep is the interval at which the heads in the log are compared with the delivered sequences. A lost hint delays a
+	// record by at most Sweep + Grace. Default: 2 s.
 	Sweep time.Duration
-	// Grace is how long a record may be behind a later one before it is fetched: two nodes' records cross. Default: 30 ms.
+	// Grace is the delay before a gap is fetched from the log, because records of two nodes may cross. Default: 30 ms.
 	Grace time.Duration
-	// Log receives what operators should know. Default: slog.Default().
+	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Delivery brings records to readers.
+// Delivery delivers records to readers. mu guards feeds, gapMu guards gaps.
 type Delivery struct {
 	log     Log
 	bus     Bus
 	readers Readers
 	opt     Options
-	nudge   chan struct{} // something may have been lost: sweep now
+	wake    chan struct{} // wakes the sweep: records may have been lost
 
 	mu    sync.RWMutex
 	feeds map[string]*feed
 
-	gapMu sync.Mutex
-	gaps  map[string]struct{}
-	some  chan struct{} // there are gaps
+	gapMu  sync.Mutex
+	gaps   map[string]struct{}
+	gapped chan struct{} // signals that gaps is not empty
 }
 
-// fetchPage bounds one read of a gap.
+// Limits of reads from the log.
 const (
 	fetchPage  = 500
 	fetchBytes = 1 << 20
-	fetchers   = 4    // gaps that are fetched side by side
-	sweepPage  = 2000 // heads that are read together
+	fetchers   = 4    // gaps fetched concurrently
+	sweepPage  = 2000 // heads read per query
 )
 
-// New makes a delivery. Readers must be set with Serve before records arrive.
+// New returns a Delivery. Serve must set the readers before records arrive.
 func New(log Log, bus Bus, opt Options) *Delivery {
 	if opt.Sweep == 0 {
 		opt.Sweep = 2 * time.Second
@@ -95,8 +95,8 @@ func New(log Log, bus Bus, opt Options) *Delivery {
 	if opt.Grace == 0 {
 		opt.Grace = 30 * time.Millisecond
 	}
-	d := &Delivery{log: log, bus: bus, opt: opt, nudge: make(chan struct{}, 1), feeds: map[string]*feed{},
-		gaps: map[string]struct{}{}, some: make(chan struct{}, 1)}
+	d := &Delivery{log: log, bus: bus, opt: opt, wake: make(chan struct{}, 1), feeds: map[string]*feed{},
+		gaps: map[string]struct{}{}, gapped: make(chan struct{}, 1)}
 	bus.OnRecords(d.receive)
 	return d
 }
@@ -104,25 +104,25 @@ func New(log Log, bus Bus, opt Options) *Delivery {
 // Serve sets the readers.
 func (d *Delivery) Serve(r Readers) { d.readers = r }
 
-// Announce offers committed records to everybody who reads their topics.
+// Announce publishes committed records to all readers of their topics.
 func (d *Delivery) Announce(records []txn.Record) { d.bus.Publish(records) }
 
-// Open begins to deliver a topic on this node, from its head on.
+// Open starts the delivery of a topic on this node at its current head.
 func (d *Delivery) Open(ctx context.Context, topic string) error {
 	f := &feed{}
 	d.mu.Lock()
-	_, open := d.feeds[topic] // a reader that came back before the one who left was noticed
+	_, open := d.feeds[topic] // a new reader may open the topic before the close of the old one
 	d.feeds[topic] = f
 	d.mu.Unlock()
 	if !open {
 		if err := d.bus.Subscribe(topic); err != nil {
-			d.forget(topic, f)
+			d.discard(topic, f)
 			return err
 		}
 	}
-	head, err := d.log.Head(ctx, topic) // after Follow, so that nothing falls between
+	head, err := d.log.Head(ctx, topic) // after Subscribe, so that no record falls in between
 	if err != nil {
-		if d.forget(topic, f) {
+		if d.discard(topic, f) {
 			err = errors.Join(err, d.bus.Unsubscribe(topic))
 		}
 		return err
@@ -133,7 +133,7 @@ func (d *Delivery) Open(ctx context.Context, topic string) error {
 	return nil
 }
 
-// Reads reports whether anybody on this node reads a topic.
+// Reads reports whether a topic has readers on this node.
 func (d *Delivery) Reads(topic string) bool { return d.feed(topic) != nil }
 
 // Close stops delivering a topic on this node.
@@ -148,8 +148,8 @@ func (d *Delivery) Close(topic string) error {
 	return d.bus.Unsubscribe(topic)
 }
 
-// forget removes a feed that could not begin, and reports whether it was the topic's.
-func (d *Delivery) forget(topic string, f *feed) bool {
+// discard removes a feed that failed to start, and reports whether it was still the topic's feed.
+func (d *Delivery) discard(topic string, f *feed) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.feeds[topic] != f {
@@ -165,10 +165,10 @@ func (d *Delivery) feed(topic string) *feed {
 	return d.feeds[topic]
 }
 
-// DeliverLocal offers records to the readers of this node alone.
+// DeliverLocal delivers records only to the readers on this node.
 func (d *Delivery) DeliverLocal(records []txn.Record) { d.receive(records) }
 
-// Watched lists the people whose coming and going somebody on this node watches.
+// Watched returns the users whose presence is watched on this node.
 func (d *Delivery) Watched() []string {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -181,10 +181,10 @@ func (d *Delivery) Watched() []string {
 	return list
 }
 
-// receive takes what the bus offers.
+// receive handles records from the bus.
 func (d *Delivery) receive(records []txn.Record) {
 	if records == nil {
-		signal(d.nudge)
+		signal(d.wake)
 	}
 	for i := range records {
 		f := d.feed(records[i].Topic)
@@ -197,7 +197,7 @@ func (d *Delivery) receive(records []txn.Record) {
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
-	default: // it is known already
+	default: // already signaled
 	}
 }
 
@@ -205,7 +205,7 @@ func (d *Delivery) noteGap(topic string) {
 	d.gapMu.Lock()
 	defer d.gapMu.Unlock()
 	d.gaps[topic] = struct{}{}
-	signal(d.some)
+	signal(d.gapped)
 }
 
 func (d *Delivery) takeGaps() map[string]struct{} {
@@ -234,13 +234,13 @@ func (d *Delivery) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return g.Wait()
 		case <-t.C:
-		case <-d.nudge:
+		case <-d.wake:
 		}
 		d.reconcile(ctx)
 	}
 }
 
-// closeGaps fetches what is missing, once it had its time to come by itself.
+// closeGaps fetches missing records from the log once their grace period is over.
 func (d *Delivery) closeGaps(ctx context.Context) error {
 	grace := time.NewTimer(d.opt.Grace)
 	defer grace.Stop()
@@ -248,7 +248,7 @@ func (d *Delivery) closeGaps(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-d.some:
+		case <-d.gapped:
 		}
 		grace.Reset(d.opt.Grace)
 		select {
@@ -264,11 +264,11 @@ func (d *Delivery) closeGaps(ctx context.Context) error {
 				return nil
 			})
 		}
-		_ = g.Wait() // none fails
+		_ = g.Wait() // never fails
 	}
 }
 
-// fetch delivers what the log has and this node has not delivered.
+// fetch delivers the records of a topic that are in the log and not yet delivered.
 func (d *Delivery) fetch(ctx context.Context, topic string) {
 	f := d.feed(topic)
 	for f != nil {
@@ -279,11 +279,11 @@ func (d *Delivery) fetch(ctx context.Context, topic string) {
 		p, err := d.log.Records(ctx, topic, after, fetchPage, fetchBytes)
 		if err != nil {
 			if ctx.Err() == nil {
-				d.opt.Log.Warn("a gap could not be fetched; the sweep tries again", "topic", topic, "after", after, "error", err)
+				d.opt.Log.Warn("gap fetch failed", "topic", topic, "after", after, "error", err)
 			}
 			return
 		}
-		if p.Floor > after { // it was trimmed before it could be delivered here
+		if p.Floor > after { // trimmed before it was delivered here
 			f.begin(p.Floor, d.deliver)
 		}
 		for i := range p.Records {
@@ -295,7 +295,8 @@ func (d *Delivery) fetch(ctx context.Context, topic string) {
 	}
 }
 
-// reconcile finds the topics that are behind their heads. What is only on its way has the time of a gap to come.
+// reconcile finds the topics that are behind their heads in the log. Records that are still on their way get the grace
+// period of a gap.
 func (d *Delivery) reconcile(ctx context.Context) {
 	d.mu.RLock()
 	topics := slices.Collect(maps.Keys(d.feeds))
@@ -304,7 +305,7 @@ func (d *Delivery) reconcile(ctx context.Context) {
 		heads, err := d.log.Heads(ctx, page)
 		if err != nil {
 			if ctx.Err() == nil {
-				d.opt.Log.Warn("the sweep could not read heads; it comes again", "error", err)
+				d.opt.Log.Warn("sweep failed", "retry_in", d.opt.Sweep, "error", err)
 			}
 			return
 		}

@@ -2,19 +2,19 @@ package delivery
 
 import "github.com/beckon-im/beckon/internal/txn"
 
-// Local is the bus of a single node: what is published is offered at once.
+// Local is the bus of a single node. It delivers published records synchronously.
 type Local struct{ receive func([]txn.Record) }
 
-// NewLocal makes the bus of a single node.
+// NewLocal returns the bus of a single node.
 func NewLocal() *Local { return &Local{} }
 
-// Publish offers records to this node.
+// Publish delivers records on this node.
 func (l *Local) Publish(records []txn.Record) { l.receive(records) }
 
-// OnRecords sets who is offered records.
+// OnRecords sets the handler of records.
 func (l *Local) OnRecords(f func([]txn.Record)) { l.receive = f }
 
-// Subscribe does nothing: this node is offered everything.
+// Subscribe does nothing: this node receives all records.
 func (l *Local) Subscribe(string) error { return nil }
 
 // Unsubscribe does nothing.

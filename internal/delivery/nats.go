@@ -16,31 +16,33 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// NATS is the bus between nodes: one subject for each topic, in which only the nodes are interested that read it. It is
-// a hint, and a means to ask: it keeps nothing, and whatever it loses the log has.
+// NATS is the bus between nodes. Each topic has a subject, subscribed to by the nodes that read the topic. The bus
+// persists nothing: lost records are fetched from the log.
+//
+// mu guards subs. The callbacks are set before Run.
 type NATS struct {
 	conn      *nats.Conn
 	prefix    string
 	inbox     chan *nats.Msg
 	outbox    chan outgoing
-	orders    chan []byte   // commands of other nodes
-	lost      chan struct{} // something may have been lost
+	commands  chan []byte   // commands from other nodes
+	lost      chan struct{} // signals that messages may have been lost
 	log       *slog.Logger
 	receive   func([]txn.Record)
 	onMessage func(topic string, data []byte, reply func([]byte))
-	obey      func([]byte)
+	onCommand func([]byte)
 
 	mu   sync.Mutex
-	subs map[string]*followed
+	subs map[string]*topicSub
 }
 
-// followed is a subscription, and how many want it.
-type followed struct {
+// topicSub is a reference-counted subscription.
+type topicSub struct {
 	*nats.Subscription
-	wanted int
+	refs int
 }
 
-// The last part of a subject says what the message is.
+// Message kinds, the last token of a subject.
 const (
 	kindRecords = "r"
 	kindMessage = "w"
@@ -48,35 +50,35 @@ const (
 )
 
 const (
-	natsInbox   = 64 << 10  // messages that wait for this node; more are lost, and fetched
-	natsOrders  = 4 << 10   // commands that wait to be obeyed
-	natsOutbox  = 16 << 10  // that wait to be sent; who commits never waits for the bus
-	natsMessage = 512 << 10 // bytes of records in one message; NATS takes 1 MiB
+	natsInbox    = 64 << 10  // queued incoming messages; records over the limit are lost, and fetched from the log
+	natsCommands = 4 << 10   // queued incoming commands
+	natsOutbox   = 16 << 10  // queued outgoing messages; commits never wait for the bus
+	natsMessage  = 512 << 10 // bytes of records in one message; the limit of NATS is 1 MiB
 )
 
-// NewNATS connects to NATS: nats://host1,nats://host2. House keeps the houses apart that share it. When no server can
-// be reached it goes on trying, and Connected says so.
-func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
-	b := &NATS{prefix: "beckon." + token(house) + ".", inbox: make(chan *nats.Msg, natsInbox),
-		outbox: make(chan outgoing, natsOutbox), orders: make(chan []byte, natsOrders), obey: func([]byte) {},
-		lost: make(chan struct{}, 1), log: log, subs: map[string]*followed{},
+// NewNATS connects to NATS: nats://host1,nats://host2. clusterID separates clusters that share a NATS server. If no
+// server is reachable it keeps retrying; see Connected.
+func NewNATS(url, clusterID string, log *slog.Logger) (*NATS, error) {
+	b := &NATS{prefix: "beckon." + token(clusterID) + ".", inbox: make(chan *nats.Msg, natsInbox),
+		outbox: make(chan outgoing, natsOutbox), commands: make(chan []byte, natsCommands), onCommand: func([]byte) {},
+		lost: make(chan struct{}, 1), log: log, subs: map[string]*topicSub{},
 		receive: func([]txn.Record) {}, onMessage: func(string, []byte, func([]byte)) {}}
 	var err error
 	b.conn, err = nats.Connect(url,
 		nats.Name("beckon"), nats.NoEcho(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
-		// what cannot be sent now is not worth sending later
+		// no buffer: late messages are useless
 		nats.ReconnectBufSize(-1),
-		// a link that takes nothing is given up, not waited for
+		// a stalled connection is closed and reopened
 		nats.FlusherTimeout(time.Second), nats.ReconnectOnFlusherError(),
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2*time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				log.Warn("the link to NATS broke; events between nodes come late until it is back", "error", err)
+				log.Warn("NATS disconnected; cross-node delivery is delayed", "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {
-			log.Info("the link to NATS is back", "server", c.ConnectedUrlRedacted())
+			log.Info("NATS reconnected", "server", c.ConnectedUrlRedacted())
 			signal(b.lost)
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -84,27 +86,27 @@ func NewNATS(url, house string, log *slog.Logger) (*NATS, error) {
 				signal(b.lost)
 				return
 			}
-			log.Warn("NATS", "error", err)
+			log.Warn("NATS error", "error", err)
 		}),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("the address of NATS: %w", err)
+		return nil, fmt.Errorf("NATS address: %w", err)
 	}
 	return b, nil
 }
 
-// nodesTopic is followed by all nodes, for presence and commands to all. It has no records.
+// nodesTopic is the topic of all nodes, for presence and broadcast commands. It has no records.
 const nodesTopic = "nodes"
 
-// nodeTopic is followed by one node, for commands to it alone. It has no records.
+// nodeTopic is the topic of one node, for commands to it. It has no records.
 func nodeTopic(node string) string { return "node:" + node }
 
-// token makes one part of a subject of anything.
+// token encodes a string as one token of a subject.
 func token(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
 func (b *NATS) subject(topic, kind string) string { return b.prefix + token(topic) + "." + kind }
 
-// topic is the reverse of subject.
+// topic is the inverse of subject.
 func (b *NATS) topic(subject string) (topic, kind string) {
 	name, kind, _ := strings.Cut(strings.TrimPrefix(subject, b.prefix), ".")
 	raw, err := base64.RawURLEncoding.DecodeString(name)
@@ -114,15 +116,15 @@ func (b *NATS) topic(subject string) (topic, kind string) {
 	return string(raw), kind
 }
 
-// OnRecords sets who is offered records; nil says that some may have been lost.
+// OnRecords sets the handler of received records; a nil slice means that records may have been lost.
 func (b *NATS) OnRecords(f func([]txn.Record)) { b.receive = f }
 
-// OnMessage sets who hears words of other nodes; reply answers one that asked.
+// OnMessage sets the handler of messages from other nodes. reply responds to a request.
 func (b *NATS) OnMessage(f func(topic string, data []byte, reply func([]byte))) {
 	b.onMessage = f
 }
 
-// Publish offers records to this node, and to those that read their topics.
+// Publish sends records to this node and to the nodes that read their topics.
 func (b *NATS) Publish(records []txn.Record) {
 	b.receive(records)
 	byTopic := map[string][]txn.Record{}
@@ -148,32 +150,32 @@ func (b *NATS) Publish(records []txn.Record) {
 func (b *NATS) send(topic string, records []txn.Record) {
 	select {
 	case b.outbox <- outgoing{b.subject(topic, kindRecords), encode(records)}:
-	default: // the sweeps of the other nodes bring them
+	default: // dropped: the sweeps of the other nodes fetch them
 	}
 }
 
-// outgoing is a message on its way.
+// outgoing is a queued message.
 type outgoing struct {
 	subject string
 	data    []byte
 }
 
-// Subscribe begins to receive what concerns a topic. Each Follow wants its Unfollow.
+// Subscribe subscribes to the messages of a topic. Each Subscribe needs one Unsubscribe.
 func (b *NATS) Subscribe(topic string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if f := b.subs[topic]; f != nil {
-		f.wanted++
+		f.refs++
 		return nil
 	}
 	sub, err := b.conn.ChanSubscribe(b.subject(topic, "*"), b.inbox)
 	if err == nil {
-		b.subs[topic] = &followed{sub, 1}
+		b.subs[topic] = &topicSub{sub, 1}
 	}
 	return err
 }
 
-// Unsubscribe ends it.
+// Unsubscribe releases a subscription.
 func (b *NATS) Unsubscribe(topic string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -181,35 +183,35 @@ func (b *NATS) Unsubscribe(topic string) error {
 	if f == nil {
 		return nil
 	}
-	if f.wanted--; f.wanted > 0 {
+	if f.refs--; f.refs > 0 {
 		return nil
 	}
 	delete(b.subs, topic)
 	return f.Unsubscribe()
 }
 
-// PublishCommand sends a command to a node, or, without one, to all others.
+// PublishCommand sends a command to a node, or to all other nodes if node is empty.
 func (b *NATS) PublishCommand(node string, data []byte) error {
 	if node == "" {
-		_ = b.conn.Publish(b.subject(nodesTopic, kindCommand), data) // while the link is down there is nobody to tell
+		_ = b.conn.Publish(b.subject(nodesTopic, kindCommand), data) // while disconnected no other node is reachable
 		return nil
 	}
 	return b.conn.Publish(b.subject(nodeTopic(node), kindCommand), data)
 }
 
-// SubscribeCommands says who this node is, and what takes the commands to it and to all.
-func (b *NATS) SubscribeCommands(node string, take func([]byte)) error {
-	b.obey = take
+// SubscribeCommands sets the name of this node, and the handler of commands to it and to all nodes.
+func (b *NATS) SubscribeCommands(node string, handle func([]byte)) error {
+	b.onCommand = handle
 	return errors.Join(b.Subscribe(nodesTopic), b.Subscribe(nodeTopic(node)))
 }
 
-// PublishMessage sends a word to the other nodes that follow a topic.
+// PublishMessage sends a message to the other nodes subscribed to a topic.
 func (b *NATS) PublishMessage(topic string, data []byte) {
 	_ = b.conn.Publish(b.subject(topic, kindMessage), data)
 }
 
-// Request sends a word to the other nodes that follow a topic, and takes up to n answers. It returns what it has when
-// ctx ends; when nobody follows, at once.
+// Request sends a message to the other nodes subscribed to a topic and collects up to n responses. It returns the
+// responses so far when ctx ends, and at once if no other node is subscribed.
 func (b *NATS) Request(ctx context.Context, topic string, data []byte, n int) [][]byte {
 	if n == 1 {
 		msg, err := b.conn.RequestWithContext(ctx, b.subject(topic, kindMessage), data)
@@ -238,13 +240,13 @@ func (b *NATS) Request(ctx context.Context, topic string, data []byte, n int) []
 	return list
 }
 
-// Connected reports whether a server is reached.
+// Connected reports whether a server is connected.
 func (b *NATS) Connected() bool { return b.conn.IsConnected() }
 
-// Close ends the link of a bus that is not run.
+// Close closes the connection of a bus that is not run.
 func (b *NATS) Close() { b.conn.Close() }
 
-// Run hands on what comes until ctx ends, and closes the connection.
+// Run sends and receives messages until ctx ends, then closes the connection.
 func (b *NATS) Run(ctx context.Context) error {
 	defer b.conn.Close()
 	var g errgroup.Group
@@ -254,7 +256,7 @@ func (b *NATS) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			case m := <-b.outbox:
-				// it fails while the link is down, and when a record is larger than NATS takes: the sweeps bring it
+				// fails while disconnected, and if a record exceeds the limit of NATS: the sweeps fetch it
 				_ = b.conn.Publish(m.subject, m.data)
 			}
 		}
@@ -264,8 +266,8 @@ func (b *NATS) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case order := <-b.orders:
-				b.obey(order)
+			case command := <-b.commands:
+				b.onCommand(command)
 			}
 		}
 	})
@@ -276,26 +278,26 @@ func (b *NATS) Run(ctx context.Context) error {
 		case <-b.lost:
 			b.receive(nil)
 		case msg := <-b.inbox:
-			b.take(msg)
+			b.handle(msg)
 		}
 	}
 }
 
-func (b *NATS) take(msg *nats.Msg) {
+func (b *NATS) handle(msg *nats.Msg) {
 	topic, kind := b.topic(msg.Subject)
 	switch {
 	case topic == "":
 	case kind == kindRecords:
 		records, err := decode(topic, msg.Data)
 		if err != nil {
-			b.log.Debug("records of another kind came over NATS; the sweep brings them", "topic", topic)
+			b.log.Debug("undecodable records received; the sweep fetches them", "topic", topic)
 			return
 		}
 		b.receive(records)
 	case kind == kindCommand:
 		select {
-		case b.orders <- msg.Data:
-		default: // whoever waits for the answer of it asks again
+		case b.commands <- msg.Data:
+		default: // dropped: callers time out and retry
 		}
 	case kind == kindMessage:
 		b.onMessage(topic, msg.Data, func(answer []byte) {

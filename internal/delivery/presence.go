@@ -16,23 +16,24 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Sessions are the connected devices of this node.
+// Sessions are the connected devices on this node.
 type Sessions interface {
 	Connected(userID string) []protocol.Device
-	// Kick ends the connections of a device of a user, or, without one, of all but another, and returns which.
-	Kick(userID, deviceID, but string) []string
-	// Allowed returns those devices of a user that may be connected beside each other.
+	// Kick closes the connections of one device of a user or, if deviceID is empty, of all devices except one. It returns
+	// the device IDs.
+	Kick(userID, deviceID, except string) []string
+	// Allowed returns the devices of a user that the device policy permits at the same time.
 	Allowed([]protocol.Device) []protocol.Device
-	// EvictReplaced sends those devices of a user away that newer ones elsewhere replace; wins decides between connections
-	// of the same device and moment.
+	// EvictReplaced closes the sessions of a user that newer devices on another node replace; wins breaks ties between
+	// connections of one device with the same connect time.
 	EvictReplaced(userID string, others []protocol.Device, wins bool)
-	// List lists devices here, by person and device, and says how many there are.
+	// List returns connections on this node, sorted by user and device, and their total number.
 	List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int)
-	// Users lists who has a device here.
+	// Users returns the users with a device on this node.
 	Users() []string
 }
 
-// Messenger carries words between the nodes that follow a topic. It may lose them.
+// Messenger sends messages between the nodes that subscribe to a topic. It may lose them.
 type Messenger interface {
 	PublishMessage(topic string, data []byte)
 	Request(ctx context.Context, topic string, data []byte, n int) [][]byte
@@ -41,74 +42,78 @@ type Messenger interface {
 	Unsubscribe(topic string) error
 }
 
-// Presence knows the connected devices of people on all nodes. Nodes that hold devices of the same person follow that
-// person's topic and tell each other; another node asks them, and any of them can answer for all. It is a courtesy and
-// is never stored: what it does not know makes an acknowledgement less informed, and nothing wrong.
+// Presence tracks the connected devices of users on all nodes. Nodes that hold devices of the same user subscribe to
+// that user's topic and inform each other, so any of them can answer a query for all. Presence is best effort and never
+// stored: missing data makes an acknowledgement less informed, never wrong.
+//
+// mu guards all fields below it.
 type Presence struct {
-	wire  Messenger
-	here  Sessions
-	moved func(userID string, online bool)
-	node  string
+	wire     Messenger
+	local    Sessions
+	onChange func(userID string, online bool)
+	node     string
 
-	mu     sync.Mutex
-	remote map[string]map[string]elsewhere // by user and node
-	soon   map[string][]coming             // devices that are let in and not here yet, by user
-	nodes  map[string]time.Time            // the other nodes, and when they were last heard
-	back   bool                            // one was heard that was not known: what it said before is not known either
+	mu       sync.Mutex
+	remote   map[string]map[string]remoteDevices // by user and node
+	pending  map[string][]pendingDevice          // devices admitted but not connected yet, by user
+	nodes    map[string]time.Time                // last message of each other node
+	rejoined bool                                // an unknown node appeared: its earlier messages are unknown too
 }
 
-// coming is a device that was let in. From then on this node follows its person's topic.
-type coming struct {
+// pendingDevice is a device that was admitted but is not connected yet. This node is subscribed to the topic of its
+// user.
+type pendingDevice struct {
 	protocol.Device
 	until time.Time
 }
 
-// elsewhere is what another node said of a user.
-type elsewhere struct {
+// remoteDevices are the devices of a user on another node.
+type remoteDevices struct {
 	devices []protocol.Device
 	at      time.Time
 }
 
 const (
 	aliveEvery = time.Second
-	aliveFor   = 5 * time.Second // a node that is silent for so long is gone
-	// seconds in which every person here is told of anew, should a word have been lost
+	aliveFor   = 5 * time.Second // a silent node is considered dead after this
+	// period in seconds in which the devices of every local user are republished, in case of lost messages
 	republishAll   = 60
-	comingFor      = 10 * time.Second       // a device that was let in and is not here after this has gone again
-	clockSkew      = 2000                   // milliseconds by which the clocks of nodes may differ
-	forgetAfter    = 3 * time.Minute        // what was not told anew is forgotten
-	requestTimeout = 250 * time.Millisecond // that an answer of another node is waited for
-	requestSingly  = 8                      // people about whom their nodes are asked; about more, all nodes
+	comingFor      = 10 * time.Second       // an admitted device that has not connected by then has failed
+	clockSkew      = 2000                   // assumed clock difference between nodes, in milliseconds
+	forgetAfter    = 3 * time.Minute        // remote devices that were not republished are dropped
+	requestTimeout = 250 * time.Millisecond // timeout of a request to one node
+	// up to this many users are queried on their own topics; more in one request to all nodes
+	requestSingly = 8
 )
 
-// message is what nodes tell each other.
+// message is the JSON message between nodes.
 type message struct {
 	Node    string            `json:"node"`
 	Kind    string            `json:"kind"`
 	Devices []protocol.Device `json:"devices,omitempty"`
 	Device  string            `json:"device,omitempty"`
-	But     string            `json:"but,omitempty"`
+	Except  string            `json:"but,omitempty"`
 	Users   []string          `json:"users,omitempty"`
 
-	Nodes map[string][]protocol.Device `json:"nodes,omitempty"` // which devices of a person are connected where
+	Nodes map[string][]protocol.Device `json:"nodes,omitempty"` // devices of a user by node
 }
 
-// The kinds of words.
+// Message kinds.
 const (
-	wordDevices = "devices" // these of this person are connected to me
-	wordKick    = "kick"    // send these away
-	wordWho     = "who"     // which are connected anywhere?
-	wordMoved   = "moved"   // somebody came or went
-	wordAlive   = "alive"   // I am here
-	wordBye     = "bye"     // I am going
-	wordHowMany = "howmany" // of these people, how many devices have you each?
+	messageDevices = "devices" // the sender's devices of this user
+	messageKick    = "kick"    // kick these devices
+	messageWho     = "who"     // request for the user's devices on all nodes
+	messageMoved   = "moved"   // the online status of a user may have changed
+	messageAlive   = "alive"   // heartbeat
+	messageBye     = "bye"     // shutdown
+	messageCount   = "howmany" // request for the number of devices of each of these users
 )
 
-// NewPresence makes the presence of a house of several nodes. moved is told who came or went, here or elsewhere; online
-// says that it is known that they are, else it is to be asked. It must not block.
-func NewPresence(wire Messenger, here Sessions, moved func(userID string, online bool)) *Presence {
-	p := &Presence{wire: wire, here: here, moved: moved, node: uuid.NewString()[:8],
-		remote: map[string]map[string]elsewhere{}, soon: map[string][]coming{}, nodes: map[string]time.Time{}}
+// NewPresence returns the presence of a cluster. onChange is called when a user connects or disconnects on any node;
+// online means that the user is known to be online, otherwise presence has to be queried. It must not block.
+func NewPresence(wire Messenger, local Sessions, onChange func(userID string, online bool)) *Presence {
+	p := &Presence{wire: wire, local: local, onChange: onChange, node: uuid.NewString()[:8],
+		remote: map[string]map[string]remoteDevices{}, pending: map[string][]pendingDevice{}, nodes: map[string]time.Time{}}
 	wire.OnMessage(p.onMessage)
 	return p
 }
@@ -121,63 +126,64 @@ func (p *Presence) publish(topic string, w message) {
 func encodeMessage(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // our own types of strings and numbers always encode
+		panic(err) // our own types always encode
 	}
 	return b
 }
 
-// BeforeOnline tells the other nodes of a device before it hears that it is let in, so that whoever asks after that is
-// told of it. What they have of the person, this node knows then too. It returns when the device came, after those that
-// were there before it, however the clocks of the nodes differ.
+// BeforeOnline publishes a device to the other nodes before the device receives its connect reply, so that later
+// queries include it, and learns the user's devices on other nodes. It returns the connect time, later than those of
+// the devices that were connected before, even if the clocks of the nodes differ.
 func (p *Presence) BeforeOnline(userID string, d protocol.Device) (at int64) {
 	topic := im.UserTopic(userID)
 	if p.wire.Subscribe(topic) != nil {
 		return d.ConnectedAt
 	}
 	p.mu.Lock()
-	p.soon[userID] = append(p.soon[userID], coming{d, time.Now().Add(comingFor)})
+	p.pending[userID] = append(p.pending[userID], pendingDevice{d, time.Now().Add(comingFor)})
 	p.mu.Unlock()
 	at = d.ConnectedAt
-	for _, answer := range p.request(topic, message{Kind: wordDevices, Devices: p.mine(userID)}, requestTimeout, 1) {
+	for _, answer := range p.request(topic, message{Kind: messageDevices, Devices: p.localDevices(userID)}, requestTimeout,
+		1) {
 		for _, o := range p.merge(userID, answer) {
-			if late := o.ConnectedAt - d.ConnectedAt; late >= 0 && late < clockSkew {
+			if ahead := o.ConnectedAt - d.ConnectedAt; ahead >= 0 && ahead < clockSkew {
 				at = max(at, o.ConnectedAt+1)
 			}
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, c := range p.soon[userID] {
+	for i, c := range p.pending[userID] {
 		if c.Device == d {
-			p.soon[userID][i].ConnectedAt = at
+			p.pending[userID][i].ConnectedAt = at
 		}
 	}
 	return at
 }
 
-// arrived forgets what was coming of a person and is here now, or is late.
-func (p *Presence) arrived(userID string, here []protocol.Device, now time.Time) {
+// arrived removes pending devices that have connected or expired.
+func (p *Presence) arrived(userID string, local []protocol.Device, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := len(p.soon[userID])
-	rest := slices.DeleteFunc(p.soon[userID], func(c coming) bool {
-		return now.After(c.until) || slices.ContainsFunc(here,
+	before := len(p.pending[userID])
+	rest := slices.DeleteFunc(p.pending[userID], func(c pendingDevice) bool {
+		return now.After(c.until) || slices.ContainsFunc(local,
 			func(d protocol.Device) bool { return d.DeviceID == c.DeviceID })
 	})
-	if p.soon[userID] = rest; len(rest) == 0 {
-		delete(p.soon, userID)
+	if p.pending[userID] = rest; len(rest) == 0 {
+		delete(p.pending, userID)
 	}
 	for range before - len(rest) {
-		_ = p.wire.Unsubscribe(im.UserTopic(userID)) // the sessions that are here follow it
+		_ = p.wire.Unsubscribe(im.UserTopic(userID)) // the connected sessions are subscribed themselves
 	}
 }
 
-// mine lists the devices that a person has on this node, and those that are coming.
-func (p *Presence) mine(userID string) []protocol.Device {
-	list := p.here.Connected(userID)
+// localDevices returns the devices of a user on this node, including pending ones.
+func (p *Presence) localDevices(userID string) []protocol.Device {
+	list := p.local.Connected(userID)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.soon[userID] {
+	for _, c := range p.pending[userID] {
 		list = withDevice(list, c.Device)
 	}
 	return list
@@ -190,38 +196,38 @@ func withDevice(list []protocol.Device, d protocol.Device) []protocol.Device {
 	return append(list, d)
 }
 
-// Changed tells the other nodes that a device of a user came to or went from this one; edge says that it was the first
-// or last.
+// Changed publishes that a device of a user has connected to or disconnected from this node; edge marks the first or
+// last device.
 func (p *Presence) Changed(userID string, edge bool) {
-	p.arrived(userID, p.here.Connected(userID), time.Now())
-	devices := p.mine(userID)
-	p.publish(im.UserTopic(userID), message{Kind: wordDevices, Devices: devices})
+	p.arrived(userID, p.local.Connected(userID), time.Now())
+	devices := p.localDevices(userID)
+	p.publish(im.UserTopic(userID), message{Kind: messageDevices, Devices: devices})
 	if len(devices) == 0 {
 		p.mu.Lock()
-		delete(p.remote, userID) // nobody tells it any more
+		delete(p.remote, userID) // this node is no longer informed
 		p.mu.Unlock()
 	}
 	p.evictReplaced(userID)
 	if edge {
-		here := p.here.Connected(userID) // what is only coming may never come
-		p.publish(im.StatusTopic(userID), message{Kind: wordMoved, Devices: here})
-		p.moved(userID, len(here) > 0)
+		local := p.local.Connected(userID) // pending devices do not count: they may never connect
+		p.publish(im.StatusTopic(userID), message{Kind: messageMoved, Devices: local})
+		p.onChange(userID, len(local) > 0)
 	}
 }
 
-// evictReplaced sends those devices of a person away that newer ones elsewhere replace.
+// evictReplaced closes the sessions of a user that newer devices on other nodes replace.
 func (p *Presence) evictReplaced(userID string) {
 	p.mu.Lock()
 	others := maps.Clone(p.remote[userID])
 	p.mu.Unlock()
 	for node, e := range others {
-		p.here.EvictReplaced(userID, e.devices, node > p.node)
+		p.local.EvictReplaced(userID, e.devices, node > p.node)
 	}
 }
 
-// view is what this node knows of a person's devices on all nodes.
+// view returns the user's devices on all nodes, as far as this node knows.
 func (p *Presence) view(userID string) []protocol.Device {
-	list := p.mine(userID)
+	list := p.localDevices(userID)
 	p.mu.Lock()
 	for _, e := range p.remote[userID] {
 		for _, d := range e.devices {
@@ -229,16 +235,16 @@ func (p *Presence) view(userID string) []protocol.Device {
 		}
 	}
 	p.mu.Unlock()
-	list = p.here.Allowed(list)
+	list = p.local.Allowed(list)
 	slices.SortFunc(list, func(a, b protocol.Device) int { return cmp.Compare(a.DeviceID, b.DeviceID) })
 	return list
 }
 
-// where says which devices of a person are connected where, as this node knows it.
-func (p *Presence) where(userID string) map[string][]protocol.Device {
+// byNode returns the user's devices by node, as far as this node knows.
+func (p *Presence) byNode(userID string) map[string][]protocol.Device {
 	nodes := map[string][]protocol.Device{}
-	if mine := p.mine(userID); len(mine) > 0 {
-		nodes[p.node] = mine
+	if localDevices := p.localDevices(userID); len(localDevices) > 0 {
+		nodes[p.node] = localDevices
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -248,13 +254,13 @@ func (p *Presence) where(userID string) map[string][]protocol.Device {
 	return nodes
 }
 
-// merge takes another node's answer, and returns the devices in it.
+// merge stores the response of another node and returns the devices in it.
 func (p *Presence) merge(userID string, answer []byte) []protocol.Device {
 	var w message
 	if json.Unmarshal(answer, &w) != nil {
 		return nil
 	}
-	holds := len(p.mine(userID)) > 0
+	present := len(p.localDevices(userID)) > 0
 	list := []protocol.Device{}
 	for node, devices := range w.Nodes {
 		if node == p.node {
@@ -263,14 +269,14 @@ func (p *Presence) merge(userID string, answer []byte) []protocol.Device {
 		for _, d := range devices {
 			list = withDevice(list, d)
 		}
-		if holds {
+		if present {
 			p.note(userID, node, devices)
 		}
 	}
-	return p.here.Allowed(list)
+	return p.local.Allowed(list)
 }
 
-// note remembers what a person has on another node.
+// note stores the devices of a user on another node.
 func (p *Presence) note(userID, node string, devices []protocol.Device) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -281,65 +287,65 @@ func (p *Presence) note(userID, node string, devices []protocol.Device) {
 		return
 	}
 	if p.remote[userID] == nil {
-		p.remote[userID] = map[string]elsewhere{}
+		p.remote[userID] = map[string]remoteDevices{}
 	}
-	p.remote[userID][node] = elsewhere{devices, time.Now()}
+	p.remote[userID][node] = remoteDevices{devices, time.Now()}
 }
 
-func (p *Presence) request(topic string, w message, patience time.Duration, n int) [][]byte {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (p *Presence) request(topic string, w message, timeout time.Duration, n int) [][]byte {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	w.Node = p.node
 	return p.wire.Request(ctx, topic, encodeMessage(w), n)
 }
 
-// Nodes is how many nodes there are, as far as this one knows.
+// Nodes returns the number of known nodes, including this one.
 func (p *Presence) Nodes() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return 1 + len(p.nodes)
 }
 
-// Connected lists the devices of a user that are connected to any node.
+// Connected returns the devices of a user that are connected to any node.
 func (p *Presence) Connected(userID string) []protocol.Device {
 	if list := p.view(userID); len(list) > 0 {
 		return list
 	}
-	for _, answer := range p.request(im.UserTopic(userID), message{Kind: wordWho}, requestTimeout, 1) {
+	for _, answer := range p.request(im.UserTopic(userID), message{Kind: messageWho}, requestTimeout, 1) {
 		return p.merge(userID, answer)
 	}
 	return []protocol.Device{}
 }
 
-// Devices counts the devices of people that are connected to any node. It may ask the others, so it is not for a unit
-// of work.
+// Devices returns the number of devices of each user that are connected to any node. It may query other nodes, so it
+// must not be called within a transaction.
 func (p *Presence) Devices(userIDs ...string) []int {
 	counts := make([]int, len(userIDs))
-	var ask []int
+	var unknown []int
 	for i, u := range userIDs {
 		if counts[i] = len(p.view(u)); counts[i] == 0 {
-			ask = append(ask, i)
+			unknown = append(unknown, i)
 		}
 	}
-	if len(ask) > requestSingly {
-		p.requestAll(userIDs, ask, counts)
+	if len(unknown) > requestSingly {
+		p.requestAll(userIDs, unknown, counts)
 		return counts
 	}
 	var g errgroup.Group
-	for _, i := range ask {
+	for _, i := range unknown {
 		g.Go(func() error {
 			counts[i] = len(p.Connected(userIDs[i]))
 			return nil
 		})
 	}
-	_ = g.Wait() // none fails
+	_ = g.Wait() // never fails
 	return counts
 }
 
-// requestAll asks all nodes about many people.
-func (p *Presence) requestAll(userIDs []string, which, counts []int) {
-	users := make([]string, len(which))
-	for i, k := range which {
+// requestAll queries all nodes for the users at the given indexes and adds to their counts.
+func (p *Presence) requestAll(userIDs []string, indexes, counts []int) {
+	users := make([]string, len(indexes))
+	for i, k := range indexes {
 		users[i] = userIDs[k]
 	}
 	p.mu.Lock()
@@ -348,24 +354,25 @@ func (p *Presence) requestAll(userIDs []string, which, counts []int) {
 	if others == 0 {
 		return
 	}
-	for _, answer := range p.request(nodesTopic, message{Kind: wordHowMany, Users: users}, 2*requestTimeout, others) {
-		var theirs []int
-		if json.Unmarshal(answer, &theirs) != nil || len(theirs) != len(which) {
+	for _, answer := range p.request(nodesTopic, message{Kind: messageCount, Users: users}, 2*requestTimeout, others) {
+		var response []int
+		if json.Unmarshal(answer, &response) != nil || len(response) != len(indexes) {
 			continue
 		}
-		for i, k := range which {
-			counts[k] += theirs[i]
+		for i, k := range indexes {
+			counts[k] += response[i]
 		}
 	}
 }
 
-// Kick ends the connections of a device of a user on all nodes, or, without one, of all but another, and returns which.
-func (p *Presence) Kick(userID, deviceID, but string) []string {
+// Kick closes the connections of one device of a user on all nodes or, if deviceID is empty, of all devices except one.
+// It returns the device IDs.
+func (p *Presence) Kick(userID, deviceID, except string) []string {
 	all := p.Connected(userID)
-	list := p.here.Kick(userID, deviceID, but)
-	p.publish(im.UserTopic(userID), message{Kind: wordKick, Device: deviceID, But: but})
+	list := p.local.Kick(userID, deviceID, except)
+	p.publish(im.UserTopic(userID), message{Kind: messageKick, Device: deviceID, Except: except})
 	for _, d := range all {
-		if (d.DeviceID == deviceID || deviceID == "" && d.DeviceID != but) && !slices.Contains(list, d.DeviceID) {
+		if (d.DeviceID == deviceID || deviceID == "" && d.DeviceID != except) && !slices.Contains(list, d.DeviceID) {
 			list = append(list, d.DeviceID)
 		}
 	}
@@ -373,7 +380,7 @@ func (p *Presence) Kick(userID, deviceID, but string) []string {
 	return list
 }
 
-// onMessage takes a word of another node.
+// onMessage handles a message from another node.
 func (p *Presence) onMessage(topic string, data []byte, reply func([]byte)) {
 	var w message
 	if json.Unmarshal(data, &w) != nil || w.Node == p.node {
@@ -381,102 +388,102 @@ func (p *Presence) onMessage(topic string, data []byte, reply func([]byte)) {
 	}
 	user := im.TopicUser(topic)
 	switch w.Kind {
-	case wordDevices:
+	case messageDevices:
 		p.onDevices(user, w, reply)
-	case wordKick:
-		p.here.Kick(user, w.Device, w.But)
-	case wordWho:
-		if nodes := p.where(user); len(nodes) > 0 {
+	case messageKick:
+		p.local.Kick(user, w.Device, w.Except)
+	case messageWho:
+		if nodes := p.byNode(user); len(nodes) > 0 {
 			reply(encodeMessage(message{Node: p.node, Nodes: nodes}))
 		}
-	case wordMoved:
-		p.moved(im.TopicStatus(topic), len(w.Devices) > 0)
-	case wordHowMany:
+	case messageMoved:
+		p.onChange(im.TopicStatus(topic), len(w.Devices) > 0)
+	case messageCount:
 		counts := make([]int, len(w.Users))
 		for i, u := range w.Users {
-			counts[i] = len(p.mine(u))
+			counts[i] = len(p.localDevices(u))
 		}
 		reply(encodeMessage(counts))
-	case wordList:
+	case messageList:
 		p.listed(w, reply)
-	case wordAlive:
+	case messageAlive:
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if _, known := p.nodes[w.Node]; !known {
-			p.back = true
+			p.rejoined = true
 		}
 		p.nodes[w.Node] = time.Now()
-	case wordBye:
+	case messageBye:
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.nodes[w.Node] = time.Time{} // the next look finds it gone
+		p.nodes[w.Node] = time.Time{} // the next check removes it
 	}
 }
 
-// onDevices notes the devices that a person has on another node.
+// onDevices stores the devices of a user on another node, and responds with those known here.
 func (p *Presence) onDevices(user string, w message, reply func([]byte)) {
-	if len(p.mine(user)) == 0 {
+	if len(p.localDevices(user)) == 0 {
 		return
 	}
 	p.note(user, w.Node, w.Devices)
-	reply(encodeMessage(message{Node: p.node, Nodes: p.where(user)}))
-	p.here.EvictReplaced(user, w.Devices, w.Node > p.node)
+	reply(encodeMessage(message{Node: p.node, Nodes: p.byNode(user)}))
+	p.local.EvictReplaced(user, w.Devices, w.Node > p.node)
 }
 
-// Run says that this node is there, notices when others are not, and tells anew what may have been lost, until ctx
-// ends. statuses lists the people whose presence somebody here watches; lost is told that another node went.
+// Run sends heartbeats, detects dead nodes and republishes devices in case of lost messages, until ctx ends. statuses
+// returns the users whose presence is watched on this node; lost is called when another node left or appeared.
 func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func()) error {
 	t := time.NewTicker(aliveEvery)
 	defer t.Stop()
-	var retell []string
+	var republish []string
 	step := 0
 	for {
-		p.publish(nodesTopic, message{Kind: wordAlive})
-		p.expireComing(time.Now())
+		p.publish(nodesTopic, message{Kind: messageAlive})
+		p.expirePending(time.Now())
 		if p.expireNodes(time.Now()) {
 			for _, u := range statuses() {
-				p.moved(u, false)
+				p.onChange(u, false)
 			}
 			lost()
 		}
-		if len(retell) == 0 {
-			retell = p.here.Users()
-			step = 1 + len(retell)/republishAll
+		if len(republish) == 0 {
+			republish = p.local.Users()
+			step = 1 + len(republish)/republishAll
 		}
-		n := min(len(retell), step)
-		for _, u := range retell[:n] {
-			p.publish(im.UserTopic(u), message{Kind: wordDevices, Devices: p.mine(u)})
+		n := min(len(republish), step)
+		for _, u := range republish[:n] {
+			p.publish(im.UserTopic(u), message{Kind: messageDevices, Devices: p.localDevices(u)})
 		}
-		retell = retell[n:]
+		republish = republish[n:]
 		select {
 		case <-ctx.Done():
-			p.publish(nodesTopic, message{Kind: wordBye})
+			p.publish(nodesTopic, message{Kind: messageBye})
 			return nil
 		case <-t.C:
 		}
 	}
 }
 
-// expireComing forgets the devices that were coming and did not come.
-func (p *Presence) expireComing(now time.Time) {
+// expirePending drops pending devices that did not connect in time.
+func (p *Presence) expirePending(now time.Time) {
 	p.mu.Lock()
-	var late []string
-	for user, list := range p.soon {
-		if slices.ContainsFunc(list, func(c coming) bool { return now.After(c.until) }) {
-			late = append(late, user)
+	var expired []string
+	for user, list := range p.pending {
+		if slices.ContainsFunc(list, func(c pendingDevice) bool { return now.After(c.until) }) {
+			expired = append(expired, user)
 		}
 	}
 	p.mu.Unlock()
-	for _, user := range late {
-		p.Changed(user, len(p.here.Connected(user)) == 0)
+	for _, user := range expired {
+		p.Changed(user, len(p.local.Connected(user)) == 0)
 	}
 }
 
-// expireNodes forgets the nodes that are silent, and what they had. It reports whether one went or came.
+// expireNodes drops silent nodes and their devices. It reports whether a node left or appeared.
 func (p *Presence) expireNodes(now time.Time) (changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	changed, p.back = p.back, false
+	changed, p.rejoined = p.rejoined, false
 	for node, at := range p.nodes {
 		if now.Sub(at) > aliveFor {
 			delete(p.nodes, node)

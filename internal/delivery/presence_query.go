@@ -9,26 +9,26 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// wordList asks: which devices do you have? Users are the beginning of the ids, and the person and device after which
-// to begin; Device is how many.
-const wordList = "list"
+// messageList asks for connections. Users holds the ID prefix, the user and the device after which to start; Device
+// holds the limit.
+const messageList = "list"
 
-// listing is the answer.
+// listing is the response to messageList.
 type listing struct {
 	Connections []protocol.Connection `json:"connections"`
 	Total       int                   `json:"total"`
 }
 
-// List lists the connected devices of people whose id begins with a text, on all nodes, by person and device, after one
-// of them; and how many there are. A node that does not answer in time is left out.
+// List returns connections on all nodes of users with an ID prefix, sorted by user and device, starting after a given
+// device, and the total number of connections. Nodes that do not respond in time are left out.
 func (p *Presence) List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int) {
-	list, total := p.here.List(prefix, afterUser, afterDevice, limit)
+	list, total := p.local.List(prefix, afterUser, afterDevice, limit)
 	if others := p.Nodes() - 1; others > 0 {
-		w := message{Kind: wordList, Users: []string{prefix, afterUser, afterDevice}, Device: strconv.Itoa(limit)}
-		for _, answer := range p.request(nodesTopic, w, 2*requestTimeout, others) {
-			var theirs listing
-			if json.Unmarshal(answer, &theirs) == nil {
-				list, total = append(list, theirs.Connections...), total+theirs.Total
+		req := message{Kind: messageList, Users: []string{prefix, afterUser, afterDevice}, Device: strconv.Itoa(limit)}
+		for _, answer := range p.request(nodesTopic, req, 2*requestTimeout, others) {
+			var response listing
+			if json.Unmarshal(answer, &response) == nil {
+				list, total = append(list, response.Connections...), total+response.Total
 			}
 		}
 	}
@@ -38,12 +38,12 @@ func (p *Presence) List(prefix, afterUser, afterDevice string, limit int) ([]pro
 	return list[:min(len(list), limit)], total
 }
 
-// listed answers another node.
-func (p *Presence) listed(w message, reply func([]byte)) {
-	limit, err := strconv.Atoi(w.Device)
-	if err != nil || len(w.Users) != 3 {
+// listed responds to messageList.
+func (p *Presence) listed(req message, reply func([]byte)) {
+	limit, err := strconv.Atoi(req.Device)
+	if err != nil || len(req.Users) != 3 {
 		return
 	}
-	list, total := p.here.List(w.Users[0], w.Users[1], w.Users[2], limit)
+	list, total := p.local.List(req.Users[0], req.Users[1], req.Users[2], limit)
 	reply(encodeMessage(listing{list, total}))
 }

@@ -6,20 +6,20 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// maxWaiting bounds the records that one feed keeps while a gap before them is fetched. The rest is fetched too.
+// maxWaiting limits the records a feed buffers while a gap before them is fetched. Records over the limit are fetched
+// too.
 const maxWaiting = 256
 
-// feed delivers one topic strictly in order. Its lock is held while a record is handed on, because order is the point.
+// feed delivers one topic strictly in order. mu is held during delivery to preserve the order.
 type feed struct {
 	mu      sync.Mutex
-	next    uint64 // 0 = it is not yet known where the topic stands
-	head    uint64 // the last sequence that is known to be in the log
+	next    uint64 // next sequence to deliver; 0 = the position is not known yet
+	head    uint64 // last sequence known to be in the log
 	waiting map[uint64]txn.Record
 }
 
-// begin says where the topic stands; what was offered meanwhile follows. It reports whether something before that is
-// missing.
-func (f *feed) begin(head uint64, hand func(txn.Record)) (gap bool) {
+// begin sets the position of the feed and delivers the buffered records after it. It reports whether a gap remains.
+func (f *feed) begin(head uint64, deliver func(txn.Record)) (gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.next = head + 1
@@ -28,18 +28,18 @@ func (f *feed) begin(head uint64, hand func(txn.Record)) (gap bool) {
 			delete(f.waiting, seq)
 		}
 	}
-	f.drain(hand)
+	f.drain(deliver)
 	return f.next <= f.head
 }
 
-// offer takes a record and hands on what is now in order. It reports whether a gap is left before the record.
-func (f *feed) offer(r txn.Record, hand func(txn.Record)) (gap bool) {
+// offer accepts a record and delivers all records that are now in order. It reports whether a gap remains.
+func (f *feed) offer(r txn.Record, deliver func(txn.Record)) (gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head = max(f.head, r.Seq)
 	switch {
 	case r.Seq == 0:
-		hand(r)
+		deliver(r)
 		return false
 	case f.next == 0 || r.Seq > f.next:
 		if f.waiting == nil {
@@ -52,26 +52,26 @@ func (f *feed) offer(r txn.Record, hand func(txn.Record)) (gap bool) {
 	case r.Seq < f.next:
 		return false
 	}
-	hand(r)
+	deliver(r)
 	f.next++
-	f.drain(hand)
+	f.drain(deliver)
 	return f.next <= f.head
 }
 
-func (f *feed) drain(hand func(txn.Record)) {
+func (f *feed) drain(deliver func(txn.Record)) {
 	for len(f.waiting) > 0 {
 		r, ok := f.waiting[f.next]
 		if !ok {
 			return
 		}
 		delete(f.waiting, f.next)
-		hand(r)
+		deliver(r)
 		f.next++
 	}
 	f.waiting = nil
 }
 
-// expect notes where the log has come to, and reports whether the feed is behind it.
+// expect raises the head and reports whether the feed is behind it.
 func (f *feed) expect(head uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +79,7 @@ func (f *feed) expect(head uint64) bool {
 	return f.next != 0 && f.next <= f.head
 }
 
-// behind returns the last sequence that was handed on, and whether the log has more.
+// behind returns the last delivered sequence, and whether the log has more records.
 func (f *feed) behind() (seq uint64, behind bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

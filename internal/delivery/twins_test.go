@@ -45,7 +45,7 @@ func TestComingAfterThoseThere(t *testing.T) {
 		if at := p.BeforeOnline("ann", protocol.Device{DeviceID: "same", ConnectedAt: 1000}); at != want {
 			t.Errorf("beside one of %d it came at %d, not %d", there, at, want)
 		}
-		if mine := p.mine("ann"); len(mine) != 1 || mine[0].ConnectedAt != want {
+		if mine := p.localDevices("ann"); len(mine) != 1 || mine[0].ConnectedAt != want {
 			t.Errorf("others are told %+v, not %d", mine, want)
 		}
 		p.evictReplaced("ann")
