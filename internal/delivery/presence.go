@@ -76,13 +76,14 @@ type remoteDevices struct {
 const (
 	aliveEvery = time.Second
 	aliveFor   = 5 * time.Second // a silent node is considered dead after this
-	// period in seconds in which the devices of every local user are republished, in case of lost messages
+	// republishAll is the period in seconds in which the devices of all local users are republished, in case messages were
+	// lost.
 	republishAll   = 60
 	comingFor      = 10 * time.Second       // an admitted device that has not connected by then has failed
 	clockSkew      = 2000                   // assumed clock difference between nodes, in milliseconds
 	forgetAfter    = 3 * time.Minute        // remote devices that were not republished are dropped
 	requestTimeout = 250 * time.Millisecond // timeout of a request to one node
-	// up to this many users are queried on their own topics; more in one request to all nodes
+	// requestSingly is the most users that are queried on their own topics; more take one request to all nodes.
 	requestSingly = 8
 )
 

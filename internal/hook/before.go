@@ -13,47 +13,48 @@ import (
 	"github.com/beckon-im/beckon/internal/relay"
 )
 
-// question is what an app server is asked before something happens.
-type question struct {
+// beforeRequest is the body of a before-hook request.
+type beforeRequest struct {
 	Type string `json:"type"`
 	Data struct {
 		UserID   string          `json:"userID"`
 		DeviceID string          `json:"deviceID,omitempty"`
-		Verb     string          `json:"verb"`
+		Method   string          `json:"verb"`
 		Request  json.RawMessage `json:"request,omitempty"`
 	} `json:"data"`
 }
 
-// answer is what it says: nothing lets it go on as it is.
-type answer struct {
+// beforeResponse is the body of a before-hook response. An empty one permits the call unchanged.
+type beforeResponse struct {
 	Code    int             `json:"code"`
 	Message string          `json:"message"`
 	Request json.RawMessage `json:"request"`
 }
 
-// The codes that an app server may refuse with; they reach the caller as they are.
+// Range of the codes with which an app server may reject a call. They reach the caller unchanged.
 const (
 	minCode = 120001
 	maxCode = 130000
 )
 
-// HasBefore reports whether an app server is asked before a verb.
-func (h *Hooks) HasBefore(verb string) bool { return h.methods[questionOf(verb)] }
+// HasBefore reports whether a method has a before-hook.
+func (h *Hooks) HasBefore(method string) bool { return h.methods[hookName(method)] }
 
-// questionOf is the name by which a verb is asked about: both ways to invite are one question.
-func questionOf(verb string) string {
-	if verb == "inviteInGroup" || verb == "addInvitees" {
+// hookName returns the name of the before-hook of a method. All ways to invite share one hook.
+func hookName(method string) string {
+	if method == "inviteInGroup" || method == "addInvitees" {
 		return "invite"
 	}
-	return verb
+	return method
 }
 
-// Before asks the app server before a verb, and returns the request as it is to be, or the refusal. The request must be
-// JSON as this program writes it: what is asked about is what is done. The caller cannot break the question off.
-func (h *Hooks) Before(ctx context.Context, verb, user, device string, request []byte) ([]byte, error) {
+// Before calls the before-hook of a method. It returns the request, possibly rewritten by the app server, or the
+// rejection. The request must be JSON as encoded by this server, so that the app server decides about exactly the
+// request that runs. Canceling ctx does not cancel the hook.
+func (h *Hooks) Before(ctx context.Context, method, user, device string, request []byte) ([]byte, error) {
 	ctx = context.WithoutCancel(ctx)
-	q := question{Type: "before." + questionOf(verb)}
-	q.Data.UserID, q.Data.DeviceID, q.Data.Verb = user, device, verb
+	q := beforeRequest{Type: "before." + hookName(method)}
+	q.Data.UserID, q.Data.DeviceID, q.Data.Method = user, device, method
 	if len(request) > 0 {
 		q.Data.Request = request
 	}
@@ -61,29 +62,29 @@ func (h *Hooks) Before(ctx context.Context, verb, user, device string, request [
 	if err != nil {
 		return nil, im.Internal(err)
 	}
-	res, text, err := h.post(ctx, h.postBefore, h.opt.Before, "ask_"+uuid.NewString(), body)
+	res, text, err := h.post(ctx, h.beforeClient, h.opt.Before, "ask_"+uuid.NewString(), body)
 	if err == nil && res.StatusCode/100 != 2 {
-		err = fmt.Errorf("it answered %s", res.Status)
+		err = fmt.Errorf("response status %s", res.Status)
 	}
-	var a answer
+	var a beforeResponse
 	if err == nil && len(text) > 0 && res.StatusCode != http.StatusNoContent {
 		err = json.Unmarshal(text, &a)
 	}
 	switch {
 	case err == nil && a.Code != 0 && (a.Code < minCode || a.Code > maxCode):
-		err = fmt.Errorf("it refused with %d, which is not within %d–%d", a.Code, minCode, maxCode)
+		err = fmt.Errorf("rejection code %d is not within %d–%d", a.Code, minCode, maxCode)
 	case err == nil && a.Code != 0:
-		return nil, &im.Error{Code: a.Code, Message: relay.Clip(cmp.Or(a.Message, "the application refuses this"))}
+		return nil, &im.Error{Code: a.Code, Message: relay.Clip(cmp.Or(a.Message, "rejected by the application"))}
 	case err == nil && len(a.Request) > 0:
 		return a.Request, nil
 	case err == nil:
 		return request, nil
 	}
-	h.opt.Log.Warn("the before-hook did not answer as it should", "verb", verb, "user", user, "refused",
+	h.opt.Log.Warn("before-hook failed", "method", method, "user", user, "refused",
 		h.opt.RefuseUnanswered, "error", err)
 	if h.opt.RefuseUnanswered {
 		return nil, &im.Error{Code: im.CodeInternal,
-			Message: "the application that decides about this does not answer; try again", Cause: err, RetryAfter: 2000}
+			Message: "before-hook did not respond; retry", Cause: err, RetryAfter: 2000}
 	}
 	return request, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// head is what a record must say for an event to be made of it.
+// head contains the fields of a record that events are made from.
 type head struct {
 	Type        string              `json:"type"`
 	ActionType  protocol.ActionType `json:"actionType"`
@@ -26,10 +26,10 @@ type head struct {
 	Tip         string              `json:"tip"`
 	From        string              `json:"from"`
 	UserID      string              `json:"userID"`
-	Notify      string              `json:"notify"` // participants: what follows is on the topic of the invitation
+	Notify      string              `json:"notify"` // participants: later events are on the topic of the invitation
 }
 
-// kind names the event; empty = app servers are not told.
+// kind returns the kind of the event; empty if the record has no event.
 func (h *head) kind() string {
 	switch h.Type {
 	case protocol.TypeSignaling:
@@ -68,12 +68,12 @@ func invitationKind(a protocol.ActionType) string {
 	case protocol.ActionRinging:
 		return "invitation.ringing"
 	}
-	return "" // a digest repeats what was said
+	return "" // a digest repeats earlier events
 }
 
-// line names what an event stays in order with: a group, the two people of a conversation, or an invitation to several.
-// It is empty where another timeline of the same batch has the same event.
-func (h *head) line(r *txn.Record, batch []txn.Record) string {
+// orderingKey returns the ordering key of the event: a group, the two users of a conversation, or an invitation to
+// several users. It is empty if another timeline of the same batch has the same event.
+func (h *head) orderingKey(r *txn.Record, batch []txn.Record) string {
 	if _, history := txn.AudienceInvitation(r.Audience); history {
 		return "" // the topic of the invitation, or another record of the inviter, has it
 	}
@@ -109,13 +109,13 @@ func (h *head) line(r *txn.Record, batch []txn.Record) string {
 		})
 	}
 	if r.Paired && peer < me {
-		return "" // it stands on the other one's timeline too
+		return "" // the peer's timeline has it too
 	}
 	return "two:" + min(me, peer) + " " + max(me, peer)
 }
 
-// tap makes the events of a batch's records. What is never stored leaves no event.
-func (h *Hooks) tap(now int64, records []txn.Record) []txn.OutboxEvent {
+// events returns the events of the records in a batch. Records that are never stored have none.
+func (h *Hooks) events(now int64, records []txn.Record) []txn.OutboxEvent {
 	var list []txn.OutboxEvent
 	for i := range records {
 		r := records[i]
@@ -127,25 +127,25 @@ func (h *Hooks) tap(now int64, records []txn.Record) []txn.OutboxEvent {
 		if kind == "" || !h.wants(kind) {
 			continue
 		}
-		line := d.line(&r, records)
-		if line == "" {
+		key := d.orderingKey(&r, records)
+		if key == "" {
 			continue
 		}
 		list = append(list, txn.OutboxEvent{
-			OutboxKey: txn.OutboxKey{Queue: txn.QueueHook, OrderingKey: line, Seq: h.number(now)}, At: now, Due: now, Kind: kind,
+			OutboxKey: txn.OutboxKey{Queue: txn.QueueHook, OrderingKey: key, Seq: h.number(now)}, At: now, Due: now, Kind: kind,
 			Owner: cmp.Or(d.From, d.Inviter),
 			Body: `{"type":"` + kind + `","timestamp":"` + time.UnixMilli(now).UTC().Format("2006-01-02T15:04:05.000Z") +
 				`","data":` + string(r.Body) + `}`,
 		})
 	}
 	if len(list) > 0 {
-		h.left.Store(true)
+		h.pending.Store(true)
 	}
 	return list
 }
 
-// number gives each event of this node a number of its own, by the store's time. Who comes later to a conversation has
-// waited for its lock, and on another node for a commit, so that its time is later too.
+// number returns a unique, increasing sequence number for an event, based on the store's time. A later writer of a
+// conversation has waited for its lock, or on another node for the commit, so its time is later as well.
 func (h *Hooks) number(now int64) int64 {
 	const perMilli = 1_000_000
 	h.mu.Lock()
@@ -154,7 +154,7 @@ func (h *Hooks) number(now int64) int64 {
 	return h.last
 }
 
-// wants reports whether the operator asked for a kind of event.
+// wants reports whether a kind of event is enabled.
 func (h *Hooks) wants(kind string) bool {
 	if len(h.opt.Kinds) == 0 {
 		return true

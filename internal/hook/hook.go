@@ -1,7 +1,7 @@
-// Package hook owns what leaves the house for app servers: webhooks after something happened, and the question before
-// something is to happen. It reads what was committed.
+// Package hook calls app servers: webhooks after something happened, and before-hooks that may reject or rewrite a
+// call. Webhook events are derived from committed records.
 //
-// It never decides what an action does, and nobody waits for a webhook.
+// The package does not implement actions, and no caller waits for a webhook.
 package hook
 
 import (
@@ -28,52 +28,53 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Options are the choices for webhooks. The zero value has none.
+// Options configures the hooks. The zero value disables them.
 type Options struct {
-	// URL is where events are sent, by POST. Redirects are not followed. Default: nowhere.
+	// URL receives events, by POST. Redirects are not followed. Default: no webhooks.
 	URL string
-	// Before is where is asked before something happens. Default: nowhere.
+	// Before is the URL called before an action. Default: no before-hooks.
 	Before string
-	// ObserveBefore are the verbs before which is asked: invite, sendMessage, joinGroup, connect. Default: all of these.
+	// ObserveBefore lists the methods with a before-hook: invite, sendMessage, joinGroup, connect. Default: all of these.
 	ObserveBefore []string
-	// Secret signs both, as in the Standard Webhooks specification: whsec_ and base64 of 24 to 64 bytes.
+	// Secret signs both kinds of requests as specified by Standard Webhooks: whsec_ and base64 of 24 to 64 bytes.
 	Secret string
-	// Kinds are the events that are sent: kinds like invitation.created, or families like invitation. Default: all.
+	// Kinds lists the enabled events: kinds like invitation.created, or families like invitation. Default: all.
 	Kinds []string
-	// Time is how long the receiver of an event has for its answer. Default: 15 s.
+	// Time is the timeout of a webhook request. Default: 15 s.
 	Time time.Duration
-	// BeforeTime is how long is waited for an answer before something happens. Default: 2 s.
+	// BeforeTime is the timeout of a before-hook request. Default: 2 s.
 	BeforeTime time.Duration
-	// RefuseUnanswered refuses what was asked about when no answer came. Default: it goes on.
+	// RefuseUnanswered rejects the call when the before-hook fails. Default: the call proceeds.
 	RefuseUnanswered bool
-	// Log receives what operators should know. Default: slog.Default().
+	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Hooks carries events to app servers.
+// Hooks sends events and before-hook requests to app servers.
 type Hooks struct {
-	opt        Options
-	store      *store.Store
-	sign       *standard.Webhook
-	web        *http.Client
-	queue      *relay.Dispatcher
-	methods    map[string]bool // before which is asked
-	postBefore *http.Client
-	left       atomic.Bool // there are events that were made and not looked for yet
+	opt          Options
+	store        *store.Store
+	sign         *standard.Webhook
+	eventClient  *http.Client
+	queue        *relay.Dispatcher
+	methods      map[string]bool // methods with a before-hook
+	beforeClient *http.Client
+	pending      atomic.Bool // events were made since the last wake-up of the queue
 
 	mu   sync.Mutex
-	last int64 // the last number of an event
+	last int64 // sequence number of the last event
 }
 
-// New makes the webhooks; without addresses they do nothing.
+// New returns hooks; without URLs they do nothing.
 func New(opt Options) (*Hooks, error) {
 	opt.Time, opt.BeforeTime, opt.Log = cmp.Or(opt.Time, 15*time.Second), cmp.Or(opt.BeforeTime,
 		2*time.Second), cmp.Or(opt.Log, slog.Default())
-	h := &Hooks{opt: opt, web: client(opt.Time), postBefore: client(opt.BeforeTime), methods: map[string]bool{}}
+	h := &Hooks{opt: opt, eventClient: newClient(opt.Time), beforeClient: newClient(opt.BeforeTime),
+		methods: map[string]bool{}}
 	for name, address := range map[string]string{"webhook": opt.URL, "before-hook": opt.Before} {
 		if u, err := url.Parse(address); address != "" &&
 			(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			return nil, fmt.Errorf("the %s URL %q is not of the form https://host/path", name, address)
+			return nil, fmt.Errorf("the %s URL %q must have the form https://host/path", name, address)
 		}
 	}
 	if opt.URL == "" && opt.Before == "" {
@@ -82,19 +83,21 @@ func New(opt Options) (*Hooks, error) {
 	raw := strings.TrimPrefix(opt.Secret, "whsec_")
 	var err error
 	if h.sign, err = standard.NewWebhook(raw); err != nil || len(raw) < 32 || len(raw) > 88 {
-		return nil, errors.New("the webhook secret is not whsec_ followed by base64 of 24 to 64 bytes; make one with: echo " +
-			"whsec_$(openssl rand -base64 32)")
+		return nil, errors.New(
+			"the webhook secret must be whsec_ followed by base64 of 24 to 64 bytes; create one with: echo " +
+				"whsec_$(openssl rand -base64 32)")
 	}
 	families := []string{"invitation", "message", "call", "group", "room"}
 	for _, k := range opt.Kinds {
 		if family, _, _ := strings.Cut(k, "."); !slices.Contains(families, family) {
-			return nil, fmt.Errorf("the webhook event %q is of none of the families %s", k, strings.Join(families, ", "))
+			return nil, fmt.Errorf("the webhook event %q must belong to one of the families: %s", k,
+				strings.Join(families, ", "))
 		}
 	}
 	known := []string{"invite", "sendMessage", "joinGroup", "connect"}
 	for _, v := range opt.ObserveBefore {
 		if !slices.Contains(known, v) {
-			return nil, fmt.Errorf("the before-hook verb %q is none of %s", v, strings.Join(known, ", "))
+			return nil, fmt.Errorf("the before-hook method %q must be one of: %s", v, strings.Join(known, ", "))
 		}
 	}
 	if len(opt.ObserveBefore) == 0 {
@@ -106,43 +109,42 @@ func New(opt Options) (*Hooks, error) {
 	return h, nil
 }
 
-// connections bounds those to an app server; who is asked about waits for one within the time of the answer.
+// connections limits the concurrent connections to an app server. A before-hook waits for one within its timeout.
 const connections = 256
 
-// client makes a client that goes where it was told and nowhere else: an answer must not lead it into the operator's
+// newClient returns a client that follows no redirects, so that a response cannot direct requests into the operator's
 // network.
-func client(limit time.Duration) *http.Client {
+func newClient(timeout time.Duration) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = connections, connections
-	return &http.Client{Transport: t, Timeout: limit,
+	return &http.Client{Transport: t, Timeout: timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// Tap is what the store lets events leave by; nil when nobody is told.
+// Tap returns the function that makes outbox events from committed records; nil without webhooks.
 func (h *Hooks) Tap() func(int64, []txn.Record) []txn.OutboxEvent {
 	if h.opt.URL == "" {
 		return nil
 	}
-	return h.tap
+	return h.events
 }
 
-// Serve sets the store that the events are in.
+// Serve sets the store with the outbox.
 func (h *Hooks) Serve(s *store.Store) {
 	h.store = s
 	h.queue = relay.New(s, relay.Options{Name: txn.QueueHook, Off: h.opt.URL == "", Log: h.opt.Log, OfOwner: ofOwner},
 		h.send)
 }
 
-// ofOwner limits the conversations in which events of one user are under way at once: a quarter of what the queue sends
-// at once.
+// ofOwner limits the conversations of one user whose events are sent concurrently: a quarter of the queue's workers.
 const ofOwner = 16
 
-// Queue is where the events wait.
+// Queue returns the dispatcher of webhook events.
 func (h *Hooks) Queue() *relay.Dispatcher { return h.queue }
 
-// Announce is told of committed records.
+// Announce wakes the queue after a commit.
 func (h *Hooks) Announce([]txn.Record) {
-	if h.left.Swap(false) { // also events of a commit that failed or is under way: then one more look is made
+	if h.pending.Swap(false) { // also set by commits that fail or are in progress; these cost one needless scan
 		h.queue.Wake()
 	}
 }
@@ -150,18 +152,18 @@ func (h *Hooks) Announce([]txn.Record) {
 // Run sends events until ctx ends.
 func (h *Hooks) Run(ctx context.Context) error {
 	err := h.queue.Run(ctx)
-	h.web.CloseIdleConnections()
-	h.postBefore.CloseIdleConnections()
+	h.eventClient.CloseIdleConnections()
+	h.beforeClient.CloseIdleConnections()
 	return err
 }
 
-// maxAnswer bounds what is read of an answer, in bytes: a request may come back, in which each byte takes six.
-const maxAnswer = 8 << 20
+// maxResponse limits the bytes read of a response. It may contain the request, with up to six bytes per byte.
+const maxResponse = 8 << 20
 
-// post sends signed JSON and returns the status and the beginning of the answer.
-func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body []byte) (*http.Response, []byte,
+// post sends signed JSON and returns the response and its body.
+func (h *Hooks) post(ctx context.Context, client *http.Client, target, id string, body []byte) (*http.Response, []byte,
 	error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -175,28 +177,28 @@ func (h *Hooks) post(ctx context.Context, web *http.Client, to, id string, body 
 	req.Header.Set("webhook-id", id)
 	req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
 	req.Header.Set("webhook-signature", signature)
-	res, err := web.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, maxAnswer))
-	return res, answer, err
+	text, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, maxResponse))
+	return res, text, err
 }
 
-// send tries an event once.
+// send makes one attempt to send an event.
 func (h *Hooks) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
-	res, answer, err := h.post(ctx, h.web, h.opt.URL, relay.ID(o), []byte(o.Body))
+	res, body, err := h.post(ctx, h.eventClient, h.opt.URL, relay.ID(o), []byte(o.Body))
 	switch {
-	case res != nil && res.StatusCode/100 == 2: // whatever became of the rest of the answer
+	case res != nil && res.StatusCode/100 == 2: // even if the body could not be read
 		return relay.Outcome{}
 	case err != nil:
 		return relay.Outcome{Err: err}
 	}
-	failed := relay.Outcome{Err: fmt.Errorf("the receiver answered %s: %s", res.Status, relay.Clip(string(answer))),
+	failed := relay.Outcome{Err: fmt.Errorf("response status %s: %s", res.Status, relay.Clip(string(body))),
 		Never: res.StatusCode == http.StatusGone}
 	if res.StatusCode/100 == 3 {
-		failed.Err = fmt.Errorf("the receiver answered %s; redirects are not followed: set the address that it leads to",
+		failed.Err = fmt.Errorf("response status %s: redirects are not followed; set the URL of the redirect target",
 			res.Status)
 	}
 	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s > 0 {

@@ -18,7 +18,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxReplay bounds the events that one call looks at.
+// maxReplay limits the events that one call examines.
 const maxReplay = 10_000
 
 func stateOf(s protocol.HookState) (txn.OutboxState, error) {
@@ -30,37 +30,37 @@ func stateOf(s protocol.HookState) (txn.OutboxState, error) {
 	case protocol.HookDead:
 		return txn.OutgoingDead, nil
 	}
-	return 0, im.Bad("state", "is none of waiting, delivered, dead")
+	return 0, im.Bad("state", "must be one of: waiting, delivered, dead")
 }
 
 func span(from, until int64) (int64, error) {
 	switch {
 	case from < 0:
-		return 0, im.Bad("from", "is negative; it is milliseconds")
+		return 0, im.Bad("from", "must not be negative; it is a Unix time in milliseconds")
 	case until == 0:
 		return math.MaxInt64, nil
 	case until < from:
-		return 0, im.Bad("until", "is before from")
+		return 0, im.Bad("until", "must not be before from")
 	}
 	return until, nil
 }
 
-// Admin runs the verbs by which app servers look at queues.
+// Admin implements the methods by which app servers inspect and replay queues.
 type Admin struct {
 	queues map[protocol.Queue]*Dispatcher
 }
 
-// NewAdmin makes the verbs of queues.
+// NewAdmin returns the methods for the given queues.
 func NewAdmin(queues map[protocol.Queue]*Dispatcher) *Admin { return &Admin{queues: queues} }
 
 func (d *Admin) queue(name protocol.Queue) (*Dispatcher, error) {
 	if q := d.queues[cmp.Or(name, protocol.QueueWebhook)]; q != nil {
 		return q, nil
 	}
-	return nil, im.Bad("queue", "is none of webhook, push")
+	return nil, im.Bad("queue", "must be one of: webhook, push")
 }
 
-// ListEvents lists events of a queue.
+// ListEvents returns a page of the events of a queue.
 func (d *Admin) ListEvents(ctx context.Context, _ rpc.Caller,
 	req protocol.ListHookEventsRequest) (protocol.ListHookEventsResponse, error) {
 	res := protocol.ListHookEventsResponse{Events: []protocol.HookEvent{}}
@@ -115,18 +115,18 @@ func parsePlace(s string) (p outbox.Place, err error) {
 		return p, nil
 	}
 	at, rest, _ := strings.Cut(s, ".")
-	num, line, _ := strings.Cut(rest, ".")
-	p.OrderingKey = line
+	num, key, _ := strings.Cut(rest, ".")
+	p.OrderingKey = key
 	if p.At, err = strconv.ParseInt(at, 10, 64); err == nil {
 		p.Seq, err = strconv.ParseInt(num, 10, 64)
 	}
-	if err != nil || line == "" {
-		return p, im.Bad("after", "is not the next of a page")
+	if err != nil || key == "" {
+		return p, im.Bad("after", "must be the next value of a previous page")
 	}
 	return p, nil
 }
 
-// Replay sends events again.
+// Replay queues delivered or dead events again.
 func (d *Admin) Replay(ctx context.Context, _ rpc.Caller,
 	req protocol.ReplayHookEventsRequest) (protocol.ReplayHookEventsResponse, error) {
 	var res protocol.ReplayHookEventsResponse
@@ -135,7 +135,7 @@ func (d *Admin) Replay(ctx context.Context, _ rpc.Caller,
 		return res, err
 	}
 	if req.State == protocol.HookWaiting {
-		return res, im.Bad("state", "is waiting; what waits is sent anyway")
+		return res, im.Bad("state", "must be delivered or dead; waiting events are sent anyway")
 	}
 	state, err := stateOf(req.State)
 	if err != nil {
@@ -146,7 +146,7 @@ func (d *Admin) Replay(ctx context.Context, _ rpc.Caller,
 		return res, err
 	}
 	if q.opt.Off {
-		return res, im.Bad("state", "cannot be replayed: this server sends none")
+		return res, im.Bad("state", "cannot be replayed: this queue is disabled on this server")
 	}
 	after, err := parsePlace(req.After)
 	if err != nil {
@@ -169,15 +169,15 @@ func (d *Admin) Replay(ctx context.Context, _ rpc.Caller,
 	return res, nil
 }
 
-// again makes events wait once more, and returns how many.
+// replay resets events to waiting and returns how many it reset.
 func (q *Dispatcher) replay(ctx context.Context, list []txn.OutboxEvent, state txn.OutboxState) (int, error) {
 	var n atomic.Int64
 	var g errgroup.Group
-	g.SetLimit(workers) // that many share a commit
+	g.SetLimit(workers) // that many updates share a commit
 	for i := range list {
 		k := list[i].OutboxKey
 		g.Go(func() error {
-			again, err := q.update(ctx, k, func(o *txn.OutboxEvent, now int64) bool {
+			reset, err := q.update(ctx, k, func(o *txn.OutboxEvent, now int64) bool {
 				if o.State != state {
 					return false
 				}
@@ -187,7 +187,7 @@ func (q *Dispatcher) replay(ctx context.Context, list []txn.OutboxEvent, state t
 				}
 				return true
 			})
-			if again {
+			if reset {
 				n.Add(1)
 			}
 			return err

@@ -1,7 +1,7 @@
-// Package relay carries events out of the house, one after the other for each line, until they are taken: webhooks,
-// pushes.
+// Package relay sends events from the outbox to external receivers: webhooks and pushes. It retries until they are
+// accepted, and keeps the order of events with the same ordering key.
 //
-// It never makes an event, and knows nothing of what one says or of how it is sent.
+// It does not create events, and the content and transport belong to its users.
 package relay
 
 import (
@@ -27,41 +27,42 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Options are the choices for a queue.
+// Options configures a Dispatcher.
 type Options struct {
-	// Name is that of the queue in the store. It has no default.
+	// Name is the queue in the outbox. Required.
 	Name string
-	// Tries is how often an event is tried before it is given up. Default: 84, with the waits of Backoff about three days.
+	// Tries is the maximum number of attempts per event, after which it is dead. Default: 84, about three days with the
+	// default Backoff.
 	Tries int64
-	// Backoff is how long to wait after a number of failures. Default: a second, doubled each time, up to an hour, a
-	// little more or less.
+	// Backoff returns the delay after a number of failed attempts. Default: one second, doubled each time, up to an hour,
+	// ±10 %.
 	Backoff func(tries int64) time.Duration
-	// Urgent says what has workers of its own, and is waited for when there is none. Default: everything.
+	// Urgent reports whether an event may use the workers reserved for urgent events. Default: all events are urgent.
 	Urgent func(*txn.OutboxEvent) bool
-	// OfOwner limits the lines of the same owner that are under way at once. Default: 2.
+	// OfOwner limits the ordering keys of one owner that are sent concurrently. Default: 2.
 	OfOwner int
-	// Renew is what an event says when it is sent once more from the beginning. Default: the same.
+	// Renew returns the body of an event that is replayed. Default: unchanged.
 	Renew func(body string) string
-	// Off says that there is nobody to send to: what is left of a time when there was is tidied, and nothing is sent.
+	// Off disables sending; only retention is applied to events from the past.
 	Off bool
-	// Log receives what operators should know. Default: slog.Default().
+	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
 }
 
 const (
-	workers   = 64                     // lines under way at once
-	page      = 16 * workers           // lines that are looked at together
-	run       = 50                     // events of a line that are read together
-	ofOwner   = 2                      // the default of Options.OfOwner
-	pages     = 64                     // that one look reads at most, past owners who have enough under way
-	lull      = 20 * time.Millisecond  // between two looks, and ten times what a look takes
-	lookAgain = 250 * time.Millisecond // for those that are tried again, and for what other nodes leave
-	// for which is looked so after something happened: it may be committed a little later
-	hotFor   = 2 * time.Second
-	coldLook = 5 * time.Second // between two looks when nothing is known to wait
-	lease    = time.Minute     // for how long an event is one node's
-	tidyEach = time.Hour
-	noteTime = 2 * time.Second // for what is noted while the server stops
+	workers  = 64                     // ordering keys sent concurrently
+	page     = 16 * workers           // events per read of due events
+	keyPage  = 50                     // events per read of one ordering key
+	ofOwner  = 2                      // default of Options.OfOwner
+	pages    = 64                     // most pages per scan, when owners at their limit are skipped
+	minPause = 20 * time.Millisecond  // minimum pause between scans; also ten times the duration of a scan
+	hotScan  = 250 * time.Millisecond // scan interval for retries, and for events that other nodes left
+	// hotFor is how long that interval is kept after a wake-up: the events may be committed a little later.
+	hotFor    = 2 * time.Second
+	coldScan  = 5 * time.Second // scan interval if the queue is empty
+	lease     = time.Minute     // a node's exclusive claim on an event
+	trimEvery = time.Hour
+	storeTime = 2 * time.Second // timeout to store outcomes during shutdown
 )
 
 // maxTries is the default of Options.Tries.
@@ -76,19 +77,19 @@ func backoff(tries int64) time.Duration {
 	return wait*9/10 + rand.N(wait/5)
 }
 
-// Outcome is what became of a try. The zero value is: taken.
+// Outcome is the result of an attempt. The zero value means accepted.
 type Outcome struct {
 	Err   error
-	Never bool          // it need not be tried again
-	After time.Duration // the receiver said when to come again
-	Later bool          // it is not its time yet: with After, and an Err that says why; no try is counted
-	Body  string        // what the event says from now on, where a part of it was taken; empty = as before
+	Never bool          // permanent failure: do not retry
+	After time.Duration // minimum delay requested by the receiver
+	Later bool          // not due yet: retry after After without counting an attempt; Err is the reason
+	Body  string        // new body, if a part was accepted; empty = unchanged
 }
 
-// Send tries an event once.
+// Send makes one attempt to send an event.
 type Send func(context.Context, *txn.OutboxEvent) Outcome
 
-// Dispatcher carries the events of one kind of receiver.
+// Dispatcher sends the events of one queue. mu guards the fields that count the active ordering keys.
 type Dispatcher struct {
 	opt   Options
 	store *store.Store
@@ -96,18 +97,18 @@ type Dispatcher struct {
 	wake  chan struct{}
 
 	mu     sync.Mutex
-	busy   map[string]bool // lines with an event under way
-	owners map[string]int  // how many of them are of the same owner
-	common int             // how many of them are not urgent
-	ended  map[string]bool // lines that were under way since the last look: what it read of them is old
+	busy   map[string]bool // ordering keys being sent
+	owners map[string]int  // ordering keys being sent, by owner
+	common int             // non-urgent ordering keys being sent
+	ended  map[string]bool // ordering keys sent since the last scan began: its rows of them are stale
 
-	free          chan struct{} // one for each worker that has nothing to do
-	hot           atomic.Int64  // until when something may have been committed, unix nanoseconds
-	waits         atomic.Bool   // something is known to wait
-	taken, failed atomic.Int64  // tries
+	free          chan struct{} // tokens of idle workers
+	hot           atomic.Int64  // end of the period of frequent scans, in Unix nanoseconds
+	backlog       atomic.Bool   // the queue is known to be non-empty
+	taken, failed atomic.Int64  // attempts
 }
 
-// New makes a queue. Its events are in s.
+// New returns a dispatcher of the events in s.
 func New(s *store.Store, opt Options, send Send) *Dispatcher {
 	opt.Tries, opt.OfOwner, opt.Log = cmp.Or(opt.Tries, maxTries), cmp.Or(opt.OfOwner, ofOwner), cmp.Or(opt.Log,
 		slog.Default())
@@ -125,39 +126,40 @@ func New(s *store.Store, opt Options, send Send) *Dispatcher {
 	return q
 }
 
-// ID names an event, the same at each try and in each database that it is moved to, by which receivers know it again.
+// ID returns the ID of an event, by which receivers detect duplicates. It is the same for all attempts, and survives a
+// move to another database.
 func ID(o *txn.OutboxEvent) string {
 	sum := sha256.Sum256([]byte(o.OrderingKey + "\n" + strconv.FormatInt(o.Seq, 10) + "\n" + o.Body))
 	return "evt_" + hex.EncodeToString(sum[:12])
 }
 
-// Stats are counts since the start.
+// Stats are counters since the start.
 type Stats struct{ Taken, Failed int64 }
 
-// Stats counts the tries of events that were taken, and that failed.
+// Stats returns the number of successful and failed attempts.
 func (q *Dispatcher) Stats() Stats { return Stats{q.taken.Load(), q.failed.Load()} }
 
-// Waiting counts the events that wait, for as long as ctx.
+// Waiting returns the number of waiting events.
 func (q *Dispatcher) Waiting(ctx context.Context) (int64, error) {
 	n, _, err := outbox.Count(ctx, q.store, q.opt.Name, txn.OutgoingWaits)
 	return n, err
 }
 
-// Wake says that there may be something to do: events were committed, or will be in a moment.
+// Wake requests a scan: events were committed, or will be in a moment.
 func (q *Dispatcher) Wake() {
 	q.hot.Store(time.Now().Add(hotFor).UnixNano())
 	q.rescan()
 }
 
-// rescan asks for another look.
+// rescan requests a scan.
 func (q *Dispatcher) rescan() {
 	select {
 	case q.wake <- struct{}{}:
-	default: // it is known
+	default: // already signaled
 	}
 }
 
-// Run carries events out until ctx ends. Those under way then are tried again by whoever comes next.
+// Run sends events until ctx ends. Attempts that are canceled are repeated by another node, or after a restart.
 func (q *Dispatcher) Run(ctx context.Context) error {
 	if q.opt.Off {
 		q.applyRetention(ctx)
@@ -169,33 +171,32 @@ func (q *Dispatcher) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		took, err := q.dispatchDue(ctx, &all)
 		if err != nil && ctx.Err() == nil {
-			q.opt.Log.Warn("the events that are due could not be read; they are looked for again", "queue", q.opt.Name, "error",
-				err)
+			q.opt.Log.Warn("reading due events failed", "queue", q.opt.Name, "retry_in", hotScan, "error", err)
 		}
-		next := coldLook // a look makes SQLite write what it would rather gather
-		if q.store.Shared() || q.waits.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
-			next = lookAgain
+		next := coldScan // a scan makes SQLite write what it would otherwise batch
+		if q.store.Shared() || q.backlog.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
+			next = hotScan
 		}
-		pause := time.NewTimer(min(max(lull, 10*took), lookAgain))
-		again := time.NewTimer(next)
+		pause := time.NewTimer(min(max(minPause, 10*took), hotScan))
+		rescan := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
 		case <-pause.C:
 			select {
 			case <-q.wake:
-			case <-again.C:
+			case <-rescan.C:
 			case <-ctx.Done():
 			}
 		}
 		pause.Stop()
-		again.Stop()
+		rescan.Stop()
 	}
 	return nil
 }
 
-// applyRetention forgets what is old.
+// applyRetention deletes old events periodically.
 func (q *Dispatcher) applyRetention(ctx context.Context) {
-	t := time.NewTicker(tidyEach)
+	t := time.NewTicker(trimEvery)
 	defer t.Stop()
 	for {
 		select {
@@ -204,32 +205,32 @@ func (q *Dispatcher) applyRetention(ctx context.Context) {
 		case <-t.C:
 		}
 		if err := outbox.Trim(ctx, q.store, q.opt.Name); err != nil && ctx.Err() == nil {
-			q.opt.Log.Warn("old events could not be removed; it is tried again", "queue", q.opt.Name, "error", err)
+			q.opt.Log.Warn("outbox retention failed", "queue", q.opt.Name, "retry_in", trimEvery, "error", err)
 		}
 	}
 }
 
-// dispatchDue begins with what is due, and says how long it took to find out. It waits for workers, but not for what is
-// not urgent, and passes by those whose owners have enough under way.
+// dispatchDue starts sending the due events and returns the time that reading them took. It waits for free workers, but
+// skips non-urgent events without one, and owners at their limit.
 func (q *Dispatcher) dispatchDue(ctx context.Context, all *sync.WaitGroup) (took time.Duration, err error) {
 	q.mu.Lock()
 	clear(q.ended)
 	q.mu.Unlock()
-	now, place := q.store.Now(), outbox.BeforeDue()
+	now, after := q.store.Now(), outbox.BeforeDue()
 	for n := range pages {
 		begin := time.Now()
-		list, err := outbox.Due(ctx, q.store, q.opt.Name, now, place, q.busyOwners(), page)
+		list, err := outbox.Due(ctx, q.store, q.opt.Name, now, after, q.busyOwners(), page)
 		if err == nil && len(list) == 0 && n == 0 {
 			var waiting int64
 			if waiting, err = q.Waiting(ctx); err == nil {
-				q.waits.Store(waiting > 0)
+				q.backlog.Store(waiting > 0)
 			}
 		}
 		took += time.Since(begin)
 		if err != nil || len(list) == 0 {
 			return took, err
 		}
-		q.waits.Store(true)
+		q.backlog.Store(true)
 		for i := range list {
 			if !q.start(ctx, all, &list[i]) {
 				return took, nil
@@ -239,12 +240,12 @@ func (q *Dispatcher) dispatchDue(ctx context.Context, all *sync.WaitGroup) (took
 			break
 		}
 		last := &list[len(list)-1]
-		place = outbox.DuePlace{Due: last.Due, OrderingKey: last.OrderingKey, Seq: last.Seq}
+		after = outbox.DuePlace{Due: last.Due, OrderingKey: last.OrderingKey, Seq: last.Seq}
 	}
 	return took, nil
 }
 
-// busyOwners lists the owners who have enough under way.
+// busyOwners returns the owners at their limit.
 func (q *Dispatcher) busyOwners() (list []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -256,7 +257,7 @@ func (q *Dispatcher) busyOwners() (list []string) {
 	return list
 }
 
-// start gives the line of an event to a worker, if it may go now. It is false when the server stops.
+// start passes the ordering key of an event to a worker, if permitted now. It returns false when ctx has ended.
 func (q *Dispatcher) start(ctx context.Context, all *sync.WaitGroup, o *txn.OutboxEvent) bool {
 	owner, urgent := o.Owner, q.opt.Urgent(o)
 	if !q.begin(o.OrderingKey, owner, urgent) {
@@ -269,7 +270,7 @@ func (q *Dispatcher) start(ctx context.Context, all *sync.WaitGroup, o *txn.Outb
 		return false
 	}
 	all.Go(func() {
-		defer q.rescan() // somebody else may have waited for this worker
+		defer q.rescan() // another ordering key may have waited for this worker
 		defer func() { q.free <- struct{}{} }()
 		defer q.end(o.OrderingKey, owner, urgent)
 		q.sendInOrder(ctx, o)
@@ -277,10 +278,10 @@ func (q *Dispatcher) start(ctx context.Context, all *sync.WaitGroup, o *txn.Outb
 	return true
 }
 
-// sendInOrder sends the events of a line, one after the other, until one fails or there are no more.
+// sendInOrder sends the events of an ordering key in order, until one fails or none is left.
 func (q *Dispatcher) sendInOrder(ctx context.Context, o *txn.OutboxEvent) {
 	for q.attempt(ctx, o) {
-		list, err := outbox.Next(ctx, q.store, o.OutboxKey, run)
+		list, err := outbox.Next(ctx, q.store, o.OutboxKey, keyPage)
 		if err != nil || len(list) == 0 {
 			return
 		}
@@ -292,16 +293,16 @@ func (q *Dispatcher) sendInOrder(ctx context.Context, o *txn.OutboxEvent) {
 	}
 }
 
-// begin takes a line, unless it is under way, or its owner has enough under way. A quarter of the workers is for what
-// is urgent.
-func (q *Dispatcher) begin(line, owner string, urgent bool) bool {
+// begin claims an ordering key, unless it is being sent or its owner is at its limit. A quarter of the workers is
+// reserved for urgent events.
+func (q *Dispatcher) begin(key, owner string, urgent bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy[line] || q.ended[line] || owner != "" && q.owners[owner] >= q.opt.OfOwner || !urgent &&
+	if q.busy[key] || q.ended[key] || owner != "" && q.owners[owner] >= q.opt.OfOwner || !urgent &&
 		q.common >= workers*3/4 {
 		return false
 	}
-	q.busy[line] = true
+	q.busy[key] = true
 	q.owners[owner]++
 	if !urgent {
 		q.common++
@@ -309,11 +310,11 @@ func (q *Dispatcher) begin(line, owner string, urgent bool) bool {
 	return true
 }
 
-func (q *Dispatcher) end(line, owner string, urgent bool) {
+func (q *Dispatcher) end(key, owner string, urgent bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.busy, line)
-	q.ended[line] = true
+	delete(q.busy, key)
+	q.ended[key] = true
 	if q.owners[owner]--; q.owners[owner] == 0 {
 		delete(q.owners, owner)
 	}
@@ -322,30 +323,30 @@ func (q *Dispatcher) end(line, owner string, urgent bool) {
 	}
 }
 
-// attempt sends an event and notes what became of it, and reports whether it was taken. When that cannot be noted, it
-// is sent again: at least once.
+// attempt sends an event, stores the outcome and reports whether the event is finished. If the outcome cannot be
+// stored, the event is sent again: at least once.
 func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 	due := o.Due
-	if q.store.Shared() { // else nobody else sends
-		mine, err := q.update(ctx, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool {
+	if q.store.Shared() { // otherwise this node is the only sender
+		claimed, err := q.update(ctx, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool {
 			if o.State != txn.OutgoingWaits || o.Due != due {
 				return false // another node has it
 			}
 			o.Due = now + lease.Milliseconds()
 			return true
 		})
-		if err != nil || !mine {
+		if err != nil || !claimed {
 			return false
 		}
 	}
 	res := q.sendRecovered(ctx, o)
-	// however slow the store is: what is not noted is sent again
-	noting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	// no timeout before shutdown, even if the store is slow: an outcome that is not stored causes a duplicate
+	storing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(noteTime, cancel) })()
-	if ctx.Err() != nil && res.Err != nil { // broken off: the next node need not wait
-		// else the lease ends
-		_, _ = q.update(noting, o.OutboxKey, func(o *txn.OutboxEvent, _ int64) bool { o.Due = due; return true })
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(storeTime, cancel) })()
+	if ctx.Err() != nil && res.Err != nil { // canceled: release the lease, so that the next node need not wait
+		// on failure the lease expires
+		_, _ = q.update(storing, o.OutboxKey, func(o *txn.OutboxEvent, _ int64) bool { o.Due = due; return true })
 		return false
 	}
 	switch {
@@ -354,9 +355,9 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 	case !res.Later:
 		q.failed.Add(1)
 	}
-	over := false
-	_, err := q.update(noting, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool {
-		over = true
+	finished := false
+	_, err := q.update(storing, o.OutboxKey, func(o *txn.OutboxEvent, now int64) bool {
+		finished = true
 		o.Body = cmp.Or(res.Body, o.Body)
 		if !res.Later {
 			o.Tries++
@@ -365,28 +366,29 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 		case res.Err == nil:
 			o.State, o.Error = txn.OutgoingDone, ""
 		case res.Later:
-			over, o.Error, o.Due = false, Clip(res.Err.Error()), now+res.After.Milliseconds()
+			finished, o.Error, o.Due = false, Clip(res.Err.Error()), now+res.After.Milliseconds()
 		case res.Never || o.Tries >= q.opt.Tries:
 			o.State, o.Error = txn.OutgoingDead, Clip(res.Err.Error())
-			q.opt.Log.Error("an event was given up; replayHookEvents sends it again", "queue", q.opt.Name, "kind", o.Kind,
-				"line", o.OrderingKey, "tries", o.Tries, "error", o.Error)
+			q.opt.Log.Error("event delivery gave up", "hint", "replayHookEvents sends it again", "queue", q.opt.Name, "kind",
+				o.Kind,
+				"ordering_key", o.OrderingKey, "tries", o.Tries, "error", o.Error)
 		default:
-			over = false
+			finished = false
 			o.Error, o.Due = Clip(res.Err.Error()), now+max(res.After, q.opt.Backoff(o.Tries)).Milliseconds()
 		}
 		return true
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			q.opt.Log.Warn("what became of an event could not be noted; it is sent again", "queue", q.opt.Name, "error", err)
-			<-time.After(lookAgain)
+			q.opt.Log.Warn("storing an event outcome failed", "queue", q.opt.Name, "retry_in", hotScan, "error", err)
+			<-time.After(hotScan)
 		}
 		return false
 	}
-	return over
+	return finished
 }
 
-// sendRecovered turns a panic over one event into its failure, for good: the others go on.
+// sendRecovered turns a panic into a permanent failure of the event, so that the others continue.
 func (q *Dispatcher) sendRecovered(ctx context.Context, o *txn.OutboxEvent) (res Outcome) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -398,25 +400,25 @@ func (q *Dispatcher) sendRecovered(ctx context.Context, o *txn.OutboxEvent) (res
 	return q.send(ctx, o)
 }
 
-// Clip makes a text short, and such as every database takes.
+// Clip truncates a text to 300 bytes and replaces bytes that some databases refuse.
 func Clip(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s[:min(len(s), 300)], "?"), "\x00", "?")
 }
 
-// errUnchanged refuses a unit that has nothing to do.
-var errUnchanged = errors.New("courier: nothing to change")
+// errUnchanged aborts a transaction that has nothing to write.
+var errUnchanged = errors.New("relay: nothing to change")
 
-// locks is how many topics guard the events of all lines: enough that nodes seldom wait for each other.
+// locks is the number of topics that serialize updates of events: enough that nodes rarely wait for each other.
 const locks = 64
 
-// lockTopic names one of the locks under which nodes update events. It has no records.
+// lockTopic returns the name of a lock topic. It has no records.
 func lockTopic(n uint32) string { return "hook:" + strconv.FormatUint(uint64(n), 10) }
 
-// update writes what became of an event, and reports whether there was something to write.
+// update changes an event in a transaction, and reports whether f changed it.
 func (q *Dispatcher) update(ctx context.Context, k txn.OutboxKey, f func(o *txn.OutboxEvent, now int64) bool) (bool,
 	error) {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(k.OrderingKey)) // it never fails
+	_, _ = h.Write([]byte(k.OrderingKey)) // never fails
 	reads := txn.ReadSet{Topics: []string{lockTopic(h.Sum32() % locks)}, Outbox: []txn.OutboxKey{k}}
 	err := rpc.Write(ctx, q.store, reads, func(tx *txn.Tx) error {
 		o := tx.OutboxEvent(k)

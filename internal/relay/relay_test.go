@@ -136,7 +136,7 @@ func TestSlowStore(t *testing.T) {
 	var all sync.WaitGroup
 	all.Go(func() { _ = q.Run(ctx) })
 	<-sent
-	<-time.After(noteTime + time.Second) // longer than a server that stops would wait
+	<-time.After(storeTime + time.Second) // longer than a server that stops would wait
 	close(free)
 	if err := <-freed; err != nil {
 		t.Error(err)

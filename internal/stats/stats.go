@@ -1,7 +1,7 @@
-// Package stats owns the figures of a house over time: what was committed is counted as it passes, in steps of five
-// minutes, so that a plot costs the same for a thousand calls and for a million.
+// Package stats aggregates the metrics of a cluster over time. It counts outcomes as they are committed, in steps of
+// five minutes, so that a plot costs the same for a thousand calls as for a million.
 //
-// It never looks at what people said, and nothing depends on it.
+// It does not read message contents, and no other package depends on its data.
 package stats
 
 import (
@@ -20,65 +20,66 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// Step is the finest step of figures, and Kept for how long they are kept.
+// Step is the finest time resolution and Kept the retention.
 const (
 	Step = 5 * time.Minute
 	Kept = 400 * 24 * time.Hour
 )
 
 const (
-	writeEvery = 5 * time.Second // a process that is killed loses so much of what it counted
-	tidyEvery  = 6 * time.Hour
+	writeEvery = 5 * time.Second // a killed process loses at most this much
+	trimEvery  = 6 * time.Hour
 )
 
-// The names of figures. Times to answer are counted by the seconds of Within.
+// Metric names. Times to accept are counted in the buckets of Within.
 const (
-	Invited     = "invited" // people, each for each invitation
+	Invited     = "invited" // invitees, one per invitation
 	Accepted    = "accepted"
 	Declined    = "declined"
 	Busy        = "busy"
 	Cancelled   = "cancelled"
-	Elsewhere   = "answered" // cancelled because others had answered
-	Left        = "left"     // the group
+	Elsewhere   = "answered" // cancelled because another device or invitee answered
+	Left        = "left"     // left the group
 	TimedOut    = "timedOut"
-	Calls       = "calls"       // that go on, the most at a time
-	Connections = "connections" // the most at a time
+	Calls       = "calls"       // maximum of concurrent calls
+	Connections = "connections" // maximum of concurrent connections
 	Late        = "accepted:late"
 )
 
-// Within lists the bounds, in seconds, by which the time from an invitation to its acceptance is counted.
+// Within returns the bucket bounds, in seconds, of the time from an invitation to its acceptance.
 func Within() []int64 { return []int64{1, 2, 3, 5, 8, 13, 20, 30, 45, 60} }
 
-// WithinName is the figure of those who accepted within one of the bounds, and after the one before it.
+// WithinName returns the metric name of a bucket.
 func WithinName(seconds int64) string {
 	return "accepted:" + time.Duration(seconds*int64(time.Second)).String()
 }
 
-// Stats counts.
+// Stats counts outcomes. mu guards the counters.
 type Stats struct {
 	store *store.Store
 	log   *slog.Logger
-	node  string // of this process
+	node  string // ID of this process
 
-	mu      sync.Mutex
-	at      int64            // the step that is counted
-	counts  map[string]int64 // in it
-	changed bool
-	late    map[int64]map[string]int64 // steps that ended and were not written yet
+	mu        sync.Mutex
+	at        int64            // start of the current step, in milliseconds
+	counts    map[string]int64 // counters of the current step
+	changed   bool
+	unwritten map[int64]map[string]int64 // finished steps that are not written yet, by start
 }
 
-// New makes figures. Gauges are sampled with each write.
+// New returns empty statistics. Gauges are sampled with each write.
 func New(log *slog.Logger) *Stats {
-	return &Stats{log: log, node: uuid.NewString()[:8], counts: map[string]int64{}, late: map[int64]map[string]int64{}}
+	return &Stats{log: log, node: uuid.NewString()[:8], counts: map[string]int64{},
+		unwritten: map[int64]map[string]int64{}}
 }
 
-// Serve sets the store that the figures are in.
+// Serve sets the store that the statistics are written to.
 func (s *Stats) Serve(st *store.Store) { s.store = st }
 
-// Observe counts what a batch decided.
+// Observe counts the outcomes of a committed batch.
 func (s *Stats) Observe(tx *txn.Tx) {
-	tx.Outcomes(func(v *invite.Invitation, p *invite.Invitee, fresh bool) {
-		if fresh {
+	tx.Outcomes(func(v *invite.Invitation, p *invite.Invitee, isNew bool) {
+		if isNew {
 			s.add(tx.Now, Invited, 1)
 		}
 		if p.State != invite.Open {
@@ -125,7 +126,7 @@ func (s *Stats) add(now int64, name string, n int64) {
 	s.changed = true
 }
 
-// Most keeps the largest of a gauge in a step.
+// Most records the maximum of a gauge in the current step.
 func (s *Stats) Most(now int64, name string, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,24 +137,23 @@ func (s *Stats) Most(now int64, name string, n int64) {
 	}
 }
 
-// turn begins a new step when its time has come. The lock must be held.
+// turn starts a new step if it is due. s.mu must be held.
 func (s *Stats) turn(now int64) {
 	at := now - now%Step.Milliseconds()
 	if at <= s.at {
 		return
 	}
 	if s.changed {
-		s.late[s.at] = s.counts
+		s.unwritten[s.at] = s.counts
 	}
 	s.at, s.counts, s.changed = at, map[string]int64{}, false
 }
 
-// Run writes the figures from time to time, after sample was asked to set the gauges, until ctx ends, and then once
-// more.
+// Run calls sample to set the gauges and writes the counters periodically until ctx ends, then writes once more.
 func (s *Stats) Run(ctx context.Context, sample func(context.Context)) error {
 	t := time.NewTicker(writeEvery)
 	defer t.Stop()
-	tidied := time.Now()
+	trimmed := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -165,20 +165,20 @@ func (s *Stats) Run(ctx context.Context, sample func(context.Context)) error {
 			sample(ctx)
 			s.write(ctx)
 		}
-		if time.Since(tidied) > tidyEvery {
-			tidied = time.Now()
+		if time.Since(trimmed) > trimEvery {
+			trimmed = time.Now()
 			if err := admin.DropStats(ctx, s.store, s.store.Now()-Kept.Milliseconds()); err != nil && ctx.Err() == nil {
-				s.log.Warn("old figures could not be removed; it is tried again", "error", err)
+				s.log.Warn("statistics retention failed", "retry_in", trimEvery, "error", err)
 			}
 		}
 	}
 }
 
-// write puts what changed into the store.
+// write stores the changed counters.
 func (s *Stats) write(ctx context.Context) {
 	s.mu.Lock()
-	todo := s.late
-	s.late = map[int64]map[string]int64{}
+	todo := s.unwritten
+	s.unwritten = map[int64]map[string]int64{}
 	if s.changed {
 		todo[s.at] = maps.Clone(s.counts)
 		s.changed = false
@@ -194,21 +194,21 @@ func (s *Stats) write(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		s.again(todo)
+		s.requeue(todo)
 	}
 }
 
-// again keeps figures for the next write.
-func (s *Stats) again(todo map[int64]map[string]int64) {
+// requeue keeps counters for the next write.
+func (s *Stats) requeue(todo map[int64]map[string]int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for at, counts := range todo {
 		if at == s.at {
-			s.changed = true // they are still being counted
+			s.changed = true // the step is still being counted
 			continue
 		}
-		if s.late[at] == nil { // else the step ended meanwhile, with larger counts
-			s.late[at] = counts
+		if s.unwritten[at] == nil { // else the step has ended meanwhile, with larger counts
+			s.unwritten[at] = counts
 		}
 	}
 }

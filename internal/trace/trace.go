@@ -1,7 +1,7 @@
-// Package trace owns the traces of invitations: what was asked for, pushed and answered, on whichever node and hours
-// later, is one trace, because its id is made of the invitation's.
+// Package trace records one OpenTelemetry trace per invitation. All spans of an invitation belong to the same trace, on
+// whichever node and hours later, because the trace ID is derived from the invitation ID.
 //
-// It sends to a collector of OpenTelemetry, and nobody waits for that.
+// Exporting spans is asynchronous and best effort.
 package trace
 
 import (
@@ -22,32 +22,31 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Tracer sends spans. A nil one sends none.
+// Tracer exports spans. A nil Tracer does nothing.
 type Tracer struct {
 	provider  *sdk.TracerProvider
 	tracer    trace.Tracer
 	clusterID string
 }
 
-// New makes a tracer that sends to a collector by OTLP over HTTP: http://127.0.0.1:4318. house tells the invitations of
-// one database from those of another.
-func New(ctx context.Context, endpoint, house string, log *slog.Logger) (*Tracer, error) {
+// New returns a tracer that exports to a collector by OTLP over HTTP: http://127.0.0.1:4318. clusterID distinguishes
+// the invitations of different databases.
+func New(ctx context.Context, endpoint, clusterID string, log *slog.Logger) (*Tracer, error) {
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimRight(endpoint, "/")+"/v1/traces"))
 	if err != nil {
 		return nil, fmt.Errorf("traces to %s: %w", endpoint, err)
 	}
 	p := sdk.NewTracerProvider(sdk.WithBatcher(exporter, sdk.WithBatchTimeout(time.Second)), sdk.WithIDGenerator(ids{}),
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", "beckon"),
-			attribute.String("service.instance.id", house))))
+			attribute.String("service.instance.id", clusterID))))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		log.Warn("traces could not be sent; they are lost",
-			"error", err)
+		log.Warn("trace export failed", "error", err)
 	}))
-	log.Info("traces are sent", "to", endpoint)
-	return &Tracer{provider: p, tracer: p.Tracer("github.com/beckon-im/beckon"), clusterID: house}, nil
+	log.Info("trace export enabled", "endpoint", endpoint)
+	return &Tracer{provider: p, tracer: p.Tracer("github.com/beckon-im/beckon"), clusterID: clusterID}, nil
 }
 
-// Close sends what is left, for as long as ctx.
+// Close flushes the remaining spans until ctx ends.
 func (t *Tracer) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -55,17 +54,17 @@ func (t *Tracer) Close(ctx context.Context) error {
 	return t.provider.Shutdown(ctx)
 }
 
-// Span is one thing that was done about an invitation.
+// Span is one operation on an invitation.
 type Span struct {
 	InviteID string
-	Name     string    // a verb, or push
-	Begin    time.Time // until now
-	Root     bool      // it is the one that all others belong to: the invite
-	Failed   string    // why it failed; empty = it did not
-	With     []string  // more that is known, as names and values
+	Name     string    // the method, or push
+	Begin    time.Time // start; the end is now
+	Root     bool      // the root span, which all others belong to: the invite
+	Failed   string    // error message; empty = success
+	With     []string  // additional attributes, alternating names and values
 }
 
-// Record sends a span.
+// Record exports a span that ends now.
 func (t *Tracer) Record(s Span) {
 	if t == nil || s.InviteID == "" {
 		return
@@ -90,7 +89,7 @@ func (t *Tracer) Record(s Span) {
 	span.End()
 }
 
-// context names the trace of an invitation and its root.
+// context returns the trace and root span of an invitation.
 func (t *Tracer) context(inviteID string) trace.SpanContext {
 	sum := sha256.Sum256([]byte(t.clusterID + "\n" + inviteID))
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(sum[:16]), SpanID: trace.SpanID(sum[16:24]),
@@ -99,10 +98,10 @@ func (t *Tracer) context(inviteID string) trace.SpanContext {
 
 type rootKey struct{}
 
-// ids makes the ids of spans: a root has the one that the others know it by.
+// ids generates span IDs. A root span gets the ID that the other spans refer to.
 type ids struct{}
 
-// NewIDs names a root.
+// NewIDs returns the IDs of a root span, or random ones.
 func (i ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	if c, ok := ctx.Value(rootKey{}).(trace.SpanContext); ok {
 		return c.TraceID(), c.SpanID()
@@ -112,7 +111,7 @@ func (i ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	return id, i.NewSpanID(ctx, id)
 }
 
-// NewSpanID names any other.
+// NewSpanID returns a random ID.
 func (ids) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
 	_, _ = rand.Read(id[:]) // it never fails
 	return id
