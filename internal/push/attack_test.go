@@ -28,7 +28,7 @@ func TestThereAndGone(t *testing.T) {
 	h.here.set("bob", 1)
 	wait(t, "the push waits while bob is there", func() bool {
 		list := h.queue(protocol.HookWaiting).Events
-		return len(list) == 1 && list[0].Error == errThere.Error()
+		return len(list) == 1 && list[0].Error == errOnline.Error()
 	})
 	h.here.set("bob", 0)
 	if got := h.google.next(); got.push.Signaling.InviteID != "2" {

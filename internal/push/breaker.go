@@ -8,23 +8,24 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// breaker keeps the endpoints of Web Push from holding up each other: an origin that does not answer is left alone for
-// a while, and none, nor all those together that have never answered, has more than a part of the workers.
+// breaker is a circuit breaker for Web Push endpoints, so that they do not hold up each other. An origin that does not
+// respond is paused. Each origin, and all unproven origins together, may use only a part of the workers. mu guards all
+// fields below it.
 type breaker struct {
 	now func() time.Time
 
 	mu       sync.Mutex
 	origins  map[string]*origin
-	unproven int // sends under way to origins that have never answered
-	deferred *rate.Limiter
+	unproven int           // requests in flight to unproven origins
+	deferred *rate.Limiter // limits the retries of deferred requests
 }
 
-// origin is where endpoints are: scheme, name and port.
+// origin is the state of a scheme, host and port.
 type origin struct {
-	answered bool // it has, once
+	answered bool // proven: it has responded before
 	inFlight int
-	failures int       // one after the other
-	until    time.Time // it is left alone
+	failures int       // consecutive failures
+	until    time.Time // end of the pause
 	used     time.Time
 }
 
@@ -32,9 +33,9 @@ const (
 	openAfter   = 3 // failures
 	openFirst   = 5 * time.Second
 	openMost    = 5 * time.Minute
-	ofOrigin    = 24 // sends at once
-	ofUnproven  = 4  // to one that has never answered
-	allUnproven = 16 // to all those
+	ofOrigin    = 24 // requests in flight
+	ofUnproven  = 4  // requests in flight to an unproven origin
+	allUnproven = 16 // requests in flight to all unproven origins
 	originsKept = 4096
 	originIdle  = 10 * time.Minute
 	retrySoon   = time.Second
@@ -46,15 +47,15 @@ func newBreaker() *breaker {
 	return &breaker{now: time.Now, origins: map[string]*origin{}, deferred: rate.NewLimiter(deferredPerSecond, deferredBurst)}
 }
 
-// enter lets a push go to an origin, or says when to come again. Of an origin that was left alone one push goes first.
-// done says whether there was an answer.
+// enter permits a request to an origin, or returns how long to wait. After a pause a single request probes the origin.
+// done reports whether there was a response.
 func (b *breaker) enter(name string) (done func(answered bool), wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
 	o := b.origins[name]
 	if o == nil {
-		b.forget(now)
+		b.evict(now)
 		o = &origin{}
 		b.origins[name] = o
 	}
@@ -91,8 +92,8 @@ func (b *breaker) leave(o *origin, unproven, answered bool) {
 	}
 }
 
-// forget drops origins that were not used for long when there are many. The lock must be held.
-func (b *breaker) forget(now time.Time) {
+// evict removes idle origins if there are many. b.mu must be held.
+func (b *breaker) evict(now time.Time) {
 	if len(b.origins) < originsKept {
 		return
 	}

@@ -16,72 +16,72 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// For how long a push is kept for a device that cannot be reached, when nothing else says so.
+// How long a push is kept for an unreachable device by default.
 const (
-	ringKept    = time.Hour // an invitation without a deadline
+	ringKept    = time.Hour // an invitation without deadline
 	missedKept  = 24 * time.Hour
 	messageKept = 7 * 24 * time.Hour
-	answerKept  = 24 * time.Hour // for which an invitation without a deadline can be answered from a push
+	answerKept  = 24 * time.Hour // period in which an invitation without deadline can be answered from a push
 	grace       = 2 * time.Second
 )
 
-// errThere says that the person has a connected device: what rings there need not be pushed, as long as it stays.
-var errThere = errors.New("the person has a connected device again")
+// errOnline means that the user has a connected device, so no push is needed while it stays connected.
+var errOnline = errors.New("the user has a connected device again")
 
-// compose makes what a push says, from what is true now, and names a device that knows it already; nil when there is
-// nobody to tell.
-func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, but string, err error) {
-	who, err := p.store.User(ctx, order.UserID)
+// compose returns the notice of a push, based on the current state, and a device that must not receive it. The notice
+// is nil if the push is obsolete.
+func (p *Push) compose(ctx context.Context, order *outbox.Order) (n *notice, except string, err error) {
+	u, err := p.store.User(ctx, order.UserID)
 	if err != nil {
 		return nil, "", err
 	}
 	if order.Kind == outbox.KindMessage {
-		n, err = p.ofMessage(ctx, order, who)
+		n, err = p.messageNotice(ctx, order, u)
 		return n, "", err
 	}
 	v, err := p.store.Invitation(ctx, order.InviteID)
 	if err != nil || v == nil {
 		return nil, "", err
 	}
-	mine, err := p.store.Invitee(ctx, order.InviteID, order.UserID)
-	if err != nil || mine == nil {
+	invitee, err := p.store.Invitee(ctx, order.InviteID, order.UserID)
+	if err != nil || invitee == nil {
 		return nil, "", err
 	}
 	if order.Kind == outbox.KindEnded {
-		n, err = p.ofEnding(ctx, v, mine, who)
-		return n, mine.By.Device, err
+		n, err = p.endingNotice(ctx, v, invitee, u)
+		return n, invitee.By.Device, err
 	}
-	n, err = p.ofInvitation(ctx, v, mine, who)
+	n, err = p.ringNotice(ctx, v, invitee, u)
 	return n, "", err
 }
 
-// minRing is the least time for which it is worth to ring.
+// minRing is the least remaining time for which a device is rung.
 const minRing = time.Second
 
-func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User) (*notice,
+func (p *Push) ringNotice(ctx context.Context, v *invite.Invitation, invitee *invite.Invitee, u *txn.User) (*notice,
 	error) {
 	now := p.store.Now()
 	deadline := v.Deadline
-	if mine.Deadline != 0 {
-		deadline = mine.Deadline
+	if invitee.Deadline != 0 {
+		deadline = invitee.Deadline
 	}
-	if mine.StateAt(now) != invite.Open || deadline != 0 && deadline-now < minRing.Milliseconds() || quiet(who, now) {
+	if invitee.StateAt(now) != invite.Open || deadline != 0 && deadline-now < minRing.Milliseconds() || quiet(u, now) {
 		return nil, nil
 	}
-	if p.opt.Online(mine.UserID) {
-		return nil, errThere
+	if p.opt.Online(invitee.UserID) {
+		return nil, errOnline
 	}
-	if wanted, err := p.wanted(ctx, mine.UserID, v.Inviter, v.GroupID, false); err != nil || !wanted {
+	if wanted, err := p.wanted(ctx, invitee.UserID, v.Inviter, v.GroupID, false); err != nil || !wanted {
 		return nil, err
 	}
-	n, err := p.about(ctx, v, mine, who, wordInvitation, wordGroupInvitation)
+	n, err := p.invitationNotice(ctx, v, invitee, u, textInvitation, textGroupInvitation)
 	if err != nil {
 		return nil, err
 	}
 	s := protocol.Signaling{
 		Type: protocol.TypeSignaling, BusinessID: protocol.BusinessID, ActionType: protocol.ActionInvite, From: v.Inviter,
 		GroupID: v.GroupID, Time: now,
-		InviteID: v.ID, Inviter: v.Inviter, InviteeList: []string{mine.UserID}, Data: v.Data, RoomID: v.RoomID,
+		InviteID: v.ID, Inviter: v.Inviter, InviteeList: []string{invitee.UserID}, Data: v.Data, RoomID: v.RoomID,
 		Timeout: v.Timeout, MinRing: v.MinRing,
 		AcceptLimit: v.AcceptLimit, Version: v.Version, Deadline: deadline,
 	}
@@ -89,45 +89,44 @@ func (p *Push) ofInvitation(ctx context.Context, v *invite.Invitation, mine *inv
 		s.Remaining = deadline - now
 	}
 	if v.GroupID == "" && v.Peer != "" {
-		s.To = mine.UserID
+		s.To = invitee.UserID
 	}
 	n.push.Kind, n.push.Signaling = protocol.PushInvitation, &s
 	own := 0
 	if v.Push != nil {
 		own, n.voip, n.sound, n.push.Ext = v.Push.TTL, v.Push.VoIP, v.Push.Sound, v.Push.Ext
-		n.words.own = v.Push
+		n.content.own = v.Push
 	}
 	n.ring, n.until = true, until(now, deadline, own, ringKept)
-	// the rule says when it is too late; minRing may move that
+	// the invitation rules decide when it is too late; minRing may extend the deadline
 	if n.answerable = until(now, 0, 0, answerKept); deadline != 0 {
 		n.answerable = time.UnixMilli(deadline).Add(time.Duration(v.MinRing)*time.Second + grace)
 	}
 	return n, nil
 }
 
-// ofEnding tells devices that rang that they need not any more: a call that nobody answered here stays as one that was
-// missed, what was answered is taken away.
-func (p *Push) ofEnding(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User) (*notice,
+// endingNotice returns the notice that stops ringing: a missed call remains visible, an answered one is removed.
+func (p *Push) endingNotice(ctx context.Context, v *invite.Invitation, invitee *invite.Invitee, u *txn.User) (*notice,
 	error) {
-	kind := wordMissed
-	answered := mine.State == invite.Accepted || mine.State == invite.Rejected
+	kind := textMissed
+	answered := invitee.State == invite.Accepted || invitee.State == invite.Rejected
 	if answered {
-		kind = wordElsewhere
+		kind = textElsewhere
 	}
-	n, err := p.about(ctx, v, mine, who, kind, kind)
+	n, err := p.invitationNotice(ctx, v, invitee, u, kind, kind)
 	if err != nil {
 		return nil, err
 	}
-	n.quiet = answered || quiet(who, p.store.Now())
-	n.push.Kind, n.push.State = protocol.PushEnded, mine.State.String()
+	n.quiet = answered || quiet(u, p.store.Now())
+	n.push.Kind, n.push.State = protocol.PushEnded, invitee.State.String()
 	n.push.Signaling = &protocol.Signaling{Type: protocol.TypeSignaling, InviteID: v.ID, Inviter: v.Inviter,
 		GroupID: v.GroupID, Time: p.store.Now(), Version: v.Version, Over: v.Over()}
 	n.until = until(p.store.Now(), 0, 0, missedKept)
 	return n, nil
 }
 
-// about begins what is said of an invitation.
-func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Invitee, who *txn.User, kind,
+// invitationNotice returns the common parts of notices about an invitation.
+func (p *Push) invitationNotice(ctx context.Context, v *invite.Invitation, invitee *invite.Invitee, u *txn.User, kind,
 	ofGroup string) (*notice, error) {
 	values := map[string]string{}
 	var err error
@@ -141,17 +140,17 @@ func (p *Push) about(ctx context.Context, v *invite.Invitation, mine *invite.Inv
 		}
 		kind, n.thread = ofGroup, im.GroupConversation(v.GroupID)
 	}
-	n.words = words{kind: kind, values: values, language: profile(who).Language}
-	n.push = protocol.PushNotice{UserID: mine.UserID, From: v.Inviter, GroupID: v.GroupID, Time: p.store.Now()}
+	n.content = content{kind: kind, values: values, language: profile(u).Language}
+	n.push = protocol.PushNotice{UserID: invitee.UserID, From: v.Inviter, GroupID: v.GroupID, Time: p.store.Now()}
 	return n, nil
 }
 
-func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *txn.User) (*notice, error) {
+func (p *Push) messageNotice(ctx context.Context, order *outbox.Order, u *txn.User) (*notice, error) {
 	m, now := order.Message, p.store.Now()
-	if m == nil || quiet(who, now) || p.opt.Online(order.UserID) {
+	if m == nil || quiet(u, now) || p.opt.Online(order.UserID) {
 		return nil, nil
 	}
-	if text, stands, err := p.asItStands(ctx, order); err != nil || !stands {
+	if text, exists, err := p.currentText(ctx, order); err != nil || !exists {
 		return nil, err
 	} else if m.Text != "" {
 		m.Text = text
@@ -169,28 +168,29 @@ func (p *Push) ofMessage(ctx context.Context, order *outbox.Order, who *txn.User
 	if values["text"] = m.Text; m.Text == "" {
 		plain = m.Kind
 	}
-	kind, thread := wordMessage, im.C2C(m.From)
+	kind, thread := textMessage, im.C2C(m.From)
 	if m.GroupID != "" {
 		if values["group"], err = p.groupName(ctx, m.GroupID); err != nil {
 			return nil, err
 		}
-		if kind, thread = wordGroupMessage, im.GroupConversation(m.GroupID); mentioned {
-			kind = wordMention
+		if kind, thread = textGroupMessage, im.GroupConversation(m.GroupID); mentioned {
+			kind = textMention
 		}
 	}
 	n := &notice{thread: thread, collapse: digest("message", m.MessageID), until: until(now, 0, 0, messageKept)}
-	n.words = words{kind: kind, values: values, plain: plain, language: profile(who).Language}
+	n.content = content{kind: kind, values: values, plain: plain, language: profile(u).Language}
 	n.push = protocol.PushNotice{Kind: protocol.PushMessage, UserID: order.UserID, MessageID: m.MessageID, From: m.From,
 		GroupID: m.GroupID, Time: now}
 	if m.Push != nil {
 		n.sound, n.push.Ext, n.until = m.Push.Sound, m.Push.Ext, until(now, 0, m.Push.TTL, messageKept)
-		n.words.own = m.Push
+		n.content.own = m.Push
 	}
 	return n, nil
 }
 
-// asItStands reads what a message says now; it does not stand any more when it was taken back, or its time is over.
-func (p *Push) asItStands(ctx context.Context, order *outbox.Order) (text string, stands bool, err error) {
+// currentText returns the current text of a message; exists is false if the message was revoked or removed by
+// retention.
+func (p *Push) currentText(ctx context.Context, order *outbox.Order) (text string, exists bool, err error) {
 	topic := im.UserTopic(order.UserID)
 	if order.Message.GroupID != "" {
 		topic = im.GroupTopic(order.Message.GroupID)
@@ -204,7 +204,7 @@ func (p *Push) asItStands(ctx context.Context, order *outbox.Order) (text string
 	return chat.Preview(&m.Body), true, err
 }
 
-// wanted says whether a person wants to be told of a conversation when they are away.
+// wanted reports whether a user wants pushes of a conversation.
 func (p *Push) wanted(ctx context.Context, user, peer, group string, mentioned bool) (bool, error) {
 	opt := im.OptNotify
 	if group == "" {
@@ -225,21 +225,21 @@ func (p *Push) wanted(ctx context.Context, user, peer, group string, mentioned b
 	return opt == im.OptNotify || opt == im.OptMentions && mentioned, nil
 }
 
-func quiet(who *txn.User, now int64) bool {
-	return who != nil && im.QuietNow(who.DND, now) != nil
+func quiet(u *txn.User, now int64) bool {
+	return u != nil && im.QuietNow(u.DND, now) != nil
 }
 
-// profile reads what people say of themselves; nothing when they say nothing.
-func profile(who *txn.User) (v protocol.Profile) {
-	if who != nil && who.Profile != "" {
-		_ = json.Unmarshal([]byte(who.Profile), &v) // this program wrote it
+// profile returns the profile of a user, or an empty one.
+func profile(u *txn.User) (v protocol.Profile) {
+	if u != nil && u.Profile != "" {
+		_ = json.Unmarshal([]byte(u.Profile), &v) // written by this server
 	}
 	return v
 }
 
 func (p *Push) name(ctx context.Context, user string) (string, error) {
-	who, err := p.store.User(ctx, user)
-	return cmp.Or(profile(who).Nick, user), err
+	u, err := p.store.User(ctx, user)
+	return cmp.Or(profile(u).Nick, user), err
 }
 
 func (p *Push) groupName(ctx context.Context, id string) (string, error) {

@@ -18,9 +18,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// FCM are the choices for Firebase Cloud Messaging.
+// FCM configures pushes by Firebase Cloud Messaging.
 type FCM struct {
-	// Credentials are those of a service account, as the JSON file has them. Default: none, and no pushes by FCM.
+	// Credentials are the JSON file of a service account. Default: none, and no FCM.
 	Credentials []byte
 	// URL replaces https://fcm.googleapis.com.
 	URL string
@@ -31,19 +31,20 @@ const (
 	fcmScope = "https://www.googleapis.com/auth/firebase.messaging"
 )
 
-// fcm carries pushes by the HTTP v1 API of FCM.
+// fcm sends pushes by the HTTP v1 API of FCM. lock guards token, until and err; it is a channel, so that waiting
+// respects the context.
 type fcm struct {
 	url, tokenURL, email, keyID string
 	key                         *rsa.PrivateKey
-	web                         *http.Client
+	client                      *http.Client
 
-	turn  chan struct{} // held by whoever gets the access, or looks at it
+	lock  chan struct{} // holds one element while locked
 	token string
-	until time.Time // when a new one is needed
-	err   error     // of the last try, until then
+	until time.Time // time of the next exchange
+	err   error     // error of the last exchange, until then
 }
 
-func newFCM(opt FCM, web *http.Client) (*fcm, error) {
+func newFCM(opt FCM, client *http.Client) (*fcm, error) {
 	var account struct {
 		Project    string `json:"project_id"`
 		Email      string `json:"client_email"`
@@ -55,26 +56,26 @@ func newFCM(opt FCM, web *http.Client) (*fcm, error) {
 	key, keyErr := jwt.ParseRSAPrivateKeyFromPEM([]byte(account.PrivateKey))
 	if err != nil || keyErr != nil || account.Project == "" || account.Email == "" {
 		return nil, errors.New(
-			"the FCM credentials are not the JSON file of a service account, with project_id, client_email and private_key")
+			"the FCM credentials must be the JSON file of a service account with project_id, client_email and private_key")
 	}
 	return &fcm{
 		url:      cmp.Or(opt.URL, fcmURL) + "/v1/projects/" + url.PathEscape(account.Project) + "/messages:send",
 		tokenURL: cmp.Or(account.TokenURI, "https://oauth2.googleapis.com/token"), email: account.Email, keyID: account.KeyID,
-		key: key, web: web, turn: make(chan struct{}, 1),
+		key: key, client: client, lock: make(chan struct{}, 1),
 	}, nil
 }
 
 const (
-	renewBefore = 5 * time.Minute // the end of an access
-	afterNone   = time.Second     // that nobody asks again after a failure
+	renewBefore = 5 * time.Minute // remaining lifetime of an access token at renewal
+	failedWait  = time.Second     // delay after a failed exchange
 )
 
-// access is what a push is sent with: a token of OAuth for which the service account signs (RFC 7523). One asks for it,
-// the others wait for that, each as long as they may.
+// access returns an OAuth access token, requested with a JWT signed by the service account (RFC 7523). One caller
+// requests it; the others wait within their own context.
 func (f *fcm) access(ctx context.Context) (string, error) {
 	select {
-	case f.turn <- struct{}{}:
-		defer func() { <-f.turn }()
+	case f.lock <- struct{}{}:
+		defer func() { <-f.lock }()
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
@@ -83,7 +84,7 @@ func (f *fcm) access(ctx context.Context) (string, error) {
 	}
 	token, life, err := f.exchange(ctx)
 	if f.token, f.err = token, err; err != nil {
-		f.until = time.Now().Add(afterNone)
+		f.until = time.Now().Add(failedWait)
 		return "", err
 	}
 	f.until = time.Now().Add(max(life-renewBefore, life/2))
@@ -106,7 +107,7 @@ func (f *fcm) exchange(ctx context.Context) (token string, life time.Duration, e
 		return "", 0, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := f.web.Do(req)
+	res, err := f.client.Do(req)
 	if err != nil {
 		return "", 0, err
 	}
@@ -120,15 +121,15 @@ func (f *fcm) exchange(ctx context.Context) (token string, life time.Duration, e
 		err = json.Unmarshal(text, &granted)
 	}
 	if err != nil || granted.Token == "" {
-		return "", 0, fmt.Errorf("it answered %s: %s %v", res.Status, short(string(text), 200), err)
+		return "", 0, fmt.Errorf("response status %s: %s %v", res.Status, short(string(text), 200), err)
 	}
 	return granted.Token, time.Duration(granted.Life) * time.Second, nil
 }
 
-func (f *fcm) close() { f.web.CloseIdleConnections() }
+func (f *fcm) close() { f.client.CloseIdleConnections() }
 
-// message is what FCM takes. What rings is data alone, so that the app is woken up and shows it by itself; iOS, which
-// may not, shows what apns says.
+// message encodes a push for FCM. On Android it contains only data, so that the app is woken up and shows the
+// notification itself; on iOS the apns part is shown.
 func (f *fcm) message(t *token, n *notice) ([]byte, error) {
 	push := n.push
 	push.Title, push.Body = "", ""
@@ -151,40 +152,40 @@ func (f *fcm) message(t *token, n *notice) ([]byte, error) {
 	}})
 }
 
-func (f *fcm) send(ctx context.Context, t *token, n *notice) verdict {
+func (f *fcm) send(ctx context.Context, t *token, n *notice) result {
 	body, err := f.message(t, n)
 	if err != nil {
-		return verdict{err: err, never: true}
+		return result{err: err, never: true}
 	}
 	bearer, err := f.access(ctx)
 	if err != nil {
-		return verdict{err: fmt.Errorf("FCM gives no access: %w", err)}
+		return result{err: fmt.Errorf("FCM access token: %w", err)}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, bytes.NewReader(body))
 	if err != nil {
-		return verdict{err: err, never: true}
+		return result{err: err, never: true}
 	}
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	req.Header.Set("Content-Type", "application/json")
-	res, err := f.web.Do(req)
+	res, err := f.client.Do(req)
 	if err != nil {
-		return verdict{err: fmt.Errorf("FCM: %w", err)}
+		return result{err: fmt.Errorf("FCM: %w", err)}
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	if err != nil && res.StatusCode != http.StatusOK {
-		return verdict{err: fmt.Errorf("FCM: %w", err)}
+		return result{err: fmt.Errorf("FCM: %w", err)}
 	}
-	return judgeFCM(res, text)
+	return fcmResult(res, text)
 }
 
-// judgeFCM reads an answer: UNREGISTERED and SENDER_ID_MISMATCH are of a token that is of no use, INVALID_ARGUMENT is
-// of one too when it is the token that it names.
-func judgeFCM(res *http.Response, body []byte) verdict {
+// fcmResult interprets a response. UNREGISTERED, SENDER_ID_MISMATCH, and INVALID_ARGUMENT for the token field, mean
+// that the token is dead.
+func fcmResult(res *http.Response, body []byte) result {
 	if res.StatusCode == http.StatusOK {
-		return verdict{}
+		return result{}
 	}
-	var said struct {
+	var response struct {
 		Error struct {
 			Status, Message string
 			Details         []struct {
@@ -193,15 +194,15 @@ func judgeFCM(res *http.Response, body []byte) verdict {
 			}
 		}
 	}
-	_ = json.Unmarshal(body, &said) // then the status alone says it
-	code, field := said.Error.Status, ""
-	for _, d := range said.Error.Details {
+	_ = json.Unmarshal(body, &response) // without a JSON body the status decides
+	code, field := response.Error.Status, ""
+	for _, d := range response.Error.Details {
 		code = cmp.Or(d.ErrorCode, code)
 		for _, v := range d.FieldViolations {
 			field = cmp.Or(field, v.Field)
 		}
 	}
-	v := verdict{err: fmt.Errorf("FCM: %d %s %s", res.StatusCode, code, short(said.Error.Message, 120))}
+	v := result{err: fmt.Errorf("FCM: %d %s %s", res.StatusCode, code, short(response.Error.Message, 120))}
 	switch {
 	case code == "UNREGISTERED", code == "SENDER_ID_MISMATCH", code == "INVALID_ARGUMENT" && field == "message.token":
 		v.dead = true
@@ -213,7 +214,7 @@ func judgeFCM(res *http.Response, body []byte) verdict {
 	return v
 }
 
-// retryAfter is when the provider says to come again; at most an hour.
+// retryAfter returns the delay requested by a provider, at most an hour.
 func retryAfter(res *http.Response) time.Duration {
 	s, err := strconv.Atoi(res.Header.Get("Retry-After"))
 	if err != nil || s < 0 {

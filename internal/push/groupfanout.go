@@ -11,11 +11,11 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// fanPage is how many members of a group are looked at together.
+// fanPage is the number of members read at once.
 const fanPage = 200
 
-// fanOut posts a message of a group to each member who is away, wants to be told, and may have a token. Whoever is
-// posted it twice, because this was broken off, has it under the same name.
+// fanOut queues a group message for each offline member with push tokens who wants to be notified. Repeated after an
+// interruption, it creates no duplicates, because the keys of the pushes are stable.
 func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 	m := order.Message
 	for m != nil {
@@ -33,7 +33,7 @@ func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 				users = append(users, u.UserID)
 			}
 		}
-		if err := p.postTo(ctx, users, *m); err != nil {
+		if err := p.enqueueFor(ctx, users, *m); err != nil {
 			return relay.Outcome{Err: err, Body: string(rpc.Encode(order))}
 		}
 		if len(page) < fanPage {
@@ -44,15 +44,15 @@ func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 	return relay.Outcome{}
 }
 
-// postTo posts a message to people, of whom those are left out who have no token.
-func (p *Push) postTo(ctx context.Context, users []string, m outbox.Message) error {
+// enqueueFor queues a message for users. Those without a push token are skipped.
+func (p *Push) enqueueFor(ctx context.Context, users []string, m outbox.Message) error {
 	if len(users) == 0 {
 		return nil
 	}
 	m.After, m.Receivers = "", nil
 	err := rpc.Write(ctx, p.store, txn.ReadSet{Users: users}, func(tx *txn.Tx) error {
 		for _, u := range users {
-			if who := tx.User(u); who != nil && who.Pushes != 0 {
+			if row := tx.User(u); row != nil && row.Pushes != 0 {
 				tx.Enqueue(outbox.MessageTo(u, m, tx.Now))
 			}
 		}

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// publicHost reports whether the host of an address may be one of the internet: a name with a dot that is not of a
-// local network, or a public address in any of the forms that resolvers take. Where a name leads is only known when it
-// is dialled.
+// publicHost reports whether a host may be on the public internet: a name with a dot that is not a local domain, or a
+// public address in any form that resolvers accept. The addresses of a name are checked when it is dialed.
 func publicHost(host string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -19,7 +18,7 @@ func publicHost(host string) bool {
 		return !(r == '-' || r == '.' || '0' <= r && r <= '9' || 'a' <= r &&
 			r <= 'z')
 	}) {
-		return false // push services have plain names; others may be mapped to digits
+		return false // push services have plain names; resolvers may map other characters to digits
 	}
 	labels := strings.Split(host, ".")
 	last := labels[len(labels)-1]
@@ -32,8 +31,8 @@ func publicHost(host string) bool {
 		"corp", "localdomain"}, last) && !strings.HasSuffix(host, ".home.arpa")
 }
 
-// looseIPv4 reads the forms of inet_aton: 1 to 4 numbers, decimal, octal or hexadecimal, the last of which fills what
-// is left.
+// looseIPv4 parses the forms of inet_aton: 1 to 4 numbers, decimal, octal or hexadecimal. The last one fills the
+// remaining bytes.
 func looseIPv4(parts []string) (netip.Addr, bool) {
 	if len(parts) > 4 {
 		return netip.Addr{}, false
@@ -62,14 +61,14 @@ func looseIPv4(parts []string) (netip.Addr, bool) {
 	return netip.AddrFrom4(b), true
 }
 
-// public reports whether an address is one of the internet, and not of the operator's own network.
+// public reports whether an address is on the public internet.
 func public(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	return ip.IsGlobalUnicast() && !ip.IsPrivate() &&
 		!slices.ContainsFunc(special(), func(p netip.Prefix) bool { return p.Contains(ip.WithZone("")) })
 }
 
-// special lists blocks that look public and are not: this network, shared address space, benchmarks, embedded and
+// special returns special-purpose blocks that look public: this network, shared address space, benchmarks, embedded and
 // translated IPv4, Teredo, 6to4, site-local, reserved.
 func special() []netip.Prefix {
 	var list []netip.Prefix

@@ -1,7 +1,7 @@
-// Package push owns how people are reached who have no connected device: their tokens, what a push says, and the
-// providers that carry it (APNs, FCM, Web Push).
+// Package push notifies users without a connected device. It stores push tokens, composes notifications and sends them
+// to APNs, FCM and Web Push.
 //
-// It never decides who is rung: that is committed with the invitation. Nobody waits for a push.
+// It does not decide who receives an invitation; that is committed with the invitation. No caller waits for a push.
 package push
 
 import (
@@ -28,90 +28,90 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Options are the choices for pushes. The zero value sends Web Pushes.
+// Options configures a Push. The zero value sends only Web Push.
 type Options struct {
-	// APNs is how Apple's devices are reached. Default: not.
+	// APNs configures Apple devices. Default: disabled.
 	APNs APNs
-	// FCM is how Android's are. Default: not.
+	// FCM configures Firebase Cloud Messaging. Default: disabled.
 	FCM FCM
-	// Subject is whom the operators of browsers' push services can write to: mailto:ops@example.com, or an https address.
-	// Default: the address of this project, which helps nobody.
+	// Subject is the contact for operators of browser push services: mailto:ops@example.com or an https URL. Set it; the
+	// default is the address of this project.
 	Subject string
-	// Private lets Web Push endpoints have private addresses, and be reached without TLS. Registering one makes this
-	// server call it: say so only when all users are trusted. Default: refused.
+	// Private permits Web Push endpoints with private addresses and without TLS. A registered endpoint makes this server
+	// send requests to it: enable it only if all users are trusted. Default: rejected.
 	Private bool
-	// Templates are what pushes say, over what they say by themselves: by language and kind.
+	// Templates override the built-in texts, by language and kind.
 	Templates Templates
-	// TLS is how providers are believed. Default: by the roots of the system.
+	// TLS configures connections to providers. Default: the system's root certificates.
 	TLS *tls.Config
-	// Time is how long a provider has for its answer. Default: 10 s.
+	// Time is the timeout of a request to a provider. Default: 10 s.
 	Time time.Duration
-	// AnswerToken mints what lets a device answer one invitation. Default: pushes carry none.
+	// AnswerToken mints tokens that permit a device to answer one invitation. Default: pushes contain none.
 	AnswerToken func(user, device, inviteID string, until time.Time) (string, error)
-	// Online says whether a person has a connected device, on any node. Default: nobody has.
+	// Online reports whether a user has a connected device on any node. Default: never.
 	Online func(user string) bool
-	// Observe is told of each push that a provider answered: taken, retried, deadToken or refused. It must not block.
-	// Default: nobody is.
+	// Observe is called for each push that a provider has answered, with the outcome: taken, retried, deadToken or
+	// refused. It must not block. Default: nothing.
 	Observe func(provider protocol.PushProvider, outcome string)
-	// Trace is told of each push about an invitation that was given to a provider. It must not block. Default: nobody is.
+	// Trace is called for each push about an invitation that was sent to a provider. It must not block. Default: nothing.
 	Trace func(user, inviteID, kind, provider, outcome string, begin time.Time, err error)
-	// Log receives what operators should know. Default: slog.Default().
+	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Push carries pushes to providers.
+// Push sends pushes to providers.
 type Push struct {
-	opt      Options
-	store    *store.Store
-	queue    *relay.Dispatcher
-	carriers map[protocol.PushProvider]carrier
-	order    []protocol.PushProvider
-	webKey   string // the public one of VAPID
-	words    Templates
-	posted   atomic.Bool // there are pushes that were not looked for yet
-	some     atomic.Bool // somebody in this house has a token, as far as is known
+	opt       Options
+	store     *store.Store
+	queue     *relay.Dispatcher
+	senders   map[protocol.PushProvider]sender
+	order     []protocol.PushProvider
+	webKey    string // public VAPID key
+	templates Templates
+	pending   atomic.Bool // pushes were committed since the last wake-up of the queue
+	hasTokens atomic.Bool // a push token exists, as far as this node knows
 }
 
-// notice is a push on its way to a device.
+// notice is a push for one user.
 type notice struct {
 	push       protocol.PushNotice
-	words      words
+	content    content
 	title      string
 	body       string
 	sound      string
-	thread     string // what it stands with
-	collapse   string // it replaces what was shown under the same
-	ring       bool   // it wakes the device up now
-	quiet      bool   // it is not shown
-	voip       bool   // calls may be rung by PushKit
+	thread     string // conversation that it is grouped with
+	collapse   string // replaces earlier notifications with the same value
+	ring       bool   // wakes up the device immediately
+	quiet      bool   // silent
+	voip       bool   // calls may ring by PushKit
 	until      time.Time
-	answerable time.Time // until when it can be answered
+	answerable time.Time // end of the period in which it can be answered
 }
 
-// ttl is for how long a provider keeps it for a device that cannot be reached, in whole seconds.
+// ttl returns how long a provider keeps the push for an unreachable device, in whole seconds.
 func (n *notice) ttl(now time.Time) int { return max(1, int(n.until.Sub(now)/time.Second)) }
 
-// carrier is a provider.
-type carrier interface {
-	// send gives a push to the provider.
-	send(ctx context.Context, t *token, n *notice) verdict
+// sender sends pushes to a provider.
+type sender interface {
+	// send sends a push to a device.
+	send(ctx context.Context, t *token, n *notice) result
 	close()
 }
 
-// verdict is what a provider said. The zero value is: taken.
-type verdict struct {
+// result is the response of a provider. The zero value means accepted.
+type result struct {
 	err   error
-	dead  bool          // the token is of no use any more
-	never bool          // the same push will never be taken
-	later bool          // it was not tried: after says when
-	after time.Duration // when to come again
+	dead  bool          // the token is invalid
+	never bool          // permanent failure
+	later bool          // not attempted: retry after the given delay
+	after time.Duration // minimum delay before a retry
 }
 
-// maxPayload bounds what a push says, in bytes: all providers take 4 KiB, of which the encryption of Web Push needs
-// most for itself.
+// maxPayload limits the content of a push, in bytes. All providers accept 4 KiB; Web Push encryption has the largest
+// overhead.
 const maxPayload = 3900
 
-// New makes the pushes of a house. ctx bounds reading the key of VAPID, which is made the first time.
+// New returns a Push. ctx limits reading the VAPID key, which is generated on first use.
 func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	opt.Time, opt.Log, opt.Subject = cmp.Or(opt.Time, 10*time.Second), cmp.Or(opt.Log, slog.Default()), cmp.Or(opt.Subject,
 		"https://github.com/beckon-im/beckon")
@@ -124,9 +124,9 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	if opt.Trace == nil {
 		opt.Trace = func(string, string, string, string, string, time.Time, error) {}
 	}
-	p := &Push{opt: opt, store: s, carriers: map[protocol.PushProvider]carrier{}}
+	p := &Push{opt: opt, store: s, senders: map[protocol.PushProvider]sender{}}
 	var err error
-	if p.words, err = merge(opt.Templates); err != nil {
+	if p.templates, err = merge(opt.Templates); err != nil {
 		return nil, err
 	}
 	if err := p.providers(ctx); err != nil {
@@ -139,23 +139,23 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	return p, nil
 }
 
-// providers makes those that are configured.
+// providers sets up the configured providers.
 func (p *Push) providers(ctx context.Context) error {
-	add := func(c carrier, names ...protocol.PushProvider) {
+	add := func(c sender, names ...protocol.PushProvider) {
 		for _, n := range names {
-			p.carriers[n] = c
+			p.senders[n] = c
 			p.order = append(p.order, n)
 		}
 	}
 	if p.opt.APNs.Key != nil {
-		a, err := newAPNs(p.opt.APNs, provider(p.opt.TLS, p.opt.Time))
+		a, err := newAPNs(p.opt.APNs, newProviderClient(p.opt.TLS, p.opt.Time))
 		if err != nil {
 			return err
 		}
 		add(a, protocol.PushAPNs, protocol.PushAPNsVoIP)
 	}
 	if p.opt.FCM.Credentials != nil {
-		f, err := newFCM(p.opt.FCM, provider(p.opt.TLS, p.opt.Time))
+		f, err := newFCM(p.opt.FCM, newProviderClient(p.opt.TLS, p.opt.Time))
 		if err != nil {
 			return err
 		}
@@ -170,8 +170,8 @@ func (p *Push) providers(ctx context.Context) error {
 	return nil
 }
 
-// maxTries and backoff bound how long a push of a message is tried: about two hours. One of an invitation is tried
-// while it is open.
+// maxTries and backoff limit the attempts for a message to about two hours. Pushes of invitations are retried while the
+// invitation is open.
 const maxTries = 30
 
 func backoff(tries int64) time.Duration {
@@ -182,7 +182,7 @@ func backoff(tries int64) time.Duration {
 	return wait*9/10 + rand.N(wait/5)
 }
 
-// renew lets a push go to every device once more.
+// renew resets a replayed push, so that it is sent to all devices again.
 func renew(body string) string {
 	var order outbox.Order
 	if json.Unmarshal([]byte(body), &order) != nil {
@@ -192,42 +192,41 @@ func renew(body string) string {
 	return string(rpc.Encode(order))
 }
 
-// Posted says that pushes are being committed, or, when there are no records to announce with them, were.
-func (p *Push) Posted() { p.posted.Store(true) }
+// Posted notes that pushes are being committed, or were committed without records to announce.
+func (p *Push) Posted() { p.pending.Store(true) }
 
-// Posts says whether anybody in this house can be pushed to, as far as this node knows; it may be ten seconds late.
-func (p *Push) Posts() bool { return p.some.Load() }
+// Posts reports whether any user has a push token, as far as this node knows. It lags by up to ten seconds.
+func (p *Push) Posts() bool { return p.hasTokens.Load() }
 
-// Announce is told of committed records.
+// Announce wakes the queue after a commit.
 func (p *Push) Announce([]txn.Record) {
-	if p.posted.Swap(false) { // also for those of a commit that failed or is under way: then one more look is made
+	if p.pending.Swap(false) { // also set by commits that fail or are in progress; these cost one needless scan
 		p.queue.Wake()
 	}
 }
 
-// Queue is where the pushes wait.
+// Queue returns the dispatcher of pushes.
 func (p *Push) Queue() *relay.Dispatcher { return p.queue }
 
 // Run sends pushes until ctx ends.
 func (p *Push) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return p.queue.Run(ctx) })
-	g.Go(func() error { return p.lookForTokens(ctx) })
+	g.Go(func() error { return p.watchTokens(ctx) })
 	err := g.Wait()
-	for _, c := range p.carriers {
+	for _, c := range p.senders {
 		c.close()
 	}
 	return err
 }
 
-// lookForTokens finds out, until ctx ends, whether anybody has a token: while nobody has, messages of groups leave
-// nothing to do.
-func (p *Push) lookForTokens(ctx context.Context) error {
+// watchTokens polls until a push token exists, or ctx ends. Without tokens, group messages need no pushes.
+func (p *Push) watchTokens(ctx context.Context) error {
 	t := time.NewTicker(10 * time.Second)
 	defer t.Stop()
-	for !p.some.Load() {
-		if some, err := outbox.HasTokens(ctx, p.store); err == nil && some {
-			p.some.Store(true)
+	for !p.hasTokens.Load() {
+		if hasTokens, err := outbox.HasTokens(ctx, p.store); err == nil && hasTokens {
+			p.hasTokens.Store(true)
 		}
 		select {
 		case <-ctx.Done():
@@ -239,18 +238,19 @@ func (p *Push) lookForTokens(ctx context.Context) error {
 	return nil
 }
 
-// encode encodes one of our own types as it is: < and > are not made longer, as they would be for web pages.
+// encode encodes a value as JSON without HTML escapes.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		panic(err) // types of strings and numbers always encode
+		panic(err) // our own types always encode
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// payload is what the app reads, within limit bytes: what is too long is left out, and the app can ask for it.
+// payload encodes the notice for the app in at most limit bytes. Optional parts are removed if necessary and Cut is
+// set; the app can fetch them.
 func payload(push protocol.PushNotice, limit int) ([]byte, error) {
 	b := encode(push)
 	if len(b) > limit && push.Signaling != nil {
@@ -259,23 +259,23 @@ func payload(push protocol.PushNotice, limit int) ([]byte, error) {
 		push.Signaling, push.Cut = &s, true
 		b = encode(push)
 	}
-	for _, most := range []int{500, 200, 60} {
+	for _, size := range []int{500, 200, 60} {
 		if len(b) > limit {
-			push.Ext, push.Cut, push.Body, push.Title = "", true, short(push.Body, most), short(push.Title, most/2)
+			push.Ext, push.Cut, push.Body, push.Title = "", true, short(push.Body, size), short(push.Title, size/2)
 			b = encode(push)
 		}
 	}
 	if len(b) > limit {
-		return nil, fmt.Errorf("the push would have %d bytes, of at most %d", len(b), limit)
+		return nil, fmt.Errorf("push has %d bytes; the maximum is %d", len(b), limit)
 	}
 	return b, nil
 }
 
-// digest makes a short name of a long one, as every provider takes it.
+// digest returns a short identifier that all providers accept.
 func digest(parts ...string) string {
 	h := sha256.New()
 	for _, s := range parts {
-		_, _ = h.Write(append([]byte(s), 0)) // it never fails
+		_, _ = h.Write(append([]byte(s), 0)) // never fails
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
 }

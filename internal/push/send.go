@@ -19,51 +19,51 @@ import (
 )
 
 const (
-	sideBySide = 8               // devices of one person that are told at the same time
-	stayFor    = 2 * time.Second // for which somebody who is there again is trusted to stay
-	ringWait   = time.Second     // that an ending waits for the push that rings
+	maxParallel = 8               // devices of one user that are sent to concurrently
+	onlineWait  = 2 * time.Second // retry delay while the user is online
+	ringWait    = time.Second     // delay of an ending while the ringing push is in progress
 )
 
-// send tries a push once: at every device of the person that has not taken it yet.
+// send attempts to send a push to each device of the user that has not received it yet.
 func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	var order outbox.Order
 	if err := json.Unmarshal([]byte(o.Body), &order); err != nil {
 		return relay.Outcome{Err: err, Never: true}
 	}
-	var rang []string // the tokens at which it rings
+	var rang []string // keys of the tokens that ring
 	switch order.Kind {
 	case outbox.KindGroupMessage:
 		return p.fanOut(ctx, &order)
 	case outbox.KindEnded:
-		var waits bool
+		var pending bool
 		var err error
-		if rang, waits, err = p.rang(ctx, &order); err != nil {
+		if rang, pending, err = p.rang(ctx, &order); err != nil {
 			return relay.Outcome{Err: err}
 		}
-		if len(rang) == 0 && waits {
-			return relay.Outcome{Err: errors.New("the push that rings is under way"), Later: true, After: ringWait}
+		if len(rang) == 0 && pending {
+			return relay.Outcome{Err: errors.New("the ringing push is in progress"), Later: true, After: ringWait}
 		}
 		if len(rang) == 0 {
-			return relay.Outcome{} // it rings nowhere
+			return relay.Outcome{} // no device is ringing
 		}
 	}
-	n, but, err := p.compose(ctx, &order)
+	n, except, err := p.compose(ctx, &order)
 	switch {
-	case errors.Is(err, errThere):
-		return relay.Outcome{Err: err, Later: true, After: stayFor}
+	case errors.Is(err, errOnline):
+		return relay.Outcome{Err: err, Later: true, After: onlineWait}
 	case err != nil:
 		return relay.Outcome{Err: err}
 	case n == nil && o.Tries > 0 && len(order.Taken) == 0 && order.Kind == outbox.KindInvitation:
-		return relay.Outcome{Err: errors.New("the invitation was over before a provider took the push: " + o.Error),
+		return relay.Outcome{Err: errors.New("the invitation ended before a provider accepted the push: " + o.Error),
 			Never: true}
-	case n == nil: // nobody needs to be told any more
+	case n == nil: // obsolete
 		return relay.Outcome{}
 	}
-	return p.sendToUsers(ctx, &order, n, rang, but)
+	return p.sendToUser(ctx, &order, n, rang, except)
 }
 
-// rang reads at which tokens an invitation rings for a person, and whether that may still become more.
-func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, waits bool, err error) {
+// rang returns the keys of the tokens at which an invitation rings for a user. pending means that more may follow.
+func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, pending bool, err error) {
 	list, err := outbox.RingPushes(ctx, p.store, order.InviteID, order.UserID)
 	if err != nil || len(list) == 0 {
 		return nil, false, err
@@ -73,58 +73,59 @@ func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, 
 	return ring.Taken, list[0].State == txn.OutgoingWaits, err
 }
 
-// sendToUsers gives a push to the devices of a person: those where it rang, when that is said, and not to one that
-// knows.
-func (p *Push) sendToUsers(ctx context.Context, order *outbox.Order, n *notice, rang []string,
-	but string) relay.Outcome {
-	since, stored, err := p.known(ctx, order.UserID)
+// sendToUser sends a push to the devices of a user: only those that ring, if rang is given, and not to the device
+// except.
+func (p *Push) sendToUser(ctx context.Context, order *outbox.Order, n *notice, rang []string,
+	except string) relay.Outcome {
+	since, stored, err := p.userTokens(ctx, order.UserID)
 	if err != nil {
 		return relay.Outcome{Err: err}
 	}
 	if len(stored) == 0 {
 		p.retire(order.UserID, nil, since)
-		return relay.Outcome{Err: errors.New("the person has no push token any more"), Never: true}
+		return relay.Outcome{Err: errors.New("the user has no push token"), Never: true}
 	}
-	list, err := choose(stored, n, rang, but)
+	list, err := choose(stored, n, rang, except)
 	if err != nil {
 		return relay.Outcome{Err: err, Never: true}
 	}
 	list = slices.DeleteFunc(list, func(t *token) bool { return slices.Contains(order.Taken, t.Key) })
-	told := p.sendToDevices(ctx, list, n)
-	order.Taken = append(order.Taken, told.taken...)
-	if len(told.dead) < len(stored) {
-		since = 0 // some are left
+	results := p.sendToDevices(ctx, list, n)
+	order.Taken = append(order.Taken, results.taken...)
+	if len(results.dead) < len(stored) {
+		since = 0 // some tokens remain
 	}
-	if len(told.dead) > 0 {
-		p.retire(order.UserID, told.dead, since)
+	if len(results.dead) > 0 {
+		p.retire(order.UserID, results.dead, since)
 	}
-	out := relay.Outcome{Err: told.err, After: told.after, Body: string(rpc.Encode(order)), Never: !told.again,
-		Later: told.err != nil && !told.tried}
+	out := relay.Outcome{Err: results.err, After: results.after, Body: string(rpc.Encode(order)), Never: !results.retry,
+		Later: results.err != nil && !results.tried}
 	if out.Never && (len(order.Taken) > 0 || out.Err == nil) {
-		out.Err, out.Never = nil, false // whoever could be told was
+		out.Err, out.Never = nil, false // sent to all devices that can be reached
 	}
 	return out
 }
 
-// deviceResults is what became of a push at several devices.
+// deviceResults are the results of a push at several devices.
 type deviceResults struct {
 	taken, dead []string // keys of tokens
-	again       bool     // some may take it later
-	tried       bool     // some were asked and did not take it
+	retry       bool     // some devices may accept it later
+	tried       bool     // at least one attempt failed
 	err         error
 	after       time.Duration
 }
 
-// sendToDevices gives a push to devices. Who has many that do not answer has the others told in time.
+// sendToDevices sends a push to several devices concurrently. The timeout is shared, so that unresponsive devices do
+// not delay the others.
 func (p *Push) sendToDevices(ctx context.Context, list []*token, n *notice) (out deviceResults) {
 	ctx, cancel := context.WithTimeout(ctx, p.opt.Time+p.opt.Time/2)
 	defer cancel()
 	var mu sync.Mutex
 	var g errgroup.Group
-	g.SetLimit(sideBySide)
+	g.SetLimit(maxParallel)
 	for _, t := range list {
 		g.Go(func() error {
-			v := p.carry(ctx, t, n)
+			v := p.sendToDevice(ctx, t, n)
 			mu.Lock()
 			defer mu.Unlock()
 			out.tried = out.tried || v.err != nil && !v.later
@@ -134,35 +135,35 @@ func (p *Push) sendToDevices(ctx context.Context, list []*token, n *notice) (out
 				return nil
 			case v.dead:
 				out.dead = append(out.dead, t.Key)
-				out.again = out.again || t.Provider == string(protocol.PushAPNsVoIP) // then the alert of that device rings
+				out.retry = out.retry || t.Provider == string(protocol.PushAPNsVoIP) // the alert push of this device rings instead
 			default:
-				out.again = out.again || !v.never
+				out.retry = out.retry || !v.never
 			}
 			out.err, out.after = errors.Join(out.err, v.err), max(out.after, v.after)
 			return nil
 		})
 	}
-	_ = g.Wait() // none returns an error
+	_ = g.Wait() // never fails
 	return out
 }
 
-// carry gives a push to the provider of a token, and counts what became of it.
-func (p *Push) carry(ctx context.Context, t *token, n *notice) verdict {
-	mine := *n
-	p.words.dress(&mine, t.at.Language)
+// sendToDevice sends a push to a device and counts the outcome.
+func (p *Push) sendToDevice(ctx context.Context, t *token, n *notice) result {
+	localized := *n
+	p.templates.localize(&localized, t.registration.Language)
 	if p.opt.AnswerToken != nil && n.push.Kind == protocol.PushInvitation && n.push.Signaling != nil {
 		answer, err := p.opt.AnswerToken(n.push.UserID, t.DeviceID, n.push.Signaling.InviteID, n.answerable)
 		if err != nil {
-			return verdict{err: err, never: true}
+			return result{err: err, never: true}
 		}
-		mine.push.AnswerToken = answer
+		localized.push.AnswerToken = answer
 	}
-	c := p.carriers[protocol.PushProvider(t.Provider)]
+	c := p.senders[protocol.PushProvider(t.Provider)]
 	if c == nil {
-		return verdict{err: fmt.Errorf("this server no longer sends pushes by %s", t.Provider), never: true}
+		return result{err: fmt.Errorf("push provider %s is no longer configured on this server", t.Provider), never: true}
 	}
 	begin := time.Now()
-	v := c.send(ctx, t, &mine)
+	v := c.send(ctx, t, &localized)
 	outcome := "retried"
 	switch {
 	case v.err == nil:
@@ -179,10 +180,10 @@ func (p *Push) carry(ctx context.Context, t *token, n *notice) verdict {
 	return v
 }
 
-// choose says which tokens a push is for: a call that may ring by PushKit does so, and then nothing else rings on that
-// device. What is not a call never goes there, because iOS ends apps that are woken up for nothing; an ending goes to
-// the devices where it rang, by whichever token.
-func choose(stored []outbox.Token, n *notice, rang []string, but string) ([]*token, error) {
+// choose selects the tokens for a push. A device that can ring by PushKit rings only by PushKit. Other pushes never use
+// PushKit, because iOS terminates apps that it wakes up without a call. An ending goes to the devices that rang, by any
+// token.
+func choose(stored []outbox.Token, n *notice, rang []string, except string) ([]*token, error) {
 	var list []*token
 	voip, devices := map[string]bool{}, map[string]bool{}
 	for _, s := range stored {
@@ -206,15 +207,16 @@ func choose(stored []outbox.Token, n *notice, rang []string, but string) ([]*tok
 		case rang != nil && !devices[t.DeviceID]:
 			return true
 		}
-		return but != "" && t.DeviceID == but
+		return except != "" && t.DeviceID == except
 	}), nil
 }
 
-// retire forgets tokens that are of no use any more, and that the person has any, unless one was registered since.
+// retire deletes invalid tokens. If since is set, it also clears the user's flag for having tokens, unless one was
+// registered since then.
 func (p *Push) retire(user string, keys []string, since int64) {
-	t := change(user, func(tx *txn.Tx, who *txn.User) (none struct{}) {
-		if since != 0 && who.Pushes == since {
-			who.Pushes = 0
+	t := change(user, func(tx *txn.Tx, u *txn.User) (none struct{}) {
+		if since != 0 && u.Pushes == since {
+			u.Pushes = 0
 		}
 		if len(keys) > 0 {
 			outbox.DropTokens(tx, user, keys...)
@@ -223,14 +225,14 @@ func (p *Push) retire(user string, keys []string, since int64) {
 	})
 	rpc.Submit(p.store, t, func(_ struct{}, err error) {
 		if err != nil {
-			p.opt.Log.Warn("dead push tokens could not be forgotten; their provider says so again", "user", user, "error", err)
+			p.opt.Log.Warn("deleting dead push tokens failed", "user", user, "error", err)
 		}
 	})
 }
 
-// until is when a push is of no use any more.
-func until(now, deadline int64, own int, otherwise time.Duration) time.Time {
-	at := time.UnixMilli(now).Add(otherwise)
+// until returns the expiry of a push.
+func until(now, deadline int64, own int, fallback time.Duration) time.Time {
+	at := time.UnixMilli(now).Add(fallback)
 	if own > 0 {
 		at = time.UnixMilli(now).Add(time.Duration(own) * time.Second)
 	}

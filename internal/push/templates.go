@@ -10,49 +10,49 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// Templates are what pushes say, by language (en, zh-CN) and kind. {from} is the name of who invites or writes, {group}
-// that of the group, {text} the beginning of the message.
+// Templates are the texts of pushes, by language (en, zh-CN) and kind. Placeholders: {from} is the name of the inviter
+// or sender, {group} the name of the group, {text} the beginning of the message.
 type Templates map[string]map[string]Template
 
-// Template is what one kind of push says.
+// Template is the text of one kind of push.
 type Template struct {
 	Title string `json:"title"`
 	Body  string `json:"body"`
 }
 
-// The kinds of templates. A group's fall back to those without.
+// Kinds of templates.
 const (
-	wordInvitation      = "invitation"
-	wordGroupInvitation = "groupInvitation"
-	wordMissed          = "missed"
-	wordElsewhere       = "elsewhere"
-	wordMessage         = "message"
-	wordGroupMessage    = "groupMessage"
-	wordMention         = "mention"
+	textInvitation      = "invitation"
+	textGroupInvitation = "groupInvitation"
+	textMissed          = "missed"
+	textElsewhere       = "elsewhere"
+	textMessage         = "message"
+	textGroupMessage    = "groupMessage"
+	textMention         = "mention"
 )
 
-// fallback is the language of whoever speaks none that there is.
+// fallback is the language used if no other matches.
 const fallback = "en"
 
-// builtIn are what pushes say by themselves.
+// builtIn returns the built-in templates.
 func builtIn() Templates {
 	return Templates{
 		"en": {
-			wordInvitation: {"{from}", "is calling you"}, wordGroupInvitation: {"{group}", "{from} is calling"},
-			wordMissed:    {"{from}", "You missed a call"},
-			wordElsewhere: {"{from}", "Answered on another device"}, wordMessage: {"{from}", "{text}"},
-			wordGroupMessage: {"{group}", "{from}: {text}"},
-			wordMention:      {"{group}", "{from} mentioned you: {text}"},
+			textInvitation: {"{from}", "is calling you"}, textGroupInvitation: {"{group}", "{from} is calling"},
+			textMissed:    {"{from}", "You missed a call"},
+			textElsewhere: {"{from}", "Answered on another device"}, textMessage: {"{from}", "{text}"},
+			textGroupMessage: {"{group}", "{from}: {text}"},
+			textMention:      {"{group}", "{from} mentioned you: {text}"},
 			"image":          {Body: "a picture"}, "sound": {Body: "a voice message"}, "video": {Body: "a video"},
 			"file": {Body: "a file"}, "location": {Body: "a place"},
 			"face": {Body: "a sticker"}, "merged": {Body: "messages"}, "custom": {Body: "a message"},
 		},
 		"zh": {
-			wordInvitation: {"{from}", "邀请你通话"}, wordGroupInvitation: {"{group}", "{from} 邀请你通话"},
-			wordMissed:    {"{from}", "未接来电"},
-			wordElsewhere: {"{from}", "已在其他设备接听"}, wordMessage: {"{from}", "{text}"},
-			wordGroupMessage: {"{group}", "{from}:{text}"},
-			wordMention:      {"{group}", "{from} 提到了你:{text}"},
+			textInvitation: {"{from}", "邀请你通话"}, textGroupInvitation: {"{group}", "{from} 邀请你通话"},
+			textMissed:    {"{from}", "未接来电"},
+			textElsewhere: {"{from}", "已在其他设备接听"}, textMessage: {"{from}", "{text}"},
+			textGroupMessage: {"{group}", "{from}:{text}"},
+			textMention:      {"{group}", "{from} 提到了你:{text}"},
 			"image":          {Body: "[图片]"}, "sound": {Body: "[语音]"}, "video": {Body: "[视频]"}, "file": {Body: "[文件]"},
 			"location": {Body: "[位置]"},
 			"face":     {Body: "[表情]"}, "merged": {Body: "[聊天记录]"}, "custom": {Body: "[消息]"},
@@ -60,7 +60,7 @@ func builtIn() Templates {
 	}
 }
 
-// merge puts an operator's templates over the built-in ones.
+// merge adds an operator's templates to the built-in ones.
 func merge(own Templates) (Templates, error) {
 	all := builtIn()
 	for language, kinds := range own {
@@ -70,7 +70,7 @@ func merge(own Templates) (Templates, error) {
 		}
 		for kind, t := range kinds {
 			if _, ok := all[fallback][kind]; !ok {
-				return nil, fmt.Errorf("the push templates of %s have %q, which is no kind of push", language, kind)
+				return nil, fmt.Errorf("the push templates for %s have an unknown kind %q", language, kind)
 			}
 			all[language][kind] = t
 		}
@@ -78,33 +78,32 @@ func merge(own Templates) (Templates, error) {
 	return all, nil
 }
 
-// words are what a push says in any language.
-type words struct {
+// content is the text of a push in any language.
+type content struct {
 	kind     string
 	values   map[string]string
-	plain    string // the kind of a message without text
-	language string // of the person
+	plain    string // kind of a message without text
+	language string // language of the user
 	own      *invite.Push
 }
 
-// dress puts words on a push, in the language of a device.
-func (ts Templates) dress(n *notice, language string) {
-	w := &n.words
-	language = cmp.Or(language, w.language)
-	if w.plain != "" {
-		_, text := ts.render(language, w.plain, nil)
-		w.values = maps.Clone(w.values)
-		w.values["text"] = cmp.Or(text, w.plain)
+// localize sets the texts of a notice in the language of a device.
+func (ts Templates) localize(n *notice, language string) {
+	c := &n.content
+	language = cmp.Or(language, c.language)
+	if c.plain != "" {
+		_, text := ts.render(language, c.plain, nil)
+		c.values = maps.Clone(c.values)
+		c.values["text"] = cmp.Or(text, c.plain)
 	}
-	n.title, n.body = ts.render(language, w.kind, w.values)
-	if w.own != nil {
-		n.title, n.body = cmp.Or(w.own.Title, n.title), cmp.Or(w.own.Body, n.body)
+	n.title, n.body = ts.render(language, c.kind, c.values)
+	if c.own != nil {
+		n.title, n.body = cmp.Or(c.own.Title, n.title), cmp.Or(c.own.Body, n.body)
 	}
 	n.push.Title, n.push.Body = n.title, n.body
 }
 
-// render makes the words of a kind in a language: of the language itself, of the language without its country, or of
-// the fallback.
+// render returns the texts of a kind in a language, in the language without its region, or in the fallback language.
 func (ts Templates) render(language, kind string, values map[string]string) (title, body string) {
 	language = strings.ToLower(language)
 	base, _, _ := strings.Cut(language, "-")
@@ -124,7 +123,7 @@ func fill(text string, values map[string]string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// short cuts a text to limit bytes, between characters.
+// short truncates a text to limit bytes, between characters.
 func short(s string, limit int) string {
 	if len(s) <= limit {
 		return s

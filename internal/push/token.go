@@ -22,33 +22,33 @@ import (
 
 // Limits of tokens.
 const (
-	maxTokens   = 20   // of one user; the oldest gives way
+	maxTokens   = 20   // per user; the oldest is dropped
 	maxToken    = 4096 // bytes
 	maxApp      = 255
 	maxLanguage = 35
-	renewAfter  = 24 * time.Hour // the same token is written again after this, so that it stays young
+	renewAfter  = 24 * time.Hour // age after which an unchanged token is stored again, to refresh its timestamp
 )
 
-// token is where a device is reached.
+// token is a push token with its registration.
 type token struct {
 	outbox.Token
-	at protocol.SetPushTokenRequest
+	registration protocol.SetPushTokenRequest
 }
 
 func read(t outbox.Token) (*token, error) {
 	v := &token{Token: t}
-	err := json.Unmarshal([]byte(t.Body), &v.at)
+	err := json.Unmarshal([]byte(t.Body), &v.registration)
 	return v, err
 }
 
-// SetToken registers where the caller's device is reached.
+// SetToken registers the push token of the caller's device.
 func (p *Push) SetToken(ctx context.Context, by rpc.Caller,
 	req protocol.SetPushTokenRequest) (rpc.Txn[protocol.SetPushTokenResponse], error) {
 	address, err := p.check(&req)
 	if err != nil {
 		return rpc.Txn[protocol.SetPushTokenResponse]{}, err
 	}
-	since, known, err := p.known(ctx, by.UserID)
+	since, existing, err := p.userTokens(ctx, by.UserID)
 	if err != nil {
 		return rpc.Txn[protocol.SetPushTokenResponse]{}, im.Internal(err)
 	}
@@ -56,7 +56,7 @@ func (p *Push) SetToken(ctx context.Context, by rpc.Caller,
 	fresh := outbox.Token{Key: digest(provider, address), UserID: by.UserID, DeviceID: by.DeviceID, Provider: provider,
 		Body: string(rpc.Encode(req)), At: p.store.Now()}
 	var drop, others []string
-	for _, t := range known {
+	for _, t := range existing {
 		switch {
 		case t.Key == fresh.Key && t.Body == fresh.Body && t.DeviceID == fresh.DeviceID && since != 0 &&
 			fresh.At-t.At < renewAfter.Milliseconds():
@@ -71,7 +71,7 @@ func (p *Push) SetToken(ctx context.Context, by rpc.Caller,
 	drop = append(drop, others[:max(0, len(others)-maxTokens+1)]...)
 	return change(by.UserID, func(tx *txn.Tx, me *txn.User) protocol.SetPushTokenResponse {
 		me.Pushes = tx.Now
-		p.some.Store(true)
+		p.hasTokens.Store(true)
 		if len(drop) > 0 {
 			outbox.DropTokens(tx, by.UserID, drop...)
 		}
@@ -81,21 +81,21 @@ func (p *Push) SetToken(ctx context.Context, by rpc.Caller,
 	}), nil
 }
 
-// known reads the tokens of a user, and when the last was registered: before them, so that one that is registered
-// meanwhile is newer.
-func (p *Push) known(ctx context.Context, user string) (since int64, list []outbox.Token, err error) {
-	who, err := p.store.User(ctx, user)
+// userTokens returns the tokens of a user and the time of the last registration. The time is read first, so that a
+// concurrent registration is newer.
+func (p *Push) userTokens(ctx context.Context, user string) (since int64, list []outbox.Token, err error) {
+	u, err := p.store.User(ctx, user)
 	if err != nil {
 		return 0, nil, err
 	}
-	if who != nil {
-		since = who.Pushes
+	if u != nil {
+		since = u.Pushes
 	}
 	list, err = outbox.Tokens(ctx, p.store, user)
 	return since, list, err
 }
 
-// change writes tokens of a user, and what is known of whether they have some.
+// change changes the tokens of a user, and the user's flag for having tokens.
 func change[R any](user string, f func(*txn.Tx, *txn.User) R) rpc.Txn[R] {
 	return rpc.Txn[R]{Reads: txn.ReadSet{Topics: []string{im.UserTopic(user)}, Users: []string{user}},
 		Decide: func(tx *txn.Tx) (R, error) {
@@ -109,19 +109,19 @@ func change[R any](user string, f func(*txn.Tx, *txn.User) R) rpc.Txn[R] {
 		}}
 }
 
-// DeleteToken forgets tokens of the caller's.
+// DeleteToken deletes tokens of the caller.
 func (p *Push) DeleteToken(ctx context.Context, by rpc.Caller,
 	req protocol.DeletePushTokenRequest) (rpc.Txn[protocol.DeletePushTokenResponse], error) {
 	if req.Provider != "" && !slices.Contains([]protocol.PushProvider{protocol.PushAPNs, protocol.PushAPNsVoIP,
 		protocol.PushFCM, protocol.PushWeb}, req.Provider) {
-		return rpc.Txn[protocol.DeletePushTokenResponse]{}, im.Bad("provider", "is none of apns, apnsVoIP, fcm, webPush")
+		return rpc.Txn[protocol.DeletePushTokenResponse]{}, im.Bad("provider", "must be one of: apns, apnsVoIP, fcm, webPush")
 	}
-	since, known, err := p.known(ctx, by.UserID)
+	since, existing, err := p.userTokens(ctx, by.UserID)
 	if err != nil {
 		return rpc.Txn[protocol.DeletePushTokenResponse]{}, im.Internal(err)
 	}
 	var drop []string
-	for _, t := range known {
+	for _, t := range existing {
 		if (req.All || t.DeviceID == by.DeviceID) && (req.Provider == "" || t.Provider == string(req.Provider)) {
 			drop = append(drop, t.Key)
 		}
@@ -131,7 +131,7 @@ func (p *Push) DeleteToken(ctx context.Context, by rpc.Caller,
 		return rpc.Answer(res), nil
 	}
 	return change(by.UserID, func(tx *txn.Tx, me *txn.User) protocol.DeletePushTokenResponse {
-		if len(drop) == len(known) && me.Pushes == since {
+		if len(drop) == len(existing) && me.Pushes == since {
 			me.Pushes = 0
 		}
 		outbox.DropTokens(tx, by.UserID, drop...)
@@ -140,16 +140,16 @@ func (p *Push) DeleteToken(ctx context.Context, by rpc.Caller,
 	}), nil
 }
 
-// GetConfig says which pushes this house sends.
+// GetConfig returns the push providers of this server.
 func (p *Push) GetConfig(context.Context, rpc.Caller, protocol.Empty) (protocol.PushConfigResponse, error) {
 	return protocol.PushConfigResponse{Providers: p.order, WebPushKey: p.webKey}, nil
 }
 
-// check refuses what no provider would take, and returns by what the device is told from others.
+// check validates a registration and returns the address that identifies the device at its provider.
 func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err error) {
-	if p.carriers[req.Provider] == nil {
+	if p.senders[req.Provider] == nil {
 		return "", im.Bad("provider", "is "+providerName(req.Provider)+
-			", by which this server sends nothing; getPushConfig lists what it does")
+			", which is not configured on this server; getPushConfig lists the providers")
 	}
 	if err := rpc.FirstError(im.CheckText("token", req.Token, maxToken), im.CheckText("app", req.App, maxApp),
 		im.CheckText("language", req.Language, maxLanguage)); err != nil {
@@ -158,22 +158,22 @@ func (p *Push) check(req *protocol.SetPushTokenRequest) (address string, err err
 	web := req.Provider == protocol.PushWeb
 	switch {
 	case web && req.Subscription == nil:
-		return "", im.Bad("subscription", "is missing: it is what pushManager.subscribe gave")
+		return "", im.Bad("subscription", "is required: the result of pushManager.subscribe")
 	case web && req.Token != "":
-		return "", im.Bad("token", "excludes webPush, which has a subscription")
+		return "", im.Bad("token", "must be empty for webPush, which uses a subscription")
 	case web:
 		return req.Subscription.Endpoint, p.checkSubscription(req.Subscription)
 	case req.Subscription != nil:
-		return "", im.Bad("subscription", "is for webPush alone")
+		return "", im.Bad("subscription", "is only for webPush")
 	case req.Token == "":
-		return "", im.Bad("token", "is missing")
+		return "", im.Bad("token", "is required")
 	case req.Provider != protocol.PushFCM:
 		if _, err := hex.DecodeString(req.Token); err != nil {
-			return "", im.Bad("token", "is not hex, as the device tokens of APNs are")
+			return "", im.Bad("token", "must be hexadecimal for APNs")
 		}
 		req.Token = strings.ToLower(req.Token)
 		if strings.ContainsFunc(req.App, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return "", im.Bad("app", "is not a bundle id")
+			return "", im.Bad("app", "must be a bundle ID")
 		}
 		return cmp.Or(req.App, p.opt.APNs.App) + "\n" + req.Token, nil
 	}
@@ -191,26 +191,26 @@ func (p *Push) checkSubscription(s *protocol.WebPushSubscription) error {
 	u, err := url.Parse(s.Endpoint)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || len(s.Endpoint) > maxToken:
-		return im.Bad("subscription.endpoint", "is not an https address of at most 4096 bytes")
+		return im.Bad("subscription.endpoint", "must be an https URL of at most 4096 bytes")
 	case u.Scheme != "https" && (u.Scheme != "http" || !p.opt.Private):
-		return im.Bad("subscription.endpoint", "is not an https address")
+		return im.Bad("subscription.endpoint", "must be an https URL")
 	}
 	if !p.opt.Private && !publicHost(u.Hostname()) {
-		return im.Bad("subscription.endpoint", "is a private or local address")
+		return im.Bad("subscription.endpoint", "must not be a private or local address")
 	}
 	key, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s.Keys.P256dh, "="))
 	if err == nil {
 		_, err = ecdh.P256().NewPublicKey(key)
 	}
 	if err != nil {
-		return im.Bad("subscription.keys.p256dh", "is not a point of P-256 in base64url")
+		return im.Bad("subscription.keys.p256dh", "must be a P-256 point in base64url")
 	}
 	if auth, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s.Keys.Auth, "=")); err != nil ||
 		len(auth) != 16 {
-		return im.Bad("subscription.keys.auth", "is not 16 bytes in base64url")
+		return im.Bad("subscription.keys.auth", "must be 16 bytes in base64url")
 	}
 	return nil
 }
 
-// address is what the provider knows the device by.
-func (t *token) address() string { return t.at.Token }
+// address returns the device's address at its provider.
+func (t *token) address() string { return t.registration.Token }

@@ -18,40 +18,41 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 )
 
-// web carries pushes to browsers: encrypted for the browser (RFC 8291), signed by this house (RFC 8292).
-type web struct {
+// webPushSender sends pushes to browsers, encrypted for the browser (RFC 8291) and signed with the VAPID key of this server
+// (RFC 8292).
+type webPushSender struct {
 	subject         string
 	private, public string
 	client          *http.Client
 	breaker         *breaker
 }
 
-// vapidName is the name under which the database keeps the key, so that all nodes have the same, and a house that was
-// moved too: subscriptions are made for it.
+// vapidName is the name of the VAPID key in the database. All nodes share the key, and it moves with the data, because
+// subscriptions are bound to it.
 const vapidName = "vapid"
 
-func newWebPush(ctx context.Context, s *store.Store, opt Options) (*web, error) {
+func newWebPush(ctx context.Context, s *store.Store, opt Options) (*webPushSender, error) {
 	private, public, err := webpush.GenerateVAPIDKeys()
 	if err != nil {
 		return nil, err
 	}
-	kept, err := s.Remember(ctx, vapidName, private+" "+public)
+	stored, err := s.Remember(ctx, vapidName, private+" "+public)
 	if err != nil {
 		return nil, err
 	}
-	// the library puts mailto: before
-	w := &web{subject: strings.TrimPrefix(opt.Subject, "mailto:"), client: provider(opt.TLS, opt.Time),
+	// the library adds mailto:
+	w := &webPushSender{subject: strings.TrimPrefix(opt.Subject, "mailto:"), client: newProviderClient(opt.TLS, opt.Time),
 		breaker: newBreaker()}
-	w.private, w.public, _ = strings.Cut(kept, " ")
+	w.private, w.public, _ = strings.Cut(stored, " ")
 	if !opt.Private {
 		d := &net.Dialer{Timeout: opt.Time, Control: refusePrivate}
 		t := w.client.Transport.(*http.Transport)
-		t.Proxy, t.DialContext = nil, d.DialContext // a proxy would go where this must not
+		t.Proxy, t.DialContext = nil, d.DialContext // a proxy would bypass the check of addresses
 	}
 	return w, nil
 }
 
-// refusePrivate keeps a name that leads to the operator's own network from being called.
+// refusePrivate rejects connections to addresses in the operator's own network.
 func refusePrivate(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || !public(to.Addr()) {
@@ -60,11 +61,11 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// errLeftAlone is why a push is not sent yet.
-var errLeftAlone = errors.New(
-	"web push: the push service does not answer, or has enough to do, and is left alone for a while")
+// errBreakerOpen means that a push has to wait.
+var errBreakerOpen = errors.New(
+	"web push: the push service does not respond or is at its limit; retry later")
 
-// originOf is where an endpoint is.
+// originOf returns the origin of an endpoint.
 func originOf(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -73,44 +74,44 @@ func originOf(endpoint string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-func (w *web) close() { w.client.CloseIdleConnections() }
+func (w *webPushSender) close() { w.client.CloseIdleConnections() }
 
-func (w *web) send(ctx context.Context, t *token, n *notice) verdict {
+func (w *webPushSender) send(ctx context.Context, t *token, n *notice) result {
 	body, err := payload(n.push, maxPayload)
 	if err != nil {
-		return verdict{err: err, never: true}
+		return result{err: err, never: true}
 	}
 	urgency := webpush.UrgencyNormal
 	if n.ring || n.quiet {
 		urgency = webpush.UrgencyHigh
 	}
-	done, wait := w.breaker.enter(originOf(t.at.Subscription.Endpoint))
+	done, wait := w.breaker.enter(originOf(t.registration.Subscription.Endpoint))
 	if done == nil {
-		return verdict{err: errLeftAlone, later: true, after: wait}
+		return result{err: errBreakerOpen, later: true, after: wait}
 	}
 	answered := false
 	defer func() { done(answered) }()
-	sub := &webpush.Subscription{Endpoint: t.at.Subscription.Endpoint,
-		Keys: webpush.Keys{Auth: t.at.Subscription.Keys.Auth, P256dh: t.at.Subscription.Keys.P256dh}}
+	sub := &webpush.Subscription{Endpoint: t.registration.Subscription.Endpoint,
+		Keys: webpush.Keys{Auth: t.registration.Subscription.Keys.Auth, P256dh: t.registration.Subscription.Keys.P256dh}}
 	res, err := webpush.SendNotificationWithContext(ctx, body, sub, &webpush.Options{
 		HTTPClient: w.client, Subscriber: w.subject, TTL: n.ttl(time.Now()), Topic: n.collapse, Urgency: urgency,
 		VAPIDPublicKey: w.public, VAPIDPrivateKey: w.private,
 	})
 	if err != nil {
-		answered = ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) // the server stops
-		return verdict{err: fmt.Errorf("web push: %w", err)}
+		answered = ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) // the server is stopping
+		return result{err: fmt.Errorf("web push: %w", err)}
 	}
 	answered = true
 	defer func() { _ = res.Body.Close() }()
-	text, _ := io.ReadAll(io.LimitReader(res.Body, 300)) // only for people to read
+	text, _ := io.ReadAll(io.LimitReader(res.Body, 300)) // for diagnostics only
 	if res.StatusCode/100 == 2 {
-		return verdict{}
+		return result{}
 	}
-	v := verdict{err: fmt.Errorf("web push: %s %s", res.Status, strings.TrimSpace(string(text)))}
+	v := result{err: fmt.Errorf("web push: %s %s", res.Status, strings.TrimSpace(string(text)))}
 	switch res.StatusCode {
-	case http.StatusNotFound, http.StatusGone: // the person took it back, or it expired
+	case http.StatusNotFound, http.StatusGone: // unsubscribed or expired
 		v.dead = true
-	// the subject or the clock of this server: it may be mended
+	// an error of this server's subject or clock may be fixed: retry
 	case http.StatusTooManyRequests, http.StatusUnauthorized, http.StatusForbidden:
 		v.after = retryAfter(res)
 	default:
