@@ -1,5 +1,5 @@
-// Package address knows who is at the other end of a connection, and bounds what each address may do: connections
-// before anything of them is read, requests, and what is wrong with them. It counts on each node by itself.
+// Package address determines the client address of a connection, and limits each address: new connections before any
+// data is read, requests, and invalid input. Each node counts separately.
 package address
 
 import (
@@ -19,21 +19,22 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Options bound an address. An address of IPv6 stands for its whole network of 64 bits, which is what one customer has.
+// Options configures the limits per address. An IPv6 address stands for its /64 network, the usual size of one
+// customer's network.
 type Options struct {
-	// Rate is connections, and as many requests, per second. Default: 1000.
+	// Rate is the number of connections, and of requests, per second. Default: 1000.
 	Rate float64
-	// Burst is how many at once. Default: 5000.
+	// Burst is the number permitted at once. Default: 5000.
 	Burst int
-	// Proxies are the addresses and networks (10.0.0.0/8) of proxies that are believed when they say in X-Forwarded-For
-	// whom they speak for. Default: none.
+	// Proxies are the addresses and networks (10.0.0.0/8) of trusted proxies, whose X-Forwarded-For header is used.
+	// Default: none.
 	Proxies []string
-	// Log is told once when there seems to be a proxy that is not trusted.
+	// Log receives one warning if requests seem to arrive through an untrusted proxy. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// What is wrong costs as much as many requests: by default an address may be wrong 100 times at once and then 10 times
-// a second. What is only futile costs a tenth of that: links break, and pages are left.
+// Invalid input costs as much as many requests: by default an address has a burst of 100 and then 10 per second. A
+// futile connection costs a tenth of that, since links break and pages are closed.
 const (
 	wrongRate  = 100
 	wrongBurst = 50
@@ -41,10 +42,10 @@ const (
 	futileCost = 1
 )
 
-// maxKept bounds the memory of addresses; who has not come for long is forgotten first, and has its whole burst again.
+// maxKept limits the cached addresses. The least recently active one is evicted, which restores its burst.
 const maxKept = 100_000
 
-// Limits counts what addresses do.
+// Limits enforces the limits.
 type Limits struct {
 	opt     Options
 	proxies []netip.Prefix
@@ -56,13 +57,13 @@ type Limits struct {
 	untrusted sync.Once
 }
 
-// account is what one address has left.
+// account holds the limiters of one address.
 type account struct {
 	connections, requests, wrong *rate.Limiter
-	strangers                    atomic.Int64
+	unauthenticated              atomic.Int64
 }
 
-// New makes limits.
+// New returns limits, or an error for malformed Proxies.
 func New(opt Options) (*Limits, error) {
 	if opt.Rate == 0 {
 		opt.Rate = 1000
@@ -75,7 +76,7 @@ func New(opt Options) (*Limits, error) {
 	}
 	ranges, err := realclientip.AddressesAndRangesToIPNets(opt.Proxies...)
 	if err != nil {
-		return nil, fmt.Errorf("the trusted proxies %q are not addresses or networks like 10.0.0.0/8: %w", opt.Proxies, err)
+		return nil, fmt.Errorf("the trusted proxies %q must be addresses or networks like 10.0.0.0/8: %w", opt.Proxies, err)
 	}
 	l := &Limits{opt: opt}
 	if l.behind, err = realclientip.NewRightmostTrustedRangeStrategy("X-Forwarded-For", ranges); err != nil {
@@ -90,12 +91,12 @@ func New(opt Options) (*Limits, error) {
 	return l, err
 }
 
-// networkBits is what of an IPv6 address is counted together.
+// networkBits is the prefix length of IPv6 networks that share an account.
 const networkBits = 64
 
 func (l *Limits) account(a netip.Addr) *account {
 	if a = a.Unmap(); a.Is6() {
-		p, _ := a.WithZone("").Prefix(networkBits) // it fails only for more bits than there are
+		p, _ := a.WithZone("").Prefix(networkBits) // fails only for more than 128 bits
 		a = p.Addr()
 	}
 	if c, ok := l.kept.Get(a); ok {
@@ -110,102 +111,103 @@ func (l *Limits) account(a netip.Addr) *account {
 	return c
 }
 
-// spent says that the address was wrong too often to be listened to now.
+// spent reports whether the address is blocked because of invalid input.
 func (c *account) spent() bool { return c.wrong.Tokens() < 1 }
 
-// charge takes what something costs, also on credit, up to a burst's worth: else many things at once would cost no more
-// than one.
+// charge deducts a cost. The balance may become negative by up to a burst; otherwise many concurrent violations would
+// cost no more than one.
 func (c *account) charge(cost int) {
 	if c.wrong.Tokens() > -float64(c.wrong.Burst()) {
 		c.wrong.ReserveN(time.Now(), cost)
 	}
 }
 
-// Wrong notes that an address did what no client of ours does: it came with a token or a key that is not one, sent what
-// makes no sense or is too long.
+// Wrong charges an address for input that no correct client sends: an invalid token or key, malformed or oversized
+// data.
 func (l *Limits) Wrong(a netip.Addr) {
 	if a.IsValid() {
 		l.account(a).charge(wrongCost)
 	}
 }
 
-// Futile notes that an address connected and hung up before it said who it is.
+// Futile charges an address for a connection that closed before it authenticated.
 func (l *Limits) Futile(a netip.Addr) {
 	if a.IsValid() {
 		l.account(a).charge(futileCost)
 	}
 }
 
-// Spent says that an address was wrong too often to be listened to now.
+// Spent reports whether an address is blocked because of invalid input.
 func (l *Limits) Spent(a netip.Addr) bool { return a.IsValid() && l.account(a).spent() }
 
-// Stats are what was kept away so far.
+// Stats are counters since the start.
 type Stats struct {
-	Connections int64 // reset before anything of them was read
-	Requests    int64 // answered with 429
+	Connections int64 // reset before any data was read
+	Requests    int64 // rejected with status 429
 }
 
-// Stats counts what was kept away so far.
+// Stats returns the counters.
 func (l *Limits) Stats() Stats {
 	return Stats{Connections: l.dropped.Load(), Requests: l.refused.Load()}
 }
 
 type key struct{}
 
-// visit is what the context of a request knows of where it comes from.
-type visit struct {
+// origin is the client address in the context of a request.
+type origin struct {
 	from   netip.Addr
 	limits *Limits
 }
 
-// Enter says whether one more who has not yet said who they are may wait here: of an address a fiftieth of the burst
-// may, by default 100, because each may take a frame's worth of memory. Call leave once they have said it, or are gone;
-// it may be called twice.
+// Enter claims a slot for an unauthenticated connection of the address, or returns false. An address has a fiftieth of
+// the burst, 100 by default, because each connection may use the memory of one frame. Call leave after authentication
+// or close; it may be called twice.
 func Enter(ctx context.Context) (leave func(), ok bool) {
-	v, _ := ctx.Value(key{}).(visit)
+	v, _ := ctx.Value(key{}).(origin)
 	if !v.from.IsValid() {
 		return func() {}, true
 	}
 	c := v.limits.account(v.from)
-	if c.strangers.Add(1) > int64(max(1, v.limits.opt.Burst/wrongBurst)) {
-		c.strangers.Add(-1)
+	if c.unauthenticated.Add(1) > int64(max(1, v.limits.opt.Burst/wrongBurst)) {
+		c.unauthenticated.Add(-1)
 		v.limits.refused.Add(1)
 		return nil, false
 	}
-	return sync.OnceFunc(func() { c.strangers.Add(-1) }), true
+	return sync.OnceFunc(func() { c.unauthenticated.Add(-1) }), true
 }
 
-// From is the address that a request, or what it became, comes from; the zero Addr when Handler did not see it.
+// From returns the client address of a request or of the connection it became; the zero Addr if Handler did not handle
+// it.
 func From(ctx context.Context) netip.Addr {
-	v, _ := ctx.Value(key{}).(visit)
+	v, _ := ctx.Value(key{}).(origin)
 	return v.from
 }
 
-// Wrong is Limits.Wrong for the address that a request comes from.
+// Wrong is Limits.Wrong for the client address of a request.
 func Wrong(ctx context.Context) {
-	if v, ok := ctx.Value(key{}).(visit); ok {
+	if v, ok := ctx.Value(key{}).(origin); ok {
 		v.limits.Wrong(v.from)
 	}
 }
 
-// Futile is Limits.Futile for the address that a request comes from.
+// Futile is Limits.Futile for the client address of a request.
 func Futile(ctx context.Context) {
-	if v, ok := ctx.Value(key{}).(visit); ok {
+	if v, ok := ctx.Value(key{}).(origin); ok {
 		v.limits.Futile(v.from)
 	}
 }
 
-// of finds out who makes a request: the peer, or whom the trusted proxy that is the peer speaks for.
-func (l *Limits) of(r *http.Request) netip.Addr {
+// clientAddr returns the client address of a request: the peer, or the address forwarded by a trusted proxy.
+func (l *Limits) clientAddr(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Addr{} // no network: a test's own pipe
+		return netip.Addr{} // not a network connection: in-memory pipe of a test
 	}
 	if !l.trusts(peer.Addr()) {
 		if r.Header.Get("X-Forwarded-For") != "" {
 			l.untrusted.Do(func() {
-				l.opt.Log.Warn("a request came through a proxy that is not trusted, so that all who use it count as one address: "+
-					"name it with --trusted-proxies if it is yours", "proxy", peer.Addr().Unmap())
+				l.opt.Log.Warn("untrusted proxy; its clients share one address limit", "hint", "set --trusted-proxies", "proxy",
+					peer.Addr().Unmap())
 			})
 		}
 		return peer.Addr().Unmap()
@@ -215,9 +217,9 @@ func (l *Limits) of(r *http.Request) netip.Addr {
 	}
 	list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	if a, err := netip.ParseAddr(strings.TrimSpace(list[len(list)-1])); err == nil {
-		return a.Unmap() // somebody within the networks of the proxies: as the nearest one saw them
+		return a.Unmap() // a client within the proxy networks, as seen by the nearest proxy
 	}
-	return peer.Addr().Unmap() // the proxy itself asks
+	return peer.Addr().Unmap() // a request of the proxy itself
 }
 
 func (l *Limits) trusts(a netip.Addr) bool {
@@ -230,11 +232,11 @@ func (l *Limits) trusts(a netip.Addr) bool {
 	return false
 }
 
-// Handler bounds the requests of each address, and tells next where they come from. What is over the bound goes to
-// refuse.
+// Handler limits the requests of each address and passes the client address to next in the context. Requests over the
+// limit are passed to refuse.
 func (l *Limits) Handler(next, refuse http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := l.of(r)
+		a := l.clientAddr(r)
 		if a.IsValid() {
 			if c := l.account(a); c.spent() || !c.requests.Allow() {
 				l.refused.Add(1)
@@ -242,13 +244,13 @@ func (l *Limits) Handler(next, refuse http.HandlerFunc) http.Handler {
 				return
 			}
 		}
-		next(w, r.WithContext(context.WithValue(r.Context(), key{}, visit{a, l})))
+		next(w, r.WithContext(context.WithValue(r.Context(), key{}, origin{a, l})))
 	})
 }
 
-// Listener resets connections of addresses that connect too often or were wrong too often, before anything of them is
-// read, so that a flood costs as little as it can. Connections of trusted proxies are not counted here: what they carry
-// is.
+// Listener resets connections from addresses over their connection rate or blocked because of invalid input, before any
+// data is read, to minimize the cost of a flood. Connections of trusted proxies are exempt; the requests in them are
+// limited.
 func (l *Limits) Listener(ln net.Listener) net.Listener { return &listener{ln, l} }
 
 type listener struct {
@@ -263,21 +265,21 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		t, tcp := c.(*net.TCPConn)
-		if l.limits.welcome(c.RemoteAddr()) {
+		if l.limits.permitted(c.RemoteAddr()) {
 			if tcp {
-				// the listener may have left it to us, to save four system calls for each that is reset
+				// the listener may have left keep-alive to us, which saves four system calls per reset connection
 				_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true})
 			}
 			return c, nil
 		}
 		if tcp {
-			_ = t.SetLinger(0) // a reset leaves no state behind on either side; where it fails the close is ordinary
+			_ = t.SetLinger(0) // a reset leaves no state on either side; if this fails, the close is ordinary
 		}
-		_ = c.Close() // there is nobody to tell
+		_ = c.Close() // a failure has no effect
 	}
 }
 
-func (l *Limits) welcome(from net.Addr) bool {
+func (l *Limits) permitted(from net.Addr) bool {
 	t, ok := from.(*net.TCPAddr)
 	if !ok {
 		return true

@@ -1,7 +1,7 @@
-// Package console owns the verbs by which operators look at a house: connections, open invitations and what became of
-// one, people, groups, figures over time.
+// Package console implements the methods by which operators inspect a cluster: connections, open invitations and their
+// history, users, groups, and statistics over time.
 //
-// It changes nothing; what operators do, they do with the verbs of those concerned.
+// It is read-only. Operators make changes with the ordinary methods.
 package console
 
 import (
@@ -22,18 +22,19 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Sessions knows the connections of all nodes.
+// Sessions lists the connections on all nodes.
 type Sessions interface {
-	// List lists those of people whose id begins with a text, by person and device, after one of them.
+	// List returns connections of users with an ID prefix, sorted by user and device, starting after a given device, and
+	// the total number of connections.
 	List(prefix, afterUser, afterDevice string, limit int) (list []protocol.Connection, total int)
 }
 
-// Presence counts the devices of people that are connected to any node.
+// Presence returns the number of devices of each user that are connected to any node.
 type Presence interface {
 	Devices(userIDs ...string) []int
 }
 
-// Console runs the verbs of operators.
+// Console implements the methods of operators.
 type Console struct {
 	store    *store.Store
 	sessions Sessions
@@ -41,31 +42,31 @@ type Console struct {
 	nodes    func() int
 }
 
-// New makes the verbs of operators.
+// New returns the methods of operators.
 func New(s *store.Store, sessions Sessions, presence Presence, nodes func() int) *Console {
 	return &Console{store: s, sessions: sessions, presence: presence, nodes: nodes}
 }
 
-// pair reads a place that two names make.
-func pair(after string) (a, b string, err error) {
+// splitCursor splits a page cursor that consists of two names.
+func splitCursor(after string) (a, b string, err error) {
 	if after == "" {
 		return "", "", nil
 	}
 	a, b, ok := strings.Cut(after, " ")
 	if !ok {
-		return "", "", im.Bad("after", "is not the next of a page")
+		return "", "", im.Bad("after", "must be the next value of a previous page")
 	}
 	return a, b, nil
 }
 
-// ListConnections lists the connections of all nodes.
+// ListConnections returns a page of the connections on all nodes.
 func (c *Console) ListConnections(_ context.Context, _ rpc.Caller,
 	req protocol.ListConnectionsRequest) (res protocol.ListConnectionsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
 	}
-	user, device, err := pair(req.After)
+	user, device, err := splitCursor(req.After)
 	if err != nil {
 		return res, err
 	}
@@ -78,14 +79,14 @@ func (c *Console) ListConnections(_ context.Context, _ rpc.Caller,
 	return res, nil
 }
 
-// ListOpenInvitations lists the invitations that are open for anybody.
+// ListOpenInvitations returns a page of the open invitations of all users.
 func (c *Console) ListOpenInvitations(ctx context.Context, _ rpc.Caller,
 	req protocol.ListOpenInvitationsRequest) (res protocol.ListOpenInvitationsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
 	if err != nil {
 		return res, err
 	}
-	inviter, id, err := pair(req.After)
+	inviter, id, err := splitCursor(req.After)
 	if err != nil {
 		return res, err
 	}
@@ -103,10 +104,10 @@ func (c *Console) ListOpenInvitations(ctx context.Context, _ rpc.Caller,
 	return res, nil
 }
 
-// traced bounds the invitees whose story is told at once.
-const traced = 100
+// maxTraced limits the invitees in one trace.
+const maxTraced = 100
 
-// TraceInvitation tells what became of an invitation: who was told how, and who did what when.
+// TraceInvitation returns the history of an invitation: deliveries, pushes and answers with their times.
 func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller,
 	req protocol.TraceInvitationRequest) (res protocol.TraceInvitationResponse, err error) {
 	if err := im.CheckInviteID(req.InviteID); err != nil {
@@ -118,18 +119,18 @@ func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller,
 	}
 	if v == nil {
 		return res, &im.Error{Code: im.CodeOver, Field: "inviteID",
-			Message: "there is no such invitation; one for connected devices alone is forgotten five minutes after its end"}
+			Message: "no such invitation; invitations only for connected devices are deleted five minutes after their end"}
 	}
-	people, err := c.invitees(ctx, v, req.UserID)
+	invitees, err := c.readInvitees(ctx, v, req.UserID)
 	if err != nil {
 		return res, err
 	}
 	res.ServerTime = c.store.Now()
-	res.Invitation = *protocol.ViewInvitation(v, people, res.ServerTime)
+	res.Invitation = *protocol.ViewInvitation(v, invitees, res.ServerTime)
 	res.Events = append(res.Events, protocol.TraceEvent{At: v.CreatedAt, Event: "invited", Device: v.By.Device,
 		Detail: v.Inviter})
-	for i := range people {
-		if res.Events, err = c.story(ctx, res.Events, v, &people[i]); err != nil {
+	for i := range invitees {
+		if res.Events, err = c.appendTrace(ctx, res.Events, v, &invitees[i]); err != nil {
 			return res, err
 		}
 	}
@@ -140,9 +141,9 @@ func (c *Console) TraceInvitation(ctx context.Context, _ rpc.Caller,
 	return res, nil
 }
 
-func (c *Console) invitees(ctx context.Context, v *invite.Invitation, user string) ([]invite.Invitee, error) {
+func (c *Console) readInvitees(ctx context.Context, v *invite.Invitation, user string) ([]invite.Invitee, error) {
 	if user == "" {
-		list, err := c.store.Invitees(ctx, v.ID, 0, traced)
+		list, err := c.store.Invitees(ctx, v.ID, 0, maxTraced)
 		if err != nil {
 			return nil, im.Internal(err)
 		}
@@ -153,13 +154,13 @@ func (c *Console) invitees(ctx context.Context, v *invite.Invitation, user strin
 	case err != nil:
 		return nil, im.Internal(err)
 	case p == nil:
-		return nil, im.Bad("userID", "is none of the invitees")
+		return nil, im.Bad("userID", "must be an invitee of this invitation")
 	}
 	return []invite.Invitee{*p}, nil
 }
 
-// story adds what happened to one invitee.
-func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invite.Invitation,
+// appendTrace appends the events of one invitee.
+func (c *Console) appendTrace(ctx context.Context, list []protocol.TraceEvent, v *invite.Invitation,
 	p *invite.Invitee) ([]protocol.TraceEvent, error) {
 	if p.RingingAt != 0 {
 		list = append(list, protocol.TraceEvent{At: p.RingingAt, Event: "ringing", UserID: p.UserID})
@@ -194,7 +195,7 @@ func (c *Console) story(ctx context.Context, list []protocol.TraceEvent, v *invi
 	return list, nil
 }
 
-// ListUsers lists people.
+// ListUsers returns a page of users.
 func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller,
 	req protocol.ListUsersRequest) (res protocol.ListUsersResponse, err error) {
 	limit, err := rpc.Page(req.Limit)
@@ -214,7 +215,7 @@ func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller,
 	for i := range list {
 		var p protocol.Profile
 		if list[i].Profile != "" {
-			_ = json.Unmarshal([]byte(list[i].Profile), &p) // this program wrote it
+			_ = json.Unmarshal([]byte(list[i].Profile), &p) // written by this server
 		}
 		res.Users[i] = protocol.ListedUser{UserID: ids[i], Nick: p.Nick, Devices: devices[i], Pushes: list[i].Pushes}
 	}
@@ -224,7 +225,7 @@ func (c *Console) ListUsers(ctx context.Context, _ rpc.Caller,
 	return res, nil
 }
 
-// ListGroups lists groups.
+// ListGroups returns a page of groups.
 func (c *Console) ListGroups(ctx context.Context, _ rpc.Caller,
 	req protocol.ListGroupsRequest) (res protocol.ListGroupsResponse, err error) {
 	limit, err := rpc.Page(req.Limit)

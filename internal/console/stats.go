@@ -11,10 +11,10 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxPoints bounds the points of one plot.
+// maxPoints limits the points in one response.
 const maxPoints = 1000
 
-// GetStats reads figures over time.
+// GetStats returns statistics over time.
 func (c *Console) GetStats(ctx context.Context, _ rpc.Caller,
 	req protocol.GetStatsRequest) (res protocol.GetStatsResponse, err error) {
 	finest := int64(stats.Step / time.Second)
@@ -27,17 +27,17 @@ func (c *Console) GetStats(ctx context.Context, _ rpc.Caller,
 	}
 	switch {
 	case req.Until > now+stats.Kept.Milliseconds():
-		return res, im.Bad("until", "is over a year ahead")
+		return res, im.Bad("until", "must be at most 400 days in the future")
 	case req.Step > int64(stats.Kept/time.Second):
-		return res, im.Bad("step", "is over 400 days")
+		return res, im.Bad("step", "must be at most 400 days")
 	case req.From < 0 || req.Until <= req.From:
-		return res, im.Bad("until", "is not after from")
+		return res, im.Bad("until", "must be after from")
 	case req.Step%finest != 0 || req.Step < 0:
-		return res, im.Bad("step", "is not a multiple of 300 seconds")
+		return res, im.Bad("step", "must be a multiple of 300 seconds")
 	case req.Step == 0:
 		req.Step = finest * ((req.Until-req.From)/(finest*1000*(maxPoints-1)) + 1)
 	case (req.Until-req.From)/(req.Step*1000) >= maxPoints:
-		return res, im.Bad("step", "would make more than 1000 points")
+		return res, im.Bad("step", "must be larger: at most 1000 points are returned")
 	}
 	step := req.Step * 1000
 	begin := req.From - req.From%step
@@ -84,7 +84,7 @@ func put(p *protocol.StatPoint, times *map[string]int64, f *admin.Figure) {
 	}
 }
 
-// percentiles reads them from the counts of times, which know no more than the bounds that they lie between.
+// percentiles estimates percentiles by linear interpolation within the buckets.
 func percentiles(times map[string]int64) *protocol.Percentiles {
 	var total int64
 	for _, n := range times {

@@ -7,9 +7,9 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Records are sent between nodes in a compact binary form, because one event is encoded once and decoded by many nodes:
-// a version byte, then for each record its numbers as varints and its texts with length prefixes. The topic is in the
-// subject.
+// codecVersion is the first byte of encoded records. Records are sent between nodes in a compact binary form, because
+// one event is encoded once and decoded by many nodes. After the version follow, for each record, its numbers as
+// varints and its texts with length prefixes. The topic is in the subject.
 const codecVersion = 1
 
 var errMalformed = errors.New("delivery: malformed records")
