@@ -1,6 +1,7 @@
-// Package api owns the table of verbs and its two doors: calls over a device's session, and POST /v1/<verb>.
+// Package api defines the table of RPC methods and serves it over two transports: device sessions and POST
+// /v1/<method>.
 //
-// It authenticates, limits, decodes and encodes. It never decides: that is the engine's.
+// It authenticates, limits, decodes and encodes. The methods themselves are implemented by the packages in Services.
 package api
 
 import (
@@ -37,32 +38,33 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Options are the choices for the doors. The zero value lets nobody in, because it knows no key.
+// Options configures an API. The zero value has no keys and rejects all callers.
 type Options struct {
 	Auth   AuthOptions
 	Limits Limits
-	// Addresses bounds how often addresses call.
+	// Addresses limits the requests of each address.
 	Addresses *address.Limits
 	// Origins are the web origins (https://app.example.com) whose pages may connect and call; "*" allows all.
 	// Default: pages of the server's own host.
 	Origins []string
-	// Busy says that what begins something new is to wait, so that what rings already is answered. Default: never.
+	// Busy reports overload: methods that begin something new are shed, so that ringing invitations can still be answered.
+	// Default: never.
 	Busy func() bool
-	// Full says that nobody more may connect. Default: never.
+	// Full reports that no more devices may connect. Default: never.
 	Full func() bool
-	// Audit receives what app servers did: each verb that changes something or tells all of somebody, for whom, the
-	// request, and the number of its refusal. Default: nobody keeps it.
+	// Audit logs the calls of app servers that change something or export personal data: method, user, request and error
+	// code. Default: no audit log.
 	Audit *slog.Logger
-	// Observe is told of each call that a verb answered: how long it took, and the number of its refusal, 0 for none. It
-	// must not block. Default: nobody is.
-	Observe func(verb string, code int, took time.Duration)
-	// Trace is told of each call about an invitation. It must not block. Default: nobody is.
+	// Observe is called after each call of a known method, with the error code (0 on success) and the duration. It must
+	// not block. Default: nothing.
+	Observe func(method string, code int, took time.Duration)
+	// Trace is called after each call about an invitation. It must not block. Default: nothing.
 	Trace func(trace.Span)
-	// Log receives what operators should know. Default: slog.Default().
+	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Services are the rooms that the verbs are in.
+// Services are the packages that implement the methods.
 type Services struct {
 	Store       *store.Store
 	Invitations *signaling.Service
@@ -79,14 +81,14 @@ type Services struct {
 	Privacy     *privacy.Privacy
 }
 
-// API serves the verbs.
+// API serves the methods.
 type API struct {
 	Services
 	auth    *Authenticator
 	limits  *limiters
 	budgets *budgets
 	uploads *uploads
-	running sync.WaitGroup // calls that run beside their callers
+	running sync.WaitGroup // calls that run in their own goroutines
 	opt     Options
 	methods map[string]*row
 	order   []*row
@@ -94,7 +96,7 @@ type API struct {
 	log     *slog.Logger
 }
 
-// New makes the doors of an engine.
+// New returns the API of the given services. ctx ends the refreshing of public keys.
 func New(ctx context.Context, v Services, opt Options) (*API, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
@@ -122,7 +124,7 @@ func New(ctx context.Context, v Services, opt Options) (*API, error) {
 	return a, nil
 }
 
-// Authenticator returns the keeper of keys.
+// Authenticator returns the authenticator of tokens and API keys.
 func (a *API) Authenticator() *Authenticator { return a.auth }
 
 // call runs a method and replies with its encoded response, or with the error for the wire.
@@ -130,25 +132,25 @@ func (a *API) call(ctx context.Context, by rpc.Caller, name string, data []byte,
 	c := &call{by: by, name: name, row: a.methods[name], data: data, begin: time.Now()}
 	a.handle(ctx, c, func(body []byte, err error) {
 		if err != nil {
-			reply(nil, a.refusal(name, by, err))
+			reply(nil, a.wireError(name, by, err))
 			return
 		}
 		reply(body, nil)
 	})
 }
 
-// mayAnswer says whether a call is one of those that an answer token is for.
-func mayAnswer(inviteID, name string, data []byte) bool {
-	var about struct {
+// answerTokenAllows reports whether an answer token of an invitation permits a call.
+func answerTokenAllows(inviteID, name string, data []byte) bool {
+	var params struct {
 		InviteID string `json:"inviteID"`
 	}
 	return slices.Contains([]string{"accept", "reject", "ring", "getInvitation"}, name) &&
-		json.Unmarshal(data, &about) == nil && about.InviteID == inviteID
+		json.Unmarshal(data, &params) == nil && params.InviteID == inviteID
 }
 
 func errAnswerOnly() error {
-	return im.Refuse(im.CodeTokenRefused, "this token came with a push: it lets accept, reject, ring and getInvitation "+
-		"of its invitation be called, and nothing else")
+	return im.Refuse(im.CodeTokenRefused, "answer tokens from pushes permit only accept, reject, ring and "+
+		"getInvitation, for their own invitation")
 }
 
 func clip(s string) string { return clipTo(s, 40) }
@@ -160,10 +162,10 @@ func clipTo(s string, most int) string {
 	return s
 }
 
-// check finds out whom a token is of. An address that comes with too many wrong ones is not listened to for a while.
-func (a *API) check(from netip.Addr, token string) (Identity, error) {
-	if a.opt.Addresses.Spent(from) { // many may have come in at once, before they were wrong
-		return Identity{}, tooOften("this address came too often with wrong tokens")
+// checkToken authenticates a token. An address that sent too many invalid tokens is blocked for a while.
+func (a *API) checkToken(from netip.Addr, token string) (Identity, error) {
+	if a.opt.Addresses.Spent(from) { // many requests may have been accepted before their tokens were checked
+		return Identity{}, tooOften("too many invalid tokens from this address")
 	}
 	id, err := a.auth.Check(token)
 	if errors.Is(err, errForged) {
@@ -172,10 +174,10 @@ func (a *API) check(from netip.Addr, token string) (Identity, error) {
 	return id, err
 }
 
-// often refuses a call of a user who calls too often.
-func (a *API) often(name string, by rpc.Caller) error {
+// limitRate rejects a call of a user over the rate limit.
+func (a *API) limitRate(name string, by rpc.Caller) error {
 	users := a.limits.users
-	if answers(name) {
+	if isAnswer(name) {
 		users = a.limits.answers
 	}
 	if by.UserID == "" || a.limits.allow(users, by.UserID) {
@@ -184,21 +186,21 @@ func (a *API) often(name string, by rpc.Caller) error {
 	if a.methods[name] != nil {
 		a.opt.Observe(name, im.CodeTooOften, 0)
 	}
-	return tooOften("you call too often")
+	return tooOften("too many calls by this user")
 }
 
-func tooOften(what string) *im.Error {
-	return &im.Error{Code: im.CodeTooOften, Message: what + "; wait and try again", RetryAfter: 1000}
+func tooOften(message string) *im.Error {
+	return &im.Error{Code: im.CodeTooOften, Message: message + "; retry later", RetryAfter: 1000}
 }
 
-// refusal makes an error ready for the wire. What failed inside is logged and not shown.
-func (a *API) refusal(verb string, by rpc.Caller, err error) *protocol.Error {
+// wireError converts an error for the wire. Internal errors are logged, and their cause is not exposed.
+func (a *API) wireError(method string, by rpc.Caller, err error) *protocol.Error {
 	var e *im.Error
 	if !errors.As(err, &e) {
 		e = im.Internal(err)
 	}
 	if e.Code == im.CodeInternal {
-		a.log.Error("a verb failed", "verb", verb, "user", by.UserID, "call", by.CallID, "error", err)
+		a.log.Error("method failed", "method", method, "user", by.UserID, "call", by.CallID, "error", err)
 	}
 	out := &protocol.Error{Code: e.Code, Message: e.Message, Field: e.Field, UserIDList: e.Users, RetryAfter: e.RetryAfter}
 	if st, ok := e.Detail.(*signaling.Standing); ok {
@@ -207,7 +209,7 @@ func (a *API) refusal(verb string, by rpc.Caller, err error) *protocol.Error {
 	return out
 }
 
-// decode reads a request strictly, so that a misspelt or repeated field is refused and not ignored.
+// decode decodes a request strictly: unknown, misspelt and repeated fields are errors.
 func decode(s *shape, data []byte, into any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		data = []byte("{}")
@@ -218,12 +220,12 @@ func decode(s *shape, data []byte, into any) error {
 		return badJSON(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return im.Bad("body", "has something after the JSON object")
+		return im.Bad("body", "must be one JSON object; found more data after it")
 	}
 	return s.exact(data)
 }
 
-// wireField is a field's name without those of our own structs that it stands in.
+// wireField removes the names of embedded Go structs from a field path.
 func wireField(path string) string {
 	var keep []string
 	for _, p := range strings.Split(path, ".") {
@@ -234,7 +236,7 @@ func wireField(path string) string {
 	return strings.Join(keep, ".")
 }
 
-// wireType is what JSON calls a type.
+// wireType returns the name of a type in terms of JSON.
 func wireType(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:
@@ -259,7 +261,7 @@ func badJSON(err error) error {
 	}
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		field = strings.Trim(field, `"`)
-		return im.Bad(clip(field), "is not a field of this verb")
+		return im.Bad(clip(field), "is not a field of this method")
 	}
 	return im.Bad("body", "is not valid JSON: "+err.Error())
 }

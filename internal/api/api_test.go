@@ -245,7 +245,7 @@ func FuzzBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, n uint8, body []byte) {
 		v := verbs[int(n)%len(verbs)]
 		user := "alice"
-		if v.who == servers {
+		if v.callers == servers {
 			user = ""
 		}
 		status, b := post(t, web, v.name, user, string(body))

@@ -16,51 +16,51 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// AuthOptions say whose tokens are believed. At least one of them should be set.
+// AuthOptions configures the accepted tokens and keys. At least one kind should be set.
 type AuthOptions struct {
-	// JWTSecret verifies HS256 tokens, and signs those that createToken mints. Default: none.
+	// JWTSecret verifies HS256 tokens, and signs tokens minted by createToken. Default: none.
 	JWTSecret string
-	// JWKSURL is where the keys for RS256 and ES256 tokens are; they are read at start and kept fresh. Default: none.
+	// JWKSURL is the URL of the key set for RS256 and ES256 tokens. It is fetched at start and refreshed. Default: none.
 	JWKSURL string
-	// Issuer and Audience must stand in a JWT when set. Default: not checked.
+	// Issuer and Audience are required in JWTs if set. Default: not checked.
 	Issuer, Audience string
 	// UserSigAppID and UserSigKey verify UserSig (TLSSigAPIv2) tokens. Default: none.
 	UserSigAppID int64
 	UserSigKey   string
 	// APIKeys let app servers act for any user. Default: none.
 	APIKeys []string
-	// Now is the clock for expiry. Change it only in tests. Default: the system's.
+	// Now is the clock for expiry. Set it only in tests. Default: time.Now.
 	Now func() time.Time
 }
 
-// Identity is what a token proves.
+// Identity is the verified content of a token.
 type Identity struct {
 	UserID   string
-	DeviceID string // when the token is bound to a device
-	ExpireAt int64  // unix seconds; 0 = never
-	IssuedAt int64  // unix seconds; 0 = it does not say, and so before all revoking
-	InviteID string // of an answer token: all that it is for
+	DeviceID string // set if the token is bound to a device
+	ExpireAt int64  // Unix seconds; 0 = never
+	IssuedAt int64  // Unix seconds; 0 = unknown, treated as before all revocations
+	InviteID string // set for answer tokens, which are valid only for this invitation
 }
 
-// Authenticator checks tokens and keys.
+// Authenticator verifies tokens and API keys.
 type Authenticator struct {
 	opt    AuthOptions
-	keys   map[[sha256.Size]byte]bool // of API keys, so that looking one up tells nothing about another
+	keys   map[[sha256.Size]byte]bool // hashes of API keys, so that lookup time reveals nothing about a key
 	jwks   keyfunc.Keyfunc
 	parser *jwt.Parser
 }
 
-// claims are what a device's JWT carries: sub is the user, device an optional device id.
+// claims are the claims of a device's JWT: sub is the user, device an optional device ID.
 type claims struct {
 	Device   string `json:"device,omitempty"`
 	InviteID string `json:"inviteID,omitempty"`
 	jwt.RegisteredClaims
 }
 
-// maxToken bounds a token, in bytes.
+// maxToken limits the size of a token, in bytes.
 const maxToken = 8 << 10
 
-// NewAuthenticator makes an authenticator; ctx ends the refreshing of keys.
+// NewAuthenticator returns an authenticator. ctx ends the refreshing of public keys.
 func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -68,7 +68,7 @@ func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, err
 	a := &Authenticator{opt: opt, keys: map[[sha256.Size]byte]bool{}}
 	for _, k := range opt.APIKeys {
 		if len(k) < 16 {
-			return nil, errors.New("an API key is shorter than 16 characters, which can be guessed; use a longer one")
+			return nil, errors.New("an API key has less than 16 characters and can be guessed; use a longer one")
 		}
 		a.keys[sha256.Sum256([]byte(k))] = true
 	}
@@ -80,7 +80,7 @@ func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, err
 		methods = append(methods, jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg())
 		set, err := keyfunc.NewDefaultCtx(ctx, []string{opt.JWKSURL})
 		if err != nil {
-			return nil, fmt.Errorf("keys at %s: %w", opt.JWKSURL, err)
+			return nil, fmt.Errorf("fetching keys from %s: %w", opt.JWKSURL, err)
 		}
 		a.jwks = set
 	}
@@ -95,18 +95,18 @@ func NewAuthenticator(ctx context.Context, opt AuthOptions) (*Authenticator, err
 	return a, nil
 }
 
-// IsAPIKey reports whether a bearer token is one of the app servers' keys.
+// IsAPIKey reports whether a bearer token is an API key.
 func (a *Authenticator) IsAPIKey(token string) bool { return a.keys[sha256.Sum256([]byte(token))] }
 
-// Check verifies a device's token: a JWT, which has two dots, or a UserSig, which has none.
+// Check verifies a device token: a JWT, which contains two dots, or a UserSig, which contains none.
 func (a *Authenticator) Check(token string) (Identity, error) {
 	var id Identity
 	var err error
 	switch {
 	case token == "":
-		return id, im.Refuse(im.CodeTokenMalformed, "the token is missing")
+		return id, im.Refuse(im.CodeTokenMalformed, "missing token")
 	case len(token) > maxToken:
-		return id, im.Refuse(im.CodeTokenMalformed, "the token is over 8 KiB")
+		return id, im.Refuse(im.CodeTokenMalformed, "the token exceeds 8 KiB")
 	case strings.Count(token, ".") == 2:
 		id, err = a.checkJWT(token)
 	default:
@@ -116,25 +116,25 @@ func (a *Authenticator) Check(token string) (Identity, error) {
 		return Identity{}, err
 	}
 	if im.CheckUserID("sub", id.UserID) != nil {
-		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the token names no valid user")
+		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the token has no valid user ID")
 	}
 	if id.DeviceID != "" && im.CheckDeviceID(id.DeviceID) != nil {
-		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the token names an invalid device")
+		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the token has an invalid device ID")
 	}
 	return id, nil
 }
 
-// errForged is the cause of refusals of tokens that were made up, and are not only of another time or place.
-var errForged = errors.New("nobody made this token who may")
+// errForged is the cause of errors for forged tokens, as opposed to expired ones or those of another application.
+var errForged = errors.New("forged token")
 
-// forged marks a refusal of a token that was made up.
+// forged returns the error of a forged token.
 func forged(code int, message string, cause error) error {
 	return &im.Error{Code: code, Message: message, Cause: errors.Join(errForged, cause)}
 }
 
 func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	if a.opt.JWTSecret == "" && a.jwks == nil {
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server takes no JWT")
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server does not accept JWTs")
 	}
 	var c claims
 	parsed, err := a.parser.ParseWithClaims(token, &c, a.key)
@@ -143,34 +143,34 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Identity{}, &im.Error{Code: im.CodeTokenExpired, Message: "the token has expired; get a new one", Cause: err}
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return Identity{}, forged(im.CodeTokenMalformed, "the token is not a readable JWT", err)
+		return Identity{}, forged(im.CodeTokenMalformed, "the token is not a valid JWT", err)
 	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return Identity{}, &im.Error{Code: im.CodeTokenRefused,
-			Message: "the token is not valid yet: compare the clocks of the server and of who made it", Cause: err}
+			Message: "the token is not valid yet: check the clocks of this server and the token issuer", Cause: err}
 	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return Identity{}, &im.Error{Code: im.CodeTokenApp, Message: "the token is for another application", Cause: err}
 	case errors.Is(err, jwkset.ErrKeyNotFound) && a.noKeys():
 		return Identity{}, &im.Error{Code: im.CodeTokenRefused,
-			Message: "the keys that tokens are checked with could not be fetched yet; try again", Cause: err}
+			Message: "the public keys have not been fetched yet; retry later", Cause: err}
 	default:
-		return Identity{}, forged(im.CodeTokenRefused, "the token's signature does not verify with a key of this server", err)
+		return Identity{}, forged(im.CodeTokenRefused, "the token signature does not match any key of this server", err)
 	}
-	if _, has := parsed.Header["crit"]; has { // RFC 7515, 4.1.11: who does not know what is critical refuses
+	if _, has := parsed.Header["crit"]; has { // RFC 7515, 4.1.11: unknown critical extensions must be rejected
 		return Identity{}, im.Refuse(im.CodeTokenRefused,
-			"the token's header crit names extensions that this server does not know")
+			"the token header crit has unknown extensions")
 	}
 	if c.IssuedAt != nil && c.IssuedAt.After(a.opt.Now().Add(clockLeeway)) {
 		return Identity{}, im.Refuse(im.CodeTokenRefused,
-			"the token was issued in the future (iat): compare the clocks of the server and of who made it")
+			"the token was issued in the future (iat): check the clocks of this server and the token issuer")
 	}
 	id := Identity{UserID: c.Subject, DeviceID: c.Device}
 	if parsed.Header["kid"] != answerKID && c.InviteID != "" {
 		return Identity{}, im.Refuse(im.CodeTokenRefused,
-			"this answer token is of a program before this one; the invitation can be answered from the app")
+			"this answer token was issued by an older server version; answer the invitation in the app")
 	}
 	if parsed.Header["kid"] == answerKID {
 		if id.InviteID = c.InviteID; id.InviteID == "" {
-			return Identity{}, im.Refuse(im.CodeTokenRefused, "this answer token names no invitation")
+			return Identity{}, im.Refuse(im.CodeTokenRefused, "this answer token has no invitation ID")
 		}
 	}
 	if c.ExpiresAt != nil {
@@ -182,10 +182,10 @@ func (a *Authenticator) checkJWT(token string) (Identity, error) {
 	return id, nil
 }
 
-// clockLeeway is how far the clock of who makes tokens may be ahead of the server's.
+// clockLeeway is the tolerated clock difference of a token issuer that is ahead of the server.
 const clockLeeway = time.Minute
 
-// noKeys says that no public key was fetched so far.
+// noKeys reports whether no public key has been fetched yet.
 func (a *Authenticator) noKeys() bool {
 	keys, err := a.jwks.Storage().KeyReadAll(context.Background())
 	return err != nil || len(keys) == 0
@@ -203,15 +203,15 @@ func (a *Authenticator) key(t *jwt.Token) (any, error) {
 	return nil, jwt.ErrTokenUnverifiable
 }
 
-// ErrNoSecret says that this server cannot mint tokens.
-var ErrNoSecret = errors.New("this server has no JWT secret, so it cannot mint tokens")
+// ErrNoSecret means that this server cannot mint tokens.
+var ErrNoSecret = errors.New("this server cannot mint tokens: no JWT secret is configured")
 
-// Mint makes a token for a device of a user. ttl 0 never expires.
+// Mint returns a token for a device of a user. It never expires if ttl is 0.
 func (a *Authenticator) Mint(userID, deviceID string, ttl time.Duration) (string, error) {
 	return a.mint(userID, deviceID, "", ttl)
 }
 
-// MintAnswer makes a token by which a device may answer one invitation, and nothing else: it travels in a push.
+// MintAnswer returns a token that permits a device to answer one invitation and nothing else. It is sent in a push.
 func (a *Authenticator) MintAnswer(userID, deviceID, inviteID string, until time.Time) (string, error) {
 	return a.mint(userID, deviceID, inviteID, max(until.Sub(a.opt.Now()), time.Second))
 }
@@ -240,12 +240,12 @@ func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duratio
 	return t.SignedString(key)
 }
 
-// answerKID marks answer tokens, which have a key of their own: whoever shares the secret to let people in does not
-// take one for theirs.
+// answerKID is the key ID of answer tokens. They have a separate key, so that other holders of the JWT secret do not
+// accept them as login tokens.
 const answerKID = "answer"
 
 func (a *Authenticator) answerKey() []byte {
 	m := hmac.New(sha256.New, []byte(a.opt.JWTSecret))
-	_, _ = m.Write([]byte("answer tokens")) // it never fails
+	_, _ = m.Write([]byte("answer tokens")) // never fails
 	return m.Sum(nil)
 }

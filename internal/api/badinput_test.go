@@ -277,7 +277,7 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%s has no bad case", v.name)
 		}
 		user := "alice"
-		if v.who == servers {
+		if v.callers == servers {
 			user = ""
 		}
 		all := append(cases[v.name], bad{`{"nonsense":1}`, "nonsense"}, bad{`[]`, "body"}, bad{`{`, "body"})

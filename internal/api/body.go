@@ -10,30 +10,30 @@ import (
 	"github.com/beckon-im/beckon/internal/address"
 )
 
-// bodyTime is how long the body of a request may take; that of an upload may take so long between two of its parts.
+// bodyTime is the timeout for reading a request body; for uploads, between two reads.
 const bodyTime = 15 * time.Second
 
-// body is one that is to come in time, also where nobody reads it: the server reads the rest of it away before it
-// answers.
+// body is a request body with a read deadline. The deadline also applies when no handler reads it, because the server
+// drains the rest before it responds.
 type body struct {
 	io.ReadCloser
 	request *http.Request
 	conn    *http.ResponseController
-	parts   bool // each part has the time
+	extend  bool // uploads: the deadline is extended after each read
 }
 
-// timed gives the body of a request its time.
-func timed(w http.ResponseWriter, r *http.Request) {
+// setBodyTimeout sets the deadline of a request body.
+func setBodyTimeout(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 || r.Header.Get("Upgrade") != "" {
 		return
 	}
-	b := &body{ReadCloser: r.Body, request: r, conn: http.NewResponseController(w), parts: r.URL.Path == pathFiles}
-	b.wait(bodyTime)
+	b := &body{ReadCloser: r.Body, request: r, conn: http.NewResponseController(w), extend: r.URL.Path == pathFiles}
+	b.setDeadline(bodyTime)
 	r.Body = b
 }
 
-// wait sets the deadline; 0 = none. Where a connection has none the server's own limits hold.
-func (b *body) wait(d time.Duration) {
+// setDeadline sets the read deadline; 0 removes it. If deadlines are unsupported, the server's limits apply.
+func (b *body) setDeadline(d time.Duration) {
 	var until time.Time
 	if d > 0 {
 		until = time.Now().Add(d)
@@ -45,11 +45,11 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case errors.Is(err, io.EOF):
-		b.wait(0)
+		b.setDeadline(0)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		address.Wrong(b.request.Context())
-	case b.parts && n > 0:
-		b.wait(bodyTime)
+	case b.extend && n > 0:
+		b.setDeadline(bodyTime)
 	}
 	return n, err
 }

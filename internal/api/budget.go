@@ -10,71 +10,71 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// What one user has under way at once, over all devices: what comes above waits its turn behind the user's own calls,
-// so that a backlog delays that user alone.
+// maxRunning and maxWaiting limit the concurrent and queued calls of a user, over all devices. A call over maxRunning
+// waits behind the user's own calls, so that a backlog delays only that user.
 const (
 	maxRunning = 32
 	maxWaiting = 1000
 )
 
-// Costs are in units of about one row written. A call costs 1, and 1 for each KiB that it sends and each 4 KiB that it
-// gets. A call that writes for each user that it names costs 1 more for each 16 bytes of the list of names, and 64
-// bytes of what it gets about them.
+// Divisors of the cost of a call, in units of about one written row. A call costs 1, plus 1 per KiB of the request and
+// per 4 KiB of the response. A call that writes rows for each named user costs another 1 per 16 bytes of the user list
+// and per 64 bytes of the reach list in the response.
 const (
-	sentPerUnit, gotPerUnit    = 1024, 4096
-	namedPerUnit, reachPerUnit = 16, 64
+	requestPerUnit, responsePerUnit = 1024, 4096
+	userListPerUnit, reachPerUnit   = 16, 64
 )
 
-// heavyRequest is the size of a list of names, in bytes, above which a call is alone of its kind under way for its
-// user.
+// heavyRequest is the size of a user list, in bytes, above which a call is heavy: a user has at most one heavy call
+// running.
 const heavyRequest = 16 << 10
 
-// naming are the verbs that write rows for each user that they name.
-func naming(verb string) bool {
-	switch verb {
+// namesUsers reports whether a method writes rows for each user it names.
+func namesUsers(method string) bool {
+	switch method {
 	case "invite", "inviteInGroup", "addInvitees", "createGroup", "inviteUserToGroup", "kickGroupMember":
 		return true
 	}
 	return false
 }
 
-// answers are the verbs that end what goes on. They have a limit of their own and no cost, so that a user who has read
-// or written a lot can still answer a call.
-func answers(verb string) bool {
-	switch verb {
+// isAnswer reports whether a method ends or answers a call. These methods have a separate rate limit and no cost, so
+// that a user over the limits can still answer a call.
+func isAnswer(method string) bool {
+	switch method {
 	case "accept", "reject", "cancel", "ring", "exitRoom", "dismissRoom":
 		return true
 	}
 	return false
 }
 
-func heavy(verb string, data []byte) bool {
-	return naming(verb) && (namedIn(verb, data) > heavyRequest || bytes.Contains(data, []byte(`"everyone"`)))
+func heavy(method string, data []byte) bool {
+	return namesUsers(method) && (userListSize(method, data) > heavyRequest || bytes.Contains(data, []byte(`"everyone"`)))
 }
 
-func costOf(verb string, sent, named int, got []byte) float64 {
-	cost := 1 + float64(sent)/sentPerUnit + float64(len(got))/gotPerUnit
-	if naming(verb) {
-		cost += float64(named)/namedPerUnit + float64(listSize(got, `"reach":[`))/reachPerUnit
+func costOf(method string, requestSize, listBytes int, response []byte) float64 {
+	cost := 1 + float64(requestSize)/requestPerUnit + float64(len(response))/responsePerUnit
+	if namesUsers(method) {
+		cost += float64(listBytes)/userListPerUnit + float64(listSize(response, `"reach":[`))/reachPerUnit
 	}
 	return cost
 }
 
-// namedIn is the size of the list of users that a call names.
-func namedIn(verb string, data []byte) int {
-	if !naming(verb) {
+// userListSize returns the size in bytes of the lists of users in a request.
+func userListSize(method string, data []byte) int {
+	if !namesUsers(method) {
 		return 0
 	}
 	return listSize(data, `"inviteeList":[`) + listSize(data, `"memberList":[`)
 }
 
-// listSize is the size of a list in JSON that begins with a text, in bytes.
-func listSize(data []byte, begins string) int {
-	at := bytes.Index(data, []byte(begins))
+// listSize returns the size in bytes of the JSON list that follows a prefix.
+func listSize(data []byte, prefix string) int {
+	at := bytes.Index(data, []byte(prefix))
 	if at < 0 {
 		return 0
 	}
-	list := data[at+len(begins):]
+	list := data[at+len(prefix):]
 	quoted := false
 	for i := 0; i < len(list); i++ {
 		switch {
@@ -89,33 +89,33 @@ func listSize(data []byte, begins string) int {
 	return len(list)
 }
 
-// budgets holds what users may spend. They are kept on each node.
+// budgets holds the budgets of users on this node.
 type budgets struct {
 	rate, burst float64
 	users       *lru.Cache[string, *budget]
 	running     sync.WaitGroup
 }
 
-// budget is one user's: units that are left, and calls under way.
+// budget is the balance and the calls of one user. mu guards all fields.
 type budget struct {
-	mu      sync.Mutex
-	left    float64 // may be below zero: a call is charged when its size is known
-	at      time.Time
-	calls   int
-	heavies int
-	queue   []turn
+	mu         sync.Mutex
+	balance    float64 // units; may be negative, because a call is charged when its response size is known
+	at         time.Time
+	calls      int
+	heavyCalls int
+	queue      []queuedCall
 }
 
-// turn is a call that waits or runs.
-type turn struct {
+// queuedCall is a call that waits or runs.
+type queuedCall struct {
 	heavy  bool
 	run    func()
-	refuse func(error)
-	wait   func() // called before it waits
+	reject func(error)
+	wait   func() // called before the call is queued
 }
 
 func newBudgets(rate, burst float64) *budgets {
-	users, _ := lru.New[string, *budget](maxLimiters) // it fails only for a size below one
+	users, _ := lru.New[string, *budget](maxLimiters) // fails only for a size below one
 	return &budgets{rate: rate, burst: burst, users: users}
 }
 
@@ -123,24 +123,24 @@ func (s *budgets) of(user string) *budget {
 	if b, ok := s.users.Get(user); ok {
 		return b
 	}
-	b := &budget{left: s.burst, at: time.Now()}
+	b := &budget{balance: s.burst, at: time.Now()}
 	if old, found, _ := s.users.PeekOrAdd(user, b); found {
 		return old
 	}
 	return b
 }
 
-// begin runs a call now or in its turn, or refuses it. Each is followed by end.
-func (s *budgets) begin(b *budget, t turn) {
+// begin runs a call now or later, or rejects it. Each begin is followed by end.
+func (s *budgets) begin(b *budget, t queuedCall) {
 	b.mu.Lock()
 	switch {
 	case len(b.queue) == 0 && b.free(t):
 		b.calls++
-		b.heavies += count(t.heavy)
+		b.heavyCalls += count(t.heavy)
 		err := s.debt(b)
 		b.mu.Unlock()
 		if err != nil {
-			t.refuse(err)
+			t.reject(err)
 			return
 		}
 		t.run()
@@ -149,15 +149,15 @@ func (s *budgets) begin(b *budget, t turn) {
 		b.queue = append(b.queue, t)
 		b.mu.Unlock()
 	default:
-		b.calls++ // for end
-		b.heavies += count(t.heavy)
+		b.calls++ // undone by end
+		b.heavyCalls += count(t.heavy)
 		b.mu.Unlock()
-		t.refuse(tooOften("you have too many calls under way"))
+		t.reject(tooOften("too many concurrent calls by this user"))
 	}
 }
 
-func (b *budget) free(t turn) bool {
-	return b.calls < maxRunning && (!t.heavy || b.heavies == 0)
+func (b *budget) free(t queuedCall) bool {
+	return b.calls < maxRunning && (!t.heavy || b.heavyCalls == 0)
 }
 
 func count(on bool) int {
@@ -167,24 +167,24 @@ func count(on bool) int {
 	return 0
 }
 
-// debt refuses while a user has spent more than there was. The lock must be held.
+// debt returns an error while the balance is not positive. b.mu must be held.
 func (s *budgets) debt(b *budget) error {
 	now := time.Now()
-	b.left = min(s.burst, b.left+now.Sub(b.at).Seconds()*s.rate)
-	if b.at = now; b.left > 0 {
+	b.balance = min(s.burst, b.balance+now.Sub(b.at).Seconds()*s.rate)
+	if b.at = now; b.balance > 0 {
 		return nil
 	}
-	wait := 1 + int(-b.left/s.rate*1000)
-	return &im.Error{Code: im.CodeTooOften, Message: "you have read or written too much; wait and try again",
+	wait := 1 + int(-b.balance/s.rate*1000)
+	return &im.Error{Code: im.CodeTooOften, Message: "call budget exhausted; retry later",
 		RetryAfter: wait}
 }
 
-// end charges a call and lets the next of its user run.
+// end charges a call and starts the next one of its user.
 func (s *budgets) end(b *budget, wasHeavy bool, cost float64) {
 	b.mu.Lock()
-	b.left -= cost
+	b.balance -= cost
 	b.calls--
-	b.heavies -= count(wasHeavy)
+	b.heavyCalls -= count(wasHeavy)
 	if len(b.queue) == 0 || !b.free(b.queue[0]) {
 		b.mu.Unlock()
 		return
@@ -192,19 +192,19 @@ func (s *budgets) end(b *budget, wasHeavy bool, cost float64) {
 	next := b.queue[0]
 	b.queue = b.queue[1:]
 	b.calls++
-	b.heavies += count(next.heavy)
+	b.heavyCalls += count(next.heavy)
 	err := s.debt(b)
 	b.mu.Unlock()
-	s.running.Go(func() { // who ends a call may be the store, which must not wait for another
+	s.running.Go(func() { // the caller of end may be the store's writer, which must not run the next call
 		if err != nil {
-			next.refuse(err)
+			next.reject(err)
 			return
 		}
 		next.run()
 	})
 }
 
-// Wait waits for the calls that had to wait for their turn.
+// Wait waits for queued calls and for calls in their own goroutines.
 func (a *API) Wait() {
 	a.budgets.running.Wait()
 	a.running.Wait()

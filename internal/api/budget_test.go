@@ -15,8 +15,9 @@ type heldCall struct {
 
 func begin(s *budgets, user string, heavy bool) *heldCall {
 	c := &heldCall{make(chan struct{}), make(chan error, 1)}
-	s.begin(s.of(user), turn{heavy: heavy, run: func() { close(c.started) }, refuse: func(err error) { c.refused <- err },
-		wait: func() {}})
+	s.begin(s.of(user), queuedCall{heavy: heavy, run: func() { close(c.started) },
+		reject: func(err error) { c.refused <- err },
+		wait:   func() {}})
 	return c
 }
 
@@ -78,7 +79,7 @@ func TestCostOfNames(t *testing.T) {
 		`{"invitee":"b","data":"[x]"}`: 0, `{"inviteeList":["a]","b\\"]"],"data":"]]"}`: 10, `{"memberList":[]}`: 0,
 		`{"inviteeList":["a"`: 3,
 	} {
-		if got := namedIn("invite", []byte(data)); got != want {
+		if got := userListSize("invite", []byte(data)); got != want {
 			t.Errorf("the names in %s take %d bytes, want %d", data, got, want)
 		}
 	}
@@ -116,16 +117,16 @@ func TestManyCallsOfOneUser(t *testing.T) {
 				done.Add(1)
 				heavy := (i+n)%5 == 0
 				b := s.of("a")
-				s.begin(b, turn{heavy: heavy, wait: func() {}, run: func() {
+				s.begin(b, queuedCall{heavy: heavy, wait: func() {}, run: func() {
 					go func() { s.end(b, heavy, 1); done.Done() }()
-				}, refuse: func(error) { s.end(b, heavy, 1); done.Done() }})
+				}, reject: func(error) { s.end(b, heavy, 1); done.Done() }})
 			}
 		})
 	}
 	makers.Wait()
 	done.Wait()
 	s.running.Wait()
-	if b := s.of("a"); b.calls != 0 || b.heavies != 0 || len(b.queue) != 0 {
+	if b := s.of("a"); b.calls != 0 || b.heavyCalls != 0 || len(b.queue) != 0 {
 		t.Errorf("left over are %+v", b)
 	}
 }

@@ -17,23 +17,23 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// call is one call of a method on its way through the chain.
+// call is the state of one call on its way through the chain.
 type call struct {
 	by     rpc.Caller
 	name   string
-	row    *row // nil = there is no such method
+	row    *row // nil if the method does not exist
 	data   []byte
 	begin  time.Time
-	result any // the response before it was encoded
+	result any // the response before encoding
 }
 
-// handler carries out a call and replies once: with the encoded response, or with an error.
+// handler runs a call and replies once, with the encoded response or an error.
 type handler func(ctx context.Context, c *call, reply func(body []byte, err error))
 
 // layer wraps a handler.
 type layer func(next handler) handler
 
-// chain is every step of a call, in order. Authorization comes before everything that costs something.
+// chain returns the handler of all layers, in order. Authorization precedes everything expensive.
 func (a *API) chain() handler {
 	layers := []layer{a.observe, a.trace, a.audit, authorize, limitBody, a.shed, a.charge, a.recoverPanic, a.beforeHook}
 	h := handler(dispatch)
@@ -43,7 +43,8 @@ func (a *API) chain() handler {
 	return h
 }
 
-// observe counts a call and measures it. Unknown names are not counted: callers choose them.
+// observe reports the code and duration of calls to known methods. Unknown names are skipped, because callers could
+// create any number of labels.
 func (a *API) observe(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		next(ctx, c, func(body []byte, err error) {
@@ -55,8 +56,7 @@ func (a *API) observe(next handler) handler {
 	}
 }
 
-// trace records a span for a call about an invitation: the one that the request names, or the one that the response
-// opened.
+// trace records a span of a call about an invitation, named by the request or created by the call.
 func (a *API) trace(next handler) handler {
 	if a.opt.Trace == nil {
 		return next
@@ -76,18 +76,18 @@ func (c *call) span(request []byte, err error) (s trace.Span, ok bool) {
 	if c.row == nil || c.row.tag != tagInvitations {
 		return s, false
 	}
-	var about struct {
+	var params struct {
 		InviteID string `json:"inviteID"`
 	}
-	_ = json.Unmarshal(request, &about) // a request that cannot be read names no invitation
+	_ = json.Unmarshal(request, &params) // a malformed request names no invitation
 	opened, isInvite := c.result.(protocol.InviteResponse)
 	if isInvite && err == nil {
-		about.InviteID = opened.InviteID
+		params.InviteID = opened.InviteID
 	}
-	if im.CheckInviteID(about.InviteID) != nil {
+	if im.CheckInviteID(params.InviteID) != nil {
 		return s, false
 	}
-	s = trace.Span{InviteID: about.InviteID, Name: c.name, Begin: c.begin,
+	s = trace.Span{InviteID: params.InviteID, Name: c.name, Begin: c.begin,
 		With: []string{"user", c.by.UserID, "device", c.by.DeviceID},
 		Root: isInvite && err == nil && !opened.Repeat && !opened.Merged}
 	if err != nil {
@@ -99,13 +99,13 @@ func (c *call) span(request []byte, err error) (s trace.Span, ok bool) {
 // maxAudited limits the bytes of a request in the audit log.
 const maxAudited = 2048
 
-// audit logs what app servers change.
+// audit logs calls of app servers that change something.
 func (a *API) audit(next handler) handler {
 	if a.opt.Audit == nil {
 		return next
 	}
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
-		if c.row == nil || !c.row.acts || !c.by.Server {
+		if c.row == nil || !c.row.mutates || !c.by.Server {
 			next(ctx, c, reply)
 			return
 		}
@@ -118,17 +118,17 @@ func (a *API) audit(next handler) handler {
 	}
 }
 
-// authorize refuses methods that do not exist, or are not for this caller.
+// authorize rejects unknown methods and callers without permission.
 func authorize(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		switch {
-		case c.row != nil && c.row.who == servers && c.by.Server && c.by.UserID != "":
+		case c.row != nil && c.row.callers == servers && c.by.Server && c.by.UserID != "":
 			reply(nil, &im.Error{Code: im.CodeBadParameter, Field: "Beckon-User", Message: c.name +
-				" is for the app server itself: leave the header Beckon-User out"})
-		case c.row == nil || c.row.who == servers && c.by.UserID != "":
-			reply(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "there is no method " + clip(c.name) +
-				"; /openapi.json lists them"})
-		case c.by.InviteID != "" && !mayAnswer(c.by.InviteID, c.name, c.data):
+				" is only for the app server itself: omit the header Beckon-User"})
+		case c.row == nil || c.row.callers == servers && c.by.UserID != "":
+			reply(nil, &im.Error{Code: im.CodeBadParameter, Field: "verb", Message: "unknown method " + clip(c.name) +
+				"; see /openapi.json"})
+		case c.by.InviteID != "" && !answerTokenAllows(c.by.InviteID, c.name, c.data):
 			reply(nil, errAnswerOnly())
 		default:
 			next(ctx, c, reply)
@@ -136,22 +136,22 @@ func authorize(next handler) handler {
 	}
 }
 
-// limitBody refuses requests over the size of a frame.
+// limitBody rejects requests over the maximum frame size.
 func limitBody(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		if len(c.data) > protocol.MaxRequest {
-			reply(nil, &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"})
+			reply(nil, &im.Error{Code: im.CodeTooLong, Message: "the request exceeds 1 MiB"})
 			return
 		}
 		next(ctx, c, reply)
 	}
 }
 
-// shed refuses methods that begin something while the server is overloaded.
+// shed rejects sheddable methods while the server is overloaded.
 func (a *API) shed(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
-		if c.row.yields && a.opt.Busy() {
-			reply(nil, &im.Error{Code: im.CodeTooOften, Message: "the server is busy and takes nothing new; wait and try again",
+		if c.row.sheddable && a.opt.Busy() {
+			reply(nil, &im.Error{Code: im.CodeTooOften, Message: "the server is overloaded; retry later",
 				RetryAfter: 1000 + rand.IntN(2000)})
 			return
 		}
@@ -159,25 +159,26 @@ func (a *API) shed(next handler) handler {
 	}
 }
 
-// charge takes the cost of a call from its user's budget, and lets it wait behind the user's own calls.
+// charge deducts the cost of a call from its user's budget, and queues it behind the user's other calls.
 func (a *API) charge(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
-		if c.by.UserID == "" || answers(c.name) {
+		if c.by.UserID == "" || isAnswer(c.name) {
 			next(ctx, c, reply)
 			return
 		}
-		b, isHeavy, sent, named := a.budgets.of(c.by.UserID), heavy(c.name, c.data), len(c.data), namedIn(c.name, c.data)
+		b, isHeavy, sent, listBytes := a.budgets.of(c.by.UserID), heavy(c.name, c.data), len(c.data), userListSize(c.name,
+			c.data)
 		charged := func(body []byte, err error) {
-			defer func() { a.budgets.end(b, isHeavy, costOf(c.name, sent, named, body)) }()
+			defer func() { a.budgets.end(b, isHeavy, costOf(c.name, sent, listBytes, body)) }()
 			reply(body, err)
 		}
-		a.budgets.begin(b, turn{heavy: isHeavy, run: func() { next(ctx, c, charged) },
-			refuse: func(err error) { charged(nil, err) },
+		a.budgets.begin(b, queuedCall{heavy: isHeavy, run: func() { next(ctx, c, charged) },
+			reject: func(err error) { charged(nil, err) },
 			wait:   func() { c.data = bytes.Clone(c.data) }})
 	}
 }
 
-// recoverPanic turns a panic into that call's internal error, and drops a second reply.
+// recoverPanic turns a panic into an internal error of the call, and drops a second reply.
 func (a *API) recoverPanic(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		var once sync.Once
@@ -193,8 +194,7 @@ func (a *API) recoverPanic(next handler) handler {
 	}
 }
 
-// beforeHook asks the application about a call of a device, where it wants to be asked; it may refuse the call or
-// rewrite it.
+// beforeHook calls the before-hook, if the method has one. The app server may reject or rewrite the call.
 func (a *API) beforeHook(next handler) handler {
 	return func(ctx context.Context, c *call, reply func([]byte, error)) {
 		if c.by.UserID != "" && !c.by.Server && a.Hooks.HasBefore(c.name) {

@@ -61,9 +61,9 @@ func TestAuditLayer(t *testing.T) {
 	var log bytes.Buffer
 	a := &API{opt: Options{Audit: slog.New(slog.NewTextHandler(&log, nil))}}
 	server, device := rpc.Caller{Server: true}, rpc.Caller{UserID: "ann"}
-	play(a.audit, &call{name: "dismissGroup", row: &row{acts: true}, by: server, data: []byte(`{"groupID":"g"}`)}, ok)
+	play(a.audit, &call{name: "dismissGroup", row: &row{mutates: true}, by: server, data: []byte(`{"groupID":"g"}`)}, ok)
 	play(a.audit, &call{name: "getGroup", row: &row{}, by: server}, ok)
-	play(a.audit, &call{name: "quitGroup", row: &row{acts: true}, by: device}, ok)
+	play(a.audit, &call{name: "quitGroup", row: &row{mutates: true}, by: device}, ok)
 	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "dismissGroup") {
 		t.Errorf("the audit log has %q", log.String())
 	}
@@ -78,9 +78,9 @@ func TestAuthorizeLayer(t *testing.T) {
 	}{
 		{call{by: user, name: "invite", row: &row{}}, 0},
 		{call{by: user, name: "no such"}, im.CodeBadParameter},
-		{call{by: user, name: "importUsers", row: &row{who: servers}}, im.CodeBadParameter},
-		{call{by: both, name: "importUsers", row: &row{who: servers}}, im.CodeBadParameter},
-		{call{by: server, name: "importUsers", row: &row{who: servers}}, 0},
+		{call{by: user, name: "importUsers", row: &row{callers: servers}}, im.CodeBadParameter},
+		{call{by: both, name: "importUsers", row: &row{callers: servers}}, im.CodeBadParameter},
+		{call{by: server, name: "importUsers", row: &row{callers: servers}}, 0},
 		{call{by: push, name: "accept", row: &row{}, data: []byte(`{"inviteID":"i"}`)}, 0},
 		{call{by: push, name: "accept", row: &row{}, data: []byte(`{"inviteID":"another"}`)}, im.CodeTokenRefused},
 		{call{by: push, name: "cancel", row: &row{}, data: []byte(`{"inviteID":"i"}`)}, im.CodeTokenRefused},
@@ -101,7 +101,7 @@ func TestLimitBodyAndShedLayers(t *testing.T) {
 		t.Errorf("at the limit: %d", code)
 	}
 	a := &API{opt: Options{Busy: func() bool { return true }}}
-	if code, calls := play(a.shed, &call{row: &row{yields: true}}, ok); code != im.CodeTooOften || calls != 0 {
+	if code, calls := play(a.shed, &call{row: &row{sheddable: true}}, ok); code != im.CodeTooOften || calls != 0 {
 		t.Errorf("an invite to an overloaded server: %d", code)
 	}
 	if code, _ := play(a.shed, &call{row: &row{}}, ok); code != 0 {
@@ -137,8 +137,8 @@ func TestChainOrder(t *testing.T) {
 		Busy: func() bool { return true }, Observe: func(_ string, code int, _ time.Duration) { seen = append(seen, code) }}}
 	h := a.chain()
 	for _, c := range []*call{
-		{by: rpc.Caller{UserID: "ann"}, name: "importUsers", row: &row{who: servers}},
-		{by: rpc.Caller{UserID: "ann"}, name: "invite", row: &row{yields: true}},
+		{by: rpc.Caller{UserID: "ann"}, name: "importUsers", row: &row{callers: servers}},
+		{by: rpc.Caller{UserID: "ann"}, name: "invite", row: &row{sheddable: true}},
 	} {
 		var got error
 		h(t.Context(), c, func(_ []byte, err error) { got = err })
@@ -147,7 +147,7 @@ func TestChainOrder(t *testing.T) {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}
-	if left := a.budgets.of("ann").left; left != 100 {
+	if left := a.budgets.of("ann").balance; left != 100 {
 		t.Errorf("refused calls cost %v units", 100-left)
 	}
 	if len(seen) != 2 {

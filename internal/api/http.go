@@ -18,14 +18,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// The headers by which an app server acts for somebody.
+// Request headers.
 const (
-	HeaderUser   = "Beckon-User"   // with an API key: for whom
-	HeaderDevice = "Beckon-Device" // with a device's own token: which device
-	HeaderCall   = "X-Request-Id"  // names the call in the log, as the caller or a proxy said, or as it is minted here
+	HeaderUser   = "Beckon-User"   // with an API key: the user to act for
+	HeaderDevice = "Beckon-Device" // with a device token: the device ID
+	HeaderCall   = "X-Request-Id"  // ID of the call in logs, set by the caller or a proxy, otherwise generated
 )
 
-// callID names a call.
+// callID returns the ID of a call.
 func callID(r *http.Request) string {
 	id := r.Header.Get(HeaderCall)
 	if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
@@ -34,7 +34,7 @@ func callID(r *http.Request) string {
 	return id
 }
 
-// status maps error numbers to HTTP statuses; all others are 400.
+// status maps error codes to HTTP statuses. All others are 400.
 func status(code int) int {
 	switch code {
 	case im.CodeTokenExpired, im.CodeTokenMalformed, im.CodeTokenRefused, im.CodeTokenUser, im.CodeTokenApp:
@@ -59,10 +59,10 @@ func status(code int) int {
 	return http.StatusBadRequest
 }
 
-// Paths are those under which Handler has something.
+// Paths returns the paths that Handler serves.
 func Paths() []string { return []string{"/v1/", files.Path, "/openapi.json", "/docs"} }
 
-// Handler serves POST /v1/<verb> and its description.
+// Handler serves POST /v1/<method>, files and the API description.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/{verb}", a.post)
@@ -70,17 +70,17 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("GET "+files.Path, a.Files.Get)
 	doc := a.openAPI()
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		described(w, "application/vnd.oai.openapi+json;version=3.1", doc)
+		serveDescription(w, "application/vnd.oai.openapi+json;version=3.1", doc)
 	})
 	page := a.docsPage()
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
-		described(w, "text/html; charset=utf-8", page)
+		serveDescription(w, "text/html; charset=utf-8", page)
 	})
 	return mux
 }
 
-// described writes a description, which runs nothing and is shown in no frame.
-func described(w http.ResponseWriter, kind string, body []byte) {
+// serveDescription writes a document with headers that forbid scripts and framing.
+func serveDescription(w http.ResponseWriter, kind string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -93,7 +93,7 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		writeError(w, http.StatusMethodNotAllowed,
-			&protocol.Error{Code: im.CodeBadParameter, Message: "verbs are called with POST"})
+			&protocol.Error{Code: im.CodeBadParameter, Message: "method not allowed: use POST"})
 		return
 	}
 	by, err := a.caller(r)
@@ -106,7 +106,7 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, by, err)
 		return
 	}
-	if err := a.often(r.PathValue("verb"), by); err != nil { // before the body is read, which is the dearer part
+	if err := a.limitRate(r.PathValue("verb"), by); err != nil { // before reading the body, which costs more
 		a.fail(w, r, by, err)
 		return
 	}
@@ -115,9 +115,9 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			address.Wrong(r.Context())
-			err = &im.Error{Code: im.CodeTooLong, Message: "the request is over 1 MiB"}
+			err = &im.Error{Code: im.CodeTooLong, Message: "the request exceeds 1 MiB"}
 		} else {
-			err = im.Bad("body", "could not be read")
+			err = im.Bad("body", "could not be read to its end")
 		}
 		a.fail(w, r, by, err)
 		return
@@ -136,18 +136,18 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(o.body)
-	case <-r.Context().Done(): // the client has gone; what it asked for goes on
+	case <-r.Context().Done(): // the client has disconnected; the call continues
 	}
 }
 
-// pathFiles is where files are uploaded.
+// pathFiles is the path for uploads.
 const pathFiles = "/v1/files"
 
-// upload takes a file in: its bytes are the body, its kind and name stand in the address.
+// upload stores a file. Its bytes are the body; kind and name are query parameters.
 func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 	by, err := a.caller(r)
 	if err == nil && !a.limits.user(by.UserID) {
-		err = tooOften("you call too often")
+		err = tooOften("too many calls by this user")
 	}
 	limit := a.uploads.of(by.UserID)
 	if err == nil {
@@ -170,7 +170,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) fail(w http.ResponseWriter, r *http.Request, by rpc.Caller, err error) {
-	e := a.refusal(r.PathValue("verb"), by, err)
+	e := a.wireError(r.PathValue("verb"), by, err)
 	writeError(w, status(e.Code), e)
 }
 
@@ -183,25 +183,25 @@ func writeError(w http.ResponseWriter, status int, e *protocol.Error) {
 	_ = json.NewEncoder(w).Encode(e)
 }
 
-// caller finds out who calls: an app server acting for a user or for nobody, or a device with its own token.
+// caller authenticates a request: an app server with or without a user to act for, or a device with its own token.
 func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		return rpc.Caller{}, im.Refuse(im.CodeTokenMalformed,
-			"the header Authorization: Bearer <API key or token> is missing")
+			"missing header: Authorization: Bearer <API key or token>")
 	}
 	user, device := r.Header.Get(HeaderUser), r.Header.Get(HeaderDevice)
 	if a.auth.IsAPIKey(token) {
 		v := a.methods[r.PathValue("verb")]
 		switch {
-		case user == "" && (v != nil && v.who == users || r.URL.Path == pathFiles):
-			return rpc.Caller{}, im.Bad(HeaderUser, "is missing: it says for whom this app server acts")
+		case user == "" && (v != nil && v.callers == users || r.URL.Path == pathFiles):
+			return rpc.Caller{}, im.Bad(HeaderUser, "is required: it names the user that this app server acts for")
 		case user == "":
 			return rpc.Caller{Server: true}, nil
 		}
 		return rpc.Caller{UserID: user, Server: true}, im.CheckUserID(HeaderUser, user)
 	}
-	id, err := a.check(address.From(r.Context()), token)
+	id, err := a.checkToken(address.From(r.Context()), token)
 	if err == nil {
 		err = a.Users.CheckIssued(r.Context(), id.UserID, id.IssuedAt)
 	}
@@ -212,7 +212,7 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	case id.InviteID != "" && r.URL.Path == pathFiles:
 		return rpc.Caller{}, errAnswerOnly()
 	case user != "" && user != id.UserID:
-		return rpc.Caller{}, im.Refuse(im.CodeTokenUser, "this token is of "+id.UserID+", who cannot act for "+clip(user))
+		return rpc.Caller{}, im.Refuse(im.CodeTokenUser, "this token of "+id.UserID+" cannot act for "+clip(user))
 	case id.DeviceID != "" || id.InviteID != "":
 		device = id.DeviceID
 	case device != "":
@@ -223,19 +223,19 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	return rpc.Caller{UserID: id.UserID, DeviceID: device, InviteID: id.InviteID}, nil
 }
 
-// Guard limits each address, and lets pages of allowed origins call.
+// Guard limits each address, and applies CORS for allowed origins.
 func (a *API) Guard(next http.Handler) http.Handler {
-	refuse := func(w http.ResponseWriter, _ *http.Request) {
-		e := a.refusal("", rpc.Caller{}, tooOften("this address calls too often, or too often with wrong tokens"))
+	reject := func(w http.ResponseWriter, _ *http.Request) {
+		e := a.wireError("", rpc.Caller{}, tooOften("too many requests or invalid tokens from this address"))
 		w.Header().Set("Connection", "close")
 		writeError(w, http.StatusTooManyRequests, e)
 	}
 	return a.opt.Addresses.Handler(func(w http.ResponseWriter, r *http.Request) {
 		if a.opt.Full() && strings.HasPrefix(r.URL.Path, "/connection/") {
-			http.Error(w, "this server has no room for more devices; come again", http.StatusServiceUnavailable)
+			http.Error(w, "this server cannot accept more devices; retry later", http.StatusServiceUnavailable)
 			return
 		}
-		timed(w, r)
+		setBodyTimeout(w, r)
 		if origin := r.Header.Get("Origin"); origin != "" && a.AllowOrigin(r) {
 			h := w.Header()
 			h.Set("Access-Control-Allow-Origin", origin)
@@ -249,14 +249,14 @@ func (a *API) Guard(next http.Handler) http.Handler {
 			}
 		}
 		next.ServeHTTP(w, r)
-	}, refuse)
+	}, reject)
 }
 
-// AllowOrigin reports whether the page that makes a request may: one of the same host, or of an allowed origin.
+// AllowOrigin reports whether the page that made a request may: it is of the same host, or of an allowed origin.
 func (a *API) AllowOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
-		return r.Header.Get("Sec-Fetch-Site") != "cross-site" // a picture's address or a link on somebody's page
+		return r.Header.Get("Sec-Fetch-Site") != "cross-site" // an image or link on another site's page
 	}
 	if slices.Contains(a.opt.Origins, "*") || slices.Contains(a.opt.Origins, origin) {
 		return true

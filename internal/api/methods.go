@@ -11,34 +11,34 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 )
 
-// who may call a verb.
-type who int
+// callers are the permitted callers of a method.
+type callers int
 
 const (
-	users   who = iota // devices, and app servers for a user
-	either             // also app servers for themselves
-	servers            // app servers for themselves alone
+	users   callers = iota // devices, and app servers for a user
+	either                 // also app servers on their own behalf
+	servers                // only app servers on their own behalf
 )
 
-// row is a verb in the table.
+// row describes a method.
 type row struct {
 	name, doc, tag string
-	who            who
-	acts           bool // it changes something
-	yields         bool // it waits while the server is busy: it begins something
+	callers        callers
+	mutates        bool // changes something, or is audited as if it did
+	sheddable      bool // rejected during overload, because it begins something
 	request        reflect.Type
-	shape          *shape // of the request
+	shape          *shape // shape of the request
 	response       reflect.Type
-	// checks a request and writes it anew, without what the verb does not see
+	// decodes a request and encodes it again, without unknown parts
 	rewrite func(data []byte) ([]byte, error)
-	run     func(ctx context.Context, by rpc.Caller, data []byte, done func(any, error))
+	run     func(ctx context.Context, by rpc.Caller, data []byte, reply func(any, error))
 }
 
-// writes makes a row of a method that returns a transaction; its outcome comes when it is durable. The call goes on
-// when its caller has gone.
+// writes returns the row of a method that returns a transaction. It replies when the transaction is durable. The call
+// continues if its caller disconnects.
 func writes[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R], error)) *row {
 	v := newRow[Q, R](tag, name, doc)
-	v.acts, v.yields = true, true
+	v.mutates, v.sheddable = true, true
 	v.run = func(ctx context.Context, by rpc.Caller, data []byte, reply func(any, error)) {
 		var q Q
 		if err := decode(v.shape, data, &q); err != nil {
@@ -55,11 +55,11 @@ func writes[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc
 	return v
 }
 
-// works makes a row of a method that changes something and waits for others than the store. It runs beside its caller,
-// and goes on when the caller has gone.
-func works[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc.Caller, Q) (R, error)) *row {
+// calls returns the row of a method that changes something and waits for external services. It runs in its own
+// goroutine and continues if its caller disconnects.
+func calls[Q, R any](a *API, tag, name, doc string, f func(context.Context, rpc.Caller, Q) (R, error)) *row {
 	v := newRow[Q, R](tag, name, doc)
-	v.acts, v.yields = true, true
+	v.mutates, v.sheddable = true, true
 	v.run = func(ctx context.Context, by rpc.Caller, data []byte, reply func(any, error)) {
 		var q Q
 		if err := decode(v.shape, data, &q); err != nil {
@@ -84,17 +84,17 @@ func recovered[R any](f func() (R, error)) (res R, err error) {
 	return f()
 }
 
-// reads makes a row of a verb that only looks.
+// reads returns the row of a read-only method.
 func reads[Q, R any](tag, name, doc string, f func(context.Context, rpc.Caller, Q) (R, error)) *row {
 	v := newRow[Q, R](tag, name, doc)
-	v.run = func(ctx context.Context, by rpc.Caller, data []byte, done func(any, error)) {
+	v.run = func(ctx context.Context, by rpc.Caller, data []byte, reply func(any, error)) {
 		var q Q
 		if err := decode(v.shape, data, &q); err != nil {
-			done(nil, err)
+			reply(nil, err)
 			return
 		}
 		r, err := f(ctx, by, q)
-		done(r, err)
+		reply(r, err)
 	}
 	return v
 }
@@ -112,69 +112,69 @@ func newRow[Q, R any](tag, name, doc string) *row {
 	return v
 }
 
-// table is every verb that there is.
+// table returns all methods.
 func (a *API) table() []*row {
 	list := a.invitationRows()
 	list = append(list, a.messageRows()...)
 	list = append(list, a.groupRows()...)
 	list = append(list, a.userRows()...)
 	list = append(list, a.roomRows()...)
-	return append(list, forWhom(servers,
-		audited(reads("Administration", "createToken", "Mint a token for a device of a user.", a.createToken)),
+	return append(list, callableBy(servers,
+		audited(reads("Administration", "createToken", "Create a device token for a user.", a.createToken)),
 		audited(reads("Administration", "eraseUser",
-			"Take a person out: what they said and said of themselves, on others' timelines too.", a.Privacy.Erase)),
-		audited(reads("Administration", "exportUser", "Read all that is stored about a person, a page at a time.",
+			"Erase the personal data of a user, including messages in the timelines of others.", a.Privacy.Erase)),
+		audited(reads("Administration", "exportUser", "Export all stored data of a user, in pages.",
 			a.Privacy.Export)),
-		reads("Administration", "listConnections", "List the connections of all nodes.", a.Console.ListConnections),
-		reads("Administration", "listOpenInvitations", "List the invitations that are open for anybody.",
+		reads("Administration", "listConnections", "List the device connections on all nodes.", a.Console.ListConnections),
+		reads("Administration", "listOpenInvitations", "List the open invitations of all users.",
 			a.Console.ListOpenInvitations),
 		reads("Administration", "traceInvitation",
-			"Read what became of an invitation: who was told how, and who did what when.", a.Console.TraceInvitation),
-		reads("Administration", "getStats", "Read figures of invitations, calls and connections over time.",
+			"Get the history of an invitation: deliveries, pushes and answers with their times.", a.Console.TraceInvitation),
+		reads("Administration", "getStats", "Get statistics of invitations, calls and connections over time.",
 			a.Console.GetStats),
-		reads("Administration", "listUsers", "List people.", a.Console.ListUsers),
+		reads("Administration", "listUsers", "List users.", a.Console.ListUsers),
 		reads("Administration", "listGroups", "List groups.", a.Console.ListGroups),
 		reads("Administration", "listHookEvents",
-			"List events for the webhook, or pushes: those that wait, were delivered, or were given up.", a.Events.ListEvents),
-		audited(reads("Administration", "replayHookEvents", "Send events or pushes again.", a.Events.Replay)),
+			"List waiting, delivered or dead webhook events or pushes.", a.Events.ListEvents),
+		audited(reads("Administration", "replayHookEvents", "Send webhook events or pushes again.", a.Events.Replay)),
 	)...)
 }
 
-// audited marks a verb that the audit log keeps, though it answers like one that looks.
+// audited adds a read-only method to the audit log.
 func audited(v *row) *row {
-	v.acts = true
+	v.mutates = true
 	return v
 }
 
-func forWhom(w who, list ...*row) []*row {
+func callableBy(c callers, list ...*row) []*row {
 	for _, v := range list {
-		v.who = w
+		v.callers = c
 	}
 	return list
 }
 
-// first marks a verb that is carried out however busy the server is: it ends what rings already.
-func first(v *row) *row {
-	v.yields = false
+// neverShed marks a method that runs even during overload, because it ends a call that is already ringing.
+func neverShed(v *row) *row {
+	v.sheddable = false
 	return v
 }
 
-// tagInvitations marks the verbs about an invitation.
+// tagInvitations is the tag of the methods about an invitation.
 const tagInvitations = "Invitations"
 
 func (a *API) invitationRows() []*row {
 	const tag = tagInvitations
 	e := a.Invitations
 	return []*row{
-		writes(a, tag, "invite", "Invite one person, or up to 100 without a group.", e.Invite),
+		writes(a, tag, "invite", "Invite a user, or up to 100 users without a group.", e.Invite),
 		writes(a, tag, "inviteInGroup", "Invite members of a group.", e.InviteInGroup),
-		first(writes(a, tag, "accept", "Accept an invitation.", e.Accept)),
-		first(writes(a, tag, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject)),
-		first(writes(a, tag, "cancel", "Cancel the invitees who are still open: all of them, or those named.", e.Cancel)),
+		neverShed(writes(a, tag, "accept", "Accept an invitation.", e.Accept)),
+		neverShed(writes(a, tag, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject)),
+		neverShed(writes(a, tag, "cancel", "Cancel an invitation for all open invitees, or for the given ones.", e.Cancel)),
 		writes(a, tag, "modifyInvitation", "Replace the data of an open invitation.", e.Modify),
-		writes(a, tag, "addInvitees", "Invite more people to an open invitation.", e.AddInvitees),
-		first(writes(a, tag, "ring", "Tell the inviter that this device alerts its person.", e.Ring)),
-		reads(tag, "getInvitation", "Read an invitation and a page of its invitees.", a.Snapshots.GetInvitation),
+		writes(a, tag, "addInvitees", "Add invitees to an open invitation.", e.AddInvitees),
+		neverShed(writes(a, tag, "ring", "Report to the inviter that this device is ringing.", e.Ring)),
+		reads(tag, "getInvitation", "Get an invitation and a page of its invitees.", a.Snapshots.GetInvitation),
 		reads(tag, "listInvitations", "List your open invitations.", a.Snapshots.ListInvitations),
 	}
 }
@@ -183,28 +183,29 @@ func (a *API) messageRows() []*row {
 	const msg, conv = "Messages", "Conversations"
 	c := a.Chat
 	return []*row{
-		writes(a, msg, "sendMessage", "Send a message to a person or a group.", c.SendMessage),
-		writes(a, msg, "revokeMessage", "Take a message back.", c.RevokeMessage),
-		writes(a, msg, "modifyMessage", "Replace what a message says.", c.ModifyMessage),
-		writes(a, msg, "deleteMessages", "Hide messages from yourself alone.", c.DeleteMessages),
-		reads(msg, "getMessage", "Read one message.", c.GetMessage),
-		reads(msg, "getHistoryMessageList", "Read a page of a conversation, in either direction from any sequence.",
+		writes(a, msg, "sendMessage", "Send a message to a user or a group.", c.SendMessage),
+		writes(a, msg, "revokeMessage", "Revoke a message for all recipients.", c.RevokeMessage),
+		writes(a, msg, "modifyMessage", "Replace the content of a message.", c.ModifyMessage),
+		writes(a, msg, "deleteMessages", "Delete messages for yourself only.", c.DeleteMessages),
+		reads(msg, "getMessage", "Get a message.", c.GetMessage),
+		reads(msg, "getHistoryMessageList", "Get a page of messages of a conversation, before or after a sequence number.",
 			c.History),
-		reads(msg, "searchMessages", "Find messages in your conversations, the newest first.", c.Search),
-		writes(a, msg, "sendMessageReadReceipts", "Tell the senders of a group's messages that you have read them.",
+		reads(msg, "searchMessages", "Search messages in your conversations, newest first.", c.Search),
+		writes(a, msg, "sendMessageReadReceipts", "Send read receipts for messages of a group to their senders.",
 			c.SendReceipts),
-		reads(msg, "getMessageReadReceipts", "Read how many have read messages of a group.", c.GetReceipts),
-		reads(msg, "getGroupMessageReadMemberList", "List who has, or has not, read your message in a group.", c.GetReaders),
-		reads(msg, "getFile", "Get a link to a file, and what is known of it. Upload with POST /v1/files.", a.Files.GetFile),
-		reads(conv, "getConversationList", "List your conversations: the pinned first, then the latest.",
+		reads(msg, "getMessageReadReceipts", "Get the number of readers of messages in a group.", c.GetReceipts),
+		reads(msg, "getGroupMessageReadMemberList", "List the members who have, or have not, read your message in a group.",
+			c.GetReaders),
+		reads(msg, "getFile", "Get the URL and metadata of a file. Upload files with POST /v1/files.", a.Files.GetFile),
+		reads(conv, "getConversationList", "List your conversations: pinned ones first, then the most recent.",
 			c.ListConversations),
-		reads(conv, "getConversation", "Read one conversation.", c.GetConversation),
-		writes(a, conv, "markConversationRead", "Mark a conversation read, up to a sequence.", c.MarkRead),
-		writes(a, conv, "pinConversation", "Pin a conversation to the top of the list, or let it go.", c.PinConversation),
-		writes(a, conv, "setReceiveOption", "Say what you want to be told of a conversation.", c.SetReceiveOption),
-		writes(a, conv, "deleteConversation", "Take a conversation off your list until something new comes.",
+		reads(conv, "getConversation", "Get a conversation.", c.GetConversation),
+		writes(a, conv, "markConversationRead", "Mark a conversation as read up to a sequence number.", c.MarkRead),
+		writes(a, conv, "pinConversation", "Pin a conversation to the top of the list, or unpin it.", c.PinConversation),
+		writes(a, conv, "setReceiveOption", "Set the notification option of a conversation.", c.SetReceiveOption),
+		writes(a, conv, "deleteConversation", "Remove a conversation from your list until its next message.",
 			c.DeleteConversation),
-		writes(a, conv, "clearHistory", "Show yourself nothing of before any more.", c.ClearHistory),
+		writes(a, conv, "clearHistory", "Clear the message history of a conversation for yourself.", c.ClearHistory),
 	}
 }
 
@@ -215,89 +216,92 @@ func (a *API) groupRows() []*row {
 		writes(a, tag, "createGroup", "Create a group with you as its owner.", g.CreateGroup),
 		writes(a, tag, "joinGroup", "Join a group, or apply to its administrators.", g.JoinGroup),
 		writes(a, tag, "quitGroup", "Leave a group.", g.QuitGroup),
-		reads(tag, "getJoinedGroupList", "List your groups, page by page.", g.ListGroups),
-		reads(tag, "searchGroups", "Find your groups by a part of their name or id.", g.SearchGroups),
-		reads(tag, "getGroupApplicationList", "List the applications to the groups that you administer.", g.ListApplications),
+		reads(tag, "getJoinedGroupList", "List your groups, in pages.", g.ListGroups),
+		reads(tag, "searchGroups", "Search your groups by part of the name or ID.", g.SearchGroups),
+		reads(tag, "getGroupApplicationList", "List the join applications of groups that you administer.",
+			g.ListApplications),
 	}
-	list = append(list, forWhom(either,
-		writes(a, tag, "inviteUserToGroup", "Bring people into a group.", g.InviteUserToGroup),
-		writes(a, tag, "kickGroupMember", "Remove people from a group.", g.KickGroupMember),
-		writes(a, tag, "dismissGroup", "End a group.", g.DismissGroup),
-		writes(a, tag, "setGroupInfo", "Change what people see of a group.", g.SetGroupInfo),
-		writes(a, tag, "setGroupMemberInfo", "Change what a group knows of a member.", g.SetMemberInfo),
-		writes(a, tag, "muteGroupMember", "Silence a member for a time.", g.MuteMember),
-		writes(a, tag, "muteAllGroupMembers", "Silence everybody but owner and administrators.", g.MuteAll),
-		writes(a, tag, "setGroupMemberRole", "Make a member an administrator, or not.", g.SetRole),
-		writes(a, tag, "transferGroupOwner", "Hand a group over.", g.TransferOwner),
-		writes(a, tag, "markGroupMemberList", "Mark members of a Community.", g.MarkMembers),
-		writes(a, tag, "acceptGroupApplication", "Let an applicant in.", g.AcceptApplication),
-		writes(a, tag, "refuseGroupApplication", "Do not let an applicant in.", g.RefuseApplication),
+	list = append(list, callableBy(either,
+		writes(a, tag, "inviteUserToGroup", "Add users to a group.", g.InviteUserToGroup),
+		writes(a, tag, "kickGroupMember", "Remove members from a group.", g.KickGroupMember),
+		writes(a, tag, "dismissGroup", "Dismiss a group.", g.DismissGroup),
+		writes(a, tag, "setGroupInfo", "Change the profile of a group.", g.SetGroupInfo),
+		writes(a, tag, "setGroupMemberInfo", "Change the information of a group member.", g.SetMemberInfo),
+		writes(a, tag, "muteGroupMember", "Mute a member for a period of time.", g.MuteMember),
+		writes(a, tag, "muteAllGroupMembers", "Mute all members except the owner and administrators.", g.MuteAll),
+		writes(a, tag, "setGroupMemberRole", "Set the role of a group member: administrator or ordinary member.", g.SetRole),
+		writes(a, tag, "transferGroupOwner", "Transfer the ownership of a group.", g.TransferOwner),
+		writes(a, tag, "markGroupMemberList", "Set or remove marks on members of a Community group.", g.MarkMembers),
+		writes(a, tag, "acceptGroupApplication", "Accept an application to join a group.", g.AcceptApplication),
+		writes(a, tag, "refuseGroupApplication", "Refuse an application to join a group.", g.RefuseApplication),
 		writes(a, tag, "initGroupAttributes", "Replace all attributes of a group.", g.InitAttributes),
 		writes(a, tag, "setGroupAttributes", "Set some attributes of a group.", g.SetAttributes),
-		writes(a, tag, "deleteGroupAttributes", "Remove some attributes of a group, or all.", g.DeleteAttributes),
+		writes(a, tag, "deleteGroupAttributes", "Delete some or all attributes of a group.", g.DeleteAttributes),
 		writes(a, tag, "setGroupCounters", "Set counters of a group.", g.SetCounters),
-		writes(a, tag, "increaseGroupCounter", "Add to a counter of a group.", g.IncreaseCounter),
-		writes(a, tag, "decreaseGroupCounter", "Take from a counter of a group.", g.DecreaseCounter),
-		reads(tag, "getGroup", "Read a group.", g.GetGroup),
-		reads(tag, "getGroupsInfo", "Read several groups.", g.GetGroups),
-		reads(tag, "getGroupMemberList", "List the members of a group, page by page.", g.ListMembers),
-		reads(tag, "getGroupMembersInfo", "Read named members of a group.", g.GetMembers),
-		reads(tag, "searchGroupMembers", "Find members of a group by a part of their name card or id.", g.SearchMembers),
-		reads(tag, "getGroupOnlineMemberCount", "Count the members who have a connected device.", g.OnlineCount),
-		reads(tag, "getGroupAttributes", "Read attributes of a group.", g.GetAttributes),
-		reads(tag, "getGroupCounters", "Read counters of a group.", g.GetCounters),
+		writes(a, tag, "increaseGroupCounter", "Increase a counter of a group.", g.IncreaseCounter),
+		writes(a, tag, "decreaseGroupCounter", "Decrease a counter of a group.", g.DecreaseCounter),
+		reads(tag, "getGroup", "Get a group.", g.GetGroup),
+		reads(tag, "getGroupsInfo", "Get several groups.", g.GetGroups),
+		reads(tag, "getGroupMemberList", "List the members of a group, in pages.", g.ListMembers),
+		reads(tag, "getGroupMembersInfo", "Get given members of a group.", g.GetMembers),
+		reads(tag, "searchGroupMembers", "Search members of a group by part of the name card or ID.", g.SearchMembers),
+		reads(tag, "getGroupOnlineMemberCount", "Get the number of members with a connected device.", g.OnlineCount),
+		reads(tag, "getGroupAttributes", "Get attributes of a group.", g.GetAttributes),
+		reads(tag, "getGroupCounters", "Get counters of a group.", g.GetCounters),
 	)...)
-	return append(list, forWhom(servers,
-		writes(a, "Administration", "importGroups", "Create groups as they were elsewhere.", g.Import),
-		writes(a, "Administration", "sendGroupCustomData", "Tell a group something of your app server's.", g.SendCustomData),
+	return append(list, callableBy(servers,
+		writes(a, "Administration", "importGroups", "Import groups from another system.", g.Import),
+		writes(a, "Administration", "sendGroupCustomData", "Send custom data from the app server to a group.",
+			g.SendCustomData),
 	)...)
 }
 
 func (a *API) userRows() []*row {
-	const tag = "People"
+	const tag = "Users"
 	p := a.Users
 	list := []*row{
 		writes(a, tag, "setSelfInfo", "Change your profile.", p.SetSelfInfo),
-		writes(a, tag, "addToBlackList", "Hear nothing of people any more.", p.Block),
-		writes(a, tag, "deleteFromBlackList", "Let people reach you again.", p.Unblock),
-		reads(tag, "getBlackList", "List those whom you block.", p.BlockList),
+		writes(a, tag, "addToBlackList", "Block users.", p.Block),
+		writes(a, tag, "deleteFromBlackList", "Unblock users.", p.Unblock),
+		reads(tag, "getBlackList", "List the users you block.", p.BlockList),
 		writes(a, tag, "setSelfStatus", "Set your custom status.", p.SetSelfStatus),
-		writes(a, tag, "subscribeUserStatus", "Hear who of some people comes and goes.", p.Subscribe),
-		writes(a, tag, "unsubscribeUserStatus", "Hear it no longer: of those named, or of all.", p.Unsubscribe),
-		writes(a, tag, "setDoNotDisturb", "Say when you do not want to be disturbed.", p.SetDoNotDisturb),
-		reads(tag, "getDoNotDisturb", "Read when you do not want to be disturbed.", p.GetDoNotDisturb),
-		writes(a, tag, "setPushToken", "Say where this device is reached when it is not connected.", a.Pushes.SetToken),
-		first(writes(a, tag, "deletePushToken", "Do not reach this device any more, or none of yours.",
+		writes(a, tag, "subscribeUserStatus", "Subscribe to the online status of users.", p.Subscribe),
+		writes(a, tag, "unsubscribeUserStatus", "Unsubscribe from the online status of the given users, or of all.",
+			p.Unsubscribe),
+		writes(a, tag, "setDoNotDisturb", "Set your do-not-disturb hours.", p.SetDoNotDisturb),
+		reads(tag, "getDoNotDisturb", "Get your do-not-disturb hours.", p.GetDoNotDisturb),
+		writes(a, tag, "setPushToken", "Register the push token of this device.", a.Pushes.SetToken),
+		neverShed(writes(a, tag, "deletePushToken", "Delete the push token of this device, or of all your devices.",
 			a.Pushes.DeleteToken)),
-		reads(tag, "getPushConfig", "Read which pushes this server sends, and the key for those to browsers.",
+		reads(tag, "getPushConfig", "Get the push providers of this server, and the public key for Web Push.",
 			a.Pushes.GetConfig),
 		reads(tag, "getDeviceList", "List your connected devices.", p.GetDevices),
-		reads(tag, "kickDevice", "Send a device of yours away, or all but this one.", p.KickDevice),
+		reads(tag, "kickDevice", "Disconnect one of your devices, or all except this one.", p.KickDevice),
 	}
-	list = append(list, forWhom(either,
-		reads(tag, "getUsersInfo", "Read profiles.", p.GetUsers),
-		reads(tag, "getUserStatus", "Read whether people are online.", p.GetStatus),
+	list = append(list, callableBy(either,
+		reads(tag, "getUsersInfo", "Get user profiles.", p.GetUsers),
+		reads(tag, "getUserStatus", "Get the online status of users.", p.GetStatus),
 	)...)
-	return append(list, forWhom(servers, first(writes(a, "Administration", "revokeTokens",
-		"Make the tokens of a user useless, and send their devices away.", p.RevokeTokens)),
-		writes(a, "Administration", "importUsers", "Write profiles as they were elsewhere.", p.Import))...)
+	return append(list, callableBy(servers, neverShed(writes(a, "Administration", "revokeTokens",
+		"Revoke all tokens of a user and disconnect their devices.", p.RevokeTokens)),
+		writes(a, "Administration", "importUsers", "Import user profiles from another system.", p.Import))...)
 }
 
 func (a *API) roomRows() []*row {
 	const tag = "Rooms"
 	m := a.Rooms
 	list := []*row{
-		reads(tag, "enterRoom", "Get the way into a media room: a token for LiveKit.", m.EnterRoom),
-		first(works(a, tag, "exitRoom", "Leave a media room for good. Between two people that ends the call.", m.ExitRoom)),
-		works(a, tag, "switchRole", "Speak, or only listen, in a room that you are in, within what you were granted.",
+		reads(tag, "enterRoom", "Get a LiveKit token to enter a media room.", m.EnterRoom),
+		neverShed(calls(a, tag, "exitRoom", "Leave a media room for good. A call between two users ends.", m.ExitRoom)),
+		calls(a, tag, "switchRole", "Switch between speaking and listening in your room, within your granted role.",
 			m.SwitchRole),
 	}
-	return append(list, forWhom(either,
-		works(a, tag, "setRoomRole", "For hosts: let somebody speak, take that back, or send them out. You may give up your "+
-			"own microphone.", m.SetRoomRole),
-		first(works(a, tag, "dismissRoom", "For hosts: end the call in a room for everybody.", m.DismissRoom)),
-		reads(tag, "getRoom", "Read who may speak in a room, and who is in it.", m.GetRoom),
-		reads(tag, "listCalls", "List call records, the latest first.", m.ListCalls),
-		reads(tag, "getCall", "Read a call record with who took part.", m.GetCall),
+	return append(list, callableBy(either,
+		calls(a, tag, "setRoomRole", "For hosts: let a participant speak, only listen, or remove them. Participants may "+
+			"give up their own right to speak.", m.SetRoomRole),
+		neverShed(calls(a, tag, "dismissRoom", "For hosts: end the call of a room for all participants.", m.DismissRoom)),
+		reads(tag, "getRoom", "Get the participants of a room and their roles.", m.GetRoom),
+		reads(tag, "listCalls", "List call records, latest first.", m.ListCalls),
+		reads(tag, "getCall", "Get a call record with its participants.", m.GetCall),
 	)...)
 }

@@ -8,18 +8,18 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// shape is what names an object of JSON may have: those of a struct, or any.
+// shape describes the permitted field names of a JSON object.
 type shape struct {
-	fields map[string]field // nil = any name
-	each   *shape           // of the elements of a list, and of the values of an object with any name; nil = any
+	fields map[string]field // nil: any name
+	each   *shape           // shape of list elements, or of values of an object with any names; nil: any
 }
 
 type field struct {
-	bit   uint64 // marks that it was given
-	value *shape // nil = any
+	bit   uint64 // bit in the set of fields already seen
+	value *shape // nil: any
 }
 
-// shapeOf describes what a type is decoded from. A type that decodes itself is any.
+// shapeOf returns the shape that a type is decoded from; nil (any) for types with their own UnmarshalJSON.
 func shapeOf(t reflect.Type, known map[reflect.Type]*shape) *shape {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -39,7 +39,7 @@ func shapeOf(t reflect.Type, known map[reflect.Type]*shape) *shape {
 	return s
 }
 
-// add adds the fields of a struct, those of embedded ones too.
+// add adds the fields of a struct, including embedded ones.
 func (s *shape) add(t reflect.Type, known map[reflect.Type]*shape) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -66,14 +66,14 @@ func (s *shape) add(t reflect.Type, known map[reflect.Type]*shape) {
 	}
 }
 
-// exact checks that each name of an object stands in its shape as it is written, and once. The text is valid JSON.
+// exact checks that field names match the shape exactly, including case, and occur once. text must be valid JSON.
 func (s *shape) exact(text []byte) error {
 	w := names{text: text}
 	w.space()
 	return w.value(s)
 }
 
-// names walks through a text of JSON that is valid.
+// names scans valid JSON.
 type names struct {
 	text []byte
 	at   int
@@ -86,7 +86,7 @@ func (w *names) space() {
 	}
 }
 
-// value passes a value, and checks the names in it.
+// value scans a value and checks the names in it.
 func (w *names) value(s *shape) error {
 	switch w.text[w.at] {
 	case '{':
@@ -118,7 +118,7 @@ func (w *names) value(s *shape) error {
 	return nil
 }
 
-// string passes a string, and returns what stands between its quotes; escaped says that it must be decoded.
+// string scans a string and returns the text between its quotes; escaped means that it has to be decoded.
 func (w *names) string() (inner []byte, escaped bool) {
 	w.at++
 	begin := w.at
@@ -134,7 +134,7 @@ func (w *names) string() (inner []byte, escaped bool) {
 
 func (w *names) object(s *shape) error {
 	var seen uint64
-	var others map[string]bool // where any name may stand
+	var others map[string]bool // names seen if any name is permitted
 	for w.at++; ; w.at++ {
 		if w.space(); w.text[w.at] == '}' {
 			break
@@ -153,7 +153,7 @@ func (w *names) object(s *shape) error {
 		if s != nil && s.fields != nil {
 			f, ok := s.fields[string(name)]
 			if !ok {
-				return im.Bad(w.field(string(name)), "is not a field of this verb; names are matched exactly")
+				return im.Bad(w.field(string(name)), "is not a field of this method; field names are case-sensitive")
 			}
 			value, twice, seen = f.value, seen&f.bit != 0, seen|f.bit
 		} else {
@@ -167,7 +167,7 @@ func (w *names) object(s *shape) error {
 			others[string(name)] = true
 		}
 		if twice {
-			return im.Bad(w.field(string(name)), "is given twice")
+			return im.Bad(w.field(string(name)), "must not be repeated")
 		}
 		w.space()
 		w.at++ // the colon
@@ -183,7 +183,7 @@ func (w *names) object(s *shape) error {
 	return nil
 }
 
-// within passes the value of a field, whose name stands in front of those in it.
+// within scans the value of a field, and adds its name to the path.
 func (w *names) within(name []byte, s *shape) error {
 	if c := w.text[w.at]; c != '{' && c != '[' {
 		return w.value(s)
@@ -194,7 +194,7 @@ func (w *names) within(name []byte, s *shape) error {
 	return err
 }
 
-// field names a field with the objects that it stands in.
+// field returns the path of a field.
 func (w *names) field(name string) string {
 	return clip(strings.Join(append(w.path, name), "."))
 }

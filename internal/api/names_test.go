@@ -20,7 +20,8 @@ func TestNamesAreExact(t *testing.T) {
 		{"invite", `{"invitee":"bob","inviteeList":[],"\u0069nvitee":"cat"}`, "invitee"},
 		{"invite", `{"invitee":"bob","offlinePush":{"title":"a","title":"b"}}`, "offlinePush.title"},
 		{"invite", ` { "invitee" : "bob" , "offlinePush" : { "Title" : "a" } } `, "offlinePush.Title"},
-		{"sendMessage", `{"userID":"bob","merged":{"title":"t","abstracts":["x"],"messages":[{"from":"a","messageType":"text","text":"}\"{","time":1},{"from":"a","From":"b"}]}}`, "merged.messages.From"},
+		{"sendMessage", `{"userID":"bob","merged":{"title":"t","abstracts":["x"],"messages":[` +
+			`{"from":"a","messageType":"text","text":"}\"{","time":1},{"from":"a","From":"b"}]}}`, "merged.messages.From"},
 		{"sendMessage", `{"userID":"bob","text":"x","TEXT":"y"}`, "TEXT"},
 		{"setGroupAttributes", `{"groupID":"g","attributes":{"k":"1","k":"2"}}`, "attributes.k"},
 		{"importUsers", `{"users":[{"userID":"a"},{"userID":"a","userID":"b"}]}`, "users.userID"},
@@ -85,7 +86,9 @@ func FuzzNames(f *testing.F) {
 
 // BenchmarkDecode decodes an accept; names is the part that checks its names.
 func BenchmarkDecode(b *testing.B) {
-	text := []byte(`{"inviteID":"0193f0a2-5d1c-7c3e-9a6b-2f1d8e7c4b5a","data":"{\"businessID\":\"av_call\",\"call_type\":2,\"data\":{\"cmd\":\"videoCall\"}}","requestID":"0193f0a2-5d1c-7c3e-9a6b-2f1d8e7c4b5b"}`)
+	text := []byte(`{"inviteID":"0193f0a2-5d1c-7c3e-9a6b-2f1d8e7c4b5a",` +
+		`"data":"{\"businessID\":\"av_call\",\"call_type\":2,\"data\":{\"cmd\":\"videoCall\"}}",` +
+		`"requestID":"0193f0a2-5d1c-7c3e-9a6b-2f1d8e7c4b5b"}`)
 	s := shapeOf(reflect.TypeFor[protocol.AnswerRequest](), map[reflect.Type]*shape{})
 	b.Run("all", func(b *testing.B) {
 		b.ReportAllocs()

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// elsewhere are the verbs that concern the caller alone, or whose roles another test walks.
-func elsewhere() map[string]string {
+// otherTests lists the methods that concern only the caller, or whose permissions other tests cover.
+func otherTests() map[string]string {
 	list := map[string]string{}
 	for _, v := range []string{
 		"listInvitations", "getConversationList", "searchMessages", "getJoinedGroupList", "searchGroups", "createGroup",
@@ -14,10 +14,10 @@ func elsewhere() map[string]string {
 		"getBlackList", "setSelfStatus", "subscribeUserStatus", "unsubscribeUserStatus", "setDoNotDisturb", "getDoNotDisturb",
 		"getDeviceList", "kickDevice", "setPushToken", "deletePushToken", "getPushConfig",
 	} {
-		list[v] = "the caller alone"
+		list[v] = "only the caller"
 	}
 	for _, v := range []string{"getUsersInfo", "getUserStatus"} {
-		list[v] = "everybody about everybody"
+		list[v] = "any user about any user"
 	}
 	for _, v := range []string{"importUsers", "importGroups", "sendGroupCustomData", "createToken", "revokeTokens",
 		"listHookEvents", "replayHookEvents", "eraseUser", "exportUser", "listConnections", "listOpenInvitations",
@@ -26,54 +26,55 @@ func elsewhere() map[string]string {
 	}
 	for _, v := range []string{"enterRoom", "exitRoom", "switchRole", "setRoomRole", "dismissRoom", "getRoom", "listCalls",
 		"getCall", "getFile"} {
-		list[v] = "rooms_test.go, rooms2_test.go, messages2_test.go"
+		list[v] = "tests in test/scenario"
 	}
 	return list
 }
 
 func (r *roles) invitations(b *strings.Builder) {
-	b.WriteString("\n## Around an invitation\n\nEach on an invitation of its own, from one to two people without a " +
-		"group. Numbers are those of the [refusal](../PROTOCOL.md#4-errors); –: the verb is not for such a caller.\n\n")
-	r.table(b, []string{"inviter", "invitee", "one who answered", "stranger"},
+	b.WriteString("\n## Invitations\n\nEach call is on a new invitation from one user to two users without a group. " +
+		"Numbers are [error codes](../PROTOCOL.md#4-errors); –: not permitted for this kind of caller.\n\n")
+	r.table(b, []string{"inviter", "invitee", "answered invitee", "stranger"},
 		[]string{"accept", "reject", "ring", "cancel", "modifyInvitation", "addInvitees", "getInvitation"},
-		func(who, verb string) int {
+		func(caller, method string) int {
 			id := fmt.Sprintf("i%d", r.n)
-			r.must("inviter", "invite", map[string]any{"inviteeList": []string{"invitee", "one who answered"}[:1],
+			r.must("inviter", "invite", map[string]any{"inviteeList": []string{"invitee", "answered invitee"}[:1],
 				"inviteID": id,
 				"timeout":  60, "data": ""})
 			r.must("inviter", "addInvitees", map[string]any{"inviteID": id, "inviteeList": []string{"answered"}})
 			r.must("answered", "reject", map[string]any{"inviteID": id})
 			req := map[string]any{"inviteID": id}
-			switch verb {
+			switch method {
 			case "modifyInvitation":
 				req["data"] = "new"
 			case "addInvitees":
 				req["inviteeList"] = []string{"late"}
 			}
-			if who == "one who answered" {
-				who = "answered"
+			if caller == "answered invitee" {
+				caller = "answered"
 			}
-			code, _ := r.as(who, verb, req)
+			code, _ := r.as(caller, method, req)
 			return code
 		})
-	b.WriteString("In a group, `invite` is for its members, and about members:\n\n")
+	b.WriteString("In a group, `inviteInGroup` is only for members, and only about members:\n\n")
 	r.table(b, []string{"owner", "admin", "member", "stranger", "app"},
-		[]string{"invite", "inviteInGroup", "inviteInGroup of a stranger"}, func(who, verb string) int {
+		[]string{"invite", "inviteInGroup", "inviteInGroup of a stranger"}, func(caller, method string) int {
 			g := r.group("Public")
-			if verb == "invite" {
-				code, _ := r.as(who, verb, map[string]any{"invitee": "somebody", "timeout": 60})
+			if method == "invite" {
+				code, _ := r.as(caller, method, map[string]any{"invitee": "somebody", "timeout": 60})
 				return code
 			}
 			invitee := "victim"
-			if strings.HasSuffix(verb, "stranger") {
+			if strings.HasSuffix(method, "stranger") {
 				invitee = "outsider"
 			}
-			code, _ := r.as(who, "inviteInGroup", map[string]any{"groupID": g, "inviteeList": []string{invitee}, "timeout": 60})
+			code, _ := r.as(caller, "inviteInGroup",
+				map[string]any{"groupID": g, "inviteeList": []string{invitee}, "timeout": 60})
 			return code
 		})
 }
 
-// group makes a group with everybody in it but strangers.
+// group creates a group with all users except strangers.
 func (r *roles) group(kind string) string {
 	id := fmt.Sprintf("g%d", r.n)
 	req := map[string]any{"groupID": id, "type": kind}
@@ -85,8 +86,8 @@ func (r *roles) group(kind string) string {
 	}
 	r.must("owner", "createGroup", req)
 	if kind == "AVChatRoom" {
-		for _, who := range []string{"admin", "member", "victim"} {
-			r.must(who, "joinGroup", map[string]any{"groupID": id})
+		for _, caller := range []string{"admin", "member", "victim"} {
+			r.must(caller, "joinGroup", map[string]any{"groupID": id})
 		}
 	}
 	if kind != "Work" && kind != "AVChatRoom" {
@@ -96,34 +97,34 @@ func (r *roles) group(kind string) string {
 }
 
 func (r *roles) messages(b *strings.Builder) {
-	b.WriteString("\n## Around a message\n\nBetween two people:\n\n")
+	b.WriteString("\n## Messages\n\nBetween two users:\n\n")
 	r.table(b, []string{"sender", "receiver", "stranger"},
 		[]string{"getMessage", "revokeMessage", "modifyMessage", "deleteMessages", "getHistoryMessageList",
 			"markConversationRead", "getConversation", "pinConversation", "setReceiveOption", "clearHistory",
-			"deleteConversation"}, func(who, verb string) int {
+			"deleteConversation"}, func(caller, method string) int {
 			id := fmt.Sprintf("m%d", r.n)
 			r.must("sender", "sendMessage", map[string]any{"userID": "receiver", "text": "x", "messageID": id})
-			peer := map[string]string{"sender": "receiver", "receiver": "sender", "stranger": "sender"}[who]
-			code, _ := r.as(who, verb, r.about(verb, "c2c_"+peer, id))
+			peer := map[string]string{"sender": "receiver", "receiver": "sender", "stranger": "sender"}[caller]
+			code, _ := r.as(caller, method, r.objectRequest(method, "c2c_"+peer, id))
 			return code
 		})
-	b.WriteString("In a group (`Public`), about a member's message:\n\n")
+	b.WriteString("In a group (`Public`), on the message of a member:\n\n")
 	r.table(b, []string{"owner", "admin", "member", "victim", "stranger", "app"},
 		[]string{"sendMessage", "getMessage", "revokeMessage", "modifyMessage", "deleteMessages", "getHistoryMessageList",
 			"markConversationRead", "getConversation", "sendMessageReadReceipts", "getMessageReadReceipts",
-			"getGroupMessageReadMemberList"}, func(who, verb string) int {
+			"getGroupMessageReadMemberList"}, func(caller, method string) int {
 			g, id := r.group("Public"), fmt.Sprintf("m%d", r.n)
 			r.must("member", "sendMessage", map[string]any{"groupID": g, "text": "x", "messageID": id, "needReadReceipt": true})
-			code, _ := r.as(who, verb, r.about(verb, "group_"+g, id))
+			code, _ := r.as(caller, method, r.objectRequest(method, "group_"+g, id))
 			return code
 		})
 }
 
-// about is a request about a message.
-func (r *roles) about(verb, conversation, id string) map[string]any {
+// objectRequest returns a request on a message.
+func (r *roles) objectRequest(method, conversation, id string) map[string]any {
 	req := map[string]any{"conversationID": conversation}
 	group := strings.TrimPrefix(conversation, "group_")
-	switch verb {
+	switch method {
 	case "sendMessage":
 		return map[string]any{"groupID": group, "text": "y"}
 	case "getMessage", "revokeMessage":
@@ -145,8 +146,8 @@ func (r *roles) about(verb, conversation, id string) map[string]any {
 }
 
 func (r *roles) groups(b *strings.Builder) {
-	people := []string{"owner", "admin", "member", "stranger", "app"}
-	verbs := []string{
+	users := []string{"owner", "admin", "member", "stranger", "app"}
+	methods := []string{
 		"joinGroup", "quitGroup", "inviteUserToGroup", "kickGroupMember", "dismissGroup", "setGroupInfo",
 		"setGroupMemberInfo", "setGroupMemberInfo of oneself", "muteGroupMember", "muteAllGroupMembers",
 		"setGroupMemberRole", "transferGroupOwner", "markGroupMemberList", "acceptGroupApplication", "refuseGroupApplication",
@@ -156,27 +157,27 @@ func (r *roles) groups(b *strings.Builder) {
 		"getGroupOnlineMemberCount", "getGroupAttributes", "getGroupCounters", "getGroupApplicationList",
 	}
 	for _, kind := range []string{"Work", "Public", "Meeting", "AVChatRoom", "Community"} {
-		fmt.Fprintf(b, "\n## In a group of type %s\n\nAbout a member, by:\n\n", kind)
-		r.table(b, people, verbs, func(who, verb string) int {
+		fmt.Fprintf(b, "\n## Groups of type %s\n\nOn another member, by:\n\n", kind)
+		r.table(b, users, methods, func(caller, method string) int {
 			g := r.group(kind)
-			if strings.Contains(verb, "Application") && kind != "AVChatRoom" {
+			if strings.Contains(method, "Application") && kind != "AVChatRoom" {
 				r.as("applicant", "joinGroup", map[string]any{"groupID": g, "reason": "let me in"})
 			}
-			name, _, self := strings.Cut(verb, " ")
-			code, _ := r.as(who, name, r.groupRequest(name, g, who, self))
+			name, _, self := strings.Cut(method, " ")
+			code, _ := r.as(caller, name, r.groupRequest(name, g, caller, self))
 			return code
 		})
 	}
 }
 
-func (r *roles) groupRequest(verb, g, who string, self bool) map[string]any {
+func (r *roles) groupRequest(method, g, caller string, self bool) map[string]any {
 	req := map[string]any{"groupID": g}
-	switch verb {
+	switch method {
 	case "inviteUserToGroup":
 		req["memberList"] = []string{"newcomer"}
 	case "kickGroupMember", "getGroupMembersInfo", "markGroupMemberList":
 		req["memberList"] = []string{"victim"}
-		if verb == "markGroupMemberList" {
+		if method == "markGroupMemberList" {
 			req["mark"], req["on"] = 1, true
 		}
 	case "setGroupInfo":
@@ -184,7 +185,7 @@ func (r *roles) groupRequest(verb, g, who string, self bool) map[string]any {
 	case "setGroupMemberInfo":
 		req["userID"], req["nameCard"] = "victim", "v"
 		if self {
-			req["userID"] = who
+			req["userID"] = caller
 		}
 	case "muteGroupMember":
 		req["userID"], req["seconds"] = "victim", 60

@@ -14,12 +14,12 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// connectTime bounds what a connecting device may cost.
+// connectTime limits the handling of a connect request.
 const connectTime = 10 * time.Second
 
-// Connect lets a device in: it checks the token, and reads what the device is told and listens to.
+// Connect authenticates a device, and reads its initial state and the topics to subscribe to.
 func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.Session, error) {
-	id, err := a.check(at.From, at.Token)
+	id, err := a.checkToken(at.From, at.Token)
 	if err != nil {
 		return nil, err
 	}
@@ -27,10 +27,10 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 		return nil, errAnswerOnly()
 	}
 	if a.opt.Full() {
-		return nil, tooOften("this server has no room for more devices")
+		return nil, tooOften("this server cannot accept more devices")
 	}
 	if !a.limits.user(id.UserID) {
-		return nil, tooOften("you connect too often")
+		return nil, tooOften("too many connections by this user")
 	}
 	hello, err := readHello(at.Data)
 	if err != nil {
@@ -46,49 +46,49 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	if a.Hooks.HasBefore("connect") {
-		said, err := json.Marshal(hello)
+		request, err := json.Marshal(hello)
 		if err == nil {
-			_, err = a.Hooks.Before(ctx, "connect", by.UserID, by.DeviceID, said)
+			_, err = a.Hooks.Before(ctx, "connect", by.UserID, by.DeviceID, request)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	stood := make(map[string]snapshot.Position, len(at.Known))
+	positions := make(map[string]snapshot.Position, len(at.Known))
 	for topic, p := range at.Known {
-		stood[topic] = snapshot.Position(p)
+		positions[topic] = snapshot.Position(p)
 	}
-	welcome, listening, err := a.Snapshots.Connect(ctx, by, hello, stood)
+	welcome, topics, err := a.Snapshots.Connect(ctx, by, hello, positions)
 	if err != nil {
 		return nil, err
 	}
-	// Only now: what is revoked after the timelines were read is found on them.
+	// after reading the timelines: later revocations arrive on them
 	if err := a.Users.CheckIssued(ctx, by.UserID, id.IssuedAt); err != nil {
 		return nil, err
 	}
-	var hears []string
-	if welcome.Statuses, hears, err = a.Users.Followed(ctx, by.UserID); err != nil {
+	var statusUsers []string
+	if welcome.Statuses, statusUsers, err = a.Users.Followed(ctx, by.UserID); err != nil {
 		return nil, err
 	}
 	s := &gateway.Session{From: at.From, Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID,
 		DeviceID: by.DeviceID, Origin: rpc.Origin(by.UserID, by.DeviceID), ExpireAt: id.ExpireAt,
 		Head: welcome.Positions[im.UserTopic(by.UserID)]}
-	for _, u := range hears {
+	for _, u := range statusUsers {
 		s.Topics = append(s.Topics, gateway.Topic{Name: im.StatusTopic(u)})
 	}
 	if s.Welcome, err = json.Marshal(welcome); err != nil {
 		return nil, err
 	}
-	for _, l := range listening {
+	for _, l := range topics {
 		s.Topics = append(s.Topics, gateway.Topic(l))
 	}
 	return s, nil
 }
 
-// maxPositions bounds the positions that a device brings.
+// maxPositions limits the positions in a connect request.
 const maxPositions = 20_000
 
-// maxHeld bounds the invitations that a device says it holds.
+// maxHeld limits the held invitations in a connect request.
 const maxHeld = 200
 
 func readHello(data []byte) (protocol.Hello, error) {
@@ -101,25 +101,25 @@ func readHello(data []byte) (protocol.Hello, error) {
 	}
 	for _, id := range h.Held {
 		if err := im.CheckInviteID(id); err != nil {
-			return h, im.Bad("held", "has an entry that is no inviteID")
+			return h, im.Bad("held", "must contain only invitation IDs")
 		}
 	}
 	switch {
 	case len(h.Held) > maxHeld:
-		return h, im.Bad("held", "has more than 200 invitations")
+		return h, im.Bad("held", "must have at most 200 invitations")
 	case len(h.Positions) > maxPositions:
-		return h, im.Bad("positions", "has too many timelines")
+		return h, im.Bad("positions", "must have at most 20000 topics")
 	case len(h.Platform) > im.MaxDeviceID:
-		return h, im.Bad("platform", "is over 64 bytes")
+		return h, im.Bad("platform", "must be at most 64 bytes")
 	case h.DeviceID != "":
 		return h, im.CheckDeviceID(h.DeviceID)
 	}
 	return h, nil
 }
 
-// Renew checks a new token for a session, which must be for the same user.
+// Renew checks a new token of a session. It must belong to the same user.
 func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int64, error) {
-	id, err := a.check(s.From, token)
+	id, err := a.checkToken(s.From, token)
 	if err != nil {
 		return 0, err
 	}
@@ -132,23 +132,23 @@ func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int6
 	return id.ExpireAt, a.Users.CheckIssued(ctx, id.UserID, id.IssuedAt)
 }
 
-// Call runs a verb for a session.
+// Call runs a method for a session.
 func (a *API) Call(s *gateway.Session, name string, data []byte, reply func([]byte)) {
 	by := rpc.Caller{UserID: s.UserID, DeviceID: s.DeviceID}
-	answer := func(b []byte, e *protocol.Error) {
+	respond := func(b []byte, e *protocol.Error) {
 		if e != nil {
-			b, _ = json.Marshal(e) // our own type of strings and numbers always encodes
+			b, _ = json.Marshal(e) // our own types always encode
 		}
 		reply(b)
 	}
-	if err := a.often(name, by); err != nil {
-		answer(nil, a.refusal(name, by, err))
+	if err := a.limitRate(name, by); err != nil {
+		respond(nil, a.wireError(name, by, err))
 		return
 	}
-	a.call(context.Background(), by, name, data, answer)
+	a.call(context.Background(), by, name, data, respond)
 }
 
-// createToken mints a token for app servers.
+// createToken mints a device token for an app server.
 func (a *API) createToken(_ context.Context, _ rpc.Caller,
 	req protocol.CreateTokenRequest) (protocol.CreateTokenResponse, error) {
 	var res protocol.CreateTokenResponse
@@ -164,7 +164,7 @@ func (a *API) createToken(_ context.Context, _ rpc.Caller,
 	case req.TTL == 0:
 		req.TTL = defaultTTL
 	case req.TTL < 0 || req.TTL > maxTTL:
-		return res, im.Bad("ttl", "is out of range; it is seconds from 1 to 31536000")
+		return res, im.Bad("ttl", "must be from 1 to 31536000 seconds")
 	}
 	token, err := a.auth.Mint(req.UserID, req.DeviceID, time.Duration(req.TTL)*time.Second)
 	if err != nil {
@@ -174,7 +174,7 @@ func (a *API) createToken(_ context.Context, _ rpc.Caller,
 	return res, nil
 }
 
-// The usual and the longest life of a minted token, in seconds.
+// Default and maximum lifetime of minted tokens, in seconds.
 const (
 	defaultTTL = 24 * 3600
 	maxTTL     = 365 * 24 * 3600

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The bytes of uploads are read at this rate for each user on each node, after a burst of a long video.
+// Rate and burst of upload bytes of a user on each node. The burst fits a long video.
 const (
 	uploadBytesPerSecond = 4 << 20
 	uploadBytesBurst     = 32 << 20
@@ -22,12 +22,12 @@ type uploads struct {
 	users *lru.Cache[string, *uploadLimit]
 }
 
-// uploadLimit is one user's: uploads begun, and their bytes.
+// uploadLimit limits the number of uploads and their bytes for one user.
 type uploadLimit struct{ count, bytes *rate.Limiter }
 
-// newUploads allows one upload for 50 calls, and at once one for 6.
+// newUploads permits one upload per 50 calls, and a burst of one per 6 calls.
 func newUploads(l Limits) *uploads {
-	users, _ := lru.New[string, *uploadLimit](maxLimiters) // it fails only for a size below one
+	users, _ := lru.New[string, *uploadLimit](maxLimiters) // fails only for a size below one
 	return &uploads{rate: rate.Limit(cmp.Or(l.User, 100) / 50), burst: max(1, cmp.Or(l.UserBurst, 200)/6), users: users}
 }
 
@@ -43,19 +43,19 @@ func (u *uploads) of(user string) *uploadLimit {
 	return l
 }
 
-// admit counts an upload, and refuses it with the time until one is allowed again.
+// admit counts an upload, or rejects it with the time until the next is permitted.
 func (l *uploadLimit) admit() error {
 	r := l.count.Reserve()
 	if wait := r.Delay(); wait > 0 {
 		r.Cancel()
-		err := tooOften("you upload too often")
+		err := tooOften("too many uploads by this user")
 		err.RetryAfter = int(wait.Milliseconds()) + 1
 		return err
 	}
 	return nil
 }
 
-// pace slows the reading of an upload down to its user's rate.
+// pace limits the reading of an upload to its user's rate.
 func (l *uploadLimit) pace(ctx context.Context, body io.Reader) io.Reader {
 	return &pacedReader{ctx: ctx, body: body, bytes: l.bytes}
 }
@@ -68,8 +68,8 @@ type pacedReader struct {
 
 func (p *pacedReader) Read(b []byte) (int, error) {
 	n, err := p.body.Read(b[:min(len(b), uploadBytesBurst)])
-	if wait := p.bytes.WaitN(p.ctx, n); wait != nil && err == nil {
-		err = wait
+	if waitErr := p.bytes.WaitN(p.ctx, n); waitErr != nil && err == nil {
+		err = waitErr
 	}
 	return n, err
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// maxUserSig bounds what a UserSig may inflate to, in bytes: a real one is under 1 KiB.
+// maxUserSig limits the inflated size of a UserSig, in bytes. Real ones are under 1 KiB.
 const maxUserSig = 8 << 10
 
 // userSig is the content of a TLSSigAPIv2 token.
@@ -24,17 +24,17 @@ type userSig struct {
 	Identifier string `json:"TLS.identifier"`
 	AppID      int64  `json:"TLS.sdkappid"`
 	Expire     int64  `json:"TLS.expire"` // seconds
-	Time       int64  `json:"TLS.time"`   // unix seconds
+	Time       int64  `json:"TLS.time"`   // Unix seconds
 	UserBuf    string `json:"TLS.userbuf,omitempty"`
 	Sig        string `json:"TLS.sig"`
 }
 
-// fromUserSig maps the three characters that TLSSigAPIv2 changes back to base64.
+// fromUserSig restores the three base64 characters that TLSSigAPIv2 replaces.
 func fromUserSig(s string) string {
 	return strings.NewReplacer("*", "+", "-", "/", "_", "=").Replace(s)
 }
 
-// readUserSig unpacks a token without believing it.
+// readUserSig decodes a token without verifying it.
 func readUserSig(token string) (userSig, error) {
 	var u userSig
 	packed, err := base64.StdEncoding.DecodeString(fromUserSig(token))
@@ -55,7 +55,7 @@ func readUserSig(token string) (userSig, error) {
 	return u, json.Unmarshal(text, &u)
 }
 
-// signature is the HMAC of TLSSigAPIv2: the key is used as text, and every line ends in a newline.
+// signature returns the HMAC of TLSSigAPIv2. The key is used as text, and every line ends in a newline.
 func (u *userSig) signature(key string) string {
 	m := hmac.New(sha256.New, []byte(key))
 	fmt.Fprintf(m, "TLS.identifier:%s\nTLS.sdkappid:%d\nTLS.time:%d\nTLS.expire:%d\n", u.Identifier, u.AppID, u.Time,
@@ -70,20 +70,20 @@ func checkUserSig(token string, appID int64, key string, now time.Time) (Identit
 	u, err := readUserSig(token)
 	if err != nil {
 		return Identity{}, forged(im.CodeTokenMalformed,
-			"the token is neither a key of this server, nor a JWT, nor a UserSig", err)
+			"the token is not an API key of this server, a JWT or a UserSig", err)
 	}
 	switch {
 	case key == "":
-		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server takes no UserSig")
+		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server does not accept UserSig tokens")
 	case u.AppID != appID:
 		return Identity{}, im.Refuse(im.CodeTokenApp, "the UserSig is for another application")
 	case !hmac.Equal([]byte(u.Sig), []byte(u.signature(key))):
-		return Identity{}, forged(im.CodeTokenRefused, "the UserSig's signature does not verify", nil)
+		return Identity{}, forged(im.CodeTokenRefused, "the UserSig signature does not match", nil)
 	case u.Expire <= 0 || u.Time <= 0 || u.Time > 1<<40 || u.Expire > 1<<40:
-		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the UserSig has no valid time and expiry")
+		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the UserSig has no valid creation time and expiry")
 	case u.Time > now.Add(clockLeeway).Unix():
 		return Identity{}, im.Refuse(im.CodeTokenRefused,
-			"the UserSig was made in the future: compare the clocks of the server and of who made it")
+			"the UserSig was created in the future: check the clocks of this server and the token issuer")
 	case now.Unix() >= u.Time+u.Expire:
 		return Identity{}, im.Refuse(im.CodeTokenExpired, "the UserSig has expired; get a new one")
 	}
