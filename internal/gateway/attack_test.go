@@ -173,7 +173,8 @@ func TestAheadOfTheNode(t *testing.T) {
 	h.log.hidden = 2
 	for claimed, recovered := range map[uint64]bool{3: true, 4: true, 5: true, 6: false} {
 		d := h.dial()
-		d.send(fmt.Sprintf(`{"id":1,"connect":{"token":"ann","subs":{"user:ann":{"recover":true,"epoch":"epoch","offset":%d}}}}`, claimed))
+		d.send(fmt.Sprintf(`{"id":1,"connect":{"token":"ann",`+
+			`"subs":{"user:ann":{"recover":true,"epoch":"epoch","offset":%d}}}}`, claimed))
 		if s := d.reply().Connect.Subs["user:ann"]; s.Recovered != recovered || recovered && s.Offset != claimed ||
 			len(s.Publications) > 0 {
 			t.Errorf("who has %d of 5 records, 3 of them readable, was given %+v", claimed, s)

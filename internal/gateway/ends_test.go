@@ -169,7 +169,8 @@ func TestStreams(t *testing.T) {
 		post := func(session string, want int) {
 			t.Helper()
 			r, err := http.Post(h.url+PathEmulation, "application/json",
-				strings.NewReader(fmt.Sprintf(`{"session":%q,"node":%q,"data":"{\"id\":2,\"rpc\":{\"method\":\"x\",\"data\":{\"over\":1}}}"}`, session, h.g.id)))
+				strings.NewReader(fmt.Sprintf(`{"session":%q,"node":%q,`+
+					`"data":"{\"id\":2,\"rpc\":{\"method\":\"x\",\"data\":{\"over\":1}}}"}`, session, h.g.id)))
 			if err != nil {
 				t.Fatal(err)
 			}

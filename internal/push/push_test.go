@@ -261,8 +261,8 @@ func TestNotPushed(t *testing.T) {
 	if res := h.invites("alice", "dan", "3"); status(res) != protocol.ReachPush {
 		t.Errorf("who does not want to be disturbed, and hides it, is reached by %s", status(res))
 	}
-	if res := h.invites("alice", "eva", "4",
-		func(r *protocol.InviteRequest) { r.OfflinePush = &invite.Push{Disable: true} }); status(res) != protocol.ReachUnreachable {
+	disabled := func(r *protocol.InviteRequest) { r.OfflinePush = &invite.Push{Disable: true} }
+	if res := h.invites("alice", "eva", "4", disabled); status(res) != protocol.ReachUnreachable {
 		t.Errorf("an invitation without pushes reaches by %s", status(res))
 	}
 	h.invites("alice", "eva", "5", func(r *protocol.InviteRequest) { r.OnlineUserOnly = true })

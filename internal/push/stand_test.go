@@ -303,7 +303,8 @@ func fcmError(status int, code string, field string) reply {
 		violation = `,{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"` + field + `"}]}`
 	}
 	return reply{status: status, body: `{"error":{"code":` + strconv.Itoa(status) +
-		`,"message":"said so","status":"X","details":[{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":"` +
+		`,"message":"said so","status":"X","details":[` +
+		`{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":"` +
 		code + `"}` + violation + `]}}`}
 }
 
