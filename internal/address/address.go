@@ -26,7 +26,7 @@ type Options struct {
 	Rate float64
 	// Burst is the number permitted at once. Default: 5000.
 	Burst int
-	// Proxies are the addresses and networks (10.0.0.0/8) of trusted proxies, whose X-Forwarded-For header is used.
+	// Proxies are the addresses and networks (10.0.0.0/8) of trusted proxies. Their X-Forwarded-For header is used.
 	// Default: none.
 	Proxies []string
 	// Log receives one warning if requests seem to arrive through an untrusted proxy. Default: slog.Default().

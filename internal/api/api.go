@@ -44,7 +44,7 @@ type Options struct {
 	Limits Limits
 	// Addresses limits the requests of each address.
 	Addresses *address.Limits
-	// Origins are the web origins (https://app.example.com) whose pages may connect and call; "*" allows all.
+	// Origins are the web origins (https://app.example.com) with permission to connect and call; "*" allows all.
 	// Default: pages of the server's own host.
 	Origins []string
 	// Busy reports overload: methods that begin something new are shed, so that ringing invitations can still be answered.

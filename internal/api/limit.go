@@ -21,8 +21,7 @@ func (l Limits) cost() (rate, burst float64) {
 	return 5 * cmp.Or(l.User, 100), 75 * float64(cmp.Or(l.UserBurst, 200))
 }
 
-// maxLimiters limits the users whose limiters are cached. The least recently active users are evicted, which resets
-// them.
+// maxLimiters limits the cached limiters. Those of the least recently active users are evicted, which resets them.
 const maxLimiters = 100_000
 
 type limiters struct {

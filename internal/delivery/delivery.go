@@ -168,7 +168,7 @@ func (d *Delivery) feed(topic string) *feed {
 // DeliverLocal delivers records only to the readers on this node.
 func (d *Delivery) DeliverLocal(records []txn.Record) { d.receive(records) }
 
-// Watched returns the users whose presence is watched on this node.
+// Watched returns the users with presence watchers on this node.
 func (d *Delivery) Watched() []string {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

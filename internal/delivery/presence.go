@@ -432,7 +432,7 @@ func (p *Presence) onDevices(user string, w message, reply func([]byte)) {
 }
 
 // Run sends heartbeats, detects dead nodes and republishes devices in case of lost messages, until ctx ends. statuses
-// returns the users whose presence is watched on this node; lost is called when another node left or appeared.
+// returns the users with presence watchers on this node; lost is called when another node left or appeared.
 func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func()) error {
 	t := time.NewTicker(aliveEvery)
 	defer t.Stop()

@@ -50,7 +50,7 @@ type Session struct {
 	DeviceID string
 	Platform string // as reported by the device
 	At       int64  // when its link was accepted, in milliseconds
-	Origin   string // the device's mark in records; records of this origin are not delivered to it
+	Origin   string // hash of user and device in records; records of this origin are not delivered to it
 	ExpireAt int64  // unix seconds; 0 = never
 	Welcome  []byte // JSON, the data of the connect reply
 	Head     uint64 // head of the user's topic when Topics was read; later subscription changes are replayed

@@ -37,7 +37,7 @@ func (g *Gateway) Handler() http.Handler {
 // errNoSession means that the stream of a session does not exist.
 var errNoSession = errors.New("session not found: its stream has ended")
 
-// emulation accepts the commands of a session whose events use a stream. The stream may be on another node.
+// emulation accepts the commands of a stream session. The stream may be on another node.
 func (g *Gateway) emulation(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:

@@ -150,8 +150,8 @@ func (g *Gateway) EvictReplaced(userID string, others []protocol.Device, wins bo
 }
 
 const (
-	replaced = "another device took this one's place"
-	newer    = "a newer connection of this device took this one's place"
+	replaced = "replaced by another device"
+	newer    = "replaced by a newer connection of this device"
 )
 
 // Connected returns the devices of a user that are connected to this node.
@@ -170,7 +170,7 @@ func (g *Gateway) Connected(userID string) []protocol.Device {
 // Kick closes the connections of one device of a user or, if deviceID is empty, of all devices except one. It returns
 // the device IDs.
 func (g *Gateway) Kick(userID, deviceID, except string) []string {
-	return g.kick(userID, "this device was sent away", func(s *Session) bool {
+	return g.kick(userID, "this device was disconnected", func(s *Session) bool {
 		return s.DeviceID == deviceID || deviceID == "" && s.DeviceID != except
 	})
 }

@@ -136,7 +136,7 @@ func (h *Hooks) Serve(s *store.Store) {
 		h.send)
 }
 
-// ofOwner limits the conversations of one user whose events are sent concurrently: a quarter of the queue's workers.
+// ofOwner limits the conversations of one user with events being sent: a quarter of the queue's workers.
 const ofOwner = 16
 
 // Queue returns the dispatcher of webhook events.

@@ -14,7 +14,7 @@ import (
 // fanPage is the number of members read at once.
 const fanPage = 200
 
-// fanOut queues a group message for each offline member with push tokens who wants to be notified. Repeated after an
+// fanOut queues a group message for each offline member with push tokens and enabled notifications. Repeated after an
 // interruption, it creates no duplicates, because the keys of the pushes are stable.
 func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 	m := order.Message

@@ -173,7 +173,7 @@ func (q *Dispatcher) Run(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			q.opt.Log.Warn("reading due events failed", "queue", q.opt.Name, "retry_in", hotScan, "error", err)
 		}
-		next := coldScan // a scan makes SQLite write what it would otherwise batch
+		next := coldScan // a scan makes SQLite write rows that it would otherwise batch
 		if q.store.Shared() || q.backlog.Load() || err != nil || time.Now().UnixNano() < q.hot.Load() {
 			next = hotScan
 		}
