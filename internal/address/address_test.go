@@ -23,8 +23,8 @@ func newLimits(t *testing.T, opt address.Options) *address.Limits {
 	return l
 }
 
-// ask makes a request from a peer that says for whom it speaks, and returns who the handler thinks it is; "" when it is
-// refused.
+// ask sends a request from a peer with X-Forwarded-For headers and returns the detected client address; "" if the
+// request is rejected.
 func ask(l *address.Limits, peer string, forwarded ...string) (from string) {
 	h := l.Handler(func(_ http.ResponseWriter, r *http.Request) { from = address.From(r.Context()).String() },
 		func(http.ResponseWriter, *http.Request) {})
@@ -37,7 +37,7 @@ func ask(l *address.Limits, peer string, forwarded ...string) (from string) {
 	return from
 }
 
-// TestWhoItIs: a proxy is believed when it is trusted, and only about what it added itself.
+// TestWhoItIs: X-Forwarded-For is used only from trusted proxies, and only the part they added themselves.
 func TestWhoItIs(t *testing.T) {
 	l := newLimits(t, address.Options{Proxies: []string{"10.0.0.0/8", "fd00::1"}})
 	for _, c := range []struct {
@@ -46,25 +46,26 @@ func TestWhoItIs(t *testing.T) {
 		want string
 	}{
 		{"203.0.113.5:1000", nil, "203.0.113.5"},
-		{"203.0.113.5:1000", []string{"198.51.100.1"}, "203.0.113.5"},                     // not a proxy of ours
-		{"10.1.1.1:1000", []string{"198.51.100.1"}, "198.51.100.1"},                       //
-		{"10.1.1.1:1000", []string{"192.0.2.66, 198.51.100.1"}, "198.51.100.1"},           // the client made the first up
+		{"203.0.113.5:1000", []string{"198.51.100.1"}, "203.0.113.5"}, // not a trusted proxy
+		{"10.1.1.1:1000", []string{"198.51.100.1"}, "198.51.100.1"},   //
+		// the first is forged by the client
+		{"10.1.1.1:1000", []string{"192.0.2.66, 198.51.100.1"}, "198.51.100.1"},
 		{"10.1.1.1:1000", []string{"192.0.2.66", "198.51.100.1"}, "198.51.100.1"},         // in two headers
 		{"10.1.1.1:1000", []string{"198.51.100.1, 10.2.2.2"}, "198.51.100.1"},             // two proxies
-		{"10.1.1.1:1000", []string{"198.51.100.1:4711"}, "198.51.100.1"},                  // some add the port
-		{"10.1.1.1:1000", nil, "10.1.1.1"},                                                // the proxy asks for itself
+		{"10.1.1.1:1000", []string{"198.51.100.1:4711"}, "198.51.100.1"},                  // with a port
+		{"10.1.1.1:1000", nil, "10.1.1.1"},                                                // request of the proxy itself
 		{"10.1.1.1:1000", []string{"nonsense"}, "10.1.1.1"},                               //
-		{"[::ffff:10.1.1.1]:1000", []string{"198.51.100.1"}, "198.51.100.1"},              // IPv4 on a socket of IPv6
+		{"[::ffff:10.1.1.1]:1000", []string{"198.51.100.1"}, "198.51.100.1"},              // IPv4 on an IPv6 socket
 		{"[fd00::1]:1000", []string{"2001:db8::7"}, "2001:db8::7"},                        //
 		{"[fd00::2]:1000", []string{"2001:db8::7"}, "fd00::2"},                            //
 		{"[2001:db8::7%eth0]:1000", nil, "2001:db8::7%eth0"},                              //
-		{"10.1.1.1:1000", []string{"10.3.3.3"}, "10.3.3.3"},                               // a proxy about a proxy
+		{"10.1.1.1:1000", []string{"10.3.3.3"}, "10.3.3.3"},                               // a proxy behind a proxy
 		{"[::ffff:203.0.113.5]:1000", []string{"198.51.100.1"}, "203.0.113.5"},            //
 		{"10.1.1.1:1000", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},                //
 		{"10.1.1.1:1000", []string{`"[2001:db8::7]:80"`, "198.51.100.9"}, "198.51.100.9"}, //
 	} {
 		if got := ask(l, c.peer, c.says...); got != c.want {
-			t.Errorf("%s, which says %q, is taken for %q, not %q", c.peer, c.says, got, c.want)
+			t.Errorf("%s with X-Forwarded-For %q is detected as %q, not %q", c.peer, c.says, got, c.want)
 		}
 	}
 	if _, err := address.New(address.Options{Proxies: []string{"my-proxy"}}); err == nil {
@@ -72,7 +73,7 @@ func TestWhoItIs(t *testing.T) {
 	}
 }
 
-// TestEachHasItsOwn: one address uses up its own and nobody else's.
+// TestEachHasItsOwn: each address has a separate limit.
 func TestEachHasItsOwn(t *testing.T) {
 	l := newLimits(t, address.Options{Rate: 1e-9, Burst: 3, Proxies: []string{"10.0.0.1"}})
 	passes := func(peer string, forwarded ...string) (n int) {
@@ -101,7 +102,7 @@ func TestEachHasItsOwn(t *testing.T) {
 	}
 }
 
-// TestWrong: who is wrong too often is not listened to, and only they.
+// TestWrong: only an address with too much invalid input is blocked.
 func TestWrong(t *testing.T) {
 	l := newLimits(t, address.Options{Rate: 1e-9, Burst: 200})
 	five, six, seven := netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("203.0.113.6"), netip.MustParseAddr(
@@ -113,26 +114,26 @@ func TestWrong(t *testing.T) {
 		l.Wrong(five)
 	}
 	if ask(l, "203.0.113.5:1") != "" || !l.Spent(five) || ask(l, "203.0.113.6:1") == "" || l.Spent(six) {
-		t.Error("the one who was wrong passes, or another does not")
+		t.Error("the offender is not blocked, or another address is")
 	}
-	for range 39 { // ten times as many as are wrong
+	for range 39 { // ten times as many as invalid ones
 		l.Futile(seven)
 	}
 	if ask(l, "203.0.113.7:1") == "" {
-		t.Error("who hung up often is shut out like a forger")
+		t.Error("futile connections are charged like forged tokens")
 	}
 	if l.Futile(seven); ask(l, "203.0.113.7:1") != "" {
-		t.Error("one may hang up for ever")
+		t.Error("futile connections are never limited")
 	}
-	l.Wrong(netip.Addr{}) // nobody
+	l.Wrong(netip.Addr{}) // unknown address
 	if l.Stats().Requests != 2 {
 		t.Error(l.Stats())
 	}
 }
 
-// TestOnCredit: to be wrong many times at the same moment costs more than to be wrong once, and is paid back some day.
+// TestOnCredit: many concurrent violations cost more than one, and the debt is eventually paid back.
 func TestOnCredit(t *testing.T) {
-	// wrong four times at once, and a thousand times a second
+	// a burst of four violations, then a thousand per second
 	l := newLimits(t, address.Options{Rate: 100_000, Burst: 200})
 	five := netip.MustParseAddr("203.0.113.5")
 	begin := time.Now()
@@ -147,7 +148,7 @@ func TestOnCredit(t *testing.T) {
 	}
 }
 
-// TestStrangers: only so many of an address may wait to say who they are.
+// TestStrangers: an address has a limited number of unauthenticated connections.
 func TestStrangers(t *testing.T) {
 	l := newLimits(t, address.Options{Rate: 1000, Burst: 100})
 	var leave []func()
@@ -165,17 +166,17 @@ func TestStrangers(t *testing.T) {
 		return in
 	}
 	if a, b, c := enter("203.0.113.5:1"), enter("203.0.113.5:1"), enter("203.0.113.6:1"); a != 2 || b != 0 || c != 2 {
-		t.Errorf("of five each %d, %d and %d of another address may wait", a, b, c)
+		t.Errorf("of five each %d, %d and %d of another address are admitted", a, b, c)
 	}
 	leave[0]()
-	leave[0]() // twice is once
+	leave[0]() // the second call has no effect
 	if n := enter("203.0.113.5:1"); n != 1 {
-		t.Errorf("after one has left %d come in", n)
+		t.Errorf("after one has left, %d are admitted", n)
 	}
 }
 
-// TestListener: connections over the rate are reset before the server says or hears anything; those of a trusted proxy
-// are not counted.
+// TestListener: connections over the rate are reset before any data is exchanged; those of a trusted proxy are not
+// counted.
 func TestListener(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
 		opt := address.Options{Rate: 1e-9, Burst: 3}
@@ -204,14 +205,14 @@ func TestListener(t *testing.T) {
 		for range 10 {
 			c, err := net.Dial("tcp", ln.Addr().String())
 			if err != nil {
-				continue // reset while it was made
+				continue // reset during the handshake
 			}
 			b, err := io.ReadAll(c)
 			switch {
 			case string(b) == "hello":
 				greeted++
 			case !errors.Is(err, syscall.ECONNRESET):
-				t.Errorf("it said %q and ended with %v", b, err)
+				t.Errorf("received %q and %v", b, err)
 			}
 			_ = c.Close()
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestAnswerToken: what travels in a push lets its device answer that invitation, and nothing else, until it ends.
+// TestAnswerToken: the token of a push permits its device to answer that invitation, and nothing else, until it ends.
 func TestAnswerToken(t *testing.T) {
 	web := newServer(t)
 	for _, id := range []string{"one", "two"} {

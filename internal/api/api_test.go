@@ -44,7 +44,7 @@ func (nobody) List(string, string, string, int) ([]protocol.Connection, int) {
 func (nobody) Connected(string) []protocol.Device   { return []protocol.Device{} }
 func (nobody) Kick(string, string, string) []string { return []string{} }
 
-// newServer is the HTTP door over a real store, without devices.
+// newServer is the HTTP API over a real store, without devices.
 func newServer(t testing.TB) *httptest.Server { return newServerIn(t, t.TempDir()) }
 
 func newServerIn(t testing.TB, dir string) *httptest.Server { return newServerWith(t, dir, Options{}) }
@@ -147,12 +147,12 @@ func TestWhoMayCall(t *testing.T) {
 	}{
 		{"nobody", "listInvitations", "", "", 401},
 		{"a wrong key", "listInvitations", "Bearer wrong-key-of-the-tests", "alice", 401},
-		{"an app server for nobody", "listInvitations", "Bearer " + apiKeyOfTests, "", 400},
+		{"an app server for itself", "listInvitations", "Bearer " + apiKeyOfTests, "", 400},
 		{"an app server for alice", "listInvitations", "Bearer " + apiKeyOfTests, "alice", 200},
 		{"alice", "listInvitations", "Bearer " + token, "", 200},
 		{"alice for bob", "listInvitations", "Bearer " + token, "bob", 401},
 		{"alice minting", "createToken", "Bearer " + token, "", 400},
-		{"an unknown verb", "explode", "Bearer " + apiKeyOfTests, "alice", 400},
+		{"an unknown method", "explode", "Bearer " + apiKeyOfTests, "alice", 400},
 	} {
 		req, err := http.NewRequest(http.MethodPost, web.URL+"/v1/"+c.verb, strings.NewReader(`{}`))
 		if err != nil {
@@ -181,7 +181,7 @@ func TestWhoMayCall(t *testing.T) {
 	_ = res.Body.Close()
 }
 
-// TestOpenAPI checks that every verb and every field of its request is described.
+// TestOpenAPI checks that every method and every request field is described.
 func TestOpenAPI(t *testing.T) {
 	web := newServer(t)
 	res, err := web.Client().Get(web.URL + "/openapi.json")

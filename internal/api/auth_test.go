@@ -21,7 +21,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// The vector of the original's documentation: a throw-away test key.
+// test vector of the TLSSigAPIv2 documentation, with a throw-away key
 const (
 	sigAppID = 1400000000
 	sigKey   = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"
@@ -180,7 +180,7 @@ func TestJWT(t *testing.T) {
 	}
 }
 
-// critical signs a token whose header names extensions that must be known.
+// critical signs a token with critical extensions in its header.
 func critical(t *testing.T, c jwt.Claims, crit []string) string {
 	t.Helper()
 	tok := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
@@ -192,7 +192,7 @@ func critical(t *testing.T, c jwt.Claims, crit []string) string {
 	return s
 }
 
-// TestNoKeys: a server without keys lets nobody in, also not with an empty key or another method.
+// TestNoKeys: a server without keys rejects all tokens, including an empty key and other algorithms.
 func TestNoKeys(t *testing.T) {
 	a, err := NewAuthenticator(t.Context(), AuthOptions{})
 	if err != nil {

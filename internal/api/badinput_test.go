@@ -11,7 +11,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// bad is a request body and the field that its refusal names.
+// bad is an invalid request body and the field that the error names.
 type bad struct{ body, field string }
 
 func long(n int) string { return strings.Repeat("x", n) }
@@ -170,7 +170,7 @@ func badGroups() map[string][]bad {
 			{`{"groups":[{"groupID":"g","type":"Work","owner":"a","members":[{"userID":"b","role":400}]}]}`, "groups"}},
 		"sendGroupCustomData": {{`{"groupID":"none","data":"` + long(12<<10+1) + `"}`, "data"}},
 	}
-	filled := map[string]string{ // what else the request needs before the group is looked for
+	filled := map[string]string{ // required fields besides the group
 		"inviteUserToGroup": `"memberList":["x"],`, "kickGroupMember": `"memberList":["x"],`,
 		"muteGroupMember": `"userID":"x",`, "setGroupMemberRole": `"userID":"x","role":200,`,
 		"transferGroupOwner": `"userID":"x",`, "markGroupMemberList": `"memberList":["x"],"mark":1,`,
@@ -262,7 +262,8 @@ func badRooms() map[string][]bad {
 	}
 }
 
-// TestBadInput walks the table of verbs: a verb without a bad case here fails, so that none is forgotten.
+// TestBadInput iterates over the table of methods; a method without an invalid case here fails, so that none is
+// forgotten.
 func TestBadInput(t *testing.T) {
 	cases := map[string][]bad{}
 	for _, part := range []map[string][]bad{badInvitations(), badMessages(), badGroups(), badUsers(), badRooms()} {
@@ -292,7 +293,7 @@ func TestBadInput(t *testing.T) {
 		delete(cases, v.name)
 	}
 	for verb := range cases {
-		t.Errorf("%s has bad cases and is no verb", verb)
+		t.Errorf("%s has invalid cases but is not a method", verb)
 	}
 	if r, err := check.Inspect(t.Context(), store.Options{Dir: dir}); err != nil || r.Records != 0 || r.Topics != 0 ||
 		r.Invitations != 0 {

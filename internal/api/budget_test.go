@@ -7,7 +7,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// heldCall is a call that ends when the test says so.
+// heldCall is a call that ends when the test releases it.
 type heldCall struct {
 	started chan struct{}
 	refused chan error
@@ -30,7 +30,7 @@ func (c *heldCall) running() bool {
 	}
 }
 
-// TestTurns: what one user has under way above a bound waits for the user's own calls, and for nobody else's.
+// TestTurns: calls over the limit wait for the user's own calls only.
 func TestTurns(t *testing.T) {
 	s := newBudgets(1e9, 1e9)
 	for range maxRunning {
@@ -56,7 +56,7 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestHeavyTurns: of the calls that write a row for each of many users, one of a user is under way at a time.
+// TestHeavyTurns: a user has at most one heavy call running.
 func TestHeavyTurns(t *testing.T) {
 	s := newBudgets(1e9, 1e9)
 	if !begin(s, "a", true).running() {
@@ -88,7 +88,7 @@ func TestCostOfNames(t *testing.T) {
 	}
 }
 
-// TestDebt: who has spent more than there was is refused with the time until it is earned again.
+// TestDebt: a user with a negative balance is rejected with the time until it is positive.
 func TestDebt(t *testing.T) {
 	s := newBudgets(0.001, 100)
 	if !begin(s, "a", false).running() {
@@ -107,7 +107,7 @@ func TestDebt(t *testing.T) {
 	}
 }
 
-// TestManyCallsOfOneUser ends each call once, whatever runs beside what.
+// TestManyCallsOfOneUser ends each call once, with any concurrency.
 func TestManyCallsOfOneUser(t *testing.T) {
 	s := newBudgets(1e9, 1e9)
 	var done, makers sync.WaitGroup

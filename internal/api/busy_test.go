@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestBusy: over the limit what is new is refused with when to come again, while what rings is answered, and everything
-// is read.
+// TestBusy: during overload new calls are shed with a retry delay, while ringing invitations can be answered and
+// everything can be read.
 func TestBusy(t *testing.T) {
 	var busy atomic.Bool
 	web := newServerWith(t, t.TempDir(), Options{Busy: busy.Load})

@@ -15,8 +15,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// play runs a call through one layer around a handler, and returns the reply; calls counts how often the handler was
-// reached.
+// play runs a call through one layer and returns the reply; calls counts how often the inner handler ran.
 func play(l layer, c *call, h handler) (code, calls int) {
 	code = -1
 	inner := func(ctx context.Context, c *call, reply func([]byte, error)) {
@@ -129,8 +128,7 @@ func TestRecoverLayer(t *testing.T) {
 	}
 }
 
-// TestChainOrder: a call that is not authorized, or that an overloaded server refuses, costs its user nothing and is
-// observed.
+// TestChainOrder: a call that is unauthorized or shed costs its user nothing and is observed.
 func TestChainOrder(t *testing.T) {
 	var seen []int
 	a := &API{budgets: newBudgets(1, 100), log: slog.New(slog.DiscardHandler), opt: Options{

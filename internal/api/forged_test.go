@@ -8,7 +8,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// TestForged: only tokens that were made up are held against an address; those of another time, place or clock are not.
+// TestForged: only forged tokens are charged to an address, not expired ones or those of another application or clock.
 func TestForged(t *testing.T) {
 	a, err := NewAuthenticator(t.Context(), AuthOptions{JWTSecret: secretOfTests, Audience: "here"})
 	if err != nil {

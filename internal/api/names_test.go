@@ -10,7 +10,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestNamesAreExact: names of fields are matched as they are written, and stand once, at each depth.
+// TestNamesAreExact: field names are case-sensitive and unique, at each depth.
 func TestNamesAreExact(t *testing.T) {
 	for _, c := range []struct{ verb, body, field string }{
 		{"invite", `{"invitee":"bob","invitee":"cat"}`, "invitee"},
@@ -51,7 +51,7 @@ func TestNamesAreExact(t *testing.T) {
 	}
 }
 
-// TestWhatServersWriteIsExact: each verb takes a request as the SDKs encode it.
+// TestWhatServersWriteIsExact: each method accepts requests as the SDKs encode them.
 func TestWhatServersWriteIsExact(t *testing.T) {
 	for _, v := range (&API{}).table() {
 		text, err := json.Marshal(reflect.New(v.request).Interface())
@@ -64,7 +64,7 @@ func TestWhatServersWriteIsExact(t *testing.T) {
 	}
 }
 
-// FuzzNames: no text that is valid JSON breaks the walk, and one without objects has nothing to refuse.
+// FuzzNames: no valid JSON breaks the scanner, and text without objects is never rejected.
 func FuzzNames(f *testing.F) {
 	for _, s := range []string{`{"a":{"b":[1,{"c":"\\\""}]},"a":0}`, `[]`, `[[],[{}]]`, `"x"`, `-1e9`,
 		` {"a" : [ 1 , 2 ] } `} {
@@ -84,7 +84,7 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// BenchmarkDecode decodes an accept; names is the part that checks its names.
+// BenchmarkDecode decodes an accept request; names measures the check of field names.
 func BenchmarkDecode(b *testing.B) {
 	text := []byte(`{"inviteID":"0193f0a2-5d1c-7c3e-9a6b-2f1d8e7c4b5a",` +
 		`"data":"{\"businessID\":\"av_call\",\"call_type\":2,\"data\":{\"cmd\":\"videoCall\"}}",` +

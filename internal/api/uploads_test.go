@@ -52,7 +52,7 @@ func TestUploadsArePaced(t *testing.T) {
 		defer cancel()
 		if _, err := io.Copy(io.Discard, u.pace(ctx, io.LimitReader(endless{}, size))); !errors.Is(err,
 			context.DeadlineExceeded) && err == nil {
-			t.Error("an upload whose client has gone is read to its end")
+			t.Error("the upload of a disconnected client is read to its end")
 		}
 		if b, err := io.ReadAll(u.pace(t.Context(), bytes.NewReader(nil))); len(b) > 0 || err != nil {
 			t.Errorf("an empty file: %q, %v", b, err)

@@ -4,7 +4,7 @@ package delivery
 
 import "testing"
 
-// TestAllocations: a record that is in its order costs no memory on its way to the gateway.
+// TestAllocations: delivering a record in order allocates nothing.
 func TestAllocations(t *testing.T) {
 	announce, readers := announcing(t)
 	n := testing.AllocsPerRun(100, announce)
@@ -12,6 +12,6 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("a record takes %v allocations", n)
 	}
 	if readers.n < 100 {
-		t.Errorf("%d were handed on", readers.n)
+		t.Errorf("%d were delivered", readers.n)
 	}
 }

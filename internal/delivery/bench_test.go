@@ -7,13 +7,13 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// deaf counts what it is handed.
+// deaf counts the records it receives.
 type deaf struct{ n int }
 
 func (d *deaf) Deliver(txn.Record)               { d.n++ }
 func (d *deaf) Listen(string, uint64, im.Listen) {}
 
-// announcing makes a delivery that hands one record on, in order.
+// announcing returns a delivery that delivers one record, in order.
 func announcing(tb testing.TB) (announce func(), readers *deaf) {
 	tb.Helper()
 	readers = &deaf{}
@@ -29,7 +29,7 @@ func announcing(tb testing.TB) (announce func(), readers *deaf) {
 	}, readers
 }
 
-// BenchmarkAnnounce brings a record from the commit to the gateway.
+// BenchmarkAnnounce delivers a record from the commit to the gateway.
 func BenchmarkAnnounce(b *testing.B) {
 	announce, readers := announcing(b)
 	b.ReportAllocs()

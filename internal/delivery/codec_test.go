@@ -28,7 +28,7 @@ func TestRecordsTravel(t *testing.T) {
 	}
 }
 
-// FuzzDecode: whatever comes over the bus, decoding neither panics nor takes memory that was not sent.
+// FuzzDecode: decoding arbitrary data neither panics nor allocates more than the data.
 func FuzzDecode(f *testing.F) {
 	f.Add(encode([]txn.Record{{Seq: 1, At: 2, Device: "d", Body: []byte("{}")}}))
 	f.Add([]byte{codecVersion, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})

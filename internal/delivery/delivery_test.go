@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// memory is a log of one topic after another, in memory.
+// memory is an in-memory log.
 type memory struct {
 	mu     sync.Mutex
 	topics map[string][]txn.Record
@@ -50,7 +50,7 @@ func (m *memory) Records(_ context.Context, topic string, after uint64, limit, _
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken {
-		return store.Page{}, fmt.Errorf("the log is away")
+		return store.Page{}, fmt.Errorf("log unavailable")
 	}
 	all := m.topics[topic]
 	p := store.Page{Head: uint64(len(all))}
@@ -74,12 +74,12 @@ func (m *memory) Heads(ctx context.Context, topics []string) (map[string]uint64,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken {
-		return nil, fmt.Errorf("the log is away")
+		return nil, fmt.Errorf("log unavailable")
 	}
 	return heads, nil
 }
 
-// wild is a bus that drops, doubles and shuffles.
+// wild is a bus that drops, duplicates and reorders records.
 type wild struct {
 	Local
 	drop float64
@@ -100,7 +100,7 @@ func (w *wild) Publish(records []txn.Record) {
 	}
 }
 
-// ears notes what was delivered.
+// ears records the delivered records.
 type ears struct {
 	mu    sync.Mutex
 	heard map[string][]uint64
@@ -139,7 +139,7 @@ func TestInOrderOverAnyBus(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- d.Run(ctx) }()
-				log.append("user:a", 3) // before anybody reads
+				log.append("user:a", 3) // before the topic has readers
 				for _, topic := range []string{"user:a", "user:b"} {
 					if err := d.Open(ctx, topic); err != nil {
 						t.Fatal(err)
@@ -149,7 +149,7 @@ func TestInOrderOverAnyBus(t *testing.T) {
 					d.Announce(log.append("user:a", rand.IntN(20)))
 					d.Announce(log.append("user:b", rand.IntN(3)))
 				}
-				time.Sleep(5 * time.Second) // of the bubble's clock: two sweeps and more
+				time.Sleep(5 * time.Second) // fake clock: more than two sweeps
 				synctest.Wait()
 				for topic, begin := range map[string]int{"user:a": 3, "user:b": 0} {
 					want := len(log.topics[topic]) - begin
@@ -171,7 +171,7 @@ func TestInOrderOverAnyBus(t *testing.T) {
 	}
 }
 
-// TestABrokenLogHeals: while the log is away nothing is delivered out of order, and all of it when it is back.
+// TestABrokenLogHeals: while the log is unavailable nothing is delivered out of order, and everything afterwards.
 func TestABrokenLogHeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, bus, e := &memory{topics: map[string][]txn.Record{}}, &wild{drop: 1}, &ears{heard: map[string][]uint64{}}
@@ -188,7 +188,7 @@ func TestABrokenLogHeals(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if n := e.count("user:a"); n != 0 {
-			t.Errorf("%d records came from nowhere", n)
+			t.Errorf("%d records were delivered that do not exist", n)
 		}
 		log.breakDown(false)
 		time.Sleep(3 * time.Second)
@@ -203,8 +203,7 @@ func TestABrokenLogHeals(t *testing.T) {
 	})
 }
 
-// TestListenComesAfterItsRecord: an order is carried out after the record that it came with, and only for topics that
-// are read.
+// TestListenComesAfterItsRecord: a subscription change is applied after its record, and only for topics with readers.
 func TestListenComesAfterItsRecord(t *testing.T) {
 	log, e := &memory{topics: map[string][]txn.Record{}}, &ears{heard: map[string][]uint64{}}
 	d := New(log, NewLocal(), Options{Log: quiet()})
@@ -226,6 +225,6 @@ func TestListenComesAfterItsRecord(t *testing.T) {
 	}
 	d.Announce([]txn.Record{{Topic: "user:a", Seq: 3}})
 	if n := e.count("user:a"); n != 3 {
-		t.Errorf("%d records were delivered to a topic that nobody reads any more", n)
+		t.Errorf("%d records were delivered to a topic without readers", n)
 	}
 }

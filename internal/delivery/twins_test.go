@@ -8,7 +8,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// answering is a wire on which another node answers what it is asked.
+// answering is a messenger with another node that responds to requests.
 type answering struct{ answer message }
 
 func (*answering) PublishMessage(string, []byte) {}
@@ -23,7 +23,7 @@ func (*answering) OnMessage(func(string, []byte, func([]byte))) {}
 func (*answering) Subscribe(string) error                       { return nil }
 func (*answering) Unsubscribe(string) error                     { return nil }
 
-// lone has no devices, and notes which of them others replace.
+// lone has no devices, and records which remote devices replace them.
 type lone struct{ madeRoom [][]protocol.Device }
 
 func (*lone) Connected(string) []protocol.Device                            { return nil }
@@ -35,22 +35,22 @@ func (l *lone) EvictReplaced(_ string, others []protocol.Device, _ bool) {
 	l.madeRoom = append(l.madeRoom, others)
 }
 
-// TestComingAfterThoseThere: a device that connects comes after those that are on other nodes, also where their clocks
-// are ahead; one whose link is older by far does not.
+// TestComingAfterThoseThere: a connecting device gets a later connect time than devices on other nodes, even if their
+// clocks are ahead; one with a far older link does not.
 func TestComingAfterThoseThere(t *testing.T) {
 	for there, want := range map[int64]int64{900: 1000, 1000: 1001, 1500: 1501, 2999: 3000, 3000: 1000, 60_000: 1000} {
 		here := &lone{}
 		p := NewPresence(&answering{message{Node: "b",
 			Nodes: map[string][]protocol.Device{"b": {{DeviceID: "same", ConnectedAt: there}}}}}, here, func(string, bool) {})
 		if at := p.BeforeOnline("ann", protocol.Device{DeviceID: "same", ConnectedAt: 1000}); at != want {
-			t.Errorf("beside one of %d it came at %d, not %d", there, at, want)
+			t.Errorf("with a device of %d the connect time is %d, not %d", there, at, want)
 		}
 		if mine := p.localDevices("ann"); len(mine) != 1 || mine[0].ConnectedAt != want {
-			t.Errorf("others are told %+v, not %d", mine, want)
+			t.Errorf("other nodes receive %+v, not %d", mine, want)
 		}
 		p.evictReplaced("ann")
 		if len(here.madeRoom) != 1 || here.madeRoom[0][0].ConnectedAt != there {
-			t.Errorf("it gave way to %+v", here.madeRoom)
+			t.Errorf("it was replaced by %+v", here.madeRoom)
 		}
 	}
 }

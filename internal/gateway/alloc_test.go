@@ -4,7 +4,7 @@ package gateway
 
 import "testing"
 
-// TestAllocations guards what each record and each call allocates here; times are noisy, allocations are exact.
+// TestAllocations limits the allocations per record and per call; times are noisy, allocations are exact.
 func TestAllocations(t *testing.T) {
 	for readers, most := range map[int]float64{1: 5, 1000: 1005} { // a link that is still writing needs a new queue
 		_, deliver := crowd(t, readers)

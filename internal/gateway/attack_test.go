@@ -15,7 +15,7 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// TestSenselessLength: a frame that says it is of a negative length costs its sender the link, and nobody else.
+// TestSenselessLength: a frame with a negative length closes only its sender's link.
 func TestSenselessLength(t *testing.T) {
 	h := open(t, Options{})
 	d := h.in("ann")
@@ -28,7 +28,7 @@ func TestSenselessLength(t *testing.T) {
 	h.in("bob")
 }
 
-// TestPingIsEchoed: a device that pings by itself gets back what it sent.
+// TestPingIsEchoed: the payload of a WebSocket ping is echoed.
 func TestPingIsEchoed(t *testing.T) {
 	h := open(t, Options{})
 	d := h.in("ann")
@@ -40,11 +40,11 @@ func TestPingIsEchoed(t *testing.T) {
 	for _, err := d.read(false); err == nil; _, err = d.read(false) {
 	}
 	if s := <-got; s != "abc" {
-		t.Errorf("the pong says %q", s)
+		t.Errorf("the pong contains %q", s)
 	}
 }
 
-// TestNothingAfterTheGoodbye: commands behind one that ended the link are not carried out.
+// TestNothingAfterTheGoodbye: commands after one that closed the link are not run.
 func TestNothingAfterTheGoodbye(t *testing.T) {
 	moved := atomic.Int64{}
 	h := open(t, Options{OnPresenceChange: func(string, bool) { moved.Add(1) }})
@@ -53,11 +53,11 @@ func TestNothingAfterTheGoodbye(t *testing.T) {
 	d.ends(4500, false)
 	h.empty("ann")
 	if moved.Load() != 0 {
-		t.Error("somebody came")
+		t.Error("the connect request after the close was run")
 	}
 }
 
-// fragile are feeds whose opening fails now and then.
+// fragile are feeds with Open failing sometimes.
 type fragile struct {
 	mu   sync.Mutex
 	open map[string]bool
@@ -65,7 +65,7 @@ type fragile struct {
 }
 
 func (f *fragile) Open(_ context.Context, topic string) error {
-	<-time.After(50 * time.Microsecond) // others come meanwhile
+	<-time.After(50 * time.Microsecond) // other readers join meanwhile
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.n++; f.n%2 == 0 {
@@ -82,7 +82,7 @@ func (f *fragile) Close(topic string) error {
 	return nil
 }
 
-// TestAFeedThatFailsToOpen: whoever reads a topic reads one that is open.
+// TestAFeedThatFailsToOpen: each reader of a topic reads an open topic.
 func TestAFeedThatFailsToOpen(t *testing.T) {
 	h := open(t, Options{})
 	f := &fragile{open: map[string]bool{}}
@@ -118,13 +118,13 @@ func TestAFeedThatFailsToOpen(t *testing.T) {
 			}
 		}
 		if h.g.topics.find(name) != nil {
-			t.Fatalf("%s is not forgotten", name)
+			t.Fatalf("%s is not removed", name)
 		}
 	}
 }
 
-// TestMissedTooMuchInAll: a device that missed more than fits into its queue, in several topics, is told to reload and
-// comes in.
+// TestMissedTooMuchInAll: a device that missed more than fits into its queue, in several topics, connects and has to
+// reload.
 func TestMissedTooMuchInAll(t *testing.T) {
 	h := open(t, Options{MaxQueue: 1 << 20})
 	subs := make([]string, 4)
@@ -154,7 +154,7 @@ func TestMissedTooMuchInAll(t *testing.T) {
 	}
 }
 
-// TestStoppingTellsEverybody: also who has not connected yet is told to come again.
+// TestStoppingTellsEverybody: links without a session are also closed with the shutdown code.
 func TestStoppingTellsEverybody(t *testing.T) {
 	h := open(t, Options{})
 	in, coming := h.in("ann"), h.dial()
@@ -163,8 +163,8 @@ func TestStoppingTellsEverybody(t *testing.T) {
 	coming.ends(3001, false)
 }
 
-// TestAheadOfTheNode: a device that has a record which this node may not read yet goes on after it; one that claims a
-// record that does not exist is told to reload.
+// TestAheadOfTheNode: a device with a record that this node cannot read yet continues after it; one that claims a
+// nonexistent record has to reload.
 func TestAheadOfTheNode(t *testing.T) {
 	h := open(t, Options{})
 	for range 5 {
@@ -177,7 +177,7 @@ func TestAheadOfTheNode(t *testing.T) {
 			`"subs":{"user:ann":{"recover":true,"epoch":"epoch","offset":%d}}}}`, claimed))
 		if s := d.reply().Connect.Subs["user:ann"]; s.Recovered != recovered || recovered && s.Offset != claimed ||
 			len(s.Publications) > 0 {
-			t.Errorf("who has %d of 5 records, 3 of them readable, was given %+v", claimed, s)
+			t.Errorf("a device with %d of 5 records, 3 of them readable, got %+v", claimed, s)
 		}
 	}
 }

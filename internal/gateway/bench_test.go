@@ -10,7 +10,7 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// crowd makes a gateway with readers of a group whose links take frames and write none.
+// crowd returns a gateway with readers of a group on links that discard frames.
 func crowd(tb testing.TB, readers int) (*Gateway, func()) {
 	tb.Helper()
 	h := open(tb, Options{})
@@ -29,7 +29,7 @@ func crowd(tb testing.TB, readers int) (*Gateway, func()) {
 	}
 }
 
-// BenchmarkDeliver hands a record to all who read its topic.
+// BenchmarkDeliver delivers a record to all readers of its topic.
 func BenchmarkDeliver(b *testing.B) {
 	for _, n := range []int{1, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -42,7 +42,7 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-// called makes a device that calls verbs, without a socket.
+// called returns a device that calls methods, without a socket.
 func called(tb testing.TB) func() {
 	tb.Helper()
 	h := open(tb, Options{})
@@ -51,7 +51,7 @@ func called(tb testing.TB) func() {
 	return func() { c.Receive(cmd) }
 }
 
-// BenchmarkCall takes a call and writes its answer.
+// BenchmarkCall runs a call and writes its response.
 func BenchmarkCall(b *testing.B) {
 	call := called(b)
 	b.ReportAllocs()

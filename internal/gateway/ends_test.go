@@ -25,12 +25,12 @@ func (h *fixture) in(user string) *device {
 	return d
 }
 
-// TestDeadLinkIsCut: who does not answer a ping is sent away, who does stays.
+// TestDeadLinkIsCut: a link without pongs is closed, one with pongs stays open.
 func TestDeadLinkIsCut(t *testing.T) {
 	h := open(t, Options{Ping: 300 * time.Millisecond})
 	dead, alive := h.in("dead"), h.in("alive")
 	heard := make(chan error)
-	go func() { // it answers pings meanwhile
+	go func() { // answers pings meanwhile
 		for {
 			r, err := alive.read(true)
 			if err != nil || r.Push != nil && r.Push.Pub != nil {
@@ -43,16 +43,16 @@ func TestDeadLinkIsCut(t *testing.T) {
 	h.empty("dead")
 	h.send("user:alive", "")
 	if err := <-heard; err != nil {
-		t.Errorf("a device that answers was sent away: %v", err)
+		t.Errorf("a device that answers pings was closed: %v", err)
 	}
 }
 
-// empty waits until a user has no session here.
+// empty waits until a user has no session on this node.
 func (h *fixture) empty(user string) {
 	h.t.Helper()
 	for limit := time.Now().Add(10 * time.Second); h.g.Devices(user)[0] > 0 || len(h.g.sessions.of(user)) > 0; {
 		if time.Now().After(limit) {
-			h.t.Fatalf("%s is still here", user)
+			h.t.Fatalf("%s still has a session", user)
 		}
 		<-time.After(time.Millisecond)
 	}
@@ -61,7 +61,7 @@ func (h *fixture) empty(user string) {
 	}
 }
 
-// TestTokenRunsOut: a session whose token expired long ago is ended, unless it was renewed.
+// TestTokenRunsOut: a session with a long expired token is closed, unless the token was renewed.
 func TestTokenRunsOut(t *testing.T) {
 	h := open(t, Options{Ping: 300 * time.Millisecond})
 	d := h.in("ann")
@@ -77,7 +77,7 @@ func TestTokenRunsOut(t *testing.T) {
 	}
 }
 
-// TestSlowReaderIsDropped: whoever does not read is sent away, and nobody waits for them.
+// TestSlowReaderIsDropped: the link of a device that does not read is closed, and nothing waits for it.
 func TestSlowReaderIsDropped(t *testing.T) {
 	h := open(t, Options{MaxQueue: 1 << 20})
 	slow, quick := h.in("slow"), h.in("quick")
@@ -105,7 +105,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	h.empty("slow")
 }
 
-// TestBadFrames: what is not the protocol ends the link, and what is not ours is refused.
+// TestBadFrames: invalid frames close the link, and unsupported commands are rejected.
 func TestBadFrames(t *testing.T) {
 	h := open(t, Options{})
 	for _, bad := range []string{`{`, `[]`, ``, "\n", `{"id":1,"rpc":{"method":"x"}}`, `{"connect":{"token":"ann"}` +
@@ -127,7 +127,7 @@ func TestBadFrames(t *testing.T) {
 	h.empty("ann")
 }
 
-// TestLeavingIsComplete: a device that was sent away is told why, is gone, and nothing is left of it.
+// TestLeavingIsComplete: a kicked device gets the reason and is removed from all sessions and topics.
 func TestLeavingIsComplete(t *testing.T) {
 	h := open(t, Options{})
 	d := h.in("ann")
@@ -135,9 +135,9 @@ func TestLeavingIsComplete(t *testing.T) {
 	for r := d.next(); r.Push == nil || r.Push.Channel != "group:g"; r = d.next() {
 	}
 	if list := h.g.Kick("ann", "", "none"); len(list) != 1 {
-		t.Errorf("%v were sent away", list)
+		t.Errorf("kicked %v", list)
 	}
-	d.send(`{"id":9,"rpc":{"method":"x","data":{}}}`) // crosses the goodbye
+	d.send(`{"id":9,"rpc":{"method":"x","data":{}}}`) // crosses the close message
 	d.ends(4502, false)
 	h.empty("ann")
 	if h.ways.Reads("group:g") {
@@ -145,7 +145,7 @@ func TestLeavingIsComplete(t *testing.T) {
 	}
 }
 
-// TestStreams: where no WebSocket gets through, events come over a response and commands in requests.
+// TestStreams: without WebSocket, events arrive over a response and commands in requests.
 func TestStreams(t *testing.T) {
 	h := open(t, Options{})
 	for _, path := range []string{PathHTTPStream, PathSSE} {
@@ -188,8 +188,8 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// TestOneCloseFrame: after the goodbye nothing follows, whatever the device still says. Browsers take more for a fault,
-// and forget the code.
+// TestOneCloseFrame: after the close frame nothing follows, whatever the device sends. Browsers treat further frames as
+// an error and drop the close code.
 func TestOneCloseFrame(t *testing.T) {
 	h := open(t, Options{})
 	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
@@ -214,7 +214,7 @@ func TestOneCloseFrame(t *testing.T) {
 	frame(1, `{"id":1,"connect":{}}`)
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(in, head); err != nil || head[0] != 0x88 || int(head[2])<<8|int(head[3]) != 4500 {
-		t.Fatalf("the goodbye begins with %x, %v", head, err)
+		t.Fatalf("the close frame begins with %x, %v", head, err)
 	}
 	if _, err := in.Discard(int(head[1]) - 2); err != nil {
 		t.Fatal(err)
@@ -222,6 +222,6 @@ func TestOneCloseFrame(t *testing.T) {
 	frame(1, `{}`)
 	frame(8, "\x11\x94")
 	if b, err := io.ReadAll(in); err != nil || len(b) > 0 {
-		t.Errorf("after the goodbye came %x, %v", b, err)
+		t.Errorf("received %x, %v after the close frame", b, err)
 	}
 }

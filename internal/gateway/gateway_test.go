@@ -21,11 +21,11 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// records is a log in memory.
+// records is an in-memory log.
 type records struct {
 	mu     sync.Mutex
 	topics map[string][]txn.Record
-	hidden int // the last records of each topic that may not be read yet
+	hidden int // number of last records of each topic that cannot be read yet
 	onHead func(topic string)
 }
 
@@ -78,15 +78,15 @@ func (*records) Epoch() string { return "epoch" }
 type fakeHandler struct {
 	log     *records
 	expires int64
-	extra   []string // topics that everybody goes on with
+	extra   []string // topics that every session recovers
 	came    atomic.Int64
-	slow    func(device string) // nil = nothing holds a device up
-	calls   chan func()         // nil = calls are answered at once; else these answer them
+	slow    func(device string) // delays connect requests; nil = no delay
+	calls   chan func()         // replies of calls; nil = calls are answered at once
 }
 
 func (d *fakeHandler) Connect(ctx context.Context, a ConnectRequest) (*Session, error) {
 	if a.Token == "" {
-		return nil, im.Refuse(im.CodeTokenUser, "who are you")
+		return nil, im.Refuse(im.CodeTokenUser, "unknown user")
 	}
 	topic := im.UserTopic(a.Token)
 	head, _ := d.log.Head(ctx, topic)
@@ -116,7 +116,7 @@ func (d *fakeHandler) Call(_ *Session, _ string, data []byte, reply func([]byte)
 	d.calls <- func() { reply(data) }
 }
 
-// fixture is a gateway with its delivery over a log in memory, serving.
+// fixture is a serving gateway with its delivery over an in-memory log.
 type fixture struct {
 	t       testing.TB
 	log     *records
@@ -157,11 +157,11 @@ func (h *fixture) send(topic, listen string) {
 	h.ways.Announce([]txn.Record{h.log.append(topic, listen)})
 }
 
-// device is a device on the wire.
+// device is a raw client connection.
 type device struct {
 	t    testing.TB
 	conn *websocket.Conn
-	left []string // of the frame read last
+	left []string // rest of the frame read last
 }
 
 func (h *fixture) dial() *device {
@@ -181,7 +181,7 @@ func (d *device) send(text string) {
 	}
 }
 
-// received is what tests look at in a reply.
+// received is the part of a reply that tests examine.
 type received struct {
 	ID      uint32 `json:"id"`
 	Connect *struct {
@@ -210,7 +210,7 @@ type pub struct {
 	Offset uint64 `json:"offset"`
 }
 
-// read returns the next reply that is not a ping, which it answers if it is to.
+// read returns the next reply that is not a ping. It answers pings if enabled.
 func (d *device) read(pong bool) (received, error) {
 	for {
 		if len(d.left) == 0 {
@@ -243,7 +243,7 @@ func (d *device) next() received {
 	return r
 }
 
-// reply returns the next one that answers a command.
+// reply returns the next response to a command.
 func (d *device) reply() received {
 	d.t.Helper()
 	r := d.next()
@@ -265,8 +265,8 @@ func (d *device) ends(want int, pong bool) {
 	}
 }
 
-// TestNothingMissedNothingTwice: devices come, go and listen to more while records are appended; each sees every record
-// after the place where it began, in order.
+// TestNothingMissedNothingTwice: devices connect, disconnect and subscribe while records are appended; each receives
+// every record after its start position once, in order.
 func TestNothingMissedNothingTwice(t *testing.T) {
 	h := open(t, Options{})
 	const rounds = 400
@@ -297,7 +297,7 @@ func TestNothingMissedNothingTwice(t *testing.T) {
 	said.Wait()
 }
 
-// watch connects from where a device stood and reads some records.
+// watch connects from a position and reads some records.
 func (h *fixture) watch(at map[string]uint64, n int) {
 	d := h.dial()
 	defer func() { _ = d.conn.Close() }()
@@ -308,7 +308,7 @@ func (h *fixture) watch(at map[string]uint64, n int) {
 	d.send(`{"id":1,"connect":{"token":"ann"` + subs + `}}`)
 	see := func(topic string, seq uint64) {
 		if seq != at[topic]+1 {
-			h.t.Errorf("%s: %d came after %d", topic, seq, at[topic])
+			h.t.Errorf("%s: %d was delivered after %d", topic, seq, at[topic])
 		}
 		at[topic] = seq
 		n--
@@ -318,7 +318,7 @@ func (h *fixture) watch(at map[string]uint64, n int) {
 		r, err := d.read(true)
 		switch {
 		case err != nil:
-			h.t.Errorf("a device was sent away: %v", err)
+			h.t.Errorf("a device was closed: %v", err)
 			return
 		case r.Connect != nil:
 			for topic, sub := range r.Connect.Subs {

@@ -7,9 +7,9 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// TestTheLastEventBeforeTheEnd: the last event about an invitation that waits for the response to a call comes after
-// it, and before the device is told that the invitation's timeline has ended: clients drop what comes on a timeline
-// that they do not read.
+// TestTheLastEventBeforeTheEnd: the last event about an invitation that is held for the response to a call follows the
+// response and precedes the end of the invitation's topic, because clients drop events of topics without a
+// subscription.
 func TestTheLastEventBeforeTheEnd(t *testing.T) {
 	h := open(t, Options{})
 	h.handler.calls = make(chan func(), 1)
@@ -26,17 +26,17 @@ func TestTheLastEventBeforeTheEnd(t *testing.T) {
 	last := h.log.append(topic, im.EndOfTopic)
 	last.Body = []byte(`{"inviteID":"i"}`)
 	h.ways.Announce([]txn.Record{last})
-	for read := true; read; { // until the end was carried out
+	for read := true; read; { // until the end was applied
 		read = len(h.g.readersOf(topic)) > 0
 	}
 	answer()
 	if r := d.next(); r.ID != 2 {
-		t.Fatalf("before the response came %+v", r)
+		t.Fatalf("got %+v before the response", r)
 	}
 	if r := d.next(); r.Push == nil || r.Push.Pub == nil || r.Push.Channel != topic {
-		t.Fatalf("after the response came %+v, not the last event", r)
+		t.Fatalf("got %+v after the response, not the last event", r)
 	}
 	if r := d.next(); r.Push == nil || r.Push.Unsubscribe == nil || r.Push.Channel != topic {
-		t.Fatalf("after the last event came %+v, not the end", r)
+		t.Fatalf("got %+v after the last event, not the end", r)
 	}
 }

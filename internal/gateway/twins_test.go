@@ -6,8 +6,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestANewerConnectionReplacesTheOlder: of two connections with the same deviceID the one whose link came last stays,
-// under each policy, and other devices of the user are left alone.
+// TestANewerConnectionReplacesTheOlder: of two connections with the same deviceID the one with the later link stays,
+// under each policy, and other devices of the user are not affected.
 func TestANewerConnectionReplacesTheOlder(t *testing.T) {
 	for _, policy := range []Policy{Many, OnePerPlatform, Single} {
 		t.Run(string(policy), func(t *testing.T) {
@@ -17,7 +17,7 @@ func TestANewerConnectionReplacesTheOlder(t *testing.T) {
 				d := h.dial()
 				d.send(`{"id":1,"connect":{"token":"ann","data":"` + device + `"}}`)
 				if r := d.reply(); r.Connect == nil {
-					t.Fatalf("it was not let in: %+v", r)
+					t.Fatalf("not admitted: %+v", r)
 				}
 				<-moves
 				return d
@@ -41,7 +41,7 @@ func TestANewerConnectionReplacesTheOlder(t *testing.T) {
 			}
 			select {
 			case edge := <-moves:
-				t.Errorf("that the older went is told as a move, %v", edge)
+				t.Errorf("closing the older connection changed presence, edge %v", edge)
 			default:
 			}
 		})
@@ -54,7 +54,7 @@ func (h *fixture) receives(d *device) {
 	for {
 		r, err := d.read(true)
 		if err != nil {
-			h.t.Fatalf("a device that stays was sent away: %v", err)
+			h.t.Fatalf("the remaining device was closed: %v", err)
 		}
 		if r.Push != nil && r.Push.Pub != nil {
 			return
@@ -62,8 +62,8 @@ func (h *fixture) receives(d *device) {
 	}
 }
 
-// TestALateAttemptIsTheOlder: an attempt that the server held up, and that its client has given up and repeated, does
-// not replace the connection that the client has now.
+// TestALateAttemptIsTheOlder: a delayed connect request that its client has abandoned and repeated does not replace the
+// client's current connection.
 func TestALateAttemptIsTheOlder(t *testing.T) {
 	h := open(t, Options{})
 	held, release := make(chan struct{}), make(chan struct{})
@@ -81,7 +81,7 @@ func TestALateAttemptIsTheOlder(t *testing.T) {
 	young := h.dial()
 	young.send(`{"id":1,"connect":{"token":"ann","data":"same"}}`)
 	if r := young.reply(); r.Connect == nil {
-		t.Fatalf("it was not let in: %+v", r)
+		t.Fatalf("not admitted: %+v", r)
 	}
 	close(release)
 	old.ends(protocol.CloseKicked, true)
@@ -89,8 +89,8 @@ func TestALateAttemptIsTheOlder(t *testing.T) {
 	h.receives(young)
 }
 
-// TestTwinsOnTwoNodes: what another node says of the same device decides by the time of its link, and at the same
-// moment by the node.
+// TestTwinsOnTwoNodes: between connections of one device on two nodes the time of the link decides, and for equal times
+// the node.
 func TestTwinsOnTwoNodes(t *testing.T) {
 	h := open(t, Options{})
 	d := h.dial()

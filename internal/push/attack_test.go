@@ -14,9 +14,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// What a reader who meant harm found.
+// Attacks and races found by review.
 
-// TestThereAndGone: who is back for a moment when the push would leave, and goes again, is rung then.
+// TestThereAndGone: a user who connects briefly when the push is due, and disconnects again, is then rung by a push.
 func TestThereAndGone(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
@@ -32,11 +32,11 @@ func TestThereAndGone(t *testing.T) {
 	})
 	h.here.set("bob", 0)
 	if got := h.google.next(); got.push.Signaling.InviteID != "2" {
-		t.Errorf("after bob left again came %+v", got.push)
+		t.Errorf("after bob left again the push was %+v", got.push)
 	}
 }
 
-// TestDeadPushKit: when the token for calls is of no use any more, the alert of the device rings.
+// TestDeadPushKit: if the PushKit token is dead, the alert push of the device rings.
 func TestDeadPushKit(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "aa01"})
@@ -48,8 +48,8 @@ func TestDeadPushKit(t *testing.T) {
 	}
 }
 
-// TestEndingIsNotHeldUp: a device that rings hears of the end at once, whatever the provider of another one says, and
-// whoever was not rung hears of no end.
+// TestEndingIsNotHeldUp: a ringing device gets the ending at once, even if the provider of another device fails, and
+// devices that were not rung get no ending.
 func TestEndingIsNotHeldUp(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "browser", protocol.SetPushTokenRequest{Provider: protocol.PushWeb,
@@ -62,7 +62,7 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 	begin := time.Now()
 	do(h, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "1"})
 	if got := h.browser.next(); got.push.Kind != protocol.PushEnded || time.Since(begin) > 5*time.Second {
-		t.Errorf("the browser heard %+v after %v", got.push, time.Since(begin))
+		t.Errorf("the browser received %+v after %v", got.push, time.Since(begin))
 	}
 	do(h, h.chat.SetReceiveOption, on("bob", "browser"),
 		protocol.ReceiveOptionRequest{ConversationID: "c2c_nora", ReceiveOption: "nothing"})
@@ -70,13 +70,13 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 	do(h, h.signaling.Cancel, on("nora", "laptop"), protocol.CancelRequest{InviteID: "2"})
 	h.invites("alice", "bob", "3")
 	if got := h.browser.next(); got.push.Signaling.InviteID != "3" {
-		t.Errorf("who muted nora heard %+v", got.push)
+		t.Errorf("a user who muted nora received %+v", got.push)
 	}
-	// not broken off by the end of the test
-	wait(t, "the other one was asked again", func() bool { return h.google.tries("f") == 2 })
+	// not interrupted
+	wait(t, "the other provider was tried again", func() bool { return h.google.tries("f") == 2 })
 }
 
-// TestReplayedPush: a push that was delivered is sent again to every device.
+// TestReplayedPush: a replayed push is sent again to every device.
 func TestReplayedPush(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
@@ -90,11 +90,11 @@ func TestReplayedPush(t *testing.T) {
 		t.Fatalf("%+v, %v", res, err)
 	}
 	if got := h.google.next(); got.push.MessageID != "m" {
-		t.Errorf("again came %+v", got.push)
+		t.Errorf("the replayed push was %+v", got.push)
 	}
 }
 
-// TestLongOnTheWay: texts of characters that take six bytes on the way fit nevertheless.
+// TestLongOnTheWay: texts that grow sixfold when encoded fit nevertheless.
 func TestLongOnTheWay(t *testing.T) {
 	h := newFixture(t)
 	everywhere(h, "bob")
@@ -106,13 +106,14 @@ func TestLongOnTheWay(t *testing.T) {
 		})
 		for _, s := range []*stand{h.apple.stand, h.google.stand, h.browser.stand} {
 			if got := s.next(); got.push.Signaling.InviteID != id {
-				t.Errorf("came %+v", got.push)
+				t.Errorf("the push was %+v", got.push)
 			}
 		}
 	}
 }
 
-// TestRenewedWhileItDies: a token that is registered while the one before it is told dead keeps its person reachable.
+// TestRenewedWhileItDies: a user stays reachable by a token that is registered while the provider reports the previous
+// one as dead.
 func TestRenewedWhileItDies(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "new"})
@@ -127,7 +128,7 @@ func TestRenewedWhileItDies(t *testing.T) {
 	h.google.next()
 }
 
-// TestRungIsRemembered: that somebody was pushed to who left while it rang stands in the database.
+// TestRungIsRemembered: the database records a push to a user who disconnected while the invitation was ringing.
 func TestRungIsRemembered(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
@@ -142,8 +143,7 @@ func TestRungIsRemembered(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce: thousands of people are rung while it is worth it, and a call does not wait for the messages before
-// it.
+// TestManyAtOnce: thousands of users are rung in time, and a call does not wait for earlier messages.
 func TestManyAtOnce(t *testing.T) {
 	h := newFixture(t)
 	const people = 1000
@@ -170,7 +170,7 @@ func TestManyAtOnce(t *testing.T) {
 		before++
 	}
 	if before > people/2 {
-		t.Errorf("%d messages went before the call", before)
+		t.Errorf("%d messages were sent before the call", before)
 	}
 	for range people - before {
 		h.google.next()
@@ -185,7 +185,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestHangingAccess: while Google gives no access, the other providers ring, and the server stops.
+// TestHangingAccess: while Google issues no access token, the other providers ring, and the server stops in time.
 func TestHangingAccess(t *testing.T) {
 	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	gate, hanging := make(chan struct{}), atomic.Int64{}
@@ -219,8 +219,8 @@ func TestHangingAccess(t *testing.T) {
 	}
 }
 
-// TestAnswerable: the token of a push is good for as long as the invitation may be answered, whatever the ttl of the
-// push.
+// TestAnswerable: the answer token of a push is valid as long as the invitation can be answered, whatever the TTL of
+// the push.
 func TestAnswerable(t *testing.T) {
 	until := make(chan time.Duration, 1)
 	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}

@@ -12,8 +12,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestBreaker: an origin that fails three times is left alone, longer each time; then one push goes first, and when it
-// is answered, all do.
+// TestBreaker: an origin that fails three times is paused, longer each time; then one push probes it, and after a
+// response all are sent.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker()
@@ -37,7 +37,7 @@ func TestBreaker(t *testing.T) {
 			time.Sleep(wait)
 			first, _ := b.enter("https://a")
 			if second, wait := b.enter("https://a"); first == nil || second != nil || wait > 2*retrySoon {
-				t.Fatalf("not one alone goes first: %v", wait)
+				t.Fatalf("more or less than one probe: %v", wait)
 			}
 			first(false)
 		}
@@ -51,7 +51,7 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestPartsOfTheWorkers: no origin, nor all those together that never answered, has all workers.
+// TestPartsOfTheWorkers: neither an origin nor all unproven origins together get all workers.
 func TestPartsOfTheWorkers(t *testing.T) {
 	b := newBreaker()
 	fill := func(name string) (n int) {
@@ -80,8 +80,8 @@ func TestPartsOfTheWorkers(t *testing.T) {
 	}
 }
 
-// TestHangingEndpoint: 2,000 pushes to an endpoint that never answers, and 40 users with such endpoints, hold up nobody
-// else's push.
+// TestHangingEndpoint: 2,000 pushes to an endpoint that never responds, and 40 users with such endpoints, delay no
+// other pushes.
 func TestHangingEndpoint(t *testing.T) {
 	h := newFixture(t)
 	release := make(chan struct{})
@@ -112,7 +112,7 @@ func TestHangingEndpoint(t *testing.T) {
 		h.browser.next()
 		took = append(took, time.Since(begin))
 	}
-	if slices.Sort(took); took[2] > time.Second { // the median, because other tests may have the processors
+	if slices.Sort(took); took[2] > time.Second { // the median, because other tests may use the processors
 		t.Errorf("bob's phone rang after %v", took)
 	}
 }

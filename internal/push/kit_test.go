@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// present is who is connected.
+// present is the set of connected users.
 type present struct {
 	mu    sync.Mutex
 	users map[string]int
@@ -46,7 +46,7 @@ func (p *present) set(user string, devices int) {
 	p.users[user] = devices
 }
 
-// fixture is the part of a server that pushes are about, over a real store and the stand-ins of the providers.
+// fixture is the push subsystem of a server, over a real store and fake providers.
 type fixture struct {
 	t         *testing.T
 	store     *store.Store
@@ -61,8 +61,8 @@ type fixture struct {
 	google    *google
 	browser   *browsers
 	stop      func()
-	more      *stand                // another one that is believed
-	answer    func(until time.Time) // is told until when tokens are good
+	more      *stand                // another trusted provider
+	answer    func(until time.Time) // called with the expiry of each answer token
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -71,7 +71,7 @@ func newFixture(t *testing.T) *fixture {
 	return h
 }
 
-// start opens a house in a directory.
+// start opens a server in a directory.
 func (h *fixture) start(dir string, opt Options) {
 	t := h.t
 	t.Helper()
@@ -130,7 +130,7 @@ func (h *fixture) start(dir string, opt Options) {
 	t.Cleanup(func() { h.stop() })
 }
 
-// do runs a method and waits for its outcome.
+// do runs a method and waits for its result.
 func do[Q, R any](h *fixture, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R], error), by rpc.Caller, req Q) R {
 	h.t.Helper()
 	res, err := try(h, f, by, req)
@@ -150,13 +150,13 @@ func try[Q, R any](h *fixture, f func(context.Context, rpc.Caller, Q) (rpc.Txn[R
 
 func on(user, device string) rpc.Caller { return rpc.Caller{UserID: user, DeviceID: device} }
 
-// has registers a token of a device.
+// has registers a push token of a device.
 func (h *fixture) has(user, device string, req protocol.SetPushTokenRequest) {
 	h.t.Helper()
 	do(h, h.push.SetToken, on(user, device), req)
 }
 
-// invites opens an invitation to one person.
+// invites invites one user.
 func (h *fixture) invites(from, to, id string, change ...func(*protocol.InviteRequest)) protocol.InviteResponse {
 	h.t.Helper()
 	req := protocol.InviteRequest{Invitee: to,
@@ -167,7 +167,7 @@ func (h *fixture) invites(from, to, id string, change ...func(*protocol.InviteRe
 	return do(h, h.signaling.Invite, on(from, "laptop"), req)
 }
 
-// queue lists pushes in a state.
+// queue returns the pushes in a state.
 func (h *fixture) queue(state protocol.HookState) protocol.ListHookEventsResponse {
 	h.t.Helper()
 	res, err := h.admin.ListEvents(h.t.Context(), rpc.Caller{Server: true},
@@ -178,7 +178,7 @@ func (h *fixture) queue(state protocol.HookState) protocol.ListHookEventsRespons
 	return res
 }
 
-// wait waits until something holds; it is asked often, and bounded.
+// wait polls a condition, with a time limit.
 func wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -13,7 +13,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// everywhere registers a phone of Apple's with both tokens, a tablet, and a browser.
+// everywhere registers an Apple phone with both tokens, a tablet, and a browser.
 func everywhere(h *fixture, user string) {
 	h.has(user, "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNs, Token: "AA01", Language: "zh-CN"})
 	h.has(user, "phone", protocol.SetPushTokenRequest{Provider: protocol.PushAPNsVoIP, Token: "aa02"})
@@ -24,8 +24,8 @@ func everywhere(h *fixture, user string) {
 
 func status(res protocol.InviteResponse) string { return res.Reach[0].Status }
 
-// TestRing: an invitation to somebody without a connected device rings by every provider, for the time that remains,
-// and the answer on one device ends it on the others.
+// TestRing: an invitation to a user without a connected device rings by every provider, for the remaining time, and an
+// answer on one device ends it on the others.
 func TestRing(t *testing.T) {
 	h := newFixture(t)
 	everywhere(h, "bob")
@@ -35,7 +35,7 @@ func TestRing(t *testing.T) {
 		r.OfflinePush = &invite.Push{VoIP: true, Ext: "x=1", Sound: "ring.caf"}
 	})
 	if status(res) != protocol.ReachPush {
-		t.Errorf("the inviter is told %q, not that a push is on its way", status(res))
+		t.Errorf("the inviter gets %q, not that a push is queued", status(res))
 	}
 	voip := h.apple.next()
 	if voip.to != "aa02" || voip.header.Get("apns-push-type") != "voip" || voip.push.Title != "Alice" ||
@@ -64,18 +64,18 @@ func TestRing(t *testing.T) {
 	ended := h.browser.next()
 	if ended.push.Kind != protocol.PushEnded || ended.push.State != "accepted" ||
 		ended.header.Get("Topic") != browser.header.Get("Topic") {
-		t.Errorf("the browser heard of the end %+v", ended)
+		t.Errorf("the ending of the browser is %+v", ended)
 	}
 	phone := h.apple.next()
 	if phone.to != "aa01" || phone.header.Get("apns-push-type") != "background" || phone.push.State != "accepted" {
-		t.Errorf("the phone heard of the end %+v", phone)
+		t.Errorf("the ending of the phone is %+v", phone)
 	}
 	wait(t, "both pushes are noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 2 })
-	h.google.none() // the tablet answered
-	h.apple.none()  // PushKit is for calls alone
+	h.google.none() // answered on the tablet
+	h.apple.none()  // PushKit is only for calls
 }
 
-// TestAlert: without voip the phone shows an alert, in its language, and a call that was cancelled or timed out stays
+// TestAlert: without VoIP the phone shows an alert in its language, and a call that was cancelled or timed out remains
 // as missed.
 func TestAlert(t *testing.T) {
 	h := newFixture(t)
@@ -94,7 +94,7 @@ func TestAlert(t *testing.T) {
 	missed := h.apple.next()
 	if missed.header.Get("apns-push-type") != "alert" ||
 		missed.header.Get("apns-collapse-id") != ring.header.Get("apns-collapse-id") || missed.push.State != "cancelled" {
-		t.Errorf("the phone heard of the end %+v", missed)
+		t.Errorf("the ending of the phone is %+v", missed)
 	}
 	if m := h.browser.next(); m.push.Body != "You missed a call" {
 		t.Errorf("the browser shows %+v", m.push)
@@ -103,12 +103,12 @@ func TestAlert(t *testing.T) {
 	h.invites("alice", "bob", "call-2", func(r *protocol.InviteRequest) { r.Timeout = 2 })
 	h.browser.next()
 	if m := h.browser.next(); m.push.State != "timedOut" || m.push.Signaling.InviteID != "call-2" {
-		t.Errorf("the browser heard of the timeout %+v", m.push)
+		t.Errorf("the timeout push of the browser is %+v", m.push)
 	}
 }
 
-// TestDeadTokens: a token that its provider says is of no use is never tried again, and whoever has no other cannot be
-// reached.
+// TestDeadTokens: a token that its provider reports as dead is never used again, and a user without other tokens is
+// unreachable.
 func TestDeadTokens(t *testing.T) {
 	h := newFixture(t)
 	for name, c := range map[string]struct {
@@ -141,7 +141,7 @@ func TestDeadTokens(t *testing.T) {
 			list, err := outbox.Tokens(t.Context(), h.store, name)
 			return err == nil && len(list) == 0
 		})
-		wait(t, "nobody can be reached", func() bool {
+		wait(t, "the user is unreachable", func() bool {
 			who, err := h.store.User(t.Context(), name)
 			return err == nil && who.Pushes == 0
 		})
@@ -160,7 +160,7 @@ func TestDeadTokens(t *testing.T) {
 	}
 }
 
-// TestRetries: a provider that fails is tried again, and only at the devices that have not taken the push.
+// TestRetries: a failed provider is retried, and only for devices that have not received the push.
 func TestRetries(t *testing.T) {
 	h := newFixture(t)
 	everywhere(h, "bob")
@@ -171,7 +171,7 @@ func TestRetries(t *testing.T) {
 	h.google.next()
 	h.browser.next()
 	if took := time.Since(begin); took < time.Second {
-		t.Errorf("the push service said to come again after 1 s, and it was after %v", took)
+		t.Errorf("the push service requested a delay of 1 s; it was %v", took)
 	}
 	h.apple.next()
 	wait(t, "it is noted", func() bool { return len(h.queue(protocol.HookDelivered).Events) == 1 })
@@ -181,7 +181,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestOutlivesARestart: a push that no provider took is sent by the next server, for the time that is left then.
+// TestOutlivesARestart: a push that no provider accepted is sent after a restart, with the remaining time.
 func TestOutlivesARestart(t *testing.T) {
 	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	dir := t.TempDir()
@@ -197,15 +197,15 @@ func TestOutlivesARestart(t *testing.T) {
 	key := h.push.webKey
 	h.start(dir, Options{})
 	if got := h.google.next(); got.push.Signaling.InviteID != "call-1" {
-		t.Errorf("after the restart came %+v", got.push)
+		t.Errorf("after the restart the push was %+v", got.push)
 	}
 	if h.push.webKey != key {
 		t.Error("the key that browsers subscribed with is another after a restart")
 	}
 }
 
-// TestRingsOnAfterARestart: who was connected when the invitation came, and is not back soon after the server is, is
-// rung by a push.
+// TestRingsOnAfterARestart: a user who was connected when invited, and does not reconnect soon after a restart of the
+// server, is rung by a push.
 func TestRingsOnAfterARestart(t *testing.T) {
 	h := &fixture{t: t, apple: newApple(t), google: newGoogle(t), browser: newBrowsers(t)}
 	dir := t.TempDir()
@@ -220,12 +220,12 @@ func TestRingsOnAfterARestart(t *testing.T) {
 	h.here.set("cem", 1)
 	came := []string{h.google.next().push.Signaling.InviteID, h.google.next().push.Signaling.InviteID}
 	if slices.Sort(came); !slices.Equal(came, []string{"call-of-bob", "call-of-eva"}) {
-		t.Errorf("after the restart came %q", came)
+		t.Errorf("after the restart the push was %q", came)
 	}
 }
 
-// TestAllLeaveAtOnce: more people leave at the same moment than are waited for, and who has something that rings is
-// rung all the same.
+// TestAllLeaveAtOnce: if more users disconnect at once than the leave queue holds, all with ringing invitations are
+// rung nevertheless.
 func TestAllLeaveAtOnce(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
@@ -237,12 +237,12 @@ func TestAllLeaveAtOnce(t *testing.T) {
 	}
 	h.signaling.UserOffline("bob")
 	if got := h.google.next(); got.push.UserID != "bob" || got.push.Signaling.InviteID != "1" {
-		t.Errorf("after they left came %+v", got.push)
+		t.Errorf("after they left the push was %+v", got.push)
 	}
 }
 
-// TestNotPushed: who is connected, does not want to be disturbed, or muted the conversation is not rung by a push, nor
-// is anybody by an invitation that forbids it.
+// TestNotPushed: no push rings users who are connected, have do-not-disturb on or muted the conversation, nor any user
+// if the invitation disables pushes.
 func TestNotPushed(t *testing.T) {
 	h := newFixture(t)
 	for _, u := range []string{"bob", "cem", "dan", "eva"} {
@@ -250,16 +250,16 @@ func TestNotPushed(t *testing.T) {
 	}
 	h.here.set("bob", 1)
 	if res := h.invites("alice", "bob", "1"); status(res) != protocol.ReachConnected {
-		t.Errorf("who is connected is reached by %s", status(res))
+		t.Errorf("a connected user is reached by %s", status(res))
 	}
 	do(h, h.users.SetDoNotDisturb, on("cem", "x"),
 		protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00", Show: true})
 	if res := h.invites("alice", "cem", "2"); status(res) != protocol.ReachDoNotDisturb {
-		t.Errorf("who does not want to be disturbed, and shows it, is reached by %s", status(res))
+		t.Errorf("a user with visible do-not-disturb is reached by %s", status(res))
 	}
 	do(h, h.users.SetDoNotDisturb, on("dan", "x"), protocol.DoNotDisturb{DailyFrom: "00:00", DailyUntil: "00:00"})
 	if res := h.invites("alice", "dan", "3"); status(res) != protocol.ReachPush {
-		t.Errorf("who does not want to be disturbed, and hides it, is reached by %s", status(res))
+		t.Errorf("a user with hidden do-not-disturb is reached by %s", status(res))
 	}
 	disabled := func(r *protocol.InviteRequest) { r.OfflinePush = &invite.Push{Disable: true} }
 	if res := h.invites("alice", "eva", "4", disabled); status(res) != protocol.ReachUnreachable {
@@ -271,20 +271,19 @@ func TestNotPushed(t *testing.T) {
 	h.invites("alice", "eva", "6")
 	h.invites("nora", "eva", "7")
 	if got := h.google.next(); got.push.Signaling.InviteID != "7" {
-		t.Errorf("a push came for %s", got.push.Signaling.InviteID)
+		t.Errorf("unexpected push for %s", got.push.Signaling.InviteID)
 	}
 	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
-// TestLeavesWhileItRings: who was connected when the invitation came, and is gone before it was answered, is rung by a
-// push.
+// TestLeavesWhileItRings: a user who was connected when invited, and disconnects before answering, is rung by a push.
 func TestLeavesWhileItRings(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
 	h.here.set("bob", 1)
 	h.invites("alice", "bob", "1")
-	h.signaling.UserOffline("bob") // and back at once
+	h.signaling.UserOffline("bob") // and reconnects at once
 	h.here.set("cem", 1)
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
 	h.invites("alice", "cem", "2")
@@ -292,17 +291,17 @@ func TestLeavesWhileItRings(t *testing.T) {
 	h.signaling.UserOffline("cem")
 	h.signaling.UserOffline("cem")
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Signaling.InviteID != "2" {
-		t.Errorf("after they left came %+v", got.push)
+		t.Errorf("after they left the push was %+v", got.push)
 	}
 	do(h, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "2"})
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Kind != protocol.PushEnded {
-		t.Errorf("of the end they heard %+v", got.push)
+		t.Errorf("the ending was %+v", got.push)
 	}
 	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
-// TestGroup: of a group, those who are away are rung.
+// TestGroup: the offline members of a group are rung.
 func TestGroup(t *testing.T) {
 	h := newFixture(t)
 	name := "The band"
@@ -338,14 +337,14 @@ func TestGroup(t *testing.T) {
 	do(h, h.signaling.Cancel, on("alice", "x"), protocol.CancelRequest{InviteID: "all"})
 	for range 2 {
 		if ended := h.google.next(); ended.push.State != "cancelled" {
-			t.Errorf("they heard of the end %+v", ended.push)
+			t.Errorf("the ending was %+v", ended.push)
 		}
 	}
 	wait(t, "all is noted", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
 	h.google.none()
 }
 
-// TestMessages: a message to somebody who is away comes by a push, in a group to those who want it.
+// TestMessages: a message to an offline user is pushed; in a group only to members with notifications.
 func TestMessages(t *testing.T) {
 	h := newFixture(t)
 	do(h, h.groups.CreateGroup, on("alice", "x"),
@@ -389,7 +388,7 @@ func TestMessages(t *testing.T) {
 	h.google.none()
 }
 
-// TestNextUser: a device that signs in as somebody else rings for that person alone.
+// TestNextUser: after another user signs in on a device, it receives only the pushes of that user.
 func TestNextUser(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "same"})
@@ -405,11 +404,11 @@ func TestNextUser(t *testing.T) {
 		t.Errorf("%d tokens were forgotten", res.Deleted)
 	}
 	if res := h.invites("alice", "cem", "3"); status(res) != protocol.ReachUnreachable {
-		t.Errorf("who has no token any more is reached by %s", status(res))
+		t.Errorf("a user without tokens is reached by %s", status(res))
 	}
 }
 
-// TestMany: a person has at most twenty tokens, the youngest, and a device one of each provider.
+// TestMany: a user has at most twenty tokens, the latest, and a device one per provider.
 func TestMany(t *testing.T) {
 	h := newFixture(t)
 	for i := range maxTokens + 5 {
@@ -428,7 +427,7 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// TestBadTokens: what no provider would take is refused, by name.
+// TestBadTokens: invalid registrations are rejected, with the name of the field.
 func TestBadTokens(t *testing.T) {
 	h := newFixture(t)
 	good := h.browser.subscribe("b")
@@ -455,7 +454,8 @@ func TestBadTokens(t *testing.T) {
 	}
 }
 
-// TestPrivateAddresses: a browser cannot make this server call the operator's own network, by address or by name.
+// TestPrivateAddresses: Web Push endpoints cannot make this server call the operator's own network, neither by address
+// nor by name.
 func TestPrivateAddresses(t *testing.T) {
 	h := newFixture(t)
 	h.push.opt.Private = false
@@ -488,7 +488,7 @@ func TestPrivateAddresses(t *testing.T) {
 	}
 }
 
-// TestLong: what is too long for a push is left out of it, and the app is told.
+// TestLong: a push that is too long is cut, and the app can detect it.
 func TestLong(t *testing.T) {
 	h := newFixture(t)
 	everywhere(h, "bob")
@@ -504,7 +504,7 @@ func TestLong(t *testing.T) {
 	}
 }
 
-// TestTemplates: the operator's words go before the built-in ones, by language.
+// TestTemplates: the operator's templates override the built-in ones, by language.
 func TestTemplates(t *testing.T) {
 	words, err := merge(Templates{"de": {"invitation": {"{from}", "ruft dich an"}},
 		"en": {"missed": {"Missed", "{from}"}}})
@@ -519,7 +519,7 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 	if _, body := words.render("de", "missed", map[string]string{"from": "Ann"}); body != "Ann" {
-		t.Errorf("what German lacks is said as %q", body)
+		t.Errorf("a text without German template is %q", body)
 	}
 	if _, err := merge(Templates{"de": {"invitations": {}}}); err == nil {
 		t.Error("a kind that there is not was taken")

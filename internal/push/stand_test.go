@@ -31,17 +31,17 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// The stand-ins speak the protocols of the providers as their documents have them, and refuse what the providers would.
+// The fake providers implement the documented protocols, and reject requests that the real ones would reject.
 
-// delivered is a push that a provider took.
+// delivered is a push that a provider accepted.
 type delivered struct {
-	to     string // the token, or the path of the endpoint
+	to     string // token or path of the endpoint
 	header http.Header
-	body   map[string]any // of APNs and FCM
+	body   map[string]any // for APNs and FCM
 	push   protocol.PushNotice
 }
 
-// reply is what a provider says instead of taking a push.
+// reply is an error response of a provider.
 type reply struct {
 	status int
 	body   string
@@ -49,27 +49,27 @@ type reply struct {
 	times  int // 0 = always
 }
 
-// stand is the post office of a provider.
+// stand is a fake provider.
 type stand struct {
 	t    *testing.T
 	web  *httptest.Server
 	got  chan delivered
 	mu   sync.Mutex
 	says map[string]*reply // by token
-	seen map[string]int    // tries by token
+	seen map[string]int    // attempts by token
 }
 
 func newStand(t *testing.T, handler func(*stand) http.HandlerFunc) *stand {
 	s := &stand{t: t, got: make(chan delivered, 100), says: map[string]*reply{}, seen: map[string]int{}}
 	s.web = httptest.NewUnstartedServer(handler(s))
 	s.web.EnableHTTP2 = true
-	s.web.Config.ErrorLog = log.New(io.Discard, "", 0) // who does not know its certificate hangs up
+	s.web.Config.ErrorLog = log.New(io.Discard, "", 0) // clients without its certificate disconnect
 	s.web.StartTLS()
 	t.Cleanup(s.web.Close)
 	return s
 }
 
-// answers makes the provider refuse what is for a token.
+// answers sets the response for a token.
 func (s *stand) answers(token string, r reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *stand) tries(token string) int {
 	return s.seen[token]
 }
 
-// refused answers as it was told to, and reports whether it did.
+// refused sends the configured response, if any, and reports whether it did.
 func (s *stand) refused(w http.ResponseWriter, token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,36 +103,36 @@ func (s *stand) refused(w http.ResponseWriter, token string) bool {
 	return true
 }
 
-// next waits for the next push that was taken.
+// next waits for the next accepted push.
 func (s *stand) next() delivered {
 	s.t.Helper()
 	select {
 	case d := <-s.got:
 		return d
 	case <-time.After(20 * time.Second):
-		s.t.Fatal("no push came")
+		s.t.Fatal("no push arrived")
 		return delivered{}
 	}
 }
 
-// none makes sure that nothing came: call it after something later is known to have come.
+// none checks that there was no other push; call it after a later push has arrived.
 func (s *stand) none() {
 	s.t.Helper()
 	select {
 	case d := <-s.got:
-		s.t.Errorf("a push came to %s that should not: %+v", d.to, d.push)
+		s.t.Errorf("unexpected push to %s: %+v", d.to, d.push)
 	default:
 	}
 }
 
 func problem(t *testing.T, w http.ResponseWriter, status int, reason string) {
 	t.Helper()
-	t.Errorf("the provider refuses what it was sent: %s", reason)
+	t.Errorf("the provider rejects the request: %s", reason)
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, `{"reason":"`+reason+`"}`)
 }
 
-// Apple.
+// APNs.
 const (
 	keyID  = "ABC123DEFG"
 	teamID = "DEF123GHIJ"
@@ -200,7 +200,7 @@ func takeAPNs(s *stand, key *ecdsa.PublicKey, w http.ResponseWriter, r *http.Req
 	}
 }
 
-// Google.
+// FCM.
 type google struct {
 	*stand
 	account []byte
@@ -257,7 +257,7 @@ func takeFCM(s *stand, w http.ResponseWriter, r *http.Request) {
 	var content struct {
 		Message struct {
 			Token   string
-			Data    map[string]string // texts alone
+			Data    map[string]string // only strings
 			Android struct {
 				Priority    string
 				TTL         string
@@ -291,7 +291,7 @@ func takeFCM(s *stand, w http.ResponseWriter, r *http.Request) {
 			s.t.Error(err)
 		}
 		var all map[string]any
-		_ = json.Unmarshal(body, &all) // it was read above
+		_ = json.Unmarshal(body, &all) // parsed before
 		_, _ = io.WriteString(w, `{"name":"projects/house-1/messages/0:1"}`)
 		s.got <- delivered{to: m.Token, header: r.Header, body: all["message"].(map[string]any), push: push}
 	}
@@ -308,13 +308,13 @@ func fcmError(status int, code string, field string) reply {
 		code + `"}` + violation + `]}}`}
 }
 
-// browsers is the push service of browsers: it decrypts what it gets as the browser would (RFC 8291).
+// browsers is a fake Web Push service. It decrypts pushes as a browser would (RFC 8291).
 type browsers struct {
 	*stand
 	mu   sync.Mutex
 	keys map[string]*ecdh.PrivateKey // by path
 	auth map[string][]byte
-	vapi string // the public key of the house, base64url
+	vapi string // public VAPID key of the server, base64url
 }
 
 func newBrowsers(t *testing.T) *browsers {
@@ -323,14 +323,14 @@ func newBrowsers(t *testing.T) *browsers {
 	return b
 }
 
-// subscribe is what pushManager.subscribe gives to a browser.
+// subscribe returns a subscription like pushManager.subscribe of a browser.
 func (b *browsers) subscribe(name string) *protocol.WebPushSubscription {
 	key, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	auth := make([]byte, 16)
-	_, _ = rand.Read(auth) // it never fails
+	_, _ = rand.Read(auth) // never fails
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.keys["/"+name], b.auth["/"+name] = key, auth
@@ -368,7 +368,7 @@ func (b *browsers) take(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// checkVAPID verifies who sends (RFC 8292).
+// checkVAPID verifies the sender (RFC 8292).
 func (b *browsers) checkVAPID(r *http.Request) error {
 	var token, key string
 	for _, part := range strings.Split(strings.TrimPrefix(r.Header.Get("Authorization"), "vapid "), ",") {
@@ -401,7 +401,7 @@ func (b *browsers) checkVAPID(r *http.Request) error {
 	return nil
 }
 
-// decrypt reads one record of aes128gcm (RFC 8188) with the keys of a subscription (RFC 8291).
+// decrypt decrypts one record of aes128gcm (RFC 8188) with the keys of a subscription (RFC 8291).
 func decrypt(body []byte, key *ecdh.PrivateKey, auth []byte) ([]byte, error) {
 	if len(body) < 21 || len(body) < 21+int(body[20]) {
 		return nil, errors.New("the header is cut off")
@@ -450,7 +450,7 @@ func decrypt(body []byte, key *ecdh.PrivateKey, auth []byte) ([]byte, error) {
 	return text[:i], nil
 }
 
-// trust believes the stand-ins.
+// trust returns a TLS configuration that trusts the fake providers.
 func trust(stands ...*stand) *tls.Config {
 	pool := x509.NewCertPool()
 	for _, s := range stands {

@@ -14,7 +14,7 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// fill lets events of an owner leave, each in a line of its own.
+// fill creates events of an owner, each with its own ordering key.
 func fill(t *testing.T, s *store.Store, owner string, n int) {
 	t.Helper()
 	done := make(chan error, 1)
@@ -34,7 +34,7 @@ func fill(t *testing.T, s *store.Store, owner string, n int) {
 	}
 }
 
-// TestOneOwnerHoldsUpNobody: while an owner has 2,000 events due that are never taken in time, those of others leave
+// TestOneOwnerHoldsUpNobody: while an owner has 2,000 due events that all time out, the events of others are sent
 // within a second.
 func TestOneOwnerHoldsUpNobody(t *testing.T) {
 	s, stop := running(t, t.TempDir())
@@ -71,12 +71,12 @@ func TestOneOwnerHoldsUpNobody(t *testing.T) {
 		<-sent
 		took = append(took, time.Since(begin))
 	}
-	if slices.Sort(took); took[4] > time.Second { // the median, because other tests may have the processors
-		t.Errorf("bob's events left after %v", took)
+	if slices.Sort(took); took[4] > time.Second { // the median, because other tests may use the processors
+		t.Errorf("bob's events were sent after %v", took)
 	}
 	cancel()
 	all.Wait()
 	if most != ofOwner {
-		t.Errorf("eve had %d lines under way at once", most)
+		t.Errorf("eve had %d ordering keys sent concurrently", most)
 	}
 }

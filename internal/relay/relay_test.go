@@ -23,7 +23,7 @@ type text string
 func (text) Absorb(txn.Body) bool { return false }
 func (b text) JSON() []byte       { return []byte(b) }
 
-// tap makes an event of each record.
+// tap returns an event for each record.
 func tap(now int64, records []txn.Record) (list []txn.OutboxEvent) {
 	for _, r := range records {
 		list = append(list, txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: r.Topic, Seq: int64(r.Seq)},
@@ -32,7 +32,7 @@ func tap(now int64, records []txn.Record) (list []txn.OutboxEvent) {
 	return list
 }
 
-// running opens a store in a directory and runs it; stop ends it.
+// running opens and runs a store in a directory; stop ends it.
 func running(t *testing.T, dir string) (s *store.Store, stop func()) {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{Dir: dir, Tap: tap})
@@ -64,7 +64,7 @@ func say(t *testing.T, s *store.Store, topic, body string) {
 	}
 }
 
-// TestKeptOverARestart: what was not taken when the server stopped is sent by the next one, in its order.
+// TestKeptOverARestart: events that were not accepted before a restart are sent afterwards, in order.
 func TestKeptOverARestart(t *testing.T) {
 	dir := t.TempDir()
 	s, stop := running(t, dir)
@@ -75,7 +75,7 @@ func TestKeptOverARestart(t *testing.T) {
 	q := New(s, Options{Name: "hook", Log: slog.New(slog.DiscardHandler)},
 		func(context.Context, *txn.OutboxEvent) Outcome {
 			tried <- struct{}{}
-			return Outcome{Err: errors.New("nobody there")}
+			return Outcome{Err: errors.New("unreachable")}
 		})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -105,11 +105,11 @@ func TestKeptOverARestart(t *testing.T) {
 	cancel()
 	all.Wait()
 	if !slices.Equal(got, []string{`1"}}`, `2"}}`, `3"}}`}) {
-		t.Errorf("events came as %v", got)
+		t.Errorf("events were sent as %v", got)
 	}
 }
 
-// TestSlowStore: what was taken is not sent again because the store takes its time to note it.
+// TestSlowStore: an accepted event is not sent again because the store is slow.
 func TestSlowStore(t *testing.T) {
 	s, stop := running(t, t.TempDir())
 	defer stop()
@@ -136,7 +136,7 @@ func TestSlowStore(t *testing.T) {
 	var all sync.WaitGroup
 	all.Go(func() { _ = q.Run(ctx) })
 	<-sent
-	<-time.After(storeTime + time.Second) // longer than a server that stops would wait
+	<-time.After(storeTime + time.Second) // longer than the timeout during shutdown
 	close(free)
 	if err := <-freed; err != nil {
 		t.Error(err)
@@ -154,7 +154,7 @@ func TestSlowStore(t *testing.T) {
 	}
 }
 
-// TestBackoff: the waits grow to an hour, and make about three days.
+// TestBackoff: the delays grow to an hour, and the attempts span about three days.
 func TestBackoff(t *testing.T) {
 	var sum time.Duration
 	for tries := range int64(maxTries - 1) {
