@@ -206,8 +206,8 @@ func (l *Limits) clientAddr(r *http.Request) netip.Addr {
 	if !l.trusts(peer.Addr()) {
 		if r.Header.Get("X-Forwarded-For") != "" {
 			l.untrusted.Do(func() {
-				l.opt.Log.Warn("untrusted proxy; its clients share one address limit", "hint", "set --trusted-proxies", "proxy",
-					peer.Addr().Unmap())
+				l.opt.Log.Warn("untrusted proxy; its clients share one address limit", "proxy", peer.Addr().Unmap(),
+					"hint", "set --trusted-proxies")
 			})
 		}
 		return peer.Addr().Unmap()

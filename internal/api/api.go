@@ -155,9 +155,9 @@ func errAnswerOnly() error {
 
 func clip(s string) string { return clipTo(s, 40) }
 
-func clipTo(s string, most int) string {
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
+func clipTo(s string, limit int) string {
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return s
 }

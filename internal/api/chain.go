@@ -166,8 +166,8 @@ func (a *API) charge(next handler) handler {
 			next(ctx, c, reply)
 			return
 		}
-		b, isHeavy, sent, listBytes := a.budgets.of(c.by.UserID), heavy(c.name, c.data), len(c.data), userListSize(c.name,
-			c.data)
+		b, isHeavy := a.budgets.of(c.by.UserID), heavy(c.name, c.data)
+		sent, listBytes := len(c.data), userListSize(c.name, c.data)
 		charged := func(body []byte, err error) {
 			defer func() { a.budgets.end(b, isHeavy, costOf(c.name, sent, listBytes, body)) }()
 			reply(body, err)

@@ -65,7 +65,7 @@ func Paths() []string { return []string{"/v1/", files.Path, "/openapi.json", "/d
 // Handler serves POST /v1/<method>, files and the API description.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/v1/{verb}", a.post)
+	mux.HandleFunc("/v1/{method}", a.post)
 	mux.HandleFunc("POST "+pathFiles, a.upload)
 	mux.HandleFunc("GET "+files.Path, a.Files.Get)
 	doc := a.openAPI()
@@ -106,7 +106,7 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, by, err)
 		return
 	}
-	if err := a.limitRate(r.PathValue("verb"), by); err != nil { // before reading the body, which costs more
+	if err := a.limitRate(r.PathValue("method"), by); err != nil { // before reading the body, which costs more
 		a.fail(w, r, by, err)
 		return
 	}
@@ -127,7 +127,7 @@ func (a *API) post(w http.ResponseWriter, r *http.Request) {
 		err  *protocol.Error
 	}
 	done := make(chan outcome, 1)
-	a.call(r.Context(), by, r.PathValue("verb"), body, func(b []byte, e *protocol.Error) { done <- outcome{b, e} })
+	a.call(r.Context(), by, r.PathValue("method"), body, func(b []byte, e *protocol.Error) { done <- outcome{b, e} })
 	select {
 	case o := <-done:
 		if o.err != nil {
@@ -170,7 +170,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) fail(w http.ResponseWriter, r *http.Request, by rpc.Caller, err error) {
-	e := a.wireError(r.PathValue("verb"), by, err)
+	e := a.wireError(r.PathValue("method"), by, err)
 	writeError(w, status(e.Code), e)
 }
 
@@ -192,7 +192,7 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	}
 	user, device := r.Header.Get(HeaderUser), r.Header.Get(HeaderDevice)
 	if a.auth.IsAPIKey(token) {
-		v := a.methods[r.PathValue("verb")]
+		v := a.methods[r.PathValue("method")]
 		switch {
 		case user == "" && (v != nil && v.callers == users || r.URL.Path == pathFiles):
 			return rpc.Caller{}, im.Bad(HeaderUser, "is required: it names the user that this app server acts for")

@@ -74,17 +74,17 @@ type remoteDevices struct {
 }
 
 const (
-	aliveEvery = time.Second
-	aliveFor   = 5 * time.Second // a silent node is considered dead after this
-	// republishAll is the period in seconds in which the devices of all local users are republished, in case messages were
-	// lost.
-	republishAll   = 60
-	comingFor      = 10 * time.Second       // an admitted device that has not connected by then has failed
-	clockSkew      = 2000                   // assumed clock difference between nodes, in milliseconds
-	forgetAfter    = 3 * time.Minute        // remote devices that were not republished are dropped
-	requestTimeout = 250 * time.Millisecond // timeout of a request to one node
-	// requestSingly is the most users that are queried on their own topics; more take one request to all nodes.
-	requestSingly = 8
+	heartbeatInterval = time.Second
+	nodeTimeout       = 5 * time.Second        // a silent node is considered dead after this
+	pendingTimeout    = 10 * time.Second       // an admitted device that has not connected by then has failed
+	remoteTTL         = 3 * time.Minute        // remote devices that were not republished are dropped
+	requestTimeout    = 250 * time.Millisecond // timeout of a request to one node
+	clockSkew         = 2000                   // assumed clock difference between nodes, in milliseconds
+	// republishPeriod is the number of heartbeats in which the devices of all local users are republished, in case
+	// messages were lost.
+	republishPeriod = 60
+	// maxSingleRequests is the most users that are queried on their own topics; more take one request to all nodes.
+	maxSingleRequests = 8
 )
 
 // message is the JSON message between nodes.
@@ -141,11 +141,11 @@ func (p *Presence) BeforeOnline(userID string, d protocol.Device) (at int64) {
 		return d.ConnectedAt
 	}
 	p.mu.Lock()
-	p.pending[userID] = append(p.pending[userID], pendingDevice{d, time.Now().Add(comingFor)})
+	p.pending[userID] = append(p.pending[userID], pendingDevice{d, time.Now().Add(pendingTimeout)})
 	p.mu.Unlock()
 	at = d.ConnectedAt
-	for _, answer := range p.request(topic, message{Kind: messageDevices, Devices: p.localDevices(userID)}, requestTimeout,
-		1) {
+	req := message{Kind: messageDevices, Devices: p.localDevices(userID)}
+	for _, answer := range p.request(topic, req, requestTimeout, 1) {
 		for _, o := range p.merge(userID, answer) {
 			if ahead := o.ConnectedAt - d.ConnectedAt; ahead >= 0 && ahead < clockSkew {
 				at = max(at, o.ConnectedAt+1)
@@ -255,7 +255,7 @@ func (p *Presence) byNode(userID string) map[string][]protocol.Device {
 	return nodes
 }
 
-// merge stores the response of another node and returns the devices in it.
+// merge returns the devices in the response of another node, and stores them if the user has a device on this node.
 func (p *Presence) merge(userID string, answer []byte) []protocol.Device {
 	var w message
 	if json.Unmarshal(answer, &w) != nil {
@@ -328,7 +328,7 @@ func (p *Presence) Devices(userIDs ...string) []int {
 			unknown = append(unknown, i)
 		}
 	}
-	if len(unknown) > requestSingly {
+	if len(unknown) > maxSingleRequests {
 		p.requestAll(userIDs, unknown, counts)
 		return counts
 	}
@@ -434,7 +434,7 @@ func (p *Presence) onDevices(user string, w message, reply func([]byte)) {
 // Run sends heartbeats, detects dead nodes and republishes devices in case of lost messages, until ctx ends. statuses
 // returns the users with presence watchers on this node; lost is called when another node left or appeared.
 func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func()) error {
-	t := time.NewTicker(aliveEvery)
+	t := time.NewTicker(heartbeatInterval)
 	defer t.Stop()
 	var republish []string
 	step := 0
@@ -449,7 +449,7 @@ func (p *Presence) Run(ctx context.Context, statuses func() []string, lost func(
 		}
 		if len(republish) == 0 {
 			republish = p.local.Users()
-			step = 1 + len(republish)/republishAll
+			step = 1 + len(republish)/republishPeriod
 		}
 		n := min(len(republish), step)
 		for _, u := range republish[:n] {
@@ -486,14 +486,14 @@ func (p *Presence) expireNodes(now time.Time) (changed bool) {
 	defer p.mu.Unlock()
 	changed, p.rejoined = p.rejoined, false
 	for node, at := range p.nodes {
-		if now.Sub(at) > aliveFor {
+		if now.Sub(at) > nodeTimeout {
 			delete(p.nodes, node)
 			changed = true
 		}
 	}
 	for user, nodes := range p.remote {
 		for node, e := range nodes {
-			if _, alive := p.nodes[node]; !alive && now.Sub(e.at) > aliveFor || now.Sub(e.at) > forgetAfter {
+			if _, alive := p.nodes[node]; !alive && now.Sub(e.at) > nodeTimeout || now.Sub(e.at) > remoteTTL {
 				delete(nodes, node)
 			}
 		}

@@ -298,11 +298,11 @@ func (c *client) missed(name string, from *Position) (missed store.Page, recover
 		return at, false, err
 	}
 	if from.Seq > head { // this node lags behind, or there is no such record
-		here, err := g.timelines.Reaches(g.reads, name, from.Seq)
-		if here {
+		exists, err := g.timelines.Reaches(g.reads, name, from.Seq)
+		if exists {
 			at.Head = from.Seq
 		}
-		return at, here, err
+		return at, exists, err
 	}
 	if from.Seq == head {
 		return at, true, nil

@@ -124,7 +124,7 @@ func (h *Hooks) events(now int64, records []txn.Record) []txn.OutboxEvent {
 			continue
 		}
 		kind := d.kind()
-		if kind == "" || !h.wants(kind) {
+		if kind == "" || !h.enabled(kind) {
 			continue
 		}
 		key := d.orderingKey(&r, records)
@@ -154,8 +154,8 @@ func (h *Hooks) number(now int64) int64 {
 	return h.last
 }
 
-// wants reports whether a kind of event is enabled.
-func (h *Hooks) wants(kind string) bool {
+// enabled reports whether events of a kind are sent.
+func (h *Hooks) enabled(kind string) bool {
 	if len(h.opt.Kinds) == 0 {
 		return true
 	}

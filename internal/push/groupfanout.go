@@ -27,8 +27,8 @@ func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 		for i := range page {
 			u := &page[i]
 			mentioned := m.MentionAll || slices.Contains(m.Mentioned, u.UserID)
-			wants := u.Opt == im.OptNotify || u.Opt == im.OptMentions && mentioned
-			if u.UserID != m.From && u.JoinedAt <= m.At && wants &&
+			notify := u.Opt == im.OptNotify || u.Opt == im.OptMentions && mentioned
+			if u.UserID != m.From && u.JoinedAt <= m.At && notify &&
 				(len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) && !p.opt.Online(u.UserID) {
 				users = append(users, u.UserID)
 			}

@@ -369,9 +369,8 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 			finished, o.Error, o.Due = false, Clip(res.Err.Error()), now+res.After.Milliseconds()
 		case res.Never || o.Tries >= q.opt.Tries:
 			o.State, o.Error = txn.OutgoingDead, Clip(res.Err.Error())
-			q.opt.Log.Error("event delivery gave up", "hint", "replayHookEvents sends it again", "queue", q.opt.Name, "kind",
-				o.Kind,
-				"ordering_key", o.OrderingKey, "tries", o.Tries, "error", o.Error)
+			q.opt.Log.Error("event delivery gave up", "queue", q.opt.Name, "kind", o.Kind, "ordering_key", o.OrderingKey,
+				"tries", o.Tries, "error", o.Error, "hint", "replayHookEvents sends it again")
 		default:
 			finished = false
 			o.Error, o.Due = Clip(res.Err.Error()), now+max(res.After, q.opt.Backoff(o.Tries)).Milliseconds()
