@@ -29,7 +29,7 @@ type row struct {
 	request        reflect.Type
 	shape          *shape // shape of the request
 	response       reflect.Type
-	// decodes a request and encodes it again, without unknown parts
+	// decodes and encodes a request, so that a before-hook sees exactly the request that runs
 	rewrite func(data []byte) ([]byte, error)
 	run     func(ctx context.Context, by rpc.Caller, data []byte, reply func(any, error))
 }
