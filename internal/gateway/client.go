@@ -18,22 +18,39 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
+// clientState is where a client is in its life.
+//
+//	from                     event                                     to
+//	waiting                  a connect request arrives                 refused, until it is accepted
+//	refused                  the connect request is accepted           joining
+//	joining                  it has caught up with its timelines       online
+//	joining, online          it is kicked                              closed
+//	any                      its link closes                           closed
+type clientState int32
+
+const (
+	stateWaiting clientState = iota // no connect request yet
+	stateRefused                    // one request per link: further commands are dropped
+	stateJoining                    // has a session; subscription changes reach it through the log
+	stateOnline                     // applies subscription changes as they arrive
+	stateClosed                     // left all topics, and takes no more
+)
+
 // client is the device at the other end of a link, before and after it connects.
 //
-// Receive, Gone and the methods they call run on one goroutine at a time; timer and unconnected belong to them. slot is
-// guarded by pingWheel.mu.
+// Receive, Gone and the methods they call run on one goroutine at a time; timer belongs to them. slot is guarded by
+// pingWheel.mu.
 type client struct {
-	g           *Gateway
-	link        *link.Link
-	id          string
-	timer       *time.Timer // closes a link that does not connect, or stays open after a refusal
-	unconnected bool        // no connect request yet
-	order       uint64      // accept order of the links of this node
-	begun       time.Time   // when the link was accepted
+	g     *Gateway
+	link  *link.Link
+	id    string
+	state atomic.Int32 // a clientState; it becomes closed under mu
+	timer *time.Timer  // closes a link that does not connect, or stays open after a refusal
+	order uint64       // accept order of the links of this node
+	begun time.Time    // when the link was accepted
 
-	*Session             // nil until the connect request is accepted
-	entered  bool        // counts as present; guarded by userSessions.mu
-	ready    atomic.Bool // it applies subscription changes as they arrive
+	*Session      // nil until the connect request is accepted
+	entered  bool // counts as present; guarded by userSessions.mu
 	expireAt atomic.Int64
 	pinged   atomic.Bool  // a ping is unanswered
 	working  atomic.Bool  // a command is running, and a pong may be queued behind it
@@ -41,7 +58,6 @@ type client struct {
 	slot     int          // in the ping wheel
 
 	mu      sync.Mutex
-	gone    bool
 	reading map[string]*reader
 
 	// Guarded by mu: the subscription changes that are already applied.
@@ -70,7 +86,7 @@ const (
 
 // accept returns the client of a new link.
 func (g *Gateway) accept(l *link.Link) link.Device {
-	c := &client{g: g, link: l, id: uuid.NewString(), unconnected: true, applied: map[uint64]bool{}, order: g.links.Add(1),
+	c := &client{g: g, link: l, id: uuid.NewString(), applied: map[uint64]bool{}, order: g.links.Add(1),
 		begun: time.Now()}
 	c.timer = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
 	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
@@ -81,14 +97,16 @@ func (g *Gateway) accept(l *link.Link) link.Device {
 	return c
 }
 
+func (c *client) is(s clientState) bool { return clientState(c.state.Load()) == s }
+
 // Receive runs a command.
 func (c *client) Receive(cmd *wire.Command) {
 	c.working.Store(true)
 	defer c.working.Store(false)
 	switch {
-	case cmd.Connect != nil && c.unconnected:
+	case cmd.Connect != nil && c.is(stateWaiting):
 		c.connect(cmd.Id, cmd.Connect)
-	case !c.unconnected && c.Session == nil: // refused: commands sent along with the connect request are dropped
+	case c.is(stateRefused): // commands sent along with the connect request
 	case cmd.Connect != nil || c.Session == nil:
 		c.link.Close(link.BadRequest)
 	case cmd.Rpc != nil:
@@ -122,13 +140,14 @@ func (c *client) Gone() {
 	switch {
 	case code == link.BadRequest:
 		c.g.opt.OnProtocolError(c.link.From)
-	case c.unconnected && code != link.Shutdown:
+	case c.is(stateWaiting) && code != link.Shutdown:
 		c.g.opt.OnUnauthenticatedClose(c.link.From)
 	}
 	c.g.connecting.Delete(c.link)
 	c.g.streams.Delete(c.id)
 	c.g.opt.OnEnd(uint32(code))
 	if c.Session == nil {
+		c.state.Store(int32(stateClosed))
 		return
 	}
 	c.remove()
@@ -144,7 +163,8 @@ func (c *client) kick(reason string) {
 func (c *client) remove() {
 	c.mu.Lock()
 	list := slices.Collect(maps.Values(c.reading))
-	c.gone, c.reading = true, nil
+	c.reading = nil
+	c.state.Store(int32(stateClosed))
 	c.mu.Unlock()
 	c.g.wheel.remove(c)
 	for _, r := range list {
@@ -185,7 +205,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	if !c.timer.Stop() {
 		return // the connect timeout has closed the link
 	}
-	c.unconnected = false // one attempt per link
+	c.state.Store(int32(stateRefused))
 	connectReq := ConnectRequest{From: c.link.From, Token: req.Token, Data: req.Data, Known: map[string]Position{}}
 	for topic, sub := range req.Subs {
 		if sub.GetRecover() {
@@ -213,6 +233,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 	// of two links of a device the later one is the newer, whichever connects first
 	s.At -= time.Since(c.begun).Milliseconds()
 	c.Session = s
+	c.state.Store(int32(stateJoining)) // before others can find and close it
 	c.expireAt.Store(s.ExpireAt)
 	s.At = g.opt.BeforeOnline(s.UserID, s.device())
 	g.sessions.add(c) // from now on it can be kicked
@@ -239,7 +260,7 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		r.live()
 	}
 	c.mu.Lock()
-	if !c.gone { // it may have been kicked meanwhile
+	if !c.is(stateClosed) { // it may have been kicked meanwhile
 		g.wheel.add(c)
 	}
 	c.mu.Unlock()
@@ -311,7 +332,7 @@ func (c *client) finishConnect(online bool) {
 	c.caughtUp = c.Head // the session's topics include the changes up to here
 	c.mu.Unlock()
 	after := c.catchUp(c.Head)
-	c.ready.Store(true)
+	c.state.CompareAndSwap(int32(stateJoining), int32(stateOnline))
 	after = c.catchUp(after)
 	c.mu.Lock()
 	c.applied, c.caughtUp = nil, after

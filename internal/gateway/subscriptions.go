@@ -51,7 +51,7 @@ func (g *Gateway) apply(change subscriptionChange) {
 		return
 	}
 	for _, c := range g.sessions.of(im.TopicUser(change.topic)) {
-		if c.ready.Load() { // else the client finds the change in the log when it catches up
+		if c.is(stateOnline) { // else the client finds the change in the log when it catches up
 			c.change(change.seq, change.Listen)
 		}
 	}

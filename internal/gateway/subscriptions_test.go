@@ -18,7 +18,7 @@ func TestOldSubscriptionChange(t *testing.T) {
 	var once sync.Once
 	h.log.onHead = func(topic string) {
 		for _, c := range h.g.sessions.of("ann") {
-			if topic == "user:ann" && c.ready.Load() { // the session catches up for the last time
+			if topic == "user:ann" && c.is(stateOnline) { // the session catches up for the last time
 				once.Do(func() { close(caughtUp); <-goOn })
 			}
 		}

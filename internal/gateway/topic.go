@@ -269,7 +269,7 @@ func (c *client) open(name string) (*reader, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.gone:
+	case c.is(stateClosed):
 		return nil, errEnding
 	case c.reading[name] != nil:
 		return nil, errReading
@@ -316,7 +316,7 @@ func (c *client) missed(name string, from *Position) (missed store.Page, recover
 		size += int64(len(page.Records[i].Body)) + perRecord
 	}
 	if n := len(page.Records); n > 0 && page.Records[0].Seq == from.Seq+1 && page.Records[n-1].Seq == page.Head &&
-		(c.ready.Load() || c.budget.Add(-size) >= 0) {
+		(c.is(stateOnline) || c.budget.Add(-size) >= 0) {
 		return page, true, nil
 	}
 	return store.Page{Head: page.Head}, false, nil
