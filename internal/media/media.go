@@ -90,7 +90,16 @@ func New(s *store.Store, opt Options) (*Media, error) {
 	}
 	m.live = newLiveKit(api.String(), opt, s.Now)
 	m.proxy = &httputil.ReverseProxy{
-		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(api); r.SetXForwarded() },
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(api); r.SetXForwarded() },
+		// This server decides which origins may call; a second set of headers makes browsers refuse the response.
+		ModifyResponse: func(res *http.Response) error {
+			for name := range res.Header {
+				if strings.HasPrefix(name, "Access-Control-") {
+					res.Header.Del(name)
+				}
+			}
+			return nil
+		},
 		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			m.log.Warn("LiveKit unreachable", "error", err)
