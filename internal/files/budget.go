@@ -29,8 +29,10 @@ type slot struct {
 const (
 	maxWaiting  = 16               // waiting images of one user; more get no thumbnail
 	longestWait = 10 * time.Second // an image that waits longer gets no thumbnail
-	// maximum rest: a decoder rests as long as it ran, so that images take at most half of its time
-	longestRest = time.Second
+	// After an image a decoder rests for restFactor times its duration, at most longestRest: decoding takes at most a
+	// quarter of a processor, so that calls are not slowed by uploads.
+	restFactor  = 3
+	longestRest = 2 * time.Second
 )
 
 func newBudget(limit int64) *budget {
@@ -61,7 +63,7 @@ func (b *budget) take(ctx context.Context, user string, bytes int64) (done func(
 	}
 	began := time.Now()
 	return func() {
-		time.AfterFunc(min(time.Since(began), longestRest), func() { b.decoders.Release(1) })
+		time.AfterFunc(min(restFactor*time.Since(began), longestRest), func() { b.decoders.Release(1) })
 		b.memory.Release(bytes)
 		leave()
 	}, true
