@@ -1,6 +1,7 @@
 // Package beckon is the whole server as a library: New, Run, Handler.
 //
-// It joins the rooms and owns no rule of its own. See ARCHITECTURE.md for the way a call takes.
+// It constructs the packages below internal and connects them; it has no rules of its own. ARCHITECTURE.md follows a
+// call through them.
 package beckon
 
 import (
@@ -39,7 +40,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Server is a Beckon server.
+// Server is a Beckon server: one node of a cluster, or the only one. Its fields are set by New and do not change,
+// except draining (atomic).
 type Server struct {
 	cfg       Config
 	addresses *address.Limits
@@ -54,11 +56,11 @@ type Server struct {
 	pushes    *push.Push
 	stats     *stats.Stats
 	tracer    *trace.Tracer // nil = no traces
-	audit     *logFile      // nil = there is no audit log
+	audit     *logFile      // nil = no audit log
 	api       *api.API
 	metrics   *prometheus.Registry
 	meters    meters
-	bus       *delivery.NATS // nil = this is the only node
+	bus       *delivery.NATS // nil = single node
 	presence  *delivery.Presence
 	ready     chan struct{}
 	draining  atomic.Bool
@@ -66,8 +68,8 @@ type Server struct {
 	leave     sync.Once
 }
 
-// New opens the data directory and prepares a server. ctx bounds the opening and the life of background key refreshes.
-// Call Run next; Close only when Run is never called.
+// New opens the database and prepares a server. ctx bounds the opening and the lifetime of background key refreshes.
+// Call Run next; call Close only if Run is never called.
 func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
@@ -110,7 +112,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// join makes the rooms and the doors between them.
+// join constructs the services and connects them to each other.
 func (s *Server) join(ctx context.Context) (err error) {
 	s.meters = newMeters(s.metrics)
 	s.register()
@@ -145,7 +147,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) {
 			s.users.PresenceChanged(user, online)
 			if !online {
-				s.signaling.UserOffline(user) // perhaps with its node
+				s.signaling.UserOffline(user) // its node may have died with its sessions
 			}
 		})
 		sessions = s.presence
@@ -207,7 +209,7 @@ func (s *Server) pushOptions(sessions user.Sessions) push.Options {
 	}
 }
 
-// tracePush makes a push a part of the trace of its invitation.
+// tracePush adds a push to the trace of its invitation.
 func (s *Server) tracePush(user, inviteID, kind, provider, outcome string, begin time.Time, err error) {
 	span := trace.Span{InviteID: inviteID, Name: "push", Begin: begin,
 		With: []string{"user", user, "kind", kind, "provider", provider, "outcome", outcome}}
@@ -217,7 +219,7 @@ func (s *Server) tracePush(user, inviteID, kind, provider, outcome string, begin
 	s.tracer.Record(span)
 }
 
-// sample sets the figures that are not counted but looked at.
+// sample records the gauges of the statistics: connections of this node and open calls.
 func (s *Server) sample(ctx context.Context) {
 	now := s.store.Now()
 	s.stats.Most(now, stats.Connections, int64(s.gateway.Sessions()))
@@ -226,10 +228,10 @@ func (s *Server) sample(ctx context.Context) {
 	}
 }
 
-// here says whether a person has a device connected to this node.
+// here reports whether a user has a device connected to this node.
 func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 }
 
-// methods joins the rooms that verbs are in.
+// methods constructs the services that implement the methods.
 func (s *Server) methods(sessions user.Sessions) api.Services {
 	groups := group.New(s.store, s.signaling, sessions,
 		group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay})
@@ -258,8 +260,8 @@ func (s *Server) methods(sessions user.Sessions) api.Services {
 	}
 }
 
-// busyAt is how full the queue of actions may be before new ones are refused; the rest of it is for answers and
-// endings.
+// busyAt is the fill level of the store's queue (0 to 1) at which new actions are refused; the rest is reserved for
+// answers and endings.
 const busyAt = 0.25
 
 func (s *Server) nodes() int {
@@ -269,20 +271,20 @@ func (s *Server) nodes() int {
 	return s.presence.Nodes()
 }
 
-// follow makes the bus: to the other nodes, or, when this is the only one, to nobody.
+// follow connects the bus to the other nodes; without NATS it is a local bus.
 func (s *Server) follow() (delivery.Bus, error) {
 	if s.cfg.NATS == "" {
 		return delivery.NewLocal(), nil
 	}
 	if s.cfg.FilesURL == "" {
-		s.cfg.Log.Warn("uploaded files stay on the node that took them: set a files URL that all nodes share")
+		s.cfg.Log.Warn("uploaded files stay on one node: set a shared files URL")
 	}
 	var err error
 	s.bus, err = delivery.NewNATS(s.cfg.NATS, s.store.ClusterID(), s.cfg.Log)
 	return s.bus, err
 }
 
-// moved is told that a device came or went.
+// moved publishes a change of a user's devices on this node; edge is set for the first connect and the last disconnect.
 func (s *Server) moved(user string, edge bool) {
 	if edge && !s.here(user) {
 		s.signaling.UserOffline(user)
@@ -295,8 +297,8 @@ func (s *Server) moved(user string, edge bool) {
 	}
 }
 
-// Run serves until ctx ends; then it sends the devices to other nodes, when there are any, finishes what is under way,
-// and closes the database.
+// Run serves until ctx ends. Then it drains devices to other nodes (with NATS), completes pending actions, and closes
+// the database.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.release()
 	if err := s.gateway.Start(); err != nil {
@@ -306,15 +308,15 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(err, s.Close())
 	}
 	close(s.ready)
-	// The order of stopping: devices are sent away, then sessions and deadlines end, then the store, which finishes what
-	// they asked for, and the bus.
+	// Shutdown order: drain devices, stop sessions and deadlines, then the store, which completes their transactions, and
+	// the bus.
 	stopStore, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ctx, fail := context.WithCancel(ctx)
 	defer fail()
 	var storing errgroup.Group
 	storing.Go(func() error {
-		defer fail() // without a store there is no server
+		defer fail() // the server cannot run without the store
 		return s.store.Run(stopStore)
 	})
 	if s.bus != nil {
@@ -350,17 +352,17 @@ func (s *Server) Run(ctx context.Context) error {
 	err := g.Wait()
 	cancel()
 	err = errors.Join(err, storing.Wait())
-	s.api.Wait() // calls that waited for their turn are refused by now
+	s.api.Wait() // pending calls have been refused by now
 	return errors.Join(err, s.Close())
 }
 
 func (s *Server) release() { s.leave.Do(func() { close(s.drained) }) }
 
-// Drained is closed when a server that is stopping has sent its devices away: until then its doors are to stay open.
+// Drained is closed when a stopping server has drained its devices: keep HTTP listeners open until then.
 func (s *Server) Drained() <-chan struct{} { return s.drained }
 
-// state says why the server should not be sent anybody; empty = it should. Who asks without nats is content with events
-// of other nodes coming late.
+// state returns the reason why the server is not ready; empty = ready. With without "nats", a lost NATS connection does
+// not count: events of other nodes are then delayed until the next reconcile.
 func (s *Server) state(without string) string {
 	select {
 	case <-s.ready:
@@ -378,7 +380,7 @@ func (s *Server) state(without string) string {
 	return ""
 }
 
-// traceTime bounds the sending of the last traces.
+// traceTime is the timeout for sending the last traces.
 const traceTime = 2 * time.Second
 
 // Close releases the data directory of a server that was never run.
@@ -393,7 +395,7 @@ func (s *Server) Close() error {
 	last, cancel := context.WithTimeout(context.Background(), traceTime)
 	defer cancel()
 	if failed := s.tracer.Close(last); failed != nil {
-		s.cfg.Log.Warn("the last traces could not be sent", "error", failed)
+		s.cfg.Log.Warn("sending last traces failed", "error", failed)
 	}
 	if s.audit != nil {
 		err = errors.Join(err, s.audit.Close())
@@ -401,22 +403,22 @@ func (s *Server) Close() error {
 	return errors.Join(err, s.store.Close())
 }
 
-// Trim removes what is past its retention now. A running server does it by itself every minute.
+// Trim applies retention now. A running server does so once a minute.
 func (s *Server) Trim(ctx context.Context) error { return s.store.ApplyRetentionNow(ctx) }
 
-// Ready is closed when the server takes calls.
+// Ready is closed when the server accepts calls.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
-// Token mints a token for a device of a user; ttl 0 never expires.
+// Token mints a token for a device of a user; a ttl of 0 never expires.
 func (s *Server) Token(userID, deviceID string, ttl time.Duration) (string, error) {
 	return s.api.Authenticator().Mint(userID, deviceID, ttl)
 }
 
-// APIKey returns a key for app servers.
+// APIKey returns an API key for app servers.
 func (s *Server) APIKey() string { return s.cfg.APIKeys[0] }
 
-// PathLiveKitHook is where LiveKit is to send its webhooks.
+// PathLiveKitHook is the path for LiveKit's webhooks.
 const PathLiveKitHook = media.PathHook
 
-// OpenAPI describes every verb, as JSON, for those who generate types.
+// OpenAPI describes every method as JSON, for type generators.
 func OpenAPI() []byte { return api.OpenAPI() }

@@ -11,163 +11,163 @@ import (
 	"github.com/beckon-im/beckon/internal/push"
 )
 
-// Config is everything that can be chosen. The zero value works: it keeps its data and its keys in ./beckon-data.
+// Config configures a Server. The zero value works: it keeps its database and keys in ./beckon-data.
 type Config struct {
-	// DataDir is where the database and the generated keys are. One server at a time may use it. Default: "beckon-data".
+	// DataDir is the directory of the SQLite database, uploaded files and generated keys. Only one server at a time may
+	// use it. Default: "beckon-data".
 	DataDir string
-	// Postgres is the address of a PostgreSQL database to use instead of the one in DataDir, as libpq has it:
+	// Postgres is the URL of a PostgreSQL database that replaces SQLite, in libpq format:
 	// postgres://user@host1,host2/name?target_session_attrs=read-write. Any number of servers may share it. Default: none.
 	Postgres string
-	// NATS is the address of the servers by which the nodes of a house reach each other:
-	// nats://host1:4222,nats://host2:4222. It needs Postgres. Default: none, which is right for one node.
+	// NATS lists the NATS servers that connect the nodes of a cluster: nats://host1:4222,nats://host2:4222. It requires
+	// Postgres. Default: none, for a single node.
 	NATS string
-	// Writers is how many connections commit to PostgreSQL side by side. With more, commits are smaller and cost more.
-	// Default: 2.
+	// Writers is the number of connections that commit to PostgreSQL concurrently. With more, batches are smaller and cost
+	// more per action. Default: 2.
 	Writers int
-	// Sweep is how often a node compares what it delivered with the log: an event whose hint was lost comes so late at
-	// most. Default: 2 s.
+	// Sweep is the interval at which a node compares delivered events with the database, and so the maximum delay of an
+	// event whose NATS message was lost. Default: 2 s.
 	Sweep time.Duration
-	// Drain is over how long devices are sent to other nodes when this one stops. Default: 10 s with NATS, else none.
+	// Drain is the period over which a stopping node moves its devices to other nodes. Default: 10 s with NATS, else none.
 	// Negative: none.
 	Drain time.Duration
-	// JWTSecret verifies the HS256 tokens of devices. Default: generated once, kept in DataDir/keys.json.
+	// JWTSecret verifies the HS256 tokens of devices; at least 32 characters. Default: generated once, kept in
+	// DataDir/keys.json.
 	JWTSecret string
-	// JWKSURL is where the public keys for RS256 and ES256 tokens are. Default: none.
+	// JWKSURL is the URL of the public keys for RS256 and ES256 tokens. Default: none.
 	JWKSURL string
-	// JWTIssuer and JWTAudience must stand in a token when set. Default: not checked.
+	// JWTIssuer and JWTAudience, when set, must equal the claims of a token. Default: not checked.
 	JWTIssuer, JWTAudience string
-	// UserSigAppID and UserSigKey let devices in with a UserSig (TLSSigAPIv2). Default: none.
+	// UserSigAppID and UserSigKey accept connections with a UserSig (TLSSigAPIv2). Default: none.
 	UserSigAppID int64
 	UserSigKey   string
-	// APIKeys let app servers act for any user; at least 16 characters each. Default: one generated, kept in
-	// DataDir/keys.json.
+	// Origins are the web origins that may connect; "*" allows all. Default: the server's own host.
 	APIKeys []string
 	// Origins are the web origins whose pages may connect; "*" allows all. Default: pages of the server's own host.
 	Origins []string
-	// UserRate and UserBurst bound the calls of one user, per second and at once. Default: 100 and 200.
+	// UserRate and UserBurst limit the calls of one user, per second and at once. Default: 100 and 200.
 	UserRate  float64
 	UserBurst int
-	// AddressRate and AddressBurst bound the connects and requests of one address; a wrong token or key costs as much as a
-	// hundred of them. Default: 1000 and 5000.
+	// AddressRate and AddressBurst limit the connects and requests of one client address, per second and at once; a wrong
+	// token or key counts as a hundred requests. Default: 1000 and 5000.
 	AddressRate  float64
 	AddressBurst int
-	// TrustedProxies are the addresses and networks (10.0.0.0/8) of proxies in front of this server, which say in
-	// X-Forwarded-For whom they speak for. Without them all devices behind a proxy count as one address. Default: none.
+	// TrustedProxies are the addresses and networks (10.0.0.0/8) of proxies in front of this server, trusted to report
+	// client addresses in X-Forwarded-For. Without them all devices behind a proxy count as one address. Default: none.
 	TrustedProxies []string
-	// Full says that the process has no room for more: then nothing new is taken, nobody more connects, and what rings
-	// goes on. Default: it always has.
+	// Full reports that the process is out of memory: new actions and connections are then refused, while open invitations
+	// continue. Default: never.
 	Full func() bool
-	// Ping is how often a device's link is checked; a dead one is noticed within four thirds of it and the second that it
-	// has to close. Default: 10 s, so within 15 s.
+	// Ping is the interval of connection checks. A dead connection is closed within four thirds of it plus one second.
+	// Default: 10 s, so within 15 s.
 	Ping time.Duration
-	// Webhook is where events are sent when something has happened, BeforeHook where is asked before something happens,
-	// both signed with WebhookSecret: whsec_ and base64 of 24 to 64 bytes. Default: nowhere.
+	// Webhook is the URL for events after an action, BeforeHook the URL called before an action. Requests to both are
+	// signed with WebhookSecret: whsec_ and base64 of 24 to 64 bytes. Default: none.
 	Webhook, BeforeHook, WebhookSecret string
-	// WebhookEvents are the kinds that are sent (invitation.created), or families of them (invitation). Default: all.
+	// WebhookEvents filters webhooks by kind (invitation.created) or family (invitation). Default: all.
 	WebhookEvents []string
-	// BeforeHookVerbs are the verbs before which is asked: invite, sendMessage, joinGroup, connect. Default: all of these.
+	// BeforeHookVerbs are the methods that call the before-hook: invite, sendMessage, joinGroup, connect. Default: all of
+	// these.
 	BeforeHookVerbs []string
-	// BeforeHookTime is how long is waited for the answer, and BeforeHookRefuse refuses what was asked about when none
-	// came. Default: 2 s, and it goes on.
+	// BeforeHookTime is the timeout for before-hook requests. BeforeHookRefuse refuses the action on a timeout or failure
+	// instead of allowing it. Default: 2 s, false.
 	BeforeHookTime   time.Duration
 	BeforeHookRefuse bool
-	// Push is how people are reached who have no connected device. Default: by Web Push alone.
+	// Push configures pushes to users without a connected device. Default: Web Push only.
 	Push PushConfig
-	// Traces is a collector of OpenTelemetry to which traces are sent by OTLP over HTTP: http://127.0.0.1:4318. Invite,
-	// pushes and answers of an invitation are one trace. Default: none.
+	// Traces is the URL of an OpenTelemetry collector (OTLP over HTTP): http://127.0.0.1:4318. The invite, pushes and
+	// answers of an invitation form one trace. Default: none.
 	Traces string
-	// AuditLog is a file to which everything is added that app servers change, as lines of JSON. Default: none.
+	// AuditLog is the path of a file that receives each change by an app server as a line of JSON. Default: none.
 	AuditLog string
-	// DevicePolicy says how many devices a user may have connected: "many", "one-per-platform", "single". The newest
-	// stays. Default: many.
+	// DevicePolicy limits the connected devices of a user: "many", "one-per-platform", "single". The newest session stays.
+	// Default: many.
 	DevicePolicy DevicePolicy
-	// DropBlocked lets messages and invitations to somebody who blocks the sender seem to succeed. Default: they are
+	// DropBlocked makes messages and invitations to a user who blocks the sender appear to succeed. Default: they are
 	// refused with 20007.
 	DropBlocked bool
-	// LargeGroup is how many members make a group large: its onlookers hear digests of the answers to an invitation.
-	// Default: 500.
+	// LargeGroup is the member count from which a group is large: members who are not invited receive digests of the
+	// answers to an invitation. Default: 500.
 	LargeGroup int
-	// GroupsPerDay and MembersPerDay are how many groups one user may create a day, and how many users one may bring into
-	// groups, on each node. App servers have no bound. Negative: nobody has. Default: 100 and 1000.
+	// GroupsPerDay and MembersPerDay limit the groups a user may create and the users one may add to groups, per day and
+	// node. App servers are not limited. Negative: no limit. Default: 100 and 1000.
 	GroupsPerDay, MembersPerDay int
-	// OpenPerPair, OpenPerInvitee and OpenPerInviter bound the open invitations of one user to another, to one user, and
-	// of one user. Over a bound an invitation is refused with 9506. Negative: no bound. Defaults: 5, 500, 1,000.
+	// OpenPerPair, OpenPerInvitee and OpenPerInviter limit open invitations from one user to another, to one user, and
+	// from one user. Beyond a limit invitations are refused with 9506. Negative: no limit. Defaults: 5, 500, 1,000.
 	OpenPerPair, OpenPerInvitee, OpenPerInviter int
-	// DefaultTimeout is the timeout of invitations that give none, in whole seconds. Default: they never time out.
+	// DefaultTimeout is the timeout of invitations that set none, in whole seconds. Default: none.
 	DefaultTimeout time.Duration
-	// MaxTimeout bounds the timeout of invitations; one that never times out is above every bound. Default: none.
+	// MaxTimeout limits the timeout of invitations; it also refuses invitations without a timeout. Default: no limit.
 	MaxTimeout time.Duration
-	// RevokeWithin is how long senders may take back a message. Default: 2 min.
+	// RevokeWithin is the period during which senders may recall a message. Default: 2 min.
 	RevokeWithin time.Duration
-	// Retention is how long messages and other records are kept. Default: for ever.
+	// Retention is the age at which messages and other records are removed. Default: never.
 	Retention time.Duration
-	// FilesURL says where uploaded files are: s3://bucket?region=…, or another of gocloud.dev/blob. Default:
+	// FilesURL is the storage of uploaded files: s3://bucket?region=…, or another URL of gocloud.dev/blob. Default:
 	// DataDir/files.
 	FilesURL string
-	// LinkLife is how long a link to a file can be used. Default: 1 h.
+	// LinkLife is the lifetime of a file link. Default: 1 h.
 	LinkLife time.Duration
-	// MaxImage, MaxSound, MaxVideo and MaxFile bound uploads, in bytes. Default: 28 MiB, 28 MiB, 100 MiB, 100 MiB.
+	// MaxImage, MaxSound, MaxVideo and MaxFile limit uploads, in bytes. Default: 28 MiB, 28 MiB, 100 MiB, 100 MiB.
 	MaxImage, MaxSound, MaxVideo, MaxFile int64
-	// DecodeMemory limits the memory in which uploaded images are decoded for their thumbnails, in bytes. An image that
-	// needs more has no thumbnail. Default: 256 MiB.
+	// DecodeMemory limits the memory for decoding uploaded images into thumbnails, in bytes. A larger image gets no
+	// thumbnail. Default: 256 MiB.
 	DecodeMemory int64
-	// DatabaseCache limits the page caches of SQLite, in bytes. Default: 64 MiB for the writer and 16 MiB for each reader.
+	// DatabaseCache limits each page cache of SQLite, in bytes. Default: 64 MiB for the writer and 16 MiB for each reader.
 	DatabaseCache int64
-	// KeepLocation keeps the metadata of uploaded images: where they were taken, and all else. Default: the orientation
-	// alone.
+	// KeepLocation keeps the metadata of uploaded images, including the location. Default: only the orientation is kept.
 	KeepLocation bool
-	// LiveKitURL is where people reach the media server: wss://media.example.com. Default: through this server, which
-	// passes on /rtc to LiveKitAPI.
+	// LiveKitURL is the address of LiveKit for clients: wss://media.example.com. Default: this server, which proxies /rtc
+	// to LiveKitAPI.
 	LiveKitURL string
-	// LiveKitAPI is where this server reaches it: http://127.0.0.1:7880. Default: LiveKitURL.
+	// LiveKitAPI is the address of LiveKit for this server: http://127.0.0.1:7880. Default: LiveKitURL.
 	LiveKitAPI string
-	// LiveKitKey and LiveKitSecret are one of its API keys, the secret at least 32 characters. Let it send its webhooks,
-	// signed with the same key, to /livekit/webhook of this server. Default: none, and no media rooms.
+	// LiveKitKey and LiveKitSecret are an API key of LiveKit, the secret at least 32 characters. Configure LiveKit to send
+	// its webhooks, signed with the same key, to /livekit/webhook of this server. Default: none, and no media rooms.
 	LiveKitKey, LiveKitSecret string
-	// RoomPolicy says who may enter media rooms: "invited", or "open" for everybody. Default: invited.
+	// RoomPolicy controls admission to media rooms: "invited" users only, or "open" to all. Default: invited.
 	RoomPolicy RoomPolicy
-	// RoomTokenLife is for how long one may enter a room with a token. Default: 60 s.
+	// RoomTokenLife is the lifetime of a room token. Default: 60 s.
 	RoomTokenLife time.Duration
-	// Web shows the pages at /: conversations, calls, classroom, chat room. Default: false.
+	// Web serves the web app at /: conversations, calls, classroom, chat room. Default: false.
 	Web bool
-	// Console shows the console for operators at /console, who sign in with an API key. Default: false.
+	// Console serves the operators' console at /console; sign-in is with an API key. Default: false.
 	Console bool
-	// MaxBatch bounds the actions that share one commit. Default: 256.
+	// MaxBatch limits the actions that share one commit. Default: 256.
 	MaxBatch int
-	// NoSync leaves out the fsync at each commit: acknowledged actions are lost when the machine dies. For measuring
-	// only. Default: false.
+	// NoSync omits the fsync of each commit: acknowledged actions are lost if the machine crashes. For measurements only.
+	// Default: false.
 	NoSync bool
-	// Now is the clock that decides, in milliseconds. Change it only in tests. Default: the system's.
+	// Now is the clock for all decisions, in Unix milliseconds. Change it only in tests. Default: the system clock.
 	Now func() int64
-	// Log receives what operators should know. Default: slog.Default().
+	// Log receives the server's log. Default: slog.Default().
 	Log *slog.Logger
 }
 
-// PushConfig is everything that can be chosen about pushes.
+// PushConfig configures push providers.
 type PushConfig struct {
-	// APNsKey is the authentication key of APNs, as its .p8 file has it, APNsKeyID and APNsTeamID say whose it is, and
-	// APNsApp is the bundle id of apps that do not say theirs. Default: none, and no pushes to Apple's devices.
+	// APNsKey is the authentication key for APNs, the content of its .p8 file; APNsKeyID and APNsTeamID identify it, and
+	// APNsApp is the bundle id for push tokens without one. Default: none, and no pushes to Apple devices.
 	APNsKey                        []byte
 	APNsKeyID, APNsTeamID, APNsApp string
-	// FCMCredentials are those of a service account of Firebase, as its JSON file has them. Default: none, and no pushes
-	// by FCM.
+	// FCMCredentials are the JSON credentials of a Firebase service account. Default: none, and no pushes over FCM.
 	FCMCredentials []byte
-	// APNsURL and FCMURL replace the addresses of the providers, as of a gateway between. Default: theirs.
+	// APNsURL and FCMURL replace the providers' addresses, for example with a gateway. Default: the providers.
 	APNsURL, FCMURL string
-	// Subject is whom the operators of browsers' push services can write to: mailto:ops@example.com. Apple's wants a true
-	// one. Default: the address of this project.
+	// Subject is a contact for the operators of browser push services: mailto:ops@example.com. Apple requires a valid one.
+	// Default: the address of this project.
 	Subject string
-	// Private lets Web Push endpoints have private addresses, and be reached without TLS. Registering one makes this
-	// server call it. Default: refused.
+	// Private allows Web Push endpoints at private addresses and without TLS. Such a registration lets a user make this
+	// server call an internal address. Default: refused.
 	Private bool
-	// Templates are what pushes say, over what they say by themselves: by language and kind. Default: English and Chinese.
+	// Templates override the built-in push texts, by language and kind. Default: English and Chinese.
 	Templates PushTemplates
 }
 
-// PushTemplates are what pushes say: by language (en, zh-CN) and kind (invitation, missed, message…).
+// PushTemplates are push texts by language (en, zh-CN) and kind (invitation, missed, message…).
 type PushTemplates = push.Templates
 
-// RoomPolicy says who may enter media rooms.
+// RoomPolicy controls admission to media rooms.
 type RoomPolicy = im.RoomPolicy
 
 // The room policies.
@@ -176,7 +176,7 @@ const (
 	RoomOpen    = im.RoomOpen
 )
 
-// DevicePolicy says how many devices a user may have connected.
+// DevicePolicy limits the connected devices of a user.
 type DevicePolicy = gateway.Policy
 
 // The device policies.
@@ -186,7 +186,7 @@ const (
 	SingleDevice   = gateway.Single
 )
 
-// fill completes the configuration with defaults and generated keys.
+// fill applies defaults and validates the configuration.
 func (c *Config) fill() error {
 	if c.DataDir == "" {
 		c.DataDir = "beckon-data"
@@ -198,10 +198,10 @@ func (c *Config) fill() error {
 		c.Full = func() bool { return false }
 	}
 	if c.JWTSecret != "" && len(c.JWTSecret) < 32 {
-		return errors.New("the JWT secret is shorter than 32 characters, which can be guessed; use a longer one")
+		return errors.New("the JWT secret must have at least 32 characters")
 	}
 	if c.NATS != "" && c.Postgres == "" {
-		return errors.New("several nodes (NATS) need a database that they share: set Postgres too")
+		return errors.New("NATS requires a shared database: set Postgres too")
 	}
 	if c.Drain == 0 && c.NATS != "" {
 		c.Drain = 10 * time.Second
@@ -209,17 +209,17 @@ func (c *Config) fill() error {
 	switch c.DevicePolicy {
 	case "", ManyDevices, OnePerPlatform, SingleDevice:
 	default:
-		return fmt.Errorf("the device policy %q is none of many, one-per-platform, single", c.DevicePolicy)
+		return fmt.Errorf("device policy %q: must be one of: many, one-per-platform, single", c.DevicePolicy)
 	}
 	if c.RoomPolicy != "" && c.RoomPolicy != RoomInvited && c.RoomPolicy != RoomOpen {
-		return fmt.Errorf("the room policy %q is none of invited, open", c.RoomPolicy)
+		return fmt.Errorf("room policy %q: must be one of: invited, open", c.RoomPolicy)
 	}
 	if c.Retention < 0 || c.LinkLife < 0 || c.RevokeWithin < 0 || c.DefaultTimeout < 0 || c.MaxTimeout < 0 ||
 		c.LargeGroup < 0 || c.RoomTokenLife < 0 {
-		return errors.New("retention, link life, room token life, revoke time and large group may not be negative")
+		return errors.New("retention, timeouts, lifetimes and large group must not be negative")
 	}
 	if (c.UserSigAppID == 0) != (c.UserSigKey == "") {
-		return errors.New("UserSig needs both the application id and the key")
+		return errors.New("UserSig requires both the application id and the key")
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/beckon-im/beckon/web"
 )
 
-// Handler serves every door: devices, app servers, metrics and health.
+// Handler serves HTTP: device connections, methods for app servers, the web pages, metrics and health.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	devices := s.gateway.Handler()
@@ -29,14 +29,14 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(media.PathSignal, rooms)
 		mux.Handle(media.PathSignal+"/", rooms)
 	}
-	verbs := s.api.Handler()
+	services := s.api.Handler()
 	if s.cfg.Web || s.cfg.Console {
 		mux.Handle("/", web.Handler(s.cfg.Web, s.cfg.Console))
 		for _, path := range api.Paths() {
-			mux.Handle(path, verbs)
+			mux.Handle(path, services)
 		}
 	} else {
-		mux.Handle("/", verbs)
+		mux.Handle("/", services)
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -50,30 +50,30 @@ func (s *Server) Handler() http.Handler {
 	return s.api.Guard(mux)
 }
 
-// unlessDraining refuses devices that come to a node that sends its own away.
+// unlessDraining refuses new device connections on a draining node.
 func (s *Server) unlessDraining(devices http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
 			w.Header().Set("Retry-After", "1")
-			http.Error(w, "this node is stopping; connect again, to another", http.StatusServiceUnavailable)
+			http.Error(w, "this node is stopping; connect to another node", http.StatusServiceUnavailable)
 			return
 		}
 		devices.ServeHTTP(w, r)
 	})
 }
 
-// Listener makes a listener that resets the connections of an address that is over Config's AddressRate, or that came
-// with too many wrong tokens, before anything of them is read. Handler limits requests by itself; this also takes away
-// what a flood of connections costs. Put it under TLS.
+// Listener returns a listener that resets connections before reading them when their address is over Config.AddressRate
+// or sent too many wrong tokens. Handler limits requests by itself; the listener also avoids the cost of a flood of
+// connections. Place it below TLS.
 func (s *Server) Listener(ln net.Listener) net.Listener { return s.addresses.Listener(ln) }
 
-// routes makes the doors of the verbs.
-func (s *Server) routes(ctx context.Context, verbs api.Services) (*api.API, error) {
+// routes constructs the API over the services.
+func (s *Server) routes(ctx context.Context, services api.Services) (*api.API, error) {
 	audit, err := s.openAudit()
 	if err != nil {
 		return nil, err
 	}
-	return api.New(ctx, verbs, api.Options{
+	return api.New(ctx, services, api.Options{
 		Auth: api.AuthOptions{
 			JWTSecret: s.cfg.JWTSecret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.JWTIssuer, Audience: s.cfg.JWTAudience,
 			UserSigAppID: s.cfg.UserSigAppID, UserSigKey: s.cfg.UserSigKey, APIKeys: s.cfg.APIKeys,
@@ -90,7 +90,7 @@ func (s *Server) routes(ctx context.Context, verbs api.Services) (*api.API, erro
 	})
 }
 
-// traced is what calls about invitations are told to; nil when nobody collects traces.
+// traced returns the trace recorder for calls about invitations; nil without a collector.
 func (s *Server) traced() func(trace.Span) {
 	if s.tracer == nil {
 		return nil
@@ -98,20 +98,19 @@ func (s *Server) traced() func(trace.Span) {
 	return s.tracer.Record
 }
 
-// openAudit opens the audit log.
+// openAudit opens the audit log; it returns nil without one.
 func (s *Server) openAudit() (*slog.Logger, error) {
 	if s.cfg.AuditLog == "" {
 		return nil, nil
 	}
 	s.audit = &logFile{name: s.cfg.AuditLog}
 	if err := s.audit.reopen(); err != nil {
-		return nil, fmt.Errorf("the audit log cannot be written: %w", err)
+		return nil, fmt.Errorf("open audit log: %w", err)
 	}
 	return slog.New(slog.NewJSONHandler(s.audit, nil)), nil
 }
 
-// ReopenLogs opens log files again by their names, after they were renamed. Until the new one is open the old one is
-// written.
+// ReopenLogs reopens log files by name, for log rotation. Each file is written until its successor is open.
 func (s *Server) ReopenLogs() error {
 	if s.audit == nil {
 		return nil
@@ -119,7 +118,7 @@ func (s *Server) ReopenLogs() error {
 	return s.audit.reopen()
 }
 
-// logFile is a file that can be reopened while it is written.
+// logFile is an append-only file that can be reopened during writes. mu guards file.
 type logFile struct {
 	name string
 
@@ -142,7 +141,7 @@ func (l *logFile) reopen() error {
 	return old.Close()
 }
 
-// Write appends to the file that is open now.
+// Write appends to the current file.
 func (l *logFile) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

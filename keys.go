@@ -17,17 +17,17 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 )
 
-// Keys are the secrets that a server makes for itself.
+// Keys are the generated secrets of a server.
 type Keys struct {
 	JWTSecret string `json:"jwtSecret"`
 	APIKey    string `json:"apiKey"`
 }
 
-// KeysFile is the name of the generated secrets in the data directory.
+// KeysFile is the file of the generated secrets in the data directory.
 const KeysFile = "keys.json"
 
-// fillKeys completes the configuration with generated keys: those of the data directory or, when nodes share a
-// database, those of the first of them, which are then written to each data directory.
+// fillKeys completes the configuration with generated keys: those of the data directory, or the cluster's shared keys
+// in PostgreSQL, which the first node stores and each node copies to its data directory.
 func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {
 	if c.JWTSecret != "" && len(c.APIKeys) > 0 {
 		return nil
@@ -45,7 +45,7 @@ func (c *Config) fillKeys(ctx context.Context, s *store.Store) error {
 		if missing == nil && k != own {
 			old := filepath.Join(c.DataDir, fmt.Sprintf("%s.%d", KeysFile, time.Now().Unix()))
 			c.Log.Warn(
-				"the keys of this data directory gave way to those that the nodes share in the database; the old ones are kept",
+				"using the cluster's shared keys; old local keys were renamed",
 				"file", old)
 			if err := own.save(old, os.Rename); err != nil {
 				return err
@@ -72,7 +72,7 @@ func shareKeys(ctx context.Context, s *store.Store, dir string, own Keys) (Keys,
 	}
 	var k Keys
 	if err := json.Unmarshal([]byte(text), &k); err != nil || len(k.JWTSecret) < 32 || len(k.APIKey) < 16 {
-		return own, errors.New("the keys in the database are damaged; set a JWT secret and API keys")
+		return own, errors.New("the shared keys in the database are invalid; set a JWT secret and API keys")
 	}
 	if k == own {
 		return k, nil
@@ -80,7 +80,7 @@ func shareKeys(ctx context.Context, s *store.Store, dir string, own Keys) (Keys,
 	return k, k.save(filepath.Join(dir, KeysFile), os.Rename)
 }
 
-// readKeys reads the generated secrets of a data directory.
+// readKeys reads the generated secrets of a data directory. The error wraps fs.ErrNotExist if there are none.
 func readKeys(dir string) (Keys, error) {
 	var k Keys
 	file := filepath.Join(dir, KeysFile)
@@ -89,12 +89,12 @@ func readKeys(dir string) (Keys, error) {
 		return k, err
 	}
 	if err := json.Unmarshal(b, &k); err != nil || len(k.JWTSecret) < 32 || len(k.APIKey) < 16 {
-		return k, fmt.Errorf("%s is damaged; restore it, or remove it to make new keys and invalidate all tokens", file)
+		return k, fmt.Errorf("%s is invalid; restore it, or remove it to generate new keys and invalidate all tokens", file)
 	}
 	return k, nil
 }
 
-// LoadKeys reads the generated secrets of a data directory, and makes them the first time.
+// LoadKeys reads the generated secrets of a data directory, or generates them.
 func LoadKeys(dir string) (Keys, error) {
 	k, err := readKeys(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -102,7 +102,7 @@ func LoadKeys(dir string) (Keys, error) {
 	}
 	file := filepath.Join(dir, KeysFile)
 	k = Keys{JWTSecret: secret(32), APIKey: "bk_" + secret(24)}
-	if err := k.save(file, os.Link); errors.Is(err, fs.ErrExist) { // a server and a command began at the same moment
+	if err := k.save(file, os.Link); errors.Is(err, fs.ErrExist) { // another process created it concurrently
 		return LoadKeys(dir)
 	} else if err != nil {
 		return k, err
@@ -110,7 +110,7 @@ func LoadKeys(dir string) (Keys, error) {
 	return k, nil
 }
 
-// save writes the keys whole: place moves the finished file to where it belongs.
+// save writes the keys atomically: it writes a temporary file, and place moves that to file.
 func (k Keys) save(file string, place func(from, to string) error) error {
 	b, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
@@ -123,7 +123,7 @@ func (k Keys) save(file string, place func(from, to string) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // it is gone where it was moved
+	defer func() { _ = os.Remove(f.Name()) }() // fails after os.Rename, where it no longer exists
 	_, err = f.Write(append(b, '\n'))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
@@ -133,12 +133,12 @@ func (k Keys) save(file string, place func(from, to string) error) error {
 
 func secret(n int) string {
 	b := make([]byte, n)
-	_, _ = rand.Read(b) // it never fails
+	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
 }
 
-// MintToken makes a token for a device of a user without a running server: with the given secret, or the one that a
-// server keeps in its data directory, which must be there. ttl 0 never expires.
+// MintToken mints a token for a device of a user without a running server, with the given secret or the one in the data
+// directory, which must exist. A ttl of 0 never expires.
 func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (string, error) {
 	if err := im.CheckUserID("user", userID); err != nil {
 		return "", err
@@ -146,7 +146,7 @@ func MintToken(dataDir, secret, userID, deviceID string, ttl time.Duration) (str
 	if secret == "" {
 		k, err := readKeys(dataDir)
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("no server keeps its keys in %s; give the data directory of one, or its JWT secret", dataDir)
+			return "", fmt.Errorf("no %s in %s; pass a server's data directory or its JWT secret", KeysFile, dataDir)
 		}
 		if err != nil {
 			return "", err

@@ -13,7 +13,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// meters are the metrics that rooms are told to count by.
+// meters are the metrics that other packages update through callbacks.
 type meters struct {
 	calls *prometheus.HistogramVec
 	ends  *prometheus.CounterVec
@@ -24,27 +24,26 @@ func newMeters(r *prometheus.Registry) meters {
 	m := meters{
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "beckon_call_duration_seconds",
-			Help:    "How long calls took, by verb and the number of their refusal; 0 = done, 120001 = the application refused.",
+			Help:    "Call duration by method and error code; 0 = success, 120001 = refused by the before-hook.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"verb", "code"}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "beckon_connections_ended_total",
-			Help: "Connections that ended, by the code that their client saw; 3009 = it hung up.",
+			Help: "Connections ended, by close code; 3009 = closed by the client.",
 		}, []string{"code"}),
 	}
 	m.push = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "beckon_pushes_total", Help: "Pushes that providers answered, by what they said: taken, retried, deadToken, " +
-			"refused.",
+		Name: "beckon_pushes_total", Help: "Push attempts by provider response: taken, retried, deadToken, refused.",
 	}, []string{"provider", "outcome"})
 	for _, outcome := range []string{"taken", "retried", "deadToken", "refused"} {
-		m.push.WithLabelValues(string(protocol.PushWeb), outcome) // so that it is there from the start
+		m.push.WithLabelValues(string(protocol.PushWeb), outcome) // expose the series from the start
 	}
-	m.ended(3009) // so that it is there from the start
+	m.ended(3009) // expose the series from the start
 	r.MustRegister(m.calls, m.ends, m.push)
 	return m
 }
 
-// appCode stands for all numbers that app servers refuse with: they may be ten thousand.
+// appCode stands for all codes of refusals by app servers (10,000 values), to bound the label's cardinality.
 const appCode = 120001
 
 func (m meters) called(verb string, code int, took time.Duration) {
@@ -57,7 +56,7 @@ func (m meters) pushed(p protocol.PushProvider, outcome string) {
 	m.push.WithLabelValues(string(p), outcome).Inc()
 }
 
-// register registers the metrics that are read when they are asked for.
+// register registers the metrics that are computed at scrape time.
 func (s *Server) register() {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	counter := func(name, help string, of func() int64) {
@@ -66,39 +65,39 @@ func (s *Server) register() {
 	}
 	stat := func(of func(store.Stats) int64) func() int64 { return func() int64 { return of(s.store.Stats()) } }
 	counter("beckon_store_batches_total", "Commits.", stat(func(t store.Stats) int64 { return t.Batches }))
-	counter("beckon_store_units_total", "Units of work that were decided.",
+	counter("beckon_store_units_total", "Transactions decided.",
 		stat(func(t store.Stats) int64 { return t.Units }))
-	counter("beckon_store_round_trips_total", "Times that PostgreSQL was asked and answered.",
+	counter("beckon_store_round_trips_total", "PostgreSQL round trips.",
 		stat(func(t store.Stats) int64 { return t.Trips }))
 	counter("beckon_store_sent_bytes_total", "Bytes sent to PostgreSQL.",
 		stat(func(t store.Stats) int64 { return t.Sent }))
 	counter("beckon_store_received_bytes_total", "Bytes received from PostgreSQL.",
 		stat(func(t store.Stats) int64 { return t.Received }))
-	counter("beckon_webhooks_taken_total", "Webhooks that their receiver took.",
+	counter("beckon_webhooks_taken_total", "Webhooks delivered.",
 		func() int64 { return s.hooks.Queue().Stats().Taken })
-	counter("beckon_webhooks_failed_total", "Tries of webhooks that failed.",
+	counter("beckon_webhooks_failed_total", "Failed webhook attempts.",
 		func() int64 { return s.hooks.Queue().Stats().Failed })
 	counter("beckon_address_connections_reset_total",
-		"Connections that were reset unread, because their address was over its rate or wrong too often.",
+		"Connections reset by address limits.",
 		func() int64 { return s.addresses.Stats().Connections })
 	counter("beckon_address_requests_refused_total",
-		"Requests that were refused because their address was over its rate or wrong too often.",
+		"Requests refused by address limits.",
 		func() int64 { return s.addresses.Stats().Requests })
 	gauge := func(name, help string, of func() float64) {
 		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of))
 	}
-	gauge("beckon_connections", "Connected devices of this node.", func() float64 { return float64(s.gateway.Sessions()) })
-	gauge("beckon_store_backlog", "How full the queue of actions is, from 0 to 1; over 0.25 nothing new is taken.",
+	gauge("beckon_connections", "Devices connected to this node.", func() float64 { return float64(s.gateway.Sessions()) })
+	gauge("beckon_store_backlog", "Fill level of the store's queue, 0 to 1; above 0.25 new actions are refused.",
 		func() float64 { return s.store.Backlog() })
-	gauge("beckon_ready", "1 when the server takes calls.", func() float64 {
+	gauge("beckon_ready", "1 if the server accepts calls, else 0.", func() float64 {
 		if s.state("") == "" {
 			return 1
 		}
 		return 0
 	})
-	gauge("beckon_webhooks_waiting", "Webhooks that wait to be taken, of all nodes; -1 when that cannot be read.",
+	gauge("beckon_webhooks_waiting", "Webhooks queued in the cluster; -1 if the database cannot be read.",
 		func() float64 { return waiting(s.hooks.Queue()) })
-	gauge("beckon_pushes_waiting", "Pushes that wait to be taken, of all nodes; -1 when that cannot be read.",
+	gauge("beckon_pushes_waiting", "Pushes queued in the cluster; -1 if the database cannot be read.",
 		func() float64 { return waiting(s.pushes.Queue()) })
 }
 

@@ -11,9 +11,8 @@ import (
 	"github.com/beckon-im/beckon/internal/store/dump"
 )
 
-// Export writes everything that a database has, as it is at one moment: the one in a data directory, or the one at
-// postgres. A server may be running on it. Files that people uploaded and the keys are not in it. It returns how many
-// rows that were.
+// Export writes a consistent snapshot of a database, in dataDir or at postgres, and returns the number of rows. Servers
+// may be running on the database. Uploaded files and keys are not included.
 func Export(ctx context.Context, dataDir, postgres string, to io.Writer) (rows int64, err error) {
 	s, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 	if err != nil {
@@ -23,8 +22,8 @@ func Export(ctx context.Context, dataDir, postgres string, to io.Writer) (rows i
 	return rows, errors.Join(err, s.Close())
 }
 
-// Import fills an empty database with an export. With restored, devices begin anew with it: say so when the export is a
-// backup and the house went on after it. Without, they go on where they stood. It returns how many rows that were.
+// Import fills an empty database with an export and returns the number of rows. Set restored if the export is a backup
+// and the cluster continued after it: devices then restart from a snapshot. Otherwise they resume at their positions.
 func Import(ctx context.Context, dataDir, postgres string, restored bool, from io.Reader) (rows int64, err error) {
 	s, err := store.Open(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 	if err != nil {
@@ -34,10 +33,10 @@ func Import(ctx context.Context, dataDir, postgres string, restored bool, from i
 	return rows, errors.Join(err, s.Close())
 }
 
-// Restored tells a database that it was set back to an earlier state by other means: devices begin anew with it. No
+// Restored makes devices restart from a snapshot, after a database was set back to an earlier state by other means. No
 // server may be running on it.
 func Restored(ctx context.Context, dataDir, postgres string) error {
-	reading, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres}) // it must be there
+	reading, err := store.OpenReading(ctx, store.Options{Dir: dataDir, Postgres: postgres}) // it must exist
 	if err != nil {
 		return err
 	}
@@ -51,11 +50,11 @@ func Restored(ctx context.Context, dataDir, postgres string) error {
 	return errors.Join(s.Restored(ctx), s.Close())
 }
 
-// Report is what Inspect found.
+// Report is the result of Inspect.
 type Report = check.Report
 
-// Inspect checks the database of a data directory, or the one at postgres, which servers may be using: that a file is
-// sound, that every timeline is contiguous, and that every invitation agrees with its invitees.
+// Inspect checks the consistency of a database, in dataDir or at postgres: that the file is sound, that every timeline
+// is contiguous, and that every invitation agrees with its invitees. Servers may be running on it.
 func Inspect(ctx context.Context, dataDir, postgres string) (*Report, error) {
 	return check.Inspect(ctx, store.Options{Dir: dataDir, Postgres: postgres})
 }

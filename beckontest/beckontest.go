@@ -1,6 +1,6 @@
-// Package beckontest runs a real house in process: our tests use it, and yours can.
+// Package beckontest runs a real server, or a cluster of them, in the process of a test.
 //
-// It mocks nothing: the database is real, and devices connect over real sockets on 127.0.0.1.
+// It mocks nothing: the database is real, and devices connect over TCP on 127.0.0.1.
 package beckontest
 
 import (
@@ -17,19 +17,19 @@ import (
 	"github.com/beckon-im/beckon/client"
 )
 
-// Cluster is a running server for one test, or several that are one house.
+// Cluster is a server for one test, or several that share a database. It is not safe for concurrent use.
 type Cluster struct {
-	URL     string // of the server; of several, an address that leads to one after another
-	DataDir string // of the first
+	URL     string // the server's; with several nodes, a proxy's
+	DataDir string // the first node's
 	Server  *beckon.Server
 	Nodes   []*Node
 	t       testing.TB
 	proxy   *Proxy
-	below   []func() // what the nodes stand on, to be stopped after them
+	below   []func() // stops dependencies of the nodes, after the nodes
 	stopped bool
 }
 
-// Node is one server of a house.
+// Node is one server of a cluster.
 type Node struct {
 	URL    string
 	Server *beckon.Server
@@ -38,29 +38,29 @@ type Node struct {
 	done   chan error
 }
 
-// Patience is how long a test waits for what must happen. It is a bound against hanging, not a measure.
+// Patience is the timeout for an expected event. It bounds a hanging test and is no measure of speed.
 const Patience = 20 * time.Second
 
-// Start runs a house of n nodes until the test ends: one on SQLite, more on a PostgreSQL and a NATS server of their
-// own, behind a TCP proxy. More than one need PostgreSQL's programs on this machine.
+// Start runs a cluster of n nodes until the test ends: one node on SQLite; several on their own PostgreSQL and NATS
+// servers, behind a TCP proxy. Several nodes require PostgreSQL's programs on this machine.
 func Start(t testing.TB, nodes int) *Cluster {
 	t.Helper()
 	return StartNodes(t, nodes, beckon.Config{})
 }
 
-// StartWith runs a house of one node with a configuration. An empty DataDir is a temporary directory.
+// StartWith runs one node with a configuration. An empty DataDir is replaced by a temporary directory.
 func StartWith(t testing.TB, cfg beckon.Config) *Cluster {
 	t.Helper()
 	return StartNodes(t, 1, cfg)
 }
 
-// StartNodes runs a house of n nodes with a configuration. Open invitations from one user to another are not bounded
-// unless cfg.OpenPerPair says so.
+// StartNodes runs a cluster of n nodes with a configuration. Open invitations between two users are not limited unless
+// cfg.OpenPerPair is set.
 func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *Cluster {
 	t.Helper()
 	cfg.OpenPerPair = cmp.Or(cfg.OpenPerPair, -1)
 	h := &Cluster{t: t}
-	t.TempDir() // the directories are removed after the house has stopped
+	t.TempDir() // registers the removal of directories before Stop, so that it happens after it
 	t.Cleanup(h.Stop)
 	if nodes > 1 {
 		h.dependencies(&cfg)
@@ -90,7 +90,7 @@ func StartNodes(t testing.TB, nodes int, cfg beckon.Config) *Cluster {
 	return h
 }
 
-// node starts one server and waits until it takes calls.
+// node starts one server and waits until it is ready.
 func (h *Cluster) node(cfg beckon.Config) *Node {
 	h.t.Helper()
 	if cfg.Log == nil {
@@ -117,7 +117,7 @@ func (h *Cluster) node(cfg beckon.Config) *Node {
 	return n
 }
 
-// Stop stops one node before its house does. It may be called twice.
+// Stop stops one node before its cluster. It may be called twice.
 func (n *Node) Stop() error {
 	if n.stop == nil {
 		return nil
@@ -130,7 +130,7 @@ func (n *Node) Stop() error {
 	return err
 }
 
-// Stop stops the house before the test ends. It may be called twice.
+// Stop stops the cluster before the test ends. It may be called twice.
 func (h *Cluster) Stop() {
 	if h.stopped {
 		return
@@ -149,7 +149,7 @@ func (h *Cluster) Stop() {
 	}
 }
 
-// Token mints a token for a user.
+// Token mints a token for a user that never expires.
 func (h *Cluster) Token(user string) string {
 	h.t.Helper()
 	token, err := h.Server.Token(user, "", 0)
@@ -159,13 +159,13 @@ func (h *Cluster) Token(user string) string {
 	return token
 }
 
-// Device connects a device of a user, which is closed when the test ends.
+// Device connects a device of a user, and closes it when the test ends.
 func (h *Cluster) Device(user, device string, l client.Listener) *client.Client {
 	h.t.Helper()
 	return h.DeviceWith(client.Options{Token: h.Token(user), DeviceID: device, Listener: l})
 }
 
-// DeviceWith connects a device with options; the server's address is filled in.
+// DeviceWith connects a device with options; it sets the server's address.
 func (h *Cluster) DeviceWith(opt client.Options) *client.Client {
 	h.t.Helper()
 	opt.Server = h.URL

@@ -14,7 +14,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 )
 
-// dependencies starts what several nodes stand on, real and fresh: PostgreSQL and NATS.
+// dependencies starts the servers that several nodes share: PostgreSQL and NATS, real and empty.
 func (h *Cluster) dependencies(cfg *beckon.Config) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -46,7 +46,8 @@ func (h *Cluster) dependencies(cfg *beckon.Config) {
 	}
 }
 
-// Proxy is a plain TCP proxy that leads each connection to the next node that takes it.
+// Proxy is a TCP proxy that distributes connections over nodes, round robin, and skips nodes that do not accept. mu
+// guards conns and shut.
 type Proxy struct {
 	ln    net.Listener
 	nodes []string
@@ -58,7 +59,7 @@ type Proxy struct {
 	shut  bool
 }
 
-// NewProxy listens on an address and leads to nodes.
+// NewProxy listens on an address and forwards to nodes.
 func NewProxy(listen string, nodes []string) (*Proxy, error) {
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -69,7 +70,7 @@ func NewProxy(listen string, nodes []string) (*Proxy, error) {
 	return f, nil
 }
 
-// Addr is where the proxy listens.
+// Addr is the proxy's listen address.
 func (f *Proxy) Addr() string { return f.ln.Addr().String() }
 
 func (f *Proxy) accept() {
@@ -84,7 +85,7 @@ func (f *Proxy) accept() {
 	}
 }
 
-// keep remembers a connection, to close it with the proxy.
+// keep registers a connection, to close it with the proxy. It returns false when the proxy is closed.
 func (f *Proxy) keep(c net.Conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -123,7 +124,7 @@ func (f *Proxy) lead(c net.Conn) {
 	}
 }
 
-// Close ends the proxy and all connections through it.
+// Close closes the proxy and all connections through it.
 func (f *Proxy) Close() {
 	f.mu.Lock()
 	f.shut = true

@@ -11,7 +11,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Recorder records what a device was told, one line each, and lets a test wait for a line instead of for time.
+// Recorder records the events of a device, one line each, so that a test waits for a line instead of sleeping. mu
+// guards lines, raw and moved; moved is closed by each new line.
 type Recorder struct {
 	t     testing.TB
 	name  string
@@ -21,7 +22,7 @@ type Recorder struct {
 	moved chan struct{}
 }
 
-// NewRecorder makes a tape; name is how failures call it.
+// NewRecorder returns an empty recorder; name identifies the device in failure messages.
 func NewRecorder(t testing.TB, name string) *Recorder {
 	return &Recorder{t: t, name: name, moved: make(chan struct{})}
 }
@@ -34,7 +35,7 @@ func (p *Recorder) add(format string, args ...any) {
 	p.moved = make(chan struct{})
 }
 
-// Listener writes every callback on the tape.
+// Listener returns a listener that records every callback.
 func (p *Recorder) Listener() client.Listener {
 	return client.Listener{
 		OnReceiveNewInvitation: func(e client.InvitationEvent) {
@@ -81,7 +82,7 @@ func (p *Recorder) Listener() client.Listener {
 	}
 }
 
-// Wait waits until a line begins with prefix, and returns it.
+// Wait returns the first line with a prefix. It fails the test after Patience.
 func (p *Recorder) Wait(prefix string) string {
 	p.t.Helper()
 	limit := time.NewTimer(Patience)
@@ -99,12 +100,12 @@ func (p *Recorder) Wait(prefix string) string {
 		select {
 		case <-moved:
 		case <-limit.C:
-			p.t.Fatalf("%s never heard %q; it heard:\n  %s", p.name, prefix, strings.Join(p.Lines(), "\n  "))
+			p.t.Fatalf("%s never received %q; it received:\n  %s", p.name, prefix, strings.Join(p.Lines(), "\n  "))
 		}
 	}
 }
 
-// Lines returns what is on the tape.
+// Lines returns the recorded lines.
 func (p *Recorder) Lines() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +119,7 @@ func (p *Recorder) Raw() []protocol.Signaling {
 	return append([]protocol.Signaling(nil), p.raw...)
 }
 
-// Count returns how many lines begin with prefix.
+// Count returns the number of lines with a prefix.
 func (p *Recorder) Count(prefix string) (n int) {
 	for _, l := range p.Lines() {
 		if strings.HasPrefix(l, prefix) {
@@ -128,7 +129,8 @@ func (p *Recorder) Count(prefix string) (n int) {
 	return n
 }
 
-// Forget removes the lines that contain a word, so that what a test did to wait does not count.
+// Forget removes the lines that contain a word and the events of an inviter of that name, such as those of a probe that
+// a test sent only in order to wait.
 func (p *Recorder) Forget(word string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,71 +7,70 @@ import (
 	"strings"
 )
 
-// AloneFor is for how many milliseconds a room without anybody in it goes on, and a call with fewer than two people in
-// a standing room or between two people, so that a reload or a lost link does not end it.
+// AloneFor is the grace period in milliseconds of an empty room, and of a call with fewer than two participants in a
+// standing room or between two users, so that a reload or a lost connection does not end it.
 const AloneFor int64 = 15_000
 
-// The reasons for which people leave a call, and for which it ends.
+// Reasons for leaving a call and for its end.
 const (
-	LeftHangup    = "hangup"    // they said so
-	LeftWent      = "left"      // they went without a word: a closed page, a lost link
-	LeftRemoved   = "removed"   // a host sent them out
-	LeftReplaced  = "replaced"  // the same person entered from elsewhere
+	LeftHangup    = "hangup"    // the participant hung up
+	LeftWent      = "left"      // the connection ended without a hangup: a closed page, a network loss
+	LeftRemoved   = "removed"   // removed by a host
+	LeftReplaced  = "replaced"  // replaced by another session of the same user
 	LeftDismissed = "dismissed" // a host closed the room
 	LeftMediaLost = "mediaLost" // the media server lost the room
 )
 
-// The kinds of a call.
+// The media kinds of a call.
 const (
 	MediaAudio = "audio"
-	MediaVideo = "video" // somebody published a camera or a screen
+	MediaVideo = "video" // a participant published a camera or a screen
 )
 
-// Call is what happens in a room from its first participant to its last: the record that SPEC 4 asks for. Times are
+// Call is the record of the activity in a room from its first participant to its last (SPEC 4). Times are Unix
 // milliseconds.
 type Call struct {
 	ID       string
 	RoomID   string
 	InviteID string // the first invitation into the room
-	GroupID  string // the conversation it belongs to: a group's,
-	Owner    string // or that of these two
+	GroupID  string // the group of its conversation, or
+	Owner    string // the two users of a one-to-one conversation
 	Peer     string
-	OpenedAt int64 // the first came in
-	BeganAt  int64 // two were in for the first time; 0 = never
-	EndedAt  int64 // two were in for the last time; 0 = it goes on
-	MS       int64 // how long at least two were in; set at the end
+	OpenedAt int64 // entry of the first participant
+	BeganAt  int64 // first time with two participants; 0 = never
+	EndedAt  int64 // last time with two participants; 0 = the call continues
+	MS       int64 // total time with at least two participants; set at the end
 	Reason   string
 	EndedBy  string
 	Present  int
-	Total    int   // different people
-	Dropped  int64 // since when fewer than two are there, after it began; 0 = two or more are
-	CheckAt  int64 // in a standing room: when to look whether it has ended; 0 = not by itself
-	SeenAt   int64 // the media server last said that it goes on
-	Video    bool  // somebody published a picture
+	Total    int   // different users
+	Dropped  int64 // start of the current time with fewer than two participants, after BeganAt; 0 = two or more
+	CheckAt  int64 // time of the next check for the end, in a standing room; 0 = none
+	SeenAt   int64 // time of the media server's last report that the call continues
+	Video    bool  // a participant published video
 }
 
-// Participant is one person in a call, however often they came in.
+// Participant is one user in a call, over all of the user's stays.
 type Participant struct {
 	CallID   string
 	UserID   string
-	SID      string // the media server's name for the latest coming in
-	GoneSID  string // the latest that the media server said has ended
+	SID      string // the media server's session id of the latest entry
+	GoneSID  string // the latest session id that the media server reported as ended
 	FirstAt  int64
-	JoinedAt int64 // since when they are in the room; 0 = they are not
+	JoinedAt int64 // begin of the current stay; 0 = not in the room
 	LeftAt   int64
-	MS       int64 // all the time they were in, up to LeftAt
+	MS       int64 // total of all stays, up to LeftAt
 	Reason   string
-	Stays    string // the stays that have ended: "from-to,from-to"
+	Stays    string // the completed stays: "from-to,from-to"
 }
 
-// maxStays bounds the stays of a participant that are kept apart; beyond it those with the shortest time between them
-// are joined.
+// maxStays limits the separate stays of a participant; beyond it the two with the shortest gap are joined.
 const maxStays = 64
 
-// stay is one time in a room, from and to in milliseconds.
+// stay is one interval in a room, in Unix milliseconds.
 type stay struct{ from, to int64 }
 
-// Media is audio or video.
+// Media returns MediaAudio or MediaVideo.
 func (c *Call) Media() string {
 	if c.Video {
 		return MediaVideo
@@ -79,13 +78,13 @@ func (c *Call) Media() string {
 	return MediaAudio
 }
 
-// Join notes that p came in. at is when, by whoever saw it; now is the clock that ends calls. It reports whether that
-// is news.
+// Join records the entry of p. at is the time by the observer's clock; now is the clock that ends calls. It reports
+// whether the call changed.
 func (c *Call) Join(p *Participant, sid string, at, now int64) bool {
 	if p.JoinedAt != 0 && p.SID == sid || c.EndedAt != 0 || sid != "" && sid == p.GoneSID {
 		return false
 	}
-	if p.SID = sid; p.JoinedAt != 0 { // from elsewhere; the time goes on
+	if p.SID = sid; p.JoinedAt != 0 { // a replacement; the stay continues
 		return true
 	}
 	c.first(p, at)
@@ -111,8 +110,8 @@ func (c *Call) first(p *Participant, at int64) {
 	p.FirstAt = min(p.FirstAt, at)
 }
 
-// Leave notes that p went, at as in Join. A coming in that was replaced meanwhile does not count. It reports whether
-// that is news.
+// Leave records the exit of p, with at as in Join. The exit of a session that was replaced since is ignored. It reports
+// whether the call changed.
 func (c *Call) Leave(p *Participant, sid, reason string, at, now int64) bool {
 	if p.JoinedAt == 0 || sid != "" && p.SID != sid || c.EndedAt != 0 {
 		return false
@@ -131,8 +130,8 @@ func (c *Call) Leave(p *Participant, sid, reason string, at, now int64) bool {
 	return true
 }
 
-// Gone is Leave by the media server's own word, which names the coming in that ended and when it began: one that was
-// never told of is added, and one that is told of later is known to be over.
+// Gone is Leave by a report of the media server, which names the session that ended and its begin: an unknown session
+// is added, and a later report of its entry is ignored.
 func (c *Call) Gone(p *Participant, sid, reason string, joined, at, now int64) bool {
 	if sid == "" || sid == p.GoneSID || c.EndedAt != 0 {
 		return false
@@ -141,7 +140,7 @@ func (c *Call) Gone(p *Participant, sid, reason string, joined, at, now int64) b
 		p.GoneSID = sid
 		return true
 	}
-	if p.SID == sid || p.JoinedAt != 0 { // it is known to be over, or another has replaced it
+	if p.SID == sid || p.JoinedAt != 0 { // known to be over, or replaced by another
 		fresh := p.SID == sid
 		if fresh {
 			p.GoneSID = sid
@@ -169,7 +168,7 @@ func (p *Participant) leave(reason string, at int64) {
 	p.LeftAt, p.Reason, p.JoinedAt = at, reason, 0
 }
 
-// add keeps a stay, and counts all of them.
+// add records a stay and updates the total.
 func (p *Participant) add(from, to int64) {
 	list := union(append(p.stays(), stay{from, to}))
 	for len(list) > maxStays {
@@ -204,7 +203,7 @@ func (p *Participant) stays() (list []stay) {
 	return list
 }
 
-// union sorts stays and joins those that overlap.
+// union sorts stays and joins overlapping ones.
 func union(list []stay) []stay {
 	slices.SortFunc(list, func(a, b stay) int { return cmp.Compare(a.from, b.from) })
 	out := list[:0]
@@ -221,8 +220,8 @@ func union(list []stay) []stay {
 // End closes the record of a call with all its participants; those still in the room leave at the time at. Durations
 // are computed from all stays together, independent of their order of arrival. It reports whether at least two
 // participants were in the room at once.
-func (c *Call) End(people []*Participant, reason, by string, at int64) bool {
-	for _, p := range people {
+func (c *Call) End(participants []*Participant, reason, by string, at int64) bool {
+	for _, p := range participants {
 		if p.JoinedAt != 0 {
 			p.leave(reason, max(at, p.JoinedAt))
 		}
@@ -230,7 +229,7 @@ func (c *Call) End(people []*Participant, reason, by string, at int64) bool {
 	if c.Reason == "" || c.Dropped == 0 || reason == LeftHangup || reason == LeftDismissed {
 		c.Reason, c.EndedBy = reason, by
 	}
-	c.BeganAt, c.EndedAt, c.MS = together(people)
+	c.BeganAt, c.EndedAt, c.MS = together(participants)
 	if c.MS == 0 {
 		c.BeganAt, c.EndedAt = 0, max(at, c.OpenedAt)
 	}
@@ -238,14 +237,14 @@ func (c *Call) End(people []*Participant, reason, by string, at int64) bool {
 	return c.MS > 0
 }
 
-// together says when at least two people were in: first, last, and how long.
-func together(people []*Participant) (began, ended, ms int64) {
+// together returns the first and last time with at least two participants, and the total.
+func together(participants []*Participant) (began, ended, ms int64) {
 	type step struct {
 		at int64
 		by int
 	}
 	var steps []step
-	for _, p := range people {
+	for _, p := range participants {
 		for _, s := range p.stays() {
 			steps = append(steps, step{s.from, 1}, step{s.to, -1})
 		}

@@ -7,81 +7,81 @@ import (
 	"unicode/utf8"
 )
 
-// The two kinds of conversation, as the prefix of their ids.
+// The prefixes of conversation IDs.
 const (
 	c2cPrefix    = "c2c_"
 	groupConvPre = "group_"
 )
 
-// C2C names the conversation with one person.
+// C2C returns the ID of the one-to-one conversation with a user.
 func C2C(peer string) string { return c2cPrefix + peer }
 
-// GroupConversation names the conversation of a group.
+// GroupConversation returns the ID of a group's conversation.
 func GroupConversation(groupID string) string { return groupConvPre + groupID }
 
-// ParseConversation reads a conversationID: c2c_<user> or group_<id>.
+// ParseConversation parses a conversation ID: c2c_<userID> or group_<groupID>. The error is CodeBadParameter.
 func ParseConversation(id string) (peer, groupID string, err error) {
 	if p, ok := strings.CutPrefix(id, c2cPrefix); ok {
 		return p, "", CheckUserID("conversationID", p)
 	}
 	if g, ok := strings.CutPrefix(id, groupConvPre); ok {
 		if CheckGroupID(g) != nil {
-			return "", "", Bad("conversationID", "names no valid group")
+			return "", "", Bad("conversationID", "has an invalid group ID")
 		}
 		return "", g, nil
 	}
-	return "", "", Bad("conversationID", "is neither c2c_<userID> nor group_<groupID>")
+	return "", "", Bad("conversationID", "must be c2c_<userID> or group_<groupID>")
 }
 
-// Option says what a person wants to be told of a conversation (the original's recvOpt).
+// Option is a user's notification setting for a conversation (Tencent's recvOpt).
 type Option int
 
 // The options.
 const (
-	OptNotify   Option = 0 // messages arrive and push
-	OptNothing  Option = 1 // messages are found in history only
-	OptQuiet    Option = 2 // messages arrive, without push
-	OptMentions Option = 3 // only mentions push
+	OptNotify   Option = 0 // messages are delivered and pushed
+	OptNothing  Option = 1 // messages are in history only
+	OptQuiet    Option = 2 // messages are delivered, without push
+	OptMentions Option = 3 // messages are delivered; only mentions are pushed
 )
 
-// Reading is one person's side of a conversation.
+// Reading is the state of a conversation for one user.
 type Reading struct {
-	ReadSeq    uint64 // read up to this sequence
-	ReadOrd    int64  // what counted as unread up to there
-	PinnedAt   int64  // milliseconds; 0 = not pinned
+	ReadSeq    uint64 // the last sequence read
+	ReadOrd    int64  // unread count of the timeline at ReadSeq
+	PinnedAt   int64  // Unix milliseconds; 0 = not pinned
 	Opt        Option
-	HiddenSeq  uint64 // not listed while nothing is newer
-	ClearedSeq uint64 // what is up to here is not shown to this person any more
-	Skipped    Skips  // counts above ReadOrd that no longer count as unread: answered, revoked, deleted
+	HiddenSeq  uint64 // the conversation is not listed without a newer event
+	ClearedSeq uint64 // events up to here are not shown to the user
+	Skipped    Skips  // counts above ReadOrd that are no longer unread: answered, revoked, deleted
 }
 
-// Read moves the count of what was read forward, and over what no longer counts.
+// Read advances the read count to ord, and past skipped counts that follow directly.
 func (r *Reading) Read(ord int64) { r.ReadOrd, r.Skipped = r.Skipped.settle(max(r.ReadOrd, ord)) }
 
-// Skip takes one count out of what is unread, unless it was read.
+// Skip removes one count from the unread ones, unless it was read.
 func (r *Reading) Skip(ord int64) {
 	if ord > r.ReadOrd {
 		r.ReadOrd, r.Skipped = r.Skipped.Add(ord).settle(r.ReadOrd)
 	}
 }
 
-// Contact is one person's side of a one-to-one conversation.
+// Contact is the state of a one-to-one conversation for one user.
 type Contact struct {
 	UserID    string
 	Peer      string
 	Counted   int64  // messages from the peer that count as unread, read or not
-	PeerRead  uint64 // the sequence on UserID's timeline up to which the peer has read
-	BlockedAt int64  // milliseconds; 0 = UserID does not block the peer
+	PeerRead  uint64 // the last sequence on UserID's timeline that the peer has read
+	BlockedAt int64  // Unix milliseconds; 0 = UserID does not block the peer
 	Reading
 }
 
-// Unread is how many messages of the peer are not read.
+// Unread returns the number of unread messages from the peer.
 func (c *Contact) Unread() int64 { return max(0, c.Counted-c.ReadOrd-c.Skipped.Count(c.ReadOrd)) }
 
-// Blocks says that messages and invitations of the peer are not wanted.
+// Blocks reports whether UserID blocks the peer. A nil contact blocks none.
 func (c *Contact) Blocks() bool { return c != nil && c.BlockedAt > 0 }
 
-// CheckText refuses a text that is over limit bytes or not UTF-8.
+// CheckText returns an error for a text over limit bytes (CodeTooLong) or invalid UTF-8 (CodeBadParameter).
 func CheckText(field, text string, limit int) error {
 	if len(text) > limit {
 		return &Error{Code: CodeTooLong, Field: field,
@@ -93,8 +93,8 @@ func CheckText(field, text string, limit int) error {
 	return nil
 }
 
-// SearchText prepares text for a full-text index: characters of scripts that do not part words stand alone, so that a
-// phrase of them finds a part of a run.
+// SearchText prepares text for a full-text index: it separates the characters of scripts without word boundaries, so
+// that a phrase query matches a part of a run.
 func SearchText(text string) string {
 	var b strings.Builder
 	for _, r := range text {

@@ -2,10 +2,10 @@ package im
 
 import "fmt"
 
-// GroupType is one of the five known types of group. What each allows is data: see Rules.
+// GroupType is one of the five group types. Rules has their permissions.
 type GroupType string
 
-// The five types (reference: Tencent Chat, "Group system").
+// The group types (reference: Tencent Chat, "Group system").
 const (
 	Work       GroupType = "Work"
 	Public     GroupType = "Public"
@@ -14,18 +14,18 @@ const (
 	Community  GroupType = "Community"
 )
 
-// Way says how people come in: by themselves (joinOption), or brought by a member (inviteOption).
+// Way is the mode of joining a group: by oneself (joinOption), or added by a member (inviteOption).
 type Way string
 
-// The ways. Brought by a member, "approval" leaves an application to the administrators, and "forbidden" means that
-// only they bring people in.
+// The ways. For inviteOption, WayApproval creates an application to the administrators, and WayForbidden limits adding
+// to the owner and administrators.
 const (
 	WayFree      Way = "free"
 	WayApproval  Way = "approval"
 	WayForbidden Way = "forbidden"
 )
 
-// Role of a member; the numbers are the original's.
+// Role of a member; the values are Tencent's.
 type Role int
 
 // The roles.
@@ -33,32 +33,31 @@ const (
 	RoleMember Role = 200
 	RoleAdmin  Role = 300
 	RoleOwner  Role = 400
-	RoleServer Role = 500 // an app server that acts for nobody: it may do what an owner may, and is no member
+	RoleServer Role = 500 // an app server acting for no user: an owner's permissions, without membership
 )
 
-// GroupRules is one line of the table of group types.
+// GroupRules are the permissions and limits of one group type.
 type GroupRules struct {
-	Join          Way  // the default joinOption
-	Invite        Way  // the default inviteOption
-	MayChoose     bool // joinOption and inviteOption may be other than the defaults
+	Join          Way  // default joinOption
+	Invite        Way  // default inviteOption
+	MayChoose     bool // joinOption and inviteOption may differ from the defaults
 	MaxMembers    int  // 0 = no limit
-	Admins        bool // there are administrators beside the owner
-	History       bool // new members may read what was said before they came
+	Admins        bool // administrators are supported
+	History       bool // new members may read earlier messages
 	Unread        bool // messages count as unread
-	MembersEdit   bool // every member may change the group's info
-	Mute          bool // members, or all, may be silenced
-	Transfer      bool // the owner may hand the group over
-	Targeted      bool // messages may be for some members only
-	Receipts      bool // messages may ask for read receipts
-	Marks         bool // members may be marked
+	MembersEdit   bool // any member may change the group's info
+	Mute          bool // members, or all, may be muted
+	Transfer      bool // the owner may transfer the group
+	Targeted      bool // messages may be addressed to some members
+	Receipts      bool // messages may request read receipts
+	Marks         bool // members may have marks
 	OwnerMayQuit  bool
-	OwnerDismiss  bool // the owner may dismiss; else only an app server
-	AnnounceMoves bool // members hear who comes and goes
+	OwnerDismiss  bool // the owner may dismiss the group; else only an app server
+	AnnounceMoves bool // joining and leaving is announced to members
 }
 
-// Rules is the table of group types: reference/tencent.md 5.2 of the original as data, and nowhere else. The limits are
-// defaults of the original's paid plans; announcing who comes and goes is off only where there is no limit to their
-// number.
+// Rules returns the rules of a group type, and false for an unknown type. The table follows reference/tencent.md 5.2;
+// limits are those of Tencent's paid plans. Joining and leaving is not announced only where membership is unlimited.
 func Rules(t GroupType) (GroupRules, bool) {
 	switch t {
 	case Work:
@@ -83,21 +82,21 @@ func Rules(t GroupType) (GroupRules, bool) {
 	return GroupRules{}, false
 }
 
-// Group is a group as its members share it.
+// Group is the shared state of a group.
 type Group struct {
 	ID         string
 	Type       GroupType
 	Owner      string
 	Info       GroupInfo
 	Members    int
-	MaxMembers int // 0 = as the type allows
+	MaxMembers int // 0 = the limit of the type
 	Muted      bool
-	CreatedAt  int64 // milliseconds
+	CreatedAt  int64 // Unix milliseconds
 	Dismissed  bool
-	Revoked    Skips // the counts of messages that counted as unread and were revoked
+	Revoked    Skips // unread counts of revoked messages
 }
 
-// GroupInfo is what setGroupInfo changes.
+// GroupInfo are the fields that setGroupInfo changes.
 type GroupInfo struct {
 	Name         string
 	Introduction string
@@ -108,35 +107,35 @@ type GroupInfo struct {
 	Invite       Way
 }
 
-// Member is one person in one group, with their side of its conversation.
+// Member is one user in one group, with the state of its conversation for that user.
 type Member struct {
 	GroupID     string
 	UserID      string
 	Role        Role
-	JoinedAt    int64  // milliseconds
-	JoinedSeq   uint64 // the group's sequence just before this member could hear it
+	JoinedAt    int64  // Unix milliseconds
+	JoinedSeq   uint64 // the group's sequence just before the member's first event
 	Gone        bool   // no longer a member
 	NameCard    string
 	Custom      string
-	MutedUntil  int64 // milliseconds
-	BannedUntil int64 // milliseconds; who was removed for a time
-	Marks       int64 // bits
-	Own         int64 // messages of theirs that count as unread for others
+	MutedUntil  int64 // Unix milliseconds
+	BannedUntil int64 // Unix milliseconds; end of a ban after a removal
+	Marks       int64 // bit set
+	Own         int64 // the member's own messages that count as unread for others
 	OwnRead     int64 // those of them up to ReadSeq
-	Extra       Skips // sequences of what counts as unread for this member alone: invitations of participants
+	Extra       Skips // sequences that count as unread for this member only: invitations with notify "participants"
 	Reading
 }
 
-// Present says that m is a member now.
+// Present reports whether m is currently a member. m may be nil.
 func (m *Member) Present() bool { return m != nil && !m.Gone }
 
-// Unread is how many messages of others the member has not read, when the group's timeline counts that many.
+// Unread returns the number of unread messages of other members, at the unread count counted of the group's timeline.
 func (m *Member) Unread(g *Group, counted int64) int64 {
 	gone := m.Skipped.Union(g.Revoked).Count(m.ReadOrd)
 	return max(0, counted-m.ReadOrd-(m.Own-m.OwnRead)-gone+m.Extra.Count(int64(m.ReadSeq)))
 }
 
-// Sees is the sequence after which the member may read the group's history.
+// Sees returns the sequence after which the member may read the group's history.
 func (m *Member) Sees(g *Group) uint64 {
 	if rules, _ := Rules(g.Type); rules.History {
 		return m.ClearedSeq
@@ -144,7 +143,7 @@ func (m *Member) Sees(g *Group) uint64 {
 	return max(m.JoinedSeq, m.ClearedSeq)
 }
 
-// Limits of a group, in bytes unless said otherwise (reference: Tencent Chat).
+// Limits of a group, in bytes unless noted (reference: Tencent Chat).
 const (
 	MaxGroupName      = 100
 	MaxGroupText      = 400 // introduction, notification
@@ -161,12 +160,13 @@ const (
 	MaxMuteSeconds    = 365 * 24 * 3600
 )
 
-// NewGroup checks what a group is created with.
+// NewGroup validates the type and info of a new group and fills in defaults. Errors are CodeGroupParameter, or those of
+// CheckText.
 func NewGroup(id string, t GroupType, owner string, info GroupInfo, now int64) (Group, error) {
 	rules, ok := Rules(t)
 	if !ok {
 		return Group{}, &Error{Code: CodeGroupParameter, Field: "type",
-			Message: fmt.Sprintf("type %q is not one of Work, Public, Meeting, AVChatRoom, Community", t)}
+			Message: fmt.Sprintf("type %q must be one of: Work, Public, Meeting, AVChatRoom, Community", t)}
 	}
 	if info.Join == "" {
 		info.Join = rules.Join
@@ -199,7 +199,7 @@ func (i *GroupInfo) check(rules GroupRules, t GroupType) error {
 		case WayFree, WayApproval, WayForbidden:
 		default:
 			return &Error{Code: CodeGroupParameter, Field: w.field,
-				Message: fmt.Sprintf("%s %q is not one of free, approval, forbidden", w.field, w.way)}
+				Message: fmt.Sprintf("%s %q must be one of: free, approval, forbidden", w.field, w.way)}
 		}
 		if w.way != w.only && !rules.MayChoose {
 			return &Error{Code: CodeGroupParameter, Field: w.field,
@@ -209,16 +209,15 @@ func (i *GroupInfo) check(rules GroupRules, t GroupType) error {
 	return nil
 }
 
-// Exists refuses what is asked of a group that is not there.
+// Exists returns CodeNoGroup for a group that does not exist or was dismissed. g may be nil.
 func (g *Group) Exists() error {
 	if g == nil || g.Dismissed {
-		return &Error{Code: CodeNoGroup, Field: "groupID", Message: "there is no group with this groupID"}
+		return &Error{Code: CodeNoGroup, Field: "groupID", Message: "no group has this groupID"}
 	}
 	return nil
 }
 
-// KnownTo refuses what is asked of a group of which m may not know, as if it were not there: who is no member learns
-// nothing of a Work group.
+// KnownTo is Exists, except that a Work group does not exist for non-members, so that they learn nothing about it.
 func (g *Group) KnownTo(m *Member) error {
 	if err := g.Exists(); err != nil || g.Type != Work || m.Present() {
 		return err
@@ -226,7 +225,8 @@ func (g *Group) KnownTo(m *Member) error {
 	return (*Group)(nil).Exists()
 }
 
-// MayJoin decides whether a person may come in by themselves; WayApproval means that they may apply.
+// MayJoin decides whether a user may join without an invitation; WayApproval means by an application. m is nil if the
+// user was never a member. now is in Unix milliseconds.
 func (g *Group) MayJoin(m *Member, now int64) (Way, error) {
 	if err := g.KnownTo(m); err != nil {
 		return "", err
@@ -238,12 +238,12 @@ func (g *Group) MayJoin(m *Member, now int64) (Way, error) {
 		return "", &Error{Code: CodeGroupDenied, Message: "you were removed from this group and may not return yet",
 			RetryAfter: int(m.BannedUntil - now)}
 	case g.Info.Join == WayForbidden:
-		return "", Refuse(CodeGroupDenied, "nobody can join this group by themselves; a member has to bring you in")
+		return "", Refuse(CodeGroupDenied, "this group is closed; ask a member to add you")
 	}
 	return g.Info.Join, g.Room(1)
 }
 
-// MayAdd decides whether by may bring n people in; WayApproval means that the administrators have to agree.
+// MayAdd decides whether by may add n users; WayApproval means that an administrator must approve.
 func (g *Group) MayAdd(by *Member, n int) (Way, error) {
 	if err := g.MayRead(by); err != nil {
 		return "", err
@@ -253,7 +253,7 @@ func (g *Group) MayAdd(by *Member, n int) (Way, error) {
 		way = WayFree
 	}
 	if way == WayForbidden {
-		return "", Refuse(CodeGroupDenied, "in this group only the owner and administrators bring people in")
+		return "", Refuse(CodeGroupDenied, "only the owner and administrators may add members to this group")
 	}
 	return way, g.Room(n)
 }
@@ -264,23 +264,23 @@ func (g *Group) MayQuit(m *Member) error {
 		return err
 	}
 	if rules, _ := Rules(g.Type); m.Role == RoleOwner && !rules.OwnerMayQuit {
-		return Refuse(CodeOwnerMayNot, "the owner of this group may not quit; hand it over first, or dismiss it")
+		return Refuse(CodeOwnerMayNot, "the owner of this group may not quit; transfer or dismiss the group instead")
 	}
 	return nil
 }
 
-// MayRule decides whether by may act on target: remove, silence, rename.
+// MayRule decides whether by may remove, mute or rename target: an administrator with a higher role.
 func (g *Group) MayRule(by, target *Member) error {
 	if err := g.MayAdminister(by); err != nil {
 		return err
 	}
 	if target.Present() && target.Role >= by.Role {
-		return Refuse(CodeGroupDenied, fmt.Sprintf("%s has a role as high as yours", target.UserID))
+		return Refuse(CodeGroupDenied, fmt.Sprintf("the role of %s is not below yours", target.UserID))
 	}
 	return nil
 }
 
-// MayAdminister decides whether by may do what owner and administrators do.
+// MayAdminister decides whether by has the permissions of an administrator.
 func (g *Group) MayAdminister(by *Member) error {
 	if err := g.MayRead(by); err != nil {
 		return err
@@ -291,7 +291,7 @@ func (g *Group) MayAdminister(by *Member) error {
 	return nil
 }
 
-// MayOwn decides whether by may do what only the owner does.
+// MayOwn decides whether by has the permissions of the owner.
 func (g *Group) MayOwn(by *Member) error {
 	if err := g.MayRead(by); err != nil {
 		return err
@@ -302,18 +302,18 @@ func (g *Group) MayOwn(by *Member) error {
 	return nil
 }
 
-// MayDismiss decides whether by may end the group. App servers always may.
+// MayDismiss decides whether by may dismiss the group. App servers always may.
 func (g *Group) MayDismiss(by *Member) error {
 	if err := g.KnownTo(by); err != nil {
 		return err
 	}
 	if rules, _ := Rules(g.Type); !by.Present() || by.Role < RoleOwner || by.Role == RoleOwner && !rules.OwnerDismiss {
-		return Refuse(CodeGroupDenied, "only the owner may dismiss this group, and a Work group only an app server")
+		return Refuse(CodeGroupDenied, "only the owner may dismiss a group, and only an app server a Work group")
 	}
 	return nil
 }
 
-// MayEdit decides whether by may change the group's info to what info says.
+// MayEdit decides whether by may set the group's info to info, and validates info.
 func (g *Group) MayEdit(by *Member, info GroupInfo) error {
 	rules, _ := Rules(g.Type)
 	may := g.MayAdminister
@@ -326,7 +326,7 @@ func (g *Group) MayEdit(by *Member, info GroupInfo) error {
 	return info.check(rules, g.Type)
 }
 
-// MayRead decides whether m may list the group's people, read its messages, or invite in it.
+// MayRead decides whether m may list members, read messages or invite in the group.
 func (g *Group) MayRead(m *Member) error {
 	if err := g.KnownTo(m); err != nil {
 		return err
@@ -337,16 +337,16 @@ func (g *Group) MayRead(m *Member) error {
 	return nil
 }
 
-// MayMentionAll decides whether m may call all members at once, by a mention or an invitation.
+// MayMentionAll decides whether m may address all members, by a mention or an invitation.
 func (g *Group) MayMentionAll(m *Member, field string) error {
 	if rules, _ := Rules(g.Type); rules.Admins && m.Role < RoleAdmin {
 		return &Error{Code: CodeGroupDenied, Field: field,
-			Message: "only the owner and administrators of this group may call all its members"}
+			Message: "only the owner and administrators of this group may mention or invite all members"}
 	}
 	return nil
 }
 
-// MaySpeak decides whether m may send a message now.
+// MaySpeak decides whether m may send a message at now, in Unix milliseconds.
 func (g *Group) MaySpeak(m *Member, now int64) error {
 	if err := g.MayRead(m); err != nil {
 		return err
@@ -355,20 +355,20 @@ func (g *Group) MaySpeak(m *Member, now int64) error {
 	case m.MutedUntil > now:
 		return &Error{Code: CodeMuted, Message: "you are muted in this group", RetryAfter: int(m.MutedUntil - now)}
 	case g.Muted && m.Role < RoleAdmin:
-		return Refuse(CodeMuted, "everyone but the owner and administrators is muted in this group")
+		return Refuse(CodeMuted, "all members except the owner and administrators are muted in this group")
 	}
 	return nil
 }
 
-// Has refuses what groups of this type do not have.
-func (g *Group) Has(ok bool, what string) error {
+// Has returns an error unless groups of this type have a feature.
+func (g *Group) Has(ok bool, feature string) error {
 	if ok {
 		return nil
 	}
-	return Refuse(CodeGroupDenied, fmt.Sprintf("%s groups have no %s", g.Type, what))
+	return Refuse(CodeGroupDenied, fmt.Sprintf("%s groups have no %s", g.Type, feature))
 }
 
-// Room refuses n more members when the group is full.
+// Room returns CodeGroupFull if n more members exceed the group's limit.
 func (g *Group) Room(n int) error {
 	rules, _ := Rules(g.Type)
 	limit := rules.MaxMembers

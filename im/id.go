@@ -1,5 +1,5 @@
-// Package im owns the words of instant messaging: ids, topics, conversations, groups and who may do what in them, and
-// the one error type.
+// Package im defines instant messaging: IDs, topics, conversations, groups and their permissions, media rooms, and the
+// error type.
 //
 // It is pure: no I/O, no clock, no goroutine.
 package im
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Limits on ids, in bytes.
+// Limits of IDs, in bytes.
 const (
 	MaxUserID    = 64
 	MaxGroupID   = 48 // as in the original
@@ -20,34 +20,34 @@ const (
 	MaxMessageID = 64
 )
 
-// MaxData is the limit of an invitation's data and of a message body, in bytes (SPEC 1 and 2).
+// MaxData limits an invitation's data and a message body, in bytes (SPEC 1 and 2).
 const MaxData = 12 << 10
 
-// The signs that ids may have beside letters and digits.
+// Characters allowed in IDs besides letters and digits.
 const (
 	idSigns   = "_.:-"
 	nameSigns = idSigns + "@+="
 )
 
-// CheckInviteID accepts 1–64 of A-Za-z0-9_.:- (SPEC 1).
+// CheckInviteID validates an invitation ID: 1–64 of A-Za-z0-9_.:- (SPEC 1).
 func CheckInviteID(id string) error { return check("inviteID", id, MaxInviteID, idSigns) }
 
-// CheckUserID accepts 1–64 of A-Za-z0-9_.:-@+=.
+// CheckUserID validates a user ID: 1–64 of A-Za-z0-9_.:-@+=. field names it in the error.
 func CheckUserID(field, id string) error { return check(field, id, MaxUserID, nameSigns) }
 
-// CheckDeviceID accepts 1–64 of A-Za-z0-9_.:-@+=.
+// CheckDeviceID validates a device ID: 1–64 of A-Za-z0-9_.:-@+=.
 func CheckDeviceID(id string) error { return check("deviceID", id, MaxDeviceID, nameSigns) }
 
-// mintedPrefix begins the ids that the server gives to devices which name none.
+// mintedPrefix begins device IDs minted by the server.
 const mintedPrefix = "d-"
 
-// MintDevice names a device that named itself not, for one connection.
+// MintDevice returns an ID for a device without one, valid for one connection.
 func MintDevice(random string) string { return mintedPrefix + random }
 
-// MintedDevice reports whether the server named this device.
+// MintedDevice reports whether a device ID was minted by the server.
 func MintedDevice(id string) bool { return strings.HasPrefix(id, mintedPrefix) }
 
-// CheckRequestID accepts the empty id and 1–64 of A-Za-z0-9_.:-@+=.
+// CheckRequestID validates a request ID: empty, or 1–64 of A-Za-z0-9_.:-@+=.
 func CheckRequestID(id string) error {
 	if id == "" {
 		return nil
@@ -55,10 +55,10 @@ func CheckRequestID(id string) error {
 	return check("requestID", id, MaxRequestID, nameSigns)
 }
 
-// CheckMessageID accepts 1–64 of A-Za-z0-9_.:-@+=.
+// CheckMessageID validates a message ID: 1–64 of A-Za-z0-9_.:-@+=.
 func CheckMessageID(id string) error { return check("messageID", id, MaxMessageID, nameSigns) }
 
-// CheckRoomID accepts the empty id and 1–64 of A-Za-z0-9_.:-@+=.
+// CheckRoomID validates a room ID: empty, or 1–64 of A-Za-z0-9_.:-@+=.
 func CheckRoomID(id string) error {
 	if id == "" {
 		return nil
@@ -66,7 +66,7 @@ func CheckRoomID(id string) error {
 	return check("roomID", id, MaxRoomID, nameSigns)
 }
 
-// CheckGroupID accepts 1–48 of A-Za-z0-9_.:-@+=.
+// CheckGroupID validates a group ID: 1–48 of A-Za-z0-9_.:-@+=. The error is CodeBadGroupID.
 func CheckGroupID(id string) error {
 	if err := check("groupID", id, MaxGroupID, nameSigns); err != nil {
 		return &Error{Code: CodeBadGroupID, Field: "groupID", Message: err.Error()}

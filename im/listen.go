@@ -5,28 +5,28 @@ import (
 	"strings"
 )
 
-// Listen is an order to whoever delivers a record: it travels with the record, so that it is never lost and never
-// early. On a user topic it makes that person's devices listen to another topic, or stop; on any topic it may end the
-// topic.
+// Listen is a subscription change carried by a record, so that it is applied exactly at the record's position, never
+// lost and never early. On a user topic it subscribes that user's sessions to another topic, or unsubscribes them; on
+// any topic it may end the topic.
 type Listen struct {
 	Topic string
-	From  uint64 // the last sequence that is not to be heard
+	From  uint64 // subscribe after this sequence
 	Stop  bool
-	End   bool // nothing will follow on this topic: everybody stops
+	End   bool // the topic ends: all subscribers unsubscribe
 }
 
-// ListenTo orders to listen to topic after a sequence.
+// ListenTo encodes a subscription to topic after a sequence.
 func ListenTo(topic string, from uint64) string {
 	return "+" + topic + "@" + strconv.FormatUint(from, 10)
 }
 
-// StopListening orders to stop listening to topic.
+// StopListening encodes the end of a subscription to topic.
 func StopListening(topic string) string { return "-" + topic }
 
-// EndOfTopic orders everybody to stop listening to the record's own topic.
+// EndOfTopic encodes the end of the record's own topic.
 const EndOfTopic = "."
 
-// ParseListen reads an order; ok is false when there is none.
+// ParseListen parses a subscription change; ok is false if there is none.
 func ParseListen(s string) (l Listen, ok bool) {
 	switch {
 	case s == EndOfTopic:
@@ -34,7 +34,7 @@ func ParseListen(s string) (l Listen, ok bool) {
 	case strings.HasPrefix(s, "-"):
 		return Listen{Topic: s[1:], Stop: true}, true
 	case strings.HasPrefix(s, "+"):
-		at := strings.LastIndexByte(s, '@') // a topic may have the sign in its id
+		at := strings.LastIndexByte(s, '@') // IDs may contain an @ too
 		if at < 0 {
 			return Listen{}, false
 		}

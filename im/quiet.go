@@ -2,19 +2,20 @@ package im
 
 import "encoding/json"
 
-// Quiet says when a person does not want to be disturbed.
+// Quiet is a user's do-not-disturb setting.
 type Quiet struct {
-	Until int64 `json:"until,omitempty"` // milliseconds; 0 = not
+	Until int64 `json:"until,omitempty"` // Unix milliseconds; 0 = not set
 	Daily bool  `json:"daily,omitempty"`
 	From  int   `json:"from,omitempty"` // minutes of the day, in Zone
 	To    int   `json:"to,omitempty"`
 	Zone  int   `json:"zone,omitempty"` // minutes east of UTC
-	Show  bool  `json:"show,omitempty"` // inviters are told
+	Show  bool  `json:"show,omitempty"` // shown to inviters
 }
 
 const minutesOfDay = 24 * 60
 
-// Active says whether it is quiet now, in milliseconds. From equal to To is the whole day.
+// Active reports whether do-not-disturb is in effect at now, in Unix milliseconds. From equal to To means the whole
+// day.
 func (q Quiet) Active(now int64) bool {
 	if q.Until > now {
 		return true
@@ -29,7 +30,7 @@ func (q Quiet) Active(now int64) bool {
 	return at >= q.From || at < q.To
 }
 
-// QuietNow reads a setting as it is stored, and returns it when it is quiet now; nil when the person does not mind.
+// QuietNow parses a stored setting and returns it if it is in effect at now, else nil.
 func QuietNow(stored string, now int64) *Quiet {
 	var q Quiet
 	if stored == "" || json.Unmarshal([]byte(stored), &q) != nil || !q.Active(now) {

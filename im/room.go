@@ -2,47 +2,47 @@ package im
 
 import "strings"
 
-// RoomRole says what somebody may do in a media room.
+// RoomRole is a user's role in a media room.
 type RoomRole string
 
-// The roles; anchor and audience are the original's roles 20 and 21.
+// The roles; anchor and audience are Tencent's roles 20 and 21.
 const (
-	RoomAnchor   RoomRole = "anchor"   // speaks, shows and listens
-	RoomAudience RoomRole = "audience" // listens
-	RoomNobody   RoomRole = "none"     // stays out
+	RoomAnchor   RoomRole = "anchor"   // publishes and subscribes
+	RoomAudience RoomRole = "audience" // subscribes only
+	RoomNobody   RoomRole = "none"     // no admission
 )
 
-// RoomPolicy says who may enter a room.
+// RoomPolicy controls admission to a room.
 type RoomPolicy string
 
 // The policies.
 const (
-	RoomInvited RoomPolicy = "invited" // the inviter and those who accepted an invitation with its roomID
-	RoomOpen    RoomPolicy = "open"    // everybody
+	RoomInvited RoomPolicy = "invited" // the inviter and users who accepted an invitation with its roomID
+	RoomOpen    RoomPolicy = "open"    // all users
 )
 
-// Room is one life of a media room: from the first user who enters it or names it in an invitation to the end of its
-// call. The opener owns it. Once it has ended the ID is free, and nothing that was granted in it counts any more.
+// Room is one session of a media room: from the first entry or the first invitation that names it, to the end of its
+// call. The user who opened it owns it. After the end the ID is free, and grants of this session are void.
 type Room struct {
 	ID        string
 	Owner     string
-	InviteID  string // the first invitation into it; empty: none so far
+	InviteID  string // the first invitation into it; empty = none
 	Latest    string // the latest invitation into it
-	CreatedAt int64  // milliseconds
-	Entered   bool   // opened by entering: the owner's invitations without a roomID name it
-	EndedAt   int64  // 0 = it goes on
-	EmptyAt   int64  // since when nobody has been in it; 0 = somebody is
-	CheckAt   int64  // when to look whether it has ended; 0 = not by itself
+	CreatedAt int64  // Unix milliseconds
+	Entered   bool   // opened by entering: the owner's invitations without a roomID use it
+	EndedAt   int64  // 0 = live
+	EmptyAt   int64  // since when it has been empty; 0 = occupied
+	CheckAt   int64  // time of the next check for the end; 0 = none
 }
 
-// Lives reports whether a room exists and has not ended.
+// Lives reports whether a room exists and has not ended. r may be nil.
 func (r *Room) Lives() bool { return r != nil && r.EndedAt == 0 }
 
-// Deserted reports whether nobody has been in a room for so long that it ends, unless an invitation into it is open.
+// Deserted reports whether a room has been empty for AloneFor. It then ends, unless an invitation into it is open.
 func (r *Room) Deserted(now int64) bool { return r.EmptyAt != 0 && now-r.EmptyAt >= AloneFor }
 
-// Occupy notes how many users are in a room. Somebody on the way in, with a token or an accept, restarts the time of an
-// empty room.
+// Occupy records the number of users in a room. A user about to enter, with a token or an accept, restarts the grace
+// period of an empty room.
 func (r *Room) Occupy(present int, now int64) {
 	if present > 0 {
 		r.EmptyAt, r.CheckAt = 0, 0
@@ -51,11 +51,11 @@ func (r *Room) Occupy(present int, now int64) {
 	r.EmptyAt, r.CheckAt = now, now+AloneFor
 }
 
-// maxAwait bounds the time between two looks at an empty room with an open invitation, in milliseconds.
+// maxAwait limits the interval between checks of an empty room with an open invitation, in milliseconds.
 const maxAwait = 10 * 60_000
 
-// Await sets the next look at an empty room with an open invitation: when that ends at the latest, if it does. The
-// longer it has waited, the less often it is looked at.
+// Await sets the next check of an empty room with an open invitation: at until, the invitation's end, at the latest (0
+// = no end). The interval grows with the room's age.
 func (r *Room) Await(now, until int64) {
 	if r.CheckAt = now + min(max((now-r.CreatedAt)/2, AloneFor), maxAwait); until != 0 {
 		r.CheckAt = min(r.CheckAt, until)
@@ -65,24 +65,24 @@ func (r *Room) Await(now, until int64) {
 // End ends a room.
 func (r *Room) End(now int64) { r.EndedAt, r.CheckAt = max(now, r.CreatedAt), 0 }
 
-// Open makes the next life of a room, old being the one before or nil.
+// Open begins a new session of a room; old is the previous one or nil.
 func (r *Room) Open(old *Room, now int64) {
 	if r.CreatedAt = now; old != nil {
-		r.CreatedAt = max(now, old.EndedAt+1) // so that no grant of the old life is as young as the new one
+		r.CreatedAt = max(now, old.EndedAt+1) // grants of the old session must be older than the new one
 	}
 	r.Occupy(0, now)
 }
 
-// Seat is what somebody was granted in a room.
+// Seat is a user's grant in a room.
 type Seat struct {
 	RoomID string
 	UserID string
 	Role   RoomRole
-	At     int64 // milliseconds
+	At     int64 // Unix milliseconds
 }
 
-// RoomOfGroup returns the group whose standing room this is, or "". The room has the id of the group's conversation,
-// exists as long as the group, and lets all members listen.
+// RoomOfGroup returns the group of a standing room, or "". A standing room has the ID of the group's conversation,
+// lives as long as the group, and admits all members as audience.
 func RoomOfGroup(roomID string) string {
 	id, ok := strings.CutPrefix(roomID, groupConvPre)
 	if !ok || CheckGroupID(id) != nil {
@@ -91,17 +91,18 @@ func RoomOfGroup(roomID string) string {
 	return id
 }
 
-// Admission is what is known of somebody at the door of a room. What does not exist is nil.
+// Admission holds the facts for admitting a user to a room; absent ones are nil.
 type Admission struct {
 	Policy RoomPolicy
-	Room   *Room   // not for a group's standing room
-	Seat   *Seat   // what this person was granted
+	Room   *Room   // nil for a standing room
+	Seat   *Seat   // the user's grant
 	Group  *Group  // of a standing room
-	Member *Member // this person in that group
+	Member *Member // the user's membership of Group
 	UserID string
 }
 
-// Host says that this person decides who speaks: the owner of the room, or the owner and administrators of the group.
+// Host reports whether the user is a host, who grants roles: the owner of the room, or the owner and administrators of
+// the group.
 func (a *Admission) Host() bool {
 	if a.Group != nil {
 		return !a.Group.Dismissed && a.Member.Present() && a.Member.Role >= RoleAdmin
@@ -109,8 +110,8 @@ func (a *Admission) Host() bool {
 	return a.Room.Lives() && a.Room.Owner == a.UserID
 }
 
-// Grant is the seat that counts: of this life of a room, or of this membership. A removal from a standing room outlasts
-// the membership.
+// Grant returns the valid grant: one of this session of the room, or of the current membership. A removal from a
+// standing room outlasts the membership.
 func (a *Admission) Grant() *Seat {
 	switch {
 	case a.Seat == nil:
@@ -123,7 +124,7 @@ func (a *Admission) Grant() *Seat {
 	return a.Seat
 }
 
-// Role says what this person may do in the room (SPEC 4).
+// Role returns the user's role in the room (SPEC 4).
 func (a *Admission) Role() RoomRole {
 	standing, grant := a.Group != nil, a.Grant()
 	switch {
@@ -141,8 +142,8 @@ func (a *Admission) Role() RoomRole {
 	return RoomNobody
 }
 
-// MayBring says that whoever accepts this person's invitation may speak in the room: in a standing room the hosts',
-// else those of all who may speak themselves.
+// MayBring reports whether the user's invitations grant a speaking role to invitees who accept: those of hosts in a
+// standing room, else those of all users who may speak.
 func (a *Admission) MayBring() bool {
 	if a.Group != nil {
 		return a.Host()
@@ -150,6 +151,5 @@ func (a *Admission) MayBring() bool {
 	return a.Role() == RoomAnchor
 }
 
-// MayAsk says that this person may ask a host to speak, by an invitation: a member of the group, or one who may only
-// listen.
+// MayAsk reports whether the user may ask a host for a speaking role, by an invitation: audience only.
 func (a *Admission) MayAsk() bool { return a.Role() == RoomAudience }

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Skips is a set of numbers, as sorted ranges in text: "3 7-9". A side of a conversation keeps in it what counted as
-// unread and no longer does, so that unread stays a subtraction. It is a string so that rows stay comparable.
+// Skips is a set of counts, as sorted ranges in text: "3 7-9". It holds the unread counts of a conversation that are no
+// longer unread, so that the number of unread messages stays a subtraction. It is a string so that rows are comparable.
 //
-// Of more than maxSkips ranges the lowest become a count: "25<1500 1503 1507-9" begins with 25 numbers that are at most
-// 1500. What is above a number then stays exact, unless that number is among those.
+// Beyond maxSkips ranges the lowest are merged into a total: "25<1500 1503 1507-9" begins with 25 counts of at most
+// 1500. Queries above a count remain exact unless it is among those.
 type Skips string
 
-// maxSkips bounds the ranges of one set.
+// maxSkips limits the ranges of a set.
 const maxSkips = 200
 
 type span struct{ from, to int64 }
 
-// skips is a set as it is worked with: count numbers up to upto, and the ranges above.
+// skips is a parsed set: count numbers up to upto, and the ranges above.
 type skips struct {
 	count, upto int64
 	spans       []span
@@ -31,7 +31,7 @@ func (s Skips) parse() (set skips) {
 	}
 	for part := range strings.SplitSeq(string(s), " ") {
 		if count, upto, is := strings.Cut(part, "<"); is {
-			set.count, _ = strconv.ParseInt(count, 10, 64) // only text() writes it
+			set.count, _ = strconv.ParseInt(count, 10, 64) // written by text() only
 			set.upto, _ = strconv.ParseInt(upto, 10, 64)
 			continue
 		}
@@ -73,7 +73,7 @@ func (s skips) text() Skips {
 	return Skips(b.String())
 }
 
-// Count returns how many numbers above after are in the set.
+// Count returns the number of set elements above after.
 func (s Skips) Count(after int64) int64 {
 	set := s.parse()
 	n := max(0, min(set.count, set.upto-after))
@@ -90,7 +90,7 @@ func has(list []span, n int64) bool {
 	return slices.ContainsFunc(list, func(p span) bool { return p.from <= n && n <= p.to })
 }
 
-// Add returns the set with one more number. Numbers that are only counted must not be added twice.
+// Add returns the set with n added. A number up to upto must not be added twice.
 func (s Skips) Add(n int64) Skips {
 	set := s.parse()
 	if n <= set.upto {
@@ -115,7 +115,7 @@ func (s Skips) Add(n int64) Skips {
 	return set.text()
 }
 
-// Union returns the numbers of both sets, which have none of the counted ones in common.
+// Union returns the union of both sets. Their elements up to upto must be disjoint.
 func (s Skips) Union(t Skips) Skips {
 	if s == "" || t == "" {
 		return s + t
@@ -133,7 +133,7 @@ func (s Skips) Union(t Skips) Skips {
 	}
 	set := skips{count: a.count + b.count, upto: max(a.upto, b.upto)}
 	for _, p := range merged {
-		if low := min(p.to, set.upto); low >= p.from { // where one side only counts, both do
+		if low := min(p.to, set.upto); low >= p.from { // merge ranges up to upto into the total of both sets
 			set.count += low - p.from + 1
 			p.from = low + 1
 		}
@@ -144,7 +144,7 @@ func (s Skips) Union(t Skips) Skips {
 	return set.text()
 }
 
-// Remove returns the set without a number that is in it.
+// Remove returns the set without n, which must be in it.
 func (s Skips) Remove(n int64) Skips {
 	set := s.parse()
 	if n <= set.upto {
@@ -168,7 +168,7 @@ func (s Skips) Remove(n int64) Skips {
 	return set.text()
 }
 
-// Above returns the numbers of the set above after.
+// Above returns the elements above after.
 func (s Skips) Above(after int64) Skips {
 	set := s.parse()
 	above := skips{count: max(0, min(set.count, set.upto-after)), upto: set.upto}
@@ -180,8 +180,7 @@ func (s Skips) Above(after int64) Skips {
 	return above.text()
 }
 
-// settle moves a count of what was read over the numbers of the set that follow it directly, and drops those up to
-// there.
+// settle advances a read count over directly following elements, and removes elements up to the new count.
 func (s Skips) settle(read int64) (int64, Skips) {
 	if s == "" {
 		return read, s

@@ -2,8 +2,8 @@ package im
 
 import "strings"
 
-// A topic names a timeline: one contiguous sequence of records, and the lock under which it grows.
-// This file is the only place that spells the names of timelines.
+// A topic names a timeline: one contiguous sequence of records, and the lock for appending to it. Topic names are
+// spelled in this file only.
 const (
 	userPrefix       = "user:"
 	groupPrefix      = "group:"
@@ -12,20 +12,20 @@ const (
 	roomPrefix       = "room:"
 )
 
-// UserTopic is the timeline of one person: everything that concerns them, on all their devices.
+// UserTopic is the timeline of a user: all events for the user, on all devices.
 func UserTopic(userID string) string { return userPrefix + userID }
 
-// GroupTopic is the timeline of a group, heard by all its members.
+// GroupTopic is the timeline of a group, subscribed by all members.
 func GroupTopic(groupID string) string { return groupPrefix + groupID }
 
-// InvitationTopic is the timeline on which the invitees of an invitation that has no group to be heard in
-// (SPEC 1: several invitees without a group, or notify "participants") hear each other's answers.
+// InvitationTopic is the timeline of answers for the invitees of an invitation whose events are not on a group's
+// timeline (SPEC 1: several invitees without a group, or notify "participants").
 func InvitationTopic(inviteID string) string { return invitationPrefix + inviteID }
 
-// StatusTopic carries whether a person is online, to those who subscribed. Nothing on it is stored.
+// StatusTopic publishes a user's presence to subscribers. It is not stored.
 func StatusTopic(userID string) string { return statusPrefix + userID }
 
-// RoomTopic is the lock of a media room. Nobody listens to it.
+// RoomTopic is the lock of a media room. It has no subscribers.
 func RoomTopic(roomID string) string { return roomPrefix + roomID }
 
 // TopicStatus returns the user of a status topic, or "" for any other topic.

@@ -1,8 +1,7 @@
-// Package invite decides about invitations: who may answer, who won, who times out.
+// Package invite decides invitations: permitted answers, winners of races, timeouts.
 //
-// It is pure: state in, action in, now in; state and error out. It has no I/O, no clock and no goroutine, and it
-// never looks at more than the invitation and the invitees an action is about, so an answer costs the same
-// whether one person or ten thousand were invited.
+// It is pure: state, action and now in; new state or error out. It has no I/O, no clock and no goroutine. It reads the
+// invitation and the invitees concerned only, so an answer costs the same for one invitee or ten thousand.
 package invite
 
 import (
@@ -28,15 +27,15 @@ const (
 	TimedOut
 )
 
-// String returns the word used on the wire.
+// String returns the name used on the wire.
 func (s State) String() string {
 	return [...]string{"open", "accepted", "rejected", "cancelled", "timedOut"}[s]
 }
 
-// MarshalText makes a State its word in JSON.
+// MarshalText encodes a State as its name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads the word of a State.
+// UnmarshalText decodes the name of a State.
 func (s *State) UnmarshalText(b []byte) error {
 	for i := Open; i <= TimedOut; i++ {
 		if i.String() == string(b) {
@@ -47,16 +46,16 @@ func (s *State) UnmarshalText(b []byte) error {
 	return fmt.Errorf("%q is not a state of an invitee", b)
 }
 
-// Reasons that the server gives; an invitee's own reason for a reject is free text.
+// Reasons set by the server; an invitee's own reason for a reject is free text.
 const (
-	ReasonDeclined = "declined" // the person said no
-	ReasonBusy     = "busy"     // the person is in another call
-	ReasonAnswered = "answered" // others answered first and acceptLimit was reached
+	ReasonDeclined = "declined" // declined by the invitee
+	ReasonBusy     = "busy"     // the invitee is in another call
+	ReasonAnswered = "answered" // acceptLimit was reached by other invitees
 	ReasonLeft     = "left"     // the invitee left the group, or it was dismissed
-	ReasonNotice   = "notice"   // the invitation informs and takes no answer
+	ReasonNotice   = "notice"   // the invitation is a notice and takes no answer
 )
 
-// Notify says who in a group hears the events.
+// Notify is the audience of events in a group.
 type Notify string
 
 // The two audiences.
@@ -65,7 +64,7 @@ const (
 	NotifyParticipants Notify = "participants"
 )
 
-// Push is what a push notification says when an invitee has no connected device (SPEC 1, offlinePush).
+// Push is the push notification for invitees without a connected device (SPEC 1, offlinePush).
 type Push struct {
 	Title   string `json:"title,omitempty"`
 	Body    string `json:"body,omitempty"`
@@ -76,7 +75,7 @@ type Push struct {
 	VoIP    bool   `json:"voip,omitempty"`
 }
 
-// Terms are what an inviter asks for. They never change, except Data.
+// Terms are the inviter's parameters. They never change, except Data.
 type Terms struct {
 	ID             string `json:"id"`
 	Inviter        string `json:"inviter"`
@@ -94,7 +93,7 @@ type Terms struct {
 	Push           *Push  `json:"push,omitempty"`
 }
 
-// Fingerprint identifies the content of an invite, so that a retry is told from another invite under the same id.
+// Fingerprint hashes the content of an invite, to distinguish a retry from another invite with the same ID.
 func Fingerprint(t Terms, invitees []string) string {
 	b, _ := json.Marshal(struct {
 		Terms
@@ -104,7 +103,7 @@ func Fingerprint(t Terms, invitees []string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// Counts says how many invitees are in each state.
+// Counts are the numbers of invitees by state.
 type Counts struct {
 	Open      int `json:"open"`
 	Accepted  int `json:"accepted"`
@@ -113,7 +112,7 @@ type Counts struct {
 	TimedOut  int `json:"timedOut"`
 }
 
-// Total is the number of invitees.
+// Total returns the number of invitees.
 func (c Counts) Total() int { return c.Open + c.Accepted + c.Rejected + c.Cancelled + c.TimedOut }
 
 func (c *Counts) move(from, to State) { *c.of(from)--; *c.of(to)++ }
@@ -122,23 +121,23 @@ func (c *Counts) of(s State) *int {
 	return [...]*int{&c.Open, &c.Accepted, &c.Rejected, &c.Cancelled, &c.TimedOut}[s]
 }
 
-// Actor is who acts: a person on a device. The device is empty when an app server acts for the person.
+// Actor is the user and device of an action. Device is empty when an app server acts for the user.
 type Actor struct {
 	User      string
 	Device    string
 	RequestID string
 }
 
-// ActionID is what is kept of an actor, to recognise a retry.
+// ActionID is the stored part of an actor, for recognizing a retry.
 type ActionID struct {
 	Device    string
 	RequestID string
 }
 
-// Is reports whether a is the same device repeating itself, or the same request sent again.
+// Is reports whether a is a retry: the same device, or the same request ID.
 //
-// The same request id from another known device is another person's finger, not a retry: clients may number their
-// requests. Devices whose id the server minted get a new one with each connection, so for them the request id decides.
+// The same request ID from another known device is another action: clients may number their requests. Devices with an
+// ID minted by the server get a new one with each connection, so for them the request ID decides.
 func (m ActionID) Is(a Actor) bool {
 	if a.Device != "" && m.Device == a.Device {
 		return true
@@ -147,14 +146,14 @@ func (m ActionID) Is(a Actor) bool {
 	return a.RequestID != "" && m.RequestID == a.RequestID && !known
 }
 
-// Recent is what is kept of an inviter's action that may be done many times: who did it last, and the last request ids,
-// so that a call which is sent again over a lost connection is known although others came after it.
+// Recent identifies the latest of an inviter's repeatable actions by device, and the last four request IDs, so that a
+// retry over a new connection is recognized although other actions followed.
 type Recent struct {
 	Device   string
-	Requests [4]string // the newest first
+	Requests [4]string // newest first
 }
 
-// sent reports whether a is one of the last requests. Only the request id tells: one device may act many times.
+// sent reports whether a is one of the last requests, by request ID only: one device may act many times.
 func (r *Recent) sent(a Actor) bool {
 	return a.RequestID != "" && slices.Contains(r.Requests[:], a.RequestID)
 }
@@ -169,32 +168,32 @@ func (r *Recent) note(a Actor) {
 
 func actionIDOf(a Actor) ActionID { return ActionID{Device: a.Device, RequestID: a.RequestID} }
 
-// Invitation is an invitation without its invitees, who are loaded one by one as actions need them.
+// Invitation is an invitation without its invitees, which are loaded as actions need them.
 type Invitation struct {
 	Terms
 	Peer string // the invitee of a one-to-one invitation
-	// the running count of the invite in its group's conversation; 0 = it does not count as unread for all members
+	// unread count of the invite in the group's conversation; 0 = does not count as unread for all members
 	Counted     int64
-	Names       string // the first MaxNames of several invitees, each on a line
+	Names       string // the first MaxNames of several invitees, newline-separated
 	Fingerprint string // Fingerprint of the invite
-	Dropped     bool   // one-to-one: the invitee hears nothing of it
-	Large       bool   // in a large group: onlookers hear digests of the answers
-	Digested    int64  // Large: the version that onlookers were last told of
-	Left        bool   // the inviter left the group: whoever is open is about to be cancelled
-	OwnTopic    bool   // no group hears it and it has several invitees: they hear each other on the invitation's own topic
-	CreatedAt   int64  // milliseconds
-	Deadline    int64  // milliseconds; 0 = never
-	Due         int64  // when something may time out next; 0 = never. It may be early, never late
-	Last        int64  // when the last invitee is late; 0 = never
+	Dropped     bool   // one-to-one: hidden from the invitee
+	Large       bool   // in a large group: other members receive digests of the answers
+	Digested    int64  // Large: the version of the last digest
+	Left        bool   // the inviter left the group: open invitees are about to be cancelled
+	OwnTopic    bool   // several invitees and no group audience: their events are on the invitation's own topic
+	CreatedAt   int64  // Unix milliseconds
+	Deadline    int64  // Unix milliseconds; 0 = never
+	Due         int64  // time of the next possible timeout; 0 = none. May be early, never late
+	Last        int64  // deadline of the last invitee; 0 = never
 	Counts      Counts
-	Version     int64    // grows by one with each change
-	By          ActionID // who invited
+	Version     int64    // incremented by each change
+	By          ActionID // the invite
 	Modified    Recent
 	Cancelled   Recent
 	Added       Recent
 }
 
-// AsLeft returns an invitee as the rule has it once the inviter has left the group, before the ending is written.
+// AsLeft returns an invitee as the rule has it after the inviter left the group, before the cancellation is written.
 func (v *Invitation) AsLeft(w *Invitee, now int64) *Invitee {
 	if !v.Left || w == nil || w.StateAt(now) != Open {
 		return w
@@ -215,10 +214,10 @@ func (v *Invitation) FirstNames() []string {
 	return nil
 }
 
-// name adds the names of invitees to the first ones; known is how many there were before.
+// name appends invitees to the first names; known is the number of earlier ones.
 func (v *Invitation) name(known int, users []string) {
 	if v.GroupID == "" && known+len(users) == 1 {
-		return // the Peer
+		return // stored as Peer
 	}
 	list := v.FirstNames()
 	if rest := MaxNames - len(list); rest > 0 {
@@ -229,29 +228,29 @@ func (v *Invitation) name(known int, users []string) {
 // Over reports whether no invitee is open.
 func (v *Invitation) Over() bool { return v.Counts.Open == 0 }
 
-// Invitee is one invited person.
+// Invitee is the state of one invited user.
 type Invitee struct {
 	InviteID  string
 	UserID    string
-	Ord       int // place in the inviteeList
+	Ord       int // index in the inviteeList
 	State     State
 	Reason    string
 	Data      string   // of the answer
-	By        ActionID // who answered
-	RingingAt int64    // milliseconds; 0 = no device has alerted its person yet
-	Deadline  int64    // milliseconds; 0 = never
-	DecidedAt int64    // milliseconds
-	Dropped   bool     // hears nothing of it: this person blocks the inviter
-	Pushed    bool     // was told by a push, having no connected device
-	Follows   bool     // several invitees without a group: listed for this user until the invitation is over for everyone
-	Counted   int64    // the running count of the invite in the invitee's conversation; 0 = it does not count as unread
-	Seq       uint64   // of the invite in the invitee's conversation, when it counts for this invitee alone
+	By        ActionID // the answer
+	RingingAt int64    // Unix milliseconds; 0 = no device has alerted the user
+	Deadline  int64    // Unix milliseconds; 0 = never
+	DecidedAt int64    // Unix milliseconds
+	Dropped   bool     // hidden from this user, who blocks the inviter
+	Pushed    bool     // notified by a push, without a connected device
+	Follows   bool     // several invitees without a group: listed for this user until the invitation is over for all
+	Counted   int64    // unread count of the invite in the invitee's conversation; 0 = does not count as unread
+	Seq       uint64   // of the invite in the invitee's conversation, if it counts for this invitee only
 }
 
-// late reports whether the rule says that this invitee has timed out, whether or not a timer has said so.
+// late reports whether the deadline has passed, before or after the timeout is written.
 func (w *Invitee) late(now int64) bool { return w.Deadline != 0 && now >= w.Deadline }
 
-// StateAt is the state that the rule gives at now: an open invitee past the deadline has timed out.
+// StateAt returns the state at now, in Unix milliseconds: an open invitee past the deadline has timed out.
 func (w *Invitee) StateAt(now int64) State {
 	if w.State == Open && w.late(now) {
 		return TimedOut

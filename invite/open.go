@@ -15,10 +15,10 @@ const (
 	MaxGroupInvitees = 10000
 	MaxReason        = 256  // bytes
 	MaxPushText      = 4096 // bytes, each of title, body and ext
-	MaxNames         = 100  // invitees that an event names, beside a count
+	MaxNames         = 100  // invitees named in an event, beside a count
 )
 
-// Check refuses terms that are out of range, whatever the state of the world.
+// Check validates the terms and invitees independently of stored state. Errors are CodeBadParameter or CodeTooLong.
 func (t *Terms) Check(invitees []string) error {
 	if err := im.CheckInviteID(t.ID); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (t *Terms) Check(invitees []string) error {
 	case t.Everyone:
 		return t.checkPush()
 	case t.MergeGlare && (t.GroupID != "" || len(invitees) != 1):
-		return im.Bad("mergeGlare", "is for an invitation to one person without a group")
+		return im.Bad("mergeGlare", "requires exactly one invitee and no group")
 	}
 	if err := t.checkPush(); err != nil {
 		return err
@@ -60,14 +60,14 @@ func (t *Terms) checkPush() error {
 		return nil
 	case len(p.Title) > MaxPushText || len(p.Body) > MaxPushText || len(p.Ext) > MaxPushText || len(p.Sound) > MaxPushText:
 		return &im.Error{Code: im.CodeTooLong, Field: "offlinePush",
-			Message: fmt.Sprintf("offlinePush has a text over %d bytes", MaxPushText)}
+			Message: fmt.Sprintf("offlinePush: each text is limited to %d bytes", MaxPushText)}
 	case p.TTL < 0 || p.TTL > MaxTimeout:
 		return im.Bad("offlinePush.ttl", fmt.Sprintf("is %d; it is seconds from 0 to %d", p.TTL, MaxTimeout))
 	}
 	return nil
 }
 
-// CheckData refuses data that is over 12 KiB or not UTF-8.
+// CheckData validates data: at most 12 KiB (CodeTooLong) of UTF-8.
 func CheckData(data string) error {
 	if len(data) > im.MaxData {
 		return &im.Error{Code: im.CodeTooLong, Field: "data",
@@ -79,7 +79,7 @@ func CheckData(data string) error {
 	return nil
 }
 
-// CheckReason refuses a reason that is over 256 bytes or not UTF-8.
+// CheckReason validates a reason: at most 256 bytes (CodeTooLong) of UTF-8.
 func CheckReason(reason string) error {
 	if len(reason) > MaxReason {
 		return &im.Error{Code: im.CodeTooLong, Field: "reason",
@@ -91,7 +91,8 @@ func CheckReason(reason string) error {
 	return nil
 }
 
-// CheckInvitees refuses an empty, doubled or too long list, and the inviter in it.
+// CheckInvitees validates a list: not empty, without duplicates and the inviter, and at most MaxInvitees, or
+// MaxGroupInvitees in a group.
 func CheckInvitees(inviter, groupID string, invitees []string) error {
 	limit := MaxInvitees
 	if groupID != "" {
@@ -101,7 +102,7 @@ func CheckInvitees(inviter, groupID string, invitees []string) error {
 	case len(invitees) == 0:
 		return im.Bad("inviteeList", "is empty")
 	case len(invitees) > limit:
-		return im.Bad("inviteeList", fmt.Sprintf("has %d people; the limit is %d", len(invitees), limit))
+		return im.Bad("inviteeList", fmt.Sprintf("has %d users; the limit is %d", len(invitees), limit))
 	}
 	seen := make(map[string]struct{}, len(invitees))
 	for _, u := range invitees {
@@ -119,7 +120,7 @@ func CheckInvitees(inviter, groupID string, invitees []string) error {
 	return nil
 }
 
-// Peer is the invitee of a one-to-one invitation, and empty for every other.
+// Peer returns the invitee of a one-to-one invitation, else "".
 func Peer(t *Terms, invitees []string) string {
 	if t.GroupID == "" && len(invitees) == 1 {
 		return invitees[0]
@@ -127,7 +128,7 @@ func Peer(t *Terms, invitees []string) string {
 	return ""
 }
 
-// New opens an invitation. Terms and invitees have passed Check; print is the Fingerprint of what was asked.
+// New opens an invitation. Terms and invitees must have passed Check; print is the Fingerprint of the request.
 func New(t Terms, invitees []string, by Actor, print string, now int64) (Invitation, []Invitee) {
 	v := Invitation{
 		Terms: t, Peer: Peer(&t, invitees), Fingerprint: print, CreatedAt: now, Version: 1, By: actionIDOf(by),
@@ -158,8 +159,8 @@ func (v *Invitation) open(users []string, from int, deadline int64) []Invitee {
 	return list
 }
 
-// Again judges an invite whose id is taken: the same inviter with the same content is a repeat (nil), all else is
-// refused.
+// Again decides an invite with an ID in use: nil for a retry by the same inviter with the same content, else
+// CodeExists.
 func (v *Invitation) Again(inviter, print string) error {
 	if v.Inviter == inviter && v.Fingerprint == print {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// Act is what an invitee may do.
+// Act is an invitee's action.
 type Act uint8
 
 // The acts of an invitee.
@@ -17,7 +17,7 @@ const (
 	Ring
 )
 
-// Answer is an act with what comes along.
+// Answer is an act with its parameters.
 type Answer struct {
 	Act    Act
 	By     Actor
@@ -25,16 +25,16 @@ type Answer struct {
 	Data   string
 }
 
-// Step is the outcome of one invitee's act.
+// Step is the outcome of an invitee's act.
 type Step struct {
 	Invitation Invitation
 	Invitee    Invitee
-	Repeat     bool // nothing changed: this was done before
-	CloseRest  bool // acceptLimit was reached: the invitees still open are to be closed with Rest
+	Repeat     bool // a retry; nothing changed
+	CloseRest  bool // acceptLimit was reached: close the open invitees with Rest
 }
 
-// Apply decides an invitee's act. w is nil when the actor was never invited.
-// For one invitee exactly one of accept, reject, cancel and timeout takes effect (SPEC 1, rule 2).
+// Apply decides an invitee's act. w is nil if the actor was not invited (CodeNotYours). A decided invitee is CodeOver.
+// For each invitee exactly one of accept, reject, cancel and timeout takes effect (SPEC 1, rule 2).
 func Apply(v Invitation, w *Invitee, a Answer, now int64) (Step, error) {
 	if w == nil {
 		return Step{}, im.Refuse(im.CodeNotYours, "you are not among the invitees of this invitation")
@@ -66,8 +66,8 @@ func Apply(v Invitation, w *Invitee, a Answer, now int64) (Step, error) {
 		v.Counts.Open > 0}, nil
 }
 
-// ring notes that a device alerts its person; only the first counts. With minRing the person gets
-// that many seconds from then, which is at most timeout + minRing, because nobody rings past the deadline.
+// ring records that a device alerts its user; only the first counts. With minRing the deadline is at least that many
+// seconds later, so at most timeout + minRing, because ringing past the deadline is refused.
 func ring(v Invitation, w Invitee, by Actor, now int64) (Step, error) {
 	if err := w.decided(by, now); err != nil {
 		return Step{}, err
@@ -84,32 +84,32 @@ func ring(v Invitation, w Invitee, by Actor, now int64) (Step, error) {
 	return Step{Invitation: v, Invitee: w}, nil
 }
 
-// decided refuses to change an invitee whose outcome is final, and says what it was.
+// decided returns CodeOver with the outcome, if it is final.
 func (w *Invitee) decided(by Actor, now int64) error {
 	switch w.StateAt(now) {
 	case Accepted:
-		return im.Refuse(im.CodeOver, w.whoAnswered(by, "accepted"))
+		return im.Refuse(im.CodeOver, w.answerMessage(by, "accepted"))
 	case Rejected:
-		return im.Refuse(im.CodeOver, w.whoAnswered(by, "rejected"))
+		return im.Refuse(im.CodeOver, w.answerMessage(by, "rejected"))
 	case Cancelled:
-		return im.Refuse(im.CodeOver, w.whyCancelled())
+		return im.Refuse(im.CodeOver, w.cancelMessage())
 	case TimedOut:
 		return im.Refuse(im.CodeOver, "the invitation has timed out")
 	}
 	return nil
 }
 
-func (w *Invitee) whoAnswered(by Actor, what string) string {
+func (w *Invitee) answerMessage(by Actor, outcome string) string {
 	switch {
 	case by.User != w.UserID:
-		return w.UserID + " has already " + what
+		return w.UserID + " has already " + outcome
 	case by.Device != "" && by.Device == w.By.Device:
-		return "already " + what + " on this device"
+		return "already " + outcome + " on this device"
 	}
-	return "already " + what + " on another device"
+	return "already " + outcome + " on another device"
 }
 
-func (w *Invitee) whyCancelled() string {
+func (w *Invitee) cancelMessage() string {
 	switch w.Reason {
 	case ReasonAnswered:
 		return "others answered first, so the invitation was closed for " + w.UserID
@@ -121,15 +121,15 @@ func (w *Invitee) whyCancelled() string {
 	return "the inviter has cancelled the invitation"
 }
 
-// Change is the outcome of an action on several invitees: those that changed, with the invitation after it.
+// Change is the outcome of an action on several invitees: the changed ones, and the invitation after it.
 type Change struct {
 	Invitation Invitation
 	Invitees   []Invitee
 	Repeat     bool
 }
 
-// Cancel ends the invitees that are still open: all of them, or those named. invitees are the open ones,
-// or, when names are given, the named ones (nil for a name that was never invited).
+// Cancel ends open invitees: all, or the named ones. invitees are the open ones, or, with names, the named ones (nil
+// for a user who was not invited).
 func Cancel(v Invitation, invitees []*Invitee, names []string, by Actor, now int64) (Change, error) {
 	if by.User != v.Inviter {
 		return Change{}, im.Refuse(im.CodeNotYours, "only the inviter may cancel this invitation")
@@ -144,14 +144,14 @@ func Cancel(v Invitation, invitees []*Invitee, names []string, by Actor, now int
 		if v.cancelledBefore(invitees, names, by) {
 			return Change{Invitation: v, Repeat: true}, nil
 		}
-		return Change{}, nobodyOpen(&v, invitees, by, now)
+		return Change{}, errNoneOpen(&v, invitees, by, now)
 	}
 	c.Invitation.Cancelled.note(by)
 	return c, nil
 }
 
-// cancelledBefore tells a repeated cancel, which succeeded and succeeds again, from one that lost to an answer: the
-// same request, or the same device when a cancel is what became of everybody concerned.
+// cancelledBefore reports whether a cancel is a retry, which succeeds again, rather than one that lost to an answer:
+// the same request, or the same device if all concerned invitees were cancelled.
 func (v *Invitation) cancelledBefore(invitees []*Invitee, names []string, by Actor) bool {
 	if v.Cancelled.sent(by) {
 		return true
@@ -170,8 +170,8 @@ func (v *Invitation) cancelledBefore(invitees []*Invitee, names []string, by Act
 	return true
 }
 
-// nobodyOpen says why there is nothing left to cancel, modify or extend.
-func nobodyOpen(v *Invitation, invitees []*Invitee, by Actor, now int64) error {
+// errNoneOpen returns the reason why no invitee can be cancelled, modified or extended.
+func errNoneOpen(v *Invitation, invitees []*Invitee, by Actor, now int64) error {
 	if len(invitees) == 1 {
 		if err := invitees[0].decided(by, now); err != nil {
 			return err
@@ -192,15 +192,15 @@ func nobodyOpen(v *Invitation, invitees []*Invitee, by Actor, now int64) error {
 		v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut))
 }
 
-// live refuses what needs an invitation with somebody open, from the header alone.
+// live returns an error unless an invitee may be open, judged by the invitation alone.
 func (v *Invitation) live(by Actor, now int64) error {
 	if v.Left || v.Over() || v.Last != 0 && now >= v.Last {
-		return nobodyOpen(v, nil, by, now)
+		return errNoneOpen(v, nil, by, now)
 	}
 	return nil
 }
 
-// Modify replaces the data while somebody is open.
+// Modify replaces the data while an invitee is open.
 func Modify(v Invitation, data string, by Actor, now int64) (Change, error) {
 	if by.User != v.Inviter {
 		return Change{}, im.Refuse(im.CodeNotYours, "only the inviter may modify this invitation")
@@ -217,8 +217,8 @@ func Modify(v Invitation, data string, by Actor, now int64) (Change, error) {
 	return Change{Invitation: v}, nil
 }
 
-// Add invites more people while somebody is open. known are the invitees among names, timeout the new ones' own
-// time to answer in seconds (0 = the invitation's deadline).
+// Add invites more users while an invitee is open. known are the existing invitees among names; timeout is the new
+// invitees' time to answer in seconds (0 = the invitation's deadline).
 func Add(v Invitation, known []*Invitee, names []string, timeout int64, by Actor, now int64) (Change, error) {
 	if by.User != v.Inviter {
 		return Change{}, im.Refuse(im.CodeNotYours, "only the inviter may add invitees")
@@ -263,20 +263,20 @@ func Add(v Invitation, known []*Invitee, names []string, timeout int64, by Actor
 	return Change{Invitation: v, Invitees: added}, nil
 }
 
-// Refused is an invitee who refuses an invitation from its beginning, because this user blocks the inviter.
+// Refused rejects an invitation for an invitee from the start, because this user blocks the inviter.
 func Refused(v *Invitation, w Invitee, now int64) Invitee {
 	return w.end(v, Rejected, ReasonDeclined, now)
 }
 
-// Expire times out every open invitee whose deadline has passed, and says in Due when to come again. open are all open
-// invitees. When only some of them are late, it takes at most MaxNames and leaves the others to the next call. A late,
-// lost or doubled timer changes nothing here: the rule decides (SPEC 1, rule 1).
+// Expire times out open invitees past their deadline, and sets Due to the time of the next call. open are all open
+// invitees. If only some of them are late, it takes at most MaxNames and leaves the rest to the next call. A late, lost
+// or duplicate timer is harmless: the rule decides (SPEC 1, rule 1).
 func Expire(v Invitation, open []*Invitee, now int64) Change {
 	c := Change{Invitation: v}
 	c.Invitation.Due = 0
 	most := len(open)
 	if slices.ContainsFunc(open, func(w *Invitee) bool { return !w.late(now) }) {
-		most = MaxNames // the event names them: the rest is for the next call
+		most = MaxNames // the number of names in an event
 	}
 	for _, w := range open {
 		if w.late(now) && len(c.Invitees) < most {
@@ -291,10 +291,10 @@ func Expire(v Invitation, open []*Invitee, now int64) Change {
 	return c
 }
 
-// Rest closes the invitees still open once acceptLimit was reached. Who is already late is left to time out.
+// Rest closes the open invitees after acceptLimit was reached. Late ones are left to time out.
 func Rest(v Invitation, open []*Invitee, now int64) Change { return shut(v, open, ReasonAnswered, now) }
 
-// Leave cancels the invitees who left the group, or all open ones when it was dismissed.
+// Leave cancels invitees who left the group, or all open ones when it was dismissed.
 func Leave(v Invitation, open []*Invitee, now int64) Change { return shut(v, open, ReasonLeft, now) }
 
 func shut(v Invitation, open []*Invitee, reason string, now int64) Change {
@@ -310,7 +310,7 @@ func shut(v Invitation, open []*Invitee, reason string, now int64) Change {
 	return c
 }
 
-// earliest is the earlier of two times of which 0 means never.
+// earliest returns the earlier of two times; 0 means never.
 func earliest(a, b int64) int64 {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -318,7 +318,7 @@ func earliest(a, b int64) int64 {
 	return a
 }
 
-// latest is the later of two times of which 0 means never.
+// latest returns the later of two times; 0 means never.
 func latest(a, b int64) int64 {
 	if a == 0 || b == 0 {
 		return 0

@@ -1,6 +1,7 @@
-// Package web owns the pages that the server shows in a browser, built by the Makefile and embedded.
+// Package web serves the embedded web pages: the web app and the operators' console. "make web" builds them from
+// web/src.
 //
-// It serves files. It knows nothing of what they do.
+// It does not know their contents, and has no access to the server.
 package web
 
 import (
@@ -10,28 +11,29 @@ import (
 	"strings"
 )
 
-// dist is what "make web" builds. In a clean clone it is empty.
+// dist is the output of "make web". In a clean clone it is empty.
 //
 //go:embed all:dist
 var dist embed.FS
 
-// policy is the Content-Security-Policy of the pages: their own scripts alone, and connections to wherever LiveKit is.
+// policy is the Content-Security-Policy of the pages: their own scripts only, and connections to any address, because
+// LiveKit may be on another host.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src " +
 	"'self' data: blob:; font-src 'self'; " +
 	"media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; connect-src 'self' ws: wss: http: https:; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
-const notBuilt = "The pages of this server were not built into it.\n\nBuild them with Node 20 or later and start it " +
-	"again:\n\n    make build\n"
+const notBuilt = "This server was built without web pages.\n\nBuild them with Node 20 or later and restart:\n\n" +
+	"    make build\n"
 
-// PathConsole is where the console for operators is.
+// PathConsole is the path of the operators' console.
 const PathConsole = "/console"
 
-// Handler serves the pages: those of people, the console, or both.
-func Handler(people, console bool) http.Handler {
+// Handler serves the web app (app), the console, or both.
+func Handler(app, console bool) http.Handler {
 	pages, err := fs.Sub(dist, "dist")
 	if err != nil {
-		panic(err) // the name is a constant of this file
+		panic(err) // the name is a constant
 	}
 	if _, err := fs.Stat(pages, "index.html"); err != nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, notBuilt, http.StatusNotFound) })
@@ -54,7 +56,7 @@ func Handler(people, console bool) http.Handler {
 		case console && at == PathConsole:
 			r = r.Clone(r.Context())
 			r.URL.Path = "/console.html"
-		case !people && !own, at == "/console.html":
+		case !app && !own, at == "/console.html":
 			http.NotFound(w, r)
 			return
 		}
