@@ -2,24 +2,24 @@ package protocol
 
 import "encoding/json"
 
-// The codes with which the server ends a connection, beside those of the transport. By the transport's rule a client
-// comes again by itself after 3000–3499 and 4000–4499, and stops after 3500–3999 and 4500–4999.
+// Close codes of the server, in addition to those of the transport. By the transport's rules a client reconnects after
+// 3000–3499 and 4000–4499, and stops after 3500–3999 and 4500–4999.
 const (
-	CloseRefused  = 4500 // the token was refused: get another
-	CloseBadHello = 4501 // the data of the connect command is malformed: mend the client
-	CloseKicked   = 4502 // kicked offline: another device took this one's place, or this one was sent away
+	CloseRefused  = 4500 // the token was refused: get a new one
+	CloseBadHello = 4501 // the data of the connect command is malformed: fix the client
+	CloseKicked   = 4502 // replaced by another device, or disconnected by a user or app server
 )
 
-// Notice is what the server says to one connection beside its timelines, as an asynchronous message.
+// Notice is an asynchronous message to one connection, outside its timelines.
 type Notice struct {
 	Type      string   `json:"type"` // TypeReload
 	Timelines []string `json:"timelines"`
 }
 
-// TypeReload says that too much was missed of some timelines: read anew what is shown of them.
+// TypeReload requests a reload of timelines: too many events were missed, so that the client must reread their state.
 const TypeReload = "reload"
 
-// ReloadNotice encodes the notice that a timeline was missed.
+// ReloadNotice encodes a reload of one timeline.
 func ReloadNotice(timeline string) []byte {
 	b, err := json.Marshal(Notice{Type: TypeReload, Timelines: []string{timeline}})
 	if err != nil {

@@ -1,9 +1,9 @@
 package protocol
 
-// ListConnectionsRequest asks for a page of the connections of all nodes.
+// ListConnectionsRequest requests a page of the connections of all nodes.
 type ListConnectionsRequest struct {
-	UserID string `json:"userID,omitempty" doc:"Only of people whose id begins with this."`
-	After  string `json:"after,omitempty" doc:"The next of the page before."`
+	UserID string `json:"userID,omitempty" doc:"Only of users with this ID prefix."`
+	After  string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
@@ -13,109 +13,109 @@ type Connection struct {
 	Device
 }
 
-// ListConnectionsResponse is a page of connections, by person and device.
+// ListConnectionsResponse is a page of connections, ordered by user and device.
 type ListConnectionsResponse struct {
 	Connections []Connection `json:"connections"`
 	Next        string       `json:"next,omitempty"`
-	Total       int          `json:"total"` // connections of all nodes that answered in time
-	Nodes       int          `json:"nodes"` // of the house
+	Total       int          `json:"total"` // connections of all nodes that responded in time
+	Nodes       int          `json:"nodes"` // in the cluster
 	ServerTime  int64        `json:"serverTime"`
 }
 
-// ListOpenInvitationsRequest asks for a page of the invitations that are open for anybody.
+// ListOpenInvitationsRequest requests a page of invitations with an open invitee.
 type ListOpenInvitationsRequest struct {
-	After string `json:"after,omitempty" doc:"The next of the page before."`
+	After string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ListOpenInvitationsResponse is a page of invitations, by inviter.
+// ListOpenInvitationsResponse is a page of invitations, ordered by inviter.
 type ListOpenInvitationsResponse struct {
 	Invitations []Invitation `json:"invitations"`
 	Next        string       `json:"next,omitempty"`
-	Total       int64        `json:"total"` // that are open
+	Total       int64        `json:"total"` // open invitations in all
 	ServerTime  int64        `json:"serverTime"`
 }
 
-// TraceInvitationRequest asks what became of an invitation.
+// TraceInvitationRequest requests the known events of an invitation.
 type TraceInvitationRequest struct {
-	InviteID string `json:"inviteID" doc:"Which."`
-	UserID   string `json:"userID,omitempty" doc:"Only of this invitee. Default: of the first 100."`
+	InviteID string `json:"inviteID" doc:"The invitation."`
+	UserID   string `json:"userID,omitempty" doc:"Only events of this invitee. Default: of the first 100 invitees."`
 }
 
-// TraceInvitationResponse is an invitation with everything that is known to have happened, in the order of time.
+// TraceInvitationResponse is an invitation with its known events, in chronological order.
 type TraceInvitationResponse struct {
 	Invitation Invitation   `json:"invitation"`
 	Events     []TraceEvent `json:"events"`
 	ServerTime int64        `json:"serverTime"`
 }
 
-// TraceEvent is one thing that happened to an invitation.
+// TraceEvent is one event of an invitation.
 type TraceEvent struct {
-	At int64 `json:"at"` // milliseconds
+	At int64 `json:"at"` // server time, Unix milliseconds
 	// invited, ringing, accepted, rejected, cancelled, timedOut, pushed, pushWaits, pushFailed, deadline
 	Event  string `json:"event"`
-	UserID string `json:"userID,omitempty"` // about whom; empty = all
-	Device string `json:"device,omitempty"` // which device acted
-	Detail string `json:"detail,omitempty"` // the reason, what a provider said
+	UserID string `json:"userID,omitempty"` // the invitee concerned; empty = all
+	Device string `json:"device,omitempty"` // the acting device
+	Detail string `json:"detail,omitempty"` // a reason, or a provider's response
 }
 
-// GetStatsRequest asks for figures over time.
+// GetStatsRequest requests statistics over time.
 type GetStatsRequest struct {
-	From  int64 `json:"from,omitempty" doc:"Milliseconds. Default: a day before until."`
-	Until int64 `json:"until,omitempty" doc:"Milliseconds. Default: now."`
-	Step  int64 `json:"step,omitempty" doc:"Seconds from one point to the next: a multiple of 300, at most 1000 points. Default: 300, or as many as that takes."`
+	From  int64 `json:"from,omitempty" doc:"Unix milliseconds. Default: a day before until."`
+	Until int64 `json:"until,omitempty" doc:"Unix milliseconds. Default: now."`
+	Step  int64 `json:"step,omitempty" doc:"Interval of points in seconds: a multiple of 300, at most 1000 points. Default: 300, or the smallest that fits."`
 }
 
-// GetStatsResponse is figures over time.
+// GetStatsResponse is statistics over time.
 type GetStatsResponse struct {
 	Step       int64       `json:"step"`   // seconds
-	Points     []StatPoint `json:"points"` // the oldest first, one for each step, also where nothing happened
+	Points     []StatPoint `json:"points"` // oldest first, one per step, including empty steps
 	ServerTime int64       `json:"serverTime"`
 }
 
-// StatPoint is what happened in a step of time.
+// StatPoint is the statistics of one step.
 type StatPoint struct {
-	At       int64 `json:"at"`      // its beginning, milliseconds
-	Invited  int64 `json:"invited"` // people, each for each invitation
+	At       int64 `json:"at"`      // begin of the step, Unix milliseconds
+	Invited  int64 `json:"invited"` // invitees, counted per invitation
 	Accepted int64 `json:"accepted"`
-	// declined, busy, cancelled, answered (by others first), left (the group), timedOut
+	// declined, busy, cancelled, answered (acceptLimit reached by others), left (the group), timedOut
 	Failures    map[string]int64 `json:"failures,omitempty"`
 	AnswerMs    *Percentiles     `json:"answerMs,omitempty"` // from the invitation to the acceptance
-	Calls       int64            `json:"calls"`              // that went on, the most at a time
-	Connections int64            `json:"connections"`        // the most at a time
+	Calls       int64            `json:"calls"`              // maximum of concurrent calls
+	Connections int64            `json:"connections"`        // maximum of concurrent connections
 }
 
-// Percentiles are bounds below which so many of a hundred lie, in milliseconds.
+// Percentiles are percentiles of a duration, in milliseconds.
 type Percentiles struct {
 	P50 int64 `json:"p50"`
 	P90 int64 `json:"p90"`
 }
 
-// ListUsersRequest asks for a page of people.
+// ListUsersRequest requests a page of users.
 type ListUsersRequest struct {
-	UserID string `json:"userID,omitempty" doc:"Only people whose id begins with this."`
-	After  string `json:"after,omitempty" doc:"The last userID of the page before."`
+	UserID string `json:"userID,omitempty" doc:"Only users with this ID prefix."`
+	After  string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ListedUser is somebody who took part in anything.
+// ListedUser is a user with any stored activity.
 type ListedUser struct {
 	UserID  string `json:"userID"`
 	Nick    string `json:"nick,omitempty"`
-	Devices int    `json:"devices"`          // connected now, to any node
-	Pushes  bool   `json:"pushes,omitempty"` // may be reached when away
+	Devices int    `json:"devices"`          // connected to any node
+	Pushes  bool   `json:"pushes,omitempty"` // has a push token
 }
 
-// ListUsersResponse is a page of people.
+// ListUsersResponse is a page of users.
 type ListUsersResponse struct {
 	Users []ListedUser `json:"users"`
 	Next  string       `json:"next,omitempty"`
 }
 
-// ListGroupsRequest asks for a page of groups.
+// ListGroupsRequest requests a page of groups.
 type ListGroupsRequest struct {
-	Find  string `json:"find,omitempty" doc:"Only groups whose id or name contains this."`
-	After string `json:"after,omitempty" doc:"The last groupID of the page before."`
+	Find  string `json:"find,omitempty" doc:"Only groups with this text in the ID or name."`
+	After string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 

@@ -2,7 +2,7 @@ package protocol
 
 import "encoding/json"
 
-// Conversation is a conversation as one person has it.
+// Conversation is a conversation in one user's view.
 type Conversation struct {
 	ConversationID string          `json:"conversationID"`
 	Type           string          `json:"type"` // c2c or group
@@ -11,16 +11,16 @@ type Conversation struct {
 	GroupType      string          `json:"groupType,omitempty"`
 	Name           string          `json:"name,omitempty"` // of the group
 	Unread         int64           `json:"unread"`
-	Head           uint64          `json:"head"` // the sequence up to which Unread is counted
+	Head           uint64          `json:"head"` // sequence of the timeline at which Unread was computed
 	ReadSeq        uint64          `json:"readSeq,omitempty"`
-	PeerReadSeq    uint64          `json:"peerReadSeq,omitempty"` // one-to-one: the other person has read up to here
+	PeerReadSeq    uint64          `json:"peerReadSeq,omitempty"` // one-to-one: the last sequence read by the peer
 	LastSeq        uint64          `json:"lastSeq,omitempty"`
 	LastTime       int64           `json:"lastTime,omitempty"`
 	Last           json.RawMessage `json:"last,omitempty" doc:"The last message or event."`
 	Pinned         bool            `json:"pinned,omitempty"`
 	ReceiveOption  string          `json:"receiveOption,omitempty"` // nothing, quiet, mentions; absent = notify
-	ClearedSeq     uint64          `json:"clearedSeq,omitempty"`    // nothing up to here is shown
-	// it was deleted then: it is not in the list while nothing is newer
+	ClearedSeq     uint64          `json:"clearedSeq,omitempty"`    // events up to here are not shown
+	// after deleteConversation: not listed without a newer event
 	HiddenSeq uint64 `json:"hiddenSeq,omitempty"`
 }
 
@@ -32,18 +32,18 @@ const (
 	ReceiveMentions = "mentions"
 )
 
-// ConversationsRequest asks for a page of the caller's conversations.
+// ConversationsRequest requests a page of the caller's conversations.
 type ConversationsRequest struct {
-	Offset int `json:"offset,omitempty" doc:"How many to leave out: next of the page before."`
+	Offset int `json:"offset,omitempty" doc:"next of the previous page."`
 	Limit  int `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ConversationsResponse is a page of conversations: the pinned first, then the latest.
+// ConversationsResponse is a page of conversations: pinned ones first, then by the latest event.
 type ConversationsResponse struct {
 	Conversations []Conversation `json:"conversations"`
 	Next          int            `json:"next,omitempty"` // offset of the next page; 0 = no more
-	TotalUnread   int64          `json:"totalUnread"`    // of all conversations but those whose option is nothing
-	// of your own timeline: what your devices did up to there is in it
+	TotalUnread   int64          `json:"totalUnread"`    // of all conversations except those with the option nothing
+	// of the caller's own timeline; includes the caller's actions up to here
 	Seq        uint64 `json:"seq"`
 	ServerTime int64  `json:"serverTime"`
 }
@@ -53,43 +53,43 @@ type ConversationRequest struct {
 	ConversationID string `json:"conversationID" doc:"c2c_<userID> or group_<groupID>."`
 }
 
-// ReadRequest marks a conversation read.
+// ReadRequest marks a conversation as read.
 type ReadRequest struct {
 	ConversationID string `json:"conversationID" doc:"c2c_<userID> or group_<groupID>."`
-	Seq            uint64 `json:"seq,omitempty" doc:"Up to where. Default: all that there is."`
+	Seq            uint64 `json:"seq,omitempty" doc:"The last sequence read. Default: the latest."`
 }
 
-// PinRequest pins a conversation to the top of the list.
+// PinRequest pins a conversation to the top of the list, or unpins it.
 type PinRequest struct {
 	ConversationID string `json:"conversationID" doc:"c2c_<userID> or group_<groupID>."`
-	Pin            bool   `json:"pin" doc:"True pins, false lets go."`
+	Pin            bool   `json:"pin" doc:"True pins, false unpins."`
 }
 
-// ReceiveOptionRequest says what one wants to be told of a conversation.
+// ReceiveOptionRequest sets the notification option of a conversation.
 type ReceiveOptionRequest struct {
 	ConversationID string `json:"conversationID" doc:"c2c_<userID> or group_<groupID>."`
-	ReceiveOption  string `json:"receiveOption" enum:"notify,nothing,quiet,mentions" doc:"notify: messages arrive and push; quiet: they arrive; mentions: they arrive, mentions push; nothing: they do not count in totalUnread and never push."`
+	ReceiveOption  string `json:"receiveOption" enum:"notify,nothing,quiet,mentions" doc:"notify: messages are delivered and pushed; quiet: delivered only; mentions: delivered, only mentions pushed; nothing: never pushed, and not counted in totalUnread."`
 }
 
-// ConversationResponse is a conversation as it is now.
+// ConversationResponse is a conversation after the change.
 type ConversationResponse struct {
 	Conversation Conversation `json:"conversation"`
-	Repeat       bool         `json:"repeat,omitempty"` // it was so before
-	Seq          uint64       `json:"seq"`              // of your own timeline: what your devices did up to there is in it
+	Repeat       bool         `json:"repeat,omitempty"` // no change: a repeat
+	Seq          uint64       `json:"seq"`              // of the caller's own timeline; includes the caller's actions up to here
 	ServerTime   int64        `json:"serverTime"`
 }
 
-// ConversationEvent tells the other devices of a person what one of them did.
+// ConversationEvent notifies a user's other devices of a change to a conversation.
 type ConversationEvent struct {
 	Type           string `json:"type"` // conversationRead, conversationChanged
 	ConversationID string `json:"conversationID"`
 	ReadSeq        uint64 `json:"readSeq,omitempty"`
-	Unread         int64  `json:"unread"`         // conversationRead: of what stands up to Head
+	Unread         int64  `json:"unread"`         // conversationRead: unread at Head
 	Head           uint64 `json:"head,omitempty"` // conversationRead
 	Pinned         bool   `json:"pinned,omitempty"`
 	ReceiveOption  string `json:"receiveOption,omitempty"`
-	// it was deleted then: it is not in the list while nothing is newer
+	// after deleteConversation: not listed without a newer event
 	HiddenSeq  uint64 `json:"hiddenSeq,omitempty"`
-	ClearedSeq uint64 `json:"clearedSeq,omitempty"` // nothing up to here is shown
+	ClearedSeq uint64 `json:"clearedSeq,omitempty"` // events up to here are not shown
 	Time       int64  `json:"time"`
 }

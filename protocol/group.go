@@ -1,9 +1,9 @@
 package protocol
 
-// Tip says what happened to a group.
+// Tip is the kind of a change to a group.
 type Tip string
 
-// The tips. They carry the original's listener callbacks.
+// The tips, with the corresponding listener callbacks of Tencent Chat.
 const (
 	TipCreated     Tip = "groupCreated"         // on the creator's own timeline: onGroupCreated
 	TipJoined      Tip = "groupJoined"          // on a new member's own timeline
@@ -27,7 +27,8 @@ const (
 	TipDismissed   Tip = "groupDismissed"       // onGroupDismissed
 )
 
-// Shown says that people see the change in the group's conversation; the others are heard and not kept in its history.
+// Shown reports whether the change is a message in the group's conversation. Other changes are delivered, but not in
+// its history.
 func (t Tip) Shown() bool {
 	switch t {
 	case TipEnter, TipInvited, TipLeave, TipKicked, TipGranted, TipWithdrawn, TipInfo, TipOwner, TipAllMuted:
@@ -36,22 +37,22 @@ func (t Tip) Shown() bool {
 	return false
 }
 
-// GroupEvent is a change of a group. Those that people see are messages in its conversation.
+// GroupEvent is a change to a group. See Tip.Shown for those in its conversation.
 type GroupEvent struct {
 	Type        string            `json:"type"`
 	Tip         Tip               `json:"tip"`
 	GroupID     string            `json:"groupID"`
-	From        string            `json:"from,omitempty"` // who did it
+	From        string            `json:"from,omitempty"` // the acting user
 	Members     []string          `json:"members,omitempty"`
-	Seq         uint64            `json:"seq,omitempty"`         // groupJoined: the group's sequence before this user came
-	Info        *GroupInfo        `json:"info,omitempty"`        // groupInfoChanged: all of it, as it is now
+	Seq         uint64            `json:"seq,omitempty"`         // groupJoined: the group's sequence before this user joined
+	Info        *GroupInfo        `json:"info,omitempty"`        // groupInfoChanged: the complete current info
 	Owner       string            `json:"owner,omitempty"`       // ownerChanged
-	MutedUntil  int64             `json:"mutedUntil,omitempty"`  // memberInfoChanged: of Members, milliseconds
+	MutedUntil  int64             `json:"mutedUntil,omitempty"`  // memberInfoChanged: of Members, Unix milliseconds
 	NameCard    string            `json:"nameCard,omitempty"`    // memberInfoChanged
 	CustomInfo  string            `json:"customInfo,omitempty"`  // memberInfoChanged
 	Mark        int               `json:"mark,omitempty"`        // memberMarkChanged
 	On          bool              `json:"on,omitempty"`          // memberMarkChanged, allMembersMuted
-	Attributes  map[string]string `json:"attributes,omitempty"`  // attributesChanged: all of them, as they are now
+	Attributes  map[string]string `json:"attributes,omitempty"`  // attributesChanged: all current attributes
 	AttrVersion int64             `json:"attrVersion,omitempty"` // attributesChanged
 	Key         string            `json:"key,omitempty"`         // counterChanged
 	Value       int64             `json:"value,omitempty"`       // counterChanged
@@ -61,18 +62,18 @@ type GroupEvent struct {
 	Time        int64             `json:"time"`
 }
 
-// GroupInfo is what people see of a group and may change.
+// GroupInfo is the editable description of a group.
 type GroupInfo struct {
 	Name         string `json:"name,omitempty" doc:"At most 100 bytes."`
 	Introduction string `json:"introduction,omitempty" doc:"At most 400 bytes."`
 	Notification string `json:"notification,omitempty" doc:"At most 400 bytes."`
 	FaceURL      string `json:"faceURL,omitempty" doc:"At most 500 bytes."`
 	CustomInfo   string `json:"customInfo,omitempty" doc:"Opaque text for your application, at most 4096 bytes."`
-	JoinOption   string `json:"joinOption,omitempty" enum:"free,approval,forbidden" doc:"How people come in by themselves. Default: by type."`
-	InviteOption string `json:"inviteOption,omitempty" enum:"free,approval,forbidden" doc:"Whether members bring people in: free, with an administrator's approval, or not. Default: by type."`
+	JoinOption   string `json:"joinOption,omitempty" enum:"free,approval,forbidden" doc:"Whether users may join: freely, with an administrator's approval, or not. Default: by type."`
+	InviteOption string `json:"inviteOption,omitempty" enum:"free,approval,forbidden" doc:"Whether members may add users: freely, with an administrator's approval, or not. Default: by type."`
 }
 
-// Group is a group as anybody who knows its id may see it.
+// Group is the public view of a group.
 type Group struct {
 	GroupID string `json:"groupID"`
 	Type    string `json:"type"`
@@ -91,16 +92,16 @@ type Member struct {
 	JoinedAt   int64  `json:"joinedAt"`
 	NameCard   string `json:"nameCard,omitempty"`
 	CustomInfo string `json:"customInfo,omitempty"`
-	MutedUntil int64  `json:"mutedUntil,omitempty"` // milliseconds
+	MutedUntil int64  `json:"mutedUntil,omitempty"` // Unix milliseconds
 	Marks      []int  `json:"marks,omitempty"`
 }
 
 // CreateGroupRequest creates a group with the caller as owner.
 type CreateGroupRequest struct {
 	GroupID    string   `json:"groupID,omitempty" doc:"1–48 letters, digits and _.:-@+=; else the server mints it."`
-	Type       string   `json:"type" enum:"Work,Public,Meeting,AVChatRoom,Community" doc:"What the members may do."`
-	MemberList []string `json:"memberList,omitempty" doc:"Who is brought in at once, at most 500."`
-	MaxMembers int      `json:"maxMembers,omitempty" doc:"At most this many members. Default: as many as the type allows."`
+	Type       string   `json:"type" enum:"Work,Public,Meeting,AVChatRoom,Community" doc:"Determines permissions and limits."`
+	MemberList []string `json:"memberList,omitempty" doc:"The first members besides the owner, at most 500."`
+	MaxMembers int      `json:"maxMembers,omitempty" doc:"Limit of members. Default: the limit of the type."`
 	GroupInfo
 }
 
@@ -109,30 +110,30 @@ type GroupRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 }
 
-// JoinGroupRequest asks to be let in.
+// JoinGroupRequest joins a group, or applies to it.
 type JoinGroupRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	Reason  string `json:"reason,omitempty" doc:"What the administrators read when the group admits people by approval, at most 256 bytes."`
+	Reason  string `json:"reason,omitempty" doc:"Shown to administrators if joining needs approval, at most 256 bytes."`
 }
 
-// GroupMembersRequest names people in a group.
+// GroupMembersRequest names users in a group.
 type GroupMembersRequest struct {
 	GroupID    string   `json:"groupID" doc:"The group."`
-	MemberList []string `json:"memberList" doc:"The people, at most 500."`
+	MemberList []string `json:"memberList" doc:"The users, at most 500."`
 }
 
-// KickRequest removes people from a group.
+// KickRequest removes members from a group.
 type KickRequest struct {
 	GroupMembersRequest
 	Reason   string `json:"reason,omitempty" doc:"At most 256 bytes."`
-	Duration int64  `json:"duration,omitempty" doc:"Seconds for which they may not return by themselves. Default: 0."`
+	Duration int64  `json:"duration,omitempty" doc:"Seconds for which they may not rejoin by themselves. Default: 0."`
 }
 
-// GroupResponse answers with a group.
+// GroupResponse is a group after the change.
 type GroupResponse struct {
 	Group      Group    `json:"group"`
-	MemberList []string `json:"memberList,omitempty"` // who came in or went
-	Applied    bool     `json:"applied,omitempty"`    // nobody came in yet: an administrator has to agree
+	MemberList []string `json:"memberList,omitempty"` // the users added or removed
+	Applied    bool     `json:"applied,omitempty"`    // an administrator must approve first
 	Repeat     bool     `json:"repeat,omitempty"`
 	ServerTime int64    `json:"serverTime"`
 }
@@ -142,12 +143,12 @@ type GroupsRequest struct {
 	GroupIDList []string `json:"groupIDList" doc:"The groups, at most 100."`
 }
 
-// GroupsResponse is a list of groups. Those that do not exist are left out.
+// GroupsResponse is a list of groups. Groups that do not exist are omitted.
 type GroupsResponse struct {
 	Groups []Group `json:"groups"`
 }
 
-// SetGroupInfoRequest changes what people see of a group. Fields that are left out stay as they are.
+// SetGroupInfoRequest changes the info of a group. Omitted fields keep their values.
 type SetGroupInfoRequest struct {
 	GroupID      string  `json:"groupID" doc:"The group."`
 	Name         *string `json:"name,omitempty" doc:"At most 100 bytes."`
@@ -163,20 +164,20 @@ type SetGroupInfoRequest struct {
 type AttributesRequest struct {
 	GroupID    string            `json:"groupID" doc:"The group."`
 	Attributes map[string]string `json:"attributes" doc:"At most 16 keys of 32 bytes, values of 4096 bytes, 16 KiB in all."`
-	Version    *int64            `json:"version,omitempty" doc:"The version that you have seen: when it is any other now, the call is refused with 10056. Default: not checked."`
+	Version    *int64            `json:"version,omitempty" doc:"The expected version; any other current version is refused with 10056. Default: not checked."`
 }
 
 // DeleteAttributesRequest removes attributes of a group.
 type DeleteAttributesRequest struct {
 	GroupID string   `json:"groupID" doc:"The group."`
-	Keys    []string `json:"keys,omitempty" doc:"Which. Default: all."`
+	Keys    []string `json:"keys,omitempty" doc:"The keys. Default: all."`
 	Version *int64   `json:"version,omitempty" doc:"As in setGroupAttributes."`
 }
 
-// KeysRequest reads some or all of a group's attributes or counters.
+// KeysRequest reads attributes or counters of a group.
 type KeysRequest struct {
 	GroupID string   `json:"groupID" doc:"The group."`
-	Keys    []string `json:"keys,omitempty" doc:"Which. Default: all."`
+	Keys    []string `json:"keys,omitempty" doc:"The keys. Default: all."`
 }
 
 // AttributesResponse is a group's attributes.
@@ -191,50 +192,50 @@ type SetCountersRequest struct {
 	Counters map[string]int64 `json:"counters" doc:"At most 20 keys of 32 bytes."`
 }
 
-// CountRequest moves one counter of a group.
+// CountRequest increases or decreases a counter of a group.
 type CountRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 	Key     string `json:"key" doc:"The counter; it begins at 0."`
-	Value   int64  `json:"value" doc:"By how much, at least 1."`
+	Value   int64  `json:"value" doc:"The amount, at least 1."`
 
-	RequestID string `json:"requestID,omitempty" doc:"Names this call, so that sending it again counts once. At most 64 bytes."`
+	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID counts once. At most 64 bytes."`
 }
 
 // CountersResponse is a group's counters.
 type CountersResponse struct {
 	Counters map[string]int64 `json:"counters"`
-	Repeat   bool             `json:"repeat,omitempty"` // this was done before
+	Repeat   bool             `json:"repeat,omitempty"` // a repeat of an earlier call
 }
 
-// SetMemberInfoRequest changes what a group knows of a member. Fields that are left out stay as they are.
+// SetMemberInfoRequest changes a member's fields in a group. Omitted fields keep their values.
 type SetMemberInfoRequest struct {
 	GroupID    string  `json:"groupID" doc:"The group."`
-	UserID     string  `json:"userID,omitempty" doc:"Whose. Default: your own."`
+	UserID     string  `json:"userID,omitempty" doc:"The member. Default: the caller."`
 	NameCard   *string `json:"nameCard,omitempty" doc:"At most 100 bytes."`
 	CustomInfo *string `json:"customInfo,omitempty" doc:"Opaque text, at most 4096 bytes."`
 }
 
-// MuteMemberRequest silences a member for a time.
+// MuteMemberRequest mutes a member for a time.
 type MuteMemberRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	UserID  string `json:"userID" doc:"Whom."`
-	Seconds int64  `json:"seconds" doc:"For how long, at most a year; 0 lets them speak again."`
+	UserID  string `json:"userID" doc:"The member."`
+	Seconds int64  `json:"seconds" doc:"Duration in seconds, at most a year; 0 unmutes."`
 }
 
-// MuteAllRequest silences everybody but owner and administrators.
+// MuteAllRequest mutes all members except the owner and administrators.
 type MuteAllRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	Mute    bool   `json:"mute" doc:"True silences, false lets them speak again."`
+	Mute    bool   `json:"mute" doc:"True mutes, false unmutes."`
 }
 
-// SetRoleRequest makes a member an administrator, or not.
+// SetRoleRequest grants or revokes the administrator role.
 type SetRoleRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	UserID  string `json:"userID" doc:"Whom."`
+	UserID  string `json:"userID" doc:"The member."`
 	Role    int    `json:"role" doc:"200 member or 300 administrator."`
 }
 
-// TransferRequest hands a group over.
+// TransferRequest transfers a group to a new owner.
 type TransferRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 	UserID  string `json:"userID" doc:"The new owner, a member."`
@@ -243,28 +244,28 @@ type TransferRequest struct {
 // MarkMembersRequest marks members of a Community.
 type MarkMembersRequest struct {
 	GroupMembersRequest
-	Mark int  `json:"mark" doc:"Which mark, 1–32."`
-	On   bool `json:"on" doc:"Set or remove it."`
+	Mark int  `json:"mark" doc:"The mark, 1–32."`
+	On   bool `json:"on" doc:"True sets, false removes the mark."`
 }
 
-// CustomDataRequest sends opaque data to whoever of a group is connected.
+// CustomDataRequest sends opaque data to the connected members of a group.
 type CustomDataRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 	Data    string `json:"data" doc:"Opaque text, at most 12 KiB."`
 }
 
-// ApplicationsRequest asks for applications to the groups that the caller administers.
+// ApplicationsRequest requests a page of applications to the groups that the caller administers.
 type ApplicationsRequest struct {
-	AfterGroup string `json:"afterGroup,omitempty" doc:"groupID of the last application of the page before."`
-	AfterUser  string `json:"afterUser,omitempty" doc:"userID of the last application of the page before."`
+	AfterGroup string `json:"afterGroup,omitempty" doc:"groupID of the last application of the previous page."`
+	AfterUser  string `json:"afterUser,omitempty" doc:"userID of the last application of the previous page."`
 	Limit      int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// Application asks to be let into a group.
+// Application is a request to join a group.
 type Application struct {
 	GroupID   string `json:"groupID"`
 	UserID    string `json:"userID"`
-	Inviter   string `json:"inviter,omitempty"` // when a member wants to bring the person in
+	Inviter   string `json:"inviter,omitempty"` // the member who proposed the user
 	Reason    string `json:"reason,omitempty"`
 	State     string `json:"state"` // waiting, agreed, refused
 	AppliedAt int64  `json:"appliedAt"`
@@ -279,59 +280,59 @@ type ApplicationsResponse struct {
 	More         bool          `json:"more,omitempty"`
 }
 
-// HandleApplicationRequest answers an application.
+// HandleApplicationRequest approves or refuses an application.
 type HandleApplicationRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
 	UserID  string `json:"userID" doc:"The applicant."`
-	Reason  string `json:"reason,omitempty" doc:"What the applicant is told, at most 256 bytes."`
+	Reason  string `json:"reason,omitempty" doc:"Sent to the applicant, at most 256 bytes."`
 }
 
-// PageRequest asks for a page of a group's members.
+// PageRequest requests a page of a group's members.
 type PageRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	After   string `json:"after,omitempty" doc:"The last userID of the page before."`
+	After   string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// MembersResponse is a list or page of members by userID.
+// MembersResponse is a list or page of members, ordered by userID.
 type MembersResponse struct {
 	Members []Member `json:"members"`
 	Next    string   `json:"next,omitempty"` // after of the next page; empty = no more
 }
 
-// OnlineCountResponse says how many members are connected.
+// OnlineCountResponse is the number of connected members.
 type OnlineCountResponse struct {
 	Online int `json:"online"`
 }
 
-// SearchGroupsRequest looks for groups of the caller.
+// SearchGroupsRequest searches the caller's groups.
 type SearchGroupsRequest struct {
-	Text  string `json:"text" doc:"A part of the name or id, at least one character."`
-	After string `json:"after,omitempty" doc:"The last groupID of the page before."`
+	Text  string `json:"text" doc:"Part of the name or ID, at least one character."`
+	After string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// SearchMembersRequest looks for members of a group.
+// SearchMembersRequest searches members of a group.
 type SearchMembersRequest struct {
 	GroupID string `json:"groupID" doc:"The group."`
-	Text    string `json:"text" doc:"A part of the name card or id, at least one character."`
-	After   string `json:"after,omitempty" doc:"The last userID of the page before."`
+	Text    string `json:"text" doc:"Part of the name card or ID, at least one character."`
+	After   string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// JoinedRequest asks for a page of the caller's groups.
+// JoinedRequest requests a page of the caller's groups.
 type JoinedRequest struct {
-	After string `json:"after,omitempty" doc:"The last groupID of the page before."`
+	After string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// JoinedResponse is a page of groups by groupID.
+// JoinedResponse is a page of groups, ordered by groupID.
 type JoinedResponse struct {
 	Groups []Group `json:"groups"`
 	Next   string  `json:"next,omitempty"`
 }
 
-// ImportGroupsRequest creates groups as they were elsewhere. Groups that exist are left as they are.
+// ImportGroupsRequest creates groups from another system. Existing groups are unchanged.
 type ImportGroupsRequest struct {
 	Groups []ImportGroup `json:"groups" doc:"At most 100, with at most 10000 members together."`
 }
@@ -342,7 +343,7 @@ type ImportGroup struct {
 	Type       string         `json:"type"`
 	Owner      string         `json:"owner"`
 	MaxMembers int            `json:"maxMembers,omitempty"`
-	CreatedAt  int64          `json:"createdAt,omitempty"` // milliseconds; default: now
+	CreatedAt  int64          `json:"createdAt,omitempty"` // Unix milliseconds; default: now
 	Members    []ImportMember `json:"members,omitempty"`
 	GroupInfo
 }
@@ -350,12 +351,12 @@ type ImportGroup struct {
 // ImportMember is one member of an imported group.
 type ImportMember struct {
 	UserID   string `json:"userID"`
-	Role     int    `json:"role,omitempty"` // 200, the default, or 300
+	Role     int    `json:"role,omitempty"` // 200 (the default) or 300
 	NameCard string `json:"nameCard,omitempty"`
 }
 
-// ImportResponse says what an import did.
+// ImportResponse is the result of an import.
 type ImportResponse struct {
 	Imported int      `json:"imported"`
-	Existing []string `json:"existing,omitempty"` // ids that were there already
+	Existing []string `json:"existing,omitempty"` // IDs of existing groups, which are unchanged
 }

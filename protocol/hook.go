@@ -2,7 +2,7 @@ package protocol
 
 import "encoding/json"
 
-// Queue names where events wait to leave the house.
+// Queue names an outbox queue.
 type Queue string
 
 // The queues.
@@ -11,58 +11,58 @@ const (
 	QueuePush    Queue = "push"
 )
 
-// HookState is what became of an event.
+// HookState is the delivery state of an event.
 type HookState string
 
 // The states of an event.
 const (
 	HookWaiting   HookState = "waiting"
 	HookDelivered HookState = "delivered"
-	HookDead      HookState = "dead" // given up after about three days, or because the receiver said that it is gone
+	HookDead      HookState = "dead" // given up after about three days, or because the receiver responded that it is gone
 )
 
-// ListHookEventsRequest asks for events of a queue.
+// ListHookEventsRequest requests events of a queue.
 type ListHookEventsRequest struct {
-	Queue Queue     `json:"queue,omitempty" enum:"webhook,push" doc:"Where they wait. Default: webhook."`
-	State HookState `json:"state" enum:"waiting,delivered,dead" doc:"Those that wait, were delivered (for 7 days), or were given up (for 30 days)."`
-	From  int64     `json:"from,omitempty" doc:"Milliseconds: that happened at this time or later."`
-	Until int64     `json:"until,omitempty" doc:"Milliseconds: and not later than this. Default: no end."`
-	After string    `json:"after,omitempty" doc:"The next of the page before."`
+	Queue Queue     `json:"queue,omitempty" enum:"webhook,push" doc:"The queue. Default: webhook."`
+	State HookState `json:"state" enum:"waiting,delivered,dead" doc:"The state; delivered events are kept for 7 days, dead ones for 30."`
+	From  int64     `json:"from,omitempty" doc:"Only events at or after this time, Unix milliseconds."`
+	Until int64     `json:"until,omitempty" doc:"Only events up to this time, Unix milliseconds. Default: no end."`
+	After string    `json:"after,omitempty" doc:"next of the previous page."`
 	Limit int       `json:"limit,omitempty" doc:"At most 1000. Default: 100."`
 }
 
-// HookEvent is an event for the webhook, or a push, and what became of it.
+// HookEvent is a webhook event or a push, with its delivery state.
 type HookEvent struct {
-	ID    string          `json:"id"` // webhook-id
+	ID    string          `json:"id"` // sent as webhook-id
 	Kind  string          `json:"kind"`
 	State HookState       `json:"state"`
-	At    int64           `json:"at"`            // milliseconds
-	Due   int64           `json:"due,omitempty"` // of those that wait: when it is tried next, milliseconds
+	At    int64           `json:"at"`            // Unix milliseconds
+	Due   int64           `json:"due,omitempty"` // waiting: time of the next attempt, Unix milliseconds
 	Tries int64           `json:"tries"`
-	Error string          `json:"error,omitempty"` // of the last try
+	Error string          `json:"error,omitempty"` // of the last attempt
 	Event json.RawMessage `json:"event"`
 }
 
-// ListHookEventsResponse is a page of events, the oldest first.
+// ListHookEventsResponse is a page of events, oldest first.
 type ListHookEventsResponse struct {
 	Events        []HookEvent `json:"events"`
 	Next          string      `json:"next,omitempty"`
-	Waiting       int64       `json:"waiting"`                 // how many wait in all
-	OldestWaiting int64       `json:"oldestWaiting,omitempty"` // when the oldest of them happened, milliseconds
-	Dead          int64       `json:"dead"`                    // how many were given up
+	Waiting       int64       `json:"waiting"`                 // waiting events in all
+	OldestWaiting int64       `json:"oldestWaiting,omitempty"` // time of the oldest waiting event, Unix milliseconds
+	Dead          int64       `json:"dead"`                    // dead events in all
 }
 
-// ReplayHookEventsRequest asks to send events again.
+// ReplayHookEventsRequest queues events for delivery again.
 type ReplayHookEventsRequest struct {
-	Queue Queue     `json:"queue,omitempty" enum:"webhook,push" doc:"Whose. Default: webhook."`
-	State HookState `json:"state" enum:"delivered,dead" doc:"Those that were delivered, or those that were given up."`
-	From  int64     `json:"from,omitempty" doc:"Milliseconds: that happened at this time or later."`
-	Until int64     `json:"until,omitempty" doc:"Milliseconds: and not later than this. Default: until now."`
-	After string    `json:"after,omitempty" doc:"The next of the call before."`
+	Queue Queue     `json:"queue,omitempty" enum:"webhook,push" doc:"The queue. Default: webhook."`
+	State HookState `json:"state" enum:"delivered,dead" doc:"The state of the events to replay."`
+	From  int64     `json:"from,omitempty" doc:"Only events at or after this time, Unix milliseconds."`
+	Until int64     `json:"until,omitempty" doc:"Only events up to this time, Unix milliseconds. Default: now."`
+	After string    `json:"after,omitempty" doc:"next of the previous call."`
 }
 
-// ReplayHookEventsResponse says how many are sent again.
+// ReplayHookEventsResponse is the result of one call.
 type ReplayHookEventsResponse struct {
 	Replayed int    `json:"replayed"`
-	Next     string `json:"next,omitempty"` // there may be more than one call replays: call again with it as after
+	Next     string `json:"next,omitempty"` // more events may remain: repeat the call with after = next
 }

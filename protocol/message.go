@@ -6,10 +6,10 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// MessageType says what a message is.
+// MessageType is the type of a message body.
 type MessageType string
 
-// The message types. Group tips and signaling are events of their own.
+// The message types. Group tips and signaling have event types of their own.
 const (
 	Text     MessageType = "text"
 	Custom   MessageType = "custom"
@@ -20,10 +20,10 @@ const (
 	Location MessageType = "location"
 	Face     MessageType = "face"
 	Merged   MessageType = "merged"
-	CallType MessageType = "call" // a call record; only the server writes it
+	CallType MessageType = "call" // a call record; written by the server only
 )
 
-// Priority says what is dropped last when there is too much.
+// Priority determines the order of dropping messages under load: the lowest first.
 type Priority string
 
 // The priorities.
@@ -34,21 +34,21 @@ const (
 	PriorityLowest Priority = "lowest"
 )
 
-// Body is what a message says: exactly one of the fields, the one of its type. At most 12 KiB as JSON.
+// Body is the content of a message: exactly one field, that of its type. At most 12 KiB as JSON.
 type Body struct {
 	Text     string        `json:"text,omitempty" doc:"Text."`
-	Custom   *CustomElem   `json:"custom,omitempty" doc:"Anything of your application's."`
+	Custom   *CustomElem   `json:"custom,omitempty" doc:"Content defined by the application."`
 	Image    *FileElem     `json:"image,omitempty" doc:"An uploaded image."`
 	Sound    *FileElem     `json:"sound,omitempty" doc:"An uploaded recording."`
 	Video    *FileElem     `json:"video,omitempty" doc:"An uploaded video."`
 	File     *FileElem     `json:"file,omitempty" doc:"An uploaded file."`
 	Location *LocationElem `json:"location,omitempty" doc:"A place."`
-	Face     *FaceElem     `json:"face,omitempty" doc:"A sticker of your application's."`
+	Face     *FaceElem     `json:"face,omitempty" doc:"A sticker defined by the application."`
 	Merged   *MergedElem   `json:"merged,omitempty" doc:"Messages forwarded together."`
-	Call     *CallElem     `json:"call,omitempty" doc:"A call that took place; only the server writes it."`
+	Call     *CallElem     `json:"call,omitempty" doc:"A call record; written by the server only."`
 }
 
-// Kinds are the types of what a body says: one, in a message that is well formed.
+// Kinds returns the types of the fields that are set: one, in a valid message.
 func (b *Body) Kinds() []MessageType {
 	var kinds []MessageType
 	for _, k := range []struct {
@@ -65,46 +65,46 @@ func (b *Body) Kinds() []MessageType {
 	return kinds
 }
 
-// CustomElem is a message of the application's own kind.
+// CustomElem is content defined by the application.
 type CustomElem struct {
 	Data        string `json:"data" doc:"Opaque text."`
-	Description string `json:"description,omitempty" doc:"What a list or a push shows."`
+	Description string `json:"description,omitempty" doc:"Shown in lists and pushes."`
 	Extension   string `json:"extension,omitempty" doc:"More opaque text."`
 }
 
-// FileElem refers to an uploaded file. What the server knows of the file it fills in.
+// FileElem refers to an uploaded file. The server fills in the properties that it knows.
 type FileElem struct {
-	FileID   string `json:"fileID" doc:"The answer to the upload."`
+	FileID   string `json:"fileID" doc:"The fileID of the upload response."`
 	Name     string `json:"name,omitempty" doc:"At most 255 bytes."`
 	Type     string `json:"type,omitempty" doc:"Media type; filled in by the server."`
 	Size     int64  `json:"size,omitempty" doc:"Bytes; filled in by the server."`
-	Width    int    `json:"width,omitempty" doc:"Of images: filled in by the server. Of videos: yours."`
+	Width    int    `json:"width,omitempty" doc:"Pixels; of images filled in by the server, of videos by the sender."`
 	Height   int    `json:"height,omitempty" doc:"As width."`
-	Duration int64  `json:"duration,omitempty" doc:"Of sounds and videos: milliseconds."`
-	ThumbID  string `json:"thumbID,omitempty" doc:"The file id of the thumbnail: of images filled in by the server, of videos yours."`
+	Duration int64  `json:"duration,omitempty" doc:"Milliseconds; of sounds and videos, by the sender."`
+	ThumbID  string `json:"thumbID,omitempty" doc:"The file ID of the thumbnail; of images filled in by the server, of videos by the sender."`
 }
 
 // LocationElem is a place.
 type LocationElem struct {
-	Description string  `json:"description,omitempty" doc:"Its name."`
+	Description string  `json:"description,omitempty" doc:"The name of the place."`
 	Latitude    float64 `json:"latitude" doc:"Degrees, -90 to 90."`
 	Longitude   float64 `json:"longitude" doc:"Degrees, -180 to 180."`
 }
 
 // FaceElem is a sticker.
 type FaceElem struct {
-	Index int    `json:"index" doc:"Which."`
+	Index int    `json:"index" doc:"Index of the sticker."`
 	Data  string `json:"data,omitempty" doc:"Opaque text."`
 }
 
 // MergedElem is several messages forwarded as one.
 type MergedElem struct {
-	Title     string   `json:"title" doc:"What the recipient sees first."`
-	Abstracts []string `json:"abstracts,omitempty" doc:"A few lines of what is in it."`
+	Title     string   `json:"title" doc:"The title."`
+	Abstracts []string `json:"abstracts,omitempty" doc:"A few lines of preview."`
 	Messages  []Quoted `json:"messages" doc:"The messages, at most 300."`
 }
 
-// Quoted is one message within a merged one.
+// Quoted is one message of a merged message.
 type Quoted struct {
 	From string      `json:"from"`
 	Time int64       `json:"time"`
@@ -112,27 +112,27 @@ type Quoted struct {
 	Text string      `json:"text"`
 }
 
-// MessageOptions are how a message travels.
+// MessageOptions are the delivery options of a message.
 type MessageOptions struct {
-	Mentions           []string     `json:"mentions,omitempty" doc:"Groups: who is meant, at most 30."`
-	MentionAll         bool         `json:"mentionAll,omitempty" doc:"Groups: everybody is meant; for owner and administrators."`
+	Mentions           []string     `json:"mentions,omitempty" doc:"Groups: the mentioned users, at most 30."`
+	MentionAll         bool         `json:"mentionAll,omitempty" doc:"Groups: mentions all members; for the owner and administrators only."`
 	Priority           Priority     `json:"priority,omitempty" enum:"high,normal,low,lowest" doc:"Default: normal."`
-	ReceiverList       []string     `json:"receiverList,omitempty" doc:"Groups: only these members get it, at most 50."`
+	ReceiverList       []string     `json:"receiverList,omitempty" doc:"Groups: delivers to these members only, at most 50."`
 	CustomData         string       `json:"customData,omitempty" doc:"Opaque text beside the body, at most 4096 bytes."`
-	OnlineUserOnly     bool         `json:"onlineUserOnly,omitempty" doc:"Reaches only devices that are connected now; never stored."`
-	ExcludeUnread      bool         `json:"excludeFromUnread,omitempty" doc:"It does not count as unread."`
-	ExcludeLastMessage bool         `json:"excludeFromLastMessage,omitempty" doc:"It is not the last message of a conversation list."`
+	OnlineUserOnly     bool         `json:"onlineUserOnly,omitempty" doc:"Delivers to connected devices only; never stored."`
+	ExcludeUnread      bool         `json:"excludeFromUnread,omitempty" doc:"The message does not count as unread."`
+	ExcludeLastMessage bool         `json:"excludeFromLastMessage,omitempty" doc:"The message is not shown as the last one of its conversation."`
 	NeedReadReceipt    bool         `json:"needReadReceipt,omitempty" doc:"Groups: readers may send a read receipt."`
-	ExcludeFromSearch  bool         `json:"excludeFromSearch,omitempty" doc:"No search finds it."`
-	OfflinePush        *invite.Push `json:"offlinePush,omitempty" doc:"What a push says."`
+	ExcludeFromSearch  bool         `json:"excludeFromSearch,omitempty" doc:"The message is not indexed for search."`
+	OfflinePush        *invite.Push `json:"offlinePush,omitempty" doc:"The push to recipients without a connected device."`
 }
 
-// SendMessageRequest sends a message to a person or a group.
+// SendMessageRequest sends a message to a user or a group.
 type SendMessageRequest struct {
-	UserID    string `json:"userID,omitempty" doc:"To whom: this, or groupID."`
-	GroupID   string `json:"groupID,omitempty" doc:"To which group: this, or userID."`
-	MessageID string `json:"messageID,omitempty" doc:"1–64 letters, digits and _.:-@+=. Propose one (a UUIDv7) so that a retry is the same message; else requestID names it, else the server mints it."`
-	RequestID string `json:"requestID,omitempty" doc:"Names this call, so that sending it again does nothing twice. At most 64 bytes."`
+	UserID    string `json:"userID,omitempty" doc:"The recipient; this or groupID is required."`
+	GroupID   string `json:"groupID,omitempty" doc:"The group; this or userID is required."`
+	MessageID string `json:"messageID,omitempty" doc:"1–64 letters, digits and _.:-@+=. Set one (a UUIDv7) to make retries idempotent. Default: derived from requestID, else minted by the server."`
+	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID has no effect. At most 64 bytes."`
 	Body
 	MessageOptions
 }
@@ -145,12 +145,12 @@ type Message struct {
 	From        string      `json:"from"`
 	To          string      `json:"to,omitempty"`
 	GroupID     string      `json:"groupID,omitempty"`
-	Time        int64       `json:"time"` // server time, milliseconds
+	Time        int64       `json:"time"` // server time, Unix milliseconds
 	Body
 	MessageOptions
-	Version      int64  `json:"version,omitempty"` // how often it was modified
+	Version      int64  `json:"version,omitempty"` // number of modifications
 	ModifiedBy   string `json:"modifiedBy,omitempty"`
-	Revoked      bool   `json:"revoked,omitempty"` // then it has no body
+	Revoked      bool   `json:"revoked,omitempty"` // without a body
 	RevokedBy    string `json:"revokedBy,omitempty"`
 	RevokeReason string `json:"revokeReason,omitempty"`
 }
@@ -159,13 +159,13 @@ type Message struct {
 type SendMessageResponse struct {
 	MessageID      string `json:"messageID"`
 	ConversationID string `json:"conversationID"`
-	Seq            uint64 `json:"seq,omitempty"` // on your timeline of that conversation; absent when it is not stored
+	Seq            uint64 `json:"seq,omitempty"` // on the caller's timeline of the conversation; absent if not stored
 	Time           int64  `json:"time"`
-	Devices        int    `json:"devices,omitempty"` // onlineUserOnly to a person: how many devices were connected
+	Devices        int    `json:"devices,omitempty"` // onlineUserOnly to a user: number of connected devices
 	Repeat         bool   `json:"repeat,omitempty"`
 }
 
-// MessageEvent says what became of a message.
+// MessageEvent is a change to a message.
 type MessageEvent struct {
 	// messageRevoked, messageModified, messageDeleted, readReceipt
 	Type           string   `json:"type"`
@@ -174,43 +174,43 @@ type MessageEvent struct {
 	From           string   `json:"from,omitempty"` // of the message
 	To             string   `json:"to,omitempty"`
 	GroupID        string   `json:"groupID,omitempty"`
-	By             string   `json:"by,omitempty"` // who did it
+	By             string   `json:"by,omitempty"` // the acting user
 	Reason         string   `json:"reason,omitempty"`
-	Message        *Message `json:"message,omitempty"`     // messageModified: as it is now
+	Message        *Message `json:"message,omitempty"`     // messageModified: the current message
 	SeqList        []uint64 `json:"seqList,omitempty"`     // messageDeleted: on this user's timeline
-	PeerReadSeq    uint64   `json:"peerReadSeq,omitempty"` // readReceipt, one-to-one: the other person has read up to here
+	PeerReadSeq    uint64   `json:"peerReadSeq,omitempty"` // readReceipt, one-to-one: the last sequence read by the peer
 	Receipts       []Count  `json:"receipts,omitempty"`    // readReceipt in a group
 	Time           int64    `json:"time"`
 }
 
-// Count says how many have read a message of a group.
+// Count is the number of group members who have, and have not, read a message.
 type Count struct {
 	MessageID string `json:"messageID"`
 	Read      int64  `json:"read"`
 	Unread    int64  `json:"unread"`
 }
 
-// HistoryRequest reads a conversation.
+// HistoryRequest reads a page of a conversation.
 type HistoryRequest struct {
 	ConversationID string `json:"conversationID" doc:"c2c_<userID> or group_<groupID>."`
-	Seq            uint64 `json:"seq,omitempty" doc:"Where to begin, exclusive. Default: the end that direction comes from."`
-	Direction      string `json:"direction,omitempty" enum:"older,newer" doc:"older, the default: before seq, the newest first; newer: after seq, the oldest first."`
+	Seq            uint64 `json:"seq,omitempty" doc:"Start of the page, exclusive. Default: the latest for older, the first for newer."`
+	Direction      string `json:"direction,omitempty" enum:"older,newer" doc:"older (default): before seq, newest first; newer: after seq, oldest first."`
 	Limit          int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
 // Entry is one entry of a conversation's history.
 type Entry struct {
-	Seq   uint64          `json:"seq"` // on this user's timeline, for a group on the group's
-	Event json.RawMessage `json:"event" doc:"What a device was told: a message, signaling, or a change of the group."`
-	Read  int64           `json:"read,omitempty"` // read receipts of a group's message
+	Seq   uint64          `json:"seq"` // on this user's timeline; for a group on the group's
+	Event json.RawMessage `json:"event" doc:"The event as delivered to devices: a message, signaling, or a change of the group."`
+	Read  int64           `json:"read,omitempty"` // read receipts of a group message
 }
 
 // HistoryResponse is a page of a conversation.
 type HistoryResponse struct {
 	Messages    []Entry `json:"messages"`
-	Complete    bool    `json:"complete"`              // there is no more in this direction
-	PeerReadSeq uint64  `json:"peerReadSeq,omitempty"` // one-to-one: the other person has read up to here
-	// when much of what is for others lies between: seq of the next page, though this one is short
+	Complete    bool    `json:"complete"`              // no more entries in this direction
+	PeerReadSeq uint64  `json:"peerReadSeq,omitempty"` // one-to-one: the last sequence read by the peer
+	// seq of the next page, if this page is short because of skipped events for other users
 	Next uint64 `json:"next,omitempty"`
 }
 
@@ -220,34 +220,34 @@ type MessageRequest struct {
 	MessageID      string `json:"messageID" doc:"The message."`
 }
 
-// RevokeRequest takes a message back.
+// RevokeRequest revokes a message.
 type RevokeRequest struct {
 	MessageRequest
 	Reason string `json:"reason,omitempty" doc:"At most 256 bytes."`
 }
 
-// ModifyMessageRequest replaces what a message says.
+// ModifyMessageRequest replaces the content of a message.
 type ModifyMessageRequest struct {
 	MessageRequest
-	Version    *int64  `json:"version,omitempty" doc:"The version that you have seen: when it is any other now (0: never modified), the call is refused with 8006. Default: not checked."`
-	CustomData *string `json:"customData,omitempty" doc:"Opaque text beside the body. Default: as it is."`
+	Version    *int64  `json:"version,omitempty" doc:"The expected version (0 = never modified); any other current version is refused with 8006. Default: not checked."`
+	CustomData *string `json:"customData,omitempty" doc:"Opaque text beside the body. Default: unchanged."`
 	Body
 }
 
-// MessageResponse is a message as it is now.
+// MessageResponse is a message after the change.
 type MessageResponse struct {
 	Message    Message `json:"message"`
 	Repeat     bool    `json:"repeat,omitempty"`
 	ServerTime int64   `json:"serverTime"`
 }
 
-// DeleteMessagesRequest hides messages from the caller alone.
+// DeleteMessagesRequest hides messages from the caller only.
 type DeleteMessagesRequest struct {
 	ConversationID string   `json:"conversationID" doc:"c2c_<userID> or group_<groupID>."`
-	SeqList        []uint64 `json:"seqList" doc:"Which, by seq, at most 50."`
+	SeqList        []uint64 `json:"seqList" doc:"The sequences of the messages, at most 50."`
 }
 
-// Done acknowledges an action that has nothing more to say.
+// Done acknowledges an action without a result.
 type Done struct {
 	ServerTime int64 `json:"serverTime"`
 }
@@ -258,55 +258,55 @@ type ReceiptsRequest struct {
 	MessageIDList []string `json:"messageIDList" doc:"The messages, at most 30."`
 }
 
-// ReceiptsResponse says how many have read messages.
+// ReceiptsResponse is the read counts of messages.
 type ReceiptsResponse struct {
 	Receipts []Count `json:"receipts"`
 }
 
-// ReadersRequest asks who has, or has not, read a message.
+// ReadersRequest requests the members who have, or have not, read a message.
 type ReadersRequest struct {
 	GroupID   string `json:"groupID" doc:"The group."`
-	MessageID string `json:"messageID" doc:"The message, your own."`
-	Unread    bool   `json:"unread,omitempty" doc:"Ask for those who have not read it."`
-	After     string `json:"after,omitempty" doc:"The last userID of the page before."`
+	MessageID string `json:"messageID" doc:"The message; the caller must be its sender."`
+	Unread    bool   `json:"unread,omitempty" doc:"List members who have not read it."`
+	After     string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit     int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ReadersResponse is a page of people.
+// ReadersResponse is a page of members.
 type ReadersResponse struct {
 	Readers []Reader `json:"readers"`
 	Next    string   `json:"next,omitempty"`
 }
 
-// Reader is who has read a message, and when.
+// Reader is a member and the time of the read receipt, Unix milliseconds.
 type Reader struct {
 	UserID string `json:"userID"`
 	Time   int64  `json:"time,omitempty"`
 }
 
-// SearchRequest looks for messages in the caller's conversations.
+// SearchRequest searches messages in the caller's conversations.
 type SearchRequest struct {
-	Text           string `json:"text" doc:"Words that all stand in the message; the beginning of a word is enough. At most 256 bytes."`
-	ConversationID string `json:"conversationID,omitempty" doc:"Only there. Default: everywhere."`
-	From           string `json:"from,omitempty" doc:"Only messages of this person."`
-	Before         int64  `json:"before,omitempty" doc:"next of the page before."`
+	Text           string `json:"text" doc:"Words or word prefixes, all of which must match. At most 256 bytes."`
+	ConversationID string `json:"conversationID,omitempty" doc:"Only this conversation. Default: all."`
+	From           string `json:"from,omitempty" doc:"Only messages of this sender."`
+	Before         int64  `json:"before,omitempty" doc:"next of the previous page."`
 	Limit          int    `json:"limit,omitempty" doc:"1–100. Default: 20."`
 }
 
-// SearchResponse is what was found, the newest first.
+// SearchResponse is a page of results, newest first.
 type SearchResponse struct {
 	Found []Finding `json:"found"`
 	Next  int64     `json:"next,omitempty"` // before of the next page; absent = no more
 }
 
-// Finding is a message that was found.
+// Finding is a search result.
 type Finding struct {
 	ConversationID string  `json:"conversationID"`
 	Seq            uint64  `json:"seq"`
 	Message        Message `json:"message"`
 }
 
-// UploadResponse answers an upload to POST /v1/files.
+// UploadResponse is the response to an upload to POST /v1/files.
 type UploadResponse struct {
 	FileID  string `json:"fileID"`
 	Kind    string `json:"kind"`
@@ -324,9 +324,9 @@ type FileRequest struct {
 	FileID string `json:"fileID" doc:"The file."`
 }
 
-// FileResponse is a link to a file, for whoever has it, until it expires.
+// FileResponse is a link to a file. Any holder of the link may use it until it expires.
 type FileResponse struct {
 	URL      string `json:"url"`      // relative to the server's address
-	ExpireAt int64  `json:"expireAt"` // server time, milliseconds
+	ExpireAt int64  `json:"expireAt"` // server time, Unix milliseconds
 	UploadResponse
 }

@@ -2,9 +2,9 @@ package protocol
 
 import "encoding/json"
 
-// Profile is what people see of a user.
+// Profile is the public profile of a user.
 type Profile struct {
-	UserID     string            `json:"userID" doc:"Whose."`
+	UserID     string            `json:"userID" doc:"The user."`
 	Nick       string            `json:"nick,omitempty" doc:"At most 500 bytes."`
 	FaceURL    string            `json:"faceURL,omitempty" doc:"At most 500 bytes."`
 	Signature  string            `json:"signature,omitempty" doc:"At most 500 bytes."`
@@ -14,7 +14,7 @@ type Profile struct {
 	CustomInfo map[string]string `json:"customInfo,omitempty" doc:"At most 20 keys of 32 bytes, values of 500."`
 }
 
-// SetSelfInfoRequest changes the caller's profile. Fields that are left out stay as they are.
+// SetSelfInfoRequest changes the caller's profile. Omitted fields keep their values.
 type SetSelfInfoRequest struct {
 	Nick       *string           `json:"nick,omitempty" doc:"At most 500 bytes."`
 	FaceURL    *string           `json:"faceURL,omitempty" doc:"At most 500 bytes."`
@@ -25,35 +25,35 @@ type SetSelfInfoRequest struct {
 	CustomInfo map[string]string `json:"customInfo,omitempty" doc:"Keys to set; an empty value removes one."`
 }
 
-// ProfileResponse is a profile as it is now.
+// ProfileResponse is a profile after the change.
 type ProfileResponse struct {
 	Profile    Profile `json:"profile"`
 	ServerTime int64   `json:"serverTime"`
 }
 
-// UsersRequest names people.
+// UsersRequest names users.
 type UsersRequest struct {
-	UserIDList []string `json:"userIDList" doc:"The people, at most 200."`
+	UserIDList []string `json:"userIDList" doc:"The users, at most 200."`
 }
 
-// ProfilesResponse is a list of profiles. Who has none has only an id.
+// ProfilesResponse is a list of profiles. A user without a profile has only an ID.
 type ProfilesResponse struct {
 	Profiles []Profile `json:"profiles"`
 }
 
-// PeopleResponse acknowledges what was done about people.
+// PeopleResponse acknowledges a change concerning users.
 type PeopleResponse struct {
-	UserIDList []string `json:"userIDList"` // those for whom something changed
+	UserIDList []string `json:"userIDList"` // the users with a change
 	ServerTime int64    `json:"serverTime"`
 }
 
-// BlockListRequest asks for a page of those whom the caller blocks.
+// BlockListRequest requests a page of users blocked by the caller.
 type BlockListRequest struct {
-	After string `json:"after,omitempty" doc:"The last userID of the page before."`
+	After string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// BlockListResponse is a page of people.
+// BlockListResponse is a page of blocked users.
 type BlockListResponse struct {
 	UserIDList []string `json:"userIDList"`
 	Next       string   `json:"next,omitempty"`
@@ -65,14 +65,14 @@ const (
 	StatusOffline = "offline"
 )
 
-// UserStatus says whether a user has a connected device.
+// UserStatus is the presence of a user.
 type UserStatus struct {
 	UserID       string `json:"userID"`
 	Status       string `json:"status"` // online, offline
 	CustomStatus string `json:"customStatus,omitempty"`
 }
 
-// StatusResponse is the status of people.
+// StatusResponse is the presence of users.
 type StatusResponse struct {
 	Statuses []UserStatus `json:"statuses"`
 }
@@ -82,23 +82,23 @@ type SetSelfStatusRequest struct {
 	CustomStatus string `json:"customStatus" doc:"At most 256 bytes; empty removes it."`
 }
 
-// DoNotDisturb says when a person wants no push and no ringing.
+// DoNotDisturb is the period in which a user receives no pushes and does not ring.
 type DoNotDisturb struct {
-	Until      int64  `json:"until,omitempty" doc:"Until this server time, in milliseconds. 0 = not."`
-	DailyFrom  string `json:"dailyFrom,omitempty" doc:"Every day from this time, as 22:00."`
-	DailyUntil string `json:"dailyUntil,omitempty" doc:"To this time, as 07:00; it may be of the next day."`
-	ZoneOffset int    `json:"zoneOffset,omitempty" doc:"Minutes east of UTC that the daily times are meant in, -720 to 840."`
-	Show       bool   `json:"show,omitempty" doc:"Whoever invites this person is told of it."`
+	Until      int64  `json:"until,omitempty" doc:"End of do-not-disturb, server time in Unix milliseconds. 0 = not set."`
+	DailyFrom  string `json:"dailyFrom,omitempty" doc:"Begin of the daily period, as 22:00."`
+	DailyUntil string `json:"dailyUntil,omitempty" doc:"End of the daily period, as 07:00; may be on the next day."`
+	ZoneOffset int    `json:"zoneOffset,omitempty" doc:"Time zone of the daily period, minutes east of UTC, -720 to 840."`
+	Show       bool   `json:"show,omitempty" doc:"Inviters see that the user does not want to be disturbed."`
 }
 
 // DoNotDisturbResponse is the caller's setting.
 type DoNotDisturbResponse struct {
 	DoNotDisturb DoNotDisturb `json:"doNotDisturb"`
-	Active       bool         `json:"active"` // now
+	Active       bool         `json:"active"` // in effect now
 	ServerTime   int64        `json:"serverTime"`
 }
 
-// Empty asks for nothing more.
+// Empty is an empty request.
 type Empty struct{}
 
 // Device is a connected device of the caller.
@@ -114,17 +114,18 @@ type DevicesResponse struct {
 	Devices []Device `json:"devices"`
 }
 
-// KickDeviceRequest ends the connection of a device of the caller's.
+// KickDeviceRequest disconnects a device of the caller.
 type KickDeviceRequest struct {
-	DeviceID string `json:"deviceID,omitempty" doc:"Which. Default: all but this one."`
+	DeviceID string `json:"deviceID,omitempty" doc:"The device. Default: all except the calling one."`
 }
 
-// KickDeviceResponse says which devices were sent away.
+// KickDeviceResponse lists the disconnected devices.
 type KickDeviceResponse struct {
 	Devices []string `json:"devices"`
 }
 
-// PersonEvent tells of people: a user's own other devices of changes, and subscribers of presence.
+// PersonEvent is a change concerning users: of the user's own data, to the user's other devices, or of presence, to
+// subscribers.
 type PersonEvent struct {
 	Type      string        `json:"type"` // userChanged, userStatus
 	UserID    string        `json:"userID"`
@@ -138,33 +139,33 @@ type PersonEvent struct {
 	Time      int64         `json:"time"`
 }
 
-// ImportUsersRequest writes profiles as they were elsewhere, over those that exist.
+// ImportUsersRequest writes profiles from another system, over existing ones.
 type ImportUsersRequest struct {
 	Users []Profile `json:"users" doc:"At most 1000."`
 }
 
-// EraseUserRequest takes a person out of the house.
+// EraseUserRequest erases a user from the cluster.
 type EraseUserRequest struct {
-	UserID string `json:"userID" doc:"Whom. Whoever owns a group hands it over first, or ends it."`
+	UserID string `json:"userID" doc:"The user. The owner of a group must transfer or dismiss it first."`
 }
 
-// ExportUserRequest asks for what is stored about a person.
+// ExportUserRequest requests a page of the stored data about a user.
 type ExportUserRequest struct {
-	UserID string `json:"userID" doc:"Whom."`
-	After  string `json:"after,omitempty" doc:"The page before's next."`
+	UserID string `json:"userID" doc:"The user."`
+	After  string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit  int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ExportUserResponse is a page of what is stored about a person. A page may have fewer entries than were asked for, and
-// none, though more follows.
+// ExportUserResponse is a page of the stored data about a user. A page may have fewer entries than the limit, even
+// none, although more pages follow.
 type ExportUserResponse struct {
 	Entries []json.RawMessage `json:"entries"`        // objects, each with its kind
-	Next    string            `json:"next,omitempty"` // absent: this is the last page
+	Next    string            `json:"next,omitempty"` // absent = last page
 }
 
-// EraseUserResponse says what was cleared.
+// EraseUserResponse is the number of changed objects.
 type EraseUserResponse struct {
-	Records int `json:"records"` // messages and signaling of others' timelines that were written anew
-	Groups  int `json:"groups"`  // that the person was in
-	Files   int `json:"files"`   // that the person had uploaded
+	Records int `json:"records"` // rewritten messages and signaling on timelines of others
+	Groups  int `json:"groups"`  // memberships removed
+	Files   int `json:"files"`   // uploads removed
 }

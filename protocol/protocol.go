@@ -1,7 +1,7 @@
-// Package protocol owns the words on the wire: requests, responses, events, errors and close codes. PROTOCOL.md is its
+// Package protocol defines the wire format: requests, responses, events, errors and close codes. PROTOCOL.md is its
 // manual.
 //
-// It says what is sent, never when or to whom.
+// It does not decide what is sent, when, or to which device.
 package protocol
 
 import (
@@ -10,13 +10,13 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// MaxRequest bounds a request, in bytes: enough for an invitation of ten thousand people by name.
+// MaxRequest limits a request, in bytes: enough for an invitation of ten thousand users by name.
 const MaxRequest = 1 << 20
 
-// BusinessID marks a message as signaling, as in the original.
+// BusinessID marks a message as signaling, as in Tencent Chat.
 const BusinessID = 1
 
-// ActionType says what a signaling message does. 1 to 5 are the original's numbers.
+// ActionType is the action of a signaling message. 1 to 5 are Tencent's values.
 type ActionType int
 
 // The action types.
@@ -29,10 +29,10 @@ const (
 	ActionModify  ActionType = 6
 	ActionAdd     ActionType = 7
 	ActionRinging ActionType = 8
-	ActionDigest  ActionType = 9 // in a large group: how the answers stand
+	ActionDigest  ActionType = 9 // in a large group: the current counts of answers
 )
 
-// Event types: the field "type" of everything a device receives on a timeline.
+// Event types: the field "type" of every event on a timeline.
 const (
 	TypeSignaling    = "signaling"
 	TypeGroup        = "group"
@@ -54,38 +54,38 @@ type Signaling struct {
 	Type       string     `json:"type"`
 	BusinessID int        `json:"businessID"`
 	ActionType ActionType `json:"actionType"`
-	From       string     `json:"from,omitempty"` // who acted; empty when the server did
-	To         string     `json:"to,omitempty"`   // one-to-one: the other person
+	From       string     `json:"from,omitempty"` // the acting user; empty for the server
+	To         string     `json:"to,omitempty"`   // one-to-one: the other user
 	GroupID    string     `json:"groupID,omitempty"`
-	Time       int64      `json:"time"` // server time of the decision, milliseconds
+	Time       int64      `json:"time"` // server time of the decision, Unix milliseconds
 
 	InviteID     string   `json:"inviteID"`
 	Inviter      string   `json:"inviter"`
-	InviteeList  []string `json:"inviteeList,omitempty"`  // invite: all; else the invitees this is about
-	Everyone     bool     `json:"everyone,omitempty"`     // invite: every member but the inviter, instead of inviteeList
-	InviteeCount int      `json:"inviteeCount,omitempty"` // with everyone: how many that are
-	Answers      []Answer `json:"answers,omitempty"`      // accept and reject: one or more, in the order they were decided
+	InviteeList  []string `json:"inviteeList,omitempty"`  // invite: all invitees; else the invitees concerned
+	Everyone     bool     `json:"everyone,omitempty"`     // invite: all members except the inviter, instead of inviteeList
+	InviteeCount int      `json:"inviteeCount,omitempty"` // with everyone: number of invitees
+	Answers      []Answer `json:"answers,omitempty"`      // accept and reject: one or more, in the order of decision
 	Data         string   `json:"data,omitempty"`
-	Reason       string   `json:"reason,omitempty"` // cancel: "answered", "left", or none for the inviter's own
+	Reason       string   `json:"reason,omitempty"` // cancel: "answered", "left", or empty for a cancel by the inviter
 	RoomID       string   `json:"roomID,omitempty"`
 	Timeout      int64    `json:"timeout,omitempty"`   // seconds
-	Deadline     int64    `json:"deadline,omitempty"`  // server time, milliseconds; 0 = never
+	Deadline     int64    `json:"deadline,omitempty"`  // server time, Unix milliseconds; 0 = never
 	Remaining    int64    `json:"remaining,omitempty"` // milliseconds left at Time
 	MinRing      int64    `json:"minRing,omitempty"`
 	AcceptLimit  int      `json:"acceptLimit,omitempty"`
-	Merged       string   `json:"merged,omitempty"` // accept by glare: the inviteID that became this accept
+	Merged       string   `json:"merged,omitempty"` // accept by glare: the inviteID of the invite that became this accept
 	OnlineOnly   bool     `json:"onlineUserOnly,omitempty"`
-	Notice       bool     `json:"notice,omitempty"` // invite: it informs and takes no answer
+	Notice       bool     `json:"notice,omitempty"` // invite: informs, and takes no answer
 
-	// invite, added: "participants" when the actions follow on invitation:<inviteID>
+	// invite, added: "participants" if the actions follow on invitation:<inviteID>
 	Notify invite.Notify `json:"notify,omitempty"`
 
-	Digest  *Digest `json:"digest,omitempty"` // in a large group: how the answers stand, instead of each of them
+	Digest  *Digest `json:"digest,omitempty"` // in a large group: the current counts, instead of each answer
 	Version int64   `json:"version"`          // of the invitation after this action
 	Over    bool    `json:"over,omitempty"`
 }
 
-// ParticipantEvent is on the timelines of the participants of an invitation in a group: its actions are on
+// ParticipantEvent is sent on the timelines of the participants of a group invitation with actions on
 // invitation:<inviteID>.
 type ParticipantEvent struct {
 	Type     string `json:"type"`
@@ -93,10 +93,10 @@ type ParticipantEvent struct {
 	Time     int64  `json:"time"`
 }
 
-// Digest is what onlookers in a large group hear of answers, at most five times a second.
+// Digest summarizes the answers for members of a large group who are not invited, at most five times a second.
 type Digest struct {
 	Counts   invite.Counts `json:"counts"`
-	Accepted []string      `json:"accepted,omitempty"` // some of those who accepted since the digest before
+	Accepted []string      `json:"accepted,omitempty"` // some of the invitees who accepted since the last digest
 	Rejected []string      `json:"rejected,omitempty"`
 }
 
@@ -109,7 +109,8 @@ type Answer struct {
 	Time       int64      `json:"time"`
 }
 
-// Invitation is an invitation as it stands at ServerTime.
+// Invitation is an invitation in its state at ServerTime. Times are server times in Unix milliseconds; Timeout and
+// MinRing are seconds.
 type Invitation struct {
 	InviteID       string        `json:"inviteID"`
 	Inviter        string        `json:"inviter"`
@@ -124,32 +125,32 @@ type Invitation struct {
 	OnlineUserOnly bool          `json:"onlineUserOnly,omitempty"`
 	Everyone       bool          `json:"everyone,omitempty"`
 	Notice         bool          `json:"notice,omitempty"`
-	InviteeList    []string      `json:"inviteeList,omitempty"`  // the first 100 invitees, in a list of invitations
+	InviteeList    []string      `json:"inviteeList,omitempty"`  // in a list of invitations: the first 100 invitees
 	InviteeCount   int           `json:"inviteeCount,omitempty"` // all invitees
 	CreatedAt      int64         `json:"createdAt"`
 	Deadline       int64         `json:"deadline"`
-	Remaining      int64         `json:"remaining"` // milliseconds; 0 when there is no deadline, or it has passed
+	Remaining      int64         `json:"remaining"` // milliseconds; 0 without a deadline, or after it
 	Version        int64         `json:"version"`
 	Over           bool          `json:"over"`
 	Counts         invite.Counts `json:"counts"`
-	Invitees       []Invitee     `json:"invitees,omitempty"` // those that the answer is about, or a page
+	Invitees       []Invitee     `json:"invitees,omitempty"` // the invitees concerned, or a page
 	ServerTime     int64         `json:"serverTime"`
 }
 
-// Invitee is one invited person and what became of it.
+// Invitee is the state of one invitee.
 type Invitee struct {
 	UserID    string       `json:"userID"`
 	State     invite.State `json:"state"`
 	Reason    string       `json:"reason,omitempty"`
 	Data      string       `json:"data,omitempty"`
-	Device    string       `json:"device,omitempty"` // which device answered; told to that person and the inviter
+	Device    string       `json:"device,omitempty"` // the answering device; sent to this user and the inviter only
 	RingingAt int64        `json:"ringingAt,omitempty"`
 	DecidedAt int64        `json:"decidedAt,omitempty"`
-	Deadline  int64        `json:"deadline,omitempty"` // when it differs from the invitation's
+	Deadline  int64        `json:"deadline,omitempty"` // if it differs from the invitation's
 	Remaining int64        `json:"remaining,omitempty"`
 }
 
-// ViewInvitation makes an invitation what the rule says it is at now.
+// ViewInvitation returns the wire form of an invitation and invitees in their state at now, in Unix milliseconds.
 func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) *Invitation {
 	out := &Invitation{
 		InviteID: v.ID, Inviter: v.Inviter, GroupID: v.GroupID, RoomID: v.RoomID, Data: v.Data, Timeout: v.Timeout,
@@ -166,7 +167,7 @@ func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) 
 	return out
 }
 
-// ViewInvitee makes an invitee what the rule says it is at now.
+// ViewInvitee returns the wire form of an invitee in its state at now, in Unix milliseconds.
 func ViewInvitee(v *invite.Invitation, w *invite.Invitee, now int64) Invitee {
 	p := Invitee{UserID: w.UserID, State: w.StateAt(now), Reason: w.Reason, Data: w.Data, Device: w.By.Device,
 		RingingAt: w.RingingAt, DecidedAt: w.DecidedAt}
@@ -183,37 +184,37 @@ func remaining(deadline, now int64) int64 {
 	return max(0, deadline-now)
 }
 
-// Error is the error object of both doors.
+// Error is the error object of all transports.
 type Error struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 	Field   string `json:"field,omitempty"`
-	// the users that the refusal is about, when it is about several: the first 100
+	// the users concerned, if several: the first 100
 	UserIDList []string    `json:"userIDList,omitempty"`
 	RetryAfter int         `json:"retryAfter,omitempty"` // milliseconds
-	Invitation *Invitation `json:"invitation,omitempty"` // 8010, 8012: as it now stands
-	Won        *Won        `json:"won,omitempty"`        // 8010: who decided before
+	Invitation *Invitation `json:"invitation,omitempty"` // 8010, 8012: the current invitation
+	Won        *Won        `json:"won,omitempty"`        // 8010: the decision that took effect
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// Won names the action that took effect instead of the refused one.
+// Won is the action that took effect instead of the refused one.
 type Won struct {
 	Action string `json:"action"` // accept, reject, cancel, timeout
 	UserID string `json:"userID,omitempty"`
-	Device string `json:"device,omitempty"` // told to the same person and the inviter
+	Device string `json:"device,omitempty"` // sent to the same user and the inviter only
 	Reason string `json:"reason,omitempty"`
 	Time   int64  `json:"time"`
 }
 
-// Hello is what a device says when it connects, as the data of the connect command.
+// Hello is the data of the connect command.
 type Hello struct {
-	// which device of the user this is; else the token's, else one per connection
+	// the user's device; default: the token's, else one minted per connection
 	DeviceID string   `json:"deviceID,omitempty"`
 	Platform string   `json:"platform,omitempty"` // web, ios, android, …
 	Epoch    string   `json:"epoch,omitempty"`    // of Positions
-	Held     []string `json:"held,omitempty"`     // invitations that the device holds as open
-	// the last sequence processed by timeline, when the program restarted and kept them
+	Held     []string `json:"held,omitempty"`     // invitations that are open on the device
+	// the last processed sequence by timeline, if they survived a restart of the client
 	Positions map[string]uint64 `json:"positions,omitempty"`
 }
 
@@ -225,15 +226,15 @@ type Welcome struct {
 	Epoch       string            `json:"epoch"`
 	Positions   map[string]uint64 `json:"positions"` // of the timelines when Invitations was read
 	Invitations []Invitation      `json:"invitations"`
-	Ended       []Invitation      `json:"ended,omitempty"` // those of Hello.Held that are over
-	More        bool              `json:"more,omitempty"`  // there are more open invitations: see listInvitations
-	// timelines whose position was too old or of another database
+	Ended       []Invitation      `json:"ended,omitempty"` // the invitations of Hello.Held that are over
+	More        bool              `json:"more,omitempty"`  // more invitations are open: see listInvitations
+	// timelines with a position that was too old or of another database
 	Reload   []string     `json:"reload,omitempty"`
-	Statuses []UserStatus `json:"statuses,omitempty"` // of the people whose presence this user has subscribed to
+	Statuses []UserStatus `json:"statuses,omitempty"` // of the users whose presence this user has subscribed to
 }
 
-// Decode reads an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent,
-// *PersonEvent, *RoomEvent, or nil for a type that this version does not know.
+// Decode decodes an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent,
+// *PersonEvent, *RoomEvent. It returns nil for a type unknown to this version, and an error for malformed JSON.
 func Decode(b []byte) (any, error) {
 	var head struct {
 		Type string `json:"type"`

@@ -2,21 +2,21 @@ package protocol
 
 import "github.com/beckon-im/beckon/im"
 
-// EnterRoomRequest asks for the way into a media room.
+// EnterRoomRequest requests a token for a media room.
 type EnterRoomRequest struct {
-	RoomID string      `json:"roomID" doc:"The room of an invitation, or group_<groupID> for the standing room of a group. One that does not exist is opened, with you as its host."`
-	Role   im.RoomRole `json:"role,omitempty" enum:"anchor,audience" doc:"anchor speaks, audience listens. Default: anchor for who may."`
+	RoomID string      `json:"roomID" doc:"The room of an invitation, or group_<groupID> for the standing room of a group. A room that does not exist is opened, with the caller as its host."`
+	Role   im.RoomRole `json:"role,omitempty" enum:"anchor,audience" doc:"anchor speaks, audience listens. Default: anchor if permitted."`
 }
 
-// EnterRoomResponse is the way into a media room.
+// EnterRoomResponse has the address and token for a media room.
 type EnterRoomResponse struct {
 	RoomID     string      `json:"roomID"`
-	URL        string      `json:"url"`   // of LiveKit; empty: the address of this server
+	URL        string      `json:"url"`   // of LiveKit; empty = the address of this server
 	Token      string      `json:"token"` // for LiveKit
 	Role       im.RoomRole `json:"role"`
-	Granted    im.RoomRole `json:"granted"`        // what switchRole may ask for
-	Host       bool        `json:"host,omitempty"` // decides who speaks
-	ExpireAt   int64       `json:"expireAt"`       // unix seconds; who is in stays in
+	Granted    im.RoomRole `json:"granted"`        // the highest role available to switchRole
+	Host       bool        `json:"host,omitempty"` // may grant roles
+	ExpireAt   int64       `json:"expireAt"`       // Unix seconds; does not end a stay in the room
 	ServerTime int64       `json:"serverTime"`
 }
 
@@ -25,82 +25,81 @@ type RoomRequest struct {
 	RoomID string `json:"roomID" doc:"The room."`
 }
 
-// SwitchRoleRequest changes one's own role while in a room.
+// SwitchRoleRequest changes the caller's role during a call.
 type SwitchRoleRequest struct {
 	RoomID string      `json:"roomID" doc:"The room."`
 	Role   im.RoomRole `json:"role" enum:"anchor,audience" doc:"anchor speaks, audience listens."`
 }
 
-// SetRoomRoleRequest grants or takes back what somebody may do in a room.
+// SetRoomRoleRequest grants or revokes a user's role in a room.
 type SetRoomRoleRequest struct {
 	RoomID string      `json:"roomID" doc:"The room."`
-	UserID string      `json:"userID" doc:"Whom it is about."`
-	Role   im.RoomRole `json:"role" enum:"anchor,audience,none" doc:"anchor speaks, audience listens, none is sent out until invited again."`
+	UserID string      `json:"userID" doc:"The user."`
+	Role   im.RoomRole `json:"role" enum:"anchor,audience,none" doc:"anchor speaks, audience listens, none is removed until the next invitation."`
 }
 
 // RoomResponse acknowledges a change of a room.
 type RoomResponse struct {
 	RoomID     string      `json:"roomID"`
-	Role       im.RoomRole `json:"role,omitempty"` // as it is now
+	Role       im.RoomRole `json:"role,omitempty"` // the current role
 	ServerTime int64       `json:"serverTime"`
 }
 
-// RoomView is a media room as its people may see it.
+// RoomView is a media room in the view of a user with access.
 type RoomView struct {
 	RoomID  string      `json:"roomID"`
 	GroupID string      `json:"groupID,omitempty"` // of a standing room
 	Owner   string      `json:"owner,omitempty"`
 	Granted im.RoomRole `json:"granted"` // to the caller
 	Host    bool        `json:"host,omitempty"`
-	Seats   []RoomSeat  `json:"seats"`          // what people were granted, oldest first; at most 1000
-	Call    *Call       `json:"call,omitempty"` // the call that goes on, with who is in it
+	Seats   []RoomSeat  `json:"seats"`          // grants, oldest first; at most 1000
+	Call    *Call       `json:"call,omitempty"` // the current call with its participants
 	Time    int64       `json:"serverTime"`
 }
 
-// RoomSeat is what somebody was granted in a room.
+// RoomSeat is a user's grant in a room.
 type RoomSeat struct {
 	UserID string      `json:"userID"`
 	Role   im.RoomRole `json:"role"`
 	Time   int64       `json:"time"`
 }
 
-// RoomEvent says that somebody's role in a room was changed: on a group's timeline for its standing room, else on
-// theirs.
+// RoomEvent is a change of a user's role in a room: on the group's timeline for a standing room, else on the user's.
 type RoomEvent struct {
 	Type    string      `json:"type"` // "roomRole"
 	RoomID  string      `json:"roomID"`
 	GroupID string      `json:"groupID,omitempty"`
 	UserID  string      `json:"userID"`
 	Role    im.RoomRole `json:"role"`
-	By      string      `json:"by,omitempty"` // who did it; empty: an app server
+	By      string      `json:"by,omitempty"` // the acting user; empty = an app server
 	Time    int64       `json:"time"`
 }
 
-// Call is the record of a call. Times are the server's, in milliseconds.
+// Call is the record of a call. Times are server times in Unix milliseconds.
 type Call struct {
 	CallID   string       `json:"callID"`
 	RoomID   string       `json:"roomID"`
 	InviteID string       `json:"inviteID,omitempty"`
 	GroupID  string       `json:"groupID,omitempty"`
 	Inviter  string       `json:"inviter,omitempty"`
-	Invitee  string       `json:"invitee,omitempty"` // one-to-one: the other person
-	Media    string       `json:"media"`             // audio, or video: somebody showed a camera or a screen
-	Opened   int64        `json:"opened"`            // the first came in
-	Began    int64        `json:"began,omitempty"`   // two were in for the first time; absent: not yet
-	Ended    int64        `json:"ended,omitempty"`   // two were in for the last time; absent: it goes on
-	Duration int64        `json:"duration"`          // milliseconds during which at least two were in; 0 while it goes on
+	Invitee  string       `json:"invitee,omitempty"` // one-to-one: the other user
+	Media    string       `json:"media"`             // audio, or video: a participant published a camera or a screen
+	Opened   int64        `json:"opened"`            // entry of the first participant
+	Began    int64        `json:"began,omitempty"`   // first time with two participants; absent = not yet
+	Ended    int64        `json:"ended,omitempty"`   // last time with two participants; absent = the call continues
+	Duration int64        `json:"duration"`          // milliseconds with at least two participants; 0 during the call
 	Reason   string       `json:"reason,omitempty"`  // hangup, left, removed, dismissed, mediaLost
 	EndedBy  string       `json:"endedBy,omitempty"`
-	Count    int          `json:"count"`            // how many different people took part
-	People   []CallPerson `json:"people,omitempty"` // listCalls: who is in a call that goes on
+	Count    int          `json:"count"`                  // number of different participants
+	People   []CallPerson `json:"participants,omitempty"` // listCalls: the participants of a current call
 }
 
-// CallPerson is somebody's part in a call.
+// CallPerson is one participant of a call.
 type CallPerson struct {
 	UserID   string `json:"userID"`
-	Joined   int64  `json:"joined"`           // first
-	Left     int64  `json:"left,omitempty"`   // last; absent: still in
-	Duration int64  `json:"duration"`         // milliseconds, all stays together
+	Joined   int64  `json:"joined"`           // first entry
+	Left     int64  `json:"left,omitempty"`   // last exit; absent = still in the room
+	Duration int64  `json:"duration"`         // milliseconds of all stays
 	Reason   string `json:"reason,omitempty"` // hangup, left, removed, replaced, dismissed, mediaLost
 }
 
@@ -112,25 +111,25 @@ type CallElem struct {
 	CallID   string   `json:"callID" doc:"See getCall."`
 	RoomID   string   `json:"roomID" doc:"The room."`
 	InviteID string   `json:"inviteID,omitempty" doc:"The first invitation into the room."`
-	Media    string   `json:"media" doc:"audio, or video: somebody showed a camera or a screen."`
-	Began    int64    `json:"began" doc:"Server time, milliseconds: two people were in for the first time."`
-	Ended    int64    `json:"ended" doc:"Server time, milliseconds: two people were in for the last time."`
-	Duration int64    `json:"duration" doc:"Milliseconds during which at least two people were in."`
+	Media    string   `json:"media" doc:"audio, or video: a participant published a camera or a screen."`
+	Began    int64    `json:"began" doc:"First time with two participants, Unix milliseconds."`
+	Ended    int64    `json:"ended" doc:"Last time with two participants, Unix milliseconds."`
+	Duration int64    `json:"duration" doc:"Milliseconds with at least two participants."`
 	Reason   string   `json:"reason" doc:"hangup, left, removed, dismissed, mediaLost."`
-	EndedBy  string   `json:"endedBy,omitempty" doc:"Who ended it."`
-	Count    int      `json:"count" doc:"How many different people took part."`
-	People   []string `json:"people,omitempty" doc:"Who took part, at most 100."`
+	EndedBy  string   `json:"endedBy,omitempty" doc:"The user who ended it."`
+	Count    int      `json:"count" doc:"Number of different participants."`
+	People   []string `json:"participants,omitempty" doc:"The participants, at most 100."`
 }
 
-// ListCallsRequest asks for call records, the latest first.
+// ListCallsRequest requests a page of call records, latest first.
 type ListCallsRequest struct {
-	UserID  string `json:"userID,omitempty" doc:"App servers: only calls in which this person took part. For a user: always that user."`
+	UserID  string `json:"userID,omitempty" doc:"App servers: only calls of this participant. For users: always the caller."`
 	GroupID string `json:"groupID,omitempty" doc:"Only calls of this group."`
 	RoomID  string `json:"roomID,omitempty" doc:"Only calls in this room."`
 	From    int64  `json:"from,omitempty" doc:"Only calls opened at or after this time, milliseconds."`
 	Until   int64  `json:"until,omitempty" doc:"Only calls opened before this time, milliseconds."`
-	Open    bool   `json:"open,omitempty" doc:"Only calls that go on, also those in which one person waits for others."`
-	Before  string `json:"before,omitempty" doc:"next of the page before."`
+	Open    bool   `json:"open,omitempty" doc:"Only current calls, including those with one participant."`
+	Before  string `json:"before,omitempty" doc:"next of the previous page."`
 	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
@@ -145,20 +144,20 @@ type GetCallRequest struct {
 	CallID string `json:"callID" doc:"The call."`
 }
 
-// GetCallResponse is a call record with who took part.
+// GetCallResponse is a call record with its participants.
 type GetCallResponse struct {
 	Call *Call `json:"call"`
 }
 
-// ViewCall makes a call what people see.
-func ViewCall(c *im.Call, people []im.Participant) *Call {
+// ViewCall returns the wire form of a call.
+func ViewCall(c *im.Call, participants []im.Participant) *Call {
 	out := &Call{CallID: c.ID, RoomID: c.RoomID, InviteID: c.InviteID, GroupID: c.GroupID, Inviter: c.Owner,
 		Invitee: c.Peer, Media: c.Media(), Opened: c.OpenedAt, Began: c.BeganAt,
 		Ended: c.EndedAt, Duration: c.MS, Count: c.Total}
 	if c.EndedAt != 0 {
 		out.Reason, out.EndedBy = c.Reason, c.EndedBy
 	}
-	for _, p := range people {
+	for _, p := range participants {
 		v := CallPerson{UserID: p.UserID, Joined: p.FirstAt, Left: p.LeftAt, Duration: p.MS, Reason: p.Reason}
 		if p.JoinedAt != 0 {
 			v.Left, v.Reason = 0, ""
