@@ -14,9 +14,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Call runs any verb. A lost connection does not lose the call: it is sent again after the reconnect, until ctx ends.
-// With a request id in the request that is harmless. A refusal is a *protocol.Error.
-func (c *Client) Call(ctx context.Context, verb string, request, response any) error {
+// Call calls any method. If the connection is lost, the request is sent again after the reconnect, until ctx ends; a
+// request ID in it makes that idempotent. A refusal is a *protocol.Error. response must be a pointer.
+func (c *Client) Call(ctx context.Context, method string, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -31,33 +31,33 @@ func (c *Client) Call(ctx context.Context, verb string, request, response any) e
 		if err != nil {
 			return err
 		}
-		reply, err := c.attempt(ctx, lost, verb, body)
+		reply, err := c.attempt(ctx, lost, method, body)
 		if err == nil {
 			if refused := decodeError(reply); refused != nil {
 				return refused
 			}
 			return json.Unmarshal(reply, response)
 		}
-		if ctx.Err() != nil || !passing(err) {
-			return fmt.Errorf("beckon: %s: %w", verb, err)
+		if ctx.Err() != nil || !transient(err) {
+			return fmt.Errorf("beckon: %s: %w", method, err)
 		}
 	}
 }
 
-// errLost says that the connection broke before the answer came.
+// errLost reports a connection lost before the response.
 var errLost = errors.New("the connection was lost")
 
-// attempt sends a call once. It does not rely on the transport library to come back: when a write fails as the
-// connection breaks, its RPC of version 0.10.11 reports twice and stands still at the second time. That goroutine is
-// then left to stand.
-func (c *Client) attempt(ctx context.Context, lost <-chan struct{}, verb string, body []byte) ([]byte, error) {
+// attempt sends a request once. It watches for the loss of the connection itself: in version 0.10.11 of the transport
+// library an RPC whose write fails on a closing connection reports twice and blocks on the second report. That
+// goroutine is then leaked.
+func (c *Client) attempt(ctx context.Context, lost <-chan struct{}, method string, body []byte) ([]byte, error) {
 	type outcome struct {
 		data []byte
 		err  error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		res, err := c.conn.RPC(ctx, verb, body)
+		res, err := c.conn.RPC(ctx, method, body)
 		done <- outcome{res.Data, err}
 	}()
 	select {
@@ -68,8 +68,8 @@ func (c *Client) attempt(ctx context.Context, lost <-chan struct{}, verb string,
 	}
 }
 
-// passing reports whether a failure of the transport goes away with a reconnect.
-func passing(err error) bool {
+// transient reports whether a transport error can be fixed by a reconnect.
+func transient(err error) bool {
 	var e *centrifuge.Error
 	if errors.As(err, &e) {
 		return e.Temporary
@@ -77,10 +77,10 @@ func passing(err error) bool {
 	return !errors.Is(err, centrifuge.ErrClientClosed)
 }
 
-// NewID makes an id for an invitation or a request: a UUIDv7.
+// NewID returns an ID for an invitation or a request: a UUIDv7.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// Invite invites one person, or several without a group. An inviteID and a requestID are made when they are missing.
+// Invite invites one user, or up to 100 without a group. Missing inviteID and requestID are generated.
 func (c *Client) Invite(ctx context.Context, req protocol.InviteRequest) (protocol.InviteResponse, error) {
 	invitees := req.InviteeList
 	if req.Invitee != "" {
@@ -90,7 +90,7 @@ func (c *Client) Invite(ctx context.Context, req protocol.InviteRequest) (protoc
 	return c.invite(ctx, "invite", req.InviteID, req, invitees)
 }
 
-// InviteInGroup invites members of a group.
+// InviteInGroup invites members of a group. Missing inviteID and requestID are generated.
 func (c *Client) InviteInGroup(ctx context.Context, req protocol.InviteInGroupRequest) (protocol.InviteResponse,
 	error) {
 	name(&req.InviteOptions)
@@ -110,25 +110,25 @@ func fillID(id *string) {
 	}
 }
 
-func (c *Client) invite(ctx context.Context, verb, id string, req any, invitees []string) (res protocol.InviteResponse,
+func (c *Client) invite(ctx context.Context, method, id string, req any, invitees []string) (res protocol.InviteResponse,
 	err error) {
 	holds := []string{id}
 	if r, ok := req.(protocol.InviteRequest); ok && r.MergeGlare {
-		holds = append(holds, glareWith(r.Invitee)) // the answer may be about an invitation of theirs
+		holds = append(holds, glareWith(r.Invitee)) // the response may concern an invitation by the invitee
 	}
 	defer c.hold(holds...)()
-	if err = c.Call(ctx, verb, req, &res); err == nil {
+	if err = c.Call(ctx, method, req, &res); err == nil {
 		c.mu.Lock()
 		c.ledger.Opened(&res, invitees)
 		c.mu.Unlock()
 		c.saveSoon()
-		c.refreshSoon(c.whereabouts(id))
+		c.refreshSoon(c.conversationOf(id))
 	}
 	return res, err
 }
 
-// whereabouts is the conversation that an invitation of this device's stands in; empty when there are several.
-func (c *Client) whereabouts(id string) string {
+// conversationOf returns the conversation of an invitation; empty if it has several or is unknown.
+func (c *Client) conversationOf(id string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	inviter, groupID, invitees := c.ledger.Facts(id)
@@ -143,39 +143,39 @@ func (c *Client) whereabouts(id string) string {
 	return ""
 }
 
-// Accept accepts an invitation.
+// Accept accepts an invitation; data is opaque, at most 12 KiB.
 func (c *Client) Accept(ctx context.Context, inviteID, data string) (protocol.ActionResponse, error) {
 	req := protocol.AnswerRequest{InviteID: inviteID, Data: data, RequestID: NewID()}
 	return c.decide(ctx, "accept", inviteID, req, invite.Accepted)
 }
 
-// Reject rejects an invitation; an empty reason is "declined".
+// Reject rejects an invitation; an empty reason is "declined". A reason has at most 256 bytes.
 func (c *Client) Reject(ctx context.Context, inviteID, data, reason string) (protocol.ActionResponse, error) {
 	req := protocol.RejectRequest{AnswerRequest: protocol.AnswerRequest{InviteID: inviteID, Data: data,
 		RequestID: NewID()}, Reason: reason}
 	return c.decide(ctx, "reject", inviteID, req, invite.Rejected)
 }
 
-func (c *Client) decide(ctx context.Context, verb, id string, req any, state invite.State) (res protocol.ActionResponse,
+func (c *Client) decide(ctx context.Context, method, id string, req any, state invite.State) (res protocol.ActionResponse,
 	err error) {
 	defer c.hold(id)()
-	if err = c.Call(ctx, verb, req, &res); err == nil {
+	if err = c.Call(ctx, method, req, &res); err == nil {
 		c.mu.Lock()
 		c.ledger.Acted(id, state, res.Over)
 		c.mu.Unlock()
 		c.saveSoon()
-		c.refreshSoon(c.whereabouts(id))
+		c.refreshSoon(c.conversationOf(id))
 	}
 	return res, err
 }
 
-// Cancel ends the invitees that are still open: all of them, or those named.
+// Cancel ends open invitees: all, or those in req.InviteeList.
 func (c *Client) Cancel(ctx context.Context, req protocol.CancelRequest) (res protocol.ActionResponse, err error) {
 	fillID(&req.RequestID)
 	if err = c.Call(ctx, "cancel", req, &res); err != nil {
 		return res, err
 	}
-	where := c.whereabouts(req.InviteID)
+	where := c.conversationOf(req.InviteID)
 	c.mu.Lock()
 	c.ledger.Cancelled(req.InviteID, res.InviteeList, res.Over)
 	c.mu.Unlock()
@@ -184,7 +184,7 @@ func (c *Client) Cancel(ctx context.Context, req protocol.CancelRequest) (res pr
 	return res, err
 }
 
-// ModifyInvitation replaces the data of an open invitation.
+// ModifyInvitation replaces the data of an open invitation, at most 12 KiB.
 func (c *Client) ModifyInvitation(ctx context.Context, inviteID, data string) (res protocol.ActionResponse, err error) {
 	err = c.Call(ctx, "modifyInvitation", protocol.ModifyRequest{InviteID: inviteID, Data: data, RequestID: NewID()}, &res)
 	if err == nil {
@@ -195,7 +195,7 @@ func (c *Client) ModifyInvitation(ctx context.Context, inviteID, data string) (r
 	return res, err
 }
 
-// AddInvitees invites more people to an open invitation.
+// AddInvitees adds invitees to an open invitation.
 func (c *Client) AddInvitees(ctx context.Context, req protocol.AddInviteesRequest) (res protocol.ActionResponse,
 	err error) {
 	fillID(&req.RequestID)
@@ -207,32 +207,32 @@ func (c *Client) AddInvitees(ctx context.Context, req protocol.AddInviteesReques
 	return res, err
 }
 
-// Ring tells the inviter that this device alerts its person.
+// Ring reports to the inviter that this device is ringing.
 func (c *Client) Ring(ctx context.Context, inviteID string) (res protocol.ActionResponse, err error) {
 	return res, c.Call(ctx, "ring", protocol.RingRequest{InviteID: inviteID}, &res)
 }
 
-// GetInvitation reads an invitation and a page of its invitees.
+// GetInvitation returns an invitation and a page of its invitees.
 func (c *Client) GetInvitation(ctx context.Context,
 	req protocol.GetInvitationRequest) (res protocol.GetInvitationResponse, err error) {
 	return res, c.Call(ctx, "getInvitation", req, &res)
 }
 
-// ListInvitations lists the open invitations of this user, or those named, at most 200, open or over.
+// ListInvitations lists the open invitations of this user, or the given ones, at most 200, open or over.
 func (c *Client) ListInvitations(ctx context.Context, inviteIDs ...string) (res protocol.ListInvitationsResponse,
 	err error) {
 	return res, c.Call(ctx, "listInvitations", protocol.ListInvitationsRequest{InviteIDs: inviteIDs}, &res)
 }
 
-// SignalingInfo is what a signaling message says, as in the original.
+// SignalingInfo is the content of a signaling message; the name is Tencent's.
 type SignalingInfo = protocol.Signaling
 
-// GetSignalingInfo reads a message of any origin (an event, a history entry, a push payload), as JSON or as a
-// protocol.Entry; nil when it is not signaling.
+// GetSignalingInfo decodes a message of any source (an event, a history entry, a push payload), as JSON or as a
+// protocol.Entry. It returns nil if it is not signaling.
 func GetSignalingInfo[M []byte | json.RawMessage | protocol.Entry](message M) *SignalingInfo {
 	var m struct {
 		protocol.Signaling
-		Event json.RawMessage `json:"event"` // of a history entry
+		Event json.RawMessage `json:"event"` // in a history entry
 	}
 	var text []byte
 	switch x := any(message).(type) {
@@ -253,15 +253,15 @@ func GetSignalingInfo[M []byte | json.RawMessage | protocol.Entry](message M) *S
 	return &m.Signaling
 }
 
-// AddInvitedSignaling takes in an invitation that came another way, as in a push payload. It asks the server how the
-// invitation stands; when it is still open for this user, OnReceiveNewInvitation follows. What this device holds
-// already is refused with 8012, what is over with 8010.
+// AddInvitedSignaling adds an invitation received by other means, such as a push payload. It requests the invitation's
+// state; if it is still open for this user, OnReceiveNewInvitation follows. An invitation known to this device is
+// refused with 8012, one that is over with 8010.
 func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*protocol.Invitation, error) {
 	c.mu.Lock()
 	known := c.ledger.Holds(info.InviteID)
 	c.mu.Unlock()
 	if known {
-		return nil, &protocol.Error{Code: im.CodeExists, Message: "this device holds the invitation already"}
+		return nil, &protocol.Error{Code: im.CodeExists, Message: "this device has the invitation already"}
 	}
 	res, err := c.GetInvitation(ctx, protocol.GetInvitationRequest{InviteID: info.InviteID, Limit: 1})
 	if err != nil {

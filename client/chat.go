@@ -8,10 +8,10 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// aboutMessage tells what became of a message.
-func (c *Client) aboutMessage(e *protocol.MessageEvent) {
+// onMessageEvent reports a change of a message.
+func (c *Client) onMessageEvent(e *protocol.MessageEvent) {
 	l := &c.opt.Listener
-	c.meet(c.inbox.Changed(e))
+	c.refreshNew(c.inbox.Changed(e))
 	where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
 	switch e.Type {
 	case protocol.TypeRevoked:
@@ -35,8 +35,8 @@ func (c *Client) aboutMessage(e *protocol.MessageEvent) {
 	}
 }
 
-// simpleMessage reports a message under the original's names.
-func (c *Client) simpleMessage(m *protocol.Message) {
+// onMessage reports a message to Tencent's callbacks.
+func (c *Client) onMessage(m *protocol.Message) {
 	l := &c.opt.Listener
 	call1(l.OnRecvNewMessage, *m)
 	switch {
@@ -51,7 +51,7 @@ func (c *Client) simpleMessage(m *protocol.Message) {
 	}
 }
 
-// onUserEvent tells of people.
+// onUserEvent reports a change concerning users.
 func (c *Client) onUserEvent(e *protocol.PersonEvent) {
 	if e.Type == protocol.TypeStatus {
 		if e.Status != nil {
@@ -62,8 +62,8 @@ func (c *Client) onUserEvent(e *protocol.PersonEvent) {
 	call1(c.opt.Listener.OnSelfChanged, *e)
 }
 
-// inGroup tells what happened to a group.
-func (c *Client) inGroup(topic string, seq uint64, e *protocol.GroupEvent, data []byte) {
+// onGroupEvent reports a change of a group.
+func (c *Client) onGroupEvent(topic string, seq uint64, e *protocol.GroupEvent, data []byte) {
 	if where := im.GroupConversation(e.GroupID); c.inbox.On() {
 		switch {
 		case e.Tip == protocol.TipCreated || e.Tip == protocol.TipJoined:
@@ -71,7 +71,7 @@ func (c *Client) inGroup(topic string, seq uint64, e *protocol.GroupEvent, data 
 		case e.Tip == protocol.TipQuit || e.Tip == protocol.TipDismissed:
 			c.inbox.Drop(where)
 		case e.Tip.Shown() && im.TopicGroup(topic) != "":
-			c.meet(c.inbox.Tip(seq, e, data))
+			c.refreshNew(c.inbox.Tip(seq, e, data))
 		}
 	}
 	call1(c.opt.Listener.OnGroup, *e)

@@ -1,8 +1,8 @@
-// Package client is the Go SDK of Beckon: typed calls, a listener with the original's callback names, and a connection
-// that comes back by itself and misses nothing.
+// Package client is the Go SDK of Beckon: typed methods, a listener with Tencent Chat's callback names, and a
+// connection that reconnects by itself and recovers missed events.
 //
-// A Client is one device of one user. Its methods may be called from any goroutine; its callbacks come one at a time,
-// in order, on a goroutine of its own, and may call its methods.
+// A Client is one device of one user. Its methods are safe for concurrent use. Callbacks run one at a time, in order,
+// on a goroutine of the client, and may call its methods except Close.
 package client
 
 import (
@@ -22,38 +22,39 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Options are the choices for a client. Server and one of Token and GetToken are needed.
+// Options configures a Client. Server and one of Token and GetToken are required.
 type Options struct {
-	// Server is the address of the server: http://host:port, or https, ws, wss.
+	// Server is the address of the server: http://host:port; the schemes https, ws and wss are accepted too.
 	Server string
-	// Token proves who the user is: a JWT or a UserSig.
+	// Token authenticates the user: a JWT or a UserSig.
 	Token string
-	// GetToken is asked for a token at the start when Token is empty, and for a new one when it is about to expire.
-	// Without it the connection ends when the token expires.
+	// GetToken returns a token. It is called on connecting if Token is empty, and before a token expires. Without it the
+	// client disconnects permanently when the token expires.
 	GetToken func(ctx context.Context) (string, error)
-	// DeviceID names this device among the user's. Keep it over restarts. Default: one for each connection.
+	// DeviceID identifies this device among the user's; keep it over restarts. At most 64 bytes. Default: minted by the
+	// server for each connection.
 	DeviceID string
-	// Platform is told to the server: ios, android, web, cli… Default: "go".
+	// Platform is reported to the server: ios, android, web, cli… Default: "go".
 	Platform string
-	// Epoch and Positions are what Client.Positions returned before the program was restarted: what was missed meanwhile
-	// is delivered. Default: begin with what is open now.
+	// Epoch and Positions are the result of Client.Positions before a restart of the program; events since then are
+	// delivered. Default: start with the open invitations.
 	Epoch     string
 	Positions map[string]uint64
-	// Store keeps the positions and the open invitations between runs of the program, so that what happened meanwhile is
-	// delivered; Epoch and Positions, where given, come before it. FileStore is one. Use one store for one device, with a
-	// DeviceID. Default: nothing is kept.
+	// Store keeps positions and open invitations between runs of the program, so that events since the last run are
+	// delivered; Epoch and Positions take precedence. See FileStore. Use one store per device, with a DeviceID. Default:
+	// none.
 	Store Store
-	// JSON uses the JSON framing instead of Protobuf. Default: false.
+	// JSON selects JSON framing instead of Protobuf. Default: false.
 	JSON bool
-	// Inbox keeps this user's conversations in step with what happens: Client.Conversations lists them. Default: false.
+	// Inbox maintains the user's conversations for Client.Conversations. Default: false.
 	Inbox bool
-	// Listener is told what happens. Default: nothing is told.
+	// Listener receives events. Default: none.
 	Listener Listener
-	// CallTimeout bounds a call whose context has no deadline, retries included. Default: 20 s.
+	// CallTimeout is the timeout of calls with a context without deadline, retries included. Default: 20 s.
 	CallTimeout time.Duration
 }
 
-// Client is one device of one user.
+// Client is one device of one user. mu guards the fields below it, except saved and snapshot.
 type Client struct {
 	opt    Options
 	conn   *centrifuge.Client
@@ -63,30 +64,31 @@ type Client struct {
 
 	mu        sync.Mutex
 	ledger    *ledger.Ledger
-	doubt     []string         // invitations of which the server could not be asked
-	greeted   bool             // there was a connect reply
-	resumed   bool             // the first connect named positions
-	saved     string           // what the store has; of the goroutine of the callbacks
-	pending   map[string]*held // calls whose answer is awaited: the events of their invitations wait for it
+	doubt     []string         // invitations with a failed state request, repeated on the next connect
+	greeted   bool             // a connect reply was received
+	resumed   bool             // the first connect sent positions
+	saved     string           // the last saved text; owned by the callback goroutine
+	pending   map[string]*held // calls in flight: events of their invitations wait for the response
 	welcome   protocol.Welcome
-	snapshot  protocol.Welcome // the welcome that the events heard now came after
+	snapshot  protocol.Welcome // the welcome before the current events in the queue
 	seen      map[string]uint64
 	epoch     string
-	skew      time.Duration // server time minus ours
-	up        chan struct{} // closed while connected
-	down      chan struct{} // closed when the present connection is lost
+	skew      time.Duration // server time minus local time
+	up        chan struct{} // closed while connected, or after a permanent disconnect
+	down      chan struct{} // closed when the current connection is lost
 	terminal  error
-	lastError error // why the last attempt to connect failed
+	lastError error // error of the last connect attempt
 }
 
-// New makes a client. Connect begins.
+// New returns a disconnected client; call Connect next. It starts a goroutine for callbacks: call Close to stop it.
+// Errors: an invalid Server, a missing token, or an unreadable Store.
 func New(opt Options) (*Client, error) {
 	endpoint, err := endpoint(opt.Server)
 	if err != nil {
 		return nil, err
 	}
 	if opt.Token == "" && opt.GetToken == nil {
-		return nil, errors.New("beckon: a token is needed: set Token or GetToken")
+		return nil, errors.New("beckon: a token is required: set Token or GetToken")
 	}
 	if opt.Platform == "" {
 		opt.Platform = "go"
@@ -136,7 +138,7 @@ func New(opt Options) (*Client, error) {
 func endpoint(server string) (string, error) {
 	u, err := url.Parse(server)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("beckon: the server address %q is not of the form http://host:port", server)
+		return "", fmt.Errorf("beckon: server address %q must have the form http://host:port", server)
 	}
 	switch u.Scheme {
 	case "http", "ws":
@@ -144,7 +146,7 @@ func endpoint(server string) (string, error) {
 	case "https", "wss":
 		u.Scheme = "wss"
 	default:
-		return "", fmt.Errorf("beckon: the server address %q begins with neither http nor ws", server)
+		return "", fmt.Errorf("beckon: the scheme of server address %q must be one of: http, https, ws, wss", server)
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/connection/websocket"
 	return u.String(), nil
@@ -158,10 +160,10 @@ func (c *Client) hook() {
 	c.conn.OnConnected(func(e centrifuge.ConnectedEvent) {
 		var w protocol.Welcome
 		if err := json.Unmarshal(e.Data, &w); err != nil {
-			return // not a Beckon server: calls will say so
+			return // not a Beckon server: calls will fail
 		}
-		c.arrived(w)
-		c.events.put(func() { c.welcomed(w) })
+		c.welcomeReceived(w)
+		c.events.put(func() { c.onWelcome(w) })
 		c.setUp(true, nil)
 	})
 	c.conn.OnError(func(e centrifuge.ErrorEvent) {
@@ -170,7 +172,7 @@ func (c *Client) hook() {
 		c.lastError = e.Error
 	})
 	c.conn.OnDisconnected(func(e centrifuge.DisconnectedEvent) {
-		c.setUp(false, fmt.Errorf("beckon: disconnected for good: %s (%d)", e.Reason, e.Code))
+		c.setUp(false, fmt.Errorf("beckon: disconnected permanently: %s (%d)", e.Reason, e.Code))
 		c.events.put(func() {
 			if e.Code == protocol.CloseKicked && c.opt.Listener.OnKickedOffline != nil {
 				c.opt.Listener.OnKickedOffline(e.Reason)
@@ -185,7 +187,7 @@ func (c *Client) hook() {
 	})
 	c.conn.OnUnsubscribed(func(e centrifuge.ServerUnsubscribedEvent) {
 		c.events.put(func() {
-			if c.conn.State() == centrifuge.StateConnected { // else the connection ended, and the position holds
+			if c.conn.State() == centrifuge.StateConnected { // else the connection ended, and the position remains valid
 				c.forget(e.Channel)
 			}
 		})
@@ -201,7 +203,7 @@ func (c *Client) hook() {
 	})
 }
 
-// setUp notes whether calls can be made; terminal is why they never will be again.
+// setUp records the state of the connection and wakes waiting calls; terminal is the error of a permanent disconnect.
 func (c *Client) setUp(up bool, terminal error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -212,7 +214,7 @@ func (c *Client) setUp(up bool, terminal error) {
 	} else {
 		c.lose()
 	}
-	open := true // those who wait still do
+	open := true // calls are waiting on the current channel
 	select {
 	case <-c.up:
 		open = false
@@ -226,7 +228,7 @@ func (c *Client) setUp(up bool, terminal error) {
 	}
 }
 
-// lose wakes the calls that wait for an answer over the connection that is lost.
+// lose wakes the calls that wait for a response on the lost connection.
 func (c *Client) lose() {
 	select {
 	case <-c.down:
@@ -235,16 +237,17 @@ func (c *Client) lose() {
 	}
 }
 
-// Connect connects and waits until the server has answered, or ctx ends. Afterwards the client reconnects by itself.
+// Connect connects, and waits for the connect reply or the end of ctx. Afterwards the client reconnects by itself. It
+// returns an error after a permanent disconnect (a refused token), or when ctx ends.
 func (c *Client) Connect(ctx context.Context) error {
 	if err := c.conn.Connect(); errors.Is(err, centrifuge.ErrClientClosed) {
 		return err
-	} // any other failure is of the first attempt, and the next is on its way
+	} // other errors concern the first attempt only, which is retried
 	_, err := c.wait(ctx)
 	return err
 }
 
-// wait waits for a connection, and returns what tells its loss.
+// wait waits for a connection, and returns a channel that is closed on its loss.
 func (c *Client) wait(ctx context.Context) (lost <-chan struct{}, err error) {
 	c.mu.Lock()
 	up := c.up
@@ -264,35 +267,35 @@ func (c *Client) wait(ctx context.Context) (lost <-chan struct{}, err error) {
 	}
 }
 
-// Close disconnects for good and waits until the last callback has returned. It must not be called from a callback.
+// Close disconnects permanently and waits for the last callback. It must not be called from a callback.
 func (c *Client) Close() {
 	c.conn.Close()
 	c.events.close()
 	<-c.done
 }
 
-// Welcome returns what the server said when the client last connected.
+// Welcome returns the last connect reply.
 func (c *Client) Welcome() protocol.Welcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.welcome
 }
 
-// Now is the server's clock: deadlines count against it, never against this machine's.
+// Now returns the server's clock. Compare deadlines with it instead of the local clock.
 func (c *Client) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return time.Now().Add(c.skew)
 }
 
-// forget drops the position in a timeline that this device does not read any more.
+// forget drops the position in a timeline that this device no longer subscribes to.
 func (c *Client) forget(topic string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.seen, topic)
 }
 
-// Positions returns how far this device has come in each timeline, for Options when the program is started again.
+// Positions returns the last processed sequence of each timeline, for Options after a restart of the program.
 func (c *Client) Positions() (epoch string, positions map[string]uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

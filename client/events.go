@@ -9,7 +9,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// dispatch runs callbacks one after another.
+// dispatch runs the callbacks in order.
 func (c *Client) dispatch() {
 	defer close(c.done)
 	for {
@@ -24,8 +24,8 @@ func (c *Client) dispatch() {
 	}
 }
 
-// arrived takes in what a connect reply says, at once: who waits for the connection reads it.
-func (c *Client) arrived(w protocol.Welcome) {
+// welcomeReceived records a connect reply immediately: callers waiting for the connection read it.
+func (c *Client) welcomeReceived(w protocol.Welcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.welcome, c.epoch = w, w.Epoch
@@ -34,15 +34,15 @@ func (c *Client) arrived(w protocol.Welcome) {
 	c.inbox.SetUser(w.UserID)
 }
 
-// me is this user, once connected.
+// me returns this user; empty before the first connect.
 func (c *Client) me() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ledger.User()
 }
 
-// welcomed tells what a connect reply brought, in its place among the events.
-func (c *Client) welcomed(w protocol.Welcome) {
+// onWelcome processes a connect reply in order with the events.
+func (c *Client) onWelcome(w protocol.Welcome) {
 	c.mu.Lock()
 	c.snapshot = w
 	for t, seq := range w.Positions {
@@ -52,7 +52,7 @@ func (c *Client) welcomed(w protocol.Welcome) {
 	}
 	whole := !c.resumed || len(w.Reload) > 0
 	if c.greeted {
-		w.Ended = nil // the connect data are those of the first connect, and so is what has ended of it
+		w.Ended = nil // the connect data are those of the first connect, so Ended is current only there
 	}
 	first := !c.greeted
 	c.greeted = true
@@ -83,7 +83,7 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 	event, err := protocol.Decode(data)
 	if err != nil || event == nil {
 		c.advance(topic, seq)
-		return // of a newer server, for newer clients
+		return // unknown to this version: from a newer server
 	}
 	if m, ok := event.(*protocol.Signaling); ok {
 		c.awaitAck(m.InviteID)
@@ -92,21 +92,21 @@ func (c *Client) received(topic string, seq uint64, data []byte) {
 	call3(c.opt.Listener.OnEvent, topic, seq, event)
 	switch e := event.(type) {
 	case *protocol.GroupEvent:
-		c.inGroup(topic, seq, e, data)
+		c.onGroupEvent(topic, seq, e, data)
 	case *protocol.Message:
-		c.meet(c.inbox.Message(seq, e, data))
+		c.refreshNew(c.inbox.Message(seq, e, data))
 		where := inbox.Of(c.me(), e.From, e.To, e.GroupID)
 		call3(c.opt.Listener.OnReceiveMessage, where, seq, *e)
-		c.simpleMessage(e)
+		c.onMessage(e)
 		if e.Call != nil {
 			call2(c.opt.Listener.OnCallRecord, where, *e.Call)
 		}
 	case *protocol.RoomEvent:
 		call1(c.opt.Listener.OnRoomRoleChanged, *e)
 	case *protocol.MessageEvent:
-		c.aboutMessage(e)
+		c.onMessageEvent(e)
 	case *protocol.ConversationEvent:
-		c.meet(c.inbox.Conversation(e, seq))
+		c.refreshNew(c.inbox.Conversation(e, seq))
 		call1(c.opt.Listener.OnConversationChanged, *e)
 	case *protocol.PersonEvent:
 		c.onUserEvent(e)
@@ -124,17 +124,17 @@ func (c *Client) advance(topic string, seq uint64) {
 	}
 }
 
-// glareWith is what an invite with mergeGlare holds beside its own id: events of invitations by the other person.
+// glareWith is the key on which an invite with mergeGlare holds events of invitations by the other user.
 func glareWith(user string) string { return "by " + user }
 
-// held counts the calls under way that hold back the events of an invitation.
+// held counts the calls in flight that hold back the events of an invitation.
 type held struct {
 	calls int
 	done  chan struct{}
 }
 
-// hold keeps the events of invitations back until the returned function is called: the answer to a call comes first on
-// the wire, and this keeps the order up to the program.
+// hold delays the events of invitations until release is called: the response of a call precedes the events on the
+// connection, and this keeps the order for the caller.
 func (c *Client) hold(ids ...string) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,8 +168,8 @@ func (c *Client) awaitAck(id string) {
 	}
 }
 
-// decodeError reads the error object of a reply; nil when the reply is none. An error object begins with its code, and
-// no other reply has one.
+// decodeError decodes the error object of a response; nil if it is none. An error object begins with its code, and no
+// other response has one.
 func decodeError(b []byte) *protocol.Error {
 	var e protocol.Error
 	if !bytes.HasPrefix(b, []byte(`{"code":`)) || json.Unmarshal(b, &e) != nil {

@@ -12,9 +12,8 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// UploadFile sends a file to the server: kind is image, sound, video or file, and mediaType what its bytes are, where
-// that cannot be seen from them. Put the answer's FileID into a message, and the people of that conversation can read
-// it.
+// UploadFile uploads a file: kind is image, sound, video or file; mediaType is the media type, if it cannot be detected
+// from the content. Send the FileID of the response in a message to give the users of that conversation access.
 func (c *Client) UploadFile(ctx context.Context, kind, name, mediaType string, body io.Reader) (protocol.UploadResponse,
 	error) {
 	var res protocol.UploadResponse
@@ -47,21 +46,21 @@ func (c *Client) UploadFile(ctx context.Context, kind, name, mediaType string, b
 		return res, refused
 	}
 	if reply.StatusCode != http.StatusOK {
-		return res, fmt.Errorf("beckon: upload: the server answered %s", reply.Status)
+		return res, fmt.Errorf("beckon: upload: unexpected status %s", reply.Status)
 	}
 	return res, json.Unmarshal(answer, &res)
 }
 
-// web is an address of the server.
+// web returns an HTTP URL of the server.
 func (c *Client) web(path string) string {
 	server := strings.TrimSuffix(c.opt.Server, "/")
-	if rest, ok := strings.CutPrefix(server, "ws"); ok { // ws is http here, wss is https
+	if rest, ok := strings.CutPrefix(server, "ws"); ok { // ws becomes http, and wss https
 		server = "http" + rest
 	}
 	return server + path
 }
 
-// GetFile reads what is known of a file, with a link to it that is complete and can be used by anybody until it
+// GetFile returns the properties of a file, with an absolute link to it. Any holder of the link may use it until it
 // expires.
 func (c *Client) GetFile(ctx context.Context, fileID string) (protocol.FileResponse, error) {
 	res, err := call[protocol.FileResponse](ctx, c, "getFile", protocol.FileRequest{FileID: fileID})

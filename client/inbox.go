@@ -9,14 +9,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Conversations returns this user's conversations as this device knows them, without asking the server: the pinned
-// first, then the latest. Options.Inbox must be set.
+// Conversations returns this user's conversations from memory: pinned ones first, then by the latest event.
+// Options.Inbox must be set.
 func (c *Client) Conversations() []protocol.Conversation { return c.inbox.List() }
 
-// requestTimeout bounds a question that the inbox asks the server.
+// requestTimeout is the timeout of the inbox's requests.
 const requestTimeout = 20 * time.Second
 
-// reloadInbox reads all conversations anew.
+// reloadInbox reloads all conversations.
 func (c *Client) reloadInbox() {
 	if !c.inbox.On() {
 		return
@@ -25,7 +25,7 @@ func (c *Client) reloadInbox() {
 	defer cancel()
 	asked := c.inbox.Ask()
 	var list []protocol.Conversation
-	var own uint64 // of the first page: what came between the pages is news
+	var own uint64 // of the first page: events between the pages are newer
 	for req := (protocol.ConversationsRequest{Limit: 1000}); ; {
 		res, err := c.GetConversationList(ctx, req)
 		if err != nil {
@@ -43,8 +43,8 @@ func (c *Client) reloadInbox() {
 	c.inbox.Load(list, asked, own)
 }
 
-// refreshSoon reads one conversation anew, or, when it is not known which, all, in its turn: this device did something
-// there that it hears no event of.
+// refreshSoon reloads one conversation, or all if id is empty, in order with the events: after an action of this
+// device, which receives no event of it.
 func (c *Client) refreshSoon(id string) {
 	switch {
 	case !c.inbox.On():
@@ -55,14 +55,14 @@ func (c *Client) refreshSoon(id string) {
 	}
 }
 
-// meet reads a conversation that is new to this device: it may have been taken off the list before.
-func (c *Client) meet(id string) {
+// refreshNew reloads a conversation that is new to this device: it may have been deleted from the list earlier.
+func (c *Client) refreshNew(id string) {
 	if id != "" {
 		c.refresh(context.Background(), id)
 	}
 }
 
-// refresh reads one conversation anew.
+// refresh reloads one conversation.
 func (c *Client) refresh(ctx context.Context, id string) {
 	if !c.inbox.On() {
 		return
@@ -82,7 +82,7 @@ func (c *Client) refresh(ctx context.Context, id string) {
 	}
 }
 
-// refetch reads all conversations soon, after the server did not say. When there is no connection, the next one reads
+// refetch schedules a reload of all conversations after a failed request. Without a connection the next connect reloads
 // them.
 func (c *Client) refetch(err error) {
 	wait := time.Second

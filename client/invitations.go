@@ -9,10 +9,10 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// factsTime bounds a question about an invitation that an event belongs to.
+// factsTime is the timeout for requesting the invitation of an event.
 const factsTime = 5 * time.Second
 
-// signaled takes in an event of an invitation.
+// signaled processes an event of an invitation.
 func (c *Client) signaled(topic string, seq uint64, m *protocol.Signaling, data []byte) {
 	c.learn(*m)
 	c.mu.Lock()
@@ -20,9 +20,9 @@ func (c *Client) signaled(topic string, seq uint64, m *protocol.Signaling, data 
 	stale := seq != 0 && seq <= c.snapshot.Positions[topic] && !c.snapshot.More
 	todo := c.ledger.Event(*m, stale)
 	c.mu.Unlock()
-	c.meet(c.inbox.Signaling(topic, seq, m, data))
+	c.refreshNew(c.inbox.Signaling(topic, seq, m, data))
 	if slices.ContainsFunc(m.Answers, func(a protocol.Answer) bool { return a.Invitee == c.me() }) {
-		c.meet(c.whereabouts(m.InviteID)) // what this user has answered is read
+		c.refreshNew(c.conversationOf(m.InviteID)) // answering marks the invite as read
 	}
 	if first && c.opt.Listener.OnSignaling != nil {
 		c.opt.Listener.OnSignaling(*m)
@@ -30,8 +30,7 @@ func (c *Client) signaled(topic string, seq uint64, m *protocol.Signaling, data 
 	c.notify(todo)
 }
 
-// learn asks, once, for the facts of an invitation that this device does not know. When the server does not say, the
-// callback comes without them.
+// learn requests, once, the facts of an unknown invitation. If that fails, callbacks lack them.
 func (c *Client) learn(m protocol.Signaling) {
 	c.mu.Lock()
 	unknown := c.ledger.Unknown(m)
@@ -50,7 +49,7 @@ func (c *Client) learn(m protocol.Signaling) {
 	}
 }
 
-// fetchStates asks the server how invitations stand, at most ledger.MaxHeld.
+// fetchStates requests the states of invitations, at most ledger.MaxHeld.
 func (c *Client) fetchStates(ids []string) ([]protocol.Invitation, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), factsTime)
 	defer cancel()
@@ -67,8 +66,8 @@ func (c *Client) fetchStates(ids []string) ([]protocol.Invitation, error) {
 	}
 }
 
-// catchUp asks how invitations stand that this device holds and whose events it may have missed, and reports what it
-// missed. Those that the server could not be asked for are asked for with the next connection.
+// catchUp requests the states of invitations whose events may have been missed, and reports the missed ones. After a
+// failure they are requested again on the next connect.
 func (c *Client) catchUp(ids []string) {
 	for part := range slices.Chunk(ids, ledger.MaxHeld) {
 		list, err := c.fetchStates(part)
@@ -92,7 +91,7 @@ func (c *Client) catchUp(ids []string) {
 	}
 }
 
-// catchUpRest asks for what an earlier run of the program held and the first connect reply did not have.
+// catchUpRest requests the invitations of an earlier run that the first connect reply did not contain.
 func (c *Client) catchUpRest(whole bool) {
 	c.mu.Lock()
 	ids := c.ledger.Rest()
@@ -102,7 +101,7 @@ func (c *Client) catchUpRest(whole bool) {
 	}
 	list, err := c.fetchStates(ids[:min(len(ids), ledger.MaxHeld)])
 	if err != nil {
-		return // what is stored of it comes as events
+		return // stored events are delivered anyway
 	}
 	var w protocol.Welcome
 	for _, v := range list {
@@ -118,7 +117,7 @@ func (c *Client) catchUpRest(whole bool) {
 	c.notify(todo)
 }
 
-// reload brings what the device holds in line with the server after too much was missed.
+// reload synchronizes the open invitations and conversations after too many events were missed.
 func (c *Client) reload(timelines []string) {
 	c.mu.Lock()
 	open := c.ledger.Open()
@@ -128,7 +127,7 @@ func (c *Client) reload(timelines []string) {
 	call1(c.opt.Listener.OnReload, timelines)
 }
 
-// notify runs the callbacks that the ledger decided on.
+// notify runs the callbacks that the ledger returned.
 func (c *Client) notify(todo []ledger.Callback) {
 	l := &c.opt.Listener
 	for _, n := range todo {

@@ -5,38 +5,37 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// InvitationEvent is the argument of every invitation callback. Fields that do not apply are zero.
+// InvitationEvent is the argument of all invitation callbacks. Fields that do not apply are zero.
 type InvitationEvent = ledger.Event
 
-// Listener has the callbacks of a client. Every field may be nil. The names are those of the original's listener; for
-// what an InvitationEvent leaves out (time that remains, counts) there is OnSignaling, which gets every event once.
+// Listener has the callbacks of a client. Any field may be nil. The names are those of Tencent's listener; OnSignaling
+// has the fields that InvitationEvent omits (remaining time, counts).
 type Listener struct {
-	// OnReceiveNewInvitation rings: on the invitees' devices, and on those of the other members of a group, who are not in
-	// InviteeList. With Notice it informs only, and wants no answer.
+	// OnReceiveNewInvitation starts ringing on the invitees' devices. Other members of a group receive it too, and are not
+	// in InviteeList. With Notice the invitation only informs and takes no answer.
 	OnReceiveNewInvitation func(e InvitationEvent)
 	OnInviteeAccepted      func(e InvitationEvent)
 	OnInviteeRejected      func(e InvitationEvent)
-	// OnInvitationCancelled and OnInvitationTimeout come to all participants and, in a group, to the other members. They
-	// name those whom they end in InviteeList (with Everyone: whoever was still open), and say with Over whether the
-	// invitation has ended for all. While this user is asked and has not answered, the endings of others come with
-	// OnSignaling alone.
+	// OnInvitationCancelled and OnInvitationTimeout are sent to all participants and, in a group, to the other members.
+	// InviteeList has the ended invitees (with Everyone: all who were open), and Over is set if no invitee is open any
+	// more. While this user's own answer is pending, the endings of other invitees are reported by OnSignaling only.
 	OnInvitationCancelled func(e InvitationEvent)
 	OnInvitationTimeout   func(e InvitationEvent)
 	OnInvitationModified  func(e InvitationEvent)
-	// OnInviteeRinging comes to the inviter when the first device of an invitee alerts its user.
+	// OnInviteeRinging is sent to the inviter when the first device of an invitee is ringing.
 	OnInviteeRinging func(e InvitationEvent)
-	// OnInvitationHandledByOtherDevice comes when another device of this user acted (Action: accept, reject, cancel): stop
-	// ringing.
+	// OnInvitationHandledByOtherDevice reports an action of this user's other device (Action: accept, reject, cancel):
+	// stop ringing.
 	OnInvitationHandledByOtherDevice func(e InvitationEvent)
 
-	// OnSignaling gets every signaling event, before the callbacks above.
+	// OnSignaling receives each signaling event once, before the callbacks above.
 	OnSignaling func(m protocol.Signaling)
 
-	// OnReceiveMessage brings a message; seq is its place in the conversation, 0 when it is not stored. A messageID that
-	// came before is the same message: what is not stored may come twice.
+	// OnReceiveMessage receives a message; seq is its sequence in the conversation, 0 if it is not stored. Messages that
+	// are not stored may be delivered twice: deduplicate by messageID.
 	OnReceiveMessage func(conversationID string, seq uint64, m protocol.Message)
-	// The same messages under the original's names, after OnReceiveMessage: each of them, and those of text and custom
-	// data apart. OnRecvMessageRevoked and OnRecvMessageModified come after OnMessageRevoked and OnMessageModified.
+	// Tencent's callbacks for the same messages, after OnReceiveMessage: OnRecvNewMessage for all, the others for text and
+	// custom data. OnRecvMessageRevoked and OnRecvMessageModified follow OnMessageRevoked and OnMessageModified.
 	OnRecvNewMessage         func(m protocol.Message)
 	OnRecvC2CTextMessage     func(messageID, sender, text string)
 	OnRecvC2CCustomMessage   func(messageID, sender, customData string)
@@ -44,19 +43,20 @@ type Listener struct {
 	OnRecvGroupCustomMessage func(messageID, groupID, sender, customData string)
 	OnRecvMessageRevoked     func(messageID string)
 	OnRecvMessageModified    func(m protocol.Message)
-	// OnMessageRevoked, OnMessageModified and OnMessageDeleted say what became of a message; deleted is only for this
-	// user.
+	// OnMessageRevoked, OnMessageModified and OnMessageDeleted report a change of a message; a deletion applies to this
+	// user only.
 	OnMessageRevoked  func(conversationID, messageID, by, reason string)
 	OnMessageModified func(conversationID string, m protocol.Message)
 	OnMessageDeleted  func(conversationID string, seqList []uint64)
-	// OnPeerRead says how far the other person has read, on this user's timeline.
+	// OnPeerRead reports the last sequence read by the peer, on this user's timeline.
 	OnPeerRead func(conversationID string, seq uint64)
-	// OnGroupReadReceipts says how many have read messages of this user's in a group.
+	// OnGroupReadReceipts reports the read counts of this user's messages in a group.
 	OnGroupReadReceipts func(groupID string, receipts []protocol.Count)
-	// OnConversationChanged comes when another device of this user read, pinned, muted, cleared or deleted a conversation.
+	// OnConversationChanged reports that another device of this user read, pinned, muted, cleared or deleted a
+	// conversation.
 	OnConversationChanged func(e protocol.ConversationEvent)
 
-	// What happens in groups, with the original's names and arguments.
+	// Changes of groups, with Tencent's names and arguments.
 	OnMemberEnter            func(groupID string, members []string)
 	OnMemberInvited          func(groupID, opUser string, members []string)
 	OnMemberLeave            func(groupID, member string)
@@ -75,36 +75,37 @@ type Listener struct {
 	OnRevokeAdministrator    func(groupID, opUser string, members []string)
 	OnQuitFromGroup          func(groupID string)
 	OnReceiveRESTCustomData  func(groupID, data string)
-	// OnGroup gets every change of a group, before the callbacks above.
+	// OnGroup receives each change of a group, before the callbacks above.
 	OnGroup func(e protocol.GroupEvent)
 
-	// OnCallRecord brings the record of a call that took place, as it stands in its conversation, after OnReceiveMessage.
+	// OnCallRecord receives the record of a completed call in its conversation, after OnReceiveMessage.
 	OnCallRecord func(conversationID string, call protocol.CallElem)
-	// OnRoomRoleChanged says that somebody's role in a media room was changed.
+	// OnRoomRoleChanged reports a change of a user's role in a media room.
 	OnRoomRoleChanged func(e protocol.RoomEvent)
 
-	// OnUserStatusChanged comes when somebody whose presence this user subscribed to came, went, or changed their status,
-	// and for each of them with each connection.
+	// OnUserStatusChanged reports a status change of a subscribed user, and the status of all subscribed users after each
+	// connect.
 	OnUserStatusChanged func(s protocol.UserStatus)
-	// OnSelfChanged comes when another device of this user changed profile, block list, do-not-disturb or subscriptions.
+	// OnSelfChanged reports that another device of this user changed the profile, block list, do-not-disturb or
+	// subscriptions.
 	OnSelfChanged func(e protocol.PersonEvent)
-	// OnKickedOffline comes when another device took this one's place, or this one was sent away. It does not come again
-	// by itself.
+	// OnKickedOffline reports that this device was replaced by another device or disconnected by a user or app server. It
+	// does not reconnect.
 	OnKickedOffline func(reason string)
 
-	// OnEvent gets every event as it came: what protocol.Decode makes of it, its timeline, and its sequence there (0 when
-	// it is not stored). It comes before the callbacks above.
+	// OnEvent receives each event as decoded by protocol.Decode, with its timeline and sequence (0 if it is not stored),
+	// before the callbacks above.
 	OnEvent func(timeline string, seq uint64, event any)
 
-	// OnConnected comes with each connection, also after a reconnect.
+	// OnConnected reports each connect, including reconnects.
 	OnConnected func(w protocol.Welcome)
-	// OnConnecting comes when the connection is lost and is being made again.
+	// OnConnecting reports that the connection is lost and a reconnect has begun.
 	OnConnecting func(code int, reason string)
-	// OnDisconnected comes when the connection ended for good.
+	// OnDisconnected reports a permanent disconnect.
 	OnDisconnected func(code int, reason string)
-	// OnStoreError comes when the store could not keep the positions: after a restart, events may come twice.
+	// OnStoreError reports a failure to save positions: after a restart events may be delivered twice.
 	OnStoreError func(err error)
-	// OnReload comes when too much was missed to be delivered: read anew what is shown of these timelines.
+	// OnReload reports that too many events were missed: reload the displayed state of these timelines.
 	OnReload func(timelines []string)
 }
 

@@ -2,18 +2,18 @@ package client
 
 import "sync"
 
-// mailbox is the queue between the connection and the callbacks. It has no bound, because nothing may be left out; the
-// server bounds what it sends to a reader that falls behind.
+// mailbox is the queue between the connection and the callbacks. It is unbounded, because no event may be dropped; the
+// server limits the backlog of a slow reader. mu guards the fields.
 type mailbox struct {
 	mu     sync.Mutex
-	some   *sync.Cond
+	ready  *sync.Cond
 	queue  []func()
 	closed bool
 }
 
 func newMailbox() *mailbox {
 	m := &mailbox{}
-	m.some = sync.NewCond(&m.mu)
+	m.ready = sync.NewCond(&m.mu)
 	return m
 }
 
@@ -22,16 +22,16 @@ func (m *mailbox) put(f func()) {
 	defer m.mu.Unlock()
 	if !m.closed {
 		m.queue = append(m.queue, f)
-		m.some.Signal()
+		m.ready.Signal()
 	}
 }
 
-// take waits for what is queued; nil says that the mailbox is closed and empty.
+// take waits for and returns all queued functions; nil = closed and empty.
 func (m *mailbox) take() []func() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(m.queue) == 0 && !m.closed {
-		m.some.Wait()
+		m.ready.Wait()
 	}
 	q := m.queue
 	m.queue = nil
@@ -42,5 +42,5 @@ func (m *mailbox) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	m.some.Broadcast()
+	m.ready.Broadcast()
 }

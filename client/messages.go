@@ -8,18 +8,18 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// call runs a verb whose answer is an R.
-func call[R any](ctx context.Context, c *Client, verb string, request any) (R, error) {
+// call calls a method with a response of type R.
+func call[R any](ctx context.Context, c *Client, method string, request any) (R, error) {
 	var res R
-	err := c.Call(ctx, verb, request, &res)
+	err := c.Call(ctx, method, request, &res)
 	if g, ok := any(res).(protocol.GroupResponse); ok && err == nil {
 		c.refreshSoon(im.GroupConversation(g.Group.GroupID))
 	}
 	return res, err
 }
 
-// SendMessage sends a message to a person or a group. A messageID is made when it is missing, so that a message whose
-// answer was lost on the way is not sent twice.
+// SendMessage sends a message to a user or a group. A missing MessageID is generated, so that a retry after a lost
+// response is no second message.
 func (c *Client) SendMessage(ctx context.Context, req protocol.SendMessageRequest) (protocol.SendMessageResponse,
 	error) {
 	fillID(&req.MessageID)
@@ -28,15 +28,15 @@ func (c *Client) SendMessage(ctx context.Context, req protocol.SendMessageReques
 		m := protocol.Message{Type: protocol.TypeMessage, MessageID: res.MessageID, MessageType: req.Kinds()[0], From: c.me(),
 			To: req.UserID, GroupID: req.GroupID,
 			Time: res.Time, Body: req.Body, MessageOptions: req.MessageOptions}
-		body, _ := json.Marshal(m) // our own type of strings and numbers always encodes
+		body, _ := json.Marshal(m) // a struct of strings and numbers always encodes
 		if fresh := c.inbox.Sent(res.ConversationID, res.Seq, &m, body); fresh != "" {
-			c.refreshSoon(fresh) // a group that is only just being read may be read as it was before
+			c.refreshSoon(fresh) // an initial load of a group may have been read before this message
 		}
 	}
 	return res, err
 }
 
-// RevokeMessage takes a message back.
+// RevokeMessage revokes a message.
 func (c *Client) RevokeMessage(ctx context.Context, req protocol.RevokeRequest) (protocol.MessageResponse, error) {
 	res, err := call[protocol.MessageResponse](ctx, c, "revokeMessage", req)
 	if err == nil {
@@ -45,7 +45,7 @@ func (c *Client) RevokeMessage(ctx context.Context, req protocol.RevokeRequest) 
 	return res, err
 }
 
-// DeleteMessages hides messages from this user alone.
+// DeleteMessages hides messages from this user only, at most 50.
 func (c *Client) DeleteMessages(ctx context.Context, req protocol.DeleteMessagesRequest) error {
 	_, err := call[protocol.Done](ctx, c, "deleteMessages", req)
 	if err == nil {
@@ -55,38 +55,39 @@ func (c *Client) DeleteMessages(ctx context.Context, req protocol.DeleteMessages
 	return err
 }
 
-// MarkConversationRead marks a conversation read up to a sequence; 0 is all that there is.
+// MarkConversationRead marks a conversation as read up to a sequence; 0 means the latest.
 func (c *Client) MarkConversationRead(ctx context.Context, conversationID string,
 	seq uint64) (protocol.ConversationResponse, error) {
 	return c.adjust(ctx, "markConversationRead", protocol.ReadRequest{ConversationID: conversationID, Seq: seq})
 }
 
-// PinConversation pins a conversation to the top of the list, or lets it go.
+// PinConversation pins a conversation to the top of the list, or unpins it.
 func (c *Client) PinConversation(ctx context.Context, conversationID string, pin bool) (protocol.ConversationResponse,
 	error) {
 	return c.adjust(ctx, "pinConversation", protocol.PinRequest{ConversationID: conversationID, Pin: pin})
 }
 
-// SetReceiveOption says what this user wants to be told of a conversation.
+// SetReceiveOption sets this user's notification option for a conversation: notify, quiet, mentions or nothing.
 func (c *Client) SetReceiveOption(ctx context.Context, conversationID, option string) (protocol.ConversationResponse,
 	error) {
 	return c.adjust(ctx, "setReceiveOption",
 		protocol.ReceiveOptionRequest{ConversationID: conversationID, ReceiveOption: option})
 }
 
-// DeleteConversation takes a conversation off the list until something new comes, and shows nothing of before any more.
+// DeleteConversation removes a conversation from the list until its next event, and hides earlier messages from this
+// user.
 func (c *Client) DeleteConversation(ctx context.Context, conversationID string) (protocol.ConversationResponse, error) {
 	return c.adjust(ctx, "deleteConversation", protocol.ConversationRequest{ConversationID: conversationID})
 }
 
-// ClearHistory shows this user nothing of before any more.
+// ClearHistory hides the earlier messages of a conversation from this user.
 func (c *Client) ClearHistory(ctx context.Context, conversationID string) (protocol.ConversationResponse, error) {
 	return c.adjust(ctx, "clearHistory", protocol.ConversationRequest{ConversationID: conversationID})
 }
 
-// adjust runs a verb that changes this user's side of a conversation.
-func (c *Client) adjust(ctx context.Context, verb string, req any) (protocol.ConversationResponse, error) {
-	res, err := call[protocol.ConversationResponse](ctx, c, verb, req)
+// adjust calls a method that changes this user's state of a conversation.
+func (c *Client) adjust(ctx context.Context, method string, req any) (protocol.ConversationResponse, error) {
+	res, err := call[protocol.ConversationResponse](ctx, c, method, req)
 	if err == nil {
 		if fresh := c.inbox.Adjusted(&res.Conversation, res.Seq); fresh != "" {
 			c.refreshSoon(fresh)
@@ -95,53 +96,53 @@ func (c *Client) adjust(ctx context.Context, verb string, req any) (protocol.Con
 	return res, err
 }
 
-// ModifyMessage replaces what a message says.
+// ModifyMessage replaces the content of a message.
 func (c *Client) ModifyMessage(ctx context.Context, req protocol.ModifyMessageRequest) (protocol.MessageResponse,
 	error) {
 	return call[protocol.MessageResponse](ctx, c, "modifyMessage", req)
 }
 
-// GetMessage reads one message.
+// GetMessage returns one message.
 func (c *Client) GetMessage(ctx context.Context, req protocol.MessageRequest) (protocol.MessageResponse, error) {
 	return call[protocol.MessageResponse](ctx, c, "getMessage", req)
 }
 
-// GetHistoryMessageList reads a page of a conversation.
+// GetHistoryMessageList returns a page of a conversation.
 func (c *Client) GetHistoryMessageList(ctx context.Context, req protocol.HistoryRequest) (protocol.HistoryResponse,
 	error) {
 	return call[protocol.HistoryResponse](ctx, c, "getHistoryMessageList", req)
 }
 
-// SearchMessages finds messages in this user's conversations.
+// SearchMessages searches messages in this user's conversations.
 func (c *Client) SearchMessages(ctx context.Context, req protocol.SearchRequest) (protocol.SearchResponse, error) {
 	return call[protocol.SearchResponse](ctx, c, "searchMessages", req)
 }
 
-// SendMessageReadReceipts tells the senders of a group's messages that this user has read them.
+// SendMessageReadReceipts sends read receipts for messages of a group, at most 30.
 func (c *Client) SendMessageReadReceipts(ctx context.Context, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse,
 	error) {
 	return call[protocol.ReceiptsResponse](ctx, c, "sendMessageReadReceipts", req)
 }
 
-// GetMessageReadReceipts reads how many have read messages of a group.
+// GetMessageReadReceipts returns the read counts of messages of a group, at most 30.
 func (c *Client) GetMessageReadReceipts(ctx context.Context, req protocol.ReceiptsRequest) (protocol.ReceiptsResponse,
 	error) {
 	return call[protocol.ReceiptsResponse](ctx, c, "getMessageReadReceipts", req)
 }
 
-// GetGroupMessageReadMemberList lists who has, or has not, read a message of this user's.
+// GetGroupMessageReadMemberList lists the members who have, or have not, read a message of this user.
 func (c *Client) GetGroupMessageReadMemberList(ctx context.Context,
 	req protocol.ReadersRequest) (protocol.ReadersResponse, error) {
 	return call[protocol.ReadersResponse](ctx, c, "getGroupMessageReadMemberList", req)
 }
 
-// GetConversationList lists this user's conversations: the pinned first, then the latest.
+// GetConversationList returns a page of this user's conversations: pinned ones first, then by the latest event.
 func (c *Client) GetConversationList(ctx context.Context,
 	req protocol.ConversationsRequest) (protocol.ConversationsResponse, error) {
 	return call[protocol.ConversationsResponse](ctx, c, "getConversationList", req)
 }
 
-// GetConversation reads one conversation.
+// GetConversation returns one conversation.
 func (c *Client) GetConversation(ctx context.Context, conversationID string) (protocol.ConversationResponse, error) {
 	return call[protocol.ConversationResponse](ctx, c, "getConversation",
 		protocol.ConversationRequest{ConversationID: conversationID})

@@ -11,27 +11,27 @@ func (c *Client) SetSelfInfo(ctx context.Context, req protocol.SetSelfInfoReques
 	return call[protocol.ProfileResponse](ctx, c, "setSelfInfo", req)
 }
 
-// GetUsersInfo reads profiles.
+// GetUsersInfo returns profiles of users, at most 200.
 func (c *Client) GetUsersInfo(ctx context.Context, users []string) (protocol.ProfilesResponse, error) {
 	return call[protocol.ProfilesResponse](ctx, c, "getUsersInfo", protocol.UsersRequest{UserIDList: users})
 }
 
-// AddToBlackList makes this user hear nothing of people.
+// AddToBlackList blocks users, at most 200.
 func (c *Client) AddToBlackList(ctx context.Context, users []string) (protocol.PeopleResponse, error) {
 	return call[protocol.PeopleResponse](ctx, c, "addToBlackList", protocol.UsersRequest{UserIDList: users})
 }
 
-// DeleteFromBlackList lets people reach this user again.
+// DeleteFromBlackList unblocks users, at most 200.
 func (c *Client) DeleteFromBlackList(ctx context.Context, users []string) (protocol.PeopleResponse, error) {
 	return call[protocol.PeopleResponse](ctx, c, "deleteFromBlackList", protocol.UsersRequest{UserIDList: users})
 }
 
-// GetBlackList lists those whom this user blocks.
+// GetBlackList returns a page of blocked users.
 func (c *Client) GetBlackList(ctx context.Context, req protocol.BlockListRequest) (protocol.BlockListResponse, error) {
 	return call[protocol.BlockListResponse](ctx, c, "getBlackList", req)
 }
 
-// GetUserStatus reads whether people are online.
+// GetUserStatus returns the presence of users, at most 200.
 func (c *Client) GetUserStatus(ctx context.Context, users []string) (protocol.StatusResponse, error) {
 	return call[protocol.StatusResponse](ctx, c, "getUserStatus", protocol.UsersRequest{UserIDList: users})
 }
@@ -42,40 +42,41 @@ func (c *Client) SetSelfStatus(ctx context.Context, req protocol.SetSelfStatusRe
 	return call[protocol.StatusResponse](ctx, c, "setSelfStatus", req)
 }
 
-// SubscribeUserStatus makes OnUserStatusChanged tell who of some people comes and goes, also after a reconnect.
+// SubscribeUserStatus subscribes to the presence of users, reported by OnUserStatusChanged. Subscriptions survive
+// reconnects.
 func (c *Client) SubscribeUserStatus(ctx context.Context, users []string) (protocol.StatusResponse, error) {
 	return call[protocol.StatusResponse](ctx, c, "subscribeUserStatus", protocol.UsersRequest{UserIDList: users})
 }
 
-// UnsubscribeUserStatus ends subscriptions: those named, or all.
+// UnsubscribeUserStatus ends subscriptions: the given ones, or all.
 func (c *Client) UnsubscribeUserStatus(ctx context.Context, users []string) (protocol.StatusResponse, error) {
 	return call[protocol.StatusResponse](ctx, c, "unsubscribeUserStatus", protocol.UsersRequest{UserIDList: users})
 }
 
-// SetDoNotDisturb says when this user does not want to be disturbed.
+// SetDoNotDisturb sets this user's do-not-disturb period.
 func (c *Client) SetDoNotDisturb(ctx context.Context, req protocol.DoNotDisturb) (protocol.DoNotDisturbResponse,
 	error) {
 	return call[protocol.DoNotDisturbResponse](ctx, c, "setDoNotDisturb", req)
 }
 
-// GetDoNotDisturb reads when this user does not want to be disturbed.
+// GetDoNotDisturb returns this user's do-not-disturb period.
 func (c *Client) GetDoNotDisturb(ctx context.Context) (protocol.DoNotDisturbResponse, error) {
 	return call[protocol.DoNotDisturbResponse](ctx, c, "getDoNotDisturb", protocol.Empty{})
 }
 
-// SetPushToken says where this device is reached when it is not connected.
+// SetPushToken registers this device's push token, for pushes while it is not connected.
 func (c *Client) SetPushToken(ctx context.Context, req protocol.SetPushTokenRequest) (protocol.SetPushTokenResponse,
 	error) {
 	return call[protocol.SetPushTokenResponse](ctx, c, "setPushToken", req)
 }
 
-// DeletePushToken lets this device be reached no longer: call it before signing out.
+// DeletePushToken removes this device's push tokens: call it before signing out.
 func (c *Client) DeletePushToken(ctx context.Context,
 	req protocol.DeletePushTokenRequest) (protocol.DeletePushTokenResponse, error) {
 	return call[protocol.DeletePushTokenResponse](ctx, c, "deletePushToken", req)
 }
 
-// GetPushConfig reads which pushes the server sends.
+// GetPushConfig returns the push services of the server.
 func (c *Client) GetPushConfig(ctx context.Context) (protocol.PushConfigResponse, error) {
 	return call[protocol.PushConfigResponse](ctx, c, "getPushConfig", protocol.Empty{})
 }
@@ -85,7 +86,7 @@ func (c *Client) GetDeviceList(ctx context.Context) (protocol.DevicesResponse, e
 	return call[protocol.DevicesResponse](ctx, c, "getDeviceList", protocol.Empty{})
 }
 
-// KickDevice sends a device of this user away, or all but this one.
+// KickDevice disconnects a device of this user, or all other devices.
 func (c *Client) KickDevice(ctx context.Context, req protocol.KickDeviceRequest) (protocol.KickDeviceResponse, error) {
 	return call[protocol.KickDeviceResponse](ctx, c, "kickDevice", req)
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Store keeps a small text between runs of a program.
+// Store persists a small text between runs of a program.
 type Store interface {
-	// Load returns what Save was last given; nil when that never was.
+	// Load returns the text of the last Save; nil if there is none.
 	Load() ([]byte, error)
-	// Save replaces what is kept.
+	// Save replaces the text. It is called from the callback goroutine.
 	Save(text []byte) error
 }
 
-// FileStore returns a store in a file, which only its owner may read. Its directory is created where it is missing.
+// FileStore returns a store in a file with mode 0600. A missing directory is created.
 func FileStore(path string) Store { return fileStore(path) }
 
 type fileStore string
@@ -41,25 +41,24 @@ func (f fileStore) Save(text []byte) error {
 	if err := os.WriteFile(next, text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(next, string(f)) // at no moment is there half a file
+	return os.Rename(next, string(f)) // atomic: the file is never partial
 }
 
-// kept is what a store has of a device.
+// kept is the stored state of a device.
 type kept struct {
 	Epoch     string            `json:"epoch"`
 	Positions map[string]uint64 `json:"positions"`
 	Held      []ledger.Held     `json:"held,omitempty"`
 }
 
-// restore continues where the store says that an earlier run of the program ended. A text that is no store's begins
-// anew.
+// restore resumes at the stored state of an earlier run. An invalid text is ignored.
 func (c *Client) restore(hello *protocol.Hello) error {
 	if c.opt.Store == nil {
 		return nil
 	}
 	text, err := c.opt.Store.Load()
 	if err != nil {
-		return fmt.Errorf("beckon: the store: %w", err)
+		return fmt.Errorf("beckon: load the store: %w", err)
 	}
 	var k kept
 	if json.Unmarshal(text, &k) != nil {
@@ -75,14 +74,14 @@ func (c *Client) restore(hello *protocol.Hello) error {
 	return nil
 }
 
-// saveSoon saves after what is being called back now.
+// saveSoon saves after the callbacks in progress.
 func (c *Client) saveSoon() {
 	if c.opt.Store != nil {
 		c.events.put(func() {})
 	}
 }
 
-// save keeps how far the callbacks have come, when that has changed.
+// save stores the position of the callbacks if it has changed.
 func (c *Client) save() {
 	if c.opt.Store == nil {
 		return
@@ -92,7 +91,7 @@ func (c *Client) save() {
 	text, err := json.Marshal(kept{c.epoch, c.seen, c.ledger.Held()})
 	c.mu.Unlock()
 	if !greeted || string(text) == c.saved {
-		return // before the first connect reply, the store knows more
+		return // before the first connect reply the stored state is more complete
 	}
 	if err == nil {
 		err = c.opt.Store.Save(text)

@@ -105,7 +105,7 @@ type Empty struct{}
 type Device struct {
 	DeviceID    string `json:"deviceID"`
 	Platform    string `json:"platform,omitempty"`
-	ConnectedAt int64  `json:"connectedAt"` // server time, milliseconds
+	ConnectedAt int64  `json:"connectedAt"` // server time, Unix milliseconds
 	This        bool   `json:"this,omitempty"`
 }
 

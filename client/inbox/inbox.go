@@ -1,7 +1,6 @@
-// Package inbox owns the conversations of one user as one device knows them: what the server said, kept in step with
-// what the device hears.
+// Package inbox maintains the conversations of one user in memory: a state loaded from the server, updated by events.
 //
-// It does no I/O and asks nobody: the SDK loads it, feeds it, and reads single conversations anew where it must.
+// It does no I/O: the SDK loads it, passes it events, and reloads single conversations on request.
 package inbox
 
 import (
@@ -14,23 +13,23 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Inbox keeps this user's conversations in step with what the device hears, when Options.Inbox asks for it.
+// Inbox is the list of conversations. mu guards all fields except on.
 type Inbox struct {
 	on       bool
 	mu       sync.Mutex
 	me       string
 	boxes    map[string]*box
 	loaded   bool
-	notified uint64 // counts what the inbox was told
+	notified uint64 // number of updates
 }
 
-// New makes an inbox. One that is not on takes nothing in.
+// New returns an empty inbox. A disabled one ignores all updates.
 func New(on bool) *Inbox { return &Inbox{on: on, boxes: map[string]*box{}} }
 
-// On says whether it takes anything in.
+// On reports whether the inbox is enabled.
 func (x *Inbox) On() bool { return x.on }
 
-// SetUser says whose conversations these are.
+// SetUser sets the user of the conversations.
 func (x *Inbox) SetUser(me string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -43,8 +42,8 @@ func (x *Inbox) user() string {
 	return x.me
 }
 
-// Replace puts one conversation in its place as the server said that it stands, when this user's own timeline stood at
-// own. What this device was answered since then is newer.
+// Replace replaces a conversation by the server's state, read when the user's own timeline was at own. Later local
+// updates are kept.
 func (x *Inbox) Replace(v protocol.Conversation, own uint64) {
 	if x.on {
 		x.begin(v.ConversationID, true, func(b *box) { b.replace(v, own) })
@@ -55,7 +54,7 @@ func (b *box) replace(v protocol.Conversation, own uint64) {
 	old := *b
 	*b = box{Conversation: v, gone: old.gone, later: old.later, own: max(own, old.own)}
 	b.PeerReadSeq = max(v.PeerReadSeq, old.PeerReadSeq)
-	if old.own > own { // what this user's devices did since is not in it
+	if old.own > own { // actions of the user's devices since own are not included
 		b.ReadSeq, b.Pinned, b.ReceiveOption = old.ReadSeq, old.Pinned, old.ReceiveOption
 		b.Unread, b.Head = old.Unread, old.Head
 	}
@@ -67,15 +66,14 @@ func (b *box) replace(v protocol.Conversation, own uint64) {
 	b.HiddenSeq = max(b.HiddenSeq, old.HiddenSeq)
 }
 
-// Deleted notes what this user has deleted: it may still come, when the device that deleted it was quicker than the
-// news.
+// Deleted records messages deleted by this user: their events may still arrive, if the deletion overtook them.
 func (x *Inbox) Deleted(id string, seqs []uint64) {
 	if x.on {
 		x.change(id, func(b *box) { b.gone = append(b.gone, seqs...) })
 	}
 }
 
-// Tip takes a shown change of a group in, and reports the conversation when it is new here.
+// Tip applies a visible change of a group, and returns the conversation if it is new here.
 func (x *Inbox) Tip(seq uint64, e *protocol.GroupEvent, data []byte) (fresh string) {
 	if !x.on {
 		return ""
@@ -88,16 +86,16 @@ func (x *Inbox) Tip(seq uint64, e *protocol.GroupEvent, data []byte) (fresh stri
 	})
 }
 
-// box is one conversation: as the server had it up to Head, and what came after.
+// box is one conversation: the server's state up to Head, and the updates after it.
 type box struct {
 	protocol.Conversation
-	later    []uint64 // what counts as unread and came after Head
-	gone     []uint64 // what this user has deleted
-	own      uint64   // the sequence on this user's own timeline of the last news of what this user's devices did with it
-	notified uint64   // the inbox's count when it was last told of this conversation
+	later    []uint64 // sequences after Head that count as unread
+	gone     []uint64 // deleted by this user
+	own      uint64   // sequence on the user's own timeline of the last applied action of the user's devices
+	notified uint64   // the inbox's update count at the last update of this conversation
 }
 
-// listed says that the conversation is in the list: there is something in it that is newer than its deletion.
+// listed reports whether the conversation is in the list: it has an entry newer than its deletion.
 func (b *box) listed() bool {
 	if b.LastSeq == 0 {
 		return b.Pinned || b.Type == "group" && b.HiddenSeq == 0
@@ -107,7 +105,7 @@ func (b *box) listed() bool {
 
 func (b *box) unread() int64 { return b.Unread + int64(len(b.later)) }
 
-// read takes a count of the server's, of what stands up to head.
+// read applies the server's unread count at the sequence head.
 func (b *box) read(unread int64, head uint64) {
 	if head < b.Head {
 		return
@@ -116,15 +114,14 @@ func (b *box) read(unread int64, head uint64) {
 	b.later = slices.DeleteFunc(b.later, func(seq uint64) bool { return seq <= head })
 }
 
-// last notes that a record stands in the conversation.
+// last applies a record as the conversation's last entry, if it is newer.
 func (b *box) last(seq uint64, at int64, body json.RawMessage) {
 	if seq > b.LastSeq && seq > b.ClearedSeq && !slices.Contains(b.gone, seq) {
 		b.LastSeq, b.LastTime, b.Last = seq, at, body
 	}
 }
 
-// Ask notes that the server is about to be asked for all conversations, and returns what Load needs to know of that
-// moment. Until Load the inbox counts as not loaded.
+// Ask starts a load of all conversations, and returns the argument for Load. Until Load the inbox is not loaded.
 func (x *Inbox) Ask() (asked uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -132,9 +129,8 @@ func (x *Inbox) Ask() (asked uint64) {
 	return x.notified
 }
 
-// Load takes in all conversations that the server lists, when this user's own timeline stood at own. Those that it does
-// not list have nothing to show, or are no longer this user's, and are shown again when something comes; unless this
-// device was answered about them after it asked.
+// Load applies the server's complete list, read when the user's own timeline was at own. Conversations not in the list
+// are empty or no longer this user's, and are hidden until a newer entry, unless this device has updates after Ask.
 func (x *Inbox) Load(list []protocol.Conversation, asked, own uint64) {
 	listed := map[string]bool{}
 	for _, v := range list {
@@ -151,8 +147,8 @@ func (x *Inbox) Load(list []protocol.Conversation, asked, own uint64) {
 	}
 }
 
-// before says that a list which was asked for then, and made when this user's own timeline stood at own, knows all that
-// this device knows of the conversation. One with a person stands on the own timeline, where this is exact.
+// before reports whether a list requested at asked, and read at own of the user's own timeline, includes all updates of
+// the conversation. A one-to-one conversation is on the user's own timeline, so this is exact.
 func (b *box) before(asked, own uint64) bool {
 	if b.GroupID == "" {
 		return max(b.own, b.LastSeq) <= own
@@ -160,14 +156,14 @@ func (b *box) before(asked, own uint64) bool {
 	return b.notified <= asked
 }
 
-// Loaded says that the conversations need not be read.
+// Loaded reports whether no load is needed.
 func (x *Inbox) Loaded() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return !x.on || x.loaded
 }
 
-// List is every conversation as it stands now, the pinned first, then the latest.
+// List returns the listed conversations: pinned ones first, then by the latest entry.
 func (x *Inbox) List() []protocol.Conversation {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -192,13 +188,13 @@ func (x *Inbox) List() []protocol.Conversation {
 	return list
 }
 
-// change runs f on a conversation; x.on must be set. One with a person begins when it is not known; a group's begins
-// with what the server says of it, because its last words may still come after its member has left.
+// change updates a conversation with f; x.on must be set. An unknown one-to-one conversation is created; a group's must
+// be loaded from the server, because events of a group may arrive after its member has left.
 //
-// It reports the id when the conversation is new here: then the server may know more of it.
+// It returns the ID if the conversation is new here: the server may have more of it.
 func (x *Inbox) change(id string, f func(*box)) (fresh string) { return x.begin(id, false, f) }
 
-func (x *Inbox) begin(id string, said bool, f func(*box)) (fresh string) {
+func (x *Inbox) begin(id string, loaded bool, f func(*box)) (fresh string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	b := x.boxes[id]
@@ -207,7 +203,7 @@ func (x *Inbox) begin(id string, said bool, f func(*box)) (fresh string) {
 		switch {
 		case err != nil:
 			return ""
-		case group != "" && !said:
+		case group != "" && !loaded:
 			return id
 		}
 		fresh = id
@@ -223,13 +219,13 @@ func (x *Inbox) begin(id string, said bool, f func(*box)) (fresh string) {
 	return fresh
 }
 
-// counts says whether messages in the conversation count as unread.
+// counts reports whether messages in the conversation count as unread.
 func (b *box) counts() bool {
 	rules, known := im.Rules(im.GroupType(b.GroupType))
 	return !known || rules.Unread
 }
 
-// Sent notes a message of this device's own, and reports the conversation when it is new here.
+// Sent applies a message sent by this device, and returns the conversation if it is new here.
 func (x *Inbox) Sent(id string, seq uint64, m *protocol.Message, body []byte) (fresh string) {
 	if !x.on || m.ExcludeLastMessage || len(m.ReceiverList) > 0 {
 		return ""
@@ -237,7 +233,7 @@ func (x *Inbox) Sent(id string, seq uint64, m *protocol.Message, body []byte) (f
 	return x.change(id, func(b *box) { b.last(seq, m.Time, body) })
 }
 
-// Adjusted notes what this device did to its side of a conversation, and reports the conversation when it is new here.
+// Adjusted applies an action of this device on a conversation, and returns the conversation if it is new here.
 func (x *Inbox) Adjusted(v *protocol.Conversation, own uint64) (fresh string) {
 	if !x.on {
 		return ""
@@ -246,13 +242,13 @@ func (x *Inbox) Adjusted(v *protocol.Conversation, own uint64) (fresh string) {
 		b.PeerReadSeq = max(b.PeerReadSeq, v.PeerReadSeq)
 		b.HiddenSeq = max(b.HiddenSeq, v.HiddenSeq)
 		b.did(own, v.ReadSeq, v.Unread, v.Head, v.ClearedSeq)
-		if own >= b.own { // two answers may come in the wrong order
+		if own >= b.own { // responses may arrive out of order
 			b.Pinned, b.ReceiveOption, b.own = v.Pinned, v.ReceiveOption, own
 		}
 	})
 }
 
-// did takes in how far this user's devices have read and cleared. It only ever goes forward.
+// did applies the read and cleared positions of the user's devices. They only increase.
 func (b *box) did(own, readSeq uint64, unread int64, head, clearedSeq uint64) {
 	if own >= b.own {
 		b.read(unread, head)
@@ -261,7 +257,7 @@ func (b *box) did(own, readSeq uint64, unread int64, head, clearedSeq uint64) {
 	b.clear(clearedSeq)
 }
 
-// clear shows nothing up to a sequence any more.
+// clear hides entries up to a sequence.
 func (b *box) clear(upTo uint64) {
 	b.ClearedSeq = max(b.ClearedSeq, upTo)
 	if b.LastSeq <= b.ClearedSeq {
@@ -269,14 +265,14 @@ func (b *box) clear(upTo uint64) {
 	}
 }
 
-// Drop forgets a conversation that is no longer this user's.
+// Drop removes a conversation that is no longer this user's.
 func (x *Inbox) Drop(id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.boxes, id)
 }
 
-// Message takes a message in, and reports the conversation when it is new here.
+// Message applies a message, and returns the conversation if it is new here.
 func (x *Inbox) Message(seq uint64, m *protocol.Message, body []byte) (fresh string) {
 	if !x.on || seq == 0 {
 		return ""
@@ -293,7 +289,7 @@ func (x *Inbox) Message(seq uint64, m *protocol.Message, body []byte) (fresh str
 	})
 }
 
-// Of names the conversation of a message, as the user sees it.
+// Of returns the conversation of a message, in the view of the user me.
 func Of(me, from, to, group string) string {
 	switch {
 	case group != "":
@@ -304,9 +300,8 @@ func Of(me, from, to, group string) string {
 	return im.C2C(from)
 }
 
-// Signaling takes an invitation's action in, where it stands in a conversation, and reports the conversation when the
-// server may know more of it: it is new here, this user has answered, or the invite stands in a history that sessions
-// do not receive.
+// Signaling applies an invitation event to its conversation, and returns the conversation if it must be reloaded: it is
+// new here, this user has answered, or the event is in a history that sessions do not receive.
 func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body []byte) (fresh string) {
 	if !x.on || seq == 0 || m.ActionType == protocol.ActionDigest || m.ActionType == protocol.ActionRinging {
 		return ""
@@ -325,10 +320,10 @@ func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body 
 				id = im.C2C(m.From)
 			}
 		}
-	case mine && m.GroupID == "" && m.Inviter != me: // one of several invitees: in their conversation with the inviter
+	case mine && m.GroupID == "" && m.Inviter != me: // one of several invitees: the conversation with the inviter
 		id = im.C2C(m.Inviter)
 	case m.GroupID != "" && m.Inviter != me && m.ActionType != protocol.ActionTimeout && !answersOthers(m, me):
-		return im.GroupConversation(m.GroupID) // on the topic of the invitation's participants
+		return im.GroupConversation(m.GroupID) // on the invitation's own topic
 	case len(m.Answers) > 0 && !answersOthers(m, me):
 		return im.C2C(m.Inviter)
 	default:
@@ -341,17 +336,17 @@ func (x *Inbox) Signaling(topic string, seq uint64, m *protocol.Signaling, body 
 		b.last(seq, m.Time, body)
 	})
 	if len(m.Answers) > 0 && !answersOthers(m, me) {
-		return id // it no longer counts as unread
+		return id // answering marks the invite as read
 	}
 	return fresh
 }
 
-// answersOthers reports whether a message has answers, and none of them is of this user.
+// answersOthers reports whether an event has answers of other invitees only.
 func answersOthers(m *protocol.Signaling, me string) bool {
 	return len(m.Answers) > 0 && !slices.ContainsFunc(m.Answers, func(a protocol.Answer) bool { return a.Invitee == me })
 }
 
-// Conversation takes in what another device of this user did, and reports the conversation when it is new here.
+// Conversation applies an action of this user's other device, and returns the conversation if it is new here.
 func (x *Inbox) Conversation(e *protocol.ConversationEvent, own uint64) (fresh string) {
 	if !x.on {
 		return ""
@@ -366,7 +361,7 @@ func (x *Inbox) Conversation(e *protocol.ConversationEvent, own uint64) (fresh s
 	})
 }
 
-// Changed takes in what became of a message, and reports the conversation when its unread count may be lower.
+// Changed applies a change of a message, and returns the conversation if its unread count may be lower.
 func (x *Inbox) Changed(e *protocol.MessageEvent) (id string) {
 	if !x.on {
 		return ""
@@ -391,7 +386,7 @@ func (x *Inbox) Changed(e *protocol.MessageEvent) (id string) {
 		} else {
 			m.Body, m.Revoked, m.RevokedBy, m.RevokeReason = protocol.Body{}, true, e.By, e.Reason
 		}
-		b.Last, _ = json.Marshal(m) // our own type of strings and numbers always encodes
+		b.Last, _ = json.Marshal(m) // a struct of strings and numbers always encodes
 	})
 	return id
 }

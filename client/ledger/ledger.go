@@ -1,7 +1,8 @@
-// Package ledger owns the invitations that one device holds, and turns signaling events into callbacks: none twice, no
-// other invitee's ending as the user's own, and no ringing for what was over before the device received it.
+// Package ledger tracks the invitations of one device and turns signaling events into callbacks, with three guarantees:
+// no callback is repeated, the ending of another invitee is not reported as the user's own, and an invitation that was
+// over before it was received does not ring.
 //
-// It does no I/O.
+// It does no I/O and is not safe for concurrent use.
 package ledger
 
 import (
@@ -12,17 +13,17 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Ledger holds the invitations of one device. Its user guards it with a lock.
+// Ledger tracks the invitations of one device. Its caller guards it with a lock.
 type Ledger struct {
 	me     string
 	held   map[string]*entry
 	ended  map[string]*entry
-	order  []string            // of the ended, the oldest first
-	before map[string][]string // from an earlier run of the program: invitees whose outcome it reported, by invitation
+	order  []string            // IDs of ended, oldest first
+	before map[string][]string // from an earlier run of the program: invitees with a reported outcome, by invitation
 }
 
 type entry struct {
-	known    bool // the facts of the invitation are known, or the server was asked for them in vain
+	known    bool // the facts of the invitation are known, or requesting them has failed
 	inviter  string
 	groupID  string
 	data     string
@@ -30,23 +31,23 @@ type entry struct {
 	invitees []string
 	count    int
 	everyone bool
-	online   bool                // online-only: its events are not stored
+	online   bool                // online-only: events are not stored
 	asked    bool                // this user is an invitee
-	mine     invite.State        // of this user as an invitee
-	acted    bool                // this device has decided
-	stale    bool                // it was over before this device received it
+	mine     invite.State        // this user's state as an invitee
+	acted    bool                // decided by this device
+	stale    bool                // over before this device received it
 	upTo     int64               // events up to this version are reported
-	heard    map[int64]struct{}  // versions received: one event may come on two timelines
-	done     map[string]struct{} // invitees whose outcome is reported
+	received map[int64]struct{}  // received versions: an event may arrive on two timelines
+	done     map[string]struct{} // invitees with a reported outcome
 }
 
-// maxEnded bounds the memory of invitations that are over: enough for an event that comes on a second timeline.
+// maxEnded limits the ended invitations in memory: enough to recognize an event that also arrives on a second timeline.
 const maxEnded = 1000
 
-// MaxHeld bounds the invitations that a device names to the server at once.
+// MaxHeld limits the invitations in one request to the server.
 const MaxHeld = 200
 
-// maxNames bounds the names of a list in an invitation's view.
+// maxNames limits the invitees of one invitation in Held.
 const maxNames = 100
 
 // New returns an empty ledger.
@@ -60,7 +61,7 @@ func (l *Ledger) SetUser(me string) { l.me = me }
 // User returns the user of the device.
 func (l *Ledger) User() string { return l.me }
 
-// end moves an invitation from the held to the ended, which only recognise what comes twice.
+// end moves an invitation to the ended ones, which only serve to recognize duplicate events.
 func (l *Ledger) end(id string) {
 	e := l.held[id]
 	if e == nil {
@@ -80,7 +81,7 @@ func (l *Ledger) addEnded(id string, e *entry) {
 	}
 }
 
-// find returns what is known of an invitation; over says that it has ended.
+// find returns an invitation, or nil; over reports whether it has ended.
 func (l *Ledger) find(id string) (e *entry, over bool) {
 	if e := l.held[id]; e != nil {
 		return e, false
@@ -94,7 +95,7 @@ func (l *Ledger) Holds(id string) bool {
 	return e != nil
 }
 
-// Facts returns the inviter, the group and the invitees of an invitation, as far as they are known.
+// Facts returns the inviter, the group and the invitees of an invitation, as far as known.
 func (l *Ledger) Facts(id string) (inviter, groupID string, invitees []string) {
 	e, _ := l.find(id)
 	if e == nil {
@@ -109,18 +110,18 @@ func (l *Ledger) First(m protocol.Signaling) bool {
 	if e == nil || m.ActionType == protocol.ActionDigest {
 		return true
 	}
-	_, twice := e.heard[m.Version]
+	_, twice := e.received[m.Version]
 	return !twice && m.Version > e.upTo
 }
 
-func (e *entry) hear(version int64) {
-	if e.heard == nil {
-		e.heard = map[int64]struct{}{}
+func (e *entry) receive(version int64) {
+	if e.received == nil {
+		e.received = map[int64]struct{}{}
 	}
-	e.heard[version] = struct{}{}
+	e.received[version] = struct{}{}
 }
 
-// report notes that the outcome of an invitee is reported.
+// report records invitees as reported.
 func (e *entry) report(users ...string) {
 	if e.done == nil {
 		e.done = map[string]struct{}{}
@@ -130,14 +131,13 @@ func (e *entry) report(users ...string) {
 	}
 }
 
-// Unknown reports whether the facts of an event's invitation must be asked for before Event takes the event in.
+// Unknown reports whether the facts of an event's invitation must be requested before Event.
 func (l *Ledger) Unknown(m protocol.Signaling) bool {
 	e, _ := l.find(m.InviteID)
 	return (e == nil || !e.known) && m.ActionType != protocol.ActionInvite
 }
 
-// Learn takes in the facts of the invitation of an event that Event takes in next; v is nil when the server did not
-// say.
+// Learn records the facts of the invitation of an event, before Event; v is nil if the request failed.
 func (l *Ledger) Learn(m protocol.Signaling, v *protocol.Invitation) {
 	e, _ := l.find(m.InviteID)
 	if e == nil {
@@ -154,20 +154,20 @@ func (l *Ledger) Learn(m protocol.Signaling, v *protocol.Invitation) {
 	}
 	mine := l.take(e, v)
 	if final := mine == invite.Accepted || mine == invite.Rejected; final && len(m.Answers) == 0 {
-		e.mine = mine // before this event, because an ending is never taken back
+		e.mine = mine // decided before this event, because outcomes are final
 	}
 	if m.ActionType == protocol.ActionAdd {
-		e.asked = e.asked && !slices.Contains(m.InviteeList, l.me) // the event says so, and rings
+		e.asked = e.asked && !slices.Contains(m.InviteeList, l.me) // the event itself adds this user, and rings
 	}
 }
 
-// take copies the facts of a view, and returns the state of this user as an invitee.
+// take copies the facts of an invitation, and returns the state of this user as an invitee.
 func (l *Ledger) take(e *entry, v *protocol.Invitation) (mine invite.State) {
 	e.known = true
 	e.inviter, e.groupID, e.data, e.dataAt = v.Inviter, v.GroupID, v.Data, v.Version
 	e.everyone, e.online, e.count = v.Everyone, v.OnlineUserOnly, v.InviteeCount
 	e.invitees = v.InviteeList
-	if len(e.invitees) == 0 { // the page of invitees is what there is
+	if len(e.invitees) == 0 { // use the page of invitees
 		for _, p := range v.Invitees {
 			e.invitees = append(e.invitees, p.UserID)
 		}
@@ -182,8 +182,8 @@ func (l *Ledger) take(e *entry, v *protocol.Invitation) (mine invite.State) {
 	return mine
 }
 
-// Snapshot takes in a connect reply. whole says that no events of before are on their way: the outcomes of what has
-// ended are reported from the reply itself.
+// Snapshot applies a connect reply. whole means that no earlier events follow: outcomes of ended invitations are
+// reported from the reply.
 func (l *Ledger) Snapshot(w protocol.Welcome, whole bool) []Callback {
 	var todo []Callback
 	for i := range w.Invitations {
@@ -208,7 +208,7 @@ func (l *Ledger) Snapshot(w protocol.Welcome, whole bool) []Callback {
 		l.take(e, v)
 		e.report(l.before[v.InviteID]...)
 		if !whole && !e.online {
-			l.addEnded(v.InviteID, e) // its events are on their way
+			l.addEnded(v.InviteID, e) // its events follow
 			continue
 		}
 		l.held[v.InviteID] = e
@@ -218,14 +218,14 @@ func (l *Ledger) Snapshot(w protocol.Welcome, whole bool) []Callback {
 	return todo
 }
 
-// rings makes the callback for a new invitation.
+// rings returns the callback for a new invitation.
 func (e *entry) rings(id string) Callback {
 	return Callback{Invited, Event{InviteID: id, Inviter: e.inviter, GroupID: e.groupID, InviteeList: e.invitees,
 		Everyone: e.everyone, InviteeCount: e.count, InvitationData: e.data, Data: e.data}}
 }
 
-// Event takes in one event. stale says that the snapshot is newer, so that an invitation of this user that is not in
-// it is over.
+// Event applies an event. stale means that the snapshot is newer, so that an invitation of this user that is not in it
+// is over.
 func (l *Ledger) Event(m protocol.Signaling, stale bool) []Callback {
 	if !l.First(m) {
 		return nil
@@ -243,7 +243,7 @@ func (l *Ledger) Event(m protocol.Signaling, stale bool) []Callback {
 		todo = l.changed(m, e, stale)
 	}
 	if e, _ := l.find(m.InviteID); e != nil && m.ActionType != protocol.ActionDigest {
-		e.hear(m.Version)
+		e.receive(m.Version)
 	}
 	if m.Over && !over {
 		l.end(m.InviteID)
@@ -251,7 +251,7 @@ func (l *Ledger) Event(m protocol.Signaling, stale bool) []Callback {
 	return todo
 }
 
-// about makes the event of a callback about an invitation that the device knows.
+// about returns the callback argument for an event of a known invitation.
 func (e *entry) about(m protocol.Signaling, list []string) Event {
 	return Event{InviteID: m.InviteID, Inviter: m.Inviter, GroupID: e.groupID, InviteeList: list, Everyone: m.Everyone,
 		InviteeCount: max(m.InviteeCount, len(list)), Reason: m.Reason, Over: m.Over,
@@ -286,7 +286,7 @@ func (l *Ledger) changed(m protocol.Signaling, e *entry, stale bool) []Callback 
 	return nil
 }
 
-// modified replaces the data, unless it is newer already.
+// modified applies new data, unless the known data are newer.
 func (e *entry) modified(m protocol.Signaling) []Callback {
 	if m.Version <= e.dataAt {
 		return nil
@@ -297,13 +297,13 @@ func (e *entry) modified(m protocol.Signaling) []Callback {
 	return []Callback{{Modified, ev}}
 }
 
-// digested takes in the state of the answers in a large group. The inviter receives each of them.
+// digested applies a digest of a large group. The inviter receives each answer instead.
 func (l *Ledger) digested(m protocol.Signaling, e *entry) []Callback {
 	if m.Digest == nil || m.Inviter == l.me {
 		return nil
 	}
 	var todo []Callback
-	tell := func(kind Kind, users []string) {
+	add := func(kind Kind, users []string) {
 		for _, u := range users {
 			if u == l.me {
 				continue // on the user's own timeline, with its data
@@ -313,8 +313,8 @@ func (l *Ledger) digested(m protocol.Signaling, e *entry) []Callback {
 			todo = append(todo, Callback{kind, ev})
 		}
 	}
-	tell(Accepted, m.Digest.Accepted)
-	tell(Rejected, m.Digest.Rejected)
+	add(Accepted, m.Digest.Accepted)
+	add(Rejected, m.Digest.Rejected)
 	if len(todo) > 0 {
 		todo[len(todo)-1].Event.Over = m.Over
 	}
@@ -334,13 +334,13 @@ func (l *Ledger) invited(m protocol.Signaling, e *entry, stale bool) []Callback 
 		}
 		e.stale = stale && !m.Notice
 	}
-	acted := e.acted // this device answered before the invite came: it is known now who invited whom
+	acted := e.acted // answered by this device before the invite event arrived
 	e.known, e.inviter, e.groupID, e.data, e.dataAt = true, m.Inviter, m.GroupID, m.Data, m.Version
 	e.invitees, e.everyone, e.online = m.InviteeList, m.Everyone, m.OnlineOnly
 	e.count = max(m.InviteeCount, len(m.InviteeList))
 	e.asked = m.Inviter != l.me && (m.Everyone || slices.Contains(m.InviteeList, l.me))
 	e.stale = e.stale && e.asked
-	if acted || m.Inviter == l.me || e.stale { // answered here, the user's own other device invited, or it is over
+	if acted || m.Inviter == l.me || e.stale { // answered here, invited by the user's other device, or over
 		return nil
 	}
 	ring := e.rings(m.InviteID)
@@ -379,7 +379,7 @@ func (l *Ledger) answered(m protocol.Signaling, e *entry) []Callback {
 		e.report(a.Invitee)
 		if a.Invitee == l.me {
 			if e.acted || e.mine != invite.Open {
-				continue // this device's own, or reported before on another timeline
+				continue // this device's own, or reported before from another timeline
 			}
 			e.mine = state
 			elsewhere := ev
@@ -390,14 +390,14 @@ func (l *Ledger) answered(m protocol.Signaling, e *entry) []Callback {
 			todo = append(todo, Callback{kind, ev})
 		}
 	}
-	if len(todo) > 0 { // the last one ends it
+	if len(todo) > 0 { // only the last one ends it
 		todo[len(todo)-1].Event.Over = m.Over
 	}
 	return todo
 }
 
-// closed reports a cancel or a timeout with those whom it ended. This user is among them exactly when it is final for
-// them.
+// closed reports a cancel or a timeout with the ended invitees. This user is among them exactly if it is final for this
+// user.
 func (l *Ledger) closed(m protocol.Signaling, e *entry) []Callback {
 	named := slices.Contains(m.InviteeList, l.me)
 	concerned := e.mine == invite.Open && (named || m.Everyone && e.asked)
@@ -418,7 +418,7 @@ func (l *Ledger) closed(m protocol.Signaling, e *entry) []Callback {
 	}
 	e.report(m.InviteeList...)
 	if !concerned && !m.Over && e.asked && e.mine == invite.Open {
-		return nil // it still rings here: another's ending must not stop it
+		return nil // this user is still ringing: the ending of another invitee must not stop it
 	}
 	ev := e.about(m, list)
 	switch {

@@ -9,14 +9,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Held is an invitation that a device holds, as it is kept for the next run of the program.
+// Held is an open invitation, as stored for the next run of the program.
 type Held struct {
 	InviteID string   `json:"inviteID"`
-	Done     []string `json:"done,omitempty"` // invitees whose outcome is reported
+	Done     []string `json:"done,omitempty"` // invitees with a reported outcome
 }
 
-// Held lists the invitations that this device holds as open, at most MaxHeld: the online-only ones first, because the
-// events of the others are stored, then the newest.
+// Held lists the open invitations, at most MaxHeld: online-only ones first, because their events are not stored, then
+// the newest.
 func (l *Ledger) Held() []Held {
 	ids := l.Open()
 	slices.SortStableFunc(ids, func(a, b string) int {
@@ -41,20 +41,20 @@ func (l *Ledger) Held() []Held {
 	return list
 }
 
-// Restore takes in what an earlier run of the program held. The first snapshot uses it.
+// Restore records the invitations of an earlier run, for the first snapshot.
 func (l *Ledger) Restore(list []Held) {
 	for _, h := range list {
 		l.before[h.InviteID] = h.Done
 	}
 }
 
-// Rest lists what an earlier run of the program held and the first snapshot did not have: a connect reply has only so
-// many.
+// Rest lists the invitations of an earlier run that the first snapshot did not contain: a connect reply is limited in
+// size.
 func (l *Ledger) Rest() []string {
 	return slices.Sorted(maps.Keys(l.before))
 }
 
-// Open lists the invitations that this device holds as open.
+// Open lists the open invitations.
 func (l *Ledger) Open() []string {
 	ids := make([]string, 0, len(l.held))
 	for id := range l.held {
@@ -64,14 +64,13 @@ func (l *Ledger) Open() []string {
 	return ids
 }
 
-// Online lists the online-only invitations that this device holds as open: their events are not stored, so that the
-// server must be asked for what was missed.
+// Online lists the open online-only invitations: their events are not stored, so missed ones must be requested.
 func (l *Ledger) Online() []string {
 	return slices.DeleteFunc(l.Open(), func(id string) bool { return !l.held[id].online })
 }
 
-// Standing takes in an invitation as the server says that it stands, and reports what was missed. Events up to its
-// version are then reported.
+// Standing applies the state of an invitation from the server, and reports missed events. Later events up to its
+// version are ignored.
 func (l *Ledger) Standing(v *protocol.Invitation) []Callback {
 	e, over := l.find(v.InviteID)
 	if e == nil || over || v.Version <= e.upTo {
@@ -101,13 +100,13 @@ func (l *Ledger) Standing(v *protocol.Invitation) []Callback {
 	return todo
 }
 
-// missed makes the events that explain how an invitation stands, of the invitees whose outcome is not reported.
+// missed returns events that lead to the state of an invitation, for the invitees without a reported outcome.
 func (e *entry) missed(v *protocol.Invitation) []protocol.Signaling {
 	base := protocol.Signaling{InviteID: v.InviteID, Inviter: v.Inviter, GroupID: v.GroupID, Time: v.ServerTime,
 		Version: v.Version}
 	answers, timeout := base, base
 	answers.ActionType, timeout.ActionType = protocol.ActionAccept, protocol.ActionTimeout
-	var cancels []protocol.Signaling // one for each reason
+	var cancels []protocol.Signaling // one per reason
 	for _, p := range v.Invitees {
 		if _, done := e.done[p.UserID]; done {
 			continue
@@ -140,7 +139,7 @@ func (e *entry) missed(v *protocol.Invitation) []protocol.Signaling {
 	if len(timeout.InviteeList) > 0 {
 		list = append(list, timeout)
 	}
-	if v.Over && len(list) == 0 { // whom it ended is not on this page of the invitees
+	if v.Over && len(list) == 0 { // the ended invitees are not on this page
 		timeout.Everyone, timeout.InviteeCount = true, v.Counts.TimedOut
 		if v.Counts.TimedOut == 0 {
 			timeout.ActionType, timeout.InviteeCount = protocol.ActionCancel, v.Counts.Cancelled
@@ -154,7 +153,7 @@ func answer(p *protocol.Invitee, action protocol.ActionType) protocol.Answer {
 	return protocol.Answer{Invitee: p.UserID, ActionType: action, Data: p.Data, Reason: p.Reason, Time: p.DecidedAt}
 }
 
-// Lost ends an invitation that the server does not know any more.
+// Lost ends an invitation that is unknown to the server.
 func (l *Ledger) Lost(id string) []Callback {
 	e := l.held[id]
 	if e == nil {
@@ -169,7 +168,7 @@ func (l *Ledger) Lost(id string) []Callback {
 	return []Callback{{Cancelled, ev}}
 }
 
-// Acted notes that this device decided for its user; over says that no invitee is open any more.
+// Acted records a decision by this device; over means that no invitee is open any more.
 func (l *Ledger) Acted(id string, state invite.State, over bool) {
 	e, _ := l.find(id)
 	if e == nil {
@@ -183,7 +182,7 @@ func (l *Ledger) Acted(id string, state invite.State, over bool) {
 	}
 }
 
-// Cancelled notes that this device cancelled invitees.
+// Cancelled records a cancel by this device.
 func (l *Ledger) Cancelled(id string, invitees []string, over bool) {
 	if e := l.held[id]; e != nil {
 		e.report(invitees...)
@@ -193,7 +192,7 @@ func (l *Ledger) Cancelled(id string, invitees []string, over bool) {
 	}
 }
 
-// Changed notes data and invitees that this device replaced or added.
+// Changed records data and invitees replaced or added by this device.
 func (l *Ledger) Changed(id string, data *string, added []string, version int64) {
 	e := l.held[id]
 	if e == nil {
@@ -208,7 +207,7 @@ func (l *Ledger) Changed(id string, data *string, added []string, version int64)
 	}
 }
 
-// Opened notes an invitation that this device made, or, when it was merged, the other user's that it accepted.
+// Opened records an invitation by this device, or, if merged, the other user's invitation that it accepted.
 func (l *Ledger) Opened(res *protocol.InviteResponse, invitees []string) {
 	v := res.Invitation
 	if res.Merged {
