@@ -11,7 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// configFile resolves flags from a configuration file in YAML or JSON, whose keys are names of flags.
+// configFile resolves flags from a configuration file in YAML or JSON; its keys are the names of flags.
 type configFile struct{ values map[string]any }
 
 // readConfigFile is a kong.ConfigurationLoader.
@@ -21,9 +21,9 @@ func readConfigFile(r io.Reader) (kong.Resolver, error) {
 	dec := yaml.NewDecoder(r)
 	err := dec.Decode(&raw)
 	if err == nil {
-		err = dec.Decode(new(any)) // there is one document
+		err = dec.Decode(new(any)) // exactly one document is allowed
 		if err == nil {
-			err = errors.New("it has a second document")
+			err = errors.New("more than one document")
 		}
 	}
 	if !errors.Is(err, io.EOF) {
@@ -39,7 +39,7 @@ func readConfigFile(r io.Reader) (kong.Resolver, error) {
 	return f, nil
 }
 
-// Validate refuses keys that are no flags, and suggests the nearest one.
+// Validate refuses unknown keys, and suggests the nearest flag.
 func (f *configFile) Validate(app *kong.Application) error {
 	known := map[string]bool{}
 	for _, node := range append([]*kong.Node{app.Node}, leaves(app.Node)...) {
@@ -89,7 +89,7 @@ func leaves(n *kong.Node) (list []*kong.Node) {
 	return list
 }
 
-// nearest returns the name with the fewest edits from key, or "" when none is near.
+// nearest returns the name with the fewest edits from key, or "" if none is near.
 func nearest(key string, names []string) (best string) {
 	most := 1 + len(key)/3
 	for _, name := range names {
@@ -100,7 +100,7 @@ func nearest(key string, names []string) (best string) {
 	return best
 }
 
-// distance counts the letters to insert, delete or replace between two words (Levenshtein).
+// distance returns the Levenshtein distance of two words.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -16,21 +16,21 @@ import (
 
 type devCmd struct{ serverFlags }
 
-// demoUser is somebody to try things out with.
+// demoUser is a predefined user for trying out the server.
 type demoUser struct {
 	UserID string `json:"userID"`
 	Nick   string `json:"nick"`
 	Token  string `json:"token,omitempty"`
 }
 
-// demoUsers get ready-made tokens from beckon dev. The first is the teacher of the class and the host of the chat room.
+// demoUsers get tokens from beckon dev. The first is the teacher of the class and the host of the chat room.
 func demoUsers() []demoUser {
 	return []demoUser{{UserID: "alice", Nick: "Alice Moreau"}, {UserID: "bob", Nick: "Bob Tanaka"},
 		{UserID: "carol", Nick: "Carol Okafor"},
 		{UserID: "dan", Nick: "Dan Lindqvist"}, {UserID: "erin", Nick: "Erin Costa"}, {UserID: "frank", Nick: "Frank Weiss"}}
 }
 
-// Run serves for trying out.
+// Run runs a server for trying out.
 func (c *devCmd) Run(ctx context.Context) error {
 	if c.Media == "" && c.LiveKitKey == "" {
 		c.Media = "embedded"
@@ -42,61 +42,60 @@ func (c *devCmd) Run(ctx context.Context) error {
 	}
 	return c.run(ctx, cfg, withDemo, func(srv *beckon.Server, url string) {
 		if err := seed(ctx, url, srv.APIKey()); err != nil {
-			fmt.Fprintln(os.Stderr, "beckon: the demo groups could not be made:", err)
+			fmt.Fprintln(os.Stderr, "beckon: creating the demo groups failed:", err)
 		}
 		fmt.Printf(
-			"\nbeckon is ready at %s  (data in %s)\n\nOpen that address in two windows, sign in as two people, and call.\n\n",
+			"\nbeckon is ready at %s  (data in %s)\n\nOpen that address in two windows, sign in as two users, and call.\n\n",
 			url, c.Data)
-		fmt.Printf("  verbs        %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  "+
+		fmt.Printf("  methods      %s/docs\n  OpenAPI      %s/openapi.json\n  devices      ws%s/connection/websocket\n  "+
 			"metrics      %s/metrics\n  console      %s/console (sign in with the API key)\n\n", url, url, url[4:], url, url)
 		fmt.Printf("  API key      %s\n", srv.APIKey())
-		for _, who := range demoUsers()[:3] {
-			token, err := srv.Token(who.UserID, "", 0)
+		for _, user := range demoUsers()[:3] {
+			token, err := srv.Token(user.UserID, "", 0)
 			if err != nil {
-				fmt.Fprintln(os.Stderr, "beckon: no token for", who.UserID+":", err)
+				fmt.Fprintln(os.Stderr, "beckon: no token for", user.UserID+":", err)
 				continue
 			}
-			fmt.Printf("  token %-6s %s\n", who.UserID, token)
+			fmt.Printf("  token %-6s %s\n", user.UserID, token)
 		}
 		fmt.Printf("\nOr in two terminals:\n\n  %[1]s phone alice --data %[2]s --server %[3]s\n  %[1]s phone bob --data "+
 			"%[2]s --server %[3]s\n\n", os.Args[0], c.Data, url)
 	})
 }
 
-// withDemo adds what the sign-in page asks for: the demo people with tokens, for whoever asks. Only dev does so.
+// withDemo adds an endpoint for the sign-in page: the demo users with tokens, without authentication. For dev only.
 func withDemo(srv *beckon.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", srv.Handler())
-	mux.HandleFunc("GET /demo/people", func(w http.ResponseWriter, _ *http.Request) {
-		people := demoUsers()
-		for i := range people {
-			token, err := srv.Token(people[i].UserID, "", 0)
+	mux.HandleFunc("GET /demo/demo", func(w http.ResponseWriter, _ *http.Request) {
+		demo := demoUsers()
+		for i := range demo {
+			token, err := srv.Token(demo[i].UserID, "", 0)
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 				return
 			}
-			people[i].Token = token
+			demo[i].Token = token
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(people)
+		_ = json.NewEncoder(w).Encode(demo)
 	})
 	return mux
 }
 
-// seed gives the demo people groups, and names: a class, a chat room and colleagues. What is there already is left
-// alone.
+// seed imports the demo users and their groups: a class, a chat room and a team. Existing groups are unchanged.
 func seed(ctx context.Context, url, apiKey string) error {
-	people := demoUsers()
+	demo := demoUsers()
 	var users protocol.ImportUsersRequest
 	var others []protocol.ImportMember
-	for i, p := range people {
+	for i, p := range demo {
 		users.Users = append(users.Users, protocol.Profile{UserID: p.UserID, Nick: p.Nick})
 		if i > 0 {
 			others = append(others, protocol.ImportMember{UserID: p.UserID})
 		}
 	}
 	group := func(id string, t im.GroupType, name string, members []protocol.ImportMember) protocol.ImportGroup {
-		return protocol.ImportGroup{GroupID: id, Type: string(t), Owner: people[0].UserID,
+		return protocol.ImportGroup{GroupID: id, Type: string(t), Owner: demo[0].UserID,
 			GroupInfo: protocol.GroupInfo{Name: name}, Members: members}
 	}
 	var made protocol.ImportResponse
@@ -111,13 +110,13 @@ func seed(ctx context.Context, url, apiKey string) error {
 	return post(ctx, url, apiKey, "importUsers", users, &made)
 }
 
-// post calls a verb as an app server.
-func post(ctx context.Context, url, apiKey, verb string, request, response any) error {
+// post calls a method as an app server.
+func post(ctx context.Context, url, apiKey, method string, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/"+verb, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/"+method, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -129,7 +128,7 @@ func post(ctx context.Context, url, apiKey, verb string, request, response any) 
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
-		return fmt.Errorf("%s: %s", verb, b)
+		return fmt.Errorf("%s: %s", method, b)
 	}
 	return json.NewDecoder(res.Body).Decode(response)
 }

@@ -18,32 +18,32 @@ import (
 
 // doctorCmd checks a data directory, or a running server from end to end.
 type doctorCmd struct {
-	Data     string `help:"Check this data directory. The server may be running." placeholder:"DIR"`
-	Postgres string `help:"Check the database at this address instead of the one in --data." placeholder:"URL"`
-	Ready    string `help:"Only ask the node at this address whether it takes calls: for health checks." placeholder:"URL"`
-	Server   string `help:"Check the server at this address: health, connect, invite, accept." placeholder:"URL"`
-	Secret   string `help:"The server's JWT secret. Default: the one in --data." name:"jwt-secret"`
+	Data     string `help:"Data directory to check. The server may be running." placeholder:"DIR"`
+	Postgres string `help:"PostgreSQL database to check, instead of the one in --data." placeholder:"URL"`
+	Ready    string `help:"Only check the readiness of the node at this address, for health checks." placeholder:"URL"`
+	Server   string `help:"Server to check: health, connect, invite, accept." placeholder:"URL"`
+	Secret   string `help:"JWT secret of the server. Default: the one in --data." name:"jwt-secret"`
 }
 
-// Run checks what was named.
+// Run runs the requested checks.
 func (c *doctorCmd) Run(ctx context.Context) error {
 	if c.Ready != "" {
 		return ready(ctx, c.Ready)
 	}
 	if c.Data == "" && c.Server == "" && c.Postgres == "" {
-		return errors.New("name what to check: --data DIR, --postgres URL, --server URL")
+		return errors.New("nothing to check: set --data DIR, --postgres URL or --server URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	bad := 0
-	check := func(what string, f func() (string, error)) {
+	check := func(name string, f func() (string, error)) {
 		found, err := f()
 		if err != nil {
 			bad++
-			fmt.Printf("✗ %s: %v\n", what, err)
+			fmt.Printf("✗ %s: %v\n", name, err)
 			return
 		}
-		fmt.Printf("✓ %s%s\n", what, found)
+		fmt.Printf("✓ %s%s\n", name, found)
 	}
 	if c.Data != "" {
 		check("keys", c.keys)
@@ -53,15 +53,15 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	}
 	if c.Server != "" {
 		check("health", func() (string, error) { return c.health(ctx) })
-		check("an invitation from end to end", func() (string, error) { return c.walk(ctx) })
+		check("end-to-end invitation", func() (string, error) { return c.walk(ctx) })
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of the checks failed", bad)
+		return fmt.Errorf("%d checks failed", bad)
 	}
 	return nil
 }
 
-// ready asks a node whether it takes calls.
+// ready checks the readiness of a node.
 func ready(ctx context.Context, node string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -118,18 +118,18 @@ func (c *doctorCmd) health(ctx context.Context) (string, error) {
 		body, _ := io.ReadAll(io.LimitReader(res.Body, 200))
 		_ = res.Body.Close()
 		if res.StatusCode != http.StatusOK {
-			return "", fmt.Errorf("%s answers %s: %s", path, res.Status, strings.TrimSpace(string(body)))
+			return "", fmt.Errorf("%s returned %s: %s", path, res.Status, strings.TrimSpace(string(body)))
 		}
 	}
 	return "", nil
 }
 
-// walk lets two made-up people call each other.
+// walk runs an invitation between two test users.
 func (c *doctorCmd) walk(ctx context.Context) (string, error) {
 	if c.Data == "" && c.Secret == "" {
-		return "", errors.New("it needs --data or --jwt-secret to make tokens")
+		return "", errors.New("set --data or --jwt-secret to mint tokens")
 	}
-	rang, heard := make(chan string, 1), make(chan struct{}, 1)
+	rang, answered := make(chan string, 1), make(chan struct{}, 1)
 	callee, err := c.device(ctx, "doctor-callee",
 		client.Listener{OnReceiveNewInvitation: func(e client.InvitationEvent) { rang <- e.InviteID }})
 	if err != nil {
@@ -137,7 +137,7 @@ func (c *doctorCmd) walk(ctx context.Context) (string, error) {
 	}
 	defer callee.Close()
 	caller, err := c.device(ctx, "doctor-caller",
-		client.Listener{OnInviteeAccepted: func(client.InvitationEvent) { heard <- struct{}{} }})
+		client.Listener{OnInviteeAccepted: func(client.InvitationEvent) { answered <- struct{}{} }})
 	if err != nil {
 		return "", err
 	}
@@ -153,13 +153,13 @@ func (c *doctorCmd) walk(ctx context.Context) (string, error) {
 			return "", err
 		}
 	case <-ctx.Done():
-		return "", errors.New("the invitation never arrived")
+		return "", errors.New("the invitation was not delivered")
 	}
 	select {
-	case <-heard:
+	case <-answered:
 		return fmt.Sprintf(" in %.1f ms", float64(time.Since(begun).Microseconds())/1000), nil
 	case <-ctx.Done():
-		return "", errors.New("the answer never arrived")
+		return "", errors.New("the answer was not delivered")
 	}
 }
 

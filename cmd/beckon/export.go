@@ -12,18 +12,18 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-// database names one.
+// database are the flags that select a database.
 type database struct {
-	Data     string `help:"The data directory." default:"beckon-data" placeholder:"DIR"`
-	Postgres string `help:"The PostgreSQL database, instead of the one in the data directory." placeholder:"URL"`
+	Data     string `help:"Data directory." default:"beckon-data" placeholder:"DIR"`
+	Postgres string `help:"PostgreSQL database, instead of the one in the data directory." placeholder:"URL"`
 }
 
 type exportCmd struct{ database }
 
-// Run writes the export, compressed.
+// Run writes a compressed export to standard output.
 func (c *exportCmd) Run(ctx context.Context) error {
 	if term.IsTerminal(int(os.Stdout.Fd())) {
-		return errors.New("an export is not for reading: write it to a file, as in beckon export > house.beckon")
+		return errors.New("standard output is a terminal; redirect it: beckon export > backup.beckon")
 	}
 	out, err := gzip.NewWriterLevel(os.Stdout, gzip.BestSpeed)
 	if err != nil {
@@ -31,17 +31,17 @@ func (c *exportCmd) Run(ctx context.Context) error {
 	}
 	rows, err := beckon.Export(ctx, c.Data, c.Postgres, out)
 	if err = errors.Join(err, out.Close()); err == nil {
-		fmt.Fprintf(os.Stderr, "exported %d rows; keys and uploaded files are not among them\n", rows)
+		fmt.Fprintf(os.Stderr, "exported %d rows; keys and uploaded files are not included\n", rows)
 	}
 	return err
 }
 
 type importCmd struct {
 	database
-	Restored bool `help:"The export is a backup, and the house went on after it: devices begin anew. Without, they go on where they stood."`
+	Restored bool `help:"The export is a backup, and the server continued after it: devices reload. Default: devices resume at their positions."`
 }
 
-// Run reads the export.
+// Run imports an export from standard input.
 func (c *importCmd) Run(ctx context.Context) error {
 	in, err := gzip.NewReader(os.Stdin)
 	if err != nil {
@@ -56,11 +56,11 @@ func (c *importCmd) Run(ctx context.Context) error {
 
 type restoredCmd struct{ database }
 
-// Run renews the identity of the database.
+// Run gives the database a new identity, so that devices reload.
 func (c *restoredCmd) Run(ctx context.Context) error {
 	err := beckon.Restored(ctx, c.Data, c.Postgres)
 	if err == nil {
-		fmt.Fprintln(os.Stderr, "devices begin anew with this database; restart a server that is running on it")
+		fmt.Fprintln(os.Stderr, "recorded: devices will reload; restart servers that use this database")
 	}
 	return err
 }

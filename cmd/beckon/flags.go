@@ -6,8 +6,7 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-// serverFlags are the flags that serve and dev share, one struct per component. docs/configuration.md is generated from
-// them.
+// serverFlags are the flags of serve and dev, one struct per component. docs/configuration.md is generated from them.
 type serverFlags struct {
 	listenFlags  `embed:"" group:"Listening"`
 	storageFlags `embed:"" group:"Storage and nodes"`
@@ -21,12 +20,12 @@ type serverFlags struct {
 	opsFlags     `embed:"" group:"Operation"`
 }
 
-// listenFlags configure the listener and who may reach it.
+// listenFlags configure the listener and access to it.
 type listenFlags struct {
 	Listen         string   `help:"Address to listen on." default:"127.0.0.1:8787" placeholder:"ADDR"`
 	TLSCert        string   `help:"Certificate file for TLS without a proxy. Reloaded when it changes." name:"tls-cert" placeholder:"FILE"`
 	TLSKey         string   `help:"Key file of the certificate." name:"tls-key" placeholder:"FILE"`
-	Origins        []string `help:"Web origins whose pages may connect; * for all. Default: the server's own host."`
+	Origins        []string `help:"Web origins that may connect; * for all. Default: the server's own host."`
 	TrustedProxies []string `help:"Addresses and networks of proxies whose X-Forwarded-For is trusted, such as 10.0.0.0/8." name:"trusted-proxies" placeholder:"NETWORK"`
 	Web            bool     `help:"Serve the web app at /. Always on in dev."`
 	Console        bool     `help:"Serve the operators' console at /console; sign-in with an API key. Always on in dev."`
@@ -94,13 +93,13 @@ func (f *limitFlags) apply(c *beckon.Config) {
 	c.GroupsPerDay, c.MembersPerDay = f.GroupsPerDay, f.MembersPerDay
 }
 
-// policyFlags choose between behaviours.
+// policyFlags select between behaviours.
 type policyFlags struct {
 	DevicePolicy   string        `help:"Connected devices per user: many, one-per-platform or single; the newest stays." enum:"many,one-per-platform,single" default:"many" name:"device-policy"`
 	DropBlocked    bool          `help:"Silently drop messages and invitations to a user who blocks the sender, instead of refusing them." name:"drop-blocked"`
-	DefaultTimeout time.Duration `help:"Timeout of invitations that give none; 0 = none." default:"0" name:"default-timeout"`
+	DefaultTimeout time.Duration `help:"Timeout of invitations without one; 0 = none." default:"0" name:"default-timeout"`
 	MaxTimeout     time.Duration `help:"Longest timeout of an invitation; 0 = no limit." default:"0" name:"max-timeout"`
-	LargeGroup     int           `help:"Members above which a group's onlookers get digests instead of every answer." default:"500" name:"large-group"`
+	LargeGroup     int           `help:"Members from which a group is large: members who are not invited get digests instead of every answer." default:"500" name:"large-group"`
 	RevokeWithin   time.Duration `help:"Time within which senders may revoke a message." default:"2m" name:"revoke-within"`
 }
 

@@ -8,21 +8,20 @@ import (
 	"time"
 )
 
-// How much garbage the server lets lie, which trades memory for processor time: most of what a call allocates is
-// short-lived. A share of what is alive, as GOGC has it, is too little for a small server and too much for one with
-// many idle connections. So it is an amount, or what a busy server allocates in a second if that is more, between two
-// shares; a quiet server needs less room, for what it allocates in eight seconds. docs/performance.md has the
-// measurements.
+// Garbage limits, which trade memory for CPU time: most allocations of a call are short-lived. A percentage of the live
+// heap, as in GOGC, is too small for a small server and too large for one with many idle connections. So the target is
+// an amount, or one second's allocations of a busy server if that is more, bounded by two percentages; a quiet server
+// gets the amount of eight seconds' allocations. docs/performance.md has the measurements.
 const (
-	garbageRoom  = 64 << 20
-	quietRoom    = 8 << 20
+	maxGarbage   = 64 << 20
+	quietGarbage = 8 << 20
 	quietSeconds = 8
-	leastGarbage = 20 // percent of what is alive
+	leastGarbage = 20 // percent of the live heap
 	mostGarbage  = 300
 	garbageEvery = 2 * time.Second
 )
 
-// collect adjusts the garbage collector to what is alive until ctx ends. GOGC overrides it.
+// collect adjusts the garbage collector to the live heap until ctx ends. GOGC overrides it.
 func collect(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -37,10 +36,10 @@ func collect(ctx context.Context) {
 		perSecond := (allocs - before) * uint64(time.Second) / uint64(garbageEvery)
 		before = allocs
 		percent := garbagePercent(sample[0].Value.Uint64(), perSecond)
-		if percent*10 < now*8 || percent*10 > now*12 { // each change is a collection
+		if percent*10 < now*8 || percent*10 > now*12 { // each change triggers a collection
 			debug.SetGCPercent(percent)
-			// it has become quiet: the machine has its memory back at once
-			if percent < now && perSecond*quietSeconds < garbageRoom {
+			// the server has become quiet: return memory to the machine at once
+			if percent < now && perSecond*quietSeconds < maxGarbage {
 				debug.FreeOSMemory()
 			}
 			now = percent
@@ -55,6 +54,6 @@ func collect(ctx context.Context) {
 }
 
 func garbagePercent(live, perSecond uint64) int {
-	room := max(min(max(quietRoom, perSecond*quietSeconds), garbageRoom), perSecond)
-	return int(min(max(100*room/max(live, 1), leastGarbage), mostGarbage))
+	garbage := max(min(max(quietGarbage, perSecond*quietSeconds), maxGarbage), perSecond)
+	return int(min(max(100*garbage/max(live, 1), leastGarbage), mostGarbage))
 }

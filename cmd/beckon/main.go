@@ -1,4 +1,4 @@
-// Command beckon is the server, a terminal phone, a load generator and the tools around them.
+// Command beckon is the server, a terminal phone, a load generator, and their tools.
 package main
 
 import (
@@ -41,7 +41,7 @@ func newParser(c *cli, options ...kong.Option) (*kong.Kong, error) {
 		kong.Vars{"version": version(), "pid": strconv.Itoa(os.Getpid())})...)
 }
 
-// version is the version of the program, with the commit that it was built from.
+// version returns the version and commit of the program.
 func version() string {
 	text := "beckon " + protocol.Version
 	info, ok := debug.ReadBuildInfo()
@@ -65,7 +65,7 @@ func main() {
 	var c cli
 	k, err := newParser(&c, kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
-		panic(err) // the command line itself is wrong
+		panic(err) // a programming error in the flags
 	}
 	command, err := k.Parse(os.Args[1:])
 	k.FatalIfErrorf(err)

@@ -9,14 +9,14 @@ import (
 	"github.com/beckon-im/beckon/cmd/beckon/sfu"
 )
 
-// media prepares the media server that --media asks for, and points the configuration at it. It is nil when none runs
-// in this program.
+// media prepares the media server selected by --media, and sets its address and keys in cfg. It returns nil unless it
+// runs in this process.
 func (f *serverFlags) media(cfg *beckon.Config, listen net.Addr) (*sfu.SFU, error) {
 	switch {
 	case f.Media == "" && f.LiveKitKey != "" || f.Media == "external":
 		if f.LiveKitKey == "" || f.LiveKitSecret == "" || f.LiveKitURL == "" && f.LiveKitAPI == "" {
 			return nil, errors.New(
-				"an external media server needs --livekit-url (or --livekit-api), --livekit-key and --livekit-secret")
+				"--media external requires --livekit-url or --livekit-api, --livekit-key and --livekit-secret")
 		}
 		return nil, nil
 	case f.Media != "embedded":
@@ -30,7 +30,7 @@ func (f *serverFlags) media(cfg *beckon.Config, listen net.Addr) (*sfu.SFU, erro
 	opt := sfu.Options{IP: f.MediaIP, UDPPort: f.MediaUDPPort, TCPPort: f.MediaTCPPort, Key: "beckon",
 		Secret: rand.Text() + rand.Text()}
 	ip := net.ParseIP(host)
-	if opt.Port = f.MediaPort; f.LiveKitKey != "" && f.LiveKitSecret != "" { // other nodes use this one's
+	if opt.Port = f.MediaPort; f.LiveKitKey != "" && f.LiveKitSecret != "" { // shared with other nodes
 		opt.Key, opt.Secret = f.LiveKitKey, f.LiveKitSecret
 	}
 	if opt.IP == "" && ip != nil && !ip.IsUnspecified() {

@@ -15,51 +15,51 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// memory keeps what the process holds under a limit: the garbage collector gets what others leave (SQLite's caches, the
-// program's own pages), and where that does not do, nothing new is taken until it does.
+// memory keeps the process below a memory limit: the garbage collector gets the memory that other parts (SQLite's
+// caches, the program's pages) leave, and when that is not enough, new work is refused.
 type memory struct {
 	limit uint64 // bytes; 0 = none
 	over  atomic.Bool
 }
 
 const (
-	leastLimit  = 128 << 20 // less is no server
+	leastLimit  = 128 << 20 // too little for a server
 	leastHeap   = 32 << 20
 	memoryEvery = 200 * time.Millisecond
 )
 
-// newMemory reads a limit. Without one it is nine tenths of what the container may hold, when there is a container.
+// newMemory parses a limit of at least 128 MiB. The default is nine tenths of the container's limit, if any.
 func newMemory(text string) (*memory, error) {
 	if text == "" {
 		limit, err := memlimit.FromCgroup()
 		if err != nil || limit < leastLimit || limit > 1<<50 {
-			return &memory{}, nil // no container, or one without a limit
+			return &memory{}, nil // no container, or no limit
 		}
 		return &memory{limit: limit / 10 * 9}, nil
 	}
 	limit, err := humanize.ParseBytes(text)
 	if err != nil || limit < leastLimit {
-		return nil, fmt.Errorf("--memory-limit %q is not a size of at least 128MiB, like 600MiB or 2GiB", text)
+		return nil, fmt.Errorf("--memory-limit %q must be a size of at least 128MiB, such as 600MiB or 2GiB", text)
 	}
 	return &memory{limit: limit}, nil
 }
 
-// busy says that there is too little room for anything new.
+// busy reports whether memory is too low for new work.
 func (m *memory) busy() bool { return m.over.Load() }
 
-// sixth is the part of the limit that decoding images may take, and SQLite's page caches: at most 256 MiB each; 0 =
-// their defaults.
+// sixth returns the share of the limit for decoding images, and for each of SQLite's page caches: at most 256 MiB; 0 =
+// default.
 func (m *memory) sixth() int64 { return int64(min(m.limit/6, 256<<20)) }
 
-// keep keeps under the limit until ctx ends.
+// keep enforces the limit until ctx ends.
 func (m *memory) keep(ctx context.Context) {
 	if m.limit == 0 {
 		return
 	}
-	asked := debug.SetMemoryLimit(-1) // GOMEMLIMIT; without it there is none
+	asked := debug.SetMemoryLimit(-1) // GOMEMLIMIT, or no limit
 	defer debug.SetMemoryLimit(asked)
-	look := time.NewTicker(memoryEvery)
-	defer look.Stop()
+	ticker := time.NewTicker(memoryEvery)
+	defer ticker.Stop()
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
 		{Name: "/gc/heap/live:bytes"}}
 	for {
@@ -72,25 +72,24 @@ func (m *memory) keep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-look.C:
+		case <-ticker.C:
 		}
 	}
 }
 
-// heapLimit is what is left for the garbage collector when others hold so much. It fills what it is given, so an eighth
-// is kept back for what others take before it is asked again.
+// heapLimit returns the garbage collector's limit, given the memory of others. The collector uses all of it, so an
+// eighth is reserved for the growth of others until the next check.
 func heapLimit(limit, others uint64) uint64 {
 	part := limit / 8 * 7
 	return max(part-min(part, others), leastHeap)
 }
 
-// full says that the process is about to hold more than it may, or that what is alive leaves the collector too little
-// to work with.
+// full reports whether the process is near its limit, or the live heap leaves the collector too little memory.
 func full(limit, all, heap, live uint64) bool {
 	return all > limit/16*15 || live > heap/4*3
 }
 
-// resident is what the process holds in memory; 0 where that cannot be read.
+// resident returns the resident memory of the process; 0 if unknown.
 func resident() uint64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

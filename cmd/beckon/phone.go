@@ -19,36 +19,36 @@ import (
 
 // phoneCmd is a terminal phone: one device of one user.
 type phoneCmd struct {
-	User   string `arg:"" help:"Whose phone this is."`
-	Server string `help:"Address of the server." default:"http://127.0.0.1:8787"`
-	Token  string `help:"The user's token. Default: minted with the secret in the data directory."`
-	Data   string `help:"The server's data directory, for its secret." default:"beckon-data"`
-	Device string `help:"Name of this device among the user's." default:"phone-${pid}"`
-	State  string `help:"Directory for what this phone keeps between runs; used with --device. Default: beckon/phone in the user's configuration directory." placeholder:"DIR"`
-	Auto   string `help:"Answer every call at once." enum:"no,accept,reject,busy" default:"no"`
+	User   string `arg:"" help:"User ID."`
+	Server string `help:"Server address." default:"http://127.0.0.1:8787"`
+	Token  string `help:"Token of the user. Default: minted with the secret in the data directory."`
+	Data   string `help:"Data directory of the server, for its secret." default:"beckon-data"`
+	Device string `help:"Device ID." default:"phone-${pid}"`
+	State  string `help:"Directory for state between runs; used with --device. Default: beckon/phone in the user's configuration directory." placeholder:"DIR"`
+	Auto   string `help:"Automatic answer to calls." enum:"no,accept,reject,busy" default:"no"`
 }
 
-// phone is what the phone knows.
+// phone is the state of a running phone. mu guards last and list.
 type phone struct {
 	cmd  *phoneCmd
 	me   *client.Client
 	out  terminal
 	mu   sync.Mutex
 	last map[string]*call       // calls by id
-	list []string               // ids, the newest last
+	list []string               // IDs, newest last
 	mine protocol.RevokeRequest // the last message sent
 }
 
-// call is an invitation as this phone sees it.
+// call is the phone's state of an invitation.
 type call struct {
 	id, from string
 	group    string
-	mine     bool // this user was asked
+	mine     bool // this user is an invitee
 	open     bool
 	deadline int64
 }
 
-// Run connects and obeys the keyboard.
+// Run connects and runs commands from the keyboard.
 func (c *phoneCmd) Run(ctx context.Context) error {
 	token := c.Token
 	if token == "" {
@@ -80,11 +80,11 @@ func (c *phoneCmd) Run(ctx context.Context) error {
 	}
 	out.keys(p.key)
 	p.print(dim, "You are %s on %s. Type help for what you can do, q to leave.", c.User, c.Server)
-	return p.obey(ctx)
+	return p.runCommands(ctx)
 }
 
-// store is the file with the positions of this phone, from which a later run reports the events of the meantime.
-// Without --device each run is another device, and has no store.
+// store returns a file with the positions of this phone, so that a later run reports events in between. Without
+// --device each run is another device, and has no store.
 func (c *phoneCmd) store() (client.Store, error) {
 	if c.Device == fmt.Sprintf("phone-%d", os.Getpid()) {
 		return nil, nil
@@ -93,7 +93,7 @@ func (c *phoneCmd) store() (client.Store, error) {
 	if dir == "" {
 		config, err := os.UserConfigDir()
 		if err != nil {
-			return nil, fmt.Errorf("no directory for what the phone keeps, set --state: %w", err)
+			return nil, fmt.Errorf("no state directory, set --state: %w", err)
 		}
 		dir = filepath.Join(config, "beckon", "phone")
 	}
@@ -101,8 +101,8 @@ func (c *phoneCmd) store() (client.Store, error) {
 	return client.FileStore(filepath.Join(dir, strings.ReplaceAll(name, ".", "%2E")+".json")), nil
 }
 
-// obey runs commands until the input ends.
-func (p *phone) obey(ctx context.Context) error {
+// runCommands runs commands until the input ends.
+func (p *phone) runCommands(ctx context.Context) error {
 	lines := p.out.lines()
 	for {
 		select {
@@ -119,7 +119,7 @@ func (p *phone) obey(ctx context.Context) error {
 	}
 }
 
-// key answers what rings with one key: a accepts, r rejects, b is busy.
+// key answers a ringing call with one key: a accepts, r rejects, b is busy.
 func (p *phone) key(key rune) bool {
 	if !strings.ContainsRune("arb", key) || p.ringing() == "" {
 		return false
@@ -154,8 +154,8 @@ func (p *phone) listener() client.Listener {
 		OnReceiveMessage: p.said,
 		OnMessageRevoked: func(where, id, by, _ string) { p.print(dim, "%s took a message back in %s", by, short(where)) },
 		OnPeerRead:       func(where string, _ uint64) { p.print(dim, "%s has read your messages", short(where)) },
-		OnReceiveJoinApplication: func(group, who, reason string) {
-			p.print(yellow, "%s wants to join %s%s — group yes %s %s", who, group, quote(reason), group, who)
+		OnReceiveJoinApplication: func(group, user, reason string) {
+			p.print(yellow, "%s wants to join %s%s — group yes %s %s", user, group, quote(reason), group, user)
 		},
 		OnApplicationProcessed: func(group, _ string, agreed bool, reason string) {
 			p.print(yellow, "your application to %s was %s%s", group,
@@ -169,20 +169,20 @@ func (p *phone) listener() client.Listener {
 		OnGroup:         p.group,
 		OnConnecting: func(code int, reason string) {
 			if code != 0 {
-				p.print(dim, "the connection is lost (%s); connecting again…", reason)
+				p.print(dim, "connection lost (%s); reconnecting…", reason)
 			}
 		},
 		OnConnected:  func(protocol.Welcome) { p.print(dim, "connected") },
-		OnStoreError: func(err error) { p.print(red, "what was received cannot be kept: %v", err) },
+		OnStoreError: func(err error) { p.print(red, "saving state failed: %v", err) },
 		OnDisconnected: func(code int, reason string) {
-			if code != 0 { // 0 is our own doing
-				p.print(red, "disconnected for good: %s (%d)", reason, code)
+			if code != 0 { // 0 is a disconnect by this phone
+				p.print(red, "disconnected: %s (%d)", reason, code)
 			}
 		},
 	}
 }
 
-// note keeps what the named callbacks leave out: deadlines.
+// note records deadlines, which the named callbacks do not have.
 func (p *phone) note(m protocol.Signaling) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -229,21 +229,21 @@ func (p *phone) incoming(e client.InvitationEvent) {
 		return
 	}
 	p.print(bold+bell, "%s calls%s%s%s — a accept, r reject, b busy", e.Inviter, where, quote(e.Data), left)
-	go p.answer(e.InviteID) // a callback must not wait for a call
+	go p.answer(e.InviteID) // a callback must not wait for a response
 }
 
-// cancelled says whose call was cancelled, and for whom.
+// cancelled reports a cancelled call and the invitees concerned.
 func (p *phone) cancelled(e client.InvitationEvent) {
-	whose := "the call from " + e.Inviter
+	name := "the call from " + e.Inviter
 	if e.Inviter == p.cmd.User {
-		whose = "your call"
+		name = "your call"
 	}
 	switch {
 	case p.concerns(e) || e.Over && e.Inviter == p.cmd.User:
 		p.ended(e.InviteID)
-		p.print(yellow, "%s was cancelled%s%s", whose, because(e), quote(e.Data))
+		p.print(yellow, "%s was cancelled%s%s", name, because(e), quote(e.Data))
 	default:
-		p.print(dim, "%s was cancelled for %s%s%s", whose, strings.Join(e.InviteeList, ", "), because(e), quote(e.Data))
+		p.print(dim, "%s was cancelled for %s%s%s", name, strings.Join(e.InviteeList, ", "), because(e), quote(e.Data))
 	}
 }
 
@@ -252,11 +252,11 @@ func (p *phone) concerns(e client.InvitationEvent) bool {
 	return slices.Contains(e.InviteeList, p.cmd.User)
 }
 
-// answer tells the caller that it rings, and answers by itself when it was told to.
+// answer reports ringing to the caller, and answers if --auto is set.
 func (p *phone) answer(id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	_, _ = p.me.Ring(ctx, id) // when it is over already, the next event says so
+	_, _ = p.me.Ring(ctx, id) // if it is over, the next event reports that
 	if p.cmd.Auto != "no" {
 		p.command(ctx, []string{p.cmd.Auto, id})
 	}
@@ -277,12 +277,12 @@ func (p *phone) group(e protocol.GroupEvent) {
 	}
 }
 
-// ringing is the newest call that waits for this user's answer; "" when there is none.
+// ringing returns the newest call waiting for this user's answer; "" if there is none.
 func (p *phone) ringing() string {
 	return p.newest(func(c *call) bool { return c.open && c.mine && c.from != p.cmd.User })
 }
 
-// calling is the newest open call of this user's own.
+// calling returns the newest open call by this user.
 func (p *phone) calling() string {
 	return p.newest(func(c *call) bool { return c.open && c.from == p.cmd.User })
 }
@@ -306,7 +306,7 @@ func (p *phone) ended(id string) {
 	}
 }
 
-// because is the reason of a reject or of a cancel by the server.
+// because returns the reason of a reject or of a cancel by the server.
 func because(e client.InvitationEvent) string {
 	if e.Reason == "" || e.Reason == "declined" {
 		return ""
@@ -325,7 +325,7 @@ func (p *phone) print(style, format string, args ...any) {
 	p.out.print(style, fmt.Sprintf(format, args...))
 }
 
-// failed says why something did not work, and for a lost race who won it.
+// failed prints an error, and for a lost race the action that won.
 func (p *phone) failed(err error) {
 	var e *protocol.Error
 	if !errors.As(err, &e) {

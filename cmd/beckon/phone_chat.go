@@ -12,7 +12,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// conversation reads "bob" or "@club".
+// conversation parses "bob" or "@club".
 func conversation(name string) (id, user, group string) {
 	if g, ok := strings.CutPrefix(name, "@"); ok {
 		return im.GroupConversation(g), "", g
@@ -20,7 +20,7 @@ func conversation(name string) (id, user, group string) {
 	return im.C2C(name), name, ""
 }
 
-// short writes a conversation as the phone's user does.
+// short formats a conversation as conversation parses it.
 func short(id string) string {
 	user, group, err := im.ParseConversation(id)
 	if err != nil || group == "" {
@@ -29,7 +29,7 @@ func short(id string) string {
 	return "@" + group
 }
 
-// chat obeys what is about messages and people; false says that it is not.
+// chat runs commands about messages and users; false = unknown command.
 func (p *phone) chat(ctx context.Context, word string, args []string) bool {
 	needs := map[string]int{"msg": 2, "chats": 0, "read": 1, "back": 0, "find": 1, "send": 2, "block": 1, "unblock": 1,
 		"watch": 1}
@@ -59,11 +59,11 @@ func (p *phone) chat(ctx context.Context, word string, args []string) bool {
 		err = p.sendFile(ctx, args[0], args[1])
 	case "block":
 		if _, err = p.me.AddToBlackList(ctx, strings.Split(args[0], ",")); err == nil {
-			p.print(dim, "you hear nothing of %s any more", args[0])
+			p.print(dim, "%s is blocked", args[0])
 		}
 	case "unblock":
 		if _, err = p.me.DeleteFromBlackList(ctx, strings.Split(args[0], ",")); err == nil {
-			p.print(dim, "%s can reach you again", args[0])
+			p.print(dim, "%s is unblocked", args[0])
 		}
 	case "watch":
 		var res protocol.StatusResponse
@@ -89,7 +89,7 @@ func (p *phone) send(ctx context.Context, to string, body protocol.Body) error {
 	return err
 }
 
-// said shows a message.
+// said prints a message.
 func (p *phone) said(where string, _ uint64, m protocol.Message) {
 	in := ""
 	if m.GroupID != "" {
@@ -98,7 +98,7 @@ func (p *phone) said(where string, _ uint64, m protocol.Message) {
 	p.print(bold, "%s%s: %s", m.From, in, text(&m))
 }
 
-// text is what a message says, in a line.
+// text formats a message in one line.
 func text(m *protocol.Message) string {
 	switch {
 	case m.Revoked:
@@ -122,7 +122,7 @@ func (p *phone) chats(ctx context.Context) error {
 		return err
 	}
 	if len(res.Conversations) == 0 {
-		p.print(dim, "nobody has said anything yet")
+		p.print(dim, "no conversations yet")
 	}
 	for _, v := range res.Conversations {
 		unread := ""
@@ -134,7 +134,7 @@ func (p *phone) chats(ctx context.Context) error {
 	return nil
 }
 
-// line is an entry of a conversation, as one line.
+// line formats an entry of a conversation in one line.
 func (p *phone) line(event []byte) string {
 	if len(event) == 0 {
 		return ""
@@ -149,18 +149,18 @@ func (p *phone) line(event []byte) string {
 	case *protocol.GroupEvent:
 		return fmt.Sprintf("[%s %s]", e.Tip, strings.Join(e.Members, ", "))
 	case *protocol.Signaling:
-		verbs := map[protocol.ActionType]string{1: "called", 2: "cancelled", 3: "accepted", 4: "declined", 5: "no answer",
+		actions := map[protocol.ActionType]string{1: "called", 2: "cancelled", 3: "accepted", 4: "declined", 5: "no answer",
 			6: "changed the call", 7: "invited more"}
-		who := e.From
-		if who == "" {
-			who = e.Inviter
+		user := e.From
+		if user == "" {
+			user = e.Inviter
 		}
-		return fmt.Sprintf("[%s: %s%s]", who, verbs[e.ActionType], quote(e.Data))
+		return fmt.Sprintf("[%s: %s%s]", user, actions[e.ActionType], quote(e.Data))
 	}
 	return ""
 }
 
-// read shows the last of a conversation and marks it read.
+// read prints the end of a conversation and marks it as read.
 func (p *phone) read(ctx context.Context, name string) error {
 	id, _, _ := conversation(name)
 	res, err := p.me.GetHistoryMessageList(ctx, protocol.HistoryRequest{ConversationID: id, Limit: 20})
@@ -180,7 +180,7 @@ func (p *phone) find(ctx context.Context, words string) error {
 		return err
 	}
 	if len(res.Found) == 0 {
-		p.print(dim, "nothing was found")
+		p.print(dim, "no results")
 	}
 	for _, f := range res.Found {
 		p.print("", "%s: %s: %s", short(f.ConversationID), f.Message.From, text(&f.Message))
@@ -188,7 +188,7 @@ func (p *phone) find(ctx context.Context, words string) error {
 	return nil
 }
 
-// kindOf says what a file is sent as, by its name.
+// kindOf returns the upload kind of a file, by its name.
 func kindOf(name string) string {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".png", ".jpg", ".jpeg", ".gif", ".webp":
@@ -233,10 +233,10 @@ func (p *phone) groupInfo(ctx context.Context, id string) {
 	p.print("", "%s, a %s group with %d members: %s", id, g.Group.Type, g.Group.Members, strings.Join(names, ", "))
 }
 
-// rule does what owner and administrators do.
-func (p *phone) rule(ctx context.Context, what, group, user string) error {
+// administer runs commands of owners and administrators.
+func (p *phone) administer(ctx context.Context, command, group, user string) error {
 	var err error
-	switch req := (protocol.HandleApplicationRequest{GroupID: group, UserID: user}); what {
+	switch req := (protocol.HandleApplicationRequest{GroupID: group, UserID: user}); command {
 	case "yes":
 		_, err = p.me.AcceptGroupApplication(ctx, req)
 	case "no":

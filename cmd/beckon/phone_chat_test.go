@@ -48,7 +48,7 @@ func TestPhonesChat(t *testing.T) {
 	w.phone("carol")
 	bob.wait("carol is online")
 	bob.print("block alice")
-	bob.wait("you hear nothing of alice any more")
+	bob.wait("alice is blocked")
 	alice.print("msg bob are you there?")
 	alice.wait("bob does not accept messages from you (20007)")
 	alice.print("msg")

@@ -10,29 +10,29 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-const phoneHelp = `  call bob                    call somebody; "call bob,carol" calls both, outside any group
-  call bob 10 dinner?         ring for 10 seconds, and say something
-  first bob,carol             the first who accepts wins
-  a   r   b                   accept, reject, busy: what rings (also: a <id> <text>)
+const phoneHelp = `  call bob                    call a user; "call bob,carol" calls both, outside any group
+  call bob 10 dinner?         ring for 10 seconds, with a text
+  first bob,carol             the first accept wins
+  a   r   b                   answer the ringing call: accept, reject, busy (also: a <id> <text>)
   cancel                      cancel your call; "cancel bob" only bob
-  say <text>                  change what your call says
-  add dave                    invite more people to your call
+  say <text>                  change the text of your call
+  add dave                    invite more users to your call
   group new club bob,carol    create a group         group join club      group quit club
   group new club bob Public   of another type: Work, Public, Meeting (the default), AVChatRoom, Community
-  group yes club dave         let an applicant in    group no club dave   do not
-  group info club             who is in it           group kick club dave remove somebody
-  group call club             call everyone in it    group call club bob  only bob
-  list                        what is open           q  leave
+  group yes club dave         approve an applicant   group no club dave   refuse
+  group info club             list members           group kick club dave remove a member
+  group call club             call all members       group call club bob  only bob
+  list                        list open calls        q  quit
   msg bob hello               send a message; "msg @club hello" writes to a group
-  chats                       your conversations     read bob             read one, with what was said
-  back                        take your last message back
-  find word                   look for messages      send bob photo.png   send a file
-  block bob   unblock bob     hear nothing of bob    watch bob            hear when bob comes and goes`
+  chats                       your conversations     read bob             read one
+  back                        revoke your last message
+  find word                   search messages        send bob photo.png   send a file
+  block bob   unblock bob     block or unblock bob   watch bob            subscribe to bob's status`
 
-// ringFor is how long the phone rings when nothing is said, in seconds.
+// ringFor is the default timeout of calls, in seconds.
 const ringFor = 30
 
-// command obeys one line; quit says to leave.
+// command runs one command line; quit ends the phone.
 func (p *phone) command(ctx context.Context, words []string) (quit bool) {
 	if len(words) == 0 {
 		return false
@@ -72,24 +72,24 @@ func (p *phone) command(ctx context.Context, words []string) (quit bool) {
 
 func (p *phone) call(ctx context.Context, args []string, limit int) {
 	if len(args) == 0 {
-		p.print(red, "whom? as in: call bob")
+		p.print(red, "usage: call bob")
 		return
 	}
-	people := strings.Split(args[0], ",")
+	users := strings.Split(args[0], ",")
 	opt := options(args[1:])
 	opt.AcceptLimit = limit
 	req := protocol.InviteRequest{InviteOptions: opt}
-	if len(people) == 1 {
-		req.Invitee, req.MergeGlare = people[0], true
+	if len(users) == 1 {
+		req.Invitee, req.MergeGlare = users[0], true
 	} else {
-		req.InviteeList = people
+		req.InviteeList = users
 	}
 	p.own(opt.InviteID, "")
 	res, err := p.me.Invite(ctx, req)
 	p.called(res, err, opt.InviteID)
 }
 
-// options reads "[seconds] [text…]".
+// options parses "[seconds] [text…]".
 func options(args []string) protocol.InviteOptions {
 	opt := protocol.InviteOptions{InviteID: client.NewID(), Timeout: ringFor}
 	if len(args) > 0 {
@@ -101,7 +101,7 @@ func options(args []string) protocol.InviteOptions {
 	return opt
 }
 
-// own notes a call that this phone is making.
+// own records a call by this phone.
 func (p *phone) own(id, group string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -168,7 +168,7 @@ func (p *phone) known(id string) bool {
 func (p *phone) cancel(ctx context.Context, args []string) {
 	id := p.calling()
 	if id == "" {
-		p.print(red, "you are calling nobody")
+		p.print(red, "you have no open call")
 		return
 	}
 	req := protocol.CancelRequest{InviteID: id}
@@ -189,7 +189,7 @@ func (p *phone) cancel(ctx context.Context, args []string) {
 func (p *phone) modify(ctx context.Context, data string) {
 	id := p.calling()
 	if id == "" {
-		p.print(red, "you are calling nobody")
+		p.print(red, "you have no open call")
 		return
 	}
 	if _, err := p.me.ModifyInvitation(ctx, id, data); err != nil {
@@ -200,7 +200,7 @@ func (p *phone) modify(ctx context.Context, data string) {
 func (p *phone) add(ctx context.Context, args []string) {
 	id := p.calling()
 	if id == "" || len(args) == 0 {
-		p.print(red, "add whom to which call? you need an open call, as in: add dave")
+		p.print(red, "usage: add dave (with an open call)")
 		return
 	}
 	if _, err := p.me.AddInvitees(ctx, protocol.AddInviteesRequest{InviteID: id,
@@ -211,7 +211,7 @@ func (p *phone) add(ctx context.Context, args []string) {
 
 func (p *phone) groups(ctx context.Context, args []string) {
 	if len(args) < 2 {
-		p.print(red, "as in: group new club bob,carol · group join club · group quit club · group call club")
+		p.print(red, "usage: group new club bob,carol · group join club · group quit club · group call club")
 		return
 	}
 	id := args[1]
@@ -245,12 +245,12 @@ func (p *phone) groups(ctx context.Context, args []string) {
 		return
 	case "yes", "no", "kick":
 		if len(args) < 3 {
-			p.print(red, "whom? as in: group %s club dave", args[0])
+			p.print(red, "usage: group %s club dave", args[0])
 			return
 		}
-		err = p.rule(ctx, args[0], id, args[2])
+		err = p.administer(ctx, args[0], id, args[2])
 	default:
-		p.print(red, "a group can be: new, join, quit, dismiss, call, info, yes, no, kick")
+		p.print(red, "group commands: new, join, quit, dismiss, call, info, yes, no, kick")
 		return
 	}
 	if err != nil {

@@ -37,7 +37,7 @@ func (f *pushFlags) config() (c beckon.PushConfig, err error) {
 	}
 	if templates != nil {
 		if err := json.Unmarshal(templates, &c.Templates); err != nil {
-			return c, fmt.Errorf("the push templates in %s: %w", f.Templates, err)
+			return c, fmt.Errorf("parse push templates %s: %w", f.Templates, err)
 		}
 	}
 	return c, nil

@@ -45,18 +45,18 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	})
 }
 
-// headerTime bounds how long a client may take for its request headers, idleTime how long it may keep a connection
-// without one, and maxHeader their bytes: a token has 8 KiB at most.
+// headerTime is the timeout of request headers, idleTime that of idle connections, and maxHeader the limit of header
+// bytes: a token has at most 8 KiB.
 const (
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
 	maxHeader  = 32 << 10
 )
 
-// run serves with a configuration and tells when it is ready.
+// run runs a server, and calls ready when it accepts calls.
 func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler,
 	ready func(*beckon.Server, string)) error {
-	listen := net.ListenConfig{KeepAlive: -1} // the server's own listener turns it on for those that it keeps
+	listen := net.ListenConfig{KeepAlive: -1} // the server's own listener enables it for accepted connections
 	ln, err := listen.Listen(ctx, "tcp", f.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", f.Listen, err)
@@ -72,11 +72,11 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if cfg.Push, err = f.pushFlags.config(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	room, err := newMemory(f.MemoryLimit)
+	mem, err := newMemory(f.MemoryLimit)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	cfg.Full, cfg.DecodeMemory, cfg.DatabaseCache = room.busy, room.sixth(), room.sixth()
+	cfg.Full, cfg.DecodeMemory, cfg.DatabaseCache = mem.busy, mem.sixth(), mem.sixth()
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -85,7 +85,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 		MaxHeaderBytes: maxHeader}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { collect(gctx); return nil })
-	g.Go(func() error { room.keep(gctx); return nil })
+	g.Go(func() error { mem.keep(gctx); return nil })
 	if media != nil {
 		g.Go(func() error { return media.Run(gctx) })
 	}
@@ -102,7 +102,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	})
 	g.Go(func() error {
 		<-gctx.Done()
-		<-srv.Drained() // until then the doors are open
+		<-srv.Drained() // keep the listener open while devices are drained
 		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		return web.Shutdown(end)
@@ -118,7 +118,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	return g.Wait()
 }
 
-// reopenOnHangup reopens log files on each SIGHUP, until ctx ends. Certificates are reloaded by themselves.
+// reopenOnHangup reopens log files on each SIGHUP, until ctx ends. Certificates are reloaded without a signal.
 func reopenOnHangup(ctx context.Context, srv *beckon.Server, log *slog.Logger) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -137,7 +137,7 @@ func reopenOnHangup(ctx context.Context, srv *beckon.Server, log *slog.Logger) {
 	}
 }
 
-// profile serves the Go profiler on an address of its own.
+// profile serves the Go profiler on a separate address.
 func profile(ctx context.Context, addr string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -154,18 +154,18 @@ func profile(ctx context.Context, addr string) error {
 
 type openAPICmd struct{}
 
-// Run prints the description.
+// Run prints the OpenAPI description.
 func (*openAPICmd) Run() error {
 	_, err := os.Stdout.Write(append(beckon.OpenAPI(), '\n'))
 	return err
 }
 
 type tokenCmd struct {
-	User   string        `arg:"" help:"The user."`
-	Device string        `help:"Bind the token to this device."`
-	TTL    time.Duration `help:"How long it is valid; 0 never expires." default:"24h" name:"ttl"`
-	Data   string        `help:"The server's data directory, for its secret." default:"beckon-data"`
-	Secret string        `help:"The server's JWT secret, instead of the one in the data directory." name:"jwt-secret"`
+	User   string        `arg:"" help:"User ID."`
+	Device string        `help:"Device ID to bind the token to."`
+	TTL    time.Duration `help:"Validity of the token; 0 = no expiry." default:"24h" name:"ttl"`
+	Data   string        `help:"Data directory of the server, for its secret." default:"beckon-data"`
+	Secret string        `help:"JWT secret of the server. Default: the one in the data directory." name:"jwt-secret"`
 }
 
 // Run prints a token.

@@ -21,11 +21,11 @@ const (
 	plain  = "\x1b[0m"
 )
 
-// terminal is where the phone speaks and listens: a terminal with line editing, or plain lines for scripts.
+// terminal is the input and output of the phone: a terminal with line editing, or plain lines for scripts.
 type terminal interface {
 	print(style, text string)
 	lines() <-chan string
-	// keys sets who is asked about each key pressed on an empty line; true means that it was used.
+	// keys sets a handler of keys pressed on an empty line; it returns true to consume a key.
 	keys(func(rune) bool)
 	close()
 }
@@ -63,7 +63,7 @@ func (p *pipe) close()               {}
 
 func (p *pipe) lines() <-chan string {
 	c := make(chan string)
-	go func() { // it ends with the input, or with the program
+	go func() { // ends with the input, or with the program
 		defer close(c)
 		for s := bufio.NewScanner(p.in); s.Scan(); {
 			c <- s.Text()
@@ -72,7 +72,7 @@ func (p *pipe) lines() <-chan string {
 	return c
 }
 
-// tty edits lines while what happens is printed above them.
+// tty edits an input line and prints events above it.
 type tty struct {
 	*term.Terminal
 	in  *os.File
@@ -94,7 +94,7 @@ func (t *tty) keys(f func(rune) bool) {
 
 func (t *tty) lines() <-chan string {
 	c := make(chan string)
-	go func() { // it ends with the input, or with the program
+	go func() { // ends with the input, or with the program
 		defer close(c)
 		for {
 			line, err := t.ReadLine()

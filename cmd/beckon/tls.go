@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// certificates serves a certificate from files, and reads them anew when they have changed, so that a renewal needs no
-// restart.
+// certificates serves a certificate from files, and reloads them after a change, so that a renewal needs no restart. mu
+// guards the fields below it.
 type certificates struct {
 	cert, key string
 
 	mu      sync.Mutex
-	looked  time.Time
-	changed time.Time // of the files that were read
+	checked time.Time
+	changed time.Time // modification time of the loaded files
 	pair    *tls.Certificate
 }
 
-// lookEach is how often the files are looked at.
-const lookEach = time.Second
+// checkInterval is the minimum interval of checking the files.
+const checkInterval = time.Second
 
-// get is the certificate as it is now. Files that cannot be read leave the one before.
+// get returns the current certificate. If the files cannot be read, the previous one stays in use.
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pair != nil && time.Since(c.looked) < lookEach {
+	if c.pair != nil && time.Since(c.checked) < checkInterval {
 		return c.pair, nil
 	}
-	c.looked = time.Now()
+	c.checked = time.Now()
 	at, err := newest(c.cert, c.key)
 	if err == nil && (c.pair == nil || !at.Equal(c.changed)) {
 		var pair tls.Certificate
@@ -45,7 +45,7 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
-// newest is when the last of some files was changed.
+// newest returns the latest modification time of files.
 func newest(files ...string) (at time.Time, err error) {
 	for _, f := range files {
 		info, err := os.Stat(f)
@@ -59,22 +59,22 @@ func newest(files ...string) (at time.Time, err error) {
 	return at, nil
 }
 
-// secure returns what lets a listener speak TLS, when there is a certificate, and says how addresses begin.
+// secure returns a wrapper that adds TLS to a listener, if a certificate is configured, and the URL scheme.
 func (f *serverFlags) secure() (func(net.Listener) net.Listener, string, error) {
 	switch {
 	case f.TLSCert == "" && f.TLSKey == "":
 		return func(ln net.Listener) net.Listener { return ln }, "http://", nil
 	case f.TLSCert == "" || f.TLSKey == "":
-		return nil, "", errors.New("--tls-cert and --tls-key belong together")
+		return nil, "", errors.New("--tls-cert and --tls-key must be set together")
 	case f.Media == "embedded":
 		return nil, "", errors.New(
-			"the embedded media server reports to this one without TLS: use --media external, or a proxy with TLS in front")
+			"--media embedded does not work with --tls-cert: use --media external, or a TLS proxy")
 	}
 	c := &certificates{cert: f.TLSCert, key: f.TLSKey}
 	if _, err := c.get(nil); err != nil {
-		return nil, "", fmt.Errorf("the certificate cannot be used: %w", err)
+		return nil, "", fmt.Errorf("load TLS certificate: %w", err)
 	}
-	// HTTP/2 is left out: a WebSocket over it is another protocol, which clients would have to be told of.
+	// No HTTP/2: a WebSocket over it is another protocol (RFC 8441), which clients would have to support.
 	config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"http/1.1"}}
 	return func(ln net.Listener) net.Listener { return tls.NewListener(ln, config) }, "https://", nil
 }

@@ -1,7 +1,7 @@
-// Package cluster runs a whole house for tests from outside: nodes as processes of the real program, PostgreSQL with a
-// synchronous standby, three NATS servers, and between all of them links that can be made to fail.
+// Package cluster runs a whole cluster for external tests: nodes as processes of the real program, PostgreSQL with a
+// synchronous standby, three NATS servers, and between them links with fault injection.
 //
-// It owns processes, and judges nothing.
+// It runs processes, and makes no assertions.
 package cluster
 
 import (
@@ -23,21 +23,21 @@ import (
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 )
 
-// Options are the choices for a house.
+// Options configures a cluster.
 type Options struct {
 	Program string // bin/beckon
 	Dir     string // for data and logs
 	Nodes   int
 	Standby bool   // PostgreSQL has a synchronous standby
 	Buses   int    // NATS servers
-	Plain   bool   // without links that could fail: for measuring
+	Plain   bool   // direct connections, without fault injection: for measurements
 	Command string // of the program; default "serve"
 	Args    []string
-	PerNode func(i int) []string // further arguments of one node
+	PerNode func(i int) []string // additional arguments of a node
 	Log     io.Writer            // of the nodes
 }
 
-// Cluster is a running house.
+// Cluster is a running cluster.
 type Cluster struct {
 	Primary, Standby *pgtest.Server
 	Nodes            []*Node
@@ -48,7 +48,7 @@ type Cluster struct {
 
 // Node is one process.
 type Node struct {
-	Addr     string // where it listens
+	Addr     string // listen address
 	Data     string
 	Clients  *Link // from its clients
 	Database []*Link
@@ -59,7 +59,7 @@ type Node struct {
 	exited   chan struct{}
 }
 
-// Start runs a house until Close.
+// Start runs a cluster until Close.
 func Start(ctx context.Context, opt Options) (*Cluster, error) {
 	c := &Cluster{opt: opt}
 	if err := c.start(ctx); err != nil {
@@ -102,7 +102,8 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	return err
 }
 
-// startBuses runs NATS servers that know each other, and tell clients of none but themselves.
+// startBuses runs NATS servers as a cluster that does not advertise its members, so that clients connect through their
+// links only.
 func (c *Cluster) startBuses() error {
 	var routes []string
 	for i := range max(1, c.opt.Buses) {
@@ -178,10 +179,10 @@ func (c *Cluster) link(to string, nats bool) (*Link, error) {
 	return NewLink(to, nats)
 }
 
-// URL leads to the nodes, one connection after another.
+// URL is the address of a proxy that distributes connections over the nodes.
 func (c *Cluster) URL() string { return "http://" + c.Front.Addr() }
 
-// Start starts the process, with further arguments.
+// Start starts the process, with additional arguments.
 func (n *Node) Start(more ...string) error {
 	cmd := exec.Command(n.c.opt.Program, append(n.args, more...)...)
 	cmd.Stderr, cmd.Stdout = n.c.opt.Log, io.Discard
@@ -191,13 +192,13 @@ func (n *Node) Start(more ...string) error {
 	exited := make(chan struct{})
 	n.cmd, n.exited = cmd, exited
 	go func() {
-		_ = cmd.Wait() // how it ended is what the test did to it
+		_ = cmd.Wait() // the test ended it, so its exit code is expected
 		close(exited)
 	}()
 	return nil
 }
 
-// PID is the process.
+// PID returns the process ID.
 func (n *Node) PID() int { return n.cmd.Process.Pid }
 
 // Signal sends the process a signal.
@@ -224,7 +225,7 @@ func (n *Node) Stop(sig syscall.Signal) error {
 	}
 }
 
-// Ready waits until the node says that it takes calls.
+// Ready waits until the node is ready, at most 30 s.
 func (n *Node) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -236,13 +237,13 @@ func (n *Node) Ready(ctx context.Context) error {
 		case <-n.exited:
 			return errors.New("a node ended instead of getting ready")
 		case <-ctx.Done():
-			return fmt.Errorf("a node is not ready but %q", n.Health())
+			return fmt.Errorf("a node is not ready: %q", n.Health())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// Health is what the node says of itself.
+// Health returns the response of /readyz, or "silent" without one.
 func (n *Node) Health() string {
 	client := http.Client{Timeout: 2 * time.Second}
 	res, err := client.Get("http://" + n.Addr + "/readyz")
@@ -257,7 +258,7 @@ func (n *Node) Health() string {
 	return strings.TrimSpace(string(text))
 }
 
-// Close ends everything.
+// Close stops all processes.
 func (c *Cluster) Close() error {
 	if c.Front != nil {
 		c.Front.Close()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Link is a TCP proxy between two parts of a house that can be made to fail.
+// Link is a TCP proxy between two parts of a cluster, with fault injection. mu guards the fields below it.
 type Link struct {
 	to   string
 	nats bool
@@ -21,13 +21,13 @@ type Link struct {
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
 	cut    bool
-	frozen chan struct{} // closed = what comes goes on; nil = the same
+	frozen chan struct{} // closed on Heal; nil = not frozen
 	loss   float64
 	lost   int
 	shut   bool
 }
 
-// NewLink leads to an address; with nats, to a NATS server.
+// NewLink returns a link to an address; nats enables message loss for a NATS server.
 func NewLink(to string, nats bool) (*Link, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,7 +38,7 @@ func NewLink(to string, nats bool) (*Link, error) {
 	return l, nil
 }
 
-// Addr is where the link listens; of a plain one, where it leads.
+// Addr is the link's listen address; of a plain link, its target.
 func (l *Link) Addr() string {
 	if l.ln == nil {
 		return l.to
@@ -46,7 +46,7 @@ func (l *Link) Addr() string {
 	return l.ln.Addr().String()
 }
 
-// Cut ends all connections and takes no new ones.
+// Cut closes all connections and refuses new ones.
 func (l *Link) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,7 +56,7 @@ func (l *Link) Cut() {
 	}
 }
 
-// Freeze holds everything back, as a network does that loses every packet: nobody is told.
+// Freeze holds back all data without closing connections, like a network that drops every packet.
 func (l *Link) Freeze() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,21 +65,21 @@ func (l *Link) Freeze() {
 	}
 }
 
-// Lose drops this share of the messages that NATS sends through the link.
+// Lose drops a share of the messages sent by NATS through the link.
 func (l *Link) Lose(share float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loss = share
 }
 
-// Lost is how many messages were lost.
+// Lost returns the number of dropped messages.
 func (l *Link) Lost() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
 }
 
-// Heal makes the link whole.
+// Heal ends all faults.
 func (l *Link) Heal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +90,7 @@ func (l *Link) Heal() {
 	}
 }
 
-// Close ends the link.
+// Close closes the link.
 func (l *Link) Close() {
 	l.Heal()
 	l.mu.Lock()
@@ -149,7 +149,7 @@ func (l *Link) lead(c net.Conn) {
 	_ = l.back(c, there)
 }
 
-// held reads what may be held back.
+// held is a connection whose reads wait while the link is frozen.
 type held struct {
 	net.Conn
 	l *Link
@@ -166,7 +166,7 @@ func (h *held) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// back carries what the other side answers: what NATS sends message by message, so that some can be lost.
+// back copies the responses: those of NATS message by message, so that some can be dropped.
 func (l *Link) back(to io.Writer, from net.Conn) error {
 	if !l.nats {
 		_, err := io.Copy(to, &held{from, l})
@@ -186,7 +186,7 @@ func (l *Link) share() float64 {
 	return l.loss
 }
 
-// message passes on one message of NATS, or loses it: a line, and after MSG and HMSG as many bytes as the line says.
+// message forwards or drops one message of NATS: a header line, and after MSG and HMSG a payload of the given size.
 func (l *Link) message(to io.Writer, in *bufio.Reader) error {
 	line, err := in.ReadBytes('\n')
 	if err != nil {

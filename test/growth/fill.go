@@ -10,14 +10,14 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// message is one of the usual length as a timeline keeps it.
+// message is a record body of typical length.
 type message string
 
 func (message) Absorb(txn.Body) bool { return false }
 func (m message) JSON() []byte       { return []byte(m) }
 
-// fill writes messages to the conversations of a thousand groups, in the database of a server that is yet to start: one
-// after the other through its door would take hours.
+// fill writes messages to the conversations of a thousand groups, directly into the database before the server starts:
+// through the API it would take hours.
 func fill(dir string, messages int) error {
 	const groups, each = 1000, 100
 	s, err := store.Open(context.Background(), store.Options{Dir: dir, NoSync: true})

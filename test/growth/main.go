@@ -1,6 +1,6 @@
-// Command growth measures what a flow costs the server as things grow: connected users, invitations that stay open,
-// members of a group, stored messages. It prints a table and writes a plot. The server and the generator are the
-// program itself, on 127.0.0.1.
+// Command growth measures the server's cost per flow by scale: connected users, open invitations, members of a group,
+// stored messages. It prints a table and writes a plot. The server and the generator are the program itself, on
+// 127.0.0.1.
 package main
 
 import (
@@ -19,13 +19,13 @@ import (
 )
 
 func main() {
-	plot := flag.String("plot", "docs/growth.svg", "where the plot is written")
-	length := flag.Duration("length", 5*time.Second, "how long each point is measured")
-	users := flag.String("users", "10,100,1000,9000", "connected users")
-	open := flag.String("open", "0,1000,10000,100000", "invitations that stay open")
+	plot := flag.String("plot", "docs/growth.svg", "output file of the plot")
+	length := flag.Duration("length", 5*time.Second, "duration of each measurement")
+	users := flag.String("users", "10,100,1000,9000", "numbers of connected users")
+	open := flag.String("open", "0,1000,10000,100000", "numbers of open invitations")
 	messages := flag.String("messages", "0,10000,1000000,10000000",
-		"stored messages; ten million take 5 GB in the directory for temporary files, and some minutes")
-	members := flag.String("members", "1,10,100,1000", "members of the group who are invited, all of whom accept")
+		"numbers of stored messages; ten million take 5 GB in the temporary directory and some minutes")
+	members := flag.String("members", "1,10,100,1000", "numbers of invited members of the group; all accept")
 	flag.Parse()
 	if err := run(*plot, *length, *users, *open, *members, *messages); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-// point is one measurement: what there is of something, and what a flow costs then.
+// point is one measurement: a scale, and the cost of a flow.
 type point struct {
 	n      int
 	cpu    float64 // microseconds
@@ -41,7 +41,7 @@ type point struct {
 	failed int64
 }
 
-// series is how one thing grows.
+// series is the measurements by one scale.
 type series struct {
 	name, of string
 	points   []point
@@ -78,7 +78,7 @@ func run(plot string, length time.Duration, lists ...string) error {
 	return os.WriteFile(plot, []byte(draw(all)), 0o644)
 }
 
-// flight is the same for all points, so that commits are alike.
+// flight is the same for all points, so that batches have similar sizes.
 const flight = "8"
 
 func measure(kind, n int, length time.Duration) (point, error) {

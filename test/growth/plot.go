@@ -12,7 +12,7 @@ const (
 	light, dark             = "#64748b", "#2563eb"
 )
 
-// draw makes an SVG with a panel for each series: how many, on a scale of powers of ten, and microseconds.
+// draw returns an SVG with a panel for each series: microseconds over a logarithmic scale.
 func draw(all []*series) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="11"><rect width="100%%" height="100%%" fill="#fff"/>`,
@@ -50,5 +50,5 @@ func panel(b *strings.Builder, s *series) {
 	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`, strings.Join(line, " "), dark)
 }
 
-// place is where a number stands on a scale of powers of ten; 0 stands where 1 does.
+// place returns the position on a logarithmic scale; 0 is placed like 1.
 func place(n int) float64 { return math.Log10(max(float64(n), 1)) }

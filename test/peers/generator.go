@@ -12,28 +12,28 @@ import (
 
 // user is a connected user of a peer.
 type user interface {
-	// invite calls another user; accept answers. What they bring is heard by the ear that the user was connected with.
+	// invite calls another user; accept answers. Deliveries are reported to the ear that the user was connected with.
 	invite(to int, id string) error
 	accept(from int, id string) error
 	close()
 }
 
-// ear hears what reaches a user.
+// ear receives the deliveries of a user.
 type ear interface {
 	invited(me, from int, id string)
 	accepted(id string)
 }
 
-// payload is what each invitation carries.
+// payload is the data of each invitation.
 const payload = 200
 
-// flow is one invitation under way: invite → delivered → accept → delivered.
+// flow is one invitation in flight: invite → delivered → accept → delivered.
 type flow struct {
 	begun time.Time
 	done  chan struct{}
 }
 
-// generator drives all peers alike.
+// generator applies the same load to all peers.
 type generator struct {
 	users []user
 	mu    sync.Mutex
@@ -41,7 +41,7 @@ type generator struct {
 	late  []time.Duration
 	count atomic.Int64
 	lost  atomic.Int64
-	on    atomic.Bool // the warm-up is over
+	on    atomic.Bool // measuring: the warm-up is over
 }
 
 func newGenerator() *generator { return &generator{flows: map[string]*flow{}} }
@@ -57,7 +57,7 @@ func (g *generator) connect(n int, dial func(i int, e ear) (user, error)) error 
 		go func() {
 			defer func() { <-room; wg.Done() }()
 			u, err := dial(i, g)
-			for again := 0; err != nil && again < 5; again++ { // some take few connections at once
+			for again := 0; err != nil && again < 5; again++ { // some systems accept few connections at once
 				time.Sleep(200 * time.Millisecond)
 				u, err = dial(i, g)
 			}
@@ -104,10 +104,10 @@ func (g *generator) accepted(id string) {
 	close(f.done)
 }
 
-// patience is how long a flow may take before it counts as lost.
+// patience is the timeout of a flow.
 const patience = 10 * time.Second
 
-// one runs a flow of a pair as of a time.
+// one runs a flow of a pair, with its start time.
 func (g *generator) one(ctx context.Context, pair int, begun time.Time) {
 	id := fmt.Sprintf("%x-%x", time.Now().UnixNano(), rand.Uint32())
 	f := &flow{begun: begun, done: make(chan struct{})}
@@ -131,13 +131,13 @@ func (g *generator) one(ctx context.Context, pair int, begun time.Time) {
 	g.mu.Unlock()
 }
 
-// outcome is what a run found.
+// outcome is the result of a run.
 type outcome struct {
 	rate, p50, p99, cpu float64 // flows/s, ms, ms, µs per flow
 	lost                int64
 }
 
-// saturate keeps a number of flows in flight. cpu reads what the peer's processes have used.
+// saturate keeps a number of flows in flight. cpu returns the CPU time of the peer's processes.
 func (g *generator) saturate(flight int, warmup, measured time.Duration, cpu func() time.Duration) outcome {
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -151,7 +151,7 @@ func (g *generator) saturate(flight int, warmup, measured time.Duration, cpu fun
 	return g.measure(warmup, measured, cpu, func() { stop(); wg.Wait() })
 }
 
-// steady begins flows at a rate, whatever becomes of them; lateness counts from when each was to begin.
+// steady starts flows at a rate, independently of earlier ones; latency counts from the intended start.
 func (g *generator) steady(rate float64, warmup, measured time.Duration, cpu func() time.Duration) outcome {
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -1,6 +1,6 @@
-// Command peers measures Beckon beside what others would use: one generator drives a bare WebSocket relay, Beckon on
-// SQLite and on PostgreSQL, Kamailio and ejabberd with the same flows on the same machine, in rounds one after another,
-// and prints the medians as one table. It starts them itself, on 127.0.0.1.
+// Command peers compares Beckon with alternatives: one generator drives a bare WebSocket relay, Beckon on SQLite and on
+// PostgreSQL, Kamailio and ejabberd with the same flows on the same machine, in alternating rounds, and prints the
+// medians as one table. It starts all of them on 127.0.0.1.
 package main
 
 import (
@@ -14,15 +14,15 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 3, "how often each is measured; the table has the medians")
-	users := flag.Int("users", 1000, "connected users, in pairs")
+	rounds := flag.Int("rounds", 3, "rounds of measurements; the table has the medians")
+	users := flag.Int("users", 1000, "number of connected users, in pairs")
 	flight := flag.Int("flight", 64, "flows in flight at saturation")
-	rate := flag.Float64("rate", 500, "flows per second of the steady run")
-	length := flag.Duration("length", 8*time.Second, "how long each run is measured")
-	only := flag.String("only", "", "measure only those whose name contains this")
+	rate := flag.Float64("rate", 500, "flows per second of the run at a steady rate")
+	length := flag.Duration("length", 8*time.Second, "duration of each run")
+	only := flag.String("only", "", "filter: part of a system's name")
 	profiles := flag.String("profile", "", "write profiles of Beckon to this directory: full.pprof at saturation, "+
 		"steady.pprof; with -only, for they have one name")
-	relay := flag.String("serve-relay", "", "serve the relay at this address, and nothing else")
+	relay := flag.String("serve-relay", "", "only serve the relay, at this address")
 	flag.Parse()
 	if *relay != "" {
 		fmt.Fprintln(os.Stderr, serveRelay(*relay))
@@ -34,11 +34,11 @@ func main() {
 	}
 }
 
-// row is what was found of one peer.
+// row is the results of one peer.
 type row struct {
 	peer
 	full, steady []outcome
-	idle         []float64 // kB of memory for each connected user
+	idle         []float64 // kB of memory per connected user
 }
 
 func run(rounds, users, flight int, rate float64, length time.Duration, only, profiles string) error {
@@ -100,7 +100,7 @@ func (r *row) measure(users, flight int, rate float64, length time.Duration, pro
 
 func middle(list []float64) float64 { return slices.Sorted(slices.Values(list))[len(list)/2] }
 
-// median takes each figure's own, which is fairer to all than the run with the median rate.
+// median returns the median of each figure, which is fairer than the run with the median rate.
 func median(list []outcome) outcome {
 	of := func(f func(outcome) float64) float64 {
 		sorted := slices.SortedFunc(slices.Values(list), func(a, b outcome) int { return cmp.Compare(f(a), f(b)) })

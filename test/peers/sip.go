@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// sipUser is a SIP user agent over UDP, or over one TCP connection that it keeps: an invitation is an INVITE, its
-// acceptance the 200, which it acknowledges; with bye it hangs up too. The proxy keeps a transaction for each, and
-// nothing afterwards.
+// sipUser is a SIP user agent over UDP, or over one persistent TCP connection: an invitation is an INVITE, its
+// acceptance the 200, which it acknowledges; with bye it hangs up too. The proxy keeps a transaction for each, and no
+// state afterwards.
 type sipUser struct {
 	conn  net.Conn
 	in    *bufio.Reader
 	proxy string
 	me    int
-	via   string // how a Via of its begins
-	// where it is reached; over TCP at its own end of the connection, which is all that the proxy needs to find that
+	via   string // prefix of its Via headers
+	// contact address; over TCP the local end of the connection, by which the proxy finds the user
 	contact string
 	ear     ear
 	bye     bool
-	calls   map[string]string // invitations that this user got, by id: what the 200 repeats
+	calls   map[string]string // received invitations by ID: the headers that the 200 repeats
 }
 
 func dialSIP(transport, proxy string, bye bool) func(int, ear) (user, error) {
@@ -62,7 +62,7 @@ func (u *sipUser) send(text string) error {
 	return err
 }
 
-// read reads the lines of a message, and past its body. A datagram has its length in it as well, and fits the buffer.
+// read reads the lines of a message, and skips its body. A datagram has a content length as well, and fits the buffer.
 func (u *sipUser) read() ([]string, error) {
 	var lines []string
 	for {
@@ -72,7 +72,7 @@ func (u *sipUser) read() ([]string, error) {
 		}
 		if line = strings.TrimSuffix(line, "\r\n"); line != "" {
 			lines = append(lines, line)
-		} else if len(lines) > 0 { // before a message, empty lines keep a connection alive
+		} else if len(lines) > 0 { // empty lines before a message are keepalives
 			break
 		}
 	}
@@ -83,7 +83,7 @@ func (u *sipUser) read() ([]string, error) {
 	return lines, err
 }
 
-// request writes a request of this user's.
+// request writes a request by this user.
 func (u *sipUser) request(method, uri string, to int, id string, seq int, more, body string) string {
 	tag := ""
 	if method == "ACK" || method == "BYE" {
@@ -102,7 +102,7 @@ func (u *sipUser) invite(to int, id string) error {
 		strings.Repeat("x", payload)))
 }
 
-// accept answers 200 with what a response repeats of its request.
+// accept responds 200 with the headers repeated from the request.
 func (u *sipUser) accept(_ int, id string) error {
 	head := u.calls[id]
 	delete(u.calls, id)
@@ -136,7 +136,7 @@ func (u *sipUser) listen() {
 	}
 }
 
-// answered acknowledges a 200 along the route that it came, and hangs up where that is measured too.
+// answered acknowledges a 200 along its route, and hangs up if bye is set.
 func (u *sipUser) answered(lines []string) {
 	id, contact := field(lines, "Call-ID: "), between(field(lines, "Contact: "), "<", ">")
 	to, _ := strconv.Atoi(strings.TrimPrefix(between(contact, "sip:", "@"), "user"))
@@ -167,7 +167,7 @@ func between(s, after, before string) string {
 	return s
 }
 
-// repeated are the lines of a request that its response has too.
+// repeated returns the headers of a request that its response repeats.
 func repeated(lines []string, me int) string {
 	var b strings.Builder
 	for _, l := range lines {

@@ -26,18 +26,18 @@ var kamailioConfig string
 //go:embed ejabberd.yml
 var ejabberdConfig string
 
-// peer is a system to be measured.
+// peer is a system under test.
 type peer struct {
 	name, stores string
 	start        func(dir string) (*system, error)
 }
 
-// system is a running one.
+// system is a running peer.
 type system struct {
 	dial func(i int, e ear) (user, error)
-	pids func() []int // whose CPU counts
+	pids func() []int // processes whose CPU time is measured
 	stop func()
-	prof string // where it is profiled, if it can be
+	prof string // address of the profiler, if any
 }
 
 func peers() []peer {
@@ -56,7 +56,7 @@ func peers() []peer {
 	}
 }
 
-// beginning keeps the first of what a program says: some say the same without end.
+// beginning keeps the first output of a program: some repeat messages endlessly.
 type beginning struct{ strings.Builder }
 
 func (b *beginning) Write(p []byte) (int, error) {
@@ -66,20 +66,20 @@ func (b *beginning) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// unbound is a command that may open as many files as the system lets it: it inherits the limit that this program began
-// with.
+// unbound returns a command with the soft open-file limit raised to the hard one; a child otherwise inherits this
+// program's initial limit.
 func unbound(program string, args ...string) *exec.Cmd {
 	return exec.Command("sh", append([]string{"-c", `ulimit -n $(ulimit -Hn) && exec "$0" "$@"`, program}, args...)...)
 }
 
-// launch starts a program and waits until something listens on a TCP address; none = it is not asked.
+// launch starts a program and waits until it listens on a TCP address; empty = no wait.
 func launch(cmd *exec.Cmd, tcp string) (*system, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setpgid = true
 	var said beginning
-	// a daemon that it leaves behind keeps what it writes to
+	// a daemon that it starts keeps the output open
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = nil, &said, time.Second
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func launch(cmd *exec.Cmd, tcp string) (*system, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	s := &system{pids: func() []int { return family(cmd.Process.Pid) }, stop: func() {
-		all := family(cmd.Process.Pid) // some run as another user, in a session of their own
+		all := family(cmd.Process.Pid) // some run as another user, in another session
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 			for _, pid := range all {
 				_ = syscall.Kill(pid, sig)
@@ -126,7 +126,7 @@ func startRelay(string) (*system, error) {
 	return s, err
 }
 
-// limits are off for all: what is measured is not how they hold users back.
+// unlimited returns flags that disable rate limits, as in all systems: throttling is not under test.
 func unlimited() []string {
 	return []string{"--user-rate", "1e6", "--user-burst", "1000000", "--address-rate", "1e6", "--address-burst", "1000000"}
 }
@@ -143,13 +143,13 @@ func startBeckon(dir string) (*system, error) {
 	s, err := launch(exec.Command("bin/beckon",
 		append([]string{"serve", "--listen", addr, "--data", dir, "--pprof", prof}, unlimited()...)...), addr)
 	if err == nil {
-		time.Sleep(time.Second) // until it takes calls
+		time.Sleep(time.Second) // until it is ready
 		s.dial, s.prof = dialBeckon(addr, dir), prof
 	}
 	return s, err
 }
 
-// profile writes a profile of the CPU, in a run that is about to begin. What it returns is closed when that is done.
+// profile writes a CPU profile of the run that is about to begin. The returned channel is closed at its end.
 func (s *system) profile(dir, name string, length time.Duration) <-chan struct{} {
 	done := make(chan struct{})
 	if dir == "" || s.prof == "" {
@@ -209,14 +209,14 @@ func kamailio(transport string, bye bool, wait string, flags ...string) func(str
 			"-E", "-m", "1024", "-M", "32", "-l", transport + ":" + addr, "-P", filepath.Join(dir, "pid"), "-Y", dir},
 			flags...)...), asked)
 		if err == nil {
-			time.Sleep(2 * time.Second) // there is nothing to ask over UDP but a REGISTER, which is repeated
+			time.Sleep(2 * time.Second) // UDP has no probe except a REGISTER, which is retried
 			s.dial = dialSIP(transport, addr, bye)
 		}
 		return s, err
 	}
 }
 
-// ejabberd listens on TCP and for WebSockets; frames = the users come over these.
+// ejabberd listens on TCP and for WebSockets; frames = users connect over WebSocket.
 func ejabberd(frames bool, modules string) func(string) (*system, error) {
 	return func(dir string) (*system, error) {
 		tcp, err := freePort()
@@ -256,7 +256,7 @@ func ejabberdCommand(dir, node, config string) (*exec.Cmd, error) {
 	cmd := unbound("ejabberdctl", "--node", node, "--config", file, "--config-dir", dir, "--logs", logs, "--spool", spool,
 		"foreground")
 	cmd.Env = append(os.Environ(), "HOME="+spool)
-	if os.Getuid() == 0 { // by itself it would go over su, which takes the files away again
+	if os.Getuid() == 0 { // otherwise it switches the user with su, which cannot access the files
 		who, err := osuser.Lookup("ejabberd")
 		if err != nil {
 			return nil, err
@@ -268,7 +268,7 @@ func ejabberdCommand(dir, node, config string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// family is a process and all that descend from it.
+// family returns a process and its descendants.
 func family(pid int) []int {
 	list := []int{pid}
 	for i := 0; i < len(list); i++ {
@@ -284,7 +284,7 @@ func family(pid int) []int {
 	return list
 }
 
-// spent is the user and system time of processes, from the operating system.
+// spent returns the user and system time of processes.
 func spent(pids []int) time.Duration {
 	var sum time.Duration
 	for _, pid := range pids {
@@ -300,7 +300,7 @@ func spent(pids []int) time.Duration {
 	return sum
 }
 
-// resident is the memory of processes in bytes; what several of them share is counted once.
+// resident returns the memory of processes in bytes; shared memory is counted once.
 func resident(pids []int) int64 {
 	var sum int64
 	for _, pid := range pids {

@@ -14,7 +14,7 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-// socket is a WebSocket on which several may write.
+// socket is a WebSocket with concurrent writers.
 type socket struct {
 	mu sync.Mutex
 	*websocket.Conn
@@ -33,7 +33,7 @@ func (s *socket) read() (string, error) {
 
 func (s *socket) close() { _ = s.Conn.Close() }
 
-// relayUser speaks to the relay: a line each for the addressee, the sender, what it is, its id, and the payload.
+// relayUser is a client of the relay: one line each for the addressee, the sender, the kind, the ID, and the payload.
 type relayUser struct {
 	*socket
 	me string
@@ -70,7 +70,7 @@ func (u *relayUser) send(to int, what, id string) error {
 func (u *relayUser) invite(to int, id string) error   { return u.send(to, "invite", id) }
 func (u *relayUser) accept(from int, id string) error { return u.send(from, "accept", id) }
 
-// serveRelay forwards each message to the user named in its first line, and does nothing else: the ceiling.
+// serveRelay forwards each message to the user named in its first line, and does nothing else: the upper bound.
 func serveRelay(addr string) error {
 	var users sync.Map
 	up := websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024}
@@ -116,14 +116,14 @@ func dialBeckon(addr, data string) func(int, ear) (user, error) {
 			return nil, err
 		}
 		if _, b, err := c.ReadMessage(); err != nil || !strings.Contains(string(b), "serverTime") {
-			return nil, fmt.Errorf("the connect is answered with %s, %w", b, err)
+			return nil, fmt.Errorf("unexpected connect reply %s, %w", b, err)
 		}
 		go u.listen(i, e)
 		return u, nil
 	}
 }
 
-// event is what a push may bring.
+// event is the fields of a push that are needed.
 type event struct {
 	Push struct {
 		Pub struct {
@@ -184,7 +184,7 @@ func (u *beckonUser) accept(_ int, id string) error {
 	return u.call("accept", `{"inviteID":"`+id+`","requestID":"a`+id+`"}`)
 }
 
-// freePort is an address on 127.0.0.1 that nobody listens on.
+// freePort returns an unused address on 127.0.0.1.
 func freePort() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// wire carries XML to a server and back: over TCP in parts, over WebSocket in whole elements.
+// wire exchanges XML with a server: over TCP in parts, over WebSocket in whole elements.
 type wire interface {
 	write(text string) error
 	read() (string, error)
@@ -36,8 +36,8 @@ func (s *stream) close()                { _ = s.Conn.Close() }
 // xmppUser is an XMPP client: an invitation is a message with a propose of XEP-0353, its acceptance one with a proceed.
 type xmppUser struct {
 	wire
-	open string // how it begins a stream
-	ns   string // what each stanza declares; where a stream is one document, the document does
+	open string // begin of a stream
+	ns   string // namespace declaration of each stanza; empty where a stream is one document, which declares it
 }
 
 func dialStream(addr string) (*xmppUser, error) {
@@ -96,7 +96,7 @@ func (u *xmppUser) login(me int) error {
 	return u.SetReadDeadline(time.Time{})
 }
 
-// until reads elements until one has a text.
+// until reads elements until one contains a text.
 func (u *xmppUser) until(text string) error {
 	seen := ""
 	for !strings.Contains(seen, text) {
@@ -105,14 +105,14 @@ func (u *xmppUser) until(text string) error {
 			return fmt.Errorf("%w, having read %s", err, seen)
 		}
 		if seen += part; strings.Contains(seen, "<failure") {
-			return fmt.Errorf("it says %s", seen)
+			return fmt.Errorf("unexpected element %s", seen)
 		}
 	}
 	return nil
 }
 
 func (u *xmppUser) message(to int, what, id, body string) error {
-	// as XEP-0353 asks for: else an archive leaves it out
+	// as XEP-0353 requires: otherwise an archive drops it
 	return u.write(`<message` + u.ns + ` to="` + name(to) + `@localhost/r" type="chat" id="` + id + `"><` + what +
 		` xmlns="urn:xmpp:jingle-message:0" id="` + id + `">` + body + `</` + what +
 		`><store xmlns="urn:xmpp:hints"/></message>`)
@@ -149,7 +149,7 @@ func (u *xmppUser) listen(me int, e ear) {
 	}
 }
 
-// attribute reads an attribute of the outermost element, with either kind of quotes.
+// attribute returns an attribute of the outermost element, with either kind of quotes.
 func attribute(stanza, name string) string {
 	head, _, _ := strings.Cut(stanza, ">")
 	for _, quote := range []string{"'", `"`} {

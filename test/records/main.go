@@ -1,7 +1,7 @@
-// Command records builds a house that has been used for a while, with as many call records as one likes, and measures
-// what its console costs: how long each of the verbs that it calls takes. With -serve it stays up, to look at.
+// Command records creates a database with a history of many call records, and measures the methods used by the console.
+// With -serve it keeps the server running.
 //
-// The past is made of an export, as any backup is, and imported; nothing is written past the program.
+// The history is imported from a generated export; nothing bypasses the program.
 package main
 
 import (
@@ -26,11 +26,11 @@ import (
 
 func main() {
 	var o options
-	flag.IntVar(&o.calls, "calls", 1_000_000, "call records")
-	flag.IntVar(&o.days, "days", 90, "days in which they happened")
-	flag.StringVar(&o.program, "program", "bin/beckon", "the program")
-	flag.StringVar(&o.serve, "serve", "", "address on which to stay up, with the console")
-	flag.IntVar(&o.times, "times", 20, "calls of each verb")
+	flag.IntVar(&o.calls, "calls", 1_000_000, "number of call records")
+	flag.IntVar(&o.days, "days", 90, "period of the records in days")
+	flag.StringVar(&o.program, "program", "bin/beckon", "path of the program")
+	flag.StringVar(&o.serve, "serve", "", "address to keep serving on, with the console")
+	flag.IntVar(&o.times, "times", 20, "calls of each method")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -72,7 +72,7 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	defer func() {
-		_ = server.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+		_ = server.Process.Signal(syscall.SIGTERM) // it may have ended already
 		_ = server.Wait()
 	}()
 	url := "http://" + address
@@ -87,7 +87,7 @@ func (o *options) run(ctx context.Context) error {
 	return o.measure(ctx, url)
 }
 
-// fill makes the past and imports it.
+// fill generates the history and imports it.
 func (o *options) fill(ctx context.Context, dir string) error {
 	r, w := io.Pipe()
 	cmd := exec.CommandContext(ctx, o.program, "import", "--data", dir)
@@ -98,13 +98,13 @@ func (o *options) fill(ctx context.Context, dir string) error {
 	imported := make(chan error, 1)
 	go func() {
 		err := cmd.Wait()
-		_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // it never fails; who writes still is told
+		_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // never fails; ends a write in progress
 		imported <- err
 	}()
 	packed := gzip.NewWriter(w)
 	err := newPast(packed, o.calls, o.days).write()
 	err = errors.Join(err, packed.Close())
-	_ = w.CloseWithError(err) // it never fails
+	_ = w.CloseWithError(err) // never fails
 	return errors.Join(err, <-imported)
 }
 
@@ -120,7 +120,7 @@ func ready(ctx context.Context, url string) error {
 	for range 300 {
 		res, err := http.Get(url + "/readyz")
 		if err == nil {
-			_ = res.Body.Close() // only its status is looked at
+			_ = res.Body.Close() // only the status is needed
 			if res.StatusCode == http.StatusOK {
 				return nil
 			}
@@ -134,44 +134,44 @@ func ready(ctx context.Context, url string) error {
 	return fmt.Errorf("%s is not ready after 30 s", url)
 }
 
-// measure calls what the console calls.
+// measure measures the methods used by the console.
 func (o *options) measure(ctx context.Context, url string) error {
 	now := time.Now().UnixMilli()
 	day := int64(24 * time.Hour / time.Millisecond)
-	fmt.Printf("\n| what is asked for | median | slowest of %d |\n|---|---|---|\n", o.times)
-	for _, c := range []struct{ what, verb, body string }{
+	fmt.Printf("\n| request | median | slowest of %d |\n|---|---|---|\n", o.times)
+	for _, c := range []struct{ name, method, body string }{
 		{"figures of a day", "getStats", fmt.Sprintf(`{"from":%d,"until":%d}`, now-day, now)},
 		{fmt.Sprintf("figures of %d days", o.days), "getStats",
 			fmt.Sprintf(`{"from":%d,"until":%d}`, now-int64(o.days)*day, now)},
 		{"the latest 100 calls", "listCalls", `{"limit":100}`},
 		{"100 calls of a day in the middle", "listCalls",
 			fmt.Sprintf(`{"limit":100,"from":%d,"until":%d}`, now-int64(o.days/2)*day, now-int64(o.days/2-1)*day)},
-		{"100 calls of a person", "listCalls", `{"limit":100,"userID":"user-00042"}`},
+		{"100 calls of a user", "listCalls", `{"limit":100,"userID":"user-00042"}`},
 		{"100 calls of a group", "listCalls", `{"limit":100,"groupID":"team-007"}`},
 		{"calls in progress", "listCalls", `{"open":true,"limit":1000}`},
-		{"100 people", "listUsers", `{"limit":100}`},
-		{"people whose id begins with user-09", "listUsers", `{"limit":100,"userID":"user-09"}`},
+		{"100 users", "listUsers", `{"limit":100}`},
+		{"users by ID prefix user-09", "listUsers", `{"limit":100,"userID":"user-09"}`},
 		{"100 groups", "listGroups", `{"limit":100}`},
 		{"open invitations", "listOpenInvitations", `{"limit":100}`},
 	} {
 		var took []time.Duration
 		for range o.times {
 			begin := time.Now()
-			if err := call(ctx, url, c.verb, c.body); err != nil {
-				return fmt.Errorf("%s: %w", c.what, err)
+			if err := call(ctx, url, c.method, c.body); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
 			}
 			took = append(took, time.Since(begin))
 		}
 		slices.Sort(took)
-		fmt.Printf("| %s | %.1f ms | %.1f ms |\n", c.what, ms(took[len(took)/2]), ms(took[len(took)-1]))
+		fmt.Printf("| %s | %.1f ms | %.1f ms |\n", c.name, ms(took[len(took)/2]), ms(took[len(took)-1]))
 	}
 	return nil
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func call(ctx context.Context, url, verb, body string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/"+verb, strings.NewReader(body))
+func call(ctx context.Context, url, method, body string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/"+method, strings.NewReader(body))
 	if err != nil {
 		return err
 	}

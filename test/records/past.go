@@ -15,7 +15,7 @@ const (
 	step   = 5 * time.Minute
 )
 
-// past is what happened in a house: more by day than by night, less on Sundays, and a little more each week.
+// past generates a history: more activity by day than by night, less on Sundays, and slowly increasing.
 type past struct {
 	out   *bufio.Writer
 	put   func(line) error
@@ -49,7 +49,7 @@ func (p *past) table(name string) {
 
 func user(n int) string { return fmt.Sprintf("user-%05d", n) }
 
-// busy says how much goes on, from 0 to about 1.
+// busy returns the relative activity, from 0 to about 1.
 func busy(t time.Time) float64 {
 	hour := float64(t.Hour()) + float64(t.Minute())/60
 	day := math.Exp(-math.Pow((hour-11)/3.5, 2)) + 0.8*math.Exp(-math.Pow((hour-19)/2.5, 2)) + 0.05
@@ -59,10 +59,10 @@ func busy(t time.Time) float64 {
 	return day
 }
 
-// write writes an export of the past.
+// write writes the history as an export.
 func (p *past) write() error {
 	p.err = p.put(line{Version: 1, Epoch: "records"})
-	p.people()
+	p.accounts()
 	steps := int(p.end.Sub(p.begin) / step)
 	weights, total := make([]float64, steps), 0.0
 	for i := range weights {
@@ -87,7 +87,7 @@ func (p *past) write() error {
 		p.figures(p.begin.Add(time.Duration(i)*step).UnixMilli(), float64(c))
 	}
 	p.table("participant")
-	for i := 0; i < n; i += 1000 { // enough to find those of a person
+	for i := 0; i < n; i += 1000 { // enough to find the calls of one user
 		at := p.begin.UnixMilli() + int64(i)
 		p.row(fmt.Sprintf("call-%07d", i), "user-00042", "", at, at, at+60_000, 60_000, "hangup")
 	}
@@ -100,7 +100,7 @@ func (p *past) write() error {
 	return p.out.Flush()
 }
 
-func (p *past) people() {
+func (p *past) accounts() {
 	p.table("topic")
 	for i := range users {
 		p.row("user:"+user(i), 10, 0, 0)
@@ -116,7 +116,7 @@ func (p *past) people() {
 	}
 }
 
-// call is one call record: most between two, some in a team; a few seconds to an hour.
+// call writes one call record: mostly one-to-one, some in a team; from a few seconds to an hour.
 func (p *past) call(n int, at time.Time) {
 	began := at.Add(time.Duration(2+p.rnd.IntN(18)) * time.Second)
 	lasted := time.Duration(math.Exp(p.rnd.NormFloat64()*1.1+5)) * time.Second
@@ -134,7 +134,7 @@ func (p *past) call(n int, at time.Time) {
 		lasted.Milliseconds(), reason, by, 0, total, 0, 0, ended.UnixMilli())
 }
 
-// figures are those of five minutes in which so many calls came about.
+// figures writes the statistics of five minutes with a number of calls.
 func (p *past) figures(at int64, calls float64) {
 	put := func(name string, n float64) {
 		if whole := int64(math.Round(n * (0.9 + 0.2*p.rnd.Float64()))); whole > 0 {

@@ -1,4 +1,4 @@
-// Package scenario tests the whole server as its users meet it, by subject: real servers, SDK clients and databases,
+// Package scenario tests the whole server through its public API, by subject: real servers, SDK clients and databases,
 // one node or several.
 //
 //	go test ./test/scenario            # one node

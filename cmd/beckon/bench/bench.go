@@ -1,6 +1,6 @@
-// Package bench owns "beckon bench": what a running server does, measured from outside with the SDK.
+// Package bench implements "beckon bench": load generation and measurements of a running server, with the SDK.
 //
-// It changes nothing in a server but what its users do.
+// It uses the public API only.
 package bench
 
 import (
@@ -23,30 +23,31 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Bench measures a running server. A flow is: invite, delivered to the invitee, accept, delivered to the inviter.
+// Bench configures a measurement of a running server. A flow is: invite, delivered to the invitee, accept, delivered to
+// the inviter.
 type Bench struct {
-	Server   []string          `help:"Address of the server; of several nodes, all of them: the users are spread over them." default:"http://127.0.0.1:8787"`
-	Data     string            `help:"The server's data directory, for its secret." default:"beckon-data"`
-	Secret   string            `help:"The server's JWT secret, instead of the one in the data directory." name:"jwt-secret"`
+	Server   []string          `help:"Addresses of the server's nodes; users are distributed over them." default:"http://127.0.0.1:8787"`
+	Data     string            `help:"Data directory of the server, for its secret." default:"beckon-data"`
+	Secret   string            `help:"JWT secret of the server. Default: the one in the data directory." name:"jwt-secret"`
 	Users    int               `help:"Connected users." default:"500"`
-	Prefix   string            `help:"What the users' names begin with." default:"bench-"`
+	Prefix   string            `help:"Prefix of user IDs." default:"bench-"`
 	Flight   int               `help:"Closed loop: flows in flight." default:"64"`
 	Rate     float64           `help:"Open loop: flows per second; latency counts from the intended start. 0 = closed loop." default:"0"`
-	Duration time.Duration     `help:"How long to measure." default:"10s"`
-	Warmup   time.Duration     `help:"How long to run before." default:"2s"`
-	Group    int               `help:"Invite groups of this many members instead of one person; all of them accept." default:"0"`
+	Duration time.Duration     `help:"Duration of the measurement." default:"10s"`
+	Warmup   time.Duration     `help:"Duration of the warm-up." default:"2s"`
+	Group    int               `help:"Invite groups of this many members instead of one user; all members accept." default:"0"`
 	Payload  int               `help:"Bytes of data in each invite." default:"200"`
 	Idle     bool              `help:"Only connect, and report the server's memory per user."`
-	Deadline int               `help:"Only open this many invitations that time out, and report how late they do." default:"0" name:"deadlines"`
-	Crowd    int               `help:"Measure one group of this many members, of whom --users are connected: messages, and an invitation that all answer within 5 s." default:"0"`
-	Open     int               `help:"Only open this many invitations with a deadline in an hour, and leave them open." default:"0"`
-	Spread   time.Duration     `help:"With --deadlines: over how long the deadlines are spread, in whole seconds." default:"30s"`
-	PID      []int             `help:"The server's processes, for their CPU and memory. Default: found by the addresses." name:"pid"`
-	Also     map[string]string `help:"Report the CPU of other processes too; with a plus, of their children as well: postgres=123+;nats=456." placeholder:"NAME=PID"`
+	Deadline int               `help:"Only open this many invitations that time out, and report the delay of their timeouts." default:"0" name:"deadlines"`
+	Crowd    int               `help:"Measure one group of this many members, with --users of them connected: messages, and an invitation that all members answer within 5 s." default:"0"`
+	Open     int               `help:"Only open this many invitations with a deadline in an hour, without closing them." default:"0"`
+	Spread   time.Duration     `help:"With --deadlines: period over which deadlines are spread, in whole seconds." default:"30s"`
+	PID      []int             `help:"Processes of the server, for CPU and memory. Default: found by the addresses." name:"pid"`
+	Also     map[string]string `help:"Other processes to report CPU of; a plus includes their children: postgres=123+;nats=456." placeholder:"NAME=PID"`
 	JSON     bool              `help:"Print JSON instead of a table."`
 }
 
-// benchResult is what a run found.
+// benchResult is the result of a run.
 type benchResult struct {
 	Mode           string  `json:"mode"`
 	Users          int     `json:"users"`
@@ -70,10 +71,10 @@ type benchResult struct {
 	Note           string             `json:"note,omitempty"`
 }
 
-// generatorGC keeps the generator, which shares the machine with the server, from collecting often.
+// generatorGC is the GOGC of the generator: it shares the machine with the server, and should collect garbage rarely.
 const generatorGC = 400
 
-// Run measures and prints.
+// Run measures and prints the result.
 func (c *Bench) Run(ctx context.Context) error {
 	debug.SetGCPercent(generatorGC)
 	if len(c.PID) == 0 {
@@ -149,7 +150,7 @@ func (c *Bench) print(r *benchResult) error {
 	return w.Flush()
 }
 
-// bench is a running measurement.
+// bench is a running measurement. mu guards flows, latency and onMessage.
 type bench struct {
 	cmd     *Bench
 	users   []*client.Client
@@ -159,14 +160,14 @@ type bench struct {
 	latency *hdrhistogram.Histogram
 	count   atomic.Int64
 	failed  atomic.Int64
-	counts  atomic.Bool // the warm-up is over
+	counts  atomic.Bool // measuring: the warm-up is over
 	onEnd   func(protocol.Signaling)
 
 	onMessage func(protocol.Message)
 	web       *http.Client
 }
 
-// flow is one invitation under way.
+// flow is one invitation in flight.
 type flow struct {
 	start   time.Time
 	waiting int
@@ -175,7 +176,7 @@ type flow struct {
 
 func (b *bench) name(i int) string { return fmt.Sprintf("%s%d", b.cmd.Prefix, i) }
 
-// connect connects all users, a few at a time.
+// connect connects all users, at most 64 concurrently.
 func (b *bench) connect(ctx context.Context) error {
 	b.users = make([]*client.Client, b.cmd.Users)
 	g, ctx := errgroup.WithContext(ctx)
@@ -214,11 +215,11 @@ func (b *bench) close() {
 	_ = g.Wait()
 }
 
-// received is what user i is told.
+// received handles a signaling event of user i.
 func (b *bench) received(i int, m protocol.Signaling) {
 	switch {
 	case m.ActionType == protocol.ActionInvite && m.Inviter != b.name(i) && b.cmd.Deadline+b.cmd.Open+b.cmd.Crowd == 0:
-		go func() { // an answer waits for its ack, a callback must not
+		go func() { // Accept waits for its response, which a callback must not do
 			if _, err := b.users[i].Accept(context.Background(), m.InviteID, ""); err != nil {
 				b.failed.Add(1)
 			}
@@ -248,7 +249,7 @@ func (b *bench) answered(id string, n int) {
 	close(f.done)
 }
 
-// begin starts a flow from pair or group n, as of a time, and waits for its end.
+// begin starts a flow of pair or group n, with start as the begin of its latency, and waits for its end.
 func (b *bench) begin(ctx context.Context, n int, start time.Time) {
 	f := &flow{start: start, waiting: 1, done: make(chan struct{})}
 	id := client.NewID()

@@ -18,40 +18,40 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// What the measurement of a crowd does.
+// Parameters of the crowd measurement.
 const (
 	crowdMessages = 20
-	crowdAnswers  = 5 * time.Second // over which everybody answers
+	crowdAnswers  = 5 * time.Second // period over which all members answer
 	crowdPatience = 2 * time.Minute
 )
 
-// crowd measures one large group, of whom the bench's users are connected: how long a message takes to the last of
-// them, and how long after the last answer to an invitation of everybody the inviter has all answers.
+// crowd measures one large group in which the bench's users are connected: the delay of a message to the last of them,
+// and the delay from the last answer to an invitation of all members until the inviter has all answers.
 func (b *bench) crowd(ctx context.Context, res *benchResult) error {
 	ctx, cancel := context.WithTimeout(ctx, crowdPatience)
 	defer cancel()
 	group := b.cmd.Prefix + "crowd-" + client.NewID()[24:]
-	if err := b.gather(ctx, group); err != nil {
+	if err := b.importGroup(ctx, group); err != nil {
 		return err
 	}
 	for n := range crowdMessages {
-		took, err := b.shout(ctx, group, fmt.Sprint(group, "-", n))
+		took, err := b.broadcast(ctx, group, fmt.Sprint(group, "-", n))
 		if err != nil {
 			return err
 		}
-		if n > 0 { // the first also waits until everybody listens
+		if n > 0 { // the first also waits for subscriptions
 			_ = b.latency.RecordValue(took.Microseconds())
 		}
 	}
 	cpu := cpuTime(b.cmd.PID...)
-	late, err := b.everybodyAnswers(ctx, group)
+	late, err := b.inviteAll(ctx, group)
 	if err != nil {
 		return err
 	}
 	res.Mode = fmt.Sprintf("a group of %d, %d of them connected", b.cmd.Crowd, b.cmd.Users)
 	b.quantiles(res)
 	res.RSS = residentBytes(b.cmd.PID...)
-	res.Note = fmt.Sprintf("latency is of %d messages in the group, from sending to the last of %d connected members; %d "+
+	res.Note = fmt.Sprintf("latency is that of %d group messages to the last of %d connected members; %d "+
 		"answers to one invitation within %s: "+
 		"the inviter had all of them %d ms after the last was acknowledged, at %d µs of server CPU each",
 		crowdMessages-1, b.cmd.Users-1, b.cmd.Crowd-1, crowdAnswers, late.Milliseconds(),
@@ -59,8 +59,9 @@ func (b *bench) crowd(ctx context.Context, res *benchResult) error {
 	return nil
 }
 
-// gather imports the group: the first user owns it, the others connected are in it, and so are people who are not.
-func (b *bench) gather(ctx context.Context, group string) error {
+// importGroup imports the group: the first user is its owner, the other connected users are members, and the rest of
+// the members are not connected.
+func (b *bench) importGroup(ctx context.Context, group string) error {
 	g := protocol.ImportGroup{GroupID: group, Type: "Meeting", Owner: b.name(0)}
 	for i := 1; i < b.cmd.Crowd; i++ {
 		g.Members = append(g.Members, protocol.ImportMember{UserID: b.name(i)})
@@ -69,8 +70,8 @@ func (b *bench) gather(ctx context.Context, group string) error {
 	return b.post(ctx, "importGroups", "", protocol.ImportGroupsRequest{Groups: []protocol.ImportGroup{g}}, &res)
 }
 
-// post calls a verb as an app server, for a user or for itself.
-func (b *bench) post(ctx context.Context, verb, user string, request, response any) error {
+// post calls a method as an app server, for a user or for itself.
+func (b *bench) post(ctx context.Context, method, user string, request, response any) error {
 	keys, err := beckon.LoadKeys(b.cmd.Data)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (b *bench) post(ctx context.Context, verb, user string, request, response a
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.cmd.Server[0]+"/v1/"+verb, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.cmd.Server[0]+"/v1/"+method, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -94,18 +95,18 @@ func (b *bench) post(ctx context.Context, verb, user string, request, response a
 	defer reply.Body.Close()
 	var refused protocol.Error
 	if reply.StatusCode != http.StatusOK {
-		_ = json.NewDecoder(reply.Body).Decode(&refused) // whatever it is, the status is told
-		return fmt.Errorf("%s: %s: %s", verb, reply.Status, refused.Message)
+		_ = json.NewDecoder(reply.Body).Decode(&refused) // the status is reported in any case
+		return fmt.Errorf("%s: %s: %s", method, reply.Status, refused.Message)
 	}
 	return json.NewDecoder(reply.Body).Decode(response)
 }
 
-// shout sends a message and waits until every other connected member has it.
-func (b *bench) shout(ctx context.Context, group, id string) (time.Duration, error) {
-	var heard atomic.Int64
+// broadcast sends a message and waits for its delivery to every other connected member.
+func (b *bench) broadcast(ctx context.Context, group, id string) (time.Duration, error) {
+	var received atomic.Int64
 	all := make(chan struct{})
 	b.setOnMessage(func(m protocol.Message) {
-		if m.MessageID == id && heard.Add(1) == int64(b.cmd.Users-1) {
+		if m.MessageID == id && received.Add(1) == int64(b.cmd.Users-1) {
 			close(all)
 		}
 	})
@@ -119,12 +120,13 @@ func (b *bench) shout(ctx context.Context, group, id string) (time.Duration, err
 	case <-all:
 		return time.Since(start), nil
 	case <-ctx.Done():
-		return 0, fmt.Errorf("%d of %d connected members heard the message", heard.Load(), b.cmd.Users-1)
+		return 0, fmt.Errorf("%d of %d connected members received the message", received.Load(), b.cmd.Users-1)
 	}
 }
 
-// everybodyAnswers invites the whole group; all members answer, spread over some seconds.
-func (b *bench) everybodyAnswers(ctx context.Context, group string) (late time.Duration, err error) {
+// inviteAll invites the whole group; all members answer, spread over crowdAnswers. It returns the delay from the last
+// response to the inviter's last event.
+func (b *bench) inviteAll(ctx context.Context, group string) (late time.Duration, err error) {
 	id := client.NewID()
 	f := &flow{start: time.Now(), waiting: b.cmd.Crowd - 1, done: make(chan struct{})}
 	b.mu.Lock()
@@ -161,7 +163,7 @@ func (b *bench) everybodyAnswers(ctx context.Context, group string) (late time.D
 	case <-f.done:
 		return max(0, time.Since(last)), nil
 	case <-ctx.Done():
-		return 0, errors.New("the inviter never had all answers")
+		return 0, errors.New("the inviter did not receive all answers")
 	}
 }
 
@@ -180,7 +182,7 @@ func sleepUntil(ctx context.Context, due time.Time) error {
 	}
 }
 
-// setOnMessage sets who is told of messages.
+// setOnMessage sets the handler of messages.
 func (b *bench) setOnMessage(f func(protocol.Message)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// load runs flows, closed or open loop, and fills the result.
+// load runs flows, in a closed or open loop, and fills in the result.
 func (b *bench) load(ctx context.Context, res *benchResult) error {
 	if err := b.makeGroups(ctx); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (b *bench) closed(ctx context.Context, ended <-chan struct{}) {
 	wg.Wait()
 }
 
-// open starts flows at a fixed rate, whether or not the ones before have ended.
+// open starts flows at a fixed rate, independently of the end of earlier ones.
 func (b *bench) open(ctx context.Context, ended <-chan struct{}) {
 	var wg sync.WaitGroup
 	start, tick := time.Now(), time.NewTicker(time.Millisecond)
@@ -133,10 +133,10 @@ func (b *bench) makeGroups(ctx context.Context) error {
 	return nil
 }
 
-// settleTime is how long idle connections are left alone before memory is read.
+// settleTime is the pause between connecting and reading memory.
 const settleTime = 15 * time.Second
 
-// idle reports the server's memory for connections that do nothing.
+// idle reports the server's memory per idle connection.
 func (b *bench) idle(ctx context.Context, res *benchResult, before int64) error {
 	select {
 	case <-time.After(settleTime):
@@ -150,7 +150,7 @@ func (b *bench) idle(ctx context.Context, res *benchResult, before int64) error 
 	return nil
 }
 
-// deadlines opens invitations that nobody answers and reports how late their timeouts come.
+// deadlines opens invitations without answers and reports the delay of their timeouts.
 func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 	var left atomic.Int64
 	left.Store(int64(b.cmd.Deadline))
@@ -176,7 +176,7 @@ func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 		}
 	}
 	begun := time.Now()
-	lead := time.Duration(b.cmd.Deadline) * time.Second / 2500 // what opening them takes, about
+	lead := time.Duration(b.cmd.Deadline) * time.Second / 2500 // approximate time to open them
 	err := b.openMany(ctx, b.cmd.Deadline, func(n int) time.Time {
 		return begun.Add(lead + time.Duration(float64(b.cmd.Spread)*float64(n)/float64(b.cmd.Deadline)))
 	}, func(id string, at int64) { mu.Lock(); due[id] = at; mu.Unlock() })
@@ -189,7 +189,7 @@ func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(b.cmd.Spread + 5*time.Minute):
-		return fmt.Errorf("%d timeouts never came", left.Load())
+		return fmt.Errorf("%d timeouts were not received", left.Load())
 	}
 	b.quantiles(res)
 	res.Mode = fmt.Sprintf("%d deadlines over %s", b.cmd.Deadline, b.cmd.Spread)
@@ -197,11 +197,11 @@ func (b *bench) deadlines(ctx context.Context, res *benchResult) error {
 	res.FlowsPerSecond = float64(b.cmd.Deadline) / opened.Seconds()
 	res.RSS = residentBytes(b.cmd.PID...)
 	res.Note = fmt.Sprintf(
-		"latency is deadline to decision by the server's clock; flows per second is opening them; %d came twice", twice)
+		"latency is deadline to decision by the server's clock; flows per second counts invites; %d duplicates", twice)
 	return nil
 }
 
-// leaveOpen opens invitations with an hour to go, and reports the server's memory with them.
+// leaveOpen opens invitations with a deadline in an hour, and reports the server's memory.
 func (b *bench) leaveOpen(ctx context.Context, res *benchResult) error {
 	begun := time.Now()
 	hour := begun.Add(time.Hour)
@@ -213,7 +213,7 @@ func (b *bench) leaveOpen(ctx context.Context, res *benchResult) error {
 	return nil
 }
 
-// openMany opens n invitations that nobody answers; target says when each shall be due, to the second.
+// openMany opens n invitations without answers; target returns the deadline of each, in whole seconds.
 func (b *bench) openMany(ctx context.Context, n int, target func(int) time.Time, note func(id string, at int64)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(256)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// listener finds the process that listens on the server's port on this machine; 0 when it cannot.
+// listener returns the process that listens on the server's port on this machine; 0 if there is none.
 func listener(server string) int {
 	u, err := url.Parse(server)
 	if err != nil {
@@ -40,12 +40,12 @@ func listener(server string) int {
 	return 0
 }
 
-// usage is what had been spent at a moment.
+// usage is the resources spent up to a time.
 type usage struct {
 	at    time.Time
 	cpu   time.Duration
 	also  map[string]time.Duration
-	store map[string]float64 // the servers' counters of their database
+	store map[string]float64 // the servers' database counters
 }
 
 func (b *bench) usage() usage {
@@ -64,7 +64,7 @@ func (b *bench) usage() usage {
 	return u
 }
 
-// counters adds what a server says of its database; one that says nothing has none over the network.
+// counters adds the database counters of a server; SQLite has none.
 func (b *bench) counters(server string, sum map[string]float64) {
 	res, err := b.web.Get(server + "/metrics")
 	if err != nil {
@@ -79,7 +79,7 @@ func (b *bench) counters(server string, sum map[string]float64) {
 	}
 }
 
-// spent fills in what each flow cost.
+// spent fills in the cost of each flow.
 func (r *benchResult) spent(from, to usage) {
 	flows := float64(r.Flows)
 	r.CPUPerFlow = float64((to.cpu - from.cpu).Microseconds()) / flows
@@ -97,7 +97,7 @@ func (r *benchResult) spent(from, to usage) {
 	}
 }
 
-// stat reads a process's line of numbers, from its state on; nil when it is gone.
+// stat returns the fields of /proc/PID/stat from the state on; nil if the process has ended.
 func stat(pid int) []string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -106,7 +106,7 @@ func stat(pid int) []string {
 	return strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
 }
 
-// family is a process and all that descend from it.
+// family returns a process and its descendants.
 func family(pid int) []int {
 	children := map[int][]int{}
 	all, _ := filepath.Glob("/proc/[0-9]*")
@@ -124,20 +124,20 @@ func family(pid int) []int {
 	return list
 }
 
-// cpuTime is the user and system time of processes, from the operating system.
+// cpuTime returns the user and system time of processes.
 func cpuTime(pids ...int) time.Duration {
 	var sum time.Duration
 	for _, pid := range pids {
 		if p := stat(pid); len(p) > 12 {
 			user, _ := strconv.ParseInt(p[11], 10, 64)
 			sys, _ := strconv.ParseInt(p[12], 10, 64)
-			sum += time.Duration(user+sys) * time.Second / 100 // the kernel counts in hundredths
+			sum += time.Duration(user+sys) * time.Second / 100 // the kernel's unit is 10 ms
 		}
 	}
 	return sum
 }
 
-// residentBytes is the resident memory of processes, from the operating system.
+// residentBytes returns the resident memory of processes.
 func residentBytes(pids ...int) int64 {
 	var sum int64
 	for _, pid := range pids {

@@ -18,13 +18,13 @@ import (
 	"github.com/livekit/mediatransportutil/pkg/rtcconfig"
 )
 
-// SFU is a media server in this program.
+// SFU is a media server in this process.
 type SFU struct {
 	server *service.LivekitServer
 	url    string
 }
 
-// New prepares a media server. One program can have one, because the library counts in variables of its own.
+// New prepares a media server. A process can have only one, because the library has global state.
 func New(opt Options) (*SFU, error) {
 	conf, err := opt.config()
 	if err != nil {
@@ -33,19 +33,19 @@ func New(opt Options) (*SFU, error) {
 	config.InitLoggerFromConfig(&conf.Logging)
 	node, err := routing.NewLocalNode(conf)
 	if err != nil {
-		return nil, fmt.Errorf("the media server: %w", err)
+		return nil, fmt.Errorf("media server: %w", err)
 	}
 	if err := prometheus.Init(string(node.NodeID()), node.NodeType()); err != nil {
-		return nil, fmt.Errorf("the media server: %w", err)
+		return nil, fmt.Errorf("media server: %w", err)
 	}
 	server, err := service.InitializeServer(conf, node)
 	if err != nil {
-		return nil, fmt.Errorf("the media server: %w", err)
+		return nil, fmt.Errorf("media server: %w", err)
 	}
 	return &SFU{server: server, url: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(conf.Port)))}, nil
 }
 
-// URL is where this program reaches it.
+// URL returns the API address.
 func (s *SFU) URL() string { return s.url }
 
 // Run serves until ctx ends.
@@ -54,11 +54,11 @@ func (s *SFU) Run(ctx context.Context) error {
 	go func() { done <- s.server.Start() }()
 	select {
 	case err := <-done:
-		return fmt.Errorf("the media server: %w", err)
+		return fmt.Errorf("media server: %w", err)
 	case <-ctx.Done():
 	}
-	again := time.NewTicker(50 * time.Millisecond) // the library does not hear a Stop until it runs
-	defer again.Stop()
+	retry := time.NewTicker(50 * time.Millisecond) // the library ignores Stop before it runs
+	defer retry.Stop()
 	for {
 		if s.server.IsRunning() {
 			s.server.Stop(true)
@@ -66,7 +66,7 @@ func (s *SFU) Run(ctx context.Context) error {
 		select {
 		case err := <-done:
 			return err
-		case <-again.C:
+		case <-retry.C:
 		}
 	}
 }
@@ -76,10 +76,10 @@ func (opt Options) config() (*config.Config, error) {
 	if opt.IP != "" && ip == nil {
 		return nil, fmt.Errorf("%q is not an IP address", opt.IP)
 	}
-	// both are replaced below; without them the library asks the internet
+	// both are replaced below; without them the library queries a STUN server
 	conf, err := config.NewConfig("rtc:\n  udp_port: 1\n  node_ip: 127.0.0.1\n", true, nil, nil)
 	if err != nil {
-		return nil, fmt.Errorf("the media server: %w", err)
+		return nil, fmt.Errorf("media server: %w", err)
 	}
 	if opt.IP == "" {
 		if ip, err = ownIP(); err != nil {
@@ -93,7 +93,7 @@ func (opt Options) config() (*config.Config, error) {
 		}
 	}
 	if ip.IsLoopback() {
-		tcp = 0 // its listener would be heard outside; this machine needs no way around a firewall
+		tcp = 0 // its listener would be reachable from outside, and loopback needs no fallback for firewalls
 	} else if tcp == 0 {
 		if tcp, err = freeTCP(); err != nil {
 			return nil, err
@@ -118,33 +118,33 @@ func (opt Options) config() (*config.Config, error) {
 	if ip.IsLoopback() {
 		conf.RTC.IPs.Includes = []string{ip.String() + "/32"}
 	}
-	conf.Room.AutoCreate = false // the server makes rooms, so that an old token opens none
+	conf.Room.AutoCreate = false // the server creates rooms, so that an old token opens none
 	conf.Keys = map[string]string{opt.Key: opt.Secret}
 	conf.WebHook.URLs, conf.WebHook.APIKey = []string{opt.Hook}, opt.Key
 	if conf.Logging.Level = opt.LogLevel; opt.LogLevel == "" {
 		conf.Logging.Level = "error"
-		// a call that ends is no error
+		// the end of a call is no error
 		conf.Logging.ComponentLevels = map[string]string{"transport.pion": "fatal", "pion": "fatal"}
 	}
 	return conf, nil
 }
 
-// ownIP is the address of this machine on the way out. Nothing is sent.
+// ownIP returns this machine's address on the default route. No packet is sent.
 func ownIP() (net.IP, error) {
-	// RFC 5737: for documentation, never a real host
+	// RFC 5737: a documentation address, never a real host
 	c, err := (&net.Dialer{Timeout: time.Second}).Dial("udp", "192.0.2.1:9")
 	if err != nil {
-		return net.IPv4(127, 0, 0, 1), nil // without a network there is this machine alone
+		return net.IPv4(127, 0, 0, 1), nil // no network: loopback only
 	}
 	defer c.Close()
 	addr, ok := c.LocalAddr().(*net.UDPAddr)
 	if !ok {
-		return nil, errors.New("the address of this machine cannot be found out; give it with --media-ip")
+		return nil, errors.New("cannot detect the address of this machine; set --media-ip")
 	}
 	return addr.IP, nil
 }
 
-// freeTCP and freeUDP find ports that nobody uses now.
+// freeTCP and freeUDP return unused ports.
 func freeTCP() (int, error) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

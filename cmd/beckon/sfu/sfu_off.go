@@ -7,17 +7,17 @@ import (
 	"errors"
 )
 
-// SFU is left out of this build.
+// SFU is excluded from this build.
 type SFU struct{}
 
 // New returns an error: this build has no media server.
 func New(Options) (*SFU, error) {
 	return nil, errors.New(
-		"this program was built without the embedded media server (build tag nosfu); use --media external")
+		"built without the embedded media server (build tag nosfu); use --media external")
 }
 
 // URL returns "".
 func (*SFU) URL() string { return "" }
 
-// Run returns at once.
+// Run returns immediately.
 func (*SFU) Run(context.Context) error { return nil }

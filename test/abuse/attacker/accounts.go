@@ -21,7 +21,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Names of the attacks of ordinary accounts.
+// Names of the attacks by ordinary accounts.
 const (
 	nameLarge     = "large invitations"
 	namePictures  = "pictures"
@@ -29,19 +29,19 @@ const (
 	nameStrangers = "invitations of strangers to one user"
 )
 
-// Numbers of the accounts and of what they do.
+// Parameters of the attacks by ordinary accounts.
 const (
-	photographers = 8                // accounts with one picture at a time each, beside one account with eight
-	inviters      = 2                // accounts that invite users whose push endpoints never answer
+	photographers = 8                // accounts with one upload at a time each, beside one account with eight
+	inviters      = 2                // accounts that invite users with unresponsive push endpoints
 	hanging       = 200              // such users
-	origins       = 20               // of their endpoints
+	origins       = 20               // servers of their endpoints
 	pushTimeout   = 30               // seconds
 	strangers     = 100              // accounts, each with five open invitations to the same user
 	strangerData  = 12 << 10         // bytes of data in each of these
 	welcomeLimit  = 64 << 10         // bytes of the invitations in a welcome
 	uploadsLimit  = 20_000           // pictures stored in one attack, about 4 GB
-	longestWait   = time.Second      // after a refusal
-	callTime      = 30 * time.Second // for one request
+	longestWait   = time.Second      // maximum wait after a refusal
+	callTime      = 30 * time.Second // timeout of a request
 )
 
 var (
@@ -49,16 +49,17 @@ var (
 	errWrong   = errors.New("wrong")
 )
 
-// accounts is the state of the attacks of ordinary accounts, all of it through the public API.
+// accounts is the state of the attacks by ordinary accounts, all through the public API.
 type accounts struct {
 	*attack
-	web   map[string]*http.Client // by address; made before the attacks
-	jpegs [2][]byte               // 5000×5000, and one that fits the memory for decoding
+	web   map[string]*http.Client // by address; not changed after prepare
+	jpegs [2][]byte               // 5000×5000, and one within the memory limit for decoding
 
 	calls, pictures, pushes, visits, uploads atomic.Int64
 }
 
-// prepare makes what the attacks begin with: a large group, endpoints that never answer, open invitations. end ends it.
+// prepare creates the fixtures of the attacks: a large group, unresponsive push endpoints, open invitations. end
+// removes them.
 func (a *attack) prepare(ctx context.Context) (end func(), err error) {
 	a.accounts = accounts{attack: a, web: map[string]*http.Client{},
 		jpegs: [2][]byte{progressive(5000, 5000, 4), progressive(2400, 2400, 4)}}
@@ -90,7 +91,7 @@ func (a *attack) prepare(ctx context.Context) (end func(), err error) {
 	}, errors.Join(all...)
 }
 
-// send sends a request of a user from an address.
+// send sends a user's HTTP request from an address.
 func (s *accounts) send(ctx context.Context, from, user, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Addr+path, bytes.NewReader(body))
 	if err != nil {
@@ -111,26 +112,26 @@ func (s *accounts) send(ctx context.Context, from, user, path string, body []byt
 	return answer, err
 }
 
-// do makes a call for a user.
-func (s *accounts) do(ctx context.Context, from, user, verb string, body any) ([]byte, error) {
+// do calls a method as a user.
+func (s *accounts) do(ctx context.Context, from, user, method string, body any) ([]byte, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
-	return s.send(ctx, from, user, "/v1/"+verb, b)
+	return s.send(ctx, from, user, "/v1/"+method, b)
 }
 
-// wait waits as long as a refusal says, and at most longestWait.
+// wait waits for the retryAfter of a refusal, at most longestWait.
 func wait(ctx context.Context, refusal []byte) {
 	var e protocol.Error
-	_ = json.Unmarshal(refusal, &e) // the address's refusal may be another
+	_ = json.Unmarshal(refusal, &e) // the address limit responds without an error object
 	hold(ctx, min(max(time.Duration(e.RetryAfter)*time.Millisecond, 10*time.Millisecond), longestWait))
 }
 
-// must makes a call until it is not refused for being one too many.
-func (s *accounts) must(ctx context.Context, user, verb string, body any) error {
+// must retries a call while it is over a rate limit.
+func (s *accounts) must(ctx context.Context, user, method string, body any) error {
 	for {
-		b, err := s.do(ctx, "127.0.1.2", user, verb, body)
+		b, err := s.do(ctx, "127.0.1.2", user, method, body)
 		if !errors.Is(err, errRefused) || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
@@ -143,7 +144,7 @@ const (
 	largeTo   = "everyone"
 )
 
-// makeGroup makes a group of invented names.
+// makeGroup creates a group of generated users.
 func (s *accounts) makeGroup(ctx context.Context) error {
 	var names []string
 	for n := range s.Names {
@@ -162,7 +163,7 @@ func (s *accounts) makeGroup(ctx context.Context) error {
 	return nil
 }
 
-// large invites everyone in the large group for one second.
+// large invites all members of the large group, for one second.
 func (s *accounts) large(ctx context.Context, from string) error {
 	b, err := s.do(ctx, from, largeUser, "inviteInGroup", map[string]any{
 		"groupID": largeTo, "everyone": true, "notify": "participants", "timeout": 1,
@@ -173,7 +174,7 @@ func (s *accounts) large(ctx context.Context, from string) error {
 	return err
 }
 
-// crowd invites invented names for one second: with 200 workers of one account as many calls are in flight.
+// crowd invites generated users for one second, from 200 workers of one account.
 func (s *accounts) crowd(ctx context.Context, from string) error {
 	b, err := s.do(ctx, from, "crowd", "invite", map[string]any{
 		"invitee": fmt.Sprintf("x%04d", s.calls.Add(1)%9999), "timeout": 1,
@@ -184,8 +185,8 @@ func (s *accounts) crowd(ctx context.Context, from string) error {
 	return err
 }
 
-// picture uploads a picture of few bytes and many pixels: half of all from one account, eight at once. Eight of
-// 5000×5000 alternate with eight that fit the memory for decoding.
+// picture uploads a small file with many pixels; half of the uploads are by one account, eight at once. Eight of
+// 5000×5000 alternate with eight within the memory limit for decoding.
 func (s *accounts) picture(ctx context.Context, from string) error {
 	if s.uploads.Load() >= uploadsLimit {
 		hold(ctx, time.Hour)
@@ -206,7 +207,7 @@ func (s *accounts) picture(ctx context.Context, from string) error {
 	return err
 }
 
-// register gives users push endpoints at loopback addresses where connections are accepted and nothing is answered.
+// register registers push endpoints of users at loopback listeners that accept connections and never respond.
 func (s *accounts) register(ctx context.Context) (stop func(), err error) {
 	var listeners []net.Listener
 	var open sync.WaitGroup
@@ -227,7 +228,7 @@ func (s *accounts) register(ctx context.Context) (stop func(), err error) {
 				if err != nil {
 					return
 				}
-				open.Go(func() { _, _ = io.Copy(io.Discard, c) }) // until the server hangs up
+				open.Go(func() { _, _ = io.Copy(io.Discard, c) }) // until the server closes it
 			}
 		})
 	}
@@ -246,7 +247,7 @@ func (s *accounts) register(ctx context.Context) (stop func(), err error) {
 	return stop, nil
 }
 
-// push invites a user whose push endpoint never answers.
+// push invites a user with an unresponsive push endpoint.
 func (s *accounts) push(ctx context.Context, from string) error {
 	n := s.pushes.Add(1)
 	b, err := s.do(ctx, from, fmt.Sprint("inviter", n%inviters), "invite", map[string]any{
@@ -258,14 +259,14 @@ func (s *accounts) push(ctx context.Context, from string) error {
 	return err
 }
 
-// visit leaves an open invitation of a stranger at one user's door.
+// visit creates an open invitation from a stranger to one user.
 func (s *accounts) visit(ctx context.Context, from string, n int64) ([]byte, error) {
 	return s.do(ctx, from, fmt.Sprint("stranger", n%strangers), "invite", map[string]any{
 		"invitee": "popular", "data": strings.Repeat("x", strangerData),
 	})
 }
 
-// fill leaves as many open invitations as the server takes.
+// fill creates as many open invitations as the server accepts.
 func (s *accounts) fill(ctx context.Context) error {
 	for n := range int64(strangers * 5) {
 		if b, err := s.visit(ctx, "127.0.1.2", n); errors.Is(err, errRefused) && n < strangers {
@@ -277,7 +278,7 @@ func (s *accounts) fill(ctx context.Context) error {
 	return nil
 }
 
-// leave tries to leave one more, which must be refused.
+// leave tries to create one more, which must be refused.
 func (s *accounts) leave(ctx context.Context, from string) error {
 	b, err := s.visit(ctx, from, s.visits.Add(1))
 	if errors.Is(err, errRefused) {
@@ -290,7 +291,7 @@ func (s *accounts) leave(ctx context.Context, from string) error {
 	return err
 }
 
-// enter connects a device of the user with the many open invitations, and reads its welcome.
+// enter connects a device of the user with the many open invitations, and checks the welcome.
 func (a *attack) enter(ctx context.Context, from string) error {
 	c, err := a.in(ctx, from, "popular")
 	if err != nil {

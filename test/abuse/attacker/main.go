@@ -1,9 +1,10 @@
 //go:build linux
 
-// Command attacker attacks a server in every way at once, until its standard input ends. Then it says what it has done.
+// Command attacker runs all attacks on a server concurrently, until its standard input is closed. Then it prints its
+// results.
 //
-// It is a program of its own, which runs only where nobody else wants to, because attackers have machines of their own:
-// what is measured beside it is the server under attack and not how two cores are shared.
+// It is a program of its own with idle scheduling priority, because real attackers have their own machines:
+// measurements beside it should show the server under attack, not the sharing of two cores.
 package main
 
 import (
@@ -27,13 +28,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attack is what the attacker is told, as one line of JSON.
+// attack is the configuration, read as one line of JSON. mu guards wrong.
 type attack struct {
 	Addr   string
-	Tokens map[string]string // of the users that attack from within
+	Tokens map[string]string // of the users of authenticated attacks
 	Rate   int               // bare connects per second
-	Only   string            // part of the name of the ways to go; empty = all
-	Names  int               // invented members of the large group
+	Only   string            // filter: part of an attack's name; empty = all
+	Names  int               // generated members of the large group
 
 	mu    sync.Mutex
 	wrong []string
@@ -41,18 +42,18 @@ type attack struct {
 	accounts accounts
 }
 
-// tally is what came of one way.
+// tally is the result of one attack.
 type tally struct {
-	Done   int64 // the server answered, or bore it
-	Failed int64 // most often the server did not even listen
+	Done   int64 // the server responded, or tolerated it
+	Failed int64 // most often the connection was refused or reset
 }
 
-// outcome is what the attacker says at its end.
+// outcome is the result of all attacks.
 type outcome struct {
 	Ways     map[string]*tally
 	Seconds  float64
-	Connects int64    // bare ones
-	Wrong    []string // what the server should not have done
+	Connects int64    // bare connects
+	Wrong    []string // faults of the server
 }
 
 func main() {
@@ -78,7 +79,7 @@ func run() error {
 	}
 	defer end()
 	out := outcome{Ways: map[string]*tally{}}
-	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil { // it is prepared
+	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil { // signals that preparation is complete
 		return err
 	}
 	var begins string
@@ -87,7 +88,7 @@ func run() error {
 	}
 	go func() {
 		defer stop()
-		_, _ = io.Copy(io.Discard, os.Stdin) // the program that started this ends it by closing
+		_, _ = io.Copy(io.Discard, os.Stdin) // the parent process ends the attack by closing
 	}()
 	begin := time.Now()
 	var attacking sync.WaitGroup
@@ -111,8 +112,8 @@ func run() error {
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
-// yield makes the whole program one that the scheduler runs when nothing else is to be run. Threads have that from the
-// one that made them, so the program begins anew.
+// yield gives the whole process idle scheduling priority. Threads inherit it from their creator, so the program
+// re-executes itself.
 func yield() error {
 	runtime.LockOSThread()
 	have, err := unix.SchedGetAttr(0, 0)
@@ -130,7 +131,7 @@ func yield() error {
 	return syscall.Exec(self, os.Args, os.Environ())
 }
 
-// again attacks until ctx ends, from an address of its own; refusals are what it wants.
+// again repeats an attack until ctx ends, from its own address; refusals are the expected result.
 func (a *attack) again(
 	ctx context.Context, name, from string, once func(context.Context, string) error, t *tally,
 ) {
@@ -147,24 +148,24 @@ func (a *attack) again(
 	}
 }
 
-// note keeps what the server should not have done, each once.
-func (a *attack) note(what string) {
+// note records a fault of the server, each once.
+func (a *attack) note(fault string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !slices.Contains(a.wrong, what) && len(a.wrong) < 20 {
-		a.wrong = append(a.wrong, what)
+	if !slices.Contains(a.wrong, fault) && len(a.wrong) < 20 {
+		a.wrong = append(a.wrong, fault)
 	}
 }
 
-// knockers are the addresses that connect as fast as they can be told to.
+// knockers are the addresses of bare connects.
 const knockers = 10
 
-// knock connects at its share of the rate, says what a forger says, and is gone before it is answered.
+// knock connects at its share of the rate, sends a forged token, and closes without reading.
 func (a *attack) knock(ctx context.Context, n int, connects *atomic.Int64) {
 	at := netip.MustParseAddrPort(a.Addr)
 	server := &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}
 	from := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 3, byte(1 + n)}}
-	says := []byte("GET /connection/websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: " +
+	request := []byte("GET /connection/websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: " +
 		"websocket\r\nSec-WebSocket-Version: 13\r\n" +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" +
 		frame(`{"id":1,"connect":{"token":"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"}}`))
@@ -179,21 +180,21 @@ func (a *attack) knock(ctx context.Context, n int, connects *atomic.Int64) {
 		case <-beats.C:
 		}
 		for range each {
-			if once(from, server, says) == nil {
+			if once(from, server, request) == nil {
 				connects.Add(1)
 			}
 		}
 	}
 }
 
-// once connects, says something and hangs up, with no more system calls than that takes.
-func once(from, server unix.Sockaddr, says []byte) error {
+// once connects, sends a request and resets the connection, with as few system calls as possible.
+func once(from, server unix.Sockaddr, request []byte) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = unix.Close(s) }()
-	// no state stays behind
+	// reset on close: leave no TIME_WAIT state
 	if err := unix.SetsockoptLinger(s, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return err
 	}
@@ -203,11 +204,11 @@ func once(from, server unix.Sockaddr, says []byte) error {
 	if err := unix.Connect(s, server); err != nil {
 		return err
 	}
-	_ = unix.Send(s, says, unix.MSG_NOSIGNAL) // it may be reset already
+	_ = unix.Send(s, request, unix.MSG_NOSIGNAL) // it may already be reset
 	return nil
 }
 
-// frame is a text frame of a WebSocket, masked with zeros.
+// frame encodes a WebSocket text frame, masked with zeros.
 func frame(text string) string {
 	return "\x81" + string([]byte{0x80 | byte(len(text)), 0, 0, 0, 0}) + text
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// progressive is a JPEG of few bytes and many pixels: its first scan has the mean of each block, the others refine it.
+// progressive returns a small JPEG with many pixels: its first scan has the mean of each block, the others refine it.
 func progressive(w, h, scans int) []byte {
 	segment := func(b []byte, marker byte, payload ...byte) []byte {
 		b = binary.BigEndian.AppendUint16(append(b, 0xff, marker), uint16(len(payload)+2))
@@ -38,7 +38,7 @@ func progressive(w, h, scans int) []byte {
 	return append(b, 0xff, 0xd9)
 }
 
-// pushKeys are those of a browser's subscription.
+// pushKeys returns the keys of a browser's subscription.
 func pushKeys() (protocol.WebPushKeys, error) {
 	key, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {

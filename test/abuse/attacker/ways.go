@@ -16,10 +16,10 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// way is one attack. once attacks from an address, and returns when it was done once.
+// way is one attack. once runs it once from an address.
 type way struct {
 	once    func(ctx context.Context, from string) error
-	workers int // at once. Default: 2
+	workers int // concurrent; default: 2
 }
 
 func (a *attack) ways() map[string]way {
@@ -85,7 +85,7 @@ func (a *attack) silent(ctx context.Context, from string) error {
 	return nil
 }
 
-// hold waits, unless the attack is over.
+// hold waits for d or the end of ctx.
 func hold(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -115,7 +115,7 @@ func (a *attack) dead(ctx context.Context, from string) error {
 	return nil
 }
 
-// slow asks for much and reads nothing of it.
+// slow requests large responses and reads nothing.
 func (a *attack) slow(ctx context.Context, from string) error {
 	c, err := a.in(ctx, from, "slow")
 	if err != nil {
@@ -127,7 +127,7 @@ func (a *attack) slow(ctx context.Context, from string) error {
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		if err := c.WriteMessage(websocket.TextMessage,
 			[]byte(fmt.Sprintf(`{"id":%d,"rpc":{"method":"invite","data":{"invitee":"nobody","timeout":1,"onlineUserOnly":true,"data":%q}}}`, n+2, long))); err != nil {
-			return nil // it was cut off, as it should
+			return nil // disconnected by the server, as expected
 		}
 	}
 	hold(ctx, time.Second)
@@ -183,8 +183,8 @@ func (a *attack) post(ctx context.Context, from, path, key string, body io.Reade
 	return res.StatusCode, res.Body.Close()
 }
 
-// errLetIn says that what must be refused was not.
-var errLetIn = errors.New("it was let in")
+// errLetIn reports a request that should have been refused.
+var errLetIn = errors.New("the request was accepted")
 
 func (a *attack) forged(ctx context.Context, from string) error {
 	status, err := a.post(ctx, from, "/v1/listInvitations", "bk_"+fmt.Sprint(rand.Uint64(), rand.Uint64()),
@@ -209,7 +209,7 @@ func (a *attack) oversized(ctx context.Context, from string) error {
 	if err == nil && status == http.StatusOK {
 		return errLetIn
 	}
-	return err // it may be cut off while it is sent
+	return err // the server may close the connection during the upload
 }
 
 type zeros struct{}

@@ -1,5 +1,5 @@
-// Command run starts a house of several nodes on this machine, with PostgreSQL and NATS of their own, behind one
-// address, until it is told to stop. It is for trying out, for the browser's scenes and for measuring.
+// Command run starts a cluster of several nodes on this machine, with its own PostgreSQL and NATS servers, behind one
+// address, until a signal. It is for trying out, browser tests and measurements.
 package main
 
 import (
@@ -20,11 +20,11 @@ import (
 )
 
 func main() {
-	program := flag.String("program", "bin/beckon", "the program")
-	nodes := flag.Int("nodes", 3, "how many nodes")
-	listen := flag.String("listen", "127.0.0.1:8787", "the address that leads to all nodes")
-	command := flag.String("command", "serve", "of the program: serve or dev")
-	media := flag.Bool("media", false, "the first node runs the media server, and all use it")
+	program := flag.String("program", "bin/beckon", "path of the program")
+	nodes := flag.Int("nodes", 3, "number of nodes")
+	listen := flag.String("listen", "127.0.0.1:8787", "address of the proxy to all nodes")
+	command := flag.String("command", "serve", "command of the program: serve or dev")
+	media := flag.Bool("media", false, "run a media server in the first node, for all nodes")
 	flag.Parse()
 	if err := run(*program, *listen, *command, *nodes, *media, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -71,21 +71,21 @@ func run(program, listen, command string, nodes int, media bool, args []string) 
 	}
 	fmt.Printf("postgres: pid %d\n", c.Primary.PID())
 	fmt.Printf("database %s\n", c.Primary.URL("beckon"))
-	fmt.Println("Ctrl-C stops all of it and removes it")
+	fmt.Println("Ctrl-C stops and removes the cluster")
 	fmt.Printf("API key %s\n", keys.APIKey)
-	return obey(ctx, c)
+	return handleSignals(ctx, c)
 }
 
-// obey kills all nodes at SIGUSR1 and starts them again at SIGUSR2, until ctx ends.
-func obey(ctx context.Context, c *cluster.Cluster) error {
-	told := make(chan os.Signal, 2)
-	signal.Notify(told, syscall.SIGUSR1, syscall.SIGUSR2)
-	defer signal.Stop(told)
+// handleSignals kills all nodes on SIGUSR1 and restarts them on SIGUSR2, until ctx ends.
+func handleSignals(ctx context.Context, c *cluster.Cluster) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer signal.Stop(signals)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case sig := <-told:
+		case sig := <-signals:
 			for _, n := range c.Nodes {
 				if sig == syscall.SIGUSR1 {
 					if err := n.Stop(syscall.SIGKILL); err != nil {
@@ -109,7 +109,7 @@ func obey(ctx context.Context, c *cluster.Cluster) error {
 	}
 }
 
-// shareMedia makes the first node run the media server that all use.
+// shareMedia configures the media server of the first node for all nodes.
 func shareMedia() (func(int) []string, error) {
 	port, err := pgtest.FreePort()
 	if err != nil {
