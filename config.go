@@ -41,9 +41,10 @@ type Config struct {
 	// UserSigAppID and UserSigKey accept connections with a UserSig (TLSSigAPIv2). Default: none.
 	UserSigAppID int64
 	UserSigKey   string
-	// Origins are the web origins that may connect; "*" allows all. Default: the server's own host.
+	// APIKeys authenticate app servers, which may act for any user; at least 16 characters each. Default: one generated,
+	// kept in DataDir/keys.json.
 	APIKeys []string
-	// Origins are the web origins whose pages may connect; "*" allows all. Default: pages of the server's own host.
+	// Origins are the web origins that may connect; "*" allows all. Default: the server's own host.
 	Origins []string
 	// UserRate and UserBurst limit the calls of one user, per second and at once. Default: 100 and 200.
 	UserRate  float64

@@ -29,14 +29,14 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(media.PathSignal, rooms)
 		mux.Handle(media.PathSignal+"/", rooms)
 	}
-	services := s.api.Handler()
+	methods := s.api.Handler()
 	if s.cfg.Web || s.cfg.Console {
 		mux.Handle("/", web.Handler(s.cfg.Web, s.cfg.Console))
 		for _, path := range api.Paths() {
-			mux.Handle(path, services)
+			mux.Handle(path, methods)
 		}
 	} else {
-		mux.Handle("/", services)
+		mux.Handle("/", methods)
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })

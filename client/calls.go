@@ -110,7 +110,8 @@ func fillID(id *string) {
 	}
 }
 
-func (c *Client) invite(ctx context.Context, method, id string, req any, invitees []string) (res protocol.InviteResponse,
+func (c *Client) invite(ctx context.Context, method, id string, req any,
+	invitees []string) (res protocol.InviteResponse,
 	err error) {
 	holds := []string{id}
 	if r, ok := req.(protocol.InviteRequest); ok && r.MergeGlare {
@@ -156,7 +157,8 @@ func (c *Client) Reject(ctx context.Context, inviteID, data, reason string) (pro
 	return c.decide(ctx, "reject", inviteID, req, invite.Rejected)
 }
 
-func (c *Client) decide(ctx context.Context, method, id string, req any, state invite.State) (res protocol.ActionResponse,
+func (c *Client) decide(ctx context.Context, method, id string, req any,
+	state invite.State) (res protocol.ActionResponse,
 	err error) {
 	defer c.hold(id)()
 	if err = c.Call(ctx, method, req, &res); err == nil {

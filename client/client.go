@@ -29,7 +29,7 @@ type Options struct {
 	// Token authenticates the user: a JWT or a UserSig.
 	Token string
 	// GetToken returns a token. It is called on connecting if Token is empty, and before a token expires. Without it the
-	// client disconnects permanently when the token expires.
+	// connection ends when the token expires.
 	GetToken func(ctx context.Context) (string, error)
 	// DeviceID identifies this device among the user's; keep it over restarts. At most 64 bytes. Default: minted by the
 	// server for each connection.
@@ -54,7 +54,7 @@ type Options struct {
 	CallTimeout time.Duration
 }
 
-// Client is one device of one user. mu guards the fields below it, except saved and snapshot.
+// Client is one device of one user. mu guards the fields below it, except saved.
 type Client struct {
 	opt    Options
 	conn   *centrifuge.Client

@@ -16,7 +16,7 @@ const (
 	LeftHangup    = "hangup"    // the participant hung up
 	LeftWent      = "left"      // the connection ended without a hangup: a closed page, a network loss
 	LeftRemoved   = "removed"   // removed by a host
-	LeftReplaced  = "replaced"  // replaced by another session of the same user
+	LeftReplaced  = "replaced"  // replaced by another entry of the same user
 	LeftDismissed = "dismissed" // a host closed the room
 	LeftMediaLost = "mediaLost" // the media server lost the room
 )

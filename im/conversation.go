@@ -47,7 +47,7 @@ const (
 // Reading is the state of a conversation for one user.
 type Reading struct {
 	ReadSeq    uint64 // the last sequence read
-	ReadOrd    int64  // unread count of the timeline at ReadSeq
+	ReadOrd    int64  // running count of unread-counting records at ReadSeq
 	PinnedAt   int64  // Unix milliseconds; 0 = not pinned
 	Opt        Option
 	HiddenSeq  uint64 // the conversation is not listed without a newer event

@@ -129,7 +129,7 @@ type Member struct {
 // Present reports whether m is currently a member. m may be nil.
 func (m *Member) Present() bool { return m != nil && !m.Gone }
 
-// Unread returns the number of unread messages of other members, at the unread count counted of the group's timeline.
+// Unread returns the number of unread messages of other members; counted is the running count of the group's timeline.
 func (m *Member) Unread(g *Group, counted int64) int64 {
 	gone := m.Skipped.Union(g.Revoked).Count(m.ReadOrd)
 	return max(0, counted-m.ReadOrd-(m.Own-m.OwnRead)-gone+m.Extra.Count(int64(m.ReadSeq)))
@@ -238,7 +238,7 @@ func (g *Group) MayJoin(m *Member, now int64) (Way, error) {
 		return "", &Error{Code: CodeGroupDenied, Message: "you were removed from this group and may not return yet",
 			RetryAfter: int(m.BannedUntil - now)}
 	case g.Info.Join == WayForbidden:
-		return "", Refuse(CodeGroupDenied, "this group is closed; ask a member to add you")
+		return "", Refuse(CodeGroupDenied, "this group cannot be joined; ask a member to add you")
 	}
 	return g.Info.Join, g.Room(1)
 }

@@ -21,8 +21,8 @@ const (
 	RoomOpen    RoomPolicy = "open"    // all users
 )
 
-// Room is one session of a media room: from the first entry or the first invitation that names it, to the end of its
-// call. The user who opened it owns it. After the end the ID is free, and grants of this session are void.
+// Room is one instance of a media room: from the first entry or the first invitation that names it, to the end of its
+// call. The user who opened it owns it. After the end the ID is free, and grants of this instance are void.
 type Room struct {
 	ID        string
 	Owner     string
@@ -65,10 +65,10 @@ func (r *Room) Await(now, until int64) {
 // End ends a room.
 func (r *Room) End(now int64) { r.EndedAt, r.CheckAt = max(now, r.CreatedAt), 0 }
 
-// Open begins a new session of a room; old is the previous one or nil.
+// Open begins a new instance of a room; old is the previous one or nil.
 func (r *Room) Open(old *Room, now int64) {
 	if r.CreatedAt = now; old != nil {
-		r.CreatedAt = max(now, old.EndedAt+1) // grants of the old session must be older than the new one
+		r.CreatedAt = max(now, old.EndedAt+1) // grants of the old instance must be older than the new one
 	}
 	r.Occupy(0, now)
 }
@@ -110,7 +110,7 @@ func (a *Admission) Host() bool {
 	return a.Room.Lives() && a.Room.Owner == a.UserID
 }
 
-// Grant returns the valid grant: one of this session of the room, or of the current membership. A removal from a
+// Grant returns the valid grant: one of this instance of the room, or of the current membership. A removal from a
 // standing room outlasts the membership.
 func (a *Admission) Grant() *Seat {
 	switch {

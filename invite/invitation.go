@@ -172,7 +172,7 @@ func actionIDOf(a Actor) ActionID { return ActionID{Device: a.Device, RequestID:
 type Invitation struct {
 	Terms
 	Peer string // the invitee of a one-to-one invitation
-	// unread count of the invite in the group's conversation; 0 = does not count as unread for all members
+	// running count of the invite in the group's conversation; 0 = does not count as unread for all members
 	Counted     int64
 	Names       string // the first MaxNames of several invitees, newline-separated
 	Fingerprint string // Fingerprint of the invite
@@ -243,7 +243,7 @@ type Invitee struct {
 	Dropped   bool     // hidden from this user, who blocks the inviter
 	Pushed    bool     // notified by a push, without a connected device
 	Follows   bool     // several invitees without a group: listed for this user until the invitation is over for all
-	Counted   int64    // unread count of the invite in the invitee's conversation; 0 = does not count as unread
+	Counted   int64    // running count of the invite in the invitee's conversation; 0 = does not count as unread
 	Seq       uint64   // of the invite in the invitee's conversation, if it counts for this invitee only
 }
 

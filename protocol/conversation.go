@@ -75,8 +75,9 @@ type ReceiveOptionRequest struct {
 type ConversationResponse struct {
 	Conversation Conversation `json:"conversation"`
 	Repeat       bool         `json:"repeat,omitempty"` // no change: a repeat
-	Seq          uint64       `json:"seq"`              // of the caller's own timeline; includes the caller's actions up to here
-	ServerTime   int64        `json:"serverTime"`
+	// of the caller's own timeline; includes the caller's actions up to here
+	Seq        uint64 `json:"seq"`
+	ServerTime int64  `json:"serverTime"`
 }
 
 // ConversationEvent notifies a user's other devices of a change to a conversation.

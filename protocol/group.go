@@ -39,12 +39,13 @@ func (t Tip) Shown() bool {
 
 // GroupEvent is a change to a group. See Tip.Shown for those in its conversation.
 type GroupEvent struct {
-	Type        string            `json:"type"`
-	Tip         Tip               `json:"tip"`
-	GroupID     string            `json:"groupID"`
-	From        string            `json:"from,omitempty"` // the acting user
-	Members     []string          `json:"members,omitempty"`
-	Seq         uint64            `json:"seq,omitempty"`         // groupJoined: the group's sequence before this user joined
+	Type    string   `json:"type"`
+	Tip     Tip      `json:"tip"`
+	GroupID string   `json:"groupID"`
+	From    string   `json:"from,omitempty"` // the acting user
+	Members []string `json:"members,omitempty"`
+	// groupJoined: the group's sequence before this user joined
+	Seq         uint64            `json:"seq,omitempty"`
 	Info        *GroupInfo        `json:"info,omitempty"`        // groupInfoChanged: the complete current info
 	Owner       string            `json:"owner,omitempty"`       // ownerChanged
 	MutedUntil  int64             `json:"mutedUntil,omitempty"`  // memberInfoChanged: of Members, Unix milliseconds

@@ -69,12 +69,13 @@ const (
 // PushNotice is the payload of a push for the app: the body of a Web Push, the key "beckon" of an APNs payload, and the
 // key "beckon" of the data of an FCM message, there as text.
 type PushNotice struct {
-	Kind      PushKind   `json:"kind"`
-	UserID    string     `json:"userID"` // the recipient; a device that has another user by now ignores the push
-	Title     string     `json:"title,omitempty"`
-	Body      string     `json:"body,omitempty"`
-	Ext       string     `json:"ext,omitempty"`       // of offlinePush
-	Signaling *Signaling `json:"signaling,omitempty"` // invitation: the argument of getSignalingInfo and addInvitedSignaling
+	Kind   PushKind `json:"kind"`
+	UserID string   `json:"userID"` // the recipient; a device that has another user by now ignores the push
+	Title  string   `json:"title,omitempty"`
+	Body   string   `json:"body,omitempty"`
+	Ext    string   `json:"ext,omitempty"` // of offlinePush
+	// invitation: the argument of getSignalingInfo and addInvitedSignaling
+	Signaling *Signaling `json:"signaling,omitempty"`
 	// the data of the invitation is too long for a push; use getInvitation
 	Cut bool `json:"cut,omitempty"`
 	// authorizes accept, reject, ring and getInvitation for this invitation only

@@ -90,8 +90,8 @@ type Call struct {
 	Duration int64        `json:"duration"`          // milliseconds with at least two participants; 0 during the call
 	Reason   string       `json:"reason,omitempty"`  // hangup, left, removed, dismissed, mediaLost
 	EndedBy  string       `json:"endedBy,omitempty"`
-	Count    int          `json:"count"`                  // number of different participants
-	People   []CallPerson `json:"participants,omitempty"` // listCalls: the participants of a current call
+	Count    int          `json:"count"`            // number of different participants
+	People   []CallPerson `json:"people,omitempty"` // listCalls: the participants of a current call
 }
 
 // CallPerson is one participant of a call.
@@ -118,7 +118,7 @@ type CallElem struct {
 	Reason   string   `json:"reason" doc:"hangup, left, removed, dismissed, mediaLost."`
 	EndedBy  string   `json:"endedBy,omitempty" doc:"The user who ended it."`
 	Count    int      `json:"count" doc:"Number of different participants."`
-	People   []string `json:"participants,omitempty" doc:"The participants, at most 100."`
+	People   []string `json:"people,omitempty" doc:"The participants, at most 100."`
 }
 
 // ListCallsRequest requests a page of call records, latest first.

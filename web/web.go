@@ -45,7 +45,7 @@ func Handler(app, console bool) http.Handler {
 		h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
-		if strings.HasPrefix(r.URL.Path, "/assets/") { // their names carry a hash of what is in them
+		if strings.HasPrefix(r.URL.Path, "/assets/") { // their names contain a content hash
 			h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		} else {
 			h.Set("Cache-Control", "no-cache")

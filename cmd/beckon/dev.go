@@ -67,7 +67,7 @@ func (c *devCmd) Run(ctx context.Context) error {
 func withDemo(srv *beckon.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", srv.Handler())
-	mux.HandleFunc("GET /demo/demo", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /demo/people", func(w http.ResponseWriter, _ *http.Request) {
 		demo := demoUsers()
 		for i := range demo {
 			token, err := srv.Token(demo[i].UserID, "", 0)

@@ -151,7 +151,7 @@ func (p *phone) listener() client.Listener {
 			p.print(dim, "another device of yours did: %s", e.Action)
 		},
 		OnSignaling:      p.note,
-		OnReceiveMessage: p.said,
+		OnReceiveMessage: p.message,
 		OnMessageRevoked: func(where, id, by, _ string) { p.print(dim, "%s took a message back in %s", by, short(where)) },
 		OnPeerRead:       func(where string, _ uint64) { p.print(dim, "%s has read your messages", short(where)) },
 		OnReceiveJoinApplication: func(group, user, reason string) {

@@ -89,8 +89,8 @@ func (p *phone) send(ctx context.Context, to string, body protocol.Body) error {
 	return err
 }
 
-// said prints a message.
-func (p *phone) said(where string, _ uint64, m protocol.Message) {
+// message prints a received message.
+func (p *phone) message(where string, _ uint64, m protocol.Message) {
 	in := ""
 	if m.GroupID != "" {
 		in = " in " + short(where)
