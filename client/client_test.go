@@ -37,7 +37,7 @@ func TestSignalingInfo(t *testing.T) {
 	}
 	if GetSignalingInfo([]byte(`{"seq":1,"event":{"type":"message","text":"hi"}}`)) != nil ||
 		GetSignalingInfo(protocol.Entry{}) != nil {
-		t.Error("a text message is taken for signaling")
+		t.Error("a text message was decoded as signaling")
 	}
 }
 
@@ -55,6 +55,6 @@ func TestFileStore(t *testing.T) {
 		t.Errorf("kept: %q, %v", text, err)
 	}
 	if _, err := New(Options{Server: "http://h", Token: "t", Store: FileStore(t.TempDir())}); err == nil {
-		t.Error("a store that cannot be read is taken")
+		t.Error("an unreadable store was accepted")
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { beckontest.VerifyNoLeaks(m) }
 
-// exampleServer runs a server for an example; in your program it runs elsewhere.
+// exampleServer runs a server for the examples.
 func exampleServer() (url string, token func(user string) string, stop func()) {
 	dir, err := os.MkdirTemp("", "beckon-example-")
 	must(err)
@@ -46,7 +46,7 @@ func must(err error) {
 	}
 }
 
-// A call from one person to another.
+// A one-to-one call.
 func Example() {
 	url, token, stop := exampleServer()
 	defer stop()
@@ -89,7 +89,7 @@ func Example() {
 	// alice hears: bob accepted, "at eight"
 }
 
-// The first of several who accepts wins; the loser's error says what happened.
+// The first of several accepts wins; a later one returns an error with the outcome.
 func ExampleClient_Invite_firstToPickUpWins() {
 	url, token, stop := exampleServer()
 	defer stop()

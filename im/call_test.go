@@ -8,7 +8,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// TestAnyCall lets people come and go in any order, with repeats and late news, and checks what must hold of every
+// TestAnyCall plays joins and leaves in any order, with duplicates and late reports, and checks the invariants of every
 // record.
 func TestAnyCall(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -22,7 +22,7 @@ func TestAnyCall(t *testing.T) {
 				people[u] = &im.Participant{CallID: "c", UserID: u}
 			}
 			p := people[u]
-			late := rapid.Int64Range(0, 30_000).Draw(t, "told late") // what LiveKit saw may be told late, by another clock
+			late := rapid.Int64Range(0, 30_000).Draw(t, "told late") // LiveKit's reports may be late, and by another clock
 			if c.CheckAt != 0 && c.CheckAt <= now-30_000 {
 				continue // it has ended by now
 			}
@@ -33,7 +33,7 @@ func TestAnyCall(t *testing.T) {
 				c.Leave(p, p.SID, im.LeftWent, now-late, now)
 			default:
 				if c.Leave(p, "an older coming in", im.LeftWent, now-late, now) {
-					t.Fatal("a coming in that was replaced took somebody out")
+					t.Fatal("the leave of a replaced entry removed a participant")
 				}
 			}
 			check(t, &c, people)
@@ -50,7 +50,7 @@ func TestAnyCall(t *testing.T) {
 			t.Fatalf("the record is wrong: %+v", c)
 		}
 		if c.Join(&im.Participant{UserID: "late"}, "late", now, now) {
-			t.Fatal("somebody joined a call that has ended")
+			t.Fatal("a join of an ended call was accepted")
 		}
 	})
 }
@@ -72,9 +72,9 @@ func check(t *rapid.T, c *im.Call, people map[string]*im.Participant) {
 		t.Fatalf("%d are in and %d were; the call says %d and %d", in, total, c.Present, c.Total)
 	}
 	if c.EndedAt == 0 && in < 2 && total > 0 && c.CheckAt == 0 {
-		t.Fatal("nobody will ever end this call")
+		t.Fatal("this call has no pending check")
 	}
 	if in >= 2 && (c.CheckAt != 0 || c.Dropped != 0 || c.BeganAt == 0) {
-		t.Fatalf("two are talking, and the call says otherwise: %+v", *c)
+		t.Fatalf("the call does not have two participants: %+v", *c)
 	}
 }

@@ -62,7 +62,7 @@ func TestReadingSkips(t *testing.T) {
 	}
 }
 
-// TestManySkips answers every second of 3,000 in any order and reads none: what is unread stays exact, and the set
+// TestManySkips answers every second of 3,000 in any order and reads none: the unread count stays exact, and the set
 // small.
 func TestManySkips(t *testing.T) {
 	c := Contact{Counted: 3000}

@@ -17,8 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write the transcripts anew; review them as a diff")
 
-// TestScripts runs the commands under testdata and compares what they say. A line is "seconds command arguments";
-// what follows the arrow is the transcript.
+// TestScripts runs the commands under testdata and compares their output. A line is "seconds command arguments"; the
+// lines with an arrow are the expected output.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 				return
 			}
 			if got != string(want) {
-				t.Errorf("%s says otherwise; run go test ./invite -update and review the diff\n%s", file, got)
+				t.Errorf("%s differs; run go test ./invite -update and review the diff\n%s", file, got)
 			}
 		})
 	}

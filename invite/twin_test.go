@@ -10,8 +10,7 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// twin is the deliberately dumb model: it looks at everybody each time, and knows nothing of counts, due times and
-// heads.
+// twin is a deliberately simple model: it scans all invitees each time, and has no counts, due times and heads.
 type twin struct {
 	invitees map[string]*invitee
 	limit    int
@@ -81,7 +80,7 @@ func (m *twin) ring(user string, now int64) bool {
 	return true
 }
 
-// cancel reports whether anybody was cancelled.
+// cancel reports whether any invitee was cancelled.
 func (m *twin) cancel(names []string) bool {
 	some := false
 	for user, p := range m.invitees {
@@ -159,10 +158,10 @@ func step(t *rapid.T, s *stage, m *twin, now int64) {
 		if want = !refusedBy(got); want {
 			m.invitees[fresh] = &invitee{deadline: deadline}
 			if m.count(invite.Open) == 0 {
-				t.Fatalf("nobody is open after adding somebody")
+				t.Fatalf("no invitee is open after an add")
 			}
 		} else if m.count(invite.Open) > 0 && (deadline == 0 || now < deadline) {
-			t.Fatalf("add was refused while somebody was open: %v", got)
+			t.Fatalf("add was refused with an open invitee: %v", got)
 		}
 	}
 	if want == refusedBy(got) {
@@ -174,7 +173,7 @@ func refusedBy(lines []string) bool {
 	return len(lines) > 0 && len(lines[0]) > 7 && lines[0][:7] == "refused"
 }
 
-// agree compares everybody, and the counts with the people.
+// agree compares all invitees, and the counts with the invitees.
 func agree(t *rapid.T, s *stage, m *twin, now int64) {
 	m.fold(now)
 	counts := invite.Counts{}
@@ -200,7 +199,7 @@ func agree(t *rapid.T, s *stage, m *twin, now int64) {
 		}
 	}
 	if counts != s.v.Counts {
-		t.Fatalf("the counts say %+v, the people %+v", s.v.Counts, counts)
+		t.Fatalf("the counts are %+v, the invitees give %+v", s.v.Counts, counts)
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-var update = flag.Bool("update", false, "write the golden frames anew; a change there is a change of the protocol")
+var update = flag.Bool("update", false, "rewrite the golden frames; a change there is a change of the protocol")
 
-// TestGoldenFrames pins what is on the wire: SDKs in other languages read these.
+// TestGoldenFrames pins the wire format: SDKs in other languages depend on it.
 func TestGoldenFrames(t *testing.T) {
 	v, list := invite.New(invite.Terms{ID: "i1", Inviter: "alice", RoomID: "room1", Timeout: 30, Data: "hello",
 		Notify: invite.NotifyMembers}, []string{"bob"}, invite.Actor{User: "alice"}, "p", 1_700_000_000_000)

@@ -31,9 +31,9 @@ func want(t *testing.T, x *inbox.Inbox, list ...string) {
 	}
 }
 
-// A list that the server made before it took a message, and that arrives after the message's answer, does not hide the
-// message. The message's time says nothing: it is of the moment of decision, before the commit, and the list may be
-// younger.
+// A list that the server read before a message, and that arrives after the message's response, does not hide the
+// message. The message's time is no evidence: it is the time of the decision, before the commit, and the list may be
+// newer.
 func TestWhatWasSentWhileTheListWasReadStays(t *testing.T) {
 	x := newInbox()
 	asked := x.Ask()
@@ -44,7 +44,7 @@ func TestWhatWasSentWhileTheListWasReadStays(t *testing.T) {
 	want(t, x, "c2c_bob", "group_g")
 }
 
-// What a later list does not hold is not shown, until something new comes.
+// A conversation missing from a later list is hidden until a newer entry.
 func TestALaterListHides(t *testing.T) {
 	x := newInbox()
 	x.Sent("c2c_bob", 7, &protocol.Message{From: "ann", To: "bob", Time: 100}, nil)
@@ -56,8 +56,8 @@ func TestALaterListHides(t *testing.T) {
 	want(t, x, "c2c_bob")
 }
 
-// An answer that came late, to something that was decided before the list was made, does not bring back what the list
-// left out.
+// A late response to an action decided before the list was read does not restore a conversation missing from the
+// list.
 func TestALateAnswerBringsNothingBack(t *testing.T) {
 	x := newInbox()
 	asked := x.Ask()
@@ -66,20 +66,20 @@ func TestALateAnswerBringsNothingBack(t *testing.T) {
 	want(t, x)
 }
 
-// What the device does before it has read its conversations does not count as having read them.
+// Actions before the first load do not make the inbox loaded.
 func TestSendingIsNotLoading(t *testing.T) {
 	x := newInbox()
 	x.Sent("c2c_bob", 7, &protocol.Message{From: "ann", To: "bob", Time: 100}, nil)
 	if x.Loaded() {
-		t.Error("an inbox that sent one message says that all conversations are read")
+		t.Error("an inbox is loaded after Sent")
 	}
 	x.Load([]protocol.Conversation{{ConversationID: im.C2C("cat"), Type: "c2c", UserID: "cat", LastSeq: 3, Head: 3}},
 		x.Ask(), 7)
 	if !x.Loaded() {
 		t.Error("not loaded after Load")
 	}
-	x.Ask() // and the answer never comes
+	x.Ask() // without a response
 	if x.Loaded() {
-		t.Error("loaded, though the answer is missing")
+		t.Error("loaded without a response")
 	}
 }

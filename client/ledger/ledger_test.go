@@ -11,7 +11,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// told writes callbacks as text: the name, the user, the data, the list, "over".
+// told formats callbacks as text: the name, the user, the data, the list, "over".
 func told(todo []Callback) string {
 	words := []string{"new", "accepted", "rejected", "cancelled", "timeout", "modified", "ringing", "elsewhere"}
 	var out []string
@@ -169,7 +169,7 @@ func notice(list ...string) protocol.Signaling {
 	return m
 }
 
-// TestFacts: every callback says which invitation it is about.
+// TestFacts: every callback has the facts of its invitation.
 func TestFacts(t *testing.T) {
 	l := New()
 	l.SetUser("onlooker")
@@ -196,7 +196,7 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-// TestUnknown: the facts of an invitation that the device does not know are asked for once.
+// TestUnknown: the facts of an unknown invitation are requested once.
 func TestUnknown(t *testing.T) {
 	l := New()
 	l.SetUser("bob")
@@ -209,7 +209,7 @@ func TestUnknown(t *testing.T) {
 		InviteeList: []string{"bob", "carol", "dave"}, InviteeCount: 3,
 		Invitees: []protocol.Invitee{{UserID: "bob", State: invite.Rejected}}})
 	if l.Unknown(m) {
-		t.Error("asked twice")
+		t.Error("requested twice")
 	}
 	if got := l.Event(m, false)[0].Event; got.InvitationData != "d" || got.GroupID != "g" {
 		t.Errorf("told %+v", got)
@@ -239,7 +239,7 @@ func view(id string, change func(*protocol.Invitation), invitees ...protocol.Inv
 	return v
 }
 
-// TestAnsweredInSnapshot: what this user has answered and is open for others does not ring, and is told until its end.
+// TestAnsweredInSnapshot: an invitation answered by this user and open for others does not ring, and its end is reported.
 func TestAnsweredInSnapshot(t *testing.T) {
 	l := New()
 	l.SetUser("bob")
@@ -255,7 +255,7 @@ func TestAnsweredInSnapshot(t *testing.T) {
 	}
 }
 
-// TestMissedOutcome: what an online-only invitation became while the device was away is told exactly once.
+// TestMissedOutcome: the outcome of an online-only invitation during a disconnect is reported exactly once.
 func TestMissedOutcome(t *testing.T) {
 	l := New()
 	l.SetUser("alice")
@@ -268,7 +268,7 @@ func TestMissedOutcome(t *testing.T) {
 		t.Errorf("told %q", got)
 	}
 	if got := l.Online(); !slices.Equal(got, []string{"i"}) {
-		t.Errorf("to be asked for: %q", got)
+		t.Errorf("to be requested: %q", got)
 	}
 	now := view("i", func(v *protocol.Invitation) { v.OnlineUserOnly, v.Version, v.Over = true, 4, true },
 		protocol.Invitee{UserID: "bob", State: invite.Accepted},

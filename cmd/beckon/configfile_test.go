@@ -13,7 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-var updateDocs = flag.Bool("docs.update", false, "write docs/configuration.md anew")
+var updateDocs = flag.Bool("docs.update", false, "rewrite docs/configuration.md")
 
 func parser(t *testing.T, c *cli) *kong.Kong {
 	t.Helper()
@@ -32,7 +32,7 @@ func serveFlags(t *testing.T) []*kong.Flag {
 			return n.Flags
 		}
 	}
-	t.Fatal("there is no command serve")
+	t.Fatal("no command serve")
 	return nil
 }
 
@@ -104,7 +104,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 	}
 }
 
-// TestUnknownKeys: a misspelt key refuses the start, and the nearest flag is suggested.
+// TestUnknownKeys: an unknown key is an error that suggests the nearest flag.
 func TestUnknownKeys(t *testing.T) {
 	for key, want := range map[string]string{
 		"tls-crt": "tls-cert", "jwt-secert": "jwt-secret", "auditlog": "audit-log", "retention-day": "retention-days",
@@ -119,7 +119,7 @@ func TestUnknownKeys(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	for _, f := range serveFlags(t) { // each flag with a letter too many
+	for _, f := range serveFlags(t) { // each flag with an extra letter
 		if f.Name == "help" {
 			continue
 		}
@@ -146,9 +146,10 @@ func TestUnknownKeys(t *testing.T) {
 // TestConfigurationDocument: docs/configuration.md lists every flag of serve as it is; -docs.update writes it.
 func TestConfigurationDocument(t *testing.T) {
 	var b bytes.Buffer
-	b.WriteString("# Configuration\n\nGenerated from the flags of `beckon serve` by `go test ./cmd/beckon -run TestConfigurationDocument -docs.update`.\n\n" +
-		"Each setting is a flag (`--jwt-secret`), an environment variable (`BECKON_JWT_SECRET`), and a key of the file given by\n`--config` (`jwt-secret`), " +
-		"in YAML or JSON. A flag overrides the environment, and that the file. Unknown keys refuse the start.\n")
+	b.WriteString("# Configuration\n\nGenerated from the flags of `beckon serve` by " +
+		"`go test ./cmd/beckon -run TestConfigurationDocument -docs.update`.\n\n" +
+		"Each setting is a flag (`--jwt-secret`), an environment variable (`BECKON_JWT_SECRET`), and a key of the file given by\n" +
+		"`--config` (`jwt-secret`), in YAML or JSON. A flag overrides the environment, and that the file. Unknown keys refuse the start.\n")
 	section := ""
 	for _, f := range serveFlags(t) {
 		if f.Hidden || f.Group == nil {

@@ -12,8 +12,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// TestDeployFiles: every setting in the files for deploying is a flag of this program with a value that it takes, and
-// the YAML among them can be read.
+// TestDeployFiles: every setting in the deployment files is a flag of this program with a valid value, and
+// their YAML is valid.
 func TestDeployFiles(t *testing.T) {
 	known := map[string]bool{}
 	k, err := kong.New(&cli{}, kong.DefaultEnvars("BECKON"), kong.Vars{"version": "", "pid": ""})

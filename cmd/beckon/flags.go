@@ -50,7 +50,8 @@ type storageFlags struct {
 }
 
 func (f *storageFlags) apply(c *beckon.Config) {
-	c.DataDir, c.Postgres, c.NATS, c.Writers, c.MaxBatch, c.NoSync = f.Data, f.Postgres, f.NATS, f.Writers, f.MaxBatch, f.NoFsync
+	c.DataDir, c.Postgres, c.NATS, c.Writers = f.Data, f.Postgres, f.NATS, f.Writers
+	c.MaxBatch, c.NoSync = f.MaxBatch, f.NoFsync
 	c.Retention, c.Sweep, c.Drain = time.Duration(f.RetentionDays)*24*time.Hour, f.Sweep, f.Drain
 	if f.ClockSkew != 0 {
 		c.Now = func() int64 { return time.Now().Add(f.ClockSkew).UnixMilli() }
@@ -105,7 +106,8 @@ type policyFlags struct {
 
 func (f *policyFlags) apply(c *beckon.Config) {
 	c.DevicePolicy, c.DropBlocked = beckon.DevicePolicy(f.DevicePolicy), f.DropBlocked
-	c.DefaultTimeout, c.MaxTimeout, c.LargeGroup, c.RevokeWithin = f.DefaultTimeout, f.MaxTimeout, f.LargeGroup, f.RevokeWithin
+	c.DefaultTimeout, c.MaxTimeout = f.DefaultTimeout, f.MaxTimeout
+	c.LargeGroup, c.RevokeWithin = f.LargeGroup, f.RevokeWithin
 }
 
 // fileFlags configure uploads.
@@ -135,7 +137,8 @@ type hookFlags struct {
 
 func (f *hookFlags) apply(c *beckon.Config) {
 	c.Webhook, c.WebhookSecret, c.WebhookEvents = f.Webhook, f.WebhookSecret, f.WebhookEvents
-	c.BeforeHook, c.BeforeHookVerbs, c.BeforeHookTime, c.BeforeHookRefuse = f.BeforeHook, f.BeforeHookVerbs, f.BeforeHookTime, f.BeforeHookRefuse
+	c.BeforeHook, c.BeforeHookVerbs = f.BeforeHook, f.BeforeHookVerbs
+	c.BeforeHookTime, c.BeforeHookRefuse = f.BeforeHookTime, f.BeforeHookRefuse
 }
 
 // mediaFlags configure media rooms.

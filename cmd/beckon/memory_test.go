@@ -11,7 +11,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	for _, text := range []string{"a lot", "0", "127MiB", "-1GiB", "12parsecs"} {
 		if m, err := newMemory(text); err == nil {
-			t.Errorf("%q was taken for %d", text, m.limit)
+			t.Errorf("%q was parsed as %d", text, m.limit)
 		}
 	}
 	const MiB = 1 << 20
@@ -20,9 +20,9 @@ func TestMemoryLimit(t *testing.T) {
 		full                     bool
 	}{
 		{600 * MiB, 300 * MiB, 200 * MiB, 100 * MiB, false},
-		{600 * MiB, 570 * MiB, 200 * MiB, 100 * MiB, true}, // it holds nearly all
-		{600 * MiB, 500 * MiB, 200 * MiB, 310 * MiB, true}, // the collector would do nothing else any more
-		{600 * MiB, 500 * MiB, 590 * MiB, 20 * MiB, false}, // others hold nearly all: the heap keeps its least
+		{600 * MiB, 570 * MiB, 200 * MiB, 100 * MiB, true}, // near the limit
+		{600 * MiB, 500 * MiB, 200 * MiB, 310 * MiB, true}, // the collector would run continuously
+		{600 * MiB, 500 * MiB, 590 * MiB, 20 * MiB, false}, // others use nearly all: the heap keeps its minimum
 		{600 * MiB, 500 * MiB, 700 * MiB, 30 * MiB, true},  //
 	} {
 		if got := full(c.limit, c.all, heapLimit(c.limit, c.others), c.live); got != c.full {
@@ -30,6 +30,6 @@ func TestMemoryLimit(t *testing.T) {
 		}
 	}
 	if resident() < MiB {
-		t.Errorf("this program holds %d bytes", resident())
+		t.Errorf("resident memory is %d bytes", resident())
 	}
 }

@@ -242,7 +242,8 @@ func (p *phone) administer(ctx context.Context, command, group, user string) err
 	case "no":
 		_, err = p.me.RefuseGroupApplication(ctx, req)
 	case "kick":
-		_, err = p.me.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: group, MemberList: strings.Split(user, ",")}})
+		members := protocol.GroupMembersRequest{GroupID: group, MemberList: strings.Split(user, ",")}
+		_, err = p.me.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: members})
 	}
 	return err
 }

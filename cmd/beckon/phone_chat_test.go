@@ -20,7 +20,7 @@ func TestPhonesChat(t *testing.T) {
 	alice.print("call bob 1 dinner")
 	bob.wait("you missed a call")
 	bob.print("chats")
-	bob.wait("alice (1 unread): [") // the missed call; what was taken back does not count
+	bob.wait("alice (1 unread): [") // the missed call; the revoked message does not count
 	bob.print("read alice")
 	bob.wait(`[alice: no answer: "dinner"]`)
 	alice.wait("bob has read your messages")

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// patience bounds a wait for what must happen.
+// patience is the timeout for an expected output.
 const patience = 20 * time.Second
 
 // town is the real program, as a server and as phones, over pipes.
@@ -47,7 +47,7 @@ func newTown(t *testing.T) *town {
 	return w
 }
 
-// handset is a running program whose output is kept.
+// handset is a running program with its recorded output.
 type handset struct {
 	t     *testing.T
 	name  string
@@ -55,7 +55,7 @@ type handset struct {
 	mu    sync.Mutex
 	lines []string
 	moved chan struct{}
-	ended chan struct{} // closed when the program has ended
+	ended chan struct{} // closed at the end of the program
 }
 
 func (w *town) start(name string, args ...string) *handset {
@@ -85,7 +85,7 @@ func (w *town) start(name string, args ...string) *handset {
 		}
 	}()
 	w.t.Cleanup(func() {
-		_ = in.Close() // a phone ends with its input
+		_ = in.Close() // the phone ends with its input
 		if args[0] == "dev" {
 			_ = cmd.Process.Signal(os.Interrupt)
 		}
@@ -113,13 +113,13 @@ func (h *handset) print(line string) {
 	}
 }
 
-// wait waits for a line with a text, and forgets what came before it.
+// wait waits for a line with a text, and drops the lines before it.
 func (h *handset) wait(text string) string {
 	h.t.Helper()
 	return h.find(true, text)
 }
 
-// waitOne waits for a line with any of the texts, and forgets nothing.
+// waitOne waits for a line with any of the texts, and keeps all lines.
 func (h *handset) waitOne(texts ...string) string {
 	h.t.Helper()
 	return h.find(false, texts...)
@@ -192,7 +192,7 @@ func TestPhones(t *testing.T) {
 	alice.wait("nothing is open")
 }
 
-// TestPhoneOpensAgain: who called and closed the phone reads in the next one what the other answered meanwhile.
+// TestPhoneOpensAgain: a restarted phone reports answers received while it was closed.
 func TestPhoneOpensAgain(t *testing.T) {
 	w := newTown(t)
 	alice, bob := w.phone("alice"), w.phone("bob")

@@ -12,7 +12,7 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-// lines passes on what is logged.
+// lines is a log writer that sends each entry to a channel.
 type lines chan string
 
 func (l lines) Write(b []byte) (int, error) {

@@ -24,7 +24,7 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-// certify writes a new certificate for 127.0.0.1 and returns who believes it.
+// certify writes a new certificate for 127.0.0.1 and returns a client that trusts it.
 func certify(t *testing.T, dir string, serial int64) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -59,7 +59,7 @@ func certify(t *testing.T, dir string, serial int64) *x509.CertPool {
 	return pool
 }
 
-// TestTLS: with a certificate the server speaks TLS, WebSocket too, and takes a renewed one without a restart.
+// TestTLS: with a certificate the server serves TLS, including WebSocket, and loads a renewed one without a restart.
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	pool := certify(t, dir, 1)
@@ -119,7 +119,7 @@ func TestTLS(t *testing.T) {
 		{listenFlags: listenFlags{TLSCert: "none", TLSKey: "none"}},
 	} {
 		if _, _, err := bad.secure(); err == nil {
-			t.Errorf("%+v was taken", bad)
+			t.Errorf("%+v was accepted", bad)
 		}
 	}
 }

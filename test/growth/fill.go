@@ -40,7 +40,8 @@ func fill(dir string, messages int) error {
 					id := fmt.Sprintf("%08d-%03d", n, i)
 					tx.Append(topic, txn.Draft{Peer: txn.GroupPeer, Counts: true, Message: id, Sender: "bob",
 						Body: message(`{"type":"message","messageID":"` + id +
-							`","messageType":"text","from":"bob","groupID":"full","time":1795000000000,"text":"a message of the usual length, neither long nor short, as one would write it to a friend"}`)})
+							`","messageType":"text","from":"bob","groupID":"full","time":1795000000000,"text":` +
+							`"a message of the usual length, neither long nor short, as one would write it to a friend"}`)})
 				}
 				return nil
 			},

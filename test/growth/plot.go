@@ -40,12 +40,14 @@ func panel(b *strings.Builder, s *series) {
 	y := func(v float64) float64 { return top + panelHeight*(1-v/most) }
 	fmt.Fprintf(b, `<text x="%d" y="18" font-weight="bold">%s: µs for %s</text>`, left, s.name, s.of)
 	for v := 0.0; v <= most; v += step {
-		fmt.Fprintf(b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#e2e8f0"/><text x="%d" y="%.1f" text-anchor="end" fill="%s">%.0f</text>`, left, panelWidth-20, y(v), y(v), left-6, y(v)+4, light, v)
+		fmt.Fprintf(b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#e2e8f0"/>`, left, panelWidth-20, y(v), y(v))
+		fmt.Fprintf(b, `<text x="%d" y="%.1f" text-anchor="end" fill="%s">%.0f</text>`, left-6, y(v)+4, light, v)
 	}
 	var line []string
 	for _, p := range s.points {
 		line = append(line, fmt.Sprintf("%.1f,%.1f", x(p.n), y(p.cpu)))
-		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/><text x="%.1f" y="%d" text-anchor="middle" fill="%s">%d</text>`, x(p.n), y(p.cpu), dark, x(p.n), top+panelHeight+16, light, p.n)
+		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`, x(p.n), y(p.cpu), dark)
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle" fill="%s">%d</text>`, x(p.n), top+panelHeight+16, light, p.n)
 	}
 	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`, strings.Join(line, " "), dark)
 }

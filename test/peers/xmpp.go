@@ -83,7 +83,8 @@ func (u *xmppUser) login(me int) error {
 		{u.open, "</stream:features>"},
 		{`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + auth + `</auth>`, "<success"},
 		{u.open, "</stream:features>"},
-		{`<iq` + u.ns + ` type="set" id="b"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>r</resource></bind></iq>`, "</iq>"},
+		{`<iq` + u.ns + ` type="set" id="b"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">` +
+			`<resource>r</resource></bind></iq>`, "</iq>"},
 		{`<presence` + u.ns + `/>`, "<presence"},
 	} {
 		if err := u.write(step[0]); err != nil {

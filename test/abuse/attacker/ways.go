@@ -126,7 +126,8 @@ func (a *attack) slow(ctx context.Context, from string) error {
 	for n := range 100 {
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		if err := c.WriteMessage(websocket.TextMessage,
-			[]byte(fmt.Sprintf(`{"id":%d,"rpc":{"method":"invite","data":{"invitee":"nobody","timeout":1,"onlineUserOnly":true,"data":%q}}}`, n+2, long))); err != nil {
+			[]byte(fmt.Sprintf(`{"id":%d,"rpc":{"method":"invite","data":{"invitee":"nobody","timeout":1,`+
+				`"onlineUserOnly":true,"data":%q}}}`, n+2, long))); err != nil {
 			return nil // disconnected by the server, as expected
 		}
 	}
