@@ -12,8 +12,8 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-// TestNoTokenWithoutAServer: minting must not generate keys: the token would be useless, and the keys would later become
-// a server's.
+// TestNoTokenWithoutAServer: minting must not generate keys: the token would be useless, and the keys would later
+// become a server's.
 func TestNoTokenWithoutAServer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	if token, err := beckon.MintToken(dir, "", "ann", "", 0); err == nil || !strings.Contains(err.Error(), dir) {

@@ -239,7 +239,8 @@ func view(id string, change func(*protocol.Invitation), invitees ...protocol.Inv
 	return v
 }
 
-// TestAnsweredInSnapshot: an invitation answered by this user and open for others does not ring, and its end is reported.
+// TestAnsweredInSnapshot: an invitation answered by this user and open for others does not ring, and its end is
+// reported.
 func TestAnsweredInSnapshot(t *testing.T) {
 	l := New()
 	l.SetUser("bob")

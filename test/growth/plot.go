@@ -47,7 +47,8 @@ func panel(b *strings.Builder, s *series) {
 	for _, p := range s.points {
 		line = append(line, fmt.Sprintf("%.1f,%.1f", x(p.n), y(p.cpu)))
 		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`, x(p.n), y(p.cpu), dark)
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle" fill="%s">%d</text>`, x(p.n), top+panelHeight+16, light, p.n)
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle" fill="%s">%d</text>`, x(p.n), top+panelHeight+16,
+			light, p.n)
 	}
 	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`, strings.Join(line, " "), dark)
 }
