@@ -106,17 +106,17 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.cfg.fillKeys(ctx, s.store); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := s.join(ctx); err != nil {
+	if err := s.connectServices(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// join constructs the services and connects them to each other.
-func (s *Server) join(ctx context.Context) (err error) {
+// connectServices constructs the services and connects them to each other.
+func (s *Server) connectServices(ctx context.Context) (err error) {
 	s.meters = newMeters(s.metrics)
 	s.register()
-	bus, err := s.follow()
+	bus, err := s.connectBus()
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 		Ping:  s.cfg.Ping, Log: s.cfg.Log,
 		CheckOrigin:            func(r *http.Request) bool { return s.api.AllowOrigin(r) },
 		Policy:                 s.cfg.DevicePolicy,
-		OnPresenceChange:       s.moved,
+		OnPresenceChange:       s.presenceChanged,
 		OnEnd:                  s.meters.ended,
 		OnUnauthenticatedClose: s.addresses.Futile,
 		OnProtocolError:        s.addresses.Wrong,
@@ -271,8 +271,8 @@ func (s *Server) nodes() int {
 	return s.presence.Nodes()
 }
 
-// follow connects the bus to the other nodes; without NATS it is a local bus.
-func (s *Server) follow() (delivery.Bus, error) {
+// connectBus connects the bus to the other nodes; without NATS it is a local bus.
+func (s *Server) connectBus() (delivery.Bus, error) {
 	if s.cfg.NATS == "" {
 		return delivery.NewLocal(), nil
 	}
@@ -284,8 +284,9 @@ func (s *Server) follow() (delivery.Bus, error) {
 	return s.bus, err
 }
 
-// moved publishes a change of a user's devices on this node; edge is set for the first connect and the last disconnect.
-func (s *Server) moved(user string, edge bool) {
+// presenceChanged publishes a change of a user's devices on this node; edge is set for the first connect and the last
+// disconnect.
+func (s *Server) presenceChanged(user string, edge bool) {
 	if edge && !s.here(user) {
 		s.signaling.UserOffline(user)
 	}

@@ -96,11 +96,11 @@ type Config struct {
 	// OpenPerPair, OpenPerInvitee and OpenPerInviter limit open invitations from one user to another, to one user, and
 	// from one user. Beyond a limit invitations are refused with 9506. Negative: no limit. Defaults: 5, 500, 1,000.
 	OpenPerPair, OpenPerInvitee, OpenPerInviter int
-	// DefaultTimeout is the timeout of invitations that set none, in whole seconds. Default: none.
+	// DefaultTimeout is the timeout of invitations without one, in whole seconds. Default: no timeout.
 	DefaultTimeout time.Duration
 	// MaxTimeout limits the timeout of invitations; it also refuses invitations without a timeout. Default: no limit.
 	MaxTimeout time.Duration
-	// RevokeWithin is the period during which senders may recall a message. Default: 2 min.
+	// RevokeWithin is the period during which senders may revoke a message. Default: 2 min.
 	RevokeWithin time.Duration
 	// Retention is the age at which messages and other records are removed. Default: never.
 	Retention time.Duration

@@ -19,14 +19,14 @@ import (
 
 // Cluster is a server for one test, or several that share a database. It is not safe for concurrent use.
 type Cluster struct {
-	URL     string // the server's; with several nodes, a proxy's
-	DataDir string // the first node's
-	Server  *beckon.Server
-	Nodes   []*Node
-	t       testing.TB
-	proxy   *Proxy
-	below   []func() // stops dependencies of the nodes, after the nodes
-	stopped bool
+	URL      string // the server's; with several nodes, a proxy's
+	DataDir  string // the first node's
+	Server   *beckon.Server
+	Nodes    []*Node
+	t        testing.TB
+	proxy    *Proxy
+	cleanups []func() // stops dependencies of the nodes, after the nodes
+	stopped  bool
 }
 
 // Node is one server of a cluster.
@@ -144,7 +144,7 @@ func (h *Cluster) Stop() {
 			h.t.Errorf("beckontest: the server stopped with: %v", err)
 		}
 	}
-	for _, stop := range slices.Backward(h.below) {
+	for _, stop := range slices.Backward(h.cleanups) {
 		stop()
 	}
 }

@@ -24,7 +24,7 @@ func (h *Cluster) dependencies(cfg *beckon.Config) {
 		if err != nil {
 			h.t.Fatalf("beckontest: %v", err)
 		}
-		h.below = append(h.below, func() { _ = pg.Close() })
+		h.cleanups = append(h.cleanups, func() { _ = pg.Close() })
 		if cfg.Postgres, err = pg.Database(ctx, "beckon"); err != nil {
 			h.t.Fatalf("beckontest: %v", err)
 		}
@@ -38,7 +38,7 @@ func (h *Cluster) dependencies(cfg *beckon.Config) {
 		if !bus.ReadyForConnections(Patience) {
 			h.t.Fatal("beckontest: NATS did not start")
 		}
-		h.below = append(h.below, func() { bus.Shutdown(); bus.WaitForShutdown() })
+		h.cleanups = append(h.cleanups, func() { bus.Shutdown(); bus.WaitForShutdown() })
 		cfg.NATS = bus.ClientURL()
 	}
 	if cfg.Drain == 0 {

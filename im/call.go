@@ -57,7 +57,7 @@ type Participant struct {
 	SID      string // the media server's session id of the latest entry
 	GoneSID  string // the latest session id that the media server reported as ended
 	FirstAt  int64
-	JoinedAt int64 // begin of the current stay; 0 = not in the room
+	JoinedAt int64 // start of the current stay; 0 = not in the room
 	LeftAt   int64
 	MS       int64 // total of all stays, up to LeftAt
 	Reason   string
@@ -229,7 +229,7 @@ func (c *Call) End(participants []*Participant, reason, by string, at int64) boo
 	if c.Reason == "" || c.Dropped == 0 || reason == LeftHangup || reason == LeftDismissed {
 		c.Reason, c.EndedBy = reason, by
 	}
-	c.BeganAt, c.EndedAt, c.MS = together(participants)
+	c.BeganAt, c.EndedAt, c.MS = overlap(participants)
 	if c.MS == 0 {
 		c.BeganAt, c.EndedAt = 0, max(at, c.OpenedAt)
 	}
@@ -237,8 +237,8 @@ func (c *Call) End(participants []*Participant, reason, by string, at int64) boo
 	return c.MS > 0
 }
 
-// together returns the first and last time with at least two participants, and the total.
-func together(participants []*Participant) (began, ended, ms int64) {
+// overlap returns the first and last time with at least two participants, and the total.
+func overlap(participants []*Participant) (began, ended, ms int64) {
 	type step struct {
 		at int64
 		by int

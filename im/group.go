@@ -93,7 +93,7 @@ type Group struct {
 	Muted      bool
 	CreatedAt  int64 // Unix milliseconds
 	Dismissed  bool
-	Revoked    Skips // unread counts of revoked messages
+	Revoked    Skips // running counts of revoked messages that counted as unread
 }
 
 // GroupInfo are the fields that setGroupInfo changes.
@@ -269,7 +269,8 @@ func (g *Group) MayQuit(m *Member) error {
 	return nil
 }
 
-// MayRule decides whether by may remove, mute or rename target: an administrator with a higher role.
+// MayRule decides whether by may remove, mute or rename target: administrators and the owner may, unless the role of
+// target is as high as theirs.
 func (g *Group) MayRule(by, target *Member) error {
 	if err := g.MayAdminister(by); err != nil {
 		return err

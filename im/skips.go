@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Skips is a set of running counts, as sorted ranges in text: "3 7-9". It holds the unread counts of a conversation
-// that are no longer unread, so that the number of unread messages stays a subtraction. It is a string so that rows are
+// Skips is a set of running counts, as sorted ranges in text: "3 7-9". It holds the counts of a conversation that
+// are no longer unread, so that the number of unread messages stays a subtraction. It is a string so that rows are
 // comparable.
 //
 // Beyond maxSkips ranges the lowest are merged into a total: "25<1500 1503 1507-9" begins with 25 counts of at most

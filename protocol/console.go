@@ -75,7 +75,7 @@ type GetStatsResponse struct {
 
 // StatPoint is the statistics of one step.
 type StatPoint struct {
-	At       int64 `json:"at"`      // begin of the step, Unix milliseconds
+	At       int64 `json:"at"`      // start of the step, Unix milliseconds
 	Invited  int64 `json:"invited"` // invitees, counted per invitation
 	Accepted int64 `json:"accepted"`
 	// declined, busy, cancelled, answered (acceptLimit reached by others), left (the group), timedOut

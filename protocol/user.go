@@ -85,7 +85,7 @@ type SetSelfStatusRequest struct {
 // DoNotDisturb is the period in which a user receives no pushes and does not ring.
 type DoNotDisturb struct {
 	Until      int64  `json:"until,omitempty" doc:"End of do-not-disturb, server time in Unix milliseconds. 0 = not set."`
-	DailyFrom  string `json:"dailyFrom,omitempty" doc:"Begin of the daily period, as 22:00."`
+	DailyFrom  string `json:"dailyFrom,omitempty" doc:"Start of the daily period, as 22:00."`
 	DailyUntil string `json:"dailyUntil,omitempty" doc:"End of the daily period, as 07:00; may be on the next day."`
 	ZoneOffset int    `json:"zoneOffset,omitempty" doc:"Time zone of the daily period, minutes east of UTC, -720 to 840."`
 	Show       bool   `json:"show,omitempty" doc:"Inviters see that the user does not want to be disturbed."`

@@ -149,7 +149,8 @@ func TestConfigurationDocument(t *testing.T) {
 	b.WriteString("# Configuration\n\nGenerated from the flags of `beckon serve` by " +
 		"`go test ./cmd/beckon -run TestConfigurationDocument -docs.update`.\n\n" +
 		"Each setting is a flag (`--jwt-secret`), an environment variable (`BECKON_JWT_SECRET`), and a key of the file " +
-		"given by\n`--config` (`jwt-secret`), in YAML or JSON. Flags override the environment, which overrides the file. Unknown keys are an error.\n")
+		"given by\n`--config` (`jwt-secret`), in YAML or JSON. " +
+		"Flags override the environment, which overrides the file. Unknown keys are an error.\n")
 	section := ""
 	for _, f := range serveFlags(t) {
 		if f.Hidden || f.Group == nil {

@@ -23,7 +23,7 @@ type memory struct {
 }
 
 const (
-	leastLimit  = 128 << 20 // too little for a server
+	leastLimit  = 128 << 20 // minimum for a server
 	leastHeap   = 32 << 20
 	memoryEvery = 200 * time.Millisecond
 )

@@ -36,7 +36,7 @@ func (s *stream) close()                { _ = s.Conn.Close() }
 // xmppUser is an XMPP client: an invitation is a message with a propose of XEP-0353, its acceptance one with a proceed.
 type xmppUser struct {
 	wire
-	open string // begin of a stream
+	open string // start of a stream
 	ns   string // namespace declaration of each stanza; empty where a stream is one document, which declares it
 }
 

@@ -249,7 +249,7 @@ func (b *bench) answered(id string, n int) {
 	close(f.done)
 }
 
-// begin starts a flow of pair or group n, with start as the begin of its latency, and waits for its end.
+// begin starts a flow of pair or group n, with start as the start of its latency, and waits for its end.
 func (b *bench) begin(ctx context.Context, n int, start time.Time) {
 	f := &flow{start: start, waiting: 1, done: make(chan struct{})}
 	id := client.NewID()

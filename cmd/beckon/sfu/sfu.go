@@ -76,7 +76,7 @@ func (opt Options) config() (*config.Config, error) {
 	if opt.IP != "" && ip == nil {
 		return nil, fmt.Errorf("%q is not an IP address", opt.IP)
 	}
-	// both are replaced below; without them the library queries a STUN server
+	// both are replaced below; without them the library detects its address over the internet
 	conf, err := config.NewConfig("rtc:\n  udp_port: 1\n  node_ip: 127.0.0.1\n", true, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("media server: %w", err)
