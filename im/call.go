@@ -130,7 +130,7 @@ func (c *Call) Leave(p *Participant, sid, reason string, at, now int64) bool {
 	return true
 }
 
-// Gone is Leave by a report of the media server, which names the session that ended and its begin: an unknown session
+// Gone is Leave by a report of the media server, which names the session that ended and its start: an unknown session
 // is added, and a later report of its entry is ignored.
 func (c *Call) Gone(p *Participant, sid, reason string, joined, at, now int64) bool {
 	if sid == "" || sid == p.GoneSID || c.EndedAt != 0 {

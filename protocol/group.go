@@ -69,7 +69,7 @@ type GroupInfo struct {
 	Introduction string `json:"introduction,omitempty" doc:"At most 400 bytes."`
 	Notification string `json:"notification,omitempty" doc:"At most 400 bytes."`
 	FaceURL      string `json:"faceURL,omitempty" doc:"At most 500 bytes."`
-	CustomInfo   string `json:"customInfo,omitempty" doc:"Opaque text for your application, at most 4096 bytes."`
+	CustomInfo   string `json:"customInfo,omitempty" doc:"Opaque text for the application, at most 4096 bytes."`
 	JoinOption   string `json:"joinOption,omitempty" enum:"free,approval,forbidden" doc:"Whether users may join: freely, with an administrator's approval, or not. Default: by type."`
 	InviteOption string `json:"inviteOption,omitempty" enum:"free,approval,forbidden" doc:"Whether members may add users: freely, with an administrator's approval, or not. Default: by type."`
 }
@@ -199,7 +199,7 @@ type CountRequest struct {
 	Key     string `json:"key" doc:"The counter; it begins at 0."`
 	Value   int64  `json:"value" doc:"The amount, at least 1."`
 
-	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID counts once. At most 64 bytes."`
+	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID count once. At most 64 bytes."`
 }
 
 // CountersResponse is a group's counters.

@@ -132,7 +132,7 @@ type SendMessageRequest struct {
 	UserID    string `json:"userID,omitempty" doc:"The recipient; this or groupID is required."`
 	GroupID   string `json:"groupID,omitempty" doc:"The group; this or userID is required."`
 	MessageID string `json:"messageID,omitempty" doc:"1–64 letters, digits and _.:-@+=. Set one (a UUIDv7) to make retries idempotent. Default: derived from requestID, else minted by the server."`
-	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID has no effect. At most 64 bytes."`
+	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once. At most 64 bytes."`
 	Body
 	MessageOptions
 }

@@ -14,7 +14,7 @@ type InviteOptions struct {
 	SkipInvalid    bool         `json:"skipInvalid,omitempty" doc:"Omit invalid invitees (duplicates, the inviter, non-members, users who block the inviter) instead of refusing the call; the response lists them in skipped."`
 	Notice         bool         `json:"notice,omitempty" doc:"The invitation only informs: it takes no answer, is over from the start and never rings."`
 	OfflinePush    *invite.Push `json:"offlinePush,omitempty" doc:"The push to invitees without a connected device."`
-	RequestID      string       `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID has no effect. At most 64 bytes."`
+	RequestID      string       `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once. At most 64 bytes."`
 }
 
 // InviteRequest invites one user, or up to 100 without a group.
@@ -72,7 +72,7 @@ type InviteResponse struct {
 type AnswerRequest struct {
 	InviteID  string `json:"inviteID" doc:"The invitation."`
 	Data      string `json:"data,omitempty" doc:"Opaque text for the application, at most 12 KiB."`
-	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID has no effect."`
+	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once."`
 }
 
 // RejectRequest rejects with a reason.
@@ -86,14 +86,14 @@ type CancelRequest struct {
 	InviteID    string   `json:"inviteID" doc:"The invitation."`
 	InviteeList []string `json:"inviteeList,omitempty" doc:"The invitees to cancel. Default: all that are still open."`
 	Data        string   `json:"data,omitempty" doc:"Opaque text for the application, at most 12 KiB."`
-	RequestID   string   `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID has no effect."`
+	RequestID   string   `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once."`
 }
 
 // ModifyRequest replaces the data of an open invitation.
 type ModifyRequest struct {
 	InviteID  string `json:"inviteID" doc:"The invitation."`
 	Data      string `json:"data" doc:"The new data, at most 12 KiB."`
-	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID has no effect."`
+	RequestID string `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once."`
 }
 
 // AddInviteesRequest adds invitees to an open invitation.
@@ -101,7 +101,7 @@ type AddInviteesRequest struct {
 	InviteID    string   `json:"inviteID" doc:"The invitation."`
 	InviteeList []string `json:"inviteeList" doc:"The additional invitees."`
 	Timeout     int64    `json:"timeout,omitempty" doc:"Time to answer of the new invitees in seconds. Default: the invitation's deadline."`
-	RequestID   string   `json:"requestID,omitempty" doc:"Identifies this call: a retry with the same ID has no effect."`
+	RequestID   string   `json:"requestID,omitempty" doc:"Identifies this call: retries with the same ID take effect once."`
 }
 
 // RingRequest reports that the device is ringing.
