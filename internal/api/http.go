@@ -183,6 +183,15 @@ func writeError(w http.ResponseWriter, status int, e *protocol.Error) {
 	_ = json.NewEncoder(w).Encode(e)
 }
 
+// headerUser returns the user of the header Beckon-User, which is percent-encoded where it is not plain ASCII.
+func headerUser(r *http.Request) (string, error) {
+	user, err := url.PathUnescape(r.Header.Get(HeaderUser))
+	if err != nil {
+		return "", im.Bad(HeaderUser, "has a wrong percent-encoding; encode its UTF-8, and % as %25")
+	}
+	return user, nil
+}
+
 // caller authenticates a request: an app server with or without a user to act for, or a device with its own token.
 func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -190,7 +199,11 @@ func (a *API) caller(r *http.Request) (rpc.Caller, error) {
 		return rpc.Caller{}, im.Refuse(im.CodeTokenMalformed,
 			"missing header: Authorization: Bearer <API key or token>")
 	}
-	user, device := r.Header.Get(HeaderUser), r.Header.Get(HeaderDevice)
+	user, err := headerUser(r)
+	if err != nil {
+		return rpc.Caller{}, err
+	}
+	device := r.Header.Get(HeaderDevice)
 	if a.auth.IsAPIKey(token) {
 		v := a.methods[r.PathValue("method")]
 		switch {

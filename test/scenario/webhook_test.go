@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -220,7 +221,7 @@ func (s *scene) try(user, key, verb string, req, res any) *protocol.Error {
 	}
 	hr.Header.Set("Authorization", key)
 	if user != "" && key == "Bearer "+s.Server.APIKey() {
-		hr.Header.Set("Beckon-User", user)
+		hr.Header.Set("Beckon-User", url.PathEscape(user))
 	}
 	got, err := http.DefaultClient.Do(hr)
 	if err != nil {
