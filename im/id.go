@@ -37,8 +37,8 @@ const (
 // CheckInviteID validates an invitation ID: 1–64 of A-Za-z0-9_.:- (SPEC 1).
 func CheckInviteID(id string) error { return check("inviteID", id, MaxInviteID, idSigns) }
 
-// CheckUserID validates a user ID, as identity providers issue them: 1–128 bytes of printable UTF-8 in normal form C, without
-// spaces and control characters. field names it in the error.
+// CheckUserID validates a user ID, as identity providers issue them: 1–128 bytes of printable UTF-8 in normal form C,
+// without spaces and control characters. field names it in the error.
 func CheckUserID(field, id string) error {
 	switch {
 	case id == "":
@@ -54,7 +54,8 @@ func CheckUserID(field, id string) error {
 	}
 	for i, r := range id {
 		if !unicode.IsPrint(r) || unicode.IsSpace(r) {
-			return Bad(field, fmt.Sprintf("has the character %q at byte %d; spaces and control characters are not allowed", r, i))
+			return Bad(field, fmt.Sprintf("has the character %q at byte %d; spaces and control characters are not allowed", r,
+				i))
 		}
 	}
 	return nil

@@ -7,8 +7,8 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// TestOldSubscriptionChange: a subscription change that the session's topics include already is not applied again while the
-// session catches up: the topic may have ended meanwhile, and all its records would come twice.
+// TestOldSubscriptionChange: a subscription change that the session's topics include already is not applied again while
+// the session catches up: the topic may have ended meanwhile, and all its records would come twice.
 func TestOldSubscriptionChange(t *testing.T) {
 	h := open(t, Options{})
 	const invitation = "invitation:i"

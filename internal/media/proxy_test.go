@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestProxyHasOneOrigin: a response of LiveKit that passes through this server has no Access-Control headers of LiveKit, since
-// browsers refuse two Access-Control-Allow-Origin headers.
+// TestProxyHasOneOrigin: a response of LiveKit that passes through this server has no Access-Control headers of
+// LiveKit, since browsers refuse two Access-Control-Allow-Origin headers.
 func TestProxyHasOneOrigin(t *testing.T) {
 	livekit := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")

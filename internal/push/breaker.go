@@ -44,7 +44,8 @@ const (
 )
 
 func newBreaker() *breaker {
-	return &breaker{now: time.Now, origins: map[string]*origin{}, deferred: rate.NewLimiter(deferredPerSecond, deferredBurst)}
+	return &breaker{now: time.Now, origins: map[string]*origin{},
+		deferred: rate.NewLimiter(deferredPerSecond, deferredBurst)}
 }
 
 // enter permits a request to an origin, or returns how long to wait. After a pause a single request probes the origin.

@@ -117,8 +117,8 @@ func TestHangingEndpoint(t *testing.T) {
 	}
 }
 
-// TestDeferredPushesAreSpread: thousands of pushes to origins that do not answer come back at a bounded rate, and those to an
-// origin that answers are not delayed.
+// TestDeferredPushesAreSpread: thousands of pushes to origins that do not answer come back at a bounded rate, and those
+// to an origin that answers are not delayed.
 func TestDeferredPushesAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker()

@@ -9,13 +9,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestUserIDsOfIdentityProviders: users whose IDs are those of identity providers call, chat, meet in groups, are found, blocked
-// and exported like others.
+// TestUserIDsOfIdentityProviders: users whose IDs are those of identity providers call, chat, meet in groups, are
+// found, blocked and exported like others.
 func TestUserIDsOfIdentityProviders(t *testing.T) {
 	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t}
 	s.act("ann", "createGroup", protocol.CreateGroupRequest{GroupID: "@TGS#2J4SZEAEL", Type: "Public"}, nil)
 	for i, id := range []string{
-		"auth0|5f7c8ec7c33c6c004bbafe82", "ann@example.org/phone", "o'brien@example.org", "张伟", `a"b\c`, "100%", "a,b;c", "<b>&amp;",
+		"auth0|5f7c8ec7c33c6c004bbafe82", "ann@example.org/phone", "o'brien@example.org", "张伟", `a"b\c`, "100%", "a,b;c",
+		"<b>&amp;",
 		"samlp|corp|" + strings.Repeat("a", 110) + "@x.org",
 	} {
 		rang, text := make(chan client.InvitationEvent, 1), make(chan protocol.Message, 10)
@@ -31,15 +32,18 @@ func TestUserIDsOfIdentityProviders(t *testing.T) {
 			t.Fatalf("%s: %+v, %v", id, list, err)
 		}
 		call := "call-" + string(rune('a'+i))
-		s.act("ann", "invite", protocol.InviteRequest{Invitee: id, InviteOptions: protocol.InviteOptions{InviteID: call, RoomID: "room-" + call, Timeout: 60}}, nil)
+		s.act("ann", "invite", protocol.InviteRequest{Invitee: id,
+			InviteOptions: protocol.InviteOptions{InviteID: call, RoomID: "room-" + call, Timeout: 60}}, nil)
 		if e := <-rang; e.InviteID != call {
 			t.Errorf("%s: %+v", id, e)
 		}
 		if _, err := device.Accept(t.Context(), call, ""); err != nil {
 			t.Errorf("%s: %v", id, err)
 		}
-		s.act("ann", "inviteUserToGroup", protocol.GroupMembersRequest{GroupID: "@TGS#2J4SZEAEL", MemberList: []string{id}}, nil)
-		s.act(id, "sendMessage", protocol.SendMessageRequest{GroupID: "@TGS#2J4SZEAEL", Body: protocol.Body{Text: "hello of " + call}}, nil)
+		s.act("ann", "inviteUserToGroup", protocol.GroupMembersRequest{GroupID: "@TGS#2J4SZEAEL", MemberList: []string{id}},
+			nil)
+		s.act(id, "sendMessage", protocol.SendMessageRequest{GroupID: "@TGS#2J4SZEAEL",
+			Body: protocol.Body{Text: "hello of " + call}}, nil)
 		s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: id, Body: protocol.Body{Text: "hi " + call}}, nil)
 		if m := <-text; m.Text != "hi "+call {
 			t.Errorf("%s: %+v", id, m)
@@ -64,7 +68,8 @@ func TestUserIDsOfIdentityProviders(t *testing.T) {
 		device.Close()
 	}
 	for _, id := range []string{"a b", "a\tb", "\u202eabc", "e\u0301", strings.Repeat("x", 129), "a\u00a0b"} {
-		if e := s.try("", "Bearer "+s.Server.APIKey(), "createToken", protocol.CreateTokenRequest{UserID: id}, nil); e == nil || e.Field != "userID" {
+		if e := s.try("", "Bearer "+s.Server.APIKey(), "createToken", protocol.CreateTokenRequest{UserID: id},
+			nil); e == nil || e.Field != "userID" {
 			t.Errorf("%q was accepted: %+v", id, e)
 		}
 	}
