@@ -34,7 +34,9 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 			if _, err := ann.AddToBlackList(ctx, []string{"bob"}); err != nil {
 				t.Fatal(err)
 			}
-			_, err := bob.ModifyMessage(ctx, protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_ann", MessageID: "m"}, Body: protocol.Body{Text: "abuse"}})
+			_, err := bob.ModifyMessage(ctx,
+				protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_ann", MessageID: "m"},
+					Body: protocol.Body{Text: "abuse"}})
 			if !drop {
 				refused(t, err, im.CodeBlocked)
 				refused(t, second(bob.Invite(ctx, protocol.InviteRequest{InviteeList: []string{"ann"}})), im.CodeBlocked)
@@ -133,7 +135,9 @@ func TestManyInvitersOneKick(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	if _, err := ann.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g", MemberList: []string{"victim"}}}); err != nil {
+	if _, err := ann.KickGroupMember(ctx,
+		protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "g",
+			MemberList: []string{"victim"}}}); err != nil {
 		t.Error(err)
 	}
 }

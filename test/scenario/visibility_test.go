@@ -103,7 +103,9 @@ func TestAWorkGroupIsUnknownToStrangers(t *testing.T) {
 		MemberList: []string{"bob"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ann.KickGroupMember(ctx, protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "secret", MemberList: []string{"bob"}}}); err != nil {
+	if _, err := ann.KickGroupMember(ctx,
+		protocol.KickRequest{GroupMembersRequest: protocol.GroupMembersRequest{GroupID: "secret",
+			MemberList: []string{"bob"}}}); err != nil {
 		t.Fatal(err)
 	}
 	for user, d := range map[string]*client.Client{"eve": eve, "bob": bob} {
