@@ -53,6 +53,15 @@ func TestGoldenFrames(t *testing.T) {
 			ActionType: protocol.ActionDigest, GroupID: "g", Time: 1_700_000_000_000, InviteID: "i1", Inviter: "alice",
 			Version: 900,
 			Digest:  &protocol.Digest{Counts: invite.Counts{Open: 100, Accepted: 899}, Accepted: []string{"bob"}}},
+		"call": protocol.Call{CallID: "c1", RoomID: "room1", InviteID: "i1", GroupID: "g", Inviter: "alice", Invitee: "bob",
+			Media: "video", Opened: 1_700_000_000_000, Began: 1_700_000_001_000, Ended: 1_700_000_009_000, Duration: 8000,
+			Reason: "hangup", EndedBy: "bob", Count: 2,
+			People: []protocol.CallPerson{{UserID: "bob", Joined: 1_700_000_001_000, Left: 1_700_000_009_000, Duration: 8000,
+				Reason: "hangup"}}},
+		"callRecord": protocol.Message{Type: protocol.TypeMessage, MessageID: "call-c1", MessageType: protocol.CallType,
+			From: "alice", To: "bob", Body: protocol.Body{Call: &protocol.CallElem{CallID: "c1", RoomID: "room1",
+				InviteID: "i1", Media: "audio", Began: 1_700_000_001_000, Ended: 1_700_000_009_000, Duration: 8000,
+				Reason: "left", EndedBy: "bob", Count: 2, People: []string{"alice", "bob"}}}},
 		"error": protocol.Error{Code: 8010, Message: "already accepted on another device",
 			Won: &protocol.Won{Action: "accept", UserID: "bob", Device: "phone", Time: 1_700_000_005_000}},
 		"welcome": protocol.Welcome{UserID: "bob", DeviceID: "phone", ServerTime: 1_700_000_000_000, Epoch: "e",
@@ -77,7 +86,7 @@ func TestGoldenFrames(t *testing.T) {
 			got)
 	}
 	for _, name := range []string{"invite", "accept", "timeout", "group", "message", "modified", "revoked", "receipt",
-		"read", "status", "digest"} {
+		"read", "status", "digest", "callRecord"} {
 		b, err := json.Marshal(frames[name])
 		if err != nil {
 			t.Fatal(err)

@@ -380,7 +380,12 @@ func (q *Dispatcher) attempt(ctx context.Context, o *txn.OutboxEvent) bool {
 	if err != nil {
 		if ctx.Err() == nil {
 			q.opt.Log.Warn("storing an event outcome failed", "queue", q.opt.Name, "retry_in", hotScan, "error", err)
-			<-time.After(hotScan)
+			pause := time.NewTimer(hotScan)
+			defer pause.Stop()
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+			}
 		}
 		return false
 	}
