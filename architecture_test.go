@@ -20,6 +20,7 @@ const module = "github.com/beckon-im/beckon"
 // ladder lists the packages in order: each may import those before it (docs/adr/0001).
 func ladder() []string {
 	return []string{"im", "invite", "protocol", "internal/sqldb", "internal/txn", "internal/store/clock",
+		"internal/store/queries",
 		"internal/store/sqlite", "internal/store/postgres", "internal/store", "internal/store/holder",
 		"internal/store/blocklist", "internal/store/outbox", "internal/store/admin", "internal/store/personaldata",
 		"internal/store/dump", "internal/store/check", "internal/store/storetest", "internal/store/storetest/pgtest",
@@ -375,6 +376,23 @@ func TestCallbacks(t *testing.T) {
 				if _, isFunc := p.Type.(*ast.FuncType); isFunc && len(p.Names) == 1 && p.Names[0].Name == "done" {
 					t.Errorf("%s: a done callback; return a value, or an rpc.Txn", s.fset.Position(p.Pos()))
 				}
+			}
+			return true
+		})
+	}
+}
+
+// TestSQLPlaces keeps statements where TestQueries finds them: in internal/store/queries, in the schemas, and in the engines.
+func TestSQLPlaces(t *testing.T) {
+	statement := regexp.MustCompile("(?s)^[`\"]\\s*(SELECT\\s|INSERT INTO\\s|INSERT OR\\s|UPDATE\\s+\\S+\\s+SET\\s|DELETE FROM\\s)")
+	for _, s := range sources(t) {
+		if s.test || slices.Contains([]string{"internal/store/sqlite", "internal/store/postgres"}, s.pkg) ||
+			regexp.MustCompile(`^internal/(txn|sqldb)/schema[a-z_]*\.go$`).MatchString(s.path) {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING && statement.MatchString(lit.Value) {
+				t.Errorf("%s: a statement in Go: %.60s; name it in internal/store/queries", s.fset.Position(n.Pos()), lit.Value)
 			}
 			return true
 		})

@@ -130,3 +130,42 @@ var ErrBroken = errors.New("store: the disk may or may not have taken a commit, 
 
 // ErrStopScan is returned by a scan that needs no more rows.
 var ErrStopScan = errors.New("store: enough rows")
+
+// All reads the rows of a query.
+func All[V any](ctx context.Context, r Reader, scan func(Row) (*V, error), query string, args ...any) ([]V, error) {
+	var list []V
+	err := r.Read(ctx, query, collect(&list, scan), args...)
+	return list, err
+}
+
+// AllIn reads the rows of a template for any number of keys.
+func AllIn[V any](ctx context.Context, r Reader, scan func(Row) (*V, error), template string, keys []string) ([]V, error) {
+	var list []V
+	err := r.ReadIn(ctx, template, keys, collect(&list, scan))
+	return list, err
+}
+
+func collect[V any](list *[]V, scan func(Row) (*V, error)) func(Row) error {
+	return func(row Row) error {
+		v, err := scan(row)
+		if err == nil {
+			*list = append(*list, *v)
+		}
+		return err
+	}
+}
+
+// One reads the last row of a query; nil when there is none.
+func One[V any](ctx context.Context, r Reader, scan func(Row) (*V, error), query string, args ...any) (v *V, err error) {
+	err = r.Read(ctx, query, func(row Row) error {
+		v, err = scan(row)
+		return err
+	}, args...)
+	return v, err
+}
+
+// Text scans a row of one text.
+func Text(row Row) (*string, error) {
+	var s string
+	return &s, row.Scan(&s)
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -273,7 +274,7 @@ func (l *writer) createTopicRows(ctx context.Context, topics []string) error {
 	for _, t := range topics {
 		rows = append(rows, t, 0)
 	}
-	if err := sess.Write(ctx, "INSERT INTO topic (name, head) VALUES ?* ON CONFLICT (name) DO NOTHING", 2, rows); err != nil {
+	if err := sess.Write(ctx, queries.Text("TopicCreate"), 2, rows); err != nil {
 		return errors.Join(err, l.w.Rollback(ctx))
 	}
 	if err := l.w.Commit(ctx); err != nil {

@@ -5,65 +5,8 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/txn"
-)
-
-func chatReads() []string {
-	return []string{
-		qOlder, qNewer, qMessage, qStands, qCounted, qCountedAfter, qPairUpTo, qLastUpTo, qOwnAfter, qContact, qContacts, qGroupSides, qContactSide, qGroupSide, qReaders, qNonReaders,
-		qBlocked, qApplications, qExtra, qUser, qFollows, qFile, qFindGroups, qFindMembers, qStale,
-	}
-}
-
-// What is read of messages and people.
-const (
-	historyColumns = "SELECT r.seq, r.at, r.body, r.msg, r.flags, r.readers, r.audience FROM record r WHERE r.topic = $1 AND r.peer = $2 AND r.peer <> '' "
-	notDeleted     = " AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = $5 AND d.topic = r.topic AND d.seq = r.seq) ORDER BY r.seq "
-
-	qOlder   = historyColumns + "AND r.seq < $3 AND r.seq > $4" + notDeleted + "DESC LIMIT $6"
-	qNewer   = historyColumns + "AND r.seq > $3 AND r.seq > $4" + notDeleted + "LIMIT $6"
-	qMessage = "SELECT " + txn.MessageColumns + " FROM record WHERE topic = $1 AND msg = $2 AND msg <> ''"
-
-	qStands       = "SELECT ord, sender, flags FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq = $3"
-	qCounted      = "SELECT head, counted FROM topic WHERE name = $1"
-	qCountedAfter = "SELECT ord FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND ord > 0 ORDER BY seq LIMIT 1"
-	qPairUpTo     = "SELECT pair FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 AND pair > 0 ORDER BY seq DESC LIMIT 1"
-	qLastUpTo     = "SELECT seq FROM record WHERE topic = $1 AND peer = $2 AND peer <> '' AND seq > $3 AND seq <= $4 ORDER BY seq DESC LIMIT 1"
-	qOwnAfter     = "SELECT count(*) FROM record WHERE topic = $1 AND seq > $2 AND ord > 0 AND sender = $3"
-
-	// last finds the last record of a conversation that is to be shown as such; FlagNotLast is 2. A timeline without a record
-	// has no topic.
-	lastFrom = ` LEFT JOIN record r ON r.topic = c.timeline AND r.seq = (SELECT l.seq FROM record l WHERE l.topic = c.timeline AND l.peer = c.peer AND l.peer <> ''
-		AND l.flags / 2 % 2 = 0 AND l.seq > c.cleared_seq AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = c.user_id AND d.topic = l.topic AND d.seq = l.seq)
-		ORDER BY l.seq DESC LIMIT 1)`
-	lastColumns = "coalesce(t.head, 0), coalesce(t.counted, 0), coalesce(r.seq, 0), coalesce(r.at, 0), coalesce(r.body, '')"
-	contactSide = "SELECT c.user_id, c.peer, c.counted, c.peer_read, c.blocked_at, " + sideColumns + ", " + lastColumns + " FROM (SELECT " + txn.ContactColumns + ", 'user:' || user_id AS timeline FROM contact WHERE user_id = $1"
-	groupSide   = "SELECT c.group_id, c.user_id, c.role, c.joined_at, c.joined_seq, c.gone, c.name_card, c.custom, c.muted_until, c.banned_until, c.marks, c.own, c.own_read, c.extra, " + sideColumns + ", " + txn.GroupColumns + ", " + lastColumns + " FROM (SELECT " + txn.MemberColumns +
-		", '*' AS peer, 'group:' || group_id AS timeline FROM member WHERE user_id = $1 AND gone = 0"
-	sideColumns = "c.read_seq, c.read_ord, c.pinned_at, c.opt, c.hidden_seq, c.cleared_seq, c.skipped"
-	joinTopic   = ") c LEFT JOIN topic t ON t.name = c.timeline"
-
-	qContact     = "SELECT " + txn.ContactColumns + " FROM contact WHERE user_id = $1 AND peer = $2"
-	qContacts    = contactSide + joinTopic + lastFrom
-	qContactSide = contactSide + " AND peer = $2" + joinTopic + lastFrom
-	qGroupSides  = groupSide + joinTopic + " JOIN grp g ON g.id = c.group_id" + lastFrom
-	qGroupSide   = groupSide + " AND group_id = $2" + joinTopic + " JOIN grp g ON g.id = c.group_id" + lastFrom
-
-	qReaders    = "SELECT user_id, at FROM receipt WHERE topic = $1 AND msg = $2 AND user_id > $3 ORDER BY user_id LIMIT $4"
-	qNonReaders = `SELECT m.user_id, 0 FROM member m WHERE m.group_id = $1 AND m.user_id > $2 AND m.gone = 0 AND m.joined_seq < $3 AND m.user_id <> $4
-		AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.topic = $5 AND r.msg = $6 AND r.user_id = m.user_id) ORDER BY m.user_id LIMIT $7`
-
-	qBlocked      = "SELECT peer FROM contact WHERE user_id = $1 AND blocked_at > 0 AND peer > $2 ORDER BY peer LIMIT $3"
-	qApplications = "SELECT " + txn.ApplicationColumns + ` FROM application WHERE group_id IN (SELECT group_id FROM member WHERE user_id = $1 AND gone = 0 AND role > 200)
-		AND (group_id, user_id) > ($2, $3) ORDER BY group_id, user_id LIMIT $4`
-	qExtra      = "SELECT " + txn.ExtraColumns + " FROM extra WHERE group_id = $1"
-	qUser       = "SELECT " + txn.UserColumns + " FROM person WHERE user_id = $1"
-	qFollows    = "SELECT target FROM follow WHERE user_id = $1 ORDER BY target"
-	qFile       = "SELECT " + txn.FileColumns + " FROM file WHERE id = $1"
-	qFindGroups = "SELECT " + txn.GroupColumns + ` FROM grp g JOIN member m ON m.group_id = g.id WHERE m.user_id = $1 AND m.gone = 0 AND g.id > $3
-		AND (lower(g.name) LIKE $2 ESCAPE '!' OR g.name LIKE $5 ESCAPE '!' OR lower(g.id) LIKE $2 ESCAPE '!') ORDER BY g.id LIMIT $4`
-	qFindMembers = "SELECT " + txn.MemberColumns + ` FROM member WHERE group_id = $1 AND gone = 0 AND user_id > $3
-		AND (lower(name_card) LIKE $2 ESCAPE '!' OR name_card LIKE $5 ESCAPE '!' OR lower(user_id) LIKE $2 ESCAPE '!') ORDER BY user_id LIMIT $4`
 )
 
 // HistoryEntry is an entry of a conversation's history.
@@ -88,20 +31,18 @@ type HistoryRange struct {
 	Limit int
 }
 
-// History reads a stretch of a conversation.
+// History reads a page of a conversation.
 func (s *Store) History(ctx context.Context, h HistoryRange) ([]HistoryEntry, error) {
-	q := qOlder
+	text := queries.Text("HistoryBefore")
 	if h.Newer {
-		q = qNewer
+		text = queries.Text("HistoryAfter")
 	}
-	var list []HistoryEntry
-	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
-		var l HistoryEntry
-		err := rows.Scan(&l.Seq, &l.At, &l.Body, &l.Message, &l.Flags, &l.Readers, &l.Audience)
-		list = append(list, l)
-		return err
-	}, q, h.Topic, h.Peer, h.From, h.After, h.User, h.Limit)
-	return list, err
+	return sqldb.All(ctx, s.db, scanHistory, text, h.Topic, h.Peer, h.From, h.After, h.User, h.Limit)
+}
+
+func scanHistory(row sqldb.Row) (*HistoryEntry, error) {
+	var e HistoryEntry
+	return &e, row.Scan(&e.Seq, &e.At, &e.Body, &e.Message, &e.Flags, &e.Readers, &e.Audience)
 }
 
 // MessagePosition is a record of a conversation, as far as unread counts are concerned.
@@ -113,21 +54,16 @@ type MessagePosition struct {
 }
 
 // MessagePosition finds a record in a conversation; nil when there is none.
-func (s *Store) MessagePosition(ctx context.Context, topic, peer string, seq uint64) (r *MessagePosition, err error) {
-	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
-		r = &MessagePosition{Seq: seq}
-		return rows.Scan(&r.Ord, &r.Sender, &r.Flags)
-	}, qStands, topic, peer, seq)
-	return r, err
+func (s *Store) MessagePosition(ctx context.Context, topic, peer string, seq uint64) (*MessagePosition, error) {
+	return sqldb.One(ctx, s.db, func(row sqldb.Row) (*MessagePosition, error) {
+		r := MessagePosition{Seq: seq}
+		return &r, row.Scan(&r.Ord, &r.Sender, &r.Flags)
+	}, queries.Text("MessagePosition"), topic, peer, seq)
 }
 
-// Message reads a message on one timeline; nil when it is not there.
-func (s *Store) Message(ctx context.Context, topic, id string) (m *txn.Message, err error) {
-	err = each(ctx, s.pool(), func(rows sqldb.Row) error {
-		m, err = txn.ScanMessage(rows)
-		return err
-	}, qMessage, topic, id)
-	return m, err
+// Message reads a message on one timeline; nil when the timeline has none of this id.
+func (s *Store) Message(ctx context.Context, topic, id string) (*txn.Message, error) {
+	return sqldb.One(ctx, s.db, txn.ScanMessage, queries.Text("Message"), topic, id)
 }
 
 // ReadMark is how a person's side of a conversation stands when it is read up to a sequence. None of it changes later,
@@ -148,69 +84,63 @@ func (s *Store) ReadMark(ctx context.Context, user, peer, group string, upTo uin
 	if group != "" {
 		topic, column = im.GroupTopic(group), txn.GroupPeer
 	}
-	err = s.View(ctx, func(r sqldb.Reader) error {
-		var head uint64
+	err = s.View(ctx, func(r sqldb.Reader) (err error) {
+		var head, after uint64
 		var counted int64
-		if err := each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&head, &counted) }, qCounted, topic); err != nil {
+		read := func(text string, args []any, into ...any) {
+			if err == nil {
+				err = r.Read(ctx, text, func(row sqldb.Row) error { return row.Scan(into...) }, args...)
+			}
+		}
+		if read(queries.Text("TopicCounted"), []any{topic}, &head, &counted); err != nil {
 			return err
 		}
 		if f.UpTo = upTo; upTo == 0 || upTo > head {
 			f.UpTo = head
 		}
-		after, err := f.side(ctx, r, user, peer, group)
-		if err != nil {
+		if after, err = f.side(ctx, r, user, peer, group); err != nil {
 			return err
 		}
 		if group == "" {
 			counted = f.Contact.Counted
-			if err := each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&f.Pair) }, qPairUpTo, topic, column, after, f.UpTo); err != nil {
-				return err
-			}
+			read(queries.Text("LastPairUpTo"), []any{topic, column, after, f.UpTo}, &f.Pair)
 		} else {
 			later := int64(0)
-			if err := each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&later) }, qOwnAfter, topic, f.UpTo, user); err != nil {
-				return err
-			}
+			read(queries.Text("OwnCountedAfter"), []any{topic, f.UpTo, user}, &later)
 			f.Own = f.Member.Own - later
 		}
-		f.Ord = counted // less what comes after
-		if err := each(ctx, r, func(rows sqldb.Row) error {
-			err := rows.Scan(&f.Ord)
-			f.Ord--
-			return err
-		}, qCountedAfter, topic, column, f.UpTo); err != nil {
-			return err
-		}
-		return each(ctx, r, func(rows sqldb.Row) error { return rows.Scan(&f.Last) }, qLastUpTo, topic, column, after, f.UpTo)
+		next := counted + 1 // the count of the first counted record after UpTo
+		read(queries.Text("FirstCountedAfter"), []any{topic, column, f.UpTo}, &next)
+		f.Ord = next - 1
+		read(queries.Text("LastRecordUpTo"), []any{topic, column, after, f.UpTo}, &f.Last)
+		return err
 	})
 	return f, err
 }
 
-// side reads the reader's side, and returns how far it was read before.
+// side reads the reader's side, and returns the position of the previous read.
 func (f *ReadMark) side(ctx context.Context, r sqldb.Reader, user, peer, group string) (after uint64, err error) {
 	if group == "" {
-		f.Contact = &im.Contact{UserID: user, Peer: peer}
-		err = each(ctx, r, func(rows sqldb.Row) (err error) {
-			f.Contact, err = txn.ScanContact(rows)
-			return err
-		}, qContact, user, peer)
+		f.Contact, err = readContact(ctx, r, user, peer)
 		return f.Contact.ReadSeq, err
 	}
-	f.Member = &im.Member{GroupID: group, UserID: user, Gone: true}
-	err = each(ctx, r, func(rows sqldb.Row) (err error) {
-		f.Member, err = txn.ScanMember(rows)
-		return err
-	}, qMember, group, user)
+	if f.Member, err = sqldb.One(ctx, r, txn.ScanMember, queries.Text("Member"), group, user); f.Member == nil {
+		f.Member = &im.Member{GroupID: group, UserID: user, Gone: true}
+	}
 	return f.Member.ReadSeq, err
 }
 
 // Contact reads one side of a conversation; empty when there is none.
 func (s *Store) Contact(ctx context.Context, user, peer string) (*im.Contact, error) {
-	c := &im.Contact{UserID: user, Peer: peer}
-	err := each(ctx, s.pool(), func(rows sqldb.Row) (err error) {
-		c, err = txn.ScanContact(rows)
-		return err
-	}, qContact, user, peer)
+	return readContact(ctx, s.db, user, peer)
+}
+
+func readContact(ctx context.Context, r sqldb.Reader, user, peer string) (*im.Contact, error) {
+	scan := func(row sqldb.Row) (*im.Contact, error) { return txn.ScanContact(row) }
+	c, err := sqldb.One(ctx, r, scan, queries.Text("Contact"), user, peer)
+	if c == nil {
+		c = &im.Contact{UserID: user, Peer: peer}
+	}
 	return c, err
 }
 
@@ -232,92 +162,76 @@ func (d *ConversationState) Reading() *im.Reading {
 	return &d.Contact.Reading
 }
 
-// Conversation reads one conversation of a person: with a peer, or of a group that they are in.
+// Conversation reads one conversation of a user: with a peer, or of a group of the user.
 //
-// own is how far the person's own timeline had come at that moment.
+// own is the head of the user's own timeline in the same snapshot.
 func (s *Store) Conversation(ctx context.Context, user, peer, group string) (d *ConversationState, own uint64, err error) {
 	d = &ConversationState{Contact: &im.Contact{UserID: user, Peer: peer}}
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
+		scan, text, key := scanConversation, queries.Text("Conversation"), peer
 		if d.Head = own; group != "" {
-			return each(ctx, r, func(rows sqldb.Row) (err error) {
-				d.Contact = nil
-				d.Member, d.Group, err = scanConversation(rows, d)
-				return err
-			}, qGroupSide, user, group)
+			scan, text, key = scanGroupConversation, queries.Text("GroupConversation"), group
 		}
-		return each(ctx, r, func(rows sqldb.Row) (err error) {
-			d.Contact, err = txn.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
-			return err
-		}, qContactSide, user, peer)
+		found, err := sqldb.One(ctx, r, scan, text, user, key)
+		if found != nil {
+			d = found
+		}
+		return err
 	})
 	return d, own, err
 }
 
-// Conversations reads all conversations of a person, at one moment, and how far their own timeline had come.
+// Conversations reads all conversations of a user, and the head of the user's own timeline in the same snapshot.
 func (s *Store) Conversations(ctx context.Context, user string) (list []ConversationState, own uint64, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
 			return err
 		}
-		err := each(ctx, r, func(rows sqldb.Row) (err error) {
-			var d ConversationState
-			d.Contact, err = txn.ScanContact(rows, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
-			list = append(list, d)
-			return err
-		}, qContacts, user)
-		if err != nil {
+		if list, err = sqldb.All(ctx, r, scanConversation, queries.Text("Conversations"), user); err != nil {
 			return err
 		}
-		return each(ctx, r, func(rows sqldb.Row) (err error) {
-			var d ConversationState
-			d.Group = &im.Group{}
-			d.Member, d.Group, err = scanConversation(rows, &d)
-			list = append(list, d)
-			return err
-		}, qGroupSides, user)
+		groups, err := sqldb.All(ctx, r, scanGroupConversation, queries.Text("GroupConversations"), user)
+		list = append(list, groups...)
+		return err
 	})
 	return list, own, err
 }
 
-// scanConversation reads a member, the group, and the last record.
-func scanConversation(rows sqldb.Row, d *ConversationState) (*im.Member, *im.Group, error) {
-	var g im.Group
-	var dismissed, muted int64
-	m, err := txn.ScanMember(rows, &g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
-		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers, &g.Revoked,
-		&d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
-	g.Dismissed, g.Muted = dismissed != 0, muted != 0
-	return m, &g, err
+func scanConversation(row sqldb.Row) (d *ConversationState, err error) {
+	d = &ConversationState{}
+	d.Contact, err = txn.ScanContact(row, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
+	return d, err
 }
 
-// Reader is who has or has not read a message.
+func scanGroupConversation(row sqldb.Row) (d *ConversationState, err error) {
+	d = &ConversationState{}
+	d.Member, d.Group, err = txn.ScanMembership(row, &d.Head, &d.Counted, &d.Last.Seq, &d.Last.At, &d.Last.Body)
+	return d, err
+}
+
+// Reader is a user with the time of their read receipt.
 type Reader struct {
 	UserID string
-	At     int64 // milliseconds; 0 = has not
+	At     int64 // milliseconds; 0 = none
 }
 
-// Readers reads a page of those who have sent a read receipt for a message of a group.
+func scanReader(row sqldb.Row) (*Reader, error) {
+	var p Reader
+	return &p, row.Scan(&p.UserID, &p.At)
+}
+
+// Readers reads a page of the users with a read receipt for a message of a group.
 func (s *Store) Readers(ctx context.Context, topic, msg, after string, limit int) ([]Reader, error) {
-	return readers(ctx, s.pool(), qReaders, topic, msg, after, limit)
+	return sqldb.All(ctx, s.db, scanReader, queries.Text("Readers"), topic, msg, after, limit)
 }
 
-// NonReaders reads a page of the members who could have read a message of a group and have not.
+// NonReaders reads a page of the members who could have read a message of a group and have sent no receipt.
 func (s *Store) NonReaders(ctx context.Context, group string, m *txn.Message, after string, limit int) ([]Reader, error) {
-	return readers(ctx, s.pool(), qNonReaders, group, after, m.Seq, m.Sender, m.Topic, m.ID, limit)
-}
-
-func readers(ctx context.Context, r sqldb.Reader, q string, args ...any) ([]Reader, error) {
-	var list []Reader
-	err := each(ctx, r, func(rows sqldb.Row) error {
-		var p Reader
-		err := rows.Scan(&p.UserID, &p.At)
-		list = append(list, p)
-		return err
-	}, q, args...)
-	return list, err
+	return sqldb.All(ctx, s.db, scanReader, queries.Text("NonReaders"),
+		group, after, m.Seq, m.Sender, m.Topic, m.ID, limit)
 }
 
 // Found is a message that a search found.
@@ -329,13 +243,9 @@ type Found struct {
 
 // Search finds messages by words, in what one of the topics may find, the newest first.
 func (s *Store) Search(ctx context.Context, words, topics []string, before int64, limit int) ([]Found, error) {
-	var list []Found
 	query, arg := s.db.Search(words, topics)
-	err := each(ctx, s.pool(), func(rows sqldb.Row) error {
+	return sqldb.All(ctx, s.db, func(row sqldb.Row) (*Found, error) {
 		var f Found
-		err := rows.Scan(&f.ID, &f.Topic, &f.Msg)
-		list = append(list, f)
-		return err
+		return &f, row.Scan(&f.ID, &f.Topic, &f.Msg)
 	}, query, arg, before, limit)
-	return list, err
 }

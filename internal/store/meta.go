@@ -8,8 +8,12 @@ import (
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store/postgres"
+	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/store/sqlite"
 )
+
+// epochName is the name of the epoch in the table of the identity.
+const epochName = "epoch"
 
 func newEpoch() string { return uuid.NewString()[:8] }
 
@@ -26,7 +30,7 @@ func OpenReading(ctx context.Context, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, s.pool(), func(row sqldb.Row) error { return row.Scan(&s.epoch) }, "SELECT value FROM meta WHERE name = 'epoch'")
+	err = s.db.Read(ctx, queries.Text("Meta"), func(row sqldb.Row) error { return row.Scan(&s.epoch) }, epochName)
 	if err == nil && s.epoch == "" {
 		err = errors.New("the database is not one of Beckon")
 	}
@@ -39,10 +43,10 @@ func OpenReading(ctx context.Context, opt Options) (*Store, error) {
 // Remember returns the value that the database keeps under a name: the first one it was given.
 func (s *Store) Remember(ctx context.Context, name, value string) (string, error) {
 	err := s.Once(ctx, func(sess *sqldb.Session) error {
-		if err := sess.Exec(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value); err != nil {
+		if err := sess.Exec(ctx, queries.Text("MetaPut"), name, value); err != nil {
 			return err
 		}
-		return sess.Query(ctx, "SELECT value FROM meta WHERE name = $1", []any{name}, func(row sqldb.Row) error { return row.Scan(&value) })
+		return sess.Query(ctx, queries.Text("Meta"), []any{name}, func(row sqldb.Row) error { return row.Scan(&value) })
 	})
 	return value, err
 }
@@ -52,7 +56,7 @@ func (s *Store) Remember(ctx context.Context, name, value string) (string, error
 func (s *Store) Restored(ctx context.Context) error {
 	return s.Once(ctx, func(sess *sqldb.Session) error {
 		s.epoch = newEpoch()
-		return sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", s.epoch)
+		return SetEpoch(ctx, sess, s.epoch)
 	})
 }
 
@@ -84,12 +88,17 @@ func (s *Store) Damage(ctx context.Context) ([]string, error) { return s.db.Dama
 // MaintainOffline keeps a database in order on which Run is not running, until ctx ends.
 func (s *Store) MaintainOffline(ctx context.Context) error { return s.db.Run(ctx) }
 
-// Importing is the name under which the database remembers that an import into it began and did not end.
+// SetEpoch makes an epoch the identity of the database.
+func SetEpoch(ctx context.Context, sess *sqldb.Session, epoch string) error {
+	return sess.Exec(ctx, queries.Text("MetaSet"), epoch, epochName)
+}
+
+// Importing is the name of the value that the database keeps during an import.
 const Importing = "importing"
 
 // checkComplete refuses a database into which an import did not come to its end.
 func (s *Store) checkComplete(ctx context.Context) error {
-	return each(ctx, s.pool(), func(sqldb.Row) error {
-		return errors.New("an import into this database did not come to its end: make a new one and import again")
-	}, "SELECT value FROM meta WHERE name = '"+Importing+"'")
+	return s.db.Read(ctx, queries.Text("Meta"), func(sqldb.Row) error {
+		return errors.New("an import into this database was interrupted: create a new database and import again")
+	}, Importing)
 }

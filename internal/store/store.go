@@ -18,6 +18,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store/clock"
 	"github.com/beckon-im/beckon/internal/store/postgres"
+	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/store/sqlite"
 	"github.com/beckon-im/beckon/internal/txn"
 )
@@ -139,7 +140,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	s := &Store{opt: opt, announce: func([]txn.Record) {}}
 	var err error
 	if opt.Postgres == "" {
-		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, CacheBytes: opt.CacheBytes, Reads: reads(), Log: opt.Log})
+		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, CacheBytes: opt.CacheBytes, Reads: queries.Reads(), Log: opt.Log})
 	} else {
 		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Writers: opt.Writers, NoSync: opt.NoSync, Schema: opt.Schema, Log: opt.Log})
 	}
@@ -158,7 +159,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		}
 	}
 	if s.clusterID, err = s.Remember(ctx, "house", newEpoch()); err == nil {
-		s.epoch, err = s.Remember(ctx, "epoch", newEpoch())
+		s.epoch, err = s.Remember(ctx, epochName, newEpoch())
 	}
 	if err == nil {
 		err = s.checkComplete(ctx)

@@ -6,25 +6,24 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// trimEvery is how often what nobody can ask for any more is removed.
+// trimEvery is the interval of retention.
 const trimEvery = time.Minute
 
-// onlineKept is how long an ended online-only invitation can still be asked about: long enough for every retry.
+// onlineKept is the retention of an ended online-only invitation: long enough for every retry.
 const onlineKept = 5 * time.Minute
 
-// TrimChunk bounds the records that one unit removes, so that trimming never stops the writers for long.
+// TrimChunk limits the records that one unit removes, so that retention never stops the writers for long.
 const TrimChunk = 500
 
-// trimPage is how many timelines are looked at together.
+// trimPage is the number of timelines that are read together.
 const trimPage = 500
 
-// qStale lists timelines whose oldest record is older than a time.
-const qStale = "SELECT t.name FROM topic t JOIN record r ON r.topic = t.name AND r.seq = t.floor + 1 WHERE t.name > $1 AND t.head > t.floor AND r.at < $2 ORDER BY t.name LIMIT $3"
-
-// applyRetention removes expired marks, ended online-only invitations, and records past their retention from time to time, until ctx ends.
+// applyRetention removes expired tombstones, ended online-only invitations, and records past their retention at intervals,
+// until ctx ends.
 func (s *Store) applyRetention(ctx context.Context) error {
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
@@ -34,17 +33,17 @@ func (s *Store) applyRetention(ctx context.Context) error {
 			return nil
 		case <-t.C:
 			if err := s.ApplyRetentionNow(ctx); err != nil && ctx.Err() == nil {
-				s.opt.Log.Warn("trimming failed; it is tried again", "error", err)
+				s.opt.Log.Warn("retention failed", "retry_in", trimEvery, "error", err)
 			}
 		}
 	}
 }
 
-// ApplyRetentionNow removes what has expired, in the order of commits like any other work.
+// ApplyRetentionNow removes expired rows, in the order of commits like any other work.
 func (s *Store) ApplyRetentionNow(ctx context.Context) error {
-	err := s.trimExpired(ctx, "SELECT invite_id, user_id FROM mark WHERE expires_at <= $1 LIMIT $2", "DELETE FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)")
+	err := s.trimExpired(ctx, queries.Text("TombstonesExpired"), queries.Text("TombstonesRemove"))
 	if err == nil {
-		err = s.trimExpired(ctx, "SELECT topic, msg FROM file_holder WHERE until > 0 AND until <= $1 LIMIT $2", "DELETE FROM file_holder WHERE (topic, msg) IN (VALUES ?*)")
+		err = s.trimExpired(ctx, queries.Text("FileHoldersExpired"), queries.Text("FileHoldersRelease"))
 	}
 	if err == nil {
 		err = s.MaintainChunks(ctx, trimOnline)
@@ -58,19 +57,10 @@ func (s *Store) ApplyRetentionNow(ctx context.Context) error {
 	return s.trimRecords(ctx, s.Now()-s.opt.Retention.Milliseconds())
 }
 
-// trimExpired removes rows by a key of two columns.
+// trimExpired removes rows by a key of two texts.
 func (s *Store) trimExpired(ctx context.Context, find, remove string) error {
-	return s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (n int, err error) {
-		var rows []any
-		err = sess.Query(ctx, find, []any{now, TrimChunk}, func(row sqldb.Row) error {
-			var key [2]string
-			err := row.Scan(&key[0], &key[1])
-			rows = append(rows, key[0], key[1])
-			return err
-		})
-		if err == nil {
-			err = sess.Sync(ctx)
-		}
+	return s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
+		rows, err := Keys(ctx, sess, find, []any{now, TrimChunk}, "", "")
 		if err == nil {
 			err = sess.Write(ctx, remove, 2, rows)
 		}
@@ -78,56 +68,67 @@ func (s *Store) trimExpired(ctx context.Context, find, remove string) error {
 	})
 }
 
-// trimOnline removes ended online-only invitations; flags / 2 % 2 is flagOnline, both engines divide integers alike.
-func trimOnline(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
-	var ids []any
-	if err := sess.Query(ctx, `SELECT i.id FROM invitation i WHERE i.flags / 2 % 2 = 1 AND i.open = 0
-		AND NOT EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = i.id AND w.decided_at >= $1) LIMIT $2`, []any{now - onlineKept.Milliseconds(), TrimChunk}, func(row sqldb.Row) error {
-		var id string
-		err := row.Scan(&id)
-		ids = append(ids, id)
+// Keys reads keys in a transaction that will remove their rows. zero has the zero values of the columns of a key.
+func Keys(ctx context.Context, sess *sqldb.Session, query string, args []any, zero ...any) (keys []any, err error) {
+	err = sess.Query(ctx, query, args, func(row sqldb.Row) error {
+		into := make([]any, len(zero))
+		for i, z := range zero {
+			if _, text := z.(string); text {
+				into[i] = new(string)
+			} else {
+				into[i] = new(int64)
+			}
+		}
+		err := row.Scan(into...)
+		for _, p := range into {
+			switch v := p.(type) {
+			case *string:
+				keys = append(keys, *v)
+			case *int64:
+				keys = append(keys, *v)
+			}
+		}
 		return err
-	}); err != nil {
-		return 0, err
+	})
+	if err == nil {
+		err = sess.Sync(ctx)
 	}
-	if err := sess.Sync(ctx); err != nil {
+	return keys, err
+}
+
+// trimOnline removes ended online-only invitations.
+func trimOnline(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
+	args := []any{now - onlineKept.Milliseconds(), TrimChunk}
+	ids, err := Keys(ctx, sess, queries.Text("OnlineInvitationsEnded"), args, "")
+	if err != nil {
 		return 0, err
 	}
 	topics := make([]any, len(ids))
 	for i, id := range ids {
 		topics[i] = im.InvitationTopic(id.(string))
 	}
-	for _, q := range []string{"DELETE FROM record WHERE topic IN (?*)", "DELETE FROM topic WHERE name IN (?*)"} {
-		if err := sess.Write(ctx, q, 1, topics); err != nil {
+	for _, remove := range []string{queries.Text("RecordsRemoveTopics"), queries.Text("TopicsRemove")} {
+		if err := sess.Write(ctx, remove, 1, topics); err != nil {
 			return 0, err
 		}
 	}
-	if err := sess.Write(ctx, "DELETE FROM invitee WHERE invite_id IN (?*)", 1, ids); err != nil {
+	if err := sess.Write(ctx, queries.Text("InviteesRemove"), 1, ids); err != nil {
 		return 0, err
 	}
-	return len(ids), sess.Write(ctx, "DELETE FROM invitation WHERE id IN (?*)", 1, ids)
+	return len(ids), sess.Write(ctx, queries.Text("InvitationsRemove"), 1, ids)
 }
 
-// roomKept is how long an ended room is remembered, milliseconds: long enough for retries and for what comes late.
+// roomKept is the retention of an ended room in milliseconds: long enough for retries and late events of LiveKit.
 const roomKept = 24 * 3600 * 1000
 
-// trimRooms removes rooms that have ended, with what was granted in them.
+// trimRooms removes ended rooms with their seats and connections.
 func trimRooms(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
-	var ids []any
-	if err := sess.Query(ctx, "SELECT id FROM room WHERE ended_at > 0 AND ended_at < $1 LIMIT $2", []any{now - roomKept, TrimChunk}, func(row sqldb.Row) error {
-		var id string
-		err := row.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}); err != nil {
+	ids, err := Keys(ctx, sess, queries.Text("RoomsEnded"), []any{now - roomKept, TrimChunk}, "")
+	if err != nil {
 		return 0, err
 	}
-	if err := sess.Sync(ctx); err != nil {
-		return 0, err
-	}
-	const ended = " WHERE EXISTS (SELECT 1 FROM room r WHERE r.id = room_id AND r.ended_at > 0) AND room_id"
-	for _, from := range []string{"seat" + ended, "room_link" + ended, "room WHERE ended_at > 0 AND id"} {
-		if err := sess.Write(ctx, "DELETE FROM "+from+" IN (?*)", 1, ids); err != nil {
+	for _, remove := range []string{queries.Text("SeatsRemove"), queries.Text("RoomLinksRemove"), queries.Text("RoomsRemove")} {
+		if err := sess.Write(ctx, remove, 1, ids); err != nil {
 			return 0, err
 		}
 	}
@@ -137,11 +138,11 @@ func trimRooms(ctx context.Context, sess *sqldb.Session, now int64) (int, error)
 // maintenanceTopic is the lock under which nodes remove expired rows. It has no records.
 const maintenanceTopic = "trim"
 
-// MaintainChunks runs house-keeping, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
+// MaintainChunks runs maintenance, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
 func (s *Store) MaintainChunks(ctx context.Context, f func(context.Context, *sqldb.Session, int64) (int, error)) error {
 	for {
 		n := 0
-		err := s.maintain(ctx, []string{maintenanceTopic}, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
+		err := s.Maintain(ctx, []string{maintenanceTopic}, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
 			n, err = f(ctx, sess, now)
 			return err
 		})
@@ -154,7 +155,7 @@ func (s *Store) MaintainChunks(ctx context.Context, f func(context.Context, *sql
 // trimRecords removes records older than a time, timeline by timeline, a chunk in each commit.
 func (s *Store) trimRecords(ctx context.Context, before int64) error {
 	for after := ""; ; {
-		stale, err := texts(ctx, s.pool(), qStale, after, before, trimPage)
+		stale, err := sqldb.All(ctx, s.db, sqldb.Text, queries.Text("TopicsStale"), after, before, trimPage)
 		if err != nil || len(stale) == 0 {
 			return err
 		}
@@ -179,44 +180,28 @@ func (s *Store) EmptyTimeline(ctx context.Context, topic string) (err error) {
 
 // trimChunk removes the oldest records of a timeline and moves its floor. It reports whether there may be more.
 func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more bool, err error) {
-	err = s.maintain(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+	err = s.Maintain(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 		more = false
 		var first, last uint64
-		scan := func(rows sqldb.Row) error { return rows.Scan(&first, &last) }
-		if err := sess.Query(ctx, `SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM (SELECT seq, at FROM record WHERE topic = $1 ORDER BY seq LIMIT $2) o WHERE at < $3`,
-			[]any{topic, TrimChunk, before}, scan); err != nil {
+		scan := func(row sqldb.Row) error { return row.Scan(&first, &last) }
+		if err := sess.Query(ctx, queries.Text("RecordsOldest"), []any{topic, TrimChunk, before}, scan); err != nil {
 			return err
 		}
 		if err := sess.Sync(ctx); err != nil || last == 0 {
 			return err
 		}
 		more = last-first+1 == TrimChunk
-		var found []sqldb.Phrase
-		if err := sess.Query(ctx, "SELECT msg FROM record WHERE topic = $1 AND seq <= $2 AND msg <> ''", []any{topic, last}, func(rows sqldb.Row) error {
-			p := sqldb.Phrase{Topic: topic}
-			err := rows.Scan(&p.Message)
-			found = append(found, p)
-			return err
-		}); err != nil {
+		messages, err := Keys(ctx, sess, queries.Text("MessagesUpTo"), []any{topic, last}, "")
+		if err != nil {
 			return err
 		}
-		if err := sess.Sync(ctx); err != nil {
-			return err
-		}
-		for _, p := range found {
-			for _, q := range sess.Index(p) {
-				if err := sess.Exec(ctx, q.Text, q.Args...); err != nil {
-					return err
-				}
-			}
-			for _, q := range []string{"DELETE FROM receipt WHERE topic = $1 AND msg = $2", "DELETE FROM file_holder WHERE topic = $1 AND msg = $2"} {
-				if err := sess.Exec(ctx, q, topic, p.Message); err != nil {
-					return err
-				}
+		for _, id := range messages {
+			if err := trimMessage(ctx, sess, topic, id.(string)); err != nil {
+				return err
 			}
 		}
 		for _, q := range []string{
-			"DELETE FROM record WHERE topic = $1 AND seq <= $2", "DELETE FROM deleted WHERE topic = $1 AND seq <= $2", "UPDATE topic SET floor = $2 WHERE name = $1",
+			queries.Text("RecordsRemoveUpTo"), queries.Text("DeletionsRemoveUpTo"), queries.Text("TopicSetFloor"),
 		} {
 			if err := sess.Exec(ctx, q, topic, last); err != nil {
 				return err
@@ -227,15 +212,26 @@ func (s *Store) trimChunk(ctx context.Context, topic string, before int64) (more
 	return more, err
 }
 
-// Maintain runs house-keeping on timelines, in a unit of its own that holds them.
-func (s *Store) Maintain(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
-	return s.maintain(ctx, topics, f)
+// trimMessage removes the words, receipts and files of a message.
+func trimMessage(ctx context.Context, sess *sqldb.Session, topic, id string) error {
+	for _, q := range sess.Index(sqldb.Phrase{Topic: topic, Message: id}) {
+		if err := sess.Exec(ctx, q.Text, q.Args...); err != nil {
+			return err
+		}
+	}
+	if err := sess.Exec(ctx, queries.Text("ReceiptsRemove"), topic, id); err != nil {
+		return err
+	}
+	return sess.Exec(ctx, queries.Text("FileHoldersRemoveMessage"), topic, id)
 }
 
-// maintain runs house-keeping in a unit of its own.
-func (s *Store) maintain(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
+// Maintain runs maintenance on timelines, in a unit of its own that locks them.
+func (s *Store) Maintain(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
 	done := make(chan error, 1)
-	u := &Unit{Reads: txn.ReadSet{Topics: topics}, Decide: func(*txn.Tx) error { return nil }, Done: func(err error) { done <- err }, maintain: f}
+	u := &Unit{
+		Reads: txn.ReadSet{Topics: topics}, Decide: func(*txn.Tx) error { return nil }, Done: func(err error) { done <- err },
+		maintain: f,
+	}
 	if err := s.Submit(u); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package txn
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -11,160 +10,9 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// InvitationColumns are those that ScanInvitation reads.
-const InvitationColumns = `id, inviter, peer, group_id, room_id, timeout, notify, accept_limit, min_ring, flags, push, print,
-	created_at, deadline, by_device, by_request, data, party, due, last, version,
-	open, accepted, rejected, cancelled, timed_out, recent, digested, names, counted`
-
-// The bits of invitation.flags.
-const (
-	flagGlare = 1 << iota
-	flagOnline
-	flagEveryone
-	flagDropped
-	flagLarge
-	flagNotice
-)
-
-// The bits of invitation.party, which changes.
-const ownTopic, ownTopicLeft = 1, 2
-
-// InviteeColumns are those that ScanInvitee reads.
-const InviteeColumns = `invite_id, user_id, ord, state, reason, data, by_device, by_request, ringing_at, deadline, decided_at, deaf, counted, seq`
-
-// The bits of an invitee's column deaf. Those with flagFollows are indexed by user.
-const flagInviteeDropped, flagPushed, flagFollows = 1, 2, 4
-
-// GroupColumns are those that ScanGroup reads.
-const GroupColumns = `g.id, g.type, g.name, g.owner, g.join_option, g.members, g.created_at, g.dismissed,
-	g.intro, g.notice, g.face, g.custom, g.invite_option, g.muted, g.max_members, g.revoked`
-
-// MemberColumns are those that ScanMember reads.
-const MemberColumns = `group_id, user_id, role, joined_at, joined_seq, gone, name_card, custom, muted_until, banned_until, marks, own, own_read, extra,
-	` + readingColumns
-
-// ScanInvitation reads InvitationColumns.
-func ScanInvitation(rows sqldb.Row) (*invite.Invitation, error) {
-	var s scannedInvitation
-	if err := rows.Scan(s.fields()...); err != nil {
-		return nil, err
-	}
-	return s.invitation()
-}
-
-// scannedInvitation is a row of invitation as it is stored.
-type scannedInvitation struct {
-	v               invite.Invitation
-	flags, ownTopic int64
-	push, recent    string
-}
-
-func (s *scannedInvitation) fields() []any {
-	v := &s.v
-	return []any{&v.ID, &v.Inviter, &v.Peer, &v.GroupID, &v.RoomID, &v.Timeout, &v.Notify, &v.AcceptLimit, &v.MinRing, &s.flags, &s.push, &v.Fingerprint,
-		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &s.ownTopic, &v.Due, &v.Last, &v.Version,
-		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &s.recent, &v.Digested, &v.Names, &v.Counted}
-}
-
-func (s *scannedInvitation) invitation() (*invite.Invitation, error) {
-	v, flags, party := s.v, s.flags, s.ownTopic
-	v.Dropped, v.Large, v.Notice = flags&flagDropped != 0, flags&flagLarge != 0, flags&flagNotice != 0
-	v.MergeGlare, v.OnlineUserOnly, v.Everyone = flags&flagGlare != 0, flags&flagOnline != 0, flags&flagEveryone != 0
-	v.OwnTopic, v.Left = party&ownTopic != 0, party&ownTopicLeft != 0
-	if s.push != "" {
-		v.Push = new(invite.Push)
-		if err := json.Unmarshal([]byte(s.push), v.Push); err != nil {
-			return nil, err
-		}
-	}
-	unpackRecent(s.recent, &v)
-	return &v, nil
-}
-
-// packRecent keeps the last modify, cancel and addInvitees in one column; most invitations have none.
-func packRecent(v *invite.Invitation) string {
-	none := invite.Recent{}
-	if v.Modified == none && v.Cancelled == none && v.Added == none {
-		return ""
-	}
-	var parts []string
-	for _, r := range []*invite.Recent{&v.Modified, &v.Cancelled, &v.Added} {
-		parts = append(append(parts, r.Device), r.Requests[:]...)
-	}
-	return strings.Join(parts, "\n")
-}
-
-func unpackRecent(s string, v *invite.Invitation) {
-	if s == "" {
-		return
-	}
-	parts := strings.Split(s, "\n")
-	for _, r := range []*invite.Recent{&v.Modified, &v.Cancelled, &v.Added} {
-		r.Device = parts[0]
-		parts = parts[1+copy(r.Requests[:], parts[1:]):]
-	}
-}
-
-// ScanInvitee reads InviteeColumns.
-func ScanInvitee(rows sqldb.Row) (*invite.Invitee, error) {
-	var s scannedInvitee
-	err := rows.Scan(s.fields()...)
-	return s.invitee(), err
-}
-
-// scannedInvitee is a row of invitee as it is stored.
-type scannedInvitee struct {
-	w     invite.Invitee
-	flags int64
-}
-
-func (s *scannedInvitee) fields() []any {
-	w := &s.w
-	return []any{&w.InviteID, &w.UserID, &w.Ord, &w.State, &w.Reason, &w.Data, &w.By.Device, &w.By.RequestID, &w.RingingAt, &w.Deadline,
-		&w.DecidedAt, &s.flags, &w.Counted, &w.Seq}
-}
-
-func (s *scannedInvitee) invitee() *invite.Invitee {
-	w, flags := &s.w, s.flags
-	w.Dropped, w.Pushed, w.Follows = flags&flagInviteeDropped != 0, flags&flagPushed != 0, flags&flagFollows != 0
-	return w
-}
-
-// ScanInvited reads InviteeColumns, then InvitationColumns.
-func ScanInvited(rows sqldb.Row) (*invite.Invitation, *invite.Invitee, error) {
-	var head scannedInvitation
-	var part scannedInvitee
-	if err := rows.Scan(append(part.fields(), head.fields()...)...); err != nil {
-		return nil, nil, err
-	}
-	v, err := head.invitation()
-	return v, part.invitee(), err
-}
-
-// ScanMember reads MemberColumns, and more.
-func ScanMember(rows sqldb.Row, more ...any) (*im.Member, error) {
-	var m im.Member
-	var gone int64
-	into := append([]any{&m.GroupID, &m.UserID, &m.Role, &m.JoinedAt, &m.JoinedSeq, &gone, &m.NameCard, &m.Custom, &m.MutedUntil, &m.BannedUntil,
-		&m.Marks, &m.Own, &m.OwnRead, &m.Extra}, reading(&m.Reading)...)
-	err := rows.Scan(append(into, more...)...)
-	m.Gone = gone != 0
-	return &m, err
-}
-
-// ScanGroup reads GroupColumns, and more.
-func ScanGroup(rows sqldb.Row, more ...any) (*im.Group, error) {
-	var g im.Group
-	var dismissed, muted int64
-	err := rows.Scan(append([]any{&g.ID, &g.Type, &g.Info.Name, &g.Owner, &g.Info.Join, &g.Members, &g.CreatedAt, &dismissed,
-		&g.Info.Introduction, &g.Info.Notification, &g.Info.FaceURL, &g.Info.Custom, &g.Info.Invite, &muted, &g.MaxMembers, &g.Revoked}, more...)...)
-	g.Dismissed, g.Muted = dismissed != 0, muted != 0
-	return &g, err
-}
-
-// Load brings what needs declare into the world, each kind of row in one statement for the whole batch.
+// Load reads the rows that read sets declare and locks their topics: each kind of row in one statement for the whole batch.
 func (tx *Tx) Load(ctx context.Context, s *sqldb.Session, needs []ReadSet) error {
-	l := loader{w: tx, s: s, ctx: ctx}
+	l := loader{tx: tx, s: s, ctx: ctx}
 	for i := range needs {
 		l.gather(&needs[i])
 	}
@@ -175,7 +23,7 @@ func (tx *Tx) Load(ctx context.Context, s *sqldb.Session, needs []ReadSet) error
 	l.invitees()
 	l.chat()
 	l.rooms()
-	l.outbox()
+	byKey(&l, outbox, &tx.outbox, l.outboxKeys)
 	if l.err != nil {
 		return l.err
 	}
@@ -184,21 +32,21 @@ func (tx *Tx) Load(ctx context.Context, s *sqldb.Session, needs []ReadSet) error
 
 // clock reads the engine's time once, after the topics are locked, so that records of a topic are in the order of time.
 func (l *loader) clock() {
-	if l.err != nil || l.s.Clock == "" || l.w.timed {
+	if l.err != nil || l.s.Clock == "" || l.tx.timed {
 		return
 	}
-	l.w.timed = true
+	l.tx.timed = true
 	l.err = l.s.Query(l.ctx, l.s.Clock, nil, func(row sqldb.Row) error {
 		var now int64
 		err := row.Scan(&now)
-		l.w.Now = max(l.w.Now, now)
+		l.tx.Now = max(l.tx.Now, now)
 		return err
 	})
 }
 
-// loader gathers the keys of a batch, each once, and loads them kind by kind.
+// loader gathers the keys of a batch, each once, and loads the rows table by table.
 type loader struct {
-	w   *Tx
+	tx  *Tx
 	s   *sqldb.Session
 	ctx context.Context
 	err error
@@ -207,112 +55,155 @@ type loader struct {
 	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys                  []any
 	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys          []any
 	userKeys, followKeys, adminKeys, openByKeys, openForKeys                   []any
-	roomKeys, seatKeys, callKeys, partKeys, allInKeys, outgoingKeys            []any
+	roomKeys, seatKeys, callKeys, partKeys, allInKeys, outboxKeys              []any
 	linkKeys, openedKeys, openInRoomKeys                                       []any
 }
 
-// The kinds of key in World.loaded. A key is asked of the database once per batch; after that the world knows better.
+// The kinds of keys in Tx.loaded. The database is asked for a key once per batch; then the transaction has the latest state.
 type (
-	invitationKey string
-	openKey       string
-	tombstoneKey  InviteeKey
-	groupKey      string
-	rosterKey     string
-	openInKey     string
-	openOfKey     MemberKey
-	openByKey     string
-	openForKey    string
+	invitationKey  string
+	openKey        string
+	tombstoneKey   InviteeKey
+	groupKey       string
+	rosterKey      string
+	openInKey      string
+	openOfKey      MemberKey
+	openByKey      string
+	openForKey     string
+	contactKey     ContactKey
+	applicationKey MemberKey
+	extraKey       string
+	userKey        string
+	followKey      ContactKey
+	adminsKey      string
+	roomKey        string
+	callInKey      string
+	partKey        SeatKey
+	allInKey       string
+	linkKey        SeatKey
+	openedKey      string
+	openInRoomKey  string
+	outboxRowKey   OutboxKey
 )
 
 func (l *loader) first(k any) bool {
-	if _, ok := l.w.loaded[k]; ok {
+	if _, ok := l.tx.loaded[k]; ok {
 		return false
 	}
-	l.w.loaded[k] = struct{}{}
+	l.tx.loaded[k] = struct{}{}
 	return true
+}
+
+// compound is a key of several columns.
+type compound interface{ values(list []any) []any }
+
+func (k InviteeKey) values(list []any) []any { return append(list, k.InviteID, k.UserID) }
+func (k MemberKey) values(list []any) []any  { return append(list, k.GroupID, k.UserID) }
+func (k GlareKey) values(list []any) []any   { return append(list, k.From, k.To) }
+func (k MessageKey) values(list []any) []any { return append(list, k.Topic, k.ID) }
+func (k ContactKey) values(list []any) []any { return append(list, k.UserID, k.Peer) }
+func (k Receipt) values(list []any) []any    { return append(list, k.Topic, k.ID, k.UserID) }
+func (k SeatKey) values(list []any) []any    { return append(list, k.RoomID, k.UserID) }
+func (k OutboxKey) values(list []any) []any  { return append(list, k.Queue, k.OrderingKey, k.Seq) }
+
+// gatherIDs adds the ids that the batch has not loaded as a kind of key.
+func gatherIDs[Kind ~string](l *loader, to *[]any, ids []string) {
+	for _, id := range ids {
+		if l.first(Kind(id)) {
+			*to = append(*to, id)
+		}
+	}
+}
+
+// gatherKeys adds the keys that the batch has not loaded as a kind of key.
+func gatherKeys[K compound](l *loader, to *[]any, keys []K, kind func(K) any) {
+	for _, k := range keys {
+		if l.first(kind(k)) {
+			*to = k.values(*to)
+		}
+	}
 }
 
 func (l *loader) gather(n *ReadSet) {
 	for _, t := range n.Topics {
-		if _, ok := l.w.heads[t]; !ok {
-			l.w.heads[t] = 0
-			l.w.topics++
+		if _, ok := l.tx.heads[t]; !ok {
+			l.tx.heads[t] = 0
+			l.tx.topics++
 			l.topicKeys = append(l.topicKeys, t)
 		}
 	}
-	for _, id := range n.Invitations {
-		if l.first(invitationKey(id)) {
-			l.invitationKeys = append(l.invitationKeys, id)
-		}
-	}
-	for _, k := range n.Invitees {
-		if l.first(k) {
-			l.inviteeKeys = append(l.inviteeKeys, k.InviteID, k.UserID)
-		}
-	}
-	for _, id := range n.OpenInvitees {
-		if l.first(openKey(id)) {
-			l.openKeys = append(l.openKeys, id)
-		}
-	}
-	for _, u := range n.OpenBy {
-		if l.first(openByKey(u)) {
-			l.openByKeys = append(l.openByKeys, u)
-		}
-	}
-	for _, u := range n.OpenFor {
-		if l.first(openForKey(u)) {
-			l.openForKeys = append(l.openForKeys, u)
-		}
-	}
-	for _, k := range n.Tombstones {
-		if l.first(tombstoneKey(k)) {
-			l.tombstoneKeys = append(l.tombstoneKeys, k.InviteID, k.UserID)
-		}
-	}
-	for _, k := range n.Glare {
-		if l.first(k) {
-			l.glareKeys = append(l.glareKeys, k.From, k.To)
-		}
-	}
-	l.gatherGroups(n)
-	l.gatherChat(n)
-	l.gatherRooms(n)
-	l.gatherOutbox(n)
+	gatherIDs[invitationKey](l, &l.invitationKeys, n.Invitations)
+	gatherKeys(l, &l.inviteeKeys, n.Invitees, func(k InviteeKey) any { return k })
+	gatherIDs[openKey](l, &l.openKeys, n.OpenInvitees)
+	gatherIDs[openByKey](l, &l.openByKeys, n.OpenBy)
+	gatherIDs[openForKey](l, &l.openForKeys, n.OpenFor)
+	gatherKeys(l, &l.tombstoneKeys, n.Tombstones, func(k InviteeKey) any { return tombstoneKey(k) })
+	gatherKeys(l, &l.glareKeys, n.Glare, func(k GlareKey) any { return k })
+
+	gatherIDs[groupKey](l, &l.groupKeys, n.Groups)
+	gatherKeys(l, &l.memberKeys, n.Members, func(k MemberKey) any { return k })
+	gatherIDs[rosterKey](l, &l.rosterKeys, n.AllMembers)
+	gatherIDs[openInKey](l, &l.openInKeys, n.OpenInGroup)
+	gatherKeys(l, &l.openOfKeys, n.OpenOfMember, func(k MemberKey) any { return openOfKey(k) })
+	gatherIDs[adminsKey](l, &l.adminKeys, n.Admins)
+	gatherKeys(l, &l.applicationKeys, n.Applications, func(k MemberKey) any { return applicationKey(k) })
+	gatherIDs[extraKey](l, &l.extraKeys, n.Extras)
+
+	gatherKeys(l, &l.messageKeys, n.Messages, func(k MessageKey) any { return k })
+	gatherKeys(l, &l.contactKeys, n.Contacts, func(k ContactKey) any { return contactKey(k) })
+	gatherKeys(l, &l.receiptKeys, n.Receipts, func(k Receipt) any { return k })
+	gatherIDs[userKey](l, &l.userKeys, n.Users)
+	gatherKeys(l, &l.followKeys, n.Follows, func(k ContactKey) any { return followKey(k) })
+
+	gatherIDs[roomKey](l, &l.roomKeys, n.Rooms)
+	gatherKeys(l, &l.seatKeys, n.Seats, func(k SeatKey) any { return k })
+	gatherIDs[callInKey](l, &l.callKeys, n.CallIn)
+	gatherKeys(l, &l.partKeys, n.InCall, func(k SeatKey) any { return partKey(k) })
+	gatherIDs[allInKey](l, &l.allInKeys, n.AllIn)
+	gatherKeys(l, &l.linkKeys, n.Links, func(k SeatKey) any { return linkKey(k) })
+	gatherIDs[openedKey](l, &l.openedKeys, n.OpenedBy)
+	gatherIDs[openInRoomKey](l, &l.openInRoomKeys, n.OpenInRoom)
+
+	gatherKeys(l, &l.outboxKeys, n.Outbox, func(k OutboxKey) any { return outboxRowKey(k) })
 }
 
-func (l *loader) gatherGroups(n *ReadSet) {
-	for _, id := range n.Groups {
-		if l.first(groupKey(id)) {
-			l.groupKeys = append(l.groupKeys, id)
-		}
-	}
-	for _, k := range n.Members {
-		if l.first(k) {
-			l.memberKeys = append(l.memberKeys, k.GroupID, k.UserID)
-		}
-	}
-	for _, id := range n.AllMembers {
-		if l.first(rosterKey(id)) {
-			l.rosterKeys = append(l.rosterKeys, id)
-		}
-	}
-	for _, id := range n.OpenInGroup {
-		if l.first(openInKey(id)) {
-			l.openInKeys = append(l.openInKeys, id)
-		}
-	}
-	for _, k := range n.OpenOfMember {
-		if l.first(openOfKey(k)) {
-			l.openOfKeys = append(l.openOfKeys, k.GroupID, k.UserID)
-		}
+func (l *loader) in(template string, width int, keys []any, scan func(sqldb.Row) error) {
+	if l.err == nil && len(keys) > 0 {
+		l.err = l.s.SelectIn(l.ctx, template, width, keys, scan)
 	}
 }
 
-// listing adds what the database has to lists of keys, and doubles none that was put there before.
+// byKey loads rows of a table by their keys.
+func byKey[K comparable, V any](l *loader, d *schema[K, V], t *table[K, V], keys []any) {
+	if len(keys) > 0 {
+		l.in(d.Select, len(d.Key), keys, keep(t, d.key, d.decode, nil))
+	}
+}
+
+// keep puts the rows of a result into a table, except those that the batch has in a later state, and passes all to f.
+func keep[K comparable, V any](
+	t *table[K, V], key func(*V) K, decode func(sqldb.Row) (*V, error), f func(K, *V),
+) func(sqldb.Row) error {
+	return func(row sqldb.Row) error {
+		v, err := decode(row)
+		if err != nil {
+			return err
+		}
+		k := key(v)
+		if f != nil {
+			f(k, v)
+		}
+		if t.rows[k] == nil {
+			t.rows[k] = v
+		}
+		return nil
+	}
+}
+
+// listing adds keys that the database has to lists, without those that were in the lists before.
 type listing[L, K comparable] struct {
 	into   map[L][]K
-	before map[L]int // how long each list was
+	before map[L]int // the length of each list before
 }
 
 func (l *listing[L, K]) add(list L, k K) {
@@ -329,141 +220,115 @@ func (l *listing[L, K]) add(list L, k K) {
 	}
 }
 
-func (l *loader) in(template string, width int, keys []any, scan func(sqldb.Row) error) {
-	if l.err == nil && len(keys) > 0 {
-		l.err = l.s.SelectIn(l.ctx, template, width, keys, scan)
+// listed loads the rows of a query of one column, and lists their keys by that column.
+func listed[K comparable, V any](
+	l *loader, query string, keys []any, d *schema[K, V], t *table[K, V], into map[string][]K, by func(*V) string,
+) {
+	if len(keys) > 0 {
+		lists := listing[string, K]{into: into}
+		l.in(query, 1, keys, keep(t, d.key, d.decode, func(k K, v *V) { lists.add(by(v), k) }))
 	}
 }
 
 func (l *loader) topics() {
 	slices.SortFunc(l.topicKeys, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) // the order of locking
-	l.in("SELECT name, head, counted FROM topic WHERE name IN (?*) ORDER BY name"+l.s.ForUpdate, 1, l.topicKeys, func(rows sqldb.Row) error {
+	l.in(lockTopics+l.s.ForUpdate, 1, l.topicKeys, func(row sqldb.Row) error {
 		var name string
 		var head uint64
 		var counted int64
-		err := rows.Scan(&name, &head, &counted)
-		l.w.heads[name], l.w.counted[name] = head, counted
-		l.w.locked++
+		err := row.Scan(&name, &head, &counted)
+		l.tx.heads[name], l.tx.counted[name] = head, counted
+		l.tx.locked++
 		return err
 	})
 }
 
 func (l *loader) groups() {
-	tx := l.w
-	l.in("SELECT "+GroupColumns+" FROM grp g WHERE g.id IN (?*)", 1, l.groupKeys, func(rows sqldb.Row) error {
-		g, err := ScanGroup(rows)
-		if tx.groups.rows[g.ID] == nil {
-			tx.groups.rows[g.ID] = g
-		}
-		return err
-	})
-	member := func(rows sqldb.Row) error {
-		m, err := ScanMember(rows)
-		if k := (MemberKey{m.GroupID, m.UserID}); tx.members.rows[k] == nil {
-			tx.members.rows[k] = m
-		}
-		return err
-	}
-	const columns = "SELECT " + MemberColumns + " FROM member "
-	l.in(columns+"WHERE (group_id, user_id) IN (VALUES ?*)", 2, l.memberKeys, member)
-	roster := listing[string, MemberKey]{into: tx.roster}
-	l.in(columns+"WHERE group_id IN (?*) AND gone = 0", 1, l.rosterKeys, func(rows sqldb.Row) error {
-		m, err := ScanMember(rows)
-		k := MemberKey{m.GroupID, m.UserID}
-		if tx.members.rows[k] == nil {
-			tx.members.rows[k] = m
-		}
-		roster.add(m.GroupID, k)
-		return err
-	})
+	tx := l.tx
+	byKey(l, groups, &tx.groups, l.groupKeys)
+	byKey(l, members, &tx.members, l.memberKeys)
+	group := func(m *im.Member) string { return m.GroupID }
+	listed(l, presentMembers, l.rosterKeys, members, &tx.members, tx.roster, group)
+	listed(l, adminMembers, l.adminKeys, members, &tx.members, tx.admins, group)
+	byKey(l, applications, &tx.applications, l.applicationKeys)
+	byKey(l, extras, &tx.extras, l.extraKeys)
 }
 
 func (l *loader) invitations() {
-	tx := l.w
-	keep := func(rows sqldb.Row) error {
-		v, err := ScanInvitation(rows)
-		if err == nil && tx.invitations.rows[v.ID] == nil {
-			tx.invitations.rows[v.ID] = v
-		}
-		return err
-	}
-	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE id IN (?*)", 1, l.invitationKeys, keep)
-	openIn := listing[string, string]{into: tx.openIn}
-	l.in("SELECT "+InvitationColumns+" FROM invitation WHERE group_id IN (?*) AND open > 0 AND group_id <> ''", 1, l.openInKeys, func(rows sqldb.Row) error {
-		v, err := ScanInvitation(rows)
-		if err != nil {
-			return err
-		}
-		if tx.invitations.rows[v.ID] == nil {
-			tx.invitations.rows[v.ID] = v
-		}
-		openIn.add(v.GroupID, v.ID)
-		return nil
-	})
+	tx := l.tx
+	byKey(l, invitations, &tx.invitations, l.invitationKeys)
+	listed(l, openInGroups, l.openInKeys, invitations, &tx.invitations, tx.openIn,
+		func(v *invite.Invitation) string { return v.GroupID })
+	listed(l, openIntoRooms, l.openInRoomKeys, invitations, &tx.invitations, tx.openInRoom,
+		func(v *invite.Invitation) string { return v.RoomID })
 	glare := listing[GlareKey, string]{into: tx.glare}
-	l.in(`SELECT i.id, i.inviter, w.user_id FROM invitee w JOIN invitation i ON i.id = w.invite_id
-		WHERE (i.inviter, w.user_id) IN (VALUES ?*) AND w.state = 0 AND i.open > 0 AND i.flags % 2 = 1`, 2, l.glareKeys, func(rows sqldb.Row) error {
+	l.in(openGlare, 2, l.glareKeys, func(row sqldb.Row) error {
 		var id string
 		var k GlareKey
-		err := rows.Scan(&id, &k.From, &k.To)
+		err := row.Scan(&id, &k.From, &k.To)
 		glare.add(k, id)
 		return err
 	})
-	l.in("SELECT invite_id, user_id, target, expires_at FROM mark WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.tombstoneKeys, func(rows sqldb.Row) error {
-		var m Tombstone
-		err := rows.Scan(&m.InviteID, &m.UserID, &m.Target, &m.ExpiresAt)
-		if k := (InviteeKey{m.InviteID, m.UserID}); tx.tombstones.rows[k] == nil {
-			tx.tombstones.rows[k] = &m
-		}
+	byKey(l, tombstones, &tx.tombstones, l.tombstoneKeys)
+	openBy := listing[string, string]{into: tx.openBy}
+	l.in(openInvitersOf, 1, l.openByKeys, func(row sqldb.Row) error {
+		var user, id string
+		err := row.Scan(&user, &id)
+		openBy.add(user, id)
 		return err
 	})
 }
 
 func (l *loader) invitees() {
-	tx := l.w
-	keep := func(rows sqldb.Row) error {
-		v, err := ScanInvitee(rows)
-		if k := (InviteeKey{v.InviteID, v.UserID}); err == nil && tx.invitees.rows[k] == nil {
-			tx.invitees.rows[k] = v
-		}
-		return err
-	}
-	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE (invite_id, user_id) IN (VALUES ?*)", 2, l.inviteeKeys, keep)
-	open := listing[string, InviteeKey]{into: tx.open}
-	l.in("SELECT "+InviteeColumns+" FROM invitee WHERE invite_id IN (?*) AND state = 0 ORDER BY invite_id, ord", 1, l.openKeys, func(rows sqldb.Row) error {
-		v, err := ScanInvitee(rows)
-		if err != nil {
-			return err
-		}
-		k := InviteeKey{v.InviteID, v.UserID}
-		if tx.invitees.rows[k] == nil {
-			tx.invitees.rows[k] = v
-		}
-		open.add(v.InviteID, k)
-		return nil
-	})
-	openBy := listing[string, string]{into: tx.openBy}
-	l.in("SELECT inviter, id FROM invitation WHERE inviter IN (?*) AND open > 0", 1, l.openByKeys, func(rows sqldb.Row) error {
-		var user, id string
-		err := rows.Scan(&user, &id)
-		openBy.add(user, id)
-		return err
-	})
+	tx := l.tx
+	byKey(l, invitees, &tx.invitees, l.inviteeKeys)
+	listed(l, openInvitees, l.openKeys, invitees, &tx.invitees, tx.open, func(v *invite.Invitee) string { return v.InviteID })
 	openFor := listing[string, OpenFor]{into: tx.openFor}
-	l.in(`SELECT w.user_id, i.id, i.inviter FROM invitee w JOIN invitation i ON i.id = w.invite_id WHERE w.user_id IN (?*) AND w.state = 0`, 1, l.openForKeys, func(rows sqldb.Row) error {
+	l.in(openInviteesOf, 1, l.openForKeys, func(row sqldb.Row) error {
 		var user string
 		var o OpenFor
-		err := rows.Scan(&user, &o.InviteID, &o.Inviter)
+		err := row.Scan(&user, &o.InviteID, &o.Inviter)
 		openFor.add(user, o)
 		return err
 	})
 	openOf := listing[MemberKey, string]{into: tx.openOf}
-	l.in(`SELECT i.group_id, w.user_id, i.id FROM invitee w JOIN invitation i ON i.id = w.invite_id
-		WHERE (i.group_id, w.user_id) IN (VALUES ?*) AND w.state = 0`, 2, l.openOfKeys, func(rows sqldb.Row) error {
+	l.in(openOfMembers, 2, l.openOfKeys, func(row sqldb.Row) error {
 		var k MemberKey
 		var id string
-		err := rows.Scan(&k.GroupID, &k.UserID, &id)
+		err := row.Scan(&k.GroupID, &k.UserID, &id)
 		openOf.add(k, id)
 		return err
 	})
+}
+
+func (l *loader) chat() {
+	tx := l.tx
+	l.in(messagesByID, 2, l.messageKeys,
+		keep(&tx.messages, func(m *Message) MessageKey { return MessageKey{m.Topic, m.ID} }, ScanMessage, nil))
+	byKey(l, contacts, &tx.contacts, l.contactKeys)
+	byKey(l, receipts, &tx.receipts, l.receiptKeys)
+	byKey(l, users, &tx.users, l.userKeys)
+	byKey(l, follows, &tx.follows, l.followKeys)
+}
+
+func (l *loader) rooms() {
+	tx := l.tx
+	byKey(l, roomTable, &tx.rooms.rooms, l.roomKeys)
+	byKey(l, seats, &tx.seats, l.seatKeys)
+	l.in(openCallsIn, 1, l.callKeys, func(row sqldb.Row) error {
+		c, err := ScanCall(row)
+		if err == nil && tx.callIn[c.RoomID] == "" {
+			tx.calls.rows[c.ID], tx.callIn[c.RoomID] = c, c.ID
+		}
+		return err
+	})
+	participant := keep(&tx.participants, participants.key, ScanParticipant, func(k SeatKey, p *im.Participant) {
+		if tx.participants.rows[k] == nil {
+			tx.parts[p.CallID] = append(tx.parts[p.CallID], k)
+		}
+	})
+	l.in(participantsIn, 2, l.partKeys, participant)
+	l.in(allParticipantsIn, 1, l.allInKeys, participant)
+	byKey(l, links, &tx.links, l.linkKeys)
+	listed(l, openedRooms, l.openedKeys, roomTable, &tx.rooms.rooms, tx.opened, func(r *im.Room) string { return r.Owner })
 }

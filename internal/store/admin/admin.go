@@ -1,6 +1,7 @@
-// Package admin reads over everything that is stored, for operators: people, groups, open invitations, figures over time.
+// Package admin holds the reads of operators over the whole database: users, groups, open invitations, counters over time. Each
+// read is a page, at any size of the database.
 //
-// It never decides whose eyes that is for, and each read is a page, whatever the size of the house.
+// It does not decide who may read.
 package admin
 
 import (
@@ -10,50 +11,35 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
 
-const (
-	qUser   = "SELECT profile, pushes FROM person WHERE user_id = $1"
-	qNames  = "SELECT t.name FROM topic t WHERE t.name > $1 AND t.name LIKE $2 ESCAPE '!' ORDER BY t.name LIMIT $3"
-	qGroups = "SELECT " + txn.GroupColumns + ` FROM grp g WHERE g.id > $1 AND g.dismissed = 0 AND (g.id LIKE $2 ESCAPE '!' OR g.name LIKE $2 ESCAPE '!')
-		ORDER BY g.id LIMIT $3`
-	qOpen      = "SELECT " + txn.InvitationColumns + " FROM invitation WHERE open > 0 AND (inviter > $1 OR inviter = $1 AND id > $2) ORDER BY inviter, id LIMIT $3"
-	qOpenCount = "SELECT count(*) FROM invitation WHERE open > 0"
-	qStats     = `SELECT at - at % $1, name, sum(n), max(n) FROM (SELECT at, name, CASE WHEN name = $2 THEN max(n) ELSE sum(n) END AS n FROM stat
-		WHERE at >= $3 AND at < $4 GROUP BY at, name) s GROUP BY 1, 2 ORDER BY 1, 2`
-)
-
-// User is somebody who took part in anything.
+// User is a user with a timeline.
 type User struct {
 	ID      string
-	Profile string // JSON; empty = they said nothing of themselves
-	Pushes  bool   // they may be reached when they are away
+	Profile string // JSON; empty = none
+	Pushes  bool   // the user has push tokens
 }
 
-// Users reads a page of people whose id begins with a text, after one of them.
+// Users reads a page of the users whose id begins with a text, after one of them.
 func Users(ctx context.Context, s *store.Store, prefix, after string, limit int) (list []User, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		if err := r.Read(ctx, qNames, func(row sqldb.Row) error {
-			var name string
-			err := row.Scan(&name)
-			list = append(list, User{ID: im.TopicUser(name)})
-			return err
-		}, im.UserTopic(after), escaped(im.UserTopic(prefix))+"%", limit); err != nil {
-			return err
+		begin, pattern := im.UserTopic(after), escaped(im.UserTopic(prefix))+"%"
+		topics, err := sqldb.All(ctx, r, sqldb.Text, queries.Text("AdminUserTopics"), begin, pattern, limit)
+		for _, t := range topics {
+			list = append(list, User{ID: im.TopicUser(t)})
 		}
-		for i := range list {
-			if err := r.Read(ctx, qUser, func(row sqldb.Row) error {
+		for i := 0; i < len(list) && err == nil; i++ {
+			err = r.Read(ctx, queries.Text("AdminUser"), func(row sqldb.Row) error {
 				var pushes int64
 				err := row.Scan(&list[i].Profile, &pushes)
 				list[i].Pushes = pushes != 0
 				return err
-			}, list[i].ID); err != nil {
-				return err
-			}
+			}, list[i].ID)
 		}
-		return nil
+		return err
 	})
 	return list, err
 }
@@ -61,94 +47,74 @@ func Users(ctx context.Context, s *store.Store, prefix, after string, limit int)
 // Groups reads a page of the groups whose id or name contains a text, after one of them.
 func Groups(ctx context.Context, s *store.Store, text, after string, limit int) (list []im.Group, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		return r.Read(ctx, qGroups, func(row sqldb.Row) error {
-			g, err := txn.ScanGroup(row)
-			if err == nil {
-				list = append(list, *g)
-			}
-			return err
-		}, after, "%"+escaped(text)+"%", limit)
+		list, err = sqldb.All(ctx, r, txn.ScanGroup, queries.Text("AdminGroups"), after, "%"+escaped(text)+"%", limit)
+		return err
 	})
 	return list, err
 }
 
-// Open reads a page of the open invitations, after one, and how many there are.
+// Open reads a page of the open invitations, after one, and their number.
 func Open(ctx context.Context, s *store.Store, inviter, id string, limit int) (list []invite.Invitation, count int64, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		if err := r.Read(ctx, qOpenCount, func(row sqldb.Row) error { return row.Scan(&count) }); err != nil {
+		scan := func(row sqldb.Row) error { return row.Scan(&count) }
+		if err := r.Read(ctx, queries.Text("AdminOpenInvitationCount"), scan); err != nil {
 			return err
 		}
-		return r.Read(ctx, qOpen, func(row sqldb.Row) error {
-			v, err := txn.ScanInvitation(row)
-			if err == nil {
-				list = append(list, *v)
-			}
-			return err
-		}, inviter, id, limit)
+		list, err = sqldb.All(ctx, r, txn.ScanInvitation, queries.Text("AdminOpenInvitations"), inviter, id, limit)
+		return err
 	})
 	return list, count, err
 }
 
-// OpenCalls counts the calls that go on.
+// OpenCalls counts the open calls.
 func OpenCalls(ctx context.Context, s *store.Store) (n int64, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		return r.Read(ctx, "SELECT count(*) FROM media_call WHERE ended_at = 0", func(row sqldb.Row) error { return row.Scan(&n) })
+		return r.Read(ctx, queries.Text("AdminOpenCallCount"), func(row sqldb.Row) error { return row.Scan(&n) })
 	})
 	return n, err
 }
 
-// Figure is a count of something in a step of time.
+// Figure is the value of a counter in a step of time.
 type Figure struct {
 	At   int64 // the beginning of the step, milliseconds
 	Name string
 	Sum  int64
-	Max  int64 // of the five minutes in it
+	Max  int64 // of its five minutes
 }
 
-// Stats reads figures from one time to another, in steps. Of what is named shared, which every node sees alike, one counts.
+// Stats reads figures from one time to another, in steps. Of the counter shared, which all nodes see alike, one node counts.
 func Stats(ctx context.Context, s *store.Store, from, until, step int64, shared string) (list []Figure, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		return r.Read(ctx, qStats, func(row sqldb.Row) error {
+		list, err = sqldb.All(ctx, r, func(row sqldb.Row) (*Figure, error) {
 			var f Figure
-			err := row.Scan(&f.At, &f.Name, &f.Sum, &f.Max)
-			list = append(list, f)
-			return err
-		}, step, shared, from, until)
+			return &f, row.Scan(&f.At, &f.Name, &f.Sum, &f.Max)
+		}, queries.Text("AdminStats"), step, shared, from, until)
+		return err
 	})
 	return list, err
 }
 
-// PutStats writes figures of a node, over those that it wrote for the same step.
+// PutStats writes the counters of a node for a step, over those that it wrote for the same step.
 func PutStats(tx *txn.Tx, at int64, node string, counts map[string]int64) {
-	rows := make([]any, 0, 4*len(counts))
+	rows := make([]any, 0, txn.Stats.Width*len(counts))
 	for name, n := range counts {
 		rows = append(rows, at, node, name, n)
 	}
-	tx.Exec("INSERT INTO stat (at, node, name, n) VALUES ?* ON CONFLICT (at, node, name) DO UPDATE SET n = excluded.n", 4, rows...)
+	tx.Upsert(txn.Stats, rows...)
 }
 
-// DropStats forgets figures of before a time.
+// DropStats removes the counters before a time.
 func DropStats(ctx context.Context, s *store.Store, before int64) error {
 	return s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
-		var keys []any
-		err := sess.Query(ctx, "SELECT at, node, name FROM stat WHERE at < $1 LIMIT $2", []any{before, store.TrimChunk}, func(row sqldb.Row) error {
-			var at int64
-			var node, name string
-			err := row.Scan(&at, &node, &name)
-			keys = append(keys, at, node, name)
-			return err
-		})
+		keys, err := store.Keys(ctx, sess, queries.Text("StatsExpired"), []any{before, store.TrimChunk}, 0, "", "")
 		if err == nil {
-			err = sess.Sync(ctx)
-		}
-		if err == nil && len(keys) > 0 {
-			err = sess.Write(ctx, "DELETE FROM stat WHERE (at, node, name) IN (VALUES ?*)", 3, keys)
+			err = sess.Write(ctx, queries.Text("StatsRemove"), 3, keys)
 		}
 		return len(keys) / 3, err
 	})
 }
 
-// escaped makes a text stand for itself in LIKE.
+// escaped returns the LIKE pattern of a text.
 func escaped(text string) string {
 	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
 }

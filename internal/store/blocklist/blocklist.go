@@ -1,15 +1,14 @@
-// Package blocklist reads who blocks a user, of whom that user learns less.
+// Package blocklist reads the users who block a user.
 //
-// It never decides what that means.
+// It does not decide the consequences of a block.
 package blocklist
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/queries"
 )
 
 // Of returns those of some users who block a user.
@@ -18,20 +17,16 @@ func Of(ctx context.Context, s *store.Store, user string, users []string) (map[s
 	if len(users) == 0 || user == "" {
 		return blockers, nil
 	}
-	args, list := []any{user}, make([]string, len(users))
-	for i, u := range users {
+	args := []any{user}
+	for _, u := range users {
 		args = append(args, u)
-		list[i] = fmt.Sprintf("$%d", i+2)
 	}
-	query := "SELECT user_id FROM contact WHERE peer = $1 AND blocked_at > 0 AND user_id IN (" + strings.Join(list, ", ") + ")"
 	err := s.View(ctx, func(r sqldb.Reader) error {
-		clear(blockers)
-		return r.Read(ctx, query, func(row sqldb.Row) error {
-			var u string
-			err := row.Scan(&u)
+		list, err := sqldb.All(ctx, r, sqldb.Text, queries.Numbered("BlockersOfUser", 2, len(users)), args...)
+		for _, u := range list {
 			blockers[u] = true
-			return err
-		}, args...)
+		}
+		return err
 	})
 	return blockers, err
 }

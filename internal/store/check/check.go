@@ -1,6 +1,6 @@
-// Package check owns the look at a whole database: what must always hold, and whether it does.
+// Package check verifies the invariants of a whole database.
 //
-// It changes nothing.
+// It repairs nothing.
 package check
 
 import (
@@ -10,18 +10,19 @@ import (
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/queries"
 )
 
-// Report is what an inspection of a database found.
+// Report is the result of a check.
 type Report struct {
 	Topics, Records, Invitations, Open int64
-	Faults                             []string // what must not be
+	Faults                             []string // violated invariants
 }
 
-// inspectTime bounds an inspection, which reads everything.
+// inspectTime limits a check, which reads everything.
 const inspectTime = time.Hour
 
-// Inspect reads a database, which servers may be using, and checks what must always hold.
+// Inspect checks the invariants of a database that servers may be using.
 func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
 	s, err := store.OpenReading(ctx, opt)
 	if err != nil {
@@ -39,36 +40,22 @@ func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
 	return r, err
 }
 
-func (r *Report) inspect(ctx context.Context, at sqldb.Reader) error {
-	number := func(into *int64, query string) error {
-		return at.Read(ctx, query, func(row sqldb.Row) error { return row.Scan(into) })
-	}
-	for _, q := range []struct {
-		into *int64
-		text string
-	}{
-		{&r.Topics, "SELECT count(*) FROM topic"},
-		{&r.Records, "SELECT count(*) FROM record"},
-		{&r.Invitations, "SELECT count(*) FROM invitation"},
-		{&r.Open, "SELECT count(*) FROM invitation WHERE open > 0"},
-	} {
-		if err := number(q.into, q.text); err != nil {
-			return err
+func (r *Report) inspect(ctx context.Context, at sqldb.Reader) (err error) {
+	count := func(text string) (n int64) {
+		if err == nil {
+			err = at.Read(ctx, text, func(row sqldb.Row) error { return row.Scan(&n) })
 		}
+		return n
 	}
-	for _, q := range []struct{ fault, text string }{
-		{"timelines with a gap or without their last record", `SELECT count(*) FROM (SELECT t.name FROM topic t LEFT JOIN record r ON r.topic = t.name
-			GROUP BY t.name, t.head, t.floor HAVING count(r.seq) <> t.head - t.floor OR max(r.seq) <> t.head AND t.head > t.floor) broken`},
-		{"invitations whose counts differ from their invitees", `SELECT count(*) FROM (SELECT i.id FROM invitation i LEFT JOIN invitee w ON w.invite_id = i.id
-			GROUP BY i.id, i.open, i.accepted HAVING i.open <> sum(CASE WHEN w.state = 0 THEN 1 ELSE 0 END) OR i.accepted <> sum(CASE WHEN w.state = 1 THEN 1 ELSE 0 END)) broken`},
-	} {
-		var n int64
-		if err := number(&n, q.text); err != nil {
-			return err
-		}
-		if n > 0 {
-			r.Faults = append(r.Faults, fmt.Sprintf("%d %s", n, q.fault))
-		}
+	r.Topics = count(queries.Text("CheckTopics"))
+	r.Records = count(queries.Text("CheckRecords"))
+	r.Invitations = count(queries.Text("CheckInvitations"))
+	r.Open = count(queries.Text("AdminOpenInvitationCount"))
+	if n := count(queries.Text("CheckTimelines")); n > 0 {
+		r.Faults = append(r.Faults, fmt.Sprintf("%d timelines with a gap or without their last record", n))
 	}
-	return nil
+	if n := count(queries.Text("CheckCounts")); n > 0 {
+		r.Faults = append(r.Faults, fmt.Sprintf("%d invitations whose counts differ from their invitees", n))
+	}
+	return err
 }

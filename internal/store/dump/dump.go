@@ -10,13 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -26,37 +27,10 @@ const exportVersion = 2
 // exportTime bounds an export.
 const exportTime = 24 * time.Hour
 
-// tables lists what an export has: all but the words of the search, which are found anew, and the writers.
-func tables() []tableOf {
-	return []tableOf{
-		{"topic", "name, head, floor, counted"},
-		{"record", "topic, seq, at, device, listen, body, peer, ord, pair, msg, sender, flags, version, readers, audience"},
-		{"invitation", txn.InvitationColumns},
-		{"invitee", txn.InviteeColumns},
-		{"mark", "invite_id, user_id, target, expires_at"},
-		{"grp", "id, type, name, owner, join_option, members, created_at, dismissed, intro, notice, face, custom, invite_option, muted, max_members, revoked"},
-		{"member", txn.MemberColumns},
-		{"extra", txn.ExtraColumns},
-		{"application", txn.ApplicationColumns},
-		{"contact", txn.ContactColumns},
-		{"receipt", "topic, msg, user_id, at"},
-		{"deleted", "user_id, topic, seq"},
-		{"person", txn.UserColumns},
-		{"follow", "user_id, target"},
-		{"file", txn.FileColumns},
-		{"file_holder", holder.Columns},
-		{"room", txn.RoomColumns},
-		{"seat", "room_id, user_id, role, at"},
-		{"media_call", "id, room_id, invite_id, group_id, owner, peer, opened_at, began_at, ended_at, ms, reason, ended_by, present, total, dropped, check_at, seen_at, video"},
-		{"outgoing", "queue, line, num, at, due, tries, state, error, kind, body, owner"},
-		{"stat", "at, node, name, n"},
-		{"push_token", "key, user_id, device_id, provider, body, at"},
-		{"participant", "call_id, user_id, sid, gone_sid, first_at, joined_at, left_at, ms, reason, stays"},
-		{"room_link", "room_id, user_id, id, at"},
-	}
+// Tables returns the tables of an export in its order. Their columns give the order of values in its rows.
+func Tables() []*txn.Schema {
+	return slices.DeleteFunc(txn.Schemas(), func(s *txn.Schema) bool { return s.NoDump != "" })
 }
-
-type tableOf struct{ name, columns string }
 
 // exportLine is one line of an export: the first has its version, the last says that it is whole, each other has a table or a row.
 type exportLine struct {
@@ -80,20 +54,19 @@ func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 	}
 	rows := int64(1) // so that the end of an empty house is seen too
 	err := s.View(ctx, func(r sqldb.Reader) error {
-		for _, t := range tables() {
-			if err := enc.Encode(exportLine{Table: t.name}); err != nil {
+		for _, t := range Tables() {
+			if err := enc.Encode(exportLine{Table: t.Name}); err != nil {
 				return err
 			}
-			width := columns(t.columns)
-			if err := r.Read(ctx, "SELECT "+t.columns+" FROM "+t.name+" ORDER BY 1, 2", func(row sqldb.Row) error {
-				values, into := make([]any, width), make([]any, width)
+			if err := r.Read(ctx, t.Dump(), func(row sqldb.Row) error {
+				values, into := make([]any, t.Width), make([]any, t.Width)
 				for i := range values {
 					into[i] = &values[i]
 				}
 				rows++
 				return errors.Join(row.Scan(into...), enc.Encode(exportLine{Row: values}))
 			}); err != nil {
-				return fmt.Errorf("the table %s: %w", t.name, err)
+				return fmt.Errorf("the table %s: %w", t.Name, err)
 			}
 		}
 		return nil
@@ -102,16 +75,6 @@ func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 		return 0, errors.Join(err, out.Flush()) // without its last line it is known as broken off
 	}
 	return rows - 1, errors.Join(enc.Encode(exportLine{Rows: rows}), out.Flush())
-}
-
-func columns(list string) int {
-	n := 1
-	for _, c := range list {
-		if c == ',' {
-			n++
-		}
-	}
-	return n
 }
 
 // Find says what a search finds a stored message by, given its timeline, its sequence on the other person's timeline, and its
@@ -160,24 +123,24 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 	}
 	return m.total - 1, s.Once(ctx, func(sess *sqldb.Session) error {
 		if !restored {
-			if err := sess.Exec(ctx, "UPDATE meta SET value = $1 WHERE name = 'epoch'", first.Epoch); err != nil {
+			if err := store.SetEpoch(ctx, sess, first.Epoch); err != nil {
 				return err
 			}
 		}
-		return sess.Exec(ctx, "DELETE FROM meta WHERE name = $1", store.Importing)
+		return sess.Exec(ctx, queries.Text("MetaRemove"), store.Importing)
 	})
 }
 
 func mustBeEmpty(ctx context.Context, s *store.Store) error {
-	for _, t := range tables() {
+	for _, t := range Tables() {
 		full := false
 		if err := s.View(ctx, func(r sqldb.Reader) error {
-			return r.Read(ctx, "SELECT 1 FROM "+t.name+" LIMIT 1", func(sqldb.Row) error { full = true; return nil })
+			return r.Read(ctx, t.Any(), func(sqldb.Row) error { full = true; return nil })
 		}); err != nil {
 			return err
 		}
 		if full {
-			return fmt.Errorf("the database is not empty: its table %s has rows; import into a new one", t.name)
+			return fmt.Errorf("the database is not empty: its table %s has rows; import into a new one", t.Name)
 		}
 	}
 	return nil
@@ -189,17 +152,17 @@ type importer struct {
 	sess *sqldb.Session
 	find Find
 
-	table   tableOf
-	rows    []any // of the statement to be
+	table   *txn.Schema // nil before the first
+	rows    []any       // of the statement to be
 	phrases []sqldb.Phrase
 	open    int   // rows in this transaction
 	total   int64 // as the end of the export counts
 }
 
 func (m *importer) run(ctx context.Context, in *json.Decoder) error {
-	known := map[string]tableOf{}
-	for _, t := range tables() {
-		known[t.name] = t
+	known := map[string]*txn.Schema{}
+	for _, t := range Tables() {
+		known[t.Name] = t
 	}
 	m.total = 1
 	for {
@@ -231,8 +194,11 @@ func (m *importer) run(ctx context.Context, in *json.Decoder) error {
 }
 
 func (m *importer) row(ctx context.Context, row []any) error {
-	if m.table.name == "" || len(row) != columns(m.table.columns) {
-		return fmt.Errorf("row %d of the export does not fit the table %q", m.total, m.table.name)
+	if m.table == nil {
+		return fmt.Errorf("row %d of the export comes before its table", m.total)
+	}
+	if len(row) != m.table.Width {
+		return fmt.Errorf("row %d of the export has %d values; the table %s has %d columns", m.total, len(row), m.table.Name, m.table.Width)
 	}
 	for i, v := range row {
 		if n, ok := v.(json.Number); ok {
@@ -242,7 +208,7 @@ func (m *importer) row(ctx context.Context, row []any) error {
 			}
 		}
 	}
-	if m.table.name == "record" && row[9] != "" {
+	if m.table == txn.Records && row[9] != "" {
 		if p := m.find(row[0].(string), row[8].(int64), []byte(row[5].(string))); p != nil {
 			p.At = row[2].(int64) // a search finds the newest first
 			m.phrases = append(m.phrases, *p)
@@ -272,7 +238,7 @@ func (m *importer) flush(ctx context.Context) (err error) {
 		}
 	}
 	if len(m.rows) > 0 {
-		err = m.sess.Write(ctx, "INSERT INTO "+m.table.name+" ("+m.table.columns+") VALUES ?*", columns(m.table.columns), m.rows)
+		err = m.sess.Write(ctx, m.table.Insert, m.table.Width, m.rows)
 	}
 	for _, p := range m.phrases {
 		for _, q := range m.sess.Index(p) {

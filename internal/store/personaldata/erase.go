@@ -10,6 +10,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -17,8 +18,6 @@ import (
 const (
 	page  = 2000 // rows that are read together
 	chunk = 200  // rows that one commit changes
-
-	qRecords = "SELECT topic, seq, sender, body FROM record WHERE (topic, seq) > ($1, $2) ORDER BY topic, seq LIMIT $3"
 )
 
 // Erase takes a person out, and says how many records were written anew. It looks at everything by a reader, and changes what it has
@@ -58,7 +57,7 @@ func find(ctx context.Context, s *store.Store, at reference, user string) (hits 
 	}
 	hits, next = map[string][]uint64{}, at
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		return r.Read(ctx, qRecords, func(row sqldb.Row) error {
+		return r.Read(ctx, queries.Text("EraseRecords"), func(row sqldb.Row) error {
 			var sender string
 			var body []byte
 			err := row.Scan(&next.topic, &next.seq, &sender, &body)
@@ -101,7 +100,7 @@ func clean(ctx context.Context, sess *sqldb.Session, at reference, user string) 
 	var msg string
 	var flags int64
 	var body []byte
-	if err := sess.Query(ctx, "SELECT msg, flags, body FROM record WHERE topic = $1 AND seq = $2", []any{at.topic, at.seq}, func(row sqldb.Row) error {
+	if err := sess.Query(ctx, queries.Text("EraseRecord"), []any{at.topic, at.seq}, func(row sqldb.Row) error {
 		return row.Scan(&msg, &flags, &body)
 	}); err != nil {
 		return false, err
@@ -116,7 +115,7 @@ func clean(ctx context.Context, sess *sqldb.Session, at reference, user string) 
 	if revoked && flags%2 == 0 {
 		flags += int64(txn.FlagRevoked)
 	}
-	if err := sess.Exec(ctx, "UPDATE record SET body = $1, flags = $2 WHERE topic = $3 AND seq = $4", string(text), flags, at.topic, at.seq); err != nil || msg == "" {
+	if err := sess.Exec(ctx, queries.Text("EraseRecordBody"), string(text), flags, at.topic, at.seq); err != nil || msg == "" {
 		return true, err
 	}
 	for _, home := range []string{at.topic, im.UserTopic(user)} { // the search knows a one-to-one message by its sender's timeline
@@ -206,28 +205,26 @@ func (s *eraser) drop(o map[string]any, field string) {
 	}
 }
 
-// erasePart is a kind of row that a person has, and what becomes of it: find names the keys, each is changed by its own statement.
+// erasePart names two statements for the rows of a user in one table: find reads their keys, change changes the row of one key.
 type erasePart struct{ find, change string }
 
 func eraseParts() []erasePart {
 	return []erasePart{
-		{"SELECT id, '' FROM invitation WHERE inviter = $1 AND (data <> '' OR push <> '')", "UPDATE invitation SET data = '', push = '' WHERE inviter = $1 AND id = $2 AND $3 = ''"},
-		{"SELECT invite_id, '' FROM invitee WHERE user_id = $1 AND data <> ''", "UPDATE invitee SET data = '' WHERE user_id = $1 AND invite_id = $2 AND $3 = ''"},
-		{"SELECT peer, '' FROM contact WHERE user_id = $1", "DELETE FROM contact WHERE user_id = $1 AND peer = $2 AND $3 = ''"},
-		{"SELECT target, '' FROM follow WHERE user_id = $1", "DELETE FROM follow WHERE user_id = $1 AND target = $2 AND $3 = ''"},
-		{"SELECT user_id, '' FROM follow WHERE target = $1", "DELETE FROM follow WHERE target = $1 AND user_id = $2 AND $3 = ''"},
-		{"SELECT topic, msg FROM receipt WHERE user_id = $1", "DELETE FROM receipt WHERE user_id = $1 AND topic = $2 AND msg = $3"},
-		{"SELECT DISTINCT topic, '' FROM deleted WHERE user_id = $1", "DELETE FROM deleted WHERE user_id = $1 AND topic = $2 AND $3 = ''"},
-		{"SELECT group_id, '' FROM application WHERE user_id = $1", "DELETE FROM application WHERE user_id = $1 AND group_id = $2 AND $3 = ''"},
-		{"SELECT key, '' FROM push_token WHERE user_id = $1", "DELETE FROM push_token WHERE user_id = $1 AND key = $2 AND $3 = ''"},
-		{"SELECT invite_id, '' FROM mark WHERE user_id = $1", "DELETE FROM mark WHERE user_id = $1 AND invite_id = $2 AND $3 = ''"},
-		{"SELECT room_id, '' FROM seat WHERE user_id = $1", "DELETE FROM seat WHERE user_id = $1 AND room_id = $2 AND $3 = ''"},
-		{"SELECT room_id, '' FROM room_link WHERE user_id = $1", "DELETE FROM room_link WHERE user_id = $1 AND room_id = $2 AND $3 = ''"},
-		{"SELECT group_id, '' FROM member WHERE user_id = $1 AND (name_card <> '' OR custom <> '')", "UPDATE member SET name_card = '', custom = '' WHERE user_id = $1 AND group_id = $2 AND $3 = ''"},
-		// What revokes the tokens stays, or they would be good again.
-		{"SELECT user_id, '' FROM person WHERE user_id = $1", "UPDATE person SET profile = '', status = '', dnd = '', pushes = 0 WHERE user_id = $1 AND user_id = $2 AND $3 = ''"},
-		// Pushes have texts; those of others to this person too.
-		{"SELECT line, body FROM outgoing WHERE queue = 'push' AND $1 <> ''", "DELETE FROM outgoing WHERE queue = 'push' AND line = $2 AND body = $3 AND $1 <> ''"},
+		{queries.Text("EraseInvitationFind"), queries.Text("EraseInvitation")},
+		{queries.Text("EraseInviteeFind"), queries.Text("EraseInvitee")},
+		{queries.Text("EraseContactFind"), queries.Text("EraseContact")},
+		{queries.Text("EraseFollowFind"), queries.Text("EraseFollow")},
+		{queries.Text("EraseFollowerFind"), queries.Text("EraseFollower")},
+		{queries.Text("EraseReceiptFind"), queries.Text("EraseReceipt")},
+		{queries.Text("EraseDeletionFind"), queries.Text("EraseDeletion")},
+		{queries.Text("EraseApplicationFind"), queries.Text("EraseApplication")},
+		{queries.Text("ErasePushTokenFind"), queries.Text("ErasePushToken")},
+		{queries.Text("EraseTombstoneFind"), queries.Text("EraseTombstone")},
+		{queries.Text("EraseSeatFind"), queries.Text("EraseSeat")},
+		{queries.Text("EraseRoomLinkFind"), queries.Text("EraseRoomLink")},
+		{queries.Text("EraseMemberFind"), queries.Text("EraseMember")},
+		{queries.Text("ErasePersonFind"), queries.Text("ErasePerson")},
+		{queries.Text("ErasePushFind"), queries.Text("ErasePush")},
 	}
 }
 
@@ -267,25 +264,23 @@ func rows(ctx context.Context, s *store.Store, user string) error {
 	return nil
 }
 
-// Files lists what a person uploaded.
+// Files lists the files that a user uploaded.
 func Files(ctx context.Context, s *store.Store, user string) (ids []string, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		return r.Read(ctx, "SELECT id FROM file WHERE owner = $1", func(row sqldb.Row) error {
-			var id string
-			err := row.Scan(&id)
-			ids = append(ids, id)
-			return err
-		}, user)
+		ids, err = sqldb.All(ctx, r, sqldb.Text, queries.Text("EraseFiles"), user)
+		return err
 	})
 	return ids, err
 }
 
-// DropFiles forgets uploads.
+// DropFiles removes the rows of files.
 func DropFiles(ctx context.Context, s *store.Store, ids []string) error {
 	for some := range slices.Chunk(ids, chunk) {
 		if err := s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
 			for _, id := range some {
-				for _, q := range []string{"DELETE FROM file_holder WHERE file_id = $1", "DELETE FROM file_reader WHERE file_id = $1", "DELETE FROM file WHERE id = $1"} {
+				for _, q := range []string{
+					queries.Text("EraseFileHolders"), queries.Text("EraseFileReaders"), queries.Text("EraseFile"),
+				} {
 					if err := sess.Exec(ctx, q, id); err != nil {
 						return 0, err
 					}

@@ -14,9 +14,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/queries"
 )
 
 // Place is how far a reader has come. The zero Place is the beginning.
@@ -49,50 +49,44 @@ func byUser(fields ...string) func(string, map[string]any) bool {
 func exportParts() []exportPart {
 	name, num, two := []any{""}, []any{int64(0)}, []any{"", ""}
 	return []exportPart{
-		{"person", "userID profile* status doNotDisturb* tokensRevokedAt pushTokenAt", name,
-			"SELECT user_id, profile, status, dnd, revoked, pushes FROM person WHERE user_id = $1 AND user_id > $2 LIMIT $3", nil, ""},
-		{"device", "token deviceID provider registration* registeredAt", name,
-			"SELECT key, device_id, provider, body, at FROM push_token WHERE user_id = $1 AND key > $2 ORDER BY key LIMIT $3", nil, ""},
-		{"contact", "userID blockedAt pinnedAt receiveOption readSeq clearedSeq hiddenSeq", name,
-			"SELECT peer, blocked_at, pinned_at, opt, read_seq, cleared_seq, hidden_seq FROM contact WHERE user_id = $1 AND peer > $2 ORDER BY peer LIMIT $3", nil, ""},
-		{"follows", "userID", name,
-			"SELECT target FROM follow WHERE user_id = $1 AND target > $2 ORDER BY target LIMIT $3", nil, ""},
-		{"membership", "groupID groupName groupType role joinedAt left nameCard customInfo mutedUntil bannedUntil pinnedAt receiveOption readSeq clearedSeq hiddenSeq", name,
-			`SELECT m.group_id, g.name, g.type, m.role, m.joined_at, m.gone, m.name_card, m.custom, m.muted_until, m.banned_until, m.pinned_at, m.opt, m.read_seq, m.cleared_seq, m.hidden_seq
-			FROM member m JOIN grp g ON g.id = m.group_id WHERE m.user_id = $1 AND m.group_id > $2 ORDER BY m.group_id LIMIT $3`, nil, ""},
-		{"application", "groupID userID inviter reason state appliedAt handler answer handledAt", two,
-			"SELECT group_id, user_id, inviter, reason, state, applied_at, handler, answer, handled_at FROM application WHERE $1 <> '' AND (group_id, user_id) > ($2, $3) ORDER BY group_id, user_id LIMIT $4", byUser("userID", "inviter", "handler"), ""},
-		{"invited", "inviteID -inviter invitee groupID roomID timeout createdAt deadline device data offlinePush*", name,
-			"SELECT id, inviter, peer, group_id, room_id, timeout, created_at, deadline, by_device, data, push FROM invitation WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", byUser("inviter"), ""},
-		{"wasInvited", "inviteID -userID state reason data ringingAt deadline decidedAt device", two,
-			"SELECT invite_id, user_id, state, reason, data, ringing_at, deadline, decided_at, by_device FROM invitee WHERE $1 <> '' AND (invite_id, user_id) > ($2, $3) ORDER BY invite_id, user_id LIMIT $4", byUser("userID"), ""},
-		{"room", "roomID -owner inviteID createdAt endedAt", name,
-			"SELECT id, owner, invite_id, created_at, ended_at FROM room WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", byUser("owner"), ""},
-		{"seat", "roomID -userID role since", two,
-			"SELECT room_id, user_id, role, at FROM seat WHERE $1 <> '' AND (room_id, user_id) > ($2, $3) ORDER BY room_id, user_id LIMIT $4", byUser("userID"), ""},
-		{"call", "callID roomID inviteID groupID owner peer endedBy openedAt beganAt endedAt duration reason video", name,
-			"SELECT id, room_id, invite_id, group_id, owner, peer, ended_by, opened_at, began_at, ended_at, ms, reason, video FROM media_call WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", byUser("owner", "peer", "endedBy"), ""},
-		{"tookPart", "callID roomID firstJoined lastJoined left duration reason stays", name,
-			`SELECT p.call_id, c.room_id, p.first_at, p.joined_at, p.left_at, p.ms, p.reason, p.stays FROM participant p JOIN media_call c ON c.id = p.call_id
-			WHERE p.user_id = $1 AND p.call_id > $2 ORDER BY p.call_id LIMIT $3`, nil, ""},
-		{"roomConnection", "roomID -userID connectedAt", two,
-			"SELECT room_id, user_id, at FROM room_link WHERE $1 <> '' AND (room_id, user_id) > ($2, $3) ORDER BY room_id, user_id LIMIT $4", byUser("userID"), ""},
-		{"file", "fileID -owner kind name type size width height uploadedAt", name,
-			"SELECT id, owner, kind, name, type, size, width, height, at FROM file WHERE $1 <> '' AND id > $2 ORDER BY id LIMIT $3", byUser("owner"), ""},
-		{"event", "seq time body*", num, // what was told to the person: messages, invitations, answers
-			"SELECT seq, at, body FROM record WHERE topic = '" + im.UserTopic("") + "' || $1 AND seq > $2 ORDER BY seq LIMIT $3", nil, ""},
-		{"inviteEvent", "inviteID seq time body*", []any{"", int64(0)}, // of invitations to several
-			"SELECT $2, seq, at, body FROM record WHERE $1 <> '' AND topic = '" + im.InvitationTopic("") + "' || $2 AND seq > $3 ORDER BY seq LIMIT $4", nil,
-			`SELECT v.id FROM invitation v WHERE v.id > $2 AND (v.inviter = $1 OR EXISTS (SELECT 1 FROM invitee w WHERE w.invite_id = v.id AND w.user_id = $1))
-			ORDER BY v.id LIMIT 1`},
-		{"groupEvent", "groupID seq time body* -sender -audience -joined -left", []any{"", int64(0)},
-			`SELECT m.group_id, r.seq, r.at, r.body, r.sender, r.audience, m.joined_seq, m.gone FROM member m JOIN record r ON r.topic = '` + im.GroupTopic("") + `' || m.group_id
-			WHERE m.user_id = $1 AND m.group_id = $2 AND r.topic = '` + im.GroupTopic("") + `' || $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4`, named,
-			"SELECT group_id FROM member WHERE user_id = $1 AND group_id > $2 ORDER BY group_id LIMIT 1"},
-		{"read", "timeline messageID -userID at", []any{"", "", ""},
-			"SELECT topic, msg, user_id, at FROM receipt WHERE $1 <> '' AND (topic, msg, user_id) > ($2, $3, $4) ORDER BY topic, msg, user_id LIMIT $5", byUser("userID"), ""},
-		{"deletedForMe", "timeline seq", []any{"", int64(0)},
-			"SELECT topic, seq FROM deleted WHERE user_id = $1 AND (topic, seq) > ($2, $3) ORDER BY topic, seq LIMIT $4", nil, ""},
+		{"person", "userID profile* status doNotDisturb* tokensRevokedAt pushTokenAt",
+			name, queries.Text("ExportPerson"), nil, ""},
+		{"device", "token deviceID provider registration* registeredAt",
+			name, queries.Text("ExportDevice"), nil, ""},
+		{"contact", "userID blockedAt pinnedAt receiveOption readSeq clearedSeq hiddenSeq",
+			name, queries.Text("ExportContact"), nil, ""},
+		{"follows", "userID",
+			name, queries.Text("ExportFollows"), nil, ""},
+		{"membership", "groupID groupName groupType role joinedAt left nameCard customInfo mutedUntil bannedUntil pinnedAt receiveOption readSeq clearedSeq hiddenSeq",
+			name, queries.Text("ExportMembership"), nil, ""},
+		{"application", "groupID userID inviter reason state appliedAt handler answer handledAt",
+			two, queries.Text("ExportApplication"), byUser("userID", "inviter", "handler"), ""},
+		{"invited", "inviteID -inviter invitee groupID roomID timeout createdAt deadline device data offlinePush*",
+			name, queries.Text("ExportInvited"), byUser("inviter"), ""},
+		{"wasInvited", "inviteID -userID state reason data ringingAt deadline decidedAt device",
+			two, queries.Text("ExportWasInvited"), byUser("userID"), ""},
+		{"room", "roomID -owner inviteID createdAt endedAt",
+			name, queries.Text("ExportRoom"), byUser("owner"), ""},
+		{"seat", "roomID -userID role since",
+			two, queries.Text("ExportSeat"), byUser("userID"), ""},
+		{"call", "callID roomID inviteID groupID owner peer endedBy openedAt beganAt endedAt duration reason video",
+			name, queries.Text("ExportCall"), byUser("owner", "peer", "endedBy"), ""},
+		{"tookPart", "callID roomID firstJoined lastJoined left duration reason stays",
+			name, queries.Text("ExportTookPart"), nil, ""},
+		{"roomConnection", "roomID -userID connectedAt",
+			two, queries.Text("ExportRoomConnection"), byUser("userID"), ""},
+		{"file", "fileID -owner kind name type size width height uploadedAt",
+			name, queries.Text("ExportFile"), byUser("owner"), ""},
+		{"event", "seq time body*",
+			num, queries.Text("ExportEvent"), nil, ""},
+		{"inviteEvent", "inviteID seq time body*",
+			[]any{"", int64(0)}, queries.Text("ExportInviteEvent"), nil, queries.Text("ExportInviteEventNext")},
+		{"groupEvent", "groupID seq time body* -sender -audience -joined -left",
+			[]any{"", int64(0)}, queries.Text("ExportGroupEvent"), named, queries.Text("ExportGroupEventNext")},
+		{"read", "timeline messageID -userID at",
+			[]any{"", "", ""}, queries.Text("ExportRead"), byUser("userID"), ""},
+		{"deletedForMe", "timeline seq",
+			[]any{"", int64(0)}, queries.Text("ExportDeletedForMe"), nil, ""},
 	}
 }
 

@@ -1,0 +1,88 @@
+-- name: Invitation
+SELECT {invitation}
+FROM invitation
+WHERE id = $1;
+
+-- name: Invitations
+SELECT {invitation}
+FROM invitation
+WHERE id IN (?*);
+
+-- name: InvitationsStillOpen
+SELECT {invitation}
+FROM invitation
+WHERE open > 0 AND id IN (?*);
+
+-- name: OpenByInviter
+-- Index: invitation_inviter_open.
+SELECT {invitation}
+FROM invitation
+WHERE inviter = $1 AND open > 0
+ORDER BY created_at
+LIMIT $2;
+
+-- name: OpenForInvitee
+-- Index: invitee_user_open. 1 in deaf: the invitee is not to know of the invitation.
+SELECT {invitee w}, {invitation v}
+FROM invitee w
+JOIN invitation v ON v.id = w.invite_id
+WHERE w.user_id = $1 AND w.state = 0 AND w.deaf & 1 = 0
+LIMIT $2;
+
+-- name: FollowedByInvitee
+-- Invitations to several without a group in which the user has answered. Index: invitee_follows, for which 4 in deaf is written so.
+SELECT {invitee w}, {invitation v}
+FROM invitee w
+JOIN invitation v ON v.id = w.invite_id
+WHERE w.user_id = $1 AND w.deaf >= 4 AND w.deaf & 1 = 0 AND w.state <> 0
+LIMIT $2;
+
+-- name: AnsweredInGroups
+-- The invitations of the user's groups that are decided for the user and open for others. Index: invitation_group_answered, of each
+-- group.
+SELECT {invitee w}, {invitation v}
+FROM invitee w
+JOIN invitation v ON v.id = w.invite_id
+WHERE w.user_id = $1 AND w.state <> 0 AND w.deaf & 1 = 0
+AND v.open > 0 AND v.group_id <> '' AND v.accepted + v.rejected + v.cancelled + v.timed_out > 0
+AND v.group_id IN (SELECT m.group_id FROM member m WHERE m.user_id = $1 AND m.gone = 0)
+LIMIT $2;
+
+-- name: Memberships
+-- The groups of a user, with the position from which the user reads each and its head. Index: member_user.
+SELECT m.group_id, m.joined_seq, coalesce(t.head, 0)
+FROM member m
+LEFT JOIN topic t ON t.name = 'group:' || m.group_id
+WHERE m.user_id = $1 AND m.gone = 0;
+
+-- name: Invitee
+SELECT {invitee}
+FROM invitee
+WHERE invite_id = $1 AND user_id = $2;
+
+-- name: Invitees
+SELECT {invitee}
+FROM invitee
+WHERE invite_id = $1 AND ord >= $2
+ORDER BY ord
+LIMIT $3;
+
+-- name: Undigested
+-- Large groups (16 is their flag) whose last version was not digested. Index: invitation_undigested, which has the flag in this form.
+SELECT id
+FROM invitation
+WHERE flags / 16 % 2 = 1 AND digested < version;
+
+-- name: Deadlines
+-- Read once, when a server on SQLite starts. Index: invitation_inviter_open, all of it.
+SELECT id, due
+FROM invitation
+WHERE open > 0;
+
+-- name: DueSoon
+-- Index: invitation_due, which PostgreSQL alone has: only nodes that share a database ask.
+SELECT id, due
+FROM invitation
+WHERE open > 0 AND due > 0 AND due <= $1 AND (due > $2 OR due = $2 AND id > $3)
+ORDER BY due, id
+LIMIT $4;

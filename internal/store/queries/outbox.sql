@@ -1,0 +1,91 @@
+-- name: OutboxDue
+-- Due events of a queue, of each ordering key the first pending event, except those of some owners. Index: outgoing_due, then
+-- outgoing_line for the first of each key.
+SELECT {outgoing o}
+FROM outgoing o
+WHERE o.queue = $1 AND o.state = 0 AND o.due <= $2 AND (o.due, o.line, o.num) > ($3, $4, $5) AND o.owner NOT IN (?*)
+AND o.num = (SELECT min(e.num) FROM outgoing e WHERE e.queue = $1 AND e.state = 0 AND e.line = o.line)
+ORDER BY o.due, o.line, o.num
+LIMIT $6;
+
+-- name: OutboxRest
+-- Events behind a deferred one are due with it: reads of due events would skip each of them otherwise. Index: outgoing_line.
+UPDATE outgoing
+SET due = (
+    SELECT h.due FROM outgoing h
+    WHERE h.queue = outgoing.queue AND h.line = outgoing.line AND h.state = 0
+    ORDER BY h.num
+    LIMIT 1)
+WHERE state = 0 AND (queue, line) IN (VALUES ?*);
+
+-- name: OutboxNext
+-- Index: outgoing_line.
+SELECT {outgoing}
+FROM outgoing
+WHERE queue = $1 AND state = 0 AND line = $2 AND num > $3
+ORDER BY num
+LIMIT $4;
+
+-- name: OutboxOfKey
+SELECT {outgoing}
+FROM outgoing
+WHERE queue = $1 AND line = $2
+ORDER BY num
+LIMIT 100;
+
+-- name: OutboxInState
+-- Index: outgoing_at.
+SELECT {outgoing}
+FROM outgoing
+WHERE queue = $1 AND state = $2 AND at >= $3 AND at <= $4
+AND (at > $5 OR at = $5 AND (line > $6 OR line = $6 AND num > $7))
+ORDER BY at, line, num
+LIMIT $8;
+
+-- name: OutboxCount
+-- Index: outgoing_at.
+SELECT count(*), coalesce(min(at), 0)
+FROM outgoing
+WHERE queue = $1 AND state = $2;
+
+-- name: OutboxExpired
+-- Index: outgoing_at.
+SELECT queue, line, num
+FROM outgoing
+WHERE queue = $1 AND state = $2 AND at <= $3
+LIMIT $4;
+
+-- name: OutboxRemove
+DELETE FROM outgoing
+WHERE state <> 0 AND (queue, line, num) IN (VALUES ?*);
+
+-- name: PushTokens
+-- Index: push_token_user.
+SELECT {push_token}
+FROM push_token
+WHERE user_id = $1
+ORDER BY at, key;
+
+-- name: PushTokensAny
+-- scan: it ends with the first row.
+SELECT 1
+FROM push_token
+LIMIT 1;
+
+-- name: PushTokensRemoveAll
+-- Index: push_token_user.
+DELETE FROM push_token
+WHERE user_id IN (?*);
+
+-- name: PushTokensRemove
+DELETE FROM push_token
+WHERE (key, user_id) IN (VALUES ?*);
+
+-- name: PushUnreached
+-- Users with push tokens for whom an invitation rings on connected devices only. Index: invitee_user_open, all of it.
+SELECT DISTINCT i.user_id
+FROM invitee i
+JOIN person p ON p.user_id = i.user_id
+WHERE i.state = 0 AND i.deaf = 0 AND p.pushes > 0
+ORDER BY i.user_id
+LIMIT $1;
