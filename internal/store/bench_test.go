@@ -69,7 +69,9 @@ func BenchmarkConversations(b *testing.B) {
 	s := filled(b, func(do func(txn.ReadSet, func(*txn.Tx))) {
 		for n := range conversations / 2 {
 			group, peer := fmt.Sprint("g", n), fmt.Sprint("p", n)
-			do(txn.ReadSet{Topics: []string{"user:ann", im.GroupTopic(group)}}, func(tx *txn.Tx) {
+			do(txn.ReadSet{
+				Topics: []string{"user:ann", im.GroupTopic(group)}, Contacts: []txn.ContactKey{{UserID: "ann", Peer: peer}},
+			}, func(tx *txn.Tx) {
 				tx.PutGroup(im.Group{ID: group, Type: im.Work, Members: 2})
 				tx.PutMember(im.Member{GroupID: group, UserID: "ann", Role: im.RoleMember})
 				tx.PutContact(im.Contact{UserID: "ann", Peer: peer, Counted: each})

@@ -47,3 +47,12 @@ type View struct {
 
 // Views returns the lists of columns by which queries name a part of a table.
 func Views() []View { return []View{{"message", messageColumns}} }
+
+// Statements returns the templates of Load and Flush that are not of a Schema.
+func Statements() []string {
+	return []string{
+		lockTopics, insertPlain, insertMessages, messagesByID, updateMessage, presentMembers, adminMembers, openInGroups,
+		openIntoRooms, openInvitersOf, openGlare, openInviteesOf, openOfMembers, openInvitees, openedRooms, openCallsIn,
+		participantsIn, allParticipantsIn, removeParticipants, removeCalls,
+	}
+}

@@ -198,7 +198,6 @@ SET data = ''
 WHERE user_id = $1 AND invite_id = $2 AND $3 = '';
 
 -- name: EraseContactFind
--- scan: an erasure is rare, and reads each table once.
 SELECT peer, ''
 FROM contact
 WHERE user_id = $1;
@@ -208,7 +207,6 @@ DELETE FROM contact
 WHERE user_id = $1 AND peer = $2 AND $3 = '';
 
 -- name: EraseFollowFind
--- scan: an erasure is rare, and reads each table once.
 SELECT target, ''
 FROM follow
 WHERE user_id = $1;
@@ -238,7 +236,6 @@ DELETE FROM receipt
 WHERE user_id = $1 AND topic = $2 AND msg = $3;
 
 -- name: EraseDeletionFind
--- scan: an erasure is rare, and reads each table once.
 SELECT DISTINCT topic, ''
 FROM deleted
 WHERE user_id = $1;
@@ -258,7 +255,6 @@ DELETE FROM application
 WHERE user_id = $1 AND group_id = $2 AND $3 = '';
 
 -- name: ErasePushTokenFind
--- scan: an erasure is rare, and reads each table once.
 SELECT key, ''
 FROM push_token
 WHERE user_id = $1;
@@ -310,7 +306,6 @@ WHERE user_id = $1 AND group_id = $2 AND $3 = '';
 
 -- name: ErasePersonFind
 -- revoked stays: the revoked tokens would be valid again.
--- scan: an erasure is rare, and reads each table once.
 SELECT user_id, ''
 FROM person
 WHERE user_id = $1;

@@ -1,0 +1,321 @@
+package store_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/queries"
+	"github.com/beckon-im/beckon/internal/store/sqlite"
+	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
+	"github.com/beckon-im/beckon/internal/txn"
+)
+
+// statements returns every statement of queries, of the schemas, and of the transaction.
+func statements() []queries.Statement {
+	list := queries.All()
+	for _, s := range txn.Schemas() {
+		for _, text := range []string{s.Select, s.Insert, s.Upsert, s.Change, s.Delete} {
+			list = append(list, queries.Statement{Name: s.Name, Text: text})
+		}
+	}
+	for _, text := range txn.Statements() {
+		list = append(list, queries.Statement{Name: "txn", Text: text})
+	}
+	return list
+}
+
+// TestQueriesOnSQLite prepares and explains every statement. A scan of a whole table or of a whole index needs a reason,
+// except for an index with a condition, which has few rows.
+func TestQueriesOnSQLite(t *testing.T) {
+	db, fill := newSQLite(t)
+	partial := partialIndexes(t, db)
+	needed := map[string]bool{}
+	scan := regexp.MustCompile(`^SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?`)
+	for _, s := range statements() {
+		if s.Name == "DueSoon" {
+			continue // only nodes that share a PostgreSQL ask; SQLite has no index for it
+		}
+		text, args := s.Text, []any(nil)
+		switch highest := parameters(text); {
+		case strings.Contains(text, "?*") && highest == 0:
+			text, args, _ = fill(text, width(text), samples(text))
+		case strings.Contains(text, "?*"):
+			text = strings.Replace(text, "?*", "$"+strconv.Itoa(highest+1), 1)
+			args = make([]any, highest+1)
+		default:
+			args = make([]any, highest)
+		}
+		rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", s.Name, err, s.Text)
+			continue
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			if m := scan.FindStringSubmatch(detail); m != nil && isTable(text, m[1]) && !partial[m[2]] {
+				if needed[s.Name] = true; s.Scan == "" {
+					t.Errorf("%s: %s\n%s", s.Name, detail, s.Text)
+				}
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Errorf("%s: %v", s.Name, err)
+		}
+		rows.Close()
+	}
+	for _, s := range queries.All() {
+		if s.Scan != "" && !needed[s.Name] {
+			t.Errorf("%s is marked with a scan, and has none", s.Name)
+		}
+	}
+}
+
+type filler = func(template string, width int, values []any) (text string, args, rest []any)
+
+// newSQLite migrates a new database, and returns it with the engine's form of templates.
+func newSQLite(t *testing.T) (*sql.DB, filler) {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), store.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := fillOf(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, sqlite.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db, fill
+}
+
+func fillOf(t *testing.T, s *store.Store) (fill filler) {
+	t.Helper()
+	if err := s.Once(t.Context(), func(sess *sqldb.Session) error { fill = sess.Fill; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return fill
+}
+
+func partialIndexes(t *testing.T, db *sql.DB) map[string]bool {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	partial := map[string]bool{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		partial[name] = true
+	}
+	return partial
+}
+
+// TestQueriesOnPostgres does the same on PostgreSQL, where scans of tables are as expensive as can be.
+func TestQueriesOnPostgres(t *testing.T) {
+	db, fill := newPostgres(t)
+	partial := map[string]bool{}
+	rows, err := db.Query(t.Context(), "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '% WHERE %'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		partial[n] = true
+	}
+	for _, s := range statements() {
+		text := s.Text
+		if highest := parameters(text); strings.Contains(text, "?*") && highest == 0 {
+			text, _, _ = fill(text, width(text), samples(text))
+		} else {
+			text = strings.Replace(text, "?*", "$"+strconv.Itoa(highest+1), 1)
+		}
+		d, err := db.Prepare(t.Context(), "", text)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", s.Name, err, text)
+			continue
+		}
+		args := make([]any, len(d.ParamOIDs))
+		for i, oid := range d.ParamOIDs {
+			var known bool
+			if args[i], known = samplesOfPostgres()[oid]; !known {
+				t.Errorf("%s: the parameter %d has the type %d", s.Name, i+1, oid)
+			}
+		}
+		var b []byte
+		if err := db.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON, COSTS OFF) "+text, args...).Scan(&b); err != nil {
+			t.Errorf("%s: %v\n%s", s.Name, err, text)
+			continue
+		}
+		var plans []struct{ Plan plan }
+		if err := json.Unmarshal(b, &plans); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range plans {
+			for _, found := range p.Plan.scans(partial) {
+				if s.Scan == "" {
+					t.Errorf("%s: %s\n%s", s.Name, found, s.Text)
+				}
+			}
+		}
+	}
+}
+
+// newPostgres starts a server with a migrated database, and returns a connection with the engine's form of templates.
+func newPostgres(t *testing.T) (*pgx.Conn, filler) {
+	t.Helper()
+	pg, err := pgtest.Start(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pg.Close() })
+	url, err := pg.Database(t.Context(), "queries")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), store.Options{Postgres: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := fillOf(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close(t.Context()) })
+	for _, name := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+		if _, err := db.Exec(t.Context(), "SET "+name+" = off"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db, fill
+}
+
+// samplesOfPostgres has a value for each type of parameters: text, bigint, integer, and arrays of the first two.
+func samplesOfPostgres() map[uint32]any {
+	return map[uint32]any{25: "x", 20: int64(1), 23: int32(1), 1009: []string{"x"}, 1016: []int64{1}}
+}
+
+// plan is a node of a plan of PostgreSQL.
+type plan struct {
+	NodeType  string `json:"Node Type"`
+	Relation  string `json:"Relation Name"`
+	Index     string `json:"Index Name"`
+	IndexCond string `json:"Index Cond"`
+	Plans     []plan
+}
+
+// scans describes the scans of whole tables and of whole indexes without a condition.
+func (p *plan) scans(partial map[string]bool) (list []string) {
+	if p.NodeType == "Seq Scan" {
+		list = append(list, "Seq Scan on "+p.Relation)
+	}
+	if p.Index != "" && p.IndexCond == "" && !partial[p.Index] {
+		list = append(list, fmt.Sprintf("%s of all of %s", p.NodeType, p.Index))
+	}
+	for i := range p.Plans {
+		list = append(list, p.Plans[i].scans(partial)...)
+	}
+	return list
+}
+
+var (
+	number = regexp.MustCompile(`\$(\d+)`)
+	tuple  = regexp.MustCompile(`(?:\(([^()]*)\)|(\S+)) (?:IN \(VALUES|IN \(|VALUES) ?\?\*`)
+	source = regexp.MustCompile(`(?:FROM|JOIN|UPDATE|INTO) (\w+)(?: (\w+))?`)
+)
+
+// parameters returns the highest number of a parameter.
+func parameters(text string) (highest int) {
+	for _, m := range number.FindAllStringSubmatch(text, -1) {
+		n, _ := strconv.Atoi(m[1])
+		highest = max(highest, n)
+	}
+	return highest
+}
+
+// tupleOf returns the columns to which a template gives values.
+func tupleOf(template string) []string {
+	m := tuple.FindStringSubmatch(template)
+	if m == nil {
+		return nil
+	}
+	return strings.Split(m[1]+m[2], ", ")
+}
+
+func width(template string) int { return len(tupleOf(template)) }
+
+// samples returns a row for a template.
+func samples(template string) (row []any) {
+	for _, c := range tupleOf(template) {
+		_, column, qualified := strings.Cut(c, ".")
+		if !qualified {
+			column = c
+		}
+		if isNumber(template, column) {
+			row = append(row, int64(1))
+		} else {
+			row = append(row, "x")
+		}
+	}
+	return row
+}
+
+// isNumber reports whether a column has numbers; TestEveryTable compares the list with the migrations.
+func isNumber(template, column string) bool {
+	switch column {
+	case "revoked":
+		return strings.Contains(template, "person")
+	case "role":
+		return !strings.Contains(template, "seat")
+	}
+	return slices.Contains(numbers(), column)
+}
+
+// numbers lists the columns of type bigint.
+func numbers() []string {
+	return strings.Fields(`head floor counted seq at ord pair flags version readers timeout accept_limit min_ring created_at
+		deadline party due last open accepted rejected cancelled timed_out digested state ringing_at decided_at deaf expires_at
+		members dismissed muted max_members role joined_at joined_seq gone muted_until banned_until marks own own_read read_seq
+		read_ord pinned_at opt hidden_seq cleared_seq peer_read blocked_at applied_at handled_at pushes size width height until
+		entered ended_at empty_at check_at opened_at began_at ms present total dropped seen_at video first_at left_at num tries n`)
+}
+
+// isTable reports whether a name in a plan is that of a table, or an alias of one.
+func isTable(text, name string) bool {
+	for _, m := range source.FindAllStringSubmatch(text, -1) {
+		known := slices.ContainsFunc(txn.Schemas(), func(s *txn.Schema) bool { return s.Name == m[1] })
+		if known && (m[1] == name || m[2] == name) {
+			return true
+		}
+	}
+	return false
+}
