@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Schema describes one table. Statements, scans, exports and the treatment of personal data follow from it. A new column
-// needs a migration for each engine and an entry in the schema; TestEveryTable compares all of them.
+// Schema describes one table. Statements, scans, exports and the treatment of personal data follow from it. A new
+// column needs a migration for each engine and an entry in the schema; TestEveryTable compares all of them.
 type Schema struct {
 	Name    string
 	Key     []string          // columns of the primary key, which begin Columns

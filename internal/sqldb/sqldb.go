@@ -1,5 +1,7 @@
-// Package sqldb owns what a transaction is to those who speak SQL in it: sessions, readers, writers, and what may go wrong. The
-// engines of the store are behind it, and so one text serves them all.
+// Package sqldb defines the sessions, readers and writers of SQL that the engines implement, their dialects and classes
+// of errors, and the form of a table's schema. The same statements run on all engines.
+//
+// It does not know tables.
 package sqldb
 
 import (
@@ -7,27 +9,28 @@ import (
 	"errors"
 )
 
-// Dialect is what differs between the engines' SQL. Everything else is the same text for all of them.
+// Dialect holds the differences between the engines' SQL.
 type Dialect struct {
-	ForUpdate    string // appended to the SELECT that locks topics
-	Clock        string // reads the engine's clock in milliseconds, once the topics are locked; empty = the world was given its time
-	NoTimeout    string // lets a transaction stand still for as long as it takes; empty = it may anyway
-	LockNeedsRow bool   // a topic can be locked only when its row exists
-	SingleWriter bool   // nobody else writes, so that a world stays true from one batch to the next
+	ForUpdate string // appended to the SELECT that locks topics
+	// reads the engine's clock in milliseconds, after the topics are locked; empty = the transaction has its time
+	Clock        string
+	NoTimeout    string // allows a transaction to be idle without a limit; empty = there is none
+	LockNeedsRow bool   // only a topic with a row can be locked
+	SingleWriter bool   // no other process writes, so that rows can be cached across batches
 
-	// Fill makes one statement of a template whose mark "?*" stands for rows of the given width, and of as many of the values
-	// as it takes. It returns the rest.
+	// Fill returns a statement for a template, whose mark "?*" stands for rows of the given width, with as many of the
+	// values as the statement takes. It returns the rest.
 	Fill func(template string, width int, values []any) (text string, args, rest []any)
-	// Index says what to run so that a message is found by the words of a phrase, and no longer by others.
+	// Index returns the statements that replace the words of a message in the search index.
 	Index func(Phrase) []Statement
 }
 
-// Phrase is text to be found, or, without Words, no longer.
+// Phrase holds the words of a message for the search index; without Words it removes them.
 type Phrase struct {
 	Topic, Message string
 	Words          string
-	Finders        []string // the topics whose people may find it
-	At             int64    // when it was sent, in milliseconds; 0 = now
+	Finders        []string // its readers are the readers of these topics
+	At             int64    // time of sending, milliseconds; 0 = now
 }
 
 // Statement is a text with its arguments.
@@ -41,19 +44,19 @@ type Row interface {
 	Scan(into ...any) error
 }
 
-// Conn carries out the statements of one transaction, in the order in which they are given. It may keep them until Sync, so
-// that many share one round trip: results are there, and failures told, after Sync at the latest.
+// Conn runs the statements of one transaction in order. It may buffer them until Sync, so that many share one round
+// trip: results and errors are there after Sync at the latest.
 type Conn interface {
 	Query(ctx context.Context, query string, args []any, scan func(Row) error) error // scan nil = no result
 	Sync(ctx context.Context) error
 }
 
-// RowBuffer is a Conn that takes rows as they are, to write them later. A row of an upsert begins with the columns of its key.
+// RowBuffer is a Conn that buffers rows and writes them later. A row of an upsert begins with the columns of its key.
 type RowBuffer interface {
 	BufferRows(template string, width int, rows []any)
 }
 
-// Session is a connection with the words of its engine. It is used by one goroutine at a time.
+// Session is a connection with the dialect of its engine, used by one goroutine at a time.
 type Session struct {
 	Dialect
 	Conn
@@ -91,31 +94,31 @@ func (s *Session) Write(ctx context.Context, template string, width int, values 
 type Writer interface {
 	// Begin starts a transaction that will write.
 	Begin(ctx context.Context) (*Session, error)
-	// Commit ends it. An InDoubt says that nobody knows whether it took effect; Settle finds out.
+	// Commit ends it. After an InDoubt error its outcome is not known; Resolve reads it.
 	Commit(ctx context.Context) error
 	Rollback(ctx context.Context) error
-	// Resolve says whether a Commit that was in doubt took effect.
+	// Resolve reports whether a Commit in doubt took effect.
 	Resolve(ctx context.Context) (committed bool, err error)
-	// WaitApplied waits until what is loaded next is as the last Commit left it.
+	// WaitApplied waits until reads see the last Commit.
 	WaitApplied(ctx context.Context) error
 	Close() error
 }
 
-// ErrorClass says what may help after a failure.
+// ErrorClass tells whether a retry may help after an error.
 type ErrorClass int
 
-// The troubles.
+// The classes of errors.
 const (
-	Permanent   ErrorClass = iota // nothing: it will fail again
-	Conflict                      // doing it again: others were quicker
-	Contention                    // doing it again, for a while: it gave way to others
-	Unavailable                   // doing it again, also after a while: the database could not be reached
+	Permanent   ErrorClass = iota // a retry fails too
+	Conflict                      // retry: another transaction was faster
+	Contention                    // retry for a while: other transactions had priority
+	Unavailable                   // retry later: the database cannot be reached
 )
 
-// InDoubt says that the connection was lost while a transaction was committed.
+// InDoubt is the error of a commit during which the connection was lost.
 type InDoubt struct{ Cause error }
 
-func (e *InDoubt) Error() string { return "the outcome of a commit is not known: " + e.Cause.Error() }
+func (e *InDoubt) Error() string { return "the outcome of a commit is unknown: " + e.Cause.Error() }
 func (e *InDoubt) Unwrap() error { return e.Cause }
 
 // Reader runs queries outside a batch.
@@ -125,8 +128,9 @@ type Reader interface {
 	ReadIn(ctx context.Context, template string, keys []string, scan func(Row) error) error
 }
 
-// ErrBroken is a commit that may or may not be durable, after which nothing can be: the server must be started anew.
-var ErrBroken = errors.New("store: the disk may or may not have taken a commit, and takes no more; the server stops")
+// ErrBroken is the error of a commit that may or may not be durable. No later commit can be durable: the server must
+// restart.
+var ErrBroken = errors.New("store: the disk failed during a commit, which may be durable or not; the server stops")
 
 // ErrStopScan is returned by a scan that needs no more rows.
 var ErrStopScan = errors.New("store: enough rows")
@@ -139,7 +143,8 @@ func All[V any](ctx context.Context, r Reader, scan func(Row) (*V, error), query
 }
 
 // AllIn reads the rows of a template for any number of keys.
-func AllIn[V any](ctx context.Context, r Reader, scan func(Row) (*V, error), template string, keys []string) ([]V, error) {
+func AllIn[V any](ctx context.Context, r Reader, scan func(Row) (*V, error), template string, keys []string) ([]V,
+	error) {
 	var list []V
 	err := r.ReadIn(ctx, template, keys, collect(&list, scan))
 	return list, err
@@ -156,7 +161,8 @@ func collect[V any](list *[]V, scan func(Row) (*V, error)) func(Row) error {
 }
 
 // One reads the last row of a query; nil when there is none.
-func One[V any](ctx context.Context, r Reader, scan func(Row) (*V, error), query string, args ...any) (v *V, err error) {
+func One[V any](ctx context.Context, r Reader, scan func(Row) (*V, error), query string, args ...any) (v *V,
+	err error) {
 	err = r.Read(ctx, query, func(row Row) error {
 		v, err = scan(row)
 		return err

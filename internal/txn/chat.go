@@ -11,16 +11,16 @@ type Message struct {
 	Topic   string
 	ID      string
 	Seq     uint64
-	Pair    uint64 // of a one-to-one message: its sequence on the other person's timeline
+	Pair    uint64 // of a one-to-one message: its sequence on the other user's timeline
 	At      int64  // milliseconds
 	Sender  string
 	Flags   Flags
 	Version int64 // grows with each change
-	Readers int64 // who sent a read receipt
+	Readers int64 // the number of read receipts
 	Body    []byte
 
-	Audience string // empty, or the names of those who may see it, each between spaces
-	Ord      int64  // the running count of its conversation, when it counts as unread there; 0 = it does not
+	Audience string // empty, or its readers, each between spaces
+	Ord      int64  // the running count of unread messages of its conversation; 0 = it does not count
 }
 
 // Flags of a message.
@@ -29,26 +29,26 @@ type Flags int64
 // The flags.
 const (
 	FlagRevoked Flags = 1 << iota
-	FlagNotLast       // it is never the last message of a conversation list
-	FlagReceipt       // its sender asks for read receipts
+	FlagNotLast       // never the last message in a conversation list
+	FlagReceipt       // the sender requests read receipts
 )
 
 // MessageKey names a message on one timeline.
 type MessageKey struct{ Topic, ID string }
 
-// ContactKey names one person's side of a one-to-one conversation.
+// ContactKey names one user's side of a one-to-one conversation.
 type ContactKey struct{ UserID, Peer string }
 
-// Receipt is one person's read receipt for a group's message.
+// Receipt is one user's read receipt for a group's message.
 type Receipt struct {
 	Topic, ID, UserID string
 	At                int64 // milliseconds
 }
 
-// Application asks to be let into a group: by oneself, or brought by a member.
+// Application is a request to join a group, by the user or by a member.
 type Application struct {
 	GroupID, UserID string
-	Inviter         string // empty when the person applied
+	Inviter         string // empty when the user applied
 	Reason          string
 	State           Handling
 	AppliedAt       int64 // milliseconds
@@ -57,10 +57,10 @@ type Application struct {
 	HandledAt       int64
 }
 
-// Handling says what became of an application.
+// Handling is the state of an application.
 type Handling int
 
-// What becomes of an application.
+// The states of an application.
 const (
 	Waiting Handling = iota
 	Agreed
@@ -73,26 +73,26 @@ type Extra struct {
 	Attributes map[string]string
 	Version    int64 // of the attributes
 	Counters   map[string]int64
-	Recent     []string // the last requests that moved a counter, to recognise a retry
+	Recent     []string // the last requests that changed a counter, to recognise a retry
 }
 
-// User is what is known of a user. The fields are JSON of the protocol.
+// User holds the settings of a user. Profile and DND are JSON of the protocol.
 type User struct {
 	UserID  string
 	Profile string
 	Status  string // the custom status, plain text
 	DND     string // do-not-disturb
-	Revoked int64  // tokens issued before are of no use, milliseconds
-	Pushes  int64  // when a push token was registered last, milliseconds; 0 = there is none
+	Revoked int64  // tokens issued before are revoked, milliseconds
+	Pushes  int64  // time of the latest push token, milliseconds; 0 = none
 }
 
-// Follow is a subscription to somebody's presence.
+// Follow is a subscription to the presence of a user.
 type Follow struct {
 	UserID, Target string
 	Gone           bool
 }
 
-// Deletion hides a record from one person.
+// Deletion hides a record from one user.
 type Deletion struct {
 	UserID, Topic string
 	Seq           uint64
@@ -108,7 +108,7 @@ type File struct {
 	At                          int64  // milliseconds
 }
 
-// chat is the part of the world that messages and people need.
+// chat is the part of Tx for messages and users.
 type chat struct {
 	counted      map[string]int64 // messages that count as unread, by group topic
 	messages     table[MessageKey, Message]
@@ -126,8 +126,10 @@ type chat struct {
 func newChat() chat {
 	return chat{
 		counted: map[string]int64{}, admins: map[string][]MemberKey{},
-		messages: newTable[MessageKey, Message](), contacts: newTable[ContactKey, im.Contact](), receipts: newTable[Receipt, Receipt](),
-		applications: newTable[MemberKey, Application](), extras: newTable[string, Extra](), users: newTable[string, User](), follows: newTable[ContactKey, Follow](),
+		messages: newTable[MessageKey, Message](), contacts: newTable[ContactKey, im.Contact](),
+		receipts:     newTable[Receipt, Receipt](),
+		applications: newTable[MemberKey, Application](), extras: newTable[string, Extra](), users: newTable[string, User](),
+		follows: newTable[ContactKey, Follow](),
 	}
 }
 
@@ -152,7 +154,7 @@ func (tx *Tx) HasContacts(list []ContactKey) bool {
 	return !slices.ContainsFunc(list, func(k ContactKey) bool { return !tx.has(contactKey(k)) })
 }
 
-// Receipt reports whether a declared receipt was given.
+// Receipt reports whether a declared receipt exists.
 func (tx *Tx) Receipt(topic, id, user string) bool {
 	return tx.receipts.rows[Receipt{Topic: topic, ID: id, UserID: user}] != nil
 }
@@ -170,10 +172,10 @@ func (tx *Tx) Extra(group string) Extra {
 	return Extra{GroupID: group}
 }
 
-// User returns what is known of a declared user, or nil.
+// User returns the settings of a declared user, or nil.
 func (tx *Tx) User(user string) *User { return tx.users.get(user) }
 
-// Follow reports whether a declared subscription stands.
+// Follow reports whether a declared subscription exists.
 func (tx *Tx) Follow(user, target string) bool {
 	f := tx.follows.rows[ContactKey{user, target}]
 	return f != nil && !f.Gone
@@ -193,7 +195,7 @@ func (tx *Tx) Admins(group string) []im.Member {
 // HasAdmins reports whether the administrators of a group were declared.
 func (tx *Tx) HasAdmins(group string) bool { return tx.has(adminsKey(group)) }
 
-// UnreadCount returns how many messages of a locked group topic count as unread, those before this unit.
+// UnreadCount returns the number of counted messages of a locked group topic before this unit.
 func (tx *Tx) UnreadCount(topic string) int64 {
 	tx.mustHold(topic)
 	return tx.counted[topic]
@@ -227,10 +229,10 @@ func (tx *Tx) PutExtra(x Extra) {
 	tx.stage(func() { tx.extras.put(x.GroupID, x) })
 }
 
-// HasUser reports whether a user was declared, so that absence means that nothing is known of them.
+// HasUser reports whether a user was declared, so that its absence means that there are no settings.
 func (tx *Tx) HasUser(user string) bool { return tx.has(userKey(user)) }
 
-// PutUser writes what is known of a user.
+// PutUser writes the settings of a user.
 func (tx *Tx) PutUser(p User) {
 	tx.mustKnow(userKey(p.UserID))
 	tx.stage(func() { tx.users.put(p.UserID, p) })
@@ -241,10 +243,10 @@ func (tx *Tx) PutFollow(f Follow) {
 	tx.stage(func() { tx.follows.put(ContactKey{f.UserID, f.Target}, f) })
 }
 
-// Delete hides a record from one person.
+// Delete hides a record from one user.
 func (tx *Tx) Delete(d Deletion) {
 	tx.stage(func() { tx.deletions = append(tx.deletions, d) })
 }
 
-// PutFile notes an uploaded file.
+// PutFile writes an uploaded file.
 func (tx *Tx) PutFile(f File) { tx.stage(func() { tx.files = append(tx.files, f) }) }

@@ -7,25 +7,25 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
-// Record is one entry of a timeline. Seq 0 means that it was never stored: an event for whoever is connected now.
+// Record is one entry of a timeline. Seq 0 means that it is not stored: an event for connected sessions only.
 type Record struct {
 	Topic  string
 	Seq    uint64
 	At     int64  // milliseconds
-	Device string // the acting device, which has its answer already and is not told; empty = tell everybody
-	Listen string // on a user topic: what this person's devices shall listen to from now on; see Listen
+	Device string // the acting device, which has the response and is skipped; empty = none is skipped
+	Listen string // on a user topic: a subscription change for the user's devices; see im.Listen
 	Body   []byte // JSON
 
-	Audience string // empty, or the names of those who may read it, each between spaces
+	Audience string // empty, or its readers, each between spaces
 
-	Peer   string // the conversation it stands in, as in Draft
-	Paired bool   // the other person's timeline has it too
+	Peer   string // its conversation, as in Draft
+	Paired bool   // the other user's timeline has it too
 }
 
-// Body is what a record says. The world may fold a body into the one before it on the same topic.
+// Body is the content of a record. A body may be merged into the one before it on the same topic.
 type Body interface {
-	// Absorb takes next into the receiver and reports whether it could: answers of one invitation decided
-	// together become one record.
+	// Absorb merges next into the receiver and reports whether it could: answers of one invitation in one batch become one
+	// record.
 	Absorb(next Body) bool
 	// JSON encodes the body, once, after the last Absorb.
 	JSON() []byte
@@ -38,25 +38,25 @@ type draft struct {
 	pair  uint64
 }
 
-// Draft is a record to be: the sequence comes with the commit.
+// Draft is a record before its commit, which assigns the sequence.
 type Draft struct {
 	Device string
 	Listen string
-	Online bool // reaches who is connected now and is never stored
+	Online bool // for connected sessions only; it is not stored
 	Body   Body
 
-	Peer     string // the conversation it stands in: the other person, or GroupPeer; empty = in none
-	Ord      int64  // on a user's timeline: the count of the conversation, when this record counts as unread
+	Peer     string // its conversation: the other user, or GroupPeer; empty = none
+	Ord      int64  // on a user's timeline: the running count of the conversation, when this record counts as unread
 	Counts   bool   // on a group's timeline: it counts as unread
 	Message  string // its id, when it is a message
 	Sender   string // of a message
 	Flags    Flags
-	Audience string // empty, or the names of those who may read it, each between spaces
-	Words    string // what a search finds it by
+	Audience string // empty, or its readers, each between spaces
+	Words    string // for the search
 	Finders  []string
 }
 
-// GroupPeer is the Peer of what stands in a group's conversation.
+// GroupPeer is the Peer of records of a group's conversation.
 const GroupPeer = "*"
 
 // historyOnly begins the Audience of a record that is read from the history and never sent to sessions.
@@ -70,7 +70,7 @@ func AudienceInvitation(audience string) (inviteID string, ok bool) {
 	return strings.CutPrefix(audience, historyOnly)
 }
 
-// Append adds a record to a locked topic, or folds it into the last one of this batch.
+// Append adds a record to a locked topic, or merges it into the last one of this batch.
 func (tx *Tx) Append(topic string, d Draft) {
 	tx.mustHold(topic)
 	tx.mustBeNew(topic, &d)
@@ -87,7 +87,7 @@ func (tx *Tx) Append(topic string, d Draft) {
 	})
 }
 
-// AppendPair adds the same record to the timelines of two people, so that each copy knows the other.
+// AppendPair adds the same record to the timelines of two users; each copy has the sequence of the other.
 func (tx *Tx) AppendPair(a string, da Draft, b string, db Draft) {
 	tx.mustHold(a)
 	tx.mustHold(b)
@@ -105,7 +105,7 @@ func (tx *Tx) AppendPair(a string, da Draft, b string, db Draft) {
 	})
 }
 
-// mustBeNew makes sure that a topic has each message once.
+// mustBeNew panics when a topic has a message already.
 func (tx *Tx) mustBeNew(topic string, d *Draft) {
 	if d.Message == "" || d.Online {
 		return
@@ -117,7 +117,7 @@ func (tx *Tx) mustBeNew(topic string, d *Draft) {
 	tx.appendedMessages[k] = true
 }
 
-// add puts a draft in its place, and returns the place.
+// add adds a draft and returns its index.
 func (tx *Tx) add(topic string, d Draft) int {
 	nd := draft{Draft: d, topic: topic}
 	if !d.Online {
@@ -128,8 +128,9 @@ func (tx *Tx) add(topic string, d Draft) int {
 			nd.Ord = tx.counted[topic]
 		}
 		if d.Message != "" {
-			tx.messages.rows[MessageKey{topic, d.Message}] = &Message{Topic: topic, ID: d.Message, Seq: nd.seq, At: tx.Now, Sender: d.Sender,
-				Flags: d.Flags, Body: d.Body.JSON(), Audience: d.Audience, Ord: nd.Ord}
+			tx.messages.rows[MessageKey{topic, d.Message}] = &Message{Topic: topic, ID: d.Message, Seq: nd.seq, At: tx.Now,
+				Sender: d.Sender,
+				Flags:  d.Flags, Body: d.Body.JSON(), Audience: d.Audience, Ord: nd.Ord}
 		}
 		if d.Words != "" {
 			tx.phrases = append(tx.phrases, sqldb.Phrase{Topic: topic, Message: d.Message, Words: d.Words, Finders: d.Finders})
@@ -140,7 +141,7 @@ func (tx *Tx) add(topic string, d Draft) int {
 	return len(tx.drafts) - 1
 }
 
-// Find makes a message be found by other words, or by none.
+// Find replaces the words by which a search finds a message.
 func (tx *Tx) Find(p sqldb.Phrase) { tx.stage(func() { tx.phrases = append(tx.phrases, p) }) }
 
 // Records turns the drafts into records.
@@ -148,8 +149,9 @@ func (tx *Tx) Records() []Record {
 	list := make([]Record, len(tx.drafts)) // they outlive the batch
 	for i := range tx.drafts {
 		d := &tx.drafts[i]
-		list[i] = Record{Topic: d.topic, Seq: d.seq, At: tx.Now, Device: d.Device, Listen: d.Listen, Audience: d.Audience, Peer: d.Peer, Paired: d.pair != 0}
-		if i > 0 && tx.drafts[i-1].Body == d.Body { // one message told on several topics is encoded once
+		list[i] = Record{Topic: d.topic, Seq: d.seq, At: tx.Now, Device: d.Device, Listen: d.Listen, Audience: d.Audience,
+			Peer: d.Peer, Paired: d.pair != 0}
+		if i > 0 && tx.drafts[i-1].Body == d.Body { // a body on several topics is encoded once
 			list[i].Body = list[i-1].Body
 		} else {
 			list[i].Body = d.Body.JSON()

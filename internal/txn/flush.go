@@ -76,7 +76,8 @@ func (tx *Tx) flushRecords(f *flusher, records []Record) {
 		if d.Message == "" && d.Flags == 0 && d.Audience == "" {
 			rows = append(rows, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair, d.Sender)
 		} else {
-			messages = append(messages, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair, d.Sender,
+			messages = append(messages, r.Topic, r.Seq, r.At, r.Device, r.Listen, string(r.Body), d.Peer, d.Ord, d.pair,
+				d.Sender,
 				d.Message, int64(d.Flags), d.Audience)
 		}
 		if !written[r.Topic] {
@@ -89,8 +90,8 @@ func (tx *Tx) flushRecords(f *flusher, records []Record) {
 	f.write(Topics.Change, Topics.Narrow, topics)
 }
 
-// flushInvitations writes whole rows where there is a single writer, so that only the last state of several is applied, and
-// elsewhere whole rows of new invitations and the changing columns of others.
+// flushInvitations writes whole rows where there is a single writer, so that only the last state of several is applied,
+// and elsewhere whole rows of new invitations and the changing columns of others.
 func (tx *Tx) flushInvitations(f *flusher) {
 	if f.s.SingleWriter {
 		put(f, invitations, &tx.invitations)

@@ -10,7 +10,8 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// Load reads the rows that read sets declare and locks their topics: each kind of row in one statement for the whole batch.
+// Load reads the rows that read sets declare and locks their topics: each kind of row in one statement for the whole
+// batch.
 func (tx *Tx) Load(ctx context.Context, s *sqldb.Session, needs []ReadSet) error {
 	l := loader{tx: tx, s: s, ctx: ctx}
 	for i := range needs {
@@ -59,7 +60,8 @@ type loader struct {
 	linkKeys, openedKeys, openInRoomKeys                                       []any
 }
 
-// The kinds of keys in Tx.loaded. The database is asked for a key once per batch; then the transaction has the latest state.
+// The kinds of keys in Tx.loaded. The database is asked for a key once per batch; then the transaction has the latest
+// state.
 type (
 	invitationKey  string
 	openKey        string
@@ -231,7 +233,8 @@ func listed[K comparable, V any](
 }
 
 func (l *loader) topics() {
-	slices.SortFunc(l.topicKeys, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) // the order of locking
+	// the order of locking
+	slices.SortFunc(l.topicKeys, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
 	l.in(lockTopics+l.s.ForUpdate, 1, l.topicKeys, func(row sqldb.Row) error {
 		var name string
 		var head uint64
@@ -282,7 +285,8 @@ func (l *loader) invitations() {
 func (l *loader) invitees() {
 	tx := l.tx
 	byKey(l, invitees, &tx.invitees, l.inviteeKeys)
-	listed(l, openInvitees, l.openKeys, invitees, &tx.invitees, tx.open, func(v *invite.Invitee) string { return v.InviteID })
+	listed(l, openInvitees, l.openKeys, invitees, &tx.invitees, tx.open,
+		func(v *invite.Invitee) string { return v.InviteID })
 	openFor := listing[string, OpenFor]{into: tx.openFor}
 	l.in(openInviteesOf, 1, l.openForKeys, func(row sqldb.Row) error {
 		var user string

@@ -6,27 +6,27 @@ const (
 	QueuePush = "push"
 )
 
-// OutboxKey names an event that leaves the house: by whom it is carried, what it must stay in order with, and its place there.
+// OutboxKey names an event of the outbox: its queue, its ordering key, and its position there.
 type OutboxKey struct {
 	Queue       string
 	OrderingKey string
 	Seq         int64
 }
 
-// OutboxEvent is an event on its way out of the house, and what became of it.
+// OutboxEvent is an event for a webhook or a push, with its state.
 type OutboxEvent struct {
 	OutboxKey
-	At    int64 // when it happened, milliseconds
-	Due   int64 // when it is to be tried next
+	At    int64 // time of the event, milliseconds
+	Due   int64 // time of the next attempt
 	Tries int64
 	State OutboxState
-	Error string // of the last try
+	Error string // of the last attempt
 	Kind  string
 	Body  string // JSON
-	Owner string // whose it is; empty = nobody's
+	Owner string // a user; empty = none
 }
 
-// OutboxState is what became of an event.
+// OutboxState is the state of an event.
 type OutboxState int64
 
 // The states of an event.
@@ -39,13 +39,13 @@ const (
 // OutboxEvent returns a declared event, or nil.
 func (tx *Tx) OutboxEvent(k OutboxKey) *OutboxEvent { return tx.outbox.get(k) }
 
-// PutOutboxEvent writes what became of an event.
+// PutOutboxEvent writes the state of an event.
 func (tx *Tx) PutOutboxEvent(o OutboxEvent) {
 	tx.mustKnow(outboxRowKey(o.OutboxKey))
 	tx.stage(func() { tx.outbox.put(o.OutboxKey, o) })
 }
 
-// Enqueue lets events leave the house with what the unit has put.
+// Enqueue adds events to the outbox when the unit is applied.
 func (tx *Tx) Enqueue(list ...OutboxEvent) { tx.stage(func() { tx.EnqueueNow(list) }) }
 
 // Upsert writes rows of a table that no unit reads.
@@ -62,7 +62,7 @@ type execRow struct {
 	values   []any
 }
 
-// EnqueueNow lets events of this batch's records leave the house.
+// EnqueueNow adds events of this batch's records to the outbox.
 func (tx *Tx) EnqueueNow(list []OutboxEvent) {
 	for _, o := range list {
 		tx.loaded[outboxRowKey(o.OutboxKey)] = struct{}{}

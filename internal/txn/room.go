@@ -7,17 +7,17 @@ import (
 	"github.com/beckon-im/beckon/im"
 )
 
-// SeatKey names somebody in a room.
+// SeatKey names a user in a room, or in a call.
 type SeatKey struct{ RoomID, UserID string }
 
-// Link is the latest signaling connection of somebody to a room. An empty ID says that it has ended.
+// Link is the latest signaling connection of a user to a room. An empty ID means that it has ended.
 type Link struct {
 	RoomID, UserID string
 	ID             string
 	At             int64 // milliseconds
 }
 
-// rooms is the part of the world that media rooms need.
+// rooms is the part of Tx for media rooms.
 type rooms struct {
 	rooms        table[string, im.Room]
 	seats        table[SeatKey, im.Seat]
@@ -26,9 +26,9 @@ type rooms struct {
 	callIn       map[string]string              // the open call of a room
 	parts        map[string][]SeatKey           // participants by call
 	links        table[SeatKey, Link]
-	opened       map[string][]string // the rooms that a user opened by entering; one may have ended since
-	openInRoom   map[string][]string // open invitations by room; one may be over since
-	voidCalls    []any               // calls of which no record is kept
+	opened       map[string][]string // rooms by opener; they may have ended
+	openInRoom   map[string][]string // invitations by room; they may be over
+	voidCalls    []any               // calls to remove
 }
 
 func newRooms() rooms {
@@ -42,10 +42,10 @@ func newRooms() rooms {
 // Room returns a declared room, or nil.
 func (tx *Tx) Room(id string) *im.Room { return tx.rooms.rooms.get(id) }
 
-// Seat returns what somebody was granted in a declared room, or nil.
+// Seat returns the grant of a user in a declared room, or nil.
 func (tx *Tx) Seat(room, user string) *im.Seat { return tx.seats.get(SeatKey{room, user}) }
 
-// CallIn returns the call that goes on in a declared room, or nil.
+// CallIn returns the open call of a declared room, or nil.
 func (tx *Tx) CallIn(room string) *im.Call {
 	c := tx.calls.get(tx.callIn[room])
 	if c == nil || c.EndedAt != 0 {
@@ -54,7 +54,7 @@ func (tx *Tx) CallIn(room string) *im.Call {
 	return c
 }
 
-// Participant returns somebody's part in a call whose room was declared for them; one who was never in is empty.
+// Participant returns the participant of a call whose room was declared; empty for a user without one.
 func (tx *Tx) Participant(call, user string) *im.Participant {
 	if p := tx.participants.get(SeatKey{call, user}); p != nil {
 		return p
@@ -62,7 +62,7 @@ func (tx *Tx) Participant(call, user string) *im.Participant {
 	return &im.Participant{CallID: call, UserID: user}
 }
 
-// Participants returns everybody of a call declared with AllIn, in the order of their coming.
+// Participants returns all participants of a call declared with AllIn, in the order in which they joined.
 func (tx *Tx) Participants(call string) []*im.Participant {
 	var list []*im.Participant
 	for _, k := range tx.parts[call] {
@@ -80,13 +80,13 @@ func (tx *Tx) HasAllIn(room string) bool { return tx.has(allInKey(room)) }
 // HasGroup reports whether a group was declared, so that its absence means that there is none.
 func (tx *Tx) HasGroup(id string) bool { return tx.has(groupKey(id)) }
 
-// HasSeat reports whether somebody's seat was declared.
+// HasSeat reports whether a seat was declared.
 func (tx *Tx) HasSeat(k SeatKey) bool { return tx.has(k) }
 
 // HasOpenedBy reports whether the rooms that a user opened by entering were declared.
 func (tx *Tx) HasOpenedBy(user string) bool { return tx.has(openedKey(user)) }
 
-// OpenedBy returns the living rooms that a declared user opened by entering, the latest first.
+// OpenedBy returns the open rooms that a declared user opened by entering, the latest first.
 func (tx *Tx) OpenedBy(user string) []im.Room {
 	var list []im.Room
 	for _, id := range tx.opened[user] {
@@ -94,14 +94,17 @@ func (tx *Tx) OpenedBy(user string) []im.Room {
 			list = append(list, *r)
 		}
 	}
-	slices.SortFunc(list, func(a, b im.Room) int { return cmp.Or(cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID)) })
+	slices.SortFunc(list, func(a, b im.Room) int {
+		return cmp.Or(cmp.Compare(b.CreatedAt, a.CreatedAt),
+			cmp.Compare(b.ID, a.ID))
+	})
 	return list
 }
 
 // HasOpenInRoom reports whether the open invitations into a room were declared.
 func (tx *Tx) HasOpenInRoom(room string) bool { return tx.has(openInRoomKey(room)) }
 
-// AwaitedIn reports whether an invitation into a declared room is open, and until when at the latest; 0 = without an end.
+// AwaitedIn reports whether an invitation into a declared room is open, and its latest end; 0 = no end.
 func (tx *Tx) AwaitedIn(room string) (until int64, waits bool) {
 	for _, id := range tx.openInRoom[room] {
 		v := tx.invitations.rows[id]
@@ -116,7 +119,7 @@ func (tx *Tx) AwaitedIn(room string) (until int64, waits bool) {
 	return until, waits
 }
 
-// Link returns the latest signaling connection of somebody to a declared room, or nil.
+// Link returns the latest signaling connection of a user to a declared room, or nil.
 func (tx *Tx) Link(room, user string) *Link { return tx.links.get(SeatKey{room, user}) }
 
 // PutLink writes a signaling connection.
@@ -131,13 +134,13 @@ func (tx *Tx) PutRoom(r im.Room) {
 	})
 }
 
-// VoidCall ends a call of which no record is kept.
+// VoidCall ends a call and removes its record.
 func (tx *Tx) VoidCall(c im.Call) {
 	tx.PutCall(c)
 	tx.stage(func() { tx.voidCalls = append(tx.voidCalls, c.ID) })
 }
 
-// PutSeat writes what somebody is granted.
+// PutSeat writes a grant.
 func (tx *Tx) PutSeat(s im.Seat) { tx.stage(func() { tx.seats.put(SeatKey{s.RoomID, s.UserID}, s) }) }
 
 // PutCall writes a call.
@@ -148,7 +151,7 @@ func (tx *Tx) PutCall(c im.Call) {
 	})
 }
 
-// PutParticipant writes somebody's part in a call.
+// PutParticipant writes a participant of a call.
 func (tx *Tx) PutParticipant(p im.Participant) {
 	tx.stage(func() {
 		k := SeatKey{p.CallID, p.UserID}

@@ -39,14 +39,8 @@ func Schemas() []*Schema {
 	}
 }
 
-// View is a part of a table's columns that a scan reads.
-type View struct {
-	Name    string
-	Columns []string
-}
-
-// Views returns the lists of columns by which queries name a part of a table.
-func Views() []View { return []View{{"message", messageColumns}} }
+// Views returns the columns of parts of tables, by the names that queries use.
+func Views() map[string][]string { return map[string][]string{"message": messageColumns} }
 
 // Statements returns the templates of Load and Flush that are not of a Schema.
 func Statements() []string {

@@ -15,13 +15,15 @@ var groups = &schema[string, im.Group]{
 		Fixed: columns("created_at"),
 		Personal: personal{
 			Export: []string{"membership"}, Erase: "kept: it belongs to all members",
-			Private: columns("id owner join_option members created_at dismissed intro notice face custom invite_option muted max_members revoked"),
+			Private: columns(
+				"id owner join_option members created_at dismissed intro notice face custom invite_option muted max_members revoked"),
 		},
 	}.Build(),
 	key: func(g *im.Group) string { return g.ID },
 	encode: func(row []any, g *im.Group) []any {
 		i := &g.Info
-		return append(row, g.ID, string(g.Type), i.Name, g.Owner, string(i.Join), g.Members, g.CreatedAt, flag(g.Dismissed, 1),
+		return append(row, g.ID, string(g.Type), i.Name, g.Owner, string(i.Join), g.Members, g.CreatedAt,
+			flag(g.Dismissed, 1),
 			i.Introduction, i.Notification, i.FaceURL, i.Custom, string(i.Invite), flag(g.Muted, 1), g.MaxMembers,
 			string(g.Revoked))
 	},

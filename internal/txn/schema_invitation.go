@@ -222,7 +222,8 @@ var tombstones = &schema[InviteeKey, Tombstone]{
 	Schema: Schema{
 		Name: "mark", Key: columns("invite_id user_id"), Columns: columns("invite_id user_id target expires_at"),
 		Personal: personal{
-			Private: columns("invite_id user_id target expires_at"), Erase: "its rows are removed; an export leaves out rows of minutes",
+			Private: columns("invite_id user_id target expires_at"),
+			Erase:   "its rows are removed; an export leaves out rows of minutes",
 		},
 	}.Build(),
 	key: func(m *Tombstone) InviteeKey { return InviteeKey{m.InviteID, m.UserID} },

@@ -19,8 +19,9 @@ var Records = Schema{
 	Name: "record", Key: columns("topic seq"),
 	Columns: columns("topic seq at device listen body peer ord pair msg sender flags version readers audience"),
 	Personal: personal{
-		Export: []string{"event", "inviteEvent", "groupEvent"}, Private: columns("topic device listen peer ord pair msg flags version readers"),
-		Erase: "the content of the user is taken out of the bodies, and messages of the user are revoked",
+		Export:  []string{"event", "inviteEvent", "groupEvent"},
+		Private: columns("topic device listen peer ord pair msg flags version readers"),
+		Erase:   "the content of the user is taken out of the bodies, and messages of the user are revoked",
 	},
 }.Build()
 
@@ -32,11 +33,13 @@ var (
 
 	// messageColumns are those of a Message.
 	messageColumns = columns("topic msg seq pair at sender flags version readers body audience ord")
-	messagesByID   = "SELECT " + sqldb.List("", messageColumns) + " FROM record WHERE (topic, msg) IN (VALUES ?*) AND msg <> ''"
+	messagesByID   = "SELECT " + sqldb.List("", messageColumns) +
+		" FROM record WHERE (topic, msg) IN (VALUES ?*) AND msg <> ''"
 )
 
 // updateMessage begins as SQLite's applier expects of a change of a record: it comes after the rows of its batch.
-const updateMessage = "UPDATE record SET body = $1, flags = $2, version = $3, readers = $4 WHERE topic = $5 AND seq = $6"
+const updateMessage = "UPDATE record SET body = $1, flags = $2, version = $3, readers = $4 WHERE topic = $5 AND " +
+	"seq = $6"
 
 // ScanMessage reads the columns of a message.
 func ScanMessage(row sqldb.Row) (*Message, error) {
@@ -47,7 +50,8 @@ func ScanMessage(row sqldb.Row) (*Message, error) {
 
 var contacts = &schema[ContactKey, im.Contact]{
 	Schema: Schema{
-		Name: "contact", Key: columns("user_id peer"), Columns: columns("user_id peer counted peer_read blocked_at " + readingColumns),
+		Name: "contact", Key: columns("user_id peer"),
+		Columns: columns("user_id peer counted peer_read blocked_at " + readingColumns),
 		Personal: personal{
 			Export: []string{"contact"}, Private: columns("user_id counted peer_read read_ord skipped"),
 			Erase: "the rows of the user's side are removed",
@@ -90,7 +94,8 @@ var users = &schema[string, User]{
 	Schema: Schema{
 		Name: "person", Key: columns("user_id"), Columns: columns("user_id profile status dnd revoked pushes"),
 		Personal: personal{
-			Export: []string{"person"}, Erase: "profile, status, dnd and pushes are emptied; without revoked, revoked tokens would be valid",
+			Export: []string{"person"}, Erase: "profile, status, dnd and pushes are emptied; without revoked, revoked tokens " +
+				"would be valid",
 		},
 	}.Build(),
 	key: func(u *User) string { return u.UserID },
@@ -124,7 +129,8 @@ var follows = &schema[ContactKey, Follow]{
 // Files holds the uploaded files. Their rows never change.
 var Files = Schema{
 	Name: "file", Key: columns("id"), Columns: columns("id owner kind name type size hash width height thumb at"),
-	Personal: personal{Export: []string{"file"}, Private: columns("hash thumb"), Erase: "the files and their rows are removed"},
+	Personal: personal{Export: []string{"file"}, Private: columns("hash thumb"),
+		Erase: "the files and their rows are removed"},
 }.Build()
 
 func encodeFile(row []any, f *File) []any {
@@ -137,11 +143,12 @@ func ScanFile(row sqldb.Row) (*File, error) {
 	return &f, row.Scan(&f.ID, &f.Owner, &f.Kind, &f.Name, &f.Type, &f.Size, &f.Hash, &f.Width, &f.Height, &f.Thumb, &f.At)
 }
 
-// FileHolders holds the messages that hold a file. A stored message stays its holder, also when an onlineUserOnly message
-// had the same id.
+// FileHolders holds the messages that hold a file. A stored message stays its holder, also when an onlineUserOnly
+// message had the same id.
 var FileHolders = Schema{
 	Name: "file_holder", Key: columns("file_id topic msg"), Columns: columns("file_id topic msg until"),
-	Merge:    map[string]string{"until": "CASE WHEN excluded.until = 0 OR file_holder.until = 0 THEN 0 ELSE excluded.until END"},
+	Merge: map[string]string{"until": "CASE WHEN excluded.until = 0 OR file_holder.until = 0 THEN 0 ELSE " +
+		"excluded.until END"},
 	Personal: personal{None: "names of files and messages; removed with the file"},
 }.Build()
 

@@ -4,8 +4,9 @@ import "github.com/beckon-im/beckon/internal/sqldb"
 
 var outbox = &schema[OutboxKey, OutboxEvent]{
 	Schema: Schema{
-		Name: "outgoing", Key: columns("queue line num"), Columns: columns("queue line num at due tries state error kind body owner"),
-		Fixed: columns("at kind owner"),
+		Name: "outgoing", Key: columns("queue line num"),
+		Columns: columns("queue line num at due tries state error kind body owner"),
+		Fixed:   columns("at kind owner"),
 		Personal: personal{
 			Private: columns("queue line num at due tries state error kind body owner"),
 			Erase:   "pushes that name the user are removed; an export leaves out events of minutes",
@@ -13,7 +14,8 @@ var outbox = &schema[OutboxKey, OutboxEvent]{
 	}.Build(),
 	key: func(o *OutboxEvent) OutboxKey { return o.OutboxKey },
 	encode: func(row []any, o *OutboxEvent) []any {
-		return append(row, o.Queue, o.OrderingKey, o.Seq, o.At, o.Due, o.Tries, int64(o.State), o.Error, o.Kind, o.Body, o.Owner)
+		return append(row, o.Queue, o.OrderingKey, o.Seq, o.At, o.Due, o.Tries, int64(o.State), o.Error, o.Kind, o.Body,
+			o.Owner)
 	},
 	decode: ScanOutboxEvent,
 }
@@ -27,7 +29,8 @@ func ScanOutboxEvent(row sqldb.Row) (*OutboxEvent, error) {
 
 // PushTokens holds the addresses of devices for pushes.
 var PushTokens = Schema{
-	Name: "push_token", Key: columns("key"), Columns: columns("key user_id device_id provider body at"), Fixed: columns("provider"),
+	Name: "push_token", Key: columns("key"), Columns: columns("key user_id device_id provider body at"),
+	Fixed:    columns("provider"),
 	Personal: personal{Export: []string{"device"}, Private: columns("user_id"), Erase: "its rows are removed"},
 }.Build()
 

@@ -7,7 +7,8 @@ import (
 
 var roomTable = &schema[string, im.Room]{
 	Schema: Schema{
-		Name: "room", Key: columns("id"), Columns: columns("id owner invite_id latest created_at entered ended_at empty_at check_at"),
+		Name: "room", Key: columns("id"), Columns: columns(
+			"id owner invite_id latest created_at entered ended_at empty_at check_at"),
 		Personal: personal{
 			Export: []string{"room"}, Private: columns("latest entered empty_at check_at"),
 			Erase: "kept: that there was a room is the participants' too; removed a day after its end",
@@ -15,7 +16,8 @@ var roomTable = &schema[string, im.Room]{
 	}.Build(),
 	key: func(r *im.Room) string { return r.ID },
 	encode: func(row []any, r *im.Room) []any {
-		return append(row, r.ID, r.Owner, r.InviteID, r.Latest, r.CreatedAt, flag(r.Entered, 1), r.EndedAt, r.EmptyAt, r.CheckAt)
+		return append(row, r.ID, r.Owner, r.InviteID, r.Latest, r.CreatedAt, flag(r.Entered, 1), r.EndedAt, r.EmptyAt,
+			r.CheckAt)
 	},
 	decode: ScanRoom,
 }
@@ -74,7 +76,8 @@ var calls = &schema[string, im.Call]{
 	}.Build(),
 	key: func(c *im.Call) string { return c.ID },
 	encode: func(row []any, c *im.Call) []any {
-		return append(row, c.ID, c.RoomID, c.InviteID, c.GroupID, c.Owner, c.Peer, c.OpenedAt, c.BeganAt, c.EndedAt, c.MS, c.Reason,
+		return append(row, c.ID, c.RoomID, c.InviteID, c.GroupID, c.Owner, c.Peer, c.OpenedAt, c.BeganAt, c.EndedAt, c.MS,
+			c.Reason,
 			c.EndedBy, c.Present, c.Total, c.Dropped, c.CheckAt, c.SeenAt, flag(c.Video, 1))
 	},
 	decode: ScanCall,
@@ -95,7 +98,8 @@ var (
 func ScanCall(row sqldb.Row) (*im.Call, error) {
 	var c im.Call
 	var video int64
-	err := row.Scan(&c.ID, &c.RoomID, &c.InviteID, &c.GroupID, &c.Owner, &c.Peer, &c.OpenedAt, &c.BeganAt, &c.EndedAt, &c.MS,
+	err := row.Scan(&c.ID, &c.RoomID, &c.InviteID, &c.GroupID, &c.Owner, &c.Peer, &c.OpenedAt, &c.BeganAt, &c.EndedAt,
+		&c.MS,
 		&c.Reason, &c.EndedBy, &c.Present, &c.Total, &c.Dropped, &c.CheckAt, &c.SeenAt, &video)
 	c.Video = video != 0
 	return &c, err
@@ -120,5 +124,6 @@ var participants = &schema[SeatKey, im.Participant]{
 // ScanParticipant reads the columns of a participant.
 func ScanParticipant(row sqldb.Row) (*im.Participant, error) {
 	var p im.Participant
-	return &p, row.Scan(&p.CallID, &p.UserID, &p.SID, &p.GoneSID, &p.FirstAt, &p.JoinedAt, &p.LeftAt, &p.MS, &p.Reason, &p.Stays)
+	return &p, row.Scan(&p.CallID, &p.UserID, &p.SID, &p.GoneSID, &p.FirstAt, &p.JoinedAt, &p.LeftAt, &p.MS, &p.Reason,
+		&p.Stays)
 }

@@ -1,7 +1,7 @@
-// Package txn owns the rows that a batch of units decides on: what they declared is loaded, what they put is written, both in
-// few statements. It also owns the words of the log: records, drafts, listen orders.
+// Package txn holds the transaction of a batch of units: it loads the rows that they declare and writes the rows that
+// they put, in few statements. It also defines records and drafts, and the schema of each table.
 //
-// It never decides, commits or announces: that is the engine's and the store's.
+// It does not decide, commit or announce.
 package txn
 
 import (
@@ -22,17 +22,17 @@ type InviteeKey struct{ InviteID, UserID string }
 // MemberKey names one member.
 type MemberKey struct{ GroupID, UserID string }
 
-// GlareKey asks for an open invitation with mergeGlare from one person to another.
+// GlareKey names an open invitation with mergeGlare from one user to another.
 type GlareKey struct{ From, To string }
 
 // Tombstone remembers an inviteID that never became an invitation.
 type Tombstone struct {
 	InviteID, UserID string
-	Target           string // the invitation it was merged into; empty = cancelled before it came
+	Target           string // the invitation it was merged into; empty = cancelled before the invite
 	ExpiresAt        int64  // milliseconds
 }
 
-// ReadSet is what a unit of work declares before it runs: the topics it locks and the rows it reads.
+// ReadSet declares the topics that a unit locks and the rows that it reads.
 type ReadSet struct {
 	Topics       []string
 	Invitations  []string
@@ -44,10 +44,10 @@ type ReadSet struct {
 	Members      []MemberKey
 	AllMembers   []string    // every present member of these groups
 	OpenInGroup  []string    // every open invitation of these groups
-	OpenOfMember []MemberKey // the open invitees that this person is in invitations of this group
+	OpenOfMember []MemberKey // the open invitations of this group to this user
 	Admins       []string    // the owner and administrators of these groups
-	OpenBy       []string    // the ids of the open invitations that these users made
-	OpenFor      []string    // the ids of the invitations that wait for the answer of these users
+	OpenBy       []string    // the ids of the open invitations of these inviters
+	OpenFor      []string    // the ids of the invitations that these users have not answered
 
 	Messages     []MessageKey
 	Contacts     []ContactKey
@@ -60,17 +60,17 @@ type ReadSet struct {
 	Rooms  []string
 	Seats  []SeatKey
 	CallIn []string  // the open call of these rooms
-	InCall []SeatKey // somebody's part in the open call of a room
-	AllIn  []string  // everybody's part in the open call of these rooms
+	InCall []SeatKey // the participant in the open call of a room
+	AllIn  []string  // all participants in the open call of these rooms
 
-	Links      []SeatKey // the latest signaling connection of somebody to a room
-	OpenedBy   []string  // the living rooms that these users opened by entering
+	Links      []SeatKey // the latest signaling connection of a user to a room
+	OpenedBy   []string  // the open rooms that these users opened by entering
 	OpenInRoom []string  // every open invitation into these rooms
 
 	Outbox []OutboxKey
 }
 
-// Add asks for what more asks for as well.
+// Add adds the declarations of more.
 func (n *ReadSet) Add(more ReadSet) {
 	mine, others := reflect.ValueOf(n).Elem(), reflect.ValueOf(more)
 	for i := range mine.NumField() {
@@ -79,47 +79,48 @@ func (n *ReadSet) Add(more ReadSet) {
 	}
 }
 
-// NeedReads is returned by Decide when the unit turns out to need more than it declared. It is run again with that loaded.
+// NeedReads is returned by Decide when a unit needs more than it declared. The unit runs again with that loaded.
 type NeedReads struct{ Reads ReadSet }
 
 func (*NeedReads) Error() string { return "store: the unit needs more rows" }
 
-// Tx is what a batch of units has declared, as the units before this one left it.
+// Tx holds the declared rows of a batch of units, each in its state after the units before.
 //
-// A unit reads copies and puts whole rows; what it puts takes effect when it returns nil, so that a refusal changes nothing.
+// A unit reads copies and puts whole rows; they take effect when it returns nil, so that a refusal changes nothing. The
+// writer's goroutine owns all fields.
 type Tx struct {
 	Now int64 // milliseconds, the store's clock; the same for all units of a batch
 
 	heads            map[string]uint64
-	topics           int            // that were asked for
-	locked           int            // that have a row, and so are locked
+	topics           int            // declared
+	locked           int            // topics with a row, which are locked
 	timed            bool           // the engine's clock was read
 	appended         map[string]int // index of the last draft of a topic
 	drafts           []draft
 	invitations      table[string, invite.Invitation]
 	invitees         table[InviteeKey, invite.Invitee]
-	open             map[string][]InviteeKey // open invitees by invitation; a key may have been decided since
+	open             map[string][]InviteeKey // invitees by invitation; they may be decided
 	tombstones       table[InviteeKey, Tombstone]
-	glare            map[GlareKey][]string // invitations; one may have been decided since
+	glare            map[GlareKey][]string // invitations; they may be decided
 	groups           table[string, im.Group]
 	members          table[MemberKey, im.Member]
-	roster           map[string][]MemberKey // members by group; a key may be gone since
+	roster           map[string][]MemberKey // members by group; they may be gone
 	openIn           map[string][]string    // invitations by group
 	openOf           map[MemberKey][]string // invitations by group and invitee
-	openBy           map[string][]string    // invitations by inviter; one may be over since
-	openFor          map[string][]OpenFor   // invitations by invitee; one may be decided since
-	loaded           map[any]struct{}       // what was asked of the database already
+	openBy           map[string][]string    // invitations by inviter; they may be over
+	openFor          map[string][]OpenFor   // invitations by invitee; they may be decided
+	loaded           map[any]struct{}       // keys that were read from the database
 	phrases          []sqldb.Phrase
 	staged           []func()
-	appendedMessages map[MessageKey]bool // messages that the unit appends
-	weight           int                 // bytes of what records and messages say
+	appendedMessages map[MessageKey]bool // by this unit
+	weight           int                 // bytes of the bodies of records and messages
 	outbox           table[OutboxKey, OutboxEvent]
 	execs            []execRow
 	chat
 	rooms
 }
 
-// table holds rows of one kind and remembers which were put.
+// table holds rows of one kind and the keys of those that were put.
 type table[K comparable, V any] struct {
 	rows  map[K]*V
 	dirty map[K]bool // true = the row is new
@@ -146,7 +147,7 @@ func (t *table[K, V]) put(k K, v V) {
 	t.rows[k] = &v
 }
 
-// clearDirty forgets what was put, which is written. The rows stay.
+// clearDirty clears the keys of written rows. The rows stay.
 func (t *table[K, V]) clearDirty() {
 	for _, k := range t.order {
 		delete(t.dirty, k)
@@ -154,13 +155,16 @@ func (t *table[K, V]) clearDirty() {
 	t.order = t.order[:0]
 }
 
-// New makes an empty world at a time.
+// New returns an empty transaction at a time.
 func New(now int64) *Tx {
 	return &Tx{
-		Now: now, heads: map[string]uint64{}, appended: map[string]int{}, loaded: map[any]struct{}{}, appendedMessages: map[MessageKey]bool{},
-		invitations: newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
-		tombstones: newTable[InviteeKey, Tombstone](), groups: newTable[string, im.Group](), members: newTable[MemberKey, im.Member](),
-		open: map[string][]InviteeKey{}, glare: map[GlareKey][]string{}, roster: map[string][]MemberKey{}, openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
+		Now: now, heads: map[string]uint64{}, appended: map[string]int{}, loaded: map[any]struct{}{},
+		appendedMessages: map[MessageKey]bool{},
+		invitations:      newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
+		tombstones: newTable[InviteeKey, Tombstone](), groups: newTable[string, im.Group](),
+		members: newTable[MemberKey, im.Member](),
+		open:    map[string][]InviteeKey{}, glare: map[GlareKey][]string{}, roster: map[string][]MemberKey{},
+		openIn: map[string][]string{}, openOf: map[MemberKey][]string{},
 		openBy: map[string][]string{}, openFor: map[string][]OpenFor{},
 		outbox: newTable[OutboxKey, OutboxEvent](), chat: newChat(), rooms: newRooms(),
 	}
@@ -182,7 +186,7 @@ func (tx *Tx) OpenInvitees(id string) []*invite.Invitee {
 		}
 	}
 	byOrd := func(a, b *invite.Invitee) int { return cmp.Compare(a.Ord, b.Ord) }
-	if !slices.IsSortedFunc(list, byOrd) { // some were put before the others were loaded
+	if !slices.IsSortedFunc(list, byOrd) { // some were put before others were loaded
 		slices.SortFunc(list, byOrd)
 	}
 	return list
@@ -203,7 +207,7 @@ func (tx *Tx) HasOpenInGroup(group string) bool { return tx.has(openInKey(group)
 // HasRoster reports whether all members of a group were declared.
 func (tx *Tx) HasRoster(group string) bool { return tx.has(rosterKey(group)) }
 
-// Tombstone returns the mark of an inviteID by a person, or nil when there is none that still counts.
+// Tombstone returns the unexpired tombstone of an inviteID by a user, or nil.
 func (tx *Tx) Tombstone(id, user string) *Tombstone {
 	m := tx.tombstones.get(InviteeKey{id, user})
 	if m == nil || m.ExpiresAt <= tx.Now {
@@ -212,7 +216,7 @@ func (tx *Tx) Tombstone(id, user string) *Tombstone {
 	return m
 }
 
-// Glare returns the id of the open invitation with mergeGlare between two people, or "".
+// Glare returns the id of the open invitation with mergeGlare between two users, or "".
 func (tx *Tx) Glare(k GlareKey) string {
 	for _, id := range slices.Backward(tx.glare[k]) {
 		if v := tx.invitees.rows[InviteeKey{id, k.To}]; v == nil || v.State == invite.Open {
@@ -230,7 +234,8 @@ func (tx *Tx) Member(group, user string) *im.Member {
 	return tx.members.get(MemberKey{group, user})
 }
 
-// HasMember reports whether a member was declared, alone or with all of the group, so that its absence means that there is none.
+// HasMember reports whether a member was declared, alone or with all of the group, so that its absence means that there
+// is none.
 func (tx *Tx) HasMember(k MemberKey) bool {
 	return tx.has(k) || tx.members.rows[k] != nil || tx.HasRoster(k.GroupID)
 }
@@ -258,23 +263,23 @@ func (tx *Tx) OpenInGroup(group string) []string {
 	return list
 }
 
-// OpenOfMember returns the ids of the invitations of a group in which a person may still be open.
+// OpenOfMember returns the ids of the invitations of a group in which a user may still be open.
 func (tx *Tx) OpenOfMember(k MemberKey) []string { return tx.openOf[k] }
 
-// OpenFor is an invitation that waits for a user's answer.
+// OpenFor is an invitation without the answer of a user.
 type OpenFor struct{ InviteID, Inviter string }
 
-// OpenBy returns the ids of the open invitations that a user made, declared with OpenBy.
+// OpenBy returns the ids of the open invitations of an inviter declared with OpenBy.
 func (tx *Tx) OpenBy(user string) []string {
 	list := slices.DeleteFunc(tx.openBy[user], func(id string) bool {
 		v := tx.invitations.rows[id]
-		return v != nil && v.Over() // what was not loaded is as the database has it
+		return v != nil && v.Over() // a row that was not loaded is in the state of the database
 	})
 	tx.openBy[user] = list
 	return list
 }
 
-// OpenFor returns the invitations that wait for a user's answer, declared with OpenFor.
+// OpenFor returns the invitations that a user declared with OpenFor has not answered.
 func (tx *Tx) OpenFor(user string) []OpenFor {
 	list := slices.DeleteFunc(tx.openFor[user], func(o OpenFor) bool {
 		p := tx.invitees.rows[InviteeKey{o.InviteID, user}]
@@ -284,16 +289,16 @@ func (tx *Tx) OpenFor(user string) []OpenFor {
 	return list
 }
 
-// HasOpenBy reports whether the open invitations that a user made were declared.
+// HasOpenBy reports whether the open invitations of an inviter were declared.
 func (tx *Tx) HasOpenBy(user string) bool { return tx.has(openByKey(user)) }
 
-// HasOpenFor reports whether the invitations that wait for a user were declared.
+// HasOpenFor reports whether the open invitations to a user were declared.
 func (tx *Tx) HasOpenFor(user string) bool { return tx.has(openForKey(user)) }
 
-// Unlocked reports whether a topic that was asked for has no row, and so is not locked where that needs one.
+// Unlocked reports whether a declared topic has no row, and so is not locked where a lock needs one.
 func (tx *Tx) Unlocked() bool { return tx.locked < tx.topics }
 
-// Topics returns the topics that the batch holds, in order.
+// Topics returns the topics of the batch, in order.
 func (tx *Tx) Topics() []string { return slices.Sorted(maps.Keys(tx.heads)) }
 
 // Head returns the sequence of the last record of a locked topic.
@@ -353,14 +358,14 @@ func (tx *Tx) PutInvitee(v invite.Invitee) {
 	})
 }
 
-// enlist adds a key to a list, unless one that was known before stands there already.
+// enlist adds a key to a list; a known row may be in the list already.
 func enlist[L, K comparable](lists map[L][]K, list L, k K, known bool) {
 	if !known || !slices.Contains(lists[list], k) {
 		lists[list] = append(lists[list], k)
 	}
 }
 
-// PutTombstone writes a mark.
+// PutTombstone writes a tombstone.
 func (tx *Tx) PutTombstone(m Tombstone) {
 	tx.stage(func() { tx.tombstones.put(InviteeKey{m.InviteID, m.UserID}, m) })
 }
@@ -382,7 +387,7 @@ func (tx *Tx) PutMember(m im.Member) {
 	})
 }
 
-// Require returns nil when the unit holds all these topics, and otherwise a NeedReads that asks for those that are missing.
+// Require returns nil when the batch has locked all these topics, and a NeedReads for the others otherwise.
 func (tx *Tx) Require(topics ...string) error {
 	if missing := tx.Missing(topics); len(missing) > 0 {
 		return &NeedReads{Reads: ReadSet{Topics: missing}}
@@ -390,7 +395,7 @@ func (tx *Tx) Require(topics ...string) error {
 	return nil
 }
 
-// Missing returns those topics that the unit does not hold yet; ask for them with More.
+// Missing returns the topics that the batch has not locked; declare them with NeedReads.
 func (tx *Tx) Missing(topics []string) []string {
 	var list []string
 	for _, t := range topics {
@@ -407,7 +412,7 @@ func (tx *Tx) mustHold(topic string) {
 	}
 }
 
-// mustKnow makes sure that a row that is put was looked for: otherwise it would replace one that nobody has seen.
+// mustKnow panics when a row that is put was not declared: it could replace a row that the unit has not read.
 func (tx *Tx) mustKnow(key any) {
 	if !tx.has(key) {
 		panic(fmt.Sprintf("store: the unit did not declare the %T %v, which it puts", key, key))
@@ -421,7 +426,7 @@ func (tx *Tx) has(key any) bool {
 
 func (tx *Tx) stage(f func()) { tx.staged = append(tx.staged, f) }
 
-// Apply makes what the unit has put visible to the units after it.
+// Apply makes the rows that the unit put visible to the units after it.
 func (tx *Tx) Apply() {
 	for _, f := range tx.staged {
 		f()
@@ -429,27 +434,28 @@ func (tx *Tx) Apply() {
 	tx.Discard()
 }
 
-// Discard drops what the unit has put.
+// Discard drops the rows that the unit put.
 func (tx *Tx) Discard() {
 	tx.staged = tx.staged[:0]
 	clear(tx.appendedMessages)
 }
 
-// NextBatch makes a lasting world ready for another batch: what was put is written, and what is known stays.
+// NextBatch prepares a cached transaction for another batch: its rows stay, the marks of written rows are cleared.
 func (tx *Tx) NextBatch(now int64) {
 	tx.Now = now
 	clear(tx.appended)
 	clear(tx.drafts)
 	tx.drafts, tx.phrases, tx.deletions, tx.files, tx.execs, tx.voidCalls = tx.drafts[:0], nil, nil, nil, nil, nil
 	for _, t := range []interface{ clearDirty() }{
-		&tx.invitations, &tx.invitees, &tx.tombstones, &tx.groups, &tx.members, &tx.messages, &tx.contacts, &tx.receipts, &tx.applications, &tx.extras, &tx.users, &tx.follows,
+		&tx.invitations, &tx.invitees, &tx.tombstones, &tx.groups, &tx.members, &tx.messages, &tx.contacts, &tx.receipts,
+		&tx.applications, &tx.extras, &tx.users, &tx.follows,
 		&tx.rooms.rooms, &tx.seats, &tx.calls, &tx.participants, &tx.links, &tx.outbox,
 	} {
 		t.clearDirty()
 	}
 }
 
-// Outcomes goes through the invitees that the units of this batch put, with their invitations; fresh are those who were invited.
+// Outcomes calls f for the invitees that the units of this batch put, with their invitations; fresh ones are new.
 func (tx *Tx) Outcomes(f func(v *invite.Invitation, p *invite.Invitee, fresh bool)) {
 	for _, k := range tx.invitees.order {
 		if v := tx.invitations.rows[k.InviteID]; v != nil {
@@ -463,9 +469,10 @@ func (tx *Tx) HasInvitees(list []InviteeKey) bool {
 	return !slices.ContainsFunc(list, func(k InviteeKey) bool { return !tx.has(k) })
 }
 
-// Full reports whether a lasting world knows so much that it should begin anew: so many rows, or so long texts.
+// Full reports whether a cached transaction holds too many rows or bytes to be kept.
 func (tx *Tx) Full(rows int) bool {
-	known := len(tx.loaded) + len(tx.heads) + len(tx.invitees.rows) + len(tx.members.rows) + len(tx.participants.rows) + len(tx.outbox.rows)
+	known := len(tx.loaded) + len(tx.heads) + len(tx.invitees.rows) + len(tx.members.rows) + len(tx.participants.rows) +
+		len(tx.outbox.rows)
 	return known > 2*rows || tx.weight > maxWeight
 }
 

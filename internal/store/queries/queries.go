@@ -115,8 +115,8 @@ func lists() map[string]func(string) string {
 	for _, s := range txn.Schemas() {
 		macros[s.Name] = func(alias string) string { return sqldb.List(alias, s.Columns) }
 	}
-	for _, v := range txn.Views() {
-		macros[v.Name] = func(alias string) string { return sqldb.List(alias, v.Columns) }
+	for name, columns := range txn.Views() {
+		macros[name] = func(alias string) string { return sqldb.List(alias, columns) }
 	}
 	return macros
 }
