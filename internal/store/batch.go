@@ -15,26 +15,26 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// batch is a group of units that share one transaction.
+// batch is a group of units in one transaction.
 type batch struct {
 	units   []*Unit
 	errs    []error
 	records []txn.Record
 	now     int64
-	tx      *txn.Tx     // until it was observed
-	unread  []batchMark // of records that may not be read before the callers were answered
+	tx      *txn.Tx     // until OnCommit has run
+	unread  []batchMark // of records that may not be read before the callers have their responses
 }
 
-// maxConflicts is how often a batch is tried again as it is when others make the same rows.
+// maxConflicts limits the retries of a whole batch after conflicts with other transactions.
 const maxConflicts = 5
 
-// errInDoubt says that nobody knows whether a commit took effect: it must not be done again.
-var errInDoubt = errors.New("store: the outcome of a commit could not be found out")
+// errInDoubt is the error of a commit with an unknown outcome: it must not be repeated.
+var errInDoubt = errors.New("store: the outcome of a commit is unknown")
 
-// impatience is how long a commit is tried again when the one before it was given up.
+// impatience limits the retries of a commit when the one before failed.
 const impatience = time.Second
 
-// attempt bounds one try of a batch: past it the connection is given up.
+// attempt limits one attempt of a batch; then the connection is dropped.
 const (
 	attempt     = 10 * time.Second
 	lastAttempt = 3 * time.Second // while the server stops
@@ -47,17 +47,16 @@ func (l *writer) attempt() time.Duration {
 	return attempt
 }
 
-// commit decides and commits units. While the database cannot be reached, or gives way to others, the batch is tried again.
-// When it fails for another reason, each unit is tried alone, so that one that the database will not take does not drag down
-// its neighbours.
+// commit decides and commits units. It retries while the database cannot be reached or other transactions have priority.
+// After another error each unit is committed alone, so that one invalid unit does not fail the others.
 func (l *writer) commit(units []*Unit) *batch {
 	s := l.s
 	patience := time.Now().Add(s.opt.Patience)
 	if l.gaveUp || l.stopping {
-		patience = time.Now().Add(impatience) // whoever came before has waited already
+		patience = time.Now().Add(impatience) // the batch before has waited already
 	}
 	if l.gaveUp && l.stopping {
-		return refused(units, im.Unavailable(errors.New("the server stops, and its database cannot be reached")))
+		return refused(units, im.Unavailable(errors.New("the server is stopping, and its database cannot be reached")))
 	}
 	for n := 0; l.broken == nil; n++ {
 		b, err := l.try(units)
@@ -83,11 +82,11 @@ func (l *writer) commit(units []*Unit) *batch {
 			if l.gaveUp = s.db.Classify(err) == sqldb.Unavailable; l.gaveUp {
 				s.gaveUp.Store(true)
 			}
-			s.opt.Log.Error("the database does not take a commit; its calls are refused", "units", len(units), "error", err)
+			s.opt.Log.Error("commit timed out, calls refused", "units", len(units), "error", err)
 			return refused(units, im.Unavailable(err))
 		}
 		if n > 0 && n%30 == 1 {
-			s.opt.Log.Warn("a commit is tried again", "units", len(units), "tries", n, "error", err)
+			s.opt.Log.Warn("commit failed, retrying", "units", len(units), "attempt", n, "error", err)
 		}
 		pause := time.Duration(1+rand.IntN(10*(1+min(n, 30)))) * time.Millisecond
 		<-time.After(pause)
@@ -95,7 +94,7 @@ func (l *writer) commit(units []*Unit) *batch {
 	return refused(units, im.Unavailable(l.broken))
 }
 
-// commitEach tries each unit alone.
+// commitEach commits each unit alone.
 func (l *writer) commitEach(units []*Unit, err error) *batch {
 	if errors.Is(err, errInDoubt) {
 		return refused(units, im.Unavailable(err))
@@ -122,9 +121,9 @@ func refused(units []*Unit, err error) *batch {
 	return b
 }
 
-// try runs units in one transaction. It fails only when the database does.
+// try runs units in one transaction. Errors are those of the database.
 func (l *writer) try(units []*Unit) (*batch, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), l.attempt()) // a commit under way is finished, also while the server stops
+	ctx, cancel := context.WithTimeout(context.Background(), l.attempt()) // a commit under way finishes also while the server stops
 	defer cancel()
 	later := l.deferred
 	l.uncommitted = batchMark{}
@@ -134,10 +133,10 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 		err = l.resolve(doubt)
 	}
 	if err == nil && b == nil {
-		err = errTopicsCreated // it was a plant that took effect
+		err = errTopicsCreated // the commit in doubt was that of createTopicRows
 	}
 	if err != nil {
-		l.deferred = later // what it put off comes again with its units
+		l.deferred = later // the retry defers units again
 		l.s.unanswered.end(l.uncommitted)
 		return nil, err
 	}
@@ -153,7 +152,7 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 	return b, nil
 }
 
-// resolve finds out whether a commit took effect whose outcome was not heard.
+// resolve reads the outcome of a commit in doubt.
 func (l *writer) resolve(doubt *sqldb.InDoubt) error {
 	patience := time.Now().Add(l.s.opt.Patience)
 	if l.stopping {
@@ -194,7 +193,7 @@ func (l *writer) transact(ctx context.Context, units []*Unit) (b *batch, err err
 	if err != nil {
 		return nil, err
 	}
-	l.cached = nil // until it is true again
+	l.cached = nil // until the commit
 	if err := tx.Load(ctx, sess, needs); err != nil {
 		return nil, err
 	}
@@ -240,10 +239,10 @@ func (l *writer) transact(ctx context.Context, units []*Unit) (b *batch, err err
 	return b, nil
 }
 
-// tx is what the batch before this one left, where that lasts, and otherwise an empty one. House-keeping goes by what is
-// in the database, and changes it behind the world's back.
+// tx returns the cached transaction of the batch before, or an empty one. Maintenance reads and writes the database behind
+// the cached rows, and needs an empty one.
 func (l *writer) tx(ctx context.Context, sess *sqldb.Session, units []*Unit) (*txn.Tx, error) {
-	now := l.s.clock.Floor() // the last that was read of the database's clock, which the batch reads itself
+	now := l.s.clock.Floor() // the last known time; the batch reads the database's clock itself
 	if !l.s.Shared() {
 		now = l.s.Now()
 	}
@@ -261,10 +260,10 @@ func (l *writer) tx(ctx context.Context, sess *sqldb.Session, units []*Unit) (*t
 
 func maintains(u *Unit) bool { return u.maintain != nil }
 
-// errTopicsCreated says that topics were given their rows, and that the batch can begin anew.
-var errTopicsCreated = errors.New("store: new topics were given rows")
+// errTopicsCreated means that the missing rows of topics were created, and the batch can be retried.
+var errTopicsCreated = errors.New("store: rows of new topics were created")
 
-// createTopicRows gives topics the rows by which they are locked, in a transaction of its own, in their order.
+// createTopicRows creates the rows by which topics are locked, in a transaction of its own, in the order of names.
 func (l *writer) createTopicRows(ctx context.Context, topics []string) error {
 	sess, err := l.w.Begin(ctx)
 	if err != nil {
@@ -283,13 +282,13 @@ func (l *writer) createTopicRows(ctx context.Context, topics []string) error {
 	return errTopicsCreated
 }
 
-// maxMore bounds how often one unit may ask for more rows.
+// maxMore limits the NeedReads of one unit.
 const maxMore = 64
 
-// errDeferred puts a unit off: it asked for topics, and those of a batch are locked together and in order.
-var errDeferred = errors.New("store: the unit comes in a later batch")
+// errDeferred defers a unit to a later batch: it needs more topics, and the topics of a batch are locked together, in order.
+var errDeferred = errors.New("store: the unit is deferred to a later batch")
 
-// decide runs one unit, loading what it asks for on the way. It returns the unit's refusal, and the database's failure.
+// decide runs one unit, and loads more rows when it needs them. It returns the unit's refusal, and the database's error.
 func (l *writer) decide(ctx context.Context, sess *sqldb.Session, tx *txn.Tx, u *Unit) (refusal, failure error) {
 	for range maxMore {
 		err := l.decideRecovered(tx, u)
@@ -315,21 +314,21 @@ func (l *writer) decide(ctx context.Context, sess *sqldb.Session, tx *txn.Tx, u 
 			return nil, err
 		}
 	}
-	return im.Internal(fmt.Errorf("the unit asked for more rows %d times", maxMore)), nil
+	return im.Internal(fmt.Errorf("the unit needed more rows %d times", maxMore)), nil
 }
 
-// decideRecovered turns a panic of a unit into its refusal: a fault in one verb must not stop the store.
+// decideRecovered turns a panic of a unit into its refusal: a bug in one method must not stop the store.
 func (l *writer) decideRecovered(tx *txn.Tx, u *Unit) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			l.s.opt.Log.Error("a unit of work panicked", "panic", r, "stack", string(debug.Stack()))
+			l.s.opt.Log.Error("unit panicked", "panic", r, "stack", string(debug.Stack()))
 			err = im.Internal(fmt.Errorf("panic: %v", r))
 		}
 	}()
 	return u.Decide(tx)
 }
 
-// finish answers the callers, then lets readers have the records: a response is on its way before any event about its action.
+// finish responds to the callers, then releases the records to readers: a response precedes any event about its action.
 func (b *batch) finish(s *Store) {
 	for i, u := range b.units {
 		u.Done(b.errs[i])

@@ -14,20 +14,20 @@ type HistoryEntry struct {
 	Seq      uint64
 	At       int64 // milliseconds
 	Body     []byte
-	Message  string // its id, when it is a message
+	Message  string // the id of a message; empty for other records
 	Flags    txn.Flags
 	Readers  int64
 	Audience string
 }
 
-// HistoryRange says which part of a conversation to read.
+// HistoryRange selects a page of a conversation.
 type HistoryRange struct {
 	User  string
 	Topic string
 	Peer  string
 	From  uint64 // exclusive
 	Newer bool   // after From, the oldest first; else before From, the newest first
-	After uint64 // nothing up to here is shown to the user
+	After uint64 // records up to it are hidden from the user
 	Limit int
 }
 
@@ -45,10 +45,10 @@ func scanHistory(row sqldb.Row) (*HistoryEntry, error) {
 	return &e, row.Scan(&e.Seq, &e.At, &e.Body, &e.Message, &e.Flags, &e.Readers, &e.Audience)
 }
 
-// MessagePosition is a record of a conversation, as far as unread counts are concerned.
+// MessagePosition is a record of a conversation as unread counts need it.
 type MessagePosition struct {
 	Seq    uint64
-	Ord    int64 // the running count, when it counts as unread
+	Ord    int64 // the running count of unread records; 0 = it does not count
 	Sender string
 	Flags  txn.Flags
 }
@@ -66,19 +66,18 @@ func (s *Store) Message(ctx context.Context, topic, id string) (*txn.Message, er
 	return sqldb.One(ctx, s.db, txn.ScanMessage, queries.Text("Message"), topic, id)
 }
 
-// ReadMark is how a person's side of a conversation stands when it is read up to a sequence. None of it changes later,
-// whatever is said meanwhile.
+// ReadMark is the state of a user's side of a conversation that is read up to a sequence. Later records do not change it.
 type ReadMark struct {
-	Last    uint64 // the sequence of the last record up to there; 0 = there is none that was not read, or it was trimmed
-	UpTo    uint64 // where the timeline ended, when less than was asked
-	Ord     int64  // the count of what counts as unread, up to there
-	Pair    uint64 // the sequence of the last message on the other person's timeline; 0 = there is none
-	Own     int64  // of a group: how many of those are the reader's own
+	Last    uint64 // the sequence of the last unread record up to there; 0 = none, or it was trimmed
+	UpTo    uint64 // the requested sequence, or the head of the timeline when that is less
+	Ord     int64  // the running count up to there
+	Pair    uint64 // the sequence of the last message on the other user's timeline; 0 = none
+	Own     int64  // of a group: the reader's own records among them
 	Contact *im.Contact
 	Member  *im.Member
 }
 
-// ReadMark reads what reading a conversation up to a sequence means: with a peer, or in a group.
+// ReadMark reads the state of a conversation, with a peer or in a group, that is read up to a sequence; 0 = all of it.
 func (s *Store) ReadMark(ctx context.Context, user, peer, group string, upTo uint64) (f ReadMark, err error) {
 	topic, column := im.UserTopic(user), peer
 	if group != "" {
@@ -144,17 +143,17 @@ func readContact(ctx context.Context, r sqldb.Reader, user, peer string) (*im.Co
 	return c, err
 }
 
-// ConversationState is one person's side of a conversation, with how the conversation stands.
+// ConversationState is one user's side of a conversation, with the state of the conversation.
 type ConversationState struct {
 	Contact *im.Contact // one-to-one
 	Member  *im.Member  // of a group
 	Group   *im.Group
 	Head    uint64       // of the timeline
 	Counted int64        // of a group's timeline
-	Last    HistoryEntry // Seq 0 = nothing is left to show
+	Last    HistoryEntry // Seq 0 = no record can be shown
 }
 
-// Reading is the person's part of it.
+// Reading returns the read positions and settings of the user.
 func (d *ConversationState) Reading() *im.Reading {
 	if d.Member != nil {
 		return &d.Member.Reading
@@ -234,14 +233,14 @@ func (s *Store) NonReaders(ctx context.Context, group string, m *txn.Message, af
 		group, after, m.Seq, m.Sender, m.Topic, m.ID, limit)
 }
 
-// Found is a message that a search found.
+// Found is a result of a search.
 type Found struct {
-	ID    int64 // for the next page: what is older has a smaller one
+	ID    int64 // for the next page; older messages have smaller ones
 	Topic string
 	Msg   string
 }
 
-// Search finds messages by words, in what one of the topics may find, the newest first.
+// Search finds the messages with all words whose readers read one of the topics, the newest first.
 func (s *Store) Search(ctx context.Context, words, topics []string, before int64, limit int) ([]Found, error) {
 	query, arg := s.db.Search(words, topics)
 	return sqldb.All(ctx, s.db, func(row sqldb.Row) (*Found, error) {

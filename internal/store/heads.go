@@ -6,10 +6,10 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// maxHeads bounds the cache of heads. Past it the cache starts anew: it only saves reads.
+// maxHeads limits the cache of heads. A full cache is cleared: it only saves reads.
 const maxHeads = 1 << 20
 
-// headCache remembers how far topics have come, so that a storm of reconnecting devices does not ask the database.
+// headCache caches the heads of topics, so that a storm of reconnects does not read the database.
 type headCache struct {
 	off  bool // other nodes move heads too
 	mu   sync.RWMutex
@@ -26,7 +26,7 @@ func (c *headCache) get(topic string) (uint64, bool) {
 	return seq, ok
 }
 
-// learn notes a head that was read. A commit may have been quicker: the larger one is right.
+// learn caches a head that was read. A commit may have been faster: the larger one is right.
 func (c *headCache) learn(topic string, seq uint64) {
 	if c.off {
 		return

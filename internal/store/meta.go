@@ -17,7 +17,7 @@ const epochName = "epoch"
 
 func newEpoch() string { return uuid.NewString()[:8] }
 
-// OpenReading opens a database that is there for reading; servers may be using it.
+// OpenReading opens an existing database for reading; servers may be using it.
 func OpenReading(ctx context.Context, opt Options) (*Store, error) {
 	opt.fill()
 	s := &Store{opt: opt}
@@ -32,7 +32,7 @@ func OpenReading(ctx context.Context, opt Options) (*Store, error) {
 	}
 	err = s.db.Read(ctx, queries.Text("Meta"), func(row sqldb.Row) error { return row.Scan(&s.epoch) }, epochName)
 	if err == nil && s.epoch == "" {
-		err = errors.New("the database is not one of Beckon")
+		err = errors.New("the database was not created by Beckon")
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
@@ -40,7 +40,7 @@ func OpenReading(ctx context.Context, opt Options) (*Store, error) {
 	return s, nil
 }
 
-// Remember returns the value that the database keeps under a name: the first one it was given.
+// Remember returns the value of a name in the database: the first value that was given.
 func (s *Store) Remember(ctx context.Context, name, value string) (string, error) {
 	err := s.Once(ctx, func(sess *sqldb.Session) error {
 		if err := sess.Exec(ctx, queries.Text("MetaPut"), name, value); err != nil {
@@ -51,8 +51,8 @@ func (s *Store) Remember(ctx context.Context, name, value string) (string, error
 	return value, err
 }
 
-// Restored gives the database a new identity, after it was set back to an earlier state: positions that devices kept mean
-// nothing in it, and they load anew. No server may be running on it.
+// Restored gives the database a new epoch, after it was restored to an earlier state: the positions of devices are not valid in
+// it, and they load snapshots. No server may be running on it.
 func (s *Store) Restored(ctx context.Context) error {
 	return s.Once(ctx, func(sess *sqldb.Session) error {
 		s.epoch = newEpoch()
@@ -77,15 +77,15 @@ func (s *Store) Once(ctx context.Context, f func(*sqldb.Session) error) error {
 	return errors.Join(err, w.Close())
 }
 
-// OfflineWriter opens a connection that commits, for whoever fills a database on which Run is not running.
+// OfflineWriter opens a connection that commits while Run is not running.
 func (s *Store) OfflineWriter(ctx context.Context) (sqldb.Writer, error) {
 	return s.db.OfflineWriter(ctx)
 }
 
-// Damage says what is damaged in the database itself.
+// Damage lists the damage of the database itself.
 func (s *Store) Damage(ctx context.Context) ([]string, error) { return s.db.Damage(ctx) }
 
-// MaintainOffline keeps a database in order on which Run is not running, until ctx ends.
+// MaintainOffline maintains a database on which Run is not running, until ctx ends.
 func (s *Store) MaintainOffline(ctx context.Context) error { return s.db.Run(ctx) }
 
 // SetEpoch makes an epoch the identity of the database.
@@ -96,7 +96,7 @@ func SetEpoch(ctx context.Context, sess *sqldb.Session, epoch string) error {
 // Importing is the name of the value that the database keeps during an import.
 const Importing = "importing"
 
-// checkComplete refuses a database into which an import did not come to its end.
+// checkComplete returns an error for a database with an interrupted import.
 func (s *Store) checkComplete(ctx context.Context) error {
 	return s.db.Read(ctx, queries.Text("Meta"), func(sqldb.Row) error {
 		return errors.New("an import into this database was interrupted: create a new database and import again")

@@ -15,14 +15,14 @@ func (s *Store) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	return s.db.View(ctx, f)
 }
 
-// Page is a run of records of one topic, read together with where the topic begins and ends.
+// Page is a range of records of one topic, read together with the topic's ends.
 type Page struct {
 	Records []txn.Record // oldest first
 	Head    uint64       // the last sequence
-	Floor   uint64       // the last sequence that was trimmed: a reader before it has missed something for good
+	Floor   uint64       // the last sequence that was trimmed: readers before it have lost records
 }
 
-// Records returns the records of a topic after a sequence, at most limit of them and about maxBytes of bodies.
+// Records returns the records of a topic after a sequence: at most limit, and about maxBytes of bodies.
 func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) (err error) {
 		if p.Head, p.Floor, err = readTopic(ctx, r, topic); err != nil {
@@ -62,40 +62,40 @@ func (s *Store) Head(ctx context.Context, topic string) (uint64, error) {
 	return s.unanswered.readable(topic, head), err
 }
 
-// Reaches reports whether a topic has a record with this sequence or a later one, also when it may not be read yet: a device may
-// have it from another node.
+// Reaches reports whether a topic has a record with this sequence or a later one, also one that may not be read yet: a device
+// may have it from another node.
 func (s *Store) Reaches(ctx context.Context, topic string, seq uint64) (bool, error) {
 	head, _, err := readTopic(ctx, s.db, topic)
 	return head >= seq, err
 }
 
-// Membership is one group of a person, and where to listen to it from.
+// Membership is one group of a user, with the position after which the user reads it.
 type Membership struct {
 	GroupID   string
 	JoinedSeq uint64
 	Head      uint64
 }
 
-// Snapshot is what a connecting device is told, all read at one moment.
+// Snapshot is the state for a connecting device, read in one snapshot of the database.
 type Snapshot struct {
 	Now         int64
 	Head        uint64 // of the user topic
 	Groups      []Membership
 	Invitations []OpenInvitation
-	Over        []string // invitations to several that are over and still marked as followed by the user
+	Over        []string // invitations to several that are over and still followed by the user
 }
 
-// OpenInvitation is an invitation that is open for a person: as its inviter, or as an invitee.
+// OpenInvitation is an invitation that is open for a user: as its inviter, or as an invitee.
 type OpenInvitation struct {
 	Invitation invite.Invitation
 	Mine       *invite.Invitee // nil for the inviter
 	Head       uint64          // of the invitation's topic, when it has one
 }
 
-// MaxSnapshot bounds the open invitations of one snapshot; the rest are found with listInvitations.
+// MaxSnapshot limits the open invitations of one snapshot; listInvitations returns the others.
 const MaxSnapshot = 200
 
-// Snapshot reads what is open for a person, and how far their timelines have come at that moment.
+// Snapshot reads the open invitations of a user, and the heads of the user's timelines.
 func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 	snap := &Snapshot{}
 	err := s.View(ctx, func(r sqldb.Reader) (err error) {
@@ -120,8 +120,8 @@ func scanMembership(row sqldb.Row) (*Membership, error) {
 	return &m, row.Scan(&m.GroupID, &m.JoinedSeq, &m.Head)
 }
 
-// readOpen lists the invitations that wait for the user's answer first, so that the limit does not cut them off; then those that
-// the user made; then those that are decided for the user and open for others.
+// readOpen lists the invitations without the user's answer first, so that the limit does not cut them off; then those of the
+// user as the inviter; then those that are decided for the user and open for others.
 func readOpen(ctx context.Context, r sqldb.Reader, user string, limit int) (list []OpenInvitation, over []string, err error) {
 	invited := func(rows sqldb.Row) error {
 		v, w, err := txn.ScanInvited(rows)
@@ -155,7 +155,7 @@ func readOpen(ctx context.Context, r sqldb.Reader, user string, limit int) (list
 	return list, over, nil
 }
 
-// readOwnTopicHeads reads how far the topics of those invitations have come that have one.
+// readOwnTopicHeads reads the heads of invitations with a topic of their own.
 func readOwnTopicHeads(ctx context.Context, r sqldb.Reader, list []OpenInvitation) (err error) {
 	for i := range list {
 		if v := &list[i].Invitation; v.OwnTopic {
@@ -182,7 +182,7 @@ func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invi
 	return sqldb.All(ctx, s.db, txn.ScanInvitee, queries.Text("Invitees"), id, ord, limit)
 }
 
-// OpenInvitations reads what is open for a person.
+// OpenInvitations reads the open invitations of a user.
 func (s *Store) OpenInvitations(ctx context.Context, user string, limit int) ([]OpenInvitation, error) {
 	list, _, err := readOpen(ctx, s.db, user, limit)
 	return list, err
@@ -248,7 +248,7 @@ func (s *Store) Joined(ctx context.Context, user, after string, limit int) ([]im
 	return sqldb.All(ctx, s.db, txn.ScanGroup, queries.Text("GroupsOfUser"), user, after, limit)
 }
 
-// Heads returns the heads of topics: the sweep compares them with what was delivered.
+// Heads returns the heads of topics, which the reconcile pass compares with the delivered positions.
 func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, error) {
 	heads := make(map[string]uint64, len(topics))
 	var ask []string
@@ -278,7 +278,7 @@ func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, 
 	return heads, err
 }
 
-// Floor returns the last sequence of a topic that was trimmed away.
+// Floor returns the last sequence of a topic that was trimmed.
 func (s *Store) Floor(ctx context.Context, topic string) (uint64, error) {
 	_, floor, err := readTopic(ctx, s.db, topic)
 	return floor, err

@@ -1,6 +1,6 @@
-// Package store owns durability and order: it runs units of work on topics, commits them in groups, and reads what was committed.
+// Package store owns durability and order: it runs units of work on topics, commits them in groups, and reads committed rows.
 //
-// It never decides and never announces: what a unit does is the engine's, and committed records are handed on as they are.
+// It does not decide: units do. It passes committed records to an Announcer and does not deliver them.
 package store
 
 import (
@@ -27,37 +27,38 @@ import (
 type Options struct {
 	// Dir holds the SQLite database. Default: "beckon-data".
 	Dir string
-	// Postgres is the address of a PostgreSQL database, which many nodes may share, instead of the one in Dir. Default: none.
+	// Postgres is the URL of a PostgreSQL database, which nodes may share, instead of the one in Dir. Default: none.
 	Postgres string
-	// Writers bounds the connections that commit to PostgreSQL side by side. With more, batches are smaller and cost more. Default: 2.
+	// Writers limits the connections that commit to PostgreSQL concurrently. More of them make smaller batches, which cost more.
+	// Default: 2.
 	Writers int
-	// Now is this machine's clock, in milliseconds. Change it only in tests. Default: the system's. With PostgreSQL its
-	// clock decides, whatever this one says.
+	// Now is this machine's clock, in milliseconds. Change it only in tests. With PostgreSQL its clock decides instead.
+	// Default: the system's clock.
 	Now func() int64
-	// MaxBatch bounds how many units share one commit. Larger batches cost less per unit and make the first wait
-	// for the last. Default: 256.
+	// MaxBatch limits the units of one commit. Larger batches cost less per unit and make the first unit wait for the last.
+	// Default: 256.
 	MaxBatch int
-	// Queue bounds how many units wait for a commit; when it is full, Do blocks. Default: 4096.
+	// Queue limits the units that wait for a commit; when it is full, Submit blocks. Default: 4096.
 	Queue int
-	// CacheRows bounds the rows that the writer to SQLite keeps in mind from one batch to the next. Default: 65,536.
+	// CacheRows limits the rows that the SQLite writer caches across batches. Default: 65,536.
 	CacheRows int
-	// Patience is how long a commit is tried again when the database cannot be reached. Then its units are refused.
+	// Patience limits the retries of a commit while the database cannot be reached. Then its units are refused.
 	// Default: 15 s.
 	Patience time.Duration
-	// NoSync leaves out the fsync at each commit. For measuring what it costs, never for use. Default: false.
+	// NoSync skips the fsync of each commit. For measurements only: a crash loses commits. Default: false.
 	NoSync bool
 	// CacheBytes limits the page caches of SQLite, in bytes. Default: 64 MiB for the writer and 16 MiB for each reader.
 	CacheBytes int64
-	// Schema is the version to which PostgreSQL is brought, for tests of upgrades. Default: the latest.
+	// Schema is the version to which PostgreSQL is migrated, for tests of upgrades. Default: the latest.
 	Schema int64
-	// Retention is how long records are kept. Default: for ever.
+	// Retention is the age at which records are removed. Default: never.
 	Retention time.Duration
-	// Tap says which events leave the house with the records of a batch, in the same commit. Default: none.
+	// Tap returns the outbox events for the records of a batch, which are written with them. Default: none.
 	Tap func(now int64, records []txn.Record) []txn.OutboxEvent
-	// OnCommit is told of each batch that was committed, before anybody is answered. It must not block, or keep the world.
-	// Default: nobody is.
+	// OnCommit is called for each committed batch, before its callers get their responses. It must not block or keep the
+	// transaction. Default: none.
 	OnCommit func(*txn.Tx)
-	// Log receives what operators should know. Default: slog.Default().
+	// Log receives errors and state changes for operators. Default: slog.Default().
 	Log *slog.Logger
 }
 
@@ -68,47 +69,47 @@ func (o *Options) fill() {
 	o.Log = cmp.Or(o.Log, slog.Default())
 }
 
-// backend is a database: what differs between SQLite and PostgreSQL is behind it.
+// backend is a database: SQLite or PostgreSQL.
 type backend interface {
 	sqldb.Reader
-	// View runs f so that all it reads is of one moment.
+	// View runs f with a reader of one snapshot.
 	View(ctx context.Context, f func(sqldb.Reader) error) error
-	// OfflineWriter opens a connection that commits, when no server runs here.
+	// OfflineWriter opens a connection that commits while no server runs.
 	OfflineWriter(ctx context.Context) (sqldb.Writer, error)
-	// OpenWriter opens one of the writers of a server; Writers is how many there may be.
+	// OpenWriter opens one of the writers of a server; Writers is their number.
 	OpenWriter(ctx context.Context) (sqldb.Writer, error)
 	Writers() int
 	// Shared reports whether other nodes write the same database.
 	Shared() bool
 	// Ping reads the clock of a shared database that takes writes.
 	Ping(ctx context.Context) (now int64, err error)
-	// Classify says what may help after a failure.
+	// Classify reports whether a retry may help after an error.
 	Classify(err error) sqldb.ErrorClass
-	// Search is the query for all words, in what one of the topics finds, before a number, and up to a limit.
+	// Search returns the query of messages with all words whose readers read one of the topics, before a number, with a limit.
 	Search(words, topics []string) (query, arg string)
-	// Damage says what is damaged in the database itself.
+	// Damage lists the damage of the database itself.
 	Damage(ctx context.Context) ([]string, error)
-	// Run keeps the database in order until ctx ends.
+	// Run maintains the database until ctx ends.
 	Run(ctx context.Context) error
 	Close() error
 }
 
-// Unit is one piece of work on the world.
+// Unit is one piece of work in a batch.
 type Unit struct {
 	Reads txn.ReadSet
-	// Decide looks at the world and puts what changes. An error refuses: nothing changes. It may be run again, and must
-	// not block, keep the world, or do anything that cannot be repeated.
+	// Decide reads the transaction and puts the changes. With an error nothing changes. It may run again, and must not block,
+	// keep the transaction, or have other effects.
 	Decide func(*txn.Tx) error
-	// Done is told once, after what was decided is durable. Units are told in the order in which they were decided, and
-	// before any of the batch's records is announced. It must not block.
+	// Done is called once, after the commit, in the order of decisions and before any record of the batch is announced. It must
+	// not block.
 	Done func(error)
 
-	maintain func(context.Context, *sqldb.Session, int64) error // house-keeping in the same transaction
-	tries    int                                                // how often it was put off for topics that it did not declare
+	maintain func(context.Context, *sqldb.Session, int64) error // maintenance in the same transaction
+	tries    int                                                // deferrals for topics that it did not declare
 }
 
-// Announcer is told of committed records after all units of their batch were Done. Batches of different writers may be
-// told in another order than that of their commits.
+// Announcer receives committed records after all units of their batch were Done. Batches of different writers may arrive in
+// another order than that of their commits.
 type Announcer func([]txn.Record)
 
 // Store is the durable state of a server.
@@ -125,8 +126,8 @@ type Store struct {
 
 	unanswered  unanswered
 	clock       clock.Clock
-	gaveUp      atomic.Bool // a commit gave up trying to reach the database
-	unreachable atomic.Bool // the database did not answer when it was last asked
+	gaveUp      atomic.Bool // the last commit timed out because the database could not be reached
+	unreachable atomic.Bool // the last pings failed
 	batches     atomic.Int64
 	done        atomic.Int64
 }
@@ -154,7 +155,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
 	}
 	if s.Shared() {
-		if err := s.ping(ctx); err != nil { // before anybody asks what time it is
+		if err := s.ping(ctx); err != nil { // before the first use of the clock
 			return nil, errors.Join(err, s.db.Close())
 		}
 	}
@@ -170,28 +171,28 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	return s, nil
 }
 
-// Announce sets who is told of committed records. Call it before Run.
+// Announce sets the receiver of committed records. Call it before Run.
 func (s *Store) Announce(a Announcer) { s.announce = a }
 
-// Epoch identifies this database: positions in its timelines mean nothing in another one.
+// Epoch identifies this database: positions in its timelines are not valid in another one.
 func (s *Store) Epoch() string { return s.epoch }
 
-// ClusterID identifies this database to its nodes. Unlike the epoch it does not travel with an export.
+// ClusterID identifies this database to its nodes. Unlike the epoch it is not part of an export.
 func (s *Store) ClusterID() string { return s.clusterID }
 
 // Shared reports whether other nodes write the same database.
 func (s *Store) Shared() bool { return s.db.Shared() }
 
-// Reachable reports whether the database could be reached when it was last tried.
+// Reachable reports whether the last attempt to reach the database succeeded.
 func (s *Store) Reachable() bool { return !s.gaveUp.Load() && !s.unreachable.Load() }
 
-// Stats are counts since the store was opened.
+// Stats holds counters since the store was opened.
 type Stats struct {
 	Batches, Units        int64
-	Trips, Sent, Received int64 // how often a database over the network was asked and answered, and bytes there and back
+	Trips, Sent, Received int64 // round trips to a database over the network, and bytes in each direction
 }
 
-// Stats returns counts since the store was opened.
+// Stats returns the counters since the store was opened.
 func (s *Store) Stats() Stats {
 	st := Stats{Batches: s.batches.Load(), Units: s.done.Load()}
 	if far, ok := s.db.(interface{ Stats() (int64, int64, int64) }); ok {
@@ -203,10 +204,10 @@ func (s *Store) Stats() Stats {
 const (
 	pingEvery   = time.Second
 	pingTime    = 2 * time.Second
-	pingsMissed = 2 // beats in a row that are missed until the database is away
+	pingsMissed = 2 // failed pings in a row after which the database counts as unreachable
 )
 
-// watch feels the pulse of a database over the network, and sets the clock by it, until ctx ends.
+// watch pings a database over the network and sets the clock by it, until ctx ends.
 func (s *Store) watch(ctx context.Context) error {
 	if !s.Shared() {
 		return nil
@@ -222,14 +223,14 @@ func (s *Store) watch(ctx context.Context) error {
 		if err := s.ping(ctx); err != nil {
 			if missed++; missed == pingsMissed && ctx.Err() == nil {
 				s.unreachable.Store(true)
-				s.opt.Log.Warn("the database does not answer", "error", err)
+				s.opt.Log.Warn("database unreachable", "error", err)
 			}
 			continue
 		}
 		missed = 0
 		if s.gaveUp.Swap(false) || s.unreachable.Swap(false) {
 			s.unreachable.Store(false)
-			s.opt.Log.Info("the database is reached again")
+			s.opt.Log.Info("database reachable again")
 		}
 	}
 }
@@ -244,13 +245,13 @@ func (s *Store) ping(ctx context.Context) error {
 	return err
 }
 
-// Now is the store's clock in milliseconds. It never goes back.
+// Now returns the time of the store's clock in milliseconds. It never decreases.
 func (s *Store) Now() int64 { return s.clock.Read() }
 
-// Submit queues a unit; the outcome comes through its Done. It blocks while the queue is full, and returns an error,
-// without Done, only when the store is closing.
+// Submit queues a unit, whose Done gets the result. It blocks while the queue is full, and returns an error, without Done,
+// only when the store is closing.
 func (s *Store) Submit(u *Unit) error {
-	s.gate.RLock() // held while sending, so that closing waits for whoever is about to queue something
+	s.gate.RLock() // held while sending, so that closing waits for senders
 	defer s.gate.RUnlock()
 	if s.shut {
 		return ErrClosed
@@ -259,7 +260,7 @@ func (s *Store) Submit(u *Unit) error {
 	return nil
 }
 
-// Backlog says how full the fullest queue is, from 0 to 1.
+// Backlog returns the load of the fullest queue, from 0 to 1.
 func (s *Store) Backlog() (most float64) {
 	for _, q := range s.queues {
 		most = max(most, float64(len(q))/float64(cap(q)))
@@ -267,7 +268,7 @@ func (s *Store) Backlog() (most float64) {
 	return most
 }
 
-// shard picks the writer of a unit: the same for all that begin with the same topic.
+// shard returns the index of a unit's writer: the same for units with the same first topic.
 func (s *Store) shard(u *Unit) int {
 	if len(s.queues) == 1 || len(u.Reads.Topics) == 0 {
 		return 0
@@ -277,7 +278,7 @@ func (s *Store) shard(u *Unit) int {
 	return int(h.Sum32() % uint32(len(s.queues)))
 }
 
-// Run commits units until ctx ends; then it finishes what is queued and returns.
+// Run commits units until ctx ends; then it commits the queued units and returns.
 func (s *Store) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancel(ctx)
 	defer fail()
@@ -300,7 +301,7 @@ func (s *Store) Run(ctx context.Context) error {
 		writers.Go(func() error {
 			err := s.write(ctx, fail, shut, queue)
 			if err != nil {
-				fail() // without one of its writers the store is none
+				fail() // the topics of this writer cannot be committed any more
 			}
 			return err
 		})

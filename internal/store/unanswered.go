@@ -8,8 +8,8 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// unanswered knows the records of batches that are committed, or about to be, and whose callers have no response yet. Readers do not
-// get them: on one connection the response to an action comes before any event about it, also when the connection catches up.
+// unanswered holds the records of batches that are committed, or being committed, and whose callers have no response yet.
+// Readers do not get them: on one connection the response to an action precedes any event about it, also after a reconnect.
 type unanswered struct {
 	mu      sync.RWMutex
 	batches uint64
@@ -25,7 +25,7 @@ type batchMark struct {
 	topics []string
 }
 
-// begin notes the records of a batch before its commit.
+// begin adds the records of a batch before its commit.
 func (u *unanswered) begin(records []txn.Record) batchMark {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -45,7 +45,7 @@ func (u *unanswered) begin(records []txn.Record) batchMark {
 	return m
 }
 
-// end forgets a batch whose callers were answered, or that was not committed.
+// end removes a batch whose callers have their responses, or that was not committed.
 func (u *unanswered) end(m batchMark) {
 	if len(m.topics) == 0 {
 		return
@@ -62,7 +62,7 @@ func (u *unanswered) end(m batchMark) {
 	}
 }
 
-// readable is how far a topic may be read whose head was read before.
+// readable returns the last sequence of a topic that may be read; head must have been read before the call.
 func (u *unanswered) readable(topic string, head uint64) uint64 {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
@@ -72,14 +72,14 @@ func (u *unanswered) readable(topic string, head uint64) uint64 {
 	return head
 }
 
-// AllReadable reports whether all that is committed of a topic may be read.
+// AllReadable reports whether all committed records of a topic may be read.
 func (s *Store) AllReadable(topic string) bool {
 	s.unanswered.mu.RLock()
 	defer s.unanswered.mu.RUnlock()
 	return len(s.unanswered.first[topic]) == 0
 }
 
-// cut takes from a page the records that may not be read yet.
+// cut removes the records from a page that may not be read yet.
 func (u *unanswered) cut(topic string, p *Page) {
 	p.Head = u.readable(topic, p.Head)
 	for n := len(p.Records); n > 0 && p.Records[n-1].Seq > p.Head; n-- {
@@ -87,8 +87,8 @@ func (u *unanswered) cut(topic string, p *Page) {
 	}
 }
 
-// cutSnapshot lets a snapshot go on with the records that may not be read yet. What they changed is in it already: sessions take
-// an event of a known version as one that they have.
+// cutSnapshot moves the positions of a snapshot before the records that may not be read yet. Their changes are in it already:
+// sessions ignore events of a known version.
 func (u *unanswered) cutSnapshot(user string, snap *Snapshot) {
 	snap.Head = u.readable(im.UserTopic(user), snap.Head)
 	for i := range snap.Groups {

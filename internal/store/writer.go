@@ -10,20 +10,20 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// writer is one writer with its queue: it forms batches and commits them one after another.
+// writer forms batches of the units in its queue and commits them one after another. One goroutine owns all fields.
 type writer struct {
 	s           *Store
 	w           sqldb.Writer
 	queue       chan *Unit
-	stopping    bool      // nothing new is coming
-	gaveUp      bool      // the last batch was given up because the database could not be reached
-	cached      *txn.Tx   // what a lasting world knows; nil = nothing
-	broken      error     // nothing can be committed any more
-	uncommitted batchMark // of the batch that is being committed
-	deferred    []*Unit   // put off for topics that they did not declare; they go first into the next batch
+	stopping    bool      // the queue gets no more units
+	gaveUp      bool      // the last batch was refused because the database could not be reached
+	cached      *txn.Tx   // the transaction of the last batch, for a SingleWriter; nil = none
+	broken      error     // why no commit is possible any more
+	uncommitted batchMark // of the batch under way
+	deferred    []*Unit   // for topics that they did not declare; first in the next batch
 }
 
-// write commits what comes in a queue until ctx ends, and then what is left in it, once nobody queues any more.
+// write commits the units of a queue until ctx ends, and then the rest of the queue, after shut is closed.
 func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, queue chan *Unit) error {
 	w, err := s.db.OpenWriter(context.Background())
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, qu
 		}
 	}
 	l.stopping = true
-	for units := l.next(shut); units != nil; units = l.next(shut) { // whoever is queueing still is taken from
+	for units := l.next(shut); units != nil; units = l.next(shut) { // senders may still block on the queue
 		done <- l.commit(units)
 	}
 	for units := l.fill(nil); len(units) > 0; units = l.fill(nil) {
@@ -67,7 +67,7 @@ func (l *writer) next(end <-chan struct{}) []*Unit {
 	}
 }
 
-// fill adds to a batch what was put off, and what has arrived: what comes while one batch is committed is the next one.
+// fill adds the deferred and the queued units to a batch. Units that arrive during a commit form the next batch.
 func (l *writer) fill(units []*Unit) []*Unit {
 	units = append(l.deferred, units...)
 	l.deferred = nil

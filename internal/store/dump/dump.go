@@ -1,6 +1,6 @@
-// Package dump owns the way of a whole database into another: an export, which is a backup too, and its import.
+// Package dump exports a whole database, also as a backup, and imports it into another.
 //
-// It knows the names of tables and columns, and never what their rows mean, but for the words by which messages are found.
+// It knows tables and columns from their schemas, and of the meaning of rows only the words of messages.
 package dump
 
 import (
@@ -21,10 +21,10 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// exportVersion grows when what is exported cannot be imported by an earlier program.
+// exportVersion changes when earlier programs cannot import the export.
 const exportVersion = 2
 
-// exportTime bounds an export.
+// exportTime limits an export.
 const exportTime = 24 * time.Hour
 
 // Tables returns the tables of an export in its order. Their columns give the order of values in its rows.
@@ -32,7 +32,7 @@ func Tables() []*txn.Schema {
 	return slices.DeleteFunc(txn.Schemas(), func(s *txn.Schema) bool { return s.NoDump != "" })
 }
 
-// exportLine is one line of an export: the first has its version, the last says that it is whole, each other has a table or a row.
+// exportLine is one line of an export: the first has its version, the last the number of rows, others have a table or a row.
 type exportLine struct {
 	Version int    `json:"beckonExport,omitempty"`
 	Epoch   string `json:"epoch,omitempty"`
@@ -41,8 +41,8 @@ type exportLine struct {
 	Rows    int64  `json:"end,omitempty"`
 }
 
-// Export writes everything that is stored, as it is at one moment, as lines of JSON, and returns how many rows that were. A
-// server may be running on the database.
+// Export writes a snapshot of the database as lines of JSON, and returns the number of rows. A server may be running on the
+// database.
 func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, exportTime)
 	defer cancel()
@@ -52,7 +52,7 @@ func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 	if err := enc.Encode(exportLine{Version: exportVersion, Epoch: s.Epoch()}); err != nil {
 		return 0, err
 	}
-	rows := int64(1) // so that the end of an empty house is seen too
+	rows := int64(1) // one more, so that the end of an empty database has a number too
 	err := s.View(ctx, func(r sqldb.Reader) error {
 		for _, t := range Tables() {
 			if err := enc.Encode(exportLine{Table: t.Name}); err != nil {
@@ -72,13 +72,13 @@ func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 		return nil
 	})
 	if err != nil {
-		return 0, errors.Join(err, out.Flush()) // without its last line it is known as broken off
+		return 0, errors.Join(err, out.Flush()) // without its last line an import refuses it
 	}
 	return rows - 1, errors.Join(enc.Encode(exportLine{Rows: rows}), out.Flush())
 }
 
-// Find says what a search finds a stored message by, given its timeline, its sequence on the other person's timeline, and its
-// body; nil when it does not.
+// Find returns the words by which a search finds a stored message, given its timeline, its sequence on the other user's timeline,
+// and its body; nil when it has none.
 type Find func(topic string, pair int64, body []byte) *sqldb.Phrase
 
 const (
@@ -86,8 +86,8 @@ const (
 	importCommit = 20000 // rows in one transaction
 )
 
-// Import fills an empty database with an export, and returns how many rows that were. With restored, the database is a new one: what devices remember of another
-// does not count in it. No server may be running on it.
+// Import fills an empty database with an export, and returns the number of rows. With restored, the database keeps its own epoch,
+// so that the positions of devices are not valid in it. No server may be running on it.
 func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, find Find) (int64, error) {
 	if err := mustBeEmpty(ctx, s); err != nil {
 		return 0, err
@@ -146,17 +146,17 @@ func mustBeEmpty(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-// importer writes rows in statements and transactions of many.
+// importer writes rows, many in each statement and transaction.
 type importer struct {
 	w    sqldb.Writer
 	sess *sqldb.Session
 	find Find
 
 	table   *txn.Schema // nil before the first
-	rows    []any       // of the statement to be
+	rows    []any       // of the next statement
 	phrases []sqldb.Phrase
 	open    int   // rows in this transaction
-	total   int64 // as the end of the export counts
+	total   int64 // with one more, as in the last line of the export
 }
 
 func (m *importer) run(ctx context.Context, in *json.Decoder) error {
@@ -173,7 +173,7 @@ func (m *importer) run(ctx context.Context, in *json.Decoder) error {
 		switch {
 		case l.Rows > 0:
 			if l.Rows != m.total {
-				return fmt.Errorf("the export says that it has %d rows, and has %d", l.Rows-1, m.total-1)
+				return fmt.Errorf("the export should have %d rows, and has %d", l.Rows-1, m.total-1)
 			}
 			return m.commit(ctx)
 		case l.Table != "":
@@ -210,7 +210,7 @@ func (m *importer) row(ctx context.Context, row []any) error {
 	}
 	if m.table == txn.Records && row[9] != "" {
 		if p := m.find(row[0].(string), row[8].(int64), []byte(row[5].(string))); p != nil {
-			p.At = row[2].(int64) // a search finds the newest first
+			p.At = row[2].(int64) // a search orders by time
 			m.phrases = append(m.phrases, *p)
 		}
 	}
@@ -225,13 +225,13 @@ func (m *importer) row(ctx context.Context, row []any) error {
 	return m.commit(ctx)
 }
 
-// flush writes the rows that wait.
+// flush writes the buffered rows.
 func (m *importer) flush(ctx context.Context) (err error) {
 	if m.sess == nil {
 		if m.sess, err = m.w.Begin(ctx); err != nil {
 			return err
 		}
-		if m.sess.NoTimeout != "" { // where the export comes from may be slow
+		if m.sess.NoTimeout != "" { // the source of the export may be slow
 			if err := m.sess.Query(ctx, m.sess.NoTimeout, nil, func(sqldb.Row) error { return nil }); err != nil {
 				return err
 			}
