@@ -18,7 +18,7 @@ type Dialect struct {
 	LockNeedsRow bool   // only a topic with a row can be locked
 	SingleWriter bool   // no other process writes, so that rows can be cached across batches
 
-	// Fill returns a statement for a template, whose mark "?*" stands for rows of the given width, with as many of the
+	// Fill returns a statement for a template: its mark "?*" stands for rows of the given width, with as many of the
 	// values as the statement takes. It returns the rest.
 	Fill func(template string, width int, values []any) (text string, args, rest []any)
 	// Index returns the statements that replace the words of a message in the search index.
@@ -104,7 +104,7 @@ type Writer interface {
 	Close() error
 }
 
-// ErrorClass tells whether a retry may help after an error.
+// ErrorClass is whether a retry may help after an error.
 type ErrorClass int
 
 // The classes of errors.
@@ -124,7 +124,7 @@ func (e *InDoubt) Unwrap() error { return e.Cause }
 // Reader runs queries outside a batch.
 type Reader interface {
 	Read(ctx context.Context, query string, scan func(Row) error, args ...any) error
-	// ReadIn runs a template whose mark "?*" stands for any number of keys.
+	// ReadIn runs a template: its mark "?*" stands for any number of keys.
 	ReadIn(ctx context.Context, template string, keys []string, scan func(Row) error) error
 }
 

@@ -47,8 +47,8 @@ func (l *writer) attempt() time.Duration {
 	return attempt
 }
 
-// commit decides and commits units. It retries while the database cannot be reached or other transactions have priority.
-// After another error each unit is committed alone, so that one invalid unit does not fail the others.
+// commit decides and commits units. It retries while the database cannot be reached or other transactions have
+// priority. After another error each unit is committed alone, so that one invalid unit does not fail the others.
 func (l *writer) commit(units []*Unit) *batch {
 	s := l.s
 	patience := time.Now().Add(s.opt.Patience)
@@ -74,7 +74,8 @@ func (l *writer) commit(units []*Unit) *batch {
 			l.broken = err
 			break
 		}
-		if t := s.db.Classify(err); t == sqldb.Permanent || t == sqldb.Conflict && n >= maxConflicts || errors.Is(err, errInDoubt) {
+		if t := s.db.Classify(err); t == sqldb.Permanent || t == sqldb.Conflict && n >= maxConflicts ||
+			errors.Is(err, errInDoubt) {
 			s.opt.Log.Error("group commit failed", "units", len(units), "error", err)
 			return l.commitEach(units, err)
 		}
@@ -123,7 +124,8 @@ func refused(units []*Unit, err error) *batch {
 
 // try runs units in one transaction. Errors are those of the database.
 func (l *writer) try(units []*Unit) (*batch, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), l.attempt()) // a commit under way finishes also while the server stops
+	// a commit under way finishes also while the server stops
+	ctx, cancel := context.WithTimeout(context.Background(), l.attempt())
 	defer cancel()
 	later := l.deferred
 	l.uncommitted = batchMark{}
@@ -239,8 +241,8 @@ func (l *writer) transact(ctx context.Context, units []*Unit) (b *batch, err err
 	return b, nil
 }
 
-// tx returns the cached transaction of the batch before, or an empty one. Maintenance reads and writes the database behind
-// the cached rows, and needs an empty one.
+// tx returns the cached transaction of the batch before, or an empty one. Maintenance reads and writes the database
+// behind the cached rows, and needs an empty one.
 func (l *writer) tx(ctx context.Context, sess *sqldb.Session, units []*Unit) (*txn.Tx, error) {
 	now := l.s.clock.Floor() // the last known time; the batch reads the database's clock itself
 	if !l.s.Shared() {
@@ -285,10 +287,12 @@ func (l *writer) createTopicRows(ctx context.Context, topics []string) error {
 // maxMore limits the NeedReads of one unit.
 const maxMore = 64
 
-// errDeferred defers a unit to a later batch: it needs more topics, and the topics of a batch are locked together, in order.
+// errDeferred defers a unit to a later batch: it needs more topics, and the topics of a batch are locked together, in
+// order.
 var errDeferred = errors.New("store: the unit is deferred to a later batch")
 
-// decide runs one unit, and loads more rows when it needs them. It returns the unit's refusal, and the database's error.
+// decide runs one unit, and loads more rows when it needs them. It returns the unit's refusal, and the database's
+// error.
 func (l *writer) decide(ctx context.Context, sess *sqldb.Session, tx *txn.Tx, u *Unit) (refusal, failure error) {
 	for range maxMore {
 		err := l.decideRecovered(tx, u)

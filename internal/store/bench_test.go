@@ -39,7 +39,9 @@ func filled(b *testing.B, fill func(do func(txn.ReadSet, func(*txn.Tx)))) *store
 	return s
 }
 
-const body = `{"type":"message","messageID":"01a2061c-4bac-70bc-bfe8-7297ce70e622","messageType":"text","from":"bob","groupID":"g","time":1795000000000,"text":"a message of the usual length, neither long nor short"}`
+const body = `{"type":"message","messageID":"01a2061c-4bac-70bc-bfe8-7297ce70e622",` +
+	`"messageType":"text","from":"bob","groupID":"g","time":1795000000000,` +
+	`"text":"a message of the usual length, neither long nor short"}`
 
 // BenchmarkHistory reads a page of 50 from the middle of a conversation of a million messages.
 func BenchmarkHistory(b *testing.B) {
@@ -48,14 +50,16 @@ func BenchmarkHistory(b *testing.B) {
 		for n := range messages / each {
 			do(txn.ReadSet{Topics: []string{"group:g"}}, func(tx *txn.Tx) {
 				for i := range each {
-					tx.Append("group:g", txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(n, "-", i), Sender: "bob"})
+					tx.Append("group:g", txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(n, "-", i),
+						Sender: "bob"})
 				}
 			})
 		}
 	})
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		h := store.HistoryRange{User: "ann", Topic: "group:g", Peer: txn.GroupPeer, From: uint64(50 + (i*7919)%messages), Limit: 50}
+		h := store.HistoryRange{User: "ann", Topic: "group:g", Peer: txn.GroupPeer, From: uint64(50 + (i*7919)%messages),
+			Limit: 50}
 		list, err := s.History(b.Context(), h)
 		if err != nil || len(list) < 49 {
 			b.Fatal(len(list), err)
@@ -76,8 +80,10 @@ func BenchmarkConversations(b *testing.B) {
 				tx.PutMember(im.Member{GroupID: group, UserID: "ann", Role: im.RoleMember})
 				tx.PutContact(im.Contact{UserID: "ann", Peer: peer, Counted: each})
 				for i := range each {
-					tx.Append(im.GroupTopic(group), txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true, Message: fmt.Sprint(group, "-", i), Sender: "bob"})
-					tx.Append("user:ann", txn.Draft{Body: text(body), Peer: peer, Ord: int64(i + 1), Message: fmt.Sprint(peer, "-", i), Sender: peer})
+					tx.Append(im.GroupTopic(group), txn.Draft{Body: text(body), Peer: txn.GroupPeer, Counts: true,
+						Message: fmt.Sprint(group, "-", i), Sender: "bob"})
+					tx.Append("user:ann", txn.Draft{Body: text(body), Peer: peer, Ord: int64(i + 1), Message: fmt.Sprint(peer, "-", i),
+						Sender: peer})
 				}
 			})
 		}

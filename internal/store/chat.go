@@ -66,7 +66,8 @@ func (s *Store) Message(ctx context.Context, topic, id string) (*txn.Message, er
 	return sqldb.One(ctx, s.db, txn.ScanMessage, queries.Text("Message"), topic, id)
 }
 
-// ReadMark is the state of a user's side of a conversation that is read up to a sequence. Later records do not change it.
+// ReadMark is the state of a user's side of a conversation that is read up to a sequence. Later records do not change
+// it.
 type ReadMark struct {
 	Last    uint64 // the sequence of the last unread record up to there; 0 = none, or it was trimmed
 	UpTo    uint64 // the requested sequence, or the head of the timeline when that is less
@@ -164,7 +165,8 @@ func (d *ConversationState) Reading() *im.Reading {
 // Conversation reads one conversation of a user: with a peer, or of a group of the user.
 //
 // own is the head of the user's own timeline in the same snapshot.
-func (s *Store) Conversation(ctx context.Context, user, peer, group string) (d *ConversationState, own uint64, err error) {
+func (s *Store) Conversation(ctx context.Context, user, peer, group string) (d *ConversationState, own uint64,
+	err error) {
 	d = &ConversationState{Contact: &im.Contact{UserID: user, Peer: peer}}
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		if own, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
@@ -227,8 +229,9 @@ func (s *Store) Readers(ctx context.Context, topic, msg, after string, limit int
 	return sqldb.All(ctx, s.db, scanReader, queries.Text("Readers"), topic, msg, after, limit)
 }
 
-// NonReaders reads a page of the members who could have read a message of a group and have sent no receipt.
-func (s *Store) NonReaders(ctx context.Context, group string, m *txn.Message, after string, limit int) ([]Reader, error) {
+// NonReaders reads a page of the members without a receipt for a message of a group that they could read.
+func (s *Store) NonReaders(ctx context.Context, group string, m *txn.Message, after string, limit int) ([]Reader,
+	error) {
 	return sqldb.All(ctx, s.db, scanReader, queries.Text("NonReaders"),
 		group, after, m.Seq, m.Sender, m.Topic, m.ID, limit)
 }
@@ -240,7 +243,7 @@ type Found struct {
 	Msg   string
 }
 
-// Search finds the messages with all words whose readers read one of the topics, the newest first.
+// Search finds the messages with all words that readers of one of the topics may find, the newest first.
 func (s *Store) Search(ctx context.Context, words, topics []string, before int64, limit int) ([]Found, error) {
 	query, arg := s.db.Search(words, topics)
 	return sqldb.All(ctx, s.db, func(row sqldb.Row) (*Found, error) {

@@ -23,8 +23,9 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// TestPowerCut takes the journal away while units are acknowledged, together with the database as it was when the server
-// started: a power cut may leave no more. Whatever was acknowledged by then must be there when the two are opened.
+// TestPowerCut takes the journal away while units are acknowledged, together with the database as it was when the
+// server started: a power cut may leave no more. Whatever was acknowledged by then must be there when the two are
+// opened.
 func TestPowerCut(t *testing.T) {
 	dir := t.TempDir()
 	start := func(dir string) (*store.Store, func()) {

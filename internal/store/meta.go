@@ -51,8 +51,8 @@ func (s *Store) Remember(ctx context.Context, name, value string) (string, error
 	return value, err
 }
 
-// Restored gives the database a new epoch, after it was restored to an earlier state: the positions of devices are not valid in
-// it, and they load snapshots. No server may be running on it.
+// Restored gives the database a new epoch, after it was restored to an earlier state: the positions of devices are not
+// valid in it, and they load snapshots. No server may be running on it.
 func (s *Store) Restored(ctx context.Context) error {
 	return s.Once(ctx, func(sess *sqldb.Session) error {
 		s.epoch = newEpoch()

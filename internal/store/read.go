@@ -62,8 +62,8 @@ func (s *Store) Head(ctx context.Context, topic string) (uint64, error) {
 	return s.unanswered.readable(topic, head), err
 }
 
-// Reaches reports whether a topic has a record with this sequence or a later one, also one that may not be read yet: a device
-// may have it from another node.
+// Reaches reports whether a topic has a record with this sequence or a later one, also one that may not be read yet: a
+// device may have it from another node.
 func (s *Store) Reaches(ctx context.Context, topic string, seq uint64) (bool, error) {
 	head, _, err := readTopic(ctx, s.db, topic)
 	return head >= seq, err
@@ -120,9 +120,10 @@ func scanMembership(row sqldb.Row) (*Membership, error) {
 	return &m, row.Scan(&m.GroupID, &m.JoinedSeq, &m.Head)
 }
 
-// readOpen lists the invitations without the user's answer first, so that the limit does not cut them off; then those of the
-// user as the inviter; then those that are decided for the user and open for others.
-func readOpen(ctx context.Context, r sqldb.Reader, user string, limit int) (list []OpenInvitation, over []string, err error) {
+// readOpen lists the invitations without the user's answer first, so that the limit does not cut them off; then those
+// of the user as the inviter; then those that are decided for the user and open for others.
+func readOpen(ctx context.Context, r sqldb.Reader, user string, limit int) (list []OpenInvitation, over []string,
+	err error) {
 	invited := func(rows sqldb.Row) error {
 		v, w, err := txn.ScanInvited(rows)
 		if err != nil {
@@ -223,7 +224,7 @@ func (s *Store) StillOpen(ctx context.Context, ids []string) ([]invite.Invitatio
 	return sqldb.AllIn(ctx, s.db, txn.ScanInvitation, queries.Text("InvitationsStillOpen"), ids)
 }
 
-// DigestPending lists the invitations in large groups whose last version was not digested.
+// DigestPending lists the invitations in large groups with a last version that was not digested.
 func (s *Store) DigestPending(ctx context.Context) ([]string, error) {
 	return sqldb.All(ctx, s.db, sqldb.Text, queries.Text("Undigested"))
 }

@@ -26,12 +26,12 @@ func (s *Store) Seats(ctx context.Context, room string, since int64, limit int) 
 	return sqldb.All(ctx, s.db, txn.ScanSeat, queries.Text("Seats"), room, since, limit)
 }
 
-// RoomsDue reads the rooms whose check is due by a time.
+// RoomsDue reads the rooms with a check due by a time.
 func (s *Store) RoomsDue(ctx context.Context, now int64, limit int) ([]string, error) {
 	return sqldb.All(ctx, s.db, sqldb.Text, queries.Text("RoomsDue"), now, limit)
 }
 
-// PresentIn reads the users who are in a call, in the order in which they joined.
+// PresentIn reads the present participants of a call, in the order in which they joined.
 func (s *Store) PresentIn(ctx context.Context, call string, limit int) ([]im.Participant, error) {
 	return sqldb.All(ctx, s.db, txn.ScanParticipant, queries.Text("ParticipantsPresent"), call, limit)
 }
@@ -51,7 +51,7 @@ func (s *Store) OpenCalls(ctx context.Context, after string, limit int) ([]im.Ca
 	return sqldb.All(ctx, s.db, txn.ScanCall, queries.Text("CallsOpen"), after, limit)
 }
 
-// CallsDue reads the rooms whose call has a check due by a time.
+// CallsDue reads the rooms of the calls with a check due by a time.
 func (s *Store) CallsDue(ctx context.Context, now int64, limit int) ([]string, error) {
 	return sqldb.All(ctx, s.db, sqldb.Text, queries.Text("CallsDue"), now, limit)
 }

@@ -100,10 +100,12 @@ func everyTableOnSQLite(t *testing.T) {
 
 func everyTableOnPostgres(t *testing.T) {
 	db, _ := newPostgres(t)
-	rows, err := db.Query(t.Context(), `SELECT c.table_name, c.column_name, c.data_type = 'bigint', coalesce(k.ordinal_position, 0)
+	rows, err := db.Query(t.Context(), `SELECT c.table_name, c.column_name, c.data_type = 'bigint',
+		coalesce(k.ordinal_position, 0)
 		FROM information_schema.columns c LEFT JOIN information_schema.table_constraints p
 		ON p.table_schema = c.table_schema AND p.table_name = c.table_name AND p.constraint_type = 'PRIMARY KEY'
-		LEFT JOIN information_schema.key_column_usage k ON k.constraint_name = p.constraint_name AND k.column_name = c.column_name
+		LEFT JOIN information_schema.key_column_usage k
+		ON k.constraint_name = p.constraint_name AND k.column_name = c.column_name
 		WHERE c.table_schema = 'public'`)
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +174,8 @@ func everyTableIsExported(t *testing.T) {
 	}
 	for _, s := range txn.Schemas() {
 		if want := s.Width; s.NoDump == "" && widths[s.Name] != want || s.NoDump != "" && widths[s.Name] != 0 {
-			t.Errorf("%s: a row of the export has %d values, of the schema %d (not exported: %q)", s.Name, widths[s.Name], want, s.NoDump)
+			t.Errorf("%s: a row of the export has %d values, of the schema %d (not exported: %q)", s.Name, widths[s.Name], want,
+				s.NoDump)
 		}
 	}
 }
@@ -215,7 +218,8 @@ func everyTableIsPersonalOrNot(t *testing.T) {
 			}
 			continue
 		}
-		if want, got := slices.Sorted(slices.Values(s.Export)), slices.Sorted(slices.Values(kinds[s.Name])); !slices.Equal(want, got) {
+		want, got := slices.Sorted(slices.Values(s.Export)), slices.Sorted(slices.Values(kinds[s.Name]))
+		if !slices.Equal(want, got) {
 			t.Errorf("%s: the schema says that %v export it, and %v do", s.Name, want, got)
 		}
 		for _, c := range s.Columns {

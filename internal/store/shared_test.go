@@ -66,14 +66,15 @@ func newShared(t *testing.T, n int, opt store.Options) *shared {
 // do runs a unit on a store and waits for its outcome.
 func (s *shared) do(node int, need txn.ReadSet, decide func(*txn.Tx) error) error {
 	done := make(chan error, 1)
-	if err := s.stores[node].Submit(&store.Unit{Reads: need, Decide: decide, Done: func(err error) { done <- err }}); err != nil {
+	if err := s.stores[node].Submit(&store.Unit{Reads: need, Decide: decide,
+		Done: func(err error) { done <- err }}); err != nil {
 		return err
 	}
 	return <-done
 }
 
-// TestStoresShareTopics: units of several stores and writers that meet on the same topics, some of which they name only on
-// the way, never lose or double a number.
+// TestStoresShareTopics: units of several stores and writers that meet on the same topics, some of which they name only
+// on the way, never lose or double a number.
 func TestStoresShareTopics(t *testing.T) {
 	s := newShared(t, 3, store.Options{Writers: 2})
 	const workers, each, topics = 12, 60, 7
@@ -118,8 +119,8 @@ func TestStoresShareTopics(t *testing.T) {
 	}
 }
 
-// TestOneIDOneInvitation: two people who propose the same inviteID at the same time on different nodes: one has it, the other
-// sees it.
+// TestOneIDOneInvitation: two people who propose the same inviteID at the same time on different nodes: one has it, the
+// other sees it.
 func TestOneIDOneInvitation(t *testing.T) {
 	s := newShared(t, 2, store.Options{})
 	for i := range 40 {
@@ -155,8 +156,8 @@ func TestOneIDOneInvitation(t *testing.T) {
 	}
 }
 
-// TestBrokenLinks: however often the links to the database break, what is acknowledged stands there once, and what is refused
-// at most once.
+// TestBrokenLinks: however often the links to the database break, what is acknowledged stands there once, and what is
+// refused at most once.
 func TestBrokenLinks(t *testing.T) {
 	s := newShared(t, 2, store.Options{Patience: 3 * time.Second})
 	ctx, stop := context.WithCancel(t.Context())
@@ -246,7 +247,8 @@ func TestUpgradeWhileRunning(t *testing.T) {
 	}
 	for range 2 { // two new nodes start together
 		all.Go(func() {
-			fresh, err := store.Open(t.Context(), store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() + "/shared?sslmode=disable"})
+			fresh, err := store.Open(t.Context(),
+				store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() + "/shared?sslmode=disable"})
 			if err != nil {
 				t.Error(err)
 				return
@@ -307,7 +309,8 @@ func TestMigrationOfHolders(t *testing.T) {
 			{`{"text":"\"fileID\":\"f-3\""}`, "m4", 0},
 			{`{"video":{"fileID":"f-2"}}`, "m5", 0},
 		} {
-			if err := sess.Exec(t.Context(), "INSERT INTO record (topic, seq, at, device, listen, body, msg, flags) VALUES ('user:a', $1, 1, '', '', $2, $3, $4)", i+1, r[0], r[1], r[2]); err != nil {
+			if err := sess.Exec(t.Context(), "INSERT INTO record (topic, seq, at, device, listen, body, msg, flags) VALUES "+
+				"('user:a', $1, 1, '', '', $2, $3, $4)", i+1, r[0], r[1], r[2]); err != nil {
 				return err
 			}
 		}
@@ -316,7 +319,8 @@ func TestMigrationOfHolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := store.Open(t.Context(), store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() + "/shared?sslmode=disable"})
+	fresh, err := store.Open(t.Context(), store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() +
+		"/shared?sslmode=disable"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-// Package store owns durability and order: it runs units of work on topics, commits them in groups, and reads committed rows.
+// Package store owns durability and order: it runs units of work on topics, commits them in groups, and reads committed
+// rows.
 //
 // It does not decide: units do. It passes committed records to an Announcer and does not deliver them.
 package store
@@ -29,14 +30,14 @@ type Options struct {
 	Dir string
 	// Postgres is the URL of a PostgreSQL database, which nodes may share, instead of the one in Dir. Default: none.
 	Postgres string
-	// Writers limits the connections that commit to PostgreSQL concurrently. More of them make smaller batches, which cost more.
-	// Default: 2.
+	// Writers limits the connections that commit to PostgreSQL concurrently. More of them make smaller batches, which cost
+	// more. Default: 2.
 	Writers int
 	// Now is this machine's clock, in milliseconds. Change it only in tests. With PostgreSQL its clock decides instead.
 	// Default: the system's clock.
 	Now func() int64
-	// MaxBatch limits the units of one commit. Larger batches cost less per unit and make the first unit wait for the last.
-	// Default: 256.
+	// MaxBatch limits the units of one commit. Larger batches cost less per unit and make the first unit wait for the
+	// last. Default: 256.
 	MaxBatch int
 	// Queue limits the units that wait for a commit; when it is full, Submit blocks. Default: 4096.
 	Queue int
@@ -85,7 +86,8 @@ type backend interface {
 	Ping(ctx context.Context) (now int64, err error)
 	// Classify reports whether a retry may help after an error.
 	Classify(err error) sqldb.ErrorClass
-	// Search returns the query of messages with all words whose readers read one of the topics, before a number, with a limit.
+	// Search returns the query of messages with all words and one of the topics as a finder, before a number, with a
+	// limit.
 	Search(words, topics []string) (query, arg string)
 	// Damage lists the damage of the database itself.
 	Damage(ctx context.Context) ([]string, error)
@@ -97,19 +99,19 @@ type backend interface {
 // Unit is one piece of work in a batch.
 type Unit struct {
 	Reads txn.ReadSet
-	// Decide reads the transaction and puts the changes. With an error nothing changes. It may run again, and must not block,
-	// keep the transaction, or have other effects.
+	// Decide reads the transaction and puts the changes. With an error nothing changes. It may run again, and must not
+	// block, keep the transaction, or have other effects.
 	Decide func(*txn.Tx) error
-	// Done is called once, after the commit, in the order of decisions and before any record of the batch is announced. It must
-	// not block.
+	// Done is called once, after the commit, in the order of decisions and before any record of the batch is announced. It
+	// must not block.
 	Done func(error)
 
 	maintain func(context.Context, *sqldb.Session, int64) error // maintenance in the same transaction
 	tries    int                                                // deferrals for topics that it did not declare
 }
 
-// Announcer receives committed records after all units of their batch were Done. Batches of different writers may arrive in
-// another order than that of their commits.
+// Announcer receives committed records after all units of their batch were Done. Batches of different writers may
+// arrive in another order than that of their commits.
 type Announcer func([]txn.Record)
 
 // Store is the durable state of a server.
@@ -141,9 +143,11 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	s := &Store{opt: opt, announce: func([]txn.Record) {}}
 	var err error
 	if opt.Postgres == "" {
-		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, CacheBytes: opt.CacheBytes, Reads: queries.Reads(), Log: opt.Log})
+		s.db, err = sqlite.Open(ctx, sqlite.Options{Dir: opt.Dir, NoSync: opt.NoSync, CacheBytes: opt.CacheBytes,
+			Reads: queries.Reads(), Log: opt.Log})
 	} else {
-		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Writers: opt.Writers, NoSync: opt.NoSync, Schema: opt.Schema, Log: opt.Log})
+		s.db, err = postgres.Open(ctx, postgres.Options{URL: opt.Postgres, Writers: opt.Writers, NoSync: opt.NoSync,
+			Schema: opt.Schema, Log: opt.Log})
 	}
 	if err != nil {
 		return nil, err
@@ -248,8 +252,8 @@ func (s *Store) ping(ctx context.Context) error {
 // Now returns the time of the store's clock in milliseconds. It never decreases.
 func (s *Store) Now() int64 { return s.clock.Read() }
 
-// Submit queues a unit, whose Done gets the result. It blocks while the queue is full, and returns an error, without Done,
-// only when the store is closing.
+// Submit queues a unit; Done gets the result. It blocks while the queue is full, and returns an error, without
+// Done, only when the store is closing.
 func (s *Store) Submit(u *Unit) error {
 	s.gate.RLock() // held while sending, so that closing waits for senders
 	defer s.gate.RUnlock()

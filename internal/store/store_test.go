@@ -20,7 +20,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSQLite(t *testing.T) { onSQLite(t, store.Options{}) }
 
-// TestForgetful runs the suite with a writer that loads everything anew for each batch, right behind what is being applied.
+// TestForgetful runs the suite with a writer that loads everything anew for each batch, right behind what is being
+// applied.
 func TestForgetful(t *testing.T) { onSQLite(t, store.Options{CacheRows: 1}) }
 
 func onSQLite(t *testing.T, opt store.Options) {
@@ -83,7 +84,8 @@ type text string
 func (text) Absorb(txn.Body) bool { return false }
 func (b text) JSON() []byte       { return []byte(b) }
 
-// BenchmarkInvite is one one-to-one invite through the store: a row, an invitee, two records. Parallel callers share commits.
+// BenchmarkInvite is one one-to-one invite through the store: a row, an invitee, two records. Parallel callers share
+// commits.
 func BenchmarkInvite(b *testing.B) {
 	s, err := store.Open(b.Context(), store.Options{Dir: b.TempDir()})
 	if err != nil {
@@ -101,7 +103,8 @@ func BenchmarkInvite(b *testing.B) {
 		id := fmt.Sprintf("i%d", i)
 		err := s.Submit(&store.Unit{Reads: txn.ReadSet{Topics: []string{from, to}, Invitations: []string{id}},
 			Decide: func(tx *txn.Tx) error {
-				v, list := invite.New(invite.Terms{ID: id, Inviter: from, Timeout: 60, Data: "hello"}, []string{to}, invite.Actor{}, "p", tx.Now)
+				v, list := invite.New(invite.Terms{ID: id, Inviter: from, Timeout: 60, Data: "hello"}, []string{to}, invite.Actor{},
+					"p", tx.Now)
 				tx.PutInvitation(v)
 				tx.PutInvitee(list[0])
 				tx.Append(from, txn.Draft{Body: text(`{"x":1}`)})

@@ -22,8 +22,8 @@ const TrimChunk = 500
 // trimPage is the number of timelines that are read together.
 const trimPage = 500
 
-// applyRetention removes expired tombstones, ended online-only invitations, and records past their retention at intervals,
-// until ctx ends.
+// applyRetention removes expired tombstones, ended online-only invitations, and records past their retention at
+// intervals, until ctx ends.
 func (s *Store) applyRetention(ctx context.Context) error {
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
@@ -127,7 +127,8 @@ func trimRooms(ctx context.Context, sess *sqldb.Session, now int64) (int, error)
 	if err != nil {
 		return 0, err
 	}
-	for _, remove := range []string{queries.Text("SeatsRemove"), queries.Text("RoomLinksRemove"), queries.Text("RoomsRemove")} {
+	for _, remove := range []string{queries.Text("SeatsRemove"), queries.Text("RoomLinksRemove"),
+		queries.Text("RoomsRemove")} {
 		if err := sess.Write(ctx, remove, 1, ids); err != nil {
 			return 0, err
 		}
@@ -138,14 +139,16 @@ func trimRooms(ctx context.Context, sess *sqldb.Session, now int64) (int, error)
 // maintenanceTopic is the lock under which nodes remove expired rows. It has no records.
 const maintenanceTopic = "trim"
 
-// MaintainChunks runs maintenance, a chunk in each commit, until there is less than a chunk. Nodes take turns by a topic.
+// MaintainChunks runs maintenance, a chunk in each commit, until there is less than a chunk. Nodes take turns by a
+// topic.
 func (s *Store) MaintainChunks(ctx context.Context, f func(context.Context, *sqldb.Session, int64) (int, error)) error {
 	for {
 		n := 0
-		err := s.Maintain(ctx, []string{maintenanceTopic}, func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
-			n, err = f(ctx, sess, now)
-			return err
-		})
+		err := s.Maintain(ctx, []string{maintenanceTopic},
+			func(ctx context.Context, sess *sqldb.Session, now int64) (err error) {
+				n, err = f(ctx, sess, now)
+				return err
+			})
 		if err != nil || n < TrimChunk {
 			return err
 		}
@@ -226,7 +229,8 @@ func trimMessage(ctx context.Context, sess *sqldb.Session, topic, id string) err
 }
 
 // Maintain runs maintenance on timelines, in a unit of its own that locks them.
-func (s *Store) Maintain(ctx context.Context, topics []string, f func(context.Context, *sqldb.Session, int64) error) error {
+func (s *Store) Maintain(ctx context.Context, topics []string,
+	f func(context.Context, *sqldb.Session, int64) error) error {
 	done := make(chan error, 1)
 	u := &Unit{
 		Reads: txn.ReadSet{Topics: topics}, Decide: func(*txn.Tx) error { return nil }, Done: func(err error) { done <- err },

@@ -8,8 +8,9 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// unanswered holds the records of batches that are committed, or being committed, and whose callers have no response yet.
-// Readers do not get them: on one connection the response to an action precedes any event about it, also after a reconnect.
+// unanswered holds the records of batches that are committed, or being committed, with callers that have no response
+// yet. Readers do not get them: on one connection the response to an action precedes any event about it, also after a
+// reconnect.
 type unanswered struct {
 	mu      sync.RWMutex
 	batches uint64
@@ -45,7 +46,7 @@ func (u *unanswered) begin(records []txn.Record) batchMark {
 	return m
 }
 
-// end removes a batch whose callers have their responses, or that was not committed.
+// end removes a batch after the responses to its callers, or one that was not committed.
 func (u *unanswered) end(m batchMark) {
 	if len(m.topics) == 0 {
 		return
@@ -87,8 +88,8 @@ func (u *unanswered) cut(topic string, p *Page) {
 	}
 }
 
-// cutSnapshot moves the positions of a snapshot before the records that may not be read yet. Their changes are in it already:
-// sessions ignore events of a known version.
+// cutSnapshot moves the positions of a snapshot before the records that may not be read yet. Their changes are in it
+// already: sessions ignore events of a known version.
 func (u *unanswered) cutSnapshot(user string, snap *Snapshot) {
 	snap.Head = u.readable(im.UserTopic(user), snap.Head)
 	for i := range snap.Groups {

@@ -26,8 +26,10 @@ func (s *Store) User(ctx context.Context, user string) (*txn.User, error) {
 }
 
 // Applications reads a page of the applications to the groups that a user administers, after one of them.
-func (s *Store) Applications(ctx context.Context, user, afterGroup, afterUser string, limit int) ([]txn.Application, error) {
-	return sqldb.All(ctx, s.db, txn.ScanApplication, queries.Text("ApplicationsForAdmin"), user, afterGroup, afterUser, limit)
+func (s *Store) Applications(ctx context.Context, user, afterGroup, afterUser string, limit int) ([]txn.Application,
+	error) {
+	return sqldb.All(ctx, s.db, txn.ScanApplication, queries.Text("ApplicationsForAdmin"), user, afterGroup, afterUser,
+		limit)
 }
 
 // Extra reads the attributes and counters of a group.
@@ -44,13 +46,14 @@ func (s *Store) File(ctx context.Context, id string) (*txn.File, error) {
 	return sqldb.One(ctx, s.db, txn.ScanFile, queries.Text("File"), id)
 }
 
-// FindGroups reads a page of the user's groups whose name or id contains a text; letters of ASCII match in any case.
+// FindGroups reads a page of the user's groups with a text in their name or id; letters of ASCII match in any case.
 func (s *Store) FindGroups(ctx context.Context, user, text, after string, limit int) ([]im.Group, error) {
 	return sqldb.All(ctx, s.db, txn.ScanGroup, queries.Text("GroupsOfUserByText"),
 		user, contains(strings.ToLower(text)), after, limit, contains(text))
 }
 
-// FindMembers reads a page of a group's members whose name card or id contains a text; letters of ASCII match in any case.
+// FindMembers reads a page of a group's members with a text in their name card or id; letters of ASCII match in any
+// case.
 func (s *Store) FindMembers(ctx context.Context, group, text, after string, limit int) ([]im.Member, error) {
 	return sqldb.All(ctx, s.db, txn.ScanMember, queries.Text("MembersByText"),
 		group, contains(strings.ToLower(text)), after, limit, contains(text))

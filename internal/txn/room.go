@@ -54,7 +54,7 @@ func (tx *Tx) CallIn(room string) *im.Call {
 	return c
 }
 
-// Participant returns the participant of a call whose room was declared; empty for a user without one.
+// Participant returns the participant of a call in a declared room; empty for a user without one.
 func (tx *Tx) Participant(call, user string) *im.Participant {
 	if p := tx.participants.get(SeatKey{call, user}); p != nil {
 		return p

@@ -15,8 +15,8 @@ var groups = &schema[string, im.Group]{
 		Fixed: columns("created_at"),
 		Personal: personal{
 			Export: []string{"membership"}, Erase: "kept: it belongs to all members",
-			Private: columns(
-				"id owner join_option members created_at dismissed intro notice face custom invite_option muted max_members revoked"),
+			Private: columns(`id owner join_option members created_at dismissed intro notice face custom invite_option muted
+				max_members revoked`),
 		},
 	}.Build(),
 	key: func(g *im.Group) string { return g.ID },

@@ -1,7 +1,7 @@
-// Package admin holds the reads of operators over the whole database: users, groups, open invitations, counters over time. Each
-// read is a page, at any size of the database.
+// Package admin holds the reads of operators over the whole database: users, groups, open invitations, counters over
+// time. Each read is a page, at any size of the database.
 //
-// It does not decide who may read.
+// It does not decide the permissions of the caller.
 package admin
 
 import (
@@ -23,7 +23,7 @@ type User struct {
 	Pushes  bool   // the user has push tokens
 }
 
-// Users reads a page of the users whose id begins with a text, after one of them.
+// Users reads a page of the users by a prefix of their ids, after one of them.
 func Users(ctx context.Context, s *store.Store, prefix, after string, limit int) (list []User, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		begin, pattern := im.UserTopic(after), escaped(im.UserTopic(prefix))+"%"
@@ -44,7 +44,7 @@ func Users(ctx context.Context, s *store.Store, prefix, after string, limit int)
 	return list, err
 }
 
-// Groups reads a page of the groups whose id or name contains a text, after one of them.
+// Groups reads a page of the groups with a text in their id or name, after one of them.
 func Groups(ctx context.Context, s *store.Store, text, after string, limit int) (list []im.Group, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		list, err = sqldb.All(ctx, r, txn.ScanGroup, queries.Text("AdminGroups"), after, "%"+escaped(text)+"%", limit)
@@ -54,7 +54,8 @@ func Groups(ctx context.Context, s *store.Store, text, after string, limit int) 
 }
 
 // Open reads a page of the open invitations, after one, and their number.
-func Open(ctx context.Context, s *store.Store, inviter, id string, limit int) (list []invite.Invitation, count int64, err error) {
+func Open(ctx context.Context, s *store.Store, inviter, id string, limit int) (list []invite.Invitation, count int64,
+	err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		scan := func(row sqldb.Row) error { return row.Scan(&count) }
 		if err := r.Read(ctx, queries.Text("AdminOpenInvitationCount"), scan); err != nil {
@@ -82,7 +83,8 @@ type Figure struct {
 	Max  int64 // of its five minutes
 }
 
-// Stats reads figures from one time to another, in steps. Of the counter shared, which all nodes see alike, one node counts.
+// Stats reads figures from one time to another, in steps. Of the counter shared, which all nodes see alike, one node
+// counts.
 func Stats(ctx context.Context, s *store.Store, from, until, step int64, shared string) (list []Figure, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		list, err = sqldb.All(ctx, r, func(row sqldb.Row) (*Figure, error) {

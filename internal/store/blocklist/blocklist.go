@@ -1,4 +1,4 @@
-// Package blocklist reads the users who block a user.
+// Package blocklist reads the blockers of a user.
 //
 // It does not decide the consequences of a block.
 package blocklist
@@ -11,7 +11,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store/queries"
 )
 
-// Of returns those of some users who block a user.
+// Of returns the blockers of a user among some users.
 func Of(ctx context.Context, s *store.Store, user string, users []string) (map[string]bool, error) {
 	blockers := map[string]bool{}
 	if len(users) == 0 || user == "" {

@@ -1,6 +1,6 @@
-// Package clock owns the time of a store: this machine's, or that of a database that many share.
+// Package clock holds the time of a store: this machine's, or that of a shared database.
 //
-// It never waits, and knows no database.
+// It does not wait, and does not read the database.
 package clock
 
 import (
@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Clock reads milliseconds and never goes back, so that no deadline is judged twice. When the database's clock is the one
-// that counts, this one is set by it with each commit; in between it goes on by itself, whatever the machine's is set to.
+// Clock reads milliseconds and never decreases, so that no deadline is passed twice. With a shared database each commit
+// sets it by the database's clock; in between it runs on the monotonic clock, whatever the machine's wall clock is set
+// to.
 type Clock struct {
 	shared bool
 	now    func() int64 // nil = the system's
@@ -19,7 +20,7 @@ type Clock struct {
 	last   atomic.Int64
 }
 
-// local is this machine's time. When the database's counts, it is not moved by setting the machine's.
+// local returns this machine's time; with a shared database, the monotonic time.
 func (c *Clock) local() int64 {
 	switch {
 	case c.now != nil:
@@ -37,7 +38,7 @@ func (c *Clock) Sync(now int64) {
 	}
 }
 
-// Read is the time.
+// Read returns the time.
 func (c *Clock) Read() int64 {
 	t := c.local() + c.offset.Load()
 	for {
@@ -51,10 +52,10 @@ func (c *Clock) Read() int64 {
 	}
 }
 
-// Start sets the clock going: by now, or, without one, by the system's; shared when it is the database's that counts.
+// Start starts the clock with now, or with the system's clock when it is nil; shared selects the database's clock.
 func (c *Clock) Start(now func() int64, shared bool) {
 	c.now, c.shared, c.began = now, shared, time.Now()
 }
 
-// Floor is the latest reading of the database's clock.
+// Floor returns the latest reading of the database's clock.
 func (c *Clock) Floor() int64 { return c.floor.Load() }

@@ -32,7 +32,8 @@ func Tables() []*txn.Schema {
 	return slices.DeleteFunc(txn.Schemas(), func(s *txn.Schema) bool { return s.NoDump != "" })
 }
 
-// exportLine is one line of an export: the first has its version, the last the number of rows, others have a table or a row.
+// exportLine is one line of an export: the first has its version, the last the number of rows, others have a table or a
+// row.
 type exportLine struct {
 	Version int    `json:"beckonExport,omitempty"`
 	Epoch   string `json:"epoch,omitempty"`
@@ -41,8 +42,8 @@ type exportLine struct {
 	Rows    int64  `json:"end,omitempty"`
 }
 
-// Export writes a snapshot of the database as lines of JSON, and returns the number of rows. A server may be running on the
-// database.
+// Export writes a snapshot of the database as lines of JSON, and returns the number of rows. A server may be running on
+// the database.
 func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, exportTime)
 	defer cancel()
@@ -77,8 +78,8 @@ func Export(ctx context.Context, s *store.Store, to io.Writer) (int64, error) {
 	return rows - 1, errors.Join(enc.Encode(exportLine{Rows: rows}), out.Flush())
 }
 
-// Find returns the words by which a search finds a stored message, given its timeline, its sequence on the other user's timeline,
-// and its body; nil when it has none.
+// Find returns the words by which a search finds a stored message, given its timeline, its sequence on the other user's
+// timeline, and its body; nil when it has none.
 type Find func(topic string, pair int64, body []byte) *sqldb.Phrase
 
 const (
@@ -86,8 +87,8 @@ const (
 	importCommit = 20000 // rows in one transaction
 )
 
-// Import fills an empty database with an export, and returns the number of rows. With restored, the database keeps its own epoch,
-// so that the positions of devices are not valid in it. No server may be running on it.
+// Import fills an empty database with an export, and returns the number of rows. With restored, the database keeps its
+// own epoch, so that the positions of devices are not valid in it. No server may be running on it.
 func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, find Find) (int64, error) {
 	if err := mustBeEmpty(ctx, s); err != nil {
 		return 0, err
@@ -99,10 +100,13 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 		return 0, errors.New("this is not an export of Beckon")
 	}
 	if first.Version < exportVersion {
-		return 0, fmt.Errorf("the export has version %d, and this program reads %d: import it with the release that wrote it, then upgrade", first.Version, exportVersion)
+		return 0, fmt.Errorf(
+			"the export has version %d, and this program reads %d: import it with the release that wrote it, then upgrade",
+			first.Version, exportVersion)
 	}
 	if first.Version > exportVersion {
-		return 0, fmt.Errorf("the export has version %d, and this program knows %d: use a later one", first.Version, exportVersion)
+		return 0, fmt.Errorf("the export has version %d, and this program knows %d: use a later one", first.Version,
+			exportVersion)
 	}
 	if _, err := s.Remember(ctx, store.Importing, "yes"); err != nil {
 		return 0, err
@@ -198,7 +202,8 @@ func (m *importer) row(ctx context.Context, row []any) error {
 		return fmt.Errorf("row %d of the export comes before its table", m.total)
 	}
 	if len(row) != m.table.Width {
-		return fmt.Errorf("row %d of the export has %d values; the table %s has %d columns", m.total, len(row), m.table.Name, m.table.Width)
+		return fmt.Errorf("row %d of the export has %d values; the table %s has %d columns", m.total, len(row), m.table.Name,
+			m.table.Width)
 	}
 	for i, v := range row {
 		if n, ok := v.(json.Number); ok {

@@ -34,7 +34,8 @@ func MayRead(ctx context.Context, s *store.Store, file, user string) (may bool, 
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		may = false
 		n := 0
-		if err := r.Read(ctx, queries.Text("FileHoldersOfUser"), func(row sqldb.Row) error { return row.Scan(&n) }, file, user, now); err != nil || n > 0 {
+		if err := r.Read(ctx, queries.Text("FileHoldersOfUser"), func(row sqldb.Row) error { return row.Scan(&n) }, file,
+			user, now); err != nil || n > 0 {
 			may = n > 0
 			return err
 		}

@@ -6,5 +6,6 @@ func ringKey(inviteID, userID string) string { return "ring:" + inviteID + " " +
 // endedKey is the ordering key of the push that takes that notification away.
 func endedKey(inviteID, userID string) string { return "ended:" + inviteID + " " + userID }
 
-// messageKey is the ordering key of the push of a message to one user, or, without one, to the offline members of its group.
+// messageKey is the ordering key of the push of a message to one user, or, without one, to the offline members of its
+// group.
 func messageKey(messageID, userID string) string { return "message:" + messageID + " " + userID }

@@ -56,7 +56,8 @@ func Ring(inviteID, user string, now int64) txn.OutboxEvent {
 	return o
 }
 
-// Ended returns the push that stops the ringing. It has a key of its own: a provider may have deferred the ring for long.
+// Ended returns the push that stops the ringing. It has a key of its own: a provider may have deferred the ring for
+// long.
 func Ended(inviteID, user string, now int64) txn.OutboxEvent {
 	o := post(endedKey(inviteID, user), Order{Kind: KindEnded, UserID: user, InviteID: inviteID}, 1, now)
 	o.Due = 0
@@ -68,5 +69,6 @@ func post(key string, o Order, num, now int64) txn.OutboxEvent {
 	if err != nil {
 		panic(err) // our own type of strings and numbers always encodes
 	}
-	return txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: txn.QueuePush, OrderingKey: key, Seq: num}, At: now, Due: now, Kind: o.Kind, Body: string(b), Owner: o.UserID}
+	return txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: txn.QueuePush, OrderingKey: key, Seq: num}, At: now, Due: now,
+		Kind: o.Kind, Body: string(b), Owner: o.UserID}
 }

@@ -30,9 +30,10 @@ type DuePlace struct {
 // BeforeDue returns the position before all due events.
 func BeforeDue() DuePlace { return DuePlace{Due: math.MinInt64} }
 
-// Due reads a page of the due events of a queue in the order of their due times: of each ordering key the first pending event,
-// without the events of some owners.
-func Due(ctx context.Context, s *store.Store, queue string, now int64, after DuePlace, without []string, limit int) ([]txn.OutboxEvent, error) {
+// Due reads a page of the due events of a queue in the order of their due times: of each ordering key the first pending
+// event, without the events of some owners.
+func Due(ctx context.Context, s *store.Store, queue string, now int64, after DuePlace, without []string,
+	limit int) ([]txn.OutboxEvent, error) {
 	args := []any{queue, now, after.Due, after.OrderingKey, after.Seq, limit}
 	owners := append([]string{noOwner}, without...)
 	for _, o := range owners {
@@ -67,14 +68,17 @@ type Place struct {
 }
 
 // List reads a page of the events of a queue in one state that happened in a range of milliseconds, the oldest first.
-func List(ctx context.Context, s *store.Store, queue string, state txn.OutboxState, from, until int64, after Place, limit int) ([]txn.OutboxEvent, error) {
-	return read(ctx, s, queries.Text("OutboxInState"), queue, int64(state), from, until, after.At, after.OrderingKey, after.Seq, limit)
+func List(ctx context.Context, s *store.Store, queue string, state txn.OutboxState, from, until int64, after Place,
+	limit int) ([]txn.OutboxEvent, error) {
+	return read(ctx, s, queries.Text("OutboxInState"), queue, int64(state), from, until, after.At, after.OrderingKey,
+		after.Seq, limit)
 }
 
 // Count counts the events of a queue in a state, and returns the time of the oldest; 0 when there is none.
 func Count(ctx context.Context, s *store.Store, queue string, state txn.OutboxState) (n, oldest int64, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		return r.Read(ctx, queries.Text("OutboxCount"), func(row sqldb.Row) error { return row.Scan(&n, &oldest) }, queue, int64(state))
+		return r.Read(ctx, queries.Text("OutboxCount"), func(row sqldb.Row) error { return row.Scan(&n, &oldest) }, queue,
+			int64(state))
 	})
 	return n, oldest, err
 }

@@ -27,7 +27,8 @@ func filled(tb testing.TB, lines, each int, firstDue int64) *store.Store {
 		var list []txn.OutboxEvent
 		n := txn.ReadSet{}
 		for i := range each {
-			o := txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: fmt.Sprintf("line%05d", l), Seq: int64(i)}, At: 1, Due: 1, Body: "{}"}
+			o := txn.OutboxEvent{OutboxKey: txn.OutboxKey{Queue: "hook", OrderingKey: fmt.Sprintf("line%05d", l), Seq: int64(i)},
+				At: 1, Due: 1, Body: "{}"}
 			if i == 0 {
 				o.Due = firstDue
 			}
@@ -78,7 +79,8 @@ func TestDue(t *testing.T) {
 	}
 }
 
-// BenchmarkDue looks for what is due while 100,000 events wait in 1,000 lines whose first ones rest: an outage of the receiver.
+// BenchmarkDue looks for what is due while 100,000 events wait in 1,000 lines whose first ones rest: an outage of the
+// receiver.
 func BenchmarkDue(b *testing.B) {
 	s := filled(b, 1000, 100, 1<<60)
 	for b.Loop() {

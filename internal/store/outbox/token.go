@@ -11,7 +11,7 @@ import (
 
 // Token is the address of a user's device for pushes.
 type Token struct {
-	Key      string // the same for the same device, whoever uses it
+	Key      string // of the device, for any user
 	UserID   string
 	DeviceID string
 	Provider string
@@ -56,7 +56,7 @@ func DropTokens(tx *txn.Tx, user string, keys ...string) {
 	tx.Exec(queries.Text("PushTokensRemove"), 2, rows...)
 }
 
-// Unreached lists users with push tokens for whom an invitation rings on connected devices only.
+// Unreached lists users with push tokens and an invitation that rings on connected devices only.
 func Unreached(ctx context.Context, s *store.Store, limit int) (users []string, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		users, err = sqldb.All(ctx, r, sqldb.Text, queries.Text("PushUnreached"), limit)

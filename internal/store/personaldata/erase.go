@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	page  = 2000 // rows that are read together
-	chunk = 200  // rows that one commit changes
+	page  = 2000 // rows of one read
+	chunk = 200  // rows of one commit
 )
 
-// Erase takes a person out, and says how many records were written anew. It looks at everything by a reader, and changes what it has
-// found in small units, so that nobody waits for it.
+// Erase removes a user from the database, and returns the number of rewritten records. It reads everything in pages,
+// and changes rows in small units, so that other units do not wait for it.
 func Erase(ctx context.Context, s *store.Store, user string) (records int, err error) {
 	if err := s.EmptyTimeline(ctx, im.UserTopic(user)); err != nil {
 		return 0, err
@@ -43,14 +43,15 @@ func Erase(ctx context.Context, s *store.Store, user string) (records int, err e
 	}
 }
 
-// reference is a record.
+// reference names a record.
 type reference struct {
 	topic string
 	seq   uint64
 }
 
-// find reads a page of records, and says in which of them the person may be.
-func find(ctx context.Context, s *store.Store, at reference, user string) (hits map[string][]uint64, next reference, n int, err error) {
+// find reads a page of records, and returns those that may have data of the user.
+func find(ctx context.Context, s *store.Store, at reference, user string) (hits map[string][]uint64, next reference,
+	n int, err error) {
 	quoted, err := json.Marshal(user)
 	if err != nil {
 		return nil, at, 0, err
@@ -71,12 +72,12 @@ func find(ctx context.Context, s *store.Store, at reference, user string) (hits 
 	return hits, next, n, err
 }
 
-// rewrite clears records of a timeline, which it holds.
+// rewrite clears records of a timeline, which it locks.
 func rewrite(ctx context.Context, s *store.Store, topic string, seqs []uint64, user string) (records int, err error) {
 	for part := range slices.Chunk(seqs, chunk) {
 		changed := 0
 		err := s.Maintain(ctx, []string{topic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
-			changed = 0 // it may be run again
+			changed = 0 // a unit may run again
 			for _, seq := range part {
 				ok, err := clean(ctx, sess, reference{topic, seq}, user)
 				if err != nil {
@@ -95,7 +96,7 @@ func rewrite(ctx context.Context, s *store.Store, topic string, seqs []uint64, u
 	return records, nil
 }
 
-// clean clears one record, and says whether there was something of the person's in it.
+// clean clears one record, and reports whether it had data of the user.
 func clean(ctx context.Context, sess *sqldb.Session, at reference, user string) (bool, error) {
 	var msg string
 	var flags int64
@@ -108,17 +109,19 @@ func clean(ctx context.Context, sess *sqldb.Session, at reference, user string) 
 	if err := sess.Sync(ctx); err != nil {
 		return false, err
 	}
-	text, revoked, ok := erasedRows(body, user)
+	text, revoked, ok := erasedRecord(body, user)
 	if !ok {
 		return false, nil
 	}
 	if revoked && flags%2 == 0 {
 		flags += int64(txn.FlagRevoked)
 	}
-	if err := sess.Exec(ctx, queries.Text("EraseRecordBody"), string(text), flags, at.topic, at.seq); err != nil || msg == "" {
+	if err := sess.Exec(ctx, queries.Text("EraseRecordBody"), string(text), flags, at.topic, at.seq); err != nil ||
+		msg == "" {
 		return true, err
 	}
-	for _, home := range []string{at.topic, im.UserTopic(user)} { // the search knows a one-to-one message by its sender's timeline
+	// the search index has a one-to-one message on its sender's timeline
+	for _, home := range []string{at.topic, im.UserTopic(user)} {
 		for _, q := range sess.Index(sqldb.Phrase{Topic: home, Message: msg}) {
 			if err := sess.Exec(ctx, q.Text, q.Args...); err != nil {
 				return true, err
@@ -128,19 +131,20 @@ func clean(ctx context.Context, sess *sqldb.Session, at reference, user string) 
 	return true, nil
 }
 
-// content lists the fields that carry what somebody said, or said of themselves.
+// content lists the fields with the content or the profile of a user.
 func content() []string {
 	return []string{
-		"text", "custom", "image", "sound", "video", "file", "location", "face", "merged", "data", "offlinePush", "mentions", "customData", "revokeReason",
+		"text", "custom", "image", "sound", "video", "file", "location", "face", "merged", "data", "offlinePush", "mentions",
+		"customData", "revokeReason",
 		"nameCard", "customInfo", "info", "attributes", "nick", "faceURL", "profile",
 	}
 }
 
-// erasedRows takes what a person said out of a record; ok is false when nothing of theirs is in it. A message of theirs is one that was
-// taken back.
-func erasedRows(body []byte, user string) (clean []byte, revoked, ok bool) {
+// erasedRecord removes the content of a user from a record; ok is false when it has none. Messages of the user become
+// revoked.
+func erasedRecord(body []byte, user string) (clean []byte, revoked, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber() // numbers stay as they are
+	d.UseNumber() // keeps the digits of numbers
 	var r any
 	if d.Decode(&r) != nil {
 		return nil, false, false
@@ -155,7 +159,7 @@ func erasedRows(body []byte, user string) (clean []byte, revoked, ok bool) {
 	return clean, top["type"] == protocol.TypeMessage && top["revoked"] == true, err == nil
 }
 
-// eraser goes through a record and what stands in it: forwarded messages, answers, members.
+// eraser walks through a record and its parts: forwarded messages, answers, members.
 type eraser struct {
 	user    string
 	changed bool
@@ -175,15 +179,17 @@ func (s *eraser) walk(v any) {
 	}
 }
 
-// clear empties an object that is the person's: what they sent, did, answered, or are.
+// clear empties an object of the user: a message, an action, an answer, or a profile.
 func (s *eraser) clear(o map[string]any) {
 	signaling := o["type"] == protocol.TypeSignaling
-	theirs := o["from"] == s.user || o["from"] == nil && (o["by"] == s.user || o["userID"] == s.user || o["invitee"] == s.user) || signaling && o["inviter"] == s.user
+	theirs := o["from"] == s.user || o["from"] == nil &&
+		(o["by"] == s.user || o["userID"] == s.user || o["invitee"] == s.user) || signaling && o["inviter"] == s.user
 	if o["revokedBy"] == s.user || o["by"] == s.user {
 		s.drop(o, "revokeReason")
 		s.drop(o, "reason")
 	}
-	if members, ok := o["members"].([]any); ok && o["tip"] == string(protocol.TipMemberInfo) && slices.Contains(members, any(s.user)) {
+	if members, ok := o["members"].([]any); ok && o["tip"] == string(protocol.TipMemberInfo) &&
+		slices.Contains(members, any(s.user)) {
 		s.drop(o, "nameCard")
 		s.drop(o, "customInfo")
 	}
@@ -205,7 +211,8 @@ func (s *eraser) drop(o map[string]any, field string) {
 	}
 }
 
-// erasePart names two statements for the rows of a user in one table: find reads their keys, change changes the row of one key.
+// erasePart names two statements for the rows of a user in one table: find reads their keys, change changes the row of
+// one key.
 type erasePart struct{ find, change string }
 
 func eraseParts() []erasePart {
@@ -228,7 +235,7 @@ func eraseParts() []erasePart {
 	}
 }
 
-// rows takes a person out of what is not a record.
+// rows erases a user from the rows of all tables but the records.
 func rows(ctx context.Context, s *store.Store, user string) error {
 	quoted, err := json.Marshal(user)
 	if err != nil {
@@ -249,14 +256,15 @@ func rows(ctx context.Context, s *store.Store, user string) error {
 			return err
 		}
 		for some := range slices.Chunk(keys, chunk) {
-			if err := s.Maintain(ctx, []string{im.UserTopic(user)}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
-				for _, k := range some {
-					if err := sess.Exec(ctx, p.change, user, k[0], k[1]); err != nil {
-						return err
+			if err := s.Maintain(ctx, []string{im.UserTopic(user)},
+				func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+					for _, k := range some {
+						if err := sess.Exec(ctx, p.change, user, k[0], k[1]); err != nil {
+							return err
+						}
 					}
-				}
-				return nil
-			}); err != nil {
+					return nil
+				}); err != nil {
 				return err
 			}
 		}

@@ -1,8 +1,9 @@
-// Package personaldata exports what is stored about one user, in pages, and erases it, also where other users hold a copy.
+// Package personaldata exports the stored data of one user, in pages, and erases it, also in the copies of other users.
 //
-// It never decides who may ask for that. An export leaves out other users' own data: that they block this user, their notes on their
-// side of a conversation, what others said in groups; and what lasts for minutes only: tombstones and pushes in the outbox. An erasure
-// leaves the facts that are others' too: that there was a message, an invitation, a call.
+// It does not check permissions. An export leaves out other users' own data: their blocks, the settings of their side
+// of a conversation, their messages in groups; and rows of minutes: tombstones and pushes in the outbox. An erasure
+// keeps the facts that belong to others too: that there was a message, an invitation, a call. The schemas of txn list
+// both for each table.
 package personaldata
 
 import (
@@ -19,34 +20,37 @@ import (
 	"github.com/beckon-im/beckon/internal/store/queries"
 )
 
-// Place is how far a reader has come. The zero Place is the beginning.
+// Place is a position in an export. The zero Place is the beginning.
 type Place struct {
 	Part int   `json:"p"`
-	Key  []any `json:"k,omitempty"` // of the last row that was looked at
+	Key  []any `json:"k,omitempty"` // of the last row that was read
 }
 
-// exportPart is a kind of what is stored. Its query takes the user, the key of the last row, and how many rows to look at; it answers with the
-// key first and then what the other fields name.
+// exportPart is one kind of entries. Its query takes the user, the key of the last row, and the number of rows to read;
+// its columns are the key, then those of the other fields.
 //
-// No query may look at much more than it answers with, or there is a house in which it takes too long: where no index leads to the
-// person, all rows are read in their order, and theirs picks out those of the person.
+// No query may read many more rows than it returns, or it is slow in a large database: where no index leads to the
+// user, all rows are read in the order of their key, and theirs selects those of the user.
 type exportPart struct {
 	kind   string
-	fields string // a star marks JSON, a minus what theirs needs and nobody is told
+	fields string // a star marks JSON, a minus a field for theirs that is not exported
 	begin  []any  // a key before the first
 	query  string
-	theirs func(user string, row map[string]any) bool // nil = all rows are the person's
-	next   string                                     // finds the next first element of the key, when the rows of one are all read
+	theirs func(user string, row map[string]any) bool // nil = all rows are the user's
+	// reads the next first column of the key, after all rows of one; empty = the key has one part
+	next string
 }
 
-// byUser picks rows by fields that name the person.
+// byUser selects rows by fields that name the user.
 func byUser(fields ...string) func(string, map[string]any) bool {
 	return func(user string, row map[string]any) bool {
 		return slices.ContainsFunc(fields, func(f string) bool { return row[f] == user })
 	}
 }
 
-func exportParts() []exportPart {
+var exportParts = buildParts()
+
+func buildParts() []exportPart {
 	name, num, two := []any{""}, []any{int64(0)}, []any{"", ""}
 	return []exportPart{
 		{"person", "userID profile* status doNotDisturb* tokensRevokedAt pushTokenAt",
@@ -57,7 +61,8 @@ func exportParts() []exportPart {
 			name, queries.Text("ExportContact"), nil, ""},
 		{"follows", "userID",
 			name, queries.Text("ExportFollows"), nil, ""},
-		{"membership", "groupID groupName groupType role joinedAt left nameCard customInfo mutedUntil bannedUntil pinnedAt receiveOption readSeq clearedSeq hiddenSeq",
+		{"membership", "groupID groupName groupType role joinedAt left nameCard customInfo mutedUntil bannedUntil pinnedAt " +
+			"receiveOption readSeq clearedSeq hiddenSeq",
 			name, queries.Text("ExportMembership"), nil, ""},
 		{"application", "groupID userID inviter reason state appliedAt handler answer handledAt",
 			two, queries.Text("ExportApplication"), byUser("userID", "inviter", "handler"), ""},
@@ -90,8 +95,8 @@ func exportParts() []exportPart {
 	}
 }
 
-// named says that a record of a group is the person's: they sent it, or it names them or was for them, and they may read it. Of what
-// they may not read any more, only that they are named in it is told.
+// named selects the records of a group that the user sent, or that name the user. The body is left out when the user
+// may not read it any more.
 func named(user string, row map[string]any) bool {
 	joined, _ := row["joined"].(int64)
 	seq, _ := row["seq"].(int64)
@@ -110,14 +115,15 @@ func named(user string, row map[string]any) bool {
 	return true
 }
 
-// userList lists the fields that name people.
+// userList lists the fields that name users.
 func userList() []string {
 	return []string{
-		"from", "to", "by", "userID", "inviter", "invitee", "inviteeList", "accepted", "rejected", "members", "mentions", "receiverList", "revokedBy", "owner", "handler",
+		"from", "to", "by", "userID", "inviter", "invitee", "inviteeList", "accepted", "rejected", "members", "mentions",
+		"receiverList", "revokedBy", "owner", "handler",
 	}
 }
 
-// names says that a record names a person where people are named.
+// names reports whether a record names a user in such a field.
 func names(v any, user string) bool {
 	switch v := v.(type) {
 	case []any:
@@ -125,7 +131,8 @@ func names(v any, user string) bool {
 	case map[string]any:
 		for field, e := range v {
 			list, isList := e.([]any)
-			if slices.Contains(userList(), field) && (e == user || isList && slices.Contains(list, any(user))) || names(e, user) {
+			if slices.Contains(userList(), field) && (e == user || isList && slices.Contains(list, any(user))) ||
+				names(e, user) {
 				return true
 			}
 		}
@@ -134,25 +141,26 @@ func names(v any, user string) bool {
 }
 
 const (
-	look     = 5000    // rows that one page looks at, at most
-	steps    = 200     // and queries
-	maxBytes = 1 << 20 // of what it tells
+	look     = 5000    // most rows that one page reads
+	steps    = 200     // most queries of a page
+	maxBytes = 1 << 20 // of entries in a page
 )
 
-// Export tells what is stored about a person after a place: each entry is an object with its kind. It returns where to go on; done says
-// that nothing follows. A page may be empty though more follows, because it looks at a bounded number of rows.
-func Export(ctx context.Context, s *store.Store, user string, at Place, limit int) (entries []json.RawMessage, next Place, done bool, err error) {
+// Export reads the stored data of a user after a place: each entry is an object with its kind. It returns the next
+// place; done reports the end. A page may be empty before the end, because it reads a limited number of rows.
+func Export(ctx context.Context, s *store.Store, user string, at Place, limit int) (entries []json.RawMessage,
+	next Place, done bool, err error) {
 	var p pager
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		p = pager{user: user, limit: limit, at: at}
-		for n := 0; n < steps && p.at.Part < len(exportParts()) && !p.full() && p.looked < look; n++ {
+		for n := 0; n < steps && p.at.Part < len(exportParts) && !p.full() && p.looked < look; n++ {
 			if err := p.step(ctx, r); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return p.entries, p.at, p.at.Part == len(exportParts()), err
+	return p.entries, p.at, p.at.Part == len(exportParts), err
 }
 
 // pager makes one page.
@@ -167,9 +175,9 @@ type pager struct {
 
 func (p *pager) full() bool { return len(p.entries) >= p.limit || p.size >= maxBytes }
 
-// step asks once for rows of the part that is under way, and goes to the next when there are no more.
+// step reads rows of the current part once, and moves to the next part after its last row.
 func (p *pager) step(ctx context.Context, r sqldb.Reader) error {
-	part := &exportParts()[p.at.Part]
+	part := exportParts[p.at.Part]
 	if p.at.Key == nil {
 		p.at.Key = part.begin
 	}
@@ -195,7 +203,7 @@ func (p *pager) step(ctx context.Context, r sqldb.Reader) error {
 		return nil
 	}, append(append([]any{p.user}, p.at.Key...), want)...)
 	if p.looked += n; err != nil {
-		return fmt.Errorf("what is stored as %s: %w", part.kind, err)
+		return fmt.Errorf("the entries of kind %s: %w", part.kind, err)
 	}
 	if n == want || p.full() {
 		return nil
@@ -215,7 +223,7 @@ func (p *pager) step(ctx context.Context, r sqldb.Reader) error {
 	return nil
 }
 
-// scan makes an entry of a row; nil when the row is somebody else's. What is empty is left out.
+// scan makes an entry of a row; nil when the row is another user's. Empty fields are left out.
 func (p *exportPart) scan(row sqldb.Row, user string) (entry json.RawMessage, key []any, err error) {
 	fields := strings.Fields(p.fields)
 	values, into := make([]any, len(fields)), make([]any, len(fields))
@@ -225,7 +233,7 @@ func (p *exportPart) scan(row sqldb.Row, user string) (entry json.RawMessage, ke
 	if err := row.Scan(into...); err != nil {
 		return nil, nil, err
 	}
-	told := map[string]any{}
+	entryFields := map[string]any{}
 	for i, f := range fields {
 		name, isJSON := strings.CutSuffix(f, "*")
 		v := values[i]
@@ -239,21 +247,21 @@ func (p *exportPart) scan(row sqldb.Row, user string) (entry json.RawMessage, ke
 		switch {
 		case v == nil, v == int64(0), isText && text == "":
 		case isJSON && isText && json.Valid([]byte(text)):
-			told[strings.TrimPrefix(name, "-")] = json.RawMessage(text)
+			entryFields[strings.TrimPrefix(name, "-")] = json.RawMessage(text)
 		default:
-			told[strings.TrimPrefix(name, "-")] = v
+			entryFields[strings.TrimPrefix(name, "-")] = v
 		}
 	}
-	if p.theirs != nil && !p.theirs(user, told) {
+	if p.theirs != nil && !p.theirs(user, entryFields) {
 		return nil, key, nil
 	}
 	for _, f := range fields {
 		if name, hidden := strings.CutPrefix(f, "-"); hidden {
-			delete(told, name)
+			delete(entryFields, name)
 		}
 	}
-	told["kind"] = p.kind
-	entry, err = json.Marshal(told)
+	entryFields["kind"] = p.kind
+	entry, err = json.Marshal(entryFields)
 	return entry, key, err
 }
 
@@ -264,13 +272,13 @@ func Parse(text string) (at Place, ok bool) {
 	}
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
-	if d.Decode(&at) != nil || at.Part < 0 || at.Part >= len(exportParts()) {
+	if d.Decode(&at) != nil || at.Part < 0 || at.Part >= len(exportParts) {
 		return at, false
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) || strings.Contains(text, `\u0000`) { // which PostgreSQL does not take
+	if _, err := d.Token(); !errors.Is(err, io.EOF) || strings.Contains(text, `\u0000`) { // which PostgreSQL refuses
 		return at, false
 	}
-	p := exportParts()[at.Part]
+	p := exportParts[at.Part]
 	if at.Key == nil {
 		return at, true
 	}

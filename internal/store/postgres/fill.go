@@ -17,7 +17,7 @@ type shape struct {
 	texts    uint64
 }
 
-// texts remembers generated statements.
+// texts caches generated statements.
 type texts map[shape]string
 
 // fill gives a statement all rows at once, as an array for each column: one text serves any number of them.
@@ -84,7 +84,7 @@ func number(v any) int64 {
 	return r.Int()
 }
 
-// PostgreSQL's text has no U+0000, which people may send. It is stored as escaped, with a character that is none.
+// PostgreSQL's text has no U+0000, which clients may send. It is stored escaped, with a noncharacter.
 const escape = "\uFFFE"
 
 func escapeText(s string) string {
@@ -101,7 +101,7 @@ func unescapeText(s string) string {
 	return strings.NewReplacer(escape+"0", "\x00", escape+"1", escape).Replace(s)
 }
 
-// escaped makes the texts of arguments such as can be stored.
+// escaped escapes the texts of arguments.
 func escaped(args []any) []any {
 	for i, a := range args {
 		switch v := a.(type) {
@@ -124,7 +124,7 @@ func escaped(args []any) []any {
 	return args
 }
 
-// row is a row whose texts are as they were sent.
+// row is a row that unescapes texts.
 type row struct{ pgx.Rows }
 
 func (r row) Scan(into ...any) error {

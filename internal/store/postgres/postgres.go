@@ -1,7 +1,7 @@
-// Package postgres owns what is PostgreSQL's alone: connections, pipelined batches, the outcome of a broken commit, the
-// full-text index. Only what CockroachDB and YugabyteDB also speak is used.
+// Package postgres implements the engine of PostgreSQL: connections, pipelined batches, the outcome of a broken commit,
+// the search index. It uses only features that CockroachDB and YugabyteDB have too.
 //
-// It knows statements and rows, never what they mean.
+// It does not know the meaning of rows.
 package postgres
 
 import (
@@ -30,16 +30,16 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Options are the choices for a database.
+// Options configures a database.
 type Options struct {
 	URL     string // of libpq: postgres://user@host1,host2/name?target_session_attrs=read-write
-	Writers int    // connections that commit side by side; 0 = 2
+	Writers int    // connections that commit concurrently; 0 = 2
 	NoSync  bool   // does not wait for the disk at each commit
 	Schema  int64  // the version to migrate to; 0 = the latest. For tests of upgrades
 	Log     *slog.Logger
 }
 
-// DB is a database that many nodes may share.
+// DB is a database that nodes may share.
 type DB struct {
 	config  *pgx.ConnConfig
 	pool    *pgxpool.Pool
@@ -48,19 +48,24 @@ type DB struct {
 	stats   *stats
 
 	pingMu   sync.Mutex
-	pingConn *pgx.Conn // of its own, so that readers do not hold it up
+	pingConn *pgx.Conn // of its own, so that readers do not delay it
 }
 
-// connectTime bounds the opening of a connection.
+// connectTime limits the opening of a connection.
 const connectTime = 3 * time.Second
 
-// settings make each connection quick and safe. A database that does not know one of them does without.
+// settings returns the settings of each connection. A database that does not know one of them ignores it.
 func settings(noSync bool) []string {
 	list := []string{
-		"SET jit = off",                                                                       // no statement here is worth compiling
-		"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", // all is found by a key, also before the tables were analysed
-		"SET idle_in_transaction_session_timeout = '5s'",                                                                                 // a node that stands still must not hold its locks,
-		"SET tcp_keepalives_idle = 3", "SET tcp_keepalives_interval = 2", "SET tcp_keepalives_count = 3", "SET tcp_user_timeout = 10000", // nor one that is no more
+		// statements are too short for it
+		"SET jit = off",
+		// plans use keys also before the tables are analysed
+		"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off",
+		// an idle node must not keep its locks
+		"SET idle_in_transaction_session_timeout = '5s'",
+		// nor a dead one
+		"SET tcp_keepalives_idle = 3", "SET tcp_keepalives_interval = 2", "SET tcp_keepalives_count = 3",
+		"SET tcp_user_timeout = 10000",
 	}
 	if noSync {
 		list = append(list, "SET synchronous_commit = off")
@@ -91,7 +96,7 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	}
 	cfg, err := pgxpool.ParseConfig(opt.URL)
 	if err != nil {
-		return nil, fmt.Errorf("the address of PostgreSQL: %w", err)
+		return nil, fmt.Errorf("the URL of PostgreSQL: %w", err)
 	}
 	d := &DB{writers: opt.Writers, log: opt.Log, stats: &stats{}}
 	conn := cfg.ConnConfig
@@ -124,13 +129,14 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	return d, nil
 }
 
-// migrate brings the schema up to date; nodes that start together take turns.
+// migrate migrates the schema; nodes that start together take turns.
 func (d *DB) migrate(ctx context.Context, to int64) error {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	turns, err := lock.NewPostgresTableLocker(lock.WithTableLeaseDuration(30*time.Second), lock.WithTableHeartbeatInterval(5*time.Second), lock.WithTableLockTimeout(300*time.Millisecond, 400))
+	turns, err := lock.NewPostgresTableLocker(lock.WithTableLeaseDuration(30*time.Second),
+		lock.WithTableHeartbeatInterval(5*time.Second), lock.WithTableLockTimeout(300*time.Millisecond, 400))
 	if err != nil {
 		return err
 	}
@@ -148,7 +154,7 @@ func (d *DB) migrate(ctx context.Context, to int64) error {
 	return nil
 }
 
-// upToDate takes its turn only when there is something to do: a node that died in its turn holds the others up for half a minute.
+// upToDate takes the lock only when there is a migration: a node that died with the lock delays the others for 30 s.
 func upToDate(ctx context.Context, p *goose.Provider) error {
 	have, want, err := p.GetVersions(ctx)
 	if err == nil && have >= want {
@@ -158,13 +164,13 @@ func upToDate(ctx context.Context, p *goose.Provider) error {
 	return err
 }
 
-// Writers is how many connections commit side by side.
+// Writers returns the number of connections that commit concurrently.
 func (d *DB) Writers() int { return d.writers }
 
-// Shared is true: other nodes may write.
+// Shared returns true: other nodes may write.
 func (d *DB) Shared() bool { return true }
 
-// Classify says what may help after a failure.
+// Classify reports whether a retry may help after an error.
 func (d *DB) Classify(err error) sqldb.ErrorClass {
 	var lost *broken
 	var pg *pgconn.PgError
@@ -174,22 +180,24 @@ func (d *DB) Classify(err error) sqldb.ErrorClass {
 	case errors.As(err, &pg):
 		return classify(pg.Code)
 	case errors.As(err, &lost), errors.As(err, &refused), errors.As(err, &failed),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err,
+			net.ErrClosed):
 		return sqldb.Unavailable
 	}
 	return sqldb.Permanent
 }
 
-// readOnly is the state of a server that takes no writes: it is, or has become, a standby.
+// readOnly is the error code of a server that is, or has become, a standby.
 const readOnly = "25006"
 
 func classify(code string) sqldb.ErrorClass {
 	switch code {
-	case "23505": // somebody else made the row meanwhile: now it will be seen
+	case "23505": // another transaction created the row; a retry reads it
 		return sqldb.Conflict
-	case "40001", "40P01", "40003", "55P03", "25P03": // serialization, deadlock, outcome unknown, a lock not had in time, stood still
+	// serialization, deadlock, outcome unknown, lock timeout, idle timeout
+	case "40001", "40P01", "40003", "55P03", "25P03":
 		return sqldb.Contention
-	case readOnly, "53300", "55000": // a standby, too many connections, not in a state for it
+	case readOnly, "53300", "55000": // a standby, too many connections, wrong state
 		return sqldb.Unavailable
 	}
 	if class := code[:2]; class == "08" || class == "57" { // connections; an operator's intervention
@@ -198,12 +206,12 @@ func classify(code string) sqldb.ErrorClass {
 	return sqldb.Permanent
 }
 
-// broken says that the connection is gone.
+// broken is the error of a lost connection.
 type broken struct{ error }
 
 func (b *broken) Unwrap() error { return b.error }
 
-// Ping reads the clock, on a connection of its own, of a server that takes writes.
+// Ping reads the clock of the primary, on a connection of its own.
 func (d *DB) Ping(ctx context.Context) (now int64, err error) {
 	d.pingMu.Lock()
 	defer d.pingMu.Unlock()
@@ -215,8 +223,8 @@ func (d *DB) Ping(ctx context.Context) (now int64, err error) {
 	var only string
 	err = d.pingConn.QueryRow(ctx, "SELECT "+clock+", current_setting('transaction_read_only')").Scan(&now, &only)
 	if err == nil && only == "on" {
-		err = errors.New("PostgreSQL takes no writes: it is a standby")
-		d.pool.Reset() // its other connections lead there too
+		err = errors.New("PostgreSQL is a standby and refuses writes")
+		d.pool.Reset() // its other connections are to the same server
 	}
 	if err != nil {
 		d.stopped()
@@ -224,7 +232,7 @@ func (d *DB) Ping(ctx context.Context) (now int64, err error) {
 	return now, err
 }
 
-// stopped ends the connection of the pulse.
+// stopped closes the connection of Ping.
 func (d *DB) stopped() {
 	if d.pingConn == nil {
 		return
@@ -235,7 +243,8 @@ func (d *DB) stopped() {
 	d.pingConn = nil
 }
 
-// readTime bounds a read whose caller set no bound, so that a network that swallows everything holds nobody up for long.
+// readTime limits a read without a deadline, so that a network that drops all packets does not block its caller for
+// long.
 const readTime = 10 * time.Second
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -245,7 +254,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, readTime)
 }
 
-// Read runs a query that sees what is committed now.
+// Read runs a query that sees all commits before it.
 func (d *DB) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
 	return read(ctx, d.pool, d.stats, query, scan, args)
 }
@@ -255,23 +264,25 @@ func (d *DB) ReadIn(ctx context.Context, template string, keys []string, scan fu
 	return read(ctx, d.pool, d.stats, inArray(template), scan, []any{keys})
 }
 
-// View runs f so that all it reads is of one moment.
+// View runs f with a reader of one snapshot.
 func (d *DB) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	until, atLength := ctx.Deadline()
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	d.stats.trips.Add(2)
-	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if atLength && time.Until(until) > 10*readTime { // it reads everything, and its reader may be slow
-			if _, err := tx.Exec(ctx, long); err != nil {
-				return err
+	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+		func(tx pgx.Tx) error {
+			if atLength && time.Until(until) > 10*readTime { // an export; its receiver may be slow
+				if _, err := tx.Exec(ctx, long); err != nil {
+					return err
+				}
+				if _, err := tx.Exec(ctx, "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL "+
+					"enable_mergejoin = on"); err != nil {
+					return err
+				}
 			}
-			if _, err := tx.Exec(ctx, "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"); err != nil {
-				return err
-			}
-		}
-		return f(view{tx, d.stats})
-	})
+			return f(view{tx, d.stats})
+		})
 }
 
 type view struct {
@@ -302,7 +313,7 @@ func read(ctx context.Context, q querier, s *stats, query string, scan func(sqld
 	return drain(rows, scan)
 }
 
-// drain scans all rows, or until the scan has enough.
+// drain scans all rows, or until ErrStopScan.
 func drain(rows pgx.Rows, scan func(sqldb.Row) error) error {
 	defer rows.Close()
 	r := row{rows}
@@ -320,19 +331,21 @@ func drain(rows pgx.Rows, scan func(sqldb.Row) error) error {
 // Damage finds nothing: PostgreSQL checks its own pages.
 func (d *DB) Damage(context.Context) ([]string, error) { return nil, nil }
 
-// long lets a transaction stand still.
-const long = "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('tcp_user_timeout', '0', true)"
+// long allows a transaction to be idle.
+const long = "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('tcp_user_timeout', " +
+	"'0', true)"
 
-// forgetWriters is after how long a connection that commits no more is forgotten.
+// forgetWriters is the age in milliseconds at which the row of an idle writer is removed.
 const forgetWriters = "86400000"
 
-// Run forgets writers that are gone, from time to time, until ctx ends.
+// Run removes the rows of dead writers every hour, until ctx ends.
 func (d *DB) Run(ctx context.Context) error {
 	t := time.NewTicker(time.Hour)
 	defer t.Stop()
 	for {
-		if _, err := d.pool.Exec(ctx, "DELETE FROM writer WHERE at < "+clock+" - "+forgetWriters); err != nil && ctx.Err() == nil {
-			d.log.Warn("writers that are gone could not be forgotten; it is tried again", "error", err)
+		if _, err := d.pool.Exec(ctx, "DELETE FROM writer WHERE at < "+clock+" - "+forgetWriters); err != nil &&
+			ctx.Err() == nil {
+			d.log.Warn("removal of dead writers failed, retrying", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -342,7 +355,7 @@ func (d *DB) Run(ctx context.Context) error {
 	}
 }
 
-// Close ends all connections.
+// Close closes all connections.
 func (d *DB) Close() error {
 	d.pingMu.Lock()
 	defer d.pingMu.Unlock()
@@ -351,13 +364,13 @@ func (d *DB) Close() error {
 	return nil
 }
 
-// stats counts what the database is asked.
+// stats counts round trips and bytes.
 type stats struct {
 	trips, sent, received atomic.Int64
 	prepare               func(context.Context, *pgx.Conn) error
 }
 
-// Stats returns how often the database was asked something and answered, and the bytes that went there and came back.
+// Stats returns the number of round trips, and the bytes in each direction.
 func (d *DB) Stats() (trips, sent, received int64) {
 	return d.stats.trips.Load(), d.stats.sent.Load(), d.stats.received.Load()
 }
@@ -370,7 +383,7 @@ func (s *stats) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return &counted{c, s}, nil
 }
 
-// counted is a connection whose bytes are counted.
+// counted is a connection that counts its bytes.
 type counted struct {
 	net.Conn
 	s *stats

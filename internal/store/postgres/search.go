@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	maxLexeme   = 500    // bytes of a word that are looked at; PostgreSQL takes 2,046
+	maxLexeme   = 500    // bytes of a word that are indexed; PostgreSQL allows 2,046
 	maxPosition = 16_383 // the last position that a word may have
 )
 
-// words cuts a text as SQLite's index does: letters and digits, without case and accents.
+// words splits a text as SQLite's index does: letters and digits, without case and accents.
 func words(text string) []string {
 	plain := strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Mn, r) {
@@ -25,7 +25,10 @@ func words(text string) []string {
 		}
 		return unicode.ToLower(r)
 	}, norm.NFKD.String(im.SearchText(text)))
-	list := strings.FieldsFunc(plain, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.Is(unicode.Mc, r) })
+	list := strings.FieldsFunc(plain, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) &&
+			!unicode.Is(unicode.Mc, r)
+	})
 	for i, w := range list {
 		if len(w) > maxLexeme {
 			list[i] = strings.ToValidUTF8(w[:maxLexeme], "")
@@ -36,10 +39,10 @@ func words(text string) []string {
 
 func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", "''") + "'" }
 
-// finder makes one word of a topic, which no text has.
+// finder encodes a topic as one word, which no text has.
 func finder(topic string) string { return "who:" + hex.EncodeToString([]byte(topic)) }
 
-// indexPhrase keeps the words of a message, and who may find it as words of their own.
+// indexPhrase updates the words of a message, and its finders, each as a word.
 func indexPhrase(p sqldb.Phrase) []sqldb.Statement {
 	if p.Words == "" {
 		return []sqldb.Statement{{Text: "DELETE FROM phrase WHERE topic = $1 AND msg = $2", Args: []any{p.Topic, p.Message}}}
@@ -51,33 +54,37 @@ func indexPhrase(p sqldb.Phrase) []sqldb.Statement {
 	for _, f := range p.Finders {
 		b.WriteString(quoted(finder(f)) + " ")
 	}
-	return []sqldb.Statement{{Text: `INSERT INTO phrase (topic, msg, id, words) VALUES ($1, $2, (CASE WHEN $4::bigint > 0 THEN $4::bigint ELSE ` + clock + ` END) * 1000000 + (random() * 999999)::bigint, $3::text::tsvector)
+	return []sqldb.Statement{{Text: `INSERT INTO phrase (topic, msg, id, words) VALUES ($1, $2,
+		(CASE WHEN $4::bigint > 0 THEN $4::bigint ELSE ` + clock + ` END) * 1000000 + (random() * 999999)::bigint,
+		$3::text::tsvector)
 		ON CONFLICT (topic, msg) DO UPDATE SET words = excluded.words`, Args: []any{p.Topic, p.Message, b.String(), p.At}}}
 }
 
 // qSearch finds messages by words, the newest first.
-const qSearch = "SELECT id, topic, msg FROM phrase WHERE words @@ $1::text::tsquery AND id < $2 ORDER BY id DESC LIMIT $3"
+const qSearch = "SELECT id, topic, msg FROM phrase WHERE words @@ $1::text::tsquery AND id < $2 ORDER BY id DESC " +
+	"LIMIT $3"
 
-// Search is the query for all words, in what one of the topics finds; it goes on with what comes before a number, and a limit.
+// Search returns the query for all words and one of the topics as a finder; its other parameters are a number and a
+// limit.
 func (d *DB) Search(wanted, topics []string) (query, arg string) {
-	var all, who []string
+	var all, finders []string
 	for _, text := range wanted {
 		parts := words(text)
 		for i, w := range parts {
 			parts[i] = quoted(w)
 		}
 		if n := len(parts); n > 0 {
-			if len(text) > 1 { // the beginnings of a single letter are half of all words
+			if len(text) > 1 { // a prefix of one letter would match half of all words
 				parts[n-1] += ":*"
 			}
 			all = append(all, "("+strings.Join(parts, " <-> ")+")")
 		}
 	}
 	for _, t := range topics {
-		who = append(who, quoted(finder(t)))
+		finders = append(finders, quoted(finder(t)))
 	}
-	if len(all) == 0 || len(who) == 0 {
+	if len(all) == 0 || len(finders) == 0 {
 		return qSearch, "'nothing:at all'"
 	}
-	return qSearch, "(" + strings.Join(all, " & ") + ") & (" + strings.Join(who, " | ") + ")"
+	return qSearch, "(" + strings.Join(all, " & ") + ") & (" + strings.Join(finders, " | ") + ")"
 }

@@ -16,37 +16,39 @@ import (
 // clock reads the database's time in milliseconds: the same for all nodes.
 const clock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
-// writer is a connection that commits. It keeps statements until Sync sends them together: a batch costs two round trips,
-// one that locks and loads, one that writes and commits.
+// writer is a connection that commits. It buffers statements until Sync sends them together: a batch costs two round
+// trips, one that locks and loads, one that writes and commits.
 //
-// Each transaction begins by numbering itself in the writer's own row, which it so holds until it ends. When the connection
-// breaks while it commits, the next connection waits for that row, and reads there whether it took effect.
+// Each transaction begins by writing its number to the writer's own row, which it so locks until it ends. When the
+// connection breaks during a commit, the next connection waits for that row, and reads there whether the commit took
+// effect.
 type writer struct {
 	db    *DB
 	id    string
 	batch int64
-	conn  *pgx.Conn // nil = to be opened
+	conn  *pgx.Conn // nil = not open
 	sess  *sqldb.Session
-	held  bool // the transaction holds the writer's row
+	held  bool // the transaction has locked the writer's row
 
 	queue  pgx.Batch
 	scans  []func(sqldb.Row) error
-	failed error // of a statement, so that nothing more is sent in this transaction
+	failed error // of a statement, after which this transaction sends no more
 }
 
 // OpenWriter makes one of the writers of a server.
 func (d *DB) OpenWriter(ctx context.Context) (sqldb.Writer, error) { return d.OfflineWriter(ctx) }
 
-// OfflineWriter makes a writer; it connects when it begins.
+// OfflineWriter makes a writer, which connects in Begin.
 func (d *DB) OfflineWriter(context.Context) (sqldb.Writer, error) {
 	w := &writer{db: d, id: uuid.NewString()}
 	w.sess = &sqldb.Session{Conn: w, Dialect: sqldb.Dialect{
-		ForUpdate: " FOR UPDATE", Clock: "SELECT " + clock, NoTimeout: long, LockNeedsRow: true, Fill: texts{}.fill, Index: indexPhrase,
+		ForUpdate: " FOR UPDATE", Clock: "SELECT " + clock, NoTimeout: long, LockNeedsRow: true, Fill: texts{}.fill,
+		Index: indexPhrase,
 	}}
 	return w, nil
 }
 
-// open connects, when there is no connection, and gives the writer its row.
+// open connects, when there is no connection, and creates the writer's row.
 func (w *writer) open(ctx context.Context) error {
 	if w.conn != nil && !w.conn.IsClosed() {
 		return nil
@@ -58,7 +60,8 @@ func (w *writer) open(ctx context.Context) error {
 	if err := w.db.stats.prepare(ctx, conn); err != nil {
 		return errors.Join(&broken{err}, conn.Close(ctx))
 	}
-	if _, err := conn.Exec(ctx, "INSERT INTO writer (id, batch, at) VALUES ($1, 0, "+clock+") ON CONFLICT (id) DO NOTHING", w.id); err != nil {
+	if _, err := conn.Exec(ctx, "INSERT INTO writer (id, batch, at) VALUES ($1, 0, "+clock+") ON CONFLICT (id) DO NOTHING",
+		w.id); err != nil {
 		_ = conn.Close(ctx)
 		return &broken{err}
 	}
@@ -73,20 +76,22 @@ func (w *writer) Begin(ctx context.Context) (*sqldb.Session, error) {
 	}
 	w.reset()
 	w.batch++
-	w.queue.Queue("BEGIN ISOLATION LEVEL READ COMMITTED") // the locks make it serial; each statement sees what the holders before committed
+	// the locks serialize it; each statement sees the commits of the holders before
+	w.queue.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
 	w.scans = append(w.scans, nil)
 	w.held = false
-	return w.sess, w.Query(ctx, "UPDATE writer SET batch = $2, at = "+clock+" WHERE id = $1 RETURNING id", []any{w.id, w.batch}, func(sqldb.Row) error {
-		w.held = true
-		return nil
-	})
+	return w.sess, w.Query(ctx, "UPDATE writer SET batch = $2, at = "+clock+" WHERE id = $1 RETURNING id",
+		[]any{w.id, w.batch}, func(sqldb.Row) error {
+			w.held = true
+			return nil
+		})
 }
 
 func (w *writer) reset() {
 	w.queue, w.scans, w.failed = pgx.Batch{}, w.scans[:0], nil
 }
 
-// Query keeps a statement until Sync.
+// Query buffers a statement until Sync.
 func (w *writer) Query(_ context.Context, query string, args []any, scan func(sqldb.Row) error) error {
 	if w.failed != nil {
 		return w.failed
@@ -96,7 +101,7 @@ func (w *writer) Query(_ context.Context, query string, args []any, scan func(sq
 	return nil
 }
 
-// Sync sends what was kept and takes the results, in one round trip.
+// Sync sends the buffered statements and reads the results, in one round trip.
 func (w *writer) Sync(ctx context.Context) error {
 	if w.failed != nil || len(w.scans) == 0 {
 		return w.failed
@@ -113,13 +118,13 @@ func (w *writer) Sync(ctx context.Context) error {
 	}
 	err = errors.Join(err, results.Close())
 	w.queue, w.scans = pgx.Batch{}, w.scans[:0]
-	if err == nil && !w.held { // it was silent for so long that its row was forgotten: the next connection makes it anew
+	if err == nil && !w.held { // it was idle for so long that its row was removed: the next connection creates it
 		w.drop()
 		err = &broken{errors.New("the row of this writer is gone")}
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == readOnly {
-		w.drop() // the next connection finds the one that takes writes
+		w.drop() // the next connection finds the primary
 	}
 	if err != nil && (w.conn == nil || w.conn.IsClosed()) {
 		err = &broken{err}
@@ -140,7 +145,7 @@ func take(results pgx.BatchResults, scan func(sqldb.Row) error) error {
 	return drain(rows, scan)
 }
 
-// Commit sends what is left together with the commit.
+// Commit sends the rest of the statements with the commit.
 func (w *writer) Commit(ctx context.Context) error {
 	if w.failed != nil {
 		return w.failed
@@ -156,10 +161,10 @@ func (w *writer) Commit(ctx context.Context) error {
 	return &sqldb.InDoubt{Cause: err}
 }
 
-// unknown lists the states that do not say whether a commit took effect.
+// unknown reports whether an error code leaves the outcome of a commit open.
 func unknown(code string) bool { return code == "40003" || code[:2] == "08" || code[:2] == "57" }
 
-// Rollback undoes what was sent. A connection that cannot is dropped, which does the same.
+// Rollback rolls back. A connection that fails to is dropped, with the same effect.
 func (w *writer) Rollback(ctx context.Context) error {
 	sent := w.conn != nil && !w.conn.IsClosed()
 	w.reset()
@@ -183,8 +188,8 @@ func (w *writer) drop() {
 	w.conn = nil
 }
 
-// Resolve waits for the transaction in doubt to end, and reads in the writer's row whether it took effect. What it then commits
-// itself stands after it in the log, so that what keeps this one, such as a standby, keeps both.
+// Resolve waits for the transaction in doubt to end, and reads in the writer's row whether it took effect. Its own
+// commit is after that in the log, so that a standby with one of them has both.
 func (w *writer) Resolve(ctx context.Context) (committed bool, err error) {
 	defer func() {
 		if err != nil {
@@ -206,7 +211,7 @@ func (w *writer) Resolve(ctx context.Context) (committed bool, err error) {
 	return committed, err
 }
 
-// WaitApplied has nothing to wait for: what is committed is there.
+// WaitApplied does nothing: reads see all commits.
 func (w *writer) WaitApplied(context.Context) error { return nil }
 
 func (w *writer) Close() error {
@@ -215,7 +220,7 @@ func (w *writer) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_, _ = w.conn.Exec(ctx, "DELETE FROM writer WHERE id = $1", w.id) // at the latest it is forgotten after a day
+	_, _ = w.conn.Exec(ctx, "DELETE FROM writer WHERE id = $1", w.id) // otherwise Run removes it after a day
 	w.drop()
 	return nil
 }

@@ -63,8 +63,8 @@ WHERE user_id = $1 AND peer = $2;
 coalesce(t.head, 0), coalesce(t.counted, 0), coalesce(r.seq, 0), coalesce(r.at, 0), coalesce(r.body, '')
 
 -- fragment: LastRecord
--- The last record of the conversation c that is shown as such: 2 is FlagNotLast. Index: record_history. A timeline without a record
--- has no topic.
+-- The last record of the conversation c that is shown as such: 2 is FlagNotLast. Index: record_history. A timeline
+-- without a record has no topic.
 LEFT JOIN topic t ON t.name = c.timeline
 LEFT JOIN record r ON r.topic = c.timeline AND r.seq = (
     SELECT l.seq FROM record l

@@ -30,7 +30,8 @@ WHERE w.user_id = $1 AND w.state = 0 AND w.deaf & 1 = 0
 LIMIT $2;
 
 -- name: FollowedByInvitee
--- Invitations to several without a group in which the user has answered. Index: invitee_follows, for which 4 in deaf is written so.
+-- Invitations to several without a group in which the user has answered. Index: invitee_follows, for which 4 in deaf
+-- is written so.
 SELECT {invitee w}, {invitation v}
 FROM invitee w
 JOIN invitation v ON v.id = w.invite_id
@@ -38,8 +39,8 @@ WHERE w.user_id = $1 AND w.deaf >= 4 AND w.deaf & 1 = 0 AND w.state <> 0
 LIMIT $2;
 
 -- name: AnsweredInGroups
--- The invitations of the user's groups that are decided for the user and open for others. Index: invitation_group_answered, of each
--- group.
+-- The invitations of the user's groups that are decided for the user and open for others. Index:
+-- invitation_group_answered, of each group.
 SELECT {invitee w}, {invitation v}
 FROM invitee w
 JOIN invitation v ON v.id = w.invite_id
@@ -68,7 +69,8 @@ ORDER BY ord
 LIMIT $3;
 
 -- name: Undigested
--- Large groups (16 is their flag) whose last version was not digested. Index: invitation_undigested, which has the flag in this form.
+-- Large groups (16 is their flag) whose last version was not digested. Index: invitation_undigested, which has the
+-- flag in this form.
 SELECT id
 FROM invitation
 WHERE flags / 16 % 2 = 1 AND digested < version;

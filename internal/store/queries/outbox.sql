@@ -1,6 +1,6 @@
 -- name: OutboxDue
--- Due events of a queue, of each ordering key the first pending event, except those of some owners. Index: outgoing_due, then
--- outgoing_line for the first of each key.
+-- Due events of a queue, of each ordering key the first pending event, except those of some owners. Index:
+-- outgoing_due, then outgoing_line for the first of each key.
 SELECT {outgoing o}
 FROM outgoing o
 WHERE o.queue = $1 AND o.state = 0 AND o.due <= $2 AND (o.due, o.line, o.num) > ($3, $4, $5) AND o.owner NOT IN (?*)
@@ -9,7 +9,8 @@ ORDER BY o.due, o.line, o.num
 LIMIT $6;
 
 -- name: OutboxRest
--- Events behind a deferred one are due with it: reads of due events would skip each of them otherwise. Index: outgoing_line.
+-- Events behind a deferred one are due with it: reads of due events would skip each of them otherwise. Index:
+-- outgoing_line.
 UPDATE outgoing
 SET due = (
     SELECT h.due FROM outgoing h

@@ -1,5 +1,6 @@
--- An export reads page by page: the user, the key of the last row, and the number of rows. No page may read much more than it
--- returns: where no index leads to the user, all rows are read in the order of their key, and Go picks out those of the user.
+-- An export reads page by page: the user, the key of the last row, and the number of rows. No page may read much more
+-- than it returns: where no index leads to the user, all rows are read in the order of their key, and Go picks out
+-- those of the user.
 
 -- name: ExportPerson
 SELECT user_id, profile, status, dnd, revoked, pushes
@@ -155,8 +156,8 @@ WHERE user_id = $1 AND (topic, seq) > ($2, $3)
 ORDER BY topic, seq
 LIMIT $4;
 
--- An erasure reads all records in pages, and rewrites those that name the user. Of rows, it finds the keys, two texts each, and
--- changes them one by one; the user is the first parameter of both.
+-- An erasure reads all records in pages, and rewrites those that name the user. Of rows, it finds the keys, two texts
+-- each, and changes them one by one; the user is the first parameter of both.
 
 -- name: EraseRecords
 SELECT topic, seq, sender, body

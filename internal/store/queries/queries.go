@@ -1,5 +1,5 @@
-// Package queries holds the statements that are not part of a batch: reads, retention, erasure. They are prepared and explained on
-// both engines by TestQueries.
+// Package queries holds the statements that are not part of a batch: reads, retention, erasure. They are prepared and
+// explained on both engines by TestQueries.
 //
 // It runs none of them, and does not know the types of their rows.
 package queries
@@ -22,8 +22,9 @@ var files embed.FS
 
 // Statement is one statement of a .sql file.
 //
-// A line "-- name: UserByID" begins it; "-- fragment: LastRecord" begins a text that others include as {LastRecord}. {invitation i}
-// stands for all columns of the table invitation, with the alias i. "-- scan: reason" allows the statement to read a whole table.
+// A line "-- name: UserByID" begins it; "-- fragment: LastRecord" begins a text that others include as {LastRecord}.
+// {invitation i} stands for all columns of the table invitation, with the alias i. "-- scan: reason" allows the
+// statement to read a whole table.
 type Statement struct {
 	Name, Text string
 	File       string

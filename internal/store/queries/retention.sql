@@ -17,7 +17,8 @@ WHERE until > 0 AND until <= $1
 LIMIT $2;
 
 -- name: OnlineInvitationsEnded
--- Online-only invitations (2 is their flag) without an answer since $1. Index: invitation_online, which has the flag in this form.
+-- Online-only invitations (2 is their flag) without an answer since $1. Index: invitation_online, which has the flag
+-- in this form.
 SELECT i.id
 FROM invitation i
 WHERE i.flags / 2 % 2 = 1 AND i.open = 0

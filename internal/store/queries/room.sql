@@ -65,8 +65,8 @@ ORDER BY first_at, user_id
 LIMIT $2;
 
 -- fragment: CallPage
--- A page of call records before the place ($1, $2) and from $3 on, the latest first. Calls without media are shown only to those
--- who ask for open calls ($4).
+-- A page of call records before the place ($1, $2) and from $3 on, the latest first. Calls without media are shown
+-- only to those who ask for open calls ($4).
 (c.opened_at < $1 OR c.opened_at = $1 AND c.id < $2) AND c.opened_at >= $3
 AND ($4 = 0 AND c.began_at > 0 OR $4 = 1 AND c.ended_at = 0)
 AND ($5 = '' OR c.group_id = $5) AND ($6 = '' OR c.room_id = $6)

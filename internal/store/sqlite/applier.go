@@ -15,29 +15,30 @@ import (
 	driver "modernc.org/sqlite"
 )
 
-// applier writes to the database what the journal has, many batches in each transaction: rows that change often are written
-// once, and pages that many rows share as well. Readers wait until what was acknowledged before they came is there.
+// applier writes the entries of the journal to the database, many batches in each transaction: rows that change often
+// are written once, and so are pages that many rows share. Readers wait until the batches acknowledged before their
+// start are applied.
 type applier struct {
 	conn   *conn
 	log    *slog.Logger
 	retire func(applied uint64) error
 	ended  chan struct{}
 
-	aside func(entry) error // keeps an entry that the database will not take
+	aside func(entry) error // keeps an entry that the database refuses
 
 	mu      sync.Mutex
 	waiting []entry
-	batches int    // in waiting, and in what is being applied
-	bytes   int64  // of them
-	last    uint64 // entry of the journal that waiting ends with
+	batches int    // in waiting, and being applied
+	bytes   int64  // of these batches
+	last    uint64 // number of the last entry of waiting
 	applied uint64
-	urgent  bool // somebody waits
+	urgent  bool // a reader or the writer waits
 	closing bool
-	failed  error         // of the last try
-	changed chan struct{} // closed, and made anew, with each change of the above
+	failed  error         // of the last attempt
+	changed chan struct{} // closed and replaced with each change of the fields above
 }
 
-// entry is a batch as the journal has it.
+// entry is a batch in the journal.
 type entry struct {
 	number uint64
 	ops    []operation
@@ -46,14 +47,14 @@ type entry struct {
 
 const (
 	applyEvery   = 100 * time.Millisecond
-	applyBatches = 256      // then it begins at once
-	maxBehind    = 1024     // batches; then the writer waits
+	applyBatches = 256      // then it starts at once
+	maxBehind    = 1024     // batches; then commits wait
 	maxBytes     = 64 << 20 // of batches; likewise
 	applyAgain   = time.Second
 )
 
-// errBehind says that the database cannot be written, so that what it should say is not known.
-var errBehind = errors.New("what was committed cannot be written to the database")
+// errBehind is the error of reads and commits while the database cannot be written.
+var errBehind = errors.New("committed batches cannot be written to the database")
 
 func (a *applier) change(f func()) {
 	a.mu.Lock()
@@ -63,7 +64,7 @@ func (a *applier) change(f func()) {
 	a.changed = make(chan struct{})
 }
 
-// push hands over a batch that the journal has.
+// push adds a batch that the journal has.
 func (a *applier) push(e entry) {
 	a.change(func() {
 		a.waiting = append(a.waiting, e)
@@ -73,7 +74,7 @@ func (a *applier) push(e entry) {
 	})
 }
 
-// until waits for a condition, which is looked at under the lock.
+// until waits for a condition, which is evaluated under the lock.
 func (a *applier) until(ctx context.Context, ok func() bool) error {
 	for {
 		a.mu.Lock()
@@ -90,7 +91,7 @@ func (a *applier) until(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// wait waits for a condition, and gives up when the database cannot be written.
+// wait waits for a condition, and returns an error when the database cannot be written.
 func (a *applier) wait(ctx context.Context, ok func() bool) error {
 	var failed error
 	var there bool
@@ -104,12 +105,12 @@ func (a *applier) wait(ctx context.Context, ok func() bool) error {
 	return fmt.Errorf("%w: %w", errBehind, failed)
 }
 
-// room waits until the database is not too far behind.
+// room waits until the database is less than maxBehind and maxBytes behind.
 func (a *applier) room(ctx context.Context) error {
 	return a.wait(ctx, func() bool { return a.batches < maxBehind && a.bytes < maxBytes })
 }
 
-// waitAll waits until the database has everything that was pushed before.
+// waitAll waits until all batches that were pushed before are applied.
 func (a *applier) waitAll(ctx context.Context) error {
 	a.mu.Lock()
 	want, there := a.last, a.applied >= a.last
@@ -121,7 +122,7 @@ func (a *applier) waitAll(ctx context.Context) error {
 	return a.wait(ctx, func() bool { return a.applied >= want })
 }
 
-// run applies until it is closed and everything is there.
+// run applies batches until it is closed and all are applied.
 func (a *applier) run() {
 	defer close(a.ended)
 	ctx := context.Background()
@@ -134,27 +135,27 @@ func (a *applier) run() {
 		taken, batches, bytes, last := a.waiting, a.batches, a.bytes, a.last
 		a.waiting, a.urgent = nil, false
 		a.mu.Unlock()
-		if len(taken) == 0 || !a.insist(ctx, taken) { // at its end
+		if len(taken) == 0 || !a.insist(ctx, taken) { // closed
 			return
 		}
 		a.change(func() { a.batches -= batches; a.bytes -= bytes; a.applied = last; a.failed = nil })
 		if err := a.retire(last); err != nil {
-			a.log.Warn("a part of the journal that is done with could not be removed; it is tried again", "error", err)
+			a.log.Warn("journal file not removed, retrying", "error", err)
 		}
 	}
 }
 
-// closingTries is how often it is tried when the server stops. What is not applied then stays in the journal.
+// closingTries limits the attempts while the server stops. Entries that are not applied then stay in the journal.
 const closingTries = 3
 
-// insist applies entries however long it takes. It reports false when the server stops before that.
+// insist applies entries with retries without a limit. It reports false when the server stops before.
 func (a *applier) insist(ctx context.Context, list []entry) bool {
 	for tries := 1; ; tries++ {
 		err := a.conn.applyAll(ctx, list, a.aside)
 		if err == nil {
 			return true
 		}
-		a.log.Error("what was committed could not be written to the database; it is tried again", "error", err)
+		a.log.Error("applying the journal failed", "retry_in", applyAgain, "error", err)
 		closing := false
 		a.change(func() { a.failed = err; closing = a.closing })
 		if closing && tries >= closingTries {
@@ -164,8 +165,8 @@ func (a *applier) insist(ctx context.Context, list []entry) bool {
 	}
 }
 
-// applyAll applies entries together, or, when the database will not take one of them, each alone, and sets that one aside: it
-// cannot be told to whoever was acknowledged any more, and must not take everything after it along.
+// applyAll applies entries together, or, when the database refuses one of them, each alone. It sets a refused entry
+// aside: its callers have their responses already, and it must not block the entries behind it.
 func (c *conn) applyAll(ctx context.Context, list []entry, aside func(entry) error) error {
 	var ops []operation
 	for i := range list {
@@ -178,7 +179,7 @@ func (c *conn) applyAll(ctx context.Context, list []entry, aside func(entry) err
 	for _, e := range list {
 		err := c.apply(ctx, e.ops, e.number)
 		if err != nil && refused(err) {
-			c.db.log.Error("a commit that was acknowledged contradicts the database and is set aside; please report this", "entry", e.number, "error", err)
+			c.db.log.Error("journal entry refused and set aside; please report this", "entry", e.number, "error", err)
 			if err = aside(e); err == nil {
 				err = c.apply(ctx, nil, e.number)
 			}
@@ -190,14 +191,14 @@ func (c *conn) applyAll(ctx context.Context, list []entry, aside func(entry) err
 	return nil
 }
 
-// refused reports whether the database will never take something.
+// refused reports whether a retry fails too.
 func refused(err error) bool {
 	const constraint = 19 // SQLITE_CONSTRAINT
 	var e *driver.Error
 	return errors.As(err, &e) && e.Code()&0xff == constraint
 }
 
-// apply carries out operations in one transaction, which also notes the entry of the journal that they end with.
+// apply runs operations in one transaction, which also writes the number of their last entry.
 func (c *conn) apply(ctx context.Context, ops []operation, last uint64) (err error) {
 	if err := c.query(ctx, "BEGIN IMMEDIATE", nil, nil); err != nil {
 		return err
@@ -226,20 +227,22 @@ func (c *conn) apply(ctx context.Context, ops []operation, last uint64) (err err
 	return nil
 }
 
-// qApplied notes how far the database has the journal.
-const qApplied = "INSERT INTO meta (name, value) VALUES ('journal', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+// qApplied writes the number of the last applied entry.
+const qApplied = "INSERT INTO meta (name, value) VALUES ('journal', $1) ON CONFLICT (name) DO UPDATE SET value = " +
+	"excluded.value"
 
-// gathered collects rows of many batches, by template, so that few statements write them and what was replaced is not written.
+// gathered collects rows of many batches, by template, so that few statements write them and replaced rows are not
+// written.
 type gathered struct {
 	c     *conn
 	order []*heap
-	late  []*operation // changes of records and of the index of words, which come after the rows
+	late  []*operation // changes of records and of the search index, which run after the rows
 }
 
 // heap is the rows of one template.
 type heap struct {
 	op    operation
-	place map[string]int // of a row, by its key
+	place map[string]int // index of a row, by its key
 }
 
 func (g *gathered) take(ctx context.Context, op *operation) error {
@@ -252,7 +255,7 @@ func (g *gathered) take(ctx context.Context, op *operation) error {
 	case op.width == 0 && (strings.HasPrefix(op.text, "UPDATE record ") || strings.Contains(op.text, " phrase")):
 		g.late = append(g.late, op)
 		return nil
-	case op.width == 0 || !shape.rows: // whatever it is, it comes after what came before
+	case op.width == 0 || !shape.rows: // an unknown statement runs after the ones before it
 		if err := g.write(ctx); err != nil {
 			return err
 		}
@@ -294,7 +297,7 @@ func (h *heap) add(values []any, shape shapeOf) {
 	}
 }
 
-// write carries out what was gathered.
+// write runs the gathered operations.
 func (g *gathered) write(ctx context.Context) error {
 	for _, h := range g.order {
 		if err := g.c.do(ctx, &h.op); err != nil {
@@ -325,14 +328,14 @@ func (c *conn) do(ctx context.Context, op *operation) error {
 	return nil
 }
 
-// shapeOf is what the applier knows of a template.
+// shapeOf describes the effect of a template on rows.
 type shapeOf struct {
 	rows  bool // it adds rows, or replaces those with the same key
 	keeps bool // it leaves those with the same key alone
 	key   int  // how many columns at the beginning of a row are the key; 0 = every row is new
 }
 
-// look reads from a template what it does with rows: the key is what it calls a conflict.
+// look derives the shape of a template; the key is that of its conflict clause.
 func look(template string) shapeOf {
 	if !strings.HasPrefix(template, "INSERT INTO ") {
 		return shapeOf{}

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// BenchmarkJournal makes an entry of 30 kB durable, about that of a full batch: in files that grow, and in files used again.
+// BenchmarkJournal makes an entry of 30 kB durable, about that of a full batch: in files that grow, and in files used
+// again.
 func BenchmarkJournal(b *testing.B) {
 	ops := []operation{{text: insert, width: 2, values: []any{"a", strings.Repeat("x", 30<<10)}}}
 	for _, again := range []bool{false, true} {
@@ -37,8 +38,8 @@ func BenchmarkJournal(b *testing.B) {
 	}
 }
 
-// BenchmarkApply writes 1,000 records of 500 timelines to a database of some size, and reports what each costs with its share
-// of the transaction.
+// BenchmarkApply writes 1,000 records of 500 timelines to a database of some size, and reports what each costs with its
+// share of the transaction.
 func BenchmarkApply(b *testing.B) {
 	d, err := Open(b.Context(), Options{Dir: b.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -55,10 +56,12 @@ func BenchmarkApply(b *testing.B) {
 	apply := func() {
 		var rows []any
 		for i := range records {
-			rows = append(rows, fmt.Sprintf("user:bench-%d", i%topics), seq+i/topics+1, int64(seq), "device", "", body, "peer", int64(0), int64(0), "peer")
+			rows = append(rows, fmt.Sprintf("user:bench-%d", i%topics), seq+i/topics+1, int64(seq), "device", "", body, "peer",
+				int64(0), int64(0), "peer")
 		}
 		seq += records / topics
-		if err := c.apply(b.Context(), []operation{{text: "INSERT INTO record (topic, seq, at, device, listen, body, peer, ord, pair, sender) VALUES ?*", width: 10, values: rows}}, uint64(seq)); err != nil {
+		if err := c.apply(b.Context(), []operation{{text: "INSERT INTO record (topic, seq, at, device, listen, body, peer, " +
+			"ord, pair, sender) VALUES ?*", width: 10, values: rows}}, uint64(seq)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// SQLite writes commits to a log and moves them to the database now and then. Done by the applier, that move holds up what
-// waits behind it for as long as it takes; so it is done beside the applier, which only starts the log anew.
+// SQLite writes commits to a log, and a checkpoint moves them to the database. In the applier a checkpoint would delay
+// the batches behind it; so another goroutine runs it, and the applier only restarts the log.
 const (
 	checkpointEvery = 500 * time.Millisecond
-	maxLogFrames    = 16384 // 64 MiB; then the applier starts the log anew
+	maxLogFrames    = 16384 // 64 MiB; then the applier restarts the log
 )
 
 // Run moves commits to the database until ctx ends.
@@ -31,8 +31,9 @@ func (d *DB) Run(ctx context.Context) error {
 		case <-t.C:
 		}
 		var busy, frames, moved int64
-		if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &moved); err != nil && ctx.Err() == nil {
-			d.log.Warn("the log could not be moved to the database; it is tried again", "error", err)
+		if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &moved); err != nil &&
+			ctx.Err() == nil {
+			d.log.Warn("checkpoint failed, retrying", "error", err)
 			continue
 		}
 		if frames > maxLogFrames {

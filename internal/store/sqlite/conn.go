@@ -54,14 +54,18 @@ func (c *conn) query(ctx context.Context, query string, args []any, scan func(sq
 	return nil
 }
 
-// restartLog starts SQLite's log anew when it has grown long. Nearly all of it is moved already, so the caller waits little.
+// restartLog restarts SQLite's log when it has grown long. Checkpoints have moved nearly all of it, so it takes little
+// time.
 func (c *conn) restartLog(ctx context.Context) {
 	if !c.db.longLog.Swap(false) {
 		return
 	}
-	for _, q := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(RESTART)", "PRAGMA busy_timeout = 10000"} { // it must not wait for whoever reads for long
-		if err := c.query(ctx, q, nil, func(sqldb.Row) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
-			c.db.log.Warn("the log could not be started anew; it is tried again", "error", err)
+	// it must not wait for long reads
+	for _, q := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(RESTART)",
+		"PRAGMA busy_timeout = 10000"} {
+		if err := c.query(ctx, q, nil, func(sqldb.Row) error { return nil }); err != nil &&
+			!errors.Is(err, context.Canceled) {
+			c.db.log.Warn("restart of the write-ahead log failed, retrying", "error", err)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// flush makes what was written to a file durable, with its length. It leaves out the time of the change, which nobody reads and
-// which would make the file system commit its own journal each time.
+// flush syncs the data and the length of a file. It leaves out the modification time, which would make the file system
+// commit its own journal each time.
 func flush(f *os.File) error {
 	raw, err := f.SyscallConn()
 	if err != nil {

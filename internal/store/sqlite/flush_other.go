@@ -4,5 +4,5 @@ package sqlite
 
 import "os"
 
-// flush makes what was written to a file durable.
+// flush syncs a file.
 func flush(f *os.File) error { return f.Sync() }

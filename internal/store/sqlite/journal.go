@@ -18,28 +18,28 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
-// A journal is what makes a commit durable: files to which one entry is added for each batch, forced to the disk before the
-// batch is acknowledged. The applier writes the same rows to the database soon after; entries that the database lacks are applied
-// when it is opened again.
+// A journal makes commits durable: each batch appends one entry to a file and syncs it before it is acknowledged. The
+// applier writes the same rows to the database soon after; entries that the database lacks are applied when it is
+// opened again.
 //
-// An entry is its length, the checksum of what follows, its number, and the operations. A file ends where no whole entry with the
-// next number follows: files are used again, because a disk takes what replaces something in half the time.
+// An entry has its length, the checksum of the rest, its number, and the operations. A file ends where no whole entry
+// with the next number follows: files are reused, because a disk overwrites blocks in half the time of an append.
 type journal struct {
 	dir    string
 	noSync bool
 	prefix string   // of the names of its files, if not journalPrefix
-	file   *os.File // nil = the next entry begins one
+	file   *os.File // nil = the next entry creates one
 	size   int64
 	last   uint64            // number of the last entry
-	texts  map[string]uint64 // statements that the file has spelled out, by the order in which it did
+	texts  map[string]uint64 // statements that the file has in full, numbered in their order
 	mu     sync.Mutex
 	full   []segment // files before this one; under mu
-	spare  []string  // files that are done with; under mu
+	spare  []string  // files to reuse; under mu
 	buf    []byte
-	broken error // nobody knows what the disk has
+	broken error // after a failed sync: its effect is unknown
 }
 
-// segment is a file that has all its entries.
+// segment is a complete file.
 type segment struct {
 	path string
 	last uint64
@@ -55,7 +55,7 @@ type operation struct {
 const (
 	journalPrefix  = "journal-"
 	sparePrefix    = "spare-"
-	asidePrefix    = "aside-" // what the database would not take
+	asidePrefix    = "aside-" // entries that the database refused
 	maxSpare       = 2
 	segmentSize    = 16 << 20
 	entryHead      = 16
@@ -80,7 +80,7 @@ func (j *journal) add(ops []operation) (int64, error) {
 	for i := range ops {
 		var err error
 		if b, err = j.encode(b, &ops[i]); err != nil {
-			return 0, errors.Join(err, j.end()) // texts may be noted that are not in the file
+			return 0, errors.Join(err, j.end()) // texts may have statements that are not in the file
 		}
 	}
 	if len(b) > maxEntry {
@@ -111,7 +111,7 @@ func (j *journal) add(ops []operation) (int64, error) {
 	return int64(len(b)), nil
 }
 
-// undo takes back what was written of an entry: the disk is full, most likely.
+// undo truncates a partial entry: the disk is full, most likely.
 func (j *journal) undo(cause error) error {
 	if err := errors.Join(j.file.Truncate(j.size), j.end()); err != nil {
 		j.broken = fmt.Errorf("%w: %w, %w", sqldb.ErrBroken, cause, err)
@@ -120,7 +120,7 @@ func (j *journal) undo(cause error) error {
 	return fmt.Errorf("journal: %w", cause)
 }
 
-// begin makes a new file, whose name says which entry is its first.
+// begin creates a file, named by the number of its first entry.
 func (j *journal) begin() error {
 	path := filepath.Join(j.dir, fmt.Sprintf("%s%0*x", cmp.Or(j.prefix, journalPrefix), numberedDigits, j.last+1))
 	if spare := j.reuse(); spare != "" {
@@ -128,7 +128,7 @@ func (j *journal) begin() error {
 			return err
 		}
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // an empty one of a failed entry may be there
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600) // an empty file of a failed entry may exist
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (j *journal) end() error {
 	if j.file == nil {
 		return nil
 	}
-	if j.size > 0 { // an empty one is begun again under the same name
+	if j.size > 0 { // an empty file is created again under the same name
 		j.mu.Lock()
 		j.full = append(j.full, segment{j.file.Name(), j.last})
 		j.mu.Unlock()
@@ -154,7 +154,7 @@ func (j *journal) end() error {
 	return err
 }
 
-// done takes the files whose entries all come up to a number.
+// done takes the files with entries up to applied only.
 func (j *journal) done(last uint64) []segment {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -167,14 +167,14 @@ func (j *journal) done(last uint64) []segment {
 	return list
 }
 
-// back gives files back that are not done with.
+// back returns files that are still needed.
 func (j *journal) back(list []segment) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.full = append(list, j.full...)
 }
 
-// release keeps a file that is done with for another time, or removes it.
+// release keeps a file for reuse, or removes it.
 func (j *journal) release(s segment) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -200,7 +200,7 @@ func (j *journal) reuse() string {
 	return spare
 }
 
-// syncFile forces a file or directory to the disk.
+// syncFile syncs a file or directory.
 func syncFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -255,7 +255,7 @@ func (j *journal) encode(b []byte, op *operation) ([]byte, error) {
 	return b, nil
 }
 
-// encodeOther encodes what database/sql takes too: named types.
+// encodeOther encodes named types, as database/sql does.
 func encodeOther(b []byte, v any) ([]byte, error) {
 	r := reflect.ValueOf(v)
 	switch {
@@ -274,7 +274,7 @@ func encodeOther(b []byte, v any) ([]byte, error) {
 	return nil, fmt.Errorf("journal: a %T has no place", v)
 }
 
-// segments lists the files of a directory, the oldest first; last is what comes before their first. It lists spare ones too.
+// segments lists the journal files of a directory, the oldest first, and the spare files.
 func segments(dir string) (list []segment, spare []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -295,7 +295,7 @@ func segments(dir string) (list []segment, spare []string, err error) {
 	return list, spare, nil
 }
 
-// read hands over the whole entries of a file, in order.
+// read calls f for the whole entries of a file, in order.
 func (s *segment) read(each func(number uint64, ops []operation) error) error {
 	b, err := os.ReadFile(s.path)
 	if err != nil {
@@ -305,16 +305,17 @@ func (s *segment) read(each func(number uint64, ops []operation) error) error {
 	for len(b) >= entryHead {
 		n := int(binary.LittleEndian.Uint32(b))
 		if n > maxEntry || len(b) < entryHead+n || checksum(b[8:entryHead+n]) != binary.LittleEndian.Uint32(b[4:]) {
-			break // it was being written when the server ended, and so was never acknowledged
+			break // a partial entry, which was never acknowledged
 		}
 		number := binary.LittleEndian.Uint64(b[8:])
 		if number != s.last+1 {
-			break // what the file said when it was used before
+			break // an entry of the file's previous use
 		}
 		d := decoder{b: b[entryHead : entryHead+n], texts: texts}
 		ops := d.operations()
 		if d.bad {
-			return fmt.Errorf("journal: entry %d of %s is whole and yet not understood: was it written by a newer version?", number, s.path)
+			return fmt.Errorf("journal: entry %d of %s is whole and yet not understood: was it written by a newer version?",
+				number, s.path)
 		}
 		if err := each(number, ops); err != nil {
 			return err

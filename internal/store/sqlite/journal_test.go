@@ -77,7 +77,8 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// TestTornJournal cuts a journal off, and spoils it, at each of its bytes: what is read is what was written before that.
+// TestTornJournal cuts a journal off, and spoils it, at each of its bytes: what is read is what was written before
+// that.
 func TestTornJournal(t *testing.T) {
 	dir := t.TempDir()
 	j := &journal{dir: dir}
@@ -138,7 +139,11 @@ func TestJournalFilesAreUsedAgain(t *testing.T) {
 		t.Fatalf("%v, %v, %v; want the one file used again", files, spare, err)
 	}
 	var numbers []uint64
-	if err := files[0].read(func(number uint64, _ []operation) error { numbers = append(numbers, number); return nil }); err != nil {
+	if err := files[0].read(func(number uint64,
+		_ []operation) error {
+		numbers = append(numbers, number)
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(numbers, []uint64{11, 12, 13}) {
@@ -169,8 +174,8 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestJournalWithAHole checks that a journal of which a file is missing is not passed over in silence, and one that was just
-// begun is.
+// TestJournalWithAHole checks that a journal of which a file is missing is not passed over in silence, and one that was
+// just begun is.
 func TestJournalWithAHole(t *testing.T) {
 	dir := t.TempDir()
 	open := func() error {

@@ -12,7 +12,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
-// journalWriter is a writer whose commits are durable in the journal and come to the database a little later.
+// journalWriter is a writer with a journal: commits are durable there, and applied to the database a little later.
 type journalWriter struct {
 	db      *DB
 	load    *conn
@@ -22,9 +22,9 @@ type journalWriter struct {
 	sess    *sqldb.Session
 }
 
-// OpenWriter opens the writer of a server. Readers see what it has committed.
+// OpenWriter opens the writer of a server. Readers see its commits.
 func (d *DB) OpenWriter(ctx context.Context) (sqldb.Writer, error) {
-	if err := d.recover(ctx); err != nil { // of a line before this one
+	if err := d.recover(ctx); err != nil { // the journal of a writer before
 		return nil, err
 	}
 	last, err := applied(ctx, d.write)
@@ -39,12 +39,15 @@ func (d *DB) OpenWriter(ctx context.Context) (sqldb.Writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, load.Close())
 	}
-	if _, err := write.ExecContext(ctx, "PRAGMA synchronous = "+d.journalSync()); err != nil { // what a power cut takes from the database is in the journal
+	// the journal has the commits that a power cut takes from the database
+	if _, err := write.ExecContext(ctx, "PRAGMA synchronous = "+d.journalSync()); err != nil {
 		return nil, errors.Join(err, write.Close(), load.Close())
 	}
 	l := &journalWriter{db: d, load: newConn(d, load), journal: &journal{dir: d.dir, noSync: d.noSync, last: last}}
-	l.apply = &applier{conn: newConn(d, write), log: d.log, retire: l.retire, aside: d.setAside, ended: make(chan struct{}), last: last, applied: last, changed: make(chan struct{})}
-	l.sess = &sqldb.Session{Conn: l, Dialect: sqldb.Dialect{Fill: l.load.texts.fill, Index: indexPhrase, SingleWriter: true}}
+	l.apply = &applier{conn: newConn(d, write), log: d.log, retire: l.retire, aside: d.setAside,
+		ended: make(chan struct{}), last: last, applied: last, changed: make(chan struct{})}
+	l.sess = &sqldb.Session{Conn: l, Dialect: sqldb.Dialect{Fill: l.load.texts.fill, Index: indexPhrase,
+		SingleWriter: true}}
 	go l.apply.run()
 	d.behind.Store(l.apply)
 	return l, nil
@@ -57,7 +60,7 @@ func (d *DB) journalSync() string {
 	return "NORMAL"
 }
 
-// sync is how others commit.
+// sync returns the setting of connections without a journal.
 func (d *DB) sync() string {
 	if d.noSync {
 		return "OFF"
@@ -71,7 +74,7 @@ func (l *journalWriter) Begin(context.Context) (*sqldb.Session, error) {
 	return l.sess, nil
 }
 
-// Query reads what the database has, and keeps what is to be written.
+// Query runs reads, and buffers writes.
 func (l *journalWriter) Query(ctx context.Context, query string, args []any, scan func(sqldb.Row) error) error {
 	if scan == nil {
 		l.ops = append(l.ops, operation{text: query, values: args})
@@ -80,12 +83,12 @@ func (l *journalWriter) Query(ctx context.Context, query string, args []any, sca
 	return l.load.query(ctx, query, args, scan)
 }
 
-// BufferRows keeps rows that are to be written.
+// BufferRows buffers rows.
 func (l *journalWriter) BufferRows(template string, width int, rows []any) {
 	l.ops = append(l.ops, operation{text: template, width: width, values: rows})
 }
 
-// Sync has nothing to do.
+// Sync does nothing.
 func (l *journalWriter) Sync(context.Context) error { return nil }
 
 // Commit waits for the disk.
@@ -105,25 +108,26 @@ func (l *journalWriter) Commit(ctx context.Context) error {
 	return nil
 }
 
-// Rollback forgets the batch.
+// Rollback drops the batch.
 func (l *journalWriter) Rollback(context.Context) error {
 	l.ops = nil
 	return nil
 }
 
-// Resolve is never asked: a commit to a file is never in doubt.
+// Resolve is not called: a commit to a file is never in doubt.
 func (l *journalWriter) Resolve(context.Context) (bool, error) { return false, nil }
 
-// WaitApplied waits until the database has everything.
+// WaitApplied waits until all commits are applied.
 func (l *journalWriter) WaitApplied(ctx context.Context) error { return l.apply.waitAll(ctx) }
 
-// Close waits until the database has everything, and leaves no journal.
+// Close waits until all commits are applied, and removes the journal.
 func (l *journalWriter) Close() error {
 	l.apply.change(func() { l.apply.closing = true })
 	<-l.apply.ended
 	err := l.journal.end()
 	if l.apply.applied != l.journal.last {
-		err = errors.Join(err, fmt.Errorf("%w; it is in the journal, and comes there when the server starts: %w", errBehind, l.apply.failed))
+		err = errors.Join(err, fmt.Errorf("%w; the journal has them, and the next start applies them: %w", errBehind,
+			l.apply.failed))
 	} else {
 		if err = errors.Join(err, l.retire(l.journal.last)); err == nil {
 			for spare := l.journal.reuse(); spare != ""; spare = l.journal.reuse() {
@@ -131,11 +135,12 @@ func (l *journalWriter) Close() error {
 			}
 		}
 	}
-	_, syncErr := l.apply.conn.c.ExecContext(context.Background(), "PRAGMA synchronous = "+l.db.sync()) // others may commit with this connection
+	// other writers may get this connection
+	_, syncErr := l.apply.conn.c.ExecContext(context.Background(), "PRAGMA synchronous = "+l.db.sync())
 	return errors.Join(err, syncErr, l.load.close(), l.apply.conn.close())
 }
 
-// retire removes the files of the journal whose entries the database has, for good.
+// retire removes the files of the journal with applied entries only.
 func (l *journalWriter) retire(applied uint64) error {
 	done := l.journal.done(applied)
 	if len(done) == 0 {
@@ -153,7 +158,7 @@ func (l *journalWriter) retire(applied uint64) error {
 	return nil
 }
 
-// applied reads how far a database has its journal.
+// applied reads the number of the last applied entry.
 func applied(ctx context.Context, db *sql.DB) (uint64, error) {
 	var text string
 	err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'journal'").Scan(&text)
@@ -166,10 +171,10 @@ func applied(ctx context.Context, db *sql.DB) (uint64, error) {
 	return strconv.ParseUint(text, 10, 64)
 }
 
-// recoverBatch bounds the operations that are applied together when a database is opened.
+// recoverBatch limits the operations that are applied together when a database is opened.
 const recoverBatch = 50_000
 
-// recover applies what the journal has and the database has not: the server before did not come to its end.
+// recover applies the entries of the journal that the database lacks: the server before was killed.
 func (d *DB) recover(ctx context.Context) (err error) {
 	list, spare, err := segments(d.dir)
 	for _, path := range spare {
@@ -180,7 +185,7 @@ func (d *DB) recover(ctx context.Context) (err error) {
 	}
 	last, err := applied(ctx, d.write)
 	if err != nil {
-		return fmt.Errorf("there is a journal, and the database does not say what of it it has: %w", err)
+		return fmt.Errorf("there is a journal, and the database does not have the number of its last applied entry: %w", err)
 	}
 	raw, err := d.write.Conn(ctx)
 	if err != nil {
@@ -197,7 +202,8 @@ func (d *DB) recover(ctx context.Context) (err error) {
 				return nil
 			}
 			if number != last+1 {
-				return fmt.Errorf("the journal has no entry %d, but %d: a file of it is missing or damaged before %s", last+1, number, list[i].path)
+				return fmt.Errorf("the journal has no entry %d before entry %d: a file before %s is missing or damaged", last+1,
+					number, list[i].path)
 			}
 			last, n, found = number, n+len(ops), append(found, entry{number: number, ops: ops})
 			if n < recoverBatch {
@@ -216,9 +222,9 @@ func (d *DB) recover(ctx context.Context) (err error) {
 		}
 	}
 	if last > from {
-		d.log.Info("brought the database up to its journal", "commits", last-from)
+		d.log.Info("journal applied", "commits", last-from)
 	}
-	if err := d.forceLog(); err != nil { // the server before may have written what is there only to the system's memory
+	if err := d.forceLog(); err != nil { // the server before may not have synced its last writes
 		return err
 	}
 	for i := range list {
@@ -229,7 +235,7 @@ func (d *DB) recover(ctx context.Context) (err error) {
 	return nil
 }
 
-// forceLog forces SQLite's log to the disk. What SQLite moved out of it, it has forced there itself.
+// forceLog syncs SQLite's log. A checkpoint syncs the database itself.
 func (d *DB) forceLog() error {
 	if d.noSync {
 		return nil
@@ -240,7 +246,7 @@ func (d *DB) forceLog() error {
 	return nil
 }
 
-// setAside keeps an entry that the database will not take in a file of its own.
+// setAside keeps a refused entry in a file of its own.
 func (d *DB) setAside(e entry) error {
 	j := &journal{dir: d.dir, noSync: d.noSync, last: e.number - 1, prefix: asidePrefix}
 	_, err := j.add(e.ops)

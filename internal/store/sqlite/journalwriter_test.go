@@ -49,14 +49,15 @@ func commit(t *testing.T, l *journalWriter, template, name string) {
 
 func count(t *testing.T, d *DB, name string) (n int) {
 	t.Helper()
-	if err := d.Read(t.Context(), "SELECT count(*) FROM meta WHERE name = $1", func(row sqldb.Row) error { return row.Scan(&n) }, name); err != nil {
+	if err := d.Read(t.Context(), "SELECT count(*) FROM meta WHERE name = $1",
+		func(row sqldb.Row) error { return row.Scan(&n) }, name); err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-// TestLineThatCannotApply stops a server while its database takes nothing. Readers are told, the next writer goes on where it
-// was, and what was acknowledged is there.
+// TestLineThatCannotApply stops a server while its database takes nothing. Readers are told, the next writer goes on
+// where it was, and what was acknowledged is there.
 func TestLineThatCannotApply(t *testing.T) {
 	d := open(t, t.TempDir())
 	l := lineOf(t, d)
@@ -92,8 +93,8 @@ func TestLineThatCannotApply(t *testing.T) {
 	}
 }
 
-// TestSetAside commits what contradicts the database: it is kept in a file, and what comes before and after it is applied, by
-// the server as by the next one.
+// TestSetAside commits what contradicts the database: it is kept in a file, and what comes before and after it is
+// applied, by the server as by the next one.
 func TestSetAside(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir)
@@ -115,7 +116,8 @@ func TestSetAside(t *testing.T) {
 	}
 	s := segment{path: aside[0], last: 2}
 	var kept []operation
-	if err := s.read(func(_ uint64, ops []operation) error { kept = ops; return nil }); err != nil || len(kept) != 1 || kept[0].values[0] != "a" {
+	if err := s.read(func(_ uint64, ops []operation) error { kept = ops; return nil }); err != nil || len(kept) != 1 ||
+		kept[0].values[0] != "a" {
 		t.Errorf("it holds %v, %v", kept, err)
 	}
 	if err := errors.Join(l.Close(), d.Close()); err != nil {

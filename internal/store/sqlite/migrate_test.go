@@ -36,14 +36,16 @@ func TestMigrationOfHolders(t *testing.T) {
 		{`{"text":"\"fileID\":\"f-3\""}`, "m4", 0},
 		{`{"file":{"fileID":"f-4"}}`, "", 0},
 	} {
-		if _, err := db.ExecContext(ctx, "INSERT INTO record (topic, seq, at, device, listen, body, msg, flags) VALUES ('user:a', ?, 1, '', '', ?, ?, ?)", i+1, r[0], r[1], r[2]); err != nil {
+		if _, err := db.ExecContext(ctx, "INSERT INTO record (topic, seq, at, device, listen, body, msg, flags) VALUES "+
+			"('user:a', ?, 1, '', '', ?, ?, ?)", i+1, r[0], r[1], r[2]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := migrate(ctx, db); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := db.QueryContext(ctx, "SELECT file_id || ' ' || topic || ' ' || msg || ' ' || until FROM file_holder ORDER BY 1")
+	rows, err := db.QueryContext(ctx, "SELECT file_id || ' ' || topic || ' ' || msg || ' ' || until FROM file_holder "+
+		"ORDER BY 1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +58,8 @@ func TestMigrationOfHolders(t *testing.T) {
 		}
 		got = append(got, s)
 	}
-	if want := []string{"f-1 user:a m1 0", "f-2 user:a m2 0", "t-1 user:a m1 0"}; !slices.Equal(got, want) || rows.Err() != nil {
+	if want := []string{"f-1 user:a m1 0", "f-2 user:a m2 0", "t-1 user:a m1 0"}; !slices.Equal(got, want) ||
+		rows.Err() != nil {
 		t.Errorf("%q are held, %v", got, rows.Err())
 	}
 }

@@ -1,6 +1,6 @@
-// Package sqlite owns what is SQLite's alone: opening, one writer, moving the log, the full-text index.
+// Package sqlite implements the engine of SQLite: opening, the writer with its journal, checkpoints, the search index.
 //
-// It knows statements and rows, never what they mean.
+// It does not know the meaning of rows.
 package sqlite
 
 import (
@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"; docs/adr/0002 says why this one
+	_ "modernc.org/sqlite" // the driver "sqlite"; see docs/adr/0002
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
@@ -32,11 +32,12 @@ var migrations embed.FS
 // File is the name of the database in the data directory.
 const File = "beckon.db"
 
-// Options are the choices for a database. Reads are the statements that Read will be given.
+// Options configures a database. Reads lists queries to prepare.
 type Options struct {
 	Dir    string
-	NoSync bool // leaves out the fsync at each commit
-	// CacheBytes limits the page caches of all connections together. Default: 64 MiB for the writer and 16 MiB for each reader.
+	NoSync bool // skips the fsync of each commit
+	// CacheBytes limits the page caches of all connections together. Default: 64 MiB for the writer and 16 MiB for each
+	// reader.
 	CacheBytes int64
 	Reads      []string
 	Log        *slog.Logger
@@ -46,13 +47,13 @@ type Options struct {
 type DB struct {
 	write   *sql.DB
 	read    *sql.DB
-	lock    *sql.DB // nil = the database was opened for reading
+	lock    *sql.DB // nil = opened for reading
 	stmts   map[string]*sql.Stmt
 	log     *slog.Logger
 	longLog atomic.Bool
 	dir     string
 	noSync  bool
-	behind  atomic.Pointer[applier] // what readers wait for; nil = nothing commits to a line
+	behind  atomic.Pointer[applier] // readers wait for it; nil = no journalWriter is open
 }
 
 // Open opens or creates the database of a directory and brings its schema up to date.
@@ -62,7 +63,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	}
 	d := &DB{log: opt.Log, dir: opt.Dir, noSync: opt.NoSync, stmts: map[string]*sql.Stmt{}}
 	file := filepath.Join(opt.Dir, File)
-	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would let others read it
+	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would create it readable for others
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
@@ -72,9 +73,10 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if d.lock, err = hold(ctx, opt.Dir, time.Second); err != nil {
 		return nil, err
 	}
-	readers := 2 + 2*runtime.GOMAXPROCS(0) // one of them moves the log, and one is the line's
+	readers := 2 + 2*runtime.GOMAXPROCS(0) // one runs checkpoints, and one is the writer's
 	writeCache, readCache := caches(opt.CacheBytes, readers)
-	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+d.sync()+")", "wal_autocheckpoint(0)", writeCache)); err != nil {
+	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+d.sync()+")", "wal_autocheckpoint(0)",
+		writeCache)); err != nil {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	d.write.SetMaxOpenConns(1)
@@ -83,7 +85,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	}
 	d.read.SetMaxOpenConns(readers)
 	d.read.SetMaxIdleConns(readers - 2)
-	if err = d.recover(ctx); err == nil { // before the schema changes: the journal speaks of the one that was
+	if err = d.recover(ctx); err == nil { // before migrations: the entries are for the previous schema
 		err = migrate(ctx, d.write)
 	}
 	if err == nil {
@@ -95,7 +97,8 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	return d, nil
 }
 
-// caches are the settings of the page caches of the writer and of each reader, in KiB: of a limit the writer gets two fifths.
+// caches returns the settings of the page caches of the writer and of each reader, in KiB: the writer gets two fifths
+// of the limit.
 func caches(limit int64, readers int) (writer, reader string) {
 	w, r := int64(64<<20), int64(16<<20)
 	if limit > 0 {
@@ -106,10 +109,11 @@ func caches(limit int64, readers int) (writer, reader string) {
 
 var errHeld = errors.New("another server is using the data directory")
 
-// hold takes the directory for this process. The lock is SQLite's on a file of its own: it ends with the process, however
-// that ends.
+// hold locks the directory for this process. The lock is SQLite's on a file of its own: it ends with the process, also
+// after a crash.
 func hold(ctx context.Context, dir string, patience time.Duration) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.Join(dir, "lock")}).EscapedPath()+fmt.Sprintf("?_pragma=busy_timeout(%d)", patience.Milliseconds()))
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.Join(dir, "lock")}).EscapedPath()+
+		fmt.Sprintf("?_pragma=busy_timeout(%d)", patience.Milliseconds()))
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +145,7 @@ func OpenExisting(ctx context.Context, dir string) (*DB, error) {
 	return &DB{write: read, read: read, log: slog.Default()}, read.PingContext(ctx)
 }
 
-// recoverIdle brings a database up to its journal, unless a server is there to do it.
+// recoverIdle applies the journal of a database, unless a server is running.
 func recoverIdle(ctx context.Context, dir, file string) error {
 	left, _, err := segments(dir)
 	if err != nil || len(left) == 0 {
@@ -149,7 +153,7 @@ func recoverIdle(ctx context.Context, dir, file string) error {
 	}
 	lock, err := hold(ctx, dir, 0)
 	if errors.Is(err, errHeld) {
-		return nil // its server brings it up to date all the time
+		return nil // its server applies it
 	}
 	if err != nil {
 		return err
@@ -164,7 +168,8 @@ func recoverIdle(ctx context.Context, dir, file string) error {
 
 func dsn(file string, pragmas ...string) string {
 	q := url.Values{}
-	for _, p := range append([]string{"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(0)", "temp_store(MEMORY)"}, pragmas...) {
+	for _, p := range append([]string{"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(0)", "temp_store(MEMORY)"},
+		pragmas...) {
 		q.Add("_pragma", p)
 	}
 	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
@@ -185,8 +190,8 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// prepare prepares the reads while the database is opened: to prepare one later would take a second connection while a
-// transaction holds the first, and a pool of such can stand still.
+// prepare prepares the reads while the database is opened: preparing in a transaction needs a second connection, and
+// many such transactions could exhaust the pool and block.
 func (d *DB) prepare(ctx context.Context, reads []string) error {
 	for _, q := range reads {
 		st, err := d.read.PrepareContext(ctx, q)
@@ -198,13 +203,13 @@ func (d *DB) prepare(ctx context.Context, reads []string) error {
 	return nil
 }
 
-// Writers is one: SQLite has one writer at a time.
+// Writers returns 1: SQLite has one writer at a time.
 func (d *DB) Writers() int { return 1 }
 
-// Ping is never asked: the machine's clock is the one that counts.
+// Ping is not called: the machine's clock is used.
 func (d *DB) Ping(context.Context) (int64, error) { return 0, nil }
 
-// Classify is a fault, since what fails in a file on this machine fails again, unless the database is behind: then all wait alike.
+// Classify returns Permanent, since an error of a local file repeats, except while the database is behind its journal.
 func (d *DB) Classify(err error) sqldb.ErrorClass {
 	if errors.Is(err, errBehind) {
 		return sqldb.Unavailable
@@ -212,7 +217,7 @@ func (d *DB) Classify(err error) sqldb.ErrorClass {
 	return sqldb.Permanent
 }
 
-// waitApplied waits until the database has what was committed.
+// waitApplied waits until all commits are applied.
 func (d *DB) waitApplied(ctx context.Context) error {
 	if a := d.behind.Load(); a != nil {
 		return a.waitAll(ctx)
@@ -220,7 +225,7 @@ func (d *DB) waitApplied(ctx context.Context) error {
 	return nil
 }
 
-// Read runs a query that sees what is committed now.
+// Read runs a query that sees all commits before it.
 func (d *DB) Read(ctx context.Context, query string, scan func(sqldb.Row) error, args ...any) error {
 	if err := d.waitApplied(ctx); err != nil {
 		return err
@@ -253,10 +258,10 @@ func (d *DB) runIn(ctx context.Context, tx *sql.Tx, template string, keys []stri
 	return nil
 }
 
-// Shared is false: one server at a time uses a file.
+// Shared returns false: one server at a time uses a file.
 func (d *DB) Shared() bool { return false }
 
-// View runs f so that all it reads is of one moment.
+// View runs f with a reader of one snapshot.
 func (d *DB) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	if err := d.waitApplied(ctx); err != nil {
 		return err
@@ -302,7 +307,7 @@ func (d *DB) run(ctx context.Context, tx *sql.Tx, query string, scan func(sqldb.
 	return drain(rows, scan)
 }
 
-// drain scans all rows, or until the scan has enough.
+// drain scans all rows, or until ErrStopScan.
 func drain(rows *sql.Rows, scan func(sqldb.Row) error) error {
 	defer rows.Close()
 	for rows.Next() {
@@ -316,7 +321,7 @@ func drain(rows *sql.Rows, scan func(sqldb.Row) error) error {
 	return rows.Err()
 }
 
-// Damage says what is damaged in the file.
+// Damage lists the damage of the file.
 func (d *DB) Damage(ctx context.Context) ([]string, error) {
 	var verdict string
 	if err := d.read.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict == "ok" {

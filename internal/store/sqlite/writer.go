@@ -7,7 +7,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
-// directWriter commits to the database itself, for whoever fills or mends it while no server runs. Servers commit to a line.
+// directWriter commits to the database without a journal, while no server runs.
 type directWriter struct {
 	c    *conn
 	sess *sqldb.Session
@@ -40,10 +40,10 @@ func (w *directWriter) Commit(ctx context.Context) error {
 
 func (w *directWriter) Rollback(ctx context.Context) error { return w.sess.Exec(ctx, "ROLLBACK") }
 
-// Resolve is never asked: a commit to a file is never in doubt.
+// Resolve is not called: a commit to a file is never in doubt.
 func (w *directWriter) Resolve(context.Context) (bool, error) { return false, nil }
 
-// WaitApplied has nothing to wait for.
+// WaitApplied does nothing.
 func (w *directWriter) WaitApplied(context.Context) error { return nil }
 
 func (w *directWriter) Close() error { return w.c.close() }
@@ -53,7 +53,7 @@ func (w *directWriter) Query(ctx context.Context, query string, args []any, scan
 	return w.c.query(ctx, query, args, scan)
 }
 
-// Sync has nothing to do: everything was done at once.
+// Sync does nothing: statements run at once.
 func (w *directWriter) Sync(context.Context) error { return nil }
 
 // Statements for many rows or keys come in sizes 1 to 32, 64 and 128, so that a batch needs few of them and few are
@@ -80,7 +80,7 @@ type shape struct {
 	rows     int
 }
 
-// texts remembers generated statements.
+// texts caches generated statements.
 type texts map[shape]string
 
 // fill replaces the mark "?*" of a template by tuples of "?", which SQLite binds faster than numbers.

@@ -13,11 +13,12 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// say appends a message to both timelines of two people, as the verbs do.
+// say appends a message to both timelines of two users, as the methods do.
 func say(t testing.TB, s *store.Store, from, to, id, text string) {
 	t.Helper()
 	a, b := im.UserTopic(from), im.UserTopic(to)
-	err := Do(t, s, txn.ReadSet{Topics: []string{a, b}, Contacts: []txn.ContactKey{{UserID: to, Peer: from}}, Messages: []txn.MessageKey{{Topic: a, ID: id}}}, func(tx *txn.Tx) error {
+	err := Do(t, s, txn.ReadSet{Topics: []string{a, b}, Contacts: []txn.ContactKey{{UserID: to, Peer: from}},
+		Messages: []txn.MessageKey{{Topic: a, ID: id}}}, func(tx *txn.Tx) error {
 		side := tx.Contact(to, from)
 		side.Counted++
 		tx.PutContact(*side)
@@ -103,7 +104,8 @@ func counts(t *testing.T, open Engine) {
 	group := im.GroupTopic("g")
 	speak := func(who string, n int) {
 		for range n {
-			if err := Do(t, s, txn.ReadSet{Topics: []string{group}, Groups: []string{"g"}, Members: []txn.MemberKey{{GroupID: "g", UserID: who}}}, func(tx *txn.Tx) error {
+			if err := Do(t, s, txn.ReadSet{Topics: []string{group}, Groups: []string{"g"},
+				Members: []txn.MemberKey{{GroupID: "g", UserID: who}}}, func(tx *txn.Tx) error {
 				if tx.Group("g") == nil {
 					tx.PutGroup(im.Group{ID: "g", Type: im.Work})
 				}
@@ -129,7 +131,8 @@ func counts(t *testing.T, open Engine) {
 		t.Errorf("reading half is %+v, %v", f, err)
 	}
 	sides, own, err := s.Conversations(t.Context(), "a")
-	if err != nil || len(sides) != 1 || own != 0 || sides[0].Counted != 6 || sides[0].Member.Unread(sides[0].Group, 6) != 3 || sides[0].Last.Seq != 12 {
+	if err != nil || len(sides) != 1 || own != 0 || sides[0].Counted != 6 ||
+		sides[0].Member.Unread(sides[0].Group, 6) != 3 || sides[0].Last.Seq != 12 {
 		t.Errorf("the side of a is %+v, %d, %v", sides, own, err)
 	}
 }
@@ -151,7 +154,8 @@ func words(t *testing.T, open Engine) {
 		return strings.Join(ids, " ")
 	}
 	for want, got := range map[string]string{
-		"m2 m1": find([]string{"user:a"}, "quick"), "m1": find([]string{"user:b"}, "quick"), "": find([]string{"user:d"}, "quick"),
+		"m2 m1": find([]string{"user:a"}, "quick"), "m1": find([]string{"user:b"}, "quick"),
+		"":   find([]string{"user:d"}, "quick"),
 		"m2": find([]string{"user:a"}, "the", "har"),
 	} {
 		if got != want {
@@ -173,15 +177,23 @@ func words(t *testing.T, open Engine) {
 func reopenChat(t *testing.T, open Engine) {
 	s := open(t)
 	stop := Run(t, s, nil)
-	contact := im.Contact{UserID: "a", Peer: "b", Counted: 3, PeerRead: 2, BlockedAt: 9, Reading: im.Reading{ReadSeq: 4, ReadOrd: 2, PinnedAt: 7, Opt: im.OptQuiet, HiddenSeq: 1, ClearedSeq: 1, Skipped: "4-5"}}
+	contact := im.Contact{UserID: "a", Peer: "b", Counted: 3, PeerRead: 2, BlockedAt: 9,
+		Reading: im.Reading{ReadSeq: 4, ReadOrd: 2, PinnedAt: 7, Opt: im.OptQuiet, HiddenSeq: 1, ClearedSeq: 1,
+			Skipped: "4-5"}}
 	group := im.Group{ID: "g", Type: im.Public, Owner: "a", Members: 1, MaxMembers: 9, Muted: true, CreatedAt: 5,
-		Info: im.GroupInfo{Name: "n", Introduction: "i", Notification: "o", FaceURL: "f", Custom: "c", Join: im.WayApproval, Invite: im.WayFree}}
-	member := im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2, NameCard: "A", Custom: "c", MutedUntil: 8, BannedUntil: 6, Marks: 3, Own: 4, OwnRead: 2, Extra: "9", Reading: contact.Reading}
-	extra := txn.Extra{GroupID: "g", Attributes: map[string]string{"k": "v"}, Version: 2, Counters: map[string]int64{"n": -1}, Recent: []string{"r"}}
+		Info: im.GroupInfo{Name: "n", Introduction: "i", Notification: "o", FaceURL: "f", Custom: "c", Join: im.WayApproval,
+			Invite: im.WayFree}}
+	member := im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2, NameCard: "A",
+		Custom: "c", MutedUntil: 8, BannedUntil: 6, Marks: 3, Own: 4, OwnRead: 2, Extra: "9", Reading: contact.Reading}
+	extra := txn.Extra{GroupID: "g", Attributes: map[string]string{"k": "v"}, Version: 2,
+		Counters: map[string]int64{"n": -1}, Recent: []string{"r"}}
 	person := txn.User{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
-	asks := txn.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: txn.Refused, AppliedAt: 1, Handler: "a", Answer: "no", HandledAt: 2}
-	file := txn.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1, Height: 2, Thumb: "t"}
-	need := txn.ReadSet{Topics: []string{"user:a", "group:g"}, Contacts: []txn.ContactKey{{UserID: "a", Peer: "b"}}, Extras: []string{"g"}, Users: []string{"a"},
+	asks := txn.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: txn.Refused, AppliedAt: 1,
+		Handler: "a", Answer: "no", HandledAt: 2}
+	file := txn.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1,
+		Height: 2, Thumb: "t"}
+	need := txn.ReadSet{Topics: []string{"user:a", "group:g"}, Contacts: []txn.ContactKey{{UserID: "a", Peer: "b"}},
+		Extras: []string{"g"}, Users: []string{"a"},
 		Applications: []txn.MemberKey{{GroupID: "g", UserID: "z"}}}
 	if err := Do(t, s, need, func(tx *txn.Tx) error {
 		tx.PutContact(contact)
@@ -202,10 +214,11 @@ func reopenChat(t *testing.T, open Engine) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:a"}, Follows: []txn.ContactKey{{UserID: "a", Peer: "c"}}}, func(tx *txn.Tx) error {
-		tx.PutFollow(txn.Follow{UserID: "a", Target: "c", Gone: true})
-		return nil
-	}); err != nil {
+	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:a"}, Follows: []txn.ContactKey{{UserID: "a", Peer: "c"}}},
+		func(tx *txn.Tx) error {
+			tx.PutFollow(txn.Follow{UserID: "a", Target: "c", Gone: true})
+			return nil
+		}); err != nil {
 		t.Fatal(err)
 	}
 	stop()

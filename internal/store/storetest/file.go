@@ -9,15 +9,16 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// holders checks who may read a file as the messages that hold it come and go. b has a one-to-one message of a; d joined the
-// group after its first message.
+// holders checks the readers of a file while messages that hold it are added and removed. b has a one-to-one message of
+// a; d joined the group after its first message.
 func holders(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	b, group := "user:b", "group:g"
 	step := func(what string, readable string, decide func(*txn.Tx)) {
 		t.Helper()
-		need := txn.ReadSet{Topics: []string{b, group}, Contacts: []txn.ContactKey{{UserID: "b", Peer: "a"}}, Messages: []txn.MessageKey{{Topic: b, ID: "m"}, {Topic: b, ID: "n"}, {Topic: group, ID: "p"}}}
+		need := txn.ReadSet{Topics: []string{b, group}, Contacts: []txn.ContactKey{{UserID: "b", Peer: "a"}},
+			Messages: []txn.MessageKey{{Topic: b, ID: "m"}, {Topic: b, ID: "n"}, {Topic: group, ID: "p"}}}
 		if err := Do(t, s, need, func(tx *txn.Tx) error { decide(tx); return nil }); err != nil {
 			t.Fatal(err)
 		}
@@ -87,12 +88,13 @@ func revoke(tx *txn.Tx, topic, id string) {
 	tx.PutMessage(m)
 }
 
-// emptied checks that a timeline leaves nothing behind that holds a file.
+// emptied checks that no message of an emptied timeline holds a file.
 func emptied(t *testing.T, s *store.Store) {
 	t.Helper()
 	if err := Do(t, s, txn.ReadSet{Topics: []string{"user:b"}}, func(tx *txn.Tx) error {
 		tx.Append("user:b", txn.Draft{Body: &note{"picture"}, Peer: "x", Message: "r", Sender: "x"})
-		holder.Hold(tx, holder.Holder{File: "f", Topic: "user:b", Message: "r", Until: 1}) // of an earlier one that was not stored
+		// of an earlier one that was not stored
+		holder.Hold(tx, holder.Holder{File: "f", Topic: "user:b", Message: "r", Until: 1})
 		holder.Hold(tx, holder.Holder{File: "f", Topic: "user:b", Message: "r"})
 		return nil
 	}); err != nil {

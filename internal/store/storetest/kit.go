@@ -31,7 +31,7 @@ func Run(t testing.TB, s *store.Store, announce store.Announcer) (stop func()) {
 	return stop
 }
 
-// note is a body of text; notes fold when they begin with the same letter.
+// note is a body of text; notes are merged when they begin with a plus sign.
 type note struct{ text string }
 
 func (n *note) JSON() []byte { return []byte(`"` + n.text + `"`) }
@@ -62,7 +62,8 @@ func together(t testing.TB, s *store.Store, units ...*store.Unit) []error {
 	gate, entered := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	done.Add(1)
-	if err := s.Submit(&store.Unit{Decide: func(*txn.Tx) error { once.Do(func() { close(entered) }); <-gate; return nil }, Done: func(error) { done.Done() }}); err != nil {
+	if err := s.Submit(&store.Unit{Decide: func(*txn.Tx) error { once.Do(func() { close(entered) }); <-gate; return nil },
+		Done: func(error) { done.Done() }}); err != nil {
 		t.Fatal(err)
 	}
 	<-entered

@@ -1,6 +1,6 @@
-// Package storetest is what every storage engine must do: one suite, run over each.
+// Package storetest holds the conformance suite of the storage engines.
 //
-// It owns no engine and knows no SQL.
+// It has no engine of its own and no SQL.
 package storetest
 
 import (
@@ -103,7 +103,8 @@ func refusal(t *testing.T, open Engine) {
 }
 
 func newInvitation(id string, users ...string) (invite.Invitation, []invite.Invitee) {
-	return invite.New(invite.Terms{ID: id, Inviter: "a", GroupID: "g", Timeout: 60, Data: "d", Push: &invite.Push{Title: "t"}}, users, invite.Actor{User: "a", Device: "d1", RequestID: "r1"}, "print", 1<<42)
+	return invite.New(invite.Terms{ID: id, Inviter: "a", GroupID: "g", Timeout: 60, Data: "d",
+		Push: &invite.Push{Title: "t"}}, users, invite.Actor{User: "a", Device: "d1", RequestID: "r1"}, "print", 1<<42)
 }
 
 func put(tx *txn.Tx, v invite.Invitation, list []invite.Invitee) {
@@ -118,21 +119,26 @@ func batch(t *testing.T, open Engine) {
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
 	errs := together(t, s,
-		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, Invitations: []string{"i"}}, Decide: func(tx *txn.Tx) error { put(tx, v, list); return nil }},
-		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, Invitations: []string{"i"}, Invitees: []txn.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}}, Decide: func(tx *txn.Tx) error {
-			if n := len(tx.OpenInvitees("i")); n != 2 {
-				return fmt.Errorf("%d are open after the first unit", n)
-			}
-			st, err := invite.Apply(*tx.Invitation("i"), tx.Invitee("i", "b"), invite.Answer{By: invite.Actor{User: "b"}}, tx.Now)
-			if err != nil {
-				return err
-			}
-			tx.PutInvitation(st.Invitation)
-			tx.PutInvitee(st.Invitee)
-			tx.Append("group:g", txn.Draft{Device: "1", Body: &note{"+b"}})
-			return nil
-		}},
-		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"}, OpenOfMember: []txn.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(tx *txn.Tx) error {
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, Invitations: []string{"i"}},
+			Decide: func(tx *txn.Tx) error { put(tx, v, list); return nil }},
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, Invitations: []string{"i"},
+			Invitees: []txn.InviteeKey{{InviteID: "i", UserID: "b"}}, OpenInvitees: []string{"i"}},
+			Decide: func(tx *txn.Tx) error {
+				if n := len(tx.OpenInvitees("i")); n != 2 {
+					return fmt.Errorf("%d are open after the first unit", n)
+				}
+				st, err := invite.Apply(*tx.Invitation("i"), tx.Invitee("i", "b"), invite.Answer{By: invite.Actor{User: "b"}},
+					tx.Now)
+				if err != nil {
+					return err
+				}
+				tx.PutInvitation(st.Invitation)
+				tx.PutInvitee(st.Invitee)
+				tx.Append("group:g", txn.Draft{Device: "1", Body: &note{"+b"}})
+				return nil
+			}},
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"group:g"}, OpenInGroup: []string{"g"}, OpenInvitees: []string{"i"},
+			OpenOfMember: []txn.MemberKey{{GroupID: "g", UserID: "c"}}}, Decide: func(tx *txn.Tx) error {
 			if n := tx.OpenInvitees("i"); len(n) != 1 || n[0].UserID != "c" {
 				return fmt.Errorf("open after the second unit: %v", n)
 			}
@@ -158,7 +164,8 @@ func more(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g"}}, func(tx *txn.Tx) error { put(tx, v, list); return nil }); err != nil {
+	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g"}},
+		func(tx *txn.Tx) error { put(tx, v, list); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	runs := 0
@@ -174,7 +181,7 @@ func more(t *testing.T, open Engine) {
 		tx.Append("user:z", txn.Draft{Body: &note{fmt.Sprint(len(tx.OpenInvitees("i")))}})
 		return nil
 	})
-	if err != nil || runs < 2 { // a lasting world knows the invitation and its invitees already
+	if err != nil || runs < 2 { // a cached transaction has the invitation and its invitees already
 		t.Errorf("%d runs, %v", runs, err)
 	}
 	if list := records(t, s, "group:g", 0); len(list) != 1 {
@@ -230,8 +237,10 @@ func panics(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	errs := together(t, s,
-		&store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}}, Decide: func(tx *txn.Tx) error { tx.Append("user:undeclared", txn.Draft{Body: &note{"x"}}); return nil }},
-		&store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}}, Decide: func(tx *txn.Tx) error { tx.Append("user:a", txn.Draft{Body: &note{"y"}}); return nil }})
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}},
+			Decide: func(tx *txn.Tx) error { tx.Append("user:undeclared", txn.Draft{Body: &note{"x"}}); return nil }},
+		&store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}},
+			Decide: func(tx *txn.Tx) error { tx.Append("user:a", txn.Draft{Body: &note{"y"}}); return nil }})
 	if im.CodeOf(errs[0]) != im.CodeInternal || errs[1] != nil {
 		t.Errorf("%v", errs)
 	}
@@ -241,18 +250,22 @@ func poison(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	good := func(topic string) *store.Unit {
-		return &store.Unit{Reads: txn.ReadSet{Topics: []string{topic}}, Decide: func(tx *txn.Tx) error { tx.Append(topic, txn.Draft{Body: &note{"y"}}); return nil }}
+		return &store.Unit{Reads: txn.ReadSet{Topics: []string{topic}},
+			Decide: func(tx *txn.Tx) error { tx.Append(topic, txn.Draft{Body: &note{"y"}}); return nil }}
 	}
 	var many strings.Builder // more than PostgreSQL indexes of one message
 	for i := range 200_000 {
 		fmt.Fprintf(&many, "word%d ", i)
 	}
-	bad := &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"}, Messages: []txn.MessageKey{{Topic: "user:a", ID: "m"}}}, Decide: func(tx *txn.Tx) error {
-		tx.Append("user:a", txn.Draft{Body: &note{"z"}, Peer: "b", Message: "m", Words: many.String(), Finders: []string{"user:a"}})
+	bad := &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a"},
+		Messages: []txn.MessageKey{{Topic: "user:a", ID: "m"}}}, Decide: func(tx *txn.Tx) error {
+		tx.Append("user:a", txn.Draft{Body: &note{"z"}, Peer: "b", Message: "m", Words: many.String(),
+			Finders: []string{"user:a"}})
 		return nil
 	}}
 	errs := together(t, s, good("user:b"), bad, good("user:c"))
-	if errs[0] != nil || errs[1] != nil && im.CodeOf(errs[1]) != im.CodeInternal || errs[2] != nil || (errs[1] == nil) != !s.Shared() {
+	if errs[0] != nil || errs[1] != nil && im.CodeOf(errs[1]) != im.CodeInternal || errs[2] != nil ||
+		(errs[1] == nil) != !s.Shared() {
 		t.Errorf("%v", errs)
 	}
 	if there := len(records(t, s, "user:a", 0)); there != 0 && errs[1] != nil || there != 1 && errs[1] == nil {
@@ -269,13 +282,15 @@ func reopen(t *testing.T, open Engine) {
 	v, list := newInvitation("i", "b", "c")
 	v.Modified = invite.Recent{Device: "m", Requests: [4]string{"r2", "r1"}}
 	v.Added = invite.Recent{Requests: [4]string{"a1"}}
-	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g", "user:a"}}, func(tx *txn.Tx) error {
-		put(tx, v, list)
-		tx.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a", Members: 1, CreatedAt: 5})
-		tx.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
-		tx.Append("user:a", txn.Draft{Device: "dev", Listen: im.ListenTo("group:g", 2), Body: &note{"x"}})
-		return nil
-	}); err != nil {
+	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g", "user:a"}},
+		func(tx *txn.Tx) error {
+			put(tx, v, list)
+			tx.PutGroup(im.Group{ID: "g", Type: im.Meeting, Info: im.GroupInfo{Name: "n", Join: im.WayFree}, Owner: "a",
+				Members: 1, CreatedAt: 5})
+			tx.PutMember(im.Member{GroupID: "g", UserID: "a", Role: im.RoleOwner, JoinedAt: 5, JoinedSeq: 2})
+			tx.Append("user:a", txn.Draft{Device: "dev", Listen: im.ListenTo("group:g", 2), Body: &note{"x"}})
+			return nil
+		}); err != nil {
 		t.Fatal(err)
 	}
 	epoch := s.Epoch()
@@ -304,7 +319,8 @@ func reopen(t *testing.T, open Engine) {
 		t.Errorf("records %+v %v", p, err)
 	}
 	var due []store.Deadline
-	if err := s.Deadlines(t.Context(), func(d store.Deadline) { due = append(due, d) }); err != nil || len(due) != 1 || due[0] != (store.Deadline{InviteID: "i", Due: v.Due}) {
+	if err := s.Deadlines(t.Context(), func(d store.Deadline) { due = append(due, d) }); err != nil || len(due) != 1 ||
+		due[0] != (store.Deadline{InviteID: "i", Due: v.Due}) {
 		t.Errorf("deadlines %+v %v", due, err)
 	}
 	if head, err := s.Head(t.Context(), "user:a"); head != 1 || err != nil {
@@ -316,17 +332,19 @@ func snapshots(t *testing.T, open Engine) {
 	s := open(t)
 	Run(t, s, nil)
 	v, list := newInvitation("i", "b", "c")
-	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g", "user:b"}}, func(tx *txn.Tx) error {
-		put(tx, v, list)
-		tx.PutMember(im.Member{GroupID: "g", UserID: "b", Role: im.RoleMember, JoinedSeq: 0})
-		tx.Append("group:g", txn.Draft{Body: &note{"x"}})
-		tx.Append("user:b", txn.Draft{Body: &note{"y"}})
-		return nil
-	}); err != nil {
+	if err := Do(t, s, txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"group:g", "user:b"}},
+		func(tx *txn.Tx) error {
+			put(tx, v, list)
+			tx.PutMember(im.Member{GroupID: "g", UserID: "b", Role: im.RoleMember, JoinedSeq: 0})
+			tx.Append("group:g", txn.Draft{Body: &note{"x"}})
+			tx.Append("user:b", txn.Draft{Body: &note{"y"}})
+			return nil
+		}); err != nil {
 		t.Fatal(err)
 	}
 	snap, err := s.Snapshot(t.Context(), "b")
-	if err != nil || snap.Head != 1 || len(snap.Groups) != 1 || snap.Groups[0].Head != 1 || len(snap.Invitations) != 1 || snap.Invitations[0].Mine.UserID != "b" {
+	if err != nil || snap.Head != 1 || len(snap.Groups) != 1 || snap.Groups[0].Head != 1 || len(snap.Invitations) != 1 ||
+		snap.Invitations[0].Mine.UserID != "b" {
 		t.Errorf("b sees %+v, %v", snap, err)
 	}
 	snap, err = s.Snapshot(t.Context(), "a")
@@ -399,21 +417,24 @@ func glare(t *testing.T, open Engine) {
 	v, list := invite.New(terms, []string{"b"}, invite.Actor{User: "a"}, "p", 1000)
 	key := txn.GlareKey{From: "a", To: "b"}
 	look := func(want string) *store.Unit {
-		return &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a", "user:b"}, Glare: []txn.GlareKey{key}}, Decide: func(tx *txn.Tx) error {
-			if got := tx.Glare(key); got != want {
-				return fmt.Errorf("glare is %q, want %q", got, want)
-			}
-			return nil
-		}}
+		return &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a", "user:b"}, Glare: []txn.GlareKey{key}},
+			Decide: func(tx *txn.Tx) error {
+				if got := tx.Glare(key); got != want {
+					return fmt.Errorf("glare is %q, want %q", got, want)
+				}
+				return nil
+			}}
 	}
-	open1 := &store.Unit{Reads: txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"user:a", "user:b"}}, Decide: func(tx *txn.Tx) error { put(tx, v, list); return nil }}
+	open1 := &store.Unit{Reads: txn.ReadSet{Invitations: []string{"i"}, Topics: []string{"user:a", "user:b"}},
+		Decide: func(tx *txn.Tx) error { put(tx, v, list); return nil }}
 	if err := errors.Join(together(t, s, open1, look("i"))...); err != nil {
 		t.Error(err)
 	}
 	if err := errors.Join(together(t, s, look("i"))...); err != nil {
 		t.Error(err)
 	}
-	end := &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"}, OpenInvitees: []string{"i"}}, Decide: func(tx *txn.Tx) error {
+	end := &store.Unit{Reads: txn.ReadSet{Topics: []string{"user:a", "user:b"}, Invitations: []string{"i"},
+		OpenInvitees: []string{"i"}}, Decide: func(tx *txn.Tx) error {
 		c := invite.Leave(*tx.Invitation("i"), tx.OpenInvitees("i"), 2000)
 		put(tx, c.Invitation, c.Invitees)
 		return nil

@@ -1,6 +1,6 @@
 // Package pgtest runs real PostgreSQL servers for tests: fresh ones on 127.0.0.1, alone or with a synchronous standby.
 //
-// It owns processes and files under the system's temporary directory, and knows no SQL of ours.
+// It owns processes and files under the system's temporary directory, and knows no schema.
 package pgtest
 
 import (
@@ -24,24 +24,26 @@ type Server struct {
 	Port   int
 	dir    string
 	bin    string
-	owner  *syscall.Credential // who runs it; nil = who we are
+	owner  *syscall.Credential // the user that runs it; nil = the current user
 	cmd    *exec.Cmd
 	exited chan error
 }
 
-// patience is how long a server may take to start.
+// patience limits the start of a server.
 const patience = 30 * time.Second
 
-// Start makes a new server. sync makes each commit wait for the disk, as in earnest; without it tests are quicker.
+// Start makes a new server. sync makes each commit wait for the disk, as in production; without it tests are faster.
 func Start(ctx context.Context, sync bool) (*Server, error) {
 	s, err := prepare("beckon-pg-")
 	if err != nil {
 		return nil, err
 	}
-	if err := s.run(ctx, "initdb", "-D", s.data(), "-U", "beckon", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
+	if err := s.run(ctx, "initdb", "-D", s.data(), "-U", "beckon", "-A", "trust", "-E", "UTF8", "--locale=C",
+		"--no-sync"); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
-	conf := fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = ''\nmax_connections = 200\nshared_buffers = 256MB\nmax_wal_size = 2GB\n", s.Port)
+	conf := fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = ''\nmax_connections = "+
+		"200\nshared_buffers = 256MB\nmax_wal_size = 2GB\n", s.Port)
 	if !sync {
 		conf += "fsync = off\nfull_page_writes = off\n"
 	}
@@ -73,12 +75,12 @@ func prepare(name string) (*Server, error) {
 	if os.Getuid() != 0 {
 		return s, nil
 	}
-	who, err := user.Lookup("postgres") // it refuses to run as root
+	account, err := user.Lookup("postgres") // it refuses to run as root
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no user postgres: %w", err)
 	}
-	uid, err1 := strconv.Atoi(who.Uid)
-	gid, err2 := strconv.Atoi(who.Gid)
+	uid, err1 := strconv.Atoi(account.Uid)
+	gid, err2 := strconv.Atoi(account.Gid)
 	s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	return s, errors.Join(err1, err2, os.Chown(s.dir, uid, gid))
 }
@@ -95,12 +97,13 @@ func programs() (string, error) {
 		path, err = filepath.EvalSymlinks(path)
 	}
 	if err != nil {
-		return "", errors.New("PostgreSQL is missing, which these tests need: apt-get install postgresql, or put its programs into PATH")
+		return "", errors.New(
+			"PostgreSQL is missing, which these tests need: apt-get install postgresql, or put its programs into PATH")
 	}
 	return filepath.Dir(path), nil
 }
 
-// FreePort is a port on 127.0.0.1 that nobody listens on.
+// FreePort returns an unused port on 127.0.0.1.
 func FreePort() (int, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -188,13 +191,13 @@ func (s *Server) Launch(ctx context.Context) error {
 	}
 }
 
-// Log is the end of what the server wrote.
+// Log returns the end of the server's log.
 func (s *Server) Log() string {
 	b, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 	return strings.TrimSpace(string(b[max(0, len(b)-4000):]))
 }
 
-// Stop ends the server: with SIGINT it aborts what is under way, with SIGQUIT it crashes, with SIGKILL nothing is said.
+// Stop ends the server: SIGINT aborts transactions, SIGQUIT crashes it, SIGKILL kills it without a word to clients.
 func (s *Server) Stop(sig syscall.Signal) error {
 	if s.exited == nil {
 		return nil
@@ -212,19 +215,22 @@ func (s *Server) Stop(sig syscall.Signal) error {
 	return nil
 }
 
-// Standby makes a standby of a server that, from then on, waits with each commit until the standby has it on its disk.
+// Standby starts a synchronous standby: each commit of the server then waits for the standby's disk.
 func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	t, err := prepare("beckon-pg-standby-")
 	if err != nil {
 		return nil, err
 	}
-	if err := t.run(ctx, "pg_basebackup", "-D", t.data(), "-d", s.URL("postgres"), "-R", "-X", "stream", "-c", "fast", "--no-sync"); err != nil {
+	if err := t.run(ctx, "pg_basebackup", "-D", t.data(), "-d", s.URL("postgres"), "-R", "-X", "stream", "-c", "fast",
+		"--no-sync"); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(t.dir))
 	}
 	if err := t.append("postgresql.conf", fmt.Sprintf("port = %d\nsynchronous_standby_names = ''\n", t.Port)); err != nil {
 		return nil, err
 	}
-	if err := t.append("postgresql.auto.conf", fmt.Sprintf("primary_conninfo = 'host=127.0.0.1 port=%d user=beckon application_name=standby sslmode=disable'\n", s.Port)); err != nil {
+	if err := t.append("postgresql.auto.conf",
+		fmt.Sprintf("primary_conninfo = 'host=127.0.0.1 port=%d user=beckon application_name=standby sslmode=disable'\n",
+			s.Port)); err != nil {
 		return nil, err
 	}
 	if err := t.Launch(ctx); err != nil {
