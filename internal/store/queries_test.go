@@ -304,11 +304,12 @@ func isNumber(template, column string) bool {
 // numbers lists the columns of type bigint.
 func numbers() []string {
 	return strings.Fields(`head floor counted seq at ord pair flags version readers timeout accept_limit min_ring
-		created_at 		deadline party due last open accepted rejected cancelled timed_out digested state ringing_at decided_at
-		deaf expires_at members dismissed muted max_members role joined_at joined_seq gone muted_until
-		banned_until marks own own_read read_seq read_ord pinned_at opt hidden_seq cleared_seq peer_read
-		blocked_at applied_at handled_at pushes size width height until entered ended_at empty_at check_at
-		opened_at began_at ms present total dropped seen_at video first_at left_at num tries n`)
+		created_at deadline party due last open accepted rejected cancelled timed_out digested state
+		ringing_at decided_at deaf expires_at members dismissed muted max_members role joined_at
+		joined_seq gone muted_until banned_until marks own own_read read_seq read_ord pinned_at opt
+		hidden_seq cleared_seq peer_read blocked_at applied_at handled_at pushes size width height
+		until entered ended_at empty_at check_at opened_at began_at ms present total dropped seen_at
+		video first_at left_at num tries n`)
 }
 
 // isTable reports whether a name in a plan is that of a table, or an alias of one.

@@ -187,20 +187,19 @@ func reopenChat(t *testing.T, open Engine) {
 		Custom: "c", MutedUntil: 8, BannedUntil: 6, Marks: 3, Own: 4, OwnRead: 2, Extra: "9", Reading: contact.Reading}
 	extra := txn.Extra{GroupID: "g", Attributes: map[string]string{"k": "v"}, Version: 2,
 		Counters: map[string]int64{"n": -1}, Recent: []string{"r"}}
-	person := txn.User{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
+	settings := txn.User{UserID: "a", Profile: `{"nick":"A"}`, Status: "busy", DND: "{}"}
 	asks := txn.Application{GroupID: "g", UserID: "z", Inviter: "y", Reason: "r", State: txn.Refused, AppliedAt: 1,
 		Handler: "a", Answer: "no", HandledAt: 2}
 	file := txn.File{ID: "f", Owner: "a", Kind: "image", Name: "n", Type: "image/png", Size: 3, Hash: "h", Width: 1,
 		Height: 2, Thumb: "t"}
 	need := txn.ReadSet{Topics: []string{"user:a", "group:g"}, Contacts: []txn.ContactKey{{UserID: "a", Peer: "b"}},
-		Extras: []string{"g"}, Users: []string{"a"},
-		Applications: []txn.MemberKey{{GroupID: "g", UserID: "z"}}}
+		Extras: []string{"g"}, Users: []string{"a"}, Applications: []txn.MemberKey{{GroupID: "g", UserID: "z"}}}
 	if err := Do(t, s, need, func(tx *txn.Tx) error {
 		tx.PutContact(contact)
 		tx.PutGroup(group)
 		tx.PutMember(member)
 		tx.PutExtra(extra)
-		tx.PutUser(person)
+		tx.PutUser(settings)
 		tx.PutApplication(asks)
 		tx.PutFollow(txn.Follow{UserID: "a", Target: "b"})
 		tx.PutFollow(txn.Follow{UserID: "a", Target: "c"})
@@ -225,36 +224,38 @@ func reopenChat(t *testing.T, open Engine) {
 	s = open(t)
 	Run(t, s, nil)
 	ctx := t.Context()
-	check := func(what string, got, want any, err error) {
-		t.Helper()
-		if a, b := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); a != b || err != nil {
-			t.Errorf("%s is %s, %v; want %s", what, a, err, b)
-		}
-	}
 	c, err := s.Contact(ctx, "a", "b")
-	check("the contact", *c, contact, err)
+	same(t, "the contact", *c, contact, err)
 	g, err := s.Group(ctx, "g")
-	check("the group", *g, group, err)
+	same(t, "the group", *g, group, err)
 	m, err := s.Member(ctx, "g", "a")
-	check("the member", *m, member, err)
+	same(t, "the member", *m, member, err)
 	x, err := s.Extra(ctx, "g")
-	check("the extra", x, extra, err)
+	same(t, "the extra", x, extra, err)
 	p, err := s.User(ctx, "a")
-	check("the person", *p, person, err)
+	same(t, "the user", *p, settings, err)
 	list, err := s.Applications(ctx, "a", "", "", 9)
-	check("the applications", list, []txn.Application{asks}, err)
+	same(t, "the applications", list, []txn.Application{asks}, err)
 	follows, err := s.Follows(ctx, "a")
-	check("the subscriptions", follows, []string{"b"}, err)
+	same(t, "the subscriptions", follows, []string{"b"}, err)
 	readers, err := s.Readers(ctx, "group:g", "m", "", 9)
-	check("the readers", readers, []store.Reader{{UserID: "b", At: 3}}, err)
+	same(t, "the readers", readers, []store.Reader{{UserID: "b", At: 3}}, err)
 	f, err := s.File(ctx, "f")
-	check("the file", *f, file, err)
+	same(t, "the file", *f, file, err)
 	for user, want := range map[string]bool{"a": true, "b": false} {
 		may, err := holder.MayRead(ctx, s, "f", user)
-		check("whether "+user+" may read the file", may, want, err)
+		same(t, "whether "+user+" may read the file", may, want, err)
 	}
 	blocked, err := s.Blocked(ctx, "a", "", 9)
 	if err != nil || !slices.Equal(blocked, []string{"b"}) {
 		t.Errorf("blocked are %v, %v", blocked, err)
+	}
+}
+
+// same compares a read value with the written one.
+func same(t *testing.T, name string, got, want any, err error) {
+	t.Helper()
+	if a, b := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); a != b || err != nil {
+		t.Errorf("%s is %s, %v; want %s", name, a, err, b)
 	}
 }
