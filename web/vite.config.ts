@@ -8,6 +8,11 @@ export default defineConfig({
   plugins: [react()],
   build: { target: 'es2022', chunkSizeWarningLimit: 1000, rollupOptions: { input: ['index.html', 'console.html'] } },
   server: {
-    proxy: Object.fromEntries(['/v1', '/files', '/demo', '/connection', '/emulation', '/rtc'].map((path) => [path, { target: server, ws: true }])),
+    proxy: Object.fromEntries(
+      ['/v1', '/files', '/demo', '/connection', '/emulation', '/rtc'].map((path) => [
+        path,
+        { target: server, ws: true },
+      ]),
+    ),
   },
 });

@@ -15,7 +15,14 @@ before(async () => {
   [house, browser] = await Promise.all([House.start(), launch()]);
   const contents = `export * from 'beckon'; export { Room } from 'beckon/room';`;
   const resolveDir = fileURLToPath(new URL('../../web', import.meta.url));
-  const { outputFiles } = await build({ stdin: { contents, resolveDir }, bundle: true, format: 'iife', globalName: 'beckon', platform: 'browser', write: false });
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir },
+    bundle: true,
+    format: 'iife',
+    globalName: 'beckon',
+    platform: 'browser',
+    write: false,
+  });
   sdk = outputFiles[0].text;
 });
 
@@ -30,10 +37,30 @@ async function login([token, deviceID]) {
   const client = new window.beckon.Client({ token, deviceID });
   const room = new window.beckon.Room(client);
   const log = [];
-  const invitations = ['onReceiveNewInvitation', 'onInviteeAccepted', 'onInviteeRejected', 'onInvitationCancelled', 'onInvitationTimeout', 'onInvitationModified',
-    'onInviteeRinging', 'onInvitationHandledByOtherDevice', 'onRecvNewMessage', 'onCallRecord', 'onGroupAttributeChanged', 'onRoomRoleChanged'];
+  const invitations = [
+    'onReceiveNewInvitation',
+    'onInviteeAccepted',
+    'onInviteeRejected',
+    'onInvitationCancelled',
+    'onInvitationTimeout',
+    'onInvitationModified',
+    'onInviteeRinging',
+    'onInvitationHandledByOtherDevice',
+    'onRecvNewMessage',
+    'onCallRecord',
+    'onGroupAttributeChanged',
+    'onRoomRoleChanged',
+  ];
   for (const name of invitations) client.on(name, (e) => log.push({ name, ...e }));
-  for (const name of ['onEnterRoom', 'onExitRoom', 'onRemoteUserEnterRoom', 'onRemoteUserLeaveRoom', 'onUserVideoAvailable', 'onUserAudioAvailable']) room.on(name, (e) => log.push({ name, ...e }));
+  for (const name of [
+    'onEnterRoom',
+    'onExitRoom',
+    'onRemoteUserEnterRoom',
+    'onRemoteUserLeaveRoom',
+    'onUserVideoAvailable',
+    'onUserAudioAvailable',
+  ])
+    room.on(name, (e) => log.push({ name, ...e }));
   Object.assign(window, { client, room, log });
   await client.connect();
 }
@@ -55,7 +82,10 @@ class Device {
   async start() {
     const { token } = await house.call('createToken', { userID: this.userID });
     this.page = await this.context.newPage();
-    this.page.on('pageerror', (err) => { house.faults ??= []; house.faults.push(`${this.deviceID}: ${err.stack ?? err}`); });
+    this.page.on('pageerror', (err) => {
+      house.faults ??= [];
+      house.faults.push(`${this.deviceID}: ${err.stack ?? err}`);
+    });
     await this.page.goto(`${house.url}/openapi.json`); // any address of the server that is not a page of its own
     await this.page.addScriptTag({ content: sdk });
     await this.page.evaluate(login, [token, this.deviceID]);
@@ -72,21 +102,50 @@ class Device {
   }
 
   call(method, request = {}) {
-    return this.page.evaluate(async ([m, r]) => window.client[m](r).catch((err) => { throw new Error(`${m}: ${err.code} ${err.message}`); }), [method, request]);
+    return this.page.evaluate(
+      async ([m, r]) =>
+        window.client[m](r).catch((err) => {
+          throw new Error(`${m}: ${err.code} ${err.message}`);
+        }),
+      [method, request],
+    );
   }
 
   room(method, ...args) {
-    return this.page.evaluate(async ([m, a]) => { await window.room[m](...a); }, [method, args]);
+    return this.page.evaluate(
+      async ([m, a]) => {
+        await window.room[m](...a);
+      },
+      [method, args],
+    );
   }
 
   heard(name, wanted = {}) {
-    return this.page.evaluate(([n, w]) => window.log.filter((e) => e.name === n && Object.entries(w).every(([k, v]) => JSON.stringify(e[k]) === JSON.stringify(v))), [name, wanted]);
+    return this.page.evaluate(
+      ([n, w]) =>
+        window.log.filter(
+          (e) => e.name === n && Object.entries(w).every(([k, v]) => JSON.stringify(e[k]) === JSON.stringify(v)),
+        ),
+      [name, wanted],
+    );
   }
 
   /** The callback that was raised, or is yet to be. */
   async hears(name, wanted = {}) {
-    await this.page.waitForFunction(([n, w]) => window.log.some((e) => e.name === n && Object.entries(w).every(([k, v]) => JSON.stringify(e[k]) === JSON.stringify(v))), [name, wanted])
-      .catch(async (cause) => { throw new Error(`${this.deviceID} did not hear ${name} ${JSON.stringify(wanted)}, but ${JSON.stringify(await this.page.evaluate(() => window.log))}`, { cause }); });
+    await this.page
+      .waitForFunction(
+        ([n, w]) =>
+          window.log.some(
+            (e) => e.name === n && Object.entries(w).every(([k, v]) => JSON.stringify(e[k]) === JSON.stringify(v)),
+          ),
+        [name, wanted],
+      )
+      .catch(async (cause) => {
+        throw new Error(
+          `${this.deviceID} did not hear ${name} ${JSON.stringify(wanted)}, but ${JSON.stringify(await this.page.evaluate(() => window.log))}`,
+          { cause },
+        );
+      });
     return (await this.heard(name, wanted))[0];
   }
 
@@ -94,7 +153,10 @@ class Device {
   history(conversationID) {
     return this.page.evaluate(async (id) => {
       const { messages } = await window.client.getHistoryMessageList({ conversationID: id, limit: 100 });
-      return messages.map((m) => window.beckon.getSignalingInfo(m)).filter(Boolean).reverse();
+      return messages
+        .map((m) => window.beckon.getSignalingInfo(m))
+        .filter(Boolean)
+        .reverse();
     }, conversationID);
   }
 }
@@ -108,7 +170,12 @@ const says = (t, sentence, check) => t.test(sentence, check);
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 1000));
 
 test('one-to-one call', { timeout: 120_000 }, async (t) => {
-  const [a, b, tablet, c] = await Promise.all([Device.login('oa'), Device.login('ob'), Device.login('ob', 'ob-tablet'), Device.login('oc')]);
+  const [a, b, tablet, c] = await Promise.all([
+    Device.login('oa'),
+    Device.login('ob'),
+    Device.login('ob', 'ob-tablet'),
+    Device.login('oc'),
+  ]);
   const data = roomData('one-to-one');
   let inviteID;
   await says(t, 'step 1: the caller enters the room first', async () => {
@@ -138,22 +205,31 @@ test('one-to-one call', { timeout: 120_000 }, async (t) => {
     const { data: read } = (await b.heard('onReceiveNewInvitation', { inviteID }))[0];
     await b.room('enterRoom', { roomID: JSON.parse(read).room_id });
     await Promise.all([b.room('openCamera'), b.room('startLocalAudio'), a.room('startLocalAudio')]);
-    for (const [d, other] of [[a, 'ob'], [b, 'oa']]) {
+    for (const [d, other] of [
+      [a, 'ob'],
+      [b, 'oa'],
+    ]) {
       await d.hears('onRemoteUserEnterRoom', { userID: other });
       await d.hears('onUserVideoAvailable', { userID: other, available: true });
       await d.hears('onUserAudioAvailable', { userID: other, available: true });
     }
   });
-  await says(t, 'step 3: who is in a call rejects with line_busy in the data; the caller receives onInviteeRejected', async () => {
-    const second = (await c.call('invite', { invitee: 'ob', data: roomData('another'), timeout: 30 })).inviteID;
-    await b.hears('onReceiveNewInvitation', { inviteID: second });
-    await b.call('reject', { inviteID: second, data: roomData('another', { line_busy: 'line_busy' }) });
-    const e = await c.hears('onInviteeRejected', { inviteID: second });
-    assert.equal(JSON.parse(e.data).line_busy, 'line_busy');
-  });
+  await says(
+    t,
+    'step 3: who is in a call rejects with line_busy in the data; the caller receives onInviteeRejected',
+    async () => {
+      const second = (await c.call('invite', { invitee: 'ob', data: roomData('another'), timeout: 30 })).inviteID;
+      await b.hears('onReceiveNewInvitation', { inviteID: second });
+      await b.call('reject', { inviteID: second, data: roomData('another', { line_busy: 'line_busy' }) });
+      const e = await c.hears('onInviteeRejected', { inviteID: second });
+      assert.equal(JSON.parse(e.data).line_busy, 'line_busy');
+    },
+  );
   await says(t, 'step 4: one leaves, and the other is told', async () => {
     await b.room('exitRoom');
-    await a.page.waitForFunction(() => window.log.some((e) => e.name === 'onRemoteUserLeaveRoom' || e.name === 'onExitRoom'));
+    await a.page.waitForFunction(() =>
+      window.log.some((e) => e.name === 'onRemoteUserLeaveRoom' || e.name === 'onExitRoom'),
+    );
     await a.room('exitRoom');
   });
   await says(t, 'step 5: the server writes how long they talked', async () => {
@@ -170,14 +246,22 @@ test('one-to-one call', { timeout: 120_000 }, async (t) => {
     assert.deepEqual(await b.heard('onReceiveNewInvitation'), []);
   });
   await says(t, 'the history of both has every step, as getSignalingInfo reads it', async () => {
-    for (const [d, conversation] of [[a, 'c2c_ob'], [b, 'c2c_oa']]) assert.deepEqual((await d.history(conversation)).map((m) => m.actionType), [1, 3, 1]);
+    for (const [d, conversation] of [
+      [a, 'c2c_ob'],
+      [b, 'c2c_oa'],
+    ])
+      assert.deepEqual(
+        (await d.history(conversation)).map((m) => m.actionType),
+        [1, 3, 1],
+      );
   });
   await Promise.all([a, b, tablet, c].map((d) => d.logout()));
 });
 
 test('a call that is declined, given up, or not answered', { timeout: 60_000 }, async (t) => {
   const [a, b] = await Promise.all([Device.login('da'), Device.login('db')]);
-  const invite = async (timeout = 30) => (await a.call('invite', { invitee: 'db', data: roomData('declined'), timeout })).inviteID;
+  const invite = async (timeout = 30) =>
+    (await a.call('invite', { invitee: 'db', data: roomData('declined'), timeout })).inviteID;
   await says(t, 'reject: the caller receives onInviteeRejected', async () => {
     const inviteID = await invite();
     await b.hears('onReceiveNewInvitation', { inviteID });
@@ -211,32 +295,42 @@ test('a call that is declined, given up, or not answered', { timeout: 60_000 }, 
 
 test('group call', { timeout: 60_000 }, async (t) => {
   const [a, b, c, d] = await Promise.all(['ga', 'gb', 'gc', 'gd'].map((u) => Device.login(u)));
-  const { group: { groupID } } = await a.call('createGroup', { type: 'Work', name: 'Team', memberList: ['gb', 'gc', 'gd'] });
+  const {
+    group: { groupID },
+  } = await a.call('createGroup', { type: 'Work', name: 'Team', memberList: ['gb', 'gc', 'gd'] });
   const data = roomData('group-call');
   let inviteID;
   await says(t, 'step 1: the caller enters the room and invites members with inviteInGroup', async () => {
     await a.room('enterRoom', { roomID: 'group-call' });
     ({ inviteID } = await a.call('inviteInGroup', { groupID, inviteeList: ['gb', 'gc'], data, timeout: 30 }));
   });
-  await says(t, 'step 1: every member receives onReceiveNewInvitation and looks for itself in inviteeList', async () => {
-    for (const x of [b, c, d]) {
-      const e = await x.hears('onReceiveNewInvitation', { inviteID });
-      assert.deepEqual([e.inviter, e.groupID, e.inviteeList, e.data], ['ga', groupID, ['gb', 'gc'], data]);
-    }
-  });
+  await says(
+    t,
+    'step 1: every member receives onReceiveNewInvitation and looks for itself in inviteeList',
+    async () => {
+      for (const x of [b, c, d]) {
+        const e = await x.hears('onReceiveNewInvitation', { inviteID });
+        assert.deepEqual([e.inviter, e.groupID, e.inviteeList, e.data], ['ga', groupID, ['gb', 'gc'], data]);
+      }
+    },
+  );
   await says(t, 'step 2: who accepts enters the room; all members receive onInviteeAccepted', async () => {
     await b.call('accept', { inviteID, data: 'coming' });
     await b.room('enterRoom', { roomID: 'group-call' });
     for (const x of [a, c, d]) assert.deepEqual((await x.hears('onInviteeAccepted', { inviteID })).invitee, 'gb');
     await a.hears('onRemoteUserEnterRoom', { userID: 'gb' });
   });
-  await says(t, 'step 3: who is busy rejects; all members receive onInviteeRejected, and the invitation is over', async () => {
-    await c.call('reject', { inviteID, reason: 'busy', data: roomData('group-call', { line_busy: 'line_busy' }) });
-    for (const x of [a, b, d]) {
-      const e = await x.hears('onInviteeRejected', { inviteID });
-      assert.deepEqual([e.invitee, e.reason, e.over], ['gc', 'busy', true]);
-    }
-  });
+  await says(
+    t,
+    'step 3: who is busy rejects; all members receive onInviteeRejected, and the invitation is over',
+    async () => {
+      await c.call('reject', { inviteID, reason: 'busy', data: roomData('group-call', { line_busy: 'line_busy' }) });
+      for (const x of [a, b, d]) {
+        const e = await x.hears('onInviteeRejected', { inviteID });
+        assert.deepEqual([e.invitee, e.reason, e.over], ['gc', 'busy', true]);
+      }
+    },
+  );
   await says(t, 'who was not invited may not enter the room', async () => {
     await assert.rejects(d.room('enterRoom', { roomID: 'group-call' }));
   });
@@ -246,15 +340,23 @@ test('group call', { timeout: 60_000 }, async (t) => {
   });
   await says(t, 'step 5: the last one leaves, and the end is a notice to the group', async () => {
     await Promise.all([a.room('exitRoom'), b.room('exitRoom')]);
-    const end = await a.call('inviteInGroup', { groupID, everyone: true, data: roomData('group-call', { call_end: 3 }), notice: true });
-    for (const x of [b, c, d]) assert.equal((await x.hears('onReceiveNewInvitation', { inviteID: end.inviteID })).notice, true);
+    const end = await a.call('inviteInGroup', {
+      groupID,
+      everyone: true,
+      data: roomData('group-call', { call_end: 3 }),
+      notice: true,
+    });
+    for (const x of [b, c, d])
+      assert.equal((await x.hears('onReceiveNewInvitation', { inviteID: end.inviteID })).notice, true);
   });
   await Promise.all([a, b, c, d].map((x) => x.logout()));
 });
 
 test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
   const [teacher, s1, s2, s3] = await Promise.all(['ct', 'cs1', 'cs2', 'cs3'].map((u) => Device.login(u)));
-  const { group: { groupID } } = await teacher.call('createGroup', { type: 'Public', name: 'Class', memberList: ['cs1', 'cs2', 'cs3'] });
+  const {
+    group: { groupID },
+  } = await teacher.call('createGroup', { type: 'Public', name: 'Class', memberList: ['cs1', 'cs2', 'cs3'] });
   const raise = JSON.stringify({ operation: 'raise hand' });
   const speak = JSON.stringify({ operation: 'speak' });
   const roomID = `group_${groupID}`;
@@ -265,23 +367,46 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
     await s1.hears('onUserAudioAvailable', { userID: 'ct', available: true });
   });
   await says(t, 'step 1: the teacher asks all students to raise their hands with inviteInGroup', async () => {
-    ({ inviteID: hands } = await teacher.call('inviteInGroup', { groupID, inviteeList: ['cs1', 'cs2', 'cs3'], data: raise, timeout: 60 }));
+    ({ inviteID: hands } = await teacher.call('inviteInGroup', {
+      groupID,
+      inviteeList: ['cs1', 'cs2', 'cs3'],
+      data: raise,
+      timeout: 60,
+    }));
   });
   await says(t, 'step 2: the students receive onReceiveNewInvitation', async () => {
-    for (const d of [s1, s2, s3]) assert.deepEqual((await d.hears('onReceiveNewInvitation', { inviteID: hands })).inviteeList, ['cs1', 'cs2', 'cs3']);
+    for (const d of [s1, s2, s3])
+      assert.deepEqual((await d.hears('onReceiveNewInvitation', { inviteID: hands })).inviteeList, [
+        'cs1',
+        'cs2',
+        'cs3',
+      ]);
   });
   await says(t, 'step 2: a student who raises a hand accepts', async () => {
     await s1.call('accept', { inviteID: hands, data: 'me' });
     await s2.call('reject', { inviteID: hands });
   });
-  await says(t, 'step 3: all students and the teacher receive onInviteeAccepted and see from its data that a hand was raised', async () => {
-    for (const d of [teacher, s2, s3]) {
-      const e = await d.hears('onInviteeAccepted', { inviteID: hands });
-      assert.deepEqual([e.invitee, e.invitationData, e.groupID, e.inviter, e.over], ['cs1', raise, groupID, 'ct', false]);
-    }
-  });
+  await says(
+    t,
+    'step 3: all students and the teacher receive onInviteeAccepted and see from its data that a hand was raised',
+    async () => {
+      for (const d of [teacher, s2, s3]) {
+        const e = await d.hears('onInviteeAccepted', { inviteID: hands });
+        assert.deepEqual(
+          [e.invitee, e.invitationData, e.groupID, e.inviter, e.over],
+          ['cs1', raise, groupID, 'ct', false],
+        );
+      }
+    },
+  );
   await says(t, 'step 4: the teacher asks one of them to speak', async () => {
-    ({ inviteID: turn } = await teacher.call('inviteInGroup', { groupID, inviteeList: ['cs1'], data: speak, roomID, timeout: 30 }));
+    ({ inviteID: turn } = await teacher.call('inviteInGroup', {
+      groupID,
+      inviteeList: ['cs1'],
+      data: speak,
+      roomID,
+      timeout: 30,
+    }));
     assert.deepEqual((await s1.hears('onReceiveNewInvitation', { inviteID: turn })).inviteeList, ['cs1']);
   });
   await says(t, 'step 5: the student accepts and opens the microphone', async () => {
@@ -289,27 +414,44 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
     await s1.room('switchRole', 'anchor');
     await s1.room('startLocalAudio');
   });
-  await says(t, 'step 6: all receive onInviteeAccepted, see from its data that somebody speaks, and hear them', async () => {
-    for (const d of [teacher, s2, s3]) {
-      assert.equal((await d.hears('onInviteeAccepted', { inviteID: turn })).invitationData, speak);
-      await d.hears('onUserAudioAvailable', { userID: 'cs1', available: true });
-    }
-  });
+  await says(
+    t,
+    'step 6: all receive onInviteeAccepted, see from its data that somebody speaks, and hear them',
+    async () => {
+      for (const d of [teacher, s2, s3]) {
+        assert.equal((await d.hears('onInviteeAccepted', { inviteID: turn })).invitationData, speak);
+        await d.hears('onUserAudioAvailable', { userID: 'cs1', available: true });
+      }
+    },
+  );
   await says(t, 'a student who logs in late finds the same list', async () => {
     await s3.stop();
     await s3.start();
-    const open = (await s3.hears('onReceiveNewInvitation', { inviteID: hands }));
+    const open = await s3.hears('onReceiveNewInvitation', { inviteID: hands });
     assert.deepEqual([open.inviteeList, open.inviteeCount, open.data], [['cs1', 'cs2', 'cs3'], 3, raise]);
   });
-  await says(t, 'the teacher lowers the hands: all receive onInvitationCancelled, and nobody who has answered takes it for theirs', async () => {
-    await teacher.call('cancel', { inviteID: hands });
-    for (const [d, list] of [[s1, ['cs3']], [s2, ['cs3']], [s3, ['cs3']]]) {
-      const e = await d.hears('onInvitationCancelled', { inviteID: hands });
-      assert.deepEqual([e.inviteeList, e.over, e.invitationData], [list, true, raise]);
-    }
-  });
+  await says(
+    t,
+    'the teacher lowers the hands: all receive onInvitationCancelled, and nobody who has answered takes it for theirs',
+    async () => {
+      await teacher.call('cancel', { inviteID: hands });
+      for (const [d, list] of [
+        [s1, ['cs3']],
+        [s2, ['cs3']],
+        [s3, ['cs3']],
+      ]) {
+        const e = await d.hears('onInvitationCancelled', { inviteID: hands });
+        assert.deepEqual([e.inviteeList, e.over, e.invitationData], [list, true, raise]);
+      }
+    },
+  );
   await says(t, 'after the last answer there can be another question', async () => {
-    const { inviteID } = await teacher.call('inviteInGroup', { groupID, inviteeList: ['cs1'], data: raise, timeout: 60 });
+    const { inviteID } = await teacher.call('inviteInGroup', {
+      groupID,
+      inviteeList: ['cs1'],
+      data: raise,
+      timeout: 60,
+    });
     await s1.call('accept', { inviteID });
     assert.equal((await teacher.hears('onInviteeAccepted', { inviteID })).over, true);
     await teacher.call('inviteInGroup', { groupID, inviteeList: ['cs1', 'cs2'], data: raise, timeout: 60 });
@@ -319,7 +461,9 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
 
 test('seats of a chat room', { timeout: 60_000 }, async (t) => {
   const [owner, l1, l2] = await Promise.all(['so', 'sl1', 'sl2'].map((u) => Device.login(u)));
-  const { group: { groupID } } = await owner.call('createGroup', { type: 'AVChatRoom', name: 'Lounge' });
+  const {
+    group: { groupID },
+  } = await owner.call('createGroup', { type: 'AVChatRoom', name: 'Lounge' });
   const roomID = `group_${groupID}`;
   const salon = (type) => JSON.stringify({ version: 1, room_id: roomID, salon_type: type });
   let inviteID;
@@ -332,13 +476,17 @@ test('seats of a chat room', { timeout: 60_000 }, async (t) => {
     ({ inviteID } = await l1.call('invite', { invitee: 'so', data: salon('raiseHand'), roomID, timeout: 30 }));
     assert.equal((await owner.hears('onReceiveNewInvitation', { inviteID })).inviter, 'sl1');
   });
-  await says(t, 'the owner agrees with accept; the listener receives onInviteeAccepted, becomes an anchor and opens the microphone', async () => {
-    await owner.call('accept', { inviteID, data: salon('agreeToSpeak') });
-    assert.equal(JSON.parse((await l1.hears('onInviteeAccepted', { inviteID })).data).salon_type, 'agreeToSpeak');
-    await l1.room('switchRole', 'anchor');
-    await l1.room('startLocalAudio');
-    for (const d of [owner, l2]) await d.hears('onUserAudioAvailable', { userID: 'sl1', available: true });
-  });
+  await says(
+    t,
+    'the owner agrees with accept; the listener receives onInviteeAccepted, becomes an anchor and opens the microphone',
+    async () => {
+      await owner.call('accept', { inviteID, data: salon('agreeToSpeak') });
+      assert.equal(JSON.parse((await l1.hears('onInviteeAccepted', { inviteID })).data).salon_type, 'agreeToSpeak');
+      await l1.room('switchRole', 'anchor');
+      await l1.room('startLocalAudio');
+      for (const d of [owner, l2]) await d.hears('onUserAudioAvailable', { userID: 'sl1', available: true });
+    },
+  );
   await says(t, 'muting is seen by all', async () => {
     await l1.room('muteLocalAudio', true);
     for (const d of [owner, l2]) await d.hears('onUserAudioAvailable', { userID: 'sl1', available: false });
@@ -346,7 +494,10 @@ test('seats of a chat room', { timeout: 60_000 }, async (t) => {
   await says(t, 'another is refused', async () => {
     const ask = await l2.call('invite', { invitee: 'so', data: salon('raiseHand'), roomID, timeout: 30 });
     await owner.call('reject', { inviteID: ask.inviteID, data: salon('refuseToSpeak') });
-    assert.equal(JSON.parse((await l2.hears('onInviteeRejected', { inviteID: ask.inviteID })).data).salon_type, 'refuseToSpeak');
+    assert.equal(
+      JSON.parse((await l2.hears('onInviteeRejected', { inviteID: ask.inviteID })).data).salon_type,
+      'refuseToSpeak',
+    );
   });
   await says(t, 'kickMic: the owner takes the microphone back, and says so with a notice', async () => {
     await owner.call('setRoomRole', { roomID, userID: 'sl1', role: 'audience' });
@@ -359,7 +510,8 @@ test('seats of a chat room', { timeout: 60_000 }, async (t) => {
 
 test('somebody is offline, or gone', { timeout: 90_000 }, async (t) => {
   const [a, b] = await Promise.all([Device.login('xa'), Device.login('xb')]);
-  const invite = async (timeout, more = {}) => (await a.call('invite', { invitee: 'xb', data: 'call', timeout, ...more })).inviteID;
+  const invite = async (timeout, more = {}) =>
+    (await a.call('invite', { invitee: 'xb', data: 'call', timeout, ...more })).inviteID;
   await says(t, 'who logs in before the deadline receives the invitation and may accept it', async () => {
     await b.stop();
     const inviteID = await invite(30);
@@ -376,7 +528,10 @@ test('somebody is offline, or gone', { timeout: 90_000 }, async (t) => {
     await b.start();
     await quiet();
     assert.deepEqual(await b.heard('onReceiveNewInvitation', { inviteID }), []);
-    assert.deepEqual((await b.history('c2c_xa')).filter((m) => m.inviteID === inviteID).map((m) => m.actionType), [1, 5]);
+    assert.deepEqual(
+      (await b.history('c2c_xa')).filter((m) => m.inviteID === inviteID).map((m) => m.actionType),
+      [1, 5],
+    );
   });
   await says(t, 'online-only reaches nobody who logs in later', async () => {
     await b.stop();

@@ -37,8 +37,17 @@ class Post {
     const sender = body.subarray(21, 21 + body[20]);
     const sealed = body.subarray(21 + body[20]);
     const hkdf = (key, salted, info, n) => Buffer.from(hkdfSync('sha256', key, salted, info, n));
-    const ikm = hkdf(this.ecdh.computeSecret(sender), this.auth, Buffer.concat([Buffer.from('WebPush: info\0'), this.ecdh.getPublicKey(), sender]), 32);
-    const open = createDecipheriv('aes-128-gcm', hkdf(ikm, salt, 'Content-Encoding: aes128gcm\0', 16), hkdf(ikm, salt, 'Content-Encoding: nonce\0', 12));
+    const ikm = hkdf(
+      this.ecdh.computeSecret(sender),
+      this.auth,
+      Buffer.concat([Buffer.from('WebPush: info\0'), this.ecdh.getPublicKey(), sender]),
+      32,
+    );
+    const open = createDecipheriv(
+      'aes-128-gcm',
+      hkdf(ikm, salt, 'Content-Encoding: aes128gcm\0', 16),
+      hkdf(ikm, salt, 'Content-Encoding: nonce\0', 12),
+    );
     open.setAuthTag(sealed.subarray(-16));
     const text = Buffer.concat([open.update(sealed.subarray(0, -16)), open.final()]);
     return text.subarray(0, text.lastIndexOf(2)).toString();
@@ -46,7 +55,11 @@ class Post {
 
   async next() {
     const late = setTimeout(() => this.fail?.(new Error('no push came')), PATIENCE);
-    while (this.got.length === 0) await new Promise((resolve, reject) => { this.wake = resolve; this.fail = reject; });
+    while (this.got.length === 0)
+      await new Promise((resolve, reject) => {
+        this.wake = resolve;
+        this.fail = reject;
+      });
     clearTimeout(late);
     return this.got.shift();
   }
@@ -54,21 +67,35 @@ class Post {
   /** Makes the browsers of a context be registered here. */
   async register(context) {
     const keys = { p256dh: this.ecdh.getPublicKey().toString('base64url'), auth: this.auth.toString('base64url') };
-    await context.addInitScript(([endpoint, k]) => {
-      let made = null;
-      PushManager.prototype.getSubscription = async () => made;
-      PushManager.prototype.subscribe = async (options) => {
-        if (!options.userVisibleOnly || options.applicationServerKey.length !== 65) throw new Error('not as a browser wants it');
-        made = { endpoint, options: { applicationServerKey: options.applicationServerKey.buffer }, toJSON: () => ({ endpoint, keys: k }), unsubscribe: async () => { made = null; return true; } };
-        return made;
-      };
-    }, [this.endpoint, keys]);
+    await context.addInitScript(
+      ([endpoint, k]) => {
+        let made = null;
+        PushManager.prototype.getSubscription = async () => made;
+        PushManager.prototype.subscribe = async (options) => {
+          if (!options.userVisibleOnly || options.applicationServerKey.length !== 65)
+            throw new Error('not as a browser wants it');
+          made = {
+            endpoint,
+            options: { applicationServerKey: options.applicationServerKey.buffer },
+            toJSON: () => ({ endpoint, keys: k }),
+            unsubscribe: async () => {
+              made = null;
+              return true;
+            },
+          };
+          return made;
+        };
+      },
+      [this.endpoint, keys],
+    );
   }
 }
 
 let house, browser, post;
 
-before(async () => { [house, browser, post] = await Promise.all([House.start({ BECKON_PUSH_PRIVATE: 'true' }), launch(), Post.open()]); });
+before(async () => {
+  [house, browser, post] = await Promise.all([House.start({ BECKON_PUSH_PRIVATE: 'true' }), launch(), Post.open()]);
+});
 
 after(async () => {
   await browser?.close();
@@ -79,7 +106,10 @@ after(async () => {
 
 /** Somebody who asked to be rung, and closed the page. What is left is the service worker, and an empty page to reach it by. */
 async function goAway(name) {
-  const context = await browser.newContext({ permissions: ['camera', 'microphone', 'notifications'], viewport: { width: 1180, height: 760 } });
+  const context = await browser.newContext({
+    permissions: ['camera', 'microphone', 'notifications'],
+    viewport: { width: 1180, height: 760 },
+  });
   context.setDefaultTimeout(PATIENCE);
   await post.register(context);
   const who = new Person(house, context, name);
@@ -88,17 +118,35 @@ async function goAway(name) {
   await who.page.getByRole('button', { name: 'Do not ring me when this page is closed' }).waitFor();
   const empty = await context.newPage();
   await empty.goto(`${house.url}/icon.svg`);
-  const worker = context.serviceWorkers()[0] ?? await context.waitForEvent('serviceworker');
+  const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'));
   const cdp = await context.newCDPSession(empty);
-  const registered = new Promise((resolve) => cdp.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => registrations[0] && resolve(registrations[0].registrationId)));
+  const registered = new Promise((resolve) =>
+    cdp.on(
+      'ServiceWorker.workerRegistrationUpdated',
+      ({ registrations }) => registrations[0] && resolve(registrations[0].registrationId),
+    ),
+  );
   await cdp.send('ServiceWorker.enable');
-  who.deliver = async (text) => cdp.send('ServiceWorker.deliverPushMessage', { origin: house.url, registrationId: await registered, data: text });
-  await worker.evaluate(() => { self.clients.openWindow = async (url) => { self.opened = url; }; }); // a browser opens windows for real clicks alone
-  who.shown = () => worker.evaluate(async () => (await self.registration.getNotifications()).map((n) => ({ title: n.title, body: n.body, actions: n.actions.map((a) => a.title) })));
-  who.click = (action) => worker.evaluate(async (a) => {
-    const [notification] = await self.registration.getNotifications();
-    self.dispatchEvent(new NotificationEvent('notificationclick', { notification, action: a }));
-  }, action);
+  who.deliver = async (text) =>
+    cdp.send('ServiceWorker.deliverPushMessage', { origin: house.url, registrationId: await registered, data: text });
+  await worker.evaluate(() => {
+    self.clients.openWindow = async (url) => {
+      self.opened = url;
+    };
+  }); // a browser opens windows for real clicks alone
+  who.shown = () =>
+    worker.evaluate(async () =>
+      (await self.registration.getNotifications()).map((n) => ({
+        title: n.title,
+        body: n.body,
+        actions: n.actions.map((a) => a.title),
+      })),
+    );
+  who.click = (action) =>
+    worker.evaluate(async (a) => {
+      const [notification] = await self.registration.getNotifications();
+      self.dispatchEvent(new NotificationEvent('notificationclick', { notification, action: a }));
+    }, action);
   who.opened = async () => {
     for (const until = Date.now() + PATIENCE; Date.now() < until; await new Promise((r) => setTimeout(r, 50))) {
       const url = await worker.evaluate(() => self.opened);
@@ -120,7 +168,10 @@ async function until(what, look) {
 
 /** Calls somebody who has no page open; the call goes out once the server knows that. */
 async function call(from, to, name) {
-  await until(`${to} is away`, async () => (await house.call('getUserStatus', { userIDList: [to] })).statuses[0].status === 'offline');
+  await until(
+    `${to} is away`,
+    async () => (await house.call('getUserStatus', { userIDList: [to] })).statuses[0].status === 'offline',
+  );
   await from.open('chat', `c2c_${to}`);
   await from.page.getByRole('button', { name: 'Video call' }).click();
   await from.page.getByRole('region', { name: 'Call' }).getByText(name).first().waitFor();
@@ -139,7 +190,7 @@ test('a call reaches a closed page, rings, is answered from the notification, an
 
   await bob.click('answer');
   bob.page = await bob.context.newPage();
-  await bob.page.goto(house.url + await bob.opened());
+  await bob.page.goto(house.url + (await bob.opened()));
   await bob.page.getByRole('region', { name: 'Call' }).waitFor();
   await Promise.all([seesMoving(bob.page, 'alice'), seesMoving(alice.page, 'bob')]);
   await bob.page.getByRole('button', { name: 'Hang up' }).click();
@@ -165,7 +216,9 @@ test('a call is declined from the notification, and one that was given up stays 
   const missed = await post.next();
   assert.equal(missed.topic, ring.topic, 'the push service would keep both');
   await carol.deliver(missed.text);
-  await until('the call is missed', async () => (await carol.shown()).some((n) => n.body === 'You missed a call' && n.actions.length === 0));
+  await until('the call is missed', async () =>
+    (await carol.shown()).some((n) => n.body === 'You missed a call' && n.actions.length === 0),
+  );
 
   const { reach } = await house.call('invite', { invitee: 'carol', timeout: 20, onlineUserOnly: true }, 'dan');
   assert.equal(reach[0].status, 'unreachable');
@@ -184,6 +237,10 @@ test('who signs out is not rung any more', async () => {
   await erin.page.getByRole('button', { name: 'Do not ring me when this page is closed' }).waitFor();
   await erin.page.getByRole('button', { name: 'Sign out' }).click();
   await erin.page.getByRole('button', { name: 'Erin Costa' }).waitFor();
-  await until('erin cannot be reached', async () => (await house.call('invite', { invitee: 'erin', timeout: 5 }, 'alice')).reach[0].status === 'unreachable');
+  await until(
+    'erin cannot be reached',
+    async () =>
+      (await house.call('invite', { invitee: 'erin', timeout: 5 }, 'alice')).reach[0].status === 'unreachable',
+  );
   await erin.leave();
 });

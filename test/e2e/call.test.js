@@ -8,10 +8,12 @@ let house, browser, alice, bob, carol;
 
 before(async () => {
   [house, browser] = await Promise.all([House.start(), launch()]);
-  [alice, bob, carol] = await Promise.all(['Alice Moreau', 'Bob Tanaka', 'Carol Okafor'].map(async (name) => {
-    const p = await Person.come(house, browser, name);
-    return p;
-  }));
+  [alice, bob, carol] = await Promise.all(
+    ['Alice Moreau', 'Bob Tanaka', 'Carol Okafor'].map(async (name) => {
+      const p = await Person.come(house, browser, name);
+      return p;
+    }),
+  );
   for (const p of [alice, bob, carol]) await watchPeers(p.context);
   await Promise.all([alice, bob, carol].map((p) => p.page.reload()));
 });
@@ -76,7 +78,11 @@ test('a video call: pictures move, sound is heard, and the record has the durati
   assert.equal(r.endedBy, 'bob');
   assert.equal(r.duration, r.ended - r.began);
   assert.ok(r.duration > 0 && r.count === 2);
-  for (const [p, c] of [[alice, 'c2c_bob'], [bob, 'c2c_alice']]) await lastLine(p, c, 'Call · 0:');
+  for (const [p, c] of [
+    [alice, 'c2c_bob'],
+    [bob, 'c2c_alice'],
+  ])
+    await lastLine(p, c, 'Call · 0:');
 });
 
 test('declined, cancelled, unanswered, busy: each side says so, and no record is written', async () => {
@@ -110,7 +116,7 @@ test('declined, cancelled, unanswered, busy: each side says so, and no record is
   const now = await record((c) => c.began && !c.ended);
   await alice.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(alice, bob);
-  await record((c) => c.ended && c.began && c.inviteID === (now.inviteID));
+  await record((c) => c.ended && c.began && c.inviteID === now.inviteID);
   assert.equal((await records()).filter((c) => c.began).length, before + 1);
 });
 
@@ -139,7 +145,11 @@ test('a reload in mid-call goes on with the same call and the same record', asyn
   await alice.page.reload();
   await Promise.all([seesMoving(bob.page, 'alice'), seesMoving(alice.page, 'bob')]);
   const open = (await records()).filter((c) => !c.ended);
-  assert.deepEqual(open.map((c) => c.callID), [callID], 'the reload began another call');
+  assert.deepEqual(
+    open.map((c) => c.callID),
+    [callID],
+    'the reload began another call',
+  );
   await bob.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(alice, bob);
   await record((c) => c.ended && c.callID === callID);
@@ -157,7 +167,12 @@ test('a call of three in a group; one is invited later', async () => {
   const more = alice.page.getByRole('dialog', { name: 'Invite more people' });
   await more.getByRole('button', { name: 'Invite (1)' }).click();
   await ringing(carol.page).getByRole('button', { name: 'Accept' }).click();
-  await Promise.all([seesMoving(carol.page, 'alice'), seesMoving(carol.page, 'bob'), seesMoving(alice.page, 'carol'), seesMoving(bob.page, 'carol')]);
+  await Promise.all([
+    seesMoving(carol.page, 'alice'),
+    seesMoving(carol.page, 'bob'),
+    seesMoving(alice.page, 'carol'),
+    seesMoving(bob.page, 'carol'),
+  ]);
   await Promise.all([hears(alice.page, 2), hears(carol.page, 2)]);
   await carol.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(carol);
@@ -189,7 +204,8 @@ test('without a camera the call goes on with the voice, and the page says what i
   const poor = await Person.come(house, browser, 'Dan Lindqvist');
   await poor.context.addInitScript(() => {
     const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-    navigator.mediaDevices.getUserMedia = (c) => (c.video ? Promise.reject(new DOMException('Requested device not found', 'NotFoundError')) : real(c));
+    navigator.mediaDevices.getUserMedia = (c) =>
+      c.video ? Promise.reject(new DOMException('Requested device not found', 'NotFoundError')) : real(c);
   });
   await poor.page.reload();
   await dial(alice, 'dan');

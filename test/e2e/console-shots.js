@@ -12,9 +12,15 @@ const free = createServer().listen(0, '127.0.0.1');
 await once(free, 'listening');
 const address = `127.0.0.1:${free.address().port}`;
 free.close();
-const house = spawn('go', ['run', './test/records', '-calls', '150000', '-days', '30', '-serve', address], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+const house = spawn('go', ['run', './test/records', '-calls', '150000', '-days', '30', '-serve', address], {
+  cwd: root,
+  stdio: ['ignore', 'pipe', 'inherit'],
+  detached: true,
+});
 let said = '';
-house.stdout.on('data', (b) => { said += b; });
+house.stdout.on('data', (b) => {
+  said += b;
+});
 while (!said.includes('its key is')) {
   if (house.exitCode !== null) throw new Error(`the house did not start: ${said}`);
   await new Promise((r) => setTimeout(r, 100));
@@ -22,14 +28,19 @@ while (!said.includes('its key is')) {
 const url = `http://${address}`;
 const key = /its key is (\S+)/.exec(said)[1];
 const call = async (verb, body, user) => {
-  const res = await fetch(`${url}/v1/${verb}`, { method: 'POST', headers: { Authorization: `Bearer ${key}`, ...(user ? { 'Beckon-User': user } : {}) }, body: JSON.stringify(body) });
+  const res = await fetch(`${url}/v1/${verb}`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${key}`, ...(user ? { 'Beckon-User': user } : {}) },
+    body: JSON.stringify(body),
+  });
   if (!res.ok) throw new Error(`${verb}: ${await res.text()}`);
   return res.json();
 };
 const browser = await launch();
 try {
   mkdirSync(join(root, 'docs', 'console'), { recursive: true });
-  for (const userID of ['user-00007', 'user-00011', 'user-00042']) { // some who are there
+  for (const userID of ['user-00007', 'user-00011', 'user-00042']) {
+    // some who are there
     const { token } = await call('createToken', { userID });
     const page = await browser.newPage();
     await page.goto(url);
@@ -37,8 +48,17 @@ try {
     await page.keyboard.press('Enter');
     await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
   }
-  for (const [from, to, id] of [['user-00100', 'user-00101', 'call-a'], ['user-00102', 'user-00103', 'call-b'], ['user-00104', 'user-00007', 'call-c']]) await call('invite', { inviteID: id, invitee: to, timeout: 600 }, from);
-  await call('invite', { inviteID: 'board-meeting', inviteeList: ['user-00201', 'user-00202', 'user-00203', 'user-00204'], timeout: 600 }, 'user-00200');
+  for (const [from, to, id] of [
+    ['user-00100', 'user-00101', 'call-a'],
+    ['user-00102', 'user-00103', 'call-b'],
+    ['user-00104', 'user-00007', 'call-c'],
+  ])
+    await call('invite', { inviteID: id, invitee: to, timeout: 600 }, from);
+  await call(
+    'invite',
+    { inviteID: 'board-meeting', inviteeList: ['user-00201', 'user-00202', 'user-00203', 'user-00204'], timeout: 600 },
+    'user-00200',
+  );
   await call('ring', { inviteID: 'board-meeting' }, 'user-00201');
   await new Promise((r) => setTimeout(r, 2100));
   await call('accept', { inviteID: 'board-meeting' }, 'user-00201');

@@ -8,7 +8,14 @@ export async function tour(page, url, key, look) {
   await page.getByRole('heading', { name: 'Overview', exact: true }).waitFor();
   await page.waitForFunction(() => document.querySelectorAll('.plot canvas').length === 6);
   await look('overview');
-  for (const [name, table] of [['Invitations', 'Open invitations'], ['Calls', 'Call records'], ['Connections', 'Connected devices'], ['People', 'People'], ['Groups', 'Groups'], ['Queues', 'Webhooks']]) {
+  for (const [name, table] of [
+    ['Invitations', 'Open invitations'],
+    ['Calls', 'Call records'],
+    ['Connections', 'Connected devices'],
+    ['People', 'People'],
+    ['Groups', 'Groups'],
+    ['Queues', 'Webhooks'],
+  ]) {
     await page.getByRole('button', { name, exact: true }).click();
     await page.getByRole('heading', { name, exact: true }).waitFor();
     await page.getByRole('table', { name: table }).waitFor();

@@ -13,7 +13,9 @@ before(async () => {
   page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
   page.setDefaultTimeout(PATIENCE);
   page.on('pageerror', (err) => faults.push(String(err.stack ?? err)));
-  page.on('console', (m) => { if (m.type() === 'error' && !m.text().includes('401')) faults.push(m.text()); }); // a key that is refused is one
+  page.on('console', (m) => {
+    if (m.type() === 'error' && !m.text().includes('401')) faults.push(m.text());
+  }); // a key that is refused is one
 });
 
 after(async () => {
@@ -43,13 +45,21 @@ test('a tour of every place, and the story of an invitation', async () => {
     seen.push(where);
     if (where === 'invitations') await page.getByRole('cell', { name: 'frank' }).waitFor();
     if (where === 'connections') await page.getByRole('row', { name: /bob/ }).waitFor();
-    if (where === 'groups') await page.getByRole('row', { name: /AVChatRoom/ }).first().waitFor();
+    if (where === 'groups')
+      await page
+        .getByRole('row', { name: /AVChatRoom/ })
+        .first()
+        .waitFor();
     if (where === 'people') await page.getByRole('row', { name: /Alice Moreau/ }).waitFor();
   });
   assert.equal(seen.length, 7);
 
   const told = await story(page, 'answered');
-  assert.deepEqual(await told.getByRole('listitem').evaluateAll((list) => list.map((li) => li.dataset.event)), ['invited', 'ringing', 'accepted']);
+  assert.deepEqual(await told.getByRole('listitem').evaluateAll((list) => list.map((li) => li.dataset.event)), [
+    'invited',
+    'ringing',
+    'accepted',
+  ]);
   await (await story(page, 'refused')).getByText('dan rejected: busy').waitFor();
   const open = await story(page, 'rings');
   await open.getByRole('button', { name: 'Cancel it' }).click();

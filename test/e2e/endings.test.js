@@ -6,7 +6,9 @@ import { House, Person, launch, seesMoving } from './kit.js';
 
 let house, browser;
 
-before(async () => { [house, browser] = await Promise.all([House.start(), launch()]); });
+before(async () => {
+  [house, browser] = await Promise.all([House.start(), launch()]);
+});
 
 after(async () => {
   await browser?.close();
@@ -85,7 +87,10 @@ test('who left a group call that goes on comes back', async () => {
   await carol.page.getByRole('status').getByRole('button', { name: 'Join' }).click();
   await Promise.all([seesMoving(carol.page, 'alice'), seesMoving(carol.page, 'bob'), seesMoving(alice.page, 'carol')]);
   await Promise.all([alice, bob].map((p) => p.page.getByRole('button', { name: 'Hang up' }).click()));
-  await carol.page.getByRole('button', { name: 'Hang up' }).click().catch(() => undefined); // the server may have closed the room before
+  await carol.page
+    .getByRole('button', { name: 'Hang up' })
+    .click()
+    .catch(() => undefined); // the server may have closed the room before
   await ongoing(carol).waitFor({ state: 'detached' });
   await carol.page.getByText('Call in progress').waitFor({ state: 'detached' });
   const { calls } = await house.call('listCalls', { groupID: 'demo-team' });
@@ -96,17 +101,26 @@ test('who left a group call that goes on comes back', async () => {
 
 /** Opens the classroom; the place is entered once the room is. */
 async function enter(place, ...names) {
-  return Promise.all(names.map(async (name) => {
-    const p = await Person.come(house, browser, name);
-    await p.open(...place);
-    await p.page.locator('[data-entry="in"]').waitFor();
-    return p;
-  }));
+  return Promise.all(
+    names.map(async (name) => {
+      const p = await Person.come(house, browser, name);
+      await p.open(...place);
+      await p.page.locator('[data-entry="in"]').waitFor();
+      return p;
+    }),
+  );
 }
 
 test('classroom: after the last answer there is a second question; lowered hands are gone for all; a late student sees the question', async () => {
   const place = ['class', 'demo-class'];
-  const [teacher, ...early] = await enter(place, 'Alice Moreau', 'Bob Tanaka', 'Carol Okafor', 'Dan Lindqvist', 'Erin Costa');
+  const [teacher, ...early] = await enter(
+    place,
+    'Alice Moreau',
+    'Bob Tanaka',
+    'Carol Okafor',
+    'Dan Lindqvist',
+    'Erin Costa',
+  );
   const ask = teacher.page.getByRole('button', { name: 'Who wants to say something?' });
   await ask.click();
   await early[0].page.getByRole('button', { name: 'Raise hand' }).click();

@@ -37,16 +37,24 @@ export class House {
 
   async run() {
     if (!existsSync(beckon)) throw new Error(`${beckon} is missing: run make build`);
-    if (this.child && nodes > 1) { // the nodes were killed, what they stand on was not
+    if (this.child && nodes > 1) {
+      // the nodes were killed, what they stand on was not
       this.child.kill('SIGUSR2');
       return this.says('started again');
     }
-    const [program, args] = nodes > 1
-      ? [join(root, 'bin', 'cluster'), ['-nodes', nodes, '-program', beckon, '-command', 'dev', '-media', '-listen', `127.0.0.1:${this.port}`]]
-      : [beckon, ['dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.dir]];
+    const [program, args] =
+      nodes > 1
+        ? [
+            join(root, 'bin', 'cluster'),
+            ['-nodes', nodes, '-program', beckon, '-command', 'dev', '-media', '-listen', `127.0.0.1:${this.port}`],
+          ]
+        : [beckon, ['dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.dir]];
     this.child = spawn(program, args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = '';
-    for (const s of [this.child.stdout, this.child.stderr]) s.on('data', (b) => { this.log += b; });
+    for (const s of [this.child.stdout, this.child.stderr])
+      s.on('data', (b) => {
+        this.log += b;
+      });
     await this.says('API key');
     this.apiKey = /API key\s+(\S+)/.exec(this.log)[1];
   }
@@ -77,7 +85,11 @@ export class House {
 
   /** Calls a verb as an app server, for somebody or for nobody. */
   async call(verb, body = {}, user) {
-    const res = await fetch(`${this.url}/v1/${verb}`, { method: 'POST', headers: { Authorization: `Bearer ${this.apiKey}`, ...(user ? { 'Beckon-User': user } : {}) }, body: JSON.stringify(body) });
+    const res = await fetch(`${this.url}/v1/${verb}`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${this.apiKey}`, ...(user ? { 'Beckon-User': user } : {}) },
+      body: JSON.stringify(body),
+    });
     const answer = await res.json();
     if (!res.ok) throw new Error(`${verb}: ${JSON.stringify(answer)}`);
     return answer;
@@ -102,9 +114,19 @@ function settings(options) {
     executablePath: process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync),
     headless: true,
     args: [
-      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required',
-      '--disable-features=WebRtcHideLocalIpsWithMdns', '--disable-renderer-backgrounding', '--disable-background-timer-throttling',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+      '--autoplay-policy=no-user-gesture-required',
+      '--disable-features=WebRtcHideLocalIpsWithMdns',
+      '--disable-renderer-backgrounding',
+      '--disable-background-timer-throttling',
       ...(options.args ?? []),
     ],
   };
@@ -117,7 +139,11 @@ export class Person {
   }
 
   static async come(house, browser, name, options = {}) {
-    const context = await browser.newContext({ permissions: options.permissions ?? ['camera', 'microphone'], viewport: { width: 1180, height: 760 }, ...options.context });
+    const context = await browser.newContext({
+      permissions: options.permissions ?? ['camera', 'microphone'],
+      viewport: { width: 1180, height: 760 },
+      ...options.context,
+    });
     context.setDefaultTimeout(PATIENCE);
     const p = new Person(house, context, name);
     p.page = await p.tab();
@@ -127,10 +153,17 @@ export class Person {
   /** A user of any name, who has signed in with a token. */
   static async as(house, browser, userID) {
     const { token } = await house.call('createToken', { userID });
-    const context = await browser.newContext({ permissions: ['camera', 'microphone'], viewport: { width: 800, height: 600 } });
+    const context = await browser.newContext({
+      permissions: ['camera', 'microphone'],
+      viewport: { width: 800, height: 600 },
+    });
     context.setDefaultTimeout(PATIENCE);
     const p = new Person(house, context, userID);
-    await context.addInitScript((saved) => sessionStorage.setItem('beckon.session', JSON.stringify(saved)), { userID, token, nick: userID });
+    await context.addInitScript((saved) => sessionStorage.setItem('beckon.session', JSON.stringify(saved)), {
+      userID,
+      token,
+      nick: userID,
+    });
     p.page = await p.visit();
     return p;
   }
@@ -138,7 +171,10 @@ export class Person {
   /** Opens a tab of a context that is signed in. */
   async visit() {
     const page = await this.context.newPage();
-    page.on('pageerror', (err) => { this.house.faults ??= []; this.house.faults.push(`${this.name}: ${err.stack ?? err}`); });
+    page.on('pageerror', (err) => {
+      this.house.faults ??= [];
+      this.house.faults.push(`${this.name}: ${err.stack ?? err}`);
+    });
     await page.goto(this.house.url);
     await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
     return page;
@@ -147,7 +183,10 @@ export class Person {
   /** Opens a tab and signs in. */
   async tab() {
     const page = await this.context.newPage();
-    page.on('pageerror', (err) => { this.house.faults ??= []; this.house.faults.push(`${this.name}: ${err.stack ?? err}`); });
+    page.on('pageerror', (err) => {
+      this.house.faults ??= [];
+      this.house.faults.push(`${this.name}: ${err.stack ?? err}`);
+    });
     await page.goto(this.house.url);
     await page.getByRole('button', { name: this.name, exact: true }).click();
     await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
@@ -155,7 +194,12 @@ export class Person {
   }
 
   async open(...parts) {
-    await this.page.evaluate((hash) => { location.hash = hash; }, `#/${parts.join('/')}`);
+    await this.page.evaluate(
+      (hash) => {
+        location.hash = hash;
+      },
+      `#/${parts.join('/')}`,
+    );
   }
 
   async leave() {
@@ -166,21 +210,39 @@ export class Person {
 /** Waits until the picture of somebody moves: it has a size, and its time goes on. Answers its size. */
 export async function seesMoving(page, userID, source = 'camera') {
   const video = `[data-user="${userID}"] video[data-source="${source}"]`;
-  await page.waitForFunction((q) => { const v = document.querySelector(q); return v && v.videoWidth > 0 && v.currentTime > 0; }, video, { timeout: PATIENCE });
+  await page.waitForFunction(
+    (q) => {
+      const v = document.querySelector(q);
+      return v && v.videoWidth > 0 && v.currentTime > 0;
+    },
+    video,
+    { timeout: PATIENCE },
+  );
   const before = await page.$eval(video, (v) => v.currentTime);
-  await page.waitForFunction(([q, t]) => document.querySelector(q).currentTime > t + 0.2, [video, before], { timeout: PATIENCE });
+  await page.waitForFunction(([q, t]) => document.querySelector(q).currentTime > t + 0.2, [video, before], {
+    timeout: PATIENCE,
+  });
   return page.$eval(video, (v) => v.videoWidth);
 }
 
 /** Waits until sound arrives: the energy of what was received from others grows. */
 export async function hears(page, howMany = 1) {
-  await page.waitForFunction(async (n) => {
-    const loud = await Promise.all((window.beckonPeers?.() ?? []).map(async (pc) => {
-      const list = [...(await pc.getStats()).values()];
-      return list.filter((r) => r.type === 'inbound-rtp' && r.kind === 'audio' && r.totalAudioEnergy > 0 && r.audioLevel !== undefined).length;
-    }));
-    return loud.reduce((a, b) => a + b, 0) >= n;
-  }, howMany, { timeout: PATIENCE, polling: 200 });
+  await page.waitForFunction(
+    async (n) => {
+      const loud = await Promise.all(
+        (window.beckonPeers?.() ?? []).map(async (pc) => {
+          const list = [...(await pc.getStats()).values()];
+          return list.filter(
+            (r) =>
+              r.type === 'inbound-rtp' && r.kind === 'audio' && r.totalAudioEnergy > 0 && r.audioLevel !== undefined,
+          ).length;
+        }),
+      );
+      return loud.reduce((a, b) => a + b, 0) >= n;
+    },
+    howMany,
+    { timeout: PATIENCE, polling: 200 },
+  );
 }
 
 /** Lets a test look at the statistics of the page's peer connections. */
@@ -188,7 +250,12 @@ export async function watchPeers(context) {
   await context.addInitScript(() => {
     const all = [];
     const Real = window.RTCPeerConnection;
-    window.RTCPeerConnection = class extends Real { constructor(...args) { super(...args); all.push(this); } };
+    window.RTCPeerConnection = class extends Real {
+      constructor(...args) {
+        super(...args);
+        all.push(this);
+      }
+    };
     window.beckonPeers = () => all.filter((pc) => pc.connectionState === 'connected');
   });
 }

@@ -6,7 +6,9 @@ import { House, PATIENCE, Person, launch } from './kit.js';
 
 let house, browser;
 
-before(async () => { [house, browser] = await Promise.all([House.start(), launch()]); });
+before(async () => {
+  [house, browser] = await Promise.all([House.start(), launch()]);
+});
 
 after(async () => {
   await browser?.close();
@@ -18,7 +20,9 @@ test('a token that the server refuses says so, and lets one sign in again', asyn
   const page = await browser.newPage();
   page.setDefaultTimeout(PATIENCE);
   await page.goto(house.url);
-  const forged = ['{"alg":"HS256"}', '{"sub":"alice"}', 'forged'].map((s) => Buffer.from(s).toString('base64url')).join('.');
+  const forged = ['{"alg":"HS256"}', '{"sub":"alice"}', 'forged']
+    .map((s) => Buffer.from(s).toString('base64url'))
+    .join('.');
   await page.getByLabel('Or sign in with a token').fill(forged);
   await page.keyboard.press('Enter');
   await page.getByText('The server does not let you in').waitFor();
@@ -30,7 +34,9 @@ test('a token that the server refuses says so, and lets one sign in again', asyn
 test('addresses of nowhere, a word without end, and oneself', async () => {
   const bob = await Person.come(house, browser, 'Bob Tanaka', { context: { viewport: { width: 390, height: 844 } } });
   for (const hash of ['#/chat/%E0%A4', '#/foo/bar', '#/chat/nobody']) {
-    await bob.page.evaluate((h) => { location.hash = h; }, hash);
+    await bob.page.evaluate((h) => {
+      location.hash = h;
+    }, hash);
     await bob.page.getByRole('tab', { name: 'Chats' }).waitFor();
   }
   await bob.open('chat', 'c2c_alice');
@@ -57,11 +63,15 @@ test('a chat room that somebody made is entered by whoever comes, and a class is
     return carol.page.evaluate(() => location.hash);
   };
   const lounge = await make('Late night', 'AVChatRoom');
-  await frank.page.evaluate((h) => { location.hash = h; }, lounge);
+  await frank.page.evaluate((h) => {
+    location.hash = h;
+  }, lounge);
   await frank.page.locator('[data-entry="in"]').waitFor();
   await frank.page.getByRole('button', { name: 'Ask for the microphone' }).waitFor();
   const course = await make('Chemistry', 'Public');
-  await frank.page.evaluate((h) => { location.hash = h; }, course);
+  await frank.page.evaluate((h) => {
+    location.hash = h;
+  }, course);
   await frank.page.getByText('You are not in this room').waitFor();
   await Promise.all([carol.leave(), frank.leave()]);
 });

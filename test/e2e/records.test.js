@@ -17,7 +17,9 @@ const quiet = { args: ['--use-fake-device-for-media-stream=fps=10'] };
 
 let house, browser;
 
-before(async () => { [house, browser] = await Promise.all([House.start(), launch(quiet)]); });
+before(async () => {
+  [house, browser] = await Promise.all([House.start(), launch(quiet)]);
+});
 
 after(async () => {
   await browser?.close();
@@ -39,7 +41,13 @@ function random(start) {
 /** Runs in the page: notes when the other is in the room, when they are first seen and heard, when they are gone, and when somebody hangs up here. */
 function watch(peer) {
   const seen = (window.beckonSeen = {});
-  addEventListener('click', (e) => { if (e.target.closest('button')?.getAttribute('aria-label') === 'Hang up') seen.hungUp ??= Date.now(); }, true);
+  addEventListener(
+    'click',
+    (e) => {
+      if (e.target.closest('button')?.getAttribute('aria-label') === 'Hang up') seen.hungUp ??= Date.now();
+    },
+    true,
+  );
   addEventListener('pagehide', () => localStorage.setItem('gone', Date.now())); // another page of the profile reads it
   new MutationObserver(() => {
     const tile = document.querySelector(`[data-user="${peer}"]`);
@@ -51,7 +59,9 @@ function watch(peer) {
     const video = tile?.querySelector('video');
     if (!video || video.watched) return;
     video.watched = true;
-    video.requestVideoFrameCallback(() => { seen.frame ??= Date.now(); });
+    video.requestVideoFrameCallback(() => {
+      seen.frame ??= Date.now();
+    });
   }).observe(document, { childList: true, subtree: true, attributes: true });
 }
 
@@ -71,11 +81,18 @@ const saw = (p) => p.page.evaluate(() => window.beckonSeen);
 async function talk({ n, media, end, length }) {
   const [callerID, calleeID] = [`caller${n}`, `callee${n}`];
   const server = end === 'killed' ? await launchServer(quiet) : undefined;
-  const [caller, callee] = await Promise.all([user(callerID, calleeID, browser), user(calleeID, callerID, server ? await connect(server) : browser)]);
+  const [caller, callee] = await Promise.all([
+    user(callerID, calleeID, browser),
+    user(calleeID, callerID, server ? await connect(server) : browser),
+  ]);
   await caller.page.getByRole('button', { name: media === 'audio' ? 'Voice call' : 'Video call', exact: true }).click();
   await callee.page.getByRole('button', { name: 'Accept' }).click();
   const first = media === 'video' ? 'frame' : 'sound';
-  await Promise.all([caller, callee].map((p) => p.page.waitForFunction((f) => window.beckonSeen.present && window.beckonSeen[f], first, { timeout: PATIENCE })));
+  await Promise.all(
+    [caller, callee].map((p) =>
+      p.page.waitForFunction((f) => window.beckonSeen.present && window.beckonSeen[f], first, { timeout: PATIENCE }),
+    ),
+  );
   const [a, b] = await Promise.all([saw(caller), saw(callee)]);
   const began = Math.min(a.present, b.present);
   const frame = Math.min(a[first], b[first]);
@@ -96,10 +113,16 @@ async function talk({ n, media, end, length }) {
     ended = Date.now();
     await server.kill();
   }
-  await caller.page.waitForFunction(() => window.beckonSeen.gone ?? window.beckonSeen.over, undefined, { timeout: PATIENCE });
+  await caller.page.waitForFunction(() => window.beckonSeen.gone ?? window.beckonSeen.over, undefined, {
+    timeout: PATIENCE,
+  });
   const after = await saw(caller);
   const learned = Math.min(after.gone ?? Infinity, after.over ?? Infinity) - ended;
-  if (n % 8 > 1) await caller.page.getByRole('button', { name: 'Hang up' }).click({ timeout: 1000 }).catch(() => undefined); // the others wait for the server
+  if (n % 8 > 1)
+    await caller.page
+      .getByRole('button', { name: 'Hang up' })
+      .click({ timeout: 1000 })
+      .catch(() => undefined); // the others wait for the server
   await region(caller).waitFor({ state: 'detached', timeout: 2 * PATIENCE });
   await caller.leave();
   if (!server) await callee.context.close();
@@ -115,29 +138,41 @@ async function recordOf(userID) {
   }
 }
 
-test(`${calls} calls of random length: one record each, as long as the pages saw it`, { timeout: 420_000 }, async (t) => {
-  t.diagnostic(`BECKON_E2E_SEED=${seed}`);
-  const next = random(seed);
-  const plan = Array.from({ length: calls }, (_, n) => ({
-    n, media: n % 2 ? 'audio' : 'video', end: ['hangup', 'closed', 'killed'][Math.floor(n / 2) % 3], length: 1000 + Math.round(next() * 19_000),
-  })).sort(() => next() - 0.5);
-  const queue = [...plan];
-  const faults = [];
-  const line = async () => {
-    for (let call = queue.shift(); call; call = queue.shift()) {
-      const what = `call ${call.n} (${call.media}, ${call.end})`;
-      const seen = await talk(call).catch((err) => { faults.push(`${what}: ${err.message}`); });
-      if (!seen) continue;
-      const records = await recordOf(seen.callerID);
-      const [r] = records;
-      const seconds = (r?.duration ?? NaN) / 1000;
-      t.diagnostic(`${what}: in the room for ${seen.seconds.toFixed(2)} s, seen or heard for ${seen.frames.toFixed(2)} s; the record has ${seconds.toFixed(2)} s; the other page knew after ${(seen.learned / 1000).toFixed(1)} s`);
-      if (records.length !== 1) faults.push(`${what}: ${records.length} records`);
-      else if (!(seconds <= seen.seconds + exact && seconds >= seen.frames - exact)) faults.push(`${what}: the record has ${seconds} s, the pages saw ${seen.frames} to ${seen.seconds} s`);
-      else if (r.media !== call.media) faults.push(`${what}: the record says ${r.media}`);
-      if (seen.learned > notice) faults.push(`${what}: the other page knew only after ${seen.learned} ms`);
-    }
-  };
-  await Promise.all(Array.from({ length: together }, line));
-  assert.deepEqual(faults, []);
-});
+test(
+  `${calls} calls of random length: one record each, as long as the pages saw it`,
+  { timeout: 420_000 },
+  async (t) => {
+    t.diagnostic(`BECKON_E2E_SEED=${seed}`);
+    const next = random(seed);
+    const plan = Array.from({ length: calls }, (_, n) => ({
+      n,
+      media: n % 2 ? 'audio' : 'video',
+      end: ['hangup', 'closed', 'killed'][Math.floor(n / 2) % 3],
+      length: 1000 + Math.round(next() * 19_000),
+    })).sort(() => next() - 0.5);
+    const queue = [...plan];
+    const faults = [];
+    const line = async () => {
+      for (let call = queue.shift(); call; call = queue.shift()) {
+        const what = `call ${call.n} (${call.media}, ${call.end})`;
+        const seen = await talk(call).catch((err) => {
+          faults.push(`${what}: ${err.message}`);
+        });
+        if (!seen) continue;
+        const records = await recordOf(seen.callerID);
+        const [r] = records;
+        const seconds = (r?.duration ?? NaN) / 1000;
+        t.diagnostic(
+          `${what}: in the room for ${seen.seconds.toFixed(2)} s, seen or heard for ${seen.frames.toFixed(2)} s; the record has ${seconds.toFixed(2)} s; the other page knew after ${(seen.learned / 1000).toFixed(1)} s`,
+        );
+        if (records.length !== 1) faults.push(`${what}: ${records.length} records`);
+        else if (!(seconds <= seen.seconds + exact && seconds >= seen.frames - exact))
+          faults.push(`${what}: the record has ${seconds} s, the pages saw ${seen.frames} to ${seen.seconds} s`);
+        else if (r.media !== call.media) faults.push(`${what}: the record says ${r.media}`);
+        if (seen.learned > notice) faults.push(`${what}: the other page knew only after ${seen.learned} ms`);
+      }
+    };
+    await Promise.all(Array.from({ length: together }, line));
+    assert.deepEqual(faults, []);
+  },
+);

@@ -6,7 +6,9 @@ import { House, Person, hears, launch, seesMoving, watchPeers } from './kit.js';
 
 let house, browser;
 
-before(async () => { [house, browser] = await Promise.all([House.start(), launch()]); });
+before(async () => {
+  [house, browser] = await Promise.all([House.start(), launch()]);
+});
 
 after(async () => {
   await browser?.close();
@@ -17,14 +19,16 @@ after(async () => {
 const students = ['Bob Tanaka', 'Carol Okafor', 'Dan Lindqvist', 'Erin Costa', 'Frank Weiss'];
 
 async function come(names, ...place) {
-  return Promise.all(names.map(async (name) => {
-    const p = await Person.come(house, browser, name);
-    await watchPeers(p.context);
-    await p.page.goto(`${house.url}/#/${place.join('/')}`);
-    await p.page.reload();
-    await p.page.locator('[data-entry="in"]').waitFor();
-    return p;
-  }));
+  return Promise.all(
+    names.map(async (name) => {
+      const p = await Person.come(house, browser, name);
+      await watchPeers(p.context);
+      await p.page.goto(`${house.url}/#/${place.join('/')}`);
+      await p.page.reload();
+      await p.page.locator('[data-entry="in"]').waitFor();
+      return p;
+    }),
+  );
 }
 
 test('classroom: the teacher asks all, everybody sees the hands, one speaks and is heard by all', async () => {
@@ -36,7 +40,8 @@ test('classroom: the teacher asks all, everybody sees the hands, one speaks and 
   await bob.page.getByRole('button', { name: 'Raise hand' }).click();
   await carol.page.getByRole('button', { name: 'Raise hand' }).click();
   await dan.page.getByRole('button', { name: 'Not now' }).click();
-  for (const p of [teacher, ...class7b]) { // the list grows for everybody, also for who said no
+  for (const p of [teacher, ...class7b]) {
+    // the list grows for everybody, also for who said no
     for (const hand of ['bob', 'carol']) await p.page.locator(`[data-hand="${hand}"]`).waitFor();
     assert.equal(await p.page.locator('[data-hand]').count(), 2);
   }
@@ -44,8 +49,15 @@ test('classroom: the teacher asks all, everybody sees the hands, one speaks and 
   await carol.page.getByRole('dialog', { name: 'Your turn' }).getByRole('button', { name: 'Speak' }).click();
   for (const p of [teacher, ...class7b]) await p.page.locator('[data-speaker="carol"]').waitFor();
   await Promise.all([teacher, ...class7b.filter((p) => p !== carol)].map((p) => hears(p.page, p === teacher ? 1 : 2)));
-  assert.equal(await bob.page.getByRole('button', { name: 'Let speak' }).count(), 0, 'a student has the teacher’s buttons');
-  await assert.rejects(house.call('setRoomRole', { roomID: 'group_demo-class', userID: 'dan', role: 'anchor' }, 'bob'), /8013/);
+  assert.equal(
+    await bob.page.getByRole('button', { name: 'Let speak' }).count(),
+    0,
+    'a student has the teacher’s buttons',
+  );
+  await assert.rejects(
+    house.call('setRoomRole', { roomID: 'group_demo-class', userID: 'dan', role: 'anchor' }, 'bob'),
+    /8013/,
+  );
 
   await bob.page.reload(); // the list is the server's: a reload finds it again
   await bob.page.locator('[data-hand="carol"]').waitFor();

@@ -3,7 +3,15 @@
 import { join } from 'node:path';
 import { House, Person, launch, root, seesMoving } from './kit.js';
 
-const phone = { context: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: 'dark' } };
+const phone = {
+  context: {
+    viewport: { width: 390, height: 844 },
+    isMobile: true,
+    hasTouch: true,
+    deviceScaleFactor: 2,
+    colorScheme: 'dark',
+  },
+};
 const house = await House.start();
 const browser = await launch();
 const shot = async (p, name) => {
@@ -39,7 +47,11 @@ try {
   await alice.page.getByText('Call · 0:').first().waitFor();
   await shot(alice, 'conversation-desktop');
 
-  await Promise.all([enter(alice, 'class', 'demo-class'), enter(bob, 'class', 'demo-class'), enter(carol, 'class', 'demo-class')]);
+  await Promise.all([
+    enter(alice, 'class', 'demo-class'),
+    enter(bob, 'class', 'demo-class'),
+    enter(carol, 'class', 'demo-class'),
+  ]);
   await say('alice', { groupID: 'demo-class' }, 'Today: why the sky is blue.');
   await alice.page.getByRole('button', { name: 'Who wants to say something?' }).click();
   for (const p of [bob, carol]) await p.page.getByRole('button', { name: 'Raise hand' }).click();
@@ -50,7 +62,11 @@ try {
   await shot(alice, 'classroom-desktop');
   await shot(bob, 'classroom-phone');
 
-  await Promise.all([enter(alice, 'lounge', 'demo-lounge'), enter(bob, 'lounge', 'demo-lounge'), enter(carol, 'lounge', 'demo-lounge')]);
+  await Promise.all([
+    enter(alice, 'lounge', 'demo-lounge'),
+    enter(bob, 'lounge', 'demo-lounge'),
+    enter(carol, 'lounge', 'demo-lounge'),
+  ]);
   await carol.page.getByRole('button', { name: 'Ask for the microphone' }).click();
   await alice.page.locator('[data-wish="carol"]').getByRole('button', { name: 'Grant' }).click();
   await bob.page.locator('[data-seat="carol"][data-mic="on"]').waitFor();

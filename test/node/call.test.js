@@ -18,7 +18,12 @@ import { Centrifuge } from 'centrifuge';
 import WebSocket from 'ws';
 
 const PATIENCE = 10_000; // milliseconds that anything may take
-const INVITE = 1, CANCEL = 2, ACCEPT = 3, REJECT = 4, TIMEOUT = 5, RINGING = 8; // actionType, PROTOCOL.md section 3
+const INVITE = 1,
+  CANCEL = 2,
+  ACCEPT = 3,
+  REJECT = 4,
+  TIMEOUT = 5,
+  RINGING = 8; // actionType, PROTOCOL.md section 3
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const beckon = join(root, 'bin', 'beckon');
@@ -36,10 +41,16 @@ class Device {
   constructor(user, deviceID) {
     this.name = `${user} on ${deviceID}`;
     this.link = new Centrifuge(`ws://${address}/connection/websocket`, {
-      token: tokens[user], data: { deviceID, platform: 'node' }, websocket: WebSocket,
+      token: tokens[user],
+      data: { deviceID, platform: 'node' },
+      websocket: WebSocket,
     });
-    this.link.on('connected', ({ data }) => { this.welcome = data; });
-    this.link.on('publication', ({ data }) => { if (data.type === 'signaling') this.events.push(data); });
+    this.link.on('connected', ({ data }) => {
+      this.welcome = data;
+    });
+    this.link.on('publication', ({ data }) => {
+      if (data.type === 'signaling') this.events.push(data);
+    });
   }
 
   async connect() {
@@ -92,9 +103,14 @@ async function startServer() {
   if (!existsSync(beckon)) execFileSync('make', ['build'], { cwd: root, stdio: 'inherit' });
   dataDir = mkdtempSync(join(tmpdir(), 'beckon-node-'));
   address = `127.0.0.1:${await freePort()}`;
-  server = spawn(beckon, ['serve', '--listen', address, '--data', dataDir], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  server = spawn(beckon, ['serve', '--listen', address, '--data', dataDir], {
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let log = '';
-  server.stderr.on('data', (chunk) => { log += chunk; });
+  server.stderr.on('data', (chunk) => {
+    log += chunk;
+  });
   const tooLate = Date.now() + PATIENCE;
   for (;;) {
     const reply = await fetch(`http://${address}/readyz`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
@@ -122,7 +138,10 @@ async function invite(fields) {
 // Calls a verb over HTTP as an app server does.
 async function post(verb, headers, fields) {
   const reply = await fetch(`http://${address}/v1/${verb}`, {
-    method: 'POST', headers, body: JSON.stringify(fields), signal: AbortSignal.timeout(PATIENCE),
+    method: 'POST',
+    headers,
+    body: JSON.stringify(fields),
+    signal: AbortSignal.timeout(PATIENCE),
   });
   return { status: reply.status, data: await reply.json() };
 }
@@ -218,7 +237,10 @@ test('what was missed while the connection was lost is heard once', async () => 
 
   await bob.connect();
   await bob.hears(INVITE, inviteID);
-  assert.deepEqual(bob.welcome.invitations.map((invitation) => invitation.inviteID), [inviteID]);
+  assert.deepEqual(
+    bob.welcome.invitations.map((invitation) => invitation.inviteID),
+    [inviteID],
+  );
   await alice.call('cancel', { inviteID, requestID: randomUUID() });
   await bob.hears(CANCEL, inviteID); // a second copy of the invitation would have come before this
   assert.equal(bob.heard(INVITE, inviteID).length, 1);

@@ -16,12 +16,14 @@ import WebSocket from 'ws';
 
 const PATIENCE = 10_000; // milliseconds that anything may take
 const INVITE = 1; // actionType, PROTOCOL.md section 3
-const root = fileURLToPath(new URL('../..', import.meta.url)), beckon = join(root, 'bin', 'beckon');
+const root = fileURLToPath(new URL('../..', import.meta.url)),
+  beckon = join(root, 'bin', 'beckon');
 // Every flag of beckon is also an environment variable: keep those of the developer out of the test.
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
 
 let dataDir, server, address, alice, alicesLaptop, bob, bobsTablet, carol;
-const tokens = {}, devices = [];
+const tokens = {},
+  devices = [];
 
 // A device of a user: it keeps every event that it has heard, and its unread counts as section 6 says.
 class Device {
@@ -34,12 +36,16 @@ class Device {
     this.name = `${user} on ${deviceID}`;
     tokens[user] ??= execFileSync(beckon, ['token', user, '--data', dataDir], { env, encoding: 'utf8' }).trim();
     this.link = new Centrifuge(`ws://${address}/connection/websocket`, {
-      token: tokens[user], data: { deviceID, platform: 'node' }, websocket: WebSocket,
+      token: tokens[user],
+      data: { deviceID, platform: 'node' },
+      websocket: WebSocket,
     });
     this.link.on('publication', ({ offset, data }) => {
       this.events.push({ offset, data });
-      if (data.type === 'conversationRead') this.counts.set(data.conversationID, { unread: data.unread ?? 0, head: data.head });
-      if (data.type === 'messageRevoked') this.stale.add(data.groupID ? `group_${data.groupID}` : `c2c_${data.from === this.user ? data.to : data.from}`);
+      if (data.type === 'conversationRead')
+        this.counts.set(data.conversationID, { unread: data.unread ?? 0, head: data.head });
+      if (data.type === 'messageRevoked')
+        this.stale.add(data.groupID ? `group_${data.groupID}` : `c2c_${data.from === this.user ? data.to : data.from}`);
     });
     this.link.connect();
     devices.push(this);
@@ -48,12 +54,16 @@ class Device {
   // How many are unread in a conversation, from what was heard: the last count told, and what others said after its head.
   unread(conversationID) {
     const known = this.counts.get(conversationID) ?? { unread: 0, head: 0 };
-    return known.unread + this.events.filter(({ offset, data }) => {
-      const { type, groupID } = data, author = type === 'message' ? data.from : data.inviter;
-      if (!(type === 'signaling' && data.actionType === INVITE) && type !== 'message') return false;
-      if (author === this.user || data.excludeFromUnread || data.receiverList) return false;
-      return offset > known.head && conversationID === (groupID ? `group_${groupID}` : `c2c_${author}`);
-    }).length;
+    return (
+      known.unread +
+      this.events.filter(({ offset, data }) => {
+        const { type, groupID } = data,
+          author = type === 'message' ? data.from : data.inviter;
+        if (!(type === 'signaling' && data.actionType === INVITE) && type !== 'message') return false;
+        if (author === this.user || data.excludeFromUnread || data.receiverList) return false;
+        return offset > known.head && conversationID === (groupID ? `group_${groupID}` : `c2c_${author}`);
+      }).length
+    );
   }
 
   // The unread counts kept without asking are what the server says.
@@ -64,8 +74,12 @@ class Device {
     }
     this.stale.clear();
     const { conversations, totalUnread } = await this.call('getConversationList', {});
-    for (const { conversationID: id, unread } of conversations) assert.equal(this.unread(id), unread, `${this.name}: ${id}`);
-    assert.equal(totalUnread, conversations.reduce((sum, { unread }) => sum + unread, 0));
+    for (const { conversationID: id, unread } of conversations)
+      assert.equal(this.unread(id), unread, `${this.name}: ${id}`);
+    assert.equal(
+      totalUnread,
+      conversations.reduce((sum, { unread }) => sum + unread, 0),
+    );
     return Object.fromEntries(conversations.map(({ conversationID, unread }) => [conversationID, unread]));
   }
 
@@ -91,8 +105,9 @@ class Device {
   async hears(like) {
     const signal = AbortSignal.timeout(PATIENCE);
     while (this.heard(like).length === 0) {
-      await once(this.link, 'publication', { signal }).catch(() => assert.fail(
-        `${this.name} did not hear ${JSON.stringify(like)}, but ${JSON.stringify(this.events)}`));
+      await once(this.link, 'publication', { signal }).catch(() =>
+        assert.fail(`${this.name} did not hear ${JSON.stringify(like)}, but ${JSON.stringify(this.events)}`),
+      );
     }
     return this.heard(like)[0].data;
   }
@@ -108,7 +123,10 @@ async function say(from, fields, ...listeners) {
 async function startServer() {
   if (!existsSync(beckon)) execFileSync('make', ['build'], { cwd: root, stdio: 'inherit' });
   dataDir = mkdtempSync(join(tmpdir(), 'beckon-chat-'));
-  server = spawn(beckon, ['serve', '--listen', '127.0.0.1:0', '--data', dataDir], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+  server = spawn(beckon, ['serve', '--listen', '127.0.0.1:0', '--data', dataDir], {
+    env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const signal = AbortSignal.timeout(PATIENCE);
   for (let out = ''; !address; address = /listens on http:\/\/(\S+)\n/.exec(out)?.[1]) {
     out += (await once(server.stdout, 'data', { signal }))[0];
@@ -122,7 +140,11 @@ process.on('exit', () => server?.kill('SIGKILL')); // whatever happens, leave no
 before(async () => {
   await startServer();
   [alice, alicesLaptop, bob, bobsTablet, carol] = [
-    ['alice', 'alice-phone'], ['alice', 'alice-laptop'], ['bob', 'bob-phone'], ['bob', 'bob-tablet'], ['carol', 'carol-phone'],
+    ['alice', 'alice-phone'],
+    ['alice', 'alice-laptop'],
+    ['bob', 'bob-phone'],
+    ['bob', 'bob-tablet'],
+    ['carol', 'carol-phone'],
   ].map(([user, deviceID]) => new Device(user, deviceID));
   await Promise.all(devices.map(({ link }) => link.ready(PATIENCE)));
 });
@@ -130,7 +152,8 @@ before(async () => {
 after(async () => {
   for (const device of devices) device.link.disconnect();
   server?.kill();
-  if (server?.exitCode === null && server.signalCode === null) await once(server, 'exit', { signal: AbortSignal.timeout(PATIENCE) });
+  if (server?.exitCode === null && server.signalCode === null)
+    await once(server, 'exit', { signal: AbortSignal.timeout(PATIENCE) });
   if (dataDir) rmSync(dataDir, { recursive: true, force: true });
 });
 
@@ -139,14 +162,21 @@ test('a message is heard by the other person and by the second device of its sen
   const fields = { userID: 'bob', messageID: randomUUID(), text: 'supper at eight' };
   const sent = await say(alice, fields, bob, bobsTablet, alicesLaptop);
   assert.equal(sent.conversationID, 'c2c_bob');
-  await bob.hears({ messageID: sent.messageID, from: 'alice', to: 'bob', messageType: 'text', text: 'supper at eight' });
+  await bob.hears({
+    messageID: sent.messageID,
+    from: 'alice',
+    to: 'bob',
+    messageType: 'text',
+    text: 'supper at eight',
+  });
   assert.equal(alicesLaptop.heard({ messageID: sent.messageID })[0].offset, sent.seq);
   assert.deepEqual(await alice.call('sendMessage', fields), { ...sent, repeat: true });
   await alice.refused(8012, 'sendMessage', { ...fields, text: 'supper at nine' });
   await say(bob, { userID: 'alice', text: 'fine' }, alice, alicesLaptop, bobsTablet);
   await say(alice, { userID: 'bob', text: 'see you' }, bob, bobsTablet, alicesLaptop);
   // Events come in order: a second copy would have come before these, and the acting device gets its answer alone.
-  for (const device of [bob, bobsTablet, alicesLaptop]) assert.equal(device.heard({ messageID: sent.messageID }).length, 1);
+  for (const device of [bob, bobsTablet, alicesLaptop])
+    assert.equal(device.heard({ messageID: sent.messageID }).length, 1);
   assert.equal(alice.heard({ messageID: sent.messageID }).length, 0);
 });
 
@@ -168,7 +198,9 @@ test('unread counts kept without asking, marking read, and the receipt of the ot
   await alice.call('cancel', { inviteID, requestID: randomUUID() });
   const sent = await say(alice, { userID: 'bob', text: 'there?' }, bob, bobsTablet, alicesLaptop);
   for (const device of [bob, bobsTablet]) assert.deepEqual(await device.countsRight(), { c2c_carol: 1, c2c_alice: 4 });
-  const { conversation: { unread, head } } = await bob.call('markConversationRead', { conversationID: 'c2c_alice' });
+  const {
+    conversation: { unread, head },
+  } = await bob.call('markConversationRead', { conversationID: 'c2c_alice' });
   bob.counts.set('c2c_alice', { unread, head }); // the acting device hears no event, so it counts on from the answer
   await bobsTablet.hears({ type: 'conversationRead', conversationID: 'c2c_alice' });
   for (const device of [alice, alicesLaptop]) {
@@ -184,14 +216,20 @@ test('unread counts kept without asking, marking read, and the receipt of the ot
 test('modify, search and revoke', async () => {
   const conversationID = 'c2c_bob';
   const { messageID } = await say(alice, { userID: 'bob', text: 'a wombat in the garden' }, bob);
-  const found = async (text) => (await bob.call('searchMessages', { text })).found.map(({ message }) => message.messageID);
+  const found = async (text) =>
+    (await bob.call('searchMessages', { text })).found.map(({ message }) => message.messageID);
   assert.deepEqual(await found('gard womb'), [messageID]);
   await bob.refused(10007, 'modifyMessage', { conversationID: 'c2c_alice', messageID, text: 'mine' });
   const { message } = await alice.call('modifyMessage', { conversationID, messageID, text: 'a quokka in the garden' });
   for (const device of [bob, bobsTablet, alicesLaptop]) {
     assert.deepEqual((await device.hears({ type: 'messageModified', messageID })).message, message);
   }
-  await alice.refused(8006, 'modifyMessage', { conversationID, messageID, text: 'too late', version: message.version - 1 });
+  await alice.refused(8006, 'modifyMessage', {
+    conversationID,
+    messageID,
+    text: 'too late',
+    version: message.version - 1,
+  });
   assert.deepEqual([await found('wombat'), await found('quokka')], [[], [messageID]]);
   await bob.refused(10007, 'revokeMessage', { conversationID: 'c2c_alice', messageID });
   await alice.call('revokeMessage', { conversationID, messageID, reason: 'a mistake' });
@@ -204,7 +242,9 @@ test('modify, search and revoke', async () => {
 });
 
 test('a Public group: applications, a message for some, muting, attributes', async () => {
-  const { group: { groupID } } = await alice.call('createGroup', { type: 'Public', name: 'gardeners' });
+  const {
+    group: { groupID },
+  } = await alice.call('createGroup', { type: 'Public', name: 'gardeners' });
   for (const device of [bob, carol]) {
     assert.equal((await device.call('joinGroup', { groupID, reason: 'I dig' })).applied, true);
     await alice.hears({ tip: 'joinApplication', groupID, from: device.user });
@@ -213,11 +253,17 @@ test('a Public group: applications, a message for some, muting, attributes', asy
     await device.hears({ tip: 'groupJoined', groupID });
   }
   await say(alice, { groupID, text: 'welcome' }, bob, bobsTablet, carol, alicesLaptop);
-  const secret = await say(alice, { groupID, text: 'the key is under the mat', receiverList: ['bob'] }, bob, bobsTablet);
+  const secret = await say(
+    alice,
+    { groupID, text: 'the key is under the mat', receiverList: ['bob'] },
+    bob,
+    bobsTablet,
+  );
   await say(alice, { groupID, text: 'that was all' }, bob, bobsTablet, carol);
   await say(alice, { userID: 'carol', text: 'hello' }, carol); // by now carol would have heard it on either channel
   assert.equal(carol.heard({ messageID: secret.messageID }).length, 0);
-  const conversationID = `group_${groupID}`, history = (device) => device.call('getHistoryMessageList', { conversationID });
+  const conversationID = `group_${groupID}`,
+    history = (device) => device.call('getHistoryMessageList', { conversationID });
   const texts = async (device) => (await history(device)).messages.flatMap(({ event }) => event.text ?? []);
   assert.deepEqual(await texts(bob), ['that was all', 'the key is under the mat', 'welcome']);
   assert.deepEqual(await texts(carol), ['that was all', 'welcome']);
@@ -245,7 +291,14 @@ test('who blocks somebody hears nothing of them', async () => {
 });
 
 test('presence is told to who subscribed to it', async () => {
-  const heard = (device) => device.heard({ type: 'userStatus' }).map(({ data: { status: { userID, status } } }) => `${userID} ${status}`);
+  const heard = (device) =>
+    device.heard({ type: 'userStatus' }).map(
+      ({
+        data: {
+          status: { userID, status },
+        },
+      }) => `${userID} ${status}`,
+    );
   const becomes = async (wanted) => {
     const signal = AbortSignal.timeout(PATIENCE);
     while (heard(alice).at(-1) !== wanted) await once(alice.link, 'publication', { signal });
@@ -262,7 +315,8 @@ test('presence is told to who subscribed to it', async () => {
 // A grey PNG of this size.
 function png(width, height) {
   const chunk = (type, data) => {
-    const body = Buffer.concat([Buffer.from(type), data]), frame = Buffer.alloc(8);
+    const body = Buffer.concat([Buffer.from(type), data]),
+      frame = Buffer.alloc(8);
     frame.writeUInt32BE(data.length, 0);
     frame.writeUInt32BE(crc32(body), 4);
     return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)]);
@@ -273,9 +327,13 @@ function png(width, height) {
 }
 
 test('an image is for the people of its conversation', async () => {
-  const bytes = png(3, 2), signal = AbortSignal.timeout(PATIENCE);
+  const bytes = png(3, 2),
+    signal = AbortSignal.timeout(PATIENCE);
   const reply = await fetch(`http://${address}/v1/files?kind=image&name=dot.png`, {
-    method: 'POST', headers: { authorization: `Bearer ${tokens.alice}` }, body: bytes, signal,
+    method: 'POST',
+    headers: { authorization: `Bearer ${tokens.alice}` },
+    body: bytes,
+    signal,
   });
   const { fileID, kind, type, size, width, height } = await reply.json();
   assert.deepEqual([kind, type, size, width, height], ['image', 'image/png', bytes.length, 3, 2]);

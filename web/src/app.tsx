@@ -20,17 +20,29 @@ export function App(): ReactNode {
     if (saved) set(new Session(saved));
   }, []);
   useEffect(() => () => session?.close(), [session]);
-  if (!session) return <SignIn onToken={(saved) => { keep(saved); set(new Session(saved)); }} />;
+  if (!session)
+    return (
+      <SignIn
+        onToken={(saved) => {
+          keep(saved);
+          set(new Session(saved));
+        }}
+      />
+    );
   return (
     <SessionContext.Provider value={session}>
-      <Inside onLeave={() => {
-        forget();
-        void Promise.race([beLeftAlone(session), new Promise((resolve) => setTimeout(resolve, patience))]).catch(() => undefined).finally(() => {
-          session.close();
-          set(undefined);
-          location.hash = '';
-        });
-      }} />
+      <Inside
+        onLeave={() => {
+          forget();
+          void Promise.race([beLeftAlone(session), new Promise((resolve) => setTimeout(resolve, patience))])
+            .catch(() => undefined)
+            .finally(() => {
+              session.close();
+              set(undefined);
+              location.hash = '';
+            });
+        }}
+      />
     </SessionContext.Provider>
   );
 }
@@ -71,7 +83,10 @@ function useAnswered(inviteID: string): void {
 function Welcome(): ReactNode {
   return (
     <Empty icon="hand" title="Pick somebody to talk to">
-      <p>Open a conversation and call, step into a classroom, or take a seat in a chat room. Everything you see is decided by the server, so all your screens agree.</p>
+      <p>
+        Open a conversation and call, step into a classroom, or take a seat in a chat room. Everything you see is
+        decided by the server, so all your screens agree.
+      </p>
     </Empty>
   );
 }
@@ -81,10 +96,18 @@ function LinkBanner({ onLeave }: { onLeave: () => void }): ReactNode {
   const s = useSession();
   const link = useStore(s.link);
   const text = {
-    connecting: 'Connecting to the server…', connected: '', lost: 'The server cannot be reached. Trying again; nothing you sent is lost.',
-    kicked: 'You were signed out, because another device took this place.', refused: 'The server does not let you in: your sign-in has expired or is not valid.',
+    connecting: 'Connecting to the server…',
+    connected: '',
+    lost: 'The server cannot be reached. Trying again; nothing you sent is lost.',
+    kicked: 'You were signed out, because another device took this place.',
+    refused: 'The server does not let you in: your sign-in has expired or is not valid.',
   }[link];
   if (!text) return null;
   const over = link === 'kicked' || link === 'refused';
-  return <div className={`banner ${link}`} role="alert"><span>{text}</span>{over && <Button onClick={onLeave}>Sign in again</Button>}</div>;
+  return (
+    <div className={`banner ${link}`} role="alert">
+      <span>{text}</span>
+      {over && <Button onClick={onLeave}>Sign in again</Button>}
+    </div>
+  );
 }

@@ -8,7 +8,8 @@ const keptKey = (userID: string): string => `beckon.away.${userID}`;
 export type Away = 'unsupported' | 'off' | 'denied' | 'on';
 
 export function awayOf(userID: string): Away {
-  if (!('serviceWorker' in navigator) || !('PushManager' in window) || !('Notification' in window)) return 'unsupported';
+  if (!('serviceWorker' in navigator) || !('PushManager' in window) || !('Notification' in window))
+    return 'unsupported';
   if (Notification.permission === 'denied') return 'denied';
   return localStorage.getItem(keptKey(userID)) && Notification.permission === 'granted' ? 'on' : 'off';
 }
@@ -42,5 +43,5 @@ export async function beLeftAlone(s: Session): Promise<void> {
 export function openedFor(): Saved | undefined {
   const userID = new URLSearchParams(location.search).get('away');
   const text = userID && localStorage.getItem(keptKey(userID));
-  return text ? JSON.parse(text) as Saved : undefined;
+  return text ? (JSON.parse(text) as Saved) : undefined;
 }

@@ -20,15 +20,24 @@ export function Chat({ conversationID }: { conversationID: string }): ReactNode 
   const [picking, setPicking] = useState<'video' | 'audio'>();
   const [adding, setAdding] = useState(false);
   const call = (media: 'video' | 'audio', userIDs?: string[]): void => {
-    s.calls.call(peer ? { userID: peer } : { groupID, userIDs: userIDs ?? [] }, { media }).catch((err: unknown) => s.fail(err, 'The call could not be made'));
+    s.calls
+      .call(peer ? { userID: peer } : { groupID, userIDs: userIDs ?? [] }, { media })
+      .catch((err: unknown) => s.fail(err, 'The call could not be made'));
   };
   const begin = (media: 'video' | 'audio'): void => (peer ? call(media) : setPicking(media));
   return (
-    <section className="chat" aria-label={`Conversation with ${peer ? person : group?.name ?? groupID}`}>
+    <section className="chat" aria-label={`Conversation with ${peer ? person : (group?.name ?? groupID)}`}>
       <header className="top">
         <IconButton icon="back" label="Back to the list" className="round quiet narrow" onClick={() => go('chat')} />
-        {peer ? <PersonAvatar userID={peer} size={40} /> : <Avatar id={groupID} name={group?.name || groupID} square size={40} />}
-        <div className="title"><h1>{peer ? person : group?.name || groupID}</h1><span className="muted">{peer ? (online ? 'online' : 'away') : group ? `${group.members} people` : ''}</span></div>
+        {peer ? (
+          <PersonAvatar userID={peer} size={40} />
+        ) : (
+          <Avatar id={groupID} name={group?.name || groupID} square size={40} />
+        )}
+        <div className="title">
+          <h1>{peer ? person : group?.name || groupID}</h1>
+          <span className="muted">{peer ? (online ? 'online' : 'away') : group ? `${group.members} people` : ''}</span>
+        </div>
         {groupID && <IconButton icon="add" label="Add people to the group" onClick={() => setAdding(true)} />}
         <IconButton icon="phone" label="Voice call" onClick={() => begin('audio')} />
         <IconButton icon="video" label="Video call" tone="main" onClick={() => begin('video')} />
@@ -36,7 +45,16 @@ export function Chat({ conversationID }: { conversationID: string }): ReactNode 
       <CallInProgress conversationID={conversationID} />
       <Messages conversationID={conversationID} onCall={(media) => begin(media)} />
       {adding && <AddMembers groupID={groupID} onClose={() => setAdding(false)} />}
-      {picking && <PickMembers groupID={groupID} title="Whom do you want to call?" action="Call" without={[]} onPick={(users) => call(picking, users)} onClose={() => setPicking(undefined)} />}
+      {picking && (
+        <PickMembers
+          groupID={groupID}
+          title="Whom do you want to call?"
+          action="Call"
+          without={[]}
+          onPick={(users) => call(picking, users)}
+          onClose={() => setPicking(undefined)}
+        />
+      )}
     </section>
   );
 }
@@ -49,36 +67,64 @@ function CallInProgress({ conversationID }: { conversationID: string }): ReactNo
   const link = useStore(s.link);
   const look = useCallback(async () => {
     const { calls } = await s.client.listCalls({ open: true, limit: 20 });
-    const here = calls.find((c) => !c.roomID.startsWith('group_') && (c.groupID ? `group_${c.groupID}` === conversationID : `c2c_${c.inviter === s.me ? c.invitee : c.inviter}` === conversationID));
+    const here = calls.find(
+      (c) =>
+        !c.roomID.startsWith('group_') &&
+        (c.groupID
+          ? `group_${c.groupID}` === conversationID
+          : `c2c_${c.inviter === s.me ? c.invitee : c.inviter}` === conversationID),
+    );
     const found = here && (await s.client.getCall({ callID: here.callID })).call;
     const others = found?.people?.some((p) => p.userID !== s.me && !p.left);
     const mine = found?.people?.find((p) => p.userID === s.me);
     set(found && others && mine?.left && !found.ended ? found : undefined);
   }, [s, conversationID]);
   const soon = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const again = (waits = [500, 2500]): void => { // whoever leaves is out of the record a moment later
+  const again = (waits = [500, 2500]): void => {
+    // whoever leaves is out of the record a moment later
     clearTimeout(soon.current);
     const [wait, ...more] = waits;
-    if (wait) soon.current = setTimeout(() => { look().catch(() => undefined).finally(() => again(more)); }, wait);
+    if (wait)
+      soon.current = setTimeout(() => {
+        look()
+          .catch(() => undefined)
+          .finally(() => again(more));
+      }, wait);
   };
   useEffect(() => {
     if (link === 'connected' && phase === 'idle') again();
     return () => clearTimeout(soon.current);
   }, [link, phase, look]);
-  useEvent('onCallRecord', ({ call: ended }) => { if (ended.roomID === call?.roomID) set(undefined); });
+  useEvent('onCallRecord', ({ call: ended }) => {
+    if (ended.roomID === call?.roomID) set(undefined);
+  });
   if (!call || phase !== 'idle') return null;
   return (
     <div className="banner" role="status">
       <span>Call in progress</span>
-      <Button tone="main" onClick={() => {
-        s.calls.rejoin({ roomID: call.roomID }).catch((err: unknown) => { s.fail(err, 'You could not join the call'); again(); });
-      }}>Join</Button>
+      <Button
+        tone="main"
+        onClick={() => {
+          s.calls.rejoin({ roomID: call.roomID }).catch((err: unknown) => {
+            s.fail(err, 'You could not join the call');
+            again();
+          });
+        }}
+      >
+        Join
+      </Button>
     </div>
   );
 }
 
 /** The messages of a conversation and the box to write in. */
-export function Messages({ conversationID, onCall }: { conversationID: string; onCall?: (media: 'video' | 'audio') => void }): ReactNode {
+export function Messages({
+  conversationID,
+  onCall,
+}: {
+  conversationID: string;
+  onCall?: (media: 'video' | 'audio') => void;
+}): ReactNode {
   const s = useSession();
   useStore(s.names);
   const [entries, setEntries] = useState<Schemas['Entry'][]>();
@@ -95,13 +141,16 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
       setComplete(res.complete);
       setProblem('');
       const newest = res.messages[0];
-      if (newest && document.visibilityState === 'visible') await s.client.markConversationRead({ conversationID, seq: newest.seq }).catch(() => undefined);
+      if (newest && document.visibilityState === 'visible')
+        await s.client.markConversationRead({ conversationID, seq: newest.seq }).catch(() => undefined);
       s.refreshSoon();
     } catch (err) {
       if (mine === turn.current) setProblem(reason(err));
     }
   }, [s, conversationID, want]);
-  useEffect(() => { void load(); }, [load]);
+  useEffect(() => {
+    void load();
+  }, [load]);
   const soon = useRef<ReturnType<typeof setTimeout>>(undefined);
   const again = (): void => {
     clearTimeout(soon.current);
@@ -109,10 +158,16 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
   };
   useEffect(() => () => clearTimeout(soon.current), []);
   const link = useStore(s.link);
-  useEffect(() => { if (link === 'connected' && problem) void load(); }, [link]);
-  useEvent('onReceiveMessage', (e) => { if (e.conversationID === conversationID) again(); });
+  useEffect(() => {
+    if (link === 'connected' && problem) void load();
+  }, [link]);
+  useEvent('onReceiveMessage', (e) => {
+    if (e.conversationID === conversationID) again();
+  });
   useEvent('onSignaling', again);
-  useEvent('onGroup', (e) => { if (`group_${e.groupID}` === conversationID) again(); });
+  useEvent('onGroup', (e) => {
+    if (`group_${e.groupID}` === conversationID) again();
+  });
   useEvent('onMessageRevoked', again);
   useEvent('onMessageModified', again);
   useEvent('onMessageDeleted', again);
@@ -120,16 +175,35 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
   useEffect(() => s.calls.on('onCallEnded', () => setTimeout(again, 300))); // what this device did itself comes as no event
   const end = useRef<HTMLDivElement>(null);
   const count = entries?.[0]?.seq ?? 0;
-  useLayoutEffect(() => { end.current?.scrollIntoView(); }, [count]);
+  useLayoutEffect(() => {
+    end.current?.scrollIntoView();
+  }, [count]);
   const lines = entries ? linesOf(s, entries) : [];
   return (
     <div className="messages">
       <div className="scroll" role="log" aria-live="polite" aria-label="Messages">
-        {!complete && <Button tone="quiet" onClick={() => setWant((n) => n + page)}>Earlier messages</Button>}
+        {!complete && (
+          <Button tone="quiet" onClick={() => setWant((n) => n + page)}>
+            Earlier messages
+          </Button>
+        )}
         {!entries && !problem && <p className="muted pad">Reading…</p>}
-        {problem && <div className="problem"><p>{problem}</p><Button onClick={() => void load()}>Try again</Button></div>}
+        {problem && (
+          <div className="problem">
+            <p>{problem}</p>
+            <Button onClick={() => void load()}>Try again</Button>
+          </div>
+        )}
         {entries && lines.length === 0 && <p className="muted pad">Nothing was said here yet.</p>}
-        {lines.map((l, i) => <Entry key={l.key} line={l} follows={lines[i - 1]?.kind === 'message' && lines[i - 1]?.from === l.from} conversationID={conversationID} {...(onCall ? { onCall } : {})} />)}
+        {lines.map((l, i) => (
+          <Entry
+            key={l.key}
+            line={l}
+            follows={lines[i - 1]?.kind === 'message' && lines[i - 1]?.from === l.from}
+            conversationID={conversationID}
+            {...(onCall ? { onCall } : {})}
+          />
+        ))}
         <div ref={end} />
       </div>
       <Composer conversationID={conversationID} onSent={again} />
@@ -137,7 +211,17 @@ export function Messages({ conversationID, onCall }: { conversationID: string; o
   );
 }
 
-function Entry({ line, follows, conversationID, onCall }: { line: Line; follows: boolean; conversationID: string; onCall?: (media: 'video' | 'audio') => void }): ReactNode {
+function Entry({
+  line,
+  follows,
+  conversationID,
+  onCall,
+}: {
+  line: Line;
+  follows: boolean;
+  conversationID: string;
+  onCall?: (media: 'video' | 'audio') => void;
+}): ReactNode {
   const s = useSession();
   const mine = line.from === s.me;
   if (line.kind === 'note') return <p className="note">{line.text}</p>;
@@ -145,17 +229,44 @@ function Entry({ line, follows, conversationID, onCall }: { line: Line; follows:
     return (
       <p className={`note call ${line.missed ? 'missed' : ''}`}>
         <Icon name={line.media === 'audio' ? 'phone' : 'video'} />
-        <span>{line.text} <time>{when(line.time)}</time></span>
-        {line.late && <Button tone="main" onClick={() => { s.calls.join({ ...line.late!, media: line.media ?? 'video' }).catch((err: unknown) => s.fail(err, 'You could not join the call')); }}>Join</Button>}
-        {line.missed && !line.late && onCall && <Button tone="quiet" onClick={() => onCall(line.media ?? 'video')}>Call back</Button>}
+        <span>
+          {line.text} <time>{when(line.time)}</time>
+        </span>
+        {line.late && (
+          <Button
+            tone="main"
+            onClick={() => {
+              s.calls
+                .join({ ...line.late!, media: line.media ?? 'video' })
+                .catch((err: unknown) => s.fail(err, 'You could not join the call'));
+            }}
+          >
+            Join
+          </Button>
+        )}
+        {line.missed && !line.late && onCall && (
+          <Button tone="quiet" onClick={() => onCall(line.media ?? 'video')}>
+            Call back
+          </Button>
+        )}
       </p>
     );
   }
   const m = line.message!;
   return (
     <div className={`bubble ${mine ? 'mine' : ''} ${follows ? 'follows' : ''} ${m.revoked ? 'revoked' : ''}`}>
-      {!mine && !follows && conversationID.startsWith('group_') && <strong><Name id={line.from} /></strong>}
-      {m.image && !m.revoked ? <Picture fileID={m.image.thumbID || m.image.fileID} full={m.image.fileID} /> : m.file && !m.revoked ? <FileLink fileID={m.file.fileID} name={line.text} /> : <span className="words">{line.text}</span>}
+      {!mine && !follows && conversationID.startsWith('group_') && (
+        <strong>
+          <Name id={line.from} />
+        </strong>
+      )}
+      {m.image && !m.revoked ? (
+        <Picture fileID={m.image.thumbID || m.image.fileID} full={m.image.fileID} />
+      ) : m.file && !m.revoked ? (
+        <FileLink fileID={m.file.fileID} name={line.text} />
+      ) : (
+        <span className="words">{line.text}</span>
+      )}
       <time>{when(line.time)}</time>
     </div>
   );
@@ -164,21 +275,48 @@ function Entry({ line, follows, conversationID, onCall }: { line: Line; follows:
 function Picture({ fileID, full }: { fileID: string; full: string }): ReactNode {
   const s = useSession();
   const [url, set] = useState('');
-  useEffect(() => { s.client.getFile({ fileID }).then((f) => set(f.url), () => set('')); }, [s, fileID]);
-  const open = (): void => { void s.client.getFile({ fileID: full }).then((f) => window.open(f.url, '_blank', 'noopener')); };
-  return url ? <button type="button" className="picture" onClick={open}><img src={url} alt="Picture" onLoad={(e) => e.currentTarget.closest('.scroll')?.lastElementChild?.scrollIntoView()} /></button> : <span className="words">Picture</span>;
+  useEffect(() => {
+    s.client.getFile({ fileID }).then(
+      (f) => set(f.url),
+      () => set(''),
+    );
+  }, [s, fileID]);
+  const open = (): void => {
+    void s.client.getFile({ fileID: full }).then((f) => window.open(f.url, '_blank', 'noopener'));
+  };
+  return url ? (
+    <button type="button" className="picture" onClick={open}>
+      <img
+        src={url}
+        alt="Picture"
+        onLoad={(e) => e.currentTarget.closest('.scroll')?.lastElementChild?.scrollIntoView()}
+      />
+    </button>
+  ) : (
+    <span className="words">Picture</span>
+  );
 }
 
 function FileLink({ fileID, name }: { fileID: string; name: string }): ReactNode {
   const s = useSession();
-  return <button type="button" className="words link" onClick={() => void s.client.getFile({ fileID }).then((f) => window.open(f.url, '_blank', 'noopener'))}>{name}</button>;
+  return (
+    <button
+      type="button"
+      className="words link"
+      onClick={() => void s.client.getFile({ fileID }).then((f) => window.open(f.url, '_blank', 'noopener'))}
+    >
+      {name}
+    </button>
+  );
 }
 
 function Composer({ conversationID, onSent }: { conversationID: string; onSent: () => void }): ReactNode {
   const s = useSession();
   const [text, setText] = useState('');
   const picker = useRef<HTMLInputElement>(null);
-  const to = conversationID.startsWith('c2c_') ? { userID: conversationID.slice(4) } : { groupID: conversationID.slice('group_'.length) };
+  const to = conversationID.startsWith('c2c_')
+    ? { userID: conversationID.slice(4) }
+    : { groupID: conversationID.slice('group_'.length) };
   const send = async (e?: FormEvent): Promise<void> => {
     e?.preventDefault();
     const body = text.trim();
@@ -206,10 +344,24 @@ function Composer({ conversationID, onSent }: { conversationID: string; onSent: 
   return (
     <form className="composer" onSubmit={(e) => void send(e)}>
       <IconButton icon="clip" label="Send a file" onClick={() => picker.current?.click()} />
-      <input ref={picker} type="file" hidden onChange={(e) => { void attach(e.target.files?.[0]); e.target.value = ''; }} />
+      <input
+        ref={picker}
+        type="file"
+        hidden
+        onChange={(e) => {
+          void attach(e.target.files?.[0]);
+          e.target.value = '';
+        }}
+      />
       <textarea
-        rows={1} value={text} placeholder="Write a message" aria-label="Write a message" onChange={(e) => setText(e.target.value)}
-        onKeyDown={(e) => { if (e.key === 'Enter' && !e.shiftKey && !e.nativeEvent.isComposing) void send(e); }}
+        rows={1}
+        value={text}
+        placeholder="Write a message"
+        aria-label="Write a message"
+        onChange={(e) => setText(e.target.value)}
+        onKeyDown={(e) => {
+          if (e.key === 'Enter' && !e.shiftKey && !e.nativeEvent.isComposing) void send(e);
+        }}
       />
       <IconButton icon="send" label="Send" tone="main" type="submit" disabled={!text.trim()} />
     </form>

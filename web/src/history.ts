@@ -20,7 +20,13 @@ export interface Line {
 }
 
 /** What the data of our own invitations says. */
-export interface SceneData { call?: 1; media?: 'video' | 'audio'; join?: string; scene?: 'hands' | 'lower' | 'speak' | 'mic'; text?: string }
+export interface SceneData {
+  call?: 1;
+  media?: 'video' | 'audio';
+  join?: string;
+  scene?: 'hands' | 'lower' | 'speak' | 'mic';
+  text?: string;
+}
 
 export function readScene(data: string | undefined): SceneData {
   try {
@@ -77,13 +83,23 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
   const mine = m.inviter === me;
   const who = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
   if (d.scene === 'hands') {
-    if (m.actionType === 1) return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} who wants to say something` };
+    if (m.actionType === 1)
+      return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} who wants to say something` };
     if (m.actionType === 3) return { text: `${who} raised a hand` };
     return { text: m.actionType === 2 ? `${mine ? 'You' : name(m.inviter)} lowered all hands` : '' };
   }
   if (d.scene === 'lower') return { text: `${mine ? 'You' : name(m.inviter)} lowered all hands` };
-  if (d.scene === 'speak') return { text: m.actionType === 1 ? `${mine ? 'You ask' : `${name(m.inviter)} asks`} ${(m.inviteeList ?? []).map(name).join(', ').replace('You', 'you')} to speak` : m.actionType === 3 ? `${who} ${who === 'You' ? 'speak' : 'speaks'}` : '' };
-  if (d.scene === 'mic') return { text: m.actionType === 1 ? `${mine ? 'You asked' : `${name(m.inviter)} asked`} for the microphone` : '' };
+  if (d.scene === 'speak')
+    return {
+      text:
+        m.actionType === 1
+          ? `${mine ? 'You ask' : `${name(m.inviter)} asks`} ${(m.inviteeList ?? []).map(name).join(', ').replace('You', 'you')} to speak`
+          : m.actionType === 3
+            ? `${who} ${who === 'You' ? 'speak' : 'speaks'}`
+            : '',
+    };
+  if (d.scene === 'mic')
+    return { text: m.actionType === 1 ? `${mine ? 'You asked' : `${name(m.inviter)} asked`} for the microphone` : '' };
   if (!d.call || d.join) return { text: '' };
   return callLine(m, d.media === 'audio' ? 'voice call' : 'video call', me, name);
 }
@@ -98,14 +114,17 @@ function callLine(m: Schemas['Signaling'], what: string, me: string, name: Named
   const who = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
   const busy = m.answers?.some((a) => saysBusy(a.reason, a.data)) ?? false;
   switch (m.actionType) {
-    case 1: return { text: m.groupID ? `${name(m.inviter)} began a ${what}` : '' };
+    case 1:
+      return { text: m.groupID ? `${name(m.inviter)} began a ${what}` : '' };
     case 2:
       if (m.reason === 'answered') return { text: own ? `Someone else answered the ${what}` : '' };
       if (mine) return { text: m.reason === 'left' ? '' : `You cancelled the ${what}` };
       return own ? { text: `Missed ${what}`, missed: true } : { text: '' };
     case 4:
       if (mine || !answer) return { text: busy ? `${who} was in another call` : `${who} declined the ${what}` };
-      return answer && saysBusy(answer.reason, answer.data) ? { text: `Missed ${what}: you were in another one`, missed: true } : { text: `You declined the ${what}` };
+      return answer && saysBusy(answer.reason, answer.data)
+        ? { text: `Missed ${what}: you were in another one`, missed: true }
+        : { text: `You declined the ${what}` };
     case 5:
       if (mine) return { text: several ? `No answer from ${about.map(name).join(', ')}` : `No answer to the ${what}` };
       return own ? { text: `Missed ${what}`, missed: true } : { text: '' };
@@ -120,7 +139,8 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
   const ended = new Set<string>(); // invitations whose call has its record
   for (const e of entries) {
     const m = e.event as Schemas['Signaling'];
-    if (m.type === 'signaling' && (m.actionType === 1 || m.actionType === 7)) scenes.set(m.inviteID, { ...readScene(m.data), roomID: m.roomID ?? '' });
+    if (m.type === 'signaling' && (m.actionType === 1 || m.actionType === 7))
+      scenes.set(m.inviteID, { ...readScene(m.data), roomID: m.roomID ?? '' });
     const record = (e.event as Schemas['Message']).call;
     if (record?.inviteID) ended.add(record.inviteID);
   }
@@ -132,15 +152,33 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
       const m = event as Schemas['Message'];
       const media = scenes.get(m.call?.inviteID ?? '')?.media;
       if (m.call && m.call.duration === 0) continue; // nobody talked
-      if (m.call) lines.push({ ...base, from: m.from, kind: 'call', text: recordOf(m.call, media), media: (m.call.media || media) === 'audio' ? 'audio' : 'video', message: m });
+      if (m.call)
+        lines.push({
+          ...base,
+          from: m.from,
+          kind: 'call',
+          text: recordOf(m.call, media),
+          media: (m.call.media || media) === 'audio' ? 'audio' : 'video',
+          message: m,
+        });
       else lines.push({ ...base, from: m.from, kind: 'message', text: describe(m), message: m });
     } else if (event.type === 'signaling') {
       const m = event as Schemas['Signaling'];
       const invite = scenes.get(m.inviteID);
       const d = invite ?? readScene(m.data);
       const { text, missed } = signal(m, d, s.me, name);
-      if (text) lines.push({ ...base, from: m.from ?? m.inviter, kind: d.call ? 'call' : 'note', text, missed: missed ?? false, media: d.media ?? 'video',
-        ...(missed && m.groupID && invite?.roomID && m.actionType === 5 && !ended.has(m.inviteID) ? { late: { roomID: invite.roomID, inviteID: m.inviteID, inviter: m.inviter } } : {}) });
+      if (text)
+        lines.push({
+          ...base,
+          from: m.from ?? m.inviter,
+          kind: d.call ? 'call' : 'note',
+          text,
+          missed: missed ?? false,
+          media: d.media ?? 'video',
+          ...(missed && m.groupID && invite?.roomID && m.actionType === 5 && !ended.has(m.inviteID)
+            ? { late: { roomID: invite.roomID, inviteID: m.inviteID, inviter: m.inviter } }
+            : {}),
+        });
     } else if (event.type === 'group') {
       const g = event as Schemas['GroupEvent'];
       const text = tips[g.tip]?.(g, name);
@@ -154,7 +192,8 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
 export function preview(s: Session, last: unknown): string {
   if (!last) return '';
   const event = last as { type: string; from?: string };
-  if (event.type === 'message') return `${event.from === s.me && !(last as Schemas['Message']).call ? 'You: ' : ''}${describe(last as Schemas['Message'])}`;
+  if (event.type === 'message')
+    return `${event.from === s.me && !(last as Schemas['Message']).call ? 'You: ' : ''}${describe(last as Schemas['Message'])}`;
   if (event.type === 'signaling') {
     const m = last as Schemas['Signaling'];
     const d = readScene(m.data);

@@ -13,7 +13,17 @@ const places: { id: string; label: string; icon: IconName }[] = [
 ];
 
 /** The list of where one can go: conversations, classrooms, chat rooms. */
-export function Nav({ place, id, onLeave, inert }: { place: string; id: string; onLeave: () => void; inert: boolean }): ReactNode {
+export function Nav({
+  place,
+  id,
+  onLeave,
+  inert,
+}: {
+  place: string;
+  id: string;
+  onLeave: () => void;
+  inert: boolean;
+}): ReactNode {
   const s = useSession();
   const [adding, setAdding] = useState(false);
   const me = useName(s.me);
@@ -28,7 +38,10 @@ export function Nav({ place, id, onLeave, inert }: { place: string; id: string; 
       </header>
       <div className="tabs" role="tablist">
         {places.map((p) => (
-          <button key={p.id} type="button" role="tab" aria-selected={place === p.id} onClick={() => go(p.id)}><Icon name={p.icon} />{p.label}</button>
+          <button key={p.id} type="button" role="tab" aria-selected={place === p.id} onClick={() => go(p.id)}>
+            <Icon name={p.icon} />
+            {p.label}
+          </button>
         ))}
       </div>
       {place === 'chat' ? <Conversations id={id} /> : <Groups place={place} id={id} />}
@@ -42,7 +55,11 @@ function Bell(): ReactNode {
   const s = useSession();
   const [away, setAway] = useState(() => awayOf(s.me));
   if (away === 'unsupported') return null;
-  const label = { off: 'Ring me when this page is closed', on: 'Do not ring me when this page is closed', denied: 'The browser forbids notifications of this page' }[away];
+  const label = {
+    off: 'Ring me when this page is closed',
+    on: 'Do not ring me when this page is closed',
+    denied: 'The browser forbids notifications of this page',
+  }[away];
   const toggle = async (): Promise<void> => {
     try {
       if (away === 'on') await beLeftAlone(s);
@@ -51,7 +68,16 @@ function Bell(): ReactNode {
       s.fail(err, 'This browser cannot be rung');
     }
   };
-  return <IconButton icon="bell" off={away !== 'on'} label={label} onClick={() => void toggle()} disabled={away === 'denied'} aria-pressed={away === 'on'} />;
+  return (
+    <IconButton
+      icon="bell"
+      off={away !== 'on'}
+      label={label}
+      onClick={() => void toggle()}
+      disabled={away === 'denied'}
+      aria-pressed={away === 'on'}
+    />
+  );
 }
 
 function Conversations({ id }: { id: string }): ReactNode {
@@ -59,7 +85,13 @@ function Conversations({ id }: { id: string }): ReactNode {
   const list = useStore(s.conversations);
   if (!list) return <p className="muted pad">Reading your conversations…</p>;
   if (list.length === 0) return <p className="muted pad">No conversations yet. Begin one with the button above.</p>;
-  return <ul className="list">{list.map((c) => <Item key={c.conversationID} c={c} here={c.conversationID === id} />)}</ul>;
+  return (
+    <ul className="list">
+      {list.map((c) => (
+        <Item key={c.conversationID} c={c} here={c.conversationID === id} />
+      ))}
+    </ul>
+  );
 }
 
 function Item({ c, here }: { c: Schemas['Conversation']; here: boolean }): ReactNode {
@@ -69,12 +101,28 @@ function Item({ c, here }: { c: Schemas['Conversation']; here: boolean }): React
   const title = c.type === 'group' ? c.name || c.groupID || '' : person;
   return (
     <li>
-      <button type="button" className="item" aria-current={here ? 'page' : undefined} onClick={() => go('chat', c.conversationID)}>
-        {c.type === 'group' ? <Avatar id={c.groupID ?? ''} name={title} square /> : <PersonAvatar userID={c.userID ?? ''} />}
-        <span className="text"><strong>{title}</strong><span className="muted">{preview(s, c.last)}</span></span>
+      <button
+        type="button"
+        className="item"
+        aria-current={here ? 'page' : undefined}
+        onClick={() => go('chat', c.conversationID)}
+      >
+        {c.type === 'group' ? (
+          <Avatar id={c.groupID ?? ''} name={title} square />
+        ) : (
+          <PersonAvatar userID={c.userID ?? ''} />
+        )}
+        <span className="text">
+          <strong>{title}</strong>
+          <span className="muted">{preview(s, c.last)}</span>
+        </span>
         <span className="side">
           <time>{c.lastTime ? when(c.lastTime) : ''}</time>
-          {c.unread > 0 && <span className="badge" aria-label={`${c.unread} unread`}>{c.unread > 99 ? '99+' : c.unread}</span>}
+          {c.unread > 0 && (
+            <span className="badge" aria-label={`${c.unread} unread`}>
+              {c.unread > 99 ? '99+' : c.unread}
+            </span>
+          )}
         </span>
       </button>
     </li>
@@ -87,15 +135,31 @@ function Groups({ place, id }: { place: string; id: string }): ReactNode {
   const list = groups?.filter((g) => (place === 'lounge') === (g.type === 'AVChatRoom') && g.type !== 'Work');
   if (!list) return <p className="muted pad">Reading your groups…</p>;
   if (list.length === 0) {
-    return <p className="muted pad">{place === 'lounge' ? 'You are in no chat room. Make one with the button above.' : 'You are in no class. Make one with the button above.'}</p>;
+    return (
+      <p className="muted pad">
+        {place === 'lounge'
+          ? 'You are in no chat room. Make one with the button above.'
+          : 'You are in no class. Make one with the button above.'}
+      </p>
+    );
   }
   return (
     <ul className="list">
       {list.map((g) => (
         <li key={g.groupID}>
-          <button type="button" className="item" aria-current={g.groupID === id ? 'page' : undefined} onClick={() => go(place, g.groupID)}>
+          <button
+            type="button"
+            className="item"
+            aria-current={g.groupID === id ? 'page' : undefined}
+            onClick={() => go(place, g.groupID)}
+          >
             <Avatar id={g.groupID} name={g.name || g.groupID} square />
-            <span className="text"><strong>{g.name || g.groupID}</strong><span className="muted">{g.members} {g.members === 1 ? 'person' : 'people'}</span></span>
+            <span className="text">
+              <strong>{g.name || g.groupID}</strong>
+              <span className="muted">
+                {g.members} {g.members === 1 ? 'person' : 'people'}
+              </span>
+            </span>
           </button>
         </li>
       ))}

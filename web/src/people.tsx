@@ -26,10 +26,19 @@ export function NewConversation({ onClose }: { onClose: () => void }): ReactNode
     e.preventDefault();
     try {
       const memberList = members.split(/[\s,]+/).filter(Boolean);
-      const { group: { groupID } } = await s.client.createGroup({ type, name: name.trim(), ...(memberList.length > 0 && type !== 'AVChatRoom' ? { memberList } : {}) });
+      const {
+        group: { groupID },
+      } = await s.client.createGroup({
+        type,
+        name: name.trim(),
+        ...(memberList.length > 0 && type !== 'AVChatRoom' ? { memberList } : {}),
+      });
       await s.refresh();
       onClose();
-      go(type === 'AVChatRoom' ? 'lounge' : type === 'Public' ? 'class' : 'chat', type === 'Work' ? `group_${groupID}` : groupID);
+      go(
+        type === 'AVChatRoom' ? 'lounge' : type === 'Public' ? 'class' : 'chat',
+        type === 'Work' ? `group_${groupID}` : groupID,
+      );
     } catch (err) {
       setWrong(reason(err));
     }
@@ -37,23 +46,59 @@ export function NewConversation({ onClose }: { onClose: () => void }): ReactNode
   return (
     <Dialog title="New conversation" onClose={onClose}>
       <form onSubmit={(e) => void talk(e)}>
-        <label>Somebody’s user ID<input value={userID} onChange={(e) => { setUser(e.target.value); setUnknown(''); }} autoComplete="off" placeholder="bob" required pattern="[A-Za-z0-9_.:@+=\-]{1,64}" title="An ID has no spaces: letters, digits and _ . : - @ + =" /></label>
-        <p className="wrong" role="alert">{unknown}</p>
-        <Button tone="main" type="submit">Write to them</Button>
+        <label>
+          Somebody’s user ID
+          <input
+            value={userID}
+            onChange={(e) => {
+              setUser(e.target.value);
+              setUnknown('');
+            }}
+            autoComplete="off"
+            placeholder="bob"
+            required
+            pattern="[A-Za-z0-9_.:@+=\-]{1,64}"
+            title="An ID has no spaces: letters, digits and _ . : - @ + ="
+          />
+        </label>
+        <p className="wrong" role="alert">
+          {unknown}
+        </p>
+        <Button tone="main" type="submit">
+          Write to them
+        </Button>
       </form>
       <hr />
       <form onSubmit={(e) => void make(e)}>
-        <label>Name of a new group<input value={name} onChange={(e) => setName(e.target.value)} required maxLength={30} /></label>
-        <label>Kind
+        <label>
+          Name of a new group
+          <input value={name} onChange={(e) => setName(e.target.value)} required maxLength={30} />
+        </label>
+        <label>
+          Kind
           <select value={type} onChange={(e) => setType(e.target.value as typeof type)}>
             <option value="Work">Colleagues: members bring in others</option>
             <option value="Public">Classroom: you let people in</option>
             <option value="AVChatRoom">Chat room: open to everybody</option>
           </select>
         </label>
-        {type !== 'AVChatRoom' && <label>Members’ user IDs<input value={members} onChange={(e) => setMembers(e.target.value)} placeholder="bob, carol" autoComplete="off" /></label>}
-        <p className="wrong" role="alert">{wrong}</p>
-        <Button tone="main" type="submit">Make the group</Button>
+        {type !== 'AVChatRoom' && (
+          <label>
+            Members’ user IDs
+            <input
+              value={members}
+              onChange={(e) => setMembers(e.target.value)}
+              placeholder="bob, carol"
+              autoComplete="off"
+            />
+          </label>
+        )}
+        <p className="wrong" role="alert">
+          {wrong}
+        </p>
+        <Button tone="main" type="submit">
+          Make the group
+        </Button>
       </form>
     </Dialog>
   );
@@ -77,38 +122,93 @@ export function AddMembers({ groupID, onClose }: { groupID: string; onClose: () 
   return (
     <Dialog title="Add people" onClose={onClose}>
       <form onSubmit={(e) => void add(e)}>
-        <label>Their user IDs<input value={members} onChange={(e) => setMembers(e.target.value)} placeholder="bob, carol" autoComplete="off" required /></label>
-        <p className="wrong" role="alert">{wrong}</p>
-        <Button tone="main" type="submit">Add</Button>
+        <label>
+          Their user IDs
+          <input
+            value={members}
+            onChange={(e) => setMembers(e.target.value)}
+            placeholder="bob, carol"
+            autoComplete="off"
+            required
+          />
+        </label>
+        <p className="wrong" role="alert">
+          {wrong}
+        </p>
+        <Button tone="main" type="submit">
+          Add
+        </Button>
       </form>
     </Dialog>
   );
 }
 
 /** Chooses members of a group. */
-export function PickMembers({ groupID, title, action, without, ofCall = false, onPick, onClose }: {
-  groupID: string; title: string; action: string; without: string[]; ofCall?: boolean; onPick: (users: string[]) => void; onClose: () => void;
+export function PickMembers({
+  groupID,
+  title,
+  action,
+  without,
+  ofCall = false,
+  onPick,
+  onClose,
+}: {
+  groupID: string;
+  title: string;
+  action: string;
+  without: string[];
+  ofCall?: boolean;
+  onPick: (users: string[]) => void;
+  onClose: () => void;
 }): ReactNode {
   const s = useSession();
   const [all, setAll] = useState<string[]>();
   const [chosen, setChosen] = useState<Set<string>>(new Set());
   useEffect(() => {
-    s.client.getGroupMemberList({ groupID, limit: 200 }).then(({ members }) => {
-      const others = members.map((m) => m.userID).filter((u) => u !== s.me && !without.includes(u));
-      setAll(others);
-      setChosen(new Set(others.slice(0, 8)));
-    }, (err: unknown) => { s.fail(err, 'The members could not be read'); onClose(); });
+    s.client.getGroupMemberList({ groupID, limit: 200 }).then(
+      ({ members }) => {
+        const others = members.map((m) => m.userID).filter((u) => u !== s.me && !without.includes(u));
+        setAll(others);
+        setChosen(new Set(others.slice(0, 8)));
+      },
+      (err: unknown) => {
+        s.fail(err, 'The members could not be read');
+        onClose();
+      },
+    );
   }, [s, groupID]);
-  const toggle = (u: string): void => setChosen((c) => { const n = new Set(c); if (!n.delete(u)) n.add(u); return n; });
+  const toggle = (u: string): void =>
+    setChosen((c) => {
+      const n = new Set(c);
+      if (!n.delete(u)) n.add(u);
+      return n;
+    });
   return (
     <Dialog title={title} onClose={onClose} ofCall={ofCall}>
       <ul className="picks">
         {all?.map((u) => (
-          <li key={u}><label><input type="checkbox" checked={chosen.has(u)} onChange={() => toggle(u)} /><PersonAvatar userID={u} size={36} /><span><Name id={u} /></span></label></li>
+          <li key={u}>
+            <label>
+              <input type="checkbox" checked={chosen.has(u)} onChange={() => toggle(u)} />
+              <PersonAvatar userID={u} size={36} />
+              <span>
+                <Name id={u} />
+              </span>
+            </label>
+          </li>
         ))}
       </ul>
       {all?.length === 0 && <p className="muted">There is nobody else to ask.</p>}
-      <Button tone="main" disabled={chosen.size === 0} onClick={() => { onPick([...chosen]); onClose(); }}>{action} ({chosen.size})</Button>
+      <Button
+        tone="main"
+        disabled={chosen.size === 0}
+        onClick={() => {
+          onPick([...chosen]);
+          onClose();
+        }}
+      >
+        {action} ({chosen.size})
+      </Button>
     </Dialog>
   );
 }

@@ -10,11 +10,19 @@ export type Profile = { userID: string; nick: string };
 /** How the link to the server is. */
 export type Link = 'connecting' | 'connected' | 'lost' | 'kicked' | 'refused';
 
-export interface Toast { id: number; text: string; tone: 'info' | 'error' }
+export interface Toast {
+  id: number;
+  text: string;
+  tone: 'info' | 'error';
+}
 
 const savedKey = 'beckon.session';
 
-export interface Saved { userID: string; token: string; nick: string }
+export interface Saved {
+  userID: string;
+  token: string;
+  nick: string;
+}
 
 export class Session {
   readonly client: Client;
@@ -51,7 +59,17 @@ export class Session {
     client.on('onKickedOffline', () => over('kicked'));
     client.on('onDisconnected', () => over('refused'));
     client.on('onUserStatusChanged', (s) => this.online.update((o) => ({ ...o, [s.userID]: s.status === 'online' })));
-    for (const name of ['onReceiveMessage', 'onSignaling', 'onConversationChanged', 'onMessageRevoked', 'onMessageModified', 'onMessageDeleted', 'onGroup', 'onReload', 'onPeerRead'] as const) {
+    for (const name of [
+      'onReceiveMessage',
+      'onSignaling',
+      'onConversationChanged',
+      'onMessageRevoked',
+      'onMessageModified',
+      'onMessageDeleted',
+      'onGroup',
+      'onReload',
+      'onPeerRead',
+    ] as const) {
       client.on(name, () => this.refreshSoon());
     }
     client.connect().catch((err: unknown) => {
@@ -59,7 +77,9 @@ export class Session {
     });
   }
 
-  get me(): string { return this.saved.userID; }
+  get me(): string {
+    return this.saved.userID;
+  }
 
   /** What somebody is called; the id until the name is known. */
   name(userID: string): string {
@@ -73,12 +93,26 @@ export class Session {
     if (fresh.length === 0) return;
     for (const u of fresh) this.#asked.add(u);
     queueMicrotask(() => {
-      this.client.getUsersInfo({ userIDList: fresh.slice(0, 100) }).then(({ profiles: list }) => {
-        this.names.update((n) => ({ ...n, ...Object.fromEntries(list.map((p) => [p.userID, p.nick || p.userID])) }));
-      }, () => { for (const u of fresh) this.#asked.delete(u); });
-      this.client.subscribeUserStatus({ userIDList: fresh.slice(0, 100) }).then(() => this.client.getUserStatus({ userIDList: fresh.slice(0, 100) })).then(({ statuses }) => {
-        this.online.update((o) => ({ ...o, ...Object.fromEntries(statuses.map((s) => [s.userID, s.status === 'online'])) }));
-      }, () => undefined);
+      this.client.getUsersInfo({ userIDList: fresh.slice(0, 100) }).then(
+        ({ profiles: list }) => {
+          this.names.update((n) => ({ ...n, ...Object.fromEntries(list.map((p) => [p.userID, p.nick || p.userID])) }));
+        },
+        () => {
+          for (const u of fresh) this.#asked.delete(u);
+        },
+      );
+      this.client
+        .subscribeUserStatus({ userIDList: fresh.slice(0, 100) })
+        .then(() => this.client.getUserStatus({ userIDList: fresh.slice(0, 100) }))
+        .then(
+          ({ statuses }) => {
+            this.online.update((o) => ({
+              ...o,
+              ...Object.fromEntries(statuses.map((s) => [s.userID, s.status === 'online'])),
+            }));
+          },
+          () => undefined,
+        );
     });
   }
 
@@ -89,7 +123,10 @@ export class Session {
 
   async refresh(): Promise<void> {
     try {
-      const [list, joined] = await Promise.all([this.client.getConversationList({ limit: 200 }), this.client.getJoinedGroupList({ limit: 200 })]);
+      const [list, joined] = await Promise.all([
+        this.client.getConversationList({ limit: 200 }),
+        this.client.getJoinedGroupList({ limit: 200 }),
+      ]);
       this.conversations.set(list.conversations);
       this.groups.set(joined.groups);
       this.know(list.conversations.map((c) => c.userID ?? '').filter(Boolean));
@@ -122,11 +159,21 @@ export class Session {
 export function reason(err: unknown): string {
   if (!(err instanceof BeckonError)) return err instanceof Error ? err.message : String(err);
   const words: Record<number, string> = {
-    7013: 'there is no media server, or it cannot be reached', 8001: 'it is too long', 8010: 'it is over already', 8013: 'that is up to its host', 8014: 'another call has this room', 9506: 'too many at once; wait a moment',
-    9508: 'the server cannot be reached', 9520: 'the server did not answer in time', 10007: 'you are not in this group, or may not do that there', 10010: 'there is no such group', 10017: 'you may not write here at the moment',
+    7013: 'there is no media server, or it cannot be reached',
+    8001: 'it is too long',
+    8010: 'it is over already',
+    8013: 'that is up to its host',
+    8014: 'another call has this room',
+    9506: 'too many at once; wait a moment',
+    9508: 'the server cannot be reached',
+    9520: 'the server did not answer in time',
+    10007: 'you are not in this group, or may not do that there',
+    10010: 'there is no such group',
+    10017: 'you may not write here at the moment',
     20007: 'they do not take messages or calls from you',
   };
-  if (err.code === 6017 && /^(userID|invitee|conversationID|memberList|groupID)$/.test(err.field ?? '')) return 'there is no such person or group, or it is you';
+  if (err.code === 6017 && /^(userID|invitee|conversationID|memberList|groupID)$/.test(err.field ?? ''))
+    return 'there is no such person or group, or it is you';
   return words[err.code] ?? err.message;
 }
 
@@ -139,7 +186,7 @@ export function remembered(): Saved | undefined {
   }
   // A window keeps its own person, so that two windows can be two people.
   const text = sessionStorage.getItem(savedKey);
-  return text ? JSON.parse(text) as Saved : undefined;
+  return text ? (JSON.parse(text) as Saved) : undefined;
 }
 
 export function keep(saved: Saved): void {

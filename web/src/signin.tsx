@@ -1,12 +1,18 @@
 import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
 import { Avatar, Button } from './ui.js';
 
-interface Person { userID: string; nick: string; token: string }
+interface Person {
+  userID: string;
+  nick: string;
+  token: string;
+}
 
 /** Whom a token names. The server checks it; this only reads. */
 function userOf(token: string): string | undefined {
   try {
-    const claims = JSON.parse(atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'))) as { sub?: string };
+    const claims = JSON.parse(atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'))) as {
+      sub?: string;
+    };
     return claims.sub;
   } catch {
     return undefined;
@@ -18,13 +24,21 @@ export function SignIn({ onToken }: { onToken: (p: Person) => void }): ReactNode
   const [token, setToken] = useState('');
   const [wrong, setWrong] = useState('');
   useEffect(() => {
-    fetch('/demo/people').then((r) => (r.ok ? r.json() as Promise<Person[]> : []), () => []).then(setPeople, () => setPeople([]));
+    fetch('/demo/people')
+      .then(
+        (r) => (r.ok ? (r.json() as Promise<Person[]>) : []),
+        () => [],
+      )
+      .then(setPeople, () => setPeople([]));
   }, []);
   const submit = (e: FormEvent): void => {
     e.preventDefault();
     const userID = userOf(token.trim());
     if (userID) onToken({ userID, nick: userID, token: token.trim() });
-    else setWrong('This is not a token: it has three parts with dots between them, and names a user. “beckon token NAME” makes one.');
+    else
+      setWrong(
+        'This is not a token: it has three parts with dots between them, and names a user. “beckon token NAME” makes one.',
+      );
   };
   return (
     <div className="signin">
@@ -41,7 +55,10 @@ export function SignIn({ onToken }: { onToken: (p: Person) => void }): ReactNode
             <ul className="people">
               {people.map((p) => (
                 <li key={p.userID}>
-                  <button type="button" onClick={() => onToken(p)}><Avatar id={p.userID} name={p.nick} size={48} /><span>{p.nick}</span></button>
+                  <button type="button" onClick={() => onToken(p)}>
+                    <Avatar id={p.userID} name={p.nick} size={48} />
+                    <span>{p.nick}</span>
+                  </button>
                 </li>
               ))}
             </ul>
@@ -49,10 +66,30 @@ export function SignIn({ onToken }: { onToken: (p: Person) => void }): ReactNode
         )}
         <form onSubmit={submit}>
           <label htmlFor="token">{people?.length ? 'Or sign in with a token' : 'Sign in with a token'}</label>
-          <textarea id="token" rows={2} value={token} onChange={(e) => { setToken(e.target.value); setWrong(''); }} spellCheck={false} autoComplete="off" aria-describedby="wrong"
-            onKeyDown={(e) => { if (e.key === 'Enter') { e.preventDefault(); e.currentTarget.form?.requestSubmit(); } }} />
-          <p id="wrong" className="wrong" role="alert">{wrong}</p>
-          <Button tone="main" type="submit" disabled={!token.trim()}>Sign in</Button>
+          <textarea
+            id="token"
+            rows={2}
+            value={token}
+            onChange={(e) => {
+              setToken(e.target.value);
+              setWrong('');
+            }}
+            spellCheck={false}
+            autoComplete="off"
+            aria-describedby="wrong"
+            onKeyDown={(e) => {
+              if (e.key === 'Enter') {
+                e.preventDefault();
+                e.currentTarget.form?.requestSubmit();
+              }
+            }}
+          />
+          <p id="wrong" className="wrong" role="alert">
+            {wrong}
+          </p>
+          <Button tone="main" type="submit" disabled={!token.trim()}>
+            Sign in
+          </Button>
         </form>
       </section>
     </div>

@@ -7,7 +7,18 @@ export function ring(tone: Tone): () => void {
   const out = audio.createGain();
   out.gain.value = tone === 'incoming' ? 0.16 : 0.05;
   out.connect(audio.destination);
-  const notes = tone === 'incoming' ? [[659, 0], [784, 0.18], [988, 0.36], [784, 0.54]] as const : [[440, 0], [440, 0.4]] as const;
+  const notes =
+    tone === 'incoming'
+      ? ([
+          [659, 0],
+          [784, 0.18],
+          [988, 0.36],
+          [784, 0.54],
+        ] as const)
+      : ([
+          [440, 0],
+          [440, 0.4],
+        ] as const);
   const every = tone === 'incoming' ? 2 : 3;
   const play = (): void => {
     for (const [pitch, at] of notes) {

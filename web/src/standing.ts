@@ -31,7 +31,12 @@ export interface Standing {
 /** Whether a user is in the room; somebody who is just coming in gets a moment. */
 export async function isIn(room: Room, userID: string): Promise<boolean> {
   if (room.remoteUsers.includes(userID)) return true;
-  return room.once('onRemoteUserEnterRoom', (e) => e.userID === userID, AbortSignal.timeout(3000)).then(() => true, () => false);
+  return room
+    .once('onRemoteUserEnterRoom', (e) => e.userID === userID, AbortSignal.timeout(3000))
+    .then(
+      () => true,
+      () => false,
+    );
 }
 
 /** open: whoever comes joins the group; else the group lets people in. */
@@ -53,16 +58,24 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     const view = await s.client.getRoom({ roomID });
     setHost(view.host ?? false);
     setOwner(view.owner ?? '');
-    setSpeakers([view.owner ?? '', ...view.seats.filter((x) => x.role === 'anchor' && x.userID !== view.owner).map((x) => x.userID)].filter(Boolean));
+    setSpeakers(
+      [
+        view.owner ?? '',
+        ...view.seats.filter((x) => x.role === 'anchor' && x.userID !== view.owner).map((x) => x.userID),
+      ].filter(Boolean),
+    );
   }, [s, roomID]);
 
-  const start = useCallback(async (what: string, run: () => Promise<void>) => {
-    try {
-      await run();
-    } catch (err) {
-      if (!gone.current) s.fail(err, `You are in, but your ${what} does not work`);
-    }
-  }, [s]);
+  const start = useCallback(
+    async (what: string, run: () => Promise<void>) => {
+      try {
+        await run();
+      } catch (err) {
+        if (!gone.current) s.fail(err, `You are in, but your ${what} does not work`);
+      }
+    },
+    [s],
+  );
 
   useEffect(() => {
     gone.current = false;
@@ -70,9 +83,12 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     setEntry('entering');
     const enter = async (): Promise<void> => {
       try {
-        await reload().catch(async (err: unknown) => { // a chat room is open: who comes joins
+        await reload().catch(async (err: unknown) => {
+          // a chat room is open: who comes joins
           if (!(err instanceof BeckonError && err.code === Code.NotAdmitted) || !open) throw err;
-          await s.client.joinGroup({ groupID }).catch((e: unknown) => { throw e instanceof BeckonError && e.code === 10013 ? err : e; }); // a member is sent out
+          await s.client.joinGroup({ groupID }).catch((e: unknown) => {
+            throw e instanceof BeckonError && e.code === 10013 ? err : e;
+          }); // a member is sent out
           await s.refresh();
           await reload();
         });
@@ -98,7 +114,9 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
         return setEntry('removed');
       }
       setEntry('lost');
-      setTimeout(() => { if (!over) setTries((n) => n + 1); }, 2000);
+      setTimeout(() => {
+        if (!over) setTries((n) => n + 1);
+      }, 2000);
     });
     return () => {
       over = gone.current = true;
@@ -119,7 +137,9 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
 
   useEffect(() => {
     const request = { roomID, userID: s.me, role: 'audience' } as const;
-    const goes = (): void => { if (seat.current) s.client.callOnLeave('setRoomRole', request); };
+    const goes = (): void => {
+      if (seat.current) s.client.callOnLeave('setRoomRole', request);
+    };
     addEventListener('pagehide', goes);
     return () => {
       removeEventListener('pagehide', goes);
@@ -132,16 +152,21 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     if (!host) return;
     const timers = new Map<string, ReturnType<typeof setTimeout>>();
     const offs = [
-      room.on('onRemoteUserLeaveRoom', ({ userID }) => timers.set(userID, setTimeout(() => {
-        if (room.remoteUsers.includes(userID) || !room.roomID) return;
-        const takeBack = async (): Promise<void> => {
-          const { owner: first, seats } = await s.client.getRoom({ roomID });
-          if (first === userID || !seats.some((x) => x.userID === userID && x.role === 'anchor')) return;
-          await s.client.setRoomRole({ roomID, userID, role: 'audience' });
-          await reload();
-        };
-        takeBack().catch(() => undefined); // an administrator keeps it
-      }, absence))),
+      room.on('onRemoteUserLeaveRoom', ({ userID }) =>
+        timers.set(
+          userID,
+          setTimeout(() => {
+            if (room.remoteUsers.includes(userID) || !room.roomID) return;
+            const takeBack = async (): Promise<void> => {
+              const { owner: first, seats } = await s.client.getRoom({ roomID });
+              if (first === userID || !seats.some((x) => x.userID === userID && x.role === 'anchor')) return;
+              await s.client.setRoomRole({ roomID, userID, role: 'audience' });
+              await reload();
+            };
+            takeBack().catch(() => undefined); // an administrator keeps it
+          }, absence),
+        ),
+      ),
       room.on('onRemoteUserEnterRoom', ({ userID }) => clearTimeout(timers.get(userID))),
     ];
     return () => {
@@ -152,20 +177,24 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
 
   // A call is private: while one goes on, this room hears and sees nothing of this device.
   const held = useRef({ microphone: false, camera: false });
-  useEffect(() => s.calls.on('onCallState', ({ phase }) => {
-    const talking = phase !== 'idle' && phase !== 'ringing';
-    if (!room.roomID) return;
-    if (talking && (room.microphone || room.camera)) {
-      held.current = { microphone: room.microphone, camera: room.camera };
-      if (room.microphone) void room.muteLocalAudio(true).catch(() => undefined);
-      if (room.camera) void room.closeCamera().catch(() => undefined);
-    } else if (!talking && phase === 'idle') {
-      const { microphone, camera: shown } = held.current;
-      held.current = { microphone: false, camera: false };
-      if (microphone) void room.muteLocalAudio(false).catch(() => undefined);
-      if (shown) void room.openCamera().catch(() => undefined);
-    }
-  }), [s, room]);
+  useEffect(
+    () =>
+      s.calls.on('onCallState', ({ phase }) => {
+        const talking = phase !== 'idle' && phase !== 'ringing';
+        if (!room.roomID) return;
+        if (talking && (room.microphone || room.camera)) {
+          held.current = { microphone: room.microphone, camera: room.camera };
+          if (room.microphone) void room.muteLocalAudio(true).catch(() => undefined);
+          if (room.camera) void room.closeCamera().catch(() => undefined);
+        } else if (!talking && phase === 'idle') {
+          const { microphone, camera: shown } = held.current;
+          held.current = { microphone: false, camera: false };
+          if (microphone) void room.muteLocalAudio(false).catch(() => undefined);
+          if (shown) void room.openCamera().catch(() => undefined);
+        }
+      }),
+    [s, room],
+  );
 
   useEvent('onRoomRoleChanged', (e) => {
     if (e.roomID !== roomID) return;
@@ -177,5 +206,17 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
       s.toast('The host took the microphone back');
     }
   });
-  return { room, roomID, entry, problem, host, owner, speakers, retry: () => setTries((n) => n + 1), reload, speak, giveUp };
+  return {
+    room,
+    roomID,
+    entry,
+    problem,
+    host,
+    owner,
+    speakers,
+    retry: () => setTries((n) => n + 1),
+    reload,
+    speak,
+    giveUp,
+  };
 }

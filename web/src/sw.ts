@@ -3,9 +3,9 @@ import { answerPush, BeckonError, Code, type Push } from 'beckon/push';
 
 declare const self: ServiceWorkerGlobalScope;
 
-const words = (navigator.language.startsWith('zh')
+const words = navigator.language.startsWith('zh')
   ? { answer: '接听', decline: '拒绝', over: '通话已结束' }
-  : { answer: 'Answer', decline: 'Decline', over: 'The call is over' });
+  : { answer: 'Answer', decline: 'Decline', over: 'The call is over' };
 
 /** The notification of an invitation, which whatever is heard of it replaces. */
 const tagOf = (p: Push): string => `call/${p.signaling?.inviteID ?? ''}`;
@@ -18,7 +18,12 @@ interface Shown extends NotificationOptions {
 }
 
 function show(p: Push, title: string, options: Shown): Promise<void> {
-  return self.registration.showNotification(title, { icon: '/icon.svg', badge: '/icon.svg', data: p, ...options } as NotificationOptions);
+  return self.registration.showNotification(title, {
+    icon: '/icon.svg',
+    badge: '/icon.svg',
+    data: p,
+    ...options,
+  } as NotificationOptions);
 }
 
 async function received(p: Push): Promise<void> {
@@ -26,8 +31,15 @@ async function received(p: Push): Promise<void> {
   switch (p.kind) {
     case 'invitation':
       await show(p, title, {
-        body: p.body ?? '', tag: tagOf(p), renotify: true, requireInteraction: true, vibrate: [400, 200, 400, 200, 400],
-        actions: [{ action: 'answer', title: words.answer }, { action: 'decline', title: words.decline }],
+        body: p.body ?? '',
+        tag: tagOf(p),
+        renotify: true,
+        requireInteraction: true,
+        vibrate: [400, 200, 400, 200, 400],
+        actions: [
+          { action: 'answer', title: words.answer },
+          { action: 'decline', title: words.decline },
+        ],
       });
       await answerPush(p, 'ring').catch(() => undefined); // it may be over: then the push that says so is on its way
       return;
@@ -58,7 +70,8 @@ async function clicked(p: Push, action: string): Promise<void> {
     try {
       await answerPush(p, 'accept'); // at once: the page takes its time
     } catch (err) {
-      if (err instanceof BeckonError && err.code === Code.Over) return show(p, p.title || 'Beckon', { body: words.over, tag: tagOf(p), silent: true });
+      if (err instanceof BeckonError && err.code === Code.Over)
+        return show(p, p.title || 'Beckon', { body: words.over, tag: tagOf(p), silent: true });
     } // else the page finds out: it rings there, or the answer did arrive
     await self.clients.openWindow(page(p, 'answered', inviteID));
     return;

@@ -5,10 +5,19 @@ import { Icon, Name, PersonAvatar } from './ui.js';
 
 /** What this device sends. */
 export function useLocal(room: Room): { camera: boolean; microphone: boolean; screen: boolean } {
-  const read = (): { camera: boolean; microphone: boolean; screen: boolean } => ({ camera: room.camera, microphone: room.microphone, screen: room.screen });
+  const read = (): { camera: boolean; microphone: boolean; screen: boolean } => ({
+    camera: room.camera,
+    microphone: room.microphone,
+    screen: room.screen,
+  });
   const [local, set] = useState(read);
   useEffect(() => {
-    const offs = [room.on('onLocalChanged', set), room.on('onEnterRoom', () => set(read())), room.on('onExitRoom', () => set(read())), room.on('onRoleChanged', () => set(read()))];
+    const offs = [
+      room.on('onLocalChanged', set),
+      room.on('onEnterRoom', () => set(read())),
+      room.on('onExitRoom', () => set(read())),
+      room.on('onRoleChanged', () => set(read())),
+    ];
     set(read());
     return () => offs.forEach((off) => off());
   }, [room]);
@@ -27,18 +36,42 @@ interface Remote {
 
 /** Who else is in, and what can be seen and heard of them. */
 export function useRemote(room: Room): Remote {
-  const [r, set] = useState<Remote>(() => ({ users: room.remoteUsers, videos: [], audios: [], screens: [], volumes: {}, lost: false, blocked: false }));
+  const [r, set] = useState<Remote>(() => ({
+    users: room.remoteUsers,
+    videos: [],
+    audios: [],
+    screens: [],
+    volumes: {},
+    lost: false,
+    blocked: false,
+  }));
   useEffect(() => {
     const change = (f: (r: Remote) => Partial<Remote>): void => set((old) => ({ ...old, ...f(old) }));
-    const put = (list: string[], u: string, on: boolean): string[] => (on ? [...list.filter((x) => x !== u), u] : list.filter((x) => x !== u));
+    const put = (list: string[], u: string, on: boolean): string[] =>
+      on ? [...list.filter((x) => x !== u), u] : list.filter((x) => x !== u);
     const offs = [
       room.on('onEnterRoom', () => change(() => ({ users: [], videos: [], audios: [], screens: [], lost: false }))),
-      room.on('onExitRoom', () => change(() => ({ users: [], videos: [], audios: [], screens: [], volumes: {}, lost: false }))),
+      room.on('onExitRoom', () =>
+        change(() => ({ users: [], videos: [], audios: [], screens: [], volumes: {}, lost: false })),
+      ),
       room.on('onRemoteUserEnterRoom', ({ userID }) => change((o) => ({ users: put(o.users, userID, true) }))),
-      room.on('onRemoteUserLeaveRoom', ({ userID }) => change((o) => ({ users: put(o.users, userID, false), videos: put(o.videos, userID, false), audios: put(o.audios, userID, false), screens: put(o.screens, userID, false) }))),
-      room.on('onUserVideoAvailable', ({ userID, available }) => change((o) => ({ videos: put(o.videos, userID, available) }))),
-      room.on('onUserAudioAvailable', ({ userID, available }) => change((o) => ({ audios: put(o.audios, userID, available) }))),
-      room.on('onUserSubStreamAvailable', ({ userID, available }) => change((o) => ({ screens: put(o.screens, userID, available) }))),
+      room.on('onRemoteUserLeaveRoom', ({ userID }) =>
+        change((o) => ({
+          users: put(o.users, userID, false),
+          videos: put(o.videos, userID, false),
+          audios: put(o.audios, userID, false),
+          screens: put(o.screens, userID, false),
+        })),
+      ),
+      room.on('onUserVideoAvailable', ({ userID, available }) =>
+        change((o) => ({ videos: put(o.videos, userID, available) })),
+      ),
+      room.on('onUserAudioAvailable', ({ userID, available }) =>
+        change((o) => ({ audios: put(o.audios, userID, available) })),
+      ),
+      room.on('onUserSubStreamAvailable', ({ userID, available }) =>
+        change((o) => ({ screens: put(o.screens, userID, available) })),
+      ),
       room.on('onUserVoiceVolume', ({ volumes }) => change(() => ({ volumes }))),
       room.on('onConnectionLost', () => change(() => ({ lost: true }))),
       room.on('onConnectionRecovery', () => change(() => ({ lost: false }))),
@@ -50,8 +83,22 @@ export function useRemote(room: Room): Remote {
 }
 
 /** One person's picture, or their mark when there is none. */
-export function Tile({ room, userID, source = 'camera', own = false, shown, muted, volume }: {
-  room: Room; userID: string; source?: 'camera' | 'screen'; own?: boolean; shown: boolean; muted: boolean; volume: number;
+export function Tile({
+  room,
+  userID,
+  source = 'camera',
+  own = false,
+  shown,
+  muted,
+  volume,
+}: {
+  room: Room;
+  userID: string;
+  source?: 'camera' | 'screen';
+  own?: boolean;
+  shown: boolean;
+  muted: boolean;
+  volume: number;
 }): ReactNode {
   const ref = useRef<HTMLVideoElement>(null);
   useEffect(() => {
@@ -59,12 +106,23 @@ export function Tile({ room, userID, source = 'camera', own = false, shown, mute
     if (!el || !shown || !room.roomID) return;
     if (own) room.startLocalPreview(el, source);
     else room.startRemoteView(userID, el, source);
-    return () => { if (own) el.srcObject = null; else room.stopRemoteView(userID, el, source); };
+    return () => {
+      if (own) el.srcObject = null;
+      else room.stopRemoteView(userID, el, source);
+    };
   }, [room, userID, source, own, shown]);
   return (
     <div className={`tile ${own ? 'own' : ''} ${source} ${volume > 5 ? 'speaks' : ''}`} data-user={userID}>
-      {shown ? <video ref={ref} autoPlay playsInline muted={own} data-source={source} className={own ? 'mirror' : ''} /> : <PersonAvatar userID={userID} size={72} />}
-      <span className="label">{muted && source === 'camera' && <Icon name="mic" off />}<Name id={userID} />{source === 'screen' && '’s screen'}</span>
+      {shown ? (
+        <video ref={ref} autoPlay playsInline muted={own} data-source={source} className={own ? 'mirror' : ''} />
+      ) : (
+        <PersonAvatar userID={userID} size={72} />
+      )}
+      <span className="label">
+        {muted && source === 'camera' && <Icon name="mic" off />}
+        <Name id={userID} />
+        {source === 'screen' && '’s screen'}
+      </span>
     </div>
   );
 }

@@ -3,10 +3,12 @@ import { useCall, useName, useSession, useStore } from './use.js';
 
 const paths = {
   bell: 'M12 22a2.2 2.2 0 0 0 2.2-2h-4.4A2.2 2.2 0 0 0 12 22zm7-6-2-2v-4a5 5 0 0 0-4-4.9V4a1 1 0 0 0-2 0v1.1A5 5 0 0 0 7 10v4l-2 2v1h14z',
-  phone: 'M6.6 10.8a15 15 0 0 0 6.6 6.6l2.2-2.2a1 1 0 0 1 1-.25 11.4 11.4 0 0 0 3.6.6 1 1 0 0 1 1 1V20a1 1 0 0 1-1 1A17 17 0 0 1 3 4a1 1 0 0 1 1-1h3.5a1 1 0 0 1 1 1c0 1.25.2 2.45.57 3.57a1 1 0 0 1-.25 1z',
+  phone:
+    'M6.6 10.8a15 15 0 0 0 6.6 6.6l2.2-2.2a1 1 0 0 1 1-.25 11.4 11.4 0 0 0 3.6.6 1 1 0 0 1 1 1V20a1 1 0 0 1-1 1A17 17 0 0 1 3 4a1 1 0 0 1 1-1h3.5a1 1 0 0 1 1 1c0 1.25.2 2.45.57 3.57a1 1 0 0 1-.25 1z',
   video: 'M4 6h10a2 2 0 0 1 2 2v1.6l4-2.6v10l-4-2.6V16a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V8a2 2 0 0 1 2-2z',
   mic: 'M12 14a3 3 0 0 0 3-3V6a3 3 0 0 0-6 0v5a3 3 0 0 0 3 3zm5-3a5 5 0 0 1-10 0H5a7 7 0 0 0 6 6.9V21h2v-3.1A7 7 0 0 0 19 11z',
-  screen: 'M4 5h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-6v2h2v1H8v-1h2v-2H4a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1zm8 3-3.5 3.5H11V15h2v-3.5h2.5z',
+  screen:
+    'M4 5h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-6v2h2v1H8v-1h2v-2H4a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1zm8 3-3.5 3.5H11V15h2v-3.5h2.5z',
   add: 'M9 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zm0 2c-3 0-7 1.4-7 4v2h14v-2c0-2.6-4-4-7-4zm9-1v-3h3V8h-3V5h-2v3h-3v2h3v3z',
   hand: 'M8 21a6 6 0 0 1-5.2-3L1 14.5l.8-.7a2 2 0 0 1 2.6.1L6 15.4V5a1.2 1.2 0 0 1 2.4 0v6H9V3.2a1.2 1.2 0 0 1 2.4 0V11h.6V4.2a1.2 1.2 0 0 1 2.4 0V11h.6V6.5a1.2 1.2 0 0 1 2.4 0V15a6 6 0 0 1-6 6z',
   chat: 'M4 4h16a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H8l-5 4V6a2 2 0 0 1 1-2z',
@@ -39,7 +41,13 @@ export function Button({ tone = 'plain', className = '', ...rest }: ButtonProps)
 }
 
 /** A round button that is all icon; its label is read aloud and shown on hover. */
-export function IconButton({ icon, label, off, tone = 'quiet', ...rest }: ButtonProps & { icon: IconName; label: string; off?: boolean }): ReactNode {
+export function IconButton({
+  icon,
+  label,
+  off,
+  tone = 'quiet',
+  ...rest
+}: ButtonProps & { icon: IconName; label: string; off?: boolean }): ReactNode {
   return (
     <button type="button" className={`round ${tone}`} aria-label={label} title={label} {...rest}>
       <Icon name={icon} off={off ?? false} />
@@ -53,10 +61,31 @@ function hue(id: string): number {
   return h;
 }
 
-export function Avatar({ id, name, size = 44, square = false, online }: { id: string; name: string; size?: number; square?: boolean; online?: boolean | undefined }): ReactNode {
-  const letters = name.split(/\s+/).map((w) => w[0] ?? '').slice(0, 2).join('').toUpperCase();
+export function Avatar({
+  id,
+  name,
+  size = 44,
+  square = false,
+  online,
+}: {
+  id: string;
+  name: string;
+  size?: number;
+  square?: boolean;
+  online?: boolean | undefined;
+}): ReactNode {
+  const letters = name
+    .split(/\s+/)
+    .map((w) => w[0] ?? '')
+    .slice(0, 2)
+    .join('')
+    .toUpperCase();
   return (
-    <span className={`avatar ${square ? 'square' : ''}`} style={{ ['--hue' as string]: hue(id), width: size, height: size, fontSize: size * 0.38 }} aria-hidden="true">
+    <span
+      className={`avatar ${square ? 'square' : ''}`}
+      style={{ ['--hue' as string]: hue(id), width: size, height: size, fontSize: size * 0.38 }}
+      aria-hidden="true"
+    >
       {letters}
       {online !== undefined && <span className={`dot ${online ? 'on' : ''}`} />}
     </span>
@@ -80,10 +109,24 @@ export function Name({ id }: { id: string }): ReactNode {
  * A modal dialog: keyboard focus stays in it, and begins on it, not on a button that somebody who types would press; Escape closes it.
  * A call that begins closes it, unless it belongs to the call.
  */
-export function Dialog({ title, onClose, children, className = '', ofCall = false }: { title: string; onClose: () => void; children: ReactNode; className?: string; ofCall?: boolean }): ReactNode {
+export function Dialog({
+  title,
+  onClose,
+  children,
+  className = '',
+  ofCall = false,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+  className?: string;
+  ofCall?: boolean;
+}): ReactNode {
   const ref = useRef<HTMLDialogElement>(null);
   const talking = !['idle', 'ringing'].includes(useCall().phase);
-  useEffect(() => { if (talking && !ofCall) onClose(); });
+  useEffect(() => {
+    if (talking && !ofCall) onClose();
+  });
   useEffect(() => {
     const dialog = ref.current;
     if (dialog && !dialog.open) {
@@ -92,15 +135,35 @@ export function Dialog({ title, onClose, children, className = '', ofCall = fals
     }
   }, []);
   return (
-    <dialog ref={ref} tabIndex={-1} className={`dialog ${className}`} aria-label={title} onCancel={(e) => { e.preventDefault(); onClose(); }}>
-      <header><h2>{title}</h2><IconButton icon="close" label="Close" onClick={onClose} /></header>
+    <dialog
+      ref={ref}
+      tabIndex={-1}
+      className={`dialog ${className}`}
+      aria-label={title}
+      onCancel={(e) => {
+        e.preventDefault();
+        onClose();
+      }}
+    >
+      <header>
+        <h2>{title}</h2>
+        <IconButton icon="close" label="Close" onClick={onClose} />
+      </header>
       {children}
     </dialog>
   );
 }
 
 export function Empty({ icon, title, children }: { icon: IconName; title: string; children?: ReactNode }): ReactNode {
-  return <div className="empty"><span className="mark"><Icon name={icon} /></span><h2>{title}</h2>{children}</div>;
+  return (
+    <div className="empty">
+      <span className="mark">
+        <Icon name={icon} />
+      </span>
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
 }
 
 /** Short messages that come and go, read aloud. */
@@ -109,7 +172,11 @@ export function Toasts(): ReactNode {
   const list = useStore(s.toasts);
   return (
     <div className="toasts" role="status" aria-live="polite">
-      {list.map((t) => <div key={t.id} className={`toast ${t.tone}`}>{t.text}</div>)}
+      {list.map((t) => (
+        <div key={t.id} className={`toast ${t.tone}`}>
+          {t.text}
+        </div>
+      ))}
     </div>
   );
 }

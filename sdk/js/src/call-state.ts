@@ -38,7 +38,9 @@ export interface CallState {
 export type EndReason =
   | 'hangup' // this device hung up
   | 'remoteHangup' // the other did, or a host closed the room
-  | 'declined' | 'busy' | 'noAnswer' // by all who were asked
+  | 'declined'
+  | 'busy'
+  | 'noAnswer' // by all who were asked
   | 'cancelled' // by the caller
   | 'elsewhere' // another device or tab of this user took or refused it
   | 'lost' // nobody came back, or the media server is gone
@@ -62,7 +64,17 @@ export interface CallData {
   line_busy?: string; // in a reject: busy, in the original's words
 }
 
-export const idle = { phase: 'idle', inviteID: '', roomID: '', inviter: '', groupID: '', media: 'video', people: {}, deadline: 0, since: 0 } as const;
+export const idle = {
+  phase: 'idle',
+  inviteID: '',
+  roomID: '',
+  inviter: '',
+  groupID: '',
+  media: 'video',
+  people: {},
+  deadline: 0,
+  since: 0,
+} as const;
 
 export function readData(data: string): CallData | undefined {
   try {
@@ -98,11 +110,16 @@ export function lostTo(err: unknown): EndReason {
 
 export function partOf(p: Schemas['Invitee']): Part {
   switch (p.state) {
-    case 'accepted': return 'accepted';
-    case 'rejected': return saysBusy(p.reason, p.data) ? 'busy' : 'declined';
-    case 'timedOut': return 'noAnswer';
-    case 'cancelled': return 'cancelled';
-    default: return p.ringingAt ? 'ringing' : 'invited';
+    case 'accepted':
+      return 'accepted';
+    case 'rejected':
+      return saysBusy(p.reason, p.data) ? 'busy' : 'declined';
+    case 'timedOut':
+      return 'noAnswer';
+    case 'cancelled':
+      return 'cancelled';
+    default:
+      return p.ringingAt ? 'ringing' : 'invited';
   }
 }
 

@@ -2,7 +2,23 @@ import type { Client } from './client.js';
 import { newID } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
-import { endedOthers, busyData, callEvents, idle, lostTo, over, partOf, readData, saysBusy, type CallData, type CallEvents, type CallState, type EndReason, type Media, type Part } from './call-state.js';
+import {
+  endedOthers,
+  busyData,
+  callEvents,
+  idle,
+  lostTo,
+  over,
+  partOf,
+  readData,
+  saysBusy,
+  type CallData,
+  type CallEvents,
+  type CallState,
+  type EndReason,
+  type Media,
+  type Part,
+} from './call-state.js';
 import { exclusive, heldElsewhere, remember, type Remembered } from './call-tab.js';
 import type { InvitationEvents } from './ledger.js';
 import { Room, type LeaveReason } from './room.js';
@@ -47,22 +63,49 @@ export class Calls extends Emitter<CallEvents> {
   }
 
   /** Calls one person, several, or members of a group. It resolves when the server has the call; what happens then comes as events. */
-  async call(to: { userID?: string; userIDs?: string[]; groupID?: string }, options: { media?: Media; timeout?: number } = {}): Promise<CallState> {
-    const users = to.userID ? [to.userID] : to.userIDs ?? [];
-    if (users.length === 0) throw new BeckonError({ code: 6017, field: 'userID', message: 'nobody is called: give userID or userIDs' });
+  async call(
+    to: { userID?: string; userIDs?: string[]; groupID?: string },
+    options: { media?: Media; timeout?: number } = {},
+  ): Promise<CallState> {
+    const users = to.userID ? [to.userID] : (to.userIDs ?? []);
+    if (users.length === 0)
+      throw new BeckonError({ code: 6017, field: 'userID', message: 'nobody is called: give userID or userIDs' });
     const media = options.media ?? 'video';
     const [inviteID, roomID] = [newID(), newID()];
-    const gone = this.#begin({ phase: 'calling', inviteID, roomID, inviter: this.#client.userID, groupID: to.groupID ?? '', media, people: Object.fromEntries(users.map((u) => [u, 'invited'])) });
+    const gone = this.#begin({
+      phase: 'calling',
+      inviteID,
+      roomID,
+      inviter: this.#client.userID,
+      groupID: to.groupID ?? '',
+      media,
+      people: Object.fromEntries(users.map((u) => [u, 'invited'])),
+    });
     await this.#occupy();
     if (gone()) return this.#state;
-    const common = { inviteID, roomID, timeout: options.timeout ?? 30, minRing: 5, data: JSON.stringify({ call: 1, media } satisfies CallData) };
+    const common = {
+      inviteID,
+      roomID,
+      timeout: options.timeout ?? 30,
+      minRing: 5,
+      data: JSON.stringify({ call: 1, media } satisfies CallData),
+    };
     try {
-      const res = to.groupID ? await this.#client.inviteInGroup({ groupID: to.groupID, inviteeList: users, ...common })
-        : users.length === 1 ? await this.#client.invite({ invitee: users[0]!, mergeGlare: true, ...common }) : await this.#client.invite({ inviteeList: users, ...common });
+      const res = to.groupID
+        ? await this.#client.inviteInGroup({ groupID: to.groupID, inviteeList: users, ...common })
+        : users.length === 1
+          ? await this.#client.invite({ invitee: users[0]!, mergeGlare: true, ...common })
+          : await this.#client.invite({ inviteeList: users, ...common });
       if (gone()) return this.#state; // hung up meanwhile, and cancelled
-      if (res.merged) { // both called each other: it is one call now
+      if (res.merged) {
+        // both called each other: it is one call now
         this.#invites.add(res.inviteID);
-        this.#set({ phase: 'connecting', inviteID: res.inviteID, inviter: res.invitation?.inviter ?? '', roomID: res.invitation?.roomID ?? '' });
+        this.#set({
+          phase: 'connecting',
+          inviteID: res.inviteID,
+          inviter: res.invitation?.inviter ?? '',
+          roomID: res.invitation?.roomID ?? '',
+        });
       } else {
         this.#set({ deadline: res.invitation?.deadline ?? 0 });
       }
@@ -88,7 +131,8 @@ export class Calls extends Emitter<CallEvents> {
       if (!gone()) void this.#end(lostTo(err), err as Error);
       throw err;
     }
-    if (gone()) { // hung up while the answer was on its way
+    if (gone()) {
+      // hung up while the answer was on its way
       await this.#client.exitRoom({ roomID }).catch(over);
       return;
     }
@@ -105,7 +149,9 @@ export class Calls extends Emitter<CallEvents> {
   }
 
   #reject(inviteID: string, reason: string, media: Media): Promise<unknown> {
-    return this.#client.reject({ inviteID, reason, ...(reason === 'busy' ? { data: busyData(media) } : {}) }).catch(over);
+    return this.#client
+      .reject({ inviteID, reason, ...(reason === 'busy' ? { data: busyData(media) } : {}) })
+      .catch(over);
   }
 
   /** Ends the call here: cancels while nobody has answered, else leaves. */
@@ -121,19 +167,31 @@ export class Calls extends Emitter<CallEvents> {
     } catch (err) {
       over(err);
       const { won, code } = err as BeckonError;
-      if (code === Code.Timeout && (!deadline || this.#client.now() < deadline) && !this.#gone.signal.aborted) return this.#cancel(inviteID, roomID, deadline);
-      if (won?.action === 'accept' && won.userID) await this.#client.setRoomRole({ roomID, userID: won.userID, role: 'none' }).catch(over);
+      if (code === Code.Timeout && (!deadline || this.#client.now() < deadline) && !this.#gone.signal.aborted)
+        return this.#cancel(inviteID, roomID, deadline);
+      if (won?.action === 'accept' && won.userID)
+        await this.#client.setRoomRole({ roomID, userID: won.userID, role: 'none' }).catch(over);
     }
   }
 
   /** Invites more people into the running call. */
   async inviteMore(userIDs: string[], timeout = 30): Promise<void> {
     const { roomID, groupID, media, phase } = this.#state;
-    if (phase === 'idle' || phase === 'ringing') throw new BeckonError({ code: Code.Over, message: 'this device is in no call' });
+    if (phase === 'idle' || phase === 'ringing')
+      throw new BeckonError({ code: Code.Over, message: 'this device is in no call' });
     const inviteID = newID();
     this.#invites.add(inviteID);
-    this.#set({ people: { ...this.#state.people, ...Object.fromEntries(userIDs.map((u) => [u, 'invited' as const])) } });
-    const common = { inviteID, roomID, timeout, minRing: 5, inviteeList: userIDs, data: JSON.stringify({ call: 1, media } satisfies CallData) };
+    this.#set({
+      people: { ...this.#state.people, ...Object.fromEntries(userIDs.map((u) => [u, 'invited' as const])) },
+    });
+    const common = {
+      inviteID,
+      roomID,
+      timeout,
+      minRing: 5,
+      inviteeList: userIDs,
+      data: JSON.stringify({ call: 1, media } satisfies CallData),
+    };
     await (groupID ? this.#client.inviteInGroup({ groupID, ...common }) : this.#client.invite(common));
   }
 
@@ -141,12 +199,24 @@ export class Calls extends Emitter<CallEvents> {
   async join(call: { roomID: string; inviteID: string; inviter: string; media?: Media }): Promise<void> {
     const media = call.media ?? 'video';
     const inviteID = newID();
-    const gone = this.#begin({ phase: 'connecting', inviteID, roomID: call.roomID, inviter: call.inviter, media, people: { [call.inviter]: 'invited' } });
+    const gone = this.#begin({
+      phase: 'connecting',
+      inviteID,
+      roomID: call.roomID,
+      inviter: call.inviter,
+      media,
+      people: { [call.inviter]: 'invited' },
+    });
     this.#asked = true;
     await this.#occupy();
     if (gone()) return;
     try {
-      await this.#client.invite({ inviteID, invitee: call.inviter, timeout: 10, data: JSON.stringify({ call: 1, media, join: call.inviteID } satisfies CallData) });
+      await this.#client.invite({
+        inviteID,
+        invitee: call.inviter,
+        timeout: 10,
+        data: JSON.stringify({ call: 1, media, join: call.inviteID } satisfies CallData),
+      });
     } catch (err) {
       if (!gone()) void this.#end('failed', err as Error);
       throw err;
@@ -164,12 +234,22 @@ export class Calls extends Emitter<CallEvents> {
   async pickUp(inviteID: string): Promise<void> {
     const { invitation: v, mine } = await this.#client.getInvitation({ inviteID });
     if (mine?.state === 'open') return;
-    if (!v?.roomID || mine?.state !== 'accepted') throw new BeckonError({ code: Code.Over, message: 'the call is over', invitation: v });
+    if (!v?.roomID || mine?.state !== 'accepted')
+      throw new BeckonError({ code: Code.Over, message: 'the call is over', invitation: v });
     if (this.#state.phase === 'ringing') await this.#end('elsewhere', undefined, false); // it was this one, as the page knew it before
     const people: Record<string, Part> = Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));
     people[v.inviter] = 'accepted';
     delete people[this.#client.userID];
-    const gone = this.#begin({ phase: 'connecting', inviteID, roomID: v.roomID, inviter: v.inviter, groupID: v.groupID ?? '', media: readData(v.data ?? '')?.media ?? 'video', people, deadline: v.deadline ?? 0 });
+    const gone = this.#begin({
+      phase: 'connecting',
+      inviteID,
+      roomID: v.roomID,
+      inviter: v.inviter,
+      groupID: v.groupID ?? '',
+      media: readData(v.data ?? '')?.media ?? 'video',
+      people,
+      deadline: v.deadline ?? 0,
+    });
     await this.#occupy();
     if (!gone()) await this.#enter();
   }
@@ -177,17 +257,28 @@ export class Calls extends Emitter<CallEvents> {
   /** Comes back into a call that this user left and that goes on. It rejects with 8010 when the call is over. */
   async rejoin(call: { roomID?: string; callID?: string; media?: Media }): Promise<void> {
     const client = this.#client;
-    const roomID = call.roomID ?? (call.callID ? (await client.getCall({ callID: call.callID })).call?.roomID : undefined);
+    const roomID =
+      call.roomID ?? (call.callID ? (await client.getCall({ callID: call.callID })).call?.roomID : undefined);
     const c = roomID ? (await client.getRoom({ roomID })).call : undefined;
     if (!roomID || !c || c.ended) throw new BeckonError({ code: Code.Over, message: 'the call is over' });
     const inviteID = c.inviteID ?? '';
     const answer = inviteID ? await client.getInvitation({ inviteID }).catch(() => undefined) : undefined;
     const people: Record<string, Part> = Object.fromEntries([
       ...(answer?.invitation?.invitees ?? []).map((p) => [p.userID, partOf(p)] as const),
-      ...(c.people ?? []).map((p) => [p.userID, p.left ? 'left' : 'accepted'] as const)]);
+      ...(c.people ?? []).map((p) => [p.userID, p.left ? 'left' : 'accepted'] as const),
+    ]);
     delete people[client.userID];
-    const media = call.media ?? (c.media as Media | undefined) ?? readData(answer?.invitation?.data ?? '')?.media ?? 'video';
-    const gone = this.#begin({ phase: 'connecting', inviteID, roomID, inviter: c.inviter ?? '', groupID: c.groupID ?? '', media, people });
+    const media =
+      call.media ?? (c.media as Media | undefined) ?? readData(answer?.invitation?.data ?? '')?.media ?? 'video';
+    const gone = this.#begin({
+      phase: 'connecting',
+      inviteID,
+      roomID,
+      inviter: c.inviter ?? '',
+      groupID: c.groupID ?? '',
+      media,
+      people,
+    });
     await this.#occupy();
     if (!gone()) await this.#enter();
   }
@@ -198,7 +289,9 @@ export class Calls extends Emitter<CallEvents> {
     this.#store.clear();
     if (!kept || kept.deviceID !== this.#client.deviceID || this.#busy()) return; // a copied tab is another device
     const [answer, room] = await Promise.all([
-      this.#client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined), this.#client.getRoom({ roomID: kept.roomID }).catch(() => undefined)]);
+      this.#client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined),
+      this.#client.getRoom({ roomID: kept.roomID }).catch(() => undefined),
+    ]);
     const v = answer?.invitation;
     const mine = v?.inviter === this.#client.userID || answer?.mine?.state === 'accepted';
     if (!v || !mine || !room || this.#busy() || (v.over && !room.call)) return; // it ended meanwhile
@@ -206,7 +299,17 @@ export class Calls extends Emitter<CallEvents> {
     if (v.inviter !== this.#client.userID) people[v.inviter] = 'accepted';
     delete people[this.#client.userID];
     const since = room.call?.began ?? 0;
-    const gone = this.#begin({ phase: since ? 'reconnecting' : 'calling', inviteID: v.inviteID, roomID: kept.roomID, inviter: v.inviter, groupID: v.groupID ?? '', media: kept.media, people, deadline: v.deadline ?? 0, since });
+    const gone = this.#begin({
+      phase: since ? 'reconnecting' : 'calling',
+      inviteID: v.inviteID,
+      roomID: kept.roomID,
+      inviter: v.inviter,
+      groupID: v.groupID ?? '',
+      media: kept.media,
+      people,
+      deadline: v.deadline ?? 0,
+      since,
+    });
     for (const id of kept.invites) this.#invites.add(id);
     await this.#occupy();
     if (gone()) return;
@@ -231,7 +334,8 @@ export class Calls extends Emitter<CallEvents> {
 
   /** Begins a call; at once, so that no second one can begin. What it answers tells later whether another has begun since. */
   #begin(state: Omit<Partial<CallState>, 'leader'>): () => boolean {
-    if (this.#busy()) throw new BeckonError({ code: Code.Exists, message: 'this device is in a call already; hang up first' });
+    if (this.#busy())
+      throw new BeckonError({ code: Code.Exists, message: 'this device is in a call already; hang up first' });
     this.#turn++;
     this.#asked = false;
     this.#invites = new Set(state.inviteID ? [state.inviteID] : []);
@@ -274,7 +378,14 @@ export class Calls extends Emitter<CallEvents> {
     this.#lock = undefined;
     const waiting = this.#waiting();
     const together = Object.values(state.people).includes('in');
-    const invites = state.phase !== 'ringing' && (state.inviter === this.#client.userID || this.#asked) && waiting && !together && reason !== 'elsewhere' ? [...this.#invites] : [];
+    const invites =
+      state.phase !== 'ringing' &&
+      (state.inviter === this.#client.userID || this.#asked) &&
+      waiting &&
+      !together &&
+      reason !== 'elsewhere'
+        ? [...this.#invites]
+        : [];
     const entered = this.room.roomID === state.roomID;
     this.#turn++;
     this.#invites.clear();
@@ -282,7 +393,8 @@ export class Calls extends Emitter<CallEvents> {
     this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
     const told: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID, state.deadline));
     if (leave && entered) told.push(this.room.exitRoom());
-    else if (leave && state.phase === 'connecting' && !this.#asked) told.push(this.#client.exitRoom({ roomID: state.roomID }).catch(over));
+    else if (leave && state.phase === 'connecting' && !this.#asked)
+      told.push(this.#client.exitRoom({ roomID: state.roomID }).catch(over));
     await Promise.all(told);
   }
 
@@ -295,7 +407,11 @@ export class Calls extends Emitter<CallEvents> {
     } catch (err) {
       if (gone() || this.room.roomID === roomID) return;
       until ||= performance.now() + mediaPatience;
-      if ((err as BeckonError).code !== Code.NoMedia || (performance.now() > until && this.#state.phase !== 'reconnecting')) return void this.#end('failed', err as Error);
+      if (
+        (err as BeckonError).code !== Code.NoMedia ||
+        (performance.now() > until && this.#state.phase !== 'reconnecting')
+      )
+        return void this.#end('failed', err as Error);
       await new Promise((resolve) => setTimeout(resolve, 1000));
       return gone() ? undefined : this.#enter(until);
     }
@@ -310,12 +426,17 @@ export class Calls extends Emitter<CallEvents> {
         if (!gone()) this.emit('onDeviceError', { device, error: err as Error });
       }
     };
-    await Promise.all([open('microphone', () => this.room.startLocalAudio()), media === 'video' ? open('camera', () => this.room.openCamera()) : undefined]);
+    await Promise.all([
+      open('microphone', () => this.room.startLocalAudio()),
+      media === 'video' ? open('camera', () => this.room.openCamera()) : undefined,
+    ]);
   }
 
   #giveUpLater(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => { if (this.#state.phase === 'reconnecting') void this.#end('lost'); }, patience);
+    this.#timer = setTimeout(() => {
+      if (this.#state.phase === 'reconnecting') void this.#end('lost');
+    }, patience);
   }
 
   /** Follows what the client and the room tell. */
@@ -328,13 +449,26 @@ export class Calls extends Emitter<CallEvents> {
         this.#lead();
         void this.resume();
       }),
-      client.on('onSignaling', (m) => { if (this.#state.phase === 'ringing' && m.inviteID === this.#state.inviteID) { this.#set({ deadline: m.deadline ?? this.#state.deadline }); this.#cancelled(endedOthers(m, client.userID)); } }),
+      client.on('onSignaling', (m) => {
+        if (this.#state.phase === 'ringing' && m.inviteID === this.#state.inviteID) {
+          this.#set({ deadline: m.deadline ?? this.#state.deadline });
+          this.#cancelled(endedOthers(m, client.userID));
+        }
+      }),
       client.on('onReceiveNewInvitation', (e) => void this.#incoming(e)),
       client.on('onKickedOffline', () => void this.#end('lost')),
-      client.on('onDisconnected', () => { if (this.#state.phase !== 'connected' || !room.roomID) void this.#end('lost'); }), // the room goes on without the server's link
-      client.on('onInviteeRinging', (e) => { if (ours(e.inviteID) && this.#state.people[e.invitee] === 'invited') this.#part(e.invitee, 'ringing'); }),
-      client.on('onInviteeAccepted', (e) => { if (ours(e.inviteID)) this.#accepted(e.invitee); }),
-      client.on('onInviteeRejected', (e) => { if (ours(e.inviteID)) this.#refused([e.invitee], saysBusy(e.reason, e.data) ? 'busy' : 'declined'); }),
+      client.on('onDisconnected', () => {
+        if (this.#state.phase !== 'connected' || !room.roomID) void this.#end('lost');
+      }), // the room goes on without the server's link
+      client.on('onInviteeRinging', (e) => {
+        if (ours(e.inviteID) && this.#state.people[e.invitee] === 'invited') this.#part(e.invitee, 'ringing');
+      }),
+      client.on('onInviteeAccepted', (e) => {
+        if (ours(e.inviteID)) this.#accepted(e.invitee);
+      }),
+      client.on('onInviteeRejected', (e) => {
+        if (ours(e.inviteID)) this.#refused([e.invitee], saysBusy(e.reason, e.data) ? 'busy' : 'declined');
+      }),
       client.on('onInvitationTimeout', (e) => {
         if (e.inviteeList.includes(client.userID)) this.#ended(e.inviteID);
         if (ours(e.inviteID)) this.#timedOut(e.inviteeList);
@@ -352,11 +486,18 @@ export class Calls extends Emitter<CallEvents> {
         if (this.#state.phase === 'ringing' || (e.action === 'cancel' && e.over)) void this.#end('elsewhere');
         else if (e.action === 'cancel') this.#cancelled(e.inviteeList);
       }),
-      client.on('onCallRecord', ({ call }) => { // the server's word that the call is over
+      client.on('onCallRecord', ({ call }) => {
+        // the server's word that the call is over
         if (call.roomID === this.#state.roomID && this.#state.phase !== 'ringing') void this.#end('remoteHangup');
       }),
       client.on('onRoomRoleChanged', (e) => {
-        if (e.userID === client.userID && e.roomID === this.#state.roomID && e.role === 'none' && this.#state.phase !== 'ringing') void this.#end('remoteHangup');
+        if (
+          e.userID === client.userID &&
+          e.roomID === this.#state.roomID &&
+          e.role === 'none' &&
+          this.#state.phase !== 'ringing'
+        )
+          void this.#end('remoteHangup');
       }),
       room.on('onRemoteUserEnterRoom', ({ userID }) => {
         if (!room.roomID || room.roomID !== this.#state.roomID) return;
@@ -371,9 +512,16 @@ export class Calls extends Emitter<CallEvents> {
         this.#set({ phase: 'reconnecting' });
         this.#giveUpLater();
       }),
-      room.on('onExitRoom', ({ roomID, reason }) => { if (roomID === this.#state.roomID) this.#out(reason); }),
+      room.on('onExitRoom', ({ roomID, reason }) => {
+        if (roomID === this.#state.roomID) this.#out(reason);
+      }),
       room.on('onRecvCustomCmdMsg', ({ topic, data }) => {
-        if (topic !== 'beckon.call' || new TextDecoder().decode(data) !== 'audio' || Object.keys(this.#state.people).length > 1) return;
+        if (
+          topic !== 'beckon.call' ||
+          new TextDecoder().decode(data) !== 'audio' ||
+          Object.keys(this.#state.people).length > 1
+        )
+          return;
         this.#set({ media: 'audio' });
         void room.closeCamera();
       }),
@@ -390,10 +538,12 @@ export class Calls extends Emitter<CallEvents> {
     if (this.#state.leader || this.#leading || typeof navigator === 'undefined' || !navigator.locks) return;
     this.#leading = true;
     const { signal } = this.#gone;
-    navigator.locks.request(`beckon.ring.${this.#client.userID}`, { signal }, () => {
-      this.#set({ leader: true });
-      return new Promise<void>((release) => signal.addEventListener('abort', () => release()));
-    }).catch(() => undefined); // given up before it came
+    navigator.locks
+      .request(`beckon.ring.${this.#client.userID}`, { signal }, () => {
+        this.#set({ leader: true });
+        return new Promise<void>((release) => signal.addEventListener('abort', () => release()));
+      })
+      .catch(() => undefined); // given up before it came
   }
 
   /** Remembers for a while what is over. */
@@ -413,12 +563,22 @@ export class Calls extends Emitter<CallEvents> {
     };
     if (this.#busy()) return busy();
     if (await heldElsewhere(`beckon.incall.${me}`)) return; // the tab that is in a call says busy
-    const { invitation, mine } = await this.#client.getInvitation({ inviteID: e.inviteID }).catch(() => ({ invitation: undefined, mine: undefined }));
+    const { invitation, mine } = await this.#client
+      .getInvitation({ inviteID: e.inviteID })
+      .catch(() => ({ invitation: undefined, mine: undefined }));
     if (mine?.state !== 'open' || !invitation || this.#over.has(e.inviteID)) return;
     if (this.#busy()) return busy();
     const others = e.inviteeList.filter((u) => u !== me).map((u) => [u, 'invited'] as const);
-    const gone = this.#begin({ phase: 'ringing', inviteID: e.inviteID, roomID: invitation.roomID ?? '', inviter: e.inviter, groupID: e.groupID, media: data.media,
-      people: { ...Object.fromEntries(others), [e.inviter]: 'invited' }, deadline: mine.deadline ?? invitation.deadline ?? 0 });
+    const gone = this.#begin({
+      phase: 'ringing',
+      inviteID: e.inviteID,
+      roomID: invitation.roomID ?? '',
+      inviter: e.inviter,
+      groupID: e.groupID,
+      media: data.media,
+      people: { ...Object.fromEntries(others), [e.inviter]: 'invited' },
+      deadline: mine.deadline ?? invitation.deadline ?? 0,
+    });
     this.emit('onIncomingCall', this.#state);
     this.#ringUntil();
     try {
@@ -427,7 +587,8 @@ export class Calls extends Emitter<CallEvents> {
       if (deadline) this.#set({ deadline });
       this.#ringUntil();
     } catch (err) {
-      if (!gone() && this.state.phase === 'ringing' && err instanceof BeckonError && err.code === Code.Over) void this.#end(lostTo(err));
+      if (!gone() && this.state.phase === 'ringing' && err instanceof BeckonError && err.code === Code.Over)
+        void this.#end(lostTo(err));
     }
   }
 
@@ -436,7 +597,12 @@ export class Calls extends Emitter<CallEvents> {
     clearTimeout(this.#timer);
     const { deadline } = this.#state;
     if (!deadline) return;
-    this.#timer = setTimeout(() => { if (this.#state.phase === 'ringing') void this.#end('noAnswer'); }, Math.max(0, deadline - this.#client.now()) + 3000);
+    this.#timer = setTimeout(
+      () => {
+        if (this.#state.phase === 'ringing') void this.#end('noAnswer');
+      },
+      Math.max(0, deadline - this.#client.now()) + 3000,
+    );
   }
 
   /** Lets somebody into the call who was invited to it and comes late. Only the device that is in that call answers. */
@@ -448,7 +614,14 @@ export class Calls extends Emitter<CallEvents> {
     const gone = this.#same();
     await this.#client.accept({ inviteID }).catch(over);
     if (gone()) return; // hung up meanwhile: an invitation would open the room again
-    await this.#client.invite({ invitee: who, roomID, timeout: 10, data: JSON.stringify({ call: 1, media, join: call } satisfies CallData) }).catch(over);
+    await this.#client
+      .invite({
+        invitee: who,
+        roomID,
+        timeout: 10,
+        data: JSON.stringify({ call: 1, media, join: call } satisfies CallData),
+      })
+      .catch(over);
   }
 
   #accepted(who: string): void {
@@ -469,11 +642,16 @@ export class Calls extends Emitter<CallEvents> {
     for (const u of who) if (u in people && people[u] !== 'in') people[u] = part;
     this.#set({ people });
     const all = Object.values(people);
-    if ((this.#state.phase === 'calling' || this.#asked) && all.every((p) => p === 'declined' || p === 'busy' || p === 'noAnswer')) void this.#end(all.every((p) => p === all[0]) ? part : 'declined');
+    if (
+      (this.#state.phase === 'calling' || this.#asked) &&
+      all.every((p) => p === 'declined' || p === 'busy' || p === 'noAnswer')
+    )
+      void this.#end(all.every((p) => p === all[0]) ? part : 'declined');
   }
 
   #cancelled(list: string[]): void {
-    for (const u of list) if (this.#state.people[u] === 'invited' || this.#state.people[u] === 'ringing') this.#part(u, 'cancelled');
+    for (const u of list)
+      if (this.#state.people[u] === 'invited' || this.#state.people[u] === 'ringing') this.#part(u, 'cancelled');
   }
 
   #timedOut(list: string[]): void {
@@ -484,17 +662,32 @@ export class Calls extends Emitter<CallEvents> {
   /** The room let this device go. */
   #out(reason: LeaveReason): void {
     if (reason === 'mediaLost') {
-      if (this.#state.since) { // somebody was there: they may come back, too
+      if (this.#state.since) {
+        // somebody was there: they may come back, too
         this.#set({ phase: 'reconnecting' });
         this.#giveUpLater();
       }
       const gone = this.#same();
-      setTimeout(() => { if (!gone() && !this.room.roomID) void this.#enter(); }, 1000);
+      setTimeout(() => {
+        if (!gone() && !this.room.roomID) void this.#enter();
+      }, 1000);
       return;
     }
-    void this.#end(reason === 'replaced' ? 'elsewhere' : reason === 'hangup' ? 'hangup' : 'remoteHangup', undefined, false);
+    void this.#end(
+      reason === 'replaced' ? 'elsewhere' : reason === 'hangup' ? 'hangup' : 'remoteHangup',
+      undefined,
+      false,
+    );
   }
 }
 
-export { saysBusy, type CallEvents, type CallState, type EndReason, type Media, type Part, type Phase } from './call-state.js';
+export {
+  saysBusy,
+  type CallEvents,
+  type CallState,
+  type EndReason,
+  type Media,
+  type Part,
+  type Phase,
+} from './call-state.js';
 export { Room, type LeaveReason, type Role, type RoomEvents } from './room.js';

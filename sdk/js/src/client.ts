@@ -2,7 +2,16 @@ import { Centrifuge, type ServerPublicationContext, type ServerSubscribedContext
 import { Emitter } from './emitter.js';
 import { deviceOfTab } from './device.js';
 import { BeckonError, Code } from './error.js';
-import { conversationOf, eventNames, originalOf, tellGroup, tellMessage, tellOriginal, type Events, type WireEvent } from './events.js';
+import {
+  conversationOf,
+  eventNames,
+  originalOf,
+  tellGroup,
+  tellMessage,
+  tellOriginal,
+  type Events,
+  type WireEvent,
+} from './events.js';
 import { Ledger, maxNamed, type Notice } from './ledger.js';
 import { Keeper, keyOf, ownerOf, readKept } from './position.js';
 import { verbs, type Request, type Response, type Schemas, type Verbs } from './schema.js';
@@ -89,7 +98,12 @@ export class Client extends Emitter<Events> {
     super(eventNames);
     const page = typeof location === 'undefined' ? undefined : location.origin;
     const server = options.server ?? page;
-    if (!server) throw new BeckonError({ code: 6017, field: 'server', message: 'server is missing: outside of a page there is no default' });
+    if (!server)
+      throw new BeckonError({
+        code: 6017,
+        field: 'server',
+        message: 'server is missing: outside of a page there is no default',
+      });
     this.server = server.replace(/\/+$/, '');
     this.#options = options;
   }
@@ -110,16 +124,23 @@ export class Client extends Emitter<Events> {
     if (this.#welcome && this.connected) return this.#welcome;
     const ended = new AbortController();
     try {
-      const [welcome] = await Promise.all([this.once('onConnected', () => true, ended.signal), new Promise<void>((resolve, reject) => {
-        this.#link!.once('connected', () => resolve());
-        this.#link!.once('disconnected', (c) => {
-          const code = c.code === unauthorized ? Code.TokenExpired : c.code === 4500 ? Code.TokenRefused : Code.Disconnected;
-          const gone = new BeckonError({ code, message: `the server refused the connection: ${c.code === unauthorized ? expired : c.reason}` });
-          ended.abort(gone);
-          reject(gone);
-        });
-        this.#link!.connect();
-      })]);
+      const [welcome] = await Promise.all([
+        this.once('onConnected', () => true, ended.signal),
+        new Promise<void>((resolve, reject) => {
+          this.#link!.once('connected', () => resolve());
+          this.#link!.once('disconnected', (c) => {
+            const code =
+              c.code === unauthorized ? Code.TokenExpired : c.code === 4500 ? Code.TokenRefused : Code.Disconnected;
+            const gone = new BeckonError({
+              code,
+              message: `the server refused the connection: ${c.code === unauthorized ? expired : c.reason}`,
+            });
+            ended.abort(gone);
+            reject(gone);
+          });
+          this.#link!.connect();
+        }),
+      ]);
       return welcome;
     } finally {
       ended.abort();
@@ -128,17 +149,22 @@ export class Client extends Emitter<Events> {
 
   async #open(): Promise<Centrifuge> {
     const { token, storage } = this.#options;
-    const device = this.#options.deviceID ? { id: this.#options.deviceID, storage: storageOf('localStorage') } : await deviceOfTab(`web-${newID().slice(-12)}`);
+    const device = this.#options.deviceID
+      ? { id: this.#options.deviceID, storage: storageOf('localStorage') }
+      : await deviceOfTab(`web-${newID().slice(-12)}`);
     this.#storage = storage === undefined ? device.storage : storage || undefined;
     this.#token = typeof token === 'string' ? token : '';
     const platform = this.#options.platform ?? (typeof window === 'undefined' ? 'node' : 'web');
-    const link = spared(() => new Centrifuge(`${this.server.replace(/^http/, 'ws')}/connection/websocket`, {
-      ...(typeof token === 'string' ? { token } : { getToken: async () => (this.#token = await token()) }),
-      getData: async () => ({ deviceID: device.id, platform, ...(await this.#before(device.id)) }),
-      minReconnectDelay: 200,
-      maxReconnectDelay: 5000,
-      ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
-    }));
+    const link = spared(
+      () =>
+        new Centrifuge(`${this.server.replace(/^http/, 'ws')}/connection/websocket`, {
+          ...(typeof token === 'string' ? { token } : { getToken: async () => (this.#token = await token()) }),
+          getData: async () => ({ deviceID: device.id, platform, ...(await this.#before(device.id)) }),
+          minReconnectDelay: 200,
+          maxReconnectDelay: 5000,
+          ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
+        }),
+    );
     this.#listen(link);
     link.connect();
     return (this.#link = link);
@@ -149,7 +175,9 @@ export class Client extends Emitter<Events> {
     const more: { epoch?: string; positions?: Record<string, number>; held?: string[] } = {};
     if (!this.#welcome && this.#storage) {
       const owner = await ownerOf(this.#token);
-      const kept = owner.userID ? readKept(this.#storage, keyOf(this.server, owner.userID, owner.deviceID ?? deviceID)) : undefined;
+      const kept = owner.userID
+        ? readKept(this.#storage, keyOf(this.server, owner.userID, owner.deviceID ?? deviceID))
+        : undefined;
       if (kept) {
         Object.assign(more, { epoch: kept.epoch, positions: kept.positions });
         this.#positions = { ...kept.positions };
@@ -183,16 +211,20 @@ export class Client extends Emitter<Events> {
       if (notice.type === 'reload') this.#put(() => this.#reload(notice.timelines ?? []));
     });
     link.on('error', () => {}); // told by connecting and disconnected
-    link.on('publication', (c: ServerPublicationContext) => this.#put({ timeline: c.channel, seq: c.offset ?? 0, event: c.data as WireEvent }));
+    link.on('publication', (c: ServerPublicationContext) =>
+      this.#put({ timeline: c.channel, seq: c.offset ?? 0, event: c.data as WireEvent }),
+    );
     link.on('subscribed', (c: ServerSubscribedContext) => {
       const from = c.streamPosition?.offset;
       if (from !== undefined && !c.hasRecoveredPublications) this.#put(() => this.#processed(c.channel, from));
       if (c.wasRecovering && !c.recovered) this.#put(() => this.#reload([c.channel]));
     });
-    link.on('unsubscribed', (c) => this.#put(() => {
-      delete this.#positions[c.channel];
-      this.#keeper?.touch();
-    }));
+    link.on('unsubscribed', (c) =>
+      this.#put(() => {
+        delete this.#positions[c.channel];
+        this.#keeper?.touch();
+      }),
+    );
   }
 
   #connected(w: Welcome): void {
@@ -204,7 +236,9 @@ export class Client extends Emitter<Events> {
     for (const t of Object.keys(this.#positions)) if (first && !(t in w.positions)) delete this.#positions[t];
     if (this.#storage) {
       this.#keeper ??= new Keeper(this.#storage, keyOf(this.server, w.userID, w.deviceID), () => ({
-        epoch: this.#welcome?.epoch ?? '', positions: this.#positions, held: this.#ledger.held(),
+        epoch: this.#welcome?.epoch ?? '',
+        positions: this.#positions,
+        held: this.#ledger.held(),
       }));
     }
     const ended = w.ended ?? [];
@@ -213,7 +247,7 @@ export class Client extends Emitter<Events> {
       this.emit('onConnected', w);
       for (const s of w.statuses ?? []) this.emit('onUserStatusChanged', s);
       this.#tell(todo);
-      for (const v of ended) if (v.onlineUserOnly || first && w.reload?.length) this.#tell(this.#ledger.catchUp(v));
+      for (const v of ended) if (v.onlineUserOnly || (first && w.reload?.length)) this.#tell(this.#ledger.catchUp(v));
       this.#ended = ended;
       if (ended.length) setTimeout(() => this.#put(() => this.#catchUp()), endedTime);
       if (w.reload?.length) this.emit('onReload', { timelines: w.reload });
@@ -238,13 +272,17 @@ export class Client extends Emitter<Events> {
   async #look(inviteIDs: string[]): Promise<Schemas['Invitation'][]> {
     const list: Schemas['Invitation'][] = [];
     const ask = async (rest: string[]): Promise<void> => {
-      const { data } = await this.#link!.rpc('listInvitations', { inviteIDs: rest }) as { data: Response<'listInvitations'> };
+      const { data } = (await this.#link!.rpc('listInvitations', { inviteIDs: rest })) as {
+        data: Response<'listInvitations'>;
+      };
       const some = data.invitations ?? [];
       list.push(...some);
       if (data.more && some.length) await ask(rest.filter((id) => !some.some((v) => v.inviteID === id))); // one answer is bounded
     };
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, factsTime); });
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, factsTime);
+    });
     await Promise.race([ask(inviteIDs).catch(() => undefined), late]).finally(() => clearTimeout(timer));
     return [...list];
   }
@@ -316,8 +354,14 @@ export class Client extends Emitter<Events> {
         const todo = this.#ledger.event(m, stale);
         if (first) {
           this.emit('onSignaling', m);
-          const other = m.inviter === this.userID ? m.to ?? m.inviteeList?.[0] ?? m.answers?.[0]?.invitee ?? '' : m.inviter;
-          if (seq && m.actionType <= 7) this.emit('onRecvNewMessage', { conversationID: m.groupID ? `group_${m.groupID}` : `c2c_${other}`, seq, message: m });
+          const other =
+            m.inviter === this.userID ? (m.to ?? m.inviteeList?.[0] ?? m.answers?.[0]?.invitee ?? '') : m.inviter;
+          if (seq && m.actionType <= 7)
+            this.emit('onRecvNewMessage', {
+              conversationID: m.groupID ? `group_${m.groupID}` : `c2c_${other}`,
+              seq,
+              message: m,
+            });
         }
         this.#tell(todo);
         return;
@@ -331,9 +375,13 @@ export class Client extends Emitter<Events> {
         if (message.call) this.emit('onCallRecord', { conversationID, message, call: message.call });
         return;
       }
-      case 'messageRevoked': case 'messageModified': case 'messageDeleted': case 'readReceipt':
+      case 'messageRevoked':
+      case 'messageModified':
+      case 'messageDeleted':
+      case 'readReceipt':
         return tellMessage(this.userID, event as Schemas['MessageEvent'], emit);
-      case 'conversationRead': case 'conversationChanged':
+      case 'conversationRead':
+      case 'conversationChanged':
         return this.emit('onConversationChanged', event as Schemas['ConversationEvent']);
       case 'userStatus': {
         const { status } = event as Schemas['PersonEvent'];
@@ -374,10 +422,13 @@ export class Client extends Emitter<Events> {
   /** Keeps events about an invitation back while this device's own call about it has no answer. */
   #hold(verb: string, body: Record<string, unknown>): () => void {
     const ids: string[] = [];
-    if (verb === 'invite' || verb === 'inviteInGroup' || verb === 'accept' || verb === 'reject' || verb === 'cancel') ids.push(String(body['inviteID']));
+    if (verb === 'invite' || verb === 'inviteInGroup' || verb === 'accept' || verb === 'reject' || verb === 'cancel')
+      ids.push(String(body['inviteID']));
     if (verb === 'invite' && body['mergeGlare']) ids.push(`by ${String(body['invitee'])}`);
     let release = (): void => {};
-    const until = new Promise<void>((resolve) => { release = resolve; });
+    const until = new Promise<void>((resolve) => {
+      release = resolve;
+    });
     for (const id of ids) this.#held.set(id, [...(this.#held.get(id) ?? []), until]);
     return () => {
       for (const id of ids) {
@@ -393,17 +444,29 @@ export class Client extends Emitter<Events> {
     const deadline = performance.now() + (this.#options.callTimeout ?? 20_000);
     for (;;) {
       const link = await this.#opening;
-      if (!link || link.state === 'disconnected') throw new BeckonError({ code: Code.Disconnected, message: `${verb}: this client is not connected; call connect() first` });
+      if (!link || link.state === 'disconnected')
+        throw new BeckonError({
+          code: Code.Disconnected,
+          message: `${verb}: this client is not connected; call connect() first`,
+        });
       try {
         await link.ready(Math.max(1, deadline - performance.now()));
-        const { data } = await link.rpc(verb, body) as { data: unknown };
+        const { data } = (await link.rpc(verb, body)) as { data: unknown };
         if (data && typeof data === 'object' && 'code' in data) throw new BeckonError(data as Schemas['Error']);
         return data;
       } catch (err) {
         if (err instanceof BeckonError) throw err;
         const code = (err as { code?: number }).code ?? 0;
-        if (!passing.has(code) && this.#link?.state !== 'connecting') throw new BeckonError({ code: Code.Disconnected, message: `${verb}: ${(err as Error).message ?? 'the connection was closed'}` }, err);
-        if (performance.now() >= deadline) throw new BeckonError({ code: Code.Timeout, message: `${verb}: no answer in time; the call may have taken effect` }, err);
+        if (!passing.has(code) && this.#link?.state !== 'connecting')
+          throw new BeckonError(
+            { code: Code.Disconnected, message: `${verb}: ${(err as Error).message ?? 'the connection was closed'}` },
+            err,
+          );
+        if (performance.now() >= deadline)
+          throw new BeckonError(
+            { code: Code.Timeout, message: `${verb}: no answer in time; the call may have taken effect` },
+            err,
+          );
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
@@ -414,24 +477,38 @@ export class Client extends Emitter<Events> {
     const id = String(body['inviteID']);
     const { over = false, serverTime = 0 } = answer as { over?: boolean; serverTime?: number };
     switch (verb) {
-      case 'invite': case 'inviteInGroup': {
+      case 'invite':
+      case 'inviteInGroup': {
         const a = answer as Response<'invite'>;
-        const invitees = body['invitee'] ? [String(body['invitee'])] : (body['inviteeList'] as string[] | undefined) ?? [];
+        const invitees = body['invitee']
+          ? [String(body['invitee'])]
+          : ((body['inviteeList'] as string[] | undefined) ?? []);
         if (a.invitation) this.#ledger.opened(a.invitation, invitees, a.merged ?? false);
         return;
       }
-      case 'accept': return this.#ledger.acted(id, 'accepted', over, serverTime);
-      case 'reject': return this.#ledger.acted(id, 'rejected', over, serverTime);
-      case 'cancel': if (over) this.#ledger.acted(id, 'cancelled', true, serverTime);
+      case 'accept':
+        return this.#ledger.acted(id, 'accepted', over, serverTime);
+      case 'reject':
+        return this.#ledger.acted(id, 'rejected', over, serverTime);
+      case 'cancel':
+        if (over) this.#ledger.acted(id, 'cancelled', true, serverTime);
     }
     this.#keeper?.touch();
   }
 
   /** Sends a call while the page goes, and waits for nothing. For the SDK's own use. */
   callOnLeave<V extends keyof Verbs>(verb: V, request: Request<V>): void {
-    const headers = { Authorization: `Bearer ${this.#token}`, 'Content-Type': 'application/json', 'Beckon-Device': this.deviceID };
-    void fetch(`${this.server}/v1/${verb}`, { method: 'POST', keepalive: true, headers, body: JSON.stringify({ ...(verbs[verb] ? { requestID: newID() } : {}), ...request }) })
-      .catch(() => undefined);
+    const headers = {
+      Authorization: `Bearer ${this.#token}`,
+      'Content-Type': 'application/json',
+      'Beckon-Device': this.deviceID,
+    };
+    void fetch(`${this.server}/v1/${verb}`, {
+      method: 'POST',
+      keepalive: true,
+      headers,
+      body: JSON.stringify({ ...(verbs[verb] ? { requestID: newID() } : {}), ...request }),
+    }).catch(() => undefined);
   }
 
   /**
@@ -441,21 +518,34 @@ export class Client extends Emitter<Events> {
   async addInvitedSignaling(info: { inviteID: string }): Promise<Schemas['Invitation']> {
     const { invitation, mine } = await this.call('getInvitation', { inviteID: info.inviteID, limit: 1 });
     if (!invitation || mine?.state !== 'open') {
-      throw new BeckonError({ code: Code.Over, message: 'the invitation is no longer open for this user', ...(invitation ? { invitation } : {}) });
+      throw new BeckonError({
+        code: Code.Over,
+        message: 'the invitation is no longer open for this user',
+        ...(invitation ? { invitation } : {}),
+      });
     }
     this.#put(() => this.#tell(this.#ledger.snapshot([{ ...invitation, invitees: [mine] }], true)));
     return invitation;
   }
 
   /** Uploads a file for sendMessage: its bytes, what it is sent as, and its name. */
-  async uploadFile(body: Blob | Uint8Array, kind: 'image' | 'sound' | 'video' | 'file', name = ''): Promise<Schemas['UploadResponse']> {
+  async uploadFile(
+    body: Blob | Uint8Array,
+    kind: 'image' | 'sound' | 'video' | 'file',
+    name = '',
+  ): Promise<Schemas['UploadResponse']> {
     const { token } = this.#options;
     const type = body instanceof Blob && body.type ? body.type : 'application/octet-stream';
     const res = await fetch(`${this.server}/v1/files?kind=${kind}&name=${encodeURIComponent(name)}`, {
-      method: 'POST', body: body as BodyInit,
-      headers: { Authorization: `Bearer ${typeof token === 'string' ? token : await token()}`, 'Content-Type': type, 'Beckon-Device': this.deviceID },
+      method: 'POST',
+      body: body as BodyInit,
+      headers: {
+        Authorization: `Bearer ${typeof token === 'string' ? token : await token()}`,
+        'Content-Type': type,
+        'Beckon-Device': this.deviceID,
+      },
     });
-    const answer = await res.json() as Schemas['UploadResponse'] & Schemas['Error'];
+    const answer = (await res.json()) as Schemas['UploadResponse'] & Schemas['Error'];
     if (!res.ok) throw new BeckonError(answer);
     return answer;
   }
@@ -475,20 +565,31 @@ export function getSignalingInfo(message: unknown): Schemas['Signaling'] | undef
     }
   }
   if (m && typeof m === 'object' && 'event' in m) m = m.event as Schemas['Signaling'] | undefined;
-  if (!m || typeof m !== 'object' || m.businessID !== 1 || !m.inviteID || !(m.actionType >= 1 && m.actionType <= 8)) return undefined;
+  if (!m || typeof m !== 'object' || m.businessID !== 1 || !m.inviteID || !(m.actionType >= 1 && m.actionType <= 8))
+    return undefined;
   const { answers } = m;
   if (!answers?.length) return m;
-  return { ...m, inviteeList: answers.map((a) => a.invitee), data: answers[0]!.data ?? '', reason: answers[0]!.reason ?? '' };
+  return {
+    ...m,
+    inviteeList: answers.map((a) => a.invitee),
+    data: answers[0]!.data ?? '',
+    reason: answers[0]!.reason ?? '',
+  };
 }
 
 function positional(verb: string): BeckonError {
-  return new BeckonError({ code: 6017, field: 'request', message: `${verb} takes one object with named fields, as client.${verb}({ … }): see the type of its argument` });
+  return new BeckonError({
+    code: 6017,
+    field: 'request',
+    message: `${verb} takes one object with named fields, as client.${verb}({ … }): see the type of its argument`,
+  });
 }
 
 // Each verb is a method.
 for (const verb of Object.keys(verbs) as (keyof Verbs)[]) {
   Object.defineProperty(Client.prototype, verb, {
-    configurable: true, writable: true,
+    configurable: true,
+    writable: true,
     value(this: Client, ...args: unknown[]) {
       if (args.length > 1) return Promise.reject(positional(verb));
       return this.call(verb, (args[0] ?? {}) as Request<typeof verb>);

@@ -13,10 +13,12 @@ const maxDevices = 20;
 /** lock takes a lock for as long as the tab is open and reports whether it was free. */
 function lock(id: string): Promise<boolean> {
   return new Promise((resolve) => {
-    navigator.locks.request(`${deviceKey}.${id}`, { ifAvailable: true }, (got) => {
-      resolve(got !== null);
-      return got ? new Promise(() => {}) : undefined;
-    }).catch(() => resolve(false));
+    navigator.locks
+      .request(`${deviceKey}.${id}`, { ifAvailable: true }, (got) => {
+        resolve(got !== null);
+        return got ? new Promise(() => {}) : undefined;
+      })
+      .catch(() => resolve(false));
   });
 }
 

@@ -20,7 +20,12 @@ export class Emitter<Events> {
       const hint = near ? `did you mean ${near}?` : 'the names are in the README of the SDK, "Events"';
       throw new BeckonError({ code: 6017, field: 'event', message: `there is no event ${String(name)}: ${hint}` });
     }
-    if (typeof handler !== 'function') throw new BeckonError({ code: 6017, field: 'handler', message: `on('${String(name)}', handler) takes a function` });
+    if (typeof handler !== 'function')
+      throw new BeckonError({
+        code: 6017,
+        field: 'handler',
+        message: `on('${String(name)}', handler) takes a function`,
+      });
     let set = this.#handlers.get(name);
     if (!set) this.#handlers.set(name, (set = new Set()));
     set.add(handler as Handler<never>);
@@ -33,17 +38,25 @@ export class Emitter<Events> {
   }
 
   /** Resolves with the next such event that test accepts; rejects when the signal aborts. */
-  once<K extends keyof Events>(name: K, test: (event: Events[K]) => boolean = () => true, signal?: AbortSignal): Promise<Events[K]> {
+  once<K extends keyof Events>(
+    name: K,
+    test: (event: Events[K]) => boolean = () => true,
+    signal?: AbortSignal,
+  ): Promise<Events[K]> {
     return new Promise((resolve, reject) => {
       const off = this.on(name, (event) => {
         if (!test(event)) return;
         off();
         resolve(event);
       });
-      signal?.addEventListener('abort', () => {
-        off();
-        reject(signal.reason);
-      }, { once: true });
+      signal?.addEventListener(
+        'abort',
+        () => {
+          off();
+          reject(signal.reason);
+        },
+        { once: true },
+      );
     });
   }
 
@@ -53,7 +66,9 @@ export class Emitter<Events> {
       try {
         (handler as Handler<Events[K]>)(event);
       } catch (err) {
-        queueMicrotask(() => { throw err; });
+        queueMicrotask(() => {
+          throw err;
+        });
       }
     }
   }

@@ -2,7 +2,14 @@ import type { InvitationEvents } from './ledger.js';
 import type { Schemas } from './schema.js';
 
 /** What a message, a change of one, or a change of a group, a conversation or a person is on the wire. */
-export type WireEvent = Schemas['Signaling'] | Schemas['Message'] | Schemas['MessageEvent'] | Schemas['GroupEvent'] | Schemas['ConversationEvent'] | Schemas['PersonEvent'] | Schemas['RoomEvent'];
+export type WireEvent =
+  | Schemas['Signaling']
+  | Schemas['Message']
+  | Schemas['MessageEvent']
+  | Schemas['GroupEvent']
+  | Schemas['ConversationEvent']
+  | Schemas['PersonEvent']
+  | Schemas['RoomEvent'];
 
 /** The original's names for messages and for the client itself, raised beside ours. */
 export interface OriginalEvents {
@@ -22,8 +29,12 @@ export interface OriginalEvents {
 
 /** Which of our events the original's name stands beside. */
 const originals: Partial<Record<keyof Events, keyof OriginalEvents>> = {
-  onMessageRevoked: 'onRecvMessageRevoked', onMessageModified: 'onRecvMessageModified', onPeerRead: 'onRecvC2CReadReceipt', onGroupReadReceipts: 'onRecvMessageReadReceipts',
-  onConnected: 'onConnectSuccess', onSelfChanged: 'onSelfInfoUpdated',
+  onMessageRevoked: 'onRecvMessageRevoked',
+  onMessageModified: 'onRecvMessageModified',
+  onPeerRead: 'onRecvC2CReadReceipt',
+  onGroupReadReceipts: 'onRecvMessageReadReceipts',
+  onConnected: 'onConnectSuccess',
+  onSelfChanged: 'onSelfInfoUpdated',
 };
 
 /** The original's name that stands beside one of ours. */
@@ -107,25 +118,45 @@ export function tellGroup(e: Schemas['GroupEvent'], emit: Emit): void {
   const members = e.members ?? [];
   const member = members[0] ?? '';
   switch (e.tip) {
-    case 'groupCreated': return emit('onGroupCreated', { groupID });
-    case 'groupJoined': return emit('onGroupCreated', { groupID });
-    case 'quitFromGroup': return emit('onQuitFromGroup', { groupID });
-    case 'joinApplication': return emit('onReceiveJoinApplication', { groupID, member: member || opUser, reason: e.reason ?? '' });
-    case 'applicationProcessed': return emit('onApplicationProcessed', { groupID, opUser, agreed: e.agreed ?? false, reason: e.reason ?? '' });
-    case 'memberEnter': return emit('onMemberEnter', { groupID, members });
-    case 'memberInvited': return emit('onMemberInvited', { groupID, opUser, members });
-    case 'memberLeave': return emit('onMemberLeave', { groupID, member });
-    case 'memberKicked': return emit('onMemberKicked', { groupID, opUser, members });
-    case 'memberInfoChanged': return emit('onMemberInfoChanged', e);
-    case 'memberMarkChanged': return emit('onMemberMarkChanged', e);
-    case 'administratorGranted': return emit('onGrantAdministrator', { groupID, opUser, members });
-    case 'administratorRevoked': return emit('onRevokeAdministrator', { groupID, opUser, members });
-    case 'groupInfoChanged': case 'ownerChanged': return emit('onGroupInfoChanged', e);
-    case 'allMembersMuted': return emit('onAllGroupMembersMuted', { groupID, muted: e.on ?? false });
-    case 'attributesChanged': return emit('onGroupAttributeChanged', { groupID, attributes: e.attributes ?? {} });
-    case 'counterChanged': return emit('onGroupCounterChanged', { groupID, key: e.key ?? '', value: e.value ?? 0 });
-    case 'customData': return emit('onReceiveRESTCustomData', { groupID, data: e.data ?? '' });
-    case 'groupDismissed': return emit('onGroupDismissed', { groupID, opUser });
+    case 'groupCreated':
+      return emit('onGroupCreated', { groupID });
+    case 'groupJoined':
+      return emit('onGroupCreated', { groupID });
+    case 'quitFromGroup':
+      return emit('onQuitFromGroup', { groupID });
+    case 'joinApplication':
+      return emit('onReceiveJoinApplication', { groupID, member: member || opUser, reason: e.reason ?? '' });
+    case 'applicationProcessed':
+      return emit('onApplicationProcessed', { groupID, opUser, agreed: e.agreed ?? false, reason: e.reason ?? '' });
+    case 'memberEnter':
+      return emit('onMemberEnter', { groupID, members });
+    case 'memberInvited':
+      return emit('onMemberInvited', { groupID, opUser, members });
+    case 'memberLeave':
+      return emit('onMemberLeave', { groupID, member });
+    case 'memberKicked':
+      return emit('onMemberKicked', { groupID, opUser, members });
+    case 'memberInfoChanged':
+      return emit('onMemberInfoChanged', e);
+    case 'memberMarkChanged':
+      return emit('onMemberMarkChanged', e);
+    case 'administratorGranted':
+      return emit('onGrantAdministrator', { groupID, opUser, members });
+    case 'administratorRevoked':
+      return emit('onRevokeAdministrator', { groupID, opUser, members });
+    case 'groupInfoChanged':
+    case 'ownerChanged':
+      return emit('onGroupInfoChanged', e);
+    case 'allMembersMuted':
+      return emit('onAllGroupMembersMuted', { groupID, muted: e.on ?? false });
+    case 'attributesChanged':
+      return emit('onGroupAttributeChanged', { groupID, attributes: e.attributes ?? {} });
+    case 'counterChanged':
+      return emit('onGroupCounterChanged', { groupID, key: e.key ?? '', value: e.value ?? 0 });
+    case 'customData':
+      return emit('onReceiveRESTCustomData', { groupID, data: e.data ?? '' });
+    case 'groupDismissed':
+      return emit('onGroupDismissed', { groupID, opUser });
   }
 }
 
@@ -133,9 +164,18 @@ export function tellGroup(e: Schemas['GroupEvent'], emit: Emit): void {
 export function tellMessage(me: string, e: Schemas['MessageEvent'], emit: Emit): void {
   const conversationID = e.conversationID || conversationOf(me, e);
   switch (e.type) {
-    case 'messageRevoked': return emit('onMessageRevoked', { conversationID, messageID: e.messageID ?? '', by: e.by ?? '', reason: e.reason ?? '' });
-    case 'messageModified': if (e.message) emit('onMessageModified', { conversationID, message: e.message }); return;
-    case 'messageDeleted': return emit('onMessageDeleted', { conversationID, seqList: e.seqList ?? [] });
+    case 'messageRevoked':
+      return emit('onMessageRevoked', {
+        conversationID,
+        messageID: e.messageID ?? '',
+        by: e.by ?? '',
+        reason: e.reason ?? '',
+      });
+    case 'messageModified':
+      if (e.message) emit('onMessageModified', { conversationID, message: e.message });
+      return;
+    case 'messageDeleted':
+      return emit('onMessageDeleted', { conversationID, seqList: e.seqList ?? [] });
     case 'readReceipt':
       if (e.groupID) emit('onGroupReadReceipts', { groupID: e.groupID, receipts: e.receipts ?? [] });
       else emit('onPeerRead', { conversationID, seq: e.peerReadSeq ?? 0 });
@@ -158,16 +198,63 @@ export function tellOriginal(m: Schemas['Message'], emit: Emit): void {
 
 // Every name once, so that a name that does not exist is refused. The compiler holds it to the interface.
 const every: Record<keyof Events, 1> = {
-  onReceiveNewInvitation: 1, onInviteeAccepted: 1, onInviteeRejected: 1, onInvitationCancelled: 1, onInvitationTimeout: 1, onInvitationModified: 1,
-  onInviteeRinging: 1, onInvitationHandledByOtherDevice: 1, onSignaling: 1, onReceiveMessage: 1, onMessageRevoked: 1, onMessageModified: 1,
-  onMessageDeleted: 1, onPeerRead: 1, onGroupReadReceipts: 1, onConversationChanged: 1, onCallRecord: 1, onRoomRoleChanged: 1, onGroup: 1,
-  onMemberEnter: 1, onMemberInvited: 1, onMemberLeave: 1, onMemberKicked: 1, onMemberInfoChanged: 1, onMemberMarkChanged: 1,
-  onAllGroupMembersMuted: 1, onGroupCreated: 1, onGroupDismissed: 1, onGroupInfoChanged: 1, onGroupAttributeChanged: 1,
-  onGroupCounterChanged: 1, onReceiveJoinApplication: 1, onApplicationProcessed: 1, onGrantAdministrator: 1, onRevokeAdministrator: 1,
-  onQuitFromGroup: 1, onReceiveRESTCustomData: 1, onUserStatusChanged: 1, onSelfChanged: 1, onEvent: 1, onConnected: 1, onConnecting: 1,
-  onDisconnected: 1, onKickedOffline: 1, onUserSigExpired: 1, onReload: 1, onRecvNewMessage: 1, onRecvC2CTextMessage: 1, onRecvC2CCustomMessage: 1,
-  onRecvGroupTextMessage: 1, onRecvGroupCustomMessage: 1, onRecvMessageRevoked: 1, onRecvMessageModified: 1, onRecvC2CReadReceipt: 1,
-  onRecvMessageReadReceipts: 1, onConnectSuccess: 1, onSelfInfoUpdated: 1,
+  onReceiveNewInvitation: 1,
+  onInviteeAccepted: 1,
+  onInviteeRejected: 1,
+  onInvitationCancelled: 1,
+  onInvitationTimeout: 1,
+  onInvitationModified: 1,
+  onInviteeRinging: 1,
+  onInvitationHandledByOtherDevice: 1,
+  onSignaling: 1,
+  onReceiveMessage: 1,
+  onMessageRevoked: 1,
+  onMessageModified: 1,
+  onMessageDeleted: 1,
+  onPeerRead: 1,
+  onGroupReadReceipts: 1,
+  onConversationChanged: 1,
+  onCallRecord: 1,
+  onRoomRoleChanged: 1,
+  onGroup: 1,
+  onMemberEnter: 1,
+  onMemberInvited: 1,
+  onMemberLeave: 1,
+  onMemberKicked: 1,
+  onMemberInfoChanged: 1,
+  onMemberMarkChanged: 1,
+  onAllGroupMembersMuted: 1,
+  onGroupCreated: 1,
+  onGroupDismissed: 1,
+  onGroupInfoChanged: 1,
+  onGroupAttributeChanged: 1,
+  onGroupCounterChanged: 1,
+  onReceiveJoinApplication: 1,
+  onApplicationProcessed: 1,
+  onGrantAdministrator: 1,
+  onRevokeAdministrator: 1,
+  onQuitFromGroup: 1,
+  onReceiveRESTCustomData: 1,
+  onUserStatusChanged: 1,
+  onSelfChanged: 1,
+  onEvent: 1,
+  onConnected: 1,
+  onConnecting: 1,
+  onDisconnected: 1,
+  onKickedOffline: 1,
+  onUserSigExpired: 1,
+  onReload: 1,
+  onRecvNewMessage: 1,
+  onRecvC2CTextMessage: 1,
+  onRecvC2CCustomMessage: 1,
+  onRecvGroupTextMessage: 1,
+  onRecvGroupCustomMessage: 1,
+  onRecvMessageRevoked: 1,
+  onRecvMessageModified: 1,
+  onRecvC2CReadReceipt: 1,
+  onRecvMessageReadReceipts: 1,
+  onConnectSuccess: 1,
+  onSelfInfoUpdated: 1,
 };
 
 /** The events that there are. */

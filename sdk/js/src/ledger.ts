@@ -74,7 +74,15 @@ interface Entry {
 }
 
 // The action types of PROTOCOL.md section 3.
-const INVITE = 1, CANCEL = 2, ACCEPT = 3, REJECT = 4, TIMEOUT = 5, MODIFY = 6, ADD = 7, RINGING = 8, DIGEST = 9;
+const INVITE = 1,
+  CANCEL = 2,
+  ACCEPT = 3,
+  REJECT = 4,
+  TIMEOUT = 5,
+  MODIFY = 6,
+  ADD = 7,
+  RINGING = 8,
+  DIGEST = 9;
 
 // Long enough for an event that comes on a second timeline.
 const maxEnded = 1000;
@@ -84,8 +92,26 @@ export const maxNamed = 200;
 
 function entry(from: Partial<Entry>): Entry {
   return {
-    inviter: '', groupID: '', data: '', invitees: [], everyone: false, count: 0, online: false, known: false, asked: false, mine: 'open',
-    acted: false, rang: false, stale: false, live: false, heard: new Set(), floor: 0, told: new Set(), since: 0, time: 0, ...from,
+    inviter: '',
+    groupID: '',
+    data: '',
+    invitees: [],
+    everyone: false,
+    count: 0,
+    online: false,
+    known: false,
+    asked: false,
+    mine: 'open',
+    acted: false,
+    rang: false,
+    stale: false,
+    live: false,
+    heard: new Set(),
+    floor: 0,
+    told: new Set(),
+    since: 0,
+    time: 0,
+    ...from,
   };
 }
 
@@ -120,13 +146,18 @@ export class Ledger {
 
   /** The open invitations that concern this user, with the time of the last event of each: at most 200, the newest. */
   held(): Record<string, number> {
-    const mine = [...this.#held].filter(([, e]) => e.known && (e.asked || e.inviter === this.me)).map(([id, e]) => [id, e.time] as const);
+    const mine = [...this.#held]
+      .filter(([, e]) => e.known && (e.asked || e.inviter === this.me))
+      .map(([id, e]) => [id, e.time] as const);
     return Object.fromEntries([...(this.#connected ? [] : Object.entries(this.#kept)), ...mine].slice(-maxNamed));
   }
 
   /** The invitations whose answers may have been missed, because their events are not stored. */
   unsure(): string[] {
-    return [...this.#held].filter(([, e]) => e.online && (e.asked || e.inviter === this.me)).map(([id]) => id).slice(-maxNamed);
+    return [...this.#held]
+      .filter(([, e]) => e.online && (e.asked || e.inviter === this.me))
+      .map(([id]) => id)
+      .slice(-maxNamed);
   }
 
   /** Whether the facts of an event's invitation have to be asked for. */
@@ -142,9 +173,21 @@ export class Ledger {
     const own = v.invitees?.find((p) => p.userID === this.me);
     const invitees = v.inviteeList ?? (v.invitees ?? []).map((p) => p.userID);
     Object.assign(e, {
-      inviter: v.inviter, groupID: v.groupID ?? '', data: v.data, invitees, everyone: v.everyone ?? false, online: v.onlineUserOnly ?? false, known: true,
-      count: v.inviteeCount ?? Math.max(invitees.length, Object.values(v.counts ?? {}).reduce((a, b) => a + b, 0)),
-      asked: v.inviter !== this.me && (own !== undefined || e.acted), time: Math.max(e.time, e.since),
+      inviter: v.inviter,
+      groupID: v.groupID ?? '',
+      data: v.data,
+      invitees,
+      everyone: v.everyone ?? false,
+      online: v.onlineUserOnly ?? false,
+      known: true,
+      count:
+        v.inviteeCount ??
+        Math.max(
+          invitees.length,
+          Object.values(v.counts ?? {}).reduce((a, b) => a + b, 0),
+        ),
+      asked: v.inviter !== this.me && (own !== undefined || e.acted),
+      time: Math.max(e.time, e.since),
     });
     if (own && !e.acted && (own.decidedAt ?? Infinity) <= upTo) e.mine = own.state;
     return e;
@@ -159,8 +202,16 @@ export class Ledger {
 
   #facts(id: string, e: Entry, m: Partial<Signaling>, inviteeList: string[]): InvitationFacts {
     return {
-      inviteID: id, inviter: e.inviter, groupID: e.groupID, inviteeList, everyone: m.everyone ?? false, inviteeCount: Math.max(m.inviteeCount ?? 0, inviteeList.length),
-      data: m.data ?? '', invitationData: e.data, reason: m.reason ?? '', over: m.over ?? false,
+      inviteID: id,
+      inviter: e.inviter,
+      groupID: e.groupID,
+      inviteeList,
+      everyone: m.everyone ?? false,
+      inviteeCount: Math.max(m.inviteeCount ?? 0, inviteeList.length),
+      data: m.data ?? '',
+      invitationData: e.data,
+      reason: m.reason ?? '',
+      over: m.over ?? false,
     };
   }
 
@@ -182,8 +233,10 @@ export class Ledger {
     this.#connected = true;
     for (const [id, e] of [...this.#held]) {
       e.live = false;
-      if (!e.online || more || invitations.some((v) => v.inviteID === id) || ended.some((v) => v.inviteID === id)) continue;
-      if (e.mine === 'open' && e.asked) todo.push(this.#lose(id)); // nothing is left of it
+      if (!e.online || more || invitations.some((v) => v.inviteID === id) || ended.some((v) => v.inviteID === id))
+        continue;
+      if (e.mine === 'open' && e.asked)
+        todo.push(this.#lose(id)); // nothing is left of it
       else this.#end(id);
     }
     return todo;
@@ -198,7 +251,10 @@ export class Ledger {
   /** Ends what this user held open, and the snapshot did not know any more, when too much was missed. */
   reload(invitations: Invitation[], more: boolean): Notice[] {
     if (more) return [];
-    return [...this.#held].filter(([id, e]) => e.asked && e.mine === 'open' && !e.stale && !e.live && !invitations.some((v) => v.inviteID === id))
+    return [...this.#held]
+      .filter(
+        ([id, e]) => e.asked && e.mine === 'open' && !e.stale && !e.live && !invitations.some((v) => v.inviteID === id),
+      )
       .map(([id]) => this.#lose(id));
   }
 
@@ -206,20 +262,39 @@ export class Ledger {
   catchUp(v: Invitation): Notice[] {
     if (this.#ended.has(v.inviteID)) return [];
     const e = this.learn(v, this.#kept[v.inviteID] ?? 0);
-    const common = { inviteID: v.inviteID, inviter: e.inviter, groupID: e.groupID, version: v.version, time: v.serverTime };
+    const common = {
+      inviteID: v.inviteID,
+      inviter: e.inviter,
+      groupID: e.groupID,
+      version: v.version,
+      time: v.serverTime,
+    };
     const todo: Signaling[] = [];
     if (v.data !== e.data) todo.push({ ...common, actionType: MODIFY, data: v.data } as Signaling);
-    const news = (v.invitees ?? []).filter((p) => p.state !== 'open' && !e.told.has(p.userID) && (p.decidedAt ?? Infinity) > e.since)
+    const news = (v.invitees ?? [])
+      .filter((p) => p.state !== 'open' && !e.told.has(p.userID) && (p.decidedAt ?? Infinity) > e.since)
       .sort((a, b) => (a.decidedAt ?? 0) - (b.decidedAt ?? 0));
     for (const p of news) {
       const last = todo.at(-1);
-      const actionType = p.state === 'accepted' ? ACCEPT : p.state === 'rejected' ? REJECT : p.state === 'cancelled' ? CANCEL : TIMEOUT;
+      const actionType =
+        p.state === 'accepted' ? ACCEPT : p.state === 'rejected' ? REJECT : p.state === 'cancelled' ? CANCEL : TIMEOUT;
       if (actionType === ACCEPT || actionType === REJECT) {
-        todo.push({ ...common, actionType, answers: [{ invitee: p.userID, actionType, data: p.data, reason: p.reason, time: p.decidedAt ?? 0 }] } as Signaling);
+        todo.push({
+          ...common,
+          actionType,
+          answers: [{ invitee: p.userID, actionType, data: p.data, reason: p.reason, time: p.decidedAt ?? 0 }],
+        } as Signaling);
       } else if (last?.actionType === actionType && last.data === p.data && last.reason === p.reason) {
         last.inviteeList!.push(p.userID);
       } else {
-        todo.push({ ...common, actionType, inviteeList: [p.userID], data: p.data, reason: p.reason, from: p.reason ? '' : e.inviter } as Signaling);
+        todo.push({
+          ...common,
+          actionType,
+          inviteeList: [p.userID],
+          data: p.data,
+          reason: p.reason,
+          from: p.reason ? '' : e.inviter,
+        } as Signaling);
       }
     }
     const last = todo.at(-1);
@@ -264,7 +339,9 @@ export class Ledger {
   #digested(m: Signaling, e: Entry): Notice[] {
     if (m.inviter === this.me) return [];
     const tell = (name: 'onInviteeAccepted' | 'onInviteeRejected', users: string[] = []): Notice[] =>
-      users.filter((u) => u !== this.me && !e.told.has(u)).map((invitee) => ({ name, event: { ...this.#facts(m.inviteID, e, {}, [invitee]), invitee } }));
+      users
+        .filter((u) => u !== this.me && !e.told.has(u))
+        .map((invitee) => ({ name, event: { ...this.#facts(m.inviteID, e, {}, [invitee]), invitee } }));
     const todo = [...tell('onInviteeAccepted', m.digest?.accepted), ...tell('onInviteeRejected', m.digest?.rejected)];
     const last = todo.at(-1);
     if (last) last.event.over = m.over ?? false;
@@ -280,9 +357,17 @@ export class Ledger {
       case TIMEOUT:
         return this.#closed(m, e);
       case MODIFY:
-        return [{ name: 'onInvitationModified', event: this.#facts(m.inviteID, e, { everyone: e.everyone, inviteeCount: e.count, ...m }, e.invitees) }];
+        return [
+          {
+            name: 'onInvitationModified',
+            event: this.#facts(m.inviteID, e, { everyone: e.everyone, inviteeCount: e.count, ...m }, e.invitees),
+          },
+        ];
       case RINGING:
-        return (m.inviteeList ?? []).map((invitee) => ({ name: 'onInviteeRinging', event: { ...this.#facts(m.inviteID, e, {}, [invitee]), invitee } }));
+        return (m.inviteeList ?? []).map((invitee) => ({
+          name: 'onInviteeRinging',
+          event: { ...this.#facts(m.inviteID, e, {}, [invitee]), invitee },
+        }));
     }
     return [];
   }
@@ -290,12 +375,27 @@ export class Ledger {
   #invited(m: Signaling, known: Entry | undefined, stale: boolean): Notice[] {
     const invitees = m.inviteeList ?? [];
     const facts = {
-      inviter: m.inviter, groupID: m.groupID ?? '', data: m.data ?? '', invitees, everyone: m.everyone ?? false, count: Math.max(m.inviteeCount ?? 0, invitees.length),
-      online: m.onlineUserOnly ?? false, known: true, asked: m.inviter !== this.me && ((m.everyone ?? false) || invitees.includes(this.me)),
+      inviter: m.inviter,
+      groupID: m.groupID ?? '',
+      data: m.data ?? '',
+      invitees,
+      everyone: m.everyone ?? false,
+      count: Math.max(m.inviteeCount ?? 0, invitees.length),
+      online: m.onlineUserOnly ?? false,
+      known: true,
+      asked: m.inviter !== this.me && ((m.everyone ?? false) || invitees.includes(this.me)),
     };
     if (known) {
       if (!known.known) Object.assign(known, facts, { asked: facts.asked || known.asked }); // this device answered before the invite came
-      if (known.rang || known.acted || known.mine !== 'open' || m.inviter === this.me || stale || this.#ended.has(m.inviteID)) return [];
+      if (
+        known.rang ||
+        known.acted ||
+        known.mine !== 'open' ||
+        m.inviter === this.me ||
+        stale ||
+        this.#ended.has(m.inviteID)
+      )
+        return [];
       return [this.#rings(m.inviteID, known, m.notice)]; // an event about it overtook it on another timeline
     }
     const e = entry(facts);
@@ -327,10 +427,16 @@ export class Ledger {
         if (e.acted || (e.mine !== 'open' && e.known)) continue; // this device's own, or told before on another timeline
         e.asked = true;
         e.mine = rejected ? 'rejected' : 'accepted';
-        todo.push({ name: 'onInvitationHandledByOtherDevice', event: { ...facts, action: rejected ? 'reject' : 'accept' } });
+        todo.push({
+          name: 'onInvitationHandledByOtherDevice',
+          event: { ...facts, action: rejected ? 'reject' : 'accept' },
+        });
       }
       if (e.stale && stale) continue;
-      todo.push({ name: rejected ? 'onInviteeRejected' : 'onInviteeAccepted', event: { ...facts, invitee: a.invitee } });
+      todo.push({
+        name: rejected ? 'onInviteeRejected' : 'onInviteeAccepted',
+        event: { ...facts, invitee: a.invitee },
+      });
     }
     const last = todo.at(-1);
     if (last) last.event.over = m.over ?? false;
@@ -341,15 +447,17 @@ export class Ledger {
   #closed(m: Signaling, e: Entry): Notice[] {
     const timeout = m.actionType === TIMEOUT;
     const others = (m.inviteeList ?? []).filter((u) => u !== this.me);
-    const concerned = e.mine === 'open' && (others.length < (m.inviteeList?.length ?? 0) || ((m.everyone ?? false) && e.asked));
+    const concerned =
+      e.mine === 'open' && (others.length < (m.inviteeList?.length ?? 0) || ((m.everyone ?? false) && e.asked));
     if (concerned) e.mine = timeout ? 'timedOut' : 'cancelled';
     else if (others.length === 0 && !m.everyone && m.inviteeList?.length) return []; // told before
     for (const u of m.inviteeList ?? []) e.told.add(u);
     if (!concerned && !m.over && e.asked && e.mine === 'open') return []; // it still rings here: another's ending must not stop it
-    const list = concerned ? m.inviteeList?.includes(this.me) ? m.inviteeList : [...others, this.me] : others;
+    const list = concerned ? (m.inviteeList?.includes(this.me) ? m.inviteeList : [...others, this.me]) : others;
     const facts = this.#facts(m.inviteID, e, m, list);
     if (timeout) return [{ name: 'onInvitationTimeout', event: facts }];
-    if (m.inviter === this.me && m.from === this.me) return [{ name: 'onInvitationHandledByOtherDevice', event: { ...facts, action: 'cancel' } }];
+    if (m.inviter === this.me && m.from === this.me)
+      return [{ name: 'onInvitationHandledByOtherDevice', event: { ...facts, action: 'cancel' } }];
     return [{ name: 'onInvitationCancelled', event: facts }];
   }
 

@@ -63,10 +63,15 @@ export async function ownerOf(token: string): Promise<{ userID: string; deviceID
   try {
     const [, payload] = token.split('.');
     if (payload) {
-      const claims = JSON.parse(await unpack(payload, /[-_]/g, (c) => (c === '-' ? '+' : '/'))) as { sub?: string; device?: string };
+      const claims = JSON.parse(await unpack(payload, /[-_]/g, (c) => (c === '-' ? '+' : '/'))) as {
+        sub?: string;
+        device?: string;
+      };
       return { userID: claims.sub ?? '', ...(claims.device ? { deviceID: claims.device } : {}) };
     }
-    const sig = JSON.parse(await unpack(token, /[*_-]/g, (c) => (c === '*' ? '+' : c === '-' ? '/' : '='), true)) as { 'TLS.identifier'?: string };
+    const sig = JSON.parse(await unpack(token, /[*_-]/g, (c) => (c === '*' ? '+' : c === '-' ? '/' : '='), true)) as {
+      'TLS.identifier'?: string;
+    };
     return { userID: sig['TLS.identifier'] ?? '' };
   } catch {
     return { userID: '' };

@@ -17,19 +17,29 @@ function bytes(text: string): Uint8Array<ArrayBuffer> {
  * Lets the server reach this browser while no page of it is connected. Ask for the permission to show notifications first, and
  * call it with each start of the page: browsers change their subscriptions.
  */
-export async function enablePush(client: Client, registration: ServiceWorkerRegistration, language = navigator.language): Promise<void> {
+export async function enablePush(
+  client: Client,
+  registration: ServiceWorkerRegistration,
+  language = navigator.language,
+): Promise<void> {
   const { webPushKey } = await client.getPushConfig({});
-  if (!webPushKey) throw new BeckonError({ code: Code.NotAdmitted, message: 'this server sends no pushes to browsers' });
+  if (!webPushKey)
+    throw new BeckonError({ code: Code.NotAdmitted, message: 'this server sends no pushes to browsers' });
   const key = bytes(webPushKey);
   let subscription = await registration.pushManager.getSubscription();
   const made = new Uint8Array(subscription?.options.applicationServerKey ?? new ArrayBuffer(0));
-  if (subscription && (made.length !== key.length || made.some((b, i) => b !== key[i]))) { // of another house
+  if (subscription && (made.length !== key.length || made.some((b, i) => b !== key[i]))) {
+    // of another house
     await subscription.unsubscribe();
     subscription = null;
   }
   subscription ??= await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
   const { endpoint, keys } = subscription.toJSON();
-  await client.setPushToken({ provider: 'webPush', subscription: { endpoint: endpoint ?? '', keys: { p256dh: keys?.p256dh ?? '', auth: keys?.auth ?? '' } }, language });
+  await client.setPushToken({
+    provider: 'webPush',
+    subscription: { endpoint: endpoint ?? '', keys: { p256dh: keys?.p256dh ?? '', auth: keys?.auth ?? '' } },
+    language,
+  });
 }
 
 /** Lets the server reach this browser no longer: call it before signing out. */
@@ -42,12 +52,18 @@ export async function disablePush(client: Client, registration: ServiceWorkerReg
  * Answers the invitation of a push, or says that it rings, without a connection and without signing in: the push carries a token for
  * that one invitation.
  */
-export async function answerPush(push: Push, verb: 'accept' | 'reject' | 'ring', more: { data?: string; reason?: string } = {}, server = ''): Promise<void> {
+export async function answerPush(
+  push: Push,
+  verb: 'accept' | 'reject' | 'ring',
+  more: { data?: string; reason?: string } = {},
+  server = '',
+): Promise<void> {
   const res = await fetch(`${server}/v1/${verb}`, {
-    method: 'POST', headers: { Authorization: `Bearer ${push.answerToken ?? ''}`, 'Content-Type': 'application/json' },
+    method: 'POST',
+    headers: { Authorization: `Bearer ${push.answerToken ?? ''}`, 'Content-Type': 'application/json' },
     body: JSON.stringify({ inviteID: push.signaling?.inviteID ?? '', ...more }),
   });
   if (res.ok) return;
-  const refusal = await res.json().catch(() => undefined) as Schemas['Error'] | undefined;
+  const refusal = (await res.json().catch(() => undefined)) as Schemas['Error'] | undefined;
   throw new BeckonError(refusal ?? { code: Code.Timeout, message: `the server answered ${res.status}` });
 }

@@ -1,6 +1,15 @@
 import {
-  ConnectionQuality, DisconnectReason, Room as LiveKitRoom, RoomEvent, Track, type LocalTrackPublication, type Participant, type RemoteParticipant,
-  type RemoteTrack, type RemoteTrackPublication, type VideoCaptureOptions,
+  ConnectionQuality,
+  DisconnectReason,
+  Room as LiveKitRoom,
+  RoomEvent,
+  Track,
+  type LocalTrackPublication,
+  type Participant,
+  type RemoteParticipant,
+  type RemoteTrack,
+  type RemoteTrackPublication,
+  type VideoCaptureOptions,
 } from 'livekit-client';
 import type { Client } from './client.js';
 import { Emitter } from './emitter.js';
@@ -43,8 +52,21 @@ export interface RoomEvents {
 }
 
 const every: Record<keyof RoomEvents, 1> = {
-  onEnterRoom: 1, onExitRoom: 1, onRemoteUserEnterRoom: 1, onRemoteUserLeaveRoom: 1, onUserVideoAvailable: 1, onUserSubStreamAvailable: 1, onUserAudioAvailable: 1,
-  onUserVoiceVolume: 1, onNetworkQuality: 1, onConnectionLost: 1, onConnectionRecovery: 1, onRoleChanged: 1, onAudioBlocked: 1, onLocalChanged: 1, onRecvCustomCmdMsg: 1,
+  onEnterRoom: 1,
+  onExitRoom: 1,
+  onRemoteUserEnterRoom: 1,
+  onRemoteUserLeaveRoom: 1,
+  onUserVideoAvailable: 1,
+  onUserSubStreamAvailable: 1,
+  onUserAudioAvailable: 1,
+  onUserVoiceVolume: 1,
+  onNetworkQuality: 1,
+  onConnectionLost: 1,
+  onConnectionRecovery: 1,
+  onRoleChanged: 1,
+  onAudioBlocked: 1,
+  onLocalChanged: 1,
+  onRecvCustomCmdMsg: 1,
 };
 const roomEvents: ReadonlySet<string> = new Set(Object.keys(every));
 
@@ -89,9 +111,15 @@ export class Room extends Emitter<RoomEvents> {
     return [...(this.#room?.remoteParticipants.keys() ?? [])];
   }
 
-  get camera(): boolean { return this.#room?.localParticipant.isCameraEnabled ?? false; }
-  get microphone(): boolean { return this.#room?.localParticipant.isMicrophoneEnabled ?? false; }
-  get screen(): boolean { return this.#room?.localParticipant.isScreenShareEnabled ?? false; }
+  get camera(): boolean {
+    return this.#room?.localParticipant.isCameraEnabled ?? false;
+  }
+  get microphone(): boolean {
+    return this.#room?.localParticipant.isMicrophoneEnabled ?? false;
+  }
+  get screen(): boolean {
+    return this.#room?.localParticipant.isScreenShareEnabled ?? false;
+  }
 
   /** LiveKit's own room, for what is not here. */
   get livekit(): LiveKitRoom | undefined {
@@ -103,7 +131,8 @@ export class Room extends Emitter<RoomEvents> {
     const began = performance.now();
     const turn = ++this.#turn;
     const must = (): void => {
-      if (this.#turn !== turn) throw new BeckonError({ code: Code.Disconnected, message: 'the room was left while it was entered' });
+      if (this.#turn !== turn)
+        throw new BeckonError({ code: Code.Disconnected, message: 'the room was left while it was entered' });
     };
     await this.#leave('hangup');
     must();
@@ -115,11 +144,18 @@ export class Room extends Emitter<RoomEvents> {
     this.#granted = way.granted as Role;
     this.#listen(room);
     try {
-      await room.connect(way.url || this.#client.server.replace(/^http/, 'ws'), way.token, { websocketTimeout: 5000, peerConnectionTimeout: 8000, maxRetries: 0 });
+      await room.connect(way.url || this.#client.server.replace(/^http/, 'ws'), way.token, {
+        websocketTimeout: 5000,
+        peerConnectionTimeout: 8000,
+        maxRetries: 0,
+      });
     } catch (err) {
       this.#forget(room);
       must();
-      throw new BeckonError({ code: Code.NoMedia, message: `the media server cannot be reached: ${(err as Error).message}` }, err);
+      throw new BeckonError(
+        { code: Code.NoMedia, message: `the media server cannot be reached: ${(err as Error).message}` },
+        err,
+      );
     }
     if (this.#room !== room) {
       await room.disconnect();
@@ -167,7 +203,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #must(): LiveKitRoom {
-    if (!this.#room) throw new BeckonError({ code: 6017, field: 'roomID', message: 'this device is in no room; enter one first' });
+    if (!this.#room)
+      throw new BeckonError({ code: 6017, field: 'roomID', message: 'this device is in no room; enter one first' });
     return this.#room;
   }
 
@@ -215,7 +252,7 @@ export class Room extends Emitter<RoomEvents> {
   /** Shows somebody's picture in an element. It answers whether there is one; else wait for onUserVideoAvailable. */
   startRemoteView(userID: string, element: HTMLVideoElement, source: Source = 'camera'): boolean {
     const who = this.#room?.remoteParticipants.get(userID);
-    const publication = who && this.#publication(who, source) as RemoteTrackPublication | undefined;
+    const publication = who && (this.#publication(who, source) as RemoteTrackPublication | undefined);
     publication?.setSubscribed(true);
     publication?.track?.attach(element);
     return publication?.track !== undefined;
@@ -224,7 +261,7 @@ export class Room extends Emitter<RoomEvents> {
   /** Shows it no longer, and lets the server send it no longer when no element is given. */
   stopRemoteView(userID: string, element?: HTMLVideoElement, source: Source = 'camera'): void {
     const who = this.#room?.remoteParticipants.get(userID);
-    const publication = who && this.#publication(who, source) as RemoteTrackPublication | undefined;
+    const publication = who && (this.#publication(who, source) as RemoteTrackPublication | undefined);
     if (element) publication?.track?.detach(element);
     else publication?.setSubscribed(false);
   }
@@ -232,7 +269,12 @@ export class Room extends Emitter<RoomEvents> {
   /** Speaks, or only listens, within what was granted. */
   async switchRole(role: Role): Promise<void> {
     const room = this.#must();
-    const changed = this.role === role ? undefined : new Promise<void>((resolve) => { room.once(RoomEvent.ParticipantPermissionsChanged, () => resolve()); });
+    const changed =
+      this.role === role
+        ? undefined
+        : new Promise<void>((resolve) => {
+            room.once(RoomEvent.ParticipantPermissionsChanged, () => resolve());
+          });
     await this.#client.switchRole({ roomID: this.#id, role });
     if (role === 'anchor') this.#granted = 'anchor';
     await Promise.race([changed, new Promise((resolve) => setTimeout(resolve, 3000))]);
@@ -249,7 +291,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #publication(p: Participant, source: Source): LocalTrackPublication | RemoteTrackPublication | undefined {
-    return p.getTrackPublication(source === 'camera' ? Track.Source.Camera : Track.Source.ScreenShare) as LocalTrackPublication | RemoteTrackPublication | undefined;
+    return p.getTrackPublication(source === 'camera' ? Track.Source.Camera : Track.Source.ScreenShare) as
+      LocalTrackPublication | RemoteTrackPublication | undefined;
   }
 
   #entered(p: RemoteParticipant): void {
@@ -261,7 +304,9 @@ export class Room extends Emitter<RoomEvents> {
   /** Tells of a track of somebody's, if it changed whether it is there. */
   #look(p: RemoteParticipant, pub: RemoteTrackPublication): void {
     const names = {
-      [Track.Source.Camera]: 'onUserVideoAvailable', [Track.Source.ScreenShare]: 'onUserSubStreamAvailable', [Track.Source.Microphone]: 'onUserAudioAvailable',
+      [Track.Source.Camera]: 'onUserVideoAvailable',
+      [Track.Source.ScreenShare]: 'onUserSubStreamAvailable',
+      [Track.Source.Microphone]: 'onUserAudioAvailable',
     } as const;
     const name = names[pub.source as keyof typeof names];
     if (!name || !this.#in) return;
@@ -283,8 +328,10 @@ export class Room extends Emitter<RoomEvents> {
   #listen(room: LiveKitRoom): void {
     globalThis.addEventListener?.('pagehide', this.#pageGoes);
     const look = (pub: RemoteTrackPublication, p: RemoteParticipant): void => this.#look(p, pub);
-    const local = (): void => this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
-    room.on(RoomEvent.ParticipantConnected, (p) => this.#entered(p))
+    const local = (): void =>
+      this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
+    room
+      .on(RoomEvent.ParticipantConnected, (p) => this.#entered(p))
       .on(RoomEvent.ParticipantDisconnected, (p) => {
         if (!this.#in) return;
         for (const pub of p.trackPublications.values()) this.#look(p, pub as RemoteTrackPublication);
@@ -307,19 +354,31 @@ export class Room extends Emitter<RoomEvents> {
         look(pub, p);
       })
       .on(RoomEvent.TrackUnpublished, look)
-      .on(RoomEvent.TrackMuted, (pub, p) => (p.isLocal ? local() : look(pub as RemoteTrackPublication, p as RemoteParticipant)))
-      .on(RoomEvent.TrackUnmuted, (pub, p) => (p.isLocal ? local() : look(pub as RemoteTrackPublication, p as RemoteParticipant)))
+      .on(RoomEvent.TrackMuted, (pub, p) =>
+        p.isLocal ? local() : look(pub as RemoteTrackPublication, p as RemoteParticipant),
+      )
+      .on(RoomEvent.TrackUnmuted, (pub, p) =>
+        p.isLocal ? local() : look(pub as RemoteTrackPublication, p as RemoteParticipant),
+      )
       .on(RoomEvent.LocalTrackPublished, local)
       .on(RoomEvent.LocalTrackUnpublished, local)
-      .on(RoomEvent.ActiveSpeakersChanged, (list) => this.emit('onUserVoiceVolume', { volumes: Object.fromEntries(list.map((p) => [p.identity, Math.round(p.audioLevel * 100)])) }))
-      .on(RoomEvent.ConnectionQualityChanged, (q, p) => this.emit('onNetworkQuality', { userID: p.identity, quality: qualityOf(q) }))
+      .on(RoomEvent.ActiveSpeakersChanged, (list) =>
+        this.emit('onUserVoiceVolume', {
+          volumes: Object.fromEntries(list.map((p) => [p.identity, Math.round(p.audioLevel * 100)])),
+        }),
+      )
+      .on(RoomEvent.ConnectionQualityChanged, (q, p) =>
+        this.emit('onNetworkQuality', { userID: p.identity, quality: qualityOf(q) }),
+      )
       .on(RoomEvent.Reconnecting, () => this.emit('onConnectionLost', { roomID: this.#id }))
       .on(RoomEvent.Reconnected, () => this.emit('onConnectionRecovery', { roomID: this.#id }))
       .on(RoomEvent.AudioPlaybackStatusChanged, () => this.emit('onAudioBlocked', { blocked: !room.canPlaybackAudio }))
       .on(RoomEvent.ParticipantPermissionsChanged, (_, p) => {
         if (p.isLocal) this.emit('onRoleChanged', { role: this.role });
       })
-      .on(RoomEvent.DataReceived, (data, p, _, topic) => this.emit('onRecvCustomCmdMsg', { userID: p?.identity ?? '', topic: topic ?? '', data }))
+      .on(RoomEvent.DataReceived, (data, p, _, topic) =>
+        this.emit('onRecvCustomCmdMsg', { userID: p?.identity ?? '', topic: topic ?? '', data }),
+      )
       .on(RoomEvent.Disconnected, (reason) => {
         if (this.#room !== room) return;
         const was = this.#in; // else enterRoom says why it failed
@@ -331,20 +390,31 @@ export class Room extends Emitter<RoomEvents> {
 
 function qualityOf(q: ConnectionQuality): number {
   switch (q) {
-    case ConnectionQuality.Excellent: return 1;
-    case ConnectionQuality.Good: return 2;
-    case ConnectionQuality.Poor: return 4;
-    case ConnectionQuality.Lost: return 6;
-    default: return 0;
+    case ConnectionQuality.Excellent:
+      return 1;
+    case ConnectionQuality.Good:
+      return 2;
+    case ConnectionQuality.Poor:
+      return 4;
+    case ConnectionQuality.Lost:
+      return 6;
+    default:
+      return 0;
   }
 }
 
 function reasonOf(r: DisconnectReason | undefined): LeaveReason {
   switch (r) {
-    case DisconnectReason.CLIENT_INITIATED: return 'hangup';
-    case DisconnectReason.DUPLICATE_IDENTITY: return 'replaced';
-    case DisconnectReason.PARTICIPANT_REMOVED: return 'removed';
-    case DisconnectReason.ROOM_DELETED: case DisconnectReason.ROOM_CLOSED: return 'dismissed';
-    default: return 'mediaLost';
+    case DisconnectReason.CLIENT_INITIATED:
+      return 'hangup';
+    case DisconnectReason.DUPLICATE_IDENTITY:
+      return 'replaced';
+    case DisconnectReason.PARTICIPANT_REMOVED:
+      return 'removed';
+    case DisconnectReason.ROOM_DELETED:
+    case DisconnectReason.ROOM_CLOSED:
+      return 'dismissed';
+    default:
+      return 'mediaLost';
   }
 }

@@ -16,7 +16,7 @@ export function storageOf(name: 'localStorage' | 'sessionStorage'): Storage | un
 export function readJSON<T>(s: Storage | undefined, key: string): T | undefined {
   try {
     const text = s?.getItem(key);
-    return text ? JSON.parse(text) as T : undefined;
+    return text ? (JSON.parse(text) as T) : undefined;
   } catch {
     return undefined;
   }

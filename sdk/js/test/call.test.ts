@@ -12,8 +12,12 @@ class Silent extends Room {
   at = '';
   fails = false;
 
-  override get roomID(): string { return this.at; }
-  override get remoteUsers(): string[] { return [...(Silent.rooms.get(this.at) ?? [])].filter((r) => r !== this).map((r) => r.user); }
+  override get roomID(): string {
+    return this.at;
+  }
+  override get remoteUsers(): string[] {
+    return [...(Silent.rooms.get(this.at) ?? [])].filter((r) => r !== this).map((r) => r.user);
+  }
 
   override async enterRoom({ roomID }: { roomID: string }): Promise<never> {
     await new Promise((resolve) => setImmediate(resolve));
@@ -43,7 +47,8 @@ class Silent extends Room {
     const others = [...(Silent.rooms.get(roomID) ?? [])].filter((r) => r !== this);
     this.vanish();
     this.emit('onExitRoom', { roomID, reason: 'hangup' });
-    if (others.length === 1) { // as the server does between two
+    if (others.length === 1) {
+      // as the server does between two
       const [last] = others;
       Silent.rooms.delete(roomID);
       last!.at = '';
@@ -61,36 +66,50 @@ let house: House;
 let count = 0;
 const all: Phone[] = [];
 
-interface Phone { client: Client; calls: Calls; room: Silent; user: string; ended: Promise<{ reason: EndReason; state: CallState }> }
+interface Phone {
+  client: Client;
+  calls: Calls;
+  room: Silent;
+  user: string;
+  ended: Promise<{ reason: EndReason; state: CallState }>;
+}
 
-before(async () => { house = await House.start(); });
+before(async () => {
+  house = await House.start();
+});
 after(async () => {
-  for (const p of all) { p.calls.dispose(); p.client.close(); }
+  for (const p of all) {
+    p.calls.dispose();
+    p.client.close();
+  }
   await house.stop();
 });
 
 /** New people for each test. */
 async function phones(...names: string[]): Promise<Phone[]> {
   count++;
-  return Promise.all(names.map(async (name) => {
-    const [user, device = 'phone'] = name.split('/') as [string, string?];
-    const id = `${user}${count}`;
-    const client = house.device(id, device);
-    const room = new Silent(client);
-    room.user = id;
-    const calls = new Calls(client, room);
-    await client.connect();
-    const p: Phone = { client, calls, room, user: id, ended: calls.once('onCallEnded') };
-    all.push(p);
-    return p;
-  }));
+  return Promise.all(
+    names.map(async (name) => {
+      const [user, device = 'phone'] = name.split('/') as [string, string?];
+      const id = `${user}${count}`;
+      const client = house.device(id, device);
+      const room = new Silent(client);
+      room.user = id;
+      const calls = new Calls(client, room);
+      await client.connect();
+      const p: Phone = { client, calls, room, user: id, ended: calls.once('onCallEnded') };
+      all.push(p);
+      return p;
+    }),
+  );
 }
 
-const phase = (p: Phone, want: CallState['phase']): Promise<unknown> => (p.calls.state.phase === want ? Promise.resolve() : p.calls.once('onCallState', (s) => s.phase === want));
+const phase = (p: Phone, want: CallState['phase']): Promise<unknown> =>
+  p.calls.state.phase === want ? Promise.resolve() : p.calls.once('onCallState', (s) => s.phase === want);
 const why = async (p: Phone): Promise<EndReason> => (await p.ended).reason;
 
 test('call, ring, answer, hang up', async () => {
-  const [ann, bob] = await phones('ann', 'bob') as [Phone, Phone];
+  const [ann, bob] = (await phones('ann', 'bob')) as [Phone, Phone];
   await ann.calls.call({ userID: bob.user });
   await phase(bob, 'ringing');
   assert.equal(bob.calls.state.inviter, ann.user);
@@ -104,7 +123,7 @@ test('call, ring, answer, hang up', async () => {
 });
 
 test('declined, cancelled, busy, unanswered', async () => {
-  const [ann, bob, cid] = await phones('ann', 'bob', 'cid') as [Phone, Phone, Phone];
+  const [ann, bob, cid] = (await phones('ann', 'bob', 'cid')) as [Phone, Phone, Phone];
   await ann.calls.call({ userID: bob.user });
   await phase(bob, 'ringing');
   await bob.calls.decline();
@@ -131,7 +150,7 @@ test('declined, cancelled, busy, unanswered', async () => {
 });
 
 test('both call each other at the same moment: one call', async () => {
-  const [ann, bob] = await phones('ann', 'bob') as [Phone, Phone];
+  const [ann, bob] = (await phones('ann', 'bob')) as [Phone, Phone];
   await Promise.all([ann.calls.call({ userID: bob.user }), bob.calls.call({ userID: ann.user })]);
   await Promise.all([phase(ann, 'connected'), phase(bob, 'connected')]);
   assert.equal(ann.calls.state.roomID, bob.calls.state.roomID);
@@ -140,7 +159,7 @@ test('both call each other at the same moment: one call', async () => {
 });
 
 test('two devices ring; the one that answers has the call, also when both answer at once', async () => {
-  const [ann, phone, tablet] = await phones('ann', 'bob/phone', 'bob/tablet') as [Phone, Phone, Phone];
+  const [ann, phone, tablet] = (await phones('ann', 'bob/phone', 'bob/tablet')) as [Phone, Phone, Phone];
   await ann.calls.call({ userID: phone.user });
   await Promise.all([phase(phone, 'ringing'), phase(tablet, 'ringing')]);
   const both = await Promise.allSettled([phone.calls.answer(), tablet.calls.answer()]);
@@ -153,7 +172,7 @@ test('two devices ring; the one that answers has the call, also when both answer
 
 test('a cancel and an answer at the same moment: both sides agree', async () => {
   for (let i = 0; i < 20; i++) {
-    const [ann, bob] = await phones('ann', 'bob') as [Phone, Phone];
+    const [ann, bob] = (await phones('ann', 'bob')) as [Phone, Phone];
     await ann.calls.call({ userID: bob.user });
     await phase(bob, 'ringing');
     await Promise.allSettled([ann.calls.hangup(), bob.calls.answer()]);
@@ -163,7 +182,7 @@ test('a cancel and an answer at the same moment: both sides agree', async () => 
 });
 
 test('three people; one comes late, one is invited later', async () => {
-  const [ann, bob, cid, dan] = await phones('ann', 'bob', 'cid', 'dan') as [Phone, Phone, Phone, Phone];
+  const [ann, bob, cid, dan] = (await phones('ann', 'bob', 'cid', 'dan')) as [Phone, Phone, Phone, Phone];
   await ann.calls.call({ userIDs: [bob.user, cid.user] }, { timeout: 2 });
   await Promise.all([phase(bob, 'ringing'), phase(cid, 'ringing')]);
   const { roomID, inviteID } = cid.calls.state;
@@ -185,7 +204,7 @@ test('three people; one comes late, one is invited later', async () => {
 });
 
 test('somebody who was not invited is not let in', async () => {
-  const [ann, bob, eve] = await phones('ann', 'bob', 'eve') as [Phone, Phone, Phone];
+  const [ann, bob, eve] = (await phones('ann', 'bob', 'eve')) as [Phone, Phone, Phone];
   await ann.calls.call({ userID: bob.user });
   await phase(bob, 'ringing');
   const { roomID, inviteID } = bob.calls.state;
@@ -197,7 +216,7 @@ test('somebody who was not invited is not let in', async () => {
 });
 
 test('the other vanishes and comes back; the room fails; the server is away', async () => {
-  const [ann, bob, cid] = await phones('ann', 'bob', 'cid') as [Phone, Phone, Phone];
+  const [ann, bob, cid] = (await phones('ann', 'bob', 'cid')) as [Phone, Phone, Phone];
   await ann.calls.call({ userID: bob.user });
   await phase(bob, 'ringing');
   await bob.calls.answer();

@@ -8,14 +8,30 @@ let fake: Fake;
 let client: Client;
 let told: string[];
 
-const names: (keyof Events)[] = ['onReceiveNewInvitation', 'onInviteeAccepted', 'onInviteeRejected', 'onInvitationCancelled', 'onInvitationTimeout', 'onInvitationModified', 'onInviteeRinging',
-  'onInvitationHandledByOtherDevice', 'onReceiveMessage', 'onCallRecord', 'onReload', 'onKickedOffline', 'onMemberEnter', 'onRoomRoleChanged', 'onPeerRead'];
+const names: (keyof Events)[] = [
+  'onReceiveNewInvitation',
+  'onInviteeAccepted',
+  'onInviteeRejected',
+  'onInvitationCancelled',
+  'onInvitationTimeout',
+  'onInvitationModified',
+  'onInviteeRinging',
+  'onInvitationHandledByOtherDevice',
+  'onReceiveMessage',
+  'onCallRecord',
+  'onReload',
+  'onKickedOffline',
+  'onMemberEnter',
+  'onRoomRoleChanged',
+  'onPeerRead',
+];
 
 beforeEach(async () => {
   fake = await Fake.start();
   client = fake.client();
   told = [];
-  for (const name of names) client.on(name, (e) => told.push(`${name} ${(e as { inviteID?: string }).inviteID ?? ''}`.trim()));
+  for (const name of names)
+    client.on(name, (e) => told.push(`${name} ${(e as { inviteID?: string }).inviteID ?? ''}`.trim()));
 });
 
 afterEach(async () => {
@@ -27,7 +43,15 @@ afterEach(async () => {
 async function settled(): Promise<string[]> {
   const id = newID();
   const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.tell({ type: 'message', messageID: id, messageType: 'text', from: 'alice', to: 'bob', text: 'barrier', time: 0 });
+  fake.tell({
+    type: 'message',
+    messageID: id,
+    messageType: 'text',
+    from: 'alice',
+    to: 'bob',
+    text: 'barrier',
+    time: 0,
+  });
   await done;
   return told.filter((t) => t !== 'onReceiveMessage');
 }
@@ -36,8 +60,12 @@ test('an answer of this device comes before the events about it, even when the w
   await client.connect();
   fake.tell(signaling({ inviteeList: ['bob'] }), 1);
   assert.deepEqual(await settled(), ['onReceiveNewInvitation i']);
-  fake.answer = (c) => { // the event of another invitee's answer overtakes ours, and so does the end
-    fake.tell(signaling({ actionType: 3, version: 3, over: true, answers: [{ invitee: 'carol', actionType: 3, time: 0 }] }), 3);
+  fake.answer = (c) => {
+    // the event of another invitee's answer overtakes ours, and so does the end
+    fake.tell(
+      signaling({ actionType: 3, version: 3, over: true, answers: [{ invitee: 'carol', actionType: 3, time: 0 }] }),
+      3,
+    );
     c.reply({ inviteID: 'i', version: 2, serverTime: 0 });
   };
   let answered = false;
@@ -65,19 +93,31 @@ test('a call gives up when its time is over, and says that it may have taken eff
   client = fake.client({ callTimeout: 300 });
   await client.connect();
   fake.answer = () => {};
-  await assert.rejects(client.getUsersInfo({ userIDList: ['alice'] }), (err: BeckonError) => err.code === 9520 && /may have taken effect/.test(err.message));
+  await assert.rejects(
+    client.getUsersInfo({ userIDList: ['alice'] }),
+    (err: BeckonError) => err.code === 9520 && /may have taken effect/.test(err.message),
+  );
 });
 
 test('a refusal is an error with the number, the field, and who was first', async () => {
   await client.connect();
-  fake.answer = (c) => c.reply({ code: 8010, message: 'already accepted on another device', won: { action: 'accept', userID: 'bob', device: 'tablet', time: 5 } });
-  await assert.rejects(client.accept({ inviteID: 'i' }), (err: BeckonError) => err instanceof BeckonError && err.code === 8010 && err.won?.device === 'tablet');
+  fake.answer = (c) =>
+    c.reply({
+      code: 8010,
+      message: 'already accepted on another device',
+      won: { action: 'accept', userID: 'bob', device: 'tablet', time: 5 },
+    });
+  await assert.rejects(
+    client.accept({ inviteID: 'i' }),
+    (err: BeckonError) => err instanceof BeckonError && err.code === 8010 && err.won?.device === 'tablet',
+  );
 });
 
 test('an event on two timelines is told once, and others’ endings are not one’s own', async () => {
   await client.connect();
   const lists: unknown[] = [];
-  for (const name of ['onInvitationCancelled', 'onInvitationTimeout'] as const) client.on(name, (e) => lists.push([e.inviteeList, e.over]));
+  for (const name of ['onInvitationCancelled', 'onInvitationTimeout'] as const)
+    client.on(name, (e) => lists.push([e.inviteeList, e.over]));
   fake.tell(signaling({ inviteeList: ['bob', 'carol'] }), 1);
   const cancel = signaling({ actionType: 2, version: 2, inviteeList: ['carol'], from: 'alice' });
   fake.tell(cancel, 1, 'invitation:i');
@@ -92,14 +132,36 @@ test('an event on two timelines is told once, and others’ endings are not one�
 test('another device of this user answers: it stops ringing here', async () => {
   await client.connect();
   fake.tell(signaling({ inviteeList: ['bob'] }), 1);
-  fake.tell(signaling({ actionType: 3, version: 2, over: true, answers: [{ invitee: 'bob', actionType: 3, time: 0 }] }), 2);
-  assert.deepEqual(await settled(), ['onReceiveNewInvitation i', 'onInvitationHandledByOtherDevice i', 'onInviteeAccepted i']);
+  fake.tell(
+    signaling({ actionType: 3, version: 2, over: true, answers: [{ invitee: 'bob', actionType: 3, time: 0 }] }),
+    2,
+  );
+  assert.deepEqual(await settled(), [
+    'onReceiveNewInvitation i',
+    'onInvitationHandledByOtherDevice i',
+    'onInviteeAccepted i',
+  ]);
 });
 
 test('what was over before this device heard of it does not ring; the snapshot rings', async () => {
   fake.welcome = {
     positions: { 'user:bob': 7 },
-    invitations: [{ inviteID: 'open', inviter: 'alice', data: 'd', timeout: 30, createdAt: 0, deadline: 0, remaining: 0, version: 1, over: false, counts: { open: 1, accepted: 0, rejected: 0, cancelled: 0, timedOut: 0 }, invitees: [{ userID: 'bob', state: 'open' }], serverTime: 0 }],
+    invitations: [
+      {
+        inviteID: 'open',
+        inviter: 'alice',
+        data: 'd',
+        timeout: 30,
+        createdAt: 0,
+        deadline: 0,
+        remaining: 0,
+        version: 1,
+        over: false,
+        counts: { open: 1, accepted: 0, rejected: 0, cancelled: 0, timedOut: 0 },
+        invitees: [{ userID: 'bob', state: 'open' }],
+        serverTime: 0,
+      },
+    ],
   };
   await client.connect();
   fake.tell(signaling({ inviteID: 'old', inviteeList: ['bob'] }), 3);
@@ -110,7 +172,18 @@ test('what was over before this device heard of it does not ring; the snapshot r
 
 test('a call record, a role in a room, a group, a receipt have their callbacks', async () => {
   await client.connect();
-  fake.tell({ type: 'message', messageID: 'call-1', messageType: 'call', from: 'alice', to: 'bob', time: 1, call: { callID: '1', roomID: 'r', began: 1, ended: 2, duration: 1, reason: 'hangup', count: 2 } }, 1);
+  fake.tell(
+    {
+      type: 'message',
+      messageID: 'call-1',
+      messageType: 'call',
+      from: 'alice',
+      to: 'bob',
+      time: 1,
+      call: { callID: '1', roomID: 'r', began: 1, ended: 2, duration: 1, reason: 'hangup', count: 2 },
+    },
+    1,
+  );
   fake.tell({ type: 'roomRole', roomID: 'r', userID: 'bob', role: 'anchor', time: 1 }, 2);
   fake.tell({ type: 'group', tip: 'memberEnter', groupID: 'g', members: ['x'], time: 1 }, 3);
   fake.tell({ type: 'readReceipt', conversationID: 'c2c_alice', peerReadSeq: 4, time: 1 }, 4);
@@ -142,9 +215,17 @@ test('a token that has expired, with no function to get another, is told', async
 
 test('a handler that throws stops nobody else, and what it threw is reported', async (t) => {
   const thrown: unknown[] = [];
-  t.mock.method(globalThis, 'queueMicrotask', (f: () => void) => { try { f(); } catch (err) { thrown.push(err); } });
+  t.mock.method(globalThis, 'queueMicrotask', (f: () => void) => {
+    try {
+      f();
+    } catch (err) {
+      thrown.push(err);
+    }
+  });
   await client.connect();
-  client.on('onSignaling', () => { throw new Error('of the program'); });
+  client.on('onSignaling', () => {
+    throw new Error('of the program');
+  });
   fake.tell(signaling({ inviteeList: ['bob'] }), 1);
   assert.deepEqual(await settled(), ['onReceiveNewInvitation i']);
   assert.match(String(thrown[0]), /of the program/);

@@ -35,12 +35,33 @@ export class House {
   async run(): Promise<void> {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
     if (nodes > 1 && this.#child) return this.#tell('SIGUSR2', 'started again'); // the nodes were killed, what they stand on was not
-    const child = nodes > 1
-      ? spawn(cluster, ['-nodes', String(nodes), '-program', beckon, '-command', 'dev', '-listen', `127.0.0.1:${this.#port}`, '--', '--media', 'off'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
-      : spawn(beckon, ['dev', '--media', 'off', '--listen', `127.0.0.1:${this.#port}`, '--data', this.#dir], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child =
+      nodes > 1
+        ? spawn(
+            cluster,
+            [
+              '-nodes',
+              String(nodes),
+              '-program',
+              beckon,
+              '-command',
+              'dev',
+              '-listen',
+              `127.0.0.1:${this.#port}`,
+              '--',
+              '--media',
+              'off',
+            ],
+            { env, stdio: ['ignore', 'pipe', 'inherit'] },
+          )
+        : spawn(beckon, ['dev', '--media', 'off', '--listen', `127.0.0.1:${this.#port}`, '--data', this.#dir], {
+            env,
+            stdio: ['ignore', 'pipe', 'inherit'],
+          });
     this.#child = child;
     await new Promise<void>((resolve, reject) => {
-      child.stdout!.on('data', (b) => { // read to the end: a server whose output nobody reads would be stopped by it
+      child.stdout!.on('data', (b) => {
+        // read to the end: a server whose output nobody reads would be stopped by it
         this.#said += String(b);
         const key = /API key\s+(\S+)/.exec(this.#said);
         if (!key) return;
@@ -72,8 +93,12 @@ export class House {
   }
 
   async token(userID: string, ttl = 3600): Promise<string> {
-    const res = await fetch(`${this.url}/v1/createToken`, { method: 'POST', headers: { Authorization: `Bearer ${this.#key}` }, body: JSON.stringify({ userID, ttl }) });
-    return (await res.json() as { token: string }).token;
+    const res = await fetch(`${this.url}/v1/createToken`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${this.#key}` },
+      body: JSON.stringify({ userID, ttl }),
+    });
+    return ((await res.json()) as { token: string }).token;
   }
 
   /** A device of somebody, not yet connected. */

@@ -1,15 +1,30 @@
 // What every callback of an invitation gives, live, after a late login and after a restart, against a server that says what the test wants.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { newID, type BeckonError, type Client, type InvitationEvents, type InvitationFacts, type Schemas } from '../src/index.js';
+import {
+  newID,
+  type BeckonError,
+  type Client,
+  type InvitationEvents,
+  type InvitationFacts,
+  type Schemas,
+} from '../src/index.js';
 import { Fake, invitation, signaling } from './fake.js';
 
 let fake: Fake;
 let client: Client;
 let raised: ({ name: string } & Partial<InvitationFacts> & { invitee?: string; action?: string; notice?: boolean })[];
 
-const names: (keyof InvitationEvents)[] = ['onReceiveNewInvitation', 'onInviteeAccepted', 'onInviteeRejected', 'onInvitationCancelled', 'onInvitationTimeout',
-  'onInvitationModified', 'onInviteeRinging', 'onInvitationHandledByOtherDevice'];
+const names: (keyof InvitationEvents)[] = [
+  'onReceiveNewInvitation',
+  'onInviteeAccepted',
+  'onInviteeRejected',
+  'onInvitationCancelled',
+  'onInvitationTimeout',
+  'onInvitationModified',
+  'onInviteeRinging',
+  'onInvitationHandledByOtherDevice',
+];
 
 function follow(c: Client): Client {
   raised = [];
@@ -30,7 +45,15 @@ afterEach(async () => {
 async function settled(): Promise<typeof raised> {
   const id = newID();
   const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.tell({ type: 'message', messageID: id, messageType: 'text', from: 'alice', to: 'bob', text: 'barrier', time: 0 });
+  fake.tell({
+    type: 'message',
+    messageID: id,
+    messageType: 'text',
+    from: 'alice',
+    to: 'bob',
+    text: 'barrier',
+    time: 0,
+  });
   await done;
   return raised;
 }
@@ -42,18 +65,39 @@ test('every callback gives the facts of the invitation', async () => {
   await client.connect();
   fake.tell(signaling({ groupID: 'g', inviteeList: ['bob', 'carol', 'dan'], data: 'raise hand', from: 'alice' }), 1);
   fake.tell(signaling({ groupID: 'g', actionType: 8, version: 2, inviteeList: ['carol'] }), 2);
-  fake.tell(signaling({ groupID: 'g', actionType: 3, version: 3, answers: [{ invitee: 'carol', actionType: 3, data: 'me', time: 1 }] }), 3);
+  fake.tell(
+    signaling({
+      groupID: 'g',
+      actionType: 3,
+      version: 3,
+      answers: [{ invitee: 'carol', actionType: 3, data: 'me', time: 1 }],
+    }),
+    3,
+  );
   fake.tell(signaling({ groupID: 'g', actionType: 6, version: 4, data: 'speak' }), 4);
-  fake.tell(signaling({ groupID: 'g', actionType: 2, version: 5, inviteeList: ['dan'], from: 'alice', data: 'not you' }), 5);
+  fake.tell(
+    signaling({ groupID: 'g', actionType: 2, version: 5, inviteeList: ['dan'], from: 'alice', data: 'not you' }),
+    5,
+  );
   fake.tell(signaling({ groupID: 'g', actionType: 5, version: 6, inviteeList: ['bob'], over: true }), 6);
   const list = await settled();
   assert.deepEqual(brief(list), [
-    ['onReceiveNewInvitation', ['bob', 'carol', 'dan'], false], ['onInviteeRinging', ['carol'], false], ['onInviteeAccepted', ['carol'], false],
-    ['onInvitationModified', ['bob', 'carol', 'dan'], false], ['onInvitationTimeout', ['bob'], true]]); // dan's ending does not stop it here
+    ['onReceiveNewInvitation', ['bob', 'carol', 'dan'], false],
+    ['onInviteeRinging', ['carol'], false],
+    ['onInviteeAccepted', ['carol'], false],
+    ['onInvitationModified', ['bob', 'carol', 'dan'], false],
+    ['onInvitationTimeout', ['bob'], true],
+  ]); // dan's ending does not stop it here
   assert.deepEqual(facts(list).slice(0, 3), Array(3).fill(['alice', 'g', 'raise hand']));
   assert.deepEqual(facts(list).slice(3), Array(2).fill(['alice', 'g', 'speak']));
-  assert.deepEqual(list.map((e) => e.data), ['raise hand', '', 'me', 'speak', '']);
-  assert.deepEqual([list[2]!.invitee, list[0]!.inviteeCount, list[0]!.everyone, list[0]!.notice], ['carol', 3, false, false]);
+  assert.deepEqual(
+    list.map((e) => e.data),
+    ['raise hand', '', 'me', 'speak', ''],
+  );
+  assert.deepEqual(
+    [list[2]!.invitee, list[0]!.inviteeCount, list[0]!.everyone, list[0]!.notice],
+    ['carol', 3, false, false],
+  );
 });
 
 test('whoever has answered hears the end, and never takes it for their own', async () => {
@@ -61,15 +105,43 @@ test('whoever has answered hears the end, and never takes it for their own', asy
   fake.tell(signaling({ groupID: 'g', everyone: true, inviteeCount: 400, inviteeList: ['bob', 'carol'] }), 1);
   await settled();
   await client.accept({ inviteID: 'i' });
-  fake.tell(signaling({ groupID: 'g', actionType: 5, version: 3, everyone: true, inviteeCount: 398, inviteeList: ['carol'], over: true }), 2);
-  assert.deepEqual(brief(await settled()), [['onReceiveNewInvitation', ['bob', 'carol'], false], ['onInvitationTimeout', ['carol'], true]]);
-  assert.deepEqual([raised[0]!.everyone, raised[0]!.inviteeCount, raised[1]!.everyone, raised[1]!.inviteeCount], [true, 400, true, 398]);
+  fake.tell(
+    signaling({
+      groupID: 'g',
+      actionType: 5,
+      version: 3,
+      everyone: true,
+      inviteeCount: 398,
+      inviteeList: ['carol'],
+      over: true,
+    }),
+    2,
+  );
+  assert.deepEqual(brief(await settled()), [
+    ['onReceiveNewInvitation', ['bob', 'carol'], false],
+    ['onInvitationTimeout', ['carol'], true],
+  ]);
+  assert.deepEqual(
+    [raised[0]!.everyone, raised[0]!.inviteeCount, raised[1]!.everyone, raised[1]!.inviteeCount],
+    [true, 400, true, 398],
+  );
 });
 
 test('an ending of more than a hundred concerns whoever is still open, and says so', async () => {
   await client.connect();
   fake.tell(signaling({ groupID: 'g', everyone: true, inviteeCount: 400, inviteeList: ['carol'] }), 1);
-  fake.tell(signaling({ groupID: 'g', actionType: 2, version: 2, everyone: true, inviteeCount: 400, inviteeList: ['carol'], over: true }), 2);
+  fake.tell(
+    signaling({
+      groupID: 'g',
+      actionType: 2,
+      version: 2,
+      everyone: true,
+      inviteeCount: 400,
+      inviteeList: ['carol'],
+      over: true,
+    }),
+    2,
+  );
   assert.deepEqual(brief(await settled())[1], ['onInvitationCancelled', ['carol', 'bob'], true]);
 });
 
@@ -78,26 +150,77 @@ test('the snapshot gives the same list; who has answered is not rung again, and 
     positions: { 'user:bob': 5 },
     invitations: [
       invitation({ inviteID: 'open', groupID: 'g', inviteeList: ['bob', 'carol'], inviteeCount: 2 }),
-      invitation({ inviteID: 'answered', groupID: 'g', inviteeList: ['bob', 'carol'], inviteeCount: 2, invitees: [{ userID: 'bob', state: 'accepted', decidedAt: 7 }] }),
+      invitation({
+        inviteID: 'answered',
+        groupID: 'g',
+        inviteeList: ['bob', 'carol'],
+        inviteeCount: 2,
+        invitees: [{ userID: 'bob', state: 'accepted', decidedAt: 7 }],
+      }),
       invitation({ inviteID: 'mine', inviter: 'bob', inviteeList: ['carol'], invitees: [] }),
     ],
   };
   await client.connect();
   fake.tell(signaling({ inviteID: 'answered', actionType: 5, version: 4, inviteeList: ['carol'], over: true }), 6);
-  fake.tell(signaling({ inviteID: 'mine', inviter: 'bob', actionType: 4, version: 2, over: true, answers: [{ invitee: 'carol', actionType: 4, reason: 'busy', time: 9 }] }), 7);
-  assert.deepEqual(brief(await settled()), [['onReceiveNewInvitation', ['bob', 'carol'], false], ['onInvitationTimeout', ['carol'], true], ['onInviteeRejected', ['carol'], true]]);
+  fake.tell(
+    signaling({
+      inviteID: 'mine',
+      inviter: 'bob',
+      actionType: 4,
+      version: 2,
+      over: true,
+      answers: [{ invitee: 'carol', actionType: 4, reason: 'busy', time: 9 }],
+    }),
+    7,
+  );
+  assert.deepEqual(brief(await settled()), [
+    ['onReceiveNewInvitation', ['bob', 'carol'], false],
+    ['onInvitationTimeout', ['carol'], true],
+    ['onInviteeRejected', ['carol'], true],
+  ]);
   assert.deepEqual([raised[2]!.reason, raised[2]!.invitationData], ['busy', 'd']);
 });
 
 test('the facts of an invitation that is not known are asked for once, before the callback', async () => {
   await client.connect();
-  fake.answer = (c) => c.reply({ invitations: c.verb === 'listInvitations' ? [invitation({ groupID: 'g', inviteeList: ['carol', 'dan'], data: 'raise hand', invitees: [] })] : [] });
-  fake.tell(signaling({ groupID: 'g', actionType: 3, version: 2, answers: [{ invitee: 'carol', actionType: 3, time: 1 }] }), 1);
-  fake.tell(signaling({ groupID: 'g', actionType: 3, version: 3, answers: [{ invitee: 'dan', actionType: 3, time: 1 }], over: true }), 2);
-  fake.tell(signaling({ inviteID: 'gone', groupID: 'g', actionType: 5, version: 3, inviteeList: ['dan'], over: true }), 3);
+  fake.answer = (c) =>
+    c.reply({
+      invitations:
+        c.verb === 'listInvitations'
+          ? [invitation({ groupID: 'g', inviteeList: ['carol', 'dan'], data: 'raise hand', invitees: [] })]
+          : [],
+    });
+  fake.tell(
+    signaling({ groupID: 'g', actionType: 3, version: 2, answers: [{ invitee: 'carol', actionType: 3, time: 1 }] }),
+    1,
+  );
+  fake.tell(
+    signaling({
+      groupID: 'g',
+      actionType: 3,
+      version: 3,
+      answers: [{ invitee: 'dan', actionType: 3, time: 1 }],
+      over: true,
+    }),
+    2,
+  );
+  fake.tell(
+    signaling({ inviteID: 'gone', groupID: 'g', actionType: 5, version: 3, inviteeList: ['dan'], over: true }),
+    3,
+  );
   const list = await settled();
-  assert.deepEqual(fake.calls.map((c) => [c.verb, c.data['inviteIDs']]), [['listInvitations', ['i']], ['listInvitations', ['gone']]]);
-  assert.deepEqual(facts(list), [['alice', 'g', 'raise hand'], ['alice', 'g', 'raise hand'], ['alice', 'g', '']]);
+  assert.deepEqual(
+    fake.calls.map((c) => [c.verb, c.data['inviteIDs']]),
+    [
+      ['listInvitations', ['i']],
+      ['listInvitations', ['gone']],
+    ],
+  );
+  assert.deepEqual(facts(list), [
+    ['alice', 'g', 'raise hand'],
+    ['alice', 'g', 'raise hand'],
+    ['alice', 'g', ''],
+  ]);
   assert.deepEqual(brief(list).at(-1), ['onInvitationTimeout', ['dan'], true]);
 });
 
@@ -105,18 +228,58 @@ test('the facts of more invitations than one answer takes are asked for in sever
   await client.connect();
   fake.answer = (c) => {
     const [id, ...rest] = c.data['inviteIDs'] as string[];
-    c.reply({ invitations: [invitation({ inviteID: id!, groupID: 'g', inviteeList: ['carol', 'dan'], data: id!, invitees: [] })], more: rest.length > 0 });
+    c.reply({
+      invitations: [
+        invitation({ inviteID: id!, groupID: 'g', inviteeList: ['carol', 'dan'], data: id!, invitees: [] }),
+      ],
+      more: rest.length > 0,
+    });
   };
   for (const [i, inviteID] of ['x', 'y', 'z'].entries()) {
-    fake.tell(signaling({ inviteID, groupID: 'g', actionType: 3, version: 2, answers: [{ invitee: 'carol', actionType: 3, time: 1 }] }), i + 1);
+    fake.tell(
+      signaling({
+        inviteID,
+        groupID: 'g',
+        actionType: 3,
+        version: 2,
+        answers: [{ invitee: 'carol', actionType: 3, time: 1 }],
+      }),
+      i + 1,
+    );
   }
-  assert.deepEqual(facts(await settled()), [['alice', 'g', 'x'], ['alice', 'g', 'y'], ['alice', 'g', 'z']]);
+  assert.deepEqual(facts(await settled()), [
+    ['alice', 'g', 'x'],
+    ['alice', 'g', 'y'],
+    ['alice', 'g', 'z'],
+  ]);
 });
 
 test('an onlooker is not an invitee: everybody’s ending is not theirs', async () => {
   await client.connect();
-  fake.answer = (c) => c.reply({ invitations: [invitation({ groupID: 'g', everyone: true, inviteeList: ['carol'], inviteeCount: 200, invitees: [{ userID: 'carol', state: 'open' }] })] });
-  fake.tell(signaling({ groupID: 'g', actionType: 5, version: 2, everyone: true, inviteeCount: 200, inviteeList: ['carol'], over: true }), 1);
+  fake.answer = (c) =>
+    c.reply({
+      invitations: [
+        invitation({
+          groupID: 'g',
+          everyone: true,
+          inviteeList: ['carol'],
+          inviteeCount: 200,
+          invitees: [{ userID: 'carol', state: 'open' }],
+        }),
+      ],
+    });
+  fake.tell(
+    signaling({
+      groupID: 'g',
+      actionType: 5,
+      version: 2,
+      everyone: true,
+      inviteeCount: 200,
+      inviteeList: ['carol'],
+      over: true,
+    }),
+    1,
+  );
   assert.deepEqual(brief(await settled()), [['onInvitationTimeout', ['carol'], true]]);
 });
 
@@ -131,10 +294,27 @@ test('a notice is heard also when it was missed, and nothing rings', async () =>
 
 test('an online-only invitation that ended while the link was lost: the inviter hears it once', async () => {
   await client.connect();
-  fake.answer = (c) => c.reply({ inviteID: 'o', serverTime: 1000, invitation: invitation({ inviteID: 'o', inviter: 'bob', onlineUserOnly: true, invitees: undefined, data: 'quick' }) });
+  fake.answer = (c) =>
+    c.reply({
+      inviteID: 'o',
+      serverTime: 1000,
+      invitation: invitation({
+        inviteID: 'o',
+        inviter: 'bob',
+        onlineUserOnly: true,
+        invitees: undefined,
+        data: 'quick',
+      }),
+    });
   await client.invite({ invitee: 'carol', inviteID: 'o', onlineUserOnly: true });
   const ended = invitation({
-    inviteID: 'o', inviter: 'bob', onlineUserOnly: true, over: true, version: 3, data: 'quick', inviteeList: ['carol'],
+    inviteID: 'o',
+    inviter: 'bob',
+    onlineUserOnly: true,
+    over: true,
+    version: 3,
+    data: 'quick',
+    inviteeList: ['carol'],
     invitees: [{ userID: 'carol', state: 'rejected', reason: 'busy', data: 'later', decidedAt: 1500 }],
   });
   fake.welcome = { ended: [ended] };
@@ -143,8 +323,20 @@ test('an online-only invitation that ended while the link was lost: the inviter 
   await again;
   const list = await settled();
   assert.deepEqual(fake.hellos[1]!.held, ['o']);
-  assert.deepEqual([...brief(list), list[0]!.data, list[0]!.reason, list[0]!.invitationData], [['onInviteeRejected', ['carol'], true], 'later', 'busy', 'quick']);
-  fake.tell(signaling({ inviteID: 'o', inviter: 'bob', actionType: 4, version: 3, over: true, answers: [{ invitee: 'carol', actionType: 4, time: 1500 }] }));
+  assert.deepEqual(
+    [...brief(list), list[0]!.data, list[0]!.reason, list[0]!.invitationData],
+    [['onInviteeRejected', ['carol'], true], 'later', 'busy', 'quick'],
+  );
+  fake.tell(
+    signaling({
+      inviteID: 'o',
+      inviter: 'bob',
+      actionType: 4,
+      version: 3,
+      over: true,
+      answers: [{ invitee: 'carol', actionType: 4, time: 1500 }],
+    }),
+  );
   const third = client.once('onConnected');
   fake.cut();
   await third;
@@ -153,11 +345,29 @@ test('an online-only invitation that ended while the link was lost: the inviter 
 
 test('partial answers of an online-only invitation that is still open are asked for after a lost link', async () => {
   await client.connect();
-  const view = invitation({ inviteID: 'o', inviter: 'bob', onlineUserOnly: true, inviteeList: ['carol', 'dan'], invitees: undefined });
+  const view = invitation({
+    inviteID: 'o',
+    inviter: 'bob',
+    onlineUserOnly: true,
+    inviteeList: ['carol', 'dan'],
+    invitees: undefined,
+  });
   fake.answer = (c) => c.reply({ inviteID: 'o', serverTime: 1000, invitation: view });
   await client.invite({ inviteeList: ['carol', 'dan'], inviteID: 'o', onlineUserOnly: true });
   fake.welcome = { invitations: [view] };
-  fake.answer = (c) => c.reply({ invitations: [{ ...view, version: 2, invitees: [{ userID: 'carol', state: 'accepted', data: 'yes', decidedAt: 5 }, { userID: 'dan', state: 'open' }] }] });
+  fake.answer = (c) =>
+    c.reply({
+      invitations: [
+        {
+          ...view,
+          version: 2,
+          invitees: [
+            { userID: 'carol', state: 'accepted', data: 'yes', decidedAt: 5 },
+            { userID: 'dan', state: 'open' },
+          ],
+        },
+      ],
+    });
   const again = client.once('onInviteeAccepted');
   fake.cut();
   assert.deepEqual([(await again).data, (await again).over], ['yes', false]);
@@ -165,25 +375,55 @@ test('partial answers of an online-only invitation that is still open are asked 
 
 test('answers, cancels and timeouts of one ending come once each, whichever way they come', async () => {
   await client.connect();
-  fake.tell(signaling({ inviter: 'alice', inviteeList: ['bob', 'carol', 'dan', 'eve'], data: 'd', onlineUserOnly: true }));
+  fake.tell(
+    signaling({ inviter: 'alice', inviteeList: ['bob', 'carol', 'dan', 'eve'], data: 'd', onlineUserOnly: true }),
+  );
   await settled();
   await client.accept({ inviteID: 'i' });
   fake.tell(signaling({ actionType: 3, version: 3, answers: [{ invitee: 'carol', actionType: 3, time: 2 }] }));
   await settled();
-  const state = (userID: string, s: Schemas['Invitee']['state'], decidedAt: number): Schemas['Invitee'] => ({ userID, state: s, decidedAt });
-  fake.welcome = { ended: [invitation({
-    onlineUserOnly: true, over: true, version: 5, invitees: [state('bob', 'accepted', 1), state('carol', 'accepted', 2), state('dan', 'timedOut', 9), state('eve', 'timedOut', 9)],
-  })] };
+  const state = (userID: string, s: Schemas['Invitee']['state'], decidedAt: number): Schemas['Invitee'] => ({
+    userID,
+    state: s,
+    decidedAt,
+  });
+  fake.welcome = {
+    ended: [
+      invitation({
+        onlineUserOnly: true,
+        over: true,
+        version: 5,
+        invitees: [
+          state('bob', 'accepted', 1),
+          state('carol', 'accepted', 2),
+          state('dan', 'timedOut', 9),
+          state('eve', 'timedOut', 9),
+        ],
+      }),
+    ],
+  };
   const again = client.once('onConnected');
   fake.cut();
   await again;
-  assert.deepEqual(brief(await settled()).slice(1), [['onInviteeAccepted', ['carol'], false], ['onInvitationTimeout', ['dan', 'eve'], true]]);
+  assert.deepEqual(brief(await settled()).slice(1), [
+    ['onInviteeAccepted', ['carol'], false],
+    ['onInvitationTimeout', ['dan', 'eve'], true],
+  ]);
 });
 
 test('a name that is no event, and arguments by position, are refused at once', async () => {
-  const refused = (text: RegExp) => (err: BeckonError): boolean => err.code === 6017 && text.test(err.message);
-  assert.throws(() => client.on('onRecieveNewInvitation' as never, () => {}), refused(/there is no event onRecieveNewInvitation/));
-  assert.throws(() => client.on('onreceivenewinvitation' as never, () => {}), refused(/did you mean onReceiveNewInvitation\?/));
+  const refused =
+    (text: RegExp) =>
+    (err: BeckonError): boolean =>
+      err.code === 6017 && text.test(err.message);
+  assert.throws(
+    () => client.on('onRecieveNewInvitation' as never, () => {}),
+    refused(/there is no event onRecieveNewInvitation/),
+  );
+  assert.throws(
+    () => client.on('onreceivenewinvitation' as never, () => {}),
+    refused(/did you mean onReceiveNewInvitation\?/),
+  );
   const loose = client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
   await assert.rejects(loose['invite']!('bob', 'data', false, null, 30), refused(/client\.invite\(\{/));
   await assert.rejects(loose['accept']!('an id'), refused(/accept takes one object/));

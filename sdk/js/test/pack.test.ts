@@ -24,21 +24,38 @@ function run(command: string, ...args: string[]): string {
 /** The named blocks of TypeScript in the documents. */
 function blocks(): Map<string, string> {
   const found = new Map<string, string>();
-  for (const file of ['sdk/js/README.md', ...readdirSync(join(root, 'docs/scenes')).filter((f) => f.endsWith('.md')).map((f) => `docs/scenes/${f}`)]) {
-    for (const m of readFileSync(join(root, file), 'utf8').matchAll(/^```ts ([a-z-]+)\n([\s\S]*?)^```$/gm)) found.set(m[1]!, m[2]!);
+  for (const file of [
+    'sdk/js/README.md',
+    ...readdirSync(join(root, 'docs/scenes'))
+      .filter((f) => f.endsWith('.md'))
+      .map((f) => `docs/scenes/${f}`),
+  ]) {
+    for (const m of readFileSync(join(root, file), 'utf8').matchAll(/^```ts ([a-z-]+)\n([\s\S]*?)^```$/gm))
+      found.set(m[1]!, m[2]!);
   }
   return found;
 }
 
 before(async () => {
   house = await House.start();
-  const tarball = execFileSync('npm', ['pack', '--silent', '--pack-destination', project], { cwd: join(root, 'sdk/js'), encoding: 'utf8' }).trim().split('\n').pop()!;
-  const version = (name: string): string => (JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')) as { version: string }).version;
-  writeFileSync(join(project, 'package.json'), JSON.stringify({
-    type: 'module', private: true,
-    dependencies: { beckon: `file:${tarball}`, 'livekit-client': version('livekit-client'), ws: version('ws') },
-    devDependencies: { typescript: version('typescript'), vite: version('vite') },
-  }));
+  const tarball = execFileSync('npm', ['pack', '--silent', '--pack-destination', project], {
+    cwd: join(root, 'sdk/js'),
+    encoding: 'utf8',
+  })
+    .trim()
+    .split('\n')
+    .pop()!;
+  const version = (name: string): string =>
+    (JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')) as { version: string }).version;
+  writeFileSync(
+    join(project, 'package.json'),
+    JSON.stringify({
+      type: 'module',
+      private: true,
+      dependencies: { beckon: `file:${tarball}`, 'livekit-client': version('livekit-client'), ws: version('ws') },
+      devDependencies: { typescript: version('typescript'), vite: version('vite') },
+    }),
+  );
   writeFileSync(join(project, '.npmrc'), 'fund=false\naudit=false\n');
   run('npm', 'install', '--silent', '--prefer-offline');
 });
@@ -50,14 +67,48 @@ after(async () => {
 
 test('every block of the documents compiles strictly and builds with Vite', () => {
   const all = blocks();
-  assert.deepEqual([...all.keys()].sort(), ['away', 'call', 'chat', 'errors', 'quick-start', 'room', 'scene-call', 'scene-chat-room', 'scene-classroom']);
+  assert.deepEqual([...all.keys()].sort(), [
+    'away',
+    'call',
+    'chat',
+    'errors',
+    'quick-start',
+    'room',
+    'scene-call',
+    'scene-chat-room',
+    'scene-classroom',
+  ]);
   mkdirSync(join(project, 'src'));
   for (const [name, text] of all) {
-    writeFileSync(join(project, 'src', `${name}.ts`), name === 'quick-start' ? text.replace('\n\n', '\n\ndeclare const server: string, token: string;\n') : text);
+    writeFileSync(
+      join(project, 'src', `${name}.ts`),
+      name === 'quick-start' ? text.replace('\n\n', '\n\ndeclare const server: string, token: string;\n') : text,
+    );
   }
-  writeFileSync(join(project, 'src', 'main.ts'), [...all.keys()].filter((k) => k !== 'quick-start').map((k, i) => `import * as m${i} from './${k}.js';\nconsole.log(m${i});`).join('\n'));
+  writeFileSync(
+    join(project, 'src', 'main.ts'),
+    [...all.keys()]
+      .filter((k) => k !== 'quick-start')
+      .map((k, i) => `import * as m${i} from './${k}.js';\nconsole.log(m${i});`)
+      .join('\n'),
+  );
   writeFileSync(join(project, 'index.html'), '<script type="module" src="/src/main.ts"></script>');
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { target: 'ES2022', module: 'ESNext', moduleResolution: 'Bundler', lib: ['ES2022', 'DOM', 'DOM.Iterable'], strict: true, noEmit: true, skipLibCheck: true, types: [] }, include: ['src'] }));
+  writeFileSync(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        target: 'ES2022',
+        module: 'ESNext',
+        moduleResolution: 'Bundler',
+        lib: ['ES2022', 'DOM', 'DOM.Iterable'],
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        types: [],
+      },
+      include: ['src'],
+    }),
+  );
   run('npx', 'tsc');
   run('npx', 'vite', 'build', '--logLevel', 'error');
   assert.ok(readdirSync(join(project, 'dist/assets')).some((f) => f.endsWith('.js')));
@@ -66,13 +117,20 @@ test('every block of the documents compiles strictly and builds with Vite', () =
 test('the ten lines run in plain Node', async () => {
   const quick = blocks().get('quick-start')!.replace('{ server, token }', '{ server, token, websocket: WebSocket }');
   const [alice, bob] = await Promise.all([house.token('alice'), house.token('bob')]);
-  const head = (token: string): string => `import { WebSocket } from 'ws';\nconst server = ${JSON.stringify(house.url)}, token = ${JSON.stringify(token)};\n`;
+  const head = (token: string): string =>
+    `import { WebSocket } from 'ws';\nconst server = ${JSON.stringify(house.url)}, token = ${JSON.stringify(token)};\n`;
   // bob is the same program without the question
   writeFileSync(join(project, 'alice.mjs'), `${head(alice)}${quick}\nclient.close();\n`);
-  writeFileSync(join(project, 'bob.mjs'), `${head(bob)}${quick.slice(0, quick.indexOf('const { inviteID }'))}console.log('ready');\nsetTimeout(() => client.close(), 3000);\n`);
-  writeFileSync(join(project, 'both.mjs'), `import { spawn } from 'node:child_process';
+  writeFileSync(
+    join(project, 'bob.mjs'),
+    `${head(bob)}${quick.slice(0, quick.indexOf('const { inviteID }'))}console.log('ready');\nsetTimeout(() => client.close(), 3000);\n`,
+  );
+  writeFileSync(
+    join(project, 'both.mjs'),
+    `import { spawn } from 'node:child_process';
 const bob = spawn('node', ['bob.mjs'], { stdio: ['ignore', 'pipe', 'inherit'] });
 bob.stdout.once('data', () => { spawn('node', ['alice.mjs'], { stdio: 'inherit' }).on('exit', (code) => { bob.kill(); process.exitCode = code; }); });
-`);
+`,
+  );
   assert.match(run('node', 'both.mjs'), /bob: yes/);
 });

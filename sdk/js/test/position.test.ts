@@ -14,11 +14,19 @@ class Memory implements Storage {
   map = new Map<string, string>();
   writes = 0;
   getItem = (k: string): string | null => this.map.get(k) ?? null;
-  setItem = (k: string, v: string): void => { this.writes++; this.map.set(k, v); };
-  removeItem = (k: string): void => { this.map.delete(k); };
+  setItem = (k: string, v: string): void => {
+    this.writes++;
+    this.map.set(k, v);
+  };
+  removeItem = (k: string): void => {
+    this.map.delete(k);
+  };
 }
 
-const token = (userID: string, more = {}): string => ['{"alg":"HS256"}', JSON.stringify({ sub: userID, ...more }), 'x'].map((p) => Buffer.from(p).toString('base64url')).join('.');
+const token = (userID: string, more = {}): string =>
+  ['{"alg":"HS256"}', JSON.stringify({ sub: userID, ...more }), 'x']
+    .map((p) => Buffer.from(p).toString('base64url'))
+    .join('.');
 
 beforeEach(async () => {
   fake = await Fake.start();
@@ -39,7 +47,15 @@ function start(storage: Storage | false, options: Partial<ConstructorParameters<
 async function settled(client: Client): Promise<void> {
   const id = newID();
   const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.tell({ type: 'message', messageID: id, messageType: 'text', from: 'alice', to: 'bob', text: 'barrier', time: 0 });
+  fake.tell({
+    type: 'message',
+    messageID: id,
+    messageType: 'text',
+    from: 'alice',
+    to: 'bob',
+    text: 'barrier',
+    time: 0,
+  });
   await done;
 }
 
@@ -47,22 +63,51 @@ test('a program that starts again says how far it was and what it held, and hear
   const storage = new Memory();
   const first = start(storage);
   await first.connect();
-  fake.answer = (c) => c.reply({ inviteID: 'mine', serverTime: 1000, invitation: invitation({ inviteID: 'mine', inviter: 'bob', data: 'q', invitees: undefined }) });
+  fake.answer = (c) =>
+    c.reply({
+      inviteID: 'mine',
+      serverTime: 1000,
+      invitation: invitation({ inviteID: 'mine', inviter: 'bob', data: 'q', invitees: undefined }),
+    });
   await first.invite({ invitee: 'carol', inviteID: 'mine' });
   fake.tell(signaling({ inviteID: 'theirs', inviteeList: ['bob'] }), 7);
   fake.tell(signaling({ inviteID: 'over', inviteeList: ['bob'], over: true }), 8);
   await settled(first);
   first.close();
 
-  fake.welcome = { positions: { 'user:bob': 9 }, ended: [invitation({ inviteID: 'mine', inviter: 'bob', over: true, data: 'q', version: 2, inviteeList: ['carol'], invitees: [{ userID: 'carol', state: 'accepted', data: 'yes', decidedAt: 1500 }] })] };
+  fake.welcome = {
+    positions: { 'user:bob': 9 },
+    ended: [
+      invitation({
+        inviteID: 'mine',
+        inviter: 'bob',
+        over: true,
+        data: 'q',
+        version: 2,
+        inviteeList: ['carol'],
+        invitees: [{ userID: 'carol', state: 'accepted', data: 'yes', decidedAt: 1500 }],
+      }),
+    ],
+  };
   const second = start(storage);
   const heard: unknown[] = [];
-  for (const name of ['onInviteeAccepted', 'onInvitationCancelled', 'onReceiveNewInvitation'] as const) second.on(name, (e) => heard.push([name, e.inviteID, e.invitationData, e.data]));
+  for (const name of ['onInviteeAccepted', 'onInvitationCancelled', 'onReceiveNewInvitation'] as const)
+    second.on(name, (e) => heard.push([name, e.inviteID, e.invitationData, e.data]));
   await second.connect();
   const [before, after] = [fake.hellos[0]!, fake.hellos[1]!];
   assert.deepEqual([before.positions, before.held], [undefined, undefined]);
   assert.deepEqual([after.epoch, after.positions, after.held!.sort()], ['e', { 'user:bob': 8 }, ['mine', 'theirs']]);
-  fake.tell(signaling({ inviteID: 'mine', inviter: 'bob', actionType: 3, version: 2, over: true, answers: [{ invitee: 'carol', actionType: 3, data: 'yes', time: 1500 }] }), 9);
+  fake.tell(
+    signaling({
+      inviteID: 'mine',
+      inviter: 'bob',
+      actionType: 3,
+      version: 2,
+      over: true,
+      answers: [{ invitee: 'carol', actionType: 3, data: 'yes', time: 1500 }],
+    }),
+    9,
+  );
   await settled(second);
   assert.deepEqual(heard, [['onInviteeAccepted', 'mine', 'q', 'yes']]);
   await pause(2200); // the end of the wait for events of what ended
@@ -74,10 +119,26 @@ test('what ended and brings no event is raised from the welcome', async () => {
   const storage = new Memory();
   const first = start(storage);
   await first.connect();
-  fake.answer = (c) => c.reply({ inviteID: 'mine', serverTime: 1000, invitation: invitation({ inviteID: 'mine', inviter: 'bob', invitees: undefined }) });
+  fake.answer = (c) =>
+    c.reply({
+      inviteID: 'mine',
+      serverTime: 1000,
+      invitation: invitation({ inviteID: 'mine', inviter: 'bob', invitees: undefined }),
+    });
   await first.invite({ invitee: 'carol', inviteID: 'mine' });
   first.close();
-  fake.welcome = { ended: [invitation({ inviteID: 'mine', inviter: 'bob', over: true, version: 2, inviteeList: ['carol'], invitees: [{ userID: 'carol', state: 'timedOut', decidedAt: 31_000 }] })] };
+  fake.welcome = {
+    ended: [
+      invitation({
+        inviteID: 'mine',
+        inviter: 'bob',
+        over: true,
+        version: 2,
+        inviteeList: ['carol'],
+        invitees: [{ userID: 'carol', state: 'timedOut', decidedAt: 31_000 }],
+      }),
+    ],
+  };
   const second = start(storage);
   const timeout = second.once('onInvitationTimeout');
   await second.connect();
@@ -92,7 +153,12 @@ test('another user, another device, or no storage: another position', async () =
   await settled(first);
   first.close();
   assert.equal(storage.map.size, 1);
-  for (const [other, options] of [[storage, { token: token('carol') }], [storage, { deviceID: 'tablet' }], [false, {}], [storage, { token: 'unreadable' }]] as const) {
+  for (const [other, options] of [
+    [storage, { token: token('carol') }],
+    [storage, { deviceID: 'tablet' }],
+    [false, {}],
+    [storage, { token: 'unreadable' }],
+  ] as const) {
     await start(other, options).connect();
     assert.equal(fake.hellos.at(-1)!.positions, undefined);
   }
@@ -107,7 +173,9 @@ test('an event costs no write, and a storage that throws is no storage', async (
   for (let i = 1; i <= 500; i++) fake.tell({ type: 'of tomorrow', time: 1 }, i);
   await settled(c);
   assert.ok(storage.writes <= 2, `${storage.writes} writes`);
-  const refuse = (): never => { throw new Error('denied'); };
+  const refuse = (): never => {
+    throw new Error('denied');
+  };
   const denied = start({ getItem: refuse, setItem: refuse, removeItem: refuse });
   await denied.connect();
   denied.close();
@@ -125,7 +193,11 @@ test('an event costs no write, and a storage that throws is no storage', async (
 
 test('whom a token is for is read from a JWT and from a UserSig', async () => {
   assert.deepEqual(await ownerOf(token('张伟', { device: 'd' })), { userID: '张伟', deviceID: 'd' });
-  const sig = deflateSync(JSON.stringify({ 'TLS.ver': '2.0', 'TLS.identifier': 'xiaojun' })).toString('base64').replaceAll('+', '*').replaceAll('/', '-').replaceAll('=', '_');
+  const sig = deflateSync(JSON.stringify({ 'TLS.ver': '2.0', 'TLS.identifier': 'xiaojun' }))
+    .toString('base64')
+    .replaceAll('+', '*')
+    .replaceAll('/', '-')
+    .replaceAll('=', '_');
   assert.deepEqual(await ownerOf(sig), { userID: 'xiaojun' });
   assert.deepEqual(await ownerOf('nonsense'), { userID: '' });
 });
@@ -139,17 +211,35 @@ test('the server’s clock does not follow the local date', async (t) => {
 });
 
 test('signaling is read from an entry of the history, with the answer’s data', () => {
-  const accept = signaling({ actionType: 4, answers: [{ invitee: 'bob', actionType: 4, data: '{"line_busy":"line_busy"}', reason: 'busy', time: 1 }] });
+  const accept = signaling({
+    actionType: 4,
+    answers: [{ invitee: 'bob', actionType: 4, data: '{"line_busy":"line_busy"}', reason: 'busy', time: 1 }],
+  });
   const info = getSignalingInfo({ seq: 4, event: accept });
-  assert.deepEqual([info?.inviteID, info?.inviteeList, info?.data, info?.reason], ['i', ['bob'], '{"line_busy":"line_busy"}', 'busy']);
+  assert.deepEqual(
+    [info?.inviteID, info?.inviteeList, info?.data, info?.reason],
+    ['i', ['bob'], '{"line_busy":"line_busy"}', 'busy'],
+  );
   assert.equal(getSignalingInfo({ seq: 5, event: { type: 'message', messageID: 'm' } }), undefined);
 });
 
 test('messages have the original’s names beside ours', async () => {
   const c = start(false);
   const heard: string[] = [];
-  for (const name of ['onRecvNewMessage', 'onRecvC2CTextMessage', 'onRecvC2CCustomMessage', 'onRecvGroupTextMessage', 'onRecvGroupCustomMessage', 'onRecvMessageRevoked',
-    'onRecvMessageModified', 'onRecvC2CReadReceipt', 'onRecvMessageReadReceipts', 'onConnectSuccess', 'onSelfInfoUpdated'] as const) c.on(name, () => heard.push(name));
+  for (const name of [
+    'onRecvNewMessage',
+    'onRecvC2CTextMessage',
+    'onRecvC2CCustomMessage',
+    'onRecvGroupTextMessage',
+    'onRecvGroupCustomMessage',
+    'onRecvMessageRevoked',
+    'onRecvMessageModified',
+    'onRecvC2CReadReceipt',
+    'onRecvMessageReadReceipts',
+    'onConnectSuccess',
+    'onSelfInfoUpdated',
+  ] as const)
+    c.on(name, () => heard.push(name));
   await c.connect();
   const message = { type: 'message', messageID: 'm', messageType: 'text', from: 'alice', time: 1 };
   fake.tell({ ...message, to: 'bob', text: 'hi' }, 1);
@@ -157,13 +247,41 @@ test('messages have the original’s names beside ours', async () => {
   fake.tell({ ...message, groupID: 'g', text: 'hi' }, 9);
   fake.tell({ ...message, groupID: 'g', custom: { data: 'x' } }, 10);
   fake.tell({ type: 'messageRevoked', messageID: 'm', from: 'alice', to: 'bob', time: 1 }, 3);
-  fake.tell({ type: 'messageModified', messageID: 'm', from: 'alice', to: 'bob', message: { ...message, to: 'bob', text: 'ho' }, time: 1 }, 4);
+  fake.tell(
+    {
+      type: 'messageModified',
+      messageID: 'm',
+      from: 'alice',
+      to: 'bob',
+      message: { ...message, to: 'bob', text: 'ho' },
+      time: 1,
+    },
+    4,
+  );
   fake.tell({ type: 'readReceipt', conversationID: 'c2c_alice', peerReadSeq: 4, time: 1 }, 5);
   fake.tell({ type: 'readReceipt', groupID: 'g', receipts: [], time: 1 }, 6);
   fake.tell({ type: 'userChanged', time: 1 }, 7);
   fake.tell(signaling({ inviteeList: ['bob'], to: 'bob' }), 8);
   const signal = c.once('onRecvNewMessage', (e) => getSignalingInfo(e.message) !== undefined);
   assert.equal((await signal).conversationID, 'c2c_alice');
-  const each = ['onRecvNewMessage', 'onRecvC2CTextMessage', 'onRecvNewMessage', 'onRecvC2CCustomMessage', 'onRecvNewMessage', 'onRecvGroupTextMessage', 'onRecvNewMessage', 'onRecvGroupCustomMessage'];
-  assert.deepEqual(heard, ['onConnectSuccess', ...each, 'onRecvMessageRevoked', 'onRecvMessageModified', 'onRecvC2CReadReceipt', 'onRecvMessageReadReceipts', 'onSelfInfoUpdated', 'onRecvNewMessage']);
+  const each = [
+    'onRecvNewMessage',
+    'onRecvC2CTextMessage',
+    'onRecvNewMessage',
+    'onRecvC2CCustomMessage',
+    'onRecvNewMessage',
+    'onRecvGroupTextMessage',
+    'onRecvNewMessage',
+    'onRecvGroupCustomMessage',
+  ];
+  assert.deepEqual(heard, [
+    'onConnectSuccess',
+    ...each,
+    'onRecvMessageRevoked',
+    'onRecvMessageModified',
+    'onRecvC2CReadReceipt',
+    'onRecvMessageReadReceipts',
+    'onSelfInfoUpdated',
+    'onRecvNewMessage',
+  ]);
 });

@@ -8,7 +8,9 @@ import { House } from './house.js';
 let house: House;
 const clients: Client[] = [];
 
-before(async () => { house = await House.start(); });
+before(async () => {
+  house = await House.start();
+});
 after(async () => {
   for (const c of clients) c.close();
   await house.stop();
@@ -26,7 +28,10 @@ test('invite, ring, accept on one of two devices; the other stops, the loser hea
   const rings = Promise.all([phone.once('onReceiveNewInvitation'), tablet.once('onReceiveNewInvitation')]);
   const ringing = alice.once('onInviteeRinging');
   const { inviteID, reach } = await alice.invite({ invitee: 'bob', timeout: 30, data: 'hello' });
-  assert.deepEqual(reach?.map((r) => [r.userID, r.devices, r.status]), [['bob', 2, 'connected']]);
+  assert.deepEqual(
+    reach?.map((r) => [r.userID, r.devices, r.status]),
+    [['bob', 2, 'connected']],
+  );
   const [ring] = await rings;
   assert.equal(ring.data, 'hello');
   await phone.ring({ inviteID });
@@ -36,7 +41,10 @@ test('invite, ring, accept on one of two devices; the other stops, the loser hea
   await phone.accept({ inviteID, data: 'here I am' });
   assert.equal((await accepted).data, 'here I am');
   assert.equal((await elsewhere).action, 'accept');
-  await assert.rejects(tablet.reject({ inviteID }), (err: BeckonError) => err.code === 8010 && err.won?.action === 'accept' && err.won.device === 'phone');
+  await assert.rejects(
+    tablet.reject({ inviteID }),
+    (err: BeckonError) => err.code === 8010 && err.won?.action === 'accept' && err.won.device === 'phone',
+  );
 });
 
 test('what happened while the server was killed and away is told once, in order', async () => {
@@ -45,7 +53,10 @@ test('what happened while the server was killed and away is told once, in order'
   erin.on('onReceiveMessage', (e) => heard.push(e.message.text ?? ''));
   await dan.sendMessage({ userID: 'erin', text: 'one' });
   await house.kill();
-  const sending = [dan.sendMessage({ userID: 'erin', text: 'two' }), dan.sendMessage({ userID: 'erin', text: 'three' })]; // they wait for the server
+  const sending = [
+    dan.sendMessage({ userID: 'erin', text: 'two' }),
+    dan.sendMessage({ userID: 'erin', text: 'three' }),
+  ]; // they wait for the server
   await house.run();
   await Promise.all(sending);
   const last = erin.once('onReceiveMessage', (e) => e.message.text === 'four');
@@ -110,5 +121,8 @@ test('an invitation that came by push rings when it is still open', async () => 
   const fresh = await come('lea', 'by-push');
   assert.equal((await fresh.addInvitedSignaling({ inviteID })).inviter, 'kim');
   await kim.cancel({ inviteID });
-  await assert.rejects(fresh.addInvitedSignaling({ inviteID }), (err: BeckonError) => err.code === 8010 && err.invitation?.over === true);
+  await assert.rejects(
+    fresh.addInvitedSignaling({ inviteID }),
+    (err: BeckonError) => err.code === 8010 && err.invitation?.over === true,
+  );
 });

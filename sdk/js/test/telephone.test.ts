@@ -9,14 +9,20 @@ import { Fake, invitation, signaling } from './fake.js';
 class Silent extends Room {
   at = '';
   entered: string[] = [];
-  override get roomID(): string { return this.at; }
-  override get remoteUsers(): string[] { return []; }
+  override get roomID(): string {
+    return this.at;
+  }
+  override get remoteUsers(): string[] {
+    return [];
+  }
   override async enterRoom({ roomID }: { roomID: string }): Promise<never> {
     this.at = roomID;
     this.entered.push(roomID);
     return undefined as never;
   }
-  override async exitRoom(): Promise<void> { this.at = ''; }
+  override async exitRoom(): Promise<void> {
+    this.at = '';
+  }
   override async startLocalAudio(): Promise<void> {}
   override async openCamera(): Promise<void> {}
 }
@@ -44,15 +50,28 @@ afterEach(async () => {
 async function settled(): Promise<void> {
   const id = newID();
   const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.tell({ type: 'message', messageID: id, messageType: 'text', from: 'alice', to: 'bob', text: 'barrier', time: 0 });
+  fake.tell({
+    type: 'message',
+    messageID: id,
+    messageType: 'text',
+    from: 'alice',
+    to: 'bob',
+    text: 'barrier',
+    time: 0,
+  });
   await done;
 }
 
 const data = JSON.stringify({ call: 1, media: 'audio' });
-const ring = (inviteID: string, more: Partial<Schemas['Signaling']> = {}): void => fake.tell(signaling({ inviteID, inviteeList: ['bob'], data, to: 'bob', ...more }));
+const ring = (inviteID: string, more: Partial<Schemas['Signaling']> = {}): void =>
+  fake.tell(signaling({ inviteID, inviteeList: ['bob'], data, to: 'bob', ...more }));
 
 function open(c: { verb: string; data: Record<string, unknown>; reply: (data: unknown) => void }): void {
-  if (c.verb === 'getInvitation') c.reply({ invitation: invitation({ inviteID: String(c.data['inviteID']), roomID: 'r', data }), mine: { userID: 'bob', state: 'open' } });
+  if (c.verb === 'getInvitation')
+    c.reply({
+      invitation: invitation({ inviteID: String(c.data['inviteID']), roomID: 'r', data }),
+      mine: { userID: 'bob', state: 'open' },
+    });
   else c.reply({ inviteID: c.data['inviteID'], over: false });
 }
 
@@ -67,19 +86,48 @@ test('busy is said by the reason and by the data', async () => {
     await fake.heard(fake.calls.length + 1);
     reject = fake.calls.find((c) => c.verb === 'reject');
   }
-  assert.deepEqual([reject.data['inviteID'], reject.data['reason'], JSON.parse(String(reject.data['data']))], ['second', 'busy', { call: 1, media: 'audio', line_busy: 'line_busy' }]);
+  assert.deepEqual(
+    [reject.data['inviteID'], reject.data['reason'], JSON.parse(String(reject.data['data']))],
+    ['second', 'busy', { call: 1, media: 'audio', line_busy: 'line_busy' }],
+  );
   assert.equal(calls.state.inviteID, 'first');
 });
 
 test('busy is read from the reason or the data, in the words of the original', async () => {
   for (const [reason, text, busy] of [
-    ['busy', '', true], ['', 'line_busy', true], ['declined', '{"line_busy":"line_busy"}', true], ['', '{"data":{"message":"lineBusy"}}', true],
-    ['declined', '', false], ['', '{"line_busy":""}', false], ['', 'null', false], ['', '{"data":null}', false],
-  ] as const) assert.equal(saysBusy(reason, text), busy, `${reason} ${text}`);
-  fake.answer = (c) => c.reply({ inviteID: c.data['inviteID'], invitation: invitation({ inviteID: String(c.data['inviteID']), inviter: 'bob', inviteeList: ['alice'], invitees: undefined }), serverTime: 1 });
+    ['busy', '', true],
+    ['', 'line_busy', true],
+    ['declined', '{"line_busy":"line_busy"}', true],
+    ['', '{"data":{"message":"lineBusy"}}', true],
+    ['declined', '', false],
+    ['', '{"line_busy":""}', false],
+    ['', 'null', false],
+    ['', '{"data":null}', false],
+  ] as const)
+    assert.equal(saysBusy(reason, text), busy, `${reason} ${text}`);
+  fake.answer = (c) =>
+    c.reply({
+      inviteID: c.data['inviteID'],
+      invitation: invitation({
+        inviteID: String(c.data['inviteID']),
+        inviter: 'bob',
+        inviteeList: ['alice'],
+        invitees: undefined,
+      }),
+      serverTime: 1,
+    });
   const { inviteID } = await calls.call({ userID: 'alice' });
   const ended = calls.once('onCallEnded');
-  fake.tell(signaling({ inviteID, inviter: 'bob', actionType: 4, version: 2, over: true, answers: [{ invitee: 'alice', actionType: 4, reason: 'declined', data: '{"line_busy":"line_busy"}', time: 1 }] }));
+  fake.tell(
+    signaling({
+      inviteID,
+      inviter: 'bob',
+      actionType: 4,
+      version: 2,
+      over: true,
+      answers: [{ invitee: 'alice', actionType: 4, reason: 'declined', data: '{"line_busy":"line_busy"}', time: 1 }],
+    }),
+  );
   assert.equal((await ended).reason, 'busy');
 });
 
@@ -89,7 +137,10 @@ test('a notice does not ring, and nor does a call to others', async () => {
   ring('others', { groupID: 'g', inviteeList: ['carol'] });
   await settled();
   assert.equal(calls.state.phase, 'idle');
-  assert.deepEqual(fake.calls.filter((c) => c.verb === 'ring'), []);
+  assert.deepEqual(
+    fake.calls.filter((c) => c.verb === 'ring'),
+    [],
+  );
 });
 
 test('a cancel of others does not end what rings here; their part says so', async () => {
@@ -97,29 +148,77 @@ test('a cancel of others does not end what rings here; their part says so', asyn
   const incoming = calls.once('onIncomingCall');
   ring('i', { groupID: 'g', inviteeList: ['bob', 'carol'] });
   await incoming;
-  fake.tell(signaling({ inviteID: 'i', groupID: 'g', actionType: 2, version: 2, inviteeList: ['carol'], from: 'alice' }));
+  fake.tell(
+    signaling({ inviteID: 'i', groupID: 'g', actionType: 2, version: 2, inviteeList: ['carol'], from: 'alice' }),
+  );
   await settled();
   assert.deepEqual([calls.state.phase, calls.state.people['carol']], ['ringing', 'cancelled']);
   const ended = calls.once('onCallEnded');
-  fake.tell(signaling({ inviteID: 'i', groupID: 'g', actionType: 2, version: 3, inviteeList: ['bob'], from: 'alice', over: true }));
+  fake.tell(
+    signaling({
+      inviteID: 'i',
+      groupID: 'g',
+      actionType: 2,
+      version: 3,
+      inviteeList: ['bob'],
+      from: 'alice',
+      over: true,
+    }),
+  );
   assert.equal((await ended).reason, 'cancelled');
 });
 
 test('rejoin comes back into a call that goes on, and says when it is over; its record ends it here', async () => {
-  const call = { callID: 'c', roomID: 'r', inviteID: 'i', inviter: 'alice', groupID: 'g', opened: 1, began: 2, duration: 0, count: 3, media: 'audio',
-    people: [{ userID: 'alice', joined: 1, duration: 0 }, { userID: 'bob', joined: 1, left: 5, duration: 4 }, { userID: 'carol', joined: 2, left: 4, duration: 2 }] };
+  const call = {
+    callID: 'c',
+    roomID: 'r',
+    inviteID: 'i',
+    inviter: 'alice',
+    groupID: 'g',
+    opened: 1,
+    began: 2,
+    duration: 0,
+    count: 3,
+    media: 'audio',
+    people: [
+      { userID: 'alice', joined: 1, duration: 0 },
+      { userID: 'bob', joined: 1, left: 5, duration: 4 },
+      { userID: 'carol', joined: 2, left: 4, duration: 2 },
+    ],
+  };
   fake.answer = (c) => {
     if (c.verb === 'getCall') c.reply({ call });
     else if (c.verb === 'getRoom') c.reply({ roomID: 'r', granted: 'anchor', seats: [], call, serverTime: 9 });
-    else if (c.verb === 'getInvitation') c.reply({ invitation: invitation({ groupID: 'g', data, invitees: [{ userID: 'bob', state: 'accepted' }, { userID: 'dan', state: 'rejected', reason: 'busy' }] }) });
+    else if (c.verb === 'getInvitation')
+      c.reply({
+        invitation: invitation({
+          groupID: 'g',
+          data,
+          invitees: [
+            { userID: 'bob', state: 'accepted' },
+            { userID: 'dan', state: 'rejected', reason: 'busy' },
+          ],
+        }),
+      });
     else c.reply({});
   };
   await calls.rejoin({ callID: 'c' });
   assert.deepEqual(room.entered, ['r']);
   const { phase, inviteID, groupID, media, people } = calls.state;
-  assert.deepEqual([phase, inviteID, groupID, media, people], ['connecting', 'i', 'g', 'audio', { alice: 'accepted', carol: 'left', dan: 'busy' }]);
+  assert.deepEqual(
+    [phase, inviteID, groupID, media, people],
+    ['connecting', 'i', 'g', 'audio', { alice: 'accepted', carol: 'left', dan: 'busy' }],
+  );
   const ended = calls.once('onCallEnded');
-  fake.tell({ type: 'message', messageID: 'call-c', messageType: 'call', from: 'alice', groupID: 'g', time: 9, call: { callID: 'c', roomID: 'r', began: 2, ended: 9, duration: 7, reason: 'hangup', count: 3 } });
+  fake.tell({
+    type: 'message',
+    messageID: 'call-c',
+    messageType: 'call',
+    from: 'alice',
+    groupID: 'g',
+    time: 9,
+    call: { callID: 'c', roomID: 'r', began: 2, ended: 9, duration: 7, reason: 'hangup', count: 3 },
+  });
   assert.equal((await ended).reason, 'remoteHangup');
   fake.answer = (c) => c.reply({ roomID: 'r', granted: 'anchor', seats: [], serverTime: 9 });
   await assert.rejects(calls.rejoin({ roomID: 'r' }), { code: 8010 });
@@ -128,7 +227,17 @@ test('rejoin comes back into a call that goes on, and says when it is over; its 
 test('a late guest is not invited into a call that was hung up meanwhile', async () => {
   fake.answer = (c) => {
     if (c.verb === 'accept') void calls.hangup().then(() => c.reply({ over: true }));
-    else c.reply({ inviteID: c.data['inviteID'], invitation: invitation({ inviteID: String(c.data['inviteID']), inviter: 'bob', inviteeList: ['alice'], invitees: undefined }), serverTime: 1 });
+    else
+      c.reply({
+        inviteID: c.data['inviteID'],
+        invitation: invitation({
+          inviteID: String(c.data['inviteID']),
+          inviter: 'bob',
+          inviteeList: ['alice'],
+          invitees: undefined,
+        }),
+        serverTime: 1,
+      });
   };
   const { inviteID } = await calls.call({ userID: 'alice' });
   const ended = calls.once('onCallEnded');

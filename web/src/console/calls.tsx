@@ -8,25 +8,72 @@ export function Calls({ onInvitation }: { onInvitation: (id: string) => void }):
   const [group, setGroup] = useState('');
   const [open, setOpen] = useState(false);
   const [day, setDay] = useState('');
-  const p = usePages(async (before) => {
-    const from = day ? new Date(`${day}T00:00`).getTime() : 0;
-    const res = await house.call('listCalls', { userID: user, groupID: group, open, before, limit: 100, ...(from ? { from, until: from + 86_400_000 } : {}) });
-    return { list: res.calls, next: res.next };
-  }, [house, user, group, open, day], 5000);
+  const p = usePages(
+    async (before) => {
+      const from = day ? new Date(`${day}T00:00`).getTime() : 0;
+      const res = await house.call('listCalls', {
+        userID: user,
+        groupID: group,
+        open,
+        before,
+        limit: 100,
+        ...(from ? { from, until: from + 86_400_000 } : {}),
+      });
+      return { list: res.calls, next: res.next };
+    },
+    [house, user, group, open, day],
+    5000,
+  );
   return (
     <>
       <Problem text={p.error} />
-      <div className="head"><h1>Calls</h1>
-        <Search label="Person" onText={setUser} /><Search label="Group" onText={setGroup} />
-        <label className="search"><span>Day</span><input type="date" value={day} onChange={(e) => setDay(e.target.value)} /></label>
-        <label className="check"><input type="checkbox" checked={open} onChange={(e) => setOpen(e.target.checked)} /> in progress</label></div>
-      <Table caption="Call records" rows={p.list} id={(c) => c.callID} empty="No call is as asked for." more={p.more} columns={[
-        { name: 'Began', of: (c) => when(c.began ?? c.opened) }, { name: 'From', of: (c) => c.inviter ?? '–' }, { name: 'With', of: (c) => c.invitee ?? c.groupID ?? '–' },
-        { name: 'People', of: (c) => c.count, number: true }, { name: 'Lasted', of: (c) => (c.ended ? span(c.duration) : c.began ? 'goes on' : 'waits'), number: true },
-        { name: 'Ended', of: (c) => (c.reason ? `${c.reason}${c.endedBy ? ` by ${c.endedBy}` : ''}` : '–') },
-        { name: '', of: (c) => <>{c.inviteID && <button type="button" className="link" onClick={() => onInvitation(c.inviteID ?? '')}>story</button>}
-          {!c.ended && <Act label="End" sure="End for everybody" run={() => house.call('dismissRoom', { roomID: c.roomID })} onDone={p.reload} />}</> },
-      ]} />
+      <div className="head">
+        <h1>Calls</h1>
+        <Search label="Person" onText={setUser} />
+        <Search label="Group" onText={setGroup} />
+        <label className="search">
+          <span>Day</span>
+          <input type="date" value={day} onChange={(e) => setDay(e.target.value)} />
+        </label>
+        <label className="check">
+          <input type="checkbox" checked={open} onChange={(e) => setOpen(e.target.checked)} /> in progress
+        </label>
+      </div>
+      <Table
+        caption="Call records"
+        rows={p.list}
+        id={(c) => c.callID}
+        empty="No call is as asked for."
+        more={p.more}
+        columns={[
+          { name: 'Began', of: (c) => when(c.began ?? c.opened) },
+          { name: 'From', of: (c) => c.inviter ?? '–' },
+          { name: 'With', of: (c) => c.invitee ?? c.groupID ?? '–' },
+          { name: 'People', of: (c) => c.count, number: true },
+          { name: 'Lasted', of: (c) => (c.ended ? span(c.duration) : c.began ? 'goes on' : 'waits'), number: true },
+          { name: 'Ended', of: (c) => (c.reason ? `${c.reason}${c.endedBy ? ` by ${c.endedBy}` : ''}` : '–') },
+          {
+            name: '',
+            of: (c) => (
+              <>
+                {c.inviteID && (
+                  <button type="button" className="link" onClick={() => onInvitation(c.inviteID ?? '')}>
+                    story
+                  </button>
+                )}
+                {!c.ended && (
+                  <Act
+                    label="End"
+                    sure="End for everybody"
+                    run={() => house.call('dismissRoom', { roomID: c.roomID })}
+                    onDone={p.reload}
+                  />
+                )}
+              </>
+            ),
+          },
+        ]}
+      />
     </>
   );
 }

@@ -9,11 +9,19 @@ export class House {
   /** Calls a verb, for somebody or, without a user, for the app server itself. */
   async call<V extends string>(verb: V, request: Request<V>, user?: string): Promise<Response<V>> {
     const res = await fetch(`/v1/${verb}`, {
-      method: 'POST', body: JSON.stringify(request),
-      headers: { Authorization: `Bearer ${this.key}`, 'Content-Type': 'application/json', ...(user ? { 'Beckon-User': user } : {}) },
+      method: 'POST',
+      body: JSON.stringify(request),
+      headers: {
+        Authorization: `Bearer ${this.key}`,
+        'Content-Type': 'application/json',
+        ...(user ? { 'Beckon-User': user } : {}),
+      },
     });
     const answer: unknown = await res.json().catch(() => undefined);
-    if (!res.ok) throw new BeckonError((answer as Schemas['Error'] | undefined) ?? { code: 10002, message: `the server answered ${res.status}` });
+    if (!res.ok)
+      throw new BeckonError(
+        (answer as Schemas['Error'] | undefined) ?? { code: 10002, message: `the server answered ${res.status}` },
+      );
     return answer as Response<V>;
   }
 }

@@ -6,10 +6,14 @@ import { span, useHouse, usePages, useRead, when } from './use.js';
 
 export function Invitations({ id, onID }: { id: string; onID: (id: string) => void }): ReactNode {
   const house = useHouse();
-  const p = usePages(async (after) => {
-    const res = await house.call('listOpenInvitations', { after, limit: 100 });
-    return { list: res.invitations, next: res.next, total: res.total };
-  }, [house], 3000);
+  const p = usePages(
+    async (after) => {
+      const res = await house.call('listOpenInvitations', { after, limit: 100 });
+      return { list: res.invitations, next: res.next, total: res.total };
+    },
+    [house],
+    3000,
+  );
   const find = (e: FormEvent<HTMLFormElement>): void => {
     e.preventDefault();
     onID(String(new FormData(e.currentTarget).get('id') ?? '').trim());
@@ -17,22 +21,59 @@ export function Invitations({ id, onID }: { id: string; onID: (id: string) => vo
   return (
     <>
       <Problem text={p.error} />
-      <div className="head"><h1>Invitations</h1><span className="muted">{p.total?.toLocaleString()} open</span>
-        <form className="search" onSubmit={find}><label htmlFor="invite">Any invitation</label><input id="invite" name="id" placeholder="inviteID" defaultValue={id} key={id} /><Button type="submit">Look</Button></form></div>
+      <div className="head">
+        <h1>Invitations</h1>
+        <span className="muted">{p.total?.toLocaleString()} open</span>
+        <form className="search" onSubmit={find}>
+          <label htmlFor="invite">Any invitation</label>
+          <input id="invite" name="id" placeholder="inviteID" defaultValue={id} key={id} />
+          <Button type="submit">Look</Button>
+        </form>
+      </div>
       {id && <Story key={id} id={id} onClose={() => onID('')} />}
-      <Table caption="Open invitations" rows={p.list} id={(v) => v.inviteID} empty="Nothing rings." more={p.more} onPick={(v) => onID(v.inviteID)} columns={[
-        { name: 'From', of: (v) => v.inviter }, { name: 'Group', of: (v) => v.groupID ?? '–' }, { name: 'Open', of: (v) => v.counts.open.toLocaleString(), number: true },
-        { name: 'Accepted', of: (v) => v.counts.accepted.toLocaleString(), number: true }, { name: 'Since', of: (v) => when(v.createdAt) },
-        { name: 'Left', of: (v) => (v.deadline ? span(Math.max(0, v.deadline - Date.now())) : 'no end'), number: true },
-        { name: 'ID', of: (v) => <button type="button" className="link" onClick={() => onID(v.inviteID)}>{v.inviteID}</button> },
-      ]} />
+      <Table
+        caption="Open invitations"
+        rows={p.list}
+        id={(v) => v.inviteID}
+        empty="Nothing rings."
+        more={p.more}
+        onPick={(v) => onID(v.inviteID)}
+        columns={[
+          { name: 'From', of: (v) => v.inviter },
+          { name: 'Group', of: (v) => v.groupID ?? '–' },
+          { name: 'Open', of: (v) => v.counts.open.toLocaleString(), number: true },
+          { name: 'Accepted', of: (v) => v.counts.accepted.toLocaleString(), number: true },
+          { name: 'Since', of: (v) => when(v.createdAt) },
+          {
+            name: 'Left',
+            of: (v) => (v.deadline ? span(Math.max(0, v.deadline - Date.now())) : 'no end'),
+            number: true,
+          },
+          {
+            name: 'ID',
+            of: (v) => (
+              <button type="button" className="link" onClick={() => onID(v.inviteID)}>
+                {v.inviteID}
+              </button>
+            ),
+          },
+        ]}
+      />
     </>
   );
 }
 
 const words: Record<string, string> = {
-  invited: 'invited', ringing: 'rings', accepted: 'accepted', rejected: 'rejected', cancelled: 'was cancelled', timedOut: 'did not answer in time', pushed: 'was pushed to', pushWaits: 'has a push that waits',
-  pushFailed: 'could not be pushed to', deadline: 'the time is over',
+  invited: 'invited',
+  ringing: 'rings',
+  accepted: 'accepted',
+  rejected: 'rejected',
+  cancelled: 'was cancelled',
+  timedOut: 'did not answer in time',
+  pushed: 'was pushed to',
+  pushWaits: 'has a push that waits',
+  pushFailed: 'could not be pushed to',
+  deadline: 'the time is over',
 };
 
 /** What became of one invitation, in the order of time. */
@@ -43,15 +84,43 @@ function Story({ id, onClose }: { id: string; onClose: () => void }): ReactNode 
   const begin = v?.createdAt ?? 0;
   return (
     <section className="story" aria-label={`Invitation ${id}`}>
-      <div className="head"><h2>{v ? `${v.inviter} invites ${v.groupID ? `in ${v.groupID}` : v.invitees?.map((p) => p.userID).join(', ') ?? ''}` : id}</h2>
-        {v && !v.over && <Act label="Cancel it" sure={`Cancel for ${v.counts.open}`} run={() => house.call('cancel', { inviteID: id }, v.inviter)} onDone={t.reload} />}
-        <Button tone="quiet" onClick={onClose}>Close</Button></div>
+      <div className="head">
+        <h2>
+          {v
+            ? `${v.inviter} invites ${v.groupID ? `in ${v.groupID}` : (v.invitees?.map((p) => p.userID).join(', ') ?? '')}`
+            : id}
+        </h2>
+        {v && !v.over && (
+          <Act
+            label="Cancel it"
+            sure={`Cancel for ${v.counts.open}`}
+            run={() => house.call('cancel', { inviteID: id }, v.inviter)}
+            onDone={t.reload}
+          />
+        )}
+        <Button tone="quiet" onClick={onClose}>
+          Close
+        </Button>
+      </div>
       <Problem text={t.error} />
-      {v && <p className="muted">{counted(v.counts)}{v.roomID ? ` · room ${v.roomID}` : ''}{v.data ? ` · data ${v.data.slice(0, 120)}` : ''}</p>}
+      {v && (
+        <p className="muted">
+          {counted(v.counts)}
+          {v.roomID ? ` · room ${v.roomID}` : ''}
+          {v.data ? ` · data ${v.data.slice(0, 120)}` : ''}
+        </p>
+      )}
       <ol className="timeline">
         {t.data?.events.map((e, i) => (
-          <li key={i} data-event={e.event}><time>{when(e.at)}</time><span className="muted">+{span(Math.max(0, e.at - begin))}</span>
-            <span><strong>{e.userID ?? (e.event === 'invited' ? e.detail : '')}</strong> {words[e.event] ?? e.event}{e.device ? ` on ${e.device}` : ''}{e.detail && e.event !== 'invited' ? `: ${e.detail}` : ''}</span></li>
+          <li key={i} data-event={e.event}>
+            <time>{when(e.at)}</time>
+            <span className="muted">+{span(Math.max(0, e.at - begin))}</span>
+            <span>
+              <strong>{e.userID ?? (e.event === 'invited' ? e.detail : '')}</strong> {words[e.event] ?? e.event}
+              {e.device ? ` on ${e.device}` : ''}
+              {e.detail && e.event !== 'invited' ? `: ${e.detail}` : ''}
+            </span>
+          </li>
         ))}
       </ol>
     </section>
@@ -59,6 +128,15 @@ function Story({ id, onClose }: { id: string; onClose: () => void }): ReactNode 
 }
 
 function counted(c: Schemas['Counts']): string {
-  const parts: [string, number][] = [['open', c.open], ['accepted', c.accepted], ['rejected', c.rejected], ['cancelled', c.cancelled], ['timed out', c.timedOut]];
-  return parts.filter(([, n]) => n > 0).map(([name, n]) => `${n.toLocaleString()} ${name}`).join(' · ');
+  const parts: [string, number][] = [
+    ['open', c.open],
+    ['accepted', c.accepted],
+    ['rejected', c.rejected],
+    ['cancelled', c.cancelled],
+    ['timed out', c.timedOut],
+  ];
+  return parts
+    .filter(([, n]) => n > 0)
+    .map(([name, n]) => `${n.toLocaleString()} ${name}`)
+    .join(' · ');
 }

@@ -5,19 +5,47 @@ import { span, useHouse, usePages, when } from './use.js';
 export function Connections(): ReactNode {
   const house = useHouse();
   const [find, setFind] = useState('');
-  const p = usePages(async (after) => {
-    const res = await house.call('listConnections', { userID: find, after, limit: 100 });
-    return { list: res.connections, next: res.next, total: res.total };
-  }, [house, find], 5000);
+  const p = usePages(
+    async (after) => {
+      const res = await house.call('listConnections', { userID: find, after, limit: 100 });
+      return { list: res.connections, next: res.next, total: res.total };
+    },
+    [house, find],
+    5000,
+  );
   return (
     <>
       <Problem text={p.error} />
-      <div className="head"><h1>Connections</h1><span className="muted">{p.total?.toLocaleString()} in all</span><Search label="Person" onText={setFind} /></div>
-      <Table caption="Connected devices" rows={p.list} id={(c) => `${c.userID} ${c.deviceID}`} empty="Nobody is connected." more={p.more} columns={[
-        { name: 'Person', of: (c) => c.userID }, { name: 'Device', of: (c) => c.deviceID }, { name: 'Platform', of: (c) => c.platform ?? '–' },
-        { name: 'Since', of: (c) => when(c.connectedAt) }, { name: 'For', of: (c) => span(Date.now() - c.connectedAt), number: true },
-        { name: '', of: (c) => <Act label="Send away" sure={`Send ${c.deviceID} away`} run={() => house.call('kickDevice', { deviceID: c.deviceID }, c.userID)} onDone={p.reload} /> },
-      ]} />
+      <div className="head">
+        <h1>Connections</h1>
+        <span className="muted">{p.total?.toLocaleString()} in all</span>
+        <Search label="Person" onText={setFind} />
+      </div>
+      <Table
+        caption="Connected devices"
+        rows={p.list}
+        id={(c) => `${c.userID} ${c.deviceID}`}
+        empty="Nobody is connected."
+        more={p.more}
+        columns={[
+          { name: 'Person', of: (c) => c.userID },
+          { name: 'Device', of: (c) => c.deviceID },
+          { name: 'Platform', of: (c) => c.platform ?? '–' },
+          { name: 'Since', of: (c) => when(c.connectedAt) },
+          { name: 'For', of: (c) => span(Date.now() - c.connectedAt), number: true },
+          {
+            name: '',
+            of: (c) => (
+              <Act
+                label="Send away"
+                sure={`Send ${c.deviceID} away`}
+                run={() => house.call('kickDevice', { deviceID: c.deviceID }, c.userID)}
+                onDone={p.reload}
+              />
+            ),
+          },
+        ]}
+      />
     </>
   );
 }
@@ -25,19 +53,44 @@ export function Connections(): ReactNode {
 export function People(): ReactNode {
   const house = useHouse();
   const [find, setFind] = useState('');
-  const p = usePages(async (after) => {
-    const res = await house.call('listUsers', { userID: find, after, limit: 100 });
-    return { list: res.users, next: res.next };
-  }, [house, find]);
+  const p = usePages(
+    async (after) => {
+      const res = await house.call('listUsers', { userID: find, after, limit: 100 });
+      return { list: res.users, next: res.next };
+    },
+    [house, find],
+  );
   return (
     <>
       <Problem text={p.error} />
-      <div className="head"><h1>People</h1><Search label="ID begins with" onText={setFind} /></div>
-      <Table caption="People" rows={p.list} id={(u) => u.userID} empty="Nobody with such an ID has taken part in anything." more={p.more} columns={[
-        { name: 'Person', of: (u) => u.userID }, { name: 'Name', of: (u) => u.nick ?? '–' }, { name: 'Devices', of: (u) => u.devices, number: true },
-        { name: 'When away', of: (u) => (u.pushes ? 'rung by push' : 'not reached') },
-        { name: '', of: (u) => <Act label="Revoke tokens" sure={`Sign ${u.userID} out everywhere`} run={() => house.call('revokeTokens', { userID: u.userID })} onDone={p.reload} /> },
-      ]} />
+      <div className="head">
+        <h1>People</h1>
+        <Search label="ID begins with" onText={setFind} />
+      </div>
+      <Table
+        caption="People"
+        rows={p.list}
+        id={(u) => u.userID}
+        empty="Nobody with such an ID has taken part in anything."
+        more={p.more}
+        columns={[
+          { name: 'Person', of: (u) => u.userID },
+          { name: 'Name', of: (u) => u.nick ?? '–' },
+          { name: 'Devices', of: (u) => u.devices, number: true },
+          { name: 'When away', of: (u) => (u.pushes ? 'rung by push' : 'not reached') },
+          {
+            name: '',
+            of: (u) => (
+              <Act
+                label="Revoke tokens"
+                sure={`Sign ${u.userID} out everywhere`}
+                run={() => house.call('revokeTokens', { userID: u.userID })}
+                onDone={p.reload}
+              />
+            ),
+          },
+        ]}
+      />
     </>
   );
 }
@@ -45,19 +98,46 @@ export function People(): ReactNode {
 export function Groups(): ReactNode {
   const house = useHouse();
   const [find, setFind] = useState('');
-  const p = usePages(async (after) => {
-    const res = await house.call('listGroups', { find, after, limit: 100 });
-    return { list: res.groups, next: res.next };
-  }, [house, find]);
+  const p = usePages(
+    async (after) => {
+      const res = await house.call('listGroups', { find, after, limit: 100 });
+      return { list: res.groups, next: res.next };
+    },
+    [house, find],
+  );
   return (
     <>
       <Problem text={p.error} />
-      <div className="head"><h1>Groups</h1><Search label="Name or ID" onText={setFind} /></div>
-      <Table caption="Groups" rows={p.list} id={(g) => g.groupID} empty="There is no such group." more={p.more} columns={[
-        { name: 'Group', of: (g) => g.groupID }, { name: 'Name', of: (g) => g.name ?? '–' }, { name: 'Type', of: (g) => g.type }, { name: 'Owner', of: (g) => g.owner || '–' },
-        { name: 'Members', of: (g) => g.members.toLocaleString(), number: true }, { name: 'Since', of: (g) => when(g.createdAt) },
-        { name: '', of: (g) => <Act label="Dismiss" sure={`End ${g.name || g.groupID} for everybody`} run={() => house.call('dismissGroup', { groupID: g.groupID })} onDone={p.reload} /> },
-      ]} />
+      <div className="head">
+        <h1>Groups</h1>
+        <Search label="Name or ID" onText={setFind} />
+      </div>
+      <Table
+        caption="Groups"
+        rows={p.list}
+        id={(g) => g.groupID}
+        empty="There is no such group."
+        more={p.more}
+        columns={[
+          { name: 'Group', of: (g) => g.groupID },
+          { name: 'Name', of: (g) => g.name ?? '–' },
+          { name: 'Type', of: (g) => g.type },
+          { name: 'Owner', of: (g) => g.owner || '–' },
+          { name: 'Members', of: (g) => g.members.toLocaleString(), number: true },
+          { name: 'Since', of: (g) => when(g.createdAt) },
+          {
+            name: '',
+            of: (g) => (
+              <Act
+                label="Dismiss"
+                sure={`End ${g.name || g.groupID} for everybody`}
+                run={() => house.call('dismissGroup', { groupID: g.groupID })}
+                onDone={p.reload}
+              />
+            ),
+          },
+        ]}
+      />
     </>
   );
 }

@@ -4,12 +4,22 @@ import { colors, Plot, stacked, type Line } from './plot.js';
 import { Problem } from './parts.js';
 import { span, useHouse, useRead } from './use.js';
 
-const ranges: [string, number][] = [['1 hour', 1], ['1 day', 24], ['7 days', 168], ['30 days', 720], ['90 days', 2160]];
+const ranges: [string, number][] = [
+  ['1 hour', 1],
+  ['1 day', 24],
+  ['7 days', 168],
+  ['30 days', 720],
+  ['90 days', 2160],
+];
 
 /** The reasons for which an invitation does not become a call, as people say them. */
 const failures: [string, string, string][] = [
-  ['declined', 'declined', colors.orange], ['busy', 'busy', colors.gold], ['timedOut', 'no answer', colors.violet],
-  ['cancelled', 'cancelled', colors.pink], ['answered', 'others were first', colors.green], ['left', 'left the group', colors.brown],
+  ['declined', 'declined', colors.orange],
+  ['busy', 'busy', colors.gold],
+  ['timedOut', 'no answer', colors.violet],
+  ['cancelled', 'cancelled', colors.pink],
+  ['answered', 'others were first', colors.green],
+  ['left', 'left the group', colors.brown],
 ];
 
 function share(p: Schemas['StatPoint']): number | null {
@@ -20,39 +30,73 @@ function share(p: Schemas['StatPoint']): number | null {
 export function Overview(): ReactNode {
   const house = useHouse();
   const [hours, setHours] = useState(24);
-  const stats = useRead(() => {
-    const until = Date.now();
-    return house.call('getStats', { from: until - hours * 3_600_000, until });
-  }, [house, hours], hours > 24 ? 30_000 : 5000);
-  const now = useRead(async () => {
-    const [connections, open, calls, webhook, push] = await Promise.all([
-      house.call('listConnections', { limit: 1 }), house.call('listOpenInvitations', { limit: 1 }), house.call('listCalls', { open: true, limit: 1000 }),
-      house.call('listHookEvents', { state: 'dead', limit: 1 }), house.call('listHookEvents', { queue: 'push', state: 'dead', limit: 1 }),
-    ]);
-    return { connections: connections.total, nodes: connections.nodes, open: open.total, calls: calls.calls.filter((c) => c.began).length, webhook, push };
-  }, [house], 5000);
+  const stats = useRead(
+    () => {
+      const until = Date.now();
+      return house.call('getStats', { from: until - hours * 3_600_000, until });
+    },
+    [house, hours],
+    hours > 24 ? 30_000 : 5000,
+  );
+  const now = useRead(
+    async () => {
+      const [connections, open, calls, webhook, push] = await Promise.all([
+        house.call('listConnections', { limit: 1 }),
+        house.call('listOpenInvitations', { limit: 1 }),
+        house.call('listCalls', { open: true, limit: 1000 }),
+        house.call('listHookEvents', { state: 'dead', limit: 1 }),
+        house.call('listHookEvents', { queue: 'push', state: 'dead', limit: 1 }),
+      ]);
+      return {
+        connections: connections.total,
+        nodes: connections.nodes,
+        open: open.total,
+        calls: calls.calls.filter((c) => c.began).length,
+        webhook,
+        push,
+      };
+    },
+    [house],
+    5000,
+  );
   const points = stats.data?.points ?? [];
   const plots = useMemo(() => {
-    const line = (label: string, color: string, of: (p: Schemas['StatPoint']) => number | null): Line => ({ label, color, values: points.map(of) });
+    const line = (label: string, color: string, of: (p: Schemas['StatPoint']) => number | null): Line => ({
+      label,
+      color,
+      values: points.map(of),
+    });
     return {
       at: points.map((p) => p.at),
       rate: [line('answered', colors.teal, share)],
-      invited: [{ ...line('people invited', colors.teal, (p) => p.invited), fill: true }, line('accepted', colors.orange, (p) => p.accepted)],
-      time: [line('half within', colors.teal, (p) => (p.answerMs ? p.answerMs.p50 / 1000 : null)), line('9 of 10 within', colors.orange, (p) => (p.answerMs ? p.answerMs.p90 / 1000 : null))],
+      invited: [
+        { ...line('people invited', colors.teal, (p) => p.invited), fill: true },
+        line('accepted', colors.orange, (p) => p.accepted),
+      ],
+      time: [
+        line('half within', colors.teal, (p) => (p.answerMs ? p.answerMs.p50 / 1000 : null)),
+        line('9 of 10 within', colors.orange, (p) => (p.answerMs ? p.answerMs.p90 / 1000 : null)),
+      ],
       failed: stacked(failures.map(([key, label, color]) => line(label, color, (p) => p.failures?.[key] ?? 0))),
       calls: [{ ...line('calls', colors.violet, (p) => p.calls), fill: true }],
       connections: [{ ...line('connections', colors.green, (p) => p.connections), fill: true }],
     };
   }, [stats.data]);
-  const single = useMemo(() => (l: Line, i: number): string => {
-    const key = failures.find(([, label]) => label === l.label)?.[0] ?? '';
-    return (points[i]?.failures?.[key] ?? 0).toLocaleString();
-  }, [stats.data]);
+  const single = useMemo(
+    () =>
+      (l: Line, i: number): string => {
+        const key = failures.find(([, label]) => label === l.label)?.[0] ?? '';
+        return (points[i]?.failures?.[key] ?? 0).toLocaleString();
+      },
+    [stats.data],
+  );
   const sum = (of: (p: Schemas['StatPoint']) => number): number => points.reduce((n, p) => n + of(p), 0);
   const accepted = sum((p) => p.accepted);
   const failed = sum((p) => Object.values(p.failures ?? {}).reduce((a, b) => a + b, 0));
   const tiles: [string, string, boolean?][] = [
-    ['connections', now.data?.connections.toLocaleString() ?? '…'], ['calls in progress', now.data?.calls.toLocaleString() ?? '…'], ['open invitations', now.data?.open.toLocaleString() ?? '…'],
+    ['connections', now.data?.connections.toLocaleString() ?? '…'],
+    ['calls in progress', now.data?.calls.toLocaleString() ?? '…'],
+    ['open invitations', now.data?.open.toLocaleString() ?? '…'],
     ['answered', accepted + failed ? `${Math.round((100 * accepted) / (accepted + failed))} %` : '–'],
     ['people invited', sum((p) => p.invited).toLocaleString()],
     ['webhooks that wait', now.data?.webhook.waiting.toLocaleString() ?? '…', (now.data?.webhook.dead ?? 0) > 0],
@@ -63,9 +107,22 @@ export function Overview(): ReactNode {
       <Problem text={stats.error || now.error} />
       <div className="head">
         <h1>Overview</h1>
-        <div className="ranges" role="group" aria-label="Time">{ranges.map(([label, h]) => <button key={h} type="button" aria-pressed={h === hours} onClick={() => setHours(h)}>{label}</button>)}</div>
+        <div className="ranges" role="group" aria-label="Time">
+          {ranges.map(([label, h]) => (
+            <button key={h} type="button" aria-pressed={h === hours} onClick={() => setHours(h)}>
+              {label}
+            </button>
+          ))}
+        </div>
       </div>
-      <dl className="tiles-row">{tiles.map(([name, value, bad]) => <div key={name} className={bad ? 'bad' : ''}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
+      <dl className="tiles-row">
+        {tiles.map(([name, value, bad]) => (
+          <div key={name} className={bad ? 'bad' : ''}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
       <div className="plots">
         <Plot title="Invitations" at={plots.at} lines={plots.invited} unit="" />
         <Plot title="Answer rate" at={plots.at} lines={plots.rate} unit=" %" percent />
@@ -74,7 +131,10 @@ export function Overview(): ReactNode {
         <Plot title="Calls in progress" at={plots.at} lines={plots.calls} unit="" />
         <Plot title="Connections" at={plots.at} lines={plots.connections} unit="" />
       </div>
-      <p className="muted">Each point is {span((stats.data?.step ?? 300) * 1000)}; figures come within five seconds.{now.data && now.data.nodes > 1 ? ` This house has ${now.data.nodes} nodes.` : ''}</p>
+      <p className="muted">
+        Each point is {span((stats.data?.step ?? 300) * 1000)}; figures come within five seconds.
+        {now.data && now.data.nodes > 1 ? ` This house has ${now.data.nodes} nodes.` : ''}
+      </p>
     </>
   );
 }

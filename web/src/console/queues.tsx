@@ -10,10 +10,14 @@ export function Queues(): ReactNode {
   const [queue, setQueue] = useState<Queue>('webhook');
   const [state, setState] = useState<State>('waiting');
   const head = useRead(() => house.call('listHookEvents', { queue, state: 'waiting', limit: 1 }), [house, queue], 3000);
-  const p = usePages(async (after) => {
-    const res = await house.call('listHookEvents', { queue, state, after, limit: 100 });
-    return { list: res.events, next: res.next };
-  }, [house, queue, state], 3000);
+  const p = usePages(
+    async (after) => {
+      const res = await house.call('listHookEvents', { queue, state, after, limit: 100 });
+      return { list: res.events, next: res.next };
+    },
+    [house, queue, state],
+    3000,
+  );
   const replay = async (): Promise<void> => {
     for (let after = ''; ;) {
       const res = await house.call('replayHookEvents', { queue, state: state as 'delivered' | 'dead', after });
@@ -21,21 +25,69 @@ export function Queues(): ReactNode {
       after = res.next;
     }
   };
-  const tab = <T extends string>(value: T, now: T, set: (v: T) => void, label: string = value): ReactNode => <button key={value} type="button" aria-pressed={value === now} onClick={() => set(value)}>{label}</button>;
+  const tab = <T extends string>(value: T, now: T, set: (v: T) => void, label: string = value): ReactNode => (
+    <button key={value} type="button" aria-pressed={value === now} onClick={() => set(value)}>
+      {label}
+    </button>
+  );
   return (
     <>
       <Problem text={p.error || head.error} />
-      <div className="head"><h1>Queues</h1>
-        <div className="ranges" role="group" aria-label="Queue">{tab('webhook', queue, setQueue, 'Webhooks')}{tab('push', queue, setQueue, 'Pushes')}</div>
-        <div className="ranges" role="group" aria-label="State">{tab('waiting', state, setState)}{tab('delivered', state, setState)}{tab('dead', state, setState, 'given up')}</div>
-        {state !== 'waiting' && p.list.length > 0 && <Act label="Send all again" sure="Send all of these again" run={replay} onDone={p.reload} />}</div>
-      <p className="muted">{head.data?.waiting.toLocaleString()} wait{head.data?.oldestWaiting ? `, the oldest since ${when(head.data.oldestWaiting)}` : ''}; {head.data?.dead.toLocaleString()} were given up.</p>
-      <Table caption={queue === 'webhook' ? 'Webhooks' : 'Pushes'} rows={p.list} id={(e) => e.id} empty={state === 'waiting' ? 'Nothing waits.' : 'There is none.'} more={p.more} columns={[
-        { name: 'Happened', of: (e) => when(e.at) }, { name: 'Kind', of: (e) => e.kind }, { name: 'Tries', of: (e) => e.tries, number: true },
-        { name: 'Next try', of: (e) => when(e.due) }, { name: 'Last error', of: (e) => e.error ?? '–' },
-        { name: 'Event', of: (e) => <details><summary>{e.id}</summary><pre>{JSON.stringify(e.event, null, 2)}</pre></details> },
-        { name: '', of: (e) => (state === 'waiting' ? null : <Act label="Send again" sure="Send it again" run={() => house.call('replayHookEvents', { queue, state: state as 'dead', from: e.at, until: e.at })} onDone={p.reload} />) },
-      ]} />
+      <div className="head">
+        <h1>Queues</h1>
+        <div className="ranges" role="group" aria-label="Queue">
+          {tab('webhook', queue, setQueue, 'Webhooks')}
+          {tab('push', queue, setQueue, 'Pushes')}
+        </div>
+        <div className="ranges" role="group" aria-label="State">
+          {tab('waiting', state, setState)}
+          {tab('delivered', state, setState)}
+          {tab('dead', state, setState, 'given up')}
+        </div>
+        {state !== 'waiting' && p.list.length > 0 && (
+          <Act label="Send all again" sure="Send all of these again" run={replay} onDone={p.reload} />
+        )}
+      </div>
+      <p className="muted">
+        {head.data?.waiting.toLocaleString()} wait
+        {head.data?.oldestWaiting ? `, the oldest since ${when(head.data.oldestWaiting)}` : ''};{' '}
+        {head.data?.dead.toLocaleString()} were given up.
+      </p>
+      <Table
+        caption={queue === 'webhook' ? 'Webhooks' : 'Pushes'}
+        rows={p.list}
+        id={(e) => e.id}
+        empty={state === 'waiting' ? 'Nothing waits.' : 'There is none.'}
+        more={p.more}
+        columns={[
+          { name: 'Happened', of: (e) => when(e.at) },
+          { name: 'Kind', of: (e) => e.kind },
+          { name: 'Tries', of: (e) => e.tries, number: true },
+          { name: 'Next try', of: (e) => when(e.due) },
+          { name: 'Last error', of: (e) => e.error ?? '–' },
+          {
+            name: 'Event',
+            of: (e) => (
+              <details>
+                <summary>{e.id}</summary>
+                <pre>{JSON.stringify(e.event, null, 2)}</pre>
+              </details>
+            ),
+          },
+          {
+            name: '',
+            of: (e) =>
+              state === 'waiting' ? null : (
+                <Act
+                  label="Send again"
+                  sure="Send it again"
+                  run={() => house.call('replayHookEvents', { queue, state: state as 'dead', from: e.at, until: e.at })}
+                  onDone={p.reload}
+                />
+              ),
+          },
+        ]}
+      />
     </>
   );
 }

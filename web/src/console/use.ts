@@ -9,7 +9,11 @@ export function useHouse(): House {
   return h;
 }
 
-export interface Loaded<T> { data: T | undefined; error: string; reload: () => void }
+export interface Loaded<T> {
+  data: T | undefined;
+  error: string;
+  reload: () => void;
+}
 
 /** Reads something, again whenever it is another thing, and every so many milliseconds while the page is seen. */
 export function useRead<T>(read: () => Promise<T>, deps: unknown[], every = 0): Loaded<T> {
@@ -23,27 +27,61 @@ export function useRead<T>(read: () => Promise<T>, deps: unknown[], every = 0): 
     let gone = false;
     const go = (): void => {
       if (document.hidden) return;
-      latest.current().then((v) => { if (!gone) { setData(v); setError(''); } }, (err: unknown) => { if (!gone) setError(said(err)); });
+      latest.current().then(
+        (v) => {
+          if (!gone) {
+            setData(v);
+            setError('');
+          }
+        },
+        (err: unknown) => {
+          if (!gone) setError(said(err));
+        },
+      );
     };
     go();
     const t = every ? setInterval(go, every) : undefined;
-    return () => { gone = true; clearInterval(t); };
+    return () => {
+      gone = true;
+      clearInterval(t);
+    };
   }, [...deps, times, every]);
   return { data, error, reload };
 }
 
 /** Pages of a list: what was read, and more. */
-export function usePages<T>(read: (after: string) => Promise<{ list: T[]; next?: string | undefined; total?: number }>, deps: unknown[], every = 0): { list: T[]; total: number | undefined; more: (() => void) | undefined; error: string; reload: () => void } {
+export function usePages<T>(
+  read: (after: string) => Promise<{ list: T[]; next?: string | undefined; total?: number }>,
+  deps: unknown[],
+  every = 0,
+): { list: T[]; total: number | undefined; more: (() => void) | undefined; error: string; reload: () => void } {
   const [tail, setTail] = useState<{ list: T[]; next: string | undefined }>();
   const [failed, setFailed] = useState('');
   const first = useRead(() => read(''), deps, tail ? 0 : every); // who has turned the page is not disturbed
   useEffect(() => setTail(undefined), deps);
   const next = tail ? tail.next : first.data?.next;
-  const more = next ? () => {
-    read(next).then((p) => { setTail({ list: [...(tail?.list ?? []), ...p.list], next: p.next }); setFailed(''); }, (err: unknown) => setFailed(said(err)));
-  } : undefined;
-  const reload = (): void => { setTail(undefined); first.reload(); };
-  return { list: [...(first.data?.list ?? []), ...(tail?.list ?? [])], total: first.data?.total, more, error: failed || first.error, reload };
+  const more = next
+    ? () => {
+        read(next).then(
+          (p) => {
+            setTail({ list: [...(tail?.list ?? []), ...p.list], next: p.next });
+            setFailed('');
+          },
+          (err: unknown) => setFailed(said(err)),
+        );
+      }
+    : undefined;
+  const reload = (): void => {
+    setTail(undefined);
+    first.reload();
+  };
+  return {
+    list: [...(first.data?.list ?? []), ...(tail?.list ?? [])],
+    total: first.data?.total,
+    more,
+    error: failed || first.error,
+    reload,
+  };
 }
 
 const two = (n: number): string => String(n).padStart(2, '0');
@@ -53,7 +91,9 @@ export function when(ms: number | undefined): string {
   if (!ms) return '–';
   const d = new Date(ms);
   const time = `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
-  return d.toDateString() === new Date().toDateString() ? time : `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${time}`;
+  return d.toDateString() === new Date().toDateString()
+    ? time
+    : `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${time}`;
 }
 
 /** 95000 as 1 min 35 s. */
