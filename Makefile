@@ -11,7 +11,7 @@ PAGES := web/dist/index.html
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: overload monitoring need-prometheus records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: overload monitoring need-prometheus records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -83,10 +83,15 @@ e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and m
 scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 	@cd test/e2e && node screenshots.js && node console-shots.js
 
-check: check-go check-js ## Format, vet, staticcheck, architecture rules, tidy modules, links, strict TypeScript
+check: check-go check-js ## Format, vet, staticcheck, architecture rules, tidy modules, links, strict TypeScript, ESLint, Prettier
 
 check-js: $(SDK)
 	@echo "TypeScript, strict"; cd sdk/js && npx tsc --noEmit -p tsconfig.json && cd ../../web && npm run check --silent
+	@echo "ESLint"; npx eslint --max-warnings 0 .
+	@echo "Prettier"; npx prettier --check --log-level warn .
+
+format: $(MODULES) ## Format Go with gofmt, and TypeScript, JavaScript and CSS with Prettier
+	@gofmt -w $$(git ls-files '*.go'); npx prettier --write --log-level warn .
 
 check-go: | need-go
 	@echo "gofmt"; out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }

@@ -1,5 +1,6 @@
-// The document of the original, step by step and with its names, in a browser: the one-to-one call, the group call, raising hands in a
-// classroom, seats in a chat room; and what an app expects of it when somebody is offline, has two devices, or is gone. Each sentence is a check.
+// The document of the original, step by step and with its names, in a browser: the one-to-one call, the group call,
+// raised hands in a classroom, seats in a chat room; and its behavior for users who are offline, have two devices, or
+// have left. Each sentence is a check.
 //
 // A device here is a page with the SDK alone: no page of Beckon's own takes part.
 
@@ -142,7 +143,8 @@ class Device {
       )
       .catch(async (cause) => {
         throw new Error(
-          `${this.deviceID} did not hear ${name} ${JSON.stringify(wanted)}, but ${JSON.stringify(await this.page.evaluate(() => window.log))}`,
+          `${this.deviceID} did not receive ${name} ${JSON.stringify(wanted)}, ` +
+            `but ${JSON.stringify(await this.page.evaluate(() => window.log))}`,
           { cause },
         );
       });

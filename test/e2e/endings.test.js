@@ -111,7 +111,7 @@ async function enter(place, ...names) {
   );
 }
 
-test('classroom: after the last answer there is a second question; lowered hands are gone for all; a late student sees the question', async () => {
+test('classroom: a second question follows the last answer; lowered hands are gone for all; a late student sees it', async () => {
   const place = ['class', 'demo-class'];
   const [teacher, ...early] = await enter(
     place,

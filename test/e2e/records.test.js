@@ -1,8 +1,9 @@
 // Call records are true: calls of random length, voice and video, that end by hanging up, by a closed tab and by a killed browser. Each has
 // exactly one record, whose duration is the one that the pages measured. BECKON_E2E_SEED repeats the lengths of a run.
 //
-// The pages see two moments at which a call begins: the other is in the room, and the first picture or sound of theirs is there. On a quiet machine
-// they are 0.1 to 0.4 s apart, on a busy one more than a second. The record must not be longer than from the first, or shorter than from the second.
+// The pages see two moments at which a call begins: the peer enters the room, and its first picture or sound arrives. On
+// a quiet machine they are 0.1 to 0.4 s apart, on a busy one more than a second. The record must not be longer than the
+// time since the first, or shorter than the time since the second.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -38,7 +39,7 @@ function random(start) {
   };
 }
 
-/** Runs in the page: notes when the other is in the room, when they are first seen and heard, when they are gone, and when somebody hangs up here. */
+/** Runs in the page: notes when the peer enters the room, is first seen and heard, leaves, and when a user hangs up here. */
 function watch(peer) {
   const seen = (window.beckonSeen = {});
   addEventListener(
@@ -163,7 +164,8 @@ test(
         const [r] = records;
         const seconds = (r?.duration ?? NaN) / 1000;
         t.diagnostic(
-          `${what}: in the room for ${seen.seconds.toFixed(2)} s, seen or heard for ${seen.frames.toFixed(2)} s; the record has ${seconds.toFixed(2)} s; the other page knew after ${(seen.learned / 1000).toFixed(1)} s`,
+          `${what}: in the room for ${seen.seconds.toFixed(2)} s, seen or heard for ${seen.frames.toFixed(2)} s; ` +
+            `the record has ${seconds.toFixed(2)} s; the other page knew after ${(seen.learned / 1000).toFixed(1)} s`,
         );
         if (records.length !== 1) faults.push(`${what}: ${records.length} records`);
         else if (!(seconds <= seen.seconds + exact && seconds >= seen.frames - exact))

@@ -66,7 +66,8 @@ test('classroom: the teacher asks all, everybody sees the hands, one speaks and 
   await teacher.page.locator('[data-speaker="carol"]').getByRole('button', { name: 'Take back' }).click();
   await carol.page.locator('[data-speaker="carol"]').waitFor({ state: 'detached' });
   await carol.page.getByText('The host took the microphone back').waitFor();
-  await Promise.all([teacher, ...class7b].map((p) => p.page.locator('[data-speaker]').waitFor({ state: 'detached' }))); // each page learns it by an event of its own
+  // each page learns it by an event of its own
+  await Promise.all([teacher, ...class7b].map((p) => p.page.locator('[data-speaker]').waitFor({ state: 'detached' })));
   await teacher.page.getByRole('button', { name: 'Lower all hands' }).click();
   await bob.page.getByRole('button', { name: 'Raise hand' }).waitFor({ state: 'detached' });
   await Promise.all([teacher, ...class7b].map((p) => p.leave()));

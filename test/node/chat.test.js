@@ -1,5 +1,6 @@
 // A chat in plain JavaScript: the stock Centrifugo client (JSON over WebSocket), fetch for files, and nothing of Beckon's own.
-// It proves that sections 6 to 9 of PROTOCOL.md are all that one needs. Like call.test.js it starts its own server. Run it with: node --test
+// It proves that sections 6 to 9 of PROTOCOL.md suffice. Like call.test.js it starts its own server. Run it with:
+// node --test
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';

@@ -64,7 +64,7 @@ function Incoming({ call }: { call: CallState }): ReactNode {
   const s = useSession();
   const who = useName(call.inviter);
   const now = useNow(true);
-  const preview = usePreview(call.media === 'video' && call.leader);
+  const { ref, error, stop, ask } = usePreview(call.media === 'video' && call.leader);
   const left = call.deadline ? Math.max(0, Math.ceil((call.deadline - now) / 1000)) : 0;
   const others = Object.keys(call.people).length - 1;
   const group = s.group(call.groupID)?.name;
@@ -91,9 +91,9 @@ function Incoming({ call }: { call: CallState }): ReactNode {
       </div>
       {call.media === 'video' && (
         <div className="preview">
-          <video ref={preview.ref} autoPlay playsInline muted aria-label="Your camera" />
-          {preview.error && <p>{preview.error}</p>}
-          {preview.ask && <Button onClick={preview.ask}>See yourself first</Button>}
+          <video ref={ref} autoPlay playsInline muted aria-label="Your camera" />
+          {error && <p>{error}</p>}
+          {ask && <Button onClick={ask}>See yourself first</Button>}
         </div>
       )}
       <div className="actions">
@@ -103,7 +103,7 @@ function Incoming({ call }: { call: CallState }): ReactNode {
         {call.media === 'video' && (
           <Button
             onClick={() => {
-              preview.stop();
+              stop();
               s.calls.answer({ media: 'audio' }).catch(fail);
             }}
           >
@@ -113,7 +113,7 @@ function Incoming({ call }: { call: CallState }): ReactNode {
         <Button
           tone="go"
           onClick={() => {
-            preview.stop();
+            stop();
             s.calls.answer().catch(fail);
           }}
         >

@@ -1,4 +1,13 @@
-import { useCallback, useEffect, useLayoutEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
+import {
+  useCallback,
+  useEffect,
+  useEffectEvent,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type FormEvent,
+  type ReactNode,
+} from 'react';
 import type { Schemas } from 'beckon';
 import { linesOf, when, type Line } from './history.js';
 import { AddMembers, PickMembers } from './people.js';
@@ -80,21 +89,22 @@ function CallInProgress({ conversationID }: { conversationID: string }): ReactNo
     set(found && others && mine?.left && !found.ended ? found : undefined);
   }, [s, conversationID]);
   const soon = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const again = (waits = [500, 2500]): void => {
-    // whoever leaves is out of the record a moment later
-    clearTimeout(soon.current);
-    const [wait, ...more] = waits;
-    if (wait)
-      soon.current = setTimeout(() => {
-        look()
-          .catch(() => undefined)
-          .finally(() => again(more));
-      }, wait);
-  };
+  const again = useCallback(() => {
+    const lookAfter = ([wait, ...more]: number[]): void => {
+      clearTimeout(soon.current);
+      if (wait)
+        soon.current = setTimeout(() => {
+          look()
+            .catch(() => undefined)
+            .finally(() => lookAfter(more));
+        }, wait);
+    };
+    lookAfter([500, 2500]); // the call record has a leave a moment later
+  }, [look]);
   useEffect(() => {
     if (link === 'connected' && phase === 'idle') again();
     return () => clearTimeout(soon.current);
-  }, [link, phase, look]);
+  }, [link, phase, again]);
   useEvent('onCallRecord', ({ call: ended }) => {
     if (ended.roomID === call?.roomID) set(undefined);
   });
@@ -158,9 +168,10 @@ export function Messages({
   };
   useEffect(() => () => clearTimeout(soon.current), []);
   const link = useStore(s.link);
-  useEffect(() => {
+  const retry = useEffectEvent(() => {
     if (link === 'connected' && problem) void load();
-  }, [link]);
+  });
+  useEffect(() => retry(), [link]);
   useEvent('onReceiveMessage', (e) => {
     if (e.conversationID === conversationID) again();
   });

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { useEffect, useEffectEvent, useState, type ReactNode } from 'react';
 import { BeckonError, Code } from 'beckon';
 import { Messages } from './chat.js';
 import { readScene } from './history.js';
@@ -47,17 +47,18 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
       () => undefined,
     );
   }, [s, roomID, standing.entry]);
-  const asking = useRef('');
-  asking.current = mine;
+  const cancelOnPageHide = useEffectEvent(() => {
+    if (mine) s.client.callOnLeave('cancel', { inviteID: mine });
+  });
+  const cancelOnLeave = useEffectEvent(() => {
+    if (mine) s.client.cancel({ inviteID: mine }).catch(() => undefined); // it may have been answered meanwhile
+  });
   useEffect(() => {
-    // whoever leaves does not want the microphone any more
-    const goes = (): void => {
-      if (asking.current) s.client.callOnLeave('cancel', { inviteID: asking.current });
-    };
-    addEventListener('pagehide', goes);
+    const hide = (): void => cancelOnPageHide();
+    addEventListener('pagehide', hide);
     return () => {
-      removeEventListener('pagehide', goes);
-      if (asking.current) s.client.cancel({ inviteID: asking.current }).catch(() => undefined); // answered meanwhile
+      removeEventListener('pagehide', hide);
+      cancelOnLeave();
     };
   }, [s, roomID]);
   const drop = (id: string): void => setWishes((w) => w.filter((x) => x.inviteID !== id));

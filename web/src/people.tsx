@@ -1,4 +1,5 @@
-import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
+import { useEffect, useEffectEvent, useState, type FormEvent, type ReactNode } from 'react';
+import type { Schemas } from 'beckon';
 import { Button, Dialog, Name, PersonAvatar } from './ui.js';
 import { reason } from './session.js';
 import { go, useSession } from './use.js';
@@ -164,17 +165,19 @@ export function PickMembers({
   const s = useSession();
   const [all, setAll] = useState<string[]>();
   const [chosen, setChosen] = useState<Set<string>>(new Set());
+  const show = useEffectEvent((members: Schemas['Member'][]) => {
+    const others = members.map((m) => m.userID).filter((u) => u !== s.me && !without.includes(u));
+    setAll(others);
+    setChosen(new Set(others.slice(0, 8)));
+  });
+  const fail = useEffectEvent((err: unknown) => {
+    s.fail(err, 'The members could not be read');
+    onClose();
+  });
   useEffect(() => {
     s.client.getGroupMemberList({ groupID, limit: 200 }).then(
-      ({ members }) => {
-        const others = members.map((m) => m.userID).filter((u) => u !== s.me && !without.includes(u));
-        setAll(others);
-        setChosen(new Set(others.slice(0, 8)));
-      },
-      (err: unknown) => {
-        s.fail(err, 'The members could not be read');
-        onClose();
-      },
+      ({ members }) => show(members),
+      (err: unknown) => fail(err),
     );
   }, [s, groupID]);
   const toggle = (u: string): void =>

@@ -1,5 +1,5 @@
 // The standing room of a group, as its people see it: who may speak, who decides, and this device's part in it.
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useEffectEvent, useRef, useState } from 'react';
 import { BeckonError, Code } from 'beckon';
 import { Room } from 'beckon/room';
 import { reason } from './session.js';
@@ -51,8 +51,7 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
   const [speakers, setSpeakers] = useState<string[]>([]);
   const [tries, setTries] = useState(0);
   const gone = useRef(false);
-  const seat = useRef(false); // this device speaks by a grant, which it gives up when it leaves
-  seat.current = !host && speakers.includes(s.me);
+  const seat = !host && speakers.includes(s.me); // this device speaks by a grant, which it gives up when it leaves
 
   const reload = useCallback(async () => {
     const view = await s.client.getRoom({ roomID });
@@ -135,15 +134,18 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     await reload();
   }, [room, s, roomID, reload]);
 
+  const giveUpOnPageHide = useEffectEvent(() => {
+    if (seat) s.client.callOnLeave('setRoomRole', { roomID, userID: s.me, role: 'audience' });
+  });
+  const giveUpOnLeave = useEffectEvent(() => {
+    if (seat) s.client.setRoomRole({ roomID, userID: s.me, role: 'audience' }).catch(() => undefined); // removed meanwhile
+  });
   useEffect(() => {
-    const request = { roomID, userID: s.me, role: 'audience' } as const;
-    const goes = (): void => {
-      if (seat.current) s.client.callOnLeave('setRoomRole', request);
-    };
-    addEventListener('pagehide', goes);
+    const hide = (): void => giveUpOnPageHide();
+    addEventListener('pagehide', hide);
     return () => {
-      removeEventListener('pagehide', goes);
-      if (seat.current) s.client.setRoomRole(request).catch(() => undefined); // sent out meanwhile
+      removeEventListener('pagehide', hide);
+      giveUpOnLeave();
     };
   }, [s, roomID]);
 

@@ -3,22 +3,28 @@ import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Room } from 'beckon/room';
 import { Icon, Name, PersonAvatar } from './ui.js';
 
+interface Local {
+  camera: boolean;
+  microphone: boolean;
+  screen: boolean;
+}
+
+function localOf({ camera, microphone, screen }: Room): Local {
+  return { camera, microphone, screen };
+}
+
 /** What this device sends. */
-export function useLocal(room: Room): { camera: boolean; microphone: boolean; screen: boolean } {
-  const read = (): { camera: boolean; microphone: boolean; screen: boolean } => ({
-    camera: room.camera,
-    microphone: room.microphone,
-    screen: room.screen,
-  });
-  const [local, set] = useState(read);
+export function useLocal(room: Room): Local {
+  const [local, set] = useState(() => localOf(room));
   useEffect(() => {
+    const read = (): void => set(localOf(room));
     const offs = [
       room.on('onLocalChanged', set),
-      room.on('onEnterRoom', () => set(read())),
-      room.on('onExitRoom', () => set(read())),
-      room.on('onRoleChanged', () => set(read())),
+      room.on('onEnterRoom', read),
+      room.on('onExitRoom', read),
+      room.on('onRoleChanged', read),
     ];
-    set(read());
+    read();
     return () => offs.forEach((off) => off());
   }, [room]);
   return local;

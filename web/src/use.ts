@@ -1,4 +1,4 @@
-import { createContext, useContext, useEffect, useState, useSyncExternalStore } from 'react';
+import { createContext, useCallback, useContext, useEffect, useState, useSyncExternalStore } from 'react';
 import type { Events } from 'beckon';
 import type { CallState } from 'beckon/call';
 import type { Session } from './session.js';
@@ -32,12 +32,8 @@ export function useName(userID: string): string {
 
 export function useCall(): CallState {
   const { calls } = useSession();
-  const [state, set] = useState(calls.state);
-  useEffect(() => {
-    set(calls.state);
-    return calls.on('onCallState', set);
-  }, [calls]);
-  return state;
+  const follow = useCallback((changed: () => void) => calls.on('onCallState', changed), [calls]);
+  return useSyncExternalStore(follow, () => calls.state);
 }
 
 /** The time of the server, anew each second while on. */

@@ -123,6 +123,11 @@ export function partOf(p: Schemas['Invitee']): Part {
   }
 }
 
+/** The parts of the invitees of an invitation. */
+export function partsOf(v: Schemas['Invitation']): Record<string, Part> {
+  return Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));
+}
+
 /** A refusal because somebody else was first changes nothing here: the events tell. */
 export function over(err: unknown): undefined {
   if (err instanceof BeckonError) return undefined;

@@ -1,65 +1,37 @@
 import type { Client } from './client.js';
-import { newID } from './client.js';
-import { Emitter } from './emitter.js';
-import { BeckonError, Code } from './error.js';
+import { CallControl } from './call-control.js';
 import {
-  endedOthers,
   busyData,
-  callEvents,
-  idle,
+  endedOthers,
   lostTo,
   over,
   partOf,
+  partsOf,
   readData,
   saysBusy,
   type CallData,
-  type CallEvents,
   type CallState,
-  type EndReason,
   type Media,
   type Part,
 } from './call-state.js';
-import { exclusive, heldElsewhere, remember, type Remembered } from './call-tab.js';
+import { heldElsewhere } from './call-tab.js';
+import { BeckonError, Code } from './error.js';
+import { newID } from './id.js';
 import type { InvitationEvents } from './ledger.js';
-import { Room, type LeaveReason } from './room.js';
-
-/** How long a media server that cannot be reached is tried. */
-const mediaPatience = 10_000;
-
-/** How long this device waits for somebody who went without a word. The server waits for 15 s and then closes the room. */
-const patience = 25_000;
+import { Room } from './room.js';
 
 /**
  * Calls is the telephone of this user: one call at a time over invitations and a room. The server decides every race; this keeps
  * step with it on each device and tab, and survives a reload in mid-call. Make one per client, before it connects.
  */
-export class Calls extends Emitter<CallEvents> {
-  readonly room: Room;
-  #client: Client;
-  #state: CallState;
-  #turn = 0; // grows with each call, so that what was awaited for one does not act on the next
-  #invites = new Set<string>(); // the invitations of this call
+export class Calls extends CallControl {
   #over = new Set<string>(); // invitations that ended, perhaps while they were looked at
-  #asked = false; // this device asked to be let in late
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #store: Remembered;
-  #lock: Promise<() => void> | undefined; // says that this tab is in a call
-  #gone = new AbortController();
-  #leading = false;
   #offs: (() => void)[] = [];
 
   constructor(client: Client, room = new Room(client)) {
-    super(callEvents);
-    this.#client = client;
-    this.room = room;
-    this.#state = { ...idle, leader: typeof navigator === 'undefined' || !navigator.locks };
-    this.#store = remember();
+    super(client, room);
     this.#follow();
     globalThis.addEventListener?.('pagehide', this.#pageGoes);
-  }
-
-  get state(): CallState {
-    return this.#state;
   }
 
   /** Calls one person, several, or members of a group. It resolves when the server has the call; what happens then comes as events. */
@@ -72,17 +44,17 @@ export class Calls extends Emitter<CallEvents> {
       throw new BeckonError({ code: 6017, field: 'userID', message: 'nobody is called: give userID or userIDs' });
     const media = options.media ?? 'video';
     const [inviteID, roomID] = [newID(), newID()];
-    const gone = this.#begin({
+    const gone = this.begin({
       phase: 'calling',
       inviteID,
       roomID,
-      inviter: this.#client.userID,
+      inviter: this.client.userID,
       groupID: to.groupID ?? '',
       media,
       people: Object.fromEntries(users.map((u) => [u, 'invited'])),
     });
-    await this.#occupy();
-    if (gone()) return this.#state;
+    await this.occupy();
+    if (gone()) return this.state;
     const common = {
       inviteID,
       roomID,
@@ -92,97 +64,83 @@ export class Calls extends Emitter<CallEvents> {
     };
     try {
       const res = to.groupID
-        ? await this.#client.inviteInGroup({ groupID: to.groupID, inviteeList: users, ...common })
+        ? await this.client.inviteInGroup({ groupID: to.groupID, inviteeList: users, ...common })
         : users.length === 1
-          ? await this.#client.invite({ invitee: users[0]!, mergeGlare: true, ...common })
-          : await this.#client.invite({ inviteeList: users, ...common });
-      if (gone()) return this.#state; // hung up meanwhile, and cancelled
+          ? await this.client.invite({ invitee: users[0]!, mergeGlare: true, ...common })
+          : await this.client.invite({ inviteeList: users, ...common });
+      if (gone()) return this.state; // hung up meanwhile, and cancelled
       if (res.merged) {
         // both called each other: it is one call now
-        this.#invites.add(res.inviteID);
-        this.#set({
+        this.invites.add(res.inviteID);
+        this.set({
           phase: 'connecting',
           inviteID: res.inviteID,
           inviter: res.invitation?.inviter ?? '',
           roomID: res.invitation?.roomID ?? '',
         });
       } else {
-        this.#set({ deadline: res.invitation?.deadline ?? 0 });
+        this.set({ deadline: res.invitation?.deadline ?? 0 });
       }
-      void this.#enter();
+      void this.enter();
     } catch (err) {
-      if (!gone()) void this.#end('failed', err as Error); // which also cancels: the invite may have taken effect
+      if (!gone()) void this.end('failed', err as Error); // which also cancels: the invite may have taken effect
       throw err;
     }
-    return this.#state;
+    return this.state;
   }
 
   /** Answers the call that rings. */
   async answer(options: { media?: Media } = {}): Promise<void> {
-    const { phase, inviteID, inviter, roomID } = this.#state;
+    const { phase, inviteID, inviter, roomID } = this.state;
     if (phase !== 'ringing') throw new BeckonError({ code: Code.Over, message: 'no call rings on this device' });
-    const gone = this.#same();
-    this.#set({ phase: 'connecting', media: options.media ?? this.#state.media });
-    await this.#occupy();
+    const gone = this.same();
+    this.set({ phase: 'connecting', media: options.media ?? this.state.media });
+    await this.occupy();
     if (gone()) return;
     try {
-      await this.#client.accept({ inviteID });
+      await this.client.accept({ inviteID });
     } catch (err) {
-      if (!gone()) void this.#end(lostTo(err), err as Error);
+      if (!gone()) void this.end(lostTo(err), err as Error);
       throw err;
     }
     if (gone()) {
       // hung up while the answer was on its way
-      await this.#client.exitRoom({ roomID }).catch(over);
+      await this.client.exitRoom({ roomID }).catch(over);
       return;
     }
-    this.#part(inviter, 'accepted');
-    await this.#enter();
+    this.setPart(inviter, 'accepted');
+    await this.enter();
   }
 
   /** Refuses the call that rings. */
   async decline(reason = 'declined'): Promise<void> {
-    const { phase, inviteID, media } = this.#state;
+    const { phase, inviteID, media } = this.state;
     if (phase !== 'ringing') return;
-    void this.#end('hangup');
+    void this.end('hangup');
     await this.#reject(inviteID, reason, media);
   }
 
   #reject(inviteID: string, reason: string, media: Media): Promise<unknown> {
-    return this.#client
+    return this.client
       .reject({ inviteID, reason, ...(reason === 'busy' ? { data: busyData(media) } : {}) })
       .catch(over);
   }
 
   /** Ends the call here: cancels while nobody has answered, else leaves. */
   async hangup(): Promise<void> {
-    if (this.#state.phase === 'ringing') return this.decline();
-    await this.#end('hangup'); // of nothing, when there is no call
-  }
-
-  /** Cancels, also when the server is away for a time; whose answer was first is told that nobody is there any more. */
-  async #cancel(inviteID: string, roomID: string, deadline: number): Promise<void> {
-    try {
-      await this.#client.cancel({ inviteID });
-    } catch (err) {
-      over(err);
-      const { won, code } = err as BeckonError;
-      if (code === Code.Timeout && (!deadline || this.#client.now() < deadline) && !this.#gone.signal.aborted)
-        return this.#cancel(inviteID, roomID, deadline);
-      if (won?.action === 'accept' && won.userID)
-        await this.#client.setRoomRole({ roomID, userID: won.userID, role: 'none' }).catch(over);
-    }
+    if (this.state.phase === 'ringing') return this.decline();
+    await this.end('hangup'); // of nothing, when there is no call
   }
 
   /** Invites more people into the running call. */
   async inviteMore(userIDs: string[], timeout = 30): Promise<void> {
-    const { roomID, groupID, media, phase } = this.#state;
+    const { roomID, groupID, media, phase } = this.state;
     if (phase === 'idle' || phase === 'ringing')
       throw new BeckonError({ code: Code.Over, message: 'this device is in no call' });
     const inviteID = newID();
-    this.#invites.add(inviteID);
-    this.#set({
-      people: { ...this.#state.people, ...Object.fromEntries(userIDs.map((u) => [u, 'invited' as const])) },
+    this.invites.add(inviteID);
+    this.set({
+      people: { ...this.state.people, ...Object.fromEntries(userIDs.map((u) => [u, 'invited' as const])) },
     });
     const common = {
       inviteID,
@@ -192,14 +150,14 @@ export class Calls extends Emitter<CallEvents> {
       inviteeList: userIDs,
       data: JSON.stringify({ call: 1, media } satisfies CallData),
     };
-    await (groupID ? this.#client.inviteInGroup({ groupID, ...common }) : this.#client.invite(common));
+    await (groupID ? this.client.inviteInGroup({ groupID, ...common }) : this.client.invite(common));
   }
 
   /** Asks to be let into a call that one was invited to and did not answer in time. Its caller's device lets one in. */
   async join(call: { roomID: string; inviteID: string; inviter: string; media?: Media }): Promise<void> {
     const media = call.media ?? 'video';
     const inviteID = newID();
-    const gone = this.#begin({
+    const gone = this.begin({
       phase: 'connecting',
       inviteID,
       roomID: call.roomID,
@@ -207,40 +165,43 @@ export class Calls extends Emitter<CallEvents> {
       media,
       people: { [call.inviter]: 'invited' },
     });
-    this.#asked = true;
-    await this.#occupy();
+    this.asked = true;
+    await this.occupy();
     if (gone()) return;
     try {
-      await this.#client.invite({
+      await this.client.invite({
         inviteID,
         invitee: call.inviter,
         timeout: 10,
         data: JSON.stringify({ call: 1, media, join: call.inviteID } satisfies CallData),
       });
     } catch (err) {
-      if (!gone()) void this.#end('failed', err as Error);
+      if (!gone()) void this.end('failed', err as Error);
       throw err;
     }
   }
 
   /** Turns the cameras off; between two people, of both. */
   async switchToAudio(): Promise<void> {
-    this.#set({ media: 'audio' });
+    this.set({ media: 'audio' });
     await this.room.closeCamera();
     await this.room.sendCustomCmdMsg('beckon.call', new TextEncoder().encode('audio'));
   }
 
-  /** Goes into a call that was answered without this page: in a notification that opened it. What rings still goes on ringing: a link does not answer. */
+  /**
+   * Enters a call that was answered without this page, in the notification that opened it. A call that rings still goes on
+   * ringing: opening a link does not answer it.
+   */
   async pickUp(inviteID: string): Promise<void> {
-    const { invitation: v, mine } = await this.#client.getInvitation({ inviteID });
+    const { invitation: v, mine } = await this.client.getInvitation({ inviteID });
     if (mine?.state === 'open') return;
     if (!v?.roomID || mine?.state !== 'accepted')
       throw new BeckonError({ code: Code.Over, message: 'the call is over', invitation: v });
-    if (this.#state.phase === 'ringing') await this.#end('elsewhere', undefined, false); // it was this one, as the page knew it before
-    const people: Record<string, Part> = Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));
+    if (this.state.phase === 'ringing') await this.end('elsewhere', undefined, false); // it was this one, as the page knew it before
+    const people = partsOf(v);
     people[v.inviter] = 'accepted';
-    delete people[this.#client.userID];
-    const gone = this.#begin({
+    delete people[this.client.userID];
+    const gone = this.begin({
       phase: 'connecting',
       inviteID,
       roomID: v.roomID,
@@ -250,13 +211,13 @@ export class Calls extends Emitter<CallEvents> {
       people,
       deadline: v.deadline ?? 0,
     });
-    await this.#occupy();
-    if (!gone()) await this.#enter();
+    await this.occupy();
+    if (!gone()) await this.enter();
   }
 
   /** Comes back into a call that this user left and that goes on. It rejects with 8010 when the call is over. */
   async rejoin(call: { roomID?: string; callID?: string; media?: Media }): Promise<void> {
-    const client = this.#client;
+    const client = this.client;
     const roomID =
       call.roomID ?? (call.callID ? (await client.getCall({ callID: call.callID })).call?.roomID : undefined);
     const c = roomID ? (await client.getRoom({ roomID })).call : undefined;
@@ -270,7 +231,7 @@ export class Calls extends Emitter<CallEvents> {
     delete people[client.userID];
     const media =
       call.media ?? (c.media as Media | undefined) ?? readData(answer?.invitation?.data ?? '')?.media ?? 'video';
-    const gone = this.#begin({
+    const gone = this.begin({
       phase: 'connecting',
       inviteID,
       roomID,
@@ -279,27 +240,27 @@ export class Calls extends Emitter<CallEvents> {
       media,
       people,
     });
-    await this.#occupy();
-    if (!gone()) await this.#enter();
+    await this.occupy();
+    if (!gone()) await this.enter();
   }
 
   /** Goes on with the call that this tab was in before a reload. It happens by itself with the first connection. */
   async resume(): Promise<void> {
-    const kept = this.#store.read();
-    this.#store.clear();
-    if (!kept || kept.deviceID !== this.#client.deviceID || this.#busy()) return; // a copied tab is another device
+    const kept = this.store.read();
+    this.store.clear();
+    if (!kept || kept.deviceID !== this.client.deviceID || this.inCall()) return; // a copied tab is another device
     const [answer, room] = await Promise.all([
-      this.#client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined),
-      this.#client.getRoom({ roomID: kept.roomID }).catch(() => undefined),
+      this.client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined),
+      this.client.getRoom({ roomID: kept.roomID }).catch(() => undefined),
     ]);
     const v = answer?.invitation;
-    const mine = v?.inviter === this.#client.userID || answer?.mine?.state === 'accepted';
-    if (!v || !mine || !room || this.#busy() || (v.over && !room.call)) return; // it ended meanwhile
-    const people: Record<string, Part> = Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));
-    if (v.inviter !== this.#client.userID) people[v.inviter] = 'accepted';
-    delete people[this.#client.userID];
+    const mine = v?.inviter === this.client.userID || answer?.mine?.state === 'accepted';
+    if (!v || !mine || !room || this.inCall() || (v.over && !room.call)) return; // it ended meanwhile
+    const people = partsOf(v);
+    if (v.inviter !== this.client.userID) people[v.inviter] = 'accepted';
+    delete people[this.client.userID];
     const since = room.call?.began ?? 0;
-    const gone = this.#begin({
+    const gone = this.begin({
       phase: since ? 'reconnecting' : 'calling',
       inviteID: v.inviteID,
       roomID: kept.roomID,
@@ -310,16 +271,16 @@ export class Calls extends Emitter<CallEvents> {
       deadline: v.deadline ?? 0,
       since,
     });
-    for (const id of kept.invites) this.#invites.add(id);
-    await this.#occupy();
+    for (const id of kept.invites) this.invites.add(id);
+    await this.occupy();
     if (gone()) return;
-    if (since) this.#giveUpLater();
-    await this.#enter();
+    if (since) this.giveUpLater();
+    await this.enter();
   }
 
   /** Lets go of everything: the room, the locks, the client. A call under way is hung up. */
   async dispose(): Promise<void> {
-    this.#gone.abort();
+    this.disposed.abort();
     await this.hangup().catch(over);
     for (const off of this.#offs) off();
     globalThis.removeEventListener?.('pagehide', this.#pageGoes);
@@ -327,223 +288,98 @@ export class Calls extends Emitter<CallEvents> {
 
   /** The page goes while it calls: nobody is there who could be answered. Whether it is closed or loaded again cannot be known. */
   #pageGoes = (): void => {
-    if (this.#state.phase !== 'calling') return;
-    for (const inviteID of this.#invites) this.#client.callOnLeave('cancel', { inviteID });
-    this.#store.clear();
+    if (this.state.phase !== 'calling') return;
+    for (const inviteID of this.invites) this.client.callOnLeave('cancel', { inviteID });
+    this.store.clear();
   };
-
-  /** Begins a call; at once, so that no second one can begin. What it answers tells later whether another has begun since. */
-  #begin(state: Omit<Partial<CallState>, 'leader'>): () => boolean {
-    if (this.#busy())
-      throw new BeckonError({ code: Code.Exists, message: 'this device is in a call already; hang up first' });
-    this.#turn++;
-    this.#asked = false;
-    this.#invites = new Set(state.inviteID ? [state.inviteID] : []);
-    this.#set({ ...idle, ...state });
-    return this.#same();
-  }
-
-  #same(): () => boolean {
-    const turn = this.#turn;
-    return () => this.#turn !== turn;
-  }
-
-  #busy(): boolean {
-    return this.#state.phase !== 'idle';
-  }
-
-  #set(change: Partial<CallState>): void {
-    this.#state = { ...this.#state, ...change };
-    const { phase, inviteID, roomID, media } = this.#state;
-    if (phase === 'idle' || phase === 'ringing') this.#store.clear();
-    else this.#store.write({ deviceID: this.#client.deviceID, inviteID, roomID, media, invites: [...this.#invites] });
-    this.emit('onCallState', this.#state);
-  }
-
-  #part(userID: string, part: Part): void {
-    if (userID && userID !== this.#client.userID) this.#set({ people: { ...this.#state.people, [userID]: part } });
-  }
-
-  /** Marks this tab as the one that is in a call, so that the others do not ring. */
-  async #occupy(): Promise<void> {
-    await (this.#lock ??= exclusive(`beckon.incall.${this.#client.userID}`));
-  }
-
-  /** Ends the call here. What the server is to hear of it is awaited by who wants to know. */
-  async #end(reason: EndReason, error?: Error, leave = true): Promise<void> {
-    const state = this.#state;
-    if (state.phase === 'idle') return;
-    clearTimeout(this.#timer);
-    void this.#lock?.then((release) => release());
-    this.#lock = undefined;
-    const waiting = this.#waiting();
-    const together = Object.values(state.people).includes('in');
-    const invites =
-      state.phase !== 'ringing' &&
-      (state.inviter === this.#client.userID || this.#asked) &&
-      waiting &&
-      !together &&
-      reason !== 'elsewhere'
-        ? [...this.#invites]
-        : [];
-    const entered = this.room.roomID === state.roomID;
-    this.#turn++;
-    this.#invites.clear();
-    this.#set({ ...idle });
-    this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
-    const told: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID, state.deadline));
-    if (leave && entered) told.push(this.room.exitRoom());
-    else if (leave && state.phase === 'connecting' && !this.#asked)
-      told.push(this.#client.exitRoom({ roomID: state.roomID }).catch(over));
-    await Promise.all(told);
-  }
-
-  /** Enters the call's room and opens the devices. A media server that cannot be reached is given some time; any other failure ends the call. */
-  async #enter(until = 0): Promise<void> {
-    const { roomID, media } = this.#state;
-    const gone = this.#same();
-    try {
-      await this.room.enterRoom({ roomID });
-    } catch (err) {
-      if (gone() || this.room.roomID === roomID) return;
-      until ||= performance.now() + mediaPatience;
-      if (
-        (err as BeckonError).code !== Code.NoMedia ||
-        (performance.now() > until && this.#state.phase !== 'reconnecting')
-      )
-        return void this.#end('failed', err as Error);
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      return gone() ? undefined : this.#enter(until);
-    }
-    if (gone()) {
-      if (this.room.roomID === roomID) await this.room.exitRoom();
-      return;
-    }
-    const open = async (device: 'camera' | 'microphone', start: () => Promise<void>): Promise<void> => {
-      try {
-        await start();
-      } catch (err) {
-        if (!gone()) this.emit('onDeviceError', { device, error: err as Error });
-      }
-    };
-    await Promise.all([
-      open('microphone', () => this.room.startLocalAudio()),
-      media === 'video' ? open('camera', () => this.room.openCamera()) : undefined,
-    ]);
-  }
-
-  #giveUpLater(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (this.#state.phase === 'reconnecting') void this.#end('lost');
-    }, patience);
-  }
 
   /** Follows what the client and the room tell. */
   #follow(): void {
     const { room } = this;
-    const client = this.#client;
-    const ours = (inviteID: string): boolean => this.#state.phase !== 'idle' && this.#invites.has(inviteID);
+    const client = this.client;
+    const ours = (inviteID: string): boolean => this.state.phase !== 'idle' && this.invites.has(inviteID);
     this.#offs = [
       client.on('onConnected', () => {
-        this.#lead();
+        this.lead();
         void this.resume();
       }),
       client.on('onSignaling', (m) => {
-        if (this.#state.phase === 'ringing' && m.inviteID === this.#state.inviteID) {
-          this.#set({ deadline: m.deadline ?? this.#state.deadline });
-          this.#cancelled(endedOthers(m, client.userID));
+        if (this.state.phase === 'ringing' && m.inviteID === this.state.inviteID) {
+          this.set({ deadline: m.deadline ?? this.state.deadline });
+          this.cancelled(endedOthers(m, client.userID));
         }
       }),
       client.on('onReceiveNewInvitation', (e) => void this.#incoming(e)),
-      client.on('onKickedOffline', () => void this.#end('lost')),
+      client.on('onKickedOffline', () => void this.end('lost')),
       client.on('onDisconnected', () => {
-        if (this.#state.phase !== 'connected' || !room.roomID) void this.#end('lost');
+        if (this.state.phase !== 'connected' || !room.roomID) void this.end('lost');
       }), // the room goes on without the server's link
       client.on('onInviteeRinging', (e) => {
-        if (ours(e.inviteID) && this.#state.people[e.invitee] === 'invited') this.#part(e.invitee, 'ringing');
+        if (ours(e.inviteID) && this.state.people[e.invitee] === 'invited') this.setPart(e.invitee, 'ringing');
       }),
       client.on('onInviteeAccepted', (e) => {
-        if (ours(e.inviteID)) this.#accepted(e.invitee);
+        if (ours(e.inviteID)) this.accepted(e.invitee);
       }),
       client.on('onInviteeRejected', (e) => {
-        if (ours(e.inviteID)) this.#refused([e.invitee], saysBusy(e.reason, e.data) ? 'busy' : 'declined');
+        if (ours(e.inviteID)) this.refused([e.invitee], saysBusy(e.reason, e.data) ? 'busy' : 'declined');
       }),
       client.on('onInvitationTimeout', (e) => {
         if (e.inviteeList.includes(client.userID)) this.#ended(e.inviteID);
-        if (ours(e.inviteID)) this.#timedOut(e.inviteeList);
+        if (ours(e.inviteID)) this.timedOut(e.inviteeList);
       }),
       client.on('onInvitationCancelled', (e) => {
         const mine = e.inviteeList.includes(client.userID);
         if (mine) this.#ended(e.inviteID);
         if (!ours(e.inviteID)) return;
-        if (mine && this.#state.phase === 'ringing') void this.#end('cancelled');
-        else this.#cancelled(e.inviteeList);
+        if (mine && this.state.phase === 'ringing') void this.end('cancelled');
+        else this.cancelled(e.inviteeList);
       }),
       client.on('onInvitationHandledByOtherDevice', (e) => {
         if (e.action !== 'cancel' || e.over) this.#ended(e.inviteID);
         if (!ours(e.inviteID)) return;
-        if (this.#state.phase === 'ringing' || (e.action === 'cancel' && e.over)) void this.#end('elsewhere');
-        else if (e.action === 'cancel') this.#cancelled(e.inviteeList);
+        if (this.state.phase === 'ringing' || (e.action === 'cancel' && e.over)) void this.end('elsewhere');
+        else if (e.action === 'cancel') this.cancelled(e.inviteeList);
       }),
       client.on('onCallRecord', ({ call }) => {
         // the server's word that the call is over
-        if (call.roomID === this.#state.roomID && this.#state.phase !== 'ringing') void this.#end('remoteHangup');
+        if (call.roomID === this.state.roomID && this.state.phase !== 'ringing') void this.end('remoteHangup');
       }),
       client.on('onRoomRoleChanged', (e) => {
         if (
           e.userID === client.userID &&
-          e.roomID === this.#state.roomID &&
+          e.roomID === this.state.roomID &&
           e.role === 'none' &&
-          this.#state.phase !== 'ringing'
+          this.state.phase !== 'ringing'
         )
-          void this.#end('remoteHangup');
+          void this.end('remoteHangup');
       }),
       room.on('onRemoteUserEnterRoom', ({ userID }) => {
-        if (!room.roomID || room.roomID !== this.#state.roomID) return;
-        clearTimeout(this.#timer);
-        this.#set({ phase: 'connected', since: this.#state.since || client.now() });
-        this.#part(userID, 'in');
+        if (!room.roomID || room.roomID !== this.state.roomID) return;
+        clearTimeout(this.timer);
+        this.set({ phase: 'connected', since: this.state.since || client.now() });
+        this.setPart(userID, 'in');
       }),
       room.on('onRemoteUserLeaveRoom', ({ userID }) => {
-        if (room.roomID !== this.#state.roomID) return;
-        this.#part(userID, 'left');
-        if (room.remoteUsers.length > 0 || this.#waiting()) return;
-        this.#set({ phase: 'reconnecting' });
-        this.#giveUpLater();
+        if (room.roomID !== this.state.roomID) return;
+        this.setPart(userID, 'left');
+        if (room.remoteUsers.length > 0 || this.waiting()) return;
+        this.set({ phase: 'reconnecting' });
+        this.giveUpLater();
       }),
       room.on('onExitRoom', ({ roomID, reason }) => {
-        if (roomID === this.#state.roomID) this.#out(reason);
+        if (roomID === this.state.roomID) this.roomLeft(reason);
       }),
       room.on('onRecvCustomCmdMsg', ({ topic, data }) => {
         if (
           topic !== 'beckon.call' ||
           new TextDecoder().decode(data) !== 'audio' ||
-          Object.keys(this.#state.people).length > 1
+          Object.keys(this.state.people).length > 1
         )
           return;
-        this.#set({ media: 'audio' });
+        this.set({ media: 'audio' });
         void room.closeCamera();
       }),
     ];
-  }
-
-  /** Whether somebody may still answer. */
-  #waiting(): boolean {
-    return Object.values(this.#state.people).some((p) => p === 'invited' || p === 'ringing');
-  }
-
-  /** Tries to become the tab that plays the ring tone, for as long as this telephone is there. */
-  #lead(): void {
-    if (this.#state.leader || this.#leading || typeof navigator === 'undefined' || !navigator.locks) return;
-    this.#leading = true;
-    const { signal } = this.#gone;
-    navigator.locks
-      .request(`beckon.ring.${this.#client.userID}`, { signal }, () => {
-        this.#set({ leader: true });
-        return new Promise<void>((release) => signal.addEventListener('abort', () => release()));
-      })
-      .catch(() => undefined); // given up before it came
   }
 
   /** Remembers for a while what is over. */
@@ -554,22 +390,22 @@ export class Calls extends Emitter<CallEvents> {
 
   async #incoming(e: InvitationEvents['onReceiveNewInvitation']): Promise<void> {
     const data = readData(e.data);
-    const me = this.#client.userID;
+    const me = this.client.userID;
     if (!data || e.notice || e.inviter === me || (!e.everyone && !e.inviteeList.includes(me))) return;
-    if (data.join && this.#asked && e.inviter === this.#state.inviter) return this.#comeIn(e.inviteID);
+    if (data.join && this.asked && e.inviter === this.state.inviter) return this.#comeIn(e.inviteID);
     if (data.join) return this.#letIn(e.inviteID, e.inviter, data.join);
     const busy = async (): Promise<void> => {
-      if (!this.#invites.has(e.inviteID)) await this.#reject(e.inviteID, 'busy', data.media);
+      if (!this.invites.has(e.inviteID)) await this.#reject(e.inviteID, 'busy', data.media);
     };
-    if (this.#busy()) return busy();
+    if (this.inCall()) return busy();
     if (await heldElsewhere(`beckon.incall.${me}`)) return; // the tab that is in a call says busy
-    const { invitation, mine } = await this.#client
+    const { invitation, mine } = await this.client
       .getInvitation({ inviteID: e.inviteID })
       .catch(() => ({ invitation: undefined, mine: undefined }));
     if (mine?.state !== 'open' || !invitation || this.#over.has(e.inviteID)) return;
-    if (this.#busy()) return busy();
+    if (this.inCall()) return busy();
     const others = e.inviteeList.filter((u) => u !== me).map((u) => [u, 'invited'] as const);
-    const gone = this.#begin({
+    const gone = this.begin({
       phase: 'ringing',
       inviteID: e.inviteID,
       roomID: invitation.roomID ?? '',
@@ -579,42 +415,29 @@ export class Calls extends Emitter<CallEvents> {
       people: { ...Object.fromEntries(others), [e.inviter]: 'invited' },
       deadline: mine.deadline ?? invitation.deadline ?? 0,
     });
-    this.emit('onIncomingCall', this.#state);
-    this.#ringUntil();
+    this.emit('onIncomingCall', this.state);
+    this.ringUntil();
     try {
-      const { deadline } = await this.#client.ring({ inviteID: e.inviteID });
+      const { deadline } = await this.client.ring({ inviteID: e.inviteID });
       if (gone() || this.state.phase !== 'ringing') return;
-      if (deadline) this.#set({ deadline });
-      this.#ringUntil();
+      if (deadline) this.set({ deadline });
+      this.ringUntil();
     } catch (err) {
       if (!gone() && this.state.phase === 'ringing' && err instanceof BeckonError && err.code === Code.Over)
-        void this.#end(lostTo(err));
+        void this.end(lostTo(err));
     }
-  }
-
-  /** Stops ringing when its time is over and the server could not say so. */
-  #ringUntil(): void {
-    clearTimeout(this.#timer);
-    const { deadline } = this.#state;
-    if (!deadline) return;
-    this.#timer = setTimeout(
-      () => {
-        if (this.#state.phase === 'ringing') void this.#end('noAnswer');
-      },
-      Math.max(0, deadline - this.#client.now()) + 3000,
-    );
   }
 
   /** Lets somebody into the call who was invited to it and comes late. Only the device that is in that call answers. */
   async #letIn(inviteID: string, who: string, call: string): Promise<void> {
-    if (!this.#invites.has(call) || this.#state.phase === 'ringing') return;
-    const { people, roomID, media } = this.#state;
-    if (!(who in people)) return void this.#client.reject({ inviteID, reason: 'ended' }).catch(over);
-    this.#part(who, 'accepted');
-    const gone = this.#same();
-    await this.#client.accept({ inviteID }).catch(over);
+    if (!this.invites.has(call) || this.state.phase === 'ringing') return;
+    const { people, roomID, media } = this.state;
+    if (!(who in people)) return void this.client.reject({ inviteID, reason: 'ended' }).catch(over);
+    this.setPart(who, 'accepted');
+    const gone = this.same();
+    await this.client.accept({ inviteID }).catch(over);
     if (gone()) return; // hung up meanwhile: an invitation would open the room again
-    await this.#client
+    await this.client
       .invite({
         invitee: who,
         roomID,
@@ -624,60 +447,12 @@ export class Calls extends Emitter<CallEvents> {
       .catch(over);
   }
 
-  #accepted(who: string): void {
-    this.#part(who, this.#state.people[who] === 'in' ? 'in' : 'accepted');
-    if (this.#state.phase === 'calling') this.#set({ phase: 'connecting' });
-  }
-
   /** Takes the invitation of whoever lets this device in late. */
   async #comeIn(inviteID: string): Promise<void> {
-    this.#asked = false;
-    const gone = this.#same();
-    await this.#client.accept({ inviteID }).catch(over);
-    if (!gone()) await this.#enter();
-  }
-
-  #refused(who: string[], part: 'declined' | 'busy' | 'noAnswer'): void {
-    const people = { ...this.#state.people };
-    for (const u of who) if (u in people && people[u] !== 'in') people[u] = part;
-    this.#set({ people });
-    const all = Object.values(people);
-    if (
-      (this.#state.phase === 'calling' || this.#asked) &&
-      all.every((p) => p === 'declined' || p === 'busy' || p === 'noAnswer')
-    )
-      void this.#end(all.every((p) => p === all[0]) ? part : 'declined');
-  }
-
-  #cancelled(list: string[]): void {
-    for (const u of list)
-      if (this.#state.people[u] === 'invited' || this.#state.people[u] === 'ringing') this.#part(u, 'cancelled');
-  }
-
-  #timedOut(list: string[]): void {
-    if (this.#state.phase === 'ringing' && list.includes(this.#client.userID)) return void this.#end('noAnswer');
-    this.#refused(list, 'noAnswer');
-  }
-
-  /** The room let this device go. */
-  #out(reason: LeaveReason): void {
-    if (reason === 'mediaLost') {
-      if (this.#state.since) {
-        // somebody was there: they may come back, too
-        this.#set({ phase: 'reconnecting' });
-        this.#giveUpLater();
-      }
-      const gone = this.#same();
-      setTimeout(() => {
-        if (!gone() && !this.room.roomID) void this.#enter();
-      }, 1000);
-      return;
-    }
-    void this.#end(
-      reason === 'replaced' ? 'elsewhere' : reason === 'hangup' ? 'hangup' : 'remoteHangup',
-      undefined,
-      false,
-    );
+    this.asked = false;
+    const gone = this.same();
+    await this.client.accept({ inviteID }).catch(over);
+    if (!gone()) await this.enter();
   }
 }
 

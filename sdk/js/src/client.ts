@@ -2,52 +2,15 @@ import { Centrifuge, type ServerPublicationContext, type ServerSubscribedContext
 import { Emitter } from './emitter.js';
 import { deviceOfTab } from './device.js';
 import { BeckonError, Code } from './error.js';
-import {
-  conversationOf,
-  eventNames,
-  originalOf,
-  tellGroup,
-  tellMessage,
-  tellOriginal,
-  type Events,
-  type WireEvent,
-} from './events.js';
+import { eventNames, originalOf, tellEvent, type Events, type WireEvent } from './events.js';
+import { post, upload, type FileKind, type HTTP } from './http.js';
+import { newID } from './id.js';
 import { Ledger, maxNamed, type Notice } from './ledger.js';
+import type { Options } from './options.js';
+import { PendingCalls } from './pending.js';
 import { Keeper, keyOf, ownerOf, readKept } from './position.js';
 import { verbs, type Request, type Response, type Schemas, type Verbs } from './schema.js';
 import { spared, storageOf, type Storage } from './storage.js';
-
-/** How a client is made. */
-export interface Options {
-  /** The server: https://chat.example.com. Default: the page's own. */
-  server?: string;
-  /** A token, or what fetches a new one. A function is asked again when the token is about to expire. */
-  token: string | (() => string | Promise<string>);
-  /** Which device of the user this is. Default: one per tab, kept over reloads; elsewhere one per client. */
-  deviceID?: string;
-  /** What the user's other devices are told that this is. Default: web in a browser, else node. */
-  platform?: string;
-  /** For how many milliseconds a call is sent again when the connection is lost. Default: 20000. */
-  callTimeout?: number;
-  /** Where there is no WebSocket (Node 20): the class of the package ws. */
-  websocket?: unknown;
-  /**
-   * Where the positions and the open invitations of this device are kept, so that a program that starts again hears what it missed.
-   * Default: localStorage where there is one. false: nowhere.
-   */
-  storage?: Storage | false;
-}
-
-/** A new id, as for invitations, messages and calls. */
-export function newID(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  new DataView(bytes.buffer).setUint32(0, Math.floor(Date.now() / 0x10000));
-  new DataView(bytes.buffer).setUint16(4, Date.now() & 0xffff);
-  bytes[6] = 0x70 | (bytes[6]! & 0x0f); // version 7 of RFC 9562, which sorts by time
-  bytes[8] = 0x80 | (bytes[8]! & 0x3f);
-  const hex = [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}
 
 /** One event on its way to the program. */
 interface Arrival {
@@ -73,6 +36,7 @@ const passing = new Set([1, 11]);
  * Client is one device of one user. Every verb of the server is a method; what happens comes as events.
  * A call that meets a lost connection is sent again until callTimeout, which is harmless: it carries a request id.
  */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the methods are defined below
 export class Client extends Emitter<Events> {
   /** This user, once connected. */
   userID = '';
@@ -87,7 +51,7 @@ export class Client extends Emitter<Events> {
   #clock = { server: 0, local: 0 }; // the server's clock at a moment of this device's monotonic clock
   #queue: (Arrival | (() => unknown))[] = [];
   #pumping = false;
-  #held = new Map<string, Promise<void>[]>();
+  #pending = new PendingCalls();
   #ended: Schemas['Invitation'][] = []; // of the last welcome, as far as their events may still come
   #positions: Record<string, number> = {};
   #keeper: Keeper | undefined;
@@ -326,9 +290,7 @@ export class Client extends Emitter<Events> {
       }
       if (next.event.type === 'signaling') {
         const m = next.event as Schemas['Signaling'];
-        for (const id of [m.inviteID, `by ${m.inviter}`]) {
-          for (let held = this.#held.get(id); held; held = this.#held.get(id)) await Promise.all(held);
-        }
+        await this.#pending.settled(m);
         if (this.#ledger.unknown(m)) await this.#learn(m);
       }
       this.#arrived(next);
@@ -344,58 +306,20 @@ export class Client extends Emitter<Events> {
   }
 
   #arrived({ timeline, seq, event }: Arrival): void {
-    const emit = <K extends keyof Events>(name: K, e: Events[K]): void => this.emit(name, e);
     this.emit('onEvent', { timeline, seq, event });
-    switch (event.type) {
-      case 'signaling': {
-        const m = event as Schemas['Signaling'];
-        const first = this.#ledger.first(m);
-        const stale = seq !== 0 && seq <= (this.#welcome?.positions[timeline] ?? 0) && !this.#welcome?.more;
-        const todo = this.#ledger.event(m, stale);
-        if (first) {
-          this.emit('onSignaling', m);
-          const other =
-            m.inviter === this.userID ? (m.to ?? m.inviteeList?.[0] ?? m.answers?.[0]?.invitee ?? '') : m.inviter;
-          if (seq && m.actionType <= 7)
-            this.emit('onRecvNewMessage', {
-              conversationID: m.groupID ? `group_${m.groupID}` : `c2c_${other}`,
-              seq,
-              message: m,
-            });
-        }
-        this.#tell(todo);
-        return;
-      }
-      case 'message': {
-        const message = event as Schemas['Message'];
-        const conversationID = conversationOf(this.userID, message);
-        this.emit('onReceiveMessage', { conversationID, seq, message });
-        this.emit('onRecvNewMessage', { conversationID, seq, message });
-        tellOriginal(message, emit);
-        if (message.call) this.emit('onCallRecord', { conversationID, message, call: message.call });
-        return;
-      }
-      case 'messageRevoked':
-      case 'messageModified':
-      case 'messageDeleted':
-      case 'readReceipt':
-        return tellMessage(this.userID, event as Schemas['MessageEvent'], emit);
-      case 'conversationRead':
-      case 'conversationChanged':
-        return this.emit('onConversationChanged', event as Schemas['ConversationEvent']);
-      case 'userStatus': {
-        const { status } = event as Schemas['PersonEvent'];
-        if (status) this.emit('onUserStatusChanged', status);
-        return;
-      }
-      case 'userChanged':
-        return this.emit('onSelfChanged', event as Schemas['PersonEvent']);
-      case 'roomRole':
-        return this.emit('onRoomRoleChanged', event as Schemas['RoomEvent']);
-      case 'group':
-        this.emit('onGroup', event as Schemas['GroupEvent']);
-        return tellGroup(event as Schemas['GroupEvent'], emit);
+    if (event.type !== 'signaling') return tellEvent(this.userID, seq, event, (name, e) => this.emit(name, e));
+    const m = event as Schemas['Signaling'];
+    const first = this.#ledger.first(m);
+    const stale = seq !== 0 && seq <= (this.#welcome?.positions[timeline] ?? 0) && !this.#welcome?.more;
+    const todo = this.#ledger.event(m, stale);
+    if (first) {
+      this.emit('onSignaling', m);
+      const peer =
+        m.inviter === this.userID ? (m.to ?? m.inviteeList?.[0] ?? m.answers?.[0]?.invitee ?? '') : m.inviter;
+      const conversationID = m.groupID ? `group_${m.groupID}` : `c2c_${peer}`;
+      if (seq && m.actionType <= 7) this.emit('onRecvNewMessage', { conversationID, seq, message: m });
     }
+    this.#tell(todo);
   }
 
   #tell(todo: Notice[]): void {
@@ -409,7 +333,7 @@ export class Client extends Emitter<Events> {
     if (verbs[verb]) body['requestID'] ??= newID();
     if (verb === 'invite' || verb === 'inviteInGroup') body['inviteID'] ??= newID();
     if (verb === 'sendMessage') body['messageID'] ??= newID();
-    const release = this.#hold(verb, body);
+    const release = this.#pending.add(verb, body);
     try {
       const answer = await this.#send(verb, body);
       this.#note(verb, body, answer);
@@ -417,27 +341,6 @@ export class Client extends Emitter<Events> {
     } finally {
       release();
     }
-  }
-
-  /** Keeps events about an invitation back while this device's own call about it has no answer. */
-  #hold(verb: string, body: Record<string, unknown>): () => void {
-    const ids: string[] = [];
-    if (verb === 'invite' || verb === 'inviteInGroup' || verb === 'accept' || verb === 'reject' || verb === 'cancel')
-      ids.push(String(body['inviteID']));
-    if (verb === 'invite' && body['mergeGlare']) ids.push(`by ${String(body['invitee'])}`);
-    let release = (): void => {};
-    const until = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    for (const id of ids) this.#held.set(id, [...(this.#held.get(id) ?? []), until]);
-    return () => {
-      for (const id of ids) {
-        const rest = (this.#held.get(id) ?? []).filter((p) => p !== until);
-        if (rest.length) this.#held.set(id, rest);
-        else this.#held.delete(id);
-      }
-      release();
-    };
   }
 
   async #send(verb: string, body: Record<string, unknown>): Promise<unknown> {
@@ -496,21 +399,6 @@ export class Client extends Emitter<Events> {
     this.#keeper?.touch();
   }
 
-  /** Sends a call while the page goes, and waits for nothing. For the SDK's own use. */
-  callOnLeave<V extends keyof Verbs>(verb: V, request: Request<V>): void {
-    const headers = {
-      Authorization: `Bearer ${this.#token}`,
-      'Content-Type': 'application/json',
-      'Beckon-Device': this.deviceID,
-    };
-    void fetch(`${this.server}/v1/${verb}`, {
-      method: 'POST',
-      keepalive: true,
-      headers,
-      body: JSON.stringify({ ...(verbs[verb] ? { requestID: newID() } : {}), ...request }),
-    }).catch(() => undefined);
-  }
-
   /**
    * Takes in an invitation that came another way, as in a push. When it is still open for this user,
    * onReceiveNewInvitation follows; else it rejects with 8010 and the invitation as it stands.
@@ -528,53 +416,20 @@ export class Client extends Emitter<Events> {
     return invitation;
   }
 
-  /** Uploads a file for sendMessage: its bytes, what it is sent as, and its name. */
-  async uploadFile(
-    body: Blob | Uint8Array,
-    kind: 'image' | 'sound' | 'video' | 'file',
-    name = '',
-  ): Promise<Schemas['UploadResponse']> {
+  /** Uploads a file for sendMessage: its bytes, its kind, and its name. */
+  async uploadFile(body: Blob | Uint8Array, kind: FileKind, name = ''): Promise<Schemas['UploadResponse']> {
     const { token } = this.#options;
-    const type = body instanceof Blob && body.type ? body.type : 'application/octet-stream';
-    const res = await fetch(`${this.server}/v1/files?kind=${kind}&name=${encodeURIComponent(name)}`, {
-      method: 'POST',
-      body: body as BodyInit,
-      headers: {
-        Authorization: `Bearer ${typeof token === 'string' ? token : await token()}`,
-        'Content-Type': type,
-        'Beckon-Device': this.deviceID,
-      },
-    });
-    const answer = (await res.json()) as Schemas['UploadResponse'] & Schemas['Error'];
-    if (!res.ok) throw new BeckonError(answer);
-    return answer;
+    return upload(this.#http(typeof token === 'string' ? token : await token()), body, kind, name);
   }
-}
 
-/**
- * Reads a message of any origin: an event, an entry of the history, the JSON of a push. Undefined when it is not signaling. As in the
- * original, the data and the invitee of an answer are data and inviteeList.
- */
-export function getSignalingInfo(message: unknown): Schemas['Signaling'] | undefined {
-  let m = message as Schemas['Signaling'] | undefined;
-  if (typeof message === 'string') {
-    try {
-      m = JSON.parse(message) as Schemas['Signaling'];
-    } catch {
-      return undefined;
-    }
+  /** Sends a call while the page is unloaded, and does not wait for the response. For the SDK's own use. */
+  callOnLeave<V extends keyof Verbs>(verb: V, request: Request<V>): void {
+    post(this.#http(this.#token), verb, { ...(verbs[verb] ? { requestID: newID() } : {}), ...request });
   }
-  if (m && typeof m === 'object' && 'event' in m) m = m.event as Schemas['Signaling'] | undefined;
-  if (!m || typeof m !== 'object' || m.businessID !== 1 || !m.inviteID || !(m.actionType >= 1 && m.actionType <= 8))
-    return undefined;
-  const { answers } = m;
-  if (!answers?.length) return m;
-  return {
-    ...m,
-    inviteeList: answers.map((a) => a.invitee),
-    data: answers[0]!.data ?? '',
-    reason: answers[0]!.reason ?? '',
-  };
+
+  #http(token: string): HTTP {
+    return { server: this.server, token, deviceID: this.deviceID };
+  }
 }
 
 function positional(verb: string): BeckonError {
@@ -596,4 +451,5 @@ for (const verb of Object.keys(verbs) as (keyof Verbs)[]) {
     },
   });
 }
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- every method of Verbs is defined above
 export interface Client extends Verbs {}

@@ -112,7 +112,7 @@ export function conversationOf(me: string, e: { from?: string; to?: string; grou
 type Emit = <K extends keyof Events>(name: K, event: Events[K]) => void;
 
 /** Tells of a change of a group under the original's names. */
-export function tellGroup(e: Schemas['GroupEvent'], emit: Emit): void {
+function tellGroup(e: Schemas['GroupEvent'], emit: Emit): void {
   const { groupID } = e;
   const opUser = e.from ?? '';
   const members = e.members ?? [];
@@ -161,7 +161,7 @@ export function tellGroup(e: Schemas['GroupEvent'], emit: Emit): void {
 }
 
 /** Tells of a change of a message. */
-export function tellMessage(me: string, e: Schemas['MessageEvent'], emit: Emit): void {
+function tellMessage(me: string, e: Schemas['MessageEvent'], emit: Emit): void {
   const conversationID = e.conversationID || conversationOf(me, e);
   switch (e.type) {
     case 'messageRevoked':
@@ -183,7 +183,7 @@ export function tellMessage(me: string, e: Schemas['MessageEvent'], emit: Emit):
 }
 
 /** Raises the original's callbacks for one message. */
-export function tellOriginal(m: Schemas['Message'], emit: Emit): void {
+function tellOriginal(m: Schemas['Message'], emit: Emit): void {
   const common = { messageID: m.messageID, sender: m.from };
   const groupID = m.groupID ?? '';
   if (m.text) {
@@ -193,6 +193,41 @@ export function tellOriginal(m: Schemas['Message'], emit: Emit): void {
     const customData = m.custom.data ?? '';
     if (groupID) emit('onRecvGroupCustomMessage', { ...common, groupID, customData });
     else emit('onRecvC2CCustomMessage', { ...common, customData });
+  }
+}
+
+/** Raises the events for one record that is not about an invitation. */
+export function tellEvent(me: string, seq: number, event: WireEvent, emit: Emit): void {
+  switch (event.type) {
+    case 'message': {
+      const message = event as Schemas['Message'];
+      const conversationID = conversationOf(me, message);
+      emit('onReceiveMessage', { conversationID, seq, message });
+      emit('onRecvNewMessage', { conversationID, seq, message });
+      tellOriginal(message, emit);
+      if (message.call) emit('onCallRecord', { conversationID, message, call: message.call });
+      return;
+    }
+    case 'messageRevoked':
+    case 'messageModified':
+    case 'messageDeleted':
+    case 'readReceipt':
+      return tellMessage(me, event as Schemas['MessageEvent'], emit);
+    case 'conversationRead':
+    case 'conversationChanged':
+      return emit('onConversationChanged', event as Schemas['ConversationEvent']);
+    case 'userStatus': {
+      const { status } = event as Schemas['PersonEvent'];
+      if (status) emit('onUserStatusChanged', status);
+      return;
+    }
+    case 'userChanged':
+      return emit('onSelfChanged', event as Schemas['PersonEvent']);
+    case 'roomRole':
+      return emit('onRoomRoleChanged', event as Schemas['RoomEvent']);
+    case 'group':
+      emit('onGroup', event as Schemas['GroupEvent']);
+      return tellGroup(event as Schemas['GroupEvent'], emit);
   }
 }
 

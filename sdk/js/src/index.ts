@@ -1,7 +1,10 @@
-export { Client, getSignalingInfo, newID, type Options } from './client.js';
+export { Client } from './client.js';
 export { Emitter, type Handler } from './emitter.js';
 export { BeckonError, Code } from './error.js';
 export { conversationOf, type Events, type WireEvent } from './events.js';
+export { newID } from './id.js';
 export type { InvitationEvents, InvitationFacts } from './ledger.js';
+export type { Options } from './options.js';
 export type { Request, Response, Schemas, Verbs } from './schema.js';
+export { getSignalingInfo } from './signaling.js';
 export type { Storage } from './storage.js';

@@ -17,7 +17,7 @@ function run(command: string, ...args: string[]): string {
     return execFileSync(command, args, { cwd: project, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   } catch (err) {
     const { stdout, stderr } = err as { stdout?: string; stderr?: string };
-    throw new Error(`${command} ${args.join(' ')} failed:\n${stdout ?? ''}${stderr ?? ''}`);
+    throw new Error(`${command} ${args.join(' ')} failed:\n${stdout ?? ''}${stderr ?? ''}`, { cause: err });
   }
 }
 
@@ -129,7 +129,10 @@ test('the ten lines run in plain Node', async () => {
     join(project, 'both.mjs'),
     `import { spawn } from 'node:child_process';
 const bob = spawn('node', ['bob.mjs'], { stdio: ['ignore', 'pipe', 'inherit'] });
-bob.stdout.once('data', () => { spawn('node', ['alice.mjs'], { stdio: 'inherit' }).on('exit', (code) => { bob.kill(); process.exitCode = code; }); });
+bob.stdout.once('data', () => {
+  const alice = spawn('node', ['alice.mjs'], { stdio: 'inherit' });
+  alice.on('exit', (code) => { bob.kill(); process.exitCode = code; });
+});
 `,
   );
   assert.match(run('node', 'both.mjs'), /bob: yes/);

@@ -1,4 +1,4 @@
-import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
+import { useState, type FormEvent, type ReactNode } from 'react';
 import { Button } from '../ui.js';
 import { go, useRoute } from '../use.js';
 import { Calls } from './calls.js';
@@ -20,11 +20,10 @@ const places = [
 ] as const;
 
 export function Console(): ReactNode {
-  const [house, setHouse] = useState<House>();
-  useEffect(() => {
+  const [house, setHouse] = useState(() => {
     const key = remembered();
-    if (key) setHouse(new House(key));
-  }, []);
+    return key ? new House(key) : undefined;
+  });
   if (!house)
     return (
       <SignIn

@@ -59,7 +59,7 @@ export function Overview(): ReactNode {
     [house],
     5000,
   );
-  const points = stats.data?.points ?? [];
+  const points = useMemo(() => stats.data?.points ?? [], [stats.data]);
   const plots = useMemo(() => {
     const line = (label: string, color: string, of: (p: Schemas['StatPoint']) => number | null): Line => ({
       label,
@@ -81,14 +81,14 @@ export function Overview(): ReactNode {
       calls: [{ ...line('calls', colors.violet, (p) => p.calls), fill: true }],
       connections: [{ ...line('connections', colors.green, (p) => p.connections), fill: true }],
     };
-  }, [stats.data]);
+  }, [points]);
   const single = useMemo(
     () =>
       (l: Line, i: number): string => {
         const key = failures.find(([, label]) => label === l.label)?.[0] ?? '';
         return (points[i]?.failures?.[key] ?? 0).toLocaleString();
       },
-    [stats.data],
+    [points],
   );
   const sum = (of: (p: Schemas['StatPoint']) => number): number => points.reduce((n, p) => n + of(p), 0);
   const accepted = sum((p) => p.accepted);

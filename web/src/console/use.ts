@@ -1,4 +1,4 @@
-import { createContext, useCallback, useContext, useEffect, useRef, useState } from 'react';
+import { createContext, useCallback, useContext, useEffect, useEffectEvent, useState } from 'react';
 import { type House, said } from './house.js';
 
 export const HouseContext = createContext<House | undefined>(undefined);
@@ -20,14 +20,13 @@ export function useRead<T>(read: () => Promise<T>, deps: unknown[], every = 0): 
   const [data, setData] = useState<T>();
   const [error, setError] = useState('');
   const [times, setTimes] = useState(0);
-  const latest = useRef(read);
-  latest.current = read;
+  const latest = useEffectEvent(read);
   const reload = useCallback(() => setTimes((n) => n + 1), []);
   useEffect(() => {
     let gone = false;
     const go = (): void => {
       if (document.hidden) return;
-      latest.current().then(
+      latest().then(
         (v) => {
           if (!gone) {
             setData(v);
@@ -45,6 +44,7 @@ export function useRead<T>(read: () => Promise<T>, deps: unknown[], every = 0): 
       gone = true;
       clearInterval(t);
     };
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the caller gives the dependencies of its read
   }, [...deps, times, every]);
   return { data, error, reload };
 }
@@ -58,6 +58,7 @@ export function usePages<T>(
   const [tail, setTail] = useState<{ list: T[]; next: string | undefined }>();
   const [failed, setFailed] = useState('');
   const first = useRead(() => read(''), deps, tail ? 0 : every); // who has turned the page is not disturbed
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- the caller gives the dependencies of its read
   useEffect(() => setTail(undefined), deps);
   const next = tail ? tail.next : first.data?.next;
   const more = next

@@ -1,0 +1,10 @@
+/** A new id, as for invitations, messages and calls. */
+export function newID(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  new DataView(bytes.buffer).setUint32(0, Math.floor(Date.now() / 0x10000));
+  new DataView(bytes.buffer).setUint16(4, Date.now() & 0xffff);
+  bytes[6] = 0x70 | (bytes[6]! & 0x0f); // version 7 of RFC 9562, which sorts by time
+  bytes[8] = 0x80 | (bytes[8]! & 0x3f);
+  const hex = [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
