@@ -22,7 +22,7 @@ sdk: $(SDK) ## Build the TypeScript SDK into sdk/js/dist
 
 web: $(PAGES) ## Build the pages into web/dist, which the server embeds
 
-$(MODULES): package.json package-lock.json $(wildcard sdk/js/package.json web/package.json test/*/package.json) | need-node
+$(MODULES): package.json package-lock.json $(wildcard sdk/js/package.json web/package.json test/*/package.json examples/*/package.json) | need-node
 	@echo "fetching the JavaScript libraries"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -60,7 +60,9 @@ test-go: | need-go need-postgres
 	@echo "testing what rooms allocate"
 	@$(GO) test -run TestAllocations ./invite ./internal/store ./internal/delivery ./internal/gateway
 	@echo "testing the program from outside: races, crashes, the terminal phone"
-	@$(GO) test -count=1 -timeout 10m ./cmd/... $$($(GO) list ./test/... | grep -v /test/scenario) # never cached: they run the program, which the cache does not see
+	@$(GO) test -count=1 -timeout 10m ./cmd/... $$($(GO) list ./test/... | grep -v -e /test/scenario -e /test/examples) # never cached: they run the program, which the cache does not see
+	@echo "testing the examples in Go"
+	@$(GO) test -count=1 -run TestGo ./test/examples
 
 test-nodes: $(BIN) $(CLUSTER) | need-postgres need-chromium
 	@echo "testing the scenes of the Go SDK on three nodes, PostgreSQL and NATS, behind a TCP proxy"
@@ -75,6 +77,8 @@ test-js: $(BIN)
 	@cd test/node && node --test --test-timeout=60000
 	@echo "testing the TypeScript SDK"
 	@cd sdk/js && npm test --silent && node size.mjs
+	@echo "testing the examples in TypeScript"
+	@$(GO) test -count=1 -run TestTypeScript ./test/examples
 
 e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and microphone and real media
 	@echo "testing the scenes in a browser"
@@ -86,7 +90,7 @@ scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 check: check-go check-js ## Format, vet, staticcheck, architecture rules, tidy modules, links, strict TypeScript, ESLint, Prettier
 
 check-js: $(SDK)
-	@echo "TypeScript, strict"; cd sdk/js && npx tsc --noEmit -p tsconfig.json && cd ../../web && npm run check --silent
+	@echo "TypeScript, strict"; cd sdk/js && npx tsc --noEmit -p tsconfig.json && cd ../../web && npm run check --silent && cd ../examples/typescript && npm run check --silent
 	@echo "ESLint"; npx eslint --max-warnings 0 .
 	@echo "Prettier"; npx prettier --check --log-level warn .
 

@@ -1,0 +1,83 @@
+// Package env connects the examples to a server: BECKON_URL is its address, BECKON_API_KEY a key for app servers. "make
+// dev" starts a server and prints both.
+//
+// In production only your app server has the API key. It requests a token for each device that signs in, as Token does.
+package env
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// URL returns the address of the server.
+func URL() string { return cmp.Or(os.Getenv("BECKON_URL"), "http://127.0.0.1:8787") }
+
+// Call calls a method over HTTP as an app server: for a user, or for the app server itself when user is empty.
+func Call(ctx context.Context, user, method string, request, response any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, URL()+"/v1/"+method, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+os.Getenv("BECKON_API_KEY"))
+	if user != "" {
+		req.Header.Set("Beckon-User", user)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %s", method, res.Status, answer)
+	}
+	return json.Unmarshal(answer, response)
+}
+
+// Token requests a token for a device of a user.
+func Token(ctx context.Context, user string) (string, error) {
+	var res protocol.CreateTokenResponse
+	err := Call(ctx, "", "createToken", protocol.CreateTokenRequest{UserID: user, TTL: 3600}, &res)
+	return res.Token, err
+}
+
+// Connect connects a device of a user. Close it after use.
+func Connect(ctx context.Context, user string, l client.Listener) (*client.Client, error) {
+	token, err := Token(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(client.Options{
+		Server: URL(), Token: token, DeviceID: user + "-example", Listener: l, Inbox: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Connect(ctx)
+}
+
+// Receive returns the next value of a channel, or an error when ctx ends first.
+func Receive[T any](ctx context.Context, from <-chan T) (v T, err error) {
+	select {
+	case v = <-from:
+		return v, nil
+	case <-ctx.Done():
+		return v, ctx.Err()
+	}
+}
