@@ -1,7 +1,7 @@
 // An app server: it rings a user over HTTP, with the API key and without a connection, and reads the outcome. It prints:
 //
 //    app server: bob has 1 device connected
-//    bob: doorbell calls: the door
+//    bob: doorbell calls: a parcel
 //    app server: bob rejected (busy)
 import { call, device } from './env.js';
 
@@ -9,7 +9,7 @@ const bob = device('bob');
 await bob.connect();
 const rings = bob.once('onReceiveNewInvitation');
 
-const { inviteID, reach } = await call('doorbell', 'invite', { invitee: 'bob', data: 'the door', timeout: 30 });
+const { inviteID, reach } = await call('doorbell', 'invite', { invitee: 'bob', data: 'a parcel', timeout: 30 });
 console.log(`app server: bob has ${reach?.[0]?.devices} device connected`);
 
 const ring = await rings;

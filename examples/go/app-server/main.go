@@ -2,7 +2,7 @@
 // doorbell calls bob, whose device accepts, and the app server reads the outcome. It prints:
 //
 //	app server: bob has 1 device connected
-//	bob: doorbell calls: the door
+//	bob: doorbell calls: a parcel
 //	app server: bob accepted: coming
 package main
 
@@ -38,7 +38,7 @@ func run() error {
 	var call protocol.InviteResponse
 	err = env.Call(ctx, "doorbell", "invite", protocol.InviteRequest{
 		Invitee:       "bob",
-		InviteOptions: protocol.InviteOptions{Data: "the door", Timeout: 30},
+		InviteOptions: protocol.InviteOptions{Data: "a parcel", Timeout: 30},
 	}, &call)
 	if err != nil {
 		return err
