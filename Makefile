@@ -8,7 +8,8 @@ MODULES := node_modules/.package-lock.json
 API := sdk/js/openapi.json
 SDK := sdk/js/dist/index.js
 PAGES := web/dist/index.html
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The first run compiles it: two minutes. The linters are in .golangci.yml.
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
 .PHONY: overload monitoring need-prometheus records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
@@ -87,7 +88,7 @@ e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and m
 scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 	@cd test/e2e && node screenshots.js && node console-shots.js
 
-check: check-go check-js ## Format, vet, staticcheck, architecture rules, tidy modules, links, strict TypeScript, ESLint, Prettier
+check: check-go check-js ## Format, vet, golangci-lint, architecture rules, tidy modules, links, strict TypeScript, ESLint, Prettier
 
 check-js: $(SDK)
 	@echo "TypeScript, strict"; cd sdk/js && npx tsc --noEmit -p tsconfig.json && cd ../../web && npm run check --silent && cd ../examples/typescript && npm run check --silent
@@ -101,7 +102,7 @@ check-go: | need-go
 	@echo "gofmt"; out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }
 	@echo "go vet"; $(GO) vet ./...
 	@echo "go mod tidy"; $(GO) mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
-	@echo "staticcheck"; $(GO) run $(STATICCHECK) ./...
+	@echo "golangci-lint"; $(GO) run $(GOLANGCI) run ./...
 	@echo "architecture rules"; $(GO) test -count=1 -run 'TestImportsPointLeft|TestOutsideImports|TestSizes|TestSizesOfScripts|TestConventions|TestPackageTable|TestCallbacks|TestSQLPlaces|TestLinks' .
 
 fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FUZZTIME=10s for less)

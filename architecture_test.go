@@ -191,8 +191,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// maxScriptColumns is the most columns of a line of TypeScript, JavaScript or CSS. Prettier wraps code at 120, but neither
-// strings nor comments.
+// maxScriptColumns is the most columns of a line of TypeScript, JavaScript or CSS. Prettier wraps code at 120, but not
+// strings and comments.
 const maxScriptColumns = 140
 
 // svgPath matches the path of an icon.
@@ -340,14 +340,6 @@ func assignedNames(list []source) map[string]bool {
 		})
 	}
 	return names
-}
-
-func commentText(c *ast.CommentGroup) string {
-	var b strings.Builder
-	for _, l := range c.List {
-		b.WriteString(l.Text)
-	}
-	return b.String()
 }
 
 // TestPackageTable compares the table of packages in ARCHITECTURE.md with the packages.

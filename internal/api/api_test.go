@@ -56,7 +56,7 @@ func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	pushes, err := push.New(ctx, s, push.Options{Log: quiet})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
@@ -98,8 +99,8 @@ func TestDebt(t *testing.T) {
 	refusal := begin(s, "a", false)
 	err := <-refusal.refused
 	s.end(s.of("a"), false, 0)
-	e := err.(*im.Error)
-	if e.Code != im.CodeTooOften || e.RetryAfter < 40_000_000 {
+	var e *im.Error
+	if !errors.As(err, &e) || e.Code != im.CodeTooOften || e.RetryAfter < 40_000_000 {
 		t.Errorf("the refusal is %+v", e)
 	}
 	if !begin(s, "b", false).running() {

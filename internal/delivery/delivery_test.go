@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -126,7 +125,7 @@ func (e *ears) count(topic string) int {
 	return len(e.heard[topic])
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // TestInOrderOverAnyBus: whatever the bus does, each record is delivered once and in order, at the latest by the sweep.
 func TestInOrderOverAnyBus(t *testing.T) {

@@ -230,7 +230,7 @@ func (g *Groups) extra(ctx context.Context, by rpc.Caller, req protocol.KeysRequ
 	if err := checkKeys(req.Keys); err != nil {
 		return txn.Extra{}, err
 	}
-	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+	if err := g.visible(ctx, by, req.GroupID); err != nil {
 		return txn.Extra{}, err
 	}
 	x, err := g.store.Extra(ctx, req.GroupID)

@@ -66,22 +66,22 @@ func (g *Groups) known(ctx context.Context, by rpc.Caller, id string) (*im.Group
 }
 
 // visible reads a group, and refuses callers that may not read its members' data.
-func (g *Groups) visible(ctx context.Context, by rpc.Caller, id string) (*im.Group, error) {
+func (g *Groups) visible(ctx context.Context, by rpc.Caller, id string) error {
 	if err := im.CheckGroupID(id); err != nil {
-		return nil, err
+		return err
 	}
 	v, err := g.store.Group(ctx, id)
 	if err != nil {
-		return nil, im.Internal(err)
+		return im.Internal(err)
 	}
 	if by.Server && by.UserID == "" {
-		return v, v.Exists()
+		return v.Exists()
 	}
 	me, err := g.store.Member(ctx, id, by.UserID)
 	if err != nil {
-		return nil, im.Internal(err)
+		return im.Internal(err)
 	}
-	return v, v.MayRead(me)
+	return v.MayRead(me)
 }
 
 // ListMembers returns a page of a group's members, to members.
@@ -91,7 +91,7 @@ func (g *Groups) ListMembers(ctx context.Context, by rpc.Caller, req protocol.Pa
 	if err != nil {
 		return protocol.MembersResponse{}, err
 	}
-	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+	if err := g.visible(ctx, by, req.GroupID); err != nil {
 		return protocol.MembersResponse{}, err
 	}
 	list, err := g.store.Members(ctx, req.GroupID, req.After, limit)
@@ -105,7 +105,7 @@ func (g *Groups) SearchMembers(ctx context.Context, by rpc.Caller,
 	if err := rpc.FirstError(err, checkSearch(req.Text)); err != nil {
 		return protocol.MembersResponse{}, err
 	}
-	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+	if err := g.visible(ctx, by, req.GroupID); err != nil {
 		return protocol.MembersResponse{}, err
 	}
 	list, err := g.store.FindMembers(ctx, req.GroupID, req.Text, req.After, limit)
@@ -126,7 +126,7 @@ func (g *Groups) GetMembers(ctx context.Context, by rpc.Caller,
 	if err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
 		return res, err
 	}
-	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
+	if err := g.visible(ctx, by, req.GroupID); err != nil {
 		return res, err
 	}
 	var list []im.Member

@@ -78,7 +78,8 @@ func (e *Service) answer(ctx context.Context, by rpc.Caller, id string,
 			return res, nil
 		}
 		if a.Act == invite.Ring {
-			return res, e.putRing(tx, s, by)
+			e.putRing(tx, s, by)
+			return res, nil
 		}
 		if a.Act == invite.Accept {
 			if err := room.Grant(tx, e.opt.RoomPolicy, &s.Invitation, by, by.UserID); err != nil {
@@ -141,7 +142,7 @@ func (e *Service) closeRest(tx *txn.Tx, s invite.Step) (invite.Invitation, error
 }
 
 // putRing notifies the inviter that the first device alerts its user.
-func (e *Service) putRing(tx *txn.Tx, s invite.Step, by rpc.Caller) error {
+func (e *Service) putRing(tx *txn.Tx, s invite.Step, by rpc.Caller) {
 	v := &s.Invitation
 	t := im.UserTopic(v.Inviter)
 	m := message(v, protocol.ActionRinging, by.UserID, tx.Now)
@@ -152,7 +153,6 @@ func (e *Service) putRing(tx *txn.Tx, s invite.Step, by rpc.Caller) error {
 	tx.Append(t, txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
 	tx.PutInvitation(*v)
 	tx.PutInvitee(s.Invitee)
-	return nil
 }
 
 // Standing is the Detail of a refusal: the current invitation and the action that won.

@@ -6,6 +6,7 @@ package user
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -190,7 +191,7 @@ func (p *Users) Import(_ context.Context, _ rpc.Caller,
 		reads.Topics = append(reads.Topics, im.UserTopic(u.UserID))
 	}
 	if err != nil {
-		if e, ok := err.(*im.Error); ok && len(req.Users) > 0 {
+		if e := (*im.Error)(nil); errors.As(err, &e) && len(req.Users) > 0 {
 			e.Message, e.Field = fmt.Sprintf("users: %s", e.Message), "users"
 		}
 		return rpc.Txn[protocol.ImportResponse]{}, err

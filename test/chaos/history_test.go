@@ -169,7 +169,9 @@ func (h *chronicle) picture(name string) string {
 	}
 	high := 30 + lane*len(lanes)
 	var b strings.Builder
-	fmt.Fprintf(&b, `<!doctype html><meta charset="utf-8"><title>%s</title><body style="font:12px sans-serif"><h1>%s</h1><p>Bars: calls, red-edged when refused. Dots: what was heard. Bands: what was done to the house.</p><svg width="%.0f" height="%d">`,
+	fmt.Fprintf(&b, `<!doctype html><meta charset="utf-8"><title>%s</title><body style="font:12px sans-serif">`+
+		`<h1>%s</h1><p>Bars: calls, red-edged when refused. Dots: events. Bands: faults.</p>`+
+		`<svg width="%.0f" height="%d">`,
 		html.EscapeString(name), html.EscapeString(name), left+end*scale+20, high+10)
 	for _, f := range h.Faults {
 		fmt.Fprintf(&b, `<rect x="%.1f" y="0" width="%.1f" height="%d" fill="#fdd"/><text x="%.1f" y="12">%s</text>`, left+

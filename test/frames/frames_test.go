@@ -199,8 +199,7 @@ func TestDeadLinkIsNoticed(t *testing.T) {
 	h := beckontest.StartWith(t, beckon.Config{Ping: time.Second})
 	heard := make(chan string, 4)
 	watcher := h.Device("ann", "a", client.Listener{
-		OnUserStatusChanged: func(s protocol.UserStatus) { heard <- s.Status },
-	})
+		OnUserStatusChanged: func(s protocol.UserStatus) { heard <- s.Status }})
 	if _, err := watcher.SubscribeUserStatus(t.Context(), []string{"carol"}); err != nil {
 		t.Fatal(err)
 	}

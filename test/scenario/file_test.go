@@ -66,9 +66,8 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 	must(ann.RevokeMessage(ctx, protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob",
 		MessageID: first}}))
 	check("one is revoked", one, "bob")
-	must(ann.ModifyMessage(ctx,
-		protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: second},
-			Body: show(two.FileID)}))
+	must(ann.ModifyMessage(ctx, protocol.ModifyMessageRequest{
+		MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: second}, Body: show(two.FileID)}))
 	check("the other shows another picture", one)
 	check("the other picture", two, "bob")
 	if _, err := bob.SendMessage(ctx, protocol.SendMessageRequest{UserID: "cat",
@@ -76,9 +75,8 @@ func TestAFileIsReadWhereAMessageHoldsIt(t *testing.T) {
 		t.Errorf("bob passes on what he may no longer read: %v", err)
 	}
 	note := "a note"
-	must(ann.ModifyMessage(ctx,
-		protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: second},
-			CustomData: &note}))
+	must(ann.ModifyMessage(ctx, protocol.ModifyMessageRequest{
+		MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob", MessageID: second}, CustomData: &note}))
 	check("a modification that leaves the picture", two, "bob")
 	forwarded := send(bob, protocol.SendMessageRequest{UserID: "cat", Body: show(two.FileID)})
 	must(ann.RevokeMessage(ctx, protocol.RevokeRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_bob",

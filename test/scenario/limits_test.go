@@ -34,9 +34,9 @@ func TestABlockerHearsNothingMore(t *testing.T) {
 			if _, err := ann.AddToBlackList(ctx, []string{"bob"}); err != nil {
 				t.Fatal(err)
 			}
-			_, err := bob.ModifyMessage(ctx,
-				protocol.ModifyMessageRequest{MessageRequest: protocol.MessageRequest{ConversationID: "c2c_ann", MessageID: "m"},
-					Body: protocol.Body{Text: "abuse"}})
+			_, err := bob.ModifyMessage(ctx, protocol.ModifyMessageRequest{
+				MessageRequest: protocol.MessageRequest{ConversationID: "c2c_ann", MessageID: "m"},
+				Body:           protocol.Body{Text: "abuse"}})
 			if !drop {
 				refused(t, err, im.CodeBlocked)
 				refused(t, second(bob.Invite(ctx, protocol.InviteRequest{InviteeList: []string{"ann"}})), im.CodeBlocked)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -263,7 +264,7 @@ func TestFilesAreReadByTheirConversation(t *testing.T) {
 
 // asIM is an SDK's refusal as the error type of the rules.
 func asIM(err error) error {
-	if e, ok := err.(*protocol.Error); ok {
+	if e := (*protocol.Error)(nil); errors.As(err, &e) {
 		return &im.Error{Code: e.Code, Message: e.Message}
 	}
 	return err
