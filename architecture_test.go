@@ -110,6 +110,23 @@ func TestImportsPointLeft(t *testing.T) {
 	}
 }
 
+// TestTestsOfTheSDK keeps the server out of the tests of the SDK: go mod tidy of a program that uses the SDK would record
+// the checksums of all libraries of the server (docs/adr/0019).
+func TestTestsOfTheSDK(t *testing.T) {
+	sdk := []string{"im", "invite", "protocol", "client", "client/inbox", "client/ledger"}
+	for _, s := range sources(t) {
+		if !s.test || !slices.Contains(sdk, s.pkg) {
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			path := strings.Trim(imp.Path.Value, `"`)
+			if rest, ours := strings.CutPrefix(path, module); ours && !slices.Contains(sdk, strings.TrimPrefix(rest, "/")) {
+				t.Errorf("%s imports %q; tests of the SDK import the SDK only", s.path, path)
+			}
+		}
+	}
+}
+
 // TestOutsideImports allows each outside library only in the packages that own it.
 func TestOutsideImports(t *testing.T) {
 	owners := map[string][]string{

@@ -5,8 +5,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/beckon-im/beckon/protocol"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAddresses(t *testing.T) {
 	for in, want := range map[string]string{

@@ -1,4 +1,6 @@
-package client_test
+// Package sdk shows calls with the Go SDK against a real server. Its tests are not in the package client, whose tests
+// import nothing of the server (docs/adr/0019).
+package sdk
 
 import (
 	"context"
@@ -90,7 +92,7 @@ func Example() {
 }
 
 // The first of several accepts wins; a later one returns an error with the outcome.
-func ExampleClient_Invite_firstToPickUpWins() {
+func Example_firstToPickUpWins() {
 	url, token, stop := exampleServer()
 	defer stop()
 	ctx := context.Background()
