@@ -110,8 +110,8 @@ func TestImportsPointLeft(t *testing.T) {
 	}
 }
 
-// TestTestsOfTheSDK keeps the server out of the tests of the SDK: go mod tidy of a program that uses the SDK would record
-// the checksums of all libraries of the server (docs/adr/0019).
+// TestTestsOfTheSDK keeps the server out of the tests of the SDK: go mod tidy of a program that uses the SDK would
+// record the checksums of all libraries of the server (docs/adr/0019).
 func TestTestsOfTheSDK(t *testing.T) {
 	sdk := []string{"im", "invite", "protocol", "client", "client/inbox", "client/ledger"}
 	for _, s := range sources(t) {

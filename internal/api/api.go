@@ -87,7 +87,7 @@ type API struct {
 	auth    *Authenticator
 	limits  *limiters
 	budgets *budgets
-	uploads *uploads
+	uploads *files.Limits
 	running sync.WaitGroup // calls that run in their own goroutines
 	opt     Options
 	methods map[string]*row
@@ -115,7 +115,7 @@ func New(ctx context.Context, v Services, opt Options) (*API, error) {
 		return nil, err
 	}
 	a := &API{Services: v, auth: auth, limits: newLimiters(opt.Limits), budgets: newBudgets(opt.Limits.cost()),
-		uploads: newUploads(opt.Limits), opt: opt, methods: map[string]*row{}, log: opt.Log}
+		uploads: files.NewLimits(opt.Limits.uploads()), opt: opt, methods: map[string]*row{}, log: opt.Log}
 	a.order = a.table()
 	for _, v := range a.order {
 		a.methods[v.name] = v

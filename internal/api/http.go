@@ -149,9 +149,9 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 	if err == nil && !a.limits.user(by.UserID) {
 		err = tooOften("too many calls by this user")
 	}
-	limit := a.uploads.of(by.UserID)
+	limit := a.uploads.Of(by.UserID)
 	if err == nil {
-		err = limit.admit()
+		err = limit.Admit()
 	}
 	if err != nil {
 		a.fail(w, r, by, err)
@@ -159,7 +159,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) {
 	}
 	up := files.Upload{Kind: r.URL.Query().Get("kind"), Name: r.URL.Query().Get("name"),
 		Type: r.Header.Get("Content-Type")}
-	up.Body = limit.pace(r.Context(), http.MaxBytesReader(w, r.Body, a.Files.Limit(up.Kind)+1))
+	up.Body = limit.Pace(r.Context(), http.MaxBytesReader(w, r.Body, a.Files.Limit(up.Kind)+1))
 	res, err := a.Files.Put(r.Context(), by, up)
 	if err != nil {
 		a.fail(w, r, by, err)

@@ -21,6 +21,11 @@ func (l Limits) cost() (rate, burst float64) {
 	return 5 * cmp.Or(l.User, 100), 75 * float64(cmp.Or(l.UserBurst, 200))
 }
 
+// uploads returns the uploads that a user may begin per second and at once: one for 50 calls, and one for 6.
+func (l Limits) uploads() (rate float64, burst int) {
+	return cmp.Or(l.User, 100) / 50, max(1, cmp.Or(l.UserBurst, 200)/6)
+}
+
 // maxLimiters limits the cached limiters. Those of the least recently active users are evicted, which resets them.
 const maxLimiters = 100_000
 

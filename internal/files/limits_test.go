@@ -1,4 +1,4 @@
-package api
+package files
 
 import (
 	"bytes"
@@ -14,12 +14,12 @@ import (
 
 func TestUploadsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := newUploads(Limits{})
-		u := all.of("alice")
+		all := NewLimits(2, 33)
+		u := all.Of("alice")
 		taken := 0
 		var err error
 		for range 100 {
-			if err = u.admit(); err != nil {
+			if err = u.Admit(); err != nil {
 				break
 			}
 			taken++
@@ -28,11 +28,11 @@ func TestUploadsOfOneUser(t *testing.T) {
 		if taken != 33 || !errors.As(err, &e) || e.Code != im.CodeTooOften || e.RetryAfter < 400 || e.RetryAfter > 501 {
 			t.Fatalf("after %d uploads: %v", taken, err)
 		}
-		if err := all.of("bob").admit(); err != nil {
+		if err := all.Of("bob").Admit(); err != nil {
 			t.Errorf("another user: %v", err)
 		}
 		time.Sleep(time.Duration(e.RetryAfter) * time.Millisecond)
-		if err := all.of("alice").admit(); err != nil {
+		if err := all.Of("alice").Admit(); err != nil {
 			t.Errorf("after retryAfter: %v", err)
 		}
 	})
@@ -40,21 +40,21 @@ func TestUploadsOfOneUser(t *testing.T) {
 
 func TestUploadsArePaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newUploads(Limits{}).of("alice")
+		u := NewLimits(2, 33).Of("alice")
 		const size = uploadBytesBurst + 2*uploadBytesPerSecond
 		begin := time.Now()
-		n, err := io.Copy(io.Discard, u.pace(t.Context(), io.LimitReader(endless{}, size)))
+		n, err := io.Copy(io.Discard, u.Pace(t.Context(), io.LimitReader(endless{}, size)))
 		if took := time.Since(begin); n != size || err != nil || took < 1900*time.Millisecond ||
 			took > 2100*time.Millisecond {
 			t.Errorf("%d bytes in %v, %v", n, took, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := io.Copy(io.Discard, u.pace(ctx, io.LimitReader(endless{}, size))); !errors.Is(err,
+		if _, err := io.Copy(io.Discard, u.Pace(ctx, io.LimitReader(endless{}, size))); !errors.Is(err,
 			context.DeadlineExceeded) && err == nil {
 			t.Error("the upload of a disconnected client is read to its end")
 		}
-		if b, err := io.ReadAll(u.pace(t.Context(), bytes.NewReader(nil))); len(b) > 0 || err != nil {
+		if b, err := io.ReadAll(u.Pace(t.Context(), bytes.NewReader(nil))); len(b) > 0 || err != nil {
 			t.Errorf("an empty file: %q, %v", b, err)
 		}
 	})
