@@ -202,8 +202,8 @@ func (m *importer) row(ctx context.Context, row []any) error {
 		return fmt.Errorf("row %d of the export comes before its table", m.total)
 	}
 	if len(row) != m.table.Width {
-		return fmt.Errorf("row %d of the export has %d values; the table %s has %d columns", m.total, len(row), m.table.Name,
-			m.table.Width)
+		return fmt.Errorf("row %d of the export does not fit the table %q: it has %d values, not %d", m.total, m.table.Name,
+			len(row), m.table.Width)
 	}
 	for i, v := range row {
 		if n, ok := v.(json.Number); ok {
