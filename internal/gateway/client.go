@@ -64,6 +64,8 @@ type client struct {
 	applied  map[uint64]bool // while connecting, by sequence; nil afterwards
 	caughtUp uint64          // all changes up to this sequence
 
+	ended []string // the last topics that ended; guarded by mu
+
 	pending pending
 }
 
@@ -339,7 +341,7 @@ func (c *client) finishConnect(online bool) {
 	c.mu.Unlock()
 	for _, t := range s.Topics {
 		if t.Ended {
-			c.stop(t.Name)
+			c.end(t.Name)
 		}
 	}
 	s.Topics, s.Welcome = nil, nil

@@ -46,7 +46,7 @@ func (g *Gateway) Listen(topic string, seq uint64, l im.Listen) {
 func (g *Gateway) apply(change subscriptionChange) {
 	if change.End {
 		for _, c := range g.readersOf(change.topic) {
-			c.stop(change.topic)
+			c.end(change.topic)
 		}
 		return
 	}

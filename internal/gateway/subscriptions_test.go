@@ -56,3 +56,43 @@ func TestOldSubscriptionChange(t *testing.T) {
 		t.Errorf("the end of the invitation came %d times", times)
 	}
 }
+
+// TestLateSubscriptionChange: a subscription change of an online-only invitation has no sequence. One that arrives
+// after the invitation's topic has ended is ignored.
+func TestLateSubscriptionChange(t *testing.T) {
+	h := open(t, Options{})
+	const invitation = "invitation:i"
+	d := h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann"}}`)
+	if r := d.reply(); r.Connect == nil {
+		t.Fatalf("%+v", r)
+	}
+	change, _ := im.ParseListen(im.ListenTo(invitation, 0))
+	h.g.Listen("user:ann", 0, change)
+	h.send(invitation, "")
+	h.send(invitation, im.EndOfTopic)
+	records, ended := 0, false
+	for !ended {
+		r := d.next()
+		if r.Push != nil && r.Push.Channel == invitation {
+			ended = r.Push.Unsubscribe != nil
+			if r.Push.Pub != nil {
+				records++
+			}
+		}
+	}
+	h.g.Listen("user:ann", 0, change)
+	h.g.Listen("user:ann", 0, im.Listen{Topic: "group:after"})
+	for {
+		r := d.next()
+		if r.Push != nil && r.Push.Channel == invitation {
+			t.Fatalf("the ended topic is delivered again: %+v", r.Push)
+		}
+		if r.Push != nil && r.Push.Channel == "group:after" {
+			break
+		}
+	}
+	if records != 2 {
+		t.Errorf("%d of 2 records", records)
+	}
+}

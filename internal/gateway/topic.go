@@ -271,7 +271,7 @@ func (c *client) open(name string) (*reader, error) {
 	switch {
 	case c.is(stateClosed):
 		return nil, errEnding
-	case c.reading[name] != nil:
+	case c.reading[name] != nil, slices.Contains(c.ended, name):
 		return nil, errReading
 	case len(c.reading) >= maxTopics:
 		c.link.Close(link.TooMany)
@@ -362,9 +362,24 @@ func (c *client) begin(r *reader, after uint64) error {
 	}
 	r.live()
 	if n := len(missed.Records); n > 0 && missed.Records[n-1].Listen == im.EndOfTopic {
-		c.stop(name) // the feed started after the end of the topic and does not deliver it
+		c.end(name) // the feed started after the end of the topic and does not deliver it
 	}
 	return nil
+}
+
+// endedKept limits the ended topics that a client remembers.
+const endedKept = 32
+
+// end unsubscribes a client from a topic that has no further records. A subscription change for it that arrives late,
+// as those of online-only invitations may, is ignored: it would deliver all records again.
+func (c *client) end(name string) {
+	c.mu.Lock()
+	if len(c.ended) == endedKept {
+		c.ended = slices.Delete(c.ended, 0, 1)
+	}
+	c.ended = append(c.ended, name)
+	c.mu.Unlock()
+	c.stop(name)
 }
 
 // stop unsubscribes a client from a topic.
