@@ -92,8 +92,8 @@ check: check-go check-js ## Format, vet, golangci-lint, architecture rules, tidy
 
 check-js: $(SDK)
 	@echo "TypeScript, strict"; cd sdk/js && npx tsc --noEmit -p tsconfig.json && cd ../../web && npm run check --silent && cd ../examples/typescript && npm run check --silent
-	@echo "ESLint"; npx eslint --max-warnings 0 .
-	@echo "Prettier"; npx prettier --check --log-level warn .
+	@echo "ESLint"; npx eslint --cache --cache-location node_modules/.cache/eslint/ --max-warnings 0 .
+	@echo "Prettier"; npx prettier --cache --check --log-level warn .
 
 format: $(MODULES) ## Format Go with gofmt, and TypeScript, JavaScript and CSS with Prettier
 	@gofmt -w $$(git ls-files '*.go'); npx prettier --write --log-level warn .
