@@ -39,6 +39,14 @@ func TestGrowing(t *testing.T) {
 	say(t, alice, protocol.SendMessageRequest{GroupID: "g", Body: protocol.Body{Text: "a lazy dog 漢字"}})
 	<-before
 	<-before
+	last, err := alice.GetHistoryMessageList(ctx, protocol.HistoryRequest{ConversationID: "group_g", Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "bob's position is after the message", func() bool { // the callback comes first
+		_, positions := bob.Positions()
+		return positions["group:g"] == last.Messages[0].Seq
+	})
 	epoch, positions := bob.Positions()
 	bob.Close()
 	say(t, alice, protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "while you were away"}})
