@@ -95,6 +95,10 @@ type OpenInvitation struct {
 // MaxSnapshot limits the open invitations of one snapshot; listInvitations returns the others.
 const MaxSnapshot = 200
 
+// maxSnapshotData limits the data of the invitations of one snapshot, in bytes: each connect of each device reads them, and
+// strangers may have left hundreds. The connect reply has 64 KiB of them at most.
+const maxSnapshotData = 512 << 10
+
 // Snapshot reads the open invitations of a user, and the heads of the user's timelines.
 func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 	snap := &Snapshot{}
@@ -106,7 +110,7 @@ func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
 		if snap.Groups, err = sqldb.All(ctx, r, scanMembership, queries.Text("Memberships"), user); err != nil {
 			return err
 		}
-		if snap.Invitations, snap.Over, err = readOpen(ctx, r, user, MaxSnapshot); err != nil {
+		if snap.Invitations, snap.Over, err = readOpen(ctx, r, user, MaxSnapshot, maxSnapshotData); err != nil {
 			return err
 		}
 		return readOwnTopicHeads(ctx, r, snap.Invitations)
@@ -121,9 +125,18 @@ func scanMembership(row sqldb.Row) (*Membership, error) {
 }
 
 // readOpen lists the invitations without the user's answer first, so that the limit does not cut them off; then those
-// of the user as the inviter; then those that are decided for the user and open for others.
-func readOpen(ctx context.Context, r sqldb.Reader, user string, limit int) (list []OpenInvitation, over []string,
-	err error) {
+// of the user as the inviter; then those that are decided for the user and open for others. maxData limits the bytes of
+// their data, of each of these; 0 = no limit.
+func readOpen(ctx context.Context, r sqldb.Reader, user string, limit, maxData int) (list []OpenInvitation,
+	over []string, err error) {
+	data := 0
+	add := func(o OpenInvitation) error {
+		list = append(list, o)
+		if data += len(o.Invitation.Data); maxData > 0 && data > maxData {
+			return sqldb.ErrStopScan
+		}
+		return nil
+	}
 	invited := func(rows sqldb.Row) error {
 		v, w, err := txn.ScanInvited(rows)
 		if err != nil {
@@ -131,24 +144,25 @@ func readOpen(ctx context.Context, r sqldb.Reader, user string, limit int) (list
 		}
 		if v.Over() {
 			over = append(over, v.ID)
-		} else {
-			list = append(list, OpenInvitation{Invitation: *v, Mine: w})
+			return nil
 		}
-		return nil
+		return add(OpenInvitation{Invitation: *v, Mine: w})
 	}
 	if err := r.Read(ctx, queries.Text("OpenForInvitee"), invited, user, limit); err != nil {
 		return nil, nil, err
 	}
+	data = 0
 	if err := r.Read(ctx, queries.Text("OpenByInviter"), func(rows sqldb.Row) error {
 		v, err := txn.ScanInvitation(rows)
-		if err == nil {
-			list = append(list, OpenInvitation{Invitation: *v})
+		if err != nil {
+			return err
 		}
-		return err
+		return add(OpenInvitation{Invitation: *v})
 	}, user, limit); err != nil {
 		return nil, nil, err
 	}
 	for _, q := range []string{queries.Text("FollowedByInvitee"), queries.Text("AnsweredInGroups")} {
+		data = 0
 		if err := r.Read(ctx, q, invited, user, limit); err != nil {
 			return nil, nil, err
 		}
@@ -185,7 +199,7 @@ func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invi
 
 // OpenInvitations reads the open invitations of a user.
 func (s *Store) OpenInvitations(ctx context.Context, user string, limit int) ([]OpenInvitation, error) {
-	list, _, err := readOpen(ctx, s.db, user, limit)
+	list, _, err := readOpen(ctx, s.db, user, limit, 0)
 	return list, err
 }
 

@@ -2,7 +2,9 @@ package scenario
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/beckon-im/beckon"
@@ -146,5 +148,26 @@ func TestAWorkGroupIsUnknownToStrangers(t *testing.T) {
 			len(res.Groups) != 0 {
 			t.Errorf("%s reads %+v, %v", user, res, err)
 		}
+	}
+}
+
+// TestSnapshotData: what strangers leave is read up to a bound at each connect, and does not hide a user's own invitations.
+func TestSnapshotData(t *testing.T) {
+	s := newModerated(t, beckon.Config{OpenPerPair: 50})
+	for i := range 100 {
+		s.act(fmt.Sprint("stranger", i/25), "invite", protocol.InviteRequest{Invitee: "b",
+			InviteOptions: protocol.InviteOptions{Data: strings.Repeat("x", 12<<10), Timeout: 600}}, nil)
+	}
+	s.act("b", "invite", protocol.InviteRequest{InviteeList: []string{"c", "d"},
+		InviteOptions: protocol.InviteOptions{InviteID: "own", Timeout: 600}}, nil)
+	welcome, accepted := make(chan protocol.Welcome, 1), make(chan string, 1)
+	s.Device("b", "late", client.Listener{OnConnected: func(w protocol.Welcome) { welcome <- w },
+		OnInviteeAccepted: func(e client.InvitationEvent) { accepted <- e.InviteID }})
+	if w := <-welcome; !w.More || len(w.Invitations) == 0 {
+		t.Errorf("the welcome has %d invitations, more: %v", len(w.Invitations), w.More)
+	}
+	s.act("c", "accept", protocol.AnswerRequest{InviteID: "own"}, nil)
+	if id := <-accepted; id != "own" {
+		t.Errorf("the answer to %s", id)
 	}
 }
