@@ -103,7 +103,7 @@ check-go: | need-go
 	@echo "go vet"; $(GO) vet ./...
 	@echo "go mod tidy"; $(GO) mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
 	@echo "golangci-lint"; $(GO) run $(GOLANGCI) run ./...
-	@echo "architecture rules"; $(GO) test -count=1 -run 'TestImportsPointLeft|TestTestsOfTheSDK|TestOutsideImports|TestSizes|TestSizesOfScripts|TestConventions|TestPackageTable|TestCallbacks|TestSQLPlaces|TestNames|TestMessages|TestColumns|TestDialect|TestLinks' .
+	@echo "architecture rules"; $(GO) test -count=1 -run 'TestImportsPointLeft|TestTestsOfTheSDK|TestOutsideImports|TestSizes|TestSizesOfScripts|TestConventions|TestPackageTable|TestCallbacks|TestBackground|TestRoot|TestSQLPlaces|TestNames|TestMessages|TestColumns|TestDialect|TestLinks' .
 
 fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FUZZTIME=10s for less)
 	@for f in ./invite:FuzzRules ./internal/api:FuzzToken ./internal/api:FuzzBody ./internal/api:FuzzNames ./internal/delivery:FuzzDecode ./internal/files:FuzzInspect ./test/frames:FuzzFrames; do \

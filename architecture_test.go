@@ -429,6 +429,34 @@ func TestSQLPlaces(t *testing.T) {
 	}
 }
 
+// maxBackground limits the contexts without a caller, in the packages of the program. It may only fall: a request has a
+// context, and only work that outlives its caller begins one of its own.
+const maxBackground = 36
+
+// TestBackground counts the contexts that begin in the program.
+func TestBackground(t *testing.T) {
+	count := 0
+	for _, s := range sources(t) {
+		if s.test || strings.HasPrefix(s.pkg, "test/") || s.pkg == "beckontest" ||
+			strings.HasPrefix(s.pkg, "internal/store/storetest") ||
+			strings.HasPrefix(s.pkg, "examples") {
+			continue
+		}
+		count += strings.Count(s.text, "context.Background()")
+	}
+	if count > maxBackground {
+		t.Errorf("context.Background() is used %d times; at most %d", count, maxBackground)
+	}
+}
+
+// TestRoot keeps the root free of tests: those of the whole server are in test/scenario.
+func TestRoot(t *testing.T) {
+	tests, err := filepath.Glob("*_test.go")
+	if err != nil || len(tests) > 3 {
+		t.Errorf("the root has %d test files, %v; at most 3", len(tests), err)
+	}
+}
+
 // TestLinks checks that every relative link of the documents leads somewhere.
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)

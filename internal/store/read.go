@@ -95,8 +95,8 @@ type OpenInvitation struct {
 // MaxSnapshot limits the open invitations of one snapshot; listInvitations returns the others.
 const MaxSnapshot = 200
 
-// maxSnapshotData limits the data of the invitations of one snapshot, in bytes: each connect of each device reads them, and
-// strangers may have left hundreds. The connect reply has 64 KiB of them at most.
+// maxSnapshotData limits the data of the invitations of one snapshot, in bytes: each connect of each device reads them,
+// and strangers may have left hundreds. The connect reply has 64 KiB of them at most.
 const maxSnapshotData = 512 << 10
 
 // Snapshot reads the open invitations of a user, and the heads of the user's timelines.

@@ -151,7 +151,8 @@ func TestAWorkGroupIsUnknownToStrangers(t *testing.T) {
 	}
 }
 
-// TestSnapshotData: what strangers leave is read up to a bound at each connect, and does not hide a user's own invitations.
+// TestSnapshotData: what strangers leave is read up to a bound at each connect, and does not hide a user's own
+// invitations.
 func TestSnapshotData(t *testing.T) {
 	s := newModerated(t, beckon.Config{OpenPerPair: 50})
 	for i := range 100 {
