@@ -1,4 +1,4 @@
 package protocol
 
 // Version is the version of the protocol and of the program.
-const Version = "0.1.0"
+const Version = "0.4.0"
