@@ -26,7 +26,7 @@ export function Invitations({ id, onID }: { id: string; onID: (id: string) => vo
         <span className="muted">{p.total?.toLocaleString()} open</span>
         <form className="search" onSubmit={find}>
           <label htmlFor="invite">Any invitation</label>
-          <input id="invite" name="id" placeholder="inviteID" defaultValue={id} key={id} />
+          <input id="invite" name="id" placeholder="inviteID" defaultValue={id} />
           <Button type="submit">Look</Button>
         </form>
       </div>
