@@ -45,7 +45,7 @@ $(CLUSTER): $(SOURCES) | need-go
 
 $(BIN): $(SOURCES) $(PAGES) | need-go
 	@echo "building $(BIN) (the first time this fetches and compiles its libraries: a minute or two)"
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/beckon
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.commit=$$(git rev-parse --short=12 HEAD 2>/dev/null)" -o $(BIN) ./cmd/beckon
 
 nodes: $(BIN) $(CLUSTER) | need-postgres ## Run three nodes with PostgreSQL and NATS of their own for trying out, behind http://127.0.0.1:8787
 	@exec $(CLUSTER) -program $(BIN) -command dev -media $(ARGS)
@@ -118,7 +118,7 @@ histories: | need-go need-postgres ## Play 20,000 invitations (HISTORIES) over r
 	@$(GO) test -count=1 -v -timeout 30m ./test/histories -histories.n=$${HISTORIES:-20000} -histories.kills=20
 	@$(GO) test -count=1 -v -timeout 30m ./test/histories -histories.n=$${HISTORIES:-20000} -histories.kills=20 -histories.nodes=3
 
-abuse: | need-go ## Attack the program beside users who call each other: four attacks of accounts alone, then all sixteen at once with 10,000 connects a second: 20 minutes (ABUSE_TIME, 10m)
+abuse: | need-go ## Attack the program beside users who call each other: four attacks of accounts alone, ten on the transport at once with 10,000 connects a second, and all together: 30 minutes (ABUSE_TIME, 10m)
 	@$(GO) test -count=1 -v -timeout 60m ./test/abuse -abuse.time=$${ABUSE_TIME:-10m} -abuse.connects=10000 -abuse.names=9999 \
 	  -abuse.alone -abuse.judge
 

@@ -41,20 +41,24 @@ func newParser(c *cli, options ...kong.Option) (*kong.Kong, error) {
 		kong.Vars{"version": version(), "pid": strconv.Itoa(os.Getpid())})...)
 }
 
-// version returns the version and commit of the program.
+// commit is the commit that the program was built from; the Makefile sets it.
+var commit string
+
+// version returns the version of the program, its commit and the version of Go.
 func version() string {
 	text := "beckon " + protocol.Version
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return text
 	}
+	from := commit
 	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			text += " commit " + s.Value[:min(len(s.Value), 12)]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += " (modified)"
+		if s.Key == "vcs.revision" {
+			from = s.Value[:min(len(s.Value), 12)]
 		}
+	}
+	if from != "" {
+		text += " commit " + from
 	}
 	return text + " " + info.GoVersion
 }

@@ -17,7 +17,8 @@ type breaker struct {
 	mu       sync.Mutex
 	origins  map[string]*origin
 	unproven int           // requests in flight to unproven origins
-	deferred *rate.Limiter // limits the retries of deferred requests
+	deferred *rate.Limiter // limits the retries of requests to proven origins
+	unknown  *rate.Limiter // and of those to origins that have failed and never responded
 }
 
 // origin is the state of a scheme, host and port.
@@ -39,13 +40,15 @@ const (
 	originsKept = 4096
 	originIdle  = 10 * time.Minute
 	retrySoon   = time.Second
-	// Deferred pushes come back at this rate, whatever their origins: each costs a few reads and a commit.
+	// Deferred requests are retried at these rates, whatever their origins: each retry costs a few reads and a commit.
 	deferredPerSecond, deferredBurst = 200, 50
+	unknownPerSecond, unknownBurst   = 20, 50
 )
 
 func newBreaker() *breaker {
 	return &breaker{now: time.Now, origins: map[string]*origin{},
-		deferred: rate.NewLimiter(deferredPerSecond, deferredBurst)}
+		deferred: rate.NewLimiter(deferredPerSecond, deferredBurst),
+		unknown:  rate.NewLimiter(unknownPerSecond, unknownBurst)}
 }
 
 // enter permits a request to an origin, or returns how long to wait. After a pause a single request probes the origin.
@@ -64,10 +67,10 @@ func (b *breaker) enter(name string) (done func(answered bool), wait time.Durati
 	open := o.failures >= openAfter
 	switch {
 	case open && now.Before(o.until):
-		return nil, o.until.Sub(now) + rand.N(retrySoon) + b.deferred.ReserveN(now, 1).DelayFrom(now)
+		return nil, o.until.Sub(now) + rand.N(retrySoon) + b.spread(o, now)
 	case open && o.inFlight > 0, o.inFlight >= ofOrigin, !o.answered &&
 		(o.inFlight >= ofUnproven || b.unproven >= allUnproven):
-		return nil, retrySoon + rand.N(retrySoon) + b.deferred.ReserveN(now, 1).DelayFrom(now)
+		return nil, retrySoon + rand.N(retrySoon) + b.spread(o, now)
 	}
 	o.inFlight++
 	unproven := !o.answered
@@ -75,6 +78,15 @@ func (b *breaker) enter(name string) (done func(answered bool), wait time.Durati
 		b.unproven++
 	}
 	return func(answered bool) { b.leave(o, unproven, answered) }, 0
+}
+
+// spread returns the delay that keeps retries of deferred requests at their rate.
+func (b *breaker) spread(o *origin, now time.Time) time.Duration {
+	limiter := b.deferred
+	if !o.answered && o.failures > 0 {
+		limiter = b.unknown
+	}
+	return limiter.ReserveN(now, 1).DelayFrom(now)
 }
 
 func (b *breaker) leave(o *origin, unproven, answered bool) {

@@ -117,27 +117,35 @@ func TestHangingEndpoint(t *testing.T) {
 	}
 }
 
-// TestDeferredPushesAreSpread: thousands of pushes to origins that do not answer come back at a bounded rate, and those
-// to an origin that answers are not delayed.
+// TestDeferredPushesAreSpread: thousands of pushes to an origin that does not answer come back at a bounded rate, which
+// is lower for one that never has, and those to another origin are not delayed.
 func TestDeferredPushesAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker()
-		for range openAfter {
-			done, _ := b.enter("https://dead")
-			done(false)
-		}
-		const pushes = 4000
-		latest := time.Duration(0)
-		for range pushes {
-			done, wait := b.enter("https://dead")
-			if done != nil {
-				t.Fatal("an origin that is left alone gets a push")
+		done, _ := b.enter("https://proven")
+		done(true)
+		for _, c := range []struct {
+			name          string
+			pushes, burst int
+			perSecond     time.Duration
+		}{{"https://proven", 4000, deferredBurst, deferredPerSecond},
+			{"https://unknown", 400, unknownBurst, unknownPerSecond}} {
+			for range openAfter {
+				done, _ := b.enter(c.name)
+				done(false)
 			}
-			latest = max(latest, wait)
-		}
-		spread := time.Duration(pushes-deferredBurst) * time.Second / deferredPerSecond
-		if latest < spread || latest > spread+openFirst+2*retrySoon {
-			t.Errorf("the last of %d comes back after %v, not %v", pushes, latest, spread)
+			latest := time.Duration(0)
+			for range c.pushes {
+				done, wait := b.enter(c.name)
+				if done != nil {
+					t.Fatal("an origin that is paused gets a push")
+				}
+				latest = max(latest, wait)
+			}
+			spread := time.Duration(c.pushes-c.burst) * time.Second / c.perSecond
+			if latest < spread || latest > spread+openFirst+2*retrySoon {
+				t.Errorf("%s: the last of %d comes back after %v, not %v", c.name, c.pushes, latest, spread)
+			}
 		}
 		if done, wait := b.enter("https://good"); done == nil {
 			t.Errorf("another origin waits for %v", wait)

@@ -73,14 +73,14 @@ func (a *attack) prepare(ctx context.Context) (end func(), err error) {
 	}
 	stop := func() {}
 	var all []error
-	if strings.Contains(nameLarge, a.Only) {
+	if a.wants(nameLarge) {
 		all = append(all, a.accounts.makeGroup(ctx))
 	}
-	if strings.Contains(namePushes, a.Only) {
+	if a.wants(namePushes) {
 		stop, err = a.accounts.register(ctx)
 		all = append(all, err)
 	}
-	if strings.Contains(nameStrangers, a.Only) {
+	if a.wants(nameStrangers) {
 		all = append(all, a.accounts.fill(ctx))
 	}
 	return func() {

@@ -34,6 +34,7 @@ type attack struct {
 	Tokens map[string]string // of the users of authenticated attacks
 	Rate   int               // bare connects per second
 	Only   string            // filter: part of an attack's name; empty = all
+	Wire   bool              // only the attacks on the transport, not those of ordinary accounts
 	Names  int               // generated members of the large group
 
 	mu    sync.Mutex
@@ -94,11 +95,11 @@ func run() error {
 	var attacking sync.WaitGroup
 	ways := a.ways()
 	for n, name := range slices.Sorted(maps.Keys(ways)) {
-		t, w := &tally{}, ways[name]
-		out.Ways[name] = t
-		if !strings.Contains(name, a.Only) {
+		if !a.wants(name) {
 			continue
 		}
+		t, w := &tally{}, ways[name]
+		out.Ways[name] = t
 		for worker := range max(2, w.workers) {
 			attacking.Go(func() { a.again(ctx, name, fmt.Sprintf("127.0.%d.%d", 1+worker%2, 2+n), w.once, t) })
 		}
@@ -110,6 +111,13 @@ func run() error {
 	attacking.Wait()
 	out.Seconds, out.Connects, out.Wrong = time.Since(begin).Seconds(), connects.Load(), a.wrong
 	return json.NewEncoder(os.Stdout).Encode(out)
+}
+
+// wants reports whether an attack is part of this run.
+func (a *attack) wants(name string) bool {
+	ofAccounts := slices.ContainsFunc([]string{nameLarge, namePictures, namePushes, nameStrangers},
+		func(account string) bool { return strings.HasPrefix(name, account) })
+	return strings.Contains(name, a.Only) && !(a.Wire && ofAccounts)
 }
 
 // yield gives the whole process idle scheduling priority. Threads inherit it from their creator, so the program
