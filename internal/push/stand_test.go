@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ecdh"
@@ -61,12 +62,24 @@ type stand struct {
 
 func newStand(t *testing.T, handler func(*stand) http.HandlerFunc) *stand {
 	s := &stand{t: t, got: make(chan delivered, 100), says: map[string]*reply{}, seen: map[string]int{}}
-	s.web = httptest.NewUnstartedServer(handler(s))
+	s.web = httptest.NewUnstartedServer(complete(handler(s)))
 	s.web.EnableHTTP2 = true
 	s.web.Config.ErrorLog = log.New(io.Discard, "", 0) // clients without its certificate disconnect
 	s.web.StartTLS()
 	t.Cleanup(s.web.Close)
 	return s
+}
+
+// complete passes on only requests with a complete body: a server that stops aborts those that it is sending.
+func complete(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the client has gone
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next(w, r)
+	})
 }
 
 // answers sets the response for a token.
