@@ -1,17 +1,18 @@
 import { useEffect, useState, type ReactNode } from 'react';
-import { beLeftAlone } from './away.js';
 import { CallLayer } from './call.js';
 import { Chat } from './chat.js';
 import { Classroom } from './classroom.js';
-import { Lounge } from './lounge.js';
+import { ChatRoom } from './chat-room.js';
 import { Nav } from './nav.js';
-import { Session, forget, keep, remembered } from './session.js';
+import { turnOffPush } from './push.js';
+import { forget, keep, remembered } from './saved.js';
+import { Session } from './session.js';
 import { SignIn } from './signin.js';
 import { Button, Toasts, Empty } from './ui.js';
-import { SessionContext, useCall, useRoute, useSession, useStore } from './use.js';
+import { SessionContext, useCall, useRoute, useSession, useObservable } from './use.js';
 
-/** How long signing out waits for the server to know that this browser is not to be rung any more. */
-const patience = 3000;
+/** Timeout of the removal of this browser's push subscription at sign-out, in milliseconds. */
+const pushTimeout = 3000;
 
 export function App(): ReactNode {
   const [session, set] = useState<Session>();
@@ -34,7 +35,7 @@ export function App(): ReactNode {
       <Inside
         onLeave={() => {
           forget();
-          void Promise.race([beLeftAlone(session), new Promise((resolve) => setTimeout(resolve, patience))])
+          void Promise.race([turnOffPush(session), new Promise((resolve) => setTimeout(resolve, pushTimeout))])
             .catch(() => undefined)
             .finally(() => {
               session.close();
@@ -48,11 +49,11 @@ export function App(): ReactNode {
 }
 
 function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
-  const [where = 'chat', what = ''] = useRoute();
-  useAnswered(where === 'answered' ? what : '');
-  const known = ['chat', 'class', 'lounge'].includes(where) && (where !== 'chat' || /^(c2c|group)_./.test(what));
-  const [place, id] = known ? [where, what] : [['class', 'lounge'].includes(where) ? where : 'chat', ''];
-  const talking = !['idle', 'ringing'].includes(useCall().phase); // then the call is all that there is
+  const [page = 'chat', target = ''] = useRoute();
+  useAnswered(page === 'answered' ? target : '');
+  const known = ['chat', 'class', 'lounge'].includes(page) && (page !== 'chat' || /^(c2c|group)_./.test(target));
+  const [place, id] = known ? [page, target] : [['class', 'lounge'].includes(page) ? page : 'chat', ''];
+  const talking = !['idle', 'ringing'].includes(useCall().phase); // the call covers the page
   return (
     <div className={`app ${id ? 'open' : ''}`}>
       <LinkBanner onLeave={onLeave} />
@@ -61,7 +62,7 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
         {!id && <Welcome />}
         {id && place === 'chat' && <Chat conversationID={id} />}
         {id && place === 'class' && <Classroom groupID={id} />}
-        {id && place === 'lounge' && <Lounge groupID={id} />}
+        {id && place === 'lounge' && <ChatRoom groupID={id} />}
       </main>
       <CallLayer />
       <Toasts />
@@ -69,10 +70,10 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
   );
 }
 
-/** Goes into the call that was answered in a notification, which opened this page. */
+/** Joins the call that was answered in the notification that opened this page. */
 function useAnswered(inviteID: string): void {
   const s = useSession();
-  const link = useStore(s.link);
+  const link = useObservable(s.link);
   useEffect(() => {
     if (!inviteID || link !== 'connected') return;
     location.hash = '#/chat';
@@ -91,10 +92,10 @@ function Welcome(): ReactNode {
   );
 }
 
-/** Says when the server cannot be reached. */
+/** Shows a lost connection, and sessions ended by the server. */
 function LinkBanner({ onLeave }: { onLeave: () => void }): ReactNode {
   const s = useSession();
-  const link = useStore(s.link);
+  const link = useObservable(s.link);
   const text = {
     connecting: 'Connecting to the server…',
     connected: '',

@@ -3,7 +3,7 @@ import type { CallState, EndReason, Part } from 'beckon/call';
 import { ring } from './sounds.js';
 import { PickMembers } from './people.js';
 import { useLocal, useRemote, Tile } from './tiles.js';
-import { Button, Dialog, IconButton, Name, PersonAvatar } from './ui.js';
+import { Button, Dialog, IconButton, Name, UserAvatar } from './ui.js';
 import { duration, useCall, useName, useNow, useSession } from './use.js';
 
 const endings: Record<EndReason, string> = {
@@ -18,7 +18,7 @@ const endings: Record<EndReason, string> = {
   failed: 'The call could not be made',
 };
 
-/** Everything of a call, above all else: what rings, and what goes on. */
+/** The layer of the call, above the page: an incoming call, or the call in progress. */
 export function CallLayer(): ReactNode {
   const s = useSession();
   const call = useCall();
@@ -36,15 +36,15 @@ export function CallLayer(): ReactNode {
   useEffect(
     () =>
       s.calls.on('onDeviceError', ({ device, error }) => {
-        const what = device === 'camera' ? 'camera' : 'microphone';
+        const name = device === 'camera' ? 'camera' : 'microphone';
         setProblem(
           (before) =>
             (before ? `${before} ` : '') +
             (error.name === 'NotAllowedError'
-              ? `The browser may not use your ${what}. Allow it in the address bar; you are in the call without it.`
+              ? `The browser may not use your ${name}. Allow it in the address bar; you are in the call without it.`
               : error.name === 'NotFoundError'
-                ? `No ${what} was found. You are in the call without it.`
-                : `Your ${what} does not work: ${error.message}. You are in the call without it.`),
+                ? `No ${name} was found. You are in the call without it.`
+                : `Your ${name} does not work: ${error.message}. You are in the call without it.`),
         );
       }),
     [s],
@@ -62,13 +62,13 @@ function useTone(tone: 'incoming' | 'outgoing' | undefined): void {
 
 function Incoming({ call }: { call: CallState }): ReactNode {
   const s = useSession();
-  const who = useName(call.inviter);
+  const callerName = useName(call.inviter);
   const now = useNow(true);
   const { ref, error, stop, ask } = usePreview(call.media === 'video' && call.leader);
   const left = call.deadline ? Math.max(0, Math.ceil((call.deadline - now) / 1000)) : 0;
   const others = Object.keys(call.people).length - 1;
   const group = s.group(call.groupID)?.name;
-  const [quiet, setQuiet] = useState(false); // Escape silences; only the button declines
+  const [quiet, setQuiet] = useState(false); // Escape silences; it does not decline
   useTone(call.leader && !quiet ? 'incoming' : undefined);
   const fail = (err: unknown): void => {
     if (!(err instanceof Error && 'won' in err && err.won)) s.fail(err, 'The call could not be answered');
@@ -81,9 +81,9 @@ function Incoming({ call }: { call: CallState }): ReactNode {
     >
       <div className="caller">
         <span className="pulse">
-          <PersonAvatar userID={call.inviter} size={88} />
+          <UserAvatar userID={call.inviter} size={88} />
         </span>
-        <h3>{who}</h3>
+        <h3>{callerName}</h3>
         <p className="muted">
           {call.groupID ? `calls you and ${others} more${group ? ` in ${group}` : ''}` : 'calls you'}
           {left > 0 && <> · {left} s</>}
@@ -124,7 +124,10 @@ function Incoming({ call }: { call: CallState }): ReactNode {
   );
 }
 
-/** The own camera before answering, by itself only where the page may use it already: nobody is asked while it rings. */
+/**
+ * A preview of the own camera on an incoming call. It starts by itself only if the permission is granted already, so
+ * that no permission dialog opens while the call rings.
+ */
 function usePreview(on: boolean): {
   ref: React.RefObject<HTMLVideoElement | null>;
   error: string;
@@ -194,10 +197,10 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
   const whole = useRef<HTMLElement>(null);
   useEffect(() => whole.current?.focus(), []);
   const fail =
-    (what: string) =>
+    (device: string) =>
     (err: unknown): void => {
-      if (!(err instanceof Error && err.name === 'NotAllowedError' && what === 'The screen'))
-        s.fail(err, `${what} could not be switched`);
+      if (!(err instanceof Error && err.name === 'NotAllowedError' && device === 'The screen'))
+        s.fail(err, `${device} could not be switched`);
     };
   const waiting = Object.entries(call.people).filter(([u, p]) => p !== 'in' && !remote.users.includes(u));
   const two = Object.keys(call.people).length === 1;
@@ -279,7 +282,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
         {tiles.length === 0 || !two
           ? waiting.map(([u, p]) => (
               <div key={u} className="tile waiting">
-                <PersonAvatar userID={u} size={72} />
+                <UserAvatar userID={u} size={72} />
                 <span className="label">
                   <Name id={u} /> · {parts[p] ?? ''}
                 </span>

@@ -12,20 +12,20 @@ import type { Schemas } from 'beckon';
 import { linesOf, when, type Line } from './history.js';
 import { AddMembers, PickMembers } from './people.js';
 import { reason } from './session.js';
-import { Avatar, Button, Icon, IconButton, Name, PersonAvatar } from './ui.js';
-import { go, useCall, useEvent, useName, useSession, useStore } from './use.js';
+import { Avatar, Button, Icon, IconButton, Name, UserAvatar } from './ui.js';
+import { go, useCall, useEvent, useName, useSession, useObservable } from './use.js';
 
 const page = 60;
 
-/** A conversation with its header, from which one calls. */
+/** A conversation, with a header that starts calls. */
 export function Chat({ conversationID }: { conversationID: string }): ReactNode {
   const s = useSession();
-  useStore(s.groups);
+  useObservable(s.groups);
   const peer = conversationID.startsWith('c2c_') ? conversationID.slice(4) : '';
   const groupID = peer ? '' : conversationID.slice('group_'.length);
   const group = s.group(groupID);
-  const person = useName(peer);
-  const online = useStore(s.online)[peer];
+  const peerName = useName(peer);
+  const online = useObservable(s.online)[peer];
   const [picking, setPicking] = useState<'video' | 'audio'>();
   const [adding, setAdding] = useState(false);
   const call = (media: 'video' | 'audio', userIDs?: string[]): void => {
@@ -35,16 +35,16 @@ export function Chat({ conversationID }: { conversationID: string }): ReactNode 
   };
   const begin = (media: 'video' | 'audio'): void => (peer ? call(media) : setPicking(media));
   return (
-    <section className="chat" aria-label={`Conversation with ${peer ? person : (group?.name ?? groupID)}`}>
+    <section className="chat" aria-label={`Conversation with ${peer ? peerName : (group?.name ?? groupID)}`}>
       <header className="top">
         <IconButton icon="back" label="Back to the list" className="round quiet narrow" onClick={() => go('chat')} />
         {peer ? (
-          <PersonAvatar userID={peer} size={40} />
+          <UserAvatar userID={peer} size={40} />
         ) : (
           <Avatar id={groupID} name={group?.name || groupID} square size={40} />
         )}
         <div className="title">
-          <h1>{peer ? person : group?.name || groupID}</h1>
+          <h1>{peer ? peerName : group?.name || groupID}</h1>
           <span className="muted">{peer ? (online ? 'online' : 'away') : group ? `${group.members} people` : ''}</span>
         </div>
         {groupID && <IconButton icon="add" label="Add people to the group" onClick={() => setAdding(true)} />}
@@ -68,12 +68,12 @@ export function Chat({ conversationID }: { conversationID: string }): ReactNode 
   );
 }
 
-/** The call of this conversation that goes on without this user, who was in it. */
+/** A banner to rejoin the call of this conversation that this user has left and that is still in progress. */
 function CallInProgress({ conversationID }: { conversationID: string }): ReactNode {
   const s = useSession();
   const [call, set] = useState<Schemas['Call']>();
   const { phase } = useCall();
-  const link = useStore(s.link);
+  const link = useObservable(s.link);
   const look = useCallback(async () => {
     const { calls } = await s.client.listCalls({ open: true, limit: 20 });
     const here = calls.find(
@@ -99,7 +99,7 @@ function CallInProgress({ conversationID }: { conversationID: string }): ReactNo
             .finally(() => lookAfter(more));
         }, wait);
     };
-    lookAfter([500, 2500]); // the call record has a leave a moment later
+    lookAfter([500, 2500]); // leaves reach the call record with a delay
   }, [look]);
   useEffect(() => {
     if (link === 'connected' && phase === 'idle') again();
@@ -127,7 +127,7 @@ function CallInProgress({ conversationID }: { conversationID: string }): ReactNo
   );
 }
 
-/** The messages of a conversation and the box to write in. */
+/** The messages of a conversation and the composer. */
 export function Messages({
   conversationID,
   onCall,
@@ -136,12 +136,12 @@ export function Messages({
   onCall?: (media: 'video' | 'audio') => void;
 }): ReactNode {
   const s = useSession();
-  useStore(s.names);
+  useObservable(s.names);
   const [entries, setEntries] = useState<Schemas['Entry'][]>();
   const [want, setWant] = useState(page);
   const [complete, setComplete] = useState(true);
   const [problem, setProblem] = useState('');
-  const turn = useRef(0); // only the latest reading counts: an earlier one may be slower
+  const turn = useRef(0); // the latest request; responses of earlier ones are dropped
   const load = useCallback(async () => {
     const mine = ++turn.current;
     try {
@@ -167,7 +167,7 @@ export function Messages({
     soon.current = setTimeout(() => void load(), 60);
   };
   useEffect(() => () => clearTimeout(soon.current), []);
-  const link = useStore(s.link);
+  const link = useObservable(s.link);
   const retry = useEffectEvent(() => {
     if (link === 'connected' && problem) void load();
   });
@@ -183,7 +183,8 @@ export function Messages({
   useEvent('onMessageModified', again);
   useEvent('onMessageDeleted', again);
   useEvent('onReload', again);
-  useEffect(() => s.calls.on('onCallEnded', () => setTimeout(again, 300))); // what this device did itself comes as no event
+  // A device gets no events of its own actions.
+  useEffect(() => s.calls.on('onCallEnded', () => setTimeout(again, 300)));
   const end = useRef<HTMLDivElement>(null);
   const count = entries?.[0]?.seq ?? 0;
   useLayoutEffect(() => {
@@ -337,7 +338,7 @@ function Composer({ conversationID, onSent }: { conversationID: string; onSent: 
       await s.client.sendMessage({ ...to, text: body });
       onSent();
     } catch (err) {
-      setText(body); // nothing that was typed is lost
+      setText(body); // keep the text for another attempt
       s.fail(err, 'The message was not sent');
     }
   };

@@ -3,13 +3,13 @@ import { BeckonError, Code } from 'beckon';
 import { Messages } from './chat.js';
 import { readScene } from './history.js';
 import { Stage } from './stage.js';
-import { useStanding } from './standing.js';
+import { useGroupRoom } from './group-room.js';
 import { useLocal, useRemote, Tile } from './tiles.js';
-import { Button, Dialog, Icon, IconButton, Name, PersonAvatar } from './ui.js';
-import { go, useEvent, useNow, useSession, useStore } from './use.js';
+import { Button, Dialog, Icon, IconButton, Name, UserAvatar } from './ui.js';
+import { go, useEvent, useNow, useSession, useObservable } from './use.js';
 import type { Schemas } from 'beckon';
 
-/** A question to the class, and who raised a hand. */
+/** A question to the class, and the users with a raised hand. */
 interface Hands {
   inviteID: string;
   raised: string[];
@@ -18,14 +18,14 @@ interface Hands {
   deadline: number;
 }
 
-const askFor = 120; // seconds
+const questionTimeout = 120; // seconds
 
-/** The teacher asks all to raise hands, everybody sees who does, and the teacher lets one speak. */
+/** A classroom: students raise hands on a question of the teacher, visible to all, and the teacher lets one speak. */
 export function Classroom({ groupID }: { groupID: string }): ReactNode {
   const s = useSession();
-  useStore(s.groups);
-  const standing = useStanding(groupID, true);
-  const { room, roomID, host } = standing;
+  useObservable(s.groups);
+  const groupRoom = useGroupRoom(groupID, true);
+  const { room, roomID, host } = groupRoom;
   const local = useLocal(room);
   const remote = useRemote(room);
   const [hands, setHands] = useState<Hands>();
@@ -38,7 +38,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     async (inviteID: string) => {
       const { invitation: v, mine } = await s.client.getInvitation({ inviteID, limit: 1000 });
       if (!v) return;
-      if (v.over && v.counts.cancelled > 0) return setHands(undefined); // the teacher lowered them
+      if (v.over && v.counts.cancelled > 0) return setHands(undefined); // lowered by the teacher
       const raised = (v.invitees ?? [])
         .filter((p) => p.state === 'accepted')
         .sort((a, b) => (a.decidedAt ?? 0) - (b.decidedAt ?? 0))
@@ -55,7 +55,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
   );
 
   useEffect(() => {
-    // the last question, also after a reload
+    // restore the last question
     s.client
       .getHistoryMessageList({ conversationID: `group_${groupID}`, limit: 100 })
       .then(({ messages }) => {
@@ -71,7 +71,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
   }, [s, groupID, read]);
 
   useEffect(() => {
-    // asked to speak while this page was elsewhere
+    // an open request to speak from before this page entered
     s.client.listInvitations().then(
       ({ invitations }) => {
         const v = invitations.find(
@@ -94,7 +94,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     if (scene === 'speak' && e.inviteeList.includes(s.me)) setAsked(e.inviteID);
   });
   useEvent('onInviteeAccepted', (e) => {
-    const { scene } = readScene(e.invitationData); // a raised hand, or somebody who speaks
+    const { scene } = readScene(e.invitationData); // hands or speak
     if (e.groupID !== groupID || scene !== 'hands') return;
     if (e.inviteID !== hands?.inviteID) return void read(e.inviteID).catch(() => undefined);
     setHands(
@@ -124,9 +124,9 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     if (e.inviteID === hands?.inviteID) void read(e.inviteID);
   });
 
-  const doing = async (what: string, f: () => Promise<unknown>): Promise<void> => {
+  const doing = async (failure: string, f: () => Promise<unknown>): Promise<void> => {
     setBusy(true);
-    await f().catch((err: unknown) => s.fail(err, what));
+    await f().catch((err: unknown) => s.fail(err, failure));
     setBusy(false);
   };
   const ask = (): Promise<void> =>
@@ -134,10 +134,10 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
       const { inviteID } = await s.client.inviteInGroup({
         groupID,
         everyone: true,
-        timeout: askFor,
+        timeout: questionTimeout,
         data: JSON.stringify({ scene: 'hands' }),
       });
-      setHands({ inviteID, raised: [], mine: 'none', open: true, deadline: s.client.now() + askFor * 1000 });
+      setHands({ inviteID, raised: [], mine: 'none', open: true, deadline: s.client.now() + questionTimeout * 1000 });
     });
   const lower = (): Promise<void> =>
     doing('The hands could not be lowered', async () => {
@@ -152,7 +152,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
             return false;
           },
         ));
-      // After the last answer nothing is left to cancel: then the class is informed.
+      // After the last answer the invitation is over and cannot be cancelled: a notice lowers the hands.
       if (!cancelled)
         await s.client.inviteInGroup({
           groupID,
@@ -192,7 +192,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
   const takeBack = (userID: string): Promise<void> =>
     doing('The microphone could not be taken back', async () => {
       await s.client.setRoomRole({ roomID, userID, role: 'audience' });
-      await standing.reload();
+      await groupRoom.reload();
     });
   const answer = (yes: boolean): Promise<void> =>
     doing('The answer did not arrive', async () => {
@@ -200,23 +200,23 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
       setAsked('');
       if (!yes) return s.client.reject({ inviteID });
       await s.client.accept({ inviteID });
-      await standing.speak();
-      return standing.reload();
+      await groupRoom.speak();
+      return groupRoom.reload();
     });
-  const students = standing.speakers.filter((u) => u !== standing.owner);
-  const teacher = standing.owner;
+  const students = groupRoom.speakers.filter((u) => u !== groupRoom.owner);
+  const teacher = groupRoom.owner;
   const left = hands?.open && hands.deadline ? Math.max(0, Math.ceil((hands.deadline - now) / 1000)) : 0;
   return (
     <Stage
       title={s.group(groupID)?.name || groupID}
       subtitle="Classroom"
-      standing={standing}
+      groupRoom={groupRoom}
       blocked={remote.blocked}
       onBack={() => go('class')}
       side={<Messages conversationID={`group_${groupID}`} />}
       bar={
         <>
-          {local.microphone || standing.speakers.includes(s.me) ? (
+          {local.microphone || groupRoom.speakers.includes(s.me) ? (
             <IconButton
               icon="mic"
               off={!local.microphone}
@@ -263,7 +263,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
             </>
           )}
           {!host && students.includes(s.me) && (
-            <Button onClick={() => void doing('The microphone', standing.giveUp)}>I have finished</Button>
+            <Button onClick={() => void doing('The microphone', groupRoom.releaseMicrophone)}>I have finished</Button>
           )}
         </>
       }
@@ -299,7 +299,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
           <ul className="rows">
             {students.map((u) => (
               <li key={u} data-speaker={u} className={(remote.volumes[u] ?? 0) > 5 ? 'speaks' : ''}>
-                <PersonAvatar userID={u} size={36} />
+                <UserAvatar userID={u} size={36} />
                 <span>
                   <Name id={u} />
                 </span>
@@ -331,13 +331,13 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
           <ol className="rows">
             {hands?.raised.map((u) => (
               <li key={u} data-hand={u}>
-                <PersonAvatar userID={u} size={36} />
+                <UserAvatar userID={u} size={36} />
                 <span>
                   <Name id={u} />
                 </span>
                 <Icon name="hand" />
                 {host &&
-                  !standing.speakers.includes(u) &&
+                  !groupRoom.speakers.includes(u) &&
                   (remote.users.includes(u) ? (
                     <Button tone="main" disabled={busy} onClick={() => void letSpeak(u)}>
                       Let speak

@@ -1,4 +1,4 @@
-// What stands in a conversation, in words.
+// Texts for the entries of a conversation.
 import type { Schemas } from 'beckon';
 import { saysBusy } from 'beckon/call';
 import type { Session } from './session.js';
@@ -12,14 +12,14 @@ export interface Line {
   kind: 'message' | 'note' | 'call';
   text: string;
   message?: Schemas['Message'];
-  /** A call that was missed or refused, which can be made again. */
+  /** A missed or busy call: it offers a call back. */
   missed?: boolean;
   media?: 'video' | 'audio';
-  /** A call of several that was missed and may still go on. */
+  /** A missed group call that may still be in progress: it offers to join. */
   late?: { roomID: string; inviteID: string; inviter: string };
 }
 
-/** What the data of our own invitations says. */
+/** The data field of this app's invitations. */
 export interface SceneData {
   call?: 1;
   media?: 'video' | 'audio';
@@ -56,7 +56,7 @@ function describe(m: Schemas['Message']): string {
   return m.custom?.description || 'Message';
 }
 
-/** A call record in words. media is that of its invitation, for records that do not say it. */
+/** Returns the text of a call record. media is that of the invitation, for records without one. */
 function recordOf(call: Schemas['CallElem'], media?: 'video' | 'audio'): string {
   const kind = call.media || media;
   return `${kind === 'audio' ? 'Voice call' : kind === 'video' ? 'Video call' : 'Call'} · ${duration(call.duration)}`;
@@ -78,14 +78,14 @@ function list(e: Schemas['GroupEvent'], n: Named): string {
   return (e.members ?? []).map(n).join(', ');
 }
 
-/** What a signaling message says to people; "" when others say it better. */
+/** Returns the text of a signaling message; "" if it is not shown. */
 function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named): { text: string; missed?: boolean } {
   const mine = m.inviter === me;
-  const who = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
+  const names = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
   if (d.scene === 'hands') {
     if (m.actionType === 1)
       return { text: `${mine ? 'You ask' : `${name(m.inviter)} asks`} who wants to say something` };
-    if (m.actionType === 3) return { text: `${who} raised a hand` };
+    if (m.actionType === 3) return { text: `${names} raised a hand` };
     return { text: m.actionType === 2 ? `${mine ? 'You' : name(m.inviter)} lowered all hands` : '' };
   }
   if (d.scene === 'lower') return { text: `${mine ? 'You' : name(m.inviter)} lowered all hands` };
@@ -95,7 +95,7 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
         m.actionType === 1
           ? `${mine ? 'You ask' : `${name(m.inviter)} asks`} ${(m.inviteeList ?? []).map(name).join(', ').replace('You', 'you')} to speak`
           : m.actionType === 3
-            ? `${who} ${who === 'You' ? 'speak' : 'speaks'}`
+            ? `${names} ${names === 'You' ? 'speak' : 'speaks'}`
             : '',
     };
   if (d.scene === 'mic')
@@ -104,30 +104,30 @@ function signal(m: Schemas['Signaling'], d: SceneData, me: string, name: Named):
   return callLine(m, d.media === 'audio' ? 'voice call' : 'video call', me, name);
 }
 
-/** What an action of a call's invitation says to this user. */
-function callLine(m: Schemas['Signaling'], what: string, me: string, name: Named): { text: string; missed?: boolean } {
+/** Returns the text of an action on the invitation of a call, for this user. */
+function callLine(m: Schemas['Signaling'], call: string, me: string, name: Named): { text: string; missed?: boolean } {
   const mine = m.inviter === me;
   const several = Boolean(m.groupID) || (m.inviteeList?.length ?? 0) > 1;
   const about = m.inviteeList ?? [];
   const own = !mine && (about.includes(me) || m.everyone || (!m.groupID && about.length === 0));
   const answer = m.answers?.find((a) => a.invitee === me);
-  const who = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
+  const names = (m.answers ?? []).map((a) => name(a.invitee)).join(', ');
   const busy = m.answers?.some((a) => saysBusy(a.reason, a.data)) ?? false;
   switch (m.actionType) {
     case 1:
-      return { text: m.groupID ? `${name(m.inviter)} began a ${what}` : '' };
+      return { text: m.groupID ? `${name(m.inviter)} began a ${call}` : '' };
     case 2:
-      if (m.reason === 'answered') return { text: own ? `Someone else answered the ${what}` : '' };
-      if (mine) return { text: m.reason === 'left' ? '' : `You cancelled the ${what}` };
-      return own ? { text: `Missed ${what}`, missed: true } : { text: '' };
+      if (m.reason === 'answered') return { text: own ? `Someone else answered the ${call}` : '' };
+      if (mine) return { text: m.reason === 'left' ? '' : `You cancelled the ${call}` };
+      return own ? { text: `Missed ${call}`, missed: true } : { text: '' };
     case 4:
-      if (mine || !answer) return { text: busy ? `${who} was in another call` : `${who} declined the ${what}` };
+      if (mine || !answer) return { text: busy ? `${names} was in another call` : `${names} declined the ${call}` };
       return answer && saysBusy(answer.reason, answer.data)
-        ? { text: `Missed ${what}: you were in another one`, missed: true }
-        : { text: `You declined the ${what}` };
+        ? { text: `Missed ${call}: you were in another one`, missed: true }
+        : { text: `You declined the ${call}` };
     case 5:
-      if (mine) return { text: several ? `No answer from ${about.map(name).join(', ')}` : `No answer to the ${what}` };
-      return own ? { text: `Missed ${what}`, missed: true } : { text: '' };
+      if (mine) return { text: several ? `No answer from ${about.map(name).join(', ')}` : `No answer to the ${call}` };
+      return own ? { text: `Missed ${call}`, missed: true } : { text: '' };
   }
   return { text: '' };
 }
@@ -136,7 +136,7 @@ function callLine(m: Schemas['Signaling'], what: string, me: string, name: Named
 export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
   const name: Named = (u) => (u === s.me ? 'You' : s.name(u));
   const scenes = new Map<string, SceneData & { roomID: string }>();
-  const ended = new Set<string>(); // invitations whose call has its record
+  const ended = new Set<string>(); // invitations with a call record
   for (const e of entries) {
     const m = e.event as Schemas['Signaling'];
     if (m.type === 'signaling' && (m.actionType === 1 || m.actionType === 7))
@@ -151,7 +151,7 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
     if (event.type === 'message') {
       const m = event as Schemas['Message'];
       const media = scenes.get(m.call?.inviteID ?? '')?.media;
-      if (m.call && m.call.duration === 0) continue; // nobody talked
+      if (m.call && m.call.duration === 0) continue; // never connected
       if (m.call)
         lines.push({
           ...base,
@@ -188,7 +188,7 @@ export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
   return lines;
 }
 
-/** The last thing of a conversation in a few words. */
+/** Returns a short text of the last entry of a conversation. */
 export function preview(s: Session, last: unknown): string {
   if (!last) return '';
   const event = last as { type: string; from?: string };

@@ -1,10 +1,10 @@
 import { useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
-import { awayOf, beLeftAlone, beReached } from './away.js';
 import { preview, when } from './history.js';
 import { NewConversation } from './people.js';
-import { Avatar, Icon, IconButton, PersonAvatar, type IconName } from './ui.js';
-import { go, useName, useSession, useStore } from './use.js';
+import { pushState, turnOffPush, turnOnPush } from './push.js';
+import { Avatar, Icon, IconButton, UserAvatar, type IconName } from './ui.js';
+import { go, useName, useSession, useObservable } from './use.js';
 
 const places: { id: string; label: string; icon: IconName }[] = [
   { id: 'chat', label: 'Chats', icon: 'chat' },
@@ -12,7 +12,7 @@ const places: { id: string; label: string; icon: IconName }[] = [
   { id: 'lounge', label: 'Chat rooms', icon: 'sofa' },
 ];
 
-/** The list of where one can go: conversations, classrooms, chat rooms. */
+/** The navigation: conversations, classrooms, chat rooms. */
 export function Nav({
   place,
   id,
@@ -30,7 +30,7 @@ export function Nav({
   return (
     <nav className="nav" inert={inert} aria-label="Conversations and rooms">
       <header>
-        <PersonAvatar userID={s.me} size={38} />
+        <UserAvatar userID={s.me} size={38} />
         <strong>{me}</strong>
         <Bell />
         <IconButton icon="add" label="New conversation" onClick={() => setAdding(true)} />
@@ -50,20 +50,20 @@ export function Nav({
   );
 }
 
-/** Lets one be rung while this page is closed. */
+/** The switch for push notifications. */
 function Bell(): ReactNode {
   const s = useSession();
-  const [away, setAway] = useState(() => awayOf(s.me));
-  if (away === 'unsupported') return null;
+  const [state, setState] = useState(() => pushState(s.me));
+  if (state === 'unsupported') return null;
   const label = {
     off: 'Ring me when this page is closed',
     on: 'Do not ring me when this page is closed',
     denied: 'The browser forbids notifications of this page',
-  }[away];
+  }[state];
   const toggle = async (): Promise<void> => {
     try {
-      if (away === 'on') await beLeftAlone(s);
-      setAway(away === 'on' ? 'off' : await beReached(s));
+      if (state === 'on') await turnOffPush(s);
+      setState(state === 'on' ? 'off' : await turnOnPush(s));
     } catch (err) {
       s.fail(err, 'This browser cannot be rung');
     }
@@ -71,18 +71,18 @@ function Bell(): ReactNode {
   return (
     <IconButton
       icon="bell"
-      off={away !== 'on'}
+      off={state !== 'on'}
       label={label}
       onClick={() => void toggle()}
-      disabled={away === 'denied'}
-      aria-pressed={away === 'on'}
+      disabled={state === 'denied'}
+      aria-pressed={state === 'on'}
     />
   );
 }
 
 function Conversations({ id }: { id: string }): ReactNode {
   const s = useSession();
-  const list = useStore(s.conversations);
+  const list = useObservable(s.conversations);
   if (!list) return <p className="muted pad">Reading your conversations…</p>;
   if (list.length === 0) return <p className="muted pad">No conversations yet. Begin one with the button above.</p>;
   return (
@@ -96,9 +96,9 @@ function Conversations({ id }: { id: string }): ReactNode {
 
 function Item({ c, here }: { c: Schemas['Conversation']; here: boolean }): ReactNode {
   const s = useSession();
-  const person = useName(c.userID ?? '');
-  useStore(s.names);
-  const title = c.type === 'group' ? c.name || c.groupID || '' : person;
+  const peerName = useName(c.userID ?? '');
+  useObservable(s.names);
+  const title = c.type === 'group' ? c.name || c.groupID || '' : peerName;
   return (
     <li>
       <button
@@ -110,7 +110,7 @@ function Item({ c, here }: { c: Schemas['Conversation']; here: boolean }): React
         {c.type === 'group' ? (
           <Avatar id={c.groupID ?? ''} name={title} square />
         ) : (
-          <PersonAvatar userID={c.userID ?? ''} />
+          <UserAvatar userID={c.userID ?? ''} />
         )}
         <span className="text">
           <strong>{title}</strong>
@@ -131,7 +131,7 @@ function Item({ c, here }: { c: Schemas['Conversation']; here: boolean }): React
 
 function Groups({ place, id }: { place: string; id: string }): ReactNode {
   const s = useSession();
-  const groups = useStore(s.groups);
+  const groups = useObservable(s.groups);
   const list = groups?.filter((g) => (place === 'lounge') === (g.type === 'AVChatRoom') && g.type !== 'Work');
   if (!list) return <p className="muted pad">Reading your groups…</p>;
   if (list.length === 0) {

@@ -1,10 +1,10 @@
 import { useEffect, useEffectEvent, useState, type FormEvent, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
-import { Button, Dialog, Name, PersonAvatar } from './ui.js';
+import { Button, Dialog, Name, UserAvatar } from './ui.js';
 import { reason } from './session.js';
 import { go, useSession } from './use.js';
 
-/** Begins a conversation with somebody, or makes a group. */
+/** The dialog that opens a conversation or creates a group. */
 export function NewConversation({ onClose }: { onClose: () => void }): ReactNode {
   const s = useSession();
   const [userID, setUser] = useState('');
@@ -105,7 +105,7 @@ export function NewConversation({ onClose }: { onClose: () => void }): ReactNode
   );
 }
 
-/** Brings people into a group. */
+/** The dialog that adds members to a group. */
 export function AddMembers({ groupID, onClose }: { groupID: string; onClose: () => void }): ReactNode {
   const s = useSession();
   const [members, setMembers] = useState('');
@@ -144,7 +144,7 @@ export function AddMembers({ groupID, onClose }: { groupID: string; onClose: () 
   );
 }
 
-/** Chooses members of a group. */
+/** The dialog that selects members of a group; the first 8 are selected at first. */
 export function PickMembers({
   groupID,
   title,
@@ -193,7 +193,7 @@ export function PickMembers({
           <li key={u}>
             <label>
               <input type="checkbox" checked={chosen.has(u)} onChange={() => toggle(u)} />
-              <PersonAvatar userID={u} size={36} />
+              <UserAvatar userID={u} size={36} />
               <span>
                 <Name id={u} />
               </span>

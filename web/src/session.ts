@@ -1,13 +1,14 @@
-// The one client of this page, and what is known of people. React reads it through the hooks in use.ts.
+// The client of this page and a cache of names, presence, conversations and groups, read with the hooks in use.ts.
 import { BeckonError, Client, type Schemas } from 'beckon';
 import { Calls } from 'beckon/call';
 import { Room } from 'beckon/room';
-import { openedFor, stayReached } from './away.js';
-import { Store } from './store.js';
+import { Observable } from './observable.js';
+import { renewPush } from './push.js';
+import { forget, type Saved } from './saved.js';
 
 export type Profile = { userID: string; nick: string };
 
-/** How the link to the server is. */
+/** The state of the connection to the server. */
 export type Link = 'connecting' | 'connected' | 'lost' | 'kicked' | 'refused';
 
 export interface Toast {
@@ -16,23 +17,15 @@ export interface Toast {
   tone: 'info' | 'error';
 }
 
-const savedKey = 'beckon.session';
-
-export interface Saved {
-  userID: string;
-  token: string;
-  nick: string;
-}
-
 export class Session {
   readonly client: Client;
   readonly calls: Calls;
-  readonly link = new Store<Link>('connecting');
-  readonly names = new Store<Record<string, string>>({});
-  readonly online = new Store<Record<string, boolean>>({});
-  readonly conversations = new Store<Schemas['Conversation'][] | undefined>(undefined);
-  readonly groups = new Store<Schemas['JoinedResponse']['groups'] | undefined>(undefined);
-  readonly toasts = new Store<Toast[]>([]);
+  readonly link = new Observable<Link>('connecting');
+  readonly names = new Observable<Record<string, string>>({});
+  readonly online = new Observable<Record<string, boolean>>({});
+  readonly conversations = new Observable<Schemas['Conversation'][] | undefined>(undefined);
+  readonly groups = new Observable<Schemas['JoinedResponse']['groups'] | undefined>(undefined);
+  readonly toasts = new Observable<Toast[]>([]);
   #asked = new Set<string>();
   #soon: ReturnType<typeof setTimeout> | undefined;
   #lost: ReturnType<typeof setTimeout> | undefined;
@@ -44,12 +37,12 @@ export class Session {
     const { client } = this;
     client.on('onConnected', () => {
       clearTimeout(this.#lost);
-      if (this.link.get() !== 'connected') stayReached(this).catch(() => undefined); // it is tried again with the next connection
+      if (this.link.get() !== 'connected') renewPush(this).catch(() => undefined); // retried at the next connect
       this.link.set('connected');
       void this.refresh();
     });
     client.on('onConnecting', () => {
-      clearTimeout(this.#lost); // a link that comes back at once is nobody's concern
+      clearTimeout(this.#lost); // interruptions under 0.7 s are not shown
       this.#lost = setTimeout(() => this.link.set(this.link.get() === 'connected' ? 'lost' : 'connecting'), 700);
     });
     const over = (link: Link): void => {
@@ -81,13 +74,13 @@ export class Session {
     return this.saved.userID;
   }
 
-  /** What somebody is called; the id until the name is known. */
+  /** Returns the name of a user, or the ID until the name is loaded. */
   name(userID: string): string {
     this.know([userID]);
     return this.names.get()[userID] || userID;
   }
 
-  /** Reads the names of people that are not known yet. */
+  /** Loads names and presence of users that are not cached yet. */
   know(users: string[]): void {
     const fresh = users.filter((u) => u && !this.#asked.has(u) && u !== this.me);
     if (fresh.length === 0) return;
@@ -145,9 +138,9 @@ export class Session {
     setTimeout(() => this.toasts.update((t) => t.filter((x) => x.id !== id)), tone === 'error' ? 8000 : 4000);
   }
 
-  /** Shows what went wrong in words. */
-  fail(err: unknown, what: string): void {
-    this.toast(`${what}: ${reason(err)}`, 'error');
+  /** Shows an error as a toast. */
+  fail(err: unknown, failure: string): void {
+    this.toast(`${failure}: ${reason(err)}`, 'error');
   }
 
   close(): void {
@@ -155,7 +148,7 @@ export class Session {
   }
 }
 
-/** Why something was refused, in words for people; what they cannot do anything about is said as the server says it. */
+/** Returns the text of an error for the user. Codes without a text here show the message of the server. */
 export function reason(err: unknown): string {
   if (!(err instanceof BeckonError)) return err instanceof Error ? err.message : String(err);
   const words: Record<number, string> = {
@@ -175,24 +168,4 @@ export function reason(err: unknown): string {
   if (err.code === 6017 && /^(userID|invitee|conversationID|memberList|groupID)$/.test(err.field ?? ''))
     return 'there is no such person or group, or it is you';
   return words[err.code] ?? err.message;
-}
-
-export function remembered(): Saved | undefined {
-  const called = openedFor();
-  if (called) {
-    history.replaceState(null, '', `/${location.hash}`);
-    keep(called);
-    return called;
-  }
-  // A window keeps its own person, so that two windows can be two people.
-  const text = sessionStorage.getItem(savedKey);
-  return text ? (JSON.parse(text) as Saved) : undefined;
-}
-
-export function keep(saved: Saved): void {
-  sessionStorage.setItem(savedKey, JSON.stringify(saved));
-}
-
-export function forget(): void {
-  sessionStorage.removeItem(savedKey);
 }

@@ -1,13 +1,13 @@
 import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
 import { Avatar, Button } from './ui.js';
 
-interface Person {
+interface DemoUser {
   userID: string;
   nick: string;
   token: string;
 }
 
-/** Whom a token names. The server checks it; this only reads. */
+/** Returns the user ID of a token, without verifying the token. */
 function userOf(token: string): string | undefined {
   try {
     const claims = JSON.parse(atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'))) as {
@@ -19,17 +19,17 @@ function userOf(token: string): string | undefined {
   }
 }
 
-export function SignIn({ onToken }: { onToken: (p: Person) => void }): ReactNode {
-  const [people, setPeople] = useState<Person[]>();
+export function SignIn({ onToken }: { onToken: (user: DemoUser) => void }): ReactNode {
+  const [users, setUsers] = useState<DemoUser[]>();
   const [token, setToken] = useState('');
   const [wrong, setWrong] = useState('');
   useEffect(() => {
     fetch('/demo/people')
       .then(
-        (r) => (r.ok ? (r.json() as Promise<Person[]>) : []),
+        (r) => (r.ok ? (r.json() as Promise<DemoUser[]>) : []),
         () => [],
       )
-      .then(setPeople, () => setPeople([]));
+      .then(setUsers, () => setUsers([]));
   }, []);
   const submit = (e: FormEvent): void => {
     e.preventDefault();
@@ -48,16 +48,16 @@ export function SignIn({ onToken }: { onToken: (p: Person) => void }): ReactNode
         <p>Call somebody, raise a hand, ask for the microphone. One server decides, and every screen agrees.</p>
       </section>
       <section className="card">
-        {people && people.length > 0 && (
+        {users && users.length > 0 && (
           <>
             <h2>Who are you?</h2>
             <p className="muted">Open a second window and be somebody else.</p>
             <ul className="people">
-              {people.map((p) => (
-                <li key={p.userID}>
-                  <button type="button" onClick={() => onToken(p)}>
-                    <Avatar id={p.userID} name={p.nick} size={48} />
-                    <span>{p.nick}</span>
+              {users.map((u) => (
+                <li key={u.userID}>
+                  <button type="button" onClick={() => onToken(u)}>
+                    <Avatar id={u.userID} name={u.nick} size={48} />
+                    <span>{u.nick}</span>
                   </button>
                 </li>
               ))}
@@ -65,7 +65,7 @@ export function SignIn({ onToken }: { onToken: (p: Person) => void }): ReactNode
           </>
         )}
         <form onSubmit={submit}>
-          <label htmlFor="token">{people?.length ? 'Or sign in with a token' : 'Sign in with a token'}</label>
+          <label htmlFor="token">{users?.length ? 'Or sign in with a token' : 'Sign in with a token'}</label>
           <textarea
             id="token"
             rows={2}

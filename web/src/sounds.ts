@@ -1,7 +1,7 @@
-// The ring tones, made here so that no file is fetched.
+// Ring tones, synthesized with Web Audio instead of fetched files.
 export type Tone = 'incoming' | 'outgoing';
 
-/** Plays a tone until the returned function is called. Before the person has touched the page a browser keeps it silent. */
+/** Plays a tone until the returned function is called. Browsers mute it until the first user gesture on the page. */
 export function ring(tone: Tone): () => void {
   const audio = new AudioContext();
   const out = audio.createGain();

@@ -1,12 +1,12 @@
 import { useState, type ReactNode } from 'react';
-import type { Standing } from './standing.js';
+import type { GroupRoom } from './group-room.js';
 import { Button, IconButton } from './ui.js';
 
-/** The frame of a standing room: its head, what goes on, the bar of buttons, and the chat beside it. */
+/** The layout of a group room: header, content, toolbar, chat. */
 export function Stage({
   title,
   subtitle,
-  standing,
+  groupRoom,
   blocked,
   children,
   bar,
@@ -15,7 +15,7 @@ export function Stage({
 }: {
   title: string;
   subtitle: string;
-  standing: Standing;
+  groupRoom: GroupRoom;
   blocked: boolean;
   children: ReactNode;
   bar: ReactNode;
@@ -23,7 +23,7 @@ export function Stage({
   onBack: () => void;
 }): ReactNode {
   const [chat, setChat] = useState(false);
-  const { entry, problem, retry, room } = standing;
+  const { entry, problem, retry, room } = groupRoom;
   return (
     <section className={`stage ${chat ? 'chatting' : ''}`} aria-label={title} data-entry={entry}>
       <header className="top">

@@ -1,4 +1,4 @@
-// The service worker: it shows the calls and messages that come while no page is open, and answers for the person.
+// The service worker: it shows notifications of calls and messages while no page is open, and answers calls from them.
 import { answerPush, BeckonError, Code, type Push } from 'beckon/push';
 
 declare const self: ServiceWorkerGlobalScope;
@@ -7,17 +7,17 @@ const words = navigator.language.startsWith('zh')
   ? { answer: '接听', decline: '拒绝', over: '通话已结束' }
   : { answer: 'Answer', decline: 'Decline', over: 'The call is over' };
 
-/** The notification of an invitation, which whatever is heard of it replaces. */
+/** Returns the tag of the notifications of an invitation; later ones replace earlier ones. */
 const tagOf = (p: Push): string => `call/${p.signaling?.inviteID ?? ''}`;
 
-/** What notifications of this worker carry. */
-interface Shown extends NotificationOptions {
+/** Notification options, with those missing in the types of TypeScript. */
+interface Options extends NotificationOptions {
   renotify?: boolean;
   vibrate?: number[];
   actions?: { action: string; title: string }[];
 }
 
-function show(p: Push, title: string, options: Shown): Promise<void> {
+function show(p: Push, title: string, options: Options): Promise<void> {
   return self.registration.showNotification(title, {
     icon: '/icon.svg',
     badge: '/icon.svg',
@@ -41,11 +41,11 @@ async function received(p: Push): Promise<void> {
           { action: 'decline', title: words.decline },
         ],
       });
-      await answerPush(p, 'ring').catch(() => undefined); // it may be over: then the push that says so is on its way
+      await answerPush(p, 'ring').catch(() => undefined); // over already: the push of its end follows
       return;
     case 'ended': {
       const missed = p.state === 'cancelled' || p.state === 'timedOut';
-      await show(p, title, { body: p.body ?? '', tag: tagOf(p), silent: true }); // browsers want every push to be seen
+      await show(p, title, { body: p.body ?? '', tag: tagOf(p), silent: true }); // required for each push
       if (missed) return;
       for (const n of await self.registration.getNotifications({ tag: tagOf(p) })) n.close();
       return;
@@ -55,7 +55,7 @@ async function received(p: Push): Promise<void> {
   }
 }
 
-/** The address of the page for a person who may have signed in, and closed it. */
+/** Returns the address of a page for the user of a push, with the sign-in stored for pushes. */
 function page(p: Push, ...parts: string[]): string {
   return `/?away=${encodeURIComponent(p.userID)}#/${parts.map(encodeURIComponent).join('/')}`;
 }
@@ -63,16 +63,16 @@ function page(p: Push, ...parts: string[]): string {
 async function clicked(p: Push, action: string): Promise<void> {
   const inviteID = p.signaling?.inviteID ?? '';
   if (p.kind === 'invitation' && action === 'decline') {
-    await answerPush(p, 'reject', { reason: 'declined' }).catch(() => undefined); // whatever it is now, it does not ring here
+    await answerPush(p, 'reject', { reason: 'declined' }).catch(() => undefined); // closed even if it fails
     return;
   }
   if (p.kind === 'invitation' && action === 'answer') {
     try {
-      await answerPush(p, 'accept'); // at once: the page takes its time
+      await answerPush(p, 'accept'); // before the page loads, which takes longer
     } catch (err) {
       if (err instanceof BeckonError && err.code === Code.Over)
         return show(p, p.title || 'Beckon', { body: words.over, tag: tagOf(p), silent: true });
-    } // else the page finds out: it rings there, or the answer did arrive
+    } // other errors: the page loads the current state
     await self.clients.openWindow(page(p, 'answered', inviteID));
     return;
   }

@@ -1,7 +1,7 @@
-// The pictures and sounds of a room.
+// Video tiles, and the local and remote tracks of a room.
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Room } from 'beckon/room';
-import { Icon, Name, PersonAvatar } from './ui.js';
+import { Icon, Name, UserAvatar } from './ui.js';
 
 interface Local {
   camera: boolean;
@@ -13,7 +13,7 @@ function localOf({ camera, microphone, screen }: Room): Local {
   return { camera, microphone, screen };
 }
 
-/** What this device sends. */
+/** The tracks that this device sends. */
 export function useLocal(room: Room): Local {
   const [local, set] = useState(() => localOf(room));
   useEffect(() => {
@@ -40,7 +40,7 @@ interface Remote {
   blocked: boolean;
 }
 
-/** Who else is in, and what can be seen and heard of them. */
+/** The other users in the room and their tracks. */
 export function useRemote(room: Room): Remote {
   const [r, set] = useState<Remote>(() => ({
     users: room.remoteUsers,
@@ -88,7 +88,7 @@ export function useRemote(room: Room): Remote {
   return r;
 }
 
-/** One person's picture, or their mark when there is none. */
+/** The video of a user, or the avatar without one. */
 export function Tile({
   room,
   userID,
@@ -122,7 +122,7 @@ export function Tile({
       {shown ? (
         <video ref={ref} autoPlay playsInline muted={own} data-source={source} className={own ? 'mirror' : ''} />
       ) : (
-        <PersonAvatar userID={userID} size={72} />
+        <UserAvatar userID={userID} size={72} />
       )}
       <span className="label">
         {muted && source === 'camera' && <Icon name="mic" off />}

@@ -1,5 +1,5 @@
 import { useEffect, useRef, type ButtonHTMLAttributes, type ReactNode } from 'react';
-import { useCall, useName, useSession, useStore } from './use.js';
+import { useCall, useName, useSession, useObservable } from './use.js';
 
 const paths = {
   bell: 'M12 22a2.2 2.2 0 0 0 2.2-2h-4.4A2.2 2.2 0 0 0 12 22zm7-6-2-2v-4a5 5 0 0 0-4-4.9V4a1 1 0 0 0-2 0v1.1A5 5 0 0 0 7 10v4l-2 2v1h14z',
@@ -40,7 +40,7 @@ export function Button({ tone = 'plain', className = '', ...rest }: ButtonProps)
   return <button type="button" className={`button ${tone} ${className}`} {...rest} />;
 }
 
-/** A round button that is all icon; its label is read aloud and shown on hover. */
+/** A round button with an icon. The label is its accessible name and tooltip. */
 export function IconButton({
   icon,
   label,
@@ -92,10 +92,10 @@ export function Avatar({
   );
 }
 
-export function PersonAvatar({ userID, size }: { userID: string; size?: number }): ReactNode {
+export function UserAvatar({ userID, size }: { userID: string; size?: number }): ReactNode {
   const s = useSession();
   const name = useName(userID);
-  const online = useStore(s.online)[userID];
+  const online = useObservable(s.online)[userID];
   return <Avatar id={userID} name={name} {...(size ? { size } : {})} online={userID === s.me ? undefined : online} />;
 }
 
@@ -106,8 +106,8 @@ export function Name({ id }: { id: string }): ReactNode {
 }
 
 /**
- * A modal dialog: keyboard focus stays in it, and begins on it, not on a button that somebody who types would press; Escape closes it.
- * A call that begins closes it, unless it belongs to the call.
+ * A modal dialog. It takes the keyboard focus itself, so that typed keys press no button. Escape closes it. The start of
+ * a call closes it, unless it belongs to the call.
  */
 export function Dialog({
   title,
@@ -166,10 +166,10 @@ export function Empty({ icon, title, children }: { icon: IconName; title: string
   );
 }
 
-/** Short messages that come and go, read aloud. */
+/** Toasts, announced to screen readers. */
 export function Toasts(): ReactNode {
   const s = useSession();
-  const list = useStore(s.toasts);
+  const list = useObservable(s.toasts);
   return (
     <div className="toasts" role="status" aria-live="polite">
       {list.map((t) => (

@@ -2,41 +2,41 @@ import { createContext, useCallback, useContext, useEffect, useState, useSyncExt
 import type { Events } from 'beckon';
 import type { CallState } from 'beckon/call';
 import type { Session } from './session.js';
-import type { Store } from './store.js';
+import type { Observable } from './observable.js';
 
 export const SessionContext = createContext<Session | undefined>(undefined);
 
 export function useSession(): Session {
   const s = useContext(SessionContext);
-  if (!s) throw new Error('there is no session above this component');
+  if (!s) throw new Error('the component needs a SessionContext');
   return s;
 }
 
-export function useStore<T>(store: Store<T>): T {
-  return useSyncExternalStore(store.follow, store.get);
+export function useObservable<T>(observable: Observable<T>): T {
+  return useSyncExternalStore(observable.subscribe, observable.get);
 }
 
-/** Runs a handler with each such event of the client. */
+/** Subscribes a handler to an event of the client. */
 export function useEvent<K extends keyof Events>(name: K, handler: (event: Events[K]) => void): void {
   const { client } = useSession();
   useEffect(() => client.on(name, handler));
 }
 
-/** What somebody is called. */
+/** Returns the name of a user, or the ID until the name is loaded. */
 export function useName(userID: string): string {
   const s = useSession();
-  const names = useStore(s.names);
+  const names = useObservable(s.names);
   useEffect(() => s.know([userID]), [s, userID]);
   return names[userID] || userID;
 }
 
 export function useCall(): CallState {
   const { calls } = useSession();
-  const follow = useCallback((changed: () => void) => calls.on('onCallState', changed), [calls]);
-  return useSyncExternalStore(follow, () => calls.state);
+  const subscribe = useCallback((changed: () => void) => calls.on('onCallState', changed), [calls]);
+  return useSyncExternalStore(subscribe, () => calls.state);
 }
 
-/** The time of the server, anew each second while on. */
+/** Returns the server time in milliseconds, updated twice a second while on. */
 export function useNow(on: boolean): number {
   const { client } = useSession();
   const [now, set] = useState(() => client.now());
@@ -49,7 +49,7 @@ export function useNow(on: boolean): number {
   return now;
 }
 
-/** Where the page is: the parts of the address after #. */
+/** Returns the parts of the address after #. */
 export function useRoute(): string[] {
   const read = (): string => location.hash.slice(2);
   const [hash, set] = useState(read);
@@ -61,7 +61,7 @@ export function useRoute(): string[] {
   try {
     return hash.split('/').filter(Boolean).map(decodeURIComponent);
   } catch {
-    return []; // no address of ours
+    return []; // malformed percent-encoding
   }
 }
 
@@ -69,7 +69,7 @@ export function go(...parts: string[]): void {
   location.hash = `#/${parts.map(encodeURIComponent).join('/')}`;
 }
 
-/** 75000 as 1:15, and from an hour on as 1:02:05. */
+/** Formats a duration in milliseconds: 75000 as 1:15, from an hour on as 1:02:05. */
 export function duration(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000));
   const two = (n: number): string => String(n).padStart(2, '0');

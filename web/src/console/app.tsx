@@ -2,12 +2,12 @@ import { useState, type FormEvent, type ReactNode } from 'react';
 import { Button } from '../ui.js';
 import { go, useRoute } from '../use.js';
 import { Calls } from './calls.js';
-import { House, keep, remembered, said } from './house.js';
+import { API, errorText, keep, remembered } from './api.js';
 import { Invitations } from './invitations.js';
-import { Connections, Groups, People } from './live.js';
+import { Connections, Groups, Users } from './live.js';
 import { Overview } from './overview.js';
 import { Queues } from './queues.js';
-import { HouseContext } from './use.js';
+import { APIContext } from './use.js';
 
 const places = [
   ['overview', 'Overview'],
@@ -20,43 +20,44 @@ const places = [
 ] as const;
 
 export function Console(): ReactNode {
-  const [house, setHouse] = useState(() => {
+  const [api, setAPI] = useState(() => {
     const key = remembered();
-    return key ? new House(key) : undefined;
+    return key ? new API(key) : undefined;
   });
-  if (!house)
+  if (!api)
     return (
       <SignIn
-        onHouse={(h) => {
+        onSignIn={(h) => {
           keep(h.key);
-          setHouse(h);
+          setAPI(h);
         }}
       />
     );
   return (
-    <HouseContext.Provider value={house}>
+    <APIContext.Provider value={api}>
       <Inside
         onLeave={() => {
           keep(undefined);
-          setHouse(undefined);
+          setAPI(undefined);
         }}
       />
-    </HouseContext.Provider>
+    </APIContext.Provider>
   );
 }
 
-/** An operator signs in with the key of an app server, which may do everything. */
-function SignIn({ onHouse }: { onHouse: (h: House) => void }): ReactNode {
+/** Signs an operator in with an API key, which permits all methods. */
+function SignIn({ onSignIn }: { onSignIn: (api: API) => void }): ReactNode {
   const [wrong, setWrong] = useState('');
   const [busy, setBusy] = useState(false);
   const submit = (e: FormEvent<HTMLFormElement>): void => {
     e.preventDefault();
-    const h = new House(String(new FormData(e.currentTarget).get('key') ?? '').trim());
+    const api = new API(String(new FormData(e.currentTarget).get('key') ?? '').trim());
     setBusy(true);
-    h.call('listConnections', { limit: 1 })
+    api
+      .call('listConnections', { limit: 1 })
       .then(
-        () => onHouse(h),
-        (err: unknown) => setWrong(said(err)),
+        () => onSignIn(api),
+        (err: unknown) => setWrong(errorText(err)),
       )
       .finally(() => setBusy(false));
   };
@@ -96,7 +97,7 @@ function SignIn({ onHouse }: { onHouse: (h: House) => void }): ReactNode {
 }
 
 function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
-  const [where = 'overview', what = ''] = useRoute();
+  const [page = 'overview', target = ''] = useRoute();
   return (
     <div className="console">
       <nav aria-label="Console">
@@ -104,7 +105,7 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
           <img src="/icon.svg" alt="" width="28" height="28" /> Beckon
         </strong>
         {places.map(([id, label]) => (
-          <button key={id} type="button" aria-current={where === id ? 'page' : undefined} onClick={() => go(id)}>
+          <button key={id} type="button" aria-current={page === id ? 'page' : undefined} onClick={() => go(id)}>
             {label}
           </button>
         ))}
@@ -113,17 +114,17 @@ function Inside({ onLeave }: { onLeave: () => void }): ReactNode {
         </Button>
       </nav>
       <main>
-        {where === 'invitations' ? (
-          <Invitations id={what} onID={(id) => go('invitations', ...(id ? [id] : []))} />
-        ) : where === 'calls' ? (
+        {page === 'invitations' ? (
+          <Invitations id={target} onID={(id) => go('invitations', ...(id ? [id] : []))} />
+        ) : page === 'calls' ? (
           <Calls onInvitation={(id) => go('invitations', id)} />
-        ) : where === 'connections' ? (
+        ) : page === 'connections' ? (
           <Connections />
-        ) : where === 'people' ? (
-          <People />
-        ) : where === 'groups' ? (
+        ) : page === 'people' ? (
+          <Users />
+        ) : page === 'groups' ? (
           <Groups />
-        ) : where === 'queues' ? (
+        ) : page === 'queues' ? (
           <Queues />
         ) : (
           <Overview />

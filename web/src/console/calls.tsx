@@ -1,9 +1,9 @@
 import { useState, type ReactNode } from 'react';
 import { Act, Problem, Search, Table } from './parts.js';
-import { span, useHouse, usePages, when } from './use.js';
+import { span, useAPI, usePages, when } from './use.js';
 
 export function Calls({ onInvitation }: { onInvitation: (id: string) => void }): ReactNode {
-  const house = useHouse();
+  const api = useAPI();
   const [user, setUser] = useState('');
   const [group, setGroup] = useState('');
   const [open, setOpen] = useState(false);
@@ -11,7 +11,7 @@ export function Calls({ onInvitation }: { onInvitation: (id: string) => void }):
   const p = usePages(
     async (before) => {
       const from = day ? new Date(`${day}T00:00`).getTime() : 0;
-      const res = await house.call('listCalls', {
+      const res = await api.call('listCalls', {
         userID: user,
         groupID: group,
         open,
@@ -21,7 +21,7 @@ export function Calls({ onInvitation }: { onInvitation: (id: string) => void }):
       });
       return { list: res.calls, next: res.next };
     },
-    [house, user, group, open, day],
+    [api, user, group, open, day],
     5000,
   );
   return (
@@ -65,7 +65,7 @@ export function Calls({ onInvitation }: { onInvitation: (id: string) => void }):
                   <Act
                     label="End"
                     sure="End for everybody"
-                    run={() => house.call('dismissRoom', { roomID: c.roomID })}
+                    run={() => api.call('dismissRoom', { roomID: c.roomID })}
                     onDone={p.reload}
                   />
                 )}

@@ -2,16 +2,16 @@ import { type FormEvent, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import { Button } from '../ui.js';
 import { Act, Problem, Table } from './parts.js';
-import { span, useHouse, usePages, useRead, when } from './use.js';
+import { span, useAPI, usePages, useRead, when } from './use.js';
 
 export function Invitations({ id, onID }: { id: string; onID: (id: string) => void }): ReactNode {
-  const house = useHouse();
+  const api = useAPI();
   const p = usePages(
     async (after) => {
-      const res = await house.call('listOpenInvitations', { after, limit: 100 });
+      const res = await api.call('listOpenInvitations', { after, limit: 100 });
       return { list: res.invitations, next: res.next, total: res.total };
     },
-    [house],
+    [api],
     3000,
   );
   const find = (e: FormEvent<HTMLFormElement>): void => {
@@ -76,10 +76,10 @@ const words: Record<string, string> = {
   deadline: 'the time is over',
 };
 
-/** What became of one invitation, in the order of time. */
+/** The events of one invitation in order of time. */
 function Story({ id, onClose }: { id: string; onClose: () => void }): ReactNode {
-  const house = useHouse();
-  const t = useRead(() => house.call('traceInvitation', { inviteID: id }), [house, id], 2000);
+  const api = useAPI();
+  const t = useRead(() => api.call('traceInvitation', { inviteID: id }), [api, id], 2000);
   const v = t.data?.invitation;
   const begin = v?.createdAt ?? 0;
   return (
@@ -94,7 +94,7 @@ function Story({ id, onClose }: { id: string; onClose: () => void }): ReactNode 
           <Act
             label="Cancel it"
             sure={`Cancel for ${v.counts.open}`}
-            run={() => house.call('cancel', { inviteID: id }, v.inviter)}
+            run={() => api.call('cancel', { inviteID: id }, v.inviter)}
             onDone={t.reload}
           />
         )}

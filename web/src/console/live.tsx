@@ -1,16 +1,16 @@
 import { useState, type ReactNode } from 'react';
 import { Act, Problem, Search, Table } from './parts.js';
-import { span, useHouse, usePages, when } from './use.js';
+import { span, useAPI, usePages, when } from './use.js';
 
 export function Connections(): ReactNode {
-  const house = useHouse();
+  const api = useAPI();
   const [find, setFind] = useState('');
   const p = usePages(
     async (after) => {
-      const res = await house.call('listConnections', { userID: find, after, limit: 100 });
+      const res = await api.call('listConnections', { userID: find, after, limit: 100 });
       return { list: res.connections, next: res.next, total: res.total };
     },
-    [house, find],
+    [api, find],
     5000,
   );
   return (
@@ -39,7 +39,7 @@ export function Connections(): ReactNode {
               <Act
                 label="Send away"
                 sure={`Send ${c.deviceID} away`}
-                run={() => house.call('kickDevice', { deviceID: c.deviceID }, c.userID)}
+                run={() => api.call('kickDevice', { deviceID: c.deviceID }, c.userID)}
                 onDone={p.reload}
               />
             ),
@@ -50,15 +50,15 @@ export function Connections(): ReactNode {
   );
 }
 
-export function People(): ReactNode {
-  const house = useHouse();
+export function Users(): ReactNode {
+  const api = useAPI();
   const [find, setFind] = useState('');
   const p = usePages(
     async (after) => {
-      const res = await house.call('listUsers', { userID: find, after, limit: 100 });
+      const res = await api.call('listUsers', { userID: find, after, limit: 100 });
       return { list: res.users, next: res.next };
     },
-    [house, find],
+    [api, find],
   );
   return (
     <>
@@ -84,7 +84,7 @@ export function People(): ReactNode {
               <Act
                 label="Revoke tokens"
                 sure={`Sign ${u.userID} out everywhere`}
-                run={() => house.call('revokeTokens', { userID: u.userID })}
+                run={() => api.call('revokeTokens', { userID: u.userID })}
                 onDone={p.reload}
               />
             ),
@@ -96,14 +96,14 @@ export function People(): ReactNode {
 }
 
 export function Groups(): ReactNode {
-  const house = useHouse();
+  const api = useAPI();
   const [find, setFind] = useState('');
   const p = usePages(
     async (after) => {
-      const res = await house.call('listGroups', { find, after, limit: 100 });
+      const res = await api.call('listGroups', { find, after, limit: 100 });
       return { list: res.groups, next: res.next };
     },
-    [house, find],
+    [api, find],
   );
   return (
     <>
@@ -131,7 +131,7 @@ export function Groups(): ReactNode {
               <Act
                 label="Dismiss"
                 sure={`End ${g.name || g.groupID} for everybody`}
-                run={() => house.call('dismissGroup', { groupID: g.groupID })}
+                run={() => api.call('dismissGroup', { groupID: g.groupID })}
                 onDone={p.reload}
               />
             ),

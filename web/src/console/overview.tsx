@@ -2,7 +2,7 @@ import { useMemo, useState, type ReactNode } from 'react';
 import type { Schemas } from 'beckon';
 import { colors, Plot, stacked, type Line } from './plot.js';
 import { Problem } from './parts.js';
-import { span, useHouse, useRead } from './use.js';
+import { span, useAPI, useRead } from './use.js';
 
 const ranges: [string, number][] = [
   ['1 hour', 1],
@@ -12,7 +12,7 @@ const ranges: [string, number][] = [
   ['90 days', 2160],
 ];
 
-/** The reasons for which an invitation does not become a call, as people say them. */
+/** Reasons of failed invitations: key, label, color. */
 const failures: [string, string, string][] = [
   ['declined', 'declined', colors.orange],
   ['busy', 'busy', colors.gold],
@@ -28,24 +28,24 @@ function share(p: Schemas['StatPoint']): number | null {
 }
 
 export function Overview(): ReactNode {
-  const house = useHouse();
+  const api = useAPI();
   const [hours, setHours] = useState(24);
   const stats = useRead(
     () => {
       const until = Date.now();
-      return house.call('getStats', { from: until - hours * 3_600_000, until });
+      return api.call('getStats', { from: until - hours * 3_600_000, until });
     },
-    [house, hours],
+    [api, hours],
     hours > 24 ? 30_000 : 5000,
   );
   const now = useRead(
     async () => {
       const [connections, open, calls, webhook, push] = await Promise.all([
-        house.call('listConnections', { limit: 1 }),
-        house.call('listOpenInvitations', { limit: 1 }),
-        house.call('listCalls', { open: true, limit: 1000 }),
-        house.call('listHookEvents', { state: 'dead', limit: 1 }),
-        house.call('listHookEvents', { queue: 'push', state: 'dead', limit: 1 }),
+        api.call('listConnections', { limit: 1 }),
+        api.call('listOpenInvitations', { limit: 1 }),
+        api.call('listCalls', { open: true, limit: 1000 }),
+        api.call('listHookEvents', { state: 'dead', limit: 1 }),
+        api.call('listHookEvents', { queue: 'push', state: 'dead', limit: 1 }),
       ]);
       return {
         connections: connections.total,
@@ -56,7 +56,7 @@ export function Overview(): ReactNode {
         push,
       };
     },
-    [house],
+    [api],
     5000,
   );
   const points = useMemo(() => stats.data?.points ?? [], [stats.data]);

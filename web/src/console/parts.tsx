@@ -1,6 +1,6 @@
 import { useRef, useState, type ReactNode } from 'react';
 import { Button } from '../ui.js';
-import { said } from './house.js';
+import { errorText } from './api.js';
 
 /** A column of a table. */
 export interface Column<T> {
@@ -61,7 +61,7 @@ export function Table<T>({
   );
 }
 
-/** A button that does something to somebody: it asks once more, and says what became of it. */
+/** A button for an action that needs a confirmation. It shows the result. */
 export function Act({
   label,
   sure,
@@ -86,7 +86,7 @@ export function Act({
           setState('done');
           onDone?.();
         },
-        (err: unknown) => setState(said(err)),
+        (err: unknown) => setState(errorText(err)),
       )
       .finally(() => {
         busy.current = false;
@@ -135,7 +135,7 @@ export function Act({
   );
 }
 
-/** A field that is searched by, once one has stopped writing. */
+/** A search field. onText is called 250 ms after the last keystroke. */
 export function Search({ label, onText }: { label: string; onText: (text: string) => void }): ReactNode {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   return (

@@ -9,7 +9,7 @@ export interface Line {
   unit?: string;
 }
 
-/** The colours of plots: told apart also by who sees fewer of them. */
+/** Colors of plots, distinguishable with color vision deficiency. */
 export const colors = {
   teal: '#1b9e77',
   orange: '#d95f02',
@@ -20,7 +20,7 @@ export const colors = {
   brown: '#a6761d',
 };
 
-/** Lines stand on each other's shoulders, the first below. */
+/** Returns the lines stacked, the first at the bottom. */
 export function stacked(lines: Line[]): Line[] {
   const sum: number[] = [];
   return lines
@@ -28,7 +28,7 @@ export function stacked(lines: Line[]): Line[] {
     .reverse();
 }
 
-/** A plot over time. Drawn as a picture; what it says last stands under it in words. */
+/** A plot over time with a live legend. */
 export function Plot({
   title,
   at,

@@ -1,26 +1,26 @@
 import { useState, type ReactNode } from 'react';
 import { Act, Problem, Table } from './parts.js';
-import { useHouse, usePages, useRead, when } from './use.js';
+import { useAPI, usePages, useRead, when } from './use.js';
 
 type Queue = 'webhook' | 'push';
 type State = 'waiting' | 'delivered' | 'dead';
 
 export function Queues(): ReactNode {
-  const house = useHouse();
+  const api = useAPI();
   const [queue, setQueue] = useState<Queue>('webhook');
   const [state, setState] = useState<State>('waiting');
-  const head = useRead(() => house.call('listHookEvents', { queue, state: 'waiting', limit: 1 }), [house, queue], 3000);
+  const head = useRead(() => api.call('listHookEvents', { queue, state: 'waiting', limit: 1 }), [api, queue], 3000);
   const p = usePages(
     async (after) => {
-      const res = await house.call('listHookEvents', { queue, state, after, limit: 100 });
+      const res = await api.call('listHookEvents', { queue, state, after, limit: 100 });
       return { list: res.events, next: res.next };
     },
-    [house, queue, state],
+    [api, queue, state],
     3000,
   );
   const replay = async (): Promise<void> => {
     for (let after = ''; ;) {
-      const res = await house.call('replayHookEvents', { queue, state: state as 'delivered' | 'dead', after });
+      const res = await api.call('replayHookEvents', { queue, state: state as 'delivered' | 'dead', after });
       if (!res.next) return;
       after = res.next;
     }
@@ -81,7 +81,7 @@ export function Queues(): ReactNode {
                 <Act
                   label="Send again"
                   sure="Send it again"
-                  run={() => house.call('replayHookEvents', { queue, state: state as 'dead', from: e.at, until: e.at })}
+                  run={() => api.call('replayHookEvents', { queue, state: state as 'dead', from: e.at, until: e.at })}
                   onDone={p.reload}
                 />
               ),

@@ -1,12 +1,12 @@
 import { createContext, useCallback, useContext, useEffect, useEffectEvent, useState } from 'react';
-import { type House, said } from './house.js';
+import { errorText, type API } from './api.js';
 
-export const HouseContext = createContext<House | undefined>(undefined);
+export const APIContext = createContext<API | undefined>(undefined);
 
-export function useHouse(): House {
-  const h = useContext(HouseContext);
-  if (!h) throw new Error('there is no house above this component');
-  return h;
+export function useAPI(): API {
+  const api = useContext(APIContext);
+  if (!api) throw new Error('the component needs an APIContext');
+  return api;
 }
 
 export interface Loaded<T> {
@@ -15,7 +15,7 @@ export interface Loaded<T> {
   reload: () => void;
 }
 
-/** Reads something, again whenever it is another thing, and every so many milliseconds while the page is seen. */
+/** Runs read, again when deps change, and every so many milliseconds while the page is visible. */
 export function useRead<T>(read: () => Promise<T>, deps: unknown[], every = 0): Loaded<T> {
   const [data, setData] = useState<T>();
   const [error, setError] = useState('');
@@ -34,7 +34,7 @@ export function useRead<T>(read: () => Promise<T>, deps: unknown[], every = 0): 
           }
         },
         (err: unknown) => {
-          if (!gone) setError(said(err));
+          if (!gone) setError(errorText(err));
         },
       );
     };
@@ -49,7 +49,7 @@ export function useRead<T>(read: () => Promise<T>, deps: unknown[], every = 0): 
   return { data, error, reload };
 }
 
-/** Pages of a list: what was read, and more. */
+/** Loads a list by pages. The first page is reloaded every so many milliseconds until more pages are loaded. */
 export function usePages<T>(
   read: (after: string) => Promise<{ list: T[]; next?: string | undefined; total?: number }>,
   deps: unknown[],
@@ -57,7 +57,7 @@ export function usePages<T>(
 ): { list: T[]; total: number | undefined; more: (() => void) | undefined; error: string; reload: () => void } {
   const [tail, setTail] = useState<{ list: T[]; next: string | undefined }>();
   const [failed, setFailed] = useState('');
-  const first = useRead(() => read(''), deps, tail ? 0 : every); // who has turned the page is not disturbed
+  const first = useRead(() => read(''), deps, tail ? 0 : every); // no reloads under a reader of later pages
   // eslint-disable-next-line react-hooks/exhaustive-deps -- the caller gives the dependencies of its read
   useEffect(() => setTail(undefined), deps);
   const next = tail ? tail.next : first.data?.next;
@@ -68,7 +68,7 @@ export function usePages<T>(
             setTail({ list: [...(tail?.list ?? []), ...p.list], next: p.next });
             setFailed('');
           },
-          (err: unknown) => setFailed(said(err)),
+          (err: unknown) => setFailed(errorText(err)),
         );
       }
     : undefined;
@@ -87,7 +87,7 @@ export function usePages<T>(
 
 const two = (n: number): string => String(n).padStart(2, '0');
 
-/** 14:03:07, or with the day when it was another. */
+/** Formats a time as 14:03:07, with the date unless it is today. */
 export function when(ms: number | undefined): string {
   if (!ms) return '–';
   const d = new Date(ms);
@@ -97,7 +97,7 @@ export function when(ms: number | undefined): string {
     : `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${time}`;
 }
 
-/** 95000 as 1 min 35 s. */
+/** Formats a duration in milliseconds: 95000 as 1 min 35 s. */
 export function span(ms: number): string {
   const s = Math.round(ms / 1000);
   if (s < 60) return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${s} s`;

@@ -1,14 +1,14 @@
-// The server as an operator sees it: every verb by its name, with the key of an app server.
+// The API client of the console. Requests carry an API key.
 import { BeckonError, type Request, type Response, type Schemas } from 'beckon';
 
 const keyName = 'beckon.console';
 
-export class House {
+export class API {
   constructor(readonly key: string) {}
 
-  /** Calls a verb, for somebody or, without a user, for the app server itself. */
-  async call<V extends string>(verb: V, request: Request<V>, user?: string): Promise<Response<V>> {
-    const res = await fetch(`/v1/${verb}`, {
+  /** Calls a method as a user or, without one, as the app server. */
+  async call<M extends string>(method: M, request: Request<M>, user?: string): Promise<Response<M>> {
+    const res = await fetch(`/v1/${method}`, {
       method: 'POST',
       body: JSON.stringify(request),
       headers: {
@@ -17,16 +17,16 @@ export class House {
         ...(user ? { 'Beckon-User': user } : {}),
       },
     });
-    const answer: unknown = await res.json().catch(() => undefined);
+    const body: unknown = await res.json().catch(() => undefined);
     if (!res.ok)
       throw new BeckonError(
-        (answer as Schemas['Error'] | undefined) ?? { code: 10002, message: `the server answered ${res.status}` },
+        (body as Schemas['Error'] | undefined) ?? { code: 10002, message: `the server answered ${res.status}` },
       );
-    return answer as Response<V>;
+    return body as Response<M>;
   }
 }
 
-/** The key of this tab; it is forgotten with it. */
+/** Returns the key of this tab. It lives in session storage, until the tab closes. */
 export function remembered(): string | undefined {
   return sessionStorage.getItem(keyName) ?? undefined;
 }
@@ -36,7 +36,7 @@ export function keep(key: string | undefined): void {
   else sessionStorage.removeItem(keyName);
 }
 
-/** What went wrong, in words. */
-export function said(err: unknown): string {
+/** Returns the message of an error. */
+export function errorText(err: unknown): string {
   return err instanceof Error ? err.message : String(err);
 }

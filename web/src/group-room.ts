@@ -1,16 +1,19 @@
-// The standing room of a group, as its people see it: who may speak, who decides, and this device's part in it.
+// The permanent room of a group: its host, its speakers, and the microphone of this device.
 import { useCallback, useEffect, useEffectEvent, useRef, useState } from 'react';
 import { BeckonError, Code } from 'beckon';
 import { Room } from 'beckon/room';
 import { reason } from './session.js';
 import { useEvent, useSession } from './use.js';
 
-/** How long a microphone waits for whoever went without a word, in milliseconds: a page that is loaded again is back before. */
-const absence = 15_000;
+/**
+ * Grace period before the host revokes the microphone of a speaker with a lost connection, in milliseconds. A page reload
+ * takes less.
+ */
+const gracePeriod = 15_000;
 
 export type Entry = 'entering' | 'in' | 'lost' | 'removed' | 'failed';
 
-export interface Standing {
+export interface GroupRoom {
   room: Room;
   roomID: string;
   entry: Entry;
@@ -20,16 +23,16 @@ export interface Standing {
   speakers: string[];
   /** Enters again after a failure. */
   retry: () => void;
-  /** Reads anew who may speak. */
+  /** Reloads the speakers. */
   reload: () => Promise<void>;
-  /** Opens this device's microphone once it was granted. */
+  /** Opens the microphone of this device after it was granted. */
   speak: () => Promise<void>;
-  /** Lets the microphone go for good. */
-  giveUp: () => Promise<void>;
+  /** Closes the microphone and returns the grant. */
+  releaseMicrophone: () => Promise<void>;
 }
 
-/** Whether a user is in the room; somebody who is just coming in gets a moment. */
-export async function isIn(room: Room, userID: string): Promise<boolean> {
+/** Reports whether a user is in the room. It waits up to 3 s for a user that is entering. */
+export async function isPresent(room: Room, userID: string): Promise<boolean> {
   if (room.remoteUsers.includes(userID)) return true;
   return room
     .once('onRemoteUserEnterRoom', (e) => e.userID === userID, AbortSignal.timeout(3000))
@@ -39,8 +42,8 @@ export async function isIn(room: Room, userID: string): Promise<boolean> {
     );
 }
 
-/** open: whoever comes joins the group; else the group lets people in. */
-export function useStanding(groupID: string, camera: boolean, open = false): Standing {
+/** Enters the room of a group. open: users join the group by entering; else only members enter. */
+export function useGroupRoom(groupID: string, camera: boolean, open = false): GroupRoom {
   const s = useSession();
   const [room] = useState(() => new Room(s.client));
   const roomID = `group_${groupID}`;
@@ -51,7 +54,7 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
   const [speakers, setSpeakers] = useState<string[]>([]);
   const [tries, setTries] = useState(0);
   const gone = useRef(false);
-  const seat = !host && speakers.includes(s.me); // this device speaks by a grant, which it gives up when it leaves
+  const seat = !host && speakers.includes(s.me); // has a granted microphone, which is returned on leave
 
   const reload = useCallback(async () => {
     const view = await s.client.getRoom({ roomID });
@@ -66,11 +69,11 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
   }, [s, roomID]);
 
   const start = useCallback(
-    async (what: string, run: () => Promise<void>) => {
+    async (device: string, run: () => Promise<void>) => {
       try {
         await run();
       } catch (err) {
-        if (!gone.current) s.fail(err, `You are in, but your ${what} does not work`);
+        if (!gone.current) s.fail(err, `You are in, but your ${device} does not work`);
       }
     },
     [s],
@@ -83,20 +86,20 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     const enter = async (): Promise<void> => {
       try {
         await reload().catch(async (err: unknown) => {
-          // a chat room is open: who comes joins
+          // an open room: join the group first
           if (!(err instanceof BeckonError && err.code === Code.NotAdmitted) || !open) throw err;
           await s.client.joinGroup({ groupID }).catch((e: unknown) => {
             throw e instanceof BeckonError && e.code === 10013 ? err : e;
-          }); // a member is sent out
+          }); // 10013: already a member, so removed by the host
           await s.refresh();
           await reload();
         });
-        const way = await room.enterRoom({ roomID });
+        const entered = await room.enterRoom({ roomID });
         if (over) return void room.exitRoom();
         setEntry('in');
-        if (way.role === 'anchor') {
+        if (entered.role === 'anchor') {
           await start('microphone', () => room.startLocalAudio());
-          if (camera && way.host) await start('camera', () => room.openCamera());
+          if (camera && entered.host) await start('camera', () => room.openCamera());
         }
       } catch (err) {
         if (over) return;
@@ -128,7 +131,7 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     await room.switchRole('anchor');
     await start('microphone', () => room.startLocalAudio());
   }, [room, start]);
-  const giveUp = useCallback(async () => {
+  const releaseMicrophone = useCallback(async () => {
     await room.stopLocalAudio();
     await s.client.setRoomRole({ roomID, userID: s.me, role: 'audience' });
     await reload();
@@ -138,7 +141,7 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     if (seat) s.client.callOnLeave('setRoomRole', { roomID, userID: s.me, role: 'audience' });
   });
   const giveUpOnLeave = useEffectEvent(() => {
-    if (seat) s.client.setRoomRole({ roomID, userID: s.me, role: 'audience' }).catch(() => undefined); // removed meanwhile
+    if (seat) s.client.setRoomRole({ roomID, userID: s.me, role: 'audience' }).catch(() => undefined); // refused if removed
   });
   useEffect(() => {
     const hide = (): void => giveUpOnPageHide();
@@ -149,7 +152,7 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     };
   }, [s, roomID]);
 
-  // A host takes back the microphone of whoever went without a word and did not come back.
+  // The host revokes the microphones of speakers that do not return within the grace period.
   useEffect(() => {
     if (!host) return;
     const timers = new Map<string, ReturnType<typeof setTimeout>>();
@@ -165,8 +168,8 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
               await s.client.setRoomRole({ roomID, userID, role: 'audience' });
               await reload();
             };
-            takeBack().catch(() => undefined); // an administrator keeps it
-          }, absence),
+            takeBack().catch(() => undefined); // refused for administrators
+          }, gracePeriod),
         ),
       ),
       room.on('onRemoteUserEnterRoom', ({ userID }) => clearTimeout(timers.get(userID))),
@@ -177,7 +180,7 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     };
   }, [s, room, roomID, host, reload]);
 
-  // A call is private: while one goes on, this room hears and sees nothing of this device.
+  // A call is private: during a call this device sends no audio or video to the room.
   const held = useRef({ microphone: false, camera: false });
   useEffect(
     () =>
@@ -219,6 +222,6 @@ export function useStanding(groupID: string, camera: boolean, open = false): Sta
     retry: () => setTries((n) => n + 1),
     reload,
     speak,
-    giveUp,
+    releaseMicrophone,
   };
 }

@@ -3,55 +3,55 @@ import { BeckonError, Code } from 'beckon';
 import { Messages } from './chat.js';
 import { readScene } from './history.js';
 import { Stage } from './stage.js';
-import { isIn, useStanding } from './standing.js';
+import { isPresent, useGroupRoom } from './group-room.js';
 import { useLocal, useRemote } from './tiles.js';
-import { Button, Icon, IconButton, Name, PersonAvatar } from './ui.js';
-import { go, useEvent, useSession, useStore } from './use.js';
+import { Button, Icon, IconButton, Name, UserAvatar } from './ui.js';
+import { go, useEvent, useSession, useObservable } from './use.js';
 
 const places = 8;
-const askFor = 60; // seconds
+const requestTimeout = 60; // seconds
 
-interface Wish {
+interface MicRequest {
   inviteID: string;
   userID: string;
 }
 
-/** Seats with microphones: one asks for one, the host grants it and takes it back. */
-export function Lounge({ groupID }: { groupID: string }): ReactNode {
+/** A chat room with seats: users request the microphone, the host grants and revokes it. */
+export function ChatRoom({ groupID }: { groupID: string }): ReactNode {
   const s = useSession();
-  useStore(s.groups);
-  const standing = useStanding(groupID, false, true);
-  const { room, roomID, host, owner, speakers } = standing;
+  useObservable(s.groups);
+  const groupRoom = useGroupRoom(groupID, false, true);
+  const { room, roomID, host, owner, speakers } = groupRoom;
   const local = useLocal(room);
   const remote = useRemote(room);
-  const [wishes, setWishes] = useState<Wish[]>([]);
-  const [mine, setMine] = useState('');
+  const [requests, setRequests] = useState<MicRequest[]>([]);
+  const [ownRequest, setOwnRequest] = useState('');
   const [busy, setBusy] = useState(false);
-  const doing = async (what: string, f: () => Promise<unknown>): Promise<void> => {
+  const doing = async (failure: string, f: () => Promise<unknown>): Promise<void> => {
     setBusy(true);
-    await f().catch((err: unknown) => s.fail(err, what));
+    await f().catch((err: unknown) => s.fail(err, failure));
     setBusy(false);
   };
   useEffect(() => {
-    // those who asked while this page was elsewhere
-    if (standing.entry !== 'in') return;
+    // open requests from before this page entered
+    if (groupRoom.entry !== 'in') return;
     s.client.listInvitations().then(
       ({ invitations }) => {
         for (const v of invitations) {
           if (v.roomID !== roomID || readScene(v.data).scene !== 'mic') continue;
-          if (v.inviter === s.me) setMine(v.inviteID);
+          if (v.inviter === s.me) setOwnRequest(v.inviteID);
           else
-            setWishes((w) => [...w.filter((x) => x.userID !== v.inviter), { inviteID: v.inviteID, userID: v.inviter }]);
+            setRequests((w) => [...w.filter((x) => x.userID !== v.inviter), { inviteID: v.inviteID, userID: v.inviter }]);
         }
       },
       () => undefined,
     );
-  }, [s, roomID, standing.entry]);
+  }, [s, roomID, groupRoom.entry]);
   const cancelOnPageHide = useEffectEvent(() => {
-    if (mine) s.client.callOnLeave('cancel', { inviteID: mine });
+    if (ownRequest) s.client.callOnLeave('cancel', { inviteID: ownRequest });
   });
   const cancelOnLeave = useEffectEvent(() => {
-    if (mine) s.client.cancel({ inviteID: mine }).catch(() => undefined); // it may have been answered meanwhile
+    if (ownRequest) s.client.cancel({ inviteID: ownRequest }).catch(() => undefined); // may be answered already
   });
   useEffect(() => {
     const hide = (): void => cancelOnPageHide();
@@ -61,62 +61,62 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
       cancelOnLeave();
     };
   }, [s, roomID]);
-  const drop = (id: string): void => setWishes((w) => w.filter((x) => x.inviteID !== id));
+  const drop = (id: string): void => setRequests((w) => w.filter((x) => x.inviteID !== id));
   useEvent('onSignaling', (m) => {
     if (m.actionType === 1 && m.to === s.me && m.roomID === roomID && readScene(m.data).scene === 'mic') {
-      setWishes((w) => [...w.filter((x) => x.userID !== m.inviter), { inviteID: m.inviteID, userID: m.inviter }]);
+      setRequests((w) => [...w.filter((x) => x.userID !== m.inviter), { inviteID: m.inviteID, userID: m.inviter }]);
     }
   });
   useEvent('onInvitationCancelled', (e) => drop(e.inviteID));
   useEvent('onInvitationTimeout', (e) => {
     drop(e.inviteID);
-    if (e.inviteID === mine) {
-      setMine('');
+    if (e.inviteID === ownRequest) {
+      setOwnRequest('');
       s.toast('The host did not answer');
     }
   });
   useEvent('onInvitationHandledByOtherDevice', (e) => drop(e.inviteID));
   useEvent('onInviteeAccepted', (e) => {
-    if (e.inviteID === mine) setMine('');
-  }); // onRoomRoleChanged opens the microphone
+    if (e.inviteID === ownRequest) setOwnRequest('');
+  }); // the microphone opens on onRoomRoleChanged
   useEvent('onInviteeRejected', (e) => {
-    if (e.inviteID === mine) {
-      setMine('');
+    if (e.inviteID === ownRequest) {
+      setOwnRequest('');
       s.toast('The host said: not now');
     }
   });
 
-  const ask = (): Promise<void> =>
+  const requestMic = (): Promise<void> =>
     doing('The host could not be asked', async () => {
       const { inviteID } = await s.client.invite({
         invitee: owner,
         roomID,
-        timeout: askFor,
+        timeout: requestTimeout,
         data: JSON.stringify({ scene: 'mic' }),
       });
-      setMine(inviteID);
+      setOwnRequest(inviteID);
     });
-  const unask = (): Promise<void> =>
+  const cancelRequest = (): Promise<void> =>
     doing('The wish could not be taken back', async () => {
-      setMine('');
-      await s.client.cancel({ inviteID: mine }).catch((err: unknown) => {
+      setOwnRequest('');
+      await s.client.cancel({ inviteID: ownRequest }).catch((err: unknown) => {
         if (!(err instanceof BeckonError && err.code === Code.Over)) throw err;
       });
     });
-  const grant = (w: Wish, yes: boolean): Promise<void> =>
+  const grant = (w: MicRequest, yes: boolean): Promise<void> =>
     doing('The answer did not arrive', async () => {
       drop(w.inviteID);
-      if (yes && !(await isIn(room, w.userID))) {
+      if (yes && !(await isPresent(room, w.userID))) {
         await s.client.reject({ inviteID: w.inviteID, reason: 'left' });
         return s.toast(`${s.name(w.userID)} has left`);
       }
       await (yes ? s.client.accept({ inviteID: w.inviteID }) : s.client.reject({ inviteID: w.inviteID }));
-      if (yes) await standing.reload();
+      if (yes) await groupRoom.reload();
     });
   const set = (userID: string, role: 'audience' | 'none'): Promise<void> =>
     doing('That could not be done', async () => {
       await s.client.setRoomRole({ roomID, userID, role });
-      await standing.reload();
+      await groupRoom.reload();
     });
   const speaks = speakers.includes(s.me);
   const listeners = [...remote.users, s.me].filter((u) => !speakers.includes(u));
@@ -124,7 +124,7 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
     <Stage
       title={s.group(groupID)?.name || groupID}
       subtitle="Chat room"
-      standing={standing}
+      groupRoom={groupRoom}
       blocked={remote.blocked}
       onBack={() => go('lounge')}
       side={<Messages conversationID={`group_${groupID}`} />}
@@ -138,14 +138,14 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
               onClick={() => void doing('The microphone', () => room.muteLocalAudio(local.microphone))}
             />
           )}
-          {!speaks && !mine && (
-            <Button tone="main" disabled={busy || standing.entry !== 'in'} onClick={() => void ask()}>
+          {!speaks && !ownRequest && (
+            <Button tone="main" disabled={busy || groupRoom.entry !== 'in'} onClick={() => void requestMic()}>
               <Icon name="mic" /> Ask for the microphone
             </Button>
           )}
-          {mine && <Button onClick={() => void unask()}>Waiting for the host… take back</Button>}
+          {ownRequest && <Button onClick={() => void cancelRequest()}>Waiting for the host… take back</Button>}
           {speaks && !host && (
-            <Button disabled={busy} onClick={() => void doing('The seat', standing.giveUp)}>
+            <Button disabled={busy} onClick={() => void doing('The seat', groupRoom.releaseMicrophone)}>
               Leave the seat
             </Button>
           )}
@@ -174,7 +174,7 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
               className={`seat ${(remote.volumes[u] ?? 0) > 5 ? 'speaks' : ''} ${here ? '' : 'away'}`}
             >
               <span className="circle">
-                <PersonAvatar userID={u} size={72} />
+                <UserAvatar userID={u} size={72} />
               </span>
               <span className="label">
                 <Icon name="mic" off={!open} />
@@ -197,12 +197,12 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
       </ul>
       {host && (
         <section className="panel" aria-label="Requests" aria-live="polite">
-          <h2>Who asks for the microphone {wishes.length > 0 && <span className="count">{wishes.length}</span>}</h2>
-          {wishes.length === 0 && <p className="muted">Nobody at the moment.</p>}
+          <h2>Who asks for the microphone {requests.length > 0 && <span className="count">{requests.length}</span>}</h2>
+          {requests.length === 0 && <p className="muted">Nobody at the moment.</p>}
           <ul className="rows">
-            {wishes.map((w) => (
+            {requests.map((w) => (
               <li key={w.inviteID} data-wish={w.userID}>
-                <PersonAvatar userID={w.userID} size={36} />
+                <UserAvatar userID={w.userID} size={36} />
                 <span>
                   <Name id={w.userID} />
                 </span>
@@ -224,7 +224,7 @@ export function Lounge({ groupID }: { groupID: string }): ReactNode {
         <ul className="crowd">
           {listeners.map((u) => (
             <li key={u}>
-              <PersonAvatar userID={u} size={40} />
+              <UserAvatar userID={u} size={40} />
               <span>
                 <Name id={u} />
               </span>

@@ -1,0 +1,45 @@
+// Push notifications while no page is open: the permission, the service worker, and the subscription of this browser.
+import type { Client } from 'beckon';
+import { disablePush, enablePush } from 'beckon/push';
+import { forgetForPush, isKeptForPush, keepForPush, type Saved } from './saved.js';
+
+/** The part of a session that pushes need. */
+interface Subscriber {
+  readonly client: Client;
+  readonly saved: Saved;
+}
+
+/** Push notifications of this browser: not supported, off, forbidden by the user, or on. */
+export type PushState = 'unsupported' | 'off' | 'denied' | 'on';
+
+export function pushState(userID: string): PushState {
+  if (!('serviceWorker' in navigator) || !('PushManager' in window) || !('Notification' in window))
+    return 'unsupported';
+  if (Notification.permission === 'denied') return 'denied';
+  return isKeptForPush(userID) && Notification.permission === 'granted' ? 'on' : 'off';
+}
+
+function worker(): Promise<ServiceWorkerRegistration> {
+  return navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready);
+}
+
+/** Requests the permission for notifications and registers this browser with the server. */
+export async function turnOnPush(s: Subscriber): Promise<PushState> {
+  const permission = await Notification.requestPermission();
+  if (permission !== 'granted') return permission === 'denied' ? 'denied' : 'off';
+  await enablePush(s.client, await worker());
+  keepForPush(s.saved);
+  return 'on';
+}
+
+/** Registers again if pushes are on, because browsers change their subscriptions. */
+export async function renewPush(s: Subscriber): Promise<void> {
+  if (pushState(s.saved.userID) === 'on') await turnOnPush(s);
+}
+
+/** Removes the registration of this browser. */
+export async function turnOffPush(s: Subscriber): Promise<void> {
+  if (pushState(s.saved.userID) !== 'on') return;
+  forgetForPush(s.saved.userID);
+  await disablePush(s.client, await worker());
+}

@@ -1,0 +1,50 @@
+// The sign-in of a page: one per tab, and one per user for the pages that notifications open.
+
+const sessionKey = 'beckon.session';
+const pushKey = (userID: string): string => `beckon.away.${userID}`;
+
+export interface Saved {
+  userID: string;
+  token: string;
+  nick: string;
+}
+
+/** Returns the sign-in of a page opened by a notification, else that of this tab. */
+export function remembered(): Saved | undefined {
+  const opened = openedFor();
+  if (opened) {
+    history.replaceState(null, '', `/${location.hash}`);
+    keep(opened);
+    return opened;
+  }
+  const text = sessionStorage.getItem(sessionKey); // per tab, so that two tabs can have different users
+  return text ? (JSON.parse(text) as Saved) : undefined;
+}
+
+export function keep(saved: Saved): void {
+  sessionStorage.setItem(sessionKey, JSON.stringify(saved));
+}
+
+export function forget(): void {
+  sessionStorage.removeItem(sessionKey);
+}
+
+/** Stores the sign-in for pages that notifications open: a new tab has no session storage of its own. */
+export function keepForPush(saved: Saved): void {
+  localStorage.setItem(pushKey(saved.userID), JSON.stringify(saved));
+}
+
+export function isKeptForPush(userID: string): boolean {
+  return Boolean(localStorage.getItem(pushKey(userID)));
+}
+
+export function forgetForPush(userID: string): void {
+  localStorage.removeItem(pushKey(userID));
+}
+
+/** Returns the sign-in of the user named in the address of a page opened by a notification. */
+function openedFor(): Saved | undefined {
+  const userID = new URLSearchParams(location.search).get('away');
+  const text = userID && localStorage.getItem(pushKey(userID));
+  return text ? (JSON.parse(text) as Saved) : undefined;
+}
