@@ -1,4 +1,4 @@
-// Says how large the SDK is as a page loads it, and fails over the limit: 25 kB gzipped without media.
+// Prints the gzipped size of the SDK without media, and fails above the limit of 25 kB.
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 

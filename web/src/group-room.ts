@@ -6,8 +6,8 @@ import { reason } from './session.js';
 import { useEvent, useSession } from './use.js';
 
 /**
- * Grace period before the host revokes the microphone of a speaker with a lost connection, in milliseconds. A page reload
- * takes less.
+ * Grace period before the host revokes the microphone of a speaker with a lost connection, in milliseconds. A page
+ * reload takes less.
  */
 const gracePeriod = 15_000;
 

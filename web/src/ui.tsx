@@ -106,8 +106,8 @@ export function Name({ id }: { id: string }): ReactNode {
 }
 
 /**
- * A modal dialog. It takes the keyboard focus itself, so that typed keys press no button. Escape closes it. The start of
- * a call closes it, unless it belongs to the call.
+ * A modal dialog. It takes the keyboard focus itself, so that typed keys press no button. Escape closes it. The start
+ * of a call closes it, unless it belongs to the call.
  */
 export function Dialog({
   title,

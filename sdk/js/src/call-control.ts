@@ -1,59 +1,66 @@
 import type { Client } from './client.js';
-import { callEvents, idle, over, type CallEvents, type CallState, type EndReason, type Part } from './call-state.js';
-import { exclusive, remember, type Remembered } from './call-tab.js';
+import { callEvents, idle, ignoreRefusal, type CallEvents, type CallState, type EndReason, type Part } from './call-state.js';
+import { callStorage, exclusive, type CallStorage } from './call-tab.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
 import type { LeaveReason, Room } from './room.js';
 
-/** How long an unreachable media server is retried, in milliseconds. */
-const mediaPatience = 10_000;
-
-/** How long this device waits for a user whose connection was lost. The server waits for 15 s and then closes the room. */
-const patience = 25_000;
+/** Retry time for an unreachable media server, in milliseconds. */
+const mediaRetryTime = 10_000;
 
 /**
- * CallControl is the state of the one call of this device, and its transitions: it begins, enters the media room, loses
- * participants and ends. It neither starts calls nor follows events: Calls does.
+ * Time to wait for the return of lost users or of the media server, in milliseconds. The server closes a room after 15
+ * s.
+ */
+const resumeTimeout = 25_000;
+
+/**
+ * CallControl holds the state of the one call of this device and its transitions: begin, enter the media room, lose
+ * participants, end. It does not place calls or subscribe to events: Calls does.
  */
 export class CallControl extends Emitter<CallEvents> {
   readonly room: Room;
   protected client: Client;
   protected invites = new Set<string>(); // the invitations of this call
-  protected asked = false; // this device asked to be let in late
-  protected timer: ReturnType<typeof setTimeout> | undefined; // ends the call: nobody answers, or nobody comes back
-  protected store: Remembered; // the call, for a reload of the page
+  protected joining = false; // this device requested to join late
+  protected timer: ReturnType<typeof setTimeout> | undefined; // ends the call: no answer in time, or no return
+  protected storage: CallStorage; // keeps the call over a page reload
   protected disposed = new AbortController();
   #state: CallState;
-  #turn = 0; // grows with each call, so that what was awaited for one does not act on the next
-  #lock: Promise<() => void> | undefined; // says that this tab is in a call
-  #leading = false;
+  #generation = 0; // incremented for each call, so that continuations of an earlier call stop
+  #lock: Promise<() => void> | undefined; // marks this tab as in a call
+  #awaitingRingLock = false;
 
   constructor(client: Client, room: Room) {
     super(callEvents);
     this.client = client;
     this.room = room;
     this.#state = { ...idle, leader: typeof navigator === 'undefined' || !navigator.locks };
-    this.store = remember();
+    this.storage = callStorage();
   }
 
   get state(): CallState {
     return this.#state;
   }
 
-  /** Begins a call; at once, so that no second one can begin. What it answers tells later whether another has begun since. */
+  /**
+   * Begins a call, synchronously, so that no second one can begin. It returns a function that reports whether this call
+   * is over by now.
+   */
   protected begin(state: Omit<Partial<CallState>, 'leader'>): () => boolean {
     if (this.inCall())
       throw new BeckonError({ code: Code.Exists, message: 'this device is in a call already; hang up first' });
-    this.#turn++;
-    this.asked = false;
+    this.#generation++;
+    this.joining = false;
     this.invites = new Set(state.inviteID ? [state.inviteID] : []);
     this.set({ ...idle, ...state });
-    return this.same();
+    return this.overCheck();
   }
 
-  protected same(): () => boolean {
-    const turn = this.#turn;
-    return () => this.#turn !== turn;
+  /** Returns a function that reports whether the current call is over by then. */
+  protected overCheck(): () => boolean {
+    const generation = this.#generation;
+    return () => this.#generation !== generation;
   }
 
   protected inCall(): boolean {
@@ -63,8 +70,8 @@ export class CallControl extends Emitter<CallEvents> {
   protected set(change: Partial<CallState>): void {
     this.#state = { ...this.#state, ...change };
     const { phase, inviteID, roomID, media } = this.#state;
-    if (phase === 'idle' || phase === 'ringing') this.store.clear();
-    else this.store.write({ deviceID: this.client.deviceID, inviteID, roomID, media, invites: [...this.invites] });
+    if (phase === 'idle' || phase === 'ringing') this.storage.clear();
+    else this.storage.write({ deviceID: this.client.deviceID, inviteID, roomID, media, invites: [...this.invites] });
     this.emit('onCallState', this.#state);
   }
 
@@ -72,12 +79,14 @@ export class CallControl extends Emitter<CallEvents> {
     if (userID && userID !== this.client.userID) this.set({ people: { ...this.#state.people, [userID]: part } });
   }
 
-  /** Marks this tab as the one that is in a call, so that the others do not ring. */
-  protected async occupy(): Promise<void> {
+  /** Marks this tab as in a call, so that other tabs do not ring. */
+  protected async acquireCallLock(): Promise<void> {
     await (this.#lock ??= exclusive(`beckon.incall.${this.client.userID}`));
   }
 
-  /** Ends the call here. What the server is to hear of it is awaited by who wants to know. */
+  /**
+   * Ends the call on this device at once. It resolves when the server has answered the requests that follow from it.
+   */
   protected async end(reason: EndReason, error?: Error, leave = true): Promise<void> {
     const state = this.#state;
     if (state.phase === 'idle') return;
@@ -88,36 +97,36 @@ export class CallControl extends Emitter<CallEvents> {
     const together = Object.values(state.people).includes('in');
     const invites =
       state.phase !== 'ringing' &&
-      (state.inviter === this.client.userID || this.asked) &&
+      (state.inviter === this.client.userID || this.joining) &&
       waiting &&
       !together &&
       reason !== 'elsewhere'
         ? [...this.invites]
         : [];
     const entered = this.room.roomID === state.roomID;
-    this.#turn++;
+    this.#generation++;
     this.invites.clear();
     this.set({ ...idle });
     this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
-    const told: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID, state.deadline));
-    if (leave && entered) told.push(this.room.exitRoom());
-    else if (leave && state.phase === 'connecting' && !this.asked)
-      told.push(this.client.exitRoom({ roomID: state.roomID }).catch(over));
-    await Promise.all(told);
+    const requests: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID, state.deadline));
+    if (leave && entered) requests.push(this.room.exitRoom());
+    else if (leave && state.phase === 'connecting' && !this.joining)
+      requests.push(this.client.exitRoom({ roomID: state.roomID }).catch(ignoreRefusal));
+    await Promise.all(requests);
   }
 
   /**
-   * Enters the call's room and opens the devices. An unreachable media server is retried for some time; any other failure
-   * ends the call.
+   * Enters the room of the call and opens microphone and camera. An unreachable media server is retried for
+   * mediaRetryTime; any other failure ends the call.
    */
   protected async enter(until = 0): Promise<void> {
     const { roomID, media } = this.#state;
-    const gone = this.same();
+    const gone = this.overCheck();
     try {
       await this.room.enterRoom({ roomID });
     } catch (err) {
       if (gone() || this.room.roomID === roomID) return;
-      until ||= performance.now() + mediaPatience;
+      until ||= performance.now() + mediaRetryTime;
       if (
         (err as BeckonError).code !== Code.NoMedia ||
         (performance.now() > until && this.#state.phase !== 'reconnecting')
@@ -143,54 +152,54 @@ export class CallControl extends Emitter<CallEvents> {
     ]);
   }
 
-  protected giveUpLater(): void {
+  protected endUnlessResumed(): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       if (this.#state.phase === 'reconnecting') void this.end('lost');
-    }, patience);
+    }, resumeTimeout);
   }
 
-  /** Cancels, also when the server is away for a time; whose answer was first is told that nobody is there any more. */
+  /** Cancels an invitation, with retries until its deadline. A user that accepted first is removed from the room. */
   async #cancel(inviteID: string, roomID: string, deadline: number): Promise<void> {
     try {
       await this.client.cancel({ inviteID });
     } catch (err) {
-      over(err);
+      ignoreRefusal(err);
       const { won, code } = err as BeckonError;
       if (code === Code.Timeout && (!deadline || this.client.now() < deadline) && !this.disposed.signal.aborted)
         return this.#cancel(inviteID, roomID, deadline);
       if (won?.action === 'accept' && won.userID)
-        await this.client.setRoomRole({ roomID, userID: won.userID, role: 'none' }).catch(over);
+        await this.client.setRoomRole({ roomID, userID: won.userID, role: 'none' }).catch(ignoreRefusal);
     }
   }
 
-  /** Whether somebody may still answer. */
+  /** Reports whether an answer is outstanding. */
   protected waiting(): boolean {
     return Object.values(this.#state.people).some((p) => p === 'invited' || p === 'ringing');
   }
 
-  /** Tries to become the tab that plays the ring tone, for as long as this telephone is there. */
-  protected lead(): void {
-    if (this.#state.leader || this.#leading || typeof navigator === 'undefined' || !navigator.locks) return;
-    this.#leading = true;
+  /** Waits for the lock of the tab that plays the ring tone, and holds it until dispose. */
+  protected acquireRingLock(): void {
+    if (this.#state.leader || this.#awaitingRingLock || typeof navigator === 'undefined' || !navigator.locks) return;
+    this.#awaitingRingLock = true;
     const { signal } = this.disposed;
     navigator.locks
       .request(`beckon.ring.${this.client.userID}`, { signal }, () => {
         this.set({ leader: true });
         return new Promise<void>((release) => signal.addEventListener('abort', () => release()));
       })
-      .catch(() => undefined); // given up before it came
+      .catch(() => undefined); // aborted by dispose
   }
 
-  /** The room let this device go. */
+  /** Handles the end of this device's stay in the room. */
   protected roomLeft(reason: LeaveReason): void {
     if (reason === 'mediaLost') {
       if (this.#state.since) {
-        // somebody was there: they may come back, too
+        // the others may return, too
         this.set({ phase: 'reconnecting' });
-        this.giveUpLater();
+        this.endUnlessResumed();
       }
-      const gone = this.same();
+      const gone = this.overCheck();
       setTimeout(() => {
         if (!gone() && !this.room.roomID) void this.enter();
       }, 1000);
@@ -203,7 +212,7 @@ export class CallControl extends Emitter<CallEvents> {
     );
   }
 
-  /** Stops ringing when its time is over and the server could not say so. */
+  /** Stops ringing 3 s after the deadline, in case the event of the server is lost. */
   protected ringUntil(): void {
     clearTimeout(this.timer);
     const { deadline } = this.#state;
@@ -216,18 +225,18 @@ export class CallControl extends Emitter<CallEvents> {
     );
   }
 
-  protected accepted(who: string): void {
-    this.setPart(who, this.#state.people[who] === 'in' ? 'in' : 'accepted');
+  protected accepted(userID: string): void {
+    this.setPart(userID, this.#state.people[userID] === 'in' ? 'in' : 'accepted');
     if (this.#state.phase === 'calling') this.set({ phase: 'connecting' });
   }
 
-  protected refused(who: string[], part: 'declined' | 'busy' | 'noAnswer'): void {
+  protected refused(users: string[], part: 'declined' | 'busy' | 'noAnswer'): void {
     const people = { ...this.#state.people };
-    for (const u of who) if (u in people && people[u] !== 'in') people[u] = part;
+    for (const u of users) if (u in people && people[u] !== 'in') people[u] = part;
     this.set({ people });
     const all = Object.values(people);
     if (
-      (this.#state.phase === 'calling' || this.asked) &&
+      (this.#state.phase === 'calling' || this.joining) &&
       all.every((p) => p === 'declined' || p === 'busy' || p === 'noAnswer')
     )
       void this.end(all.every((p) => p === all[0]) ? part : 'declined');

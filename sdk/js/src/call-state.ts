@@ -1,22 +1,22 @@
-// What a call is, without a word about how it comes about.
+// The state of a call, and its data in invitations.
 import { BeckonError, Code } from './error.js';
 import type { Schemas } from './schema.js';
 
 export type Media = 'video' | 'audio';
 
-/** Where a call stands on this device. */
+/** The phase of the call on this device. */
 export type Phase =
   | 'idle' // no call
-  | 'calling' // this device calls, nobody has answered
-  | 'ringing' // somebody calls this user
-  | 'connecting' // answered; on the way into the room
-  | 'connected' // somebody else is in the room
-  | 'reconnecting'; // the other went without a word, or the room was lost: they may come back
+  | 'calling' // outgoing, no answer yet
+  | 'ringing' // incoming
+  | 'connecting' // answered, entering the room
+  | 'connected' // another user is in the room
+  | 'reconnecting'; // all others left without hanging up, or the room was lost: waiting for their return
 
-/** What became of somebody in a call. */
+/** The state of another user in a call. */
 export type Part = 'invited' | 'ringing' | 'accepted' | 'in' | 'left' | 'declined' | 'busy' | 'noAnswer' | 'cancelled';
 
-/** A call as it stands. It is a new object at each change. */
+/** A snapshot of a call. Each change makes a new object. */
 export interface CallState {
   readonly phase: Phase;
   readonly inviteID: string;
@@ -24,44 +24,47 @@ export interface CallState {
   readonly inviter: string;
   readonly groupID: string;
   readonly media: Media;
-  /** Everybody else in it, and what became of them. */
+  /** The other users of the call and their states. */
   readonly people: Readonly<Record<string, Part>>;
-  /** Server time until which it rings; 0 = without end. */
+  /** Server time at which ringing ends, in milliseconds; 0 = no limit. */
   readonly deadline: number;
-  /** Server time since when somebody else is in the room; 0 = nobody yet. Shown only: the record's duration is the server's. */
+  /**
+   * Server time at which another user first entered, in milliseconds; 0 = none yet. For display: records have their
+   * own.
+   */
   readonly since: number;
-  /** Whether this tab is the one of its browser that plays the ring tone. */
+  /** True in the one tab of the browser that plays the ring tone. */
   readonly leader: boolean;
 }
 
-/** Why a call ended on this device. */
+/** The reason of the end of a call on this device. */
 export type EndReason =
   | 'hangup' // this device hung up
-  | 'remoteHangup' // the other did, or a host closed the room
+  | 'remoteHangup' // the other side did, or a host closed the room
   | 'declined'
   | 'busy'
-  | 'noAnswer' // by all who were asked
+  | 'noAnswer' // from none of the invitees
   | 'cancelled' // by the caller
-  | 'elsewhere' // another device or tab of this user took or refused it
-  | 'lost' // nobody came back, or the media server is gone
+  | 'elsewhere' // answered or declined on another device or tab of this user
+  | 'lost' // no return in time, or no connection
   | 'failed'; // see error
 
 export interface CallEvents {
-  /** Every change. */
+  /** Any change of the call. */
   onCallState: CallState;
-  /** Somebody calls. */
+  /** An incoming call. */
   onIncomingCall: CallState;
   onCallEnded: { state: CallState; reason: EndReason; error?: Error };
-  /** No camera, no microphone, or no permission to use it: the call goes on without. */
+  /** A camera or microphone is missing or not permitted. The call continues without it. */
   onDeviceError: { device: 'camera' | 'microphone'; error: Error };
 }
 
-/** What the data of a call's invitation says. */
+/** The data field of a call's invitation. */
 export interface CallData {
   call: 1;
   media: Media;
-  join?: string; // asks the host to be let into the running call of this invitation
-  line_busy?: string; // in a reject: busy, in the original's words
+  join?: string; // a request to join the running call of this invitation
+  line_busy?: string; // in a reject: busy, as in the original
 }
 
 export const idle = {
@@ -85,12 +88,12 @@ export function readData(data: string): CallData | undefined {
   }
 }
 
-/** The data of a reject that says busy, in the original's words and ours. */
+/** Returns the data of a reject with reason busy, in the original's form and ours. */
 export function busyData(media: Media): string {
   return JSON.stringify({ call: 1, media, line_busy: 'line_busy' } satisfies CallData);
 }
 
-/** Whether a reject says busy: by its reason, or by its data as the original's clients do. */
+/** Reports whether a reject means busy, by its reason, or by its data as clients of the original send it. */
 export function saysBusy(reason = '', data = ''): boolean {
   if (reason === 'busy') return true;
   try {
@@ -101,8 +104,8 @@ export function saysBusy(reason = '', data = ''): boolean {
   }
 }
 
-/** Why an answer came too late. */
-export function lostTo(err: unknown): EndReason {
+/** Returns the end reason for a refused answer. */
+export function endReasonOf(err: unknown): EndReason {
   const won = (err as BeckonError).won;
   if (!won) return (err as BeckonError).code === Code.Over ? 'cancelled' : 'failed';
   return won.action === 'cancel' ? 'cancelled' : won.action === 'timeout' ? 'noAnswer' : 'elsewhere';
@@ -123,13 +126,13 @@ export function partOf(p: Schemas['Invitee']): Part {
   }
 }
 
-/** The parts of the invitees of an invitation. */
+/** Returns the states of the invitees of an invitation. */
 export function partsOf(v: Schemas['Invitation']): Record<string, Part> {
   return Object.fromEntries((v.invitees ?? []).map((p) => [p.userID, partOf(p)]));
 }
 
-/** A refusal because somebody else was first changes nothing here: the events tell. */
-export function over(err: unknown): undefined {
+/** Ignores refusals by the server: the outcome arrives as events. Other errors are thrown. */
+export function ignoreRefusal(err: unknown): undefined {
   if (err instanceof BeckonError) return undefined;
   throw err;
 }
@@ -138,7 +141,10 @@ const every: Record<keyof CallEvents, 1> = { onCallState: 1, onIncomingCall: 1, 
 
 export const callEvents: ReadonlySet<string> = new Set(Object.keys(every));
 
-/** The others whom a cancel or timeout ends, while it goes on for this user: no callback is raised for it where it rings. */
+/**
+ * Returns the other users for which a cancel or timeout ends an invitation that stays open for this user. No callback
+ * is raised for it while this device rings.
+ */
 export function endedOthers(m: Schemas['Signaling'], me: string): string[] {
   return m.over || (m.actionType !== 2 && m.actionType !== 5) ? [] : (m.inviteeList ?? []).filter((u) => u !== me);
 }

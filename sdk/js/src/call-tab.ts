@@ -1,7 +1,7 @@
 import type { Media } from './call-state.js';
 import { readJSON, storageOf, writeJSON } from './storage.js';
 
-/** What a tab remembers of its call over a reload. */
+/** The call of a tab, kept over a reload. */
 export interface Kept {
   deviceID: string;
   inviteID: string;
@@ -10,7 +10,7 @@ export interface Kept {
   invites: string[];
 }
 
-export interface Remembered {
+export interface CallStorage {
   read(): Kept | undefined;
   write(kept: Kept): void;
   clear(): void;
@@ -18,8 +18,8 @@ export interface Remembered {
 
 const key = 'beckon.call';
 
-/** Where a tab remembers its call. Where nothing may be stored it forgets. */
-export function remember(): Remembered {
+/** Returns the storage of the call of this tab. Without session storage nothing is kept. */
+export function callStorage(): CallStorage {
   const storage = storageOf('sessionStorage');
   return {
     read: () => readJSON<Kept>(storage, key),
@@ -34,18 +34,21 @@ export function remember(): Remembered {
   };
 }
 
-/** Takes a lock that one tab of this browser has at a time, and answers how to give it back. Outside of a browser nobody else wants it. */
+/**
+ * Takes a lock that one tab of this browser holds at a time, if it is free, and returns the function that releases it.
+ * Without the Web Locks API, as outside of browsers, it does nothing.
+ */
 export function exclusive(name: string): Promise<() => void> {
   if (typeof navigator === 'undefined' || !navigator.locks) return Promise.resolve(() => {});
   return new Promise((resolve) => {
     void navigator.locks.request(name, { ifAvailable: true }, (lock) => {
-      if (!lock) return resolve(() => {}); // another tab is in a call; the server decides whose it is
+      if (!lock) return resolve(() => {}); // another tab is in a call: the server decides between them
       return new Promise<void>((release) => resolve(release));
     });
   });
 }
 
-/** Whether another tab of this browser has a lock. */
+/** Reports whether a tab of this browser holds a lock. */
 export async function heldElsewhere(name: string): Promise<boolean> {
   if (typeof navigator === 'undefined' || !navigator.locks) return false;
   const { held } = await navigator.locks.query();

@@ -3,8 +3,8 @@ import { CallControl } from './call-control.js';
 import {
   busyData,
   endedOthers,
-  lostTo,
-  over,
+  endReasonOf,
+  ignoreRefusal,
   partOf,
   partsOf,
   readData,
@@ -21,20 +21,23 @@ import type { InvitationEvents } from './ledger.js';
 import { Room } from './room.js';
 
 /**
- * Calls is the telephone of this user: one call at a time over invitations and a room. The server decides every race; this keeps
- * step with it on each device and tab, and survives a reload in mid-call. Make one per client, before it connects.
+ * Calls places and receives the calls of this user, one at a time, with invitations and a media room. The server
+ * decides all races; Calls follows its decisions on each device and tab, and resumes a call after a page reload. Create
+ * one per client, before it connects.
  */
 export class Calls extends CallControl {
-  #over = new Set<string>(); // invitations that ended, perhaps while they were looked at
+  #over = new Set<string>(); // ended invitations: an incoming call may end while it is looked up
   #offs: (() => void)[] = [];
 
   constructor(client: Client, room = new Room(client)) {
     super(client, room);
-    this.#follow();
-    globalThis.addEventListener?.('pagehide', this.#pageGoes);
+    this.#subscribe();
+    globalThis.addEventListener?.('pagehide', this.#onPageHide);
   }
 
-  /** Calls one person, several, or members of a group. It resolves when the server has the call; what happens then comes as events. */
+  /**
+   * Calls one user, several, or members of a group. It resolves when the server has accepted the call; events follow.
+   */
   async call(
     to: { userID?: string; userIDs?: string[]; groupID?: string },
     options: { media?: Media; timeout?: number } = {},
@@ -53,7 +56,7 @@ export class Calls extends CallControl {
       media,
       people: Object.fromEntries(users.map((u) => [u, 'invited'])),
     });
-    await this.occupy();
+    await this.acquireCallLock();
     if (gone()) return this.state;
     const common = {
       inviteID,
@@ -68,9 +71,9 @@ export class Calls extends CallControl {
         : users.length === 1
           ? await this.client.invite({ invitee: users[0]!, mergeGlare: true, ...common })
           : await this.client.invite({ inviteeList: users, ...common });
-      if (gone()) return this.state; // hung up meanwhile, and cancelled
+      if (gone()) return this.state; // hung up and cancelled by now
       if (res.merged) {
-        // both called each other: it is one call now
+        // glare: both users called each other, and the calls are merged
         this.invites.add(res.inviteID);
         this.set({
           phase: 'connecting',
@@ -83,36 +86,36 @@ export class Calls extends CallControl {
       }
       void this.enter();
     } catch (err) {
-      if (!gone()) void this.end('failed', err as Error); // which also cancels: the invite may have taken effect
+      if (!gone()) void this.end('failed', err as Error); // also cancels: the invite may have taken effect
       throw err;
     }
     return this.state;
   }
 
-  /** Answers the call that rings. */
+  /** Answers the incoming call. */
   async answer(options: { media?: Media } = {}): Promise<void> {
     const { phase, inviteID, inviter, roomID } = this.state;
     if (phase !== 'ringing') throw new BeckonError({ code: Code.Over, message: 'no call rings on this device' });
-    const gone = this.same();
+    const gone = this.overCheck();
     this.set({ phase: 'connecting', media: options.media ?? this.state.media });
-    await this.occupy();
+    await this.acquireCallLock();
     if (gone()) return;
     try {
       await this.client.accept({ inviteID });
     } catch (err) {
-      if (!gone()) void this.end(lostTo(err), err as Error);
+      if (!gone()) void this.end(endReasonOf(err), err as Error);
       throw err;
     }
     if (gone()) {
-      // hung up while the answer was on its way
-      await this.client.exitRoom({ roomID }).catch(over);
+      // hung up before the response
+      await this.client.exitRoom({ roomID }).catch(ignoreRefusal);
       return;
     }
     this.setPart(inviter, 'accepted');
     await this.enter();
   }
 
-  /** Refuses the call that rings. */
+  /** Declines the incoming call. */
   async decline(reason = 'declined'): Promise<void> {
     const { phase, inviteID, media } = this.state;
     if (phase !== 'ringing') return;
@@ -123,16 +126,16 @@ export class Calls extends CallControl {
   #reject(inviteID: string, reason: string, media: Media): Promise<unknown> {
     return this.client
       .reject({ inviteID, reason, ...(reason === 'busy' ? { data: busyData(media) } : {}) })
-      .catch(over);
+      .catch(ignoreRefusal);
   }
 
-  /** Ends the call here: cancels while nobody has answered, else leaves. */
+  /** Ends the call on this device: cancels it before the first answer, else leaves it. */
   async hangup(): Promise<void> {
     if (this.state.phase === 'ringing') return this.decline();
-    await this.end('hangup'); // of nothing, when there is no call
+    await this.end('hangup'); // no-op without a call
   }
 
-  /** Invites more people into the running call. */
+  /** Invites more users into the call. timeout is in seconds. */
   async inviteMore(userIDs: string[], timeout = 30): Promise<void> {
     const { roomID, groupID, media, phase } = this.state;
     if (phase === 'idle' || phase === 'ringing')
@@ -153,7 +156,7 @@ export class Calls extends CallControl {
     await (groupID ? this.client.inviteInGroup({ groupID, ...common }) : this.client.invite(common));
   }
 
-  /** Asks to be let into a call that one was invited to and did not answer in time. Its caller's device lets one in. */
+  /** Requests to join a call after its invitation has timed out. A device of the inviter admits this one. */
   async join(call: { roomID: string; inviteID: string; inviter: string; media?: Media }): Promise<void> {
     const media = call.media ?? 'video';
     const inviteID = newID();
@@ -165,8 +168,8 @@ export class Calls extends CallControl {
       media,
       people: { [call.inviter]: 'invited' },
     });
-    this.asked = true;
-    await this.occupy();
+    this.joining = true;
+    await this.acquireCallLock();
     if (gone()) return;
     try {
       await this.client.invite({
@@ -181,7 +184,7 @@ export class Calls extends CallControl {
     }
   }
 
-  /** Turns the cameras off; between two people, of both. */
+  /** Closes the camera; in a call of two users, on both sides. */
   async switchToAudio(): Promise<void> {
     this.set({ media: 'audio' });
     await this.room.closeCamera();
@@ -189,15 +192,16 @@ export class Calls extends CallControl {
   }
 
   /**
-   * Enters a call that was answered without this page, in the notification that opened it. A call that rings still goes on
-   * ringing: opening a link does not answer it.
+   * Enters a call that was answered in the notification that opened this page. A call without an answer keeps ringing:
+   * opening a link does not answer it.
    */
   async pickUp(inviteID: string): Promise<void> {
     const { invitation: v, mine } = await this.client.getInvitation({ inviteID });
     if (mine?.state === 'open') return;
     if (!v?.roomID || mine?.state !== 'accepted')
       throw new BeckonError({ code: Code.Over, message: 'the call is over', invitation: v });
-    if (this.state.phase === 'ringing') await this.end('elsewhere', undefined, false); // it was this one, as the page knew it before
+    // The page may still show this call as ringing.
+    if (this.state.phase === 'ringing') await this.end('elsewhere', undefined, false);
     const people = partsOf(v);
     people[v.inviter] = 'accepted';
     delete people[this.client.userID];
@@ -211,11 +215,11 @@ export class Calls extends CallControl {
       people,
       deadline: v.deadline ?? 0,
     });
-    await this.occupy();
+    await this.acquireCallLock();
     if (!gone()) await this.enter();
   }
 
-  /** Comes back into a call that this user left and that goes on. It rejects with 8010 when the call is over. */
+  /** Enters a running call again after leaving it. It rejects with 8010 if the call is over. */
   async rejoin(call: { roomID?: string; callID?: string; media?: Media }): Promise<void> {
     const client = this.client;
     const roomID =
@@ -240,22 +244,22 @@ export class Calls extends CallControl {
       media,
       people,
     });
-    await this.occupy();
+    await this.acquireCallLock();
     if (!gone()) await this.enter();
   }
 
-  /** Goes on with the call that this tab was in before a reload. It happens by itself with the first connection. */
+  /** Resumes the call that this tab was in before a reload. It runs by itself on connect. */
   async resume(): Promise<void> {
-    const kept = this.store.read();
-    this.store.clear();
-    if (!kept || kept.deviceID !== this.client.deviceID || this.inCall()) return; // a copied tab is another device
+    const kept = this.storage.read();
+    this.storage.clear();
+    if (!kept || kept.deviceID !== this.client.deviceID || this.inCall()) return; // a duplicated tab is another device
     const [answer, room] = await Promise.all([
       this.client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined),
       this.client.getRoom({ roomID: kept.roomID }).catch(() => undefined),
     ]);
     const v = answer?.invitation;
     const mine = v?.inviter === this.client.userID || answer?.mine?.state === 'accepted';
-    if (!v || !mine || !room || this.inCall() || (v.over && !room.call)) return; // it ended meanwhile
+    if (!v || !mine || !room || this.inCall() || (v.over && !room.call)) return; // over by now
     const people = partsOf(v);
     if (v.inviter !== this.client.userID) people[v.inviter] = 'accepted';
     delete people[this.client.userID];
@@ -272,35 +276,35 @@ export class Calls extends CallControl {
       since,
     });
     for (const id of kept.invites) this.invites.add(id);
-    await this.occupy();
+    await this.acquireCallLock();
     if (gone()) return;
-    if (since) this.giveUpLater();
+    if (since) this.endUnlessResumed();
     await this.enter();
   }
 
-  /** Lets go of everything: the room, the locks, the client. A call under way is hung up. */
+  /** Hangs up, leaves the room, releases the locks and unsubscribes from the client. */
   async dispose(): Promise<void> {
     this.disposed.abort();
-    await this.hangup().catch(over);
+    await this.hangup().catch(ignoreRefusal);
     for (const off of this.#offs) off();
-    globalThis.removeEventListener?.('pagehide', this.#pageGoes);
+    globalThis.removeEventListener?.('pagehide', this.#onPageHide);
   }
 
-  /** The page goes while it calls: nobody is there who could be answered. Whether it is closed or loaded again cannot be known. */
-  #pageGoes = (): void => {
+  /** Cancels an outgoing call when the page unloads. A reload looks the same as a close. */
+  #onPageHide = (): void => {
     if (this.state.phase !== 'calling') return;
     for (const inviteID of this.invites) this.client.callOnLeave('cancel', { inviteID });
-    this.store.clear();
+    this.storage.clear();
   };
 
-  /** Follows what the client and the room tell. */
-  #follow(): void {
+  /** Subscribes to the events of the client and the room. */
+  #subscribe(): void {
     const { room } = this;
     const client = this.client;
     const ours = (inviteID: string): boolean => this.state.phase !== 'idle' && this.invites.has(inviteID);
     this.#offs = [
       client.on('onConnected', () => {
-        this.lead();
+        this.acquireRingLock();
         void this.resume();
       }),
       client.on('onSignaling', (m) => {
@@ -311,9 +315,10 @@ export class Calls extends CallControl {
       }),
       client.on('onReceiveNewInvitation', (e) => void this.#incoming(e)),
       client.on('onKickedOffline', () => void this.end('lost')),
+      // The media connection does not depend on the server's.
       client.on('onDisconnected', () => {
         if (this.state.phase !== 'connected' || !room.roomID) void this.end('lost');
-      }), // the room goes on without the server's link
+      }),
       client.on('onInviteeRinging', (e) => {
         if (ours(e.inviteID) && this.state.people[e.invitee] === 'invited') this.setPart(e.invitee, 'ringing');
       }),
@@ -341,7 +346,7 @@ export class Calls extends CallControl {
         else if (e.action === 'cancel') this.cancelled(e.inviteeList);
       }),
       client.on('onCallRecord', ({ call }) => {
-        // the server's word that the call is over
+        // written by the server at the end of a call
         if (call.roomID === this.state.roomID && this.state.phase !== 'ringing') void this.end('remoteHangup');
       }),
       client.on('onRoomRoleChanged', (e) => {
@@ -364,7 +369,7 @@ export class Calls extends CallControl {
         this.setPart(userID, 'left');
         if (room.remoteUsers.length > 0 || this.waiting()) return;
         this.set({ phase: 'reconnecting' });
-        this.giveUpLater();
+        this.endUnlessResumed();
       }),
       room.on('onExitRoom', ({ roomID, reason }) => {
         if (roomID === this.state.roomID) this.roomLeft(reason);
@@ -382,7 +387,7 @@ export class Calls extends CallControl {
     ];
   }
 
-  /** Remembers for a while what is over. */
+  /** Notes an ended invitation, up to 1000. */
   #ended(inviteID: string): void {
     this.#over.add(inviteID);
     if (this.#over.size > 1000) this.#over.delete(this.#over.values().next().value as string);
@@ -392,13 +397,13 @@ export class Calls extends CallControl {
     const data = readData(e.data);
     const me = this.client.userID;
     if (!data || e.notice || e.inviter === me || (!e.everyone && !e.inviteeList.includes(me))) return;
-    if (data.join && this.asked && e.inviter === this.state.inviter) return this.#comeIn(e.inviteID);
-    if (data.join) return this.#letIn(e.inviteID, e.inviter, data.join);
+    if (data.join && this.joining && e.inviter === this.state.inviter) return this.#acceptAdmission(e.inviteID);
+    if (data.join) return this.#admit(e.inviteID, e.inviter, data.join);
     const busy = async (): Promise<void> => {
       if (!this.invites.has(e.inviteID)) await this.#reject(e.inviteID, 'busy', data.media);
     };
     if (this.inCall()) return busy();
-    if (await heldElsewhere(`beckon.incall.${me}`)) return; // the tab that is in a call says busy
+    if (await heldElsewhere(`beckon.incall.${me}`)) return; // the tab in a call answers busy
     const { invitation, mine } = await this.client
       .getInvitation({ inviteID: e.inviteID })
       .catch(() => ({ invitation: undefined, mine: undefined }));
@@ -424,34 +429,37 @@ export class Calls extends CallControl {
       this.ringUntil();
     } catch (err) {
       if (!gone() && this.state.phase === 'ringing' && err instanceof BeckonError && err.code === Code.Over)
-        void this.end(lostTo(err));
+        void this.end(endReasonOf(err));
     }
   }
 
-  /** Lets somebody into the call who was invited to it and comes late. Only the device that is in that call answers. */
-  async #letIn(inviteID: string, who: string, call: string): Promise<void> {
+  /**
+   * Admits a late invitee to the call: accepts the request and sends a new invitation. Only the device in the call
+   * does.
+   */
+  async #admit(inviteID: string, userID: string, call: string): Promise<void> {
     if (!this.invites.has(call) || this.state.phase === 'ringing') return;
     const { people, roomID, media } = this.state;
-    if (!(who in people)) return void this.client.reject({ inviteID, reason: 'ended' }).catch(over);
-    this.setPart(who, 'accepted');
-    const gone = this.same();
-    await this.client.accept({ inviteID }).catch(over);
-    if (gone()) return; // hung up meanwhile: an invitation would open the room again
+    if (!(userID in people)) return void this.client.reject({ inviteID, reason: 'ended' }).catch(ignoreRefusal);
+    this.setPart(userID, 'accepted');
+    const gone = this.overCheck();
+    await this.client.accept({ inviteID }).catch(ignoreRefusal);
+    if (gone()) return; // hung up: an invitation would open the room again
     await this.client
       .invite({
-        invitee: who,
+        invitee: userID,
         roomID,
         timeout: 10,
         data: JSON.stringify({ call: 1, media, join: call } satisfies CallData),
       })
-      .catch(over);
+      .catch(ignoreRefusal);
   }
 
-  /** Takes the invitation of whoever lets this device in late. */
-  async #comeIn(inviteID: string): Promise<void> {
-    this.asked = false;
-    const gone = this.same();
-    await this.client.accept({ inviteID }).catch(over);
+  /** Accepts the invitation that admits this device to a running call. */
+  async #acceptAdmission(inviteID: string): Promise<void> {
+    this.joining = false;
+    const gone = this.overCheck();
+    await this.client.accept({ inviteID }).catch(ignoreRefusal);
     if (!gone()) await this.enter();
   }
 }

@@ -2,45 +2,45 @@ import { Centrifuge, type ServerPublicationContext, type ServerSubscribedContext
 import { Emitter } from './emitter.js';
 import { deviceOfTab } from './device.js';
 import { BeckonError, Code } from './error.js';
-import { eventNames, originalOf, tellEvent, type Events, type WireEvent } from './events.js';
+import { eventNames, originalOf, raiseEvent, type Events, type WireEvent } from './events.js';
 import { post, upload, type FileKind, type HTTP } from './http.js';
 import { newID } from './id.js';
 import { Ledger, maxNamed, type Notice } from './ledger.js';
 import type { Options } from './options.js';
 import { PendingCalls } from './pending.js';
-import { Keeper, keyOf, ownerOf, readKept } from './position.js';
-import { verbs, type Request, type Response, type Schemas, type Verbs } from './schema.js';
-import { spared, storageOf, type Storage } from './storage.js';
+import { PositionWriter, keyOf, ownerOf, readSaved } from './position.js';
+import { methods, type Request, type Response, type Schemas, type Verbs } from './schema.js';
+import { withoutBrokenStorage, storageOf, type Storage } from './storage.js';
 
-/** One event on its way to the program. */
+/** A received event, not yet processed. */
 interface Arrival {
   timeline: string;
   seq: number;
   event: WireEvent;
 }
 
-/** How long the facts of an unknown invitation may take, and how long missed events of ended ones are waited for, in milliseconds. */
+/** Timeouts for facts of unknown invitations and for missed events of ended ones, in milliseconds. */
 const factsTime = 3000;
 const endedTime = 2000;
 
 type Welcome = Schemas['Welcome'];
 
-/** The transport's code for a token that has expired, when there is no function to get another. */
-const unauthorized = 1;
-const expired = 'the token has expired; give a new one, or a function that gets one';
+/** The transport's code for an expired token without a function that gets a new one. */
+const expiredCode = 1;
+const expiredText = 'the token has expired; give a new one, or a function that gets one';
 
-/** Errors of the transport after which a call is sent again: its time was over, or the connection closed. */
-const passing = new Set([1, 11]);
+/** Errors of the transport after which a call is retried: timeout, connection closed. */
+const retryable = new Set([1, 11]);
 
 /**
- * Client is one device of one user. Every verb of the server is a method; what happens comes as events.
- * A call that meets a lost connection is sent again until callTimeout, which is harmless: it carries a request id.
+ * Client is one device of one user. It has the methods of the server, and raises events.
+ * Calls are retried until callTimeout when the connection is lost; their request IDs make that safe.
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the methods are defined below
 export class Client extends Emitter<Events> {
-  /** This user, once connected. */
+  /** The user, set on connect. */
   userID = '';
-  /** This device, once connected. */
+  /** The device, set on connect. */
   deviceID = '';
   readonly server: string;
   #options: Options;
@@ -48,13 +48,13 @@ export class Client extends Emitter<Events> {
   #opening: Promise<Centrifuge> | undefined;
   #ledger = new Ledger();
   #welcome: Welcome | undefined;
-  #clock = { server: 0, local: 0 }; // the server's clock at a moment of this device's monotonic clock
+  #clock = { server: 0, local: 0 }; // server time and the monotonic clock at connect
   #queue: (Arrival | (() => unknown))[] = [];
   #pumping = false;
   #pending = new PendingCalls();
-  #ended: Schemas['Invitation'][] = []; // of the last welcome, as far as their events may still come
+  #ended: Schemas['Invitation'][] = []; // of the last welcome; their events may be outstanding
   #positions: Record<string, number> = {};
-  #keeper: Keeper | undefined;
+  #writer: PositionWriter | undefined;
   #storage: Storage | undefined;
   #token = '';
 
@@ -72,17 +72,19 @@ export class Client extends Emitter<Events> {
     this.#options = options;
   }
 
-  /** Whether the connection stands now. */
+  /** Reports whether the client is connected. */
   get connected(): boolean {
     return this.#link?.state === 'connected';
   }
 
-  /** The server's clock now, in milliseconds. It goes on with a monotonic clock: whoever sets the local date changes nothing. */
+  /** Returns the server time in milliseconds. It advances with a monotonic clock, independent of the local date. */
   now(): number {
     return this.#clock.server ? this.#clock.server + performance.now() - this.#clock.local : Date.now();
   }
 
-  /** Connects. It resolves when the server has answered, and rejects when it refuses; a server that is away is waited for. */
+  /**
+   * Connects. It resolves with the welcome of the server and rejects if it refuses. An unreachable server is retried.
+   */
   async connect(): Promise<Schemas['Welcome']> {
     await (this.#opening ??= this.#open());
     if (this.#welcome && this.connected) return this.#welcome;
@@ -94,10 +96,10 @@ export class Client extends Emitter<Events> {
           this.#link!.once('connected', () => resolve());
           this.#link!.once('disconnected', (c) => {
             const code =
-              c.code === unauthorized ? Code.TokenExpired : c.code === 4500 ? Code.TokenRefused : Code.Disconnected;
+              c.code === expiredCode ? Code.TokenExpired : c.code === 4500 ? Code.TokenRefused : Code.Disconnected;
             const gone = new BeckonError({
               code,
-              message: `the server refused the connection: ${c.code === unauthorized ? expired : c.reason}`,
+              message: `the server refused the connection: ${c.code === expiredCode ? expiredText : c.reason}`,
             });
             ended.abort(gone);
             reject(gone);
@@ -119,11 +121,11 @@ export class Client extends Emitter<Events> {
     this.#storage = storage === undefined ? device.storage : storage || undefined;
     this.#token = typeof token === 'string' ? token : '';
     const platform = this.#options.platform ?? (typeof window === 'undefined' ? 'node' : 'web');
-    const link = spared(
+    const link = withoutBrokenStorage(
       () =>
         new Centrifuge(`${this.server.replace(/^http/, 'ws')}/connection/websocket`, {
           ...(typeof token === 'string' ? { token } : { getToken: async () => (this.#token = await token()) }),
-          getData: async () => ({ deviceID: device.id, platform, ...(await this.#before(device.id)) }),
+          getData: async () => ({ deviceID: device.id, platform, ...(await this.#connectData(device.id)) }),
           minReconnectDelay: 200,
           maxReconnectDelay: 5000,
           ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
@@ -134,28 +136,28 @@ export class Client extends Emitter<Events> {
     return (this.#link = link);
   }
 
-  /** What a device says at connect of the time before: the positions of a program that ran earlier, and the invitations that it holds. */
-  async #before(deviceID: string): Promise<object> {
+  /** Returns the connect data: positions saved by an earlier run of the program, and the open invitations. */
+  async #connectData(deviceID: string): Promise<object> {
     const more: { epoch?: string; positions?: Record<string, number>; held?: string[] } = {};
     if (!this.#welcome && this.#storage) {
       const owner = await ownerOf(this.#token);
-      const kept = owner.userID
-        ? readKept(this.#storage, keyOf(this.server, owner.userID, owner.deviceID ?? deviceID))
+      const saved = owner.userID
+        ? readSaved(this.#storage, keyOf(this.server, owner.userID, owner.deviceID ?? deviceID))
         : undefined;
-      if (kept) {
-        Object.assign(more, { epoch: kept.epoch, positions: kept.positions });
-        this.#positions = { ...kept.positions };
-        this.#ledger.restore(kept.held);
+      if (saved) {
+        Object.assign(more, { epoch: saved.epoch, positions: saved.positions });
+        this.#positions = { ...saved.positions };
+        this.#ledger.restore(saved.held);
       }
     }
     const held = Object.keys(this.#ledger.held());
     return held.length ? { ...more, held } : more;
   }
 
-  /** Ends the connection for good. Calls under way are refused. */
+  /** Closes the connection. Pending calls reject. */
   close(): void {
-    this.#keeper?.close();
-    this.#keeper = undefined;
+    this.#writer?.close();
+    this.#writer = undefined;
     this.#link?.disconnect();
   }
 
@@ -164,29 +166,29 @@ export class Client extends Emitter<Events> {
     link.on('connecting', (c) => this.emit('onConnecting', c));
     link.on('disconnected', (c) => {
       if (c.code === 4502) this.emit('onKickedOffline', { reason: c.reason });
-      const reason = c.code === unauthorized ? expired : c.reason;
-      if (c.code === unauthorized) this.emit('onUserSigExpired', { reason });
+      const reason = c.code === expiredCode ? expiredText : c.reason;
+      if (c.code === expiredCode) this.emit('onUserSigExpired', { reason });
       this.emit('onDisconnected', { code: c.code, reason });
-      this.#keeper?.close();
-      this.#keeper = undefined;
+      this.#writer?.close();
+      this.#writer = undefined;
     });
     link.on('message', (c) => {
       const notice = c.data as { type?: string; timelines?: string[] };
-      if (notice.type === 'reload') this.#put(() => this.#reload(notice.timelines ?? []));
+      if (notice.type === 'reload') this.#enqueue(() => this.#reload(notice.timelines ?? []));
     });
-    link.on('error', () => {}); // told by connecting and disconnected
+    link.on('error', () => {}); // reported by connecting and disconnected
     link.on('publication', (c: ServerPublicationContext) =>
-      this.#put({ timeline: c.channel, seq: c.offset ?? 0, event: c.data as WireEvent }),
+      this.#enqueue({ timeline: c.channel, seq: c.offset ?? 0, event: c.data as WireEvent }),
     );
     link.on('subscribed', (c: ServerSubscribedContext) => {
       const from = c.streamPosition?.offset;
-      if (from !== undefined && !c.hasRecoveredPublications) this.#put(() => this.#processed(c.channel, from));
-      if (c.wasRecovering && !c.recovered) this.#put(() => this.#reload([c.channel]));
+      if (from !== undefined && !c.hasRecoveredPublications) this.#enqueue(() => this.#processed(c.channel, from));
+      if (c.wasRecovering && !c.recovered) this.#enqueue(() => this.#reload([c.channel]));
     });
     link.on('unsubscribed', (c) =>
-      this.#put(() => {
+      this.#enqueue(() => {
         delete this.#positions[c.channel];
-        this.#keeper?.touch();
+        this.#writer?.touch();
       }),
     );
   }
@@ -199,41 +201,41 @@ export class Client extends Emitter<Events> {
     this.#clock = { server: w.serverTime, local: performance.now() };
     for (const t of Object.keys(this.#positions)) if (first && !(t in w.positions)) delete this.#positions[t];
     if (this.#storage) {
-      this.#keeper ??= new Keeper(this.#storage, keyOf(this.server, w.userID, w.deviceID), () => ({
+      this.#writer ??= new PositionWriter(this.#storage, keyOf(this.server, w.userID, w.deviceID), () => ({
         epoch: this.#welcome?.epoch ?? '',
         positions: this.#positions,
         held: this.#ledger.held(),
       }));
     }
     const ended = w.ended ?? [];
-    this.#put(async () => {
+    this.#enqueue(async () => {
       const todo = this.#ledger.snapshot(w.invitations, w.more ?? false, ended);
       this.emit('onConnected', w);
       for (const s of w.statuses ?? []) this.emit('onUserStatusChanged', s);
-      this.#tell(todo);
-      for (const v of ended) if (v.onlineUserOnly || (first && w.reload?.length)) this.#tell(this.#ledger.catchUp(v));
+      this.#raise(todo);
+      for (const v of ended) if (v.onlineUserOnly || (first && w.reload?.length)) this.#raise(this.#ledger.catchUp(v));
       this.#ended = ended;
-      if (ended.length) setTimeout(() => this.#put(() => this.#catchUp()), endedTime);
+      if (ended.length) setTimeout(() => this.#enqueue(() => this.#catchUp()), endedTime);
       if (w.reload?.length) this.emit('onReload', { timelines: w.reload });
-      const unsure = first ? [] : this.#ledger.unsure();
-      if (unsure.length) for (const v of await this.#look(unsure)) this.#tell(this.#ledger.catchUp(v));
+      const uncertain = first ? [] : this.#ledger.uncertain();
+      if (uncertain.length) for (const v of await this.#fetch(uncertain)) this.#raise(this.#ledger.catchUp(v));
     });
   }
 
-  /** Raises what became of ended invitations whose events did not come. */
+  /** Raises the outcomes of ended invitations whose events were missed. */
   #catchUp(): void {
-    for (const v of this.#ended.splice(0)) this.#tell(this.#ledger.catchUp(v));
+    for (const v of this.#ended.splice(0)) this.#raise(this.#ledger.catchUp(v));
   }
 
-  /** Notes that the program has everything of a timeline up to an offset. */
+  /** Advances the position of a timeline. */
   #processed(timeline: string, seq: number): void {
     if (seq <= (this.#positions[timeline] ?? -1)) return;
     this.#positions[timeline] = seq;
-    this.#keeper?.touch();
+    this.#writer?.touch();
   }
 
-  /** Asks how invitations stand. What is not answered in time is not known. */
-  async #look(inviteIDs: string[]): Promise<Schemas['Invitation'][]> {
+  /** Fetches invitations, as many as arrive within factsTime. */
+  async #fetch(inviteIDs: string[]): Promise<Schemas['Invitation'][]> {
     const list: Schemas['Invitation'][] = [];
     const ask = async (rest: string[]): Promise<void> => {
       const { data } = (await this.#link!.rpc('listInvitations', { inviteIDs: rest })) as {
@@ -241,7 +243,8 @@ export class Client extends Emitter<Events> {
       };
       const some = data.invitations ?? [];
       list.push(...some);
-      if (data.more && some.length) await ask(rest.filter((id) => !some.some((v) => v.inviteID === id))); // one answer is bounded
+      // Responses are limited in size.
+      if (data.more && some.length) await ask(rest.filter((id) => !some.some((v) => v.inviteID === id)));
     };
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
@@ -251,7 +254,7 @@ export class Client extends Emitter<Events> {
     return [...list];
   }
 
-  /** Learns the invitations of an event, and of those that wait behind it, that this device has not heard of. */
+  /** Fetches the facts of unknown invitations, for this event and those queued behind it. */
   async #learn(m: Schemas['Signaling']): Promise<void> {
     const asked = new Map<string, Schemas['Signaling']>();
     for (const a of [{ event: m as WireEvent }, ...this.#queue]) {
@@ -259,22 +262,22 @@ export class Client extends Emitter<Events> {
       const s = a.event as Schemas['Signaling'];
       if (!asked.has(s.inviteID) && this.#ledger.unknown(s)) asked.set(s.inviteID, s);
     }
-    for (const v of await this.#look([...asked.keys()])) {
+    for (const v of await this.#fetch([...asked.keys()])) {
       const s = asked.get(v.inviteID);
       if (s) this.#ledger.learn(v, s.time - 1);
       asked.delete(v.inviteID);
     }
-    for (const s of asked.values()) this.#ledger.forgo(s);
+    for (const s of asked.values()) this.#ledger.assumeKnown(s);
   }
 
   #reload(timelines: string[]): void {
     this.#catchUp();
-    this.#tell(this.#ledger.reload(this.#welcome?.invitations ?? [], this.#welcome?.more ?? false));
+    this.#raise(this.#ledger.reload(this.#welcome?.invitations ?? [], this.#welcome?.more ?? false));
     this.emit('onReload', { timelines });
   }
 
-  /** Queues what arrived. One after another, and none about an invitation before this device's own call about it has its answer. */
-  #put(arrival: Arrival | (() => unknown)): void {
+  /** Queues an event. Events run in order; those of an invitation wait for this device's pending calls about it. */
+  #enqueue(arrival: Arrival | (() => unknown)): void {
     this.#queue.push(arrival);
     if (!this.#pumping) {
       this.#pumping = true;
@@ -293,7 +296,7 @@ export class Client extends Emitter<Events> {
         await this.#pending.settled(m);
         if (this.#ledger.unknown(m)) await this.#learn(m);
       }
-      this.#arrived(next);
+      this.#deliver(next);
       if (next.seq) this.#processed(next.timeline, next.seq);
     }
     this.#pumping = false;
@@ -305,9 +308,9 @@ export class Client extends Emitter<Events> {
     if (original) super.emit(original, event as never);
   }
 
-  #arrived({ timeline, seq, event }: Arrival): void {
+  #deliver({ timeline, seq, event }: Arrival): void {
     this.emit('onEvent', { timeline, seq, event });
-    if (event.type !== 'signaling') return tellEvent(this.userID, seq, event, (name, e) => this.emit(name, e));
+    if (event.type !== 'signaling') return raiseEvent(this.userID, seq, event, (name, e) => this.emit(name, e));
     const m = event as Schemas['Signaling'];
     const first = this.#ledger.first(m);
     const stale = seq !== 0 && seq <= (this.#welcome?.positions[timeline] ?? 0) && !this.#welcome?.more;
@@ -319,55 +322,55 @@ export class Client extends Emitter<Events> {
       const conversationID = m.groupID ? `group_${m.groupID}` : `c2c_${peer}`;
       if (seq && m.actionType <= 7) this.emit('onRecvNewMessage', { conversationID, seq, message: m });
     }
-    this.#tell(todo);
+    this.#raise(todo);
   }
 
-  #tell(todo: Notice[]): void {
+  #raise(todo: Notice[]): void {
     for (const n of todo) this.emit(n.name, n.event as never);
   }
 
-  /** Runs a verb by name. The methods of the same names are easier to read. */
-  async call<V extends keyof Verbs>(verb: V, request: Request<V>): Promise<Response<V>> {
-    if (!request || typeof request !== 'object' || Array.isArray(request)) throw positional(verb);
+  /** Calls a method by name. Prefer the methods of the same names. */
+  async call<M extends keyof Verbs>(method: M, request: Request<M>): Promise<Response<M>> {
+    if (!request || typeof request !== 'object' || Array.isArray(request)) throw positional(method);
     const body: Record<string, unknown> = { ...request };
-    if (verbs[verb]) body['requestID'] ??= newID();
-    if (verb === 'invite' || verb === 'inviteInGroup') body['inviteID'] ??= newID();
-    if (verb === 'sendMessage') body['messageID'] ??= newID();
-    const release = this.#pending.add(verb, body);
+    if (methods[method]) body['requestID'] ??= newID();
+    if (method === 'invite' || method === 'inviteInGroup') body['inviteID'] ??= newID();
+    if (method === 'sendMessage') body['messageID'] ??= newID();
+    const release = this.#pending.add(method, body);
     try {
-      const answer = await this.#send(verb, body);
-      this.#note(verb, body, answer);
-      return answer as Response<V>;
+      const answer = await this.#send(method, body);
+      this.#record(method, body, answer);
+      return answer as Response<M>;
     } finally {
       release();
     }
   }
 
-  async #send(verb: string, body: Record<string, unknown>): Promise<unknown> {
+  async #send(method: string, body: Record<string, unknown>): Promise<unknown> {
     const deadline = performance.now() + (this.#options.callTimeout ?? 20_000);
     for (;;) {
       const link = await this.#opening;
       if (!link || link.state === 'disconnected')
         throw new BeckonError({
           code: Code.Disconnected,
-          message: `${verb}: this client is not connected; call connect() first`,
+          message: `${method}: this client is not connected; call connect() first`,
         });
       try {
         await link.ready(Math.max(1, deadline - performance.now()));
-        const { data } = (await link.rpc(verb, body)) as { data: unknown };
+        const { data } = (await link.rpc(method, body)) as { data: unknown };
         if (data && typeof data === 'object' && 'code' in data) throw new BeckonError(data as Schemas['Error']);
         return data;
       } catch (err) {
         if (err instanceof BeckonError) throw err;
         const code = (err as { code?: number }).code ?? 0;
-        if (!passing.has(code) && this.#link?.state !== 'connecting')
+        if (!retryable.has(code) && this.#link?.state !== 'connecting')
           throw new BeckonError(
-            { code: Code.Disconnected, message: `${verb}: ${(err as Error).message ?? 'the connection was closed'}` },
+            { code: Code.Disconnected, message: `${method}: ${(err as Error).message ?? 'the connection was closed'}` },
             err,
           );
         if (performance.now() >= deadline)
           throw new BeckonError(
-            { code: Code.Timeout, message: `${verb}: no answer in time; the call may have taken effect` },
+            { code: Code.Timeout, message: `${method}: no answer in time; the call may have taken effect` },
             err,
           );
         await new Promise((resolve) => setTimeout(resolve, 50));
@@ -375,11 +378,11 @@ export class Client extends Emitter<Events> {
     }
   }
 
-  /** Notes what this device did itself, of which it hears no event. */
-  #note(verb: string, body: Record<string, unknown>, answer: unknown): void {
+  /** Records an action of this device in the ledger: a device gets no events of its own actions. */
+  #record(method: string, body: Record<string, unknown>, answer: unknown): void {
     const id = String(body['inviteID']);
     const { over = false, serverTime = 0 } = answer as { over?: boolean; serverTime?: number };
-    switch (verb) {
+    switch (method) {
       case 'invite':
       case 'inviteInGroup': {
         const a = answer as Response<'invite'>;
@@ -396,12 +399,12 @@ export class Client extends Emitter<Events> {
       case 'cancel':
         if (over) this.#ledger.acted(id, 'cancelled', true, serverTime);
     }
-    this.#keeper?.touch();
+    this.#writer?.touch();
   }
 
   /**
-   * Takes in an invitation that came another way, as in a push. When it is still open for this user,
-   * onReceiveNewInvitation follows; else it rejects with 8010 and the invitation as it stands.
+   * Adds an invitation received outside of the connection, as by push. If it is open for this user,
+   * onReceiveNewInvitation follows; else it rejects with 8010 and the current invitation.
    */
   async addInvitedSignaling(info: { inviteID: string }): Promise<Schemas['Invitation']> {
     const { invitation, mine } = await this.call('getInvitation', { inviteID: info.inviteID, limit: 1 });
@@ -412,19 +415,19 @@ export class Client extends Emitter<Events> {
         ...(invitation ? { invitation } : {}),
       });
     }
-    this.#put(() => this.#tell(this.#ledger.snapshot([{ ...invitation, invitees: [mine] }], true)));
+    this.#enqueue(() => this.#raise(this.#ledger.snapshot([{ ...invitation, invitees: [mine] }], true)));
     return invitation;
   }
 
-  /** Uploads a file for sendMessage: its bytes, its kind, and its name. */
+  /** Uploads a file for sendMessage. */
   async uploadFile(body: Blob | Uint8Array, kind: FileKind, name = ''): Promise<Schemas['UploadResponse']> {
     const { token } = this.#options;
     return upload(this.#http(typeof token === 'string' ? token : await token()), body, kind, name);
   }
 
-  /** Sends a call while the page is unloaded, and does not wait for the response. For the SDK's own use. */
-  callOnLeave<V extends keyof Verbs>(verb: V, request: Request<V>): void {
-    post(this.#http(this.#token), verb, { ...(verbs[verb] ? { requestID: newID() } : {}), ...request });
+  /** Sends a call during page unload, without waiting for the response. For internal use. */
+  callOnLeave<M extends keyof Verbs>(method: M, request: Request<M>): void {
+    post(this.#http(this.#token), method, { ...(methods[method] ? { requestID: newID() } : {}), ...request });
   }
 
   #http(token: string): HTTP {
@@ -432,22 +435,22 @@ export class Client extends Emitter<Events> {
   }
 }
 
-function positional(verb: string): BeckonError {
+function positional(method: string): BeckonError {
   return new BeckonError({
     code: 6017,
     field: 'request',
-    message: `${verb} takes one object with named fields, as client.${verb}({ … }): see the type of its argument`,
+    message: `${method} takes one object with named fields, as client.${method}({ … }): see the type of its argument`,
   });
 }
 
-// Each verb is a method.
-for (const verb of Object.keys(verbs) as (keyof Verbs)[]) {
-  Object.defineProperty(Client.prototype, verb, {
+// Define a client method for each method of the server.
+for (const method of Object.keys(methods) as (keyof Verbs)[]) {
+  Object.defineProperty(Client.prototype, method, {
     configurable: true,
     writable: true,
     value(this: Client, ...args: unknown[]) {
-      if (args.length > 1) return Promise.reject(positional(verb));
-      return this.call(verb, (args[0] ?? {}) as Request<typeof verb>);
+      if (args.length > 1) return Promise.reject(positional(method));
+      return this.call(method, (args[0] ?? {}) as Request<typeof method>);
     },
   });
 }

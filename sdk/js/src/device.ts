@@ -1,6 +1,6 @@
 import { readJSON, storageOf, writeJSON, type Storage } from './storage.js';
 
-/** Device is which device this is, and where what belongs to it is kept. */
+/** Device is the identity of this device, and the storage of its data. */
 export interface Device {
   id: string;
   storage: Storage | undefined;
@@ -10,7 +10,7 @@ const deviceKey = 'beckon.device';
 const devicesKey = 'beckon.devices';
 const maxDevices = 20;
 
-/** lock takes a lock for as long as the tab is open and reports whether it was free. */
+/** lock takes a lock until the tab closes, and reports whether it was free. */
 function lock(id: string): Promise<boolean> {
   return new Promise((resolve) => {
     navigator.locks
@@ -23,8 +23,9 @@ function lock(id: string): Promise<boolean> {
 }
 
 /**
- * deviceOfTab returns the device of this tab: its own over reloads, else one of a tab that was closed, else a new one. A lock makes
- * sure that two open tabs, also a copied one, are never the same device. Where there are no locks, the device lives as long as the tab.
+ * deviceOfTab returns the device of this tab: the same over reloads, else that of a closed tab, else a new one. A lock
+ * prevents two open tabs, also duplicated ones, from being the same device. Without locks, the device lives as long as
+ * the tab.
  */
 export async function deviceOfTab(fresh: string): Promise<Device> {
   const session = storageOf('sessionStorage');

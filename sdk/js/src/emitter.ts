@@ -1,19 +1,22 @@
 import { BeckonError } from './error.js';
 
-/** What listens to an event. */
+/** A handler of an event. */
 export type Handler<E> = (event: E) => void;
 
-/** Emitter tells handlers what happens. A handler that throws stops nobody else: what it threw is reported as uncaught. */
+/**
+ * Emitter calls the handlers of events. An exception of a handler is reported as uncaught; the other handlers still
+ * run.
+ */
 export class Emitter<Events> {
   #handlers = new Map<keyof Events, Set<Handler<never>>>();
   #names: ReadonlySet<string> | undefined;
 
-  /** names are the events that there are; another name is refused. Without names, any is taken. */
+  /** names are the permitted event names; without it, all names are. */
   constructor(names?: ReadonlySet<string>) {
     this.#names = names;
   }
 
-  /** Calls handler with each such event, until the returned function is called. */
+  /** Subscribes a handler. The returned function unsubscribes it. */
   on<K extends keyof Events>(name: K, handler: Handler<Events[K]>): () => void {
     if (this.#names && !this.#names.has(String(name))) {
       const near = [...this.#names].find((n) => n.toLowerCase() === String(name).toLowerCase());
@@ -32,12 +35,12 @@ export class Emitter<Events> {
     return () => this.off(name, handler);
   }
 
-  /** Stops calling handler. */
+  /** Unsubscribes a handler. */
   off<K extends keyof Events>(name: K, handler: Handler<Events[K]>): void {
     this.#handlers.get(name)?.delete(handler as Handler<never>);
   }
 
-  /** Resolves with the next such event that test accepts; rejects when the signal aborts. */
+  /** Resolves with the next event for which test returns true; rejects when the signal aborts. */
   once<K extends keyof Events>(
     name: K,
     test: (event: Events[K]) => boolean = () => true,
@@ -60,7 +63,7 @@ export class Emitter<Events> {
     });
   }
 
-  /** Tells the handlers of an event, in the order in which they came. For the SDK's own use. */
+  /** Calls the handlers of an event, in order of subscription. For internal use. */
   emit<K extends keyof Events>(name: K, event: Events[K]): void {
     for (const handler of [...(this.#handlers.get(name) ?? [])]) {
       try {

@@ -1,20 +1,20 @@
 import type { Schemas } from './schema.js';
 
-/** Error numbers that programs branch on. PROTOCOL.md section 4 has all of them. */
+/** Common error codes. PROTOCOL.md section 4 lists all. */
 export const Code = {
-  /** This server has no media server, or cannot reach it. */
+  /** There is no media server, or it is unreachable. */
   NoMedia: 7013,
-  /** The call was sent again until its time was over; it may have taken effect. */
+  /** The call had no response within callTimeout, including retries. It may have taken effect. */
   Timeout: 9520,
-  /** The client was closed, or sent away by the server. */
+  /** The client was closed, or disconnected by the server. */
   Disconnected: 9508,
-  /** Unknown invitation, or its outcome is decided already: see invitation and won. */
+  /** The invitation is unknown, or decided already: see invitation and won. */
   Over: 8010,
   NotYours: 8011,
   Exists: 8012,
-  /** You may not enter the room, or not decide there. */
+  /** No permission to enter the room, or to decide there. */
   NotAdmitted: 8013,
-  /** The room is in use, and you may not invite into it: take another roomID. */
+  /** The room is in use by others: use another roomID. */
   RoomTaken: 8014,
   TooOften: 9506,
   Blocked: 20007,
@@ -22,18 +22,18 @@ export const Code = {
   TokenRefused: 70009,
 } as const;
 
-/** BeckonError is a refusal by the server, or a call that could not be made. */
+/** BeckonError is an error response of the server, or a failed call. */
 export class BeckonError extends Error {
   override readonly name = 'BeckonError';
-  /** What programs branch on. */
+  /** The error code, for programs. */
   readonly code: number;
   /** The request field at fault. */
   readonly field: string | undefined;
-  /** The users that the refusal is about, when it is about several. */
+  /** The users at fault, if several. */
   readonly userIDList: string[] | undefined;
-  /** Milliseconds to wait before trying again. */
+  /** Time to wait before a retry, in milliseconds. */
   readonly retryAfter: number | undefined;
-  /** 8010, 8012: the invitation as it now stands. */
+  /** 8010, 8012: the current invitation. */
   readonly invitation: Schemas['Invitation'] | undefined;
   /** 8010: the action that took effect instead. */
   readonly won: Schemas['Won'] | undefined;

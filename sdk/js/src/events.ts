@@ -1,7 +1,7 @@
 import type { InvitationEvents } from './ledger.js';
 import type { Schemas } from './schema.js';
 
-/** What a message, a change of one, or a change of a group, a conversation or a person is on the wire. */
+/** A wire event: a message, or a change of a message, group, conversation, user or room. */
 export type WireEvent =
   | Schemas['Signaling']
   | Schemas['Message']
@@ -11,7 +11,7 @@ export type WireEvent =
   | Schemas['PersonEvent']
   | Schemas['RoomEvent'];
 
-/** The original's names for messages and for the client itself, raised beside ours. */
+/** Events under the original's names, raised in addition to ours. */
 export interface OriginalEvents {
   /** Every message, and every stored signaling message: getSignalingInfo reads it. */
   onRecvNewMessage: { conversationID: string; seq: number; message: Schemas['Message'] | Schemas['Signaling'] };
@@ -27,7 +27,7 @@ export interface OriginalEvents {
   onSelfInfoUpdated: Schemas['PersonEvent'];
 }
 
-/** Which of our events the original's name stands beside. */
+/** The original's names of our events. */
 const originals: Partial<Record<keyof Events, keyof OriginalEvents>> = {
   onMessageRevoked: 'onRecvMessageRevoked',
   onMessageModified: 'onRecvMessageModified',
@@ -37,31 +37,31 @@ const originals: Partial<Record<keyof Events, keyof OriginalEvents>> = {
   onSelfChanged: 'onSelfInfoUpdated',
 };
 
-/** The original's name that stands beside one of ours. */
+/** Returns the original's name of an event. */
 export function originalOf(name: keyof Events): keyof OriginalEvents | undefined {
   return originals[name];
 }
 
-/** Everything that a client tells of. The names are the original's where it has them. */
+/** The events of a client. Names are the original's where it has one. */
 export interface Events extends InvitationEvents, OriginalEvents {
-  /** Every signaling event once, before the callbacks of invitations: time that remains, counts, reasons. */
+  /** Each signaling event, once, before the invitation callbacks, with deadline, counts and reasons. */
   onSignaling: Schemas['Signaling'];
-  /** A message; seq is its place in the conversation, 0 when it is not stored. */
+  /** A message; seq is its sequence in the conversation, 0 if it is not stored. */
   onReceiveMessage: { conversationID: string; seq: number; message: Schemas['Message'] };
   onMessageRevoked: { conversationID: string; messageID: string; by: string; reason: string };
   onMessageModified: { conversationID: string; message: Schemas['Message'] };
   onMessageDeleted: { conversationID: string; seqList: number[] };
-  /** How far the other person has read, on this user's timeline. */
+  /** The read position of the other user, on this user's timeline. */
   onPeerRead: { conversationID: string; seq: number };
   onGroupReadReceipts: { groupID: string; receipts: Schemas['Count'][] };
   /** Another device of this user read, pinned, muted, cleared or deleted a conversation. */
   onConversationChanged: Schemas['ConversationEvent'];
-  /** The record of a call that took place, written by the server, as it appears in its conversation. */
+  /** The record of a call, written by the server into the conversation. */
   onCallRecord: { conversationID: string; message: Schemas['Message']; call: Schemas['CallElem'] };
-  /** Somebody's role in a room was changed: that a host let them speak, or took it back. */
+  /** The role of a user in a room changed: a host granted or revoked speaking. */
   onRoomRoleChanged: Schemas['RoomEvent'];
 
-  /** Every change of a group, before the callbacks below. */
+  /** Each change of a group, before the callbacks below. */
   onGroup: Schemas['GroupEvent'];
   onMemberEnter: { groupID: string; members: string[] };
   onMemberInvited: { groupID: string; opUser: string; members: string[] };
@@ -82,28 +82,28 @@ export interface Events extends InvitationEvents, OriginalEvents {
   onQuitFromGroup: { groupID: string };
   onReceiveRESTCustomData: { groupID: string; data: string };
 
-  /** Somebody whose presence this user subscribed to came, went or changed their status; also for each of them with each connection. */
+  /** The presence of a subscribed user changed; also raised for each subscribed user on connect. */
   onUserStatusChanged: Schemas['UserStatus'];
   /** Another device of this user changed profile, block list, do-not-disturb or subscriptions. */
   onSelfChanged: Schemas['PersonEvent'];
 
-  /** Every event as it came, before all others. */
+  /** Each event as received, before all others. */
   onEvent: { timeline: string; seq: number; event: WireEvent };
-  /** With each connection, also after a reconnect. */
+  /** Connected, also after a reconnect. */
   onConnected: Schemas['Welcome'];
-  /** The connection is lost and is being made again. */
+  /** The connection is lost; the client reconnects. */
   onConnecting: { code: number; reason: string };
-  /** The connection ended for good. */
+  /** The connection is closed; the client does not reconnect. */
   onDisconnected: { code: number; reason: string };
-  /** Another device took this one's place, or it was sent away. It does not come again by itself. */
+  /** The session was replaced by another device, or kicked. The client does not reconnect. */
   onKickedOffline: { reason: string };
-  /** The token has expired and there was no function to get another. */
+  /** The token has expired, and there is no function that gets a new one. */
   onUserSigExpired: { reason: string };
-  /** Too much was missed to be delivered: read anew what you show of these timelines. */
+  /** Too many events were missed to be delivered: reload the displayed data of these timelines. */
   onReload: { timelines: string[] };
 }
 
-/** The conversation in which a user finds a message: c2c_<the other person>, or group_<id>. */
+/** Returns the conversation of a message: c2c_<the other user>, or group_<ID>. */
 export function conversationOf(me: string, e: { from?: string; to?: string; groupID?: string }): string {
   if (e.groupID) return `group_${e.groupID}`;
   return `c2c_${e.from === me ? e.to : e.from}`;
@@ -111,8 +111,8 @@ export function conversationOf(me: string, e: { from?: string; to?: string; grou
 
 type Emit = <K extends keyof Events>(name: K, event: Events[K]) => void;
 
-/** Tells of a change of a group under the original's names. */
-function tellGroup(e: Schemas['GroupEvent'], emit: Emit): void {
+/** Raises a group change under the original's names. */
+function raiseGroup(e: Schemas['GroupEvent'], emit: Emit): void {
   const { groupID } = e;
   const opUser = e.from ?? '';
   const members = e.members ?? [];
@@ -160,8 +160,8 @@ function tellGroup(e: Schemas['GroupEvent'], emit: Emit): void {
   }
 }
 
-/** Tells of a change of a message. */
-function tellMessage(me: string, e: Schemas['MessageEvent'], emit: Emit): void {
+/** Raises a change of a message. */
+function raiseMessage(me: string, e: Schemas['MessageEvent'], emit: Emit): void {
   const conversationID = e.conversationID || conversationOf(me, e);
   switch (e.type) {
     case 'messageRevoked':
@@ -183,7 +183,7 @@ function tellMessage(me: string, e: Schemas['MessageEvent'], emit: Emit): void {
 }
 
 /** Raises the original's callbacks for one message. */
-function tellOriginal(m: Schemas['Message'], emit: Emit): void {
+function raiseOriginal(m: Schemas['Message'], emit: Emit): void {
   const common = { messageID: m.messageID, sender: m.from };
   const groupID = m.groupID ?? '';
   if (m.text) {
@@ -197,14 +197,14 @@ function tellOriginal(m: Schemas['Message'], emit: Emit): void {
 }
 
 /** Raises the events for one record that is not about an invitation. */
-export function tellEvent(me: string, seq: number, event: WireEvent, emit: Emit): void {
+export function raiseEvent(me: string, seq: number, event: WireEvent, emit: Emit): void {
   switch (event.type) {
     case 'message': {
       const message = event as Schemas['Message'];
       const conversationID = conversationOf(me, message);
       emit('onReceiveMessage', { conversationID, seq, message });
       emit('onRecvNewMessage', { conversationID, seq, message });
-      tellOriginal(message, emit);
+      raiseOriginal(message, emit);
       if (message.call) emit('onCallRecord', { conversationID, message, call: message.call });
       return;
     }
@@ -212,7 +212,7 @@ export function tellEvent(me: string, seq: number, event: WireEvent, emit: Emit)
     case 'messageModified':
     case 'messageDeleted':
     case 'readReceipt':
-      return tellMessage(me, event as Schemas['MessageEvent'], emit);
+      return raiseMessage(me, event as Schemas['MessageEvent'], emit);
     case 'conversationRead':
     case 'conversationChanged':
       return emit('onConversationChanged', event as Schemas['ConversationEvent']);
@@ -227,11 +227,11 @@ export function tellEvent(me: string, seq: number, event: WireEvent, emit: Emit)
       return emit('onRoomRoleChanged', event as Schemas['RoomEvent']);
     case 'group':
       emit('onGroup', event as Schemas['GroupEvent']);
-      return tellGroup(event as Schemas['GroupEvent'], emit);
+      return raiseGroup(event as Schemas['GroupEvent'], emit);
   }
 }
 
-// Every name once, so that a name that does not exist is refused. The compiler holds it to the interface.
+// All names, for the check of names in on(). The type requires completeness.
 const every: Record<keyof Events, 1> = {
   onReceiveNewInvitation: 1,
   onInviteeAccepted: 1,
@@ -292,5 +292,5 @@ const every: Record<keyof Events, 1> = {
   onSelfInfoUpdated: 1,
 };
 
-/** The events that there are. */
+/** The names of all events. */
 export const eventNames: ReadonlySet<string> = new Set(Object.keys(every));

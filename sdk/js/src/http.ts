@@ -1,7 +1,7 @@
 import { BeckonError } from './error.js';
 import type { Schemas } from './schema.js';
 
-/** HTTP is the destination of requests beside the connection, and the identity of their sender. */
+/** HTTP is the server and the credentials for HTTP requests. */
 export interface HTTP {
   server: string;
   token: string;
@@ -14,7 +14,7 @@ function headers({ token, deviceID }: HTTP, type: string): Record<string, string
   return { Authorization: `Bearer ${token}`, 'Content-Type': type, 'Beckon-Device': deviceID };
 }
 
-/** Sends a call that outlives the page. There is no response. */
+/** Sends a call that outlives the page. The response is dropped. */
 export function post(to: HTTP, method: string, body: object): void {
   void fetch(`${to.server}/v1/${method}`, {
     method: 'POST',

@@ -1,4 +1,4 @@
-/** A new id, as for invitations, messages and calls. */
+/** Returns a new ID, for invitations, messages and requests. */
 export function newID(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   new DataView(bytes.buffer).setUint32(0, Math.floor(Date.now() / 0x10000));

@@ -4,35 +4,35 @@ type Signaling = Schemas['Signaling'];
 type Invitation = Schemas['Invitation'];
 type Invitee = Schemas['Invitee'];
 
-/** What every invitation callback gives. Facts that the server did not have any more are empty. */
+/** The fields common to all invitation callbacks. Facts that the server no longer has are empty. */
 export interface InvitationFacts {
   inviteID: string;
   inviter: string;
   groupID: string;
   /**
-   * Whom it is about: all invitees for a new or modified invitation, else those who answered, were cancelled or timed out. The first
-   * 100 names; this user is among them exactly when it is about this user.
+   * The affected users, the first 100: all invitees of a new or modified invitation, else those that answered, were
+   * cancelled or timed out. This user is listed if and only if affected.
    */
   inviteeList: string[];
-  /** More than inviteeList: every member of the group, or whoever was still open. */
+  /** Not limited to inviteeList: all members of the group, or all open invitees. */
   everyone: boolean;
-  /** How many it is about. */
+  /** The number of affected users. */
   inviteeCount: number;
   /** The data of this action. */
   data: string;
-  /** The data of the invitation, as it is now. */
+  /** The current data of the invitation. */
   invitationData: string;
   /** reject: declined, busy or another text; cancel by the server: answered or left. */
   reason: string;
-  /** Nobody is open any more. */
+  /** No invitee is open. */
   over: boolean;
 }
 
-/** What the invitation callbacks give, with the original's names. */
+/** The invitation callbacks, under the original's names. */
 export interface InvitationEvents {
   /**
-   * A new invitation: on the invitees' devices, and on those of a group's other members, who are not in inviteeList. notice: it
-   * informs, wants no answer and never rings.
+   * A new invitation, on the devices of invitees and of other members of the group, which are not in inviteeList.
+   * notice: for information only; it takes no answer and does not ring.
    */
   onReceiveNewInvitation: InvitationFacts & { notice: boolean };
   onInviteeAccepted: InvitationFacts & { invitee: string };
@@ -40,13 +40,13 @@ export interface InvitationEvents {
   onInvitationCancelled: InvitationFacts;
   onInvitationTimeout: InvitationFacts;
   onInvitationModified: InvitationFacts;
-  /** Comes to the inviter when the first device of an invitee alerts its user. */
+  /** Raised for the inviter when the first device of an invitee rings. */
   onInviteeRinging: InvitationFacts & { invitee: string };
   /** Another device of this user acted: stop ringing. */
   onInvitationHandledByOtherDevice: InvitationFacts & { action: 'accept' | 'reject' | 'cancel' };
 }
 
-/** A callback to be called. */
+/** A callback to raise. */
 export type Notice = { [K in keyof InvitationEvents]: { name: K; event: InvitationEvents[K] } }[keyof InvitationEvents];
 
 type Mine = Invitee['state'];
@@ -59,17 +59,17 @@ interface Entry {
   everyone: boolean;
   count: number;
   online: boolean; // online-only: its events are not stored
-  known: boolean; // the facts above came from the server
-  asked: boolean; // this user is an invitee
-  mine: Mine; // when this user is an invitee
-  acted: boolean; // this device has decided
-  rang: boolean; // onReceiveNewInvitation was raised
-  stale: boolean; // it was over before this device heard of it
-  live: boolean; // an event came after the last connect's snapshot
-  heard: Set<number>; // versions: one event may come on two timelines
-  floor: number; // versions up to this one are known
-  told: Set<string>; // invitees whose outcome was raised
-  since: number; // outcomes up to this server time were raised before a restart
+  known: boolean; // the fields above are known from the server
+  isInvitee: boolean; // this user is an invitee
+  mine: Mine; // state of this user as an invitee
+  acted: boolean; // this device has answered or cancelled
+  announced: boolean; // onReceiveNewInvitation was raised
+  stale: boolean; // over before this device received it
+  live: boolean; // has an event newer than the snapshot of the last connect
+  seen: Set<number>; // versions: an event may arrive on two timelines
+  floor: number; // versions up to this one are processed
+  raised: Set<string>; // invitees with a raised outcome
+  since: number; // server time in milliseconds: earlier outcomes were raised before a restart
   time: number; // of the last event
 }
 
@@ -84,10 +84,10 @@ const INVITE = 1,
   RINGING = 8,
   DIGEST = 9;
 
-// Long enough for an event that comes on a second timeline.
+// Ended invitations to keep, for late copies of events on a second timeline.
 const maxEnded = 1000;
 
-/** How many invitations a device may name at connect and in listInvitations. */
+/** Limit of invitation IDs at connect and in listInvitations. */
 export const maxNamed = 200;
 
 function entry(from: Partial<Entry>): Entry {
@@ -100,15 +100,15 @@ function entry(from: Partial<Entry>): Entry {
     count: 0,
     online: false,
     known: false,
-    asked: false,
+    isInvitee: false,
     mine: 'open',
     acted: false,
-    rang: false,
+    announced: false,
     stale: false,
     live: false,
-    heard: new Set(),
+    seen: new Set(),
     floor: 0,
-    told: new Set(),
+    raised: new Set(),
     since: 0,
     time: 0,
     ...from,
@@ -116,14 +116,14 @@ function entry(from: Partial<Entry>): Entry {
 }
 
 /**
- * Ledger knows the invitations that this device holds and turns events into callbacks: no doubles, nobody else's ending for
- * one's own, and no ringing for what was over before it was heard. It does no I/O.
+ * Ledger tracks the invitations of this device and turns events into callbacks. It drops duplicates, keeps the end for
+ * other invitees apart from the own, and does not ring for invitations that are over. It does no I/O.
  */
 export class Ledger {
   me = '';
   #held = new Map<string, Entry>();
   #ended = new Map<string, Entry>();
-  #kept: Record<string, number> = {}; // what held returned before a restart
+  #kept: Record<string, number> = {}; // the result of held() before a restart
   #connected = false;
 
   #find(id: string): Entry | undefined {
@@ -139,33 +139,39 @@ export class Ledger {
     if (this.#ended.size > maxEnded) this.#ended.delete(this.#ended.keys().next().value as string);
   }
 
-  /** Takes in what held returned before a restart of the program. */
+  /** Restores the result of held() from before a restart. */
   restore(held: Record<string, number>): void {
     this.#kept = { ...held };
   }
 
-  /** The open invitations that concern this user, with the time of the last event of each: at most 200, the newest. */
+  /** Returns the newest open invitations of this user, at most 200, with the server time of the last event of each. */
   held(): Record<string, number> {
     const mine = [...this.#held]
-      .filter(([, e]) => e.known && (e.asked || e.inviter === this.me))
+      .filter(([, e]) => e.known && (e.isInvitee || e.inviter === this.me))
       .map(([id, e]) => [id, e.time] as const);
     return Object.fromEntries([...(this.#connected ? [] : Object.entries(this.#kept)), ...mine].slice(-maxNamed));
   }
 
-  /** The invitations whose answers may have been missed, because their events are not stored. */
-  unsure(): string[] {
+  /**
+   * Returns the online-only invitations of this user, at most 200: their events are not stored and may have been
+   * missed.
+   */
+  uncertain(): string[] {
     return [...this.#held]
-      .filter(([, e]) => e.online && (e.asked || e.inviter === this.me))
+      .filter(([, e]) => e.online && (e.isInvitee || e.inviter === this.me))
       .map(([id]) => id)
       .slice(-maxNamed);
   }
 
-  /** Whether the facts of an event's invitation have to be asked for. */
+  /** Reports whether the facts of an event's invitation have to be fetched. */
   unknown(m: Signaling): boolean {
     return m.actionType !== INVITE && !this.#find(m.inviteID)?.known;
   }
 
-  /** Takes in the facts of an invitation. What this user did after the server time upTo is still to be raised. */
+  /**
+   * Adds the facts of an invitation. Actions of this user after the server time upTo are not applied: their events
+   * follow.
+   */
   learn(v: Invitation, upTo = Infinity): Entry {
     let e = this.#find(v.inviteID);
     if (!e) this.#held.set(v.inviteID, (e = entry({ since: this.#kept[v.inviteID] ?? 0 })));
@@ -186,15 +192,15 @@ export class Ledger {
           invitees.length,
           Object.values(v.counts ?? {}).reduce((a, b) => a + b, 0),
         ),
-      asked: v.inviter !== this.me && (own !== undefined || e.acted),
+      isInvitee: v.inviter !== this.me && (own !== undefined || e.acted),
       time: Math.max(e.time, e.since),
     });
     if (own && !e.acted && (own.decidedAt ?? Infinity) <= upTo) e.mine = own.state;
     return e;
   }
 
-  /** Notes that nothing is to be known of the invitations of these events, so that it is asked once. */
-  forgo(m: Signaling): void {
+  /** Marks the invitation of an event as known without facts, so that they are fetched only once. */
+  assumeKnown(m: Signaling): void {
     const e = this.#find(m.inviteID) ?? entry({ inviter: m.inviter, groupID: m.groupID ?? '' });
     e.known = true;
     if (!this.#find(m.inviteID)) this.#held.set(m.inviteID, e);
@@ -216,18 +222,18 @@ export class Ledger {
   }
 
   #rings(id: string, e: Entry, notice = false): Notice {
-    e.rang = true;
+    e.announced = true;
     const whole = { everyone: e.everyone, inviteeCount: e.count, data: e.data, over: notice };
     return { name: 'onReceiveNewInvitation', event: { ...this.#facts(id, e, whole, e.invitees), notice } };
   }
 
-  /** Takes in what is open at connect, and the facts of what ended. */
+  /** Applies the snapshot of a connect: open invitations, and facts of ended ones. */
   snapshot(invitations: Invitation[], more: boolean, ended: Invitation[] = []): Notice[] {
     const todo: Notice[] = [];
     for (const v of invitations) {
       const fresh = !this.#find(v.inviteID);
       const e = this.learn(v);
-      if (fresh && e.asked && e.mine === 'open') todo.push(this.#rings(v.inviteID, e));
+      if (fresh && e.isInvitee && e.mine === 'open') todo.push(this.#rings(v.inviteID, e));
     }
     for (const v of ended) this.learn(v, this.#kept[v.inviteID] ?? 0);
     this.#connected = true;
@@ -235,30 +241,30 @@ export class Ledger {
       e.live = false;
       if (!e.online || more || invitations.some((v) => v.inviteID === id) || ended.some((v) => v.inviteID === id))
         continue;
-      if (e.mine === 'open' && e.asked)
-        todo.push(this.#lose(id)); // nothing is left of it
+      if (e.mine === 'open' && e.isInvitee)
+        todo.push(this.#lost(id)); // gone, and no event follows
       else this.#end(id);
     }
     return todo;
   }
 
-  #lose(id: string): Notice {
+  #lost(id: string): Notice {
     const e = this.#find(id)!;
     this.#end(id);
     return { name: 'onInvitationCancelled', event: this.#facts(id, e, { over: true }, [this.me]) };
   }
 
-  /** Ends what this user held open, and the snapshot did not know any more, when too much was missed. */
+  /** After too many missed events: ends open invitations of this user that are missing in the snapshot. */
   reload(invitations: Invitation[], more: boolean): Notice[] {
     if (more) return [];
     return [...this.#held]
       .filter(
-        ([id, e]) => e.asked && e.mine === 'open' && !e.stale && !e.live && !invitations.some((v) => v.inviteID === id),
+        ([id, e]) => e.isInvitee && e.mine === 'open' && !e.stale && !e.live && !invitations.some((v) => v.inviteID === id),
       )
-      .map(([id]) => this.#lose(id));
+      .map(([id]) => this.#lost(id));
   }
 
-  /** Raises what has become of an invitation meanwhile, as far as it was not raised: of one whose events are not stored or were missed. */
+  /** Raises the outcomes of an invitation that were not raised yet, if its events are not stored or were missed. */
   catchUp(v: Invitation): Notice[] {
     if (this.#ended.has(v.inviteID)) return [];
     const e = this.learn(v, this.#kept[v.inviteID] ?? 0);
@@ -272,7 +278,7 @@ export class Ledger {
     const todo: Signaling[] = [];
     if (v.data !== e.data) todo.push({ ...common, actionType: MODIFY, data: v.data } as Signaling);
     const news = (v.invitees ?? [])
-      .filter((p) => p.state !== 'open' && !e.told.has(p.userID) && (p.decidedAt ?? Infinity) > e.since)
+      .filter((p) => p.state !== 'open' && !e.raised.has(p.userID) && (p.decidedAt ?? Infinity) > e.since)
       .sort((a, b) => (a.decidedAt ?? 0) - (b.decidedAt ?? 0));
     for (const p of news) {
       const last = todo.at(-1);
@@ -299,20 +305,20 @@ export class Ledger {
     }
     const last = todo.at(-1);
     if (last && v.over) last.over = true;
-    const told = todo.flatMap((m) => this.#changed(m, e, false));
+    const raised = todo.flatMap((m) => this.#changed(m, e, false));
     e.floor = Math.max(e.floor, v.version);
     e.time = Math.max(e.time, v.serverTime);
     if (v.over) this.#end(v.inviteID);
-    return told;
+    return raised;
   }
 
-  /** Whether an event is heard for the first time. */
+  /** Reports whether an event is new. */
   first(m: Signaling): boolean {
     const e = this.#find(m.inviteID);
-    return !e || m.actionType === DIGEST || (m.version > e.floor && !e.heard.has(m.version));
+    return !e || m.actionType === DIGEST || (m.version > e.floor && !e.seen.has(m.version));
   }
 
-  /** Takes in one event. stale says that the snapshot is newer, so that an invitation of this user that is not in it is over. */
+  /** Applies an event. stale: the snapshot is newer, so an invitation of this user that is missing in it is over. */
   event(m: Signaling, stale: boolean): Notice[] {
     if (!this.first(m)) return [];
     const over = this.#ended.has(m.inviteID);
@@ -328,7 +334,7 @@ export class Ledger {
     }
     e = this.#find(m.inviteID);
     if (e) {
-      if (m.actionType !== DIGEST) e.heard.add(m.version);
+      if (m.actionType !== DIGEST) e.seen.add(m.version);
       e.time = Math.max(e.time, m.time);
       e.live ||= !stale;
     }
@@ -338,11 +344,11 @@ export class Ledger {
 
   #digested(m: Signaling, e: Entry): Notice[] {
     if (m.inviter === this.me) return [];
-    const tell = (name: 'onInviteeAccepted' | 'onInviteeRejected', users: string[] = []): Notice[] =>
+    const raise = (name: 'onInviteeAccepted' | 'onInviteeRejected', users: string[] = []): Notice[] =>
       users
-        .filter((u) => u !== this.me && !e.told.has(u))
+        .filter((u) => u !== this.me && !e.raised.has(u))
         .map((invitee) => ({ name, event: { ...this.#facts(m.inviteID, e, {}, [invitee]), invitee } }));
-    const todo = [...tell('onInviteeAccepted', m.digest?.accepted), ...tell('onInviteeRejected', m.digest?.rejected)];
+    const todo = [...raise('onInviteeAccepted', m.digest?.accepted), ...raise('onInviteeRejected', m.digest?.rejected)];
     const last = todo.at(-1);
     if (last) last.event.over = m.over ?? false;
     return todo;
@@ -383,12 +389,13 @@ export class Ledger {
       count: Math.max(m.inviteeCount ?? 0, invitees.length),
       online: m.onlineUserOnly ?? false,
       known: true,
-      asked: m.inviter !== this.me && ((m.everyone ?? false) || invitees.includes(this.me)),
+      isInvitee: m.inviter !== this.me && ((m.everyone ?? false) || invitees.includes(this.me)),
     };
     if (known) {
-      if (!known.known) Object.assign(known, facts, { asked: facts.asked || known.asked }); // this device answered before the invite came
+      // Not known: this device answered before it received the invite.
+      if (!known.known) Object.assign(known, facts, { isInvitee: facts.isInvitee || known.isInvitee });
       if (
-        known.rang ||
+        known.announced ||
         known.acted ||
         known.mine !== 'open' ||
         m.inviter === this.me ||
@@ -396,12 +403,12 @@ export class Ledger {
         this.#ended.has(m.inviteID)
       )
         return [];
-      return [this.#rings(m.inviteID, known, m.notice)]; // an event about it overtook it on another timeline
+      return [this.#rings(m.inviteID, known, m.notice)]; // overtaken by an event on another timeline
     }
     const e = entry(facts);
-    e.stale = stale && e.asked && !m.notice;
+    e.stale = stale && e.isInvitee && !m.notice;
     this.#held.set(m.inviteID, e);
-    if (m.inviter === this.me || e.stale) return []; // one's own other device called, or it is over
+    if (m.inviter === this.me || e.stale) return []; // from another device of this user, or over
     return [this.#rings(m.inviteID, e, m.notice)];
   }
 
@@ -411,8 +418,8 @@ export class Ledger {
     const added = list.filter((u) => !e.invitees.includes(u));
     e.count += added.length;
     e.invitees = [...e.invitees, ...added].slice(0, Math.max(100, e.invitees.length));
-    if (!list.includes(this.me) || e.mine !== 'open' || (e.asked && e.rang)) return [];
-    e.asked = true;
+    if (!list.includes(this.me) || e.mine !== 'open' || (e.isInvitee && e.announced)) return [];
+    e.isInvitee = true;
     e.stale = stale;
     return stale ? [] : [this.#rings(m.inviteID, e)];
   }
@@ -422,10 +429,10 @@ export class Ledger {
     for (const a of m.answers ?? []) {
       const rejected = a.actionType === REJECT;
       const facts = this.#facts(m.inviteID, e, { data: a.data, reason: a.reason }, [a.invitee]);
-      e.told.add(a.invitee);
+      e.raised.add(a.invitee);
       if (a.invitee === this.me) {
-        if (e.acted || (e.mine !== 'open' && e.known)) continue; // this device's own, or told before on another timeline
-        e.asked = true;
+        if (e.acted || (e.mine !== 'open' && e.known)) continue; // own action, or raised on another timeline
+        e.isInvitee = true;
         e.mine = rejected ? 'rejected' : 'accepted';
         todo.push({
           name: 'onInvitationHandledByOtherDevice',
@@ -443,16 +450,17 @@ export class Ledger {
     return todo;
   }
 
-  /** Tells a cancel or timeout to everybody; whom it concerns is in its list. Nobody whose own answer is final is. */
+  /** Raises a cancel or timeout. The list has the affected users; users with a final answer are not affected. */
   #closed(m: Signaling, e: Entry): Notice[] {
     const timeout = m.actionType === TIMEOUT;
     const others = (m.inviteeList ?? []).filter((u) => u !== this.me);
     const concerned =
-      e.mine === 'open' && (others.length < (m.inviteeList?.length ?? 0) || ((m.everyone ?? false) && e.asked));
+      e.mine === 'open' && (others.length < (m.inviteeList?.length ?? 0) || ((m.everyone ?? false) && e.isInvitee));
     if (concerned) e.mine = timeout ? 'timedOut' : 'cancelled';
-    else if (others.length === 0 && !m.everyone && m.inviteeList?.length) return []; // told before
-    for (const u of m.inviteeList ?? []) e.told.add(u);
-    if (!concerned && !m.over && e.asked && e.mine === 'open') return []; // it still rings here: another's ending must not stop it
+    else if (others.length === 0 && !m.everyone && m.inviteeList?.length) return []; // raised already
+    for (const u of m.inviteeList ?? []) e.raised.add(u);
+    // Still ringing here: the end for other invitees must not stop it.
+    if (!concerned && !m.over && e.isInvitee && e.mine === 'open') return [];
     const list = concerned ? (m.inviteeList?.includes(this.me) ? m.inviteeList : [...others, this.me]) : others;
     const facts = this.#facts(m.inviteID, e, m, list);
     if (timeout) return [{ name: 'onInvitationTimeout', event: facts }];
@@ -461,19 +469,19 @@ export class Ledger {
     return [{ name: 'onInvitationCancelled', event: facts }];
   }
 
-  /** Notes that this device decided for its user; over says that nobody is open any more. */
+  /** Records an action of this device. over: no invitee is open any more. */
   acted(id: string, mine: 'accepted' | 'rejected' | 'cancelled', over: boolean, time = 0): void {
     let e = this.#find(id);
     if (!e) this.#held.set(id, (e = entry({})));
     e.acted = true;
-    e.asked ||= mine !== 'cancelled';
+    e.isInvitee ||= mine !== 'cancelled';
     e.mine = mine;
-    e.told.add(this.me);
+    e.raised.add(this.me);
     e.time = Math.max(e.time, time);
     if (over) this.#end(id);
   }
 
-  /** Notes an invitation that this device made or, when it was merged, the other user's that it accepted. */
+  /** Records an invitation of this device or, if merged, that of the other user as accepted. */
   opened(v: Invitation, invitees: string[], merged: boolean): void {
     if (merged) {
       this.learn(v);

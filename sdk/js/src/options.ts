@@ -1,22 +1,22 @@
 import type { Storage } from './storage.js';
 
-/** How a client is made. */
+/** Options of a client. */
 export interface Options {
-  /** The server: https://chat.example.com. Default: the page's own. */
+  /** The server, as https://chat.example.com. Default: the origin of the page. */
   server?: string;
-  /** A token, or what fetches a new one. A function is asked again when the token is about to expire. */
+  /** A token, or a function that returns one. It is called again before the token expires. */
   token: string | (() => string | Promise<string>);
-  /** Which device of the user this is. Default: one per tab, kept over reloads; elsewhere one per client. */
+  /** The device ID. Default: one per tab, kept over reloads; outside of browsers, one per client. */
   deviceID?: string;
-  /** What the user's other devices are told that this is. Default: web in a browser, else node. */
+  /** The platform name, visible to the other devices of the user. Default: web in a browser, else node. */
   platform?: string;
-  /** For how many milliseconds a call is sent again when the connection is lost. Default: 20000. */
+  /** Timeout of a call, including retries after a lost connection, in milliseconds. Default: 20000. */
   callTimeout?: number;
-  /** Where there is no WebSocket (Node 20): the class of the package ws. */
+  /** A WebSocket class, as that of the package ws, for platforms without one (Node 20). */
   websocket?: unknown;
   /**
-   * Where the positions and the open invitations of this device are kept, so that a program that starts again hears what it missed.
-   * Default: localStorage where there is one. false: nowhere.
+   * Storage for positions and open invitations, so that a restarted program receives missed events.
+   * Default: localStorage if available. false: none.
    */
   storage?: Storage | false;
 }

@@ -2,11 +2,11 @@ import type { Schemas } from './schema.js';
 
 const methods = new Set(['invite', 'inviteInGroup', 'accept', 'reject', 'cancel']);
 
-/** PendingCalls holds events of an invitation back while a call of this device about it has no response. */
+/** PendingCalls delays events of an invitation while a call of this device about it is pending. */
 export class PendingCalls {
-  #calls = new Map<string, Promise<void>[]>(); // by invitation, and by the peer whose invitation may be merged
+  #calls = new Map<string, Promise<void>[]>(); // by invitation, and by a peer with a possible merge
 
-  /** Notes a call. The function that it returns ends it. */
+  /** Adds a call. The returned function removes it. */
   add(method: string, body: Record<string, unknown>): () => void {
     const keys = methods.has(method) ? [String(body['inviteID'])] : [];
     if (method === 'invite' && body['mergeGlare']) keys.push(`by ${String(body['invitee'])}`);
@@ -25,7 +25,7 @@ export class PendingCalls {
     };
   }
 
-  /** Resolves when no call that concerns the invitation of an event is pending. */
+  /** Resolves when no call about the invitation of an event is pending. */
   async settled(m: Schemas['Signaling']): Promise<void> {
     for (const key of [m.inviteID, `by ${m.inviter}`]) {
       for (let calls = this.#calls.get(key); calls; calls = this.#calls.get(key)) await Promise.all(calls);

@@ -1,36 +1,36 @@
 import { readJSON, writeJSON, type Storage } from './storage.js';
 
-/** How often positions are written, in milliseconds: an event costs no write. */
-const every = 1000;
+/** Minimum interval between writes, in milliseconds. */
+const writeInterval = 1000;
 
-/** Kept is what a device keeps over a restart of its program. */
-export interface Kept {
+/** SavedPosition is the state of a device that survives a restart of the program. */
+export interface SavedPosition {
   epoch: string;
-  /** The last offset that was processed, by timeline. */
+  /** The last processed offset of each timeline. */
   positions: Record<string, number>;
-  /** The open invitations that the device holds, and the server time of the last event of each that was raised. */
+  /** The open invitations, with the server time of the last raised event of each. */
   held: Record<string, number>;
 }
 
-/** Keeper writes what a device keeps: at most once a second, and when the page goes or the client is closed. */
-export class Keeper {
+/** PositionWriter writes the SavedPosition: at most once a second, on page unload, and on close. */
+export class PositionWriter {
   #storage: Storage;
   #key: string;
-  #read: () => Kept;
+  #read: () => SavedPosition;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(storage: Storage, key: string, read: () => Kept) {
+  constructor(storage: Storage, key: string, read: () => SavedPosition) {
     this.#storage = storage;
     this.#key = key;
     this.#read = read;
     globalThis.addEventListener?.('pagehide', this.write);
   }
 
-  /** Writes soon. */
+  /** Schedules a write. */
   touch(): void {
     if (this.#timer) return;
-    this.#timer = setTimeout(this.write, every);
-    (this.#timer as { unref?: () => void }).unref?.(); // close writes, too
+    this.#timer = setTimeout(this.write, writeInterval);
+    (this.#timer as { unref?: () => void }).unref?.(); // close writes, so the timer need not keep the process alive
   }
 
   write = (): void => {
@@ -45,19 +45,19 @@ export class Keeper {
   }
 }
 
-/** Where the position of a device is kept: positions belong to one device of one user on one server. */
+/** Returns the storage key: positions belong to one device of one user on one server. */
 export function keyOf(server: string, userID: string, deviceID: string): string {
   return `beckon.position ${server} ${userID} ${deviceID}`;
 }
 
-export function readKept(storage: Storage, key: string): Kept | undefined {
-  const k = readJSON<Kept>(storage, key);
+export function readSaved(storage: Storage, key: string): SavedPosition | undefined {
+  const k = readJSON<SavedPosition>(storage, key);
   return k && typeof k.epoch === 'string' && k.positions && k.held ? k : undefined;
 }
 
 /**
- * Owner returns whom a token was made for, and the device that it is bound to, without checking it: it decides which position is
- * looked up. Empty when the token is of a kind that cannot be read here.
+ * Returns the user of a token and the device that it is bound to, without verifying it, for the storage key. The user
+ * is empty if the token is not readable.
  */
 export async function ownerOf(token: string): Promise<{ userID: string; deviceID?: string }> {
   try {
@@ -78,8 +78,8 @@ export async function ownerOf(token: string): Promise<{ userID: string; deviceID
   }
 }
 
-async function unpack(text: string, what: RegExp, by: (c: string) => string, deflated = false): Promise<string> {
-  const bytes = Uint8Array.from(atob(text.replace(what, by)), (c) => c.charCodeAt(0));
+async function unpack(text: string, pattern: RegExp, by: (c: string) => string, deflated = false): Promise<string> {
+  const bytes = Uint8Array.from(atob(text.replace(pattern, by)), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream();
   return new Response(deflated ? stream.pipeThrough(new DecompressionStream('deflate')) : stream).text();
 }

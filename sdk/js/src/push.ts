@@ -1,11 +1,11 @@
-// Calls that come while no page is open: the page registers its browser, and its service worker shows what comes.
+// Web Push, for calls while no page is open: the page registers the browser, the service worker shows notifications.
 import type { Client } from './client.js';
 import { BeckonError, Code } from './error.js';
 import type { Schemas } from './schema.js';
 
 export { BeckonError, Code };
 
-/** What a push says. */
+/** The payload of a push. */
 export type Push = Schemas['PushNotice'];
 
 function bytes(text: string): Uint8Array<ArrayBuffer> {
@@ -14,8 +14,8 @@ function bytes(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Lets the server reach this browser while no page of it is connected. Ask for the permission to show notifications first, and
- * call it with each start of the page: browsers change their subscriptions.
+ * Registers this browser for pushes while no page of it is connected. Request the permission for notifications first.
+ * Call it on each page load, because browsers change their subscriptions.
  */
 export async function enablePush(
   client: Client,
@@ -29,7 +29,7 @@ export async function enablePush(
   let subscription = await registration.pushManager.getSubscription();
   const made = new Uint8Array(subscription?.options.applicationServerKey ?? new ArrayBuffer(0));
   if (subscription && (made.length !== key.length || made.some((b, i) => b !== key[i]))) {
-    // of another house
+    // subscribed with the key of another server
     await subscription.unsubscribe();
     subscription = null;
   }
@@ -42,23 +42,23 @@ export async function enablePush(
   });
 }
 
-/** Lets the server reach this browser no longer: call it before signing out. */
+/** Removes the registration of this browser. Call it before signing out. */
 export async function disablePush(client: Client, registration: ServiceWorkerRegistration): Promise<void> {
   await client.deletePushToken({ provider: 'webPush' });
   await (await registration.pushManager.getSubscription())?.unsubscribe();
 }
 
 /**
- * Answers the invitation of a push, or says that it rings, without a connection and without signing in: the push carries a token for
- * that one invitation.
+ * Answers the invitation of a push, or reports that it rings. It needs no connection and no sign-in: the push carries a
+ * token for that one invitation.
  */
 export async function answerPush(
   push: Push,
-  verb: 'accept' | 'reject' | 'ring',
+  action: 'accept' | 'reject' | 'ring',
   more: { data?: string; reason?: string } = {},
   server = '',
 ): Promise<void> {
-  const res = await fetch(`${server}/v1/${verb}`, {
+  const res = await fetch(`${server}/v1/${action}`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${push.answerToken ?? ''}`, 'Content-Type': 'application/json' },
     body: JSON.stringify({ inviteID: push.signaling?.inviteID ?? '', ...more }),

@@ -18,35 +18,35 @@ import type { Response } from './schema.js';
 
 export type Role = 'anchor' | 'audience';
 
-/** Why somebody, or oneself, is no longer in a room. */
+/** The reason of leaving a room. */
 export type LeaveReason = 'hangup' | 'left' | 'removed' | 'replaced' | 'dismissed' | 'mediaLost';
 
-/** What happens in a room, under the original's names. */
+/** The events of a room, under the original's names. */
 export interface RoomEvents {
-  /** This device is in; ms since enterRoom was called. */
+  /** This device entered; ms is the duration of enterRoom, in milliseconds. */
   onEnterRoom: { roomID: string; ms: number };
-  /** This device is out. */
+  /** This device left or was disconnected. */
   onExitRoom: { roomID: string; reason: LeaveReason };
-  /** Somebody is in: who comes, and, right after onEnterRoom, who was there already. */
+  /** A user entered; also raised after onEnterRoom for each user in the room. */
   onRemoteUserEnterRoom: { userID: string };
   onRemoteUserLeaveRoom: { userID: string };
-  /** Somebody's camera can be seen, or no longer. Only changes are told. */
+  /** The camera of a user became available or unavailable. */
   onUserVideoAvailable: { userID: string; available: boolean };
-  /** Somebody's screen can be seen, or no longer. */
+  /** The screen share of a user became available or unavailable. */
   onUserSubStreamAvailable: { userID: string; available: boolean };
-  /** Somebody's microphone can be heard, or no longer. It is played without further ado. */
+  /** The microphone of a user became available or unavailable. Audio plays by itself. */
   onUserAudioAvailable: { userID: string; available: boolean };
-  /** Who speaks now, from 0 to 100; this user included. */
+  /** Volumes of the active speakers, 0 to 100, including this user. */
   onUserVoiceVolume: { volumes: Record<string, number> };
-  /** How good the connections are: 0 unknown, 1 excellent, 2 good, 4 poor, 6 lost. */
+  /** Connection quality: 0 unknown, 1 excellent, 2 good, 4 poor, 6 lost. */
   onNetworkQuality: { userID: string; quality: number };
   onConnectionLost: { roomID: string };
   onConnectionRecovery: { roomID: string };
-  /** What this device may do was changed, by switchRole or by a host. */
+  /** The role of this device changed, by switchRole or by a host. */
   onRoleChanged: { role: Role };
-  /** The browser plays no sound before the person touches the page: call resumeAudio from a click. */
+  /** The browser blocks audio until a user gesture: call resumeAudio from a click. */
   onAudioBlocked: { blocked: boolean };
-  /** This device's camera, microphone or screen went on or off. */
+  /** The camera, microphone or screen share of this device went on or off. */
   onLocalChanged: { camera: boolean; microphone: boolean; screen: boolean };
   onRecvCustomCmdMsg: { userID: string; topic: string; data: Uint8Array };
 }
@@ -73,17 +73,17 @@ const roomEvents: ReadonlySet<string> = new Set(Object.keys(every));
 type Source = 'camera' | 'screen';
 
 /**
- * Room is the media room that this device is in, one at a time: what TRTC is in the original, over LiveKit.
- * Its server decides who may enter (SPEC 4); a refusal rejects with a BeckonError.
+ * Room is the media room of this device, one at a time. It has the role of TRTC in the original, and uses LiveKit.
+ * The server decides about admission; a refusal rejects with a BeckonError.
  */
 export class Room extends Emitter<RoomEvents> {
   #client: Client;
   #room: LiveKitRoom | undefined;
   #id = '';
   #granted: Role = 'audience';
-  #turn = 0; // grows with each entering and leaving, so that what was awaited for one does not act on the next
-  #in = false; // onEnterRoom was told; nothing is told of others before
-  #video = new Map<string, boolean>();
+  #generation = 0; // incremented by each enter and exit, so that continuations of earlier ones stop
+  #in = false; // onEnterRoom was raised; no other event is raised before
+  #available = new Map<string, boolean>();
   #sounds = new Map<RemoteTrack, HTMLMediaElement>();
 
   constructor(client: Client) {
@@ -91,22 +91,22 @@ export class Room extends Emitter<RoomEvents> {
     this.#client = client;
   }
 
-  /** The room that this device is in, or "". */
+  /** The current room, or "". */
   get roomID(): string {
     return this.#id;
   }
 
-  /** What this device does in the room now. */
+  /** The current role. */
   get role(): Role {
     return this.#room?.localParticipant.permissions?.canPublish ? 'anchor' : 'audience';
   }
 
-  /** What switchRole may ask for. */
+  /** The highest role permitted to switchRole. */
   get granted(): Role {
     return this.#granted;
   }
 
-  /** The others who are in. */
+  /** The other users in the room. */
   get remoteUsers(): string[] {
     return [...(this.#room?.remoteParticipants.keys() ?? [])];
   }
@@ -121,37 +121,40 @@ export class Room extends Emitter<RoomEvents> {
     return this.#room?.localParticipant.isScreenShareEnabled ?? false;
   }
 
-  /** LiveKit's own room, for what is not here. */
+  /** The LiveKit room, for features without a method here. */
   get livekit(): LiveKitRoom | undefined {
     return this.#room;
   }
 
-  /** Enters a room: of an invitation, or group_<id> for the standing room of a group. In another room, it leaves that first. */
+  /**
+   * Enters a room: that of an invitation, or group_<ID>, the permanent room of a group. It leaves the current room
+   * first.
+   */
   async enterRoom(options: { roomID: string; role?: Role }): Promise<Response<'enterRoom'>> {
     const began = performance.now();
-    const turn = ++this.#turn;
-    const must = (): void => {
-      if (this.#turn !== turn)
+    const generation = ++this.#generation;
+    const checkCurrent = (): void => {
+      if (this.#generation !== generation)
         throw new BeckonError({ code: Code.Disconnected, message: 'the room was left while it was entered' });
     };
     await this.#leave('hangup');
-    must();
-    const way = await this.#client.enterRoom(options);
-    must();
+    checkCurrent();
+    const entry = await this.#client.enterRoom(options);
+    checkCurrent();
     const room = new LiveKitRoom({ adaptiveStream: true, dynacast: true, disconnectOnPageLeave: false });
     this.#room = room;
     this.#id = options.roomID;
-    this.#granted = way.granted as Role;
+    this.#granted = entry.granted as Role;
     this.#listen(room);
     try {
-      await room.connect(way.url || this.#client.server.replace(/^http/, 'ws'), way.token, {
+      await room.connect(entry.url || this.#client.server.replace(/^http/, 'ws'), entry.token, {
         websocketTimeout: 5000,
         peerConnectionTimeout: 8000,
         maxRetries: 0,
       });
     } catch (err) {
       this.#forget(room);
-      must();
+      checkCurrent();
       throw new BeckonError(
         { code: Code.NoMedia, message: `the media server cannot be reached: ${(err as Error).message}` },
         err,
@@ -159,116 +162,121 @@ export class Room extends Emitter<RoomEvents> {
     }
     if (this.#room !== room) {
       await room.disconnect();
-      must();
+      checkCurrent();
       throw new BeckonError({ code: Code.NoMedia, message: 'the media server closed the connection' });
     }
     this.#in = true;
     this.emit('onEnterRoom', { roomID: this.#id, ms: Math.round(performance.now() - began) });
-    for (const p of room.remoteParticipants.values()) this.#entered(p); // LiveKit announces only who comes later
-    return way;
+    for (const p of room.remoteParticipants.values()) this.#entered(p); // LiveKit has no event for them
+    return entry;
   }
 
-  /** Leaves for good, also while it is being entered. The server hears of it, and ends a call between two people at once. */
+  /** Leaves the room, also while entering it. The server ends a call of two users at once. */
   async exitRoom(): Promise<void> {
-    this.#turn++;
+    this.#generation++;
     const roomID = this.#id;
     if (!roomID) return;
-    const told = this.#client.exitRoom({ roomID }).catch(() => undefined); // who is gone is gone, told or not
+    const reported = this.#client.exitRoom({ roomID }).catch(() => undefined); // left even if it fails
     await this.#leave('hangup');
-    await told;
+    await reported;
   }
 
   async #leave(reason: LeaveReason): Promise<void> {
     const room = this.#room;
     if (!room) return;
-    const was = this.#in;
+    const entered = this.#in;
     const roomID = this.#forget(room);
     await room.disconnect();
-    if (was) this.emit('onExitRoom', { roomID, reason });
+    if (entered) this.emit('onExitRoom', { roomID, reason });
   }
 
-  /** Lets go of a room, so that nothing of it is told any more. */
+  /** Detaches from a room: it raises no more events. */
   #forget(room: LiveKitRoom): string {
     const roomID = this.#id;
     room.removeAllListeners();
     if (this.#room !== room) return '';
-    globalThis.removeEventListener?.('pagehide', this.#pageGoes);
+    globalThis.removeEventListener?.('pagehide', this.#onPageHide);
     for (const el of this.#sounds.values()) el.remove();
     this.#sounds.clear();
-    this.#video.clear();
+    this.#available.clear();
     this.#room = undefined;
     this.#in = false;
     this.#id = '';
     return roomID;
   }
 
-  #must(): LiveKitRoom {
+  #requireRoom(): LiveKitRoom {
     if (!this.#room)
       throw new BeckonError({ code: 6017, field: 'roomID', message: 'this device is in no room; enter one first' });
     return this.#room;
   }
 
-  /** Opens the camera and shows it to the others. */
+  /** Opens and publishes the camera. */
   async openCamera(options?: VideoCaptureOptions): Promise<void> {
-    await this.#must().localParticipant.setCameraEnabled(true, options);
+    await this.#requireRoom().localParticipant.setCameraEnabled(true, options);
   }
 
   async closeCamera(): Promise<void> {
-    await this.#must().localParticipant.setCameraEnabled(false);
+    await this.#requireRoom().localParticipant.setCameraEnabled(false);
   }
 
-  /** Opens the microphone. */
+  /** Opens and publishes the microphone. */
   async startLocalAudio(): Promise<void> {
-    await this.#must().localParticipant.setMicrophoneEnabled(true);
+    await this.#requireRoom().localParticipant.setMicrophoneEnabled(true);
   }
 
-  /** Silences the microphone, or opens it again. */
+  /** Mutes or unmutes the microphone. */
   async muteLocalAudio(mute: boolean): Promise<void> {
-    await this.#must().localParticipant.setMicrophoneEnabled(!mute);
+    await this.#requireRoom().localParticipant.setMicrophoneEnabled(!mute);
   }
 
-  /** Silences the microphone and gives it back. */
+  /** Unpublishes and releases the microphone. */
   async stopLocalAudio(): Promise<void> {
-    const { localParticipant } = this.#must();
+    const { localParticipant } = this.#requireRoom();
     const track = localParticipant.getTrackPublication(Track.Source.Microphone)?.track;
     if (track) await localParticipant.unpublishTrack(track);
   }
 
   async startScreenShare(): Promise<void> {
-    await this.#must().localParticipant.setScreenShareEnabled(true, { audio: true });
+    await this.#requireRoom().localParticipant.setScreenShareEnabled(true, { audio: true });
   }
 
   async stopScreenShare(): Promise<void> {
-    await this.#must().localParticipant.setScreenShareEnabled(false);
+    await this.#requireRoom().localParticipant.setScreenShareEnabled(false);
   }
 
-  /** Shows this device's own picture in an element. */
+  /** Shows the local video in an element. It reports whether there is a track. */
   startLocalPreview(element: HTMLVideoElement, source: Source = 'camera'): boolean {
-    const track = this.#publication(this.#must().localParticipant, source)?.track;
+    const track = this.#publication(this.#requireRoom().localParticipant, source)?.track;
     track?.attach(element);
     return track !== undefined;
   }
 
-  /** Shows somebody's picture in an element. It answers whether there is one; else wait for onUserVideoAvailable. */
+  /**
+   * Shows the video of a user in an element. It reports whether there is a track; if not, wait for
+   * onUserVideoAvailable.
+   */
   startRemoteView(userID: string, element: HTMLVideoElement, source: Source = 'camera'): boolean {
-    const who = this.#room?.remoteParticipants.get(userID);
-    const publication = who && (this.#publication(who, source) as RemoteTrackPublication | undefined);
+    const participant = this.#room?.remoteParticipants.get(userID);
+    const publication = participant && (this.#publication(participant, source) as RemoteTrackPublication | undefined);
     publication?.setSubscribed(true);
     publication?.track?.attach(element);
     return publication?.track !== undefined;
   }
 
-  /** Shows it no longer, and lets the server send it no longer when no element is given. */
+  /** Detaches the video of a user from an element or, without one, unsubscribes from it. */
   stopRemoteView(userID: string, element?: HTMLVideoElement, source: Source = 'camera'): void {
-    const who = this.#room?.remoteParticipants.get(userID);
-    const publication = who && (this.#publication(who, source) as RemoteTrackPublication | undefined);
+    const participant = this.#room?.remoteParticipants.get(userID);
+    const publication = participant && (this.#publication(participant, source) as RemoteTrackPublication | undefined);
     if (element) publication?.track?.detach(element);
     else publication?.setSubscribed(false);
   }
 
-  /** Speaks, or only listens, within what was granted. */
+  /**
+   * Switches between speaking and listening, up to the granted role. It waits up to 3 s for the change to take effect.
+   */
   async switchRole(role: Role): Promise<void> {
-    const room = this.#must();
+    const room = this.#requireRoom();
     const changed =
       this.role === role
         ? undefined
@@ -280,12 +288,12 @@ export class Room extends Emitter<RoomEvents> {
     await Promise.race([changed, new Promise((resolve) => setTimeout(resolve, 3000))]);
   }
 
-  /** Sends a few bytes to everybody in the room. Nothing of it is kept. */
+  /** Sends a small message to all users in the room. It is not stored. */
   async sendCustomCmdMsg(topic: string, data: Uint8Array, reliable = true): Promise<void> {
-    await this.#must().localParticipant.publishData(data as Uint8Array<ArrayBuffer>, { reliable, topic });
+    await this.#requireRoom().localParticipant.publishData(data as Uint8Array<ArrayBuffer>, { reliable, topic });
   }
 
-  /** Plays sound after the browser has refused to; call it from a click. */
+  /** Starts audio that the browser has blocked. Call it from a click. */
   async resumeAudio(): Promise<void> {
     await this.#room?.startAudio();
   }
@@ -298,11 +306,11 @@ export class Room extends Emitter<RoomEvents> {
   #entered(p: RemoteParticipant): void {
     if (!this.#in) return;
     this.emit('onRemoteUserEnterRoom', { userID: p.identity });
-    for (const pub of p.trackPublications.values()) this.#look(p, pub as RemoteTrackPublication);
+    for (const pub of p.trackPublications.values()) this.#update(p, pub as RemoteTrackPublication);
   }
 
-  /** Tells of a track of somebody's, if it changed whether it is there. */
-  #look(p: RemoteParticipant, pub: RemoteTrackPublication): void {
+  /** Raises a change in the availability of a track. */
+  #update(p: RemoteParticipant, pub: RemoteTrackPublication): void {
     const names = {
       [Track.Source.Camera]: 'onUserVideoAvailable',
       [Track.Source.ScreenShare]: 'onUserSubStreamAvailable',
@@ -312,13 +320,13 @@ export class Room extends Emitter<RoomEvents> {
     if (!name || !this.#in) return;
     const available = pub.track !== undefined && !pub.isMuted && p.trackPublications.has(pub.trackSid);
     const key = `${p.identity}/${pub.source}`;
-    if ((this.#video.get(key) ?? false) === available) return;
-    this.#video.set(key, available);
+    if ((this.#available.get(key) ?? false) === available) return;
+    this.#available.set(key, available);
     this.emit(name, { userID: p.identity, available });
   }
 
-  /** The page goes, perhaps only to be loaded anew: the others see it at once, and nobody has hung up. */
-  #pageGoes = (): void => {
+  /** Disconnects on page unload. It does not hang up, because a reload resumes the call. */
+  #onPageHide = (): void => {
     const room = this.#room;
     if (!room) return;
     this.#forget(room);
@@ -326,16 +334,16 @@ export class Room extends Emitter<RoomEvents> {
   };
 
   #listen(room: LiveKitRoom): void {
-    globalThis.addEventListener?.('pagehide', this.#pageGoes);
-    const look = (pub: RemoteTrackPublication, p: RemoteParticipant): void => this.#look(p, pub);
+    globalThis.addEventListener?.('pagehide', this.#onPageHide);
+    const update = (pub: RemoteTrackPublication, p: RemoteParticipant): void => this.#update(p, pub);
     const local = (): void =>
       this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
     room
       .on(RoomEvent.ParticipantConnected, (p) => this.#entered(p))
       .on(RoomEvent.ParticipantDisconnected, (p) => {
         if (!this.#in) return;
-        for (const pub of p.trackPublications.values()) this.#look(p, pub as RemoteTrackPublication);
-        for (const key of this.#video.keys()) if (key.startsWith(`${p.identity}/`)) this.#video.delete(key);
+        for (const pub of p.trackPublications.values()) this.#update(p, pub as RemoteTrackPublication);
+        for (const key of this.#available.keys()) if (key.startsWith(`${p.identity}/`)) this.#available.delete(key);
         this.emit('onRemoteUserLeaveRoom', { userID: p.identity });
       })
       .on(RoomEvent.TrackSubscribed, (track, pub, p) => {
@@ -345,20 +353,20 @@ export class Room extends Emitter<RoomEvents> {
           document.body.append(el);
           this.#sounds.set(track, el);
         }
-        look(pub, p);
+        update(pub, p);
       })
       .on(RoomEvent.TrackUnsubscribed, (track, pub, p) => {
         track.detach();
         this.#sounds.get(track)?.remove();
         this.#sounds.delete(track);
-        look(pub, p);
+        update(pub, p);
       })
-      .on(RoomEvent.TrackUnpublished, look)
+      .on(RoomEvent.TrackUnpublished, update)
       .on(RoomEvent.TrackMuted, (pub, p) =>
-        p.isLocal ? local() : look(pub as RemoteTrackPublication, p as RemoteParticipant),
+        p.isLocal ? local() : update(pub as RemoteTrackPublication, p as RemoteParticipant),
       )
       .on(RoomEvent.TrackUnmuted, (pub, p) =>
-        p.isLocal ? local() : look(pub as RemoteTrackPublication, p as RemoteParticipant),
+        p.isLocal ? local() : update(pub as RemoteTrackPublication, p as RemoteParticipant),
       )
       .on(RoomEvent.LocalTrackPublished, local)
       .on(RoomEvent.LocalTrackUnpublished, local)
@@ -381,9 +389,9 @@ export class Room extends Emitter<RoomEvents> {
       )
       .on(RoomEvent.Disconnected, (reason) => {
         if (this.#room !== room) return;
-        const was = this.#in; // else enterRoom says why it failed
+        const entered = this.#in; // else enterRoom rejects
         const roomID = this.#forget(room);
-        if (was) this.emit('onExitRoom', { roomID, reason: reasonOf(reason) });
+        if (entered) this.emit('onExitRoom', { roomID, reason: reasonOf(reason) });
       });
   }
 }

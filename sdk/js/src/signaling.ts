@@ -1,8 +1,8 @@
 import type { Schemas } from './schema.js';
 
 /**
- * Reads a message of any origin: an event, an entry of the history, the JSON of a push. Undefined when it is not signaling. As in the
- * original, the data and the invitee of an answer are data and inviteeList.
+ * Reads a signaling message from an event, a history entry, or the JSON of a push; undefined for other messages. As in
+ * the original, data and invitee of an answer are returned as data and inviteeList.
  */
 export function getSignalingInfo(message: unknown): Schemas['Signaling'] | undefined {
   let m = message as Schemas['Signaling'] | undefined;

@@ -1,18 +1,18 @@
-/** Storage keeps short texts by key, as localStorage does. */
+/** Storage keeps short strings by key, like localStorage. */
 export type Storage = Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-/** storageOf returns the page's storage of that name; undefined where there is none, or where the page may not use it. */
+/** storageOf returns the storage of the page with this name; undefined if it is missing or not permitted. */
 export function storageOf(name: 'localStorage' | 'sessionStorage'): Storage | undefined {
   try {
     const s = globalThis[name] as Storage | undefined;
-    s?.getItem('beckon'); // the storage may be there and refuse each use
+    s?.getItem('beckon'); // throws if the storage exists but is not permitted
     return s;
   } catch {
     return undefined;
   }
 }
 
-/** readJSON reads a value that writeJSON wrote; undefined when there is none, or it is damaged. */
+/** readJSON reads a value of writeJSON; undefined if it is missing or damaged. */
 export function readJSON<T>(s: Storage | undefined, key: string): T | undefined {
   try {
     const text = s?.getItem(key);
@@ -22,26 +22,26 @@ export function readJSON<T>(s: Storage | undefined, key: string): T | undefined 
   }
 }
 
-/** writeJSON writes a value. A storage that is full or denied is no storage. */
+/** writeJSON writes a value. Errors, as of a full storage, are ignored. */
 export function writeJSON(s: Storage | undefined, key: string, value: unknown): void {
   try {
     s?.setItem(key, JSON.stringify(value));
   } catch {
-    // without storage the next start begins with the snapshot
+    // without saved positions, the next start begins with the snapshot
   }
 }
 
 /**
- * spared makes what reads localStorage on its own, as the transport does: where the page may not store anything, that would throw. There it
- * sees none, as it is made.
+ * withoutBrokenStorage runs make, which reads localStorage, as the transport does. If localStorage exists but throws,
+ * it is hidden during make.
  */
-export function spared<T>(make: () => T): T {
-  const was = Object.getOwnPropertyDescriptor(globalThis, 'localStorage');
-  if (!was?.configurable || storageOf('localStorage')) return make();
+export function withoutBrokenStorage<T>(make: () => T): T {
+  const original = Object.getOwnPropertyDescriptor(globalThis, 'localStorage');
+  if (!original?.configurable || storageOf('localStorage')) return make();
   Object.defineProperty(globalThis, 'localStorage', { configurable: true, value: undefined });
   try {
     return make();
   } finally {
-    Object.defineProperty(globalThis, 'localStorage', was);
+    Object.defineProperty(globalThis, 'localStorage', original);
   }
 }
