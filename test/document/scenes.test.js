@@ -1,19 +1,19 @@
-// The document of the original, step by step and with its names, in a browser: the one-to-one call, the group call,
-// raised hands in a classroom, seats in a chat room; and its behavior for users who are offline, have two devices, or
-// have left. Each sentence is a check.
+// The scenes of the original's document, step by step and with its names, in a browser: the one-to-one call, the group
+// call, raised hands in a classroom, seats in a chat room; and its behavior for users that are offline, have two
+// devices, or have left. Each sentence is a check.
 //
-// A device here is a page with the SDK alone: no page of Beckon's own takes part.
+// A device is a page with the SDK, without the pages of Beckon.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { House, PATIENCE, launch } from '../e2e/kit.js';
+import { Cluster, TIME_LIMIT, launch } from '../e2e/kit.js';
 
-let house, browser, sdk;
+let cluster, browser, sdk;
 
 before(async () => {
-  [house, browser] = await Promise.all([House.start(), launch()]);
+  [cluster, browser] = await Promise.all([Cluster.start(), launch()]);
   const contents = `export * from 'beckon'; export { Room } from 'beckon/room';`;
   const resolveDir = fileURLToPath(new URL('../../web', import.meta.url));
   const { outputFiles } = await build({
@@ -29,11 +29,11 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  await house?.stop();
-  assert.deepEqual(house?.faults ?? [], [], 'a page threw something');
+  await cluster?.stop();
+  assert.deepEqual(cluster?.faults ?? [], [], 'a page threw something');
 });
 
-/** Runs in the page: logs in and notes every callback. */
+/** Runs in the page: logs in and records all callbacks. */
 async function login([token, deviceID]) {
   const client = new window.beckon.Client({ token, deviceID });
   const room = new window.beckon.Room(client);
@@ -66,7 +66,7 @@ async function login([token, deviceID]) {
   await client.connect();
 }
 
-/** A device of a user: a page of a browser profile, which keeps what the SDK stores over a restart. */
+/** A device of a user: a page of a browser context, which keeps the storage of the SDK over a restart. */
 class Device {
   constructor(userID, deviceID) {
     Object.assign(this, { userID, deviceID });
@@ -75,25 +75,25 @@ class Device {
   static async login(userID, deviceID = `${userID}-phone`) {
     const d = new Device(userID, deviceID);
     d.context = await browser.newContext({ permissions: ['camera', 'microphone'], bypassCSP: true });
-    d.context.setDefaultTimeout(PATIENCE);
+    d.context.setDefaultTimeout(TIME_LIMIT);
     return d.start();
   }
 
-  /** Starts the program, also again after stop. */
+  /** Opens the page, also again after stop. */
   async start() {
-    const { token } = await house.call('createToken', { userID: this.userID });
+    const { token } = await cluster.call('createToken', { userID: this.userID });
     this.page = await this.context.newPage();
     this.page.on('pageerror', (err) => {
-      house.faults ??= [];
-      house.faults.push(`${this.deviceID}: ${err.stack ?? err}`);
+      cluster.faults ??= [];
+      cluster.faults.push(`${this.deviceID}: ${err.stack ?? err}`);
     });
-    await this.page.goto(`${house.url}/openapi.json`); // any address of the server that is not a page of its own
+    await this.page.goto(`${cluster.url}/openapi.json`); // any address of the server without a page
     await this.page.addScriptTag({ content: sdk });
     await this.page.evaluate(login, [token, this.deviceID]);
     return this;
   }
 
-  /** Ends the program as a user does who closes it. */
+  /** Closes the page, with its unload handlers. */
   async stop() {
     await this.page.close({ runBeforeUnload: true });
   }
@@ -121,7 +121,7 @@ class Device {
     );
   }
 
-  heard(name, wanted = {}) {
+  received(name, wanted = {}) {
     return this.page.evaluate(
       ([n, w]) =>
         window.log.filter(
@@ -131,8 +131,8 @@ class Device {
     );
   }
 
-  /** The callback that was raised, or is yet to be. */
-  async hears(name, wanted = {}) {
+  /** Returns a callback, received already or awaited. */
+  async receives(name, wanted = {}) {
     await this.page
       .waitForFunction(
         ([n, w]) =>
@@ -148,10 +148,10 @@ class Device {
           { cause },
         );
       });
-    return (await this.heard(name, wanted))[0];
+    return (await this.received(name, wanted))[0];
   }
 
-  /** The signaling messages of a conversation, the oldest first, as getSignalingInfo reads them from the history. */
+  /** Returns the signaling messages of a conversation, oldest first, read with getSignalingInfo from the history. */
   history(conversationID) {
     return this.page.evaluate(async (id) => {
       const { messages } = await window.client.getHistoryMessageList({ conversationID: id, limit: 100 });
@@ -165,10 +165,10 @@ class Device {
 
 const roomData = (roomID, more = {}) => JSON.stringify({ version: 1, call_type: 2, room_id: roomID, ...more });
 
-/** A sentence of the document, and the check that it is so. */
-const says = (t, sentence, check) => t.test(sentence, check);
+/** Checks a sentence of the document. */
+const step = (t, sentence, check) => t.test(sentence, check);
 
-/** Resolves when a second has passed since a moment: nothing that is still on its way is taken for nothing at all. */
+/** Waits for a second, before a check that an event does not arrive. */
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 1000));
 
 test('one-to-one call', { timeout: 120_000 }, async (t) => {
@@ -180,74 +180,74 @@ test('one-to-one call', { timeout: 120_000 }, async (t) => {
   ]);
   const data = roomData('one-to-one');
   let inviteID;
-  await says(t, 'step 1: the caller enters the room first', async () => {
+  await step(t, 'step 1: the caller enters the room first', async () => {
     await a.room('enterRoom', { roomID: 'one-to-one' });
     await a.room('openCamera');
-    await a.hears('onEnterRoom', { roomID: 'one-to-one' });
+    await a.receives('onEnterRoom', { roomID: 'one-to-one' });
   });
-  await says(t, 'step 1: invite carries the room ID in its data and returns the inviteID', async () => {
+  await step(t, 'step 1: invite carries the room ID in its data and returns the inviteID', async () => {
     ({ inviteID } = await a.call('invite', { invitee: 'ob', data, onlineUserOnly: false, timeout: 30 }));
     assert.ok(inviteID);
   });
-  await says(t, 'step 1: the callee receives onReceiveNewInvitation on every device', async () => {
+  await step(t, 'step 1: the callee receives onReceiveNewInvitation on every device', async () => {
     for (const d of [b, tablet]) {
-      const e = await d.hears('onReceiveNewInvitation', { inviteID });
+      const e = await d.receives('onReceiveNewInvitation', { inviteID });
       assert.deepEqual([e.inviter, e.groupID, e.inviteeList, e.data, e.notice], ['oa', '', ['ob'], data, false]);
     }
   });
-  await says(t, 'step 2: the callee accepts, and the caller receives onInviteeAccepted with the data', async () => {
+  await step(t, 'step 2: the callee accepts, and the caller receives onInviteeAccepted with the data', async () => {
     await b.call('accept', { inviteID, data: 'accepted' });
-    const e = await a.hears('onInviteeAccepted', { inviteID });
+    const e = await a.receives('onInviteeAccepted', { inviteID });
     assert.deepEqual([e.invitee, e.data, e.invitationData, e.over], ['ob', 'accepted', data, true]);
   });
-  await says(t, 'step 2: the other device of the callee stops ringing', async () => {
-    assert.equal((await tablet.hears('onInvitationHandledByOtherDevice', { inviteID })).action, 'accept');
+  await step(t, 'step 2: the other device of the callee stops ringing', async () => {
+    assert.equal((await tablet.receives('onInvitationHandledByOtherDevice', { inviteID })).action, 'accept');
   });
-  await says(t, 'step 2: the callee enters the room of the data; both see and hear each other', async () => {
-    const { data: read } = (await b.heard('onReceiveNewInvitation', { inviteID }))[0];
+  await step(t, 'step 2: the callee enters the room of the data; both see and hear each other', async () => {
+    const { data: read } = (await b.received('onReceiveNewInvitation', { inviteID }))[0];
     await b.room('enterRoom', { roomID: JSON.parse(read).room_id });
     await Promise.all([b.room('openCamera'), b.room('startLocalAudio'), a.room('startLocalAudio')]);
     for (const [d, other] of [
       [a, 'ob'],
       [b, 'oa'],
     ]) {
-      await d.hears('onRemoteUserEnterRoom', { userID: other });
-      await d.hears('onUserVideoAvailable', { userID: other, available: true });
-      await d.hears('onUserAudioAvailable', { userID: other, available: true });
+      await d.receives('onRemoteUserEnterRoom', { userID: other });
+      await d.receives('onUserVideoAvailable', { userID: other, available: true });
+      await d.receives('onUserAudioAvailable', { userID: other, available: true });
     }
   });
-  await says(
+  await step(
     t,
-    'step 3: who is in a call rejects with line_busy in the data; the caller receives onInviteeRejected',
+    'step 3: a user in a call rejects with line_busy in the data; the caller receives onInviteeRejected',
     async () => {
       const second = (await c.call('invite', { invitee: 'ob', data: roomData('another'), timeout: 30 })).inviteID;
-      await b.hears('onReceiveNewInvitation', { inviteID: second });
+      await b.receives('onReceiveNewInvitation', { inviteID: second });
       await b.call('reject', { inviteID: second, data: roomData('another', { line_busy: 'line_busy' }) });
-      const e = await c.hears('onInviteeRejected', { inviteID: second });
+      const e = await c.receives('onInviteeRejected', { inviteID: second });
       assert.equal(JSON.parse(e.data).line_busy, 'line_busy');
     },
   );
-  await says(t, 'step 4: one leaves, and the other is told', async () => {
+  await step(t, 'step 4: one leaves, and the other receives the event', async () => {
     await b.room('exitRoom');
     await a.page.waitForFunction(() =>
       window.log.some((e) => e.name === 'onRemoteUserLeaveRoom' || e.name === 'onExitRoom'),
     );
     await a.room('exitRoom');
   });
-  await says(t, 'step 5: the server writes how long they talked', async () => {
-    const { call } = await a.hears('onCallRecord');
+  await step(t, 'step 5: the server writes the duration of the call', async () => {
+    const { call } = await a.receives('onCallRecord');
     assert.ok(call.duration > 0 && call.count === 2, JSON.stringify(call));
   });
-  await says(t, 'step 5: the end event is an invitation that informs; it asks nothing and never ends', async () => {
+  await step(t, 'step 5: the end event is a notice: it takes no answer and does not end', async () => {
     const end = await a.call('invite', { invitee: 'ob', data: roomData('one-to-one', { call_end: 5 }), notice: true });
-    const e = await b.hears('onReceiveNewInvitation', { inviteID: end.inviteID });
+    const e = await b.receives('onReceiveNewInvitation', { inviteID: end.inviteID });
     assert.deepEqual([e.notice, e.over, JSON.parse(e.data).call_end], [true, true, 5]);
     await b.stop();
     await b.start();
     await quiet();
-    assert.deepEqual(await b.heard('onReceiveNewInvitation'), []);
+    assert.deepEqual(await b.received('onReceiveNewInvitation'), []);
   });
-  await says(t, 'the history of both has every step, as getSignalingInfo reads it', async () => {
+  await step(t, 'the history of both has every step, as getSignalingInfo reads it', async () => {
     for (const [d, conversation] of [
       [a, 'c2c_ob'],
       [b, 'c2c_oa'],
@@ -260,36 +260,36 @@ test('one-to-one call', { timeout: 120_000 }, async (t) => {
   await Promise.all([a, b, tablet, c].map((d) => d.logout()));
 });
 
-test('a call that is declined, given up, or not answered', { timeout: 60_000 }, async (t) => {
+test('a call that is declined, cancelled, or not answered', { timeout: 60_000 }, async (t) => {
   const [a, b] = await Promise.all([Device.login('da'), Device.login('db')]);
   const invite = async (timeout = 30) =>
     (await a.call('invite', { invitee: 'db', data: roomData('declined'), timeout })).inviteID;
-  await says(t, 'reject: the caller receives onInviteeRejected', async () => {
+  await step(t, 'reject: the caller receives onInviteeRejected', async () => {
     const inviteID = await invite();
-    await b.hears('onReceiveNewInvitation', { inviteID });
+    await b.receives('onReceiveNewInvitation', { inviteID });
     await b.call('reject', { inviteID, data: 'no' });
-    assert.deepEqual([(await a.hears('onInviteeRejected', { inviteID })).data], ['no']);
+    assert.deepEqual([(await a.receives('onInviteeRejected', { inviteID })).data], ['no']);
   });
-  await says(t, 'cancel: the callee receives onInvitationCancelled', async () => {
+  await step(t, 'cancel: the callee receives onInvitationCancelled', async () => {
     const inviteID = await invite();
-    await b.hears('onReceiveNewInvitation', { inviteID });
+    await b.receives('onReceiveNewInvitation', { inviteID });
     await a.call('cancel', { inviteID, data: 'never mind' });
-    const e = await b.hears('onInvitationCancelled', { inviteID });
+    const e = await b.receives('onInvitationCancelled', { inviteID });
     assert.deepEqual([e.inviter, e.data, e.inviteeList, e.over], ['da', 'never mind', ['db'], true]);
   });
-  await says(t, 'no answer: both receive onInvitationTimeout with those who did not answer', async () => {
+  await step(t, 'no answer: both receive onInvitationTimeout with those who did not answer', async () => {
     const inviteID = await invite(1);
-    for (const d of [a, b]) assert.deepEqual((await d.hears('onInvitationTimeout', { inviteID })).inviteeList, ['db']);
+    for (const d of [a, b]) assert.deepEqual((await d.receives('onInvitationTimeout', { inviteID })).inviteeList, ['db']);
   });
-  await says(t, 'what is decided is decided: an accept after that is refused with 8010', async () => {
-    const { inviteID } = (await b.heard('onInvitationTimeout'))[0];
+  await step(t, 'an accept after the decision is refused with 8010', async () => {
+    const { inviteID } = (await b.received('onInvitationTimeout'))[0];
     await assert.rejects(b.call('accept', { inviteID }), /8010/);
   });
-  await says(t, 'timeout 0: nobody ever receives onInvitationTimeout', async () => {
+  await step(t, 'timeout 0: no device receives onInvitationTimeout', async () => {
     const inviteID = await invite(0);
-    await b.hears('onReceiveNewInvitation', { inviteID });
+    await b.receives('onReceiveNewInvitation', { inviteID });
     await quiet();
-    for (const d of [a, b]) assert.deepEqual(await d.heard('onInvitationTimeout', { inviteID }), []);
+    for (const d of [a, b]) assert.deepEqual(await d.received('onInvitationTimeout', { inviteID }), []);
     await a.call('cancel', { inviteID });
   });
   await Promise.all([a.logout(), b.logout()]);
@@ -302,45 +302,45 @@ test('group call', { timeout: 60_000 }, async (t) => {
   } = await a.call('createGroup', { type: 'Work', name: 'Team', memberList: ['gb', 'gc', 'gd'] });
   const data = roomData('group-call');
   let inviteID;
-  await says(t, 'step 1: the caller enters the room and invites members with inviteInGroup', async () => {
+  await step(t, 'step 1: the caller enters the room and invites members with inviteInGroup', async () => {
     await a.room('enterRoom', { roomID: 'group-call' });
     ({ inviteID } = await a.call('inviteInGroup', { groupID, inviteeList: ['gb', 'gc'], data, timeout: 30 }));
   });
-  await says(
+  await step(
     t,
     'step 1: every member receives onReceiveNewInvitation and looks for itself in inviteeList',
     async () => {
       for (const x of [b, c, d]) {
-        const e = await x.hears('onReceiveNewInvitation', { inviteID });
+        const e = await x.receives('onReceiveNewInvitation', { inviteID });
         assert.deepEqual([e.inviter, e.groupID, e.inviteeList, e.data], ['ga', groupID, ['gb', 'gc'], data]);
       }
     },
   );
-  await says(t, 'step 2: who accepts enters the room; all members receive onInviteeAccepted', async () => {
+  await step(t, 'step 2: an invitee that accepts enters the room; all members receive onInviteeAccepted', async () => {
     await b.call('accept', { inviteID, data: 'coming' });
     await b.room('enterRoom', { roomID: 'group-call' });
-    for (const x of [a, c, d]) assert.deepEqual((await x.hears('onInviteeAccepted', { inviteID })).invitee, 'gb');
-    await a.hears('onRemoteUserEnterRoom', { userID: 'gb' });
+    for (const x of [a, c, d]) assert.deepEqual((await x.receives('onInviteeAccepted', { inviteID })).invitee, 'gb');
+    await a.receives('onRemoteUserEnterRoom', { userID: 'gb' });
   });
-  await says(
+  await step(
     t,
-    'step 3: who is busy rejects; all members receive onInviteeRejected, and the invitation is over',
+    'step 3: a busy invitee rejects; all members receive onInviteeRejected, and the invitation is over',
     async () => {
       await c.call('reject', { inviteID, reason: 'busy', data: roomData('group-call', { line_busy: 'line_busy' }) });
       for (const x of [a, b, d]) {
-        const e = await x.hears('onInviteeRejected', { inviteID });
+        const e = await x.receives('onInviteeRejected', { inviteID });
         assert.deepEqual([e.invitee, e.reason, e.over], ['gc', 'busy', true]);
       }
     },
   );
-  await says(t, 'who was not invited may not enter the room', async () => {
+  await step(t, 'a member that was not invited may not enter the room', async () => {
     await assert.rejects(d.room('enterRoom', { roomID: 'group-call' }));
   });
-  await says(t, 'step 4: who left may come back while the call lasts', async () => {
+  await step(t, 'step 4: a user that left may return while the call lasts', async () => {
     await b.room('exitRoom');
     await b.room('enterRoom', { roomID: 'group-call' });
   });
-  await says(t, 'step 5: the last one leaves, and the end is a notice to the group', async () => {
+  await step(t, 'step 5: the last one leaves, and the end is a notice to the group', async () => {
     await Promise.all([a.room('exitRoom'), b.room('exitRoom')]);
     const end = await a.call('inviteInGroup', {
       groupID,
@@ -349,7 +349,7 @@ test('group call', { timeout: 60_000 }, async (t) => {
       notice: true,
     });
     for (const x of [b, c, d])
-      assert.equal((await x.hears('onReceiveNewInvitation', { inviteID: end.inviteID })).notice, true);
+      assert.equal((await x.receives('onReceiveNewInvitation', { inviteID: end.inviteID })).notice, true);
   });
   await Promise.all([a, b, c, d].map((x) => x.logout()));
 });
@@ -363,12 +363,12 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
   const speak = JSON.stringify({ operation: 'speak' });
   const roomID = `group_${groupID}`;
   let hands, turn;
-  await says(t, 'everybody is in the room of the class; the teacher speaks', async () => {
+  await step(t, 'all are in the room of the class; the teacher speaks', async () => {
     for (const d of [teacher, s1, s2, s3]) await d.room('enterRoom', { roomID });
     await teacher.room('startLocalAudio');
-    await s1.hears('onUserAudioAvailable', { userID: 'ct', available: true });
+    await s1.receives('onUserAudioAvailable', { userID: 'ct', available: true });
   });
-  await says(t, 'step 1: the teacher asks all students to raise their hands with inviteInGroup', async () => {
+  await step(t, 'step 1: the teacher asks all students to raise their hands with inviteInGroup', async () => {
     ({ inviteID: hands } = await teacher.call('inviteInGroup', {
       groupID,
       inviteeList: ['cs1', 'cs2', 'cs3'],
@@ -376,24 +376,24 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
       timeout: 60,
     }));
   });
-  await says(t, 'step 2: the students receive onReceiveNewInvitation', async () => {
+  await step(t, 'step 2: the students receive onReceiveNewInvitation', async () => {
     for (const d of [s1, s2, s3])
-      assert.deepEqual((await d.hears('onReceiveNewInvitation', { inviteID: hands })).inviteeList, [
+      assert.deepEqual((await d.receives('onReceiveNewInvitation', { inviteID: hands })).inviteeList, [
         'cs1',
         'cs2',
         'cs3',
       ]);
   });
-  await says(t, 'step 2: a student who raises a hand accepts', async () => {
+  await step(t, 'step 2: a student who raises a hand accepts', async () => {
     await s1.call('accept', { inviteID: hands, data: 'me' });
     await s2.call('reject', { inviteID: hands });
   });
-  await says(
+  await step(
     t,
     'step 3: all students and the teacher receive onInviteeAccepted and see from its data that a hand was raised',
     async () => {
       for (const d of [teacher, s2, s3]) {
-        const e = await d.hears('onInviteeAccepted', { inviteID: hands });
+        const e = await d.receives('onInviteeAccepted', { inviteID: hands });
         assert.deepEqual(
           [e.invitee, e.invitationData, e.groupID, e.inviter, e.over],
           ['cs1', raise, groupID, 'ct', false],
@@ -401,7 +401,7 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
       }
     },
   );
-  await says(t, 'step 4: the teacher asks one of them to speak', async () => {
+  await step(t, 'step 4: the teacher asks one of them to speak', async () => {
     ({ inviteID: turn } = await teacher.call('inviteInGroup', {
       groupID,
       inviteeList: ['cs1'],
@@ -409,32 +409,32 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
       roomID,
       timeout: 30,
     }));
-    assert.deepEqual((await s1.hears('onReceiveNewInvitation', { inviteID: turn })).inviteeList, ['cs1']);
+    assert.deepEqual((await s1.receives('onReceiveNewInvitation', { inviteID: turn })).inviteeList, ['cs1']);
   });
-  await says(t, 'step 5: the student accepts and opens the microphone', async () => {
+  await step(t, 'step 5: the student accepts and opens the microphone', async () => {
     await s1.call('accept', { inviteID: turn });
     await s1.room('switchRole', 'anchor');
     await s1.room('startLocalAudio');
   });
-  await says(
+  await step(
     t,
-    'step 6: all receive onInviteeAccepted, see from its data that somebody speaks, and hear them',
+    'step 6: all receive onInviteeAccepted with the data of the request to speak, and the audio of the student',
     async () => {
       for (const d of [teacher, s2, s3]) {
-        assert.equal((await d.hears('onInviteeAccepted', { inviteID: turn })).invitationData, speak);
-        await d.hears('onUserAudioAvailable', { userID: 'cs1', available: true });
+        assert.equal((await d.receives('onInviteeAccepted', { inviteID: turn })).invitationData, speak);
+        await d.receives('onUserAudioAvailable', { userID: 'cs1', available: true });
       }
     },
   );
-  await says(t, 'a student who logs in late finds the same list', async () => {
+  await step(t, 'a student who logs in late finds the same list', async () => {
     await s3.stop();
     await s3.start();
-    const open = await s3.hears('onReceiveNewInvitation', { inviteID: hands });
+    const open = await s3.receives('onReceiveNewInvitation', { inviteID: hands });
     assert.deepEqual([open.inviteeList, open.inviteeCount, open.data], [['cs1', 'cs2', 'cs3'], 3, raise]);
   });
-  await says(
+  await step(
     t,
-    'the teacher lowers the hands: all receive onInvitationCancelled, and nobody who has answered takes it for theirs',
+    'the teacher lowers the hands: all receive onInvitationCancelled, without the students that have answered',
     async () => {
       await teacher.call('cancel', { inviteID: hands });
       for (const [d, list] of [
@@ -442,12 +442,12 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
         [s2, ['cs3']],
         [s3, ['cs3']],
       ]) {
-        const e = await d.hears('onInvitationCancelled', { inviteID: hands });
+        const e = await d.receives('onInvitationCancelled', { inviteID: hands });
         assert.deepEqual([e.inviteeList, e.over, e.invitationData], [list, true, raise]);
       }
     },
   );
-  await says(t, 'after the last answer there can be another question', async () => {
+  await step(t, 'after the last answer there can be another question', async () => {
     const { inviteID } = await teacher.call('inviteInGroup', {
       groupID,
       inviteeList: ['cs1'],
@@ -455,7 +455,7 @@ test('raising hands in a classroom', { timeout: 60_000 }, async (t) => {
       timeout: 60,
     });
     await s1.call('accept', { inviteID });
-    assert.equal((await teacher.hears('onInviteeAccepted', { inviteID })).over, true);
+    assert.equal((await teacher.receives('onInviteeAccepted', { inviteID })).over, true);
     await teacher.call('inviteInGroup', { groupID, inviteeList: ['cs1', 'cs2'], data: raise, timeout: 60 });
   });
   await Promise.all([teacher, s1, s2, s3].map((d) => d.logout()));
@@ -469,97 +469,97 @@ test('seats of a chat room', { timeout: 60_000 }, async (t) => {
   const roomID = `group_${groupID}`;
   const salon = (type) => JSON.stringify({ version: 1, room_id: roomID, salon_type: type });
   let inviteID;
-  await says(t, 'listeners join the group and enter the room', async () => {
+  await step(t, 'listeners join the group and enter the room', async () => {
     for (const d of [l1, l2]) await d.call('joinGroup', { groupID });
     for (const d of [owner, l1, l2]) await d.room('enterRoom', { roomID });
     await owner.room('startLocalAudio');
   });
-  await says(t, 'a listener asks the owner for the microphone with invite', async () => {
+  await step(t, 'a listener asks the owner for the microphone with invite', async () => {
     ({ inviteID } = await l1.call('invite', { invitee: 'so', data: salon('raiseHand'), roomID, timeout: 30 }));
-    assert.equal((await owner.hears('onReceiveNewInvitation', { inviteID })).inviter, 'sl1');
+    assert.equal((await owner.receives('onReceiveNewInvitation', { inviteID })).inviter, 'sl1');
   });
-  await says(
+  await step(
     t,
     'the owner agrees with accept; the listener receives onInviteeAccepted, becomes an anchor and opens the microphone',
     async () => {
       await owner.call('accept', { inviteID, data: salon('agreeToSpeak') });
-      assert.equal(JSON.parse((await l1.hears('onInviteeAccepted', { inviteID })).data).salon_type, 'agreeToSpeak');
+      assert.equal(JSON.parse((await l1.receives('onInviteeAccepted', { inviteID })).data).salon_type, 'agreeToSpeak');
       await l1.room('switchRole', 'anchor');
       await l1.room('startLocalAudio');
-      for (const d of [owner, l2]) await d.hears('onUserAudioAvailable', { userID: 'sl1', available: true });
+      for (const d of [owner, l2]) await d.receives('onUserAudioAvailable', { userID: 'sl1', available: true });
     },
   );
-  await says(t, 'muting is seen by all', async () => {
+  await step(t, 'all receive the mute state', async () => {
     await l1.room('muteLocalAudio', true);
-    for (const d of [owner, l2]) await d.hears('onUserAudioAvailable', { userID: 'sl1', available: false });
+    for (const d of [owner, l2]) await d.receives('onUserAudioAvailable', { userID: 'sl1', available: false });
   });
-  await says(t, 'another is refused', async () => {
+  await step(t, 'another listener is refused', async () => {
     const ask = await l2.call('invite', { invitee: 'so', data: salon('raiseHand'), roomID, timeout: 30 });
     await owner.call('reject', { inviteID: ask.inviteID, data: salon('refuseToSpeak') });
     assert.equal(
-      JSON.parse((await l2.hears('onInviteeRejected', { inviteID: ask.inviteID })).data).salon_type,
+      JSON.parse((await l2.receives('onInviteeRejected', { inviteID: ask.inviteID })).data).salon_type,
       'refuseToSpeak',
     );
   });
-  await says(t, 'kickMic: the owner takes the microphone back, and says so with a notice', async () => {
+  await step(t, 'kickMic: the owner revokes the microphone and sends a notice', async () => {
     await owner.call('setRoomRole', { roomID, userID: 'sl1', role: 'audience' });
     await owner.call('invite', { invitee: 'sl1', data: salon('kickMic'), notice: true });
-    assert.equal((await l1.hears('onReceiveNewInvitation')).notice, true);
-    assert.equal((await l1.hears('onRoomRoleChanged', { userID: 'sl1', role: 'audience' })).roomID, roomID);
+    assert.equal((await l1.receives('onReceiveNewInvitation')).notice, true);
+    assert.equal((await l1.receives('onRoomRoleChanged', { userID: 'sl1', role: 'audience' })).roomID, roomID);
   });
   await Promise.all([owner, l1, l2].map((d) => d.logout()));
 });
 
-test('somebody is offline, or gone', { timeout: 90_000 }, async (t) => {
+test('offline users, and users that left', { timeout: 90_000 }, async (t) => {
   const [a, b] = await Promise.all([Device.login('xa'), Device.login('xb')]);
   const invite = async (timeout, more = {}) =>
     (await a.call('invite', { invitee: 'xb', data: 'call', timeout, ...more })).inviteID;
-  await says(t, 'who logs in before the deadline receives the invitation and may accept it', async () => {
+  await step(t, 'a login before the deadline receives the invitation and may accept it', async () => {
     await b.stop();
     const inviteID = await invite(30);
     await b.start();
-    const e = await b.hears('onReceiveNewInvitation', { inviteID });
+    const e = await b.receives('onReceiveNewInvitation', { inviteID });
     assert.deepEqual([e.inviter, e.inviteeList, e.data], ['xa', ['xb'], 'call']);
     await b.call('accept', { inviteID });
-    await a.hears('onInviteeAccepted', { inviteID });
+    await a.receives('onInviteeAccepted', { inviteID });
   });
-  await says(t, 'who logs in after the deadline is not rung, and finds the missed call in the history', async () => {
+  await step(t, 'a login after the deadline does not ring, and finds the missed call in the history', async () => {
     await b.stop();
     const inviteID = await invite(1);
-    await a.hears('onInvitationTimeout', { inviteID });
+    await a.receives('onInvitationTimeout', { inviteID });
     await b.start();
     await quiet();
-    assert.deepEqual(await b.heard('onReceiveNewInvitation', { inviteID }), []);
+    assert.deepEqual(await b.received('onReceiveNewInvitation', { inviteID }), []);
     assert.deepEqual(
       (await b.history('c2c_xa')).filter((m) => m.inviteID === inviteID).map((m) => m.actionType),
       [1, 5],
     );
   });
-  await says(t, 'online-only reaches nobody who logs in later', async () => {
+  await step(t, 'an online-only invitation does not reach later logins', async () => {
     await b.stop();
     const inviteID = await invite(20, { onlineUserOnly: true });
     await b.start();
     await quiet();
-    assert.deepEqual(await b.heard('onReceiveNewInvitation', { inviteID }), []);
+    assert.deepEqual(await b.received('onReceiveNewInvitation', { inviteID }), []);
     await a.call('cancel', { inviteID });
   });
-  await says(t, 'the inviter is gone when it is accepted, and hears of it at the next start', async () => {
+  await step(t, 'an inviter that is offline at the accept receives it at the next start', async () => {
     const inviteID = await invite(30);
-    await b.hears('onReceiveNewInvitation', { inviteID });
+    await b.receives('onReceiveNewInvitation', { inviteID });
     await a.stop();
     await b.call('accept', { inviteID, data: 'yes' });
     await a.start();
-    const e = await a.hears('onInviteeAccepted', { inviteID });
+    const e = await a.receives('onInviteeAccepted', { inviteID });
     assert.deepEqual([e.invitee, e.data, e.invitationData, e.over], ['xb', 'yes', 'call', true]);
     await quiet();
-    assert.equal((await a.heard('onInviteeAccepted', { inviteID })).length, 1);
+    assert.equal((await a.received('onInviteeAccepted', { inviteID })).length, 1);
   });
-  await says(t, 'the inviter is gone at the deadline: the invitee hears it all the same', async () => {
+  await step(t, 'the invitee receives the timeout also when the inviter is offline at the deadline', async () => {
     const inviteID = await invite(2);
     await a.stop();
-    await b.hears('onInvitationTimeout', { inviteID });
+    await b.receives('onInvitationTimeout', { inviteID });
     await a.start();
-    await a.hears('onInvitationTimeout', { inviteID });
+    await a.receives('onInvitationTimeout', { inviteID });
   });
   await Promise.all([a.logout(), b.logout()]);
 });

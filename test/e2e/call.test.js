@@ -1,16 +1,16 @@
-// The call of the original's document in a browser: real pictures and sound between real people, and every way in which a call ends.
+// Calls of the original's document in a browser, with real video and audio, and each way in which a call ends.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { House, Person, hears, launch, seesMoving, watchPeers } from './kit.js';
+import { Cluster, User, waitForAudio, launch, waitForVideo, watchPeers } from './kit.js';
 
-let house, browser, alice, bob, carol;
+let cluster, browser, alice, bob, carol;
 
 before(async () => {
-  [house, browser] = await Promise.all([House.start(), launch()]);
+  [cluster, browser] = await Promise.all([Cluster.start(), launch()]);
   [alice, bob, carol] = await Promise.all(
     ['Alice Moreau', 'Bob Tanaka', 'Carol Okafor'].map(async (name) => {
-      const p = await Person.come(house, browser, name);
+      const p = await User.signIn(cluster, browser, name);
       return p;
     }),
   );
@@ -20,8 +20,8 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  await house?.stop();
-  assert.deepEqual(house.faults ?? [], [], 'a page threw something');
+  await cluster?.stop();
+  assert.deepEqual(cluster.faults ?? [], [], 'a page threw something');
 });
 
 const ongoing = (page) => page.getByRole('region', { name: 'Call', exact: true });
@@ -32,11 +32,12 @@ async function dial(from, to) {
   await from.page.getByRole('button', { name: 'Video call', exact: true }).click();
 }
 
-/** Waits until nobody is in a call, and answers the last line about one in the conversation. */
-async function settled(...people) {
-  for (const p of people) await ongoing(p.page).waitFor({ state: 'detached' });
+/** Waits until none of the users is in a call. */
+async function settled(...users) {
+  for (const p of users) await ongoing(p.page).waitFor({ state: 'detached' });
 }
 
+/** Returns the last line about a call in a conversation. */
 async function lastLine(p, conversation, text) {
   await p.open('chat', conversation);
   const line = p.page.getByRole('log', { name: 'Messages' }).locator('p.call', { hasText: text }).last();
@@ -46,9 +47,9 @@ async function lastLine(p, conversation, text) {
   return line;
 }
 
-/** The records of calls so far, the latest first. */
+/** Returns the call records, newest first. */
 async function records() {
-  const { calls } = await house.call('listCalls');
+  const { calls } = await cluster.call('listCalls');
   return calls;
 }
 
@@ -63,14 +64,14 @@ async function record(test) {
   }
 }
 
-test('a video call: pictures move, sound is heard, and the record has the duration', async () => {
+test('a video call: video plays, audio arrives, and the record has the duration', async () => {
   await dial(alice, 'bob');
   await ringing(bob.page).waitFor();
   await ongoing(alice.page).getByText('Ringing…', { exact: true }).waitFor();
   await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
-  const sizes = await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  const sizes = await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(bob.page, 'alice')]);
   assert.ok(sizes.every((w) => w > 0));
-  await Promise.all([hears(alice.page), hears(bob.page)]);
+  await Promise.all([waitForAudio(alice.page), waitForAudio(bob.page)]);
   await bob.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(alice, bob);
   const r = await record((c) => c.ended && c.began);
@@ -85,7 +86,7 @@ test('a video call: pictures move, sound is heard, and the record has the durati
     await lastLine(p, c, 'Call · 0:');
 });
 
-test('declined, cancelled, unanswered, busy: each side says so, and no record is written', async () => {
+test('declined, cancelled, unanswered, busy: both sides show it, and no record is written', async () => {
   const before = (await records()).filter((c) => c.began).length;
   await dial(alice, 'bob');
   await ringing(bob.page).getByRole('button', { name: 'Decline' }).click();
@@ -98,9 +99,9 @@ test('declined, cancelled, unanswered, busy: each side says so, and no record is
   await ringing(bob.page).waitFor({ state: 'detached' });
   await lastLine(bob, 'c2c_alice', 'Missed video call');
 
-  // Unanswered: the app asks for 30 s; an app server asks for 2 with the same data, and the same screens follow.
+  // Unanswered: the timeout of the app is 30 s. An app server uses 2 s with the same data and the same result.
   const data = JSON.stringify({ call: 1, media: 'video' });
-  await house.call('invite', { invitee: 'bob', timeout: 2, roomID: 'unanswered', data }, 'alice');
+  await cluster.call('invite', { invitee: 'bob', timeout: 2, roomID: 'unanswered', data }, 'alice');
   await ringing(bob.page).waitFor();
   await ringing(bob.page).waitFor({ state: 'detached' });
   await bob.page.getByText('Missed video call').nth(1).waitFor();
@@ -108,11 +109,11 @@ test('declined, cancelled, unanswered, busy: each side says so, and no record is
 
   await dial(alice, 'bob');
   await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
-  await seesMoving(alice.page, 'bob');
+  await waitForVideo(alice.page, 'bob');
   await dial(carol, 'bob');
   await lastLine(carol, 'c2c_bob', 'was in another call');
   await settled(carol);
-  assert.equal(await ringing(bob.page).count(), 0, 'a busy person was rung');
+  assert.equal(await ringing(bob.page).count(), 0, 'a busy user was rung');
   const now = await record((c) => c.began && !c.ended);
   await alice.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(alice, bob);
@@ -127,23 +128,23 @@ test('two tabs: both ring, and the one that answers has the call', async () => {
   await ringing(second).getByRole('button', { name: 'Accept' }).click();
   await ringing(bob.page).waitFor({ state: 'detached' });
   assert.equal(await ongoing(bob.page).count(), 0);
-  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(second, 'alice')]);
+  await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(second, 'alice')]);
   await alice.page.getByRole('button', { name: 'Hang up' }).click();
   await ongoing(second).waitFor({ state: 'detached' });
   await settled(alice);
   await second.close();
 });
 
-test('a reload in mid-call goes on with the same call and the same record', async () => {
+test('a reload during a call resumes the same call and the same record', async () => {
   await dial(alice, 'bob');
   await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
-  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(bob.page, 'alice')]);
   const { callID } = await record((c) => !c.ended && c.began);
   await bob.page.reload();
   await ongoing(bob.page).waitFor();
-  await Promise.all([seesMoving(bob.page, 'alice'), seesMoving(alice.page, 'bob')]);
+  await Promise.all([waitForVideo(bob.page, 'alice'), waitForVideo(alice.page, 'bob')]);
   await alice.page.reload();
-  await Promise.all([seesMoving(bob.page, 'alice'), seesMoving(alice.page, 'bob')]);
+  await Promise.all([waitForVideo(bob.page, 'alice'), waitForVideo(alice.page, 'bob')]);
   const open = (await records()).filter((c) => !c.ended);
   assert.deepEqual(
     open.map((c) => c.callID),
@@ -162,46 +163,46 @@ test('a call of three in a group; one is invited later', async () => {
   await pick.getByLabel('Carol Okafor').uncheck();
   await pick.getByRole('button', { name: 'Call (1)' }).click();
   await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
-  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(bob.page, 'alice')]);
   await alice.page.getByRole('button', { name: 'Invite more people' }).click();
   const more = alice.page.getByRole('dialog', { name: 'Invite more people' });
   await more.getByRole('button', { name: 'Invite (1)' }).click();
   await ringing(carol.page).getByRole('button', { name: 'Accept' }).click();
   await Promise.all([
-    seesMoving(carol.page, 'alice'),
-    seesMoving(carol.page, 'bob'),
-    seesMoving(alice.page, 'carol'),
-    seesMoving(bob.page, 'carol'),
+    waitForVideo(carol.page, 'alice'),
+    waitForVideo(carol.page, 'bob'),
+    waitForVideo(alice.page, 'carol'),
+    waitForVideo(bob.page, 'carol'),
   ]);
-  await Promise.all([hears(alice.page, 2), hears(carol.page, 2)]);
+  await Promise.all([waitForAudio(alice.page, 2), waitForAudio(carol.page, 2)]);
   await carol.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(carol);
-  await seesMoving(alice.page, 'bob');
+  await waitForVideo(alice.page, 'bob');
   await bob.page.getByRole('button', { name: 'Hang up' }).click();
   await alice.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(alice, bob);
   const r = await record((c) => c.ended && c.groupID === 'demo-team');
   assert.equal(r.count, 3);
-  const { call } = await house.call('getCall', { callID: r.callID });
+  const { call } = await cluster.call('getCall', { callID: r.callID });
   assert.deepEqual(call.people.map((p) => p.userID).sort(), ['alice', 'bob', 'carol']);
   await lastLine(carol, 'group_demo-team', 'Call · 0:');
 });
 
-test('the server is killed while it rings: the call goes on ringing, is answered, and has pictures', async () => {
+test('the server is killed while a call rings: it keeps ringing, is answered, and has video', async () => {
   await dial(alice, 'bob');
   await ringing(bob.page).waitFor();
-  await house.kill();
+  await cluster.kill();
   await bob.page.getByText('The server cannot be reached').waitFor();
-  await house.run();
+  await cluster.run();
   await bob.page.getByText('The server cannot be reached').waitFor({ state: 'detached' });
   await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
-  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(bob.page, 'alice')]);
   await alice.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(alice, bob);
 });
 
-test('without a camera the call goes on with the voice, and the page says what is wrong', async () => {
-  const poor = await Person.come(house, browser, 'Dan Lindqvist');
+test('without a camera the call has audio only, and the page shows the problem', async () => {
+  const poor = await User.signIn(cluster, browser, 'Dan Lindqvist');
   await poor.context.addInitScript(() => {
     const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     navigator.mediaDevices.getUserMedia = (c) =>
@@ -211,7 +212,7 @@ test('without a camera the call goes on with the voice, and the page says what i
   await dial(alice, 'dan');
   await ringing(poor.page).getByText('No camera was found').waitFor();
   await ringing(poor.page).getByRole('button', { name: 'Accept' }).click();
-  await seesMoving(poor.page, 'alice');
+  await waitForVideo(poor.page, 'alice');
   await ongoing(poor.page).getByRole('alert').getByText('No camera was found').waitFor();
   await alice.page.getByRole('button', { name: 'Hang up' }).click();
   await settled(alice, poor);

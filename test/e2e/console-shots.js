@@ -1,4 +1,5 @@
-// Takes the pictures of docs/console, of a house that was used for a month (test/records). Run it with: make scenes
+// Takes the screenshots of docs/console, on a server with the records of a month (test/records). Run it with: make
+// scenes
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,35 +13,35 @@ const free = createServer().listen(0, '127.0.0.1');
 await once(free, 'listening');
 const address = `127.0.0.1:${free.address().port}`;
 free.close();
-const house = spawn('go', ['run', './test/records', '-calls', '150000', '-days', '30', '-serve', address], {
+const server = spawn('go', ['run', './test/records', '-calls', '150000', '-days', '30', '-serve', address], {
   cwd: root,
   stdio: ['ignore', 'pipe', 'inherit'],
   detached: true,
 });
-let said = '';
-house.stdout.on('data', (b) => {
-  said += b;
+let output = '';
+server.stdout.on('data', (b) => {
+  output += b;
 });
-while (!said.includes('its key is')) {
-  if (house.exitCode !== null) throw new Error(`the house did not start: ${said}`);
+while (!output.includes('its key is')) {
+  if (server.exitCode !== null) throw new Error(`the server did not start: ${output}`);
   await new Promise((r) => setTimeout(r, 100));
 }
 const url = `http://${address}`;
-const key = /its key is (\S+)/.exec(said)[1];
-const call = async (verb, body, user) => {
-  const res = await fetch(`${url}/v1/${verb}`, {
+const key = /its key is (\S+)/.exec(output)[1];
+const call = async (method, body, user) => {
+  const res = await fetch(`${url}/v1/${method}`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${key}`, ...(user ? { 'Beckon-User': user } : {}) },
     body: JSON.stringify(body),
   });
-  if (!res.ok) throw new Error(`${verb}: ${await res.text()}`);
+  if (!res.ok) throw new Error(`${method}: ${await res.text()}`);
   return res.json();
 };
 const browser = await launch();
 try {
   mkdirSync(join(root, 'docs', 'console'), { recursive: true });
   for (const userID of ['user-00007', 'user-00011', 'user-00042']) {
-    // some who are there
+    // online users
     const { token } = await call('createToken', { userID });
     const page = await browser.newPage();
     await page.goto(url);
@@ -66,7 +67,7 @@ try {
   await call('reject', { inviteID: 'board-meeting', reason: 'busy' }, 'user-00203');
   const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
   const shot = async (name, fullPage = false) => {
-    await page.waitForTimeout(700); // let what moves come to rest
+    await page.waitForTimeout(700); // wait for animations
     await page.screenshot({ path: join(root, 'docs', 'console', `${name}.png`), fullPage });
     console.log(`docs/console/${name}.png`);
   };
@@ -84,5 +85,5 @@ try {
   await shot('overview-dark', true);
 } finally {
   await browser.close();
-  process.kill(-house.pid, 'SIGTERM');
+  process.kill(-server.pid, 'SIGTERM');
 }

@@ -1,13 +1,13 @@
-// The way through the console that the test walks and the pictures are taken on.
+// A tour of the console, for the test and the screenshots.
 
-/** Signs in and looks at every place; look is told of each. */
-export async function tour(page, url, key, look) {
+/** Signs in and opens each page of the console. It calls visit with the name of each. */
+export async function tour(page, url, key, visit) {
   await page.goto(`${url}/console`);
   await page.getByLabel('API key').fill(key);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Overview', exact: true }).waitFor();
   await page.waitForFunction(() => document.querySelectorAll('.plot canvas').length === 6);
-  await look('overview');
+  await visit('overview');
   for (const [name, table] of [
     ['Invitations', 'Open invitations'],
     ['Calls', 'Call records'],
@@ -19,11 +19,11 @@ export async function tour(page, url, key, look) {
     await page.getByRole('button', { name, exact: true }).click();
     await page.getByRole('heading', { name, exact: true }).waitFor();
     await page.getByRole('table', { name: table }).waitFor();
-    await look(name.toLowerCase());
+    await visit(name.toLowerCase());
   }
 }
 
-/** Opens the story of an invitation. */
+/** Opens the events of an invitation and returns their region. */
 export async function story(page, inviteID) {
   await page.getByRole('button', { name: 'Invitations', exact: true }).click();
   await page.getByLabel('Any invitation').fill(inviteID);

@@ -1,47 +1,47 @@
-// The console for operators: every place of it over a real house, what became of an invitation, and the buttons that do something.
+// The console: each page over a real server, the events of an invitation, and the buttons for actions.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { story, tour } from './console-tour.js';
-import { House, PATIENCE, Person, launch } from './kit.js';
+import { Cluster, TIME_LIMIT, User, launch } from './kit.js';
 
-let house, browser, page;
+let cluster, browser, page;
 const faults = [];
 
 before(async () => {
-  [house, browser] = await Promise.all([House.start(), launch()]);
+  [cluster, browser] = await Promise.all([Cluster.start(), launch()]);
   page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
-  page.setDefaultTimeout(PATIENCE);
+  page.setDefaultTimeout(TIME_LIMIT);
   page.on('pageerror', (err) => faults.push(String(err.stack ?? err)));
   page.on('console', (m) => {
     if (m.type() === 'error' && !m.text().includes('401')) faults.push(m.text());
-  }); // a key that is refused is one
+  }); // 401: the refused key of the first test
 });
 
 after(async () => {
   await browser?.close();
-  await house?.stop();
+  await cluster?.stop();
   assert.deepEqual(faults, [], 'the console threw something');
 });
 
-test('only who has the key gets in', async () => {
-  await page.goto(`${house.url}/console`);
+test('sign-in requires the key', async () => {
+  await page.goto(`${cluster.url}/console`);
   await page.getByLabel('API key').fill('guessed-guessed-guessed');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('alert').getByText('token').waitFor();
   assert.equal(await page.getByRole('heading', { name: 'Overview', exact: true }).count(), 0);
 });
 
-test('a tour of every place, and the story of an invitation', async () => {
-  const bob = await Person.come(house, browser, 'Bob Tanaka');
-  await house.call('invite', { inviteID: 'answered', invitee: 'carol', timeout: 60 }, 'alice');
-  await house.call('ring', { inviteID: 'answered' }, 'carol');
-  await house.call('accept', { inviteID: 'answered' }, 'carol');
-  await house.call('invite', { inviteID: 'refused', invitee: 'dan', timeout: 60 }, 'alice');
-  await house.call('reject', { inviteID: 'refused', reason: 'busy' }, 'dan');
-  await house.call('invite', { inviteID: 'rings', invitee: 'erin', timeout: 600 }, 'frank');
+test('a tour of all pages, and the events of an invitation', async () => {
+  const bob = await User.signIn(cluster, browser, 'Bob Tanaka');
+  await cluster.call('invite', { inviteID: 'answered', invitee: 'carol', timeout: 60 }, 'alice');
+  await cluster.call('ring', { inviteID: 'answered' }, 'carol');
+  await cluster.call('accept', { inviteID: 'answered' }, 'carol');
+  await cluster.call('invite', { inviteID: 'refused', invitee: 'dan', timeout: 60 }, 'alice');
+  await cluster.call('reject', { inviteID: 'refused', reason: 'busy' }, 'dan');
+  await cluster.call('invite', { inviteID: 'rings', invitee: 'erin', timeout: 600 }, 'frank');
   const seen = [];
-  await tour(page, house.url, house.apiKey, async (where) => {
+  await tour(page, cluster.url, cluster.apiKey, async (where) => {
     seen.push(where);
     if (where === 'invitations') await page.getByRole('cell', { name: 'frank' }).waitFor();
     if (where === 'connections') await page.getByRole('row', { name: /bob/ }).waitFor();
@@ -54,8 +54,8 @@ test('a tour of every place, and the story of an invitation', async () => {
   });
   assert.equal(seen.length, 7);
 
-  const told = await story(page, 'answered');
-  assert.deepEqual(await told.getByRole('listitem').evaluateAll((list) => list.map((li) => li.dataset.event)), [
+  const events = await story(page, 'answered');
+  assert.deepEqual(await events.getByRole('listitem').evaluateAll((list) => list.map((li) => li.dataset.event)), [
     'invited',
     'ringing',
     'accepted',
@@ -67,7 +67,7 @@ test('a tour of every place, and the story of an invitation', async () => {
   await open.getByText('erin was cancelled').waitFor();
 
   await page.getByRole('button', { name: 'Overview', exact: true }).click();
-  await page.getByText('33 %').waitFor(); // of three, one accepted: the figures come within five seconds
+  await page.getByText('33 %').waitFor(); // one of three accepted; statistics are up to five seconds old
 
   await page.getByRole('button', { name: 'Connections', exact: true }).click();
   const row = page.getByRole('row', { name: /bob/ });
@@ -77,8 +77,8 @@ test('a tour of every place, and the story of an invitation', async () => {
   await bob.leave();
 });
 
-test('what nobody takes stands in the queue with its error', async () => {
-  const { events, waiting } = await house.call('listHookEvents', { state: 'waiting' });
+test('the queues show waiting and dead events', async () => {
+  const { events, waiting } = await cluster.call('listHookEvents', { state: 'waiting' });
   assert.deepEqual([events, waiting], [[], 0]);
   await page.getByRole('button', { name: 'Queues', exact: true }).click();
   await page.getByRole('button', { name: 'Pushes', exact: true }).click();

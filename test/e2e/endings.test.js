@@ -1,19 +1,20 @@
-// How calls, questions and seats end, as their users see it: a caller who goes away, busy, coming back, a second question, leaving a seat.
+// Ends of calls, questions and seats in the pages: a caller closes the page, busy, rejoining, a second question,
+// leaving a seat.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { House, Person, launch, seesMoving } from './kit.js';
+import { Cluster, User, launch, waitForVideo } from './kit.js';
 
-let house, browser;
+let cluster, browser;
 
 before(async () => {
-  [house, browser] = await Promise.all([House.start(), launch()]);
+  [cluster, browser] = await Promise.all([Cluster.start(), launch()]);
 });
 
 after(async () => {
   await browser?.close();
-  await house?.stop();
-  assert.deepEqual(house?.faults ?? [], [], 'a page threw something');
+  await cluster?.stop();
+  assert.deepEqual(cluster?.faults ?? [], [], 'a page threw something');
 });
 
 const ongoing = (p) => p.page.getByRole('region', { name: 'Call', exact: true });
@@ -21,11 +22,11 @@ const ringing = (p, kind = 'Video call') => p.page.getByRole('dialog', { name: k
 const log = (p) => p.page.getByRole('log', { name: 'Messages' });
 
 async function come(...names) {
-  return Promise.all(names.map((name) => Person.come(house, browser, name)));
+  return Promise.all(names.map((name) => User.signIn(cluster, browser, name)));
 }
 
-async function leave(...people) {
-  await Promise.all(people.map((p) => p.leave()));
+async function leave(...users) {
+  await Promise.all(users.map((p) => p.leave()));
 }
 
 async function dial(from, to, kind = 'Video call') {
@@ -33,7 +34,7 @@ async function dial(from, to, kind = 'Video call') {
   await from.page.getByRole('button', { name: kind, exact: true }).click();
 }
 
-test('a caller whose page closes while it rings has cancelled: a line in both conversations', async () => {
+test('closing the page of the caller cancels a ringing call: a line in both conversations', async () => {
   const [alice, bob] = await come('Alice Moreau', 'Bob Tanaka');
   await dial(alice, 'bob', 'Voice call');
   await ringing(bob, 'Voice call').waitFor();
@@ -48,14 +49,14 @@ test('a caller whose page closes while it rings has cancelled: a line in both co
   await leave(alice, bob);
 });
 
-test('busy is said in the reason and in the data, and read from either', async () => {
+test('busy is sent in reason and data, and read from either', async () => {
   const [carol, dan, erin] = await come('Carol Okafor', 'Dan Lindqvist', 'Erin Costa');
   await dial(carol, 'dan');
   await ringing(dan).getByRole('button', { name: 'Accept' }).click();
-  await seesMoving(carol.page, 'dan');
+  await waitForVideo(carol.page, 'dan');
   await dial(erin, 'dan');
   await log(erin).getByText('was in another call').waitFor();
-  const { messages } = await house.call('getHistoryMessageList', { conversationID: 'c2c_dan', limit: 5 }, 'erin');
+  const { messages } = await cluster.call('getHistoryMessageList', { conversationID: 'c2c_dan', limit: 5 }, 'erin');
   const answer = messages.map((m) => m.event.answers?.[0]).find(Boolean);
   assert.equal(answer.reason, 'busy');
   assert.equal(JSON.parse(answer.data).line_busy, 'line_busy');
@@ -64,14 +65,15 @@ test('busy is said in the reason and in the data, and read from either', async (
 
   await dial(erin, 'dan');
   await ringing(dan).waitFor();
-  const [{ inviteID }] = (await house.call('listInvitations', {}, 'erin')).invitations;
-  await house.call('reject', { inviteID, data: JSON.stringify({ line_busy: 'line_busy' }) }, 'dan'); // as the original's clients say it
+  const [{ inviteID }] = (await cluster.call('listInvitations', {}, 'erin')).invitations;
+  // As sent by clients of the original.
+  await cluster.call('reject', { inviteID, data: JSON.stringify({ line_busy: 'line_busy' }) }, 'dan');
   await erin.page.getByText('They are in another call').first().waitFor();
   await log(erin).getByText('was in another call').nth(1).waitFor();
   await leave(carol, dan, erin);
 });
 
-test('who left a group call that goes on comes back', async () => {
+test('a user rejoins a running group call', async () => {
   const [alice, bob, carol] = await come('Alice Moreau', 'Bob Tanaka', 'Carol Okafor');
   await alice.open('chat', 'group_demo-team');
   await alice.page.getByRole('button', { name: 'Video call', exact: true }).click();
@@ -80,30 +82,30 @@ test('who left a group call that goes on comes back', async () => {
   for (const name of ['Bob Tanaka', 'Carol Okafor']) await pick.getByLabel(name).check();
   await pick.getByRole('button', { name: 'Call (2)' }).click();
   await Promise.all([bob, carol].map((p) => ringing(p).getByRole('button', { name: 'Accept' }).click()));
-  await Promise.all([seesMoving(carol.page, 'alice'), seesMoving(carol.page, 'bob'), seesMoving(alice.page, 'carol')]);
+  await Promise.all([waitForVideo(carol.page, 'alice'), waitForVideo(carol.page, 'bob'), waitForVideo(alice.page, 'carol')]);
   await carol.page.getByRole('button', { name: 'Hang up' }).click();
   await carol.open('chat', 'group_demo-team');
   await carol.page.getByText('Call in progress').waitFor();
   await carol.page.getByRole('status').getByRole('button', { name: 'Join' }).click();
-  await Promise.all([seesMoving(carol.page, 'alice'), seesMoving(carol.page, 'bob'), seesMoving(alice.page, 'carol')]);
+  await Promise.all([waitForVideo(carol.page, 'alice'), waitForVideo(carol.page, 'bob'), waitForVideo(alice.page, 'carol')]);
   await Promise.all([alice, bob].map((p) => p.page.getByRole('button', { name: 'Hang up' }).click()));
   await carol.page
     .getByRole('button', { name: 'Hang up' })
     .click()
-    .catch(() => undefined); // the server may have closed the room before
+    .catch(() => undefined); // the server may have closed the room already
   await ongoing(carol).waitFor({ state: 'detached' });
   await carol.page.getByText('Call in progress').waitFor({ state: 'detached' });
-  const { calls } = await house.call('listCalls', { groupID: 'demo-team' });
-  assert.equal(calls.length, 1, 'coming back began another call');
+  const { calls } = await cluster.call('listCalls', { groupID: 'demo-team' });
+  assert.equal(calls.length, 1, 'rejoining began another call');
   assert.equal(calls[0].count, 3);
   await leave(alice, bob, carol);
 });
 
-/** Opens the classroom; the place is entered once the room is. */
+/** Opens a classroom or chat room for each user and waits until the media room is entered. */
 async function enter(place, ...names) {
   return Promise.all(
     names.map(async (name) => {
-      const p = await Person.come(house, browser, name);
+      const p = await User.signIn(cluster, browser, name);
       await p.open(...place);
       await p.page.locator('[data-entry="in"]').waitFor();
       return p;
@@ -111,7 +113,7 @@ async function enter(place, ...names) {
   );
 }
 
-test('classroom: a second question follows the last answer; lowered hands are gone for all; a late student sees it', async () => {
+test('classroom: a second question after the last answer; lowered hands for all, also for a late student', async () => {
   const place = ['class', 'demo-class'];
   const [teacher, ...early] = await enter(
     place,
@@ -134,7 +136,7 @@ test('classroom: a second question follows the last answer; lowered hands are go
     await p.page.getByText('s left').waitFor({ state: 'detached' });
   }
 
-  await ask.click(); // nobody is open any more, so nothing has to be lowered first
+  await ask.click(); // no invitee is open, so there is nothing to lower first
   for (const p of students) await p.page.getByRole('button', { name: 'Raise hand' }).waitFor();
   for (const p of students) await p.page.getByRole('button', { name: 'Raise hand' }).click();
   await teacher.page.locator('[data-hand]').nth(4).waitFor();
@@ -147,7 +149,7 @@ test('classroom: a second question follows the last answer; lowered hands are go
   await ask.click();
   await late.page.getByRole('button', { name: 'Raise hand' }).click();
   await teacher.page.locator('[data-hand="frank"]').waitFor();
-  await teacher.page.getByRole('button', { name: 'Lower all hands' }).click(); // while others are still asked
+  await teacher.page.getByRole('button', { name: 'Lower all hands' }).click(); // while others are open
   for (const p of [teacher, ...students]) {
     await p.page.locator('[data-hand]').first().waitFor({ state: 'detached' });
     await p.page.getByText('s left').waitFor({ state: 'detached' });
@@ -155,7 +157,7 @@ test('classroom: a second question follows the last answer; lowered hands are go
   await leave(teacher, ...students);
 });
 
-test('chat room: who leaves wants no seat, and gives theirs up', async () => {
+test('chat room: leaving cancels the request and frees the seat', async () => {
   const [host, bob, carol] = await enter(['lounge', 'demo-lounge'], 'Alice Moreau', 'Bob Tanaka', 'Carol Okafor');
   await bob.page.getByRole('button', { name: 'Ask for the microphone' }).click();
   await host.page.locator('[data-wish="bob"]').waitFor();

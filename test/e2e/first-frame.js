@@ -1,14 +1,14 @@
-// Measures the time from the click on Accept to the first picture of the other, and the accept verb within it. Median of ten calls.
-// Run it with: make bench-call
+// Measures the time from the click on Accept to the first video frame of the peer, and the accept call within it.
+// Median of ten calls. Run it with: make bench-call
 
-import { House, Person, launch } from './kit.js';
+import { Cluster, User, launch } from './kit.js';
 
 const rounds = 10;
-const house = await House.start();
+const cluster = await Cluster.start();
 const browser = await launch();
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
-/** Runs in the page: notes when Accept is clicked, when the verb is sent and answered, and when the first picture is shown. */
+/** Runs in the page: records the times of the click on Accept, of request and response, and of the first frame. */
 function watch() {
   window.beckonTimes = {};
   const now = () => performance.now();
@@ -24,13 +24,13 @@ function watch() {
     if (typeof data === 'string' && data.includes('"method":"accept"')) {
       const { id } = JSON.parse(data.split('\n')[0]);
       window.beckonTimes.sent = now();
-      const heard = (e) => {
+      const onMessage = (e) => {
         if (typeof e.data !== 'string' || !e.data.split('\n').some((line) => line && JSON.parse(line).id === id))
           return;
         window.beckonTimes.answered = now();
-        this.removeEventListener('message', heard);
+        this.removeEventListener('message', onMessage);
       };
-      this.addEventListener('message', heard);
+      this.addEventListener('message', onMessage);
     }
     return send.call(this, data);
   };
@@ -45,13 +45,13 @@ function watch() {
 }
 
 try {
-  const alice = await Person.come(house, browser, 'Alice Moreau');
-  const bob = await Person.come(house, browser, 'Bob Tanaka');
+  const alice = await User.signIn(cluster, browser, 'Alice Moreau');
+  const bob = await User.signIn(cluster, browser, 'Bob Tanaka');
   await bob.context.addInitScript(watch);
   await bob.page.reload();
   await alice.open('chat', 'c2c_bob');
   const frames = [],
-    verbs = [];
+    accepts = [];
   for (let i = 0; i <= rounds; i++) {
     await alice.page.getByRole('button', { name: 'Video call', exact: true }).click();
     await alice.page.locator('.tile.own video').waitFor(); // the caller's camera is on
@@ -59,9 +59,9 @@ try {
     await bob.page.waitForFunction(() => window.beckonTimes.frame);
     const t = await bob.page.evaluate(() => window.beckonTimes);
     if (i > 0) {
-      // the first call starts codecs
+      // not the first call: it starts the codecs
       frames.push(t.frame - t.click);
-      verbs.push(t.answered - t.sent);
+      accepts.push(t.answered - t.sent);
     }
     await bob.page.getByRole('button', { name: 'Hang up' }).click();
     await alice.page.getByRole('region', { name: 'Call', exact: true }).waitFor({ state: 'detached' });
@@ -69,9 +69,9 @@ try {
   }
   const f = (list) =>
     `median ${median(list).toFixed(0)} ms, least ${Math.min(...list).toFixed(0)}, most ${Math.max(...list).toFixed(0)}`;
-  console.log(`click on Accept to the first picture of the other, ${rounds} calls: ${f(frames)}`);
-  console.log(`the accept verb within it, with its fsync:                  ${f(verbs)}`);
+  console.log(`click on Accept to the first frame of the peer, ${rounds} calls: ${f(frames)}`);
+  console.log(`the accept call within it, with its fsync:                ${f(accepts)}`);
 } finally {
   await browser.close();
-  await house.stop();
+  await cluster.stop();
 }

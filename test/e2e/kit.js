@@ -1,4 +1,5 @@
-// What the scenes share: a real server with real media on a free port of 127.0.0.1, and people with browsers of their own.
+// Helpers of the browser tests: a real server with real media on a free port of 127.0.0.1, and users with browser
+// contexts of their own.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,9 +10,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
-export const PATIENCE = 25_000; // milliseconds that anything may take; a bound against hanging, not a measure
+export const TIME_LIMIT = 25_000; // milliseconds for any single wait: a bound against hanging, not a measurement
 export const root = fileURLToPath(new URL('../..', import.meta.url));
-const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // more are behind a TCP proxy: bin/cluster
+const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // several nodes run behind a TCP proxy: bin/cluster
 const beckon = join(root, 'bin', 'beckon');
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
 
@@ -23,10 +24,12 @@ async function freePort() {
   return port;
 }
 
-/** The server of a test, which can be killed and started again on the same data and port. */
-export class House {
+/**
+ * The server of a test: one node, or several behind a proxy. It can be killed and restarted on the same data and port.
+ */
+export class Cluster {
   static async start(more = {}) {
-    const h = new House();
+    const h = new Cluster();
     h.env = { ...env, ...more };
     h.port = await freePort();
     h.url = `http://127.0.0.1:${h.port}`;
@@ -38,9 +41,9 @@ export class House {
   async run() {
     if (!existsSync(beckon)) throw new Error(`${beckon} is missing: run make build`);
     if (this.child && nodes > 1) {
-      // the nodes were killed, what they stand on was not
+      // only the nodes were killed, not PostgreSQL, NATS and the proxy
       this.child.kill('SIGUSR2');
-      return this.says('started again');
+      return this.waitForLog('started again');
     }
     const [program, args] =
       nodes > 1
@@ -55,13 +58,13 @@ export class House {
       s.on('data', (b) => {
         this.log += b;
       });
-    await this.says('API key');
+    await this.waitForLog('API key');
     this.apiKey = /API key\s+(\S+)/.exec(this.log)[1];
   }
 
-  async says(words) {
-    const until = Date.now() + PATIENCE;
-    while (!this.log.includes(words)) {
+  async waitForLog(text) {
+    const until = Date.now() + TIME_LIMIT;
+    while (!this.log.includes(text)) {
       if (this.child.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${this.log}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -71,7 +74,7 @@ export class House {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     if (nodes > 1 && signal === 'SIGKILL') {
       this.child.kill('SIGUSR1');
-      return this.says('killed');
+      return this.waitForLog('killed');
     }
     const gone = once(this.child, 'exit');
     this.child.kill(signal);
@@ -83,20 +86,20 @@ export class House {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  /** Calls a verb as an app server, for somebody or for nobody. */
-  async call(verb, body = {}, user) {
-    const res = await fetch(`${this.url}/v1/${verb}`, {
+  /** Calls a method as an app server, optionally on behalf of a user. */
+  async call(method, body = {}, user) {
+    const res = await fetch(`${this.url}/v1/${method}`, {
       method: 'POST',
       headers: { Authorization: `Bearer ${this.apiKey}`, ...(user ? { 'Beckon-User': user } : {}) },
       body: JSON.stringify(body),
     });
     const answer = await res.json();
-    if (!res.ok) throw new Error(`${verb}: ${JSON.stringify(answer)}`);
+    if (!res.ok) throw new Error(`${method}: ${JSON.stringify(answer)}`);
     return answer;
   }
 }
 
-/** launchServer starts a browser of its own, which can be killed; connect to its wsEndpoint. */
+/** launchServer starts a separate browser process, which can be killed. Use connect to control it. */
 export function launchServer(options = {}) {
   return chromium.launchServer(settings(options));
 }
@@ -132,33 +135,33 @@ function settings(options) {
   };
 }
 
-/** Somebody with a browser profile of their own and any number of tabs. */
-export class Person {
-  constructor(house, context, name) {
-    Object.assign(this, { house, context, name });
+/** A user with a browser context of their own and any number of tabs. */
+export class User {
+  constructor(cluster, context, name) {
+    Object.assign(this, { cluster, context, name });
   }
 
-  static async come(house, browser, name, options = {}) {
+  static async signIn(cluster, browser, name, options = {}) {
     const context = await browser.newContext({
       permissions: options.permissions ?? ['camera', 'microphone'],
       viewport: { width: 1180, height: 760 },
       ...options.context,
     });
-    context.setDefaultTimeout(PATIENCE);
-    const p = new Person(house, context, name);
+    context.setDefaultTimeout(TIME_LIMIT);
+    const p = new User(cluster, context, name);
     p.page = await p.tab();
     return p;
   }
 
-  /** A user of any name, who has signed in with a token. */
-  static async as(house, browser, userID) {
-    const { token } = await house.call('createToken', { userID });
+  /** Returns a user with any ID, signed in with a token. */
+  static async withToken(cluster, browser, userID) {
+    const { token } = await cluster.call('createToken', { userID });
     const context = await browser.newContext({
       permissions: ['camera', 'microphone'],
       viewport: { width: 800, height: 600 },
     });
-    context.setDefaultTimeout(PATIENCE);
-    const p = new Person(house, context, userID);
+    context.setDefaultTimeout(TIME_LIMIT);
+    const p = new User(cluster, context, userID);
     await context.addInitScript((saved) => sessionStorage.setItem('beckon.session', JSON.stringify(saved)), {
       userID,
       token,
@@ -168,14 +171,14 @@ export class Person {
     return p;
   }
 
-  /** Opens a tab of a context that is signed in. */
+  /** Opens a tab in a context that is signed in. */
   async visit() {
     const page = await this.context.newPage();
     page.on('pageerror', (err) => {
-      this.house.faults ??= [];
-      this.house.faults.push(`${this.name}: ${err.stack ?? err}`);
+      this.cluster.faults ??= [];
+      this.cluster.faults.push(`${this.name}: ${err.stack ?? err}`);
     });
-    await page.goto(this.house.url);
+    await page.goto(this.cluster.url);
     await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
     return page;
   }
@@ -184,10 +187,10 @@ export class Person {
   async tab() {
     const page = await this.context.newPage();
     page.on('pageerror', (err) => {
-      this.house.faults ??= [];
-      this.house.faults.push(`${this.name}: ${err.stack ?? err}`);
+      this.cluster.faults ??= [];
+      this.cluster.faults.push(`${this.name}: ${err.stack ?? err}`);
     });
-    await page.goto(this.house.url);
+    await page.goto(this.cluster.url);
     await page.getByRole('button', { name: this.name, exact: true }).click();
     await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
     return page;
@@ -207,8 +210,8 @@ export class Person {
   }
 }
 
-/** Waits until the picture of somebody moves: it has a size, and its time goes on. Answers its size. */
-export async function seesMoving(page, userID, source = 'camera') {
+/** Waits until the video of a user plays: it has a size and its time advances. Returns its width in pixels. */
+export async function waitForVideo(page, userID, source = 'camera') {
   const video = `[data-user="${userID}"] video[data-source="${source}"]`;
   await page.waitForFunction(
     (q) => {
@@ -216,17 +219,17 @@ export async function seesMoving(page, userID, source = 'camera') {
       return v && v.videoWidth > 0 && v.currentTime > 0;
     },
     video,
-    { timeout: PATIENCE },
+    { timeout: TIME_LIMIT },
   );
   const before = await page.$eval(video, (v) => v.currentTime);
   await page.waitForFunction(([q, t]) => document.querySelector(q).currentTime > t + 0.2, [video, before], {
-    timeout: PATIENCE,
+    timeout: TIME_LIMIT,
   });
   return page.$eval(video, (v) => v.videoWidth);
 }
 
-/** Waits until sound arrives: the energy of what was received from others grows. */
-export async function hears(page, howMany = 1) {
+/** Waits until audio arrives from howMany users: inbound tracks have energy. */
+export async function waitForAudio(page, howMany = 1) {
   await page.waitForFunction(
     async (n) => {
       const loud = await Promise.all(
@@ -241,11 +244,11 @@ export async function hears(page, howMany = 1) {
       return loud.reduce((a, b) => a + b, 0) >= n;
     },
     howMany,
-    { timeout: PATIENCE, polling: 200 },
+    { timeout: TIME_LIMIT, polling: 200 },
   );
 }
 
-/** Lets a test look at the statistics of the page's peer connections. */
+/** Exposes the peer connections of pages to tests, for their statistics. */
 export async function watchPeers(context) {
   await context.addInitScript(() => {
     const all = [];

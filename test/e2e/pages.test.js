@@ -1,25 +1,25 @@
-// The pages when something is amiss: a refused token, an address of nowhere, a word without end, a room that one may or may not enter.
+// Error cases of the pages: a refused token, an invalid address, a very long word, rooms with and without admission.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { House, PATIENCE, Person, launch } from './kit.js';
+import { Cluster, TIME_LIMIT, User, launch } from './kit.js';
 
-let house, browser;
+let cluster, browser;
 
 before(async () => {
-  [house, browser] = await Promise.all([House.start(), launch()]);
+  [cluster, browser] = await Promise.all([Cluster.start(), launch()]);
 });
 
 after(async () => {
   await browser?.close();
-  await house?.stop();
-  assert.deepEqual(house.faults ?? [], [], 'a page threw something');
+  await cluster?.stop();
+  assert.deepEqual(cluster.faults ?? [], [], 'a page threw something');
 });
 
-test('a token that the server refuses says so, and lets one sign in again', async () => {
+test('a refused token shows an error and a new sign-in', async () => {
   const page = await browser.newPage();
-  page.setDefaultTimeout(PATIENCE);
-  await page.goto(house.url);
+  page.setDefaultTimeout(TIME_LIMIT);
+  await page.goto(cluster.url);
   const forged = ['{"alg":"HS256"}', '{"sub":"alice"}', 'forged']
     .map((s) => Buffer.from(s).toString('base64url'))
     .join('.');
@@ -31,8 +31,8 @@ test('a token that the server refuses says so, and lets one sign in again', asyn
   await page.close();
 });
 
-test('addresses of nowhere, a word without end, and oneself', async () => {
-  const bob = await Person.come(house, browser, 'Bob Tanaka', { context: { viewport: { width: 390, height: 844 } } });
+test('invalid addresses, a very long word, and a conversation with oneself', async () => {
+  const bob = await User.signIn(cluster, browser, 'Bob Tanaka', { context: { viewport: { width: 390, height: 844 } } });
   for (const hash of ['#/chat/%E0%A4', '#/foo/bar', '#/chat/nobody']) {
     await bob.page.evaluate((h) => {
       location.hash = h;
@@ -51,9 +51,9 @@ test('addresses of nowhere, a word without end, and oneself', async () => {
   await bob.leave();
 });
 
-test('a chat room that somebody made is entered by whoever comes, and a class is not', async () => {
-  const carol = await Person.come(house, browser, 'Carol Okafor');
-  const frank = await Person.come(house, browser, 'Frank Weiss');
+test('a new chat room is open to all users, a class is not', async () => {
+  const carol = await User.signIn(cluster, browser, 'Carol Okafor');
+  const frank = await User.signIn(cluster, browser, 'Frank Weiss');
   const make = async (name, kind) => {
     await carol.page.getByRole('button', { name: 'New conversation' }).click();
     await carol.page.getByLabel('Name of a new group').fill(name);

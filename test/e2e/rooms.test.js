@@ -1,19 +1,19 @@
-// The classroom and the chat room of the original's document, in browsers with real sound.
+// The classroom and the chat room of the original's document, in browsers with real audio.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { House, Person, hears, launch, seesMoving, watchPeers } from './kit.js';
+import { Cluster, User, waitForAudio, launch, waitForVideo, watchPeers } from './kit.js';
 
-let house, browser;
+let cluster, browser;
 
 before(async () => {
-  [house, browser] = await Promise.all([House.start(), launch()]);
+  [cluster, browser] = await Promise.all([Cluster.start(), launch()]);
 });
 
 after(async () => {
   await browser?.close();
-  await house?.stop();
-  assert.deepEqual(house.faults ?? [], [], 'a page threw something');
+  await cluster?.stop();
+  assert.deepEqual(cluster.faults ?? [], [], 'a page threw something');
 });
 
 const students = ['Bob Tanaka', 'Carol Okafor', 'Dan Lindqvist', 'Erin Costa', 'Frank Weiss'];
@@ -21,9 +21,9 @@ const students = ['Bob Tanaka', 'Carol Okafor', 'Dan Lindqvist', 'Erin Costa', '
 async function come(names, ...place) {
   return Promise.all(
     names.map(async (name) => {
-      const p = await Person.come(house, browser, name);
+      const p = await User.signIn(cluster, browser, name);
       await watchPeers(p.context);
-      await p.page.goto(`${house.url}/#/${place.join('/')}`);
+      await p.page.goto(`${cluster.url}/#/${place.join('/')}`);
       await p.page.reload();
       await p.page.locator('[data-entry="in"]').waitFor();
       return p;
@@ -31,42 +31,42 @@ async function come(names, ...place) {
   );
 }
 
-test('classroom: the teacher asks all, everybody sees the hands, one speaks and is heard by all', async () => {
+test('classroom: the teacher asks all, all see the hands, one speaks to all', async () => {
   const [teacher, ...class7b] = await come(['Alice Moreau', ...students], 'class', 'demo-class');
   const [bob, carol, dan] = class7b;
-  await Promise.all(class7b.map((p) => seesMoving(p.page, 'alice')));
+  await Promise.all(class7b.map((p) => waitForVideo(p.page, 'alice')));
   await teacher.page.getByRole('button', { name: 'Who wants to say something?' }).click();
   await Promise.all(class7b.map((p) => p.page.getByRole('button', { name: 'Raise hand' }).waitFor()));
   await bob.page.getByRole('button', { name: 'Raise hand' }).click();
   await carol.page.getByRole('button', { name: 'Raise hand' }).click();
   await dan.page.getByRole('button', { name: 'Not now' }).click();
   for (const p of [teacher, ...class7b]) {
-    // the list grows for everybody, also for who said no
+    // the list grows for all, also for students that declined
     for (const hand of ['bob', 'carol']) await p.page.locator(`[data-hand="${hand}"]`).waitFor();
     assert.equal(await p.page.locator('[data-hand]').count(), 2);
   }
   await teacher.page.locator('[data-hand="carol"]').getByRole('button', { name: 'Let speak' }).click();
   await carol.page.getByRole('dialog', { name: 'Your turn' }).getByRole('button', { name: 'Speak' }).click();
   for (const p of [teacher, ...class7b]) await p.page.locator('[data-speaker="carol"]').waitFor();
-  await Promise.all([teacher, ...class7b.filter((p) => p !== carol)].map((p) => hears(p.page, p === teacher ? 1 : 2)));
+  await Promise.all([teacher, ...class7b.filter((p) => p !== carol)].map((p) => waitForAudio(p.page, p === teacher ? 1 : 2)));
   assert.equal(
     await bob.page.getByRole('button', { name: 'Let speak' }).count(),
     0,
     'a student has the teacher’s buttons',
   );
   await assert.rejects(
-    house.call('setRoomRole', { roomID: 'group_demo-class', userID: 'dan', role: 'anchor' }, 'bob'),
+    cluster.call('setRoomRole', { roomID: 'group_demo-class', userID: 'dan', role: 'anchor' }, 'bob'),
     /8013/,
   );
 
-  await bob.page.reload(); // the list is the server's: a reload finds it again
+  await bob.page.reload(); // a reload restores the list from the server
   await bob.page.locator('[data-hand="carol"]').waitFor();
   await bob.page.locator('[data-speaker="carol"]').waitFor();
 
   await teacher.page.locator('[data-speaker="carol"]').getByRole('button', { name: 'Take back' }).click();
   await carol.page.locator('[data-speaker="carol"]').waitFor({ state: 'detached' });
   await carol.page.getByText('The host took the microphone back').waitFor();
-  // each page learns it by an event of its own
+  // each page gets its own event
   await Promise.all([teacher, ...class7b].map((p) => p.page.locator('[data-speaker]').waitFor({ state: 'detached' })));
   await teacher.page.getByRole('button', { name: 'Lower all hands' }).click();
   await bob.page.getByRole('button', { name: 'Raise hand' }).waitFor({ state: 'detached' });
@@ -82,7 +82,7 @@ test('chat room: ask for the microphone, grant it, mute, take it back, remove', 
   await bob.page.getByRole('button', { name: 'Ask for the microphone' }).click();
   await host.page.locator('[data-wish="bob"]').getByRole('button', { name: 'Grant' }).click();
   for (const p of all) await seat(p, 'bob').and(p.page.locator('[data-mic="on"]')).waitFor();
-  await Promise.all([hears(host.page, 1), hears(carol.page, 2), hears(dan.page, 2)]);
+  await Promise.all([waitForAudio(host.page, 1), waitForAudio(carol.page, 2), waitForAudio(dan.page, 2)]);
 
   await carol.page.getByRole('button', { name: 'Ask for the microphone' }).click();
   await host.page.locator('[data-wish="carol"]').getByRole('button', { name: 'Not now' }).click();

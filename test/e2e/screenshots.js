@@ -1,7 +1,7 @@
-// Takes the pictures of docs/scenes: each scene on a desktop and on a phone, light and dark. Run it with: make scenes
+// Takes the screenshots of docs/scenes: each scene on desktop and phone, light and dark. Run it with: make scenes
 
 import { join } from 'node:path';
-import { House, Person, launch, root, seesMoving } from './kit.js';
+import { Cluster, User, launch, root, waitForVideo } from './kit.js';
 
 const phone = {
   context: {
@@ -12,10 +12,10 @@ const phone = {
     colorScheme: 'dark',
   },
 };
-const house = await House.start();
+const cluster = await Cluster.start();
 const browser = await launch();
 const shot = async (p, name) => {
-  await p.page.waitForTimeout(700); // let what moves come to rest
+  await p.page.waitForTimeout(700); // wait for animations
   await p.page.screenshot({ path: join(root, 'docs', 'scenes', `${name}.png`) });
   console.log(`docs/scenes/${name}.png`);
 };
@@ -25,10 +25,10 @@ const enter = async (p, ...place) => {
 };
 
 try {
-  const alice = await Person.come(house, browser, 'Alice Moreau');
-  const bob = await Person.come(house, browser, 'Bob Tanaka', phone);
-  const carol = await Person.come(house, browser, 'Carol Okafor');
-  const say = (from, to, text) => house.call('sendMessage', { ...to, text }, from);
+  const alice = await User.signIn(cluster, browser, 'Alice Moreau');
+  const bob = await User.signIn(cluster, browser, 'Bob Tanaka', phone);
+  const carol = await User.signIn(cluster, browser, 'Carol Okafor');
+  const say = (from, to, text) => cluster.call('sendMessage', { ...to, text }, from);
 
   await say('bob', { userID: 'alice' }, 'Are you coming on Friday?');
   await say('alice', { userID: 'bob' }, 'Yes! Shall we talk it through?');
@@ -40,7 +40,7 @@ try {
   await shot(alice, 'call-ringing-desktop');
   await shot(bob, 'call-ringing-phone');
   await accept.click();
-  await Promise.all([seesMoving(alice.page, 'bob'), seesMoving(bob.page, 'alice')]);
+  await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(bob.page, 'alice')]);
   await shot(alice, 'call-desktop');
   await shot(bob, 'call-phone');
   await alice.page.getByRole('button', { name: 'Hang up' }).click();
@@ -58,7 +58,7 @@ try {
   await alice.page.locator('[data-hand="carol"]').getByRole('button', { name: 'Let speak' }).click();
   await carol.page.getByRole('button', { name: 'Speak' }).click();
   await bob.page.locator('[data-speaker="carol"]').waitFor();
-  await seesMoving(bob.page, 'alice');
+  await waitForVideo(bob.page, 'alice');
   await shot(alice, 'classroom-desktop');
   await shot(bob, 'classroom-phone');
 
@@ -76,5 +76,5 @@ try {
   await shot(bob, 'chat-room-phone');
 } finally {
   await browser.close();
-  await house.stop();
+  await cluster.stop();
 }

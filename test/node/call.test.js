@@ -1,7 +1,7 @@
-// A complete call in plain JavaScript: the stock Centrifugo client (JSON over WebSocket) and nothing of Beckon's own.
-// It proves that PROTOCOL.md is all that one needs: ringing, answering, one winner among the devices of a person,
-// busy, cancel, timeout, hearing after a lost connection what was missed exactly once, and calling over HTTP.
-// It starts its own server on a free port of 127.0.0.1 with a temporary data directory. Run it with: node --test
+// A complete call in plain JavaScript, with the stock Centrifugo client (JSON over WebSocket) and no code of Beckon.
+// It shows that PROTOCOL.md is sufficient: ringing, answering, one winner among the devices of a user, busy, cancel,
+// timeout, missed events delivered exactly once after a lost connection, and calls over HTTP. It starts its own server
+// on a free port of 127.0.0.1 with a temporary data directory. Run it with: node --test
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { Centrifuge } from 'centrifuge';
 import WebSocket from 'ws';
 
-const PATIENCE = 10_000; // milliseconds that anything may take
+const TIME_LIMIT = 10_000; // milliseconds for any single wait
 const INVITE = 1,
   CANCEL = 2,
   ACCEPT = 3,
@@ -27,13 +27,13 @@ const INVITE = 1,
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const beckon = join(root, 'bin', 'beckon');
-// Every flag of beckon is also an environment variable: keep those of the developer out of the test.
+// Every flag of beckon is also an environment variable: drop those of the developer.
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
 
 let dataDir, server, address, tokens, apiKey;
 let alice, bob, bobsTablet;
 
-// A device of a user: it keeps every signaling event that it has heard.
+// A device of a user. It keeps all received signaling events.
 class Device {
   events = [];
   welcome = null; // the data of the last connect reply
@@ -55,38 +55,38 @@ class Device {
 
   async connect() {
     this.link.connect();
-    await this.link.ready(PATIENCE);
+    await this.link.ready(TIME_LIMIT);
     return this;
   }
 
-  // Calls a verb that must be done, and gives its answer.
-  async call(verb, fields) {
-    const { data } = await this.link.rpc(verb, fields);
-    assert.ok(!('code' in data), `${verb} by ${this.name} was refused: ${JSON.stringify(data)}`);
+  // Calls a method that must succeed, and returns the response.
+  async call(method, fields) {
+    const { data } = await this.link.rpc(method, fields);
+    assert.ok(!('code' in data), `${method} by ${this.name} was refused: ${JSON.stringify(data)}`);
     return data;
   }
 
-  // Calls a verb that must be refused, and gives the error: an answer never has the field code.
-  async refused(verb, fields) {
-    const { data } = await this.link.rpc(verb, fields);
-    assert.ok('code' in data, `${verb} by ${this.name} was not refused: ${JSON.stringify(data)}`);
+  // Calls a method that must be refused, and returns the error. Other responses never have a field code.
+  async refused(method, fields) {
+    const { data } = await this.link.rpc(method, fields);
+    assert.ok('code' in data, `${method} by ${this.name} was not refused: ${JSON.stringify(data)}`);
     return data;
   }
 
-  heard(actionType, inviteID) {
+  received(actionType, inviteID) {
     return this.events.filter((event) => event.actionType === actionType && event.inviteID === inviteID);
   }
 
-  // Gives the event, heard already or still to come.
-  async hears(actionType, inviteID) {
-    const signal = AbortSignal.timeout(PATIENCE);
-    while (this.heard(actionType, inviteID).length === 0) {
+  // Returns an event, received already or awaited.
+  async receives(actionType, inviteID) {
+    const signal = AbortSignal.timeout(TIME_LIMIT);
+    while (this.received(actionType, inviteID).length === 0) {
       await once(this.link, 'publication', { signal }).catch((cause) => {
         const events = JSON.stringify(this.events);
-        throw new Error(`${this.name} did not hear actionType ${actionType} of ${inviteID}, but ${events}`, { cause });
+        throw new Error(`${this.name} did not receive actionType ${actionType} of ${inviteID}, but ${events}`, { cause });
       });
     }
-    return this.heard(actionType, inviteID)[0];
+    return this.received(actionType, inviteID)[0];
   }
 }
 
@@ -111,7 +111,7 @@ async function startServer() {
   server.stderr.on('data', (chunk) => {
     log += chunk;
   });
-  const tooLate = Date.now() + PATIENCE;
+  const tooLate = Date.now() + TIME_LIMIT;
   for (;;) {
     const reply = await fetch(`http://${address}/readyz`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
     await reply?.text();
@@ -125,28 +125,28 @@ async function startServer() {
 async function stopServer() {
   if (server?.exitCode !== null || server.signalCode !== null) return;
   server.kill();
-  await once(server, 'exit', { signal: AbortSignal.timeout(PATIENCE) }).catch(() => server.kill('SIGKILL'));
+  await once(server, 'exit', { signal: AbortSignal.timeout(TIME_LIMIT) }).catch(() => server.kill('SIGKILL'));
 }
 
-// Alice invites Bob, and both his devices have heard it.
+// Invites Bob from Alice, and waits until both his devices have received it.
 async function invite(fields) {
   const answer = await alice.call('invite', { invitee: 'bob', timeout: 30, requestID: randomUUID(), ...fields });
-  await Promise.all([bob, bobsTablet].map((device) => device.hears(INVITE, answer.inviteID)));
+  await Promise.all([bob, bobsTablet].map((device) => device.receives(INVITE, answer.inviteID)));
   return answer;
 }
 
-// Calls a verb over HTTP as an app server does.
-async function post(verb, headers, fields) {
-  const reply = await fetch(`http://${address}/v1/${verb}`, {
+// Calls a method over HTTP as an app server.
+async function post(method, headers, fields) {
+  const reply = await fetch(`http://${address}/v1/${method}`, {
     method: 'POST',
     headers,
     body: JSON.stringify(fields),
-    signal: AbortSignal.timeout(PATIENCE),
+    signal: AbortSignal.timeout(TIME_LIMIT),
   });
   return { status: reply.status, data: await reply.json() };
 }
 
-process.on('exit', () => server?.kill('SIGKILL')); // whatever happens, leave nothing running
+process.on('exit', () => server?.kill('SIGKILL')); // also after a failure
 
 before(async () => {
   await startServer();
@@ -164,34 +164,34 @@ after(async () => {
   if (dataDir) rmSync(dataDir, { recursive: true, force: true });
 });
 
-test('the connect reply says who the device is and what is open', () => {
+test('the connect reply has the identity of the device and the open invitations', () => {
   assert.equal(bob.welcome.userID, 'bob');
   assert.equal(bob.welcome.deviceID, 'bob-phone');
   assert.deepEqual(bob.welcome.invitations, []);
   assert.equal(typeof bob.welcome.serverTime, 'number');
 });
 
-test('ring, accept, and one winner among the devices of a person', async () => {
+test('ring, accept, and one winner among the devices of a user', async () => {
   const { inviteID, reach } = await invite({ data: 'dinner?' });
   assert.deepEqual(reach, [{ userID: 'bob', devices: 2, status: 'connected' }]);
-  const invitation = await bob.hears(INVITE, inviteID);
+  const invitation = await bob.receives(INVITE, inviteID);
   assert.equal(invitation.inviter, 'alice');
   assert.deepEqual(invitation.inviteeList, ['bob']);
   assert.equal(invitation.data, 'dinner?');
   assert.equal(invitation.remaining, 30_000);
 
   await bob.call('ring', { inviteID });
-  const ringing = await alice.hears(RINGING, inviteID);
+  const ringing = await alice.receives(RINGING, inviteID);
   assert.equal(ringing.from, 'bob');
 
   await bob.call('accept', { inviteID, data: 'at eight', requestID: randomUUID() });
-  const accepted = await alice.hears(ACCEPT, inviteID);
+  const accepted = await alice.receives(ACCEPT, inviteID);
   assert.equal(accepted.over, true);
   assert.equal(accepted.answers.length, 1);
   assert.equal(accepted.answers[0].invitee, 'bob');
   assert.equal(accepted.answers[0].data, 'at eight');
 
-  const elsewhere = await bobsTablet.hears(ACCEPT, inviteID);
+  const elsewhere = await bobsTablet.receives(ACCEPT, inviteID);
   assert.equal(elsewhere.answers[0].invitee, 'bob');
   const late = await bobsTablet.refused('accept', { inviteID, data: 'me too', requestID: randomUUID() });
   assert.equal(late.code, 8010);
@@ -204,56 +204,56 @@ test('ring, accept, and one winner among the devices of a person', async () => {
 test('reject as busy, then cancel', async () => {
   const rejected = await invite();
   await bob.call('reject', { inviteID: rejected.inviteID, reason: 'busy', requestID: randomUUID() });
-  const { answers } = await alice.hears(REJECT, rejected.inviteID);
+  const { answers } = await alice.receives(REJECT, rejected.inviteID);
   assert.equal(answers[0].invitee, 'bob');
   assert.equal(answers[0].reason, 'busy');
-  await bobsTablet.hears(REJECT, rejected.inviteID);
+  await bobsTablet.receives(REJECT, rejected.inviteID);
 
   const cancelled = await invite();
   const answer = await alice.call('cancel', { inviteID: cancelled.inviteID, requestID: randomUUID() });
   assert.deepEqual(answer.inviteeList, ['bob']);
   for (const device of [bob, bobsTablet]) {
-    assert.deepEqual((await device.hears(CANCEL, cancelled.inviteID)).inviteeList, ['bob']);
+    assert.deepEqual((await device.receives(CANCEL, cancelled.inviteID)).inviteeList, ['bob']);
   }
-  // Events come in order, so whatever was to come of the rejection has come: the device that acted got its answer alone.
-  assert.equal(bob.heard(REJECT, rejected.inviteID).length, 0);
+  // Events are ordered, so all events of the rejection have arrived: the acting device got only its response.
+  assert.equal(bob.received(REJECT, rejected.inviteID).length, 0);
 });
 
 test('a timeout is announced by the server to both', async () => {
   const { inviteID } = await invite({ timeout: 1 });
   for (const device of [alice, bob, bobsTablet]) {
-    const timeout = await device.hears(TIMEOUT, inviteID);
+    const timeout = await device.receives(TIMEOUT, inviteID);
     assert.deepEqual(timeout.inviteeList, ['bob']);
     assert.equal(timeout.from, undefined);
   }
   assert.equal((await bob.refused('accept', { inviteID })).won.action, 'timeout');
 });
 
-test('what was missed while the connection was lost is heard once', async () => {
+test('events missed during a lost connection are delivered once', async () => {
   bob.link.disconnect();
   const { inviteID } = await alice.call('invite', { invitee: 'bob', timeout: 30, requestID: randomUUID() });
-  await bobsTablet.hears(INVITE, inviteID);
-  assert.equal(bob.heard(INVITE, inviteID).length, 0);
+  await bobsTablet.receives(INVITE, inviteID);
+  assert.equal(bob.received(INVITE, inviteID).length, 0);
 
   await bob.connect();
-  await bob.hears(INVITE, inviteID);
+  await bob.receives(INVITE, inviteID);
   assert.deepEqual(
     bob.welcome.invitations.map((invitation) => invitation.inviteID),
     [inviteID],
   );
   await alice.call('cancel', { inviteID, requestID: randomUUID() });
-  await bob.hears(CANCEL, inviteID); // a second copy of the invitation would have come before this
-  assert.equal(bob.heard(INVITE, inviteID).length, 1);
+  await bob.receives(CANCEL, inviteID); // a second copy of the invitation would precede this
+  assert.equal(bob.received(INVITE, inviteID).length, 1);
 });
 
 test('an app server invites for alice over HTTP', async () => {
   const headers = { authorization: `Bearer ${apiKey}`, 'beckon-user': 'alice' };
   const { status, data } = await post('invite', headers, { invitee: 'bob', timeout: 30, data: 'from the app' });
   assert.equal(status, 200);
-  assert.equal((await bob.hears(INVITE, data.inviteID)).data, 'from the app');
-  await alice.hears(INVITE, data.inviteID); // it was not this device of hers that invited
+  assert.equal((await bob.receives(INVITE, data.inviteID)).data, 'from the app');
+  await alice.receives(INVITE, data.inviteID); // not invited from this device
   await bob.call('accept', { inviteID: data.inviteID, requestID: randomUUID() });
-  await alice.hears(ACCEPT, data.inviteID);
+  await alice.receives(ACCEPT, data.inviteID);
 
   const stranger = await post('invite', { ...headers, authorization: 'Bearer nonsense' }, { invitee: 'bob' });
   assert.equal(stranger.status, 401);

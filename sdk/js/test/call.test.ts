@@ -1,11 +1,11 @@
-// The call as a state machine, against the real server and a room without sound or pictures.
+// The state machine of calls, with the real server and a room without media.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Calls, Room, type CallState, type EndReason } from '../src/call.js';
 import type { Client } from '../src/index.js';
-import { House } from './house.js';
+import { Cluster } from './cluster.js';
 
-/** A room in this process: who enters one of the same name sees the others. */
+/** A room in this process, shared by all instances with the same room ID. */
 class Silent extends Room {
   static rooms = new Map<string, Set<Silent>>();
   user = '';
@@ -34,7 +34,7 @@ class Silent extends Room {
     return undefined as never;
   }
 
-  /** Goes without a word, as a closed page does. */
+  /** Leaves without notice, like a closed page. */
   vanish(): void {
     const others = Silent.rooms.get(this.at);
     others?.delete(this);
@@ -48,7 +48,7 @@ class Silent extends Room {
     this.vanish();
     this.emit('onExitRoom', { roomID, reason: 'hangup' });
     if (others.length === 1) {
-      // as the server does between two
+      // as the server does in a call of two users
       const [last] = others;
       Silent.rooms.delete(roomID);
       last!.at = '';
@@ -62,7 +62,7 @@ class Silent extends Room {
   override async sendCustomCmdMsg(): Promise<void> {}
 }
 
-let house: House;
+let cluster: Cluster;
 let count = 0;
 const all: Phone[] = [];
 
@@ -75,24 +75,24 @@ interface Phone {
 }
 
 before(async () => {
-  house = await House.start();
+  cluster = await Cluster.start();
 });
 after(async () => {
   for (const p of all) {
     p.calls.dispose();
     p.client.close();
   }
-  await house.stop();
+  await cluster.stop();
 });
 
-/** New people for each test. */
+/** Returns devices of users that are new in each test. */
 async function phones(...names: string[]): Promise<Phone[]> {
   count++;
   return Promise.all(
     names.map(async (name) => {
       const [user, device = 'phone'] = name.split('/') as [string, string?];
       const id = `${user}${count}`;
-      const client = house.device(id, device);
+      const client = cluster.device(id, device);
       const room = new Silent(client);
       room.user = id;
       const calls = new Calls(client, room);
@@ -181,7 +181,7 @@ test('a cancel and an answer at the same moment: both sides agree', async () => 
   }
 });
 
-test('three people; one comes late, one is invited later', async () => {
+test('three users: one joins late, one is invited later', async () => {
   const [ann, bob, cid, dan] = (await phones('ann', 'bob', 'cid', 'dan')) as [Phone, Phone, Phone, Phone];
   await ann.calls.call({ userIDs: [bob.user, cid.user] }, { timeout: 2 });
   await Promise.all([phase(bob, 'ringing'), phase(cid, 'ringing')]);
@@ -203,7 +203,7 @@ test('three people; one comes late, one is invited later', async () => {
   assert.equal(await why(ann), 'remoteHangup');
 });
 
-test('somebody who was not invited is not let in', async () => {
+test('a user that was not invited is not admitted', async () => {
   const [ann, bob, eve] = (await phones('ann', 'bob', 'eve')) as [Phone, Phone, Phone];
   await ann.calls.call({ userID: bob.user });
   await phase(bob, 'ringing');
@@ -215,7 +215,7 @@ test('somebody who was not invited is not let in', async () => {
   await ann.calls.hangup();
 });
 
-test('the other vanishes and comes back; the room fails; the server is away', async () => {
+test('the peer disconnects and returns; the room fails; the server is unreachable', async () => {
   const [ann, bob, cid] = (await phones('ann', 'bob', 'cid')) as [Phone, Phone, Phone];
   await ann.calls.call({ userID: bob.user });
   await phase(bob, 'ringing');
@@ -240,9 +240,9 @@ test('the other vanishes and comes back; the room fails; the server is away', as
   [ann.ended, bob.ended] = [ann.calls.once('onCallEnded'), bob.calls.once('onCallEnded')];
   await ann.calls.call({ userID: bob.user });
   await phase(bob, 'ringing');
-  await house.kill();
+  await cluster.kill();
   const answering = bob.calls.answer();
-  await house.run();
+  await cluster.run();
   await answering;
   await Promise.all([phase(ann, 'connected'), phase(bob, 'connected')]);
   await ann.calls.hangup();

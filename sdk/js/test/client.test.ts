@@ -1,4 +1,4 @@
-// The client against a server that says what the test wants: what must hold whatever the network does.
+// The client against a fake server: invariants under network failures.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { BeckonError, getSignalingInfo, newID, type Client, type Events } from '../src/index.js';
@@ -6,7 +6,7 @@ import { Fake, signaling } from './fake.js';
 
 let fake: Fake;
 let client: Client;
-let told: string[];
+let raised: string[];
 
 const names: (keyof Events)[] = [
   'onReceiveNewInvitation',
@@ -29,9 +29,9 @@ const names: (keyof Events)[] = [
 beforeEach(async () => {
   fake = await Fake.start();
   client = fake.client();
-  told = [];
+  raised = [];
   for (const name of names)
-    client.on(name, (e) => told.push(`${name} ${(e as { inviteID?: string }).inviteID ?? ''}`.trim()));
+    client.on(name, (e) => raised.push(`${name} ${(e as { inviteID?: string }).inviteID ?? ''}`.trim()));
 });
 
 afterEach(async () => {
@@ -39,11 +39,11 @@ afterEach(async () => {
   await fake.stop();
 });
 
-/** What was told until now: an event that comes after everything else has been told. */
+/** Returns the callbacks raised so far, after all earlier events: it waits for a message published now. */
 async function settled(): Promise<string[]> {
   const id = newID();
   const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.tell({
+  fake.publish({
     type: 'message',
     messageID: id,
     messageType: 'text',
@@ -53,16 +53,16 @@ async function settled(): Promise<string[]> {
     time: 0,
   });
   await done;
-  return told.filter((t) => t !== 'onReceiveMessage');
+  return raised.filter((t) => t !== 'onReceiveMessage');
 }
 
-test('an answer of this device comes before the events about it, even when the wire brings them together', async () => {
+test('the response of a call comes before the events about it, also when they arrive first', async () => {
   await client.connect();
-  fake.tell(signaling({ inviteeList: ['bob'] }), 1);
+  fake.publish(signaling({ inviteeList: ['bob'] }), 1);
   assert.deepEqual(await settled(), ['onReceiveNewInvitation i']);
   fake.answer = (c) => {
-    // the event of another invitee's answer overtakes ours, and so does the end
-    fake.tell(
+    // the event of another invitee's answer and the end arrive before our response
+    fake.publish(
       signaling({ actionType: 3, version: 3, over: true, answers: [{ invitee: 'carol', actionType: 3, time: 0 }] }),
       3,
     );
@@ -75,7 +75,7 @@ test('an answer of this device comes before the events about it, even when the w
   assert.deepEqual(await settled(), ['onReceiveNewInvitation i', 'onInviteeAccepted i']);
 });
 
-test('a call that meets a lost connection is sent again with the same request id', async () => {
+test('a call is retried with the same request ID after a lost connection', async () => {
   await client.connect();
   fake.answer = (c) => {
     if (fake.calls.length === 1) fake.cut();
@@ -88,7 +88,7 @@ test('a call that meets a lost connection is sent again with the same request id
   assert.equal(fake.connects, 2);
 });
 
-test('a call gives up when its time is over, and says that it may have taken effect', async () => {
+test('a call rejects at its timeout, with the note that it may have taken effect', async () => {
   client.close();
   client = fake.client({ callTimeout: 300 });
   await client.connect();
@@ -99,7 +99,7 @@ test('a call gives up when its time is over, and says that it may have taken eff
   );
 });
 
-test('a refusal is an error with the number, the field, and who was first', async () => {
+test('a refusal is an error with the code, the field, and the winner', async () => {
   await client.connect();
   fake.answer = (c) =>
     c.reply({
@@ -113,26 +113,26 @@ test('a refusal is an error with the number, the field, and who was first', asyn
   );
 });
 
-test('an event on two timelines is told once, and others’ endings are not one’s own', async () => {
+test('an event on two timelines is raised once, and the end for others is not the own', async () => {
   await client.connect();
   const lists: unknown[] = [];
   for (const name of ['onInvitationCancelled', 'onInvitationTimeout'] as const)
     client.on(name, (e) => lists.push([e.inviteeList, e.over]));
-  fake.tell(signaling({ inviteeList: ['bob', 'carol'] }), 1);
+  fake.publish(signaling({ inviteeList: ['bob', 'carol'] }), 1);
   const cancel = signaling({ actionType: 2, version: 2, inviteeList: ['carol'], from: 'alice' });
-  fake.tell(cancel, 1, 'invitation:i');
-  fake.tell(cancel, 2);
+  fake.publish(cancel, 1, 'invitation:i');
+  fake.publish(cancel, 2);
   const timeout = signaling({ actionType: 5, version: 3, inviteeList: ['bob'], over: true });
-  fake.tell(timeout, 2, 'invitation:i');
-  fake.tell(timeout, 3);
+  fake.publish(timeout, 2, 'invitation:i');
+  fake.publish(timeout, 3);
   assert.deepEqual(await settled(), ['onReceiveNewInvitation i', 'onInvitationTimeout i']);
   assert.deepEqual(lists, [[['bob'], true]]);
 });
 
 test('another device of this user answers: it stops ringing here', async () => {
   await client.connect();
-  fake.tell(signaling({ inviteeList: ['bob'] }), 1);
-  fake.tell(
+  fake.publish(signaling({ inviteeList: ['bob'] }), 1);
+  fake.publish(
     signaling({ actionType: 3, version: 2, over: true, answers: [{ invitee: 'bob', actionType: 3, time: 0 }] }),
     2,
   );
@@ -143,7 +143,7 @@ test('another device of this user answers: it stops ringing here', async () => {
   ]);
 });
 
-test('what was over before this device heard of it does not ring; the snapshot rings', async () => {
+test('an invitation that is over on arrival does not ring; those of the snapshot ring', async () => {
   fake.welcome = {
     positions: { 'user:bob': 7 },
     invitations: [
@@ -164,15 +164,15 @@ test('what was over before this device heard of it does not ring; the snapshot r
     ],
   };
   await client.connect();
-  fake.tell(signaling({ inviteID: 'old', inviteeList: ['bob'] }), 3);
-  fake.tell(signaling({ inviteID: 'open', inviteeList: ['bob'] }), 5);
-  fake.tell(signaling({ inviteID: 'new', inviteeList: ['bob'] }), 8);
+  fake.publish(signaling({ inviteID: 'old', inviteeList: ['bob'] }), 3);
+  fake.publish(signaling({ inviteID: 'open', inviteeList: ['bob'] }), 5);
+  fake.publish(signaling({ inviteID: 'new', inviteeList: ['bob'] }), 8);
   assert.deepEqual(await settled(), ['onReceiveNewInvitation open', 'onReceiveNewInvitation new']);
 });
 
 test('a call record, a role in a room, a group, a receipt have their callbacks', async () => {
   await client.connect();
-  fake.tell(
+  fake.publish(
     {
       type: 'message',
       messageID: 'call-1',
@@ -184,14 +184,14 @@ test('a call record, a role in a room, a group, a receipt have their callbacks',
     },
     1,
   );
-  fake.tell({ type: 'roomRole', roomID: 'r', userID: 'bob', role: 'anchor', time: 1 }, 2);
-  fake.tell({ type: 'group', tip: 'memberEnter', groupID: 'g', members: ['x'], time: 1 }, 3);
-  fake.tell({ type: 'readReceipt', conversationID: 'c2c_alice', peerReadSeq: 4, time: 1 }, 4);
-  fake.tell({ type: 'of tomorrow', time: 1 }, 5);
+  fake.publish({ type: 'roomRole', roomID: 'r', userID: 'bob', role: 'anchor', time: 1 }, 2);
+  fake.publish({ type: 'group', tip: 'memberEnter', groupID: 'g', members: ['x'], time: 1 }, 3);
+  fake.publish({ type: 'readReceipt', conversationID: 'c2c_alice', peerReadSeq: 4, time: 1 }, 4);
+  fake.publish({ type: 'of tomorrow', time: 1 }, 5);
   assert.deepEqual(await settled(), ['onCallRecord', 'onRoomRoleChanged', 'onMemberEnter', 'onPeerRead']);
 });
 
-test('being replaced is told, and it does not come again by itself', async () => {
+test('a replaced session raises onKickedOffline and does not reconnect', async () => {
   await client.connect();
   const kicked = client.once('onKickedOffline');
   fake.end(4502, 'another device took this one’s place');
@@ -200,20 +200,20 @@ test('being replaced is told, and it does not come again by itself', async () =>
   assert.equal(fake.connects, 1);
 });
 
-test('a token that has expired, with no function to get another, is told', async () => {
+test('an expired token without a function raises onUserSigExpired', async () => {
   await client.connect();
-  const told = client.once('onUserSigExpired');
+  const raised = client.once('onUserSigExpired');
   const ended = client.once('onDisconnected');
   fake.refuse = 109;
   fake.cut();
-  assert.match((await told).reason, /expired/);
+  assert.match((await raised).reason, /expired/);
   assert.match((await ended).reason, /give a new one, or a function/);
   const second = fake.client();
   await assert.rejects(second.connect(), { code: 70001 });
   second.close();
 });
 
-test('a handler that throws stops nobody else, and what it threw is reported', async (t) => {
+test('an exception of a handler is reported, and other handlers run', async (t) => {
   const thrown: unknown[] = [];
   t.mock.method(globalThis, 'queueMicrotask', (f: () => void) => {
     try {
@@ -226,7 +226,7 @@ test('a handler that throws stops nobody else, and what it threw is reported', a
   client.on('onSignaling', () => {
     throw new Error('of the program');
   });
-  fake.tell(signaling({ inviteeList: ['bob'] }), 1);
+  fake.publish(signaling({ inviteeList: ['bob'] }), 1);
   assert.deepEqual(await settled(), ['onReceiveNewInvitation i']);
   assert.match(String(thrown[0]), /of the program/);
 });

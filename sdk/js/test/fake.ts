@@ -1,11 +1,11 @@
-// A server that speaks the transport's own protocol, a line of JSON each, and says what a test wants it to say.
+// A fake server with the protocol of the transport, one JSON object per line, and responses chosen by the test.
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Client, type Schemas } from '../src/index.js';
 
 type Call = {
-  verb: string;
+  method: string;
   data: Record<string, unknown>;
   reply: (data: unknown) => void;
   fail: (code: number) => void;
@@ -14,15 +14,15 @@ type Call = {
 export class Fake {
   readonly calls: Call[] = [];
   connects = 0;
-  /** What devices said when they connected. */
-  readonly hellos: { deviceID?: string; epoch?: string; positions?: Record<string, number>; held?: string[] }[] = [];
+  /** The data of all connects. */
+  readonly connectData: { deviceID?: string; epoch?: string; positions?: Record<string, number>; held?: string[] }[] = [];
   welcome: Partial<Schemas['Welcome']> = {};
-  /** The transport's error that connects are refused with. */
+  /** The error code of the transport for connects; 0 = accept. */
   refuse = 0;
   answer: (call: Call) => void = (c) => c.reply({});
   #server: WebSocketServer;
   #sockets = new Set<WebSocket>();
-  #heard: (() => void)[] = [];
+  #waiters: (() => void)[] = [];
 
   private constructor(server: WebSocketServer) {
     this.#server = server;
@@ -49,21 +49,21 @@ export class Fake {
     return new Client({ server: this.url, token: 'a token', deviceID: 'phone', websocket: WebSocket, ...options });
   }
 
-  // A command is an object with an id and one of its kinds; {} is a pong.
+  // A command is an object with an ID and one of its kinds; {} is a pong.
   #command(
     socket: WebSocket,
     c: {
       id?: number;
-      connect?: { data?: Fake['hellos'][number] };
+      connect?: { data?: Fake['connectData'][number] };
       rpc?: { method: string; data: Record<string, unknown> };
     },
   ): void {
     const send = (body: unknown): void => socket.send(JSON.stringify({ id: c.id, ...(body as object) }));
     if (c.connect && this.refuse) {
-      send({ error: { code: this.refuse, message: 'as the test wants' } });
+      send({ error: { code: this.refuse, message: 'chosen by the test' } });
     } else if (c.connect) {
       this.connects++;
-      this.hellos.push(c.connect.data ?? {});
+      this.connectData.push(c.connect.data ?? {});
       const welcome = {
         userID: 'bob',
         deviceID: 'phone',
@@ -85,30 +85,30 @@ export class Fake {
       });
     } else if (c.rpc) {
       const call: Call = {
-        verb: c.rpc.method,
+        method: c.rpc.method,
         data: c.rpc.data,
         reply: (data) => send({ rpc: { data } }),
-        fail: (code) => send({ error: { code, message: 'as the test wants', temporary: true } }),
+        fail: (code) => send({ error: { code, message: 'chosen by the test', temporary: true } }),
       };
       this.calls.push(call);
       this.answer(call);
-      for (const f of this.#heard.splice(0)) f();
+      for (const f of this.#waiters.splice(0)) f();
     }
   }
 
   /** Waits for the n-th call. */
-  async heard(n: number): Promise<Call> {
-    while (this.calls.length < n) await new Promise<void>((resolve) => this.#heard.push(resolve));
+  async nthCall(n: number): Promise<Call> {
+    while (this.calls.length < n) await new Promise<void>((resolve) => this.#waiters.push(resolve));
     return this.calls[n - 1]!;
   }
 
-  /** Tells an event on a timeline, to every connection. */
-  tell(event: unknown, offset = 0, channel = 'user:bob'): void {
+  /** Publishes an event on a timeline to all connections. */
+  publish(event: unknown, offset = 0, channel = 'user:bob'): void {
     for (const s of this.#sockets)
       s.send(JSON.stringify({ push: { channel, pub: { data: event, ...(offset ? { offset } : {}) } } }));
   }
 
-  /** Breaks every connection, as a network does. */
+  /** Terminates all connections, like a network failure. */
   cut(): void {
     for (const s of this.#sockets) s.terminate();
   }
@@ -123,7 +123,7 @@ export class Fake {
   }
 }
 
-/** An invitation of alice's to bob, as a view has it. */
+/** Returns an invitation from alice to bob, as in a response. */
 export function invitation(v: Partial<Schemas['Invitation']>): Schemas['Invitation'] {
   return {
     inviteID: 'i',
@@ -142,7 +142,7 @@ export function invitation(v: Partial<Schemas['Invitation']>): Schemas['Invitati
   } as Schemas['Invitation'];
 }
 
-/** A signaling event with what every one has. */
+/** Returns a signaling event with the common fields. */
 export function signaling(m: Partial<Schemas['Signaling']>): Schemas['Signaling'] {
   return {
     type: 'signaling',

@@ -1,4 +1,4 @@
-// What every callback of an invitation gives, live, after a late login and after a restart, against a server that says what the test wants.
+// The fields of all invitation callbacks, live, after a late login and after a restart, against a fake server.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import {
@@ -45,7 +45,7 @@ afterEach(async () => {
 async function settled(): Promise<typeof raised> {
   const id = newID();
   const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.tell({
+  fake.publish({
     type: 'message',
     messageID: id,
     messageType: 'text',
@@ -61,11 +61,11 @@ async function settled(): Promise<typeof raised> {
 const brief = (list: typeof raised): unknown[] => list.map((e) => [e.name, e.inviteeList, e.over]);
 const facts = (list: typeof raised): unknown[] => list.map((e) => [e.inviter, e.groupID, e.invitationData]);
 
-test('every callback gives the facts of the invitation', async () => {
+test('all callbacks have the facts of the invitation', async () => {
   await client.connect();
-  fake.tell(signaling({ groupID: 'g', inviteeList: ['bob', 'carol', 'dan'], data: 'raise hand', from: 'alice' }), 1);
-  fake.tell(signaling({ groupID: 'g', actionType: 8, version: 2, inviteeList: ['carol'] }), 2);
-  fake.tell(
+  fake.publish(signaling({ groupID: 'g', inviteeList: ['bob', 'carol', 'dan'], data: 'raise hand', from: 'alice' }), 1);
+  fake.publish(signaling({ groupID: 'g', actionType: 8, version: 2, inviteeList: ['carol'] }), 2);
+  fake.publish(
     signaling({
       groupID: 'g',
       actionType: 3,
@@ -74,12 +74,12 @@ test('every callback gives the facts of the invitation', async () => {
     }),
     3,
   );
-  fake.tell(signaling({ groupID: 'g', actionType: 6, version: 4, data: 'speak' }), 4);
-  fake.tell(
+  fake.publish(signaling({ groupID: 'g', actionType: 6, version: 4, data: 'speak' }), 4);
+  fake.publish(
     signaling({ groupID: 'g', actionType: 2, version: 5, inviteeList: ['dan'], from: 'alice', data: 'not you' }),
     5,
   );
-  fake.tell(signaling({ groupID: 'g', actionType: 5, version: 6, inviteeList: ['bob'], over: true }), 6);
+  fake.publish(signaling({ groupID: 'g', actionType: 5, version: 6, inviteeList: ['bob'], over: true }), 6);
   const list = await settled();
   assert.deepEqual(brief(list), [
     ['onReceiveNewInvitation', ['bob', 'carol', 'dan'], false],
@@ -87,7 +87,7 @@ test('every callback gives the facts of the invitation', async () => {
     ['onInviteeAccepted', ['carol'], false],
     ['onInvitationModified', ['bob', 'carol', 'dan'], false],
     ['onInvitationTimeout', ['bob'], true],
-  ]); // dan's ending does not stop it here
+  ]); // the end for dan does not stop ringing here
   assert.deepEqual(facts(list).slice(0, 3), Array(3).fill(['alice', 'g', 'raise hand']));
   assert.deepEqual(facts(list).slice(3), Array(2).fill(['alice', 'g', 'speak']));
   assert.deepEqual(
@@ -100,12 +100,12 @@ test('every callback gives the facts of the invitation', async () => {
   );
 });
 
-test('whoever has answered hears the end, and never takes it for their own', async () => {
+test('an invitee that has answered receives the end for the others, not as its own', async () => {
   await client.connect();
-  fake.tell(signaling({ groupID: 'g', everyone: true, inviteeCount: 400, inviteeList: ['bob', 'carol'] }), 1);
+  fake.publish(signaling({ groupID: 'g', everyone: true, inviteeCount: 400, inviteeList: ['bob', 'carol'] }), 1);
   await settled();
   await client.accept({ inviteID: 'i' });
-  fake.tell(
+  fake.publish(
     signaling({
       groupID: 'g',
       actionType: 5,
@@ -127,10 +127,10 @@ test('whoever has answered hears the end, and never takes it for their own', asy
   );
 });
 
-test('an ending of more than a hundred concerns whoever is still open, and says so', async () => {
+test('the end of more than 100 invitees affects all that are open, with everyone set', async () => {
   await client.connect();
-  fake.tell(signaling({ groupID: 'g', everyone: true, inviteeCount: 400, inviteeList: ['carol'] }), 1);
-  fake.tell(
+  fake.publish(signaling({ groupID: 'g', everyone: true, inviteeCount: 400, inviteeList: ['carol'] }), 1);
+  fake.publish(
     signaling({
       groupID: 'g',
       actionType: 2,
@@ -145,7 +145,7 @@ test('an ending of more than a hundred concerns whoever is still open, and says 
   assert.deepEqual(brief(await settled())[1], ['onInvitationCancelled', ['carol', 'bob'], true]);
 });
 
-test('the snapshot gives the same list; who has answered is not rung again, and hears the end', async () => {
+test('the snapshot has the same list; an invitee with an answer does not ring, and receives the end', async () => {
   fake.welcome = {
     positions: { 'user:bob': 5 },
     invitations: [
@@ -161,8 +161,8 @@ test('the snapshot gives the same list; who has answered is not rung again, and 
     ],
   };
   await client.connect();
-  fake.tell(signaling({ inviteID: 'answered', actionType: 5, version: 4, inviteeList: ['carol'], over: true }), 6);
-  fake.tell(
+  fake.publish(signaling({ inviteID: 'answered', actionType: 5, version: 4, inviteeList: ['carol'], over: true }), 6);
+  fake.publish(
     signaling({
       inviteID: 'mine',
       inviter: 'bob',
@@ -181,20 +181,20 @@ test('the snapshot gives the same list; who has answered is not rung again, and 
   assert.deepEqual([raised[2]!.reason, raised[2]!.invitationData], ['busy', 'd']);
 });
 
-test('the facts of an invitation that is not known are asked for once, before the callback', async () => {
+test('the facts of an unknown invitation are fetched once, before the callback', async () => {
   await client.connect();
   fake.answer = (c) =>
     c.reply({
       invitations:
-        c.verb === 'listInvitations'
+        c.method === 'listInvitations'
           ? [invitation({ groupID: 'g', inviteeList: ['carol', 'dan'], data: 'raise hand', invitees: [] })]
           : [],
     });
-  fake.tell(
+  fake.publish(
     signaling({ groupID: 'g', actionType: 3, version: 2, answers: [{ invitee: 'carol', actionType: 3, time: 1 }] }),
     1,
   );
-  fake.tell(
+  fake.publish(
     signaling({
       groupID: 'g',
       actionType: 3,
@@ -204,13 +204,13 @@ test('the facts of an invitation that is not known are asked for once, before th
     }),
     2,
   );
-  fake.tell(
+  fake.publish(
     signaling({ inviteID: 'gone', groupID: 'g', actionType: 5, version: 3, inviteeList: ['dan'], over: true }),
     3,
   );
   const list = await settled();
   assert.deepEqual(
-    fake.calls.map((c) => [c.verb, c.data['inviteIDs']]),
+    fake.calls.map((c) => [c.method, c.data['inviteIDs']]),
     [
       ['listInvitations', ['i']],
       ['listInvitations', ['gone']],
@@ -224,7 +224,7 @@ test('the facts of an invitation that is not known are asked for once, before th
   assert.deepEqual(brief(list).at(-1), ['onInvitationTimeout', ['dan'], true]);
 });
 
-test('the facts of more invitations than one answer takes are asked for in several calls', async () => {
+test('the facts of more invitations than one response holds are fetched in several calls', async () => {
   await client.connect();
   fake.answer = (c) => {
     const [id, ...rest] = c.data['inviteIDs'] as string[];
@@ -236,7 +236,7 @@ test('the facts of more invitations than one answer takes are asked for in sever
     });
   };
   for (const [i, inviteID] of ['x', 'y', 'z'].entries()) {
-    fake.tell(
+    fake.publish(
       signaling({
         inviteID,
         groupID: 'g',
@@ -254,7 +254,7 @@ test('the facts of more invitations than one answer takes are asked for in sever
   ]);
 });
 
-test('an onlooker is not an invitee: everybody’s ending is not theirs', async () => {
+test('a member that is not an invitee is not affected by the end for everyone', async () => {
   await client.connect();
   fake.answer = (c) =>
     c.reply({
@@ -268,7 +268,7 @@ test('an onlooker is not an invitee: everybody’s ending is not theirs', async 
         }),
       ],
     });
-  fake.tell(
+  fake.publish(
     signaling({
       groupID: 'g',
       actionType: 5,
@@ -283,16 +283,16 @@ test('an onlooker is not an invitee: everybody’s ending is not theirs', async 
   assert.deepEqual(brief(await settled()), [['onInvitationTimeout', ['carol'], true]]);
 });
 
-test('a notice is heard also when it was missed, and nothing rings', async () => {
+test('a missed notice is delivered later, and nothing rings', async () => {
   fake.welcome = { positions: { 'user:bob': 9 } };
   await client.connect();
-  fake.tell(signaling({ inviteeList: ['bob'], data: 'call ended', over: true, notice: true }), 3);
+  fake.publish(signaling({ inviteeList: ['bob'], data: 'call ended', over: true, notice: true }), 3);
   const list = await settled();
   assert.deepEqual(brief(list), [['onReceiveNewInvitation', ['bob'], true]]);
   assert.equal(list[0]!.notice, true);
 });
 
-test('an online-only invitation that ended while the link was lost: the inviter hears it once', async () => {
+test('the end of an online-only invitation during a lost connection is raised once for the inviter', async () => {
   await client.connect();
   fake.answer = (c) =>
     c.reply({
@@ -322,12 +322,12 @@ test('an online-only invitation that ended while the link was lost: the inviter 
   fake.cut();
   await again;
   const list = await settled();
-  assert.deepEqual(fake.hellos[1]!.held, ['o']);
+  assert.deepEqual(fake.connectData[1]!.held, ['o']);
   assert.deepEqual(
     [...brief(list), list[0]!.data, list[0]!.reason, list[0]!.invitationData],
     [['onInviteeRejected', ['carol'], true], 'later', 'busy', 'quick'],
   );
-  fake.tell(
+  fake.publish(
     signaling({
       inviteID: 'o',
       inviter: 'bob',
@@ -343,7 +343,7 @@ test('an online-only invitation that ended while the link was lost: the inviter 
   assert.equal((await settled()).length, 1);
 });
 
-test('partial answers of an online-only invitation that is still open are asked for after a lost link', async () => {
+test('partial answers of an open online-only invitation are fetched after a lost connection', async () => {
   await client.connect();
   const view = invitation({
     inviteID: 'o',
@@ -373,14 +373,14 @@ test('partial answers of an online-only invitation that is still open are asked 
   assert.deepEqual([(await again).data, (await again).over], ['yes', false]);
 });
 
-test('answers, cancels and timeouts of one ending come once each, whichever way they come', async () => {
+test('answers, cancels and timeouts are raised once each, from events or from the welcome', async () => {
   await client.connect();
-  fake.tell(
+  fake.publish(
     signaling({ inviter: 'alice', inviteeList: ['bob', 'carol', 'dan', 'eve'], data: 'd', onlineUserOnly: true }),
   );
   await settled();
   await client.accept({ inviteID: 'i' });
-  fake.tell(signaling({ actionType: 3, version: 3, answers: [{ invitee: 'carol', actionType: 3, time: 2 }] }));
+  fake.publish(signaling({ actionType: 3, version: 3, answers: [{ invitee: 'carol', actionType: 3, time: 2 }] }));
   await settled();
   const state = (userID: string, s: Schemas['Invitee']['state'], decidedAt: number): Schemas['Invitee'] => ({
     userID,
@@ -411,7 +411,7 @@ test('answers, cancels and timeouts of one ending come once each, whichever way 
   ]);
 });
 
-test('a name that is no event, and arguments by position, are refused at once', async () => {
+test('unknown event names and positional arguments are refused at once', async () => {
   const refused =
     (text: RegExp) =>
     (err: BeckonError): boolean =>

@@ -1,4 +1,5 @@
-// What npm would publish, in a fresh project: every block of the documents compiles strictly and builds with Vite, and plain Node runs it.
+// The npm package in a fresh project: all code blocks of the documents compile strictly and build with Vite, and run in
+// plain Node.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { House } from './house.js';
+import { Cluster } from './cluster.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const project = mkdtempSync(join(tmpdir(), 'beckon-fresh-'));
-let house: House;
+let cluster: Cluster;
 
 function run(command: string, ...args: string[]): string {
   try {
@@ -21,7 +22,7 @@ function run(command: string, ...args: string[]): string {
   }
 }
 
-/** The named blocks of TypeScript in the documents. */
+/** Returns the named TypeScript code blocks of the documents. */
 function blocks(): Map<string, string> {
   const found = new Map<string, string>();
   for (const file of [
@@ -37,7 +38,7 @@ function blocks(): Map<string, string> {
 }
 
 before(async () => {
-  house = await House.start();
+  cluster = await Cluster.start();
   const tarball = execFileSync('npm', ['pack', '--silent', '--pack-destination', project], {
     cwd: join(root, 'sdk/js'),
     encoding: 'utf8',
@@ -61,11 +62,11 @@ before(async () => {
 });
 
 after(async () => {
-  await house.stop();
+  await cluster.stop();
   rmSync(project, { recursive: true, force: true });
 });
 
-test('every block of the documents compiles strictly and builds with Vite', () => {
+test('all code blocks of the documents compile strictly and build with Vite', () => {
   const all = blocks();
   assert.deepEqual([...all.keys()].sort(), [
     'away',
@@ -116,10 +117,10 @@ test('every block of the documents compiles strictly and builds with Vite', () =
 
 test('the ten lines run in plain Node', async () => {
   const quick = blocks().get('quick-start')!.replace('{ server, token }', '{ server, token, websocket: WebSocket }');
-  const [alice, bob] = await Promise.all([house.token('alice'), house.token('bob')]);
+  const [alice, bob] = await Promise.all([cluster.token('alice'), cluster.token('bob')]);
   const head = (token: string): string =>
-    `import { WebSocket } from 'ws';\nconst server = ${JSON.stringify(house.url)}, token = ${JSON.stringify(token)};\n`;
-  // bob is the same program without the question
+    `import { WebSocket } from 'ws';\nconst server = ${JSON.stringify(cluster.url)}, token = ${JSON.stringify(token)};\n`;
+  // bob runs the same program without the invite
   writeFileSync(join(project, 'alice.mjs'), `${head(alice)}${quick}\nclient.close();\n`);
   writeFileSync(
     join(project, 'bob.mjs'),

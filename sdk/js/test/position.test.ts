@@ -1,4 +1,4 @@
-// What a device keeps over a restart of its program: positions and open invitations, by server, user and device.
+// The state of a device over a restart of its program: positions and open invitations, by server, user and device.
 import assert from 'node:assert/strict';
 import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -47,7 +47,7 @@ function start(storage: Storage | false, options: Partial<ConstructorParameters<
 async function settled(client: Client): Promise<void> {
   const id = newID();
   const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.tell({
+  fake.publish({
     type: 'message',
     messageID: id,
     messageType: 'text',
@@ -59,7 +59,7 @@ async function settled(client: Client): Promise<void> {
   await done;
 }
 
-test('a program that starts again says how far it was and what it held, and hears what ended', async () => {
+test('a restarted program sends its positions and open invitations, and receives the ends', async () => {
   const storage = new Memory();
   const first = start(storage);
   await first.connect();
@@ -70,8 +70,8 @@ test('a program that starts again says how far it was and what it held, and hear
       invitation: invitation({ inviteID: 'mine', inviter: 'bob', data: 'q', invitees: undefined }),
     });
   await first.invite({ invitee: 'carol', inviteID: 'mine' });
-  fake.tell(signaling({ inviteID: 'theirs', inviteeList: ['bob'] }), 7);
-  fake.tell(signaling({ inviteID: 'over', inviteeList: ['bob'], over: true }), 8);
+  fake.publish(signaling({ inviteID: 'theirs', inviteeList: ['bob'] }), 7);
+  fake.publish(signaling({ inviteID: 'over', inviteeList: ['bob'], over: true }), 8);
   await settled(first);
   first.close();
 
@@ -90,14 +90,14 @@ test('a program that starts again says how far it was and what it held, and hear
     ],
   };
   const second = start(storage);
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   for (const name of ['onInviteeAccepted', 'onInvitationCancelled', 'onReceiveNewInvitation'] as const)
-    second.on(name, (e) => heard.push([name, e.inviteID, e.invitationData, e.data]));
+    second.on(name, (e) => received.push([name, e.inviteID, e.invitationData, e.data]));
   await second.connect();
-  const [before, after] = [fake.hellos[0]!, fake.hellos[1]!];
+  const [before, after] = [fake.connectData[0]!, fake.connectData[1]!];
   assert.deepEqual([before.positions, before.held], [undefined, undefined]);
   assert.deepEqual([after.epoch, after.positions, after.held!.sort()], ['e', { 'user:bob': 8 }, ['mine', 'theirs']]);
-  fake.tell(
+  fake.publish(
     signaling({
       inviteID: 'mine',
       inviter: 'bob',
@@ -109,13 +109,13 @@ test('a program that starts again says how far it was and what it held, and hear
     9,
   );
   await settled(second);
-  assert.deepEqual(heard, [['onInviteeAccepted', 'mine', 'q', 'yes']]);
-  await pause(2200); // the end of the wait for events of what ended
+  assert.deepEqual(received, [['onInviteeAccepted', 'mine', 'q', 'yes']]);
+  await pause(2200); // longer than the wait for events of ended invitations
   await settled(second);
-  assert.equal(heard.length, 1);
+  assert.equal(received.length, 1);
 });
 
-test('what ended and brings no event is raised from the welcome', async () => {
+test('an end without an event is raised from the welcome', async () => {
   const storage = new Memory();
   const first = start(storage);
   await first.connect();
@@ -149,7 +149,7 @@ test('another user, another device, or no storage: another position', async () =
   const storage = new Memory();
   const first = start(storage);
   await first.connect();
-  fake.tell({ type: 'of tomorrow', time: 1 }, 3);
+  fake.publish({ type: 'of tomorrow', time: 1 }, 3);
   await settled(first);
   first.close();
   assert.equal(storage.map.size, 1);
@@ -160,17 +160,17 @@ test('another user, another device, or no storage: another position', async () =
     [storage, { token: 'unreadable' }],
   ] as const) {
     await start(other, options).connect();
-    assert.equal(fake.hellos.at(-1)!.positions, undefined);
+    assert.equal(fake.connectData.at(-1)!.positions, undefined);
   }
   await start(storage, { token: token('bob', { device: 'phone' }), deviceID: 'ignored' }).connect();
-  assert.deepEqual(fake.hellos.at(-1)!.positions, { 'user:bob': 3 });
+  assert.deepEqual(fake.connectData.at(-1)!.positions, { 'user:bob': 3 });
 });
 
-test('an event costs no write, and a storage that throws is no storage', async () => {
+test('an event causes no write, and a storage that throws is ignored', async () => {
   const storage = new Memory();
   const c = start(storage);
   await c.connect();
-  for (let i = 1; i <= 500; i++) fake.tell({ type: 'of tomorrow', time: 1 }, i);
+  for (let i = 1; i <= 500; i++) fake.publish({ type: 'of tomorrow', time: 1 }, i);
   await settled(c);
   assert.ok(storage.writes <= 2, `${storage.writes} writes`);
   const refuse = (): never => {
@@ -191,7 +191,7 @@ test('an event costs no write, and a storage that throws is no storage', async (
   }
 });
 
-test('whom a token is for is read from a JWT and from a UserSig', async () => {
+test('the user of a token is read from a JWT and from a UserSig', async () => {
   assert.deepEqual(await ownerOf(token('张伟', { device: 'd' })), { userID: '张伟', deviceID: 'd' });
   const sig = deflateSync(JSON.stringify({ 'TLS.ver': '2.0', 'TLS.identifier': 'xiaojun' }))
     .toString('base64')
@@ -210,7 +210,7 @@ test('the server’s clock does not follow the local date', async (t) => {
   assert.ok(Math.abs(c.now() - real) < 2000);
 });
 
-test('signaling is read from an entry of the history, with the answer’s data', () => {
+test('signaling is read from a history entry, with the data of the answer', () => {
   const accept = signaling({
     actionType: 4,
     answers: [{ invitee: 'bob', actionType: 4, data: '{"line_busy":"line_busy"}', reason: 'busy', time: 1 }],
@@ -223,9 +223,9 @@ test('signaling is read from an entry of the history, with the answer’s data',
   assert.equal(getSignalingInfo({ seq: 5, event: { type: 'message', messageID: 'm' } }), undefined);
 });
 
-test('messages have the original’s names beside ours', async () => {
+test('messages are raised also under the original’s names', async () => {
   const c = start(false);
-  const heard: string[] = [];
+  const received: string[] = [];
   for (const name of [
     'onRecvNewMessage',
     'onRecvC2CTextMessage',
@@ -239,15 +239,15 @@ test('messages have the original’s names beside ours', async () => {
     'onConnectSuccess',
     'onSelfInfoUpdated',
   ] as const)
-    c.on(name, () => heard.push(name));
+    c.on(name, () => received.push(name));
   await c.connect();
   const message = { type: 'message', messageID: 'm', messageType: 'text', from: 'alice', time: 1 };
-  fake.tell({ ...message, to: 'bob', text: 'hi' }, 1);
-  fake.tell({ ...message, messageID: 'n', to: 'bob', custom: { data: 'x' } }, 2);
-  fake.tell({ ...message, groupID: 'g', text: 'hi' }, 9);
-  fake.tell({ ...message, groupID: 'g', custom: { data: 'x' } }, 10);
-  fake.tell({ type: 'messageRevoked', messageID: 'm', from: 'alice', to: 'bob', time: 1 }, 3);
-  fake.tell(
+  fake.publish({ ...message, to: 'bob', text: 'hi' }, 1);
+  fake.publish({ ...message, messageID: 'n', to: 'bob', custom: { data: 'x' } }, 2);
+  fake.publish({ ...message, groupID: 'g', text: 'hi' }, 9);
+  fake.publish({ ...message, groupID: 'g', custom: { data: 'x' } }, 10);
+  fake.publish({ type: 'messageRevoked', messageID: 'm', from: 'alice', to: 'bob', time: 1 }, 3);
+  fake.publish(
     {
       type: 'messageModified',
       messageID: 'm',
@@ -258,10 +258,10 @@ test('messages have the original’s names beside ours', async () => {
     },
     4,
   );
-  fake.tell({ type: 'readReceipt', conversationID: 'c2c_alice', peerReadSeq: 4, time: 1 }, 5);
-  fake.tell({ type: 'readReceipt', groupID: 'g', receipts: [], time: 1 }, 6);
-  fake.tell({ type: 'userChanged', time: 1 }, 7);
-  fake.tell(signaling({ inviteeList: ['bob'], to: 'bob' }), 8);
+  fake.publish({ type: 'readReceipt', conversationID: 'c2c_alice', peerReadSeq: 4, time: 1 }, 5);
+  fake.publish({ type: 'readReceipt', groupID: 'g', receipts: [], time: 1 }, 6);
+  fake.publish({ type: 'userChanged', time: 1 }, 7);
+  fake.publish(signaling({ inviteeList: ['bob'], to: 'bob' }), 8);
   const signal = c.once('onRecvNewMessage', (e) => getSignalingInfo(e.message) !== undefined);
   assert.equal((await signal).conversationID, 'c2c_alice');
   const each = [
@@ -274,7 +274,7 @@ test('messages have the original’s names beside ours', async () => {
     'onRecvNewMessage',
     'onRecvGroupCustomMessage',
   ];
-  assert.deepEqual(heard, [
+  assert.deepEqual(received, [
     'onConnectSuccess',
     ...each,
     'onRecvMessageRevoked',

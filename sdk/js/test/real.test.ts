@@ -1,29 +1,29 @@
-// The client against the real server: a whole call, what comes after a lost connection, a new token, chat.
+// The client against the real server: a complete call, missed events after a lost connection, a new token, chat.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { Client, type BeckonError } from '../src/index.js';
-import { House } from './house.js';
+import { Cluster } from './cluster.js';
 
-let house: House;
+let cluster: Cluster;
 const clients: Client[] = [];
 
 before(async () => {
-  house = await House.start();
+  cluster = await Cluster.start();
 });
 after(async () => {
   for (const c of clients) c.close();
-  await house.stop();
+  await cluster.stop();
 });
 
 async function come(userID: string, deviceID = userID, ttl = 3600): Promise<Client> {
-  const c = house.device(userID, deviceID, ttl);
+  const c = cluster.device(userID, deviceID, ttl);
   clients.push(c);
   await c.connect();
   return c;
 }
 
-test('invite, ring, accept on one of two devices; the other stops, the loser hears who won', async () => {
+test('invite, ring, accept on one of two devices; the other stops, and its answer is refused', async () => {
   const [alice, phone, tablet] = await Promise.all([come('alice'), come('bob', 'phone'), come('bob', 'tablet')]);
   const rings = Promise.all([phone.once('onReceiveNewInvitation'), tablet.once('onReceiveNewInvitation')]);
   const ringing = alice.once('onInviteeRinging');
@@ -47,37 +47,37 @@ test('invite, ring, accept on one of two devices; the other stops, the loser hea
   );
 });
 
-test('what happened while the server was killed and away is told once, in order', async () => {
+test('messages sent while the server is down are delivered once', async () => {
   const [dan, erin] = await Promise.all([come('dan'), come('erin')]);
-  const heard: string[] = [];
-  erin.on('onReceiveMessage', (e) => heard.push(e.message.text ?? ''));
+  const received: string[] = [];
+  erin.on('onReceiveMessage', (e) => received.push(e.message.text ?? ''));
   await dan.sendMessage({ userID: 'erin', text: 'one' });
-  await house.kill();
+  await cluster.kill();
   const sending = [
     dan.sendMessage({ userID: 'erin', text: 'two' }),
     dan.sendMessage({ userID: 'erin', text: 'three' }),
-  ]; // they wait for the server
-  await house.run();
+  ]; // pending until the server returns
+  await cluster.run();
   await Promise.all(sending);
   const last = erin.once('onReceiveMessage', (e) => e.message.text === 'four');
   await dan.sendMessage({ userID: 'erin', text: 'four' });
   await last;
-  assert.deepEqual(heard.sort(), ['four', 'one', 'three', 'two']);
+  assert.deepEqual(received.sort(), ['four', 'one', 'three', 'two']);
 });
 
 test('a token that expires is renewed without a new connection', async () => {
-  const frank = house.device('frank', 'frank', 3);
+  const frank = cluster.device('frank', 'frank', 3);
   clients.push(frank);
   let connects = 0;
   frank.on('onConnected', () => connects++);
   await frank.connect();
-  await new Promise((resolve) => setTimeout(resolve, 4500)); // longer than the token lives
+  await new Promise((resolve) => setTimeout(resolve, 4500)); // longer than the lifetime of the token
   await frank.getConversationList();
   assert.equal(connects, 1);
 });
 
-test('a token that is refused rejects connect, with the number', async () => {
-  const nobody = new Client({ server: house.url, token: 'no token at all', websocket: WebSocket });
+test('a refused token rejects connect, with the code', async () => {
+  const nobody = new Client({ server: cluster.url, token: 'no token at all', websocket: WebSocket });
   await assert.rejects(nobody.connect(), (err: BeckonError) => err.code === 70009);
 });
 
@@ -101,17 +101,17 @@ test('chat: history, unread, read, revoke, a group, a file', async () => {
   const got = hugo.once('onReceiveMessage', (e) => e.message.groupID === group.groupID);
   await gina.sendMessage({ groupID: group.groupID, file: { fileID } });
   const { url } = await hugo.getFile({ fileID: (await got).message.file!.fileID });
-  assert.equal(await (await fetch(new URL(url, house.url))).text(), 'some notes');
+  assert.equal(await (await fetch(new URL(url, cluster.url))).text(), 'some notes');
 });
 
-test('without a media server, a room says so', async () => {
+test('without a media server, enterRoom rejects with 7013', async () => {
   const [ivy, jack] = await Promise.all([come('ivy'), come('jack')]);
   const { inviteID } = await ivy.invite({ invitee: 'jack', roomID: 'r' });
   await jack.accept({ inviteID });
   await assert.rejects(jack.enterRoom({ roomID: 'r' }), { code: 7013 });
 });
 
-test('an invitation that came by push rings when it is still open', async () => {
+test('an invitation received by push rings if it is still open', async () => {
   const [kim, lea] = await Promise.all([come('kim'), come('lea', 'lea')]);
   const rings = lea.once('onReceiveNewInvitation');
   const { inviteID } = await kim.invite({ invitee: 'lea', timeout: 30 });

@@ -1,4 +1,4 @@
-// The telephone against a server that says what the test wants: busy in the original's words, coming back, what does not ring.
+// Calls against a fake server: busy in the original's form, rejoining, invitations that do not ring.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Calls, Room, saysBusy } from '../src/call.js';
@@ -50,7 +50,7 @@ afterEach(async () => {
 async function settled(): Promise<void> {
   const id = newID();
   const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.tell({
+  fake.publish({
     type: 'message',
     messageID: id,
     messageType: 'text',
@@ -64,10 +64,10 @@ async function settled(): Promise<void> {
 
 const data = JSON.stringify({ call: 1, media: 'audio' });
 const ring = (inviteID: string, more: Partial<Schemas['Signaling']> = {}): void =>
-  fake.tell(signaling({ inviteID, inviteeList: ['bob'], data, to: 'bob', ...more }));
+  fake.publish(signaling({ inviteID, inviteeList: ['bob'], data, to: 'bob', ...more }));
 
-function open(c: { verb: string; data: Record<string, unknown>; reply: (data: unknown) => void }): void {
-  if (c.verb === 'getInvitation')
+function open(c: { method: string; data: Record<string, unknown>; reply: (data: unknown) => void }): void {
+  if (c.method === 'getInvitation')
     c.reply({
       invitation: invitation({ inviteID: String(c.data['inviteID']), roomID: 'r', data }),
       mine: { userID: 'bob', state: 'open' },
@@ -75,16 +75,16 @@ function open(c: { verb: string; data: Record<string, unknown>; reply: (data: un
   else c.reply({ inviteID: c.data['inviteID'], over: false });
 }
 
-test('busy is said by the reason and by the data', async () => {
+test('busy is sent in reason and data', async () => {
   fake.answer = open;
   const incoming = calls.once('onIncomingCall');
   ring('first');
   assert.equal((await incoming).media, 'audio');
   ring('second');
-  let reject = fake.calls.find((c) => c.verb === 'reject');
+  let reject = fake.calls.find((c) => c.method === 'reject');
   while (!reject) {
-    await fake.heard(fake.calls.length + 1);
-    reject = fake.calls.find((c) => c.verb === 'reject');
+    await fake.nthCall(fake.calls.length + 1);
+    reject = fake.calls.find((c) => c.method === 'reject');
   }
   assert.deepEqual(
     [reject.data['inviteID'], reject.data['reason'], JSON.parse(String(reject.data['data']))],
@@ -93,7 +93,7 @@ test('busy is said by the reason and by the data', async () => {
   assert.equal(calls.state.inviteID, 'first');
 });
 
-test('busy is read from the reason or the data, in the words of the original', async () => {
+test('busy is read from the reason or the data, in the original’s forms', async () => {
   for (const [reason, text, busy] of [
     ['busy', '', true],
     ['', 'line_busy', true],
@@ -118,7 +118,7 @@ test('busy is read from the reason or the data, in the words of the original', a
     });
   const { inviteID } = await calls.call({ userID: 'alice' });
   const ended = calls.once('onCallEnded');
-  fake.tell(
+  fake.publish(
     signaling({
       inviteID,
       inviter: 'bob',
@@ -131,30 +131,30 @@ test('busy is read from the reason or the data, in the words of the original', a
   assert.equal((await ended).reason, 'busy');
 });
 
-test('a notice does not ring, and nor does a call to others', async () => {
+test('a notice does not ring, nor does a call to others', async () => {
   fake.answer = open;
   ring('notice', { over: true, notice: true });
   ring('others', { groupID: 'g', inviteeList: ['carol'] });
   await settled();
   assert.equal(calls.state.phase, 'idle');
   assert.deepEqual(
-    fake.calls.filter((c) => c.verb === 'ring'),
+    fake.calls.filter((c) => c.method === 'ring'),
     [],
   );
 });
 
-test('a cancel of others does not end what rings here; their part says so', async () => {
+test('a cancel of others does not end a ringing call; it sets their state', async () => {
   fake.answer = open;
   const incoming = calls.once('onIncomingCall');
   ring('i', { groupID: 'g', inviteeList: ['bob', 'carol'] });
   await incoming;
-  fake.tell(
+  fake.publish(
     signaling({ inviteID: 'i', groupID: 'g', actionType: 2, version: 2, inviteeList: ['carol'], from: 'alice' }),
   );
   await settled();
   assert.deepEqual([calls.state.phase, calls.state.people['carol']], ['ringing', 'cancelled']);
   const ended = calls.once('onCallEnded');
-  fake.tell(
+  fake.publish(
     signaling({
       inviteID: 'i',
       groupID: 'g',
@@ -168,7 +168,7 @@ test('a cancel of others does not end what rings here; their part says so', asyn
   assert.equal((await ended).reason, 'cancelled');
 });
 
-test('rejoin comes back into a call that goes on, and says when it is over; its record ends it here', async () => {
+test('rejoin enters a running call, and rejects if it is over; the call record ends it', async () => {
   const call = {
     callID: 'c',
     roomID: 'r',
@@ -187,9 +187,9 @@ test('rejoin comes back into a call that goes on, and says when it is over; its 
     ],
   };
   fake.answer = (c) => {
-    if (c.verb === 'getCall') c.reply({ call });
-    else if (c.verb === 'getRoom') c.reply({ roomID: 'r', granted: 'anchor', seats: [], call, serverTime: 9 });
-    else if (c.verb === 'getInvitation')
+    if (c.method === 'getCall') c.reply({ call });
+    else if (c.method === 'getRoom') c.reply({ roomID: 'r', granted: 'anchor', seats: [], call, serverTime: 9 });
+    else if (c.method === 'getInvitation')
       c.reply({
         invitation: invitation({
           groupID: 'g',
@@ -210,7 +210,7 @@ test('rejoin comes back into a call that goes on, and says when it is over; its 
     ['connecting', 'i', 'g', 'audio', { alice: 'accepted', carol: 'left', dan: 'busy' }],
   );
   const ended = calls.once('onCallEnded');
-  fake.tell({
+  fake.publish({
     type: 'message',
     messageID: 'call-c',
     messageType: 'call',
@@ -224,9 +224,9 @@ test('rejoin comes back into a call that goes on, and says when it is over; its 
   await assert.rejects(calls.rejoin({ roomID: 'r' }), { code: 8010 });
 });
 
-test('a late guest is not invited into a call that was hung up meanwhile', async () => {
+test('a late invitee is not invited to a call that was hung up', async () => {
   fake.answer = (c) => {
-    if (c.verb === 'accept') void calls.hangup().then(() => c.reply({ over: true }));
+    if (c.method === 'accept') void calls.hangup().then(() => c.reply({ over: true }));
     else
       c.reply({
         inviteID: c.data['inviteID'],
@@ -244,11 +244,11 @@ test('a late guest is not invited into a call that was hung up meanwhile', async
   ring('late', { data: JSON.stringify({ call: 1, media: 'audio', join: inviteID }) });
   await ended;
   await settled();
-  await client.getGroup({ groupID: 'g' }); // whatever followed the accept was sent before
-  assert.deepEqual(fake.calls.filter((c) => c.verb === 'invite').length, 1);
+  await client.getGroup({ groupID: 'g' }); // calls after the accept precede this one
+  assert.deepEqual(fake.calls.filter((c) => c.method === 'invite').length, 1);
 });
 
-test('the names of events are held to those that there are', () => {
+test('unknown event names are refused', () => {
   assert.throws(() => calls.on('onCallStat' as never, () => {}), { code: 6017 });
   assert.throws(() => room.on('onUserVideo' as never, () => {}), { code: 6017 });
 });

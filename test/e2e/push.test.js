@@ -1,16 +1,17 @@
-// Somebody whose page is closed: the server pushes through a push service, the service worker rings, answers and declines.
+// Push notifications for users without an open page: the server pushes through a push service, and the service worker
+// rings, answers and declines.
 //
-// The push service is a stand-in on this machine, because the browser's own cannot be reached from a test: it takes what the server
-// encrypts for the browser, decrypts it as a browser would (RFC 8291), and hands it to the real service worker.
+// The push service is a fake on this machine, because that of the browser is not reachable from a test. It decrypts the
+// messages of the server as a browser does (RFC 8291) and delivers them to the real service worker.
 
 import assert from 'node:assert/strict';
 import { createDecipheriv, createECDH, hkdfSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { House, PATIENCE, Person, launch, seesMoving } from './kit.js';
+import { Cluster, TIME_LIMIT, User, launch, waitForVideo } from './kit.js';
 
-/** A push service for one browser. */
+/** A fake push service for one browser. */
 class Post {
   static async open() {
     const p = new Post();
@@ -54,7 +55,7 @@ class Post {
   }
 
   async next() {
-    const late = setTimeout(() => this.fail?.(new Error('no push came')), PATIENCE);
+    const late = setTimeout(() => this.fail?.(new Error('no push came')), TIME_LIMIT);
     while (this.got.length === 0)
       await new Promise((resolve, reject) => {
         this.wake = resolve;
@@ -64,7 +65,7 @@ class Post {
     return this.got.shift();
   }
 
-  /** Makes the browsers of a context be registered here. */
+  /** Registers the pages of a context here. */
   async register(context) {
     const keys = { p256dh: this.ecdh.getPublicKey().toString('base64url'), auth: this.auth.toString('base64url') };
     await context.addInitScript(
@@ -73,7 +74,7 @@ class Post {
         PushManager.prototype.getSubscription = async () => made;
         PushManager.prototype.subscribe = async (options) => {
           if (!options.userVisibleOnly || options.applicationServerKey.length !== 65)
-            throw new Error('not as a browser wants it');
+            throw new Error('subscribe: invalid options');
           made = {
             endpoint,
             options: { applicationServerKey: options.applicationServerKey.buffer },
@@ -91,33 +92,35 @@ class Post {
   }
 }
 
-let house, browser, post;
+let cluster, browser, post;
 
 before(async () => {
-  [house, browser, post] = await Promise.all([House.start({ BECKON_PUSH_PRIVATE: 'true' }), launch(), Post.open()]);
+  [cluster, browser, post] = await Promise.all([Cluster.start({ BECKON_PUSH_PRIVATE: 'true' }), launch(), Post.open()]);
 });
 
 after(async () => {
   await browser?.close();
   post?.server.close();
-  await house?.stop();
-  assert.deepEqual(house.faults ?? [], [], 'a page threw something');
+  await cluster?.stop();
+  assert.deepEqual(cluster.faults ?? [], [], 'a page threw something');
 });
 
-/** Somebody who asked to be rung, and closed the page. What is left is the service worker, and an empty page to reach it by. */
-async function goAway(name) {
+/**
+ * Returns a user that has turned pushes on and closed the page. An empty page remains for access to the service worker.
+ */
+async function closePage(name) {
   const context = await browser.newContext({
     permissions: ['camera', 'microphone', 'notifications'],
     viewport: { width: 1180, height: 760 },
   });
-  context.setDefaultTimeout(PATIENCE);
+  context.setDefaultTimeout(TIME_LIMIT);
   await post.register(context);
-  const who = new Person(house, context, name);
-  who.page = await who.tab();
-  await who.page.getByRole('button', { name: 'Ring me when this page is closed' }).click();
-  await who.page.getByRole('button', { name: 'Do not ring me when this page is closed' }).waitFor();
+  const user = new User(cluster, context, name);
+  user.page = await user.tab();
+  await user.page.getByRole('button', { name: 'Ring me when this page is closed' }).click();
+  await user.page.getByRole('button', { name: 'Do not ring me when this page is closed' }).waitFor();
   const empty = await context.newPage();
-  await empty.goto(`${house.url}/icon.svg`);
+  await empty.goto(`${cluster.url}/icon.svg`);
   const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'));
   const cdp = await context.newCDPSession(empty);
   const registered = new Promise((resolve) =>
@@ -127,14 +130,14 @@ async function goAway(name) {
     ),
   );
   await cdp.send('ServiceWorker.enable');
-  who.deliver = async (text) =>
-    cdp.send('ServiceWorker.deliverPushMessage', { origin: house.url, registrationId: await registered, data: text });
+  user.deliver = async (text) =>
+    cdp.send('ServiceWorker.deliverPushMessage', { origin: cluster.url, registrationId: await registered, data: text });
   await worker.evaluate(() => {
     self.clients.openWindow = async (url) => {
       self.opened = url;
     };
-  }); // a browser opens windows for real clicks alone
-  who.shown = () =>
+  }); // browsers open windows only for real clicks
+  user.shown = () =>
     worker.evaluate(async () =>
       (await self.registration.getNotifications()).map((n) => ({
         title: n.title,
@@ -142,72 +145,72 @@ async function goAway(name) {
         actions: n.actions.map((a) => a.title),
       })),
     );
-  who.click = (action) =>
+  user.click = (action) =>
     worker.evaluate(async (a) => {
       const [notification] = await self.registration.getNotifications();
       self.dispatchEvent(new NotificationEvent('notificationclick', { notification, action: a }));
     }, action);
-  who.opened = async () => {
-    for (const until = Date.now() + PATIENCE; Date.now() < until; await new Promise((r) => setTimeout(r, 50))) {
+  user.opened = async () => {
+    for (const until = Date.now() + TIME_LIMIT; Date.now() < until; await new Promise((r) => setTimeout(r, 50))) {
       const url = await worker.evaluate(() => self.opened);
       if (url) return url;
     }
     throw new Error('no page was opened');
   };
-  await who.page.close();
-  return who;
+  await user.page.close();
+  return user;
 }
 
-async function until(what, look) {
-  for (const end = Date.now() + PATIENCE; ; await new Promise((r) => setTimeout(r, 50))) {
-    const v = await look();
+async function until(name, check) {
+  for (const end = Date.now() + TIME_LIMIT; ; await new Promise((r) => setTimeout(r, 50))) {
+    const v = await check();
     if (v) return v;
-    if (Date.now() > end) throw new Error(`never: ${what}`);
+    if (Date.now() > end) throw new Error(`never: ${name}`);
   }
 }
 
-/** Calls somebody who has no page open; the call goes out once the server knows that. */
+/** Calls a user without an open page, once the server reports the user as offline. */
 async function call(from, to, name) {
   await until(
-    `${to} is away`,
-    async () => (await house.call('getUserStatus', { userIDList: [to] })).statuses[0].status === 'offline',
+    `${to} is offline`,
+    async () => (await cluster.call('getUserStatus', { userIDList: [to] })).statuses[0].status === 'offline',
   );
   await from.open('chat', `c2c_${to}`);
   await from.page.getByRole('button', { name: 'Video call' }).click();
   await from.page.getByRole('region', { name: 'Call' }).getByText(name).first().waitFor();
 }
 
-test('a call reaches a closed page, rings, is answered from the notification, and is seen and heard', async () => {
-  const bob = await goAway('Bob Tanaka');
-  const alice = await Person.come(house, browser, 'Alice Moreau');
+test('a call to a closed page rings, is answered from the notification, and has video', async () => {
+  const bob = await closePage('Bob Tanaka');
+  const alice = await User.signIn(cluster, browser, 'Alice Moreau');
   await call(alice, 'bob', 'Bob Tanaka');
   const push = await post.next();
   assert.ok(push.ttl > 10 && push.ttl <= 30, `the push service keeps it for ${push.ttl} s`);
   await bob.deliver(push.text);
   const [rings] = await until('a notification', async () => ((await bob.shown()).length ? bob.shown() : undefined));
   assert.deepEqual(rings, { title: 'Alice Moreau', body: 'is calling you', actions: ['Answer', 'Decline'] });
-  await alice.page.getByRole('timer').getByText('Ringing…').waitFor(); // the worker said so
+  await alice.page.getByRole('timer').getByText('Ringing…').waitFor(); // reported by the worker
 
   await bob.click('answer');
   bob.page = await bob.context.newPage();
-  await bob.page.goto(house.url + (await bob.opened()));
+  await bob.page.goto(cluster.url + (await bob.opened()));
   await bob.page.getByRole('region', { name: 'Call' }).waitFor();
-  await Promise.all([seesMoving(bob.page, 'alice'), seesMoving(alice.page, 'bob')]);
+  await Promise.all([waitForVideo(bob.page, 'alice'), waitForVideo(alice.page, 'bob')]);
   await bob.page.getByRole('button', { name: 'Hang up' }).click();
   await alice.page.getByRole('region', { name: 'Call' }).waitFor({ state: 'detached' });
   await Promise.all([alice.leave(), bob.leave()]);
   post.got.length = 0;
 });
 
-test('a call is declined from the notification, and one that was given up stays as missed', async () => {
-  const carol = await goAway('Carol Okafor');
-  const dan = await Person.come(house, browser, 'Dan Lindqvist');
+test('a call is declined from the notification, and a cancelled one stays as missed', async () => {
+  const carol = await closePage('Carol Okafor');
+  const dan = await User.signIn(cluster, browser, 'Dan Lindqvist');
   await call(dan, 'carol', 'Carol Okafor');
   await carol.deliver((await post.next()).text);
   await until('a notification', async () => (await carol.shown()).length);
   await carol.click('decline');
   await dan.page.getByText('The call was declined').waitFor();
-  assert.deepEqual(await carol.shown(), []); // which the device that declined knows without another push
+  assert.deepEqual(await carol.shown(), []); // closed by the declining device, without another push
 
   await call(dan, 'carol', 'Carol Okafor');
   const ring = await post.next();
@@ -220,16 +223,16 @@ test('a call is declined from the notification, and one that was given up stays 
     (await carol.shown()).some((n) => n.body === 'You missed a call' && n.actions.length === 0),
   );
 
-  const { reach } = await house.call('invite', { invitee: 'carol', timeout: 20, onlineUserOnly: true }, 'dan');
+  const { reach } = await cluster.call('invite', { invitee: 'carol', timeout: 20, onlineUserOnly: true }, 'dan');
   assert.equal(reach[0].status, 'unreachable');
   await Promise.all([carol.leave(), dan.leave()]);
 });
 
-test('who signs out is not rung any more', async () => {
+test('a user that signed out is not rung', async () => {
   const context = await browser.newContext({ permissions: ['camera', 'microphone', 'notifications'] });
-  context.setDefaultTimeout(PATIENCE);
+  context.setDefaultTimeout(TIME_LIMIT);
   await post.register(context);
-  const erin = new Person(house, context, 'Erin Costa');
+  const erin = new User(cluster, context, 'Erin Costa');
   erin.page = await erin.tab();
   await erin.page.getByRole('button', { name: 'Ring me when this page is closed' }).click();
   await erin.page.getByRole('button', { name: 'Do not ring me when this page is closed' }).waitFor();
@@ -240,7 +243,7 @@ test('who signs out is not rung any more', async () => {
   await until(
     'erin cannot be reached',
     async () =>
-      (await house.call('invite', { invitee: 'erin', timeout: 5 }, 'alice')).reach[0].status === 'unreachable',
+      (await cluster.call('invite', { invitee: 'erin', timeout: 5 }, 'alice')).reach[0].status === 'unreachable',
   );
   await erin.leave();
 });

@@ -1,4 +1,4 @@
-// A real server for a test, on a free port of 127.0.0.1 with data of its own.
+// A real server for tests, on a free port of 127.0.0.1 with its own data directory.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,35 +10,36 @@ import { WebSocket } from 'ws';
 import { Client } from '../src/index.js';
 
 const beckon = fileURLToPath(new URL('../../../bin/beckon', import.meta.url));
-const cluster = fileURLToPath(new URL('../../../bin/cluster', import.meta.url));
-const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // more are behind a TCP proxy: bin/cluster
+const clusterProgram = fileURLToPath(new URL('../../../bin/cluster', import.meta.url));
+const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // several nodes run behind a TCP proxy: bin/cluster
 
-export class House {
+export class Cluster {
   url = '';
   #dir = mkdtempSync(join(tmpdir(), 'beckon-sdk-'));
   #port = 0;
   #child: ChildProcess | undefined;
   #key = '';
-  #said = '';
+  #output = '';
 
-  static async start(): Promise<House> {
-    const h = new House();
+  static async start(): Promise<Cluster> {
+    const c = new Cluster();
     const s = createServer().listen(0, '127.0.0.1');
     await once(s, 'listening');
-    h.#port = (s.address() as AddressInfo).port;
+    c.#port = (s.address() as AddressInfo).port;
     s.close();
-    h.url = `http://127.0.0.1:${h.#port}`;
-    await h.run();
-    return h;
+    c.url = `http://127.0.0.1:${c.#port}`;
+    await c.run();
+    return c;
   }
 
   async run(): Promise<void> {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
-    if (nodes > 1 && this.#child) return this.#tell('SIGUSR2', 'started again'); // the nodes were killed, what they stand on was not
+    // Only the nodes were killed, not PostgreSQL, NATS and the proxy.
+    if (nodes > 1 && this.#child) return this.#signal('SIGUSR2', 'started again');
     const child =
       nodes > 1
         ? spawn(
-            cluster,
+            clusterProgram,
             [
               '-nodes',
               String(nodes),
@@ -61,26 +62,26 @@ export class House {
     this.#child = child;
     await new Promise<void>((resolve, reject) => {
       child.stdout!.on('data', (b) => {
-        // read to the end: a server whose output nobody reads would be stopped by it
-        this.#said += String(b);
-        const key = /API key\s+(\S+)/.exec(this.#said);
+        // read all output: a full pipe would block the server
+        this.#output += String(b);
+        const key = /API key\s+(\S+)/.exec(this.#output);
         if (!key) return;
         this.#key = key[1]!;
         resolve();
       });
-      child.once('exit', () => reject(new Error(`the server did not start: ${this.#said}`)));
+      child.once('exit', () => reject(new Error(`the server did not start: ${this.#output}`)));
     });
   }
 
-  /** Tells the cluster something, and waits until it says that it is done. */
-  async #tell(signal: NodeJS.Signals, done: string): Promise<void> {
-    const from = this.#said.length;
+  /** Sends a signal to the cluster program and waits for its output. */
+  async #signal(signal: NodeJS.Signals, done: string): Promise<void> {
+    const from = this.#output.length;
     this.#child!.kill(signal);
-    while (!this.#said.includes(done, from)) await once(this.#child!.stdout!, 'data');
+    while (!this.#output.includes(done, from)) await once(this.#child!.stdout!, 'data');
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    if (nodes > 1 && signal === 'SIGKILL') return this.#tell('SIGUSR1', 'killed');
+    if (nodes > 1 && signal === 'SIGKILL') return this.#signal('SIGUSR1', 'killed');
     const child = this.#child!;
     const gone = once(child, 'exit');
     child.kill(signal);
@@ -101,7 +102,7 @@ export class House {
     return ((await res.json()) as { token: string }).token;
   }
 
-  /** A device of somebody, not yet connected. */
+  /** Returns a device of a user, not yet connected. */
   device(userID: string, deviceID = userID, ttl = 3600): Client {
     return new Client({ server: this.url, token: () => this.token(userID, ttl), deviceID, websocket: WebSocket });
   }
