@@ -74,7 +74,7 @@ function CallInProgress({ conversationID }: { conversationID: string }): ReactNo
   const [call, set] = useState<Schemas['Call']>();
   const { phase } = useCall();
   const link = useObservable(s.link);
-  const look = useCallback(async () => {
+  const load = useCallback(async () => {
     const { calls } = await s.client.listCalls({ open: true, limit: 20 });
     const here = calls.find(
       (c) =>
@@ -88,23 +88,23 @@ function CallInProgress({ conversationID }: { conversationID: string }): ReactNo
     const mine = found?.people?.find((p) => p.userID === s.me);
     set(found && others && mine?.left && !found.ended ? found : undefined);
   }, [s, conversationID]);
-  const soon = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const again = useCallback(() => {
-    const lookAfter = ([wait, ...more]: number[]): void => {
-      clearTimeout(soon.current);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const scheduleLoads = useCallback(() => {
+    const loadAfter = ([wait, ...more]: number[]): void => {
+      clearTimeout(timer.current);
       if (wait)
-        soon.current = setTimeout(() => {
-          look()
+        timer.current = setTimeout(() => {
+          load()
             .catch(() => undefined)
-            .finally(() => lookAfter(more));
+            .finally(() => loadAfter(more));
         }, wait);
     };
-    lookAfter([500, 2500]); // leaves reach the call record with a delay
-  }, [look]);
+    loadAfter([500, 2500]); // leaves reach the call record with a delay
+  }, [load]);
   useEffect(() => {
-    if (link === 'connected' && phase === 'idle') again();
-    return () => clearTimeout(soon.current);
-  }, [link, phase, again]);
+    if (link === 'connected' && phase === 'idle') scheduleLoads();
+    return () => clearTimeout(timer.current);
+  }, [link, phase, scheduleLoads]);
   useEvent('onCallRecord', ({ call: ended }) => {
     if (ended.roomID === call?.roomID) set(undefined);
   });
@@ -117,7 +117,7 @@ function CallInProgress({ conversationID }: { conversationID: string }): ReactNo
         onClick={() => {
           s.calls.rejoin({ roomID: call.roomID }).catch((err: unknown) => {
             s.fail(err, 'You could not join the call');
-            again();
+            scheduleLoads();
           });
         }}
       >
@@ -138,15 +138,15 @@ export function Messages({
   const s = useSession();
   useObservable(s.names);
   const [entries, setEntries] = useState<Schemas['Entry'][]>();
-  const [want, setWant] = useState(page);
+  const [limit, setLimit] = useState(page);
   const [complete, setComplete] = useState(true);
   const [problem, setProblem] = useState('');
-  const turn = useRef(0); // the latest request; responses of earlier ones are dropped
+  const latest = useRef(0); // the latest request; responses of earlier ones are dropped
   const load = useCallback(async () => {
-    const mine = ++turn.current;
+    const mine = ++latest.current;
     try {
-      const res = await s.client.getHistoryMessageList({ conversationID, limit: want });
-      if (mine !== turn.current) return;
+      const res = await s.client.getHistoryMessageList({ conversationID, limit });
+      if (mine !== latest.current) return;
       setEntries(res.messages);
       setComplete(res.complete);
       setProblem('');
@@ -155,36 +155,36 @@ export function Messages({
         await s.client.markConversationRead({ conversationID, seq: newest.seq }).catch(() => undefined);
       s.refreshSoon();
     } catch (err) {
-      if (mine === turn.current) setProblem(reason(err));
+      if (mine === latest.current) setProblem(reason(err));
     }
-  }, [s, conversationID, want]);
+  }, [s, conversationID, limit]);
   useEffect(() => {
     void load();
   }, [load]);
-  const soon = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const again = (): void => {
-    clearTimeout(soon.current);
-    soon.current = setTimeout(() => void load(), 60);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const reloadSoon = (): void => {
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => void load(), 60);
   };
-  useEffect(() => () => clearTimeout(soon.current), []);
+  useEffect(() => () => clearTimeout(timer.current), []);
   const link = useObservable(s.link);
   const retry = useEffectEvent(() => {
     if (link === 'connected' && problem) void load();
   });
   useEffect(() => retry(), [link]);
   useEvent('onReceiveMessage', (e) => {
-    if (e.conversationID === conversationID) again();
+    if (e.conversationID === conversationID) reloadSoon();
   });
-  useEvent('onSignaling', again);
+  useEvent('onSignaling', reloadSoon);
   useEvent('onGroup', (e) => {
-    if (`group_${e.groupID}` === conversationID) again();
+    if (`group_${e.groupID}` === conversationID) reloadSoon();
   });
-  useEvent('onMessageRevoked', again);
-  useEvent('onMessageModified', again);
-  useEvent('onMessageDeleted', again);
-  useEvent('onReload', again);
+  useEvent('onMessageRevoked', reloadSoon);
+  useEvent('onMessageModified', reloadSoon);
+  useEvent('onMessageDeleted', reloadSoon);
+  useEvent('onReload', reloadSoon);
   // A device gets no events of its own actions.
-  useEffect(() => s.calls.on('onCallEnded', () => setTimeout(again, 300)));
+  useEffect(() => s.calls.on('onCallEnded', () => setTimeout(reloadSoon, 300)));
   const end = useRef<HTMLDivElement>(null);
   const count = entries?.[0]?.seq ?? 0;
   useLayoutEffect(() => {
@@ -195,7 +195,7 @@ export function Messages({
     <div className="messages">
       <div className="scroll" role="log" aria-live="polite" aria-label="Messages">
         {!complete && (
-          <Button tone="quiet" onClick={() => setWant((n) => n + page)}>
+          <Button tone="quiet" onClick={() => setLimit((n) => n + page)}>
             Earlier messages
           </Button>
         )}
@@ -218,7 +218,7 @@ export function Messages({
         ))}
         <div ref={end} />
       </div>
-      <Composer conversationID={conversationID} onSent={again} />
+      <Composer conversationID={conversationID} onSent={reloadSoon} />
     </div>
   );
 }

@@ -26,9 +26,9 @@ export class Session {
   readonly conversations = new Observable<Schemas['Conversation'][] | undefined>(undefined);
   readonly groups = new Observable<Schemas['JoinedResponse']['groups'] | undefined>(undefined);
   readonly toasts = new Observable<Toast[]>([]);
-  #asked = new Set<string>();
-  #soon: ReturnType<typeof setTimeout> | undefined;
-  #lost: ReturnType<typeof setTimeout> | undefined;
+  #requested = new Set<string>();
+  #refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  #lostTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly saved: Saved) {
     this.client = new Client({ token: saved.token });
@@ -36,17 +36,17 @@ export class Session {
     this.names.set({ [saved.userID]: saved.nick });
     const { client } = this;
     client.on('onConnected', () => {
-      clearTimeout(this.#lost);
+      clearTimeout(this.#lostTimer);
       if (this.link.get() !== 'connected') renewPush(this).catch(() => undefined); // retried at the next connect
       this.link.set('connected');
       void this.refresh();
     });
     client.on('onConnecting', () => {
-      clearTimeout(this.#lost); // interruptions under 0.7 s are not shown
-      this.#lost = setTimeout(() => this.link.set(this.link.get() === 'connected' ? 'lost' : 'connecting'), 700);
+      clearTimeout(this.#lostTimer); // interruptions under 0.7 s are not shown
+      this.#lostTimer = setTimeout(() => this.link.set(this.link.get() === 'connected' ? 'lost' : 'connecting'), 700);
     });
     const over = (link: Link): void => {
-      clearTimeout(this.#lost);
+      clearTimeout(this.#lostTimer);
       if (this.link.get() !== 'kicked') this.link.set(link);
     };
     client.on('onKickedOffline', () => over('kicked'));
@@ -76,27 +76,27 @@ export class Session {
 
   /** Returns the name of a user, or the ID until the name is loaded. */
   name(userID: string): string {
-    this.know([userID]);
+    this.loadUsers([userID]);
     return this.names.get()[userID] || userID;
   }
 
   /** Loads names and presence of users that are not cached yet. */
-  know(users: string[]): void {
-    const fresh = users.filter((u) => u && !this.#asked.has(u) && u !== this.me);
-    if (fresh.length === 0) return;
-    for (const u of fresh) this.#asked.add(u);
+  loadUsers(users: string[]): void {
+    const missing = users.filter((u) => u && !this.#requested.has(u) && u !== this.me);
+    if (missing.length === 0) return;
+    for (const u of missing) this.#requested.add(u);
     queueMicrotask(() => {
-      this.client.getUsersInfo({ userIDList: fresh.slice(0, 100) }).then(
+      this.client.getUsersInfo({ userIDList: missing.slice(0, 100) }).then(
         ({ profiles: list }) => {
           this.names.update((n) => ({ ...n, ...Object.fromEntries(list.map((p) => [p.userID, p.nick || p.userID])) }));
         },
         () => {
-          for (const u of fresh) this.#asked.delete(u);
+          for (const u of missing) this.#requested.delete(u);
         },
       );
       this.client
-        .subscribeUserStatus({ userIDList: fresh.slice(0, 100) })
-        .then(() => this.client.getUserStatus({ userIDList: fresh.slice(0, 100) }))
+        .subscribeUserStatus({ userIDList: missing.slice(0, 100) })
+        .then(() => this.client.getUserStatus({ userIDList: missing.slice(0, 100) }))
         .then(
           ({ statuses }) => {
             this.online.update((o) => ({
@@ -110,8 +110,8 @@ export class Session {
   }
 
   refreshSoon(): void {
-    clearTimeout(this.#soon);
-    this.#soon = setTimeout(() => void this.refresh(), 120);
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = setTimeout(() => void this.refresh(), 120);
   }
 
   async refresh(): Promise<void> {
@@ -122,7 +122,7 @@ export class Session {
       ]);
       this.conversations.set(list.conversations);
       this.groups.set(joined.groups);
-      this.know(list.conversations.map((c) => c.userID ?? '').filter(Boolean));
+      this.loadUsers(list.conversations.map((c) => c.userID ?? '').filter(Boolean));
     } catch (err) {
       if (this.link.get() === 'connected') this.fail(err, 'Your conversations could not be read');
     }

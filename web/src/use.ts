@@ -26,7 +26,7 @@ export function useEvent<K extends keyof Events>(name: K, handler: (event: Event
 export function useName(userID: string): string {
   const s = useSession();
   const names = useObservable(s.names);
-  useEffect(() => s.know([userID]), [s, userID]);
+  useEffect(() => s.loadUsers([userID]), [s, userID]);
   return names[userID] || userID;
 }
 
