@@ -279,7 +279,8 @@ test('a call that is declined, cancelled, or not answered', { timeout: 60_000 },
   });
   await step(t, 'no answer: both receive onInvitationTimeout with those who did not answer', async () => {
     const inviteID = await invite(1);
-    for (const d of [a, b]) assert.deepEqual((await d.receives('onInvitationTimeout', { inviteID })).inviteeList, ['db']);
+    for (const d of [a, b])
+      assert.deepEqual((await d.receives('onInvitationTimeout', { inviteID })).inviteeList, ['db']);
   });
   await step(t, 'an accept after the decision is refused with 8010', async () => {
     const { inviteID } = (await b.received('onInvitationTimeout'))[0];

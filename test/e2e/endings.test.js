@@ -82,12 +82,20 @@ test('a user rejoins a running group call', async () => {
   for (const name of ['Bob Tanaka', 'Carol Okafor']) await pick.getByLabel(name).check();
   await pick.getByRole('button', { name: 'Call (2)' }).click();
   await Promise.all([bob, carol].map((p) => ringing(p).getByRole('button', { name: 'Accept' }).click()));
-  await Promise.all([waitForVideo(carol.page, 'alice'), waitForVideo(carol.page, 'bob'), waitForVideo(alice.page, 'carol')]);
+  await Promise.all([
+    waitForVideo(carol.page, 'alice'),
+    waitForVideo(carol.page, 'bob'),
+    waitForVideo(alice.page, 'carol'),
+  ]);
   await carol.page.getByRole('button', { name: 'Hang up' }).click();
   await carol.open('chat', 'group_demo-team');
   await carol.page.getByText('Call in progress').waitFor();
   await carol.page.getByRole('status').getByRole('button', { name: 'Join' }).click();
-  await Promise.all([waitForVideo(carol.page, 'alice'), waitForVideo(carol.page, 'bob'), waitForVideo(alice.page, 'carol')]);
+  await Promise.all([
+    waitForVideo(carol.page, 'alice'),
+    waitForVideo(carol.page, 'bob'),
+    waitForVideo(alice.page, 'carol'),
+  ]);
   await Promise.all([alice, bob].map((p) => p.page.getByRole('button', { name: 'Hang up' }).click()));
   await carol.page
     .getByRole('button', { name: 'Hang up' })

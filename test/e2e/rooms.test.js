@@ -48,7 +48,9 @@ test('classroom: the teacher asks all, all see the hands, one speaks to all', as
   await teacher.page.locator('[data-hand="carol"]').getByRole('button', { name: 'Let speak' }).click();
   await carol.page.getByRole('dialog', { name: 'Your turn' }).getByRole('button', { name: 'Speak' }).click();
   for (const p of [teacher, ...class7b]) await p.page.locator('[data-speaker="carol"]').waitFor();
-  await Promise.all([teacher, ...class7b.filter((p) => p !== carol)].map((p) => waitForAudio(p.page, p === teacher ? 1 : 2)));
+  await Promise.all(
+    [teacher, ...class7b.filter((p) => p !== carol)].map((p) => waitForAudio(p.page, p === teacher ? 1 : 2)),
+  );
   assert.equal(
     await bob.page.getByRole('button', { name: 'Let speak' }).count(),
     0,

@@ -83,7 +83,9 @@ class Device {
     while (this.received(actionType, inviteID).length === 0) {
       await once(this.link, 'publication', { signal }).catch((cause) => {
         const events = JSON.stringify(this.events);
-        throw new Error(`${this.name} did not receive actionType ${actionType} of ${inviteID}, but ${events}`, { cause });
+        throw new Error(`${this.name} did not receive actionType ${actionType} of ${inviteID}, but ${events}`, {
+          cause,
+        });
       });
     }
     return this.received(actionType, inviteID)[0];

@@ -279,7 +279,9 @@ test('a Public group: applications, a message for some, muting, attributes', asy
   await alice.call('muteGroupMember', { groupID, userID: 'bob', seconds: 0 });
   await send(bob, { groupID, text: 'thanks' }, alice, carol);
   const { version } = await alice.call('initGroupAttributes', { groupID, attributes: { crop: 'peas' } });
-  assert.deepEqual((await bob.receives({ tip: 'attributesChanged', attrVersion: version })).attributes, { crop: 'peas' });
+  assert.deepEqual((await bob.receives({ tip: 'attributesChanged', attrVersion: version })).attributes, {
+    crop: 'peas',
+  });
   await alice.call('setGroupAttributes', { groupID, attributes: { crop: 'beans' }, version });
   await bob.refused(10056, 'setGroupAttributes', { groupID, attributes: { crop: 'kale' }, version });
   assert.deepEqual((await carol.call('getGroupAttributes', { groupID })).attributes, { crop: 'beans' });

@@ -41,7 +41,10 @@ export function ChatRoom({ groupID }: { groupID: string }): ReactNode {
           if (v.roomID !== roomID || readScene(v.data).scene !== 'mic') continue;
           if (v.inviter === s.me) setOwnRequest(v.inviteID);
           else
-            setRequests((w) => [...w.filter((x) => x.userID !== v.inviter), { inviteID: v.inviteID, userID: v.inviter }]);
+            setRequests((w) => [
+              ...w.filter((x) => x.userID !== v.inviter),
+              { inviteID: v.inviteID, userID: v.inviter },
+            ]);
         }
       },
       () => undefined,

@@ -1,5 +1,13 @@
 import type { Client } from './client.js';
-import { callEvents, idle, ignoreRefusal, type CallEvents, type CallState, type EndReason, type Part } from './call-state.js';
+import {
+  callEvents,
+  idle,
+  ignoreRefusal,
+  type CallEvents,
+  type CallState,
+  type EndReason,
+  type Part,
+} from './call-state.js';
 import { callStorage, exclusive, type CallStorage } from './call-tab.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';

@@ -259,7 +259,8 @@ export class Ledger {
     if (more) return [];
     return [...this.#held]
       .filter(
-        ([id, e]) => e.isInvitee && e.mine === 'open' && !e.stale && !e.live && !invitations.some((v) => v.inviteID === id),
+        ([id, e]) =>
+          e.isInvitee && e.mine === 'open' && !e.stale && !e.live && !invitations.some((v) => v.inviteID === id),
       )
       .map(([id]) => this.#lost(id));
   }

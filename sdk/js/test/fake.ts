@@ -15,7 +15,8 @@ export class Fake {
   readonly calls: Call[] = [];
   connects = 0;
   /** The data of all connects. */
-  readonly connectData: { deviceID?: string; epoch?: string; positions?: Record<string, number>; held?: string[] }[] = [];
+  readonly connectData: { deviceID?: string; epoch?: string; positions?: Record<string, number>; held?: string[] }[] =
+    [];
   welcome: Partial<Schemas['Welcome']> = {};
   /** The error code of the transport for connects; 0 = accept. */
   refuse = 0;
