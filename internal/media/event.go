@@ -132,7 +132,7 @@ func (m *Media) checkCalls(ctx context.Context, every bool) {
 		}
 		for i := range calls {
 			c := &calls[i]
-			after = c.ID
+			after = c.RoomID
 			_, there := occupied[c.RoomID]
 			if recent := m.store.Now()-c.SeenAt < checkEvery.Milliseconds()/2; (every || !recent) && (there || c.Present > 0) {
 				work.Go(func() error { m.compare(ctx, c.RoomID, there, asked); return nil })

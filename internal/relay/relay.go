@@ -139,7 +139,7 @@ type Stats struct{ Taken, Failed int64 }
 // Stats returns the number of successful and failed attempts.
 func (q *Dispatcher) Stats() Stats { return Stats{q.taken.Load(), q.failed.Load()} }
 
-// Waiting returns the number of waiting events.
+// Waiting counts the waiting events. It reads all of them.
 func (q *Dispatcher) Waiting(ctx context.Context) (int64, error) {
 	n, _, err := outbox.Count(ctx, q.store, q.opt.Name, txn.OutgoingWaits)
 	return n, err
@@ -221,9 +221,9 @@ func (q *Dispatcher) dispatchDue(ctx context.Context, all *sync.WaitGroup) (took
 		begin := time.Now()
 		list, err := outbox.Due(ctx, q.store, q.opt.Name, now, after, q.busyOwners(), page)
 		if err == nil && len(list) == 0 && n == 0 {
-			var waiting int64
-			if waiting, err = q.Waiting(ctx); err == nil {
-				q.backlog.Store(waiting > 0)
+			var waits bool
+			if waits, err = outbox.Waiting(ctx, q.store, q.opt.Name); err == nil {
+				q.backlog.Store(waits)
 			}
 		}
 		took += time.Since(begin)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -141,9 +142,9 @@ func TestSlowStore(t *testing.T) {
 	if err := <-freed; err != nil {
 		t.Error(err)
 	}
-	for n := int64(1); n > 0; {
+	for waits := true; waits; {
 		var err error
-		if n, err = q.Waiting(t.Context()); err != nil {
+		if waits, err = outbox.Waiting(t.Context(), q.store, q.opt.Name); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -175,3 +175,9 @@ func Text(row Row) (*string, error) {
 	var s string
 	return &s, row.Scan(&s)
 }
+
+// Int scans a row of one number.
+func Int(row Row) (*int, error) {
+	var n int
+	return &n, row.Scan(&n)
+}

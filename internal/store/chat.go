@@ -33,11 +33,12 @@ type HistoryRange struct {
 
 // History reads a page of a conversation.
 func (s *Store) History(ctx context.Context, h HistoryRange) ([]HistoryEntry, error) {
-	text := queries.Text("HistoryBefore")
 	if h.Newer {
-		text = queries.Text("HistoryAfter")
+		return sqldb.All(ctx, s.db, scanHistory, queries.Text("HistoryAfter"), h.Topic, h.Peer, max(h.From, h.After), h.User,
+			h.Limit)
 	}
-	return sqldb.All(ctx, s.db, scanHistory, text, h.Topic, h.Peer, h.From, h.After, h.User, h.Limit)
+	return sqldb.All(ctx, s.db, scanHistory, queries.Text("HistoryBefore"), h.Topic, h.Peer, h.From, h.After, h.User,
+		h.Limit)
 }
 
 func scanHistory(row sqldb.Row) (*HistoryEntry, error) {

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -39,9 +40,11 @@ func statements() []queries.Statement {
 // reason, except for an index with a condition, which has few rows.
 func TestQueriesOnSQLite(t *testing.T) {
 	db, fill := newSQLite(t)
-	partial := partialIndexes(t, db)
+	partial := indexes(t, db)
 	needed := map[string]bool{}
 	scan := regexp.MustCompile(`^SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?`)
+	using := regexp.MustCompile(`USING (?:COVERING )?INDEX (\w+)`)
+	used := map[string]bool{}
 	for _, s := range statements() {
 		if s.Name == "DueSoon" {
 			continue // only nodes that share a PostgreSQL ask; SQLite has no index for it
@@ -61,11 +64,15 @@ func TestQueriesOnSQLite(t *testing.T) {
 			t.Errorf("%s: %v\n%s", s.Name, err, s.Text)
 			continue
 		}
+		mine := map[string]bool{}
 		for rows.Next() {
 			var id, parent, unused int
 			var detail string
 			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
 				t.Fatal(err)
+			}
+			if m := using.FindStringSubmatch(detail); m != nil {
+				mine[m[1]], used[m[1]] = true, true
 			}
 			if m := scan.FindStringSubmatch(detail); m != nil && isTable(text, m[1]) && !partial[m[2]] {
 				if needed[s.Name] = true; s.Scan == "" {
@@ -77,10 +84,26 @@ func TestQueriesOnSQLite(t *testing.T) {
 			t.Errorf("%s: %v", s.Name, err)
 		}
 		rows.Close()
+		requireIndexes(t, s, mine)
+	}
+	for name := range indexes(t, db) {
+		if !used[name] {
+			t.Errorf("no statement uses the index %s", name)
+		}
 	}
 	for _, s := range queries.All() {
 		if s.Scan != "" && !needed[s.Name] {
 			t.Errorf("%s is marked with a scan, and has none", s.Name)
+		}
+	}
+}
+
+// requireIndexes checks that the plan of a statement uses the indexes that its comment requires.
+func requireIndexes(t *testing.T, s queries.Statement, used map[string]bool) {
+	t.Helper()
+	for _, name := range s.Indexes {
+		if !used[name] {
+			t.Errorf("%s does not use the index %s, but %v", s.Name, name, slices.Sorted(maps.Keys(used)))
 		}
 	}
 }
@@ -115,40 +138,31 @@ func fillOf(t *testing.T, s *store.Store) (fill filler) {
 	return fill
 }
 
-func partialIndexes(t *testing.T, db *sql.DB) map[string]bool {
+// indexes returns the indexes of a database beside primary keys; true: it has a condition.
+func indexes(t *testing.T, db *sql.DB) map[string]bool {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(),
-		"SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'")
+		"SELECT name, sql LIKE '% WHERE %' FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
-	partial := map[string]bool{}
+	list := map[string]bool{}
 	for rows.Next() {
 		var name string
-		if err := rows.Scan(&name); err != nil {
+		var partial bool
+		if err := rows.Scan(&name, &partial); err != nil {
 			t.Fatal(err)
 		}
-		partial[name] = true
+		list[name] = partial
 	}
-	return partial
+	return list
 }
 
 // TestQueriesOnPostgres does the same on PostgreSQL, where scans of tables are as expensive as can be.
 func TestQueriesOnPostgres(t *testing.T) {
 	db, fill := newPostgres(t)
-	partial := map[string]bool{}
-	rows, err := db.Query(t.Context(), "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '% WHERE %'")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range names {
-		partial[n] = true
-	}
+	partial, used := indexesOfPostgres(t, db), map[string]bool{}
 	for _, s := range statements() {
 		text := s.Text
 		if highest := parameters(text); strings.Contains(text, "?*") && highest == 0 {
@@ -161,15 +175,15 @@ func TestQueriesOnPostgres(t *testing.T) {
 			t.Errorf("%s: %v\n%s", s.Name, err, text)
 			continue
 		}
-		args := make([]any, len(d.ParamOIDs))
+		args := make([]string, len(d.ParamOIDs))
 		for i, oid := range d.ParamOIDs {
 			var known bool
 			if args[i], known = samplesOfPostgres()[oid]; !known {
 				t.Errorf("%s: the parameter %d has the type %d", s.Name, i+1, oid)
 			}
 		}
-		var b []byte
-		if err := db.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON, COSTS OFF) "+text, args...).Scan(&b); err != nil {
+		b, err := explain(t, db, text, args)
+		if err != nil {
 			t.Errorf("%s: %v\n%s", s.Name, err, text)
 			continue
 		}
@@ -177,14 +191,40 @@ func TestQueriesOnPostgres(t *testing.T) {
 		if err := json.Unmarshal(b, &plans); err != nil {
 			t.Fatal(err)
 		}
+		mine := map[string]bool{}
 		for _, p := range plans {
+			p.Plan.indexes(mine)
 			for _, found := range p.Plan.scans(partial) {
 				if s.Scan == "" {
 					t.Errorf("%s: %s\n%s", s.Name, found, s.Text)
 				}
 			}
 		}
+		requireIndexes(t, s, mine)
+		maps.Copy(used, mine)
 	}
+	for name := range partial {
+		if !used[name] && name != "phrase_words" { // the search by words is built from the request
+			t.Errorf("no statement uses the index %s", name)
+		}
+	}
+}
+
+// indexesOfPostgres does what indexes does, on PostgreSQL.
+func indexesOfPostgres(t *testing.T, db *pgx.Conn) map[string]bool {
+	t.Helper()
+	rows, err := db.Query(t.Context(), `SELECT indexname, indexdef LIKE '% WHERE %' FROM pg_indexes i
+		WHERE schemaname = current_schema() AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conname = i.indexname)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := map[string]bool{}
+	var name string
+	var partial bool
+	if _, err := pgx.ForEachRow(rows, []any{&name, &partial}, func() error { list[name] = partial; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 // newPostgres starts a server with a migrated database, and returns a connection with the engine's form of templates.
@@ -212,17 +252,47 @@ func newPostgres(t *testing.T) (*pgx.Conn, filler) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close(t.Context()) })
-	for _, name := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
-		if _, err := db.Exec(t.Context(), "SET "+name+" = off"); err != nil {
+	// rows of which a user has few, so that the planner tells a user's rows from all
+	if _, err := db.Exec(t.Context(), `
+		INSERT INTO member (group_id, user_id, role, joined_at, joined_seq, gone)
+		SELECT 'g' || n, 'u' || n % 500, 300, 1, 1, 0 FROM generate_series(1, 5000) n;
+		INSERT INTO invitation (id, inviter, group_id, open, accepted)
+		SELECT 'i' || n, 'u' || n % 500, 'g' || n, n % 2, 1 FROM generate_series(1, 5000) n;
+		INSERT INTO invitee
+		SELECT 'i' || n, 'u' || (n + 1) % 500, 1, n % 2, '', '', '', '', 0, 0, 0, 0 FROM generate_series(1, 5000) n;
+		INSERT INTO person SELECT 'u' || n, '', '', '', 0, n % 2 FROM generate_series(1, 5000) n;
+		ANALYZE member, invitation, invitee, person`); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"enable_seqscan": "off", "enable_hashjoin": "off",
+		"enable_mergejoin": "off", "plan_cache_mode": "force_generic_plan"} {
+		if _, err := db.Exec(t.Context(), "SET "+name+" = "+value); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return db, fill
 }
 
+// explain returns the plan of a statement for any values of its parameters.
+func explain(t *testing.T, db *pgx.Conn, text string, args []string) (plan []byte, err error) {
+	t.Helper()
+	if _, err := db.Exec(t.Context(), "PREPARE explained AS "+text); err != nil {
+		return nil, err
+	}
+	query := "EXPLAIN (FORMAT JSON, COSTS OFF) EXECUTE explained"
+	if len(args) > 0 {
+		query += "(" + strings.Join(args, ", ") + ")"
+	}
+	if err := db.QueryRow(t.Context(), query).Scan(&plan); err != nil {
+		return nil, err
+	}
+	_, err = db.Exec(t.Context(), "DEALLOCATE explained")
+	return plan, err
+}
+
 // samplesOfPostgres has a value for each type of parameters: text, bigint, integer, and arrays of the first two.
-func samplesOfPostgres() map[uint32]any {
-	return map[uint32]any{25: "x", 20: int64(1), 23: int32(1), 1009: []string{"x"}, 1016: []int64{1}}
+func samplesOfPostgres() map[uint32]string {
+	return map[uint32]string{25: "'x'", 20: "1", 23: "1", 1009: "ARRAY['x']", 1016: "ARRAY[1]"}
 }
 
 // plan is a node of a plan of PostgreSQL.
@@ -232,6 +302,16 @@ type plan struct {
 	Index     string `json:"Index Name"`
 	IndexCond string `json:"Index Cond"`
 	Plans     []plan
+}
+
+// indexes adds the indexes of the plan.
+func (p *plan) indexes(list map[string]bool) {
+	if p.Index != "" {
+		list[p.Index] = true
+	}
+	for i := range p.Plans {
+		p.Plans[i].indexes(list)
+	}
 }
 
 // scans describes the scans of whole tables and of whole indexes without a condition.

@@ -10,8 +10,8 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// trimEvery is the interval of retention.
-const trimEvery = time.Minute
+// trimEvery is the interval of retention. Records are searched less often, because the search reads every timeline.
+const trimEvery, trimRecordsEvery = time.Minute, 15 * time.Minute
 
 // onlineKept is the retention of an ended online-only invitation: long enough for every retry.
 const onlineKept = 5 * time.Minute
@@ -27,20 +27,34 @@ const trimPage = 500
 func (s *Store) applyRetention(ctx context.Context) error {
 	t := time.NewTicker(trimEvery)
 	defer t.Stop()
+	var last time.Time // of the records
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-			if err := s.ApplyRetentionNow(ctx); err != nil && ctx.Err() == nil {
-				s.opt.Log.Warn("retention failed", "retry_in", trimEvery, "error", err)
-			}
+		}
+		trim := s.trimRows
+		if time.Since(last) >= trimRecordsEvery {
+			trim, last = s.ApplyRetentionNow, time.Now()
+		}
+		if err := trim(ctx); err != nil && ctx.Err() == nil {
+			s.opt.Log.Warn("retention failed", "retry_in", trimEvery, "error", err)
+			last = time.Time{}
 		}
 	}
 }
 
-// ApplyRetentionNow removes expired rows, in the order of commits like any other work.
+// ApplyRetentionNow removes expired rows and records, in the order of commits like any other work.
 func (s *Store) ApplyRetentionNow(ctx context.Context) error {
+	if err := s.trimRows(ctx); err != nil || s.opt.Retention == 0 {
+		return err
+	}
+	return s.trimRecords(ctx, s.Now()-s.opt.Retention.Milliseconds())
+}
+
+// trimRows removes expired rows of which an index knows the age.
+func (s *Store) trimRows(ctx context.Context) error {
 	err := s.trimExpired(ctx, queries.Text("TombstonesExpired"), queries.Text("TombstonesRemove"))
 	if err == nil {
 		err = s.trimExpired(ctx, queries.Text("FileHoldersExpired"), queries.Text("FileHoldersRelease"))
@@ -51,10 +65,7 @@ func (s *Store) ApplyRetentionNow(ctx context.Context) error {
 	if err == nil {
 		err = s.MaintainChunks(ctx, trimRooms)
 	}
-	if err != nil || s.opt.Retention == 0 {
-		return err
-	}
-	return s.trimRecords(ctx, s.Now()-s.opt.Retention.Milliseconds())
+	return err
 }
 
 // trimExpired removes rows by a key of two texts.

@@ -83,6 +83,16 @@ func Count(ctx context.Context, s *store.Store, queue string, state txn.OutboxSt
 	return n, oldest, err
 }
 
+// Waiting reports whether any event of a queue waits, at the cost of one row.
+func Waiting(ctx context.Context, s *store.Store, queue string) (bool, error) {
+	var n *int
+	err := s.View(ctx, func(r sqldb.Reader) (err error) {
+		n, err = sqldb.One(ctx, r, sqldb.Int, queries.Text("OutboxWaiting"), queue)
+		return err
+	})
+	return n != nil, err
+}
+
 func read(ctx context.Context, s *store.Store, query string, args ...any) (list []txn.OutboxEvent, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
 		list, err = sqldb.All(ctx, r, txn.ScanOutboxEvent, query, args...)

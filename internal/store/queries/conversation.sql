@@ -3,22 +3,19 @@ SELECT r.seq, r.at, r.body, r.msg, r.flags, r.readers, r.audience
 FROM record r
 WHERE r.topic = $1 AND r.peer = $2 AND r.peer <> ''
 
--- fragment: NotDeleted
-NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = $5 AND d.topic = r.topic AND d.seq = r.seq)
-
 -- name: HistoryBefore
--- One page of a conversation before $3 and after $4, newest first. Index: record_history.
+-- One page of a conversation before $3 and after $4, the newest first. Index: record_history.
 {History} AND r.seq < $3 AND r.seq > $4
-AND {NotDeleted}
+AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = $5 AND d.topic = r.topic AND d.seq = r.seq)
 ORDER BY r.seq DESC
 LIMIT $6;
 
 -- name: HistoryAfter
--- One page of a conversation after $3 and $4, oldest first. Index: record_history.
-{History} AND r.seq > $3 AND r.seq > $4
-AND {NotDeleted}
+-- One page of a conversation after $3, the oldest first. Index: record_history.
+{History} AND r.seq > $3
+AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.user_id = $4 AND d.topic = r.topic AND d.seq = r.seq)
 ORDER BY r.seq
-LIMIT $6;
+LIMIT $5;
 
 -- name: MessagePosition
 SELECT ord, sender, flags

@@ -44,11 +44,13 @@ LIMIT $4;
 
 -- name: ApplicationsForAdmin
 -- Index: member_role.
-SELECT {application}
-FROM application
-WHERE group_id IN (SELECT group_id FROM member WHERE user_id = $1 AND gone = 0 AND role > 200)
-AND (group_id, user_id) > ($2, $3)
-ORDER BY group_id, user_id
+WITH mine AS MATERIALIZED (
+    SELECT group_id FROM member WHERE user_id = $1 AND group_id >= $2 AND gone = 0 AND role > 200)
+SELECT {application a}
+FROM mine m
+JOIN application a ON a.group_id = m.group_id
+WHERE a.group_id > $2 OR a.user_id > $3
+ORDER BY a.group_id, a.user_id
 LIMIT $4;
 
 -- name: Extra

@@ -1,6 +1,6 @@
 -- name: OutboxDue
--- Due events of a queue, of each ordering key the first pending event, except those of some owners. Index:
--- outgoing_due, then outgoing_line for the first of each key.
+-- Due events of a queue, of each ordering key the first pending event, except those of some owners.
+-- Index: outgoing_due and outgoing_line, for the first of each key.
 SELECT {outgoing o}
 FROM outgoing o
 WHERE o.queue = $1 AND o.state = 0 AND o.due <= $2 AND (o.due, o.line, o.num) > ($3, $4, $5) AND o.owner NOT IN (?*)
@@ -9,8 +9,8 @@ ORDER BY o.due, o.line, o.num
 LIMIT $6;
 
 -- name: OutboxRest
--- Events behind a deferred one are due with it: reads of due events would skip each of them otherwise. Index:
--- outgoing_line.
+-- Events behind a deferred one are due with it: reads of due events would skip each of them otherwise.
+-- Index: outgoing_line.
 UPDATE outgoing
 SET due = (
     SELECT h.due FROM outgoing h
@@ -49,6 +49,12 @@ SELECT count(*), coalesce(min(at), 0)
 FROM outgoing
 WHERE queue = $1 AND state = $2;
 
+-- name: OutboxWaiting
+SELECT 1
+FROM outgoing
+WHERE queue = $1 AND state = 0
+LIMIT 1;
+
 -- name: OutboxExpired
 -- Index: outgoing_at.
 SELECT queue, line, num
@@ -83,7 +89,8 @@ DELETE FROM push_token
 WHERE (key, user_id) IN (VALUES ?*);
 
 -- name: PushUnreached
--- Users with push tokens for whom an invitation rings on connected devices only. Index: invitee_user_open, all of it.
+-- Users with push tokens for whom an invitation rings on connected devices only.
+-- Index: invitee_user_open, all of it.
 SELECT DISTINCT i.user_id
 FROM invitee i
 JOIN person p ON p.user_id = i.user_id

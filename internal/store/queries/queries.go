@@ -24,11 +24,12 @@ var files embed.FS
 //
 // A line "-- name: UserByID" begins it; "-- fragment: LastRecord" begins a text that others include as {LastRecord}.
 // {invitation i} stands for all columns of the table invitation, with the alias i. "-- scan: reason" allows the
-// statement to read a whole table.
+// statement to read a whole table. "Index: record_history" in a comment requires that its plan uses this index.
 type Statement struct {
 	Name, Text string
 	File       string
-	Scan       string // why it may read a whole table; empty = it may not
+	Scan       string   // why it may read a whole table; empty = it may not
+	Indexes    []string // indexes that its plan must use, beside primary keys
 }
 
 var statements = load()
@@ -110,6 +111,9 @@ func load() map[string]Statement {
 	return all
 }
 
+// index finds the indexes that a comment requires: "Index: outgoing_due and outgoing_line".
+var index = regexp.MustCompile(`Index: (\w+(?: and \w+)*)`)
+
 var macro = regexp.MustCompile(`\{\w+( \w+)?\}`)
 
 // lists returns the macros of tables: each takes the alias.
@@ -126,10 +130,11 @@ func lists() map[string]func(string) string {
 
 // parse reads the lines of one statement and joins them, without comments.
 func parse(text string) (s Statement, fragment bool) {
-	var lines []string
+	var lines, comments []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if comment, ok := strings.CutPrefix(line, "--"); ok {
+			comments = append(comments, strings.TrimSpace(comment))
 			key, value, _ := strings.Cut(strings.TrimSpace(comment), ": ")
 			switch key {
 			case "name":
@@ -144,5 +149,8 @@ func parse(text string) (s Statement, fragment bool) {
 		lines = append(lines, line)
 	}
 	s.Text = strings.TrimSuffix(strings.TrimSpace(strings.Join(lines, " ")), ";")
+	if m := index.FindStringSubmatch(strings.Join(comments, " ")); m != nil {
+		s.Indexes = strings.Split(m[1], " and ")
+	}
 	return s, fragment
 }

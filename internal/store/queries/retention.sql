@@ -17,8 +17,8 @@ WHERE until > 0 AND until <= $1
 LIMIT $2;
 
 -- name: OnlineInvitationsEnded
--- Online-only invitations (2 is their flag) without an answer since $1. Index: invitation_online, which has the flag
--- in this form.
+-- Ended online-only invitations (2 is their flag) without an answer since $1. Index: invitation_online, which has
+-- the flag in this form.
 SELECT i.id
 FROM invitation i
 WHERE i.flags / 2 % 2 = 1 AND i.open = 0
@@ -61,7 +61,7 @@ DELETE FROM room
 WHERE ended_at > 0 AND id IN (?*);
 
 -- name: TopicsStale
--- A page of the timelines whose oldest record is older than $2.
+-- A page of the timelines whose oldest record is older than $2. The pages together read every timeline.
 SELECT t.name
 FROM topic t
 JOIN record r ON r.topic = t.name AND r.seq = t.floor + 1

@@ -35,11 +35,11 @@ FROM media_call
 WHERE room_id = $1 AND ended_at = 0;
 
 -- name: CallsOpen
--- Index: media_call_open, all of it on SQLite; there are as many rows as open calls.
+-- A page of the open calls, by room: a room has one at most. Index: media_call_open.
 SELECT {media_call c}
 FROM media_call c
-WHERE c.ended_at = 0 AND c.id > $1
-ORDER BY c.id
+WHERE c.ended_at = 0 AND c.room_id > $1
+ORDER BY c.room_id
 LIMIT $2;
 
 -- name: CallsDue
