@@ -109,7 +109,9 @@ func (c *Client) groupCallback(e *protocol.GroupEvent) {
 	case protocol.TipCounter:
 		call3(l.OnGroupCounterChanged, e.GroupID, e.Key, e.Value)
 	case protocol.TipApplication:
-		call3(l.OnReceiveJoinApplication, e.GroupID, first, e.Reason)
+		for _, member := range e.Members {
+			call3(l.OnReceiveJoinApplication, e.GroupID, member, e.Reason)
+		}
 	case protocol.TipProcessed:
 		call4(l.OnApplicationProcessed, e.GroupID, e.From, e.Agreed, e.Reason)
 	case protocol.TipGranted:

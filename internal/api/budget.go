@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -19,20 +20,23 @@ const (
 
 // Divisors of the cost of a call, in units of about one written row. A call costs 1, plus 1 per KiB of the request and
 // per 4 KiB of the response. A call that writes rows for each named user costs another 1 per 16 bytes of the user list
-// and per 64 bytes of the reach list in the response.
+// and per 64 bytes of the reach list in the response. A call that reads rows beyond its response costs another 1 per 10
+// rows.
 const (
 	requestPerUnit, responsePerUnit = 1024, 4096
 	userListPerUnit, reachPerUnit   = 16, 64
+	rowsPerUnit                     = 10
 )
 
 // heavyRequest is the size of a user list, in bytes, above which a call is heavy: a user has at most one heavy call
 // running.
 const heavyRequest = 16 << 10
 
-// namesUsers reports whether a method writes rows for each user it names.
+// namesUsers reports whether a method reads or writes rows for each user it names.
 func namesUsers(method string) bool {
 	switch method {
-	case "invite", "inviteInGroup", "addInvitees", "createGroup", "inviteUserToGroup", "kickGroupMember":
+	case "invite", "inviteInGroup", "addInvitees", "createGroup", "inviteUserToGroup", "kickGroupMember",
+		"markGroupMemberList", "addToBlackList", "deleteFromBlackList", "subscribeUserStatus", "unsubscribeUserStatus":
 		return true
 	}
 	return false
@@ -48,33 +52,49 @@ func isAnswer(method string) bool {
 	return false
 }
 
-func heavy(method string, data []byte) bool {
-	return namesUsers(method) && (userListSize(method, data) > heavyRequest || bytes.Contains(data, []byte(`"everyone"`)))
+// weight is what a request costs before its response is known.
+type weight struct {
+	size      int // bytes of the request
+	listBytes int // bytes of the user lists, if the method names users
+	heavy     bool
 }
 
-func costOf(method string, requestSize, listBytes int, response []byte) float64 {
-	cost := 1 + float64(requestSize)/requestPerUnit + float64(len(response))/responsePerUnit
+// weigh parses the user lists of a request as its method does, so that no spelling of the JSON makes it cheaper. A
+// malformed request has no lists: it fails before it reads a row.
+func weigh(method string, data []byte) weight {
+	w := weight{size: len(data)}
+	if !namesUsers(method) {
+		return w
+	}
+	var lists struct {
+		InviteeList, MemberList, UserIDList json.RawMessage
+		Everyone                            bool
+	}
+	if json.Unmarshal(data, &lists) != nil {
+		return w
+	}
+	w.listBytes = len(lists.InviteeList) + len(lists.MemberList) + len(lists.UserIDList)
+	w.heavy = lists.Everyone || w.listBytes > heavyRequest
+	return w
+}
+
+// cost returns the cost of the call with its response, and with the rows that it read beyond it.
+func (w weight) cost(method string, response []byte, rows int) float64 {
+	cost := 1 + float64(w.size)/requestPerUnit + float64(len(response))/responsePerUnit + float64(rows)/rowsPerUnit
 	if namesUsers(method) {
-		cost += float64(listBytes)/userListPerUnit + float64(listSize(response, `"reach":[`))/reachPerUnit
+		cost += float64(w.listBytes)/userListPerUnit + float64(reachSize(response))/reachPerUnit
 	}
 	return cost
 }
 
-// userListSize returns the size in bytes of the lists of users in a request.
-func userListSize(method string, data []byte) int {
-	if !namesUsers(method) {
-		return 0
-	}
-	return listSize(data, `"inviteeList":[`) + listSize(data, `"memberList":[`)
-}
-
-// listSize returns the size in bytes of the JSON list that follows a prefix.
-func listSize(data []byte, prefix string) int {
-	at := bytes.Index(data, []byte(prefix))
+// reachSize returns the size in bytes of the reach list in a response, which the server has encoded.
+func reachSize(response []byte) int {
+	const prefix = `"reach":[`
+	at := bytes.Index(response, []byte(prefix))
 	if at < 0 {
 		return 0
 	}
-	list := data[at+len(prefix):]
+	list := response[at+len(prefix):]
 	quoted := false
 	for i := 0; i < len(list); i++ {
 		switch {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -69,22 +70,50 @@ func TestHeavyTurns(t *testing.T) {
 	}
 	s.end(s.of("a"), true, 1)
 	<-second.started
-	if !heavy("inviteInGroup", []byte(`{"groupID":"g","everyone":true}`)) || heavy("sendMessage", make([]byte, 1<<17)) ||
-		heavy("invite", []byte(`{"invitee":"b"}`)) {
-		t.Error("the wrong calls are heavy")
+	long := `{"inviteeList":["` + strings.Repeat(`aaaaaaa","`, 2000) + `"]}`
+	for _, c := range []struct {
+		method, data string
+		want         bool
+	}{
+		{"inviteInGroup", `{"groupID":"g","everyone":true}`, true},
+		{"inviteInGroup", `{"groupID":"g", "every\u006fne" : true}`, true},
+		{"inviteInGroup", `{"groupID":"g","everyone":false}`, false},
+		{"invite", `{"invitee":"b","data":"\"everyone\":true"}`, false},
+		{"inviteInGroup", long, true},
+		{"sendMessage", long, false},
+	} {
+		if weigh(c.method, []byte(c.data)).heavy != c.want {
+			t.Errorf("%s %.60s: heavy is %t", c.method, c.data, !c.want)
+		}
 	}
 }
 
+// TestCostOfNames: each spelling of a list of users costs what it names.
 func TestCostOfNames(t *testing.T) {
-	for data, want := range map[string]int{
-		`{"invitee":"b","data":"[x]"}`: 0, `{"inviteeList":["a]","b\\"]"],"data":"]]"}`: 10, `{"memberList":[]}`: 0,
-		`{"inviteeList":["a"`: 3,
+	for _, c := range []struct {
+		method, data string
+		want         int
+	}{
+		{"invite", `{"invitee":"b","data":"[x]"}`, 0},
+		{"invite", `{"inviteeList":["a]","b\\"],"data":"]]"}`, 12},
+		{"invite", `{"inviteeList":["a"`, 0}, // refused as malformed
+		{"inviteInGroup", `{"inviteeList" : ["ab","cd"]}`, 11},
+		{"inviteInGroup", `{"invitee\u004cist":["ab","cd"]}`, 11},
+		{"createGroup", "{\"memberList\":\n[\"ab\"]}", 6},
+		{"kickGroupMember", `{"memberList":["ab"]}`, 6},
+		{"markGroupMemberList", `{"memberList":["ab"]}`, 6},
+		{"addToBlackList", `{"userIDList":["ab"]}`, 6},
+		{"deleteFromBlackList", `{"userIDList":["ab"]}`, 6},
+		{"subscribeUserStatus", `{"userIDList":["ab"]}`, 6},
+		{"unsubscribeUserStatus", `{"userIDList":["ab"]}`, 6},
+		{"getUsersProfile", `{"userIDList":["ab"]}`, 0}, // its response pays
 	} {
-		if got := userListSize("invite", []byte(data)); got != want {
-			t.Errorf("the names in %s take %d bytes, want %d", data, got, want)
+		if got := weigh(c.method, []byte(c.data)).listBytes; got != c.want {
+			t.Errorf("the users in %s %s take %d bytes, want %d", c.method, c.data, got, c.want)
 		}
 	}
-	if cost := costOf("invite", 12<<10, 0, make([]byte, 12<<10)); cost > 20 {
+	long := weigh("invite", []byte(`{"invitee":"b","data":"`+strings.Repeat("x", 12<<10)+`"}`))
+	if cost := long.cost("invite", make([]byte, 12<<10), 0); cost > 20 {
 		t.Errorf("an invitation of one user with long data costs %v", cost)
 	}
 }

@@ -25,6 +25,7 @@ type call struct {
 	data   []byte
 	begin  time.Time
 	result any // the response before encoding
+	meter  rpc.Meter
 }
 
 // handler runs a call and replies once, with the encoded response or an error.
@@ -166,13 +167,13 @@ func (a *API) charge(next handler) handler {
 			next(ctx, c, reply)
 			return
 		}
-		b, isHeavy := a.budgets.of(c.by.UserID), heavy(c.name, c.data)
-		sent, listBytes := len(c.data), userListSize(c.name, c.data)
+		b, w := a.budgets.of(c.by.UserID), weigh(c.name, c.data)
+		c.by.Meter = &c.meter
 		charged := func(body []byte, err error) {
-			defer func() { a.budgets.end(b, isHeavy, costOf(c.name, sent, listBytes, body)) }()
+			defer func() { a.budgets.end(b, w.heavy, w.cost(c.name, body, c.meter.Rows())) }()
 			reply(body, err)
 		}
-		a.budgets.begin(b, queuedCall{heavy: isHeavy, run: func() { next(ctx, c, charged) },
+		a.budgets.begin(b, queuedCall{heavy: w.heavy, run: func() { next(ctx, c, charged) },
 			reject: func(err error) { charged(nil, err) },
 			wait:   func() { c.data = bytes.Clone(c.data) }})
 	}

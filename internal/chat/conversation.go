@@ -62,6 +62,7 @@ func (c *Chat) ListConversations(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return res, im.Internal(err)
 	}
+	by.CountRows(len(states))
 	res.Seq = ownHead
 	type entry struct {
 		protocol.Conversation

@@ -267,6 +267,7 @@ func (c *Chat) Search(ctx context.Context, by rpc.Caller, req protocol.SearchReq
 		if err != nil {
 			return res, im.Internal(err)
 		}
+		by.CountRows(len(found))
 		for _, f := range found {
 			before = f.ID
 			if err := c.addFinding(ctx, by, req, f, &res); err != nil {

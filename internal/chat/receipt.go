@@ -178,7 +178,11 @@ func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.Reade
 	}
 	var list []store.Reader
 	if req.Unread {
-		list, err = c.store.NonReaders(ctx, req.GroupID, m, req.After, limit)
+		var g *im.Group
+		if g, err = c.store.Group(ctx, req.GroupID); err == nil && g != nil {
+			by.CountRows(g.Members) // it passes over those that have read the message
+			list, err = c.store.NonReaders(ctx, req.GroupID, m, req.After, limit)
+		}
 	} else {
 		list, err = c.store.Readers(ctx, m.Topic, m.ID, req.After, limit)
 	}

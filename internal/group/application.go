@@ -7,6 +7,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/txn"
+	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -33,8 +34,10 @@ func (s *scene) apply(applicants []string, inviter, reason string) (protocol.Gro
 	}
 	for _, u := range applicants {
 		s.tx.PutApplication(txn.Application{GroupID: s.ID, UserID: u, Inviter: inviter, Reason: reason, AppliedAt: s.tx.Now})
+	}
+	for some := range slices.Chunk(applicants, invite.MaxNames) {
 		for _, admin := range users {
-			s.notifyUser(admin, protocol.GroupEvent{Tip: protocol.TipApplication, Members: []string{u}, Reason: reason}, "")
+			s.notifyUser(admin, protocol.GroupEvent{Tip: protocol.TipApplication, Members: some, Reason: reason}, "")
 		}
 	}
 	return res, nil

@@ -122,8 +122,11 @@ func checkKeys(keys []string) error {
 func (g *Groups) SetCounters(ctx context.Context, by rpc.Caller,
 	req protocol.SetCountersRequest) (rpc.Txn[protocol.CountersResponse], error) {
 	var err error
-	if len(req.Counters) == 0 {
+	switch n := len(req.Counters); {
+	case n == 0:
 		err = im.Bad("counters", "is empty")
+	case n > im.MaxCounters:
+		err = tooManyCounters(n)
 	}
 	for k := range req.Counters {
 		err = rpc.FirstError(err, checkKey("counters", k))
@@ -193,15 +196,13 @@ func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err
 		if now == nil {
 			now = map[string]int64{}
 		}
+		if maps.Copy(now, set); len(now) > im.MaxCounters {
+			return res, tooManyCounters(len(now))
+		}
 		for k, v := range set {
-			if old, ok := now[k]; !ok || old != v {
-				now[k] = v
+			if old, ok := x.Counters[k]; !ok || old != v {
 				s.announce(protocol.GroupEvent{Tip: protocol.TipCounter, Key: k, Value: v})
 			}
-		}
-		if len(now) > im.MaxCounters {
-			return res, &im.Error{Code: im.CodeTooMany, Field: "counters",
-				Message: fmt.Sprintf("the group would have %d counters; the limit is %d", len(now), im.MaxCounters)}
 		}
 		x.Counters = now
 		if request != "" {
@@ -210,6 +211,11 @@ func (g *Groups) count(_ context.Context, by rpc.Caller, id, request string, err
 		s.tx.PutExtra(x)
 		return protocol.CountersResponse{Counters: set}, nil
 	})
+}
+
+func tooManyCounters(n int) error {
+	return &im.Error{Code: im.CodeTooMany, Field: "counters",
+		Message: fmt.Sprintf("the group would have %d counters; the limit is %d", n, im.MaxCounters)}
 }
 
 // GetAttributes returns attributes of a group.
@@ -230,7 +236,7 @@ func (g *Groups) extra(ctx context.Context, by rpc.Caller, req protocol.KeysRequ
 	if err := checkKeys(req.Keys); err != nil {
 		return txn.Extra{}, err
 	}
-	if err := g.visible(ctx, by, req.GroupID); err != nil {
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
 		return txn.Extra{}, err
 	}
 	x, err := g.store.Extra(ctx, req.GroupID)

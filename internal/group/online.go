@@ -110,7 +110,7 @@ func (o *onlineCounts) forget() {
 // OnlineCount returns the number of members with a connected device; it may be some seconds old.
 func (g *Groups) OnlineCount(ctx context.Context, by rpc.Caller,
 	req protocol.GroupRequest) (protocol.OnlineCountResponse, error) {
-	if err := g.visible(ctx, by, req.GroupID); err != nil {
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
 		return protocol.OnlineCountResponse{}, err
 	}
 	n, err := g.online.get(ctx, req.GroupID,

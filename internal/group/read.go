@@ -66,22 +66,22 @@ func (g *Groups) known(ctx context.Context, by rpc.Caller, id string) (*im.Group
 }
 
 // visible reads a group, and refuses callers that may not read its members' data.
-func (g *Groups) visible(ctx context.Context, by rpc.Caller, id string) error {
+func (g *Groups) visible(ctx context.Context, by rpc.Caller, id string) (*im.Group, error) {
 	if err := im.CheckGroupID(id); err != nil {
-		return err
+		return nil, err
 	}
 	v, err := g.store.Group(ctx, id)
 	if err != nil {
-		return im.Internal(err)
+		return nil, im.Internal(err)
 	}
 	if by.Server && by.UserID == "" {
-		return v.Exists()
+		return v, v.Exists()
 	}
 	me, err := g.store.Member(ctx, id, by.UserID)
 	if err != nil {
-		return im.Internal(err)
+		return nil, im.Internal(err)
 	}
-	return v.MayRead(me)
+	return v, v.MayRead(me)
 }
 
 // ListMembers returns a page of a group's members, to members.
@@ -91,7 +91,7 @@ func (g *Groups) ListMembers(ctx context.Context, by rpc.Caller, req protocol.Pa
 	if err != nil {
 		return protocol.MembersResponse{}, err
 	}
-	if err := g.visible(ctx, by, req.GroupID); err != nil {
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
 		return protocol.MembersResponse{}, err
 	}
 	list, err := g.store.Members(ctx, req.GroupID, req.After, limit)
@@ -105,9 +105,11 @@ func (g *Groups) SearchMembers(ctx context.Context, by rpc.Caller,
 	if err := rpc.FirstError(err, checkSearch(req.Text)); err != nil {
 		return protocol.MembersResponse{}, err
 	}
-	if err := g.visible(ctx, by, req.GroupID); err != nil {
+	group, err := g.visible(ctx, by, req.GroupID)
+	if err != nil {
 		return protocol.MembersResponse{}, err
 	}
+	by.CountRows(group.Members)
 	list, err := g.store.FindMembers(ctx, req.GroupID, req.Text, req.After, limit)
 	return viewMembers(list, limit, err)
 }
@@ -126,7 +128,7 @@ func (g *Groups) GetMembers(ctx context.Context, by rpc.Caller,
 	if err := rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false); err != nil {
 		return res, err
 	}
-	if err := g.visible(ctx, by, req.GroupID); err != nil {
+	if _, err := g.visible(ctx, by, req.GroupID); err != nil {
 		return res, err
 	}
 	var list []im.Member

@@ -24,7 +24,21 @@ type Caller struct {
 	InviteID string // the only invitation that the caller may act on; empty: any of theirs
 	CallID   string // identifies this call in the log; devices identify theirs by requestID
 	From     string // address of an app server
+	Meter    *Meter // nil: not metered
 }
+
+// Meter counts the rows that a call reads beyond those of its response. The caller pays for them.
+type Meter struct{ rows int }
+
+// CountRows adds rows that the call has read. It must not be called after the reply.
+func (c Caller) CountRows(n int) {
+	if c.Meter != nil {
+		c.Meter.rows += n
+	}
+}
+
+// Rows returns the rows counted.
+func (m *Meter) Rows() int { return m.rows }
 
 // Actor returns the caller as the rules of invitations know it.
 func (c Caller) Actor(requestID string) invite.Actor {

@@ -15,6 +15,15 @@ func (s *Store) Blocked(ctx context.Context, user, after string, limit int) ([]s
 	return sqldb.All(ctx, s.db, sqldb.Text, queries.Text("BlockedByUser"), user, after, limit)
 }
 
+// BlockedCount counts the users that a user blocks.
+func (s *Store) BlockedCount(ctx context.Context, user string) (int, error) {
+	n, err := sqldb.One(ctx, s.db, sqldb.Int, queries.Text("BlockedCount"), user)
+	if err != nil {
+		return 0, err
+	}
+	return *n, nil
+}
+
 // Follows reads the users to whose presence a user has subscribed.
 func (s *Store) Follows(ctx context.Context, user string) ([]string, error) {
 	return sqldb.All(ctx, s.db, sqldb.Text, queries.Text("Follows"), user)

@@ -54,8 +54,9 @@ const (
 	maxCustomKey   = 32
 	maxCustomValue = 500
 	maxStatus      = 256
-	maxUsers       = 200 // in one call
-	maxFollows     = 200 // of one user
+	maxUsers       = 200    // in one call
+	maxFollows     = 200    // of one user
+	maxBlocked     = 10_000 // of one user
 	maxImport      = 1000
 )
 
@@ -234,6 +235,9 @@ func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequ
 	if err != nil {
 		return rpc.Txn[protocol.PeopleResponse]{}, err
 	}
+	if err := p.checkBlocked(ctx, by, len(req.UserIDList), on); err != nil {
+		return rpc.Txn[protocol.PeopleResponse]{}, err
+	}
 	topic := im.UserTopic(by.UserID)
 	reads := txn.ReadSet{Topics: []string{topic}}
 	for _, u := range req.UserIDList {
@@ -281,6 +285,22 @@ func (p *Users) block(ctx context.Context, by rpc.Caller, req protocol.UsersRequ
 		tx.Append(topic, txn.Draft{Device: by.Origin(), Body: &rpc.Event{Value: e}})
 		return res, nil
 	}}, nil
+}
+
+// checkBlocked limits the users that a caller blocks. Concurrent calls may exceed the limit by the users they name.
+func (p *Users) checkBlocked(ctx context.Context, by rpc.Caller, more int, on bool) error {
+	if !on {
+		return nil
+	}
+	n, err := p.store.BlockedCount(ctx, by.UserID)
+	if err != nil {
+		return im.Internal(err)
+	}
+	if by.CountRows(n / 10); n+more > maxBlocked { // a row of an index costs a tenth
+		return &im.Error{Code: im.CodeTooMany, Field: "userIDList",
+			Message: fmt.Sprintf("you block %d users; the limit is %d", n, maxBlocked)}
+	}
+	return nil
 }
 
 // hide unsubscribes a follower from the presence of a user that now blocks it and shows the user as offline, or

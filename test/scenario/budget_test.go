@@ -3,9 +3,12 @@ package scenario
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -51,4 +54,84 @@ func TestLargeInvitationsAreCharged(t *testing.T) {
 		t.Errorf("the last was answered %+v", last)
 	}
 	s.act("x", "invite", call("y", "other", 60), nil)
+}
+
+// TestBlockListIsBounded: a user blocks a limited number of users, and pays for the conversations that a list reads.
+func TestBlockListIsBounded(t *testing.T) {
+	s := newModerated(t, beckon.Config{})
+	names := make([]string, 200)
+	var last *protocol.Error
+	for i := 0; i < 60 && last == nil; i++ {
+		for j := range names {
+			names[j] = fmt.Sprintf("user-%05d", i*len(names)+j)
+		}
+		last = s.try("mallory", "Bearer "+s.Server.APIKey(), "addToBlackList", protocol.UsersRequest{UserIDList: names}, nil)
+	}
+	if last == nil || last.Code != im.CodeTooMany || last.Message != "you block 10000 users; the limit is 10000" {
+		t.Fatalf("the call above the limit was answered %+v", last)
+	}
+	s.act("mallory", "deleteFromBlackList", protocol.UsersRequest{UserIDList: []string{"user-00000"}}, nil)
+	last = nil
+	for i := 0; i < 20**nodes && last == nil; i++ {
+		last = s.try("mallory", "Bearer "+s.Server.APIKey(), "getConversationList",
+			protocol.ConversationsRequest{Limit: 1}, nil)
+	}
+	if last == nil || last.Code != im.CodeTooOften {
+		t.Errorf("lists of 10,000 contacts were all answered: %+v", last)
+	}
+	s.act("x", "getConversationList", protocol.ConversationsRequest{}, nil)
+}
+
+// TestApplicationsTogether: users whom one call adds with approval are one event of each administrator for 100 of them.
+func TestApplicationsTogether(t *testing.T) {
+	s := newModerated(t, beckon.Config{MembersPerDay: -1})
+	raised := make(chan string, 200)
+	s.Device("o", "phone", client.Listener{OnReceiveJoinApplication: func(_, member, _ string) { raised <- member }})
+	s.act("o", "createGroup", json.RawMessage(
+		`{"groupID":"g","type":"Community","memberList":["m"],"inviteOption":"approval"}`), nil)
+	users := make([]string, 150)
+	for i := range users {
+		users[i] = fmt.Sprintf("user-%03d", i)
+	}
+	s.act("m", "inviteUserToGroup", protocol.GroupMembersRequest{GroupID: "g", MemberList: users}, nil)
+	for i := range users {
+		select {
+		case member := <-raised:
+			if member != users[i] {
+				t.Fatalf("the application %d is of %s", i, member)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%d of %d applications were raised", i, len(users))
+		}
+	}
+	events := 0
+	for _, line := range s.exported("o", 100) {
+		if strings.Contains(line, string(protocol.TipApplication)) {
+			events++
+		}
+	}
+	if events != 2 {
+		t.Errorf("%d applications are %d events", len(users), events)
+	}
+}
+
+// TestCountersAreBounded: a call with too many counters is refused before it is prepared.
+func TestCountersAreBounded(t *testing.T) {
+	s := newModerated(t, beckon.Config{})
+	s.act("o", "createGroup", protocol.CreateGroupRequest{GroupID: "g", Type: "Public"}, nil)
+	counters := map[string]int64{}
+	for i := range im.MaxCounters + 1 {
+		counters[fmt.Sprint("k", i)] = 1
+	}
+	set := func() *protocol.Error {
+		return s.try("o", "Bearer "+s.Server.APIKey(), "setGroupCounters",
+			protocol.SetCountersRequest{GroupID: "g", Counters: counters}, nil)
+	}
+	if e := set(); e == nil || e.Code != im.CodeTooMany {
+		t.Errorf("%d counters: %+v", len(counters), e)
+	}
+	delete(counters, "k0")
+	if e := set(); e != nil {
+		t.Errorf("%d counters: %+v", len(counters), e)
+	}
 }

@@ -16,6 +16,12 @@ WHERE user_id = $1 AND blocked_at > 0 AND peer > $2
 ORDER BY peer
 LIMIT $3;
 
+-- name: BlockedCount
+-- Index: contact_blocked.
+SELECT count(*)
+FROM contact
+WHERE user_id = $1 AND blocked_at > 0;
+
 -- name: BlockersOfUser
 SELECT user_id
 FROM contact

@@ -125,7 +125,10 @@ function raiseGroup(e: Schemas['GroupEvent'], emit: Emit): void {
     case 'quitFromGroup':
       return emit('onQuitFromGroup', { groupID });
     case 'joinApplication':
-      return emit('onReceiveJoinApplication', { groupID, member: member || opUser, reason: e.reason ?? '' });
+      for (const applicant of members) {
+        emit('onReceiveJoinApplication', { groupID, member: applicant, reason: e.reason ?? '' });
+      }
+      return;
     case 'applicationProcessed':
       return emit('onApplicationProcessed', { groupID, opUser, agreed: e.agreed ?? false, reason: e.reason ?? '' });
     case 'memberEnter':
