@@ -127,7 +127,8 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 	// a commit under way finishes also while the server stops
 	ctx, cancel := context.WithTimeout(context.Background(), l.attempt())
 	defer cancel()
-	later := l.deferred
+	later, large := l.deferred, l.large
+	l.began = time.Now()
 	l.uncommitted = batchMark{}
 	b, err := l.transact(ctx, units)
 	var doubt *sqldb.InDoubt
@@ -138,7 +139,7 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 		err = errTopicsCreated // the commit in doubt was that of createTopicRows
 	}
 	if err != nil {
-		l.deferred = later // the retry defers units again
+		l.deferred, l.large = later, large // the retry defers units again
 		l.s.unanswered.end(l.uncommitted)
 		return nil, err
 	}
@@ -288,7 +289,7 @@ func (l *writer) createTopicRows(ctx context.Context, topics []string) error {
 const maxMore = 64
 
 // errDeferred defers a unit to a later batch: it needs more topics, and the topics of a batch are locked together, in
-// order.
+// order; or it has held up others for long.
 var errDeferred = errors.New("store: the unit is deferred to a later batch")
 
 // decide runs one unit, and loads more rows when it needs them. It returns the unit's refusal, and the database's
@@ -316,6 +317,12 @@ func (l *writer) decide(ctx context.Context, sess *sqldb.Session, tx *txn.Tx, u 
 		}
 		if err := tx.Load(ctx, sess, []txn.ReadSet{more.Reads}); err != nil {
 			return nil, err
+		}
+		if sess.SingleWriter && !l.stopping && time.Since(l.began) > largeAfter && u.tries < maxMore {
+			u.tries++
+			u.Reads.Add(more.Reads) // the next batch has them cached, or loads them
+			l.large = append(l.large, u)
+			return nil, errDeferred
 		}
 	}
 	return im.Internal(fmt.Errorf("the unit needed more rows %d times", maxMore)), nil

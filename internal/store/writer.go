@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,7 +22,14 @@ type writer struct {
 	broken      error     // why no commit is possible any more
 	uncommitted batchMark // of the batch under way
 	deferred    []*Unit   // for topics that they did not declare; first in the next batch
+	large       []*Unit   // interrupted after a long load; each continues alone, with the rows that it has loaded
+	yielded     bool      // others have had a batch since the last large unit
+	began       time.Time // of the batch under way
 }
+
+// largeAfter is the duration of a batch after which a unit that needs more rows gives way to others. An invitation of
+// ten thousand members takes three batches of about 40 ms.
+const largeAfter = 20 * time.Millisecond
 
 // write commits the units of a queue until ctx ends, and then the rest of the queue, after shut is closed.
 func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, queue chan *Unit) error {
@@ -47,7 +55,7 @@ func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, qu
 	for units := l.next(shut); units != nil; units = l.next(shut) { // senders may still block on the queue
 		done <- l.commit(units)
 	}
-	for units := l.fill(nil); len(units) > 0; units = l.fill(nil) {
+	for units := l.rest(); len(units) > 0; units = l.rest() {
 		done <- l.commit(units)
 	}
 	close(done)
@@ -59,12 +67,38 @@ func (l *writer) next(end <-chan struct{}) []*Unit {
 	if len(l.deferred) > 0 {
 		return l.fill(nil)
 	}
+	if len(l.large) > 0 {
+		return l.nextLarge()
+	}
 	select {
 	case u := <-l.queue:
 		return l.fill([]*Unit{u})
 	case <-end:
 		return nil
 	}
+}
+
+// nextLarge returns a batch of waiting units and a large unit in turns.
+func (l *writer) nextLarge() []*Unit {
+	if !l.yielded {
+		select {
+		case u := <-l.queue:
+			l.yielded = true
+			return l.fill([]*Unit{u})
+		default:
+		}
+	}
+	l.yielded = false
+	units := l.large[:1:1]
+	l.large = l.large[1:]
+	return units
+}
+
+// rest returns what remains when no more units come.
+func (l *writer) rest() []*Unit {
+	units := append(l.large, l.fill(nil)...)
+	l.large = nil
+	return units
 }
 
 // fill adds the deferred and the queued units to a batch. Units that arrive during a commit form the next batch.

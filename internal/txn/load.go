@@ -205,19 +205,22 @@ func keep[K comparable, V any](
 // listing adds keys that the database has to lists, without those that were in the lists before.
 type listing[L, K comparable] struct {
 	into   map[L][]K
-	before map[L]int // the length of each list before
+	before map[L]map[K]struct{} // each list before
 }
 
 func (l *listing[L, K]) add(list L, k K) {
-	n, ok := l.before[list]
+	before, ok := l.before[list]
 	if !ok {
 		if l.before == nil {
-			l.before = map[L]int{}
+			l.before = map[L]map[K]struct{}{}
 		}
-		n = len(l.into[list])
-		l.before[list] = n
+		before = make(map[K]struct{}, len(l.into[list]))
+		for _, k := range l.into[list] {
+			before[k] = struct{}{}
+		}
+		l.before[list] = before
 	}
-	if !slices.Contains(l.into[list][:n], k) {
+	if _, there := before[k]; !there {
 		l.into[list] = append(l.into[list], k)
 	}
 }
