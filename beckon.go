@@ -51,6 +51,7 @@ type Server struct {
 	users     *user.Users
 	files     *files.Files
 	media     *media.Media
+	groups    *group.Groups
 	gateway   *gateway.Gateway
 	hooks     *hook.Hooks
 	pushes    *push.Push
@@ -234,7 +235,8 @@ func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 
 // methods constructs the services that implement the methods.
 func (s *Server) methods(sessions user.Sessions) api.Services {
 	groups := group.New(s.store, s.signaling, sessions,
-		group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay})
+		group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay, Log: s.cfg.Log})
+	s.groups = groups
 	var connections console.Sessions = s.gateway
 	if s.presence != nil {
 		connections = s.presence
@@ -342,6 +344,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.delivery.Run(gctx) })
 	g.Go(func() error { return s.signaling.Run(gctx) })
 	g.Go(func() error { return s.gateway.Run(gctx) })
+	g.Go(func() error { return s.groups.Run(gctx) })
 	g.Go(func() error { return s.media.Run(gctx) })
 	g.Go(func() error { return s.hooks.Run(gctx) })
 	g.Go(func() error { return s.pushes.Run(gctx) })

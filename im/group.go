@@ -160,6 +160,15 @@ const (
 	MaxMuteSeconds    = 365 * 24 * 3600
 )
 
+// MaxLeavingInvitees limits the open invitations that members who leave a group in one call may have in it, together.
+const MaxLeavingInvitees = 2000
+
+// TooManyLeave is the error above MaxLeavingInvitees.
+func TooManyLeave() error {
+	return &Error{Code: CodeTooMany, Field: "memberList", Message: fmt.Sprintf(
+		"more than %d invitations to these members are open in this group; remove fewer members at once", MaxLeavingInvitees)}
+}
+
 // NewGroup validates the type and info of a new group and fills in defaults. Errors are CodeGroupParameter, or those of
 // CheckText.
 func NewGroup(id string, t GroupType, owner string, info GroupInfo, now int64) (Group, error) {

@@ -4,7 +4,9 @@
 package group
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"strings"
 
 	"github.com/google/uuid"
@@ -19,7 +21,8 @@ import (
 // Invitations ends the open invitations of members that leave a group, and of dismissed groups.
 type Invitations interface {
 	LeaveGroup(tx *txn.Tx, group string, members []string) error
-	EndGroup(tx *txn.Tx, group string) error
+	EndGroup(tx *txn.Tx, group string) (all bool, err error)
+	EndGroupLater(ctx context.Context, group string, inviteIDs []string) error
 }
 
 // Presence counts the connected devices of users.
@@ -35,6 +38,8 @@ type Groups struct {
 	online      *onlineCounts
 	created     *daily // groups created, by user
 	added       *daily // users added to groups, by the adding user
+	dismissed   chan struct{}
+	log         *slog.Logger
 }
 
 // Options configures Groups. The zero value works.
@@ -43,6 +48,7 @@ type Options struct {
 	PerDay int
 	// MembersPerDay limits the users that one user may add to groups a day. Negative: no limit. Default: 1000.
 	MembersPerDay int
+	Log           *slog.Logger // nil: discarded
 }
 
 // Default limits.
@@ -54,7 +60,8 @@ const (
 // New returns Groups on a store.
 func New(s *store.Store, i Invitations, p Presence, opt Options) *Groups {
 	return &Groups{
-		store: s, invitations: i, presence: p, online: newOnlineCounts(),
+		store: s, invitations: i, presence: p, online: newOnlineCounts(), dismissed: make(chan struct{}, 1),
+		log:     cmp.Or(opt.Log, slog.New(slog.DiscardHandler)),
 		created: newDaily(opt.PerDay, defaultPerDay, "new groups", s.Now),
 		added:   newDaily(opt.MembersPerDay, defaultMembersPerDay, "users added to groups", s.Now),
 	}
@@ -353,13 +360,32 @@ func (g *Groups) QuitGroup(_ context.Context, by rpc.Caller,
 	})
 }
 
+// checkLeaving refuses members that cannot leave a group in one transaction, because too many invitations to them are
+// open. Each of them can.
+func (g *Groups) checkLeaving(ctx context.Context, by rpc.Caller, group string, users []string) error {
+	if len(users) < 2 {
+		return nil
+	}
+	n, err := g.store.OpenOfMembers(ctx, group, users, im.MaxLeavingInvitees+1)
+	if err != nil {
+		return im.Internal(err)
+	}
+	if by.CountRows(n); n > im.MaxLeavingInvitees {
+		return im.TooManyLeave()
+	}
+	return nil
+}
+
 // KickGroupMember removes users from a group.
-func (g *Groups) KickGroupMember(_ context.Context, by rpc.Caller,
+func (g *Groups) KickGroupMember(ctx context.Context, by rpc.Caller,
 	req protocol.KickRequest) (rpc.Txn[protocol.GroupResponse], error) {
 	err := rpc.FirstError(rpc.CheckUsers("memberList", req.MemberList, im.MaxMembersPerCall, false),
 		im.CheckText("reason", req.Reason, maxReason))
 	if err == nil && (req.Duration < 0 || req.Duration > im.MaxMuteSeconds) {
 		err = im.Bad("duration", "must be from 0 to 31536000 seconds (one year)")
+	}
+	if err == nil {
+		err = g.checkLeaving(ctx, by, req.GroupID, req.MemberList)
 	}
 	if err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, err
@@ -405,38 +431,6 @@ func (g *Groups) exit(s *scene, members []string, e protocol.GroupEvent, banned 
 	}
 	s.Members -= len(members)
 	return nil
-}
-
-// DismissGroup ends a group and its open invitations.
-func (g *Groups) DismissGroup(_ context.Context, by rpc.Caller,
-	req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
-	return onGroup(g, by, req.GroupID, nil, txn.ReadSet{}, func(s *scene) (protocol.GroupResponse, error) {
-		if err := s.MayDismiss(s.me); err != nil {
-			return protocol.GroupResponse{}, err
-		}
-		if !s.tx.HasRoster(s.ID) || !s.tx.HasOpenInGroup(s.ID) { // required only after the permission check
-			return protocol.GroupResponse{}, &txn.NeedReads{Reads: txn.ReadSet{AllMembers: []string{s.ID},
-				OpenInGroup: []string{s.ID}}}
-		}
-		roster := s.tx.Roster(s.ID)
-		users := make([]string, len(roster))
-		for i, m := range roster {
-			users[i] = m.UserID
-		}
-		if err := s.requireUsers(users); err != nil {
-			return protocol.GroupResponse{}, err
-		}
-		if err := g.invitations.EndGroup(s.tx, s.ID); err != nil {
-			return protocol.GroupResponse{}, err
-		}
-		for _, m := range roster {
-			m.Gone = true
-			s.tx.PutMember(m)
-			s.notifyUser(m.UserID, protocol.GroupEvent{Tip: protocol.TipDismissed}, im.StopListening(s.topic))
-		}
-		s.Members, s.Dismissed = 0, true
-		return s.respond(nil), nil
-	})
 }
 
 // maxReason is the limit of a reason, in bytes.

@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,8 +13,9 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// boundedList is the longest inviteeList in a group to which OpenPerInvitee applies.
-const boundedList = 100
+// boundedList is the longest inviteeList in a group to which OpenPerInvitee applies. A group has at most maxLarge open
+// invitations of more; concurrent calls may exceed this.
+const boundedList, maxLarge = 100, 50
 
 // retryFull is the retryAfter of a call over a limit of open invitations, in milliseconds.
 const retryFull = 5000
@@ -161,8 +163,21 @@ func appendRefusals(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) err
 	return appendEvent(tx, v, rpc.Caller{}, m)
 }
 
-// bounds refuses an invitation above a limit of open invitations: of the inviter, for an invitee, or between the two.
-func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string) error {
+// largeIn counts the large open invitations of a group, for an invitation to many of its members.
+func (e *Service) largeIn(ctx context.Context, group string, everyone bool, invitees []string) (int, error) {
+	if group == "" || !everyone && len(invitees) <= boundedList {
+		return 0, nil
+	}
+	n, err := e.store.LargeInGroup(ctx, group)
+	if err != nil {
+		return 0, im.Internal(err)
+	}
+	return n, nil
+}
+
+// bounds refuses an invitation above a limit of open invitations: of the inviter, for an invitee, between the two, or
+// large ones in the group.
+func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string, large int) error {
 	n := len(tx.OpenBy(inviter))
 	if most := e.opt.OpenPerInviter; most > 0 && n >= most {
 		return tooMany("", fmt.Sprintf("you have %d open invitations; the limit is %d: cancel some, or wait until some end",
@@ -170,6 +185,10 @@ func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string) e
 			most))
 	}
 	if group != "" && len(invitees) > boundedList {
+		if large >= maxLarge {
+			return tooMany("", fmt.Sprintf("%d invitations to more than %d members are open in this group; the limit is %d",
+				large, boundedList, maxLarge))
+		}
 		return nil
 	}
 	for _, u := range invitees {

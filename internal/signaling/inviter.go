@@ -176,8 +176,12 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 	}
 	e.boundReads(&reads, by.UserID, r.groupID, req.InviteeList)
 	devices := e.count(req.InviteeList)
+	large, err := e.largeIn(ctx, r.groupID, false, req.InviteeList)
+	if err != nil {
+		return rpc.Txn[protocol.ActionResponse]{}, err
+	}
 	t := e.change(reads, id, func(tx *txn.Tx, v *invite.Invitation) (protocol.ActionResponse, invite.Invitation, error) {
-		return e.decideAdd(tx, v, by, req, devices)
+		return e.decideAdd(tx, v, by, req, devices, large)
 	})
 	updateDeadline := t.After
 	t.After = func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
@@ -188,7 +192,7 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 }
 
 func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest,
-	devices map[string]int) (protocol.ActionResponse, invite.Invitation, error) {
+	devices map[string]int, large int) (protocol.ActionResponse, invite.Invitation, error) {
 	if err := maySpeak(tx, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
@@ -205,7 +209,7 @@ func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req
 			return protocol.ActionResponse{}, *v, err
 		}
 	}
-	if err := e.bounds(tx, v.Inviter, v.GroupID, req.InviteeList); err != nil {
+	if err := e.bounds(tx, v.Inviter, v.GroupID, req.InviteeList, large); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
 	res := protocol.ActionResponse{}

@@ -1,6 +1,9 @@
 package signaling
 
 import (
+	"context"
+
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
@@ -54,33 +57,74 @@ func (e *Service) cancelAll(tx *txn.Tx, group string, inviters []string) (map[st
 	if len(more.OpenBy)+len(more.Invitations) > 0 {
 		return nil, &txn.NeedReads{Reads: more}
 	}
+	return list, e.cancelLater(tx, list)
+}
+
+// cancelLater refuses further answers to invitations, and schedules a transaction for each that cancels it.
+func (e *Service) cancelLater(tx *txn.Tx, list map[string]invite.Invitation) error {
+	var topics []string
+	for _, v := range list {
+		topics = append(topics, audience(&v)...)
+	}
+	if err := tx.Require(topics...); err != nil {
+		return err
+	}
 	for id, v := range list {
 		v.Left, v.Due = true, tx.Now
 		list[id] = v
 		tx.PutInvitation(v)
 		e.deadlines.Set(v.ID, tx.Now) // fires early, without effect, if this transaction is refused
 	}
-	return list, nil
+	return nil
 }
 
-// EndGroup cancels all open invitations of a dismissed group. OpenInGroup of the group must be declared.
-func (e *Service) EndGroup(tx *txn.Tx, group string) error {
+// Limits of what one transaction ends when a group is dismissed.
+const maxEnded, maxEndedInvitees = 100, 1000
+
+// EndGroup cancels all open invitations of a dismissed group, or none of them if they are too many for one
+// transaction: then EndGroupLater cancels them. OpenInGroup of the group must be declared.
+func (e *Service) EndGroup(tx *txn.Tx, group string) (all bool, err error) {
+	ids, invitees := tx.OpenInGroup(group), 0
+	for _, id := range ids {
+		invitees += tx.Invitation(id).Counts.Open
+	}
+	if len(ids) > maxEnded || invitees > maxEndedInvitees {
+		return false, nil
+	}
 	open, err := openIn(tx, group)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return e.leave(tx, open)
+	return true, e.leave(tx, open)
+}
+
+// EndGroupLater cancels open invitations of a dismissed group, each in a transaction of its own.
+func (e *Service) EndGroupLater(ctx context.Context, group string, ids []string) error {
+	reads := txn.ReadSet{Topics: []string{im.GroupTopic(group)}, Invitations: ids}
+	return rpc.Write(ctx, e.store, reads, func(tx *txn.Tx) error {
+		list := map[string]invite.Invitation{}
+		for _, id := range ids {
+			if v := tx.Invitation(id); v != nil && !v.Over() && !v.Left {
+				list[id] = *v
+			}
+		}
+		return e.cancelLater(tx, list)
+	})
 }
 
 // openOf returns the open invitations of users in a group. It requires all missing rows at once.
 func openOf(tx *txn.Tx, group string, users []string) ([]leaving, error) {
 	var more txn.ReadSet
 	var order []string
+	pairs := 0
 	found := map[string]*leaving{}
 	for _, u := range users {
 		k := txn.MemberKey{GroupID: group, UserID: u}
 		if !tx.HasOpenOfMember(k) {
 			more.OpenOfMember = append(more.OpenOfMember, k)
+		}
+		if pairs += len(tx.OpenOfMember(k)); pairs > im.MaxLeavingInvitees && len(users) > 1 {
+			return nil, im.TooManyLeave()
 		}
 		for _, id := range tx.OpenOfMember(k) {
 			v, p := tx.Invitation(id), tx.Invitee(id, u)

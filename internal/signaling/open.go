@@ -23,15 +23,16 @@ const tombstoneLife = 5 * time.Minute
 
 // opening is the state of one invite call.
 type opening struct {
-	terms       invite.Terms
-	invitees    []string
-	fingerprint string
-	by          rpc.Caller
-	actor       invite.Actor
-	large       bool
-	devices     map[string]int // connected devices of the invitees when the call arrived
-	skip        bool           // leave out invalid invitees instead of refusing
-	skipped     []protocol.Skipped
+	terms        invite.Terms
+	invitees     []string
+	fingerprint  string
+	by           rpc.Caller
+	actor        invite.Actor
+	large        bool
+	devices      map[string]int // connected devices of the invitees when the call arrived
+	largeInGroup int            // open invitations of many members in the group when the call arrived
+	skip         bool           // leave out invalid invitees instead of refusing
+	skipped      []protocol.Skipped
 }
 
 // Invite opens an invitation to one user, or to several without a group.
@@ -108,6 +109,9 @@ func (e *Service) open(ctx context.Context, by rpc.Caller, opt protocol.InviteOp
 		return rpc.Txn[protocol.InviteResponse]{}, im.Internal(err)
 	}
 	o.devices = devices
+	if o.largeInGroup, err = e.largeIn(ctx, t.GroupID, t.Everyone, invitees); err != nil {
+		return rpc.Txn[protocol.InviteResponse]{}, err
+	}
 	reads := o.reads()
 	e.boundReads(&reads, by.UserID, t.GroupID, invitees)
 	after := func(res protocol.InviteResponse, err error) (protocol.InviteResponse, error) {
@@ -186,7 +190,7 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 		room.MayName(tx, e.opt.RoomPolicy, &o.terms, o.invitees)); err != nil {
 		return protocol.InviteResponse{}, err
 	}
-	if err := e.bounds(tx, o.by.UserID, o.terms.GroupID, o.invitees); err != nil && !o.terms.Notice {
+	if err := e.bounds(tx, o.by.UserID, o.terms.GroupID, o.invitees, o.largeInGroup); err != nil && !o.terms.Notice {
 		return protocol.InviteResponse{}, err
 	}
 	v, list := invite.New(o.terms, o.invitees, o.actor, o.fingerprint, tx.Now)

@@ -221,7 +221,8 @@ func indexesOfPostgres(t *testing.T, db *pgx.Conn) map[string]bool {
 	list := map[string]bool{}
 	var name string
 	var partial bool
-	if _, err := pgx.ForEachRow(rows, []any{&name, &partial}, func() error { list[name] = partial; return nil }); err != nil {
+	collect := func() error { list[name] = partial; return nil }
+	if _, err := pgx.ForEachRow(rows, []any{&name, &partial}, collect); err != nil {
 		t.Fatal(err)
 	}
 	return list

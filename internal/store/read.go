@@ -248,6 +248,38 @@ func (s *Store) Group(ctx context.Context, id string) (*im.Group, error) {
 	return sqldb.One(ctx, s.db, txn.ScanGroup, queries.Text("Group"), id)
 }
 
+// GroupsEnding reads a page of the dismissed groups that still have members, by id, after a group.
+func (s *Store) GroupsEnding(ctx context.Context, after string, limit int) ([]string, error) {
+	return sqldb.All(ctx, s.db, sqldb.Text, queries.Text("GroupsEnding"), after, limit)
+}
+
+// OpenInGroup reads a page of the open invitations of a group, by id, after an invitation.
+func (s *Store) OpenInGroup(ctx context.Context, group, after string, limit int) ([]string, error) {
+	return sqldb.All(ctx, s.db, sqldb.Text, queries.Text("OpenInGroup"), group, after, limit)
+}
+
+// OpenOfMembers counts the open invitations of a group to some users, up to a limit.
+func (s *Store) OpenOfMembers(ctx context.Context, group string, users []string, limit int) (int, error) {
+	args := []any{group, limit}
+	for _, u := range users {
+		args = append(args, u)
+	}
+	n, err := sqldb.One(ctx, s.db, sqldb.Int, queries.Numbered("OpenOfMembers", 3, len(users)), args...)
+	if err != nil {
+		return 0, err
+	}
+	return *n, nil
+}
+
+// LargeInGroup counts the invitations of a group that are open for more than 100 users.
+func (s *Store) LargeInGroup(ctx context.Context, group string) (int, error) {
+	n, err := sqldb.One(ctx, s.db, sqldb.Int, queries.Text("LargeInGroup"), group)
+	if err != nil {
+		return 0, err
+	}
+	return *n, nil
+}
+
 // Member reads one member; nil when the user never was one.
 func (s *Store) Member(ctx context.Context, group, user string) (*im.Member, error) {
 	return sqldb.One(ctx, s.db, txn.ScanMember, queries.Text("Member"), group, user)

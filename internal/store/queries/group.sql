@@ -3,6 +3,14 @@ SELECT {grp}
 FROM grp
 WHERE id = $1;
 
+-- name: GroupsEnding
+-- Dismissed groups that still have members. Index: grp_ending.
+SELECT id
+FROM grp
+WHERE dismissed = 1 AND members > 0 AND id > $1
+ORDER BY id
+LIMIT $2;
+
 -- name: Member
 SELECT {member}
 FROM member

@@ -21,6 +21,30 @@ WHERE inviter = $1 AND open > 0
 ORDER BY created_at
 LIMIT $2;
 
+-- name: OpenInGroup
+-- Index: invitation_group_open.
+SELECT id
+FROM invitation
+WHERE group_id = $1 AND group_id <> '' AND open > 0 AND id > $2
+ORDER BY id
+LIMIT $3;
+
+-- name: OpenOfMembers
+-- Index: invitee_user_open.
+SELECT count(*)
+FROM (
+    SELECT 1
+    FROM invitee w
+    JOIN invitation v ON v.id = w.invite_id
+    WHERE w.state = 0 AND v.group_id = $1 AND w.user_id IN (?*)
+    LIMIT $2) few;
+
+-- name: LargeInGroup
+-- Invitations of a group that are open for more than 100. Index: invitation_group_large.
+SELECT count(*)
+FROM invitation
+WHERE group_id = $1 AND group_id <> '' AND open > 100;
+
 -- name: OpenForInvitee
 -- Index: invitee_user_open. 1 in deaf: the invitee is not to know of the invitation.
 SELECT {invitee w}, {invitation v}
