@@ -76,6 +76,28 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 	wait(t, "the other provider was tried again", func() bool { return h.google.tries("f") == 2 })
 }
 
+// TestEndingWaitsForItsRing: the ending of a ringing push that is deferred is not tried before that push is.
+func TestEndingWaitsForItsRing(t *testing.T) {
+	h := newFixture(t)
+	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
+	h.google.answers("f", reply{status: 503, after: "600"})
+	h.invites("alice", "bob", "1")
+	var ring int64
+	wait(t, "the push is deferred", func() bool {
+		for _, e := range h.queue(protocol.HookWaiting).Events {
+			if e.Tries > 0 {
+				ring = e.Due
+			}
+		}
+		return ring > 0
+	})
+	do(h, h.signaling.Cancel, on("alice", "laptop"), protocol.CancelRequest{InviteID: "1"})
+	wait(t, "the ending is deferred", func() bool {
+		list := h.queue(protocol.HookWaiting).Events
+		return len(list) == 2 && min(list[0].Due, list[1].Due) >= ring
+	})
+}
+
 // TestReplayedPush: a replayed push is sent again to every device.
 func TestReplayedPush(t *testing.T) {
 	h := newFixture(t)

@@ -21,7 +21,7 @@ import (
 const (
 	maxParallel = 8               // devices of one user that are sent to concurrently
 	onlineWait  = 2 * time.Second // retry delay while the user is online
-	ringWait    = time.Second     // delay of an ending while the ringing push is in progress
+	ringWait    = time.Second     // delay of an ending after the next attempt of its ringing push
 )
 
 // send attempts to send a push to each device of the user that has not received it yet.
@@ -35,13 +35,13 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	case outbox.KindGroupMessage:
 		return p.fanOut(ctx, &order)
 	case outbox.KindEnded:
-		var pending bool
+		var pending time.Duration
 		var err error
 		if rang, pending, err = p.rang(ctx, &order); err != nil {
 			return relay.Outcome{Err: err}
 		}
-		if len(rang) == 0 && pending {
-			return relay.Outcome{Err: errors.New("the ringing push is in progress"), Later: true, After: ringWait}
+		if len(rang) == 0 && pending > 0 {
+			return relay.Outcome{Err: errors.New("the ringing push is in progress"), Later: true, After: pending}
 		}
 		if len(rang) == 0 {
 			return relay.Outcome{} // no device is ringing
@@ -62,15 +62,19 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	return p.sendToUser(ctx, &order, n, rang, except)
 }
 
-// rang returns the keys of the tokens at which an invitation rings for a user. pending means that more may follow.
-func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, pending bool, err error) {
+// rang returns the keys of the tokens at which an invitation rings for a user. pending > 0 means that more may follow,
+// and is the time until the next attempt has been made.
+func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, pending time.Duration, err error) {
 	list, err := outbox.RingPushes(ctx, p.store, order.InviteID, order.UserID)
 	if err != nil || len(list) == 0 {
-		return nil, false, err
+		return nil, 0, err
 	}
 	var ring outbox.Order
 	err = json.Unmarshal([]byte(list[0].Body), &ring)
-	return ring.Taken, list[0].State == txn.OutgoingWaits, err
+	if list[0].State == txn.OutgoingWaits {
+		pending = ringWait + time.Duration(max(0, list[0].Due-p.store.Now()))*time.Millisecond
+	}
+	return ring.Taken, pending, err
 }
 
 // sendToUser sends a push to the devices of a user: only those that ring, if rang is given, and not to the device
