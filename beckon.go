@@ -91,7 +91,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.stats = stats.New(cfg.Log)
 	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers,
-		Now: cfg.Now, MaxBatch: cfg.MaxBatch,
+		Now: cfg.Now, Wall: cfg.Wall, MaxBatch: cfg.MaxBatch,
 		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Retention: cfg.Retention, Tap: s.hooks.Tap(),
 		OnCommit: s.stats.Observe, Log: cfg.Log})
 	if err != nil {

@@ -141,6 +141,8 @@ type Config struct {
 	NoSync bool
 	// Now is the clock for all decisions, in Unix milliseconds. Change it only in tests. Default: the system clock.
 	Now func() int64
+	// Wall is the wall clock of this machine in milliseconds, for tests that set it. Default: the system's.
+	Wall func() int64
 	// Log receives the server's log. Default: slog.Default().
 	Log *slog.Logger
 }

@@ -89,6 +89,9 @@ func (s *Server) register() {
 	gauge("beckon_connections", "Devices connected to this node.", func() float64 { return float64(s.gateway.Sessions()) })
 	gauge("beckon_store_backlog", "Fill level of the store's queue, 0 to 1; above 0.25 new actions are refused.",
 		func() float64 { return s.store.Backlog() })
+	counter("beckon_clock_steps_total", "Times the deciding clock was set while this node ran.", s.store.ClockSteps)
+	gauge("beckon_clock_error_seconds", "Deciding clock minus the server's time, which follows it slowly.",
+		func() float64 { return float64(s.store.ClockBehind()) / 1000 })
 	gauge("beckon_ready", "1 if the server accepts calls, else 0.", func() float64 {
 		if s.state("") == "" {
 			return 1

@@ -25,6 +25,13 @@ type Dialect struct {
 	Index func(Phrase) []Statement
 }
 
+// Reading is a reading of the clock of a shared database.
+type Reading struct {
+	Now        int64  // the time, with the correction
+	Raw        int64  // the database's own clock
+	Correction string // as stored; empty = there is none
+}
+
 // Phrase holds the words of a message for the search index; without Words it removes them.
 type Phrase struct {
 	Topic, Message string

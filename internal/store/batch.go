@@ -58,6 +58,7 @@ func (l *writer) commit(units []*Unit) *batch {
 	if l.gaveUp && l.stopping {
 		return refused(units, im.Unavailable(errors.New("the server is stopping, and its database cannot be reached")))
 	}
+	l.compared = false
 	for n := 0; l.broken == nil; n++ {
 		b, err := l.try(units)
 		if err == nil {
@@ -68,6 +69,9 @@ func (l *writer) commit(units []*Unit) *batch {
 			return b
 		}
 		if errors.Is(err, errTopicsCreated) {
+			continue
+		}
+		if errors.Is(err, errClockStepped) && time.Now().Before(patience) {
 			continue
 		}
 		if errors.Is(err, sqldb.ErrBroken) {
@@ -131,6 +135,9 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 	l.began = time.Now()
 	l.uncommitted = batchMark{}
 	b, err := l.transact(ctx, units)
+	if errors.Is(err, errClockStepped) {
+		l.compared = l.s.ping(ctx) == nil
+	}
 	var doubt *sqldb.InDoubt
 	if errors.As(err, &doubt) {
 		err = l.resolve(doubt)
@@ -199,6 +206,9 @@ func (l *writer) transact(ctx context.Context, units []*Unit) (b *batch, err err
 	l.cached = nil // until the commit
 	if err := tx.Load(ctx, sess, needs); err != nil {
 		return nil, err
+	}
+	if !l.compared && l.s.jumped(tx.EngineNow) {
+		return nil, errClockStepped
 	}
 	if sess.LockNeedsRow && tx.Unlocked() {
 		open = false

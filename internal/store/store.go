@@ -33,9 +33,11 @@ type Options struct {
 	// Writers limits the connections that commit to PostgreSQL concurrently. More of them make smaller batches, which cost
 	// more. Default: 2.
 	Writers int
-	// Now is this machine's clock, in milliseconds. Change it only in tests. With PostgreSQL its clock decides instead.
-	// Default: the system's clock.
+	// Now is the time in milliseconds, for tests that set it. With PostgreSQL its clock decides instead. Default: the wall
+	// clock at the start, followed by the monotonic clock, which follows the wall clock slowly.
 	Now func() int64
+	// Wall is this machine's wall clock in milliseconds, for tests that set it. Default: the system's.
+	Wall func() int64
 	// MaxBatch limits the units of one commit. Larger batches cost less per unit and make the first unit wait for the
 	// last. Default: 256.
 	MaxBatch int
@@ -82,8 +84,6 @@ type backend interface {
 	Writers() int
 	// Shared reports whether other nodes write the same database.
 	Shared() bool
-	// Ping reads the clock of a shared database that takes writes.
-	Ping(ctx context.Context) (now int64, err error)
 	// Classify reports whether a retry may help after an error.
 	Classify(err error) sqldb.ErrorClass
 	// Search returns the query of messages with all words and one of the topics as a finder, before a number, with a
@@ -128,6 +128,9 @@ type Store struct {
 
 	unanswered  unanswered
 	clock       clock.Clock
+	far         sharedClock // nil on SQLite
+	clockMu     sync.Mutex  // one correction at a time
+	noted       time.Time   // when the time was stored; owned by watch
 	gaveUp      atomic.Bool // the last commit timed out because the database could not be reached
 	unreachable atomic.Bool // the last pings failed
 	batches     atomic.Int64
@@ -153,15 +156,13 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		return nil, err
 	}
 	s.heads.off = s.db.Shared()
-	s.clock.Start(opt.Now, s.db.Shared())
+	s.far, _ = s.db.(sharedClock)
+	if err := s.startClock(ctx); err != nil { // before the first use of the clock
+		return nil, errors.Join(err, s.db.Close())
+	}
 	s.queues = make([]chan *Unit, s.db.Writers())
 	for i := range s.queues {
 		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
-	}
-	if s.Shared() {
-		if err := s.ping(ctx); err != nil { // before the first use of the clock
-			return nil, errors.Join(err, s.db.Close())
-		}
 	}
 	if s.clusterID, err = s.Remember(ctx, "house", newEpoch()); err == nil {
 		s.epoch, err = s.Remember(ctx, epochName, newEpoch())
@@ -232,25 +233,13 @@ func (s *Store) watch(ctx context.Context) error {
 			continue
 		}
 		missed = 0
+		s.noteTime(ctx)
 		if s.gaveUp.Swap(false) || s.unreachable.Swap(false) {
 			s.unreachable.Store(false)
 			s.opt.Log.Info("database reachable again")
 		}
 	}
 }
-
-func (s *Store) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTime)
-	defer cancel()
-	now, err := s.db.Ping(ctx)
-	if err == nil {
-		s.clock.Sync(now)
-	}
-	return err
-}
-
-// Now returns the time of the store's clock in milliseconds. It never decreases.
-func (s *Store) Now() int64 { return s.clock.Read() }
 
 // Submit queues a unit; Done gets the result. It blocks while the queue is full, and returns an error, without
 // Done, only when the store is closing.

@@ -25,6 +25,7 @@ type writer struct {
 	large       []*Unit   // interrupted after a long load; each continues alone, with the rows that it has loaded
 	yielded     bool      // others have had a batch since the last large unit
 	began       time.Time // of the batch under way
+	compared    bool      // the database's clock was compared with the store's for the batch under way
 }
 
 // largeAfter is the duration of a batch after which a unit that needs more rows gives way to others. An invitation of

@@ -40,6 +40,7 @@ func (l *loader) clock() {
 	l.err = l.s.Query(l.ctx, l.s.Clock, nil, func(row sqldb.Row) error {
 		var now int64
 		err := row.Scan(&now)
+		l.tx.EngineNow = now
 		l.tx.Now = max(l.tx.Now, now)
 		return err
 	})

@@ -89,7 +89,8 @@ func (*NeedReads) Error() string { return "store: the unit needs more rows" }
 // A unit reads copies and puts whole rows; they take effect when it returns nil, so that a refusal changes nothing. The
 // writer's goroutine owns all fields.
 type Tx struct {
-	Now int64 // milliseconds, the store's clock; the same for all units of a batch
+	Now       int64 // milliseconds, the store's clock; the same for all units of a batch
+	EngineNow int64 // the last reading of the engine's clock; 0 = none
 
 	heads            map[string]uint64
 	topics           int            // declared

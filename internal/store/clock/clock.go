@@ -4,32 +4,132 @@
 package clock
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
+
+// A clock starts with the wall clock and then runs on the monotonic clock. If the wall clock differs, the clock runs up
+// to maxSlew faster or slower until they agree: a wall clock that is set ends no deadline, and freezes none.
+const (
+	maxSlew = 0.05
+	sampled = 100 * time.Millisecond // interval at which the wall clock is read
+	reading = 50 * time.Millisecond  // longest time between the readings of both clocks
+	stepped = 500                    // smallest difference in milliseconds that counts as a step
+	gentle  = 1000                   // differences below this many milliseconds are corrected more slowly
+	ms      = float64(time.Millisecond)
+)
+
+// Source has the clocks of the machine. The zero value reads the system's.
+type Source struct {
+	// Now is the time itself, for tests: it is neither smoothed nor compared. nil = the clocks below.
+	Now func() int64
+	// Wall reads the wall clock in milliseconds. nil = the system's.
+	Wall func() int64
+	// Step is called after a step of the wall clock, with its milliseconds. nil = none. It must not block.
+	Step func(ms int64)
+}
 
 // Clock reads milliseconds and never decreases, so that no deadline is passed twice. With a shared database each commit
 // sets it by the database's clock; in between it runs on the monotonic clock, whatever the machine's wall clock is set
 // to.
 type Clock struct {
+	source Source
 	shared bool
-	now    func() int64 // nil = the system's
 	began  time.Time
+	boot   time.Duration // since the machine started, with the time in which it slept
+	line   atomic.Pointer[line]
+	steps  atomic.Int64
+	behind atomic.Int64 // the wall clock minus this clock
 	offset atomic.Int64
 	floor  atomic.Int64 // the latest reading of the database's clock
 	last   atomic.Int64
 }
 
+// line is the course of the clock from a sample of the wall clock on.
+type line struct {
+	at   time.Duration // since began
+	wall int64         // the wall clock
+	time float64       // the clock
+	diff float64       // the wall clock minus the clock: what to correct
+	boot time.Duration // see Clock
+}
+
+// read returns the time on the line after some time.
+func (l *line) read(at time.Duration) float64 {
+	gone := float64(at-l.at) / ms
+	slew := maxSlew * min(1, math.Abs(l.diff)/gentle)
+	return l.time + gone + math.Copysign(min(slew*gone, math.Abs(l.diff)), l.diff)
+}
+
+// Start starts the clock, not before a time; shared selects the database's clock.
+func (c *Clock) Start(s Source, shared bool, notBefore int64) {
+	if s.Wall == nil {
+		s.Wall = func() int64 { return time.Now().UnixMilli() }
+	}
+	c.source, c.shared, c.began, c.boot = s, shared, time.Now(), sinceBoot()
+	wall := s.Wall()
+	first := max(wall, notBefore)
+	c.line.Store(&line{wall: wall, time: float64(first), diff: float64(wall - first), boot: c.boot})
+	c.behind.Store(wall - first)
+	if s.Now == nil && !shared {
+		c.last.Store(first)
+	}
+}
+
 // local returns this machine's time; with a shared database, the monotonic time.
 func (c *Clock) local() int64 {
 	switch {
-	case c.now != nil:
-		return c.now()
-	case !c.shared:
-		return time.Now().UnixMilli()
+	case c.source.Now != nil:
+		return c.source.Now()
+	case c.shared:
+		return c.began.UnixMilli() + (sinceBoot() - c.boot).Milliseconds()
 	}
-	return c.began.UnixMilli() + time.Since(c.began).Milliseconds()
+	at := time.Since(c.began)
+	l := c.line.Load()
+	if at-l.at >= sampled {
+		return c.sample(l, at)
+	}
+	return int64(l.read(at))
 }
+
+// sample begins a new line by the wall clock.
+func (c *Clock) sample(l *line, at time.Duration) int64 {
+	boot, wall := sinceBoot(), c.source.Wall()
+	if time.Since(c.began)-at > reading { // interrupted between the clocks: the next reading samples
+		return int64(l.read(at))
+	}
+	slept := float64((boot-l.boot)-(at-l.at)) / ms
+	if slept < stepped {
+		slept = 0
+	}
+	next := &line{at: at, wall: wall, time: l.read(at) + slept, boot: boot}
+	next.diff = float64(wall) - next.time
+	if !c.line.CompareAndSwap(l, next) {
+		return int64(c.line.Load().read(at))
+	}
+	c.behind.Store(int64(next.diff))
+	step := wall - l.wall - (at - l.at).Milliseconds() - int64(slept)
+	if step >= stepped || step <= -stepped {
+		c.steps.Add(1)
+		if c.source.Step != nil {
+			c.source.Step(step)
+		}
+	}
+	return int64(next.time)
+}
+
+// Steps counts the steps of the clock that decides.
+func (c *Clock) Steps() int64 { return c.steps.Load() }
+
+// Stepped counts a step of the database's clock.
+func (c *Clock) Stepped() { c.steps.Add(1) }
+
+// Behind returns the milliseconds by which the clock that decides is ahead of this clock; negative = behind it.
+func (c *Clock) Behind() int64 { return c.behind.Load() }
+
+// SetBehind sets Behind for a shared database.
+func (c *Clock) SetBehind(ms int64) { c.behind.Store(ms) }
 
 // Sync sets the clock by the database's.
 func (c *Clock) Sync(now int64) {
@@ -50,11 +150,6 @@ func (c *Clock) Read() int64 {
 			return t
 		}
 	}
-}
-
-// Start starts the clock with now, or with the system's clock when it is nil; shared selects the database's clock.
-func (c *Clock) Start(now func() int64, shared bool) {
-	c.now, c.shared, c.began = now, shared, time.Now()
 }
 
 // Floor returns the latest reading of the database's clock.

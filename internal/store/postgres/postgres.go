@@ -212,24 +212,52 @@ type broken struct{ error }
 func (b *broken) Unwrap() error { return b.error }
 
 // Ping reads the clock of the primary, on a connection of its own.
-func (d *DB) Ping(ctx context.Context) (now int64, err error) {
+func (d *DB) Ping(ctx context.Context) (r sqldb.Reading, err error) {
+	err = d.onPing(ctx, func(c *pgx.Conn) error {
+		var only string
+		err := c.QueryRow(ctx, "SELECT "+clock+", "+rawClock+", coalesce((SELECT value FROM meta WHERE name = 'clock'), "+
+			"''), current_setting('transaction_read_only')").Scan(&r.Now, &r.Raw, &r.Correction, &only)
+		if err == nil && only == "on" {
+			err = errors.New("PostgreSQL is a standby and refuses writes")
+			d.pool.Reset() // its other connections are to the same server
+		}
+		return err
+	})
+	return r, err
+}
+
+// SetClock stores a correction by which the time of a reading becomes now, unless another node has stored one since.
+func (d *DB) SetClock(ctx context.Context, r sqldb.Reading, now int64) error {
+	return d.onPing(ctx, func(c *pgx.Conn) error {
+		value := fmt.Sprintf("%d %d", now-r.Raw, r.Raw)
+		_, err := c.Exec(ctx, "INSERT INTO meta (name, value) VALUES ('clock', $1) ON CONFLICT (name) DO UPDATE SET "+
+			"value = $1 WHERE meta.value = $2", value, r.Correction)
+		return err
+	})
+}
+
+// NoteTime stores the time if it is the latest, and returns the latest stored one.
+func (d *DB) NoteTime(ctx context.Context, now int64) (latest int64, err error) {
+	err = d.onPing(ctx, func(c *pgx.Conn) error {
+		return c.QueryRow(ctx, "INSERT INTO meta (name, value) VALUES ('time', $1::bigint::text) ON CONFLICT (name) DO "+
+			"UPDATE SET value = greatest(meta.value::bigint, $1::bigint)::text RETURNING value::bigint", now).Scan(&latest)
+	})
+	return latest, err
+}
+
+// onPing runs f on the connection of Ping, which it opens before and closes after an error.
+func (d *DB) onPing(ctx context.Context, f func(*pgx.Conn) error) (err error) {
 	d.pingMu.Lock()
 	defer d.pingMu.Unlock()
 	if d.pingConn == nil {
 		if d.pingConn, err = pgx.ConnectConfig(ctx, d.config.Copy()); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	var only string
-	err = d.pingConn.QueryRow(ctx, "SELECT "+clock+", current_setting('transaction_read_only')").Scan(&now, &only)
-	if err == nil && only == "on" {
-		err = errors.New("PostgreSQL is a standby and refuses writes")
-		d.pool.Reset() // its other connections are to the same server
-	}
-	if err != nil {
+	if err = f(d.pingConn); err != nil {
 		d.stopped()
 	}
-	return now, err
+	return err
 }
 
 // stopped closes the connection of Ping.
@@ -343,7 +371,7 @@ func (d *DB) Run(ctx context.Context) error {
 	t := time.NewTicker(time.Hour)
 	defer t.Stop()
 	for {
-		if _, err := d.pool.Exec(ctx, "DELETE FROM writer WHERE at < "+clock+" - "+forgetWriters); err != nil &&
+		if _, err := d.pool.Exec(ctx, "DELETE FROM writer WHERE at < "+rawClock+" - "+forgetWriters); err != nil &&
 			ctx.Err() == nil {
 			d.log.Warn("removal of dead writers failed, retrying", "error", err)
 		}

@@ -13,8 +13,15 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
-// clock reads the database's time in milliseconds: the same for all nodes.
-const clock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+// rawClock reads the database's own clock, in milliseconds.
+const rawClock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+// clock reads the time, the same for all nodes: the database's clock with the correction that was stored when that
+// clock was set. A correction decreases by 5 % of the time since then.
+const clock = "(SELECT r.ms + coalesce((SELECT CASE WHEN c.ahead > 0 " +
+	"THEN greatest(0, c.ahead - (r.ms - c.since) / 20) ELSE least(0, c.ahead + (r.ms - c.since) / 20) END " +
+	"FROM (SELECT split_part(value, ' ', 1)::bigint AS ahead, split_part(value, ' ', 2)::bigint AS since " +
+	"FROM meta WHERE name = 'clock') c), 0) FROM (SELECT " + rawClock + " AS ms) r)"
 
 // writer is a connection that commits. It buffers statements until Sync sends them together: a batch costs two round
 // trips, one that locks and loads, one that writes and commits.
@@ -60,8 +67,8 @@ func (w *writer) open(ctx context.Context) error {
 	if err := w.db.stats.prepare(ctx, conn); err != nil {
 		return errors.Join(&broken{err}, conn.Close(ctx))
 	}
-	if _, err := conn.Exec(ctx, "INSERT INTO writer (id, batch, at) VALUES ($1, 0, "+clock+") ON CONFLICT (id) DO NOTHING",
-		w.id); err != nil {
+	if _, err := conn.Exec(ctx, "INSERT INTO writer (id, batch, at) VALUES ($1, 0, "+rawClock+
+		") ON CONFLICT (id) DO NOTHING", w.id); err != nil {
 		_ = conn.Close(ctx)
 		return &broken{err}
 	}
@@ -80,7 +87,7 @@ func (w *writer) Begin(ctx context.Context) (*sqldb.Session, error) {
 	w.queue.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
 	w.scans = append(w.scans, nil)
 	w.held = false
-	return w.sess, w.Query(ctx, "UPDATE writer SET batch = $2, at = "+clock+" WHERE id = $1 RETURNING id",
+	return w.sess, w.Query(ctx, "UPDATE writer SET batch = $2, at = "+rawClock+" WHERE id = $1 RETURNING id",
 		[]any{w.id, w.batch}, func(sqldb.Row) error {
 			w.held = true
 			return nil
@@ -205,7 +212,7 @@ func (w *writer) Resolve(ctx context.Context) (committed bool, err error) {
 			return err
 		}
 		committed = last == w.batch
-		_, err := tx.Exec(ctx, "UPDATE writer SET at = "+clock+" WHERE id = $1", w.id)
+		_, err := tx.Exec(ctx, "UPDATE writer SET at = "+rawClock+" WHERE id = $1", w.id)
 		return err
 	})
 	return committed, err

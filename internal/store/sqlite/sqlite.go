@@ -206,8 +206,12 @@ func (d *DB) prepare(ctx context.Context, reads []string) error {
 // Writers returns 1: SQLite has one writer at a time.
 func (d *DB) Writers() int { return 1 }
 
-// Ping is not called: the machine's clock is used.
-func (d *DB) Ping(context.Context) (int64, error) { return 0, nil }
+// Latest returns the time of the latest records.
+func (d *DB) Latest(ctx context.Context) (at int64, err error) {
+	err = d.Read(ctx, "SELECT coalesce(max(at), 0) FROM (SELECT at FROM record ORDER BY rowid DESC LIMIT 100)",
+		func(row sqldb.Row) error { return row.Scan(&at) })
+	return at, err
+}
 
 // Classify returns Permanent, since an error of a local file repeats, except while the database is behind its journal.
 func (d *DB) Classify(err error) sqldb.ErrorClass {

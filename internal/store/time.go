@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store/clock"
+)
+
+// sharedClock is the clock of a database that nodes share. Its own clock decides, with a correction that any node
+// stores when that clock is set, so that no node ever sees a step.
+type sharedClock interface {
+	// Ping reads the clock of a database that takes writes.
+	Ping(ctx context.Context) (sqldb.Reading, error)
+	// SetClock stores a correction by which the time of a reading becomes now, unless another node has stored one since.
+	SetClock(ctx context.Context, r sqldb.Reading, now int64) error
+	// NoteTime stores the time if it is the latest, and returns the latest stored one.
+	NoteTime(ctx context.Context, now int64) (latest int64, err error)
+}
+
+const (
+	maxJump   = 1000            // milliseconds between two readings beyond the time in between; more is a step
+	noteEvery = 5 * time.Second // interval at which the time is stored, for the next start
+	readings  = 3               // the quickest one decides whether there was a step
+)
+
+// errClockStepped means that the database's clock was set. The batch is retried after the correction.
+var errClockStepped = errors.New("store: the database's clock was set")
+
+// startClock starts the clock, not before the latest time in the database.
+func (s *Store) startClock(ctx context.Context) error {
+	source := clock.Source{Now: s.opt.Now, Wall: s.opt.Wall, Step: func(ms int64) { s.logStep("this machine", ms) }}
+	if s.far == nil {
+		latest, err := s.db.(interface {
+			Latest(context.Context) (int64, error)
+		}).Latest(ctx)
+		if err != nil {
+			return err
+		}
+		s.clock.Start(source, false, latest)
+		if behind := s.clock.Behind(); behind < -maxJump {
+			s.opt.Log.Warn("clock is behind the latest record", "by", millis(-behind))
+		}
+		return nil
+	}
+	s.clock.Start(source, true, 0)
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	r, err := s.far.Ping(ctx)
+	if err != nil {
+		return err
+	}
+	latest, err := s.far.NoteTime(ctx, 0)
+	if err == nil && r.Now < latest {
+		s.opt.Log.Warn("database clock is behind the latest time", "by", millis(latest-r.Now))
+		if err = s.far.SetClock(ctx, r, latest); err == nil {
+			r, err = s.far.Ping(ctx)
+		}
+	}
+	s.clock.Sync(r.Now)
+	s.clock.SetBehind(r.Raw - r.Now)
+	return err
+}
+
+func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+func (s *Store) logStep(whose string, ms int64) {
+	s.opt.Log.Warn("clock was set; following it slowly", "clock", whose, "by", millis(ms))
+}
+
+// ping reads the clock of a shared database, and corrects it if it was set.
+func (s *Store) ping(ctx context.Context) error {
+	s.clockMu.Lock()
+	defer s.clockMu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	var best sqldb.Reading
+	var expected int64
+	trip := int64(-1)
+	for range readings {
+		before := s.clock.Read()
+		r, err := s.far.Ping(ctx)
+		if err != nil {
+			return err
+		}
+		after := s.clock.Read()
+		if trip < 0 || after-before < trip {
+			best, trip, expected = r, after-before, before+(after-before)/2
+		}
+		if !s.isStep(best.Now-expected, trip) {
+			break
+		}
+	}
+	if d := best.Now - expected; s.isStep(d, trip) {
+		if err := s.far.SetClock(ctx, best, expected); err != nil {
+			return err
+		}
+		s.clock.Stepped()
+		s.logStep("the database", d)
+		return nil // the next reading has the correction
+	}
+	s.clock.Sync(best.Now)
+	s.clock.SetBehind(best.Raw - best.Now)
+	return nil
+}
+
+func (s *Store) isStep(diff, trip int64) bool {
+	return s.opt.Now == nil && (diff > maxJump+trip || diff < -maxJump-trip)
+}
+
+// jumped reports whether a reading of the database's clock in a transaction may follow a step.
+func (s *Store) jumped(now int64) bool { return now != 0 && s.isStep(now-s.clock.Read(), 0) }
+
+// noteTime stores the time of a shared database at intervals.
+func (s *Store) noteTime(ctx context.Context) {
+	if time.Since(s.noted) < noteEvery {
+		return
+	}
+	s.noted = time.Now()
+	if _, err := s.far.NoteTime(ctx, s.Now()); err != nil && ctx.Err() == nil {
+		s.opt.Log.Warn("storing the time failed", "retry_in", noteEvery, "error", err)
+	}
+}
+
+// Now returns the time of the store's clock in milliseconds. It never decreases, and never jumps.
+func (s *Store) Now() int64 { return s.clock.Read() }
+
+// ClockSteps counts how often the clock that decides was set while the server ran.
+func (s *Store) ClockSteps() int64 { return s.clock.Steps() }
+
+// ClockBehind returns the milliseconds by which that clock is ahead of Now; negative = behind it.
+func (s *Store) ClockBehind() int64 { return s.clock.Behind() }
