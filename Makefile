@@ -12,7 +12,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: overload monitoring need-prometheus records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: overload monitoring need-prometheus need-strace records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -109,8 +109,8 @@ fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FU
 	@for f in ./invite:FuzzRules ./internal/api:FuzzToken ./internal/api:FuzzBody ./internal/api:FuzzNames ./internal/delivery:FuzzDecode ./internal/files:FuzzInspect ./test/frames:FuzzFrames; do \
 	  echo "fuzzing $$f"; $(GO) test "$${f%%:*}" -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime "$${FUZZTIME:-60s}" || exit 1; done
 
-chaos: | need-go need-postgres ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, 10,000 races each with porcupine: about 25 minutes
-	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.return=19500 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
+chaos: | need-go need-postgres need-strace ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, failed fsyncs, 10,000 races each with porcupine: about 25 minutes
+	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.fsyncs=3 -chaos.return=19500 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000 -linear.nodes=3
 
@@ -173,6 +173,11 @@ need-postgres:
 	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing PostgreSQL with apt-get"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
 	  else echo "PostgreSQL 15 or later is missing: install it so that pg_ctl is in PATH"; exit 1; fi; }
+
+need-strace:
+	@command -v strace >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing strace with apt-get"; apt-get update -qq && apt-get install -y -qq strace >/dev/null; \
+	  else echo "strace is missing, which makes the fsyncs of the server fail"; exit 1; fi; }
 
 need-prometheus:
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null && command -v jq >/dev/null || { \

@@ -278,7 +278,13 @@ func (s *Store) Run(ctx context.Context) error {
 	stopped, stop := context.WithCancel(context.Background())
 	defer stop()
 	var g, writers errgroup.Group
-	g.Go(func() error { return s.db.Run(stopped) })
+	g.Go(func() error {
+		err := s.db.Run(stopped)
+		if err != nil {
+			fail() // what the database acknowledged may be lost by a power cut, until the next start
+		}
+		return err
+	})
 	g.Go(func() error { return s.watch(stopped) })
 	g.Go(func() error { return s.applyRetention(ctx) })
 	shut := make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ type victim struct {
 	program string
 	addr    string
 	data    string
+	wrap    []string // a command that runs the program
 	cmd     *exec.Cmd
 }
 
@@ -56,8 +58,9 @@ func newVictim(t *testing.T) *victim {
 
 func (v *victim) start() {
 	v.t.Helper()
-	v.cmd = exec.Command(v.program, "serve", "--listen", v.addr, "--data", v.data, "--user-rate", "100000", "--user-burst",
-		"100000", "--address-rate", "1000000", "--address-burst", "1000000")
+	args := append(slices.Clone(v.wrap), v.program, "serve", "--listen", v.addr, "--data", v.data, "--user-rate", "100000",
+		"--user-burst", "100000", "--address-rate", "1000000", "--address-burst", "1000000")
+	v.cmd = exec.Command(args[0], args[1:]...)
 	v.cmd.Stderr = os.Stderr
 	if err := v.cmd.Start(); err != nil {
 		v.t.Fatal(err)

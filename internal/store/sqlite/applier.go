@@ -13,6 +13,8 @@ import (
 	"time"
 
 	driver "modernc.org/sqlite"
+
+	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
 // applier writes the entries of the journal to the database, many batches in each transaction: rows that change often
@@ -20,6 +22,7 @@ import (
 // start are applied.
 type applier struct {
 	conn   *conn
+	broken *brokenDisk
 	log    *slog.Logger
 	retire func(applied uint64) error
 	ended  chan struct{}
@@ -139,7 +142,10 @@ func (a *applier) run() {
 			return
 		}
 		a.change(func() { a.batches -= batches; a.bytes -= bytes; a.applied = last; a.failed = nil })
-		if err := a.retire(last); err != nil {
+		if err := a.retire(last); errors.Is(err, sqldb.ErrBroken) {
+			a.change(func() { a.failed = err })
+			return
+		} else if err != nil {
 			a.log.Warn("journal file not removed, retrying", "error", err)
 		}
 	}
@@ -154,6 +160,11 @@ func (a *applier) insist(ctx context.Context, list []entry) bool {
 		err := a.conn.applyAll(ctx, list, a.aside)
 		if err == nil {
 			return true
+		}
+		if failedSync(err) {
+			err = a.broken.fail(err)
+			a.change(func() { a.failed = err })
+			return false
 		}
 		a.log.Error("applying the journal failed", "retry_in", applyAgain, "error", err)
 		closing := false
@@ -223,8 +234,7 @@ func (c *conn) apply(ctx context.Context, ops []operation, last uint64) (err err
 	if err := c.query(ctx, "COMMIT", nil, nil); err != nil {
 		return err
 	}
-	c.restartLog(ctx)
-	return nil
+	return c.restartLog(ctx)
 }
 
 // qApplied writes the number of the last applied entry.

@@ -12,7 +12,7 @@ const (
 	maxLogFrames    = 16384 // 64 MiB; then the applier restarts the log
 )
 
-// Run moves commits to the database until ctx ends.
+// Run moves commits to the database until ctx ends, or until an fsync fails.
 func (d *DB) Run(ctx context.Context) error {
 	conn, err := d.read.Conn(context.Background())
 	if err != nil {
@@ -28,11 +28,16 @@ func (d *DB) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-d.broken.ended:
+			return d.broken.err()
 		case <-t.C:
 		}
 		var busy, frames, moved int64
-		if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &moved); err != nil &&
-			ctx.Err() == nil {
+		err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &moved)
+		if failedSync(err) {
+			return d.broken.fail(err)
+		}
+		if err != nil && ctx.Err() == nil {
 			d.log.Warn("checkpoint failed, retrying", "error", err)
 			continue
 		}

@@ -55,17 +55,19 @@ func (c *conn) query(ctx context.Context, query string, args []any, scan func(sq
 }
 
 // restartLog restarts SQLite's log when it has grown long. Checkpoints have moved nearly all of it, so it takes little
-// time.
-func (c *conn) restartLog(ctx context.Context) {
+// time. Only a failed fsync is an error.
+func (c *conn) restartLog(ctx context.Context) error {
 	if !c.db.longLog.Swap(false) {
-		return
+		return nil
 	}
 	// it must not wait for long reads
 	for _, q := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(RESTART)",
 		"PRAGMA busy_timeout = 10000"} {
-		if err := c.query(ctx, q, nil, func(sqldb.Row) error { return nil }); err != nil &&
-			!errors.Is(err, context.Canceled) {
+		if err := c.query(ctx, q, nil, func(sqldb.Row) error { return nil }); failedSync(err) {
+			return err
+		} else if err != nil && !errors.Is(err, context.Canceled) {
 			c.db.log.Warn("restart of the write-ahead log failed, retrying", "error", err)
 		}
 	}
+	return nil
 }

@@ -133,7 +133,8 @@ func (j *journal) begin() error {
 		return err
 	}
 	if err := syncFile(j.dir); err != nil {
-		return errors.Join(err, f.Close())
+		j.broken = fmt.Errorf("%w: %w", sqldb.ErrBroken, err)
+		return errors.Join(j.broken, f.Close())
 	}
 	j.file, j.size, j.texts = f, 0, map[string]uint64{}
 	return nil

@@ -44,7 +44,7 @@ func (d *DB) OpenWriter(ctx context.Context) (sqldb.Writer, error) {
 		return nil, errors.Join(err, write.Close(), load.Close())
 	}
 	l := &journalWriter{db: d, load: newConn(d, load), journal: &journal{dir: d.dir, noSync: d.noSync, last: last}}
-	l.apply = &applier{conn: newConn(d, write), log: d.log, retire: l.retire, aside: d.setAside,
+	l.apply = &applier{conn: newConn(d, write), broken: d.broken, log: d.log, retire: l.retire, aside: d.setAside,
 		ended: make(chan struct{}), last: last, applied: last, changed: make(chan struct{})}
 	l.sess = &sqldb.Session{Conn: l, Dialect: sqldb.Dialect{Fill: l.load.texts.fill, Index: indexPhrase,
 		SingleWriter: true}}
@@ -142,6 +142,9 @@ func (l *journalWriter) Close() error {
 
 // retire removes the files of the journal with applied entries only.
 func (l *journalWriter) retire(applied uint64) error {
+	if err := l.db.broken.err(); err != nil {
+		return err // the next start needs them
+	}
 	done := l.journal.done(applied)
 	if len(done) == 0 {
 		return nil
@@ -241,7 +244,10 @@ func (d *DB) forceLog() error {
 		return nil
 	}
 	if err := syncFile(filepath.Join(d.dir, File+"-wal")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return d.broken.fail(err)
+	}
+	if err := syncFile(d.dir); err != nil { // SQLite ignores this error when it creates its log
+		return d.broken.fail(err)
 	}
 	return nil
 }

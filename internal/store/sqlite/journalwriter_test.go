@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -89,6 +90,52 @@ func TestLineThatCannotApply(t *testing.T) {
 		t.Error("what was acknowledged is not there")
 	}
 	if err := errors.Join(l.Close(), other.Close(), d.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFailedSync: after a failed fsync of the database the server ends, keeps the journal and SQLite's log, and the
+// next server has what was acknowledged.
+func TestFailedSync(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	l := lineOf(t, d)
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(context.Background()) }()
+	commit(t, l, upsert, "first")
+	if err := d.waitApplied(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.broken.fail(errors.New("input/output error"))
+	if err := <-ended; !errors.Is(err, sqldb.ErrBroken) {
+		t.Errorf("the database ended with: %v", err)
+	}
+	commit(t, l, upsert, "second") // the journal still works
+	if err := l.Close(); !errors.Is(err, sqldb.ErrBroken) {
+		t.Errorf("the writer ended with: %v", err)
+	}
+	if err := d.Close(); !errors.Is(err, sqldb.ErrBroken) {
+		t.Errorf("the database was closed: %v", err)
+	}
+	left, _, err := segments(dir)
+	if err != nil || len(left) != 1 {
+		t.Fatalf("%d files of the journal are left, %v", len(left), err)
+	}
+	next := t.TempDir() // the process holds the lock of the old one
+	for _, name := range []string{File, File + "-wal", filepath.Base(left[0].path)} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(next, name), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := open(t, next)
+	if count(t, n, "first") != 1 || count(t, n, "second") != 1 {
+		t.Error("what was acknowledged is not there")
+	}
+	if err := errors.Join(n.Close(), d.read.Close(), d.write.Close(), d.lock.Close()); err != nil {
 		t.Error(err)
 	}
 }

@@ -53,6 +53,7 @@ type DB struct {
 	longLog atomic.Bool
 	dir     string
 	noSync  bool
+	broken  *brokenDisk
 	behind  atomic.Pointer[applier] // readers wait for it; nil = no journalWriter is open
 }
 
@@ -61,7 +62,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	d := &DB{log: opt.Log, dir: opt.Dir, noSync: opt.NoSync, stmts: map[string]*sql.Stmt{}}
+	d := &DB{log: opt.Log, dir: opt.Dir, noSync: opt.NoSync, stmts: map[string]*sql.Stmt{}, broken: newBrokenDisk()}
 	file := filepath.Join(opt.Dir, File)
 	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would create it readable for others
 	if err != nil {
@@ -142,7 +143,7 @@ func OpenExisting(ctx context.Context, dir string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{write: read, read: read, log: slog.Default()}, read.PingContext(ctx)
+	return &DB{write: read, read: read, log: slog.Default(), broken: newBrokenDisk()}, read.PingContext(ctx)
 }
 
 // recoverIdle applies the journal of a database, unless a server is running.
@@ -162,7 +163,7 @@ func recoverIdle(ctx context.Context, dir, file string) error {
 	if err != nil {
 		return errors.Join(err, lock.Close())
 	}
-	d := &DB{write: write, dir: dir, log: slog.Default()}
+	d := &DB{write: write, dir: dir, log: slog.Default(), broken: newBrokenDisk()}
 	return errors.Join(d.recover(ctx), write.Close(), lock.Close())
 }
 
@@ -336,6 +337,9 @@ func (d *DB) Damage(ctx context.Context) ([]string, error) {
 
 // Close releases the file.
 func (d *DB) Close() error {
+	if err := d.broken.err(); err != nil {
+		return err // closing would run a checkpoint, and remove the log that the next start needs
+	}
 	err := errors.Join(d.read.Close(), d.write.Close())
 	if d.lock != nil {
 		err = errors.Join(err, d.lock.Close())
