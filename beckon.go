@@ -365,6 +365,9 @@ func (s *Server) release() { s.leave.Do(func() { close(s.drained) }) }
 // Drained is closed when a stopping server has drained its devices: keep HTTP listeners open until then.
 func (s *Server) Drained() <-chan struct{} { return s.drained }
 
+// slowCommit is the age of a commit at which the server is not ready.
+const slowCommit = 5 * time.Second
+
 // state returns the reason why the server is not ready; empty = ready. With without "nats", a lost NATS connection does
 // not count: events of other nodes are then delayed until the next reconcile.
 func (s *Server) state(without string) string {
@@ -378,6 +381,8 @@ func (s *Server) state(without string) string {
 		return "stopping"
 	case !s.store.Reachable():
 		return "the database cannot be reached"
+	case s.store.CommitAge() > slowCommit:
+		return "the database has not answered a commit for 5 s"
 	case s.bus != nil && !s.bus.Connected() && without != "nats":
 		return "NATS cannot be reached"
 	}

@@ -31,30 +31,37 @@ const maxConflicts = 5
 // errInDoubt is the error of a commit with an unknown outcome: it must not be repeated.
 var errInDoubt = errors.New("store: the outcome of a commit is unknown")
 
-// impatience limits the retries of a commit when the one before failed.
-const impatience = time.Second
-
-// attempt limits one attempt of a batch; then the connection is dropped.
+// Limits of a batch with all its attempts. Each caller has a response within Options.Patience: a batch leaves the rest to
+// the one that waits behind it, and to one that arrived meanwhile.
 const (
-	attempt     = 10 * time.Second
-	lastAttempt = 3 * time.Second // while the server stops
+	impatience   = 2 * time.Second        // when the batch before timed out
+	lastPatience = 3 * time.Second        // while the server stops
+	attempt      = 10 * time.Second       // of one attempt; then the connection is dropped
+	tooShort     = 100 * time.Millisecond // for an attempt
 )
 
-func (l *writer) attempt() time.Duration {
-	if l.stopping {
-		return lastAttempt
+func (l *writer) patience() time.Duration {
+	switch {
+	case l.stopping:
+		return lastPatience
+	case l.gaveUp:
+		return impatience
 	}
-	return attempt
+	return max(impatience, l.s.opt.Patience-2*impatience)
+}
+
+// attempt returns a context for one attempt.
+func (l *writer) attempt() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), min(attempt, time.Until(l.deadline)))
 }
 
 // commit decides and commits units. It retries while the database cannot be reached or other transactions have
 // priority. After another error each unit is committed alone, so that one invalid unit does not fail the others.
 func (l *writer) commit(units []*Unit) *batch {
 	s := l.s
-	patience := time.Now().Add(s.opt.Patience)
-	if l.gaveUp || l.stopping {
-		patience = time.Now().Add(impatience) // the batch before has waited already
-	}
+	l.deadline = time.Now().Add(l.patience())
+	l.since.Store(time.Since(s.opened).Milliseconds())
+	defer l.since.Store(0)
 	if l.gaveUp && l.stopping {
 		return refused(units, im.Unavailable(errors.New("the server is stopping, and its database cannot be reached")))
 	}
@@ -71,7 +78,7 @@ func (l *writer) commit(units []*Unit) *batch {
 		if errors.Is(err, errTopicsCreated) {
 			continue
 		}
-		if errors.Is(err, errClockStepped) && time.Now().Before(patience) {
+		if errors.Is(err, errClockStepped) && time.Until(l.deadline) > tooShort {
 			continue
 		}
 		if errors.Is(err, sqldb.ErrBroken) {
@@ -83,7 +90,7 @@ func (l *writer) commit(units []*Unit) *batch {
 			s.opt.Log.Error("group commit failed", "units", len(units), "error", err)
 			return l.commitEach(units, err)
 		}
-		if time.Now().After(patience) {
+		if time.Until(l.deadline) < tooShort {
 			if l.gaveUp = s.db.Classify(err) == sqldb.Unavailable; l.gaveUp {
 				s.gaveUp.Store(true)
 			}
@@ -129,7 +136,7 @@ func refused(units []*Unit, err error) *batch {
 // try runs units in one transaction. Errors are those of the database.
 func (l *writer) try(units []*Unit) (*batch, error) {
 	// a commit under way finishes also while the server stops
-	ctx, cancel := context.WithTimeout(context.Background(), l.attempt())
+	ctx, cancel := l.attempt()
 	defer cancel()
 	later, large := l.deferred, l.large
 	l.began = time.Now()
@@ -164,12 +171,8 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 
 // resolve reads the outcome of a commit in doubt.
 func (l *writer) resolve(doubt *sqldb.InDoubt) error {
-	patience := time.Now().Add(l.s.opt.Patience)
-	if l.stopping {
-		patience = time.Now().Add(impatience)
-	}
 	for n := 0; ; n++ {
-		ctx, cancel := context.WithTimeout(context.Background(), l.attempt())
+		ctx, cancel := l.attempt()
 		committed, err := l.w.Resolve(ctx)
 		cancel()
 		switch {
@@ -177,7 +180,7 @@ func (l *writer) resolve(doubt *sqldb.InDoubt) error {
 			return nil
 		case err == nil:
 			return doubt.Cause
-		case time.Now().After(patience):
+		case time.Until(l.deadline) < tooShort:
 			return errors.Join(errInDoubt, doubt.Cause, err)
 		}
 		<-time.After(time.Duration(10+rand.IntN(10*(1+min(n, 30)))) * time.Millisecond)

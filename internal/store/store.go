@@ -45,8 +45,8 @@ type Options struct {
 	Queue int
 	// CacheRows limits the rows that the SQLite writer caches across batches. Default: 65,536.
 	CacheRows int
-	// Patience limits the retries of a commit while the database cannot be reached. Then its units are refused.
-	// Default: 15 s.
+	// Patience limits the time until each unit is done while the database cannot be reached, or does not answer. Then
+	// units are refused. Default: 15 s.
 	Patience time.Duration
 	// NoSync skips the fsync of each commit. For measurements only: a crash loses commits. Default: false.
 	NoSync bool
@@ -122,6 +122,8 @@ type Store struct {
 	epoch     string
 	announce  Announcer
 	queues    []chan *Unit // one for each writer
+	opened    time.Time
+	since     []atomic.Int64 // by writer: when its commit under way began, in milliseconds since opened; 0 = there is none
 	gate      sync.RWMutex
 	shut      bool // under gate
 	heads     headCache
@@ -160,7 +162,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := s.startClock(ctx); err != nil { // before the first use of the clock
 		return nil, errors.Join(err, s.db.Close())
 	}
-	s.queues = make([]chan *Unit, s.db.Writers())
+	s.queues, s.since, s.opened = make([]chan *Unit, s.db.Writers()), make([]atomic.Int64, s.db.Writers()), time.Now()
 	for i := range s.queues {
 		s.queues[i] = make(chan *Unit, opt.Queue/len(s.queues))
 	}
@@ -190,6 +192,17 @@ func (s *Store) Shared() bool { return s.db.Shared() }
 
 // Reachable reports whether the last attempt to reach the database succeeded.
 func (s *Store) Reachable() bool { return !s.gaveUp.Load() && !s.unreachable.Load() }
+
+// CommitAge returns the age of the oldest commit under way; 0 when there is none.
+func (s *Store) CommitAge() (age time.Duration) {
+	now := time.Since(s.opened).Milliseconds()
+	for i := range s.since {
+		if since := s.since[i].Load(); since > 0 {
+			age = max(age, time.Duration(now-since)*time.Millisecond)
+		}
+	}
+	return age
+}
 
 // Stats holds counters since the store was opened.
 type Stats struct {
@@ -296,9 +309,9 @@ func (s *Store) Run(ctx context.Context) error {
 		close(shut)
 		return nil
 	})
-	for _, queue := range s.queues {
+	for i, queue := range s.queues {
 		writers.Go(func() error {
-			err := s.write(ctx, fail, shut, queue)
+			err := s.write(ctx, fail, shut, queue, &s.since[i])
 			if err != nil {
 				fail() // the topics of this writer cannot be committed any more
 			}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,7 +26,9 @@ type writer struct {
 	large       []*Unit   // interrupted after a long load; each continues alone, with the rows that it has loaded
 	yielded     bool      // others have had a batch since the last large unit
 	began       time.Time // of the batch under way
-	compared    bool      // the database's clock was compared with the store's for the batch under way
+	deadline    time.Time // of the batch under way, with all its attempts
+	since       *atomic.Int64
+	compared    bool // the database's clock was compared with the store's for the batch under way
 }
 
 // largeAfter is the duration of a batch after which a unit that needs more rows gives way to others. An invitation of
@@ -33,7 +36,8 @@ type writer struct {
 const largeAfter = 20 * time.Millisecond
 
 // write commits the units of a queue until ctx ends, and then the rest of the queue, after shut is closed.
-func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, queue chan *Unit) error {
+func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, queue chan *Unit,
+	since *atomic.Int64) error {
 	w, err := s.db.OpenWriter(context.Background())
 	if err != nil {
 		return err
@@ -46,7 +50,7 @@ func (s *Store) write(ctx context.Context, fail func(), shut <-chan struct{}, qu
 		}
 		return nil
 	})
-	l := &writer{s: s, w: w, queue: queue}
+	l := &writer{s: s, w: w, queue: queue, since: since}
 	for units := l.next(ctx.Done()); units != nil; units = l.next(ctx.Done()) {
 		if done <- l.commit(units); l.broken != nil {
 			fail()
