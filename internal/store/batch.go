@@ -31,8 +31,8 @@ const maxConflicts = 5
 // errInDoubt is the error of a commit with an unknown outcome: it must not be repeated.
 var errInDoubt = errors.New("store: the outcome of a commit is unknown")
 
-// Limits of a batch with all its attempts. Each caller has a response within Options.Patience: a batch leaves the rest to
-// the one that waits behind it, and to one that arrived meanwhile.
+// Limits of a batch with all its attempts. Each caller has a response within Options.Patience: a batch leaves the rest
+// to the one that waits behind it, and to one that arrived meanwhile.
 const (
 	impatience   = 2 * time.Second        // when the batch before timed out
 	lastPatience = 3 * time.Second        // while the server stops

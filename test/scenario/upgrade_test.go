@@ -7,11 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -87,4 +90,39 @@ func TestUpgradeOfSchema8(t *testing.T) {
 	var file protocol.FileResponse
 	s.act("bob", "getFile", map[string]string{"fileID": "f-210d9a05-16b7-47cd-aaf5-34d74597f739"}, &file)
 	s.refuses(20007, "eve", "invite", `{"invitee":"ann"}`)
+}
+
+// TestUpgradeOfSchema12 does so for the schema before large groups were bounded. The ended online-only invitation,
+// which the new index must hold, is removed by retention.
+func TestUpgradeOfSchema12(t *testing.T) {
+	var skew atomic.Int64
+	house := beckontest.StartWith(t, beckon.Config{DataDir: thaw(t, "schema-12.tgz"),
+		Now: func() int64 { return time.Now().UnixMilli() + skew.Load() }})
+	s := &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
+	get := func(id string) *protocol.Error {
+		return s.try("ann", "Bearer "+s.Server.APIKey(), "getInvitation", protocol.GetInvitationRequest{InviteID: id}, nil)
+	}
+	for _, id := range []string{"over", "online-over", "one", "several", "part", "online", "no-timeout"} {
+		if e := get(id); e != nil {
+			t.Errorf("%s: %+v", id, e)
+		}
+	}
+	s.act("cat", "accept", protocol.AnswerRequest{InviteID: "several"}, nil)
+	s.act("", "dismissGroup", protocol.GroupRequest{GroupID: "g"}, nil)
+	s.refuses(20007, "eve", "invite", `{"invitee":"bob"}`)
+	var history protocol.HistoryResponse
+	s.act("bob", "getHistoryMessageList", protocol.HistoryRequest{ConversationID: "c2c_ann", Limit: 100}, &history)
+	if len(history.Messages) < 6 {
+		t.Errorf("the history has %d entries", len(history.Messages))
+	}
+	skew.Store(time.Hour.Milliseconds())
+	if err := s.Server.Trim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e := get("online-over"); e == nil || e.Code != im.CodeOver {
+		t.Errorf("the ended online-only invitation, after retention: %+v", e)
+	}
+	if e := get("online"); e != nil {
+		t.Errorf("the open one: %+v", e)
+	}
 }
