@@ -85,6 +85,9 @@ func (s *Store) OfflineWriter(ctx context.Context) (sqldb.Writer, error) {
 // Damage lists the damage of the database itself.
 func (s *Store) Damage(ctx context.Context) ([]string, error) { return s.db.Damage(ctx) }
 
+// SchemaFault describes how the schema differs from that of this program.
+func (s *Store) SchemaFault(ctx context.Context) error { return s.db.SchemaFault(ctx) }
+
 // MaintainOffline maintains a database on which Run is not running, until ctx ends.
 func (s *Store) MaintainOffline(ctx context.Context) error { return s.db.Run(ctx) }
 

@@ -89,6 +89,8 @@ type backend interface {
 	// Search returns the query of messages with all words and one of the topics as a finder, before a number, with a
 	// limit.
 	Search(words, topics []string) (query, arg string)
+	// SchemaFault describes how the schema differs from that of this program.
+	SchemaFault(ctx context.Context) error
 	// Damage lists the damage of the database itself.
 	Damage(ctx context.Context) ([]string, error)
 	// Run maintains the database until ctx ends.

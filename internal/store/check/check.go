@@ -32,6 +32,10 @@ func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTime)
 	defer cancel()
 	r := &Report{}
+	if err := s.SchemaFault(ctx); err != nil { // the queries below may need what is missing
+		r.Faults = append(r.Faults, err.Error())
+		return r, nil
+	}
 	if err := s.View(ctx, func(at sqldb.Reader) error { return r.inspect(ctx, at) }); err != nil {
 		return nil, err
 	}

@@ -145,23 +145,32 @@ func (d *DB) migrate(ctx context.Context, to int64) error {
 	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithLocker(turns))
 	if err == nil && to != 0 {
 		_, err = p.UpTo(ctx, to)
-	} else if err == nil {
-		err = upToDate(ctx, p)
+		return err
+	}
+	if err == nil {
+		err = d.guard(ctx, p)
+	}
+	if err != nil {
+		return err
+	}
+	migrated, err := upToDate(ctx, p)
+	if err == nil && migrated {
+		err = d.noteVersion(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	return nil
+	return d.SchemaFault(ctx)
 }
 
 // upToDate takes the lock only when there is a migration: a node that died with the lock delays the others for 30 s.
-func upToDate(ctx context.Context, p *goose.Provider) error {
+func upToDate(ctx context.Context, p *goose.Provider) (migrated bool, err error) {
 	have, want, err := p.GetVersions(ctx)
 	if err == nil && have >= want {
-		return nil
+		return false, nil
 	}
 	_, err = p.Up(ctx)
-	return err
+	return true, err
 }
 
 // Writers returns the number of connections that commit concurrently.

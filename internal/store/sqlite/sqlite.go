@@ -90,6 +90,9 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 		err = migrate(ctx, d.write)
 	}
 	if err == nil {
+		err = d.SchemaFault(ctx)
+	}
+	if err == nil {
 		err = d.prepare(ctx, append(opt.Reads, qSearch))
 	}
 	if err != nil {
@@ -183,7 +186,14 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
 	if err == nil {
-		_, err = p.Up(ctx)
+		err = guard(ctx, db, p)
+	}
+	if err != nil {
+		return err
+	}
+	done, err := p.Up(ctx)
+	if err == nil && len(done) > 0 {
+		err = noteVersion(ctx, db)
 	}
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)

@@ -1,0 +1,70 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/beckon-im/beckon/internal/sqldb"
+)
+
+// schema describes the columns and indexes after the last migration. TestSchemaDescriptions writes and compares it.
+//
+//go:embed schema.txt
+var schema string
+
+// oldestProgram is the oldest schema version whose programs may use a database of this version.
+const oldestProgram = 12
+
+// guard refuses databases of versions that this program does not migrate.
+func guard(ctx context.Context, db *sql.DB, p *goose.Provider) error {
+	have, want, err := p.GetVersions(ctx)
+	if err != nil || have <= want {
+		return err
+	}
+	var text string
+	if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'oldest_program'").Scan(&text); err != nil &&
+		!errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	oldest, _ := strconv.ParseInt(text, 10, 64) // an unknown one is 0
+	return sqldb.SchemaVersions{Have: have, Want: want, Oldest: oldest}.Check()
+}
+
+// noteVersion stores which programs may use the database.
+func noteVersion(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('oldest_program', $1) ON CONFLICT (name) DO "+
+		"UPDATE SET value = excluded.value", strconv.Itoa(oldestProgram))
+	return err
+}
+
+// Objects describes the columns and indexes, one in each line.
+func (d *DB) Objects(ctx context.Context) (lines []string, err error) {
+	err = d.run(ctx, nil, `SELECT m.name || '.' || c.name || ' ' || c.type ||
+		CASE c.pk WHEN 0 THEN '' ELSE ' key ' || c.pk END
+		FROM sqlite_master m JOIN pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'goose_%' AND m.name NOT LIKE 'phrase%'
+		UNION ALL SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
+		ORDER BY 1`,
+		func(row sqldb.Row) error {
+			var line string
+			err := row.Scan(&line)
+			lines = append(lines, strings.Join(strings.Fields(line), " "))
+			return err
+		}, nil)
+	return lines, err
+}
+
+// SchemaFault describes how the schema differs from that of this program.
+func (d *DB) SchemaFault(ctx context.Context) error {
+	have, err := d.Objects(ctx)
+	if err != nil {
+		return err
+	}
+	return sqldb.SchemaFault(sqldb.MissingObjects(schema, have))
+}
