@@ -160,6 +160,26 @@ const (
 	MaxMuteSeconds    = 365 * 24 * 3600
 )
 
+// Limits of the open invitations to more than 100 members in a group: of one inviter, and of all. Administrators and
+// concurrent calls may exceed the second one.
+const maxLargeOwn, maxLarge = 10, 200
+
+// TooManyLarge refuses another large invitation of a member in a group with that many open ones.
+func (m *Member) TooManyLarge(own, all int) error {
+	message := ""
+	switch {
+	case own >= maxLargeOwn:
+		message = fmt.Sprintf("%d of your invitations to more than 100 members are open in this group; the limit is %d: "+
+			"cancel some, or wait until some end", own, maxLargeOwn)
+	case all >= maxLarge && (m == nil || m.Role < RoleAdmin):
+		message = fmt.Sprintf("%d invitations to more than 100 members are open in this group; the limit is %d", all,
+			maxLarge)
+	default:
+		return nil
+	}
+	return &Error{Code: CodeTooOften, Message: message, RetryAfter: 5000}
+}
+
 // MaxLeavingInvitees limits the open invitations that members who leave a group in one call may have in it, together.
 const MaxLeavingInvitees = 2000
 

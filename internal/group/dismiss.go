@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,18 +18,22 @@ import (
 // dismissed groups with members until its invitations have been cancelled and its members have left, in transactions
 // of a bounded size.
 const (
-	dismissAtOnce  = 500              // members of a small group
-	dismissPage    = 200              // members, or invitations, in a transaction
-	dismissEvery   = 5 * time.Second  // interval of the search for what another node, or a crash, left undone
-	dismissGroups  = 8                // groups in progress
-	dismissTime    = 30 * time.Second // for the cancellation of a group's invitations, until the next search
+	dismissAtOnce  = 500             // members of a small group
+	dismissPage    = 200             // members, or invitations, in a transaction
+	dismissEvery   = 5 * time.Second // interval of the search for what another node, or a crash, left undone
+	dismissGroups  = 8               // groups in progress
+	dismissTime    = 5 * time.Second // for the cancellation of a group's invitations, until the next search
 	dismissPollMin = 20 * time.Millisecond
 )
 
 // DismissGroup ends a group and its open invitations.
 func (g *Groups) DismissGroup(ctx context.Context, by rpc.Caller,
 	req protocol.GroupRequest) (rpc.Txn[protocol.GroupResponse], error) {
-	open, err := g.store.OpenInGroup(ctx, req.GroupID, "", dismissPage)
+	var open []string
+	known, err := g.isMember(ctx, by, req.GroupID)
+	if err == nil && known { // the transaction refuses others
+		open, err = g.store.OpenInGroup(ctx, req.GroupID, "", dismissPage)
+	}
 	if err != nil {
 		return rpc.Txn[protocol.GroupResponse]{}, im.Internal(err)
 	}
@@ -62,6 +67,15 @@ func (g *Groups) DismissGroup(ctx context.Context, by rpc.Caller,
 		return res, err
 	}
 	return t, nil
+}
+
+// isMember reports whether the caller is a member, or an app server for itself.
+func (g *Groups) isMember(ctx context.Context, by rpc.Caller, id string) (bool, error) {
+	if by.UserID == "" {
+		return true, nil
+	}
+	me, err := g.store.Member(ctx, id, by.UserID)
+	return me.Present(), err
 }
 
 // dismiss cancels the invitations of a group and removes its members, unless the invitations are too many.
@@ -117,7 +131,7 @@ func (g *Groups) completeDismissals(ctx context.Context) error {
 	for after := ""; ; {
 		ids, err := g.store.GroupsEnding(ctx, after, dismissPage)
 		if err != nil {
-			return err
+			return errors.Join(err, work.Wait())
 		}
 		for _, id := range ids {
 			after = id

@@ -89,6 +89,11 @@ type notice struct {
 }
 
 // ttl returns how long a provider keeps the push for an unreachable device, in whole seconds.
+// shift moves the times of a notice.
+func (n *notice) shift(d time.Duration) {
+	n.until, n.answerable = n.until.Add(d), n.answerable.Add(d)
+}
+
 func (n *notice) ttl(now time.Time) int { return max(1, int(n.until.Sub(now)/time.Second)) }
 
 // sender sends pushes to a provider.

@@ -48,6 +48,9 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 		}
 	}
 	n, except, err := p.compose(ctx, &order)
+	if n != nil { // providers and tokens go by the wall clock, from which the store's time may differ
+		n.shift(time.Since(time.UnixMilli(p.store.Now())))
+	}
 	switch {
 	case errors.Is(err, errOnline):
 		return relay.Outcome{Err: err, Later: true, After: onlineWait}

@@ -8,14 +8,14 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// boundedList is the longest inviteeList in a group to which OpenPerInvitee applies. A group has at most maxLarge open
-// invitations of more; concurrent calls may exceed this.
-const boundedList, maxLarge = 100, 50
+// boundedList is the longest inviteeList in a group to which OpenPerInvitee applies; TooManyLarge limits larger ones.
+const boundedList = 100
 
 // retryFull is the retryAfter of a call over a limit of open invitations, in milliseconds.
 const retryFull = 5000
@@ -164,20 +164,20 @@ func appendRefusals(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee) err
 }
 
 // largeIn counts the large open invitations of a group, for an invitation to many of its members.
-func (e *Service) largeIn(ctx context.Context, group string, everyone bool, invitees []string) (int, error) {
+func (e *Service) largeIn(ctx context.Context, group, inviter string, everyone bool,
+	invitees []string) (n store.Large, err error) {
 	if group == "" || !everyone && len(invitees) <= boundedList {
-		return 0, nil
+		return n, nil
 	}
-	n, err := e.store.LargeInGroup(ctx, group)
-	if err != nil {
-		return 0, im.Internal(err)
+	if n, err = e.store.LargeInGroup(ctx, group, inviter); err != nil {
+		return n, im.Internal(err)
 	}
 	return n, nil
 }
 
 // bounds refuses an invitation above a limit of open invitations: of the inviter, for an invitee, between the two, or
 // large ones in the group.
-func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string, large int) error {
+func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string, large store.Large) error {
 	n := len(tx.OpenBy(inviter))
 	if most := e.opt.OpenPerInviter; most > 0 && n >= most {
 		return tooMany("", fmt.Sprintf("you have %d open invitations; the limit is %d: cancel some, or wait until some end",
@@ -185,11 +185,7 @@ func (e *Service) bounds(tx *txn.Tx, inviter, group string, invitees []string, l
 			most))
 	}
 	if group != "" && len(invitees) > boundedList {
-		if large >= maxLarge {
-			return tooMany("", fmt.Sprintf("%d invitations to more than %d members are open in this group; the limit is %d",
-				large, boundedList, maxLarge))
-		}
-		return nil
+		return tx.Member(group, inviter).TooManyLarge(large.Own, large.All)
 	}
 	for _, u := range invitees {
 		open := tx.OpenFor(u)

@@ -7,6 +7,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/signaling/snapshot"
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -176,7 +177,7 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 	}
 	e.boundReads(&reads, by.UserID, r.groupID, req.InviteeList)
 	devices := e.count(req.InviteeList)
-	large, err := e.largeIn(ctx, r.groupID, false, req.InviteeList)
+	large, err := e.largeIn(ctx, r.groupID, r.inviter, false, req.InviteeList)
 	if err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
@@ -192,7 +193,7 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 }
 
 func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest,
-	devices map[string]int, large int) (protocol.ActionResponse, invite.Invitation, error) {
+	devices map[string]int, large store.Large) (protocol.ActionResponse, invite.Invitation, error) {
 	if err := maySpeak(tx, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -30,7 +31,7 @@ type opening struct {
 	actor        invite.Actor
 	large        bool
 	devices      map[string]int // connected devices of the invitees when the call arrived
-	largeInGroup int            // open invitations of many members in the group when the call arrived
+	largeInGroup store.Large    // open invitations of many members in the group when the call arrived
 	skip         bool           // leave out invalid invitees instead of refusing
 	skipped      []protocol.Skipped
 }
@@ -109,7 +110,7 @@ func (e *Service) open(ctx context.Context, by rpc.Caller, opt protocol.InviteOp
 		return rpc.Txn[protocol.InviteResponse]{}, im.Internal(err)
 	}
 	o.devices = devices
-	if o.largeInGroup, err = e.largeIn(ctx, t.GroupID, t.Everyone, invitees); err != nil {
+	if o.largeInGroup, err = e.largeIn(ctx, t.GroupID, by.UserID, t.Everyone, invitees); err != nil {
 		return rpc.Txn[protocol.InviteResponse]{}, err
 	}
 	reads := o.reads()

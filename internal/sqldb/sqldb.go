@@ -30,6 +30,7 @@ type Reading struct {
 	Now        int64  // the time, with the correction
 	Raw        int64  // the database's own clock
 	Correction string // as stored; empty = there is none
+	Noted      int64  // the database's own clock when a node last noted the time; 0 = never
 }
 
 // Phrase holds the words of a message for the search index; without Words it removes them.

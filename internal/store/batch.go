@@ -55,13 +55,34 @@ func (l *writer) attempt() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), min(attempt, time.Until(l.deadline)))
 }
 
-// commit decides and commits units. It retries while the database cannot be reached or other transactions have
-// priority. After another error each unit is committed alone, so that one invalid unit does not fail the others.
+// commit decides and commits units. Behind a batch that timed out, it refuses those that have waited for the patience
+// already.
 func (l *writer) commit(units []*Unit) *batch {
-	s := l.s
 	l.deadline = time.Now().Add(l.patience())
-	l.since.Store(time.Since(s.opened).Milliseconds())
+	l.since.Store(time.Since(l.s.opened).Milliseconds())
 	defer l.since.Store(0)
+	if !l.gaveUp {
+		return l.retry(units)
+	}
+	var old, fresh []*Unit
+	for _, u := range units {
+		if time.Since(u.queued) > l.s.opt.Patience-impatience {
+			old = append(old, u)
+		} else {
+			fresh = append(fresh, u)
+		}
+	}
+	b := refused(old, im.Unavailable(errors.New("the database did not answer the calls before this one")))
+	if len(fresh) > 0 {
+		b.add(l.retry(fresh))
+	}
+	return b
+}
+
+// retry retries while the database cannot be reached or other transactions have priority. After another error each unit
+// is committed alone, so that one invalid unit does not fail the others.
+func (l *writer) retry(units []*Unit) *batch {
+	s := l.s
 	if l.gaveUp && l.stopping {
 		return refused(units, im.Unavailable(errors.New("the server is stopping, and its database cannot be reached")))
 	}
@@ -79,7 +100,7 @@ func (l *writer) commit(units []*Unit) *batch {
 			continue
 		}
 		if errors.Is(err, errClockStepped) && time.Until(l.deadline) > tooShort {
-			continue
+			continue // the clocks were compared
 		}
 		if errors.Is(err, sqldb.ErrBroken) {
 			l.broken = err
@@ -88,6 +109,10 @@ func (l *writer) commit(units []*Unit) *batch {
 		if t := s.db.Classify(err); t == sqldb.Permanent || t == sqldb.Conflict && n >= maxConflicts ||
 			errors.Is(err, errInDoubt) {
 			s.opt.Log.Error("group commit failed", "units", len(units), "error", err)
+			if errors.Is(err, errInDoubt) {
+				l.gaveUp = true
+				s.gaveUp.Store(true)
+			}
 			return l.commitEach(units, err)
 		}
 		if time.Until(l.deadline) < tooShort {
@@ -116,13 +141,21 @@ func (l *writer) commitEach(units []*Unit, err error) *batch {
 	}
 	all := &batch{}
 	for _, u := range units {
-		one := l.commit([]*Unit{u})
-		all.units = append(all.units, one.units...)
-		all.errs = append(all.errs, one.errs...)
-		all.records = append(all.records, one.records...)
-		all.unread = append(all.unread, one.unread...)
+		if time.Until(l.deadline) < tooShort {
+			all.add(refused([]*Unit{u}, im.Unavailable(err)))
+			continue
+		}
+		all.add(l.retry([]*Unit{u}))
 	}
 	return all
+}
+
+// add adds the outcome of other units.
+func (b *batch) add(more *batch) {
+	b.units = append(b.units, more.units...)
+	b.errs = append(b.errs, more.errs...)
+	b.records = append(b.records, more.records...)
+	b.unread = append(b.unread, more.unread...)
 }
 
 func refused(units []*Unit, err error) *batch {
@@ -139,11 +172,13 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 	ctx, cancel := l.attempt()
 	defer cancel()
 	later, large := l.deferred, l.large
-	l.began = time.Now()
 	l.uncommitted = batchMark{}
 	b, err := l.transact(ctx, units)
 	if errors.Is(err, errClockStepped) {
-		l.compared = l.s.ping(ctx) == nil
+		if failed := l.s.ping(ctx); failed != nil {
+			err = failed // retried like a database that cannot be reached
+		}
+		l.compared = true
 	}
 	var doubt *sqldb.InDoubt
 	if errors.As(err, &doubt) {
@@ -206,11 +241,12 @@ func (l *writer) transact(ctx context.Context, units []*Unit) (b *batch, err err
 	if err != nil {
 		return nil, err
 	}
+	before := l.s.clock.Read()
 	l.cached = nil // until the commit
 	if err := tx.Load(ctx, sess, needs); err != nil {
 		return nil, err
 	}
-	if !l.compared && l.s.jumped(tx.EngineNow) {
+	if !l.compared && l.s.jumped(before, tx.EngineNow) {
 		return nil, errClockStepped
 	}
 	if sess.LockNeedsRow && tx.Unlocked() {
@@ -308,6 +344,7 @@ var errDeferred = errors.New("store: the unit is deferred to a later batch")
 // decide runs one unit, and loads more rows when it needs them. It returns the unit's refusal, and the database's
 // error.
 func (l *writer) decide(ctx context.Context, sess *sqldb.Session, tx *txn.Tx, u *Unit) (refusal, failure error) {
+	begin := time.Now()
 	for range maxMore {
 		err := l.decideRecovered(tx, u)
 		var more *txn.NeedReads
@@ -331,7 +368,7 @@ func (l *writer) decide(ctx context.Context, sess *sqldb.Session, tx *txn.Tx, u 
 		if err := tx.Load(ctx, sess, []txn.ReadSet{more.Reads}); err != nil {
 			return nil, err
 		}
-		if sess.SingleWriter && !l.stopping && time.Since(l.began) > largeAfter && u.tries < maxMore {
+		if sess.SingleWriter && !l.stopping && time.Since(begin) > largeAfter && u.tries < maxMore {
 			u.tries++
 			u.Reads.Add(more.Reads) // the next batch has them cached, or loads them
 			l.large = append(l.large, u)

@@ -258,26 +258,25 @@ func (s *Store) OpenInGroup(ctx context.Context, group, after string, limit int)
 	return sqldb.All(ctx, s.db, sqldb.Text, queries.Text("OpenInGroup"), group, after, limit)
 }
 
-// OpenOfMembers counts the open invitations of a group to some users, up to a limit.
-func (s *Store) OpenOfMembers(ctx context.Context, group string, users []string, limit int) (int, error) {
+// OpenOfMembers counts the open invitations to some users, up to a limit, and those of them in a group.
+func (s *Store) OpenOfMembers(ctx context.Context, group string, users []string, limit int) (all, in int, err error) {
 	args := []any{group, limit}
 	for _, u := range users {
 		args = append(args, u)
 	}
-	n, err := sqldb.One(ctx, s.db, sqldb.Int, queries.Numbered("OpenOfMembers", 3, len(users)), args...)
-	if err != nil {
-		return 0, err
-	}
-	return *n, nil
+	err = s.db.Read(ctx, queries.Numbered("OpenOfMembers", 3, len(users)),
+		func(row sqldb.Row) error { return row.Scan(&all, &in) }, args...)
+	return all, in, err
 }
 
-// LargeInGroup counts the invitations of a group that are open for more than 100 users.
-func (s *Store) LargeInGroup(ctx context.Context, group string) (int, error) {
-	n, err := sqldb.One(ctx, s.db, sqldb.Int, queries.Text("LargeInGroup"), group)
-	if err != nil {
-		return 0, err
-	}
-	return *n, nil
+// Large counts the invitations of a group that are open for more than 100 users.
+type Large struct{ All, Own int } // Own: of one inviter
+
+// LargeInGroup counts the large open invitations of a group, and those of one inviter.
+func (s *Store) LargeInGroup(ctx context.Context, group, inviter string) (n Large, err error) {
+	scan := func(row sqldb.Row) error { return row.Scan(&n.All, &n.Own) }
+	err = s.db.Read(ctx, queries.Text("LargeInGroup"), scan, group, inviter)
+	return n, err
 }
 
 // Member reads one member; nil when the user never was one.

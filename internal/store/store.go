@@ -109,7 +109,8 @@ type Unit struct {
 	Done func(error)
 
 	maintain func(context.Context, *sqldb.Session, int64) error // maintenance in the same transaction
-	tries    int                                                // deferrals for topics that it did not declare
+	tries    int                                                // deferrals
+	queued   time.Time
 }
 
 // Announcer receives committed records after all units of their batch were Done. Batches of different writers may
@@ -264,6 +265,7 @@ func (s *Store) Submit(u *Unit) error {
 	if s.shut {
 		return ErrClosed
 	}
+	u.queued = time.Now()
 	s.queues[s.shard(u)] <- u
 	return nil
 }

@@ -10,20 +10,21 @@ import (
 )
 
 // sharedClock is the clock of a database that nodes share. Its own clock decides, with a correction that any node
-// stores when that clock is set, so that no node ever sees a step.
+// stores when that clock is set.
 type sharedClock interface {
 	// Ping reads the clock of a database that takes writes.
 	Ping(ctx context.Context) (sqldb.Reading, error)
 	// SetClock stores a correction by which the time of a reading becomes now, unless another node has stored one since.
 	SetClock(ctx context.Context, r sqldb.Reading, now int64) error
-	// NoteTime stores the time if it is the latest, and returns the latest stored one.
+	// NoteTime stores the time with the database's clock, if it is the latest and agrees with that clock, and returns the
+	// latest stored one.
 	NoteTime(ctx context.Context, now int64) (latest int64, err error)
 }
 
 const (
-	maxJump   = 1000            // milliseconds between two readings beyond the time in between; more is a step
-	noteEvery = 5 * time.Second // interval at which the time is stored, for the next start
-	readings  = 3               // the quickest one decides whether there was a step
+	maxJump   = 1000        // milliseconds between two readings beyond the time in between; more is a step
+	noteEvery = time.Second // interval at which the time is stored, for other nodes and the next start
+	readings  = 3           // the quickest one decides whether there was a step
 )
 
 // errClockStepped means that the database's clock was set. The batch is retried after the correction.
@@ -93,7 +94,11 @@ func (s *Store) ping(ctx context.Context) error {
 			break
 		}
 	}
-	if d := best.Now - expected; s.isStep(d, trip) {
+	d := best.Now - expected
+	if s.isStep(d, trip) && d > 0 && best.Noted > 0 && best.Raw-best.Noted < d-maxJump {
+		// another node has noted the time since, so that the database's clock ran on
+		s.opt.Log.Warn("this machine was paused; following the database", "for", millis(d))
+	} else if s.isStep(d, trip) {
 		if err := s.far.SetClock(ctx, best, expected); err != nil {
 			return err
 		}
@@ -110,8 +115,10 @@ func (s *Store) isStep(diff, trip int64) bool {
 	return s.opt.Now == nil && (diff > maxJump+trip || diff < -maxJump-trip)
 }
 
-// jumped reports whether a reading of the database's clock in a transaction may follow a step.
-func (s *Store) jumped(now int64) bool { return now != 0 && s.isStep(now-s.clock.Read(), 0) }
+// jumped reports whether a reading of the database's clock, after a reading of this one, may follow a step.
+func (s *Store) jumped(before, now int64) bool {
+	return now != 0 && s.opt.Now == nil && (now < before-maxJump || now > s.clock.Read()+maxJump)
+}
 
 // noteTime stores the time of a shared database at intervals.
 func (s *Store) noteTime(ctx context.Context) {

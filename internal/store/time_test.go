@@ -166,6 +166,20 @@ func TestDatabaseClockSteps(t *testing.T) {
 	}
 }
 
+// TestPausedNode: a node whose machine was paused, so that its monotonic clock stood still, follows the database, and
+// does not set the time of the others back.
+func TestPausedNode(t *testing.T) {
+	stores, _, _ := onSteppedPostgres(t, 2)
+	c := begin(t, stores[1])
+	<-time.After(1500 * time.Millisecond) // both have noted the time
+	store.Pause(stores[0], 6*time.Second)
+	c.steady(t, stores[1:], 3*time.Second)
+	c.check(t, decided(t, stores[0]))
+	if n := stores[0].ClockSteps() + stores[1].ClockSteps(); n != 0 {
+		t.Errorf("%d steps were counted", n)
+	}
+}
+
 // TestDatabaseClockBehindAtStart: a node that starts on a database whose clock is behind continues with the latest
 // time.
 func TestDatabaseClockBehindAtStart(t *testing.T) {

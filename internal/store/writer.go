@@ -25,14 +25,13 @@ type writer struct {
 	deferred    []*Unit   // for topics that they did not declare; first in the next batch
 	large       []*Unit   // interrupted after a long load; each continues alone, with the rows that it has loaded
 	yielded     bool      // others have had a batch since the last large unit
-	began       time.Time // of the batch under way
 	deadline    time.Time // of the batch under way, with all its attempts
 	since       *atomic.Int64
 	compared    bool // the database's clock was compared with the store's for the batch under way
 }
 
-// largeAfter is the duration of a batch after which a unit that needs more rows gives way to others. An invitation of
-// ten thousand members takes three batches of about 40 ms.
+// largeAfter is the time that a unit takes by itself before it gives way to others when it needs more rows. An
+// invitation of ten thousand members takes three batches of about 40 ms.
 const largeAfter = 20 * time.Millisecond
 
 // write commits the units of a queue until ctx ends, and then the rest of the queue, after shut is closed.

@@ -69,6 +69,7 @@ type (
 	tombstoneKey   InviteeKey
 	groupKey       string
 	rosterKey      string
+	listedKey      MemberKey
 	openInKey      string
 	openOfKey      MemberKey
 	openByKey      string

@@ -378,8 +378,11 @@ func (tx *Tx) PutGroup(g im.Group) { tx.stage(func() { tx.groups.put(g.ID, g) })
 func (tx *Tx) PutMember(m im.Member) {
 	tx.stage(func() {
 		k := MemberKey{m.GroupID, m.UserID}
-		if old := tx.members.rows[k]; old == nil || old.Gone { // Roster leaves out duplicates
-			tx.roster[m.GroupID] = append(tx.roster[m.GroupID], k)
+		if old := tx.members.rows[k]; old == nil || old.Gone {
+			if _, ok := tx.loaded[listedKey(k)]; !ok { // at most twice; see Roster
+				tx.loaded[listedKey(k)] = struct{}{}
+				tx.roster[m.GroupID] = append(tx.roster[m.GroupID], k)
+			}
 		}
 		if m.Role >= im.RoleAdmin && !slices.Contains(tx.admins[m.GroupID], k) {
 			tx.admins[m.GroupID] = append(tx.admins[m.GroupID], k)

@@ -40,6 +40,7 @@ type Clock struct {
 	boot   time.Duration // since the machine started, with the time in which it slept
 	line   atomic.Pointer[line]
 	steps  atomic.Int64
+	paused atomic.Int64 // see Pause
 	behind atomic.Int64 // the wall clock minus this clock
 	offset atomic.Int64
 	floor  atomic.Int64 // the latest reading of the database's clock
@@ -83,7 +84,7 @@ func (c *Clock) local() int64 {
 	case c.source.Now != nil:
 		return c.source.Now()
 	case c.shared:
-		return c.began.UnixMilli() + (sinceBoot() - c.boot).Milliseconds()
+		return c.began.UnixMilli() + (sinceBoot() - c.boot - time.Duration(c.paused.Load())).Milliseconds()
 	}
 	at := time.Since(c.began)
 	l := c.line.Load()
@@ -118,6 +119,9 @@ func (c *Clock) sample(l *line, at time.Duration) int64 {
 	}
 	return int64(next.time)
 }
+
+// Pause sets the monotonic time of a clock with a shared database back, for tests: the machine was paused.
+func (c *Clock) Pause(d time.Duration) { c.paused.Add(int64(d)) }
 
 // Steps counts the steps of the clock that decides.
 func (c *Clock) Steps() int64 { return c.steps.Load() }

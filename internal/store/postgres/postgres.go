@@ -225,7 +225,8 @@ func (d *DB) Ping(ctx context.Context) (r sqldb.Reading, err error) {
 	err = d.onPing(ctx, func(c *pgx.Conn) error {
 		var only string
 		err := c.QueryRow(ctx, "SELECT "+clock+", "+rawClock+", coalesce((SELECT value FROM meta WHERE name = 'clock'), "+
-			"''), current_setting('transaction_read_only')").Scan(&r.Now, &r.Raw, &r.Correction, &only)
+			"''), coalesce((SELECT split_part(value, ' ', 2)::bigint FROM meta WHERE name = 'time'), 0), "+
+			"current_setting('transaction_read_only')").Scan(&r.Now, &r.Raw, &r.Correction, &r.Noted, &only)
 		if err == nil && only == "on" {
 			err = errors.New("PostgreSQL is a standby and refuses writes")
 			d.pool.Reset() // its other connections are to the same server
@@ -245,11 +246,18 @@ func (d *DB) SetClock(ctx context.Context, r sqldb.Reading, now int64) error {
 	})
 }
 
-// NoteTime stores the time if it is the latest, and returns the latest stored one.
+// NoteTime stores the time with the database's clock, if it is the latest and agrees with that clock, and returns the
+// latest stored one. A crash may lose the last ones.
 func (d *DB) NoteTime(ctx context.Context, now int64) (latest int64, err error) {
 	err = d.onPing(ctx, func(c *pgx.Conn) error {
-		return c.QueryRow(ctx, "INSERT INTO meta (name, value) VALUES ('time', $1::bigint::text) ON CONFLICT (name) DO "+
-			"UPDATE SET value = greatest(meta.value::bigint, $1::bigint)::text RETURNING value::bigint", now).Scan(&latest)
+		_, err := c.Exec(ctx, "INSERT INTO meta (name, value) SELECT 'time', $1::bigint || ' ' || "+rawClock+" WHERE "+
+			"abs("+clock+" - $1::bigint) < 1000 ON CONFLICT (name) DO UPDATE SET value = excluded.value "+
+			"WHERE split_part(meta.value, ' ', 1)::bigint < $1::bigint", now)
+		if err != nil {
+			return err
+		}
+		return c.QueryRow(ctx, "SELECT coalesce((SELECT split_part(value, ' ', 1)::bigint FROM meta WHERE name = 'time'), "+
+			"0)").Scan(&latest)
 	})
 	return latest, err
 }

@@ -36,7 +36,7 @@ LIMIT $4;
 SELECT {grp g}
 FROM member m
 JOIN grp g ON g.id = m.group_id
-WHERE m.user_id = $1 AND m.group_id > $2 AND m.gone = 0
+WHERE m.user_id = $1 AND m.group_id > $2 AND m.gone = 0 AND g.dismissed = 0
 ORDER BY m.group_id
 LIMIT $3;
 
@@ -45,7 +45,7 @@ LIMIT $3;
 SELECT {grp g}
 FROM grp g
 JOIN member m ON m.group_id = g.id
-WHERE m.user_id = $1 AND m.gone = 0 AND g.id > $3
+WHERE m.user_id = $1 AND m.gone = 0 AND g.dismissed = 0 AND g.id > $3
 AND (lower(g.name) LIKE $2 ESCAPE '!' OR g.name LIKE $5 ESCAPE '!' OR lower(g.id) LIKE $2 ESCAPE '!')
 ORDER BY g.id
 LIMIT $4;

@@ -31,17 +31,14 @@ LIMIT $3;
 
 -- name: OpenOfMembers
 -- Index: invitee_user_open.
-SELECT count(*)
-FROM (
-    SELECT 1
-    FROM invitee w
-    JOIN invitation v ON v.id = w.invite_id
-    WHERE w.state = 0 AND v.group_id = $1 AND w.user_id IN (?*)
-    LIMIT $2) few;
+SELECT count(*), coalesce(sum(CASE WHEN v.group_id = $1 THEN 1 ELSE 0 END), 0)
+FROM (SELECT w.invite_id FROM invitee w WHERE w.state = 0 AND w.user_id IN (?*) LIMIT $2) few
+JOIN invitation v ON v.id = few.invite_id;
 
 -- name: LargeInGroup
--- Invitations of a group that are open for more than 100. Index: invitation_group_large.
-SELECT count(*)
+-- Invitations of a group that are open for more than 100, and those of them of one inviter.
+-- Index: invitation_group_large.
+SELECT count(*), coalesce(sum(CASE WHEN inviter = $2 THEN 1 ELSE 0 END), 0)
 FROM invitation
 WHERE group_id = $1 AND group_id <> '' AND open > 100;
 
