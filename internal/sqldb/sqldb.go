@@ -7,6 +7,7 @@ package sqldb
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Dialect holds the differences between the engines' SQL.
@@ -32,6 +33,9 @@ type Reading struct {
 	Correction string // as stored; empty = there is none
 	Noted      int64  // the database's own clock when a node last noted the time; 0 = never
 }
+
+// CorrectionTo returns the correction by which the time of the reading becomes now.
+func (r Reading) CorrectionTo(now int64) string { return fmt.Sprintf("%d %d", now-r.Raw, r.Raw) }
 
 // Phrase holds the words of a message for the search index; without Words it removes them.
 type Phrase struct {

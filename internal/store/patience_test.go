@@ -71,7 +71,10 @@ func TestPatience(t *testing.T) {
 		<-time.After(time.Second)
 		oldest = max(oldest, s.CommitAge())
 	}
-	for range crowd + seconds {
+	for n := range crowd + seconds {
+		if n > 0 && s.Reachable() {
+			t.Fatal("while commits hang, the store calls itself reachable")
+		}
 		if a := <-answers; a.err == nil || im.CodeOf(a.err) != im.CodeInternal || a.took > patience+time.Second {
 			t.Errorf("a call was answered after %v with %v", a.took, a.err)
 		}
@@ -80,12 +83,13 @@ func TestPatience(t *testing.T) {
 		t.Errorf("the oldest commit under way took %v", oldest)
 	}
 	standby("")
-	for limit := time.Now().Add(20 * time.Second); ; {
-		submit()
-		if a := <-answers; a.err == nil {
-			break
-		} else if time.Now().After(limit) {
-			t.Fatalf("with its standby back: %v", a.err)
+	for limit := time.Now().Add(20 * time.Second); !s.Reachable(); <-time.After(50 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("with its standby back, the store is not reachable")
 		}
+	}
+	submit()
+	if a := <-answers; a.err != nil {
+		t.Errorf("with its standby back: %v", a.err)
 	}
 }

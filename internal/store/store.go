@@ -135,7 +135,7 @@ type Store struct {
 	clock       clock.Clock
 	far         sharedClock // nil on SQLite
 	clockMu     sync.Mutex  // one correction at a time
-	noted       time.Time   // when the time was stored; owned by watch
+	mine        correction  // under clockMu
 	gaveUp      atomic.Bool // the last commit timed out because the database could not be reached
 	unreachable atomic.Bool // the last pings failed
 	batches     atomic.Int64
@@ -235,7 +235,7 @@ func (s *Store) watch(ctx context.Context) error {
 	}
 	t := time.NewTicker(pingEvery)
 	defer t.Stop()
-	for missed := 0; ; {
+	for missed, refused := 0, 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -249,9 +249,15 @@ func (s *Store) watch(ctx context.Context) error {
 			continue
 		}
 		missed = 0
-		s.noteTime(ctx)
-		if s.gaveUp.Swap(false) || s.unreachable.Swap(false) {
-			s.unreachable.Store(false)
+		if err := s.noteTime(ctx); err != nil {
+			if refused++; refused == pingsMissed && ctx.Err() == nil {
+				s.gaveUp.Store(true)
+				s.opt.Log.Warn("database takes no commits", "error", err)
+			}
+			continue
+		}
+		refused = 0
+		if gaveUp, unreachable := s.gaveUp.Swap(false), s.unreachable.Swap(false); gaveUp || unreachable {
 			s.opt.Log.Info("database reachable again")
 		}
 	}

@@ -22,9 +22,8 @@ type sharedClock interface {
 }
 
 const (
-	maxJump   = 1000        // milliseconds between two readings beyond the time in between; more is a step
-	noteEvery = time.Second // interval at which the time is stored, for other nodes and the next start
-	readings  = 3           // the quickest one decides whether there was a step
+	maxJump  = 1000 // milliseconds between two readings beyond the time in between; more is a step
+	readings = 3    // the quickest one decides whether there was a step
 )
 
 // errClockStepped means that the database's clock was set. The batch is retried after the correction.
@@ -95,13 +94,18 @@ func (s *Store) ping(ctx context.Context) error {
 		}
 	}
 	d := best.Now - expected
-	if s.isStep(d, trip) && d > 0 && best.Noted > 0 && best.Raw-best.Noted < d-maxJump {
+	switch {
+	case !s.isStep(d, trip):
+	case d > 0 && best.Noted > 0 && best.Raw-best.Noted < d-maxJump:
 		// another node has noted the time since, so that the database's clock ran on
 		s.opt.Log.Warn("this machine was paused; following the database", "for", millis(d))
-	} else if s.isStep(d, trip) {
+	case s.mine.undone(best, d):
+		s.opt.Log.Warn("other nodes disagree; following the database", "by", millis(d))
+	default:
 		if err := s.far.SetClock(ctx, best, expected); err != nil {
 			return err
 		}
+		s.mine = correction{at: time.Now(), by: d, text: best.CorrectionTo(expected)}
 		s.clock.Stepped()
 		s.logStep("the database", d)
 		return nil // the next reading has the correction
@@ -109,6 +113,18 @@ func (s *Store) ping(ctx context.Context) error {
 	s.clock.Sync(best.Now)
 	s.clock.SetBehind(best.Raw - best.Now)
 	return nil
+}
+
+// correction is the last one that this node stored.
+type correction struct {
+	at   time.Time
+	by   int64  // the step in milliseconds
+	text string // as stored
+}
+
+// undone reports whether other nodes have undone a correction: the same step is there again, with a later correction.
+func (c correction) undone(r sqldb.Reading, d int64) bool {
+	return time.Since(c.at) < 10*time.Second && d-c.by < 2*maxJump && c.by-d < 2*maxJump && r.Correction != c.text
 }
 
 func (s *Store) isStep(diff, trip int64) bool {
@@ -120,15 +136,12 @@ func (s *Store) jumped(before, now int64) bool {
 	return now != 0 && s.opt.Now == nil && (now < before-maxJump || now > s.clock.Read()+maxJump)
 }
 
-// noteTime stores the time of a shared database at intervals.
-func (s *Store) noteTime(ctx context.Context) {
-	if time.Since(s.noted) < noteEvery {
-		return
-	}
-	s.noted = time.Now()
-	if _, err := s.far.NoteTime(ctx, s.Now()); err != nil && ctx.Err() == nil {
-		s.opt.Log.Warn("storing the time failed", "retry_in", noteEvery, "error", err)
-	}
+// noteTime stores the time of a shared database, and reports whether the database takes commits.
+func (s *Store) noteTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	_, err := s.far.NoteTime(ctx, s.Now())
+	return err
 }
 
 // Now returns the time of the store's clock in milliseconds. It never decreases, and never jumps.

@@ -184,7 +184,7 @@ func TestPausedNode(t *testing.T) {
 // time.
 func TestDatabaseClockBehindAtStart(t *testing.T) {
 	stores, set, open := onSteppedPostgres(t, 1)
-	<-time.After(7 * time.Second) // the time is stored every 5 s
+	<-time.After(3 * time.Second) // the time is stored every second
 	last := decided(t, stores[0])
 	set(-10 * time.Minute)
 	if now := decided(t, open()); now < last-10_000 {

@@ -121,7 +121,10 @@ func (c *Clock) sample(l *line, at time.Duration) int64 {
 }
 
 // Pause sets the monotonic time of a clock with a shared database back, for tests: the machine was paused.
-func (c *Clock) Pause(d time.Duration) { c.paused.Add(int64(d)) }
+func (c *Clock) Pause(d time.Duration) {
+	c.paused.Add(int64(d))
+	c.last.Add(-d.Milliseconds())
+}
 
 // Steps counts the steps of the clock that decides.
 func (c *Clock) Steps() int64 { return c.steps.Load() }

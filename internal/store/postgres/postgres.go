@@ -239,20 +239,19 @@ func (d *DB) Ping(ctx context.Context) (r sqldb.Reading, err error) {
 // SetClock stores a correction by which the time of a reading becomes now, unless another node has stored one since.
 func (d *DB) SetClock(ctx context.Context, r sqldb.Reading, now int64) error {
 	return d.onPing(ctx, func(c *pgx.Conn) error {
-		value := fmt.Sprintf("%d %d", now-r.Raw, r.Raw)
 		_, err := c.Exec(ctx, "INSERT INTO meta (name, value) VALUES ('clock', $1) ON CONFLICT (name) DO UPDATE SET "+
-			"value = $1 WHERE meta.value = $2", value, r.Correction)
+			"value = $1 WHERE meta.value = $2", r.CorrectionTo(now), r.Correction)
 		return err
 	})
 }
 
 // NoteTime stores the time with the database's clock, if it is the latest and agrees with that clock, and returns the
-// latest stored one. A crash may lose the last ones.
+// latest stored one. Its commit takes as long as any other: it fails when commits do not end.
 func (d *DB) NoteTime(ctx context.Context, now int64) (latest int64, err error) {
 	err = d.onPing(ctx, func(c *pgx.Conn) error {
 		_, err := c.Exec(ctx, "INSERT INTO meta (name, value) SELECT 'time', $1::bigint || ' ' || "+rawClock+" WHERE "+
-			"abs("+clock+" - $1::bigint) < 1000 ON CONFLICT (name) DO UPDATE SET value = excluded.value "+
-			"WHERE split_part(meta.value, ' ', 1)::bigint < $1::bigint", now)
+			"abs("+clock+" - $1::bigint) < 1000 ON CONFLICT (name) DO UPDATE SET value = CASE "+
+			"WHEN split_part(meta.value, ' ', 1)::bigint < $1::bigint THEN excluded.value ELSE meta.value END", now)
 		if err != nil {
 			return err
 		}
