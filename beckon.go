@@ -412,7 +412,7 @@ func (s *Server) Close() error {
 	return errors.Join(err, s.store.Close())
 }
 
-// Trim applies retention now. A running server does so once a minute.
+// Trim applies retention now. A running server does so every 15 minutes for records, and every minute for the rest.
 func (s *Server) Trim(ctx context.Context) error { return s.store.ApplyRetentionNow(ctx) }
 
 // Ready is closed when the server accepts calls.

@@ -139,7 +139,8 @@ type Config struct {
 	// NoSync omits the fsync of each commit: acknowledged actions are lost if the machine crashes. For measurements only.
 	// Default: false.
 	NoSync bool
-	// Now is the clock for all decisions, in Unix milliseconds. Change it only in tests. Default: the system clock.
+	// Now is the clock for all decisions, in Unix milliseconds. Set it only in tests. Default: a clock that starts with
+	// the wall clock, never jumps, and follows the wall clock slowly; with PostgreSQL, that of the database.
 	Now func() int64
 	// Wall is the wall clock of this machine in milliseconds, for tests that set it. Default: the system's.
 	Wall func() int64

@@ -180,7 +180,7 @@ func (m *Member) TooManyLarge(own, all int) error {
 	return &Error{Code: CodeTooOften, Message: message, RetryAfter: 5000}
 }
 
-// MaxLeavingInvitees limits the open invitations that members who leave a group in one call may have in it, together.
+// MaxLeavingInvitees limits the open invitations in a group to the members removed from it by one call, together.
 const MaxLeavingInvitees = 2000
 
 // TooManyLeave is the error above MaxLeavingInvitees.

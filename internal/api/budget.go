@@ -52,7 +52,7 @@ func isAnswer(method string) bool {
 	return false
 }
 
-// weight is what a request costs before its response is known.
+// weight is the cost of a request before its response is known.
 type weight struct {
 	size      int // bytes of the request
 	listBytes int // bytes of the user lists, if the method names users
@@ -197,6 +197,17 @@ func (s *budgets) debt(b *budget) error {
 	wait := 1 + int(-b.balance/s.rate*1000)
 	return &im.Error{Code: im.CodeTooOften, Message: "call budget exhausted; retry later",
 		RetryAfter: wait}
+}
+
+// inDebt refuses a call of a user with a negative balance, and charges it for its size.
+func (s *budgets) inDebt(b *budget, size int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := s.debt(b)
+	if err != nil {
+		b.balance -= weight{size: size}.cost("", nil, 0)
+	}
+	return err
 }
 
 // end charges a call and starts the next one of its user.

@@ -88,7 +88,7 @@ func TestHeavyTurns(t *testing.T) {
 	}
 }
 
-// TestCostOfNames: each spelling of a list of users costs what it names.
+// TestCostOfNames: the cost of a list of users does not depend on the spelling of the JSON.
 func TestCostOfNames(t *testing.T) {
 	for _, c := range []struct {
 		method, data string

@@ -167,7 +167,14 @@ func (a *API) charge(next handler) handler {
 			next(ctx, c, reply)
 			return
 		}
-		b, w := a.budgets.of(c.by.UserID), weigh(c.name, c.data)
+		b := a.budgets.of(c.by.UserID)
+		if namesUsers(c.name) { // before its lists are parsed
+			if err := a.budgets.inDebt(b, len(c.data)); err != nil {
+				reply(nil, err)
+				return
+			}
+		}
+		w := weigh(c.name, c.data)
 		c.by.Meter = &c.meter
 		charged := func(body []byte, err error) {
 			defer func() { a.budgets.end(b, w.heavy, w.cost(c.name, body, c.meter.Rows())) }()

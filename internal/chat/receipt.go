@@ -180,7 +180,7 @@ func (c *Chat) GetReaders(ctx context.Context, by rpc.Caller, req protocol.Reade
 	if req.Unread {
 		var g *im.Group
 		if g, err = c.store.Group(ctx, req.GroupID); err == nil && g != nil {
-			by.CountRows(g.Members) // it passes over those that have read the message
+			by.CountRows(g.Members) // the query passes over the readers of the message
 			list, err = c.store.NonReaders(ctx, req.GroupID, m, req.After, limit)
 		}
 	} else {

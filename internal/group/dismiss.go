@@ -20,7 +20,7 @@ import (
 const (
 	dismissAtOnce  = 500             // members of a small group
 	dismissPage    = 200             // members, or invitations, in a transaction
-	dismissEvery   = 5 * time.Second // interval of the search for what another node, or a crash, left undone
+	dismissEvery   = 5 * time.Second // interval of the search for dismissals that another node, or a crash, interrupted
 	dismissGroups  = 8               // groups in progress
 	dismissTime    = 5 * time.Second // for the cancellation of a group's invitations, until the next search
 	dismissPollMin = 20 * time.Millisecond
@@ -50,7 +50,7 @@ func (g *Groups) DismissGroup(ctx context.Context, by rpc.Caller,
 			return protocol.GroupResponse{}, err
 		}
 		if later, s.Dismissed = !all, true; later && by.UserID == "" {
-			s.Owner = "" // its members are not told that the owner dismissed it
+			s.Owner = "" // the sender of the members' events
 		}
 		return s.respond(nil), nil
 	})
@@ -165,15 +165,16 @@ func (g *Groups) completeDismissal(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if more, err = g.removePage(ctx, id, list); err != nil {
+		if err := g.removePage(ctx, id, list); err != nil {
 			return err
 		}
+		more = len(list) > 0
 	}
 	return nil
 }
 
-// waitForInvitations waits until no invitation of a dismissed group is open. Members that have left no longer receive
-// its events.
+// waitForInvitations waits until no invitation of a dismissed group is open: removed members do not receive its
+// events.
 func (g *Groups) waitForInvitations(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, dismissTime)
 	defer cancel()
@@ -190,14 +191,15 @@ func (g *Groups) waitForInvitations(ctx context.Context, id string) error {
 	}
 }
 
-// removePage removes members of a dismissed group, and reports whether there may be more.
-func (g *Groups) removePage(ctx context.Context, id string, list []im.Member) (more bool, err error) {
+// removePage removes members of a dismissed group. The group keeps at least one, and so its place in the index, until a
+// page is empty.
+func (g *Groups) removePage(ctx context.Context, id string, list []im.Member) error {
 	reads := txn.ReadSet{Topics: []string{im.GroupTopic(id)}, Groups: []string{id}}
 	for i := range list {
 		reads.Topics = append(reads.Topics, im.UserTopic(list[i].UserID))
 		reads.Members = append(reads.Members, txn.MemberKey{GroupID: id, UserID: list[i].UserID})
 	}
-	return rpc.Run(ctx, g.store, rpc.Txn[bool]{Reads: reads, Decide: func(tx *txn.Tx) (bool, error) {
+	return rpc.Write(ctx, g.store, reads, func(tx *txn.Tx) error {
 		s := &scene{Group: tx.Group(id), tx: tx, topic: im.GroupTopic(id)}
 		s.by.UserID = s.Owner
 		for i := range list {
@@ -206,10 +208,10 @@ func (g *Groups) removePage(ctx context.Context, id string, list []im.Member) (m
 				s.Members--
 			}
 		}
-		if len(list) == 0 {
+		if s.Members = max(1, s.Members); len(list) == 0 {
 			s.Members = 0
 		}
 		tx.PutGroup(*s.Group)
-		return s.Members > 0, nil
-	}})
+		return nil
+	})
 }

@@ -360,8 +360,8 @@ func (g *Groups) QuitGroup(_ context.Context, by rpc.Caller,
 	})
 }
 
-// mostWalked limits the open invitations to members, in all groups, that the check of those in one group reads.
-const mostWalked = 20_000
+// maxScanned limits the open invitations to members, in all groups, that checkLeaving reads.
+const maxScanned = 20_000
 
 // checkLeaving refuses members that cannot leave a group in one transaction, because too many invitations to them are
 // open. Each of them can.
@@ -369,14 +369,17 @@ func (g *Groups) checkLeaving(ctx context.Context, by rpc.Caller, group string, 
 	if len(users) < 2 {
 		return nil
 	}
-	if known, err := g.isMember(ctx, by, group); err != nil || !known {
-		return im.Internal(err) // nil for strangers, whom the transaction refuses
+	switch known, err := g.isMember(ctx, by, group); {
+	case err != nil:
+		return im.Internal(err)
+	case !known:
+		return nil // the transaction refuses strangers
 	}
-	walked, n, err := g.store.OpenOfMembers(ctx, group, users, mostWalked)
+	scanned, n, err := g.store.OpenOfMembers(ctx, group, users, maxScanned)
 	if err != nil {
 		return im.Internal(err)
 	}
-	if by.CountRows(walked); n > im.MaxLeavingInvitees || walked == mostWalked {
+	if by.CountRows(scanned); n > im.MaxLeavingInvitees || scanned == maxScanned {
 		return im.TooManyLeave()
 	}
 	return nil

@@ -76,7 +76,7 @@ func TestEndingIsNotHeldUp(t *testing.T) {
 	wait(t, "the other provider was tried again", func() bool { return h.google.tries("f") == 2 })
 }
 
-// TestEndingWaitsForItsRing: the ending of a ringing push that is deferred is not tried before that push is.
+// TestEndingWaitsForItsRing: the ending of a deferred ringing push is not attempted before that push.
 func TestEndingWaitsForItsRing(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})

@@ -88,12 +88,12 @@ type notice struct {
 	answerable time.Time // end of the period in which it can be answered
 }
 
-// ttl returns how long a provider keeps the push for an unreachable device, in whole seconds.
 // shift moves the times of a notice.
 func (n *notice) shift(d time.Duration) {
 	n.until, n.answerable = n.until.Add(d), n.answerable.Add(d)
 }
 
+// ttl returns how long a provider keeps the push for an unreachable device, in whole seconds.
 func (n *notice) ttl(now time.Time) int { return max(1, int(n.until.Sub(now)/time.Second)) }
 
 // sender sends pushes to a provider.

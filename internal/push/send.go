@@ -48,7 +48,7 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 		}
 	}
 	n, except, err := p.compose(ctx, &order)
-	if n != nil { // providers and tokens go by the wall clock, from which the store's time may differ
+	if n != nil { // providers and tokens use the wall clock
 		n.shift(time.Since(time.UnixMilli(p.store.Now())))
 	}
 	switch {

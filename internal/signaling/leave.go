@@ -78,7 +78,7 @@ func (e *Service) cancelLater(tx *txn.Tx, list map[string]invite.Invitation) err
 	return nil
 }
 
-// Limits of what one transaction ends when a group is dismissed.
+// Limits of the invitations and invitees that one transaction ends when a group is dismissed.
 const maxEnded, maxEndedInvitees = 100, 1000
 
 // EndGroup cancels all open invitations of a dismissed group, or none of them if they are too many for one

@@ -2,7 +2,9 @@ package sqldb
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -10,7 +12,7 @@ import (
 type SchemaVersions struct {
 	Have, Want int64 // of the database, and of the program
 	First      int64 // the oldest version that this program migrates
-	Oldest     int64 // the oldest program that may use the database, as its newest one has stored; 0 = unknown
+	Oldest     int64 // the schema of the oldest program that may use the database; 0 = unknown
 }
 
 // Check refuses a database that this program may not use.
@@ -24,6 +26,20 @@ func (v SchemaVersions) Check() error {
 			"first, which migrates it", v.Have, v.First)
 	}
 	return nil
+}
+
+// NewestMigration returns the number of the last migration in a directory: the version of the schema after it.
+func NewestMigration(dir fs.FS) int64 {
+	names, err := fs.Glob(dir, "*.sql")
+	if err != nil || len(names) == 0 {
+		panic("sqldb: there are no migrations")
+	}
+	digits, _, _ := strings.Cut(slices.Max(names), "_")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		panic("sqldb: a migration begins with its number: " + err.Error())
+	}
+	return n
 }
 
 // missingShown limits the objects that an error names.

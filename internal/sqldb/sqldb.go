@@ -31,7 +31,8 @@ type Reading struct {
 	Now        int64  // the time, with the correction
 	Raw        int64  // the database's own clock
 	Correction string // as stored; empty = there is none
-	Noted      int64  // the database's own clock when a node last noted the time; 0 = never
+	Latest     int64  // the latest time that a node has noted; 0 = none
+	Noted      int64  // the database's own clock at that time
 }
 
 // CorrectionTo returns the correction by which the time of the reading becomes now.

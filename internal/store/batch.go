@@ -31,8 +31,8 @@ const maxConflicts = 5
 // errInDoubt is the error of a commit with an unknown outcome: it must not be repeated.
 var errInDoubt = errors.New("store: the outcome of a commit is unknown")
 
-// Limits of a batch with all its attempts. Each caller has a response within Options.Patience: a batch leaves the rest
-// to the one that waits behind it, and to one that arrived meanwhile.
+// Limits of a batch with all its attempts. The sum of three successive batches is Options.Patience: one that times out,
+// the next one, and one with the units that arrived in between.
 const (
 	impatience   = 2 * time.Second        // when the batch before timed out
 	lastPatience = 3 * time.Second        // while the server stops
@@ -55,8 +55,8 @@ func (l *writer) attempt() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), min(attempt, time.Until(l.deadline)))
 }
 
-// commit decides and commits units. Behind a batch that timed out, it refuses those that have waited for the patience
-// already.
+// commit decides and commits units. After a timeout of the batch before, it refuses the units that have waited for the
+// patience.
 func (l *writer) commit(units []*Unit) *batch {
 	l.deadline = time.Now().Add(l.patience())
 	l.since.Store(time.Since(l.s.opened).Milliseconds())
@@ -338,7 +338,7 @@ func (l *writer) createTopicRows(ctx context.Context, topics []string) error {
 const maxMore = 64
 
 // errDeferred defers a unit to a later batch: it needs more topics, and the topics of a batch are locked together, in
-// order; or it has held up others for long.
+// order; or its loads took longer than largeAfter.
 var errDeferred = errors.New("store: the unit is deferred to a later batch")
 
 // decide runs one unit, and loads more rows when it needs them. It returns the unit's refusal, and the database's

@@ -2,5 +2,5 @@ package store
 
 import "time"
 
-// Pause lets the machine of a store seem to have been paused: its monotonic clock stood still.
+// Pause simulates a pause of the machine: it sets the monotonic clock of a store back.
 func Pause(s *Store, d time.Duration) { s.clock.Pause(d) }

@@ -53,7 +53,7 @@ func TestOrdinaryUnitsStayTogether(t *testing.T) {
 }
 
 // TestLargeUnitGivesWay: a unit that loads more rows after a long time lets waiting units commit first, and then
-// continues. Neither order of its loads, nor a stop of the store, loses it.
+// continues.
 func TestLargeUnitGivesWay(t *testing.T) {
 	for _, opt := range []store.Options{{}, {CacheRows: 1}} {
 		opt.Dir = t.TempDir()

@@ -8,7 +8,6 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
-	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -16,15 +15,7 @@ import (
 // the patience, whenever the call came; the age of the commit under way is known; and calls go on when the standby is
 // back.
 func TestPatience(t *testing.T) {
-	pg, err := pgtest.Start(t.Context(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pg.Close() })
-	url, err := pg.Database(t.Context(), "patience")
-	if err != nil {
-		t.Fatal(err)
-	}
+	pg, url := newDatabase(t)
 	const patience = 10 * time.Second
 	s, err := store.Open(t.Context(), store.Options{Postgres: url, Writers: 1, Patience: patience,
 		Log: slog.New(slog.DiscardHandler)})
@@ -59,7 +50,7 @@ func TestPatience(t *testing.T) {
 	if a := <-answers; a.err != nil {
 		t.Fatal(a.err)
 	}
-	standby("nobody")
+	standby("absent")
 	<-time.After(300 * time.Millisecond)
 	const seconds, crowd = 12, 600
 	oldest := time.Duration(0)

@@ -18,7 +18,6 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/queries"
 	"github.com/beckon-im/beckon/internal/store/sqlite"
-	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -210,7 +209,7 @@ func TestQueriesOnPostgres(t *testing.T) {
 	}
 }
 
-// indexesOfPostgres does what indexes does, on PostgreSQL.
+// indexesOfPostgres is indexes on PostgreSQL.
 func indexesOfPostgres(t *testing.T, db *pgx.Conn) map[string]bool {
 	t.Helper()
 	rows, err := db.Query(t.Context(), `SELECT indexname, indexdef LIKE '% WHERE %' FROM pg_indexes i
@@ -231,15 +230,7 @@ func indexesOfPostgres(t *testing.T, db *pgx.Conn) map[string]bool {
 // newPostgres starts a server with a migrated database, and returns a connection with the engine's form of templates.
 func newPostgres(t *testing.T) (*pgx.Conn, filler) {
 	t.Helper()
-	pg, err := pgtest.Start(t.Context(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pg.Close() })
-	url, err := pg.Database(t.Context(), "queries")
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, url := newDatabase(t)
 	s, err := store.Open(t.Context(), store.Options{Postgres: url})
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +244,7 @@ func newPostgres(t *testing.T) (*pgx.Conn, filler) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close(t.Context()) })
-	// rows of which a user has few, so that the planner tells a user's rows from all
+	// few rows per user, so that the planner prefers the indexes by user
 	if _, err := db.Exec(t.Context(), `
 		INSERT INTO member (group_id, user_id, role, joined_at, joined_seq, gone)
 		SELECT 'g' || n, 'u' || n % 500, 300, 1, 1, 0 FROM generate_series(1, 5000) n;

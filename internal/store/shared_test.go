@@ -14,7 +14,6 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
-	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/test/cluster"
@@ -28,14 +27,7 @@ type shared struct {
 
 func newShared(t *testing.T, n int, opt store.Options) *shared {
 	t.Helper()
-	pg, err := pgtest.Start(t.Context(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pg.Close() })
-	if _, err := pg.Database(t.Context(), "shared"); err != nil {
-		t.Fatal(err)
-	}
+	pg, _ := newDatabase(t)
 	s := &shared{}
 	for range n {
 		l, err := cluster.NewLink(pg.Addr(), false)
@@ -44,7 +36,7 @@ func newShared(t *testing.T, n int, opt store.Options) *shared {
 		}
 		t.Cleanup(l.Close)
 		one := opt
-		one.Postgres = "postgres://beckon@" + l.Addr() + "/shared?sslmode=disable"
+		one.Postgres = "postgres://beckon@" + l.Addr() + "/" + databaseName + "?sslmode=disable"
 		one.Log = slog.New(slog.DiscardHandler)
 		st, err := store.Open(t.Context(), one)
 		if err != nil {

@@ -133,9 +133,9 @@ type Store struct {
 
 	unanswered  unanswered
 	clock       clock.Clock
-	far         sharedClock // nil on SQLite
+	shared      sharedClock // nil on SQLite
 	clockMu     sync.Mutex  // one correction at a time
-	mine        correction  // under clockMu
+	corrected   correction  // the last one of this node; under clockMu
 	gaveUp      atomic.Bool // the last commit timed out because the database could not be reached
 	unreachable atomic.Bool // the last pings failed
 	batches     atomic.Int64
@@ -161,7 +161,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		return nil, err
 	}
 	s.heads.off = s.db.Shared()
-	s.far, _ = s.db.(sharedClock)
+	s.shared, _ = s.db.(sharedClock)
 	if err := s.startClock(ctx); err != nil { // before the first use of the clock
 		return nil, errors.Join(err, s.db.Close())
 	}
@@ -304,7 +304,7 @@ func (s *Store) Run(ctx context.Context) error {
 	g.Go(func() error {
 		err := s.db.Run(stopped)
 		if err != nil {
-			fail() // what the database acknowledged may be lost by a power cut, until the next start
+			fail() // until the next start, a power cut may lose pages of the database
 		}
 		return err
 	})

@@ -38,6 +38,23 @@ func onSQLite(t *testing.T, opt store.Options) {
 	})
 }
 
+// databaseName is the name of a test's database.
+const databaseName = "test"
+
+// newDatabase starts PostgreSQL with an empty database.
+func newDatabase(t *testing.T) (pg *pgtest.Server, url string) {
+	t.Helper()
+	pg, err := pgtest.Start(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pg.Close() })
+	if url, err = pg.Database(t.Context(), databaseName); err != nil {
+		t.Fatal(err)
+	}
+	return pg, url
+}
+
 // TestPostgres runs the same suite over PostgreSQL, each test in a database of its own.
 func TestPostgres(t *testing.T) {
 	pg, err := pgtest.Start(t.Context(), false)

@@ -16,14 +16,13 @@ type sharedClock interface {
 	Ping(ctx context.Context) (sqldb.Reading, error)
 	// SetClock stores a correction by which the time of a reading becomes now, unless another node has stored one since.
 	SetClock(ctx context.Context, r sqldb.Reading, now int64) error
-	// NoteTime stores the time with the database's clock, if it is the latest and agrees with that clock, and returns the
-	// latest stored one.
-	NoteTime(ctx context.Context, now int64) (latest int64, err error)
+	// NoteTime stores the time with the database's clock, if it is the latest and agrees with that clock.
+	NoteTime(ctx context.Context, now int64) error
 }
 
 const (
 	maxJump  = 1000 // milliseconds between two readings beyond the time in between; more is a step
-	readings = 3    // the quickest one decides whether there was a step
+	readings = 3    // attempts; the one with the shortest round trip counts
 )
 
 // errClockStepped means that the database's clock was set. The batch is retried after the correction.
@@ -32,7 +31,7 @@ var errClockStepped = errors.New("store: the database's clock was set")
 // startClock starts the clock, not before the latest time in the database.
 func (s *Store) startClock(ctx context.Context) error {
 	source := clock.Source{Now: s.opt.Now, Wall: s.opt.Wall, Step: func(ms int64) { s.logStep("this machine", ms) }}
-	if s.far == nil {
+	if s.shared == nil {
 		latest, err := s.db.(interface {
 			Latest(context.Context) (int64, error)
 		}).Latest(ctx)
@@ -48,15 +47,14 @@ func (s *Store) startClock(ctx context.Context) error {
 	s.clock.Start(source, true, 0)
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
-	r, err := s.far.Ping(ctx)
+	r, err := s.shared.Ping(ctx)
 	if err != nil {
 		return err
 	}
-	latest, err := s.far.NoteTime(ctx, 0)
-	if err == nil && r.Now < latest {
-		s.opt.Log.Warn("database clock is behind the latest time", "by", millis(latest-r.Now))
-		if err = s.far.SetClock(ctx, r, latest); err == nil {
-			r, err = s.far.Ping(ctx)
+	if r.Now < r.Latest {
+		s.opt.Log.Warn("database clock is behind the latest time", "by", millis(r.Latest-r.Now))
+		if err = s.shared.SetClock(ctx, r, r.Latest); err == nil {
+			r, err = s.shared.Ping(ctx)
 		}
 	}
 	s.clock.Sync(r.Now)
@@ -66,8 +64,8 @@ func (s *Store) startClock(ctx context.Context) error {
 
 func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-func (s *Store) logStep(whose string, ms int64) {
-	s.opt.Log.Warn("clock was set; following it slowly", "clock", whose, "by", millis(ms))
+func (s *Store) logStep(owner string, ms int64) {
+	s.opt.Log.Warn("clock was set; following it slowly", "clock", owner, "by", millis(ms))
 }
 
 // ping reads the clock of a shared database, and corrects it if it was set.
@@ -81,7 +79,7 @@ func (s *Store) ping(ctx context.Context) error {
 	trip := int64(-1)
 	for range readings {
 		before := s.clock.Read()
-		r, err := s.far.Ping(ctx)
+		r, err := s.shared.Ping(ctx)
 		if err != nil {
 			return err
 		}
@@ -99,13 +97,13 @@ func (s *Store) ping(ctx context.Context) error {
 	case d > 0 && best.Noted > 0 && best.Raw-best.Noted < d-maxJump:
 		// another node has noted the time since, so that the database's clock ran on
 		s.opt.Log.Warn("this machine was paused; following the database", "for", millis(d))
-	case s.mine.undone(best, d):
+	case s.corrected.undone(best, d):
 		s.opt.Log.Warn("other nodes disagree; following the database", "by", millis(d))
 	default:
-		if err := s.far.SetClock(ctx, best, expected); err != nil {
+		if err := s.shared.SetClock(ctx, best, expected); err != nil {
 			return err
 		}
-		s.mine = correction{at: time.Now(), by: d, text: best.CorrectionTo(expected)}
+		s.corrected = correction{at: time.Now(), by: d, text: best.CorrectionTo(expected)}
 		s.clock.Stepped()
 		s.logStep("the database", d)
 		return nil // the next reading has the correction
@@ -115,7 +113,7 @@ func (s *Store) ping(ctx context.Context) error {
 	return nil
 }
 
-// correction is the last one that this node stored.
+// correction is a stored correction of the database's clock.
 type correction struct {
 	at   time.Time
 	by   int64  // the step in milliseconds
@@ -140,8 +138,7 @@ func (s *Store) jumped(before, now int64) bool {
 func (s *Store) noteTime(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
-	_, err := s.far.NoteTime(ctx, s.Now())
-	return err
+	return s.shared.NoteTime(ctx, s.Now())
 }
 
 // Now returns the time of the store's clock in milliseconds. It never decreases, and never jumps.

@@ -1,17 +1,14 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
-	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -32,7 +29,7 @@ func decided(t *testing.T, s *store.Store) (now int64) {
 	return now
 }
 
-// course is the time of a first decision, and when it was.
+// course is the begin of a series of decisions, and the time of the first.
 type course struct {
 	begin time.Time
 	first int64
@@ -96,28 +93,20 @@ func TestWallClockSteps(t *testing.T) {
 	}
 }
 
-// skewed makes the database's clock one that tests set.
+// skewed replaces the database's clock by one that tests set.
 const skewed = `CREATE TABLE skew (ms bigint);
 INSERT INTO skew VALUES (0);
 CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
 $$ SELECT pg_catalog.clock_timestamp() + (SELECT ms FROM public.skew) * interval '1 ms' $$;
-ALTER DATABASE stepped SET search_path = public, pg_catalog`
+ALTER DATABASE test SET search_path = public, pg_catalog`
 
-// onSteppedPostgres runs nodes on a database whose clock the test sets.
+// onSteppedPostgres runs nodes on a database with a clock that the test sets.
 func onSteppedPostgres(t *testing.T, n int) (stores []*store.Store, set func(time.Duration), open func() *store.Store) {
 	t.Helper()
-	pg, err := pgtest.Start(t.Context(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pg.Close() })
-	url, err := pg.Database(t.Context(), "stepped")
-	if err != nil {
-		t.Fatal(err)
-	}
+	pg, url := newDatabase(t)
 	run := func(sql string) {
 		t.Helper()
-		if err := pg.SQL(t.Context(), "stepped", sql); err != nil {
+		if err := pg.SQL(t.Context(), databaseName, sql); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,14 +117,7 @@ func onSteppedPostgres(t *testing.T, n int) (stores []*store.Store, set func(tim
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, stop := context.WithCancel(context.Background())
-		var running sync.WaitGroup
-		running.Go(func() {
-			if err := s.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-		t.Cleanup(func() { stop(); running.Wait(); _ = s.Close() })
+		storetest.Run(t, s, nil)
 		return s
 	}
 	for range n {
@@ -145,7 +127,7 @@ func onSteppedPostgres(t *testing.T, n int) (stores []*store.Store, set func(tim
 }
 
 // TestDatabaseClockSteps: on PostgreSQL, setting the database's clock forward, back, and to the right time changes no
-// decision of any node, whichever node notices it first; a node that starts meanwhile has the same time.
+// decision of any node; a node that starts meanwhile has the same time.
 func TestDatabaseClockSteps(t *testing.T) {
 	stores, set, open := onSteppedPostgres(t, 2)
 	c := begin(t, stores[0])
@@ -166,8 +148,8 @@ func TestDatabaseClockSteps(t *testing.T) {
 	}
 }
 
-// TestPausedNode: a node whose machine was paused, so that its monotonic clock stood still, follows the database, and
-// does not set the time of the others back.
+// TestPausedNode: after a pause of its machine, which stops the monotonic clock, a node follows the database, and does
+// not set the time of the others back.
 func TestPausedNode(t *testing.T) {
 	stores, _, _ := onSteppedPostgres(t, 2)
 	c := begin(t, stores[1])
@@ -180,7 +162,7 @@ func TestPausedNode(t *testing.T) {
 	}
 }
 
-// TestDatabaseClockBehindAtStart: a node that starts on a database whose clock is behind continues with the latest
+// TestDatabaseClockBehindAtStart: a node that starts while the database's clock is behind continues with the latest
 // time.
 func TestDatabaseClockBehindAtStart(t *testing.T) {
 	stores, set, open := onSteppedPostgres(t, 1)

@@ -53,7 +53,7 @@ func (s *Store) ApplyRetentionNow(ctx context.Context) error {
 	return s.trimRecords(ctx, s.Now()-s.opt.Retention.Milliseconds())
 }
 
-// trimRows removes expired rows of which an index knows the age.
+// trimRows removes the expired rows that have an index by age.
 func (s *Store) trimRows(ctx context.Context) error {
 	err := s.trimExpired(ctx, queries.Text("TombstonesExpired"), queries.Text("TombstonesRemove"))
 	if err == nil {

@@ -98,7 +98,7 @@ func (l *writer) nextLarge() []*Unit {
 	return units
 }
 
-// rest returns what remains when no more units come.
+// rest returns the remaining units after the queue was closed.
 func (l *writer) rest() []*Unit {
 	units := append(l.large, l.fill(nil)...)
 	l.large = nil

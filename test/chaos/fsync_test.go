@@ -18,7 +18,7 @@ import (
 var fsyncs = flag.Int("chaos.fsyncs", 0, "how many fsyncs of each file fail, each in a run of its own (needs strace)")
 
 // TestFailedSyncs lets one fsync of a file fail, as a disk does. The server ends, and no acknowledged message is lost:
-// after a failed fsync the kernel may have dropped what it could not write, and another fsync succeeds without it.
+// the kernel may have dropped the pages of a failed fsync, and another fsync would succeed without them.
 func TestFailedSyncs(t *testing.T) {
 	for _, file := range []string{"beckon.db", "beckon.db-wal", "journal-0000000000000001"} {
 		for n := 1; n <= *fsyncs; n++ {

@@ -82,7 +82,7 @@ func TestBlockListIsBounded(t *testing.T) {
 	s.act("x", "getConversationList", protocol.ConversationsRequest{}, nil)
 }
 
-// TestApplicationsTogether: users whom one call adds with approval are one event of each administrator for 100 of them.
+// TestApplicationsTogether: the applications of one call are one event per administrator and 100 applicants.
 func TestApplicationsTogether(t *testing.T) {
 	s := newModerated(t, beckon.Config{MembersPerDay: -1})
 	raised := make(chan string, 200)

@@ -32,7 +32,7 @@ func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTime)
 	defer cancel()
 	r := &Report{}
-	if err := s.SchemaFault(ctx); err != nil { // the queries below may need what is missing
+	if err := s.SchemaFault(ctx); err != nil { // the queries below may need the missing objects
 		r.Faults = append(r.Faults, err.Error())
 		return r, nil
 	}

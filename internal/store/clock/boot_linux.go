@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sinceBoot returns the time since the machine started, with the time in which it slept: Go's monotonic clock leaves
-// that out.
+// sinceBoot returns the time since the machine started, including suspensions, which Go's monotonic clock omits.
 func sinceBoot() time.Duration {
 	var t unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {

@@ -4,7 +4,7 @@ package clock
 
 import "time"
 
-// sinceBoot returns the monotonic time, which leaves out the time in which the machine slept.
+// sinceBoot returns the monotonic time, which omits suspensions.
 func sinceBoot() time.Duration { return time.Since(started) }
 
 var started = time.Now()

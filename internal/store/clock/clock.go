@@ -10,14 +10,14 @@ import (
 )
 
 // A clock starts with the wall clock and then runs on the monotonic clock. If the wall clock differs, the clock runs up
-// to maxSlew faster or slower until they agree: a wall clock that is set ends no deadline, and freezes none.
+// to maxSlew faster or slower until they agree: setting the wall clock neither ends nor freezes a deadline.
 const (
-	maxSlew = 0.05
-	sampled = 100 * time.Millisecond // interval at which the wall clock is read
-	reading = 50 * time.Millisecond  // longest time between the readings of both clocks
-	stepped = 500                    // smallest difference in milliseconds that counts as a step
-	gentle  = 1000                   // differences below this many milliseconds are corrected more slowly
-	ms      = float64(time.Millisecond)
+	maxSlew       = 0.05
+	sampleEvery   = 100 * time.Millisecond // interval at which the wall clock is read
+	maxSampleTime = 50 * time.Millisecond  // longest time between the readings of both clocks
+	minStep       = 500                    // smallest difference in milliseconds that counts as a step
+	smoothBelow   = 1000                   // differences below this many milliseconds are corrected more slowly
+	ms            = float64(time.Millisecond)
 )
 
 // Source has the clocks of the machine. The zero value reads the system's.
@@ -34,32 +34,32 @@ type Source struct {
 // sets it by the database's clock; in between it runs on the monotonic clock, whatever the machine's wall clock is set
 // to.
 type Clock struct {
-	source Source
-	shared bool
-	began  time.Time
-	boot   time.Duration // since the machine started, with the time in which it slept
-	line   atomic.Pointer[line]
-	steps  atomic.Int64
-	paused atomic.Int64 // see Pause
-	behind atomic.Int64 // the wall clock minus this clock
-	offset atomic.Int64
-	floor  atomic.Int64 // the latest reading of the database's clock
-	last   atomic.Int64
+	source  Source
+	shared  bool
+	began   time.Time
+	boot    time.Duration // sinceBoot at began
+	current atomic.Pointer[segment]
+	steps   atomic.Int64
+	paused  atomic.Int64 // see Pause
+	behind  atomic.Int64 // the wall clock minus this clock
+	offset  atomic.Int64
+	floor   atomic.Int64 // the latest reading of the database's clock
+	last    atomic.Int64
 }
 
-// line is the course of the clock from a sample of the wall clock on.
-type line struct {
+// segment is the course of the clock after a sample of the wall clock.
+type segment struct {
 	at   time.Duration // since began
 	wall int64         // the wall clock
 	time float64       // the clock
-	diff float64       // the wall clock minus the clock: what to correct
-	boot time.Duration // see Clock
+	diff float64       // the wall clock minus the clock: the remaining correction
+	boot time.Duration // sinceBoot
 }
 
-// read returns the time on the line after some time.
-func (l *line) read(at time.Duration) float64 {
+// read returns the time of the clock at a time since began.
+func (l *segment) read(at time.Duration) float64 {
 	gone := float64(at-l.at) / ms
-	slew := maxSlew * min(1, math.Abs(l.diff)/gentle)
+	slew := maxSlew * min(1, math.Abs(l.diff)/smoothBelow)
 	return l.time + gone + math.Copysign(min(slew*gone, math.Abs(l.diff)), l.diff)
 }
 
@@ -71,7 +71,7 @@ func (c *Clock) Start(s Source, shared bool, notBefore int64) {
 	c.source, c.shared, c.began, c.boot = s, shared, time.Now(), sinceBoot()
 	wall := s.Wall()
 	first := max(wall, notBefore)
-	c.line.Store(&line{wall: wall, time: float64(first), diff: float64(wall - first), boot: c.boot})
+	c.current.Store(&segment{wall: wall, time: float64(first), diff: float64(wall - first), boot: c.boot})
 	c.behind.Store(wall - first)
 	if s.Now == nil && !shared {
 		c.last.Store(first)
@@ -87,31 +87,31 @@ func (c *Clock) local() int64 {
 		return c.began.UnixMilli() + (sinceBoot() - c.boot - time.Duration(c.paused.Load())).Milliseconds()
 	}
 	at := time.Since(c.began)
-	l := c.line.Load()
-	if at-l.at >= sampled {
+	l := c.current.Load()
+	if at-l.at >= sampleEvery {
 		return c.sample(l, at)
 	}
 	return int64(l.read(at))
 }
 
-// sample begins a new line by the wall clock.
-func (c *Clock) sample(l *line, at time.Duration) int64 {
+// sample reads the wall clock, and begins a new segment.
+func (c *Clock) sample(l *segment, at time.Duration) int64 {
 	boot, wall := sinceBoot(), c.source.Wall()
-	if time.Since(c.began)-at > reading { // interrupted between the clocks: the next reading samples
+	if time.Since(c.began)-at > maxSampleTime { // interrupted between the clocks: the next call samples
 		return int64(l.read(at))
 	}
 	slept := float64((boot-l.boot)-(at-l.at)) / ms
-	if slept < stepped {
+	if slept < minStep {
 		slept = 0
 	}
-	next := &line{at: at, wall: wall, time: l.read(at) + slept, boot: boot}
+	next := &segment{at: at, wall: wall, time: l.read(at) + slept, boot: boot}
 	next.diff = float64(wall) - next.time
-	if !c.line.CompareAndSwap(l, next) {
-		return int64(c.line.Load().read(at))
+	if !c.current.CompareAndSwap(l, next) {
+		return int64(c.current.Load().read(at))
 	}
 	c.behind.Store(int64(next.diff))
 	step := wall - l.wall - (at - l.at).Milliseconds() - int64(slept)
-	if step >= stepped || step <= -stepped {
+	if step >= minStep || step <= -minStep {
 		c.steps.Add(1)
 		if c.source.Step != nil {
 			c.source.Step(step)
@@ -120,7 +120,7 @@ func (c *Clock) sample(l *line, at time.Duration) int64 {
 	return int64(next.time)
 }
 
-// Pause sets the monotonic time of a clock with a shared database back, for tests: the machine was paused.
+// Pause simulates a pause of the machine in tests: it sets the monotonic time of a clock with a shared database back.
 func (c *Clock) Pause(d time.Duration) {
 	c.paused.Add(int64(d))
 	c.last.Add(-d.Milliseconds())

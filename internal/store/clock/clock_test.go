@@ -76,7 +76,7 @@ func TestFollows(t *testing.T) {
 		first := c.local()
 		<-time.After(150 * time.Millisecond)
 		c.Read()
-		l := c.line.Load()
+		l := c.current.Load()
 		if d := l.diff; d < float64(skew)-30 && skew > 0 || d > float64(skew)+30 && skew < 0 {
 			t.Errorf("%v ms are to correct, of %d", d, skew)
 		}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/pressly/goose/v3"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
@@ -19,17 +18,13 @@ var schema string
 
 const (
 	firstSchema   = 3  // migrations of older versions were joined into the first one
-	oldestProgram = 12 // the oldest schema version whose programs may use a database of this version
+	oldestProgram = 12 // the schema of the oldest program that may use a database of this version
 )
 
-// guard refuses databases of versions that this program does not migrate.
-func (d *DB) guard(ctx context.Context, p *goose.Provider) error {
-	have, want, err := p.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	v := sqldb.SchemaVersions{Have: have, Want: want, First: firstSchema}
-	if have > want {
+// guard refuses databases of versions that this program may not use.
+func (d *DB) guard(ctx context.Context, have int64) error {
+	v := sqldb.SchemaVersions{Have: have, Want: sqldb.NewestMigration(migrationFiles()), First: firstSchema}
+	if v.Have > v.Want {
 		var text string
 		if err := d.pool.QueryRow(ctx, "SELECT value FROM meta WHERE name = 'oldest_program'").Scan(&text); err != nil &&
 			!errors.Is(err, pgx.ErrNoRows) {
@@ -40,7 +35,7 @@ func (d *DB) guard(ctx context.Context, p *goose.Provider) error {
 	return v.Check()
 }
 
-// noteVersion stores which programs may use the database.
+// noteVersion stores oldestProgram.
 func (d *DB) noteVersion(ctx context.Context) error {
 	_, err := d.pool.Exec(ctx, "INSERT INTO meta (name, value) VALUES ('oldest_program', $1) ON CONFLICT (name) DO "+
 		"UPDATE SET value = excluded.value", strconv.Itoa(oldestProgram))
@@ -60,8 +55,15 @@ func (d *DB) Objects(ctx context.Context) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// SchemaFault describes how the schema differs from that of this program.
+// SchemaFault describes how the schema differs from that of this program. Schemas of other versions are not compared.
 func (d *DB) SchemaFault(ctx context.Context) error {
+	var version int64
+	if err := d.pool.QueryRow(ctx, "SELECT max(version_id) FROM goose_db_version").Scan(&version); err != nil {
+		return err
+	}
+	if version != sqldb.NewestMigration(migrationFiles()) {
+		return d.guard(ctx, version)
+	}
 	have, err := d.Objects(ctx)
 	if err != nil {
 		return err

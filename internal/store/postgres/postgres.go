@@ -129,12 +129,17 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	return d, nil
 }
 
-// migrate migrates the schema; nodes that start together take turns.
-func (d *DB) migrate(ctx context.Context, to int64) error {
+// migrationFiles returns the directory of the migrations.
+func migrationFiles() fs.FS {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		panic(err) // the name is valid
 	}
+	return dir
+}
+
+// migrate migrates the schema; nodes that start together take turns.
+func (d *DB) migrate(ctx context.Context, to int64) error {
 	turns, err := lock.NewPostgresTableLocker(lock.WithTableLeaseDuration(30*time.Second),
 		lock.WithTableHeartbeatInterval(5*time.Second), lock.WithTableLockTimeout(300*time.Millisecond, 400))
 	if err != nil {
@@ -142,35 +147,30 @@ func (d *DB) migrate(ctx context.Context, to int64) error {
 	}
 	db := stdlib.OpenDBFromPool(d.pool)
 	defer db.Close()
-	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithLocker(turns))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, migrationFiles(), goose.WithLocker(turns))
 	if err == nil && to != 0 {
 		_, err = p.UpTo(ctx, to)
 		return err
 	}
+	if err != nil {
+		return err
+	}
+	have, want, err := p.GetVersions(ctx) // without the lock: a node that died with it delays the others for 30 s
 	if err == nil {
-		err = d.guard(ctx, p)
+		err = d.guard(ctx, have)
 	}
 	if err != nil {
 		return err
 	}
-	migrated, err := upToDate(ctx, p)
-	if err == nil && migrated {
-		err = d.noteVersion(ctx)
+	if have < want {
+		if _, err = p.Up(ctx); err == nil {
+			err = d.noteVersion(ctx)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	return d.SchemaFault(ctx)
-}
-
-// upToDate takes the lock only when there is a migration: a node that died with the lock delays the others for 30 s.
-func upToDate(ctx context.Context, p *goose.Provider) (migrated bool, err error) {
-	have, want, err := p.GetVersions(ctx)
-	if err == nil && have >= want {
-		return false, nil
-	}
-	_, err = p.Up(ctx)
-	return true, err
 }
 
 // Writers returns the number of connections that commit concurrently.
@@ -225,8 +225,8 @@ func (d *DB) Ping(ctx context.Context) (r sqldb.Reading, err error) {
 	err = d.onPing(ctx, func(c *pgx.Conn) error {
 		var only string
 		err := c.QueryRow(ctx, "SELECT "+clock+", "+rawClock+", coalesce((SELECT value FROM meta WHERE name = 'clock'), "+
-			"''), coalesce((SELECT split_part(value, ' ', 2)::bigint FROM meta WHERE name = 'time'), 0), "+
-			"current_setting('transaction_read_only')").Scan(&r.Now, &r.Raw, &r.Correction, &r.Noted, &only)
+			"''), "+noted("1")+", "+noted("2")+", current_setting('transaction_read_only')").
+			Scan(&r.Now, &r.Raw, &r.Correction, &r.Latest, &r.Noted, &only)
 		if err == nil && only == "on" {
 			err = errors.New("PostgreSQL is a standby and refuses writes")
 			d.pool.Reset() // its other connections are to the same server
@@ -245,20 +245,20 @@ func (d *DB) SetClock(ctx context.Context, r sqldb.Reading, now int64) error {
 	})
 }
 
-// NoteTime stores the time with the database's clock, if it is the latest and agrees with that clock, and returns the
-// latest stored one. Its commit takes as long as any other: it fails when commits do not end.
-func (d *DB) NoteTime(ctx context.Context, now int64) (latest int64, err error) {
-	err = d.onPing(ctx, func(c *pgx.Conn) error {
+// noted reads a number of the last note of the time: 1 is the time, 2 the database's own clock.
+func noted(part string) string {
+	return "coalesce((SELECT split_part(value, ' ', " + part + ")::bigint FROM meta WHERE name = 'time'), 0)"
+}
+
+// NoteTime stores the time with the database's clock, if it is the latest and agrees with that clock. It fails when
+// commits do not end.
+func (d *DB) NoteTime(ctx context.Context, now int64) error {
+	return d.onPing(ctx, func(c *pgx.Conn) error {
 		_, err := c.Exec(ctx, "INSERT INTO meta (name, value) SELECT 'time', $1::bigint || ' ' || "+rawClock+" WHERE "+
 			"abs("+clock+" - $1::bigint) < 1000 ON CONFLICT (name) DO UPDATE SET value = CASE "+
 			"WHEN split_part(meta.value, ' ', 1)::bigint < $1::bigint THEN excluded.value ELSE meta.value END", now)
-		if err != nil {
-			return err
-		}
-		return c.QueryRow(ctx, "SELECT coalesce((SELECT split_part(value, ' ', 1)::bigint FROM meta WHERE name = 'time'), "+
-			"0)").Scan(&latest)
+		return err
 	})
-	return latest, err
 }
 
 // onPing runs f on the connection of Ping, which it opens before and closes after an error.

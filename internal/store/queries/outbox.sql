@@ -89,7 +89,7 @@ DELETE FROM push_token
 WHERE (key, user_id) IN (VALUES ?*);
 
 -- name: PushUnreached
--- Users with push tokens for whom an invitation rings on connected devices only.
+-- Invitees with push tokens, of invitations that ring on connected devices only.
 -- Index: invitee_user_open, all of it.
 SELECT DISTINCT i.user_id
 FROM invitee i

@@ -61,7 +61,7 @@ DELETE FROM room
 WHERE ended_at > 0 AND id IN (?*);
 
 -- name: TopicsStale
--- A page of the timelines whose oldest record is older than $2. The pages together read every timeline.
+-- A page of the timelines with an oldest record from before $2. The pages together read every timeline.
 SELECT t.name
 FROM topic t
 JOIN record r ON r.topic = t.name AND r.seq = t.floor + 1

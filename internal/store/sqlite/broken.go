@@ -11,8 +11,8 @@ import (
 )
 
 // brokenDisk remembers the first failed fsync of the database, its log, or its directory. The kernel may have dropped
-// what it could not write, so that another fsync would succeed without it: the process has to end, and the next start
-// applies the journal and SQLite's log again.
+// the pages that it could not write, so that another fsync would succeed without them: the process has to end, and the
+// next start applies the journal and SQLite's log again.
 type brokenDisk struct {
 	once  sync.Once
 	cause error

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pressly/goose/v3"
-
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
@@ -18,25 +16,25 @@ import (
 //go:embed schema.txt
 var schema string
 
-// oldestProgram is the oldest schema version whose programs may use a database of this version.
+// oldestProgram is the schema of the oldest program that may use a database of this version.
 const oldestProgram = 12
 
-// guard refuses databases of versions that this program does not migrate.
-func guard(ctx context.Context, db *sql.DB, p *goose.Provider) error {
-	have, want, err := p.GetVersions(ctx)
-	if err != nil || have <= want {
-		return err
+// guard refuses databases of versions that this program may not use.
+func guard(ctx context.Context, db *sql.DB, have int64) error {
+	v := sqldb.SchemaVersions{Have: have, Want: sqldb.NewestMigration(migrationFiles())}
+	if v.Have <= v.Want {
+		return nil
 	}
 	var text string
 	if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'oldest_program'").Scan(&text); err != nil &&
 		!errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	oldest, _ := strconv.ParseInt(text, 10, 64) // an unknown one is 0
-	return sqldb.SchemaVersions{Have: have, Want: want, Oldest: oldest}.Check()
+	v.Oldest, _ = strconv.ParseInt(text, 10, 64) // an unknown one is 0
+	return v.Check()
 }
 
-// noteVersion stores which programs may use the database.
+// noteVersion stores oldestProgram.
 func noteVersion(ctx context.Context, db *sql.DB) error {
 	_, err := db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('oldest_program', $1) ON CONFLICT (name) DO "+
 		"UPDATE SET value = excluded.value", strconv.Itoa(oldestProgram))
@@ -60,8 +58,16 @@ func (d *DB) Objects(ctx context.Context) (lines []string, err error) {
 	return lines, err
 }
 
-// SchemaFault describes how the schema differs from that of this program.
+// SchemaFault describes how the schema differs from that of this program. Schemas of other versions are not compared.
 func (d *DB) SchemaFault(ctx context.Context) error {
+	var version int64
+	if err := d.run(ctx, nil, "SELECT max(version_id) FROM goose_db_version",
+		func(row sqldb.Row) error { return row.Scan(&version) }, nil); err != nil {
+		return err
+	}
+	if version != sqldb.NewestMigration(migrationFiles()) {
+		return guard(ctx, d.read, version)
+	}
 	have, err := d.Objects(ctx)
 	if err != nil {
 		return err

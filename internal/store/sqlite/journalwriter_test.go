@@ -95,7 +95,7 @@ func TestLineThatCannotApply(t *testing.T) {
 }
 
 // TestFailedSync: after a failed fsync of the database the server ends, keeps the journal and SQLite's log, and the
-// next server has what was acknowledged.
+// next server has all acknowledged commits.
 func TestFailedSync(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir)
@@ -133,7 +133,7 @@ func TestFailedSync(t *testing.T) {
 	}
 	n := open(t, next)
 	if count(t, n, "first") != 1 || count(t, n, "second") != 1 {
-		t.Error("what was acknowledged is not there")
+		t.Error("an acknowledged commit is lost")
 	}
 	if err := errors.Join(n.Close(), d.read.Close(), d.write.Close(), d.lock.Close()); err != nil {
 		t.Error(err)

@@ -179,14 +179,23 @@ func dsn(file string, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
+// migrationFiles returns the directory of the migrations.
+func migrationFiles() fs.FS {
 	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the name is valid
+	}
+	return dir
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, migrationFiles())
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	have, _, err := p.GetVersions(ctx)
 	if err == nil {
-		err = guard(ctx, db, p)
+		err = guard(ctx, db, have)
 	}
 	if err != nil {
 		return err

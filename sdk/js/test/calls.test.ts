@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Calls, Room, saysBusy } from '../src/call.js';
-import { newID, type Client, type Schemas } from '../src/index.js';
+import { type Client, type Schemas } from '../src/index.js';
 import { Fake, invitation, signaling } from './fake.js';
 
 /** A room without media. */
@@ -47,20 +47,19 @@ afterEach(async () => {
   await fake.stop();
 });
 
-async function settled(): Promise<void> {
-  const id = newID();
-  const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.publish({
-    type: 'message',
-    messageID: id,
-    messageType: 'text',
-    from: 'alice',
-    to: 'bob',
-    text: 'barrier',
-    time: 0,
-  });
-  await done;
-}
+const settled = (): Promise<void> => fake.settle(client);
+
+/** Returns the response to an invite of bob to alice. */
+const invited = (id: unknown): unknown => ({
+  inviteID: id,
+  invitation: invitation({
+    inviteID: String(id),
+    inviter: 'bob',
+    inviteeList: ['alice'],
+    invitees: undefined,
+  }),
+  serverTime: 1,
+});
 
 const data = JSON.stringify({ call: 1, media: 'audio' });
 const ring = (inviteID: string, more: Partial<Schemas['Signaling']> = {}): void =>
@@ -105,17 +104,7 @@ test('busy is read from the reason or the data, in the original’s forms', asyn
     ['', '{"data":null}', false],
   ] as const)
     assert.equal(saysBusy(reason, text), busy, `${reason} ${text}`);
-  fake.answer = (c) =>
-    c.reply({
-      inviteID: c.data['inviteID'],
-      invitation: invitation({
-        inviteID: String(c.data['inviteID']),
-        inviter: 'bob',
-        inviteeList: ['alice'],
-        invitees: undefined,
-      }),
-      serverTime: 1,
-    });
+  fake.answer = (c) => c.reply(invited(c.data['inviteID']));
   const { inviteID } = await calls.call({ userID: 'alice' });
   const ended = calls.once('onCallEnded');
   fake.publish(
@@ -227,17 +216,7 @@ test('rejoin enters a running call, and rejects if it is over; the call record e
 test('a late invitee is not invited to a call that was hung up', async () => {
   fake.answer = (c) => {
     if (c.method === 'accept') void calls.hangup().then(() => c.reply({ over: true }));
-    else
-      c.reply({
-        inviteID: c.data['inviteID'],
-        invitation: invitation({
-          inviteID: String(c.data['inviteID']),
-          inviter: 'bob',
-          inviteeList: ['alice'],
-          invitees: undefined,
-        }),
-        serverTime: 1,
-      });
+    else c.reply(invited(c.data['inviteID']));
   };
   const { inviteID } = await calls.call({ userID: 'alice' });
   const ended = calls.once('onCallEnded');

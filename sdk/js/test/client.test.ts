@@ -41,18 +41,7 @@ afterEach(async () => {
 
 /** Returns the callbacks raised so far, after all earlier events: it waits for a message published now. */
 async function settled(): Promise<string[]> {
-  const id = newID();
-  const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.publish({
-    type: 'message',
-    messageID: id,
-    messageType: 'text',
-    from: 'alice',
-    to: 'bob',
-    text: 'barrier',
-    time: 0,
-  });
-  await done;
+  await fake.settle(client);
   return raised.filter((t) => t !== 'onReceiveMessage');
 }
 

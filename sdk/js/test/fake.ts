@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
-import { Client, type Schemas } from '../src/index.js';
+import { Client, newID, type Schemas } from '../src/index.js';
 
 type Call = {
   method: string;
@@ -107,6 +107,22 @@ export class Fake {
   publish(event: unknown, offset = 0, channel = 'user:bob'): void {
     for (const s of this.#sockets)
       s.send(JSON.stringify({ push: { channel, pub: { data: event, ...(offset ? { offset } : {}) } } }));
+  }
+
+  /** Waits until a client has raised all earlier events: it publishes a message, and waits for it. */
+  async settle(client: Client): Promise<void> {
+    const messageID = newID();
+    const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === messageID);
+    this.publish({
+      type: 'message',
+      messageID,
+      messageType: 'text',
+      from: 'alice',
+      to: 'bob',
+      text: 'barrier',
+      time: 0,
+    });
+    await done;
   }
 
   /** Terminates all connections, like a network failure. */

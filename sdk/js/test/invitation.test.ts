@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import {
-  newID,
   type BeckonError,
   type Client,
   type InvitationEvents,
@@ -43,18 +42,7 @@ afterEach(async () => {
 });
 
 async function settled(): Promise<typeof raised> {
-  const id = newID();
-  const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.publish({
-    type: 'message',
-    messageID: id,
-    messageType: 'text',
-    from: 'alice',
-    to: 'bob',
-    text: 'barrier',
-    time: 0,
-  });
-  await done;
+  await fake.settle(client);
   return raised;
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { getSignalingInfo, newID, type Client, type Storage } from '../src/index.js';
+import { getSignalingInfo, type Client, type Storage } from '../src/index.js';
 import { ownerOf } from '../src/position.js';
 import { Fake, invitation, signaling } from './fake.js';
 
@@ -44,20 +44,7 @@ function start(storage: Storage | false, options: Partial<ConstructorParameters<
   return c;
 }
 
-async function settled(client: Client): Promise<void> {
-  const id = newID();
-  const done = client.once('onEvent', (e) => (e.event as { messageID?: string }).messageID === id);
-  fake.publish({
-    type: 'message',
-    messageID: id,
-    messageType: 'text',
-    from: 'alice',
-    to: 'bob',
-    text: 'barrier',
-    time: 0,
-  });
-  await done;
-}
+const settled = (client: Client): Promise<void> => fake.settle(client);
 
 test('a restarted program sends its positions and open invitations, and receives the ends', async () => {
   const storage = new Memory();
