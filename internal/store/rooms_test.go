@@ -34,8 +34,7 @@ func TestMigrationOfRooms(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := store.Open(ctx, store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() +
-		"/shared?sslmode=disable"})
+	fresh, err := store.Open(ctx, store.Options{Postgres: urlOver(s.links[0])})
 	if err != nil {
 		t.Fatal(err)
 	}

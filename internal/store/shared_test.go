@@ -36,7 +36,7 @@ func newShared(t *testing.T, n int, opt store.Options) *shared {
 		}
 		t.Cleanup(l.Close)
 		one := opt
-		one.Postgres = "postgres://beckon@" + l.Addr() + "/" + databaseName + "?sslmode=disable"
+		one.Postgres = urlOver(l)
 		one.Log = slog.New(slog.DiscardHandler)
 		st, err := store.Open(t.Context(), one)
 		if err != nil {
@@ -53,6 +53,11 @@ func newShared(t *testing.T, n int, opt store.Options) *shared {
 		s.stores, s.links = append(s.stores, st), append(s.links, l)
 	}
 	return s
+}
+
+// urlOver is the address of a test's database over a link.
+func urlOver(l *cluster.Link) string {
+	return "postgres://beckon@" + l.Addr() + "/" + databaseName + "?sslmode=disable"
 }
 
 // do runs a unit on a store and waits for its outcome.
@@ -239,8 +244,8 @@ func TestUpgradeWhileRunning(t *testing.T) {
 	}
 	for range 2 { // two new nodes start together
 		all.Go(func() {
-			fresh, err := store.Open(t.Context(),
-				store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() + "/shared?sslmode=disable"})
+			defer stop()
+			fresh, err := store.Open(t.Context(), store.Options{Postgres: urlOver(s.links[0])})
 			if err != nil {
 				t.Error(err)
 				return
@@ -249,7 +254,6 @@ func TestUpgradeWhileRunning(t *testing.T) {
 				t.Error(due, err)
 			}
 			_ = fresh.Close()
-			stop()
 		})
 	}
 	all.Wait()
@@ -311,8 +315,7 @@ func TestMigrationOfHolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := store.Open(t.Context(), store.Options{Postgres: "postgres://beckon@" + s.links[0].Addr() +
-		"/shared?sslmode=disable"})
+	fresh, err := store.Open(t.Context(), store.Options{Postgres: urlOver(s.links[0])})
 	if err != nil {
 		t.Fatal(err)
 	}
