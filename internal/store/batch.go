@@ -72,11 +72,11 @@ func (l *writer) commit(units []*Unit) *batch {
 			fresh = append(fresh, u)
 		}
 	}
-	b := refused(old, im.Unavailable(errors.New("the database did not answer the calls before this one")))
-	if len(fresh) > 0 {
-		b.add(l.retry(fresh))
+	if len(old) == 0 {
+		return l.retry(fresh)
 	}
-	return b
+	l.deferred = append(fresh, l.deferred...) // the old ones do not wait for them
+	return refused(old, im.Unavailable(errors.New("the database did not answer the calls before this one")))
 }
 
 // retry retries while the database cannot be reached or other transactions have priority. After another error each unit
