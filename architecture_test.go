@@ -22,7 +22,8 @@ const module = "github.com/beckon-im/beckon"
 func ladder() []string {
 	return []string{"im", "invite", "protocol", "internal/sqldb", "internal/txn", "internal/store/clock",
 		"internal/store/queries",
-		"internal/store/sqlite", "internal/store/postgres", "internal/store", "internal/store/holder",
+		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
+		"internal/store", "internal/store/holder",
 		"internal/store/blocklist", "internal/store/outbox", "internal/store/admin", "internal/store/personaldata",
 		"internal/store/dump", "internal/store/check", "internal/store/storetest", "internal/store/storetest/pgtest",
 		"internal/rpc", "internal/delivery", "internal/address", "internal/gateway/link", "internal/gateway", "internal/room",
@@ -131,7 +132,8 @@ func TestTestsOfTheSDK(t *testing.T) {
 // TestOutsideImports allows each outside library only in the packages that own it.
 func TestOutsideImports(t *testing.T) {
 	owners := map[string][]string{
-		`modernc\.org/sqlite|mattn/go-sqlite3|^database/sql$`: {"internal/store/sqlite"},
+		`modernc\.org/sqlite/lib|modernc\.org/libc`:            {"internal/store/sqlite/pagesum"},
+		`modernc\.org/sqlite$|mattn/go-sqlite3|^database/sql$`: {"internal/store/sqlite"},
 		`jackc/pgx`:     {"internal/store/postgres"},
 		`pressly/goose`: {"internal/store/sqlite", "internal/store/postgres"},
 		`centrifugal/|gorilla/websocket|coder/websocket|lxzan/gws`: {"internal/gateway/link", "internal/gateway", "client"},

@@ -15,6 +15,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store/check"
 	"github.com/beckon-im/beckon/internal/store/postgres"
 	"github.com/beckon-im/beckon/internal/store/sqlite"
+	"github.com/beckon-im/beckon/internal/store/sqlite/pagesum"
 )
 
 var describe = flag.Bool("describe", false, "write the descriptions of the schemas (schema.txt)")
@@ -96,6 +97,9 @@ func TestSchemaGuard(t *testing.T) {
 		}
 		defer db.Close()
 		if _, err := db.ExecContext(t.Context(), sqlText); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(filepath.Join(dir, sqlite.File+pagesum.Suffix)); err != nil { // another program wrote pages
 			t.Fatal(err)
 		}
 	}

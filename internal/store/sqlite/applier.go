@@ -15,6 +15,7 @@ import (
 	driver "modernc.org/sqlite"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
 )
 
 // applier writes the entries of the journal to the database, many batches in each transaction: rows that change often
@@ -24,7 +25,7 @@ type applier struct {
 	conn   *conn
 	broken *brokenDisk
 	log    *slog.Logger
-	retire func(applied uint64) error
+	retire func() error
 	ended  chan struct{}
 
 	aside func(entry) error // keeps an entry that the database refuses
@@ -36,6 +37,7 @@ type applier struct {
 	last    uint64 // number of the last entry of waiting
 	applied uint64
 	urgent  bool // a reader or the writer waits
+	shrink  bool // the database has free pages to give back
 	closing bool
 	failed  error         // of the last attempt
 	changed chan struct{} // closed and replaced with each change of the fields above
@@ -44,7 +46,7 @@ type applier struct {
 // entry is a batch in the journal.
 type entry struct {
 	number uint64
-	ops    []operation
+	ops    []journal.Operation
 	bytes  int64
 }
 
@@ -113,6 +115,13 @@ func (a *applier) room(ctx context.Context) error {
 	return a.wait(ctx, func() bool { return a.batches < maxBehind && a.bytes < maxBytes })
 }
 
+// lastApplied returns the number of the last applied entry.
+func (a *applier) lastApplied() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.applied
+}
+
 // waitAll waits until all batches that were pushed before are applied.
 func (a *applier) waitAll(ctx context.Context) error {
 	a.mu.Lock()
@@ -130,7 +139,11 @@ func (a *applier) run() {
 	defer close(a.ended)
 	ctx := context.Background()
 	for {
-		_ = a.until(ctx, func() bool { return len(a.waiting) > 0 || a.closing })
+		_ = a.until(ctx, func() bool { return len(a.waiting) > 0 || a.closing || a.shrink })
+		a.giveBack(ctx)
+		if a.idle() {
+			continue
+		}
 		soon, cancel := context.WithTimeout(ctx, applyEvery)
 		_ = a.until(soon, func() bool { return a.urgent || a.closing || a.batches >= applyBatches || a.bytes >= maxBytes })
 		cancel()
@@ -142,12 +155,31 @@ func (a *applier) run() {
 			return
 		}
 		a.change(func() { a.batches -= batches; a.bytes -= bytes; a.applied = last; a.failed = nil })
-		if err := a.retire(last); errors.Is(err, sqldb.ErrBroken) {
+		if err := a.retire(); errors.Is(err, sqldb.ErrBroken) {
 			a.change(func() { a.failed = err })
 			return
 		} else if err != nil {
 			a.log.Warn("journal file not removed, retrying", "error", err)
 		}
+	}
+}
+
+// idle reports whether there is nothing to apply.
+func (a *applier) idle() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.waiting) == 0 && !a.closing
+}
+
+// giveBack shortens the database by some free pages, when it was asked to.
+func (a *applier) giveBack(ctx context.Context) {
+	asked := false
+	a.change(func() { asked, a.shrink = a.shrink, false })
+	if !asked {
+		return
+	}
+	if err := a.conn.query(ctx, qGiveBack, nil, nil); err != nil {
+		a.log.Warn("free pages not given back, retrying", "error", err)
 	}
 }
 
@@ -179,7 +211,7 @@ func (a *applier) insist(ctx context.Context, list []entry) bool {
 // applyAll applies entries together, or, when the database refuses one of them, each alone. It sets a refused entry
 // aside: its callers have their responses already, and it must not block the entries behind it.
 func (c *conn) applyAll(ctx context.Context, list []entry, aside func(entry) error) error {
-	var ops []operation
+	var ops []journal.Operation
 	for i := range list {
 		ops = append(ops, list[i].ops...)
 	}
@@ -210,7 +242,7 @@ func refused(err error) bool {
 }
 
 // apply runs operations in one transaction, which also writes the number of their last entry.
-func (c *conn) apply(ctx context.Context, ops []operation, last uint64) (err error) {
+func (c *conn) apply(ctx context.Context, ops []journal.Operation, last uint64) (err error) {
 	if err := c.query(ctx, "BEGIN IMMEDIATE", nil, nil); err != nil {
 		return err
 	}
@@ -246,47 +278,47 @@ const qApplied = "INSERT INTO meta (name, value) VALUES ('journal', $1) ON CONFL
 type gathered struct {
 	c     *conn
 	order []*heap
-	late  []*operation // changes of records and of the search index, which run after the rows
+	late  []*journal.Operation // changes of records and of the search index, which run after the rows
 }
 
 // heap is the rows of one template.
 type heap struct {
-	op    operation
+	op    journal.Operation
 	place map[string]int // index of a row, by its key
 }
 
-func (g *gathered) take(ctx context.Context, op *operation) error {
-	shape, ok := g.c.shapes[op.text]
+func (g *gathered) take(ctx context.Context, op *journal.Operation) error {
+	shape, ok := g.c.shapes[op.Text]
 	if !ok {
-		shape = look(op.text)
-		g.c.shapes[op.text] = shape
+		shape = look(op.Text)
+		g.c.shapes[op.Text] = shape
 	}
 	switch {
-	case op.width == 0 && (strings.HasPrefix(op.text, "UPDATE record ") || strings.Contains(op.text, " phrase")):
+	case op.Width == 0 && (strings.HasPrefix(op.Text, "UPDATE record ") || strings.Contains(op.Text, " phrase")):
 		g.late = append(g.late, op)
 		return nil
-	case op.width == 0 || !shape.rows: // an unknown statement runs after the ones before it
+	case op.Width == 0 || !shape.rows: // an unknown statement runs after the ones before it
 		if err := g.write(ctx); err != nil {
 			return err
 		}
 		return g.c.do(ctx, op)
 	}
-	i := slices.IndexFunc(g.order, func(h *heap) bool { return h.op.text == op.text })
+	i := slices.IndexFunc(g.order, func(h *heap) bool { return h.op.Text == op.Text })
 	if i < 0 {
 		i = len(g.order)
-		g.order = append(g.order, &heap{op: operation{text: op.text, width: op.width}, place: map[string]int{}})
+		g.order = append(g.order, &heap{op: journal.Operation{Text: op.Text, Width: op.Width}, place: map[string]int{}})
 	}
-	g.order[i].add(op.values, shape)
+	g.order[i].add(op.Values, shape)
 	return nil
 }
 
 func (h *heap) add(values []any, shape shapeOf) {
 	if shape.key == 0 {
-		h.op.values = append(h.op.values, values...)
+		h.op.Values = append(h.op.Values, values...)
 		return
 	}
 	var name []byte
-	for row := range slices.Chunk(values, h.op.width) {
+	for row := range slices.Chunk(values, h.op.Width) {
 		name = name[:0]
 		for _, v := range row[:shape.key] {
 			switch v := v.(type) {
@@ -298,12 +330,12 @@ func (h *heap) add(values []any, shape shapeOf) {
 		}
 		if at, ok := h.place[string(name)]; ok {
 			if !shape.keeps {
-				copy(h.op.values[at:], row)
+				copy(h.op.Values[at:], row)
 			}
 			continue
 		}
-		h.place[string(name)] = len(h.op.values)
-		h.op.values = append(h.op.values, row...)
+		h.place[string(name)] = len(h.op.Values)
+		h.op.Values = append(h.op.Values, row...)
 	}
 }
 
@@ -323,14 +355,14 @@ func (g *gathered) write(ctx context.Context) error {
 	return nil
 }
 
-func (c *conn) do(ctx context.Context, op *operation) error {
-	if op.width == 0 {
-		return c.query(ctx, op.text, op.values, nil)
+func (c *conn) do(ctx context.Context, op *journal.Operation) error {
+	if op.Width == 0 {
+		return c.query(ctx, op.Text, op.Values, nil)
 	}
-	for values := op.values; len(values) > 0; {
+	for values := op.Values; len(values) > 0; {
 		var text string
 		var args []any
-		text, args, values = c.texts.fill(op.text, op.width, values)
+		text, args, values = c.texts.fill(op.Text, op.Width, values)
 		if err := c.query(ctx, text, args, nil); err != nil {
 			return err
 		}

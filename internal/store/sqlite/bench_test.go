@@ -5,38 +5,9 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-)
 
-// BenchmarkJournal makes an entry of 30 kB durable, about that of a full batch: in files that grow, and in files used
-// again.
-func BenchmarkJournal(b *testing.B) {
-	ops := []operation{{text: insert, width: 2, values: []any{"a", strings.Repeat("x", 30<<10)}}}
-	for _, again := range []bool{false, true} {
-		b.Run(map[bool]string{false: "grows", true: "again"}[again], func(b *testing.B) {
-			j := &journal{dir: b.TempDir()}
-			add := func() (released bool) {
-				if _, err := j.add(ops); err != nil {
-					b.Fatal(err)
-				}
-				for _, s := range j.done(j.last) {
-					if again {
-						if err := j.release(s); err != nil {
-							b.Fatal(err)
-						}
-						released = true
-					}
-				}
-				return released
-			}
-			for again && !add() {
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				add()
-			}
-		})
-	}
-}
+	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
+)
 
 // BenchmarkApply writes 1,000 records of 500 timelines to a database of some size, and reports what each costs with its
 // share of the transaction.
@@ -60,8 +31,8 @@ func BenchmarkApply(b *testing.B) {
 				int64(0), int64(0), "peer")
 		}
 		seq += records / topics
-		if err := c.apply(b.Context(), []operation{{text: "INSERT INTO record (topic, seq, at, device, listen, body, peer, " +
-			"ord, pair, sender) VALUES ?*", width: 10, values: rows}}, uint64(seq)); err != nil {
+		if err := c.apply(b.Context(), []journal.Operation{{Text: "INSERT INTO record (topic, seq, at, device, listen, " +
+			"body, peer, ord, pair, sender) VALUES ?*", Width: 10, Values: rows}}, uint64(seq)); err != nil {
 			b.Fatal(err)
 		}
 	}

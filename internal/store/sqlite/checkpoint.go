@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"sync"
 	"time"
 )
 
@@ -22,8 +24,14 @@ func (d *DB) Run(ctx context.Context) error {
 	if _, err := conn.ExecContext(context.Background(), "PRAGMA query_only = 0"); err != nil {
 		return err
 	}
+	if d.unverified {
+		var behind sync.WaitGroup
+		behind.Go(func() { d.verifyBehind(ctx) })
+		defer behind.Wait()
+	}
 	t := time.NewTicker(checkpointEvery)
 	defer t.Stop()
+	told := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,17 +40,69 @@ func (d *DB) Run(ctx context.Context) error {
 			return d.broken.err()
 		case <-t.C:
 		}
-		var busy, frames, moved int64
-		err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &moved)
-		if failedSync(err) {
-			return d.broken.fail(err)
-		}
-		if err != nil && ctx.Err() == nil {
+		if _, err := d.checkpoint(ctx, conn, "PASSIVE"); d.broken.err() != nil {
+			return err
+		} else if err != nil && ctx.Err() == nil {
 			d.log.Warn("checkpoint failed, retrying", "error", err)
-			continue
 		}
-		if frames > maxLogFrames {
-			d.longLog.Store(true)
+		if err := d.shrink(ctx, conn); err != nil && ctx.Err() == nil {
+			d.log.Warn("free pages not counted, retrying", "error", err)
+		}
+		if fault := d.pageFault(); fault != nil && fault.Error() != told {
+			told = fault.Error()
+			d.log.Error("database damaged", "error", fault)
 		}
 	}
+}
+
+// A deleted row leaves free space in the database. Much of it is given back to the file system, a little with each
+// checkpoint; the rest is for new rows.
+const (
+	incrementalVacuum = 2                                // of PRAGMA auto_vacuum
+	qGiveBack         = "PRAGMA incremental_vacuum(500)" // pages; 4 MB a second
+	freePages         = 2048                             // 8 MiB that stay
+	freePortion       = 10                               // a tenth of the database stays, too
+)
+
+// shrink asks the applier to give free pages back when there are many. Databases of earlier versions do so after beckon
+// compact.
+func (d *DB) shrink(ctx context.Context, conn *sql.Conn) error {
+	a := d.behind.Load()
+	if a == nil {
+		return nil
+	}
+	var mode, free, pages int64
+	for query, n := range map[string]*int64{"PRAGMA auto_vacuum": &mode, "PRAGMA freelist_count": &free,
+		"PRAGMA page_count": &pages} {
+		if err := conn.QueryRowContext(ctx, query).Scan(n); err != nil {
+			return err
+		}
+	}
+	if mode == incrementalVacuum && free > max(freePages, pages/freePortion) {
+		a.change(func() { a.shrink = true })
+	}
+	return nil
+}
+
+// checkpoint moves commits to the database. It reports whether all of them are there now, and synced.
+func (d *DB) checkpoint(ctx context.Context, conn *sql.Conn, mode string) (all bool, err error) {
+	var applied uint64
+	if a := d.behind.Load(); a != nil {
+		applied = a.lastApplied()
+	}
+	var busy, frames, moved int64
+	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &frames, &moved)
+	if failedSync(err) {
+		return false, d.broken.fail(err)
+	}
+	if err != nil {
+		return false, err
+	}
+	if all = busy == 0 && frames == moved; all {
+		d.durable.Store(max(applied, d.durable.Load()))
+	}
+	if frames > maxLogFrames {
+		d.longLog.Store(true)
+	}
+	return all, nil
 }

@@ -16,8 +16,9 @@ import (
 //go:embed schema.txt
 var schema string
 
-// oldestProgram is the schema of the oldest program that may use a database of this version.
-const oldestProgram = 12
+// oldestProgram is the schema of the oldest program that may use a database of this version. Programs before 14 do not
+// keep the checksums of pages, and do not read this version's journal.
+const oldestProgram = 14
 
 // guard refuses databases of versions that this program may not use.
 func guard(ctx context.Context, db *sql.DB, have int64) error {

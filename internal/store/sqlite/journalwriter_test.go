@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
 )
 
 func open(t *testing.T, dir string) *DB {
@@ -20,7 +21,7 @@ func open(t *testing.T, dir string) *DB {
 	return d
 }
 
-func lineOf(t *testing.T, d *DB) *journalWriter {
+func newWriter(t *testing.T, d *DB) *journalWriter {
 	t.Helper()
 	w, err := d.OpenWriter(t.Context())
 	if err != nil {
@@ -48,6 +49,20 @@ func commit(t *testing.T, l *journalWriter, template, name string) {
 	}
 }
 
+// leave leaves a journal as a server does that is killed.
+func leave(t *testing.T, dir string, last uint64, names ...string) {
+	t.Helper()
+	j := journal.New(journal.Options{Dir: dir, Last: last})
+	for _, name := range names {
+		if _, err := j.Add([]journal.Operation{{Text: insert, Width: 2, Values: []any{name, "x"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func count(t *testing.T, d *DB, name string) (n int) {
 	t.Helper()
 	if err := d.Read(t.Context(), "SELECT count(*) FROM meta WHERE name = $1",
@@ -57,11 +72,11 @@ func count(t *testing.T, d *DB, name string) (n int) {
 	return n
 }
 
-// TestLineThatCannotApply stops a server while its database takes nothing. Readers are told, the next writer goes on
+// TestDatabaseLocked stops a server while its database cannot be written. Readers are told, the next writer goes on
 // where it was, and what was acknowledged is there.
-func TestLineThatCannotApply(t *testing.T) {
+func TestDatabaseLocked(t *testing.T) {
 	d := open(t, t.TempDir())
-	l := lineOf(t, d)
+	l := newWriter(t, d)
 	if err := l.apply.conn.query(t.Context(), "PRAGMA busy_timeout = 0", nil, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +99,7 @@ func TestLineThatCannotApply(t *testing.T) {
 	if _, err := other.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
-	l = lineOf(t, d)
+	l = newWriter(t, d)
 	commit(t, l, upsert, "second")
 	if count(t, d, "first") != 1 || count(t, d, "second") != 1 {
 		t.Error("what was acknowledged is not there")
@@ -99,7 +114,7 @@ func TestLineThatCannotApply(t *testing.T) {
 func TestFailedSync(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir)
-	l := lineOf(t, d)
+	l := newWriter(t, d)
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(context.Background()) }()
 	commit(t, l, upsert, "first")
@@ -117,12 +132,12 @@ func TestFailedSync(t *testing.T) {
 	if err := d.Close(); !errors.Is(err, sqldb.ErrBroken) {
 		t.Errorf("the database was closed: %v", err)
 	}
-	left, _, err := segments(dir)
+	left, err := filepath.Glob(filepath.Join(dir, journal.Prefix+"*"))
 	if err != nil || len(left) != 1 {
 		t.Fatalf("%d files of the journal are left, %v", len(left), err)
 	}
 	next := t.TempDir() // the process holds the lock of the old one
-	for _, name := range []string{File, File + "-wal", filepath.Base(left[0].path)} {
+	for _, name := range []string{File, File + "-wal", filepath.Base(left[0])} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(next, name), b, 0o600)
@@ -145,7 +160,7 @@ func TestFailedSync(t *testing.T) {
 func TestSetAside(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir)
-	l := lineOf(t, d)
+	l := newWriter(t, d)
 	for _, name := range []string{"a", "b", "a", "c"} {
 		commit(t, l, insert, name)
 	}
@@ -157,26 +172,18 @@ func TestSetAside(t *testing.T) {
 			t.Errorf("%s is there %d times", name, n)
 		}
 	}
-	aside, err := filepath.Glob(filepath.Join(dir, asidePrefix+"*"))
+	aside, err := journal.Aside(dir)
 	if err != nil || len(aside) != 1 {
 		t.Fatalf("set aside: %v, %v", aside, err)
 	}
-	s := segment{path: aside[0], last: 2}
-	var kept []operation
-	if err := s.read(func(_ uint64, ops []operation) error { kept = ops; return nil }); err != nil || len(kept) != 1 ||
-		kept[0].values[0] != "a" {
+	if kept, err := journal.ReadAside(aside[0]); err != nil || len(kept) != 1 || kept[0].Values[0] != "a" {
 		t.Errorf("it holds %v, %v", kept, err)
 	}
 	if err := errors.Join(l.Close(), d.Close()); err != nil {
 		t.Fatal(err)
 	}
 
-	j := &journal{dir: dir, last: 4} // as a server leaves it that is killed
-	for _, name := range []string{"d", "a", "e"} {
-		if _, err := j.add([]operation{{text: insert, width: 2, values: []any{name, "x"}}}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	leave(t, dir, 4, "d", "a", "e")
 	d = open(t, dir)
 	if count(t, d, "d") != 1 || count(t, d, "e") != 1 {
 		t.Error("the next server did not apply what it could")
@@ -192,10 +199,7 @@ func TestReadersOfAKilledServer(t *testing.T) {
 	if err := open(t, dir).Close(); err != nil {
 		t.Fatal(err)
 	}
-	j := &journal{dir: dir}
-	if _, err := j.add([]operation{{text: insert, width: 2, values: []any{"a", "x"}}}); err != nil {
-		t.Fatal(err)
-	}
+	leave(t, dir, 0, "a")
 	d, err := OpenExisting(context.Background(), dir)
 	if err != nil {
 		t.Fatal(err)

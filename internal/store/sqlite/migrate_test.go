@@ -13,7 +13,7 @@ import (
 // TestMigrationOfHolders: the files of messages that were sent before the migration are held by them.
 func TestMigrationOfHolders(t *testing.T) {
 	ctx := t.Context()
-	db, err := sql.Open("sqlite", dsn(filepath.Join(t.TempDir(), File)))
+	db, err := sql.Open("sqlite", dsn(filepath.Join(t.TempDir(), File), ""))
 	if err != nil {
 		t.Fatal(err)
 	}

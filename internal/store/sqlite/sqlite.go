@@ -4,6 +4,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -24,6 +25,8 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"; see docs/adr/0002
 
 	"github.com/beckon-im/beckon/internal/sqldb"
+	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
+	"github.com/beckon-im/beckon/internal/store/sqlite/pagesum"
 )
 
 //go:embed migrations/*.sql
@@ -45,16 +48,21 @@ type Options struct {
 
 // DB is a database in a file.
 type DB struct {
-	write   *sql.DB
-	read    *sql.DB
-	lock    *sql.DB // nil = opened for reading
-	stmts   map[string]*sql.Stmt
-	log     *slog.Logger
-	longLog atomic.Bool
-	dir     string
-	noSync  bool
-	broken  *brokenDisk
-	behind  atomic.Pointer[applier] // readers wait for it; nil = no journalWriter is open
+	write      *sql.DB
+	read       *sql.DB
+	lock       *sql.DB // nil = opened for reading
+	stmts      map[string]*sql.Stmt
+	log        *slog.Logger
+	longLog    atomic.Bool
+	dir        string
+	noSync     bool
+	broken     *brokenDisk
+	sums       *pagesum.Sums // nil = pages are not verified
+	unverified bool          // Run verifies the pages
+	durable    atomic.Uint64 // number of the last journal entry that the synced database has
+	journal    atomic.Pointer[journal.Journal]
+	rotate     atomic.Bool             // the next commit begins a new segment of the journal
+	behind     atomic.Pointer[applier] // readers wait for it; nil = no journalWriter is open
 }
 
 // Open opens or creates the database of a directory and brings its schema up to date.
@@ -64,41 +72,70 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	}
 	d := &DB{log: opt.Log, dir: opt.Dir, noSync: opt.NoSync, stmts: map[string]*sql.Stmt{}, broken: newBrokenDisk()}
 	file := filepath.Join(opt.Dir, File)
-	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would create it readable for others
-	if err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	if err := made.Close(); err != nil {
-		return nil, err
-	}
+	var err error
 	if d.lock, err = hold(ctx, opt.Dir, time.Second); err != nil {
 		return nil, err
 	}
-	readers := 2 + 2*runtime.GOMAXPROCS(0) // one runs checkpoints, and one is the writer's
-	writeCache, readCache := caches(opt.CacheBytes, readers)
-	if d.write, err = sql.Open("sqlite", dsn(file, "synchronous("+d.sync()+")", "wal_autocheckpoint(0)",
-		writeCache)); err != nil {
+	if err = checkFiles(ctx, opt.Dir); err == nil {
+		err = create(file)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the data directory %s: %w", opt.Dir, err), d.lock.Close())
+	}
+	if err = d.connect(file, opt.CacheBytes); err != nil {
 		return nil, errors.Join(err, d.lock.Close())
 	}
+	if err = d.ready(ctx, append(opt.Reads, qSearch)); err != nil {
+		return nil, errors.Join(fmt.Errorf("the database in %s: %w", opt.Dir, cmp.Or(d.pageFault(), err)), d.Close())
+	}
+	return d, nil
+}
+
+// connect opens the pools of connections.
+func (d *DB) connect(file string, cacheBytes int64) error {
+	vfs, err := d.openSums(file)
+	if err != nil {
+		return err
+	}
+	readers := 2 + 2*runtime.GOMAXPROCS(0) // one runs checkpoints, and one is the writer's
+	writeCache, readCache := caches(cacheBytes, readers)
+	if d.write, err = sql.Open("sqlite", dsn(file, vfs, "synchronous("+d.sync()+")", "wal_autocheckpoint(0)",
+		"secure_delete(1)", writeCache)); err != nil {
+		return err
+	}
 	d.write.SetMaxOpenConns(1)
-	if d.read, err = sql.Open("sqlite", dsn(file, "query_only(1)", readCache)); err != nil {
-		return nil, errors.Join(err, d.write.Close(), d.lock.Close())
+	if d.read, err = sql.Open("sqlite", dsn(file, vfs, "query_only(1)", readCache)); err != nil {
+		return errors.Join(err, d.write.Close())
 	}
 	d.read.SetMaxOpenConns(readers)
 	d.read.SetMaxIdleConns(readers - 2)
-	if err = d.recover(ctx); err == nil { // before migrations: the entries are for the previous schema
-		err = migrate(ctx, d.write)
+	return nil
+}
+
+// ready brings an opened database up to date.
+func (d *DB) ready(ctx context.Context, reads []string) error {
+	if err := d.recover(ctx); err != nil { // before migrations: the entries are for the previous schema
+		return err
 	}
-	if err == nil {
-		err = d.SchemaFault(ctx)
+	if err := d.verifyPages(ctx); err != nil {
+		return err
 	}
-	if err == nil {
-		err = d.prepare(ctx, append(opt.Reads, qSearch))
+	if err := migrate(ctx, d.write); err != nil {
+		return err
 	}
+	if err := d.SchemaFault(ctx); err != nil {
+		return err
+	}
+	return d.prepare(ctx, reads)
+}
+
+// create creates an empty file: SQLite would create it readable for others.
+func create(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the database in %s: %w", opt.Dir, err), d.Close())
+		return err
 	}
-	return d, nil
+	return f.Close()
 }
 
 // caches returns the settings of the page caches of the writer and of each reader, in KiB: the writer gets two fifths
@@ -116,7 +153,7 @@ var errHeld = errors.New("another server is using the data directory")
 // hold locks the directory for this process. The lock is SQLite's on a file of its own: it ends with the process, also
 // after a crash.
 func hold(ctx context.Context, dir string, patience time.Duration) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.Join(dir, "lock")}).EscapedPath()+
+	db, err := sql.Open("sqlite", fileURL(filepath.Join(dir, "lock"))+
 		fmt.Sprintf("?_pragma=busy_timeout(%d)", patience.Milliseconds()))
 	if err != nil {
 		return nil, err
@@ -139,45 +176,69 @@ func OpenExisting(ctx context.Context, dir string) (*DB, error) {
 	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("there is no database in %s (if its server uses PostgreSQL, give --postgres): %w", dir, err)
 	}
-	if err := recoverIdle(ctx, dir, file); err != nil {
-		return nil, fmt.Errorf("the journal in %s: %w", dir, err)
+	if err := recoverIdle(ctx, dir); err != nil {
+		return nil, fmt.Errorf("the database in %s: %w", dir, err)
 	}
-	read, err := sql.Open("sqlite", dsn(file, "query_only(1)"))
+	read, err := sql.Open("sqlite", dsn(file, "", "query_only(1)"))
 	if err != nil {
 		return nil, err
 	}
 	return &DB{write: read, read: read, log: slog.Default(), broken: newBrokenDisk()}, read.PingContext(ctx)
 }
 
-// recoverIdle applies the journal of a database, unless a server is running.
-func recoverIdle(ctx context.Context, dir, file string) error {
-	left, _, err := segments(dir)
-	if err != nil || len(left) == 0 {
-		return err
-	}
-	lock, err := hold(ctx, dir, 0)
+// recoverIdle verifies the files of a database and applies its journal, unless a server is running.
+func recoverIdle(ctx context.Context, dir string) error {
+	d, err := openOffline(ctx, dir)
 	if errors.Is(err, errHeld) {
 		return nil // its server applies it
 	}
 	if err != nil {
 		return err
 	}
-	write, err := sql.Open("sqlite", dsn(file))
-	if err != nil {
-		return errors.Join(err, lock.Close())
+	if err = d.recover(ctx); err == nil {
+		err = d.verifyPages(ctx)
 	}
-	d := &DB{write: write, dir: dir, log: slog.Default(), broken: newBrokenDisk()}
-	return errors.Join(d.recover(ctx), write.Close(), lock.Close())
+	return errors.Join(cmp.Or(d.pageFault(), err), d.Close())
 }
 
-func dsn(file string, pragmas ...string) string {
+// openOffline locks and opens a database as it is, while no server runs.
+func openOffline(ctx context.Context, dir string) (*DB, error) {
+	lock, err := hold(ctx, dir, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFiles(ctx, dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d := &DB{lock: lock, dir: dir, log: slog.Default(), broken: newBrokenDisk()}
+	file := filepath.Join(dir, File)
+	vfs, err := d.openSums(file)
+	if err == nil {
+		d.write, err = sql.Open("sqlite", dsn(file, vfs))
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d.write.SetMaxOpenConns(1)
+	d.read = d.write
+	return d, nil
+}
+
+// dsn returns the address of a database with a VFS; empty = the default one.
+func dsn(file, vfs string, pragmas ...string) string {
 	q := url.Values{}
-	for _, p := range append([]string{"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(0)", "temp_store(MEMORY)"},
-		pragmas...) {
+	if vfs != "" {
+		q.Set("vfs", vfs)
+	}
+	// a new database can give space back
+	for _, p := range append([]string{fmt.Sprintf("auto_vacuum(%d)", incrementalVacuum), "journal_mode(WAL)",
+		"busy_timeout(10000)", "foreign_keys(0)", "temp_store(MEMORY)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
-	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
+	return fileURL(file) + "?" + q.Encode()
 }
+
+func fileURL(file string) string { return "file:" + (&url.URL{Path: file}).EscapedPath() }
 
 // migrationFiles returns the directory of the migrations.
 func migrationFiles() fs.FS {
@@ -345,21 +406,15 @@ func drain(rows *sql.Rows, scan func(sqldb.Row) error) error {
 	return rows.Err()
 }
 
-// Damage lists the damage of the file.
-func (d *DB) Damage(ctx context.Context) ([]string, error) {
-	var verdict string
-	if err := d.read.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict == "ok" {
-		return nil, err
-	}
-	return []string{"the database file is damaged: " + verdict}, nil
-}
-
 // Close releases the file.
 func (d *DB) Close() error {
 	if err := d.broken.err(); err != nil {
 		return err // closing would run a checkpoint, and remove the log that the next start needs
 	}
 	err := errors.Join(d.read.Close(), d.write.Close())
+	if d.sums != nil {
+		err = errors.Join(err, d.sums.Close())
+	}
 	if d.lock != nil {
 		err = errors.Join(err, d.lock.Close())
 	}
