@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -151,6 +154,25 @@ func TestExportUser(t *testing.T) {
 	}
 }
 
+// absentFromFiles fails when a file of a directory has a text, also in parts that are out of use.
+func absentFromFiles(t *testing.T, dir, text string) {
+	t.Helper()
+	read := 0
+	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if n := bytes.Count(b, []byte(text)); n > 0 {
+			t.Errorf("%s has it %d times", filepath.Base(path), n)
+		}
+		read++
+		return err
+	}); err != nil || read < 3 {
+		t.Errorf("%d files were read, %v", read, err)
+	}
+}
+
 // TestErase: what somebody said and said of themselves is nowhere in the database afterwards, and what others said
 // still is.
 func TestErase(t *testing.T) {
@@ -193,6 +215,9 @@ func TestErase(t *testing.T) {
 	s.act("", "eraseUser", protocol.EraseUserRequest{UserID: "ann"}, &res)
 	if res.Groups != 1 || res.Records < 5 {
 		t.Errorf("cleared were %+v", res)
+	}
+	if postgres == "" {
+		absentFromFiles(t, dir, secret)
 	}
 	// who reads elsewhere sees what was read here
 	s.act("bob", "getInvitation", protocol.GetInvitationRequest{InviteID: "i1"}, nil)

@@ -38,7 +38,10 @@ func Erase(ctx context.Context, s *store.Store, user string) (records int, err e
 			}
 		}
 		if at = next; n < page {
-			return records, rows(ctx, s, user)
+			if err := rows(ctx, s, user); err != nil {
+				return records, err
+			}
+			return records, s.Purge(ctx)
 		}
 	}
 }
