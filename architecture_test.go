@@ -25,7 +25,7 @@ func ladder() []string {
 		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
 		"internal/store", "internal/store/holder",
 		"internal/store/blocklist", "internal/store/outbox", "internal/store/admin", "internal/store/personaldata",
-		"internal/store/dump", "internal/store/check", "internal/store/storetest", "internal/store/storetest/pgtest",
+		"internal/store/dump", "internal/store/check", "internal/store/datadir", "internal/store/storetest", "internal/store/storetest/pgtest",
 		"internal/rpc", "internal/delivery", "internal/address", "internal/gateway/link", "internal/gateway", "internal/room",
 		"internal/signaling/deadline", "internal/signaling/offlinepush", "internal/signaling/snapshot", "internal/signaling",
 		"internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media",

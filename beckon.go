@@ -154,7 +154,7 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 		sessions = s.presence
 	}
 	s.files, err = files.New(ctx, s.store, files.Options{
-		Dir: filepath.Join(s.cfg.DataDir, "files"), URL: s.cfg.FilesURL, Key: []byte("links\n" + s.cfg.JWTSecret),
+		Dir: filepath.Join(s.cfg.DataDir, filesDir), URL: s.cfg.FilesURL, Key: []byte("links\n" + s.cfg.JWTSecret),
 		LinkLife: s.cfg.LinkLife,
 		MaxImage: s.cfg.MaxImage, MaxSound: s.cfg.MaxSound, MaxVideo: s.cfg.MaxVideo, MaxFile: s.cfg.MaxFile,
 		DecodeMemory: s.cfg.DecodeMemory, KeepLocation: s.cfg.KeepLocation,

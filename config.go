@@ -11,6 +11,9 @@ import (
 	"github.com/beckon-im/beckon/internal/push"
 )
 
+// filesDir is the directory of uploaded files in the data directory.
+const filesDir = "files"
+
 // Config configures a Server. The zero value works: it keeps its database and keys in ./beckon-data.
 type Config struct {
 	// DataDir is the directory of the SQLite database, uploaded files and generated keys. Only one server at a time may

@@ -98,10 +98,35 @@ func (s *Server) register() {
 		}
 		return 0
 	})
+	if _, ok := s.store.Files(); ok {
+		s.registerFiles(gauge)
+	}
 	gauge("beckon_webhooks_waiting", "Webhooks queued in the cluster; -1 if the database cannot be read.",
 		func() float64 { return waiting(s.hooks.Queue()) })
 	gauge("beckon_pushes_waiting", "Pushes queued in the cluster; -1 if the database cannot be read.",
 		func() float64 { return waiting(s.pushes.Queue()) })
+}
+
+// registerFiles registers the metrics of SQLite's files.
+func (s *Server) registerFiles(gauge func(name, help string, of func() float64)) {
+	file := func(name, help string, of func(store.FileStats) float64) {
+		gauge(name, help, func() float64 {
+			stats, _ := s.store.Files()
+			return of(stats)
+		})
+	}
+	file("beckon_database_bytes", "Size of the SQLite database.",
+		func(f store.FileStats) float64 { return float64(f.Database) })
+	file("beckon_database_log_bytes", "Size of SQLite's write-ahead log.",
+		func(f store.FileStats) float64 { return float64(f.Log) })
+	file("beckon_journal_bytes", "Size of the journal, with files kept for reuse.",
+		func(f store.FileStats) float64 { return float64(f.Journal) })
+	file("beckon_journal_lag_seconds", "Age of the oldest commit of the journal that the database lacks.",
+		func(f store.FileStats) float64 { return f.Behind.Seconds() })
+	file("beckon_commits_set_aside", "Commits that the database refused; see beckon aside.",
+		func(f store.FileStats) float64 { return float64(f.Aside) })
+	file("beckon_database_damaged_pages", "Known pages of the database that differ from their checksums.",
+		func(f store.FileStats) float64 { return float64(f.DamagedPages) })
 }
 
 func waiting(q *relay.Dispatcher) float64 {

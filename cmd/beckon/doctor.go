@@ -21,6 +21,7 @@ type doctorCmd struct {
 	Data     string `help:"Data directory to check. The server may be running." placeholder:"DIR"`
 	Postgres string `help:"PostgreSQL database to check, instead of the one in --data." placeholder:"URL"`
 	Ready    string `help:"Only check the readiness of the node at this address, for health checks." placeholder:"URL"`
+	Repair   bool   `help:"Go on without the damaged part of the journal in --data, which stays in damaged-* files. No server may be running."`
 	Server   string `help:"Server to check: health, connect, invite, accept." placeholder:"URL"`
 	Secret   string `help:"JWT secret of the server. Default: the one in --data." name:"jwt-secret"`
 }
@@ -32,6 +33,11 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	}
 	if c.Data == "" && c.Server == "" && c.Postgres == "" {
 		return errors.New("nothing to check: set --data DIR, --postgres URL or --server URL")
+	}
+	if c.Repair {
+		if err := c.repair(ctx); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -79,6 +85,28 @@ func ready(ctx context.Context, node string) error {
 		err = fmt.Errorf("not ready: %s", strings.TrimSpace(string(why)))
 	}
 	return err
+}
+
+// repair makes a data directory usable whose journal is damaged.
+func (c *doctorCmd) repair(ctx context.Context) error {
+	if c.Data == "" {
+		return errors.New("--repair needs --data DIR: PostgreSQL has its own tools")
+	}
+	r, err := beckon.RepairJournal(ctx, c.Data)
+	if err != nil {
+		return err
+	}
+	if r.Fault == "" {
+		fmt.Println("✓ nothing to repair")
+		return nil
+	}
+	fmt.Printf("✓ repaired: %s\n  out of use now: %s\n", r.Fault, strings.Join(r.Moved, ", "))
+	if r.Lost == "" {
+		fmt.Println("  No commit is lost.")
+		return nil
+	}
+	fmt.Printf("  %s. The database continues after commit %d; devices will reload.\n", r.Lost, r.Applied)
+	return nil
 }
 
 func (c *doctorCmd) keys() (string, error) {

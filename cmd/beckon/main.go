@@ -30,6 +30,9 @@ type cli struct {
 	OpenAPI  openAPICmd  `cmd:"" help:"Print the OpenAPI description of all methods." name:"openapi"`
 	Export   exportCmd   `cmd:"" help:"Write the whole database to standard output: a backup, or a move to another database."`
 	Import   importCmd   `cmd:"" help:"Fill an empty database with an export from standard input."`
+	Backup   backupCmd   `cmd:"" help:"Copy the data directory of a running or stopped server: database, keys and uploaded files."`
+	Compact  compactCmd  `cmd:"" help:"Rewrite the SQLite database of a stopped server without free space."`
+	Aside    asideCmd    `cmd:"" help:"Show the commits that the database refused, and apply them."`
 	Restored restoredCmd `cmd:"" help:"Record that a database was restored by other means than import, so that devices reload from it."`
 	Doctor   doctorCmd   `cmd:"" help:"Check a data directory or a running server."`
 }

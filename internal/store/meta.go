@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/google/uuid"
 
@@ -37,6 +38,29 @@ func OpenReading(ctx context.Context, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
+	return s, nil
+}
+
+// OpenSnapshot opens a database for a long reading. While a server uses an SQLite database, it reads a copy beside it:
+// a long reading of the database itself would make its log grow.
+func OpenSnapshot(ctx context.Context, opt Options) (*Store, error) {
+	if opt.Postgres != "" || !sqlite.InUse(ctx, opt.Dir) {
+		return OpenReading(ctx, opt)
+	}
+	dir, err := os.MkdirTemp(opt.Dir, sqlite.ExportPrefix)
+	if err != nil {
+		return nil, err
+	}
+	err = sqlite.Backup(ctx, opt.Dir, dir)
+	var s *Store
+	if err == nil {
+		opt.Dir = dir
+		s, err = OpenReading(ctx, opt)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	s.temporary = dir
 	return s, nil
 }
 
@@ -96,12 +120,23 @@ func SetEpoch(ctx context.Context, sess *sqldb.Session, epoch string) error {
 	return sess.Exec(ctx, queries.Text("MetaSet"), epoch, epochName)
 }
 
+// ErrIncomplete is the error of a database with an interrupted import.
+var ErrIncomplete = errors.New("an import into this database was interrupted: create a new database and import again")
+
 // Importing is the name of the value that the database keeps during an import.
 const Importing = "importing"
 
+// Incomplete reports whether an import into this database was interrupted.
+func (s *Store) Incomplete(ctx context.Context) (found bool, err error) {
+	err = s.db.Read(ctx, queries.Text("Meta"), func(sqldb.Row) error { found = true; return nil }, Importing)
+	return found, err
+}
+
 // checkComplete returns an error for a database with an interrupted import.
 func (s *Store) checkComplete(ctx context.Context) error {
-	return s.db.Read(ctx, queries.Text("Meta"), func(sqldb.Row) error {
-		return errors.New("an import into this database was interrupted: create a new database and import again")
-	}, Importing)
+	found, err := s.Incomplete(ctx)
+	if err == nil && found {
+		err = ErrIncomplete
+	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,6 +124,7 @@ type Store struct {
 	db        backend
 	clusterID string
 	epoch     string
+	temporary string // directory of a copy that Close removes; empty = none
 	announce  Announcer
 	queues    []chan *Unit // one for each writer
 	opened    time.Time
@@ -220,6 +222,18 @@ func (s *Store) Stats() Stats {
 		st.Trips, st.Sent, st.Received = far.Stats()
 	}
 	return st
+}
+
+// FileStats describes the files of SQLite.
+type FileStats = sqlite.FileStats
+
+// Files describes the files of SQLite; ok is false on PostgreSQL.
+func (s *Store) Files() (stats FileStats, ok bool) {
+	d, ok := s.db.(*sqlite.DB)
+	if ok {
+		stats = d.Files()
+	}
+	return stats, ok
 }
 
 const (
@@ -334,4 +348,10 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 // Close releases the database. Run must have returned.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	err := s.db.Close()
+	if s.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(s.temporary))
+	}
+	return err
+}

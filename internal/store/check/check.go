@@ -36,6 +36,13 @@ func Inspect(ctx context.Context, opt store.Options) (*Report, error) {
 		r.Faults = append(r.Faults, err.Error())
 		return r, nil
 	}
+	found, err := s.Incomplete(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		r.Faults = append(r.Faults, store.ErrIncomplete.Error())
+	}
 	if err := s.View(ctx, func(at sqldb.Reader) error { return r.inspect(ctx, at) }); err != nil {
 		return nil, err
 	}

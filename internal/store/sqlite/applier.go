@@ -32,9 +32,10 @@ type applier struct {
 
 	mu      sync.Mutex
 	waiting []entry
-	batches int    // in waiting, and being applied
-	bytes   int64  // of these batches
-	last    uint64 // number of the last entry of waiting
+	batches int       // in waiting, and being applied
+	bytes   int64     // of these batches
+	last    uint64    // number of the last entry of waiting
+	since   time.Time // when the oldest batch came; zero = there is none
 	applied uint64
 	urgent  bool // a reader or the writer waits
 	shrink  bool // the database has free pages to give back
@@ -76,6 +77,9 @@ func (a *applier) push(e entry) {
 		a.batches++
 		a.bytes += e.bytes
 		a.last = e.number
+		if a.since.IsZero() {
+			a.since = time.Now()
+		}
 	})
 }
 
@@ -122,6 +126,16 @@ func (a *applier) lastApplied() uint64 {
 	return a.applied
 }
 
+// age returns how long the oldest batch has waited, within the time of one transaction; 0 = there is none.
+func (a *applier) age() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.since.IsZero() {
+		return 0
+	}
+	return time.Since(a.since)
+}
+
 // waitAll waits until all batches that were pushed before are applied.
 func (a *applier) waitAll(ctx context.Context) error {
 	a.mu.Lock()
@@ -154,7 +168,12 @@ func (a *applier) run() {
 		if len(taken) == 0 || !a.insist(ctx, taken) { // closed
 			return
 		}
-		a.change(func() { a.batches -= batches; a.bytes -= bytes; a.applied = last; a.failed = nil })
+		a.change(func() {
+			a.batches, a.bytes, a.applied, a.failed = a.batches-batches, a.bytes-bytes, last, nil
+			if a.since = time.Now(); len(a.waiting) == 0 {
+				a.since = time.Time{}
+			}
+		})
 		if err := a.retire(); errors.Is(err, sqldb.ErrBroken) {
 			a.change(func() { a.failed = err })
 			return

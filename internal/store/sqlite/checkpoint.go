@@ -11,7 +11,10 @@ import (
 // the batches behind it; so another goroutine runs it, and the applier only restarts the log.
 const (
 	checkpointEvery = 500 * time.Millisecond
-	maxLogFrames    = 16384 // 64 MiB; then the applier restarts the log
+	maxLogFrames    = 16384    // 64 MiB; then the applier restarts the log
+	logLimit        = 64 << 20 // bytes that the log keeps when it is restarted, after a long read
+	idleLog         = 4 << 20  // bytes of the log that are given back when there were no commits for idleAfter
+	idleAfter       = 10 * time.Second
 )
 
 // Run moves commits to the database until ctx ends, or until an fsync fails.
@@ -21,7 +24,7 @@ func (d *DB) Run(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(context.Background(), "PRAGMA query_only = 0"); err != nil {
+	if _, err := conn.ExecContext(context.Background(), "PRAGMA query_only = 0; PRAGMA busy_timeout = 100"); err != nil {
 		return err
 	}
 	if d.unverified {
@@ -31,7 +34,7 @@ func (d *DB) Run(ctx context.Context) error {
 	}
 	t := time.NewTicker(checkpointEvery)
 	defer t.Stop()
-	told := ""
+	told, idle := "", idleSince{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,7 +43,11 @@ func (d *DB) Run(ctx context.Context) error {
 			return d.broken.err()
 		case <-t.C:
 		}
-		if _, err := d.checkpoint(ctx, conn, "PASSIVE"); d.broken.err() != nil {
+		mode := "PASSIVE"
+		if idle.longer(d.applied(), idleAfter) && d.size(logFile) > idleLog {
+			mode = "TRUNCATE"
+		}
+		if _, err := d.checkpoint(ctx, conn, mode); d.broken.err() != nil {
 			return err
 		} else if err != nil && ctx.Err() == nil {
 			d.log.Warn("checkpoint failed, retrying", "error", err)
@@ -84,12 +91,30 @@ func (d *DB) shrink(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
+// applied returns the number of the last entry of the journal that is in the database or its log.
+func (d *DB) applied() uint64 {
+	if a := d.behind.Load(); a != nil {
+		return a.lastApplied()
+	}
+	return 0
+}
+
+// idleSince knows for how long a number has not changed.
+type idleSince struct {
+	number uint64
+	since  time.Time
+}
+
+func (i *idleSince) longer(number uint64, limit time.Duration) bool {
+	if i.since.IsZero() || number != i.number {
+		i.number, i.since = number, time.Now()
+	}
+	return time.Since(i.since) > limit
+}
+
 // checkpoint moves commits to the database. It reports whether all of them are there now, and synced.
 func (d *DB) checkpoint(ctx context.Context, conn *sql.Conn, mode string) (all bool, err error) {
-	var applied uint64
-	if a := d.behind.Load(); a != nil {
-		applied = a.lastApplied()
-	}
+	applied := d.applied()
 	var busy, frames, moved int64
 	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &frames, &moved)
 	if failedSync(err) {

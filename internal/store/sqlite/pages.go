@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
 	"github.com/beckon-im/beckon/internal/store/sqlite/pagesum"
 )
 
@@ -84,6 +86,9 @@ func (d *DB) pageFault() error {
 	return &PageFault{Path: filepath.Join(d.dir, File), Pages: bad}
 }
 
+// explain returns the damage of pages, if any was found, instead of the error of the query that read one.
+func (d *DB) explain(err error) error { return cmp.Or(d.pageFault(), err) }
+
 // PageFault is a database with pages that differ from their checksums.
 type PageFault struct {
 	Path  string
@@ -109,6 +114,14 @@ func (f *PageFault) Error() string {
 func (d *DB) Damage(ctx context.Context) (list []string, err error) {
 	if fault := d.pageFault(); fault != nil {
 		list = append(list, fault.Error())
+	}
+	aside, err := journal.Aside(d.dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(aside) > 0 {
+		list = append(list, fmt.Sprintf("%d commits were refused by the database and set aside (%s*): see beckon aside",
+			len(aside), journal.AsidePrefix))
 	}
 	var verdict string
 	if err := d.read.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {

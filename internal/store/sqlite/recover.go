@@ -166,12 +166,12 @@ type Repair struct {
 // puts the rest out of use. No server may be using the directory.
 func RepairJournal(ctx context.Context, dir string) (r *Repair, err error) {
 	r = &Repair{}
-	d, err := openOffline(ctx, dir)
+	d, err := openDamaged(ctx, dir)
 	var log *LogFault
 	if errors.As(err, &log) {
 		r.Fault = fmt.Sprintf("%s: %s", log.Path, log.Reason)
 		if r.Moved, err = putLogAside(dir); err == nil {
-			d, err = openOffline(ctx, dir)
+			d, err = openDamaged(ctx, dir)
 		}
 	}
 	if err != nil {

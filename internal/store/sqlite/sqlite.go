@@ -4,7 +4,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -17,12 +16,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"; see docs/adr/0002
+	driver "modernc.org/sqlite" // it registers "sqlite"; see docs/adr/0002
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
@@ -50,7 +49,7 @@ type Options struct {
 type DB struct {
 	write      *sql.DB
 	read       *sql.DB
-	lock       *sql.DB // nil = opened for reading
+	lock       *lock // nil = opened for reading
 	stmts      map[string]*sql.Stmt
 	log        *slog.Logger
 	longLog    atomic.Bool
@@ -77,7 +76,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 		return nil, err
 	}
 	if err = checkFiles(ctx, opt.Dir); err == nil {
-		err = create(file)
+		err = errors.Join(removeLeftovers(opt.Dir), create(file))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the data directory %s: %w", opt.Dir, err), d.lock.Close())
@@ -86,7 +85,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	if err = d.ready(ctx, append(opt.Reads, qSearch)); err != nil {
-		return nil, errors.Join(fmt.Errorf("the database in %s: %w", opt.Dir, cmp.Or(d.pageFault(), err)), d.Close())
+		return nil, errors.Join(fmt.Errorf("the database in %s: %w", opt.Dir, d.explain(err)), d.Close())
 	}
 	return d, nil
 }
@@ -99,8 +98,12 @@ func (d *DB) connect(file string, cacheBytes int64) error {
 	}
 	readers := 2 + 2*runtime.GOMAXPROCS(0) // one runs checkpoints, and one is the writer's
 	writeCache, readCache := caches(cacheBytes, readers)
-	if d.write, err = sql.Open("sqlite", dsn(file, vfs, "synchronous("+d.sync()+")", "wal_autocheckpoint(0)",
-		"secure_delete(1)", writeCache)); err != nil {
+	pragmas := []string{"synchronous(" + d.sync() + ")", "wal_autocheckpoint(0)", "secure_delete(1)",
+		fmt.Sprintf("journal_size_limit(%d)", logLimit), writeCache}
+	if d.size(File) == 0 { // later, it would need a new database
+		pragmas = append([]string{fmt.Sprintf("auto_vacuum(%d)", incrementalVacuum)}, pragmas...)
+	}
+	if d.write, err = sql.Open("sqlite", dsn(file, vfs, pragmas...)); err != nil {
 		return err
 	}
 	d.write.SetMaxOpenConns(1)
@@ -148,97 +151,31 @@ func caches(limit int64, readers int) (writer, reader string) {
 	return fmt.Sprintf("cache_size(-%d)", w>>10), fmt.Sprintf("cache_size(-%d)", r>>10)
 }
 
-var errHeld = errors.New("another server is using the data directory")
-
-// hold locks the directory for this process. The lock is SQLite's on a file of its own: it ends with the process, also
-// after a crash.
-func hold(ctx context.Context, dir string, patience time.Duration) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", fileURL(filepath.Join(dir, "lock"))+
-		fmt.Sprintf("?_pragma=busy_timeout(%d)", patience.Milliseconds()))
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
-		if strings.Contains(err.Error(), "SQLITE_BUSY") {
-			err = fmt.Errorf("%w %s: %w", errHeld, dir, err)
-		} else {
-			err = fmt.Errorf("the data directory %s cannot be locked: %w", dir, err)
-		}
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
-}
-
-// OpenExisting opens a database for reading only; a server may be using it.
-func OpenExisting(ctx context.Context, dir string) (*DB, error) {
-	file := filepath.Join(dir, File)
-	if _, err := os.Stat(file); err != nil {
-		return nil, fmt.Errorf("there is no database in %s (if its server uses PostgreSQL, give --postgres): %w", dir, err)
-	}
-	if err := recoverIdle(ctx, dir); err != nil {
-		return nil, fmt.Errorf("the database in %s: %w", dir, err)
-	}
-	read, err := sql.Open("sqlite", dsn(file, "", "query_only(1)"))
-	if err != nil {
-		return nil, err
-	}
-	return &DB{write: read, read: read, log: slog.Default(), broken: newBrokenDisk()}, read.PingContext(ctx)
-}
-
-// recoverIdle verifies the files of a database and applies its journal, unless a server is running.
-func recoverIdle(ctx context.Context, dir string) error {
-	d, err := openOffline(ctx, dir)
-	if errors.Is(err, errHeld) {
-		return nil // its server applies it
-	}
-	if err != nil {
-		return err
-	}
-	if err = d.recover(ctx); err == nil {
-		err = d.verifyPages(ctx)
-	}
-	return errors.Join(cmp.Or(d.pageFault(), err), d.Close())
-}
-
-// openOffline locks and opens a database as it is, while no server runs.
-func openOffline(ctx context.Context, dir string) (*DB, error) {
-	lock, err := hold(ctx, dir, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkFiles(ctx, dir); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	d := &DB{lock: lock, dir: dir, log: slog.Default(), broken: newBrokenDisk()}
-	file := filepath.Join(dir, File)
-	vfs, err := d.openSums(file)
-	if err == nil {
-		d.write, err = sql.Open("sqlite", dsn(file, vfs))
-	}
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	d.write.SetMaxOpenConns(1)
-	d.read = d.write
-	return d, nil
-}
-
 // dsn returns the address of a database with a VFS; empty = the default one.
 func dsn(file, vfs string, pragmas ...string) string {
 	q := url.Values{}
 	if vfs != "" {
 		q.Set("vfs", vfs)
 	}
-	// a new database can give space back
-	for _, p := range append([]string{fmt.Sprintf("auto_vacuum(%d)", incrementalVacuum), "journal_mode(WAL)",
-		"busy_timeout(10000)", "foreign_keys(0)", "temp_store(MEMORY)"}, pragmas...) {
+	for _, p := range append(pragmas, "journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(0)",
+		"temp_store(MEMORY)") {
 		q.Add("_pragma", p)
 	}
 	return fileURL(file) + "?" + q.Encode()
 }
 
-func fileURL(file string) string { return "file:" + (&url.URL{Path: file}).EscapedPath() }
+// readOnly is the parameter of connections that other programs than the server open: they must not move SQLite's log to
+// the database when the server has ended meanwhile, because they do not keep the checksums of pages.
+const readOnly = "?mode=ro&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)"
+
+func fileURL(file string) string {
+	keepLocks()
+	return "file:" + (&url.URL{Path: file}).EscapedPath()
+}
+
+// keepLocks makes SQLite's locks last when another part of the process opens and closes a database's file, as the
+// verification of pages does. Where the kernel has no such locks, SQLite goes on with the others.
+var keepLocks = sync.OnceFunc(func() { _, _ = driver.OFDLocking(true) })
 
 // migrationFiles returns the directory of the migrations.
 func migrationFiles() fs.FS {

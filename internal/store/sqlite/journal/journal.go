@@ -65,9 +65,11 @@ const (
 	// DamagedPrefix begins the names of segments that a repair has put out of use.
 	DamagedPrefix = "damaged-"
 
-	sparePrefix = "spare-"
-	maxSpare    = 2
-	maxEntry    = 1 << 30
+	// SparePrefix begins the names of files that are kept for reuse.
+	SparePrefix = "spare-"
+
+	maxSpare = 2
+	maxEntry = 1 << 30
 )
 
 // New returns a journal that continues after Options.Last. The first entry, or Begin, creates its first segment.
@@ -173,7 +175,7 @@ func (j *Journal) use(f *os.File, path string) {
 func (j *Journal) create() (f *os.File, path string, err error) {
 	name := fmt.Sprintf("%0*x", numberedDigits, j.last+1)
 	path = filepath.Join(j.opt.Dir, j.opt.Prefix+name)
-	spare := cmp.Or(j.reuse(), filepath.Join(j.opt.Dir, sparePrefix+name))
+	spare := cmp.Or(j.reuse(), filepath.Join(j.opt.Dir, SparePrefix+name))
 	if f, err = os.OpenFile(spare, os.O_WRONLY|os.O_CREATE, 0o600); err != nil {
 		return nil, "", err
 	}
@@ -267,7 +269,7 @@ func (j *Journal) release(s segment) error {
 	if len(j.spare) >= maxSpare {
 		return os.Remove(s.path)
 	}
-	spare := filepath.Join(j.opt.Dir, sparePrefix+strings.TrimPrefix(filepath.Base(s.path), j.opt.Prefix))
+	spare := filepath.Join(j.opt.Dir, SparePrefix+strings.TrimPrefix(filepath.Base(s.path), j.opt.Prefix))
 	if err := os.Rename(s.path, spare); err != nil {
 		return err
 	}

@@ -155,9 +155,30 @@ func PutAside(dir string, fault *Fault) (moved []string, err error) {
 
 // RemoveSpares removes the files that an earlier journal kept for reuse.
 func RemoveSpares(dir string) error {
-	paths, err := names(dir, sparePrefix)
+	paths, err := names(dir, SparePrefix)
 	for _, path := range paths {
 		err = errors.Join(err, os.Remove(path))
 	}
 	return err
+}
+
+// Newest returns the number of the last entry of a directory, to which a server may be adding; 0 = it has none.
+func Newest(dir string) (uint64, error) {
+	paths, err := names(dir, Prefix)
+	if err != nil || len(paths) == 0 {
+		return 0, err
+	}
+	c, reason, err := load(paths[len(paths)-1])
+	if errors.Is(err, os.ErrNotExist) {
+		return Newest(dir) // the server has just removed it
+	}
+	if err != nil || reason != "" {
+		return 0, errors.Join(err, errors.New(reason))
+	}
+	for ok := true; ok; {
+		if _, _, ok, err = c.next(); err != nil {
+			return 0, err
+		}
+	}
+	return c.last, nil
 }

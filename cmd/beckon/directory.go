@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/beckon-im/beckon"
+)
+
+type backupCmd struct {
+	Data string `help:"Data directory. The server may be running." default:"beckon-data" placeholder:"DIR"`
+	To   string `help:"Directory for the copy; it must be empty or missing." required:"" placeholder:"DIR"`
+}
+
+// Run copies a data directory.
+func (c *backupCmd) Run(ctx context.Context) error {
+	if err := beckon.Backup(ctx, c.Data, c.To); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "copied to %s, a data directory; before you use it in place of a server that went on, run "+
+		"beckon restored --data %s\n", c.To, c.To)
+	return nil
+}
+
+type compactCmd struct {
+	Data string `help:"Data directory. No server may be running." default:"beckon-data" placeholder:"DIR"`
+}
+
+// Run rewrites the database, and shows how far it is.
+func (c *compactCmd) Run(ctx context.Context) error {
+	err := beckon.Compact(ctx, c.Data, func(written int64) {
+		fmt.Fprintf(os.Stderr, "written: %d MiB\n", written>>20)
+	})
+	if err == nil {
+		fmt.Fprintln(os.Stderr, "compact; from now on free space is given back while the server runs")
+	}
+	return err
+}
+
+type asideCmd struct {
+	Data  string `help:"Data directory." default:"beckon-data" placeholder:"DIR"`
+	Apply bool   `help:"Apply the commits. No server may be running."`
+}
+
+// Run shows the commits that were set aside.
+func (c *asideCmd) Run(ctx context.Context) error {
+	list, err := beckon.Aside(ctx, c.Data, c.Apply)
+	if err != nil {
+		return err
+	}
+	refused := 0
+	for _, a := range list {
+		state := "refused when it was applied"
+		switch {
+		case c.Apply && a.Refused == nil:
+			state = "applied now"
+		case c.Apply:
+			state = fmt.Sprint("refused again: ", a.Refused)
+			refused++
+		}
+		fmt.Printf("%s: %s\n", a.Name, state)
+		for _, op := range a.Operations {
+			fmt.Printf("  %s\n", op)
+		}
+	}
+	if len(list) == 0 {
+		fmt.Println("no commit is set aside")
+	}
+	if refused > 0 {
+		return errors.New("commits are refused again: report them, and remove their files when you have decided that " +
+			"they are not needed")
+	}
+	return nil
+}
