@@ -109,8 +109,9 @@ fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FU
 	@for f in ./invite:FuzzRules ./internal/api:FuzzToken ./internal/api:FuzzBody ./internal/api:FuzzNames ./internal/delivery:FuzzDecode ./internal/files:FuzzInspect ./test/frames:FuzzFrames; do \
 	  echo "fuzzing $$f"; $(GO) test "$${f%%:*}" -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime "$${FUZZTIME:-60s}" || exit 1; done
 
-chaos: | need-go need-postgres need-strace ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, failed fsyncs, 10,000 races each with porcupine: about 25 minutes
+chaos: | need-go need-postgres need-strace ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, damaged files, power cuts, full disks, failed fsyncs, 10,000 races each with porcupine: about 50 minutes
 	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.fsyncs=3 -chaos.return=19500 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
+	@$(GO) test -count=1 -v -timeout 60m ./test/disk -disk.flips=200 -disk.cuts=500 -disk.full=30
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000 -linear.nodes=3
 
