@@ -94,9 +94,6 @@ func Compact(ctx context.Context, dataDir string, progress func(written int64)) 
 // Backup copies a data directory, which a server may be using, into an empty directory: the database with all commits
 // that were acknowledged before the call, the keys and the uploaded files. The copy is a data directory.
 func Backup(ctx context.Context, dataDir, to string) error {
-	if err := os.MkdirAll(to, 0o700); err != nil {
-		return err
-	}
 	if err := datadir.Backup(ctx, dataDir, to); err != nil {
 		return err
 	}

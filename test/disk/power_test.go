@@ -119,7 +119,7 @@ func TestPowerCuts(t *testing.T) {
 			t.Logf("seed %d: %d states of %d operations with %d acknowledged messages, nothing lost; %d starts dropped a torn "+
 				"entry", *seed, states, len(ops), len(acked), told)
 			for range 20 { // the test finds a server that does not sync
-				c := powerCut{sector: 512, at: len(ops) / 2}
+				c := powerCut{strict: true, sector: 512, at: len(ops) * 9 / 10}
 				if v := c.open(t, base, ops, acked, random); v.refused != nil || len(v.missing) > 0 {
 					return
 				}

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -167,7 +168,7 @@ type disk struct {
 func newDisk(strict bool, files map[string][]byte, random *rand.Rand) *disk {
 	d := &disk{strict: strict, names: map[string]*inode{}, durable: map[string]*inode{}, random: random}
 	for path, b := range files {
-		d.names[path] = &inode{durable: b, length: int64(len(b))}
+		d.names[path] = &inode{durable: bytes.Clone(b), length: int64(len(b))} // it is changed in place
 	}
 	d.durable = maps.Clone(d.names)
 	return d

@@ -17,10 +17,10 @@ import (
 // OpenExisting opens a database for reading only; a server may be using it. Of a directory that cannot be written, for
 // example on a read-only medium, its server must have been stopped.
 func OpenExisting(ctx context.Context, dir string) (*DB, error) {
-	file := filepath.Join(dir, File)
-	if _, err := os.Stat(file); err != nil {
-		return nil, fmt.Errorf("there is no database in %s (if its server uses PostgreSQL, give --postgres): %w", dir, err)
+	if err := exists(dir); err != nil {
+		return nil, err
 	}
+	file := filepath.Join(dir, File)
 	url := fileURL(file) + readOnly
 	if writable(dir) {
 		if err := recoverIdle(ctx, dir); err != nil {
@@ -37,6 +37,14 @@ func OpenExisting(ctx context.Context, dir string) (*DB, error) {
 		return nil, err
 	}
 	return &DB{write: read, read: read, dir: dir, log: slog.Default(), broken: newBrokenDisk()}, read.PingContext(ctx)
+}
+
+// exists returns an error if a directory has no database.
+func exists(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, File)); err != nil {
+		return fmt.Errorf("there is no database in %s (does its server use PostgreSQL?): %w", dir, err)
+	}
+	return nil
 }
 
 // writable reports whether files can be created in a directory.
@@ -93,6 +101,9 @@ func openOffline(ctx context.Context, dir string) (*DB, error) {
 
 // openDamaged locks and opens a database whose journal may be damaged.
 func openDamaged(ctx context.Context, dir string) (*DB, error) {
+	if err := exists(dir); err != nil {
+		return nil, err
+	}
 	lock, err := hold(ctx, dir, 0)
 	if err != nil {
 		return nil, err
@@ -154,6 +165,9 @@ func Backup(ctx context.Context, dir, to string) error {
 	path := filepath.Join(to, File)
 	if _, err := os.Stat(path); err == nil {
 		return fmt.Errorf("%s exists; give an empty directory", path)
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
 	}
 	db, err := sql.Open("sqlite", fileURL(filepath.Join(dir, File))+readOnly)
 	if err != nil {
