@@ -15,8 +15,16 @@ import (
 )
 
 // Call calls any method. If the connection is lost, the request is sent again after the reconnect, until ctx ends; a
-// request ID in it makes that idempotent. A refusal is a *protocol.Error. response must be a pointer.
+// request ID in it makes that idempotent. A refusal is a *protocol.Error. A call refused with 9506 or 10002 is repeated
+// after its retryAfter, if that ends before ctx and a repeat is harmless: see Options.NoRepeat. response must be a
+// pointer.
 func (c *Client) Call(ctx context.Context, method string, request, response any) error {
+	return c.callHolding(ctx, nil, method, request, response)
+}
+
+// callHolding is Call for an action on an invitation, whose events wait for the response. While the call waits to be
+// repeated, they do not.
+func (c *Client) callHolding(ctx context.Context, h *holding, method string, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -26,20 +34,41 @@ func (c *Client) Call(ctx context.Context, method string, request, response any)
 		ctx, cancel = context.WithTimeout(ctx, c.opt.CallTimeout)
 		defer cancel()
 	}
-	for {
-		lost, err := c.wait(ctx)
+	noRepeat := c.opt.NoRepeat || ctx.Value(onceKey{}) != nil
+	for n := 0; ; n++ {
+		reply, err := c.send(ctx, method, body)
 		if err != nil {
 			return err
 		}
-		reply, err := c.attempt(ctx, lost, method, body)
-		if err == nil {
-			if refused := decodeError(reply); refused != nil {
-				return refused
-			}
+		refused := decodeError(reply)
+		if refused == nil {
 			return json.Unmarshal(reply, response)
 		}
+		if noRepeat || n == maxRepeats || !repeatable(method, body, refused) {
+			return refused
+		}
+		h.release()
+		again := c.pause(ctx, refused)
+		h.acquire()
+		if !again {
+			return refused
+		}
+	}
+}
+
+// send sends a request until it has a response.
+func (c *Client) send(ctx context.Context, method string, body []byte) ([]byte, error) {
+	for {
+		lost, err := c.wait(ctx)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := c.attempt(ctx, lost, method, body)
+		if err == nil {
+			return reply, nil
+		}
 		if ctx.Err() != nil || !transient(err) {
-			return fmt.Errorf("beckon: %s: %w", method, err)
+			return nil, fmt.Errorf("beckon: %s: %w", method, err)
 		}
 	}
 }
@@ -117,8 +146,9 @@ func (c *Client) invite(ctx context.Context, method, id string, req any,
 	if r, ok := req.(protocol.InviteRequest); ok && r.MergeGlare {
 		holds = append(holds, glareWith(r.Invitee)) // the response may concern an invitation by the invitee
 	}
-	defer c.hold(holds...)()
-	if err = c.Call(ctx, method, req, &res); err == nil {
+	h := c.hold(holds...)
+	defer h.release()
+	if err = c.callHolding(ctx, h, method, req, &res); err == nil {
 		c.mu.Lock()
 		c.ledger.Opened(&res, invitees)
 		c.mu.Unlock()
@@ -160,8 +190,9 @@ func (c *Client) Reject(ctx context.Context, inviteID, data, reason string) (pro
 func (c *Client) decide(ctx context.Context, method, id string, req any,
 	state invite.State) (res protocol.ActionResponse,
 	err error) {
-	defer c.hold(id)()
-	if err = c.Call(ctx, method, req, &res); err == nil {
+	h := c.hold(id)
+	defer h.release()
+	if err = c.callHolding(ctx, h, method, req, &res); err == nil {
 		c.mu.Lock()
 		c.ledger.Acted(id, state, res.Over)
 		c.mu.Unlock()
@@ -211,7 +242,7 @@ func (c *Client) AddInvitees(ctx context.Context, req protocol.AddInviteesReques
 
 // Ring reports to the inviter that this device is ringing.
 func (c *Client) Ring(ctx context.Context, inviteID string) (res protocol.ActionResponse, err error) {
-	return res, c.Call(ctx, "ring", protocol.RingRequest{InviteID: inviteID}, &res)
+	return res, c.Call(ctx, "ring", protocol.RingRequest{InviteID: inviteID, RequestID: NewID()}, &res)
 }
 
 // GetInvitation returns an invitation and a page of its invitees.

@@ -52,15 +52,22 @@ type Options struct {
 	Listener Listener
 	// CallTimeout is the timeout of calls with a context without deadline, retries included. Default: 20 s.
 	CallTimeout time.Duration
+	// NoRepeat returns refusals with 9506 (too often, or the server is overloaded) and 10002 (the server failed) at once.
+	// By default, such a call is repeated after the retryAfter of the refusal, at most 20 times and until its context
+	// ends: after 9506 any call, after 10002 those that only read or have a request ID. Online-only messages are never
+	// repeated.
+	NoRepeat bool
 }
 
 // Client is one device of one user. mu guards the fields below it, except saved.
 type Client struct {
-	opt    Options
-	conn   *centrifuge.Client
-	events *mailbox
-	done   chan struct{}
-	inbox  *inbox.Inbox
+	opt     Options
+	conn    *centrifuge.Client
+	events  *mailbox
+	closing chan struct{} // closed by Close
+	once    sync.Once     // of Close
+	done    chan struct{}
+	inbox   *inbox.Inbox
 
 	mu        sync.Mutex
 	ledger    *ledger.Ledger
@@ -98,8 +105,8 @@ func New(opt Options) (*Client, error) {
 	}
 	c := &Client{
 		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: ledger.New(), pending: map[string]*held{},
-		inbox: inbox.New(opt.Inbox),
-		seen:  map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
+		inbox: inbox.New(opt.Inbox), closing: make(chan struct{}),
+		seen: map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
 	}
 	hello := protocol.Hello{DeviceID: opt.DeviceID, Platform: opt.Platform, Epoch: opt.Epoch, Positions: opt.Positions}
 	if err := c.restore(&hello); err != nil {
@@ -269,6 +276,7 @@ func (c *Client) wait(ctx context.Context) (lost <-chan struct{}, err error) {
 
 // Close disconnects permanently and waits for the last callback. It must not be called from a callback.
 func (c *Client) Close() {
+	c.once.Do(func() { close(c.closing) })
 	c.conn.Close()
 	c.events.close()
 	<-c.done

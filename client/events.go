@@ -133,27 +133,46 @@ type held struct {
 	done  chan struct{}
 }
 
+// holding delays the events of invitations between acquire and release. A nil holding delays nothing.
+type holding struct {
+	c   *Client
+	ids []string
+}
+
 // hold delays the events of invitations until release is called: the response of a call precedes the events on the
 // connection, and this keeps the order for the caller.
-func (c *Client) hold(ids ...string) (release func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, id := range ids {
-		if c.pending[id] == nil {
-			c.pending[id] = &held{done: make(chan struct{})}
-		}
-		c.pending[id].calls++
+func (c *Client) hold(ids ...string) *holding {
+	h := &holding{c, ids}
+	h.acquire()
+	return h
+}
+
+func (h *holding) acquire() {
+	if h == nil {
+		return
 	}
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, id := range ids {
-			if h := c.pending[id]; h.calls > 1 {
-				h.calls--
-			} else {
-				delete(c.pending, id)
-				close(h.done)
-			}
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	for _, id := range h.ids {
+		if h.c.pending[id] == nil {
+			h.c.pending[id] = &held{done: make(chan struct{})}
+		}
+		h.c.pending[id].calls++
+	}
+}
+
+func (h *holding) release() {
+	if h == nil {
+		return
+	}
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	for _, id := range h.ids {
+		if p := h.c.pending[id]; p.calls > 1 {
+			p.calls--
+		} else {
+			delete(h.c.pending, id)
+			close(p.done)
 		}
 	}
 }

@@ -23,6 +23,7 @@ func (c *Client) reloadInbox() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
+	ctx = once(ctx)
 	asked := c.inbox.Ask()
 	var list []protocol.Conversation
 	var own uint64 // of the first page: events between the pages are newer
@@ -67,7 +68,7 @@ func (c *Client) refresh(ctx context.Context, id string) {
 	if !c.inbox.On() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(once(ctx), requestTimeout)
 	defer cancel()
 	res, err := c.GetConversation(ctx, id)
 	var refused *protocol.Error

@@ -135,7 +135,7 @@ func (v *target) callers() *callers {
 		n := &atomic.Int64{}
 		c.rings[user] = n
 		p, err := client.New(client.Options{Server: "http://" + v.addr, Token: v.token(user), DeviceID: "d",
-			CallTimeout: time.Minute,
+			CallTimeout: time.Minute, NoRepeat: true,
 			Listener: client.Listener{OnSignaling: func(m protocol.Signaling) {
 				if m.ActionType == protocol.ActionInvite {
 					n.Add(1)

@@ -19,7 +19,8 @@ func TestFull(t *testing.T) {
 	var full atomic.Bool
 	var asked atomic.Int64
 	house := newHouse(t, beckon.Config{Full: func() bool { asked.Add(1); return full.Load() }})
-	ann, bob := house.Device("ann", "a", client.Listener{}), house.Device("bob", "b", client.Listener{})
+	ann := house.DeviceWith(client.Options{Token: house.Token("ann"), DeviceID: "a", NoRepeat: true})
+	bob := house.Device("bob", "b", client.Listener{})
 	if _, err := ann.Invite(t.Context(), protocol.InviteRequest{Invitee: "bob",
 		InviteOptions: protocol.InviteOptions{InviteID: "rings"}}); err != nil {
 		t.Fatal(err)

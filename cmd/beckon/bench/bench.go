@@ -188,6 +188,7 @@ func (b *bench) connect(ctx context.Context) error {
 				return err
 			}
 			u, err := client.New(client.Options{Server: b.cmd.Server[i%len(b.cmd.Server)], Token: token, DeviceID: "bench",
+				NoRepeat: true, // a refused call is counted
 				Listener: client.Listener{
 					OnSignaling:      func(m protocol.Signaling) { b.received(i, m) },
 					OnReceiveMessage: func(_ string, _ uint64, m protocol.Message) { b.message(m) },

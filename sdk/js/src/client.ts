@@ -9,6 +9,7 @@ import { Ledger, maxNamed, type Notice } from './ledger.js';
 import type { Options } from './options.js';
 import { PendingCalls } from './pending.js';
 import { PositionWriter, keyOf, ownerOf, readSaved } from './position.js';
+import { maxRepeats, pause, repeatDelay } from './repeat.js';
 import { methods, type Request, type Response, type Schemas, type Verbs } from './schema.js';
 import { withoutBrokenStorage, storageOf, type Storage } from './storage.js';
 
@@ -57,6 +58,7 @@ export class Client extends Emitter<Events> {
   #writer: PositionWriter | undefined;
   #storage: Storage | undefined;
   #token = '';
+  #closed = new AbortController(); // aborted when the client disconnects for good
 
   constructor(options: Options) {
     super(eventNames);
@@ -165,6 +167,8 @@ export class Client extends Emitter<Events> {
     link.on('connected', (c) => this.#connected(c.data as Welcome));
     link.on('connecting', (c) => this.emit('onConnecting', c));
     link.on('disconnected', (c) => {
+      this.#closed.abort();
+      this.#closed = new AbortController();
       if (c.code === 4502) this.emit('onKickedOffline', { reason: c.reason });
       const reason = c.code === expiredCode ? expiredText : c.reason;
       if (c.code === expiredCode) this.emit('onUserSigExpired', { reason });
@@ -329,25 +333,38 @@ export class Client extends Emitter<Events> {
     for (const n of todo) this.emit(n.name, n.event as never);
   }
 
-  /** Calls a method by name. Prefer the methods of the same names. */
-  async call<M extends keyof Verbs>(method: M, request: Request<M>): Promise<Response<M>> {
+  /** Calls a method by name. Prefer the methods of the same names. An aborted signal ends its repeats. */
+  async call<M extends keyof Verbs>(
+    method: M,
+    request: Request<M>,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Response<M>> {
     if (!request || typeof request !== 'object' || Array.isArray(request)) throw positional(method);
     const body: Record<string, unknown> = { ...request };
     if (methods[method]) body['requestID'] ??= newID();
     if (method === 'invite' || method === 'inviteInGroup') body['inviteID'] ??= newID();
     if (method === 'sendMessage') body['messageID'] ??= newID();
-    const release = this.#pending.add(method, body);
-    try {
-      const answer = await this.#send(method, body);
-      this.#record(method, body, answer);
-      return answer as Response<M>;
-    } finally {
-      release();
+    const deadline = performance.now() + (this.#options.callTimeout ?? 20_000);
+    const closed = this.#closed.signal;
+    for (let n = 0; ; n++) {
+      const release = this.#pending.add(method, body);
+      try {
+        const answer = await this.#send(method, body, deadline);
+        this.#record(method, body, answer);
+        return answer as Response<M>;
+      } catch (err) {
+        const delay = this.#options.repeat === false || n === maxRepeats ? 0 : repeatDelay(method, body, err);
+        if (!delay || performance.now() + delay > deadline) throw err;
+        release(); // events do not wait for the repeat
+        if (!(await pause(delay, closed, options.signal))) throw err;
+      } finally {
+        release();
+      }
     }
   }
 
-  async #send(method: string, body: Record<string, unknown>): Promise<unknown> {
-    const deadline = performance.now() + (this.#options.callTimeout ?? 20_000);
+  /** Sends a call until it has a response. */
+  async #send(method: string, body: Record<string, unknown>, deadline: number): Promise<unknown> {
     for (;;) {
       const link = await this.#opening;
       if (!link || link.state === 'disconnected')

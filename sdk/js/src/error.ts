@@ -16,7 +16,10 @@ export const Code = {
   NotAdmitted: 8013,
   /** The room is in use by others: use another roomID. */
   RoomTaken: 8014,
+  /** Too often, or the server is overloaded. The call had no effect. */
   TooOften: 9506,
+  /** The server failed, as while its database restarts. The call may have taken effect. */
+  Unavailable: 10002,
   Blocked: 20007,
   TokenExpired: 70001,
   TokenRefused: 70009,

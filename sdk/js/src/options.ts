@@ -10,8 +10,14 @@ export interface Options {
   deviceID?: string;
   /** The platform name, visible to the other devices of the user. Default: web in a browser, else node. */
   platform?: string;
-  /** Timeout of a call, including retries after a lost connection, in milliseconds. Default: 20000. */
+  /** Timeout of a call, including retries after a lost connection or a refusal, in milliseconds. Default: 20000. */
   callTimeout?: number;
+  /**
+   * Repeat calls refused with 9506 (too often, or the server is overloaded) or 10002 (the server failed) after the
+   * retryAfter of the refusal, at most 20 times: after 9506 any call, after 10002 those that only read or have a request
+   * ID. Online-only messages are never repeated. Default: true.
+   */
+  repeat?: boolean;
   /** A WebSocket class, as that of the package ws, for platforms without one (Node 20). */
   websocket?: unknown;
   /**

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
-import { Client } from '../src/index.js';
+import { Client, type Options } from '../src/index.js';
 
 const beckon = fileURLToPath(new URL('../../../bin/beckon', import.meta.url));
 const clusterProgram = fileURLToPath(new URL('../../../bin/cluster', import.meta.url));
@@ -103,7 +103,8 @@ export class Cluster {
   }
 
   /** Returns a device of a user, not yet connected. */
-  device(userID: string, deviceID = userID, ttl = 3600): Client {
-    return new Client({ server: this.url, token: () => this.token(userID, ttl), deviceID, websocket: WebSocket });
+  device(userID: string, deviceID = userID, ttl = 3600, options: Partial<Options> = {}): Client {
+    const token = (): Promise<string> => this.token(userID, ttl);
+    return new Client({ server: this.url, token, deviceID, websocket: WebSocket, ...options });
   }
 }

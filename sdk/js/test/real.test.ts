@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
-import { Client, type BeckonError } from '../src/index.js';
+import { Client, type BeckonError, type Options } from '../src/index.js';
 import { Cluster } from './cluster.js';
 
 let cluster: Cluster;
@@ -16,8 +16,8 @@ after(async () => {
   await cluster.stop();
 });
 
-async function come(userID: string, deviceID = userID, ttl = 3600): Promise<Client> {
-  const c = cluster.device(userID, deviceID, ttl);
+async function come(userID: string, deviceID = userID, ttl = 3600, options: Partial<Options> = {}): Promise<Client> {
+  const c = cluster.device(userID, deviceID, ttl, options);
   clients.push(c);
   await c.connect();
   return c;
@@ -63,6 +63,18 @@ test('messages sent while the server is down are delivered once', async () => {
   await dan.sendMessage({ userID: 'erin', text: 'four' });
   await last;
   assert.deepEqual(received.sort(), ['four', 'one', 'three', 'two']);
+});
+
+test('calls above the rate of the user are repeated after their retryAfter', async () => {
+  const calls = (c: Client): Promise<unknown>[] =>
+    Array.from({ length: 260 }, () => c.getUsersInfo({ userIDList: ['hasty'] })); // 200 at once
+  const results = await Promise.allSettled(
+    calls(
+      await come('hasty', 'once', 3600, { repeat: false }), // a client that returns refusals
+    ),
+  );
+  assert.ok(results.some((r) => r.status === 'rejected' && (r.reason as BeckonError).code === 9506));
+  await Promise.all(calls(await come('hasty', 'phone')));
 });
 
 test('a token that expires is renewed without a new connection', async () => {
