@@ -1,4 +1,4 @@
-import { Centrifuge, type ServerPublicationContext, type ServerSubscribedContext } from 'centrifuge';
+import type { Centrifuge, ServerPublicationContext, ServerSubscribedContext } from 'centrifuge';
 import { Emitter } from './emitter.js';
 import { deviceOfTab } from './device.js';
 import { BeckonError, Code } from './error.js';
@@ -11,7 +11,8 @@ import { PendingCalls } from './pending.js';
 import { PositionWriter, keyOf, ownerOf, readSaved } from './position.js';
 import { maxRepeats, pause, repeatDelay } from './repeat.js';
 import { methods, type Request, type Response, type Schemas, type Verbs } from './schema.js';
-import { withoutBrokenStorage, storageOf, type Storage } from './storage.js';
+import { storageOf, type Storage } from './storage.js';
+import { openLink } from './transport.js';
 
 /** A received event, not yet processed. */
 interface Arrival {
@@ -123,16 +124,13 @@ export class Client extends Emitter<Events> {
     this.#storage = storage === undefined ? device.storage : storage || undefined;
     this.#token = typeof token === 'string' ? token : '';
     const platform = this.#options.platform ?? (typeof window === 'undefined' ? 'node' : 'web');
-    const link = withoutBrokenStorage(
-      () =>
-        new Centrifuge(`${this.server.replace(/^http/, 'ws')}/connection/websocket`, {
-          ...(typeof token === 'string' ? { token } : { getToken: async () => (this.#token = await token()) }),
-          getData: async () => ({ deviceID: device.id, platform, ...(await this.#connectData(device.id)) }),
-          minReconnectDelay: 200,
-          maxReconnectDelay: 5000,
-          ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
-        }),
-    );
+    const link = openLink(this.server, {
+      ...(typeof token === 'string' ? { token } : { getToken: async () => (this.#token = await token()) }),
+      getData: async () => ({ deviceID: device.id, platform, ...(await this.#connectData(device.id)) }),
+      minReconnectDelay: 200,
+      maxReconnectDelay: 5000,
+      ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
+    });
     this.#listen(link);
     link.connect();
     return (this.#link = link);

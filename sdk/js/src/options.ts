@@ -18,7 +18,10 @@ export interface Options {
    * ID. Online-only messages are never repeated. Default: true.
    */
   repeat?: boolean;
-  /** A WebSocket class, as that of the package ws, for platforms without one (Node 20). */
+  /**
+   * A WebSocket class, as that of the package ws, for platforms without one (Node 20). Without any, and where networks
+   * block WebSockets, the client uses HTTP streaming or SSE.
+   */
   websocket?: unknown;
   /**
    * Storage for positions and open invitations, so that a restarted program receives missed events.

@@ -1,0 +1,79 @@
+// A proxy in front of a server, as companies run them: it may refuse WebSockets, or let them open and drop their frames.
+import { once } from 'node:events';
+import { createServer, request, type IncomingMessage } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import { pipeline } from 'node:stream';
+
+export class Proxy {
+  /** What happens to WebSockets. */
+  mode: 'pass' | 'refuse' | 'swallow' = 'refuse';
+  /** The path of each request and upgrade. */
+  readonly paths: string[] = [];
+  #open = new Set<Socket>();
+  #server = createServer((req, res) => {
+    this.paths.push(req.url!);
+    const up = request(this.#to(req), (answer) => {
+      res.writeHead(answer.statusCode!, answer.headers);
+      pipeline(answer, res, () => undefined); // the end of one ends the other
+    });
+    up.on('error', () => res.destroy());
+    res.on('close', () => up.destroy());
+    req.pipe(up);
+  });
+
+  private constructor(private target: URL) {
+    this.#server.on('connection', (s) => this.#track(s));
+    this.#server.on('upgrade', (req, socket: Socket, head) => {
+      this.paths.push(req.url!);
+      if (this.mode === 'refuse') return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+      const up = connect(Number(this.target.port), this.target.hostname);
+      this.#track(up);
+      const lines = req.rawHeaders.map((h, i) => (i % 2 ? `${h}\r\n` : `${h}: `)).join('');
+      up.write(`GET ${req.url} HTTP/1.1\r\n${lines}\r\n`);
+      up.write(head);
+      up.pipe(socket);
+      if (this.mode === 'pass') socket.pipe(up);
+      else socket.resume();
+      for (const [a, b] of [
+        [up, socket],
+        [socket, up],
+      ] as const) {
+        a.on('error', () => b.destroy());
+        a.on('close', () => b.destroy());
+      }
+    });
+  }
+
+  static async start(url: string): Promise<Proxy> {
+    const p = new Proxy(new URL(url));
+    p.#server.listen(0, '127.0.0.1');
+    await once(p.#server, 'listening');
+    return p;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  #to(req: IncomingMessage): object {
+    const { hostname, port } = this.target;
+    return { hostname, port, path: req.url, method: req.method, headers: req.headers };
+  }
+
+  #track(s: Socket): void {
+    this.#open.add(s);
+    s.on('close', () => this.#open.delete(s));
+    s.on('error', () => undefined);
+  }
+
+  /** Closes all connections. */
+  cut(): void {
+    for (const s of this.#open) s.destroy();
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    this.cut();
+    await once(this.#server, 'close');
+  }
+}
