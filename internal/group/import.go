@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
@@ -48,15 +49,19 @@ func checkImport(req protocol.ImportGroupsRequest) (reads txn.ReadSet, err error
 	case len(req.Groups) > maxImportGroups:
 		return reads, im.Bad("groups", "has more than 100 groups; use several calls")
 	}
-	seen, members := map[string]bool{}, 0
+	seen, count := map[string]bool{}, 0
 	for i, r := range req.Groups {
 		if im.CheckGroupID(r.GroupID) != nil || seen[r.GroupID] {
 			return reads, &im.Error{Code: im.CodeBadGroupID, Field: "groups",
 				Message: fmt.Sprintf("groups: the groupID of number %d is missing, malformed or given twice", i)}
 		}
 		seen[r.GroupID] = true
-		users := []string{r.Owner}
-		for _, m := range r.Members {
+		owner, members := splitOwner(&r)
+		if err := im.CheckText("groups", owner.NameCard, im.MaxNameCard); err != nil {
+			return reads, err
+		}
+		users := []string{owner.UserID}
+		for _, m := range members {
 			if m.Role != 0 && m.Role != int(im.RoleMember) && m.Role != int(im.RoleAdmin) {
 				return reads, im.Bad("groups", fmt.Sprintf("has a role of %s in %s that is %d; must be 200 or 300", m.UserID,
 					r.GroupID,
@@ -67,7 +72,7 @@ func checkImport(req protocol.ImportGroupsRequest) (reads txn.ReadSet, err error
 			}
 			users = append(users, m.UserID)
 		}
-		if members += len(users); members > maxImportMembers {
+		if count += len(users); count > maxImportMembers {
 			return reads, im.Bad("groups", "has more than 10000 members together; use several calls")
 		}
 		if err := rpc.CheckUsers("groups", users, maxImportMembers, false); err != nil {
@@ -82,23 +87,35 @@ func checkImport(req protocol.ImportGroupsRequest) (reads txn.ReadSet, err error
 	return reads, nil
 }
 
+// splitOwner returns the owner and the other members of a group. Other systems list the owner among the members.
+func splitOwner(r *protocol.ImportGroup) (owner protocol.ImportMember, others []protocol.ImportMember) {
+	owner.UserID = r.Owner
+	i := slices.IndexFunc(r.Members, func(m protocol.ImportMember) bool { return m.UserID == r.Owner })
+	if i < 0 {
+		return owner, r.Members
+	}
+	owner.NameCard = r.Members[i].NameCard
+	return owner, slices.Delete(slices.Clone(r.Members), i, i+1)
+}
+
 func importOne(tx *txn.Tx, by rpc.Caller, r *protocol.ImportGroup) error {
 	at := tx.Now
 	if r.CreatedAt > 0 && r.CreatedAt < at {
 		at = r.CreatedAt
 	}
+	owner, members := splitOwner(r)
 	made, err := newGroup(r.GroupID, r.Type, r.Owner, r.MaxMembers, infoOf(r.GroupInfo), at)
 	if err == nil {
-		err = made.Room(1 + len(r.Members))
+		err = made.Room(1 + len(members))
 	}
 	if err != nil {
 		return err
 	}
 	s := &scene{Group: &made, tx: tx, topic: im.GroupTopic(r.GroupID), by: by}
-	s.addMember(im.RoleOwner, r.Owner, "")
+	s.addMember(im.RoleOwner, owner.UserID, owner.NameCard)
 	listen := im.ListenTo(s.topic, tx.Head(s.topic))
 	s.notifyUser(r.Owner, protocol.GroupEvent{Tip: protocol.TipJoined}, listen)
-	for _, m := range r.Members {
+	for _, m := range members {
 		role := im.RoleMember
 		if m.Role != 0 {
 			role = im.Role(m.Role)

@@ -77,3 +77,20 @@ func TestUserIDsOfIdentityProviders(t *testing.T) {
 		t.Error("an unknown method was accepted")
 	}
 }
+
+// TestImportNamesTheOwner: other systems list the owner of a group among its members.
+func TestImportNamesTheOwner(t *testing.T) {
+	s := &scene{Cluster: newHouse(t, beckon.Config{}), t: t}
+	g := protocol.ImportGroup{GroupID: "@TGS#2J4SZEAEL", Type: "Public", Owner: "ann", Members: []protocol.ImportMember{
+		{UserID: "bob"}, {UserID: "ann", NameCard: "The chair"}}}
+	s.act("", "importGroups", protocol.ImportGroupsRequest{Groups: []protocol.ImportGroup{g}}, nil)
+	var list protocol.MembersResponse
+	s.act("ann", "getGroupMemberList", protocol.PageRequest{GroupID: g.GroupID}, &list)
+	if len(list.Members) != 2 || list.Members[0].UserID != "ann" || list.Members[0].Role != 400 ||
+		list.Members[0].NameCard != "The chair" {
+		t.Errorf("the members are %+v", list.Members)
+	}
+	g.GroupID, g.Members = "twice", append(g.Members, protocol.ImportMember{UserID: "ann"})
+	s.refuses(6017, "", "importGroups", `{"groups":[{"groupID":"twice","type":"Public","owner":"ann",`+
+		`"members":[{"userID":"ann"},{"userID":"ann"}]}]}`)
+}
