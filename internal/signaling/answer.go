@@ -38,10 +38,11 @@ func (e *Service) answer(ctx context.Context, by rpc.Caller, id string,
 		invite.CheckReason(a.Reason)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	r, err := e.mustRoute(ctx, id)
-	if err != nil {
-		return rpc.Txn[protocol.ActionResponse]{}, err
-	}
+	return e.onRoute(ctx, by, id, func(r route) rpc.Txn[protocol.ActionResponse] { return e.answerOn(r, by, id, a) })
+}
+
+// answerOn returns the transaction of an answer to an invitation with a known route.
+func (e *Service) answerOn(r route, by rpc.Caller, id string, a invite.Answer) rpc.Txn[protocol.ActionResponse] {
 	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id},
 		Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
 	if a.Act == invite.Ring && r.groupID != "" {
@@ -100,7 +101,7 @@ func (e *Service) answer(ctx context.Context, by rpc.Caller, id string,
 			}
 		}
 		return res, err
-	}}, nil
+	}}
 }
 
 // putAnswer writes and announces an accept or reject. Its cost does not depend on the number of invitees.

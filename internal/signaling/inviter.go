@@ -21,10 +21,8 @@ func (e *Service) Cancel(ctx context.Context, by rpc.Caller,
 		checkNames(req.InviteeList)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	r, known, err := e.route(ctx, req.InviteID)
-	if err != nil {
-		return rpc.Txn[protocol.ActionResponse]{}, im.Internal(err)
-	}
+	// an invitation whose route cannot be read is found by the transaction, with the patience of a write
+	r, known, _ := e.route(ctx, req.InviteID)
 	reads := txn.ReadSet{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
 	if known {
 		reads = cancelReads(r, req)
@@ -108,10 +106,12 @@ func (e *Service) Modify(ctx context.Context, by rpc.Caller,
 		invite.CheckData(req.Data)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	r, err := e.mustRoute(ctx, req.InviteID)
-	if err != nil {
-		return rpc.Txn[protocol.ActionResponse]{}, err
-	}
+	return e.onRoute(ctx, by, req.InviteID,
+		func(r route) rpc.Txn[protocol.ActionResponse] { return e.modifyOn(r, by, req) })
+}
+
+// modifyOn returns the transaction that modifies an invitation with a known route.
+func (e *Service) modifyOn(r route, by rpc.Caller, req protocol.ModifyRequest) rpc.Txn[protocol.ActionResponse] {
 	id := req.InviteID
 	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
 	if r.groupID != "" {
@@ -128,7 +128,7 @@ func (e *Service) Modify(ctx context.Context, by rpc.Caller,
 		tx.PutInvitation(c.Invitation)
 		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, tx.Now)
 		return protocol.ActionResponse{}, c.Invitation, appendEvent(tx, &c.Invitation, by, m)
-	}), nil
+	})
 }
 
 // maySpeak refuses an inviter that has left the group of an invitation, or is muted there.

@@ -15,9 +15,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/signaling/deadline"
 	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
-	"github.com/beckon-im/beckon/internal/signaling/snapshot"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
 
@@ -66,16 +64,6 @@ type Service struct {
 	routes    *lru.Cache[string, route]
 	log       *slog.Logger
 }
-
-// route is the immutable part of an invitation, which determines the topics an action locks.
-type route struct {
-	id, inviter, peer, groupID, roomID string
-
-	participants bool // the invitation has a topic of its own instead of the group's
-}
-
-// maxRoutes bounds the cache of routes; an evicted route is read from the store.
-const maxRoutes = 1 << 17
 
 // New returns a Service on a store.
 func New(s *store.Store, p Presence, opt Options) *Service {
@@ -132,70 +120,3 @@ func (e *Service) UserOffline(user string) { e.watch.UserOffline(user) }
 // NodeLost reports the loss of another node: its users that do not reconnect elsewhere receive pushes. It does not
 // block.
 func (e *Service) NodeLost() { e.watch.NodeLost() }
-
-// route returns the route of an invitation, from the cache or the store; ok is false when the invitation does not
-// exist.
-func (e *Service) route(ctx context.Context, id string) (r route, ok bool, err error) {
-	if r, ok := e.routes.Get(id); ok {
-		return r, true, nil
-	}
-	v, err := e.store.Invitation(ctx, id)
-	if err != nil || v == nil {
-		return route{}, false, err
-	}
-	r = routeOf(v)
-	e.routes.Add(id, r)
-	return r, true, nil
-}
-
-// mustRoute is route for a method: a missing invitation is an error.
-func (e *Service) mustRoute(ctx context.Context, id string) (route, error) {
-	r, ok, err := e.route(ctx, id)
-	switch {
-	case err != nil:
-		return r, im.Internal(err)
-	case !ok:
-		return r, snapshot.NoInvitation()
-	}
-	return r, nil
-}
-
-func routeOf(v *invite.Invitation) route {
-	return route{id: v.ID, participants: v.Notify == invite.NotifyParticipants, inviter: v.Inviter, peer: v.Peer,
-		groupID: v.GroupID, roomID: v.RoomID}
-}
-
-// home returns the topic that guards an invitation and its invitees by its lock.
-func (r route) home() string {
-	if r.groupID != "" {
-		return im.GroupTopic(r.groupID)
-	}
-	return im.UserTopic(r.inviter)
-}
-
-// members returns the membership row of a user that an action on a group invitation reads.
-func (r route) members(user string) []txn.MemberKey {
-	if r.groupID == "" {
-		return nil
-	}
-	return []txn.MemberKey{{GroupID: r.groupID, UserID: user}}
-}
-
-// contacts returns the row of an invitee's conversation with the inviter that an action reads outside groups.
-func (r route) contacts(user string) []txn.ContactKey {
-	if r.groupID != "" {
-		return nil
-	}
-	return []txn.ContactKey{{UserID: user, Peer: r.inviter}}
-}
-
-// topics returns the topics that nearly every action on the invitation appends to.
-func (r route) topics() []string {
-	if r.groupID != "" && r.participants || r.groupID == "" && r.peer == "" {
-		return []string{r.home(), im.InvitationTopic(r.id)}
-	}
-	if r.peer != "" {
-		return []string{r.home(), im.UserTopic(r.peer)}
-	}
-	return []string{r.home()}
-}

@@ -53,6 +53,9 @@ type loader struct {
 	ctx context.Context
 	err error
 
+	probe   bool // gather adds nothing
+	missing bool // gather found keys that are not loaded
+
 	topicKeys, invitationKeys, inviteeKeys, openKeys, tombstoneKeys, glareKeys []any
 	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys                  []any
 	messageKeys, contactKeys, receiptKeys, applicationKeys, extraKeys          []any
@@ -94,8 +97,18 @@ func (l *loader) first(k any) bool {
 	if _, ok := l.tx.loaded[k]; ok {
 		return false
 	}
+	if l.missing = true; l.probe {
+		return false
+	}
 	l.tx.loaded[k] = struct{}{}
 	return true
+}
+
+// Declared reports whether all of a read set is loaded and its topics are locked.
+func (tx *Tx) Declared(n *ReadSet) bool {
+	l := loader{tx: tx, probe: true}
+	l.gather(n)
+	return !l.missing && len(tx.Missing(n.Topics)) == 0
 }
 
 // compound is a key of several columns.
@@ -130,7 +143,7 @@ func gatherKeys[K compound](l *loader, to *[]any, keys []K, kind func(K) any) {
 
 func (l *loader) gather(n *ReadSet) {
 	for _, t := range n.Topics {
-		if _, ok := l.tx.heads[t]; !ok {
+		if _, ok := l.tx.heads[t]; !ok && !l.probe {
 			l.tx.heads[t] = 0
 			l.tx.topics++
 			l.topicKeys = append(l.topicKeys, t)
