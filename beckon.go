@@ -30,10 +30,12 @@ import (
 	"github.com/beckon-im/beckon/internal/push"
 	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/signaling"
+	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
 	"github.com/beckon-im/beckon/internal/signaling/snapshot"
 	"github.com/beckon-im/beckon/internal/stats"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/admin"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/trace"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/internal/user"
@@ -132,6 +134,7 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 		CheckOrigin:            func(r *http.Request) bool { return s.api.AllowOrigin(r) },
 		Policy:                 s.cfg.DevicePolicy,
 		OnPresenceChange:       s.presenceChanged,
+		OnDisconnect:           func(user string) { s.signaling.DeviceOffline(user) },
 		OnEnd:                  s.meters.ended,
 		OnUnauthenticatedClose: s.addresses.Futile,
 		OnProtocolError:        s.addresses.Wrong,
@@ -143,16 +146,7 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 		},
 		OnWatched: func(user string) { s.users.PresenceChanged(user, false) },
 	})
-	var sessions user.Sessions = s.gateway
-	if s.bus != nil {
-		s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) {
-			s.users.PresenceChanged(user, online)
-			if !online {
-				s.signaling.UserOffline(user) // its node may have died with its sessions
-			}
-		})
-		sessions = s.presence
-	}
+	sessions := s.sessions()
 	s.files, err = files.New(ctx, s.store, files.Options{
 		Dir: filepath.Join(s.cfg.DataDir, filesDir), URL: s.cfg.FilesURL, Key: []byte("links\n" + s.cfg.JWTSecret),
 		LinkLife: s.cfg.LinkLife,
@@ -170,7 +164,8 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 			OpenPerInviter: s.cfg.OpenPerInviter, DefaultTimeout: int64(s.cfg.DefaultTimeout / time.Second),
 			MaxTimeout: int64(s.cfg.MaxTimeout / time.Second), Nodes: s.nodes, DropBlocked: s.cfg.DropBlocked,
 			RoomPolicy: s.cfg.RoomPolicy,
-			Posted:     s.pushes.Posted, Pushed: s.pushes.Queue().Wake, Log: s.cfg.Log})
+			Pushes:     offlinepush.Pushes{Posted: s.pushes.Posted, Devices: s.pushes.Devices(), HasTokens: s.pushes.HasTokens},
+			Pushed:     s.pushes.Queue().Wake, Log: s.cfg.Log})
 	s.users = user.New(s.store, sessions)
 	s.users.Invitations = s.signaling
 	s.media, err = media.New(s.store, media.Options{
@@ -194,7 +189,27 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 	return nil
 }
 
-func (s *Server) pushOptions(sessions user.Sessions) push.Options {
+// sessions returns the connected devices of this node or, with a bus, of all nodes.
+func (s *Server) sessions() sessions {
+	if s.bus == nil {
+		return s.gateway
+	}
+	s.presence = delivery.NewPresence(s.bus, s.gateway, func(user string, online bool) {
+		s.users.PresenceChanged(user, online)
+		if !online {
+			s.signaling.DeviceOffline(user) // its node may have died with its sessions
+		}
+	})
+	return s.presence
+}
+
+// sessions are the connected devices of users.
+type sessions interface {
+	user.Sessions
+	offlinepush.Presence
+}
+
+func (s *Server) pushOptions(sessions sessions) push.Options {
 	c := &s.cfg.Push
 	return push.Options{
 		APNs:    push.APNs{Key: c.APNsKey, KeyID: c.APNsKeyID, TeamID: c.APNsTeamID, App: c.APNsApp, URL: c.APNsURL},
@@ -203,10 +218,11 @@ func (s *Server) pushOptions(sessions user.Sessions) push.Options {
 		AnswerToken: func(user, device, inviteID string, until time.Time) (string, error) {
 			return s.api.Authenticator().MintAnswer(user, device, inviteID, until)
 		},
-		Online:  func(user string) bool { return sessions.Devices(user)[0] > 0 },
-		Observe: s.meters.pushed,
-		Trace:   s.tracePush,
-		Log:     s.cfg.Log,
+		Connected:    func(user string) outbox.Connected { return outbox.ConnectedOf(sessions.Connected(user)) },
+		MessageDelay: c.MessageDelay,
+		Observe:      s.meters.pushed,
+		Trace:        s.tracePush,
+		Log:          s.cfg.Log,
 	}
 }
 
@@ -229,11 +245,8 @@ func (s *Server) sample(ctx context.Context) {
 	}
 }
 
-// here reports whether a user has a device connected to this node.
-func (s *Server) here(user string) bool { return s.gateway.Devices(user)[0] > 0 }
-
 // methods constructs the services that implement the methods.
-func (s *Server) methods(sessions user.Sessions) api.Services {
+func (s *Server) methods(sessions sessions) api.Services {
 	groups := group.New(s.store, s.signaling, sessions,
 		group.Options{PerDay: s.cfg.GroupsPerDay, MembersPerDay: s.cfg.MembersPerDay, Log: s.cfg.Log})
 	s.groups = groups
@@ -247,7 +260,8 @@ func (s *Server) methods(sessions user.Sessions) api.Services {
 		Snapshots:   &snapshot.Reader{Store: s.store, Log: s.cfg.Log},
 		Chat: chat.New(s.store, sessions,
 			chat.Options{RevokeWithin: s.cfg.RevokeWithin, DropBlocked: s.cfg.DropBlocked, Posted: s.pushes.Posted,
-				Posts: s.pushes.Posts, Here: s.here}),
+				HasTokens: s.pushes.HasTokens, Devices: s.pushes.Devices(), PushDelay: s.pushes.MessageDelay(),
+				Here: func(user string) outbox.Connected { return outbox.ConnectedOf(s.gateway.Connected(user)) }}),
 		Groups: groups,
 		Users:  s.users,
 		Files:  s.files,
@@ -289,9 +303,6 @@ func (s *Server) connectBus() (delivery.Bus, error) {
 // presenceChanged publishes a change of a user's devices on this node; edge is set for the first connect and the last
 // disconnect.
 func (s *Server) presenceChanged(user string, edge bool) {
-	if edge && !s.here(user) {
-		s.signaling.UserOffline(user)
-	}
 	switch {
 	case s.presence != nil:
 		s.presence.Changed(user, edge)

@@ -77,7 +77,7 @@ type Config struct {
 	// instead of allowing it. Default: 2 s, false.
 	BeforeHookTime   time.Duration
 	BeforeHookRefuse bool
-	// Push configures pushes to users without a connected device. Default: Web Push only.
+	// Push configures pushes to devices that are not connected. Default: Web Push only.
 	Push PushConfig
 	// Traces is the URL of an OpenTelemetry collector (OTLP over HTTP): http://127.0.0.1:4318. The invite, pushes and
 	// answers of an invitation form one trace. Default: none.
@@ -167,6 +167,9 @@ type PushConfig struct {
 	// Private allows Web Push endpoints at private addresses and without TLS. Such a registration lets a user make this
 	// server call an internal address. Default: refused.
 	Private bool
+	// MessageDelay is the time that a user with a connected device has to read a message there before it is pushed to the
+	// other devices. Default: 10 s.
+	MessageDelay time.Duration
 	// Templates override the built-in push texts, by language and kind. Default: English and Chinese.
 	Templates PushTemplates
 }

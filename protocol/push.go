@@ -64,6 +64,8 @@ const (
 	PushInvitation PushKind = "invitation" // start ringing
 	PushEnded      PushKind = "ended"      // stop ringing: State has the outcome
 	PushMessage    PushKind = "message"
+	PushRead       PushKind = "read" // remove those of MessageIDList
+	PushRevoked    PushKind = "revoked"
 )
 
 // PushNotice is the payload of a push for the app: the body of a Web Push, the key "beckon" of an APNs payload, and the
@@ -82,7 +84,9 @@ type PushNotice struct {
 	AnswerToken string `json:"answerToken,omitempty"`
 	State       string `json:"state,omitempty"` // ended: accepted, rejected, cancelled, timedOut
 	MessageID   string `json:"messageID,omitempty"`
-	From        string `json:"from,omitempty"`
-	GroupID     string `json:"groupID,omitempty"`
-	Time        int64  `json:"time"` // server time, Unix milliseconds
+	// read, revoked: at most 30
+	MessageIDList []string `json:"messageIDList,omitempty"`
+	From          string   `json:"from,omitempty"`
+	GroupID       string   `json:"groupID,omitempty"`
+	Time          int64    `json:"time"` // server time, Unix milliseconds
 }

@@ -37,15 +37,16 @@ type InviteInGroupRequest struct {
 // Reach is the reachability of an invitee.
 type Reach struct {
 	UserID  string `json:"userID"`
-	Devices int    `json:"devices"` // currently connected
-	Status  string `json:"status"`  // ReachConnected, ReachUnreachable or ReachDoNotDisturb
+	Devices int    `json:"devices"`        // currently connected
+	Status  string `json:"status"`         // ReachConnected, ReachPush, ReachUnreachable or ReachDoNotDisturb
+	Push    bool   `json:"push,omitempty"` // to registered devices that are not connected
 }
 
 // Values of Reach.Status.
 const (
 	ReachConnected   = "connected"
 	ReachUnreachable = "unreachable"
-	ReachPush        = "push" // no device is connected; a push is queued
+	ReachPush        = "push" // no device is connected
 
 	ReachDoNotDisturb = "doNotDisturb" // do-not-disturb is in effect, and shown to inviters
 )

@@ -203,7 +203,7 @@ func (a *API) wireError(method string, by rpc.Caller, err error) *protocol.Error
 		a.log.Error("method failed", "method", method, "user", by.UserID, "call", by.CallID, "error", err)
 	}
 	out := &protocol.Error{Code: e.Code, Message: e.Message, Field: e.Field, UserIDList: e.Users, RetryAfter: e.RetryAfter}
-	if st, ok := e.Detail.(*signaling.Standing); ok {
+	if st, ok := e.Detail.(*snapshot.Standing); ok {
 		out.Invitation, out.Won = st.Invitation, st.Won
 	}
 	return out

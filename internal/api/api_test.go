@@ -42,6 +42,7 @@ func (nobody) List(string, string, string, int) ([]protocol.Connection, int) {
 	return []protocol.Connection{}, 0
 }
 func (nobody) Connected(string) []protocol.Device   { return []protocol.Device{} }
+func (nobody) Known(string) []protocol.Device       { return nil }
 func (nobody) Kick(string, string, string) []string { return []string{} }
 
 // newServer is the HTTP API over a real store, without devices.

@@ -110,6 +110,7 @@ func (c *Chat) RevokeMessage(_ context.Context, by rpc.Caller,
 		for _, m := range v.copies {
 			holder.Release(tx, m.Topic, m.ID)
 		}
+		c.withdraw(tx, &v.msg)
 		p.skip(tx, v.copies)
 		p.put(tx, v, protocol.MessageEvent{Type: protocol.TypeRevoked, Reason: req.Reason})
 		return protocol.MessageResponse{Message: v.msg, ServerTime: tx.Now}, nil

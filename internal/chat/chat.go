@@ -10,6 +10,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -22,10 +23,14 @@ type Options struct {
 	DropBlocked bool
 	// Posted is called when pushes are enqueued, before their commit. Default: pushes are off.
 	Posted func()
-	// Posts reports whether any user can receive pushes. Default: true.
-	Posts func() bool
-	// Here reports whether a user has a device connected to this node; such users receive no push. Default: false.
-	Here func(user string) bool
+	// HasTokens reports whether any user has a push token. Default: true.
+	HasTokens func() bool
+	// Devices tells which devices of a user have push tokens. Default: unknown.
+	Devices outbox.Devices
+	// Here returns the devices of a user that are connected to this node. Default: none.
+	Here func(user string) outbox.Connected
+	// PushDelay is the delay of pushes of messages to a user with a device on this node. Default: none.
+	PushDelay time.Duration
 }
 
 // Presence counts the connected devices of users, on all nodes. It may have to query the other nodes.
@@ -45,11 +50,11 @@ func New(s *store.Store, p Presence, opt Options) *Chat {
 	if opt.RevokeWithin == 0 {
 		opt.RevokeWithin = 2 * time.Minute
 	}
-	if opt.Posts == nil {
-		opt.Posts = func() bool { return true }
+	if opt.HasTokens == nil {
+		opt.HasTokens = func() bool { return true }
 	}
 	if opt.Here == nil {
-		opt.Here = func(string) bool { return false }
+		opt.Here = func(string) outbox.Connected { return outbox.Connected{} }
 	}
 	return &Chat{store: s, presence: p, opt: opt}
 }

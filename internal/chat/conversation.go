@@ -129,7 +129,9 @@ func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller,
 	if err != nil {
 		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
-	return rpc.Txn[protocol.ConversationResponse]{Reads: p.reads(),
+	reads := p.reads()
+	c.readReads(&reads, p)
+	return rpc.Txn[protocol.ConversationResponse]{Reads: reads,
 		Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
 			if p.groupID != "" {
 				return r.group(tx)
@@ -142,11 +144,12 @@ func (c *Chat) MarkRead(ctx context.Context, by rpc.Caller,
 // again.
 type reading struct {
 	conversation
+	chat  *Chat
 	facts store.ReadMark
 }
 
 func (c *Chat) loadReading(ctx context.Context, p conversation, upTo uint64) (reading, error) {
-	r := reading{conversation: p}
+	r := reading{conversation: p, chat: c}
 	if p.groupID != "" {
 		if _, _, err := c.membership(ctx, p); err != nil {
 			return r, err
@@ -185,6 +188,7 @@ func (r *reading) oneToOne(tx *txn.Tx) protocol.ConversationResponse {
 		v, _ := view(&d)
 		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(tx), ServerTime: tx.Now}
 	}
+	r.chat.wasRead(tx, r.conversation, side.ReadSeq, upTo)
 	side.ReadSeq = upTo
 	side.Read(r.facts.Ord)
 	tx.PutContact(*side)
@@ -210,6 +214,7 @@ func (r *reading) group(tx *txn.Tx) (protocol.ConversationResponse, error) {
 		v, _ := view(&d)
 		return protocol.ConversationResponse{Conversation: v, Repeat: true, Seq: r.ownHead(tx), ServerTime: tx.Now}, nil
 	}
+	r.chat.wasRead(tx, r.conversation, m.ReadSeq, upTo)
 	m.ReadSeq, m.OwnRead, m.Extra = upTo, r.facts.Own, m.Extra.Above(int64(upTo))
 	m.Read(r.facts.Ord)
 	tx.PutMember(*m)
@@ -275,7 +280,9 @@ func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, e
 	if err = rpc.FirstError(bad, err); err != nil {
 		return rpc.Txn[protocol.ConversationResponse]{}, err
 	}
-	return rpc.Txn[protocol.ConversationResponse]{Reads: p.reads(),
+	reads := p.reads()
+	c.readReads(&reads, p)
+	return rpc.Txn[protocol.ConversationResponse]{Reads: reads,
 		Decide: func(tx *txn.Tx) (protocol.ConversationResponse, error) {
 			d := store.ConversationState{Head: tx.Head(p.topic())}
 			e := protocol.ConversationEvent{Type: protocol.TypeConversation, ConversationID: p.id(), Time: tx.Now}
@@ -285,13 +292,17 @@ func (c *Chat) adjust(_ context.Context, by rpc.Caller, conversationID string, e
 					return protocol.ConversationResponse{}, err
 				}
 				d.Group, d.Member, d.Counted = g, m, tx.UnreadCount(p.topic())
+				before := m.ReadSeq
 				if change(tx, p, &m.Reading); m.ReadSeq == d.Head {
 					m.OwnRead, m.Extra = m.Own, ""
 				}
+				c.wasRead(tx, p, before, m.ReadSeq)
 				tx.PutMember(*m)
 			} else {
 				d.Contact = tx.Contact(by.UserID, p.peer)
+				before := d.Contact.ReadSeq
 				change(tx, p, &d.Contact.Reading)
+				c.wasRead(tx, p, before, d.Contact.ReadSeq)
 				tx.PutContact(*d.Contact)
 			}
 			v, _ := view(&d)

@@ -12,6 +12,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -21,7 +22,8 @@ type sending struct {
 	conversation
 	msg   protocol.Message
 	files []string // files that the conversation may read from now on
-	push  bool     // offline receivers get a push
+	push  bool     // devices of receivers that are not connected get a push
+	here  outbox.Connected
 }
 
 // SendMessage sends a message to a user or a group.
@@ -37,7 +39,7 @@ func (c *Chat) SendMessage(ctx context.Context, by rpc.Caller,
 	reads := s.reads()
 	reads.Messages = s.messages(s.msg.MessageID)
 	if s.push = c.pushes(s); s.push && s.peer != "" {
-		reads.Users = append(reads.Users, s.peer)
+		reads.Users, s.here = append(reads.Users, s.peer), c.opt.Here(s.peer)
 	}
 	for _, u := range s.msg.ReceiverList {
 		reads.Members = append(reads.Members, txn.MemberKey{GroupID: s.groupID, UserID: u})

@@ -318,6 +318,9 @@ func (p *Presence) Connected(userID string) []protocol.Device {
 	return []protocol.Device{}
 }
 
+// Known returns the devices of a user that are connected to any node, as far as this node knows, without a query.
+func (p *Presence) Known(userID string) []protocol.Device { return p.view(userID) }
+
 // Devices returns the number of devices of each user that are connected to any node. It may query other nodes, so it
 // must not be called within a transaction.
 func (p *Presence) Devices(userIDs ...string) []int {

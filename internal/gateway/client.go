@@ -173,6 +173,7 @@ func (c *client) remove() {
 		c.g.leave(r)
 	}
 	if gone, offline := c.g.sessions.leave(c); gone {
+		c.g.opt.OnDisconnect(c.UserID)
 		c.g.opt.OnPresenceChange(c.UserID, offline)
 	}
 }

@@ -103,6 +103,8 @@ type Options struct {
 	// OnPresenceChange is called when a device of a user connects or disconnects. edge marks the user's first and last
 	// device.
 	OnPresenceChange func(userID string, edge bool)
+	// OnDisconnect is called when a device of a user disconnects.
+	OnDisconnect func(userID string)
 	// BeforeOnline is called before a device receives its connect reply. It returns the connect time of the link, in
 	// milliseconds, ordered across all nodes.
 	BeforeOnline func(userID string, d protocol.Device) (at int64)
@@ -161,6 +163,9 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 	}
 	if opt.OnPresenceChange == nil {
 		opt.OnPresenceChange = func(string, bool) {}
+	}
+	if opt.OnDisconnect == nil {
+		opt.OnDisconnect = func(string) {}
 	}
 	if opt.BeforeOnline == nil {
 		opt.BeforeOnline = func(_ string, d protocol.Device) int64 { return d.ConnectedAt }

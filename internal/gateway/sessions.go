@@ -167,6 +167,9 @@ func (g *Gateway) Connected(userID string) []protocol.Device {
 	return list
 }
 
+// Known returns the same as Connected.
+func (g *Gateway) Known(userID string) []protocol.Device { return g.Connected(userID) }
+
 // Kick closes the connections of one device of a user or, if deviceID is empty, of all devices except one. It returns
 // the device IDs.
 func (g *Gateway) Kick(userID, deviceID, except string) []string {

@@ -16,7 +16,7 @@ import (
 
 // Attacks and races found by review.
 
-// TestThereAndGone: a user who connects briefly when the push is due, and disconnects again, is then rung by a push.
+// TestThereAndGone: a device that connects briefly when the push is due, and disconnects again, is then rung by a push.
 func TestThereAndGone(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
@@ -25,12 +25,12 @@ func TestThereAndGone(t *testing.T) {
 	h.google.answers("f", reply{status: 503, times: 1})
 	h.invites("alice", "bob", "2")
 	wait(t, "the first try failed", func() bool { return h.google.tries("f") == 2 })
-	h.here.set("bob", 1)
-	wait(t, "the push waits while bob is there", func() bool {
-		list := h.queue(protocol.HookWaiting).Events
-		return len(list) == 1 && list[0].Error == errOnline.Error()
+	h.here.set("bob", "tablet")
+	wait(t, "the push is not needed while the device is connected", func() bool {
+		return len(h.queue(protocol.HookDelivered).Events) == 2
 	})
-	h.here.set("bob", 0)
+	h.here.set("bob")
+	h.signaling.DeviceOffline("bob")
 	if got := h.google.next(); got.push.Signaling.InviteID != "2" {
 		t.Errorf("after bob left again the push was %+v", got.push)
 	}
@@ -154,10 +154,10 @@ func TestRenewedWhileItDies(t *testing.T) {
 func TestRungIsRemembered(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "f"})
-	h.here.set("bob", 1)
+	h.here.set("bob", "tablet")
 	h.invites("alice", "bob", "1")
-	h.here.set("bob", 0)
-	h.signaling.UserOffline("bob")
+	h.here.set("bob")
+	h.signaling.DeviceOffline("bob")
 	h.google.next()
 	p, err := h.store.Invitee(t.Context(), "1", "bob")
 	if err != nil || !p.Pushed {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"time"
 
@@ -24,9 +23,6 @@ const (
 	answerKept  = 24 * time.Hour // period in which an invitation without deadline can be answered from a push
 	grace       = 2 * time.Second
 )
-
-// errOnline means that the user has a connected device, so no push is needed while it stays connected.
-var errOnline = errors.New("the user has a connected device again")
 
 // compose returns the notice of a push, based on the current state, and a device that must not receive it. The notice
 // is nil if the push is obsolete.
@@ -68,10 +64,8 @@ func (p *Push) ringNotice(ctx context.Context, v *invite.Invitation, invitee *in
 	if invitee.StateAt(now) != invite.Open || deadline != 0 && deadline-now < minRing.Milliseconds() || quiet(u, now) {
 		return nil, nil
 	}
-	if p.opt.Online(invitee.UserID) {
-		return nil, errOnline
-	}
-	if wanted, err := p.wanted(ctx, invitee.UserID, v.Inviter, v.GroupID, false); err != nil || !wanted {
+	r, err := p.reading(ctx, invitee.UserID, v.Inviter, v.GroupID)
+	if err != nil || !wanted(r, false) {
 		return nil, err
 	}
 	n, err := p.invitationNotice(ctx, v, invitee, u, textInvitation, textGroupInvitation)
@@ -147,20 +141,26 @@ func (p *Push) invitationNotice(ctx context.Context, v *invite.Invitation, invit
 
 func (p *Push) messageNotice(ctx context.Context, order *outbox.Order, u *txn.User) (*notice, error) {
 	m, now := order.Message, p.store.Now()
-	if m == nil || quiet(u, now) || p.opt.Online(order.UserID) {
+	if m == nil || quiet(u, now) {
 		return nil, nil
 	}
-	if text, exists, err := p.currentText(ctx, order); err != nil || !exists {
+	stored, err := p.current(ctx, order)
+	if err != nil || stored == nil {
 		return nil, err
-	} else if m.Text != "" {
-		m.Text = text
 	}
 	mentioned := m.MentionAll || slices.Contains(m.Mentioned, order.UserID)
-	if wanted, err := p.wanted(ctx, order.UserID, m.From, m.GroupID, mentioned); err != nil || !wanted {
+	r, err := p.reading(ctx, order.UserID, m.From, m.GroupID)
+	if err != nil || !wanted(r, mentioned) || stored.seq <= r.ReadSeq {
 		return nil, err
 	}
+	if wait := p.opt.MessageDelay - time.Duration(now-m.At)*time.Millisecond; wait > 0 &&
+		p.opt.Connected(order.UserID).Count > 0 {
+		return nil, laterThan(wait, "the user may read the message on a connected device")
+	}
+	if m.Text != "" {
+		m.Text = stored.text
+	}
 	values := map[string]string{}
-	var err error
 	if values["from"], err = p.name(ctx, m.From); err != nil {
 		return nil, err
 	}
@@ -188,41 +188,43 @@ func (p *Push) messageNotice(ctx context.Context, order *outbox.Order, u *txn.Us
 	return n, nil
 }
 
-// currentText returns the current text of a message; exists is false if the message was revoked or removed by
-// retention.
-func (p *Push) currentText(ctx context.Context, order *outbox.Order) (text string, exists bool, err error) {
+// message is the current state of a message.
+type message struct {
+	seq  uint64 // on the timeline of the recipient
+	text string
+}
+
+// current returns the current state of a message; nil if it was revoked or removed by retention.
+func (p *Push) current(ctx context.Context, order *outbox.Order) (*message, error) {
 	topic := im.UserTopic(order.UserID)
 	if order.Message.GroupID != "" {
 		topic = im.GroupTopic(order.Message.GroupID)
 	}
 	stored, err := p.store.Message(ctx, topic, order.Message.MessageID)
 	if err != nil || stored == nil || stored.Flags&txn.FlagRevoked != 0 {
-		return "", false, err
+		return nil, err
 	}
 	var m protocol.Message
 	err = json.Unmarshal(stored.Body, &m)
-	return chat.Preview(&m.Body), true, err
+	return &message{stored.Seq, chat.Preview(&m.Body)}, err
+}
+
+// reading returns a user's side of a conversation; nil if the user is not a member of the group.
+func (p *Push) reading(ctx context.Context, user, peer, group string) (*im.Reading, error) {
+	if group == "" {
+		c, err := p.store.Contact(ctx, user, peer)
+		return &c.Reading, err
+	}
+	m, err := p.store.Member(ctx, group, user)
+	if err != nil || !m.Present() {
+		return nil, err
+	}
+	return &m.Reading, nil
 }
 
 // wanted reports whether a user wants pushes of a conversation.
-func (p *Push) wanted(ctx context.Context, user, peer, group string, mentioned bool) (bool, error) {
-	opt := im.OptNotify
-	if group == "" {
-		c, err := p.store.Contact(ctx, user, peer)
-		if err != nil {
-			return false, err
-		}
-		if c != nil {
-			opt = c.Opt
-		}
-	} else {
-		m, err := p.store.Member(ctx, group, user)
-		if err != nil || !m.Present() {
-			return false, err
-		}
-		opt = m.Opt
-	}
-	return opt == im.OptNotify || opt == im.OptMentions && mentioned, nil
+func wanted(r *im.Reading, mentioned bool) bool {
+	return r != nil && (r.Opt == im.OptNotify || r.Opt == im.OptMentions && mentioned)
 }
 
 func quiet(u *txn.User, now int64) bool {

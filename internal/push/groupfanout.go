@@ -14,8 +14,8 @@ import (
 // fanPage is the number of members read at once.
 const fanPage = 200
 
-// fanOut queues a group message for each offline member with push tokens and enabled notifications. Repeated after an
-// interruption, it creates no duplicates, because the keys of the pushes are stable.
+// fanOut queues a group message for each member with enabled notifications and a device with a push token that may not
+// be connected. Repeated after an interruption, it creates no duplicates, because the keys of the pushes are stable.
 func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 	m := order.Message
 	for m != nil {
@@ -24,16 +24,18 @@ func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 			return relay.Outcome{Err: err, Body: string(rpc.Encode(order))}
 		}
 		var users []string
+		connected := map[string]outbox.Connected{}
 		for i := range page {
 			u := &page[i]
 			mentioned := m.MentionAll || slices.Contains(m.Mentioned, u.UserID)
 			notify := u.Opt == im.OptNotify || u.Opt == im.OptMentions && mentioned
 			if u.UserID != m.From && u.JoinedAt <= m.At && notify &&
-				(len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) && !p.opt.Online(u.UserID) {
+				(len(m.Receivers) == 0 || slices.Contains(m.Receivers, u.UserID)) {
 				users = append(users, u.UserID)
+				connected[u.UserID] = p.opt.Connected(u.UserID)
 			}
 		}
-		if err := p.enqueueFor(ctx, users, *m); err != nil {
+		if err := p.enqueueFor(ctx, users, connected, *m); err != nil {
 			return relay.Outcome{Err: err, Body: string(rpc.Encode(order))}
 		}
 		if len(page) < fanPage {
@@ -44,17 +46,23 @@ func (p *Push) fanOut(ctx context.Context, order *outbox.Order) relay.Outcome {
 	return relay.Outcome{}
 }
 
-// enqueueFor queues a message for users. Those without a push token are skipped.
-func (p *Push) enqueueFor(ctx context.Context, users []string, m outbox.Message) error {
+// enqueueFor queues a message for users. Those without a push token, or with all such devices connected, are skipped.
+func (p *Push) enqueueFor(ctx context.Context, users []string, connected map[string]outbox.Connected,
+	m outbox.Message) error {
 	if len(users) == 0 {
 		return nil
 	}
 	m.After, m.Receivers = "", nil
 	err := rpc.Write(ctx, p.store, txn.ReadSet{Users: users}, func(tx *txn.Tx) error {
 		for _, u := range users {
-			if row := tx.User(u); row != nil && row.Pushes != 0 {
-				tx.Enqueue(outbox.MessageTo(u, m, tx.Now))
+			if !p.devices.Unconnected(tx.User(u), connected[u]) {
+				continue
 			}
+			due := tx.Now
+			if connected[u].Count > 0 {
+				due = max(due, m.At+p.opt.MessageDelay.Milliseconds())
+			}
+			tx.Enqueue(outbox.MessageTo(u, m, tx.Now, due))
 		}
 		return nil
 	})

@@ -15,7 +15,9 @@ import (
 	"github.com/beckon-im/beckon/internal/relay"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/signaling"
+	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
@@ -23,10 +25,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// present is the set of connected users.
+// present is the set of connected devices.
 type present struct {
 	mu    sync.Mutex
-	users map[string]int
+	users map[string][]string
 }
 
 func (p *present) Devices(users ...string) []int {
@@ -34,13 +36,23 @@ func (p *present) Devices(users ...string) []int {
 	defer p.mu.Unlock()
 	list := make([]int, len(users))
 	for i, u := range users {
-		list[i] = p.users[u]
+		list[i] = len(p.users[u])
 	}
 	return list
 }
-func (p *present) Connected(string) []protocol.Device   { return nil }
+func (p *present) Connected(user string) (list []protocol.Device) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.users[user] {
+		list = append(list, protocol.Device{DeviceID: d})
+	}
+	return list
+}
+func (p *present) Known(user string) []protocol.Device  { return p.Connected(user) }
 func (p *present) Kick(string, string, string) []string { return nil }
-func (p *present) set(user string, devices int) {
+
+// set replaces the connected devices of a user.
+func (p *present) set(user string, devices ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.users[user] = devices
@@ -75,7 +87,7 @@ func newFixture(t *testing.T) *fixture {
 func (h *fixture) start(dir string, opt Options) {
 	t := h.t
 	t.Helper()
-	h.here = &present{users: map[string]int{}}
+	h.here = &present{users: map[string][]string{}}
 	var err error
 	h.store, err = store.Open(t.Context(), store.Options{Dir: dir})
 	if err != nil {
@@ -85,7 +97,7 @@ func (h *fixture) start(dir string, opt Options) {
 	opt.FCM = FCM{Credentials: h.google.account, URL: h.google.web.URL}
 	opt.Subject, opt.Private, opt.TLS, opt.Log = "mailto:ops@example.com", true, trust(h.apple.stand, h.google.stand,
 		h.browser.stand, h.more), slog.New(slog.DiscardHandler)
-	opt.Online = func(user string) bool { return h.here.Devices(user)[0] > 0 }
+	opt.Connected = func(user string) outbox.Connected { return outbox.ConnectedOf(h.here.Connected(user)) }
 	opt.AnswerToken = func(user, device, inviteID string, until time.Time) (string, error) {
 		if h.answer != nil {
 			h.answer(until)
@@ -99,8 +111,10 @@ func (h *fixture) start(dir string, opt Options) {
 	h.browser.vapi = h.push.webKey
 	h.browser.mu.Unlock()
 	h.signaling = signaling.New(h.store, h.here,
-		signaling.Options{OpenPerPair: -1, Posted: h.push.Posted, Pushed: h.push.Queue().Wake})
-	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Here: opt.Online})
+		signaling.Options{OpenPerPair: -1, Pushed: h.push.Queue().Wake,
+			Pushes: offlinepush.Pushes{Posted: h.push.Posted, Devices: h.push.Devices()}})
+	h.chat = chat.New(h.store, h.here, chat.Options{Posted: h.push.Posted, Devices: h.push.Devices(),
+		Here: opt.Connected, PushDelay: h.push.MessageDelay()})
 	h.groups, h.users = group.New(h.store, h.signaling, h.here, group.Options{}), user.New(h.store, h.here)
 	h.admin = relay.NewAdmin(map[protocol.Queue]*relay.Dispatcher{protocol.QueuePush: h.push.Queue()})
 	h.store.Announce(func(records []txn.Record) { h.push.Announce(records) })

@@ -1,5 +1,5 @@
-// Package push notifies users without a connected device. It stores push tokens, composes notifications and sends them
-// to APNs, FCM and Web Push.
+// Package push notifies the devices of users that are not connected. It stores push tokens, composes notifications and
+// sends them to APNs, FCM and Web Push.
 //
 // It does not decide who receives an invitation; that is committed with the invitation. No caller waits for a push.
 package push
@@ -48,8 +48,11 @@ type Options struct {
 	Time time.Duration
 	// AnswerToken mints tokens that permit a device to answer one invitation. Default: pushes contain none.
 	AnswerToken func(user, device, inviteID string, until time.Time) (string, error)
-	// Online reports whether a user has a connected device on any node. Default: never.
-	Online func(user string) bool
+	// Connected returns the connected devices of a user, on any node. Default: none.
+	Connected func(user string) outbox.Connected
+	// MessageDelay is the time that a user with a connected device has to read a message there, before it is pushed to
+	// the other devices. Default: 10 s.
+	MessageDelay time.Duration
 	// Observe is called for each push that a provider has answered, with the outcome: taken, retried, deadToken or
 	// refused. It must not block. Default: nothing.
 	Observe func(provider protocol.PushProvider, outcome string)
@@ -68,6 +71,7 @@ type Push struct {
 	order     []protocol.PushProvider
 	webKey    string // public VAPID key
 	templates Templates
+	devices   outbox.Devices
 	pending   atomic.Bool // pushes were committed since the last wake-up of the queue
 	hasTokens atomic.Bool // a push token exists, as far as this node knows
 }
@@ -120,8 +124,9 @@ const maxPayload = 3900
 func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	opt.Time, opt.Log, opt.Subject = cmp.Or(opt.Time, 10*time.Second), cmp.Or(opt.Log, slog.Default()), cmp.Or(opt.Subject,
 		"https://github.com/beckon-im/beckon")
-	if opt.Online == nil {
-		opt.Online = func(string) bool { return false }
+	opt.MessageDelay = cmp.Or(opt.MessageDelay, 10*time.Second)
+	if opt.Connected == nil {
+		opt.Connected = func(string) outbox.Connected { return outbox.Connected{} }
 	}
 	if opt.Observe == nil {
 		opt.Observe = func(protocol.PushProvider, string) {}
@@ -129,7 +134,7 @@ func New(ctx context.Context, s *store.Store, opt Options) (*Push, error) {
 	if opt.Trace == nil {
 		opt.Trace = func(string, string, string, string, string, time.Time, error) {}
 	}
-	p := &Push{opt: opt, store: s, senders: map[protocol.PushProvider]sender{}}
+	p := &Push{opt: opt, store: s, senders: map[protocol.PushProvider]sender{}, devices: outbox.NewDevices()}
 	var err error
 	if p.templates, err = merge(opt.Templates); err != nil {
 		return nil, err
@@ -200,8 +205,14 @@ func renew(body string) string {
 // Posted notes that pushes are being committed, or were committed without records to announce.
 func (p *Push) Posted() { p.pending.Store(true) }
 
-// Posts reports whether any user has a push token, as far as this node knows. It lags by up to ten seconds.
-func (p *Push) Posts() bool { return p.hasTokens.Load() }
+// HasTokens reports whether any user has a push token, as far as this node knows. It lags by up to ten seconds.
+func (p *Push) HasTokens() bool { return p.hasTokens.Load() }
+
+// Devices tells which devices of users have push tokens.
+func (p *Push) Devices() outbox.Devices { return p.devices }
+
+// MessageDelay is the time that a user with a connected device has to read a message before it is pushed.
+func (p *Push) MessageDelay() time.Duration { return p.opt.MessageDelay }
 
 // Announce wakes the queue after a commit.
 func (p *Push) Announce([]txn.Record) {

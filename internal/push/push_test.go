@@ -212,12 +212,12 @@ func TestRingsOnAfterARestart(t *testing.T) {
 	h.start(dir, Options{})
 	for _, user := range []string{"bob", "cem", "eva"} {
 		h.has(user, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-" + user})
-		h.here.set(user, 1)
+		h.here.set(user, "tablet")
 		h.invites("alice", user, "call-of-"+user)
 	}
 	h.stop()
 	h.start(dir, Options{})
-	h.here.set("cem", 1)
+	h.here.set("cem", "tablet")
 	came := []string{h.google.next().push.Signaling.InviteID, h.google.next().push.Signaling.InviteID}
 	if slices.Sort(came); !slices.Equal(came, []string{"call-of-bob", "call-of-eva"}) {
 		t.Errorf("after the restart the push was %q", came)
@@ -229,13 +229,13 @@ func TestRingsOnAfterARestart(t *testing.T) {
 func TestAllLeaveAtOnce(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
-	h.here.set("bob", 1)
+	h.here.set("bob", "tablet")
 	h.invites("alice", "bob", "1")
-	h.here.set("bob", 0)
+	h.here.set("bob")
 	for range 20_000 {
-		h.signaling.UserOffline("somebody")
+		h.signaling.DeviceOffline("somebody")
 	}
-	h.signaling.UserOffline("bob")
+	h.signaling.DeviceOffline("bob")
 	if got := h.google.next(); got.push.UserID != "bob" || got.push.Signaling.InviteID != "1" {
 		t.Errorf("after they left the push was %+v", got.push)
 	}
@@ -248,7 +248,7 @@ func TestNotPushed(t *testing.T) {
 	for _, u := range []string{"bob", "cem", "dan", "eva"} {
 		h.has(u, "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-" + u})
 	}
-	h.here.set("bob", 1)
+	h.here.set("bob", "tablet")
 	if res := h.invites("alice", "bob", "1"); status(res) != protocol.ReachConnected {
 		t.Errorf("a connected user is reached by %s", status(res))
 	}
@@ -281,15 +281,15 @@ func TestNotPushed(t *testing.T) {
 func TestLeavesWhileItRings(t *testing.T) {
 	h := newFixture(t)
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
-	h.here.set("bob", 1)
+	h.here.set("bob", "tablet")
 	h.invites("alice", "bob", "1")
-	h.signaling.UserOffline("bob") // and reconnects at once
-	h.here.set("cem", 1)
+	h.signaling.DeviceOffline("bob") // and reconnects at once
+	h.here.set("cem", "tablet")
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
 	h.invites("alice", "cem", "2")
-	h.here.set("cem", 0)
-	h.signaling.UserOffline("cem")
-	h.signaling.UserOffline("cem")
+	h.here.set("cem")
+	h.signaling.DeviceOffline("cem")
+	h.signaling.DeviceOffline("cem")
 	if got := h.google.next(); got.push.UserID != "cem" || got.push.Signaling.InviteID != "2" {
 		t.Errorf("after they left the push was %+v", got.push)
 	}
@@ -310,7 +310,7 @@ func TestGroup(t *testing.T) {
 			MemberList: []string{"bob", "cem", "dan"}})
 	h.has("bob", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-bob"})
 	h.has("cem", "tablet", protocol.SetPushTokenRequest{Provider: protocol.PushFCM, Token: "fcm-cem"})
-	h.here.set("cem", 1)
+	h.here.set("cem", "tablet")
 	res := do(h, h.signaling.InviteInGroup, on("alice", "x"),
 		protocol.InviteInGroupRequest{GroupID: "g", Everyone: true,
 			InviteOptions: protocol.InviteOptions{InviteID: "all", Timeout: 30}})
@@ -360,7 +360,7 @@ func TestMessages(t *testing.T) {
 		got.push.MessageID != "m1" || got.push.Kind != protocol.PushMessage {
 		t.Errorf("bob got %+v", got)
 	}
-	h.here.set("cem", 1)
+	h.here.set("cem", "tablet")
 	do(h, h.chat.SetReceiveOption, on("dan", "x"),
 		protocol.ReceiveOptionRequest{ConversationID: "group_g", ReceiveOption: "mentions"})
 	send(protocol.SendMessageRequest{GroupID: "g", MessageID: "m2", Body: protocol.Body{Text: "at eight"}})

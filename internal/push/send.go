@@ -19,41 +19,45 @@ import (
 )
 
 const (
-	maxParallel = 8               // devices of one user that are sent to concurrently
-	onlineWait  = 2 * time.Second // retry delay while the user is online
-	ringWait    = time.Second     // delay of an ending after the next attempt of its ringing push
+	maxParallel = 8           // devices of one user that are sent to concurrently
+	ringWait    = time.Second // delay of a withdrawal after the next attempt of the push that it withdraws
 )
 
-// send attempts to send a push to each device of the user that has not received it yet.
+// recipients selects the devices of a user that get a push.
+type recipients struct {
+	absent bool     // only devices that are not connected
+	only   []string // only devices with one of these tokens; nil = all
+	except string   // not this device
+}
+
+// waiting is the error of a push that is not due yet.
+type waiting struct {
+	error
+	after time.Duration
+}
+
+func laterThan(after time.Duration, reason string) error { return waiting{errors.New(reason), after} }
+
+// send attempts to send a push to each device of the user that needs it and has not received it yet.
 func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	var order outbox.Order
 	if err := json.Unmarshal([]byte(o.Body), &order); err != nil {
 		return relay.Outcome{Err: err, Never: true}
 	}
-	var rang []string // keys of the tokens that ring
-	switch order.Kind {
-	case outbox.KindGroupMessage:
+	switch {
+	case order.Kind == outbox.KindGroupMessage:
 		return p.fanOut(ctx, &order)
-	case outbox.KindEnded:
-		var pending time.Duration
-		var err error
-		if rang, pending, err = p.rang(ctx, &order); err != nil {
-			return relay.Outcome{Err: err}
-		}
-		if len(rang) == 0 && pending > 0 {
-			return relay.Outcome{Err: errors.New("the ringing push is in progress"), Later: true, After: pending}
-		}
-		if len(rang) == 0 {
-			return relay.Outcome{} // no device is ringing
-		}
+	case order.Kind == outbox.KindRevoked && order.UserID == "":
+		return p.fanOutRevoked(ctx, &order)
 	}
-	n, except, err := p.compose(ctx, &order)
+	n, to, err := p.prepare(ctx, o, &order)
 	if n != nil { // providers and tokens use the wall clock
 		n.shift(time.Since(time.UnixMilli(p.store.Now())))
 	}
+	var later waiting
 	switch {
-	case errors.Is(err, errOnline):
-		return relay.Outcome{Err: err, Later: true, After: onlineWait}
+	case errors.As(err, &later):
+		return relay.Outcome{Err: err, Later: true, After: later.after}
 	case err != nil:
 		return relay.Outcome{Err: err}
 	case n == nil && o.Tries > 0 && len(order.Taken) == 0 && order.Kind == outbox.KindInvitation:
@@ -62,39 +66,84 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	case n == nil: // obsolete
 		return relay.Outcome{}
 	}
-	return p.sendToUser(ctx, &order, n, rang, except)
+	return p.sendToUser(ctx, &order, n, to)
 }
 
-// rang returns the keys of the tokens at which an invitation rings for a user. pending > 0 means that more may follow,
-// and is the time until the next attempt has been made.
-func (p *Push) rang(ctx context.Context, order *outbox.Order) (tokens []string, pending time.Duration, err error) {
+// prepare returns the notice of a push and its recipients. The notice is nil if no device needs the push.
+func (p *Push) prepare(ctx context.Context, o *txn.OutboxEvent, order *outbox.Order) (n *notice, to recipients,
+	err error) {
+	var pending time.Duration
+	switch order.Kind {
+	case outbox.KindEnded:
+		to.only, pending, err = p.rang(ctx, order, 0)
+	case outbox.KindRead, outbox.KindRevoked:
+		to.except = order.Except
+		n, to.only, pending, err = p.withdrawal(ctx, order)
+	case outbox.KindInvitation:
+		if to.absent = true; o.Seq > 1 { // the devices of the pushes before have it
+			var before []string
+			before, _, err = p.rang(ctx, order, o.Seq)
+			order.Taken = append(order.Taken, before...)
+		}
+	default:
+		to.absent = true
+	}
+	switch {
+	case err != nil:
+		return nil, to, err
+	case to.absent:
+	case pending > 0 && (len(to.only) == 0 || order.Kind != outbox.KindEnded):
+		return nil, to, laterThan(pending, "a push that may be withdrawn is in progress")
+	case len(to.only) == 0: // no device shows it
+		return nil, to, nil
+	}
+	if n == nil {
+		var answered string
+		if n, answered, err = p.compose(ctx, order); answered != "" {
+			to.except = answered
+		}
+	}
+	return n, to, err
+}
+
+// rang returns the keys of the tokens at which an invitation rings for a user, by the pushes before a sequence; 0 = by
+// all. pending > 0 means that more may follow, and is the time until the next attempt has been made.
+func (p *Push) rang(ctx context.Context, order *outbox.Order, before int64) (tokens []string, pending time.Duration,
+	err error) {
 	list, err := outbox.RingPushes(ctx, p.store, order.InviteID, order.UserID)
+	if before > 0 {
+		list = slices.DeleteFunc(list, func(o txn.OutboxEvent) bool { return o.Seq >= before })
+	}
 	if err != nil || len(list) == 0 {
 		return nil, 0, err
 	}
-	var ring outbox.Order
-	err = json.Unmarshal([]byte(list[0].Body), &ring)
-	if list[0].State == txn.OutgoingWaits {
-		pending = ringWait + time.Duration(max(0, list[0].Due-p.store.Now()))*time.Millisecond
+	for i := range list {
+		if list[i].State == txn.OutgoingWaits {
+			pending = max(pending, ringWait+time.Duration(max(0, list[i].Due-p.store.Now()))*time.Millisecond)
+		}
 	}
-	return ring.Taken, pending, err
+	tokens, err = outbox.Taken(list)
+	return tokens, pending, err
 }
 
-// sendToUser sends a push to the devices of a user: only those that ring, if rang is given, and not to the device
-// except.
-func (p *Push) sendToUser(ctx context.Context, order *outbox.Order, n *notice, rang []string,
-	except string) relay.Outcome {
+// sendToUser sends a push to devices of a user.
+func (p *Push) sendToUser(ctx context.Context, order *outbox.Order, n *notice, to recipients) relay.Outcome {
 	since, stored, err := p.userTokens(ctx, order.UserID)
 	if err != nil {
 		return relay.Outcome{Err: err}
 	}
+	p.devices.Learn(order.UserID, since, stored)
 	if len(stored) == 0 {
 		p.retire(order.UserID, nil, since)
 		return relay.Outcome{Err: errors.New("the user has no push token"), Never: true}
 	}
-	list, err := choose(stored, n, rang, except)
+	list, err := choose(stored, n, to)
 	if err != nil {
 		return relay.Outcome{Err: err, Never: true}
+	}
+	if to.absent {
+		connected := p.opt.Connected(order.UserID)
+		list = slices.DeleteFunc(list, func(t *token) bool { return connected.Has(t.DeviceID) })
 	}
 	list = slices.DeleteFunc(list, func(t *token) bool { return slices.Contains(order.Taken, t.Key) })
 	results := p.sendToDevices(ctx, list, n)
@@ -188,9 +237,9 @@ func (p *Push) sendToDevice(ctx context.Context, t *token, n *notice) result {
 }
 
 // choose selects the tokens for a push. A device that can ring by PushKit rings only by PushKit. Other pushes never use
-// PushKit, because iOS terminates apps that it wakes up without a call. An ending goes to the devices that rang, by any
-// token.
-func choose(stored []outbox.Token, n *notice, rang []string, except string) ([]*token, error) {
+// PushKit, because iOS terminates apps that it wakes up without a call. A withdrawal goes to the devices that have what
+// it withdraws, by any token.
+func choose(stored []outbox.Token, n *notice, to recipients) ([]*token, error) {
 	var list []*token
 	voip, devices := map[string]bool{}, map[string]bool{}
 	for _, s := range stored {
@@ -201,7 +250,7 @@ func choose(stored []outbox.Token, n *notice, rang []string, except string) ([]*
 		if s.Provider == string(protocol.PushAPNsVoIP) && n.ring && n.voip {
 			voip[s.DeviceID] = true
 		}
-		if slices.Contains(rang, s.Key) {
+		if slices.Contains(to.only, s.Key) {
 			devices[s.DeviceID] = true
 		}
 		list = append(list, t)
@@ -211,10 +260,10 @@ func choose(stored []outbox.Token, n *notice, rang []string, except string) ([]*
 		switch {
 		case isVoIP && !voip[t.DeviceID], t.Provider == string(protocol.PushAPNs) && voip[t.DeviceID]:
 			return true
-		case rang != nil && !devices[t.DeviceID]:
+		case to.only != nil && !devices[t.DeviceID]:
 			return true
 		}
-		return except != "" && t.DeviceID == except
+		return to.except != "" && t.DeviceID == to.except
 	}), nil
 }
 

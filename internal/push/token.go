@@ -69,16 +69,31 @@ func (p *Push) SetToken(ctx context.Context, by rpc.Caller,
 		}
 	}
 	drop = append(drop, others[:max(0, len(others)-maxTokens+1)]...)
-	return change(by.UserID, func(tx *txn.Tx, me *txn.User) protocol.SetPushTokenResponse {
-		me.Pushes = tx.Now
+	var known []outbox.Token // all tokens of the user after the registration; nil: another one came between
+	at := int64(0)
+	t := change(by.UserID, func(tx *txn.Tx, me *txn.User) protocol.SetPushTokenResponse {
+		if known = nil; me.Pushes == since {
+			known = append(slices.DeleteFunc(slices.Clone(existing), func(t outbox.Token) bool {
+				return t.Key == fresh.Key || slices.Contains(drop, t.Key)
+			}), fresh)
+		}
+		me.Pushes = max(tx.Now, me.Pushes+1) // each registration is later: caches of the devices depend on it
 		p.hasTokens.Store(true)
 		if len(drop) > 0 {
 			outbox.DropTokens(tx, by.UserID, drop...)
 		}
 		fresh.At = tx.Now
 		outbox.PutToken(tx, fresh)
+		at = me.Pushes
 		return protocol.SetPushTokenResponse{ServerTime: tx.Now}
-	}), nil
+	})
+	t.After = func(res protocol.SetPushTokenResponse, err error) (protocol.SetPushTokenResponse, error) {
+		if err == nil && known != nil {
+			p.devices.Learn(by.UserID, at, known)
+		}
+		return res, err
+	}
+	return t, nil
 }
 
 // userTokens returns the tokens of a user and the time of the last registration. The time is read first, so that a

@@ -2,7 +2,6 @@ package signaling
 
 import (
 	"context"
-	"errors"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/room"
@@ -41,7 +40,7 @@ func (e *Service) answer(ctx context.Context, by rpc.Caller, id string,
 	return e.onRoute(ctx, by, id, func(r route) rpc.Txn[protocol.ActionResponse] { return e.answerOn(r, by, id, a) })
 }
 
-// answerOn returns the transaction of an answer to an invitation with a known route.
+// answerOn is answer with the route of the invitation.
 func (e *Service) answerOn(r route, by rpc.Caller, id string, a invite.Answer) rpc.Txn[protocol.ActionResponse] {
 	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id},
 		Invitees: []txn.InviteeKey{{InviteID: id, UserID: by.UserID}}}
@@ -67,7 +66,7 @@ func (e *Service) answerOn(r route, by rpc.Caller, id string, a invite.Answer) r
 		me = v.AsLeft(me, tx.Now)
 		s, err := invite.Apply(*v, me, a, tx.Now)
 		if err != nil {
-			return protocol.ActionResponse{}, standing(err, v, me, by, tx.Now)
+			return protocol.ActionResponse{}, snapshot.WithStanding(err, v, me, by, tx.Now)
 		}
 		after = s.Invitation
 		res := protocol.ActionResponse{InviteID: id, Version: after.Version, Over: after.Over(), Repeat: s.Repeat,
@@ -122,7 +121,7 @@ func (e *Service) putAnswer(tx *txn.Tx, s invite.Step, a invite.Answer, by rpc.C
 	}
 	tx.PutInvitation(s.Invitation)
 	tx.PutInvitee(s.Invitee)
-	e.opt.Posted.Decided(tx, &s.Invitee)
+	e.opt.Pushes.Decided(tx, &s.Invitee)
 	return nil
 }
 
@@ -154,45 +153,4 @@ func (e *Service) putRing(tx *txn.Tx, s invite.Step, by rpc.Caller) {
 	tx.Append(t, txn.Draft{Online: v.OnlineUserOnly, Body: newSignal(m)})
 	tx.PutInvitation(*v)
 	tx.PutInvitee(s.Invitee)
-}
-
-// Standing is the Detail of a refusal: the current invitation and the action that won.
-type Standing struct {
-	Invitation *protocol.Invitation
-	Won        *protocol.Won
-}
-
-// standing adds a Standing to a refusal, with the details that the caller may see.
-func standing(err error, v *invite.Invitation, p *invite.Invitee, by rpc.Caller, now int64) error {
-	var e *im.Error
-	if !errors.As(err, &e) || e.Code != im.CodeOver && e.Code != im.CodeExists {
-		return err
-	}
-	var list []invite.Invitee
-	st := &Standing{}
-	if p != nil {
-		list = []invite.Invitee{snapshot.SeenBy(*p, v, by)}
-		st.Won = won(v, &list[0], now)
-	}
-	st.Invitation = protocol.ViewInvitation(v, list, now)
-	e.Detail = st
-	return e
-}
-
-func won(v *invite.Invitation, p *invite.Invitee, now int64) *protocol.Won {
-	switch p.StateAt(now) {
-	case invite.Accepted:
-		return &protocol.Won{Action: "accept", UserID: p.UserID, Device: p.By.Device, Time: p.DecidedAt}
-	case invite.Rejected:
-		return &protocol.Won{Action: "reject", UserID: p.UserID, Device: p.By.Device, Reason: p.Reason, Time: p.DecidedAt}
-	case invite.Cancelled:
-		w := &protocol.Won{Action: "cancel", Reason: p.Reason, Time: p.DecidedAt}
-		if p.Reason == "" {
-			w.UserID = v.Inviter
-		}
-		return w
-	case invite.TimedOut:
-		return &protocol.Won{Action: "timeout", Time: max(p.DecidedAt, p.Deadline)}
-	}
-	return nil
 }

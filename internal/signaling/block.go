@@ -14,8 +14,8 @@ import (
 // or, with DropBlocked, for the user alone. It returns, by inviter, the counts of invitations that no longer count as
 // unread: the caller writes these conversations.
 func (e *Service) Block(tx *txn.Tx, by rpc.Caller, inviters []string) (counts map[string][]int64, err error) {
-	if !tx.HasOpenFor(by.UserID) {
-		return nil, &txn.NeedReads{Reads: txn.ReadSet{OpenFor: []string{by.UserID}}}
+	if err := tx.RequireReads(txn.ReadSet{OpenFor: []string{by.UserID}}); err != nil {
+		return nil, err
 	}
 	counts = map[string][]int64{}
 	var more txn.ReadSet
@@ -25,13 +25,11 @@ func (e *Service) Block(tx *txn.Tx, by rpc.Caller, inviters []string) (counts ma
 			continue
 		}
 		k := txn.InviteeKey{InviteID: o.InviteID, UserID: by.UserID}
-		if !tx.HasInvitation(o.InviteID) || !tx.HasInvitees([]txn.InviteeKey{k}) {
-			more.Invitations, more.Invitees = append(more.Invitations, o.InviteID), append(more.Invitees, k)
-		}
+		more.Invitations, more.Invitees = append(more.Invitations, o.InviteID), append(more.Invitees, k)
 		list = append(list, o.InviteID)
 	}
-	if len(more.Invitations) > 0 {
-		return nil, &txn.NeedReads{Reads: more}
+	if err := tx.RequireReads(more); err != nil {
+		return nil, err
 	}
 	for _, id := range list {
 		v, me := tx.Invitation(id), tx.Invitee(id, by.UserID)

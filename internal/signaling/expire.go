@@ -167,7 +167,7 @@ func (e *Service) end(tx *txn.Tx, c invite.Change, by rpc.Caller, action protoco
 	tx.PutInvitation(v)
 	for _, p := range c.Invitees {
 		tx.PutInvitee(p)
-		e.opt.Posted.Decided(tx, &p)
+		e.opt.Pushes.Decided(tx, &p)
 	}
 	if len(c.Invitees) == 0 {
 		return nil

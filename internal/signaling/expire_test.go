@@ -18,7 +18,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type present struct{}
 
-func (present) Devices(users ...string) []int { return make([]int, len(users)) }
+func (present) Devices(users ...string) []int      { return make([]int, len(users)) }
+func (present) Connected(string) []protocol.Device { return nil }
+func (present) Known(string) []protocol.Device     { return nil }
 
 // hand is a clock set by the test.
 type hand struct {

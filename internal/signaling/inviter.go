@@ -6,8 +6,10 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
 	"github.com/beckon-im/beckon/internal/signaling/snapshot"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -21,8 +23,7 @@ func (e *Service) Cancel(ctx context.Context, by rpc.Caller,
 		checkNames(req.InviteeList)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
-	// an invitation whose route cannot be read is found by the transaction, with the patience of a write
-	r, known, _ := e.route(ctx, req.InviteID)
+	r, known, _ := e.route(ctx, req.InviteID) // if it cannot be read, the transaction finds it
 	reads := txn.ReadSet{Topics: []string{im.UserTopic(by.UserID)}, Invitations: []string{req.InviteID}}
 	if known {
 		reads = cancelReads(r, req)
@@ -75,8 +76,8 @@ func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller,
 	req protocol.CancelRequest) (protocol.ActionResponse, invite.Invitation, error) {
 	r := routeOf(v)
 	// the invite was committed after the route lookup: only now its reads are known
-	if len(tx.Missing(r.topics())) > 0 || !tx.HasOpen(v.ID) && !tx.HasInvitees(cancelReads(r, req).Invitees) {
-		return protocol.ActionResponse{}, *v, &txn.NeedReads{Reads: cancelReads(r, req)}
+	if err := tx.RequireReads(cancelReads(r, req)); err != nil {
+		return protocol.ActionResponse{}, *v, err
 	}
 	invitees := tx.OpenInvitees(v.ID)
 	if v.Peer != "" && !v.OwnTopic {
@@ -90,7 +91,7 @@ func (e *Service) decideCancel(tx *txn.Tx, v *invite.Invitation, by rpc.Caller,
 	}
 	c, err := invite.Cancel(*v, invitees, req.InviteeList, by.Actor(req.RequestID), tx.Now)
 	if err != nil {
-		return protocol.ActionResponse{}, *v, standing(err, v, tx.Invitee(v.ID, v.Peer), by, tx.Now)
+		return protocol.ActionResponse{}, *v, snapshot.WithStanding(err, v, tx.Invitee(v.ID, v.Peer), by, tx.Now)
 	}
 	res := protocol.ActionResponse{InviteeList: names(c.Invitees), Repeat: c.Repeat}
 	if c.Repeat {
@@ -110,7 +111,7 @@ func (e *Service) Modify(ctx context.Context, by rpc.Caller,
 		func(r route) rpc.Txn[protocol.ActionResponse] { return e.modifyOn(r, by, req) })
 }
 
-// modifyOn returns the transaction that modifies an invitation with a known route.
+// modifyOn is Modify with the route of the invitation.
 func (e *Service) modifyOn(r route, by rpc.Caller, req protocol.ModifyRequest) rpc.Txn[protocol.ActionResponse] {
 	id := req.InviteID
 	reads := txn.ReadSet{Topics: r.topics(), Invitations: []string{id}, Members: r.members(by.UserID)}
@@ -123,7 +124,7 @@ func (e *Service) modifyOn(r route, by rpc.Caller, req protocol.ModifyRequest) r
 		}
 		c, err := invite.Modify(*v, req.Data, by.Actor(req.RequestID), tx.Now)
 		if err != nil || c.Repeat {
-			return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, tx.Now)
+			return protocol.ActionResponse{Repeat: c.Repeat}, *v, snapshot.WithStanding(err, v, nil, by, tx.Now)
 		}
 		tx.PutInvitation(c.Invitation)
 		m := openMessage(&c.Invitation, protocol.ActionModify, v.Deadline, tx.Now)
@@ -176,7 +177,7 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 		reads.Groups = []string{r.groupID}
 	}
 	e.boundReads(&reads, by.UserID, r.groupID, req.InviteeList)
-	devices := e.count(req.InviteeList)
+	devices := offlinepush.ConnectedOf(e.presence, req.InviteeList)
 	large, err := e.largeIn(ctx, r.groupID, r.inviter, false, req.InviteeList)
 	if err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
@@ -186,14 +187,14 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 	})
 	updateDeadline := t.After
 	t.After = func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
-		reached(res.Reach, devices)
+		offlinepush.Complete(res.Reach, devices)
 		return updateDeadline(res, err)
 	}
 	return t, nil
 }
 
 func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest,
-	devices map[string]int, large store.Large) (protocol.ActionResponse, invite.Invitation, error) {
+	devices map[string]outbox.Connected, large store.Large) (protocol.ActionResponse, invite.Invitation, error) {
 	if err := maySpeak(tx, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}
@@ -203,7 +204,7 @@ func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req
 	}
 	c, err := invite.Add(*v, known, req.InviteeList, req.Timeout, by.Actor(req.RequestID), tx.Now)
 	if err != nil || c.Repeat {
-		return protocol.ActionResponse{Repeat: c.Repeat}, *v, standing(err, v, nil, by, tx.Now)
+		return protocol.ActionResponse{Repeat: c.Repeat}, *v, snapshot.WithStanding(err, v, nil, by, tx.Now)
 	}
 	if v.GroupID != "" {
 		if err := (&opening{invitees: req.InviteeList}).members(tx, v.GroupID); err != nil {
@@ -218,7 +219,7 @@ func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req
 		return res, *v, err
 	}
 	res.Reach = make([]protocol.Reach, len(c.Invitees))
-	if err := e.opt.Posted.Ring(tx, &c.Invitation, c.Invitees, devices, res.Reach); err != nil {
+	if err := e.opt.Pushes.Ring(tx, &c.Invitation, c.Invitees, devices, res.Reach); err != nil {
 		return res, *v, err
 	}
 	countForInvitees(tx, &c.Invitation, c.Invitees)

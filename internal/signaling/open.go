@@ -12,7 +12,9 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/room"
 	"github.com/beckon-im/beckon/internal/rpc"
+	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -30,9 +32,9 @@ type opening struct {
 	by           rpc.Caller
 	actor        invite.Actor
 	large        bool
-	devices      map[string]int // connected devices of the invitees when the call arrived
-	largeInGroup store.Large    // open invitations of many members in the group when the call arrived
-	skip         bool           // leave out invalid invitees instead of refusing
+	devices      map[string]outbox.Connected // of the invitees, at the call
+	largeInGroup store.Large                 // open invitations of many members in the group when the call arrived
+	skip         bool                        // leave out invalid invitees instead of refusing
 	skipped      []protocol.Skipped
 }
 
@@ -202,7 +204,7 @@ func (e *Service) decideOpen(tx *txn.Tx, o opening) (protocol.InviteResponse, er
 		return protocol.InviteResponse{}, err
 	}
 	reach := make([]protocol.Reach, len(list))
-	if err := e.opt.Posted.Ring(tx, &v, list, o.devices, reach); err != nil {
+	if err := e.opt.Pushes.Ring(tx, &v, list, o.devices, reach); err != nil {
 		return protocol.InviteResponse{}, err
 	}
 	countForInvitees(tx, &v, list)
@@ -301,56 +303,24 @@ func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteRe
 }
 
 // opened completes the response to a committed invite with the reach, and schedules the deadline.
-func (e *Service) opened(res *protocol.InviteResponse, devices map[string]int) {
-	reached(res.Reach, devices)
+func (e *Service) opened(res *protocol.InviteResponse, devices map[string]outbox.Connected) {
+	offlinepush.Complete(res.Reach, devices)
 	e.updateDeadline(res.InviteID, res.Invitation.Over, res.Invitation.Deadline, res.Repeat || res.Merged)
 }
 
-// devices counts the connected devices of the invitees. It runs before the transaction is queued, because a
-// transaction must not wait for other nodes.
-func (e *Service) devices(ctx context.Context, o *opening) (map[string]int, error) {
+// devices returns the connected devices of the invitees. It runs before the transaction, which must not wait for nodes.
+func (e *Service) devices(ctx context.Context, o *opening) (map[string]outbox.Connected, error) {
 	users := o.invitees
 	if o.terms.Everyone {
-		if me, err := e.store.Member(ctx, o.terms.GroupID, o.by.UserID); err != nil || !me.Present() {
+		me, err := e.store.Member(ctx, o.terms.GroupID, o.by.UserID)
+		if err != nil || !me.Present() {
 			return nil, err // decideOpen refuses it
 		}
-		for after := ""; ; {
-			list, err := e.store.Members(ctx, o.terms.GroupID, after, rpc.MaxPage)
-			if err != nil {
-				return nil, err
-			}
-			for _, m := range list {
-				users, after = append(users, m.UserID), m.UserID
-			}
-			if len(list) < rpc.MaxPage || len(users) > invite.MaxGroupInvitees {
-				break
-			}
+		if users, err = offlinepush.Members(ctx, e.store, o.terms.GroupID); err != nil {
+			return nil, err
 		}
 	}
-	return e.count(users), nil
-}
-
-func (e *Service) count(users []string) map[string]int {
-	counts := make(map[string]int, len(users))
-	for i, n := range e.presence.Devices(users...) {
-		counts[users[i]] = n
-	}
-	return counts
-}
-
-// reached completes the status of each invitee from the number of connected devices.
-func reached(list []protocol.Reach, devices map[string]int) {
-	for i := range list {
-		r := &list[i]
-		r.Devices = devices[r.UserID]
-		switch {
-		case r.Status != "":
-		case r.Devices == 0:
-			r.Status = protocol.ReachUnreachable
-		default:
-			r.Status = protocol.ReachConnected
-		}
-	}
+	return offlinepush.ConnectedOf(e.presence, users), nil
 }
 
 // updateDeadline schedules or removes the deadline of an invitation after a commit.

@@ -2,7 +2,6 @@ package signaling
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
@@ -29,9 +28,6 @@ func (e *Service) route(ctx context.Context, id string) (r route, ok bool, err e
 	if r, ok := e.routes.Get(id); ok {
 		return r, true, nil
 	}
-	if !e.store.Reachable() {
-		return route{}, false, errUnreachable
-	}
 	ctx, cancel := context.WithTimeout(ctx, routeTime)
 	defer cancel()
 	v, err := e.store.Invitation(ctx, id)
@@ -43,14 +39,11 @@ func (e *Service) route(ctx context.Context, id string) (r route, ok bool, err e
 	return r, true, nil
 }
 
-// routeTime is the timeout for reading a route. Then a transaction finds it.
+// routeTime is the timeout for reading a route.
 const routeTime = time.Second
 
-var errUnreachable = errors.New("signaling: the database cannot be reached")
-
-// onRoute returns the transaction of an action on an invitation, which prepare returns for its route; prepare must not
-// block. If the route cannot be read, as while the database restarts, a transaction finds it, with the patience of a
-// write.
+// onRoute returns the transaction that prepare returns for the route of an invitation; prepare must not block. If the
+// route cannot be read, as while the database restarts, the transaction finds it, with the patience of a write.
 func (e *Service) onRoute(ctx context.Context, by rpc.Caller, id string,
 	prepare func(route) rpc.Txn[protocol.ActionResponse]) (rpc.Txn[protocol.ActionResponse], error) {
 	r, ok, err := e.route(ctx, id)
@@ -71,15 +64,15 @@ func (e *Service) onRoute(ctx context.Context, by rpc.Caller, id string,
 			t := prepare(routeOf(v))
 			found = &t
 		}
-		if !tx.Declared(&found.Reads) {
-			return protocol.ActionResponse{}, &txn.NeedReads{Reads: found.Reads}
+		if err := tx.RequireReads(found.Reads); err != nil {
+			return protocol.ActionResponse{}, err
 		}
 		return found.Decide(tx)
 	}, After: func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
-		if found == nil {
-			return res, err
+		if found != nil {
+			res, err = found.After(res, err)
 		}
-		return found.After(res, err)
+		return res, err
 	}}, nil
 }
 

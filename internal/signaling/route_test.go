@@ -20,6 +20,7 @@ type nobody struct{}
 
 func (nobody) Devices(users ...string) []int      { return make([]int, len(users)) }
 func (nobody) Connected(string) []protocol.Device { return nil }
+func (nobody) Known(string) []protocol.Device     { return nil }
 
 // TestAnswersWaitForTheDatabase: while the database cannot be reached, an accept, a reject, a ring, a cancel and a
 // modify on a node that does not know the invitation wait, like an invite, and take effect when it is back.
@@ -46,7 +47,8 @@ func TestAnswersWaitForTheDatabase(t *testing.T) {
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.Run(ctx) })
 	t.Cleanup(func() { link.Heal(); stop(); running.Wait(); _ = s.Close() })
-	first, second := signaling.New(s, nobody{}, signaling.Options{}), signaling.New(s, nobody{}, signaling.Options{}) // each with routes of its own
+	first, second := signaling.New(s, nobody{}, signaling.Options{}),
+		signaling.New(s, nobody{}, signaling.Options{}) // each with routes of its own
 	alice, bob := rpc.Caller{UserID: "alice", DeviceID: "a"}, rpc.Caller{UserID: "bob", DeviceID: "b"}
 	for _, id := range []string{"accepted", "rejected", "rung", "cancelled", "modified"} {
 		if _, err := rpc.Call(t.Context(), s, first.Invite, alice, protocol.InviteRequest{Invitee: "bob",

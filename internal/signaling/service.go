@@ -16,13 +16,9 @@ import (
 	"github.com/beckon-im/beckon/internal/signaling/deadline"
 	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/invite"
 )
-
-// Presence counts the connected devices of users, on all nodes. It may have to query the other nodes.
-type Presence interface {
-	Devices(userIDs ...string) []int
-}
 
 // Options configures a Service. The zero value works.
 type Options struct {
@@ -44,8 +40,8 @@ type Options struct {
 	// MaxTimeout limits the timeout in seconds; an invitation without a timeout exceeds every limit. Default: 0, no
 	// limit.
 	MaxTimeout int64
-	// Posted is called when pushes are enqueued, before their commit. Default: pushes are off.
-	Posted offlinepush.Post
+	// Pushes enqueues pushes. Default: pushes are off.
+	Pushes offlinepush.Pushes
 	// Pushed is called after a commit of pushes without a record to announce. Default: no call.
 	Pushed func()
 	// Log receives warnings and errors. Default: slog.Default().
@@ -56,7 +52,7 @@ type Options struct {
 // have locks of their own.
 type Service struct {
 	store     *store.Store
-	presence  Presence
+	presence  offlinepush.Presence
 	deadlines *deadline.Queue
 	digests   *digests
 	watch     *offlinepush.Watch
@@ -66,7 +62,7 @@ type Service struct {
 }
 
 // New returns a Service on a store.
-func New(s *store.Store, p Presence, opt Options) *Service {
+func New(s *store.Store, p offlinepush.Presence, opt Options) *Service {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
@@ -81,7 +77,8 @@ func New(s *store.Store, p Presence, opt Options) *Service {
 	if opt.LargeGroup == 0 {
 		opt.LargeGroup = 500
 	}
-	watch := offlinepush.New(offlinepush.Watch{Store: s, Devices: p.Devices, Post: opt.Posted, Done: opt.Pushed,
+	connected := func(user string) outbox.Connected { return outbox.ConnectedOf(p.Connected(user)) }
+	watch := offlinepush.New(offlinepush.Watch{Store: s, Connected: connected, Pushes: opt.Pushes, Done: opt.Pushed,
 		Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
 	routes, _ := lru.New[string, route](maxRoutes) // fails only for a size below one
 	return &Service{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), watch: watch, opt: opt,
@@ -113,9 +110,8 @@ func (e *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// UserOffline reports that the last device of a user disconnected: their open invitations continue as pushes. It does
-// not block.
-func (e *Service) UserOffline(user string) { e.watch.UserOffline(user) }
+// DeviceOffline reports that a device of a user disconnected: open invitations are pushed to it. It does not block.
+func (e *Service) DeviceOffline(user string) { e.watch.DeviceOffline(user) }
 
 // NodeLost reports the loss of another node: its users that do not reconnect elsewhere receive pushes. It does not
 // block.

@@ -53,8 +53,7 @@ type loader struct {
 	ctx context.Context
 	err error
 
-	probe   bool // gather adds nothing
-	missing bool // gather found keys that are not loaded
+	missing *bool // gather only sets it
 
 	topicKeys, invitationKeys, inviteeKeys, openKeys, tombstoneKeys, glareKeys []any
 	groupKeys, memberKeys, rosterKeys, openInKeys, openOfKeys                  []any
@@ -97,18 +96,21 @@ func (l *loader) first(k any) bool {
 	if _, ok := l.tx.loaded[k]; ok {
 		return false
 	}
-	if l.missing = true; l.probe {
+	if l.missing != nil {
+		*l.missing = true
 		return false
 	}
 	l.tx.loaded[k] = struct{}{}
 	return true
 }
 
-// Declared reports whether all of a read set is loaded and its topics are locked.
-func (tx *Tx) Declared(n *ReadSet) bool {
-	l := loader{tx: tx, probe: true}
-	l.gather(n)
-	return !l.missing && len(tx.Missing(n.Topics)) == 0
+// RequireReads is Require for a read set.
+func (tx *Tx) RequireReads(n ReadSet) error {
+	missing := len(tx.Missing(n.Topics)) > 0
+	if (&loader{tx: tx, missing: &missing}).gather(&n); missing {
+		return &NeedReads{n}
+	}
+	return nil
 }
 
 // compound is a key of several columns.
@@ -143,7 +145,7 @@ func gatherKeys[K compound](l *loader, to *[]any, keys []K, kind func(K) any) {
 
 func (l *loader) gather(n *ReadSet) {
 	for _, t := range n.Topics {
-		if _, ok := l.tx.heads[t]; !ok && !l.probe {
+		if _, ok := l.tx.heads[t]; !ok && l.missing == nil {
 			l.tx.heads[t] = 0
 			l.tx.topics++
 			l.topicKeys = append(l.topicKeys, t)

@@ -293,9 +293,6 @@ func (tx *Tx) OpenFor(user string) []OpenFor {
 // HasOpenBy reports whether the open invitations of an inviter were declared.
 func (tx *Tx) HasOpenBy(user string) bool { return tx.has(openByKey(user)) }
 
-// HasOpenFor reports whether the open invitations to a user were declared.
-func (tx *Tx) HasOpenFor(user string) bool { return tx.has(openForKey(user)) }
-
 // Unlocked reports whether a declared topic has no row, and so is not locked where a lock needs one.
 func (tx *Tx) Unlocked() bool { return tx.locked < tx.topics }
 
@@ -466,11 +463,6 @@ func (tx *Tx) Outcomes(f func(v *invite.Invitation, p *invite.Invitee, fresh boo
 			f(v, tx.invitees.rows[k], tx.invitees.dirty[k])
 		}
 	}
-}
-
-// HasInvitees reports whether invitees were declared.
-func (tx *Tx) HasInvitees(list []InviteeKey) bool {
-	return !slices.ContainsFunc(list, func(k InviteeKey) bool { return !tx.has(k) })
 }
 
 // Full reports whether a cached transaction holds too many rows or bytes to be kept.

@@ -29,12 +29,31 @@ export async function turnOnPush(s: Subscriber): Promise<PushState> {
   if (permission !== 'granted') return permission === 'denied' ? 'denied' : 'off';
   await enablePush(s.client, await worker());
   keepForPush(s.saved);
+  await renewPush(s);
   return 'on';
 }
 
-/** Registers again if pushes are on, because browsers change their subscriptions. */
+/** The users whose registration this tab has asked for: true if it holds it. */
+const registrations = new Map<string, boolean>();
+
+/**
+ * Registers again if pushes are on, because browsers change their subscriptions. The browser is registered with the
+ * device of one open tab; when that tab closes, the next one registers. A push goes to registered devices that are not
+ * connected, and an open tab rings by itself.
+ */
 export async function renewPush(s: Subscriber): Promise<void> {
-  if (pushState(s.saved.userID) === 'on') await turnOnPush(s);
+  const { userID } = s.saved;
+  if (pushState(userID) !== 'on') return;
+  if (registrations.has(userID)) {
+    if (registrations.get(userID)) await enablePush(s.client, await worker());
+    return;
+  }
+  registrations.set(userID, false);
+  void navigator.locks.request(`beckon.push.${userID}`, () => {
+    registrations.set(userID, true);
+    renewPush(s).catch(() => undefined); // retried at the next connect
+    return new Promise(() => {}); // until the tab closes
+  });
 }
 
 /** Removes the registration of this browser. */

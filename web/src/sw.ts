@@ -26,6 +26,16 @@ function show(p: Push, title: string, options: Options): Promise<void> {
   } as NotificationOptions);
 }
 
+/** Closes the notifications of messages. A push must show a notification, and this one is gone at once. */
+async function withdraw(p: Push, title: string): Promise<void> {
+  const tag = 'withdrawn';
+  await show(p, title, { tag, silent: true });
+  for (const n of await self.registration.getNotifications()) {
+    const { kind, messageID } = (n.data ?? {}) as Partial<Push>;
+    if (n.tag === tag || (kind === 'message' && messageID && p.messageIDList?.includes(messageID))) n.close();
+  }
+}
+
 async function received(p: Push): Promise<void> {
   const title = p.title || 'Beckon';
   switch (p.kind) {
@@ -50,6 +60,9 @@ async function received(p: Push): Promise<void> {
       for (const n of await self.registration.getNotifications({ tag: tagOf(p) })) n.close();
       return;
     }
+    case 'read':
+    case 'revoked':
+      return withdraw(p, title);
     default:
       await show(p, title, { body: p.body ?? '', tag: `message/${p.groupID || p.from || ''}`, renotify: true });
   }

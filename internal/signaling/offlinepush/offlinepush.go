@@ -1,7 +1,8 @@
-// Package offlinepush decides the pushes of invitations: which invitees receive one when an invitation opens, and
-// when it ends.
+// Package offlinepush decides the pushes of invitations: which invitees receive one when an invitation opens, when a
+// device disconnects while it rings, and when it ends.
 //
-// It sends nothing: it enqueues outbox events, which the relay sends after the commit.
+// It sends nothing: it enqueues outbox events, which the relay sends after the commit, to each device with a token that
+// is not connected then.
 package offlinepush
 
 import (
@@ -12,17 +13,28 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Post is called when pushes are enqueued, before their commit, and possibly more than once; nil: pushes are off.
-type Post func()
+// Pushes enqueues the pushes of invitations. The zero value enqueues none.
+type Pushes struct {
+	// Posted is called when pushes are enqueued, before their commit, and possibly more than once. Default: pushes are
+	// off.
+	Posted func()
+	// Devices tells which devices of a user have push tokens. Default: unknown.
+	Devices outbox.Devices
+	// HasTokens reports whether any user has a push token. Default: true.
+	HasTokens func() bool
+}
 
-// Ring enqueues a push for each new invitee that has no connected device and may be reached by a push. It sets the
-// status of these invitees, and of those in do-not-disturb, in reach.
-func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, devices map[string]int,
+// Ring enqueues a push for each new invitee that may have a device with a push token that is not connected. It sets the
+// push of these invitees in reach, and the status of those without a connected device and of those in do-not-disturb.
+func (q Pushes) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, connected map[string]outbox.Connected,
 	reach []protocol.Reach) error {
-	pushes := post != nil && !v.OnlineUserOnly && (v.Push == nil || !v.Push.Disable)
+	enabled := q.Posted != nil && !v.OnlineUserOnly && (v.Push == nil || !v.Push.Disable)
+	loaded := func(user string) bool { // the row of the user is needed, or was declared
+		return v.GroupID == "" || enabled && (connected[user].Count == 0 || q.hasTokens())
+	}
 	var unknown []string
 	for i := range list {
-		if u := list[i].UserID; v.GroupID != "" && pushes && devices[u] == 0 && !tx.HasUser(u) {
+		if u := list[i].UserID; loaded(u) && v.GroupID != "" && !tx.HasUser(u) {
 			unknown = append(unknown, u)
 		}
 	}
@@ -32,41 +44,47 @@ func (post Post) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, d
 	var posts []txn.OutboxEvent
 	for i := range list {
 		p := &list[i]
-		reach[i].UserID = p.UserID
-		absent := pushes && devices[p.UserID] == 0
-		if v.GroupID != "" && !absent {
-			continue // the user row is not loaded
+		if reach[i].UserID = p.UserID; !loaded(p.UserID) {
+			continue
 		}
-		user := tx.User(p.UserID)
+		user, here := tx.User(p.UserID), connected[p.UserID]
 		var quiet *im.Quiet
 		if user != nil {
 			quiet = im.QuietNow(user.DND, tx.Now)
 		}
-		switch {
-		case quiet != nil && quiet.Show:
-			reach[i].Status = protocol.ReachDoNotDisturb
-		case absent && user != nil && user.Pushes != 0:
-			reach[i].Status = protocol.ReachPush // also with a do-not-disturb that the user does not show
-			if p.Pushed = !p.Dropped && quiet == nil; p.Pushed {
-				posts = append(posts, outbox.Ring(v.ID, p.UserID, tx.Now))
+		if quiet != nil && quiet.Show {
+			if v.GroupID == "" || here.Count == 0 {
+				reach[i].Status = protocol.ReachDoNotDisturb
 			}
+			continue
+		}
+		if !enabled || !q.Devices.Unconnected(user, here) {
+			continue
+		}
+		if reach[i].Push = true; here.Count == 0 { // also with a do-not-disturb that the user does not show
+			reach[i].Status = protocol.ReachPush
+		}
+		if p.Pushed = !p.Dropped && quiet == nil; p.Pushed {
+			posts = append(posts, outbox.Ring(v.ID, p.UserID, tx.Now))
 		}
 	}
-	post.put(tx, posts)
+	q.put(tx, posts)
 	return nil
 }
 
+func (q Pushes) hasTokens() bool { return q.HasTokens == nil || q.HasTokens() }
+
 // Decided enqueues the end of a push to a decided invitee.
-func (post Post) Decided(tx *txn.Tx, p *invite.Invitee) {
+func (q Pushes) Decided(tx *txn.Tx, p *invite.Invitee) {
 	if p.Pushed && p.State != invite.Open {
-		post.put(tx, []txn.OutboxEvent{outbox.Ended(p.InviteID, p.UserID, tx.Now)})
+		q.put(tx, []txn.OutboxEvent{outbox.Ended(p.InviteID, p.UserID, tx.Now)})
 	}
 }
 
-func (post Post) put(tx *txn.Tx, list []txn.OutboxEvent) {
-	if len(list) == 0 || post == nil {
+func (q Pushes) put(tx *txn.Tx, list []txn.OutboxEvent) {
+	if len(list) == 0 || q.Posted == nil {
 		return
 	}
 	tx.Enqueue(list...)
-	post()
+	q.Posted()
 }

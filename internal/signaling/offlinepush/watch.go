@@ -3,6 +3,7 @@ package offlinepush
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,14 +15,17 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// awayAfter is the time without a connected device after which a user counts as offline. A page reload takes less.
+// awayAfter is the time after which a device counts as disconnected. A page reload takes less.
 const awayAfter = 2 * time.Second
 
 // reconnectTime is the time devices may take to reconnect after the loss of a node. Clients wait at most 5 s between
 // attempts.
 const reconnectTime = 6 * time.Second
 
-// maxQueue bounds the queue of users that went offline. On overflow the store is searched instead.
+// maxAgain bounds the pushes that ring one invitation for one user.
+const maxAgain = 20
+
+// maxQueue bounds the queue of users with a device that disconnected. On overflow the store is searched instead.
 const maxQueue = 10_000
 
 type offlineUser struct {
@@ -29,17 +33,17 @@ type offlineUser struct {
 	at   time.Time
 }
 
-// Watch pushes the open invitations of users after their last device disconnects. Only the goroutines of Run read the
-// channels; the other fields do not change after New.
+// Watch pushes the open invitations of users to devices that disconnect while these ring. Only the goroutines of Run
+// read the channels; the other fields do not change after New.
 type Watch struct {
-	Store   *store.Store
-	Devices func(users ...string) []int
-	Post    Post
-	Topics  func(*invite.Invitation) []string // the topics that an action on an invitation appends to
-	Done    func()                            // called after a commit of pushes
-	Log     *slog.Logger
-	list    chan offlineUser
-	lost    chan struct{} // signalled when a node was lost, or the queue overflowed
+	Store     *store.Store
+	Connected func(user string) outbox.Connected // on any node
+	Pushes    Pushes
+	Topics    func(*invite.Invitation) []string // the topics that an action on an invitation appends to
+	Done      func()                            // called after a commit of pushes
+	Log       *slog.Logger
+	list      chan offlineUser
+	lost      chan struct{} // signalled when a node was lost, or the queue overflowed
 }
 
 // New returns a Watch with an empty queue.
@@ -48,8 +52,11 @@ func New(w Watch) *Watch {
 	return &w
 }
 
-// UserOffline reports that a device of a user disconnected. It does not block.
-func (g *Watch) UserOffline(user string) {
+// DeviceOffline reports that a device of a user disconnected. It does not block.
+func (g *Watch) DeviceOffline(user string) {
+	if !g.Pushes.hasTokens() {
+		return
+	}
 	select {
 	case g.list <- offlineUser{user, time.Now().Add(awayAfter)}:
 	default:
@@ -65,10 +72,10 @@ func (g *Watch) NodeLost() {
 	}
 }
 
-// Run pushes the open invitations of users that do not reconnect, until ctx ends, including those open since before
-// the start.
+// Run pushes the open invitations of users with devices that do not reconnect, until ctx ends, including those open
+// since before the start.
 func (g *Watch) Run(ctx context.Context) error {
-	if g.Post == nil {
+	if g.Pushes.Posted == nil {
 		<-ctx.Done()
 		return nil
 	}
@@ -88,9 +95,7 @@ func (g *Watch) Run(ctx context.Context) error {
 				return nil
 			case <-t.C:
 			}
-			if g.Devices(u.user)[0] == 0 {
-				g.ringOn(ctx, u.user)
-			}
+			g.ringOn(ctx, u.user)
 		}
 	}
 }
@@ -110,7 +115,7 @@ func (g *Watch) search(ctx context.Context) {
 			return
 		case <-reconnected.C:
 		}
-		users, err := outbox.Unreached(ctx, g.Store, maxQueue)
+		users, err := outbox.Ringing(ctx, g.Store, maxQueue)
 		if err != nil {
 			if ctx.Err() == nil {
 				g.Log.Warn("listing unanswered invitations failed", "error", err, "retry_in", reconnectTime)
@@ -119,51 +124,101 @@ func (g *Watch) search(ctx context.Context) {
 			continue
 		}
 		for _, user := range users {
-			if g.Devices(user)[0] == 0 {
-				g.ringOn(ctx, user)
-			}
+			g.ringOn(ctx, user)
 		}
 	}
 }
 
-// ringOn pushes the open invitations of a user that were sent to connected devices only.
+// ringOn pushes the open invitations of a user to the devices with tokens that are not connected and were not pushed.
 func (g *Watch) ringOn(ctx context.Context, user string) {
+	tokens, err := g.unconnected(ctx, user)
+	if err == nil && len(tokens) > 0 {
+		err = g.ringOnDevices(ctx, user, tokens)
+	}
+	if err != nil && ctx.Err() == nil {
+		g.Log.Warn("offline push failed", "user", user, "error", err)
+	}
+}
+
+// unconnected returns the tokens of a user's devices that are not connected.
+func (g *Watch) unconnected(ctx context.Context, user string) ([]outbox.Token, error) {
 	u, err := g.Store.User(ctx, user)
 	if err != nil || u == nil || u.Pushes == 0 {
-		if err != nil {
-			g.Log.Warn("offline push failed", "user", user, "error", err)
-		}
-		return
+		return nil, err
 	}
-	open, err := g.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
+	here := g.Connected(user)
+	if !g.Pushes.Devices.Unconnected(u, here) {
+		return nil, nil
+	}
+	tokens, err := outbox.Tokens(ctx, g.Store, user)
 	if err != nil {
-		g.Log.Warn("offline push failed", "user", user, "error", err)
-		return
+		return nil, err
 	}
-	for i := range open {
-		if v := &open[i].Invitation; open[i].Mine != nil && !open[i].Mine.Pushed {
-			key := txn.InviteeKey{InviteID: v.ID, UserID: user}
-			reads := txn.ReadSet{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key},
-				Users: []string{user}}
-			rpc.WriteLater(g.Store, reads, func(tx *txn.Tx) error { return g.push(tx, key) }, func(err error) {
-				if err != nil {
-					g.Log.Warn("offline push failed", "user", user, "inviteID", key.InviteID,
-						"error", err)
-				} else {
-					g.Done()
-				}
-			})
-		}
-	}
+	g.Pushes.Devices.Learn(user, u.Pushes, tokens)
+	return slices.DeleteFunc(tokens, func(t outbox.Token) bool { return here.Has(t.DeviceID) }), nil
 }
 
-func (g *Watch) push(tx *txn.Tx, k txn.InviteeKey) error {
+func (g *Watch) ringOnDevices(ctx context.Context, user string, tokens []outbox.Token) error {
+	open, err := g.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
+	if err != nil {
+		return err
+	}
+	for i := range open {
+		v, mine := &open[i].Invitation, open[i].Mine
+		if mine == nil {
+			continue
+		}
+		seq := int64(1)
+		if mine.Pushed {
+			if seq, err = g.next(ctx, v.ID, user, tokens); err != nil {
+				return err
+			}
+		}
+		if seq == 0 {
+			continue
+		}
+		key := txn.InviteeKey{InviteID: v.ID, UserID: user}
+		event := outbox.RingAgain(v.ID, user, seq, 0)
+		reads := txn.ReadSet{Topics: g.Topics(v), Invitations: []string{v.ID}, Invitees: []txn.InviteeKey{key},
+			Users: []string{user}, Outbox: []txn.OutboxKey{event.OutboxKey}}
+		rpc.WriteLater(g.Store, reads, func(tx *txn.Tx) error { return g.push(tx, key, seq) }, func(err error) {
+			if err != nil {
+				g.Log.Warn("offline push failed", "user", user, "inviteID", key.InviteID, "error", err)
+			} else {
+				g.Done()
+			}
+		})
+	}
+	return nil
+}
+
+// next returns the sequence of the next push that rings an invitation for a user; 0 if all tokens were pushed.
+func (g *Watch) next(ctx context.Context, inviteID, user string, tokens []outbox.Token) (int64, error) {
+	pushes, err := outbox.RingPushes(ctx, g.Store, inviteID, user)
+	if err != nil || len(pushes) == 0 || len(pushes) >= maxAgain {
+		return 0, err
+	}
+	taken, err := outbox.Taken(pushes)
+	if err != nil || !slices.ContainsFunc(tokens, func(t outbox.Token) bool { return !slices.Contains(taken, t.Key) }) {
+		return 0, err
+	}
+	return pushes[len(pushes)-1].Seq + 1, nil
+}
+
+// push enqueues a push of an invitation, unless it is decided or another node has enqueued the push.
+func (g *Watch) push(tx *txn.Tx, k txn.InviteeKey, seq int64) error {
 	v, mine := tx.Invitation(k.InviteID), tx.Invitee(k.InviteID, k.UserID)
-	if v == nil || mine == nil || mine.Pushed || mine.StateAt(tx.Now) != invite.Open {
+	if v == nil || mine == nil || mine.StateAt(tx.Now) != invite.Open || mine.Pushed != (seq > 1) {
+		return nil
+	}
+	if seq > 1 {
+		if again := outbox.RingAgain(k.InviteID, k.UserID, seq, tx.Now); tx.OutboxEvent(again.OutboxKey) == nil {
+			g.Pushes.put(tx, []txn.OutboxEvent{again})
+		}
 		return nil
 	}
 	list := []invite.Invitee{*mine}
-	err := g.Post.Ring(tx, v, list, nil, make([]protocol.Reach, 1))
+	err := g.Pushes.Ring(tx, v, list, nil, make([]protocol.Reach, 1))
 	tx.PutInvitee(list[0])
 	return err
 }

@@ -6,6 +6,13 @@ func ringKey(inviteID, userID string) string { return "ring:" + inviteID + " " +
 // endedKey is the ordering key of the push that takes that notification away.
 func endedKey(inviteID, userID string) string { return "ended:" + inviteID + " " + userID }
 
+// withdrawnKey is the ordering key of the push that takes the notification of a revoked message away: of one user, or,
+// without one, of the members of its group.
+func withdrawnKey(messageID, userID string) string { return "withdrawn:" + messageID + " " + userID }
+
+// readKey is the ordering key of the pushes that take the notifications of a read conversation away.
+func readKey(conversationID, userID string) string { return "read:" + conversationID + " " + userID }
+
 // messageKey is the ordering key of the push of a message to one user, or, without one, to the offline members of its
 // group.
 func messageKey(messageID, userID string) string { return "message:" + messageID + " " + userID }

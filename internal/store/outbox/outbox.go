@@ -60,6 +60,20 @@ func RingPushes(ctx context.Context, s *store.Store, inviteID, user string) ([]t
 	return read(ctx, s, queries.Text("OutboxOfKey"), txn.QueuePush, ringKey(inviteID, user))
 }
 
+// MessagePushes reads the pushes of messages to users, in any state.
+func MessagePushes(ctx context.Context, s *store.Store, messageIDs, users []string) ([]txn.OutboxEvent, error) {
+	args := []any{txn.QueuePush}
+	for _, id := range messageIDs {
+		for _, u := range users {
+			args = append(args, messageKey(id, u))
+		}
+	}
+	if len(args) == 1 {
+		return nil, nil
+	}
+	return read(ctx, s, queries.Numbered("OutboxOfKeys", 2, len(args)-1), args...)
+}
+
 // Place is a position in a list of events: after an event.
 type Place struct {
 	At          int64

@@ -56,10 +56,10 @@ func DropTokens(tx *txn.Tx, user string, keys ...string) {
 	tx.Exec(queries.Text("PushTokensRemove"), 2, rows...)
 }
 
-// Unreached lists users with push tokens and an invitation that rings on connected devices only.
-func Unreached(ctx context.Context, s *store.Store, limit int) (users []string, err error) {
+// Ringing lists users with push tokens and an open invitation.
+func Ringing(ctx context.Context, s *store.Store, limit int) (users []string, err error) {
 	err = s.View(ctx, func(r sqldb.Reader) error {
-		users, err = sqldb.All(ctx, r, sqldb.Text, queries.Text("PushUnreached"), limit)
+		users, err = sqldb.All(ctx, r, sqldb.Text, queries.Text("PushRinging"), limit)
 		return err
 	})
 	return users, err

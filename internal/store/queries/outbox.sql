@@ -34,6 +34,11 @@ WHERE queue = $1 AND line = $2
 ORDER BY num
 LIMIT 100;
 
+-- name: OutboxOfKeys
+SELECT {outgoing}
+FROM outgoing
+WHERE queue = $1 AND line IN (?*);
+
 -- name: OutboxInState
 -- Index: outgoing_at.
 SELECT {outgoing}
@@ -88,12 +93,12 @@ WHERE user_id IN (?*);
 DELETE FROM push_token
 WHERE (key, user_id) IN (VALUES ?*);
 
--- name: PushUnreached
--- Invitees with push tokens, of invitations that ring on connected devices only.
+-- name: PushRinging
+-- Invitees with push tokens, of open invitations.
 -- Index: invitee_user_open, all of it.
 SELECT DISTINCT i.user_id
 FROM invitee i
 JOIN person p ON p.user_id = i.user_id
-WHERE i.state = 0 AND i.deaf = 0 AND p.pushes > 0
+WHERE i.state = 0 AND (i.deaf & 1) = 0 AND p.pushes > 0
 ORDER BY i.user_id
 LIMIT $1;
