@@ -223,6 +223,19 @@ test('a call is declined from the notification, and a cancelled one stays as mis
     (await carol.shown()).some((n) => n.body === 'You missed a call' && n.actions.length === 0),
   );
 
+  // A message is read elsewhere: its notification is taken away, and that of the call stays.
+  const message = async () => (await carol.shown()).some((n) => n.body === 'lunch?');
+  await cluster.call('sendMessage', { userID: 'carol', text: 'lunch?' }, 'dan');
+  await carol.deliver((await post.next()).text);
+  await until('the message is shown', message);
+  await cluster.call('markConversationRead', { conversationID: 'c2c_dan' }, 'carol');
+  await carol.deliver((await post.next()).text);
+  await until('the message is taken away', async () => !(await message()));
+  assert.deepEqual(
+    (await carol.shown()).map((n) => n.body),
+    ['You missed a call'],
+  );
+
   const { reach } = await cluster.call('invite', { invitee: 'carol', timeout: 20, onlineUserOnly: true }, 'dan');
   assert.equal(reach[0].status, 'unreachable');
   await Promise.all([carol.leave(), dan.leave()]);
