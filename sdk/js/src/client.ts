@@ -9,6 +9,7 @@ import { Ledger, maxNamed, type Notice } from './ledger.js';
 import type { Options } from './options.js';
 import { PendingCalls } from './pending.js';
 import { PositionWriter, keyOf, ownerOf, readSaved } from './position.js';
+import { CallQueue, disconnected, notConnected } from './queue.js';
 import { maxRepeats, pause, repeatDelay } from './repeat.js';
 import { methods, type Request, type Response, type Schemas, type Verbs } from './schema.js';
 import { storageOf, type Storage } from './storage.js';
@@ -31,9 +32,6 @@ type Welcome = Schemas['Welcome'];
 const expiredCode = 1;
 const expiredText = 'the token has expired; give a new one, or a function that gets one';
 
-/** Errors of the transport after which a call is retried: timeout, connection closed. */
-const retryable = new Set([1, 11]);
-
 /**
  * Client is one device of one user. It has the methods of the server, and raises events.
  * Calls are retried until callTimeout when the connection is lost; their request IDs make that safe.
@@ -48,6 +46,7 @@ export class Client extends Emitter<Events> {
   #options: Options;
   #link: Centrifuge | undefined;
   #opening: Promise<Centrifuge> | undefined;
+  #calls: CallQueue | undefined;
   #ledger = new Ledger();
   #welcome: Welcome | undefined;
   #clock = { server: 0, local: 0 }; // server time and the monotonic clock at connect
@@ -132,6 +131,7 @@ export class Client extends Emitter<Events> {
       ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
     });
     this.#listen(link);
+    this.#calls = new CallQueue(link);
     link.connect();
     return (this.#link = link);
   }
@@ -361,36 +361,10 @@ export class Client extends Emitter<Events> {
     }
   }
 
-  /** Sends a call until it has a response. */
-  async #send(method: string, body: Record<string, unknown>, deadline: number): Promise<unknown> {
-    for (;;) {
-      const link = await this.#opening;
-      if (!link || link.state === 'disconnected')
-        throw new BeckonError({
-          code: Code.Disconnected,
-          message: `${method}: this client is not connected; call connect() first`,
-        });
-      try {
-        await link.ready(Math.max(1, deadline - performance.now()));
-        const { data } = (await link.rpc(method, body)) as { data: unknown };
-        if (data && typeof data === 'object' && 'code' in data) throw new BeckonError(data as Schemas['Error']);
-        return data;
-      } catch (err) {
-        if (err instanceof BeckonError) throw err;
-        const code = (err as { code?: number }).code ?? 0;
-        if (!retryable.has(code) && this.#link?.state !== 'connecting')
-          throw new BeckonError(
-            { code: Code.Disconnected, message: `${method}: ${(err as Error).message ?? 'the connection was closed'}` },
-            err,
-          );
-        if (performance.now() >= deadline)
-          throw new BeckonError(
-            { code: Code.Timeout, message: `${method}: no answer in time; the call may have taken effect` },
-            err,
-          );
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
+  async #send(method: string, body: object, deadline: number): Promise<unknown> {
+    await this.#opening;
+    if (!this.#calls) throw disconnected(method, notConnected);
+    return this.#calls.send(method, body, deadline);
   }
 
   /** Records an action of this device in the ledger: a device gets no events of its own actions. */

@@ -77,6 +77,27 @@ test('a call is retried with the same request ID after a lost connection', async
   assert.equal(fake.connects, 2);
 });
 
+test('calls go out in their order, also after a lost connection', async () => {
+  await client.connect();
+  const texts = (): unknown[] => fake.calls.map((c) => c.data['text']);
+  let lost = false;
+  fake.answer = (c) => {
+    if (lost) c.reply({ messageID: 'm', conversationID: 'c2c_alice', time: 0 });
+  };
+  const send = (n: number): Promise<unknown> => client.sendMessage({ userID: 'alice', text: String(n) });
+  const calls = [send(1), send(2)];
+  await fake.nthCall(2);
+  const connecting = client.once('onConnecting');
+  fake.cut();
+  await connecting;
+  lost = true;
+  calls.push(send(3), send(4));
+  const connected = client.once('onConnected').then(() => calls.push(send(5)));
+  await connected;
+  await Promise.all(calls);
+  assert.deepEqual(texts(), ['1', '2', '1', '2', '3', '4', '5']);
+});
+
 test('a call rejects at its timeout, with the note that it may have taken effect', async () => {
   client.close();
   client = fake.client({ callTimeout: 300 });
