@@ -40,8 +40,8 @@ func killed(t *testing.T, program, run string) (dir string, acked []message) {
 	return dir, acked
 }
 
-// TestDamagedFiles changes each file of a killed server in every way: flipped bits, cut off, emptied, deleted, exchanged
-// with that of another server.
+// TestDamagedFiles changes each file of a killed server in every way: flipped bits, cut off, emptied, deleted,
+// exchanged with that of another server.
 func TestDamagedFiles(t *testing.T) {
 	program := build(t)
 	dir, acked := killed(t, program, "a")

@@ -90,9 +90,9 @@ func readFiles(t *testing.T, dir string) map[string][]byte {
 	return files
 }
 
-// TestPowerCuts rebuilds states that power cuts may leave from a trace of the server's writes and syncs: what was synced
-// is there, and of the rest anything, torn at sectors. Each is opened, and has every message that was acknowledged
-// before.
+// TestPowerCuts rebuilds states that power cuts may leave from a trace of the server's writes and syncs: what was
+// synced is there, and of the rest anything, torn at sectors. Each is opened, and has every message that was
+// acknowledged before.
 func TestPowerCuts(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64()

@@ -1,5 +1,5 @@
-// Package disk damages the files of the real program on SQLite, and what it writes to the disk. The next start must have
-// every acknowledged message, or be refused with a reason.
+// Package disk damages the files of the real program on SQLite, and what it writes to the disk. The next start must
+// have every acknowledged message, or be refused with a reason.
 package disk
 
 import (
