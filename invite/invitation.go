@@ -193,6 +193,31 @@ type Invitation struct {
 	Added       Recent
 }
 
+// RecentText encodes the last modify, cancel and addInvitees, which most invitations do not have.
+func (v *Invitation) RecentText() string {
+	none := Recent{}
+	if v.Modified == none && v.Cancelled == none && v.Added == none {
+		return ""
+	}
+	var parts []string
+	for _, r := range []*Recent{&v.Modified, &v.Cancelled, &v.Added} {
+		parts = append(append(parts, r.Device), r.Requests[:]...)
+	}
+	return strings.Join(parts, "\n")
+}
+
+// SetRecentText decodes a RecentText.
+func (v *Invitation) SetRecentText(s string) {
+	if s == "" {
+		return
+	}
+	parts := strings.Split(s, "\n")
+	for _, r := range []*Recent{&v.Modified, &v.Cancelled, &v.Added} {
+		r.Device = parts[0]
+		parts = parts[1+copy(r.Requests[:], parts[1:]):]
+	}
+}
+
 // AsLeft returns an invitee as the rule has it after the inviter left the group, before the cancellation is written.
 func (v *Invitation) AsLeft(w *Invitee, now int64) *Invitee {
 	if !v.Left || w == nil || w.StateAt(now) != Open {

@@ -120,6 +120,26 @@ func CheckInvitees(inviter, groupID string, invitees []string) error {
 	return nil
 }
 
+// CheckCancelled checks the inviteeList of a cancel.
+func CheckCancelled(users []string) error {
+	if len(users) > MaxNames {
+		return im.Bad("inviteeList", fmt.Sprintf(
+			"has more than %d users; omit it to cancel all invitees, or use several calls",
+			MaxNames))
+	}
+	seen := make(map[string]struct{}, len(users))
+	for _, u := range users {
+		if err := im.CheckUserID("inviteeList", u); err != nil {
+			return err
+		}
+		if _, twice := seen[u]; twice {
+			return im.Bad("inviteeList", "names "+u+" twice")
+		}
+		seen[u] = struct{}{}
+	}
+	return nil
+}
+
 // Peer returns the invitee of a one-to-one invitation, else "".
 func Peer(t *Terms, invitees []string) string {
 	if t.GroupID == "" && len(invitees) == 1 {

@@ -76,7 +76,7 @@ func (c *Chat) History(ctx context.Context, by rpc.Caller, req protocol.HistoryR
 // shows reports whether the caller may see a record of a group that is for some members only, or for the participants
 // of an invitation.
 func (c *Chat) shows(ctx context.Context, p conversation, l *store.HistoryEntry) (bool, error) {
-	id, ok := txn.AudienceInvitation(l.Audience)
+	id, ok := im.AudienceInvitation(l.Audience)
 	switch {
 	case !ok || p.groupID == "":
 		return ok || visible(l.Audience, p.by.UserID), nil

@@ -73,7 +73,7 @@ func (s *Session) isReader(r *txn.Record) bool {
 	if r.Device != "" && r.Device == s.Origin {
 		return false
 	}
-	if _, history := txn.AudienceInvitation(r.Audience); history {
+	if _, history := im.AudienceInvitation(r.Audience); history {
 		return false
 	}
 	return r.Audience == "" || im.TopicGroup(r.Topic) == "" || strings.Contains(r.Audience, " "+s.UserID+" ")

@@ -74,7 +74,7 @@ func invitationKind(a protocol.ActionType) string {
 // orderingKey returns the ordering key of the event: a group, the two users of a conversation, or an invitation to
 // several users. It is empty if another timeline of the same batch has the same event.
 func (h *head) orderingKey(r *txn.Record, batch []txn.Record) string {
-	if _, history := txn.AudienceInvitation(r.Audience); history {
+	if _, history := im.AudienceInvitation(r.Audience); history {
 		return "" // the topic of the invitation, or another record of the inviter, has it
 	}
 	if im.TopicGroup(r.Topic) != "" {

@@ -2,7 +2,6 @@ package signaling
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/rpc"
@@ -20,7 +19,7 @@ import (
 func (e *Service) Cancel(ctx context.Context, by rpc.Caller,
 	req protocol.CancelRequest) (rpc.Txn[protocol.ActionResponse], error) {
 	if err := rpc.FirstError(im.CheckInviteID(req.InviteID), im.CheckRequestID(req.RequestID), invite.CheckData(req.Data),
-		checkNames(req.InviteeList)); err != nil {
+		invite.CheckCancelled(req.InviteeList)); err != nil {
 		return rpc.Txn[protocol.ActionResponse]{}, err
 	}
 	r, known, _ := e.route(ctx, req.InviteID) // if it cannot be read, the transaction finds it
@@ -268,23 +267,4 @@ func (e *Service) changeOr(reads txn.ReadSet, id string,
 		}
 		return res, err
 	}}
-}
-
-func checkNames(users []string) error {
-	if len(users) > invite.MaxNames {
-		return im.Bad("inviteeList", fmt.Sprintf(
-			"has more than %d users; omit it to cancel all invitees, or use several calls",
-			invite.MaxNames))
-	}
-	seen := make(map[string]struct{}, len(users))
-	for _, u := range users {
-		if err := im.CheckUserID("inviteeList", u); err != nil {
-			return err
-		}
-		if _, twice := seen[u]; twice {
-			return im.Bad("inviteeList", "names "+u+" twice")
-		}
-		seen[u] = struct{}{}
-	}
-	return nil
 }

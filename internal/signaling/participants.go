@@ -96,7 +96,7 @@ func appendToParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m pro
 	}
 	if !v.OnlineUserOnly {
 		countForParticipants(tx, v, list)
-		tx.Append(group, txn.Draft{Peer: txn.GroupPeer, Audience: txn.HistoryOf(v.ID), Flags: txn.FlagNotLast,
+		tx.Append(group, txn.Draft{Peer: txn.GroupPeer, Audience: im.HistoryOf(v.ID), Flags: txn.FlagNotLast,
 			Body: newSignal(m)})
 	}
 	joinTopic(tx, v, by, m, list, tx.Head(topic))
@@ -129,7 +129,7 @@ func addParticipants(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol
 	}
 	if !v.OnlineUserOnly && tx.Group(v.GroupID) != nil {
 		countForParticipants(tx, v, list)
-		tx.Append(group, txn.Draft{Peer: txn.GroupPeer, Audience: txn.HistoryOf(v.ID), Flags: txn.FlagNotLast,
+		tx.Append(group, txn.Draft{Peer: txn.GroupPeer, Audience: im.HistoryOf(v.ID), Flags: txn.FlagNotLast,
 			Body: participant(tx, v)})
 	}
 	joinTopic(tx, v, by, m, list, tx.Head(topic))
@@ -191,7 +191,7 @@ func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol
 		mine, theirs := d, d
 		mine.Peer, theirs.Peer, theirs.Ord = p.UserID, v.Inviter, p.Counted
 		if !first {
-			mine.Audience, mine.Listen = txn.HistoryOf(v.ID), ""
+			mine.Audience, mine.Listen = im.HistoryOf(v.ID), ""
 		}
 		switch {
 		case v.OnlineUserOnly:

@@ -2,7 +2,6 @@ package txn
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
@@ -58,17 +57,6 @@ type Draft struct {
 
 // GroupPeer is the Peer of records of a group's conversation.
 const GroupPeer = "*"
-
-// historyOnly begins the Audience of a record that is read from the history and never sent to sessions.
-const historyOnly = "="
-
-// HistoryOf is the Audience of a record of the history for the participants of an invitation.
-func HistoryOf(inviteID string) string { return historyOnly + inviteID }
-
-// AudienceInvitation returns the invitation of an Audience made by HistoryOf; ok is false for any other.
-func AudienceInvitation(audience string) (inviteID string, ok bool) {
-	return strings.CutPrefix(audience, historyOnly)
-}
 
 // Append adds a record to a locked topic, or merges it into the last one of this batch.
 func (tx *Tx) Append(topic string, d Draft) {

@@ -2,7 +2,6 @@ package txn
 
 import (
 	"encoding/json"
-	"strings"
 
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/invite"
@@ -39,8 +38,8 @@ func encodeChange(row []any, v *invite.Invitation) []any {
 // appendState appends the values from data to counted.
 func appendState(row []any, v *invite.Invitation) []any {
 	return append(row, v.Data, flag(v.OwnTopic, ownTopic)|flag(v.Left, ownTopicLeft), v.Due, v.Last, v.Version,
-		v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, packRecent(v), v.Digested,
-		v.Names, v.Counted)
+		v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, v.RecentText(),
+		v.Digested, v.Names, v.Counted)
 }
 
 // Queries of invitations by other columns than the key.
@@ -92,30 +91,6 @@ func packPush(v *invite.Invitation) string {
 	return string(b)
 }
 
-// packRecent keeps the last modify, cancel and addInvitees in one column; most invitations have none.
-func packRecent(v *invite.Invitation) string {
-	none := invite.Recent{}
-	if v.Modified == none && v.Cancelled == none && v.Added == none {
-		return ""
-	}
-	var parts []string
-	for _, r := range []*invite.Recent{&v.Modified, &v.Cancelled, &v.Added} {
-		parts = append(append(parts, r.Device), r.Requests[:]...)
-	}
-	return strings.Join(parts, "\n")
-}
-
-func unpackRecent(s string, v *invite.Invitation) {
-	if s == "" {
-		return
-	}
-	parts := strings.Split(s, "\n")
-	for _, r := range []*invite.Recent{&v.Modified, &v.Cancelled, &v.Added} {
-		r.Device = parts[0]
-		parts = parts[1+copy(r.Requests[:], parts[1:]):]
-	}
-}
-
 // scannedInvitation is a row of invitation as it is stored.
 type scannedInvitation struct {
 	v               invite.Invitation
@@ -143,7 +118,7 @@ func (s *scannedInvitation) invitation() (*invite.Invitation, error) {
 			return nil, err
 		}
 	}
-	unpackRecent(s.recent, &v)
+	v.SetRecentText(s.recent)
 	return &v, nil
 }
 
