@@ -45,6 +45,11 @@ func (c *Client) me() string {
 func (c *Client) onWelcome(w protocol.Welcome) {
 	c.mu.Lock()
 	c.snapshot = w
+	for t := range c.seen {
+		if _, ok := w.Positions[t]; !ok && !c.greeted {
+			delete(c.seen, t) // of an invitation that is over, or was removed
+		}
+	}
 	for t, seq := range w.Positions {
 		if _, ok := c.seen[t]; !ok {
 			c.seen[t] = seq

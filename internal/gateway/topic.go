@@ -311,11 +311,17 @@ func (c *client) missed(name string, from *Position) (missed store.Page, recover
 	if err != nil {
 		return at, false, err
 	}
+	first := from.Seq + 1
+	if from.Seq == 0 && im.TopicInvitation(name) != "" { // its sequences begin with a time
+		if first = page.Floor + 1; page.Head == page.Floor {
+			return page, true, nil
+		}
+	}
 	size := int64(0)
 	for i := range page.Records {
 		size += int64(len(page.Records[i].Body)) + perRecord
 	}
-	if n := len(page.Records); n > 0 && page.Records[0].Seq == from.Seq+1 && page.Records[n-1].Seq == page.Head &&
+	if n := len(page.Records); n > 0 && page.Records[0].Seq == first && page.Records[n-1].Seq == page.Head &&
 		(c.is(stateOnline) || c.budget.Add(-size) >= 0) {
 		return page, true, nil
 	}
@@ -353,6 +359,9 @@ func (c *client) begin(r *reader, after uint64) error {
 	if !recovered {
 		after = missed.Head
 		c.push(&wire.Push{Message: &wire.Message{Data: protocol.ReloadNotice(name)}})
+	}
+	if after == 0 && im.TopicInvitation(name) != "" {
+		after = missed.Floor
 	}
 	c.push(&wire.Push{Channel: name, Subscribe: &wire.Subscribe{Recoverable: true, Positioned: true,
 		Epoch: c.g.timelines.Epoch(), Offset: after}})

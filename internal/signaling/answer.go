@@ -59,6 +59,9 @@ func (e *Service) answerOn(r route, by rpc.Caller, id string, a invite.Answer) r
 		if v == nil {
 			return protocol.ActionResponse{}, snapshot.NoInvitation()
 		}
+		if err := hold(tx, v); err != nil {
+			return protocol.ActionResponse{}, err
+		}
 		me := tx.Invitee(id, by.UserID)
 		if me != nil && me.Dropped {
 			return protocol.ActionResponse{}, snapshot.NoInvitation()

@@ -257,6 +257,9 @@ func (e *Service) changeOr(reads txn.ReadSet, id string,
 		if v == nil {
 			return protocol.ActionResponse{}, absent(tx)
 		}
+		if err := hold(tx, v); err != nil {
+			return protocol.ActionResponse{}, err
+		}
 		res, v2, err := decide(tx, v)
 		after = &v2
 		res.InviteID, res.Version, res.Over, res.ServerTime = id, v2.Version, v2.Over(), tx.Now

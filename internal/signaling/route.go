@@ -101,6 +101,9 @@ func (r route) home() string {
 	return im.UserTopic(r.inviter)
 }
 
+// hold requires the topics of an invitation: its cached route may be that of a removed one.
+func hold(tx *txn.Tx, v *invite.Invitation) error { return tx.Require(routeOf(v).topics()...) }
+
 // members returns the membership row of a user that an action on a group invitation reads.
 func (r route) members(user string) []txn.MemberKey {
 	if r.groupID == "" {

@@ -90,6 +90,7 @@ type OpenInvitation struct {
 	Invitation invite.Invitation
 	Mine       *invite.Invitee // nil for the inviter
 	Head       uint64          // of the invitation's topic, when it has one
+	Floor      uint64          // likewise
 }
 
 // MaxSnapshot limits the open invitations of one snapshot; listInvitations returns the others.
@@ -174,7 +175,7 @@ func readOpen(ctx context.Context, r sqldb.Reader, user string, limit, maxData i
 func readOwnTopicHeads(ctx context.Context, r sqldb.Reader, list []OpenInvitation) (err error) {
 	for i := range list {
 		if v := &list[i].Invitation; v.OwnTopic {
-			if list[i].Head, _, err = readTopic(ctx, r, im.InvitationTopic(v.ID)); err != nil {
+			if list[i].Head, list[i].Floor, err = readTopic(ctx, r, im.InvitationTopic(v.ID)); err != nil {
 				return err
 			}
 		}

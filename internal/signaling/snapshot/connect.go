@@ -172,7 +172,7 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 	}
 	for i := range snap.Invitations {
 		if o := &snap.Invitations[i]; o.Invitation.OwnTopic {
-			topic, after := im.InvitationTopic(o.Invitation.ID), o.Head-min(o.Head, maxReplay)
+			topic, after := im.InvitationTopic(o.Invitation.ID), o.Head-min(o.Head-min(o.Head, o.Floor), maxReplay)
 			if from, ok := joined[topic]; ok {
 				after = from
 			}
