@@ -36,6 +36,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/admin"
 	"github.com/beckon-im/beckon/internal/store/outbox"
+	"github.com/beckon-im/beckon/internal/store/retention"
 	"github.com/beckon-im/beckon/internal/trace"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/internal/user"
@@ -58,6 +59,7 @@ type Server struct {
 	hooks     *hook.Hooks
 	pushes    *push.Push
 	stats     *stats.Stats
+	retention *retention.Retention
 	tracer    *trace.Tracer // nil = no traces
 	audit     *logFile      // nil = no audit log
 	api       *api.API
@@ -94,7 +96,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.stats = stats.New(cfg.Log)
 	s.store, err = store.Open(ctx, store.Options{Dir: cfg.DataDir, Postgres: cfg.Postgres, Writers: cfg.Writers,
 		Now: cfg.Now, Wall: cfg.Wall, MaxBatch: cfg.MaxBatch,
-		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Retention: cfg.Retention, Tap: s.hooks.Tap(),
+		NoSync: cfg.NoSync, CacheBytes: cfg.DatabaseCache, Tap: s.hooks.Tap(),
 		OnCommit: s.stats.Observe, Log: cfg.Log})
 	if err != nil {
 		return nil, err
@@ -112,6 +114,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.connectServices(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.retention = retention.New(s.store, retention.Options{Age: cfg.Retention, RemoveFiles: s.files.Remove, Log: cfg.Log})
 	return s, nil
 }
 
@@ -360,6 +363,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.hooks.Run(gctx) })
 	g.Go(func() error { return s.pushes.Run(gctx) })
 	g.Go(func() error { return s.stats.Run(gctx, s.sample) })
+	g.Go(func() error { return s.retention.Run(gctx) })
 	g.Go(func() error { return s.users.Run(gctx, s.delivery.Reads, s.delivery.DeliverLocal) })
 	if s.presence != nil {
 		g.Go(func() error { return s.presence.Run(gctx, s.delivery.Watched, s.signaling.NodeLost) })
@@ -423,8 +427,8 @@ func (s *Server) Close() error {
 	return errors.Join(err, s.store.Close())
 }
 
-// Trim applies retention now. A running server does so every 15 minutes for records, and every minute for the rest.
-func (s *Server) Trim(ctx context.Context) error { return s.store.ApplyRetentionNow(ctx) }
+// Trim applies retention now. A running server does so every minute; records may stay 15 minutes longer.
+func (s *Server) Trim(ctx context.Context) error { return s.retention.Apply(ctx) }
 
 // Ready is closed when the server accepts calls.
 func (s *Server) Ready() <-chan struct{} { return s.ready }

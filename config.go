@@ -105,7 +105,7 @@ type Config struct {
 	MaxTimeout time.Duration
 	// RevokeWithin is the period during which senders may revoke a message. Default: 2 min.
 	RevokeWithin time.Duration
-	// Retention is the age at which messages and other records are removed. Default: never.
+	// Retention is the age at which messages, ended invitations, calls and unused files are removed. Default: never.
 	Retention time.Duration
 	// FilesURL is the storage of uploaded files: s3://bucket?region=…, or another URL of gocloud.dev/blob. Default:
 	// DataDir/files.

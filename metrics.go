@@ -101,6 +101,8 @@ func (s *Server) register() {
 	if _, ok := s.store.Files(); ok {
 		s.registerFiles(gauge)
 	}
+	gauge("beckon_retention_lag_seconds", "Time for which the oldest row has been due for retention; -1 if unknown.",
+		s.retentionLag)
 	gauge("beckon_webhooks_waiting", "Webhooks queued in the cluster; -1 if the database cannot be read.",
 		func() float64 { return waiting(s.hooks.Queue()) })
 	gauge("beckon_pushes_waiting", "Pushes queued in the cluster; -1 if the database cannot be read.",
@@ -127,6 +129,13 @@ func (s *Server) registerFiles(gauge func(name, help string, of func() float64))
 		func(f store.FileStats) float64 { return float64(f.Aside) })
 	file("beckon_database_damaged_pages", "Known pages of the database that differ from their checksums.",
 		func(f store.FileStats) float64 { return float64(f.DamagedPages) })
+}
+
+// retentionLag returns the lag of retention in seconds.
+func (s *Server) retentionLag() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return s.retention.Lag(ctx).Seconds()
 }
 
 func waiting(q *relay.Dispatcher) float64 {

@@ -28,6 +28,27 @@ func StatusTopic(userID string) string { return statusPrefix + userID }
 // RoomTopic is the lock of a media room. It has no subscribers.
 func RoomTopic(roomID string) string { return roomPrefix + roomID }
 
+// FirstSequence returns the sequence before the first record of a topic that is created at a time, in milliseconds. The
+// timeline of an invitation is removed with it, and its ID may be used again: a position in the first one must not be
+// valid in the second, so its sequences begin with the time.
+func FirstSequence(topic string, now int64) uint64 {
+	if strings.HasPrefix(topic, invitationPrefix) {
+		return uint64(max(now, 0))
+	}
+	return 0
+}
+
+// IsTimeline reports whether a topic names a user, a group, an invitation, a room or a presence, and not a lock of the
+// server.
+func IsTimeline(topic string) bool {
+	for _, prefix := range []string{userPrefix, groupPrefix, invitationPrefix, statusPrefix, roomPrefix} {
+		if strings.HasPrefix(topic, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // TopicStatus returns the user of a status topic, or "" for any other topic.
 func TopicStatus(topic string) string {
 	id, ok := strings.CutPrefix(topic, statusPrefix)

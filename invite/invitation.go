@@ -185,6 +185,7 @@ type Invitation struct {
 	Deadline    int64  // Unix milliseconds; 0 = never
 	Due         int64  // time of the next possible timeout; 0 = none. May be early, never late
 	Last        int64  // deadline of the last invitee; 0 = never
+	EndedAt     int64  // Unix milliseconds, when the last open invitee was decided; 0 = open
 	Counts      Counts
 	Version     int64    // incremented by each change
 	By          ActionID // the invite
@@ -285,6 +286,9 @@ func (w *Invitee) StateAt(now int64) State {
 
 func (w Invitee) end(v *Invitation, to State, reason string, now int64) Invitee {
 	v.Counts.move(w.State, to)
+	if v.Over() {
+		v.EndedAt = now
+	}
 	w.State, w.Reason, w.DecidedAt = to, reason, now
 	return w
 }

@@ -43,7 +43,7 @@ type storageFlags struct {
 	Writers       int           `help:"Connections that commit to PostgreSQL in parallel." default:"2"`
 	MaxBatch      int           `help:"Transactions per commit, at most." default:"256" name:"max-batch"`
 	NoFsync       bool          `help:"Do not fsync commits. For measurements only: acknowledged actions can be lost." name:"no-fsync"`
-	RetentionDays int           `help:"Days that messages are kept; 0 = forever." default:"0" name:"retention-days"`
+	RetentionDays int           `help:"Days that messages, ended invitations, calls and unused files are kept; 0 = forever." default:"0" name:"retention-days"`
 	Sweep         time.Duration `help:"Interval of comparing delivered topics with the database: the longest delay of an event whose bus message was lost." default:"2s"`
 	Drain         time.Duration `help:"Time over which a stopping node moves its devices to others. Default: 10s with --nats, else none."`
 	ClockSkew     time.Duration `help:"Offset of this node's clock, for tests of clusters." hidden:"" name:"clock-skew"`

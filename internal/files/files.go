@@ -387,13 +387,21 @@ func (f *Files) Erase(ctx context.Context, user string) (int, error) {
 	if err != nil {
 		return 0, im.Internal(err)
 	}
-	for _, id := range ids {
-		if err := f.bucket.Delete(ctx, id); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-			return 0, im.Internal(err)
-		}
+	if err := f.Remove(ctx, ids); err != nil {
+		return 0, im.Internal(err)
 	}
 	if err := personaldata.DropFiles(ctx, f.store, ids); err != nil {
 		return 0, im.Internal(err)
 	}
 	return len(ids), nil
+}
+
+// Remove removes the contents of files. Files that are not there are no error.
+func (f *Files) Remove(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		if err := f.bucket.Delete(ctx, id); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			return fmt.Errorf("removing the file %s: %w", id, err)
+		}
+	}
+	return nil
 }

@@ -1,9 +1,11 @@
 package media
 
 import (
+	"context"
 	"testing"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest"
 	"github.com/beckon-im/beckon/internal/txn"
@@ -38,7 +40,8 @@ func TestARecordLeavesContactsAlone(t *testing.T) {
 	want := im.Contact{UserID: "o", Peer: "y", Counted: 7, PeerRead: 3, BlockedAt: 99}
 	do(txn.ReadSet{Contacts: []txn.ContactKey{{UserID: "o", Peer: "y"}}},
 		func(tx *txn.Tx) error { tx.PutContact(want); return nil })
-	if err := s.ApplyRetentionNow(t.Context()); err != nil { // empties the writer's cache
+	none := func(context.Context, *sqldb.Session, int64) error { return nil }
+	if err := s.MaintainRows(t.Context(), none); err != nil { // empties the writer's cache
 		t.Fatal(err)
 	}
 	for _, u := range []string{"user:o", "user:y"} {

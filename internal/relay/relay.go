@@ -43,7 +43,7 @@ type Options struct {
 	OfOwner int
 	// Renew returns the body of an event that is replayed. Default: unchanged.
 	Renew func(body string) string
-	// Off disables sending; only retention is applied to events from the past.
+	// Off disables sending.
 	Off bool
 	// Log is the logger. Default: slog.Default().
 	Log *slog.Logger
@@ -61,7 +61,6 @@ const (
 	hotFor    = 2 * time.Second
 	coldScan  = 5 * time.Second // scan interval if the queue is empty
 	lease     = time.Minute     // a node's exclusive claim on an event
-	trimEvery = time.Hour
 	storeTime = 2 * time.Second // timeout to store outcomes during shutdown
 )
 
@@ -162,12 +161,10 @@ func (q *Dispatcher) rescan() {
 // Run sends events until ctx ends. Attempts that are canceled are repeated by another node, or after a restart.
 func (q *Dispatcher) Run(ctx context.Context) error {
 	if q.opt.Off {
-		q.applyRetention(ctx)
 		return nil
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
-	all.Go(func() { q.applyRetention(ctx) })
 	for ctx.Err() == nil {
 		took, err := q.dispatchDue(ctx, &all)
 		if err != nil && ctx.Err() == nil {
@@ -192,22 +189,6 @@ func (q *Dispatcher) Run(ctx context.Context) error {
 		rescan.Stop()
 	}
 	return nil
-}
-
-// applyRetention deletes old events periodically.
-func (q *Dispatcher) applyRetention(ctx context.Context) {
-	t := time.NewTicker(trimEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		if err := outbox.Trim(ctx, q.store, q.opt.Name); err != nil && ctx.Err() == nil {
-			q.opt.Log.Warn("outbox retention failed", "queue", q.opt.Name, "retry_in", trimEvery, "error", err)
-		}
-	}
 }
 
 // dispatchDue starts sending the due events and returns the time that reading them took. It waits for free workers, but

@@ -173,12 +173,16 @@ func joinTopic(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signa
 }
 
 // appendToSeveral appends an invite to the inviter's conversation with each invitee; their devices subscribe to the
-// invitation's topic after sequence from. Of the inviter's copies, one is sent to devices.
+// invitation's topic after sequence from; 0 = from its beginning. Of the inviter's copies, one is sent to devices.
 func appendToSeveral(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, m protocol.Signaling, list []invite.Invitee,
 	from uint64) error {
 	topic := im.InvitationTopic(v.ID)
 	if err := holdAll(tx, v, list, topic); err != nil {
 		return err
+	}
+	if from == 0 {
+		tx.Create(topic)
+		from = tx.Head(topic)
 	}
 	inviter := im.UserTopic(v.Inviter)
 	d := txn.Draft{Device: by.Origin(), Online: v.OnlineUserOnly, Listen: im.ListenTo(topic, from), Body: newSignal(m)}
@@ -217,10 +221,7 @@ func holdAll(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, more ...st
 	for i := range list {
 		topics = append(topics, im.UserTopic(list[i].UserID))
 	}
-	if err := tx.Require(topics...); err != nil {
-		return err
-	}
-	return nil
+	return tx.Require(topics...)
 }
 
 // announceAdded rings the new invitees and announces them to the existing participants.
@@ -239,9 +240,11 @@ func announceAdded(tx *txn.Tx, before *invite.Invitation, c *invite.Change, by r
 		nameList(&m, m.InviteeList)
 		return addParticipants(tx, v, by, m, c.Invitees)
 	}
-	if err := holdAll(tx, v, c.Invitees, topic, im.UserTopic(v.Peer)); v.Peer != "" && err != nil {
-		return err
-	} else if err := holdAll(tx, v, c.Invitees, topic); err != nil {
+	more := []string{topic}
+	if v.Peer != "" {
+		more = append(more, im.UserTopic(v.Peer))
+	}
+	if err := holdAll(tx, v, c.Invitees, more...); err != nil {
 		return err
 	}
 	from := tx.Head(topic) + 1 // after the next record

@@ -15,6 +15,7 @@ type Schema struct {
 	Fixed   []string          // columns outside the key that an upsert does not change
 	Merge   map[string]string // expressions for columns that an upsert does not simply replace
 	NoDump  string            // why an export leaves the table out; empty = the export has it
+	Added   int               // numbers at the end of Columns that exports of version 2 lack; 0 = unknown
 	Personal
 
 	Select string // reads rows by their keys
@@ -97,6 +98,9 @@ func (s *Schema) Dump() string {
 
 // Any returns a query with a row when the table has one.
 func (s *Schema) Any() string { return "SELECT 1 FROM " + s.Name + " LIMIT 1" }
+
+// Count returns a query of the number of rows.
+func (s *Schema) Count() string { return "SELECT count(*) FROM " + s.Name }
 
 // RemoveWhere returns a statement that removes rows.
 func (s *Schema) RemoveWhere(condition string) string {

@@ -23,13 +23,10 @@ import (
 // Step is the finest time resolution and Kept the retention.
 const (
 	Step = 5 * time.Minute
-	Kept = 400 * 24 * time.Hour
+	Kept = admin.StatsKept
 )
 
-const (
-	writeEvery = 5 * time.Second // a killed process loses at most this much
-	trimEvery  = 6 * time.Hour
-)
+const writeEvery = 5 * time.Second // a killed process loses at most this much
 
 // Metric names. Times to accept are counted in the buckets of Within.
 const (
@@ -153,7 +150,6 @@ func (s *Stats) turn(now int64) {
 func (s *Stats) Run(ctx context.Context, sample func(context.Context)) error {
 	t := time.NewTicker(writeEvery)
 	defer t.Stop()
-	trimmed := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -164,12 +160,6 @@ func (s *Stats) Run(ctx context.Context, sample func(context.Context)) error {
 		case <-t.C:
 			sample(ctx)
 			s.write(ctx)
-		}
-		if time.Since(trimmed) > trimEvery {
-			trimmed = time.Now()
-			if err := admin.DropStats(ctx, s.store, s.store.Now()-Kept.Milliseconds()); err != nil && ctx.Err() == nil {
-				s.log.Warn("statistics retention failed", "retry_in", trimEvery, "error", err)
-			}
 		}
 	}
 }

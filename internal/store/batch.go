@@ -263,7 +263,7 @@ func (l *writer) transact(ctx context.Context, units []*Unit) (b *batch, err err
 			continue
 		}
 		if err == nil && u.maintain != nil {
-			err = u.maintain(ctx, sess, tx.Now)
+			err = u.maintain(ctx, sess, tx)
 		}
 		if err != nil {
 			return nil, err
@@ -322,10 +322,12 @@ func (l *writer) createTopicRows(ctx context.Context, topics []string) error {
 		return err
 	}
 	var rows []any
+	now := max(l.s.clock.Floor(), 1)
 	for _, t := range topics {
-		rows = append(rows, t, 0)
+		first := im.FirstSequence(t, now)
+		rows = append(rows, t, first, first, now)
 	}
-	if err := sess.Write(ctx, queries.Text("TopicCreate"), 2, rows); err != nil {
+	if err := sess.Write(ctx, queries.Text("TopicCreate"), 4, rows); err != nil {
 		return errors.Join(err, l.w.Rollback(ctx))
 	}
 	if err := l.w.Commit(ctx); err != nil {

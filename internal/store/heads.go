@@ -49,6 +49,14 @@ func (c *headCache) advance(records []txn.Record) {
 	}
 }
 
+func (c *headCache) forget(topics []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range topics {
+		delete(c.seqs, t)
+	}
+}
+
 func (c *headCache) set(topic string, seq uint64) {
 	if c.seqs == nil || len(c.seqs) >= maxHeads {
 		c.seqs = map[string]uint64{}

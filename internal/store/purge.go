@@ -19,7 +19,7 @@ func (s *Store) Purge(ctx context.Context) error {
 		return nil
 	}
 	return p.Purge(ctx, func(ctx context.Context, q sqldb.Statement) error {
-		return s.Maintain(ctx, []string{maintenanceTopic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+		return s.Maintain(ctx, []string{MaintenanceTopic}, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
 			return sess.Exec(ctx, q.Text, q.Args...)
 		})
 	})

@@ -11,9 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/store/retention"
+	"github.com/beckon-im/beckon/internal/store/storetest"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/test/cluster"
@@ -222,46 +226,89 @@ func TestBrokenLinks(t *testing.T) {
 	t.Logf("%d units acknowledged, %d refused, over 30 broken links", acked, failed)
 }
 
-// TestUpgradeWhileRunning: a node of the release before goes on while a new one brings the schema up to date.
+// TestUpgradeWhileRunning: a node of the release before continues while new ones bring the schema up to date, and
+// retention finds the records that it appends.
 func TestUpgradeWhileRunning(t *testing.T) {
-	s := newShared(t, 1, store.Options{Schema: 3})
+	_, url := newDatabase(t)
+	quiet := slog.New(slog.DiscardHandler)
+	s, err := store.Open(t.Context(), store.Options{Postgres: url, Schema: 13, Log: quiet})
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var all sync.WaitGroup
 	done := make([]int, 4)
 	for w := range done {
 		all.Go(func() {
-			for topic := fmt.Sprint("user:", w); ctx.Err() == nil; done[w]++ {
-				if err := s.do(0, txn.ReadSet{Topics: []string{topic}}, func(v *txn.Tx) error {
-					v.Append(topic, txn.Draft{Body: text(`"x"`)})
-					return nil
-				}); err != nil {
+			db, err := pgx.Connect(t.Context(), url)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = db.Close(t.Context()) }()
+			for ; ctx.Err() == nil; done[w]++ {
+				if err := appendAsBefore(t.Context(), db, fmt.Sprint("user:", w), done[w]+1); err != nil {
 					t.Error(err)
 					return
 				}
 			}
 		})
 	}
-	for range 2 { // two new nodes start together
-		all.Go(func() {
-			defer stop()
-			fresh, err := store.Open(t.Context(), store.Options{Postgres: urlOver(s.links[0])})
-			if err != nil {
+	stores := make([]*store.Store, 2)
+	var opening sync.WaitGroup
+	for i := range stores { // two new nodes start together
+		opening.Go(func() {
+			var err error
+			if stores[i], err = store.Open(t.Context(), store.Options{Postgres: url, Log: quiet}); err != nil {
 				t.Error(err)
-				return
 			}
-			if due, err := fresh.DueSoon(t.Context(), fresh.Now(), store.Deadline{}, 10); err != nil || len(due) != 0 {
-				t.Error(due, err)
-			}
-			_ = fresh.Close()
 		})
 	}
+	opening.Wait()
+	stop()
 	all.Wait()
+	if t.Failed() {
+		return
+	}
+	if err := stores[1].Close(); err != nil {
+		t.Error(err)
+	}
+	storetest.Run(t, stores[0], nil)
+	if due, err := stores[0].DueSoon(t.Context(), stores[0].Now(), store.Deadline{}, 10); err != nil || len(due) != 0 {
+		t.Error(due, err)
+	}
 	for w, n := range done {
-		if head, err := s.stores[0].Head(t.Context(), fmt.Sprint("user:", w)); err != nil || head != uint64(n) || n == 0 {
+		if head, err := stores[0].Head(t.Context(), fmt.Sprint("user:", w)); err != nil || head != uint64(n) || n == 0 {
 			t.Errorf("user:%d has %d of %d records, %v", w, head, n, err)
 		}
 	}
+	if err := retention.New(stores[0], retention.Options{Age: time.Hour}).Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for w, n := range done {
+		p, err := stores[0].Records(t.Context(), fmt.Sprint("user:", w), 0, 10, 1<<20)
+		if err != nil || len(p.Records) != 0 || p.Floor != uint64(n) {
+			t.Errorf("retention leaves %d records of user:%d behind %d, %v", len(p.Records), w, p.Floor, err)
+		}
+	}
+}
+
+// appendAsBefore appends an old record with the statements of the release before.
+func appendAsBefore(ctx context.Context, db *pgx.Conn, topic string, seq int) error {
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue("INSERT INTO topic (name, head) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING", topic)
+		b.Queue("SELECT name, head, counted FROM topic WHERE name = $1 FOR UPDATE", topic)
+		b.Queue("INSERT INTO record (topic, seq, at, device, listen, body) VALUES ($1, $2, $3, '', '', '{}')", topic, seq,
+			seq)
+		b.Queue("INSERT INTO topic (name, head, counted) VALUES ($1, $2, 0) ON CONFLICT (name) DO UPDATE SET "+
+			"head = excluded.head, counted = excluded.counted", topic, seq)
+		return tx.SendBatch(ctx, b).Close()
+	})
 }
 
 // TestTheDatabasesClock: a node whose clock is wrong decides by the database's, and its own Now follows it.

@@ -55,8 +55,6 @@ type Options struct {
 	CacheBytes int64
 	// Schema is the version to which PostgreSQL is migrated, for tests of upgrades. Default: the latest.
 	Schema int64
-	// Retention is the age at which records are removed. Default: never.
-	Retention time.Duration
 	// Tap returns the outbox events for the records of a batch, which are written with them. Default: none.
 	Tap func(now int64, records []txn.Record) []txn.OutboxEvent
 	// OnCommit is called for each committed batch, before its callers get their responses. It must not block or keep the
@@ -109,8 +107,8 @@ type Unit struct {
 	// must not block.
 	Done func(error)
 
-	maintain func(context.Context, *sqldb.Session, int64) error // maintenance in the same transaction
-	tries    int                                                // deferrals
+	maintain func(context.Context, *sqldb.Session, *txn.Tx) error // maintenance in the same transaction
+	tries    int                                                  // deferrals
 	queued   time.Time
 }
 
@@ -323,7 +321,6 @@ func (s *Store) Run(ctx context.Context) error {
 		return err
 	})
 	g.Go(func() error { return s.watch(stopped) })
-	g.Go(func() error { return s.applyRetention(ctx) })
 	shut := make(chan struct{})
 	g.Go(func() error {
 		<-ctx.Done()

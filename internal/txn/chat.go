@@ -105,7 +105,7 @@ type File struct {
 	Hash                        string // SHA-256, hexadecimal
 	Width, Height               int    // of images
 	Thumb                       string // the file id of the thumbnail
-	At                          int64  // milliseconds
+	At, UsedAt                  int64  // milliseconds
 }
 
 // chat is the part of Tx for messages and users.

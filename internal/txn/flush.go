@@ -66,7 +66,7 @@ func put[K comparable, V any](f *flusher, d *schema[K, V], t *table[K, V]) {
 }
 
 func (tx *Tx) flushRecords(f *flusher, records []Record) {
-	var rows, messages, topics []any
+	var rows, messages, topics, first []any
 	written := map[string]bool{}
 	for i := range records {
 		r, d := &records[i], &tx.drafts[i]
@@ -83,10 +83,15 @@ func (tx *Tx) flushRecords(f *flusher, records []Record) {
 		if !written[r.Topic] {
 			written[r.Topic] = true
 			topics = append(topics, r.Topic, tx.heads[r.Topic], tx.counted[r.Topic])
+			if tx.empty[r.Topic] {
+				first = append(first, r.Topic, r.Seq-1, r.Seq-1, r.At)
+				delete(tx.empty, r.Topic)
+			}
 		}
 	}
 	f.write(insertPlain, len(plainColumns), rows)
 	f.write(insertMessages, len(writtenColumns), messages)
+	f.write(SetFloors, 4, first)
 	f.write(Topics.Change, Topics.Narrow, topics)
 }
 

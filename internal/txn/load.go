@@ -146,7 +146,8 @@ func gatherKeys[K compound](l *loader, to *[]any, keys []K, kind func(K) any) {
 func (l *loader) gather(n *ReadSet) {
 	for _, t := range n.Topics {
 		if _, ok := l.tx.heads[t]; !ok && l.missing == nil {
-			l.tx.heads[t] = 0
+			l.tx.heads[t] = im.FirstSequence(t, l.tx.Now)
+			l.tx.empty[t] = true // unless it has a row
 			l.tx.topics++
 			l.topicKeys = append(l.topicKeys, t)
 		}
@@ -258,9 +259,12 @@ func (l *loader) topics() {
 	l.in(lockTopics+l.s.ForUpdate, 1, l.topicKeys, func(row sqldb.Row) error {
 		var name string
 		var head uint64
-		var counted int64
-		err := row.Scan(&name, &head, &counted)
+		var counted, oldest int64
+		err := row.Scan(&name, &head, &counted, &oldest)
 		l.tx.heads[name], l.tx.counted[name] = head, counted
+		if oldest >= 0 {
+			delete(l.tx.empty, name)
+		}
 		l.tx.locked++
 		return err
 	})

@@ -45,8 +45,8 @@ func Views() map[string][]string { return map[string][]string{"message": message
 // Statements returns the templates of Load and Flush that are not of a Schema.
 func Statements() []string {
 	return []string{
-		lockTopics, insertPlain, insertMessages, messagesByID, updateMessage, presentMembers, adminMembers, openInGroups,
-		openIntoRooms, openInvitersOf, openGlare, openInviteesOf, openOfMembers, openInvitees, openedRooms, openCallsIn,
-		participantsIn, allParticipantsIn, removeParticipants, removeCalls,
+		lockTopics, SetFloors, insertPlain, insertMessages, messagesByID, updateMessage, presentMembers, adminMembers,
+		openInGroups, openIntoRooms, openInvitersOf, openGlare, openInviteesOf, openOfMembers, openInvitees, openedRooms,
+		openCallsIn, participantsIn, allParticipantsIn, removeParticipants, removeCalls,
 	}
 }

@@ -12,13 +12,14 @@ var invitations = &schema[string, invite.Invitation]{
 		Name: "invitation", Key: columns("id"),
 		Columns: columns(`id inviter peer group_id room_id timeout notify accept_limit min_ring flags push print
 			created_at deadline by_device by_request data party due last version
-			open accepted rejected cancelled timed_out recent digested names counted`),
+			open accepted rejected cancelled timed_out recent digested names counted ended_at`),
+		Added: 1,
 		Fixed: columns(`inviter peer group_id room_id timeout notify accept_limit min_ring push print
 			created_at deadline by_device by_request`),
 		Personal: personal{
 			Export: []string{"invited"}, Erase: "its data and push are emptied; that there was an invitation stays",
 			Private: columns(`notify accept_limit min_ring flags print by_request party due last version
-				open accepted rejected cancelled timed_out recent digested names counted`),
+				open accepted rejected cancelled timed_out recent digested names counted ended_at`),
 		},
 	}.Build(),
 	key: func(v *invite.Invitation) string { return v.ID },
@@ -35,11 +36,11 @@ func encodeChange(row []any, v *invite.Invitation) []any {
 	return appendState(append(row, v.ID, flagsOf(v)), v)
 }
 
-// appendState appends the values from data to counted.
+// appendState appends the values from data to ended_at.
 func appendState(row []any, v *invite.Invitation) []any {
 	return append(row, v.Data, flag(v.OwnTopic, ownTopic)|flag(v.Left, ownTopicLeft), v.Due, v.Last, v.Version,
 		v.Counts.Open, v.Counts.Accepted, v.Counts.Rejected, v.Counts.Cancelled, v.Counts.TimedOut, v.RecentText(),
-		v.Digested, v.Names, v.Counted)
+		v.Digested, v.Names, v.Counted, v.EndedAt)
 }
 
 // Queries of invitations by other columns than the key.
@@ -104,7 +105,7 @@ func (s *scannedInvitation) fields() []any {
 		&s.flags, &s.push, &v.Fingerprint,
 		&v.CreatedAt, &v.Deadline, &v.By.Device, &v.By.RequestID, &v.Data, &s.ownTopic, &v.Due, &v.Last, &v.Version,
 		&v.Counts.Open, &v.Counts.Accepted, &v.Counts.Rejected, &v.Counts.Cancelled, &v.Counts.TimedOut, &s.recent,
-		&v.Digested, &v.Names, &v.Counted}
+		&v.Digested, &v.Names, &v.Counted, &v.EndedAt}
 }
 
 func (s *scannedInvitation) invitation() (*invite.Invitation, error) {

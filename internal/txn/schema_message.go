@@ -7,12 +7,18 @@ import (
 
 // Topics holds the timelines, each with its lock. A batch writes the head and the count of those to which it appended.
 var Topics = Schema{
-	Name: "topic", Key: columns("name"), Columns: columns("name head floor counted"), Fixed: columns("floor"),
-	Personal: personal{None: "numbers of records"},
+	Name: "topic", Key: columns("name"), Columns: columns("name head floor counted oldest"),
+	Fixed: columns("floor oldest"), Added: 1, Personal: personal{None: "numbers of records"},
 }.Build()
 
-// lockTopics reads topics in the order of locking; the dialect appends its lock.
-const lockTopics = "SELECT name, head, counted FROM topic WHERE name IN (?*) ORDER BY name"
+const (
+	// lockTopics reads topics in the order of locking; the dialect appends its lock.
+	lockTopics = "SELECT name, head, counted, oldest FROM topic WHERE name IN (?*) ORDER BY name"
+	// SetFloors writes the floors of topics, and the times of their oldest records. Topics.Change writes the heads, in any
+	// order.
+	SetFloors = "INSERT INTO topic (name, head, floor, oldest) VALUES ?* ON CONFLICT (name) DO UPDATE SET " +
+		"floor = excluded.floor, oldest = excluded.oldest"
+)
 
 // Records holds the entries of timelines. Most have no message; they are written without the columns of one.
 var Records = Schema{
@@ -126,21 +132,24 @@ var follows = &schema[ContactKey, Follow]{
 	},
 }
 
-// Files holds the uploaded files. Their rows never change.
+// Files holds the uploaded files. Only retention changes their rows.
 var Files = Schema{
-	Name: "file", Key: columns("id"), Columns: columns("id owner kind name type size hash width height thumb at"),
-	Personal: personal{Export: []string{"file"}, Private: columns("hash thumb"),
+	Name: "file", Key: columns("id"), Columns: columns("id owner kind name type size hash width height thumb at used_at"),
+	Added: 1,
+	Personal: personal{Export: []string{"file"}, Private: columns("hash thumb used_at"),
 		Erase: "the files and their rows are removed"},
 }.Build()
 
 func encodeFile(row []any, f *File) []any {
-	return append(row, f.ID, f.Owner, f.Kind, f.Name, f.Type, f.Size, f.Hash, f.Width, f.Height, f.Thumb, f.At)
+	return append(row, f.ID, f.Owner, f.Kind, f.Name, f.Type, f.Size, f.Hash, f.Width, f.Height, f.Thumb, f.At,
+		max(f.At, f.UsedAt))
 }
 
 // ScanFile reads the columns of a file.
 func ScanFile(row sqldb.Row) (*File, error) {
 	var f File
-	return &f, row.Scan(&f.ID, &f.Owner, &f.Kind, &f.Name, &f.Type, &f.Size, &f.Hash, &f.Width, &f.Height, &f.Thumb, &f.At)
+	return &f, row.Scan(&f.ID, &f.Owner, &f.Kind, &f.Name, &f.Type, &f.Size, &f.Hash, &f.Width, &f.Height, &f.Thumb,
+		&f.At, &f.UsedAt)
 }
 
 // FileHolders holds the messages that hold a file. A stored message stays its holder, also when an onlineUserOnly

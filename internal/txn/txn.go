@@ -93,10 +93,11 @@ type Tx struct {
 	EngineNow int64 // the last reading of the engine's clock; 0 = none
 
 	heads            map[string]uint64
-	topics           int            // declared
-	locked           int            // topics with a row, which are locked
-	timed            bool           // the engine's clock was read
-	appended         map[string]int // index of the last draft of a topic
+	empty            map[string]bool // topics without a record
+	topics           int             // declared
+	locked           int             // topics with a row, which are locked
+	timed            bool            // the engine's clock was read
+	appended         map[string]int  // index of the last draft of a topic
 	drafts           []draft
 	invitations      table[string, invite.Invitation]
 	invitees         table[InviteeKey, invite.Invitee]
@@ -159,7 +160,8 @@ func (t *table[K, V]) clearDirty() {
 // New returns an empty transaction at a time.
 func New(now int64) *Tx {
 	return &Tx{
-		Now: now, heads: map[string]uint64{}, appended: map[string]int{}, loaded: map[any]struct{}{},
+		Now: now, heads: map[string]uint64{}, empty: map[string]bool{}, appended: map[string]int{},
+		loaded:           map[any]struct{}{},
 		appendedMessages: map[MessageKey]bool{},
 		invitations:      newTable[string, invite.Invitation](), invitees: newTable[InviteeKey, invite.Invitee](),
 		tombstones: newTable[InviteeKey, Tombstone](), groups: newTable[string, im.Group](),
@@ -304,6 +306,16 @@ func (tx *Tx) Head(topic string) uint64 {
 	tx.mustHold(topic)
 	return tx.heads[topic]
 }
+
+// Create writes the row of a locked topic, so that readers know where it begins.
+func (tx *Tx) Create(topic string) {
+	if head := tx.Head(topic); tx.empty[topic] {
+		tx.Exec(SetFloors, 4, topic, head, head, tx.Now)
+	}
+}
+
+// Emptied records that a locked topic lost all its records, so that the next one counts as its first.
+func (tx *Tx) Emptied(topic string) { tx.empty[topic] = true }
 
 // PutInvitation writes an invitation.
 func (tx *Tx) PutInvitation(v invite.Invitation) {

@@ -5,8 +5,12 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -125,4 +129,85 @@ func TestUpgradeOfSchema12(t *testing.T) {
 	if e := get("online"); e != nil {
 		t.Errorf("the open one: %+v", e)
 	}
+}
+
+// TestUpgradeOfSchema13 does so for the schema in which retention removed records only: nothing in it has the times by
+// which retention finds what is due.
+func TestUpgradeOfSchema13(t *testing.T) {
+	var skew atomic.Int64
+	dir := thaw(t, "schema-13.tgz")
+	house := beckontest.StartWith(t, beckon.Config{DataDir: dir, Retention: 24 * time.Hour,
+		Now: func() int64 { return frozenAt + skew.Load() }})
+	s := &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
+	over := []string{"one", "over", "several-over", "last-over", "notice"}
+	open := []string{"several", "no-timeout", "online", "part"}
+	exist := func() (list []string) {
+		for _, id := range slices.Concat(over, open) {
+			req := protocol.GetInvitationRequest{InviteID: id}
+			if s.try("ann", "Bearer "+s.Server.APIKey(), "getInvitation", req, nil) == nil {
+				list = append(list, id)
+			}
+		}
+		return list
+	}
+	state := func(history, applications, uploads int, lag string, invitations ...string) {
+		t.Helper()
+		var h protocol.HistoryResponse
+		s.act("bob", "getHistoryMessageList", protocol.HistoryRequest{ConversationID: "c2c_ann", Limit: 100}, &h)
+		var a protocol.ApplicationsResponse
+		s.act("ann", "getGroupApplicationList", protocol.ApplicationsRequest{}, &a)
+		stored, err := os.ReadDir(filepath.Join(dir, "files"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(h.Messages) != history || len(a.Applications) != applications || len(stored) != uploads {
+			t.Errorf("%d entries in the history, %d applications, %d files; want %d, %d, %d", len(h.Messages),
+				len(a.Applications), len(stored), history, applications, uploads)
+		}
+		if got := metric(t, house, "beckon_retention_lag_seconds"); got != lag {
+			t.Errorf("the lag is %s, want %s", got, lag)
+		}
+		if got := exist(); !slices.Equal(got, invitations) {
+			t.Errorf("there are %v, want %v", got, invitations)
+		}
+	}
+	s.act("ann", "cancel", protocol.CancelRequest{InviteID: "one"}, nil)
+	state(16, 2, 2, "-1", slices.Concat(over, open)...)
+	if err := s.Server.Trim(t.Context()); err != nil { // everything is dated
+		t.Fatal(err)
+	}
+	state(16, 2, 2, "0", slices.Concat(over, open)...)
+	skew.Store(25 * time.Hour.Milliseconds())
+	if err := s.Server.Trim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state(0, 1, 0, "0", open...)
+	s.act("ann", "sendMessage", protocol.SendMessageRequest{UserID: "bob", Body: protocol.Body{Text: "new words"}}, nil)
+	state(1, 1, 0, "0", open...)
+	report, err := beckon.Inspect(t.Context(), dir, "")
+	if err != nil || len(report.Faults) > 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// frozenAt is the time at which the directory of schema 13 was frozen.
+const frozenAt = 1795935300000
+
+// metric reads a metric without labels.
+func metric(t *testing.T, house *beckontest.Cluster, name string) string {
+	t.Helper()
+	res, err := http.Get(house.URL + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindStringSubmatch(string(b))
+	if m == nil {
+		t.Fatalf("there is no metric %s", name)
+	}
+	return strings.TrimSpace(m[1])
 }

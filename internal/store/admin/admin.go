@@ -7,6 +7,7 @@ package admin
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/sqldb"
@@ -75,6 +76,9 @@ func OpenCalls(ctx context.Context, s *store.Store) (n int64, err error) {
 	return n, err
 }
 
+// StatsKept is the retention of counters.
+const StatsKept = 400 * 24 * time.Hour
+
 // Figure is the value of a counter in a step of time.
 type Figure struct {
 	At   int64 // the beginning of the step, milliseconds
@@ -103,17 +107,6 @@ func PutStats(tx *txn.Tx, at int64, node string, counts map[string]int64) {
 		rows = append(rows, at, node, name, n)
 	}
 	tx.Upsert(txn.Stats, rows...)
-}
-
-// DropStats removes the counters before a time.
-func DropStats(ctx context.Context, s *store.Store, before int64) error {
-	return s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
-		keys, err := store.Keys(ctx, sess, queries.Text("StatsExpired"), []any{before, store.TrimChunk}, 0, "", "")
-		if err == nil {
-			err = sess.Write(ctx, queries.Text("StatsRemove"), 3, keys)
-		}
-		return len(keys) / 3, err
-	})
 }
 
 // escaped returns the LIKE pattern of a text.

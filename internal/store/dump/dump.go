@@ -21,8 +21,8 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// exportVersion changes when earlier programs cannot import the export.
-const exportVersion = 2
+// exportVersion changes when earlier programs cannot import the export. Exports from oldestExport on can be imported.
+const exportVersion, oldestExport = 3, 2
 
 // exportTime limits an export.
 const exportTime = 24 * time.Hour
@@ -99,10 +99,10 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 	if err := in.Decode(&first); err != nil || first.Version == 0 {
 		return 0, errors.New("this is not an export of Beckon")
 	}
-	if first.Version < exportVersion {
+	if first.Version < oldestExport {
 		return 0, fmt.Errorf(
-			"the export has version %d, and this program reads %d: import it with the release that wrote it, then upgrade",
-			first.Version, exportVersion)
+			"the export has version %d, and this program reads %d and later: import it with the release that wrote it, then "+
+				"upgrade", first.Version, oldestExport)
 	}
 	if first.Version > exportVersion {
 		return 0, fmt.Errorf("the export has version %d, and this program knows %d: use a later one", first.Version,
@@ -115,7 +115,7 @@ func Import(ctx context.Context, s *store.Store, from io.Reader, restored bool, 
 	if err != nil {
 		return 0, err
 	}
-	m := &importer{w: w, find: find}
+	m := &importer{w: w, find: find, version: first.Version}
 	tending, stop := context.WithCancel(ctx)
 	var g errgroup.Group
 	g.Go(func() error { return s.MaintainOffline(tending) })
@@ -152,9 +152,10 @@ func mustBeEmpty(ctx context.Context, s *store.Store) error {
 
 // importer writes rows, many in each statement and transaction.
 type importer struct {
-	w    sqldb.Writer
-	sess *sqldb.Session
-	find Find
+	w       sqldb.Writer
+	sess    *sqldb.Session
+	find    Find
+	version int // of the export
 
 	table   *txn.Schema // nil before the first
 	rows    []any       // of the next statement
@@ -200,6 +201,11 @@ func (m *importer) run(ctx context.Context, in *json.Decoder) error {
 func (m *importer) row(ctx context.Context, row []any) error {
 	if m.table == nil {
 		return fmt.Errorf("row %d of the export comes before its table", m.total)
+	}
+	if m.version == oldestExport && len(row) == m.table.Width-m.table.Added {
+		for range m.table.Added {
+			row = append(row, int64(0))
+		}
 	}
 	if len(row) != m.table.Width {
 		return fmt.Errorf("row %d of the export does not fit the table %q: it has %d values, not %d", m.total, m.table.Name,

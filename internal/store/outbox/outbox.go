@@ -14,7 +14,8 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// Kept is the retention of delivered events, which can be replayed, and DeadKept that of dead events.
+// Kept is the retention of delivered events, which can be replayed. DeadKept is that of dead events, and of pending
+// ones that no node tries to send: their receiver is no longer configured.
 const (
 	Kept     = 7 * 24 * time.Hour
 	DeadKept = 30 * 24 * time.Hour
@@ -113,22 +114,4 @@ func read(ctx context.Context, s *store.Store, query string, args ...any) (list 
 		return err
 	})
 	return list, err
-}
-
-// Trim removes events of a queue that ended long ago.
-func Trim(ctx context.Context, s *store.Store, queue string) error {
-	for state, age := range map[txn.OutboxState]time.Duration{txn.OutgoingDone: Kept, txn.OutgoingDead: DeadKept} {
-		err := s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, now int64) (int, error) {
-			args := []any{queue, int64(state), now - age.Milliseconds(), store.TrimChunk}
-			keys, err := store.Keys(ctx, sess, queries.Text("OutboxExpired"), args, "", "", 0)
-			if err == nil {
-				err = sess.Write(ctx, queries.Text("OutboxRemove"), 3, keys)
-			}
-			return len(keys) / 3, err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -287,17 +287,18 @@ func Files(ctx context.Context, s *store.Store, user string) (ids []string, err 
 // DropFiles removes the rows of files.
 func DropFiles(ctx context.Context, s *store.Store, ids []string) error {
 	for some := range slices.Chunk(ids, chunk) {
-		if err := s.MaintainChunks(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) (int, error) {
-			for _, id := range some {
-				for _, q := range []string{
-					queries.Text("EraseFileHolders"), queries.Text("EraseFileReaders"), queries.Text("EraseFile"),
-				} {
-					if err := sess.Exec(ctx, q, id); err != nil {
-						return 0, err
-					}
+		keys := make([]any, len(some))
+		for i, id := range some {
+			keys[i] = id
+		}
+		if err := s.MaintainRows(ctx, func(ctx context.Context, sess *sqldb.Session, _ int64) error {
+			for _, q := range []string{queries.Text("FileHoldersRemove"), queries.Text("FileReadersRemove"),
+				queries.Text("FilesRemove")} {
+				if err := sess.Write(ctx, q, 1, keys); err != nil {
+					return err
 				}
 			}
-			return 0, nil
+			return nil
 		}); err != nil {
 			return err
 		}

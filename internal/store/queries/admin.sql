@@ -51,9 +51,10 @@ GROUP BY 1, 2
 ORDER BY 1, 2;
 
 -- name: StatsExpired
-SELECT at, node, name
+SELECT at, at, node, name
 FROM stat
 WHERE at < $1
+ORDER BY at
 LIMIT $2;
 
 -- name: StatsRemove

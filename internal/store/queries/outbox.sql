@@ -62,14 +62,27 @@ LIMIT 1;
 
 -- name: OutboxExpired
 -- Index: outgoing_at.
-SELECT queue, line, num
+SELECT at, queue, line, num
 FROM outgoing
 WHERE queue = $1 AND state = $2 AND at <= $3
+ORDER BY at
 LIMIT $4;
+
+-- name: OutboxAbandoned
+-- Pending events that no node has tried to send for a long time. Index: outgoing_due.
+SELECT due, queue, line, num
+FROM outgoing
+WHERE queue = $1 AND state = 0 AND due <= $2
+ORDER BY due
+LIMIT $3;
 
 -- name: OutboxRemove
 DELETE FROM outgoing
 WHERE state <> 0 AND (queue, line, num) IN (VALUES ?*);
+
+-- name: OutboxRemovePending
+DELETE FROM outgoing
+WHERE state = 0 AND (queue, line, num) IN (VALUES ?*);
 
 -- name: PushTokens
 -- Index: push_token_user.

@@ -332,14 +332,14 @@ SELECT id
 FROM file
 WHERE owner = $1;
 
--- name: EraseFileHolders
+-- name: FileHoldersRemove
 DELETE FROM file_holder
-WHERE file_id = $1;
+WHERE file_id IN (?*);
 
--- name: EraseFileReaders
+-- name: FileReadersRemove
 DELETE FROM file_reader
-WHERE file_id = $1;
+WHERE file_id IN (?*);
 
--- name: EraseFile
+-- name: FilesRemove
 DELETE FROM file
-WHERE id = $1;
+WHERE id IN (?*);

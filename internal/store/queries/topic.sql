@@ -15,7 +15,7 @@ WHERE name = $1;
 
 -- name: TopicCreate
 -- The rows by which topics are locked, before their first record.
-INSERT INTO topic (name, head)
+INSERT INTO topic (name, head, floor, oldest)
 VALUES ?*
 ON CONFLICT (name) DO NOTHING;
 

@@ -6,6 +6,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/holder"
+	"github.com/beckon-im/beckon/internal/store/retention"
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
@@ -73,7 +74,7 @@ func holders(t *testing.T, open Engine) {
 		holder.Release(tx, group, "r")
 		holder.Hold(tx, holder.Holder{File: "f", Topic: group, Message: "r", Until: 1})
 	})
-	if err := s.ApplyRetentionNow(t.Context()); err != nil {
+	if err := retention.New(s, retention.Options{}).Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	step("the group is dismissed", "", func(tx *txn.Tx) {
@@ -100,7 +101,7 @@ func emptied(t *testing.T, s *store.Store) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ApplyRetentionNow(t.Context()); err != nil {
+	if err := retention.New(s, retention.Options{}).Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if may, err := holder.MayRead(t.Context(), s, "f", "b"); err != nil || !may {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/store"
+	"github.com/beckon-im/beckon/internal/store/retention"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 )
@@ -44,6 +45,10 @@ func Exercise(t *testing.T, fresh func(t testing.TB) Engine) {
 		{"MessagesAreFoundByWords", words},
 		{"GroupsAndPeopleSurviveReopening", reopenChat},
 		{"FilesAreReadWhereAMessageHoldsThem", holders},
+		{"EverythingPastItsRetentionGoes", retained},
+		{"EmptyTimelinesAreLeftAlone", emptyTimelines},
+		{"AnInviteIDIsUsedAgain", reusedIDs},
+		{"RetentionTakesSmallSteps", chunks},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
 	}
@@ -368,7 +373,7 @@ func tombstones(t *testing.T, open Engine) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ApplyRetentionNow(t.Context()); err != nil {
+	if err := retention.New(s, retention.Options{}).Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := Do(t, s, need, func(tx *txn.Tx) error {
