@@ -12,7 +12,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: overload monitoring need-prometheus need-strace records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: retention overload monitoring need-prometheus need-strace records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -131,6 +131,9 @@ peers: $(BIN) | need-postgres need-peers ## Measure Beckon beside a bare relay, 
 
 records: $(BIN) ## Measure what the console costs in a house with a million call records
 	@$(GO) run ./test/records $(ARGS)
+
+retention: | need-go ## Simulate hours of calls with an injected clock, with retention and without, and print rows and sizes over time: about 40 minutes, ARGS="-rate 28" a tenth of it
+	@$(GO) run ./test/retention $(ARGS)
 
 growth: $(BIN) ## Measure what a flow costs as users, open invitations and groups grow, and draw docs/growth.svg: about three minutes
 	@$(GO) run ./test/growth $(ARGS)
