@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -74,8 +75,18 @@ func TestInviteIDAfterRetention(t *testing.T) {
 	if _, err := bob.Accept(t.Context(), "x", ""); err != nil {
 		t.Error(err)
 	}
-	report, err := beckon.Inspect(t.Context(), house.DataDir, "")
-	if err != nil || len(report.Faults) > 0 {
-		t.Errorf("%+v, %v", report, err)
+	var export bytes.Buffer
+	if _, err := beckon.Export(t.Context(), house.DataDir, "", &export); err != nil {
+		t.Fatal(err)
+	}
+	moved := t.TempDir()
+	if _, err := beckon.Import(t.Context(), moved, "", false, &export); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{house.DataDir, moved} {
+		report, err := beckon.Inspect(t.Context(), dir, "")
+		if err != nil || len(report.Faults) > 0 || report.Invitations != 1 {
+			t.Errorf("%+v, %v", report, err)
+		}
 	}
 }
