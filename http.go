@@ -26,8 +26,8 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle(gateway.PathEmulation, devices)
 	if rooms := s.media.Handler(); rooms != nil {
 		mux.Handle(media.PathHook, rooms)
-		mux.Handle(media.PathSignal, rooms)
-		mux.Handle(media.PathSignal+"/", rooms)
+		mux.Handle(media.PathSignal, s.ownPages(rooms))
+		mux.Handle(media.PathSignal+"/", s.ownPages(rooms))
 	}
 	methods := s.api.Handler()
 	if s.cfg.Web || s.cfg.Console {
@@ -48,6 +48,17 @@ func (s *Server) Handler() http.Handler {
 		_, _ = w.Write([]byte("ready\n"))
 	})
 	return s.api.Guard(mux)
+}
+
+// ownPages refuses requests of pages whose origin is not allowed. LiveKit itself accepts every origin.
+func (s *Server) ownPages(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.api.AllowOrigin(r) {
+			http.Error(w, "origin not allowed", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // unlessDraining refuses new device connections on a draining node.

@@ -36,7 +36,6 @@ func (m *Media) signal(w http.ResponseWriter, r *http.Request) {
 		err = m.mayConnect(r.Context(), room, user)
 	}
 	if err != nil {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
 		status := http.StatusForbidden
 		if im.CodeOf(err) == im.CodeNoMedia {
 			status = http.StatusBadGateway

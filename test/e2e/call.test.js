@@ -9,10 +9,9 @@ let cluster, browser, alice, bob, carol;
 before(async () => {
   [cluster, browser] = await Promise.all([Cluster.start(), launch()]);
   [alice, bob, carol] = await Promise.all(
-    ['Alice Moreau', 'Bob Tanaka', 'Carol Okafor'].map(async (name) => {
-      const p = await User.signIn(cluster, browser, name);
-      return p;
-    }),
+    ['Alice Moreau', 'Bob Tanaka', 'Carol Okafor'].map((name) =>
+      User.signIn(cluster, browser, name, { otherOrigin: name === 'Bob Tanaka' }),
+    ),
   );
   for (const p of [alice, bob, carol]) await watchPeers(p.context);
   await Promise.all([alice, bob, carol].map((p) => p.page.reload()));
@@ -186,6 +185,25 @@ test('a call of three in a group; one is invited later', async () => {
   const { call } = await cluster.call('getCall', { callID: r.callID });
   assert.deepEqual(call.people.map((p) => p.userID).sort(), ['alice', 'bob', 'carol']);
   await lastLine(carol, 'group_demo-team', 'Call · 0:');
+});
+
+test('the server is killed in a call between pages of two origins: the call is back, with one record', async () => {
+  const before = (await records()).length;
+  await dial(alice, 'bob');
+  await ringing(bob.page).getByRole('button', { name: 'Accept' }).click();
+  await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(bob.page, 'alice')]);
+  const { callID, began } = await record((c) => !c.ended && c.began);
+  await cluster.kill();
+  await cluster.run();
+  await Promise.all([alice, bob].map((p) => ongoing(p.page).and(p.page.locator('[data-phase="reconnecting"]')).waitFor()));
+  await Promise.all([alice, bob].map((p) => ongoing(p.page).and(p.page.locator('[data-phase="connected"]')).waitFor()));
+  await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(bob.page, 'alice')]);
+  await bob.page.getByRole('button', { name: 'Hang up' }).click();
+  await settled(alice, bob);
+  const r = await record((c) => c.ended && c.callID === callID);
+  assert.deepEqual([r.began, r.reason, r.endedBy, r.count], [began, 'hangup', 'bob', 2]);
+  assert.ok(r.duration > 0 && r.duration < r.ended - r.began, 'the outage counts as time in the call');
+  assert.equal((await records()).length, before + 1);
 });
 
 test('the server is killed while a call rings: it keeps ringing, is answered, and has video', async () => {

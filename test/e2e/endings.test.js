@@ -1,5 +1,5 @@
 // Ends of calls, questions and seats in the pages: a caller closes the page, busy, rejoining, a second question,
-// leaving a seat.
+// leaving a seat. The pages are of another origin than the server.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -22,7 +22,7 @@ const ringing = (p, kind = 'Video call') => p.page.getByRole('dialog', { name: k
 const log = (p) => p.page.getByRole('log', { name: 'Messages' });
 
 async function come(...names) {
-  return Promise.all(names.map((name) => User.signIn(cluster, browser, name)));
+  return Promise.all(names.map((name) => User.signIn(cluster, browser, name, { otherOrigin: true })));
 }
 
 async function leave(...users) {
@@ -113,7 +113,7 @@ test('a user rejoins a running group call', async () => {
 async function enter(place, ...names) {
   return Promise.all(
     names.map(async (name) => {
-      const p = await User.signIn(cluster, browser, name);
+      const p = await User.signIn(cluster, browser, name, { otherOrigin: true });
       await p.open(...place);
       await p.page.locator('[data-entry="in"]').waitFor();
       return p;

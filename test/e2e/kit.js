@@ -4,9 +4,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer as createHTTPServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
@@ -24,15 +26,46 @@ async function freePort() {
   return port;
 }
 
+const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+
+/**
+ * Serves the pages from an origin of their own, http://localhost:<port>, which is another site than 127.0.0.1. They
+ * name the server in <meta name="beckon-server">. Its list of demo users, which has no CORS headers, is passed on.
+ */
+async function servePages(server) {
+  const dist = join(root, 'web', 'dist');
+  const pages = createHTTPServer(async (req, res) => {
+    try {
+      const { pathname } = new URL(req.url, server);
+      if (pathname === '/demo/people') {
+        res.setHeader('Content-Type', 'application/json');
+        return res.end(await (await fetch(server + pathname)).text());
+      }
+      const name = normalize(pathname === '/' ? '/index.html' : pathname);
+      let body = await readFile(join(dist, name));
+      if (name === '/index.html')
+        body = String(body).replace('<head>', `<head><meta name="beckon-server" content="${server}" />`);
+      res.setHeader('Content-Type', types[extname(name)] ?? 'application/octet-stream');
+      res.end(body);
+    } catch {
+      res.writeHead(404).end();
+    }
+  }).listen(0, '127.0.0.1');
+  await once(pages, 'listening');
+  return pages;
+}
+
 /**
  * The server of a test: one node, or several behind a proxy. It can be killed and restarted on the same data and port.
  */
 export class Cluster {
   static async start(more = {}) {
     const h = new Cluster();
-    h.env = { ...env, ...more };
     h.port = await freePort();
     h.url = `http://127.0.0.1:${h.port}`;
+    h.pages = await servePages(h.url);
+    h.otherOrigin = `http://localhost:${h.pages.address().port}`; // the only other origin that may connect
+    h.env = { ...env, BECKON_ORIGINS: h.otherOrigin, ...more };
     h.dir = mkdtempSync(join(tmpdir(), 'beckon-e2e-'));
     await h.run();
     return h;
@@ -82,6 +115,8 @@ export class Cluster {
   }
 
   async stop() {
+    this.pages.close();
+    this.pages.closeAllConnections();
     await this.kill('SIGTERM');
     rmSync(this.dir, { recursive: true, force: true });
   }
@@ -135,10 +170,13 @@ function settings(options) {
   };
 }
 
-/** A user with a browser context of their own and any number of tabs. */
+/**
+ * A user with a browser context of their own and any number of tabs. With otherOrigin the pages are those of another
+ * origin than the server's.
+ */
 export class User {
-  constructor(cluster, context, name) {
-    Object.assign(this, { cluster, context, name });
+  constructor(cluster, context, name, otherOrigin = false) {
+    Object.assign(this, { cluster, context, name, url: otherOrigin ? cluster.otherOrigin : cluster.url });
   }
 
   static async signIn(cluster, browser, name, options = {}) {
@@ -148,20 +186,20 @@ export class User {
       ...options.context,
     });
     context.setDefaultTimeout(TIME_LIMIT);
-    const p = new User(cluster, context, name);
+    const p = new User(cluster, context, name, options.otherOrigin);
     p.page = await p.tab();
     return p;
   }
 
   /** Returns a user with any ID, signed in with a token. */
-  static async withToken(cluster, browser, userID) {
+  static async withToken(cluster, browser, userID, options = {}) {
     const { token } = await cluster.call('createToken', { userID });
     const context = await browser.newContext({
       permissions: ['camera', 'microphone'],
       viewport: { width: 800, height: 600 },
     });
     context.setDefaultTimeout(TIME_LIMIT);
-    const p = new User(cluster, context, userID);
+    const p = new User(cluster, context, userID, options.otherOrigin);
     await context.addInitScript((saved) => sessionStorage.setItem('beckon.session', JSON.stringify(saved)), {
       userID,
       token,
@@ -178,7 +216,7 @@ export class User {
       this.cluster.faults ??= [];
       this.cluster.faults.push(`${this.name}: ${err.stack ?? err}`);
     });
-    await page.goto(this.cluster.url);
+    await page.goto(this.url);
     await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
     return page;
   }
@@ -190,7 +228,7 @@ export class User {
       this.cluster.faults ??= [];
       this.cluster.faults.push(`${this.name}: ${err.stack ?? err}`);
     });
-    await page.goto(this.cluster.url);
+    await page.goto(this.url);
     await page.getByRole('button', { name: this.name, exact: true }).click();
     await page.getByRole('navigation', { name: 'Conversations and rooms' }).waitFor();
     return page;

@@ -21,9 +21,9 @@ const students = ['Bob Tanaka', 'Carol Okafor', 'Dan Lindqvist', 'Erin Costa', '
 async function come(names, ...place) {
   return Promise.all(
     names.map(async (name) => {
-      const p = await User.signIn(cluster, browser, name);
+      const p = await User.signIn(cluster, browser, name, { otherOrigin: name !== names[0] });
       await watchPeers(p.context);
-      await p.page.goto(`${cluster.url}/#/${place.join('/')}`);
+      await p.page.goto(`${p.url}/#/${place.join('/')}`);
       await p.page.reload();
       await p.page.locator('[data-entry="in"]').waitFor();
       return p;

@@ -35,11 +35,12 @@ const (
 // studio is a house with a LiveKit beside it, whose clock the test moves.
 type studio struct {
 	*scene
-	live   *fakeLive
-	web    *httptest.Server
-	skew   *atomic.Int64
-	dir    string
-	policy im.RoomPolicy
+	live    *fakeLive
+	web     *httptest.Server
+	skew    *atomic.Int64
+	dir     string
+	policy  im.RoomPolicy
+	origins []string
 }
 
 func newStudio(t *testing.T, devices ...string) *studio {
@@ -67,6 +68,8 @@ func newStudio(t *testing.T, devices ...string) *studio {
 // signaling lets everybody in, as LiveKit does with a token that it takes for good, and says nothing until the client
 // goes.
 func signaling(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Access-Control-Allow-Credentials", "true")
 	if r.Header.Get("Upgrade") == "" {
 		return
 	}
@@ -85,6 +88,7 @@ func (s *studio) open(t *testing.T, devices ...string) {
 	t.Helper()
 	house := beckontest.StartWith(t, beckon.Config{
 		DataDir: s.dir, LiveKitAPI: s.web.URL, LiveKitKey: liveKey, LiveKitSecret: liveSecret, RoomPolicy: s.policy,
+		Origins: s.origins,
 		Now: func() int64 { return time.Now().UnixMilli() + s.skew.Load() },
 	})
 	s.scene = &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}

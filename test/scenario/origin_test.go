@@ -1,7 +1,9 @@
 package scenario
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,6 +50,60 @@ func TestOrigins(t *testing.T) {
 				(allowed != "") != welcome {
 				t.Errorf("named %v: a page of %q may read answers: %q", named, origin, allowed)
 			}
+		}
+	}
+}
+
+// TestSignalingOrigins: LiveKit accepts every origin, and this server passes its signaling on to pages of the allowed
+// origins only, with its own CORS header alone, also on a refusal.
+func TestSignalingOrigins(t *testing.T) {
+	s := newStudio(t)
+	s.Stop()
+	s.origins = []string{"https://app.example"}
+	s.open(t, "ann")
+	token := s.key("ann")
+	for _, c := range []struct {
+		origin, token string
+		status        int
+		allowed       []string
+	}{
+		{"", token, http.StatusOK, nil},
+		{s.URL, token, http.StatusOK, []string{s.URL}},
+		{"https://app.example", token, http.StatusOK, []string{"https://app.example"}},
+		{"https://app.example", "wrong", http.StatusForbidden, []string{"https://app.example"}},
+		{"https://evil.example", token, http.StatusForbidden, nil},
+		{"https://evil.example", "wrong", http.StatusForbidden, nil},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/rtc/validate", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+c.token)
+		if c.origin != "" {
+			req.Header.Set("Origin", c.origin)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if got := res.Header.Values("Access-Control-Allow-Origin"); res.StatusCode != c.status ||
+			!slices.Equal(got, c.allowed) || res.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("a page of %q with token %.5s: %d, allowed for %q", c.origin, c.token, res.StatusCode, got)
+		}
+		dialer := websocket.Dialer{}
+		head := http.Header{"Authorization": {"Bearer " + c.token}}
+		if c.origin != "" {
+			head.Set("Origin", c.origin)
+		}
+		conn, _, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.URL, "http")+"/rtc", head)
+		if err == nil {
+			_ = conn.Close()
+		} else if c.status == http.StatusOK && !errors.Is(err, websocket.ErrBadHandshake) {
+			t.Errorf("a page of %q: %v", c.origin, err)
+		}
+		if err == nil && c.status != http.StatusOK {
+			t.Errorf("a page of %q opened a connection", c.origin)
 		}
 	}
 }

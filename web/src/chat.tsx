@@ -288,13 +288,10 @@ function Picture({ fileID, full }: { fileID: string; full: string }): ReactNode 
   const s = useSession();
   const [url, set] = useState('');
   useEffect(() => {
-    s.client.getFile({ fileID }).then(
-      (f) => set(f.url),
-      () => set(''),
-    );
+    s.fileURL(fileID).then(set, () => set(''));
   }, [s, fileID]);
   const open = (): void => {
-    void s.client.getFile({ fileID: full }).then((f) => window.open(f.url, '_blank', 'noopener'));
+    void s.fileURL(full).then((url) => window.open(url, '_blank', 'noopener'));
   };
   return url ? (
     <button type="button" className="picture" onClick={open}>
@@ -315,7 +312,7 @@ function FileLink({ fileID, name }: { fileID: string; name: string }): ReactNode
     <button
       type="button"
       className="words link"
-      onClick={() => void s.client.getFile({ fileID }).then((f) => window.open(f.url, '_blank', 'noopener'))}
+      onClick={() => void s.fileURL(fileID).then((url) => window.open(url, '_blank', 'noopener'))}
     >
       {name}
     </button>

@@ -17,6 +17,11 @@ export interface Toast {
   tone: 'info' | 'error';
 }
 
+/** Returns the server that the page names in <meta name="beckon-server">, else the page's own. */
+function serverOfPage(): string {
+  return document.querySelector<HTMLMetaElement>('meta[name="beckon-server"]')?.content || location.origin;
+}
+
 export class Session {
   readonly client: Client;
   readonly calls: Calls;
@@ -31,7 +36,7 @@ export class Session {
   #lostTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly saved: Saved) {
-    this.client = new Client({ token: saved.token });
+    this.client = new Client({ token: saved.token, server: serverOfPage() });
     this.calls = new Calls(this.client, new Room(this.client));
     this.names.set({ [saved.userID]: saved.nick });
     const { client } = this;
@@ -126,6 +131,11 @@ export class Session {
     } catch (err) {
       if (this.link.get() === 'connected') this.fail(err, 'Your conversations could not be read');
     }
+  }
+
+  /** Returns the address of a file, which expires. */
+  async fileURL(fileID: string): Promise<string> {
+    return new URL((await this.client.getFile({ fileID })).url, this.client.server).href;
   }
 
   group(groupID: string): Schemas['JoinedResponse']['groups'][number] | undefined {
