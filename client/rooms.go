@@ -17,7 +17,7 @@ func (c *Client) EnterRoom(ctx context.Context, roomID string, role im.RoomRole)
 // Rejoin returns a new token for a current call after an exit or a lost connection. It is refused with 8013 if the call
 // is over or a host removed this user.
 func (c *Client) Rejoin(ctx context.Context, roomID string, role im.RoomRole) (protocol.EnterRoomResponse, error) {
-	view, err := c.GetRoom(ctx, roomID) // entering a room that has ended would open a new one
+	view, err := c.GetRoom(ctx, roomID)
 	if err != nil {
 		return protocol.EnterRoomResponse{}, err
 	}
@@ -25,7 +25,8 @@ func (c *Client) Rejoin(ctx context.Context, roomID string, role im.RoomRole) (p
 		return protocol.EnterRoomResponse{}, &protocol.Error{Code: im.CodeNotAdmitted, Field: "roomID",
 			Message: "this room has no current call"}
 	}
-	return c.EnterRoom(ctx, roomID, role)
+	return call[protocol.EnterRoomResponse](ctx, c, "enterRoom",
+		protocol.EnterRoomRequest{RoomID: roomID, Role: role, Rejoin: true})
 }
 
 // ExitRoom leaves a media room. A call between two users ends; in others Rejoin is possible while the call lasts.

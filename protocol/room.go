@@ -6,6 +6,7 @@ import "github.com/beckon-im/beckon/im"
 type EnterRoomRequest struct {
 	RoomID string      `json:"roomID" doc:"The room of an invitation, or group_<groupID> for the standing room of a group. A room that does not exist is opened, with the caller as its host."`
 	Role   im.RoomRole `json:"role,omitempty" enum:"anchor,audience" doc:"anchor speaks, audience listens. Default: anchor if permitted."`
+	Rejoin bool        `json:"rejoin,omitempty" doc:"Return to a call: a room that has ended is refused with 8013, not opened again."`
 }
 
 // EnterRoomResponse has the address and token for a media room.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -22,7 +25,7 @@ type doctorCmd struct {
 	Postgres string `help:"PostgreSQL database to check, instead of the one in --data." placeholder:"URL"`
 	Ready    string `help:"Only check the readiness of the node at this address, for health checks." placeholder:"URL"`
 	Repair   bool   `help:"Go on without the damaged part of the journal in --data, which stays in damaged-* files. No server may be running."`
-	Server   string `help:"Server to check: health, connect, invite, accept." placeholder:"URL"`
+	Server   string `help:"Server to check: health, connect, invite, accept, media room." placeholder:"URL"`
 	Secret   string `help:"JWT secret of the server. Default: the one in --data." name:"jwt-secret"`
 }
 
@@ -60,6 +63,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	if c.Server != "" {
 		check("health", func() (string, error) { return c.health(ctx) })
 		check("end-to-end invitation", func() (string, error) { return c.walk(ctx) })
+		check("media room", func() (string, error) { return c.room(ctx) })
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d checks failed", bad)
@@ -189,6 +193,55 @@ func (c *doctorCmd) walk(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", errors.New("the answer was not delivered")
 	}
+}
+
+// room opens a media room and ends it. The token must admit to the room before its end, and not after.
+func (c *doctorCmd) room(ctx context.Context) (string, error) {
+	user, err := c.device(ctx, "doctor-caller", client.Listener{})
+	if err != nil {
+		return "", err
+	}
+	defer user.Close()
+	roomID := "doctor-" + rand.Text()
+	entry, err := user.EnterRoom(ctx, roomID, "")
+	var refused *protocol.Error
+	if errors.As(err, &refused) && refused.Code == im.CodeNoMedia && refused.RetryAfter == 0 {
+		return ": this server has no media server", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	base := strings.Replace(strings.TrimSuffix(cmp.Or(entry.URL, c.Server), "/"), "ws", "http", 1)
+	before, err := admits(ctx, base, entry.Token)
+	if _, e := user.DismissRoom(ctx, roomID); err == nil {
+		err = e
+	}
+	if err == nil && !before {
+		err = errors.New("the signaling of LiveKit at " + base + "/rtc refuses a token of this server")
+	}
+	if err != nil {
+		return "", err
+	}
+	after, err := admits(ctx, base, entry.Token)
+	if after {
+		err = errors.New("LiveKit creates rooms by itself, so that a disconnected user may return into a call that has " +
+			"ended; set room.auto_create: false in its configuration")
+	}
+	return " of " + base, err
+}
+
+// admits reports whether LiveKit admits the holder of a room token. No participant is created.
+func admits(ctx context.Context, base, token string) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/rtc/validate", nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, err
+	}
+	return res.StatusCode == http.StatusOK, res.Body.Close()
 }
 
 func (c *doctorCmd) device(ctx context.Context, user string, l client.Listener) (*client.Client, error) {

@@ -259,7 +259,7 @@ func TestPhonesInAGroup(t *testing.T) {
 func TestTools(t *testing.T) {
 	w := newTown(t)
 	out, err := exec.Command(w.program, "doctor", "--data", w.data, "--server", w.url).CombinedOutput()
-	if err != nil || strings.Count(string(out), "✓") != 4 {
+	if err != nil || strings.Count(string(out), "✓") != 5 {
 		t.Errorf("doctor: %v\n%s", err, out)
 	}
 	if out, err := exec.Command(w.program, "doctor", "--data", t.TempDir()).CombinedOutput(); err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,8 @@ const apiTime = 5 * time.Second
 // liveKit is the client of a LiveKit server or cluster.
 type liveKit struct {
 	key, secret string
+	addr        string // without a slash at the end
+	client      *http.Client
 	rooms       livekit.RoomService
 	clock       skew
 	now         func() int64 // the clock of this server
@@ -30,7 +33,8 @@ func newLiveKit(addr string, opt Options, now func() int64) *liveKit {
 	if client == nil {
 		client = &http.Client{Timeout: apiTime}
 	}
-	return &liveKit{key: opt.Key, secret: opt.Secret, rooms: livekit.NewRoomServiceProtobufClient(addr, client), now: now}
+	return &liveKit{key: opt.Key, secret: opt.Secret, addr: strings.TrimSuffix(addr, "/"), client: client,
+		rooms: livekit.NewRoomServiceProtobufClient(addr, client), now: now}
 }
 
 // GetSecret returns the secret of a key, for the verification of webhooks by LiveKit's library.
@@ -135,6 +139,25 @@ func (l *liveKit) probe(ctx context.Context) error {
 		return err
 	}
 	return l.close(ctx, name)
+}
+
+// createsRooms reports whether LiveKit creates a room when a client with a token joins (room.auto_create), so that a
+// client that was disconnected for long opens the room of an ended call again.
+func (l *liveKit) createsRooms(ctx context.Context) (bool, error) {
+	token, err := l.token("probe", "probe "+uuid.NewString(), im.RoomAudience, time.Minute) // no roomID has a space
+	if err != nil {
+		return false, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.addr+"/rtc/validate", nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := l.client.Do(req)
+	if err != nil {
+		return false, err
+	}
+	return res.StatusCode == http.StatusOK, res.Body.Close()
 }
 
 // listed returns the existing rooms, and whether each is occupied, by LiveKit's count, which is up to five seconds

@@ -141,9 +141,7 @@ func (m *Media) Run(ctx context.Context) error {
 	defer due.Stop()
 	defer check.Stop()
 	defer soon.Stop()
-	if err := m.live.probe(ctx); err != nil && ctx.Err() == nil {
-		m.log.Warn("LiveKit unreachable", "error", err)
-	}
+	m.checkLiveKit(ctx)
 	m.checkCalls(ctx, true)
 	for {
 		select {
@@ -156,6 +154,22 @@ func (m *Media) Run(ctx context.Context) error {
 		case <-soon.C:
 			m.findExpected(ctx)
 		}
+	}
+}
+
+// checkLiveKit reads LiveKit's clock, and warns about a setting that must be off.
+func (m *Media) checkLiveKit(ctx context.Context) {
+	err := m.live.probe(ctx)
+	creates := false
+	if err == nil {
+		creates, err = m.live.createsRooms(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		m.log.Warn("LiveKit unreachable", "error", err)
+	}
+	if creates {
+		m.log.Warn("LiveKit creates rooms by itself", "effect", "a disconnected user may return into a call that has ended",
+			"setting", "room.auto_create: false")
 	}
 }
 

@@ -95,8 +95,10 @@ const maxEntered = 20
 // mean the call that has ended.
 const reopenAfterMS = 60_000
 
-// open opens a missing room for the caller, or marks an empty one as about to be entered.
-func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admission, error) {
+// open opens a missing room for the caller, or marks an empty one as about to be entered. A caller that returns to a
+// call opens none: the call has ended while the caller was disconnected.
+func (m *Media) open(ctx context.Context, by rpc.Caller, req protocol.EnterRoomRequest) (im.Admission, error) {
+	roomID := req.RoomID
 	reads := callReads(roomID, by.UserID)
 	reads.Topics, reads.OpenedBy = append(reads.Topics, im.UserTopic(by.UserID)), []string{by.UserID}
 	return rpc.Run(ctx, m.store, rpc.Txn[im.Admission]{Reads: reads, Decide: func(tx *txn.Tx) (a im.Admission, err error) {
@@ -111,8 +113,8 @@ func (m *Media) open(ctx context.Context, by rpc.Caller, roomID string) (im.Admi
 			}
 			return a, nil
 		}
-		if row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt &&
-			tx.Now-row.EndedAt < reopenAfterMS {
+		guest := row != nil && row.Owner != by.UserID && a.Seat != nil && a.Seat.At >= row.CreatedAt
+		if req.Rejoin || guest && tx.Now-row.EndedAt < reopenAfterMS {
 			return a, notAdmitted("this call has ended")
 		}
 		if len(tx.OpenedBy(by.UserID)) >= maxEntered {
@@ -143,7 +145,7 @@ func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller,
 		return res, err
 	}
 	if a.Group == nil && (!a.Room.Lives() || a.Room.EmptyAt != 0) {
-		if a, err = m.open(ctx, by, req.RoomID); err != nil {
+		if a, err = m.open(ctx, by, req); err != nil {
 			return res, err
 		}
 	}

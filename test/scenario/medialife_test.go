@@ -418,3 +418,34 @@ func TestWhoIsOnTheWayIn(t *testing.T) {
 		t.Errorf("the call is %+v, %v", view.Call, err)
 	}
 }
+
+// TestReturnIntoAnEndedCall: a device that was away for longer than the room lasts, of the user who opened it, does
+// not open it again by returning.
+func TestReturnIntoAnEndedCall(t *testing.T) {
+	s := newStudio(t, "ann", "bob")
+	returns := func(who string) string {
+		var res protocol.EnterRoomResponse
+		err := s.who[who].Call(t.Context(), "enterRoom", protocol.EnterRoomRequest{RoomID: "r", Rejoin: true}, &res)
+		if err != nil {
+			return refusal(err)
+		}
+		return string(res.Role)
+	}
+	expect(t, "into a room that never was", returns("ann"), "8013")
+	s.talk("ann", "bob", "r")
+	s.goes("r", "ann", "1 of ann")
+	s.passes(10 * time.Second)
+	expect(t, "after 10 s", returns("ann"), "anchor")
+	s.passes(alone)
+	eventually(t, "the call has ended", func() bool { return len(s.calls()) == 1 && s.calls()[0].Ended != 0 })
+	for _, who := range []string{"ann", "bob"} {
+		expect(t, who+" returns after the end", returns(who), "8013")
+		if _, err := s.who[who].GetRoom(t.Context(), "r"); refusal(err) != "8013" {
+			t.Errorf("%s reads the ended room: %v", who, err)
+		}
+	}
+	if list := s.calls(); len(list) != 1 {
+		t.Errorf("the records are %+v", list)
+	}
+	expect(t, "who opened it opens it again on purpose", s.enters("ann", "r"), "anchor")
+}

@@ -1,6 +1,7 @@
 import type { Client } from './client.js';
 import {
   callEvents,
+  endReasonOfRecord,
   idle,
   ignoreRefusal,
   type CallEvents,
@@ -21,6 +22,9 @@ const mediaRetryTime = 10_000;
  * s.
  */
 const resumeTimeout = 25_000;
+
+/** Timeout of reading the record of a call that has ended, in milliseconds. */
+const recordTime = 1000;
 
 /**
  * CallControl holds the state of the one call of this device and its transitions: begin, enter the media room, lose
@@ -131,9 +135,11 @@ export class CallControl extends Emitter<CallEvents> {
     const { roomID, media } = this.#state;
     const gone = this.overCheck();
     try {
-      await this.room.enterRoom({ roomID });
+      // The invitation has opened the room. Entering must not open it again after the end of the call.
+      await this.room.enterRoom({ roomID, rejoin: true });
     } catch (err) {
       if (gone() || this.room.roomID === roomID) return;
+      if ((err as BeckonError).code === Code.NotAdmitted) return this.endByRecord();
       until ||= performance.now() + mediaRetryTime;
       if (
         (err as BeckonError).code !== Code.NoMedia ||
@@ -158,6 +164,30 @@ export class CallControl extends Emitter<CallEvents> {
       open('microphone', () => this.room.startLocalAudio()),
       media === 'video' ? open('camera', () => this.room.openCamera()) : undefined,
     ]);
+  }
+
+  /**
+   * Ends the call if its room has ended while this device was disconnected, as after the sleep of a laptop. A failure to
+   * reach the server changes nothing.
+   */
+  protected async checkRoom(): Promise<void> {
+    const { phase, roomID } = this.#state;
+    if (!roomID || this.joining || !['connecting', 'connected', 'reconnecting'].includes(phase)) return;
+    const gone = this.overCheck();
+    try {
+      await this.client.getRoom({ roomID });
+    } catch (err) {
+      if ((err as BeckonError).code === Code.NotAdmitted && !gone()) await this.endByRecord();
+    }
+  }
+
+  /** Ends the call with the reason that its record has. */
+  protected async endByRecord(): Promise<void> {
+    const gone = this.overCheck();
+    const { roomID } = this.#state;
+    const list = this.client.listCalls({ roomID, limit: 1 }).catch(() => undefined);
+    const found = await Promise.race([list, new Promise<void>((resolve) => setTimeout(resolve, recordTime))]);
+    if (!gone()) await this.end(endReasonOfRecord(found?.calls?.[0]?.reason));
   }
 
   protected endUnlessResumed(): void {

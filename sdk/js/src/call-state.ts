@@ -111,6 +111,11 @@ export function endReasonOf(err: unknown): EndReason {
   return won.action === 'cancel' ? 'cancelled' : won.action === 'timeout' ? 'noAnswer' : 'elsewhere';
 }
 
+/** Returns the end reason for the reason of a call's record. */
+export function endReasonOfRecord(reason: string | undefined): EndReason {
+  return reason === 'left' || reason === 'mediaLost' ? 'lost' : 'remoteHangup';
+}
+
 export function partOf(p: Schemas['Invitee']): Part {
   switch (p.state) {
     case 'accepted':

@@ -4,6 +4,7 @@ import {
   busyData,
   endedOthers,
   endReasonOf,
+  endReasonOfRecord,
   ignoreRefusal,
   partOf,
   partsOf,
@@ -250,9 +251,10 @@ export class Calls extends CallControl {
 
   /** Resumes the call that this tab was in before a reload. It runs by itself on connect. */
   async resume(): Promise<void> {
+    if (this.inCall()) return;
     const kept = this.storage.read();
     this.storage.clear();
-    if (!kept || kept.deviceID !== this.client.deviceID || this.inCall()) return; // a duplicated tab is another device
+    if (!kept || kept.deviceID !== this.client.deviceID) return; // a duplicated tab is another device
     const [answer, room] = await Promise.all([
       this.client.getInvitation({ inviteID: kept.inviteID }).catch(() => undefined),
       this.client.getRoom({ roomID: kept.roomID }).catch(() => undefined),
@@ -306,6 +308,7 @@ export class Calls extends CallControl {
       client.on('onConnected', () => {
         this.acquireRingLock();
         void this.resume();
+        void this.checkRoom();
       }),
       client.on('onSignaling', (m) => {
         if (this.state.phase === 'ringing' && m.inviteID === this.state.inviteID) {
@@ -347,7 +350,8 @@ export class Calls extends CallControl {
       }),
       client.on('onCallRecord', ({ call }) => {
         // written by the server at the end of a call
-        if (call.roomID === this.state.roomID && this.state.phase !== 'ringing') void this.end('remoteHangup');
+        if (call.roomID === this.state.roomID && this.state.phase !== 'ringing')
+          void this.end(endReasonOfRecord(call.reason));
       }),
       client.on('onRoomRoleChanged', (e) => {
         if (
@@ -374,6 +378,7 @@ export class Calls extends CallControl {
       room.on('onExitRoom', ({ roomID, reason }) => {
         if (roomID === this.state.roomID) this.roomLeft(reason);
       }),
+      room.on('onConnectionRecovery', () => void this.checkRoom()),
       room.on('onRecvCustomCmdMsg', ({ topic, data }) => {
         if (
           topic !== 'beckon.call' ||

@@ -128,9 +128,9 @@ export class Room extends Emitter<RoomEvents> {
 
   /**
    * Enters a room: that of an invitation, or group_<ID>, the permanent room of a group. It leaves the current room
-   * first.
+   * first. With rejoin a room that has ended is not opened again: it rejects with 8013.
    */
-  async enterRoom(options: { roomID: string; role?: Role }): Promise<Response<'enterRoom'>> {
+  async enterRoom(options: { roomID: string; role?: Role; rejoin?: boolean }): Promise<Response<'enterRoom'>> {
     const began = performance.now();
     const generation = ++this.#generation;
     const checkCurrent = (): void => {

@@ -2,22 +2,27 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Calls, Room, saysBusy } from '../src/call.js';
-import { type Client, type Schemas } from '../src/index.js';
+import { BeckonError, type Client, type Schemas } from '../src/index.js';
 import { Fake, invitation, signaling } from './fake.js';
 
 /** A room without media. */
 class Silent extends Room {
   at = '';
   entered: string[] = [];
+  options: object = {};
+  refusal: BeckonError | undefined;
   override get roomID(): string {
     return this.at;
   }
   override get remoteUsers(): string[] {
     return [];
   }
-  override async enterRoom({ roomID }: { roomID: string }): Promise<never> {
-    this.at = roomID;
+  override async enterRoom(options: { roomID: string; rejoin?: boolean }): Promise<never> {
+    const { roomID } = options;
     this.entered.push(roomID);
+    this.options = options;
+    if (this.refusal) throw this.refusal;
+    this.at = roomID;
     return undefined as never;
   }
   override async exitRoom(): Promise<void> {
@@ -225,6 +230,77 @@ test('a late invitee is not invited to a call that was hung up', async () => {
   await settled();
   await client.getGroup({ groupID: 'g' }); // calls after the accept precede this one
   assert.deepEqual(fake.calls.filter((c) => c.method === 'invite').length, 1);
+});
+
+/** Calls alice, who accepts and enters. */
+async function connected(): Promise<string> {
+  fake.answer = (c) => c.reply(invited(c.data['inviteID']));
+  const { inviteID, roomID } = await calls.call({ userID: 'alice' });
+  fake.publish(
+    signaling({
+      inviteID,
+      inviter: 'bob',
+      actionType: 3,
+      version: 2,
+      over: true,
+      answers: [{ invitee: 'alice', actionType: 3, time: 1 }],
+    }),
+  );
+  await settled();
+  room.emit('onRemoteUserEnterRoom', { userID: 'alice' });
+  assert.equal(calls.state.phase, 'connected');
+  return roomID;
+}
+
+const isOver = { code: 8013, message: 'this call has ended', field: 'roomID' };
+const record = (roomID: string, reason: string): object => ({
+  calls: [{ callID: 'c', roomID, media: 'audio', opened: 1, began: 2, ended: 9, duration: 7, reason, count: 2 }],
+});
+
+test('a call that ended while the media was lost is not opened again', async () => {
+  for (const [reason, shown] of [
+    ['left', 'lost'],
+    ['hangup', 'remoteHangup'],
+  ] as const) {
+    const roomID = await connected();
+    room.entered = [];
+    room.refusal = new BeckonError(isOver);
+    fake.answer = (c) => c.reply(c.method === 'listCalls' ? record(roomID, reason) : {});
+    const ended = calls.once('onCallEnded');
+    room.at = '';
+    room.emit('onExitRoom', { roomID, reason: 'mediaLost' });
+    assert.equal((await ended).reason, shown);
+    assert.deepEqual([room.entered, room.options], [[roomID], { roomID, rejoin: true }]);
+    assert.equal(calls.state.phase, 'idle');
+    room.refusal = undefined;
+  }
+});
+
+test('a reconnect asks for the room: a call that has ended ends here, another goes on', async () => {
+  for (const way of ['server', 'media'] as const) {
+    const roomID = await connected();
+    const ended = calls.once('onCallEnded');
+    const again = (): void => {
+      if (way === 'server') fake.cut();
+      else room.emit('onConnectionRecovery', { roomID });
+    };
+    const asked = async (): Promise<void> => {
+      for (let n = fake.calls.length + 1; ; n++) if ((await fake.nthCall(n)).method === 'getRoom') return;
+    };
+    fake.answer = (c) => c.reply({ roomID, granted: 'anchor', seats: [], serverTime: 9 });
+    let question = asked();
+    again();
+    await question;
+    await client.getGroup({ groupID: 'g' }); // its response follows that of getRoom
+    assert.equal(calls.state.phase, 'connected');
+    fake.answer = (c) =>
+      c.reply(c.method === 'getRoom' ? isOver : c.method === 'listCalls' ? record(roomID, 'mediaLost') : {});
+    question = asked();
+    again();
+    await question;
+    assert.equal((await ended).reason, 'lost');
+    assert.equal(room.at, '');
+  }
 });
 
 test('unknown event names are refused', () => {
