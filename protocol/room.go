@@ -18,12 +18,21 @@ type EnterRoomResponse struct {
 	Granted    im.RoomRole `json:"granted"`        // the highest role available to switchRole
 	Host       bool        `json:"host,omitempty"` // may grant roles
 	ExpireAt   int64       `json:"expireAt"`       // Unix seconds; does not end a stay in the room
+	// Ports of audio and video, for the message to a user whose network blocks them; absent = unknown, or no TCP.
+	UDPPort int `json:"udpPort,omitempty"`
+	TCPPort int `json:"tcpPort,omitempty"`
 	ServerTime int64       `json:"serverTime"`
 }
 
 // RoomRequest names a media room.
 type RoomRequest struct {
 	RoomID string `json:"roomID" doc:"The room."`
+}
+
+// ExitRoomRequest leaves a media room.
+type ExitRoomRequest struct {
+	RoomID string `json:"roomID" doc:"The room."`
+	Reason string `json:"reason,omitempty" enum:"hangup,mediaLost" doc:"mediaLost: no audio or video reaches this device. Default: hangup."`
 }
 
 // SwitchRoleRequest changes the caller's role during a call.

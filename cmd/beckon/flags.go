@@ -146,8 +146,8 @@ type mediaFlags struct {
 	Media         string        `help:"Media server: embedded runs one in this process, external uses the LiveKit at --livekit-url, off has no rooms. Default: external with --livekit-key, else embedded in dev and off in serve." enum:",off,embedded,external" default:""`
 	MediaIP       string        `help:"Embedded media: address at which browsers reach this machine. Default: the listening address, or detected." name:"media-ip" placeholder:"IP"`
 	MediaPort     int           `help:"Embedded media: port on 127.0.0.1 for this process and other nodes; needs --livekit-key and --livekit-secret. Default: a free port." name:"media-port"`
-	MediaUDPPort  int           `help:"Embedded media: UDP port of audio and video. Default: a free port." name:"media-udp-port"`
-	MediaTCPPort  int           `help:"Embedded media: TCP port for clients without UDP. Default: a free port." name:"media-tcp-port"`
+	MediaUDPPort  int           `help:"UDP port of audio and video. Embedded media opens it (default: a free port); an external LiveKit has its own, and clients name this one when their network blocks it." name:"media-udp-port"`
+	MediaTCPPort  int           `help:"TCP port for clients without UDP. Embedded media opens it (default: a free port); an external LiveKit has its own, and clients name this one when their network blocks it." name:"media-tcp-port"`
 	LiveKitURL    string        `help:"URL at which clients reach LiveKit, such as wss://media.example.com. Default: through this server." name:"livekit-url" placeholder:"URL"`
 	LiveKitAPI    string        `help:"URL at which this server reaches LiveKit, such as http://127.0.0.1:7880. Default: --livekit-url." name:"livekit-api" placeholder:"URL"`
 	LiveKitKey    string        `help:"API key of LiveKit." name:"livekit-key"`
@@ -158,6 +158,7 @@ type mediaFlags struct {
 
 func (f *mediaFlags) apply(c *beckon.Config) {
 	c.LiveKitURL, c.LiveKitAPI, c.LiveKitKey, c.LiveKitSecret = f.LiveKitURL, f.LiveKitAPI, f.LiveKitKey, f.LiveKitSecret
+	c.MediaUDPPort, c.MediaTCPPort = f.MediaUDPPort, f.MediaTCPPort
 	c.RoomPolicy, c.RoomTokenLife = beckon.RoomPolicy(f.RoomPolicy), f.RoomTokenLife
 }
 

@@ -44,6 +44,7 @@ func (f *serverFlags) media(cfg *beckon.Config, listen net.Addr) (*sfu.SFU, erro
 	if err != nil {
 		return nil, err
 	}
+	cfg.MediaUDPPort, cfg.MediaTCPPort = s.Ports()
 	cfg.LiveKitURL, cfg.LiveKitAPI, cfg.LiveKitKey, cfg.LiveKitSecret = "", s.URL(), opt.Key, opt.Secret
 	return s, nil
 }

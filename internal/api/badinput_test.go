@@ -247,8 +247,10 @@ func badUsers() map[string][]bad {
 func badRooms() map[string][]bad {
 	return map[string][]bad{
 		"enterRoom": {{`{}`, "roomID"}, {`{"roomID":"a b"}`, "roomID"}, {`{"roomID":"group_none"}`, "roomID"},
-			{`{"roomID":"r","role":"none"}`, "role"}, {`{"roomID":"r","role":7}`, "role"}},
-		"exitRoom": {{`{}`, "roomID"}, {`{"roomID":"a b"}`, "roomID"}},
+			{`{"roomID":"r","role":"none"}`, "role"}, {`{"roomID":"r","role":7}`, "role"},
+			{`{"roomID":"r","rejoin":"yes"}`, "rejoin"}},
+		"exitRoom": {{`{}`, "roomID"}, {`{"roomID":"a b"}`, "roomID"}, {`{"roomID":"r","reason":"left"}`, "reason"},
+			{`{"roomID":"r","reason":7}`, "reason"}},
 		"switchRole": {{`{"roomID":"r"}`, "role"}, {`{"role":"anchor"}`, "roomID"},
 			{`{"roomID":"r","role":"none"}`, "role"}},
 		"setRoomRole": {{`{"userID":"b","role":"anchor"}`, "roomID"}, {`{"roomID":"r","role":"anchor"}`, "userID"},

@@ -32,9 +32,16 @@ const freshTime = time.Second
 
 // ExitRoom removes the caller from a room. It ends a one-to-one call at once, and any other when the last participant
 // leaves.
-func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRequest) (res protocol.RoomResponse,
+func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.ExitRoomRequest) (res protocol.RoomResponse,
 	err error) {
-	if err := rpc.FirstError(checkRoom(req.RoomID), m.off()); err != nil {
+	if req.Reason == "" {
+		req.Reason = im.LeftHangup
+	}
+	var bad error
+	if req.Reason != im.LeftHangup && req.Reason != im.LeftMediaLost {
+		bad = im.Bad("reason", "must be one of: hangup, mediaLost")
+	}
+	if err := rpc.FirstError(checkRoom(req.RoomID), bad, m.off()); err != nil {
 		return res, err
 	}
 	m.refresh(ctx, req.RoomID)
@@ -42,7 +49,7 @@ func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRe
 	res, err = rpc.Run(ctx, m.store, rpc.Txn[protocol.RoomResponse]{Reads: callReads(req.RoomID, by.UserID),
 		Decide: func(tx *txn.Tx) (res protocol.RoomResponse, err error) {
 			res = protocol.RoomResponse{RoomID: req.RoomID, ServerTime: tx.Now}
-			closes, err = m.exit(tx, by, req.RoomID)
+			closes, err = m.exit(tx, by, req.RoomID, req.Reason)
 			return res, err
 		}})
 	if err != nil {
@@ -57,7 +64,7 @@ func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.RoomRe
 }
 
 // exit removes a user from a room. It reports whether that ended the room.
-func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err error) {
+func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID, reason string) (closes bool, err error) {
 	r, c := tx.Room(roomID), tx.CallIn(roomID)
 	if err := knowInvitation(tx, r); err != nil {
 		return false, err
@@ -66,7 +73,7 @@ func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err
 	last := false // the caller was in and left it empty
 	if c != nil {
 		p := tx.Participant(c.ID, by.UserID)
-		if c.Leave(p, "", im.LeftHangup, tx.Now, tx.Now) {
+		if c.Leave(p, "", reason, tx.Now, tx.Now) {
 			if put(tx, c, p); c.Present == 0 && r.Lives() {
 				r.Occupy(0, tx.Now)
 			}
@@ -81,7 +88,7 @@ func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err
 			}
 		}
 		if last {
-			return false, end(tx, c, im.LeftHangup, by.UserID, tx.Now)
+			return false, end(tx, c, reason, by.UserID, tx.Now)
 		}
 		return false, nil
 	}
@@ -92,7 +99,7 @@ func (m *Media) exit(tx *txn.Tx, by rpc.Caller, roomID string) (closes bool, err
 	if _, waits, err := room.Awaited(tx, roomID); waits || err != nil {
 		return false, err
 	}
-	return true, endRoom(tx, r, im.LeftHangup, by.UserID)
+	return true, endRoom(tx, r, reason, by.UserID)
 }
 
 // DismissRoom lets a host end the call for all participants, and with it a room that belongs to no group.

@@ -32,6 +32,8 @@ type Options struct {
 	API string
 	// Key and Secret are an API key of LiveKit.
 	Key, Secret string
+	// UDPPort and TCPPort are LiveKit's ports of audio and video, for clients that cannot reach them. Default: unknown.
+	UDPPort, TCPPort int
 	// Policy decides which users may enter rooms. Default: invited users.
 	Policy im.RoomPolicy
 	// TokenLife is the time within which a token admits to a room; it does not limit the stay. Default: 60 s.

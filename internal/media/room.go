@@ -167,7 +167,8 @@ func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller,
 	now := m.store.Now()
 	return protocol.EnterRoomResponse{RoomID: req.RoomID, URL: m.opt.URL, Token: token, Role: role, Granted: granted,
 		Host:     a.Host(),
-		ExpireAt: now/1000 + int64(m.opt.TokenLife/time.Second), ServerTime: now}, nil
+		ExpireAt: now/1000 + int64(m.opt.TokenLife/time.Second), UDPPort: m.opt.UDPPort, TCPPort: m.opt.TCPPort,
+		ServerTime: now}, nil
 }
 
 func (m *Media) roomLock(roomID string) *sync.Mutex {

@@ -1,12 +1,13 @@
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { CallState, EndReason, Part } from 'beckon/call';
+import type { Session } from './session.js';
 import { ring } from './sounds.js';
 import { PickMembers } from './people.js';
 import { useLocal, useRemote, Tile } from './tiles.js';
 import { Button, Dialog, IconButton, Name, UserAvatar } from './ui.js';
 import { duration, useCall, useName, useNow, useSession } from './use.js';
 
-const endings: Record<EndReason, string> = {
+const endings: Record<Exclude<EndReason, 'mediaLost'>, string> = {
   hangup: '',
   remoteHangup: 'The call has ended',
   declined: 'The call was declined',
@@ -14,9 +15,21 @@ const endings: Record<EndReason, string> = {
   noAnswer: 'Nobody answered',
   cancelled: 'The call was cancelled',
   elsewhere: 'Handled on another device',
-  lost: 'The connection was lost',
+  lost: 'The connection to the server was lost',
   failed: 'The call could not be made',
 };
+
+/** Shows why audio and video failed on this side, or that they were lost, with a button that calls again. */
+function mediaLost(s: Session, { people, groupID, media }: CallState, error: Error | undefined): void {
+  const users = Object.keys(people);
+  const again = (): void => {
+    const to = groupID ? { groupID, userIDs: users } : { userIDs: users };
+    s.calls.call(to, { media }).catch((err: unknown) => s.fail(err, 'The call could not be made'));
+  };
+  if (error) return s.toast(error.message, 'error');
+  const names = users.map((u) => s.name(u)).join(', ');
+  s.toast(`The connection to ${names} was lost`, 'error', { label: 'call again', run: again });
+}
 
 /** The layer of the call, above the page: an incoming call, or the call in progress. */
 export function CallLayer(): ReactNode {
@@ -27,6 +40,7 @@ export function CallLayer(): ReactNode {
     () =>
       s.calls.on('onCallEnded', ({ reason, error, state }) => {
         setProblem('');
+        if (reason === 'mediaLost') return mediaLost(s, state, error);
         const text = endings[reason] + (reason === 'failed' && error ? `: ${error.message}` : '');
         if (text && !(state.phase === 'ringing' && reason === 'elsewhere'))
           s.toast(text, reason === 'failed' || reason === 'lost' ? 'error' : 'info');

@@ -15,6 +15,13 @@ export interface Toast {
   id: number;
   text: string;
   tone: 'info' | 'error';
+  action?: Action;
+}
+
+/** A button in a toast. */
+export interface Action {
+  label: string;
+  run: () => void;
 }
 
 /** Returns the server that the page names in <meta name="beckon-server">, else the page's own. */
@@ -142,9 +149,9 @@ export class Session {
     return this.groups.get()?.find((g) => g.groupID === groupID);
   }
 
-  toast(text: string, tone: Toast['tone'] = 'info'): void {
+  toast(text: string, tone: Toast['tone'] = 'info', action?: Action): void {
     const id = Date.now() + Math.random();
-    this.toasts.update((t) => [...t.slice(-2), { id, text, tone }]);
+    this.toasts.update((t) => [...t.slice(-2), { id, text, tone, ...(action ? { action } : {}) }]);
     setTimeout(() => this.toasts.update((t) => t.filter((x) => x.id !== id)), tone === 'error' ? 8000 : 4000);
   }
 
@@ -177,5 +184,6 @@ export function reason(err: unknown): string {
   };
   if (err.code === 6017 && /^(userID|invitee|conversationID|memberList|groupID)$/.test(err.field ?? ''))
     return 'there is no such person or group, or it is you';
+  if (err.field === 'media') return err.message; // the network of this user passes no audio and video
   return words[err.code] ?? err.message;
 }

@@ -175,6 +175,14 @@ export function Toasts(): ReactNode {
       {list.map((t) => (
         <div key={t.id} className={`toast ${t.tone}`}>
           {t.text}
+          {t.action && (
+            <>
+              {' – '}
+              <button type="button" onClick={t.action.run}>
+                {t.action.label}
+              </button>
+            </>
+          )}
         </div>
       ))}
     </div>

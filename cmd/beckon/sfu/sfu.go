@@ -20,8 +20,9 @@ import (
 
 // SFU is a media server in this process.
 type SFU struct {
-	server *service.LivekitServer
-	url    string
+	server   *service.LivekitServer
+	url      string
+	udp, tcp int
 }
 
 // New prepares a media server. A process can have only one, because the library has global state.
@@ -42,11 +43,15 @@ func New(opt Options) (*SFU, error) {
 	if err != nil {
 		return nil, fmt.Errorf("media server: %w", err)
 	}
-	return &SFU{server: server, url: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(conf.Port)))}, nil
+	return &SFU{server: server, url: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(conf.Port))),
+		udp: conf.RTC.UDPPort.Start, tcp: int(conf.RTC.TCPPort)}, nil
 }
 
 // URL returns the API address.
 func (s *SFU) URL() string { return s.url }
+
+// Ports returns the ports of audio and video; tcp is 0 on a loopback address.
+func (s *SFU) Ports() (udp, tcp int) { return s.udp, s.tcp }
 
 // Run serves until ctx ends.
 func (s *SFU) Run(ctx context.Context) error {

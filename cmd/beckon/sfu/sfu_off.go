@@ -19,5 +19,8 @@ func New(Options) (*SFU, error) {
 // URL returns "".
 func (*SFU) URL() string { return "" }
 
+// Ports returns 0.
+func (*SFU) Ports() (udp, tcp int) { return 0, 0 }
+
 // Run returns immediately.
 func (*SFU) Run(context.Context) error { return nil }

@@ -14,8 +14,11 @@ import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
 import type { LeaveReason, Room } from './room.js';
 
-/** Retry time for an unreachable media server, in milliseconds. */
-const mediaRetryTime = 10_000;
+/** Retry time for a media server that does not answer, in milliseconds. */
+const mediaRetryTime = 8_000;
+
+/** Time after an answer from which an end without a record means that a side could not connect, in milliseconds. */
+const slowEnd = 4_000;
 
 /**
  * Time to wait for the return of lost users or of the media server, in milliseconds. The server closes a room after 15
@@ -42,6 +45,7 @@ export class CallControl extends Emitter<CallEvents> {
   #generation = 0; // incremented for each call, so that continuations of an earlier call stop
   #lock: Promise<() => void> | undefined; // marks this tab as in a call
   #awaitingRingLock = false;
+  #answeredAt = 0; // when the phase became connecting, by the monotonic clock
 
   constructor(client: Client, room: Room) {
     super(callEvents);
@@ -80,6 +84,8 @@ export class CallControl extends Emitter<CallEvents> {
   }
 
   protected set(change: Partial<CallState>): void {
+    if (change.phase && change.phase !== this.#state.phase)
+      this.#answeredAt = change.phase === 'connecting' ? performance.now() : 0;
     this.#state = { ...this.#state, ...change };
     const { phase, inviteID, roomID, media } = this.#state;
     if (phase === 'idle' || phase === 'ringing') this.storage.clear();
@@ -121,17 +127,18 @@ export class CallControl extends Emitter<CallEvents> {
     this.set({ ...idle });
     this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
     const requests: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID, state.deadline));
-    if (leave && entered) requests.push(this.room.exitRoom());
-    else if (leave && state.phase === 'connecting' && !this.joining)
-      requests.push(this.client.exitRoom({ roomID: state.roomID }).catch(ignoreRefusal));
+    const why = reason === 'mediaLost' ? reason : 'hangup';
+    if (leave && entered) requests.push(this.room.exitRoom(why));
+    else if (leave && ['connecting', 'reconnecting'].includes(state.phase) && !this.joining)
+      requests.push(this.client.exitRoom({ roomID: state.roomID, reason: why }).catch(ignoreRefusal));
     await Promise.all(requests);
   }
 
   /**
-   * Enters the room of the call and opens microphone and camera. An unreachable media server is retried for
-   * mediaRetryTime; any other failure ends the call.
+   * Enters the room of the call and opens microphone and camera. A media server that does not answer is retried for
+   * mediaRetryTime, in a call that was connected until resumeTimeout; any other failure ends the call.
    */
-  protected async enter(until = 0): Promise<void> {
+  protected async enter(until = performance.now() + mediaRetryTime): Promise<void> {
     const { roomID, media } = this.#state;
     const gone = this.overCheck();
     try {
@@ -140,12 +147,10 @@ export class CallControl extends Emitter<CallEvents> {
     } catch (err) {
       if (gone() || this.room.roomID === roomID) return;
       if ((err as BeckonError).code === Code.NotAdmitted) return this.endByRecord();
-      until ||= performance.now() + mediaRetryTime;
-      if (
-        (err as BeckonError).code !== Code.NoMedia ||
-        (performance.now() > until && this.#state.phase !== 'reconnecting')
-      )
-        return void this.end('failed', err as Error);
+      const { code, retryAfter } = err as BeckonError;
+      const lost = code === Code.NoMedia;
+      if (!lost || (this.#state.phase !== 'reconnecting' && (!retryAfter || performance.now() > until)))
+        return void this.end(lost ? 'mediaLost' : 'failed', err as Error);
       await new Promise((resolve) => setTimeout(resolve, 1000));
       return gone() ? undefined : this.enter(until);
     }
@@ -181,19 +186,25 @@ export class CallControl extends Emitter<CallEvents> {
     }
   }
 
-  /** Ends the call with the reason that its record has. */
+  /**
+   * Ends the call with the reason that its record has. A call without a record never connected two users; if it took long
+   * to end, then because a side could not connect.
+   */
   protected async endByRecord(): Promise<void> {
     const gone = this.overCheck();
     const { roomID } = this.#state;
     const list = this.client.listCalls({ roomID, limit: 1 }).catch(() => undefined);
     const found = await Promise.race([list, new Promise<void>((resolve) => setTimeout(resolve, recordTime))]);
-    if (!gone()) await this.end(endReasonOfRecord(found?.calls?.[0]?.reason));
+    if (gone()) return;
+    const { since } = this.#state;
+    const failed = !since && this.#answeredAt > 0 && performance.now() - this.#answeredAt > slowEnd;
+    await this.end(failed ? 'mediaLost' : endReasonOfRecord(found?.calls?.[0]?.reason));
   }
 
   protected endUnlessResumed(): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
-      if (this.#state.phase === 'reconnecting') void this.end('lost');
+      if (this.#state.phase === 'reconnecting') void this.end('mediaLost');
     }, resumeTimeout);
   }
 
@@ -243,6 +254,7 @@ export class CallControl extends Emitter<CallEvents> {
       }, 1000);
       return;
     }
+    if (reason === 'dismissed') return void this.endByRecord();
     void this.end(
       reason === 'replaced' ? 'elsewhere' : reason === 'hangup' ? 'hangup' : 'remoteHangup',
       undefined,

@@ -10,10 +10,10 @@ export type Phase =
   | 'calling' // outgoing, no answer yet
   | 'ringing' // incoming
   | 'connecting' // answered, entering the room
-  | 'connected' // another user is in the room
+  | 'connected' // media of this device and another user is connected
   | 'reconnecting'; // all others left without hanging up, or the room was lost: waiting for their return
 
-/** The state of another user in a call. */
+/** The state of another user in a call. "in": the media of both is connected. */
 export type Part = 'invited' | 'ringing' | 'accepted' | 'in' | 'left' | 'declined' | 'busy' | 'noAnswer' | 'cancelled';
 
 /** A snapshot of a call. Each change makes a new object. */
@@ -29,8 +29,8 @@ export interface CallState {
   /** Server time at which ringing ends, in milliseconds; 0 = no limit. */
   readonly deadline: number;
   /**
-   * Server time at which another user first entered, in milliseconds; 0 = none yet. For display: records have their
-   * own.
+   * Server time at which media was first connected to another user, in milliseconds; 0 = not yet. For display: records
+   * have their own.
    */
   readonly since: number;
   /** True in the one tab of the browser that plays the ring tone. */
@@ -46,7 +46,8 @@ export type EndReason =
   | 'noAnswer' // from none of the invitees
   | 'cancelled' // by the caller
   | 'elsewhere' // answered or declined on another device or tab of this user
-  | 'lost' // no return in time, or no connection
+  | 'mediaLost' // audio and video of either side did not connect, or were lost for good; error: of this side
+  | 'lost' // the server disconnected this device
   | 'failed'; // see error
 
 export interface CallEvents {
@@ -113,7 +114,7 @@ export function endReasonOf(err: unknown): EndReason {
 
 /** Returns the end reason for the reason of a call's record. */
 export function endReasonOfRecord(reason: string | undefined): EndReason {
-  return reason === 'left' || reason === 'mediaLost' ? 'lost' : 'remoteHangup';
+  return reason === 'left' || reason === 'mediaLost' ? 'mediaLost' : 'remoteHangup';
 }
 
 export function partOf(p: Schemas['Invitee']): Part {

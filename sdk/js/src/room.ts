@@ -1,6 +1,4 @@
 import {
-  ConnectionQuality,
-  DisconnectReason,
   Room as LiveKitRoom,
   RoomEvent,
   Track,
@@ -14,61 +12,10 @@ import {
 import type { Client } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
+import { qualityOf, reasonOf, roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
 import type { Response } from './schema.js';
 
-export type Role = 'anchor' | 'audience';
-
-/** The reason of leaving a room. */
-export type LeaveReason = 'hangup' | 'left' | 'removed' | 'replaced' | 'dismissed' | 'mediaLost';
-
-/** The events of a room, under the original's names. */
-export interface RoomEvents {
-  /** This device entered; ms is the duration of enterRoom, in milliseconds. */
-  onEnterRoom: { roomID: string; ms: number };
-  /** This device left or was disconnected. */
-  onExitRoom: { roomID: string; reason: LeaveReason };
-  /** A user entered; also raised after onEnterRoom for each user in the room. */
-  onRemoteUserEnterRoom: { userID: string };
-  onRemoteUserLeaveRoom: { userID: string };
-  /** The camera of a user became available or unavailable. */
-  onUserVideoAvailable: { userID: string; available: boolean };
-  /** The screen share of a user became available or unavailable. */
-  onUserSubStreamAvailable: { userID: string; available: boolean };
-  /** The microphone of a user became available or unavailable. Audio plays by itself. */
-  onUserAudioAvailable: { userID: string; available: boolean };
-  /** Volumes of the active speakers, 0 to 100, including this user. */
-  onUserVoiceVolume: { volumes: Record<string, number> };
-  /** Connection quality: 0 unknown, 1 excellent, 2 good, 4 poor, 6 lost. */
-  onNetworkQuality: { userID: string; quality: number };
-  onConnectionLost: { roomID: string };
-  onConnectionRecovery: { roomID: string };
-  /** The role of this device changed, by switchRole or by a host. */
-  onRoleChanged: { role: Role };
-  /** The browser blocks audio until a user gesture: call resumeAudio from a click. */
-  onAudioBlocked: { blocked: boolean };
-  /** The camera, microphone or screen share of this device went on or off. */
-  onLocalChanged: { camera: boolean; microphone: boolean; screen: boolean };
-  onRecvCustomCmdMsg: { userID: string; topic: string; data: Uint8Array };
-}
-
-const every: Record<keyof RoomEvents, 1> = {
-  onEnterRoom: 1,
-  onExitRoom: 1,
-  onRemoteUserEnterRoom: 1,
-  onRemoteUserLeaveRoom: 1,
-  onUserVideoAvailable: 1,
-  onUserSubStreamAvailable: 1,
-  onUserAudioAvailable: 1,
-  onUserVoiceVolume: 1,
-  onNetworkQuality: 1,
-  onConnectionLost: 1,
-  onConnectionRecovery: 1,
-  onRoleChanged: 1,
-  onAudioBlocked: 1,
-  onLocalChanged: 1,
-  onRecvCustomCmdMsg: 1,
-};
-const roomEvents: ReadonlySet<string> = new Set(Object.keys(every));
+export type { LeaveReason, Role, RoomEvents } from './room-events.js';
 
 type Source = 'camera' | 'screen';
 
@@ -83,6 +30,7 @@ export class Room extends Emitter<RoomEvents> {
   #granted: Role = 'audience';
   #generation = 0; // incremented by each enter and exit, so that continuations of earlier ones stop
   #in = false; // onEnterRoom was raised; no other event is raised before
+  #others = new Set<string>(); // users for which onRemoteUserEnterRoom was raised last
   #available = new Map<string, boolean>();
   #sounds = new Map<RemoteTrack, HTMLMediaElement>();
 
@@ -106,9 +54,9 @@ export class Room extends Emitter<RoomEvents> {
     return this.#granted;
   }
 
-  /** The other users in the room. */
+  /** The other users in the room, with media connected. */
   get remoteUsers(): string[] {
-    return [...(this.#room?.remoteParticipants.keys() ?? [])];
+    return [...this.#others];
   }
 
   get camera(): boolean {
@@ -129,6 +77,9 @@ export class Room extends Emitter<RoomEvents> {
   /**
    * Enters a room: that of an invitation, or group_<ID>, the permanent room of a group. It leaves the current room
    * first. With rejoin a room that has ended is not opened again: it rejects with 8013.
+   *
+   * It resolves when audio and video are connected. If they are not within 8 s, it rejects with 7013, once: the message
+   * names the ports that the network blocks. retryAfter is set if the media server did not answer at all.
    */
   async enterRoom(options: { roomID: string; role?: Role; rejoin?: boolean }): Promise<Response<'enterRoom'>> {
     const began = performance.now();
@@ -147,18 +98,12 @@ export class Room extends Emitter<RoomEvents> {
     this.#granted = entry.granted as Role;
     this.#listen(room);
     try {
-      await room.connect(entry.url || this.#client.server.replace(/^http/, 'ws'), entry.token, {
-        websocketTimeout: 5000,
-        peerConnectionTimeout: 8000,
-        maxRetries: 0,
-      });
+      await connect(room, entry.url || this.#client.server.replace(/^http/, 'ws'), entry);
     } catch (err) {
       this.#forget(room);
+      void room.disconnect();
       checkCurrent();
-      throw new BeckonError(
-        { code: Code.NoMedia, message: `the media server cannot be reached: ${(err as Error).message}` },
-        err,
-      );
+      throw err;
     }
     if (this.#room !== room) {
       await room.disconnect();
@@ -167,16 +112,19 @@ export class Room extends Emitter<RoomEvents> {
     }
     this.#in = true;
     this.emit('onEnterRoom', { roomID: this.#id, ms: Math.round(performance.now() - began) });
-    for (const p of room.remoteParticipants.values()) this.#entered(p); // LiveKit has no event for them
+    for (const p of room.remoteParticipants.values()) this.#enters(p); // LiveKit has no event for them
     return entry;
   }
 
-  /** Leaves the room, also while entering it. The server ends a call of two users at once. */
-  async exitRoom(): Promise<void> {
+  /**
+   * Leaves the room, also while entering it. The server ends a call of two users at once. The reason mediaLost is for the
+   * record of the call: audio and video do not reach this device.
+   */
+  async exitRoom(reason: 'hangup' | 'mediaLost' = 'hangup'): Promise<void> {
     this.#generation++;
     const roomID = this.#id;
     if (!roomID) return;
-    const reported = this.#client.exitRoom({ roomID }).catch(() => undefined); // left even if it fails
+    const reported = this.#client.exitRoom({ roomID, reason }).catch(() => undefined); // left even if it fails
     await this.#leave('hangup');
     await reported;
   }
@@ -199,6 +147,7 @@ export class Room extends Emitter<RoomEvents> {
     for (const el of this.#sounds.values()) el.remove();
     this.#sounds.clear();
     this.#available.clear();
+    this.#others.clear();
     this.#room = undefined;
     this.#in = false;
     this.#id = '';
@@ -303,8 +252,10 @@ export class Room extends Emitter<RoomEvents> {
       LocalTrackPublication | RemoteTrackPublication | undefined;
   }
 
-  #entered(p: RemoteParticipant): void {
-    if (!this.#in) return;
+  /** Raises the entry of a user whose media is connected. */
+  #enters(p: RemoteParticipant): void {
+    if (!this.#in || !p.isActive || this.#others.has(p.identity)) return;
+    this.#others.add(p.identity);
     this.emit('onRemoteUserEnterRoom', { userID: p.identity });
     for (const pub of p.trackPublications.values()) this.#update(p, pub as RemoteTrackPublication);
   }
@@ -317,7 +268,7 @@ export class Room extends Emitter<RoomEvents> {
       [Track.Source.Microphone]: 'onUserAudioAvailable',
     } as const;
     const name = names[pub.source as keyof typeof names];
-    if (!name || !this.#in) return;
+    if (!name || !this.#others.has(p.identity)) return;
     const available = pub.track !== undefined && !pub.isMuted && p.trackPublications.has(pub.trackSid);
     const key = `${p.identity}/${pub.source}`;
     if ((this.#available.get(key) ?? false) === available) return;
@@ -339,11 +290,13 @@ export class Room extends Emitter<RoomEvents> {
     const local = (): void =>
       this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
     room
-      .on(RoomEvent.ParticipantConnected, (p) => this.#entered(p))
+      .on(RoomEvent.ParticipantConnected, (p) => this.#enters(p))
+      .on(RoomEvent.ParticipantActive, (p) => this.#enters(p as RemoteParticipant))
       .on(RoomEvent.ParticipantDisconnected, (p) => {
-        if (!this.#in) return;
+        if (!this.#others.has(p.identity)) return;
         for (const pub of p.trackPublications.values()) this.#update(p, pub as RemoteTrackPublication);
         for (const key of this.#available.keys()) if (key.startsWith(`${p.identity}/`)) this.#available.delete(key);
+        this.#others.delete(p.identity);
         this.emit('onRemoteUserLeaveRoom', { userID: p.identity });
       })
       .on(RoomEvent.TrackSubscribed, (track, pub, p) => {
@@ -396,33 +349,43 @@ export class Room extends Emitter<RoomEvents> {
   }
 }
 
-function qualityOf(q: ConnectionQuality): number {
-  switch (q) {
-    case ConnectionQuality.Excellent:
-      return 1;
-    case ConnectionQuality.Good:
-      return 2;
-    case ConnectionQuality.Poor:
-      return 4;
-    case ConnectionQuality.Lost:
-      return 6;
-    default:
-      return 0;
+/** Limit of connecting audio and video, in milliseconds. */
+const joinTime = 8000;
+
+/** Joins a LiveKit room once, until audio and video are connected or joinTime has passed. */
+async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoom'>): Promise<void> {
+  let signaling = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  room.once(RoomEvent.SignalConnected, () => {
+    signaling = true;
+  });
+  const limit = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), joinTime);
+  });
+  // The limits of LiveKit are for each of its attempts.
+  const joined = room.connect(url, entry.token, {
+    websocketTimeout: 5000,
+    peerConnectionTimeout: 2 * joinTime,
+    maxRetries: 0,
+  });
+  let cause: unknown;
+  try {
+    if ((await Promise.race([joined, limit])) !== 'late') return;
+  } catch (err) {
+    cause = err;
+  } finally {
+    clearTimeout(timer);
   }
+  if (signaling && !cause) throw new BeckonError({ code: Code.NoMedia, field: 'media', message: blockedText(entry) });
+  const why = cause ? (cause as Error).message : 'no response';
+  throw new BeckonError(
+    { code: Code.NoMedia, message: `the media server cannot be reached: ${why}`, retryAfter: 1000 },
+    cause,
+  );
 }
 
-function reasonOf(r: DisconnectReason | undefined): LeaveReason {
-  switch (r) {
-    case DisconnectReason.CLIENT_INITIATED:
-      return 'hangup';
-    case DisconnectReason.DUPLICATE_IDENTITY:
-      return 'replaced';
-    case DisconnectReason.PARTICIPANT_REMOVED:
-      return 'removed';
-    case DisconnectReason.ROOM_DELETED:
-    case DisconnectReason.ROOM_CLOSED:
-      return 'dismissed';
-    default:
-      return 'mediaLost';
-  }
+/** Returns the sentence for a user whose network passes no audio and video. */
+function blockedText({ udpPort, tcpPort }: Response<'enterRoom'>): string {
+  const ports = [udpPort ? `UDP ${udpPort}` : '', tcpPort ? `TCP ${tcpPort}` : ''].filter(Boolean);
+  return `Your network blocks calls${ports.length ? `: ${ports.join(' and ')}` : ''}`;
 }

@@ -259,7 +259,7 @@ const record = (roomID: string, reason: string): object => ({
 
 test('a call that ended while the media was lost is not opened again', async () => {
   for (const [reason, shown] of [
-    ['left', 'lost'],
+    ['left', 'mediaLost'],
     ['hangup', 'remoteHangup'],
   ] as const) {
     const roomID = await connected();
@@ -298,7 +298,7 @@ test('a reconnect asks for the room: a call that has ended ends here, another go
     question = asked();
     again();
     await question;
-    assert.equal((await ended).reason, 'lost');
+    assert.equal((await ended).reason, 'mediaLost');
     assert.equal(room.at, '');
   }
 });
