@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState, type ReactNode } from 'react';
-import type { CallState, EndReason, Part } from 'beckon/call';
+import { talkTime, type CallState, type EndReason, type Part } from 'beckon/call';
 import type { Session } from './session.js';
 import { ring } from './sounds.js';
 import { PickMembers } from './people.js';
@@ -235,13 +235,13 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
     addEventListener('keydown', key);
     return () => removeEventListener('keydown', key);
   });
-  const left = call.phase === 'reconnecting' && room.roomID && !two;
+  const left = call.phase === 'reconnecting' && room.roomID && !two && !remote.lost;
   const status = left
     ? 'Everybody has left'
     : call.phase === 'reconnecting'
       ? 'Reconnecting…'
       : call.since
-        ? duration(now - call.since)
+        ? duration(talkTime(call, now))
         : call.phase === 'connecting'
           ? 'Connecting…'
           : waiting.some(([, p]) => p === 'ringing')
@@ -291,6 +291,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
             shown={source === 'screen' || remote.videos.includes(u)}
             muted={!remote.audios.includes(u)}
             volume={remote.volumes[u] ?? 0}
+            link={call.links[u]}
           />
         ))}
         {tiles.length === 0 || !two
@@ -298,7 +299,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
               <div key={u} className="tile waiting">
                 <UserAvatar userID={u} size={72} />
                 <span className="label">
-                  <Name id={u} /> · {parts[p] ?? ''}
+                  <Name id={u} /> · {p === 'left' && call.links[u] === 'lost' ? 'connection lost' : (parts[p] ?? '')}
                 </span>
               </div>
             ))
@@ -310,6 +311,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
           shown={local.camera}
           muted={!local.microphone}
           volume={remote.volumes[s.me] ?? 0}
+          link={call.links[s.me]}
         />
       </div>
       <div className="controls" role="toolbar" aria-label="Call controls">

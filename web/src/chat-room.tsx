@@ -129,6 +129,7 @@ export function ChatRoom({ groupID }: { groupID: string }): ReactNode {
       subtitle="Chat room"
       groupRoom={groupRoom}
       blocked={remote.blocked}
+      lost={remote.lost}
       onBack={() => go('lounge')}
       side={<Messages conversationID={`group_${groupID}`} />}
       bar={

@@ -212,6 +212,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
       subtitle="Classroom"
       groupRoom={groupRoom}
       blocked={remote.blocked}
+      lost={remote.lost}
       onBack={() => go('class')}
       side={<Messages conversationID={`group_${groupID}`} />}
       bar={
@@ -281,6 +282,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
               shown={local.camera}
               muted={!local.microphone}
               volume={remote.volumes[s.me] ?? 0}
+              link={remote.links[s.me]}
             />
           ) : (
             <Tile
@@ -289,6 +291,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
               shown={remote.videos.includes(teacher)}
               muted={!remote.audios.includes(teacher)}
               volume={remote.volumes[teacher] ?? 0}
+              link={remote.links[teacher]}
             />
           ))}
       </div>

@@ -8,6 +8,7 @@ export function Stage({
   subtitle,
   groupRoom,
   blocked,
+  lost,
   children,
   bar,
   side,
@@ -17,6 +18,7 @@ export function Stage({
   subtitle: string;
   groupRoom: GroupRoom;
   blocked: boolean;
+  lost: boolean;
   children: ReactNode;
   bar: ReactNode;
   side: ReactNode;
@@ -47,6 +49,11 @@ export function Stage({
       </header>
       <div className="floor">
         <div className="action">
+          {entry === 'in' && lost && (
+            <div className="banner lost" role="alert">
+              The connection to the room is lost. Trying again…
+            </div>
+          )}
           {entry === 'lost' && (
             <div className="banner lost" role="alert">
               The media server cannot be reached. Trying again…

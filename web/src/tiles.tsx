@@ -1,6 +1,6 @@
 // Video tiles, and the local and remote tracks of a room.
 import { useEffect, useRef, useState, type ReactNode } from 'react';
-import type { Room } from 'beckon/room';
+import type { Link, Room } from 'beckon/room';
 import { Icon, Name, UserAvatar } from './ui.js';
 
 interface Local {
@@ -36,6 +36,7 @@ interface Remote {
   audios: string[];
   screens: string[];
   volumes: Record<string, number>;
+  links: Record<string, Link>;
   lost: boolean;
   blocked: boolean;
 }
@@ -48,6 +49,7 @@ export function useRemote(room: Room): Remote {
     audios: [],
     screens: [],
     volumes: {},
+    links: {},
     lost: false,
     blocked: false,
   }));
@@ -56,11 +58,13 @@ export function useRemote(room: Room): Remote {
     const put = (list: string[], u: string, on: boolean): string[] =>
       on ? [...list.filter((x) => x !== u), u] : list.filter((x) => x !== u);
     const offs = [
-      room.on('onEnterRoom', () => change(() => ({ users: [], videos: [], audios: [], screens: [], lost: false }))),
+      room.on('onEnterRoom', () => change(() => ({ users: [], videos: [], audios: [], screens: [], links: {}, lost: false }))),
       room.on('onExitRoom', () =>
-        change(() => ({ users: [], videos: [], audios: [], screens: [], volumes: {}, lost: false })),
+        change(() => ({ users: [], videos: [], audios: [], screens: [], volumes: {}, links: {}, lost: false })),
       ),
-      room.on('onRemoteUserEnterRoom', ({ userID }) => change((o) => ({ users: put(o.users, userID, true) }))),
+      room.on('onRemoteUserEnterRoom', ({ userID }) =>
+        change((o) => ({ users: put(o.users, userID, true), links: { ...o.links, [userID]: room.link(userID) } })),
+      ),
       room.on('onRemoteUserLeaveRoom', ({ userID }) =>
         change((o) => ({
           users: put(o.users, userID, false),
@@ -79,6 +83,7 @@ export function useRemote(room: Room): Remote {
         change((o) => ({ screens: put(o.screens, userID, available) })),
       ),
       room.on('onUserVoiceVolume', ({ volumes }) => change(() => ({ volumes }))),
+      room.on('onLinkChanged', ({ userID, link }) => change((o) => ({ links: { ...o.links, [userID]: link } }))),
       room.on('onConnectionLost', () => change(() => ({ lost: true }))),
       room.on('onConnectionRecovery', () => change(() => ({ lost: false }))),
       room.on('onAudioBlocked', ({ blocked }) => change(() => ({ blocked }))),
@@ -97,6 +102,7 @@ export function Tile({
   shown,
   muted,
   volume,
+  link = 'good',
 }: {
   room: Room;
   userID: string;
@@ -105,6 +111,7 @@ export function Tile({
   shown: boolean;
   muted: boolean;
   volume: number;
+  link?: Link | undefined;
 }): ReactNode {
   const ref = useRef<HTMLVideoElement>(null);
   useEffect(() => {
@@ -118,7 +125,11 @@ export function Tile({
     };
   }, [room, userID, source, own, shown]);
   return (
-    <div className={`tile ${own ? 'own' : ''} ${source} ${volume > 5 ? 'speaks' : ''}`} data-user={userID}>
+    <div
+      className={`tile ${own ? 'own' : ''} ${source} ${volume > 5 && link !== 'lost' ? 'speaks' : ''} link-${link}`}
+      data-user={userID}
+      data-link={link}
+    >
       {shown ? (
         <video ref={ref} autoPlay playsInline muted={own} data-source={source} className={own ? 'mirror' : ''} />
       ) : (
@@ -128,6 +139,7 @@ export function Tile({
         {muted && source === 'camera' && <Icon name="mic" off />}
         <Name id={userID} />
         {source === 'screen' && '’s screen'}
+        {link !== 'good' && ` · ${link === 'lost' ? 'connection lost' : 'weak connection'}`}
       </span>
     </div>
   );

@@ -4,6 +4,7 @@ import {
   endReasonOfRecord,
   idle,
   ignoreRefusal,
+  talking,
   type CallEvents,
   type CallState,
   type EndReason,
@@ -86,11 +87,19 @@ export class CallControl extends Emitter<CallEvents> {
   protected set(change: Partial<CallState>): void {
     if (change.phase && change.phase !== this.#state.phase)
       this.#answeredAt = change.phase === 'connecting' ? performance.now() : 0;
-    this.#state = { ...this.#state, ...change };
+    this.#state = this.#pause({ ...this.#state, ...change });
     const { phase, inviteID, roomID, media } = this.#state;
     if (phase === 'idle' || phase === 'ringing') this.storage.clear();
     else this.storage.write({ deviceID: this.client.deviceID, inviteID, roomID, media, invites: [...this.invites] });
     this.emit('onCallState', this.#state);
+  }
+
+  /** Stops the time of the call while nobody is heard, and goes on. */
+  #pause(state: CallState): CallState {
+    const now = this.client.now();
+    const on = talking(state, this.client.userID);
+    if (!state.since || on === !state.pausedAt) return state;
+    return on ? { ...state, pausedAt: 0, paused: state.paused + now - state.pausedAt } : { ...state, pausedAt: now };
   }
 
   protected setPart(userID: string, part: Part): void {

@@ -1,5 +1,6 @@
 // The state of a call, and its data in invitations.
 import { BeckonError, Code } from './error.js';
+import type { Link } from './link.js';
 import type { Schemas } from './schema.js';
 
 export type Media = 'video' | 'audio';
@@ -33,6 +34,12 @@ export interface CallState {
    * have their own.
    */
   readonly since: number;
+  /** Milliseconds since then in which no other user could be heard; the interruption that continues is not counted. */
+  readonly paused: number;
+  /** Server time at which the interruption that continues began, in milliseconds; 0 = none. */
+  readonly pausedAt: number;
+  /** The connections to the room of this user and the others in it, and of those who were lost. */
+  readonly links: Readonly<Record<string, Link>>;
   /** True in the one tab of the browser that plays the ring tone. */
   readonly leader: boolean;
 }
@@ -78,7 +85,21 @@ export const idle = {
   people: {},
   deadline: 0,
   since: 0,
+  paused: 0,
+  pausedAt: 0,
+  links: {},
 } as const;
+
+/** Reports whether this user and another hear each other. */
+export function talking({ phase, people, links }: CallState, me: string): boolean {
+  const together = Object.entries(people).some(([u, part]) => part === 'in' && links[u] !== 'lost');
+  return phase === 'connected' && links[me] !== 'lost' && together;
+}
+
+/** Returns the time for which users of a call heard each other, in milliseconds: now is the server's time. */
+export function talkTime({ since, paused, pausedAt }: CallState, now: number): number {
+  return since ? Math.max(0, (pausedAt || now) - since - paused) : 0;
+}
 
 export function readData(data: string): CallData | undefined {
   try {

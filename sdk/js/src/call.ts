@@ -365,14 +365,22 @@ export class Calls extends CallControl {
       room.on('onRemoteUserEnterRoom', ({ userID }) => {
         if (!room.roomID || room.roomID !== this.state.roomID) return;
         clearTimeout(this.timer);
-        this.set({ phase: 'connected', since: this.state.since || client.now() });
-        this.setPart(userID, 'in');
+        const { since, people, links } = this.state;
+        this.set({
+          phase: 'connected',
+          since: since || client.now(),
+          people: { ...people, [userID]: 'in' },
+          links: { ...links, [userID]: room.link(userID) },
+        });
+      }),
+      room.on('onLinkChanged', ({ userID, link }) => {
+        if (room.roomID === this.state.roomID) this.set({ links: { ...this.state.links, [userID]: link } });
       }),
       room.on('onRemoteUserLeaveRoom', ({ userID }) => {
         if (room.roomID !== this.state.roomID) return;
         this.setPart(userID, 'left');
         if (room.remoteUsers.length > 0 || this.waiting()) return;
-        this.set({ phase: 'reconnecting' });
+        this.set({ phase: 'reconnecting', links: { ...this.state.links, [userID]: 'lost' } });
         this.endUnlessResumed();
       }),
       room.on('onExitRoom', ({ roomID, reason }) => {
@@ -471,6 +479,7 @@ export class Calls extends CallControl {
 
 export {
   saysBusy,
+  talkTime,
   type CallEvents,
   type CallState,
   type EndReason,
@@ -478,4 +487,4 @@ export {
   type Part,
   type Phase,
 } from './call-state.js';
-export { Room, type LeaveReason, type Role, type RoomEvents } from './room.js';
+export { Room, type LeaveReason, type Link, type Role, type RoomEvents } from './room.js';

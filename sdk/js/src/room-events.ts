@@ -1,5 +1,6 @@
 // The events of a media room, and their values.
 import { ConnectionQuality, DisconnectReason } from 'livekit-client';
+import type { Link } from './link.js';
 
 export type Role = 'anchor' | 'audience';
 
@@ -25,7 +26,11 @@ export interface RoomEvents {
   onUserVoiceVolume: { volumes: Record<string, number> };
   /** Connection quality: 0 unknown, 1 excellent, 2 good, 4 poor, 6 lost. */
   onNetworkQuality: { userID: string; quality: number };
+  /** The connection of a user to the room has changed, this user's included. It is good after an entry. */
+  onLinkChanged: { userID: string; link: Link };
+  /** No packets arrive at this device: its link is lost. */
   onConnectionLost: { roomID: string };
+  /** Packets arrive again, after onConnectionLost. */
   onConnectionRecovery: { roomID: string };
   /** The role of this device changed, by switchRole or by a host. */
   onRoleChanged: { role: Role };
@@ -46,6 +51,7 @@ const every: Record<keyof RoomEvents, 1> = {
   onUserAudioAvailable: 1,
   onUserVoiceVolume: 1,
   onNetworkQuality: 1,
+  onLinkChanged: 1,
   onConnectionLost: 1,
   onConnectionRecovery: 1,
   onRoleChanged: 1,

@@ -12,9 +12,11 @@ import {
 import type { Client } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
+import { Links, type Link } from './link.js';
 import { qualityOf, reasonOf, roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
 import type { Response } from './schema.js';
 
+export type { Link } from './link.js';
 export type { LeaveReason, Role, RoomEvents } from './room-events.js';
 
 type Source = 'camera' | 'screen';
@@ -31,6 +33,8 @@ export class Room extends Emitter<RoomEvents> {
   #generation = 0; // incremented by each enter and exit, so that continuations of earlier ones stop
   #in = false; // onEnterRoom was raised; no other event is raised before
   #others = new Set<string>(); // users for which onRemoteUserEnterRoom was raised last
+  #links: Links | undefined;
+  #lost = false; // onConnectionLost was raised, and no recovery since
   #available = new Map<string, boolean>();
   #sounds = new Map<RemoteTrack, HTMLMediaElement>();
 
@@ -57,6 +61,11 @@ export class Room extends Emitter<RoomEvents> {
   /** The other users in the room, with media connected. */
   get remoteUsers(): string[] {
     return [...this.#others];
+  }
+
+  /** The state of a user's connection to the room, this user's included. */
+  link(userID: string): Link {
+    return this.#links?.of(userID) ?? 'good';
   }
 
   get camera(): boolean {
@@ -112,6 +121,8 @@ export class Room extends Emitter<RoomEvents> {
     }
     this.#in = true;
     this.emit('onEnterRoom', { roomID: this.#id, ms: Math.round(performance.now() - began) });
+    this.#links = new Links(room, (userID, link) => this.#linkChanged(userID, link));
+    this.#links.start();
     for (const p of room.remoteParticipants.values()) this.#enters(p); // LiveKit has no event for them
     return entry;
   }
@@ -148,8 +159,11 @@ export class Room extends Emitter<RoomEvents> {
     this.#sounds.clear();
     this.#available.clear();
     this.#others.clear();
+    this.#links?.stop();
+    this.#links = undefined;
     this.#room = undefined;
     this.#in = false;
+    this.#lost = false;
     this.#id = '';
     return roomID;
   }
@@ -260,6 +274,16 @@ export class Room extends Emitter<RoomEvents> {
     for (const pub of p.trackPublications.values()) this.#update(p, pub as RemoteTrackPublication);
   }
 
+  /** Raises a change of a link. A recovery is raised only after a loss. */
+  #linkChanged(userID: string, link: Link): void {
+    const own = userID === this.#client.userID;
+    const lost = this.#lost;
+    if (own) this.#lost = link === 'lost';
+    if (own || this.#others.has(userID)) this.emit('onLinkChanged', { userID, link });
+    if (own && !lost && this.#lost) this.emit('onConnectionLost', { roomID: this.#id });
+    if (own && lost && !this.#lost) this.emit('onConnectionRecovery', { roomID: this.#id });
+  }
+
   /** Raises a change in the availability of a track. */
   #update(p: RemoteParticipant, pub: RemoteTrackPublication): void {
     const names = {
@@ -331,8 +355,6 @@ export class Room extends Emitter<RoomEvents> {
       .on(RoomEvent.ConnectionQualityChanged, (q, p) =>
         this.emit('onNetworkQuality', { userID: p.identity, quality: qualityOf(q) }),
       )
-      .on(RoomEvent.Reconnecting, () => this.emit('onConnectionLost', { roomID: this.#id }))
-      .on(RoomEvent.Reconnected, () => this.emit('onConnectionRecovery', { roomID: this.#id }))
       .on(RoomEvent.AudioPlaybackStatusChanged, () => this.emit('onAudioBlocked', { blocked: !room.canPlaybackAudio }))
       .on(RoomEvent.ParticipantPermissionsChanged, (_, p) => {
         if (p.isLocal) this.emit('onRoleChanged', { role: this.role });
