@@ -18,7 +18,7 @@ const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // several nodes run be
 const beckon = join(root, 'bin', 'beckon');
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
 
-async function freePort() {
+export async function freePort() {
   const s = createServer().listen(0, '127.0.0.1');
   await once(s, 'listening');
   const { port } = s.address();
@@ -63,12 +63,17 @@ export class Cluster {
     const h = new Cluster();
     h.port = await freePort();
     h.url = `http://127.0.0.1:${h.port}`;
-    h.pages = await servePages(h.url);
+    h.pages = await h.servePages(h.url);
     h.otherOrigin = `http://localhost:${h.pages.address().port}`; // the only other origin that may connect
     h.env = { ...env, BECKON_ORIGINS: h.otherOrigin, ...more };
     h.dir = mkdtempSync(join(tmpdir(), 'beckon-e2e-'));
     await h.run();
     return h;
+  }
+
+  /** Serves the pages from another origin; they use the server at this address. */
+  servePages(server) {
+    return servePages(server);
   }
 
   async run() {
@@ -172,11 +177,12 @@ function settings(options) {
 
 /**
  * A user with a browser context of their own and any number of tabs. With otherOrigin the pages are those of another
- * origin than the server's.
+ * origin than the server's; with network they reach the server through it.
  */
 export class User {
-  constructor(cluster, context, name, otherOrigin = false) {
-    Object.assign(this, { cluster, context, name, url: otherOrigin ? cluster.otherOrigin : cluster.url });
+  constructor(cluster, context, name, { otherOrigin = false, network } = {}) {
+    const url = network?.url ?? (otherOrigin ? cluster.otherOrigin : cluster.url);
+    Object.assign(this, { cluster, context, name, url });
   }
 
   static async signIn(cluster, browser, name, options = {}) {
@@ -186,7 +192,9 @@ export class User {
       ...options.context,
     });
     context.setDefaultTimeout(TIME_LIMIT);
-    const p = new User(cluster, context, name, options.otherOrigin);
+    const p = new User(cluster, context, name, options);
+    await options.network?.carry(context);
+    await options.prepare?.(context);
     p.page = await p.tab();
     return p;
   }
@@ -199,7 +207,7 @@ export class User {
       viewport: { width: 800, height: 600 },
     });
     context.setDefaultTimeout(TIME_LIMIT);
-    const p = new User(cluster, context, userID, options.otherOrigin);
+    const p = new User(cluster, context, userID, options);
     await context.addInitScript((saved) => sessionStorage.setItem('beckon.session', JSON.stringify(saved)), {
       userID,
       token,

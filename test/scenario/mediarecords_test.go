@@ -202,3 +202,42 @@ func TestAnOpenRoom(t *testing.T) {
 		t.Errorf("the records are %+v", list)
 	}
 }
+
+// TestMediaIsLost: a user whose media fails leaves with that reason, which the record of the call has; in a call of two
+// it ends the call. A user whose media never connected leaves no record.
+func TestMediaIsLost(t *testing.T) {
+	s := newStudio(t, "ann", "bob")
+	leaves := func(who string) {
+		t.Helper()
+		var res protocol.RoomResponse
+		err := s.who[who].Call(t.Context(), "exitRoom", protocol.ExitRoomRequest{RoomID: "r", Reason: "mediaLost"}, &res)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.talk("ann", "bob", "r")
+	s.passes(5 * time.Second)
+	leaves("bob")
+	list := s.calls()
+	if len(list) != 1 || list[0].Reason != "mediaLost" || list[0].EndedBy != "bob" || list[0].Ended == 0 {
+		t.Fatalf("the records are %+v", list)
+	}
+	res, err := s.who["ann"].GetCall(t.Context(), list[0].CallID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range res.Call.People {
+		if p.UserID == "bob" && p.Reason != "mediaLost" {
+			t.Errorf("bob left for %q", p.Reason)
+		}
+	}
+	inv := s.invite("ann", protocol.InviteRequest{Invitee: "bob", InviteOptions: protocol.InviteOptions{RoomID: "r"}})
+	s.comes("r", "ann", "2 of ann")
+	s.accept("bob", inv.InviteID)
+	leaves("bob")
+	if list := s.calls(); len(list) != 1 {
+		t.Errorf("the records are %+v", list)
+	}
+	expect(t, "who lost the other returns", refusal(s.who["ann"].Call(t.Context(), "enterRoom",
+		protocol.EnterRoomRequest{RoomID: "r", Rejoin: true}, &protocol.EnterRoomResponse{})), "8013")
+}

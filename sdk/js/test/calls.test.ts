@@ -1,7 +1,7 @@
 // Calls against a fake server: busy in the original's form, rejoining, invitations that do not ring.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { Calls, Room, saysBusy } from '../src/call.js';
+import { Calls, Room, saysBusy, talkTime } from '../src/call.js';
 import { BeckonError, type Client, type Schemas } from '../src/index.js';
 import { Fake, invitation, signaling } from './fake.js';
 
@@ -232,8 +232,8 @@ test('a late invitee is not invited to a call that was hung up', async () => {
   assert.deepEqual(fake.calls.filter((c) => c.method === 'invite').length, 1);
 });
 
-/** Calls alice, who accepts and enters. */
-async function connected(): Promise<string> {
+/** Calls alice, who accepts. */
+async function answered(): Promise<string> {
   fake.answer = (c) => c.reply(invited(c.data['inviteID']));
   const { inviteID, roomID } = await calls.call({ userID: 'alice' });
   fake.publish(
@@ -247,6 +247,13 @@ async function connected(): Promise<string> {
     }),
   );
   await settled();
+  assert.equal(calls.state.phase, 'connecting');
+  return roomID;
+}
+
+/** Calls alice, who accepts and enters. */
+async function connected(): Promise<string> {
+  const roomID = await answered();
   room.emit('onRemoteUserEnterRoom', { userID: 'alice' });
   assert.equal(calls.state.phase, 'connected');
   return roomID;
@@ -301,6 +308,67 @@ test('a reconnect asks for the room: a call that has ended ends here, another go
     assert.equal((await ended).reason, 'mediaLost');
     assert.equal(room.at, '');
   }
+});
+
+test('a join that the network blocks is tried once; the error says why, and the invitation is cancelled', async () => {
+  const message = 'Your network blocks calls: UDP 7882 and TCP 7881';
+  room.refusal = new BeckonError({ code: 7013, field: 'media', message });
+  fake.answer = (c) => c.reply(invited(c.data['inviteID']));
+  const ended = calls.once('onCallEnded');
+  await calls.call({ userID: 'alice' });
+  const { reason, error } = await ended;
+  assert.deepEqual([reason, error?.message, room.entered.length], ['mediaLost', message, 1]);
+  await client.getGroup({ groupID: 'g' }); // calls before precede this one
+  assert.ok(fake.calls.some((c) => c.method === 'cancel'));
+});
+
+test('a media server that does not answer is tried again', async () => {
+  room.refusal = new BeckonError({ code: 7013, message: 'the media server cannot be reached', retryAfter: 1000 });
+  fake.answer = (c) => c.reply(invited(c.data['inviteID']));
+  await calls.call({ userID: 'alice' });
+  while (room.entered.length < 2) await settled();
+  assert.equal(calls.state.phase, 'calling');
+});
+
+test('the room of an answered call is closed: hung up at once, or media failed after a while', async (t) => {
+  for (const [after, reason] of [
+    [0, 'remoteHangup'],
+    [7000, 'mediaLost'],
+  ] as const) {
+    const roomID = await answered();
+    fake.answer = (c) => c.reply(c.method === 'listCalls' ? { calls: [] } : {});
+    const ended = calls.once('onCallEnded');
+    const now = performance.now.bind(performance);
+    const clock = t.mock.method(performance, 'now', () => now() + after);
+    room.at = '';
+    room.emit('onExitRoom', { roomID, reason: 'dismissed' });
+    assert.equal((await ended).reason, reason);
+    clock.mock.restore();
+  }
+});
+
+test('the time of a call stops while nobody is heard', async () => {
+  await connected();
+  const me = client.userID;
+  const { since } = calls.state;
+  assert.ok(since > 0 && calls.state.pausedAt === 0);
+  for (const userID of ['alice', me]) {
+    room.emit('onLinkChanged', { userID, link: 'weak' });
+    assert.equal(calls.state.pausedAt, 0);
+    room.emit('onLinkChanged', { userID, link: 'lost' });
+    const { pausedAt, paused } = calls.state;
+    assert.ok(pausedAt >= since);
+    assert.equal(talkTime(calls.state, pausedAt + 5000), pausedAt - since - paused);
+    room.emit('onLinkChanged', { userID, link: 'good' });
+    assert.equal(calls.state.pausedAt, 0);
+    assert.ok(calls.state.paused >= paused);
+  }
+  const { paused } = calls.state;
+  assert.equal(talkTime(calls.state, since + 9000), 9000 - paused);
+  room.emit('onRemoteUserLeaveRoom', { userID: 'alice' });
+  assert.ok(calls.state.pausedAt > 0 && calls.state.links['alice'] === 'lost');
+  room.emit('onRemoteUserEnterRoom', { userID: 'alice' });
+  assert.deepEqual([calls.state.pausedAt, calls.state.links['alice'], calls.state.since], [0, 'good', since]);
 });
 
 test('unknown event names are refused', () => {

@@ -1,0 +1,119 @@
+// The network between a browser and the server: a proxy for connections and a relay for audio and video, which can be
+// cut. Nothing is closed by a cut: packets do not arrive, as when a device leaves its network.
+
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+export class Network {
+  /** Opens a network to a server whose audio and video have the UDP port udpPort. */
+  static async open(cluster, udpPort) {
+    const n = new Network();
+    Object.assign(n, { cluster, udpPort, media: true, signaling: true, sockets: new Set(), flows: new Map() });
+    n.proxy = createServer((client) => n.#pass(client, connect(cluster.port, '127.0.0.1'))).listen(0, '127.0.0.1');
+    await once(n.proxy, 'listening');
+    n.relay = createSocket('udp4');
+    n.relay.bind(0, '127.0.0.1');
+    await once(n.relay, 'listening');
+    n.relay.on('message', (packet, from) => {
+      if (n.media) n.#flow(from).send(packet, udpPort, '127.0.0.1');
+    });
+    n.pages = await cluster.servePages(`http://127.0.0.1:${n.proxy.address().port}`);
+    n.url = `http://localhost:${n.pages.address().port}`;
+    return n;
+  }
+
+  #pass(client, server) {
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ]) {
+      this.sockets.add(from);
+      from.on('data', (data) => to.write(data));
+      from.on('end', () => to.end());
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        this.sockets.delete(from);
+        to.destroy();
+      });
+      if (!this.signaling) from.pause();
+    }
+  }
+
+  /** Returns the socket of the relay that stands for a port of the browser. */
+  #flow({ port }) {
+    let flow = this.flows.get(port);
+    if (!flow) {
+      flow = createSocket('udp4');
+      this.flows.set(port, flow);
+      flow.on('message', (packet) => {
+        if (this.media) this.relay.send(packet, port, '127.0.0.1');
+      });
+    }
+    return flow;
+  }
+
+  /** Lets the pages of a context send audio and video through the relay. It applies to pages that are loaded later. */
+  async carry(context) {
+    await context.addInitScript(
+      ([from, to]) => {
+        const moved = (text) => text.replaceAll(` ${from} typ `, ` ${to} typ `);
+        const { addIceCandidate, setRemoteDescription } = RTCPeerConnection.prototype;
+        RTCPeerConnection.prototype.addIceCandidate = function (c) {
+          return addIceCandidate.call(this, c?.candidate ? { ...(c.toJSON?.() ?? c), candidate: moved(c.candidate) } : c);
+        };
+        RTCPeerConnection.prototype.setRemoteDescription = function (d) {
+          return setRemoteDescription.call(this, { type: d.type, sdp: moved(d.sdp) });
+        };
+      },
+      [this.udpPort, this.relay.address().port],
+    );
+  }
+
+  /** Cuts or restores audio and video, and the connections to the server. */
+  set({ media = true, signaling = true }) {
+    Object.assign(this, { media, signaling });
+    for (const s of this.sockets) signaling ? s.resume() : s.pause();
+  }
+
+  close() {
+    this.pages.close();
+    this.pages.closeAllConnections();
+    this.proxy.close();
+    for (const s of this.sockets) s.destroy();
+    this.relay.close();
+    for (const f of this.flows.values()) f.close();
+  }
+}
+
+/**
+ * Records what pages open and show: window.beckonDevices() returns how many devices were opened, and how many are on;
+ * window.beckonShown has the phases of calls, the links and banners that were shown, with their times.
+ */
+export async function watchCall(context) {
+  await context.addInitScript(() => {
+    const tracks = [];
+    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (constraints) => {
+      const stream = await real(constraints);
+      tracks.push(...stream.getTracks());
+      return stream;
+    };
+    const shown = (window.beckonShown = []);
+    const last = {};
+    const note = (what, value) => {
+      if (value !== undefined && last[what] !== value) shown.push({ at: Date.now(), what, value });
+      last[what] = value;
+    };
+    new MutationObserver(() => {
+      const call = document.querySelector('section[aria-label="Call"]');
+      note('phase', call?.dataset.phase ?? 'idle');
+      note('banner', call?.querySelector('.banner.lost')?.textContent ?? '');
+      note('toast', document.querySelector('.toast:last-child')?.textContent);
+      const peer = call?.querySelector('.tile:not(.own)');
+      note('peer', peer ? (peer.dataset.link ?? peer.textContent) : undefined);
+      note('own', call?.querySelector('.tile.own')?.dataset.link);
+    }).observe(document, { childList: true, subtree: true, attributes: true });
+    window.beckonDevices = () => ({ opened: tracks.length, on: tracks.filter((t) => t.readyState === 'live').length });
+  });
+}
