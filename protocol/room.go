@@ -2,60 +2,59 @@ package protocol
 
 import "github.com/beckon-im/beckon/im"
 
-// EnterRoomRequest requests a token for a media room.
+// EnterRoomRequest requests a token for a room.
 type EnterRoomRequest struct {
 	RoomID string      `json:"roomID" doc:"The room of an invitation, or group_<groupID> for the standing room of a group. A room that does not exist is opened, with the caller as its host."`
 	Role   im.RoomRole `json:"role,omitempty" enum:"anchor,audience" doc:"anchor speaks, audience listens. Default: anchor if permitted."`
-	Rejoin bool        `json:"rejoin,omitempty" doc:"Return to a call: a room that has ended is refused with 8013, not opened again."`
+	Rejoin bool        `json:"rejoin,omitempty" doc:"Return to a call: an ended room is refused, not opened again."`
 }
 
-// EnterRoomResponse has the address and token for a media room.
+// EnterRoomResponse has the address and token for a room.
 type EnterRoomResponse struct {
 	RoomID     string      `json:"roomID"`
 	URL        string      `json:"url"`   // of LiveKit; empty = the address of this server
 	Token      string      `json:"token"` // for LiveKit
 	Role       im.RoomRole `json:"role"`
-	Granted    im.RoomRole `json:"granted"`        // the highest role available to switchRole
-	Host       bool        `json:"host,omitempty"` // may grant roles
-	ExpireAt   int64       `json:"expireAt"`       // Unix seconds; does not end a stay in the room
-	// Ports of audio and video, for the message to a user whose network blocks them; absent = unknown, or no TCP.
-	UDPPort int `json:"udpPort,omitempty"`
-	TCPPort int `json:"tcpPort,omitempty"`
+	Granted    im.RoomRole `json:"granted"`           // the highest role available to switchRole
+	Host       bool        `json:"host,omitempty"`    // may grant roles
+	ExpireAt   int64       `json:"expireAt"`          // Unix seconds; does not end a stay in the room
+	UDPPort    int         `json:"udpPort,omitempty"` // of audio and video
+	TCPPort    int         `json:"tcpPort,omitempty"`
 	ServerTime int64       `json:"serverTime"`
 }
 
-// RoomRequest names a media room.
+// RoomRequest names a room.
 type RoomRequest struct {
 	RoomID string `json:"roomID" doc:"The room."`
 }
 
-// ExitRoomRequest leaves a media room.
+// ExitRoomRequest leaves a room.
 type ExitRoomRequest struct {
 	RoomID string `json:"roomID" doc:"The room."`
-	Reason string `json:"reason,omitempty" enum:"hangup,mediaLost" doc:"mediaLost: no audio or video reaches this device. Default: hangup."`
+	Reason string `json:"reason,omitempty" enum:"hangup,mediaLost" doc:"Default: hangup."`
 }
 
-// SwitchRoleRequest changes the caller's role during a call.
+// SwitchRoleRequest changes the caller's role.
 type SwitchRoleRequest struct {
 	RoomID string      `json:"roomID" doc:"The room."`
 	Role   im.RoomRole `json:"role" enum:"anchor,audience" doc:"anchor speaks, audience listens."`
 }
 
-// SetRoomRoleRequest grants or revokes a user's role in a room.
+// SetRoomRoleRequest sets a user's role in a room.
 type SetRoomRoleRequest struct {
 	RoomID string      `json:"roomID" doc:"The room."`
 	UserID string      `json:"userID" doc:"The user."`
 	Role   im.RoomRole `json:"role" enum:"anchor,audience,none" doc:"anchor speaks, audience listens, none is removed until the next invitation."`
 }
 
-// RoomResponse acknowledges a change of a room.
+// RoomResponse acknowledges a change.
 type RoomResponse struct {
 	RoomID     string      `json:"roomID"`
 	Role       im.RoomRole `json:"role,omitempty"` // the current role
 	ServerTime int64       `json:"serverTime"`
 }
 
-// RoomView is a media room in the view of a user with access.
+// RoomView is a room in the view of a user.
 type RoomView struct {
 	RoomID  string      `json:"roomID"`
 	GroupID string      `json:"groupID,omitempty"` // of a standing room
@@ -67,7 +66,7 @@ type RoomView struct {
 	Time    int64       `json:"serverTime"`
 }
 
-// RoomSeat is a user's grant in a room.
+// RoomSeat is a user's grant.
 type RoomSeat struct {
 	UserID string      `json:"userID"`
 	Role   im.RoomRole `json:"role"`
@@ -104,16 +103,16 @@ type Call struct {
 	People   []CallPerson `json:"people,omitempty"` // listCalls: the participants of a current call
 }
 
-// CallPerson is one participant of a call.
+// CallPerson is a participant.
 type CallPerson struct {
 	UserID   string `json:"userID"`
 	Joined   int64  `json:"joined"`           // first entry
 	Left     int64  `json:"left,omitempty"`   // last exit; absent = still in the room
 	Duration int64  `json:"duration"`         // milliseconds of all stays
-	Reason   string `json:"reason,omitempty"` // hangup, left, removed, replaced, dismissed, mediaLost
+	Reason   string `json:"reason,omitempty"` // as in Call, or replaced
 }
 
-// CallMessagePrefix begins the messageID of a call record.
+// CallMessagePrefix begins the messageID of a record.
 const CallMessagePrefix = "call-"
 
 // CallElem is a call record as a message in its conversation.
@@ -131,7 +130,7 @@ type CallElem struct {
 	People   []string `json:"people,omitempty" doc:"The participants, at most 100."`
 }
 
-// ListCallsRequest requests a page of call records, latest first.
+// ListCallsRequest requests call records, latest first.
 type ListCallsRequest struct {
 	UserID  string `json:"userID,omitempty" doc:"App servers: only calls of this participant. For users: always the caller."`
 	GroupID string `json:"groupID,omitempty" doc:"Only calls of this group."`
@@ -143,13 +142,13 @@ type ListCallsRequest struct {
 	Limit   int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ListCallsResponse is a page of call records.
+// ListCallsResponse is a page of records.
 type ListCallsResponse struct {
 	Calls []Call `json:"calls"`
 	Next  string `json:"next,omitempty"` // before of the next page; empty = no more
 }
 
-// GetCallRequest asks for one call record.
+// GetCallRequest names a call.
 type GetCallRequest struct {
 	CallID string `json:"callID" doc:"The call."`
 }

@@ -148,6 +148,7 @@ func (m *Media) checkCalls(ctx context.Context, every bool) {
 	}
 	_ = work.Wait()
 	if err == nil {
+		m.aliveAt.Store(0)
 		err = m.live.probe(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
@@ -210,7 +211,8 @@ func (m *Media) match(tx *txn.Tx, roomID string, in map[string]present, users []
 		return nil, err
 	}
 	var changed []*im.Participant
-	reason, seen := im.LeftWent, max(c.SeenAt, c.OpenedAt) // last sign of life of missing participants
+	// the last sign of life of missing participants
+	reason, seen := im.LeftWent, max(c.SeenAt, c.OpenedAt, m.aliveAt.Load())
 	if !there {
 		reason = im.LeftMediaLost
 	}

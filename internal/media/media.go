@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,6 +56,8 @@ type Media struct {
 	grantLocks [64]sync.Mutex // held while a role is applied in LiveKit, by a hash of room and user
 	roomLocks  [64]sync.Mutex // held while a room is created or closed in LiveKit, by its hash
 	ends       chan struct{}  // closed when Run ends
+	connected  atomic.Int64   // proxied signaling connections
+	aliveAt    atomic.Int64   // when the previous run last had one, until calls were compared; 0: unknown
 
 	mu       sync.Mutex
 	expected map[txn.SeatKey]checkSchedule // users about to enter, without a join event yet
@@ -140,9 +143,12 @@ func (m *Media) Run(ctx context.Context) error {
 		return nil
 	}
 	due, check, soon := time.NewTicker(dueEvery), time.NewTicker(checkEvery), time.NewTicker(expectEvery)
+	alive := time.NewTicker(aliveEvery)
 	defer due.Stop()
 	defer check.Stop()
 	defer soon.Stop()
+	defer alive.Stop()
+	m.readAlive(ctx)
 	m.checkLiveKit(ctx)
 	m.checkCalls(ctx, true)
 	for {
@@ -155,6 +161,8 @@ func (m *Media) Run(ctx context.Context) error {
 			m.checkCalls(ctx, false)
 		case <-soon.C:
 			m.findExpected(ctx)
+		case <-alive.C:
+			m.noteAlive(ctx)
 		}
 	}
 }

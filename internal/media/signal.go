@@ -51,6 +51,7 @@ func (m *Media) signal(w http.ResponseWriter, r *http.Request) {
 	}
 	close(l.done)
 	<-l.stopped
+	m.connected.Add(-1)
 	l.awaitReturn()
 }
 
@@ -135,6 +136,7 @@ func (l *link) open(ctx context.Context, conn net.Conn) error {
 	l.Conn, l.done, l.stopped = conn, make(chan struct{}), make(chan struct{})
 	l.last.Store(m.store.Now())
 	m.expect(l.room, l.user)
+	m.connected.Add(1)
 	go l.watch()
 	return nil
 }

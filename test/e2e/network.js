@@ -41,26 +41,41 @@ export class Network {
   }
 
   /** Returns the socket of the relay that stands for a port of the browser. */
-  #flow({ port }) {
-    let flow = this.flows.get(port);
+  #flow({ address, port }) {
+    const key = `${address}:${port}`;
+    let flow = this.flows.get(key);
     if (!flow) {
       flow = createSocket('udp4');
-      this.flows.set(port, flow);
+      this.flows.set(key, flow);
       flow.on('message', (packet) => {
-        if (this.media) this.relay.send(packet, port, '127.0.0.1');
+        if (this.media) this.relay.send(packet, port, address);
       });
     }
     return flow;
   }
 
-  /** Lets the pages of a context send audio and video through the relay. It applies to pages that are loaded later. */
+  /**
+   * Lets the pages of a context send audio and video through the relay: they get its address for the server's, and the
+   * server does not learn theirs. It applies to pages that are loaded later.
+   */
   async carry(context) {
     await context.addInitScript(
       ([from, to]) => {
         const moved = (text) => text.replaceAll(` ${from} typ `, ` ${to} typ `);
-        const { addIceCandidate, setRemoteDescription } = RTCPeerConnection.prototype;
+        const bare = (d) => ({ type: d.type, sdp: d.sdp.replace(/^a=(candidate:.*|end-of-candidates)\r\n/gm, '') });
+        const { addIceCandidate, setRemoteDescription, createOffer, createAnswer } = RTCPeerConnection.prototype;
+        RTCPeerConnection.prototype.createOffer = async function (o) {
+          return bare(await createOffer.call(this, o));
+        };
+        RTCPeerConnection.prototype.createAnswer = async function (o) {
+          return bare(await createAnswer.call(this, o));
+        };
+        Object.defineProperty(RTCPeerConnection.prototype, 'onicecandidate', { set: () => {}, get: () => null });
         RTCPeerConnection.prototype.addIceCandidate = function (c) {
-          return addIceCandidate.call(this, c?.candidate ? { ...(c.toJSON?.() ?? c), candidate: moved(c.candidate) } : c);
+          return addIceCandidate.call(
+            this,
+            c?.candidate ? { ...(c.toJSON?.() ?? c), candidate: moved(c.candidate) } : c,
+          );
         };
         RTCPeerConnection.prototype.setRemoteDescription = function (d) {
           return setRemoteDescription.call(this, { type: d.type, sdp: moved(d.sdp) });
@@ -87,7 +102,7 @@ export class Network {
 }
 
 /**
- * Records what pages open and show: window.beckonDevices() returns how many devices were opened, and how many are on;
+ * Records what pages open and show: window.beckonDevicesOn() returns how many cameras and microphones are on;
  * window.beckonShown has the phases of calls, the links and banners that were shown, with their times.
  */
 export async function watchCall(context) {
@@ -114,6 +129,6 @@ export async function watchCall(context) {
       note('peer', peer ? (peer.dataset.link ?? peer.textContent) : undefined);
       note('own', call?.querySelector('.tile.own')?.dataset.link);
     }).observe(document, { childList: true, subtree: true, attributes: true });
-    window.beckonDevices = () => ({ opened: tracks.length, on: tracks.filter((t) => t.readyState === 'live').length });
+    window.beckonDevicesOn = () => tracks.filter((t) => t.readyState === 'live').length;
   });
 }

@@ -83,14 +83,16 @@ async function run(name, act) {
     const span = ((c.ended ?? Date.now()) - c.began) / 1000;
     return `${c.reason ?? 'open'}, span ${span.toFixed(1)}, talked ${(c.duration / 1000).toFixed(1)}`;
   });
-  const on = await alice.page.evaluate(() => window.beckonDevices().on);
+  const on = await alice.page.evaluate(() => window.beckonDevicesOn());
   await Promise.all([alice.leave(), bob.leave()]);
   await server.close();
   network.close();
   return `| ${name} (${acted.toFixed(1)}) | ${rows[0]} | ${rows[1]} | ${text.join(' and ') || 'none'} | ${on} |`;
 }
 
-console.log('| outage (seconds) | the side with the outage | the other side | record | devices on |\n|---|---|---|---|---|');
+console.log(
+  '| outage (seconds) | the side with the outage | the other side | record | devices on |\n|---|---|---|---|---|',
+);
 const chosen = process.argv.slice(2);
 for (const [name, act] of Object.entries(scenarios)) {
   if (chosen.length && !chosen.includes(name)) continue;

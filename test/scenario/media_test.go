@@ -89,7 +89,7 @@ func (s *studio) open(t *testing.T, devices ...string) {
 	house := beckontest.StartWith(t, beckon.Config{
 		DataDir: s.dir, LiveKitAPI: s.web.URL, LiveKitKey: liveKey, LiveKitSecret: liveSecret, RoomPolicy: s.policy,
 		Origins: s.origins,
-		Now: func() int64 { return time.Now().UnixMilli() + s.skew.Load() },
+		Now:     func() int64 { return time.Now().UnixMilli() + s.skew.Load() },
 	})
 	s.scene = &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range devices {

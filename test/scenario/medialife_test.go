@@ -433,11 +433,12 @@ func TestReturnIntoAnEndedCall(t *testing.T) {
 	}
 	expect(t, "into a room that never was", returns("ann"), "8013")
 	s.talk("ann", "bob", "r")
+	s.passes(5500 * time.Millisecond)
 	s.goes("r", "ann", "1 of ann")
 	s.passes(10 * time.Second)
 	expect(t, "after 10 s", returns("ann"), "anchor")
 	s.passes(alone)
-	eventually(t, "the call has ended", func() bool { return len(s.calls()) == 1 && s.calls()[0].Ended != 0 })
+	s.tapes["bob"].Wait("call in c2c_ann of ann,bob for 5")
 	for _, who := range []string{"ann", "bob"} {
 		expect(t, who+" returns after the end", returns(who), "8013")
 		if _, err := s.who[who].GetRoom(t.Context(), "r"); refusal(err) != "8013" {

@@ -58,7 +58,9 @@ export function useRemote(room: Room): Remote {
     const put = (list: string[], u: string, on: boolean): string[] =>
       on ? [...list.filter((x) => x !== u), u] : list.filter((x) => x !== u);
     const offs = [
-      room.on('onEnterRoom', () => change(() => ({ users: [], videos: [], audios: [], screens: [], links: {}, lost: false }))),
+      room.on('onEnterRoom', () =>
+        change(() => ({ users: [], videos: [], audios: [], screens: [], links: {}, lost: false })),
+      ),
       room.on('onExitRoom', () =>
         change(() => ({ users: [], videos: [], audios: [], screens: [], volumes: {}, links: {}, lost: false })),
       ),

@@ -185,8 +185,9 @@ export class CallControl extends Emitter<CallEvents> {
    * reach the server changes nothing.
    */
   protected async checkRoom(): Promise<void> {
-    const { phase, roomID } = this.#state;
-    if (!roomID || this.joining || !['connecting', 'connected', 'reconnecting'].includes(phase)) return;
+    const { phase, roomID, since } = this.#state;
+    const entered = since > 0 || (roomID !== '' && this.room.roomID === roomID);
+    if (!entered || phase === 'calling' || phase === 'ringing') return; // an answer may still be on its way
     const gone = this.overCheck();
     try {
       await this.client.getRoom({ roomID });

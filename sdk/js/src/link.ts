@@ -151,7 +151,10 @@ export class Links {
     const began = performance.now();
     if (began - this.#last > 4 * interval) this.#resume();
     this.#last = began;
-    await Promise.all([this.#countSelf(), ...[...this.#room.remoteParticipants.values()].map((p) => this.#countOther(p))]);
+    await Promise.all([
+      this.#countSelf(),
+      ...[...this.#room.remoteParticipants.values()].map((p) => this.#countOther(p)),
+    ]);
     this.#counting = false;
     this.#judge();
   }
@@ -163,7 +166,11 @@ export class Links {
     for (const p of this.#room.remoteParticipants.values()) other ??= flowing(p)?.track;
     const reports = await Promise.all([own, other].map((t) => t?.getRTCStatsReport().catch(() => undefined)));
     const counts = reports.filter((r) => r !== undefined).map(received);
-    if (counts.length) this.#self.note(counts.reduce((a, b) => a + b, 0), performance.now());
+    if (counts.length)
+      this.#self.note(
+        counts.reduce((a, b) => a + b, 0),
+        performance.now(),
+      );
   }
 
   async #countOther(p: RemoteParticipant): Promise<void> {
@@ -185,7 +192,10 @@ export class Links {
     this.#set(me, self);
     if (self === 'lost') return;
     for (const p of others.values())
-      this.#set(p, stateOf(p.connectionQuality, this.#others.get(p.identity)?.silence.exceeds(silentOther, now) ?? false));
+      this.#set(
+        p,
+        stateOf(p.connectionQuality, this.#others.get(p.identity)?.silence.exceeds(silentOther, now) ?? false),
+      );
     for (const userID of this.#states.keys())
       if (userID !== me.identity && !others.has(userID)) this.#states.delete(userID);
   }

@@ -267,8 +267,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** Raises the entry of a user whose media is connected. */
-  #enters(p: RemoteParticipant): void {
-    if (!this.#in || !p.isActive || this.#others.has(p.identity)) return;
+  #enters(p: RemoteParticipant, active = p.isActive): void {
+    if (!this.#in || !active || this.#others.has(p.identity)) return;
     this.#others.add(p.identity);
     this.emit('onRemoteUserEnterRoom', { userID: p.identity });
     for (const pub of p.trackPublications.values()) this.#update(p, pub as RemoteTrackPublication);
@@ -315,7 +315,7 @@ export class Room extends Emitter<RoomEvents> {
       this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
     room
       .on(RoomEvent.ParticipantConnected, (p) => this.#enters(p))
-      .on(RoomEvent.ParticipantActive, (p) => this.#enters(p as RemoteParticipant))
+      .on(RoomEvent.ParticipantActive, (p) => this.#enters(p as RemoteParticipant, true)) // isActive follows the event
       .on(RoomEvent.ParticipantDisconnected, (p) => {
         if (!this.#others.has(p.identity)) return;
         for (const pub of p.trackPublications.values()) this.#update(p, pub as RemoteTrackPublication);
