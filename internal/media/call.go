@@ -44,7 +44,8 @@ func newCall(tx *txn.Tx, roomID string, at int64) (*im.Call, error) {
 	return c, nil
 }
 
-// put writes a call after a join or leave, with the occupancy of its room.
+// put writes a call after a join, a leave or a comparison, with the occupancy of its room. The grace period of a user
+// alone begins once: comparisons do not extend it.
 func put(tx *txn.Tx, c *im.Call, participants ...*im.Participant) {
 	for _, p := range participants {
 		tx.PutParticipant(*p)
@@ -56,7 +57,9 @@ func put(tx *txn.Tx, c *im.Call, participants ...*im.Participant) {
 			r.Occupy(c.Present, tx.Now)
 		}
 		if c.Present == 1 && c.BeganAt != 0 {
-			r.CheckAt = tx.Now + im.AloneFor
+			if r.CheckAt = was.CheckAt; r.CheckAt == 0 || was.EmptyAt != 0 {
+				r.CheckAt = tx.Now + im.AloneFor
+			}
 		}
 		if *r != was {
 			tx.PutRoom(*r)

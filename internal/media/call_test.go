@@ -64,3 +64,31 @@ func TestACallWithoutItsInviter(t *testing.T) {
 		t.Errorf("the inviter has %d records, %v", len(p.Records), err)
 	}
 }
+
+// TestComparisonsExtendNoGrace: a user alone in a call keeps the grace period that began with the leave of the other,
+// however often the call is compared with LiveKit since.
+func TestComparisonsExtendNoGrace(t *testing.T) {
+	s, do := running(t)
+	reads := callReads("r", "o")
+	do(reads, func(tx *txn.Tx) error {
+		r := im.Room{ID: "r", Owner: "o"}
+		r.Open(nil, tx.Now)
+		r.Occupy(2, tx.Now)
+		tx.PutRoom(r)
+		return nil
+	})
+	call := &im.Call{ID: "c", RoomID: "r", Owner: "o", OpenedAt: 1, BeganAt: 1, Total: 2}
+	ends := func(present int) (at int64) {
+		call.Present = present
+		do(reads, func(tx *txn.Tx) error { put(tx, call); return nil })
+		do(reads, func(tx *txn.Tx) error { at = tx.Room("r").CheckAt; return nil })
+		for now := s.Now(); now == s.Now(); { // the clock has moved on
+		}
+		return at
+	}
+	first, second, together, again := ends(1), ends(1), ends(2), ends(1)
+	if first == 0 || second != first || together != 0 || again <= first {
+		t.Errorf("the grace period ends at %d, after a comparison at %d, with two users at %d, and alone again at %d", first,
+			second, together, again)
+	}
+}

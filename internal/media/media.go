@@ -190,10 +190,10 @@ func (m *Media) callLiveKit(ctx context.Context, f func(context.Context) error) 
 	return reached(f(ctx))
 }
 
-// background runs a task in a goroutine, because the caller may be the writer of the store; ok is false when too many
-// tasks run.
-func (m *Media) background(f func()) (ok bool) {
-	return m.tasks.TryGo(func() error { f(); return nil })
+// background runs a task in a goroutine, because the caller may be the writer of the store. It drops the task when too
+// many run.
+func (m *Media) background(f func()) {
+	m.tasks.TryGo(func() error { f(); return nil })
 }
 
 // reached turns a failure of LiveKit into an error for API callers.

@@ -31,9 +31,10 @@ export class Silence {
   #at = 0; // of the last packet
   #gap = 0; // the longest recent time between packets
 
-  /** Notes a count of packets or bytes; it may be any number that changes with each packet. */
+  /** Notes a count of packets or bytes. A count that decreases is that of a new source, and no sign of life. */
   note(count: number, now: number): void {
     if (count === this.#count) return;
+    if (count < this.#count) return void (this.#count = count);
     if (this.#count >= 0) this.#gap = Math.max(now - this.#at, this.#gap * 0.9);
     this.#count = count;
     this.#at = now;
@@ -44,16 +45,23 @@ export class Silence {
     this.#at = now;
   }
 
-  /** Reports whether packets are missing for longer than limit, and for longer than this source pauses by itself. */
-  exceeds(limit: number, now: number): boolean {
-    return this.#count >= 0 && now - this.#at > Math.max(limit, 3 * this.#gap);
+  /**
+   * Reports whether packets are missing for longer than limit, and for longer than this source pauses by itself;
+   * undefined before the first packet.
+   */
+  exceeds(limit: number, now: number): boolean | undefined {
+    return this.#count < 0 ? undefined : now - this.#at > Math.max(limit, 3 * this.#gap);
   }
 }
 
-/** Returns the state of a link from the quality that LiveKit measured, whether packets are missing, and its signaling. */
-export function stateOf(quality: ConnectionQuality, silent: boolean, signaling = true): Link {
-  if (silent || quality === ConnectionQuality.Lost) return 'lost';
-  return quality === ConnectionQuality.Poor || !signaling ? 'weak' : 'good';
+/**
+ * Returns the state of a link from the quality that LiveKit measured, whether packets are missing (undefined: none are
+ * expected), and LiveKit's signaling. Packets that arrive outweigh a quality of lost, which is up to 5 s old.
+ */
+export function stateOf(quality: ConnectionQuality, silent: boolean | undefined, signaling = true): Link {
+  const lost = quality === ConnectionQuality.Lost;
+  if (silent ?? lost) return 'lost';
+  return lost || quality === ConnectionQuality.Poor || !signaling ? 'weak' : 'good';
 }
 
 /** Returns a number that changes with each packet on the transport of a report. */
@@ -134,7 +142,7 @@ export class Links {
 
   #interrupted(media: boolean): void {
     this.#signaling = false;
-    this.#offline = media;
+    this.#offline ||= media;
     this.#judge();
   }
 
@@ -194,7 +202,7 @@ export class Links {
     for (const p of others.values())
       this.#set(
         p,
-        stateOf(p.connectionQuality, this.#others.get(p.identity)?.silence.exceeds(silentOther, now) ?? false),
+        stateOf(p.connectionQuality, this.#others.get(p.identity)?.silence.exceeds(silentOther, now)),
       );
     for (const userID of this.#states.keys())
       if (userID !== me.identity && !others.has(userID)) this.#states.delete(userID);

@@ -11,7 +11,7 @@ function lossAfter(gap: number, limit: number): number {
   for (; now < 31_000; now += 500) {
     if (now % gap === 0) count++;
     s.note(count, now);
-    assert.equal(s.exceeds(limit, now), false, `lost after ${now} ms, with a packet every ${gap} ms`);
+    assert.ok(!s.exceeds(limit, now), `lost after ${now} ms, with a packet every ${gap} ms`);
   }
   const last = now - 500 - ((now - 500) % gap);
   while (!s.exceeds(limit, now)) s.note(count, (now += 500));
@@ -27,10 +27,14 @@ test('packets that stop are a loss; packets that are rare by themselves are not'
 
 test('nothing is lost before the first packet, or during a pause of the program', () => {
   const s = new Silence();
-  assert.equal(s.exceeds(2000, 60_000), false);
+  assert.equal(s.exceeds(2000, 60_000), undefined);
   s.note(1, 60_000);
   s.resume(100_000);
   assert.deepEqual([s.exceeds(2000, 101_000), s.exceeds(2000, 102_500)], [false, true]);
+  s.note(0, 102_500); // another connection, without a packet so far
+  assert.equal(s.exceeds(2000, 102_500), true);
+  s.note(1, 103_000);
+  assert.equal(s.exceeds(2000, 103_000), false);
 });
 
 test('a link is lost without packets, weak with poor quality or without signaling', () => {
@@ -40,7 +44,9 @@ test('a link is lost without packets, weak with poor quality or without signalin
     [Unknown, false, true, 'good'],
     [Poor, false, true, 'weak'],
     [Good, false, false, 'weak'],
-    [Lost, false, true, 'lost'],
+    [Lost, undefined, true, 'lost'],
+    [Lost, false, true, 'weak'], // from before packets arrived again
+    [Good, undefined, true, 'good'],
     [Good, true, true, 'lost'],
   ] as const)
     assert.equal(stateOf(quality, silent, signaling), want, `${quality} ${silent} ${signaling}`);

@@ -71,6 +71,7 @@ test('all code blocks of the documents compile strictly and build with Vite', ()
   assert.deepEqual([...all.keys()].sort(), [
     'away',
     'call',
+    'call-links',
     'chat',
     'errors',
     'quick-start',
