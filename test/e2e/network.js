@@ -110,6 +110,8 @@ export async function watchCall(context) {
     const tracks = [];
     const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     navigator.mediaDevices.getUserMedia = async (constraints) => {
+      window.beckonAsked = (window.beckonAsked ?? 0) + 1;
+      await window.beckonHold; // a test may let it wait
       const stream = await real(constraints);
       tracks.push(...stream.getTracks());
       return stream;
@@ -129,6 +131,7 @@ export async function watchCall(context) {
       note('peer', peer ? (peer.dataset.link ?? peer.textContent) : undefined);
       note('own', call?.querySelector('.tile.own')?.dataset.link);
     }).observe(document, { childList: true, subtree: true, attributes: true });
+    window.beckonOpened = () => tracks.length;
     window.beckonDevicesOn = () => tracks.filter((t) => t.readyState === 'live').length;
   });
 }

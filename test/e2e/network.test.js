@@ -167,3 +167,30 @@ test('an outage of a few seconds: both sides see it, the timer stops, and the ca
   await Promise.all([alice.leave(), bob.leave()]);
   network.close();
 });
+
+test('hanging up while a reconnect opens camera and microphone again: they go off', async () => {
+  const network = await Network.open(cluster, udpPort);
+  const [alice, bob] = await Promise.all([
+    User.signIn(cluster, browser, 'Alice Moreau', { network, prepare: watchCall }),
+    User.signIn(cluster, browser, 'Bob Tanaka'),
+  ]);
+  await talk(alice, bob, ['alice', 'bob']);
+  const opened = await alice.page.evaluate(() => {
+    window.beckonAsked = 0;
+    window.beckonHold = new Promise((resolve) => {
+      window.beckonRelease = resolve;
+    });
+    return window.beckonOpened();
+  });
+  network.set({ media: false, signaling: false });
+  await bob.page.locator('.tile.waiting', { hasText: 'connection lost' }).waitFor(); // the server has let go
+  network.set({});
+  await alice.page.waitForFunction(() => window.beckonAsked === 2);
+  await alice.page.getByRole('button', { name: 'Hang up' }).click();
+  await ongoing(alice).waitFor({ state: 'detached' });
+  await alice.page.evaluate(() => window.beckonRelease());
+  await alice.page.waitForFunction((n) => window.beckonOpened() === n + 2 && window.beckonDevicesOn() === 0, opened);
+  await ongoing(bob).waitFor({ state: 'detached' });
+  await Promise.all([alice.leave(), bob.leave()]);
+  network.close();
+});

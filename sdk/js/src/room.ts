@@ -2,6 +2,8 @@ import {
   Room as LiveKitRoom,
   RoomEvent,
   Track,
+  TrackEvent,
+  type LocalTrack,
   type LocalTrackPublication,
   type Participant,
   type RemoteParticipant,
@@ -35,6 +37,7 @@ export class Room extends Emitter<RoomEvents> {
   #others = new Set<string>(); // users for which onRemoteUserEnterRoom was raised last
   #links: Links | undefined;
   #lost = false; // onConnectionLost was raised, and no recovery since
+  #sent = new Set<LocalTrack>(); // tracks of this device in this room
   #available = new Map<string, boolean>();
   #sounds = new Map<RemoteTrack, HTMLMediaElement>();
 
@@ -155,6 +158,9 @@ export class Room extends Emitter<RoomEvents> {
     room.removeAllListeners();
     if (this.#room !== room) return '';
     globalThis.removeEventListener?.('pagehide', this.#onPageHide);
+    // A reconnect in progress may still open the camera and the microphone again.
+    for (const track of this.#sent) track.on(TrackEvent.Restarted, () => track.stop()).stop();
+    this.#sent.clear();
     for (const el of this.#sounds.values()) el.remove();
     this.#sounds.clear();
     this.#available.clear();
@@ -345,7 +351,10 @@ export class Room extends Emitter<RoomEvents> {
       .on(RoomEvent.TrackUnmuted, (pub, p) =>
         p.isLocal ? local() : update(pub as RemoteTrackPublication, p as RemoteParticipant),
       )
-      .on(RoomEvent.LocalTrackPublished, local)
+      .on(RoomEvent.LocalTrackPublished, ({ track }) => {
+        if (track) this.#sent.add(track);
+        local();
+      })
       .on(RoomEvent.LocalTrackUnpublished, local)
       .on(RoomEvent.ActiveSpeakersChanged, (list) =>
         this.emit('onUserVoiceVolume', {
