@@ -200,10 +200,7 @@ export class Links {
     this.#set(me, self);
     if (self === 'lost') return;
     for (const p of others.values())
-      this.#set(
-        p,
-        stateOf(p.connectionQuality, this.#others.get(p.identity)?.silence.exceeds(silentOther, now)),
-      );
+      this.#set(p, stateOf(p.connectionQuality, this.#others.get(p.identity)?.silence.exceeds(silentOther, now)));
     for (const userID of this.#states.keys())
       if (userID !== me.identity && !others.has(userID)) this.#states.delete(userID);
   }
