@@ -208,3 +208,9 @@ type nowhere struct{}
 
 // Devices returns the numbers of connected devices of users: none.
 func (nowhere) Devices(users ...string) []int { return make([]int, len(users)) }
+
+// Connected returns the connected devices of a user: none.
+func (nowhere) Connected(string) []protocol.Device { return nil }
+
+// Known returns the connected devices of a user: none.
+func (nowhere) Known(string) []protocol.Device { return nil }
