@@ -32,7 +32,7 @@ func ladder() []string {
 		"internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media",
 		"internal/relay", "internal/hook", "internal/push", "internal/stats", "internal/console", "internal/trace",
 		"internal/api", "web", "", "client/inbox", "client/ledger", "client", "beckontest", "cmd/beckon/bench",
-		"cmd/beckon/sfu", "cmd/beckon"}
+		"cmd/beckon/sfu", "cmd/beckon/datadir", "cmd/beckon"}
 }
 
 // source is a Go file of ours.

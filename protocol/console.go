@@ -42,7 +42,7 @@ type TraceInvitationRequest struct {
 	UserID   string `json:"userID,omitempty" doc:"Only events of this invitee. Default: of the first 100 invitees."`
 }
 
-// TraceInvitationResponse is an invitation with its known events, in chronological order.
+// TraceInvitationResponse is an invitation with its events, the oldest first.
 type TraceInvitationResponse struct {
 	Invitation Invitation   `json:"invitation"`
 	Events     []TraceEvent `json:"events"`

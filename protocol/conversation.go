@@ -38,7 +38,7 @@ type ConversationsRequest struct {
 	Limit  int `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ConversationsResponse is a page of conversations: pinned ones first, then by the latest event.
+// ConversationsResponse is a page: pinned conversations first, then by the latest event.
 type ConversationsResponse struct {
 	Conversations []Conversation `json:"conversations"`
 	Next          int            `json:"next,omitempty"` // offset of the next page; 0 = no more
@@ -80,7 +80,7 @@ type ConversationResponse struct {
 	ServerTime int64  `json:"serverTime"`
 }
 
-// ConversationEvent notifies a user's other devices of a change to a conversation.
+// ConversationEvent is a change to a conversation, for the user's other devices.
 type ConversationEvent struct {
 	Type           string `json:"type"` // conversationRead, conversationChanged
 	ConversationID string `json:"conversationID"`

@@ -149,7 +149,7 @@ type GroupsResponse struct {
 	Groups []Group `json:"groups"`
 }
 
-// SetGroupInfoRequest changes the info of a group. Omitted fields keep their values.
+// SetGroupInfoRequest changes fields of a group; omitted ones stay.
 type SetGroupInfoRequest struct {
 	GroupID      string  `json:"groupID" doc:"The group."`
 	Name         *string `json:"name,omitempty" doc:"At most 100 bytes."`
@@ -208,7 +208,7 @@ type CountersResponse struct {
 	Repeat   bool             `json:"repeat,omitempty"` // a repeat of an earlier call
 }
 
-// SetMemberInfoRequest changes a member's fields in a group. Omitted fields keep their values.
+// SetMemberInfoRequest changes fields of a member; omitted ones stay.
 type SetMemberInfoRequest struct {
 	GroupID    string  `json:"groupID" doc:"The group."`
 	UserID     string  `json:"userID,omitempty" doc:"The member. Default: the caller."`
@@ -255,7 +255,7 @@ type CustomDataRequest struct {
 	Data    string `json:"data" doc:"Opaque text, at most 12 KiB."`
 }
 
-// ApplicationsRequest requests a page of applications to the groups that the caller administers.
+// ApplicationsRequest requests applications to groups of which the caller is an administrator.
 type ApplicationsRequest struct {
 	AfterGroup string `json:"afterGroup,omitempty" doc:"groupID of the last application of the previous page."`
 	AfterUser  string `json:"afterUser,omitempty" doc:"userID of the last application of the previous page."`
@@ -333,7 +333,7 @@ type JoinedResponse struct {
 	Next   string  `json:"next,omitempty"`
 }
 
-// ImportGroupsRequest creates groups from another system. Existing groups are unchanged.
+// ImportGroupsRequest creates groups; existing ones are unchanged.
 type ImportGroupsRequest struct {
 	Groups []ImportGroup `json:"groups" doc:"At most 100, with at most 10000 members together."`
 }

@@ -48,7 +48,7 @@ type Body struct {
 	Call     *CallElem     `json:"call,omitempty" doc:"A call record; written by the server only."`
 }
 
-// Kinds returns the types of the fields that are set: one, in a valid message.
+// Kinds returns the types of the fields that are set.
 func (b *Body) Kinds() []MessageType {
 	var kinds []MessageType
 	for _, k := range []struct {
@@ -72,7 +72,7 @@ type CustomElem struct {
 	Extension   string `json:"extension,omitempty" doc:"More opaque text."`
 }
 
-// FileElem refers to an uploaded file. The server fills in the properties that it knows.
+// FileElem refers to an uploaded file. The server adds what it knows.
 type FileElem struct {
 	FileID   string `json:"fileID" doc:"The fileID of the upload response."`
 	Name     string `json:"name,omitempty" doc:"At most 255 bytes."`
@@ -263,7 +263,7 @@ type ReceiptsResponse struct {
 	Receipts []Count `json:"receipts"`
 }
 
-// ReadersRequest requests the members who have, or have not, read a message.
+// ReadersRequest requests who has, or has not, read a message.
 type ReadersRequest struct {
 	GroupID   string `json:"groupID" doc:"The group."`
 	MessageID string `json:"messageID" doc:"The message; the caller must be its sender."`
@@ -324,7 +324,7 @@ type FileRequest struct {
 	FileID string `json:"fileID" doc:"The file."`
 }
 
-// FileResponse is a link to a file. Any holder of the link may use it until it expires.
+// FileResponse is a link, valid for its holder until it expires.
 type FileResponse struct {
 	URL      string `json:"url"`      // relative to the server's address
 	ExpireAt int64  `json:"expireAt"` // server time, Unix milliseconds

@@ -150,7 +150,7 @@ type Invitee struct {
 	Remaining int64        `json:"remaining,omitempty"`
 }
 
-// ViewInvitation returns the wire form of an invitation and invitees in their state at now, in Unix milliseconds.
+// ViewInvitation returns the wire form of an invitation and invitees at now, in Unix milliseconds.
 func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) *Invitation {
 	out := &Invitation{
 		InviteID: v.ID, Inviter: v.Inviter, GroupID: v.GroupID, RoomID: v.RoomID, Data: v.Data, Timeout: v.Timeout,
@@ -167,7 +167,7 @@ func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) 
 	return out
 }
 
-// ViewInvitee returns the wire form of an invitee in its state at now, in Unix milliseconds.
+// ViewInvitee returns the wire form of an invitee at now, in Unix milliseconds.
 func ViewInvitee(v *invite.Invitation, w *invite.Invitee, now int64) Invitee {
 	p := Invitee{UserID: w.UserID, State: w.StateAt(now), Reason: w.Reason, Data: w.Data, Device: w.By.Device,
 		RingingAt: w.RingingAt, DecidedAt: w.DecidedAt}
@@ -198,7 +198,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Won is the action that took effect instead of the refused one.
+// Won is the action that took effect instead.
 type Won struct {
 	Action string `json:"action"` // accept, reject, cancel, timeout
 	UserID string `json:"userID,omitempty"`

@@ -169,7 +169,7 @@ type RevokeTokensRequest struct {
 	UserID string `json:"userID" doc:"The user."`
 }
 
-// RevokeTokensResponse has the time of the revocation. Tokens issued in the same second are refused too.
+// RevokeTokensResponse has the time; tokens of the same second are refused too.
 type RevokeTokensResponse struct {
 	RevokedAt int64 `json:"revokedAt"` // Unix milliseconds
 }

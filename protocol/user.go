@@ -14,7 +14,7 @@ type Profile struct {
 	CustomInfo map[string]string `json:"customInfo,omitempty" doc:"At most 20 keys of 32 bytes, values of 500."`
 }
 
-// SetSelfInfoRequest changes the caller's profile. Omitted fields keep their values.
+// SetSelfInfoRequest changes the caller's profile; omitted fields stay.
 type SetSelfInfoRequest struct {
 	Nick       *string           `json:"nick,omitempty" doc:"At most 500 bytes."`
 	FaceURL    *string           `json:"faceURL,omitempty" doc:"At most 500 bytes."`
@@ -82,7 +82,7 @@ type SetSelfStatusRequest struct {
 	CustomStatus string `json:"customStatus" doc:"At most 256 bytes; empty removes it."`
 }
 
-// DoNotDisturb is the period in which a user receives no pushes and does not ring.
+// DoNotDisturb is the period without pushes and ringing.
 type DoNotDisturb struct {
 	Until      int64  `json:"until,omitempty" doc:"End of do-not-disturb, server time in Unix milliseconds. 0 = not set."`
 	DailyFrom  string `json:"dailyFrom,omitempty" doc:"Start of the daily period, as 22:00."`
@@ -139,7 +139,7 @@ type PersonEvent struct {
 	Time      int64         `json:"time"`
 }
 
-// ImportUsersRequest writes profiles from another system, over existing ones.
+// ImportUsersRequest writes profiles, over existing ones.
 type ImportUsersRequest struct {
 	Users []Profile `json:"users" doc:"At most 1000."`
 }

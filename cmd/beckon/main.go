@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/beckon-im/beckon/cmd/beckon/bench"
+	"github.com/beckon-im/beckon/cmd/beckon/datadir"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -22,19 +23,19 @@ type cli struct {
 	Config  kong.ConfigFlag  `help:"Configuration file in YAML or JSON; its keys are the names of flags." placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 
-	Serve    serveCmd    `cmd:"" help:"Run the server."`
-	Dev      devCmd      `cmd:"" help:"Run the server for trying it out: demo users, ready-made tokens, any web origin."`
-	Token    tokenCmd    `cmd:"" help:"Mint a token for a device of a user."`
-	Phone    phoneCmd    `cmd:"" help:"Terminal phone: ring, answer, invite, chat."`
-	Bench    bench.Bench `cmd:"" help:"Load generator: connected users, invitations per second, latency, memory."`
-	OpenAPI  openAPICmd  `cmd:"" help:"Print the OpenAPI description of all methods." name:"openapi"`
-	Export   exportCmd   `cmd:"" help:"Write the whole database to standard output: a backup, or a move to another database."`
-	Import   importCmd   `cmd:"" help:"Fill an empty database with an export from standard input."`
-	Backup   backupCmd   `cmd:"" help:"Copy the data directory of a running or stopped server: database, keys and uploaded files."`
-	Compact  compactCmd  `cmd:"" help:"Rewrite the SQLite database of a stopped server without free space."`
-	Aside    asideCmd    `cmd:"" help:"Show the commits that the database refused, and apply them."`
-	Restored restoredCmd `cmd:"" help:"Record that a database was restored by other means than import, so that devices reload from it."`
-	Doctor   doctorCmd   `cmd:"" help:"Check a data directory or a running server."`
+	Serve    serveCmd        `cmd:"" help:"Run the server."`
+	Dev      devCmd          `cmd:"" help:"Run the server for trying it out: demo users, ready-made tokens, any web origin."`
+	Token    tokenCmd        `cmd:"" help:"Mint a token for a device of a user."`
+	Phone    phoneCmd        `cmd:"" help:"Terminal phone: ring, answer, invite, chat."`
+	Bench    bench.Bench     `cmd:"" help:"Load generator: connected users, invitations per second, latency, memory."`
+	OpenAPI  openAPICmd      `cmd:"" help:"Print the OpenAPI description of all methods." name:"openapi"`
+	Export   exportCmd       `cmd:"" help:"Write the whole database to standard output: a backup, or a move to another database."`
+	Import   importCmd       `cmd:"" help:"Fill an empty database with an export from standard input."`
+	Backup   datadir.Backup  `cmd:"" help:"Copy the data directory of a running or stopped server: database, keys and uploaded files."`
+	Compact  datadir.Compact `cmd:"" help:"Rewrite the SQLite database of a stopped server without free space."`
+	Aside    datadir.Aside   `cmd:"" help:"Show the commits that the database refused, and apply them."`
+	Restored restoredCmd     `cmd:"" help:"Record that a database was restored by other means than import, so that devices reload from it."`
+	Doctor   doctorCmd       `cmd:"" help:"Check a data directory or a running server."`
 }
 
 func newParser(c *cli, options ...kong.Option) (*kong.Kong, error) {

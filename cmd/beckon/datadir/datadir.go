@@ -1,4 +1,5 @@
-package main
+// Package datadir has the commands for data directories: backup, compact, aside.
+package datadir
 
 import (
 	"context"
@@ -9,43 +10,45 @@ import (
 	"github.com/beckon-im/beckon"
 )
 
-type backupCmd struct {
+// Backup copies a data directory.
+type Backup struct {
 	Data string `help:"Data directory. The server may be running." default:"beckon-data" placeholder:"DIR"`
 	To   string `help:"Directory for the copy; it must be empty or missing." required:"" placeholder:"DIR"`
 }
 
 // Run copies a data directory.
-func (c *backupCmd) Run(ctx context.Context) error {
+func (c *Backup) Run(ctx context.Context) error {
 	if err := beckon.Backup(ctx, c.Data, c.To); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "copied to %s, a data directory; before you use it in place of a server that went on, run "+
-		"beckon restored --data %s\n", c.To, c.To)
+	fmt.Fprintf(os.Stderr, "copied; if the server goes on, run beckon restored --data %s before you use the copy\n", c.To)
 	return nil
 }
 
-type compactCmd struct {
+// Compact rewrites the database of a data directory.
+type Compact struct {
 	Data string `help:"Data directory. No server may be running." default:"beckon-data" placeholder:"DIR"`
 }
 
 // Run rewrites the database, and shows how far it is.
-func (c *compactCmd) Run(ctx context.Context) error {
+func (c *Compact) Run(ctx context.Context) error {
 	err := beckon.Compact(ctx, c.Data, func(written int64) {
 		fmt.Fprintf(os.Stderr, "written: %d MiB\n", written>>20)
 	})
 	if err == nil {
-		fmt.Fprintln(os.Stderr, "compact; from now on free space is given back while the server runs")
+		fmt.Fprintln(os.Stderr, "compact; from now on the server gives free space back")
 	}
 	return err
 }
 
-type asideCmd struct {
+// Aside shows the commits that the database refused.
+type Aside struct {
 	Data  string `help:"Data directory." default:"beckon-data" placeholder:"DIR"`
 	Apply bool   `help:"Apply the commits. No server may be running."`
 }
 
 // Run shows the commits that were set aside.
-func (c *asideCmd) Run(ctx context.Context) error {
+func (c *Aside) Run(ctx context.Context) error {
 	list, err := beckon.Aside(ctx, c.Data, c.Apply)
 	if err != nil {
 		return err
@@ -69,8 +72,7 @@ func (c *asideCmd) Run(ctx context.Context) error {
 		fmt.Println("no commit is set aside")
 	}
 	if refused > 0 {
-		return errors.New("commits are refused again: report them, and remove their files when you have decided that " +
-			"they are not needed")
+		return errors.New("commits are refused again: report them; remove their files if they are not needed")
 	}
 	return nil
 }
