@@ -53,9 +53,8 @@ type Options struct {
 	// CallTimeout is the timeout of calls with a context without deadline, retries included. Default: 20 s.
 	CallTimeout time.Duration
 	// NoRepeat returns refusals with 9506 (too often, or the server is overloaded) and 10002 (the server failed) at once.
-	// By default, such a call is repeated after the retryAfter of the refusal, at most 20 times and until its context
-	// ends: after 9506 any call, after 10002 those that only read or have a request ID. Online-only messages are never
-	// repeated.
+	// By default, a call that only reads or has a request or message ID is repeated after the retryAfter of the refusal,
+	// at most 20 times and until its context ends. Online-only messages are never repeated.
 	NoRepeat bool
 }
 

@@ -14,8 +14,9 @@ import (
 // maxRepeats limits how often a refused call is repeated. The context usually ends earlier.
 const maxRepeats = 20
 
-// repeatable reports whether a call may be repeated after this refusal. 9506 says that it had no effect; after 10002 it
-// may have had one, so that only reads and calls with an ID are repeated. An online-only message would arrive late.
+// repeatable reports whether a call may be repeated after this refusal: reads, and calls with an ID. After 10002
+// another call may have had an effect; after 9506 it had none, but its repeat may come after a later call that
+// contradicts it, as deletePushToken does setPushToken. An online-only message would arrive late.
 func repeatable(method string, body []byte, refused *protocol.Error) bool {
 	if refused.RetryAfter <= 0 {
 		return false
@@ -29,9 +30,7 @@ func repeatable(method string, body []byte, refused *protocol.Error) bool {
 	switch {
 	case send && ids.OnlineUserOnly:
 		return false
-	case refused.Code == im.CodeTooOften:
-		return true
-	case refused.Code != im.CodeInternal:
+	case refused.Code != im.CodeInternal && refused.Code != im.CodeTooOften:
 		return false
 	}
 	return ids.RequestID != "" || send && ids.MessageID != "" || reads(method)

@@ -52,6 +52,15 @@ func (c *Chat) withdraw(tx *txn.Tx, m *protocol.Message) {
 	if !c.pushing() || m.ExcludeUnread {
 		return
 	}
+	if m.GroupID != "" {
+		g := tx.Group(m.GroupID)
+		if g == nil {
+			return
+		}
+		if rules, _ := im.Rules(g.Type); !rules.Unread {
+			return // as in push
+		}
+	}
 	tx.Enqueue(outbox.Revoked(m.To, outbox.Message{MessageID: m.MessageID, From: m.From, GroupID: m.GroupID}, tx.Now))
 	c.opt.Posted()
 }

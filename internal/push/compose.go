@@ -61,7 +61,8 @@ func (p *Push) ringNotice(ctx context.Context, v *invite.Invitation, invitee *in
 	if invitee.Deadline != 0 {
 		deadline = invitee.Deadline
 	}
-	if invitee.StateAt(now) != invite.Open || deadline != 0 && deadline-now < minRing.Milliseconds() || quiet(u, now) {
+	late := deadline != 0 && deadline-now < minRing.Milliseconds()
+	if invitee.Dropped || invitee.StateAt(now) != invite.Open || late || quiet(u, now) {
 		return nil, nil
 	}
 	r, err := p.reading(ctx, invitee.UserID, v.Inviter, v.GroupID)
@@ -111,8 +112,11 @@ func (p *Push) endingNotice(ctx context.Context, v *invite.Invitation, invitee *
 	if err != nil {
 		return nil, err
 	}
-	n.quiet = answered || quiet(u, p.store.Now())
+	n.quiet = answered || invitee.Dropped || quiet(u, p.store.Now())
 	n.push.Kind, n.push.State = protocol.PushEnded, invitee.State.String()
+	if invitee.Dropped { // the user blocks the inviter, and learns nothing more of the invitation
+		n.push.State = invite.Cancelled.String()
+	}
 	n.push.Signaling = &protocol.Signaling{Type: protocol.TypeSignaling, InviteID: v.ID, Inviter: v.Inviter,
 		GroupID: v.GroupID, Time: p.store.Now(), Version: v.Version, Over: v.Over()}
 	n.until = until(p.store.Now(), 0, 0, missedKept)
@@ -152,6 +156,12 @@ func (p *Push) messageNotice(ctx context.Context, order *outbox.Order, u *txn.Us
 	r, err := p.reading(ctx, order.UserID, m.From, m.GroupID)
 	if err != nil || !wanted(r, mentioned) || stored.seq <= r.ReadSeq {
 		return nil, err
+	}
+	if m.GroupID == "" {
+		c, err := p.store.Contact(ctx, order.UserID, m.From)
+		if err != nil || c.Blocks() { // blocked since it was sent
+			return nil, err
+		}
 	}
 	if wait := p.opt.MessageDelay - time.Duration(now-m.At)*time.Millisecond; wait > 0 &&
 		p.opt.Connected(order.UserID).Count > 0 {

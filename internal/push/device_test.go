@@ -101,6 +101,8 @@ func TestMessageDelay(t *testing.T) {
 		time.Since(begin) < 700*time.Millisecond {
 		t.Errorf("after %v %s got %+v", time.Since(begin), got.to, got.push)
 	}
+	send("blocked-meanwhile")
+	do(h, h.users.Block, on("bob", "desktop"), protocol.UsersRequest{UserIDList: []string{"alice"}})
 	wait(t, "all is sent", func() bool { return h.queue(protocol.HookWaiting).Waiting == 0 })
 	h.google.none()
 }

@@ -53,8 +53,15 @@ func (p *Push) enqueueFor(ctx context.Context, users []string, connected map[str
 		return nil
 	}
 	m.After, m.Receivers = "", nil
-	err := rpc.Write(ctx, p.store, txn.ReadSet{Users: users}, func(tx *txn.Tx) error {
-		for _, u := range users {
+	reads := txn.ReadSet{Users: users}
+	for _, u := range users {
+		reads.Outbox = append(reads.Outbox, outbox.MessageTo(u, m, 0, 0).OutboxKey)
+	}
+	err := rpc.Write(ctx, p.store, reads, func(tx *txn.Tx) error {
+		for i, u := range users {
+			if tx.OutboxEvent(reads.Outbox[i]) != nil {
+				continue // from before an interruption; it may have been sent
+			}
 			if !p.devices.Unconnected(tx.User(u), connected[u]) {
 				continue
 			}

@@ -28,6 +28,8 @@ type recipients struct {
 	absent bool     // only devices that are not connected
 	only   []string // only devices with one of these tokens; nil = all
 	except string   // not this device
+
+	pending time.Duration // until more devices may follow; 0 = these are all
 }
 
 // waiting is the error of a push that is not due yet.
@@ -66,8 +68,15 @@ func (p *Push) send(ctx context.Context, o *txn.OutboxEvent) relay.Outcome {
 	case n == nil: // obsolete
 		return relay.Outcome{}
 	}
-	return p.sendToUser(ctx, &order, n, to)
+	out := p.sendToUser(ctx, &order, n, to)
+	if out.Err == nil && to.pending > 0 {
+		out.Err, out.Later, out.After = errPending, true, to.pending
+	}
+	return out
 }
+
+// errPending is the reason of a withdrawal for waiting.
+var errPending = errors.New("a push that may be withdrawn is in progress")
 
 // prepare returns the notice of a push and its recipients. The notice is nil if no device needs the push.
 func (p *Push) prepare(ctx context.Context, o *txn.OutboxEvent, order *outbox.Order) (n *notice, to recipients,
@@ -93,10 +102,11 @@ func (p *Push) prepare(ctx context.Context, o *txn.OutboxEvent, order *outbox.Or
 		return nil, to, err
 	case to.absent:
 	case pending > 0 && (len(to.only) == 0 || order.Kind != outbox.KindEnded):
-		return nil, to, laterThan(pending, "a push that may be withdrawn is in progress")
+		return nil, to, waiting{errPending, pending}
 	case len(to.only) == 0: // no device shows it
 		return nil, to, nil
 	}
+	to.pending = pending
 	if n == nil {
 		var answered string
 		if n, answered, err = p.compose(ctx, order); answered != "" {
@@ -118,9 +128,14 @@ func (p *Push) rang(ctx context.Context, order *outbox.Order, before int64) (tok
 		return nil, 0, err
 	}
 	for i := range list {
-		if list[i].State == txn.OutgoingWaits {
-			pending = max(pending, ringWait+time.Duration(max(0, list[i].Due-p.store.Now()))*time.Millisecond)
+		if list[i].State != txn.OutgoingWaits {
+			continue
 		}
+		wait := time.Duration(max(0, list[i].Due-p.store.Now())) * time.Millisecond
+		if p.store.Shared() && wait <= relay.Lease {
+			wait = 0 // it may be leased, and at its provider
+		}
+		pending = max(pending, ringWait+wait)
 	}
 	tokens, err = outbox.Taken(list)
 	return tokens, pending, err

@@ -42,7 +42,7 @@ func (p *Push) withdrawal(ctx context.Context, order *outbox.Order) (n *notice, 
 		if i < 0 {
 			continue
 		}
-		if pushes[i].State == txn.OutgoingWaits && pushes[i].Due <= p.store.Now() { // later ones will find it read
+		if p.inProgress(&pushes[i]) { // later ones will find it read
 			pending = ringWait
 		}
 		taken, err := outbox.Taken(pushes[i : i+1])
@@ -57,6 +57,14 @@ func (p *Push) withdrawal(ctx context.Context, order *outbox.Order) (n *notice, 
 		n.collapse = digest("message", n.push.MessageIDList[0])
 	}
 	return n, shown, pending, nil
+}
+
+// inProgress reports whether a push may be at its provider now. On a shared database it is leased then, and a retry
+// within the time of a lease looks the same.
+func (p *Push) inProgress(o *txn.OutboxEvent) bool {
+	ahead := time.Duration(o.Due-p.store.Now()) * time.Millisecond
+	leased := p.store.Shared() && ahead > p.opt.MessageDelay && ahead <= relay.Lease
+	return o.State == txn.OutgoingWaits && (ahead <= 0 || leased)
 }
 
 // readMessages returns the IDs of the latest messages in a part of a conversation, without revoked ones.

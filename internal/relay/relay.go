@@ -49,6 +49,9 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// Lease is a node's exclusive claim on an event: its Due is that far ahead while it is being sent.
+const Lease = time.Minute
+
 const (
 	workers  = 64                     // ordering keys sent concurrently
 	page     = 16 * workers           // events per read of due events
@@ -60,7 +63,7 @@ const (
 	// hotFor is how long that interval is kept after a wake-up: the events may be committed a little later.
 	hotFor    = 2 * time.Second
 	coldScan  = 5 * time.Second // scan interval if the queue is empty
-	lease     = time.Minute     // a node's exclusive claim on an event
+	lease     = Lease
 	storeTime = 2 * time.Second // timeout to store outcomes during shutdown
 )
 

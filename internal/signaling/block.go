@@ -88,5 +88,6 @@ func (e *Service) mute(tx *txn.Tx, v *invite.Invitation, me *invite.Invitee, by 
 	v.Dropped = v.Dropped || v.Peer != "" && !v.OwnTopic
 	tx.PutInvitation(*v)
 	tx.PutInvitee(*me)
+	e.opt.Pushes.Muted(tx, me)
 	return nil
 }

@@ -44,12 +44,13 @@ func (c *Compact) Run(ctx context.Context) error {
 // Aside shows the commits that the database refused.
 type Aside struct {
 	Data  string `help:"Data directory." default:"beckon-data" placeholder:"DIR"`
-	Apply bool   `help:"Apply the commits. No server may be running."`
+	Apply bool   `help:"Apply the commits that only add rows. No server may be running."`
+	Force bool   `help:"With --apply: also those that replace rows, which later commits may have changed."`
 }
 
 // Run shows the commits that were set aside.
 func (c *Aside) Run(ctx context.Context) error {
-	list, err := beckon.Aside(ctx, c.Data, c.Apply)
+	list, err := beckon.Aside(ctx, c.Data, c.Apply, c.Force)
 	if err != nil {
 		return err
 	}

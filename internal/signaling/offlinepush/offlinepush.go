@@ -81,6 +81,13 @@ func (q Pushes) Decided(tx *txn.Tx, p *invite.Invitee) {
 	}
 }
 
+// Muted enqueues the end of a push to an invitee who has blocked the inviter.
+func (q Pushes) Muted(tx *txn.Tx, p *invite.Invitee) {
+	if p.Pushed {
+		q.put(tx, []txn.OutboxEvent{outbox.Ended(p.InviteID, p.UserID, tx.Now)})
+	}
+}
+
 func (q Pushes) put(tx *txn.Tx, list []txn.OutboxEvent) {
 	if len(list) == 0 || q.Posted == nil {
 		return

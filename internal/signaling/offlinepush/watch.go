@@ -131,9 +131,9 @@ func (g *Watch) search(ctx context.Context) {
 
 // ringOn pushes the open invitations of a user to the devices with tokens that are not connected and were not pushed.
 func (g *Watch) ringOn(ctx context.Context, user string) {
-	tokens, err := g.unconnected(ctx, user)
-	if err == nil && len(tokens) > 0 {
-		err = g.ringOnDevices(ctx, user, tokens)
+	open, err := g.Store.OpenInvitations(ctx, user, store.MaxSnapshot) // mostly none, and cheaper than asking other nodes
+	if err == nil && len(open) > 0 {
+		err = g.ringOnDevices(ctx, user, open)
 	}
 	if err != nil && ctx.Err() == nil {
 		g.Log.Warn("offline push failed", "user", user, "error", err)
@@ -158,9 +158,9 @@ func (g *Watch) unconnected(ctx context.Context, user string) ([]outbox.Token, e
 	return slices.DeleteFunc(tokens, func(t outbox.Token) bool { return here.Has(t.DeviceID) }), nil
 }
 
-func (g *Watch) ringOnDevices(ctx context.Context, user string, tokens []outbox.Token) error {
-	open, err := g.Store.OpenInvitations(ctx, user, store.MaxSnapshot)
-	if err != nil {
+func (g *Watch) ringOnDevices(ctx context.Context, user string, open []store.OpenInvitation) error {
+	tokens, err := g.unconnected(ctx, user)
+	if err != nil || len(tokens) == 0 {
 		return err
 	}
 	for i := range open {
@@ -199,8 +199,15 @@ func (g *Watch) next(ctx context.Context, inviteID, user string, tokens []outbox
 		return 0, err
 	}
 	taken, err := outbox.Taken(pushes)
-	if err != nil || !slices.ContainsFunc(tokens, func(t outbox.Token) bool { return !slices.Contains(taken, t.Key) }) {
+	if err != nil {
 		return 0, err
+	}
+	rang := map[string]bool{} // devices: one may have several tokens, of which one is used
+	for _, t := range tokens {
+		rang[t.DeviceID] = rang[t.DeviceID] || slices.Contains(taken, t.Key)
+	}
+	if !slices.ContainsFunc(tokens, func(t outbox.Token) bool { return !rang[t.DeviceID] }) {
+		return 0, nil
 	}
 	return pushes[len(pushes)-1].Seq + 1, nil
 }
@@ -208,7 +215,7 @@ func (g *Watch) next(ctx context.Context, inviteID, user string, tokens []outbox
 // push enqueues a push of an invitation, unless it is decided or another node has enqueued the push.
 func (g *Watch) push(tx *txn.Tx, k txn.InviteeKey, seq int64) error {
 	v, mine := tx.Invitation(k.InviteID), tx.Invitee(k.InviteID, k.UserID)
-	if v == nil || mine == nil || mine.StateAt(tx.Now) != invite.Open || mine.Pushed != (seq > 1) {
+	if v == nil || mine == nil || mine.Dropped || mine.StateAt(tx.Now) != invite.Open || mine.Pushed != (seq > 1) {
 		return nil
 	}
 	if seq > 1 {

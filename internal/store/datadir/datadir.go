@@ -37,9 +37,10 @@ func RepairJournal(ctx context.Context, dir string) (*Repair, error) {
 // Aside lists the commits that were set aside.
 func Aside(dir string) ([]AsideCommit, error) { return sqlite.Aside(dir) }
 
-// ApplyAside tries to apply the commits that were set aside. No server may be using the directory.
-func ApplyAside(ctx context.Context, dir string) ([]AsideCommit, error) {
-	return sqlite.ApplyAside(ctx, dir)
+// ApplyAside tries to apply the commits that were set aside; without force only new rows. No server may be using the
+// directory.
+func ApplyAside(ctx context.Context, dir string, force bool) ([]AsideCommit, error) {
+	return sqlite.ApplyAside(ctx, dir, force)
 }
 
 // Backup copies the database of a directory, which a server may be using, into another one.

@@ -123,7 +123,7 @@ func TestBackup(t *testing.T) {
 	if err := snapshot.Close(); err != nil {
 		t.Error(err)
 	}
-	if left, err := filepath.Glob(filepath.Join(dir, "export-*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(dir, ".beckon-export-*")); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v are left", left, err)
 	}
 	if err := datadir.Backup(t.Context(), dir, dir); err == nil {

@@ -289,8 +289,10 @@ func (c *conn) apply(ctx context.Context, ops []journal.Operation, last uint64) 
 }
 
 // qApplied writes the number of the last applied entry.
-const qApplied = "INSERT INTO meta (name, value) VALUES ('journal', $1) ON CONFLICT (name) DO UPDATE SET value = " +
-	"excluded.value"
+// The name that programs before this format of the journal read has no number any more: they would take the journal's
+// files for torn, and remove them.
+const qApplied = "INSERT INTO meta (name, value) VALUES ('journal_applied', $1), ('journal', 'see journal_applied') " +
+	"ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 // gathered collects rows of many batches, by template, so that few statements write them and replaced rows are not
 // written.

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/beckon-im/beckon/internal/sqldb"
 	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
 )
 
@@ -37,9 +40,10 @@ func Aside(dir string) (list []AsideCommit, err error) {
 	return list, nil
 }
 
-// ApplyAside tries to apply the commits that were set aside, and removes the files of those that the database takes. No
-// server may be using the directory.
-func ApplyAside(ctx context.Context, dir string) (list []AsideCommit, err error) {
+// ApplyAside tries to apply the commits that were set aside, and removes the files of those that the database takes.
+// Without force it applies only new rows: later commits may have changed the others. No server may be using the
+// directory.
+func ApplyAside(ctx context.Context, dir string, force bool) (list []AsideCommit, err error) {
 	if list, err = Aside(dir); err != nil || len(list) == 0 {
 		return list, err
 	}
@@ -59,7 +63,7 @@ func ApplyAside(ctx context.Context, dir string) (list []AsideCommit, err error)
 		if err != nil {
 			return nil, err
 		}
-		if list[i].Refused = c.applyOnly(ctx, ops); list[i].Refused != nil {
+		if list[i].Refused = c.applyOnly(ctx, ops, force); list[i].Refused != nil {
 			continue
 		}
 		if err := os.Remove(path); err != nil {
@@ -70,14 +74,48 @@ func ApplyAside(ctx context.Context, dir string) (list []AsideCommit, err error)
 }
 
 // applyOnly applies operations, without the number of an entry.
-func (c *conn) applyOnly(ctx context.Context, ops []journal.Operation) (err error) {
+func (c *conn) applyOnly(ctx context.Context, ops []journal.Operation, force bool) (err error) {
 	if err := c.query(ctx, "BEGIN IMMEDIATE", nil, nil); err != nil {
 		return err
 	}
 	for i := range ops {
-		if err := c.do(ctx, &ops[i]); err != nil {
+		if !force {
+			err = c.onlyNew(ctx, &ops[i])
+		}
+		if err == nil {
+			err = c.do(ctx, &ops[i])
+		}
+		if err != nil {
 			return errors.Join(err, c.query(ctx, "ROLLBACK", nil, nil))
 		}
 	}
 	return c.query(ctx, "COMMIT", nil, nil)
+}
+
+// onlyNew returns an error for an operation that changes rows, which later commits may have changed too.
+func (c *conn) onlyNew(ctx context.Context, op *journal.Operation) error {
+	shape := look(op.Text)
+	if !shape.rows || op.Width == 0 {
+		return fmt.Errorf("%.60s may set back what later commits have changed", op.Text)
+	}
+	if shape.keeps || shape.key == 0 {
+		return nil
+	}
+	head, _, _ := strings.Cut(strings.TrimPrefix(op.Text, "INSERT INTO "), ")")
+	table, columns, _ := strings.Cut(head, " (")
+	where := strings.Split(columns, ",")[:shape.key]
+	for i := range where {
+		where[i] = strings.TrimSpace(where[i]) + " = ?"
+	}
+	query := "SELECT 1 FROM " + table + " WHERE " + strings.Join(where, " AND ")
+	for row := range slices.Chunk(op.Values, op.Width) {
+		exists := false
+		if err := c.query(ctx, query, row[:shape.key], func(sqldb.Row) error { exists = true; return nil }); err != nil {
+			return err
+		}
+		if exists {
+			return fmt.Errorf("the row %q of %s exists, and later commits may have changed it", row[:shape.key], table)
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -183,6 +184,9 @@ func TestSetAside(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if err := applyAside(t, dir); err != nil {
+		t.Error(err)
+	}
 	leave(t, dir, 4, "d", "a", "e")
 	d = open(t, dir)
 	if count(t, d, "d") != 1 || count(t, d, "e") != 1 {
@@ -191,6 +195,37 @@ func TestSetAside(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// applyAside applies a commit that was set aside: not over the row that exists, and when that is gone.
+func applyAside(t *testing.T, dir string) error {
+	t.Helper()
+	for _, gone := range []bool{false, true} {
+		if gone {
+			d := open(t, dir)
+			if _, err := d.write.ExecContext(t.Context(), "DELETE FROM meta WHERE name = 'a'"); err != nil {
+				return err
+			}
+			if err := d.Close(); err != nil {
+				return err
+			}
+		}
+		list, err := ApplyAside(context.Background(), dir, false)
+		if err != nil || len(list) != 1 || (list[0].Refused == nil) != gone {
+			return fmt.Errorf("row gone %v: %+v, %w", gone, list, err)
+		}
+	}
+	upsertAgain := []journal.Operation{{Text: upsert, Width: 2, Values: []any{"a", "y"}}}
+	if err := journal.WriteAside(dir, 9, upsertAgain, false); err != nil {
+		return err
+	}
+	for _, force := range []bool{false, true} {
+		list, err := ApplyAside(context.Background(), dir, force)
+		if err != nil || len(list) != 1 || (list[0].Refused == nil) != force {
+			return fmt.Errorf("force %v: %+v, %w", force, list, err)
+		}
+	}
+	return nil
 }
 
 // TestReadersOfAKilledServer opens a directory for reading that a killed server left with a journal.

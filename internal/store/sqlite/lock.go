@@ -44,9 +44,9 @@ func hold(ctx context.Context, dir string, patience time.Duration) (*lock, error
 
 // Close ends the lock.
 func (l *lock) Close() error {
-	err := l.file.Close()
-	if l.dir != nil {
-		err = errors.Join(err, l.dir.Close())
+	var err error
+	if l.dir != nil { // first: who waits for the file then finds it free
+		err = l.dir.Close()
 	}
-	return err
+	return errors.Join(err, l.file.Close())
 }

@@ -15,10 +15,14 @@ func lockDirectory(dir string) (*os.File, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
+		closing := f.Close()
+		switch {
+		case errors.Is(err, syscall.EWOULDBLOCK):
 			err = errHeld
+		case errors.Is(err, syscall.EBADF), errors.Is(err, syscall.ENOLCK), errors.Is(err, errors.ErrUnsupported):
+			return nil, closing // the file system has no locks of directories
 		}
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, closing)
 	}
 	return f, nil
 }

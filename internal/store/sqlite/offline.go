@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
@@ -36,7 +37,10 @@ func OpenExisting(ctx context.Context, dir string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{write: read, read: read, dir: dir, log: slog.Default(), broken: newBrokenDisk()}, read.PingContext(ctx)
+	if err := read.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, read.Close())
+	}
+	return &DB{write: read, read: read, dir: dir, log: slog.Default(), broken: newBrokenDisk()}, nil
 }
 
 // exists returns an error if a directory has no database.
@@ -113,7 +117,7 @@ func openDamaged(ctx context.Context, dir string) (*DB, error) {
 	}
 	d := &DB{lock: lock, dir: dir, log: slog.Default(), broken: newBrokenDisk()}
 	file := filepath.Join(dir, File)
-	vfs, err := d.openSums(file)
+	vfs, err := d.openSums(ctx, file)
 	if err == nil {
 		d.write, err = sql.Open("sqlite", dsn(file, vfs, "secure_delete(1)"))
 	}
@@ -135,17 +139,25 @@ func InUse(ctx context.Context, dir string) bool {
 }
 
 // ExportPrefix begins the names of directories with a copy of the database that an export reads.
-const ExportPrefix = "export-"
+const ExportPrefix = ".beckon-export-"
+
+// leftoverAge is the age at which the copy of an export is taken for that of a killed one.
+const leftoverAge = 24 * time.Hour
 
 // removeLeftovers removes what exports and compactions left that were killed.
 func removeLeftovers(dir string) error {
-	for _, pattern := range []string{ExportPrefix + "*", File + "-compact*"} {
-		paths, err := filepath.Glob(filepath.Join(dir, pattern))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
 		if err != nil {
-			return err
+			continue // removed meanwhile
 		}
-		for _, path := range paths {
-			if err := os.RemoveAll(path); err != nil {
+		export := e.IsDir() && strings.HasPrefix(e.Name(), ExportPrefix) && time.Since(info.ModTime()) > leftoverAge
+		if export || !e.IsDir() && strings.HasPrefix(e.Name(), File+"-compact") {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
 		}

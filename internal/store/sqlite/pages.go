@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -20,17 +21,42 @@ const (
 )
 
 // openSums opens the checksums of a database, and returns the VFS that verifies them.
-func (d *DB) openSums(file string) (vfs string, err error) {
+func (d *DB) openSums(ctx context.Context, file string) (vfs string, err error) {
 	if d.noSync { // the checksums of a crashed server would be older than its pages
 		if err := os.Remove(file + pagesum.Suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", err
 		}
 		return "", nil
 	}
-	if vfs, err = pagesum.VFS(); err == nil {
+	version, err := schemaVersion(ctx, file)
+	if err == nil && version < withSums { // an earlier program may have written pages since they were made
+		err = os.Remove(file + pagesum.Suffix)
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err == nil {
+		vfs, err = pagesum.VFS()
+	}
+	if err == nil {
 		d.sums, err = pagesum.Open(file)
 	}
 	return vfs, err
+}
+
+// withSums is the schema from which on every program keeps the checksums.
+const withSums = 14
+
+// schemaVersion reads the version of a database, and leaves its log as it is; 0 = it has none.
+func schemaVersion(ctx context.Context, file string) (version int64, err error) {
+	db, err := sql.Open("sqlite", fileURL(file)+readOnly)
+	if err != nil {
+		return 0, err
+	}
+	if db.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version").Scan(&version) != nil {
+		version = 0 // a new database, or a damaged one, which is found when it is used
+	}
+	return version, db.Close()
 }
 
 // verifyPages verifies the pages of a small database. Run does it for a large one.
@@ -38,12 +64,8 @@ func (d *DB) verifyPages(ctx context.Context) error {
 	if d.sums == nil {
 		return nil
 	}
-	info, err := os.Stat(filepath.Join(d.dir, File))
-	if err != nil {
-		return err
-	}
-	if d.unverified = info.Size() > verifyAtOnce; d.unverified {
-		return nil
+	if !d.sums.Watched() {
+		return errors.New("SQLite has opened the database by another path than " + filepath.Join(d.dir, File))
 	}
 	// a page whose newest version is in the log may be an older one in the database, or torn
 	var busy, frames, moved int64
@@ -52,6 +74,9 @@ func (d *DB) verifyPages(ctx context.Context) error {
 	}
 	if busy != 0 {
 		return nil // another program reads an old version; reads are verified
+	}
+	if d.unverified = d.size(File) > verifyAtOnce; d.unverified {
+		return nil
 	}
 	if err := d.sums.Verify(ctx, func(context.Context) error { return nil }); err != nil {
 		return err

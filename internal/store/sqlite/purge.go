@@ -25,16 +25,18 @@ func (d *DB) Purge(ctx context.Context, exec func(context.Context, sqldb.Stateme
 	if err := d.purgeWords(ctx, exec); err != nil {
 		return err
 	}
+	j := d.journal.Load()
+	if j == nil {
+		return nil
+	}
+	j.Reuse(false) // what is retired meanwhile has the content
+	defer j.Reuse(true)
 	d.rotate.Store(true)
 	if err := exec(ctx, sqldb.Statement{Text: "UPDATE meta SET value = value WHERE name = 'journal_in_use'"}); err != nil {
 		return err
 	}
 	if err := d.truncateLog(ctx); err != nil {
 		return err
-	}
-	j := d.journal.Load()
-	if j == nil {
-		return nil
 	}
 	return errors.Join(j.Retire(d.durable.Load()), j.RemoveSpare())
 }

@@ -15,6 +15,15 @@ import (
 
 // journalState reads what the database knows of its journal. A database without tables knows nothing.
 func journalState(ctx context.Context, db *sql.DB) (s journal.State, err error) {
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return s, err
+	}
+	s, err = stateOn(ctx, c)
+	return s, errors.Join(err, c.Close())
+}
+
+func stateOn(ctx context.Context, db *sql.Conn) (s journal.State, err error) {
 	var tables int
 	err = db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE name = 'meta'").Scan(&tables)
 	if err != nil || tables == 0 {
@@ -33,8 +42,10 @@ func journalState(ctx context.Context, db *sql.DB) (s journal.State, err error) 
 		switch name {
 		case "house":
 			s.Cluster = value
-		case "journal":
-			if s.Applied, err = strconv.ParseUint(value, 10, 64); err != nil {
+		case "journal", "journal_applied": // the first one until a program of this version has written
+			if n, err := strconv.ParseUint(value, 10, 64); err == nil {
+				s.Applied = max(s.Applied, n)
+			} else if name == "journal_applied" {
 				return s, err
 			}
 		case "journal_in_use":
@@ -53,6 +64,11 @@ func (d *DB) setInUse(ctx context.Context, c *sql.Conn, on bool) error {
 	}
 	if _, err := c.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('journal_in_use', $1) ON CONFLICT (name) DO "+
 		"UPDATE SET value = excluded.value", value); err != nil {
+		return err
+	}
+	if state, err := stateOn(ctx, c); err != nil {
+		return err
+	} else if _, err := c.ExecContext(ctx, qApplied, strconv.FormatUint(state.Applied, 10)); err != nil {
 		return err
 	}
 	if !on {
@@ -208,7 +224,7 @@ func RepairJournal(ctx context.Context, dir string) (r *Repair, err error) {
 
 // putLogAside puts SQLite's log out of use, with its index.
 func putLogAside(dir string) ([]string, error) {
-	to := filepath.Join(dir, journal.DamagedPrefix+logFile)
+	to := journal.FreeName(filepath.Join(dir, journal.DamagedPrefix+logFile))
 	if err := os.Rename(filepath.Join(dir, logFile), to); err != nil {
 		return nil, err
 	}

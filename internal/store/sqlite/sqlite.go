@@ -81,7 +81,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the data directory %s: %w", opt.Dir, err), d.lock.Close())
 	}
-	if err = d.connect(file, opt.CacheBytes); err != nil {
+	if err = d.connect(ctx, file, opt.CacheBytes); err != nil {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	if err = d.ready(ctx, append(opt.Reads, qSearch)); err != nil {
@@ -91,8 +91,8 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 }
 
 // connect opens the pools of connections.
-func (d *DB) connect(file string, cacheBytes int64) error {
-	vfs, err := d.openSums(file)
+func (d *DB) connect(ctx context.Context, file string, cacheBytes int64) error {
+	vfs, err := d.openSums(ctx, file)
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,7 @@ func (w *directWriter) Commit(ctx context.Context) error {
 	if err := w.sess.Exec(ctx, "COMMIT"); err != nil {
 		return err
 	}
-	w.c.restartLog(ctx)
-	return nil
+	return w.c.restartLog(ctx)
 }
 
 func (w *directWriter) Rollback(ctx context.Context) error { return w.sess.Exec(ctx, "ROLLBACK") }

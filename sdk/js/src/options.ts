@@ -14,8 +14,8 @@ export interface Options {
   callTimeout?: number;
   /**
    * Repeat calls refused with 9506 (too often, or the server is overloaded) or 10002 (the server failed) after the
-   * retryAfter of the refusal, at most 20 times: after 9506 any call, after 10002 those that only read or have a request
-   * ID. Online-only messages are never repeated. Default: true.
+   * retryAfter of the refusal, at most 20 times, if they only read or have a request or message ID. Online-only messages
+   * are never repeated. Default: true.
    */
   repeat?: boolean;
   /**

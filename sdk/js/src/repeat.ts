@@ -5,17 +5,18 @@ import { BeckonError, Code } from './error.js';
 export const maxRepeats = 20;
 
 /**
- * Returns the milliseconds after which a refused call may be repeated; 0: not at all. 9506 says that it had no effect;
- * after 10002 it may have had one, so that only reads and calls with a request ID are repeated. An online-only message
- * would arrive late. Up to a quarter is added, so that clients refused together do not return together.
+ * Returns the milliseconds after which a refused call may be repeated; 0: not at all. Reads and calls with an ID are
+ * repeated. After 10002 another call may have had an effect; after 9506 it had none, but its repeat may come after a
+ * later call that contradicts it. An online-only message would arrive late. Up to a quarter is added, so that clients
+ * refused together do not return together.
  */
 export function repeatDelay(method: string, body: Record<string, unknown>, err: unknown): number {
   if (!(err instanceof BeckonError) || !err.retryAfter) return 0;
   if (method === 'sendMessage' && body['onlineUserOnly']) return 0;
-  const harmless =
-    err.code === Code.TooOften ||
-    (err.code === Code.Unavailable && ('requestID' in body || /^(get|list|search)/.test(method)));
-  return harmless ? err.retryAfter * (1 + Math.random() / 4) : 0;
+  const harmless = 'requestID' in body || 'messageID' in body || /^(get|list|search)/.test(method);
+  return harmless && (err.code === Code.TooOften || err.code === Code.Unavailable)
+    ? err.retryAfter * (1 + Math.random() / 4)
+    : 0;
 }
 
 /** Resolves with true after a delay, with false when a signal is aborted before. */

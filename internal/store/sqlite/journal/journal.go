@@ -46,9 +46,10 @@ type Journal struct {
 	buf    []byte
 	broken error // after a failed sync: its effect is unknown
 
-	mu    sync.Mutex
-	full  []segment // segments before this one
-	spare []string  // files to reuse: a disk overwrites blocks in half the time of an append
+	mu      sync.Mutex
+	full    []segment // segments before this one
+	spare   []string  // files to reuse: a disk overwrites blocks in half the time of an append
+	noReuse bool
 }
 
 // segment is a complete file.
@@ -219,6 +220,11 @@ func (j *Journal) Rotate() error {
 		return j.broken
 	}
 	f, path, err := j.create()
+	if err == nil && path == j.path { // this one has no entries, and its file is replaced
+		old := j.file
+		j.use(f, path)
+		return old.Close()
+	}
 	if err == nil {
 		if _, err = j.write(nil); err == nil {
 			err = j.sync(j.file)
@@ -266,7 +272,7 @@ func (j *Journal) Retire(last uint64) error {
 }
 
 func (j *Journal) release(s segment) error {
-	if len(j.spare) >= maxSpare {
+	if len(j.spare) >= maxSpare || j.noReuse {
 		return os.Remove(s.path)
 	}
 	spare := filepath.Join(j.opt.Dir, SparePrefix+strings.TrimPrefix(filepath.Base(s.path), j.opt.Prefix))
@@ -286,6 +292,13 @@ func (j *Journal) reuse() string {
 	spare := j.spare[0]
 	j.spare = j.spare[1:]
 	return spare
+}
+
+// Reuse allows or forbids to keep files for reuse, with their content.
+func (j *Journal) Reuse(allowed bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.noReuse = !allowed
 }
 
 // RemoveSpare removes the files that are kept for reuse.

@@ -307,6 +307,55 @@ func TestReuse(t *testing.T) {
 	}
 }
 
+// TestRotateWithoutEntries rotates a segment that has none: nothing of what follows is lost.
+func TestRotateWithoutEntries(t *testing.T) {
+	dir := t.TempDir()
+	j := newJournal(dir, 0)
+	add(t, j, 2)
+	for range 3 {
+		if err := j.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Retire(j.Last()); err != nil {
+		t.Fatal(err)
+	}
+	add(t, j, 2)
+	if err := errors.Join(j.Retire(2), j.RemoveSpare()); err != nil {
+		t.Fatal(err)
+	}
+	if list, _, err := read(t, dir, State{Applied: 2, InUse: true}); len(list) != 2 || err != nil {
+		t.Errorf("%d of 2 entries, %v", len(list), err)
+	}
+}
+
+// TestDamageOfWhatTheDatabaseHas damages an entry that the database has, with all that follow, or without them.
+func TestDamageOfWhatTheDatabaseHas(t *testing.T) {
+	dir := t.TempDir()
+	j := newJournal(dir, 0)
+	add(t, j, 1)
+	at := j.size + entryHead
+	add(t, j, 4)
+	f, err := os.OpenFile(filepath.Join(dir, Prefix+"0000000000000001"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("??"), at); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := read(t, dir, State{Applied: 5, InUse: true}); err != nil || found.Last != 5 {
+		t.Errorf("entries up to %d, %v", found.Last, err)
+	}
+	var fault *Fault
+	if _, _, err := read(t, dir, State{Applied: 3, InUse: true}); !errors.As(err, &fault) ||
+		!strings.Contains(fault.Lost(), "4 to 5") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestFullDisk checks that the entry of a failed write is not read, and that the journal continues.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
@@ -371,7 +420,7 @@ func TestPutAside(t *testing.T) {
 	}
 	_, _, err = read(t, dir, State{InUse: true})
 	var fault *Fault
-	if !errors.As(err, &fault) || fault.Path != paths[1] || fault.First != 3 || fault.Next != 4 {
+	if !errors.As(err, &fault) || fault.Path != paths[1] || fault.First != 3 || fault.Last != 4 {
 		t.Fatalf("%+v, %v", fault, err)
 	}
 	moved, err := PutAside(dir, fault)

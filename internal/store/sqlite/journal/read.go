@@ -26,7 +26,7 @@ type Found struct {
 type Fault struct {
 	Path    string // segment; the directory if it has none
 	First   uint64 // the first entry that cannot be read
-	Next    uint64 // the next one that can be; 0 = unknown
+	Last    uint64 // the last one that needs it; 0 = unknown
 	Applied uint64 // the last one that the database has
 	Reason  string
 }
@@ -40,13 +40,10 @@ func (f *Fault) Error() string {
 // Lost says which commits are lost with the unreadable entries.
 func (f *Fault) Lost() string {
 	first := max(f.First, f.Applied+1)
-	switch {
-	case f.Next == 0:
+	if f.Last < first {
 		return fmt.Sprintf("Commits from %d on are lost, if there were any", first)
-	case f.Next <= first:
-		return "The database has the commits that cannot be read"
 	}
-	return fmt.Sprintf("Commits %d to %d cannot be read, and later ones need them", first, f.Next-1)
+	return fmt.Sprintf("Commits %d to %d are lost, and those of later files", first, f.Last)
 }
 
 // Read calls each for the entries that a database lacks, in order. The error is a *Fault if the journal is damaged,
@@ -68,7 +65,7 @@ func Read(dir string, db State, each func(number uint64, ops []Operation) error)
 			return found, err
 		}
 		if reason = cmp.Or(reason, c.belongs(db, next)); reason != "" {
-			return found, &Fault{Path: path, First: max(cmp.Or(next, number(path)), db.Applied+1), Applied: db.Applied,
+			return found, &Fault{Path: path, First: max(next, db.Applied+1), Applied: db.Applied,
 				Reason: reason}
 		}
 		if err := c.entries(db, found, each); err != nil {
@@ -122,12 +119,17 @@ func (c *content) entries(db State, found *Found, each func(number uint64, ops [
 		found.Last = number
 	}
 	fault := &Fault{Path: c.path, First: c.last + 1, Applied: db.Applied}
-	if fault.Next = c.later(); fault.Next > 0 && !c.closed {
-		fault.Reason = fmt.Sprintf("entry %d at byte %d cannot be read, and entry %d follows it", c.last+1, c.at, fault.Next)
+	if next, last, closed := c.later(); next > 0 && !c.closed {
+		if last <= db.Applied { // the database has them all
+			c.last, c.closed, c.b = last, closed, nil
+			return nil
+		}
+		fault.Last = last
+		fault.Reason = fmt.Sprintf("entry %d at byte %d cannot be read, and entry %d follows it", c.last+1, c.at, next)
 		return fault
 	}
-	if c.flipped() {
-		fault.Next = c.last + 2
+	if c.last+1 > db.Applied && c.flipped() {
+		fault.Last = c.last + 1
 		fault.Reason = fmt.Sprintf("one bit of entry %d at byte %d is wrong", c.last+1, c.at)
 		return fault
 	}
@@ -144,13 +146,24 @@ func PutAside(dir string, fault *Fault) (moved []string, err error) {
 		if path < fault.Path {
 			continue
 		}
-		to := filepath.Join(dir, DamagedPrefix+filepath.Base(path))
+		to := FreeName(filepath.Join(dir, DamagedPrefix+filepath.Base(path)))
 		if err := os.Rename(path, to); err != nil {
 			return moved, err
 		}
 		moved = append(moved, to)
 	}
 	return moved, SyncFile(dir)
+}
+
+// FreeName returns a path, with a number if there is a file already.
+func FreeName(path string) string {
+	free := path
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(free); errors.Is(err, os.ErrNotExist) {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", path, n)
+	}
 }
 
 // RemoveSpares removes the files that an earlier journal kept for reuse.

@@ -151,18 +151,30 @@ func entryAt(b []byte) (n int, whole bool) {
 // plausible is the largest distance of the numbers of two entries in one segment.
 const plausible = 1 << 24
 
-// later returns the number of a whole entry anywhere in the rest that is newer than the last one; 0 = there is none.
-func (c *content) later() uint64 {
-	for b := c.b; len(b) > entryHead; b = b[1:] {
+// later returns the numbers of the first and the last whole entry in the rest that are newer than the last one; 0 =
+// there is none. closed reports whether the last one says that another segment follows.
+func (c *content) later() (first, last uint64, closed bool) {
+	for b := c.b; len(b) > entryHead; {
 		number := binary.LittleEndian.Uint64(b[8:])
-		if number <= c.last || number-c.last > plausible {
+		n, whole := 0, false
+		if number > c.last && number-c.last <= plausible {
+			n, whole = entryAt(b)
+		}
+		if !whole {
+			b = b[1:]
 			continue
 		}
-		if _, whole := entryAt(b); whole {
-			return number
+		if closed = n == 1 && b[entryHead] == 0; !closed {
+			last = number
+			if first == 0 {
+				first = number
+			}
+		} else if first == 0 {
+			first, last = number, number-1 // the entries before it cannot be read
 		}
+		b = b[entryHead+n:]
 	}
-	return 0
+	return first, last, closed
 }
 
 // torn describes the entry that was under way at the end of a segment; empty = there is none. The length is unknown
@@ -174,6 +186,10 @@ func (c *content) torn() string {
 	return fmt.Sprintf("entry %d at byte %d of %s is not whole", c.last+1, c.at, filepath.Base(c.path))
 }
 
+// maxFlipped limits the entries of which a flipped bit is told from a torn write: one in 500 torn writes of that length
+// has the checksum of a flipped bit by chance.
+const maxFlipped = 1 << 20
+
 // flipped reports whether the rest begins with the next entry, whole but for one bit: a torn write does not look so.
 func (c *content) flipped() bool {
 	if c.closed || len(c.b) < entryHead || bits.OnesCount64(binary.LittleEndian.Uint64(c.b[8:])^(c.last+1)) > 1 {
@@ -182,14 +198,14 @@ func (c *content) flipped() bool {
 	length := binary.LittleEndian.Uint32(c.b)
 	for bit := range 32 { // of the length
 		head := binary.LittleEndian.AppendUint32(nil, length^1<<bit)
-		if n := int(length ^ 1<<bit); n > 0 && n <= maxEntry && len(c.b) >= entryHead+n {
+		if n := int(length ^ 1<<bit); n > 0 && n <= maxFlipped && len(c.b) >= entryHead+n {
 			if _, whole := entryAt(append(head, c.b[4:entryHead+n]...)); whole {
 				return true
 			}
 		}
 	}
 	n := int(length)
-	if n == 0 || n > maxEntry || len(c.b) < entryHead+n {
+	if n == 0 || n > maxFlipped || len(c.b) < entryHead+n {
 		return false
 	}
 	difference := checksum(c.b[8:entryHead+n]) ^ binary.LittleEndian.Uint32(c.b[4:])

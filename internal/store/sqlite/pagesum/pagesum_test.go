@@ -19,6 +19,13 @@ func pause(context.Context) error { return nil }
 
 func open(t *testing.T, path string) (*sql.DB, *pagesum.Sums) {
 	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	sums, err := pagesum.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -35,10 +42,20 @@ func open(t *testing.T, path string) (*sql.DB, *pagesum.Sums) {
 	return db, sums
 }
 
+// linked returns a directory by a symbolic link to it, which SQLite resolves.
+func linked(t *testing.T) string {
+	t.Helper()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
 // TestBitFlips writes a database, flips a bit at random places of it, and reads: each flip is found by Verify, and by
 // the query that reads the page.
 func TestBitFlips(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.db")
+	path := filepath.Join(linked(t), "x.db")
 	db, sums := open(t, path)
 	exec := func(query string, args ...any) {
 		t.Helper()
@@ -53,6 +70,9 @@ func TestBitFlips(t *testing.T) {
 	}
 	exec("DELETE FROM a WHERE k % 7 = 0")
 	exec("PRAGMA wal_checkpoint(TRUNCATE)")
+	if !sums.Watched() {
+		t.Fatal("SQLite has opened the database by another path")
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 package pagesum
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -12,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -34,31 +34,73 @@ const (
 // New checksums become durable before the pages: until both are, the pages are in SQLite's log, and are not read from
 // the database.
 type Sums struct {
-	path  string
-	mu    sync.RWMutex // also held while a page is written
-	file  *os.File
-	sums  []uint32
-	dirty map[int]bool // blocks to write
-	bad   []int64      // pages whose content differs
+	path string   // of the database, without symbolic links, as SQLite has it
+	db   *os.File // open for as long as SQLite: where the kernel has old locks only, closing it ends SQLite's locks
+	file *os.File
+
+	mu      sync.RWMutex // also held while a page is written
+	sums    []uint32
+	dirty   map[int]bool // blocks to write
+	bad     []int64      // pages whose content differs
+	watched bool         // SQLite has opened the database with the VFS
+
+	writing sync.Mutex // one Sync at a time
 }
 
-// Open reads the checksums of a database, or creates their file. From now on the VFS verifies the pages of the database
-// that this process reads.
+// ErrNotSynced is the error of a sync of the checksums that failed: their content on the disk is unknown.
+var ErrNotSynced = errors.New("the checksums could not be synced")
+
+// Open reads the checksums of a database, which must exist, or creates their file. From now on the VFS verifies the
+// pages of the database that this process reads.
 func Open(database string) (*Sums, error) {
 	path, err := filepath.Abs(database)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path+Suffix, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	s := &Sums{path: path, file: f, dirty: map[int]bool{}}
-	if err := s.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", f.Name(), err), f.Close())
+	s := &Sums{path: path, dirty: map[int]bool{}}
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path+Suffix, err)
 	}
 	opened.Store(path, s)
 	return s, nil
+}
+
+func (s *Sums) open() (err error) {
+	name := s.path + Suffix
+	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+		if err := createFile(name); err != nil {
+			return err
+		}
+	}
+	if s.file, err = os.OpenFile(name, os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	if s.db, err = os.Open(s.path); err != nil {
+		return errors.Join(err, s.file.Close())
+	}
+	if err := s.load(); err != nil {
+		return errors.Join(err, s.file.Close(), s.db.Close())
+	}
+	return nil
+}
+
+// createFile creates a file of checksums, whole or not at all.
+func createFile(name string) error {
+	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append([]byte(magic), make([]byte, block*4-len(magic))...))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(name+".new", name)
+	}
+	return err
 }
 
 func (s *Sums) load() error {
@@ -66,24 +108,26 @@ func (s *Sums) load() error {
 	if err != nil {
 		return err
 	}
-	if len(b) == 0 {
-		_, err := s.file.WriteAt(append([]byte(magic), make([]byte, block*4-len(magic))...), 0)
-		return err
-	}
-	if !strings.HasPrefix(string(b), magic) || len(b)%4 != 0 {
+	if len(b) < block*4 || !bytes.HasPrefix(b, []byte(magic)) {
 		return errors.New("this is not a file of checksums; remove it: it is made again, and damage until then is not found")
 	}
-	for at := block * 4; at < len(b); at += 4 {
+	for at := block * 4; at+4 <= len(b); at += 4 {
 		s.sums = append(s.sums, binary.LittleEndian.Uint32(b[at:]))
 	}
 	return nil
 }
 
-// Close writes the checksums and closes their file.
+// Close writes the checksums and closes their file. SQLite must have closed the database.
 func (s *Sums) Close() error {
 	opened.Delete(s.path)
-	err := s.Sync()
-	return errors.Join(err, s.file.Close())
+	return errors.Join(s.Sync(), s.file.Close(), s.db.Close())
+}
+
+// Watched reports whether SQLite has opened the database with the VFS.
+func (s *Sums) Watched() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.watched
 }
 
 func sumOf(page int64, b []byte) uint32 {
@@ -117,12 +161,12 @@ func (s *Sums) set(page int64, sum uint32) {
 	if missing := int(page) + 1 - len(s.sums); missing > 0 {
 		s.sums = append(s.sums, make([]uint32, missing)...)
 	}
+	s.bad = slices.DeleteFunc(s.bad, func(p int64) bool { return p == page })
 	if s.sums[page] == sum {
 		return
 	}
 	s.sums[page] = sum
 	s.dirty[int(page/block)] = true
-	s.bad = slices.DeleteFunc(s.bad, func(p int64) bool { return p == page })
 }
 
 // written notes the content of a page, or of a part of one, that SQLite has written. The caller holds the lock.
@@ -136,27 +180,50 @@ func (s *Sums) written(at int64, b []byte) {
 	}
 }
 
-// Sync makes the checksums durable.
+// Sync makes the checksums durable. Pages are read and written meanwhile. The error is ErrNotSynced if the content of
+// the disk is unknown; otherwise a repetition may succeed.
 func (s *Sums) Sync() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.dirty) == 0 {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	blocks := s.take()
+	if len(blocks) == 0 {
 		return nil
 	}
+	var err error
+	for n, b := range blocks {
+		if _, err = s.file.WriteAt(b, int64(n+1)*block*4); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		if err = s.file.Sync(); err != nil {
+			err = fmt.Errorf("%w: %w", ErrNotSynced, err)
+		}
+	}
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for n := range blocks {
+			s.dirty[n] = true
+		}
+	}
+	return err
+}
+
+// take returns the blocks to write.
+func (s *Sums) take() map[int][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	blocks := make(map[int][]byte, len(s.dirty))
 	for n := range s.dirty {
 		var b []byte
 		for _, sum := range s.sums[n*block : min((n+1)*block, len(s.sums))] {
 			b = binary.LittleEndian.AppendUint32(b, sum)
 		}
-		if _, err := s.file.WriteAt(b, int64(n+1)*block*4); err != nil {
-			return err
-		}
-	}
-	if err := s.file.Sync(); err != nil {
-		return err
+		blocks[n] = b
 	}
 	clear(s.dirty)
-	return nil
+	return blocks
 }
 
 // Bad returns the pages that were read and differ from their checksum.
@@ -169,14 +236,9 @@ func (s *Sums) Bad() []int64 {
 // Verify reads the whole database, records pages that differ from their checksum, and learns unknown checksums.
 // SQLite's log must have been moved to the database before. pause is called after each MiB.
 func (s *Sums) Verify(ctx context.Context, pause func(context.Context) error) error {
-	f, err := os.Open(s.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
 	b := make([]byte, PageSize)
 	for page := int64(0); ; page++ {
-		if err := s.verify(f, page, b); errors.Is(err, io.EOF) {
+		if err := s.verify(page, b); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
@@ -189,10 +251,10 @@ func (s *Sums) Verify(ctx context.Context, pause func(context.Context) error) er
 	}
 }
 
-func (s *Sums) verify(f *os.File, page int64, b []byte) error {
+func (s *Sums) verify(page int64, b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := f.ReadAt(b, page*PageSize); err != nil {
+	if _, err := s.db.ReadAt(b, page*PageSize); err != nil {
 		return err
 	}
 	sum := sumOf(page, b)

@@ -102,8 +102,15 @@ func watch(tls *libc.TLS, path string, f uintptr) {
 		methods.FxSync, methods.FxClose = address(syncFunc(syncFile)), address(closeFunc(closeFile))
 		table, _ = tables.LoadOrStore(base, copied)
 	}
+	sums.(*Sums).setWatched()
 	files.Store(f, &file{sums: sums.(*Sums), base: at[sqlite3.Tsqlite3_io_methods](base)})
 	head.FpMethods = table.(uintptr)
+}
+
+func (s *Sums) setWatched() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watched = true
 }
 
 func fileOf(f uintptr) *file {
@@ -136,8 +143,10 @@ func write(tls *libc.TLS, f, buf uintptr, n int32, offset int64) int32 {
 
 func syncFile(tls *libc.TLS, f uintptr, flags int32) int32 {
 	file := fileOf(f)
-	if err := file.sums.Sync(); err != nil {
+	if err := file.sums.Sync(); errors.Is(err, ErrNotSynced) {
 		return sqlite3.SQLITE_IOERR_FSYNC
+	} else if err != nil {
+		return sqlite3.SQLITE_FULL // most likely
 	}
 	return call[syncFunc](file.base.FxSync)(tls, f, flags)
 }
