@@ -76,8 +76,9 @@ func RepairJournal(ctx context.Context, dataDir string) (*Repair, error) {
 // AsideCommit is a commit that SQLite refused when it was applied, a fault of the program.
 type AsideCommit = datadir.AsideCommit
 
-// Aside lists the commits of a data directory that were set aside. With apply it tries to apply them; without force only
-// those that add rows, because later commits may have changed the others. No server may be using the directory then.
+// Aside lists the commits of a data directory that were set aside. With apply it tries to apply them; without force
+// only those that add rows, because later commits may have changed the others. No server may be using the directory
+// then.
 func Aside(ctx context.Context, dataDir string, apply, force bool) ([]AsideCommit, error) {
 	if apply {
 		return datadir.ApplyAside(ctx, dataDir, force)
