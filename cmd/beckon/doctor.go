@@ -211,7 +211,10 @@ func (c *doctorCmd) room(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	base := strings.Replace(strings.TrimSuffix(cmp.Or(entry.URL, c.Server), "/"), "ws", "http", 1)
+	base := strings.TrimSuffix(cmp.Or(entry.URL, c.Server), "/")
+	if rest, ok := strings.CutPrefix(base, "ws"); ok {
+		base = "http" + rest
+	}
 	before, err := admits(ctx, base, entry.Token)
 	if _, e := user.DismissRoom(ctx, roomID); err == nil {
 		err = e

@@ -22,10 +22,11 @@ func aliveReads() txn.ReadSet {
 
 // noteAlive notes the time, if participants are connected through this server.
 func (m *Media) noteAlive(ctx context.Context) {
-	if m.connected.Load() == 0 {
+	if m.connected.Load() == 0 || !m.noting.CompareAndSwap(false, true) {
 		return
 	}
-	m.background(func() {
+	started := m.tasks.TryGo(func() error {
+		defer m.noting.Store(false)
 		err := rpc.Write(ctx, m.store, aliveReads(), func(tx *txn.Tx) error {
 			tx.PutLink(txn.Link{RoomID: aliveKey().RoomID, At: tx.Now})
 			return nil
@@ -33,7 +34,11 @@ func (m *Media) noteAlive(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			m.log.Warn("noting the time of calls failed", "error", err, "retry_in", aliveEvery)
 		}
+		return nil
 	})
+	if !started {
+		m.noting.Store(false)
+	}
 }
 
 // readAlive reads the last note, which the first comparison of calls uses.

@@ -57,6 +57,7 @@ type Media struct {
 	roomLocks  [64]sync.Mutex // held while a room is created or closed in LiveKit, by its hash
 	ends       chan struct{}  // closed when Run ends
 	connected  atomic.Int64   // proxied signaling connections
+	noting     atomic.Bool    // a note of the time is under way
 	aliveAt    atomic.Int64   // when the previous run last had one, until calls were compared; 0: unknown
 
 	mu       sync.Mutex

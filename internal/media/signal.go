@@ -123,11 +123,19 @@ type link struct {
 }
 
 // open stores this connection as the latest of its user in the room, and starts watch.
+// joinGrace is the time in milliseconds for which a room does not end after a user has connected: media takes up to 8 s.
+const joinGrace = 10_000
+
 func (l *link) open(ctx context.Context, conn net.Conn) error {
 	m := l.media
-	reads := txn.ReadSet{Topics: []string{im.RoomTopic(l.room)}, Links: []txn.SeatKey{{RoomID: l.room, UserID: l.user}}}
+	reads := txn.ReadSet{Topics: []string{im.RoomTopic(l.room)}, Links: []txn.SeatKey{{RoomID: l.room, UserID: l.user}},
+		Rooms: []string{l.room}}
 	err := rpc.Write(ctx, m.store, reads, func(tx *txn.Tx) error {
 		tx.PutLink(txn.Link{RoomID: l.room, UserID: l.user, ID: l.id, At: tx.Now})
+		if r := tx.Room(l.room); r != nil && r.EndedAt == 0 && r.EmptyAt == 0 && r.CheckAt != 0 {
+			r.CheckAt = max(r.CheckAt, tx.Now+joinGrace) // of a call of two, the other is coming back
+			tx.PutRoom(*r)
+		}
 		return nil
 	})
 	if err != nil {

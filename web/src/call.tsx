@@ -20,8 +20,10 @@ const endings: Record<Exclude<EndReason, 'mediaLost'>, string> = {
 };
 
 /** Shows why audio and video failed on this side, or that they were lost, with a button that calls again. */
-function mediaLost(s: Session, { people, groupID, media }: CallState, error: Error | undefined): void {
-  const users = Object.keys(people);
+function mediaLost(s: Session, { people, links, groupID, media }: CallState, error: Error | undefined): void {
+  const all = Object.keys(people);
+  const lost = all.filter((u) => links[u] === 'lost');
+  const users = lost.length ? lost : all;
   const again = (): void => {
     const to = groupID ? { groupID, userIDs: users } : { userIDs: users };
     s.calls.call(to, { media }).catch((err: unknown) => s.fail(err, 'The call could not be made'));

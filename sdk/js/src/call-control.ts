@@ -136,7 +136,9 @@ export class CallControl extends Emitter<CallEvents> {
     this.set({ ...idle });
     this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
     const requests: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID, state.deadline));
-    const why = reason === 'mediaLost' ? reason : 'hangup';
+    // who is left by others whose connection is lost has not lost their own: the server knows about the others
+    const lost = reason === 'mediaLost' && (!entered || this.room.link(this.client.userID) === 'lost');
+    const why = lost ? 'mediaLost' : 'hangup';
     if (leave && entered) requests.push(this.room.exitRoom(why));
     else if (leave && ['connecting', 'reconnecting'].includes(state.phase) && !this.joining)
       requests.push(this.client.exitRoom({ roomID: state.roomID, reason: why }).catch(ignoreRefusal));

@@ -380,7 +380,9 @@ export class Calls extends CallControl {
         if (room.roomID !== this.state.roomID) return;
         this.setPart(userID, 'left');
         if (room.remoteUsers.length > 0 || this.waiting()) return;
-        this.set({ phase: 'reconnecting', links: { ...this.state.links, [userID]: 'lost' } });
+        const { people, links } = this.state;
+        const lost = Object.keys(people).length === 1 || links[userID] === 'lost'; // of several, the last one may have left
+        this.set({ phase: 'reconnecting', links: lost ? { ...links, [userID]: 'lost' } : links });
         this.endUnlessResumed();
       }),
       room.on('onExitRoom', ({ roomID, reason }) => {

@@ -102,6 +102,7 @@ export class Links {
   #changed: (userID: string, link: Link) => void;
   #states = new Map<string, Link>();
   #self = new Silence();
+  #counted = ''; // the directions of which packets are counted
   #others = new Map<string, { sid: string; silence: Silence }>();
   #signaling = true;
   #offline = false; // LiveKit has given up the media connection, and makes a new one
@@ -159,11 +160,14 @@ export class Links {
     const began = performance.now();
     if (began - this.#last > 4 * interval) this.#resume();
     this.#last = began;
-    await Promise.all([
-      this.#countSelf(),
-      ...[...this.#room.remoteParticipants.values()].map((p) => this.#countOther(p)),
-    ]);
-    this.#counting = false;
+    try {
+      await Promise.all([
+        this.#countSelf(),
+        ...[...this.#room.remoteParticipants.values()].map((p) => this.#countOther(p)),
+      ]);
+    } finally {
+      this.#counting = false;
+    }
     this.#judge();
   }
 
@@ -173,6 +177,9 @@ export class Links {
     let other: RemoteTrackPublication['track'];
     for (const p of this.#room.remoteParticipants.values()) other ??= flowing(p)?.track;
     const reports = await Promise.all([own, other].map((t) => t?.getRTCStatsReport().catch(() => undefined)));
+    const counted = reports.map((r) => r !== undefined).join();
+    if (counted !== this.#counted) this.#self = new Silence(); // fewer packets are no outage then
+    this.#counted = counted;
     const counts = reports.filter((r) => r !== undefined).map(received);
     if (counts.length)
       this.#self.note(
