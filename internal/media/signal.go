@@ -122,8 +122,8 @@ type link struct {
 	head []byte // an incomplete header
 }
 
-// open stores this connection as the latest of its user in the room, and starts watch.
-// joinGrace is the time in milliseconds for which a room does not end after a user has connected: media takes up to 8 s.
+// open stores this connection as the latest of its user in the room, and starts watch. joinGrace is the time in
+// milliseconds for which a room does not end after a user has connected: media takes up to 8 s.
 const joinGrace = 10_000
 
 func (l *link) open(ctx context.Context, conn net.Conn) error {
