@@ -57,7 +57,7 @@ test: test-go test-js e2e test-nodes ## Run every test: rules, store, doors, rac
 
 test-go: | need-go need-postgres
 	@echo "testing the rooms, with the race detector"
-	@$(GO) test -race -timeout 15m ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... ./test/scenario .
+	@$(GO) test -race -timeout 15m ./test/scenario ./internal/store ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... . # the longest first
 	@echo "testing what rooms allocate"
 	@$(GO) test -run TestAllocations ./invite ./internal/store ./internal/delivery ./internal/gateway
 	@echo "testing the program from outside: races, crashes, the terminal phone"
