@@ -129,8 +129,8 @@ type Config struct {
 	// LiveKitKey and LiveKitSecret are an API key of LiveKit, the secret at least 32 characters. Configure LiveKit to send
 	// its webhooks, signed with the same key, to /livekit/webhook of this server. Default: none, and no media rooms.
 	LiveKitKey, LiveKitSecret string
-	// MediaUDPPort and MediaTCPPort are the ports of LiveKit's audio and video; clients name them to users whose network
-	// blocks both. Default: unknown.
+	// MediaUDPPort and MediaTCPPort are the ports of LiveKit's audio and video; clients show them in the error for a
+	// network that blocks both. Default: unknown.
 	MediaUDPPort, MediaTCPPort int
 	// RoomPolicy controls admission to media rooms: "invited" users only, or "open" to all. Default: invited.
 	RoomPolicy RoomPolicy

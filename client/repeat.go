@@ -60,7 +60,7 @@ func (c *Client) pause(ctx context.Context, refused *protocol.Error) bool {
 	return false
 }
 
-// onceKey marks a context whose calls are not repeated after a refusal: those of the callback goroutine, which would
+// onceKey marks a context without repeats after refusals: those of the callback goroutine, which would
 // delay the callbacks.
 type onceKey struct{}
 

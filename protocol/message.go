@@ -72,7 +72,7 @@ type CustomElem struct {
 	Extension   string `json:"extension,omitempty" doc:"More opaque text."`
 }
 
-// FileElem refers to an uploaded file. The server adds what it knows.
+// FileElem refers to an uploaded file. The server adds known properties.
 type FileElem struct {
 	FileID   string `json:"fileID" doc:"The fileID of the upload response."`
 	Name     string `json:"name,omitempty" doc:"At most 255 bytes."`
@@ -263,7 +263,7 @@ type ReceiptsResponse struct {
 	Receipts []Count `json:"receipts"`
 }
 
-// ReadersRequest requests who has, or has not, read a message.
+// ReadersRequest requests the readers of a message, or the others.
 type ReadersRequest struct {
 	GroupID   string `json:"groupID" doc:"The group."`
 	MessageID string `json:"messageID" doc:"The message; the caller must be its sender."`

@@ -91,7 +91,7 @@ func ready(ctx context.Context, node string) error {
 	return err
 }
 
-// repair makes a data directory usable whose journal is damaged.
+// repair repairs the journal of a data directory.
 func (c *doctorCmd) repair(ctx context.Context) error {
 	if c.Data == "" {
 		return errors.New("--repair needs --data DIR: PostgreSQL has its own tools")

@@ -25,7 +25,7 @@ type Options struct {
 	Posted func()
 	// HasTokens reports whether any user has a push token. Default: true.
 	HasTokens func() bool
-	// Devices tells which devices of a user have push tokens. Default: unknown.
+	// Devices caches the devices with push tokens, by user. Default: unknown.
 	Devices outbox.Devices
 	// Here returns the devices of a user that are connected to this node. Default: none.
 	Here func(user string) outbox.Connected

@@ -208,7 +208,7 @@ func (p *Push) Posted() { p.pending.Store(true) }
 // HasTokens reports whether any user has a push token, as far as this node knows. It lags by up to ten seconds.
 func (p *Push) HasTokens() bool { return p.hasTokens.Load() }
 
-// Devices tells which devices of users have push tokens.
+// Devices returns the cache of devices with push tokens.
 func (p *Push) Devices() outbox.Devices { return p.devices }
 
 // MessageDelay is the time that a user with a connected device has to read a message before it is pushed.

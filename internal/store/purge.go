@@ -6,7 +6,7 @@ import (
 	"github.com/beckon-im/beckon/internal/sqldb"
 )
 
-// purger is a database whose files keep deleted content for a while.
+// purger is a database with deleted content in its files.
 type purger interface {
 	Purge(ctx context.Context, exec func(context.Context, sqldb.Statement) error) error
 }

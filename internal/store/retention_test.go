@@ -101,7 +101,7 @@ func TestNothingDue(t *testing.T) {
 	}
 }
 
-// TestOneNodeAtATime: of several nodes, the one with the lease removes what is due; another one takes over when the
+// TestOneNodeAtATime: of several nodes, the one with the lease removes due rows; another one takes over when the
 // lease has ended.
 func TestOneNodeAtATime(t *testing.T) {
 	s := newShared(t, 2, store.Options{})

@@ -198,5 +198,5 @@ func (s *Store) maintain(ctx context.Context, topics []string,
 	}
 }
 
-// ForgetTimelines drops removed timelines from the cache of heads: one with the same name begins anew.
+// ForgetTimelines drops removed timelines from the cache of heads: one with the same name restarts.
 func (s *Store) ForgetTimelines(topics []string) { s.heads.forget(topics) }

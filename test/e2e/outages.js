@@ -1,4 +1,4 @@
-// Prints what both sides of a call saw in outages of different kinds and lengths, as a table in Markdown. Seconds count
+// Prints the view of both sides of a call in outages of different kinds and lengths, as a table in Markdown. Seconds count
 // from the begin of the outage. Usage: node outages.js [scenario…]
 
 import { Cluster, User, connect, freePort, launch, launchServer, waitForVideo } from './kit.js';
@@ -46,7 +46,7 @@ const scenarios = {
   'server killed for 12 s': killed(12),
 };
 
-/** Returns what a page showed after a time, with the seconds since then. */
+/** Returns the state of a page after a time, with the seconds since then. */
 async function seen(p, since) {
   const shown = await p.page.evaluate(() => window.beckonShown);
   const text = { phase: '', peer: 'peer ', own: 'link ', banner: '', toast: '' };

@@ -131,8 +131,8 @@ func TestUpgradeOfSchema12(t *testing.T) {
 	}
 }
 
-// TestUpgradeOfSchema13 does so for the schema in which retention removed records only: nothing in it has the times by
-// which retention finds what is due.
+// TestUpgradeOfSchema13 upgrades the schema in which retention removed records only: it lacks the times by which
+// retention finds due rows.
 func TestUpgradeOfSchema13(t *testing.T) {
 	var skew atomic.Int64
 	dir := thaw(t, "schema-13.tgz")

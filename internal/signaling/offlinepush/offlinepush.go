@@ -18,7 +18,7 @@ type Pushes struct {
 	// Posted is called when pushes are enqueued, before their commit, and possibly more than once. Default: pushes are
 	// off.
 	Posted func()
-	// Devices tells which devices of a user have push tokens. Default: unknown.
+	// Devices caches the devices with push tokens, by user. Default: unknown.
 	Devices outbox.Devices
 	// HasTokens reports whether any user has a push token. Default: true.
 	HasTokens func() bool

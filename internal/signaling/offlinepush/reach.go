@@ -19,7 +19,7 @@ type Presence interface {
 	Known(userID string) []protocol.Device
 }
 
-// maxQueried is the most users whose devices are queried one by one.
+// maxQueried limits the users that are queried one by one.
 const maxQueried = 8
 
 // ConnectedOf returns the connected devices of users. Those of many users are counted, and named as far as this node

@@ -40,7 +40,7 @@ ORDER BY ended_at
 LIMIT $2;
 
 -- name: InvitationsEnded
--- What retention needs of ended invitations: 0 = the time of the end is unknown, the number of rows, and whether the
+-- Times and sizes of ended invitations: 0 = the time of the end is unknown, the number of rows, and whether the
 -- room that the invitation opened still lives.
 SELECT i.id, i.ended_at, i.accepted + i.rejected + i.cancelled + i.timed_out,
     (SELECT count(*) FROM room r WHERE r.id = i.room_id AND r.invite_id = i.id AND r.ended_at = 0)

@@ -1,8 +1,8 @@
 // Package retention removes rows whose age is past their retention: records, ended invitations, calls, files, events,
-// and rows that are needed for minutes. What is due is found by indexes of time, so that a pass that finds nothing
+// and rows that are needed for minutes. Due rows are found by indexes of time, so that a pass without due rows
 // reads a few entries, whatever the size of the database.
 //
-// It does not remove what is open, pending, or needed by it.
+// It does not remove open or pending rows, nor rows that they need.
 package retention
 
 import (
@@ -43,7 +43,7 @@ const (
 	maxPause = time.Second // after a unit
 )
 
-// Retention removes what is due. One goroutine owns all fields.
+// Retention removes due rows. One goroutine owns all fields.
 type Retention struct {
 	store *store.Store
 	opt   Options
@@ -58,7 +58,7 @@ func New(s *store.Store, opt Options) *Retention {
 	return &Retention{store: s, opt: opt, kinds: kinds(&opt), node: uuid.NewString()[:8]}
 }
 
-// Run removes what is due every minute, on one node at a time, until ctx ends.
+// Run removes due rows every minute, on one node at a time, until ctx ends.
 func (r *Retention) Run(ctx context.Context) error {
 	t := time.NewTicker(passEvery)
 	defer t.Stop()
@@ -74,13 +74,13 @@ func (r *Retention) Run(ctx context.Context) error {
 	}
 }
 
-// Pass removes what is due, as Run does every minute.
+// Pass removes due rows, as Run does every minute.
 func (r *Retention) Pass(ctx context.Context) error { return r.pass(ctx, true) }
 
-// Apply removes what is due now, also beside the Run of another node, and without the slack of records.
+// Apply removes due rows now, also beside the Run of another node, and without the slack of records.
 func (r *Retention) Apply(ctx context.Context) error { return r.pass(ctx, false) }
 
-// pass removes what is due. A shared pass leaves the work to the node with the lease, and gives way to callers.
+// pass removes due rows. A shared pass leaves the work to the node with the lease, and gives way to callers.
 func (r *Retention) pass(ctx context.Context, shared bool) (failed error) {
 	due, err := r.due(ctx, shared)
 	if err != nil || len(due) == 0 {
@@ -175,7 +175,7 @@ func (r *Retention) Lag(ctx context.Context) (lag time.Duration) {
 
 var errUnknown = errors.New("rows of an earlier version have not been looked at")
 
-// The lease: one node at a time removes what is due. It saves work; a second node would do no harm.
+// The lease: one node at a time removes due rows. It saves work; a second node would do no harm.
 const (
 	leaseName = "retention" // in meta
 	leaseTime = 3 * time.Minute

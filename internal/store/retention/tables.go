@@ -1,6 +1,6 @@
 package retention
 
-// Table states what removes the rows of a table, and when. The list is part of docs/operating.md.
+// Table describes the removal of a table's rows. The list is part of docs/operating.md.
 type Table struct{ Name, Removal string }
 
 // Tables returns every table of both engines.

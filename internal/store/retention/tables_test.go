@@ -12,7 +12,8 @@ import (
 	"github.com/beckon-im/beckon/internal/txn"
 )
 
-// TestEveryTable: each table of both engines states what removes its rows, and docs/operating.md has the same list.
+// TestEveryTable: each table of both engines has a description of the removal of its rows, and docs/operating.md has
+// the same list.
 func TestEveryTable(t *testing.T) {
 	listed, rows := map[string]bool{}, []string{}
 	for _, r := range retention.Tables() {

@@ -16,7 +16,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
 )
 
-// killed is the directory that a killed server leaves, and what it has acknowledged.
+// killed is the directory of a killed server, with the number of acknowledged commits.
 type killed struct {
 	files map[string][]byte
 	acked int
@@ -140,7 +140,7 @@ func countCommits(t *testing.T, dir string) (there int, err error) {
 }
 
 // TestFilesOfAKilledServer changes each file of a killed server as disks and people do: the next server has all
-// acknowledged commits, or it refuses to start and says why.
+// acknowledged commits, or it fails to start with a reason.
 func TestFilesOfAKilledServer(t *testing.T) {
 	k, other := kill(t, "c1", false), kill(t, "c2", false)
 	if _, there, err := k.start(t, func(string) error { return nil }); err != nil || there != k.acked {

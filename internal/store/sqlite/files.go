@@ -19,7 +19,7 @@ const identityFile = "cluster"
 // logFile is SQLite's write-ahead log.
 const logFile = File + "-wal"
 
-// checkFiles refuses a directory whose files do not belong together: a lost or exchanged database, or a damaged log.
+// checkFiles refuses a directory with files of different databases: a lost or exchanged database, or a damaged log.
 // The directory is locked.
 func checkFiles(ctx context.Context, dir string) error {
 	want, err := os.ReadFile(filepath.Join(dir, identityFile))
@@ -39,8 +39,8 @@ func checkFiles(ctx context.Context, dir string) error {
 		"restore a backup; to use the directory without it, remove %s", have, cluster, identityFile, identityFile)
 }
 
-// checkLog compares the database with and without its log, and returns what it says with it. A log that takes back what
-// the database has is damaged, or not its own: SQLite ends it silently at the first damaged frame.
+// checkLog compares the database with and without its log, and returns the state with it. A log with an older state
+// than the database is damaged, or not its own: SQLite ends it silently at the first damaged frame.
 func checkLog(ctx context.Context, dir string) (with journal.State, err error) {
 	path := filepath.Join(dir, File)
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {

@@ -73,8 +73,8 @@ func count(t *testing.T, d *DB, name string) (n int) {
 	return n
 }
 
-// TestDatabaseLocked stops a server while its database cannot be written. Readers are told, the next writer goes on
-// where it was, and what was acknowledged is there.
+// TestDatabaseLocked stops a server while its database cannot be written. Readers get an error, the next writer
+// continues where it was, and what was acknowledged is there.
 func TestDatabaseLocked(t *testing.T) {
 	d := open(t, t.TempDir())
 	l := newWriter(t, d)

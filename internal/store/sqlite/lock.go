@@ -45,7 +45,7 @@ func hold(ctx context.Context, dir string, patience time.Duration) (*lock, error
 // Close ends the lock.
 func (l *lock) Close() error {
 	var err error
-	if l.dir != nil { // first: who waits for the file then finds it free
+	if l.dir != nil { // first, for a process that waits for the file
 		err = l.dir.Close()
 	}
 	return errors.Join(err, l.file.Close())

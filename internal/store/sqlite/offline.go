@@ -103,7 +103,7 @@ func openOffline(ctx context.Context, dir string) (*DB, error) {
 	return d, nil
 }
 
-// openDamaged locks and opens a database whose journal may be damaged.
+// openDamaged locks and opens a database without reading its journal.
 func openDamaged(ctx context.Context, dir string) (*DB, error) {
 	if err := exists(dir); err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ const ExportPrefix = ".beckon-export-"
 // leftoverAge is the age at which the copy of an export is taken for that of a killed one.
 const leftoverAge = 24 * time.Hour
 
-// removeLeftovers removes what exports and compactions left that were killed.
+// removeLeftovers removes the files of killed exports and compactions.
 func removeLeftovers(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -67,7 +67,7 @@ func (d *DB) verifyPages(ctx context.Context) error {
 	if !d.sums.Watched() {
 		return errors.New("SQLite has opened the database by another path than " + filepath.Join(d.dir, File))
 	}
-	// a page whose newest version is in the log may be an older one in the database, or torn
+	// of a page in the log, the database may have an older or torn version
 	var busy, frames, moved int64
 	if err := d.write.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
 		return err

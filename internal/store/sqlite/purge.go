@@ -16,7 +16,7 @@ const (
 	purgeAgain = time.Second
 )
 
-// qMerge rewrites pages of the search index without what was deleted; a negative number begins anew.
+// qMerge rewrites pages of the search index without deleted words; a negative number restarts the merge.
 const qMerge = "INSERT INTO phrase_text (phrase_text, rank) VALUES ('merge', $1)"
 
 // Purge removes content that was deleted from rows before from all files of the database: its search index, SQLite's
@@ -29,7 +29,7 @@ func (d *DB) Purge(ctx context.Context, exec func(context.Context, sqldb.Stateme
 	if j == nil {
 		return nil
 	}
-	j.Reuse(false) // what is retired meanwhile has the content
+	j.Reuse(false) // retired segments have the content
 	defer j.Reuse(true)
 	d.rotate.Store(true)
 	if err := exec(ctx, sqldb.Statement{Text: "UPDATE meta SET value = value WHERE name = 'journal_in_use'"}); err != nil {
@@ -41,7 +41,7 @@ func (d *DB) Purge(ctx context.Context, exec func(context.Context, sqldb.Stateme
 	return errors.Join(j.Retire(d.durable.Load()), j.RemoveSpare())
 }
 
-// purgeWords merges the search index, whose deleted words stay until then, step by step.
+// purgeWords merges the search index step by step, which removes deleted words.
 func (d *DB) purgeWords(ctx context.Context, exec func(context.Context, sqldb.Statement) error) error {
 	structure := func() (s string, err error) {
 		err = d.Read(ctx, "SELECT hex(block) FROM phrase_text_data WHERE id = 10",

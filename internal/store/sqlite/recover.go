@@ -13,7 +13,7 @@ import (
 	"github.com/beckon-im/beckon/internal/store/sqlite/journal"
 )
 
-// journalState reads what the database knows of its journal. A database without tables knows nothing.
+// journalState reads the state of the journal from the database; a database without tables has the zero state.
 func journalState(ctx context.Context, db *sql.DB) (s journal.State, err error) {
 	c, err := db.Conn(ctx)
 	if err != nil {

@@ -94,7 +94,7 @@ export class CallControl extends Emitter<CallEvents> {
     this.emit('onCallState', this.#state);
   }
 
-  /** Stops the time of the call while nobody is heard, and goes on. */
+  /** Stops the time of the call during an outage, and continues it. */
   #pause(state: CallState): CallState {
     const now = this.client.now();
     const on = talking(state, this.client.userID);
@@ -136,7 +136,7 @@ export class CallControl extends Emitter<CallEvents> {
     this.set({ ...idle });
     this.emit('onCallEnded', { state, reason, ...(error ? { error } : {}) });
     const requests: unknown[] = invites.map((inviteID) => this.#cancel(inviteID, state.roomID, state.deadline));
-    // who is left by others whose connection is lost has not lost their own: the server knows about the others
+    // the record of a lost connection of another user comes from the server
     const lost = reason === 'mediaLost' && (!entered || this.room.link(this.client.userID) === 'lost');
     const why = lost ? 'mediaLost' : 'hangup';
     if (leave && entered) requests.push(this.room.exitRoom(why));

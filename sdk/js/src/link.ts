@@ -197,7 +197,7 @@ export class Links {
     o.silence.note(packets(report), performance.now());
   }
 
-  /** Reports what has changed. While this device is cut off, the states of others are unknown, and stay. */
+  /** Reports changes. While this device is cut off, the states of others are unknown, and stay. */
   #judge(): void {
     const now = performance.now();
     const { localParticipant: me, remoteParticipants: others } = this.#room;

@@ -272,7 +272,7 @@ export class Room extends Emitter<RoomEvents> {
       LocalTrackPublication | RemoteTrackPublication | undefined;
   }
 
-  /** Raises the entry of a user whose media is connected. */
+  /** Raises the entry of a user with connected media. */
   #enters(p: RemoteParticipant, active = p.isActive): void {
     if (!this.#in || !active || this.#others.has(p.identity)) return;
     this.#others.add(p.identity);
@@ -415,7 +415,7 @@ async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoo
   );
 }
 
-/** Returns the sentence for a user whose network passes no audio and video. */
+/** Returns the error message for a network that blocks audio and video. */
 function blockedText({ udpPort, tcpPort }: Response<'enterRoom'>): string {
   const ports = [udpPort ? `UDP ${udpPort}` : '', tcpPort ? `TCP ${tcpPort}` : ''].filter(Boolean);
   return `Your network blocks calls${ports.length ? `: ${ports.join(' and ')}` : ''}`;

@@ -10,7 +10,7 @@ interface FallBack {
   _transportWasOpen: boolean;
 }
 
-/** Failed attempts after which a client whose WebSocket has worked tries the other transports: the server may restart. */
+/** Failed attempts, after a working WebSocket, before the other transports are tried: the server may restart. */
 const patience = 2;
 
 /** The transport library's code for a connect request without a response. */

@@ -5,7 +5,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 
 export class Proxy {
-  /** What happens to WebSockets. */
+  /** The treatment of WebSockets. */
   mode: 'pass' | 'refuse' | 'swallow' = 'refuse';
   /** The path of each request and upgrade. */
   readonly paths: string[] = [];

@@ -1,6 +1,6 @@
 -- +goose NO TRANSACTION
 -- +goose Up
--- What is due for retention is found by these indexes. 0 in a new column means unknown: retention looks at the row and sets it, so that
+-- Retention finds due rows by these indexes. 0 in a new column means unknown: retention looks at the row and sets it, so that
 -- nothing rewrites tables here. Made beside running nodes; an index that was broken off is there, and of no use.
 
 -- The time of the oldest record of a timeline, or earlier; -1 = it has no record. The index leaves updates of head in place.

@@ -131,7 +131,7 @@ func (j *Journal) write(ops []Operation) (size int64, err error) {
 	return int64(len(b)), nil
 }
 
-// sync makes what was written durable. After an error nothing can be acknowledged any more.
+// sync makes written entries durable. After an error nothing can be acknowledged any more.
 func (j *Journal) sync(f *os.File) error {
 	if j.opt.NoSync {
 		return nil
@@ -213,8 +213,8 @@ func (j *Journal) extend(f *os.File) error {
 	return f.Truncate(j.opt.Segment)
 }
 
-// Rotate continues in a new segment. The last entry of a full segment is empty and says that another one follows; it is
-// written when that one exists. After an error the next entry begins a segment.
+// Rotate continues in a new segment. The last entry of a full segment is empty: the mark of a successor. It is written
+// after the successor was created. After an error the next entry begins a segment.
 func (j *Journal) Rotate() error {
 	if j.broken != nil || j.file == nil {
 		return j.broken

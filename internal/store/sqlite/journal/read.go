@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// State is what a database knows of its journal.
+// State describes the journal of a database.
 type State struct {
 	Cluster string
 	Applied uint64 // number of the last entry that it has
@@ -37,7 +37,7 @@ func (f *Fault) Error() string {
 		f.Path, f.Reason, f.Lost(), f.First, DamagedPrefix)
 }
 
-// Lost says which commits are lost with the unreadable entries.
+// Lost describes the commits that are lost with the unreadable entries.
 func (f *Fault) Lost() string {
 	first := max(f.First, f.Applied+1)
 	if f.Last < first {

@@ -20,7 +20,7 @@ import (
 //	entry    length of the operations [4], checksum [4] of the rest, number [8], operations
 //
 // The checksum is CRC-32C. Entries are numbered without a gap. A segment ends where no whole entry with the next
-// number follows: what stands there is the torn write of an entry that was never acknowledged, or the previous use of
+// number follows: the rest is the torn write of an unacknowledged entry, or the previous use of
 // the file. An entry is written only after the sync of the one before; so a whole entry further behind means damage.
 //
 // Segments of the first format have no header, and the length of their entries.
@@ -54,7 +54,7 @@ type content struct {
 	cluster   string // of the header
 	last      uint64 // number of the entry before the rest
 	texts     []string
-	closed    bool // it says that another segment follows
+	closed    bool // it has the mark of a successor
 }
 
 // names lists the numbered files of a directory with a prefix, the oldest first.
@@ -152,7 +152,7 @@ func entryAt(b []byte) (n int, whole bool) {
 const plausible = 1 << 24
 
 // later returns the numbers of the first and the last whole entry in the rest that are newer than the last one; 0 =
-// there is none. closed reports whether the last one says that another segment follows.
+// there is none. closed reports whether the last one is the mark of a successor.
 func (c *content) later() (first, last uint64, closed bool) {
 	for b := c.b; len(b) > entryHead; {
 		number := binary.LittleEndian.Uint64(b[8:])
@@ -186,7 +186,7 @@ func (c *content) torn() string {
 	return fmt.Sprintf("entry %d at byte %d of %s is not whole", c.last+1, c.at, filepath.Base(c.path))
 }
 
-// maxFlipped limits the entries of which a flipped bit is told from a torn write: one in 500 torn writes of that length
+// maxFlipped limits the search for a flipped bit to short entries: one in 500 torn writes of that length
 // has the checksum of a flipped bit by chance.
 const maxFlipped = 1 << 20
 

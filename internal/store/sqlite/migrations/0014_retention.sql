@@ -1,5 +1,5 @@
 -- +goose Up
--- What is due for retention is found by these indexes. 0 in a new column means unknown: retention looks at the row and sets it.
+-- Retention finds due rows by these indexes. 0 in a new column means unknown: retention looks at the row and sets it.
 
 -- The time of the oldest record of a timeline, or earlier; -1 = it has no record.
 ALTER TABLE topic ADD COLUMN oldest BIGINT NOT NULL DEFAULT 0;

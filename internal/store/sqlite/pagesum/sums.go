@@ -41,7 +41,7 @@ type Sums struct {
 	mu      sync.RWMutex // also held while a page is written
 	sums    []uint32
 	dirty   map[int]bool // blocks to write
-	bad     []int64      // pages whose content differs
+	bad     []int64      // pages that differ from their checksum
 	watched bool         // SQLite has opened the database with the VFS
 
 	writing sync.Mutex // one Sync at a time

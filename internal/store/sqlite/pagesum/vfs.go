@@ -38,7 +38,7 @@ type (
 	syncFunc  = func(tls *libc.TLS, file uintptr, flags int32) int32
 )
 
-// at returns what is at an address outside of Go's memory.
+// at converts an address outside of Go's memory.
 func at[T any](address uintptr) *T { return *(**T)(unsafe.Pointer(&address)) }
 
 // call returns the function with an address, as SQLite keeps them.
