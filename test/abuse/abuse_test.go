@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +29,7 @@ import (
 	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/test/program"
 )
 
 var (
@@ -55,31 +55,13 @@ type target struct {
 	cmd  *exec.Cmd
 }
 
-func build(t *testing.T, dir, name, from string) string {
-	t.Helper()
-	program := filepath.Join(dir, name)
-	if out, err := exec.Command("go", "build", "-o", program, from).CombinedOutput(); err != nil {
-		t.Fatalf("%s does not build: %v\n%s", from, err, out)
-	}
-	return program
-}
-
 func start(t *testing.T, args ...string) *target {
 	t.Helper()
-	dir := t.TempDir()
-	program := build(t, dir, "beckon", "github.com/beckon-im/beckon/cmd/beckon")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := &target{t: t, addr: ln.Addr().String(), data: filepath.Join(dir, "data")}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	v := &target{t: t, addr: program.FreeAddress(t), data: filepath.Join(t.TempDir(), "data")}
 	if _, err := beckon.LoadKeys(v.data); err != nil {
 		t.Fatal(err)
 	}
-	v.cmd = exec.Command(program, "serve", "--listen", v.addr, "--data", v.data)
+	v.cmd = exec.Command(program.Build(t, program.Beckon), "serve", "--listen", v.addr, "--data", v.data)
 	v.cmd.Args = append(append(v.cmd.Args, args...), strings.Fields(*serve)...)
 	if err := v.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -271,8 +253,7 @@ func accounts() []string {
 // attackers starts the attackers, and returns when they have prepared.
 func (v *target) attackers(only string, wire bool, rate int) *attackers {
 	v.t.Helper()
-	a := &attackers{t: v.t, cmd: exec.Command(build(v.t, filepath.Dir(v.data), "attacker",
-		"github.com/beckon-im/beckon/test/abuse/attacker"))}
+	a := &attackers{t: v.t, cmd: exec.Command(program.Build(v.t, "github.com/beckon-im/beckon/test/abuse/attacker"))}
 	a.cmd.Stderr = os.Stderr
 	in, err := a.cmd.StdinPipe()
 	if err != nil {

@@ -6,14 +6,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/beckon-im/beckon/test/cluster"
+	"github.com/beckon-im/beckon/test/program"
 )
 
 var (
@@ -202,16 +201,12 @@ func lossy(share float64) func(*storm) {
 // TestFaults makes one fault at a time, again and again, while people call and talk, and then compares what they were
 // acknowledged, what is there, and what everybody heard.
 func TestFaults(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "beckon")
-	if out, err := exec.Command("go", "build", "-o", program,
-		"github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
-		t.Fatalf("the program does not build: %v\n%s", err, out)
-	}
+	path := program.Build(t, program.Beckon)
 	known := map[string]bool{}
 	for _, f := range faults() {
 		known[f.name] = true
 		if *which == "all" || strings.Contains(","+*which+",", ","+f.name+",") {
-			t.Run(f.name, func(t *testing.T) { weather(t, program, f) })
+			t.Run(f.name, func(t *testing.T) { weather(t, path, f) })
 		}
 	}
 	for name := range strings.SplitSeq(*which, ",") {

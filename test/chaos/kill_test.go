@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/test/program"
 )
 
 var kills = flag.Int("chaos.kills", 20, "how often the server is killed")
@@ -39,21 +39,8 @@ type victim struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	dir := t.TempDir()
-	v := &victim{t: t, program: filepath.Join(dir, "beckon"), data: filepath.Join(dir, "data")}
-	if out, err := exec.Command("go", "build", "-o", v.program,
-		"github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
-		t.Fatalf("the program does not build: %v\n%s", err, out)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.addr = ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return &victim{t: t, program: program.Build(t, program.Beckon), addr: program.FreeAddress(t),
+		data: filepath.Join(t.TempDir(), "data")}
 }
 
 func (v *victim) start() {

@@ -13,15 +13,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/beckon-im/beckon/test/program"
 )
 
 var flips = flag.Int("disk.flips", 5, "how many bits are flipped in each file of a killed server")
 
 // killed runs a server under load, and kills it.
-func killed(t *testing.T, program, run string) (dir string, acked []message) {
+func killed(t *testing.T, beckon, run string) (dir string, acked []message) {
 	t.Helper()
 	dir = t.TempDir()
-	s := newServer(t, program, dir)
+	s := newServer(t, beckon, dir)
 	s.start()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -43,9 +45,9 @@ func killed(t *testing.T, program, run string) (dir string, acked []message) {
 // TestDamagedFiles changes each file of a killed server in every way: flipped bits, cut off, emptied, deleted,
 // exchanged with that of another server.
 func TestDamagedFiles(t *testing.T) {
-	program := build(t)
-	dir, acked := killed(t, program, "a")
-	other, _ := killed(t, program, "b")
+	beckon := program.Build(t, program.Beckon)
+	dir, acked := killed(t, beckon, "a")
+	other, _ := killed(t, beckon, "b")
 	whole := t.TempDir()
 	copyDir(t, dir, whole)
 	if v := open(t, whole, acked); v.refused != nil || len(v.missing) > 0 {

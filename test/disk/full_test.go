@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/beckon-im/beckon/test/program"
 )
 
 var full = flag.Int("disk.full", 0, "how often the disk is full for a while, each time at another write (needs strace)")
@@ -18,12 +20,12 @@ var full = flag.Int("disk.full", 0, "how often the disk is full for a while, eac
 // TestFullDisk lets some writes fail because the disk is full, from a random one on: calls are refused meanwhile, then
 // taken again, and no acknowledged message is lost.
 func TestFullDisk(t *testing.T) {
-	program := build(t)
+	beckon := program.Build(t, program.Beckon)
 	failed := 0
 	for range *full {
 		first, count := 1+rand.IntN(400), 1+rand.IntN(40)
 		t.Run(fmt.Sprintf("writes %d to %d", first, first+count), func(t *testing.T) {
-			failed += fill(t, program, first, count)
+			failed += fill(t, beckon, first, count)
 		})
 	}
 	if *full > 0 && failed == 0 {
@@ -32,8 +34,8 @@ func TestFullDisk(t *testing.T) {
 }
 
 // fill runs a server of which each thread finds the disk full at some of its writes, and returns how many failed.
-func fill(t *testing.T, program string, first, count int) (failed int) {
-	s := newServer(t, program, t.TempDir())
+func fill(t *testing.T, beckon string, first, count int) (failed int) {
+	s := newServer(t, beckon, t.TempDir())
 	trace := filepath.Join(t.TempDir(), "trace")
 	inject := "inject=pwrite64,ftruncate:error=ENOSPC:when=" + fmt.Sprintf("%d..%d", first, first+count)
 	s.wrap = []string{"strace", "-f", "-qq", "-o", trace, "-e", "trace=pwrite64,ftruncate", "-e", inject}
@@ -55,6 +57,13 @@ func fill(t *testing.T, program string, first, count int) (failed int) {
 		acked = s.load(loading, "full")
 	}
 	<-loading.Done()
+	select {
+	case <-ended:
+		if len(acked) > 0 {
+			t.Errorf("the server ended when the disk was full:\n%s", s.out.String())
+		}
+	default:
+	}
 	_ = syscall.Kill(childOf(t, s.cmd.Process.Pid), syscall.SIGKILL)
 	<-ended
 	if v := open(t, s.dir, acked); v.refused != nil || len(v.missing) > 0 {

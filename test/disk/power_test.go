@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/beckon-im/beckon/test/program"
 )
 
 var (
@@ -19,16 +21,16 @@ var (
 )
 
 // traced starts a server on the directory of a killed one, under load, records its writes and syncs, and stops it.
-func traced(t *testing.T, program string, failing int) (base map[string][]byte, ops []op, acked []message) {
+func traced(t *testing.T, beckon string, failing int) (base map[string][]byte, ops []op, acked []message) {
 	t.Helper()
-	from, before := killed(t, program, "before")
+	from, before := killed(t, beckon, "before")
 	dir := filepath.Join(t.TempDir(), "data")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	copyDir(t, from, dir)
 	base = readFiles(t, dir)
-	s := newServer(t, program, dir)
+	s := newServer(t, beckon, dir)
 	trace := filepath.Join(t.TempDir(), "trace")
 	s.wrap = []string{"strace", "-f", "-qq", "-y", "-xx", "-s", "20000000", "-ttt", "-o", trace, "-e",
 		"trace=open,openat,linkat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,ftruncate"}
@@ -90,8 +92,8 @@ func readFiles(t *testing.T, dir string) map[string][]byte {
 	return files
 }
 
-// TestPowerCuts rebuilds states that power cuts may leave from a trace of the server's writes and syncs: what was
-// synced is there, and of the rest anything, torn at sectors. Each is opened, and has every message that was
+// TestPowerCuts rebuilds possible states after power cuts from a trace of the server's writes and syncs: with all
+// synced content and any part of the rest, torn at sectors. Each state is opened, and has every message that was
 // acknowledged before.
 func TestPowerCuts(t *testing.T) {
 	if *seed == 0 {
@@ -101,10 +103,10 @@ func TestPowerCuts(t *testing.T) {
 	if *cuts == 0 {
 		return
 	}
-	program := build(t)
+	beckon := program.Build(t, program.Beckon)
 	for _, failing := range []int{0, 10 + random.IntN(60)} {
 		t.Run(fmt.Sprintf("failed fsync %d", failing), func(t *testing.T) {
-			base, ops, acked := traced(t, program, failing)
+			base, ops, acked := traced(t, beckon, failing)
 			states, told := 0, 0
 			for ; states < *cuts/2; states++ {
 				c := powerCut{strict: states%2 == 0, sector: 512 << (3 * (states / 2 % 2)), at: random.IntN(len(ops)), syncs: true}

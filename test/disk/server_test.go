@@ -1,4 +1,4 @@
-// Package disk damages the files of the real program on SQLite, and what it writes to the disk. The next start must
+// Package disk damages the files and the disk writes of the real program on SQLite. The next start must
 // have every acknowledged message, or be refused with a reason.
 package disk
 
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,6 +22,7 @@ import (
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/protocol"
+	"github.com/beckon-im/beckon/test/program"
 )
 
 // server is the program on a data directory.
@@ -36,28 +36,9 @@ type server struct {
 	out     bytes.Buffer
 }
 
-// build compiles the program.
-func build(t *testing.T) string {
+func newServer(t *testing.T, path, dir string) *server {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "beckon")
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/beckon-im/beckon/cmd/beckon").
-		CombinedOutput(); err != nil {
-		t.Fatalf("the program does not build: %v\n%s", err, out)
-	}
-	return program
-}
-
-func newServer(t *testing.T, program, dir string) *server {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, program: program, addr: ln.Addr().String(), dir: dir}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return &server{t: t, program: path, addr: program.FreeAddress(t), dir: dir}
 }
 
 func (s *server) start() {
@@ -138,7 +119,7 @@ func (s *server) load(ctx context.Context, run string) (acked []message) {
 	return acked
 }
 
-// verdict is what the next start makes of a directory.
+// verdict is the result of the next start on a directory.
 type verdict struct {
 	refused error    // why it does not start
 	missing []string // acknowledged messages that are not there

@@ -141,7 +141,7 @@ type change struct {
 	data   []byte // nil = the file gets the length offset
 }
 
-// inode is a file: what is durable of it, and what a power cut may leave or take.
+// inode is a file: its durable content, and the changes that a power cut may undo.
 type inode struct {
 	durable []byte
 	length  int64 // with all changes

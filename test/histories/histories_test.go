@@ -10,10 +10,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +24,7 @@ import (
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
 	"github.com/beckon-im/beckon/test/cluster"
+	"github.com/beckon-im/beckon/test/program"
 )
 
 var (
@@ -47,16 +46,6 @@ type server struct {
 	stop func() error
 }
 
-func program(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "beckon")
-	if out, err := exec.Command("go", "build", "-o", path,
-		"github.com/beckon-im/beckon/cmd/beckon").CombinedOutput(); err != nil {
-		t.Fatalf("the program does not build: %v\n%s", err, out)
-	}
-	return path
-}
-
 // limits of the server that would bound the load of the test.
 func limits() []string {
 	return []string{"--user-rate", "100000", "--user-burst", "100000", "--address-rate", "1000000", "--address-burst",
@@ -65,13 +54,8 @@ func limits() []string {
 
 func oneNode(t *testing.T) *server {
 	t.Helper()
-	path, data := program(t), t.TempDir()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
+	path, data := program.Build(t, program.Beckon), t.TempDir()
+	addr := program.FreeAddress(t)
 	var cmd *exec.Cmd
 	start := func() error {
 		cmd = exec.Command(path, append([]string{"serve", "--listen", addr, "--data", data}, limits()...)...)
@@ -98,7 +82,7 @@ func oneNode(t *testing.T) *server {
 
 func threeNodes(t *testing.T) *server {
 	t.Helper()
-	opt := cluster.Options{Program: program(t), Dir: t.TempDir(), Nodes: *nodes, Plain: true,
+	opt := cluster.Options{Program: program.Build(t, program.Beckon), Dir: t.TempDir(), Nodes: *nodes, Plain: true,
 		Args: append(limits(), "--ping", "2s", "--drain", "1s")}
 	if *verbose {
 		opt.Log = os.Stderr

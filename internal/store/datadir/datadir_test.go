@@ -57,6 +57,19 @@ func (l *load) run(t *testing.T, s *store.Store, stop <-chan struct{}) {
 	}
 }
 
+// loaded opens a store under load; stop ends the load.
+func loaded(t *testing.T, dir string) (s *store.Store, l *load, stop chan struct{}, stopStore func()) {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopStore = storetest.Run(t, s, nil)
+	l, stop = &load{}, make(chan struct{})
+	l.run(t, s, stop)
+	return s, l, stop, stopStore
+}
+
 func (l *load) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,14 +98,7 @@ func recordsOf(t *testing.T, s *store.Store, topic string) (count int) {
 // a server can use it. So does the copy that an export reads.
 func TestBackup(t *testing.T) {
 	dir := t.TempDir()
-	s, err := store.Open(t.Context(), store.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stopStore := storetest.Run(t, s, nil)
-	stop := make(chan struct{})
-	var l load
-	l.run(t, s, stop)
+	_, l, stop, stopStore := loaded(t, dir)
 	for n := range 6 {
 		to, acked := filepath.Join(t.TempDir(), fmt.Sprint(n)), l.count()
 		if err := os.Mkdir(to, 0o700); err != nil {
@@ -137,14 +143,7 @@ func TestBackup(t *testing.T) {
 // TestCompact removes the free space of a database, and gives it the ability to give space back.
 func TestCompact(t *testing.T) {
 	dir := t.TempDir()
-	s, err := store.Open(t.Context(), store.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stopStore := storetest.Run(t, s, nil)
-	stop := make(chan struct{})
-	var l load
-	l.run(t, s, stop)
+	s, l, stop, stopStore := loaded(t, dir)
 	for l.count() < 3000 {
 		<-time.After(20 * time.Millisecond)
 	}

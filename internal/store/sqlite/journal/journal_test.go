@@ -94,7 +94,7 @@ func TestJournal(t *testing.T) {
 }
 
 // TestDamage cuts a journal off, and flips a bit or a byte, at each place of its entries: either the damage is
-// reported, or only an entry is missing that looks like the torn write of the last one, which is told too.
+// reported, or only an entry is missing that looks like the torn write of the last one, which is reported too.
 func TestDamage(t *testing.T) {
 	dir := t.TempDir()
 	j := newJournal(dir, 0)
@@ -184,25 +184,28 @@ func TestTornEnd(t *testing.T) {
 	}
 }
 
+// segments writes three full segments of two entries, and begins the next one.
+func segments(t *testing.T) (dir string, paths []string) {
+	t.Helper()
+	dir = t.TempDir()
+	j := newJournal(dir, 0)
+	for range 3 {
+		add(t, j, 2)
+		if err := j.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths, err := names(dir, Prefix)
+	if err != nil || len(paths) != 4 {
+		t.Fatal(paths, err)
+	}
+	return dir, paths
+}
+
 // TestMissingSegments removes each segment of three, and all.
 func TestMissingSegments(t *testing.T) {
-	segmentsOf := func() (dir string, paths []string) {
-		dir = t.TempDir()
-		j := newJournal(dir, 0)
-		for range 3 {
-			add(t, j, 2)
-			if err := j.Rotate(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		paths, err := names(dir, Prefix)
-		if err != nil || len(paths) != 4 {
-			t.Fatal(paths, err)
-		}
-		return dir, paths
-	}
 	for missing := range 5 {
-		dir, paths := segmentsOf()
+		dir, paths := segments(t)
 		for i, path := range paths {
 			if i == missing || missing == 4 {
 				if err := os.Remove(path); err != nil {
@@ -216,7 +219,7 @@ func TestMissingSegments(t *testing.T) {
 			t.Errorf("without segment %d: %d entries, %v", missing, len(list), err)
 		}
 	}
-	dir, paths := segmentsOf()
+	dir, paths := segments(t)
 	if err := os.Remove(paths[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +310,7 @@ func TestReuse(t *testing.T) {
 	}
 }
 
-// TestRotateWithoutEntries rotates a segment that has none: nothing of what follows is lost.
+// TestRotateWithoutEntries rotates a segment that has none: no later entry is lost.
 func TestRotateWithoutEntries(t *testing.T) {
 	dir := t.TempDir()
 	j := newJournal(dir, 0)
@@ -398,18 +401,7 @@ func TestFailedWrites(t *testing.T) {
 }
 
 func TestPutAside(t *testing.T) {
-	dir := t.TempDir()
-	j := newJournal(dir, 0)
-	for range 3 {
-		add(t, j, 2)
-		if err := j.Rotate(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	paths, err := names(dir, Prefix)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, paths := segments(t)
 	b, err := os.ReadFile(paths[1])
 	if err != nil {
 		t.Fatal(err)
@@ -450,6 +442,6 @@ func FuzzJournal(f *testing.F) {
 	f.Add(b[headerSize(cluster)+entryHead : j.size])
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		d := decoder{b: b}
-		_ = d.operations() // it must not panic, nor take more memory than what it reads
+		_ = d.operations() // it must not panic, nor take more memory than its input
 	})
 }
