@@ -98,9 +98,7 @@ func (s *Server) register() {
 		}
 		return 0
 	})
-	if _, ok := s.store.Files(); ok {
-		s.registerFiles(gauge)
-	}
+	s.metrics.MustRegister(newFileMetrics(s.store.Files))
 	gauge("beckon_retention_lag_seconds", "Time for which the oldest row has been due for retention; -1 if unknown.",
 		s.retentionLag)
 	gauge("beckon_webhooks_waiting", "Webhooks queued in the cluster; -1 if the database cannot be read.",
@@ -109,26 +107,53 @@ func (s *Server) register() {
 		func() float64 { return waiting(s.pushes.Queue()) })
 }
 
-// registerFiles registers the metrics of SQLite's files.
-func (s *Server) registerFiles(gauge func(name, help string, of func() float64)) {
-	file := func(name, help string, of func(store.FileStats) float64) {
-		gauge(name, help, func() float64 {
-			stats, _ := s.store.Files()
-			return of(stats)
-		})
+// fileMetrics are the metrics of SQLite's files, from one reading of the directory.
+type fileMetrics struct {
+	files func() (store.FileStats, bool)
+	list  []fileMetric
+}
+
+type fileMetric struct {
+	desc *prometheus.Desc
+	of   func(store.FileStats) float64
+}
+
+func newFileMetrics(files func() (store.FileStats, bool)) fileMetrics {
+	m := fileMetrics{files: files}
+	add := func(name, help string, of func(store.FileStats) float64) {
+		m.list = append(m.list, fileMetric{prometheus.NewDesc(name, help, nil, nil), of})
 	}
-	file("beckon_database_bytes", "Size of the SQLite database.",
+	add("beckon_database_bytes", "Size of the SQLite database.",
 		func(f store.FileStats) float64 { return float64(f.Database) })
-	file("beckon_database_log_bytes", "Size of SQLite's write-ahead log.",
+	add("beckon_database_log_bytes", "Size of SQLite's write-ahead log.",
 		func(f store.FileStats) float64 { return float64(f.Log) })
-	file("beckon_journal_bytes", "Size of the journal, with files kept for reuse.",
+	add("beckon_journal_bytes", "Length of the journal's files, with those kept for reuse.",
 		func(f store.FileStats) float64 { return float64(f.Journal) })
-	file("beckon_journal_lag_seconds", "Age of the oldest commit of the journal that the database lacks.",
+	add("beckon_journal_lag_seconds", "Age of the oldest commit of the journal that the database lacks.",
 		func(f store.FileStats) float64 { return f.Behind.Seconds() })
-	file("beckon_commits_set_aside", "Commits that the database refused; see beckon aside.",
+	add("beckon_commits_set_aside", "Commits that the database refused; see beckon aside.",
 		func(f store.FileStats) float64 { return float64(f.Aside) })
-	file("beckon_database_damaged_pages", "Known pages of the database that differ from their checksums.",
+	add("beckon_database_damaged_pages", "Known pages of the database that differ from their checksums.",
 		func(f store.FileStats) float64 { return float64(f.DamagedPages) })
+	return m
+}
+
+// Describe sends the descriptions of the metrics.
+func (m fileMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, f := range m.list {
+		to <- f.desc
+	}
+}
+
+// Collect reads the files; on PostgreSQL there are none.
+func (m fileMetrics) Collect(to chan<- prometheus.Metric) {
+	stats, ok := m.files()
+	if !ok {
+		return
+	}
+	for _, f := range m.list {
+		to <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, f.of(stats))
+	}
 }
 
 // retentionLag returns the lag of retention in seconds.

@@ -14,7 +14,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// maxWithdrawn limits the messages whose notifications one push takes away: the latest.
+// maxWithdrawn limits the notifications that one push takes away, to those of the latest messages.
 const maxWithdrawn = 30
 
 // withdrawal returns the notice that takes the notifications of messages away, and the keys of the tokens that showed
@@ -86,7 +86,16 @@ func (p *Push) readMessages(ctx context.Context, user string, r *outbox.Read) (i
 // fanOutRevoked queues the withdrawal of a revoked message for each member of its group that a push of it has reached.
 func (p *Push) fanOutRevoked(ctx context.Context, order *outbox.Order) relay.Outcome {
 	m := order.Message
-	for m != nil {
+	if m == nil {
+		return relay.Outcome{}
+	}
+	// without the event that pushed the message to the group, no member has it
+	if pushed, err := outbox.MessagePushes(ctx, p.store, []string{m.MessageID}, []string{""}); err != nil {
+		return relay.Outcome{Err: err, Body: string(rpc.Encode(order))}
+	} else if len(pushed) == 0 {
+		return relay.Outcome{}
+	}
+	for {
 		page, err := p.store.Members(ctx, m.GroupID, m.After, fanPage)
 		if err == nil && len(page) > 0 {
 			users := make([]string, len(page))

@@ -32,7 +32,7 @@ func ConnectedOf(list []protocol.Device) Connected {
 	return c
 }
 
-// Devices caches which devices of users have push tokens, so that transactions need not read the tokens. An entry is
+// Devices caches the devices with push tokens, by user, so that transactions need not read the tokens. An entry is
 // valid until the next registration. The zero value knows nothing.
 type Devices struct {
 	cache *lru.Cache[string, registered]
@@ -54,6 +54,9 @@ func NewDevices() Devices {
 
 // Learn stores the devices with tokens of a user. since is the time of the last registration, read before the tokens.
 func (d Devices) Learn(user string, since int64, tokens []Token) {
+	if d.cache == nil {
+		return
+	}
 	r := registered{since: since}
 	for _, t := range tokens {
 		if !slices.Contains(r.devices, t.DeviceID) {

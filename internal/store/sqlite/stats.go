@@ -11,7 +11,7 @@ import (
 
 // FileStats describes the files of a database that a server uses.
 type FileStats struct {
-	Database, Log, Journal int64         // bytes; of the journal, those on the disk with the segments for reuse
+	Database, Log, Journal int64         // bytes; of the journal, with the segments kept for reuse
 	Behind                 time.Duration // age of the oldest commit that is not applied to the database
 	Aside                  int           // commits that were set aside
 	DamagedPages           int           // known ones
