@@ -2,6 +2,7 @@
 // contexts of their own.
 
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -267,11 +268,18 @@ export async function waitForVideo(page, userID, source = 'camera') {
     video,
     { timeout: TIME_LIMIT },
   );
-  const before = await page.$eval(video, (v) => v.currentTime);
-  await page.waitForFunction(([q, t]) => document.querySelector(q).currentTime > t + 0.2, [video, before], {
-    timeout: TIME_LIMIT,
-  });
-  return page.$eval(video, (v) => v.videoWidth);
+  // after a reload of the user, a new element replaces this one: its time begins again
+  const width = await page.waitForFunction(
+    ([q, id]) => {
+      const v = document.querySelector(q);
+      const since = ((window.beckonVideos ??= {})[id] ??= new WeakMap());
+      if (v && !since.has(v)) since.set(v, v.currentTime);
+      return v && v.currentTime > since.get(v) + 0.2 && v.videoWidth;
+    },
+    [video, randomUUID()],
+    { timeout: TIME_LIMIT },
+  );
+  return width.jsonValue();
 }
 
 /** Waits until audio arrives from howMany users: inbound tracks have energy. */
