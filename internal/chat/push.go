@@ -19,7 +19,10 @@ func (c *Chat) pushing() bool { return c.opt.Posted != nil && c.opt.HasTokens() 
 // pushes reports whether a message may be pushed.
 func (c *Chat) pushes(s *sending) bool {
 	m := &s.msg
-	return c.pushing() && !m.OnlineUserOnly && !m.ExcludeUnread && (m.OfflinePush == nil || !m.OfflinePush.Disable)
+	if c.opt.Posted == nil || s.groupID != "" && !c.opt.HasTokens() { // the record of a user has its own mark
+		return false
+	}
+	return !m.OnlineUserOnly && !m.ExcludeUnread && (m.OfflinePush == nil || !m.OfflinePush.Disable)
 }
 
 // push enqueues a push, which is sent after the commit, to devices that are not connected then. The members of a group

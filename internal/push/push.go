@@ -205,7 +205,7 @@ func renew(body string) string {
 // Posted notes that pushes are being committed, or were committed without records to announce.
 func (p *Push) Posted() { p.pending.Store(true) }
 
-// HasTokens reports whether any user has a push token, as far as this node knows. It lags by up to ten seconds.
+// HasTokens reports whether any user has a push token, as far as this node knows. It lags by up to a second.
 func (p *Push) HasTokens() bool { return p.hasTokens.Load() }
 
 // Devices returns the cache of devices with push tokens.
@@ -238,7 +238,7 @@ func (p *Push) Run(ctx context.Context) error {
 
 // watchTokens polls until a push token exists, or ctx ends. Without tokens, group messages need no pushes.
 func (p *Push) watchTokens(ctx context.Context) error {
-	t := time.NewTicker(10 * time.Second)
+	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for !p.hasTokens.Load() {
 		if hasTokens, err := outbox.HasTokens(ctx, p.store); err == nil && hasTokens {

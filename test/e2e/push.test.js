@@ -55,7 +55,8 @@ class Post {
   }
 
   async next() {
-    const late = setTimeout(() => this.fail?.(new Error('no push came')), TIME_LIMIT);
+    const none = new Error('no push came'); // with the stack of the caller
+    const late = setTimeout(() => this.fail?.(none), TIME_LIMIT);
     while (this.got.length === 0)
       await new Promise((resolve, reject) => {
         this.wake = resolve;
