@@ -194,10 +194,11 @@ test('the server is killed in a call between pages of two origins: the call is b
   await Promise.all([waitForVideo(alice.page, 'bob'), waitForVideo(bob.page, 'alice')]);
   const { callID, began } = await record((c) => !c.ended && c.began);
   await ongoing(alice.page).getByText('0:04').waitFor();
+  // On several nodes the outage is short: a locator would look too rarely.
   const away = Promise.all(
-    [alice, bob].map((p) => ongoing(p.page).and(p.page.locator('[data-phase="reconnecting"]')).waitFor()),
+    [alice, bob].map((p) => p.page.waitForFunction(() => document.querySelector('[data-phase="reconnecting"]'))),
   );
-  await cluster.kill(); // on several nodes the pages are back before all nodes are
+  await cluster.kill();
   await cluster.run();
   await away;
   await Promise.all([alice, bob].map((p) => ongoing(p.page).and(p.page.locator('[data-phase="connected"]')).waitFor()));
