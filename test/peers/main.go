@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/beckon-im/beckon/cmd/beckon/bench"
 )
 
 func main() {
@@ -19,7 +21,7 @@ func main() {
 	flight := flag.Int("flight", 64, "flows in flight at saturation")
 	rate := flag.Float64("rate", 500, "flows per second of the run at a steady rate")
 	length := flag.Duration("length", 8*time.Second, "duration of each run")
-	only := flag.String("only", "", "filter: part of a system's name")
+	only := flag.String("only", "", "filter: part of a system's name; the relay is always measured")
 	profiles := flag.String("profile", "", "write profiles of Beckon to this directory: full.pprof at saturation, "+
 		"steady.pprof; with -only, for they have one name")
 	relay := flag.String("serve-relay", "", "only serve the relay, at this address")
@@ -38,13 +40,14 @@ func main() {
 type row struct {
 	peer
 	full, steady []outcome
-	idle         []float64 // kB of memory per connected user
+	idle         []float64    // kB of memory per connected user
+	disks        []bench.Disk // before each round
 }
 
 func run(rounds, users, flight int, rate float64, length time.Duration, only, profiles string) error {
 	var rows []*row
-	for _, p := range peers() {
-		if strings.Contains(p.name, only) {
+	for i, p := range peers() {
+		if i == 0 || strings.Contains(p.name, only) { // ratios need the relay
 			rows = append(rows, &row{peer: p})
 		}
 	}
@@ -58,14 +61,31 @@ func run(rounds, users, flight int, rate float64, length time.Duration, only, pr
 	}
 	fmt.Printf("%d users, %d flows in flight, medians of %d rounds of %v, %s\n\n", users, flight, rounds, length,
 		time.Now().UTC().Format(time.DateOnly))
-	fmt.Printf("| system (what it stores) | flows/s | server CPU per flow | p50 / p99 at saturation | p50 / p99 at "+
-		"%.0f/s (CPU) | kB per idle user | lost |\n|---|---|---|---|---|---|---|\n", rate)
+	printTable(rows, rate)
+	return nil
+}
+
+// printTable prints the medians. Ratios are to the first row, the bare relay, so that the speed of the machine cancels.
+func printTable(rows []*row, rate float64) {
+	fmt.Printf("| system (what it stores) | flows/s (ratio) | server CPU per flow (ratio) | p50 / p99 at saturation | "+
+		"p50 / p99 at %.0f/s (CPU) | fsync of 4 KiB p50 / p99 | kB per idle user | lost |\n|---|---|---|---|---|---|---|---|\n",
+		rate)
+	relay := median(rows[0].full)
 	for _, r := range rows {
 		full, slow := median(r.full), median(r.steady)
-		fmt.Printf("| %s (%s) | %.0f | %.0f µs | %.1f / %.1f ms | %.1f / %.1f ms (%.0f µs) | %.0f | %d |\n", r.name, r.stores,
-			full.rate, full.cpu, full.p50, full.p99, slow.p50, slow.p99, slow.cpu, middle(r.idle), full.lost+slow.lost)
+		fmt.Printf("| %s (%s) | %.0f (%.2f) | %.0f µs (%.1f) | %.1f / %.1f ms | %.1f / %.1f ms (%.0f µs) | %.1f / %.1f ms | "+
+			"%.0f | %d |\n", r.name, r.stores, full.rate, full.rate/relay.rate, full.cpu, full.cpu/relay.cpu, full.p50, full.p99,
+			slow.p50, slow.p99, slow.cpu, middle(r.each(func(d bench.Disk) float64 { return d.P50 })),
+			middle(r.each(func(d bench.Disk) float64 { return d.P99 })), middle(r.idle), full.lost+slow.lost)
 	}
-	return nil
+}
+
+// each returns a figure of the disk in each round.
+func (r *row) each(of func(bench.Disk) float64) (list []float64) {
+	for _, d := range r.disks {
+		list = append(list, of(d))
+	}
+	return list
 }
 
 func (r *row) measure(users, flight int, rate float64, length time.Duration, profiles string) error {
@@ -74,6 +94,11 @@ func (r *row) measure(users, flight int, rate float64, length time.Duration, pro
 		return err
 	}
 	defer os.RemoveAll(dir)
+	disk, err := bench.MeasureDisk(dir, time.Second)
+	if err != nil {
+		return err
+	}
+	r.disks = append(r.disks, disk)
 	s, err := r.start(dir)
 	if err != nil {
 		return err

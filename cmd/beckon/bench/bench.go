@@ -126,6 +126,9 @@ func (c *Bench) print(r *benchResult) error {
 	if r.Max > 0 {
 		fmt.Fprintf(w, "latency p50 / p90 / p99 / max\t%.1f / %.1f / %.1f / %.1f ms\n", r.P50, r.P90, r.P99, r.Max)
 	}
+	if r.Disk != nil {
+		fmt.Fprintf(w, "fsync of 4 KiB p50 / p99, before the load\t%.1f / %.1f ms\n", r.Disk.P50, r.Disk.P99)
+	}
 	if r.CPUPerFlow > 0 {
 		fmt.Fprintf(w, "server CPU per flow\t%.0f µs\n", r.CPUPerFlow)
 	}

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,13 @@ import (
 func (b *bench) load(ctx context.Context, res *benchResult) error {
 	if err := b.makeGroups(ctx); err != nil {
 		return err
+	}
+	if info, err := os.Stat(b.cmd.Data); err == nil && info.IsDir() { // else the server's disk is elsewhere
+		disk, err := MeasureDisk(b.cmd.Data, diskTime)
+		if err != nil {
+			return err
+		}
+		res.Disk = &disk
 	}
 	total := b.cmd.Warmup + b.cmd.Duration
 	ctx, cancel := context.WithCancel(ctx)
@@ -56,7 +64,7 @@ func (b *bench) load(ctx context.Context, res *benchResult) error {
 }
 
 func (b *bench) quantiles(res *benchResult) {
-	ms := func(q float64) float64 { return float64(b.latency.ValueAtQuantile(q)) / 1000 }
+	ms := func(q float64) float64 { return milliseconds(b.latency, q) }
 	res.P50, res.P90, res.P99, res.Max = ms(50), ms(90), ms(99), float64(b.latency.Max())/1000
 }
 
