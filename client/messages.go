@@ -99,7 +99,12 @@ func (c *Client) adjust(ctx context.Context, method string, req any) (protocol.C
 // ModifyMessage replaces the content of a message.
 func (c *Client) ModifyMessage(ctx context.Context, req protocol.ModifyMessageRequest) (protocol.MessageResponse,
 	error) {
-	return call[protocol.MessageResponse](ctx, c, "modifyMessage", req)
+	res, err := call[protocol.MessageResponse](ctx, c, "modifyMessage", req)
+	if m := &res.Message; err == nil {
+		c.inbox.Changed(&protocol.MessageEvent{Type: protocol.TypeModified, MessageID: m.MessageID, From: m.From, To: m.To,
+			GroupID: m.GroupID, Message: m})
+	}
+	return res, err
 }
 
 // GetMessage returns one message.
