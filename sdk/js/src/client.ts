@@ -349,6 +349,7 @@ export class Client extends Emitter<Events> {
       try {
         const answer = await this.#send(method, body, deadline);
         this.#record(method, body, answer);
+        this.emit('onResponse', { method, request: body, response: answer });
         return answer as Response<M>;
       } catch (err) {
         const delay = this.#options.repeat === false || n === maxRepeats ? 0 : repeatDelay(method, body, err);

@@ -89,6 +89,8 @@ export interface Events extends InvitationEvents, OriginalEvents {
 
   /** Each event as received, before all others. */
   onEvent: { timeline: string; seq: number; event: WireEvent };
+  /** A call of this client succeeded. A device receives no events of its own actions. */
+  onResponse: { method: string; request: Record<string, unknown>; response: unknown };
   /** Connected, also after a reconnect. */
   onConnected: Schemas['Welcome'];
   /** The connection is lost; the client reconnects. */
@@ -276,6 +278,7 @@ const every: Record<keyof Events, 1> = {
   onUserStatusChanged: 1,
   onSelfChanged: 1,
   onEvent: 1,
+  onResponse: 1,
   onConnected: 1,
   onConnecting: 1,
   onDisconnected: 1,

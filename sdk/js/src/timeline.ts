@@ -1,0 +1,298 @@
+import type { Client } from './client.js';
+import { changed } from './conversation-list.js';
+import { Emitter } from './emitter.js';
+import type { WireEvent } from './events.js';
+import type { Schemas } from './schema.js';
+
+type Message = Schemas['Message'];
+type MessageEvent = Schemas['MessageEvent'];
+
+/** An entry of a conversation: a message, an event of an invitation, or a change of the group. */
+export interface Entry {
+  seq: number;
+  event: WireEvent;
+  /** Number of read receipts of a group message. */
+  read: number;
+}
+
+/** The events of a Timeline. */
+export interface TimelineEvents {
+  /** The entries or another property changed; once for all changes of a moment. */
+  onChanged: undefined;
+}
+
+/** Entries per page. */
+const pageSize = 50;
+
+/** Pages that a timeline reads to close a gap. With more it begins with the latest page again. */
+const gapPages = 4;
+
+/**
+ * Timeline is a contiguous part of the history of one conversation, kept up to date by events. open shows the latest
+ * entries, jump those around an anchor, older and newer extend it. Get one from Inbox.timeline.
+ */
+export class Timeline extends Emitter<TimelineEvents> {
+  readonly conversationID: string;
+  /** Earlier entries exist. */
+  hasOlder = true;
+  /** Later entries exist: after a jump. New entries are added only when it is false. */
+  hasNewer = false;
+  /** One-to-one: the last sequence that the other user has read. */
+  peerReadSeq = 0;
+  #client: Client;
+  #entries = new Map<number, Entry>();
+  #sorted: readonly Entry[] | undefined = [];
+  #changes = new Map<string, MessageEvent>(); // of messages, since the timeline was created: pages may be older
+  #reads = new Map<string, number>();
+  #gone = new Set<number>();
+  #clearedSeq = 0;
+  #last: Promise<unknown> = Promise.resolve(); // loads run one after another
+  #opened = false;
+  #read = 0; // up to this sequence no entry is missing; later ones are from events
+  #stale = false; // the entries after #read may have gaps
+  #generation = 0;
+  #announced = false;
+  #onClose: () => void;
+
+  /** For internal use. */
+  constructor(client: Client, conversationID: string, onClose: () => void) {
+    super(new Set(['onChanged']));
+    this.#client = client;
+    this.conversationID = conversationID;
+    this.#onClose = onClose;
+  }
+
+  /** The entries, the oldest first. The array is replaced by each change. */
+  get entries(): readonly Entry[] {
+    return (this.#sorted ??= [...this.#entries.values()].sort((a, b) => a.seq - b.seq));
+  }
+
+  /** Reads the latest entries. */
+  open(): Promise<void> {
+    return this.#load(() => this.#latest());
+  }
+
+  /** Shows the latest entries again, after a jump. */
+  latest(): Promise<void> {
+    return this.open();
+  }
+
+  /** Reads a page of earlier entries, and resolves with false when there are none. */
+  older(): Promise<boolean> {
+    return this.#load(async (current) => {
+      if (!this.hasOlder) return false;
+      const page = await this.#page('older', this.entries[0]?.seq);
+      if (current()) this.hasOlder = !page.complete;
+      return page.entries.length > 0;
+    });
+  }
+
+  /** Reads a page of later entries, after a jump, and resolves with false when there are none. */
+  newer(): Promise<boolean> {
+    return this.#load(async (current) => {
+      if (!this.hasNewer) return false;
+      const page = await this.#page('newer', this.entries.at(-1)?.seq);
+      if (current() && page.complete) await this.#reachEnd();
+      return page.entries.length > 0;
+    });
+  }
+
+  /** Shows the entries around a sequence, instead of those that were shown. */
+  jump(seq: number): Promise<void> {
+    return this.#load(async () => {
+      const current = this.#reset();
+      this.hasNewer = true;
+      const before = await this.#page('older', seq + 1);
+      const after = current() ? await this.#page('newer', seq) : undefined;
+      if (!after || !current()) return;
+      this.hasOlder = !before.complete;
+      if (after.complete) await this.#reachEnd();
+    });
+  }
+
+  /** Ends the updates. */
+  close(): void {
+    this.#generation++;
+    this.#onClose();
+  }
+
+  /** Applies an entry. For internal use. */
+  add(seq: number, event: WireEvent): void {
+    if (this.hasNewer) return;
+    this.#put(seq, event, 0);
+    this.#announce();
+  }
+
+  /** Applies a change of a message or of read receipts. For internal use. */
+  change(e: MessageEvent): void {
+    for (const seq of e.seqList ?? []) this.#remove(seq);
+    for (const r of e.receipts ?? []) this.#reads.set(r.messageID, Math.max(r.read, this.#reads.get(r.messageID) ?? 0));
+    this.peerReadSeq = Math.max(this.peerReadSeq, e.peerReadSeq ?? 0);
+    if (e.messageID) {
+      const before = this.#changes.get(e.messageID);
+      const newer =
+        before?.type !== 'messageRevoked' && (e.message?.version ?? Infinity) >= (before?.message?.version ?? 0);
+      if (newer) this.#changes.set(e.messageID, e);
+    }
+    for (const entry of [...this.#entries.values()]) this.#put(entry.seq, entry.event, entry.read);
+    this.#announce();
+  }
+
+  /** Removes entries up to a sequence. For internal use. */
+  clear(upTo: number): void {
+    if (upTo <= this.#clearedSeq) return;
+    this.#clearedSeq = upTo;
+    for (const seq of [...this.#entries.keys()]) if (seq <= upTo) this.#entries.delete(seq);
+    this.#announce();
+  }
+
+  /** Removes entries of this user. For internal use. */
+  hide(seqs: number[]): void {
+    for (const seq of seqs) this.#remove(seq);
+    this.#announce();
+  }
+
+  /** Reads what follows the last entry: this device receives no event of its own actions. For internal use. */
+  sync(): Promise<void> {
+    this.#stale = true;
+    return this.#load(async () => {
+      if (!this.#stale || this.hasNewer || !this.#opened) return;
+      this.#stale = false;
+      await this.#closeGap();
+    }).catch((err: unknown) => {
+      this.#stale = true; // repeated after the next connect
+      throw err;
+    });
+  }
+
+  /** Reports whether a sync failed. For internal use. */
+  get stale(): boolean {
+    return this.#stale;
+  }
+
+  /** Begins with the latest entries again, after missed events. For internal use. */
+  restart(): Promise<void> {
+    return this.#load(() => (this.hasNewer ? undefined : this.#latest()));
+  }
+
+  /** Empties the timeline: the user left the conversation. For internal use. */
+  empty(): void {
+    this.#reset();
+    this.hasOlder = this.hasNewer = false;
+    this.#announce();
+  }
+
+  /** Adds new entries from now on, and those since the last page was read. */
+  async #reachEnd(): Promise<void> {
+    this.hasNewer = false;
+    await this.#closeGap();
+  }
+
+  /** Reads the entries after the last page. With too many of them the timeline begins with the latest page again. */
+  async #closeGap(): Promise<void> {
+    const current = this.#current();
+    for (let n = 0; this.#read && n < gapPages; n++) {
+      const page = await this.#page('newer', this.#read);
+      if (!current() || page.complete) return;
+    }
+    await this.#latest();
+  }
+
+  async #latest(): Promise<void> {
+    const shownBefore = new Set(this.#entries.keys());
+    const current = this.#current();
+    const page = await this.#page('older');
+    if (!current()) return;
+    this.hasOlder = !page.complete;
+    this.hasNewer = false;
+    // Entries before the page may have a gap to it. Those that came during the load are newer.
+    const first = page.entries[0]?.seq ?? Infinity;
+    for (const seq of shownBefore) if (seq < first) this.#entries.delete(seq);
+    this.#announce();
+  }
+
+  /** Reads a page and adds its entries. */
+  async #page(direction: 'older' | 'newer', seq?: number): Promise<{ entries: Entry[]; complete: boolean }> {
+    const current = this.#current();
+    const entries: Entry[] = [];
+    this.#opened = true;
+    for (let from = seq; ;) {
+      const res = await this.#client.getHistoryMessageList({
+        conversationID: this.conversationID,
+        direction,
+        limit: pageSize,
+        ...(from === undefined ? {} : { seq: from }),
+      });
+      if (!current()) return { entries: [], complete: false };
+      this.peerReadSeq = Math.max(this.peerReadSeq, res.peerReadSeq ?? 0);
+      for (const m of res.messages) {
+        this.#put(m.seq, m.event as WireEvent, m.read ?? 0);
+        entries.push({ seq: m.seq, event: m.event as WireEvent, read: m.read ?? 0 });
+      }
+      this.#announce();
+      // A page of events for other users only is empty, and has the start of the next one.
+      if (res.complete || entries.length || !res.next) {
+        entries.sort((a, b) => a.seq - b.seq);
+        const end = entries.at(-1)?.seq ?? 0;
+        this.#read = Math.max(this.#read, end);
+        return { entries, complete: res.complete };
+      }
+      from = res.next;
+    }
+  }
+
+  #put(seq: number, event: WireEvent, read: number): void {
+    if (seq <= this.#clearedSeq || this.#gone.has(seq)) return;
+    const known = this.#entries.get(seq);
+    let shown = event;
+    let count = Math.max(read, known?.read ?? 0);
+    if (event.type === 'message') {
+      let m = event as Message;
+      if (known?.event.type === 'message') {
+        const before = known.event as Message;
+        if (before.revoked || (before.version ?? 0) > (m.version ?? 0)) m = before;
+      }
+      const change = this.#changes.get(m.messageID);
+      shown = change ? changed(m, change) : m;
+      count = Math.max(count, this.#reads.get(m.messageID) ?? 0);
+    }
+    if (known && known.event === shown && known.read === count) return;
+    this.#entries.set(seq, { seq, event: shown, read: count });
+  }
+
+  #remove(seq: number): void {
+    this.#gone.add(seq);
+    this.#entries.delete(seq);
+  }
+
+  #reset(): () => boolean {
+    this.#generation++;
+    this.#entries.clear();
+    this.#read = 0;
+    this.#announce();
+    return this.#current();
+  }
+
+  /** Returns a function that reports whether the entries were not reset since. */
+  #current(): () => boolean {
+    const generation = this.#generation;
+    return () => this.#generation === generation;
+  }
+
+  #load<T>(run: (current: () => boolean) => T | Promise<T>): Promise<T> {
+    const next = this.#last.catch(() => undefined).then(() => run(this.#current()));
+    this.#last = next.catch(() => undefined);
+    return next;
+  }
+
+  /** Raises onChanged once for all changes of a moment. */
+  #announce(): void {
+    this.#sorted = undefined;
+    if (this.#announced) return;
+    this.#announced = true;
+    queueMicrotask(() => {
+      this.#announced = false;
+      this.emit('onChanged', undefined);
+    });
+  }
+}
