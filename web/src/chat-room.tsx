@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent, useState, type ReactNode } from 'react';
 import { BeckonError, Code } from 'beckon';
-import { Messages } from './chat.js';
+import { Messages } from './messages.js';
 import { readScene } from './history.js';
 import { Stage } from './stage.js';
 import { isPresent, useGroupRoom } from './group-room.js';

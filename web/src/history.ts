@@ -133,7 +133,7 @@ function callLine(m: Schemas['Signaling'], call: string, me: string, name: Named
 }
 
 /** Turns a page of history into lines, the oldest first. */
-export function linesOf(s: Session, entries: Schemas['Entry'][]): Line[] {
+export function linesOf(s: Session, entries: readonly Schemas['Entry'][]): Line[] {
   const name: Named = (u) => (u === s.me ? 'You' : s.name(u));
   const scenes = new Map<string, SceneData & { roomID: string }>();
   const ended = new Set<string>(); // invitations with a call record

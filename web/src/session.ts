@@ -1,6 +1,7 @@
 // The client of this page and a cache of names, presence, conversations and groups, read with the hooks in use.ts.
 import { BeckonError, Client, type Schemas } from 'beckon';
 import { Calls } from 'beckon/call';
+import { Inbox } from 'beckon/inbox';
 import { Room } from 'beckon/room';
 import { Observable } from './observable.js';
 import { renewPush } from './push.js';
@@ -35,7 +36,9 @@ export class Session {
   readonly link = new Observable<Link>('connecting');
   readonly names = new Observable<Record<string, string>>({});
   readonly online = new Observable<Record<string, boolean>>({});
-  readonly conversations = new Observable<Schemas['Conversation'][] | undefined>(undefined);
+  readonly inbox: Inbox;
+  /** undefined until they are loaded. */
+  readonly conversations = new Observable<readonly Schemas['Conversation'][] | undefined>(undefined);
   readonly groups = new Observable<Schemas['JoinedResponse']['groups'] | undefined>(undefined);
   readonly toasts = new Observable<Toast[]>([]);
   #requested = new Set<string>();
@@ -45,6 +48,7 @@ export class Session {
   constructor(readonly saved: Saved) {
     this.client = new Client({ token: saved.token, server: serverOfPage() });
     this.calls = new Calls(this.client, new Room(this.client));
+    this.inbox = new Inbox(this.client);
     this.names.set({ [saved.userID]: saved.nick });
     const { client } = this;
     client.on('onConnected', () => {
@@ -64,19 +68,16 @@ export class Session {
     client.on('onKickedOffline', () => over('kicked'));
     client.on('onDisconnected', () => over('refused'));
     client.on('onUserStatusChanged', (s) => this.online.update((o) => ({ ...o, [s.userID]: s.status === 'online' })));
-    for (const name of [
-      'onReceiveMessage',
-      'onSignaling',
-      'onConversationChanged',
-      'onMessageRevoked',
-      'onMessageModified',
-      'onMessageDeleted',
-      'onGroup',
-      'onReload',
-      'onPeerRead',
-    ] as const) {
-      client.on(name, () => this.refreshSoon());
-    }
+    client.on('onGroup', () => this.refreshSoon());
+    client.on('onReload', () => this.refreshSoon());
+    this.inbox.on('onConversations', () => {
+      if (!this.inbox.loaded && !this.conversations.get()) return;
+      this.conversations.set(this.inbox.conversations);
+      this.loadUsers(this.inbox.conversations.map((c) => c.userID ?? '').filter(Boolean));
+    });
+    this.inbox.on('onError', ({ error }) => {
+      if (this.link.get() === 'connected') this.fail(error, 'Your conversations could not be read');
+    });
     client.connect().catch((err: unknown) => {
       if (err instanceof BeckonError && (err.code === 70009 || err.code === 70001)) forget();
     });
@@ -126,17 +127,12 @@ export class Session {
     this.#refreshTimer = setTimeout(() => void this.refresh(), 120);
   }
 
+  /** Reads the groups of this user. */
   async refresh(): Promise<void> {
     try {
-      const [list, joined] = await Promise.all([
-        this.client.getConversationList({ limit: 200 }),
-        this.client.getJoinedGroupList({ limit: 200 }),
-      ]);
-      this.conversations.set(list.conversations);
-      this.groups.set(joined.groups);
-      this.loadUsers(list.conversations.map((c) => c.userID ?? '').filter(Boolean));
+      this.groups.set((await this.client.getJoinedGroupList({ limit: 200 })).groups);
     } catch (err) {
-      if (this.link.get() === 'connected') this.fail(err, 'Your conversations could not be read');
+      if (this.link.get() === 'connected') this.fail(err, 'Your groups could not be read');
     }
   }
 
@@ -161,6 +157,7 @@ export class Session {
   }
 
   close(): void {
+    this.inbox.dispose();
     void this.calls.dispose().finally(() => this.client.close());
   }
 }
