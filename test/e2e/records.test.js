@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Cluster, TIME_LIMIT, User, connect, launch, launchServer } from './kit.js';
 
-const calls = process.env.BECKON_E2E_NODES ? 9 : 24; // fewer with three nodes on one machine
+const calls = process.env.BECKON_E2E_NODES ? 4 : 24; // fewer with three nodes on one machine
 const together = 2; // calls at the same time: three have exceeded the bound when other programs ran
 const exact = 0.5; // tolerance in seconds between the record and the pages
 const notice = 6000; // limit in milliseconds until a page shows that the peer has left
