@@ -68,7 +68,7 @@ type benchResult struct {
 	BytesPerUser   float64            `json:"serverBytesPerUser,omitempty"`
 	ConnectsPerSec float64            `json:"connectsPerSecond,omitempty"`
 	Failures       int64              `json:"failures"`
-	Disk           *Disk   `json:"fsync,omitempty"`
+	Disk           *Disk              `json:"fsync,omitempty"`
 	Note           string             `json:"note,omitempty"`
 }
 
