@@ -87,8 +87,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.hooks, err = hook.New(hook.Options{
 		URL: cfg.Webhook, Before: cfg.BeforeHook, Secret: cfg.WebhookSecret, Kinds: cfg.WebhookEvents,
-		ObserveBefore: cfg.BeforeHookVerbs,
-		BeforeTime:    cfg.BeforeHookTime, RefuseUnanswered: cfg.BeforeHookRefuse, Log: cfg.Log,
+		SecondarySecrets: cfg.SecondaryWebhookSecrets,
+		ObserveBefore:    cfg.BeforeHookVerbs,
+		BeforeTime:       cfg.BeforeHookTime, RefuseUnanswered: cfg.BeforeHookRefuse, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -151,7 +152,7 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 	})
 	sessions := s.sessions()
 	s.files, err = files.New(ctx, s.store, files.Options{
-		Dir: filepath.Join(s.cfg.DataDir, filesDir), URL: s.cfg.FilesURL, Key: []byte("links\n" + s.cfg.JWTSecret),
+		Dir: filepath.Join(s.cfg.DataDir, filesDir), URL: s.cfg.FilesURL, Keys: s.cfg.linkKeys(),
 		LinkLife: s.cfg.LinkLife,
 		MaxImage: s.cfg.MaxImage, MaxSound: s.cfg.MaxSound, MaxVideo: s.cfg.MaxVideo, MaxFile: s.cfg.MaxFile,
 		DecodeMemory: s.cfg.DecodeMemory, KeepLocation: s.cfg.KeepLocation,

@@ -37,13 +37,17 @@ type Config struct {
 	// JWTSecret verifies the HS256 tokens of devices; at least 32 characters. Default: generated once, kept in
 	// DataDir/keys.json.
 	JWTSecret string
+	// SecondaryJWTSecrets verify HS256 tokens too, during a rotation of the secret. Default: none.
+	SecondaryJWTSecrets []string
 	// JWKSURL is the URL of the public keys for RS256 and ES256 tokens. Default: none.
 	JWKSURL string
 	// JWTIssuer and JWTAudience, when set, must equal the claims of a token. Default: not checked.
 	JWTIssuer, JWTAudience string
-	// UserSigAppID and UserSigKey accept connections with a UserSig (TLSSigAPIv2). Default: none.
-	UserSigAppID int64
-	UserSigKey   string
+	// UserSigAppID and UserSigKey accept connections with a UserSig (TLSSigAPIv2), and so do SecondaryUserSigKeys during a
+	// rotation of the key. Default: none.
+	UserSigAppID         int64
+	UserSigKey           string
+	SecondaryUserSigKeys []string
 	// APIKeys authenticate app servers, which may act for any user; at least 16 characters each. Default: one generated,
 	// kept in DataDir/keys.json.
 	APIKeys []string
@@ -68,6 +72,8 @@ type Config struct {
 	// Webhook is the URL for events after an action, BeforeHook the URL called before an action. Requests to both are
 	// signed with WebhookSecret: whsec_ and base64 of 24 to 64 bytes. Default: none.
 	Webhook, BeforeHook, WebhookSecret string
+	// SecondaryWebhookSecrets add signatures to the requests, during a rotation of the secret. Default: none.
+	SecondaryWebhookSecrets []string
 	// WebhookEvents filters webhooks by kind (invitation.created) or family (invitation). Default: all.
 	WebhookEvents []string
 	// BeforeHookVerbs are the methods that call the before-hook: invite, sendMessage, joinGroup, connect. Default: all of
@@ -210,8 +216,10 @@ func (c *Config) fill() error {
 	if c.Full == nil {
 		c.Full = func() bool { return false }
 	}
-	if c.JWTSecret != "" && len(c.JWTSecret) < 32 {
-		return errors.New("the JWT secret must have at least 32 characters")
+	for _, secret := range append([]string{c.JWTSecret}, c.SecondaryJWTSecrets...) {
+		if secret != "" && len(secret) < 32 {
+			return errors.New("a JWT secret must have at least 32 characters")
+		}
 	}
 	if c.NATS != "" && c.Postgres == "" {
 		return errors.New("NATS requires a shared database: set Postgres too")

@@ -88,6 +88,7 @@ func (s *Server) routes(ctx context.Context, services api.Services) (*api.API, e
 		Auth: api.AuthOptions{
 			JWTSecret: s.cfg.JWTSecret, JWKSURL: s.cfg.JWKSURL, Issuer: s.cfg.JWTIssuer, Audience: s.cfg.JWTAudience,
 			UserSigAppID: s.cfg.UserSigAppID, UserSigKey: s.cfg.UserSigKey, APIKeys: s.cfg.APIKeys,
+			SecondaryJWTSecrets: s.cfg.SecondaryJWTSecrets, SecondaryUserSigKeys: s.cfg.SecondaryUserSigKeys,
 		},
 		Limits:    api.Limits{User: s.cfg.UserRate, UserBurst: s.cfg.UserBurst},
 		Addresses: s.addresses,

@@ -23,6 +23,14 @@ type Keys struct {
 	APIKey    string `json:"apiKey"`
 }
 
+// linkKeys returns the keys of links to files.
+func (c *Config) linkKeys() (list [][]byte) {
+	for _, secret := range append([]string{c.JWTSecret}, c.SecondaryJWTSecrets...) {
+		list = append(list, []byte("links\n"+secret))
+	}
+	return list
+}
+
 // KeysFile is the file of the generated secrets in the data directory.
 const KeysFile = "keys.json"
 

@@ -61,17 +61,20 @@ func (f *storageFlags) apply(c *beckon.Config) {
 // authFlags configure tokens and API keys.
 type authFlags struct {
 	JWTSecret    string   `help:"Secret of HS256 tokens, at least 32 characters. Default: generated, in the data directory." name:"jwt-secret"`
+	JWTSecondary []string `help:"Further secrets of at least 32 characters that verify HS256 tokens, during a rotation." name:"jwt-secondary-secrets"`
 	JWKSURL      string   `help:"URL of the public keys of RS256 and ES256 tokens." name:"jwks-url"`
 	JWTIssuer    string   `help:"Required issuer of tokens." name:"jwt-issuer"`
 	JWTAudience  string   `help:"Required audience of tokens." name:"jwt-audience"`
 	UserSigAppID int64    `help:"Application ID of UserSig tokens." name:"usersig-app-id"`
 	UserSigKey   string   `help:"Key of UserSig tokens." name:"usersig-key"`
+	UserSigMore  []string `help:"Further keys that verify UserSig tokens, during a rotation." name:"usersig-secondary-keys"`
 	APIKey       []string `help:"API keys of app servers. Default: one, generated, in the data directory." name:"api-key"`
 }
 
 func (f *authFlags) apply(c *beckon.Config) {
 	c.JWTSecret, c.JWKSURL, c.JWTIssuer, c.JWTAudience = f.JWTSecret, f.JWKSURL, f.JWTIssuer, f.JWTAudience
 	c.UserSigAppID, c.UserSigKey, c.APIKeys = f.UserSigAppID, f.UserSigKey, f.APIKey
+	c.SecondaryJWTSecrets, c.SecondaryUserSigKeys = f.JWTSecondary, f.UserSigMore
 }
 
 // limitFlags limit rates, counts and memory.
@@ -128,6 +131,7 @@ func (f *fileFlags) apply(c *beckon.Config) {
 type hookFlags struct {
 	Webhook          string        `help:"URL that receives events." placeholder:"URL"`
 	WebhookSecret    string        `help:"Signing secret of webhooks: whsec_ and base64 of 24 to 64 bytes. Prefer the environment or a file to the command line." name:"webhook-secret"`
+	WebhookSecondary []string      `help:"Further signing secrets of webhooks: requests have a signature of each, during a rotation." name:"webhook-secondary-secrets"`
 	WebhookEvents    []string      `help:"Kinds (invitation.created) or families (invitation) of events to send. Default: all." name:"webhook-events"`
 	BeforeHook       string        `help:"URL called before an action; it may reject or rewrite it." placeholder:"URL" name:"before-hook"`
 	BeforeHookVerbs  []string      `help:"Methods that call the before-hook: invite, sendMessage, joinGroup, connect. Default: all of these." name:"before-hook-verbs"`
@@ -137,6 +141,7 @@ type hookFlags struct {
 
 func (f *hookFlags) apply(c *beckon.Config) {
 	c.Webhook, c.WebhookSecret, c.WebhookEvents = f.Webhook, f.WebhookSecret, f.WebhookEvents
+	c.SecondaryWebhookSecrets = f.WebhookSecondary
 	c.BeforeHook, c.BeforeHookVerbs = f.BeforeHook, f.BeforeHookVerbs
 	c.BeforeHookTime, c.BeforeHookRefuse = f.BeforeHookTime, f.BeforeHookRefuse
 }

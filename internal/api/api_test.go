@@ -65,7 +65,7 @@ func newServerWith(t testing.TB, dir string, opt Options) *httptest.Server {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	e := signaling.New(s, nobody{}, signaling.Options{OpenPerPair: -1})
-	kept, err := files.New(ctx, s, files.Options{URL: "mem://", Key: []byte("k")})
+	kept, err := files.New(ctx, s, files.Options{URL: "mem://", Keys: [][]byte{[]byte("k")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,13 +20,16 @@ import (
 type AuthOptions struct {
 	// JWTSecret verifies HS256 tokens, and signs tokens minted by createToken. Default: none.
 	JWTSecret string
+	// SecondaryJWTSecrets verify HS256 tokens too, during a rotation. Default: none.
+	SecondaryJWTSecrets []string
 	// JWKSURL is the URL of the key set for RS256 and ES256 tokens. It is fetched at start and refreshed. Default: none.
 	JWKSURL string
 	// Issuer and Audience are required in JWTs if set. Default: not checked.
 	Issuer, Audience string
-	// UserSigAppID and UserSigKey verify UserSig (TLSSigAPIv2) tokens. Default: none.
-	UserSigAppID int64
-	UserSigKey   string
+	// UserSigAppID and UserSigKey verify UserSig (TLSSigAPIv2) tokens, and so do SecondaryUserSigKeys. Default: none.
+	UserSigAppID         int64
+	UserSigKey           string
+	SecondaryUserSigKeys []string
 	// APIKeys let app servers act for any user. Default: none.
 	APIKeys []string
 	// Now is the clock for expiry. Set it only in tests. Default: time.Now.
@@ -110,7 +113,7 @@ func (a *Authenticator) Check(token string) (Identity, error) {
 	case strings.Count(token, ".") == 2:
 		id, err = a.checkJWT(token)
 	default:
-		id, err = checkUserSig(token, a.opt.UserSigAppID, a.opt.UserSigKey, a.opt.Now())
+		id, err = checkUserSig(token, a.opt.UserSigAppID, a.userSigKeys(), a.opt.Now())
 	}
 	if err != nil {
 		return Identity{}, err
@@ -122,6 +125,13 @@ func (a *Authenticator) Check(token string) (Identity, error) {
 		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the token has an invalid device ID")
 	}
 	return id, nil
+}
+
+func (a *Authenticator) userSigKeys() []string {
+	if a.opt.UserSigKey == "" {
+		return nil
+	}
+	return append([]string{a.opt.UserSigKey}, a.opt.SecondaryUserSigKeys...)
 }
 
 // errForged is the cause of errors for forged tokens, as opposed to expired ones or those of another application.
@@ -193,10 +203,16 @@ func (a *Authenticator) noKeys() bool {
 
 func (a *Authenticator) key(t *jwt.Token) (any, error) {
 	switch {
-	case t.Method == jwt.SigningMethodHS256 && a.opt.JWTSecret != "" && t.Header["kid"] == answerKID:
-		return a.answerKey(), nil
 	case t.Method == jwt.SigningMethodHS256 && a.opt.JWTSecret != "":
-		return []byte(a.opt.JWTSecret), nil
+		var set jwt.VerificationKeySet // the key ID of a token names its kind, not its secret: all are tried
+		for _, secret := range append([]string{a.opt.JWTSecret}, a.opt.SecondaryJWTSecrets...) {
+			if t.Header["kid"] == answerKID {
+				set.Keys = append(set.Keys, answerKey(secret))
+			} else {
+				set.Keys = append(set.Keys, []byte(secret))
+			}
+		}
+		return set, nil
 	case t.Method != jwt.SigningMethodHS256 && a.jwks != nil:
 		return a.jwks.Keyfunc(t)
 	}
@@ -222,7 +238,7 @@ func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duratio
 	}
 	key := []byte(a.opt.JWTSecret)
 	if inviteID != "" {
-		key = a.answerKey()
+		key = answerKey(a.opt.JWTSecret)
 	}
 	now := a.opt.Now()
 	c := claims{Device: deviceID, InviteID: inviteID,
@@ -244,8 +260,8 @@ func (a *Authenticator) mint(userID, deviceID, inviteID string, ttl time.Duratio
 // accept them as login tokens.
 const answerKID = "answer"
 
-func (a *Authenticator) answerKey() []byte {
-	m := hmac.New(sha256.New, []byte(a.opt.JWTSecret))
+func answerKey(secret string) []byte {
+	m := hmac.New(sha256.New, []byte(secret))
 	_, _ = m.Write([]byte("answer tokens")) // never fails
 	return m.Sum(nil)
 }

@@ -90,7 +90,7 @@ func TestUserSig(t *testing.T) {
 			im.CodeTokenMalformed},
 		{"null", packText(t, []byte("null")), im.CodeTokenApp},
 	} {
-		id, err := checkUserSig(c.token, sigAppID, sigKey, at)
+		id, err := checkUserSig(c.token, sigAppID, []string{sigKey}, at)
 		if im.CodeOf(err) != c.code {
 			t.Errorf("%s: %v, want code %d", c.name, err, c.code)
 		}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,18 +67,18 @@ func (u *userSig) signature(key string) string {
 	return base64.StdEncoding.EncodeToString(m.Sum(nil))
 }
 
-func checkUserSig(token string, appID int64, key string, now time.Time) (Identity, error) {
+func checkUserSig(token string, appID int64, keys []string, now time.Time) (Identity, error) {
 	u, err := readUserSig(token)
 	if err != nil {
 		return Identity{}, forged(im.CodeTokenMalformed,
 			"the token is not an API key of this server, a JWT or a UserSig", err)
 	}
 	switch {
-	case key == "":
+	case len(keys) == 0:
 		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server does not accept UserSig tokens")
 	case u.AppID != appID:
 		return Identity{}, im.Refuse(im.CodeTokenApp, "the UserSig is for another application")
-	case !hmac.Equal([]byte(u.Sig), []byte(u.signature(key))):
+	case !slices.ContainsFunc(keys, func(key string) bool { return hmac.Equal([]byte(u.Sig), []byte(u.signature(key))) }):
 		return Identity{}, forged(im.CodeTokenRefused, "the UserSig signature does not match", nil)
 	case u.Expire <= 0 || u.Time <= 0 || u.Time > 1<<40 || u.Expire > 1<<40:
 		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the UserSig has no valid creation time and expiry")

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,14 +38,14 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// Options configures Files. Dir and Key are required.
+// Options configures Files. Dir and Keys are required.
 type Options struct {
 	// Dir is the directory of the files when URL is empty.
 	Dir string
 	// URL is the bucket of the files: s3://bucket?region=…, or another URL of gocloud.dev/blob. Default: Dir.
 	URL string
-	// Key signs the links.
-	Key []byte
+	// Keys verify the links; the first one signs them.
+	Keys [][]byte
 	// LinkLife is the lifetime of a link. Default: 1 h.
 	LinkLife time.Duration
 	// MaxImage, MaxSound, MaxVideo and MaxFile limit uploads, in bytes. Default: 28 MB, 28 MB, 100 MB, 100 MB (SPEC 2).
@@ -332,12 +333,12 @@ func (f *Files) GetFile(ctx context.Context, by rpc.Caller, req protocol.FileReq
 	res.UploadResponse = view(file)
 	res.ExpireAt = f.store.Now() + f.opt.LinkLife.Milliseconds()
 	at := strconv.FormatInt(res.ExpireAt, 10)
-	res.URL = Path + file.ID + "?" + url.Values{"expires": {at}, "signature": {f.sign(file.ID, at)}}.Encode()
+	res.URL = Path + file.ID + "?" + url.Values{"expires": {at}, "signature": {sign(f.opt.Keys[0], file.ID, at)}}.Encode()
 	return res, nil
 }
 
-func (f *Files) sign(id, expires string) string {
-	m := hmac.New(sha256.New, f.opt.Key)
+func sign(key []byte, id, expires string) string {
+	m := hmac.New(sha256.New, key)
 	_, _ = m.Write([]byte("file\n" + id + "\n" + expires))
 	return hex.EncodeToString(m.Sum(nil))
 }
@@ -347,7 +348,8 @@ func (f *Files) Get(w http.ResponseWriter, r *http.Request) {
 	id, q := strings.TrimPrefix(r.URL.Path, Path), r.URL.Query()
 	expires := q.Get("expires")
 	at, err := strconv.ParseInt(expires, 10, 64)
-	if err != nil || !hmac.Equal([]byte(f.sign(id, expires)), []byte(q.Get("signature"))) || at < f.store.Now() {
+	signed := func(key []byte) bool { return hmac.Equal([]byte(sign(key, id, expires)), []byte(q.Get("signature"))) }
+	if err != nil || !slices.ContainsFunc(f.opt.Keys, signed) || at < f.store.Now() {
 		http.Error(w, "the link is invalid or has expired; call getFile for a new one", http.StatusForbidden)
 		return
 	}

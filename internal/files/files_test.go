@@ -29,7 +29,7 @@ func place(t *testing.T, opt Options) *Files {
 		t.Fatal(err)
 	}
 	storetest.Run(t, s, nil)
-	opt.URL, opt.Key = "mem://", []byte("key")
+	opt.URL, opt.Keys = "mem://", [][]byte{[]byte("key")}
 	f, err := New(t.Context(), s, opt)
 	if err != nil {
 		t.Fatal(err)

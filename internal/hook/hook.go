@@ -38,6 +38,8 @@ type Options struct {
 	ObserveBefore []string
 	// Secret signs both kinds of requests as specified by Standard Webhooks: whsec_ and base64 of 24 to 64 bytes.
 	Secret string
+	// SecondarySecrets add signatures to both kinds of requests, during a rotation. Default: none.
+	SecondarySecrets []string
 	// Kinds lists the enabled events: kinds like invitation.created, or families like invitation. Default: all.
 	Kinds []string
 	// Time is the timeout of a webhook request. Default: 15 s.
@@ -54,7 +56,7 @@ type Options struct {
 type Hooks struct {
 	opt          Options
 	store        *store.Store
-	sign         *standard.Webhook
+	signers      []*standard.Webhook
 	eventClient  *http.Client
 	queue        *relay.Dispatcher
 	methods      map[string]bool // methods with a before-hook
@@ -80,12 +82,9 @@ func New(opt Options) (*Hooks, error) {
 	if opt.URL == "" && opt.Before == "" {
 		return h, nil
 	}
-	raw := strings.TrimPrefix(opt.Secret, "whsec_")
 	var err error
-	if h.sign, err = standard.NewWebhook(raw); err != nil || len(raw) < 32 || len(raw) > 88 {
-		return nil, errors.New(
-			"the webhook secret must be whsec_ followed by base64 of 24 to 64 bytes; create one with: echo " +
-				"whsec_$(openssl rand -base64 32)")
+	if h.signers, err = signersOf(append([]string{opt.Secret}, opt.SecondarySecrets...)); err != nil {
+		return nil, err
 	}
 	families := []string{"invitation", "message", "call", "group", "room"}
 	for _, k := range opt.Kinds {
@@ -107,6 +106,21 @@ func New(opt Options) (*Hooks, error) {
 		h.methods[v] = opt.Before != ""
 	}
 	return h, nil
+}
+
+// signersOf returns the signers with some secrets.
+func signersOf(secrets []string) (list []*standard.Webhook, err error) {
+	for _, secret := range secrets {
+		raw := strings.TrimPrefix(secret, "whsec_")
+		signer, err := standard.NewWebhook(raw)
+		if err != nil || len(raw) < 32 || len(raw) > 88 {
+			return nil, errors.New(
+				"a webhook secret must be whsec_ followed by base64 of 24 to 64 bytes; create one with: echo " +
+					"whsec_$(openssl rand -base64 32)")
+		}
+		list = append(list, signer)
+	}
+	return list, nil
 }
 
 // connections limits the concurrent connections to an app server. A before-hook waits for one within its timeout.
@@ -168,15 +182,19 @@ func (h *Hooks) post(ctx context.Context, client *http.Client, target, id string
 		return nil, nil, err
 	}
 	now := time.Now()
-	signature, err := h.sign.Sign(id, now, body)
-	if err != nil {
-		return nil, nil, err
+	var signatures []string
+	for _, s := range h.signers {
+		signature, err := s.Sign(id, now, body)
+		if err != nil {
+			return nil, nil, err
+		}
+		signatures = append(signatures, signature)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Beckon")
 	req.Header.Set("webhook-id", id)
 	req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
-	req.Header.Set("webhook-signature", signature)
+	req.Header.Set("webhook-signature", strings.Join(signatures, " "))
 	res, err := client.Do(req)
 	if err != nil {
 		return nil, nil, err

@@ -247,7 +247,9 @@ func (s *scene) try(user, key, verb string, req, res any) *protocol.Error {
 // TestWebhookKinds: each event once, whatever number of timelines it stands on; nothing that was not asked for.
 func TestWebhookKinds(t *testing.T) {
 	r := newReceiver(t, func(int, delivery) int { return http.StatusNoContent })
-	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, WebhookSecret: hookSecret,
+	// the receiver has the secret from before a rotation
+	s := &scene{Cluster: newHouse(t, beckon.Config{Webhook: r.URL, SecondaryWebhookSecrets: []string{hookSecret},
+		WebhookSecret: "whsec_" + strings.Repeat("A", 43) + "=",
 		WebhookEvents: []string{"invitation", "message.sent"}, LargeGroup: 3}), t: t}
 	s.act("ann", "invite", protocol.InviteRequest{Invitee: "bob",
 		InviteOptions: protocol.InviteOptions{InviteID: "one", Timeout: 60}}, nil)
