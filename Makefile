@@ -5,6 +5,8 @@ BIN := bin/beckon
 CLUSTER := bin/cluster
 SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/*/migrations/*.sql) go.mod go.sum
 MODULES := node_modules/.package-lock.json
+# The network between a browser and the server, and its tabs, are the same with any number of nodes.
+NODE_SCENES = $$(ls *.test.js | grep -v -e network -e firewall -e tabs)
 API := sdk/js/openapi.json
 SDK := sdk/js/dist/index.js
 PAGES := web/dist/index.html
@@ -71,7 +73,7 @@ test-nodes: $(BIN) $(CLUSTER) | need-postgres need-chromium
 	@echo "testing the TypeScript SDK on three nodes"
 	@cd sdk/js && BECKON_E2E_NODES=3 npm test --silent
 	@echo "testing the scenes in a browser on three nodes"
-	@cd test/e2e && BECKON_E2E_NODES=3 node --test --test-timeout=420000 *.test.js
+	@cd test/e2e && BECKON_E2E_NODES=3 node --test --test-timeout=420000 $(NODE_SCENES)
 
 test-js: $(BIN)
 	@echo "testing a plain Node client that follows PROTOCOL.md"

@@ -269,7 +269,7 @@ async function compare(d: Copy): Promise<[string, string]> {
   return [shown.join('\n'), stored.join('\n')];
 }
 
-for (const round of Array.from({ length: Number(process.env['ROUNDS'] ?? 12) }, (_, i) => i))
+for (const round of Array.from({ length: Number(process.env['ROUNDS'] ?? 8) }, (_, i) => i))
   test(`random actions of three users with four devices, round ${round}`, async () => {
     const seed = Date.now() + round;
     const pick = random(seed);
