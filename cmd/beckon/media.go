@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
-	"net/http"
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/cmd/beckon/listener"
@@ -36,22 +35,6 @@ func (m *mediaServer) connections() *listener.Accepted {
 		return nil
 	}
 	return m.turn
-}
-
-// serveHooks serves m.hooks until ctx ends.
-func (m *mediaServer) serveHooks(ctx context.Context, h http.Handler) error {
-	if m.hooks == nil {
-		return nil
-	}
-	mux := http.NewServeMux()
-	mux.Handle(beckon.PathLiveKitHook, h)
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: headerTime}
-	stop := context.AfterFunc(ctx, func() { _ = web.Close() })
-	defer stop()
-	if err := web.Serve(m.hooks); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }
 
 // media prepares the media server selected by --media, and sets its address and keys in cfg. It returns nil unless it

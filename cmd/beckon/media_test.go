@@ -87,7 +87,7 @@ func (r *running) enter(web *http.Client) (entry protocol.EnterRoomResponse) {
 }
 
 // TestTURN: at the listener of the server, clients that name the TURN domain join a room over TLS, by relay only; other
-// clients get pages and methods. The webhooks of the media server arrive.
+// clients get pages and methods.
 func TestTURN(t *testing.T) {
 	dir := t.TempDir()
 	pool := certify(t, dir, 1)

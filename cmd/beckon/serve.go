@@ -89,7 +89,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	g.Go(func() error { mem.keep(gctx); return nil })
 	if media != nil {
 		g.Go(func() error { return media.Run(gctx) })
-		g.Go(func() error { return media.serveHooks(gctx, web.Handler) })
+		g.Go(func() error { return listener.Serve(gctx, media.hooks, beckon.PathLiveKitHook, web.Handler) })
 	}
 	if f.Pprof != "" {
 		g.Go(func() error { return profile(gctx, f.Pprof) })

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 )
 
 // TURN are the settings of TURN over TLS, as flags of the program.
@@ -86,6 +87,22 @@ func (o TURN) covered() error {
 	if err := pair.Leaf.VerifyHostname(o.Domain); err != nil {
 		return fmt.Errorf("the certificate in %s is not valid for --media-turn-domain %s: %w; get one for both names",
 			o.Cert, o.Domain, err)
+	}
+	return nil
+}
+
+// Serve serves one path at a listener until ctx ends; nil = no listener.
+func Serve(ctx context.Context, ln net.Listener, path string, h http.Handler) error {
+	if ln == nil {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle(path, h)
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: handshakeTime}
+	stop := context.AfterFunc(ctx, func() { _ = web.Close() })
+	defer stop()
+	if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
 	}
 	return nil
 }
