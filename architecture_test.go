@@ -32,7 +32,7 @@ func ladder() []string {
 		"internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media",
 		"internal/relay", "internal/hook", "internal/push", "internal/stats", "internal/console", "internal/trace",
 		"internal/api", "web", "", "client/inbox", "client/ledger", "client", "beckontest", "cmd/beckon/bench",
-		"cmd/beckon/sfu", "cmd/beckon/datadir", "cmd/beckon"}
+		"cmd/beckon/sfu", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir", "cmd/beckon"}
 }
 
 // source is a Go file of ours.
@@ -137,9 +137,10 @@ func TestOutsideImports(t *testing.T) {
 		`modernc\.org/sqlite$|mattn/go-sqlite3|^database/sql$`: {"internal/store/sqlite"},
 		`jackc/pgx`:     {"internal/store/postgres"},
 		`pressly/goose`: {"internal/store/sqlite", "internal/store/postgres"},
-		`centrifugal/|gorilla/websocket|coder/websocket|lxzan/gws`: {"internal/gateway/link", "internal/gateway", "client"},
+		`centrifugal/|gorilla/websocket|coder/websocket|lxzan/gws`: {"internal/gateway/link", "internal/gateway", "client",
+			"cmd/beckon/mediacheck"},
 		`nats-io/`:                         {"internal/delivery", "beckontest"},
-		`livekit/`:                         {"internal/media", "cmd/beckon/sfu"},
+		`livekit/`:                         {"internal/media", "cmd/beckon/sfu", "cmd/beckon/mediacheck"},
 		`gocloud\.dev|golang\.org/x/image`: {"internal/files"},
 		`standard-webhooks/`:               {"internal/hook"},
 		`alecthomas/kong|^flag$`:           {"cmd/beckon"},

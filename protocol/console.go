@@ -13,7 +13,7 @@ type Connection struct {
 	Device
 }
 
-// ListConnectionsResponse is a page of connections, ordered by user and device.
+// ListConnectionsResponse is a page of connections, by user and device.
 type ListConnectionsResponse struct {
 	Connections []Connection `json:"connections"`
 	Next        string       `json:"next,omitempty"`
@@ -22,7 +22,7 @@ type ListConnectionsResponse struct {
 	ServerTime  int64        `json:"serverTime"`
 }
 
-// ListOpenInvitationsRequest requests a page of invitations with an open invitee.
+// ListOpenInvitationsRequest requests invitations with an open invitee.
 type ListOpenInvitationsRequest struct {
 	After string `json:"after,omitempty" doc:"next of the previous page."`
 	Limit int    `json:"limit,omitempty" doc:"1–1000. Default: 100."`
@@ -42,7 +42,7 @@ type TraceInvitationRequest struct {
 	UserID   string `json:"userID,omitempty" doc:"Only events of this invitee. Default: of the first 100 invitees."`
 }
 
-// TraceInvitationResponse is an invitation with its events, the oldest first.
+// TraceInvitationResponse has the events of an invitation, the oldest first.
 type TraceInvitationResponse struct {
 	Invitation Invitation   `json:"invitation"`
 	Events     []TraceEvent `json:"events"`

@@ -38,12 +38,12 @@ type ConversationsRequest struct {
 	Limit  int `json:"limit,omitempty" doc:"1–1000. Default: 100."`
 }
 
-// ConversationsResponse is a page: pinned conversations first, then by the latest event.
+// ConversationsResponse is a page: pinned first, then by the latest event.
 type ConversationsResponse struct {
 	Conversations []Conversation `json:"conversations"`
 	Next          int            `json:"next,omitempty"` // offset of the next page; 0 = no more
 	TotalUnread   int64          `json:"totalUnread"`    // of all conversations except those with the option nothing
-	// of the caller's own timeline; includes the caller's actions up to here
+	// of the caller's timeline; includes the caller's actions
 	Seq        uint64 `json:"seq"`
 	ServerTime int64  `json:"serverTime"`
 }
@@ -75,12 +75,12 @@ type ReceiveOptionRequest struct {
 type ConversationResponse struct {
 	Conversation Conversation `json:"conversation"`
 	Repeat       bool         `json:"repeat,omitempty"` // no change: a repeat
-	// of the caller's own timeline; includes the caller's actions up to here
+	// of the caller's timeline; includes the caller's actions
 	Seq        uint64 `json:"seq"`
 	ServerTime int64  `json:"serverTime"`
 }
 
-// ConversationEvent is a change to a conversation, for the user's other devices.
+// ConversationEvent is a change of a conversation, for the user's other devices.
 type ConversationEvent struct {
 	Type           string `json:"type"` // conversationRead, conversationChanged
 	ConversationID string `json:"conversationID"`

@@ -255,7 +255,7 @@ type CustomDataRequest struct {
 	Data    string `json:"data" doc:"Opaque text, at most 12 KiB."`
 }
 
-// ApplicationsRequest requests applications to groups of which the caller is an administrator.
+// ApplicationsRequest requests applications to the caller's groups, as an administrator.
 type ApplicationsRequest struct {
 	AfterGroup string `json:"afterGroup,omitempty" doc:"groupID of the last application of the previous page."`
 	AfterUser  string `json:"afterUser,omitempty" doc:"userID of the last application of the previous page."`

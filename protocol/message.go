@@ -23,7 +23,7 @@ const (
 	CallType MessageType = "call" // a call record; written by the server only
 )
 
-// Priority determines the order of dropping messages under load: the lowest first.
+// Priority orders the dropping of messages under load: the lowest first.
 type Priority string
 
 // The priorities.
@@ -34,7 +34,7 @@ const (
 	PriorityLowest Priority = "lowest"
 )
 
-// Body is the content of a message: exactly one field, that of its type. At most 12 KiB as JSON.
+// Body is the content of a message: the field of its type. At most 12 KiB as JSON.
 type Body struct {
 	Text     string        `json:"text,omitempty" doc:"Text."`
 	Custom   *CustomElem   `json:"custom,omitempty" doc:"Content defined by the application."`
@@ -183,7 +183,7 @@ type MessageEvent struct {
 	Time           int64    `json:"time"`
 }
 
-// Count is the number of group members who have, and have not, read a message.
+// Count is the number of members who have, and have not, read a message.
 type Count struct {
 	MessageID string `json:"messageID"`
 	Read      int64  `json:"read"`
@@ -210,7 +210,7 @@ type HistoryResponse struct {
 	Messages    []Entry `json:"messages"`
 	Complete    bool    `json:"complete"`              // no more entries in this direction
 	PeerReadSeq uint64  `json:"peerReadSeq,omitempty"` // one-to-one: the last sequence read by the peer
-	// seq of the next page, if this page is short because of skipped events for other users
+	// seq of the next page, if events for other users were skipped
 	Next uint64 `json:"next,omitempty"`
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/beckon-im/beckon/invite"
 )
 
-// MaxRequest limits a request, in bytes: enough for an invitation of ten thousand users by name.
+// MaxRequest limits a request, in bytes: enough to invite ten thousand users by name.
 const MaxRequest = 1 << 20
 
 // BusinessID marks a message as signaling, as in Tencent Chat.
@@ -93,7 +93,7 @@ type ParticipantEvent struct {
 	Time     int64  `json:"time"`
 }
 
-// Digest summarizes the answers for members of a large group who are not invited, at most five times a second.
+// Digest summarizes the answers for uninvited members of a large group, at most five times a second.
 type Digest struct {
 	Counts   invite.Counts `json:"counts"`
 	Accepted []string      `json:"accepted,omitempty"` // some of the invitees who accepted since the last digest
@@ -144,6 +144,7 @@ type Invitee struct {
 	Reason    string       `json:"reason,omitempty"`
 	Data      string       `json:"data,omitempty"`
 	Device    string       `json:"device,omitempty"` // the answering device; sent to this user and the inviter only
+	Reach     string       `json:"reach,omitempty"`
 	RingingAt int64        `json:"ringingAt,omitempty"`
 	DecidedAt int64        `json:"decidedAt,omitempty"`
 	Deadline  int64        `json:"deadline,omitempty"` // if it differs from the invitation's
@@ -167,10 +168,13 @@ func ViewInvitation(v *invite.Invitation, invitees []invite.Invitee, now int64) 
 	return out
 }
 
-// ViewInvitee returns the wire form of an invitee at now, in Unix milliseconds.
+// ViewInvitee is ViewInvitation for an invitee.
 func ViewInvitee(v *invite.Invitation, w *invite.Invitee, now int64) Invitee {
 	p := Invitee{UserID: w.UserID, State: w.StateAt(now), Reason: w.Reason, Data: w.Data, Device: w.By.Device,
 		RingingAt: w.RingingAt, DecidedAt: w.DecidedAt}
+	if w.RingingAt != 0 || w.State == invite.Accepted || w.State == invite.Rejected {
+		p.Reach = ReachAcknowledged
+	}
 	if w.Deadline != v.Deadline {
 		p.Deadline, p.Remaining = w.Deadline, remaining(w.Deadline, now)
 	}
@@ -209,12 +213,12 @@ type Won struct {
 
 // Hello is the data of the connect command.
 type Hello struct {
-	// the user's device; default: the token's, else one minted per connection
+	// default: the token's, else one minted per connection
 	DeviceID string   `json:"deviceID,omitempty"`
 	Platform string   `json:"platform,omitempty"` // web, ios, android, …
 	Epoch    string   `json:"epoch,omitempty"`    // of Positions
 	Held     []string `json:"held,omitempty"`     // invitations that are open on the device
-	// the last processed sequence by timeline, if they survived a restart of the client
+	// the last processed sequences by timeline, after a restart of the client
 	Positions map[string]uint64 `json:"positions,omitempty"`
 }
 

@@ -38,7 +38,7 @@ type InviteInGroupRequest struct {
 type Reach struct {
 	UserID  string `json:"userID"`
 	Devices int    `json:"devices"`        // currently connected
-	Status  string `json:"status"`         // ReachConnected, ReachPush, ReachUnreachable or ReachDoNotDisturb
+	Status  string `json:"status"`         // see below
 	Push    bool   `json:"push,omitempty"` // to registered devices that are not connected
 }
 
@@ -48,7 +48,8 @@ const (
 	ReachUnreachable = "unreachable"
 	ReachPush        = "push" // no device is connected
 
-	ReachDoNotDisturb = "doNotDisturb" // do-not-disturb is in effect, and shown to inviters
+	ReachDoNotDisturb = "doNotDisturb" // in effect, and shown to inviters
+	ReachAcknowledged = "acknowledged" // of an Invitee: it rang, or was answered
 )
 
 // Skipped is an invitee omitted because of skipInvalid.
@@ -169,7 +170,7 @@ type RevokeTokensRequest struct {
 	UserID string `json:"userID" doc:"The user."`
 }
 
-// RevokeTokensResponse has the time; tokens of the same second are refused too.
+// RevokeTokensResponse has the time; tokens of that second are refused too.
 type RevokeTokensResponse struct {
 	RevokedAt int64 `json:"revokedAt"` // Unix milliseconds
 }

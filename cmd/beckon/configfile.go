@@ -69,6 +69,9 @@ func (f *configFile) Validate(app *kong.Application) error {
 
 // Resolve returns the value of a flag, or nil.
 func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if flag.Tag.Get("env") == "-" { // of the command line only; another command may have a key of this name
+		return nil, nil
+	}
 	return f.values[flag.Name], nil
 }
 

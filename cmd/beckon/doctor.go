@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/client"
+	"github.com/beckon-im/beckon/cmd/beckon/mediacheck"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -26,7 +28,10 @@ type doctorCmd struct {
 	Ready    string `help:"Only check the readiness of the node at this address, for health checks." placeholder:"URL"`
 	Repair   bool   `help:"Go on without the damaged part of the journal in --data, which stays in damaged-* files. No server may be running."`
 	Server   string `help:"Server to check: health, connect, invite, accept, media room." placeholder:"URL"`
+	Media    bool   `help:"Also join a media room of --server by UDP, by TCP and by TURN over TLS, from this machine." env:"-"`
 	Secret   string `help:"JWT secret of the server. Default: the one in --data." name:"jwt-secret"`
+
+	tls *tls.Config // of connections to the server; nil = the system's root certificates
 }
 
 // Run runs the requested checks.
@@ -41,6 +46,9 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		if err := c.repair(ctx); err != nil {
 			return err
 		}
+	}
+	if c.Media && c.Server == "" {
+		return errors.New("--media needs --server URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -64,6 +72,9 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		check("health", func() (string, error) { return c.health(ctx) })
 		check("end-to-end invitation", func() (string, error) { return c.walk(ctx) })
 		check("media room", func() (string, error) { return c.room(ctx) })
+	}
+	if c.Media {
+		bad += mediacheck.Report(ctx, os.Stdout, c.tls, c.enter)
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d checks failed", bad)
@@ -231,6 +242,24 @@ func (c *doctorCmd) room(ctx context.Context) (string, error) {
 			"ended; set room.auto_create: false in its configuration")
 	}
 	return " of " + base, err
+}
+
+// enter opens a media room for a check of its transports.
+func (c *doctorCmd) enter(ctx context.Context) (url, token string, leave func(), err error) {
+	user, err := c.device(ctx, "doctor-caller", client.Listener{})
+	if err != nil {
+		return "", "", nil, err
+	}
+	roomID := "doctor-" + rand.Text()
+	entry, err := user.EnterRoom(ctx, roomID, "")
+	if err != nil {
+		user.Close()
+		return "", "", nil, err
+	}
+	return cmp.Or(entry.URL, c.Server), entry.Token, func() {
+		_, _ = user.DismissRoom(ctx, roomID) // it ends by itself soon
+		user.Close()
+	}, nil
 }
 
 // admits reports whether LiveKit admits the holder of a room token. No participant is created.

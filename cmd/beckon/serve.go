@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon"
+	"github.com/beckon-im/beckon/cmd/beckon/listener"
 )
 
 func (f *serverFlags) config(log *slog.Logger) beckon.Config {
@@ -61,25 +62,25 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", f.Listen, err)
 	}
-	secure, scheme, err := f.secure()
+	config, scheme, err := listener.Secure(f.TLSCert, f.TLSKey)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	media, err := f.media(&cfg, ln.Addr())
+	media, err := f.media(ctx, &cfg, ln.Addr())
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	if cfg.Push, err = f.pushFlags.config(); err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(err, ln.Close(), media.close())
 	}
 	mem, err := newMemory(f.MemoryLimit)
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(err, ln.Close(), media.close())
 	}
 	cfg.Full, cfg.DecodeMemory, cfg.DatabaseCache = mem.busy, mem.sixth(), mem.sixth()
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(err, ln.Close(), media.close())
 	}
 	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader}
@@ -88,6 +89,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	g.Go(func() error { mem.keep(gctx); return nil })
 	if media != nil {
 		g.Go(func() error { return media.Run(gctx) })
+		g.Go(func() error { return listener.Serve(gctx, media.hooks, beckon.PathLiveKitHook, web.Handler) })
 	}
 	if f.Pprof != "" {
 		g.Go(func() error { return profile(gctx, f.Pprof) })
@@ -95,7 +97,8 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	g.Go(func() error { return srv.Run(gctx) })
 	g.Go(func() error { reopenOnHangup(gctx, srv, cfg.Log); return nil })
 	g.Go(func() error {
-		if err := web.Serve(secure(srv.Listener(ln))); !errors.Is(err, http.ErrServerClosed) {
+		open := listener.Over(srv.Listener(ln), config, f.TURNDomain, media.connections())
+		if err := web.Serve(open); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil

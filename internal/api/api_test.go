@@ -43,6 +43,7 @@ func (nobody) List(string, string, string, int) ([]protocol.Connection, int) {
 }
 func (nobody) Connected(string) []protocol.Device   { return []protocol.Device{} }
 func (nobody) Known(string) []protocol.Device       { return nil }
+func (nobody) Probe(string)                         {}
 func (nobody) Kick(string, string, string) []string { return []string{} }
 
 // newServer is the HTTP API over a real store, without devices.

@@ -31,6 +31,8 @@ type Sessions interface {
 	List(prefix, afterUser, afterDevice string, limit int) ([]protocol.Connection, int)
 	// Users returns the users with a device on this node.
 	Users() []string
+	// Probe pings the sessions of a user; a device that does not answer is no longer connected. It must not block.
+	Probe(userID string)
 }
 
 // Messenger sends messages between the nodes that subscribe to a topic. It may lose them.
@@ -103,6 +105,7 @@ type message struct {
 const (
 	messageDevices = "devices" // the sender's devices of this user
 	messageKick    = "kick"    // kick these devices
+	messageProbe   = "probe"   // ping the devices of this user
 	messageWho     = "who"     // request for the user's devices on all nodes
 	messageMoved   = "moved"   // the online status of a user may have changed
 	messageAlive   = "alive"   // heartbeat
@@ -384,6 +387,12 @@ func (p *Presence) Kick(userID, deviceID, except string) []string {
 	return list
 }
 
+// Probe pings the devices of a user on all nodes. A device that does not answer within a second is no longer connected.
+func (p *Presence) Probe(userID string) {
+	p.local.Probe(userID)
+	p.publish(im.UserTopic(userID), message{Kind: messageProbe})
+}
+
 // onMessage handles a message from another node.
 func (p *Presence) onMessage(topic string, data []byte, reply func([]byte)) {
 	var w message
@@ -396,6 +405,8 @@ func (p *Presence) onMessage(topic string, data []byte, reply func([]byte)) {
 		p.onDevices(user, w, reply)
 	case messageKick:
 		p.local.Kick(user, w.Device, w.Except)
+	case messageProbe:
+		p.local.Probe(user)
 	case messageWho:
 		if nodes := p.byNode(user); len(nodes) > 0 {
 			reply(encodeMessage(message{Node: p.node, Nodes: nodes}))

@@ -31,6 +31,7 @@ func (*lone) Kick(string, string, string) []string                          { re
 func (*lone) Allowed(list []protocol.Device) []protocol.Device              { return list }
 func (*lone) List(string, string, string, int) ([]protocol.Connection, int) { return nil, 0 }
 func (*lone) Users() []string                                               { return nil }
+func (*lone) Probe(string)                                                  {}
 func (l *lone) EvictReplaced(_ string, others []protocol.Device, _ bool) {
 	l.madeRoom = append(l.madeRoom, others)
 }

@@ -52,10 +52,11 @@ type client struct {
 	*Session      // nil until the connect request is accepted
 	entered  bool // counts as present; guarded by userSessions.mu
 	expireAt atomic.Int64
-	pinged   atomic.Bool  // a ping is unanswered
-	working  atomic.Bool  // a command is running, and a pong may be queued behind it
-	budget   atomic.Int64 // bytes of missed records that the connect reply may still include
-	slot     int          // in the ping wheel
+	pinged   atomic.Bool   // a ping is unanswered
+	working  atomic.Bool   // a command is running, and a pong may be queued behind it
+	heard    atomic.Uint32 // frames received
+	budget   atomic.Int64  // bytes of missed records that the connect reply may still include
+	slot     int           // in the ping wheel
 
 	mu      sync.Mutex
 	reading map[string]*reader
@@ -103,6 +104,7 @@ func (c *client) is(s clientState) bool { return clientState(c.state.Load()) == 
 
 // Receive runs a command.
 func (c *client) Receive(cmd *wire.Command) {
+	c.heard.Add(1)
 	c.working.Store(true)
 	defer c.working.Store(false)
 	switch {
@@ -132,7 +134,10 @@ func (c *client) Receive(cmd *wire.Command) {
 }
 
 // Pong handles the answer to a ping.
-func (c *client) Pong() { c.pinged.Store(false) }
+func (c *client) Pong() {
+	c.heard.Add(1)
+	c.pinged.Store(false)
+}
 
 // Gone removes the client after its link has closed.
 func (c *client) Gone() {

@@ -144,6 +144,7 @@ type Gateway struct {
 	sessions   userSessions
 	topics     topics
 	wheel      pingWheel
+	probes     chan probe
 	changes    subscriptionChanges
 	links      atomic.Uint64 // links accepted so far
 	connecting sync.Map      // *link.Link without a session yet
@@ -183,7 +184,7 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 		opt.OnWatched = func(string) {}
 	}
 	g := &Gateway{id: uuid.NewString(), opt: opt, timelines: t, feeds: f, topics: topics{seed: maphash.MakeSeed()},
-		changes: subscriptionChanges{wake: make(chan struct{}, 1)}}
+		changes: subscriptionChanges{wake: make(chan struct{}, 1)}, probes: make(chan probe, maxProbes)}
 	g.reads, g.stopReads = context.WithCancel(context.Background())
 	return g
 }
@@ -208,6 +209,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer stop()
 	var pings sync.WaitGroup
 	pings.Go(func() { g.wheel.run(ctx, g.opt.Ping) })
+	pings.Go(func() { g.runProbes(ctx) })
 	defer pings.Wait()
 	for {
 		select {

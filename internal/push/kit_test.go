@@ -49,6 +49,7 @@ func (p *present) Connected(user string) (list []protocol.Device) {
 	return list
 }
 func (p *present) Known(user string) []protocol.Device  { return p.Connected(user) }
+func (*present) Probe(string)                           {}
 func (p *present) Kick(string, string, string) []string { return nil }
 
 // set replaces the connected devices of a user.

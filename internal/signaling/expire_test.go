@@ -21,6 +21,7 @@ type present struct{}
 func (present) Devices(users ...string) []int      { return make([]int, len(users)) }
 func (present) Connected(string) []protocol.Device { return nil }
 func (present) Known(string) []protocol.Device     { return nil }
+func (present) Probe(string)                       {}
 
 // hand is a clock set by the test.
 type hand struct {

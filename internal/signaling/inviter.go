@@ -8,7 +8,6 @@ import (
 	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
 	"github.com/beckon-im/beckon/internal/signaling/snapshot"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -187,13 +186,16 @@ func (e *Service) AddInvitees(ctx context.Context, by rpc.Caller,
 	updateDeadline := t.After
 	t.After = func(res protocol.ActionResponse, err error) (protocol.ActionResponse, error) {
 		offlinepush.Complete(res.Reach, devices)
+		if err == nil {
+			e.watch.Opened(id, devices)
+		}
 		return updateDeadline(res, err)
 	}
 	return t, nil
 }
 
 func (e *Service) decideAdd(tx *txn.Tx, v *invite.Invitation, by rpc.Caller, req protocol.AddInviteesRequest,
-	devices map[string]outbox.Connected, large store.Large) (protocol.ActionResponse, invite.Invitation, error) {
+	devices *offlinepush.Devices, large store.Large) (protocol.ActionResponse, invite.Invitation, error) {
 	if err := maySpeak(tx, v, by); err != nil {
 		return protocol.ActionResponse{}, *v, err
 	}

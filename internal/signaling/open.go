@@ -14,7 +14,6 @@ import (
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/signaling/offlinepush"
 	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/outbox"
 	"github.com/beckon-im/beckon/internal/txn"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -32,9 +31,9 @@ type opening struct {
 	by           rpc.Caller
 	actor        invite.Actor
 	large        bool
-	devices      map[string]outbox.Connected // of the invitees, at the call
-	largeInGroup store.Large                 // open invitations of many members in the group when the call arrived
-	skip         bool                        // leave out invalid invitees instead of refusing
+	devices      *offlinepush.Devices // of the invitees, at the call
+	largeInGroup store.Large          // open invitations of many members in the group when the call arrived
+	skip         bool                 // leave out invalid invitees instead of refusing
 	skipped      []protocol.Skipped
 }
 
@@ -303,18 +302,19 @@ func (e *Service) merge(tx *txn.Tx, o opening, id string) (res protocol.InviteRe
 }
 
 // opened completes the response to a committed invite with the reach, and schedules the deadline.
-func (e *Service) opened(res *protocol.InviteResponse, devices map[string]outbox.Connected) {
+func (e *Service) opened(res *protocol.InviteResponse, devices *offlinepush.Devices) {
 	offlinepush.Complete(res.Reach, devices)
+	e.watch.Opened(res.InviteID, devices)
 	e.updateDeadline(res.InviteID, res.Invitation.Over, res.Invitation.Deadline, res.Repeat || res.Merged)
 }
 
 // devices returns the connected devices of the invitees. It runs before the transaction, which must not wait for nodes.
-func (e *Service) devices(ctx context.Context, o *opening) (map[string]outbox.Connected, error) {
+func (e *Service) devices(ctx context.Context, o *opening) (*offlinepush.Devices, error) {
 	users := o.invitees
 	if o.terms.Everyone {
 		me, err := e.store.Member(ctx, o.terms.GroupID, o.by.UserID)
 		if err != nil || !me.Present() {
-			return nil, err // decideOpen refuses it
+			return &offlinepush.Devices{}, err // decideOpen refuses it
 		}
 		if users, err = offlinepush.Members(ctx, e.store, o.terms.GroupID); err != nil {
 			return nil, err

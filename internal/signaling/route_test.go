@@ -21,6 +21,7 @@ type nobody struct{}
 func (nobody) Devices(users ...string) []int      { return make([]int, len(users)) }
 func (nobody) Connected(string) []protocol.Device { return nil }
 func (nobody) Known(string) []protocol.Device     { return nil }
+func (nobody) Probe(string)                       {}
 
 // TestAnswersWaitForTheDatabase: while the database cannot be reached, an accept, a reject, a ring, a cancel and a
 // modify on a node that does not know the invitation wait, like an invite, and take effect when it is back.

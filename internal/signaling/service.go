@@ -79,6 +79,7 @@ func New(s *store.Store, p offlinepush.Presence, opt Options) *Service {
 	}
 	connected := func(user string) outbox.Connected { return outbox.ConnectedOf(p.Connected(user)) }
 	watch := offlinepush.New(offlinepush.Watch{Store: s, Connected: connected, Pushes: opt.Pushes, Done: opt.Pushed,
+		Probe:  p.Probe,
 		Topics: func(v *invite.Invitation) []string { return routeOf(v).topics() }, Log: opt.Log})
 	routes, _ := lru.New[string, route](maxRoutes) // fails only for a size below one
 	return &Service{store: s, presence: p, deadlines: deadline.New(), digests: newDigests(), watch: watch, opt: opt,

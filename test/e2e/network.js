@@ -6,17 +6,17 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
 export class Network {
-  /** Opens a network to a server whose audio and video have the UDP port udpPort. */
-  static async open(cluster, udpPort) {
+  /** Opens a network to a server whose audio and video have the UDP port udpPort of an address of this machine. */
+  static async open(cluster, udpPort, host = '127.0.0.1') {
     const n = new Network();
-    Object.assign(n, { cluster, udpPort, media: true, signaling: true, sockets: new Set(), flows: new Map() });
+    Object.assign(n, { cluster, udpPort, host, media: true, signaling: true, sockets: new Set(), flows: new Map() });
     n.proxy = createServer((client) => n.#pass(client, connect(cluster.port, '127.0.0.1'))).listen(0, '127.0.0.1');
     await once(n.proxy, 'listening');
     n.relay = createSocket('udp4');
-    n.relay.bind(0, '127.0.0.1');
+    n.relay.bind(0, host);
     await once(n.relay, 'listening');
     n.relay.on('message', (packet, from) => {
-      if (n.media) n.#flow(from).send(packet, udpPort, '127.0.0.1');
+      if (n.media) n.#flow(from).send(packet, udpPort, host);
     });
     n.pages = await cluster.servePages(`http://127.0.0.1:${n.proxy.address().port}`);
     n.url = `http://localhost:${n.pages.address().port}`;

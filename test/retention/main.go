@@ -214,3 +214,6 @@ func (nowhere) Connected(string) []protocol.Device { return nil }
 
 // Known returns the connected devices of a user: none.
 func (nowhere) Known(string) []protocol.Device { return nil }
+
+// Probe pings no devices.
+func (nowhere) Probe(string) {}

@@ -3,7 +3,9 @@
 package sfu
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +18,7 @@ import (
 	"github.com/livekit/livekit-server/pkg/service"
 	"github.com/livekit/livekit-server/pkg/telemetry/prometheus"
 	"github.com/livekit/mediatransportutil/pkg/rtcconfig"
+	"github.com/pion/turn/v4"
 )
 
 // SFU is a media server in this process.
@@ -23,6 +26,7 @@ type SFU struct {
 	server   *service.LivekitServer
 	url      string
 	udp, tcp int
+	turn     *turn.Server // nil = none
 }
 
 // New prepares a media server. A process can have only one, because the library has global state.
@@ -43,8 +47,13 @@ func New(opt Options) (*SFU, error) {
 	if err != nil {
 		return nil, fmt.Errorf("media server: %w", err)
 	}
-	return &SFU{server: server, url: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(conf.Port))),
-		udp: conf.RTC.UDPPort.Start, tcp: int(conf.RTC.TCPPort)}, nil
+	s := &SFU{server: server, url: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(conf.Port))),
+		udp: conf.RTC.UDPPort.Start, tcp: int(conf.RTC.TCPPort)}
+	if opt.TURN != nil {
+		public := net.ParseIP(cmp.Or(conf.RTC.NodeIP.V4, conf.RTC.NodeIP.V6))
+		s.turn, err = serveTURN(opt.TURN, public, s.udp, conf.RTC.TURNServers[0].Secret)
+	}
+	return s, err
 }
 
 // URL returns the API address.
@@ -55,6 +64,9 @@ func (s *SFU) Ports() (udp, tcp int) { return s.udp, s.tcp }
 
 // Run serves until ctx ends.
 func (s *SFU) Run(ctx context.Context) error {
+	if s.turn != nil {
+		defer s.turn.Close()
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.server.Start() }()
 	select {
@@ -122,6 +134,10 @@ func (opt Options) config() (*config.Config, error) {
 	conf.RTC.STUNServers = nil
 	if ip.IsLoopback() {
 		conf.RTC.IPs.Includes = []string{ip.String() + "/32"}
+	}
+	if opt.TURN != nil {
+		conf.RTC.TURNServers = []config.TURNServer{{Host: opt.TURNDomain, Port: opt.TURNPort, Protocol: "tls",
+			Secret: rand.Text(), TTL: turnLife}}
 	}
 	conf.Room.AutoCreate = false // the server creates rooms, so that an old token opens none
 	conf.Keys = map[string]string{opt.Key: opt.Secret}

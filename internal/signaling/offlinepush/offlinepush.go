@@ -26,11 +26,13 @@ type Pushes struct {
 
 // Ring enqueues a push for each new invitee that may have a device with a push token that is not connected. It sets the
 // push of these invitees in reach, and the status of those without a connected device and of those in do-not-disturb.
-func (q Pushes) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, connected map[string]outbox.Connected,
+// It notes invitees with connected devices and a push token in connected, for Watch.Opened.
+func (q Pushes) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, connected *Devices,
 	reach []protocol.Reach) error {
+	connected.unproven = nil
 	enabled := q.Posted != nil && !v.OnlineUserOnly && (v.Push == nil || !v.Push.Disable)
 	loaded := func(user string) bool { // the row of the user is needed, or was declared
-		return v.GroupID == "" || enabled && (connected[user].Count == 0 || q.hasTokens())
+		return v.GroupID == "" || enabled && (connected.of[user].Count == 0 || q.hasTokens())
 	}
 	var unknown []string
 	for i := range list {
@@ -47,7 +49,7 @@ func (q Pushes) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, co
 		if reach[i].UserID = p.UserID; !loaded(p.UserID) {
 			continue
 		}
-		user, here := tx.User(p.UserID), connected[p.UserID]
+		user, here := tx.User(p.UserID), connected.of[p.UserID]
 		var quiet *im.Quiet
 		if user != nil {
 			quiet = im.QuietNow(user.DND, tx.Now)
@@ -57,6 +59,10 @@ func (q Pushes) Ring(tx *txn.Tx, v *invite.Invitation, list []invite.Invitee, co
 				reach[i].Status = protocol.ReachDoNotDisturb
 			}
 			continue
+		}
+		if enabled && quiet == nil && !p.Dropped && here.Count > 0 && user != nil && user.Pushes != 0 &&
+			len(connected.unproven) < maxUnproven {
+			connected.unproven = append(connected.unproven, unproven{p.UserID, here.Count})
 		}
 		if !enabled || !q.Devices.Unconnected(user, here) {
 			continue

@@ -17,14 +17,24 @@ type Presence interface {
 	Connected(userID string) []protocol.Device
 	// Known returns the connected devices of a user that are known without a query.
 	Known(userID string) []protocol.Device
+	// Probe pings the connected devices of a user; one that does not answer is no longer connected. It must not block.
+	Probe(userID string)
 }
 
 // maxQueried limits the users that are queried one by one.
 const maxQueried = 8
 
+// Devices are the connected devices of the invitees of one call.
+type Devices struct {
+	of       map[string]outbox.Connected // by user, before the transaction
+	unproven []unproven                  // set by Ring
+}
+
 // ConnectedOf returns the connected devices of users. Those of many users are counted, and named as far as this node
 // knows them.
-func ConnectedOf(p Presence, users []string) map[string]outbox.Connected {
+func ConnectedOf(p Presence, users []string) *Devices { return &Devices{of: connectedOf(p, users)} }
+
+func connectedOf(p Presence, users []string) map[string]outbox.Connected {
 	all := make(map[string]outbox.Connected, len(users))
 	if len(users) > maxQueried {
 		for i, n := range p.Devices(users...) {
@@ -65,10 +75,10 @@ func Members(ctx context.Context, s *store.Store, group string) (users []string,
 }
 
 // Complete completes the status of each invitee from the number of connected devices.
-func Complete(list []protocol.Reach, devices map[string]outbox.Connected) {
+func Complete(list []protocol.Reach, connected *Devices) {
 	for i := range list {
 		r := &list[i]
-		r.Devices = devices[r.UserID].Count
+		r.Devices = connected.of[r.UserID].Count
 		switch {
 		case r.Status != "":
 		case r.Devices == 0:

@@ -41,14 +41,18 @@ type Watch struct {
 	Pushes    Pushes
 	Topics    func(*invite.Invitation) []string // the topics that an action on an invitation appends to
 	Done      func()                            // called after a commit of pushes
+	Probe     func(user string)                 // pings the devices of a user, on all nodes; must not block
 	Log       *slog.Logger
 	list      chan offlineUser
 	lost      chan struct{} // signalled when a node was lost, or the queue overflowed
+	opened    chan opened   // unacknowledged invitations, by the time of their probe
+	probed    chan opened   // the same after the probe, by the time of their push
 }
 
 // New returns a Watch with an empty queue.
 func New(w Watch) *Watch {
 	w.list, w.lost = make(chan offlineUser, maxQueue), make(chan struct{}, 1)
+	w.opened, w.probed = make(chan opened, maxQueue), make(chan opened, maxQueue)
 	return &w
 }
 
@@ -83,6 +87,8 @@ func (g *Watch) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { g.search(ctx) })
+	all.Go(func() { inTurn(ctx, g.opened, g.probe) })
+	all.Go(func() { inTurn(ctx, g.probed, g.ringUnproven) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -225,7 +231,7 @@ func (g *Watch) push(tx *txn.Tx, k txn.InviteeKey, seq int64) error {
 		return nil
 	}
 	list := []invite.Invitee{*mine}
-	err := g.Pushes.Ring(tx, v, list, nil, make([]protocol.Reach, 1))
+	err := g.Pushes.Ring(tx, v, list, &Devices{}, make([]protocol.Reach, 1))
 	tx.PutInvitee(list[0])
 	return err
 }

@@ -1,4 +1,5 @@
 import type { Centrifuge, ServerPublicationContext, ServerSubscribedContext } from 'centrifuge';
+import { checkOnChange, ping } from './alive.js';
 import { Emitter } from './emitter.js';
 import { deviceOfTab } from './device.js';
 import { BeckonError, Code } from './error.js';
@@ -46,6 +47,7 @@ export class Client extends Emitter<Events> {
   #options: Options;
   #link: Centrifuge | undefined;
   #opening: Promise<Centrifuge> | undefined;
+  #check: (() => Promise<boolean>) | undefined;
   #calls: CallQueue | undefined;
   #ledger = new Ledger();
   #welcome: Welcome | undefined;
@@ -132,6 +134,7 @@ export class Client extends Emitter<Events> {
     });
     this.#listen(link);
     this.#calls = new CallQueue(link);
+    this.#check = checkOnChange(link);
     link.connect();
     return (this.#link = link);
   }
@@ -152,6 +155,19 @@ export class Client extends Emitter<Events> {
     }
     const held = Object.keys(this.#ledger.held());
     return held.length ? { ...more, held } : more;
+  }
+
+  /** Reports whether the server answers on the connection, within 3 s. */
+  async ping(): Promise<boolean> {
+    return this.#link !== undefined && ping(this.#link);
+  }
+
+  /**
+   * Pings the server, and reconnects if it does not answer within 3 s. It reports whether it did. In a browser it runs by
+   * itself when the page becomes online or visible, or its network changes. Elsewhere call it then.
+   */
+  async checkConnection(): Promise<boolean> {
+    return this.#check?.() ?? false;
   }
 
   /** Closes the connection. Pending calls reject. */

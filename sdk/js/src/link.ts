@@ -8,6 +8,7 @@ import {
   type RemoteTrackPublication,
   type Room as LiveKitRoom,
 } from 'livekit-client';
+import { Restart } from './restart.js';
 
 /**
  * The state of a user's connection to the room: weak = packets are lost or late, or only the signaling is interrupted;
@@ -109,10 +110,13 @@ export class Links {
   #timer: ReturnType<typeof setInterval> | undefined;
   #last = 0;
   #counting = false;
+  #restart: Restart;
 
-  constructor(room: LiveKitRoom, changed: (userID: string, link: Link) => void) {
+  /** alive reports whether the server can be reached. */
+  constructor(room: LiveKitRoom, changed: (userID: string, link: Link) => void, alive: () => Promise<boolean>) {
     this.#room = room;
     this.#changed = changed;
+    this.#restart = new Restart(room, alive);
   }
 
   /** Starts after the room was entered. */
@@ -134,6 +138,7 @@ export class Links {
   stop(): void {
     clearInterval(this.#timer);
     this.#changed = () => {};
+    this.#restart.stop();
   }
 
   /** The state of a user's link. */
@@ -201,7 +206,9 @@ export class Links {
   #judge(): void {
     const now = performance.now();
     const { localParticipant: me, remoteParticipants: others } = this.#room;
-    const self = stateOf(me.connectionQuality, this.#offline || this.#self.exceeds(silentSelf, now), this.#signaling);
+    const silent = this.#self.exceeds(silentSelf, now);
+    this.#restart.note(silent ?? false, now);
+    const self = stateOf(me.connectionQuality, this.#offline || silent, this.#signaling);
     const before = this.of(me.identity);
     if (before === 'lost' && self !== 'lost') this.#resume();
     this.#set(me, self);

@@ -124,7 +124,11 @@ export class Room extends Emitter<RoomEvents> {
     }
     this.#in = true;
     this.emit('onEnterRoom', { roomID: this.#id, ms: Math.round(performance.now() - began) });
-    this.#links = new Links(room, (userID, link) => this.#linkChanged(userID, link));
+    this.#links = new Links(
+      room,
+      (userID, link) => this.#linkChanged(userID, link),
+      () => this.#client.ping(),
+    );
     this.#links.start();
     for (const p of room.remoteParticipants.values()) this.#enters(p); // LiveKit has no event for them
     return entry;

@@ -66,6 +66,11 @@ export class Proxy {
     s.on('error', () => undefined);
   }
 
+  /** Passes nothing more on the present connections, and closes none, as a router that has forgotten them. */
+  silence(): void {
+    for (const s of this.#open) s.unpipe().pause();
+  }
+
   /** Closes all connections. */
   cut(): void {
     for (const s of this.#open) s.destroy();

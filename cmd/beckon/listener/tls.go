@@ -1,10 +1,10 @@
-package main
+// Package listener makes the listeners of the server: TLS with a certificate that may be renewed, and the separation of
+// connections for HTTP from those for TURN.
+package listener
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -59,22 +59,12 @@ func newest(files ...string) (at time.Time, err error) {
 	return at, nil
 }
 
-// secure returns a wrapper that adds TLS to a listener, if a certificate is configured, and the URL scheme.
-func (f *serverFlags) secure() (func(net.Listener) net.Listener, string, error) {
-	switch {
-	case f.TLSCert == "" && f.TLSKey == "":
-		return func(ln net.Listener) net.Listener { return ln }, "http://", nil
-	case f.TLSCert == "" || f.TLSKey == "":
-		return nil, "", errors.New("--tls-cert and --tls-key must be set together")
-	case f.Media == "embedded":
-		return nil, "", errors.New(
-			"--media embedded does not work with --tls-cert: use --media external, or a TLS proxy")
-	}
-	c := &certificates{cert: f.TLSCert, key: f.TLSKey}
+// newTLS returns the configuration of TLS with a certificate and its key from files.
+func newTLS(cert, key string) (*tls.Config, error) {
+	c := &certificates{cert: cert, key: key}
 	if _, err := c.get(nil); err != nil {
-		return nil, "", fmt.Errorf("load TLS certificate: %w", err)
+		return nil, fmt.Errorf("load TLS certificate: %w", err)
 	}
 	// No HTTP/2: a WebSocket over it is another protocol (RFC 8441), which clients would have to support.
-	config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"http/1.1"}}
-	return func(ln net.Listener) net.Listener { return tls.NewListener(ln, config) }, "https://", nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"http/1.1"}}, nil
 }

@@ -1,0 +1,69 @@
+// Restarts of ICE, when media is cut and the server can be reached.
+import type { Room as LiveKitRoom } from 'livekit-client';
+
+/** Time for a restart to take effect, in milliseconds. */
+const restartTime = 6000;
+
+/** Restarts of one outage. Later ones are those of LiveKit and the browser. */
+const maxRestarts = 3;
+
+/**
+ * LiveKit's state of reconnects, and its way to begin one: a new connection for signaling, and ICE anew on the present
+ * peer connections. It is private there; LiveKit itself begins one when ICE has failed, after 15 s or more.
+ */
+interface Engine {
+  readonly pendingReconnect: boolean;
+  readonly attemptingReconnect: boolean;
+  handleDisconnect(connection: string, reason: number): void;
+}
+
+/**
+ * The reasons of a reconnect on the wire. After a failure the media server offers TCP only, also where UDP would work
+ * again, so that it is given only if all transports were tried in vain.
+ */
+const unknown = 0;
+const failed = 2;
+
+/**
+ * Restart restarts ICE when no packets arrive while the server answers: the network blocks UDP, or has lost the mapping
+ * of its ports. Without an answer the network is away, and a restart would fail.
+ */
+export class Restart {
+  #engine: () => Engine | undefined;
+  #alive: () => Promise<boolean>;
+  #asking = false;
+  #silent = false;
+  #tries = 0;
+  #next = 0;
+
+  constructor(room: LiveKitRoom, alive: () => Promise<boolean>) {
+    this.#engine = () => room.engine as unknown as Engine | undefined;
+    this.#alive = alive;
+  }
+
+  /** Notes whether packets are missing at a time in milliseconds. */
+  note(silent: boolean, now: number): void {
+    this.#silent = silent;
+    if (!silent) {
+      this.#tries = this.#next = 0;
+      return;
+    }
+    if (!this.#asking && now >= this.#next && this.#tries < maxRestarts) void this.#restart();
+  }
+
+  /** Ends all restarts. */
+  stop(): void {
+    this.#silent = false;
+    this.#next = Infinity;
+  }
+
+  async #restart(): Promise<void> {
+    this.#asking = true;
+    const alive = await this.#alive().catch(() => false);
+    this.#asking = false;
+    const engine = this.#engine();
+    if (!alive || !this.#silent || !engine || engine.pendingReconnect || engine.attemptingReconnect) return;
+    this.#next = performance.now() + restartTime;
+    engine.handleDisconnect('media', this.#tries++ ? failed : unknown);
+  }
+}

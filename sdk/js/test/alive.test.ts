@@ -1,0 +1,123 @@
+// Checks of the connection against the real server, through a network that goes silent without closing anything.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { WebSocket } from 'ws';
+import { Client } from '../src/index.js';
+import { Restart } from '../src/restart.js';
+import { Cluster } from './cluster.js';
+import { Proxy } from './proxy.js';
+
+/** The events of a page, which Node does not have. */
+const page = new EventTarget();
+const connection = new EventTarget();
+const doc = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+const shim = {
+  addEventListener: page.addEventListener.bind(page),
+  removeEventListener: page.removeEventListener.bind(page),
+};
+
+let cluster: Cluster;
+let proxy: Proxy;
+let client: Client;
+let user = '';
+let n = 0;
+
+before(async () => {
+  cluster = await Cluster.start();
+});
+after(() => cluster.stop());
+beforeEach(async () => {
+  Object.assign(globalThis, shim, { document: doc });
+  Object.defineProperty(globalThis, 'navigator', { value: { connection }, configurable: true });
+  proxy = await Proxy.start(cluster.url);
+  proxy.mode = 'pass';
+  user = `alive${n++}`;
+  client = new Client({
+    server: proxy.url,
+    token: () => cluster.token(user),
+    deviceID: 'd',
+    websocket: WebSocket,
+    storage: false,
+  });
+});
+afterEach(async () => {
+  client.close();
+  await proxy.stop();
+  for (const name of [...Object.keys(shim), 'document']) delete (globalThis as Record<string, unknown>)[name];
+});
+
+const sockets = (): number => proxy.paths.filter((p) => p === '/connection/websocket').length;
+
+for (const [name, happens] of [
+  ['the page becomes online', (): boolean => page.dispatchEvent(new Event('online'))],
+  ['the network changes', (): boolean => connection.dispatchEvent(new Event('change'))],
+  ['the page becomes visible', (): boolean => doc.dispatchEvent(new Event('visibilitychange'))],
+] as const) {
+  test(`a dead connection is replaced when ${name}`, async () => {
+    await client.connect();
+    proxy.silence();
+    const caller = cluster.device(`caller-of-${user}`);
+    await caller.connect();
+    const { inviteID } = await caller.invite({ invitee: user, timeout: 60 });
+    const rings = client.once('onReceiveNewInvitation');
+    const began = performance.now();
+    happens();
+    assert.equal((await rings).inviteID, inviteID);
+    console.log(`${name}: rings after ${Math.round(performance.now() - began)} ms`);
+    assert.equal(sockets(), 2);
+    caller.close();
+  });
+}
+
+test('a living connection stays, and a hidden page asks nothing', async () => {
+  await client.connect();
+  assert.deepEqual(await Promise.all([client.ping(), client.checkConnection(), client.checkConnection()]), [
+    true,
+    true,
+    true,
+  ]);
+  doc.visibilityState = 'hidden';
+  doc.dispatchEvent(new Event('visibilitychange'));
+  doc.visibilityState = 'visible';
+  page.dispatchEvent(new Event('online'));
+  assert.equal(await client.checkConnection(), true);
+  assert.equal(sockets(), 1);
+  client.close();
+  page.dispatchEvent(new Event('online'));
+  assert.deepEqual([await client.ping(), await client.checkConnection()], [false, false]);
+});
+
+test('ICE is restarted when packets stop while the server answers, at most three times', async () => {
+  let alive = false;
+  const began: number[] = [];
+  const engine = {
+    pendingReconnect: false,
+    attemptingReconnect: false,
+    handleDisconnect: (_: string, reason: number) => void began.push(reason),
+  };
+  const restart = new Restart({ engine } as never, async () => alive);
+  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const note = async (silent: boolean, later = 0): Promise<void> => {
+    restart.note(silent, performance.now() + later);
+    await settle();
+  };
+  await note(false);
+  await note(true); // the whole network is away
+  assert.deepEqual(began, []);
+  alive = true;
+  engine.attemptingReconnect = true; // LiveKit is at it
+  await note(true);
+  engine.attemptingReconnect = false;
+  assert.deepEqual(began, []);
+  await note(true);
+  await note(true); // the first restart has its time
+  assert.deepEqual(began, [0]);
+  for (let i = 0; i < 5; i++) await note(true, 7000);
+  assert.deepEqual(began, [0, 2, 2]);
+  await note(false);
+  await note(true);
+  assert.deepEqual(began, [0, 2, 2, 0]);
+  restart.stop();
+  await note(true, 1e9);
+  assert.equal(began.length, 4);
+});
