@@ -61,7 +61,7 @@ func (f *storageFlags) apply(c *beckon.Config) {
 // authFlags configure tokens and API keys.
 type authFlags struct {
 	JWTSecret    string   `help:"Secret of HS256 tokens, at least 32 characters. Default: generated, in the data directory." name:"jwt-secret"`
-	JWTSecondary []string `help:"Further secrets of at least 32 characters that verify HS256 tokens, during a rotation." name:"jwt-secondary-secrets"`
+	JWTSecondary []string `help:"Further secrets that verify HS256 tokens, during a rotation." name:"jwt-secondary-secrets"`
 	JWKSURL      string   `help:"URL of the public keys of RS256 and ES256 tokens." name:"jwks-url"`
 	JWTIssuer    string   `help:"Required issuer of tokens." name:"jwt-issuer"`
 	JWTAudience  string   `help:"Required audience of tokens." name:"jwt-audience"`
@@ -131,7 +131,7 @@ func (f *fileFlags) apply(c *beckon.Config) {
 type hookFlags struct {
 	Webhook          string        `help:"URL that receives events." placeholder:"URL"`
 	WebhookSecret    string        `help:"Signing secret of webhooks: whsec_ and base64 of 24 to 64 bytes. Prefer the environment or a file to the command line." name:"webhook-secret"`
-	WebhookSecondary []string      `help:"Further signing secrets of webhooks: requests have a signature of each, during a rotation." name:"webhook-secondary-secrets"`
+	WebhookSecondary []string      `help:"Further signing secrets of webhooks, during a rotation." name:"webhook-secondary-secrets"`
 	WebhookEvents    []string      `help:"Kinds (invitation.created) or families (invitation) of events to send. Default: all." name:"webhook-events"`
 	BeforeHook       string        `help:"URL called before an action; it may reject or rewrite it." placeholder:"URL" name:"before-hook"`
 	BeforeHookVerbs  []string      `help:"Methods that call the before-hook: invite, sendMessage, joinGroup, connect. Default: all of these." name:"before-hook-verbs"`

@@ -20,13 +20,13 @@ import (
 type AuthOptions struct {
 	// JWTSecret verifies HS256 tokens, and signs tokens minted by createToken. Default: none.
 	JWTSecret string
-	// SecondaryJWTSecrets verify HS256 tokens too, during a rotation. Default: none.
+	// SecondaryJWTSecrets verify HS256 tokens too. Default: none.
 	SecondaryJWTSecrets []string
 	// JWKSURL is the URL of the key set for RS256 and ES256 tokens. It is fetched at start and refreshed. Default: none.
 	JWKSURL string
 	// Issuer and Audience are required in JWTs if set. Default: not checked.
 	Issuer, Audience string
-	// UserSigAppID and UserSigKey verify UserSig (TLSSigAPIv2) tokens, and so do SecondaryUserSigKeys. Default: none.
+	// UserSigAppID and UserSigKey verify UserSig (TLSSigAPIv2) tokens, as SecondaryUserSigKeys. Default: none.
 	UserSigAppID         int64
 	UserSigKey           string
 	SecondaryUserSigKeys []string
@@ -113,7 +113,8 @@ func (a *Authenticator) Check(token string) (Identity, error) {
 	case strings.Count(token, ".") == 2:
 		id, err = a.checkJWT(token)
 	default:
-		id, err = checkUserSig(token, a.opt.UserSigAppID, a.userSigKeys(), a.opt.Now())
+		keys := append([]string{a.opt.UserSigKey}, a.opt.SecondaryUserSigKeys...)
+		id, err = checkUserSig(token, a.opt.UserSigAppID, keys, a.opt.Now())
 	}
 	if err != nil {
 		return Identity{}, err
@@ -125,13 +126,6 @@ func (a *Authenticator) Check(token string) (Identity, error) {
 		return Identity{}, im.Refuse(im.CodeTokenMalformed, "the token has an invalid device ID")
 	}
 	return id, nil
-}
-
-func (a *Authenticator) userSigKeys() []string {
-	if a.opt.UserSigKey == "" {
-		return nil
-	}
-	return append([]string{a.opt.UserSigKey}, a.opt.SecondaryUserSigKeys...)
 }
 
 // errForged is the cause of errors for forged tokens, as opposed to expired ones or those of another application.
@@ -204,13 +198,13 @@ func (a *Authenticator) noKeys() bool {
 func (a *Authenticator) key(t *jwt.Token) (any, error) {
 	switch {
 	case t.Method == jwt.SigningMethodHS256 && a.opt.JWTSecret != "":
-		var set jwt.VerificationKeySet // the key ID of a token names its kind, not its secret: all are tried
+		var set jwt.VerificationKeySet // all are tried
 		for _, secret := range append([]string{a.opt.JWTSecret}, a.opt.SecondaryJWTSecrets...) {
+			key := []byte(secret)
 			if t.Header["kid"] == answerKID {
-				set.Keys = append(set.Keys, answerKey(secret))
-			} else {
-				set.Keys = append(set.Keys, []byte(secret))
+				key = answerKey(secret)
 			}
+			set.Keys = append(set.Keys, key)
 		}
 		return set, nil
 	case t.Method != jwt.SigningMethodHS256 && a.jwks != nil:

@@ -74,7 +74,7 @@ func checkUserSig(token string, appID int64, keys []string, now time.Time) (Iden
 			"the token is not an API key of this server, a JWT or a UserSig", err)
 	}
 	switch {
-	case len(keys) == 0:
+	case keys[0] == "":
 		return Identity{}, im.Refuse(im.CodeTokenRefused, "this server does not accept UserSig tokens")
 	case u.AppID != appID:
 		return Identity{}, im.Refuse(im.CodeTokenApp, "the UserSig is for another application")

@@ -62,6 +62,7 @@ func remedy(by Transport) string {
 	case TCP:
 		return "open this port for TCP in the firewalls of the server (--media-tcp-port); clients whose network blocks " +
 			"UDP need it"
+	case TURN:
 	}
 	return "check that the domain resolves to the server, and that the certificate and a proxy serve it " +
 		"(--media-turn-domain)"
