@@ -14,7 +14,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: retention overload monitoring need-prometheus need-strace records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,7 +57,7 @@ dev: $(BIN) ## Run a server for trying out, with its data in ./beckon-data
 
 test: test-go test-js e2e test-nodes ## Run every test: rules, store, doors, races, crashes, the SDKs, the scenes in a browser, and all of it on three nodes
 
-test-go: | need-go need-postgres
+test-go: | need-go need-postgres need-faketime
 	@echo "testing the rooms, with the race detector"
 	@$(GO) test -race -timeout 15m ./test/scenario ./internal/store ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... . # the longest first
 	@echo "testing what rooms allocate"
@@ -111,7 +111,7 @@ fuzz: | need-go ## Fuzz frames, HTTP bodies, tokens and the rules, 60 s each (FU
 	@for f in ./invite:FuzzRules ./internal/api:FuzzToken ./internal/api:FuzzBody ./internal/api:FuzzNames ./internal/delivery:FuzzDecode ./internal/files:FuzzInspect ./test/frames:FuzzFrames; do \
 	  echo "fuzzing $$f"; $(GO) test "$${f%%:*}" -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime "$${FUZZTIME:-60s}" || exit 1; done
 
-chaos: | need-go need-postgres need-strace ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, damaged files, power cuts, full disks, failed fsyncs, 10,000 races each with porcupine: about 50 minutes
+chaos: | need-go need-postgres need-strace need-faketime ## Every fault of three nodes for 60 s (FAULT_TIME, FAULTS), 20 kills of one, stepped clocks, damaged files, power cuts, full disks, failed fsyncs, 10,000 races each with porcupine: about 50 minutes
 	@$(GO) test -count=1 -v -timeout 90m ./test/chaos -chaos.kills=20 -chaos.fsyncs=3 -chaos.return=19500 -chaos.time=$${FAULT_TIME:-60s} -chaos.faults="$${FAULTS:-all}"
 	@$(GO) test -count=1 -v -timeout 60m ./test/disk -disk.flips=200 -disk.cuts=500 -disk.full=30
 	@$(GO) test -count=1 -v -timeout 30m ./test/linear -linear.races=10000
@@ -134,8 +134,12 @@ peers: $(BIN) | need-postgres need-peers ## Measure Beckon beside a bare relay, 
 records: $(BIN) ## Measure what the console costs in a house with a million call records
 	@$(GO) run ./test/records $(ARGS)
 
-retention: | need-go ## Simulate hours of calls with an injected clock, with retention and without, and print rows and sizes over time: about 40 minutes, ARGS="-rate 28" a tenth of it
-	@$(GO) run ./test/retention $(ARGS)
+retention: | need-go need-postgres ## Simulate a day of calls with an injected clock on SQLite and hours on PostgreSQL, with retention and without, print rows and sizes, and draw docs/retention.svg: hours, ARGS="-rate 28" a tenth of it
+	@nice $(GO) run ./test/retention -engine sqlite -length 24h -without 2h $(ARGS)
+	@nice $(GO) run ./test/retention -engine postgres -length 5h -without 2h $(ARGS)
+
+partitions: | need-go need-postgres ## Measure on PostgreSQL what removing old records costs, row by row and with a table partitioned by time: about five minutes
+	@$(GO) run ./test/partitions $(ARGS)
 
 growth: $(BIN) ## Measure what a flow costs as users, open invitations and groups grow, and draw docs/growth.svg: about three minutes
 	@$(GO) run ./test/growth $(ARGS)
@@ -184,6 +188,11 @@ need-strace:
 	@command -v strace >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing strace with apt-get"; apt-get update -qq && apt-get install -y -qq strace >/dev/null; \
 	  else echo "strace is missing, which makes the fsyncs of the server fail"; exit 1; fi; }
+
+need-faketime:
+	@ls /usr/lib*/*/faketime/libfaketime.so.1 /usr/lib*/faketime/libfaketime.so.1 2>/dev/null | grep -q . || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing faketime with apt-get"; apt-get update -qq && apt-get install -y -qq faketime >/dev/null; \
+	  else echo "libfaketime is missing, which sets the clock of PostgreSQL"; exit 1; fi; }
 
 need-prometheus:
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null && command -v jq >/dev/null || { \

@@ -15,6 +15,25 @@ trap finish EXIT
 server=127.0.0.1:18787 eye=127.0.0.1:19090
 
 promtool check rules "$rules"
+# the clock of a was set a minute ago, that of b has been wrong for long, that of c is right
+cat >"$work/clock.yml" <<YML
+rule_files: ["$rules"]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'beckon_clock_steps_total{instance="a"}', values: '0x30 1x5'}
+      - {series: 'beckon_clock_error_seconds{instance="b"}', values: '-600x35'}
+      - {series: 'beckon_clock_steps_total{instance="c"}', values: '3x35'}
+      - {series: 'beckon_clock_error_seconds{instance="c"}', values: '0.2x35'}
+    promql_expr_test:
+      - expr: ALERTS{alertname="BeckonClockSet"}
+        eval_time: 32m
+        exp_samples:
+          - {labels: 'ALERTS{alertname="BeckonClockSet",alertstate="firing",instance="a",severity="warning"}', value: 1}
+          - {labels: 'ALERTS{alertname="BeckonClockSet",alertstate="firing",instance="b",severity="warning"}', value: 1}
+YML
+promtool test rules "$work/clock.yml"
 "$beckon" serve --listen "$server" --data "$work/data" >"$work/log" 2>&1 &
 cat >"$work/prometheus.yml" <<YML
 global: {scrape_interval: 1s, evaluation_interval: 1s}

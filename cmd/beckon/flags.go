@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"time"
 
 	"github.com/beckon-im/beckon"
@@ -47,6 +48,7 @@ type storageFlags struct {
 	Sweep         time.Duration `help:"Interval of comparing delivered topics with the database: the longest delay of an event whose bus message was lost." default:"2s"`
 	Drain         time.Duration `help:"Time over which a stopping node moves its devices to others. Default: 10s with --nats, else none."`
 	ClockSkew     time.Duration `help:"Offset of this node's clock, for tests of clusters." hidden:"" name:"clock-skew"`
+	ClockFile     string        `help:"File with the offset of this machine's clock, which is read with each reading of the clock, for tests that set it." hidden:"" name:"clock-file"`
 }
 
 func (f *storageFlags) apply(c *beckon.Config) {
@@ -55,6 +57,18 @@ func (f *storageFlags) apply(c *beckon.Config) {
 	c.Retention, c.Sweep, c.Drain = time.Duration(f.RetentionDays)*24*time.Hour, f.Sweep, f.Drain
 	if f.ClockSkew != 0 {
 		c.Now = func() int64 { return time.Now().Add(f.ClockSkew).UnixMilli() }
+	}
+	if f.ClockFile != "" {
+		c.Wall = wallClock(f.ClockFile)
+	}
+}
+
+// wallClock returns the clock of this machine with the offset in a file: a duration; none = 0.
+func wallClock(file string) func() int64 {
+	return func() int64 {
+		text, _ := os.ReadFile(file)
+		offset, _ := time.ParseDuration(string(text))
+		return time.Now().Add(offset).UnixMilli()
 	}
 }
 

@@ -176,9 +176,10 @@ func (l *writer) try(units []*Unit) (*batch, error) {
 	b, err := l.transact(ctx, units)
 	if errors.Is(err, errClockStepped) {
 		if failed := l.s.ping(ctx); failed != nil {
-			err = failed // retried like a database that cannot be reached
+			err = failed // retried like a database that cannot be reached, and compared again
+		} else {
+			l.compared = true
 		}
-		l.compared = true
 	}
 	var doubt *sqldb.InDoubt
 	if errors.As(err, &doubt) {

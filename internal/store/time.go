@@ -22,6 +22,7 @@ type sharedClock interface {
 
 const (
 	maxJump  = 1000 // milliseconds between two readings beyond the time in between; more is a step
+	maxBack  = 200  // milliseconds less than the time in between; more is a step back, which no timeline may see
 	readings = 3    // attempts; the one with the shortest round trip counts
 )
 
@@ -45,19 +46,22 @@ func (s *Store) startClock(ctx context.Context) error {
 		return nil
 	}
 	s.clock.Start(source, true, 0)
-	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	ctx, cancel := context.WithTimeout(ctx, s.opt.Patience) // a synchronous standby may be returning
 	defer cancel()
+	began := time.Now()
 	r, err := s.shared.Ping(ctx)
 	if err != nil {
 		return err
 	}
 	if r.Now < r.Latest {
 		s.opt.Log.Warn("database clock is behind the latest time", "by", millis(r.Latest-r.Now))
-		if err = s.shared.SetClock(ctx, r, r.Latest); err == nil {
+		// commits may have followed the last note
+		if err = s.shared.SetClock(ctx, r, r.Latest+(2*pingEvery).Milliseconds()); err == nil {
+			began = time.Now()
 			r, err = s.shared.Ping(ctx)
 		}
 	}
-	s.clock.Sync(r.Now)
+	s.clock.Agree(began, r.Now, r.Raw != r.Now)
 	s.clock.SetBehind(r.Raw - r.Now)
 	return err
 }
@@ -75,10 +79,11 @@ func (s *Store) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
 	var best sqldb.Reading
-	var expected int64
+	var expected, latest int64
+	var since time.Time
 	trip := int64(-1)
 	for range readings {
-		before := s.clock.Read()
+		began, before := time.Now(), s.clock.Read()
 		r, err := s.shared.Ping(ctx)
 		if err != nil {
 			return err
@@ -86,6 +91,7 @@ func (s *Store) ping(ctx context.Context) error {
 		after := s.clock.Read()
 		if trip < 0 || after-before < trip {
 			best, trip, expected = r, after-before, before+(after-before)/2
+			since, latest = began, s.clock.Latest()
 		}
 		if !s.isStep(best.Now-expected, trip) {
 			break
@@ -100,15 +106,20 @@ func (s *Store) ping(ctx context.Context) error {
 	case s.corrected.undone(best, d):
 		s.opt.Log.Warn("other nodes disagree; following the database", "by", millis(d))
 	default:
-		if err := s.shared.SetClock(ctx, best, expected); err != nil {
+		if s.unstored == 0 || !near(d, s.unstored) { // otherwise storing the correction failed, and the step is counted
+			s.unstored = d
+			s.clock.Stepped()
+			s.logStep("the database", d)
+		}
+		to := max(expected, latest) // of a reading, from which this node's clock runs behind
+		if err := s.shared.SetClock(ctx, best, to); err != nil {
 			return err
 		}
-		s.corrected = correction{at: time.Now(), by: d, text: best.CorrectionTo(expected)}
-		s.clock.Stepped()
-		s.logStep("the database", d)
+		s.corrected, s.unstored = correction{at: time.Now(), by: d, text: best.CorrectionTo(to)}, 0
 		return nil // the next reading has the correction
 	}
-	s.clock.Sync(best.Now)
+	s.unstored = 0
+	s.clock.Agree(since, best.Now, best.Raw != best.Now)
 	s.clock.SetBehind(best.Raw - best.Now)
 	return nil
 }
@@ -122,16 +133,20 @@ type correction struct {
 
 // undone reports whether other nodes have undone a correction: the same step is there again, with a later correction.
 func (c correction) undone(r sqldb.Reading, d int64) bool {
-	return time.Since(c.at) < 10*time.Second && d-c.by < 2*maxJump && c.by-d < 2*maxJump && r.Correction != c.text
+	return time.Since(c.at) < 10*time.Second && near(d, c.by) && r.Correction != c.text
 }
 
+// near reports whether two differences of clocks can be of the same step.
+func near(a, b int64) bool { return a-b < 2*maxJump && b-a < 2*maxJump }
+
 func (s *Store) isStep(diff, trip int64) bool {
-	return s.opt.Now == nil && (diff > maxJump+trip || diff < -maxJump-trip)
+	return s.opt.Now == nil && (diff > maxJump+trip || diff < -maxBack-s.clock.Drift()-trip)
 }
 
 // jumped reports whether a reading of the database's clock, after a reading of this one, may follow a step.
 func (s *Store) jumped(before, now int64) bool {
-	return now != 0 && s.opt.Now == nil && (now < before-maxJump || now > s.clock.Read()+maxJump)
+	return now != 0 && s.opt.Now == nil &&
+		(now < before-maxBack-s.clock.Drift() || now > s.clock.Read()+maxJump)
 }
 
 // noteTime stores the time of a shared database, and reports whether the database takes commits.

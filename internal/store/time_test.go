@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -145,6 +146,54 @@ func TestDatabaseClockSteps(t *testing.T) {
 	}
 	if steps < 4 {
 		t.Errorf("%d steps were counted", steps)
+	}
+}
+
+// TestTimelineAcrossSteps: the records of a timeline that two nodes write at the same time are in the order of time,
+// also when the database's clock is set, by little and by much.
+func TestTimelineAcrossSteps(t *testing.T) {
+	stores, set, _ := onSteppedPostgres(t, 2)
+	done := make(chan struct{})
+	var writing sync.WaitGroup
+	for _, s := range stores {
+		for range 4 {
+			writing.Go(func() {
+				for {
+					select {
+					case <-done:
+						return
+					default:
+						decided(t, s)
+					}
+				}
+			})
+		}
+	}
+	for _, step := range []time.Duration{time.Hour, 0, -300 * time.Millisecond, -10 * time.Minute, 0} {
+		set(step)
+		<-time.After(700 * time.Millisecond) // decisions before and after the step
+	}
+	close(done)
+	writing.Wait()
+	var after uint64
+	var last int64
+	for {
+		page, err := stores[0].Records(t.Context(), "user:a", after, 1000, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			if r.At < last {
+				t.Errorf("record %d is %d ms before the one before it", r.Seq, last-r.At)
+			}
+			after, last = r.Seq, r.At
+		}
+		if after == page.Head {
+			break
+		}
+	}
+	if after < 100 {
+		t.Errorf("only %d records", after)
 	}
 }
 

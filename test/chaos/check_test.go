@@ -42,7 +42,7 @@ func (w *crowd) settle() {
 				protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id}}); err != nil {
 				w.t.Fatal(err)
 			}
-			w.until(to, id)
+			w.hear(to, id)
 		}
 	}
 	if _, err := w.people["teacher"].SendMessage(w.t.Context(),
@@ -50,26 +50,33 @@ func (w *crowd) settle() {
 		w.t.Fatal(err)
 	}
 	for i := range classmates {
-		w.until(fmt.Sprintf("student%d", i), "last")
+		w.hear(fmt.Sprintf("student%d", i), "last")
 	}
 }
 
-// until waits until somebody has heard of something.
-func (w *crowd) until(who, id string) {
+// hear waits until somebody has heard of something.
+func (w *crowd) hear(who, id string) {
 	w.t.Helper()
-	limit := time.Now().Add(30 * time.Second)
-	for seen := 0; ; <-time.After(10 * time.Millisecond) {
+	if !w.until(who, "", id, 30*time.Second) {
+		w.t.Fatalf("%s never heard of %s", who, id)
+	}
+}
+
+// until waits until somebody has heard of something, or of one action of it, and reports whether that was in time.
+func (w *crowd) until(who, what, id string, limit time.Duration) bool {
+	end := time.Now().Add(limit)
+	for seen := 0; time.Now().Before(end); <-time.After(10 * time.Millisecond) {
 		w.chronicle.mu.Lock()
 		notes := w.Notes[seen:]
 		seen = len(w.Notes)
 		w.chronicle.mu.Unlock()
-		if slices.ContainsFunc(notes, func(n note) bool { return n.Who == who && n.ID == id }) {
-			return
-		}
-		if time.Now().After(limit) {
-			w.t.Fatalf("%s never heard of %s", who, id)
+		if slices.ContainsFunc(notes, func(n note) bool {
+			return n.Who == who && n.ID == id && (what == "" || n.What == what)
+		}) {
+			return true
 		}
 	}
+	return false
 }
 
 // heard says how often each person heard each thing.
@@ -84,8 +91,9 @@ func (w *crowd) heard() map[string]int {
 	return count
 }
 
-// check compares what was acknowledged with what is there and with what everybody heard.
-func (w *crowd) check(postgres string) {
+// check compares what was acknowledged with what is there and with what everybody heard. dir or postgres has
+// the database.
+func (w *crowd) check(dir, postgres string) {
 	w.t.Helper()
 	heard := w.heard()
 	ends := map[string]int{}
@@ -94,12 +102,13 @@ func (w *crowd) check(postgres string) {
 	}
 	w.checkTalk(heard)
 	w.checkOrder()
+	w.checkTimes()
 	for _, end := range []string{"accept", "reject", "cancel", "timeout"} {
 		if ends[end] == 0 {
 			w.t.Errorf("too little happened: nothing ended by %s", end)
 		}
 	}
-	report, err := beckon.Inspect(w.t.Context(), "", postgres)
+	report, err := beckon.Inspect(w.t.Context(), dir, postgres)
 	if err != nil || len(report.Faults) > 0 {
 		w.t.Errorf("the database: %+v, %v", report, err)
 	}
@@ -188,7 +197,13 @@ func (w *crowd) checkTalk(heard map[string]int) {
 
 // checkOrder: each timeline is heard in its order, nothing twice, and by everybody alike.
 func (w *crowd) checkOrder() {
-	last := map[string]uint64{}
+	ahead := func(at float64) float64 { // by how much the server's time may be before that of this machine
+		if w.punctual { // it follows a clock that is ahead
+			return 1 + (slew-1)*at
+		}
+		return 1
+	}
+	last, latest := map[string]uint64{}, map[string]int64{}
 	same := map[string]string{}
 	once := map[note]bool{}
 	for _, n := range w.Notes {
@@ -200,12 +215,18 @@ func (w *crowd) checkOrder() {
 		} else {
 			last[at] = n.Seq
 		}
+		if at := n.Who + " " + n.Timeline; n.Sent < latest[at] {
+			w.t.Errorf("%s heard %d of %s, which is %d ms before an event before it", n.Who, n.Seq, n.Timeline,
+				latest[at]-n.Sent)
+		} else {
+			latest[at] = n.Sent
+		}
 		key := n
 		if key.At = 0; once[key] {
 			w.t.Errorf("%s heard %s of %s twice (%s, %d)", n.Who, n.What, n.ID, n.Timeline, n.Seq)
 		}
 		once[key] = true
-		if early := float64(n.Sent)/1000 - (float64(w.began.UnixMilli())/1000 + n.At); n.Sent > 0 && early > 1 {
+		if early := float64(n.Sent-w.began.UnixMilli())/1000 - n.At; n.Sent > 0 && early > ahead(n.At) {
 			w.t.Errorf("%s heard %s of %s %.0f s before the time it says", n.Who, n.What, n.ID, early)
 		}
 		at := fmt.Sprintf("%s %d", n.Timeline, n.Seq)
@@ -279,7 +300,9 @@ func TestTheCheckerCanFail(t *testing.T) {
 		"out of order": {{Who: "a", Timeline: "user:a", Seq: 2}, {Who: "a", Timeline: "user:a", Seq: 1}},
 		"twice":        {{Who: "a", Timeline: "user:a", Seq: 2, ID: "x"}, {Who: "a", Timeline: "user:a", Seq: 2, ID: "x"}},
 		"too early":    {{Who: "a", Timeline: "user:a", Seq: 1, Sent: time.Now().Add(time.Hour).UnixMilli()}},
-		"two truths":   {{Who: "a", Timeline: "group:g", Seq: 2, ID: "x"}, {Who: "b", Timeline: "group:g", Seq: 2, ID: "y"}},
+		"before its time": {{Who: "a", Timeline: "user:a", Seq: 1, Sent: 2000, At: 9}, {Who: "a", Timeline: "user:a", Seq: 2,
+			Sent: 1000, At: 9}},
+		"two truths": {{Who: "a", Timeline: "group:g", Seq: 2, ID: "x"}, {Who: "b", Timeline: "group:g", Seq: 2, ID: "y"}},
 	} {
 		fake := &testing.T{}
 		w := &crowd{t: fake, chronicle: &chronicle{began: time.Now(), Notes: notes}}

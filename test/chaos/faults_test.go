@@ -17,14 +17,16 @@ import (
 
 var (
 	faultTime = flag.Duration("chaos.time", 6*time.Second, "how long each fault is made again and again")
-	which     = flag.String("chaos.faults", "kill a node,lose all bus messages", "the faults, comma-separated, or all")
-	loud      = flag.Bool("chaos.loud", false, "show what the nodes log")
+	which     = flag.String("chaos.faults", "kill a node,lose all bus messages,step PostgreSQL's clock",
+		"the faults, comma-separated, or all")
+	loud = flag.Bool("chaos.loud", false, "show what the nodes log")
 )
 
 // fault is one thing that goes wrong. strike does it once and undoes it.
 type fault struct {
 	name   string
 	strike func(*storm)
+	clock  bool // it sets the clock of PostgreSQL, and no timeout may be late
 }
 
 // storm is a house under a fault.
@@ -32,6 +34,7 @@ type storm struct {
 	*cluster.Cluster
 	t   *testing.T
 	h   *chronicle
+	log *clockLog
 	end time.Time
 }
 
@@ -66,8 +69,8 @@ func (s *storm) says(n *cluster.Node, what string) {
 }
 
 func faults() []fault {
-	return []fault{
-		{"kill a node", func(s *storm) {
+	return append(clockFaults(), []fault{
+		{name: "kill a node", strike: func(s *storm) {
 			n := s.any()
 			s.must(n.Stop(syscall.SIGKILL))
 			s.lasts("killed", time.Second)
@@ -75,7 +78,7 @@ func faults() []fault {
 			s.must(n.Ready(s.t.Context()))
 			s.lasts("whole", time.Second)
 		}},
-		{"pause a node for 10 s", func(s *storm) {
+		{name: "pause a node for 10 s", strike: func(s *storm) {
 			n := s.any()
 			s.must(n.Signal(syscall.SIGSTOP))
 			s.lasts("paused", 10*time.Second)
@@ -83,7 +86,7 @@ func faults() []fault {
 			s.says(n, "ready")
 			s.lasts("whole", 2*time.Second)
 		}},
-		{"cut a node from NATS", func(s *storm) {
+		{name: "cut a node from NATS", strike: func(s *storm) {
 			n := s.any()
 			for _, l := range n.Bus {
 				l.Cut()
@@ -96,7 +99,7 @@ func faults() []fault {
 			s.says(n, "ready")
 			s.lasts("whole", time.Second)
 		}},
-		{"cut a node from the database", func(s *storm) {
+		{name: "cut a node from the database", strike: func(s *storm) {
 			n := s.any()
 			for _, l := range n.Database {
 				if rand.IntN(2) == 0 {
@@ -113,7 +116,7 @@ func faults() []fault {
 			s.says(n, "ready")
 			s.lasts("whole", time.Second)
 		}},
-		{"cut a node from its clients", func(s *storm) {
+		{name: "cut a node from its clients", strike: func(s *storm) {
 			n := s.any()
 			if rand.IntN(2) == 0 {
 				n.Clients.Cut()
@@ -124,9 +127,9 @@ func faults() []fault {
 			n.Clients.Heal()
 			s.lasts("whole", 2*time.Second)
 		}},
-		{"lose half of all bus messages", lossy(0.5)},
-		{"lose all bus messages", lossy(1)},
-		{"restart PostgreSQL", func(s *storm) {
+		{name: "lose half of all bus messages", strike: lossy(0.5)},
+		{name: "lose all bus messages", strike: lossy(1)},
+		{name: "restart PostgreSQL", strike: func(s *storm) {
 			s.must(s.Primary.Stop(syscall.SIGINT))
 			s.lasts("PostgreSQL is down", 500*time.Millisecond)
 			s.must(s.Primary.Launch(context.Background()))
@@ -135,7 +138,7 @@ func faults() []fault {
 			}
 			s.lasts("whole", 5*time.Second)
 		}},
-		{"promote the standby", func(s *storm) {
+		{name: "promote the standby", strike: func(s *storm) {
 			if s.Standby == nil {
 				s.lasts("on the former standby", time.Until(s.end))
 				return
@@ -149,7 +152,7 @@ func faults() []fault {
 				s.says(n, "ready")
 			}
 		}},
-		{"skew a node's clock by an hour", func(s *storm) {
+		{name: "skew a node's clock by an hour", strike: func(s *storm) {
 			n := s.any()
 			s.must(n.Stop(syscall.SIGTERM))
 			s.must(n.Start([]string{"--clock-skew=1h", "--clock-skew=-1h"}[rand.IntN(2)]))
@@ -159,7 +162,7 @@ func faults() []fault {
 			s.must(n.Start())
 			s.must(n.Ready(s.t.Context()))
 		}},
-		{"restart the nodes one after another", func(s *storm) {
+		{name: "restart the nodes one after another", strike: func(s *storm) {
 			for _, n := range s.Nodes {
 				done := s.h.fault("restarting")
 				s.must(n.Stop(syscall.SIGTERM))
@@ -169,7 +172,7 @@ func faults() []fault {
 			}
 			s.lasts("whole", time.Second)
 		}},
-	}
+	}...)
 }
 
 // lossy drops a share of what NATS brings to each node.
@@ -217,12 +220,12 @@ func TestFaults(t *testing.T) {
 }
 
 func weather(t *testing.T, program string, f fault) {
-	log := io.Discard
+	log := &clockLog{out: io.Discard}
 	if *loud {
-		log = os.Stderr
+		log.out = os.Stderr
 	}
 	c, err := cluster.Start(t.Context(), cluster.Options{Program: program, Dir: t.TempDir(), Nodes: 3, Standby: true,
-		Buses: 3, Log: log,
+		Buses: 3, Log: log, Clock: f.clock,
 		Args: []string{"--user-rate", "100000", "--user-burst", "100000", "--ping", "2s", "--drain", "1s"}})
 	if err != nil {
 		t.Fatal(err)
@@ -232,9 +235,10 @@ func weather(t *testing.T, program string, f fault) {
 			t.Error(err)
 		}
 	})
-	w := newCrowd(t, c)
+	w := newCrowd(t, c.URL(), c.Nodes[0].Data, min(15*time.Second, *faultTime))
+	w.punctual = f.clock
 	defer w.keep(t, f.name)
-	s := &storm{Cluster: c, t: t, h: w.chronicle, end: time.Now().Add(*faultTime)}
+	s := &storm{Cluster: c, t: t, h: w.chronicle, log: log, end: time.Now().Add(*faultTime)}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	lived := make(chan struct{})
@@ -250,6 +254,6 @@ func weather(t *testing.T, program string, f fault) {
 	stop()
 	<-lived
 	w.settle()
-	w.check(c.Primary.URL("beckon"))
+	w.check("", c.Primary.URL("beckon"))
 	t.Logf("%s, %d times", f.name, strikes)
 }

@@ -34,6 +34,7 @@ type victim struct {
 	addr    string
 	data    string
 	wrap    []string // a command that runs the program
+	args    []string // additional arguments
 	cmd     *exec.Cmd
 }
 
@@ -47,6 +48,7 @@ func (v *victim) start() {
 	v.t.Helper()
 	args := append(slices.Clone(v.wrap), v.program, "serve", "--listen", v.addr, "--data", v.data, "--user-rate", "100000",
 		"--user-burst", "100000", "--address-rate", "1000000", "--address-burst", "1000000")
+	args = append(args, v.args...)
 	v.cmd = exec.Command(args[0], args[1:]...)
 	v.cmd.Stderr = os.Stderr
 	if err := v.cmd.Start(); err != nil {

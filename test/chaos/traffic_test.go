@@ -13,7 +13,6 @@ import (
 	"github.com/beckon-im/beckon/client"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
-	"github.com/beckon-im/beckon/test/cluster"
 )
 
 const (
@@ -25,11 +24,16 @@ const (
 // crowd is the people of a house, and all that they do and hear.
 type crowd struct {
 	*chronicle
-	t      *testing.T
-	people map[string]*client.Client
-	mu     sync.Mutex
-	deeds  map[string]*act
-	said   map[string]bool // messages to the group: whether it is known that they were sent
+	t    *testing.T
+	url  string        // of the server
+	data string        // a directory with its keys
+	long time.Duration // for which a call rings that nobody answers
+
+	punctual bool // no timeout may be late: every node and the database are there, but for moments
+	people   map[string]*client.Client
+	mu       sync.Mutex
+	deeds    map[string]*act
+	said     map[string]bool // messages to the group: whether it is known that they were sent
 }
 
 // act is an invitation as those know it who act on it.
@@ -37,24 +41,28 @@ type act struct {
 	id, group string
 	caller    string
 	invitees  []string
+	timeout   time.Duration
 	acked     bool
 	refused   bool              // the invite, and it is known
 	ended     map[string]string // what was acknowledged, by invitee: accept, reject, cancel; "?" = it is not known
 	by        map[string]string // who did it
 }
 
-func newCrowd(t *testing.T, c *cluster.Cluster) *crowd {
-	w := &crowd{chronicle: newChronicle(), t: t, people: map[string]*client.Client{}, deeds: map[string]*act{},
-		said: map[string]bool{}}
+// newCrowd connects everybody to the server at an address. long is the time for which a call rings that nobody answers.
+func newCrowd(t *testing.T, url, data string, long time.Duration) *crowd {
+	w := &crowd{chronicle: newChronicle(), t: t, url: url, data: data, long: long, people: map[string]*client.Client{},
+		deeds: map[string]*act{}, said: map[string]bool{}}
 	for i := range clusterPairs {
-		w.connect(c, fmt.Sprintf("caller%d", i))
-		w.connect(c, fmt.Sprintf("callee%d", i))
+		w.connect(fmt.Sprintf("caller%d", i))
+		w.connect(fmt.Sprintf("callee%d", i))
 	}
-	w.connect(c, "teacher")
+	w.connect("patient")
+	w.connect("silent")
+	w.connect("teacher")
 	var members []string
 	for i := range classmates {
 		members = append(members, fmt.Sprintf("student%d", i))
-		w.connect(c, members[i])
+		w.connect(members[i])
 	}
 	if _, err := w.people["teacher"].CreateGroup(t.Context(),
 		protocol.CreateGroupRequest{GroupID: "class", Type: "Work", MemberList: members}); err != nil {
@@ -63,13 +71,13 @@ func newCrowd(t *testing.T, c *cluster.Cluster) *crowd {
 	return w
 }
 
-func (w *crowd) connect(c *cluster.Cluster, user string) {
+func (w *crowd) connect(user string) {
 	w.t.Helper()
-	token, err := beckon.MintToken(c.Nodes[0].Data, "", user, "", 0)
+	token, err := beckon.MintToken(w.data, "", user, "", 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := client.New(client.Options{Server: c.URL(), Token: token, DeviceID: user + "-1", CallTimeout: 2 * time.Minute,
+	p, err := client.New(client.Options{Server: w.url, Token: token, DeviceID: user + "-1", CallTimeout: 2 * time.Minute,
 		Listener: w.listener(user)})
 	if err != nil {
 		w.t.Fatal(err)
@@ -130,6 +138,11 @@ func (w *crowd) live(ctx context.Context) {
 	}
 	all.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
+			w.ring(fmt.Sprintf("long-%d", n))
+		}
+	})
+	all.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
 			w.ask(fmt.Sprintf("hands-%d", n))
 			<-time.After(pace)
 		}
@@ -161,23 +174,10 @@ func (w *crowd) decided(a *act, invitee, what, by string, refusal error, known b
 
 // call makes one call and ends it in one of many ways.
 func (w *crowd) call(id, caller, callee string) {
-	a := w.begin(&act{id: id, caller: caller, invitees: []string{callee}})
-	req := protocol.InviteRequest{Invitee: callee,
-		InviteOptions: protocol.InviteOptions{InviteID: id, RequestID: "r-" + id, Timeout: 3}}
-	err, known := w.sure(caller, "invite", id,
-		func(ctx context.Context) error { _, err := w.people[caller].Invite(ctx, req); return err })
-	if err != nil {
-		w.mu.Lock()
-		a.refused = known
-		w.mu.Unlock()
-		if !known {
-			w.decided(a, callee, "", "", err, false)
-		}
+	a := w.begin(&act{id: id, caller: caller, invitees: []string{callee}, timeout: 3 * time.Second})
+	if !w.invite(a) {
 		return
 	}
-	w.mu.Lock()
-	a.acked = true
-	w.mu.Unlock()
 	accept := func() { w.answer(a, callee, "accept") }
 	cancel := func() {
 		err, known := w.sure(caller, "cancel", id, func(ctx context.Context) error {
@@ -201,6 +201,30 @@ func (w *crowd) call(id, caller, callee string) {
 	}
 }
 
+// invite makes a call, and reports whether it was acknowledged.
+func (w *crowd) invite(a *act) bool {
+	callee := a.invitees[0]
+	req := protocol.InviteRequest{Invitee: callee, InviteOptions: protocol.InviteOptions{InviteID: a.id,
+		RequestID: "r-" + a.id, Timeout: int64(a.timeout / time.Second)}}
+	err, known := w.sure(a.caller, "invite", a.id,
+		func(ctx context.Context) error { _, err := w.people[a.caller].Invite(ctx, req); return err })
+	if err != nil && !known {
+		w.decided(a, callee, "", "", err, false)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a.refused, a.acked = err != nil && known, err == nil
+	return err == nil
+}
+
+// ring makes a call that nobody answers, and waits for its end.
+func (w *crowd) ring(id string) {
+	a := w.begin(&act{id: id, caller: "patient", invitees: []string{"silent"}, timeout: w.long})
+	if w.invite(a) && !w.until("patient", "timeout", id, w.long+time.Minute) {
+		w.t.Errorf("%s does not end", id)
+	}
+}
+
 func (w *crowd) answer(a *act, who, what string) {
 	err, known := w.sure(who, what, a.id, func(ctx context.Context) error {
 		req := protocol.AnswerRequest{InviteID: a.id, RequestID: what + a.id}
@@ -211,7 +235,7 @@ func (w *crowd) answer(a *act, who, what string) {
 
 // ask makes the teacher ask everybody; some raise a hand, some refuse, some do nothing.
 func (w *crowd) ask(id string) {
-	a := &act{id: id, group: "class", caller: "teacher"}
+	a := &act{id: id, group: "class", caller: "teacher", timeout: 2 * time.Second}
 	for i := range classmates {
 		a.invitees = append(a.invitees, fmt.Sprintf("student%d", i))
 	}

@@ -29,6 +29,7 @@ type Options struct {
 	Dir     string // for data and logs
 	Nodes   int
 	Standby bool   // PostgreSQL has a synchronous standby
+	Clock   bool   // PostgreSQL's clock can be set, and that of its standby
 	Buses   int    // NATS servers
 	Plain   bool   // direct connections, without fault injection: for measurements
 	Command string // of the program; default "serve"
@@ -69,7 +70,11 @@ func Start(ctx context.Context, opt Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context) (err error) {
-	if c.Primary, err = pgtest.Start(ctx, true); err != nil {
+	postgres := pgtest.Start
+	if c.opt.Clock {
+		postgres = pgtest.StartWithClock
+	}
+	if c.Primary, err = postgres(ctx, true); err != nil {
 		return err
 	}
 	if err := c.Primary.SQL(ctx, "postgres", "CREATE DATABASE beckon"); err != nil {
@@ -244,9 +249,12 @@ func (n *Node) Ready(ctx context.Context) error {
 }
 
 // Health returns the response of /readyz, or "silent" without one.
-func (n *Node) Health() string {
+func (n *Node) Health() string { return Get("http://" + n.Addr + "/readyz") }
+
+// Get returns the response of a page, or "silent" without one.
+func Get(url string) string {
 	client := http.Client{Timeout: 2 * time.Second}
-	res, err := client.Get("http://" + n.Addr + "/readyz")
+	res, err := client.Get(url)
 	if err != nil {
 		return "silent"
 	}

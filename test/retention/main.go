@@ -1,219 +1,158 @@
-// Command retention simulates hours of calls with an injected clock, and prints the rows and the size of the database
-// over time, with and without retention. Every row is written by the methods of invitations, through the store.
+// Command retention simulates hours of calls with an injected clock, on SQLite and on PostgreSQL, with and without
+// retention. It prints rows and sizes over time, and draws them. Every row is written by the methods of invitations,
+// through the store.
 package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/beckon-im/beckon/internal/rpc"
-	"github.com/beckon-im/beckon/internal/signaling"
-	"github.com/beckon-im/beckon/internal/sqldb"
-	"github.com/beckon-im/beckon/internal/store"
-	"github.com/beckon-im/beckon/internal/store/retention"
-	"github.com/beckon-im/beckon/internal/txn"
-	"github.com/beckon-im/beckon/protocol"
 )
+
+// options configure a run.
+type options struct {
+	engine        string
+	rate, users   int
+	age, length   time.Duration
+	every         time.Duration
+	naptime, data string
+}
 
 func main() {
 	var o options
+	flag.StringVar(&o.engine, "engine", "sqlite", "sqlite or postgres; none only draws the plot")
 	flag.IntVar(&o.rate, "rate", 276, "flows in a simulated second: an invite and an accept")
 	flag.DurationVar(&o.age, "age", time.Hour, "retention")
-	flag.DurationVar(&o.length, "length", 4*time.Hour, "simulated time")
+	flag.DurationVar(&o.length, "length", 4*time.Hour, "simulated time with retention; 0 = no such run")
+	without := flag.Duration("without", 2*time.Hour, "simulated time of a run without retention; 0 = no such run")
 	flag.DurationVar(&o.every, "every", 20*time.Minute, "simulated time between two lines of the table")
 	flag.IntVar(&o.users, "users", 20_000, "users, who call each other")
-	flag.BoolVar(&o.without, "without", true, "repeat the run without retention")
+	flag.StringVar(&o.naptime, "naptime", "", "autovacuum_naptime of PostgreSQL, such as 5s: it runs in real time, which "+
+		"passes more slowly than the simulated one; default: that of PostgreSQL, 1min")
+	flag.StringVar(&o.data, "data", "bin/retention", "directory of the points of all runs, from which the plot is drawn")
+	plot := flag.String("plot", "docs/retention.svg", "output file of the plot")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := o.run(ctx, o.age)
-	if err == nil && o.without {
-		err = o.run(ctx, 0)
-	}
-	if err != nil {
+	if err := o.runs(ctx, *without, *plot); err != nil {
 		fmt.Fprintln(os.Stderr, "retention:", err)
 		os.Exit(1)
 	}
 }
 
-type options struct {
-	rate, users        int
-	age, length, every time.Duration
-	without            bool
+func (o options) runs(ctx context.Context, without time.Duration, plot string) error {
+	if err := os.MkdirAll(o.data, 0o755); err != nil {
+		return err
+	}
+	if o.engine != "none" {
+		if o.length > 0 {
+			if err := o.run(ctx); err != nil {
+				return err
+			}
+		}
+		if o.age, o.length = 0, without; o.length > 0 {
+			if err := o.run(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	var all []*series
+	for _, name := range []string{"sqlite-retention", "sqlite-forever", "postgres-retention", "postgres-forever"} {
+		b, err := os.ReadFile(filepath.Join(o.data, name+".json"))
+		if os.IsNotExist(err) {
+			continue
+		}
+		s := &series{}
+		if err == nil {
+			err = json.Unmarshal(b, s)
+		}
+		if err != nil {
+			return err
+		}
+		all = append(all, s)
+	}
+	return os.WriteFile(plot, []byte(draw(all)), 0o644)
 }
 
-// simulation is a store with the methods of invitations, at a simulated time.
-type simulation struct {
-	options
-	dir   string
-	now   atomic.Int64 // milliseconds
-	store *store.Store
-	calls *signaling.Service
-	flows int
-
-	busy time.Duration // spent on retention
+// series is the points of a run.
+type series struct {
+	Engine string        `json:"engine"`
+	Age    time.Duration `json:"age"` // 0 = no retention
+	Rate   int           `json:"rate"`
+	Points []point       `json:"points"`
+	base   point         // of the empty database
 }
 
-func (o *options) run(ctx context.Context, age time.Duration) error {
-	dir, err := os.MkdirTemp("", "beckon-retention-")
+// point is one line of the table.
+type point struct {
+	At          int           `json:"at"` // simulated seconds
+	Flows       int           `json:"flows"`
+	Records     int64         `json:"records"`
+	Invitations int64         `json:"invitations"`
+	Database    int64         `json:"database"` // bytes
+	Used        int64         `json:"used"`     // bytes of the database in use; SQLite
+	Log         int64         `json:"log"`      // bytes that the log has: beckon.db-wal, pg_wal
+	Journal     int64         `json:"journal"`  // bytes; SQLite
+	Written     int64         `json:"written"`  // bytes written to the log since the start; PostgreSQL
+	Dead        int64         `json:"dead"`     // rows; PostgreSQL
+	Vacuums     int64         `json:"vacuums"`  // autovacuums of tables; PostgreSQL
+	CPU         time.Duration `json:"cpu"`      // of this process: methods, store, SQLite
+	ServerCPU   time.Duration `json:"serverCPU"`
+	Real        time.Duration `json:"real"`
+}
+
+// save writes the points so far, so that a run that is broken off has a plot.
+func (s *series) save(dir string) error {
+	name := s.Engine + "-retention.json"
+	if s.Age == 0 {
+		name = s.Engine + "-forever.json"
+	}
+	b, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	s := &simulation{options: *o, dir: dir}
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-	s.now.Store(begin)
-	quiet := slog.New(slog.DiscardHandler)
-	if s.store, err = store.Open(ctx, store.Options{Dir: dir, NoSync: true, Now: s.now.Load, Log: quiet}); err != nil {
-		return err
-	}
-	s.calls = signaling.New(s.store, nowhere{}, signaling.Options{Log: quiet, OpenPerPair: -1})
-	running, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- s.store.Run(running) }()
-	err = s.simulate(ctx, retention.New(s.store, retention.Options{Age: age, Log: quiet}), age)
-	stop()
-	return errors.Join(err, <-done, s.store.Close())
+	return os.WriteFile(filepath.Join(dir, name), append(b, '\n'), 0o644)
 }
 
-// simulate runs a simulated second after another, and retention after each minute.
-func (s *simulation) simulate(ctx context.Context, r *retention.Retention, age time.Duration) error {
-	fmt.Printf("\n%d flows/s between %d users, retention %v\n\n", s.rate, s.users, age)
-	fmt.Printf("| time | flows | %s | pages in use | file |\n|---|---|%s---|---|\n", strings.Join(tables(), " | "),
-		strings.Repeat("---|", len(tables())))
-	seconds := int(s.length / time.Second)
-	for n := 1; n <= seconds; n++ {
-		s.now.Add(1000)
-		if err := s.second(ctx, n); err != nil {
-			return err
-		}
-		if n%60 == 0 {
-			began := time.Now()
-			if err := r.Pass(ctx); err != nil {
-				return err
-			}
-			s.busy += time.Since(began)
-		}
-		if time.Duration(n)*time.Second%s.every == 0 || n == seconds {
-			if err := s.print(ctx, time.Duration(n)*time.Second); err != nil {
-				return err
-			}
-		}
+// header returns the head of the table.
+func (s *series) header() string {
+	columns := []string{"time", "flows", "records", "invitations", "database"}
+	if s.Engine == "sqlite" {
+		columns = append(columns, "in use", "log", "journal", "CPU per flow")
+	} else {
+		columns = append(columns, "dead rows", "`pg_wal`", "log written per flow", "autovacuums", "CPU per flow: Beckon",
+			"PostgreSQL")
 	}
-	fmt.Printf("\nretention took %.0f s; lag %v at the end\n", s.busy.Seconds(), r.Lag(ctx))
-	return nil
+	return "| " + strings.Join(columns, " | ") + " |\n" + strings.Repeat("|---", len(columns)) + "|"
 }
 
-// data is the text that an invitation and an answer carry.
-var data = strings.Repeat("x", 200)
-
-// second makes the flows of a second: all invitations, then all answers.
-func (s *simulation) second(ctx context.Context, n int) error {
-	flow := func(i int) (from, to, id string) {
-		k := n*s.rate + i
-		a, b := k*7919%s.users, (k*104_729+1)%s.users
-		if a == b {
-			b = (b + 1) % s.users
-		}
-		return fmt.Sprint("user", a), fmt.Sprint("user", b), fmt.Sprintf("flow-%d-%d", n, i)
+// line returns the line of the last point. What a flow costs is since the line before.
+func (s *series) line() string {
+	p, before := s.Points[len(s.Points)-1], s.base
+	if len(s.Points) > 1 {
+		before = s.Points[len(s.Points)-2]
 	}
-	if err := s.all(func(i int) error {
-		from, to, id := flow(i)
-		_, err := rpc.Call(ctx, s.store, s.calls.Invite, rpc.Caller{UserID: from, DeviceID: "d"}, protocol.InviteRequest{
-			Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id, Data: data, Timeout: 30, RequestID: id}})
-		return err
-	}); err != nil {
-		return err
+	flows := max(p.Flows-before.Flows, 1)
+	each := func(d time.Duration) string { return fmt.Sprintf("%d µs", (d / time.Duration(flows)).Microseconds()) }
+	mb := func(n int64) string { return fmt.Sprintf("%d MB", n/1e6) }
+	at := fmt.Sprintf("%d:%02d", p.At/3600, p.At/60%60)
+	cells := []any{at, p.Flows, p.Records, p.Invitations, mb(p.Database)}
+	if s.Engine == "sqlite" {
+		cells = append(cells, mb(p.Used), mb(p.Log), mb(p.Journal), each(p.CPU-before.CPU))
+	} else {
+		cells = append(cells, p.Dead, mb(p.Log), fmt.Sprintf("%d B", (p.Written-before.Written)/int64(flows)), p.Vacuums,
+			each(p.CPU-before.CPU), each(p.ServerCPU-before.ServerCPU))
 	}
-	s.flows += s.rate
-	return s.all(func(i int) error {
-		_, to, id := flow(i)
-		_, err := rpc.Call(ctx, s.store, s.calls.Accept, rpc.Caller{UserID: to, DeviceID: "d"},
-			protocol.AnswerRequest{InviteID: id, Data: data, RequestID: id})
-		return err
-	})
+	var b strings.Builder
+	for _, c := range cells {
+		fmt.Fprintf(&b, "| %v ", c)
+	}
+	return b.String() + "|"
 }
-
-// all runs f for every flow of a second at once.
-func (s *simulation) all(f func(i int) error) error {
-	var g sync.WaitGroup
-	errs := make([]error, s.rate)
-	for i := range s.rate {
-		g.Go(func() { errs[i] = f(i) })
-	}
-	g.Wait()
-	return errors.Join(errs...)
-}
-
-// tables are those with rows of a flow, in the order of the schemas.
-func tables() []string {
-	return []string{"topic", "record", "invitation", "invitee", "contact"}
-}
-
-// print prints a line of the table.
-func (s *simulation) print(ctx context.Context, at time.Duration) error {
-	var cells []string
-	var page, pages, free int64
-	if err := s.store.View(ctx, func(r sqldb.Reader) error {
-		cells = nil
-		count := func(text string) (n int64, err error) {
-			err = r.Read(ctx, text, func(row sqldb.Row) error { return row.Scan(&n) })
-			return n, err
-		}
-		for _, t := range txn.Schemas() {
-			if !slices.Contains(tables(), t.Name) {
-				continue
-			}
-			n, err := count(t.Count())
-			if err != nil {
-				return err
-			}
-			cells = append(cells, fmt.Sprint(n))
-		}
-		for text, into := range map[string]*int64{"PRAGMA page_size": &page, "PRAGMA page_count": &pages,
-			"PRAGMA freelist_count": &free} {
-			n, err := count(text)
-			if err != nil {
-				return err
-			}
-			*into = n
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	var size int64
-	if info, err := os.Stat(filepath.Join(s.dir, "beckon.db")); err == nil {
-		size = info.Size()
-	}
-	fmt.Printf("| %v | %d | %s | %d MB | %d MB |\n", at, s.flows, strings.Join(cells, " | "), (pages-free)*page/1e6,
-		size/1e6)
-	return nil
-}
-
-// nowhere has no connected devices.
-type nowhere struct{}
-
-// Devices returns the numbers of connected devices of users: none.
-func (nowhere) Devices(users ...string) []int { return make([]int, len(users)) }
-
-// Connected returns the connected devices of a user: none.
-func (nowhere) Connected(string) []protocol.Device { return nil }
-
-// Known returns the connected devices of a user: none.
-func (nowhere) Known(string) []protocol.Device { return nil }
-
-// Probe pings no devices.
-func (nowhere) Probe(string) {}

@@ -39,6 +39,7 @@ type Clock struct {
 	began   time.Time
 	boot    time.Duration // sinceBoot at began
 	current atomic.Pointer[segment]
+	agreed  atomic.Pointer[agreement]
 	steps   atomic.Int64
 	paused  atomic.Int64 // see Pause
 	behind  atomic.Int64 // the wall clock minus this clock

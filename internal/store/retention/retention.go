@@ -30,6 +30,9 @@ type Options struct {
 	// RemoveFiles removes the contents of files, before their rows. It is called again for the same files after a failure.
 	// Default: only the rows are removed.
 	RemoveFiles func(ctx context.Context, ids []string) error
+	// NoPause leaves out the pauses that leave the writer to callers, for simulations, whose time stands still in them.
+	// Default: false.
+	NoPause bool
 	// Log receives failures. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -100,7 +103,7 @@ func (r *Retention) pass(ctx context.Context, shared bool) (failed error) {
 				}
 				break
 			}
-			if shared && more {
+			if shared && more && !r.opt.NoPause {
 				pause(ctx, min(time.Since(began), maxPause))
 			}
 		}

@@ -25,6 +25,7 @@ type Server struct {
 	dir    string
 	bin    string
 	owner  *syscall.Credential // the user that runs it; nil = the current user
+	clock  *clock              // its clock; nil = that of the machine
 	cmd    *exec.Cmd
 	exited chan error
 }
@@ -33,10 +34,17 @@ type Server struct {
 const patience = 30 * time.Second
 
 // Start makes a new server. sync makes each commit wait for the disk, as in production; without it tests are faster.
-func Start(ctx context.Context, sync bool) (*Server, error) {
+func Start(ctx context.Context, sync bool) (*Server, error) { return start(ctx, sync, nil) }
+
+func start(ctx context.Context, sync bool, c *clock) (*Server, error) {
 	s, err := prepare("beckon-pg-")
 	if err != nil {
 		return nil, err
+	}
+	if s.clock = c; c != nil {
+		if err := c.place(s.dir); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(s.dir))
+		}
 	}
 	if err := s.run(ctx, "initdb", "-D", s.data(), "-U", "beckon", "-A", "trust", "-E", "UTF8", "--locale=C",
 		"--no-sync"); err != nil {
@@ -168,6 +176,9 @@ func (s *Server) Launch(ctx context.Context) error {
 	defer log.Close()
 	s.cmd = s.command(context.Background(), "postgres", "-D", s.data())
 	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if s.clock != nil {
+		s.cmd.Env = append(os.Environ(), s.clock.env()...)
+	}
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
@@ -212,14 +223,32 @@ func (s *Server) Stop(sig syscall.Signal) error {
 	}
 	<-s.exited
 	s.exited = nil
+	if s.clock != nil {
+		s.clock.clean(s.cmd.Process.Pid)
+	}
 	return nil
 }
 
-// Standby starts a synchronous standby: each commit of the server then waits for the standby's disk.
+// Set sets a parameter that needs no restart.
+func (s *Server) Set(ctx context.Context, name, value string) error {
+	if err := s.SQL(ctx, "postgres", fmt.Sprintf("ALTER SYSTEM SET %s = '%s'", name, value)); err != nil {
+		return err
+	}
+	return s.SQL(ctx, "postgres", "SELECT pg_reload_conf()")
+}
+
+// Standby starts a synchronous standby: each commit of the server then waits for the standby's disk. If the server has
+// a clock of its own, so has the standby.
 func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	t, err := prepare("beckon-pg-standby-")
 	if err != nil {
 		return nil, err
+	}
+	if s.clock != nil {
+		t.clock = &clock{library: s.clock.library}
+		if err := t.clock.place(t.dir); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(t.dir))
+		}
 	}
 	if err := t.run(ctx, "pg_basebackup", "-D", t.data(), "-d", s.URL("postgres"), "-R", "-X", "stream", "-c", "fast",
 		"--no-sync"); err != nil {
@@ -236,10 +265,7 @@ func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	if err := t.Launch(ctx); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	if err := s.SQL(ctx, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'standby'"); err != nil {
-		return nil, err
-	}
-	return t, s.SQL(ctx, "postgres", "SELECT pg_reload_conf()")
+	return t, s.Set(ctx, "synchronous_standby_names", "standby")
 }
 
 // Promote makes a standby the primary.

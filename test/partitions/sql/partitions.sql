@@ -1,0 +1,4 @@
+PARTITION BY RANGE (at);
+ALTER TABLE record ADD PRIMARY KEY (topic, seq, at);
+CREATE INDEX record_history ON record (topic, peer, seq) WHERE peer <> '';
+CREATE UNIQUE INDEX record_message ON record (topic, msg, at) WHERE msg <> '';
