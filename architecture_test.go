@@ -32,7 +32,8 @@ func ladder() []string {
 		"internal/chat", "internal/group", "internal/user", "internal/files", "internal/privacy", "internal/media",
 		"internal/relay", "internal/hook", "internal/push", "internal/stats", "internal/console", "internal/trace",
 		"internal/api", "web", "", "client/inbox", "client/ledger", "client", "beckontest", "cmd/beckon/bench",
-		"cmd/beckon/sfu", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir", "cmd/beckon"}
+		"cmd/beckon/sfu", "cmd/beckon/memory", "cmd/beckon/listener", "cmd/beckon/mediacheck", "cmd/beckon/datadir",
+		"cmd/beckon"}
 }
 
 // source is a Go file of ours.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/cmd/beckon/listener"
+	"github.com/beckon-im/beckon/cmd/beckon/memory"
 )
 
 func (f *serverFlags) config(log *slog.Logger) beckon.Config {
@@ -73,11 +74,11 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	if cfg.Push, err = f.pushFlags.config(); err != nil {
 		return errors.Join(err, ln.Close(), media.close())
 	}
-	mem, err := newMemory(f.MemoryLimit)
+	mem, err := memory.Parse(f.MemoryLimit)
 	if err != nil {
 		return errors.Join(err, ln.Close(), media.close())
 	}
-	cfg.Full, cfg.DecodeMemory, cfg.DatabaseCache = mem.busy, mem.sixth(), mem.sixth()
+	cfg.Full, cfg.DecodeMemory, cfg.DatabaseCache = mem.Busy, mem.Sixth(), mem.Sixth()
 	srv, err := beckon.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, ln.Close(), media.close())
@@ -85,8 +86,8 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 	web := &http.Server{Handler: handler(srv), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { collect(gctx); return nil })
-	g.Go(func() error { mem.keep(gctx); return nil })
+	g.Go(func() error { memory.Collect(gctx); return nil })
+	g.Go(func() error { mem.Keep(gctx); return nil })
 	if media != nil {
 		g.Go(func() error { return media.Run(gctx) })
 		g.Go(func() error { return listener.Serve(gctx, media.hooks, beckon.PathLiveKitHook, web.Handler) })

@@ -68,7 +68,7 @@ func run(rounds, users, flight int, rate float64, length time.Duration, only, pr
 // printTable prints the medians. Ratios are to the first row, the bare relay, so that the speed of the machine cancels.
 func printTable(rows []*row, rate float64) {
 	fmt.Printf("| system (what it stores) | flows/s (ratio) | server CPU per flow (ratio) | p50 / p99 at saturation | "+
-		"p50 / p99 at %.0f/s (CPU) | fsync of 4 KiB p50 / p99 | kB per idle user | lost |\n|---|---|---|---|---|---|---|---|\n",
+		"p50 / p99 at %.0f/s (CPU) | fsync of 4 KiB p50 / p99 | kB per idle user | lost |\n"+strings.Repeat("|---", 8)+"|\n",
 		rate)
 	relay := median(rows[0].full)
 	for _, r := range rows {

@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"context"
@@ -21,8 +21,8 @@ const (
 	garbageEvery = 2 * time.Second
 )
 
-// collect adjusts the garbage collector to the live heap until ctx ends. GOGC overrides it.
-func collect(ctx context.Context) {
+// Collect adjusts the garbage collector to the live heap until ctx ends. GOGC overrides it.
+func Collect(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}

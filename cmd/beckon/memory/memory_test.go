@@ -1,16 +1,16 @@
-package main
+package memory
 
 import "testing"
 
 func TestMemoryLimit(t *testing.T) {
 	for text, want := range map[string]uint64{"600MiB": 600 << 20, "2GiB": 2 << 30, "500 MB": 500e6,
 		"134217728": 128 << 20} {
-		if m, err := newMemory(text); err != nil || m.limit != want {
+		if m, err := Parse(text); err != nil || m.limit != want {
 			t.Errorf("%q is %+v, %v", text, m, err)
 		}
 	}
 	for _, text := range []string{"a lot", "0", "127MiB", "-1GiB", "12parsecs"} {
-		if m, err := newMemory(text); err == nil {
+		if m, err := Parse(text); err == nil {
 			t.Errorf("%q was parsed as %d", text, m.limit)
 		}
 	}

@@ -1,4 +1,5 @@
-package main
+// Package memory keeps a process below a memory limit, and adjusts the garbage collector to the load.
+package memory
 
 import (
 	"bytes"
@@ -15,9 +16,9 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// memory keeps the process below a memory limit: the garbage collector gets the memory that other parts (SQLite's
+// Limit keeps the process below a memory limit: the garbage collector gets the memory that other parts (SQLite's
 // caches, the program's pages) leave, and when that is not enough, new work is refused.
-type memory struct {
+type Limit struct {
 	limit uint64 // bytes; 0 = none
 	over  atomic.Bool
 }
@@ -28,31 +29,31 @@ const (
 	memoryEvery = 200 * time.Millisecond
 )
 
-// newMemory parses a limit of at least 128 MiB. The default is nine tenths of the container's limit, if any.
-func newMemory(text string) (*memory, error) {
+// Parse parses a limit of at least 128 MiB. The default is nine tenths of the container's limit, if any.
+func Parse(text string) (*Limit, error) {
 	if text == "" {
 		limit, err := memlimit.FromCgroup()
 		if err != nil || limit < leastLimit || limit > 1<<50 {
-			return &memory{}, nil // no container, or no limit
+			return &Limit{}, nil // no container, or no limit
 		}
-		return &memory{limit: limit / 10 * 9}, nil
+		return &Limit{limit: limit / 10 * 9}, nil
 	}
 	limit, err := humanize.ParseBytes(text)
 	if err != nil || limit < leastLimit {
 		return nil, fmt.Errorf("--memory-limit %q must be a size of at least 128MiB, such as 600MiB or 2GiB", text)
 	}
-	return &memory{limit: limit}, nil
+	return &Limit{limit: limit}, nil
 }
 
-// busy reports whether memory is too low for new work.
-func (m *memory) busy() bool { return m.over.Load() }
+// Busy reports whether memory is too low for new work.
+func (m *Limit) Busy() bool { return m.over.Load() }
 
-// sixth returns the share of the limit for decoding images, and for each of SQLite's page caches: at most 256 MiB; 0 =
+// Sixth returns the share of the limit for decoding images, and for each of SQLite's page caches: at most 256 MiB; 0 =
 // default.
-func (m *memory) sixth() int64 { return int64(min(m.limit/6, 256<<20)) }
+func (m *Limit) Sixth() int64 { return int64(min(m.limit/6, 256<<20)) }
 
-// keep enforces the limit until ctx ends.
-func (m *memory) keep(ctx context.Context) {
+// Keep enforces the limit until ctx ends.
+func (m *Limit) Keep(ctx context.Context) {
 	if m.limit == 0 {
 		return
 	}
