@@ -1,8 +1,11 @@
 // Restarts of ICE, when media is cut and the server can be reached.
-import type { Room as LiveKitRoom } from 'livekit-client';
+import { ConnectionState, RoomEvent, type Room as LiveKitRoom } from 'livekit-client';
 
 /** Time for a restart to take effect, in milliseconds. */
 const restartTime = 6000;
+
+/** Time without a restart after each reconnect of LiveKit, whose packets are only beginning, in milliseconds. */
+const settleTime = 4000;
 
 /** Restarts of one outage. Later ones are those of LiveKit and the browser. */
 const maxRestarts = 3;
@@ -29,7 +32,8 @@ const failed = 2;
  * of its ports. Without an answer the network is away, and a restart would fail.
  */
 export class Restart {
-  #engine: () => Engine | undefined;
+  #room: LiveKitRoom;
+  #connectedAt = performance.now();
   #alive: () => Promise<boolean>;
   #asking = false;
   #silent = false;
@@ -37,8 +41,11 @@ export class Restart {
   #next = 0;
 
   constructor(room: LiveKitRoom, alive: () => Promise<boolean>) {
-    this.#engine = () => room.engine as unknown as Engine | undefined;
+    this.#room = room;
     this.#alive = alive;
+    room.on(RoomEvent.ConnectionStateChanged, () => {
+      this.#connectedAt = performance.now();
+    });
   }
 
   /** Notes whether packets are missing at a time in milliseconds. */
@@ -48,7 +55,13 @@ export class Restart {
       this.#tries = this.#next = 0;
       return;
     }
-    if (!this.#asking && now >= this.#next && this.#tries < maxRestarts) void this.#restart();
+    if (!this.#asking && now >= this.#next && this.#tries < maxRestarts && this.#mayRestart()) void this.#restart();
+  }
+
+  /** Reports whether LiveKit takes this for a connection in order, with others: alone there are no packets to miss. */
+  #mayRestart(): boolean {
+    const settled = performance.now() > this.#connectedAt + settleTime;
+    return settled && this.#room.state === ConnectionState.Connected && this.#room.remoteParticipants.size > 0;
   }
 
   /** Ends all restarts. */
@@ -61,8 +74,9 @@ export class Restart {
     this.#asking = true;
     const alive = await this.#alive().catch(() => false);
     this.#asking = false;
-    const engine = this.#engine();
+    const engine = this.#room.engine as unknown as Engine | undefined;
     if (!alive || !this.#silent || !engine || engine.pendingReconnect || engine.attemptingReconnect) return;
+    if (!this.#mayRestart()) return;
     this.#next = performance.now() + restartTime;
     engine.handleDisconnect('media', this.#tries++ ? failed : unknown);
   }
