@@ -66,6 +66,7 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	if err := a.Users.CheckIssued(ctx, by.UserID, id.IssuedAt); err != nil {
 		return nil, err
 	}
+	welcome.ExpireAt = id.ExpireAt
 	var statusUsers []string
 	if welcome.Statuses, statusUsers, err = a.Users.Followed(ctx, by.UserID); err != nil {
 		return nil, err
@@ -119,6 +120,9 @@ func readHello(data []byte) (protocol.Hello, error) {
 
 // Renew checks a new token of a session. It must belong to the same user.
 func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int64, error) {
+	if err := a.limitRate(gateway.MethodRenew, rpc.Caller{UserID: s.UserID}); err != nil {
+		return 0, err
+	}
 	id, err := a.checkToken(s.From, token)
 	if err != nil {
 		return 0, err
@@ -126,8 +130,8 @@ func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int6
 	if id.InviteID != "" {
 		return 0, errAnswerOnly()
 	}
-	if id.UserID != s.UserID {
-		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user")
+	if id.UserID != s.UserID || id.DeviceID != "" && id.DeviceID != s.DeviceID {
+		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user or device")
 	}
 	return id.ExpireAt, a.Users.CheckIssued(ctx, id.UserID, id.IssuedAt)
 }
