@@ -294,6 +294,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
             muted={!remote.audios.includes(u)}
             volume={remote.volumes[u] ?? 0}
             link={call.links[u]}
+            paused={remote.paused.includes(`${u}/${source}`)}
           />
         ))}
         {tiles.length === 0 || !two

@@ -271,7 +271,16 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
     >
       <div className={`teaching ${remote.screens.length ? 'shared' : ''}`}>
         {remote.screens.map((u) => (
-          <Tile key={`${u}/screen`} room={room} userID={u} source="screen" shown muted={false} volume={0} />
+          <Tile
+            key={`${u}/screen`}
+            room={room}
+            userID={u}
+            source="screen"
+            shown
+            muted={false}
+            volume={0}
+            paused={remote.paused.includes(`${u}/screen`)}
+          />
         ))}
         {teacher &&
           (teacher === s.me ? (
@@ -292,6 +301,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
               muted={!remote.audios.includes(teacher)}
               volume={remote.volumes[teacher] ?? 0}
               link={remote.links[teacher]}
+              paused={remote.paused.includes(`${teacher}/camera`)}
             />
           ))}
       </div>

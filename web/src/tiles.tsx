@@ -35,6 +35,7 @@ interface Remote {
   videos: string[];
   audios: string[];
   screens: string[];
+  paused: string[]; // the videos that the server has stopped: user/source
   volumes: Record<string, number>;
   links: Record<string, Link>;
   lost: boolean;
@@ -48,6 +49,7 @@ export function useRemote(room: Room): Remote {
     videos: [],
     audios: [],
     screens: [],
+    paused: [],
     volumes: {},
     links: {},
     lost: false,
@@ -59,10 +61,19 @@ export function useRemote(room: Room): Remote {
       on ? [...list.filter((x) => x !== u), u] : list.filter((x) => x !== u);
     const offs = [
       room.on('onEnterRoom', () =>
-        change(() => ({ users: [], videos: [], audios: [], screens: [], links: {}, lost: false })),
+        change(() => ({ users: [], videos: [], audios: [], screens: [], paused: [], links: {}, lost: false })),
       ),
       room.on('onExitRoom', () =>
-        change(() => ({ users: [], videos: [], audios: [], screens: [], volumes: {}, links: {}, lost: false })),
+        change(() => ({
+          users: [],
+          videos: [],
+          audios: [],
+          screens: [],
+          paused: [],
+          volumes: {},
+          links: {},
+          lost: false,
+        })),
       ),
       room.on('onRemoteUserEnterRoom', ({ userID }) =>
         change((o) => ({ users: put(o.users, userID, true), links: { ...o.links, [userID]: room.link(userID) } })),
@@ -73,6 +84,7 @@ export function useRemote(room: Room): Remote {
           videos: put(o.videos, userID, false),
           audios: put(o.audios, userID, false),
           screens: put(o.screens, userID, false),
+          paused: o.paused.filter((v) => !v.startsWith(`${userID}/`)),
         })),
       ),
       room.on('onUserVideoAvailable', ({ userID, available }) =>
@@ -83,6 +95,9 @@ export function useRemote(room: Room): Remote {
       ),
       room.on('onUserSubStreamAvailable', ({ userID, available }) =>
         change((o) => ({ screens: put(o.screens, userID, available) })),
+      ),
+      room.on('onUserVideoPaused', ({ userID, source, paused }) =>
+        change((o) => ({ paused: put(o.paused, `${userID}/${source}`, paused) })),
       ),
       room.on('onUserVoiceVolume', ({ volumes }) => change(() => ({ volumes }))),
       room.on('onLinkChanged', ({ userID, link }) => change((o) => ({ links: { ...o.links, [userID]: link } }))),
@@ -105,6 +120,7 @@ export function Tile({
   muted,
   volume,
   link = 'good',
+  paused = false,
 }: {
   room: Room;
   userID: string;
@@ -114,6 +130,7 @@ export function Tile({
   muted: boolean;
   volume: number;
   link?: Link | undefined;
+  paused?: boolean;
 }): ReactNode {
   const ref = useRef<HTMLVideoElement>(null);
   useEffect(() => {
@@ -131,6 +148,7 @@ export function Tile({
       className={`tile ${own ? 'own' : ''} ${source} ${volume > 5 && link !== 'lost' ? 'speaks' : ''} link-${link}`}
       data-user={userID}
       data-link={link}
+      data-paused={paused}
     >
       {shown ? (
         <video ref={ref} autoPlay playsInline muted={own} data-source={source} className={own ? 'mirror' : ''} />
@@ -141,7 +159,9 @@ export function Tile({
         {muted && source === 'camera' && <Icon name="mic" off />}
         <Name id={userID} />
         {source === 'screen' && '’s screen'}
-        {link !== 'good' && ` · ${link === 'lost' ? 'connection lost' : 'weak connection'}`}
+        {shown && paused && link !== 'lost' && ' · Video paused: slow connection'}
+        {link === 'lost' && ' · connection lost'}
+        {link === 'weak' && !paused && ' · weak connection'}
       </span>
     </div>
   );

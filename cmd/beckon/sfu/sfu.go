@@ -123,7 +123,8 @@ func (opt Options) config() (*config.Config, error) {
 	if ip.IsLoopback() {
 		conf.RTC.IPs.Includes = []string{ip.String() + "/32"}
 	}
-	conf.Room.AutoCreate = false // the server creates rooms, so that an old token opens none
+	conf.RTC.CongestionControl.AllowPause = true // sound comes before pictures
+	conf.Room.AutoCreate = false                 // the server creates rooms, so that an old token opens none
 	conf.Keys = map[string]string{opt.Key: opt.Secret}
 	conf.WebHook.URLs, conf.WebHook.APIKey = []string{opt.Hook}, opt.Key
 	if conf.Logging.Level = opt.LogLevel; opt.LogLevel == "" {

@@ -10,10 +10,10 @@ import {
   type EndReason,
   type Part,
 } from './call-state.js';
-import { callStorage, exclusive, type CallStorage } from './call-tab.js';
+import { CallLock, callStorage, type CallStorage } from './call-tab.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
-import type { LeaveReason, Room } from './room.js';
+import type { EnterOptions, LeaveReason, Room } from './room.js';
 
 /** Retry time for a media server that does not answer, in milliseconds. */
 const mediaRetryTime = 8_000;
@@ -44,7 +44,9 @@ export class CallControl extends Emitter<CallEvents> {
   protected disposed = new AbortController();
   #state: CallState;
   #generation = 0; // incremented for each call, so that continuations of an earlier call stop
-  #lock: Promise<() => void> | undefined; // marks this tab as in a call
+  #lock = new CallLock(); // marks this tab as in a call
+  #answered = Promise.resolve(); // when media may be sent: after the first answer
+  #setAnswered = (): void => {};
   #awaitingRingLock = false;
   #answeredAt = 0; // when the phase became connecting, by the monotonic clock
 
@@ -70,6 +72,9 @@ export class CallControl extends Emitter<CallEvents> {
     this.#generation++;
     this.joining = false;
     this.invites = new Set(state.inviteID ? [state.inviteID] : []);
+    this.#answered = new Promise((resolve) => {
+      this.#setAnswered = resolve;
+    });
     this.set({ ...idle, ...state });
     return this.overCheck();
   }
@@ -89,6 +94,7 @@ export class CallControl extends Emitter<CallEvents> {
       this.#answeredAt = change.phase === 'connecting' ? performance.now() : 0;
     this.#state = this.#pause({ ...this.#state, ...change });
     const { phase, inviteID, roomID, media } = this.#state;
+    if (phase === 'connecting' || phase === 'connected' || phase === 'reconnecting') this.#setAnswered();
     if (phase === 'idle' || phase === 'ringing') this.storage.clear();
     else this.storage.write({ deviceID: this.client.deviceID, inviteID, roomID, media, invites: [...this.invites] });
     this.emit('onCallState', this.#state);
@@ -106,9 +112,29 @@ export class CallControl extends Emitter<CallEvents> {
     if (userID && userID !== this.client.userID) this.set({ people: { ...this.#state.people, [userID]: part } });
   }
 
-  /** Marks this tab as in a call, so that other tabs do not ring. */
-  protected async acquireCallLock(): Promise<void> {
-    await (this.#lock ??= exclusive(`beckon.incall.${this.client.userID}`));
+  /**
+   * Marks this tab as in a call, so that other tabs neither ring nor call, and reports whether the call goes on. If
+   * another tab is in a call, it throws: the call changes to the state before, or ends without a request.
+   */
+  protected async claim(gone: () => boolean, before?: Partial<CallState>): Promise<boolean> {
+    const free = await this.#lock.acquire(`beckon.incall.${this.client.userID}`);
+    if (gone()) return false;
+    if (free) return true;
+    const err = new BeckonError({
+      code: Code.Exists,
+      message: 'this browser is in a call in another tab; hang up there first',
+    });
+    if (before) this.set(before);
+    else {
+      this.invites.clear();
+      void this.end('failed', err, false);
+    }
+    throw err;
+  }
+
+  /** Marks this tab as in a call after a reload. */
+  protected async claimAgain(): Promise<void> {
+    await this.#lock.acquire(`beckon.incall.${this.client.userID}`, true);
   }
 
   /**
@@ -118,8 +144,7 @@ export class CallControl extends Emitter<CallEvents> {
     const state = this.#state;
     if (state.phase === 'idle') return;
     clearTimeout(this.timer);
-    void this.#lock?.then((release) => release());
-    this.#lock = undefined;
+    this.#lock.release();
     const waiting = this.waiting();
     const together = Object.values(state.people).includes('in');
     const invites =
@@ -146,15 +171,25 @@ export class CallControl extends Emitter<CallEvents> {
   }
 
   /**
-   * Enters the room of the call and opens microphone and camera. A media server that does not answer is retried for
-   * mediaRetryTime, in a call that was connected until resumeTimeout; any other failure ends the call.
+   * Enters the room of the call, and opens microphone and camera meanwhile. Before the first answer nothing is sent. A
+   * media server that does not answer is retried for mediaRetryTime, in a call that was connected until resumeTimeout;
+   * any other failure ends the call.
    */
-  protected async enter(until = performance.now() + mediaRetryTime): Promise<void> {
-    const { roomID, media } = this.#state;
+  protected async enter(entry?: EnterOptions['entry'], until = performance.now() + mediaRetryTime): Promise<void> {
+    const { roomID } = this.#state;
     const gone = this.overCheck();
+    let opened: Promise<void> | undefined;
+    const open = (): Promise<void> => (opened ??= this.#openDevices(() => entering, gone));
+    // The invitation has opened the room. Entering must not open it again after the end of the call.
+    const entering: Promise<unknown> = this.room.enterRoom({
+      roomID,
+      rejoin: true,
+      entry,
+      sendAfter: this.#answered,
+      onConnecting: () => void open(),
+    });
     try {
-      // The invitation has opened the room. Entering must not open it again after the end of the call.
-      await this.room.enterRoom({ roomID, rejoin: true });
+      await entering;
     } catch (err) {
       if (gone() || this.room.roomID === roomID) return;
       if ((err as BeckonError).code === Code.NotAdmitted) return this.endByRecord();
@@ -163,22 +198,31 @@ export class CallControl extends Emitter<CallEvents> {
       if (!lost || (this.#state.phase !== 'reconnecting' && (!retryAfter || performance.now() > until)))
         return void this.end(lost ? 'mediaLost' : 'failed', err as Error);
       await new Promise((resolve) => setTimeout(resolve, 1000));
-      return gone() ? undefined : this.enter(until);
+      return gone() ? undefined : this.enter(undefined, until);
     }
     if (gone()) {
       if (this.room.roomID === roomID) await this.room.exitRoom();
       return;
     }
+    await open();
+  }
+
+  /** Opens microphone and camera. Failures are reported once the room is entered. */
+  async #openDevices(entering: () => Promise<unknown>, gone: () => boolean): Promise<void> {
     const open = async (device: 'camera' | 'microphone', start: () => Promise<void>): Promise<void> => {
       try {
         await start();
       } catch (err) {
-        if (!gone()) this.emit('onDeviceError', { device, error: err as Error });
+        const entered = await entering().then(
+          () => true,
+          () => false,
+        );
+        if (entered && !gone()) this.emit('onDeviceError', { device, error: err as Error });
       }
     };
     await Promise.all([
       open('microphone', () => this.room.startLocalAudio()),
-      media === 'video' ? open('camera', () => this.room.openCamera()) : undefined,
+      this.#state.media === 'video' ? open('camera', () => this.room.openCamera()) : undefined,
     ]);
   }
 

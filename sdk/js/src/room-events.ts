@@ -2,6 +2,8 @@
 import { ConnectionQuality, DisconnectReason } from 'livekit-client';
 import type { Link } from './link.js';
 
+export type Source = 'camera' | 'screen';
+
 export type Role = 'anchor' | 'audience';
 
 /** The reason of leaving a room. */
@@ -22,6 +24,8 @@ export interface RoomEvents {
   onUserSubStreamAvailable: { userID: string; available: boolean };
   /** The microphone of a user became available or unavailable. Audio plays by itself. */
   onUserAudioAvailable: { userID: string; available: boolean };
+  /** The server stopped, or resumed, a video of a user, because the connection of this device is too slow for it. */
+  onUserVideoPaused: { userID: string; source: Source; paused: boolean };
   /** Volumes of the active speakers, 0 to 100, including this user. */
   onUserVoiceVolume: { volumes: Record<string, number> };
   /** Connection quality: 0 unknown, 1 excellent, 2 good, 4 poor, 6 lost. */
@@ -49,6 +53,7 @@ const every: Record<keyof RoomEvents, 1> = {
   onUserVideoAvailable: 1,
   onUserSubStreamAvailable: 1,
   onUserAudioAvailable: 1,
+  onUserVideoPaused: 1,
   onUserVoiceVolume: 1,
   onNetworkQuality: 1,
   onLinkChanged: 1,

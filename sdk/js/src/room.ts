@@ -1,4 +1,6 @@
 import {
+  ConnectionState,
+  ParticipantEvent,
   Room as LiveKitRoom,
   RoomEvent,
   Track,
@@ -15,13 +17,36 @@ import type { Client } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
 import { Links, type Link } from './link.js';
-import { qualityOf, reasonOf, roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
+import { LocalTracks } from './local-tracks.js';
+import {
+  qualityOf,
+  reasonOf,
+  roomEvents,
+  type LeaveReason,
+  type Role,
+  type RoomEvents,
+  type Source,
+} from './room-events.js';
 import type { Response } from './schema.js';
 
 export type { Link } from './link.js';
 export type { LeaveReason, Role, RoomEvents } from './room-events.js';
 
-type Source = 'camera' | 'screen';
+const { Camera, Microphone } = Track.Source;
+
+/** The options of enterRoom. */
+export interface EnterOptions {
+  roomID: string;
+  role?: Role;
+  /** Return to a room: one that has ended is not opened again, it rejects with 8013. */
+  rejoin?: boolean;
+  /** The entry that the response of invite or accept has: enterRoom is not called. */
+  entry?: Response<'enterRoom'> | undefined;
+  /** Camera and microphone are not sent before it resolves; they may be open before. Default: resolved. */
+  sendAfter?: Promise<unknown>;
+  /** Called when the connection is being established: camera and microphone may be opened from then on. */
+  onConnecting?: () => void;
+}
 
 /**
  * Room is the media room of this device, one at a time. It has the role of TRTC in the original, and uses LiveKit.
@@ -36,6 +61,7 @@ export class Room extends Emitter<RoomEvents> {
   #in = false; // onEnterRoom was raised; no other event is raised before
   #others = new Set<string>(); // users for which onRemoteUserEnterRoom was raised last
   #links: Links | undefined;
+  #local: LocalTracks | undefined;
   #lost = false; // onConnectionLost was raised, and no recovery since
   #sent = new Set<LocalTrack>(); // tracks of this device in this room
   #available = new Map<string, boolean>();
@@ -71,11 +97,21 @@ export class Room extends Emitter<RoomEvents> {
     return this.#links?.of(userID) ?? 'good';
   }
 
+  /**
+   * Reports whether the server has stopped a video of a user, because the connection of this device is too slow for it.
+   * Sound comes first.
+   */
+  videoPaused(userID: string, source: Source = 'camera'): boolean {
+    const p = this.#room?.remoteParticipants.get(userID);
+    const track = p && (this.#publication(p, source)?.track as RemoteTrack | undefined);
+    return track?.streamState === Track.StreamState.Paused;
+  }
+
   get camera(): boolean {
-    return this.#room?.localParticipant.isCameraEnabled ?? false;
+    return this.#local?.unsent(Camera) ? true : (this.#room?.localParticipant.isCameraEnabled ?? false);
   }
   get microphone(): boolean {
-    return this.#room?.localParticipant.isMicrophoneEnabled ?? false;
+    return this.#local?.unsent(Microphone) ? true : (this.#room?.localParticipant.isMicrophoneEnabled ?? false);
   }
   get screen(): boolean {
     return this.#room?.localParticipant.isScreenShareEnabled ?? false;
@@ -88,12 +124,12 @@ export class Room extends Emitter<RoomEvents> {
 
   /**
    * Enters a room: that of an invitation, or group_<ID>, the permanent room of a group. It leaves the current room
-   * first. With rejoin a room that has ended is not opened again: it rejects with 8013.
+   * first.
    *
    * It resolves when audio and video are connected. If they are not within 8 s, it rejects with 7013, once: the message
    * names the ports that the network blocks. retryAfter is set if the media server did not answer at all.
    */
-  async enterRoom(options: { roomID: string; role?: Role; rejoin?: boolean }): Promise<Response<'enterRoom'>> {
+  async enterRoom(options: EnterOptions): Promise<Response<'enterRoom'>> {
     const began = performance.now();
     const generation = ++this.#generation;
     const checkCurrent = (): void => {
@@ -102,15 +138,21 @@ export class Room extends Emitter<RoomEvents> {
     };
     await this.#leave('hangup');
     checkCurrent();
-    const entry = await this.#client.enterRoom(options);
+    const { roomID, role, rejoin } = options;
+    const entry =
+      options.entry ??
+      (await this.#client.enterRoom({ roomID, ...(role ? { role } : {}), ...(rejoin ? { rejoin } : {}) }));
     checkCurrent();
     const room = new LiveKitRoom({ adaptiveStream: true, dynacast: true, disconnectOnPageLeave: false });
     this.#room = room;
-    this.#id = options.roomID;
+    this.#id = roomID;
     this.#granted = entry.granted as Role;
+    this.#local = new LocalTracks(room, options.sendAfter ?? Promise.resolve(), this.#localChanged);
     this.#listen(room);
     try {
-      await connect(room, entry.url || this.#client.server.replace(/^http/, 'ws'), entry);
+      const connected = connect(room, entry.url || this.#client.server.replace(/^http/, 'ws'), entry);
+      options.onConnecting?.();
+      await connected;
     } catch (err) {
       this.#forget(room);
       void room.disconnect();
@@ -161,6 +203,8 @@ export class Room extends Emitter<RoomEvents> {
     // A reconnect in progress may still open the camera and the microphone again.
     for (const track of this.#sent) track.on(TrackEvent.Restarted, () => track.stop()).stop();
     this.#sent.clear();
+    this.#local?.stop();
+    this.#local = undefined;
     for (const el of this.#sounds.values()) el.remove();
     this.#sounds.clear();
     this.#available.clear();
@@ -180,30 +224,36 @@ export class Room extends Emitter<RoomEvents> {
     return this.#room;
   }
 
+  #tracks(): LocalTracks {
+    this.#requireRoom();
+    return this.#local!;
+  }
+
   /** Opens and publishes the camera. */
   async openCamera(options?: VideoCaptureOptions): Promise<void> {
-    await this.#requireRoom().localParticipant.setCameraEnabled(true, options);
+    await this.#tracks().open(Camera, options);
   }
 
   async closeCamera(): Promise<void> {
-    await this.#requireRoom().localParticipant.setCameraEnabled(false);
+    await this.#tracks().close(Camera);
   }
 
   /** Opens and publishes the microphone. */
   async startLocalAudio(): Promise<void> {
-    await this.#requireRoom().localParticipant.setMicrophoneEnabled(true);
+    await this.#tracks().open(Microphone);
   }
 
   /** Mutes or unmutes the microphone. */
   async muteLocalAudio(mute: boolean): Promise<void> {
-    await this.#requireRoom().localParticipant.setMicrophoneEnabled(!mute);
+    await (mute ? this.#tracks().close(Microphone) : this.#tracks().open(Microphone));
   }
 
   /** Unpublishes and releases the microphone. */
   async stopLocalAudio(): Promise<void> {
     const { localParticipant } = this.#requireRoom();
-    const track = localParticipant.getTrackPublication(Track.Source.Microphone)?.track;
-    if (track) await localParticipant.unpublishTrack(track);
+    const track = localParticipant.getTrackPublication(Microphone)?.track;
+    if (this.#local?.unsent(Microphone)) await this.#local.close(Microphone);
+    else if (track) await localParticipant.unpublishTrack(track);
   }
 
   async startScreenShare(): Promise<void> {
@@ -216,7 +266,8 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Shows the local video in an element. It reports whether there is a track. */
   startLocalPreview(element: HTMLVideoElement, source: Source = 'camera'): boolean {
-    const track = this.#publication(this.#requireRoom().localParticipant, source)?.track;
+    const unsent = source === 'camera' ? this.#local?.unsent(Camera) : undefined;
+    const track = unsent ?? this.#publication(this.#requireRoom().localParticipant, source)?.track;
     track?.attach(element);
     return track !== undefined;
   }
@@ -314,11 +365,13 @@ export class Room extends Emitter<RoomEvents> {
     void room.disconnect();
   };
 
+  #localChanged = (): void =>
+    this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
+
   #listen(room: LiveKitRoom): void {
     globalThis.addEventListener?.('pagehide', this.#onPageHide);
     const update = (pub: RemoteTrackPublication, p: RemoteParticipant): void => this.#update(p, pub);
-    const local = (): void =>
-      this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
+    const local = this.#localChanged;
     room
       .on(RoomEvent.ParticipantConnected, (p) => this.#enters(p))
       .on(RoomEvent.ParticipantActive, (p) => this.#enters(p as RemoteParticipant, true)) // isActive follows the event
@@ -345,6 +398,14 @@ export class Room extends Emitter<RoomEvents> {
         update(pub, p);
       })
       .on(RoomEvent.TrackUnpublished, update)
+      .on(RoomEvent.TrackStreamStateChanged, ({ kind, source }, state, { identity }) => {
+        if (kind === Track.Kind.Video)
+          this.emit('onUserVideoPaused', {
+            userID: identity,
+            source: source === Camera ? 'camera' : 'screen',
+            paused: state === Track.StreamState.Paused,
+          });
+      })
       .on(RoomEvent.TrackMuted, (pub, p) =>
         p.isLocal ? local() : update(pub as RemoteTrackPublication, p as RemoteParticipant),
       )
@@ -389,6 +450,11 @@ async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoo
   let timer: ReturnType<typeof setTimeout> | undefined;
   room.once(RoomEvent.SignalConnected, () => {
     signaling = true;
+    // The server subscribes to tracks that are published meanwhile only after media is connected: a round trip later.
+    for (const p of room.remoteParticipants.values())
+      p.on(ParticipantEvent.TrackPublished, (pub) => {
+        if (room.state === ConnectionState.Connecting) pub.setSubscribed(true);
+      });
   });
   const limit = new Promise<'late'>((resolve) => {
     timer = setTimeout(() => resolve('late'), joinTime);
@@ -398,6 +464,7 @@ async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoo
     websocketTimeout: 5000,
     peerConnectionTimeout: 2 * joinTime,
     maxRetries: 0,
+    subscriberAllowPause: true, // sound comes before pictures
   });
   let cause: unknown;
   try {
