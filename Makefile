@@ -153,8 +153,8 @@ overload: $(BIN) ## Offer a server with a limit of memory (LIMIT, 400MiB) three 
 bench-nodes: $(BIN) $(CLUSTER) | need-postgres ## Measure one, two and three nodes on this machine, and what a flow costs each part
 	@test/bench-nodes.sh
 
-bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first picture, ten calls in Chromium
-	@cd test/e2e && node first-frame.js
+bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first picture, ten calls in Chromium; ARGS="300" delays both sides by 300 ms
+	@cd test/e2e && node first-frame.js $(ARGS)
 
 bench-rooms: | need-go ## Benchmarks of single rooms, with allocation counts
 	@$(GO) test -run '^$$' -bench . -benchmem ./invite ./internal/store/... ./internal/delivery ./internal/gateway

@@ -28,8 +28,8 @@ type Options struct {
 	Server string
 	// Token authenticates the user: a JWT or a UserSig.
 	Token string
-	// GetToken returns a token. It is called on connecting if Token is empty, and before a token expires. Without it the
-	// connection ends when the token expires.
+	// GetToken returns a token. It is called on connecting if Token is empty, and when a token expires. Without it, call
+	// Renew on OnTokenWillExpire: the connection ends 20 s after the expiry.
 	GetToken func(ctx context.Context) (string, error)
 	// DeviceID identifies this device among the user's; keep it over restarts. At most 64 bytes. Default: minted by the
 	// server for each connection.
@@ -67,6 +67,7 @@ type Client struct {
 	once    sync.Once     // of Close
 	done    chan struct{}
 	inbox   *inbox.Inbox
+	tokens  *tokens
 
 	mu        sync.Mutex
 	ledger    *ledger.Ledger
@@ -104,7 +105,7 @@ func New(opt Options) (*Client, error) {
 	}
 	c := &Client{
 		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: ledger.New(), pending: map[string]*held{},
-		inbox: inbox.New(opt.Inbox), closing: make(chan struct{}),
+		inbox: inbox.New(opt.Inbox), closing: make(chan struct{}), tokens: &tokens{current: opt.Token, used: opt.Token},
 		seen: map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
 	}
 	hello := protocol.Hello{DeviceID: opt.DeviceID, Platform: opt.Platform, Epoch: opt.Epoch, Positions: opt.Positions}
@@ -124,12 +125,10 @@ func New(opt Options) (*Client, error) {
 		ReadTimeout: 10 * time.Second, WriteTimeout: 5 * time.Second, HandshakeTimeout: 10 * time.Second,
 		MinReconnectDelay: 100 * time.Millisecond, MaxReconnectDelay: 5 * time.Second,
 	}
-	if opt.GetToken != nil {
-		cfg.GetToken = func(centrifuge.ConnectionTokenEvent) (string, error) {
-			ctx, cancel := context.WithTimeout(context.Background(), opt.CallTimeout)
-			defer cancel()
-			return opt.GetToken(ctx)
-		}
+	cfg.GetToken = func(centrifuge.ConnectionTokenEvent) (string, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), opt.CallTimeout)
+		defer cancel()
+		return c.nextToken(ctx)
 	}
 	if opt.JSON {
 		c.conn = centrifuge.NewJsonClient(endpoint, cfg)
@@ -169,6 +168,7 @@ func (c *Client) hook() {
 			return // not a Beckon server: calls will fail
 		}
 		c.welcomeReceived(w)
+		c.watchToken(w.ExpireAt)
 		c.events.put(func() { c.onWelcome(w) })
 		c.setUp(true, nil)
 	})
@@ -178,7 +178,11 @@ func (c *Client) hook() {
 		c.lastError = e.Error
 	})
 	c.conn.OnDisconnected(func(e centrifuge.DisconnectedEvent) {
-		c.setUp(false, fmt.Errorf("beckon: disconnected permanently: %s (%d)", e.Reason, e.Code))
+		gone := fmt.Errorf("beckon: disconnected permanently: %s (%d)", e.Reason, e.Code)
+		if err := c.tokenEnded(e.Code); err != nil {
+			gone = fmt.Errorf("beckon: disconnected permanently: %w", err)
+		}
+		c.setUp(false, gone)
 		c.events.put(func() {
 			if e.Code == protocol.CloseKicked && c.opt.Listener.OnKickedOffline != nil {
 				c.opt.Listener.OnKickedOffline(e.Reason)

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"time"
+
 	"github.com/beckon-im/beckon/client/ledger"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -96,6 +98,11 @@ type Listener struct {
 	// OnEvent receives each event as decoded by protocol.Decode, with its timeline and sequence (0 if it is not stored),
 	// before the callbacks above.
 	OnEvent func(timeline string, seq uint64, event any)
+
+	// OnTokenWillExpire is called 5 min, or a tenth of its life, before a token expires, without Options.GetToken.
+	OnTokenWillExpire func(expireAt time.Time)
+	// OnTokenExpired is Tencent's onUserSigExpired, with code 70001. Without Renew the connection ends 20 s later.
+	OnTokenExpired func(code int, reason string)
 
 	// OnConnected reports each connect, including reconnects.
 	OnConnected func(w protocol.Welcome)

@@ -100,9 +100,8 @@ func (c *Client) adjust(ctx context.Context, method string, req any) (protocol.C
 func (c *Client) ModifyMessage(ctx context.Context, req protocol.ModifyMessageRequest) (protocol.MessageResponse,
 	error) {
 	res, err := call[protocol.MessageResponse](ctx, c, "modifyMessage", req)
-	if m := &res.Message; err == nil {
-		c.inbox.Changed(&protocol.MessageEvent{Type: protocol.TypeModified, MessageID: m.MessageID, From: m.From, To: m.To,
-			GroupID: m.GroupID, Message: m})
+	if err == nil {
+		c.inbox.Modified(&res.Message)
 	}
 	return res, err
 }

@@ -3,28 +3,28 @@ package protocol
 // Tip is the kind of a change to a group.
 type Tip string
 
-// The tips, with the corresponding listener callbacks of Tencent Chat.
+// The tips. Tencent's callback is "on" and the tip, unless it is named here.
 const (
 	TipCreated     Tip = "groupCreated"         // on the creator's own timeline: onGroupCreated
 	TipJoined      Tip = "groupJoined"          // on a new member's own timeline
-	TipQuit        Tip = "quitFromGroup"        // on a former member's own timeline: onQuitFromGroup
+	TipQuit        Tip = "quitFromGroup"        // on a former member's own timeline
 	TipApplication Tip = "joinApplication"      // on the administrators' own timelines: onReceiveJoinApplication
 	TipProcessed   Tip = "applicationProcessed" // on the applicant's own timeline: onApplicationProcessed
-	TipEnter       Tip = "memberEnter"          // onMemberEnter
-	TipInvited     Tip = "memberInvited"        // onMemberInvited
-	TipLeave       Tip = "memberLeave"          // onMemberLeave
-	TipKicked      Tip = "memberKicked"         // onMemberKicked
-	TipMemberInfo  Tip = "memberInfoChanged"    // onMemberInfoChanged
-	TipMarks       Tip = "memberMarkChanged"    // onMemberMarkChanged
+	TipEnter       Tip = "memberEnter"
+	TipInvited     Tip = "memberInvited"
+	TipLeave       Tip = "memberLeave"
+	TipKicked      Tip = "memberKicked"
+	TipMemberInfo  Tip = "memberInfoChanged"
+	TipMarks       Tip = "memberMarkChanged"
 	TipGranted     Tip = "administratorGranted" // onGrantAdministrator
 	TipWithdrawn   Tip = "administratorRevoked" // onRevokeAdministrator
-	TipInfo        Tip = "groupInfoChanged"     // onGroupInfoChanged
-	TipOwner       Tip = "ownerChanged"         // onGroupInfoChanged
-	TipAllMuted    Tip = "allMembersMuted"      // onAllGroupMembersMuted
-	TipAttributes  Tip = "attributesChanged"    // onGroupAttributeChanged
-	TipCounter     Tip = "counterChanged"       // onGroupCounterChanged
-	TipCustom      Tip = "customData"           // onReceiveRESTCustomData
-	TipDismissed   Tip = "groupDismissed"       // onGroupDismissed
+	TipInfo        Tip = "groupInfoChanged"
+	TipOwner       Tip = "ownerChanged"      // onGroupInfoChanged
+	TipAllMuted    Tip = "allMembersMuted"   // onAllGroupMembersMuted
+	TipAttributes  Tip = "attributesChanged" // onGroupAttributeChanged
+	TipCounter     Tip = "counterChanged"    // onGroupCounterChanged
+	TipCustom      Tip = "customData"        // onReceiveRESTCustomData
+	TipDismissed   Tip = "groupDismissed"
 )
 
 // Shown reports whether the change is a message in the group's conversation. Other changes are delivered, but not in

@@ -235,6 +235,7 @@ type Welcome struct {
 	// timelines with a position that was too old or of another database
 	Reload   []string     `json:"reload,omitempty"`
 	Statuses []UserStatus `json:"statuses,omitempty"` // of the users whose presence this user has subscribed to
+	ExpireAt int64        `json:"expireAt,omitempty"` // of the token, Unix seconds
 }
 
 // Decode decodes an event by its type: *Signaling, *GroupEvent, *Message, *MessageEvent, *ConversationEvent,

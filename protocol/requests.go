@@ -68,6 +68,8 @@ type InviteResponse struct {
 	Repeat     bool        `json:"repeat,omitempty"`  // a repeat of an earlier call; no effect
 	Merged     bool        `json:"merged,omitempty"`  // glare: inviteID is the other user's invitation, now accepted
 	ServerTime int64       `json:"serverTime"`
+
+	Room *EnterRoomResponse `json:"room,omitempty"` // as of enterRoom
 }
 
 // AnswerRequest accepts or rejects an invitation.
@@ -122,6 +124,8 @@ type ActionResponse struct {
 	Over        bool     `json:"over,omitempty"`        // no invitee is open any more
 	Repeat      bool     `json:"repeat,omitempty"`
 	ServerTime  int64    `json:"serverTime"`
+
+	Room *EnterRoomResponse `json:"room,omitempty"` // accept: as of enterRoom
 }
 
 // GetInvitationRequest requests the state of an invitation.

@@ -361,6 +361,12 @@ func (x *Inbox) Conversation(e *protocol.ConversationEvent, own uint64) (fresh s
 	})
 }
 
+// Modified applies a modification by this device.
+func (x *Inbox) Modified(m *protocol.Message) {
+	x.Changed(&protocol.MessageEvent{Type: protocol.TypeModified, MessageID: m.MessageID, From: m.From, To: m.To,
+		GroupID: m.GroupID, Message: m})
+}
+
 // Changed applies a change of a message, and returns the conversation if its unread count may be lower.
 func (x *Inbox) Changed(e *protocol.MessageEvent) (id string) {
 	if !x.on {

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/media"
 	"github.com/beckon-im/beckon/internal/rpc"
 )
 
@@ -166,9 +167,12 @@ func (a *API) invitationRows() []*row {
 	const tag = tagInvitations
 	e := a.Invitations
 	return []*row{
-		writes(a, tag, "invite", "Invite a user, or up to 100 users without a group.", e.Invite),
-		writes(a, tag, "inviteInGroup", "Invite members of a group.", e.InviteInGroup),
-		neverShed(writes(a, tag, "accept", "Accept an invitation.", e.Accept)),
+		writes(a, tag, "invite", "Invite a user, or up to 100 users without a group.",
+			media.WithEntryOnInvite(a.Rooms, e.Invite)),
+		writes(a, tag, "inviteInGroup", "Invite members of a group.",
+			media.WithEntryOnInvite(a.Rooms, e.InviteInGroup)),
+		neverShed(writes(a, tag, "accept", "Accept an invitation.",
+			media.WithEntryOnAccept(a.Rooms, e.Accept))),
 		neverShed(writes(a, tag, "reject", "Reject an invitation: declined, busy, or another reason.", e.Reject)),
 		neverShed(writes(a, tag, "cancel", "Cancel an invitation for all open invitees, or for the given ones.", e.Cancel)),
 		writes(a, tag, "modifyInvitation", "Replace the data of an open invitation.", e.Modify),

@@ -66,6 +66,7 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	if err := a.Users.CheckIssued(ctx, by.UserID, id.IssuedAt); err != nil {
 		return nil, err
 	}
+	welcome.ExpireAt = id.ExpireAt
 	var statusUsers []string
 	if welcome.Statuses, statusUsers, err = a.Users.Followed(ctx, by.UserID); err != nil {
 		return nil, err
@@ -85,12 +86,6 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	return s, nil
 }
 
-// maxPositions limits the positions in a connect request.
-const maxPositions = 20_000
-
-// maxHeld limits the held invitations in a connect request.
-const maxHeld = 200
-
 func readHello(data []byte) (protocol.Hello, error) {
 	var h protocol.Hello
 	if len(data) == 0 {
@@ -99,26 +94,14 @@ func readHello(data []byte) (protocol.Hello, error) {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return h, badJSON(err)
 	}
-	for _, id := range h.Held {
-		if err := im.CheckInviteID(id); err != nil {
-			return h, im.Bad("held", "must contain only invitation IDs")
-		}
-	}
-	switch {
-	case len(h.Held) > maxHeld:
-		return h, im.Bad("held", "must have at most 200 invitations")
-	case len(h.Positions) > maxPositions:
-		return h, im.Bad("positions", "must have at most 20000 topics")
-	case len(h.Platform) > im.MaxDeviceID:
-		return h, im.Bad("platform", "must be at most 64 bytes")
-	case h.DeviceID != "":
-		return h, im.CheckDeviceID(h.DeviceID)
-	}
-	return h, nil
+	return h, snapshot.CheckHello(&h)
 }
 
 // Renew checks a new token of a session. It must belong to the same user.
 func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int64, error) {
+	if err := a.limitRate(gateway.MethodRenew, rpc.Caller{UserID: s.UserID}); err != nil {
+		return 0, err
+	}
 	id, err := a.checkToken(s.From, token)
 	if err != nil {
 		return 0, err
@@ -126,8 +109,8 @@ func (a *API) Renew(ctx context.Context, s *gateway.Session, token string) (int6
 	if id.InviteID != "" {
 		return 0, errAnswerOnly()
 	}
-	if id.UserID != s.UserID {
-		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user")
+	if id.UserID != s.UserID || id.DeviceID != "" && id.DeviceID != s.DeviceID {
+		return 0, im.Refuse(im.CodeTokenUser, "the new token is for another user or device")
 	}
 	return id.ExpireAt, a.Users.CheckIssued(ctx, id.UserID, id.IssuedAt)
 }

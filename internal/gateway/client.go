@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -113,6 +114,8 @@ func (c *client) Receive(cmd *wire.Command) {
 	case c.is(stateRefused): // commands sent along with the connect request
 	case cmd.Connect != nil || c.Session == nil:
 		c.link.Close(link.BadRequest)
+	case cmd.Rpc != nil && cmd.Rpc.Method == MethodRenew:
+		c.renew(cmd.Id, cmd.Rpc.Data)
 	case cmd.Rpc != nil:
 		id, inviteID := cmd.Id, calledID(cmd.Rpc.Method, cmd.Rpc.Data)
 		if inviteID != nil {
@@ -400,6 +403,42 @@ func (c *client) refresh(id uint32, token string) {
 		res.Expires, res.Ttl = true, uint32(min(ttl, maxTTL))
 	}
 	c.reply(&wire.Reply{Id: id, Refresh: res})
+}
+
+// MethodRenew is the RPC that replaces the token of a session. A refused token does not end the session.
+const MethodRenew = "renewToken"
+
+// renew replaces the token of the session, or replies with the error of the new one.
+func (c *client) renew(id uint32, data []byte) {
+	exp, err := c.renewed(data)
+	var res any = map[string]int64{"expireAt": exp}
+	if err != nil {
+		var e *im.Error
+		if !errors.As(err, &e) {
+			e = im.Internal(err)
+		}
+		res = protocol.Error{Code: e.Code, Message: e.Message, Field: e.Field, RetryAfter: e.RetryAfter}
+	}
+	body, err := json.Marshal(res)
+	if err != nil {
+		c.reply(&wire.Reply{Id: id, Error: errInternal})
+		return
+	}
+	c.reply(&wire.Reply{Id: id, Rpc: &wire.RPCResult{Data: body}})
+}
+
+// renewed checks the token of a renewal, and returns its expiry.
+func (c *client) renewed(data []byte) (exp int64, err error) {
+	var req struct {
+		Token string `json:"token"`
+	}
+	if json.Unmarshal(data, &req) != nil {
+		return 0, im.Bad("token", "must be a string in a JSON object")
+	}
+	if exp, err = c.g.handler.Renew(c.g.reads, c.Session, req.Token); err == nil {
+		c.expireAt.Store(exp)
+	}
+	return exp, err
 }
 
 // ping sends a ping, or closes the link if its token expired more than refreshTime ago.

@@ -7,7 +7,6 @@ import (
 	"hash/fnv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/room"
@@ -157,18 +156,7 @@ func (m *Media) EnterRoom(ctx context.Context, by rpc.Caller,
 	if err := m.create(ctx, req.RoomID); err != nil {
 		return res, err
 	}
-	token, err := m.live.token(by.UserID, req.RoomID, role, m.opt.TokenLife)
-	if err != nil {
-		return res, im.Internal(err)
-	}
-	if m.opt.URL != "" { // otherwise the signaling connection is proxied here
-		m.expect(req.RoomID, by.UserID)
-	}
-	now := m.store.Now()
-	return protocol.EnterRoomResponse{RoomID: req.RoomID, URL: m.opt.URL, Token: token, Role: role, Granted: granted,
-		Host:     a.Host(),
-		ExpireAt: now/1000 + int64(m.opt.TokenLife/time.Second), UDPPort: m.opt.UDPPort, TCPPort: m.opt.TCPPort,
-		ServerTime: now}, nil
+	return m.entry(&entering{roomID: req.RoomID, user: by.UserID, role: granted, host: a.Host()}, role)
 }
 
 func (m *Media) roomLock(roomID string) *sync.Mutex {

@@ -235,26 +235,52 @@ func Grant(tx *txn.Tx, policy im.RoomPolicy, v *invite.Invitation, by rpc.Caller
 		r.Occupy(0, tx.Now)
 		tx.PutRoom(*r)
 	}
-	inviter, mine := LoadAdmission(tx, policy, v.RoomID, v.Inviter), LoadAdmission(tx, im.RoomInvited, v.RoomID, invitee)
-	user := ""
-	switch {
-	case mine.Room != nil && !ofLife(mine.Room, v):
+	user := granted(tx, policy, v, invitee)
+	if user == "" {
 		return nil
-	case inviter.MayBring() && mine.Role() != im.RoomAnchor:
-		user = invitee
-	case inviter.MayAsk() && mine.Host() && !hasLeft(tx, v):
-		user = v.Inviter
-	default:
-		return nil
-	}
-	if s := tx.Seat(v.RoomID, user); s != nil && s.At > v.CreatedAt {
-		return nil // a host has changed the role since this invitation
 	}
 	if im.RoomOfGroup(v.RoomID) != "" {
 		return GrantSeat(tx, by, v.RoomID, user, im.RoomAnchor)
 	}
 	putSeat(tx, v.RoomID, user, im.RoomAnchor) // the accept announces it
 	return nil
+}
+
+// granted returns the user that gets a seat when an invitee accepts, or "".
+func granted(tx *txn.Tx, policy im.RoomPolicy, v *invite.Invitation, invitee string) (user string) {
+	inviter, mine := LoadAdmission(tx, policy, v.RoomID, v.Inviter), LoadAdmission(tx, im.RoomInvited, v.RoomID, invitee)
+	switch {
+	case mine.Room != nil && !ofLife(mine.Room, v):
+		return ""
+	case inviter.MayBring() && mine.Role() != im.RoomAnchor:
+		user = invitee
+	case inviter.MayAsk() && mine.Host() && !hasLeft(tx, v):
+		user = v.Inviter
+	default:
+		return ""
+	}
+	if s := tx.Seat(v.RoomID, user); s != nil && s.At > v.CreatedAt {
+		return "" // a host has changed the role since this invitation
+	}
+	return user
+}
+
+// RoleAfter returns the role of a user in a room after the transaction that opens an invitation into it (v is nil), or
+// accepts v. A transaction does not read its own writes.
+func RoleAfter(tx *txn.Tx, policy im.RoomPolicy, v *invite.Invitation, roomID, user string) (role im.RoomRole,
+	host bool, err error) {
+	a := LoadAdmission(tx, policy, roomID, user)
+	living, _, err := Living(tx, roomID)
+	switch {
+	case err != nil:
+		return "", false, err
+	case v == nil && living == nil && a.Group == nil: // Make opens it
+		return im.RoomAnchor, true, nil
+	case v != nil && v.Inviter != user && hasAdmissionReads(tx, roomID, v.Inviter) &&
+		granted(tx, policy, v, user) == user:
+		return im.RoomAnchor, a.Host(), nil
+	}
+	return a.Role(), a.Host(), nil
 }
 
 // ofLife reports whether an invitation is into this life of a room, not into an earlier one.

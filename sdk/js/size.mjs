@@ -1,8 +1,8 @@
-// Prints the gzipped size of the SDK without media, and fails above the limit of 25 kB.
+// Prints the gzipped size of the SDK without media, and fails above the limit of 28 kB.
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
-const limit = 25_000;
+const limit = 28_000;
 const { outputFiles } = await build({
   entryPoints: [new URL('src/index.ts', import.meta.url).pathname],
   bundle: true,

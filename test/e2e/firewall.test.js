@@ -38,7 +38,7 @@ after(async () => {
 const ownLink = (p, link) => p.page.locator(`section[aria-label="Call"] .tile.own[data-link="${link}"]`).waitFor();
 
 test('UDP is blocked in mid-call: the call continues over TCP, without a leave', async () => {
-  const network = await Network.open(cluster, udpPort, host);
+  const network = await Network.open(cluster, udpPort, { host });
   const [alice, bob] = await Promise.all([
     User.signIn(cluster, browser, 'Alice Moreau', { network, prepare: watchCall }),
     User.signIn(cluster, browser, 'Bob Tanaka', { prepare: watchCall }),

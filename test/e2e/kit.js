@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 export const TIME_LIMIT = 25_000; // milliseconds for any single wait: a bound against hanging, not a measurement
-export const root = fileURLToPath(new URL('../..', import.meta.url));
+export const root = process.env.BECKON_E2E_ROOT ?? fileURLToPath(new URL('../..', import.meta.url));
 const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // several nodes run behind a TCP proxy: bin/cluster
 const beckon = join(root, 'bin', 'beckon');
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));

@@ -1,40 +1,99 @@
 // The network between a browser and the server: a proxy for connections and a relay for audio and video, which can be
-// cut. Nothing is closed by a cut: packets do not arrive, as when a device leaves its network.
+// cut, delay and limit. Nothing is closed by a cut: packets do not arrive, as when a device leaves its network.
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
+/** The longest time for which a packet waits for a limited link, in milliseconds. Later packets are dropped. */
+const queueTime = 300;
+
+/** One direction of a network: what enters leaves in its order, after the delay. */
+class Lane {
+  #queue = [];
+  #timer;
+  #free = 0; // when the link has sent what entered before
+
+  constructor(network) {
+    this.network = network;
+  }
+
+  /** Runs a function after the delay of the network, and not before earliest. */
+  pass(run, earliest = 0) {
+    const { delay } = this.network;
+    if (!delay && !earliest) return run();
+    const at = Math.max(performance.now(), earliest) + delay;
+    this.#queue.push({ at: Math.max(at, this.#queue.at(-1)?.at ?? 0), run });
+    this.#timer ??= setTimeout(() => this.#leave(), at - performance.now());
+  }
+
+  #leave() {
+    while (this.#queue.length && this.#queue[0].at <= performance.now() + 0.5) this.#queue.shift().run();
+    const next = this.#queue[0];
+    this.#timer = next && setTimeout(() => this.#leave(), next.at - performance.now());
+  }
+
+  /** Sends a packet through a link of limited rate. */
+  send(size, run) {
+    const now = performance.now();
+    if (this.#free - now > queueTime) return;
+    this.#free = Math.max(now, this.#free) + (8000 * size) / this.network.rate;
+    this.pass(run, this.network.rate === Infinity ? 0 : this.#free);
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.#queue = [];
+  }
+}
+
 export class Network {
-  /** Opens a network to a server whose audio and video have the UDP port udpPort of an address of this machine. */
-  static async open(cluster, udpPort, host = '127.0.0.1') {
+  /**
+   * Opens a network to a server whose audio and video have the UDP port udpPort of an address of this machine. delay is
+   * in milliseconds in each direction; a connection takes a round trip more. rate limits audio and video in each
+   * direction, in bits per second.
+   */
+  static async open(cluster, udpPort, { host = '127.0.0.1', delay = 0, rate = Infinity } = {}) {
     const n = new Network();
-    Object.assign(n, { cluster, udpPort, host, media: true, signaling: true, sockets: new Set(), flows: new Map() });
+    Object.assign(n, { cluster, udpPort, host, delay, rate, media: true, signaling: true });
+    Object.assign(n, { sockets: new Set(), flows: new Map(), lanes: new Set() });
+    [n.up, n.down] = [n.#lane(), n.#lane()];
     n.proxy = createServer((client) => n.#pass(client, connect(cluster.port, '127.0.0.1'))).listen(0, '127.0.0.1');
     await once(n.proxy, 'listening');
     n.relay = createSocket('udp4');
     n.relay.bind(0, host);
     await once(n.relay, 'listening');
     n.relay.on('message', (packet, from) => {
-      if (n.media) n.#flow(from).send(packet, udpPort, host);
+      if (n.media) n.up.send(packet.length, () => n.#flow(from)?.send(packet, udpPort, host));
     });
     n.pages = await cluster.servePages(`http://127.0.0.1:${n.proxy.address().port}`);
     n.url = `http://localhost:${n.pages.address().port}`;
     return n;
   }
 
+  #lane() {
+    const lane = new Lane(this);
+    this.lanes.add(lane);
+    return lane;
+  }
+
   #pass(client, server) {
+    const open = this.delay && performance.now() + 2 * this.delay; // SYN and its answer
     for (const [from, to] of [
       [client, server],
       [server, client],
     ]) {
+      const lane = this.#lane();
       this.sockets.add(from);
-      from.on('data', (data) => to.write(data));
-      from.on('end', () => to.end());
+      from.on('data', (data) => lane.pass(() => to.write(data), from === client ? open : 0));
+      from.on('end', () => lane.pass(() => to.end()));
       from.on('error', () => to.destroy());
       from.on('close', () => {
         this.sockets.delete(from);
-        to.destroy();
+        lane.pass(() => {
+          to.destroy();
+          this.lanes.delete(lane);
+        });
       });
       if (!this.signaling) from.pause();
     }
@@ -42,13 +101,14 @@ export class Network {
 
   /** Returns the socket of the relay that stands for a port of the browser. */
   #flow({ address, port }) {
+    if (this.closed) return undefined;
     const key = `${address}:${port}`;
     let flow = this.flows.get(key);
     if (!flow) {
       flow = createSocket('udp4');
       this.flows.set(key, flow);
       flow.on('message', (packet) => {
-        if (this.media) this.relay.send(packet, port, address);
+        if (this.media) this.down.send(packet.length, () => this.closed || this.relay.send(packet, port, address));
       });
     }
     return flow;
@@ -92,6 +152,8 @@ export class Network {
   }
 
   close() {
+    this.closed = true;
+    for (const lane of this.lanes) lane.close();
     this.pages.close();
     this.pages.closeAllConnections();
     this.proxy.close();

@@ -9,6 +9,16 @@ export interface Saved {
   nick: string;
 }
 
+/** Returns the users of a demo server, with a new token for each; of any other server, none. */
+export async function demoUsers(): Promise<Saved[]> {
+  try {
+    const res = await fetch('/demo/people');
+    return res.ok ? ((await res.json()) as Saved[]) : [];
+  } catch {
+    return [];
+  }
+}
+
 /** Returns the sign-in of a page opened by a notification, else that of this tab. */
 export function remembered(): Saved | undefined {
   const opened = openedFor();

@@ -5,7 +5,7 @@ import { Inbox } from 'beckon/inbox';
 import { Room } from 'beckon/room';
 import { Observable } from './observable.js';
 import { renewPush } from './push.js';
-import { forget, type Saved } from './saved.js';
+import { demoUsers, forget, isKeptForPush, keep, keepForPush, type Saved } from './saved.js';
 
 export type Profile = { userID: string; nick: string };
 
@@ -67,6 +67,8 @@ export class Session {
     };
     client.on('onKickedOffline', () => over('kicked'));
     client.on('onDisconnected', () => over('refused'));
+    client.on('onTokenWillExpire', () => void this.#renew());
+    client.on('onTokenExpired', () => void this.#renew());
     client.on('onUserStatusChanged', (s) => this.online.update((o) => ({ ...o, [s.userID]: s.status === 'online' })));
     client.on('onGroup', () => this.refreshSoon());
     client.on('onReload', () => this.refreshSoon());
@@ -81,6 +83,20 @@ export class Session {
     client.connect().catch((err: unknown) => {
       if (err instanceof BeckonError && (err.code === 70009 || err.code === 70001)) forget();
     });
+  }
+
+  /** Replaces the token before it expires. Only a demo server gives a new one without a sign-in. */
+  async #renew(): Promise<void> {
+    const token = (await demoUsers()).find((u) => u.userID === this.me)?.token;
+    if (!token) return this.toast('Your sign-in expires; sign in again with a new token', 'error');
+    try {
+      await this.client.renew(token);
+      this.saved.token = token;
+      keep(this.saved);
+      if (isKeptForPush(this.me)) keepForPush(this.saved);
+    } catch (err) {
+      this.fail(err, 'Your sign-in could not be renewed');
+    }
   }
 
   get me(): string {
@@ -146,6 +162,7 @@ export class Session {
   }
 
   toast(text: string, tone: Toast['tone'] = 'info', action?: Action): void {
+    if (this.toasts.get().at(-1)?.text === text) return; // the same failure, reported twice
     const id = Date.now() + Math.random();
     this.toasts.update((t) => [...t.slice(-2), { id, text, tone, ...(action ? { action } : {}) }]);
     setTimeout(() => this.toasts.update((t) => t.filter((x) => x.id !== id)), tone === 'error' ? 8000 : 4000);

@@ -1,11 +1,6 @@
 import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
+import { demoUsers, type Saved } from './saved.js';
 import { Avatar, Button } from './ui.js';
-
-interface DemoUser {
-  userID: string;
-  nick: string;
-  token: string;
-}
 
 /** Returns the user ID of a token, without verifying the token. */
 function userOf(token: string): string | undefined {
@@ -19,17 +14,12 @@ function userOf(token: string): string | undefined {
   }
 }
 
-export function SignIn({ onToken }: { onToken: (user: DemoUser) => void }): ReactNode {
-  const [users, setUsers] = useState<DemoUser[]>();
+export function SignIn({ onToken }: { onToken: (user: Saved) => void }): ReactNode {
+  const [users, setUsers] = useState<Saved[]>();
   const [token, setToken] = useState('');
   const [wrong, setWrong] = useState('');
   useEffect(() => {
-    fetch('/demo/people')
-      .then(
-        (r) => (r.ok ? (r.json() as Promise<DemoUser[]>) : []),
-        () => [],
-      )
-      .then(setUsers, () => setUsers([]));
+    void demoUsers().then(setUsers);
   }, []);
   const submit = (e: FormEvent): void => {
     e.preventDefault();

@@ -10,10 +10,10 @@ import {
   type EndReason,
   type Part,
 } from './call-state.js';
-import { callStorage, exclusive, type CallStorage } from './call-tab.js';
+import { CallLock, callStorage, type CallStorage } from './call-tab.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
-import type { LeaveReason, Room } from './room.js';
+import type { EnterOptions, LeaveReason, Room } from './room.js';
 
 /** Retry time for a media server that does not answer, in milliseconds. */
 const mediaRetryTime = 8_000;
@@ -44,7 +44,7 @@ export class CallControl extends Emitter<CallEvents> {
   protected disposed = new AbortController();
   #state: CallState;
   #generation = 0; // incremented for each call, so that continuations of an earlier call stop
-  #lock: Promise<() => void> | undefined; // marks this tab as in a call
+  #lock = new CallLock(); // marks this tab as in a call
   #awaitingRingLock = false;
   #answeredAt = 0; // when the phase became connecting, by the monotonic clock
 
@@ -106,9 +106,29 @@ export class CallControl extends Emitter<CallEvents> {
     if (userID && userID !== this.client.userID) this.set({ people: { ...this.#state.people, [userID]: part } });
   }
 
-  /** Marks this tab as in a call, so that other tabs do not ring. */
-  protected async acquireCallLock(): Promise<void> {
-    await (this.#lock ??= exclusive(`beckon.incall.${this.client.userID}`));
+  /**
+   * Marks this tab as in a call, so that other tabs neither ring nor call, and reports whether the call goes on. If
+   * another tab is in a call, it throws: the call changes to the state before, or ends without a request.
+   */
+  protected async claim(gone: () => boolean, before?: Partial<CallState>): Promise<boolean> {
+    const free = await this.#lock.acquire(`beckon.incall.${this.client.userID}`);
+    if (gone()) return false;
+    if (free) return true;
+    const err = new BeckonError({
+      code: Code.Exists,
+      message: 'this browser is in a call in another tab; hang up there first',
+    });
+    if (before) this.set(before);
+    else {
+      this.invites.clear();
+      void this.end('failed', err, false);
+    }
+    throw err;
+  }
+
+  /** Marks this tab as in a call after a reload. */
+  protected async claimAgain(): Promise<void> {
+    await this.#lock.acquire(`beckon.incall.${this.client.userID}`, true);
   }
 
   /**
@@ -118,8 +138,7 @@ export class CallControl extends Emitter<CallEvents> {
     const state = this.#state;
     if (state.phase === 'idle') return;
     clearTimeout(this.timer);
-    void this.#lock?.then((release) => release());
-    this.#lock = undefined;
+    this.#lock.release();
     const waiting = this.waiting();
     const together = Object.values(state.people).includes('in');
     const invites =
@@ -149,12 +168,12 @@ export class CallControl extends Emitter<CallEvents> {
    * Enters the room of the call and opens microphone and camera. A media server that does not answer is retried for
    * mediaRetryTime, in a call that was connected until resumeTimeout; any other failure ends the call.
    */
-  protected async enter(until = performance.now() + mediaRetryTime): Promise<void> {
+  protected async enter(entry?: EnterOptions['entry'], until = performance.now() + mediaRetryTime): Promise<void> {
     const { roomID, media } = this.#state;
     const gone = this.overCheck();
     try {
       // The invitation has opened the room. Entering must not open it again after the end of the call.
-      await this.room.enterRoom({ roomID, rejoin: true });
+      await this.room.enterRoom({ roomID, rejoin: true, entry });
     } catch (err) {
       if (gone() || this.room.roomID === roomID) return;
       if ((err as BeckonError).code === Code.NotAdmitted) return this.endByRecord();
@@ -163,7 +182,7 @@ export class CallControl extends Emitter<CallEvents> {
       if (!lost || (this.#state.phase !== 'reconnecting' && (!retryAfter || performance.now() > until)))
         return void this.end(lost ? 'mediaLost' : 'failed', err as Error);
       await new Promise((resolve) => setTimeout(resolve, 1000));
-      return gone() ? undefined : this.enter(until);
+      return gone() ? undefined : this.enter(undefined, until);
     }
     if (gone()) {
       if (this.room.roomID === roomID) await this.room.exitRoom();

@@ -34,18 +34,42 @@ export function callStorage(): CallStorage {
   };
 }
 
+/** Time to wait for the lock of a page that is being reloaded, in milliseconds. */
+const reloadTime = 2000;
+
 /**
- * Takes a lock that one tab of this browser holds at a time, if it is free, and returns the function that releases it.
- * Without the Web Locks API, as outside of browsers, it does nothing.
+ * CallLock is a lock that one tab of this browser holds at a time. It is released when its tab closes or crashes.
+ * Without the Web Locks API, as outside of browsers, it is always free.
  */
-export function exclusive(name: string): Promise<() => void> {
-  if (typeof navigator === 'undefined' || !navigator.locks) return Promise.resolve(() => {});
-  return new Promise((resolve) => {
-    void navigator.locks.request(name, { ifAvailable: true }, (lock) => {
-      if (!lock) return resolve(() => {}); // another tab is in a call: the server decides between them
-      return new Promise<void>((release) => resolve(release));
+export class CallLock {
+  #holder: object | undefined; // the call of this tab that has the lock, or waits for it
+  #release: (() => void) | undefined;
+  #done: Promise<unknown> = Promise.resolve(); // when the lock of the call before is released
+
+  /** Takes the lock, and reports false if another tab holds it. A reloaded page waits for its predecessor. */
+  async acquire(name: string, reloaded = false): Promise<boolean> {
+    if (typeof navigator === 'undefined' || !navigator.locks) return true;
+    const holder = (this.#holder = {});
+    await this.#done;
+    return new Promise((resolve) => {
+      const options = reloaded ? { signal: AbortSignal.timeout(reloadTime) } : { ifAvailable: true };
+      this.#done = navigator.locks
+        .request(name, options, (lock) => {
+          resolve(lock !== null);
+          if (!lock || this.#holder !== holder) return undefined; // released meanwhile
+          return new Promise<void>((release) => {
+            this.#release = release;
+          });
+        })
+        .catch(() => resolve(false)); // not within reloadTime
     });
-  });
+  }
+
+  release(): void {
+    this.#holder = undefined;
+    this.#release?.();
+    this.#release = undefined;
+  }
 }
 
 /** Reports whether a tab of this browser holds a lock. */

@@ -19,7 +19,7 @@ import { heldElsewhere } from './call-tab.js';
 import { BeckonError, Code } from './error.js';
 import { newID } from './id.js';
 import type { InvitationEvents } from './ledger.js';
-import { Room } from './room.js';
+import { Room, type EnterOptions } from './room.js';
 
 /**
  * Calls places and receives the calls of this user, one at a time, with invitations and a media room. The server
@@ -57,8 +57,7 @@ export class Calls extends CallControl {
       media,
       people: Object.fromEntries(users.map((u) => [u, 'invited'])),
     });
-    await this.acquireCallLock();
-    if (gone()) return this.state;
+    if (!(await this.claim(gone))) return this.state;
     const common = {
       inviteID,
       roomID,
@@ -85,7 +84,7 @@ export class Calls extends CallControl {
       } else {
         this.set({ deadline: res.invitation?.deadline ?? 0 });
       }
-      void this.enter();
+      void this.enter(res.room);
     } catch (err) {
       if (!gone()) void this.end('failed', err as Error); // also cancels: the invite may have taken effect
       throw err;
@@ -98,13 +97,15 @@ export class Calls extends CallControl {
     const { phase, inviteID, inviter, roomID } = this.state;
     if (phase !== 'ringing') throw new BeckonError({ code: Code.Over, message: 'no call rings on this device' });
     const gone = this.overCheck();
-    this.set({ phase: 'connecting', media: options.media ?? this.state.media });
-    await this.acquireCallLock();
-    if (gone()) return;
+    const before = { phase, media: this.state.media };
+    this.set({ phase: 'connecting', media: options.media ?? before.media });
+    if (!(await this.claim(gone, before))) return;
+    let entry: EnterOptions['entry'];
     try {
-      await this.client.accept({ inviteID });
+      entry = (await this.client.accept({ inviteID })).room;
     } catch (err) {
-      if (!gone()) void this.end(endReasonOf(err), err as Error);
+      // After the answer of another device of this user an exit would remove that one from the room.
+      if (!gone()) void this.end(endReasonOf(err), err as Error, (err as BeckonError).code !== Code.Over);
       throw err;
     }
     if (gone()) {
@@ -113,7 +114,7 @@ export class Calls extends CallControl {
       return;
     }
     this.setPart(inviter, 'accepted');
-    await this.enter();
+    await this.enter(entry);
   }
 
   /** Declines the incoming call. */
@@ -170,8 +171,7 @@ export class Calls extends CallControl {
       people: { [call.inviter]: 'invited' },
     });
     this.joining = true;
-    await this.acquireCallLock();
-    if (gone()) return;
+    if (!(await this.claim(gone))) return;
     try {
       await this.client.invite({
         inviteID,
@@ -216,8 +216,7 @@ export class Calls extends CallControl {
       people,
       deadline: v.deadline ?? 0,
     });
-    await this.acquireCallLock();
-    if (!gone()) await this.enter();
+    if (await this.claim(gone)) await this.enter();
   }
 
   /** Enters a running call again after leaving it. It rejects with 8010 if the call is over. */
@@ -245,8 +244,7 @@ export class Calls extends CallControl {
       media,
       people,
     });
-    await this.acquireCallLock();
-    if (!gone()) await this.enter();
+    if (await this.claim(gone)) await this.enter();
   }
 
   /** Resumes the call that this tab was in before a reload. It runs by itself on connect. */
@@ -278,7 +276,7 @@ export class Calls extends CallControl {
       since,
     });
     for (const id of kept.invites) this.invites.add(id);
-    await this.acquireCallLock();
+    await this.claimAgain();
     if (gone()) return;
     if (since) this.endUnlessResumed();
     await this.enter();
@@ -474,8 +472,8 @@ export class Calls extends CallControl {
   async #acceptAdmission(inviteID: string): Promise<void> {
     this.joining = false;
     const gone = this.overCheck();
-    await this.client.accept({ inviteID }).catch(ignoreRefusal);
-    if (!gone()) await this.enter();
+    const res = await this.client.accept({ inviteID }).catch(ignoreRefusal);
+    if (!gone()) await this.enter(res?.room);
   }
 }
 

@@ -14,6 +14,7 @@ import { CallQueue, disconnected, notConnected } from './queue.js';
 import { maxRepeats, pause, repeatDelay } from './repeat.js';
 import { methods, type Request, type Response, type Schemas, type Verbs } from './schema.js';
 import { storageOf, type Storage } from './storage.js';
+import { TokenKeeper, expiredText } from './token.js';
 import { openLink } from './transport.js';
 
 /** A received event, not yet processed. */
@@ -31,7 +32,6 @@ type Welcome = Schemas['Welcome'];
 
 /** The transport's code for an expired token without a function that gets a new one. */
 const expiredCode = 1;
-const expiredText = 'the token has expired; give a new one, or a function that gets one';
 
 /**
  * Client is one device of one user. It has the methods of the server, and raises events.
@@ -59,7 +59,7 @@ export class Client extends Emitter<Events> {
   #positions: Record<string, number> = {};
   #writer: PositionWriter | undefined;
   #storage: Storage | undefined;
-  #token = '';
+  #token: TokenKeeper;
   #closed = new AbortController(); // aborted when the client disconnects for good
 
   constructor(options: Options) {
@@ -74,6 +74,11 @@ export class Client extends Emitter<Events> {
       });
     this.server = server.replace(/\/+$/, '');
     this.#options = options;
+    this.#token = new TokenKeeper(
+      options.token,
+      () => this.now(),
+      (name, e) => this.emit(name, e),
+    );
   }
 
   /** Reports whether the client is connected. */
@@ -118,15 +123,15 @@ export class Client extends Emitter<Events> {
   }
 
   async #open(): Promise<Centrifuge> {
-    const { token, storage } = this.#options;
+    const { storage } = this.#options;
     const device = this.#options.deviceID
       ? { id: this.#options.deviceID, storage: storageOf('localStorage') }
       : await deviceOfTab(`web-${newID().slice(-12)}`);
     this.#storage = storage === undefined ? device.storage : storage || undefined;
-    this.#token = typeof token === 'string' ? token : '';
     const platform = this.#options.platform ?? (typeof window === 'undefined' ? 'node' : 'web');
     const link = openLink(this.server, {
-      ...(typeof token === 'string' ? { token } : { getToken: async () => (this.#token = await token()) }),
+      ...(this.#token.current ? { token: this.#token.current } : {}),
+      getToken: () => this.#token.next(this.connected),
       getData: async () => ({ deviceID: device.id, platform, ...(await this.#connectData(device.id)) }),
       minReconnectDelay: 200,
       maxReconnectDelay: 5000,
@@ -143,7 +148,7 @@ export class Client extends Emitter<Events> {
   async #connectData(deviceID: string): Promise<object> {
     const more: { epoch?: string; positions?: Record<string, number>; held?: string[] } = {};
     if (!this.#welcome && this.#storage) {
-      const owner = await ownerOf(this.#token);
+      const owner = await ownerOf(this.#token.current);
       const saved = owner.userID
         ? readSaved(this.#storage, keyOf(this.server, owner.userID, owner.deviceID ?? deviceID))
         : undefined;
@@ -185,7 +190,7 @@ export class Client extends Emitter<Events> {
       this.#closed = new AbortController();
       if (c.code === 4502) this.emit('onKickedOffline', { reason: c.reason });
       const reason = c.code === expiredCode ? expiredText : c.reason;
-      if (c.code === expiredCode) this.emit('onUserSigExpired', { reason });
+      this.#token.ended(c.code === expiredCode);
       this.emit('onDisconnected', { code: c.code, reason });
       this.#writer?.close();
       this.#writer = undefined;
@@ -217,6 +222,7 @@ export class Client extends Emitter<Events> {
     this.userID = this.#ledger.me = w.userID;
     this.deviceID = w.deviceID;
     this.#clock = { server: w.serverTime, local: performance.now() };
+    this.#token.watch(w.expireAt);
     for (const t of Object.keys(this.#positions)) if (first && !(t in w.positions)) delete this.#positions[t];
     if (this.#storage) {
       this.#writer ??= new PositionWriter(this.#storage, keyOf(this.server, w.userID, w.deviceID), () => ({
@@ -427,13 +433,24 @@ export class Client extends Emitter<Events> {
 
   /** Uploads a file for sendMessage. */
   async uploadFile(body: Blob | Uint8Array, kind: FileKind, name = ''): Promise<Schemas['UploadResponse']> {
-    const { token } = this.#options;
-    return upload(this.#http(typeof token === 'string' ? token : await token()), body, kind, name);
+    return upload(this.#http(await this.#token.fresh()), body, kind, name);
   }
 
-  /** Sends a call during page unload, without waiting for the response. For internal use. */
+  /**
+   * Replaces the token of the session, without a reconnect. The server refuses a token that is not valid, or of another
+   * user; the session goes on with the old one then. A session that has ended because its token expired is connected
+   * again.
+   */
+  async renew(token: string): Promise<void> {
+    await this.#opening;
+    const send = (): Promise<unknown> =>
+      this.#send('renewToken', { token }, performance.now() + (this.#options.callTimeout ?? 20_000));
+    if (await this.#token.renew(token, this.userID, this.#link, send)) await this.connect();
+  }
+
+  /** Sends a call on page unload. Internal. */
   callOnLeave<M extends keyof Verbs>(method: M, request: Request<M>): void {
-    post(this.#http(this.#token), method, { ...(methods[method] ? { requestID: newID() } : {}), ...request });
+    post(this.#http(this.#token.current), method, { ...(methods[method] ? { requestID: newID() } : {}), ...request });
   }
 
   #http(token: string): HTTP {

@@ -1,7 +1,9 @@
 import type { Schemas } from './schema.js';
 
-/** Common error codes. PROTOCOL.md section 4 lists all. */
+/** Common error codes. README.md has those that the SDK itself raises, PROTOCOL.md section 4 those of the server. */
 export const Code = {
+  /** A parameter is wrong: see field. */
+  BadParameter: 6017,
   /** There is no media server, or it is unreachable. */
   NoMedia: 7013,
   /** The call had no response within callTimeout, including retries. It may have taken effect. */
@@ -23,6 +25,8 @@ export const Code = {
   Blocked: 20007,
   TokenExpired: 70001,
   TokenRefused: 70009,
+  /** renew: the token is for another user. */
+  TokenUser: 70013,
 } as const;
 
 /** BeckonError is an error response of the server, or a failed call. */

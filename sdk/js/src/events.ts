@@ -25,6 +25,7 @@ export interface OriginalEvents {
   onRecvMessageReadReceipts: { groupID: string; receipts: Schemas['Count'][] };
   onConnectSuccess: Schemas['Welcome'];
   onSelfInfoUpdated: Schemas['PersonEvent'];
+  onUserSigExpired: { code: number; reason: string };
 }
 
 /** The original's names of our events. */
@@ -35,6 +36,7 @@ const originals: Partial<Record<keyof Events, keyof OriginalEvents>> = {
   onGroupReadReceipts: 'onRecvMessageReadReceipts',
   onConnected: 'onConnectSuccess',
   onSelfChanged: 'onSelfInfoUpdated',
+  onTokenExpired: 'onUserSigExpired',
 };
 
 /** Returns the original's name of an event. */
@@ -99,8 +101,10 @@ export interface Events extends InvitationEvents, OriginalEvents {
   onDisconnected: { code: number; reason: string };
   /** The session was replaced by another device, or kicked. The client does not reconnect. */
   onKickedOffline: { reason: string };
-  /** The token has expired, and there is no function that gets a new one. */
-  onUserSigExpired: { reason: string };
+  /** The token expires soon: give a new one to renew. Not raised if token is a function. expireAt is in server time. */
+  onTokenWillExpire: { expireAt: number; remaining: number };
+  /** The token has expired (code 70001): the session ends 20 s later, unless renew is called with a new one. */
+  onTokenExpired: { code: number; reason: string };
   /** Too many events were missed to be delivered: reload the displayed data of these timelines. */
   onReload: { timelines: string[] };
 }
@@ -283,6 +287,8 @@ const every: Record<keyof Events, 1> = {
   onConnecting: 1,
   onDisconnected: 1,
   onKickedOffline: 1,
+  onTokenWillExpire: 1,
+  onTokenExpired: 1,
   onUserSigExpired: 1,
   onReload: 1,
   onRecvNewMessage: 1,

@@ -23,6 +23,16 @@ export type { LeaveReason, Role, RoomEvents } from './room-events.js';
 
 type Source = 'camera' | 'screen';
 
+/** The options of enterRoom. */
+export interface EnterOptions {
+  roomID: string;
+  role?: Role;
+  /** Return to a room: one that has ended is not opened again, it rejects with 8013. */
+  rejoin?: boolean;
+  /** The entry that the response of invite or accept has: enterRoom is not called. */
+  entry?: Response<'enterRoom'> | undefined;
+}
+
 /**
  * Room is the media room of this device, one at a time. It has the role of TRTC in the original, and uses LiveKit.
  * The server decides about admission; a refusal rejects with a BeckonError.
@@ -88,12 +98,12 @@ export class Room extends Emitter<RoomEvents> {
 
   /**
    * Enters a room: that of an invitation, or group_<ID>, the permanent room of a group. It leaves the current room
-   * first. With rejoin a room that has ended is not opened again: it rejects with 8013.
+   * first.
    *
    * It resolves when audio and video are connected. If they are not within 8 s, it rejects with 7013, once: the message
    * names the ports that the network blocks. retryAfter is set if the media server did not answer at all.
    */
-  async enterRoom(options: { roomID: string; role?: Role; rejoin?: boolean }): Promise<Response<'enterRoom'>> {
+  async enterRoom(options: EnterOptions): Promise<Response<'enterRoom'>> {
     const began = performance.now();
     const generation = ++this.#generation;
     const checkCurrent = (): void => {
@@ -102,11 +112,14 @@ export class Room extends Emitter<RoomEvents> {
     };
     await this.#leave('hangup');
     checkCurrent();
-    const entry = await this.#client.enterRoom(options);
+    const { roomID, role, rejoin } = options;
+    const entry =
+      options.entry ??
+      (await this.#client.enterRoom({ roomID, ...(role ? { role } : {}), ...(rejoin ? { rejoin } : {}) }));
     checkCurrent();
     const room = new LiveKitRoom({ adaptiveStream: true, dynacast: true, disconnectOnPageLeave: false });
     this.#room = room;
-    this.#id = options.roomID;
+    this.#id = roomID;
     this.#granted = entry.granted as Role;
     this.#listen(room);
     try {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Calls, Room, saysBusy, talkTime } from '../src/call.js';
+import type { EnterOptions } from '../src/room.js';
 import { BeckonError, type Client, type Schemas } from '../src/index.js';
 import { Fake, invitation, signaling } from './fake.js';
 
@@ -9,7 +10,7 @@ import { Fake, invitation, signaling } from './fake.js';
 class Silent extends Room {
   at = '';
   entered: string[] = [];
-  options: object = {};
+  options: EnterOptions | undefined;
   refusal: BeckonError | undefined;
   override get roomID(): string {
     return this.at;
@@ -17,7 +18,7 @@ class Silent extends Room {
   override get remoteUsers(): string[] {
     return [];
   }
-  override async enterRoom(options: { roomID: string; rejoin?: boolean }): Promise<never> {
+  override async enterRoom(options: EnterOptions): Promise<never> {
     const { roomID } = options;
     this.entered.push(roomID);
     this.options = options;
@@ -277,7 +278,7 @@ test('a call that ended while the media was lost is not opened again', async () 
     room.at = '';
     room.emit('onExitRoom', { roomID, reason: 'mediaLost' });
     assert.equal((await ended).reason, shown);
-    assert.deepEqual([room.entered, room.options], [[roomID], { roomID, rejoin: true }]);
+    assert.deepEqual([room.entered, room.options?.rejoin], [[roomID], true]);
     assert.equal(calls.state.phase, 'idle');
     room.refusal = undefined;
   }

@@ -20,9 +20,12 @@ export class Cluster {
   #child: ChildProcess | undefined;
   #key = '';
   #output = '';
+  #settings: Record<string, string> = {};
 
-  static async start(): Promise<Cluster> {
+  /** Starts a server with settings, as environment variables. */
+  static async start(settings: Record<string, string> = {}): Promise<Cluster> {
     const c = new Cluster();
+    c.#settings = settings;
     const s = createServer().listen(0, '127.0.0.1');
     await once(s, 'listening');
     c.#port = (s.address() as AddressInfo).port;
@@ -33,7 +36,8 @@ export class Cluster {
   }
 
   async run(): Promise<void> {
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_'));
+    const env = { ...Object.fromEntries(inherited), ...this.#settings };
     // Only the nodes were killed, not PostgreSQL, NATS and the proxy.
     if (nodes > 1 && this.#child) return this.#signal('SIGUSR2', 'started again');
     const child =

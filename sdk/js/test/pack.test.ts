@@ -75,6 +75,7 @@ test('all code blocks of the documents compile strictly and build with Vite', ()
     'chat',
     'errors',
     'quick-start',
+    'renew',
     'room',
     'scene-call',
     'scene-chat-room',

@@ -1,0 +1,166 @@
+package client
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/centrifugal/centrifuge-go"
+
+	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/protocol"
+)
+
+// Times around the expiry of a token.
+const (
+	warnAtMost = 5 * time.Minute         // a tenth of a short life
+	renewTime  = 20 * time.Second        // the server ends the session after 25 s
+	expirySkew = 1500 * time.Millisecond // the transport counts seconds
+)
+
+// codeUnauthorized is the transport library's code for an expired token.
+const codeUnauthorized = 1
+
+var errExpired = &protocol.Error{Code: im.CodeTokenExpired, Message: "the token has expired; call Renew with a new one"}
+
+// tokens has the token of a client. mu guards the fields below it.
+type tokens struct {
+	mu       sync.Mutex
+	current  string
+	used     string
+	expireAt time.Time // of the session, by the local clock; zero: never
+	reported bool      // by OnTokenExpired
+	over     bool      // it has ended the connection
+	timer    *time.Timer
+}
+
+// expired requires mu.
+func (t *tokens) expired(skew time.Duration) bool {
+	return !t.expireAt.IsZero() && !time.Now().Before(t.expireAt.Add(-skew))
+}
+
+// Renew replaces the token of the session; a refused one changes nothing. It reopens a connection that its token ended.
+func (c *Client) Renew(ctx context.Context, token string) error {
+	t := c.tokens
+	if user, me := im.UserOfToken(token), c.me(); user != "" && me != "" && user != me {
+		return &protocol.Error{Code: im.CodeTokenUser, Field: "token", Message: "the new token is for another user"}
+	}
+	state := c.conn.State()
+	t.mu.Lock()
+	connects := t.over || state == centrifuge.StateConnecting && t.expired(0)
+	t.mu.Unlock()
+	if connects || state == centrifuge.StateDisconnected {
+		t.set(token, false)
+		c.conn.SetToken(token)
+		if connects {
+			return c.Connect(ctx)
+		}
+		return nil
+	}
+	var res struct {
+		ExpireAt int64 `json:"expireAt"`
+	}
+	if err := c.Call(ctx, "renewToken", map[string]string{"token": token}, &res); err != nil {
+		return err
+	}
+	t.set(token, true)
+	c.conn.SetToken(token)
+	c.watchToken(res.ExpireAt)
+	return nil
+}
+
+// set replaces the token.
+func (t *tokens) set(token string, inUse bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.current, t.reported = token, false
+	if inUse {
+		t.used = token
+	}
+}
+
+// nextToken returns a token for the transport, which asks every 10 s while its own has expired.
+func (c *Client) nextToken(ctx context.Context) (string, error) {
+	connected := c.conn.State() == centrifuge.StateConnected
+	t := c.tokens
+	if c.opt.GetToken != nil {
+		token, err := c.opt.GetToken(ctx)
+		if err == nil {
+			t.set(token, true)
+		} else if connected {
+			c.reportExpired()
+		}
+		return token, err
+	}
+	t.mu.Lock()
+	expired := connected && t.expired(expirySkew) || !connected && t.current == t.used
+	over := expired && (!connected || t.expired(expirySkew-renewTime))
+	if !expired {
+		t.used = t.current
+	}
+	token := t.used
+	t.mu.Unlock()
+	if expired {
+		c.reportExpired()
+	}
+	switch {
+	case over:
+		return "", centrifuge.ErrUnauthorized
+	case expired:
+		return "", errExpired
+	}
+	return token, nil
+}
+
+// reportExpired calls OnTokenExpired, once for each token.
+func (c *Client) reportExpired() {
+	c.tokens.mu.Lock()
+	defer c.tokens.mu.Unlock()
+	if !c.tokens.reported {
+		c.events.put(func() { call2(c.opt.Listener.OnTokenExpired, errExpired.Code, errExpired.Message) })
+	}
+	c.tokens.reported = true
+}
+
+// watchToken schedules OnTokenWillExpire; 0 = never.
+func (c *Client) watchToken(expireAt int64) {
+	t := c.tokens
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stop()
+	t.over, t.expireAt = false, time.Time{}
+	if expireAt == 0 {
+		return
+	}
+	left := time.Unix(expireAt, 0).Sub(c.Now())
+	t.expireAt = time.Now().Add(left)
+	if c.opt.GetToken != nil {
+		return // the transport asks for a token by itself
+	}
+	lead := min(warnAtMost, left/10)
+	t.timer = time.AfterFunc(left-lead, func() {
+		c.events.put(func() { call1(c.opt.Listener.OnTokenWillExpire, time.Unix(expireAt, 0)) })
+	})
+}
+
+// stop requires mu.
+func (t *tokens) stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+}
+
+// tokenEnded returns an error if the token has ended the connection.
+func (c *Client) tokenEnded(code uint32) error {
+	over := code == codeUnauthorized
+	c.tokens.mu.Lock()
+	c.tokens.over = over
+	c.tokens.stop()
+	c.tokens.mu.Unlock()
+	if !over {
+		return nil
+	}
+	c.reportExpired()
+	return errExpired
+}
