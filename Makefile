@@ -3,6 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin/beckon
 CLUSTER := bin/cluster
+RELAY := bin/relay
 SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/*/migrations/*.sql) go.mod go.sum
 MODULES := node_modules/.package-lock.json
 API := sdk/js/openapi.json
@@ -12,7 +13,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: retention overload monitoring need-prometheus need-strace records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: retention overload monitoring need-prometheus need-strace records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,6 +43,9 @@ $(PAGES): $(SDK) $(shell find web/src web/public -type f) web/index.html web/con
 
 $(CLUSTER): $(SOURCES) | need-go
 	@$(GO) build -o $(CLUSTER) ./test/cluster/run
+
+$(RELAY): $(wildcard test/net/relay/*.go) go.mod go.sum | need-go
+	@$(GO) build -o $(RELAY) ./test/net/relay
 
 $(BIN): $(SOURCES) $(PAGES) | need-go
 	@echo "building $(BIN) (the first time this fetches and compiles its libraries: a minute or two)"
@@ -84,6 +88,9 @@ test-js: $(BIN)
 e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and microphone and real media
 	@echo "testing the scenes in a browser"
 	@cd test/e2e && node --test --test-timeout=420000 *.test.js ../document/*.test.js
+
+test-net: need-net $(BIN) $(RELAY) | need-chromium ## Call over networks that delay, lose, block, move and cut, in network namespaces: root on Linux, so not in CI; 20 minutes (ARGS="--only 'loss 3'")
+	@cd test/net && exec node run.js $(ARGS)
 
 scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 	@cd test/e2e && node screenshots.js && node console-shots.js
@@ -167,6 +174,10 @@ need-node:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Node with apt-get"; apt-get update -qq && apt-get install -y -qq nodejs npm >/dev/null; \
 	  else echo "Node 20 or later with npm is missing: see https://nodejs.org"; exit 1; fi; }
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node $$(node --version) is too old for the pages: 20 or later is needed, see https://nodejs.org"; exit 1; }
+
+need-net: | need-node
+	@command -v ip >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { echo "installing iproute2 with apt-get"; apt-get update -qq && apt-get install -y -qq iproute2 >/dev/null; }
+	@node test/net/run.js --check
 
 need-chromium:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
