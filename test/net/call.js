@@ -70,8 +70,18 @@ export class Scene {
       await this.network.set('alice'); // records are compared on a network that works
       const records = await this.records(earlier);
       const pages = await Promise.all(this.participants.map((user) => this.result(user)));
-      const { participants, notes, hungUpBy } = this;
-      return { scene, participants, times, notes, hungUpBy, records, pages, faults: cluster.faults.slice(faults) };
+      const { participants, notes, hungUpBy, ender } = this;
+      return {
+        scene,
+        participants,
+        times,
+        notes,
+        hungUpBy,
+        ender,
+        records,
+        pages,
+        faults: cluster.faults.slice(faults),
+      };
     } finally {
       await this.close();
     }
@@ -169,7 +179,9 @@ export class Scene {
     }
     this.hungUpBy = clicks.map((c) => c.user);
     times.hungUp = clicks[0]?.at ?? Date.now();
-    times.end = clicks[Math.max(0, inside.length - 2)]?.at ?? clicks.at(-1)?.at ?? times.hungUp; // one is left
+    const last = clicks[Math.max(0, inside.length - 2)] ?? clicks.at(-1); // after it one is left
+    this.ender = last?.user;
+    times.end = last?.at ?? times.hungUp;
     await until(endLimit, async () => {
       const left = await Promise.all(participants.map((u) => phaseOf(people[u].page)));
       return left.every((phase) => phase === 'idle');
@@ -206,8 +218,9 @@ export class Scene {
     const { page } = this.people[user];
     const events = ((await ask(page, () => window.beckonEvents)) ?? []).sort((a, b) => a.at - b.at);
     const sound = (await ask(page, () => window.beckonSound)) ?? [];
+    const timer = await ask(page, () => window.beckonTimer?.text);
     const devicesOn = await ask(page, () => window.beckonDevicesOn());
-    return { user, events, sound, devicesOn, phase: await phaseOf(page), atEnd: this.phasesAtEnd[user] };
+    return { user, events, sound, timer, devicesOn, phase: await phaseOf(page), atEnd: this.phasesAtEnd[user] };
   }
 
   async close() {

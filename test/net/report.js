@@ -5,8 +5,8 @@ import { names } from './call.js';
 const columns = 150; // of a line
 
 export const header = [
-  '| scene | rings | all pictures | pictures back | all good | media | sound | record | |',
-  '|---|---|---|---|---|---|---|---|---|',
+  '| scene | rings | all pictures | pictures back | all good | media | sound | timers | record | |',
+  '|---|---|---|---|---|---|---|---|---|---|',
 ].join('\n');
 
 const seconds = (ms) => (ms / 1000).toFixed(1);
@@ -72,10 +72,14 @@ export function recovery(seen, page) {
 /** Returns the share of the sound that was played as it was sent, from the origin to the end. */
 function soundOf(seen, page) {
   const part = page.sound.filter((s) => s.at >= origin(seen) && s.at <= seen.times.hungUp);
-  if (part.length < 2) return '–';
-  const [a, b] = [part[0], part.at(-1)];
-  const played = b.played - a.played;
-  return played > 0 ? `${Math.round(100 * (1 - (b.concealed - a.concealed) / played))} %` : '–';
+  let [played, concealed] = [0, 0];
+  part.forEach((s, i) => {
+    const before = part[i - 1];
+    if (!before || s.played < before.played || s.concealed < before.concealed) return; // a new connection
+    played += s.played - before.played;
+    concealed += s.concealed - before.concealed;
+  });
+  return played > 0 ? `${Math.round(100 * (1 - concealed / played))} %` : '–';
 }
 
 const text = (ms) => (ms === undefined ? '–' : ms === null ? 'no' : seconds(ms));
@@ -101,6 +105,7 @@ export function row(seen, problems) {
     back.map((b) => text(b.all)).join(', '),
     pages.map((p) => p.events.findLast((e) => e.what === 'path' && e.at <= times.hungUp)?.value ?? '–').join(', '),
     pages.map((p) => soundOf(seen, p)).join(', '),
+    pages.map((p) => p.timer ?? '–').join(', '),
     record.join(' and ') || 'none',
     problems.length ? `**${problems.join('; ')}**` : 'ok',
   ];
@@ -128,6 +133,10 @@ export function lines(seen, problems) {
       .filter(([word]) => word)
       .map((pair) => pair.join(' '));
     list.push(item(`${firstName(names[page.user])}: ${shown.join(', ') || 'nothing'}`));
+  }
+  for (const { detail } of seen.records) {
+    const stays = (detail.people ?? []).map((p) => `${p.userID} ${seconds(p.duration)} ${p.reason ?? ''}`.trim());
+    list.push(item(`record: in the room ${stays.join(', ')}`));
   }
   if (seen.notes.length) list.push(item(seen.notes.join('; ')));
   return list;

@@ -47,6 +47,7 @@ export function watch() {
     note('phase', call?.dataset.phase ?? 'idle');
     note('banner', call?.querySelector('.banner.lost') ? 'shown' : '');
     const status = call?.querySelector('[role="timer"]')?.textContent ?? '';
+    if (/^\d/.test(status)) window.beckonTimer = { at: now(), text: status };
     note('status', /^\d/.test(status) ? 'talking' : status);
     const seen = new Set();
     for (const tile of call?.querySelectorAll('.tile') ?? []) {
