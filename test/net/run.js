@@ -3,11 +3,13 @@
 // Usage: node run.js [--only PART_OF_A_NAME]… [--list] [--check]
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const prefix = 'bk-net-';
+const prefix = 'bk-net-'; // of namespaces, and
+const temporary = 'beckon-net-'; // of directories: the number of the process follows
 const own = `${prefix}${process.pid}-`;
 const places = ['server', 'alice', 'bob', 'carol'];
 
@@ -43,14 +45,18 @@ function remove(name) {
   ip('netns', 'del', name);
 }
 
-/** Removes the namespaces of runs that were killed. */
+/** Removes the namespaces and directories of runs that were killed. */
 function removeStale() {
-  const names = ip('netns', 'list').out.split('\n');
-  for (const line of names) {
-    const [name] = line.split(' ');
-    const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
-    if (pid && !isRun(pid)) remove(name);
-  }
+  const names = ip('netns', 'list')
+    .out.split('\n')
+    .map((line) => line.split(' ')[0]);
+  const dead = (name, start) => {
+    const pid = new RegExp(`^${start}(\\d+)-`).exec(name)?.[1];
+    return pid && !isRun(pid);
+  };
+  for (const name of names) if (dead(name, prefix)) remove(name);
+  for (const name of readdirSync(tmpdir()))
+    if (dead(name, temporary)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
 }
 
 function isRun(pid) {
@@ -68,7 +74,7 @@ if (lacks.length) {
 }
 removeStale();
 if (process.argv.includes('--check')) process.exit(0);
-const directory = mkdtempSync(`${tmpdir()}/beckon-net-`);
+const directory = mkdtempSync(join(tmpdir(), `${temporary}${process.pid}-`));
 for (const p of places) ip('netns', 'add', own + p);
 const child = spawn(
   'ip',
