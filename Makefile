@@ -4,7 +4,8 @@ GO ?= go
 BIN := bin/beckon
 CLUSTER := bin/cluster
 RELAY := bin/relay
-SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/*/migrations/*.sql) go.mod go.sum
+CONFERENCE := bin/conference
+SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path './test/conference/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/*/migrations/*.sql) go.mod go.sum
 MODULES := node_modules/.package-lock.json
 API := sdk/js/openapi.json
 SDK := sdk/js/dist/index.js
@@ -13,7 +14,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: retention overload monitoring need-prometheus need-strace records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
+.PHONY: retention overload monitoring need-prometheus need-strace records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +47,9 @@ $(CLUSTER): $(SOURCES) | need-go
 
 $(RELAY): $(wildcard test/net/relay/*.go) go.mod go.sum | need-go
 	@$(GO) build -o $(RELAY) ./test/net/relay
+
+$(CONFERENCE): $(wildcard test/conference/*.go test/conference/go.*) | need-go
+	@cd test/conference && $(GO) build -o ../../$(CONFERENCE) .
 
 $(BIN): $(SOURCES) $(PAGES) | need-go
 	@echo "building $(BIN) (the first time this fetches and compiles its libraries: a minute or two)"
@@ -156,6 +160,9 @@ bench-nodes: $(BIN) $(CLUSTER) | need-postgres ## Measure one, two and three nod
 
 bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first picture, ten calls in Chromium
 	@cd test/e2e && node first-frame.js
+
+bench-conference: $(BIN) $(CONFERENCE) | need-chromium ## Measure calls of ten in video and of twenty in audio: the first picture in Chromium, the server's CPU and memory
+	@cd test/e2e && node conference.js
 
 bench-rooms: | need-go ## Benchmarks of single rooms, with allocation counts
 	@$(GO) test -run '^$$' -bench . -benchmem ./invite ./internal/store/... ./internal/delivery ./internal/gateway
