@@ -3,7 +3,9 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin/beckon
 CLUSTER := bin/cluster
-SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/*/migrations/*.sql) go.mod go.sum
+RELAY := bin/relay
+CONFERENCE := bin/conference
+SOURCES := $(shell find . -name '*.go' -not -path './test/drivers/*' -not -path './test/conference/*' -not -path '*/node_modules/*' -not -name '*_test.go') $(wildcard internal/store/*/migrations/*.sql) go.mod go.sum
 MODULES := node_modules/.package-lock.json
 # The network between a browser and the server, and its tabs, are the same with any number of nodes.
 NODE_SCENES = $$(ls *.test.js | grep -v -e network -e firewall -e tabs)
@@ -14,7 +16,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-drivers bench-rooms clean need-go need-node need-chromium need-postgres need-peers
+.PHONY: retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -44,6 +46,12 @@ $(PAGES): $(SDK) $(shell find web/src web/public -type f) web/index.html web/con
 
 $(CLUSTER): $(SOURCES) | need-go
 	@$(GO) build -o $(CLUSTER) ./test/cluster/run
+
+$(RELAY): $(wildcard test/net/relay/*.go) go.mod go.sum | need-go
+	@$(GO) build -o $(RELAY) ./test/net/relay
+
+$(CONFERENCE): $(wildcard test/conference/*.go test/conference/go.*) | need-go
+	@cd test/conference && $(GO) build -o ../../$(CONFERENCE) .
 
 $(BIN): $(SOURCES) $(PAGES) | need-go
 	@echo "building $(BIN) (the first time this fetches and compiles its libraries: a minute or two)"
@@ -86,6 +94,9 @@ test-js: $(BIN)
 e2e: $(BIN) | need-chromium ## Run the scenes in Chromium with fake camera and microphone and real media
 	@echo "testing the scenes in a browser"
 	@cd test/e2e && node --test --test-timeout=420000 *.test.js ../document/*.test.js
+
+test-net: need-net $(BIN) $(RELAY) | need-chromium ## Call over networks that delay, lose, block, move and cut, in network namespaces: root on Linux, so not in CI; 20 minutes (ARGS="--only 'loss 3'")
+	@cd test/net && exec node run.js $(ARGS)
 
 scenes: $(BIN) | need-chromium ## Take the screenshots under docs/scenes
 	@cd test/e2e && node screenshots.js && node console-shots.js
@@ -156,6 +167,9 @@ bench-nodes: $(BIN) $(CLUSTER) | need-postgres ## Measure one, two and three nod
 bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first picture, ten calls in Chromium; ARGS="300" delays both sides by 300 ms
 	@cd test/e2e && node first-frame.js $(ARGS)
 
+bench-conference: $(BIN) $(CONFERENCE) | need-chromium ## Measure calls of ten in video and of twenty in audio: the first picture in Chromium, the server's CPU and memory
+	@cd test/e2e && node conference.js
+
 bench-rooms: | need-go ## Benchmarks of single rooms, with allocation counts
 	@$(GO) test -run '^$$' -bench . -benchmem ./invite ./internal/store/... ./internal/delivery ./internal/gateway
 
@@ -173,6 +187,10 @@ need-node:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Node with apt-get"; apt-get update -qq && apt-get install -y -qq nodejs npm >/dev/null; \
 	  else echo "Node 20 or later with npm is missing: see https://nodejs.org"; exit 1; fi; }
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node $$(node --version) is too old for the pages: 20 or later is needed, see https://nodejs.org"; exit 1; }
+
+need-net: | need-node
+	@command -v ip >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { echo "installing iproute2 with apt-get"; apt-get update -qq && apt-get install -y -qq iproute2 >/dev/null; }
+	@node test/net/run.js --check
 
 need-chromium:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \

@@ -19,7 +19,7 @@ export default defineConfig([
   { files: ['**/*.{js,mjs}'], languageOptions: { globals: globals.node } },
   {
     // These tests pass functions to Playwright, which run in a page or a service worker.
-    files: ['test/{e2e,document}/**'],
+    files: ['test/{e2e,document,net}/**'],
     languageOptions: { globals: { ...globals.browser, ...globals.serviceworker } },
   },
   {

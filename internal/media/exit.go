@@ -59,7 +59,7 @@ func (m *Media) ExitRoom(ctx context.Context, by rpc.Caller, req protocol.ExitRo
 		if closes {
 			return m.closeRoom(ctx, req.RoomID)
 		}
-		return m.live.remove(ctx, req.RoomID, by.UserID)
+		return m.live.expel(ctx, req.RoomID, by.UserID)
 	})
 }
 

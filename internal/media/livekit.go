@@ -98,6 +98,43 @@ func (l *liveKit) remove(ctx context.Context, room, user string) error {
 	return l.permit(ctx, room, user, im.RoomNobody)
 }
 
+// leaveTime is the time within which a client that exits leaves LiveKit by itself, asked every leaveEvery.
+const (
+	leaveTime  = 500 * time.Millisecond
+	leaveEvery = 50 * time.Millisecond
+)
+
+// expel removes the session of a participant that does not leave by itself within leaveTime. A later session stays:
+// LiveKit repeats a removal that found no session for some seconds, and would remove a user who has come back.
+func (l *liveKit) expel(ctx context.Context, room, user string) error {
+	sid, err := l.session(ctx, room, user)
+	first, until := sid, time.Now().Add(leaveTime)
+	for err == nil && sid != "" && sid == first {
+		if time.Now().After(until) {
+			return l.remove(ctx, room, user)
+		}
+		select {
+		case <-time.After(leaveEvery):
+			sid, err = l.session(ctx, room, user)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+// session returns the ID of a participant's session; empty = not in the room.
+func (l *liveKit) session(ctx context.Context, room, user string) (sid string, err error) {
+	err = l.admin(ctx, room, func(ctx context.Context) error {
+		p, err := l.rooms.GetParticipant(ctx, &livekit.RoomParticipantIdentity{Room: room, Identity: user})
+		if err == nil && p.State != livekit.ParticipantInfo_DISCONNECTED {
+			sid = p.Sid
+		}
+		return err
+	})
+	return sid, err
+}
+
 // close deletes a room and disconnects its participants.
 func (l *liveKit) close(ctx context.Context, room string) error {
 	return l.admin(ctx, room, func(ctx context.Context) error {

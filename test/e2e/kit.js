@@ -30,10 +30,10 @@ export async function freePort() {
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
 /**
- * Serves the pages from an origin of their own, http://localhost:<port>, which is another site than 127.0.0.1. They
+ * Serves the pages from an origin of their own: by default http://localhost:<port>, another site than 127.0.0.1. They
  * name the server in <meta name="beckon-server">. Its list of demo users, which has no CORS headers, is passed on.
  */
-async function servePages(server) {
+async function servePages(server, host) {
   const dist = join(root, 'web', 'dist');
   const pages = createHTTPServer(async (req, res) => {
     try {
@@ -51,7 +51,7 @@ async function servePages(server) {
     } catch {
       res.writeHead(404).end();
     }
-  }).listen(0, '127.0.0.1');
+  }).listen(0, host);
   await once(pages, 'listening');
   return pages;
 }
@@ -60,12 +60,14 @@ async function servePages(server) {
  * The server of a test: one node, or several behind a proxy. It can be killed and restarted on the same data and port.
  */
 export class Cluster {
-  static async start(more = {}) {
+  /** more are environment variables. host is the address of the server, and otherHost that of the other origin. */
+  static async start(more = {}, { host = '127.0.0.1', otherHost = 'localhost' } = {}) {
     const h = new Cluster();
+    h.host = host;
     h.port = await freePort();
-    h.url = `http://127.0.0.1:${h.port}`;
-    h.pages = await h.servePages(h.url);
-    h.otherOrigin = `http://localhost:${h.pages.address().port}`; // the only other origin that may connect
+    h.url = `http://${host}:${h.port}`;
+    h.pages = await h.servePages(h.url, otherHost === 'localhost' ? host : otherHost);
+    h.otherOrigin = `http://${otherHost}:${h.pages.address().port}`; // the only other origin that may connect
     h.env = { ...env, BECKON_ORIGINS: h.otherOrigin, ...more };
     h.dir = mkdtempSync(join(tmpdir(), 'beckon-e2e-'));
     await h.run();
@@ -73,8 +75,8 @@ export class Cluster {
   }
 
   /** Serves the pages from another origin; they use the server at this address. */
-  servePages(server) {
-    return servePages(server);
+  servePages(server, host = '127.0.0.1') {
+    return servePages(server, host);
   }
 
   async run() {
@@ -88,9 +90,9 @@ export class Cluster {
       nodes > 1
         ? [
             join(root, 'bin', 'cluster'),
-            ['-nodes', nodes, '-program', beckon, '-command', 'dev', '-media', '-listen', `127.0.0.1:${this.port}`],
+            ['-nodes', nodes, '-program', beckon, '-command', 'dev', '-media', '-listen', `${this.host}:${this.port}`],
           ]
-        : [beckon, ['dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.dir]];
+        : [beckon, ['dev', '--listen', `${this.host}:${this.port}`, '--data', this.dir]];
     this.child = spawn(program, args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = '';
     for (const s of [this.child.stdout, this.child.stderr])
@@ -153,9 +155,14 @@ export function launch(options = {}) {
   return chromium.launch(settings(options));
 }
 
+/** Returns the path of the browser: CHROMIUM, or an installed one. */
+export function browserProgram() {
+  return process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync);
+}
+
 function settings(options) {
   return {
-    executablePath: process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync),
+    executablePath: options.executablePath ?? browserProgram(),
     headless: true,
     args: [
       '--no-sandbox',

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/livekit/protocol/livekit"
+	"github.com/twitchtv/twirp"
 )
 
 // fakeLive is LiveKit as its own interface shows it: it keeps rooms and notes what it is asked. The scenes in a browser
@@ -102,6 +103,17 @@ func (f *fakeLive) DeleteRoom(_ context.Context, r *livekit.DeleteRoomRequest) (
 	delete(f.counts, r.Room)
 	f.mu.Unlock()
 	return &livekit.DeleteRoomResponse{}, nil
+}
+
+func (f *fakeLive) GetParticipant(_ context.Context, r *livekit.RoomParticipantIdentity) (*livekit.ParticipantInfo,
+	error) {
+	f.note("look at " + r.Identity)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.rooms[r.Room][r.Identity]; p != nil {
+		return p, nil
+	}
+	return nil, twirp.NotFoundError("no such participant")
 }
 
 func (f *fakeLive) RemoveParticipant(_ context.Context,

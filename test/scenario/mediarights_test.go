@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/livekit/protocol/livekit"
+
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/protocol"
 )
@@ -187,5 +189,38 @@ func TestTheTeacherComesEarly(t *testing.T) {
 	res, err := s.who["ann"].GetRoom(t.Context(), room)
 	if err != nil || res.Call == nil || res.Call.Count != 1 || s.live.heard("close "+room) {
 		t.Errorf("the teacher, who stays, is in %+v, %v", res.Call, err)
+	}
+}
+
+// TestAnExitSparesTheNextSession: a user who comes back right after exitRoom stays; one whose client does not leave by
+// itself is removed.
+func TestAnExitSparesTheNextSession(t *testing.T) {
+	s := newStudio(t, "ann", "bob", "cid")
+	s.talk("ann", "bob", "r")
+	s.bring("ann", "cid", "r")
+	for _, u := range []string{"ann", "bob", "cid"} {
+		s.comes("r", u, "1 of "+u)
+	}
+	session := func(sid string) *livekit.ParticipantInfo {
+		return &livekit.ParticipantInfo{Identity: "cid", Sid: sid, State: livekit.ParticipantInfo_ACTIVE}
+	}
+	exits := func() chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.who["cid"].ExitRoom(t.Context(), "r")
+			done <- err
+		}()
+		return done
+	}
+	s.live.enter("r", session("1 of cid"))
+	s.live.forget()
+	done := exits()
+	eventually(t, "the server waits for the client to leave", func() bool { return s.live.heard("look at cid") })
+	s.live.enter("r", session("2 of cid"))
+	if err := <-done; err != nil || s.live.heard("remove cid") {
+		t.Errorf("a user who came back was removed: %v", err)
+	}
+	if err := <-exits(); err != nil || !s.live.heard("remove cid") {
+		t.Errorf("a client that stays was not removed: %v", err)
 	}
 }

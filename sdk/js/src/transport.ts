@@ -2,12 +2,14 @@
 import { Centrifuge, type Options } from 'centrifuge';
 import { withoutBrokenStorage } from './storage.js';
 
-/** The state of the transport library's fall-back. It is private there, and the version of the library is fixed. */
-interface FallBack {
+/** The parts of the transport library that are private there. The version of the library is fixed. */
+interface Private {
   _currentTransportIndex: number;
   _triedAllTransports: boolean;
   /** A transport reached the server: the library does not try another one. */
   _transportWasOpen: boolean;
+  /** Ends the connection; without reconnect for good. */
+  _disconnect(code: number, reason: string, reconnect: boolean): void;
 }
 
 /** Failed attempts, after a working WebSocket, before the other transports are tried: the server may restart. */
@@ -16,6 +18,15 @@ const patience = 2;
 /** The transport library's code for a connect request without a response. */
 const noResponse = 1;
 
+/** The server's code and reason for a connection after which the same device has connected. */
+const replaced = { code: 4502, reason: 'replaced by a newer connection of this device' };
+
+/**
+ * Time after a connect in which an earlier request without a response may reach the server, in milliseconds: after an
+ * outage the operating system repeats what was sent, also on a connection that was given up.
+ */
+const lateTime = 120_000;
+
 /**
  * Opens the connection to a server. Each connect and reconnect begins with the WebSocket; if it fails, HTTP streaming
  * and SSE are tried at once. The library alone would keep the first transport that worked as long as the program runs.
@@ -23,6 +34,8 @@ const noResponse = 1;
 export function openLink(server: string, options: Partial<Options> & { getData: () => Promise<object> }): Centrifuge {
   let worked = false; // the WebSocket has worked
   let attempts = 0; // with the WebSocket, since the last connection
+  let unanswered = false; // a connect request since the last connection had no response
+  let lateUntil = 0; // it may still replace this connection
   const link: Centrifuge = withoutBrokenStorage(
     () =>
       new Centrifuge(
@@ -45,17 +58,26 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
         },
       ),
   );
-  const state = (): FallBack => link as unknown as FallBack;
+  const state = (): Private => link as unknown as Private;
+  const { _disconnect } = state();
+  state()._disconnect = (code, reason, reconnect) => {
+    const own = code === replaced.code && reason === replaced.reason && performance.now() < lateUntil;
+    if (own) lateUntil = 0;
+    _disconnect.call(link, code, reason, reconnect || own);
+  };
   link.on('connecting', () => {
     attempts = 0;
     Object.assign(state(), { _currentTransportIndex: 0, _transportWasOpen: false, _triedAllTransports: true });
   });
   link.on('connected', (c) => {
     worked ||= c.transport === 'websocket';
+    lateUntil = unanswered ? performance.now() + lateTime : 0;
+    unanswered = false;
   });
   link.on('error', (c) => {
     // A proxy may accept a WebSocket and drop its frames, or hold back a stream.
     if (c.type !== 'connect' || c.error.code !== noResponse) return;
+    unanswered = true;
     const next = state()._currentTransportIndex + 1;
     Object.assign(state(), {
       _currentTransportIndex: next % 3,

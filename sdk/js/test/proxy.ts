@@ -3,15 +3,30 @@ import { once } from 'node:events';
 import { createServer, request, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { pipeline } from 'node:stream';
+import { text } from 'node:stream/consumers';
 
 export class Proxy {
   /** The treatment of WebSockets. */
   mode: 'pass' | 'refuse' | 'swallow' = 'refuse';
   /** The path of each request and upgrade. */
   readonly paths: string[] = [];
+  /** Holds the next request to HTTP streaming, as a network does that is away; releaseRequest lets it arrive. */
+  holdStream = false;
+  releaseRequest = (): void => undefined;
   #open = new Set<Socket>();
   #server = createServer((req, res) => {
     this.paths.push(req.url!);
+    if (this.holdStream && req.url === '/connection/http_stream') {
+      this.holdStream = false;
+      const body = text(req);
+      this.releaseRequest = () =>
+        void body.then((b) =>
+          request(this.#to(req))
+            .on('error', () => undefined)
+            .end(b),
+        );
+      return;
+    }
     const up = request(this.#to(req), (answer) => {
       res.writeHead(answer.statusCode!, answer.headers);
       pipeline(answer, res, () => undefined); // the end of one ends the other
