@@ -18,7 +18,7 @@ const (
 	expirySkew = 1500 * time.Millisecond // the transport counts seconds
 )
 
-// codeUnauthorized is the transport library's code for an expired token.
+// codeUnauthorized is the transport's code for an expired token.
 const codeUnauthorized = 1
 
 var errExpired = &protocol.Error{Code: im.CodeTokenExpired, Message: "the token has expired; call Renew with a new one"}
@@ -34,7 +34,7 @@ type tokens struct {
 	timer    *time.Timer
 }
 
-// expired requires mu.
+// expired needs mu.
 func (t *tokens) expired(skew time.Duration) bool {
 	return !t.expireAt.IsZero() && !time.Now().Before(t.expireAt.Add(-skew))
 }
@@ -69,7 +69,7 @@ func (c *Client) Renew(ctx context.Context, token string) error {
 	return nil
 }
 
-// set replaces the token.
+// set keeps a token.
 func (t *tokens) set(token string, inUse bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,7 +122,7 @@ func (c *Client) reportExpired() {
 	c.tokens.reported = true
 }
 
-// watchToken schedules OnTokenWillExpire; 0 = never.
+// watchToken schedules a warning; 0 = none.
 func (c *Client) watchToken(expireAt int64) {
 	t := c.tokens
 	t.mu.Lock()
@@ -143,7 +143,7 @@ func (c *Client) watchToken(expireAt int64) {
 	})
 }
 
-// stop requires mu.
+// stop needs mu.
 func (t *tokens) stop() {
 	if t.timer != nil {
 		t.timer.Stop()
@@ -151,7 +151,7 @@ func (t *tokens) stop() {
 	}
 }
 
-// tokenEnded returns an error if the token has ended the connection.
+// tokenEnded returns an error if the token ended the connection.
 func (c *Client) tokenEnded(code uint32) error {
 	over := code == codeUnauthorized
 	c.tokens.mu.Lock()

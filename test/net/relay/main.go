@@ -4,9 +4,9 @@
 // loss, a limited rate, blocked protocols and ports, and with address translation that forgets. Kernels may lack netem
 // and netfilter; this needs /dev/net/tun only.
 //
-// Usage: relay USER…. It makes the interface bk-server, and bk-USER for each user, which the caller configures and moves
-// into the namespaces of the users. It then reads a command per line from its standard input, as JSON, and writes a line
-// for each. It ends with its input.
+// Usage: relay USER…. It makes the interface bk-server, and bk-USER for each user, which the caller configures and
+// moves into the namespaces of the users. It then reads a command per line from its standard input, as JSON, and
+// writes a line for each. It ends with its input.
 package main
 
 import (
