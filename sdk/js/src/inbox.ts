@@ -179,7 +179,7 @@ export class Inbox extends Emitter<InboxEvents> {
       return await this.client.sendMessage({ ...m.content, ...targetOf(m.conversationID), messageID });
     } catch (err) {
       const error =
-        err instanceof BeckonError ? err : new BeckonError({ code: Code.Unavailable, message: String(err) });
+        err instanceof BeckonError ? err : new BeckonError({ code: Code.BadParameter, message: String(err) });
       if (this.#unsent.has(messageID)) this.#setUnsent({ ...m, state: 'failed', error });
       throw err;
     }

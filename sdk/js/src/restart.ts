@@ -55,12 +55,13 @@ export class Restart {
       this.#tries = this.#next = 0;
       return;
     }
-    if (!this.#asking && now >= this.#next && this.#tries < maxRestarts && this.#mayRestart()) void this.#restart();
+    if (!this.#asking && now >= this.#next && this.#tries < maxRestarts && this.#mayRestart(now))
+      void this.#restart(now);
   }
 
   /** Reports whether LiveKit takes this for a connection in order, with others: alone there are no packets to miss. */
-  #mayRestart(): boolean {
-    const settled = performance.now() > this.#connectedAt + settleTime;
+  #mayRestart(now: number): boolean {
+    const settled = now > this.#connectedAt + settleTime;
     return settled && this.#room.state === ConnectionState.Connected && this.#room.remoteParticipants.size > 0;
   }
 
@@ -70,13 +71,13 @@ export class Restart {
     this.#next = Infinity;
   }
 
-  async #restart(): Promise<void> {
+  async #restart(now: number): Promise<void> {
     this.#asking = true;
     const alive = await this.#alive().catch(() => false);
     this.#asking = false;
     const engine = this.#room.engine as unknown as Engine | undefined;
     if (!alive || !this.#silent || !engine || engine.pendingReconnect || engine.attemptingReconnect) return;
-    if (!this.#mayRestart()) return;
+    if (!this.#mayRestart(now)) return;
     this.#next = performance.now() + restartTime;
     engine.handleDisconnect('media', this.#tries++ ? failed : unknown);
   }

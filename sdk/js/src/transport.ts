@@ -19,7 +19,8 @@ const patience = 2;
 const noResponse = 1;
 
 /** The server's code and reason for a connection after which the same device has connected. */
-const replaced = { code: 4502, reason: 'replaced by a newer connection of this device' };
+const replacedCode = 4502;
+const replacedReason = 'replaced by a newer connection of this device';
 
 /**
  * Time after a connect in which an earlier request without a response may reach the server, in milliseconds: after an
@@ -61,7 +62,7 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
   const state = (): Private => link as unknown as Private;
   const { _disconnect } = state();
   state()._disconnect = (code, reason, reconnect) => {
-    const own = code === replaced.code && reason === replaced.reason && performance.now() < lateUntil;
+    const own = code === replacedCode && reason === replacedReason && performance.now() < lateUntil;
     if (own) lateUntil = 0;
     _disconnect.call(link, code, reason, reconnect || own);
   };

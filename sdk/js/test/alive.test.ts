@@ -95,9 +95,14 @@ test('ICE is restarted when packets stop while the server answers, at most three
     attemptingReconnect: false,
     handleDisconnect: (_: string, reason: number) => void began.push(reason),
   };
-  const restart = new Restart({ engine } as never, async () => alive);
+  let changed = (): void => {};
+  const room = {
+    ...{ engine, state: 'connected', remoteParticipants: new Map<string, object>() },
+    on: (_: string, handler: () => void) => void (changed = handler),
+  };
+  const restart = new Restart(room as never, async () => alive);
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const note = async (silent: boolean, later = 0): Promise<void> => {
+  const note = async (silent: boolean, later = 5000): Promise<void> => {
     restart.note(silent, performance.now() + later);
     await settle();
   };
@@ -105,6 +110,13 @@ test('ICE is restarted when packets stop while the server answers, at most three
   await note(true); // the whole network is away
   assert.deepEqual(began, []);
   alive = true;
+  await note(true); // alone
+  room.remoteParticipants.set('bob', {});
+  room.state = 'reconnecting';
+  await note(true); // LiveKit has begun by itself
+  room.state = 'connected';
+  changed();
+  await note(true, 1000); // LiveKit has just connected
   engine.attemptingReconnect = true; // LiveKit is at it
   await note(true);
   engine.attemptingReconnect = false;
