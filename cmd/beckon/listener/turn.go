@@ -1,11 +1,14 @@
 package listener
 
 import (
+	"bufio"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +17,21 @@ import (
 const (
 	turnIdle  = 12 * time.Minute
 	turnFirst = 10 * time.Second
+	turnSetup = 30 * time.Second // limit until a relay is granted
+	turnWrite = 10 * time.Second // limit for a write
 )
+
+// Frames of TURN over a stream.
+const (
+	frameHeader     = 4
+	maxFrame        = 4096   // media packets have at most 1500 bytes
+	allocateSuccess = 0x0103 // the type of the response that grants a relay
+)
+
+var errNoFrame = errors.New("listener: the client sent no frame of TURN")
+
+// acceptAgain is the pause after a failed accept.
+const acceptAgain = 50 * time.Millisecond
 
 // handshakeTime limits the TLS handshake.
 const handshakeTime = 10 * time.Second
@@ -49,6 +66,14 @@ func (a *Accepted) Addr() net.Addr { return a.addr }
 
 // Close ends Accept, and closes the connections that are kept.
 func (a *Accepted) Close() error {
+	for _, c := range a.end() {
+		_ = c.Close() // without the lock: it drops the connection
+	}
+	return nil
+}
+
+// end marks the listener as closed, and returns the connections that are kept.
+func (a *Accepted) end() (list []net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	select {
@@ -58,9 +83,9 @@ func (a *Accepted) Close() error {
 	}
 	close(a.closed)
 	for c := range a.open {
-		_ = c.Close()
+		list = append(list, c)
 	}
-	return nil
+	return list
 }
 
 // offer passes a connection on. It blocks until it is accepted or the listener is closed.
@@ -94,16 +119,23 @@ func (a *Accepted) drop(c net.Conn) {
 	delete(a.open, c)
 }
 
-// turnConn is a connection to the TURN server. It ends when the client is silent.
+// turnConn is a connection to the TURN server. It ends when the client is silent, does not read, sends what is no frame
+// of TURN, or gets no relay within turnSetup.
 type turnConn struct {
 	net.Conn
-	of   *Accepted
-	idle time.Duration // for the next read; owned by the reader
+	of     *Accepted
+	begun  time.Time
+	relays atomic.Bool // the server has granted a relay
+
+	// owned by the reader
+	in   *bufio.Reader
+	rest int           // bytes of the frame that is being read
+	idle time.Duration // for the next read
 }
 
 // offerTURN passes a connection to the TURN server.
 func offerTURN(a *Accepted, c net.Conn) {
-	t := &turnConn{Conn: c, of: a, idle: turnFirst}
+	t := &turnConn{Conn: c, of: a, begun: time.Now(), in: bufio.NewReaderSize(c, maxFrame), idle: turnFirst}
 	if !a.keep(t) {
 		_ = c.Close()
 		return
@@ -111,13 +143,52 @@ func offerTURN(a *Accepted, c net.Conn) {
 	a.offer(t)
 }
 
-// Read reads what the client sends within the limit of silence.
+// Read reads what the client sends, within the limit of silence and at most to the end of a frame.
 func (c *turnConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.idle)); err != nil {
+	until := time.Now().Add(c.idle)
+	if setup := c.begun.Add(turnSetup); !c.relays.Load() && setup.Before(until) {
+		until = setup
+	}
+	if err := c.SetReadDeadline(until); err != nil {
 		return 0, err
 	}
 	c.idle = turnIdle
-	return c.Conn.Read(p)
+	if c.rest == 0 {
+		header, err := c.in.Peek(frameHeader)
+		if err != nil {
+			return 0, err
+		}
+		if c.rest = frameSize(header); c.rest == 0 || c.rest > maxFrame {
+			return 0, errNoFrame
+		}
+	}
+	n, err := c.in.Read(p[:min(len(p), c.rest)])
+	c.rest -= n
+	return n, err
+}
+
+// Write writes to a client that reads.
+func (c *turnConn) Write(p []byte) (int, error) {
+	if len(p) > 1 && binary.BigEndian.Uint16(p) == allocateSuccess {
+		c.relays.Store(true)
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(turnWrite)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// frameSize returns the size of a frame of TURN over a stream, by its first bytes (RFC 8656, 3.1 and 12.5); 0 = it is
+// none. The library computes it in 16 bits: a length near their end made it loop.
+func frameSize(header []byte) int {
+	length := int(binary.BigEndian.Uint16(header[2:]))
+	switch header[0] >> 6 {
+	case 0: // STUN
+		return 20 + length
+	case 1: // ChannelData, padded to four bytes
+		return frameHeader + (length+3)/4*4
+	}
+	return 0
 }
 
 // Close closes the connection.
@@ -179,7 +250,7 @@ func (s *splitter) accept() {
 			select {
 			case <-s.web.closed:
 				return
-			case <-time.After(50 * time.Millisecond):
+			case <-time.After(acceptAgain):
 			}
 			continue
 		}
@@ -218,9 +289,17 @@ func plain(raw net.Listener) *Accepted {
 	go func() {
 		for {
 			c, err := raw.Accept()
-			if err != nil {
+			switch {
+			case errors.Is(err, net.ErrClosed):
 				_ = a.Close()
 				return
+			case err != nil: // too many open files
+				select {
+				case <-a.closed:
+					return
+				case <-time.After(acceptAgain):
+				}
+				continue
 			}
 			offerTURN(a, c)
 		}
