@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/beckon-im/beckon/im"
@@ -205,6 +206,9 @@ const (
 	SingleDevice   = gateway.Single
 )
 
+// shorter returns a function that reports whether a text has less than n bytes.
+func shorter(n int) func(string) bool { return func(s string) bool { return len(s) < n } }
+
 // fill applies defaults and validates the configuration.
 func (c *Config) fill() error {
 	if c.DataDir == "" {
@@ -216,10 +220,11 @@ func (c *Config) fill() error {
 	if c.Full == nil {
 		c.Full = func() bool { return false }
 	}
-	for _, secret := range append([]string{c.JWTSecret}, c.SecondaryJWTSecrets...) {
-		if secret != "" && len(secret) < 32 {
-			return errors.New("a JWT secret must have at least 32 characters")
-		}
+	if c.JWTSecret != "" && len(c.JWTSecret) < 32 || slices.ContainsFunc(c.SecondaryJWTSecrets, shorter(32)) {
+		return errors.New("each JWT secret must have at least 32 characters; a secondary one is empty or shorter")
+	}
+	if slices.ContainsFunc(c.SecondaryUserSigKeys, shorter(1)) {
+		return errors.New("a secondary UserSig key is empty")
 	}
 	if c.NATS != "" && c.Postgres == "" {
 		return errors.New("NATS requires a shared database: set Postgres too")

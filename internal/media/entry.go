@@ -43,7 +43,7 @@ type place struct {
 func withEntry[Q, R any](m *Media, f method[Q, R], placeOf func(*R) place) method[Q, R] {
 	return func(ctx context.Context, by rpc.Caller, req Q) (rpc.Txn[R], error) {
 		t, err := f(ctx, by, req)
-		if err != nil || t.Decide == nil || m.live == nil {
+		if err != nil || t.Decide == nil || m.live == nil || by.InviteID != "" { // an answer token is no entry
 			return t, err
 		}
 		var e *entering
