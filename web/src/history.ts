@@ -147,7 +147,8 @@ export function linesOf(s: Session, entries: readonly Schemas['Entry'][]): Line[
   const lines: Line[] = [];
   for (const e of [...entries].sort((a, b) => a.seq - b.seq)) {
     const event = e.event as { type: string; time: number };
-    const base = { key: String(e.seq), seq: e.seq, time: event.time };
+    const { version = 0 } = e.event as { version?: number };
+    const base = { key: `${e.seq}:${event.type === 'signaling' ? version : 0}`, seq: e.seq, time: event.time };
     if (event.type === 'message') {
       const m = event as Schemas['Message'];
       const media = scenes.get(m.call?.inviteID ?? '')?.media;

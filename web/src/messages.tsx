@@ -15,7 +15,7 @@ import type { Timeline, Unsent } from 'beckon/inbox';
 import { linesOf, when, type Line } from './history.js';
 import { reason } from './session.js';
 import { Button, Icon, IconButton, Name } from './ui.js';
-import { useObservable, useSession } from './use.js';
+import { useCall, useObservable, useSession } from './use.js';
 
 /** Distance from the end, in pixels, within which new messages keep the end in view. */
 const nearEnd = 80;
@@ -49,7 +49,9 @@ function Lines({ timeline, onCall }: { timeline: Timeline; onCall?: OnCall }): R
   const unsent = useUnsent(conversationID);
   const [opened, setOpened] = useState(false);
   const [problem, setProblem] = useState('');
+  const failed = useRef(() => timeline.open() as Promise<unknown>);
   const load = useCallback((run: () => Promise<unknown>): void => {
+    failed.current = run;
     run().then(
       () => {
         setOpened(true);
@@ -61,11 +63,11 @@ function Lines({ timeline, onCall }: { timeline: Timeline; onCall?: OnCall }): R
   useEffect(() => load(() => timeline.open()), [load, timeline]);
   const link = useObservable(s.link);
   const retry = useEffectEvent(() => {
-    if (link === 'connected' && problem) load(() => timeline.open());
+    if (link === 'connected' && problem) load(failed.current);
   });
   useEffect(() => retry(), [link]);
   const newest = entries.at(-1)?.seq ?? 0;
-  const { box, atEnd, keepEnd, scrollToEnd } = useEnd(entries[0]?.seq ?? 0, newest, unsent.length);
+  const { box, atEnd, onShown, scrollToEnd } = useEnd(entries[0]?.seq ?? 0, newest, unsent.length);
   useRead(conversationID, newest, atEnd);
   const lines = linesOf(s, entries);
   return (
@@ -80,7 +82,7 @@ function Lines({ timeline, onCall }: { timeline: Timeline; onCall?: OnCall }): R
         {problem && (
           <div className="problem">
             <p>{problem}</p>
-            <Button onClick={() => load(() => timeline.open())}>Try again</Button>
+            <Button onClick={() => load(failed.current)}>Try again</Button>
           </div>
         )}
         {opened && lines.length + unsent.length === 0 && <p className="muted pad">Nothing was said here yet.</p>}
@@ -90,7 +92,7 @@ function Lines({ timeline, onCall }: { timeline: Timeline; onCall?: OnCall }): R
             line={l}
             follows={lines[i - 1]?.kind === 'message' && lines[i - 1]?.from === l.from}
             conversationID={conversationID}
-            onShown={keepEnd}
+            onShown={onShown}
             {...(onCall ? { onCall } : {})}
           />
         ))}
@@ -112,7 +114,12 @@ function useEnd(
   oldest: number,
   newest: number,
   unsent: number,
-): { box: RefObject<HTMLDivElement | null>; atEnd: boolean; keepEnd: () => void; scrollToEnd: () => void } {
+): {
+  box: RefObject<HTMLDivElement | null>;
+  atEnd: boolean;
+  onShown: (element: HTMLElement) => void;
+  scrollToEnd: () => void;
+} {
   const box = useRef<HTMLDivElement>(null);
   const [atEnd, setAtEnd] = useState(true);
   const follow = useRef(true); // atEnd, before the next render
@@ -145,21 +152,34 @@ function useEnd(
     else keepEnd();
     before.current = { oldest, height: b.scrollHeight, unsent };
   }, [oldest, newest, unsent, keepEnd, scrollToEnd]);
-  return { box, atEnd, keepEnd, scrollToEnd };
+  /** Keeps the view in place when an element has reached its height. */
+  const onShown = useCallback(
+    (element: HTMLElement) => {
+      const b = box.current!;
+      const grown = b.scrollHeight - before.current.height;
+      if (!follow.current && element.getBoundingClientRect().top < b.getBoundingClientRect().top) b.scrollTop += grown;
+      before.current.height = b.scrollHeight;
+      keepEnd();
+    },
+    [keepEnd],
+  );
+  return { box, atEnd, onShown, scrollToEnd };
 }
 
 /** Marks the conversation as read up to an entry, when the entry is in view. */
 function useRead(conversationID: string, newest: number, inView: boolean): void {
   const { client } = useSession();
+  const { phase } = useCall();
+  const covered = phase !== 'idle' && phase !== 'ringing'; // by the call
   const marked = useRef(0);
   const mark = useEffectEvent(() => {
-    if (!newest || !inView || marked.current >= newest || document.visibilityState !== 'visible') return;
+    if (!newest || !inView || covered || marked.current >= newest || document.visibilityState !== 'visible') return;
     marked.current = newest;
     client.markConversationRead({ conversationID, seq: newest }).catch(() => {
       marked.current = 0; // repeated with the next entry
     });
   });
-  useEffect(() => mark(), [newest, inView]);
+  useEffect(() => mark(), [newest, inView, covered]);
   useEffect(() => {
     const shown = (): void => mark();
     document.addEventListener('visibilitychange', shown);
@@ -216,7 +236,7 @@ function Entry({
   follows: boolean;
   conversationID: string;
   /** The entry has reached its full height. */
-  onShown: () => void;
+  onShown: (element: HTMLElement) => void;
   onCall?: (media: 'video' | 'audio') => void;
 }): ReactNode {
   const s = useSession();
@@ -269,7 +289,15 @@ function Entry({
   );
 }
 
-function Picture({ fileID, full, onShown }: { fileID: string; full: string; onShown: () => void }): ReactNode {
+function Picture({
+  fileID,
+  full,
+  onShown,
+}: {
+  fileID: string;
+  full: string;
+  onShown: (element: HTMLElement) => void;
+}): ReactNode {
   const s = useSession();
   const [url, set] = useState('');
   useEffect(() => {
@@ -280,7 +308,7 @@ function Picture({ fileID, full, onShown }: { fileID: string; full: string; onSh
   };
   return url ? (
     <button type="button" className="picture" onClick={open}>
-      <img src={url} alt="Picture" onLoad={onShown} />
+      <img src={url} alt="Picture" onLoad={(e) => onShown(e.currentTarget)} />
     </button>
   ) : (
     <span className="words">Picture</span>
@@ -305,7 +333,16 @@ function Composer({ conversationID }: { conversationID: string }): ReactNode {
   const { inbox } = s;
   const [text, setText] = useState(() => inbox.draft(conversationID));
   const picker = useRef<HTMLInputElement>(null);
+  const touched = useRef(false);
+  useEffect(
+    () =>
+      inbox.on('onUnsent', () => {
+        if (!touched.current) setText(inbox.draft(conversationID)); // that of an earlier page
+      }),
+    [inbox, conversationID],
+  );
   const write = (words: string): void => {
+    touched.current = true;
     setText(words);
     inbox.setDraft(conversationID, words);
   };

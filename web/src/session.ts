@@ -115,27 +115,31 @@ export class Session {
     if (missing.length === 0) return;
     for (const u of missing) this.#requested.add(u);
     queueMicrotask(() => {
-      this.client.getUsersInfo({ userIDList: missing.slice(0, 100) }).then(
-        ({ profiles: list }) => {
-          this.names.update((n) => ({ ...n, ...Object.fromEntries(list.map((p) => [p.userID, p.nick || p.userID])) }));
-        },
-        () => {
-          for (const u of missing) this.#requested.delete(u);
-        },
-      );
-      this.client
-        .subscribeUserStatus({ userIDList: missing.slice(0, 100) })
-        .then(() => this.client.getUserStatus({ userIDList: missing.slice(0, 100) }))
-        .then(
-          ({ statuses }) => {
-            this.online.update((o) => ({
-              ...o,
-              ...Object.fromEntries(statuses.map((s) => [s.userID, s.status === 'online'])),
-            }));
-          },
-          () => undefined,
-        );
+      for (let i = 0; i < missing.length; i += 100) this.#loadUsers(missing.slice(i, i + 100));
     });
+  }
+
+  #loadUsers(userIDList: string[]): void {
+    this.client.getUsersInfo({ userIDList }).then(
+      ({ profiles: list }) => {
+        this.names.update((n) => ({ ...n, ...Object.fromEntries(list.map((p) => [p.userID, p.nick || p.userID])) }));
+      },
+      () => {
+        for (const u of userIDList) this.#requested.delete(u);
+      },
+    );
+    this.client
+      .subscribeUserStatus({ userIDList })
+      .then(() => this.client.getUserStatus({ userIDList }))
+      .then(
+        ({ statuses }) => {
+          this.online.update((o) => ({
+            ...o,
+            ...Object.fromEntries(statuses.map((s) => [s.userID, s.status === 'online'])),
+          }));
+        },
+        () => undefined,
+      );
   }
 
   refreshSoon(): void {

@@ -110,8 +110,8 @@ export class CallControl extends Emitter<CallEvents> {
    * Marks this tab as in a call, so that other tabs neither ring nor call, and reports whether the call goes on. If
    * another tab is in a call, it throws: the call changes to the state before, or ends without a request.
    */
-  protected async claim(gone: () => boolean, before?: Partial<CallState>): Promise<boolean> {
-    const free = await this.#lock.acquire(`beckon.incall.${this.client.userID}`);
+  protected async claim(gone: () => boolean, before?: Partial<CallState>, reloaded = false): Promise<boolean> {
+    const free = await this.#lock.acquire(`beckon.incall.${this.client.userID}`, reloaded);
     if (gone()) return false;
     if (free) return true;
     const err = new BeckonError({
@@ -124,11 +124,6 @@ export class CallControl extends Emitter<CallEvents> {
       void this.end('failed', err, false);
     }
     throw err;
-  }
-
-  /** Marks this tab as in a call after a reload. */
-  protected async claimAgain(): Promise<void> {
-    await this.#lock.acquire(`beckon.incall.${this.client.userID}`, true);
   }
 
   /**

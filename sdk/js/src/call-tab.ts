@@ -61,7 +61,7 @@ export class CallLock {
             this.#release = release;
           });
         })
-        .catch(() => resolve(false)); // not within reloadTime
+        .catch(() => resolve(!reloaded)); // not within reloadTime, or the browser refuses locks
     });
   }
 

@@ -276,8 +276,7 @@ export class Calls extends CallControl {
       since,
     });
     for (const id of kept.invites) this.invites.add(id);
-    await this.claimAgain();
-    if (gone()) return;
+    if (!(await this.claim(gone, undefined, true).catch(() => false))) return; // another tab took the lock meanwhile
     if (since) this.endUnlessResumed();
     await this.enter();
   }

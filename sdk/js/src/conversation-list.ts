@@ -14,7 +14,7 @@ const digest = 9;
 /** Group types whose messages do not count as unread. */
 const uncounted = new Set(['Meeting', 'AVChatRoom']);
 
-/** Changes of a group that stand in its conversation. */
+/** Group changes that are entries of its history. */
 const shown = new Set([
   'memberEnter',
   'memberInvited',
@@ -57,6 +57,11 @@ export class ConversationList {
   #boxes = new Map<string, Box>();
   #changes = 0;
 
+  /** The number of changes. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** Returns the listed conversations: pinned ones first, then by the latest entry. */
   list(): Conversation[] {
     return [...this.#boxes.values()]
@@ -84,6 +89,7 @@ export class ConversationList {
     const present = new Set(list.map((v) => v.conversationID));
     for (const v of list) this.replace(v, own);
     this.loaded = true;
+    this.#changes++;
     for (const [id, b] of this.#boxes) {
       // A one-to-one conversation is on the user's own timeline, so this is exact.
       const before = b.v.groupID ? b.changed <= asked : Math.max(b.own, b.v.lastSeq ?? 0) <= own;
@@ -114,7 +120,7 @@ export class ConversationList {
 
   /** Removes a conversation that is no longer this user's. */
   drop(id: string): void {
-    this.#boxes.delete(id);
+    if (this.#boxes.delete(id)) this.#changes++;
   }
 
   /** Records messages that this user deleted: their events may follow, if the deletion overtook them. */

@@ -28,7 +28,7 @@ export interface Unsent {
 
 /** The events of an Inbox. */
 export interface InboxEvents {
-  /** The list of conversations changed; once for all changes of a moment. */
+  /** The list of conversations changed; once per microtask. */
   onConversations: undefined;
   /** The unsent messages or the draft of a conversation changed. */
   onUnsent: { conversationID: string };
@@ -75,6 +75,7 @@ export class Inbox extends Emitter<InboxEvents> {
   #places = new Map<string, string>(); // conversations of invitations
   #last: Promise<void> = Promise.resolve(); // events and loads run in order
   #announced = false;
+  #announcedChanges = 0; // of the list, when onConversations was last scheduled
   #stores: { drafts?: Storage | undefined; unsent?: Storage | undefined };
   #restored = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -115,10 +116,11 @@ export class Inbox extends Emitter<InboxEvents> {
   /** Returns a timeline of a conversation, which is empty until its open or jump. Close it after use. */
   timeline(conversationID: string): Timeline {
     const set = this.#timelines.get(conversationID) ?? new Set<Timeline>();
-    const t = new Timeline(this.client, conversationID, () => {
+    const close = (): void => {
       set.delete(t);
       if (!set.size && this.#timelines.get(conversationID) === set) this.#timelines.delete(conversationID);
-    });
+    };
+    const t = new Timeline(this.client, conversationID, close, (messageID) => this.#acknowledged(messageID));
     this.#timelines.set(conversationID, set.add(t));
     return t;
   }
@@ -130,9 +132,10 @@ export class Inbox extends Emitter<InboxEvents> {
 
   /** Keeps the draft of a conversation; empty removes it. */
   setDraft(conversationID: string, text: string): void {
+    if (this.#restored) this.#drafts = { ...this.#storedDrafts() }; // with those of other tabs
     if (text) this.#drafts[conversationID] = text;
     else delete this.#drafts[conversationID];
-    writeJSON(this.#stores.drafts, this.#key('drafts'), this.#drafts);
+    this.#save();
     this.emit('onUnsent', { conversationID });
   }
 
@@ -187,7 +190,7 @@ export class Inbox extends Emitter<InboxEvents> {
 
   #setUnsent(m: Unsent): void {
     this.#unsent.set(m.messageID, m);
-    this.#saveUnsent();
+    this.#save();
     this.emit('onUnsent', { conversationID: m.conversationID });
   }
 
@@ -195,7 +198,7 @@ export class Inbox extends Emitter<InboxEvents> {
     const m = this.#unsent.get(messageID);
     if (!m) return;
     this.#unsent.delete(messageID);
-    this.#saveUnsent();
+    this.#save();
     this.emit('onUnsent', { conversationID: m.conversationID });
   }
 
@@ -203,21 +206,28 @@ export class Inbox extends Emitter<InboxEvents> {
     return `beckon.${name} ${this.client.server} ${this.client.userID}`;
   }
 
-  #saveUnsent(): void {
+  /** Stores drafts and unsent messages. Before the first connect the user is not known, and they are in memory. */
+  #save(): void {
+    if (!this.#restored) return;
+    writeJSON(this.#stores.drafts, this.#key('drafts'), this.#drafts);
     writeJSON(this.#stores.unsent, this.#key('unsent'), [...this.#unsent.values()]);
+  }
+
+  #storedDrafts(): Record<string, string> {
+    return this.#stores.drafts ? (readJSON(this.#stores.drafts, this.#key('drafts')) ?? {}) : this.#drafts;
   }
 
   /** Reads the drafts and unsent messages of this user. Messages of an earlier page are failed: retry is safe. */
   #restore(): void {
     if (this.#restored) return;
-    this.#restored = true;
-    const drafts = readJSON<Record<string, string>>(this.#stores.drafts, this.#key('drafts')) ?? {};
-    this.#drafts = { ...drafts, ...this.#drafts };
+    this.#drafts = { ...this.#storedDrafts(), ...this.#drafts };
     const unsent = readJSON<Unsent[]>(this.#stores.unsent, this.#key('unsent')) ?? [];
     for (const m of Array.isArray(unsent) ? unsent : [])
       if (!this.#unsent.has(m.messageID)) this.#unsent.set(m.messageID, failedBefore(m));
-    const changed = new Set([...Object.keys(drafts), ...[...this.#unsent.values()].map((m) => m.conversationID)]);
-    for (const conversationID of changed) this.emit('onUnsent', { conversationID });
+    this.#restored = true;
+    this.#save();
+    const changed = [...Object.keys(this.#drafts), ...[...this.#unsent.values()].map((m) => m.conversationID)];
+    for (const conversationID of new Set(changed)) this.emit('onUnsent', { conversationID });
   }
 
   #connected(): void {
@@ -225,8 +235,13 @@ export class Inbox extends Emitter<InboxEvents> {
     this.#restore();
     this.#enqueue(async () => {
       if (!this.#list.loaded) await this.#reload(false);
-      await Promise.all(this.#open().map((t) => (t.stale ? t.sync() : undefined)));
+      this.#syncAll();
     });
+  }
+
+  /** Reads the missing entries of the open timelines. */
+  #syncAll(): void {
+    for (const t of this.#open()) this.#background(t.sync());
   }
 
   #open(conversationID?: string): Timeline[] {
@@ -243,6 +258,7 @@ export class Inbox extends Emitter<InboxEvents> {
     const placed = this.#list.event(timeline, seq, event);
     if (event.type === 'signaling') this.#remember((event as Schemas['Signaling']).inviteID, placed.conversationID);
     this.#apply(placed, seq, event);
+    if (timeline.startsWith('invitation:')) for (const t of this.#open()) t.act(event as Schemas['Signaling']);
     this.#announce();
     if (placed.reload) await this.#refresh(placed.conversationID, !placed.entry && event.type === 'signaling');
   }
@@ -254,7 +270,10 @@ export class Inbox extends Emitter<InboxEvents> {
       else if (event.type === 'group') {
         const { tip } = event as Schemas['GroupEvent'];
         if (tip === 'quitFromGroup' || tip === 'groupDismissed') t.empty();
-        if (tip === 'groupCreated' || tip === 'groupJoined') this.#background(t.restart());
+        if (tip === 'groupCreated' || tip === 'groupJoined') {
+          t.expire('missed');
+          this.#background(t.sync());
+        }
       } else if (event.type === 'conversationRead' || event.type === 'conversationChanged')
         t.clear((event as Schemas['ConversationEvent']).clearedSeq ?? 0);
       else if (event.type !== 'signaling') t.change(event as Schemas['MessageEvent']);
@@ -291,7 +310,7 @@ export class Inbox extends Emitter<InboxEvents> {
       this.#messageChanged(method, (response as Response<'modifyMessage'>).message);
       refresh = [conversationID];
     } else if (inviting.has(method)) return this.#invited(method, request, response);
-    else {
+    else if (!/^(get|list|search)/.test(method)) {
       const { group } = response as { group?: { groupID?: string } };
       if (group?.groupID) refresh = [`group_${group.groupID}`];
     }
@@ -336,11 +355,12 @@ export class Inbox extends Emitter<InboxEvents> {
     else if (invitation && invitation.inviter !== this.client.userID) places = [`c2c_${invitation.inviter}`];
     if (places[0]) this.#remember(inviteID, places[0]);
     if (!places.length) return this.#enqueue(() => this.#reload(true));
-    for (const id of places) this.#enqueue(() => this.#refresh(id, true));
+    for (const id of places) this.#enqueue(() => this.#refresh(id, true, inviteID));
   }
 
-  /** Reads one conversation; with entries also what follows in its open timelines. */
-  async #refresh(conversationID: string, entries: boolean): Promise<void> {
+  /** Reads one conversation; with entries = true also the missing entries of its open timelines. */
+  async #refresh(conversationID: string, entries: boolean, inviteID = ''): Promise<void> {
+    if (entries) for (const t of this.#open(conversationID)) t.expire('gap');
     try {
       const res = await this.client.getConversation({ conversationID });
       this.#list.replace(res.conversation, res.seq);
@@ -350,11 +370,12 @@ export class Inbox extends Emitter<InboxEvents> {
       for (const t of this.#open(conversationID)) t.empty();
     }
     this.#announce();
-    if (entries) for (const t of this.#open(conversationID)) this.#background(t.sync());
+    if (entries) for (const t of this.#open(conversationID)) this.#background(t.sync(inviteID));
   }
 
   /** Reads all conversations; after missed events also the open timelines. */
   async #reload(missed: boolean): Promise<void> {
+    if (missed) for (const t of this.#open()) t.expire('missed');
     const asked = this.#list.ask();
     const list: Conversation[] = [];
     let own = 0; // of the first page: events between the pages are newer
@@ -371,7 +392,7 @@ export class Inbox extends Emitter<InboxEvents> {
     }
     this.#list.load(list, asked, own);
     this.#announce();
-    if (missed) for (const t of this.#open()) this.#background(t.restart());
+    this.#syncAll();
   }
 
   /** Repeats a failed load, unless the client is disconnected: then the next connect does. */
@@ -390,8 +411,10 @@ export class Inbox extends Emitter<InboxEvents> {
     (this.#retry as { unref?: () => void }).unref?.();
   }
 
-  /** Raises onConversations once for all changes of a moment. */
+  /** Raises onConversations once per microtask, if the list has changed. */
   #announce(): void {
+    if (this.#list.changes === this.#announcedChanges) return;
+    this.#announcedChanges = this.#list.changes;
     this.#sorted = undefined;
     if (this.#announced) return;
     this.#announced = true;

@@ -9,6 +9,7 @@ type MessageEvent = Schemas['MessageEvent'];
 
 /** An entry of a conversation: a message, an event of an invitation, or a change of the group. */
 export interface Entry {
+  /** Later actions on an invitation with a timeline of its own have the sequence of the invite. */
   seq: number;
   event: WireEvent;
   /** Number of read receipts of a group message. */
@@ -17,7 +18,7 @@ export interface Entry {
 
 /** The events of a Timeline. */
 export interface TimelineEvents {
-  /** The entries or another property changed; once for all changes of a moment. */
+  /** The entries or another property changed; once per microtask. */
   onChanged: undefined;
 }
 
@@ -40,7 +41,7 @@ export class Timeline extends Emitter<TimelineEvents> {
   /** One-to-one: the last sequence that the other user has read. */
   peerReadSeq = 0;
   #client: Client;
-  #entries = new Map<number, Entry>();
+  #entries = new Map<string, Entry>(); // by keyOf
   #sorted: readonly Entry[] | undefined = [];
   #changes = new Map<string, MessageEvent>(); // of messages, since the timeline was created: pages may be older
   #reads = new Map<string, number>();
@@ -49,22 +50,24 @@ export class Timeline extends Emitter<TimelineEvents> {
   #last: Promise<unknown> = Promise.resolve(); // loads run one after another
   #opened = false;
   #read = 0; // up to this sequence no entry is missing; later ones are from events
-  #stale = false; // the entries after #read may have gaps
+  #stale: 'no' | 'gap' | 'missed' = 'no'; // entries after #read may be missing, or anywhere
   #generation = 0;
   #announced = false;
   #onClose: () => void;
+  #stored: (messageID: string) => void;
 
-  /** For internal use. */
-  constructor(client: Client, conversationID: string, onClose: () => void) {
+  /** For internal use. stored is called for each message that the server has. */
+  constructor(client: Client, conversationID: string, onClose: () => void, stored: (messageID: string) => void) {
     super(new Set(['onChanged']));
     this.#client = client;
     this.conversationID = conversationID;
     this.#onClose = onClose;
+    this.#stored = stored;
   }
 
   /** The entries, the oldest first. The array is replaced by each change. */
   get entries(): readonly Entry[] {
-    return (this.#sorted ??= [...this.#entries.values()].sort((a, b) => a.seq - b.seq));
+    return (this.#sorted ??= [...this.#entries.values()].sort(inOrder));
   }
 
   /** Reads the latest entries. */
@@ -123,6 +126,14 @@ export class Timeline extends Emitter<TimelineEvents> {
     this.#announce();
   }
 
+  /** Applies a later action on an invitation, whose invite is an entry. For internal use. */
+  act(event: Schemas['Signaling']): void {
+    const seq = this.#seqOf(event.inviteID);
+    if (!seq) return;
+    this.#put(seq, event, 0);
+    this.#announce();
+  }
+
   /** Applies a change of a message or of read receipts. For internal use. */
   change(e: MessageEvent): void {
     for (const seq of e.seqList ?? []) this.#remove(seq);
@@ -142,7 +153,7 @@ export class Timeline extends Emitter<TimelineEvents> {
   clear(upTo: number): void {
     if (upTo <= this.#clearedSeq) return;
     this.#clearedSeq = upTo;
-    for (const seq of [...this.#entries.keys()]) if (seq <= upTo) this.#entries.delete(seq);
+    for (const [key, e] of [...this.#entries]) if (e.seq <= upTo) this.#entries.delete(key);
     this.#announce();
   }
 
@@ -152,27 +163,30 @@ export class Timeline extends Emitter<TimelineEvents> {
     this.#announce();
   }
 
-  /** Reads what follows the last entry: this device receives no event of its own actions. For internal use. */
-  sync(): Promise<void> {
-    this.#stale = true;
+  /** Notes that entries may be missing: after the last page, or anywhere. For internal use. */
+  expire(where: 'gap' | 'missed'): void {
+    if (this.#opened && this.#stale !== 'missed') this.#stale = where;
+  }
+
+  /**
+   * Reads the missing entries, if there may be any: this device receives no event of its own actions. With an invitation
+   * it also reads the actions that have the sequence of the invite. For internal use.
+   */
+  sync(inviteID = ''): Promise<void> {
     return this.#load(async () => {
-      if (!this.#stale || this.hasNewer || !this.#opened) return;
-      this.#stale = false;
-      await this.#closeGap();
-    }).catch((err: unknown) => {
-      this.#stale = true; // repeated after the next connect
-      throw err;
+      const stale = this.#stale;
+      if (stale === 'no' || this.hasNewer) return;
+      this.#stale = 'no';
+      try {
+        if (stale === 'missed') return await this.#latest();
+        const seq = this.#seqOf(inviteID);
+        await this.#closeGap();
+        if (seq) await this.#page('older', seq + 1);
+      } catch (err) {
+        this.expire(stale); // repeated by the next sync
+        throw err;
+      }
     });
-  }
-
-  /** Reports whether a sync failed. For internal use. */
-  get stale(): boolean {
-    return this.#stale;
-  }
-
-  /** Begins with the latest entries again, after missed events. For internal use. */
-  restart(): Promise<void> {
-    return this.#load(() => (this.hasNewer ? undefined : this.#latest()));
   }
 
   /** Empties the timeline: the user left the conversation. For internal use. */
@@ -199,7 +213,8 @@ export class Timeline extends Emitter<TimelineEvents> {
   }
 
   async #latest(): Promise<void> {
-    const shownBefore = new Set(this.#entries.keys());
+    const before = [...this.#entries];
+    const atGap = this.hasNewer; // then events are not added before the page has come
     const current = this.#current();
     const page = await this.#page('older');
     if (!current()) return;
@@ -207,8 +222,9 @@ export class Timeline extends Emitter<TimelineEvents> {
     this.hasNewer = false;
     // Entries before the page may have a gap to it. Those that came during the load are newer.
     const first = page.entries[0]?.seq ?? Infinity;
-    for (const seq of shownBefore) if (seq < first) this.#entries.delete(seq);
+    for (const [key, e] of before) if (e.seq < first) this.#entries.delete(key);
     this.#announce();
+    if (atGap) await this.#closeGap();
   }
 
   /** Reads a page and adds its entries. */
@@ -232,7 +248,7 @@ export class Timeline extends Emitter<TimelineEvents> {
       this.#announce();
       // A page of events for other users only is empty, and has the start of the next one.
       if (res.complete || entries.length || !res.next) {
-        entries.sort((a, b) => a.seq - b.seq);
+        entries.sort(inOrder);
         const end = entries.at(-1)?.seq ?? 0;
         this.#read = Math.max(this.#read, end);
         return { entries, complete: res.complete };
@@ -243,7 +259,8 @@ export class Timeline extends Emitter<TimelineEvents> {
 
   #put(seq: number, event: WireEvent, read: number): void {
     if (seq <= this.#clearedSeq || this.#gone.has(seq)) return;
-    const known = this.#entries.get(seq);
+    const key = keyOf(seq, event);
+    const known = this.#entries.get(key);
     let shown = event;
     let count = Math.max(read, known?.read ?? 0);
     if (event.type === 'message') {
@@ -255,14 +272,15 @@ export class Timeline extends Emitter<TimelineEvents> {
       const change = this.#changes.get(m.messageID);
       shown = change ? changed(m, change) : m;
       count = Math.max(count, this.#reads.get(m.messageID) ?? 0);
+      this.#stored(m.messageID);
     }
     if (known && known.event === shown && known.read === count) return;
-    this.#entries.set(seq, { seq, event: shown, read: count });
+    this.#entries.set(key, { seq, event: shown, read: count });
   }
 
   #remove(seq: number): void {
     this.#gone.add(seq);
-    this.#entries.delete(seq);
+    for (const [key, e] of [...this.#entries]) if (e.seq === seq) this.#entries.delete(key);
   }
 
   #reset(): () => boolean {
@@ -285,7 +303,14 @@ export class Timeline extends Emitter<TimelineEvents> {
     return next;
   }
 
-  /** Raises onChanged once for all changes of a moment. */
+  /** Returns the sequence of the invite of an invitation; 0 if it is no entry. */
+  #seqOf(inviteID: string): number {
+    const invite = (e: WireEvent): boolean =>
+      e.type === 'signaling' && (e as Schemas['Signaling']).inviteID === inviteID;
+    return this.entries.find((e) => invite(e.event))?.seq ?? 0;
+  }
+
+  /** Raises onChanged once per microtask. */
   #announce(): void {
     this.#sorted = undefined;
     if (this.#announced) return;
@@ -295,4 +320,17 @@ export class Timeline extends Emitter<TimelineEvents> {
       this.emit('onChanged', undefined);
     });
   }
+}
+
+/** Returns the key of an entry: several actions on an invitation may have one sequence. */
+function keyOf(seq: number, event: WireEvent): string {
+  return `${seq}:${versionOf(event)}`;
+}
+
+function versionOf(event: WireEvent): number {
+  return event.type === 'signaling' ? (event as Schemas['Signaling']).version : 0;
+}
+
+function inOrder(a: Entry, b: Entry): number {
+  return a.seq - b.seq || versionOf(a.event) - versionOf(b.event);
 }
