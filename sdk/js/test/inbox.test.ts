@@ -180,6 +180,31 @@ test('own calls stand in the open timeline, and a group that was left has no ent
   await until('it is gone', () => !theirs.conversations.some((v) => v.conversationID === where) && !t.entries.length);
 });
 
+test('the actions of several invitees have one sequence, and all are entries', async () => {
+  const [[lea, inbox], [max, theirs], [ned]] = await Promise.all([
+    come('lea', 'phone'),
+    come('max', 'desk'),
+    come('ned', 'desk'),
+  ]);
+  const timelines = [inbox.timeline('c2c_max'), theirs.timeline('c2c_lea')];
+  await Promise.all(timelines.map((t) => t.open()));
+  const rings = Promise.all([max.once('onReceiveNewInvitation'), ned.once('onReceiveNewInvitation')]);
+  const { inviteID } = await lea.invite({ inviteeList: ['max', 'ned'], timeout: 30, data: 'call' });
+  await rings;
+  await ned.reject({ inviteID });
+  await max.accept({ inviteID });
+  const stored = async (c: Client, id: string): Promise<string> =>
+    (await c.getHistoryMessageList({ conversationID: id, limit: 100 })).messages
+      .map(({ seq, event }) => [seq, (event as Schemas['Signaling']).version])
+      .sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)
+      .join(' ');
+  const shown = (t: Timeline): string =>
+    t.entries.map(({ seq, event }) => [seq, (event as Schemas['Signaling']).version]).join(' ');
+  await until('the caller has all actions', async () => shown(timelines[0]!) === (await stored(lea, 'c2c_max')));
+  await until('the invitee has all actions', async () => shown(timelines[1]!) === (await stored(max, 'c2c_lea')));
+  assert.ok(timelines[1]!.entries.length > 1, shown(timelines[1]!));
+});
+
 /** A device of the random test. */
 interface Copy {
   user: string;
