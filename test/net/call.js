@@ -87,13 +87,24 @@ export class Scene {
     }
   }
 
+  /** Launches the browser of a user. One that crashes at its start is launched again. */
+  async launch(user, origins, tries = 3) {
+    try {
+      this.servers[user] = await this.network.launch(user, origins);
+      return await connect(this.servers[user]);
+    } catch (err) {
+      await this.servers[user]?.kill().catch(() => undefined);
+      if (tries === 1) throw err;
+      return this.launch(user, origins, tries - 1);
+    }
+  }
+
   async signIn() {
-    const { cluster, network, scene, people, servers } = this;
-    const origins = [cluster.url, cluster.otherOrigin];
+    const { cluster, scene, people } = this;
     await Promise.all(
       [...new Set([...this.participants, ...(scene.others ?? [])])].map(async (user) => {
-        servers[user] = await network.launch(user, origins);
-        people[user] = await User.signIn(cluster, await connect(servers[user]), names[user], {
+        const browser = await this.launch(user, [cluster.url, cluster.otherOrigin]);
+        people[user] = await User.signIn(cluster, browser, names[user], {
           otherOrigin: user !== 'alice',
           prepare: async (context) => {
             await context.addInitScript(watch);
