@@ -132,8 +132,8 @@ func (opt Options) config() (*config.Config, error) {
 	}
 	conf.RTC.EnableLoopbackCandidate = ip.IsLoopback()
 	conf.RTC.STUNServers = nil
-	if ip.IsLoopback() {
-		conf.RTC.IPs.Includes = []string{ip.String() + "/32"}
+	if err := onlyAddress(conf, ip); err != nil {
+		return nil, err
 	}
 	if opt.TURN != nil {
 		conf.RTC.TURNServers = []config.TURNServer{{Host: opt.TURNDomain, Port: opt.TURNPort, Protocol: "tls",
@@ -148,6 +148,22 @@ func (opt Options) config() (*config.Config, error) {
 		conf.Logging.ComponentLevels = map[string]string{"transport.pion": "fatal", "pion": "fatal"}
 	}
 	return conf, nil
+}
+
+// onlyAddress limits the server to the address of this machine at which it receives what is sent to its public address.
+// With several, as with a bridge for containers, each would have a socket of its own and all the same public candidate,
+// and packets would reach one at random: UDP failed in about every second process.
+func onlyAddress(conf *config.Config, public net.IP) error {
+	local, err := localIP(public)
+	if err != nil || local.IsLoopback() && !public.IsLoopback() {
+		return err
+	}
+	bits := 8 * len(local)
+	if v4 := local.To4(); v4 != nil {
+		bits = 8 * len(v4)
+	}
+	conf.RTC.IPs.Includes = []string{fmt.Sprintf("%s/%d", local, bits)}
+	return nil
 }
 
 // ownIP returns this machine's address on the default route. No packet is sent.
