@@ -359,6 +359,10 @@ export class Calls extends CallControl {
         )
           void this.end('remoteHangup');
       }),
+      room.on('onEnterRoom', ({ roomID }) => {
+        const me = client.userID; // the connection is a new one
+        if (roomID === this.state.roomID) this.set({ links: { ...this.state.links, [me]: room.link(me) } });
+      }),
       room.on('onRemoteUserEnterRoom', ({ userID }) => {
         if (!room.roomID || room.roomID !== this.state.roomID) return;
         clearTimeout(this.timer);

@@ -370,6 +370,9 @@ test('the time of a call stops while nobody is heard', async () => {
   assert.ok(calls.state.pausedAt > 0 && calls.state.links['alice'] === 'lost');
   room.emit('onRemoteUserEnterRoom', { userID: 'alice' });
   assert.deepEqual([calls.state.pausedAt, calls.state.links['alice'], calls.state.since], [0, 'good', since]);
+  room.emit('onLinkChanged', { userID: me, link: 'lost' });
+  room.emit('onEnterRoom', { roomID: calls.state.roomID, ms: 1 }); // after a restart of the server
+  assert.deepEqual([calls.state.pausedAt, calls.state.links[me]], [0, 'good']);
 });
 
 test('unknown event names are refused', () => {
