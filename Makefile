@@ -65,7 +65,7 @@ dev: $(BIN) ## Run a server for trying out, with its data in ./beckon-data
 
 test: test-go test-js e2e test-nodes ## Run every test: rules, store, doors, races, crashes, the SDKs, the scenes in a browser, and all of it on three nodes
 
-test-go: | need-go need-postgres need-faketime
+test-go: | need-go need-postgres
 	@echo "testing the rooms, with the race detector"
 	@$(GO) test -race -timeout 15m ./test/scenario ./internal/store ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... . # the longest first
 	@echo "testing what rooms allocate"

@@ -17,9 +17,8 @@ import (
 
 var (
 	faultTime = flag.Duration("chaos.time", 6*time.Second, "how long each fault is made again and again")
-	which     = flag.String("chaos.faults", "kill a node,lose all bus messages,step PostgreSQL's clock",
-		"the faults, comma-separated, or all")
-	loud = flag.Bool("chaos.loud", false, "show what the nodes log")
+	which     = flag.String("chaos.faults", "kill a node,lose all bus messages", "the faults, comma-separated, or all")
+	loud      = flag.Bool("chaos.loud", false, "show what the nodes log")
 )
 
 // fault is one thing that goes wrong. strike does it once and undoes it.
