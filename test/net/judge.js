@@ -84,8 +84,9 @@ function judgeRecord(seen, r) {
   if (!r.ended) return problems;
 
   const connected = pages.map((p) => at(p, (e) => e.what === 'phase' && e.value === 'connected'));
-  const first = Math.min(...connected.filter(Boolean));
-  check(Math.abs(r.began - first) <= slack + delay, `began ${Math.round(r.began - first)} ms after the pages`);
+  const [first, last] = [Math.min(...connected.filter(Boolean)), Math.max(...connected.filter(Boolean))];
+  const early = r.began < first - slack - delay;
+  check(!early && r.began <= last + slack + delay, `began ${Math.round(r.began - first)} ms after the first page`);
 
   if (scene.over) {
     const left = Math.max(...pages.map((p) => p.events.findLast((e) => e.what === 'phase')?.at ?? 0));
