@@ -114,22 +114,24 @@ test('a session over HTTP streaming survives a restart of the server, and ends w
   other.close();
 });
 
-test('a connect request that was given up arrives after the next one: the session goes on', async () => {
-  let kicked = false;
-  client.on('onKickedOffline', () => (kicked = true));
-  client.on('onDisconnected', () => (kicked = true));
-  proxy.holdStream = true;
-  await client.connect();
-  assert.equal(streams(), 2); // the first one is held
-  const [lost, again] = [client.once('onConnecting'), client.once('onConnected')];
-  proxy.releaseRequest();
-  await lost;
-  await again;
-  await call();
-  assert.equal(kicked, false);
-  const gone = client.once('onKickedOffline');
-  const other = cluster.device(user, 'd');
-  await other.connect();
-  await gone; // by another program
-  other.close();
-});
+// On several nodes the late request may reach another node than the session, and does not replace it at once.
+if (!process.env['BECKON_E2E_NODES'])
+  test('a connect request that was given up arrives after the next one: the session goes on', async () => {
+    let kicked = false;
+    client.on('onKickedOffline', () => (kicked = true));
+    client.on('onDisconnected', () => (kicked = true));
+    proxy.holdStream = true;
+    await client.connect();
+    assert.equal(streams(), 2); // the first one is held
+    const [lost, again] = [client.once('onConnecting'), client.once('onConnected')];
+    proxy.releaseRequest();
+    await lost;
+    await again;
+    await call();
+    assert.equal(kicked, false);
+    const gone = client.once('onKickedOffline');
+    const other = cluster.device(user, 'd');
+    await other.connect();
+    await gone; // by another program
+    other.close();
+  });
