@@ -167,7 +167,7 @@ type mediaFlags struct {
 	MediaPort     int           `help:"Embedded media: port on 127.0.0.1 for this process and other nodes; needs --livekit-key and --livekit-secret. Default: a free port." name:"media-port"`
 	MediaUDPPort  int           `help:"UDP port of audio and video. Embedded media opens it (default: a free port); an external LiveKit has its own, and clients name this one when their network blocks it." name:"media-udp-port"`
 	MediaTCPPort  int           `help:"TCP port for clients without UDP. Embedded media opens it (default: a free port); an external LiveKit has its own, and clients name this one when their network blocks it." name:"media-tcp-port"`
-	TURNDomain    string        `help:"Embedded media: host name of TURN over TLS, for clients whose network passes nothing else: another name than the server's, in the certificate of --tls-cert, and served at --listen." name:"media-turn-domain" placeholder:"DOMAIN"`
+	TURNDomain    string        `help:"Embedded media: host name of TURN over TLS, for clients in networks that pass nothing else: another name than the server's, in the certificate of --tls-cert, and served at --listen." name:"media-turn-domain" placeholder:"DOMAIN"`
 	TURNPort      int           `help:"Port of TURN over TLS for clients. Default: that of --listen with --tls-cert, else 443." name:"media-turn-port"`
 	TURNListen    string        `help:"Address for TURN from a proxy that ends TLS for --media-turn-domain; only without --tls-cert." name:"media-turn-listen" placeholder:"ADDR"`
 	LiveKitURL    string        `help:"URL at which clients reach LiveKit, such as wss://media.example.com. Default: through this server." name:"livekit-url" placeholder:"URL"`

@@ -141,7 +141,7 @@ func refusesGuesses(t *testing.T, conn net.Conn) {
 }
 
 // TestTURNBehindAProxy: a proxy ends TLS for the TURN domain and passes the connections on. Doctor finds each transport
-// that works, and says for the others what to do.
+// that works, and prints a remedy for the others.
 func TestTURNBehindAProxy(t *testing.T) {
 	dir := t.TempDir()
 	pool := certify(t, dir, 1)
@@ -256,7 +256,7 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// passTo passes the connections of a listener on to an address. change changes what comes back.
+// passTo passes the connections of a listener on to an address. change changes the responses.
 func passTo(front net.Listener, to string, passing *sync.WaitGroup, change func([]byte) []byte) {
 	for {
 		c, err := front.Accept()

@@ -105,7 +105,7 @@ const (
 )
 
 // expel removes the session of a participant that does not leave by itself within leaveTime. A later session stays:
-// LiveKit repeats a removal that found no session for some seconds, and would remove a user who has come back.
+// LiveKit repeats a removal without a session for some seconds, and would remove the next session of the user.
 func (l *liveKit) expel(ctx context.Context, room, user string) error {
 	sid, err := l.session(ctx, room, user)
 	first, until := sid, time.Now().Add(leaveTime)

@@ -136,7 +136,7 @@ type Store struct {
 	shared      sharedClock // nil on SQLite
 	clockMu     sync.Mutex  // one correction at a time
 	corrected   correction  // the last one of this node; under clockMu
-	unstored    int64       // the step whose correction is not stored, in milliseconds; under clockMu
+	unstored    int64       // the step without a stored correction, in milliseconds; under clockMu
 	gaveUp      atomic.Bool // the last commit timed out because the database could not be reached
 	unreachable atomic.Bool // the last pings failed
 	batches     atomic.Int64

@@ -15,13 +15,13 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// settle waits until nothing is open any more and everybody has heard everything: on each timeline something last.
-func (w *crowd) settle() {
+// settle waits until no invitation is open and each client has all events: a last one is sent on each timeline.
+func (w *workload) settle() {
 	w.t.Helper()
 	limit := time.Now().Add(time.Minute)
 	for open := 1; open > 0; <-time.After(100 * time.Millisecond) {
 		open = 0
-		for user, p := range w.people {
+		for user, p := range w.clients {
 			res, err := p.ListInvitations(w.t.Context())
 			if err != nil {
 				w.t.Fatalf("%s cannot list: %v", user, err)
@@ -29,49 +29,50 @@ func (w *crowd) settle() {
 			open += len(res.Invitations)
 		}
 		if time.Now().After(limit) {
-			w.t.Fatalf("%d invitations are still open a minute after all was whole again", open)
+			w.t.Fatalf("%d invitations are still open a minute after the last fault", open)
 		}
 	}
-	for user := range w.people {
+	for user := range w.clients {
 		if user == "teacher" {
 			continue
 		}
 		for from, to := range map[string]string{user: "teacher", "teacher": user} {
 			id := "last-" + from + "-" + to
-			if _, err := w.people[from].Invite(w.t.Context(),
+			if _, err := w.clients[from].Invite(w.t.Context(),
 				protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id}}); err != nil {
 				w.t.Fatal(err)
 			}
-			w.hear(to, id)
+			w.awaitDelivery(to, id)
 		}
 	}
-	if _, err := w.people["teacher"].SendMessage(w.t.Context(),
+	if _, err := w.clients["teacher"].SendMessage(w.t.Context(),
 		protocol.SendMessageRequest{GroupID: "class", MessageID: "last", Body: protocol.Body{Text: "last"}}); err != nil {
 		w.t.Fatal(err)
 	}
-	for i := range classmates {
-		w.hear(fmt.Sprintf("student%d", i), "last")
+	for i := range students {
+		w.awaitDelivery(fmt.Sprintf("student%d", i), "last")
 	}
 }
 
-// hear waits until somebody has heard of something.
-func (w *crowd) hear(who, id string) {
+// awaitDelivery waits until a client has received an event about an invitation or a message.
+func (w *workload) awaitDelivery(user, id string) {
 	w.t.Helper()
-	if !w.until(who, "", id, 30*time.Second) {
-		w.t.Fatalf("%s never heard of %s", who, id)
+	if !w.waitFor(user, "", id, 30*time.Second) {
+		w.t.Fatalf("%s received no event about %s", user, id)
 	}
 }
 
-// until waits until somebody has heard of something, or of one action of it, and reports whether that was in time.
-func (w *crowd) until(who, what, id string, limit time.Duration) bool {
+// waitFor waits until a client has received an event about an invitation or a message, of one action or of any, and
+// reports whether it came in time.
+func (w *workload) waitFor(user, action, id string, limit time.Duration) bool {
 	end := time.Now().Add(limit)
 	for seen := 0; time.Now().Before(end); <-time.After(10 * time.Millisecond) {
-		w.chronicle.mu.Lock()
-		notes := w.Notes[seen:]
-		seen = len(w.Notes)
-		w.chronicle.mu.Unlock()
-		if slices.ContainsFunc(notes, func(n note) bool {
-			return n.Who == who && n.ID == id && (what == "" || n.What == what)
+		w.recorder.mu.Lock()
+		notes := w.Deliveries[seen:]
+		seen = len(w.Deliveries)
+		w.recorder.mu.Unlock()
+		if slices.ContainsFunc(notes, func(n delivery) bool {
+			return n.User == user && n.ID == id && (action == "" || n.Action == action)
 		}) {
 			return true
 		}
@@ -79,125 +80,126 @@ func (w *crowd) until(who, what, id string, limit time.Duration) bool {
 	return false
 }
 
-// heard says how often each person heard each thing.
-func (w *crowd) heard() map[string]int {
+// counts returns the number of events by user, action and ID, and by invitee.
+func (w *workload) counts() map[string]int {
 	count := map[string]int{}
-	for _, n := range w.Notes {
-		count[n.Who+" "+n.What+" "+n.ID]++
+	for _, n := range w.Deliveries {
+		count[n.User+" "+n.Action+" "+n.ID]++
 		for _, u := range strings.Fields(n.Invitee) {
-			count[n.Who+" "+n.What+" "+n.ID+" "+u]++
+			count[n.User+" "+n.Action+" "+n.ID+" "+u]++
 		}
 	}
 	return count
 }
 
-// check compares what was acknowledged with what is there and with what everybody heard. dir or postgres has
-// the database.
-func (w *crowd) check(dir, postgres string) {
+// check compares the acknowledgements with the stored state and with the events of all clients. dir or postgres has the
+// database.
+func (w *workload) check(dir, postgres string) {
 	w.t.Helper()
-	heard := w.heard()
+	counts := w.counts()
 	ends := map[string]int{}
-	for _, a := range w.deeds {
-		w.checkAct(a, heard, ends)
+	for _, a := range w.invitations {
+		w.checkOutcome(a, counts, ends)
 	}
-	w.checkTalk(heard)
-	w.checkOrder()
+	w.checkMessages(counts)
+	w.checkTimelines()
 	w.checkTimes()
 	for _, end := range []string{"accept", "reject", "cancel", "timeout"} {
 		if ends[end] == 0 {
-			w.t.Errorf("too little happened: nothing ended by %s", end)
+			w.t.Errorf("the load was too small: no invitation ended by %s", end)
 		}
 	}
 	report, err := beckon.Inspect(w.t.Context(), dir, postgres)
 	if err != nil || len(report.Faults) > 0 {
 		w.t.Errorf("the database: %+v, %v", report, err)
 	}
-	w.t.Logf("%d invitations: %v; %d messages to the group; %d events heard, late %s", len(w.deeds), ends, len(w.said),
-		len(w.Notes), w.delays())
+	w.t.Logf("%d invitations: %v; %d messages to the group; %d events received, delays %s", len(w.invitations), ends,
+		len(w.messages), len(w.Deliveries), w.delays())
 }
 
-func (w *crowd) checkAct(a *act, heard, ends map[string]int) {
-	res, err := w.people[a.caller].GetInvitation(w.t.Context(), protocol.GetInvitationRequest{InviteID: a.id})
+func (w *workload) checkOutcome(a *invitation, counts, ends map[string]int) {
+	res, err := w.clients[a.caller].GetInvitation(w.t.Context(), protocol.GetInvitationRequest{InviteID: a.id})
 	var e *protocol.Error
 	if errors.As(err, &e) && e.Code == im.CodeOver && !a.acked {
-		for what, n := range heard { // it was never acknowledged, and it never was
-			if n > 0 && slices.Contains(strings.Fields(what), a.id) {
-				w.t.Errorf("%s is not there, and was heard of: %s", a.id, what)
+		for action, n := range counts { // not acknowledged, and not stored
+			if n > 0 && slices.Contains(strings.Fields(action), a.id) {
+				w.t.Errorf("%s is not stored, but an event was received: %s", a.id, action)
 			}
 		}
 		return
 	}
 	if err != nil {
-		w.t.Errorf("%s was acknowledged=%v and is not there: %v", a.id, a.acked, err)
+		w.t.Errorf("%s, acknowledged=%v, is not stored: %v", a.id, a.acked, err)
 		return
 	}
 	if a.refused {
-		w.t.Errorf("%s was refused, and is there", a.id)
+		w.t.Errorf("%s was refused, and is stored", a.id)
 	}
-	w.judge(a, res.Invitation.Invitees, heard, ends)
+	w.checkInvitation(a, res.Invitation.Invitees, counts, ends)
 }
 
-// judge compares how an invitation stands with what was acknowledged and heard.
-func (w *crowd) judge(a *act, invitees []protocol.Invitee, heard, ends map[string]int) {
-	word := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel",
+// checkInvitation compares the state of an invitation with the acknowledgements and the events.
+func (w *workload) checkInvitation(a *invitation, invitees []protocol.Invitee, counts, ends map[string]int) {
+	outcomes := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel",
 		invite.TimedOut: "timeout"}
 	listeners := append([]string{a.caller}, a.invitees...)
 	for _, p := range invitees {
-		final, told := word[p.State], a.ended[p.UserID]
+		final, acked := outcomes[p.State], a.ended[p.UserID]
 		ends[final]++
 		switch {
 		case final == "":
 			w.t.Errorf("%s is still open for %s", a.id, p.UserID)
-		case told == "?":
-		case told == "" && final != "timeout" || told != "" && told != final:
-			w.t.Errorf("%s: %q was acknowledged of %s, and it stands as %s", a.id, told, p.UserID, final)
+		case acked == "?":
+		case acked == "" && final != "timeout" || acked != "" && acked != final:
+			w.t.Errorf("%s: %q was acknowledged for %s, and its state is %s", a.id, acked, p.UserID, final)
 		}
-		for _, who := range listeners {
+		for _, user := range listeners {
 			want := 1
-			if who == a.by[p.UserID] {
-				want = 0 // it acted, and has the acknowledgement
+			if user == a.by[p.UserID] {
+				want = 0 // the acting user has the acknowledgement
 			}
-			for _, other := range word {
-				n := heard[who+" "+other+" "+a.id+" "+p.UserID]
+			for _, other := range outcomes {
+				n := counts[user+" "+other+" "+a.id+" "+p.UserID]
 				if a.group != "" && want == 0 && n == 1 {
-					n = 0 // it came in one record with the answers of others, which its device leaves out
+					n = 0 // it came in one record with the answers of others, from which the device leaves it out
 				}
-				if other != final && n > 0 || other == final && n != want && told != "?" || n > 1 {
-					w.t.Errorf("%s heard %d times that %s ended by %s for %s, which stands as %s by %s", who, n, a.id, other, p.UserID,
-						final, a.by[p.UserID])
+				if other != final && n > 0 || other == final && n != want && acked != "?" || n > 1 {
+					w.t.Errorf("%s received %d events that %s ended by %s for %s; its state is %s by %s", user, n, a.id, other,
+						p.UserID, final, a.by[p.UserID])
 				}
 			}
 		}
 	}
-	for _, who := range a.invitees {
-		if n := heard[who+" invite "+a.id]; n != 1 {
-			w.t.Errorf("%s heard the invitation %s %d times", who, a.id, n)
+	for _, user := range a.invitees {
+		if n := counts[user+" invite "+a.id]; n != 1 {
+			w.t.Errorf("%s received the invitation %s %d times", user, a.id, n)
 		}
 	}
 }
 
-// checkTalk: what is known to have been said to the group, everybody else has heard once.
-func (w *crowd) checkTalk(heard map[string]int) {
-	for id, known := range w.said {
+// checkMessages checks that each other member received each acknowledged message to the group once.
+func (w *workload) checkMessages(counts map[string]int) {
+	for id, known := range w.messages {
 		speaker := id[:strings.LastIndexByte(id, '-')]
-		for who := range w.people {
-			n := heard[who+" message "+id]
-			member := who == "teacher" || strings.HasPrefix(who, "student")
+		for user := range w.clients {
+			n := counts[user+" message "+id]
+			member := user == "teacher" || strings.HasPrefix(user, "student")
 			switch {
-			case who == speaker, !member:
+			case user == speaker, !member:
 				if n > 0 {
-					w.t.Errorf("%s heard %s, which was not for them", who, id)
+					w.t.Errorf("%s received %s, and is no receiver", user, id)
 				}
 			case n > 1 || known && n == 0:
-				w.t.Errorf("%s heard %s %d times", who, id, n)
+				w.t.Errorf("%s received %s %d times", user, id, n)
 			}
 		}
 	}
 }
 
-// checkOrder: each timeline is heard in its order, nothing twice, and by everybody alike.
-func (w *crowd) checkOrder() {
-	ahead := func(at float64) float64 { // by how much the server's time may be before that of this machine
+// checkTimelines checks that the events of each timeline arrive in order, without duplicates, and are the same for all
+// clients.
+func (w *workload) checkTimelines() {
+	ahead := func(at float64) float64 { // seconds by which the server's time may be ahead of that of this machine
 		if w.punctual { // it follows a clock that is ahead
 			return 1 + (slew-1)*at
 		}
@@ -205,42 +207,42 @@ func (w *crowd) checkOrder() {
 	}
 	last, latest := map[string]uint64{}, map[string]int64{}
 	same := map[string]string{}
-	once := map[note]bool{}
-	for _, n := range w.Notes {
+	once := map[delivery]bool{}
+	for _, n := range w.Deliveries {
 		if n.Seq == 0 {
 			continue
 		}
-		if at := n.Who + " " + n.Timeline; n.Seq < last[at] {
-			w.t.Errorf("%s heard %d of %s after %d", n.Who, n.Seq, n.Timeline, last[at])
+		if at := n.User + " " + n.Timeline; n.Seq < last[at] {
+			w.t.Errorf("%s received %d of %s after %d", n.User, n.Seq, n.Timeline, last[at])
 		} else {
 			last[at] = n.Seq
 		}
-		if at := n.Who + " " + n.Timeline; n.Sent < latest[at] {
-			w.t.Errorf("%s heard %d of %s, which is %d ms before an event before it", n.Who, n.Seq, n.Timeline,
+		if at := n.User + " " + n.Timeline; n.Sent < latest[at] {
+			w.t.Errorf("%s received %d of %s, whose time is %d ms before that of an earlier event", n.User, n.Seq, n.Timeline,
 				latest[at]-n.Sent)
 		} else {
 			latest[at] = n.Sent
 		}
 		key := n
 		if key.At = 0; once[key] {
-			w.t.Errorf("%s heard %s of %s twice (%s, %d)", n.Who, n.What, n.ID, n.Timeline, n.Seq)
+			w.t.Errorf("%s received %s of %s twice (%s, %d)", n.User, n.Action, n.ID, n.Timeline, n.Seq)
 		}
 		once[key] = true
 		if early := float64(n.Sent-w.began.UnixMilli())/1000 - n.At; n.Sent > 0 && early > ahead(n.At) {
-			w.t.Errorf("%s heard %s of %s %.0f s before the time it says", n.Who, n.What, n.ID, early)
+			w.t.Errorf("%s received %s of %s %.0f s before the time in it", n.User, n.Action, n.ID, early)
 		}
 		at := fmt.Sprintf("%s %d", n.Timeline, n.Seq)
 		if was, ok := same[at]; ok && was != n.ID {
-			w.t.Errorf("%d of %s is %s to one and %s to another", n.Seq, n.Timeline, was, n.ID)
+			w.t.Errorf("%d of %s is %s for one client and %s for another", n.Seq, n.Timeline, was, n.ID)
 		}
 		same[at] = n.ID
 	}
 }
 
-// delays says how late events were heard, by the clock of this machine.
-func (w *crowd) delays() string {
+// delays returns the delays of events, by the clock of this machine.
+func (w *workload) delays() string {
 	var late []float64
-	for _, n := range w.Notes {
+	for _, n := range w.Deliveries {
 		late = append(late, float64(w.began.UnixMilli())/1000+n.At-float64(n.Sent)/1000)
 	}
 	slices.Sort(late)
@@ -253,61 +255,62 @@ func (w *crowd) delays() string {
 	return fmt.Sprintf("%s, 99 %% at most %s, all at most %s", at(0.5), at(0.99), at(1))
 }
 
-// TestTheJudgeCanFail shows the judge of invitations and talk what must not be.
-func TestTheJudgeCanFail(t *testing.T) {
-	invited := note{Who: "b", What: "invite", ID: "i"}
-	told := note{Who: "a", What: "accept", ID: "i", Invitee: "b"}
+// TestCheckInvitationCanFail gives the checks of invitations and messages wrong histories.
+func TestCheckInvitationCanFail(t *testing.T) {
+	invited := delivery{User: "b", Action: "invite", ID: "i"}
+	acked := delivery{User: "a", Action: "accept", ID: "i", Invitee: "b"}
 	for name, c := range map[string]struct {
 		final invite.State
 		ended string
-		notes []note
+		notes []delivery
 		fine  bool
 	}{
-		"as it should be":    {invite.Accepted, "accept", []note{invited, told}, true},
-		"an answer was lost": {invite.TimedOut, "accept", []note{invited}, false},
-		"nobody was told":    {invite.Accepted, "accept", []note{invited}, false},
-		"told twice":         {invite.Accepted, "accept", []note{invited, told, told}, false},
-		"told another ending": {invite.Accepted, "accept",
-			[]note{invited, told, {Who: "a", What: "cancel", ID: "i", Invitee: "b"}}, false},
-		"it never rang":             {invite.Accepted, "accept", []note{told}, false},
-		"it rang twice":             {invite.Accepted, "accept", []note{invited, invited, told}, false},
-		"it is still open":          {invite.Open, "", []note{invited}, false},
-		"an answer out of thin air": {invite.Accepted, "", []note{invited, told}, false},
+		"as it should be":    {invite.Accepted, "accept", []delivery{invited, acked}, true},
+		"an answer was lost": {invite.TimedOut, "accept", []delivery{invited}, false},
+		"no event":           {invite.Accepted, "accept", []delivery{invited}, false},
+		"two events":         {invite.Accepted, "accept", []delivery{invited, acked, acked}, false},
+		"another ending": {invite.Accepted, "accept",
+			[]delivery{invited, acked, {User: "a", Action: "cancel", ID: "i", Invitee: "b"}}, false},
+		"it never rang":                {invite.Accepted, "accept", []delivery{acked}, false},
+		"it rang twice":                {invite.Accepted, "accept", []delivery{invited, invited, acked}, false},
+		"it is still open":             {invite.Open, "", []delivery{invited}, false},
+		"an answer that was not given": {invite.Accepted, "", []delivery{invited, acked}, false},
 	} {
 		fake := &testing.T{}
-		w := &crowd{t: fake, chronicle: &chronicle{Notes: c.notes}}
-		a := &act{id: "i", caller: "a", invitees: []string{"b"}, acked: true, ended: map[string]string{},
+		w := &workload{t: fake, recorder: &recorder{Deliveries: c.notes}}
+		a := &invitation{id: "i", caller: "a", invitees: []string{"b"}, acked: true, ended: map[string]string{},
 			by: map[string]string{"b": "b"}}
 		if c.ended != "" {
 			a.ended["b"] = c.ended
 		}
-		w.judge(a, []protocol.Invitee{{UserID: "b", State: c.final}}, w.heard(), map[string]int{})
+		w.checkInvitation(a, []protocol.Invitee{{UserID: "b", State: c.final}}, w.counts(), map[string]int{})
 		if fake.Failed() == c.fine {
-			t.Errorf("%s: judged failed=%v", name, fake.Failed())
+			t.Errorf("%s: failed=%v", name, fake.Failed())
 		}
 	}
 	fake := &testing.T{}
-	w := &crowd{t: fake, chronicle: &chronicle{}, people: map[string]*client.Client{"student0": nil, "student1": nil},
-		said: map[string]bool{"student0-1": true}}
-	if w.checkTalk(w.heard()); !fake.Failed() {
-		t.Error("a message that a student never heard is taken")
+	w := &workload{t: fake, recorder: &recorder{}, clients: map[string]*client.Client{"student0": nil, "student1": nil},
+		messages: map[string]bool{"student0-1": true}}
+	if w.checkMessages(w.counts()); !fake.Failed() {
+		t.Error("a message that a student did not receive is accepted")
 	}
 }
 
-// TestTheCheckerCanFail shows the checker histories that must not be.
-func TestTheCheckerCanFail(t *testing.T) {
-	for name, notes := range map[string][]note{
-		"out of order": {{Who: "a", Timeline: "user:a", Seq: 2}, {Who: "a", Timeline: "user:a", Seq: 1}},
-		"twice":        {{Who: "a", Timeline: "user:a", Seq: 2, ID: "x"}, {Who: "a", Timeline: "user:a", Seq: 2, ID: "x"}},
-		"too early":    {{Who: "a", Timeline: "user:a", Seq: 1, Sent: time.Now().Add(time.Hour).UnixMilli()}},
-		"before its time": {{Who: "a", Timeline: "user:a", Seq: 1, Sent: 2000, At: 9}, {Who: "a", Timeline: "user:a", Seq: 2,
-			Sent: 1000, At: 9}},
-		"two truths": {{Who: "a", Timeline: "group:g", Seq: 2, ID: "x"}, {Who: "b", Timeline: "group:g", Seq: 2, ID: "y"}},
+// TestCheckTimelinesCanFail gives the check of timelines wrong histories.
+func TestCheckTimelinesCanFail(t *testing.T) {
+	for name, notes := range map[string][]delivery{
+		"out of order": {{User: "a", Timeline: "user:a", Seq: 2}, {User: "a", Timeline: "user:a", Seq: 1}},
+		"twice":        {{User: "a", Timeline: "user:a", Seq: 2, ID: "x"}, {User: "a", Timeline: "user:a", Seq: 2, ID: "x"}},
+		"too early":    {{User: "a", Timeline: "user:a", Seq: 1, Sent: time.Now().Add(time.Hour).UnixMilli()}},
+		"before its time": {{User: "a", Timeline: "user:a", Seq: 1, Sent: 2000, At: 9},
+			{User: "a", Timeline: "user:a", Seq: 2, Sent: 1000, At: 9}},
+		"different events": {{User: "a", Timeline: "group:g", Seq: 2, ID: "x"},
+			{User: "b", Timeline: "group:g", Seq: 2, ID: "y"}},
 	} {
 		fake := &testing.T{}
-		w := &crowd{t: fake, chronicle: &chronicle{began: time.Now(), Notes: notes}}
-		if w.checkOrder(); !fake.Failed() {
-			t.Errorf("the checker takes a history in which something is heard %s", name)
+		w := &workload{t: fake, recorder: &recorder{began: time.Now(), Deliveries: notes}}
+		if w.checkTimelines(); !fake.Failed() {
+			t.Errorf("a history is accepted: %s", name)
 		}
 	}
 }

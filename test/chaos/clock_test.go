@@ -20,29 +20,29 @@ import (
 // clockFaults set the clock of PostgreSQL, which decides. Its steps are of ten minutes and an hour, in both directions.
 func clockFaults() []fault {
 	return []fault{
-		{name: "step PostgreSQL's clock", clock: true, strike: func(s *storm) {
+		{name: "step PostgreSQL's clock", clock: true, inject: func(s *faultRun) {
 			s.step(time.Hour, "an hour ahead", 3*time.Second)
 			s.step(0, "right", 2*time.Second)
 			s.step(-10*time.Minute, "ten minutes behind", 3*time.Second)
 			s.step(0, "right", 2*time.Second)
 		}},
-		{name: "restart PostgreSQL and nodes with another clock", clock: true, strike: func(s *storm) {
+		{name: "restart PostgreSQL and nodes with another clock", clock: true, inject: func(s *faultRun) {
 			s.restartAt(time.Hour, "an hour ahead")
 			s.restartNodes()
 			s.restartAt(0, "right")
 			s.restartAt(-10*time.Minute, "ten minutes behind")
 			s.restartNodes()
 			s.step(0, "right", 2*time.Second)
-			s.restartAll(-10*time.Minute, "all of it, ten minutes behind")
+			s.restartAll(-10*time.Minute, "all restarted, ten minutes behind")
 			s.step(0, "right", 2*time.Second)
 		}},
-		{name: "promote a standby that is ten minutes behind", clock: true, strike: func(s *storm) {
+		{name: "promote a standby that is ten minutes behind", clock: true, inject: func(s *faultRun) {
 			if s.Standby == nil {
-				s.lasts("on the former standby", time.Until(s.end))
+				s.hold("on the former standby", time.Until(s.end))
 				return
 			}
 			s.must(s.Standby.SetClock(-10 * time.Minute))
-			s.lasts("whole", 2*time.Second)
+			s.hold("healthy", 2*time.Second)
 			up := s.h.fault(down)
 			s.must(s.Primary.Stop(syscall.SIGQUIT))
 			s.must(s.Standby.Promote(s.t.Context()))
@@ -50,22 +50,22 @@ func clockFaults() []fault {
 			s.ready()
 			up()
 			s.noticed(0, -10*time.Minute)
-			s.lasts("ten minutes behind", 3*time.Second)
+			s.hold("ten minutes behind", 3*time.Second)
 		}},
 	}
 }
 
-// step sets the clock of PostgreSQL, and leaves it so for a time.
-func (s *storm) step(offset time.Duration, what string, d time.Duration) {
+// step sets the clock of PostgreSQL and keeps it for a time.
+func (s *faultRun) step(offset time.Duration, name string, d time.Duration) {
 	s.t.Helper()
 	before := s.steps()
 	s.must(s.Primary.SetClock(offset))
 	s.noticed(before, offset)
-	s.lasts(what, d)
+	s.hold(name, d)
 }
 
 // restartAt restarts PostgreSQL with another clock.
-func (s *storm) restartAt(offset time.Duration, what string) {
+func (s *faultRun) restartAt(offset time.Duration, name string) {
 	s.t.Helper()
 	before, up := s.steps(), s.h.fault(down)
 	s.must(s.Primary.Stop(syscall.SIGINT))
@@ -74,11 +74,11 @@ func (s *storm) restartAt(offset time.Duration, what string) {
 	s.ready()
 	up()
 	s.noticed(before, offset)
-	s.lasts(what, 2*time.Second)
+	s.hold(name, 2*time.Second)
 }
 
-// restartNodes kills and starts a node after another, so that one that starts finds the corrected time.
-func (s *storm) restartNodes() {
+// restartNodes kills and starts one node after another, so that each finds the corrected time at its start.
+func (s *faultRun) restartNodes() {
 	s.t.Helper()
 	defer s.h.fault(down)()
 	for _, n := range s.Nodes {
@@ -89,7 +89,7 @@ func (s *storm) restartNodes() {
 }
 
 // restartAll stops everything, and starts it with another clock.
-func (s *storm) restartAll(offset time.Duration, what string) {
+func (s *faultRun) restartAll(offset time.Duration, name string) {
 	s.t.Helper()
 	up := s.h.fault(down)
 	for _, n := range s.Nodes {
@@ -103,27 +103,27 @@ func (s *storm) restartAll(offset time.Duration, what string) {
 		s.must(n.Ready(s.t.Context()))
 	}
 	up()
-	s.lasts(what, 2*time.Second)
+	s.hold(name, 2*time.Second)
 }
 
-func (s *storm) ready() {
+func (s *faultRun) ready() {
 	s.t.Helper()
 	for _, n := range s.Nodes {
-		s.says(n, "ready")
+		s.awaitHealth(n, "ready")
 	}
 }
 
 // steps sums the steps that nodes have counted.
-func (s *storm) steps() (sum int) {
+func (s *faultRun) steps() (sum int) {
 	for _, n := range s.Nodes {
 		sum += int(metric(n.Addr, "beckon_clock_steps_total"))
 	}
 	return sum
 }
 
-// noticed waits until a node has counted and logged a step, and until the error of the time, for which there is an
-// alert, is that of the clock on each node.
-func (s *storm) noticed(before int, offset time.Duration) {
+// noticed waits until a node has counted and logged a step, and until each node reports the error of the clock in the
+// metric with an alert.
+func (s *faultRun) noticed(before int, offset time.Duration) {
 	s.t.Helper()
 	eventually(s.t, fmt.Sprintf("a step to %v is not counted", offset), func() bool { return s.steps() > before })
 	eventually(s.t, "a step is not logged", func() bool { return s.log.steps() >= s.steps() })
@@ -176,34 +176,34 @@ func (l *clockLog) steps() int {
 	return l.n
 }
 
-// down is a fault in which the database or a node is away.
+// down is a fault in which the database or a node is unavailable.
 const down = "down"
 
 // The time follows a clock that was set by 5 %, and differences below a second at once.
 const (
 	slew   = 1.06
 	jitter = 1.0  // seconds
-	notice = 10.0 // seconds until somebody has learned of a timeout; the steps are of ten minutes and more
+	notice = 10.0 // seconds until the first event of a timeout; the steps are of ten minutes and more
 )
 
-// checkTimes checks the time from each invite to its timeout, of which somebody learned first, by the monotonic clock
-// of this process.
-func (w *crowd) checkTimes() {
+// checkTimes checks the time from each invite to the first event of its timeout, by the monotonic clock of this
+// process.
+func (w *workload) checkTimes() {
 	begun, first := map[string]attempt{}, map[string]float64{}
 	for _, a := range w.Attempts {
-		if a.What == "invite" {
+		if a.Action == "invite" {
 			begun[a.ID] = a
 		}
 	}
-	for _, n := range w.Notes {
-		if at, there := first[n.ID]; n.What == "timeout" && (!there || n.At < at) {
+	for _, n := range w.Deliveries {
+		if at, there := first[n.ID]; n.Action == "timeout" && (!there || n.At < at) {
 			first[n.ID] = n.At
 		}
 	}
 	early, late, ends := 0.0, 0.0, 0
 	for id, at := range first {
 		invite, there := begun[id]
-		a := w.deeds[id]
+		a := w.invitations[id]
 		if !there || a == nil {
 			continue
 		}
@@ -211,53 +211,53 @@ func (w *crowd) checkTimes() {
 		least, most, want := at-invite.End-w.away(invite.End, at), at-invite.Begin, a.timeout.Seconds()
 		early, late = max(early, want-most), max(late, least-want)
 		if most < want/slew-jitter {
-			w.t.Errorf("%s timed out %.1f s after its invite, and should after %v", id, most, a.timeout)
+			w.t.Errorf("%s timed out %.1f s after its invite instead of %v", id, most, a.timeout)
 		}
 		if w.punctual && least > want*slew+notice {
-			w.t.Errorf("%s timed out %.1f s after its invite, and should after %v", id, least, a.timeout)
+			w.t.Errorf("%s timed out %.1f s after its invite instead of %v", id, least, a.timeout)
 		}
 	}
 	w.t.Logf("%d timeouts, at most %.1f s early and %.1f s late", ends, early, late)
 }
 
-// away sums the time between two moments for which the database or a node was away.
-func (w *crowd) away(from, to float64) (sum float64) {
+// away returns the time between two moments during which the database or a node was unavailable.
+func (w *workload) away(from, to float64) (sum float64) {
 	for _, f := range w.Faults {
-		if f.What == down {
+		if f.Action == down {
 			sum += max(0, min(to, f.End)-max(from, f.Begin))
 		}
 	}
 	return sum
 }
 
-// TestTheTimerCanFail shows checkTimes timeouts that must not be.
-func TestTheTimerCanFail(t *testing.T) {
+// TestCheckTimesCanFail gives checkTimes wrong timeouts.
+func TestCheckTimesCanFail(t *testing.T) {
 	for name, c := range map[string]struct {
 		at       float64
 		punctual bool
 		fine     bool
 	}{
-		"in time":                           {15.2, true, true},
-		"too early":                         {12, false, false},
-		"too late":                          {587, true, false},
-		"late, while the database was away": {40, true, true},
-		"late in a fault of another kind":   {30, false, true},
+		"in time":   {15.2, true, true},
+		"too early": {12, false, false},
+		"too late":  {587, true, false},
+		"late, while the database was unavailable": {40, true, true},
+		"late in a fault of another kind":          {30, false, true},
 	} {
 		fake := &testing.T{}
-		w := &crowd{t: fake, punctual: c.punctual, deeds: map[string]*act{"i": {timeout: 15 * time.Second}},
-			chronicle: &chronicle{Attempts: []attempt{{What: "invite", ID: "i", End: 0.1}},
-				Faults: []attempt{{What: down, Begin: 17, End: 37}},
-				Notes: []note{{Who: "a", What: "timeout", ID: "i", At: c.at},
-					{Who: "b", What: "timeout", ID: "i", At: c.at + 99}}}}
+		w := &workload{t: fake, punctual: c.punctual, invitations: map[string]*invitation{"i": {timeout: 15 * time.Second}},
+			recorder: &recorder{Attempts: []attempt{{Action: "invite", ID: "i", End: 0.1}},
+				Faults: []attempt{{Action: down, Begin: 17, End: 37}},
+				Deliveries: []delivery{{User: "a", Action: "timeout", ID: "i", At: c.at},
+					{User: "b", Action: "timeout", ID: "i", At: c.at + 99}}}}
 		if w.checkTimes(); fake.Failed() == c.fine {
-			t.Errorf("%s: judged failed=%v", name, fake.Failed())
+			t.Errorf("%s: failed=%v", name, fake.Failed())
 		}
 	}
 }
 
-// TestMachineClockSteps sets the clock of the machine of one server on SQLite, while users use it, and across restarts.
+// TestMachineClockSteps sets the clock of the machine of one server on SQLite, under load and across restarts.
 func TestMachineClockSteps(t *testing.T) {
-	v := newVictim(t)
+	v := newServer(t)
 	file := filepath.Join(t.TempDir(), "clock")
 	v.args = []string{"--clock-file", file}
 	set := func(offset time.Duration) {
@@ -274,32 +274,32 @@ func TestMachineClockSteps(t *testing.T) {
 	if _, err := v.token("patient"); err != nil { // the server has made its keys
 		t.Fatal(err)
 	}
-	w := newCrowd(t, "http://"+v.addr, v.data, min(15*time.Second, *faultTime))
+	w := newWorkload(t, "http://"+v.addr, v.data, min(15*time.Second, *faultTime))
 	w.punctual = true
 	defer w.keep(t, "step the clock of SQLite")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	lived := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(lived)
-		w.live(ctx)
+		defer close(ended)
+		w.run(ctx)
 	}()
-	defer func() { stop(); <-lived }()
-	lasts := func(what string, d time.Duration) {
-		done := w.fault(what)
-		<-time.After(d) // the time of the fault, not a wait for an outcome
+	defer func() { stop(); <-ended }()
+	hold := func(name string, d time.Duration) {
+		done := w.fault(name)
+		<-time.After(d) // the duration of the fault, not a wait for an outcome
 		done()
 	}
-	step := func(offset time.Duration, what string, d time.Duration) {
+	step := func(offset time.Duration, name string, d time.Duration) {
 		t.Helper()
 		before := metric(v.addr, "beckon_clock_steps_total")
 		set(offset)
 		eventually(t, fmt.Sprintf("a step to %v is not counted", offset),
 			func() bool { return metric(v.addr, "beckon_clock_steps_total") > before })
-		lasts(what, d)
+		hold(name, d)
 	}
-	strikes := 0
-	for end := time.Now().Add(*faultTime); time.Now().Before(end); strikes++ {
+	injections := 0
+	for end := time.Now().Add(*faultTime); time.Now().Before(end); injections++ {
 		step(time.Hour, "an hour ahead", 3*time.Second)
 		step(0, "right", time.Second)
 		step(-10*time.Minute, "ten minutes behind", time.Second)
@@ -309,12 +309,12 @@ func TestMachineClockSteps(t *testing.T) {
 		set(-10 * time.Minute)
 		v.start()
 		up()
-		lasts("started ten minutes behind", 2*time.Second)
+		hold("started ten minutes behind", 2*time.Second)
 		step(0, "right", time.Second)
 	}
 	stop()
-	<-lived
+	<-ended
 	w.settle()
 	w.check(v.data, "")
-	t.Logf("%d times", strikes)
+	t.Logf("%d times", injections)
 }

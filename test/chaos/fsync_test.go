@@ -28,7 +28,7 @@ func TestFailedSyncs(t *testing.T) {
 }
 
 func failSync(t *testing.T, file string, n int) {
-	v := newVictim(t)
+	v := newServer(t)
 	v.start()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -87,7 +87,7 @@ func failSync(t *testing.T, file string, n int) {
 }
 
 // reconnect connects a device, as soon as the server answers.
-func (v *victim) reconnect(ctx context.Context, user string) *client.Client {
+func (v *server) reconnect(ctx context.Context, user string) *client.Client {
 	v.t.Helper()
 	for {
 		token, err := beckon.MintToken(v.data, "", user, "", 0)

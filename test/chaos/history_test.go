@@ -15,52 +15,52 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// attempt is one call of a client: what it asked, when, and what it was told.
+// attempt is one call of a client, or a fault, with its times and outcome.
 type attempt struct {
-	Who   string  `json:"who"`
-	What  string  `json:"what"`
-	ID    string  `json:"id"`
-	Begin float64 `json:"begin"` // seconds since the beginning
-	End   float64 `json:"end"`
-	Told  string  `json:"told"` // "" = it was done
+	User   string  `json:"user"`
+	Action string  `json:"action"`
+	ID     string  `json:"id"`
+	Begin  float64 `json:"begin"` // seconds since the beginning
+	End    float64 `json:"end"`
+	Error  string  `json:"error"` // "" = success
 }
 
-// note is one event as a client heard it.
-type note struct {
-	Who      string  `json:"who"`
+// delivery is one event as a client received it.
+type delivery struct {
+	User     string  `json:"user"`
 	At       float64 `json:"at"`
 	Timeline string  `json:"timeline"`
 	Seq      uint64  `json:"seq"`
-	What     string  `json:"what"` // invite, accept, reject, cancel, timeout, message
+	Action   string  `json:"action"` // invite, accept, reject, cancel, timeout, message
 	ID       string  `json:"id"`
 	Invitee  string  `json:"invitee,omitempty"`
 	Sent     int64   `json:"sent"` // server time
 }
 
-// chronicle is all that clients did and heard, and what was done to the house.
-type chronicle struct {
+// recorder records the calls of clients, the events that they received, and the faults of the cluster.
+type recorder struct {
 	began time.Time
 
-	mu       sync.Mutex
-	Attempts []attempt `json:"attempts"`
-	Notes    []note    `json:"notes"`
-	Faults   []attempt `json:"faults"`
+	mu         sync.Mutex
+	Attempts   []attempt  `json:"attempts"`
+	Deliveries []delivery `json:"deliveries"`
+	Faults     []attempt  `json:"faults"`
 }
 
-func newChronicle() *chronicle { return &chronicle{began: time.Now()} }
+func newRecorder() *recorder { return &recorder{began: time.Now()} }
 
-func (h *chronicle) now() float64 { return time.Since(h.began).Seconds() }
+func (h *recorder) now() float64 { return time.Since(h.began).Seconds() }
 
-func (h *chronicle) did(a attempt) {
+func (h *recorder) add(a attempt) {
 	a.End = h.now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.Attempts = append(h.Attempts, a)
 }
 
-// fault notes what is done to the house, from now until the returned function is called.
-func (h *chronicle) fault(what string) func() {
-	a := attempt{Who: "house", What: what, Begin: h.now()}
+// fault records a fault of the cluster, from now until the returned function is called.
+func (h *recorder) fault(name string) func() {
+	a := attempt{User: "cluster", Action: name, Begin: h.now()}
 	return func() {
 		a.End = h.now()
 		h.mu.Lock()
@@ -69,29 +69,29 @@ func (h *chronicle) fault(what string) func() {
 	}
 }
 
-// listener notes every event once, as it comes from a timeline.
-func (h *chronicle) listener(who string) client.Listener {
+// record returns a listener that records every event as it comes from a timeline.
+func (h *recorder) record(user string) client.Listener {
 	return client.Listener{OnEvent: func(timeline string, seq uint64, event any) {
-		n := note{Who: who, At: h.now(), Timeline: timeline, Seq: seq}
+		n := delivery{User: user, At: h.now(), Timeline: timeline, Seq: seq}
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		switch e := event.(type) {
 		case *protocol.Signaling:
 			n.ID, n.Sent = e.InviteID, e.Time
 			for _, a := range e.Answers {
-				n.What, n.Invitee = action(a.ActionType), a.Invitee
-				h.Notes = append(h.Notes, n)
+				n.Action, n.Invitee = action(a.ActionType), a.Invitee
+				h.Deliveries = append(h.Deliveries, n)
 			}
 			if len(e.Answers) > 0 {
 				return
 			}
-			n.What, n.Invitee = action(e.ActionType), strings.Join(e.InviteeList, " ")
+			n.Action, n.Invitee = action(e.ActionType), strings.Join(e.InviteeList, " ")
 		case *protocol.Message:
-			n.What, n.ID, n.Sent = "message", e.MessageID, e.Time
+			n.Action, n.ID, n.Sent = "message", e.MessageID, e.Time
 		default:
 			return
 		}
-		h.Notes = append(h.Notes, n)
+		h.Deliveries = append(h.Deliveries, n)
 	}}
 }
 
@@ -112,7 +112,7 @@ func action(a protocol.ActionType) string {
 }
 
 // keep writes the history, and a picture of it, when the test has failed.
-func (h *chronicle) keep(t *testing.T, name string) {
+func (h *recorder) keep(t *testing.T, name string) {
 	if !t.Failed() {
 		return
 	}
@@ -136,16 +136,16 @@ func (h *chronicle) keep(t *testing.T, name string) {
 	t.Logf("the history and a picture of it are in test/chaos/%s", dir)
 }
 
-// picture draws a lane for each client: bars for its calls, dots for what it heard, bands for what was done to the
-// house.
-func (h *chronicle) picture(name string) string {
+// picture draws a lane for each client, with bars for its calls and dots for its events, and bands for the faults of
+// the cluster.
+func (h *recorder) picture(name string) string {
 	const scale, lane, left = 60.0, 16, 110 // pixels for a second, for a client, for its name
 	lanes, end := map[string]int{}, 1.0
-	place := func(who string) int {
-		if _, ok := lanes[who]; !ok {
-			lanes[who] = len(lanes)
+	place := func(user string) int {
+		if _, ok := lanes[user]; !ok {
+			lanes[user] = len(lanes)
 		}
-		return 30 + lane*lanes[who]
+		return 30 + lane*lanes[user]
 	}
 	var marks strings.Builder
 	colour := map[string]string{"invite": "#357", "accept": "#2a2", "reject": "#c70", "cancel": "#b22", "timeout": "#777",
@@ -153,19 +153,19 @@ func (h *chronicle) picture(name string) string {
 	for _, a := range h.Attempts {
 		end = max(end, a.End)
 		stroke := ""
-		if a.Told != "" {
+		if a.Error != "" {
 			stroke = ` stroke="#f00"`
 		}
 		fmt.Fprintf(&marks, `<rect x="%.1f" y="%d" width="%.1f" height="7" fill="%s"%s><title>%s %s %s: %s</title></rect>`,
-			left+a.Begin*scale, place(a.Who),
-			max(1, (a.End-a.Begin)*scale), colour[a.What], stroke, html.EscapeString(a.Who), a.What, html.EscapeString(a.ID),
-			html.EscapeString(a.Told))
+			left+a.Begin*scale, place(a.User),
+			max(1, (a.End-a.Begin)*scale), colour[a.Action], stroke, html.EscapeString(a.User), a.Action,
+			html.EscapeString(a.ID), html.EscapeString(a.Error))
 	}
-	for _, n := range h.Notes {
+	for _, n := range h.Deliveries {
 		end = max(end, n.At)
-		fmt.Fprintf(&marks, `<circle cx="%.1f" cy="%d" r="2" fill="%s"><title>%s hears %s of %s (%s, %d)</title></circle>`,
-			left+n.At*scale, place(n.Who)+10,
-			colour[n.What], html.EscapeString(n.Who), n.What, html.EscapeString(n.ID), html.EscapeString(n.Timeline), n.Seq)
+		fmt.Fprintf(&marks, `<circle cx="%.1f" cy="%d" r="2" fill="%s"><title>%s receives %s of %s (%s, %d)</title></circle>`,
+			left+n.At*scale, place(n.User)+10,
+			colour[n.Action], html.EscapeString(n.User), n.Action, html.EscapeString(n.ID), html.EscapeString(n.Timeline), n.Seq)
 	}
 	high := 30 + lane*len(lanes)
 	var b strings.Builder
@@ -176,10 +176,10 @@ func (h *chronicle) picture(name string) string {
 	for _, f := range h.Faults {
 		fmt.Fprintf(&b, `<rect x="%.1f" y="0" width="%.1f" height="%d" fill="#fdd"/><text x="%.1f" y="12">%s</text>`, left+
 			f.Begin*scale, max(2, (f.End-f.Begin)*scale), high,
-			left+f.Begin*scale+2, html.EscapeString(f.What))
+			left+f.Begin*scale+2, html.EscapeString(f.Action))
 	}
-	for who := range lanes {
-		fmt.Fprintf(&b, `<text x="2" y="%d">%s</text>`, place(who)+9, html.EscapeString(who))
+	for user := range lanes {
+		fmt.Fprintf(&b, `<text x="2" y="%d">%s</text>`, place(user)+9, html.EscapeString(user))
 	}
 	b.WriteString(marks.String() + "</svg>")
 	return b.String()

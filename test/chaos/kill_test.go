@@ -25,10 +25,10 @@ import (
 
 var kills = flag.Int("chaos.kills", 20, "how often the server is killed")
 
-const pairs = 12 // people who call each other all the time
+const pairs = 12 // pairs that call each other continuously
 
-// victim is the server process.
-type victim struct {
+// server is the server process.
+type server struct {
 	t       *testing.T
 	program string
 	addr    string
@@ -38,13 +38,13 @@ type victim struct {
 	cmd     *exec.Cmd
 }
 
-func newVictim(t *testing.T) *victim {
+func newServer(t *testing.T) *server {
 	t.Helper()
-	return &victim{t: t, program: program.Build(t, program.Beckon), addr: program.FreeAddress(t),
+	return &server{t: t, program: program.Build(t, program.Beckon), addr: program.FreeAddress(t),
 		data: filepath.Join(t.TempDir(), "data")}
 }
 
-func (v *victim) start() {
+func (v *server) start() {
 	v.t.Helper()
 	args := append(slices.Clone(v.wrap), v.program, "serve", "--listen", v.addr, "--data", v.data, "--user-rate", "100000",
 		"--user-burst", "100000", "--address-rate", "1000000", "--address-burst", "1000000")
@@ -56,56 +56,56 @@ func (v *victim) start() {
 	}
 }
 
-func (v *victim) kill() {
+func (v *server) kill() {
 	v.t.Helper()
-	if err := v.cmd.Process.Kill(); err != nil { // SIGKILL: nothing is flushed, nothing is said
+	if err := v.cmd.Process.Kill(); err != nil { // SIGKILL: no flush, no goodbye
 		v.t.Fatal(err)
 	}
-	_ = v.cmd.Wait() // it says "signal: killed"
+	_ = v.cmd.Wait() // its error is "signal: killed"
 }
 
-// deed is one invitation as its makers know it.
-type deed struct {
+// call is one invitation with the outcomes of the calls about it.
+type call struct {
 	id, caller, callee string
 	acked              bool   // the invite
-	ended              string // what was acknowledged: accept, reject, cancel; "" = left to time out, or not known
+	ended              string // the acknowledged action: accept, reject, cancel; "" = timeout, or unknown
 	endedBy            string
 }
 
-// history is everything that was acknowledged, and everything that was heard.
+// history is the acknowledgements and the received events.
 type history struct {
-	mu    sync.Mutex
-	deeds map[string]*deed
-	heard map[string]map[string]int // by user, what they heard how often
+	mu          sync.Mutex
+	invitations map[string]*call
+	counts      map[string]map[string]int // number of events by user, and by ID and action
 }
 
-func (h *history) hear(user string) func(protocol.Signaling) {
+func (h *history) record(user string) func(protocol.Signaling) {
 	return func(m protocol.Signaling) {
-		what := fmt.Sprintf("%d", m.ActionType)
+		action := fmt.Sprintf("%d", m.ActionType)
 		if len(m.Answers) > 0 {
-			what = fmt.Sprintf("%d", m.Answers[0].ActionType)
+			action = fmt.Sprintf("%d", m.Answers[0].ActionType)
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.heard[user][m.InviteID+" "+what]++
+		h.counts[user][m.InviteID+" "+action]++
 	}
 }
 
 func TestKill9(t *testing.T) {
-	v := newVictim(t)
+	v := newServer(t)
 	v.start()
-	h := &history{deeds: map[string]*deed{}, heard: map[string]map[string]int{}}
+	h := &history{invitations: map[string]*call{}, counts: map[string]map[string]int{}}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	people := map[string]*client.Client{}
+	clients := map[string]*client.Client{}
 	for i := range pairs {
 		for _, user := range []string{fmt.Sprintf("caller%d", i), fmt.Sprintf("callee%d", i)} {
-			people[user] = v.connect(user, h)
+			clients[user] = v.connect(user, h)
 		}
 	}
 	var load sync.WaitGroup
 	for i := range pairs {
-		load.Go(func() { h.live(ctx, people, fmt.Sprintf("caller%d", i), fmt.Sprintf("callee%d", i)) })
+		load.Go(func() { h.run(ctx, clients, fmt.Sprintf("caller%d", i), fmt.Sprintf("callee%d", i)) })
 	}
 	for range *kills {
 		pause := time.NewTimer(time.Duration(300+rand.IntN(500)) * time.Millisecond) // load, not a wait for an outcome
@@ -115,9 +115,9 @@ func TestKill9(t *testing.T) {
 	}
 	stop()
 	load.Wait()
-	h.settle(t, people)
-	h.check(t, people)
-	for _, p := range people {
+	h.settle(t, clients)
+	h.check(t, clients)
+	for _, p := range clients {
 		p.Close()
 	}
 	v.kill()
@@ -128,7 +128,7 @@ func TestKill9(t *testing.T) {
 }
 
 // token is signed with the key that the server makes at its first start.
-func (v *victim) token(user string) (string, error) {
+func (v *server) token(user string) (string, error) {
 	for limit := time.Now().Add(30 * time.Second); ; {
 		token, err := beckon.MintToken(v.data, "", user, "", 0)
 		if err == nil || time.Now().After(limit) {
@@ -138,15 +138,15 @@ func (v *victim) token(user string) (string, error) {
 	}
 }
 
-func (v *victim) connect(user string, h *history) *client.Client {
+func (v *server) connect(user string, h *history) *client.Client {
 	v.t.Helper()
 	token, err := v.token(user)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	h.heard[user] = map[string]int{}
+	h.counts[user] = map[string]int{}
 	c, err := client.New(client.Options{Server: "http://" + v.addr, Token: token, DeviceID: user + "-1",
-		CallTimeout: time.Minute, Listener: client.Listener{OnSignaling: h.hear(user)}})
+		CallTimeout: time.Minute, Listener: client.Listener{OnSignaling: h.record(user)}})
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -158,15 +158,15 @@ func (v *victim) connect(user string, h *history) *client.Client {
 	return c
 }
 
-// live makes calls and ends them in every way, until ctx ends. What is under way then is finished.
-func (h *history) live(ctx context.Context, people map[string]*client.Client, caller, callee string) {
+// run makes calls and ends them in random ways until ctx ends. Calls in progress are completed.
+func (h *history) run(ctx context.Context, clients map[string]*client.Client, caller, callee string) {
 	for n := 0; ctx.Err() == nil; n++ {
-		d := &deed{id: fmt.Sprintf("%s-%d", caller, n), caller: caller, callee: callee}
+		d := &call{id: fmt.Sprintf("%s-%d", caller, n), caller: caller, callee: callee}
 		h.mu.Lock()
-		h.deeds[d.id] = d
+		h.invitations[d.id] = d
 		h.mu.Unlock()
 		call := context.Background() // a call that was begun is retried to its end, over every crash
-		if _, err := people[caller].Invite(call,
+		if _, err := clients[caller].Invite(call,
 			protocol.InviteRequest{Invitee: callee,
 				InviteOptions: protocol.InviteOptions{InviteID: d.id, Timeout: 2}}); err != nil {
 			continue
@@ -176,12 +176,12 @@ func (h *history) live(ctx context.Context, people map[string]*client.Client, ca
 		by := callee
 		switch how {
 		case "accept":
-			_, err = people[callee].Accept(call, d.id, "")
+			_, err = clients[callee].Accept(call, d.id, "")
 		case "reject":
-			_, err = people[callee].Reject(call, d.id, "", "")
+			_, err = clients[callee].Reject(call, d.id, "", "")
 		case "cancel":
 			by = caller
-			_, err = people[caller].Cancel(call, protocol.CancelRequest{InviteID: d.id})
+			_, err = clients[caller].Cancel(call, protocol.CancelRequest{InviteID: d.id})
 		}
 		h.mu.Lock()
 		d.acked = true
@@ -192,16 +192,16 @@ func (h *history) live(ctx context.Context, people map[string]*client.Client, ca
 	}
 }
 
-// settle waits until nothing is open any more and everybody has heard everything: after a last call from each to the
-// other.
-func (h *history) settle(t *testing.T, people map[string]*client.Client) {
+// settle waits until no invitation is open and each client has all events: the clients of a pair call each other once
+// more.
+func (h *history) settle(t *testing.T, clients map[string]*client.Client) {
 	t.Helper()
 	limit := time.Now().Add(time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for open := 1; open > 0; <-tick.C {
 		open = 0
-		for user, p := range people {
+		for user, p := range clients {
 			res, err := p.ListInvitations(t.Context())
 			if err != nil {
 				t.Fatalf("%s cannot list: %v", user, err)
@@ -214,16 +214,16 @@ func (h *history) settle(t *testing.T, people map[string]*client.Client) {
 	}
 	for i := range pairs {
 		a, b := fmt.Sprintf("caller%d", i), fmt.Sprintf("callee%d", i)
-		h.last(t, people, a, b)
-		h.last(t, people, b, a)
+		h.last(t, clients, a, b)
+		h.last(t, clients, b, a)
 	}
 }
 
-// last calls and waits until it is heard: what came before it on that timeline has been heard then.
-func (h *history) last(t *testing.T, people map[string]*client.Client, from, to string) {
+// last makes a call and waits for its event: all earlier events of that timeline have arrived then.
+func (h *history) last(t *testing.T, clients map[string]*client.Client, from, to string) {
 	t.Helper()
 	id := "last-" + from
-	if _, err := people[from].Invite(t.Context(),
+	if _, err := clients[from].Invite(t.Context(),
 		protocol.InviteRequest{Invitee: to, InviteOptions: protocol.InviteOptions{InviteID: id}}); err != nil {
 		t.Fatal(err)
 	}
@@ -232,66 +232,66 @@ func (h *history) last(t *testing.T, people map[string]*client.Client, from, to 
 	defer tick.Stop()
 	for {
 		h.mu.Lock()
-		n := h.heard[to][id+" 1"]
+		n := h.counts[to][id+" 1"]
 		h.mu.Unlock()
 		if n > 0 {
 			return
 		}
 		if time.Now().After(limit) {
-			t.Fatalf("%s never heard the last call of %s", to, from)
+			t.Fatalf("%s did not receive the last call of %s", to, from)
 		}
 		<-tick.C
 	}
 }
 
-// check compares what was acknowledged with what is there and with what everybody heard.
-func (h *history) check(t *testing.T, people map[string]*client.Client) {
+// check compares the acknowledgements with the stored state and with the events of all clients.
+func (h *history) check(t *testing.T, clients map[string]*client.Client) {
 	t.Helper()
 	acked, answered, timedOut := 0, 0, 0
-	word := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel",
+	outcomes := map[invite.State]string{invite.Accepted: "accept", invite.Rejected: "reject", invite.Cancelled: "cancel",
 		invite.TimedOut: "timeout"}
 	number := map[string]string{"cancel": "2", "accept": "3", "reject": "4", "timeout": "5"}
-	for _, d := range h.deeds {
-		res, err := people[d.caller].GetInvitation(t.Context(), protocol.GetInvitationRequest{InviteID: d.id})
+	for _, d := range h.invitations {
+		res, err := clients[d.caller].GetInvitation(t.Context(), protocol.GetInvitationRequest{InviteID: d.id})
 		var e *protocol.Error
 		if errors.As(err, &e) && e.Code == im.CodeOver && !d.acked {
-			continue // it was never acknowledged, and it never was
+			continue // not acknowledged, and not stored
 		}
 		if err != nil {
-			t.Errorf("%s was acknowledged=%v and is not there: %v", d.id, d.acked, err)
+			t.Errorf("%s, acknowledged=%v, is not stored: %v", d.id, d.acked, err)
 			continue
 		}
 		acked++
-		final := word[res.Invitation.Invitees[0].State]
+		final := outcomes[res.Invitation.Invitees[0].State]
 		if d.ended != "" && final != d.ended {
-			t.Errorf("%s: %s by %s was acknowledged, and it stands as %s", d.id, d.ended, d.endedBy, final)
+			t.Errorf("%s: %s by %s was acknowledged, and its state is %s", d.id, d.ended, d.endedBy, final)
 		}
 		if d.ended == "" {
 			timedOut++
 		} else {
 			answered++
 		}
-		if n := h.heard[d.callee][d.id+" 1"]; n != 1 {
-			t.Errorf("%s heard the call %s %d times", d.callee, d.id, n)
+		if n := h.counts[d.callee][d.id+" 1"]; n != 1 {
+			t.Errorf("%s received the call %s %d times", d.callee, d.id, n)
 		}
 		for _, user := range []string{d.caller, d.callee} {
 			if user == d.endedBy {
-				continue // it acted, and has the ack
+				continue // the acting user has the acknowledgement
 			}
-			if n := h.heard[user][d.id+" "+number[final]]; n != 1 {
-				t.Errorf("%s heard %d times that %s ended by %s", user, n, d.id, final)
+			if n := h.counts[user][d.id+" "+number[final]]; n != 1 {
+				t.Errorf("%s received %d events that %s ended by %s", user, n, d.id, final)
 			}
 		}
 		for _, other := range number {
 			for _, user := range []string{d.caller, d.callee} {
-				if n := h.heard[user][d.id+" "+other]; other != number[final] && n != 0 {
-					t.Errorf("%s heard %d times of an ending (action %s) of %s that is not its own, %s", user, n, other, d.id, final)
+				if n := h.counts[user][d.id+" "+other]; other != number[final] && n != 0 {
+					t.Errorf("%s received %d events of another ending (action %s) of %s than %s", user, n, other, d.id, final)
 				}
 			}
 		}
 	}
 	if answered == 0 || timedOut == 0 {
-		t.Errorf("too little happened: %d answered, %d timed out", answered, timedOut)
+		t.Errorf("the load was too small: %d answered, %d timed out", answered, timedOut)
 	}
 	t.Logf("%d kills: %d invitations, %d acknowledged answers and cancels, %d timeouts; nothing lost, nothing twice",
 		*kills, acked, answered, timedOut)

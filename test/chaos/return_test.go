@@ -25,7 +25,7 @@ type returns struct {
 	at map[string]time.Time
 }
 
-func (r *returns) note(user string) {
+func (r *returns) delivery(user string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at[user] = time.Now()
@@ -49,15 +49,15 @@ func (r *returns) since(begin time.Time) []time.Duration {
 // come back by themselves, and no call fails: those under way are asked again by the SDK, and those that begin
 // meanwhile wait for the link.
 func TestEverybodyReturns(t *testing.T) {
-	v := newVictim(t)
+	v := newServer(t)
 	v.start()
 	r := &returns{at: map[string]time.Time{}}
-	people := make([]*client.Client, *returning)
+	clients := make([]*client.Client, *returning)
 	var coming errgroup.Group
 	coming.SetLimit(64)
-	for i := range people {
+	for i := range clients {
 		coming.Go(func() (err error) {
-			people[i], err = v.device(fmt.Sprintf("user%d", i), r)
+			clients[i], err = v.device(fmt.Sprintf("user%d", i), r)
 			return err
 		})
 	}
@@ -65,7 +65,7 @@ func TestEverybodyReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		for _, p := range people {
+		for _, p := range clients {
 			p.Close()
 		}
 		v.kill()
@@ -73,17 +73,17 @@ func TestEverybodyReturns(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var calls atomic.Int64
 	var calling errgroup.Group
-	for i := range min(100, len(people)/2) {
+	for i := range min(100, len(clients)/2) {
 		calling.Go(func() error {
 			for n := 0; ctx.Err() == nil; n++ {
 				id := fmt.Sprintf("call-%d-%d", i, n)
 				to := fmt.Sprintf("user%d", 2*i+1)
-				if _, err := people[2*i].Invite(context.Background(),
+				if _, err := clients[2*i].Invite(context.Background(),
 					protocol.InviteRequest{Invitee: to,
 						InviteOptions: protocol.InviteOptions{InviteID: id, Timeout: 60}}); err != nil {
 					return fmt.Errorf("invite %s: %w", id, err)
 				}
-				if _, err := people[2*i+1].Accept(context.Background(), id, ""); err != nil {
+				if _, err := clients[2*i+1].Accept(context.Background(), id, ""); err != nil {
 					return fmt.Errorf("accept %s: %w", id, err)
 				}
 				calls.Add(1)
@@ -96,9 +96,9 @@ func TestEverybodyReturns(t *testing.T) {
 	killed, before := time.Now(), calls.Load()
 	v.kill()
 	v.start()
-	for limit := time.Now().Add(2 * time.Minute); len(r.since(killed)) < len(people); {
+	for limit := time.Now().Add(2 * time.Minute); len(r.since(killed)) < len(clients); {
 		if time.Now().After(limit) {
-			t.Fatalf("%d of %d devices came back", len(r.since(killed)), len(people))
+			t.Fatalf("%d of %d devices came back", len(r.since(killed)), len(clients))
 		}
 		<-time.After(20 * time.Millisecond)
 	}
@@ -107,7 +107,7 @@ func TestEverybodyReturns(t *testing.T) {
 		t.Error(err)
 	}
 	if calls.Load() == before {
-		t.Error("nobody called after the restart")
+		t.Error("no call after the restart")
 	}
 	back := r.since(killed)
 	t.Logf("%d devices were back after the kill: half within %v, 99 of 100 within %v, the last after %v; %d calls, "+
@@ -116,15 +116,15 @@ func TestEverybodyReturns(t *testing.T) {
 		back[len(back)-1].Round(time.Millisecond), calls.Load())
 }
 
-// device connects somebody who notes each time that the link is there.
-func (v *victim) device(user string, r *returns) (*client.Client, error) {
+// device connects a user and records the time of each connection.
+func (v *server) device(user string, r *returns) (*client.Client, error) {
 	token, err := v.token(user)
 	if err != nil {
 		return nil, err
 	}
 	c, err := client.New(client.Options{Server: "http://" + v.addr, Token: token, DeviceID: user + "-1",
 		CallTimeout: time.Minute, Listener: client.Listener{
-			OnConnected: func(protocol.Welcome) { r.note(user) },
+			OnConnected: func(protocol.Welcome) { r.delivery(user) },
 		}})
 	if err != nil {
 		return nil, err

@@ -16,42 +16,42 @@ import (
 )
 
 const (
-	clusterPairs = 8                     // people who call each other all the time
-	pace         = 20 * time.Millisecond // between what one does and does next, so that the load has a bound
-	classmates   = 5                     // people of a group who talk, and are asked by their teacher
+	clusterPairs = 8                     // pairs that call each other continuously
+	pace         = 20 * time.Millisecond // between two actions of a user, which bounds the load
+	students     = 5                     // members of a group with messages and invitations by a teacher
 )
 
-// crowd is the people of a house, and all that they do and hear.
-type crowd struct {
-	*chronicle
-	t    *testing.T
-	url  string        // of the server
-	data string        // a directory with its keys
-	long time.Duration // for which a call rings that nobody answers
+// workload is the clients of a cluster, their actions, and the events that they received.
+type workload struct {
+	*recorder
+	t        *testing.T
+	url      string        // of the server
+	data     string        // a directory with its keys
+	ringTime time.Duration // timeout of calls without an answer
 
-	punctual bool // no timeout may be late: every node and the database are there, but for moments
-	people   map[string]*client.Client
-	mu       sync.Mutex
-	deeds    map[string]*act
-	said     map[string]bool // messages to the group: whether it is known that they were sent
+	punctual    bool // no timeout may be late: all nodes and the database are available, but for moments
+	clients     map[string]*client.Client
+	mu          sync.Mutex
+	invitations map[string]*invitation
+	messages    map[string]bool // to the group: whether the outcome is known
 }
 
-// act is an invitation as those know it who act on it.
-type act struct {
+// invitation is an invitation with the outcomes of the calls about it.
+type invitation struct {
 	id, group string
 	caller    string
 	invitees  []string
 	timeout   time.Duration
 	acked     bool
-	refused   bool              // the invite, and it is known
-	ended     map[string]string // what was acknowledged, by invitee: accept, reject, cancel; "?" = it is not known
-	by        map[string]string // who did it
+	refused   bool              // the invite, for certain
+	ended     map[string]string // the acknowledged action, by invitee: accept, reject, cancel; "?" = unknown
+	by        map[string]string // the acting user, by invitee
 }
 
-// newCrowd connects everybody to the server at an address. long is the time for which a call rings that nobody answers.
-func newCrowd(t *testing.T, url, data string, long time.Duration) *crowd {
-	w := &crowd{chronicle: newChronicle(), t: t, url: url, data: data, long: long, people: map[string]*client.Client{},
-		deeds: map[string]*act{}, said: map[string]bool{}}
+// newWorkload connects all clients to the server at an address. ringTime is the timeout of calls without an answer.
+func newWorkload(t *testing.T, url, data string, ringTime time.Duration) *workload {
+	w := &workload{recorder: newRecorder(), t: t, url: url, data: data, ringTime: ringTime,
+		clients: map[string]*client.Client{}, invitations: map[string]*invitation{}, messages: map[string]bool{}}
 	for i := range clusterPairs {
 		w.connect(fmt.Sprintf("caller%d", i))
 		w.connect(fmt.Sprintf("callee%d", i))
@@ -60,25 +60,25 @@ func newCrowd(t *testing.T, url, data string, long time.Duration) *crowd {
 	w.connect("silent")
 	w.connect("teacher")
 	var members []string
-	for i := range classmates {
+	for i := range students {
 		members = append(members, fmt.Sprintf("student%d", i))
 		w.connect(members[i])
 	}
-	if _, err := w.people["teacher"].CreateGroup(t.Context(),
+	if _, err := w.clients["teacher"].CreateGroup(t.Context(),
 		protocol.CreateGroupRequest{GroupID: "class", Type: "Work", MemberList: members}); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-func (w *crowd) connect(user string) {
+func (w *workload) connect(user string) {
 	w.t.Helper()
 	token, err := beckon.MintToken(w.data, "", user, "", 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	p, err := client.New(client.Options{Server: w.url, Token: token, DeviceID: user + "-1", CallTimeout: 2 * time.Minute,
-		Listener: w.listener(user)})
+		Listener: w.record(user)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -88,18 +88,18 @@ func (w *crowd) connect(user string) {
 	if err := p.Connect(ctx); err != nil {
 		w.t.Fatal(err)
 	}
-	w.people[user] = p
+	w.clients[user] = p
 }
 
-// sure does a call until its outcome is known, as a careful program would: a refusal that leaves it open is asked
-// again, with the same names. It returns how it was refused, and whether that is known.
-func (w *crowd) sure(who, what, id string, call func(context.Context) error) (refusal error, known bool) {
-	a := attempt{Who: who, What: what, ID: id, Begin: w.now()}
+// retry repeats a call with the same IDs until its outcome is known. It returns the error, and whether the outcome is
+// known.
+func (w *workload) retry(user, action, id string, call func(context.Context) error) (refusal error, known bool) {
+	a := attempt{User: user, Action: action, ID: id, Begin: w.now()}
 	defer func() {
 		if refusal != nil {
-			a.Told = refusal.Error()
+			a.Error = refusal.Error()
 		}
-		w.did(a)
+		w.add(a)
 	}()
 	limit := time.Now().Add(2 * time.Minute)
 	for {
@@ -117,8 +117,8 @@ func (w *crowd) sure(who, what, id string, call func(context.Context) error) (re
 	}
 }
 
-// live does everything until ctx ends; what is under way then is finished.
-func (w *crowd) live(ctx context.Context) {
+// run runs the load until ctx ends. Calls in progress are completed.
+func (w *workload) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for i := range clusterPairs {
 		all.Go(func() {
@@ -128,10 +128,10 @@ func (w *crowd) live(ctx context.Context) {
 			}
 		})
 	}
-	for i := range classmates {
+	for i := range students {
 		all.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				w.say(fmt.Sprintf("student%d", i), n)
+				w.sendMessage(fmt.Sprintf("student%d", i), n)
 				<-time.After(pace)
 			}
 		})
@@ -143,45 +143,45 @@ func (w *crowd) live(ctx context.Context) {
 	})
 	all.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
-			w.ask(fmt.Sprintf("hands-%d", n))
+			w.askGroup(fmt.Sprintf("hands-%d", n))
 			<-time.After(pace)
 		}
 	})
 	all.Wait()
 }
 
-func (w *crowd) begin(a *act) *act {
+func (w *workload) begin(a *invitation) *invitation {
 	a.ended, a.by = map[string]string{}, map[string]string{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.deeds[a.id] = a
+	w.invitations[a.id] = a
 	return a
 }
 
-// decided notes what was acknowledged to somebody about an invitee.
-func (w *crowd) decided(a *act, invitee, what, by string, refusal error, known bool) {
+// decided records the outcome of an action on an invitee.
+func (w *workload) decided(a *invitation, invitee, action, by string, refusal error, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case !known:
 		a.ended[invitee] = "?"
 	case refusal == nil && a.ended[invitee] != "" && a.ended[invitee] != "?":
-		w.t.Errorf("%s: both %s by %s and %s by %s were acknowledged", a.id, a.ended[invitee], a.by[invitee], what, by)
+		w.t.Errorf("%s: both %s by %s and %s by %s were acknowledged", a.id, a.ended[invitee], a.by[invitee], action, by)
 	case refusal == nil:
-		a.ended[invitee], a.by[invitee] = what, by
+		a.ended[invitee], a.by[invitee] = action, by
 	}
 }
 
-// call makes one call and ends it in one of many ways.
-func (w *crowd) call(id, caller, callee string) {
-	a := w.begin(&act{id: id, caller: caller, invitees: []string{callee}, timeout: 3 * time.Second})
+// call makes one call and ends it in a random way.
+func (w *workload) call(id, caller, callee string) {
+	a := w.begin(&invitation{id: id, caller: caller, invitees: []string{callee}, timeout: 3 * time.Second})
 	if !w.invite(a) {
 		return
 	}
 	accept := func() { w.answer(a, callee, "accept") }
 	cancel := func() {
-		err, known := w.sure(caller, "cancel", id, func(ctx context.Context) error {
-			_, err := w.people[caller].Cancel(ctx, protocol.CancelRequest{InviteID: id, RequestID: "c-" + id})
+		err, known := w.retry(caller, "cancel", id, func(ctx context.Context) error {
+			_, err := w.clients[caller].Cancel(ctx, protocol.CancelRequest{InviteID: id, RequestID: "c-" + id})
 			return err
 		})
 		w.decided(a, callee, "cancel", caller, err, known)
@@ -202,12 +202,12 @@ func (w *crowd) call(id, caller, callee string) {
 }
 
 // invite makes a call, and reports whether it was acknowledged.
-func (w *crowd) invite(a *act) bool {
+func (w *workload) invite(a *invitation) bool {
 	callee := a.invitees[0]
 	req := protocol.InviteRequest{Invitee: callee, InviteOptions: protocol.InviteOptions{InviteID: a.id,
 		RequestID: "r-" + a.id, Timeout: int64(a.timeout / time.Second)}}
-	err, known := w.sure(a.caller, "invite", a.id,
-		func(ctx context.Context) error { _, err := w.people[a.caller].Invite(ctx, req); return err })
+	err, known := w.retry(a.caller, "invite", a.id,
+		func(ctx context.Context) error { _, err := w.clients[a.caller].Invite(ctx, req); return err })
 	if err != nil && !known {
 		w.decided(a, callee, "", "", err, false)
 	}
@@ -217,33 +217,33 @@ func (w *crowd) invite(a *act) bool {
 	return err == nil
 }
 
-// ring makes a call that nobody answers, and waits for its end.
-func (w *crowd) ring(id string) {
-	a := w.begin(&act{id: id, caller: "patient", invitees: []string{"silent"}, timeout: w.long})
-	if w.invite(a) && !w.until("patient", "timeout", id, w.long+time.Minute) {
+// ring makes a call that is not answered, and waits for its end.
+func (w *workload) ring(id string) {
+	a := w.begin(&invitation{id: id, caller: "patient", invitees: []string{"silent"}, timeout: w.ringTime})
+	if w.invite(a) && !w.waitFor("patient", "timeout", id, w.ringTime+time.Minute) {
 		w.t.Errorf("%s does not end", id)
 	}
 }
 
-func (w *crowd) answer(a *act, who, what string) {
-	err, known := w.sure(who, what, a.id, func(ctx context.Context) error {
-		req := protocol.AnswerRequest{InviteID: a.id, RequestID: what + a.id}
-		return w.people[who].Call(ctx, what, req, &protocol.ActionResponse{})
+func (w *workload) answer(a *invitation, user, action string) {
+	err, known := w.retry(user, action, a.id, func(ctx context.Context) error {
+		req := protocol.AnswerRequest{InviteID: a.id, RequestID: action + a.id}
+		return w.clients[user].Call(ctx, action, req, &protocol.ActionResponse{})
 	})
-	w.decided(a, who, what, who, err, known)
+	w.decided(a, user, action, user, err, known)
 }
 
-// ask makes the teacher ask everybody; some raise a hand, some refuse, some do nothing.
-func (w *crowd) ask(id string) {
-	a := &act{id: id, group: "class", caller: "teacher", timeout: 2 * time.Second}
-	for i := range classmates {
+// askGroup invites all students; some accept, some reject, some do not answer.
+func (w *workload) askGroup(id string) {
+	a := &invitation{id: id, group: "class", caller: "teacher", timeout: 2 * time.Second}
+	for i := range students {
 		a.invitees = append(a.invitees, fmt.Sprintf("student%d", i))
 	}
 	w.begin(a)
 	req := protocol.InviteInGroupRequest{GroupID: "class", Everyone: true,
 		InviteOptions: protocol.InviteOptions{InviteID: id, RequestID: "r-" + id, Timeout: 2}}
-	if err, known := w.sure("teacher", "invite", id,
-		func(ctx context.Context) error { _, err := w.people["teacher"].InviteInGroup(ctx, req); return err }); err != nil {
+	if err, known := w.retry("teacher", "invite", id,
+		func(ctx context.Context) error { _, err := w.clients["teacher"].InviteInGroup(ctx, req); return err }); err != nil {
 		w.mu.Lock()
 		a.refused = known
 		w.mu.Unlock()
@@ -269,17 +269,17 @@ func (w *crowd) ask(id string) {
 	all.Wait()
 }
 
-// say says something to the group.
-func (w *crowd) say(who string, n int) {
-	id := fmt.Sprintf("%s-%d", who, n)
+// sendMessage sends a message to the group.
+func (w *workload) sendMessage(user string, n int) {
+	id := fmt.Sprintf("%s-%d", user, n)
 	req := protocol.SendMessageRequest{GroupID: "class", MessageID: id, RequestID: id, Body: protocol.Body{Text: id}}
-	err, known := w.sure(who, "message", id,
-		func(ctx context.Context) error { _, err := w.people[who].SendMessage(ctx, req); return err })
+	err, known := w.retry(user, "message", id,
+		func(ctx context.Context) error { _, err := w.clients[user].SendMessage(ctx, req); return err })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil || !known {
-		w.said[id] = known
+		w.messages[id] = known
 	} else {
-		w.t.Errorf("%s could not say %s: %v", who, id, err)
+		w.t.Errorf("%s could not send %s: %v", user, id, err)
 	}
 }

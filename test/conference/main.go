@@ -4,7 +4,7 @@
 // Usage: conference -url ws://HOST:PORT -users N -audio FILE [-video FILE]. It reads N room tokens from its standard
 // input, a line each, joins, writes a line when all are in the room and their tracks are published, and stays until
 // its input ends. Then it writes the bits per second that each participant received. The files are IVF with Opus
-// packets and VP8 frames, and are sent again and again. The video begins anew, with its key frame, when a receiver
+// packets and VP8 frames, and are sent again and again. The video starts again, with its key frame, when a receiver
 // asks for one.
 package main
 

@@ -14,7 +14,7 @@ const sequence = (...parts) => der(0x30, ...parts);
 const oid = (...bytes) => der(0x06, bytes);
 
 /**
- * Returns a certificate and key for a domain, in PEM, and the hash of its key, which browsers can be told to trust
+ * Returns a certificate and key for a domain, in PEM, and the hash of its key, for a flag of browsers that makes them trust it
  * (--ignore-certificate-errors-spki-list).
  */
 export function certificateFor(domain) {

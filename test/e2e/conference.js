@@ -1,5 +1,5 @@
 // Measures calls of many: the time from the click on Accept to the first picture, and to all of them, in Chromium, and
-// what the call costs the server. The other participants are programs with recorded video and sound (test/conference).
+// the cost of the call for the server. The other participants are programs with recorded video and sound (test/conference).
 // Run it with: make bench-conference
 
 import { spawn } from 'node:child_process';

@@ -1,4 +1,4 @@
-// Calls of users whose network blocks UDP: in mid-call, and all of it but TLS.
+// Calls from networks that block UDP, in mid-call, or pass only TLS.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -69,7 +69,7 @@ test('UDP is blocked in mid-call: the call continues over TCP, without a leave',
   );
 });
 
-/** Lets the pages of a context use relays only, as behind a network that passes TLS only. */
+/** Restricts the pages of a context to relays, as in a network that passes only TLS. */
 async function relayOnly(context) {
   await context.addInitScript(() => {
     const Real = RTCPeerConnection;

@@ -8,11 +8,11 @@ import { connect, createServer } from 'node:net';
 /** The longest time for which a packet waits for a limited link, in milliseconds. Later packets are dropped. */
 const queueTime = 300;
 
-/** One direction of a network: what enters leaves in its order, after the delay. */
+/** One direction of a network: packets keep their order, and leave after the delay. */
 class Lane {
   #queue = [];
   #timer;
-  #free = 0; // when the link has sent what entered before
+  #free = 0; // end of the transmission of earlier packets
 
   constructor(network) {
     this.network = network;
@@ -49,7 +49,7 @@ class Lane {
 
 export class Network {
   /**
-   * Opens a network to a server whose audio and video have the UDP port udpPort of an address of this machine. delay is
+   * Opens a network to a server with the UDP port udpPort for audio and video, at an address of this machine. delay is
    * in milliseconds in each direction; a connection takes a round trip more. rate limits audio and video in each
    * direction, in bits per second.
    */

@@ -1,4 +1,4 @@
-// Calls of users whose network fails, or whose computer sleeps: the view of each side, and one true record.
+// Calls with failing networks and sleeping computers: the view of each side, and one true record.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

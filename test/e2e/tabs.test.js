@@ -1,4 +1,4 @@
-// Tabs of one user in one browser: one call at a time, whoever places it.
+// Tabs of one user in one browser: one call at a time, in either direction.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';

@@ -1,4 +1,4 @@
-// One call over networks that fail: it begins, something happens to it, it ends. run returns what was seen of it.
+// One call over networks that fail: it begins, something happens to it, it ends. run returns the observations.
 
 import { User, connect } from '../e2e/kit.js';
 import { host, otherHost } from './network.js';
@@ -47,7 +47,7 @@ export class Scene {
     this.times = {};
   }
 
-  /** Runs the scene and returns what was seen. */
+  /** Runs the scene and returns the observations. */
   async run() {
     const { scene, cluster, times } = this;
     const faults = (cluster.faults ??= []).length;
@@ -224,7 +224,7 @@ export class Scene {
     );
   }
 
-  /** Returns what the page of a user showed. */
+  /** Returns the display of the page of a user over time. */
   async result(user) {
     const { page } = this.people[user];
     const events = ((await ask(page, () => window.beckonEvents)) ?? []).sort((a, b) => a.at - b.at);

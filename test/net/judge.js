@@ -12,7 +12,7 @@ const leaving = 5_000;
 /** Time after which the server ends a call of a user alone (15 s), and notices that the others are gone. */
 const alone = 25_000;
 
-/** Returns what is wrong with a scene, as short sentences. */
+/** Returns the faults of a scene, as short sentences. */
 export function judge(seen) {
   const { scene, records, faults } = seen;
   const expected = scene.records ?? 1;

@@ -57,7 +57,7 @@ export class Network {
     return this.#command(user, { conditions });
   }
 
-  /** Lets the router of a user forget its mappings: open connections get silence, datagrams another port. */
+  /** Drops the mappings of the router of a user: open connections get silence, datagrams another port. */
   forget(user) {
     return this.#command(user, { forget: true });
   }

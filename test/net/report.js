@@ -1,4 +1,4 @@
-// The report of make test-net: a row of a table for each scene, and lines with what each side showed, and when.
+// The report of make test-net: a row of a table for each scene, and lines with the display of each side over time.
 
 import { names } from './call.js';
 
@@ -17,7 +17,7 @@ export function origin({ times }) {
   return times.fault ?? times.accept;
 }
 
-/** Says in a few words what an event shows; nothing for one that another event says too. */
+/** Returns an event in a few words; nothing for one that is part of another. */
 function words({ what, value }) {
   const [kind, ...name] = what.split(' ');
   const who = firstName(name.join(' '));
@@ -122,7 +122,7 @@ function item(text) {
   return out.join('\n');
 }
 
-/** Returns what each side showed of a scene, as lines of a list. */
+/** Returns the display of each side in a scene, as lines of a list. */
 export function lines(seen, problems) {
   const from = origin(seen);
   const list = [`* **${seen.scene.name}**${problems.length ? `: ${problems.join('; ')}` : ''}`];

@@ -1,5 +1,5 @@
 // Runs calls over networks that fail, each browser in a network namespace of its own: make test-net. This part makes the
-// namespaces, runs scenes.js in that of the server, and removes what is left of it, and of earlier runs.
+// namespaces, runs scenes.js in that of the server, and removes the rest of it and of earlier runs.
 // Usage: node run.js [--only PART_OF_A_NAME]… [--list] [--check]
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -18,7 +18,7 @@ function ip(...args) {
   return { ok: status === 0, out: stdout ?? '', error: error?.message ?? stderr.trim() };
 }
 
-/** Returns what this machine lacks. */
+/** Returns the missing parts of this machine. */
 function missing() {
   if (process.platform !== 'linux') return ['Linux, which has network namespaces'];
   const list = [];

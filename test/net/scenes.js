@@ -65,8 +65,8 @@ async function secondTab(scene) {
 const three = { callees: ['bob', 'carol'] };
 
 /**
- * The scenes. conditions are those of alice's network from the start of the call; act is what happens later; away is the
- * time in seconds for which alice is away; tail is the time in seconds before somebody hangs up, 12 by default.
+ * The scenes. conditions are those of alice's network from the start of the call; act is the later change; away is the
+ * time in seconds for which alice is away; tail is the time in seconds before the hang-up, 12 by default.
  */
 const scenes = [
   { name: 'nothing', tail: 5 },

@@ -1,7 +1,7 @@
-// What pages show in a call, recorded in the page itself, because a page that is stopped or busy cannot be asked.
+// The display of pages in a call, recorded in the page itself, because a stopped or busy page does not answer.
 
 /**
- * An init script: window.beckonEvents has what the page showed, with times in Unix milliseconds that do not depend on
+ * An init script: window.beckonEvents has the display of the page, with times in Unix milliseconds that do not depend on
  * Date; window.beckonSound the samples of sound that were played and concealed; window.beckonDevicesOn() the number of
  * open cameras and microphones.
  */

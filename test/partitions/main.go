@@ -1,6 +1,6 @@
 // Command partitions compares two ways to remove old records from PostgreSQL: the table of records as it is, from which
-// retention deletes rows, and a prototype that is partitioned by time, of which it drops partitions. It measures what
-// writing, removing and reading cost the server, and prints tables. docs/adr/0023-retention.md has the results.
+// retention deletes rows, and a prototype that is partitioned by time, of which it drops partitions. It measures the
+// server's cost of writing, removing and reading, and prints tables. docs/adr/0023-retention.md has the results.
 package main
 
 import (
@@ -239,7 +239,7 @@ func (p *prototype) spent(ctx context.Context) (log int64, cpu time.Duration, er
 
 const readings = 10_000
 
-// read returns what a read of a timeline costs, with a statement that is prepared once.
+// read returns the cost of a read of a timeline, with a statement that is prepared once.
 func (p *prototype) read(ctx context.Context, name string) (string, error) {
 	arg := func(i int) int { // a sequence in the newer half, or the message that has it
 		seq := p.records/p.topics - 20

@@ -133,7 +133,7 @@ func (s *series) header() string {
 	return "| " + strings.Join(columns, " | ") + " |\n" + strings.Repeat("|---", len(columns)) + "|"
 }
 
-// line returns the line of the last point. What a flow costs is since the line before.
+// line returns the line of the last point. The cost of a flow is since the line before.
 func (s *series) line() string {
 	p, before := s.Points[len(s.Points)-1], s.base
 	if len(s.Points) > 1 {

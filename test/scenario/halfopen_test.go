@@ -101,7 +101,7 @@ func (h *halfOpen) push() string {
 	}
 }
 
-// TestHalfOpenLink: an invitation is pushed to a device whose network has gone silent, although it still counts as
+// TestHalfOpenLink: an invitation is pushed to a device in a network that has gone silent, although it still counts as
 // connected, and not to devices that acknowledge it or live without an acknowledgement.
 func TestHalfOpenLink(t *testing.T) {
 	h := newHalfOpen(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/beckon-im/beckon/protocol"
 )
 
-// TestEntryWithAnAnswer: the responses of invite and accept have the entry to the room, for those who may enter it.
+// TestEntryWithAnAnswer: the responses of invite and accept have the entry to the room, for users that may enter it.
 func TestEntryWithAnAnswer(t *testing.T) {
 	s := newStudio(t, "ann", "bob", "cid")
 	ctx := t.Context()

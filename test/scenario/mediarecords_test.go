@@ -203,7 +203,7 @@ func TestAnOpenRoom(t *testing.T) {
 	}
 }
 
-// TestMediaIsLost: the record has the reason of a user who leaves because of failed media; in a call of two
+// TestMediaIsLost: the record has mediaLost as the reason of a leave after failed media; in a call of two
 // it ends the call. A user whose media never connected leaves no record.
 func TestMediaIsLost(t *testing.T) {
 	s := newStudio(t, "ann", "bob")

@@ -192,8 +192,7 @@ func TestTheTeacherComesEarly(t *testing.T) {
 	}
 }
 
-// TestAnExitSparesTheNextSession: a user who comes back right after exitRoom stays; one whose client does not leave by
-// itself is removed.
+// TestAnExitSparesTheNextSession: exitRoom removes a session that stays, and not a later session of the same user.
 func TestAnExitSparesTheNextSession(t *testing.T) {
 	s := newStudio(t, "ann", "bob", "cid")
 	s.talk("ann", "bob", "r")

@@ -78,13 +78,13 @@ func (s *scene) lasting(user string, seconds int64) string {
 }
 
 // soon receives from a channel.
-func soon(t *testing.T, what string, from <-chan string) string {
+func soon(t *testing.T, event string, from <-chan string) string {
 	t.Helper()
 	select {
 	case got := <-from:
 		return got
 	case <-time.After(30 * time.Second):
-		t.Fatalf("%s: nothing", what)
+		t.Fatalf("%s: nothing", event)
 		return ""
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// turnIdle is the time after which a silent TURN connection is closed. Clients refresh what they use every few minutes.
+// turnIdle is the time after which a silent TURN connection is closed. Clients refresh their relays every few minutes.
 // turnFirst is the limit for the first bytes.
 const (
 	turnIdle  = 12 * time.Minute
@@ -119,8 +119,8 @@ func (a *Accepted) drop(c net.Conn) {
 	delete(a.open, c)
 }
 
-// turnConn is a connection to the TURN server. It ends when the client is silent, does not read, sends what is no frame
-// of TURN, or gets no relay within turnSetup.
+// turnConn is a connection to the TURN server. It ends when the client is silent, does not read, sends invalid
+// frames, or gets no relay within turnSetup.
 type turnConn struct {
 	net.Conn
 	of     *Accepted
@@ -143,7 +143,7 @@ func offerTURN(a *Accepted, c net.Conn) {
 	a.offer(t)
 }
 
-// Read reads what the client sends, within the limit of silence and at most to the end of a frame.
+// Read reads from the client, within the limit of silence and at most to the end of a frame.
 func (c *turnConn) Read(p []byte) (int, error) {
 	until := time.Now().Add(c.idle)
 	if setup := c.begun.Add(turnSetup); !c.relays.Load() && setup.Before(until) {
@@ -197,7 +197,7 @@ func (c *turnConn) Close() error {
 	return c.Conn.Close()
 }
 
-// splitter accepts TLS connections: those whose clients name domain go to turn, the others to web. It owns raw.
+// splitter accepts TLS connections: those with domain as server name go to turn, the others to web. It owns raw.
 type splitter struct {
 	raw       net.Listener
 	config    *tls.Config

@@ -49,7 +49,7 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// TestNoRelay: a connection without a relay ends after the setup time, whatever it sends.
+// TestNoRelay: a connection without a relay ends after the setup time.
 func TestNoRelay(t *testing.T) {
 	client, server := net.Pipe()
 	defer func() { _ = client.Close() }()

@@ -16,7 +16,7 @@ type Options struct {
 	Port int
 	// Key and Secret are its API key. The secret has at least 32 characters.
 	Key, Secret string
-	// TURN receives connections of clients whose network passes only TLS, without their TLS. Clients reach it by TLS at
+	// TURN receives connections from networks that pass only TLS, without their TLS. Clients reach it by TLS at
 	// TURNDomain and TURNPort. Default: none.
 	TURN       net.Listener
 	TURNDomain string

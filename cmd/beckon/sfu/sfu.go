@@ -150,7 +150,7 @@ func (opt Options) config() (*config.Config, error) {
 	return conf, nil
 }
 
-// onlyAddress limits the server to the address of this machine at which it receives what is sent to its public address.
+// onlyAddress limits the server to the address of this machine that receives the packets for its public address.
 // With several, as with a bridge for containers, each would have a socket of its own and all the same public candidate,
 // and packets would reach one at random: UDP failed in about every second process.
 func onlyAddress(conf *config.Config, public net.IP) error {

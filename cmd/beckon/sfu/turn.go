@@ -53,7 +53,7 @@ func serveTURN(ln net.Listener, public net.IP, port int, secret string) (*turn.S
 	return s, nil
 }
 
-// localIP returns an address of this machine at which the media server receives what is sent to its public address.
+// localIP returns the address of this machine that receives the packets for the media server's public address.
 func localIP(public net.IP) (net.IP, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {

@@ -57,7 +57,7 @@ func TestRelay(t *testing.T) {
 	if _, err := relay.WriteTo([]byte("no"), &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9}); err == nil {
 		t.Error("another address is permitted")
 	}
-	// the relay drops what goes to another port of this machine, and what comes from it
+	// the relay drops packets to and from another port of this machine
 	if _, err := relay.WriteTo([]byte("no"), other.LocalAddr()); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestRelay(t *testing.T) {
 	if err != nil || string(buf[:n]) != "a packet of the media server" || from.String() != sfu.LocalAddr().String() {
 		t.Fatalf("%q from %v, %v", buf[:n], from, err)
 	}
-	_ = other.SetReadDeadline(time.Now().Add(time.Millisecond)) // what was sent before has arrived
+	_ = other.SetReadDeadline(time.Now().Add(time.Millisecond)) // earlier packets have arrived
 	if n, _, err := other.ReadFrom(buf); err == nil {
 		t.Errorf("another port received %q", buf[:n])
 	}

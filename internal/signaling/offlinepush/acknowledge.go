@@ -79,7 +79,7 @@ func inTurn(ctx context.Context, queue <-chan opened, step func(context.Context,
 }
 
 // probe pings the devices of invitees that have not acknowledged an invitation, and those of users with several
-// devices: the acknowledgement of one says nothing about another.
+// devices: the acknowledgement of one does not cover another.
 func (g *Watch) probe(ctx context.Context, u opened) {
 	var rest []unproven
 	for _, p := range u.invitees {

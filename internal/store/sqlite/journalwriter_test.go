@@ -74,7 +74,7 @@ func count(t *testing.T, d *DB, name string) (n int) {
 }
 
 // TestDatabaseLocked stops a server while its database cannot be written. Readers get an error, the next writer
-// continues where it was, and what was acknowledged is there.
+// continues at its position, with all acknowledged commits.
 func TestDatabaseLocked(t *testing.T) {
 	d := open(t, t.TempDir())
 	l := newWriter(t, d)

@@ -15,7 +15,7 @@ const noPing = 2;
 /** The lowest error code of the server; lower ones are those of the transport library. */
 const fromServer = 100;
 
-/** Reports whether the server answers on a connection within pingTime. Any answer shows that it lives, also a refusal. */
+/** Reports whether the server answers on a connection within pingTime. Any response counts, including an error. */
 export async function ping(link: Centrifuge): Promise<boolean> {
   if (link.state !== 'connected') return false;
   let timer: ReturnType<typeof setTimeout> | undefined;

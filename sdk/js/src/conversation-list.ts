@@ -11,7 +11,7 @@ const timeout = 5;
 const ringing = 8;
 const digest = 9;
 
-/** Group types whose messages do not count as unread. */
+/** Group types without unread counts. */
 const uncounted = new Set(['Meeting', 'AVChatRoom']);
 
 /** Group changes that are entries of its history. */

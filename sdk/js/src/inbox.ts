@@ -42,7 +42,7 @@ export interface InboxOptions {
   storage?: Storage | false;
 }
 
-/** Conversations per page, and invitations whose conversation is remembered. */
+/** Conversations per page, and invitations with a remembered conversation. */
 const pageSize = 1000;
 const maxRemembered = 1000;
 

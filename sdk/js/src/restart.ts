@@ -4,15 +4,15 @@ import { ConnectionState, RoomEvent, type Room as LiveKitRoom } from 'livekit-cl
 /** Time for a restart to take effect, in milliseconds. */
 const restartTime = 6000;
 
-/** Time without a restart after each reconnect of LiveKit, whose packets are only beginning, in milliseconds. */
+/** Time without a restart after each reconnect of LiveKit, until packets arrive, in milliseconds. */
 const settleTime = 4000;
 
 /** Restarts of one outage. Later ones are those of LiveKit and the browser. */
 const maxRestarts = 3;
 
 /**
- * LiveKit's state of reconnects, and its way to begin one: a new connection for signaling, and ICE anew on the present
- * peer connections. It is private there; LiveKit itself begins one when ICE has failed, after 15 s or more.
+ * LiveKit's state of reconnects, and its way to begin one: a new connection for signaling, and an ICE restart on the
+ * existing peer connections. It is private there; LiveKit itself begins one when ICE has failed, after 15 s or more.
  */
 interface Engine {
   readonly pendingReconnect: boolean;
@@ -22,14 +22,14 @@ interface Engine {
 
 /**
  * The reasons of a reconnect on the wire. After a failure the media server offers TCP only, also where UDP would work
- * again, so that it is given only if all transports were tried in vain.
+ * again, so that it is given only if all transports failed.
  */
 const unknown = 0;
 const failed = 2;
 
 /**
  * Restart restarts ICE when no packets arrive while the server answers: the network blocks UDP, or has lost the mapping
- * of its ports. Without an answer the network is away, and a restart would fail.
+ * of its ports. Without an answer there is no network, and a restart would fail.
  */
 export class Restart {
   #room: LiveKitRoom;
@@ -59,7 +59,7 @@ export class Restart {
       void this.#restart(now);
   }
 
-  /** Reports whether LiveKit takes this for a connection in order, with others: alone there are no packets to miss. */
+  /** Reports whether LiveKit is connected and other participants are present: alone no packets are expected. */
   #mayRestart(now: number): boolean {
     const settled = now > this.#connectedAt + settleTime;
     return settled && this.#room.state === ConnectionState.Connected && this.#room.remoteParticipants.size > 0;

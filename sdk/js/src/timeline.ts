@@ -126,7 +126,7 @@ export class Timeline extends Emitter<TimelineEvents> {
     this.#announce();
   }
 
-  /** Applies a later action on an invitation, whose invite is an entry. For internal use. */
+  /** Applies a later action on an invitation, if its invite is an entry. For internal use. */
   act(event: Schemas['Signaling']): void {
     const seq = this.#seqOf(event.inviteID);
     if (!seq) return;

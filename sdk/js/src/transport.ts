@@ -24,7 +24,7 @@ const replacedReason = 'replaced by a newer connection of this device';
 
 /**
  * Time after a connect in which an earlier request without a response may reach the server, in milliseconds: after an
- * outage the operating system repeats what was sent, also on a connection that was given up.
+ * outage the operating system repeats sent packets, also on a connection that was given up.
  */
 const lateTime = 120_000;
 

@@ -1,5 +1,5 @@
-// The inbox against the real server: the list, timelines and unsent messages, kept by events alone; and whatever three
-// users with four devices do in any order, each device has at the end what a reload returns.
+// The inbox against the real server: the list, timelines and unsent messages, kept by events alone. After random
+// actions of three users with four devices each device has the state that a reload returns.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { BeckonError, type Client, type Options, type Schemas } from '../src/index.js';
@@ -266,7 +266,7 @@ async function call(d: Copy, all: Copy[], group: string, to: string, pick: (n: n
   else await other.me.accept({ inviteID });
 }
 
-/** Returns what a device shows, and what a reload returns, one conversation or entry per line. */
+/** Returns the state of a device and that of a reload, one conversation or entry per line. */
 async function compare(d: Copy): Promise<[string, string]> {
   const listed = (v: readonly Schemas['Conversation'][]): string[] =>
     v

@@ -10,7 +10,7 @@ export class Proxy {
   mode: 'pass' | 'refuse' | 'swallow' = 'refuse';
   /** The path of each request and upgrade. */
   readonly paths: string[] = [];
-  /** Holds the next request to HTTP streaming, as a network does that is away; releaseRequest lets it arrive. */
+  /** Holds the next request to HTTP streaming, as during an outage; releaseRequest delivers it. */
   holdStream = false;
   releaseRequest = (): void => undefined;
   #open = new Set<Socket>();

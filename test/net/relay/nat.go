@@ -32,7 +32,7 @@ func (n *nat) move(private, public netip.Addr) {
 	n.clear()
 }
 
-// forget drops all mappings, as a router does that restarts: what is open gets other ports, or silence.
+// forget drops all mappings, like a restart of a router: open flows get other ports, or silence.
 func (n *nat) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -77,7 +77,7 @@ func (p *path) count() Counts {
 	return p.counts
 }
 
-// send drops a packet, or lets it arrive later. port is that of the server.
+// send drops a packet or delivers it later. port is that of the server.
 func (p *path) send(pk packet, port uint16, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
