@@ -1,34 +1,13 @@
 package listener
 
 import (
-	"bufio"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
-
-// turnIdle is the time after which a silent TURN connection is closed. Clients refresh their relays every few minutes.
-// turnFirst is the limit for the first bytes.
-const (
-	turnIdle  = 12 * time.Minute
-	turnFirst = 10 * time.Second
-	turnSetup = 30 * time.Second // limit until a relay is granted
-	turnWrite = 10 * time.Second // limit for a write
-)
-
-// Frames of TURN over a stream.
-const (
-	frameHeader     = 4
-	maxFrame        = 4096   // media packets have at most 1500 bytes
-	allocateSuccess = 0x0103 // the type of the response that grants a relay
-)
-
-var errNoFrame = errors.New("listener: the client sent no frame of TURN")
 
 // acceptAgain is the pause after a failed accept.
 const acceptAgain = 50 * time.Millisecond
@@ -41,6 +20,8 @@ type Accepted struct {
 	addr   net.Addr
 	queue  chan net.Conn
 	closed chan struct{}
+
+	setups setups // of TURN
 
 	mu   sync.Mutex
 	open map[net.Conn]struct{} // that close with the listener; nil = they do not
@@ -119,84 +100,6 @@ func (a *Accepted) drop(c net.Conn) {
 	delete(a.open, c)
 }
 
-// turnConn is a connection to the TURN server. It ends when the client is silent, does not read, sends invalid
-// frames, or gets no relay within turnSetup.
-type turnConn struct {
-	net.Conn
-	of     *Accepted
-	begun  time.Time
-	relays atomic.Bool // the server has granted a relay
-
-	// owned by the reader
-	in   *bufio.Reader
-	rest int           // bytes of the frame that is being read
-	idle time.Duration // for the next read
-}
-
-// offerTURN passes a connection to the TURN server.
-func offerTURN(a *Accepted, c net.Conn) {
-	t := &turnConn{Conn: c, of: a, begun: time.Now(), in: bufio.NewReaderSize(c, maxFrame), idle: turnFirst}
-	if !a.keep(t) {
-		_ = c.Close()
-		return
-	}
-	a.offer(t)
-}
-
-// Read reads from the client, within the limit of silence and at most to the end of a frame.
-func (c *turnConn) Read(p []byte) (int, error) {
-	until := time.Now().Add(c.idle)
-	if setup := c.begun.Add(turnSetup); !c.relays.Load() && setup.Before(until) {
-		until = setup
-	}
-	if err := c.SetReadDeadline(until); err != nil {
-		return 0, err
-	}
-	c.idle = turnIdle
-	if c.rest == 0 {
-		header, err := c.in.Peek(frameHeader)
-		if err != nil {
-			return 0, err
-		}
-		if c.rest = frameSize(header); c.rest == 0 || c.rest > maxFrame {
-			return 0, errNoFrame
-		}
-	}
-	n, err := c.in.Read(p[:min(len(p), c.rest)])
-	c.rest -= n
-	return n, err
-}
-
-// Write writes to a client that reads.
-func (c *turnConn) Write(p []byte) (int, error) {
-	if len(p) > 1 && binary.BigEndian.Uint16(p) == allocateSuccess {
-		c.relays.Store(true)
-	}
-	if err := c.SetWriteDeadline(time.Now().Add(turnWrite)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
-
-// frameSize returns the size of a frame of TURN over a stream, by its first bytes (RFC 8656, 3.1 and 12.5); 0 = it is
-// none. The library computes it in 16 bits: a length near their end made it loop.
-func frameSize(header []byte) int {
-	length := int(binary.BigEndian.Uint16(header[2:]))
-	switch header[0] >> 6 {
-	case 0: // STUN
-		return 20 + length
-	case 1: // ChannelData, padded to four bytes
-		return frameHeader + (length+3)/4*4
-	}
-	return 0
-}
-
-// Close closes the connection.
-func (c *turnConn) Close() error {
-	c.of.drop(c)
-	return c.Conn.Close()
-}
-
 // splitter accepts TLS connections: those with domain as server name go to turn, the others to web. It owns raw.
 type splitter struct {
 	raw       net.Listener
@@ -273,7 +176,7 @@ func (s *splitter) hand(c *tls.Conn) {
 	case err != nil || c.SetDeadline(time.Time{}) != nil:
 		_ = c.Close()
 	case s.isTURN(c.ConnectionState().ServerName):
-		offerTURN(s.turn, c)
+		offerTURN(s.turn, c, hostOf(c))
 	default:
 		s.web.offer(c)
 	}
@@ -301,7 +204,7 @@ func plain(raw net.Listener) *Accepted {
 				}
 				continue
 			}
-			offerTURN(a, c)
+			offerTURN(a, c, "") // the address is that of the proxy
 		}
 	}()
 	return a
