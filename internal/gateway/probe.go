@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/beckon-im/beckon/internal/delay"
 	"github.com/beckon-im/beckon/internal/gateway/link"
 )
 
@@ -36,25 +37,9 @@ func (g *Gateway) Probe(userID string) {
 	}
 }
 
-// runProbes closes the sessions of devices that do not answer a probe, until ctx ends. All probes take the same time,
-// so that the first one in the queue is the first one due.
+// runProbes closes the sessions of devices that do not answer a probe, until ctx ends.
 func (g *Gateway) runProbes(ctx context.Context) {
-	due := time.NewTimer(0)
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case p := <-g.probes:
-			due.Reset(time.Until(p.at))
-			select {
-			case <-ctx.Done():
-				return
-			case <-due.C:
-			}
-			p.check()
-		}
-	}
+	delay.Run(ctx, g.probes, func(p probe) time.Time { return p.at }, probe.check)
 }
 
 // check closes the link of a device that was silent since the probe, and removes its session at once: closing a dead

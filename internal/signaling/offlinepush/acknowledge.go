@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/beckon-im/beckon/internal/delay"
 	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/invite"
 )
@@ -51,31 +52,17 @@ func (g *Watch) Opened(inviteID string, connected *Devices) {
 // maxSteps bounds the steps that run at the same time.
 const maxSteps = 8
 
-// inTurn runs a step for each entry of a queue at its time, until ctx ends. All entries wait equally long, so that the
-// first one in the queue is the first one due.
-func inTurn(ctx context.Context, queue <-chan opened, step func(context.Context, opened)) {
+// runSteps runs a step for each entry of a queue at its time, until ctx ends.
+func runSteps(ctx context.Context, queue <-chan opened, step func(context.Context, opened)) {
 	var steps errgroup.Group
 	steps.SetLimit(maxSteps)
 	defer func() { _ = steps.Wait() }() // never fails
-	due := time.NewTimer(0)
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case u := <-queue:
-			due.Reset(time.Until(u.next))
-			select {
-			case <-ctx.Done():
-				return
-			case <-due.C:
-			}
-			steps.Go(func() error {
-				step(ctx, u)
-				return nil
-			})
-		}
-	}
+	delay.Run(ctx, queue, func(u opened) time.Time { return u.next }, func(u opened) {
+		steps.Go(func() error {
+			step(ctx, u)
+			return nil
+		})
+	})
 }
 
 // probe pings the devices of invitees that have not acknowledged an invitation, and those of users with several

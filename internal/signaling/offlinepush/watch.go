@@ -87,8 +87,8 @@ func (g *Watch) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { g.search(ctx) })
-	all.Go(func() { inTurn(ctx, g.opened, g.probe) })
-	all.Go(func() { inTurn(ctx, g.probed, g.ringUnproven) })
+	all.Go(func() { runSteps(ctx, g.opened, g.probe) })
+	all.Go(func() { runSteps(ctx, g.probed, g.ringUnproven) })
 	for {
 		select {
 		case <-ctx.Done():
