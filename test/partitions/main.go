@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/beckon-im/beckon/internal/store"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 )
 
@@ -127,11 +128,19 @@ func (p *prototype) measure(ctx context.Context) error {
 const begin = 1_795_000_000_000
 
 func (p *prototype) create(ctx context.Context) error {
-	if p.partitions == 0 {
-		_, err := p.conn.Exec(ctx, text("columns")+text("table"))
+	dir, err := os.MkdirTemp("", "partitions-")
+	if err != nil {
 		return err
 	}
-	if _, err := p.conn.Exec(ctx, text("columns")+text("partitions")); err != nil {
+	defer os.RemoveAll(dir)
+	s, err := store.Open(ctx, store.Options{Dir: dir, Postgres: p.pg.URL("postgres")}) // creates the tables
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil || p.partitions == 0 {
+		return err
+	}
+	if _, err := p.conn.Exec(ctx, text("partitions")); err != nil {
 		return err
 	}
 	for i := range p.partitions {
