@@ -1,11 +1,9 @@
 // Checks of the connection against the real server, through a network that goes silent without closing anything.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { WebSocket } from 'ws';
-import { Client } from '../src/index.js';
+import { afterEach, beforeEach, test } from 'node:test';
 import { Restart } from '../src/restart.js';
-import { Cluster } from './cluster.js';
-import { Proxy } from './proxy.js';
+import { serveTests } from './cluster.js';
+import { behindProxy } from './proxy.js';
 
 /** The events of a page, which Node does not have. */
 const page = new EventTarget();
@@ -16,37 +14,17 @@ const shim = {
   removeEventListener: page.removeEventListener.bind(page),
 };
 
-let cluster: Cluster;
-let proxy: Proxy;
-let client: Client;
-let user = '';
-let n = 0;
-
-before(async () => {
-  cluster = await Cluster.start();
-});
-after(() => cluster.stop());
-beforeEach(async () => {
+beforeEach(() => {
   Object.assign(globalThis, shim, { document: doc });
   Object.defineProperty(globalThis, 'navigator', { value: { connection }, configurable: true });
-  proxy = await Proxy.start(cluster.url);
-  proxy.mode = 'pass';
-  user = `alive${n++}`;
-  client = new Client({
-    server: proxy.url,
-    token: () => cluster.token(user),
-    deviceID: 'd',
-    websocket: WebSocket,
-    storage: false,
-  });
 });
-afterEach(async () => {
-  client.close();
-  await proxy.stop();
+const server = serveTests();
+const at = behindProxy(server, 'pass', { storage: false });
+afterEach(() => {
   for (const name of [...Object.keys(shim), 'document']) delete (globalThis as Record<string, unknown>)[name];
 });
 
-const sockets = (): number => proxy.paths.filter((p) => p === '/connection/websocket').length;
+const sockets = (): number => at.proxy.paths.filter((p) => p === '/connection/websocket').length;
 
 for (const [name, happens] of [
   ['the page becomes online', (): boolean => page.dispatchEvent(new Event('online'))],
@@ -54,12 +32,12 @@ for (const [name, happens] of [
   ['the page becomes visible', (): boolean => doc.dispatchEvent(new Event('visibilitychange'))],
 ] as const) {
   test(`a dead connection is replaced when ${name}`, async () => {
-    await client.connect();
-    proxy.silence();
-    const caller = cluster.device(`caller-of-${user}`);
+    await at.client.connect();
+    at.proxy.silence();
+    const caller = server.cluster.device(`caller-of-${at.user}`);
     await caller.connect();
-    const { inviteID } = await caller.invite({ invitee: user, timeout: 60 });
-    const rings = client.once('onReceiveNewInvitation');
+    const { inviteID } = await caller.invite({ invitee: at.user, timeout: 60 });
+    const rings = at.client.once('onReceiveNewInvitation');
     const began = performance.now();
     happens();
     assert.equal((await rings).inviteID, inviteID);
@@ -70,8 +48,8 @@ for (const [name, happens] of [
 }
 
 test('a living connection stays, and a hidden page asks nothing', async () => {
-  await client.connect();
-  assert.deepEqual(await Promise.all([client.ping(), client.checkConnection(), client.checkConnection()]), [
+  await at.client.connect();
+  assert.deepEqual(await Promise.all([at.client.ping(), at.client.checkConnection(), at.client.checkConnection()]), [
     true,
     true,
     true,
@@ -80,11 +58,11 @@ test('a living connection stays, and a hidden page asks nothing', async () => {
   doc.dispatchEvent(new Event('visibilitychange'));
   doc.visibilityState = 'visible';
   page.dispatchEvent(new Event('online'));
-  assert.equal(await client.checkConnection(), true);
+  assert.equal(await at.client.checkConnection(), true);
   assert.equal(sockets(), 1);
-  client.close();
+  at.client.close();
   page.dispatchEvent(new Event('online'));
-  assert.deepEqual([await client.ping(), await client.checkConnection()], [false, false]);
+  assert.deepEqual([await at.client.ping(), await at.client.checkConnection()], [false, false]);
 });
 
 test('ICE is restarted when packets stop while the server answers, at most three times', async () => {

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { after, before } from 'node:test';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -111,4 +112,17 @@ export class Cluster {
     const token = (): Promise<string> => this.token(userID, ttl);
     return new Client({ server: this.url, token, deviceID, websocket: WebSocket, ...options });
   }
+}
+
+/** Starts a server before the tests of a file, and ends it after them, with the clients that were added. */
+export function serveTests(env: Record<string, string> = {}): { cluster: Cluster; clients: Client[] } {
+  const server = { cluster: undefined as unknown as Cluster, clients: [] as Client[] };
+  before(async () => {
+    server.cluster = await Cluster.start(env);
+  });
+  after(async () => {
+    for (const c of server.clients) c.close();
+    await server.cluster.stop();
+  });
+  return server;
 }

@@ -1,25 +1,16 @@
 // The inbox against the real server: the list, timelines and unsent messages, kept by events alone. After random
 // actions of three users with four devices each device has the state that a reload returns.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { BeckonError, type Client, type Options, type Schemas } from '../src/index.js';
 import { Inbox, type Timeline } from '../src/inbox.js';
-import { Cluster } from './cluster.js';
+import { serveTests } from './cluster.js';
 
-let cluster: Cluster;
-const clients: Client[] = [];
-
-before(async () => {
-  cluster = await Cluster.start();
-});
-after(async () => {
-  for (const c of clients) c.close();
-  await cluster.stop();
-});
+const server = serveTests();
 
 async function come(userID: string, deviceID: string, options: Partial<Options> = {}): Promise<[Client, Inbox]> {
-  const c = cluster.device(userID, deviceID, 3600, { storage: false, ...options });
-  clients.push(c);
+  const c = server.cluster.device(userID, deviceID, 3600, { storage: false, ...options });
+  server.clients.push(c);
   const inbox = new Inbox(c, { storage: false });
   await c.connect();
   await until('the inbox is loaded', () => inbox.loaded);
@@ -122,7 +113,7 @@ test('a message without a network fails, and is sent again with the same ID; dra
   const [, other] = await come('fay', 'desk');
   await until('loaded', () => inbox.loaded);
   inbox.setDraft('c2c_fay', 'half a sen');
-  await cluster.kill();
+  await server.cluster.kill();
   const failed = inbox.send('c2c_fay', { text: 'hello' });
   const [unsent] = inbox.unsent('c2c_fay');
   assert.equal(unsent?.state, 'sending');
@@ -130,7 +121,7 @@ test('a message without a network fails, and is sent again with the same ID; dra
   assert.equal(inbox.unsent('c2c_fay')[0]?.state, 'failed');
   inbox.dispose();
   eve.close();
-  await cluster.run();
+  await server.cluster.run();
 
   const [again] = await come('eve', 'phone');
   const next = new Inbox(again, { storage });

@@ -4,6 +4,9 @@ import { createServer, request, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach } from 'node:test';
+import type { Client, Options } from '../src/index.js';
+import type { Cluster } from './cluster.js';
 
 export class Proxy {
   /** The treatment of WebSockets. */
@@ -96,4 +99,26 @@ export class Proxy {
     this.cut();
     await once(this.#server, 'close');
   }
+}
+
+let users = 0;
+
+/** Starts a proxy in front of a server before each test, with a client of a new user behind it. */
+export function behindProxy(
+  server: { cluster: Cluster },
+  mode: Proxy['mode'],
+  options: Partial<Options> = {},
+): { proxy: Proxy; client: Client; user: string } {
+  const at = {} as { proxy: Proxy; client: Client; user: string };
+  beforeEach(async () => {
+    at.proxy = await Proxy.start(server.cluster.url);
+    at.proxy.mode = mode;
+    at.user = `user${users++}`;
+    at.client = server.cluster.device(at.user, 'd', 3600, { server: at.proxy.url, ...options });
+  });
+  afterEach(async () => {
+    at.client.close();
+    await at.proxy.stop();
+  });
+  return at;
 }

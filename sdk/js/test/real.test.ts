@@ -1,24 +1,15 @@
 // The client against the real server: a complete call, missed events after a lost connection, a new token, chat.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { Client, type BeckonError, type Options } from '../src/index.js';
-import { Cluster } from './cluster.js';
+import { serveTests } from './cluster.js';
 
-let cluster: Cluster;
-const clients: Client[] = [];
-
-before(async () => {
-  cluster = await Cluster.start();
-});
-after(async () => {
-  for (const c of clients) c.close();
-  await cluster.stop();
-});
+const server = serveTests();
 
 async function come(userID: string, deviceID = userID, ttl = 3600, options: Partial<Options> = {}): Promise<Client> {
-  const c = cluster.device(userID, deviceID, ttl, options);
-  clients.push(c);
+  const c = server.cluster.device(userID, deviceID, ttl, options);
+  server.clients.push(c);
   await c.connect();
   return c;
 }
@@ -52,12 +43,12 @@ test('messages sent while the server is down are delivered once', async () => {
   const received: string[] = [];
   erin.on('onReceiveMessage', (e) => received.push(e.message.text ?? ''));
   await dan.sendMessage({ userID: 'erin', text: 'one' });
-  await cluster.kill();
+  await server.cluster.kill();
   const sending = [
     dan.sendMessage({ userID: 'erin', text: 'two' }),
     dan.sendMessage({ userID: 'erin', text: 'three' }),
   ]; // pending until the server returns
-  await cluster.run();
+  await server.cluster.run();
   await Promise.all(sending);
   const last = erin.once('onReceiveMessage', (e) => e.message.text === 'four');
   await dan.sendMessage({ userID: 'erin', text: 'four' });
@@ -78,8 +69,8 @@ test('calls above the rate of the user are repeated after their retryAfter', asy
 });
 
 test('a token that expires is renewed without a new connection', async () => {
-  const frank = cluster.device('frank', 'frank', 3);
-  clients.push(frank);
+  const frank = server.cluster.device('frank', 'frank', 3);
+  server.clients.push(frank);
   let connects = 0;
   frank.on('onConnected', () => connects++);
   await frank.connect();
@@ -89,7 +80,7 @@ test('a token that expires is renewed without a new connection', async () => {
 });
 
 test('a refused token rejects connect, with the code', async () => {
-  const nobody = new Client({ server: cluster.url, token: 'no token at all', websocket: WebSocket });
+  const nobody = new Client({ server: server.cluster.url, token: 'no token at all', websocket: WebSocket });
   await assert.rejects(nobody.connect(), (err: BeckonError) => err.code === 70009);
 });
 
@@ -113,7 +104,7 @@ test('chat: history, unread, read, revoke, a group, a file', async () => {
   const got = hugo.once('onReceiveMessage', (e) => e.message.groupID === group.groupID);
   await gina.sendMessage({ groupID: group.groupID, file: { fileID } });
   const { url } = await hugo.getFile({ fileID: (await got).message.file!.fileID });
-  assert.equal(await (await fetch(new URL(url, cluster.url))).text(), 'some notes');
+  assert.equal(await (await fetch(new URL(url, server.cluster.url))).text(), 'some notes');
 });
 
 test('without a media server, enterRoom rejects with 7013', async () => {

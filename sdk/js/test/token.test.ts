@@ -1,25 +1,16 @@
 // The expiry and the renewal of tokens, against the real server.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { WebSocket } from 'ws';
 import { Client, type BeckonError, type Options } from '../src/index.js';
-import { Cluster } from './cluster.js';
+import { serveTests } from './cluster.js';
 
 const app = 1_400_000_000;
 const key = 'a key of the original';
 
-let cluster: Cluster;
-const clients: Client[] = [];
-
-before(async () => {
-  cluster = await Cluster.start({ BECKON_USERSIG_APP_ID: String(app), BECKON_USERSIG_KEY: key });
-});
-after(async () => {
-  for (const c of clients) c.close();
-  await cluster.stop();
-});
+const server = serveTests({ BECKON_USERSIG_APP_ID: String(app), BECKON_USERSIG_KEY: key });
 
 /** Returns a UserSig of a user, valid for some seconds. */
 function userSig(userID: string, seconds: number): string {
@@ -43,8 +34,8 @@ async function come(
   token: string,
   options: Partial<Options> = {},
 ): Promise<{ client: Client; log: string[] }> {
-  const client = new Client({ server: cluster.url, token, deviceID: userID, websocket: WebSocket, ...options });
-  clients.push(client);
+  const client = new Client({ server: server.cluster.url, token, deviceID: userID, websocket: WebSocket, ...options });
+  server.clients.push(client);
   const log: string[] = [];
   client.on('onConnected', () => log.push('connected'));
   client.on('onTokenWillExpire', ({ remaining }) => log.push(remaining > 0 && remaining < 1000 ? 'expires' : 'early'));
@@ -58,32 +49,34 @@ async function come(
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('a session outlives its token by renewals, and refused ones change nothing', async () => {
-  const { client, log } = await come('ann', await cluster.token('ann', 4));
+  const { client, log } = await come('ann', await server.cluster.token('ann', 4));
   await client.once('onTokenWillExpire');
   for (const [token, code] of [
-    [await cluster.token('bob'), 70013],
+    [await server.cluster.token('bob'), 70013],
     [userSig('bob', 60), 70013],
     ['no token', 70003],
-    [`${await cluster.token('ann')}x`, 70009],
+    [`${await server.cluster.token('ann')}x`, 70009],
     ['', 70003],
   ] as const)
     await assert.rejects(client.renew(token), (err: BeckonError) => err.code === code);
   await client.renew(userSig('ann', 4));
   await client.once('onTokenWillExpire');
-  await client.renew(await cluster.token('ann'));
+  await client.renew(await server.cluster.token('ann'));
   await sleep(6000); // the first tokens have expired
   await client.getConversationList();
   assert.deepEqual(log, ['connected', 'expires', 'expires']);
 });
 
 test('after the expiry a session lasts until a new token comes; an ended one connects again', async () => {
-  const [late, gone] = await Promise.all(['cid', 'dan'].map(async (user) => come(user, await cluster.token(user, 2))));
+  const [late, gone] = await Promise.all(
+    ['cid', 'dan'].map(async (user) => come(user, await server.cluster.token(user, 2))),
+  );
   await Promise.all([late, gone].map((d) => d!.client.once('onTokenExpired')));
-  await late!.client.renew(await cluster.token('cid'));
+  await late!.client.renew(await server.cluster.token('cid'));
   await gone!.client.once('onDisconnected');
   await assert.rejects(gone!.client.getConversationList(), { code: 9508 });
-  await assert.rejects(gone!.client.renew(await cluster.token('cid')), { code: 70013 });
-  await gone!.client.renew(await cluster.token('dan'));
+  await assert.rejects(gone!.client.renew(await server.cluster.token('cid')), { code: 70013 });
+  await gone!.client.renew(await server.cluster.token('dan'));
   await Promise.all([late, gone].map((d) => d!.client.getConversationList()));
   const expired = ['connected', 'expires', 'expired 70001', 'onUserSigExpired 70001'];
   assert.deepEqual(late!.log, expired);
@@ -91,11 +84,11 @@ test('after the expiry a session lasts until a new token comes; an ended one con
 });
 
 test('a token that expired while the server was away: renew connects', async () => {
-  const { client, log } = await come('eve', await cluster.token('eve', 3));
-  await cluster.kill();
+  const { client, log } = await come('eve', await server.cluster.token('eve', 3));
+  await server.cluster.kill();
   await sleep(4000);
   const renewed = client.renew(await offline('eve'));
-  await cluster.run();
+  await server.cluster.run();
   await renewed;
   await client.getConversationList();
   assert.ok(!log.includes('disconnected'), String(log));
@@ -107,12 +100,12 @@ async function offline(userID: string): Promise<string> {
 }
 
 test('an expired token rejects connect with 70001; another one connects', async () => {
-  const token = await cluster.token('fay', 1);
+  const token = await server.cluster.token('fay', 1);
   await sleep(2100);
-  const client = new Client({ server: cluster.url, token, deviceID: 'fay', websocket: WebSocket });
-  clients.push(client);
+  const client = new Client({ server: server.cluster.url, token, deviceID: 'fay', websocket: WebSocket });
+  server.clients.push(client);
   await assert.rejects(client.connect(), { code: 70001 });
-  await client.renew(await cluster.token('fay'));
+  await client.renew(await server.cluster.token('fay'));
   await client.getConversationList();
 });
 
@@ -120,7 +113,7 @@ test('with a function neither event is raised, unless it fails', async () => {
   let fails = false;
   const token = async (): Promise<string> => {
     if (fails) throw new Error('the sign-in service is down');
-    return cluster.token('gus', 2);
+    return server.cluster.token('gus', 2);
   };
   const { client, log } = await come('gus', '', { token });
   await sleep(3000);

@@ -1,64 +1,47 @@
 // The transports of the client against the real server, behind a proxy that lets no WebSocket pass.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { WebSocket } from 'ws';
+import { test } from 'node:test';
 import { Client } from '../src/index.js';
-import { Cluster } from './cluster.js';
-import { Proxy } from './proxy.js';
+import { serveTests } from './cluster.js';
+import { behindProxy } from './proxy.js';
 
-let cluster: Cluster;
-let proxy: Proxy;
-let client: Client;
-let user = '';
+const server = serveTests();
+const at = behindProxy(server, 'refuse');
 let n = 0;
 
-before(async () => {
-  cluster = await Cluster.start();
-});
-after(() => cluster.stop());
-beforeEach(async () => {
-  proxy = await Proxy.start(cluster.url);
-  user = `user${n++}`;
-  client = new Client({ server: proxy.url, token: () => cluster.token(user), deviceID: 'd', websocket: WebSocket });
-});
-afterEach(async () => {
-  client.close();
-  await proxy.stop();
-});
-
-const sockets = (): number => proxy.paths.filter((p) => p === '/connection/websocket').length;
-const streams = (): number => proxy.paths.filter((p) => p === '/connection/http_stream').length;
+const sockets = (): number => at.proxy.paths.filter((p) => p === '/connection/websocket').length;
+const streams = (): number => at.proxy.paths.filter((p) => p === '/connection/http_stream').length;
 
 /** Invites the user from another device, and answers over the connection of the test. */
 async function call(): Promise<void> {
-  const caller = cluster.device(`caller-of-${user}`, `d${n++}`);
+  const caller = server.cluster.device(`caller-of-${at.user}`, `d${n++}`);
   await caller.connect();
-  const rings = client.once('onReceiveNewInvitation');
+  const rings = at.client.once('onReceiveNewInvitation');
   const accepted = caller.once('onInviteeAccepted');
-  await caller.invite({ invitee: user, timeout: 30, data: 'x'.repeat(10_000) });
+  await caller.invite({ invitee: at.user, timeout: 30, data: 'x'.repeat(10_000) });
   const { inviteID, data } = await rings;
   assert.equal(data.length, 10_000);
-  const { over } = await client.accept({ inviteID, data: 'over a stream' });
+  const { over } = await at.client.accept({ inviteID, data: 'over a stream' });
   assert.equal(over, true);
   assert.equal((await accepted).data, 'over a stream');
   caller.close();
 }
 
 test('where no WebSocket passes, the client uses HTTP streaming at once, for events and calls', async () => {
-  await client.connect();
+  await at.client.connect();
   assert.deepEqual([sockets(), streams()], [1, 1]);
   await call();
 });
 
 test('a reconnect begins with the WebSocket, and no event is lost', async () => {
-  await client.connect();
-  const caller = cluster.device(`caller-of-${user}`);
+  await at.client.connect();
+  const caller = server.cluster.device(`caller-of-${at.user}`);
   await caller.connect();
-  const again = client.once('onConnected');
-  proxy.mode = 'pass';
-  proxy.cut();
-  const rings = client.once('onReceiveNewInvitation');
-  await caller.invite({ invitee: user, timeout: 30 });
+  const again = at.client.once('onConnected');
+  at.proxy.mode = 'pass';
+  at.proxy.cut();
+  const rings = at.client.once('onReceiveNewInvitation');
+  await caller.invite({ invitee: at.user, timeout: 30 });
   await Promise.all([again, rings]);
   assert.deepEqual([sockets(), streams()], [2, 1]);
   caller.close();
@@ -66,20 +49,20 @@ test('a reconnect begins with the WebSocket, and no event is lost', async () => 
 });
 
 test('a client whose WebSocket worked tries it again before it changes to HTTP streaming', async () => {
-  proxy.mode = 'pass';
-  await client.connect();
+  at.proxy.mode = 'pass';
+  await at.client.connect();
   assert.deepEqual([sockets(), streams()], [1, 0]);
-  const again = client.once('onConnected');
-  proxy.mode = 'refuse'; // another network
-  proxy.cut();
+  const again = at.client.once('onConnected');
+  at.proxy.mode = 'refuse'; // another network
+  at.proxy.cut();
   await again;
   assert.deepEqual([sockets(), streams()], [4, 1]);
   await call();
 });
 
 test('a proxy that lets WebSockets open and drops their frames', async () => {
-  proxy.mode = 'swallow';
-  await client.connect();
+  at.proxy.mode = 'swallow';
+  await at.client.connect();
   assert.equal(streams(), 1);
   await call();
 });
@@ -88,8 +71,8 @@ test('a platform without a WebSocket class', async () => {
   const global = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket');
   Object.defineProperty(globalThis, 'WebSocket', { configurable: true, value: undefined });
   try {
-    client = new Client({ server: proxy.url, token: () => cluster.token(user), deviceID: 'd' });
-    await client.connect();
+    at.client = new Client({ server: at.proxy.url, token: () => server.cluster.token(at.user), deviceID: 'd' });
+    await at.client.connect();
     assert.deepEqual([sockets(), streams()], [0, 1]);
     await call();
   } finally {
@@ -99,16 +82,16 @@ test('a platform without a WebSocket class', async () => {
 });
 
 test('a session over HTTP streaming survives a restart of the server, and ends when it is replaced', async () => {
-  await client.connect();
-  const lost = client.once('onConnecting');
-  await cluster.kill();
+  await at.client.connect();
+  const lost = at.client.once('onConnecting');
+  await server.cluster.kill();
   await lost;
-  const again = client.once('onConnected');
-  await cluster.run();
+  const again = at.client.once('onConnected');
+  await server.cluster.run();
   await again;
   await call();
-  const kicked = client.once('onKickedOffline');
-  const other = cluster.device(user, 'd');
+  const kicked = at.client.once('onKickedOffline');
+  const other = server.cluster.device(at.user, 'd');
   await other.connect();
   await kicked;
   other.close();
@@ -118,19 +101,19 @@ test('a session over HTTP streaming survives a restart of the server, and ends w
 if (!process.env['BECKON_E2E_NODES'])
   test('a connect request that was given up arrives after the next one: the session goes on', async () => {
     let kicked = false;
-    client.on('onKickedOffline', () => (kicked = true));
-    client.on('onDisconnected', () => (kicked = true));
-    proxy.holdStream = true;
-    await client.connect();
+    at.client.on('onKickedOffline', () => (kicked = true));
+    at.client.on('onDisconnected', () => (kicked = true));
+    at.proxy.holdStream = true;
+    await at.client.connect();
     assert.equal(streams(), 2); // the first one is held
-    const [lost, again] = [client.once('onConnecting'), client.once('onConnected')];
-    proxy.releaseRequest();
+    const [lost, again] = [at.client.once('onConnecting'), at.client.once('onConnected')];
+    at.proxy.releaseRequest();
     await lost;
     await again;
     await call();
     assert.equal(kicked, false);
-    const gone = client.once('onKickedOffline');
-    const other = cluster.device(user, 'd');
+    const gone = at.client.once('onKickedOffline');
+    const other = server.cluster.device(at.user, 'd');
     await other.connect();
     await gone; // by another program
     other.close();
