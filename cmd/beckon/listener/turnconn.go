@@ -49,8 +49,8 @@ type turnConn struct {
 	idle time.Duration // for the next read
 }
 
-// offerTURN passes a connection to the TURN server. host is the address of the client; empty = unknown. Above the limits
-// of connections without a relay it closes the connection.
+// offerTURN passes a connection to the TURN server, or closes it above the limits of connections without a relay. host
+// is the address of the client; empty = unknown.
 func offerTURN(a *Accepted, c net.Conn, host string) {
 	if !a.setups.enter(host) {
 		_ = c.Close()
