@@ -16,7 +16,7 @@ func crowd(tb testing.TB, readers int) (*Gateway, func()) {
 	h := open(tb, Options{})
 	for i := range readers {
 		c := &client{g: h.g, link: link.Discard(), Session: &Session{UserID: fmt.Sprint("user", i)}}
-		r, err := c.open("group:g")
+		r, err := c.open("group:g", 0)
 		if err != nil {
 			tb.Fatal(err)
 		}

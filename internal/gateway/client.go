@@ -32,7 +32,7 @@ type clientState int32
 const (
 	stateWaiting clientState = iota // no connect request yet
 	stateRefused                    // one request per link: further commands are dropped
-	stateJoining                    // has a session; subscription changes reach it through the log
+	stateJoining                    // has a session; reads subscription changes from the log
 	stateOnline                     // applies subscription changes as they arrive
 	stateClosed                     // left all topics, and takes no more
 )
@@ -62,9 +62,10 @@ type client struct {
 	mu      sync.Mutex
 	reading map[string]*reader
 
-	// Guarded by mu: the subscription changes that are already applied.
-	applied  map[uint64]bool // while connecting, by sequence; nil afterwards
-	caughtUp uint64          // all changes up to this sequence
+	// Guarded by mu: the order of subscription changes.
+	catchingUp bool                 // changes are still read from the log
+	later      []subscriptionChange // arrived meanwhile
+	caughtUp   uint64               // all changes up to this sequence are applied
 
 	ended []string // the last topics that ended; guarded by mu
 
@@ -90,7 +91,7 @@ const (
 
 // accept returns the client of a new link.
 func (g *Gateway) accept(l *link.Link) link.Device {
-	c := &client{g: g, link: l, id: uuid.NewString(), applied: map[uint64]bool{}, order: g.links.Add(1),
+	c := &client{g: g, link: l, id: uuid.NewString(), catchingUp: true, order: g.links.Add(1),
 		begun: time.Now()}
 	c.timer = time.AfterFunc(connectTime, func() { l.Close(link.Stale) })
 	c.budget.Store(min(maxRecoverBytes, int64(g.opt.MaxQueue)/2))
@@ -294,7 +295,7 @@ func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*
 			continue
 		}
 		group.Go(func() error {
-			r, err := c.open(t.Name)
+			r, err := c.open(t.Name, c.Head)
 			if err != nil {
 				return err
 			}
@@ -336,18 +337,12 @@ func (c *client) finishConnect(online bool) {
 	g.evictReplaced(s)
 	for _, t := range s.Topics {
 		if !t.Recover {
-			c.listen(t.Name, t.After)
+			c.listen(t.Name, t.After, c.Head)
 		}
 	}
-	c.mu.Lock()
-	c.caughtUp = c.Head // the session's topics include the changes up to here
-	c.mu.Unlock()
-	after := c.catchUp(c.Head)
+	after := c.catchUp(c.Head) // the session's topics include the changes up to Head
 	c.state.CompareAndSwap(int32(stateJoining), int32(stateOnline))
-	after = c.catchUp(after)
-	c.mu.Lock()
-	c.applied, c.caughtUp = nil, after
-	c.mu.Unlock()
+	c.applyLater(after)
 	for _, t := range s.Topics {
 		if t.Ended {
 			c.end(t.Name)
@@ -376,7 +371,7 @@ func (c *client) catchUp(after uint64) uint64 {
 		for _, r := range page.Records {
 			after = r.Seq
 			if l, ok := im.ParseListen(r.Listen); ok && !l.End {
-				c.change(r.Seq, l)
+				c.applyChange(subscriptionChange{topic, r.Seq, l})
 			}
 		}
 		if len(page.Records) == 0 {

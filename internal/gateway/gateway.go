@@ -184,7 +184,8 @@ func New(t Timelines, f Feeds, opt Options) *Gateway {
 		opt.OnWatched = func(string) {}
 	}
 	g := &Gateway{id: uuid.NewString(), opt: opt, timelines: t, feeds: f, topics: topics{seed: maphash.MakeSeed()},
-		changes: subscriptionChanges{wake: make(chan struct{}, 1)}, probes: make(chan probe, maxProbes)}
+		changes: subscriptionChanges{stops: map[subscription]uint64{}, wake: make(chan struct{}, 1)},
+		probes:  make(chan probe, maxProbes)}
 	g.reads, g.stopReads = context.WithCancel(context.Background())
 	return g
 }

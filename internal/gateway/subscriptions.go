@@ -16,9 +16,33 @@ type subscriptionChange struct {
 // subscriptionChanges is the queue of subscription changes. It is unbounded, because commits must never wait for
 // sessions.
 type subscriptionChanges struct {
-	mu   sync.Mutex
-	list []subscriptionChange
-	wake chan struct{}
+	mu    sync.Mutex
+	list  []subscriptionChange
+	stops map[subscription]uint64 // the last queued unsubscribe of each: the sequence of its record
+	wake  chan struct{}
+}
+
+// subscription names the readers of one user in a topic.
+type subscription struct{ userTopic, topic string }
+
+// stopsAfter reports whether an unsubscribe is queued that is newer than a subscription.
+func (q *subscriptionChanges) stopsAfter(s subscription, since uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stops[s] > since
+}
+
+// done removes an applied change from the index of unsubscribes.
+func (q *subscriptionChanges) done(change subscriptionChange) {
+	if !change.Stop {
+		return
+	}
+	s := subscription{change.topic, change.Topic}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stops[s] == change.seq {
+		delete(q.stops, s)
+	}
 }
 
 // drain empties the queue.
@@ -30,20 +54,47 @@ func (q *subscriptionChanges) drain() []subscriptionChange {
 	return list
 }
 
-// Listen queues the subscription change of a record.
+// Listen queues the subscription change of a record. Readers that it unsubscribes receive no further record, however
+// long the queue is.
 func (g *Gateway) Listen(topic string, seq uint64, l im.Listen) {
-	g.changes.mu.Lock()
-	g.changes.list = append(g.changes.list, subscriptionChange{topic, seq, l})
-	g.changes.mu.Unlock()
+	q := &g.changes
+	q.mu.Lock()
+	q.list = append(q.list, subscriptionChange{topic, seq, l})
+	if l.Stop && seq != 0 {
+		q.stops[subscription{topic, l.Topic}] = seq
+	}
+	q.mu.Unlock()
 	select {
-	case g.changes.wake <- struct{}{}:
+	case q.wake <- struct{}{}:
 	default: // already signaled
+	}
+	if l.Stop {
+		g.endReaders(im.TopicUser(topic), l.Topic, seq)
 	}
 }
 
-// apply applies a subscription change to the sessions on this node. The delay is harmless, because a subscription
-// starts at a sequence.
+// endReaders ends the delivery to the readers of a user in a topic whose subscriptions are older than a record of the
+// user's topic.
+func (g *Gateway) endReaders(user, name string, before uint64) {
+	t := g.topics.find(name)
+	if t == nil {
+		return
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, r := range t.readers {
+		if r.c.UserID == user && r.since < before {
+			r.mu.Lock()
+			r.ending = true
+			r.mu.Unlock()
+		}
+	}
+}
+
+// apply applies a subscription change to the sessions on this node. A subscription starts at a sequence, so it may be
+// applied late.
 func (g *Gateway) apply(change subscriptionChange) {
+	defer g.changes.done(change)
 	if change.End {
 		for _, c := range g.readersOf(change.topic) {
 			c.end(change.topic)
@@ -51,9 +102,7 @@ func (g *Gateway) apply(change subscriptionChange) {
 		return
 	}
 	for _, c := range g.sessions.of(im.TopicUser(change.topic)) {
-		if c.is(stateOnline) { // else the client finds the change in the log when it catches up
-			c.change(change.seq, change.Listen)
-		}
+		c.change(change)
 	}
 }
 
@@ -72,28 +121,51 @@ func (g *Gateway) readersOf(name string) []*client {
 	return list
 }
 
-// change applies a change from the user's timeline once: a client that is connecting may find it in the log as well.
-func (c *client) change(seq uint64, l im.Listen) {
+// change applies a change from the user's timeline once. While the client connects it is kept: the changes before it
+// are still read from the log.
+func (c *client) change(change subscriptionChange) {
 	c.mu.Lock()
-	if seq != 0 && (seq <= c.caughtUp || c.applied[seq]) {
+	if c.catchingUp {
+		c.later = append(c.later, change)
 		c.mu.Unlock()
 		return
 	}
-	if seq != 0 && c.applied != nil {
-		c.applied[seq] = true
-	}
+	known := change.seq != 0 && change.seq <= c.caughtUp
 	c.mu.Unlock()
-	c.applyChanges(l)
+	if !known {
+		c.applyChange(change)
+	}
 }
 
-// applyChanges subscribes or unsubscribes one session, or closes it.
-func (c *client) applyChanges(l im.Listen) {
-	switch {
+// applyLater applies the changes that arrived while the client read those up to a sequence from the log, and ends the
+// connecting.
+func (c *client) applyLater(after uint64) {
+	for {
+		c.mu.Lock()
+		list := c.later
+		if c.later = nil; len(list) == 0 {
+			c.catchingUp, c.caughtUp = false, after
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		for _, change := range list {
+			if change.seq == 0 || change.seq > after {
+				c.applyChange(change)
+				after = max(after, change.seq)
+			}
+		}
+	}
+}
+
+// applyChange subscribes or unsubscribes one session, or closes it.
+func (c *client) applyChange(change subscriptionChange) {
+	switch l := change.Listen; {
 	case l.Stop && l.Topic == im.UserTopic(c.UserID): // unsubscribed from the user's own topic: all tokens are revoked
 		c.kick("the tokens of this user were revoked")
 	case l.Stop:
 		c.stop(l.Topic)
 	default:
-		c.listen(l.Topic, l.From)
+		c.listen(l.Topic, l.From, max(change.seq, c.Head))
 	}
 }

@@ -5,7 +5,29 @@ import (
 	"testing"
 
 	"github.com/beckon-im/beckon/im"
+	"github.com/beckon-im/beckon/internal/txn"
 )
+
+// catchesUp reports whether a connecting session of a user has opened the user's topic and reads its log.
+func (h *fixture) catchesUp(user string) bool {
+	for _, c := range h.g.sessions.of(user) {
+		if !c.is(stateJoining) || !c.mu.TryLock() { // a topic is being opened
+			continue
+		}
+		r := c.reading[im.UserTopic(user)]
+		c.mu.Unlock()
+		if r == nil {
+			continue
+		}
+		r.mu.Lock()
+		live := !r.replaying
+		r.mu.Unlock()
+		if live {
+			return true
+		}
+	}
+	return false
+}
 
 // TestOldSubscriptionChange: a subscription change that the session's topics include already is not applied again while
 // the session catches up: the topic may have ended meanwhile, and all its records would come twice.
@@ -17,10 +39,8 @@ func TestOldSubscriptionChange(t *testing.T) {
 	caughtUp, goOn := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	h.log.onHead = func(topic string) {
-		for _, c := range h.g.sessions.of("ann") {
-			if topic == "user:ann" && c.is(stateOnline) { // the session catches up for the last time
-				once.Do(func() { close(caughtUp); <-goOn })
-			}
+		if topic == "user:ann" && h.catchesUp("ann") {
+			once.Do(func() { close(caughtUp); <-goOn })
 		}
 	}
 	d := h.dial()
@@ -40,8 +60,8 @@ func TestOldSubscriptionChange(t *testing.T) {
 	}
 	old, _ := im.ParseListen(im.ListenTo(invitation, 0))
 	h.g.Listen("user:ann", 1, old)
-	h.send("user:bob", "") // the queue of changes is applied in order
 	h.g.Listen("user:ann", 0, im.Listen{Topic: "group:after"})
+	close(goOn)
 	for {
 		r := d.next()
 		if r.Push != nil && r.Push.Channel == invitation && r.Push.Pub != nil {
@@ -51,7 +71,6 @@ func TestOldSubscriptionChange(t *testing.T) {
 			break
 		}
 	}
-	close(goOn)
 	if times != 1 {
 		t.Errorf("the end of the invitation came %d times", times)
 	}
@@ -94,5 +113,92 @@ func TestLateSubscriptionChange(t *testing.T) {
 	}
 	if records != 2 {
 		t.Errorf("%d of 2 records", records)
+	}
+}
+
+// TestUnsubscribedAtOnce: a device that is unsubscribed receives no later record of the topic, even if the queue of
+// changes waits, and even if its subscription waits in the same queue.
+func TestUnsubscribedAtOnce(t *testing.T) {
+	h := open(t, Options{})
+	const secret, first, wait, last = "group:secret", "group:first", "group:wait", "group:last"
+	waits, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	h.log.onHead = func(topic string) {
+		switch topic {
+		case wait:
+			once.Do(func() { close(waits); <-goOn })
+		case secret: // the device is being subscribed
+			h.g.Deliver(txn.Record{Topic: secret, Body: []byte("{}")})
+		}
+	}
+	d := h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann"}}`)
+	if r := d.reply(); r.Connect == nil {
+		t.Fatalf("%+v", r)
+	}
+	until := func(topic string) (records int) {
+		for {
+			switch r := d.next(); {
+			case r.Push == nil:
+			case r.Push.Channel == topic:
+				return records
+			case r.Push.Channel == secret && r.Push.Pub != nil:
+				records++
+			}
+		}
+	}
+	h.send("user:ann", im.ListenTo(secret, 0))
+	h.send("user:ann", im.ListenTo(first, 0))
+	if until(first) == 0 {
+		t.Error("no record while subscribed")
+	}
+	h.send("user:ann", im.ListenTo(wait, 0))
+	<-waits
+	h.send("user:ann", im.StopListening(secret))
+	h.g.Deliver(txn.Record{Topic: secret, Body: []byte("{}")})
+	h.send("user:ann", im.ListenTo(secret, 0))
+	h.send("user:ann", im.StopListening(secret))
+	h.send("user:ann", im.ListenTo(last, 0))
+	close(goOn)
+	if n := until(last); n != 0 {
+		t.Errorf("%d records after the unsubscribe", n)
+	}
+}
+
+// TestUnsubscribedWhileConnecting: a subscription that a connecting session reads from the log, and its end, which
+// arrives meanwhile, are applied in this order.
+func TestUnsubscribedWhileConnecting(t *testing.T) {
+	h := open(t, Options{})
+	const secret, last = "group:secret", "group:last"
+	reading, goOn := make(chan struct{}), make(chan struct{})
+	var once, read sync.Once
+	h.log.onHead = func(topic string) {
+		switch topic {
+		case "user:ann":
+			if h.catchesUp("ann") {
+				once.Do(func() { h.log.append("user:ann", im.ListenTo(secret, 0)) })
+			}
+		case secret:
+			read.Do(func() { close(reading); <-goOn })
+		}
+	}
+	d := h.dial()
+	d.send(`{"id":1,"connect":{"token":"ann"}}`)
+	<-reading
+	h.g.Listen("user:ann", 2, im.Listen{Topic: secret, Stop: true})
+	h.g.Listen("user:ann", 3, im.Listen{Topic: last})
+	close(goOn)
+	ended := false
+	for {
+		r := d.next()
+		if r.Push == nil {
+			continue
+		}
+		if ended = ended || r.Push.Channel == secret && r.Push.Unsubscribe != nil; r.Push.Channel == last {
+			break
+		}
+	}
+	if !ended || h.g.topics.find(secret) != nil {
+		t.Error("the session is still subscribed")
 	}
 }

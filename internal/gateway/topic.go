@@ -40,12 +40,14 @@ type topic struct {
 type reader struct {
 	c     *client
 	topic *topic
+	since uint64 // sequence in the user's topic at which the subscription began
 
 	mu        sync.Mutex
 	seq       uint64           // sequence of the last record that was sent or skipped
 	replaying bool             // records are held until the missed ones are queued
 	waiting   bool             // records are held until a call of the client has its response
 	held      []*encodedRecord // records held back
+	ending    bool             // an unsubscribe is queued: later records are not for the device
 	stopped   bool             // unsubscribed; the device is notified after the held records
 }
 
@@ -191,7 +193,9 @@ func (g *Gateway) Deliver(r txn.Record) {
 func (r *reader) deliver(p *encodedRecord) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.offer(p)
+	if !r.ending {
+		r.offer(p)
+	}
 }
 
 // offer sends or holds a record. r.mu must be held.
@@ -264,8 +268,8 @@ var (
 	errEnding  = errors.New("link is closing")
 )
 
-// open subscribes a client to a topic. Records are held until live is called.
-func (c *client) open(name string) (*reader, error) {
+// open subscribes a client to a topic, since a sequence of the user's topic. Records are held until live is called.
+func (c *client) open(name string, since uint64) (*reader, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -277,9 +281,14 @@ func (c *client) open(name string) (*reader, error) {
 		c.link.Close(link.TooMany)
 		return nil, errEnding
 	}
-	r := &reader{c: c, replaying: true}
+	r := &reader{c: c, since: since, replaying: true}
 	if err := c.g.join(name, r); err != nil {
 		return nil, err
+	}
+	if c.g.changes.stopsAfter(subscription{im.UserTopic(c.UserID), name}, since) { // queued before the reader joined
+		r.mu.Lock()
+		r.ending, r.held = true, nil
+		r.mu.Unlock()
 	}
 	if c.reading == nil {
 		c.reading = map[string]*reader{}
@@ -328,10 +337,10 @@ func (c *client) missed(name string, from *Position) (missed store.Page, recover
 	return store.Page{Head: page.Head}, false, nil
 }
 
-// listen subscribes a client to one more topic, after a sequence. A client that missed too much starts at the head and
-// receives a reload notice.
-func (c *client) listen(name string, after uint64) {
-	r, err := c.open(name)
+// listen subscribes a client to one more topic, after a sequence; since is the sequence of the change. A client that
+// missed too much starts at the head and receives a reload notice.
+func (c *client) listen(name string, after, since uint64) {
+	r, err := c.open(name, since)
 	switch {
 	case errors.Is(err, errReading), errors.Is(err, errEnding):
 		return
