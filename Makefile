@@ -63,15 +63,15 @@ nodes: $(BIN) $(CLUSTER) | need-postgres ## Run three nodes with PostgreSQL and 
 dev: $(BIN) ## Run a server for trying out, with its data in ./beckon-data
 	@exec $(BIN) dev $(ARGS)
 
-test: test-go test-js e2e test-nodes ## Run every test: rules, store, doors, races, crashes, the SDKs, the scenes in a browser, and all of it on three nodes
+test: test-go test-js e2e test-nodes ## Run every test: Go packages, the program with faults, the SDKs, the scenes in Chromium, and these on three nodes
 
 test-go: | need-go need-postgres
-	@echo "testing the rooms, with the race detector"
+	@echo "testing the Go packages, with the race detector"
 	@$(GO) test -race -timeout 15m ./test/scenario ./internal/store ./im/... ./invite/... ./protocol/... ./internal/... ./client/... ./web/... . # the longest first
-	@echo "testing what rooms allocate"
+	@echo "testing the limits of allocations"
 	@$(GO) test -run TestAllocations ./invite ./internal/store ./internal/delivery ./internal/gateway
-	@echo "testing the program from outside: races, crashes, the terminal phone"
-	@$(GO) test -count=1 -timeout 10m ./cmd/... $$($(GO) list ./test/... | grep -v -e /test/scenario -e /test/examples) # never cached: they run the program, which the cache does not see
+	@echo "testing the program from outside: commands, races, faults"
+	@$(GO) test -count=1 -timeout 10m ./cmd/... $$($(GO) list ./test/... | grep -v -e /test/scenario -e /test/examples) # never cached: the cache does not depend on the program that they run
 	@echo "testing the examples in Go"
 	@$(GO) test -count=1 -run TestGo ./test/examples
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/livekit/protocol/livekit"
+	"github.com/twitchtv/twirp"
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
@@ -42,6 +43,10 @@ func (media) ListParticipants(context.Context, *livekit.ListParticipantsRequest)
 
 func (media) DeleteRoom(context.Context, *livekit.DeleteRoomRequest) (*livekit.DeleteRoomResponse, error) {
 	return &livekit.DeleteRoomResponse{}, nil
+}
+
+func (media) GetParticipant(context.Context, *livekit.RoomParticipantIdentity) (*livekit.ParticipantInfo, error) {
+	return nil, twirp.NotFoundError("nobody is in a room here")
 }
 
 func (media) RemoveParticipant(context.Context, *livekit.RoomParticipantIdentity) (*livekit.RemoveParticipantResponse,
