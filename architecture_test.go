@@ -20,8 +20,8 @@ const module = "github.com/beckon-im/beckon"
 
 // ladder lists the packages in order: each may import those before it (docs/adr/0001).
 func ladder() []string {
-	return []string{"im", "invite", "protocol", "internal/sqldb", "internal/txn", "internal/store/clock",
-		"internal/store/queries",
+	return []string{"im", "invite", "protocol", "internal/freeport", "internal/sqldb", "internal/txn",
+		"internal/store/clock", "internal/store/queries",
 		"internal/store/sqlite/journal", "internal/store/sqlite/pagesum", "internal/store/sqlite", "internal/store/postgres",
 		"internal/store", "internal/store/holder",
 		"internal/store/blocklist", "internal/store/outbox", "internal/store/admin", "internal/store/retention",

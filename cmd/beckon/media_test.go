@@ -21,6 +21,7 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/cmd/beckon/mediacheck"
+	"github.com/beckon-im/beckon/internal/freeport"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -153,7 +154,7 @@ func TestTURNBehindAProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	behind := freeAddress(t)
+	behind := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
 	var passing sync.WaitGroup
 	passing.Go(func() { passTo(front, behind, &passing, func(b []byte) []byte { return b }) })
 	t.Cleanup(func() { _ = front.Close(); passing.Wait() })
@@ -237,23 +238,11 @@ func TestTURNFlags(t *testing.T) {
 // freePort returns an unused port.
 func freePort(t *testing.T) int {
 	t.Helper()
-	_, port, _ := net.SplitHostPort(freeAddress(t))
-	n, err := strconv.Atoi(port)
+	port, err := freeport.TCP()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
-}
-
-// freeAddress returns an unused address.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return port
 }
 
 // passTo passes the connections of a listener on to an address. change changes the responses.

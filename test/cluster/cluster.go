@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/beckon-im/beckon/beckontest"
+	"github.com/beckon-im/beckon/internal/freeport"
 	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
 )
 
@@ -135,7 +136,7 @@ func (c *Cluster) startBuses() error {
 
 // node prepares a node and its links.
 func (c *Cluster) node(i int) (*Node, error) {
-	port, err := pgtest.FreePort()
+	port, err := freeport.TCP()
 	if err != nil {
 		return nil, err
 	}

@@ -2,17 +2,12 @@
 // scenes
 
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { story, tour } from './console-tour.js';
-import { launch, root } from './kit.js';
+import { freePort, launch, root } from './kit.js';
 
-const free = createServer().listen(0, '127.0.0.1');
-await once(free, 'listening');
-const address = `127.0.0.1:${free.address().port}`;
-free.close();
+const address = `127.0.0.1:${await freePort()}`;
 const server = spawn('go', ['run', './test/records', '-calls', '150000', '-days', '30', '-serve', address], {
   cwd: root,
   stdio: ['ignore', 'pipe', 'inherit'],

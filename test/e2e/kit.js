@@ -19,12 +19,19 @@ const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // several nodes run be
 const beckon = join(root, 'bin', 'beckon');
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BECKON_')));
 
+/** Returns a free port, below those that systems take for outgoing connections: one of these could take it meanwhile. */
 export async function freePort() {
-  const s = createServer().listen(0, '127.0.0.1');
-  await once(s, 'listening');
-  const { port } = s.address();
-  s.close();
-  return port;
+  for (;;) {
+    const s = createServer().listen(15_000 + Math.floor(17_000 * Math.random()), '127.0.0.1');
+    try {
+      await once(s, 'listening');
+    } catch {
+      continue; // in use
+    }
+    const { port } = s.address();
+    s.close();
+    return port;
+  }
 }
 
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };

@@ -3,7 +3,6 @@ package examples
 
 import (
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
+	"github.com/beckon-im/beckon/internal/freeport"
 )
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw7V9PMzFQ2h8="
@@ -51,7 +51,10 @@ func list(t *testing.T, pattern string) []string {
 
 // run runs a program and compares its output with the one in its first comment, in any order.
 func run(t *testing.T, source, program string, args ...string) {
-	hooks := freeAddress(t)
+	hooks, err := freeport.Address()
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := beckontest.StartWith(t, beckon.Config{Webhook: "http://" + hooks, WebhookSecret: secret})
 	ctx, cancel := context.WithTimeout(t.Context(), beckontest.Patience)
 	defer cancel()
@@ -90,15 +93,4 @@ func documented(t *testing.T, source string) (lines []string) {
 		lines = append(lines, m[1])
 	}
 	return lines
-}
-
-// freeAddress returns an address of this machine that nothing listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

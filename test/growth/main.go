@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/beckon-im/beckon/internal/freeport"
 )
 
 func main() {
@@ -87,7 +88,7 @@ func measure(kind, n int, length time.Duration) (point, error) {
 		return point{}, err
 	}
 	defer os.RemoveAll(dir)
-	addr, err := freePort()
+	addr, err := freeport.Address()
 	if err != nil {
 		return point{}, err
 	}
@@ -143,14 +144,6 @@ func bench(args []string) (point, error) {
 		err = json.Unmarshal(out, &res)
 	}
 	return point{cpu: res.CPU, rss: res.RSS, failed: res.Failures}, err
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 func ready(url string) error {

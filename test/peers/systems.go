@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/beckon-im/beckon/internal/freeport"
 	"github.com/beckon-im/beckon/test/cluster"
 )
 
@@ -115,7 +116,7 @@ func launch(cmd *exec.Cmd, tcp string) (*system, error) {
 }
 
 func startRelay(string) (*system, error) {
-	addr, err := freePort()
+	addr, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
@@ -132,11 +133,11 @@ func unlimited() []string {
 }
 
 func startBeckon(dir string) (*system, error) {
-	addr, err := freePort()
+	addr, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
-	prof, err := freePort()
+	prof, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +177,7 @@ func (s *system) profile(dir, name string, length time.Duration) <-chan struct{}
 }
 
 func startBeckonPostgres(dir string) (*system, error) {
-	prof, err := freePort()
+	prof, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +194,7 @@ func startBeckonPostgres(dir string) (*system, error) {
 
 func kamailio(transport string, bye bool, wait string, flags ...string) func(string) (*system, error) {
 	return func(dir string) (*system, error) {
-		addr, err := freePort()
+		addr, err := freeport.Address()
 		if err != nil {
 			return nil, err
 		}
@@ -219,8 +220,8 @@ func kamailio(transport string, bye bool, wait string, flags ...string) func(str
 // ejabberd listens on TCP and for WebSockets; frames = users connect over WebSocket.
 func ejabberd(frames bool, modules string) func(string) (*system, error) {
 	return func(dir string) (*system, error) {
-		tcp, err := freePort()
-		web, also := freePort()
+		tcp, err := freeport.Address()
+		web, also := freeport.Address()
 		if err := errors.Join(err, also); err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -182,14 +181,4 @@ func (u *beckonUser) invite(to int, id string) error {
 
 func (u *beckonUser) accept(_ int, id string) error {
 	return u.call("accept", `{"inviteID":"`+id+`","requestID":"a`+id+`"}`)
-}
-
-// freePort returns an unused address on 127.0.0.1.
-func freePort() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }

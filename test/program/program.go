@@ -2,11 +2,12 @@
 package program
 
 import (
-	"net"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"testing"
+
+	"github.com/beckon-im/beckon/internal/freeport"
 )
 
 // Beckon is the package of the server.
@@ -25,12 +26,9 @@ func Build(t testing.TB, from string) string {
 // FreeAddress returns an unused address on 127.0.0.1.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return ln.Addr().String()
+	return addr
 }

@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/beckon-im/beckon/internal/freeport"
 )
 
 func main() {
@@ -60,7 +61,7 @@ func (o *options) run(ctx context.Context) error {
 	fmt.Printf("%d call records of %d days, imported in %.0f s\n", o.calls, o.days, time.Since(begin).Seconds())
 	address := o.serve
 	if address == "" {
-		if address, err = free(); err != nil {
+		if address, err = freeport.Address(); err != nil {
 			return err
 		}
 	}
@@ -106,14 +107,6 @@ func (o *options) fill(ctx context.Context, dir string) error {
 	err = errors.Join(err, packed.Close())
 	_ = w.CloseWithError(err) // never fails
 	return errors.Join(err, <-imported)
-}
-
-func free() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return ln.Addr().String(), ln.Close()
 }
 
 func ready(ctx context.Context, url string) error {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -19,6 +18,8 @@ import (
 	"github.com/livekit/livekit-server/pkg/telemetry/prometheus"
 	"github.com/livekit/mediatransportutil/pkg/rtcconfig"
 	"github.com/pion/turn/v4"
+
+	"github.com/beckon-im/beckon/internal/freeport"
 )
 
 // SFU is a media server in this process.
@@ -105,20 +106,20 @@ func (opt Options) config() (*config.Config, error) {
 	}
 	udp, tcp := opt.UDPPort, opt.TCPPort
 	if udp == 0 {
-		if udp, err = freeUDP(); err != nil {
+		if udp, err = freeport.UDP(); err != nil {
 			return nil, err
 		}
 	}
 	if ip.IsLoopback() {
 		tcp = 0 // its listener would be reachable from outside, and loopback needs no fallback for firewalls
 	} else if tcp == 0 {
-		if tcp, err = freeTCP(); err != nil {
+		if tcp, err = freeport.TCP(); err != nil {
 			return nil, err
 		}
 	}
 	api := opt.Port
 	if api == 0 {
-		if api, err = freeTCP(); err != nil {
+		if api, err = freeport.TCP(); err != nil {
 			return nil, err
 		}
 	}
@@ -179,23 +180,4 @@ func ownIP() (net.IP, error) {
 		return nil, errors.New("cannot detect the address of this machine; set --media-ip")
 	}
 	return addr.IP, nil
-}
-
-// freeTCP and freeUDP return unused ports.
-func freeTCP() (int, error) {
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return int(netip.MustParseAddrPort(l.Addr().String()).Port()), nil
-}
-
-func freeUDP() (int, error) {
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	return int(netip.MustParseAddrPort(c.LocalAddr().String()).Port()), nil
 }

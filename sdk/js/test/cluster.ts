@@ -14,6 +14,21 @@ const beckon = fileURLToPath(new URL('../../../bin/beckon', import.meta.url));
 const clusterProgram = fileURLToPath(new URL('../../../bin/cluster', import.meta.url));
 const nodes = Number(process.env.BECKON_E2E_NODES ?? 1); // several nodes run behind a TCP proxy: bin/cluster
 
+/** Returns a free port, below those that systems take for outgoing connections: one of these could take it meanwhile. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const s = createServer().listen(15_000 + Math.floor(17_000 * Math.random()), '127.0.0.1');
+    try {
+      await once(s, 'listening');
+    } catch {
+      continue; // in use
+    }
+    const { port } = s.address() as AddressInfo;
+    s.close();
+    return port;
+  }
+}
+
 export class Cluster {
   url = '';
   #dir = mkdtempSync(join(tmpdir(), 'beckon-sdk-'));
@@ -27,10 +42,7 @@ export class Cluster {
   static async start(settings: Record<string, string> = {}): Promise<Cluster> {
     const c = new Cluster();
     c.#settings = settings;
-    const s = createServer().listen(0, '127.0.0.1');
-    await once(s, 'listening');
-    c.#port = (s.address() as AddressInfo).port;
-    s.close();
+    c.#port = await freePort();
     c.url = `http://127.0.0.1:${c.#port}`;
     await c.run();
     return c;

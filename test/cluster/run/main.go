@@ -15,7 +15,7 @@ import (
 
 	"github.com/beckon-im/beckon"
 	"github.com/beckon-im/beckon/beckontest"
-	"github.com/beckon-im/beckon/internal/store/storetest/pgtest"
+	"github.com/beckon-im/beckon/internal/freeport"
 	"github.com/beckon-im/beckon/test/cluster"
 )
 
@@ -111,7 +111,7 @@ func handleSignals(ctx context.Context, c *cluster.Cluster) error {
 
 // shareMedia configures the media server of the first node for all nodes.
 func shareMedia() (func(int) []string, error) {
-	port, err := pgtest.FreePort()
+	port, err := freeport.TCP()
 	if err != nil {
 		return nil, err
 	}

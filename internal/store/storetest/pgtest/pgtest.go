@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/beckon-im/beckon/internal/freeport"
 )
 
 // Server is a running PostgreSQL.
@@ -74,7 +75,7 @@ func prepare(name string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{bin: bin}
-	if s.Port, err = FreePort(); err != nil {
+	if s.Port, err = freeport.TCP(); err != nil {
 		return nil, err
 	}
 	if s.dir, err = os.MkdirTemp("", name); err != nil {
@@ -109,16 +110,6 @@ func programs() (string, error) {
 			"PostgreSQL is missing, which these tests need: apt-get install postgresql, or put its programs into PATH")
 	}
 	return filepath.Dir(path), nil
-}
-
-// FreePort returns an unused port on 127.0.0.1.
-func FreePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
