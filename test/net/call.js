@@ -128,13 +128,13 @@ export class Scene {
     }
   }
 
-  /** Answers on each device that rings, after a second, as a person does. */
+  /** Answers on each device that rings, after some seconds, as a person does: 1 by default. */
   async accept() {
     await Promise.all(
       this.callees.map(async (user) => {
         const accept = button(this.people[user], 'Accept');
         await accept.waitFor({ timeout: ringLimit });
-        await wait(1);
+        await wait(this.scene.ring ?? 1);
         await accept.click();
       }),
     );

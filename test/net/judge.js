@@ -14,11 +14,13 @@ const alone = 25_000;
 
 /** Returns the faults of a scene, as short sentences. */
 export function judge(seen) {
-  const { scene, records, faults } = seen;
+  const { scene, records, faults, pages } = seen;
   const expected = scene.records ?? 1;
   const problems = faults.map((f) => `a page threw: ${f.split('\n')[0]}`);
   if (records.length !== expected) problems.push(`${records.length} records instead of ${expected}`);
   for (const r of records) problems.push(...judgeRecord(seen, r));
+  const paused = pages.find((p) => p.user === 'alice')?.events.some((e) => /paused: slow/.test(e.value));
+  if (scene.paused && !paused) problems.push('no picture was paused');
   return [...problems, ...ghosts(seen)];
 }
 

@@ -66,7 +66,8 @@ const three = { callees: ['bob', 'carol'] };
 
 /**
  * The scenes. conditions are those of alice's network from the start of the call; act is the later change; away is the
- * time in seconds for which alice is away; tail is the time in seconds before the hang-up, 12 by default.
+ * time in seconds for which alice is away; ring is the time before the answer, 1 by default; paused: alice's page shows
+ * that pictures are paused; tail is the time in seconds before the hang-up, 12 by default.
  */
 const scenes = [
   { name: 'nothing', tail: 5 },
@@ -74,7 +75,8 @@ const scenes = [
   { name: 'loss 10 %', conditions: { loss: 10 } },
   { name: 'loss 30 %', conditions: { loss: 30 } },
   { name: 'delay 300 ms one way', conditions: { delay: 300 } },
-  { name: '200 kbit/s', conditions: { rate: 200 }, tail: 20 },
+  { name: 'delay 300 ms one way, answered after 4 s', conditions: { delay: 300 }, ring: 4, tail: 5 },
+  { name: '200 kbit/s', conditions: { rate: 200 }, paused: true, tail: 20 },
   { name: 'UDP blocked from the start', conditions: { drop: ['udp'] } },
   { name: 'UDP blocked in the call', act: network({ drop: ['udp'] }), tail: 35 },
   { name: 'media ports closed', conditions: { drop: mediaOnly }, records: 0, tail: 3 },

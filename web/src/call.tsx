@@ -294,6 +294,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
             muted={!remote.audios.includes(u)}
             volume={remote.volumes[u] ?? 0}
             link={call.links[u]}
+            paused={remote.paused.received.includes(u)}
           />
         ))}
         {tiles.length === 0 || !two
@@ -314,6 +315,7 @@ function Ongoing({ call, problem, onSeen }: { call: CallState; problem: string; 
           muted={!local.microphone}
           volume={remote.volumes[s.me] ?? 0}
           link={call.links[s.me]}
+          paused={remote.paused.sent}
         />
       </div>
       <div className="controls" role="toolbar" aria-label="Call controls">

@@ -283,6 +283,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
               muted={!local.microphone}
               volume={remote.volumes[s.me] ?? 0}
               link={remote.links[s.me]}
+              paused={remote.paused.sent}
             />
           ) : (
             <Tile
@@ -292,6 +293,7 @@ export function Classroom({ groupID }: { groupID: string }): ReactNode {
               muted={!remote.audios.includes(teacher)}
               volume={remote.volumes[teacher] ?? 0}
               link={remote.links[teacher]}
+              paused={remote.paused.received.includes(teacher)}
             />
           ))}
       </div>

@@ -1,6 +1,6 @@
 // Video tiles, and the local and remote tracks of a room.
 import { useEffect, useRef, useState, type ReactNode } from 'react';
-import type { Link, Room } from 'beckon/room';
+import type { Link, Paused, Room } from 'beckon/room';
 import { Icon, Name, UserAvatar } from './ui.js';
 
 interface Local {
@@ -37,8 +37,14 @@ interface Remote {
   screens: string[];
   volumes: Record<string, number>;
   links: Record<string, Link>;
+  paused: Paused;
   lost: boolean;
   blocked: boolean;
+}
+
+/** The state of a room before others are known. */
+function nobody({ paused }: Room): Partial<Remote> {
+  return { users: [], videos: [], audios: [], screens: [], links: {}, lost: false, paused };
 }
 
 /** The other users in the room and their tracks. */
@@ -50,6 +56,7 @@ export function useRemote(room: Room): Remote {
     screens: [],
     volumes: {},
     links: {},
+    paused: room.paused,
     lost: false,
     blocked: false,
   }));
@@ -58,12 +65,8 @@ export function useRemote(room: Room): Remote {
     const put = (list: string[], u: string, on: boolean): string[] =>
       on ? [...list.filter((x) => x !== u), u] : list.filter((x) => x !== u);
     const offs = [
-      room.on('onEnterRoom', () =>
-        change(() => ({ users: [], videos: [], audios: [], screens: [], links: {}, lost: false })),
-      ),
-      room.on('onExitRoom', () =>
-        change(() => ({ users: [], videos: [], audios: [], screens: [], volumes: {}, links: {}, lost: false })),
-      ),
+      room.on('onEnterRoom', () => change(() => nobody(room))),
+      room.on('onExitRoom', () => change(() => ({ ...nobody(room), volumes: {} }))),
       room.on('onRemoteUserEnterRoom', ({ userID }) =>
         change((o) => ({ users: put(o.users, userID, true), links: { ...o.links, [userID]: room.link(userID) } })),
       ),
@@ -86,6 +89,7 @@ export function useRemote(room: Room): Remote {
       ),
       room.on('onUserVoiceVolume', ({ volumes }) => change(() => ({ volumes }))),
       room.on('onLinkChanged', ({ userID, link }) => change((o) => ({ links: { ...o.links, [userID]: link } }))),
+      room.on('onPicturesPaused', (paused) => change(() => ({ paused }))),
       room.on('onConnectionLost', () => change(() => ({ lost: true }))),
       room.on('onConnectionRecovery', () => change(() => ({ lost: false }))),
       room.on('onAudioBlocked', ({ blocked }) => change(() => ({ blocked }))),
@@ -93,6 +97,13 @@ export function useRemote(room: Room): Remote {
     return () => offs.forEach((off) => off());
   }, [room]);
   return r;
+}
+
+/** The text about a connection, in the label of a tile. */
+function stateText(link: Link, paused: boolean): string {
+  if (link === 'lost') return ' · connection lost';
+  if (paused) return ' · picture paused: slow connection';
+  return link === 'weak' ? ' · weak connection' : '';
 }
 
 /** The video of a user, or the avatar without one. */
@@ -105,6 +116,7 @@ export function Tile({
   muted,
   volume,
   link = 'good',
+  paused = false,
 }: {
   room: Room;
   userID: string;
@@ -114,6 +126,7 @@ export function Tile({
   muted: boolean;
   volume: number;
   link?: Link | undefined;
+  paused?: boolean | undefined;
 }): ReactNode {
   const ref = useRef<HTMLVideoElement>(null);
   useEffect(() => {
@@ -141,7 +154,7 @@ export function Tile({
         {muted && source === 'camera' && <Icon name="mic" off />}
         <Name id={userID} />
         {source === 'screen' && '’s screen'}
-        {link !== 'good' && ` · ${link === 'lost' ? 'connection lost' : 'weak connection'}`}
+        {stateText(link, paused)}
       </span>
     </div>
   );

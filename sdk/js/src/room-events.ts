@@ -1,6 +1,7 @@
 // The events of a media room, and their values.
 import { ConnectionQuality, DisconnectReason } from 'livekit-client';
 import type { Link } from './link.js';
+import type { Paused } from './pictures.js';
 
 export type Role = 'anchor' | 'audience';
 
@@ -32,6 +33,11 @@ export interface RoomEvents {
   onConnectionLost: { roomID: string };
   /** Packets arrive again, after onConnectionLost. */
   onConnectionRecovery: { roomID: string };
+  /**
+   * Pictures are paused in these directions, because the connection of this device is too slow for them, so that sound
+   * comes through. They are resumed by themselves: 15 s later, and after longer times if the connection is still slow.
+   */
+  onPicturesPaused: Paused;
   /** The role of this device changed, by switchRole or by a host. */
   onRoleChanged: { role: Role };
   /** The browser blocks audio until a user gesture: call resumeAudio from a click. */
@@ -54,6 +60,7 @@ const every: Record<keyof RoomEvents, 1> = {
   onLinkChanged: 1,
   onConnectionLost: 1,
   onConnectionRecovery: 1,
+  onPicturesPaused: 1,
   onRoleChanged: 1,
   onAudioBlocked: 1,
   onLocalChanged: 1,

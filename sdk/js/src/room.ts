@@ -15,10 +15,12 @@ import type { Client } from './client.js';
 import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
 import { Links, type Link } from './link.js';
+import { Pictures, type Paused } from './pictures.js';
 import { qualityOf, reasonOf, roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
 import type { Response } from './schema.js';
 
 export type { Link } from './link.js';
+export type { Paused } from './pictures.js';
 export type { LeaveReason, Role, RoomEvents } from './room-events.js';
 
 type Source = 'camera' | 'screen';
@@ -46,6 +48,7 @@ export class Room extends Emitter<RoomEvents> {
   #in = false; // onEnterRoom was raised; no other event is raised before
   #others = new Set<string>(); // users for which onRemoteUserEnterRoom was raised last
   #links: Links | undefined;
+  #pictures: Pictures | undefined;
   #lost = false; // onConnectionLost was raised, and no recovery since
   #sent = new Set<LocalTrack>(); // tracks of this device in this room
   #available = new Map<string, boolean>();
@@ -79,6 +82,11 @@ export class Room extends Emitter<RoomEvents> {
   /** The state of a user's connection to the room, this user's included. */
   link(userID: string): Link {
     return this.#links?.of(userID) ?? 'good';
+  }
+
+  /** The directions in which pictures are paused, because the connection of this device is too slow for them. */
+  get paused(): Paused {
+    return this.#pictures?.paused ?? { sent: false, received: [] };
   }
 
   get camera(): boolean {
@@ -140,9 +148,15 @@ export class Room extends Emitter<RoomEvents> {
     this.#links = new Links(
       room,
       (userID, link) => this.#linkChanged(userID, link),
-      () => this.#client.ping(),
+      () => this.#client.checkConnection(),
     );
     this.#links.start();
+    this.#pictures = new Pictures(
+      room,
+      () => this.#lost,
+      (paused) => this.emit('onPicturesPaused', paused),
+    );
+    this.#pictures.start();
     for (const p of room.remoteParticipants.values()) this.#enters(p); // LiveKit has no event for them
     return entry;
   }
@@ -184,6 +198,8 @@ export class Room extends Emitter<RoomEvents> {
     this.#others.clear();
     this.#links?.stop();
     this.#links = undefined;
+    this.#pictures?.stop();
+    this.#pictures = undefined;
     this.#room = undefined;
     this.#in = false;
     this.#lost = false;
@@ -197,8 +213,9 @@ export class Room extends Emitter<RoomEvents> {
     return this.#room;
   }
 
-  /** Opens and publishes the camera. */
+  /** Opens and publishes the camera, also while it is paused. */
   async openCamera(options?: VideoCaptureOptions): Promise<void> {
+    this.#pictures?.resume();
     await this.#requireRoom().localParticipant.setCameraEnabled(true, options);
   }
 
