@@ -9,6 +9,7 @@ import (
 	"github.com/centrifugal/centrifuge-go"
 	"github.com/google/uuid"
 
+	"github.com/beckon-im/beckon/client/repeat"
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/invite"
 	"github.com/beckon-im/beckon/protocol"
@@ -29,6 +30,10 @@ func (c *Client) callHolding(ctx context.Context, h *holding, method string, req
 	if err != nil {
 		return err
 	}
+	if len(body) > protocol.MaxRequest { // the server would close the connection, again and again
+		return &protocol.Error{Code: im.CodeTooLong, Field: "request",
+			Message: fmt.Sprintf("%s: the request has %d bytes; the limit is %d", method, len(body), protocol.MaxRequest)}
+	}
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.opt.CallTimeout)
@@ -44,7 +49,7 @@ func (c *Client) callHolding(ctx context.Context, h *holding, method string, req
 		if refused == nil {
 			return json.Unmarshal(reply, response)
 		}
-		if noRepeat || n == maxRepeats || !repeatable(method, body, refused) {
+		if noRepeat || n == maxRepeats || !repeat.Allowed(method, body, refused) {
 			return refused
 		}
 		h.release()
@@ -306,7 +311,7 @@ func (c *Client) AddInvitedSignaling(ctx context.Context, info SignalingInfo) (*
 			Invitation: &v}
 	}
 	v.Invitees = []protocol.Invitee{*res.Mine}
-	c.events.put(func() {
+	c.events.Put(func() {
 		c.mu.Lock()
 		todo := c.ledger.Snapshot(protocol.Welcome{Invitations: []protocol.Invitation{v}}, false)
 		c.mu.Unlock()

@@ -19,6 +19,7 @@ import (
 
 	"github.com/beckon-im/beckon/client/inbox"
 	"github.com/beckon-im/beckon/client/ledger"
+	"github.com/beckon-im/beckon/client/mailbox"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -62,7 +63,7 @@ type Options struct {
 type Client struct {
 	opt     Options
 	conn    *centrifuge.Client
-	events  *mailbox
+	events  *mailbox.Mailbox
 	closing chan struct{} // closed by Close
 	once    sync.Once     // of Close
 	done    chan struct{}
@@ -104,8 +105,8 @@ func New(opt Options) (*Client, error) {
 		opt.CallTimeout = 20 * time.Second
 	}
 	c := &Client{
-		opt: opt, events: newMailbox(), done: make(chan struct{}), ledger: ledger.New(), pending: map[string]*held{},
-		inbox: inbox.New(opt.Inbox), closing: make(chan struct{}), tokens: &tokens{current: opt.Token, used: opt.Token},
+		opt: opt, events: mailbox.New(), done: make(chan struct{}), ledger: ledger.New(), pending: map[string]*held{},
+		inbox: inbox.New(opt.Inbox), closing: make(chan struct{}), tokens: newTokens(opt.Token),
 		seen: map[string]uint64{}, up: make(chan struct{}), down: make(chan struct{}),
 	}
 	hello := protocol.Hello{DeviceID: opt.DeviceID, Platform: opt.Platform, Epoch: opt.Epoch, Positions: opt.Positions}
@@ -126,7 +127,7 @@ func New(opt Options) (*Client, error) {
 		MinReconnectDelay: 100 * time.Millisecond, MaxReconnectDelay: 5 * time.Second,
 	}
 	cfg.GetToken = func(centrifuge.ConnectionTokenEvent) (string, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), opt.CallTimeout)
+		ctx, cancel := context.WithTimeout(c.tokens.context(), opt.CallTimeout)
 		defer cancel()
 		return c.nextToken(ctx)
 	}
@@ -160,7 +161,7 @@ func endpoint(server string) (string, error) {
 func (c *Client) hook() {
 	c.conn.OnConnecting(func(e centrifuge.ConnectingEvent) {
 		c.setUp(false, nil)
-		c.events.put(func() { call2(c.opt.Listener.OnConnecting, int(e.Code), e.Reason) })
+		c.events.Put(func() { call2(c.opt.Listener.OnConnecting, int(e.Code), e.Reason) })
 	})
 	c.conn.OnConnected(func(e centrifuge.ConnectedEvent) {
 		var w protocol.Welcome
@@ -169,7 +170,7 @@ func (c *Client) hook() {
 		}
 		c.welcomeReceived(w)
 		c.watchToken(w.ExpireAt)
-		c.events.put(func() { c.onWelcome(w) })
+		c.events.Put(func() { c.onWelcome(w) })
 		c.setUp(true, nil)
 	})
 	c.conn.OnError(func(e centrifuge.ErrorEvent) {
@@ -183,7 +184,7 @@ func (c *Client) hook() {
 			gone = fmt.Errorf("beckon: disconnected permanently: %w", err)
 		}
 		c.setUp(false, gone)
-		c.events.put(func() {
+		c.events.Put(func() {
 			if e.Code == protocol.CloseKicked && c.opt.Listener.OnKickedOffline != nil {
 				c.opt.Listener.OnKickedOffline(e.Reason)
 			}
@@ -192,11 +193,11 @@ func (c *Client) hook() {
 	})
 	c.conn.OnSubscribed(func(e centrifuge.ServerSubscribedEvent) {
 		if e.WasRecovering && !e.Recovered {
-			c.events.put(func() { c.reload([]string{e.Channel}) })
+			c.events.Put(func() { c.reload([]string{e.Channel}) })
 		}
 	})
 	c.conn.OnUnsubscribed(func(e centrifuge.ServerUnsubscribedEvent) {
-		c.events.put(func() {
+		c.events.Put(func() {
 			if c.conn.State() == centrifuge.StateConnected { // else the connection ended, and the position remains valid
 				c.forget(e.Channel)
 			}
@@ -205,11 +206,11 @@ func (c *Client) hook() {
 	c.conn.OnMessage(func(e centrifuge.MessageEvent) {
 		var n protocol.Notice
 		if json.Unmarshal(e.Data, &n) == nil && n.Type == protocol.TypeReload {
-			c.events.put(func() { c.reload(n.Timelines) })
+			c.events.Put(func() { c.reload(n.Timelines) })
 		}
 	})
 	c.conn.OnPublication(func(e centrifuge.ServerPublicationEvent) {
-		c.events.put(func() { c.received(e.Channel, e.Offset, e.Data) })
+		c.events.Put(func() { c.received(e.Channel, e.Offset, e.Data) })
 	})
 }
 
@@ -248,12 +249,24 @@ func (c *Client) lose() {
 }
 
 // Connect connects, and waits for the connect reply or the end of ctx. Afterwards the client reconnects by itself. It
-// returns an error after a permanent disconnect (a refused token), or when ctx ends.
+// returns an error after a permanent disconnect (a refused token), or when ctx ends: then the client is disconnected,
+// unless it was connected before and reconnects.
 func (c *Client) Connect(ctx context.Context) error {
-	if err := c.conn.Connect(); errors.Is(err, centrifuge.ErrClientClosed) {
-		return err
-	} // other errors concern the first attempt only, which is retried
+	begins := c.conn.State() == centrifuge.StateDisconnected
+	started := make(chan error, 1)
+	go func() { started <- c.conn.Connect() }() // it returns after the first attempt
+	select {
+	case err := <-started: // other errors concern the first attempt only, which is retried
+		if errors.Is(err, centrifuge.ErrClientClosed) {
+			return err
+		}
+	case <-ctx.Done():
+	}
 	_, err := c.wait(ctx)
+	if err != nil && begins && ctx.Err() != nil {
+		err = errors.Join(err, c.conn.Disconnect())
+		c.tokens.stopGetting(false)
+	}
 	return err
 }
 
@@ -280,8 +293,9 @@ func (c *Client) wait(ctx context.Context) (lost <-chan struct{}, err error) {
 // Close disconnects permanently and waits for the last callback. It must not be called from a callback.
 func (c *Client) Close() {
 	c.once.Do(func() { close(c.closing) })
+	c.tokens.stopGetting(true)
 	c.conn.Close()
-	c.events.close()
+	c.events.Close()
 	<-c.done
 }
 

@@ -13,7 +13,7 @@ import (
 func (c *Client) dispatch() {
 	defer close(c.done)
 	for {
-		q := c.events.take()
+		q := c.events.Take()
 		if q == nil {
 			return
 		}

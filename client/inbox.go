@@ -50,9 +50,9 @@ func (c *Client) refreshSoon(id string) {
 	switch {
 	case !c.inbox.On():
 	case id == "":
-		c.events.put(c.reloadInbox)
+		c.events.Put(c.reloadInbox)
 	default:
-		c.events.put(func() { c.refresh(context.Background(), id) })
+		c.events.Put(func() { c.refresh(context.Background(), id) })
 	}
 }
 
@@ -95,7 +95,7 @@ func (c *Client) refetch(err error) {
 		return
 	}
 	time.AfterFunc(wait, func() {
-		c.events.put(func() {
+		c.events.Put(func() {
 			if !c.inbox.Loaded() {
 				c.reloadInbox()
 			}

@@ -103,6 +103,8 @@ type Listener struct {
 	OnTokenWillExpire func(expireAt time.Time)
 	// OnTokenExpired is Tencent's onUserSigExpired, with code 70001. Without Renew the connection ends 20 s later.
 	OnTokenExpired func(code int, reason string)
+	// OnTokenError reports that Options.GetToken has failed. It is called again with the next attempt to connect.
+	OnTokenError func(err error)
 
 	// OnConnected reports each connect, including reconnects.
 	OnConnected func(w protocol.Welcome)

@@ -77,7 +77,7 @@ func (c *Client) restore(hello *protocol.Hello) error {
 // saveSoon saves after the callbacks in progress.
 func (c *Client) saveSoon() {
 	if c.opt.Store != nil {
-		c.events.put(func() {})
+		c.events.Put(func() {})
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -32,6 +33,33 @@ type tokens struct {
 	reported bool      // by OnTokenExpired
 	over     bool      // it has ended the connection
 	timer    *time.Timer
+	getting  context.Context // of calls of GetToken
+	stopGet  context.CancelFunc
+}
+
+func newTokens(token string) *tokens {
+	t := &tokens{current: token, used: token}
+	t.allowGetting()
+	return t
+}
+
+// allowGetting needs mu, or a new t.
+func (t *tokens) allowGetting() { t.getting, t.stopGet = context.WithCancel(context.Background()) }
+
+// context returns the context of the next call of GetToken.
+func (t *tokens) context() context.Context {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.getting
+}
+
+// stopGetting ends the calls of GetToken that run, and with for good also later ones.
+func (t *tokens) stopGetting(forGood bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopGet(); !forGood {
+		t.allowGetting()
+	}
 }
 
 // expired needs mu.
@@ -85,10 +113,14 @@ func (c *Client) nextToken(ctx context.Context) (string, error) {
 	t := c.tokens
 	if c.opt.GetToken != nil {
 		token, err := c.opt.GetToken(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			t.set(token, true)
-		} else if connected {
+		case connected:
 			c.reportExpired()
+		}
+		if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+			c.events.Put(func() { call1(c.opt.Listener.OnTokenError, err) })
 		}
 		return token, err
 	}
@@ -117,7 +149,7 @@ func (c *Client) reportExpired() {
 	c.tokens.mu.Lock()
 	defer c.tokens.mu.Unlock()
 	if !c.tokens.reported {
-		c.events.put(func() { call2(c.opt.Listener.OnTokenExpired, errExpired.Code, errExpired.Message) })
+		c.events.Put(func() { call2(c.opt.Listener.OnTokenExpired, errExpired.Code, errExpired.Message) })
 	}
 	c.tokens.reported = true
 }
@@ -139,7 +171,7 @@ func (c *Client) watchToken(expireAt int64) {
 	}
 	lead := min(warnAtMost, left/10)
 	t.timer = time.AfterFunc(left-lead, func() {
-		c.events.put(func() { call1(c.opt.Listener.OnTokenWillExpire, time.Unix(expireAt, 0)) })
+		c.events.Put(func() { call1(c.opt.Listener.OnTokenWillExpire, time.Unix(expireAt, 0)) })
 	})
 }
 

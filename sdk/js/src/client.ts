@@ -15,7 +15,7 @@ import { maxRepeats, pause, repeatDelay } from './repeat.js';
 import { methods, type Request, type Response, type Schemas, type Verbs } from './schema.js';
 import { storageOf, type Storage } from './storage.js';
 import { TokenKeeper, expiredText } from './token.js';
-import { openLink } from './transport.js';
+import { connect, expiredCode, openLink, refusal } from './transport.js';
 
 /** A received event, not yet processed. */
 interface Arrival {
@@ -29,9 +29,6 @@ const factsTime = 3000;
 const endedTime = 2000;
 
 type Welcome = Schemas['Welcome'];
-
-/** The transport's code for an expired token without a function that gets a new one. */
-const expiredCode = 1;
 
 /**
  * Client is one device of one user. It has the methods of the server, and raises events.
@@ -47,6 +44,7 @@ export class Client extends Emitter<Events> {
   #options: Options;
   #link: Centrifuge | undefined;
   #opening: Promise<Centrifuge> | undefined;
+  #closes = 0; // calls of close, so that a connect before one of them ends
   #check: (() => Promise<boolean>) | undefined;
   #calls: CallQueue | undefined;
   #ledger = new Ledger();
@@ -92,29 +90,19 @@ export class Client extends Emitter<Events> {
   }
 
   /**
-   * Connects. It resolves with the welcome of the server and rejects if it refuses. An unreachable server is retried.
+   * Connects. It resolves with the welcome of the server and rejects if it refuses. An unreachable server is retried until
+   * close or signal ends it, and so is a token function that fails: see onTokenError.
    */
-  async connect(): Promise<Schemas['Welcome']> {
-    await (this.#opening ??= this.#open());
+  async connect(options: { signal?: AbortSignal } = {}): Promise<Schemas['Welcome']> {
+    const closes = this.#closes;
+    const link = await (this.#opening ??= this.#open());
+    if (closes !== this.#closes || options.signal?.aborted) throw refusal(0, '');
     if (this.#welcome && this.connected) return this.#welcome;
     const ended = new AbortController();
     try {
       const [welcome] = await Promise.all([
         this.once('onConnected', () => true, ended.signal),
-        new Promise<void>((resolve, reject) => {
-          this.#link!.once('connected', () => resolve());
-          this.#link!.once('disconnected', (c) => {
-            const code =
-              c.code === expiredCode ? Code.TokenExpired : c.code === 4500 ? Code.TokenRefused : Code.Disconnected;
-            const gone = new BeckonError({
-              code,
-              message: `the server refused the connection: ${c.code === expiredCode ? expiredText : c.reason}`,
-            });
-            ended.abort(gone);
-            reject(gone);
-          });
-          this.#link!.connect();
-        }),
+        connect(link, ended, options.signal),
       ]);
       return welcome;
     } finally {
@@ -140,7 +128,6 @@ export class Client extends Emitter<Events> {
     this.#listen(link);
     this.#calls = new CallQueue(link);
     this.#check = checkOnChange(link);
-    link.connect();
     return (this.#link = link);
   }
 
@@ -175,8 +162,9 @@ export class Client extends Emitter<Events> {
     return this.#check?.() ?? false;
   }
 
-  /** Closes the connection. Pending calls reject. */
+  /** Closes the connection, also one that is being made. Pending calls reject. */
   close(): void {
+    this.#closes++;
     this.#writer?.close();
     this.#writer = undefined;
     this.#link?.disconnect();

@@ -10,6 +10,8 @@ export const Code = {
   Timeout: 9520,
   /** The client was closed, or disconnected by the server. */
   Disconnected: 9508,
+  /** A text, a body, a file or the request is too long. */
+  TooLong: 8001,
   /** The invitation is unknown, or decided already: see invitation and won. */
   Over: 8010,
   NotYours: 8011,

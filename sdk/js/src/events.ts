@@ -105,6 +105,8 @@ export interface Events extends InvitationEvents, OriginalEvents {
   onTokenWillExpire: { expireAt: number; remaining: number };
   /** The token has expired (code 70001): the session ends 20 s later, unless renew is called with a new one. */
   onTokenExpired: { code: number; reason: string };
+  /** The function that gets tokens has failed. It is called again with the next attempt to connect. */
+  onTokenError: { error: Error };
   /** Too many events were missed to be delivered: reload the displayed data of these timelines. */
   onReload: { timelines: string[] };
 }
@@ -289,6 +291,7 @@ const every: Record<keyof Events, 1> = {
   onKickedOffline: 1,
   onTokenWillExpire: 1,
   onTokenExpired: 1,
+  onTokenError: 1,
   onUserSigExpired: 1,
   onReload: 1,
   onRecvNewMessage: 1,

@@ -9,6 +9,9 @@ const retryable = new Set([1, 11]);
 /** Time before a call without a response is sent again on the same connection, in milliseconds. */
 const retryTime = 50;
 
+/** The limit of a request, in bytes: the server closes the connection above it. */
+const maxRequest = 1 << 20;
+
 interface Call {
   method: string;
   body: object;
@@ -37,6 +40,8 @@ export class CallQueue {
   /** Sends a call until it has a response, or until a time of the monotonic clock. */
   send(method: string, body: object, deadline: number): Promise<unknown> {
     if (this.#link.state === 'disconnected') return Promise.reject(disconnected(method, notConnected));
+    const size = new TextEncoder().encode(JSON.stringify(body)).length;
+    if (size > maxRequest) return Promise.reject(tooLong(method, size));
     return new Promise((resolve, reject) => {
       const late = { code: Code.Timeout, message: `${method}: no answer in time; the call may have taken effect` };
       const end = (settle: () => void): void => {
@@ -72,6 +77,11 @@ export class CallQueue {
 }
 
 export const notConnected = 'this client is not connected; call connect() first';
+
+function tooLong(method: string, size: number): BeckonError {
+  const message = `${method}: the request has ${size} bytes; the limit is ${maxRequest}`;
+  return new BeckonError({ code: Code.TooLong, field: 'request', message });
+}
 
 /** Returns the error of a call without a connection. */
 export function disconnected(method: string, reason: string, cause?: unknown): BeckonError {

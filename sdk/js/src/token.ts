@@ -4,7 +4,7 @@ import { BeckonError, Code } from './error.js';
 import type { Events } from './events.js';
 import { ownerOf } from './position.js';
 
-type Emit = <K extends 'onTokenWillExpire' | 'onTokenExpired'>(name: K, event: Events[K]) => void;
+type Emit = <K extends 'onTokenWillExpire' | 'onTokenExpired' | 'onTokenError'>(name: K, event: Events[K]) => void;
 
 /** The longest time between onTokenWillExpire and the expiry, in milliseconds; a tenth of a short life. */
 const warning = 5 * 60_000;
@@ -64,6 +64,7 @@ export class TokenKeeper {
         this.#token = await this.#get();
         this.#reported = false;
       } catch (err) {
+        this.#emit('onTokenError', { error: err as Error });
         if (this.#expired()) this.#report();
         throw err;
       }

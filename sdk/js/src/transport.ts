@@ -1,6 +1,8 @@
 // The connection: a WebSocket, or HTTP streaming or SSE where a network lets no WebSocket pass.
-import { Centrifuge, type Options } from 'centrifuge';
+import { Centrifuge, type Options, type TransportEndpoint } from 'centrifuge';
+import { BeckonError, Code } from './error.js';
 import { withoutBrokenStorage } from './storage.js';
+import { expiredText } from './token.js';
 
 /** The parts of the transport library that are private there. The version of the library is fixed. */
 interface Private {
@@ -18,6 +20,12 @@ const patience = 2;
 /** The transport library's code for a connect request without a response. */
 const noResponse = 1;
 
+/** The transport library's code for an expired token without a function that gets a new one. */
+export const expiredCode = 1;
+
+/** The server's code for a token that it refuses. */
+const refusedCode = 4500;
+
 /** The server's code and reason for a connection after which the same device has connected. */
 const replacedCode = 4502;
 const replacedReason = 'replaced by a newer connection of this device';
@@ -33,31 +41,30 @@ const lateTime = 120_000;
  * and SSE are tried at once. The library alone would keep the first transport that worked as long as the program runs.
  */
 export function openLink(server: string, options: Partial<Options> & { getData: () => Promise<object> }): Centrifuge {
+  const transports: TransportEndpoint[] = [
+    { transport: 'websocket', endpoint: `${server.replace(/^http/, 'ws')}/connection/websocket` },
+    { transport: 'http_stream', endpoint: `${server}/connection/http_stream` },
+  ];
+  // The library cannot close the transport where it is missing, as in Node.
+  if (globalThis.EventSource) transports.push({ transport: 'sse', endpoint: `${server}/connection/sse` });
   let worked = false; // the WebSocket has worked
   let attempts = 0; // with the WebSocket, since the last connection
   let unanswered = false; // a connect request since the last connection had no response
   let lateUntil = 0; // it may still replace this connection
   const link: Centrifuge = withoutBrokenStorage(
     () =>
-      new Centrifuge(
-        [
-          { transport: 'websocket', endpoint: `${server.replace(/^http/, 'ws')}/connection/websocket` },
-          { transport: 'http_stream', endpoint: `${server}/connection/http_stream` },
-          { transport: 'sse', endpoint: `${server}/connection/sse` },
-        ],
-        {
-          ...options,
-          emulationEndpoint: `${server}/emulation`,
-          getData: () => {
-            // called before each attempt
-            if (state()._currentTransportIndex === 0) {
-              state()._transportWasOpen = worked && attempts++ < patience;
-              state()._triedAllTransports = false;
-            }
-            return options.getData();
-          },
+      new Centrifuge(transports, {
+        ...options,
+        emulationEndpoint: `${server}/emulation`,
+        getData: () => {
+          // called before each attempt
+          if (state()._currentTransportIndex === 0) {
+            state()._transportWasOpen = worked && attempts++ < patience;
+            state()._triedAllTransports = false;
+          }
+          return options.getData();
         },
-      ),
+      }),
   );
   const state = (): Private => link as unknown as Private;
   const { _disconnect } = state();
@@ -81,10 +88,35 @@ export function openLink(server: string, options: Partial<Options> & { getData: 
     unanswered = true;
     const next = state()._currentTransportIndex + 1;
     Object.assign(state(), {
-      _currentTransportIndex: next % 3,
+      _currentTransportIndex: next % transports.length,
       _transportWasOpen: false,
-      _triedAllTransports: next === 3,
+      _triedAllTransports: next === transports.length,
     });
   });
   return link;
+}
+
+/** Returns the error of a connect that a disconnect has ended: code 0 is that of this client. */
+export function refusal(code: number, reason: string): BeckonError {
+  if (code === 0)
+    return new BeckonError({ code: Code.Disconnected, message: 'the client was closed while it connected' });
+  return new BeckonError({
+    code: code === expiredCode ? Code.TokenExpired : code === refusedCode ? Code.TokenRefused : Code.Disconnected,
+    message: `the server refused the connection: ${code === expiredCode ? expiredText : reason}`,
+  });
+}
+
+/** Connects a link, and waits for it. A disconnect rejects, and aborts ended; signal disconnects. */
+export function connect(link: Centrifuge, ended: AbortController, signal?: AbortSignal): Promise<void> {
+  const stop = (): void => link.disconnect();
+  signal?.addEventListener('abort', stop);
+  return new Promise<void>((resolve, reject) => {
+    link.once('connected', () => resolve());
+    link.once('disconnected', (c) => {
+      const err = refusal(c.code, c.reason);
+      ended.abort(err);
+      reject(err);
+    });
+    link.connect();
+  }).finally(() => signal?.removeEventListener('abort', stop));
 }
