@@ -125,6 +125,7 @@ func New(opt Options) (*Client, error) {
 		Token: opt.Token, Data: data, Name: "beckon-go", Version: protocol.Version,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 5 * time.Second, HandshakeTimeout: 10 * time.Second,
 		MinReconnectDelay: 100 * time.Millisecond, MaxReconnectDelay: 5 * time.Second,
+		MaxServerPingDelay: 5 * time.Second, // a dead connection is noticed within 15 s
 	}
 	cfg.GetToken = func(centrifuge.ConnectionTokenEvent) (string, error) {
 		ctx, cancel := context.WithTimeout(c.tokens.context(), opt.CallTimeout)

@@ -37,7 +37,7 @@ function network(): EventTarget | undefined {
 /**
  * Returns a function that pings the server and reconnects without an answer. It runs by itself when the page becomes
  * online or visible, or its network changes: a connection may be dead then without an end, and the pings of the server
- * take up to 20 s to show it.
+ * take up to 15 s to show it.
  */
 export function checkOnChange(link: Centrifuge): () => Promise<boolean> {
   let connections = 0;

@@ -122,6 +122,7 @@ export class Client extends Emitter<Events> {
       getToken: () => this.#token.next(this.connected),
       getData: async () => ({ deviceID: device.id, platform, ...(await this.#connectData(device.id)) }),
       minReconnectDelay: 200,
+      maxServerPingDelay: 5000, // a dead connection is noticed within 15 s
       maxReconnectDelay: 5000,
       ...(this.#options.websocket ? { websocket: this.#options.websocket } : {}),
     });

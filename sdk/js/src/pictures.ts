@@ -2,6 +2,7 @@
 import {
   RoomEvent,
   Track,
+  VideoQuality,
   type LocalTrackPublication,
   type RemoteTrackPublication,
   type Room as LiveKitRoom,
@@ -27,10 +28,17 @@ const slowSent = 200_000;
  */
 const slowReceived = 350_000;
 const lostSound = 0.05;
+const lostSoundLow = 0.2; // with pictures in low quality, which need little
 const queueTime = 0.3; // seconds
 
 /** Measurements in which a direction must be slow before it is paused. */
 const slowCount = 2;
+
+/**
+ * Time after an entry, a reconnect or a resume in which pictures are received in low quality, in milliseconds: LiveKit
+ * begins with all that is asked for, and takes seconds to notice that the connection is full.
+ */
+const lowTime = 3_000;
 
 /** Users whose sound is measured. */
 const maxSounds = 3;
@@ -115,10 +123,11 @@ export class Meter {
   #least = Infinity; // round-trip time, in seconds
 
   /**
-   * Notes the reports of sounds at a time in milliseconds. It reports whether the connection is slow; not before the
-   * second report of a sound. The sound of one user alone may be lost on the way from that user.
+   * Notes the reports of sounds at a time in milliseconds; low: pictures are in low quality. It reports whether the
+   * connection is slow; not before the second report of a sound. The sound of one user alone may be lost on the way from
+   * that user.
    */
-  note(reports: ReadonlyMap<string, Report>, now: number): boolean {
+  note(reports: ReadonlyMap<string, Report>, now: number, low = false): boolean {
     const before = this.#sums;
     this.#sums = new Map([...reports].map(([id, report]) => [id, sum(report)]));
     const seconds = (now - this.#at) / 1000;
@@ -134,7 +143,8 @@ export class Meter {
       const all = lost + s.packets - old.packets;
       if (all >= fewPackets) share = Math.min(share, lost / all);
     }
-    const full = (share > lostSound && share < 1) || (roundTrip > 0 && roundTrip > this.#least + queueTime);
+    const full =
+      (share > (low ? lostSoundLow : lostSound) && share < 1) || (roundTrip > 0 && roundTrip > this.#least + queueTime);
     return rate < slowReceived && full;
   }
 }
@@ -164,6 +174,8 @@ export class Pictures {
   #sent = false; // the camera is paused
   #received = false; // the pictures of others are paused
   #held = new Map<RemoteTrackPublication, string>(); // unsubscribed here, with their users
+  #low = true; // pictures are received in low quality
+  #lowUntil = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #measuring = false;
 
@@ -183,8 +195,13 @@ export class Pictures {
     this.#timer = setInterval(() => void this.#measure(), interval);
     this.#room
       .on(RoomEvent.Reconnected, () => this.#settle())
-      .on(RoomEvent.TrackSubscribed, () => {
-        if (this.#received && this.#hold()) this.#changed(this.paused);
+      .on(RoomEvent.TrackSubscribed, (_, pub) => {
+        if (this.#received) {
+          if (this.#hold()) this.#changed(this.paused);
+        } else if (pub.kind === Track.Kind.Video) {
+          if (this.#pictures().every(([other]) => other === pub || !other.track)) this.#beginLow();
+          this.#limit(pub);
+        }
       });
   }
 
@@ -205,6 +222,7 @@ export class Pictures {
     this.#sending.settle(now);
     this.#receiving.settle(now);
     this.#apply(false, false);
+    this.#beginLow();
   }
 
   async #measure(): Promise<void> {
@@ -233,12 +251,14 @@ export class Pictures {
       ...sounds.map((pub) => reportOf(pub.track!)),
     ]);
     const rate = bandwidth(sent);
-    const full = this.#meter.note(new Map(received.map((r, i) => [sounds[i]!.trackSid, r])), now);
+    const full = this.#meter.note(new Map(received.map((r, i) => [sounds[i]!.trackSid, r])), now, this.#low);
     const pictures = flowing.some((pub) => pub.kind === Track.Kind.Video);
     this.#apply(
       this.#sending.note(rate !== undefined && rate < slowSent, now),
       this.#receiving.note(full && pictures, now),
     );
+    if (full) this.#lowUntil = now + lowTime;
+    this.#setLow(this.#sent || now < this.#lowUntil);
   }
 
   #camera(): LocalTrackPublication | undefined {
@@ -257,19 +277,44 @@ export class Pictures {
     this.#changed(this.paused);
   }
 
+  /** The pictures of others that this device wants, with their users. */
+  #pictures(): (readonly [RemoteTrackPublication, string])[] {
+    return [...this.#room.remoteParticipants.values()].flatMap((p) =>
+      ([...p.trackPublications.values()] as RemoteTrackPublication[])
+        .filter((pub) => pub.kind === Track.Kind.Video && pub.isDesired)
+        .map((pub) => [pub, p.identity] as const),
+    );
+  }
+
+  #beginLow(): void {
+    this.#lowUntil = performance.now() + lowTime;
+    this.#setLow(true);
+  }
+
+  /** Receives pictures in low quality, or in that of their size on the page. */
+  #setLow(low: boolean): void {
+    if (this.#low === low) return;
+    this.#low = low;
+    for (const [pub] of this.#pictures()) this.#limit(pub);
+  }
+
+  #limit(pub: RemoteTrackPublication): void {
+    pub.setVideoQuality(this.#low ? VideoQuality.LOW : VideoQuality.HIGH);
+  }
+
   /** Unsubscribes from the pictures of others, and reports whether there were any. */
   #hold(): boolean {
-    const before = this.#held.size;
-    for (const p of this.#room.remoteParticipants.values())
-      for (const pub of p.trackPublications.values() as Iterable<RemoteTrackPublication>)
-        if (pub.kind === Track.Kind.Video && pub.isDesired) {
-          this.#held.set(pub, p.identity);
-          pub.setSubscribed(false);
-        }
-    return this.#held.size > before;
+    const list = this.#pictures();
+    for (const [pub, userID] of list) {
+      this.#held.set(pub, userID);
+      pub.setSubscribed(false);
+    }
+    return list.length > 0;
   }
 
   #release(): void {
+    if (!this.#held.size) return;
+    this.#beginLow();
     for (const pub of this.#held.keys()) pub.setSubscribed(true);
     this.#held.clear();
   }

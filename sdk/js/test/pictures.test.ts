@@ -1,7 +1,10 @@
 // Pictures that are paused on slow connections: when, for how long, and when not.
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import { bandwidth, Meter, Throttle } from '../src/pictures.js';
+import { RoomEvent, Track, VideoQuality, type Room } from 'livekit-client';
+import { newID } from '../src/id.js';
+import { bandwidth, Meter, Pictures, Throttle, type Paused } from '../src/pictures.js';
 
 /** Returns the seconds, from 0 to the end, in which a direction is paused that is slow in some seconds. */
 function pausedIn(end: number, slow: (second: number) => boolean, settled: number[] = []): number[] {
@@ -72,6 +75,9 @@ test('a connection is slow if little arrives and all sound is lost, or packets w
       new Map(lost.map((share, i) => [`${i}`, report(seconds, rate, share, trip)]));
     assert.equal(m.note(all(1, 0.05), 1000), false, 'the first report');
     assert.equal(m.note(all(2, roundTrip), 2000), want, `${rate} ${lost.join()} ${roundTrip}`);
+    m.note(all(1, 0.05), 3000);
+    const lowWant = want && roundTrip > 0.3;
+    assert.equal(m.note(all(2, roundTrip), 4000, true), lowWant, `low quality: ${rate} ${lost.join()} ${roundTrip}`);
   }
 });
 
@@ -87,4 +93,106 @@ test('a sound that begins anew is not measured against the one before, nor a sil
 test('the bandwidth is that of the connection in use', () => {
   assert.equal(bandwidth(report(1, 100)), 1e6);
   assert.equal(bandwidth([]), undefined);
+});
+
+/** A picture or a sound of another user, as far as Pictures uses it. */
+class Publication {
+  trackSid = newID();
+  isMuted = false;
+  isDesired = true;
+  quality: number | undefined;
+  track: { getRTCStatsReport: () => Promise<Map<string, object>> } | undefined;
+  constructor(
+    readonly kind: Track.Kind,
+    readonly source: Track.Source,
+    stats: () => object[],
+  ) {
+    this.track = { getRTCStatsReport: async () => new Map(stats().map((s, i) => [`${i}`, s])) };
+  }
+  setSubscribed(on: boolean): void {
+    this.isDesired = on;
+  }
+  setVideoQuality(quality: number): void {
+    this.quality = quality;
+  }
+}
+
+test('pictures begin in low quality, are paused in both directions, and come back', async (t) => {
+  let now = 100_000;
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  t.mock.method(performance, 'now', () => now);
+  const room = new EventEmitter();
+  const counts = { kbit: 2000, lost: 0, estimate: 2e6 };
+  const total = { bytes: 0, packets: 0, lost: 0 };
+  const stats = (): object[] => [
+    { type: 'transport', bytesReceived: total.bytes },
+    { type: 'candidate-pair', nominated: true, availableOutgoingBitrate: counts.estimate },
+    { type: 'inbound-rtp', packetsReceived: total.packets, packetsLost: total.lost },
+  ];
+  const picture = new Publication(Track.Kind.Video, Track.Source.Camera, stats);
+  const sound = new Publication(Track.Kind.Audio, Track.Source.Microphone, stats);
+  const upstream: string[] = [];
+  const camera = {
+    isMuted: false,
+    track: {
+      getRTCStatsReport: async () => new Map(stats().map((s, i) => [`${i}`, s])),
+      pauseUpstream: async () => void upstream.push('paused'),
+      resumeUpstream: async () => void upstream.push('resumed'),
+    },
+  };
+  const bob = {
+    identity: 'bob',
+    trackPublications: new Map<string, unknown>([
+      ['p', picture],
+      ['s', sound],
+    ]),
+  };
+  Object.assign(room, {
+    localParticipant: { getTrackPublication: () => camera },
+    remoteParticipants: new Map([['bob', bob]]),
+  });
+  const changes: Paused[] = [];
+  const pictures = new Pictures(
+    room as unknown as Room,
+    () => false,
+    (p) => changes.push(p),
+  );
+  const seconds = async (n: number): Promise<void> => {
+    for (let i = 0; i < n; i++) {
+      now += 1000;
+      total.bytes += (counts.kbit * 1000) / 8;
+      total.packets += 50 - counts.lost;
+      total.lost += counts.lost;
+      t.mock.timers.tick(1000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  pictures.start();
+  room.emit(RoomEvent.TrackSubscribed, picture.track, picture);
+  await seconds(2);
+  assert.equal(picture.quality, VideoQuality.LOW);
+  await seconds(2);
+  assert.equal(picture.quality, VideoQuality.HIGH);
+  assert.deepEqual(changes, []);
+
+  Object.assign(counts, { kbit: 180, lost: 15, estimate: 150_000 });
+  await seconds(2);
+  assert.equal(picture.quality, VideoQuality.LOW);
+  assert.deepEqual(changes.at(-1), { sent: true, received: ['bob'] });
+  assert.deepEqual([picture.isDesired, upstream], [false, ['paused']]);
+
+  Object.assign(counts, { kbit: 2000, lost: 0, estimate: 2e6 });
+  await seconds(15);
+  assert.deepEqual(changes.at(-1), { sent: false, received: [] });
+  assert.deepEqual([picture.isDesired, picture.quality, upstream], [true, VideoQuality.LOW, ['paused', 'resumed']]);
+  await seconds(4);
+  assert.equal(picture.quality, VideoQuality.HIGH);
+
+  counts.estimate = 150_000;
+  await seconds(2);
+  assert.deepEqual(pictures.paused, { sent: true, received: [] });
+  assert.equal(picture.quality, VideoQuality.LOW); // the way back is probably slow, too
+  pictures.resume();
+  assert.deepEqual(pictures.paused, { sent: false, received: [] });
+  pictures.stop();
 });
