@@ -174,7 +174,7 @@ func (s *Server) connectServices(ctx context.Context) (err error) {
 	s.users.Invitations = s.signaling
 	s.media, err = media.New(s.store, media.Options{
 		URL: s.cfg.LiveKitURL, API: s.cfg.LiveKitAPI, Key: s.cfg.LiveKitKey, Secret: s.cfg.LiveKitSecret,
-		UDPPort: s.cfg.MediaUDPPort, TCPPort: s.cfg.MediaTCPPort,
+		UDPPort: s.cfg.MediaUDPPort, TCPPort: s.cfg.MediaTCPPort, Packets: s.cfg.MediaPackets,
 		Policy: s.cfg.RoomPolicy, TokenLife: s.cfg.RoomTokenLife, Log: s.cfg.Log,
 	})
 	if err != nil {

@@ -139,6 +139,9 @@ type Config struct {
 	// MediaUDPPort and MediaTCPPort are the ports of LiveKit's audio and video; clients show them in the error for a
 	// network that blocks both. Default: unknown.
 	MediaUDPPort, MediaTCPPort int
+	// MediaPackets returns the number of packets of audio and video that a LiveKit in this process has received from a
+	// user in a room; 0 = none. While it grows, a user whose signaling is silent stays in the room. Default: unknown.
+	MediaPackets func(room, user string) uint64
 	// RoomPolicy controls admission to media rooms: "invited" users only, or "open" to all. Default: invited.
 	RoomPolicy RoomPolicy
 	// RoomTokenLife is the lifetime of a room token. Default: 60 s.

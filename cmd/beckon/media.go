@@ -67,6 +67,7 @@ func (f *serverFlags) media(ctx context.Context, cfg *beckon.Config, listen net.
 		return nil, errors.Join(err, m.close())
 	}
 	cfg.MediaUDPPort, cfg.MediaTCPPort = m.Ports()
+	cfg.MediaPackets = m.Packets
 	cfg.LiveKitURL, cfg.LiveKitAPI, cfg.LiveKitKey, cfg.LiveKitSecret = "", m.URL(), opt.Key, opt.Secret
 	return m, nil
 }

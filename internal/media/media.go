@@ -35,6 +35,9 @@ type Options struct {
 	Key, Secret string
 	// UDPPort and TCPPort are LiveKit's ports of audio and video, for clients that cannot reach them. Default: unknown.
 	UDPPort, TCPPort int
+	// Packets returns the number of packets of audio and video that LiveKit has received from a user in a room; 0 = none,
+	// or unknown. Default: unknown.
+	Packets func(room, user string) uint64
 	// Policy decides which users may enter rooms. Default: invited users.
 	Policy im.RoomPolicy
 	// TokenLife is the time within which a token admits to a room; it does not limit the stay. Default: 60 s.

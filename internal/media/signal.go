@@ -23,10 +23,13 @@ import (
 )
 
 // Liveness of proxied signaling connections: the client is pinged every pingEvery. A user whose connection has been
-// silent for lostAfter, without a newer connection, has left; LiveKit alone would notice after 20 s.
+// silent for lostAfter, without a newer connection, has left; LiveKit alone would notice after 20 s. On a full
+// connection TCP may be silent for longer while sound comes through: after quietAfter, packets of media are signs of
+// life as well.
 const (
-	pingEvery = time.Second
-	lostAfter = 4500 * time.Millisecond
+	pingEvery  = 500 * time.Millisecond
+	quietAfter = 1500 * time.Millisecond
+	lostAfter  = 4500 * time.Millisecond
 )
 
 // signal proxies LiveKit's signaling, for users that may be in the room now, whatever their token grants.
@@ -114,8 +117,9 @@ type link struct {
 	net.Conn
 	media          *Media
 	room, user, id string
-	last           atomic.Int64 // time of the last read, milliseconds
+	last           atomic.Int64 // time of the last sign of life, milliseconds
 	done, stopped  chan struct{}
+	packets        uint64 // of media, as counted last; owned by watch
 
 	mu   sync.Mutex
 	left uint64 // missing bytes of the current frame
@@ -222,6 +226,11 @@ func (l *link) watch() {
 			return
 		case <-t.C:
 		}
+		if l.silent() < lostAfter-quietAfter {
+			l.countMedia()
+		} else {
+			l.packets = 0
+		}
 		if l.silent() <= 0 {
 			_ = l.Conn.Close()
 			return
@@ -234,6 +243,18 @@ func (l *link) watch() {
 			}
 			l.mu.Unlock()
 		}
+	}
+}
+
+// countMedia takes packets of media that have arrived since the last count as a sign of life.
+func (l *link) countMedia() {
+	count := l.media.opt.Packets
+	if count == nil {
+		return
+	}
+	before := l.packets
+	if l.packets = count(l.room, l.user); before != 0 && l.packets > before {
+		l.last.Store(l.media.store.Now())
 	}
 }
 
@@ -263,7 +284,8 @@ func (l *link) awaitReturn() {
 	reads := callReads(l.room, l.user)
 	reads.Links = []txn.SeatKey{{RoomID: l.room, UserID: l.user}}
 	remove := false
-	err := rpc.Write(context.Background(), m.store, reads, func(tx *txn.Tx) error {
+	ctx := context.Background() // also while this server stops
+	err := rpc.Write(ctx, m.store, reads, func(tx *txn.Tx) error {
 		if k := tx.Link(l.room, l.user); k == nil || k.ID != l.id {
 			remove = false
 			return nil // there is a newer connection
@@ -282,8 +304,7 @@ func (l *link) awaitReturn() {
 		return nil
 	})
 	if err == nil && remove {
-		err = m.callLiveKit(context.Background(),
-			func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) })
+		err = m.callLiveKit(ctx, func(ctx context.Context) error { return m.live.remove(ctx, l.room, l.user) })
 	}
 	if err != nil {
 		m.log.Warn("removing a participant from LiveKit failed", "room", l.room, "user", l.user, "error", err)

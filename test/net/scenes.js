@@ -88,7 +88,7 @@ const scenes = [
   { name: 'NAT rebind in the call', act: ({ network: n }) => n.forget('alice'), tail: 35 },
   { name: 'NAT rebind of a callee, then a call', beforeDial: ({ network: n }) => n.forget('bob'), tail: 3 },
   { name: 'WebSocket away 8 s, media alive', act: network({ drop: ['tcp'] }, 8) },
-  { name: 'WebSocket away 20 s, media alive', act: network({ drop: ['tcp'] }, 20), over: true },
+  { name: 'WebSocket away 20 s, media alive', act: network({ drop: ['tcp'] }, 20) },
   { name: 'media away 8 s, WebSocket alive', act: network({ drop: mediaOnly }, 8) },
   { name: 'media away 20 s, WebSocket alive', act: network({ drop: mediaOnly }, 20) },
   { name: 'server killed for 2 s', act: killed(2) },

@@ -38,6 +38,7 @@ type studio struct {
 	live    *fakeLive
 	web     *httptest.Server
 	skew    *atomic.Int64
+	packets atomic.Uint64 // of media, from bob
 	dir     string
 	policy  im.RoomPolicy
 	origins []string
@@ -88,8 +89,8 @@ func (s *studio) open(t *testing.T, devices ...string) {
 	t.Helper()
 	house := beckontest.StartWith(t, beckon.Config{
 		DataDir: s.dir, LiveKitAPI: s.web.URL, LiveKitKey: liveKey, LiveKitSecret: liveSecret, RoomPolicy: s.policy,
-		Origins: s.origins,
-		Now:     func() int64 { return time.Now().UnixMilli() + s.skew.Load() },
+		Origins: s.origins, MediaPackets: s.mediaPackets,
+		Now: func() int64 { return time.Now().UnixMilli() + s.skew.Load() },
 	})
 	s.scene = &scene{Cluster: house, t: t, who: map[string]*client.Client{}, tapes: map[string]*beckontest.Recorder{}}
 	for _, d := range devices {
@@ -98,6 +99,14 @@ func (s *studio) open(t *testing.T, devices ...string) {
 }
 
 // now is the house's clock.
+// mediaPackets is the number of packets that LiveKit has received from bob.
+func (s *studio) mediaPackets(_, user string) uint64 {
+	if user == "bob" {
+		return s.packets.Load()
+	}
+	return 0
+}
+
 func (s *studio) now() int64 { return time.Now().UnixMilli() + s.skew.Load() }
 
 // tell sends an event as LiveKit does, signed.

@@ -2,10 +2,12 @@ package scenario
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -382,6 +384,43 @@ func TestAClosedConnectionIsALeave(t *testing.T) {
 	for _, p := range view.Call.People {
 		if off := p.Left - closed; p.UserID == "bob" && (off < -500 || off > 500) || p.UserID == "ann" && p.Left != 0 {
 			t.Errorf("%s left %d ms after the connection closed", p.UserID, off)
+		}
+	}
+}
+
+// TestMediaIsASignOfLife: of two users whose signaling is silent, the one whose media arrives stays, and leaves when
+// the media ends, too.
+func TestMediaIsASignOfLife(t *testing.T) {
+	s := newStudio(t, "ann", "bob")
+	s.talk("ann", "bob", "r")
+	s.dials(s.key("ann")) // neither answers pings
+	s.dials(s.key("bob"))
+	ctx, stop := context.WithCancel(t.Context())
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for packet := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-packet.C {
+			s.packets.Add(1)
+		}
+	})
+	eventually(t, "ann is removed", func() bool { return s.live.heard("remove ann") })
+	for range 2 { // the time after which a silent user is removed, twice
+		before := s.packets.Load()
+		eventually(t, "bob sends on", func() bool { return s.packets.Load() > before+100 })
+	}
+	if s.live.heard("remove bob") {
+		t.Error("bob was removed, but his media arrives")
+	}
+	stop()
+	sending.Wait()
+	stopped := s.now()
+	eventually(t, "bob is removed", func() bool { return s.live.heard("remove bob") })
+	view, err := s.who["ann"].GetRoom(t.Context(), "r")
+	if err != nil || view.Call == nil {
+		t.Fatal(view, err)
+	}
+	for _, p := range view.Call.People {
+		if off := p.Left - stopped; p.UserID == "bob" && (off < -1000 || off > 500) {
+			t.Errorf("bob left %d ms after his media ended", off)
 		}
 	}
 }

@@ -14,9 +14,11 @@ import (
 
 	"github.com/livekit/livekit-server/pkg/config"
 	"github.com/livekit/livekit-server/pkg/routing"
+	"github.com/livekit/livekit-server/pkg/rtc/types"
 	"github.com/livekit/livekit-server/pkg/service"
 	"github.com/livekit/livekit-server/pkg/telemetry/prometheus"
 	"github.com/livekit/mediatransportutil/pkg/rtcconfig"
+	"github.com/livekit/protocol/livekit"
 	"github.com/pion/turn/v4"
 
 	"github.com/beckon-im/beckon/internal/freeport"
@@ -62,6 +64,25 @@ func (s *SFU) URL() string { return s.url }
 
 // Ports returns the ports of audio and video; tcp is 0 on a loopback address.
 func (s *SFU) Ports() (udp, tcp int) { return s.udp, s.tcp }
+
+// Packets returns the number of packets that were received for the tracks that a user publishes in a room.
+func (s *SFU) Packets(room, user string) uint64 {
+	r := s.server.RoomManager().GetRoom(context.Background(), livekit.RoomName(room))
+	if r == nil {
+		return 0
+	}
+	p := r.GetParticipant(livekit.ParticipantIdentity(user))
+	if p == nil {
+		return 0
+	}
+	sum := uint64(0)
+	for _, t := range p.GetPublishedTracks() {
+		if local, ok := t.(types.LocalMediaTrack); ok {
+			sum += uint64(local.GetTrackStats().GetPackets())
+		}
+	}
+	return sum
+}
 
 // Run serves until ctx ends.
 func (s *SFU) Run(ctx context.Context) error {

@@ -22,5 +22,8 @@ func (*SFU) URL() string { return "" }
 // Ports returns 0.
 func (*SFU) Ports() (udp, tcp int) { return 0, 0 }
 
+// Packets returns 0.
+func (*SFU) Packets(room, user string) uint64 { return 0 }
+
 // Run returns immediately.
 func (*SFU) Run(context.Context) error { return nil }
