@@ -58,6 +58,9 @@ const (
 // run runs a server, and calls ready when it accepts calls.
 func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*beckon.Server) http.Handler,
 	ready func(*beckon.Server, string)) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // at once: a signal during the start must not end the process
+	defer signal.Stop(hangups)
 	listen := net.ListenConfig{KeepAlive: -1} // the server's own listener enables it for accepted connections
 	ln, err := listen.Listen(ctx, "tcp", f.Listen)
 	if err != nil {
@@ -96,7 +99,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 		g.Go(func() error { return profile(gctx, f.Pprof) })
 	}
 	g.Go(func() error { return srv.Run(gctx) })
-	g.Go(func() error { reopenOnHangup(gctx, srv, cfg.Log); return nil })
+	g.Go(func() error { reopenOnHangup(gctx, hangups, srv, cfg.Log); return nil })
 	g.Go(func() error {
 		open := listener.Over(srv.Listener(ln), config, f.TURNDomain, media.connections())
 		if err := web.Serve(open); !errors.Is(err, http.ErrServerClosed) {
@@ -123,10 +126,7 @@ func (f *serverFlags) run(ctx context.Context, cfg beckon.Config, handler func(*
 }
 
 // reopenOnHangup reopens log files on each SIGHUP, until ctx ends. Certificates are reloaded without a signal.
-func reopenOnHangup(ctx context.Context, srv *beckon.Server, log *slog.Logger) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+func reopenOnHangup(ctx context.Context, hangups <-chan os.Signal, srv *beckon.Server, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
