@@ -145,7 +145,7 @@ peers: $(BIN) | need-postgres need-peers ## Measure Beckon beside a bare relay, 
 records: $(BIN) ## Measure what the console costs in a house with a million call records
 	@$(GO) run ./test/records $(ARGS)
 
-retention: | need-go need-postgres ## Simulate a day of calls with an injected clock on SQLite and hours on PostgreSQL, with retention and without, print rows and sizes, and draw docs/retention.svg: hours, ARGS="-rate 28" a tenth of it
+retention: | need-go need-postgres ## Simulate a day of calls with an injected clock on SQLite and hours on PostgreSQL, with retention and without, print rows and sizes, and draw docs/retention.svg: hours, and on SQLite a run that was broken off goes on; ARGS="-rate 28" a tenth of it
 	@nice $(GO) run ./test/retention -engine sqlite -length 24h -without 2h $(ARGS)
 	@nice $(GO) run ./test/retention -engine postgres -length 5h -without 2h $(ARGS)
 

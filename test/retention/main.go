@@ -1,6 +1,6 @@
 // Command retention simulates hours of calls with an injected clock, on SQLite and on PostgreSQL, with and without
 // retention. It prints rows and sizes over time, and draws them. Every row is written by the methods of invitations,
-// through the store.
+// through the store. A run on SQLite that is broken off goes on when it is run again.
 package main
 
 import (
@@ -86,6 +86,7 @@ type series struct {
 	Engine string        `json:"engine"`
 	Age    time.Duration `json:"age"` // 0 = no retention
 	Rate   int           `json:"rate"`
+	Users  int           `json:"users"`
 	Points []point       `json:"points"`
 	base   point         // of the empty database
 }
@@ -108,17 +109,21 @@ type point struct {
 	Real        time.Duration `json:"real"`
 }
 
+// name is that of the files of the run.
+func (s *series) name() string {
+	if s.Age == 0 {
+		return s.Engine + "-forever"
+	}
+	return s.Engine + "-retention"
+}
+
 // save writes the points so far, so that a run that is broken off has a plot.
 func (s *series) save(dir string) error {
-	name := s.Engine + "-retention.json"
-	if s.Age == 0 {
-		name = s.Engine + "-forever.json"
-	}
 	b, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, name), append(b, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(dir, s.name()+".json"), append(b, '\n'), 0o644)
 }
 
 // header returns the head of the table.

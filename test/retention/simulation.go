@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,23 +25,56 @@ import (
 type simulation struct {
 	options
 	series
-	engine engine
-	now    atomic.Int64 // milliseconds
-	store  *store.Store
-	calls  *signaling.Service
-	flows  int
-	began  time.Time
-	busy   time.Duration // spent on retention
+	engine  engine
+	now     atomic.Int64 // milliseconds
+	store   *store.Store
+	calls   *signaling.Service
+	flows   int
+	earlier point // the last point of a run that was broken off
+	began   time.Time
+	busy    time.Duration // spent on retention
+}
+
+// directory returns the directory of the database. On SQLite it stays when a run is broken off, and the next run with
+// the same options goes on from the last point.
+func (s *simulation) directory() (dir string, err error) {
+	if s.options.engine != "sqlite" {
+		return os.MkdirTemp("", "beckon-retention-")
+	}
+	dir = filepath.Join(s.data, s.name())
+	old := series{}
+	b, err := os.ReadFile(dir + ".json")
+	if err == nil {
+		err = json.Unmarshal(b, &old)
+	}
+	if err == nil && old.Rate == s.Rate && old.Users == s.Users && len(old.Points) > 0 {
+		if _, err = os.Stat(dir); err == nil {
+			s.Points, s.earlier = old.Points, old.Points[len(old.Points)-1]
+			return dir, nil
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	return dir, errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755))
 }
 
 func (o options) run(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "beckon-retention-")
+	s := &simulation{options: o, series: series{Engine: o.engine, Age: o.age, Rate: o.rate, Users: o.users}}
+	dir, err := s.directory()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	s := &simulation{options: o, series: series{Engine: o.engine, Age: o.age, Rate: o.rate}}
-	s.now.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
+	if err := s.runIn(ctx, dir); err != nil && o.engine == "sqlite" {
+		return fmt.Errorf("%w; the next run goes on from the last point", err)
+	} else if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	return os.RemoveAll(dir)
+}
+
+func (s *simulation) runIn(ctx context.Context, dir string) (err error) {
+	s.now.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli() + int64(s.earlier.At)*1000)
 	quiet := slog.New(slog.DiscardHandler)
 	if s.engine, err = newEngine(ctx, &s.options, dir, s.now.Load()); err != nil {
 		return err
@@ -60,14 +95,19 @@ func (o options) run(ctx context.Context) error {
 
 // simulate runs a simulated second after another, and each minute a pass of retention.
 func (s *simulation) simulate(ctx context.Context, r *retention.Retention) error {
-	fmt.Printf("\n%s, %d flows/s between %d users, retention %v, %s\n\n%s\n", s.Engine, s.rate, s.users, s.age,
-		time.Now().UTC().Format(time.DateOnly), s.header())
+	from := ""
+	if s.earlier.At > 0 {
+		from = fmt.Sprintf(", from %d:%02d", s.earlier.At/3600, s.earlier.At/60%60)
+		s.flows = s.earlier.Flows
+	}
+	fmt.Printf("\n%s, %d flows/s between %d users, retention %v, %s%s\n\n%s\n", s.Engine, s.rate, s.users, s.age,
+		time.Now().UTC().Format(time.DateOnly), from, s.header())
 	s.began = time.Now()
 	if err := s.measure(ctx, &s.base); err != nil {
 		return err
 	}
 	seconds := int(s.length / time.Second)
-	for n := 1; n <= seconds; n++ {
+	for n := s.earlier.At + 1; n <= seconds; n++ {
 		if err := s.engine.setTime(s.now.Add(1000)); err != nil {
 			return err
 		}
@@ -89,7 +129,7 @@ func (s *simulation) simulate(ctx context.Context, r *retention.Retention) error
 	}
 	took := time.Since(s.began)
 	fmt.Printf("\n%d flows in %v: %.0f a second, of which retention took %v; lag %v at the end\n",
-		s.flows, took.Round(time.Second), float64(s.flows)/took.Seconds(), s.busy.Round(time.Second), r.Lag(ctx))
+		s.flows-s.earlier.Flows, took.Round(time.Second), float64(s.flows-s.earlier.Flows)/took.Seconds(), s.busy.Round(time.Second), r.Lag(ctx))
 	return s.engine.report(ctx, s.store)
 }
 
@@ -148,7 +188,7 @@ func (s *simulation) measure(ctx context.Context, p *point) error {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return err
 	}
-	p.CPU = time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	p.CPU = s.earlier.CPU + time.Duration(used.Utime.Nano()+used.Stime.Nano())
 	return s.engine.measure(ctx, s.store, p)
 }
 
@@ -170,7 +210,7 @@ func repeat(ctx context.Context, call func() error) (err error) {
 
 // note prints and saves a line of the table.
 func (s *simulation) note(ctx context.Context, n int) error {
-	p := point{At: n, Flows: s.flows, Real: time.Since(s.began)}
+	p := point{At: n, Flows: s.flows, Real: s.earlier.Real + time.Since(s.began)}
 	if err := s.measure(ctx, &p); err != nil {
 		return err
 	}
