@@ -127,9 +127,9 @@ func (s *simulation) simulate(ctx context.Context, r *retention.Retention) error
 			}
 		}
 	}
-	took := time.Since(s.began)
-	fmt.Printf("\n%d flows in %v: %.0f a second, of which retention took %v; lag %v at the end\n",
-		s.flows-s.earlier.Flows, took.Round(time.Second), float64(s.flows-s.earlier.Flows)/took.Seconds(), s.busy.Round(time.Second), r.Lag(ctx))
+	took, flows := time.Since(s.began), s.flows-s.earlier.Flows
+	fmt.Printf("\n%d flows in %v: %.0f a second, of which retention took %v; lag %v at the end\n", flows,
+		took.Round(time.Second), float64(flows)/took.Seconds(), s.busy.Round(time.Second), r.Lag(ctx))
 	return s.engine.report(ctx, s.store)
 }
 
