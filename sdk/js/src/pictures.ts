@@ -2,7 +2,6 @@
 import {
   RoomEvent,
   Track,
-  VideoQuality,
   type LocalTrackPublication,
   type RemoteTrackPublication,
   type Room as LiveKitRoom,
@@ -28,17 +27,10 @@ const slowSent = 200_000;
  */
 const slowReceived = 350_000;
 const lostSound = 0.05;
-const lostSoundLow = 0.2; // with pictures in low quality, which need little
 const queueTime = 0.3; // seconds
 
 /** Measurements in which a direction must be slow before it is paused. */
 const slowCount = 2;
-
-/**
- * Time after an entry, a reconnect or a resume in which pictures are received in low quality, in milliseconds: LiveKit
- * begins with all that is asked for, and takes seconds to notice that the connection is full.
- */
-const lowTime = 3_000;
 
 /** Users whose sound is measured. */
 const maxSounds = 3;
@@ -123,11 +115,10 @@ export class Meter {
   #least = Infinity; // round-trip time, in seconds
 
   /**
-   * Notes the reports of sounds at a time in milliseconds; low: pictures are in low quality. It reports whether the
-   * connection is slow; not before the second report of a sound. The sound of one user alone may be lost on the way from
-   * that user.
+   * Notes the reports of sounds at a time in milliseconds. It reports whether the connection is slow; not before the
+   * second report of a sound. The sound of one user alone may be lost on the way from that user.
    */
-  note(reports: ReadonlyMap<string, Report>, now: number, low = false): boolean {
+  note(reports: ReadonlyMap<string, Report>, now: number): boolean {
     const before = this.#sums;
     this.#sums = new Map([...reports].map(([id, report]) => [id, sum(report)]));
     const seconds = (now - this.#at) / 1000;
@@ -143,8 +134,7 @@ export class Meter {
       const all = lost + s.packets - old.packets;
       if (all >= fewPackets) share = Math.min(share, lost / all);
     }
-    const full =
-      (share > (low ? lostSoundLow : lostSound) && share < 1) || (roundTrip > 0 && roundTrip > this.#least + queueTime);
+    const full = (share > lostSound && share < 1) || (roundTrip > 0 && roundTrip > this.#least + queueTime);
     return rate < slowReceived && full;
   }
 }
@@ -174,8 +164,6 @@ export class Pictures {
   #sent = false; // the camera is paused
   #received = false; // the pictures of others are paused
   #held = new Map<RemoteTrackPublication, string>(); // unsubscribed here, with their users
-  #low = true; // pictures are received in low quality
-  #lowUntil = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #measuring = false;
 
@@ -195,13 +183,8 @@ export class Pictures {
     this.#timer = setInterval(() => void this.#measure(), interval);
     this.#room
       .on(RoomEvent.Reconnected, () => this.#settle())
-      .on(RoomEvent.TrackSubscribed, (_, pub) => {
-        if (this.#received) {
-          if (this.#hold()) this.#changed(this.paused);
-        } else if (pub.kind === Track.Kind.Video) {
-          if (this.#pictures().every(([other]) => other === pub || !other.track)) this.#beginLow();
-          this.#limit(pub);
-        }
+      .on(RoomEvent.TrackSubscribed, () => {
+        if (this.#received && this.#hold()) this.#changed(this.paused);
       });
   }
 
@@ -222,7 +205,6 @@ export class Pictures {
     this.#sending.settle(now);
     this.#receiving.settle(now);
     this.#apply(false, false);
-    this.#beginLow();
   }
 
   async #measure(): Promise<void> {
@@ -251,14 +233,12 @@ export class Pictures {
       ...sounds.map((pub) => reportOf(pub.track!)),
     ]);
     const rate = bandwidth(sent);
-    const full = this.#meter.note(new Map(received.map((r, i) => [sounds[i]!.trackSid, r])), now, this.#low);
+    const full = this.#meter.note(new Map(received.map((r, i) => [sounds[i]!.trackSid, r])), now);
     const pictures = flowing.some((pub) => pub.kind === Track.Kind.Video);
     this.#apply(
       this.#sending.note(rate !== undefined && rate < slowSent, now),
       this.#receiving.note(full && pictures, now),
     );
-    if (full) this.#lowUntil = now + lowTime;
-    this.#setLow(this.#sent || now < this.#lowUntil);
   }
 
   #camera(): LocalTrackPublication | undefined {
@@ -286,22 +266,6 @@ export class Pictures {
     );
   }
 
-  #beginLow(): void {
-    this.#lowUntil = performance.now() + lowTime;
-    this.#setLow(true);
-  }
-
-  /** Receives pictures in low quality, or in that of their size on the page. */
-  #setLow(low: boolean): void {
-    if (this.#low === low) return;
-    this.#low = low;
-    for (const [pub] of this.#pictures()) this.#limit(pub);
-  }
-
-  #limit(pub: RemoteTrackPublication): void {
-    pub.setVideoQuality(this.#low ? VideoQuality.LOW : VideoQuality.HIGH);
-  }
-
   /** Unsubscribes from the pictures of others, and reports whether there were any. */
   #hold(): boolean {
     const list = this.#pictures();
@@ -313,8 +277,6 @@ export class Pictures {
   }
 
   #release(): void {
-    if (!this.#held.size) return;
-    this.#beginLow();
     for (const pub of this.#held.keys()) pub.setSubscribed(true);
     this.#held.clear();
   }
