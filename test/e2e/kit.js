@@ -107,6 +107,7 @@ export class Cluster {
         this.log += b;
       });
     await this.waitForLog('API key');
+    while (!/API key\s+\S+\s/.test(this.log)) await new Promise((resolve) => setTimeout(resolve, 20)); // the whole line
     this.apiKey = /API key\s+(\S+)/.exec(this.log)[1];
   }
 

@@ -427,6 +427,10 @@ async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoo
   const limit = new Promise<'late'>((resolve) => {
     timer = setTimeout(() => resolve('late'), joinTime);
   });
+  // LiveKit's own promise stays open when the server restarts meanwhile.
+  const closed = new Promise<void>((_, reject) => {
+    room.once(RoomEvent.Disconnected, () => reject(new Error('it closed the connection')));
+  });
   // The limits of LiveKit are for each of its attempts.
   const joined = room.connect(url, entry.token, {
     websocketTimeout: 5000,
@@ -435,7 +439,7 @@ async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoo
   });
   let cause: unknown;
   try {
-    if ((await Promise.race([joined, limit])) !== 'late') return;
+    if ((await Promise.race([joined, closed, limit])) !== 'late') return;
   } catch (err) {
     cause = err;
   } finally {
