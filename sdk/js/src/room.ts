@@ -427,9 +427,10 @@ async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoo
   const limit = new Promise<'late'>((resolve) => {
     timer = setTimeout(() => resolve('late'), joinTime);
   });
-  // LiveKit's own promise stays open when the server restarts meanwhile.
-  const closed = new Promise<void>((_, reject) => {
-    room.once(RoomEvent.Disconnected, () => reject(new Error('it closed the connection')));
+  // After the loss of signaling, as in a restart of the server, LiveKit's own promise stays open, also if it reconnects.
+  const lost = new Promise<void>((_, reject) => {
+    for (const event of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting, RoomEvent.Disconnected] as const)
+      room.once(event, () => reject(new Error('its connection was lost')));
   });
   // The limits of LiveKit are for each of its attempts.
   const joined = room.connect(url, entry.token, {
@@ -439,7 +440,7 @@ async function connect(room: LiveKitRoom, url: string, entry: Response<'enterRoo
   });
   let cause: unknown;
   try {
-    if ((await Promise.race([joined, closed, limit])) !== 'late') return;
+    if ((await Promise.race([joined, lost, limit])) !== 'late') return;
   } catch (err) {
     cause = err;
   } finally {
