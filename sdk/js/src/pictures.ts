@@ -30,7 +30,7 @@ const lostSound = 0.05;
 const queueTime = 0.3; // seconds
 
 /** Measurements in which a direction must be slow before it is paused. */
-const slowCount = 2;
+const slowCount = 4;
 
 /** Users whose sound is measured. */
 const maxSounds = 3;
@@ -42,7 +42,7 @@ const fewPackets = 10;
 const settleTime = 10_000;
 
 /** Times to the first and to all later attempts, in milliseconds. Each failed attempt doubles the time. */
-const firstAttempt = 15_000;
+const firstAttempt = 10_000;
 const lastAttempt = 120_000;
 
 /** Time without a pause after which an attempt was a success. */
