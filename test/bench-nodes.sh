@@ -13,7 +13,7 @@ trap finish EXIT
 echo "## $(nproc) cores, $(date -u +%F)"
 for n in 1 2 3; do
   for run in 1 2 3; do
-    bin/cluster -nodes "$n" -listen 127.0.0.1:18787 -- --user-rate 1e6 --user-burst 1000000 --members-per-day -1 --groups-per-day -1 --address-rate 1e6 --address-burst 1000000 "$@" >"$log" 2>&1 &
+    bin/cluster -nodes "$n" -listen 127.0.0.1:18787 -- --user-rate 1e6 --user-burst 1000000 --members-per-day=-1 --groups-per-day=-1 --address-rate 1e6 --address-burst 1000000 "$@" >"$log" 2>&1 &
     cluster=$!
     until grep -q "API key" "$log"; do kill -0 "$cluster" || { cat "$log"; exit 1; }; sleep 0.1; done
     nodes=$(sed -n 's/.*(\(.*\)).*/\1/p' "$log" | head -1 | tr -d ' ' | sed 's#\([^,]*\)#http://\1#g')

@@ -37,7 +37,8 @@ type Bench struct {
 	Warmup   time.Duration     `help:"Duration of the warm-up." default:"2s"`
 	Group    int               `help:"Invite groups of this many members instead of one user; all members accept." default:"0"`
 	Payload  int               `help:"Bytes of data in each invite." default:"200"`
-	Idle     bool              `help:"Only connect, and report the server's memory per user."`
+	Idle     bool              `help:"Only connect, and report connects per second and the server's memory per user."`
+	Member   int               `help:"Only import groups of 50, so that each user is a member of this many." default:"0" name:"memberships"`
 	Deadline int               `help:"Only open this many invitations that time out, and report the delay of their timeouts." default:"0" name:"deadlines"`
 	Crowd    int               `help:"Measure one group of this many members, with --users of them connected: messages, and an invitation that all members answer within 5 s." default:"0"`
 	Open     int               `help:"Only open this many invitations with a deadline in an hour, without closing them." default:"0"`
@@ -67,6 +68,8 @@ type benchResult struct {
 	RSS            int64              `json:"serverRSSBytes,omitempty"`
 	BytesPerUser   float64            `json:"serverBytesPerUser,omitempty"`
 	ConnectsPerSec float64            `json:"connectsPerSecond,omitempty"`
+	CPUPerConnect  float64            `json:"serverCPUPerConnectMicros,omitempty"`
+	TripsPerUser   float64            `json:"databaseRoundTripsPerConnect,omitempty"`
 	Failures       int64              `json:"failures"`
 	Disk           *Disk              `json:"fsync,omitempty"`
 	Note           string             `json:"note,omitempty"`
@@ -85,8 +88,11 @@ func (c *Bench) Run(ctx context.Context) error {
 	}
 	b := &bench{cmd: c, flows: map[string]*flow{}, latency: hdrhistogram.New(1, 60_000_000, 3),
 		web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
-	before := residentBytes(c.PID...)
-	started := time.Now()
+	if c.Member > 0 {
+		return b.importMemberships(ctx)
+	}
+	before, from := residentBytes(c.PID...), b.usage()
+	started := from.at
 	if err := b.connect(ctx); err != nil {
 		return err
 	}
@@ -96,7 +102,7 @@ func (c *Bench) Run(ctx context.Context) error {
 	var err error
 	switch {
 	case c.Idle:
-		err = b.idle(ctx, &res, before)
+		err = b.idle(ctx, &res, before, from)
 	case c.Deadline > 0:
 		err = b.deadlines(ctx, &res)
 	case c.Crowd > 0:
@@ -141,6 +147,9 @@ func (c *Bench) print(r *benchResult) error {
 	}
 	if r.TripsPerFlow > 0 {
 		fmt.Fprintf(w, "database per flow\t%.2f round trips, %.0f bytes\n", r.TripsPerFlow, r.BytesPerFlow)
+	}
+	if r.CPUPerConnect > 0 {
+		fmt.Fprintf(w, "per connect\t%.0f µs of server CPU, %.2f round trips to the database\n", r.CPUPerConnect, r.TripsPerUser)
 	}
 	if r.RSS > 0 {
 		fmt.Fprintf(w, "server resident memory\t%.1f MiB\n", float64(r.RSS)/(1<<20))

@@ -70,6 +70,40 @@ func (b *bench) importGroup(ctx context.Context, group string) error {
 	return b.post(ctx, "importGroups", "", protocol.ImportGroupsRequest{Groups: []protocol.ImportGroup{g}}, &res)
 }
 
+// membershipSize is the number of members of a group of --memberships.
+const membershipSize = 50
+
+// importMemberships imports groups so that each user is a member of the wanted number.
+func (b *bench) importMemberships(ctx context.Context) error {
+	if b.cmd.Users < membershipSize {
+		return fmt.Errorf("--memberships needs at least %d --users", membershipSize)
+	}
+	var page []protocol.ImportGroup
+	run := client.NewID()[24:]
+	for round := range b.cmd.Member {
+		for at := 0; at < b.cmd.Users; at += membershipSize {
+			g := protocol.ImportGroup{GroupID: fmt.Sprint(b.cmd.Prefix, run, "-", round, "-", at), Type: "Work",
+				Owner: b.name((at + round*13) % b.cmd.Users)}
+			for i := 1; i < min(membershipSize, b.cmd.Users-at); i++ {
+				g.Members = append(g.Members, protocol.ImportMember{UserID: b.name((at + i + round*13) % b.cmd.Users)})
+			}
+			page = append(page, g)
+			if len(page) < membershipPage && (round+1 < b.cmd.Member || at+membershipSize < b.cmd.Users) {
+				continue
+			}
+			var res protocol.ImportResponse
+			if err := b.post(ctx, "importGroups", "", protocol.ImportGroupsRequest{Groups: page}, &res); err != nil {
+				return err
+			}
+			page = page[:0]
+		}
+	}
+	return nil
+}
+
+// membershipPage is the number of groups of one importGroups call.
+const membershipPage = 50
+
 // post calls a method as an app server, for a user or for itself.
 func (b *bench) post(ctx context.Context, method, user string, request, response any) error {
 	keys, err := beckon.LoadKeys(b.cmd.Data)

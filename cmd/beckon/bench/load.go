@@ -141,15 +141,20 @@ func (b *bench) makeGroups(ctx context.Context) error {
 	return nil
 }
 
-// settleTime is the pause between connecting and reading memory.
-const settleTime = 15 * time.Second
+// Pauses after connecting: until the server has subscribed the users to their groups, and until memory is read.
+const (
+	subscribeTime = 2 * time.Second
+	settleTime    = 13 * time.Second
+)
 
-// idle reports the server's memory per idle connection.
-func (b *bench) idle(ctx context.Context, res *benchResult, before int64) error {
-	select {
-	case <-time.After(settleTime):
-	case <-ctx.Done():
-		return ctx.Err()
+// idle reports the cost of a connect, and the server's memory per idle connection.
+func (b *bench) idle(ctx context.Context, res *benchResult, before int64, from usage) error {
+	if err := sleepUntil(ctx, time.Now().Add(subscribeTime)); err != nil {
+		return err
+	}
+	res.connected(from, b.usage())
+	if err := sleepUntil(ctx, time.Now().Add(settleTime)); err != nil {
+		return err
 	}
 	res.Mode = "idle connections"
 	res.RSS = residentBytes(b.cmd.PID...)

@@ -97,6 +97,13 @@ func (r *benchResult) spent(from, to usage) {
 	}
 }
 
+// connected fills in the cost of each connect.
+func (r *benchResult) connected(from, to usage) {
+	users := float64(r.Users)
+	r.CPUPerConnect = float64((to.cpu - from.cpu).Microseconds()) / users
+	r.TripsPerUser = (to.store["beckon_store_round_trips_total"] - from.store["beckon_store_round_trips_total"]) / users
+}
+
 // stat returns the fields of /proc/PID/stat from the state on; nil if the process has ended.
 func stat(pid int) []string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
