@@ -16,7 +16,7 @@ PAGES := web/dist/index.html
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
+.PHONY: retention partitions overload monitoring need-prometheus need-strace need-faketime records help dev build sdk web test test-go test-js test-nodes e2e nodes scenes check check-go check-js format fuzz chaos histories abuse bench bench-nodes bench-connects peers growth bench-call bench-conference bench-drivers bench-rooms test-net clean need-go need-node need-net need-chromium need-postgres need-peers
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -163,6 +163,9 @@ overload: $(BIN) ## Offer a server with a limit of memory (LIMIT, 400MiB) three 
 
 bench-nodes: $(BIN) $(CLUSTER) | need-postgres ## Measure one, two and three nodes on this machine, and what a flow costs each part
 	@test/bench-nodes.sh
+
+bench-connects: $(BIN) $(CLUSTER) | need-postgres ## Measure what the groups of a user cost a connect, and the memory of an idle user, on PostgreSQL
+	@test/bench-connects.sh
 
 bench-call: $(BIN) | need-chromium ## Measure the time from Accept to the first picture, ten calls in Chromium; ARGS="300" delays both sides by 300 ms
 	@cd test/e2e && node first-frame.js $(ARGS)

@@ -11,6 +11,7 @@ import (
 	"github.com/beckon-im/beckon/internal/gateway"
 	"github.com/beckon-im/beckon/internal/rpc"
 	"github.com/beckon-im/beckon/internal/signaling/snapshot"
+	"github.com/beckon-im/beckon/internal/user"
 	"github.com/beckon-im/beckon/protocol"
 )
 
@@ -58,17 +59,18 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	for topic, p := range at.Known {
 		positions[topic] = snapshot.Position(p)
 	}
-	welcome, topics, err := a.Snapshots.Connect(ctx, by, hello, positions)
+	read, err := a.Snapshots.Connect(ctx, by, hello, positions)
 	if err != nil {
 		return nil, err
 	}
-	// after reading the timelines: later revocations arrive on them
-	if err := a.Users.CheckIssued(ctx, by.UserID, id.IssuedAt); err != nil {
+	// read with the timelines: later revocations arrive on them
+	if err := user.CheckIssued(read.User, id.IssuedAt); err != nil {
 		return nil, err
 	}
+	welcome := read.Welcome
 	welcome.ExpireAt = id.ExpireAt
 	var statusUsers []string
-	if welcome.Statuses, statusUsers, err = a.Users.Followed(ctx, by.UserID); err != nil {
+	if welcome.Statuses, statusUsers, err = a.Users.Followed(ctx, by.UserID, read.Follows); err != nil {
 		return nil, err
 	}
 	s := &gateway.Session{From: at.From, Platform: hello.Platform, At: welcome.ServerTime, UserID: by.UserID,
@@ -80,7 +82,7 @@ func (a *API) Connect(ctx context.Context, at gateway.ConnectRequest) (*gateway.
 	if s.Welcome, err = json.Marshal(welcome); err != nil {
 		return nil, err
 	}
-	for _, l := range topics {
+	for _, l := range read.Topics {
 		s.Topics = append(s.Topics, gateway.Topic(l))
 	}
 	return s, nil

@@ -17,9 +17,10 @@ func (d *deaf) Listen(string, uint64, im.Listen) {}
 func announcing(tb testing.TB) (announce func(), readers *deaf) {
 	tb.Helper()
 	readers = &deaf{}
-	d := New(&memory{topics: map[string][]txn.Record{}}, NewLocal(), Options{})
+	log := &memory{topics: map[string][]txn.Record{}}
+	d := New(log, NewLocal(), Options{})
 	d.Serve(readers)
-	if err := d.Open(tb.Context(), "user:ann"); err != nil {
+	if err := log.open(d, "user:ann"); err != nil {
 		tb.Fatal(err)
 	}
 	list := []txn.Record{{Topic: "user:ann"}}

@@ -6,7 +6,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -23,7 +22,6 @@ import (
 // Log is the durable log of records.
 type Log interface {
 	Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (store.Page, error)
-	Head(ctx context.Context, topic string) (uint64, error)
 	Heads(ctx context.Context, topics []string) (map[string]uint64, error)
 }
 
@@ -107,30 +105,30 @@ func (d *Delivery) Serve(r Readers) { d.readers = r }
 // Announce publishes committed records to all readers of their topics.
 func (d *Delivery) Announce(records []txn.Record) { d.bus.Publish(records) }
 
-// Open starts the delivery of a topic on this node at its current head.
-func (d *Delivery) Open(ctx context.Context, topic string) error {
-	f := &feed{}
+// Open subscribes this node to a topic. Its records are held until Begin.
+func (d *Delivery) Open(topic string) error {
 	d.mu.Lock()
 	_, open := d.feeds[topic] // a new reader may open the topic before the close of the old one
-	d.feeds[topic] = f
+	d.feeds[topic] = &feed{}
 	d.mu.Unlock()
-	if !open {
-		if err := d.bus.Subscribe(topic); err != nil {
-			d.discard(topic, f)
-			return err
-		}
+	if open {
+		return nil
 	}
-	head, err := d.log.Head(ctx, topic) // after Subscribe, so that no record falls in between
+	err := d.bus.Subscribe(topic)
 	if err != nil {
-		if d.discard(topic, f) {
-			err = errors.Join(err, d.bus.Unsubscribe(topic))
-		}
-		return err
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.feeds, topic)
 	}
-	if f.begin(head, d.deliver) {
+	return err
+}
+
+// Begin starts the delivery of an open topic after its head, which must have been read after Open, so that no record
+// falls in between.
+func (d *Delivery) Begin(topic string, head uint64) {
+	if f := d.feed(topic); f != nil && f.begin(head, d.deliver) {
 		d.noteGap(topic)
 	}
-	return nil
 }
 
 // Reads reports whether a topic has readers on this node.
@@ -146,17 +144,6 @@ func (d *Delivery) Close(topic string) error {
 		return nil
 	}
 	return d.bus.Unsubscribe(topic)
-}
-
-// discard removes a feed that failed to start, and reports whether it was still the topic's feed.
-func (d *Delivery) discard(topic string, f *feed) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.feeds[topic] != f {
-		return false
-	}
-	delete(d.feeds, topic)
-	return true
 }
 
 func (d *Delivery) feed(topic string) *feed {

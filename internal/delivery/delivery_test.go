@@ -59,21 +59,15 @@ func (m *memory) Records(_ context.Context, topic string, after uint64, limit, _
 	return p, nil
 }
 
-func (m *memory) Head(_ context.Context, topic string) (uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return uint64(len(m.topics[topic])), nil
-}
-
-func (m *memory) Heads(ctx context.Context, topics []string) (map[string]uint64, error) {
-	heads := map[string]uint64{}
-	for _, t := range topics {
-		heads[t], _ = m.Head(ctx, t)
-	}
+func (m *memory) Heads(_ context.Context, topics []string) (map[string]uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken {
 		return nil, fmt.Errorf("log unavailable")
+	}
+	heads := map[string]uint64{}
+	for _, t := range topics {
+		heads[t] = uint64(len(m.topics[t]))
 	}
 	return heads, nil
 }
@@ -125,6 +119,15 @@ func (e *ears) count(topic string) int {
 	return len(e.heard[topic])
 }
 
+// open opens a topic at its head.
+func (m *memory) open(d *Delivery, topic string) error {
+	err := d.Open(topic)
+	if err == nil {
+		d.Begin(topic, uint64(len(m.topics[topic])))
+	}
+	return err
+}
+
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // TestInOrderOverAnyBus: whatever the bus does, each record is delivered once and in order, at the latest by the sweep.
@@ -140,7 +143,7 @@ func TestInOrderOverAnyBus(t *testing.T) {
 				go func() { done <- d.Run(ctx) }()
 				log.append("user:a", 3) // before the topic has readers
 				for _, topic := range []string{"user:a", "user:b"} {
-					if err := d.Open(ctx, topic); err != nil {
+					if err := log.open(d, topic); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -179,7 +182,7 @@ func TestABrokenLogHeals(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
-		if err := d.Open(ctx, "user:a"); err != nil {
+		if err := log.open(d, "user:a"); err != nil {
 			t.Fatal(err)
 		}
 		log.append("user:a", 30)
@@ -207,7 +210,7 @@ func TestListenComesAfterItsRecord(t *testing.T) {
 	log, e := &memory{topics: map[string][]txn.Record{}}, &ears{heard: map[string][]uint64{}}
 	d := New(log, NewLocal(), Options{Log: quiet()})
 	d.Serve(e)
-	if err := d.Open(t.Context(), "user:a"); err != nil {
+	if err := log.open(d, "user:a"); err != nil {
 		t.Fatal(err)
 	}
 	d.Announce([]txn.Record{

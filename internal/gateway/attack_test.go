@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -64,16 +63,18 @@ type fragile struct {
 	n    int
 }
 
-func (f *fragile) Open(_ context.Context, topic string) error {
+func (f *fragile) Open(topic string) error {
 	<-time.After(50 * time.Microsecond) // other readers join meanwhile
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.n++; f.n%2 == 0 {
+	if f.n++; f.n%4 == 0 {
 		return errors.New("not now")
 	}
 	f.open[topic] = true
 	return nil
 }
+
+func (*fragile) Begin(string, uint64) {}
 
 func (f *fragile) Close(topic string) error {
 	f.mu.Lock()
@@ -82,43 +83,52 @@ func (f *fragile) Close(topic string) error {
 	return nil
 }
 
-// TestAFeedThatFailsToOpen: each reader of a topic reads an open topic.
+// TestAFeedThatFailsToOpen: several clients join some topics at once, of which some cannot be opened. Nobody waits for
+// ever, each reader of a topic reads an open topic, and who could not join all reads none.
 func TestAFeedThatFailsToOpen(t *testing.T) {
 	h := open(t, Options{})
 	f := &fragile{open: map[string]bool{}}
 	h.g.feeds = f
 	for round := range 200 {
-		name := fmt.Sprint("group:", round)
+		names := []string{fmt.Sprint("group:a", round), fmt.Sprint("group:b", round), fmt.Sprint("group:c", round)}
 		var all sync.WaitGroup
-		var in [4]*reader
+		var in [4][]reader
 		for i := range in {
 			all.Go(func() {
-				r := &reader{}
-				if h.g.join(name, r) == nil {
-					in[i] = r
+				block := make([]reader, 2)
+				if _, err := h.g.join(names[i%2:i%2+2], block); err == nil {
+					in[i] = block
 				}
 			})
 		}
 		all.Wait()
-		readers := 0
-		for _, r := range in {
-			if r != nil {
-				readers++
+		readers := map[string]int{}
+		for _, block := range in {
+			for i := range block {
+				readers[block[i].topic.name]++
 			}
 		}
-		f.mu.Lock()
-		is := f.open[name]
-		f.mu.Unlock()
-		if is != (readers > 0) {
-			t.Fatalf("%d read %s, and it is open: %v", readers, name, is)
-		}
-		for _, r := range in {
-			if r != nil {
-				h.g.leave(r)
+		for _, name := range names {
+			f.mu.Lock()
+			is := f.open[name]
+			f.mu.Unlock()
+			found := 0
+			if t := h.g.topics.find(name); t != nil {
+				found = len(t.readers)
+			}
+			if n := readers[name]; is != (n > 0) || found != n {
+				t.Fatalf("%d joined %s, it has %d readers, and it is open: %v", n, name, found, is)
 			}
 		}
-		if h.g.topics.find(name) != nil {
-			t.Fatalf("%s is not removed", name)
+		for _, block := range in {
+			for i := range block {
+				h.g.leave(&block[i])
+			}
+		}
+		for _, name := range names {
+			if h.g.topics.find(name) != nil {
+				t.Fatalf("%s is not removed", name)
+			}
 		}
 	}
 }

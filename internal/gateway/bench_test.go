@@ -16,11 +16,11 @@ func crowd(tb testing.TB, readers int) (*Gateway, func()) {
 	h := open(tb, Options{})
 	for i := range readers {
 		c := &client{g: h.g, link: link.Discard(), Session: &Session{UserID: fmt.Sprint("user", i)}}
-		r, err := c.open("group:g", 0)
+		readers, _, err := c.open([]string{"group:g"}, 0)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		r.live()
+		readers[0].live()
 	}
 	seq, body := uint64(0), []byte(`{"type":"invited","data":"`+string(make([]byte, 400))+`"}`)
 	return h.g, func() {

@@ -3,8 +3,6 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,7 +10,6 @@ import (
 
 	wire "github.com/centrifugal/protocol"
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/beckon-im/beckon/im"
 	"github.com/beckon-im/beckon/internal/gateway/link"
@@ -60,7 +57,9 @@ type client struct {
 	slot     int           // in the ping wheel
 
 	mu      sync.Mutex
-	reading map[string]*reader
+	reading []*reader // sorted by the names of their topics
+
+	delivering sync.Mutex // guards the state of the readers; locked after the topic's mu
 
 	// Guarded by mu: the order of subscription changes.
 	catchingUp bool                 // changes are still read from the log
@@ -173,7 +172,7 @@ func (c *client) kick(reason string) {
 // remove removes the client from all topics and sessions, once.
 func (c *client) remove() {
 	c.mu.Lock()
-	list := slices.Collect(maps.Values(c.reading))
+	list := c.reading
 	c.reading = nil
 	c.state.Store(int32(stateClosed))
 	c.mu.Unlock()
@@ -257,90 +256,123 @@ func (c *client) connect(id uint32, req *wire.ConnectRequest) {
 		g.streams.Store(c.id, c.link)
 		res.Session, res.Node = c.id, g.id
 	}
-	readers, err := c.resume(res, connectReq.Known)
+	list, err := c.subscribe(connectReq.Known)
+	if errors.Is(err, errEnding) {
+		return
+	}
 	if err != nil {
 		g.opt.Log.Warn("session recovery failed", "user", s.UserID, "error", err)
 		c.link.Close(link.ServerError)
 		return
 	}
+	c.addRecovered(res, list)
 	online, in := g.sessions.enter(c) // before the reply: a device with a reply counts as connected
 	if !in {
 		return
 	}
 	c.reply(&wire.Reply{Id: id, Connect: res})
-	for _, r := range readers {
-		r.live()
+	for i := range list {
+		if list[i].Recover {
+			list[i].reader.live()
+		}
 	}
 	c.mu.Lock()
 	if !c.is(stateClosed) { // it may have been kicked meanwhile
 		g.wheel.add(c)
 	}
 	c.mu.Unlock()
-	c.finishConnect(online)
+	c.finishConnect(online, list)
 }
 
 // maxTTL caps the token lifetime in replies to clients, in seconds.
 const maxTTL = 365 * 24 * 3600
 
-// resume subscribes to the topics to recover, at the device's positions, and adds their missed records to the reply.
-func (c *client) resume(res *wire.ConnectResult, known map[string]Position) ([]*reader, error) {
-	var (
-		mu      sync.Mutex
-		readers []*reader
-		group   errgroup.Group
-	)
-	group.SetLimit(4) // a device with many groups must not occupy all readers of the store
-	for _, t := range c.Topics {
-		if !t.Recover {
-			continue
-		}
-		group.Go(func() error {
-			r, err := c.open(t.Name, c.Head)
-			if err != nil {
-				return err
-			}
-			var from *Position
-			if p, ok := known[t.Name]; ok {
-				from = &p
-			}
-			missed, recovered, err := c.missed(t.Name, from)
-			if err != nil {
-				return err
-			}
-			sub := &wire.SubscribeResult{
-				Recoverable: true, Positioned: true, Epoch: c.g.timelines.Epoch(), Offset: missed.Head,
-				WasRecovering: from != nil, Recovered: recovered,
-			}
-			for i := range missed.Records {
-				if rec := &missed.Records[i]; c.isReader(rec) {
-					sub.Publications = append(sub.Publications, publication(rec))
-				}
-			}
-			r.seq = missed.Head
-			mu.Lock()
-			defer mu.Unlock()
-			if res.Subs == nil {
-				res.Subs = map[string]*wire.SubscribeResult{}
-			}
-			res.Subs[t.Name], readers = sub, append(readers, r)
-			return nil
-		})
-	}
-	return readers, group.Wait()
+// subscribed is a topic of a connecting client, with its reader and the records that it missed.
+type subscribed struct {
+	Topic
+	reader *reader
+	start  start
+	missed missed
 }
 
-// finishConnect evicts replaced sessions, subscribes to the remaining topics and applies the subscription changes that
-// arrived while the device was connecting.
-func (c *client) finishConnect(online bool) {
+// subscribe subscribes to the topics of the session and reads their missed records.
+func (c *client) subscribe(known map[string]Position) ([]subscribed, error) {
+	names := make([]string, len(c.Topics))
+	for i, t := range c.Topics {
+		names[i] = t.Name
+	}
+	readers, heads, err := c.open(names, c.Head)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]*reader, len(readers))
+	for _, r := range readers {
+		byName[r.topic.name] = r
+	}
+	list := make([]subscribed, 0, len(readers))
+	starts := make([]start, 0, len(readers))
+	for _, t := range c.Topics {
+		r := byName[t.Name]
+		if r == nil {
+			continue
+		}
+		delete(byName, t.Name)
+		s := start{t.Name, &Position{Seq: t.After}, heads[t.Name]}
+		if t.Recover {
+			s.from = nil
+			if p, ok := known[t.Name]; ok {
+				s.from = &p
+			}
+		}
+		list, starts = append(list, subscribed{Topic: t, reader: r, start: s}), append(starts, s)
+	}
+	all, err := c.readMissed(starts)
+	for i := range all {
+		list[i].missed = all[i]
+	}
+	return list, err
+}
+
+// addRecovered adds the missed records of the topics to recover to the reply.
+func (c *client) addRecovered(res *wire.ConnectResult, list []subscribed) {
+	for i := range list {
+		s := &list[i]
+		if !s.Recover {
+			continue
+		}
+		sub := &wire.SubscribeResult{
+			Recoverable: true, Positioned: true, Epoch: c.g.timelines.Epoch(), Offset: s.missed.Head,
+			WasRecovering: s.start.from != nil, Recovered: s.missed.recovered,
+		}
+		for j := range s.missed.Records {
+			if rec := &s.missed.Records[j]; c.isReader(rec) {
+				sub.Publications = append(sub.Publications, publication(rec))
+			}
+		}
+		if res.Subs == nil {
+			res.Subs = map[string]*wire.SubscribeResult{}
+		}
+		res.Subs[s.Name], s.reader.seq = sub, s.missed.Head
+	}
+}
+
+// finishConnect evicts replaced sessions, starts the topics without a position to recover, and applies the subscription
+// changes that arrived while the device was connecting.
+func (c *client) finishConnect(online bool, list []subscribed) {
 	g, s := c.g, c.Session
 	g.replace(c)
 	g.evictReplaced(s)
-	for _, t := range s.Topics {
+	var head uint64 // of the user's topic, read after this session was registered
+	for i := range list {
+		t := &list[i]
+		if t.Name == im.UserTopic(c.UserID) {
+			head = t.start.head
+		}
 		if !t.Recover {
-			c.listen(t.Name, t.After, c.Head)
+			c.begin(t.reader, t.After, t.missed)
 		}
 	}
-	after := c.catchUp(c.Head) // the session's topics include the changes up to Head
+	after := c.catchUp(c.Head, head) // the session's topics include the changes up to Head
 	c.state.CompareAndSwap(int32(stateJoining), int32(stateOnline))
 	c.applyLater(after)
 	for _, t := range s.Topics {
@@ -354,15 +386,11 @@ func (c *client) finishConnect(online bool) {
 	g.opt.OnPresenceChange(s.UserID, online)
 }
 
-// catchUp applies the subscription changes between the read of the session's topics and its registration on this node.
-// It returns the last sequence it read.
-func (c *client) catchUp(after uint64) uint64 {
+// catchUp applies the subscription changes between the read of the session's topics and its registration on this node,
+// up to a head of the user's topic. It returns the last sequence it read.
+func (c *client) catchUp(after, head uint64) uint64 {
 	topic := im.UserTopic(c.UserID)
-	for {
-		head, err := c.g.timelines.Head(c.g.reads, topic)
-		if err == nil && head <= after {
-			return after
-		}
+	for after < head {
 		page, err := c.g.timelines.Records(c.g.reads, topic, after, maxRecover, maxRecoverBytes)
 		if err != nil {
 			c.link.Close(link.ServerError) // the device reconnects and reads its topics again
@@ -375,9 +403,10 @@ func (c *client) catchUp(after uint64) uint64 {
 			}
 		}
 		if len(page.Records) == 0 {
-			return after
+			break
 		}
 	}
+	return after
 }
 
 // refresh replaces the token of the session.

@@ -69,14 +69,17 @@ type Handler interface {
 // Timelines reads stored records.
 type Timelines interface {
 	Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (store.Page, error)
-	Head(ctx context.Context, topic string) (uint64, error)
+	Pages(ctx context.Context, list []store.After, limit, maxBytes int) ([]store.Page, error)
+	Heads(ctx context.Context, topics []string) (map[string]uint64, error)
 	Reaches(ctx context.Context, topic string, seq uint64) (bool, error)
 	Epoch() string
 }
 
 // Feeds opens and closes the delivery of topics that have readers on this node.
 type Feeds interface {
-	Open(ctx context.Context, topic string) error
+	// Open subscribes this node to a topic, and Begin starts its delivery after the head, which was read after Open.
+	Open(topic string) error
+	Begin(topic string, head uint64)
 	Close(topic string) error
 }
 

@@ -23,10 +23,10 @@ import (
 
 // records is an in-memory log.
 type records struct {
-	mu     sync.Mutex
-	topics map[string][]txn.Record
-	hidden int // number of last records of each topic that cannot be read yet
-	onHead func(topic string)
+	mu                sync.Mutex
+	topics            map[string][]txn.Record
+	hidden            int // number of last records of each topic that cannot be read yet
+	onHead, onRecords func(topic string)
 }
 
 func (l *records) append(topic, listen string) txn.Record {
@@ -39,6 +39,21 @@ func (l *records) append(topic, listen string) txn.Record {
 }
 
 func (l *records) Records(_ context.Context, topic string, after uint64, limit, _ int) (store.Page, error) {
+	if l.onRecords != nil {
+		l.onRecords(topic)
+	}
+	return l.page(topic, after, limit), nil
+}
+
+func (l *records) Pages(_ context.Context, list []store.After, limit, _ int) ([]store.Page, error) {
+	pages := make([]store.Page, len(list))
+	for i, a := range list {
+		pages[i] = l.page(a.Topic, a.Seq, limit)
+	}
+	return pages, nil
+}
+
+func (l *records) page(topic string, after uint64, limit int) store.Page {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.topics[topic]
@@ -46,7 +61,7 @@ func (l *records) Records(_ context.Context, topic string, after uint64, limit, 
 	if int(after) < len(all) {
 		p.Records = all[after:min(len(all), int(after)+limit)]
 	}
-	return p, nil
+	return p
 }
 
 func (l *records) Head(_ context.Context, topic string) (uint64, error) {

@@ -83,11 +83,12 @@ func (g *Gateway) endReaders(user, name string, before uint64) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, r := range t.readers {
-		if r.c.UserID == user && r.since < before {
-			r.mu.Lock()
-			r.ending = true
-			r.mu.Unlock()
+		if r.c.UserID != user {
+			continue
 		}
+		r.c.delivering.Lock()
+		r.ending = r.ending || r.since() < before
+		r.c.delivering.Unlock()
 	}
 }
 

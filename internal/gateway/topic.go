@@ -36,20 +36,69 @@ type topic struct {
 	readers []*reader
 }
 
-// reader is the subscription of one client to a topic.
+// reader is the subscription of one client to a topic. There is one for each group of each device: its size counts. Its
+// fields after topic are guarded by the client's delivering.
 type reader struct {
 	c     *client
 	topic *topic
-	since uint64 // sequence in the user's topic at which the subscription began
 
-	mu        sync.Mutex
-	seq       uint64           // sequence of the last record that was sent or skipped
-	replaying bool             // records are held until the missed ones are queued
-	waiting   bool             // records are held until a call of the client has its response
-	held      []*encodedRecord // records held back
-	ending    bool             // an unsubscribe is queued: later records are not for the device
-	stopped   bool             // unsubscribed; the device is notified after the held records
+	seq       uint64 // sequence of the last record that was sent or skipped
+	rare      *rare  // nil for most
+	replaying bool   // records are held until the missed ones are queued
+	waiting   bool   // records are held until a call of the client has its response
+	ending    bool   // an unsubscribe is queued: later records are not for the device
+	stopped   bool   // unsubscribed; the device is notified after the held records
 }
+
+// rare is the state that few readers have.
+type rare struct {
+	since uint64           // sequence in the user's topic at which the subscription began; 0 = when the client connected
+	held  []*encodedRecord // records held back
+}
+
+// end ends the delivery of records.
+func (r *reader) end() {
+	if r.ending = true; r.rare != nil {
+		r.rare.held = nil
+	}
+}
+
+// since returns the sequence in the user's topic at which the subscription began.
+func (r *reader) since() uint64 {
+	if r.rare != nil && r.rare.since != 0 {
+		return r.rare.since
+	}
+	return r.c.Head
+}
+
+// hold adds a record to the held ones, and reports whether there was space for it.
+func (r *reader) hold(p *encodedRecord) bool {
+	if r.rare == nil {
+		r.rare = &rare{}
+	}
+	if len(r.rare.held) == maxRecover {
+		return false
+	}
+	r.rare.held = append(r.rare.held, p)
+	return true
+}
+
+// release offers the held records again. The client's delivering must be held.
+func (r *reader) release() {
+	if r.rare != nil {
+		list := r.rare.held
+		if r.rare.held = nil; r.rare.since == 0 {
+			r.rare = nil
+		}
+		for _, p := range list {
+			r.offer(p)
+		}
+	}
+	r.close()
+}
+
+// byTopic orders readers by the names of their topics.
+func byTopic(r *reader, name string) int { return strings.Compare(r.topic.name, name) }
 
 // encodedRecord is a record encoded at most once per framing for all its readers.
 type encodedRecord struct {
@@ -120,30 +169,61 @@ func (t *topics) remove(name string) {
 	delete(s.byName, name)
 }
 
-// join adds a reader to a topic. The first reader opens the topic on this node.
-func (g *Gateway) join(name string, r *reader) error {
-	for {
-		t := g.topics.findOrCreate(name)
-		t.opening.Lock()
-		if t.gone {
+// join adds readers to topics, and returns the heads of the topics, read after that. The first reader of a topic opens
+// it on this node. The names must be sorted, so that two calls do not wait for each other.
+func (g *Gateway) join(names []string, readers []reader) (heads map[string]uint64, err error) {
+	var opened []*topic
+	defer func() {
+		for _, t := range opened {
+			t.opening.Unlock()
+		}
+	}()
+	joined := 0
+	for i, name := range names {
+		t, first := g.enter(name, &readers[i])
+		if joined++; !first {
 			t.opening.Unlock()
 			continue
 		}
-		r.topic = t
-		t.mu.Lock()
-		t.readers = append(t.readers, r)
-		first := len(t.readers) == 1
-		t.mu.Unlock()
-		var err error
-		if first {
-			if err = g.feeds.Open(g.reads, name); err != nil && t.remove(r) { // before other readers can join
-				t.gone = true
-				g.topics.remove(name)
+		opened = append(opened, t)
+		if err = g.feeds.Open(name); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		heads, err = g.timelines.Heads(g.reads, names)
+	}
+	if err != nil {
+		for i := range readers[:joined] {
+			if r := &readers[i]; slices.Contains(opened, r.topic) {
+				g.closeWithout(r)
+			} else {
+				g.leave(r)
 			}
 		}
-		t.opening.Unlock()
-		return err
+		return nil, err
 	}
+	for _, t := range opened {
+		g.feeds.Begin(t.name, heads[t.name]) // before other readers can join
+	}
+	return heads, nil
+}
+
+// enter adds a reader to a topic, and reports whether it is the first. It returns with the topic's opening locked.
+func (g *Gateway) enter(name string, r *reader) (t *topic, first bool) {
+	for {
+		t = g.topics.findOrCreate(name)
+		t.opening.Lock()
+		if !t.gone {
+			break
+		}
+		t.opening.Unlock()
+	}
+	r.topic = t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.readers = append(t.readers, r)
+	return t, len(t.readers) == 1
 }
 
 // remove removes a reader and reports whether the topic is now empty.
@@ -162,9 +242,14 @@ func (t *topic) remove(r *reader) (empty bool) {
 
 // leave removes a reader from its topic. The last reader closes the topic on this node.
 func (g *Gateway) leave(r *reader) {
+	r.topic.opening.Lock()
+	defer r.topic.opening.Unlock()
+	g.closeWithout(r)
+}
+
+// closeWithout removes a reader from its topic, and closes the topic without readers. Its opening must be locked.
+func (g *Gateway) closeWithout(r *reader) {
 	t := r.topic
-	t.opening.Lock()
-	defer t.opening.Unlock()
 	if !t.remove(r) {
 		return
 	}
@@ -191,14 +276,14 @@ func (g *Gateway) Deliver(r txn.Record) {
 
 // deliver sends or holds a record, in order.
 func (r *reader) deliver(p *encodedRecord) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.c.delivering.Lock()
+	defer r.c.delivering.Unlock()
 	if !r.ending {
 		r.offer(p)
 	}
 }
 
-// offer sends or holds a record. r.mu must be held.
+// offer sends or holds a record. The client's delivering must be held.
 func (r *reader) offer(p *encodedRecord) {
 	if !r.replaying && !r.waiting {
 		r.waiting = r.c.pending.holds(r, p.Body)
@@ -206,29 +291,22 @@ func (r *reader) offer(p *encodedRecord) {
 	switch {
 	case !r.replaying && !r.waiting:
 		r.send(p)
-	case len(r.held) < maxRecover:
-		r.held = append(r.held, p)
-	default:
+	case !r.hold(p):
 		r.c.link.Close(link.Gap) // the device reconnects and reads from the log
 	}
 }
 
 // resume releases the records that were held until a response.
 func (r *reader) resume() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.c.delivering.Lock()
+	defer r.c.delivering.Unlock()
 	if r.waiting = false; r.replaying {
 		return // live releases them
 	}
-	list := r.held
-	r.held = nil
-	for _, p := range list {
-		r.offer(p)
-	}
-	r.close()
+	r.release()
 }
 
-// close notifies the device of the end of a stopped reader, unless records are still held. r.mu must be held.
+// close notifies the device of the end of a stopped reader, unless records are still held. The client's delivering must be held.
 func (r *reader) close() {
 	if r.stopped && !r.waiting {
 		r.c.unsubscribed(r.topic.name)
@@ -253,77 +331,121 @@ func (r *reader) send(p *encodedRecord) {
 
 // live releases the records that were held during replay.
 func (r *reader) live() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := r.held
-	r.replaying, r.held = false, nil
-	for _, p := range list {
-		r.offer(p)
-	}
-	r.close()
+	r.c.delivering.Lock()
+	defer r.c.delivering.Unlock()
+	r.replaying = false
+	r.release()
 }
 
-var (
-	errReading = errors.New("already subscribed to this topic")
-	errEnding  = errors.New("link is closing")
-)
+var errEnding = errors.New("link is closing")
 
-// open subscribes a client to a topic, since a sequence of the user's topic. Records are held until live is called.
-func (c *client) open(name string, since uint64) (*reader, error) {
+// open subscribes a client to topics, since a sequence of the user's topic, and returns the readers and heads of those
+// that it did not read. Records are held until live is called.
+func (c *client) open(names []string, since uint64) (readers []*reader, heads map[string]uint64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.is(stateClosed):
-		return nil, errEnding
-	case c.reading[name] != nil, slices.Contains(c.ended, name):
-		return nil, errReading
-	case len(c.reading) >= maxTopics:
+	if c.is(stateClosed) {
+		return nil, nil, errEnding
+	}
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	names = slices.DeleteFunc(names, func(name string) bool {
+		_, reads := slices.BinarySearchFunc(c.reading, name, byTopic)
+		return reads || slices.Contains(c.ended, name)
+	})
+	if len(c.reading)+len(names) > maxTopics {
 		c.link.Close(link.TooMany)
-		return nil, errEnding
+		return nil, nil, errEnding
 	}
-	r := &reader{c: c, since: since, replaying: true}
-	if err := c.g.join(name, r); err != nil {
-		return nil, err
+	if len(names) == 0 {
+		return nil, nil, nil
 	}
-	if c.g.changes.stopsAfter(subscription{im.UserTopic(c.UserID), name}, since) { // queued before the reader joined
-		r.mu.Lock()
-		r.ending, r.held = true, nil
-		r.mu.Unlock()
+	block := make([]reader, len(names)) // one allocation, without gaps between readers
+	for i := range block {
+		block[i].c, block[i].replaying = c, true
+		if since != c.Head {
+			block[i].rare = &rare{since: since}
+		}
 	}
-	if c.reading == nil {
-		c.reading = map[string]*reader{}
+	if heads, err = c.g.join(names, block); err != nil {
+		return nil, nil, err
 	}
-	c.reading[name] = r
-	return r, nil
+	readers = make([]*reader, len(block))
+	for i := range block {
+		r := &block[i]
+		if c.g.changes.stopsAfter(subscription{im.UserTopic(c.UserID), names[i]}, since) { // queued before it joined
+			r.c.delivering.Lock()
+			r.end()
+			r.c.delivering.Unlock()
+		}
+		readers[i] = r
+	}
+	c.reading = append(c.reading, readers...)
+	slices.SortFunc(c.reading, func(a, b *reader) int { return byTopic(a, b.topic.name) })
+	return readers, heads, nil
 }
 
-// missed reads the records after a position, or the head if there is none. recovered reports whether the records are
-// complete. The bytes of all topics of a connecting device share one budget, so that they fit into its queue.
-func (c *client) missed(name string, from *Position) (missed store.Page, recovered bool, err error) {
+// start is where a client starts to read a topic.
+type start struct {
+	topic string
+	from  *Position // nil = at the head
+	head  uint64    // of the topic
+}
+
+// missed are the records of a topic after a client's start.
+type missed struct {
+	store.Page
+	recovered bool // the records are complete
+}
+
+// readMissed reads the records after the starts of a client, all at once. Their bytes share one budget while the client
+// connects, so that they fit into its queue.
+func (c *client) readMissed(starts []start) ([]missed, error) {
 	g := c.g
-	head, err := g.timelines.Head(g.reads, name)
-	at := store.Page{Head: head}
-	if err != nil || from == nil || from.Epoch != "" && from.Epoch != g.timelines.Epoch() {
-		return at, false, err
-	}
-	if from.Seq > head { // this node lags behind, or there is no such record
-		exists, err := g.timelines.Reaches(g.reads, name, from.Seq)
-		if exists {
-			at.Head = from.Seq
+	list := make([]missed, len(starts))
+	var behind []store.After
+	var which []int
+	for i, s := range starts {
+		list[i].Head = s.head
+		switch own := im.TopicInvitation(s.topic) != ""; {
+		case s.from == nil || s.from.Epoch != "" && s.from.Epoch != g.timelines.Epoch():
+		case s.from.Seq > s.head: // this node lags behind, or there is no such record
+			exists, err := g.timelines.Reaches(g.reads, s.topic, s.from.Seq)
+			if err != nil {
+				return nil, err
+			}
+			if list[i].recovered = exists; exists {
+				list[i].Head = s.from.Seq
+			}
+		case s.from.Seq == s.head:
+			list[i].recovered = true
+		case s.head-s.from.Seq > maxRecover && !(own && s.from.Seq == 0): // its sequences begin with a time
+		default:
+			behind, which = append(behind, store.After{Topic: s.topic, Seq: s.from.Seq}), append(which, i)
 		}
-		return at, exists, err
 	}
-	if from.Seq == head {
-		return at, true, nil
+	if len(behind) == 0 {
+		return list, nil
 	}
-	page, err := g.timelines.Records(g.reads, name, from.Seq, maxRecover, maxRecoverBytes)
+	limit := maxRecoverBytes
+	if !c.is(stateOnline) {
+		limit = int(c.budget.Load())
+	}
+	pages, err := g.timelines.Pages(g.reads, behind, maxRecover, limit)
 	if err != nil {
-		return at, false, err
+		return nil, err
 	}
-	first := from.Seq + 1
-	if from.Seq == 0 && im.TopicInvitation(name) != "" { // its sequences begin with a time
+	for i, page := range pages {
+		list[which[i]] = c.complete(behind[i], page)
+	}
+	return list, nil
+}
+
+// complete reports whether the records after a position are complete and within the client's budget.
+func (c *client) complete(after store.After, page store.Page) missed {
+	first := after.Seq + 1
+	if after.Seq == 0 && im.TopicInvitation(after.Topic) != "" { // its sequences begin with a time
 		if first = page.Floor + 1; page.Head == page.Floor {
-			return page, true, nil
+			return missed{page, true}
 		}
 	}
 	size := int64(0)
@@ -332,20 +454,21 @@ func (c *client) missed(name string, from *Position) (missed store.Page, recover
 	}
 	if n := len(page.Records); n > 0 && page.Records[0].Seq == first && page.Records[n-1].Seq == page.Head &&
 		(c.is(stateOnline) || c.budget.Add(-size) >= 0) {
-		return page, true, nil
+		return missed{page, true}
 	}
-	return store.Page{Head: page.Head}, false, nil
+	return missed{Page: store.Page{Head: page.Head}}
 }
 
 // listen subscribes a client to one more topic, after a sequence; since is the sequence of the change. A client that
 // missed too much starts at the head and receives a reload notice.
 func (c *client) listen(name string, after, since uint64) {
-	r, err := c.open(name, since)
-	switch {
-	case errors.Is(err, errReading), errors.Is(err, errEnding):
+	readers, heads, err := c.open([]string{name}, since)
+	if errors.Is(err, errEnding) || err == nil && len(readers) == 0 {
 		return
-	case err == nil:
-		err = c.begin(r, after)
+	}
+	var list []missed
+	if err == nil {
+		list, err = c.readMissed([]start{{name, &Position{Seq: after}, heads[name]}})
 	}
 	if err != nil {
 		// A session without the topic would miss records unnoticed; it reconnects and recovers.
@@ -353,36 +476,32 @@ func (c *client) listen(name string, after, since uint64) {
 		c.link.Close(link.ServerError)
 		return
 	}
-	if user := im.TopicStatus(name); user != "" {
-		c.g.opt.OnWatched(user) // presence may have changed since the statuses were read
-	}
+	c.begin(readers[0], after, list[0])
 }
 
 // begin sends the missed records to a new reader, then releases the held ones.
-func (c *client) begin(r *reader, after uint64) error {
+func (c *client) begin(r *reader, after uint64, m missed) {
 	name := r.topic.name
-	missed, recovered, err := c.missed(name, &Position{Seq: after})
-	if err != nil {
-		return err
-	}
-	if !recovered {
-		after = missed.Head
+	if !m.recovered {
+		after = m.Head
 		c.push(&wire.Push{Message: &wire.Message{Data: protocol.ReloadNotice(name)}})
 	}
 	if after == 0 && im.TopicInvitation(name) != "" {
-		after = missed.Floor
+		after = m.Floor
 	}
 	c.push(&wire.Push{Channel: name, Subscribe: &wire.Subscribe{Recoverable: true, Positioned: true,
 		Epoch: c.g.timelines.Epoch(), Offset: after}})
 	r.seq = after
-	for i := range missed.Records {
-		r.send(&encodedRecord{Record: missed.Records[i]})
+	for i := range m.Records {
+		r.send(&encodedRecord{Record: m.Records[i]})
 	}
 	r.live()
-	if n := len(missed.Records); n > 0 && missed.Records[n-1].Listen == im.EndOfTopic {
+	if n := len(m.Records); n > 0 && m.Records[n-1].Listen == im.EndOfTopic {
 		c.end(name) // the feed started after the end of the topic and does not deliver it
 	}
-	return nil
+	if user := im.TopicStatus(name); user != "" {
+		c.g.opt.OnWatched(user) // presence may have changed since the statuses were read
+	}
 }
 
 // endedKept limits the ended topics that a client remembers.
@@ -403,17 +522,19 @@ func (c *client) end(name string) {
 // stop unsubscribes a client from a topic.
 func (c *client) stop(name string) {
 	c.mu.Lock()
-	r := c.reading[name]
-	delete(c.reading, name)
-	c.mu.Unlock()
-	if r == nil {
+	at, reads := slices.BinarySearchFunc(c.reading, name, byTopic)
+	if !reads {
+		c.mu.Unlock()
 		return
 	}
-	r.mu.Lock()
+	r := c.reading[at]
+	c.reading = slices.Delete(c.reading, at, at+1)
+	c.mu.Unlock()
+	r.c.delivering.Lock()
 	if r.stopped = true; !r.replaying {
 		r.close()
 	}
-	r.mu.Unlock()
+	r.c.delivering.Unlock()
 	c.g.leave(r)
 }
 

@@ -141,6 +141,13 @@ type Reader interface {
 	ReadIn(ctx context.Context, template string, keys []string, scan func(Row) error) error
 }
 
+// Query is a query with its arguments.
+type Query struct {
+	Text string
+	Args []any
+	Scan func(Row) error
+}
+
 // ErrBroken is the error of a commit that may or may not be durable. No later commit can be durable: the server must
 // restart.
 var ErrBroken = errors.New("store: the disk failed during a commit, which may be durable or not; the server stops")

@@ -22,27 +22,60 @@ type Page struct {
 	Floor   uint64       // the last sequence that was trimmed: readers before it have lost records
 }
 
+// After is a position in a topic.
+type After struct {
+	Topic string
+	Seq   uint64
+}
+
 // Records returns the records of a topic after a sequence: at most limit, and about maxBytes of bodies.
-func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (p Page, err error) {
-	err = s.View(ctx, func(r sqldb.Reader) (err error) {
-		if p.Head, p.Floor, err = readTopic(ctx, r, topic); err != nil {
-			return err
+func (s *Store) Records(ctx context.Context, topic string, after uint64, limit, maxBytes int) (Page, error) {
+	pages, err := s.Pages(ctx, []After{{topic, after}}, limit, maxBytes)
+	if err != nil {
+		return Page{}, err
+	}
+	return pages[0], nil
+}
+
+// pagesTogether is the number of topics that are read together.
+const pagesTogether = 100
+
+// Pages returns a page of records of each of some topics: at most limit records of each, and about maxBytes of bodies
+// in all.
+func (s *Store) Pages(ctx context.Context, list []After, limit, maxBytes int) ([]Page, error) {
+	pages := make([]Page, len(list))
+	for from := 0; from < len(list); from += pagesTogether {
+		var reads []sqldb.Query
+		for i := from; i < min(len(list), from+pagesTogether); i++ {
+			p, topic := &pages[i], list[i].Topic
+			reads = append(reads, topicHead(topic, &p.Head, &p.Floor), sqldb.Query{
+				Text: queries.Text("TopicRecords"), Args: []any{topic, list[i].Seq, limit},
+				Scan: func(row sqldb.Row) error {
+					rec := txn.Record{Topic: topic}
+					if err := row.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body, &rec.Audience); err != nil {
+						return err
+					}
+					p.Records = append(p.Records, rec)
+					if maxBytes -= len(rec.Body); maxBytes <= 0 {
+						return sqldb.ErrStopScan
+					}
+					return nil
+				},
+			})
 		}
-		size := 0
-		return r.Read(ctx, queries.Text("TopicRecords"), func(row sqldb.Row) error {
-			rec := txn.Record{Topic: topic}
-			if err := row.Scan(&rec.Seq, &rec.At, &rec.Device, &rec.Listen, &rec.Body, &rec.Audience); err != nil {
-				return err
-			}
-			p.Records = append(p.Records, rec)
-			if size += len(rec.Body); size >= maxBytes {
-				return sqldb.ErrStopScan
-			}
-			return nil
-		}, topic, after, limit)
-	})
-	s.unanswered.cut(topic, &p)
-	return p, err
+		if err := s.db.ReadAll(ctx, reads); err != nil {
+			return nil, err
+		}
+	}
+	for i := range pages {
+		s.unanswered.cut(list[i].Topic, &pages[i])
+	}
+	return pages, nil
+}
+
+func topicHead(topic string, head, floor *uint64) sqldb.Query {
+	return sqldb.Query{Text: queries.Text("TopicHead"), Args: []any{topic},
+		Scan: func(row sqldb.Row) error { return row.Scan(head, floor) }}
 }
 
 func readTopic(ctx context.Context, r sqldb.Reader, topic string) (head, floor uint64, err error) {
@@ -69,120 +102,6 @@ func (s *Store) Reaches(ctx context.Context, topic string, seq uint64) (bool, er
 	return head >= seq, err
 }
 
-// Membership is one group of a user, with the position after which the user reads it.
-type Membership struct {
-	GroupID   string
-	JoinedSeq uint64
-	Head      uint64
-}
-
-// Snapshot is the state for a connecting device, read in one snapshot of the database.
-type Snapshot struct {
-	Now         int64
-	Head        uint64 // of the user topic
-	Groups      []Membership
-	Invitations []OpenInvitation
-	Over        []string // invitations to several that are over and still followed by the user
-}
-
-// OpenInvitation is an invitation that is open for a user: as its inviter, or as an invitee.
-type OpenInvitation struct {
-	Invitation invite.Invitation
-	Mine       *invite.Invitee // nil for the inviter
-	Head       uint64          // of the invitation's topic, when it has one
-	Floor      uint64          // likewise
-}
-
-// MaxSnapshot limits the open invitations of one snapshot; listInvitations returns the others.
-const MaxSnapshot = 200
-
-// maxSnapshotData limits the data of the invitations of one snapshot, in bytes: each connect of each device reads them,
-// and strangers may have left hundreds. The connect reply has 64 KiB of them at most.
-const maxSnapshotData = 512 << 10
-
-// Snapshot reads the open invitations of a user, and the heads of the user's timelines.
-func (s *Store) Snapshot(ctx context.Context, user string) (*Snapshot, error) {
-	snap := &Snapshot{}
-	err := s.View(ctx, func(r sqldb.Reader) (err error) {
-		if snap.Head, _, err = readTopic(ctx, r, im.UserTopic(user)); err != nil {
-			return err
-		}
-		snap.Now = s.Now()
-		if snap.Groups, err = sqldb.All(ctx, r, scanMembership, queries.Text("Memberships"), user); err != nil {
-			return err
-		}
-		if snap.Invitations, snap.Over, err = readOpen(ctx, r, user, MaxSnapshot, maxSnapshotData); err != nil {
-			return err
-		}
-		return readOwnTopicHeads(ctx, r, snap.Invitations)
-	})
-	s.unanswered.cutSnapshot(user, snap)
-	return snap, err
-}
-
-func scanMembership(row sqldb.Row) (*Membership, error) {
-	var m Membership
-	return &m, row.Scan(&m.GroupID, &m.JoinedSeq, &m.Head)
-}
-
-// readOpen lists the invitations without the user's answer first, so that the limit does not cut them off; then those
-// of the user as the inviter; then those that are decided for the user and open for others. maxData limits the bytes of
-// their data, of each of these; 0 = no limit.
-func readOpen(ctx context.Context, r sqldb.Reader, user string, limit, maxData int) (list []OpenInvitation,
-	over []string, err error) {
-	data := 0
-	add := func(o OpenInvitation) error {
-		list = append(list, o)
-		if data += len(o.Invitation.Data); maxData > 0 && data > maxData {
-			return sqldb.ErrStopScan
-		}
-		return nil
-	}
-	invited := func(rows sqldb.Row) error {
-		v, w, err := txn.ScanInvited(rows)
-		if err != nil {
-			return err
-		}
-		if v.Over() {
-			over = append(over, v.ID)
-			return nil
-		}
-		return add(OpenInvitation{Invitation: *v, Mine: w})
-	}
-	if err := r.Read(ctx, queries.Text("OpenForInvitee"), invited, user, limit); err != nil {
-		return nil, nil, err
-	}
-	data = 0
-	if err := r.Read(ctx, queries.Text("OpenByInviter"), func(rows sqldb.Row) error {
-		v, err := txn.ScanInvitation(rows)
-		if err != nil {
-			return err
-		}
-		return add(OpenInvitation{Invitation: *v})
-	}, user, limit); err != nil {
-		return nil, nil, err
-	}
-	for _, q := range []string{queries.Text("FollowedByInvitee"), queries.Text("AnsweredInGroups")} {
-		data = 0
-		if err := r.Read(ctx, q, invited, user, limit); err != nil {
-			return nil, nil, err
-		}
-	}
-	return list, over, nil
-}
-
-// readOwnTopicHeads reads the heads of invitations with a topic of their own.
-func readOwnTopicHeads(ctx context.Context, r sqldb.Reader, list []OpenInvitation) (err error) {
-	for i := range list {
-		if v := &list[i].Invitation; v.OwnTopic {
-			if list[i].Head, list[i].Floor, err = readTopic(ctx, r, im.InvitationTopic(v.ID)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // Invitation reads an invitation; nil when there is none.
 func (s *Store) Invitation(ctx context.Context, id string) (*invite.Invitation, error) {
 	return sqldb.One(ctx, s.db, txn.ScanInvitation, queries.Text("Invitation"), id)
@@ -196,12 +115,6 @@ func (s *Store) Invitee(ctx context.Context, id, user string) (*invite.Invitee, 
 // Invitees reads a page of invitees in the order of the inviteeList, from position ord on.
 func (s *Store) Invitees(ctx context.Context, id string, ord, limit int) ([]invite.Invitee, error) {
 	return sqldb.All(ctx, s.db, txn.ScanInvitee, queries.Text("Invitees"), id, ord, limit)
-}
-
-// OpenInvitations reads the open invitations of a user.
-func (s *Store) OpenInvitations(ctx context.Context, user string, limit int) ([]OpenInvitation, error) {
-	list, _, err := readOpen(ctx, s.db, user, limit, 0)
-	return list, err
 }
 
 // Invitations reads invitations by their ids; unknown ids are left out.
@@ -295,7 +208,7 @@ func (s *Store) Joined(ctx context.Context, user, after string, limit int) ([]im
 	return sqldb.All(ctx, s.db, txn.ScanGroup, queries.Text("GroupsOfUser"), user, after, limit)
 }
 
-// Heads returns the heads of topics, which the reconcile pass compares with the delivered positions.
+// Heads returns the sequences of the last records of topics that may be read, as Head does.
 func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, error) {
 	heads := make(map[string]uint64, len(topics))
 	var ask []string
@@ -308,7 +221,7 @@ func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, 
 		}
 	}
 	if len(ask) == 0 {
-		return heads, nil
+		return s.readableOf(heads), nil
 	}
 	err := s.db.ReadIn(ctx, queries.Text("TopicHeads"), ask, func(rows sqldb.Row) error {
 		var topic string
@@ -322,11 +235,12 @@ func (s *Store) Heads(ctx context.Context, topics []string) (map[string]uint64, 
 			s.heads.learn(t, heads[t])
 		}
 	}
-	return heads, err
+	return s.readableOf(heads), err
 }
 
-// Floor returns the last sequence of a topic that was trimmed.
-func (s *Store) Floor(ctx context.Context, topic string) (uint64, error) {
-	_, floor, err := readTopic(ctx, s.db, topic)
-	return floor, err
+func (s *Store) readableOf(heads map[string]uint64) map[string]uint64 {
+	for t, head := range heads {
+		heads[t] = s.unanswered.readable(t, head)
+	}
+	return heads
 }

@@ -76,6 +76,8 @@ type backend interface {
 	sqldb.Reader
 	// View runs f with a reader of one snapshot.
 	View(ctx context.Context, f func(sqldb.Reader) error) error
+	// ReadAll runs queries in one snapshot, sent together.
+	ReadAll(ctx context.Context, list []sqldb.Query) error
 	// OfflineWriter opens a connection that commits while no server runs.
 	OfflineWriter(ctx context.Context) (sqldb.Writer, error)
 	// OpenWriter opens one of the writers of a server; Writers is their number.

@@ -91,14 +91,18 @@ func (u *unanswered) cut(topic string, p *Page) {
 // cutSnapshot moves the positions of a snapshot before the records that may not be read yet. Their changes are in it
 // already: sessions ignore events of a known version.
 func (u *unanswered) cutSnapshot(user string, snap *Snapshot) {
-	snap.Head = u.readable(im.UserTopic(user), snap.Head)
+	u.cutEnds(im.UserTopic(user), &snap.Ends)
 	for i := range snap.Groups {
 		g := &snap.Groups[i]
-		g.Head = u.readable(im.GroupTopic(g.GroupID), g.Head)
+		u.cutEnds(im.GroupTopic(g.GroupID), &g.Ends)
 	}
 	for i := range snap.Invitations {
 		if o := &snap.Invitations[i]; o.Invitation.OwnTopic {
-			o.Head = u.readable(im.InvitationTopic(o.Invitation.ID), o.Head)
+			u.cutEnds(im.InvitationTopic(o.Invitation.ID), &o.Ends)
 		}
 	}
+}
+
+func (u *unanswered) cutEnds(topic string, e *Ends) {
+	e.Last, e.Head = e.Head, u.readable(topic, e.Head)
 }

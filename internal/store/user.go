@@ -34,6 +34,11 @@ func (s *Store) User(ctx context.Context, user string) (*txn.User, error) {
 	return sqldb.One(ctx, s.db, txn.ScanUser, queries.Text("User"), user)
 }
 
+// Users reads the settings of users; those without any are left out.
+func (s *Store) Users(ctx context.Context, users []string) ([]txn.User, error) {
+	return sqldb.AllIn(ctx, s.db, txn.ScanUser, queries.Text("Users"), users)
+}
+
 // Applications reads a page of the applications to the groups that a user administers, after one of them.
 func (s *Store) Applications(ctx context.Context, user, afterGroup, afterUser string, limit int) ([]txn.Application,
 	error) {

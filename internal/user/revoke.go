@@ -37,10 +37,15 @@ func (p *Users) RevokeTokens(_ context.Context, _ rpc.Caller,
 // that second or later.
 func (p *Users) CheckIssued(ctx context.Context, user string, at int64) error {
 	stored, err := p.store.User(ctx, user)
-	switch {
-	case err != nil:
+	if err != nil {
 		return im.Internal(err)
-	case stored != nil && stored.Revoked != 0 && at <= stored.Revoked/1000:
+	}
+	return CheckIssued(stored, at)
+}
+
+// CheckIssued does the same with the settings of the user, nil without any.
+func CheckIssued(stored *txn.User, at int64) error {
+	if stored != nil && stored.Revoked != 0 && at <= stored.Revoked/1000 {
 		return im.Refuse(im.CodeTokenRefused, "the tokens of this user were revoked; get a new one")
 	}
 	return nil

@@ -110,12 +110,21 @@ func (p *Users) statuses(ctx context.Context, to string, users []string) (list [
 		return nil, nil, im.Internal(err)
 	}
 	list = make([]protocol.UserStatus, 0, len(users))
+	if len(users) == 0 {
+		return list, blockers, nil
+	}
+	stored, err := p.store.Users(ctx, users)
+	if err != nil {
+		return nil, nil, im.Internal(err)
+	}
+	custom := make(map[string]string, len(stored))
+	for i := range stored {
+		custom[stored[i].UserID] = stored[i].Status
+	}
 	for i, n := range p.sessions.Devices(users...) {
 		s := offline(users[i])
 		if !blockers[users[i]] {
-			if s, err = p.status(ctx, users[i], n > 0); err != nil {
-				return nil, nil, err
-			}
+			s.Status, s.CustomStatus = statusName(n > 0), custom[users[i]]
 		}
 		list = append(list, s)
 	}
@@ -137,12 +146,8 @@ func (p *Users) GetStatus(ctx context.Context, by rpc.Caller, req protocol.Users
 }
 
 // Followed returns the statuses of the users that a user follows, and those that do not block it.
-func (p *Users) Followed(ctx context.Context, user string) (statuses []protocol.UserStatus, visible []string,
-	err error) {
-	list, err := p.store.Follows(ctx, user)
-	if err != nil {
-		return nil, nil, im.Internal(err)
-	}
+func (p *Users) Followed(ctx context.Context, user string, list []string) (statuses []protocol.UserStatus,
+	visible []string, err error) {
 	statuses, blockers, err := p.statuses(ctx, user, list)
 	return statuses, slices.DeleteFunc(list, func(u string) bool { return blockers[u] }), err
 }

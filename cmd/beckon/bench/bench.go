@@ -38,6 +38,7 @@ type Bench struct {
 	Group    int               `help:"Invite groups of this many members instead of one user; all members accept." default:"0"`
 	Payload  int               `help:"Bytes of data in each invite." default:"200"`
 	Idle     bool              `help:"Only connect, and report connects per second and the server's memory per user."`
+	Collect  []string          `help:"With --idle: profilers of the servers (--pprof). They collect garbage before memory is read, which is then that of live objects and stacks."`
 	Member   int               `help:"Only import groups of 50, so that each user is a member of this many." default:"0" name:"memberships"`
 	Deadline int               `help:"Only open this many invitations that time out, and report the delay of their timeouts." default:"0" name:"deadlines"`
 	Crowd    int               `help:"Measure one group of this many members, with --users of them connected: messages, and an invitation that all members answer within 5 s." default:"0"`
@@ -67,6 +68,7 @@ type benchResult struct {
 	UnitsPerBatch  float64            `json:"unitsPerBatch,omitempty"`
 	RSS            int64              `json:"serverRSSBytes,omitempty"`
 	BytesPerUser   float64            `json:"serverBytesPerUser,omitempty"`
+	LivePerUser    float64            `json:"serverLiveBytesPerUser,omitempty"`
 	ConnectsPerSec float64            `json:"connectsPerSecond,omitempty"`
 	CPUPerConnect  float64            `json:"serverCPUPerConnectMicros,omitempty"`
 	TripsPerUser   float64            `json:"databaseRoundTripsPerConnect,omitempty"`
@@ -91,7 +93,7 @@ func (c *Bench) Run(ctx context.Context) error {
 	if c.Member > 0 {
 		return b.importMemberships(ctx)
 	}
-	before, from := residentBytes(c.PID...), b.usage()
+	before, from := residentBytes(c.PID...), b.collected(ctx)
 	started := from.at
 	if err := b.connect(ctx); err != nil {
 		return err
@@ -156,6 +158,9 @@ func (c *Bench) print(r *benchResult) error {
 	}
 	if r.BytesPerUser > 0 {
 		fmt.Fprintf(w, "resident memory per user\t%.1f KiB\n", r.BytesPerUser/1024)
+	}
+	if r.LivePerUser > 0 {
+		fmt.Fprintf(w, "live objects and stacks per user\t%.1f KiB\n", r.LivePerUser/1024)
 	}
 	if r.Note != "" {
 		fmt.Fprintf(w, "note\t%s\n", r.Note)

@@ -156,6 +156,9 @@ func (b *bench) idle(ctx context.Context, res *benchResult, before int64, from u
 	if err := sleepUntil(ctx, time.Now().Add(settleTime)); err != nil {
 		return err
 	}
+	if to := b.collected(ctx); len(b.cmd.Collect) > 0 {
+		res.LivePerUser = (to.live() - from.live()) / float64(len(b.users))
+	}
 	res.Mode = "idle connections"
 	res.RSS = residentBytes(b.cmd.PID...)
 	res.BytesPerUser = float64(res.RSS-before) / float64(len(b.users))

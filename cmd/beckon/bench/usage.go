@@ -2,7 +2,10 @@ package bench
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -45,7 +48,29 @@ type usage struct {
 	at    time.Time
 	cpu   time.Duration
 	also  map[string]time.Duration
-	store map[string]float64 // the servers' database counters
+	store map[string]float64 // the servers' counters of the database and of memory
+}
+
+// live returns the bytes of live objects and stacks; it includes garbage unless the servers have just collected it.
+func (u usage) live() float64 {
+	return u.store["go_memstats_heap_alloc_bytes"] + u.store["go_memstats_stack_inuse_bytes"]
+}
+
+// collected returns the usage after the servers have collected garbage.
+func (b *bench) collected(ctx context.Context) usage {
+	for _, addr := range b.cmd.Collect {
+		for range 2 { // the first leaves what finalizers and pools still hold
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/debug/pprof/heap?gc=1", http.NoBody)
+			if err != nil {
+				continue
+			}
+			if res, err := b.web.Do(req); err == nil {
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+			}
+		}
+	}
+	return b.usage()
 }
 
 func (b *bench) usage() usage {
@@ -64,7 +89,7 @@ func (b *bench) usage() usage {
 	return u
 }
 
-// counters adds the database counters of a server; SQLite has none.
+// counters adds the counters of a server; SQLite has none of the database.
 func (b *bench) counters(server string, sum map[string]float64) {
 	res, err := b.web.Get(server + "/metrics")
 	if err != nil {
@@ -73,7 +98,8 @@ func (b *bench) counters(server string, sum map[string]float64) {
 	defer res.Body.Close()
 	for s := bufio.NewScanner(res.Body); s.Scan(); {
 		name, value, ok := strings.Cut(s.Text(), " ")
-		if n, err := strconv.ParseFloat(value, 64); ok && err == nil && strings.HasPrefix(name, "beckon_store_") {
+		if n, err := strconv.ParseFloat(value, 64); ok && err == nil && (strings.HasPrefix(name, "beckon_store_") ||
+			strings.HasPrefix(name, "go_memstats_")) {
 			sum[name] += n
 		}
 	}

@@ -30,14 +30,22 @@ type Position struct {
 	Epoch string
 }
 
+// Connected is what a connecting device reads.
+type Connected struct {
+	Welcome protocol.Welcome
+	Topics  []Listening
+	User    *txn.User // the settings of the user; nil without any
+	Follows []string  // the users to whose presence the user has subscribed
+}
+
 // Connect reads the connect response of a device and the topics of its session. transport has the positions of the
 // device's transport when the previous connection broke; hello may have positions that the device itself stored, across
 // a restart.
 func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hello,
-	transport map[string]Position) (protocol.Welcome, []Listening, error) {
+	transport map[string]Position) (*Connected, error) {
 	snap, err := r.Store.Snapshot(ctx, by.UserID)
 	if err != nil {
-		return protocol.Welcome{}, nil, im.Internal(err)
+		return nil, im.Internal(err)
 	}
 	r.unfollow(by.UserID, snap.Over)
 	c := connecting{r: r, hello: hello, transport: transport, fresh: len(transport) == 0 && len(hello.Positions) == 0}
@@ -51,12 +59,12 @@ func (r *Reader) Connect(ctx context.Context, by rpc.Caller, hello protocol.Hell
 	list, whole := viewOpen(snap.Invitations, store.MaxSnapshot, snap.Now)
 	c.welcome.Invitations, c.welcome.More = list, !whole
 	if err := c.gather(ctx, by, snap); err != nil {
-		return protocol.Welcome{}, nil, im.Internal(err)
+		return nil, im.Internal(err)
 	}
 	if c.welcome.Ended, err = r.ended(ctx, by, hello.Held); err != nil {
-		return protocol.Welcome{}, nil, im.Internal(err)
+		return nil, im.Internal(err)
 	}
-	return c.welcome, c.list, nil
+	return &Connected{Welcome: c.welcome, Topics: c.list, User: snap.User, Follows: snap.Follows}, nil
 }
 
 // maxEnded bounds the ended invitations of one connect response.
@@ -148,13 +156,10 @@ type connecting struct {
 	fresh     bool // the device has no position here and starts from the snapshot
 	welcome   protocol.Welcome
 	list      []Listening
-	pastCount int // topics of past invitations looked up so far
 }
 
 func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snapshot) error {
-	if err := c.listen(ctx, im.UserTopic(by.UserID), snap.Head, snap.Head, 0); err != nil {
-		return err
-	}
+	c.listen(im.UserTopic(by.UserID), snap.Ends, snap.Head, 0)
 	joined, err := c.joinedMeanwhile(ctx, im.UserTopic(by.UserID), snap.Head)
 	if err != nil {
 		return err
@@ -166,9 +171,7 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 		} else if _, here := c.transport[topic]; !c.fresh && !known && !here {
 			c.welcome.Reload = append(c.welcome.Reload, topic) // the device has no position in it
 		}
-		if err := c.listen(ctx, topic, g.Head, after, g.JoinedSeq); err != nil {
-			return err
-		}
+		c.listen(topic, g.Ends, after, g.JoinedSeq)
 	}
 	for i := range snap.Invitations {
 		if o := &snap.Invitations[i]; o.Invitation.OwnTopic {
@@ -176,9 +179,7 @@ func (c *connecting) gather(ctx context.Context, by rpc.Caller, snap *store.Snap
 			if from, ok := joined[topic]; ok {
 				after = from
 			}
-			if err := c.listen(ctx, topic, o.Head, after, 0); err != nil {
-				return err
-			}
+			c.listen(topic, o.Ends, after, 0)
 		}
 	}
 	return c.pastTopics(ctx, by, joined)
@@ -193,57 +194,47 @@ func has[K comparable, V any](m map[K]V, k K) bool {
 	return ok
 }
 
-// pastTopics subscribes a device to the topics of invitations that are not in the snapshot, and that it read before
-// or was subscribed to while it was disconnected.
-func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[string]uint64) error {
-	for topic, from := range joined {
-		if err := c.pastTopic(ctx, by, topic, from); err != nil {
-			return err
-		}
-	}
-	for topic := range c.transport {
-		if err := c.pastTopic(ctx, by, topic, 0); err != nil {
-			return err
-		}
-	}
-	for topic := range c.hello.Positions {
-		if err := c.pastTopic(ctx, by, topic, 0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // maxPastTopics bounds the topics of past invitations that one connect looks up.
 const maxPastTopics = 500
 
-func (c *connecting) pastTopic(ctx context.Context, by rpc.Caller, topic string, from uint64) error {
-	id := im.TopicInvitation(topic)
-	if _, listed := c.welcome.Positions[topic]; id == "" || listed {
-		return nil
-	}
-	if c.pastCount++; c.pastCount > maxPastTopics {
-		c.welcome.Reload = append(c.welcome.Reload, topic)
-		return nil
-	}
-	v, err := c.r.Store.Invitation(ctx, id)
-	if err != nil || v == nil {
-		return err
-	}
-	if v.Inviter != by.UserID {
-		p, err := c.r.Store.Invitee(ctx, id, by.UserID)
-		if err != nil || p == nil || p.Dropped {
-			return err
+// pastTopics subscribes a device to the topics of invitations that are not in the snapshot, and that it read before
+// or was subscribed to while it was disconnected.
+func (c *connecting) pastTopics(ctx context.Context, by rpc.Caller, joined map[string]uint64) error {
+	var ids []string
+	seen := map[string]bool{}
+	add := func(topic string) {
+		id := im.TopicInvitation(topic)
+		if _, listed := c.welcome.Positions[topic]; id == "" || listed || seen[id] {
+			return
 		}
+		if seen[id] = true; len(ids) == maxPastTopics {
+			c.welcome.Reload = append(c.welcome.Reload, topic)
+			return
+		}
+		ids = append(ids, id)
 	}
-	head, err := c.r.Store.Head(ctx, topic)
+	for topic := range joined {
+		add(topic)
+	}
+	for topic := range c.transport {
+		add(topic)
+	}
+	for topic := range c.hello.Positions {
+		add(topic)
+	}
+	past, err := c.r.Store.PastInvitations(ctx, by.UserID, ids)
 	if err != nil {
 		return err
 	}
-	if err := c.listen(ctx, topic, head, from, 0); err != nil {
-		return err
+	for i := range past {
+		p := &past[i]
+		if p.Invitation.Inviter != by.UserID && !p.Invited {
+			continue
+		}
+		topic := im.InvitationTopic(p.Invitation.ID)
+		c.listen(topic, p.Ends, joined[topic], 0)
+		c.list[len(c.list)-1].Ended = p.Invitation.Over() && c.r.Store.AllReadable(topic)
 	}
-	c.list[len(c.list)-1].Ended = v.Over() && c.r.Store.AllReadable(topic)
 	return nil
 }
 
@@ -311,30 +302,19 @@ const (
 
 // listen adds a topic: from the position of the transport, or after the position that the device stored, or else
 // after the given sequence. Records before the sequence joined are not delivered.
-func (c *connecting) listen(ctx context.Context, topic string, head, after, joined uint64) error {
-	c.welcome.Positions[topic] = head
+func (c *connecting) listen(topic string, ends store.Ends, after, joined uint64) {
+	c.welcome.Positions[topic] = ends.Head
 	if p, ok := c.transport[topic]; ok && p.Seq >= joined {
 		c.list = append(c.list, Listening{Name: topic, Recover: true})
-		return nil
+		return
 	}
 	if pos, ok := c.hello.Positions[topic]; ok && len(c.transport) == 0 {
-		floor, err := c.r.Store.Floor(ctx, topic)
-		if err != nil {
-			return err
-		}
-		here := pos <= head
-		if !here { // another node was ahead, or the record does not exist
-			if here, err = c.r.Store.Reaches(ctx, topic, pos); err != nil {
-				return err
-			}
-		}
-		if c.hello.Epoch == c.r.Store.Epoch() && pos >= floor && here {
+		if c.hello.Epoch == c.r.Store.Epoch() && pos >= ends.Floor && pos <= ends.Last {
 			after = max(pos, joined)
 		} else {
-			after = head
+			after = ends.Head
 			c.welcome.Reload = append(c.welcome.Reload, topic)
 		}
 	}
 	c.list = append(c.list, Listening{Name: topic, After: after})
-	return nil
 }

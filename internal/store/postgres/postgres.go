@@ -329,6 +329,35 @@ func (d *DB) View(ctx context.Context, f func(sqldb.Reader) error) error {
 		})
 }
 
+// ReadAll runs queries in one snapshot and one round trip.
+func (d *DB) ReadAll(ctx context.Context, list []sqldb.Query) (err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release() // closes a connection whose transaction has failed
+	var queue pgx.Batch
+	queue.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	for _, q := range list {
+		queue.Queue(q.Text, escaped(q.Args)...)
+	}
+	queue.Queue("COMMIT")
+	d.stats.trips.Add(1)
+	results := conn.SendBatch(ctx, &queue)
+	defer func() { err = errors.Join(err, results.Close()) }()
+	if err := take(results, nil); err != nil {
+		return err
+	}
+	for _, q := range list {
+		if err := take(results, q.Scan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 type view struct {
 	tx    pgx.Tx
 	stats *stats

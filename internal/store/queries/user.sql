@@ -3,6 +3,11 @@ SELECT {person}
 FROM person
 WHERE user_id = $1;
 
+-- name: Users
+SELECT {person}
+FROM person
+WHERE user_id IN (?*);
+
 -- name: Follows
 SELECT target
 FROM follow

@@ -296,6 +296,18 @@ func (d *DB) View(ctx context.Context, f func(sqldb.Reader) error) error {
 	return f(view{d, tx})
 }
 
+// ReadAll runs queries in one snapshot.
+func (d *DB) ReadAll(ctx context.Context, list []sqldb.Query) error {
+	return d.View(ctx, func(r sqldb.Reader) error {
+		for _, q := range list {
+			if err := r.Read(ctx, q.Text, q.Scan, q.Args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 type view struct {
 	db *DB
 	tx *sql.Tx
