@@ -16,6 +16,7 @@ import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
 import { Links, type Link } from './link.js';
 import { Pictures, type Paused } from './pictures.js';
+import { mendRejoin } from './rejoined.js';
 import { qualityOf, reasonOf, roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
 import type { Response } from './schema.js';
 
@@ -350,6 +351,7 @@ export class Room extends Emitter<RoomEvents> {
 
   #listen(room: LiveKitRoom): void {
     globalThis.addEventListener?.('pagehide', this.#onPageHide);
+    mendRejoin(room, this.#sent);
     const update = (pub: RemoteTrackPublication, p: RemoteParticipant): void => this.#update(p, pub);
     const local = (): void =>
       this.emit('onLocalChanged', { camera: this.camera, microphone: this.microphone, screen: this.screen });
