@@ -120,6 +120,7 @@ type link struct {
 	last           atomic.Int64 // time of the last sign of life, milliseconds
 	done, stopped  chan struct{}
 	packets        uint64 // of media, as counted last; owned by watch
+	mediaAt        int64  // when media was the last sign of life; owned by watch
 
 	mu   sync.Mutex
 	left uint64 // missing bytes of the current frame
@@ -226,7 +227,7 @@ func (l *link) watch() {
 			return
 		case <-t.C:
 		}
-		if l.silent() < lostAfter-quietAfter {
+		if l.silent() < lostAfter-quietAfter || l.last.Load() == l.mediaAt {
 			l.countMedia()
 		} else {
 			l.packets = 0
@@ -246,7 +247,8 @@ func (l *link) watch() {
 	}
 }
 
-// countMedia takes packets of media that have arrived since the last count as a sign of life.
+// countMedia takes packets of media that have arrived since the last count as a sign of life. It is called at each ping
+// while media is the last sign, so that the end of media is known to half a second.
 func (l *link) countMedia() {
 	count := l.media.opt.Packets
 	if count == nil {
@@ -254,7 +256,8 @@ func (l *link) countMedia() {
 	}
 	before := l.packets
 	if l.packets = count(l.room, l.user); before != 0 && l.packets > before {
-		l.last.Store(l.media.store.Now())
+		l.mediaAt = l.media.store.Now()
+		l.last.Store(l.mediaAt)
 	}
 }
 
