@@ -54,9 +54,12 @@ func (s *Store) startClock(ctx context.Context) error {
 		return err
 	}
 	if r.Now < r.Latest {
-		s.opt.Log.Warn("database clock is behind the latest time", "by", millis(r.Latest-r.Now))
-		// commits may have followed the last note
-		if err = s.shared.SetClock(ctx, r, r.Latest+(2*pingEvery).Milliseconds()); err == nil {
+		to := r.Latest       // noted by a node whose reading of the clock was a little ahead
+		if r.Raw < r.Noted { // the database's clock was set back, and commits may have followed the last note
+			s.opt.Log.Warn("database clock is behind the latest time", "by", millis(r.Latest-r.Now))
+			to += (2 * pingEvery).Milliseconds()
+		}
+		if err = s.shared.SetClock(ctx, r, to); err == nil {
 			began = time.Now()
 			r, err = s.shared.Ping(ctx)
 		}

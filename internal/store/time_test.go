@@ -222,3 +222,31 @@ func TestDatabaseClockBehindAtStart(t *testing.T) {
 		t.Errorf("a node that starts decides %d ms before the latest decision", last-now)
 	}
 }
+
+// TestStartAfterNote: a node that starts while the last noted time is a little ahead of the database's clock follows that
+// time, and goes no further.
+func TestStartAfterNote(t *testing.T) {
+	pg, url := newDatabase(t)
+	opt := store.Options{Postgres: url, Log: slog.New(slog.DiscardHandler)}
+	first, err := store.Open(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const ahead = 900
+	if err := pg.SQL(t.Context(), databaseName, fmt.Sprintf("INSERT INTO meta (name, value) SELECT 'time', (ms + %d) || ' ' || ms "+
+		"FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms) c ON CONFLICT (name) DO UPDATE SET "+
+		"value = excluded.value", ahead)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Run(t, s, nil)
+	if off := decided(t, s) - time.Now().UnixMilli(); off > ahead+500 {
+		t.Errorf("the node decides %d ms ahead of the database's clock", off)
+	}
+}
