@@ -1,4 +1,4 @@
-// Two faults of LiveKit's client (2.23.0) when it joins a room again after a lost connection.
+// What LiveKit's client (2.23.0) leaves undone when it joins a room again after a lost connection.
 import { ConnectionState, RoomEvent, type LocalTrack, type Room } from 'livekit-client';
 
 /** Interval of the checks whether LiveKit has ended a reconnect, in milliseconds. */
@@ -27,4 +27,39 @@ export function mendRejoin(room: Room, sent: ReadonlySet<LocalTrack>): void {
       }
     }, interval);
   });
+}
+
+/** Attempts of one publication. */
+const maxAttempts = 3;
+
+/**
+ * Publishes a track, and does it again if the room was joined again meanwhile: LiveKit ends a publication then, and
+ * publishes only the tracks that it has published before. wanted reports whether the track is still to be published.
+ */
+export async function publishThrough(
+  room: Room,
+  wanted: () => boolean,
+  publish: () => Promise<unknown>,
+): Promise<void> {
+  let rejoins = 0;
+  const count = (): void => {
+    rejoins++;
+  };
+  room.on(RoomEvent.Reconnecting, count);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const before = room.state === ConnectionState.Connected ? rejoins : -1;
+      try {
+        await publish();
+        return;
+      } catch (err) {
+        if (attempt === maxAttempts || rejoins === before) throw err;
+        while (room.state !== ConnectionState.Connected && room.state !== ConnectionState.Disconnected)
+          await new Promise((resolve) => setTimeout(resolve, interval));
+        if (room.state === ConnectionState.Disconnected || !wanted()) throw err;
+      }
+    }
+  } finally {
+    room.off(RoomEvent.Reconnecting, count);
+  }
 }

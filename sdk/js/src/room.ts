@@ -3,6 +3,7 @@ import {
   RoomEvent,
   Track,
   TrackEvent,
+  type LocalParticipant,
   type LocalTrack,
   type LocalTrackPublication,
   type Participant,
@@ -16,7 +17,7 @@ import { Emitter } from './emitter.js';
 import { BeckonError, Code } from './error.js';
 import { Links, type Link } from './link.js';
 import { Pictures, type Paused } from './pictures.js';
-import { mendRejoin } from './rejoined.js';
+import { mendRejoin, publishThrough } from './rejoined.js';
 import { qualityOf, reasonOf, roomEvents, type LeaveReason, type Role, type RoomEvents } from './room-events.js';
 import type { Response } from './schema.js';
 
@@ -52,6 +53,7 @@ export class Room extends Emitter<RoomEvents> {
   #pictures: Pictures | undefined;
   #lost = false; // onConnectionLost was raised, and no recovery since
   #sent = new Set<LocalTrack>(); // tracks of this device in this room
+  #wanted = new Set<'camera' | 'microphone'>(); // opened, and not closed since
   #available = new Map<string, boolean>();
   #sounds = new Map<RemoteTrack, HTMLMediaElement>();
 
@@ -193,6 +195,7 @@ export class Room extends Emitter<RoomEvents> {
     // A reconnect in progress may still open the camera and the microphone again.
     for (const track of this.#sent) track.on(TrackEvent.Restarted, () => track.stop()).stop();
     this.#sent.clear();
+    this.#wanted.clear();
     for (const el of this.#sounds.values()) el.remove();
     this.#sounds.clear();
     this.#available.clear();
@@ -217,25 +220,35 @@ export class Room extends Emitter<RoomEvents> {
   /** Opens and publishes the camera, also while it is paused. */
   async openCamera(options?: VideoCaptureOptions): Promise<void> {
     this.#pictures?.resume();
-    await this.#requireRoom().localParticipant.setCameraEnabled(true, options);
+    await this.#publish('camera', (p) => p.setCameraEnabled(true, options));
   }
 
   async closeCamera(): Promise<void> {
+    this.#wanted.delete('camera');
     await this.#requireRoom().localParticipant.setCameraEnabled(false);
   }
 
   /** Opens and publishes the microphone. */
   async startLocalAudio(): Promise<void> {
-    await this.#requireRoom().localParticipant.setMicrophoneEnabled(true);
+    await this.#publish('microphone', (p) => p.setMicrophoneEnabled(true));
+  }
+
+  async #publish(source: 'camera' | 'microphone', publish: (p: LocalParticipant) => Promise<unknown>): Promise<void> {
+    const room = this.#requireRoom();
+    this.#wanted.add(source);
+    const wanted = (): boolean => this.#room === room && this.#wanted.has(source);
+    await publishThrough(room, wanted, () => publish(room.localParticipant));
   }
 
   /** Mutes or unmutes the microphone. */
   async muteLocalAudio(mute: boolean): Promise<void> {
+    if (mute) this.#wanted.delete('microphone');
     await this.#requireRoom().localParticipant.setMicrophoneEnabled(!mute);
   }
 
   /** Unpublishes and releases the microphone. */
   async stopLocalAudio(): Promise<void> {
+    this.#wanted.delete('microphone');
     const { localParticipant } = this.#requireRoom();
     const track = localParticipant.getTrackPublication(Track.Source.Microphone)?.track;
     if (track) await localParticipant.unpublishTrack(track);
